@@ -1,0 +1,1 @@
+//! Simulated agents and the benchmarks.

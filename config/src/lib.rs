@@ -1,0 +1,1 @@
+//! What every sysmon command shares: the configuration file, state directories, logs and exit codes.

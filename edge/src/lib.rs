@@ -1,0 +1,1 @@
+//! The edge: a public, read-only, redacted view of the fleet.

@@ -1,0 +1,1 @@
+//! The QUIC shell: connect, listen, hello, framed streams, reconnecting with back-off.

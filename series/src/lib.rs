@@ -1,0 +1,1 @@
+//! The compressed ring: rows in, any past second out.

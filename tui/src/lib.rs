@@ -1,0 +1,1 @@
+//! The terminal: the whole fleet, live or at any past second.

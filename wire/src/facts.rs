@@ -1,0 +1,46 @@
+//! What a host is, as opposed to how it does.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Label, UnixMs};
+
+/// Facts about a host that change at most when it restarts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostFacts {
+    /// Operating system and version, such as `Debian GNU/Linux 12`.
+    pub os: Label,
+    /// Kernel release.
+    pub kernel: Label,
+    /// Processor architecture, such as `x86_64`.
+    pub arch: Label,
+    /// Processor model.
+    pub cpu_model: Label,
+    /// Logical processors.
+    pub cpus: u32,
+    /// Physical memory in bytes.
+    pub memory_bytes: u64,
+    /// When the host booted.
+    pub boot: UnixMs,
+    /// Version of the agent.
+    pub agent_version: Label,
+    /// Words the owner files this host under, such as `home` or `desk`.
+    pub tags: Vec<Label>,
+}
+
+impl HostFacts {
+    /// Facts of a host of which nothing is known yet.
+    pub fn unknown() -> Self {
+        let none = Label::new("");
+        Self {
+            os: none.clone(),
+            kernel: none.clone(),
+            arch: none.clone(),
+            cpu_model: none.clone(),
+            cpus: 0,
+            memory_bytes: 0,
+            boot: UnixMs(0),
+            agent_version: none,
+            tags: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! What travels between sysmon's programs: messages, the metric registry, labels, rows and their codec.
+//!
+//! Pure: no socket, clock, file or terminal. Everything that enters is bounded by [`limits`] and
+//! everything textual becomes a [`Label`] while it is decoded, so no later code meets a raw string.
+
+pub mod codec;
+mod facts;
+mod label;
+pub mod limits;
+pub mod message;
+pub mod metrics;
+mod process;
+pub mod rows;
+mod schema;
+mod seqset;
+mod time;
+mod varint;
+
+pub use facts::HostFacts;
+pub use label::Label;
+pub use process::Process;
+pub use rows::{ABSENT, Row, RowDecoder, RowEncoder, RowError};
+pub use schema::{Kind, MetricDef, SchemaError, SeriesKey, SeriesTable, SeriesTableBuilder};
+pub use seqset::SeqSet;
+pub use time::UnixMs;
+
+/// The application protocol of TLS: the major version of everything in this crate.
+pub const ALPN: &[u8] = b"sysmon/1";
+
+/// The minor version this build speaks; both sides then use the lower of the two.
+///
+/// A message variant added later is sent only to a peer whose minor version knows it; existing
+/// variants and structs never change. So an older agent works with a newer hub and the reverse.
+pub const MINOR: u16 = 0;

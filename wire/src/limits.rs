@@ -1,0 +1,45 @@
+//! Every limit on what a peer can make us hold or do, with its reason.
+
+/// Bytes in one frame. The largest honest frame is a series table of [`SERIES_PER_HOST_MAX`]
+/// entries at about 40 bytes each, or a reply of [`QUERY_POINTS_MAX`] points at 9.
+pub const FRAME_BYTES_MAX: usize = 1 << 20;
+
+/// Bytes in a [`crate::Label`]. Linux names (hosts, interfaces, devices) are at most 255 bytes;
+/// longer ones (command lines, mount points) are cut, for a screen shows no more.
+pub const LABEL_BYTES_MAX: usize = 256;
+
+/// Series of one host. A plain host has 150–400; a 256-core machine with many disks some 3,000.
+pub const SERIES_PER_HOST_MAX: usize = 4096;
+
+/// Metrics one series table may define; the registry has fewer than a hundred.
+pub const METRICS_PER_TABLE_MAX: usize = 1024;
+
+/// Attributes of one series; the registry's widest metric has three.
+pub const ATTRIBUTES_PER_SERIES_MAX: usize = 8;
+
+/// Rows in one frame: ten minutes at one a second, the length of a spool segment.
+pub const ROWS_PER_FRAME_MAX: usize = 600;
+
+/// Ranges a [`crate::SeqSet`] keeps. Each outage makes at most one hole, and holes close again.
+pub const SEQ_RANGES_MAX: usize = 1024;
+
+/// Hosts one hub serves: the size it is measured at.
+pub const HOSTS_MAX: usize = 10_000;
+
+/// Agent runs remembered per host for recognising repeated rows.
+pub const RUNS_PER_HOST_MAX: usize = 64;
+
+/// Points one query may return in total, over all its series.
+pub const QUERY_POINTS_MAX: usize = 1_000_000;
+
+/// Points in one reply frame, so that it stays far below [`FRAME_BYTES_MAX`].
+pub const POINTS_PER_FRAME_MAX: usize = 50_000;
+
+/// Points in one sparkline: the widest terminal has no more cells for one.
+pub const SPARK_POINTS_MAX: u16 = 512;
+
+/// Hosts described in one fleet frame.
+pub const HOSTS_PER_FRAME_MAX: usize = 100;
+
+/// Milliseconds a row may lie ahead of the hub's clock before it is refused as from the future.
+pub const FUTURE_MS_MAX: i64 = 60 * 60 * 1000;

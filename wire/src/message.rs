@@ -1,0 +1,458 @@
+//! Every message of the protocol.
+//!
+//! A connection begins with one *control* stream (bidirectional, opened by the client): [`Hello`]
+//! up, [`Welcome`] down. Then, for an agent: [`ToAgent`] down and [`FromAgent`] up the control
+//! stream, and rows as [`Push`] on streams of their own, one live and one for backfill. For a
+//! subscriber: each [`Request`] opens a bidirectional stream, [`Reply`] frames come back on it,
+//! and resetting the stream cancels the request.
+//!
+//! Compatibility: a variant, once released, never changes; new ones are added at the end and sent
+//! only to peers whose minor version knows them.
+
+use std::fmt;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+use crate::{HostFacts, Label, SeriesTable, UnixMs};
+
+/// Raw bytes, such as a row block.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Blob(pub Vec<u8>);
+
+/// Identifies one run of one agent: a random number made when the agent starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct RunId(pub u64);
+
+/// What a client wants of the hub; each is open to certain roles only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Purpose {
+    /// Push rows of the host that the certificate names.
+    Push,
+    /// Read the fleet.
+    View,
+}
+
+/// The first frame a client sends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// Minor version of the protocol the client speaks.
+    pub minor: u16,
+    /// Version of the client's program, for people.
+    pub version: Label,
+    /// What it wants.
+    pub purpose: Purpose,
+    /// The client's clock.
+    pub now: UnixMs,
+}
+
+/// The answer to a [`Hello`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Welcome {
+    /// Come in.
+    Accepted {
+        /// Minor version both sides use from now on.
+        minor: u16,
+        /// Version of the hub's program, for people.
+        version: Label,
+        /// Name of the hub.
+        name: Label,
+        /// The hub's clock.
+        now: UnixMs,
+    },
+    /// No, and why.
+    Refused {
+        /// The reason, for people.
+        reason: Label,
+    },
+}
+
+/// What the hub tells an agent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ToAgent {
+    /// Rows of `run` in these inclusive ranges are durable and can be forgotten.
+    Ack {
+        /// The run.
+        run: RunId,
+        /// Inclusive ranges of sequence numbers.
+        ranges: Vec<(u64, u64)>,
+    },
+}
+
+/// What an agent tells the hub beside its rows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FromAgent {
+    /// What the host is; sent first, and again when it changes.
+    Facts(HostFacts),
+}
+
+/// Whether a stream of rows carries the present or the past.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Lane {
+    /// Rows as they are taken.
+    Live,
+    /// Rows of an outage, or of an earlier run.
+    Backfill,
+}
+
+/// A frame on a stream of rows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Push {
+    /// Rows of this run follow. Forgets series and rows of whatever came before on the stream.
+    Begin {
+        /// The run.
+        run: RunId,
+        /// The lane.
+        lane: Lane,
+    },
+    /// Further series of the run.
+    Series(SeriesTable),
+    /// Rows that go on from the last frame of rows.
+    Rows(Blob),
+    /// Rows of which the first is a keyframe.
+    Keyframe(Blob),
+}
+
+/// What a subscriber asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Request {
+    /// The hub's own state.
+    Status,
+    /// Every host's line.
+    Fleet {
+        /// The moment to show; none for now, and then updates follow as hosts report.
+        at: Option<UnixMs>,
+        /// Sends only the first picture even if it is live.
+        once: bool,
+        /// Points of history for each of [`Request::Fleet::sparks`].
+        spark_points: u16,
+        /// Milliseconds one point of history stands for.
+        spark_step_ms: u32,
+        /// Places in [`crate::metrics::ALIASES`] to send history of.
+        sparks: Vec<u8>,
+    },
+    /// Every series of one host.
+    Host {
+        /// The host.
+        host: Label,
+        /// The earliest row wanted.
+        from: UnixMs,
+        /// The latest; none to go on with live rows.
+        until: Option<UnixMs>,
+    },
+    /// One metric over time.
+    Query {
+        /// An alias or a full metric name.
+        metric: Label,
+        /// Of one host, or of all.
+        host: Option<Label>,
+        /// From this moment.
+        from: UnixMs,
+        /// Up to and including this one.
+        to: UnixMs,
+        /// Milliseconds one point stands for; at least 1.
+        step_ms: i64,
+        /// How the rows of one step become a point.
+        aggregate: Aggregate,
+    },
+}
+
+/// How several values of a series become one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Aggregate {
+    /// Their mean.
+    Mean,
+    /// The smallest.
+    Min,
+    /// The largest.
+    Max,
+    /// The newest.
+    Last,
+    /// Their sum.
+    Sum,
+}
+
+/// An answer to a [`Request`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Reply {
+    /// The request cannot be met; the last frame.
+    Refused {
+        /// The reason, for people.
+        reason: Label,
+    },
+    /// To [`Request::Status`].
+    Status(HubStatus),
+    /// To [`Request::Fleet`]: a part of the picture, or what changed since.
+    Fleet(FleetUpdate),
+    /// To [`Request::Host`]: what the host is; comes first, and again on change.
+    Host(Box<HostLine>),
+    /// To [`Request::Host`]: further series, as in [`Push::Series`].
+    HostSeries(SeriesTable),
+    /// To [`Request::Host`]: rows, as in [`Push::Keyframe`]; earlier series stay valid.
+    HostKeyframe(Blob),
+    /// To [`Request::Host`]: rows, as in [`Push::Rows`].
+    HostRows(Blob),
+    /// To [`Request::Query`]: a series, or a further part of the one before.
+    Points(Points),
+    /// Nothing more follows of what was there when the request was made.
+    Complete,
+}
+
+/// The hub about itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HubStatus {
+    /// Name of the hub.
+    pub name: Label,
+    /// Version of its program.
+    pub version: Label,
+    /// The hub's clock.
+    pub now: UnixMs,
+    /// Milliseconds since it started.
+    pub uptime_ms: u64,
+    /// Rows taken in since it started.
+    pub ingest_rows_total: u64,
+    /// Values in those rows.
+    pub ingest_values_total: u64,
+    /// Bytes the rings hold.
+    pub ring_bytes: u64,
+    /// Values the rings hold.
+    pub ring_values: u64,
+    /// Bytes of history on disk.
+    pub history_bytes: u64,
+    /// Subscriptions open.
+    pub subscribers: u64,
+    /// Connections refused since it started.
+    pub refused_total: u64,
+}
+
+/// Whether a host reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum HostState {
+    /// Its rows come in.
+    Live,
+    /// Its last row is some seconds old.
+    Stale,
+    /// It has been silent for longer.
+    Offline,
+}
+
+impl HostState {
+    /// The word for it in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Stale => "stale",
+            Self::Offline => "offline",
+        }
+    }
+}
+
+/// How whole a host's record is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostHealth {
+    /// Rows kept.
+    pub rows: u64,
+    /// Rows that came again and were ignored.
+    pub duplicate_rows: u64,
+    /// Rows between the first and last of each run that have not come.
+    pub missing_rows: u64,
+    /// Rows refused: from the future, or over a limit.
+    pub refused_rows: u64,
+    /// The oldest row kept.
+    pub oldest: UnixMs,
+    /// How far the host's clock is ahead of the hub's.
+    pub clock_offset_ms: i64,
+    /// Series the host has.
+    pub series: u32,
+}
+
+/// What is known of a host apart from its values.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostLine {
+    /// Stands for the host in this stream.
+    pub index: u32,
+    /// Its name.
+    pub name: Label,
+    /// What it is.
+    pub facts: HostFacts,
+    /// How whole its record is.
+    pub health: HostHealth,
+}
+
+/// A host's values at a moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostTick {
+    /// The host.
+    pub index: u32,
+    /// Whether it reports.
+    pub state: HostState,
+    /// When the row was taken; 0 if there is none.
+    pub time: UnixMs,
+    /// The first [`crate::metrics::SUMMARY`] aliases' values, scaled as their metrics; rates for
+    /// counters, a second; [`crate::ABSENT`] where the host has none.
+    pub values: Vec<i64>,
+}
+
+/// History of one value of a host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spark {
+    /// The host.
+    pub index: u32,
+    /// Place in [`crate::metrics::ALIASES`].
+    pub alias: u8,
+    /// The moment of the last point; the others lie whole steps before it.
+    pub end: UnixMs,
+    /// Means, oldest first, scaled as in [`HostTick::values`].
+    pub points: Vec<i64>,
+}
+
+/// A part of the fleet's picture.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FleetUpdate {
+    /// The hub's clock, or the moment asked for.
+    pub now: UnixMs,
+    /// Hosts that are new or whose line changed.
+    pub lines: Vec<HostLine>,
+    /// Hosts with new values or another state.
+    pub ticks: Vec<HostTick>,
+    /// History of the hosts in `lines`, once.
+    pub sparks: Vec<Spark>,
+}
+
+/// A series over time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Points {
+    /// Its host.
+    pub host: Label,
+    /// Its metric's full name.
+    pub metric: Label,
+    /// Unit of the values: the metric's, per second for counters.
+    pub unit: Label,
+    /// Its attributes.
+    pub attributes: Vec<(Label, Label)>,
+    /// Moment of the first value.
+    pub start: UnixMs,
+    /// Milliseconds between values.
+    pub step_ms: i64,
+    /// Unscaled values; NaN where there is no row.
+    pub values: Vec<f64>,
+}
+
+impl fmt::Debug for Blob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.0.len())
+    }
+}
+
+impl Serialize for Blob {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Blob {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl de::Visitor<'_> for Visitor {
+            type Value = Blob;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("bytes")
+            }
+            fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Blob, E> {
+                Ok(Blob(bytes.to_vec()))
+            }
+            fn visit_byte_buf<E: de::Error>(self, bytes: Vec<u8>) -> Result<Blob, E> {
+                Ok(Blob(bytes))
+            }
+        }
+        deserializer.deserialize_byte_buf(Visitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::{self, CodecError};
+    use proptest::prelude::*;
+
+    fn bytes<M: Serialize>(message: &M) -> Vec<u8> {
+        let mut out = Vec::new();
+        codec::encode(message, &mut out).unwrap();
+        out
+    }
+
+    /// If this fails, older peers no longer understand this build.
+    #[test]
+    fn the_first_words_never_change() {
+        let hello = Hello {
+            minor: 3,
+            version: "1".into(),
+            purpose: Purpose::View,
+            now: UnixMs(2),
+        };
+        assert_eq!(bytes(&hello), [3, 1, b'1', 1, 4]);
+        let no = Welcome::Refused {
+            reason: "no".into(),
+        };
+        assert_eq!(bytes(&no), [1, 2, b'n', b'o']);
+        assert_eq!(
+            bytes(&Push::Begin {
+                run: RunId(9),
+                lane: Lane::Backfill
+            }),
+            [0, 9, 1]
+        );
+        assert_eq!(bytes(&Push::Rows(Blob(vec![5, 6]))), [2, 2, 5, 6]);
+        assert_eq!(
+            bytes(&ToAgent::Ack {
+                run: RunId(1),
+                ranges: vec![(1, 2)]
+            }),
+            [0, 1, 1, 1, 2]
+        );
+    }
+
+    #[test]
+    fn labels_are_cleaned_while_they_are_decoded() {
+        let reason = bytes(&(1u8, "a\x1b[2Jb"));
+        let refused: Welcome = codec::decode(&reason).unwrap();
+        assert_eq!(
+            refused,
+            Welcome::Refused {
+                reason: "a\u{fffd}[2Jb".into()
+            }
+        );
+    }
+
+    #[test]
+    fn a_length_that_lies_allocates_nothing() {
+        // A blob of 2^60 bytes.
+        let lie = [&[2u8, 253][..], &(1u64 << 60).to_le_bytes()].concat();
+        assert!(matches!(
+            codec::decode::<Push>(&lie),
+            Err(CodecError::Malformed(_))
+        ));
+    }
+
+    #[test]
+    fn bytes_after_a_message_are_refused() {
+        let mut long = bytes(&Reply::Complete);
+        long.push(0);
+        assert!(matches!(
+            codec::decode::<Reply>(&long),
+            Err(CodecError::Trailing(1))
+        ));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_decoding_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+            let _ = codec::decode::<Hello>(&bytes);
+            let _ = codec::decode::<Welcome>(&bytes);
+            let _ = codec::decode::<Push>(&bytes);
+            let _ = codec::decode::<FromAgent>(&bytes);
+            let _ = codec::decode::<ToAgent>(&bytes);
+            let _ = codec::decode::<Request>(&bytes);
+            let _ = codec::decode::<Reply>(&bytes);
+        }
+    }
+}

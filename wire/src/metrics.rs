@@ -1,0 +1,318 @@
+//! The metric registry: one table of everything sysmon measures by itself.
+//!
+//! Names follow the OpenTelemetry semantic conventions for system metrics; what those lack is
+//! named in their manner under `system.linux.`, `container.`, `hw.` or `sysmon.`.
+//!
+//! A series **without** attributes that tell devices apart is the host's total as its agent sees
+//! it: all physical interfaces, all whole disks, the fullest filesystem, the hottest sensor.
+
+use crate::{Kind, Label, MetricDef, SeriesKey};
+
+/// A metric of the registry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Metric {
+    /// OpenTelemetry name.
+    pub name: &'static str,
+    /// Unit in UCUM notation.
+    pub unit: &'static str,
+    /// Gauge or counter.
+    pub kind: Kind,
+    /// Decimal exponent of the integers that travel.
+    pub scale: i8,
+    /// What it is, in one line.
+    pub about: &'static str,
+}
+
+impl Metric {
+    /// The definition as it travels.
+    pub fn def(&self) -> MetricDef {
+        MetricDef {
+            name: Label::new(self.name),
+            unit: Label::new(self.unit),
+            kind: self.kind,
+            scale: self.scale,
+        }
+    }
+
+    /// The series of this metric with these attributes.
+    pub fn series(&self, attributes: &[(&str, &str)]) -> SeriesKey {
+        let mut attributes: Vec<_> = attributes
+            .iter()
+            .map(|(n, v)| (Label::new(n), Label::new(v)))
+            .collect();
+        attributes.sort();
+        SeriesKey {
+            metric: self.def(),
+            attributes,
+        }
+    }
+}
+
+macro_rules! registry {
+    ($($(#[$doc:meta])* $id:ident = $name:literal, $unit:literal, $kind:ident, $scale:literal, $about:literal;)*) => {
+        $(
+            #[doc = $about]
+            pub const $id: Metric =
+                Metric { name: $name, unit: $unit, kind: Kind::$kind, scale: $scale, about: $about };
+        )*
+        /// Every metric, in the order of the table.
+        pub const ALL: &[Metric] = &[$($id),*];
+    };
+}
+
+registry! {
+    CPU_UTILIZATION = "system.cpu.utilization", "1", Gauge, -3, "Share of time a processor was busy (no `cpu.mode`) or in a mode (`cpu.mode`), of all processors or of one (`cpu.logical_number`)";
+    CPU_FREQUENCY = "system.cpu.frequency", "Hz", Gauge, 6, "Present frequency of a processor (`cpu.logical_number`)";
+    CPU_COUNT = "system.cpu.logical.count", "{cpu}", Gauge, 0, "Logical processors";
+    LOAD_1M = "system.cpu.load_average.1m", "1", Gauge, -2, "Load average over one minute";
+    LOAD_5M = "system.cpu.load_average.5m", "1", Gauge, -2, "Load average over five minutes";
+    LOAD_15M = "system.cpu.load_average.15m", "1", Gauge, -2, "Load average over fifteen minutes";
+    CONTEXT_SWITCHES = "system.linux.context_switches", "{switch}", Counter, 0, "Context switches";
+    INTERRUPTS = "system.linux.interrupts", "{interrupt}", Counter, 0, "Interrupts served";
+    PROCESSES_CREATED = "system.process.created", "{process}", Counter, 0, "Processes and threads created";
+    PROCESS_COUNT = "system.process.count", "{process}", Gauge, 0, "Processes by `process.state` (running, blocked), or all";
+    MEMORY_LIMIT = "system.memory.limit", "By", Gauge, 0, "Physical memory";
+    MEMORY_USAGE = "system.memory.usage", "By", Gauge, 0, "Memory by `system.memory.state`: used, free, buffers, cached";
+    MEMORY_UTILIZATION = "system.memory.utilization", "1", Gauge, -3, "Share of physical memory that is not available";
+    MEMORY_AVAILABLE = "system.linux.memory.available", "By", Gauge, 0, "Memory that can be had without swapping, as the kernel estimates it";
+    MEMORY_DIRTY = "system.linux.memory.dirty", "By", Gauge, 0, "Memory waiting to be written to disk";
+    MEMORY_WRITEBACK = "system.linux.memory.writeback", "By", Gauge, 0, "Memory being written to disk";
+    MEMORY_SHARED = "system.memory.linux.shared", "By", Gauge, 0, "Memory in shared segments and tmpfs";
+    MEMORY_SLAB = "system.linux.memory.slab.usage", "By", Gauge, 0, "Kernel slab memory by `linux.memory.slab.state`: reclaimable, unreclaimable";
+    MEMORY_COMMITTED = "system.linux.memory.committed", "By", Gauge, 0, "Memory promised to processes";
+    MEMORY_HUGEPAGES = "system.linux.memory.hugepages.usage", "By", Gauge, 0, "Huge pages by `system.memory.state`: used, free";
+    MEMORY_ZSWAP = "system.linux.memory.zswap", "By", Gauge, 0, "Memory taken by compressed swap";
+    PAGING_LIMIT = "system.paging.limit", "By", Gauge, 0, "Swap space";
+    PAGING_USAGE = "system.paging.usage", "By", Gauge, 0, "Swap by `system.paging.state`: used, free";
+    PAGING_UTILIZATION = "system.paging.utilization", "1", Gauge, -3, "Share of swap in use";
+    PAGING_FAULTS = "system.paging.faults", "{fault}", Counter, 0, "Page faults by `system.paging.fault.type`: minor, major";
+    PAGING_OPERATIONS = "system.paging.operations", "{operation}", Counter, 0, "Pages swapped by `system.paging.direction`: in, out";
+    OOM_KILLS = "system.linux.oom_kills", "{process}", Counter, 0, "Processes killed for want of memory";
+    PRESSURE_TIME = "system.linux.pressure.time", "s", Counter, -6, "Time stalled by `linux.pressure.resource` (cpu, memory, io) and `linux.pressure.scope` (some, full)";
+    DISK_IO = "system.disk.io", "By", Counter, 0, "Bytes by `disk.io.direction` (read, write), of all whole disks or one (`system.device`)";
+    DISK_OPERATIONS = "system.disk.operations", "{operation}", Counter, 0, "Completed operations by `disk.io.direction`";
+    DISK_OPERATION_TIME = "system.disk.operation_time", "s", Counter, -3, "Time spent in operations by `disk.io.direction`, summed over operations";
+    DISK_MERGED = "system.disk.merged", "{operation}", Counter, 0, "Operations merged into others by `disk.io.direction`";
+    DISK_IO_TIME = "system.disk.io_time", "s", Counter, -3, "Time a disk was busy";
+    DISK_WEIGHTED_IO_TIME = "system.disk.weighted_io_time", "s", Counter, -3, "Time a disk was busy, times operations in flight";
+    DISK_PENDING = "system.disk.pending_operations", "{operation}", Gauge, 0, "Operations in flight";
+    FS_LIMIT = "system.filesystem.limit", "By", Gauge, 0, "Size of a filesystem";
+    FS_USAGE = "system.filesystem.usage", "By", Gauge, 0, "Space by `system.filesystem.state`: used, free, reserved";
+    FS_UTILIZATION = "system.filesystem.utilization", "1", Gauge, -3, "Share of a filesystem in use, as `df` shows it; without `system.filesystem.mountpoint` the highest of all writable ones";
+    FS_INODES_LIMIT = "system.filesystem.inodes.limit", "{inode}", Gauge, 0, "Inodes of a filesystem";
+    FS_INODES_USAGE = "system.filesystem.inodes.usage", "{inode}", Gauge, 0, "Inodes by `system.filesystem.state`: used, free";
+    FS_READ_ONLY = "system.filesystem.read_only", "1", Gauge, 0, "1 where a filesystem is mounted read-only";
+    FS_UNREACHABLE = "system.filesystem.unreachable", "1", Gauge, 0, "1 where a filesystem did not answer in time";
+    NET_IO = "system.network.io", "By", Counter, 0, "Bytes by `network.io.direction` (receive, transmit), of all physical interfaces or one (`network.interface.name`)";
+    NET_PACKETS = "system.network.packet.count", "{packet}", Counter, 0, "Packets by `network.io.direction`";
+    NET_ERRORS = "system.network.errors", "{error}", Counter, 0, "Network errors by `network.io.direction`";
+    NET_DROPPED = "system.network.packet.dropped", "{packet}", Counter, 0, "Packets dropped by `network.io.direction`";
+    NET_SPEED = "system.network.link.speed", "bit/s", Gauge, 6, "Negotiated speed of an interface";
+    NET_UP = "system.network.link.up", "1", Gauge, 0, "1 where an interface has a carrier";
+    NET_CONNECTIONS = "system.network.connection.count", "{connection}", Gauge, 0, "Sockets by `network.transport` and `network.connection.state`";
+    TCP_SEGMENTS = "system.network.tcp.segments", "{segment}", Counter, 0, "TCP segments by `network.io.direction`";
+    TCP_RETRANSMITS = "system.network.tcp.retransmits", "{segment}", Counter, 0, "TCP segments sent again";
+    TCP_OPENS = "system.network.tcp.opens", "{connection}", Counter, 0, "TCP connections opened by `network.tcp.side`: active, passive";
+    TCP_LISTEN_OVERFLOWS = "system.network.tcp.listen_overflows", "{connection}", Counter, 0, "TCP connections lost to a full accept queue";
+    UDP_DATAGRAMS = "system.network.udp.datagrams", "{datagram}", Counter, 0, "UDP datagrams by `network.io.direction`";
+    UDP_ERRORS = "system.network.udp.errors", "{error}", Counter, 0, "UDP datagrams lost to full buffers, bad checksums or closed ports";
+    TEMPERATURE = "hw.temperature", "Cel", Gauge, -3, "Temperature of a sensor (`hw.name`), or of the hottest";
+    FAN_SPEED = "hw.fan.speed", "rpm", Gauge, 0, "Speed of a fan (`hw.name`)";
+    POWER = "hw.power", "W", Gauge, -6, "Power drawn at a sensor (`hw.name`)";
+    ENERGY = "hw.energy", "J", Counter, -6, "Energy used by a processor domain (`hw.name`)";
+    BATTERY_CHARGE = "hw.battery.charge", "1", Gauge, -3, "Charge of a battery (`hw.name`)";
+    BATTERY_DISCHARGING = "hw.battery.discharging", "1", Gauge, 0, "1 while a battery (`hw.name`) is being drained";
+    GPU_UTILIZATION = "hw.gpu.utilization", "1", Gauge, -3, "Share of time a GPU (`hw.id`) was busy";
+    GPU_MEMORY_LIMIT = "hw.gpu.memory.limit", "By", Gauge, 0, "Memory of a GPU (`hw.id`)";
+    GPU_MEMORY_USAGE = "hw.gpu.memory.usage", "By", Gauge, 0, "Memory of a GPU (`hw.id`) in use";
+    FILES_OPEN = "system.linux.file_handles.usage", "{file}", Gauge, 0, "Open file handles";
+    ENTROPY = "system.linux.entropy", "bit", Gauge, 0, "Entropy at the kernel's disposal";
+    USERS = "system.user.count", "{user}", Gauge, 0, "Users logged in";
+    UPTIME = "system.uptime", "s", Gauge, 0, "Time since the host booted";
+    CLOCK_SYNCHRONIZED = "system.clock.synchronized", "1", Gauge, 0, "1 while the kernel's clock is kept by a time source";
+    CLOCK_ERROR = "system.clock.error", "s", Gauge, -6, "Largest error of the kernel's clock, as the kernel estimates it";
+    CONTAINER_CPU_TIME = "container.cpu.time", "s", Counter, -6, "Processor time used by a container (`container.name`)";
+    CONTAINER_CPU_THROTTLED = "container.cpu.throttled.time", "s", Counter, -6, "Time a container was held back by its limit";
+    CONTAINER_MEMORY_USAGE = "container.memory.usage", "By", Gauge, 0, "Memory of a container";
+    CONTAINER_DISK_IO = "container.disk.io", "By", Counter, 0, "Bytes by `disk.io.direction` of a container";
+    CONTAINER_PIDS = "container.process.count", "{process}", Gauge, 0, "Processes of a container";
+    CONTAINER_OOM_KILLS = "container.oom_kills", "{process}", Counter, 0, "Processes of a container killed for want of memory";
+    UNITS_FAILED = "systemd.unit.failed", "{unit}", Gauge, 0, "systemd units that failed (`systemd.unit.name`), or how many";
+    AGENT_SAMPLE_TIME = "sysmon.agent.sample.time", "s", Gauge, -6, "Time the agent took to read its last sample";
+    AGENT_ROWS_DROPPED = "sysmon.agent.rows.dropped", "{row}", Counter, 0, "Rows the agent had to drop because its spool was full";
+    AGENT_READ_ERRORS = "sysmon.agent.read.errors", "{error}", Counter, 0, "Things the agent could not read or understand";
+}
+
+/// A short name for the series people ask for most.
+#[derive(Clone, Copy, Debug)]
+pub struct Alias {
+    /// What people type: `net.rx`.
+    pub alias: &'static str,
+    /// The metric it stands for.
+    pub metric: Metric,
+    /// All attributes of the series, sorted by name.
+    pub attributes: &'static [(&'static str, &'static str)],
+}
+
+/// How many of [`ALIASES`], from the first, make up a host's line in the fleet.
+pub const SUMMARY: usize = 9;
+
+/// Every alias; the first [`SUMMARY`] are what the fleet shows of a host.
+pub const ALIASES: &[Alias] = &[
+    Alias {
+        alias: "cpu",
+        metric: CPU_UTILIZATION,
+        attributes: &[],
+    },
+    Alias {
+        alias: "mem",
+        metric: MEMORY_UTILIZATION,
+        attributes: &[],
+    },
+    Alias {
+        alias: "load1",
+        metric: LOAD_1M,
+        attributes: &[],
+    },
+    Alias {
+        alias: "net.rx",
+        metric: NET_IO,
+        attributes: &[("network.io.direction", "receive")],
+    },
+    Alias {
+        alias: "net.tx",
+        metric: NET_IO,
+        attributes: &[("network.io.direction", "transmit")],
+    },
+    Alias {
+        alias: "disk.read",
+        metric: DISK_IO,
+        attributes: &[("disk.io.direction", "read")],
+    },
+    Alias {
+        alias: "disk.write",
+        metric: DISK_IO,
+        attributes: &[("disk.io.direction", "write")],
+    },
+    Alias {
+        alias: "fs.worst",
+        metric: FS_UTILIZATION,
+        attributes: &[],
+    },
+    Alias {
+        alias: "temp.max",
+        metric: TEMPERATURE,
+        attributes: &[],
+    },
+    Alias {
+        alias: "load5",
+        metric: LOAD_5M,
+        attributes: &[],
+    },
+    Alias {
+        alias: "load15",
+        metric: LOAD_15M,
+        attributes: &[],
+    },
+    Alias {
+        alias: "swap",
+        metric: PAGING_UTILIZATION,
+        attributes: &[],
+    },
+    Alias {
+        alias: "procs",
+        metric: PROCESS_COUNT,
+        attributes: &[],
+    },
+    Alias {
+        alias: "uptime",
+        metric: UPTIME,
+        attributes: &[],
+    },
+    Alias {
+        alias: "psi.cpu",
+        metric: PRESSURE_TIME,
+        attributes: &[
+            ("linux.pressure.resource", "cpu"),
+            ("linux.pressure.scope", "some"),
+        ],
+    },
+    Alias {
+        alias: "psi.mem",
+        metric: PRESSURE_TIME,
+        attributes: &[
+            ("linux.pressure.resource", "memory"),
+            ("linux.pressure.scope", "some"),
+        ],
+    },
+    Alias {
+        alias: "psi.io",
+        metric: PRESSURE_TIME,
+        attributes: &[
+            ("linux.pressure.resource", "io"),
+            ("linux.pressure.scope", "some"),
+        ],
+    },
+];
+
+impl Alias {
+    /// Whether `key` is the series this alias stands for.
+    pub fn is(&self, key: &SeriesKey) -> bool {
+        key.metric.name == self.metric.name
+            && key.attributes.len() == self.attributes.len()
+            && key
+                .attributes
+                .iter()
+                .zip(self.attributes)
+                .all(|(a, b)| a.0 == b.0 && a.1 == b.1)
+    }
+}
+
+/// The alias called `name`.
+pub fn alias(name: &str) -> Option<&'static Alias> {
+    ALIASES.iter().find(|alias| alias.alias == name)
+}
+
+/// The metric called `name`.
+pub fn metric(name: &str) -> Option<&'static Metric> {
+    ALL.iter().find(|metric| metric.name == name)
+}
+
+/// The real value of a scaled integer.
+pub fn unscale(value: i64, scale: i8) -> f64 {
+    // Dividing by an exact power of ten rounds once; multiplying by 0.001 would round twice.
+    match scale {
+        0 => value as f64,
+        1.. => value as f64 * 10f64.powi(i32::from(scale)),
+        _ => value as f64 / 10f64.powi(-i32::from(scale)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn names_and_aliases_are_unique_and_attributes_sorted() {
+        let names: HashSet<_> = ALL.iter().map(|m| m.name).collect();
+        assert_eq!(names.len(), ALL.len());
+        let aliases: HashSet<_> = ALIASES.iter().map(|a| a.alias).collect();
+        assert_eq!(aliases.len(), ALIASES.len());
+        for alias in ALIASES {
+            assert!(alias.attributes.is_sorted());
+            assert!(
+                alias.is(&alias.metric.series(alias.attributes)),
+                "{}",
+                alias.alias
+            );
+            assert!(!names.contains(alias.alias));
+        }
+    }
+
+    #[test]
+    fn values_are_unscaled_exactly() {
+        assert_eq!(unscale(613, -3), 0.613);
+        assert_eq!(unscale(2400, 6), 2.4e9);
+    }
+}
