@@ -1,1 +1,15 @@
-//! The hub: receives every host's metrics, remembers them, and shows them to those who ask.
+//! The hub: receives every host's rows, remembers them, and shows them to those who ask.
+//!
+//! The pure part is [`fleet`] with [`host`], [`ingest`], [`view`] and [`query`]; time comes in as
+//! an argument. [`server`] is the shell: connections, clocks and the lock around the fleet.
+
+pub mod fleet;
+pub mod host;
+pub mod ingest;
+pub mod query;
+pub mod server;
+pub mod setup;
+pub mod view;
+
+/// Version of this program.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

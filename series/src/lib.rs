@@ -1,1 +1,14 @@
-//! The compressed ring: rows in, any past second out.
+//! The compressed ring: one host's rows in, any past second out.
+//!
+//! Newest rows stay in the sparse form they travelled in; every [`ROWS_PER_CHUNK`] of them are
+//! turned into columns and compressed. Pure: times come in with the rows, nothing is read from a
+//! clock, and nothing is written anywhere.
+
+mod chunk;
+mod column;
+mod resample;
+mod ring;
+
+pub use chunk::{Chunk, ChunkError};
+pub use resample::{RATE_UNIT_SUFFIX, Resample, rate};
+pub use ring::{ROWS_PER_CHUNK, Ring, Table};

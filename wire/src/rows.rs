@@ -103,8 +103,8 @@ impl RowEncoder {
         &self.previous.row
     }
 
-    /// Appends the row to `out`. `seq` must be higher than the last one's; series never go away,
-    /// so `values` is at least as long as last time.
+    /// Appends the row to `out`. `seq` must be higher than the last one's; series beyond the end
+    /// of `values` have none in this row.
     pub fn encode(&mut self, seq: u64, time: UnixMs, values: &[i64], out: &mut Vec<u8>) {
         debug_assert!(seq > self.previous.row.seq);
         let previous = &mut self.previous;
@@ -117,7 +117,8 @@ impl RowEncoder {
         self.entries.clear();
         let mut count = 0u64;
         let mut next = 0usize;
-        for (index, (&new, old)) in values.iter().zip(&mut previous.row.values).enumerate() {
+        let values = values.iter().copied().chain(std::iter::repeat(ABSENT));
+        for (index, (old, new)) in previous.row.values.iter_mut().zip(values).enumerate() {
             if new == *old {
                 continue;
             }
@@ -221,6 +222,14 @@ mod tests {
         let before = out.len();
         encoder.encode(4, UnixMs(4000), &[7; 300], &mut out);
         assert_eq!(out.len() - before, 3);
+    }
+
+    #[test]
+    fn series_beyond_the_end_of_a_row_have_no_value() {
+        let (mut encoder, mut out) = (RowEncoder::new(), Vec::new());
+        encoder.encode(1, UnixMs(0), &[1, 2], &mut out);
+        encoder.encode(2, UnixMs(0), &[1], &mut out);
+        assert_eq!(decode_all(&out, 2).unwrap()[1].values, [1, ABSENT]);
     }
 
     #[test]

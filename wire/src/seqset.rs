@@ -82,6 +82,11 @@ impl SeqSet {
         &self.ranges
     }
 
+    /// How many numbers are in the set.
+    pub fn len(&self) -> u64 {
+        self.ranges.iter().map(|r| r.1 - r.0 + 1).sum()
+    }
+
     /// Whether nothing is in the set.
     pub fn is_empty(&self) -> bool {
         self.ranges.is_empty()
@@ -137,6 +142,7 @@ mod tests {
             if let (Some(low), Some(high)) = (model.first(), model.last()) {
                 prop_assert_eq!(set.holes(), high - low + 1 - model.len() as u64);
             }
+            prop_assert_eq!(set.len(), model.len() as u64);
             prop_assert!(set.ranges().windows(2).all(|w| w[0].1 + 1 < w[1].0));
         }
     }

@@ -1,7 +1,7 @@
 //! Variable-length integers: LEB128, and zigzag for signed ones (Protocol Buffers encoding).
 
 /// Appends `value` in 1 to 10 bytes, low seven bits first.
-pub(crate) fn put_u64(out: &mut Vec<u8>, mut value: u64) {
+pub fn put_u64(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
         value >>= 7;
@@ -10,12 +10,12 @@ pub(crate) fn put_u64(out: &mut Vec<u8>, mut value: u64) {
 }
 
 /// Appends `value` so that small magnitudes of either sign are short.
-pub(crate) fn put_i64(out: &mut Vec<u8>, value: i64) {
+pub fn put_i64(out: &mut Vec<u8>, value: i64) {
     put_u64(out, ((value << 1) ^ (value >> 63)) as u64);
 }
 
 /// Reads what [`put_u64`] wrote and moves `bytes` past it; `None` if it is cut short or too long.
-pub(crate) fn get_u64(bytes: &mut &[u8]) -> Option<u64> {
+pub fn get_u64(bytes: &mut &[u8]) -> Option<u64> {
     let mut value = 0u64;
     for (i, &byte) in bytes.iter().enumerate().take(10) {
         let low = u64::from(byte & 0x7f);
@@ -32,7 +32,7 @@ pub(crate) fn get_u64(bytes: &mut &[u8]) -> Option<u64> {
 }
 
 /// Reads what [`put_i64`] wrote.
-pub(crate) fn get_i64(bytes: &mut &[u8]) -> Option<i64> {
+pub fn get_i64(bytes: &mut &[u8]) -> Option<i64> {
     let zigzag = get_u64(bytes)?;
     Some((zigzag >> 1) as i64 ^ -((zigzag & 1) as i64))
 }

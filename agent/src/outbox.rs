@@ -1,0 +1,182 @@
+//! What the sampler hands to the uplink: rows into the spool, and ready-made frames for the live lane.
+
+use sysmon_wire::message::{Blob, Push, RunId};
+use sysmon_wire::{HostFacts, RowEncoder, SeriesKey, SeriesTable, UnixMs};
+
+use crate::spool::{Backfill, DiskOrder, Spool};
+
+/// Bytes of rows that may wait while the hub's window is full; then the live lane skips ahead, and
+/// what it skipped is backfilled.
+const LIVE_BYTES_MAX: usize = 256 * 1024;
+
+/// Rows on their way from the sampler to the hub.
+#[derive(Debug)]
+pub struct Outbox {
+    spool: Spool,
+    series: Vec<SeriesKey>,
+    facts: HostFacts,
+    live: Option<Live>,
+}
+
+/// The live lane of the present connection.
+#[derive(Debug, Default)]
+struct Live {
+    encoder: RowEncoder,
+    /// Series defined on the stream so far.
+    series_sent: usize,
+    rows: Vec<u8>,
+    seqs: Vec<u64>,
+    keyframe: bool,
+}
+
+impl Outbox {
+    /// An outbox over `spool` for a host that is `facts`.
+    pub fn new(spool: Spool, facts: HostFacts) -> Self {
+        Self {
+            spool,
+            series: Vec::new(),
+            facts,
+            live: None,
+        }
+    }
+
+    /// This run.
+    pub fn run(&self) -> RunId {
+        self.spool.run()
+    }
+
+    /// What the host is.
+    pub fn facts(&self) -> &HostFacts {
+        &self.facts
+    }
+
+    /// Takes a row. `series` are all series of the run so far.
+    pub fn push(&mut self, seq: u64, time: UnixMs, series: &[SeriesKey], values: &[i64]) {
+        if let Some(new) = series.get(self.series.len()..) {
+            self.series.extend_from_slice(new);
+        }
+        self.spool.push(seq, time, series, values);
+        let Some(live) = &mut self.live else { return };
+        if live.rows.len() > LIVE_BYTES_MAX {
+            *live = Live {
+                series_sent: live.series_sent,
+                ..Live::default()
+            };
+        }
+        if live.encoder.previous().seq == 0 {
+            live.keyframe = true;
+        }
+        live.encoder.encode(seq, time, values, &mut live.rows);
+        live.seqs.push(seq);
+    }
+
+    /// A connection begins: the live lane starts with the next row, all before it is backfill.
+    pub fn connected(&mut self) {
+        self.spool.connected();
+        self.live = Some(Live::default());
+    }
+
+    /// The connection is gone.
+    pub fn disconnected(&mut self) {
+        self.spool.disconnected();
+        self.live = None;
+    }
+
+    /// Frames for the live lane; empty if there is nothing new.
+    pub fn take_live(&mut self) -> Vec<Push> {
+        let Some(live) = &mut self.live else {
+            return Vec::new();
+        };
+        if live.rows.is_empty() {
+            return Vec::new();
+        }
+        let mut frames = Vec::with_capacity(2);
+        if let Some(new @ [_, ..]) = self.series.get(live.series_sent..) {
+            frames.push(Push::Series(SeriesTable::new(new)));
+            live.series_sent = self.series.len();
+        }
+        let rows = Blob(std::mem::take(&mut live.rows));
+        let keyframe = std::mem::take(&mut live.keyframe);
+        frames.push(if keyframe {
+            Push::Keyframe(rows)
+        } else {
+            Push::Rows(rows)
+        });
+        live.seqs
+            .drain(..)
+            .for_each(|seq| self.spool.sent_live(seq));
+        frames
+    }
+
+    /// The oldest rows that this connection has not sent yet.
+    pub fn next_backfill(&mut self) -> Option<Backfill> {
+        self.spool.next_backfill(&self.series)
+    }
+
+    /// A file of the spool could not be read back.
+    pub fn lost_file(&mut self, file: &str) {
+        self.spool.lost_file(file);
+    }
+
+    /// Rows in these ranges are durable on the hub.
+    pub fn acknowledge(&mut self, run: RunId, ranges: &[(u64, u64)]) {
+        self.spool.acknowledge(run, ranges);
+    }
+
+    /// What is to be done on disk since the last call.
+    pub fn take_orders(&mut self) -> Vec<DiskOrder> {
+        self.spool.take_orders()
+    }
+
+    /// Puts everything that is not acknowledged on disk, before the program ends.
+    pub fn persist(&mut self) -> Vec<DiskOrder> {
+        self.spool.persist();
+        self.spool.take_orders()
+    }
+
+    /// Rows dropped because the spool was full, in this run.
+    pub fn dropped_rows(&self) -> u64 {
+        self.spool.dropped_rows()
+    }
+
+    /// Rows that are not acknowledged.
+    pub fn waiting_rows(&self) -> u64 {
+        self.spool.waiting_rows()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spool::SpoolLimits;
+    use std::time::Duration;
+    use sysmon_wire::metrics::{CPU_UTILIZATION, UPTIME};
+
+    #[test]
+    fn the_live_lane_begins_with_series_and_a_keyframe_and_goes_on_with_rows() {
+        let limits = SpoolLimits {
+            memory_bytes: 1 << 20,
+            disk_bytes: 0,
+            age: Duration::from_secs(60),
+        };
+        let spool = Spool::new(RunId(1), limits, Vec::new());
+        let mut outbox = Outbox::new(spool, HostFacts::unknown());
+        let mut series = vec![CPU_UTILIZATION.series(&[])];
+        outbox.push(1, UnixMs(1000), &series, &[5]);
+        outbox.connected();
+        assert_eq!(outbox.take_live(), []);
+        outbox.push(2, UnixMs(2000), &series, &[6]);
+        let first = outbox.take_live();
+        assert!(matches!(&first[..], [Push::Series(s), Push::Keyframe(_)] if s.len() == 1));
+        outbox.push(3, UnixMs(3000), &series, &[7]);
+        assert!(matches!(&outbox.take_live()[..], [Push::Rows(_)]));
+        series.push(UPTIME.series(&[]));
+        outbox.push(4, UnixMs(4000), &series, &[7, 8]);
+        let grown = outbox.take_live();
+        assert!(matches!(&grown[..], [Push::Series(s), Push::Rows(_)] if s.len() == 1));
+        assert!(
+            matches!(outbox.next_backfill(), Some(Backfill::Frames(_))),
+            "row 1"
+        );
+    }
+}

@@ -1,0 +1,140 @@
+//! The agent at work: a sample on every whole interval, handed to the uplink.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use sysmon_certs::Identity;
+use sysmon_link::{Connector, LinkError};
+use sysmon_wire::message::RunId;
+use sysmon_wire::{HostFacts, SeriesKey, UnixMs};
+
+use crate::VERSION;
+use crate::outbox::Outbox;
+use crate::spool::journal::{self, Journal};
+use crate::spool::{Spool, SpoolLimits, folder};
+use crate::uplink::{Shared, Uplink};
+
+/// Time between the first look at counters and the first row, so that the row has rates.
+const FIRST_ROW_AFTER: Duration = Duration::from_millis(60);
+
+/// Makes rows: this machine's [`crate::sampler::Sampler`], or a simulated host.
+pub trait Source {
+    /// What the host is.
+    fn facts(&self) -> HostFacts;
+    /// Takes a sample.
+    fn sample(&mut self, now: UnixMs);
+    /// All series so far, which only ever become more, and the last sample's values by their index.
+    fn row(&self) -> (&[SeriesKey], &[i64]);
+}
+
+/// How an agent runs.
+#[derive(Clone, Debug)]
+pub struct AgentOptions {
+    /// The hub as `HOST:PORT`.
+    pub hub: String,
+    /// Time between samples.
+    pub interval: Duration,
+    /// Bounds of the spool.
+    pub spool: SpoolLimits,
+    /// Where rows are kept that the hub does not take; none to keep them in memory only.
+    pub state: Option<PathBuf>,
+}
+
+/// Samples and pushes until `stop` is done.
+pub async fn run(
+    options: AgentOptions,
+    identity: &Identity,
+    mut source: impl Source,
+    stop: impl Future<Output = ()>,
+) -> Result<(), LinkError> {
+    let connector = Connector::new(identity, VERSION)?;
+    let spool_folder = options.state.as_deref().map(folder);
+    let found = spool_folder
+        .as_deref()
+        .map(journal::find)
+        .unwrap_or_default();
+    if !found.is_empty() {
+        let rows: u64 = found.iter().map(|file| file.last - file.first + 1).sum();
+        tracing::info!("{rows} rows of an earlier run wait in the spool");
+    }
+    let start = Instant::now();
+    source.sample(now());
+    let spool = Spool::new(RunId(fastrand::u64(1..)), options.spool, found);
+    let shared = Arc::new(Shared::new(Outbox::new(spool, source.facts())));
+    let journal = match &spool_folder {
+        Some(folder) => match Journal::start(folder.clone()) {
+            Ok(journal) => Some((journal, folder.clone())),
+            Err(error) => {
+                tracing::warn!("rows are kept in memory only: {error}");
+                None
+            }
+        },
+        None => None,
+    };
+    let uplink = Uplink {
+        hub: options.hub,
+        connector,
+        shared: Arc::clone(&shared),
+        journal,
+    };
+    let first = FIRST_ROW_AFTER.saturating_sub(start.elapsed());
+    tokio::select! {
+        () = uplink.run() => {}
+        () = sample(&mut source, &uplink, options.interval, first) => {}
+        () = stop => {}
+    }
+    uplink.connector.close().await;
+    if let Some(folder) = &spool_folder {
+        for order in shared.outbox().persist() {
+            if let Err(error) = journal::carry_out(folder, &order) {
+                tracing::warn!(
+                    "rows are lost: cannot write to {}: {error}",
+                    folder.display()
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+fn now() -> UnixMs {
+    UnixMs::from_system(SystemTime::now())
+}
+
+/// Takes a sample on every whole interval of the wall clock, so that all hosts' rows line up.
+async fn sample(source: &mut impl Source, uplink: &Uplink, interval: Duration, first: Duration) {
+    let interval_ms = i64::try_from(interval.as_millis())
+        .unwrap_or(i64::MAX)
+        .max(1);
+    tokio::time::sleep(first).await;
+    let mut last = UnixMs(0);
+    let mut seq = 0;
+    loop {
+        let now = now();
+        let due = now.floor(interval_ms);
+        // A timer may fire a little early; a clock set back makes rows of the same times again,
+        // which are as real as the first.
+        if due != last {
+            seq += 1;
+            last = due;
+            push(source, uplink, seq, due, now);
+        }
+        let wait_ms = (due + interval_ms - now).clamp(1, interval_ms);
+        tokio::time::sleep(Duration::from_millis(wait_ms as u64)).await;
+    }
+}
+
+fn push(source: &mut impl Source, uplink: &Uplink, seq: u64, due: UnixMs, now: UnixMs) {
+    source.sample(now);
+    let orders = {
+        let mut outbox = uplink.shared.outbox();
+        let (series, values) = source.row();
+        outbox.push(seq, due, series, values);
+        outbox.take_orders()
+    };
+    if let Some((journal, _)) = &uplink.journal {
+        journal.carry_out(orders);
+    }
+    uplink.shared.pushed.notify_one();
+}

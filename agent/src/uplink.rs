@@ -1,0 +1,204 @@
+//! The agent's connection to its hub: keeps it up, and moves rows and acknowledgements over it.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use sysmon_link::{Backoff, Connector, FrameReceiver, FrameSender, HubSession, LinkError};
+use sysmon_wire::message::{FromAgent, Lane, Purpose, Push, ToAgent};
+use tokio::sync::Notify;
+
+use crate::outbox::Outbox;
+use crate::spool::Backfill;
+use crate::spool::journal::{self, Journal};
+
+/// How often rows that missed the live lane are looked for.
+const BACKFILL_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Live rows go before anything else on the connection.
+const LIVE_PRIORITY: i32 = 1;
+
+/// Backfill fills what is left.
+const BACKFILL_PRIORITY: i32 = -1;
+
+/// What the sampler and the uplink share.
+#[derive(Debug)]
+pub struct Shared {
+    outbox: Mutex<Outbox>,
+    /// A row was pushed.
+    pub pushed: Notify,
+}
+
+impl Shared {
+    /// Shares an outbox.
+    pub fn new(outbox: Outbox) -> Self {
+        Self {
+            outbox: Mutex::new(outbox),
+            pushed: Notify::new(),
+        }
+    }
+
+    /// The outbox, for a moment: nothing may be awaited while it is held.
+    pub fn outbox(&self) -> MutexGuard<'_, Outbox> {
+        self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Where the uplink goes and what it writes to.
+#[derive(Debug)]
+pub struct Uplink {
+    /// The hub as `HOST:PORT`.
+    pub hub: String,
+    /// Opens connections.
+    pub connector: Connector,
+    /// What to send.
+    pub shared: Arc<Shared>,
+    /// The spool's files, and the folder they are in; none where nothing is kept on disk.
+    pub journal: Option<(Journal, PathBuf)>,
+}
+
+impl Uplink {
+    /// Connects, serves, and connects again, for ever.
+    pub async fn run(&self) {
+        let mut backoff = Backoff::default();
+        let mut told = String::new();
+        loop {
+            let error = match self.connector.connect(&self.hub, Purpose::Push).await {
+                Ok(session) => {
+                    tracing::info!("connected to hub {} at {}", session.hub, self.hub);
+                    told.clear();
+                    backoff.reset();
+                    self.shared.outbox().connected();
+                    let error = self.serve(session).await;
+                    self.shared.outbox().disconnected();
+                    error
+                }
+                Err(error) => error,
+            };
+            // The same trouble is told once, not at every attempt.
+            let text = error.to_string();
+            if text != told {
+                tracing::warn!(
+                    "no connection to {}: {text}; rows are kept, trying again",
+                    self.hub
+                );
+                told = text;
+            }
+            tokio::time::sleep(backoff.next(fastrand::f64())).await;
+        }
+    }
+
+    async fn serve(&self, session: HubSession) -> LinkError {
+        let HubSession {
+            connection,
+            mut sender,
+            receiver,
+            ..
+        } = session;
+        let facts = FromAgent::Facts(self.shared.outbox().facts().clone());
+        if let Err(error) = sender.send(&facts).await {
+            return error;
+        }
+        let ended = tokio::try_join!(
+            self.send_live(&connection),
+            self.send_backfill(&connection),
+            self.take_acks(receiver),
+        );
+        match ended {
+            Err(error) => connection.close_reason().map_or(error, Into::into),
+            Ok((never, _, _)) => match never {},
+        }
+    }
+
+    async fn lane(
+        &self,
+        connection: &sysmon_link::Connection,
+        lane: Lane,
+        priority: i32,
+    ) -> Result<FrameSender, LinkError> {
+        let mut sender = FrameSender::new(connection.open_uni().await?);
+        sender.set_priority(priority);
+        let run = self.shared.outbox().run();
+        sender.queue(&Push::Begin { run, lane })?;
+        Ok(sender)
+    }
+
+    async fn send_live(&self, connection: &sysmon_link::Connection) -> Result<Never, LinkError> {
+        let mut sender = self.lane(connection, Lane::Live, LIVE_PRIORITY).await?;
+        loop {
+            let frames = self.shared.outbox().take_live();
+            if frames.is_empty() {
+                self.shared.pushed.notified().await;
+                continue;
+            }
+            for frame in &frames {
+                sender.queue(frame)?;
+            }
+            sender.flush().await?;
+        }
+    }
+
+    async fn send_backfill(
+        &self,
+        connection: &sysmon_link::Connection,
+    ) -> Result<Never, LinkError> {
+        let mut stream = None;
+        loop {
+            let next = self.shared.outbox().next_backfill();
+            let Some(frames) = next.and_then(|backfill| self.frames(backfill)) else {
+                tokio::time::sleep(BACKFILL_INTERVAL).await;
+                continue;
+            };
+            // Most connections have nothing to backfill and never open the stream.
+            let sender = match &mut stream {
+                Some(sender) => sender,
+                None => stream.insert(
+                    self.lane(connection, Lane::Backfill, BACKFILL_PRIORITY)
+                        .await?,
+                ),
+            };
+            for frame in &frames {
+                sender.queue(frame)?;
+            }
+            sender.flush().await?;
+        }
+    }
+
+    /// The frames of a backfill; none if its file has gone.
+    fn frames(&self, backfill: Backfill) -> Option<Vec<Push>> {
+        let file = match backfill {
+            Backfill::Frames(frames) => return Some(frames),
+            Backfill::File(file) => file,
+        };
+        let folder = &self.journal.as_ref()?.1;
+        match journal::read(folder, &file) {
+            Ok(frames) if !frames.is_empty() => Some(frames),
+            _ => {
+                tracing::warn!(
+                    "the spool file {} is gone or damaged",
+                    folder.join(&file).display()
+                );
+                self.shared.outbox().lost_file(&file);
+                Some(Vec::new())
+            }
+        }
+    }
+
+    async fn take_acks(&self, mut receiver: FrameReceiver) -> Result<Never, LinkError> {
+        while let Some(message) = receiver.next::<ToAgent>().await? {
+            let ToAgent::Ack { run, ranges } = message;
+            let orders = {
+                let mut outbox = self.shared.outbox();
+                outbox.acknowledge(run, &ranges);
+                outbox.take_orders()
+            };
+            if let Some((journal, _)) = &self.journal {
+                journal.carry_out(orders);
+            }
+        }
+        Err(LinkError::StreamEnded)
+    }
+}
+
+/// What a task that ends only with an error would return.
+enum Never {}

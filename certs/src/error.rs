@@ -1,0 +1,55 @@
+//! What can be wrong with certificates and keys, in words for people.
+
+use std::io;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+/// What is wrong with a certificate, key or the folder they are in.
+#[derive(Debug, Error)]
+pub enum CertError {
+    /// There is no identity yet.
+    #[error(
+        "no identity in {0}: on the hub, run `sysmon-hub cert issue --role ROLE --name NAME --out DIR` and copy DIR here"
+    )]
+    NoIdentity(PathBuf),
+    /// There is no authority where one must be.
+    #[error("no certificate authority in {0}: is this the state directory of a hub that has run?")]
+    NoAuthority(PathBuf),
+    /// A file cannot be read.
+    #[error("cannot read {path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file cannot be written.
+    #[error("cannot write {path}: {source}")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Others can read a private key.
+    #[error("{0} can be read by others: run `chmod 600 {0}`, and issue it anew if they may have")]
+    Exposed(PathBuf),
+    /// A file is not what it should be.
+    #[error("{path} is damaged or not what it should be: {reason}")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A certificate could not be made.
+    #[error("cannot make a certificate: {0}")]
+    Make(#[from] rcgen::Error),
+    /// The TLS library refuses the material.
+    #[error("cannot use this certificate or key: {0}")]
+    Tls(String),
+    /// A verified certificate that names nobody.
+    #[error("a certificate that names no sysmon peer")]
+    NoPeer,
+}

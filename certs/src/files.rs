@@ -1,0 +1,68 @@
+//! Files that nobody else may read.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::path::Path;
+
+use crate::CertError;
+
+/// Makes a folder (and those above it) that only its owner can enter.
+pub fn create_private_dir(dir: &Path) -> Result<(), CertError> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(dir).map_err(|source| CertError::Write {
+        path: dir.to_owned(),
+        source,
+    })
+}
+
+/// Writes a file that only its owner can read: whole or not at all, whatever happens meanwhile.
+pub fn write_private(path: &Path, text: &str) -> Result<(), CertError> {
+    let write = || -> io::Result<()> {
+        let temporary = path.with_extension("new");
+        match fs::remove_file(&temporary) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+            _ => {}
+        }
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.open(&temporary)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)
+    };
+    write().map_err(|source| CertError::Write {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Reads a file that must not be readable by others.
+pub fn read_private(path: &Path) -> Result<String, CertError> {
+    let failed = |source| CertError::Read {
+        path: path.to_owned(),
+        source,
+    };
+    #[cfg(unix)]
+    {
+        let mode = std::os::unix::fs::PermissionsExt::mode(
+            &fs::metadata(path).map_err(failed)?.permissions(),
+        );
+        if mode & 0o077 != 0 {
+            return Err(CertError::Exposed(path.to_owned()));
+        }
+    }
+    fs::read_to_string(path).map_err(failed)
+}
+
+/// Reads a file that anyone may read.
+pub(crate) fn read(path: &Path) -> Result<String, CertError> {
+    fs::read_to_string(path).map_err(|source| CertError::Read {
+        path: path.to_owned(),
+        source,
+    })
+}

@@ -1,0 +1,97 @@
+//! Who a certificate says somebody is.
+
+use std::fmt;
+
+use x509_parser::extensions::GeneralName;
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use crate::{CertError, PeerName, Role};
+
+/// The beginning of the URI, among a certificate's alternative names, that names a peer:
+/// `sysmon://ROLE/NAME`.
+const SCHEME: &str = "sysmon://";
+
+/// A role and a name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Peer {
+    /// What it is.
+    pub role: Role,
+    /// What it is called.
+    pub name: PeerName,
+}
+
+impl Peer {
+    /// How the peer stands in its certificate.
+    pub(crate) fn uri(&self) -> String {
+        format!("{SCHEME}{}/{}", self.role, self.name)
+    }
+
+    fn from_uri(uri: &str) -> Option<Self> {
+        let (role, name) = uri.strip_prefix(SCHEME)?.split_once('/')?;
+        Some(Self {
+            role: role.parse().ok()?,
+            name: name.parse().ok()?,
+        })
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.role, self.name)
+    }
+}
+
+/// The peer of an end certificate, in DER, whose chain has been verified already.
+pub fn peer_of(certificate: &[u8]) -> Result<Peer, CertError> {
+    let (_, certificate) = X509Certificate::from_der(certificate).map_err(|_| CertError::NoPeer)?;
+    if certificate.is_ca() {
+        return Err(CertError::NoPeer);
+    }
+    let names = certificate
+        .subject_alternative_name()
+        .ok()
+        .flatten()
+        .ok_or(CertError::NoPeer)?;
+    let mut peers = names
+        .value
+        .general_names
+        .iter()
+        .filter_map(|name| match name {
+            GeneralName::URI(uri) => Peer::from_uri(uri),
+            _ => None,
+        });
+    match (peers.next(), peers.next()) {
+        (Some(peer), None) => Ok(peer),
+        _ => Err(CertError::NoPeer),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn only_whole_and_known_names_are_peers() {
+        let peer = Peer {
+            role: Role::Agent,
+            name: "db-1".parse().unwrap(),
+        };
+        assert_eq!(Peer::from_uri(&peer.uri()), Some(peer));
+        for uri in [
+            "sysmon://root/a",
+            "sysmon://agent/",
+            "sysmon://agent/a/b",
+            "http://agent/a",
+        ] {
+            assert_eq!(Peer::from_uri(uri), None, "{uri}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+            prop_assert!(peer_of(&bytes).is_err());
+        }
+    }
+}

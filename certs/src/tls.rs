@@ -1,0 +1,59 @@
+//! TLS 1.3 configurations: both sides show a certificate of the same authority.
+
+use std::sync::Arc;
+
+use rustls::client::Resumption;
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::server::WebPkiClientVerifier;
+use rustls::version::TLS13;
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+
+use crate::{CertError, Identity};
+
+impl Identity {
+    /// For those who accept connections: only peers with a certificate of this authority get in.
+    pub fn server_config(&self, alpn: &[&[u8]]) -> Result<ServerConfig, CertError> {
+        let verifier =
+            WebPkiClientVerifier::builder_with_provider(Arc::new(self.roots()?), provider())
+                .build()
+                .map_err(|e| CertError::Tls(e.to_string()))?;
+        let mut config = ServerConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[&TLS13])
+            .map_err(tls)?
+            .with_client_cert_verifier(verifier)
+            .with_single_cert(vec![self.certificate().clone()], self.key())
+            .map_err(tls)?;
+        config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+        // A resumed session would skip the look at the certificate, and with it a revocation.
+        config.send_tls13_tickets = 0;
+        Ok(config)
+    }
+
+    /// For those who connect: to a server of this authority, under the name of its role.
+    pub fn client_config(&self, alpn: &[&[u8]]) -> Result<ClientConfig, CertError> {
+        let mut config = ClientConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[&TLS13])
+            .map_err(tls)?
+            .with_root_certificates(self.roots()?)
+            .with_client_auth_cert(vec![self.certificate().clone()], self.key())
+            .map_err(tls)?;
+        config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+        config.resumption = Resumption::disabled();
+        Ok(config)
+    }
+
+    fn roots(&self) -> Result<RootCertStore, CertError> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.authority().clone()).map_err(tls)?;
+        Ok(roots)
+    }
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(ring::default_provider())
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the shape map_err wants")]
+fn tls(error: rustls::Error) -> CertError {
+    CertError::Tls(error.to_string())
+}

@@ -1,0 +1,158 @@
+//! Who can talk to whom: real handshakes, in memory.
+
+use std::os::unix::fs::PermissionsExt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, ServerConnection};
+use sysmon_certs::{Authority, CertError, Identity, PeerName, Role, peer_of, server_name};
+
+const ALPN: &[&[u8]] = &[b"test/1"];
+
+fn authority() -> Authority {
+    Authority::in_memory(SystemTime::now()).unwrap()
+}
+
+fn issue(authority: &Authority, role: Role) -> Identity {
+    let name: PeerName = "someone".parse().unwrap();
+    authority.issue(role, &name, SystemTime::now(), 30).unwrap()
+}
+
+/// Shakes hands; the server's view of the client's certificate, or what went wrong.
+fn handshake(server: &Identity, client: ClientConfig) -> Result<Vec<u8>, rustls::Error> {
+    let config = Arc::new(server.server_config(ALPN).unwrap());
+    let mut server = ServerConnection::new(config).unwrap();
+    let name = ServerName::try_from(server_name(Role::Hub)).unwrap();
+    let mut client = ClientConnection::new(Arc::new(client), name).unwrap();
+    while client.is_handshaking() || server.is_handshaking() {
+        let mut bytes = Vec::new();
+        while client.wants_write() {
+            client.write_tls(&mut bytes).unwrap();
+        }
+        let mut rest = &bytes[..];
+        while !rest.is_empty() {
+            server.read_tls(&mut rest).unwrap();
+            server.process_new_packets()?;
+        }
+        let mut bytes = Vec::new();
+        while server.wants_write() {
+            server.write_tls(&mut bytes).unwrap();
+        }
+        let mut rest = &bytes[..];
+        while !rest.is_empty() {
+            client.read_tls(&mut rest).unwrap();
+            client.process_new_packets()?;
+        }
+    }
+    Ok(server.peer_certificates().unwrap()[0].to_vec())
+}
+
+#[derive(Debug)]
+struct NoCertificate;
+
+impl rustls::client::ResolvesClientCert for NoCertificate {
+    fn resolve(
+        &self,
+        _issuers: &[&[u8]],
+        _schemes: &[rustls::SignatureScheme],
+    ) -> Option<Arc<rustls::sign::CertifiedKey>> {
+        None
+    }
+
+    fn has_certs(&self) -> bool {
+        false
+    }
+}
+
+fn client(identity: &Identity) -> ClientConfig {
+    identity.client_config(ALPN).unwrap()
+}
+
+#[test]
+fn the_server_learns_who_the_client_is() {
+    let authority = authority();
+    let hub = issue(&authority, Role::Hub);
+    for role in Role::ALL {
+        let peer = issue(&authority, role);
+        let certificate = handshake(&hub, client(&peer)).unwrap();
+        assert_eq!(&peer_of(&certificate).unwrap(), peer.peer());
+    }
+}
+
+#[test]
+fn another_authoritys_peers_are_refused_both_ways() {
+    let (ours, theirs) = (authority(), authority());
+    let error = handshake(
+        &issue(&ours, Role::Hub),
+        client(&issue(&theirs, Role::Agent)),
+    );
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("UnknownIssuer"), "{error}");
+}
+
+#[test]
+fn without_a_certificate_nobody_gets_in() {
+    let authority = authority();
+    let hub = issue(&authority, Role::Hub);
+    let mut nobody = client(&issue(&authority, Role::Agent));
+    nobody.client_auth_cert_resolver = Arc::new(NoCertificate);
+    assert!(handshake(&hub, nobody).is_err());
+}
+
+#[test]
+fn an_agent_cannot_pose_as_the_hub() {
+    let authority = authority();
+    for role in [Role::Agent, Role::Operator, Role::Edge] {
+        let impostor = issue(&authority, role);
+        assert!(
+            handshake(&impostor, client(&issue(&authority, Role::Agent))).is_err(),
+            "{role}"
+        );
+    }
+}
+
+#[test]
+fn an_expired_certificate_is_refused() {
+    let authority = authority();
+    let hub = issue(&authority, Role::Hub);
+    let long_ago = SystemTime::now() - Duration::from_hours(48);
+    let name: PeerName = "old".parse().unwrap();
+    let old = authority.issue(Role::Agent, &name, long_ago, 1).unwrap();
+    let error = handshake(&hub, client(&old)).unwrap_err().to_string();
+    assert!(error.contains("expired"), "{error}");
+}
+
+#[test]
+fn authority_and_identity_survive_on_disk_unreadable_by_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let now = SystemTime::now();
+    let (ca, own) = (dir.path().join("ca"), dir.path().join("own"));
+    let first = Authority::open_or_create(&ca, now).unwrap();
+    let hub = issue(&first, Role::Hub);
+    let second = Authority::open_or_create(&ca, now).unwrap();
+    issue(&second, Role::Agent).save(&own).unwrap();
+    let agent = Identity::load(&own).unwrap();
+    assert!(handshake(&hub, client(&agent)).is_ok());
+    let mode = |path: &std::path::Path| path.metadata().unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode(&ca), mode(&own)), (0o700, 0o700));
+    assert_eq!(
+        (mode(&ca.join("ca-key.pem")), mode(&own.join("key.pem"))),
+        (0o600, 0o600)
+    );
+
+    std::fs::set_permissions(own.join("key.pem"), PermissionsExt::from_mode(0o640)).unwrap();
+    let error = Identity::load(&own).unwrap_err();
+    assert!(matches!(error, CertError::Exposed(_)) && error.to_string().contains("chmod 600"));
+}
+
+#[test]
+fn what_is_missing_or_damaged_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let missing = Identity::load(dir.path()).unwrap_err().to_string();
+    assert!(missing.contains("sysmon-hub cert issue"), "{missing}");
+    issue(&authority(), Role::Agent).save(dir.path()).unwrap();
+    std::fs::write(dir.path().join("cert.pem"), "not a certificate").unwrap();
+    let damaged = Identity::load(dir.path()).unwrap_err().to_string();
+    assert!(damaged.contains("cert.pem is damaged"), "{damaged}");
+}

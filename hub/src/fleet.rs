@@ -1,0 +1,367 @@
+//! All hosts: rows go in here, and every picture comes out of here.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sysmon_series::ChunkError;
+use sysmon_wire::limits::{FUTURE_MS_MAX, HOSTS_MAX, SERIES_PER_HOST_MAX};
+use sysmon_wire::message::{HostState, RunId};
+use sysmon_wire::{HostFacts, Label, Row, SeriesKey, UnixMs};
+use thiserror::Error;
+
+use crate::host::Host;
+
+/// Stands for a host in the running hub.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct HostId(pub u32);
+
+/// What the fleet is told by the configuration.
+#[derive(Clone, Copy, Debug)]
+pub struct FleetOptions {
+    /// Silence after which a host is stale.
+    pub stale_after: Duration,
+    /// Silence after which it is offline.
+    pub offline_after: Duration,
+    /// How long rows are kept.
+    pub retention: Duration,
+    /// Bytes all rings together may take.
+    pub memory_bytes: u64,
+}
+
+/// Why something is refused to a host.
+#[derive(Debug, Error)]
+pub enum FleetError {
+    /// Too many hosts.
+    #[error("this hub already has {HOSTS_MAX} hosts, its limit")]
+    TooManyHosts,
+    /// Too many series.
+    #[error("host {0} has more than {SERIES_PER_HOST_MAX} series, the limit")]
+    TooManySeries(Label),
+    /// The row cannot be kept.
+    #[error(transparent)]
+    Chunk(#[from] ChunkError),
+}
+
+/// What became of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Applied {
+    /// It is kept.
+    Kept,
+    /// It was here before.
+    Duplicate,
+    /// It is from the future, or from before the retention.
+    Refused,
+}
+
+/// Every host the hub knows.
+#[derive(Debug)]
+pub struct Fleet {
+    options: FleetOptions,
+    hosts: Vec<Host>,
+    by_name: HashMap<Label, HostId>,
+    /// Each series key once, for hosts have mostly the same ones.
+    keys: HashSet<Arc<SeriesKey>>,
+    generation: u64,
+    rows_total: u64,
+    values_total: u64,
+    ring_bytes: u64,
+}
+
+impl Fleet {
+    /// A fleet without hosts.
+    pub fn new(options: FleetOptions) -> Self {
+        Self {
+            options,
+            hosts: Vec::new(),
+            by_name: HashMap::new(),
+            keys: HashSet::new(),
+            generation: 0,
+            rows_total: 0,
+            values_total: 0,
+            ring_bytes: 0,
+        }
+    }
+
+    /// The host called `name`, made if it is new.
+    pub fn host_id(&mut self, name: &Label) -> Result<HostId, FleetError> {
+        if let Some(&id) = self.by_name.get(name) {
+            return Ok(id);
+        }
+        if self.hosts.len() >= HOSTS_MAX {
+            return Err(FleetError::TooManyHosts);
+        }
+        let id = HostId(self.hosts.len() as u32);
+        let host = Host::new(name.clone());
+        self.ring_bytes += host.ring.bytes() as u64;
+        self.hosts.push(host);
+        self.by_name.insert(name.clone(), id);
+        self.touch_line(id);
+        Ok(id)
+    }
+
+    /// The host called `name`.
+    pub fn find(&self, name: &str) -> Option<HostId> {
+        self.by_name.get(name).copied()
+    }
+
+    /// A host.
+    pub fn host(&self, id: HostId) -> Option<&Host> {
+        self.hosts.get(id.0 as usize)
+    }
+
+    /// All hosts in the order they came.
+    pub fn hosts(&self) -> impl Iterator<Item = (HostId, &Host)> {
+        self.hosts
+            .iter()
+            .enumerate()
+            .map(|(at, host)| (HostId(at as u32), host))
+    }
+
+    /// How many hosts there are.
+    pub fn len(&self) -> usize {
+        self.hosts.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.hosts.is_empty()
+    }
+
+    /// Rises with every change.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Takes what an agent says its host is.
+    pub fn set_facts(&mut self, id: HostId, facts: HostFacts) {
+        if let Some(host) = self.hosts.get_mut(id.0 as usize)
+            && host.facts != facts
+        {
+            host.facts = facts;
+            self.touch_line(id);
+        }
+    }
+
+    /// Takes how far a host's clock is ahead.
+    pub fn set_clock_offset(&mut self, id: HostId, offset_ms: i64) {
+        if let Some(host) = self.hosts.get_mut(id.0 as usize) {
+            host.clock_offset_ms = offset_ms;
+            self.touch_line(id);
+        }
+    }
+
+    /// The indices that `keys` have in the host, made if they are new.
+    pub fn series(&mut self, id: HostId, keys: Vec<SeriesKey>) -> Result<Vec<u32>, FleetError> {
+        let Some(host) = self.hosts.get_mut(id.0 as usize) else {
+            return Ok(Vec::new());
+        };
+        let before = host.keys().len();
+        let mut indices = Vec::with_capacity(keys.len());
+        for key in keys {
+            let key = match self.keys.get(&key) {
+                Some(known) => Arc::clone(known),
+                None => {
+                    let key = Arc::new(key);
+                    self.keys.insert(Arc::clone(&key));
+                    key
+                }
+            };
+            let index = host.series_index(key, SERIES_PER_HOST_MAX);
+            indices.push(index.ok_or_else(|| FleetError::TooManySeries(host.name.clone()))?);
+        }
+        if host.keys().len() != before {
+            self.touch_line(id);
+        }
+        Ok(indices)
+    }
+
+    /// Takes a row whose values are in the order of the host's series.
+    pub fn apply(
+        &mut self,
+        id: HostId,
+        run: RunId,
+        row: &Row,
+        now: UnixMs,
+    ) -> Result<Applied, FleetError> {
+        let Some(host) = self.hosts.get_mut(id.0 as usize) else {
+            return Ok(Applied::Refused);
+        };
+        host.arrived(now);
+        if !host.is_new(run, row.seq) {
+            return Ok(Applied::Duplicate);
+        }
+        let retention_ms = i64::try_from(self.options.retention.as_millis()).unwrap_or(i64::MAX);
+        if row.time - now > FUTURE_MS_MAX || now - row.time > retention_ms {
+            host.refuse();
+            return Ok(Applied::Refused);
+        }
+        let before = host.ring.bytes() as u64;
+        host.ring.append(row.time, &row.values)?;
+        host.ring.evict_before(now - retention_ms);
+        self.ring_bytes = self.ring_bytes + host.ring.bytes() as u64 - before;
+        host.observe(row.time, &row.values);
+        self.rows_total += 1;
+        self.values_total += row.values.len() as u64;
+        self.generation += 1;
+        host.changed = self.generation;
+        self.keep_budget();
+        Ok(Applied::Kept)
+    }
+
+    /// Drops the oldest sealed rows of all until the rings fit their budget.
+    fn keep_budget(&mut self) {
+        while self.ring_bytes > self.options.memory_bytes {
+            let oldest = self
+                .hosts
+                .iter_mut()
+                .min_by_key(|h| h.ring.oldest().unwrap_or(UnixMs(i64::MAX)));
+            let Some(host) = oldest else { return };
+            let before = host.ring.bytes() as u64;
+            if host.ring.evict_oldest() == 0 {
+                return;
+            }
+            self.ring_bytes -= before - host.ring.bytes() as u64;
+        }
+    }
+
+    /// Looks at how long each host has been silent; true if any host's state changed.
+    pub fn review_states(&mut self, now: UnixMs) -> bool {
+        let ms = |d: Duration| i64::try_from(d.as_millis()).unwrap_or(i64::MAX);
+        let (stale_ms, offline_ms) = (ms(self.options.stale_after), ms(self.options.offline_after));
+        let mut any = false;
+        for host in &mut self.hosts {
+            let silence = host
+                .last_arrival()
+                .map_or(i64::MAX, |arrival| now - arrival);
+            let state = match silence {
+                s if s >= offline_ms => HostState::Offline,
+                s if s >= stale_ms => HostState::Stale,
+                _ => HostState::Live,
+            };
+            if state != host.state {
+                host.state = state;
+                self.generation += 1;
+                host.changed = self.generation;
+                any = true;
+            }
+        }
+        any
+    }
+
+    /// Rows kept since the start, and the values in them.
+    pub fn totals(&self) -> (u64, u64) {
+        (self.rows_total, self.values_total)
+    }
+
+    /// Bytes the rings take, and the values they hold.
+    pub fn ring_size(&self) -> (u64, u64) {
+        (
+            self.ring_bytes,
+            self.hosts.iter().map(|host| host.ring.values()).sum(),
+        )
+    }
+
+    fn touch_line(&mut self, id: HostId) {
+        self.generation += 1;
+        if let Some(host) = self.hosts.get_mut(id.0 as usize) {
+            host.changed = self.generation;
+            host.line_changed = self.generation;
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use sysmon_wire::metrics::CPU_UTILIZATION;
+
+    pub(crate) fn fleet() -> Fleet {
+        Fleet::new(FleetOptions {
+            stale_after: Duration::from_secs(5),
+            offline_after: Duration::from_secs(30),
+            retention: Duration::from_secs(3600),
+            memory_bytes: 1 << 30,
+        })
+    }
+
+    pub(crate) fn host_with_cpu(fleet: &mut Fleet, name: &str) -> HostId {
+        let id = fleet.host_id(&name.into()).unwrap();
+        fleet.series(id, vec![CPU_UTILIZATION.series(&[])]).unwrap();
+        id
+    }
+
+    pub(crate) fn row(seq: u64, time: i64, cpu: i64) -> Row {
+        Row {
+            seq,
+            time: UnixMs(time),
+            values: vec![cpu],
+        }
+    }
+
+    #[test]
+    fn a_row_is_taken_once_however_often_it_comes() {
+        let mut fleet = fleet();
+        let id = host_with_cpu(&mut fleet, "a");
+        let now = UnixMs(10_000);
+        assert_eq!(
+            fleet.apply(id, RunId(1), &row(1, 9000, 5), now).unwrap(),
+            Applied::Kept
+        );
+        for _ in 0..3 {
+            let again = fleet.apply(id, RunId(1), &row(1, 9000, 5), now).unwrap();
+            assert_eq!(again, Applied::Duplicate);
+        }
+        assert_eq!(fleet.host(id).unwrap().ring.rows(), 1);
+    }
+
+    #[test]
+    fn rows_from_the_future_and_from_before_retention_are_refused_and_counted() {
+        let mut fleet = fleet();
+        let id = host_with_cpu(&mut fleet, "a");
+        let now = UnixMs(10_000_000);
+        for (seq, time) in [(1, now.0 + FUTURE_MS_MAX + 1), (2, now.0 - 3_600_001)] {
+            let applied = fleet.apply(id, RunId(1), &row(seq, time, 5), now).unwrap();
+            assert_eq!(applied, Applied::Refused);
+        }
+        assert_eq!(fleet.host(id).unwrap().health().refused_rows, 2);
+    }
+
+    #[test]
+    fn a_silent_host_is_stale_then_offline_then_live_again() {
+        let mut fleet = fleet();
+        let id = host_with_cpu(&mut fleet, "a");
+        let state_at = |fleet: &mut Fleet, now: i64| {
+            fleet.review_states(UnixMs(now));
+            fleet.host(id).unwrap().state
+        };
+        fleet
+            .apply(id, RunId(1), &row(1, 1000, 5), UnixMs(1000))
+            .unwrap();
+        assert_eq!(state_at(&mut fleet, 2000), HostState::Live);
+        assert_eq!(state_at(&mut fleet, 6000), HostState::Stale);
+        assert_eq!(state_at(&mut fleet, 31_000), HostState::Offline);
+        fleet
+            .apply(id, RunId(1), &row(2, 32_000, 5), UnixMs(32_000))
+            .unwrap();
+        assert_eq!(state_at(&mut fleet, 32_000), HostState::Live);
+    }
+
+    #[test]
+    fn over_the_memory_budget_the_oldest_chunks_go() {
+        let mut fleet = fleet();
+        fleet.options.memory_bytes = 20_000;
+        let id = host_with_cpu(&mut fleet, "a");
+        for n in 0..40_000 {
+            // Hard to compress on purpose.
+            let value = (n * n * 7919) % 100_003;
+            let row = row(n as u64 + 1, n * 10, value);
+            fleet.apply(id, RunId(1), &row, UnixMs(n * 10)).unwrap();
+        }
+        let host = fleet.host(id).unwrap();
+        let (bytes, rows) = (host.ring.bytes(), host.ring.rows());
+        assert!(bytes <= 20_000 && rows > 2000, "{bytes} bytes, {rows} rows");
+        assert_eq!(fleet.ring_size().0, host.ring.bytes() as u64);
+        assert_eq!(host.ring.newest(), Some(UnixMs(399_990)));
+    }
+}

@@ -1,0 +1,269 @@
+//! One host: its series, rows, and how whole its record is.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use sysmon_series::{Ring, rate};
+use sysmon_wire::limits::RUNS_PER_HOST_MAX;
+use sysmon_wire::message::{HostHealth, HostState, RunId};
+use sysmon_wire::metrics::{ALIASES, SUMMARY};
+use sysmon_wire::{ABSENT, HostFacts, Kind, Label, SeqSet, SeriesKey, UnixMs};
+
+/// A host as the hub knows it.
+#[derive(Debug)]
+pub struct Host {
+    /// Its name, from its agent's certificate.
+    pub name: Label,
+    /// What it is.
+    pub facts: HostFacts,
+    /// Its rows.
+    pub ring: Ring,
+    /// How far its clock is ahead of the hub's.
+    pub clock_offset_ms: i64,
+    /// The fleet's generation when its values or state last changed.
+    pub changed: u64,
+    /// The fleet's generation when its line last changed.
+    pub line_changed: u64,
+    /// Whether it reported when last looked at.
+    pub state: HostState,
+    keys: Vec<Arc<SeriesKey>>,
+    indices: HashMap<Arc<SeriesKey>, u32>,
+    runs: VecDeque<(RunId, SeqSet)>,
+    /// Where the aliases of the fleet's line are among the series.
+    summary: [Option<u32>; SUMMARY],
+    present: Present,
+    last_arrival: Option<UnixMs>,
+    duplicate_rows: u64,
+    refused_rows: u64,
+}
+
+/// The newest values of the fleet's line.
+#[derive(Clone, Copy, Debug)]
+struct Present {
+    time: UnixMs,
+    /// As they came, counters not yet made rates.
+    raw: [i64; SUMMARY],
+    /// As they are shown.
+    shown: [i64; SUMMARY],
+}
+
+impl Host {
+    /// A host that has sent nothing yet.
+    pub fn new(name: Label) -> Self {
+        Self {
+            name,
+            facts: HostFacts::unknown(),
+            ring: Ring::new(),
+            clock_offset_ms: 0,
+            changed: 0,
+            line_changed: 0,
+            state: HostState::Offline,
+            keys: Vec::new(),
+            indices: HashMap::new(),
+            runs: VecDeque::new(),
+            summary: [None; SUMMARY],
+            present: Present {
+                time: UnixMs(0),
+                raw: [ABSENT; SUMMARY],
+                shown: [ABSENT; SUMMARY],
+            },
+            last_arrival: None,
+            duplicate_rows: 0,
+            refused_rows: 0,
+        }
+    }
+
+    /// The index of a series, new or known; `None` past `limit` series.
+    pub fn series_index(&mut self, key: Arc<SeriesKey>, limit: usize) -> Option<u32> {
+        if let Some(&index) = self.indices.get(&key) {
+            return Some(index);
+        }
+        let index = u32::try_from(self.keys.len())
+            .ok()
+            .filter(|_| self.keys.len() < limit)?;
+        let place = ALIASES
+            .iter()
+            .take(SUMMARY)
+            .position(|alias| alias.is(&key));
+        if let Some(slot) = place.and_then(|at| self.summary.get_mut(at)) {
+            *slot = Some(index);
+        }
+        self.keys.push(Arc::clone(&key));
+        self.indices.insert(key, index);
+        Some(index)
+    }
+
+    /// The series, by index.
+    pub fn keys(&self) -> &[Arc<SeriesKey>] {
+        &self.keys
+    }
+
+    /// Where the fleet line's values are among the series.
+    pub fn summary(&self) -> &[Option<u32>; SUMMARY] {
+        &self.summary
+    }
+
+    /// Marks a row as seen; false if it was before, or its run is too old to know.
+    pub fn is_new(&mut self, run: RunId, seq: u64) -> bool {
+        let known = self.runs.iter().rposition(|(known, _)| *known == run);
+        let set = match known {
+            Some(at) => self.runs.get_mut(at).map(|(_, set)| set),
+            None => {
+                if self.runs.len() >= RUNS_PER_HOST_MAX {
+                    self.runs.pop_front();
+                }
+                self.runs.push_back((run, SeqSet::new()));
+                self.runs.back_mut().map(|(_, set)| set)
+            }
+        };
+        let new = set.is_some_and(|set| set.insert(seq));
+        self.duplicate_rows += u64::from(!new);
+        new
+    }
+
+    /// Counts a row that was not kept.
+    pub fn refuse(&mut self) {
+        self.refused_rows += 1;
+    }
+
+    /// Notes that rows arrive.
+    pub fn arrived(&mut self, now: UnixMs) {
+        self.last_arrival = Some(now);
+    }
+
+    /// When rows last arrived, by the hub's clock.
+    pub fn last_arrival(&self) -> Option<UnixMs> {
+        self.last_arrival
+    }
+
+    /// Takes a row's values into the fleet's line if it is the newest.
+    pub fn observe(&mut self, time: UnixMs, values: &[i64]) {
+        if time < self.present.time {
+            return;
+        }
+        let raw = self.summary.map(|slot| {
+            slot.and_then(|index| values.get(index as usize).copied())
+                .unwrap_or(ABSENT)
+        });
+        let before = (self.present.time, self.present.raw);
+        self.present = Present {
+            time,
+            raw,
+            shown: shown(before, (time, raw)),
+        };
+    }
+
+    /// When the newest row was taken, and the values of the fleet's line then.
+    pub fn present(&self) -> (UnixMs, [i64; SUMMARY]) {
+        (self.present.time, self.present.shown)
+    }
+
+    /// The fleet line's values at a past moment: of the newest row within `reach_ms` before it.
+    pub fn values_at(&self, at: UnixMs, reach_ms: i64) -> Option<(UnixMs, [i64; SUMMARY])> {
+        let series: Vec<u32> = self
+            .summary
+            .iter()
+            .map(|slot| slot.unwrap_or(u32::MAX))
+            .collect();
+        let table = self.ring.read(&series, at - reach_ms, at).ok()?;
+        let row = |n: usize| {
+            let time = UnixMs(*table.times.get(n)?);
+            let mut raw = [ABSENT; SUMMARY];
+            for (value, column) in raw.iter_mut().zip(&table.columns) {
+                *value = *column.get(n)?;
+            }
+            Some((time, raw))
+        };
+        let last = table.times.len().checked_sub(1)?;
+        let now = row(last)?;
+        let before = last
+            .checked_sub(1)
+            .and_then(row)
+            .unwrap_or((now.0, [ABSENT; SUMMARY]));
+        Some((now.0, shown(before, now)))
+    }
+
+    /// How whole its record is.
+    pub fn health(&self) -> HostHealth {
+        HostHealth {
+            rows: self.ring.rows(),
+            duplicate_rows: self.duplicate_rows,
+            missing_rows: self.runs.iter().map(|(_, set)| set.holes()).sum(),
+            refused_rows: self.refused_rows,
+            oldest: self.ring.oldest().unwrap_or_default(),
+            clock_offset_ms: self.clock_offset_ms,
+            series: self.keys.len() as u32,
+        }
+    }
+}
+
+/// Values as the fleet's line shows them: counters as rates a second.
+fn shown(before: (UnixMs, [i64; SUMMARY]), now: (UnixMs, [i64; SUMMARY])) -> [i64; SUMMARY] {
+    let mut out = now.1;
+    for ((value, old), alias) in out.iter_mut().zip(before.1).zip(ALIASES) {
+        if alias.metric.kind == Kind::Counter {
+            let rate = rate((before.0.0, old), (now.0.0, *value));
+            *value = rate.map_or(ABSENT, |rate| rate.round() as i64);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sysmon_wire::metrics::{CPU_UTILIZATION, NET_IO};
+
+    fn host() -> Host {
+        let mut host = Host::new("h".into());
+        let rx = NET_IO.series(&[("network.io.direction", "receive")]);
+        assert_eq!(
+            host.series_index(Arc::new(CPU_UTILIZATION.series(&[])), 9),
+            Some(0)
+        );
+        assert_eq!(host.series_index(Arc::new(rx), 9), Some(1));
+        host
+    }
+
+    #[test]
+    fn the_line_shows_gauges_as_they_are_and_counters_as_rates() {
+        let mut host = host();
+        host.observe(UnixMs(1000), &[120, 5000]);
+        assert_eq!(host.present().1[..4], [120, ABSENT, ABSENT, ABSENT]);
+        host.observe(UnixMs(3000), &[130, 9000]);
+        assert_eq!(host.present().1[..4], [130, ABSENT, ABSENT, 2000]);
+        host.observe(UnixMs(2000), &[1, 1]);
+        assert_eq!(
+            host.present().0,
+            UnixMs(3000),
+            "an older row changes nothing"
+        );
+    }
+
+    #[test]
+    fn the_past_shows_what_the_present_showed_then() {
+        let mut host = host();
+        for (t, values) in [(1000, [120, 5000]), (3000, [130, 9000]), (4000, [1, 9001])] {
+            host.ring.append(UnixMs(t), &values).unwrap();
+        }
+        let (time, values) = host.values_at(UnixMs(3500), 5000).unwrap();
+        assert_eq!((time, values[0], values[3]), (UnixMs(3000), 130, 2000));
+        assert_eq!(host.values_at(UnixMs(900), 5000), None);
+    }
+
+    #[test]
+    fn rows_are_known_by_run_and_number() {
+        let mut host = host();
+        assert!(host.is_new(RunId(1), 5) && host.is_new(RunId(2), 5) && host.is_new(RunId(1), 7));
+        assert!(!host.is_new(RunId(1), 5));
+        let health = host.health();
+        assert_eq!((health.duplicate_rows, health.missing_rows), (1, 1));
+    }
+
+    #[test]
+    fn series_past_the_limit_are_refused() {
+        let mut host = host();
+        let key = Arc::new(CPU_UTILIZATION.series(&[("cpu.mode", "user")]));
+        assert_eq!(host.series_index(key, 2), None);
+    }
+}

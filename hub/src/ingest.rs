@@ -1,0 +1,226 @@
+//! One stream of rows from an agent: frames in, rows into the fleet.
+
+use sysmon_wire::message::{Lane, Push, RunId};
+use sysmon_wire::{ABSENT, Row, RowDecoder, RowError, SchemaError, SeqSet, UnixMs};
+use thiserror::Error;
+
+use crate::fleet::{Applied, Fleet, FleetError, HostId};
+
+/// Why a stream of rows is broken off.
+#[derive(Debug, Error)]
+pub enum IngestError {
+    /// Rows came before the run they belong to.
+    #[error("rows before the run they belong to")]
+    NoRun,
+    /// Rows that go on from none.
+    #[error("rows before a keyframe")]
+    NoKeyframe,
+    /// Bytes that are no rows.
+    #[error(transparent)]
+    Rows(#[from] RowError),
+    /// Definitions that define nothing.
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
+    /// Over a limit of the hub.
+    #[error(transparent)]
+    Fleet(#[from] FleetError),
+}
+
+/// What a frame brought.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// The run and those of its rows that need not be sent again.
+    pub settled: Option<(RunId, SeqSet)>,
+    /// How far the newest live row's time lies ahead of now.
+    pub ahead_ms: Option<i64>,
+}
+
+/// What is known of a stream between frames.
+#[derive(Debug)]
+pub struct RowStream {
+    host: HostId,
+    run: Option<(RunId, Lane)>,
+    has_keyframe: bool,
+    decoder: RowDecoder,
+    /// The host's index of each of the stream's series.
+    places: Vec<u32>,
+    /// Whether `places` is 0, 1, 2…: then rows need not be put in order.
+    in_order: bool,
+    row: Row,
+}
+
+impl RowStream {
+    /// A stream that has brought nothing yet.
+    pub fn new(host: HostId) -> Self {
+        Self {
+            host,
+            run: None,
+            has_keyframe: false,
+            decoder: RowDecoder::new(),
+            places: Vec::new(),
+            in_order: true,
+            row: Row::default(),
+        }
+    }
+
+    /// Takes one frame.
+    pub fn take(
+        &mut self,
+        push: Push,
+        fleet: &mut Fleet,
+        now: UnixMs,
+    ) -> Result<Taken, IngestError> {
+        match push {
+            Push::Begin { run, lane } => {
+                self.run = Some((run, lane));
+                self.has_keyframe = false;
+                self.places.clear();
+                self.in_order = true;
+                Ok(Taken::default())
+            }
+            Push::Series(table) => {
+                let keys = table.keys()?;
+                if self.places.len() + keys.len() > sysmon_wire::limits::SERIES_PER_HOST_MAX {
+                    return Err(SchemaError::TooMany("series per host").into());
+                }
+                let places = fleet.series(self.host, keys)?;
+                self.places.extend(places);
+                self.in_order = self
+                    .places
+                    .iter()
+                    .enumerate()
+                    .all(|(at, &p)| at == p as usize);
+                Ok(Taken::default())
+            }
+            Push::Keyframe(block) => {
+                self.decoder.reset();
+                self.has_keyframe = true;
+                self.rows(&block.0, fleet, now)
+            }
+            Push::Rows(block) => {
+                if !self.has_keyframe {
+                    return Err(IngestError::NoKeyframe);
+                }
+                self.rows(&block.0, fleet, now)
+            }
+        }
+    }
+
+    fn rows(
+        &mut self,
+        mut block: &[u8],
+        fleet: &mut Fleet,
+        now: UnixMs,
+    ) -> Result<Taken, IngestError> {
+        let (run, lane) = self.run.ok_or(IngestError::NoRun)?;
+        let mut taken = Taken::default();
+        let mut settled = SeqSet::new();
+        while let Some(row) = self.decoder.decode(&mut block, self.places.len())? {
+            let applied = if self.in_order {
+                fleet.apply(self.host, run, row, now)?
+            } else {
+                put_in_order(row, &self.places, &mut self.row);
+                fleet.apply(self.host, run, &self.row, now)?
+            };
+            settled.insert(row.seq);
+            if lane == Lane::Live && applied == Applied::Kept {
+                taken.ahead_ms = Some(row.time - now);
+            }
+        }
+        taken.settled = Some((run, settled));
+        Ok(taken)
+    }
+}
+
+fn put_in_order(row: &Row, places: &[u32], out: &mut Row) {
+    out.seq = row.seq;
+    out.time = row.time;
+    out.values.fill(ABSENT);
+    for (&place, &value) in places.iter().zip(&row.values) {
+        let place = place as usize;
+        if place >= out.values.len() {
+            out.values.resize(place + 1, ABSENT);
+        }
+        if let Some(slot) = out.values.get_mut(place) {
+            *slot = value;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::tests::fleet;
+    use sysmon_wire::message::Blob;
+    use sysmon_wire::metrics::{CPU_UTILIZATION, LOAD_1M, UPTIME};
+    use sysmon_wire::{RowEncoder, SeriesKey, SeriesTable};
+
+    fn series(keys: &[SeriesKey]) -> Push {
+        Push::Series(SeriesTable::new(keys))
+    }
+
+    fn rows(encoder: &mut RowEncoder, seqs: &[u64], values: &[i64]) -> Blob {
+        let mut block = Vec::new();
+        for &seq in seqs {
+            encoder.encode(seq, UnixMs(seq as i64 * 1000), values, &mut block);
+        }
+        Blob(block)
+    }
+
+    #[test]
+    fn a_second_run_with_other_series_lands_in_the_same_columns() {
+        let mut fleet = fleet();
+        let id = fleet.host_id(&"a".into()).unwrap();
+        let now = UnixMs(100_000);
+        let (cpu, load, up) = (
+            CPU_UTILIZATION.series(&[]),
+            LOAD_1M.series(&[]),
+            UPTIME.series(&[]),
+        );
+        for (run, keys, values) in [
+            (1, [cpu.clone(), load.clone()], [10, 20]),
+            (2, [up, cpu.clone()], [30, 11]),
+        ] {
+            let mut stream = RowStream::new(id);
+            let mut take = |push| stream.take(push, &mut fleet, now).unwrap();
+            take(Push::Begin {
+                run: RunId(run),
+                lane: Lane::Live,
+            });
+            take(series(&keys));
+            let block = rows(&mut RowEncoder::new(), &[run * 10], &values);
+            let taken = take(Push::Keyframe(block));
+            assert_eq!(taken.settled.unwrap().1.ranges(), [(run * 10, run * 10)]);
+        }
+        let host = fleet.host(id).unwrap();
+        let table = host.ring.read(&[0, 1, 2], UnixMs(0), now).unwrap();
+        assert_eq!(
+            table.columns,
+            [vec![10, 11], vec![20, ABSENT], vec![ABSENT, 30]]
+        );
+    }
+
+    #[test]
+    fn frames_out_of_turn_end_the_stream() {
+        let mut fleet = fleet();
+        let id = fleet.host_id(&"a".into()).unwrap();
+        let block = rows(&mut RowEncoder::new(), &[1], &[1]);
+        let begin = Push::Begin {
+            run: RunId(1),
+            lane: Lane::Live,
+        };
+        let first = |pushes: Vec<Push>, fleet: &mut Fleet| {
+            let mut stream = RowStream::new(id);
+            pushes
+                .into_iter()
+                .map(|p| stream.take(p, fleet, UnixMs(0)))
+                .find(Result::is_err)
+        };
+        let no_run = first(vec![Push::Keyframe(block.clone())], &mut fleet);
+        assert!(matches!(no_run, Some(Err(IngestError::NoRun))));
+        let no_key = first(vec![begin.clone(), Push::Rows(block.clone())], &mut fleet);
+        assert!(matches!(no_key, Some(Err(IngestError::NoKeyframe))));
+        let no_series = first(vec![begin, Push::Keyframe(block)], &mut fleet);
+        assert!(matches!(no_series, Some(Err(IngestError::Rows(_)))));
+    }
+}

@@ -1,0 +1,176 @@
+//! An agent's connection: rows in, acknowledgements out.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use sysmon_link::{CloseCode, FrameReceiver, FrameSender, LinkError, PeerSession};
+use sysmon_wire::message::{FromAgent, Push, RunId, ToAgent};
+use sysmon_wire::{Label, SeqSet};
+use thiserror::Error;
+
+use super::{Hub, now};
+use crate::fleet::HostId;
+use crate::ingest::{IngestError, RowStream};
+
+/// How often rows are acknowledged. Agents begin to write to disk after three seconds without.
+const ACK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A clock offset is told anew when it moved by more than this.
+const CLOCK_STEP_MS: i64 = 250;
+
+/// Rows taken in but not yet acknowledged.
+type Settled = Arc<Mutex<HashMap<RunId, SeqSet>>>;
+
+/// Why an agent's stream was broken off.
+#[derive(Debug, Error)]
+enum StreamError {
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    #[error(transparent)]
+    Ingest(#[from] IngestError),
+}
+
+/// Serves an agent until it leaves; returns why it left.
+pub(super) async fn serve(hub: &Arc<Hub>, session: PeerSession) -> LinkError {
+    let name = Label::new(session.peer.name.as_str());
+    let offset = session.clock_offset_ms(now());
+    let host = {
+        let mut fleet = hub.fleet();
+        let host = fleet.host_id(&name);
+        if let Ok(id) = host {
+            fleet.set_clock_offset(id, offset);
+        }
+        host
+    };
+    let host = match host {
+        Ok(host) => host,
+        Err(error) => {
+            hub.count_refusal();
+            session
+                .connection
+                .close(CloseCode::Limit.into(), error.to_string().as_bytes());
+            return LinkError::Refused(error.to_string());
+        }
+    };
+    let PeerSession {
+        connection,
+        sender,
+        receiver,
+        ..
+    } = session;
+    let settled = Settled::default();
+    tokio::select! {
+        error = listen(hub, host, receiver) => error,
+        error = acknowledge(sender, &settled) => error,
+        error = take_streams(hub, host, &name, &connection, &settled) => error,
+    }
+}
+
+async fn listen(hub: &Hub, host: HostId, mut receiver: FrameReceiver) -> LinkError {
+    loop {
+        match receiver.next::<FromAgent>().await {
+            Ok(Some(FromAgent::Facts(facts))) => {
+                let mut fleet = hub.fleet();
+                fleet.set_facts(host, facts);
+                let generation = fleet.generation();
+                drop(fleet);
+                hub.announce(generation);
+            }
+            Ok(None) => return LinkError::StreamEnded,
+            Err(error) => return error,
+        }
+    }
+}
+
+async fn acknowledge(mut sender: FrameSender, settled: &Settled) -> LinkError {
+    let mut timer = tokio::time::interval(ACK_INTERVAL);
+    timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        timer.tick().await;
+        let rows = std::mem::take(&mut *settled.lock().unwrap_or_else(PoisonError::into_inner));
+        for (run, set) in rows {
+            let ack = ToAgent::Ack {
+                run,
+                ranges: set.ranges().to_vec(),
+            };
+            if let Err(error) = sender.queue(&ack) {
+                return error;
+            }
+        }
+        if let Err(error) = sender.flush().await {
+            return error;
+        }
+    }
+}
+
+async fn take_streams(
+    hub: &Arc<Hub>,
+    host: HostId,
+    name: &Label,
+    connection: &sysmon_link::Connection,
+    settled: &Settled,
+) -> LinkError {
+    loop {
+        let stream = match connection.accept_uni().await {
+            Ok(stream) => FrameReceiver::new(stream),
+            Err(error) => return error.into(),
+        };
+        let (hub, name, settled) = (Arc::clone(hub), name.clone(), Arc::clone(settled));
+        // Ends with the connection: then its stream fails.
+        tokio::spawn(async move {
+            if let Err(error) = take_rows(&hub, host, stream, &settled).await {
+                hub.count_refusal();
+                tracing::warn!("broke off a stream of agent {name}: {error}");
+            }
+        });
+    }
+}
+
+async fn take_rows(
+    hub: &Hub,
+    host: HostId,
+    mut stream: FrameReceiver,
+    settled: &Settled,
+) -> Result<(), StreamError> {
+    let mut rows = RowStream::new(host);
+    loop {
+        let frame = match stream.next::<Push>().await {
+            Ok(Some(frame)) => frame,
+            // The connection's end is told once, where it is served.
+            Ok(None) | Err(LinkError::Lost(_)) => return Ok(()),
+            Err(error) => {
+                stream.stop(CloseCode::Protocol);
+                return Err(error.into());
+            }
+        };
+        let result = {
+            let mut fleet = hub.fleet();
+            let result = rows.take(frame, &mut fleet, now());
+            let ahead_ms = result.as_ref().ok().and_then(|taken| taken.ahead_ms);
+            let known = fleet.host(host).map_or(0, |host| host.clock_offset_ms);
+            if let Some(ahead_ms) = ahead_ms.filter(|ahead| (ahead - known).abs() > CLOCK_STEP_MS) {
+                fleet.set_clock_offset(host, ahead_ms);
+            }
+            let generation = fleet.generation();
+            drop(fleet);
+            hub.announce(generation);
+            result
+        };
+        match result {
+            Ok(taken) => {
+                if let Some((run, set)) = taken.settled {
+                    let mut settled = settled.lock().unwrap_or_else(PoisonError::into_inner);
+                    let run = settled.entry(run).or_default();
+                    set.ranges()
+                        .iter()
+                        .for_each(|&(low, high)| run.insert_range(low, high));
+                }
+            }
+            Err(error) => {
+                stream.stop(CloseCode::Protocol);
+                return Err(error.into());
+            }
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! The shell of the hub: its socket, clock and tasks.
+
+mod agent;
+mod subscriber;
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use sysmon_certs::{Identity, Role};
+use sysmon_link::{Arrival, LinkError, Listener, PeerSession};
+use sysmon_wire::message::{HubStatus, Purpose};
+use sysmon_wire::{Label, UnixMs};
+use tokio::sync::{Semaphore, watch};
+
+use crate::VERSION;
+use crate::fleet::{Fleet, FleetOptions};
+
+/// How often silent hosts are looked for.
+const REVIEW_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Connections at once: every host of a full fleet, and those who look at them.
+const CONNECTIONS_MAX: usize = sysmon_wire::limits::HOSTS_MAX + 1_000;
+
+/// What a hub needs to know.
+#[derive(Clone, Debug)]
+pub struct HubOptions {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// What it is called.
+    pub name: String,
+    /// How it keeps hosts.
+    pub fleet: FleetOptions,
+}
+
+/// The state all connections share.
+#[derive(Debug)]
+pub struct Hub {
+    name: String,
+    started: Instant,
+    fleet: Mutex<Fleet>,
+    /// The fleet's generation, for those who wait for the next.
+    changed: watch::Sender<u64>,
+    subscribers: AtomicU64,
+    refused: AtomicU64,
+}
+
+/// A hub that listens but does not serve yet.
+#[derive(Debug)]
+pub struct BoundHub {
+    hub: Arc<Hub>,
+    listener: Listener,
+}
+
+impl Hub {
+    /// The fleet, for a moment: nothing may be awaited while it is held.
+    pub fn fleet(&self) -> MutexGuard<'_, Fleet> {
+        // A panic elsewhere leaves the fleet as whole as it was between two rows.
+        self.fleet.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says that the fleet has changed.
+    fn announce(&self, generation: u64) {
+        self.changed.send_replace(generation);
+    }
+
+    /// The hub about itself.
+    pub fn status(&self) -> HubStatus {
+        let fleet = self.fleet();
+        let (rows, values) = fleet.totals();
+        let (ring_bytes, ring_values) = fleet.ring_size();
+        HubStatus {
+            name: Label::new(&self.name),
+            version: Label::new(VERSION),
+            now: now(),
+            uptime_ms: self.started.elapsed().as_millis() as u64,
+            ingest_rows_total: rows,
+            ingest_values_total: values,
+            ring_bytes,
+            ring_values,
+            history_bytes: 0,
+            subscribers: self.subscribers.load(Ordering::Relaxed),
+            refused_total: self.refused.load(Ordering::Relaxed),
+        }
+    }
+
+    fn count_refusal(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// The present, by this machine's clock.
+fn now() -> UnixMs {
+    UnixMs::from_system(SystemTime::now())
+}
+
+impl BoundHub {
+    /// Takes the socket; from here on peers can arrive.
+    pub fn bind(options: HubOptions, identity: &Identity) -> Result<Self, LinkError> {
+        let listener = Listener::bind(options.listen, identity)?;
+        let hub = Hub {
+            name: options.name,
+            started: Instant::now(),
+            fleet: Mutex::new(Fleet::new(options.fleet)),
+            changed: watch::Sender::new(0),
+            subscribers: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+        };
+        Ok(Self {
+            hub: Arc::new(hub),
+            listener,
+        })
+    }
+
+    /// The state its connections share.
+    pub fn hub(&self) -> &Arc<Hub> {
+        &self.hub
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.listener.address()
+    }
+
+    /// Where programs on this machine reach it.
+    pub fn loopback(&self) -> Option<SocketAddr> {
+        self.listener.loopback()
+    }
+
+    /// Serves until `stop` is done, then tells every peer.
+    pub async fn serve(self, stop: impl Future<Output = ()>) {
+        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let accept = async {
+            while let Some(arrival) = self.listener.accept().await {
+                let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+                    self.hub.count_refusal();
+                    tracing::warn!("refused {}: too many connections", arrival.address());
+                    continue;
+                };
+                let hub = Arc::clone(&self.hub);
+                tokio::spawn(async move {
+                    welcome(hub, arrival).await;
+                    drop(place);
+                });
+            }
+        };
+        tokio::select! {
+            () = accept => {}
+            () = review(&self.hub) => {}
+            () = stop => {}
+        }
+        self.listener.close().await;
+    }
+}
+
+/// Looks for hosts that have fallen silent.
+async fn review(hub: &Hub) {
+    let mut timer = tokio::time::interval(REVIEW_INTERVAL);
+    timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        timer.tick().await;
+        let mut fleet = hub.fleet();
+        if fleet.review_states(now()) {
+            let generation = fleet.generation();
+            drop(fleet);
+            hub.announce(generation);
+        }
+    }
+}
+
+async fn welcome(hub: Arc<Hub>, arrival: Arrival) {
+    let address = arrival.address();
+    let mut session = match arrival.greet().await {
+        Ok(session) => session,
+        Err(error) => {
+            hub.count_refusal();
+            tracing::warn!("refused {address}: {error}");
+            return;
+        }
+    };
+    let peer = session.peer.clone();
+    if let Some(reason) = refusal(&session) {
+        hub.count_refusal();
+        tracing::warn!("refused {peer} at {address}: {reason}");
+        session.refuse(reason).await;
+        return;
+    }
+    if let Err(error) = session.accept(&hub.name, VERSION).await {
+        tracing::warn!("{peer} at {address} left: {error}");
+        return;
+    }
+    let hello = &session.hello;
+    tracing::info!("{peer} connected from {address}, version {}", hello.version);
+    let ended = match hello.purpose {
+        Purpose::Push => agent::serve(&hub, session).await,
+        Purpose::View => subscriber::serve(&hub, session).await,
+    };
+    tracing::info!("{peer} at {address} disconnected: {ended}");
+}
+
+/// Why a peer may not do what it says it wants; its role stands in its certificate.
+fn refusal(session: &PeerSession) -> Option<&'static str> {
+    match (session.hello.purpose, session.peer.role) {
+        (Purpose::Push, Role::Agent) | (Purpose::View, Role::Operator) => None,
+        (Purpose::Push, _) => Some("only a certificate of role agent may push rows"),
+        (Purpose::View, _) => Some("only a certificate of role operator may view the fleet"),
+    }
+}

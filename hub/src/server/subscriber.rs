@@ -1,0 +1,184 @@
+//! A subscriber's connection: one stream a request, pushed to while anything changes.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use sysmon_link::{CloseCode, FrameReceiver, FrameSender, LinkError, PeerSession};
+use sysmon_wire::message::{FleetUpdate, Reply, Request};
+use sysmon_wire::{Label, UnixMs};
+
+use super::{Hub, now};
+use crate::query::{Query, query};
+use crate::view::{HostWatch, SparkRequest, fleet_changes, fleet_picture};
+
+/// Changes that come within this are sent together. Agents report on whole seconds, so a fleet's
+/// rows arrive in a burst; a screen needs them within 50 ms.
+const COALESCE: Duration = Duration::from_millis(20);
+
+/// Serves a subscriber until it leaves; returns why it left.
+pub(super) async fn serve(hub: &Arc<Hub>, session: PeerSession) -> LinkError {
+    let connection = session.connection.clone();
+    let peer = session.peer.clone();
+    loop {
+        let (send, recv) = match connection.accept_bi().await {
+            Ok(streams) => streams,
+            Err(error) => return error.into(),
+        };
+        let (hub, peer) = (Arc::clone(hub), peer.clone());
+        tokio::spawn(async move {
+            let (mut sender, mut receiver) = (FrameSender::new(send), FrameReceiver::new(recv));
+            let request = match receiver.next::<Request>().await {
+                Ok(Some(request)) => request,
+                Ok(None) | Err(LinkError::Lost(_)) => return,
+                Err(error) => {
+                    hub.count_refusal();
+                    tracing::warn!("broke off a request of {peer}: {error}");
+                    sender.reset(CloseCode::Protocol);
+                    return;
+                }
+            };
+            hub.subscribers.fetch_add(1, Ordering::Relaxed);
+            // A subscriber that leaves ends its stream here: nothing is left to tell it.
+            let _ = answer(&hub, request, &mut sender).await;
+            hub.subscribers.fetch_sub(1, Ordering::Relaxed);
+            sender.finish();
+        });
+    }
+}
+
+async fn answer(hub: &Hub, request: Request, sender: &mut FrameSender) -> Result<(), LinkError> {
+    match request {
+        Request::Status => sender.send(&Reply::Status(hub.status())).await,
+        Request::Fleet {
+            at,
+            once,
+            spark_points,
+            spark_step_ms,
+            sparks,
+        } => {
+            let sparks = SparkRequest {
+                points: spark_points,
+                step_ms: spark_step_ms,
+                aliases: sparks,
+            };
+            watch_fleet(hub, at, once, &sparks, sender).await
+        }
+        Request::Host { host, from, until } => watch_host(hub, &host, from, until, sender).await,
+        Request::Query {
+            metric,
+            host,
+            from,
+            to,
+            step_ms,
+            aggregate,
+        } => {
+            let asked = Query {
+                metric,
+                host,
+                from,
+                to,
+                step_ms,
+                aggregate,
+            };
+            let answer = query(&hub.fleet(), &asked);
+            match answer {
+                Ok(parts) => {
+                    for points in parts {
+                        sender.send(&Reply::Points(points)).await?;
+                    }
+                    sender.send(&Reply::Complete).await
+                }
+                Err(error) => refuse(sender, &error.to_string()).await,
+            }
+        }
+    }
+}
+
+async fn refuse(sender: &mut FrameSender, reason: &str) -> Result<(), LinkError> {
+    sender
+        .send(&Reply::Refused {
+            reason: Label::new(reason),
+        })
+        .await
+}
+
+async fn send_fleet(sender: &mut FrameSender, frames: Vec<FleetUpdate>) -> Result<(), LinkError> {
+    for frame in frames {
+        sender.send(&Reply::Fleet(frame)).await?;
+    }
+    Ok(())
+}
+
+async fn watch_fleet(
+    hub: &Hub,
+    at: Option<UnixMs>,
+    once: bool,
+    sparks: &SparkRequest,
+    sender: &mut FrameSender,
+) -> Result<(), LinkError> {
+    let mut changes = hub.changed.subscribe();
+    let (frames, mut seen) = {
+        let fleet = hub.fleet();
+        (fleet_picture(&fleet, at, now(), sparks), fleet.generation())
+    };
+    send_fleet(sender, frames).await?;
+    sender.send(&Reply::Complete).await?;
+    if once || at.is_some() {
+        return Ok(());
+    }
+    loop {
+        wait_for_change(&mut changes, sender).await?;
+        let frames = {
+            let fleet = hub.fleet();
+            let frames = fleet_changes(&fleet, seen, now());
+            seen = fleet.generation();
+            frames
+        };
+        send_fleet(sender, frames).await?;
+    }
+}
+
+async fn watch_host(
+    hub: &Hub,
+    name: &Label,
+    from: UnixMs,
+    until: Option<UnixMs>,
+    sender: &mut FrameSender,
+) -> Result<(), LinkError> {
+    let found = hub.fleet().find(name.as_str());
+    let Some(id) = found else {
+        return refuse(sender, &format!("there is no host {name:?}")).await;
+    };
+    let mut changes = hub.changed.subscribe();
+    let mut watch = HostWatch::new(id, from);
+    let mut complete = false;
+    loop {
+        let replies = watch.updates(&hub.fleet(), until);
+        for reply in replies {
+            sender.send(&reply).await?;
+        }
+        if !complete {
+            sender.send(&Reply::Complete).await?;
+            complete = true;
+        }
+        if until.is_some() {
+            return Ok(());
+        }
+        wait_for_change(&mut changes, sender).await?;
+    }
+}
+
+/// Waits for the next change and a little longer; an error if the subscriber has left.
+async fn wait_for_change(
+    changes: &mut tokio::sync::watch::Receiver<u64>,
+    sender: &mut FrameSender,
+) -> Result<(), LinkError> {
+    tokio::select! {
+        changed = changes.changed() => changed.map_err(|_| LinkError::StreamEnded)?,
+        () = sender.stopped() => return Err(LinkError::StreamEnded),
+    }
+    tokio::time::sleep(COALESCE).await;
+    changes.borrow_and_update();
+    Ok(())
+}

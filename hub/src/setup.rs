@@ -1,0 +1,172 @@
+//! The hub's state directory: its authority, its own identity, and its owner's.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use sysmon_certs::{
+    Authority, CertError, Identity, PeerName, Role, create_private_dir, write_private,
+};
+use thiserror::Error;
+
+/// A certificate with less than this left is made anew at the start.
+const RENEW_BEFORE: Duration = Duration::from_hours(24 * 10);
+
+/// Where the hub and those on its machine find what they need.
+#[derive(Clone, Debug)]
+pub struct HubState {
+    dir: PathBuf,
+}
+
+/// What is wrong with a state directory.
+#[derive(Debug, Error)]
+pub enum SetupError {
+    /// A certificate or key.
+    #[error(transparent)]
+    Cert(#[from] CertError),
+    /// No hub is running on it.
+    #[error("no hub runs on {0}: start `sysmon-hub`, or name its state directory with --state")]
+    NotRunning(PathBuf),
+}
+
+impl HubState {
+    /// The state directory `dir`.
+    pub fn new(dir: &Path) -> Self {
+        Self {
+            dir: dir.to_owned(),
+        }
+    }
+
+    /// The authority, made at the hub's first start.
+    pub fn authority(&self, now: SystemTime) -> Result<Authority, CertError> {
+        create_private_dir(&self.dir)?;
+        Authority::open_or_create(&self.dir.join("ca"), now)
+    }
+
+    /// The authority of a hub that has run.
+    pub fn existing_authority(&self) -> Result<Authority, CertError> {
+        Authority::open(&self.dir.join("ca"))
+    }
+
+    /// The hub's own identity, made or renewed if need be.
+    pub fn hub_identity(
+        &self,
+        authority: &Authority,
+        name: &PeerName,
+        now: SystemTime,
+        days: u32,
+    ) -> Result<Identity, CertError> {
+        identity(&self.dir.join("hub"), authority, Role::Hub, name, now, days)
+    }
+
+    /// The identity of whoever owns the state directory, to look at the hub from its own machine.
+    pub fn owner_identity(
+        &self,
+        authority: &Authority,
+        now: SystemTime,
+        days: u32,
+    ) -> Result<Identity, CertError> {
+        let name = PeerName::nearest("owner");
+        identity(
+            &self.dir.join("owner"),
+            authority,
+            Role::Operator,
+            &name,
+            now,
+            days,
+        )
+    }
+
+    /// The owner's identity, made when the hub first ran.
+    pub fn existing_owner(&self) -> Result<Identity, SetupError> {
+        let dir = self.dir.join("owner");
+        if !dir.exists() {
+            return Err(SetupError::NotRunning(self.dir.clone()));
+        }
+        Ok(Identity::load(&dir)?)
+    }
+
+    /// Notes where the running hub is reached from this machine.
+    pub fn write_address(&self, address: SocketAddr) -> Result<(), CertError> {
+        write_private(&self.dir.join("address"), &address.to_string())
+    }
+
+    /// Forgets where, when the hub stops.
+    pub fn forget_address(&self) {
+        // If it cannot be removed, those who follow it find nobody there and say so.
+        let _ = fs::remove_file(self.dir.join("address"));
+    }
+
+    /// Where the running hub is reached from this machine.
+    pub fn address(&self) -> Result<SocketAddr, SetupError> {
+        fs::read_to_string(self.dir.join("address"))
+            .ok()
+            .and_then(|text| text.trim().parse().ok())
+            .ok_or_else(|| SetupError::NotRunning(self.dir.clone()))
+    }
+}
+
+fn identity(
+    dir: &Path,
+    authority: &Authority,
+    role: Role,
+    name: &PeerName,
+    now: SystemTime,
+    days: u32,
+) -> Result<Identity, CertError> {
+    if dir.exists() {
+        let identity = Identity::load(dir)?;
+        if identity.not_after() > now + RENEW_BEFORE && identity.peer().name == *name {
+            return Ok(identity);
+        }
+    }
+    let identity = authority.issue(role, name, now, days)?;
+    identity.save(dir)?;
+    Ok(identity)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_start_makes_what_later_ones_find_and_renew() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = HubState::new(&dir.path().join("hub"));
+        assert!(state.existing_authority().is_err() && state.existing_owner().is_err());
+        let now = SystemTime::now();
+        let name = PeerName::nearest("box");
+        let made = |now| {
+            let authority = state.authority(now).unwrap();
+            state.owner_identity(&authority, now, 30).unwrap();
+            state
+                .hub_identity(&authority, &name, now, 30)
+                .unwrap()
+                .not_after()
+        };
+        let first = made(now);
+        assert_eq!(made(now), first);
+        assert!(made(now + Duration::from_hours(24 * 25)) > first);
+        assert!(state.existing_owner().is_ok() && state.existing_authority().is_ok());
+    }
+
+    #[test]
+    fn a_hub_that_does_not_run_has_no_address() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = HubState::new(dir.path());
+        assert!(
+            state
+                .address()
+                .unwrap_err()
+                .to_string()
+                .contains("no hub runs")
+        );
+        state
+            .write_address("127.0.0.1:7979".parse().unwrap())
+            .unwrap();
+        assert_eq!(state.address().unwrap().port(), 7979);
+        state.forget_address();
+        assert!(state.address().is_err());
+    }
+}

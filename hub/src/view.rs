@@ -1,0 +1,356 @@
+//! Pictures of the fleet and of one host, as subscribers get them.
+
+use sysmon_series::Resample;
+use sysmon_wire::limits::{HOSTS_PER_FRAME_MAX, SPARK_POINTS_MAX};
+use sysmon_wire::message::{
+    Aggregate, Blob, FleetUpdate, HostLine, HostState, HostTick, Reply, Spark,
+};
+use sysmon_wire::metrics::{ALIASES, SUMMARY};
+use sysmon_wire::{ABSENT, RowEncoder, SeriesTable, UnixMs};
+
+use crate::fleet::{Fleet, HostId};
+use crate::host::Host;
+
+/// How far before a past moment a row may lie to be shown for it.
+const PAST_REACH_MS: i64 = 10_000;
+
+/// Rows of a host in one frame; 600 rows of 400 busy series are about 400 KiB.
+const ROWS_PER_FRAME: usize = sysmon_wire::limits::ROWS_PER_FRAME_MAX;
+
+/// Bytes of rows after which a frame is sent.
+const ROW_BYTES_PER_FRAME: usize = 256 * 1024;
+
+/// Which history goes with the fleet's first picture.
+#[derive(Clone, Debug)]
+pub struct SparkRequest {
+    /// Points of each.
+    pub points: u16,
+    /// Milliseconds a point stands for.
+    pub step_ms: u32,
+    /// Places in [`ALIASES`], of the first [`SUMMARY`].
+    pub aliases: Vec<u8>,
+}
+
+/// The whole fleet as it is at `now`, or was at `at`, in frames of some hosts each.
+///
+/// Always at least one frame, so that an empty fleet is told too.
+pub fn fleet_picture(
+    fleet: &Fleet,
+    at: Option<UnixMs>,
+    now: UnixMs,
+    sparks: &SparkRequest,
+) -> Vec<FleetUpdate> {
+    let hosts: Vec<_> = fleet.hosts().collect();
+    let moment = at.unwrap_or(now);
+    let picture = |part: &[(HostId, &Host)]| FleetUpdate {
+        now: moment,
+        lines: part.iter().map(|(id, host)| line(*id, host)).collect(),
+        ticks: part
+            .iter()
+            .map(|(id, host)| at.map_or(tick(*id, host), |at| past(*id, host, at)))
+            .collect(),
+        sparks: part
+            .iter()
+            .flat_map(|(id, host)| history(*id, host, at, sparks))
+            .collect(),
+    };
+    if hosts.is_empty() {
+        return vec![picture(&[])];
+    }
+    hosts.chunks(HOSTS_PER_FRAME_MAX).map(picture).collect()
+}
+
+/// What changed after `generation`; empty if nothing did.
+pub fn fleet_changes(fleet: &Fleet, generation: u64, now: UnixMs) -> Vec<FleetUpdate> {
+    let changed: Vec<_> = fleet
+        .hosts()
+        .filter(|(_, host)| host.changed > generation)
+        .collect();
+    let update = |part: &[(HostId, &Host)]| FleetUpdate {
+        now,
+        lines: part
+            .iter()
+            .filter(|(_, host)| host.line_changed > generation)
+            .map(|(id, host)| line(*id, host))
+            .collect(),
+        ticks: part.iter().map(|(id, host)| tick(*id, host)).collect(),
+        sparks: Vec::new(),
+    };
+    changed.chunks(HOSTS_PER_FRAME_MAX).map(update).collect()
+}
+
+/// A host's line.
+pub fn line(id: HostId, host: &Host) -> HostLine {
+    HostLine {
+        index: id.0,
+        name: host.name.clone(),
+        facts: host.facts.clone(),
+        health: host.health(),
+    }
+}
+
+fn tick(id: HostId, host: &Host) -> HostTick {
+    let (time, values) = host.present();
+    HostTick {
+        index: id.0,
+        state: host.state,
+        time,
+        values: values.to_vec(),
+    }
+}
+
+fn past(id: HostId, host: &Host, at: UnixMs) -> HostTick {
+    match host.values_at(at, PAST_REACH_MS) {
+        Some((time, values)) => {
+            let state = if at - time <= PAST_REACH_MS / 2 {
+                HostState::Live
+            } else {
+                HostState::Stale
+            };
+            HostTick {
+                index: id.0,
+                state,
+                time,
+                values: values.to_vec(),
+            }
+        }
+        None => HostTick {
+            index: id.0,
+            state: HostState::Offline,
+            time: UnixMs(0),
+            values: vec![ABSENT; SUMMARY],
+        },
+    }
+}
+
+fn history(id: HostId, host: &Host, at: Option<UnixMs>, request: &SparkRequest) -> Vec<Spark> {
+    let Some(newest) = host.ring.newest() else {
+        return Vec::new();
+    };
+    let end = at.unwrap_or(newest);
+    let points = i64::from(request.points.min(SPARK_POINTS_MAX));
+    let step_ms = i64::from(request.step_ms.max(1));
+    if points == 0 {
+        return Vec::new();
+    }
+    let from = end - (points - 1).saturating_mul(step_ms);
+    let resample = Resample::aligned(from, end, step_ms, Aggregate::Mean);
+    let aliases = request.aliases.iter().filter_map(|&place| {
+        let index = (*host.summary().get(usize::from(place))?)?;
+        Some((place, index, ALIASES.get(usize::from(place))?))
+    });
+    let aliases: Vec<_> = aliases.take(SUMMARY).collect();
+    let series: Vec<u32> = aliases.iter().map(|(_, index, _)| *index).collect();
+    // The row before the first step makes the first rate.
+    let Ok(table) = host.ring.read(&series, resample.from - PAST_REACH_MS, end) else {
+        return Vec::new();
+    };
+    let spark =
+        |((place, _, alias), column): (&(u8, u32, &sysmon_wire::metrics::Alias), &Vec<i64>)| {
+            let real = resample.apply(&alias.metric.def(), &table.times, column);
+            let scale = 10f64.powi(-i32::from(alias.metric.scale));
+            let scaled = |v: &f64| {
+                if v.is_nan() {
+                    ABSENT
+                } else {
+                    (v * scale).round() as i64
+                }
+            };
+            Spark {
+                index: id.0,
+                alias: *place,
+                end: resample.to,
+                points: real.iter().map(scaled).collect(),
+            }
+        };
+    aliases.iter().zip(&table.columns).map(spark).collect()
+}
+
+/// What a subscriber to one host has been sent so far.
+#[derive(Debug)]
+pub struct HostWatch {
+    host: HostId,
+    line_generation: u64,
+    series: usize,
+    /// The newest row sent; rows after it are new.
+    newest: UnixMs,
+    encoder: RowEncoder,
+    rows: u64,
+}
+
+impl HostWatch {
+    /// Watches `host` from `from` on.
+    pub fn new(host: HostId, from: UnixMs) -> Self {
+        Self {
+            host,
+            line_generation: 0,
+            series: 0,
+            newest: from - 1,
+            encoder: RowEncoder::new(),
+            rows: 0,
+        }
+    }
+
+    /// Everything up to `until` that was not sent yet.
+    pub fn updates(&mut self, fleet: &Fleet, until: Option<UnixMs>) -> Vec<Reply> {
+        let Some(host) = fleet.host(self.host) else {
+            return Vec::new();
+        };
+        let mut replies = Vec::new();
+        if host.line_changed > self.line_generation || self.line_generation == 0 {
+            self.line_generation = fleet.generation();
+            replies.push(Reply::Host(Box::new(line(self.host, host))));
+        }
+        if let Some(new @ [_, ..]) = host.keys().get(self.series..) {
+            let table = SeriesTable::new(new.iter().map(AsRef::as_ref));
+            replies.push(Reply::HostSeries(table));
+            self.series = host.keys().len();
+        }
+        let all: Vec<u32> = (0..self.series as u32).collect();
+        let until = until.unwrap_or(UnixMs(i64::MAX));
+        match host.ring.read(&all, self.newest + 1, until) {
+            Ok(table) => self.rows(&table, &mut replies),
+            Err(error) => replies.push(Reply::Refused {
+                reason: error.to_string().as_str().into(),
+            }),
+        }
+        replies
+    }
+
+    fn rows(&mut self, table: &sysmon_series::Table, replies: &mut Vec<Reply>) {
+        let mut values = vec![ABSENT; table.columns.len()];
+        let (mut block, mut count) = (Vec::new(), 0);
+        let mut first = self.rows == 0;
+        for (n, &time) in table.times.iter().enumerate() {
+            for (value, column) in values.iter_mut().zip(&table.columns) {
+                *value = column.get(n).copied().unwrap_or(ABSENT);
+            }
+            self.rows += 1;
+            self.newest = UnixMs(time);
+            self.encoder
+                .encode(self.rows, UnixMs(time), &values, &mut block);
+            count += 1;
+            let last = n + 1 == table.times.len();
+            if last || count >= ROWS_PER_FRAME || block.len() >= ROW_BYTES_PER_FRAME {
+                let rows = Blob(std::mem::take(&mut block));
+                replies.push(if first {
+                    Reply::HostKeyframe(rows)
+                } else {
+                    Reply::HostRows(rows)
+                });
+                (count, first) = (0, false);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::tests::{fleet, host_with_cpu, row};
+    use sysmon_wire::RowDecoder;
+    use sysmon_wire::message::RunId;
+
+    const SPARKS: SparkRequest = SparkRequest {
+        points: 4,
+        step_ms: 5000,
+        aliases: Vec::new(),
+    };
+
+    fn filled() -> (Fleet, HostId) {
+        let mut fleet = fleet();
+        let id = host_with_cpu(&mut fleet, "a");
+        for n in 1..=30i64 {
+            fleet
+                .apply(
+                    id,
+                    RunId(1),
+                    &row(n as u64, n * 1000, n * 10),
+                    UnixMs(n * 1000),
+                )
+                .unwrap();
+        }
+        fleet.review_states(UnixMs(30_000));
+        (fleet, id)
+    }
+
+    #[test]
+    fn the_first_picture_has_all_and_later_ones_what_changed() {
+        let (mut fleet, id) = filled();
+        host_with_cpu(&mut fleet, "b");
+        let first = fleet_picture(&fleet, None, UnixMs(30_000), &SPARKS);
+        assert_eq!(
+            (
+                first.len(),
+                first[0].lines.len(),
+                first[0].ticks[0].values[0]
+            ),
+            (1, 2, 300)
+        );
+        let seen = fleet.generation();
+        assert!(fleet_changes(&fleet, seen, UnixMs(30_500)).is_empty());
+        fleet
+            .apply(id, RunId(1), &row(31, 31_000, 7), UnixMs(31_000))
+            .unwrap();
+        let then = fleet_changes(&fleet, seen, UnixMs(31_000));
+        assert_eq!((then[0].lines.len(), then[0].ticks.len()), (0, 1));
+        assert_eq!(then[0].ticks[0].values[0], 7);
+    }
+
+    #[test]
+    fn the_past_is_what_was() {
+        let (fleet, _) = filled();
+        let then = fleet_picture(&fleet, Some(UnixMs(12_500)), UnixMs(30_000), &SPARKS);
+        assert_eq!(
+            (then[0].ticks[0].time, then[0].ticks[0].values[0]),
+            (UnixMs(12_000), 120)
+        );
+        assert_eq!(then[0].ticks[0].state, HostState::Live);
+        let before = fleet_picture(&fleet, Some(UnixMs(500)), UnixMs(30_000), &SPARKS);
+        assert_eq!(before[0].ticks[0].state, HostState::Offline);
+    }
+
+    #[test]
+    fn history_is_the_mean_of_each_step() {
+        let (fleet, _) = filled();
+        let request = SparkRequest {
+            aliases: vec![0, 200],
+            ..SPARKS
+        };
+        let picture = fleet_picture(&fleet, None, UnixMs(30_000), &request);
+        let [spark] = &picture[0].sparks[..] else {
+            panic!("one spark")
+        };
+        assert_eq!(
+            (spark.end, &spark.points[..]),
+            (UnixMs(30_000), &[170, 220, 270, 300][..])
+        );
+    }
+
+    #[test]
+    fn a_watch_sends_every_row_once() {
+        let (mut fleet, id) = filled();
+        let mut watch = HostWatch::new(id, UnixMs(11_000));
+        let (mut decoder, mut seen) = (RowDecoder::new(), Vec::new());
+        let mut take = |replies: Vec<Reply>| {
+            for reply in replies {
+                let (Reply::HostKeyframe(block) | Reply::HostRows(block)) = reply else {
+                    continue;
+                };
+                let mut bytes = &block.0[..];
+                while let Some(row) = decoder.decode(&mut bytes, 1).unwrap() {
+                    seen.push((row.time.0, row.values[0]));
+                }
+            }
+        };
+        take(watch.updates(&fleet, None));
+        take(watch.updates(&fleet, None));
+        fleet
+            .apply(id, RunId(1), &row(31, 31_000, 7), UnixMs(31_000))
+            .unwrap();
+        take(watch.updates(&fleet, None));
+        let mut want: Vec<_> = (11..=30).map(|n| (n * 1000, n * 10)).collect();
+        want.push((31_000, 7));
+        assert_eq!(seen, want);
+    }
+}

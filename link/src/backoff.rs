@@ -1,0 +1,62 @@
+//! How long to wait before the next attempt.
+
+use std::time::Duration;
+
+/// Exponential back-off with jitter, so that a thousand agents do not return in one instant.
+#[derive(Clone, Debug)]
+pub struct Backoff {
+    base: Duration,
+    max: Duration,
+    attempts: u32,
+}
+
+impl Backoff {
+    /// Waits about `base` first and never longer than `max`.
+    pub fn new(base: Duration, max: Duration) -> Self {
+        Self {
+            base,
+            max,
+            attempts: 0,
+        }
+    }
+
+    /// The next wait; `random` from 0 to 1 places it between half and all of the present ceiling.
+    pub fn next(&mut self, random: f64) -> Duration {
+        let ceiling = self
+            .base
+            .saturating_mul(1 << self.attempts.min(16))
+            .min(self.max);
+        self.attempts = self.attempts.saturating_add(1);
+        ceiling.mul_f64(0.5 + 0.5 * random.clamp(0.0, 1.0))
+    }
+
+    /// Begins anew, after a success.
+    pub fn reset(&mut self) {
+        self.attempts = 0;
+    }
+}
+
+impl Default for Backoff {
+    /// From a quarter of a second to half a minute.
+    fn default() -> Self {
+        Self::new(Duration::from_millis(250), Duration::from_secs(30))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_the_maximum_and_are_jittered() {
+        let mut backoff = Backoff::default();
+        assert_eq!(backoff.next(1.0), Duration::from_millis(250));
+        assert_eq!(backoff.next(0.0), Duration::from_millis(250));
+        assert_eq!(backoff.next(0.5), Duration::from_millis(750));
+        for _ in 0..100 {
+            assert!(backoff.next(1.0) <= Duration::from_secs(30));
+        }
+        backoff.reset();
+        assert_eq!(backoff.next(1.0), Duration::from_millis(250));
+    }
+}

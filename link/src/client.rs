@@ -1,0 +1,214 @@
+//! The side that connects: agents, terminals, and the hub towards its edges.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use quinn::{Connection, Endpoint, EndpointConfig, SendStream, TokioRuntime};
+use sysmon_certs::{Identity, Role, server_name};
+use sysmon_wire::message::{Hello, Purpose, Reply, Request, Welcome};
+use sysmon_wire::{Label, MINOR, UnixMs};
+
+use crate::transport::{HELLO_TIMEOUT, bind, client_config};
+use crate::{CloseCode, FrameReceiver, FrameSender, LinkError};
+
+/// Time to wait for an answer from one address before the next is tried.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Opens connections to a hub with one identity.
+#[derive(Clone, Debug)]
+pub struct Connector {
+    endpoint: Endpoint,
+    version: Label,
+}
+
+/// A connection to a hub after its welcome.
+#[derive(Debug)]
+pub struct HubSession {
+    /// The connection.
+    pub connection: Connection,
+    /// Control frames up.
+    pub sender: FrameSender,
+    /// Control frames down.
+    pub receiver: FrameReceiver,
+    /// Name of the hub.
+    pub hub: Label,
+    /// Version of its program.
+    pub version: Label,
+    /// Minor version both sides use.
+    pub minor: u16,
+    /// How far this machine's clock is ahead of the hub's, give or take half a round trip.
+    pub clock_offset_ms: i64,
+}
+
+impl Connector {
+    /// Connects as `identity`; `version` is the program's, for people.
+    pub fn new(identity: &Identity, version: &str) -> Result<Self, LinkError> {
+        let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
+        let socket = bind(any).map_err(LinkError::Socket)?;
+        let config = EndpointConfig::default();
+        let mut endpoint = Endpoint::new(config, None, socket, Arc::new(TokioRuntime))
+            .map_err(LinkError::Socket)?;
+        endpoint.set_default_client_config(client_config(identity)?);
+        Ok(Self {
+            endpoint,
+            version: Label::new(version),
+        })
+    }
+
+    /// Connects to `target`, a `HOST:PORT`, and says hello. Every address of the name is tried.
+    pub async fn connect(&self, target: &str, purpose: Purpose) -> Result<HubSession, LinkError> {
+        let failed = |source| LinkError::Resolve {
+            target: target.to_owned(),
+            source,
+        };
+        let addresses = tokio::net::lookup_host(target).await.map_err(failed)?;
+        let mut error = LinkError::NoAddress(target.to_owned());
+        for address in addresses {
+            match self.connect_to(self.reachable(address), purpose).await {
+                Ok(session) => return Ok(session),
+                // A refusal is an answer: another address of the same hub would give the same.
+                Err(e @ (LinkError::Refused(_) | LinkError::Certificate(_))) => return Err(e),
+                Err(e) => error = e,
+            }
+        }
+        Err(error)
+    }
+
+    /// An IPv6 socket reaches IPv4 addresses in their mapped form.
+    fn reachable(&self, address: SocketAddr) -> SocketAddr {
+        let is_v6 = self
+            .endpoint
+            .local_addr()
+            .is_ok_and(|local| local.is_ipv6());
+        match address {
+            SocketAddr::V4(v4) if is_v6 => (v4.ip().to_ipv6_mapped(), v4.port()).into(),
+            other => other,
+        }
+    }
+
+    async fn connect_to(
+        &self,
+        address: SocketAddr,
+        purpose: Purpose,
+    ) -> Result<HubSession, LinkError> {
+        let connecting = self
+            .endpoint
+            .connect(address, server_name(Role::Hub))
+            .map_err(|e| LinkError::Tls(e.to_string()))?;
+        let connection = match tokio::time::timeout(ANSWER_TIMEOUT, connecting).await {
+            Ok(connected) => connected?,
+            Err(_) => return Err(LinkError::NoAnswer(plain(address))),
+        };
+        match tokio::time::timeout(HELLO_TIMEOUT, self.hello(connection, purpose)).await {
+            Ok(session) => session,
+            Err(_) => Err(LinkError::HelloTimeout),
+        }
+    }
+
+    async fn hello(
+        &self,
+        connection: Connection,
+        purpose: Purpose,
+    ) -> Result<HubSession, LinkError> {
+        let (send, recv) = connection.open_bi().await?;
+        let mut sender = FrameSender::new(send);
+        let mut receiver = FrameReceiver::new(recv);
+        let now = UnixMs::from_system(SystemTime::now());
+        let version = self.version.clone();
+        // A hub that refuses our certificate closes the connection; its reason is worth more than
+        // the failure to write or read.
+        let hello = Hello {
+            minor: MINOR,
+            version,
+            purpose,
+            now,
+        };
+        let sent = sender.send(&hello).await;
+        let answer = match sent {
+            Ok(()) => receiver.next::<Welcome>().await,
+            Err(e) => Err(e),
+        };
+        match answer {
+            Ok(Some(Welcome::Accepted {
+                minor,
+                version,
+                name,
+                now: hub_now,
+            })) => {
+                let rtt = connection.rtt().as_millis() as i64;
+                let clock_offset_ms = now + rtt / 2 - hub_now;
+                let hub = name;
+                Ok(HubSession {
+                    connection,
+                    sender,
+                    receiver,
+                    hub,
+                    version,
+                    minor,
+                    clock_offset_ms,
+                })
+            }
+            Ok(Some(Welcome::Refused { reason })) => {
+                connection.close(CloseCode::Done.into(), b"");
+                Err(LinkError::Refused(reason.to_string()))
+            }
+            Ok(None) | Err(LinkError::StreamEnded) => Err(connection.closed().await.into()),
+            Err(error) => Err(connection.close_reason().map_or(error, Into::into)),
+        }
+    }
+
+    /// Closes every connection and waits, for a moment, until the peers have been told.
+    pub async fn close(&self) {
+        self.endpoint.close(CloseCode::Shutdown.into(), b"stopping");
+        let _ = tokio::time::timeout(Duration::from_millis(500), self.endpoint.wait_idle()).await;
+    }
+}
+
+/// The address as people write it.
+fn plain(address: SocketAddr) -> SocketAddr {
+    SocketAddr::new(address.ip().to_canonical(), address.port())
+}
+
+impl HubSession {
+    /// Sends a request; its replies come on a stream of their own.
+    pub async fn request(&self, request: &Request) -> Result<Replies, LinkError> {
+        Replies::open(&self.connection, request).await
+    }
+}
+
+/// Answers to one request. Dropping it cancels the request.
+#[derive(Debug)]
+pub struct Replies {
+    frames: FrameReceiver,
+    _request: SendStream,
+}
+
+impl Replies {
+    /// Opens a stream for `request`.
+    pub async fn open(connection: &Connection, request: &Request) -> Result<Self, LinkError> {
+        let (send, recv) = connection.open_bi().await?;
+        let mut sender = FrameSender::new(send);
+        sender.send(request).await?;
+        sender.finish();
+        Ok(Self {
+            frames: FrameReceiver::new(recv),
+            _request: sender.into_stream(),
+        })
+    }
+
+    /// The next answer; `None` after the last. Can be dropped and called again.
+    pub async fn next(&mut self) -> Result<Option<Reply>, LinkError> {
+        self.frames.next().await
+    }
+}
+
+/// The address an agent or terminal on the hub's own machine connects to.
+pub(crate) fn loopback_of(listening: SocketAddr) -> SocketAddr {
+    let ip = match listening {
+        SocketAddr::V4(v4) if v4.ip().is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        SocketAddr::V6(v6) if v6.ip().is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        other => other.ip().to_canonical(),
+    };
+    SocketAddr::new(ip, listening.port())
+}

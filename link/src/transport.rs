@@ -1,0 +1,79 @@
+//! How the QUIC library is set up, and why.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::time::Duration;
+
+use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
+use quinn::{ClientConfig, ServerConfig, TransportConfig, VarInt};
+use sysmon_certs::Identity;
+use sysmon_wire::ALPN;
+
+use crate::LinkError;
+
+/// A connection without a sign of life for this long is lost. Long enough for a laptop that
+/// changes networks, short enough that a dead peer's memory is soon free.
+const IDLE_TIMEOUT_MS: u32 = 20_000;
+
+/// Below half the idle timeout, so that one lost packet does not end a quiet connection.
+const KEEP_ALIVE: Duration = Duration::from_secs(8);
+
+/// Time a peer has to finish the handshake and say hello.
+pub const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Requests a subscriber may have open: a screen shows far fewer things at once.
+const REQUEST_STREAMS_MAX: u32 = 64;
+
+/// Row streams an agent may have open: live, backfill, and one of each just ending.
+const ROW_STREAMS_MAX: u32 = 4;
+
+/// Bytes a stream may send ahead of its reader: one frame of the largest size.
+const STREAM_WINDOW_BYTES: u32 = 1 << 20;
+
+/// Bytes a connection may send ahead of its readers.
+const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
+
+/// Bytes kept for sending again what a peer has not confirmed.
+const SEND_WINDOW_BYTES: u64 = 4 << 20;
+
+fn transport() -> TransportConfig {
+    let mut transport = TransportConfig::default();
+    transport
+        .max_idle_timeout(Some(VarInt::from_u32(IDLE_TIMEOUT_MS).into()))
+        .keep_alive_interval(Some(KEEP_ALIVE))
+        .max_concurrent_bidi_streams(VarInt::from_u32(REQUEST_STREAMS_MAX))
+        .max_concurrent_uni_streams(VarInt::from_u32(ROW_STREAMS_MAX))
+        .stream_receive_window(VarInt::from_u32(STREAM_WINDOW_BYTES))
+        .receive_window(VarInt::from_u32(CONNECTION_WINDOW_BYTES))
+        .send_window(SEND_WINDOW_BYTES)
+        .datagram_receive_buffer_size(None);
+    transport
+}
+
+pub(crate) fn server_config(identity: &Identity) -> Result<ServerConfig, LinkError> {
+    let tls = identity.server_config(&[ALPN])?;
+    let quic = QuicServerConfig::try_from(tls).map_err(|e| LinkError::Tls(e.to_string()))?;
+    let mut config = ServerConfig::with_crypto(Arc::new(quic));
+    config.transport_config(Arc::new(transport()));
+    config.migration(true);
+    Ok(config)
+}
+
+pub(crate) fn client_config(identity: &Identity) -> Result<ClientConfig, LinkError> {
+    let tls = identity.client_config(&[ALPN])?;
+    let quic = QuicClientConfig::try_from(tls).map_err(|e| LinkError::Tls(e.to_string()))?;
+    let mut config = ClientConfig::new(Arc::new(quic));
+    config.transport_config(Arc::new(transport()));
+    Ok(config)
+}
+
+/// A socket on `address`; where the host has no IPv6, "any address" means any IPv4 address.
+pub(crate) fn bind(address: SocketAddr) -> std::io::Result<UdpSocket> {
+    UdpSocket::bind(address).or_else(|error| {
+        if address.ip() == Ipv6Addr::UNSPECIFIED && error.kind() != std::io::ErrorKind::AddrInUse {
+            UdpSocket::bind(SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port())))
+        } else {
+            Err(error)
+        }
+    })
+}
