@@ -1,0 +1,91 @@
+//! Where a hub is, as people write it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use thiserror::Error;
+
+/// The port of a hub for which none is named.
+pub const DEFAULT_PORT: u16 = 7979;
+
+/// A host name or address, and a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HubAddress {
+    host: String,
+    port: u16,
+}
+
+/// A text that names no hub.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error(
+    "{0:?} is not HOST:PORT; write for example \"lan-box:7979\", \"192.168.1.5\" or \"[::1]:7979\""
+)]
+pub struct HubAddressError(String);
+
+impl FromStr for HubAddress {
+    type Err = HubAddressError;
+
+    fn from_str(text: &str) -> Result<Self, HubAddressError> {
+        let wrong = || HubAddressError(text.chars().take(80).collect());
+        let (host, port) = match text.strip_prefix('[') {
+            Some(rest) => {
+                let (host, port) = rest.split_once(']').ok_or_else(wrong)?;
+                let is_address = host.parse::<std::net::Ipv6Addr>().is_ok();
+                let port = if port.is_empty() {
+                    Some("")
+                } else {
+                    port.strip_prefix(':')
+                };
+                (host, port.filter(|_| is_address).ok_or_else(wrong)?)
+            }
+            None if text.matches(':').count() > 1 => return Err(wrong()),
+            None => text.split_once(':').unwrap_or((text, "")),
+        };
+        let is_name =
+            |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '%');
+        if host.is_empty() || !host.chars().all(is_name) || text.ends_with(':') {
+            return Err(wrong());
+        }
+        let port = if port.is_empty() {
+            DEFAULT_PORT
+        } else {
+            port.parse().map_err(|_| wrong())?
+        };
+        if port == 0 {
+            return Err(wrong());
+        }
+        Ok(Self {
+            host: host.to_owned(),
+            port,
+        })
+    }
+}
+
+impl fmt::Display for HubAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hubs_are_written_in_several_ways() {
+        let written = |text: &str| text.parse::<HubAddress>().map(|a| a.to_string());
+        assert_eq!(written("box").unwrap(), "box:7979");
+        assert_eq!(written("10.0.0.1:99").unwrap(), "10.0.0.1:99");
+        assert_eq!(written("[::1]").unwrap(), "[::1]:7979");
+        assert_eq!(written("[fe80::1]:80").unwrap(), "[fe80::1]:80");
+        for bad in [
+            "", ":80", "a:", "a:b", "a:0", "a:70000", "::1", "[x]:1", "a b", "[::1]x",
+        ] {
+            assert!(written(bad).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Flags, logs and exit codes that all commands have in common.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use tracing::Level;
+
+use crate::file::ConfigError;
+
+/// Flags of every command.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct CommonArgs {
+    /// Configuration file [default: sysmon/config.toml in the user's configuration directory]
+    #[arg(long, value_name = "FILE", global = true)]
+    pub config: Option<PathBuf>,
+    /// Directory for identity and state [default: sysmon/PROGRAM in the user's state directory]
+    #[arg(long, value_name = "DIR", global = true)]
+    pub state: Option<PathBuf>,
+    /// Log more; twice for everything
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    pub verbose: u8,
+    /// Log only warnings and errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+}
+
+impl CommonArgs {
+    /// The configuration these flags and the environment name.
+    pub fn load(&self) -> Result<crate::Config, ConfigError> {
+        let env = std::env::vars_os()
+            .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)));
+        crate::Config::load(self.config.as_deref(), env)
+    }
+}
+
+/// How a command ends badly.
+#[derive(Debug)]
+pub enum Failure {
+    /// It was called or configured wrongly: exit code 2.
+    Usage(anyhow::Error),
+    /// It could not do what it should: exit code 1.
+    Failed(anyhow::Error),
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::Usage(error.into())
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// Logs to standard error from here on.
+pub fn init_logs(args: &CommonArgs) {
+    let level = match (args.quiet, args.verbose) {
+        (true, _) => Level::WARN,
+        (false, 0) => Level::INFO,
+        (false, 1) => Level::DEBUG,
+        (false, _) => Level::TRACE,
+    };
+    // Libraries are quieter than we are: their warnings are about peers, which we tell ourselves.
+    let filter = tracing_subscriber::filter::Targets::new()
+        .with_default(if args.verbose > 1 {
+            Level::DEBUG
+        } else {
+            Level::ERROR
+        })
+        .with_target("sysmon", level);
+    use tracing_subscriber::layer::SubscriberExt;
+    use tracing_subscriber::util::SubscriberInitExt;
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(io::stderr)
+        .with_target(false)
+        .with_ansi(io::IsTerminal::is_terminal(&io::stderr()));
+    // A second call changes nothing, which is what a program that embeds another wants.
+    let _ = tracing_subscriber::registry()
+        .with(lines)
+        .with(filter)
+        .try_init();
+}
+
+/// Runs a command: its failure becomes one line on standard error and an exit code.
+#[expect(clippy::print_stderr, reason = "this is where commands speak")]
+pub fn run(program: &str, body: impl FnOnce() -> Result<(), Failure>) -> ExitCode {
+    let (code, error) = match body() {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Failure::Usage(error)) => (2, error),
+        Err(Failure::Failed(error)) => (1, error),
+    };
+    // Whoever read our output has seen enough: `sysmon-tui query … | head`.
+    let is_pipe = |e: &io::Error| e.kind() == io::ErrorKind::BrokenPipe;
+    if error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref())
+        .any(is_pipe)
+    {
+        return ExitCode::SUCCESS;
+    }
+    let line = format!("{error:#}").replace(['\n', '\r'], " ");
+    eprintln!("{program}: {line}");
+    ExitCode::from(code)
+}

@@ -1,0 +1,366 @@
+//! From a TOML text and the environment to a [`Config`], or to an error that says where and what.
+
+use std::fmt;
+use std::path::Path;
+
+use thiserror::Error;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use crate::keys::{Config, Key, keys};
+use crate::places::config_file;
+
+/// The environment variables that are configuration begin with this and have a [`SEPARATOR`].
+const PREFIX: &str = "SYSMON_";
+
+/// Stands between section and key in an environment variable: `SYSMON_HUB__LISTEN`.
+const SEPARATOR: &str = "__";
+
+/// Bytes of a configuration file that are read.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// What is wrong with the configuration, with its place.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error("{place}: {problem}")]
+pub struct ConfigError {
+    place: String,
+    problem: String,
+}
+
+/// A value before its key has made sense of it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Value {
+    Text(String),
+    Integer(i64),
+    Boolean(bool),
+    List(Vec<String>),
+    /// Of a kind no key has.
+    Other(&'static str),
+}
+
+impl Value {
+    pub(crate) fn text(&self, expected: &str) -> Result<&str, String> {
+        match self {
+            Self::Text(text) => Ok(text),
+            other => Err(format!("{other} should be {expected}")),
+        }
+    }
+
+    pub(crate) fn list(&self, expected: &str) -> Result<&[String], String> {
+        match self {
+            Self::List(list) => Ok(list),
+            other => Err(format!("{other} should be {expected}")),
+        }
+    }
+
+    fn from_toml(value: &DeValue<'_>) -> Self {
+        match value {
+            DeValue::String(text) => Self::Text(text.to_string()),
+            DeValue::Boolean(value) => Self::Boolean(*value),
+            DeValue::Integer(integer) => {
+                i64::from_str_radix(&integer.as_str().replace('_', ""), integer.radix())
+                    .map_or(Self::Other("a number that large"), Self::Integer)
+            }
+            DeValue::Array(items) => {
+                let texts = items
+                    .iter()
+                    .map(|item| item.get_ref().as_str().map(str::to_owned));
+                texts
+                    .collect::<Option<_>>()
+                    .map_or(Self::Other("such a list"), Self::List)
+            }
+            DeValue::Float(_) => Self::Other("a decimal number"),
+            DeValue::Datetime(_) => Self::Other("a date"),
+            DeValue::Table(_) => Self::Other("a table"),
+        }
+    }
+
+    /// An environment variable: TOML where it is TOML, a text otherwise.
+    fn from_env(text: &str) -> Self {
+        match DeValue::parse(text) {
+            Ok(value) if !matches!(value.get_ref(), DeValue::Float(_) | DeValue::Datetime(_)) => {
+                Self::from_toml(value.get_ref())
+            }
+            _ => Self::Text(text.to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => write!(f, "{text:?}"),
+            Self::Integer(value) => write!(f, "{value}"),
+            Self::Boolean(value) => write!(f, "{value}"),
+            Self::List(list) => write!(f, "{list:?}"),
+            Self::Other(what) => f.write_str(what),
+        }
+    }
+}
+
+impl Config {
+    /// Reads the file at `path`, or the one in its usual place if there is one, and then the
+    /// environment, which goes before the file.
+    pub fn load(
+        path: Option<&Path>,
+        env: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let mut config = Self::default();
+        let usual = config_file();
+        let (path, is_named) = (path.or(usual.as_deref()), path.is_some());
+        if let Some(path) = path {
+            match read(path) {
+                Ok(text) => config.read_toml(&text, &path.display().to_string())?,
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound && !is_named => {}
+                Err(error) => {
+                    let place = path.display().to_string();
+                    return Err(ConfigError {
+                        place,
+                        problem: format!("cannot be read: {error}"),
+                    });
+                }
+            }
+        }
+        config.read_env(env)?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn read_toml(&mut self, text: &str, file: &str) -> Result<(), ConfigError> {
+        let at = |offset: usize, problem: String| {
+            let before = text.get(..offset).unwrap_or(text);
+            let line = before.matches('\n').count() + 1;
+            ConfigError {
+                place: format!("{file}:{line}"),
+                problem,
+            }
+        };
+        let table = DeTable::parse(text).map_err(|error| {
+            let offset = error.span().map_or(0, |span| span.start);
+            at(offset, format!("not TOML: {}", error.message().trim()))
+        })?;
+        for (section, value) in table.get_ref() {
+            let name = section.get_ref();
+            if !keys().iter().any(|key| key.section == name) && name != "edge" {
+                let sections = ["agent", "hub", "tui", "edge"];
+                let problem = format!("unknown section [{name}]{}", suggest(name, sections));
+                return Err(at(section.span().start, problem));
+            }
+            let Some(entries) = value.get_ref().as_table() else {
+                let problem =
+                    format!("{name} should be a section: write [{name}] on a line of its own");
+                return Err(at(section.span().start, problem));
+            };
+            self.read_section(name, entries)
+                .map_err(|(offset, problem)| at(offset, problem))?;
+        }
+        Ok(())
+    }
+
+    fn read_section(
+        &mut self,
+        section: &str,
+        entries: &DeTable<'_>,
+    ) -> Result<(), (usize, String)> {
+        for (name, value) in entries {
+            let key = find(section, name.get_ref()).map_err(|e| (name.span().start, e))?;
+            let raw = Value::from_toml(Spanned::get_ref(value));
+            let set = (key.set)(self, &raw);
+            set.map_err(|e| (value.span().start, format!("[{section}] {}: {e}", key.name)))?;
+        }
+        Ok(())
+    }
+
+    fn read_env(
+        &mut self,
+        env: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<(), ConfigError> {
+        for (variable, text) in env {
+            let Some((section, name)) = variable
+                .strip_prefix(PREFIX)
+                .and_then(|rest| rest.split_once(SEPARATOR))
+            else {
+                continue;
+            };
+            let wrong = |problem| ConfigError {
+                place: format!("environment variable {variable}"),
+                problem,
+            };
+            let (section, name) = (section.to_lowercase(), name.to_lowercase());
+            let key = find(&section, &name).map_err(wrong)?;
+            (key.set)(self, &Value::from_env(&text)).map_err(wrong)?;
+        }
+        Ok(())
+    }
+
+    /// What no single key can see.
+    fn check(&self) -> Result<(), ConfigError> {
+        if self.hub.offline_after <= self.hub.stale_after {
+            return Err(ConfigError {
+                place: "[hub] offline_after".to_owned(),
+                problem: format!(
+                    "a host is stale before it is offline: {:?} must be longer than stale_after, {:?}",
+                    self.hub.offline_after, self.hub.stale_after
+                ),
+            });
+        }
+        Ok(())
+    }
+}
+
+fn read(path: &Path) -> std::io::Result<String> {
+    use std::io::Read;
+    let mut text = String::new();
+    std::fs::File::open(path)?
+        .take(FILE_BYTES_MAX)
+        .read_to_string(&mut text)?;
+    Ok(text)
+}
+
+fn find(section: &str, name: &str) -> Result<&'static Key, String> {
+    if let Some(key) = keys()
+        .iter()
+        .find(|key| key.section == section && key.name == name)
+    {
+        return Ok(key);
+    }
+    let here = keys()
+        .iter()
+        .filter(|key| key.section == section)
+        .map(|key| key.name);
+    let elsewhere = keys().iter().find(|key| key.name == name);
+    Err(match elsewhere {
+        Some(key) => format!(
+            "unknown key {name:?} in [{section}]; it belongs in [{}]",
+            key.section
+        ),
+        None => format!("unknown key {name:?} in [{section}]{}", suggest(name, here)),
+    })
+}
+
+/// The nearest of what there is, or all of it.
+fn suggest<'a>(wrong: &str, right: impl IntoIterator<Item = &'a str>) -> String {
+    let right: Vec<&str> = right.into_iter().collect();
+    let nearest = right
+        .iter()
+        .max_by(|a, b| strsim::jaro_winkler(wrong, a).total_cmp(&strsim::jaro_winkler(wrong, b)));
+    match nearest {
+        Some(near) if strsim::jaro_winkler(wrong, near) > 0.75 => {
+            format!("; did you mean {near:?}?")
+        }
+        _ if right.is_empty() => String::new(),
+        _ => format!("; there are {}", right.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::time::Duration;
+
+    fn refusal(text: &str) -> String {
+        let mut config = Config::default();
+        let read = config
+            .read_toml(text, "config.toml")
+            .and_then(|()| config.check());
+        read.unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_cannot_be_right_is_refused_with_its_line_and_the_nearest_right_one() {
+        assert_eq!(
+            refusal("\n[hub]\nlissten = \"[::]:1\"\n"),
+            "config.toml:3: unknown key \"lissten\" in [hub]; did you mean \"listen\"?"
+        );
+        assert_eq!(
+            refusal("[agent]\ninterval = \"1 parsec\""),
+            "config.toml:2: [agent] interval: \"1 parsec\" is not a duration; write for example \"500ms\", \"1s\" or \"10m\""
+        );
+        assert_eq!(
+            refusal("[agent]\ninterval = 1"),
+            "config.toml:2: [agent] interval: 1 should be a duration such as \"500ms\", \"1s\" or \"10m\""
+        );
+        assert!(
+            refusal("[hubb]")
+                .contains("config.toml:1: unknown section [hubb]; did you mean \"hub\"?")
+        );
+        assert!(refusal("[hub]\nspool_age = \"1d\"").contains("it belongs in [agent]"));
+        assert!(refusal("[agent]\ninterval = \"1ms\"").contains("out of range"));
+        assert!(refusal("[tui]\ntheme = \"pink\"").contains("dark, light"));
+        assert!(refusal("[tui]\n\nascii = \"yes\"").starts_with("config.toml:3: [tui] ascii"));
+        assert!(refusal("[hub]\nlisten = ").starts_with("config.toml:2: not TOML"));
+        assert!(refusal("hub = 1").contains("should be a section"));
+        assert!(refusal("[hub]\nstale_after = \"40s\"").contains("longer than stale_after"));
+    }
+
+    #[test]
+    fn the_environment_goes_before_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("config.toml");
+        std::fs::write(&path, "[hub]\nname = \"file\"\nstale_after = \"7s\"").unwrap();
+        let env = [
+            ("SYSMON_HUB__NAME", "env"),
+            ("SYSMON_TUI__ASCII", "true"),
+            ("SYSMON_X", "y"),
+        ];
+        let env = env.map(|(k, v)| (k.to_owned(), v.to_owned()));
+        let config = Config::load(Some(&path), env).unwrap();
+        assert_eq!(config.hub.name.as_deref(), Some("env"));
+        assert_eq!(
+            (config.hub.stale_after, config.tui.ascii),
+            (Duration::from_secs(7), true)
+        );
+        let wrong = [("SYSMON_HUB__LISTN".to_owned(), "x".to_owned())];
+        let error = Config::load(Some(&path), wrong).unwrap_err().to_string();
+        assert!(error.contains("SYSMON_HUB__LISTN") && error.contains("did you mean \"listen\"?"));
+    }
+
+    #[test]
+    fn a_named_file_must_be_there() {
+        let error = Config::load(Some(Path::new("/nowhere/config.toml")), []).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("/nowhere/config.toml: cannot be read")
+        );
+    }
+
+    /// The example names every key with its default, so that it cannot fall behind.
+    #[test]
+    fn the_example_is_the_defaults() {
+        let example = include_str!("../../config.example.toml");
+        let mut config = Config::default();
+        config.read_toml(example, "example").unwrap();
+        assert_eq!(config, Config::default());
+        for key in keys() {
+            let line = format!("# {} = {}", key.name, key.default.unwrap_or(""));
+            assert!(
+                example.contains(line.trim_end()),
+                "{key:?} is not in the example as {line:?}"
+            );
+        }
+        let is_setting = |line: &&str| line.starts_with("# ") && line.contains(" = ");
+        let set: String = example
+            .lines()
+            .map(|line| if is_setting(&line) { &line[2..] } else { line })
+            .collect::<Vec<_>>()
+            .join("\n");
+        let mut config = Config::default();
+        config.read_toml(&set, "example").unwrap();
+        let plain = Config {
+            agent: Config::default().agent,
+            ..Config::default()
+        };
+        assert_eq!(config.agent.interval, plain.agent.interval);
+        assert_eq!(config.hub.listen, plain.hub.listen);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "\\PC{0,200}") {
+            let _ = Config::default().read_toml(&text, "x");
+            let _ = Value::from_env(&text);
+        }
+    }
+}

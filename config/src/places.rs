@@ -1,0 +1,55 @@
+//! Where files are kept.
+
+use std::path::{Path, PathBuf};
+
+use directories::ProjectDirs;
+
+/// The programs, each with a state directory of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Program {
+    /// `sysmon-hub`.
+    Hub,
+    /// `sysmon-agent`.
+    Agent,
+    /// `sysmon-tui`.
+    Tui,
+    /// `sysmon-edge`.
+    Edge,
+}
+
+impl Program {
+    fn folder(self) -> &'static str {
+        match self {
+            Self::Hub => "hub",
+            Self::Agent => "agent",
+            Self::Tui => "operator",
+            Self::Edge => "edge",
+        }
+    }
+}
+
+fn project() -> Option<ProjectDirs> {
+    ProjectDirs::from("", "", "sysmon")
+}
+
+/// The configuration file's usual place; none where there is no home directory.
+pub fn config_file() -> Option<PathBuf> {
+    project().map(|project| project.config_dir().join("config.toml"))
+}
+
+/// Where a program keeps its identity and state: `flag`, or its usual place.
+///
+/// On Linux `~/.local/state/sysmon/PROGRAM`; without a home directory `/var/lib/sysmon/PROGRAM`.
+pub fn state_dir(program: Program, flag: Option<&Path>) -> PathBuf {
+    if let Some(dir) = flag {
+        return dir.to_owned();
+    }
+    let base = match project() {
+        Some(project) => project
+            .state_dir()
+            .unwrap_or_else(|| project.data_local_dir())
+            .to_owned(),
+        None => PathBuf::from("/var/lib/sysmon"),
+    };
+    base.join(program.folder())
+}

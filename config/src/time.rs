@@ -1,0 +1,207 @@
+//! Moments and spans as people say them.
+
+use std::time::Duration;
+
+use jiff::civil::{Date, DateTime, Time};
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
+use thiserror::Error;
+
+use crate::units;
+
+/// A text that names no moment.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error(
+    "{0:?} is not a time; write for example \"14:03\", \"-2h\", \"yesterday 9:00\" or \"2026-01-31 14:03\""
+)]
+pub struct MomentError(String);
+
+/// A text that names no span.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error("{0:?} is not a span of time; write for example \"30s\", \"10m\" or \"1h30m\"")]
+pub struct SpanError(String);
+
+/// Reads a moment, in Unix milliseconds.
+///
+/// "now", "-2h", "2h ago", "14:03" and "14:03:20" (the last time it was that late), "yesterday
+/// 9:00", "today 9:00", "2026-01-31", "2026-01-31 14:03", RFC 3339, and Unix seconds ("@1769868180")
+/// or milliseconds. Times of day are of `zone`.
+pub fn parse_moment(text: &str, now_ms: i64, zone: &TimeZone) -> Result<i64, MomentError> {
+    let wrong = || MomentError(text.chars().take(80).collect());
+    let trimmed = text.trim();
+    if trimmed == "now" {
+        return Ok(now_ms);
+    }
+    if let Some(ms) = before(trimmed, now_ms).or_else(|| unix(trimmed)) {
+        return Ok(ms);
+    }
+    if let Ok(moment) = trimmed.parse::<Timestamp>() {
+        return Ok(moment.as_millisecond());
+    }
+    let now = Timestamp::from_millisecond(now_ms)
+        .map_err(|_| wrong())?
+        .to_zoned_datetime(zone.clone());
+    let (date, time) = match trimmed.split_once(char::is_whitespace) {
+        Some(("yesterday", time)) => (now.date().yesterday().ok(), time),
+        Some(("today", time)) => (Some(now.date()), time),
+        Some((date, time)) => (Some(date.parse::<Date>().map_err(|_| wrong())?), time),
+        None => match trimmed.parse::<Date>() {
+            Ok(date) => (Some(date), "00:00"),
+            Err(_) => (None, trimmed),
+        },
+    };
+    let time = time_of_day(time.trim()).ok_or_else(wrong)?;
+    let at = |date: Date| {
+        let moment = DateTime::from_parts(date, time)
+            .to_zoned_datetime(zone.clone())
+            .ok()?;
+        Some(moment.timestamp().as_millisecond())
+    };
+    let ms = match date {
+        Some(date) => at(date),
+        // Later than now can only mean yesterday: nobody looks into the future.
+        None => at(now.date())
+            .filter(|ms| *ms <= now_ms)
+            .or_else(|| at(now.date().checked_sub(1.day()).ok()?)),
+    };
+    ms.ok_or_else(wrong)
+}
+
+/// "-2h" and "2h ago".
+fn before(text: &str, now_ms: i64) -> Option<i64> {
+    let span = match text.strip_prefix(['-', '\u{2212}']) {
+        Some(span) => span,
+        None => text.strip_suffix("ago")?,
+    };
+    let ms = i64::try_from(units::duration(span)?.as_millis()).ok()?;
+    now_ms.checked_sub(ms)
+}
+
+/// "@seconds", and milliseconds with at least twelve digits.
+fn unix(text: &str) -> Option<i64> {
+    match text.strip_prefix('@') {
+        Some(seconds) => seconds.parse::<i64>().ok()?.checked_mul(1000),
+        None if text.len() >= 12 => text.parse().ok(),
+        None => None,
+    }
+}
+
+/// "9:00", "14:03", "14:03:20".
+fn time_of_day(text: &str) -> Option<Time> {
+    let mut parts = text.split(':').map(|part| {
+        let short = (1..=2).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
+        short.then(|| part.parse::<i8>().ok()).flatten()
+    });
+    let (hour, minute) = (parts.next()??, parts.next()??);
+    let second = match parts.next() {
+        Some(second) => second?,
+        None => 0,
+    };
+    if parts.next().is_some() {
+        return None;
+    }
+    Time::new(hour, minute, second, 0).ok()
+}
+
+/// Reads a span such as "10m".
+pub fn parse_span(text: &str) -> Result<Duration, SpanError> {
+    let span = units::duration(text).filter(|span| !span.is_zero());
+    span.ok_or_else(|| SpanError(text.chars().take(80).collect()))
+}
+
+/// A span as people say it, in its two largest units: `2 h 11 m`, `41 s`.
+pub fn format_span(ms: i64) -> String {
+    let seconds = ms.unsigned_abs() / 1000;
+    let (d, h, m, s) = (
+        seconds / 86_400,
+        seconds / 3_600 % 24,
+        seconds / 60 % 60,
+        seconds % 60,
+    );
+    match (d, h, m) {
+        (0, 0, 0) => format!("{s} s"),
+        (0, 0, _) => format!("{m} m {s} s"),
+        (0, _, _) => format!("{h} h {m} m"),
+        _ => format!("{d} d {h} h"),
+    }
+}
+
+/// The time of day in `zone`: `14:03:07`.
+pub fn format_clock(ms: i64, zone: &TimeZone) -> String {
+    format(ms, zone, "%H:%M:%S")
+}
+
+/// Date and time in `zone`: `2026-01-31 14:03:07`.
+pub fn format_moment(ms: i64, zone: &TimeZone) -> String {
+    format(ms, zone, "%Y-%m-%d %H:%M:%S")
+}
+
+fn format(ms: i64, zone: &TimeZone, pattern: &str) -> String {
+    match Timestamp::from_millisecond(ms) {
+        Ok(moment) => moment
+            .to_zoned_datetime(zone.clone())
+            .strftime(pattern)
+            .to_string(),
+        Err(_) => "–".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// 2026-01-31 14:03:07 UTC.
+    const NOW: i64 = 1_769_868_187_000;
+
+    fn at(text: &str) -> String {
+        match parse_moment(text, NOW, &TimeZone::UTC) {
+            Ok(ms) => format_moment(ms, &TimeZone::UTC),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[test]
+    fn moments_are_read_as_people_say_them() {
+        assert_eq!(at("now"), "2026-01-31 14:03:07");
+        assert_eq!(at("-2h"), "2026-01-31 12:03:07");
+        assert_eq!(at("1h30m ago"), "2026-01-31 12:33:07");
+        assert_eq!(at("14:03"), "2026-01-31 14:03:00");
+        assert_eq!(at("14:04"), "2026-01-30 14:04:00", "not in the future");
+        assert_eq!(at("9:00:05"), "2026-01-31 09:00:05");
+        assert_eq!(at("yesterday 9:00"), "2026-01-30 09:00:00");
+        assert_eq!(at("2026-01-02"), "2026-01-02 00:00:00");
+        assert_eq!(at("2026-01-02 03:04"), "2026-01-02 03:04:00");
+        assert_eq!(at("2026-01-02T03:04:05+01:00"), "2026-01-02 02:04:05");
+        assert_eq!(at("@1769868180"), "2026-01-31 14:03:00");
+        assert_eq!(at("1769868180000"), "2026-01-31 14:03:00");
+        for bad in [
+            "",
+            "soon",
+            "25:00",
+            "-2",
+            "14",
+            "1:2:3:4",
+            "yesterday",
+            "-2h ago",
+        ] {
+            assert!(at(bad).contains("is not a time"), "{bad:?}: {}", at(bad));
+        }
+    }
+
+    #[test]
+    fn spans_show_their_two_largest_units() {
+        assert_eq!(format_span(41_000), "41 s");
+        assert_eq!(format_span(-(2 * 3600 + 11 * 60) * 1000), "2 h 11 m");
+        assert_eq!(format_span(90_000_000), "1 d 1 h");
+        assert!(parse_span("0s").is_err() && parse_span("10m").is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "\\PC{0,40}") {
+            let _ = parse_moment(&text, NOW, &TimeZone::UTC);
+            let _ = parse_span(&text);
+        }
+    }
+}
