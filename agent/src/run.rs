@@ -22,8 +22,8 @@ const FIRST_ROW_AFTER: Duration = Duration::from_millis(60);
 pub trait Source {
     /// What the host is.
     fn facts(&self) -> HostFacts;
-    /// Takes a sample.
-    fn sample(&mut self, now: UnixMs);
+    /// Takes a sample; `rows_dropped` is how many rows of this run the spool had no room for.
+    fn sample(&mut self, now: UnixMs, rows_dropped: u64);
     /// All series so far, which only ever become more, and the last sample's values by their index.
     fn row(&self) -> (&[SeriesKey], &[i64]);
 }
@@ -59,7 +59,7 @@ pub async fn run(
         tracing::info!("{rows} rows of an earlier run wait in the spool");
     }
     let start = Instant::now();
-    source.sample(now());
+    source.sample(now(), 0);
     let spool = Spool::new(RunId(fastrand::u64(1..)), options.spool, found);
     let shared = Arc::new(Shared::new(Outbox::new(spool, source.facts())));
     let journal = match &spool_folder {
@@ -126,7 +126,7 @@ async fn sample(source: &mut impl Source, uplink: &Uplink, interval: Duration, f
 }
 
 fn push(source: &mut impl Source, uplink: &Uplink, seq: u64, due: UnixMs, now: UnixMs) {
-    source.sample(now);
+    source.sample(now, uplink.shared.outbox().dropped_rows());
     let orders = {
         let mut outbox = uplink.shared.outbox();
         let (series, values) = source.row();

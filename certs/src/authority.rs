@@ -123,8 +123,12 @@ fn new_authority(now: SystemTime) -> Result<(String, String), CertError> {
     let mut params = CertificateParams::default();
     let key = KeyPair::generate()?;
     // Told apart by name: then a peer of another hub is refused as unknown, not as forged.
-    let id: String =
-        params.key_identifier(&key).iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    let id: String = params
+        .key_identifier(&key)
+        .iter()
+        .take(4)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     params.distinguished_name = common_name(&format!("sysmon authority {id}"));
     params.not_before = OffsetDateTime::from(now - BACKDATE);
     params.not_after = OffsetDateTime::from(now + AUTHORITY_LIFE);

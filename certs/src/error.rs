@@ -16,6 +16,21 @@ pub enum CertError {
     /// There is no authority where one must be.
     #[error("no certificate authority in {0}: is this the state directory of a hub that has run?")]
     NoAuthority(PathBuf),
+    /// No hub is running on a state directory.
+    #[error("no hub runs on {0}: start `sysmon-hub`, or name its state directory with --state")]
+    NotRunning(PathBuf),
+    /// An identity is of somebody else than wanted.
+    #[error(
+        "the identity in {dir} is of {found}, not of {wanted}: name another --state, or issue one for it"
+    )]
+    WrongPeer {
+        /// Where it is.
+        dir: PathBuf,
+        /// Whose it is.
+        found: String,
+        /// Whose it should be.
+        wanted: String,
+    },
     /// A file cannot be read.
     #[error("cannot read {path}: {source}")]
     Read {

@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::CertError;
 
 /// Makes a folder (and those above it) that only its owner can enter.
-pub fn create_private_dir(dir: &Path) -> Result<(), CertError> {
+pub(crate) fn create_private_dir(dir: &Path) -> Result<(), CertError> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -19,7 +19,7 @@ pub fn create_private_dir(dir: &Path) -> Result<(), CertError> {
 }
 
 /// Writes a file that only its owner can read: whole or not at all, whatever happens meanwhile.
-pub fn write_private(path: &Path, text: &str) -> Result<(), CertError> {
+pub(crate) fn write_private(path: &Path, text: &str) -> Result<(), CertError> {
     let write = || -> io::Result<()> {
         let temporary = path.with_extension("new");
         match fs::remove_file(&temporary) {
@@ -42,7 +42,7 @@ pub fn write_private(path: &Path, text: &str) -> Result<(), CertError> {
 }
 
 /// Reads a file that must not be readable by others.
-pub fn read_private(path: &Path) -> Result<String, CertError> {
+pub(crate) fn read_private(path: &Path) -> Result<String, CertError> {
     let failed = |source| CertError::Read {
         path: path.to_owned(),
         source,

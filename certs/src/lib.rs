@@ -5,6 +5,7 @@
 mod authority;
 mod error;
 mod files;
+mod hub_state;
 mod identity;
 mod name;
 mod peer;
@@ -13,7 +14,7 @@ mod tls;
 
 pub use authority::Authority;
 pub use error::CertError;
-pub use files::{create_private_dir, read_private, write_private};
+pub use hub_state::HubState;
 pub use identity::Identity;
 pub use name::{NameError, PEER_NAME_BYTES_MAX, PeerName};
 pub use peer::{Peer, peer_of};

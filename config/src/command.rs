@@ -1,6 +1,6 @@
 //! Flags, logs and exit codes that all commands have in common.
 
-use std::io;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -88,6 +88,13 @@ pub fn init_logs(args: &CommonArgs) {
         .with(lines)
         .with(filter)
         .try_init();
+}
+
+/// Writes a command's result to standard output.
+pub fn print(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
 }
 
 /// Runs a command: its failure becomes one line on standard error and an exit code.

@@ -5,11 +5,13 @@ mod command;
 mod file;
 mod keys;
 mod places;
+mod stop;
 pub mod time;
 mod units;
 
 pub use address::{DEFAULT_PORT, HubAddress, HubAddressError};
-pub use command::{CommonArgs, Failure, init_logs, run};
+pub use command::{CommonArgs, Failure, init_logs, print, run};
 pub use file::ConfigError;
 pub use keys::{AgentConfig, Config, EdgeConfig, HubConfig, Key, Theme, TuiConfig, keys};
-pub use places::{Program, config_file, state_dir};
+pub use places::{Program, config_file, host_name, state_dir};
+pub use stop::stop_signal;

@@ -53,3 +53,14 @@ pub fn state_dir(program: Program, flag: Option<&Path>) -> PathBuf {
     };
     base.join(program.folder())
 }
+
+/// This machine's name, without its domain; "host" where it has none.
+pub fn host_name() -> String {
+    let name = gethostname::gethostname().to_string_lossy().into_owned();
+    let short = name.split('.').next().unwrap_or_default();
+    if short.is_empty() {
+        "host".to_owned()
+    } else {
+        short.to_owned()
+    }
+}

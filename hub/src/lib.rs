@@ -3,12 +3,13 @@
 //! The pure part is [`fleet`] with [`host`], [`ingest`], [`view`] and [`query`]; time comes in as
 //! an argument. [`server`] is the shell: connections, clocks and the lock around the fleet.
 
+pub mod client;
 pub mod fleet;
 pub mod host;
 pub mod ingest;
 pub mod query;
+pub mod report;
 pub mod server;
-pub mod setup;
 pub mod view;
 
 /// Version of this program.

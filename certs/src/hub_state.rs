@@ -5,10 +5,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use sysmon_certs::{
-    Authority, CertError, Identity, PeerName, Role, create_private_dir, write_private,
-};
-use thiserror::Error;
+use crate::files::{create_private_dir, write_private};
+use crate::{Authority, CertError, Identity, PeerName, Role};
 
 /// A certificate with less than this left is made anew at the start.
 const RENEW_BEFORE: Duration = Duration::from_hours(24 * 10);
@@ -19,23 +17,17 @@ pub struct HubState {
     dir: PathBuf,
 }
 
-/// What is wrong with a state directory.
-#[derive(Debug, Error)]
-pub enum SetupError {
-    /// A certificate or key.
-    #[error(transparent)]
-    Cert(#[from] CertError),
-    /// No hub is running on it.
-    #[error("no hub runs on {0}: start `sysmon-hub`, or name its state directory with --state")]
-    NotRunning(PathBuf),
-}
-
 impl HubState {
     /// The state directory `dir`.
     pub fn new(dir: &Path) -> Self {
         Self {
             dir: dir.to_owned(),
         }
+    }
+
+    /// The directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
     }
 
     /// The authority, made at the hub's first start.
@@ -79,12 +71,12 @@ impl HubState {
     }
 
     /// The owner's identity, made when the hub first ran.
-    pub fn existing_owner(&self) -> Result<Identity, SetupError> {
+    pub fn existing_owner(&self) -> Result<Identity, CertError> {
         let dir = self.dir.join("owner");
         if !dir.exists() {
-            return Err(SetupError::NotRunning(self.dir.clone()));
+            return Err(CertError::NotRunning(self.dir.clone()));
         }
-        Ok(Identity::load(&dir)?)
+        Identity::load(&dir)
     }
 
     /// Notes where the running hub is reached from this machine.
@@ -99,11 +91,11 @@ impl HubState {
     }
 
     /// Where the running hub is reached from this machine.
-    pub fn address(&self) -> Result<SocketAddr, SetupError> {
+    pub fn address(&self) -> Result<SocketAddr, CertError> {
         fs::read_to_string(self.dir.join("address"))
             .ok()
             .and_then(|text| text.trim().parse().ok())
-            .ok_or_else(|| SetupError::NotRunning(self.dir.clone()))
+            .ok_or_else(|| CertError::NotRunning(self.dir.clone()))
     }
 }
 

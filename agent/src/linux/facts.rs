@@ -1,0 +1,105 @@
+//! What the host is: os-release(5), `/proc/cpuinfo`, uname(2).
+
+use sysmon_wire::{HostFacts, Label, UnixMs};
+
+use super::Roots;
+use super::parse::{lines, number, words};
+use crate::VERSION;
+
+/// The facts of this host.
+pub(super) fn facts(roots: &Roots) -> HostFacts {
+    let proc = |file: &str| std::fs::read(roots.proc.join(file)).unwrap_or_default();
+    let uname = rustix::system::uname();
+    let cpuinfo = proc("cpuinfo");
+    let meminfo = proc("meminfo");
+    HostFacts {
+        os: Label::new(&os_name().unwrap_or_else(|| "Linux".to_owned())),
+        kernel: Label::from_bytes(uname.release().to_bytes()),
+        arch: Label::from_bytes(uname.machine().to_bytes()),
+        cpu_model: Label::new(&cpu_model(&cpuinfo)),
+        cpus: processors(&proc("stat")),
+        memory_bytes: value(&meminfo, b"MemTotal:")
+            .unwrap_or(0)
+            .saturating_mul(1024),
+        boot: UnixMs(
+            value(&proc("stat"), b"btime")
+                .unwrap_or(0)
+                .saturating_mul(1000) as i64,
+        ),
+        agent_version: Label::new(VERSION),
+        tags: Vec::new(),
+    }
+}
+
+fn os_name() -> Option<String> {
+    let text = std::fs::read_to_string("/etc/os-release")
+        .or_else(|_| std::fs::read_to_string("/usr/lib/os-release"))
+        .ok()?;
+    pretty_name(&text)
+}
+
+fn pretty_name(text: &str) -> Option<String> {
+    let name = text
+        .lines()
+        .find_map(|line| line.strip_prefix("PRETTY_NAME="))?;
+    Some(name.trim_matches(['"', '\'']).to_owned())
+}
+
+/// x86 says `model name`, some Arm kernels `Model` or `Hardware`, others nothing.
+fn cpu_model(cpuinfo: &[u8]) -> String {
+    let text = String::from_utf8_lossy(cpuinfo);
+    let field = |name: &str| {
+        text.lines().find_map(|line| {
+            let (key, value) = line.split_once(':')?;
+            (key.trim() == name).then(|| value.split_whitespace().collect::<Vec<_>>().join(" "))
+        })
+    };
+    ["model name", "Model", "Hardware", "uarch", "cpu"]
+        .iter()
+        .find_map(|name| field(name))
+        .unwrap_or_default()
+}
+
+fn processors(stat: &[u8]) -> u32 {
+    let is_processor = |line: &&[u8]| {
+        line.strip_prefix(b"cpu")
+            .and_then(|rest| rest.first())
+            .is_some_and(u8::is_ascii_digit)
+    };
+    lines(stat).filter(is_processor).count() as u32
+}
+
+/// The first number of the line that begins with `name`.
+fn value(text: &[u8], name: &[u8]) -> Option<u64> {
+    let line = lines(text).find(|line| words(line).next() == Some(name))?;
+    words(line).nth(1).and_then(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn facts_are_found_in_the_files_of_different_systems() {
+        assert_eq!(
+            pretty_name("NAME=\"Debian\"\nPRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\n")
+                .unwrap(),
+            "Debian GNU/Linux 12 (bookworm)"
+        );
+        assert_eq!(
+            cpu_model(b"processor\t: 0\nmodel name\t: AMD  Ryzen 9\n"),
+            "AMD Ryzen 9"
+        );
+        assert_eq!(
+            cpu_model(b"processor : 0\nModel : Raspberry Pi 4\n"),
+            "Raspberry Pi 4"
+        );
+        assert_eq!(processors(b"cpu  1\ncpu0 1\ncpu11 1\nintr 5\n"), 2);
+    }
+
+    #[test]
+    fn this_machine_has_facts() {
+        let facts = facts(&Roots::default());
+        assert!(facts.cpus > 0 && facts.memory_bytes > 1 << 20 && facts.boot.0 > 0);
+    }
+}

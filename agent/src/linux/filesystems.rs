@@ -1,0 +1,387 @@
+//! Filesystems: `/proc/self/mounts` (fstab(5)) and statvfs(3), on a thread of their own.
+//!
+//! `statvfs` on a network mount whose server is gone can hang for ever, so the sampler never calls
+//! it: a worker does, and when it has hung for too long it is left behind and replaced.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use sysmon_wire::Label;
+use sysmon_wire::metrics::{
+    FS_INODES_LIMIT, FS_INODES_USAGE, FS_LIMIT, FS_READ_ONLY, FS_UNREACHABLE, FS_USAGE,
+    FS_UTILIZATION, Metric,
+};
+
+use super::memory::set_share;
+use super::mounts::{Mount, mounts};
+use super::{Context, Roots};
+use crate::board::{Board, Slot};
+
+/// Time between two looks; sizes change slowly.
+const INTERVAL: Duration = Duration::from_secs(10);
+
+/// A filesystem that does not answer for this long is unreachable.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Workers that may hang at once; past that unreachable mounts are not tried again.
+const HUNG_MAX: usize = 4;
+
+/// What statvfs says, in bytes and inodes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Space {
+    total: u64,
+    free: u64,
+    available: u64,
+    inodes: u64,
+    inodes_free: u64,
+    read_only: bool,
+}
+
+/// What a worker has found so far.
+#[derive(Debug, Default)]
+struct Findings {
+    /// The mount it is asking, and since when.
+    asking: Option<(Mount, Instant)>,
+    /// The last whole look; none for a mount that did not answer.
+    spaces: Vec<(Mount, Option<Space>)>,
+    /// Rises with every whole look.
+    looks: u64,
+    /// Set when nobody listens to the worker any more.
+    abandoned: bool,
+    hung: Arc<Mutex<HungMounts>>,
+}
+
+/// Mounts that hang, and how many workers hang on them.
+type HungMounts = HashMap<Label, usize>;
+
+#[derive(Debug)]
+struct Slots {
+    limit: Slot,
+    used: Slot,
+    free: Slot,
+    reserved: Slot,
+    utilization: Slot,
+    inodes_limit: Slot,
+    inodes_used: Slot,
+    inodes_free: Slot,
+    read_only: Slot,
+    unreachable: Slot,
+}
+
+#[derive(Debug)]
+pub(super) struct Filesystems {
+    mounts_file: PathBuf,
+    worker: Arc<Mutex<Findings>>,
+    hung: Arc<Mutex<HungMounts>>,
+    looks_shown: u64,
+    slots: HashMap<Label, Slots>,
+    shown: Vec<Label>,
+    worst: Slot,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Filesystems {
+    pub(super) fn new(roots: &Roots, board: &mut Board) -> Self {
+        let mounts_file = roots.proc.join("self/mounts");
+        let hung = Arc::default();
+        Self {
+            worker: start_worker(mounts_file.clone(), &hung),
+            mounts_file,
+            hung,
+            looks_shown: 0,
+            slots: HashMap::new(),
+            shown: Vec::new(),
+            worst: board.slot(FS_UTILIZATION.series(&[])),
+        }
+    }
+
+    pub(super) fn collect(&mut self, context: &mut Context<'_>) {
+        let worker = Arc::clone(&self.worker);
+        let mut findings = lock(&worker);
+        let stuck = findings
+            .asking
+            .as_ref()
+            .filter(|(_, since)| since.elapsed() > ANSWER_TIMEOUT);
+        if let Some((mount, _)) = stuck.cloned() {
+            findings.abandoned = true;
+            drop(findings);
+            self.replace_worker(&mount, context.board);
+            return;
+        }
+        if findings.looks == self.looks_shown {
+            return;
+        }
+        self.looks_shown = findings.looks;
+        let spaces = findings.spaces.clone();
+        drop(findings);
+        self.show(&spaces, context.board);
+    }
+
+    fn replace_worker(&mut self, mount: &Mount, board: &mut Board) {
+        *lock(&self.hung).entry(mount.point.clone()).or_default() += 1;
+        tracing::warn!("the filesystem {} does not answer", mount.point);
+        let slots = slots(&mut self.slots, mount, board);
+        board.set(slots.unreachable, 1);
+        self.looks_shown = 0;
+        self.worker = start_worker(self.mounts_file.clone(), &self.hung);
+    }
+
+    fn show(&mut self, spaces: &[(Mount, Option<Space>)], board: &mut Board) {
+        let mut worst = None;
+        for (mount, space) in spaces {
+            let slots = slots(&mut self.slots, mount, board);
+            board.set(slots.unreachable, i64::from(space.is_none()));
+            let Some(space) = space else { continue };
+            let utilization = show_space(slots, space, board);
+            if !space.read_only {
+                worst = worst.max(Some(utilization));
+            }
+        }
+        match worst {
+            Some(permille) => board.set(self.worst, permille),
+            None => board.clear(self.worst),
+        }
+        // What is no longer mounted has no values.
+        for gone in self
+            .shown
+            .iter()
+            .filter(|point| !spaces.iter().any(|(m, _)| m.point == **point))
+        {
+            if let Some(slots) = self.slots.get(gone) {
+                slots.clear(board);
+            }
+        }
+        self.shown = spaces
+            .iter()
+            .map(|(mount, _)| mount.point.clone())
+            .collect();
+    }
+}
+
+fn slots<'a>(all: &'a mut HashMap<Label, Slots>, mount: &Mount, board: &mut Board) -> &'a Slots {
+    all.entry(mount.point.clone())
+        .or_insert_with(|| Slots::new(mount, board))
+}
+
+impl Slots {
+    fn new(mount: &Mount, board: &mut Board) -> Self {
+        let mut slot = |metric: Metric, state: Option<&str>| {
+            let state = state.map(|state| ("system.filesystem.state", state));
+            let here = [
+                ("system.device", mount.device.as_str()),
+                ("system.filesystem.mountpoint", mount.point.as_str()),
+            ];
+            board.slot(metric.series(&state.into_iter().chain(here).collect::<Vec<_>>()))
+        };
+        Self {
+            limit: slot(FS_LIMIT, None),
+            used: slot(FS_USAGE, Some("used")),
+            free: slot(FS_USAGE, Some("free")),
+            reserved: slot(FS_USAGE, Some("reserved")),
+            utilization: slot(FS_UTILIZATION, None),
+            inodes_limit: slot(FS_INODES_LIMIT, None),
+            inodes_used: slot(FS_INODES_USAGE, Some("used")),
+            inodes_free: slot(FS_INODES_USAGE, Some("free")),
+            read_only: slot(FS_READ_ONLY, None),
+            unreachable: slot(FS_UNREACHABLE, None),
+        }
+    }
+
+    fn clear(&self, board: &mut Board) {
+        let space = [
+            self.limit,
+            self.used,
+            self.free,
+            self.reserved,
+            self.utilization,
+        ];
+        let inodes = [self.inodes_limit, self.inodes_used, self.inodes_free];
+        space
+            .iter()
+            .chain(&inodes)
+            .for_each(|slot| board.clear(*slot));
+        [self.read_only, self.unreachable]
+            .iter()
+            .for_each(|slot| board.clear(*slot));
+    }
+}
+
+/// Sets the values of one filesystem and returns its utilization as `df` shows it, in permille:
+/// used of what ordinary users can have, rounded up.
+fn show_space(slots: &Slots, space: &Space, board: &mut Board) -> i64 {
+    let used = space.total.saturating_sub(space.free);
+    board.set_u64(slots.limit, space.total);
+    board.set_u64(slots.used, used);
+    board.set_u64(slots.free, space.available);
+    board.set_u64(slots.reserved, space.free.saturating_sub(space.available));
+    board.set(slots.read_only, i64::from(space.read_only));
+    if space.inodes > 0 {
+        board.set_u64(slots.inodes_limit, space.inodes);
+        board.set_u64(
+            slots.inodes_used,
+            space.inodes.saturating_sub(space.inodes_free),
+        );
+        board.set_u64(slots.inodes_free, space.inodes_free);
+    }
+    let usable = used.saturating_add(space.available);
+    set_share(board, slots.utilization, used, usable);
+    if usable == 0 {
+        0
+    } else {
+        (u128::from(used) * 1000 / u128::from(usable)) as i64
+    }
+}
+
+fn start_worker(mounts_file: PathBuf, hung: &Arc<Mutex<HungMounts>>) -> Arc<Mutex<Findings>> {
+    let findings = Findings {
+        hung: Arc::clone(hung),
+        ..Findings::default()
+    };
+    let findings = Arc::new(Mutex::new(findings));
+    let worker = Arc::clone(&findings);
+    let started = std::thread::Builder::new()
+        .name("filesystems".to_owned())
+        .stack_size(128 * 1024)
+        .spawn(move || work(&mounts_file, &worker));
+    if let Err(error) = started {
+        tracing::warn!("filesystems are not watched: {error}");
+    }
+    findings
+}
+
+fn work(mounts_file: &std::path::Path, findings: &Mutex<Findings>) {
+    loop {
+        let mut spaces = Vec::new();
+        let text = std::fs::read(mounts_file).unwrap_or_default();
+        for mount in mounts(&text) {
+            let hung = Arc::clone(&lock(findings).hung);
+            if lock(&hung)
+                .get(&mount.point)
+                .is_some_and(|workers| *workers > 0)
+                || lock(&hung).values().sum::<usize>() > HUNG_MAX
+            {
+                spaces.push((mount, None));
+                continue;
+            }
+            lock(findings).asking = Some((mount.clone(), Instant::now()));
+            let space = space(&mount);
+            let mut findings = lock(findings);
+            findings.asking = None;
+            if findings.abandoned {
+                // It answered after all: from now on it may be asked again.
+                if let Some(workers) = lock(&hung).get_mut(&mount.point) {
+                    *workers = workers.saturating_sub(1);
+                }
+                return;
+            }
+            if let Some(space) = space {
+                spaces.push((mount, Some(space)));
+            }
+        }
+        {
+            let mut findings = lock(findings);
+            findings.spaces = spaces;
+            findings.looks += 1;
+        }
+        std::thread::sleep(INTERVAL);
+    }
+}
+
+/// What a filesystem says of itself; none for one without blocks, or that may not be looked at.
+fn space(mount: &Mount) -> Option<Space> {
+    let stat = rustix::fs::statvfs(mount.path.as_slice()).ok()?;
+    let bytes = |blocks: u64| blocks.saturating_mul(stat.f_frsize);
+    (stat.f_blocks > 0).then(|| Space {
+        total: bytes(stat.f_blocks),
+        free: bytes(stat.f_bfree),
+        available: bytes(stat.f_bavail),
+        inodes: stat.f_files,
+        inodes_free: stat.f_ffree,
+        read_only: stat.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::linux::testing::{collector_roots, value};
+    use sysmon_wire::ABSENT;
+
+    fn mount(point: &str) -> Mount {
+        Mount {
+            device: "/dev/x".into(),
+            point: point.into(),
+            path: point.as_bytes().to_vec(),
+        }
+    }
+
+    const HALF: Space = Space {
+        total: 1000,
+        free: 550,
+        available: 450,
+        inodes: 10,
+        inodes_free: 4,
+        read_only: false,
+    };
+
+    #[test]
+    fn the_fullest_writable_filesystem_is_the_hosts_worst() {
+        let mut board = Board::new();
+        let mut all = Filesystems::new(&collector_roots(), &mut board);
+        let full = Space {
+            free: 0,
+            available: 0,
+            read_only: true,
+            ..HALF
+        };
+        all.show(
+            &[
+                (mount("/"), Some(HALF)),
+                (mount("/cd"), Some(full)),
+                (mount("/nfs"), None),
+            ],
+            &mut board,
+        );
+        assert_eq!(value(&board, "system.filesystem.utilization", &[]), 500);
+        assert_eq!(
+            value(&board, "system.filesystem.utilization", &["/dev/x", "/cd"]),
+            1000
+        );
+        assert_eq!(
+            value(
+                &board,
+                "system.filesystem.usage",
+                &["/dev/x", "/", "reserved"]
+            ),
+            100
+        );
+        assert_eq!(
+            value(
+                &board,
+                "system.filesystem.inodes.usage",
+                &["/dev/x", "/", "used"]
+            ),
+            6
+        );
+        assert_eq!(
+            value(&board, "system.filesystem.unreachable", &["/dev/x", "/nfs"]),
+            1
+        );
+        all.show(&[(mount("/"), Some(HALF))], &mut board);
+        assert_eq!(
+            value(&board, "system.filesystem.utilization", &["/dev/x", "/cd"]),
+            ABSENT
+        );
+    }
+
+    #[test]
+    fn the_root_filesystem_of_this_machine_has_space() {
+        let root = space(&mount("/")).unwrap();
+        assert!(root.total > 0 && root.free <= root.total && root.available <= root.free);
+    }
+}

@@ -1,0 +1,199 @@
+//! Temperatures, fans and power: `/sys/class/hwmon` (Documentation/hwmon/sysfs-interface.rst).
+
+use std::path::{Path, PathBuf};
+
+use sysmon_wire::Label;
+use sysmon_wire::metrics::{FAN_SPEED, Metric, POWER, TEMPERATURE};
+
+use super::{Context, KeptFile, Roots};
+use crate::board::{Board, Slot};
+
+/// Sensors read; a large server has some 200.
+const SENSORS_MAX: usize = 256;
+
+/// Temperatures outside of this are of a sensor that is not connected, in thousandths of a degree.
+const PLAUSIBLE: std::ops::RangeInclusive<i64> = -60_000..=150_000;
+
+#[derive(Debug)]
+struct Sensor {
+    path: PathBuf,
+    file: KeptFile,
+    slot: Slot,
+    is_temperature: bool,
+}
+
+#[derive(Debug)]
+pub(super) struct Hwmon {
+    sensors: Vec<Sensor>,
+    hottest: Option<Slot>,
+}
+
+impl Hwmon {
+    pub(super) fn new(roots: &Roots, board: &mut Board) -> Self {
+        let mut hwmon = Self {
+            sensors: Vec::new(),
+            hottest: None,
+        };
+        hwmon.scan(roots, board);
+        hwmon
+    }
+
+    /// Looks for sensors that came or went.
+    pub(super) fn scan(&mut self, roots: &Roots, board: &mut Board) {
+        self.sensors.retain(|sensor| {
+            let there = sensor.path.exists();
+            if !there {
+                board.clear(sensor.slot);
+            }
+            there
+        });
+        let mut chips: Vec<_> = entries(&roots.sys.join("class/hwmon"));
+        chips.sort();
+        for chip in chips {
+            let chip_name = text(&chip.join("name")).unwrap_or_else(|| "hwmon".to_owned());
+            let mut files = entries(&chip);
+            files.sort();
+            for path in files {
+                self.add(&chip, &chip_name, path, board);
+            }
+        }
+    }
+
+    fn add(&mut self, chip: &Path, chip_name: &str, path: PathBuf, board: &mut Board) {
+        let Some(file) = path.file_name().and_then(|name| name.to_str()) else {
+            return;
+        };
+        let Some((sensor, metric)) = sensor(file) else {
+            return;
+        };
+        let known = self.sensors.iter().any(|known| known.path == path);
+        if known || self.sensors.len() >= SENSORS_MAX {
+            return;
+        }
+        let label =
+            text(&chip.join(format!("{sensor}_label"))).unwrap_or_else(|| sensor.to_owned());
+        let name = Label::new(&format!("{chip_name} {label}"));
+        let mut slot = board.slot(metric.series(&[("hw.name", name.as_str())]));
+        if self.sensors.iter().any(|known| known.slot == slot) {
+            // Two chips of one name: told apart by their number.
+            let number = chip.file_name().unwrap_or_default().to_string_lossy();
+            let name = Label::new(&format!("{chip_name} {number} {label}"));
+            slot = board.slot(metric.series(&[("hw.name", name.as_str())]));
+        }
+        let is_temperature = metric == TEMPERATURE;
+        if is_temperature && self.hottest.is_none() {
+            self.hottest = Some(board.slot(TEMPERATURE.series(&[])));
+        }
+        self.sensors.push(Sensor {
+            file: KeptFile::open(&path),
+            path,
+            slot,
+            is_temperature,
+        });
+    }
+
+    pub(super) fn collect(&mut self, context: &mut Context<'_>) {
+        let mut hottest = None;
+        for sensor in &mut self.sensors {
+            let value = sensor.file.read_i64(context.buffer);
+            match value.filter(|v| !sensor.is_temperature || PLAUSIBLE.contains(v)) {
+                Some(value) => {
+                    context.board.set(sensor.slot, value);
+                    if sensor.is_temperature {
+                        hottest = hottest.max(Some(value));
+                    }
+                }
+                None => context.board.clear(sensor.slot),
+            }
+        }
+        if let Some(slot) = self.hottest {
+            match hottest {
+                Some(value) => context.board.set(slot, value),
+                None => context.board.clear(slot),
+            }
+        }
+    }
+}
+
+/// What a file of a chip measures, if it is one that is read.
+fn sensor(file: &str) -> Option<(&str, Metric)> {
+    let metric = match file.trim_end_matches("_input").trim_end_matches("_average") {
+        name if name.starts_with("temp") => TEMPERATURE,
+        name if name.starts_with("fan") => FAN_SPEED,
+        name if name.starts_with("power") => POWER,
+        _ => return None,
+    };
+    let name = file
+        .strip_suffix("_input")
+        .or_else(|| file.strip_suffix("_average").filter(|_| metric == POWER))?;
+    Some((name, metric))
+}
+
+fn entries(dir: &Path) -> Vec<PathBuf> {
+    std::fs::read_dir(dir)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .collect()
+}
+
+/// A short text file, trimmed.
+pub(super) fn text(path: &Path) -> Option<String> {
+    let bytes = std::fs::read(path).ok()?;
+    let text = Label::from_bytes(bytes.trim_ascii()).to_string();
+    (!text.is_empty()).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::linux::testing::{collector_roots, value};
+    use sysmon_wire::{ABSENT, UnixMs};
+
+    #[test]
+    fn sensors_are_named_by_chip_and_label_and_the_hottest_is_known() {
+        let dir = tempfile::tempdir().unwrap();
+        let chip = dir.path().join("class/hwmon/hwmon0");
+        std::fs::create_dir_all(&chip).unwrap();
+        for (file, content) in [
+            ("name", "coretemp\n"),
+            ("temp1_input", "41000\n"),
+            ("temp1_label", "Package id 0\n"),
+            ("temp2_input", "58500\n"),
+            ("temp3_input", "-128000\n"),
+            ("temp2_max", "100000\n"),
+            ("fan1_input", "1200\n"),
+            ("power1_average", "15000000\n"),
+        ] {
+            std::fs::write(chip.join(file), content).unwrap();
+        }
+        let roots = Roots {
+            sys: dir.path().to_owned(),
+            ..collector_roots()
+        };
+        let mut board = Board::new();
+        let mut hwmon = Hwmon::new(&roots, &mut board);
+        let mut buffer = Vec::new();
+        let mut collect = |hwmon: &mut Hwmon, board: &mut Board| {
+            hwmon.collect(&mut Context {
+                board,
+                buffer: &mut buffer,
+                now: UnixMs(0),
+            });
+        };
+        collect(&mut hwmon, &mut board);
+        assert_eq!(
+            value(&board, "hw.temperature", &["coretemp Package id 0"]),
+            41_000
+        );
+        assert_eq!(value(&board, "hw.temperature", &[]), 58_500);
+        assert_eq!(value(&board, "hw.temperature", &["coretemp temp3"]), ABSENT);
+        assert_eq!(value(&board, "hw.fan.speed", &["coretemp fan1"]), 1200);
+        assert_eq!(value(&board, "hw.power", &["coretemp power1"]), 15_000_000);
+        std::fs::remove_file(chip.join("temp2_input")).unwrap();
+        hwmon.scan(&roots, &mut board);
+        collect(&mut hwmon, &mut board);
+        assert_eq!(value(&board, "hw.temperature", &[]), 41_000);
+    }
+}

@@ -1,0 +1,160 @@
+//! Linux: kept-open files of `/proc` and `/sys`, read with `pread` and parsed in place.
+//!
+//! Each collector is a file: a pure parser over bytes, tested with recorded samples, and a thin
+//! reader. In the steady state a sample allocates nothing.
+
+mod battery;
+mod clock;
+mod cpu;
+mod disks;
+mod facts;
+mod file;
+mod filesystems;
+mod hwmon;
+mod interfaces;
+mod load;
+mod memory;
+mod misc;
+mod mounts;
+mod network;
+mod parse;
+mod powercap;
+mod pressure;
+#[cfg(test)]
+mod testing;
+mod vmstat;
+
+use std::path::PathBuf;
+
+use sysmon_wire::{HostFacts, UnixMs};
+
+use crate::board::Board;
+
+pub use file::KeptFile;
+
+/// Where the kernel's files are; elsewhere in tests.
+#[derive(Clone, Debug)]
+pub struct Roots {
+    /// Usually `/proc`.
+    pub proc: PathBuf,
+    /// Usually `/sys`.
+    pub sys: PathBuf,
+}
+
+impl Default for Roots {
+    fn default() -> Self {
+        Self {
+            proc: "/proc".into(),
+            sys: "/sys".into(),
+        }
+    }
+}
+
+/// Samples between two looks at what changes slowly; such groups take turns.
+const SLOW_EVERY: u64 = 5;
+
+/// Samples between two looks for devices that came or went.
+const SCAN_EVERY: u64 = 30;
+
+/// What all collectors share while a sample is taken.
+#[derive(Debug)]
+pub struct Context<'a> {
+    /// Where values go.
+    pub board: &'a mut Board,
+    /// Files are read into this.
+    pub buffer: &'a mut Vec<u8>,
+    /// When the sample is taken.
+    pub now: UnixMs,
+}
+
+/// All collectors of a Linux host.
+#[derive(Debug)]
+pub struct LinuxCollector {
+    roots: Roots,
+    cpu: cpu::Cpu,
+    load: load::Load,
+    memory: memory::Memory,
+    vmstat: vmstat::VmStat,
+    pressure: pressure::Pressure,
+    disks: disks::Disks,
+    filesystems: filesystems::Filesystems,
+    interfaces: interfaces::Interfaces,
+    network: network::Network,
+    hwmon: hwmon::Hwmon,
+    powercap: powercap::PowerCap,
+    battery: battery::Battery,
+    misc: misc::Misc,
+    clock: clock::Clock,
+    buffer: Vec<u8>,
+    samples: u64,
+}
+
+impl LinuxCollector {
+    /// Opens what there is; what is missing costs nothing afterwards.
+    pub fn new(roots: Roots, board: &mut Board) -> Self {
+        Self {
+            cpu: cpu::Cpu::new(&roots, board),
+            load: load::Load::new(&roots, board),
+            memory: memory::Memory::new(&roots, board),
+            vmstat: vmstat::VmStat::new(&roots, board),
+            pressure: pressure::Pressure::new(&roots, board),
+            disks: disks::Disks::new(&roots, board),
+            filesystems: filesystems::Filesystems::new(&roots, board),
+            interfaces: interfaces::Interfaces::new(&roots, board),
+            network: network::Network::new(&roots, board),
+            hwmon: hwmon::Hwmon::new(&roots, board),
+            powercap: powercap::PowerCap::new(&roots, board),
+            battery: battery::Battery::new(&roots, board),
+            misc: misc::Misc::new(&roots, board),
+            clock: clock::Clock::new(board),
+            buffer: Vec::with_capacity(16 * 1024),
+            roots,
+            samples: 0,
+        }
+    }
+
+    /// Takes a sample onto the board.
+    pub fn sample(&mut self, now: UnixMs, board: &mut Board) {
+        let context = &mut Context {
+            board,
+            buffer: &mut self.buffer,
+            now,
+        };
+        self.cpu.collect(context);
+        self.load.collect(context);
+        self.memory.collect(context);
+        self.vmstat.collect(context);
+        self.pressure.collect(context);
+        self.disks.collect(context);
+        self.interfaces.collect(context);
+        self.network.collect(context);
+        self.filesystems.collect(context);
+        self.powercap.collect(context);
+        // What changes slowly takes turns, so that no second is heavy; the first sample has all.
+        let turn = |group: u64| self.samples < 2 || self.samples % SLOW_EVERY == group;
+        if turn(0) {
+            self.hwmon.collect(context);
+        }
+        if turn(1) {
+            self.misc.collect(context);
+        }
+        if turn(2) {
+            self.battery.collect(context);
+            self.clock.collect(context);
+        }
+        if turn(3) {
+            self.network.collect_slow(context);
+            self.interfaces.collect_slow(context);
+        }
+        if self.samples % SCAN_EVERY == SCAN_EVERY - 1 {
+            self.hwmon.scan(&self.roots, context.board);
+            self.battery.scan(&self.roots, context.board);
+        }
+        self.samples += 1;
+    }
+
+    /// What the host is.
+    pub fn facts(&self) -> HostFacts {
+        facts::facts(&self.roots)
+    }
+}

@@ -1,0 +1,198 @@
+//! TCP and UDP of the whole host: `/proc/net/snmp`, `netstat` and `sockstat`
+//! (Documentation/networking/snmp_counter.rst; RFC 4022 and 4113 name the counters).
+
+use sysmon_wire::metrics::{
+    NET_CONNECTIONS, TCP_LISTEN_OVERFLOWS, TCP_OPENS, TCP_RETRANSMITS, TCP_SEGMENTS, UDP_DATAGRAMS,
+    UDP_ERRORS,
+};
+
+use super::parse::{lines, number, words};
+use super::{Context, KeptFile, Roots};
+use crate::board::{Board, Slot};
+
+/// A line's name, a column of it, and where its value goes.
+type Column = (&'static [u8], &'static [u8], Slot);
+
+#[derive(Debug)]
+pub(super) struct Network {
+    snmp: KeptFile,
+    netstat: KeptFile,
+    sockstat: KeptFile,
+    counters: [Column; 8],
+    overflows: [Column; 1],
+    sockets: [Column; 4],
+    udp_errors: Slot,
+}
+
+impl Network {
+    pub(super) fn new(roots: &Roots, board: &mut Board) -> Self {
+        let net = roots.proc.join("net");
+        let direction = "network.io.direction";
+        let side = "network.tcp.side";
+        let sockets = |transport: &str, state: &str| {
+            NET_CONNECTIONS.series(&[
+                ("network.transport", transport),
+                ("network.connection.state", state),
+            ])
+        };
+        let mut slot = |key| board.slot(key);
+        Self {
+            snmp: KeptFile::open(&net.join("snmp")),
+            netstat: KeptFile::open(&net.join("netstat")),
+            sockstat: KeptFile::open(&net.join("sockstat")),
+            counters: [
+                (
+                    b"Tcp:",
+                    b"ActiveOpens",
+                    slot(TCP_OPENS.series(&[(side, "active")])),
+                ),
+                (
+                    b"Tcp:",
+                    b"PassiveOpens",
+                    slot(TCP_OPENS.series(&[(side, "passive")])),
+                ),
+                (b"Tcp:", b"CurrEstab", slot(sockets("tcp", "established"))),
+                (
+                    b"Tcp:",
+                    b"InSegs",
+                    slot(TCP_SEGMENTS.series(&[(direction, "receive")])),
+                ),
+                (
+                    b"Tcp:",
+                    b"OutSegs",
+                    slot(TCP_SEGMENTS.series(&[(direction, "transmit")])),
+                ),
+                (b"Tcp:", b"RetransSegs", slot(TCP_RETRANSMITS.series(&[]))),
+                (
+                    b"Udp:",
+                    b"InDatagrams",
+                    slot(UDP_DATAGRAMS.series(&[(direction, "receive")])),
+                ),
+                (
+                    b"Udp:",
+                    b"OutDatagrams",
+                    slot(UDP_DATAGRAMS.series(&[(direction, "transmit")])),
+                ),
+            ],
+            overflows: [(
+                b"TcpExt:",
+                b"ListenOverflows",
+                slot(TCP_LISTEN_OVERFLOWS.series(&[])),
+            )],
+            sockets: [
+                (b"TCP:", b"inuse", slot(sockets("tcp", "in_use"))),
+                (b"TCP:", b"orphan", slot(sockets("tcp", "orphan"))),
+                (b"TCP:", b"tw", slot(sockets("tcp", "time_wait"))),
+                (b"UDP:", b"inuse", slot(sockets("udp", "in_use"))),
+            ],
+            udp_errors: slot(UDP_ERRORS.series(&[])),
+        }
+    }
+
+    pub(super) fn collect(&mut self, context: &mut Context<'_>) {
+        if let Some(text) = self.snmp.read(context.buffer) {
+            parse_table(text, &self.counters, context.board);
+            let errors = ["InErrors", "NoPorts", "SndbufErrors"];
+            let sum = errors
+                .iter()
+                .filter_map(|name| column(text, b"Udp:", name.as_bytes()));
+            context.board.set_u64(self.udp_errors, sum.sum());
+        }
+        if let Some(text) = self.sockstat.read(context.buffer) {
+            parse_pairs(text, &self.sockets, context.board);
+        }
+    }
+
+    /// `/proc/net/netstat` has some 150 counters, of which one is wanted, and not every second.
+    pub(super) fn collect_slow(&mut self, context: &mut Context<'_>) {
+        if let Some(text) = self.netstat.read(context.buffer) {
+            parse_table(text, &self.overflows, context.board);
+        }
+    }
+}
+
+/// A line of names is followed by a line of values, both beginning with the same word.
+fn parse_table(text: &[u8], wanted: &[Column], board: &mut Board) {
+    for (table, name, slot) in wanted {
+        if let Some(value) = column(text, table, name) {
+            board.set_u64(*slot, value);
+        }
+    }
+}
+
+fn column(text: &[u8], table: &[u8], name: &[u8]) -> Option<u64> {
+    let mut lines = lines(text).filter(|line| line.starts_with(table));
+    let (names, values) = (lines.next()?, lines.next()?);
+    let at = words(names).position(|word| word == name)?;
+    words(values).nth(at).and_then(number)
+}
+
+/// A line is a name and then pairs of names and values.
+fn parse_pairs(text: &[u8], wanted: &[Column], board: &mut Board) {
+    for line in lines(text) {
+        let mut words = words(line);
+        let Some(first) = words.next() else { continue };
+        while let (Some(name), Some(value)) = (words.next(), words.next()) {
+            let slot = wanted
+                .iter()
+                .find(|(line, column, _)| *line == first && *column == name);
+            if let (Some((_, _, slot)), Some(value)) = (slot, number(value)) {
+                board.set_u64(*slot, value);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::linux::testing::{collector_roots, value};
+
+    #[test]
+    fn counters_are_found_by_name_wherever_they_stand() {
+        let mut board = Board::new();
+        let network = Network::new(&collector_roots(), &mut board);
+        let text = b"Ip: Forwarding DefaultTTL\nIp: 1 64\nTcp: RtoAlgorithm MaxConn ActiveOpens CurrEstab RetransSegs\nTcp: 1 -1 52 7 3\nUdp: InDatagrams NoPorts InErrors\nUdp: 100 2 1\n";
+        parse_table(text, &network.counters, &mut board);
+        assert_eq!(value(&board, "system.network.tcp.opens", &["active"]), 52);
+        assert_eq!(
+            value(
+                &board,
+                "system.network.connection.count",
+                &["tcp", "established"]
+            ),
+            7
+        );
+        assert_eq!(value(&board, "system.network.tcp.retransmits", &[]), 3);
+        assert_eq!(
+            value(&board, "system.network.udp.datagrams", &["receive"]),
+            100
+        );
+        assert_eq!(column(text, b"Udp:", b"NoPorts"), Some(2));
+    }
+
+    #[test]
+    fn sockets_are_pairs() {
+        let mut board = Board::new();
+        let network = Network::new(&collector_roots(), &mut board);
+        let text =
+            b"sockets: used 290\nTCP: inuse 8 orphan 1 tw 4 alloc 10 mem 1\nUDP: inuse 2 mem 0\n";
+        parse_pairs(text, &network.sockets, &mut board);
+        assert_eq!(
+            value(
+                &board,
+                "system.network.connection.count",
+                &["tcp", "time_wait"]
+            ),
+            4
+        );
+        assert_eq!(
+            value(
+                &board,
+                "system.network.connection.count",
+                &["udp", "in_use"]
+            ),
+            2
+        );
+    }
+}

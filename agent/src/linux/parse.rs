@@ -1,0 +1,69 @@
+//! Words and numbers in the kernel's text files, in place.
+
+/// The lines of a text.
+pub(super) fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
+    bytes.split(|&b| b == b'\n').filter(|line| !line.is_empty())
+}
+
+/// The words of a line.
+pub(super) fn words(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    line.split(|b| matches!(b, b' ' | b'\t'))
+        .filter(|word| !word.is_empty())
+}
+
+/// A decimal number.
+pub(super) fn number(word: &[u8]) -> Option<u64> {
+    if word.is_empty() {
+        return None;
+    }
+    word.iter().try_fold(0u64, |value, digit| {
+        let digit = digit.checked_sub(b'0').filter(|d| *d <= 9)?;
+        value.checked_mul(10)?.checked_add(u64::from(digit))
+    })
+}
+
+/// A decimal fraction with two digits after the point, in hundredths: `1.05` is 105.
+pub(super) fn hundredths(word: &[u8]) -> Option<u64> {
+    let point = word.iter().position(|&b| b == b'.')?;
+    let (whole, fraction) = (word.get(..point)?, word.get(point + 1..)?);
+    let cents = number(fraction)?;
+    (fraction.len() == 2).then_some(number(whole)?.checked_mul(100)?.checked_add(cents)?)
+}
+
+/// The numbers of a line, up to as many as there are places; a word that is none ends them.
+pub(super) fn numbers<'a, const N: usize>(
+    words: impl Iterator<Item = &'a [u8]>,
+) -> ([u64; N], usize) {
+    let mut out = [0; N];
+    let mut count = 0;
+    for (place, word) in out.iter_mut().zip(words) {
+        let Some(value) = number(word) else { break };
+        *place = value;
+        count += 1;
+    }
+    (out, count)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn numbers_are_read_in_place() {
+        assert_eq!(number(b"184"), Some(184));
+        assert_eq!(number(b""), None);
+        assert_eq!(number(b"-1"), None);
+        assert_eq!(number(b"99999999999999999999"), None);
+        assert_eq!(hundredths(b"12.07"), Some(1207));
+        assert_eq!(hundredths(b"12"), None);
+        assert_eq!(numbers::<3>(words(b" 1  2 x 4")), ([1, 2, 0], 2));
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
+            let _ = (number(&bytes), hundredths(&bytes), numbers::<4>(words(&bytes)));
+        }
+    }
+}

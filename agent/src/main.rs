@@ -1,0 +1,136 @@
+//! `sysmon-agent`: the command.
+
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime};
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+use sysmon_agent::run::{AgentOptions, Source};
+use sysmon_agent::sampler::Sampler;
+use sysmon_agent::spool::SpoolLimits;
+use sysmon_agent::{VERSION, identity, report};
+use sysmon_certs::PeerName;
+use sysmon_config::{
+    CommonArgs, Config, Failure, HubAddress, Program, init_logs, run, state_dir, stop_signal,
+};
+use sysmon_wire::UnixMs;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Collects this machine's metrics and pushes them to a hub.
+#[derive(Debug, Parser)]
+#[command(name = "sysmon-agent", version = VERSION, after_help = "\
+Examples:
+  sysmon-agent                                push to the hub of the configuration, or to the one
+                                              that runs on this machine
+  sysmon-agent --hub lan-box --state db-1     push to lan-box with the identity in db-1
+  sysmon-agent sample                         one sample of this machine, to look at")]
+struct Args {
+    #[command(flatten)]
+    common: CommonArgs,
+    /// The hub to push to
+    #[arg(long, value_name = "HOST:PORT")]
+    hub: Option<HubAddress>,
+    /// The name of this host; it must be that of the identity
+    #[arg(long)]
+    name: Option<PeerName>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Take one sample of this machine and print it
+    #[command(after_help = "Example:\n  sysmon-agent sample --json | jq '.series[].metric'")]
+    Sample {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    run("sysmon-agent", || {
+        let config = args.common.load()?;
+        match args.command {
+            None => push(&args, &config),
+            Some(Command::Sample { json }) => sample(&config, json),
+        }
+    })
+}
+
+fn push(args: &Args, config: &Config) -> Result<(), Failure> {
+    init_logs(&args.common);
+    let mut state = state_dir(Program::Agent, args.common.state.as_deref());
+    if let (Some(name), None) = (&args.name, &args.common.state) {
+        // Several agents on one machine, each with a place of its own.
+        state = state.join(name.as_str());
+    }
+    let local = identity::LocalHub::find(&state_dir(Program::Hub, None));
+    let identity =
+        identity::load(&state, args.name.as_ref(), &local).map_err(anyhow::Error::from)?;
+    let hub = args
+        .hub
+        .as_ref()
+        .or(config.agent.hub.as_ref())
+        .map(ToString::to_string);
+    let hub = match hub {
+        Some(hub) => hub,
+        None => local.address().map_err(|e| {
+            Failure::Usage(
+                anyhow::Error::from(e)
+                    .context("which hub? Name it with --hub HOST:PORT or in the configuration"),
+            )
+        })?,
+    };
+    let options = AgentOptions {
+        hub,
+        interval: config.agent.interval,
+        spool: SpoolLimits {
+            memory_bytes: usize::try_from(config.agent.spool_memory).unwrap_or(usize::MAX),
+            disk_bytes: config.agent.spool_disk,
+            age: config.agent.spool_age,
+        },
+        state: Some(state),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start")?;
+    tracing::info!("{} pushes to {}", identity.peer(), options.hub);
+    let sampler = Sampler::new(&config.agent.tags);
+    runtime
+        .block_on(sysmon_agent::run::run(
+            options,
+            &identity,
+            sampler,
+            stop_signal(),
+        ))
+        .map_err(anyhow::Error::from)?;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Between the two looks that rates and utilizations are made of.
+const SAMPLE_SPAN: Duration = Duration::from_millis(500);
+
+fn sample(config: &Config, json: bool) -> Result<(), Failure> {
+    let now = || UnixMs::from_system(SystemTime::now());
+    let mut sampler = Sampler::new(&config.agent.tags);
+    sampler.sample(now(), 0);
+    std::thread::sleep(SAMPLE_SPAN);
+    let time = now();
+    sampler.sample(time, 0);
+    let (series, values) = sampler.row();
+    let text = if json {
+        format!(
+            "{}\n",
+            report::to_json(time, &sampler.facts(), series, values)
+        )
+    } else {
+        report::to_table(&sampler.facts(), series, values)
+    };
+    Ok(sysmon_config::print(&text)?)
+}

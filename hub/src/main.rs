@@ -1,0 +1,218 @@
+//! `sysmon-hub`: the command.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Context, anyhow};
+use clap::{Parser, Subcommand};
+use sysmon_certs::{HubState, PeerName, Role};
+use sysmon_config::{CommonArgs, Config, Failure, Program, init_logs, run, state_dir};
+use sysmon_hub::fleet::FleetOptions;
+use sysmon_hub::server::{BoundHub, HubOptions};
+use sysmon_hub::{VERSION, client};
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Receives the metrics of every host, remembers them, and shows them to those who ask.
+#[derive(Debug, Parser)]
+#[command(name = "sysmon-hub", version = VERSION, after_help = "\
+Examples:
+  sysmon-hub                                        run, listening on port 7979
+  sysmon-hub cert issue --role agent --name db-1 --out db-1
+                                                    an identity for the agent on db-1
+  sysmon-hub status                                 how the running hub does")]
+struct Args {
+    #[command(flatten)]
+    common: CommonArgs,
+    /// Where to listen [default: [::]:7979]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
+    /// What the hub is called [default: this machine's name]
+    #[arg(long)]
+    name: Option<PeerName>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show how the running hub and its hosts do
+    #[command(after_help = "Example:\n  sysmon-hub status --json | jq '.hosts[].name'")]
+    Status {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Check the configuration and say what would be used
+    #[command(after_help = "Example:\n  sysmon-hub check --config config.toml")]
+    Check,
+    /// Certificates of agents, operators and edges
+    #[command(subcommand)]
+    Cert(CertCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum CertCommand {
+    /// Make an identity and write it to a directory, to be copied to where it is used
+    #[command(
+        after_help = "Example:\n  sysmon-hub cert issue --role operator --name jane --out jane"
+    )]
+    Issue {
+        /// agent, operator or edge
+        #[arg(long)]
+        role: Role,
+        /// The host's or person's name
+        #[arg(long)]
+        name: PeerName,
+        /// The directory to write to
+        #[arg(long)]
+        out: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    run("sysmon-hub", || {
+        let config = args.common.load()?;
+        let state = HubState::new(&state_dir(Program::Hub, args.common.state.as_deref()));
+        match &args.command {
+            None => serve(&args, &config, &state),
+            Some(Command::Status { json }) => status(&state, *json),
+            Some(Command::Check) => {
+                check(&args, &config);
+                Ok(())
+            }
+            Some(Command::Cert(CertCommand::Issue { role, name, out })) => {
+                issue(&config, &state, *role, name, out)
+            }
+        }
+    })
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    Ok(runtime.context("cannot start")?)
+}
+
+fn hub_name(args: &Args, config: &Config) -> PeerName {
+    let named = args
+        .name
+        .clone()
+        .or_else(|| config.hub.name.as_ref()?.parse().ok());
+    named.unwrap_or_else(|| PeerName::nearest(&sysmon_config::host_name()))
+}
+
+fn days(config: &Config) -> u32 {
+    (config.hub.certificate_life.as_secs() / 86_400) as u32
+}
+
+fn options(args: &Args, config: &Config) -> HubOptions {
+    HubOptions {
+        listen: args.listen.unwrap_or(config.hub.listen),
+        name: hub_name(args, config).to_string(),
+        fleet: FleetOptions {
+            stale_after: config.hub.stale_after,
+            offline_after: config.hub.offline_after,
+            retention: config.hub.retention,
+            memory_bytes: config.hub.memory,
+        },
+    }
+}
+
+fn serve(args: &Args, config: &Config, state: &HubState) -> Result<(), Failure> {
+    init_logs(&args.common);
+    let now = SystemTime::now();
+    let authority = state.authority(now).map_err(anyhow::Error::from)?;
+    let identity = state
+        .hub_identity(&authority, &hub_name(args, config), now, days(config))
+        .and_then(|identity| {
+            state.owner_identity(&authority, now, days(config))?;
+            Ok(identity)
+        })
+        .map_err(anyhow::Error::from)?;
+    runtime()?.block_on(async {
+        let hub = BoundHub::bind(options(args, config), &identity).map_err(anyhow::Error::from)?;
+        let address = hub
+            .address()
+            .ok_or_else(|| anyhow!("the socket has no address"))?;
+        if let Some(loopback) = hub.loopback() {
+            state.write_address(loopback).map_err(anyhow::Error::from)?;
+        }
+        let name = hub_name(args, config);
+        tracing::info!(
+            "hub {name} listens on {address} (UDP), state in {}",
+            state.dir().display()
+        );
+        hub.serve(sysmon_config::stop_signal()).await;
+        state.forget_address();
+        tracing::info!("stopped");
+        Ok(())
+    })
+}
+
+fn status(state: &HubState, json: bool) -> Result<(), Failure> {
+    let owner = state.existing_owner().map_err(anyhow::Error::from)?;
+    let address = state.address().map_err(anyhow::Error::from)?.to_string();
+    let picture = runtime()?.block_on(async {
+        let wait = Duration::from_secs(5);
+        let fetched = client::picture(&owner, &address, None);
+        match tokio::time::timeout(wait, fetched).await {
+            Ok(picture) => picture.map_err(anyhow::Error::from),
+            Err(_) => Err(anyhow!("the hub at {address} does not answer")),
+        }
+    })?;
+    let text = if json {
+        format!("{}\n", picture.to_json())
+    } else {
+        picture.to_table()
+    };
+    Ok(sysmon_config::print(&text)?)
+}
+
+fn check(args: &Args, config: &Config) {
+    let options = options(args, config);
+    let text = format!(
+        "the configuration is good\nhub {} would listen on {}, keep {} h of rows in up to {} MiB\n",
+        options.name,
+        options.listen,
+        options.fleet.retention.as_secs() / 3600,
+        options.fleet.memory_bytes >> 20
+    );
+    // Nothing is left to say if this cannot be said.
+    let _ = sysmon_config::print(&text);
+}
+
+fn issue(
+    config: &Config,
+    state: &HubState,
+    role: Role,
+    name: &PeerName,
+    out: &std::path::Path,
+) -> Result<(), Failure> {
+    if role == Role::Hub {
+        return Err(Failure::Usage(anyhow!(
+            "a hub makes its own identity: choose agent, operator or edge"
+        )));
+    }
+    if out.join("key.pem").exists() {
+        return Err(Failure::Usage(anyhow!(
+            "{} holds an identity already: choose another --out, or remove it",
+            out.display()
+        )));
+    }
+    let issued = state
+        .authority(SystemTime::now())
+        .and_then(|authority| authority.issue(role, name, SystemTime::now(), days(config)))
+        .and_then(|identity| identity.save(out));
+    issued.map_err(anyhow::Error::from)?;
+    let text = format!(
+        "identity of {role} {name} written to {}\ncopy the directory to where it is used and name it with --state\n",
+        out.display()
+    );
+    Ok(sysmon_config::print(&text)?)
+}

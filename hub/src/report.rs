@@ -1,0 +1,246 @@
+//! The fleet as text for people and as JSON for programs: `status`, `snapshot`.
+//!
+//! The JSON is a contract: its fields never change their meaning, and `"schema"` says which they are.
+
+use serde_json::{Map, Value, json};
+use sysmon_wire::message::{FleetUpdate, HostLine, HostTick, HubStatus};
+use sysmon_wire::metrics::{ALIASES, SUMMARY, unscale};
+use sysmon_wire::{ABSENT, Kind, UnixMs};
+
+/// Which fields the JSON has.
+const SCHEMA: u32 = 1;
+
+/// The fleet at one moment, put together from a hub's replies.
+#[derive(Clone, Debug, Default)]
+pub struct Picture {
+    /// The moment.
+    pub now: UnixMs,
+    /// The hub about itself.
+    pub hub: Option<HubStatus>,
+    /// Hosts, by name.
+    pub hosts: Vec<(HostLine, HostTick)>,
+}
+
+impl Picture {
+    /// Adds a part of the fleet.
+    pub fn add(&mut self, update: FleetUpdate) {
+        self.now = update.now;
+        for line in update.lines {
+            let tick = update.ticks.iter().find(|tick| tick.index == line.index);
+            if let Some(tick) = tick {
+                self.hosts.push((line, tick.clone()));
+            }
+        }
+        self.hosts.sort_by(|a, b| a.0.name.cmp(&b.0.name));
+    }
+
+    /// Keeps only one host; false if there is none of that name.
+    pub fn keep_only(&mut self, name: &str) -> bool {
+        self.hosts.retain(|(line, _)| line.name == name);
+        !self.hosts.is_empty()
+    }
+
+    /// As JSON: SI base units, times in Unix milliseconds.
+    pub fn to_json(&self) -> Value {
+        json!({
+            "schema": SCHEMA,
+            "now_ms": self.now.0,
+            "hub": self.hub.as_ref().map(hub_json),
+            "hosts": self.hosts.iter().map(host_json).collect::<Vec<_>>(),
+        })
+    }
+
+    /// As a table for people.
+    pub fn to_table(&self) -> String {
+        let mut out = String::new();
+        if let Some(hub) = &self.hub {
+            out.push_str(&format!(
+                "hub {} · version {} · up {} s · {} rows in · {} bytes in memory · {} watching\n\n",
+                hub.name,
+                hub.version,
+                hub.uptime_ms / 1000,
+                hub.ingest_rows_total,
+                hub.ring_bytes,
+                hub.subscribers
+            ));
+        }
+        let width = self
+            .hosts
+            .iter()
+            .map(|(line, _)| line.name.as_str().chars().count());
+        let width = width.max().unwrap_or(0).clamp(4, 24);
+        out.push_str(&format!(
+            "{:<width$}  {:<7}  {:>5}  {:>5}  {:>6}  {:>8}  {:>8}  {:>8}  {:>8}  {:>5}  {:>5}  {:>7}\n",
+            "HOST", "STATE", "CPU", "MEM", "LOAD", "NET RX", "NET TX", "READ", "WRITE", "FS", "TEMP", "AGE"
+        ));
+        for (line, tick) in &self.hosts {
+            let cells: Vec<String> = (0..SUMMARY).map(|at| cell(tick, at)).collect();
+            let cell = |at: usize| cells.get(at).map_or("", String::as_str);
+            let age = match tick.time.0 {
+                0 => "–".to_owned(),
+                time => format!("{:.1} s", (self.now.0 - time).max(0) as f64 / 1000.0),
+            };
+            out.push_str(&format!(
+                "{:<width$}  {:<7}  {:>5}  {:>5}  {:>6}  {:>8}  {:>8}  {:>8}  {:>8}  {:>5}  {:>5}  {:>7}\n",
+                line.name, tick.state.as_str(), cell(0), cell(1), cell(2), cell(3), cell(4), cell(5),
+                cell(6), cell(7), cell(8), age
+            ));
+        }
+        if self.hosts.is_empty() {
+            out.push_str("no hosts yet\n");
+        }
+        out
+    }
+}
+
+/// A value of the fleet's line in its real unit.
+pub fn real(tick: &HostTick, at: usize) -> Option<f64> {
+    let value = tick
+        .values
+        .get(at)
+        .copied()
+        .filter(|value| *value != ABSENT)?;
+    Some(unscale(value, ALIASES.get(at)?.metric.scale))
+}
+
+fn cell(tick: &HostTick, at: usize) -> String {
+    let (Some(value), Some(alias)) = (real(tick, at), ALIASES.get(at)) else {
+        return "–".to_owned();
+    };
+    match (alias.metric.unit, alias.metric.kind) {
+        ("1", _) if alias.metric.scale == -3 => format!("{:.0}%", value * 100.0),
+        ("By", Kind::Counter) => bytes(value),
+        ("Cel", _) => format!("{value:.0}°"),
+        _ => format!("{value:.2}"),
+    }
+}
+
+/// Bytes a second in three digits and a decimal prefix.
+fn bytes(value: f64) -> String {
+    let mut value = value;
+    for prefix in ["", "k", "M", "G", "T"] {
+        if value < 999.5 {
+            let decimals = usize::from(value < 9.95 && !prefix.is_empty());
+            return format!("{value:.decimals$}{prefix}");
+        }
+        value /= 1000.0;
+    }
+    format!("{value:.0}P")
+}
+
+fn hub_json(hub: &HubStatus) -> Value {
+    json!({
+        "name": hub.name,
+        "version": hub.version,
+        "uptime_ms": hub.uptime_ms,
+        "ingest_rows_total": hub.ingest_rows_total,
+        "ingest_values_total": hub.ingest_values_total,
+        "ring_bytes": hub.ring_bytes,
+        "ring_values": hub.ring_values,
+        "history_bytes": hub.history_bytes,
+        "subscribers": hub.subscribers,
+        "refused_total": hub.refused_total,
+    })
+}
+
+fn host_json((line, tick): &(HostLine, HostTick)) -> Value {
+    let moment = |time: UnixMs| {
+        if time.0 == 0 {
+            Value::Null
+        } else {
+            json!(time.0)
+        }
+    };
+    let metrics: Map<String, Value> = ALIASES
+        .iter()
+        .take(SUMMARY)
+        .enumerate()
+        .map(|(at, alias)| (alias.alias.to_owned(), json!(real(tick, at))))
+        .collect();
+    json!({
+        "name": line.name,
+        "state": tick.state.as_str(),
+        "last_sample_ms": moment(tick.time),
+        "rows": line.health.rows,
+        "duplicate_rows": line.health.duplicate_rows,
+        "missing_rows": line.health.missing_rows,
+        "refused_rows": line.health.refused_rows,
+        "oldest_ms": moment(line.health.oldest),
+        "clock_offset_ms": line.health.clock_offset_ms,
+        "series": line.health.series,
+        "agent_version": line.facts.agent_version,
+        "os": line.facts.os,
+        "tags": line.facts.tags,
+        "metrics": metrics,
+        "alerts": [],
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sysmon_wire::HostFacts;
+    use sysmon_wire::message::{HostHealth, HostState};
+
+    fn picture() -> Picture {
+        let line = HostLine {
+            index: 3,
+            name: "db-1".into(),
+            facts: HostFacts::unknown(),
+            health: HostHealth {
+                rows: 7,
+                ..HostHealth::default()
+            },
+        };
+        let mut values = vec![ABSENT; SUMMARY];
+        values[..4].copy_from_slice(&[613, 405, 52, 1_234_567]);
+        let tick = HostTick {
+            index: 3,
+            state: HostState::Live,
+            time: UnixMs(9_500),
+            values,
+        };
+        let update = FleetUpdate {
+            now: UnixMs(10_000),
+            lines: vec![line],
+            ticks: vec![tick],
+            sparks: Vec::new(),
+        };
+        let mut picture = Picture::default();
+        picture.add(update);
+        picture
+    }
+
+    #[test]
+    fn json_is_in_base_units_and_says_null_for_nothing() {
+        let json = picture().to_json();
+        let host = &json["hosts"][0];
+        assert_eq!(
+            (&json["schema"], &host["state"]),
+            (&json!(1), &json!("live"))
+        );
+        assert_eq!(host["metrics"]["cpu"], json!(0.613));
+        assert_eq!(host["metrics"]["load1"], json!(0.52));
+        assert_eq!(host["metrics"]["net.rx"], json!(1_234_567.0));
+        assert_eq!(host["metrics"]["temp.max"], Value::Null);
+        assert_eq!(
+            (&host["rows"], &host["oldest_ms"]),
+            (&json!(7), &Value::Null)
+        );
+    }
+
+    #[test]
+    fn the_table_has_people_s_units() {
+        let table = picture().to_table();
+        let line = table.lines().nth(1).unwrap();
+        for cell in ["db-1", "live", "61%", "0.52", "1.2M", "0.5 s"] {
+            assert!(line.contains(cell), "{cell} in {line}");
+        }
+        assert!(Picture::default().to_table().contains("no hosts yet"));
+    }
+
+    #[test]
+    fn a_missing_host_is_told() {
+        assert!(picture().keep_only("db-1") && !picture().keep_only("x"));
+    }
+}
