@@ -13,6 +13,7 @@ pub mod portable;
 pub mod report;
 pub mod run;
 pub mod sampler;
+pub mod simulated;
 pub mod spool;
 mod total;
 pub mod uplink;

@@ -13,6 +13,7 @@ use sysmon_certs::PeerName;
 use sysmon_config::{
     CommonArgs, Config, Failure, HubAddress, Program, init_logs, run, state_dir, stop_signal,
 };
+use sysmon_link::Connector;
 use sysmon_wire::UnixMs;
 
 #[global_allocator]
@@ -102,12 +103,10 @@ fn push(args: &Args, config: &Config) -> Result<(), Failure> {
     tracing::info!("{} pushes to {}", identity.peer(), options.hub);
     let sampler = Sampler::new(&config.agent.tags);
     runtime
-        .block_on(sysmon_agent::run::run(
-            options,
-            &identity,
-            sampler,
-            stop_signal(),
-        ))
+        .block_on(async {
+            let connector = Connector::new(&identity, VERSION)?;
+            sysmon_agent::run::run(options, connector, sampler, stop_signal()).await
+        })
         .map_err(anyhow::Error::from)?;
     tracing::info!("stopped");
     Ok(())

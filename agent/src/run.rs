@@ -4,12 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use sysmon_certs::Identity;
 use sysmon_link::{Connector, LinkError};
 use sysmon_wire::message::RunId;
 use sysmon_wire::{HostFacts, SeriesKey, UnixMs};
 
-use crate::VERSION;
 use crate::outbox::Outbox;
 use crate::spool::journal::{self, Journal};
 use crate::spool::{Spool, SpoolLimits, folder};
@@ -22,6 +20,10 @@ const FIRST_ROW_AFTER: Duration = Duration::from_millis(60);
 pub trait Source {
     /// What the host is.
     fn facts(&self) -> HostFacts;
+    /// How far before the start it can tell what was; a real machine's counters cannot.
+    fn past(&self) -> Duration {
+        Duration::ZERO
+    }
     /// Takes a sample; `rows_dropped` is how many rows of this run the spool had no room for.
     fn sample(&mut self, now: UnixMs, rows_dropped: u64);
     /// All series so far, which only ever become more, and the last sample's values by their index.
@@ -44,11 +46,10 @@ pub struct AgentOptions {
 /// Samples and pushes until `stop` is done.
 pub async fn run(
     options: AgentOptions,
-    identity: &Identity,
+    connector: Connector,
     mut source: impl Source,
     stop: impl Future<Output = ()>,
 ) -> Result<(), LinkError> {
-    let connector = Connector::new(identity, VERSION)?;
     let spool_folder = options.state.as_deref().map(folder);
     let found = spool_folder
         .as_deref()
@@ -59,9 +60,11 @@ pub async fn run(
         tracing::info!("{rows} rows of an earlier run wait in the spool");
     }
     let start = Instant::now();
-    source.sample(now(), 0);
     let spool = Spool::new(RunId(fastrand::u64(1..)), options.spool, found);
-    let shared = Arc::new(Shared::new(Outbox::new(spool, source.facts())));
+    let mut outbox = Outbox::new(spool, source.facts());
+    let seq = tell_past(&mut source, &mut outbox, options.interval, now());
+    source.sample(now(), 0);
+    let shared = Arc::new(Shared::new(outbox));
     let journal = match &spool_folder {
         Some(folder) => match Journal::start(folder.clone()) {
             Ok(journal) => Some((journal, folder.clone())),
@@ -81,7 +84,7 @@ pub async fn run(
     let first = FIRST_ROW_AFTER.saturating_sub(start.elapsed());
     tokio::select! {
         () = uplink.run() => {}
-        () = sample(&mut source, &uplink, options.interval, first) => {}
+        () = sample(&mut source, &uplink, options.interval, first, seq) => {}
         () = stop => {}
     }
     uplink.connector.close().await;
@@ -102,14 +105,43 @@ fn now() -> UnixMs {
     UnixMs::from_system(SystemTime::now())
 }
 
-/// Takes a sample on every whole interval of the wall clock, so that all hosts' rows line up.
-async fn sample(source: &mut impl Source, uplink: &Uplink, interval: Duration, first: Duration) {
-    let interval_ms = i64::try_from(interval.as_millis())
+fn in_ms(interval: Duration) -> i64 {
+    i64::try_from(interval.as_millis())
         .unwrap_or(i64::MAX)
-        .max(1);
+        .max(1)
+}
+
+/// Rows of the time before the start, if the source knows it; how many there are.
+fn tell_past(
+    source: &mut impl Source,
+    outbox: &mut Outbox,
+    interval: Duration,
+    now: UnixMs,
+) -> u64 {
+    let interval_ms = in_ms(interval);
+    let mut time = (now - in_ms(source.past()) + 1).floor(interval_ms) + interval_ms;
+    let mut seq = 0;
+    while time < now.floor(interval_ms) {
+        source.sample(time, 0);
+        let (series, values) = source.row();
+        seq += 1;
+        outbox.push(seq, time, series, values);
+        time = time + interval_ms;
+    }
+    seq
+}
+
+/// Takes a sample on every whole interval of the wall clock, so that all hosts' rows line up.
+async fn sample(
+    source: &mut impl Source,
+    uplink: &Uplink,
+    interval: Duration,
+    first: Duration,
+    mut seq: u64,
+) {
+    let interval_ms = in_ms(interval);
     tokio::time::sleep(first).await;
     let mut last = UnixMs(0);
-    let mut seq = 0;
     loop {
         let now = now();
         let due = now.floor(interval_ms);

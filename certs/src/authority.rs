@@ -6,9 +6,12 @@ use std::time::{Duration, SystemTime};
 
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose, SanType,
+    Issuer, KeyPair, KeyUsagePurpose, PublicKeyData, SanType,
 };
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
 use time::OffsetDateTime;
+use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::files::{create_private_dir, read, read_private, write_private};
 use crate::identity::Identity;
@@ -19,6 +22,9 @@ const KEY_FILE: &str = "ca-key.pem";
 
 /// How long an authority lasts.
 const AUTHORITY_LIFE: Duration = Duration::from_hours(10 * 365 * 24);
+
+/// Days a certificate can be valid: as long as an authority lasts.
+pub const CERTIFICATE_DAYS_MAX: u32 = 3650;
 
 /// Certificates are valid from a little before they are made, for peers whose clock is behind.
 const BACKDATE: Duration = Duration::from_hours(1);
@@ -33,18 +39,26 @@ pub struct Authority {
 impl Authority {
     /// A new authority that nothing remembers.
     pub fn in_memory(now: SystemTime) -> Result<Self, CertError> {
-        let (certificate, key) = new_authority(now)?;
-        Self::from_pem(certificate, &key, Path::new(KEY_FILE))
+        let key = KeyPair::generate()?;
+        let certificate = self_signed(&key, now)?;
+        Self::from_pem(certificate, &key.serialize_pem(), Path::new(KEY_FILE))
     }
 
     /// The authority in `dir`, made if there is none.
     pub fn open_or_create(dir: &Path, now: SystemTime) -> Result<Self, CertError> {
         if !dir.join(CERTIFICATE_FILE).exists() {
             create_private_dir(dir)?;
-            let (certificate, key) = new_authority(now)?;
+            let path = dir.join(KEY_FILE);
+            // A key that is there is kept: peers that hold certificates made with it stay trusted.
+            let key = if path.exists() {
+                KeyPair::from_pem(&read_private(&path)?).map_err(damaged(&path))?
+            } else {
+                let key = KeyPair::generate()?;
+                write_private(&path, &key.serialize_pem())?;
+                key
+            };
             // The certificate comes last: with it the authority is whole.
-            write_private(&dir.join(KEY_FILE), &key)?;
-            write_private(&dir.join(CERTIFICATE_FILE), &certificate)?;
+            write_private(&dir.join(CERTIFICATE_FILE), &self_signed(&key, now)?)?;
         }
         Self::open(dir)
     }
@@ -63,19 +77,26 @@ impl Authority {
     }
 
     fn from_pem(certificate_pem: String, key: &str, path: &Path) -> Result<Self, CertError> {
-        let damaged = |e: rcgen::Error| CertError::Damaged {
-            path: path.to_owned(),
-            reason: e.to_string(),
-        };
-        let key = KeyPair::from_pem(key).map_err(damaged)?;
-        let issuer = Issuer::from_ca_cert_pem(&certificate_pem, key).map_err(damaged)?;
+        let key = KeyPair::from_pem(key).map_err(damaged(path))?;
+        if !is_of_key(&certificate_pem, &key) {
+            return Err(CertError::Damaged {
+                path: path.to_owned(),
+                reason: format!("it does not belong to {CERTIFICATE_FILE} beside it"),
+            });
+        }
+        let issuer = Issuer::from_ca_cert_pem(&certificate_pem, key).map_err(damaged(path))?;
         Ok(Self {
             certificate_pem,
             issuer,
         })
     }
 
-    /// Makes a key pair and a certificate for it, valid for `days` from `now`.
+    pub(crate) fn certificate_pem(&self) -> &str {
+        &self.certificate_pem
+    }
+
+    /// Makes a key pair and a certificate for it, valid for `days` from `now`, or for
+    /// [`CERTIFICATE_DAYS_MAX`] if that is less.
     pub fn issue(
         &self,
         role: Role,
@@ -90,7 +111,8 @@ impl Authority {
         let mut params = CertificateParams::default();
         params.distinguished_name = common_name(&format!("{name} ({role})"));
         params.not_before = OffsetDateTime::from(now - BACKDATE);
-        params.not_after = OffsetDateTime::from(now + Duration::from_hours(24) * days);
+        params.not_after =
+            OffsetDateTime::from(now + Duration::from_hours(24) * days.min(CERTIFICATE_DAYS_MAX));
         params.use_authority_key_identifier_extension = true;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
@@ -119,12 +141,25 @@ fn common_name(name: &str) -> DistinguishedName {
     names
 }
 
-fn new_authority(now: SystemTime) -> Result<(String, String), CertError> {
+fn damaged(path: &Path) -> impl Fn(rcgen::Error) -> CertError {
+    |error| CertError::Damaged {
+        path: path.to_owned(),
+        reason: error.to_string(),
+    }
+}
+
+fn is_of_key(certificate_pem: &str, key: &KeyPair) -> bool {
+    CertificateDer::from_pem_slice(certificate_pem.as_bytes()).is_ok_and(|der| {
+        X509Certificate::from_der(&der)
+            .is_ok_and(|(_, parsed)| parsed.public_key().raw == key.subject_public_key_info())
+    })
+}
+
+fn self_signed(key: &KeyPair, now: SystemTime) -> Result<String, CertError> {
     let mut params = CertificateParams::default();
-    let key = KeyPair::generate()?;
     // Told apart by name: then a peer of another hub is refused as unknown, not as forged.
     let id: String = params
-        .key_identifier(&key)
+        .key_identifier(key)
         .iter()
         .take(4)
         .map(|byte| format!("{byte:02x}"))
@@ -134,6 +169,5 @@ fn new_authority(now: SystemTime) -> Result<(String, String), CertError> {
     params.not_after = OffsetDateTime::from(now + AUTHORITY_LIFE);
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    let certificate = params.self_signed(&key)?;
-    Ok((certificate.pem(), key.serialize_pem()))
+    Ok(params.self_signed(key)?.pem())
 }

@@ -1,10 +1,13 @@
 //! Files that nobody else may read.
 
 use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::Path;
 
 use crate::CertError;
+
+/// Bytes of a certificate or key file that are read; ours have less than one thousand.
+const FILE_BYTES_MAX: u64 = 64 << 10;
 
 /// Makes a folder (and those above it) that only its owner can enter.
 pub(crate) fn create_private_dir(dir: &Path) -> Result<(), CertError> {
@@ -43,26 +46,28 @@ pub(crate) fn write_private(path: &Path, text: &str) -> Result<(), CertError> {
 
 /// Reads a file that must not be readable by others.
 pub(crate) fn read_private(path: &Path) -> Result<String, CertError> {
-    let failed = |source| CertError::Read {
-        path: path.to_owned(),
-        source,
-    };
     #[cfg(unix)]
     {
-        let mode = std::os::unix::fs::PermissionsExt::mode(
-            &fs::metadata(path).map_err(failed)?.permissions(),
-        );
+        let metadata = fs::metadata(path).map_err(|source| CertError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        let mode = std::os::unix::fs::PermissionsExt::mode(&metadata.permissions());
         if mode & 0o077 != 0 {
             return Err(CertError::Exposed(path.to_owned()));
         }
     }
-    fs::read_to_string(path).map_err(failed)
+    read(path)
 }
 
 /// Reads a file that anyone may read.
 pub(crate) fn read(path: &Path) -> Result<String, CertError> {
-    fs::read_to_string(path).map_err(|source| CertError::Read {
-        path: path.to_owned(),
-        source,
-    })
+    let mut text = String::new();
+    fs::File::open(path)
+        .and_then(|file| file.take(FILE_BYTES_MAX).read_to_string(&mut text))
+        .map_err(|source| CertError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+    Ok(text)
 }

@@ -107,11 +107,17 @@ fn identity(
     now: SystemTime,
     days: u32,
 ) -> Result<Identity, CertError> {
-    if dir.exists() {
-        let identity = Identity::load(dir)?;
-        if identity.not_after() > now + RENEW_BEFORE && identity.peer().name == *name {
-            return Ok(identity);
-        }
+    let is_good = |identity: &Identity| {
+        identity.authority_pem() == authority.certificate_pem()
+            && identity.not_after() > now + RENEW_BEFORE
+            && identity.peer().role == role
+            && identity.peer().name == *name
+    };
+    match Identity::load(dir) {
+        Ok(identity) if is_good(&identity) => return Ok(identity),
+        // None yet, outdated, of an authority since replaced, or a renewal that was cut short.
+        Ok(_) | Err(CertError::NoIdentity(_) | CertError::Damaged { .. } | CertError::NoPeer) => {}
+        Err(error) => return Err(error),
     }
     let identity = authority.issue(role, name, now, days)?;
     identity.save(dir)?;
@@ -141,6 +147,35 @@ mod tests {
         assert_eq!(made(now), first);
         assert!(made(now + Duration::from_hours(24 * 25)) > first);
         assert!(state.existing_owner().is_ok() && state.existing_authority().is_ok());
+    }
+
+    #[test]
+    fn a_replaced_authority_or_a_renewal_cut_short_makes_identities_anew() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = HubState::new(dir.path());
+        let (now, name) = (SystemTime::now(), PeerName::nearest("box"));
+        let hub = || {
+            let authority = state.authority(now).unwrap();
+            let identity = state.hub_identity(&authority, &name, now, 30).unwrap();
+            (authority, identity)
+        };
+        let (_, first) = hub();
+        fs::remove_dir_all(dir.path().join("ca")).unwrap();
+        let (authority, second) = hub();
+        assert_ne!(first.authority_pem(), second.authority_pem());
+        assert_eq!(second.authority_pem(), authority.certificate_pem());
+
+        let other = authority.issue(Role::Hub, &name, now, 30).unwrap();
+        other.save(&dir.path().join("other")).unwrap();
+        let key = dir.path().join("hub/key.pem");
+        fs::rename(dir.path().join("other/key.pem"), key).unwrap();
+        let error = Identity::load(&dir.path().join("hub")).unwrap_err();
+        assert!(
+            error.to_string().contains("must belong to cert.pem"),
+            "{error}"
+        );
+        hub();
+        assert!(Identity::load(&dir.path().join("hub")).is_ok());
     }
 
     #[test]

@@ -2,13 +2,16 @@
 
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::files::{create_private_dir, read, read_private, write_private};
+use crate::tls::provider;
 use crate::{CertError, Peer, peer_of};
 
 const AUTHORITY_FILE: &str = "ca.pem";
@@ -16,13 +19,14 @@ const CERTIFICATE_FILE: &str = "cert.pem";
 const KEY_FILE: &str = "key.pem";
 
 /// The authority's certificate, one's own, and the private key to it.
+#[derive(Clone)]
 pub struct Identity {
     authority_pem: String,
     certificate_pem: String,
     key_pem: String,
     authority: CertificateDer<'static>,
     certificate: CertificateDer<'static>,
-    key: PrivateKeyDer<'static>,
+    key: Arc<PrivateKeyDer<'static>>,
     peer: Peer,
     not_after: SystemTime,
 }
@@ -44,6 +48,13 @@ impl Identity {
         let own = certificate(CERTIFICATE_FILE, &certificate_pem)?;
         let key = PrivateKeyDer::from_pem_slice(key_pem.as_bytes())
             .map_err(|e| damaged(KEY_FILE, e.to_string()))?;
+        // A stop between writing the two would otherwise show only as refused handshakes.
+        CertifiedKey::from_der(vec![own.clone()], key.clone_key(), &provider()).map_err(|e| {
+            damaged(
+                KEY_FILE,
+                format!("{e}; it must belong to {CERTIFICATE_FILE}"),
+            )
+        })?;
         let peer = peer_of(&own)?;
         let (_, parsed) = X509Certificate::from_der(&own).map_err(|_| CertError::NoPeer)?;
         let seconds = u64::try_from(parsed.validity().not_after.timestamp()).unwrap_or(0);
@@ -54,7 +65,7 @@ impl Identity {
             key_pem,
             authority,
             certificate: own,
-            key,
+            key: Arc::new(key),
             peer,
             not_after,
         })
@@ -96,6 +107,10 @@ impl Identity {
     /// When the certificate expires.
     pub fn not_after(&self) -> SystemTime {
         self.not_after
+    }
+
+    pub(crate) fn authority_pem(&self) -> &str {
+        &self.authority_pem
     }
 
     pub(crate) fn authority(&self) -> &CertificateDer<'static> {

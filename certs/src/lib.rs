@@ -12,7 +12,7 @@ mod peer;
 mod role;
 mod tls;
 
-pub use authority::Authority;
+pub use authority::{Authority, CERTIFICATE_DAYS_MAX};
 pub use error::CertError;
 pub use hub_state::HubState;
 pub use identity::Identity;

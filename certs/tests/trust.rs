@@ -1,9 +1,15 @@
 //! Who can talk to whom: real handshakes, in memory.
+#![cfg(unix)]
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests fail by panicking, too"
+)]
 
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use proptest::prelude::*;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, ServerConnection};
 use sysmon_certs::{Authority, CertError, Identity, PeerName, Role, peer_of, server_name};
@@ -147,6 +153,38 @@ fn authority_and_identity_survive_on_disk_unreadable_by_others() {
 }
 
 #[test]
+fn a_lost_certificate_of_the_authority_is_made_anew_with_the_same_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let now = SystemTime::now();
+    let before = issue(
+        &Authority::open_or_create(dir.path(), now).unwrap(),
+        Role::Agent,
+    );
+    std::fs::remove_file(dir.path().join("ca.pem")).unwrap();
+    let again = Authority::open_or_create(dir.path(), now).unwrap();
+    handshake(&issue(&again, Role::Hub), client(&before)).unwrap();
+
+    let other = tempfile::tempdir().unwrap();
+    Authority::open_or_create(other.path(), now).unwrap();
+    std::fs::copy(other.path().join("ca.pem"), dir.path().join("ca.pem")).unwrap();
+    let error = Authority::open(dir.path()).unwrap_err().to_string();
+    assert!(
+        error.contains("ca-key.pem") && error.contains("does not belong"),
+        "{error}"
+    );
+}
+
+#[test]
+fn an_absurd_life_is_cut_to_the_limit() {
+    let name: PeerName = "x".parse().unwrap();
+    let long = authority()
+        .issue(Role::Agent, &name, SystemTime::now(), u32::MAX)
+        .unwrap();
+    let limit = Duration::from_hours(24) * (sysmon_certs::CERTIFICATE_DAYS_MAX + 1);
+    assert!(long.not_after() < SystemTime::now() + limit);
+}
+
+#[test]
 fn what_is_missing_or_damaged_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let missing = Identity::load(dir.path()).unwrap_err().to_string();
@@ -155,4 +193,23 @@ fn what_is_missing_or_damaged_is_named() {
     std::fs::write(dir.path().join("cert.pem"), "not a certificate").unwrap();
     let damaged = Identity::load(dir.path()).unwrap_err().to_string();
     assert!(damaged.contains("cert.pem is damaged"), "{damaged}");
+}
+
+proptest! {
+    #[test]
+    fn a_tampered_certificate_never_makes_reading_it_panic(
+        changes in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 1..8)
+    ) {
+        static GOOD: std::sync::OnceLock<Vec<u8>> = std::sync::OnceLock::new();
+        let good = GOOD.get_or_init(|| {
+            let authority = authority();
+            let hub = issue(&authority, Role::Hub);
+            handshake(&hub, client(&hub)).unwrap()
+        });
+        let mut bytes = good.clone();
+        for (place, byte) in &changes {
+            *place.get_mut(&mut bytes) = *byte;
+        }
+        let _ = peer_of(&bytes);
+    }
 }

@@ -28,8 +28,11 @@ pub struct CommonArgs {
 impl CommonArgs {
     /// The configuration these flags and the environment name.
     pub fn load(&self) -> Result<crate::Config, ConfigError> {
-        let env = std::env::vars_os()
-            .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)));
+        // What is not UTF-8 is refused by its key, rather than passed over.
+        let env = std::env::vars_os().map(|(key, value)| {
+            let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
+            (text(key), text(value))
+        });
         crate::Config::load(self.config.as_deref(), env)
     }
 }
@@ -117,4 +120,30 @@ pub fn run(program: &str, body: impl FnOnce() -> Result<(), Failure>) -> ExitCod
     let line = format!("{error:#}").replace(['\n', '\r'], " ");
     eprintln!("{program}: {line}");
     ExitCode::from(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::{Context, anyhow};
+
+    fn code(body: Result<(), Failure>) -> String {
+        format!("{:?}", run("test", || body))
+    }
+
+    #[test]
+    fn each_end_has_its_exit_code() {
+        let expected = |code: u8| format!("{:?}", ExitCode::from(code));
+        assert_eq!(code(Ok(())), expected(0));
+        assert_eq!(code(Err(anyhow!("no hub").into())), expected(1));
+        assert_eq!(
+            code(Err(Failure::Usage(anyhow!("no such flag")))),
+            expected(2)
+        );
+        let wrong = crate::Config::load(Some(std::path::Path::new("/nowhere")), []).unwrap_err();
+        assert_eq!(code(Err(wrong.into())), expected(2));
+        let closed: anyhow::Result<()> =
+            Err(io::Error::from(io::ErrorKind::BrokenPipe)).context("cannot write");
+        assert_eq!(code(closed.map_err(Failure::from)), expected(0));
+    }
 }

@@ -1,14 +1,14 @@
 //! From a TOML text and the environment to a [`Config`], or to an error that says where and what.
 
-use std::fmt;
 use std::path::Path;
 
 use thiserror::Error;
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::DeTable;
 
 use crate::keys::{Config, Key, keys};
 use crate::places::config_file;
+use crate::value::Value;
 
 /// The environment variables that are configuration begin with this and have a [`SEPARATOR`].
 const PREFIX: &str = "SYSMON_";
@@ -27,73 +27,24 @@ pub struct ConfigError {
     problem: String,
 }
 
-/// A value before its key has made sense of it.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Value {
-    Text(String),
-    Integer(i64),
-    Boolean(bool),
-    List(Vec<String>),
-    /// Of a kind no key has.
-    Other(&'static str),
-}
+/// Where each key that was set stands; of a key set twice, the later place.
+#[derive(Debug, Default)]
+struct Places(Vec<((&'static str, &'static str), String)>);
 
-impl Value {
-    pub(crate) fn text(&self, expected: &str) -> Result<&str, String> {
-        match self {
-            Self::Text(text) => Ok(text),
-            other => Err(format!("{other} should be {expected}")),
-        }
+impl Places {
+    fn note(&mut self, key: &Key, place: String) {
+        self.0.push(((key.section, key.name), place));
     }
 
-    pub(crate) fn list(&self, expected: &str) -> Result<&[String], String> {
-        match self {
-            Self::List(list) => Ok(list),
-            other => Err(format!("{other} should be {expected}")),
-        }
-    }
-
-    fn from_toml(value: &DeValue<'_>) -> Self {
-        match value {
-            DeValue::String(text) => Self::Text(text.to_string()),
-            DeValue::Boolean(value) => Self::Boolean(*value),
-            DeValue::Integer(integer) => {
-                i64::from_str_radix(&integer.as_str().replace('_', ""), integer.radix())
-                    .map_or(Self::Other("a number that large"), Self::Integer)
-            }
-            DeValue::Array(items) => {
-                let texts = items
-                    .iter()
-                    .map(|item| item.get_ref().as_str().map(str::to_owned));
-                texts
-                    .collect::<Option<_>>()
-                    .map_or(Self::Other("such a list"), Self::List)
-            }
-            DeValue::Float(_) => Self::Other("a decimal number"),
-            DeValue::Datetime(_) => Self::Other("a date"),
-            DeValue::Table(_) => Self::Other("a table"),
-        }
-    }
-
-    /// An environment variable: TOML where it is TOML, a text otherwise.
-    fn from_env(text: &str) -> Self {
-        match DeValue::parse(text) {
-            Ok(value) if !matches!(value.get_ref(), DeValue::Float(_) | DeValue::Datetime(_)) => {
-                Self::from_toml(value.get_ref())
-            }
-            _ => Self::Text(text.to_owned()),
-        }
-    }
-}
-
-impl fmt::Display for Value {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Text(text) => write!(f, "{text:?}"),
-            Self::Integer(value) => write!(f, "{value}"),
-            Self::Boolean(value) => write!(f, "{value}"),
-            Self::List(list) => write!(f, "{list:?}"),
-            Self::Other(what) => f.write_str(what),
+    /// The place of the first of `names` that was set.
+    fn first_of(&self, section: &'static str, names: &[&'static str]) -> String {
+        let place_of = |name: &&'static str| {
+            let mut newest_first = self.0.iter().rev();
+            newest_first.find(|(key, _)| *key == (section, *name))
+        };
+        match names.iter().find_map(place_of) {
+            Some((_, place)) => place.clone(),
+            None => format!("[{section}]"),
         }
     }
 }
@@ -106,11 +57,12 @@ impl Config {
         env: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
         let mut config = Self::default();
+        let mut places = Places::default();
         let usual = config_file();
         let (path, is_named) = (path.or(usual.as_deref()), path.is_some());
         if let Some(path) = path {
             match read(path) {
-                Ok(text) => config.read_toml(&text, &path.display().to_string())?,
+                Ok(text) => config.read_toml(&text, &path.display().to_string(), &mut places)?,
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound && !is_named => {}
                 Err(error) => {
                     let place = path.display().to_string();
@@ -121,19 +73,24 @@ impl Config {
                 }
             }
         }
-        config.read_env(env)?;
-        config.check()?;
+        config.read_env(env, &mut places)?;
+        config.check(&places)?;
         Ok(config)
     }
 
-    fn read_toml(&mut self, text: &str, file: &str) -> Result<(), ConfigError> {
-        let at = |offset: usize, problem: String| {
+    fn read_toml(
+        &mut self,
+        text: &str,
+        file: &str,
+        places: &mut Places,
+    ) -> Result<(), ConfigError> {
+        let place = |offset: usize| {
             let before = text.get(..offset).unwrap_or(text);
-            let line = before.matches('\n').count() + 1;
-            ConfigError {
-                place: format!("{file}:{line}"),
-                problem,
-            }
+            format!("{file}:{}", before.matches('\n').count() + 1)
+        };
+        let at = |offset: usize, problem: String| ConfigError {
+            place: place(offset),
+            problem,
         };
         let table = DeTable::parse(text).map_err(|error| {
             let offset = error.span().map_or(0, |span| span.start);
@@ -151,7 +108,7 @@ impl Config {
                     format!("{name} should be a section: write [{name}] on a line of its own");
                 return Err(at(section.span().start, problem));
             };
-            self.read_section(name, entries)
+            self.read_section(name, entries, |key, offset| places.note(key, place(offset)))
                 .map_err(|(offset, problem)| at(offset, problem))?;
         }
         Ok(())
@@ -161,12 +118,14 @@ impl Config {
         &mut self,
         section: &str,
         entries: &DeTable<'_>,
+        mut note: impl FnMut(&Key, usize),
     ) -> Result<(), (usize, String)> {
         for (name, value) in entries {
             let key = find(section, name.get_ref()).map_err(|e| (name.span().start, e))?;
             let raw = Value::from_toml(Spanned::get_ref(value));
             let set = (key.set)(self, &raw);
             set.map_err(|e| (value.span().start, format!("[{section}] {}: {e}", key.name)))?;
+            note(key, name.span().start);
         }
         Ok(())
     }
@@ -174,6 +133,7 @@ impl Config {
     fn read_env(
         &mut self,
         env: impl IntoIterator<Item = (String, String)>,
+        places: &mut Places,
     ) -> Result<(), ConfigError> {
         for (variable, text) in env {
             let Some((section, name)) = variable
@@ -182,24 +142,29 @@ impl Config {
             else {
                 continue;
             };
+            let place = format!("environment variable {variable}");
             let wrong = |problem| ConfigError {
-                place: format!("environment variable {variable}"),
+                place: place.clone(),
                 problem,
             };
             let (section, name) = (section.to_lowercase(), name.to_lowercase());
             let key = find(&section, &name).map_err(wrong)?;
-            (key.set)(self, &Value::from_env(&text)).map_err(wrong)?;
+            let set = (key.set)(self, &Value::from_env(&text));
+            // A text that looks like another kind: a hub may well be called 42.
+            set.or_else(|e| (key.set)(self, &Value::Text(text)).map_err(|_| e))
+                .map_err(wrong)?;
+            places.note(key, place);
         }
         Ok(())
     }
 
     /// What no single key can see.
-    fn check(&self) -> Result<(), ConfigError> {
+    fn check(&self, places: &Places) -> Result<(), ConfigError> {
         if self.hub.offline_after <= self.hub.stale_after {
             return Err(ConfigError {
-                place: "[hub] offline_after".to_owned(),
+                place: places.first_of("hub", &["offline_after", "stale_after"]),
                 problem: format!(
-                    "a host is stale before it is offline: {:?} must be longer than stale_after, {:?}",
+                    "[hub] offline_after: a host is stale before it is offline: {:?} must be longer than stale_after, {:?}",
                     self.hub.offline_after, self.hub.stale_after
                 ),
             });
@@ -212,8 +177,12 @@ fn read(path: &Path) -> std::io::Result<String> {
     use std::io::Read;
     let mut text = String::new();
     std::fs::File::open(path)?
-        .take(FILE_BYTES_MAX)
+        .take(FILE_BYTES_MAX + 1)
         .read_to_string(&mut text)?;
+    if text.len() as u64 > FILE_BYTES_MAX {
+        let problem = format!("it is larger than {FILE_BYTES_MAX} bytes");
+        return Err(std::io::Error::other(problem));
+    }
     Ok(text)
 }
 
@@ -260,10 +229,10 @@ mod tests {
     use std::time::Duration;
 
     fn refusal(text: &str) -> String {
-        let mut config = Config::default();
+        let (mut config, mut places) = (Config::default(), Places::default());
         let read = config
-            .read_toml(text, "config.toml")
-            .and_then(|()| config.check());
+            .read_toml(text, "config.toml", &mut places)
+            .and_then(|()| config.check(&places));
         read.unwrap_err().to_string()
     }
 
@@ -291,7 +260,12 @@ mod tests {
         assert!(refusal("[tui]\n\nascii = \"yes\"").starts_with("config.toml:3: [tui] ascii"));
         assert!(refusal("[hub]\nlisten = ").starts_with("config.toml:2: not TOML"));
         assert!(refusal("hub = 1").contains("should be a section"));
-        assert!(refusal("[hub]\nstale_after = \"40s\"").contains("longer than stale_after"));
+        assert_eq!(
+            refusal("[hub]\nstale_after = \"40s\""),
+            "config.toml:2: [hub] offline_after: a host is stale before it is offline: 30s must be longer than stale_after, 40s"
+        );
+        let both = "[hub]\nstale_after = \"40s\"\noffline_after = \"20s\"";
+        assert!(refusal(both).starts_with("config.toml:3: [hub] offline_after"));
     }
 
     #[test]
@@ -311,9 +285,27 @@ mod tests {
             (config.hub.stale_after, config.tui.ascii),
             (Duration::from_secs(7), true)
         );
+        let number = [("SYSMON_HUB__NAME".to_owned(), "42".to_owned())];
+        let config = Config::load(Some(&path), number).unwrap();
+        assert_eq!(config.hub.name.as_deref(), Some("42"));
+        let late = [("SYSMON_HUB__STALE_AFTER".to_owned(), "1h".to_owned())];
+        let error = Config::load(Some(&path), late).unwrap_err().to_string();
+        assert!(
+            error.starts_with("environment variable SYSMON_HUB__STALE_AFTER: "),
+            "{error}"
+        );
         let wrong = [("SYSMON_HUB__LISTN".to_owned(), "x".to_owned())];
         let error = Config::load(Some(&path), wrong).unwrap_err().to_string();
         assert!(error.contains("SYSMON_HUB__LISTN") && error.contains("did you mean \"listen\"?"));
+    }
+
+    #[test]
+    fn a_file_over_the_limit_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("config.toml");
+        std::fs::write(&path, "#".repeat(FILE_BYTES_MAX as usize + 1)).unwrap();
+        let error = Config::load(Some(&path), []).unwrap_err().to_string();
+        assert!(error.contains("larger than 1048576 bytes"), "{error}");
     }
 
     #[test]
@@ -331,7 +323,10 @@ mod tests {
     fn the_example_is_the_defaults() {
         let example = include_str!("../../config.example.toml");
         let mut config = Config::default();
-        config.read_toml(example, "example").unwrap();
+        let read = |config: &mut Config, text: &str| {
+            config.read_toml(text, "example", &mut Places::default())
+        };
+        read(&mut config, example).unwrap();
         assert_eq!(config, Config::default());
         for key in keys() {
             let line = format!("# {} = {}", key.name, key.default.unwrap_or(""));
@@ -347,19 +342,17 @@ mod tests {
             .collect::<Vec<_>>()
             .join("\n");
         let mut config = Config::default();
-        config.read_toml(&set, "example").unwrap();
-        let plain = Config {
-            agent: Config::default().agent,
-            ..Config::default()
-        };
-        assert_eq!(config.agent.interval, plain.agent.interval);
-        assert_eq!(config.hub.listen, plain.hub.listen);
+        read(&mut config, &set).unwrap();
+        // These have no default but an example; all others are what they are anyway.
+        assert!(config.agent.hub.take().is_some() && config.tui.hub.take().is_some());
+        assert!(config.hub.name.take().is_some());
+        assert_eq!(config, Config::default());
     }
 
     proptest! {
         #[test]
         fn no_text_makes_it_panic(text in "\\PC{0,200}") {
-            let _ = Config::default().read_toml(&text, "x");
+            let _ = Config::default().read_toml(&text, "x", &mut Places::default());
             let _ = Value::from_env(&text);
         }
     }

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::address::HubAddress;
-use crate::file::Value;
 use crate::units;
+use crate::value::Value;
 
 /// The configuration of all programs.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -8,6 +8,7 @@ mod places;
 mod stop;
 pub mod time;
 mod units;
+mod value;
 
 pub use address::{DEFAULT_PORT, HubAddress, HubAddressError};
 pub use command::{CommonArgs, Failure, init_logs, print, run};

@@ -1,20 +1,17 @@
 //! Asking a running hub for one picture: what `status` and `snapshot` do.
 
-use sysmon_certs::Identity;
 use sysmon_link::{Connector, LinkError};
 use sysmon_wire::UnixMs;
 use sysmon_wire::message::{Purpose, Reply, Request};
 
-use crate::VERSION;
 use crate::report::Picture;
 
 /// The fleet and the hub, now or at a past moment.
 pub async fn picture(
-    identity: &Identity,
+    connector: &Connector,
     hub: &str,
     at: Option<UnixMs>,
 ) -> Result<Picture, LinkError> {
-    let connector = Connector::new(identity, VERSION)?;
     let session = connector.connect(hub, Purpose::View).await?;
     let mut picture = Picture::default();
     let fleet = Request::Fleet {
@@ -35,6 +32,5 @@ pub async fn picture(
             }
         }
     }
-    connector.close().await;
     Ok(picture)
 }

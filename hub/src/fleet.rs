@@ -196,6 +196,7 @@ impl Fleet {
             host.refuse();
             return Ok(Applied::Refused);
         }
+        let is_late = host.ring.newest().is_some_and(|newest| row.time < newest);
         let before = host.ring.bytes() as u64;
         host.ring.append(row.time, &row.values)?;
         host.ring.evict_before(now - retention_ms);
@@ -205,6 +206,10 @@ impl Fleet {
         self.values_total += row.values.len() as u64;
         self.generation += 1;
         host.changed = self.generation;
+        host.state = HostState::Live;
+        if is_late {
+            host.past_changed = self.generation;
+        }
         self.keep_budget();
         Ok(Applied::Kept)
     }
@@ -338,6 +343,7 @@ pub(crate) mod tests {
         fleet
             .apply(id, RunId(1), &row(1, 1000, 5), UnixMs(1000))
             .unwrap();
+        assert_eq!(fleet.host(id).unwrap().state, HostState::Live, "at once");
         assert_eq!(state_at(&mut fleet, 2000), HostState::Live);
         assert_eq!(state_at(&mut fleet, 6000), HostState::Stale);
         assert_eq!(state_at(&mut fleet, 31_000), HostState::Offline);

@@ -24,6 +24,8 @@ pub struct Host {
     pub changed: u64,
     /// The fleet's generation when its line last changed.
     pub line_changed: u64,
+    /// The fleet's generation when a row last came that is older than one it had.
+    pub past_changed: u64,
     /// Whether it reported when last looked at.
     pub state: HostState,
     keys: Vec<Arc<SeriesKey>>,
@@ -57,6 +59,7 @@ impl Host {
             clock_offset_ms: 0,
             changed: 0,
             line_changed: 0,
+            past_changed: 0,
             state: HostState::Offline,
             keys: Vec::new(),
             indices: HashMap::new(),

@@ -12,6 +12,7 @@ use sysmon_config::{CommonArgs, Config, Failure, Program, init_logs, run, state_
 use sysmon_hub::fleet::FleetOptions;
 use sysmon_hub::server::{BoundHub, HubOptions};
 use sysmon_hub::{VERSION, client};
+use sysmon_link::Connector;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -159,12 +160,15 @@ fn status(state: &HubState, json: bool) -> Result<(), Failure> {
     let owner = state.existing_owner().map_err(anyhow::Error::from)?;
     let address = state.address().map_err(anyhow::Error::from)?.to_string();
     let picture = runtime()?.block_on(async {
+        let connector = Connector::new(&owner, VERSION).map_err(anyhow::Error::from)?;
         let wait = Duration::from_secs(5);
-        let fetched = client::picture(&owner, &address, None);
-        match tokio::time::timeout(wait, fetched).await {
+        let fetched = client::picture(&connector, &address, None);
+        let picture = match tokio::time::timeout(wait, fetched).await {
             Ok(picture) => picture.map_err(anyhow::Error::from),
             Err(_) => Err(anyhow!("the hub at {address} does not answer")),
-        }
+        };
+        connector.close().await;
+        picture
     })?;
     let text = if json {
         format!("{}\n", picture.to_json())

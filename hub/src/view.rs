@@ -79,6 +79,29 @@ pub fn fleet_changes(fleet: &Fleet, generation: u64, now: UnixMs) -> Vec<FleetUp
     changed.chunks(HOSTS_PER_FRAME_MAX).map(update).collect()
 }
 
+/// History of the hosts that got rows of the past after `generation`; empty if none did.
+pub fn history_changes(
+    fleet: &Fleet,
+    generation: u64,
+    now: UnixMs,
+    sparks: &SparkRequest,
+) -> Vec<FleetUpdate> {
+    let changed: Vec<_> = fleet
+        .hosts()
+        .filter(|(_, host)| host.past_changed > generation)
+        .collect();
+    let update = |part: &[(HostId, &Host)]| FleetUpdate {
+        now,
+        lines: Vec::new(),
+        ticks: Vec::new(),
+        sparks: part
+            .iter()
+            .flat_map(|(id, host)| history(*id, host, None, sparks))
+            .collect(),
+    };
+    changed.chunks(HOSTS_PER_FRAME_MAX).map(update).collect()
+}
+
 /// A host's line.
 pub fn line(id: HostId, host: &Host) -> HostLine {
     HostLine {
@@ -170,6 +193,11 @@ fn history(id: HostId, host: &Host, at: Option<UnixMs>, request: &SparkRequest) 
 #[derive(Debug)]
 pub struct HostWatch {
     host: HostId,
+    from: UnixMs,
+    /// The fleet's generation up to which everything was sent.
+    seen: u64,
+    /// The same, when the rows were last begun.
+    seen_past: u64,
     line_generation: u64,
     series: usize,
     /// The newest row sent; rows after it are new.
@@ -183,6 +211,9 @@ impl HostWatch {
     pub fn new(host: HostId, from: UnixMs) -> Self {
         Self {
             host,
+            from,
+            seen: 0,
+            seen_past: 0,
             line_generation: 0,
             series: 0,
             newest: from - 1,
@@ -191,11 +222,33 @@ impl HostWatch {
         }
     }
 
+    /// Whether rows of the past came since; what was sent of them is begun anew by [`Self::restart`].
+    pub fn is_past_changed(&self, fleet: &Fleet) -> bool {
+        fleet
+            .host(self.host)
+            .is_some_and(|host| host.past_changed > self.seen_past)
+    }
+
+    /// Sends all rows again with the next update.
+    pub fn restart(&mut self) {
+        self.newest = self.from - 1;
+        self.rows = 0;
+        self.encoder = RowEncoder::new();
+        self.seen = 0;
+    }
+
     /// Everything up to `until` that was not sent yet.
     pub fn updates(&mut self, fleet: &Fleet, until: Option<UnixMs>) -> Vec<Reply> {
         let Some(host) = fleet.host(self.host) else {
             return Vec::new();
         };
+        if host.changed <= self.seen {
+            return Vec::new();
+        }
+        self.seen = fleet.generation();
+        if self.rows == 0 {
+            self.seen_past = self.seen;
+        }
         let mut replies = Vec::new();
         if host.line_changed > self.line_generation || self.line_generation == 0 {
             self.line_generation = fleet.generation();

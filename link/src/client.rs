@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use quinn::{Connection, Endpoint, EndpointConfig, SendStream, TokioRuntime};
+use quinn::{ClientConfig, Connection, Endpoint, EndpointConfig, SendStream, TokioRuntime};
 use sysmon_certs::{Identity, Role, server_name};
 use sysmon_wire::message::{Hello, Purpose, Reply, Request, Welcome};
 use sysmon_wire::{Label, MINOR, UnixMs};
@@ -19,6 +19,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug)]
 pub struct Connector {
     endpoint: Endpoint,
+    config: ClientConfig,
     version: Label,
 }
 
@@ -47,12 +48,20 @@ impl Connector {
         let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
         let socket = bind(any).map_err(LinkError::Socket)?;
         let config = EndpointConfig::default();
-        let mut endpoint = Endpoint::new(config, None, socket, Arc::new(TokioRuntime))
+        let endpoint = Endpoint::new(config, None, socket, Arc::new(TokioRuntime))
             .map_err(LinkError::Socket)?;
-        endpoint.set_default_client_config(client_config(identity)?);
         Ok(Self {
             endpoint,
+            config: client_config(identity)?,
             version: Label::new(version),
+        })
+    }
+
+    /// One that connects as another identity over the same socket.
+    pub fn with_identity(&self, identity: &Identity) -> Result<Self, LinkError> {
+        Ok(Self {
+            config: client_config(identity)?,
+            ..self.clone()
         })
     }
 
@@ -94,7 +103,7 @@ impl Connector {
     ) -> Result<HubSession, LinkError> {
         let connecting = self
             .endpoint
-            .connect(address, server_name(Role::Hub))
+            .connect_with(self.config.clone(), address, server_name(Role::Hub))
             .map_err(|e| LinkError::Tls(e.to_string()))?;
         let connection = match tokio::time::timeout(ANSWER_TIMEOUT, connecting).await {
             Ok(connected) => connected?,
@@ -158,7 +167,7 @@ impl Connector {
         }
     }
 
-    /// Closes every connection and waits, for a moment, until the peers have been told.
+    /// Closes every connection of the socket and waits, for a moment, until the peers have been told.
     pub async fn close(&self) {
         self.endpoint.close(CloseCode::Shutdown.into(), b"stopping");
         let _ = tokio::time::timeout(Duration::from_millis(500), self.endpoint.wait_idle()).await;

@@ -187,7 +187,8 @@ pub enum Reply {
     Host(Box<HostLine>),
     /// To [`Request::Host`]: further series, as in [`Push::Series`].
     HostSeries(SeriesTable),
-    /// To [`Request::Host`]: rows, as in [`Push::Keyframe`]; earlier series stay valid.
+    /// To [`Request::Host`]: rows, as in [`Push::Keyframe`], in place of all rows before; comes
+    /// again when rows of the past have come. Earlier series stay valid.
     HostKeyframe(Blob),
     /// To [`Request::Host`]: rows, as in [`Push::Rows`].
     HostRows(Blob),
@@ -314,7 +315,7 @@ pub struct FleetUpdate {
     pub lines: Vec<HostLine>,
     /// Hosts with new values or another state.
     pub ticks: Vec<HostTick>,
-    /// History of the hosts in `lines`, once.
+    /// History of the hosts in `lines` with the first picture, and again when their past changes.
     pub sparks: Vec<Spark>,
 }
 

@@ -87,6 +87,7 @@ impl Battery {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::linux::ReadBuffer;
     use crate::linux::testing::{collector_roots, value};
     use sysmon_wire::UnixMs;
 
@@ -108,7 +109,7 @@ mod tests {
         let mut battery = Battery::new(&roots, &mut board);
         let context = &mut Context {
             board: &mut board,
-            buffer: &mut Vec::new(),
+            buffer: &mut ReadBuffer::default(),
             now: UnixMs(0),
         };
         battery.collect(context);

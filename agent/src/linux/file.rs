@@ -1,25 +1,46 @@
 //! A file that stays open between samples.
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
+
 /// Bytes read of one file at most; `/proc/stat` of a machine with 1,024 processors has some 150 KiB.
 const FILE_BYTES_MAX: usize = 1 << 20;
+
+/// What files are read into, and how often that failed.
+#[derive(Debug, Default)]
+pub struct ReadBuffer {
+    bytes: Vec<u8>,
+    errors: u64,
+}
+
+impl ReadBuffer {
+    /// Readings that failed for another reason than that there is no value or device.
+    pub fn errors(&self) -> u64 {
+        self.errors
+    }
+}
 
 /// A kernel file kept open and read from its start each time.
 #[derive(Debug)]
 pub struct KeptFile {
     path: PathBuf,
     file: Option<File>,
+    denied: bool,
 }
 
 impl KeptFile {
     /// Opens the file; one that is not there stays absent.
     pub fn open(path: &Path) -> Self {
+        let file = File::open(path);
+        let denied = |error: &std::io::Error| error.kind() == ErrorKind::PermissionDenied;
         Self {
             path: path.to_owned(),
-            file: File::open(path).ok(),
+            denied: file.as_ref().is_err_and(denied),
+            file: file.ok(),
         }
     }
 
@@ -28,24 +49,64 @@ impl KeptFile {
         self.file.is_some()
     }
 
-    /// Reads the whole file into `buffer`, which it replaces and returns; none if it cannot be read.
-    pub fn read<'a>(&mut self, buffer: &'a mut Vec<u8>) -> Option<&'a [u8]> {
+    /// Whether the file is there but may not be read.
+    pub fn is_denied(&self) -> bool {
+        self.denied
+    }
+
+    /// Opens the file if it was not there, or went away, when last tried.
+    pub fn reopen(&mut self) {
+        if self.file.is_none() {
+            *self = Self::open(&self.path);
+        }
+    }
+
+    /// Reads the whole file into `buffer` and returns it; none if there is no value now.
+    pub fn read<'a>(&mut self, buffer: &'a mut ReadBuffer) -> Option<&'a [u8]> {
         let file = self.file.as_ref()?;
-        match read_at_start(file, buffer) {
-            Ok(length) => buffer.get(..length),
+        match read_at_start(file, &mut buffer.bytes) {
+            Ok(length) => buffer.bytes.get(..length),
             Err(error) => {
-                // Devices go away; permissions do not come back within a run.
+                match Failure::of(&error) {
+                    Failure::NoValueNow => {}
+                    Failure::Gone => self.file = None,
+                    Failure::Unexpected => buffer.errors += 1,
+                }
                 tracing::debug!("cannot read {}: {error}", self.path.display());
-                self.file = None;
                 None
             }
         }
     }
 
     /// Reads a file that holds one number.
-    pub fn read_i64(&mut self, buffer: &mut Vec<u8>) -> Option<i64> {
+    pub fn read_i64(&mut self, buffer: &mut ReadBuffer) -> Option<i64> {
         let text = std::str::from_utf8(self.read(buffer)?).ok()?;
         text.trim().parse().ok()
+    }
+}
+
+/// What it means that a file cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Failure {
+    /// An interface that is down, a sensor or disk that is asleep: the next reading may succeed.
+    NoValueNow,
+    /// The device was removed, or the kernel does not offer this at all.
+    Gone,
+    /// Anything else, which is worth counting.
+    Unexpected,
+}
+
+impl Failure {
+    fn of(error: &std::io::Error) -> Self {
+        match error.raw_os_error().map(Errno::from_raw_os_error) {
+            Some(Errno::INVAL | Errno::AGAIN | Errno::NODATA | Errno::BUSY | Errno::PERM) => {
+                Self::NoValueNow
+            }
+            Some(Errno::NODEV | Errno::NXIO | Errno::NOENT | Errno::SRCH | Errno::OPNOTSUPP) => {
+                Self::Gone
+            }
+            _ => Self::Unexpected,
+        }
     }
 }
 
@@ -81,7 +142,7 @@ mod tests {
     fn a_file_is_read_anew_each_time_and_may_grow() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("f");
-        let mut buffer = Vec::new();
+        let mut buffer = ReadBuffer::default();
         std::fs::write(&path, "12\n").unwrap();
         let mut file = KeptFile::open(&path);
         assert_eq!(file.read_i64(&mut buffer), Some(12));
@@ -89,6 +150,26 @@ mod tests {
         assert_eq!(file.read(&mut buffer).unwrap().len(), 100_000);
         std::fs::write(&path, "7").unwrap();
         assert_eq!(file.read_i64(&mut buffer), Some(7));
-        assert!(!KeptFile::open(&dir.path().join("none")).is_there());
+        let late = dir.path().join("late");
+        let mut file = KeptFile::open(&late);
+        assert!(!file.is_there() && !file.is_denied());
+        std::fs::write(&late, "3").unwrap();
+        file.reopen();
+        assert_eq!(file.read_i64(&mut buffer), Some(3));
+    }
+
+    #[test]
+    fn a_sensor_that_is_asleep_is_tried_again_and_one_that_is_gone_is_not() {
+        let of = |errno: Errno| Failure::of(&std::io::Error::from(errno));
+        assert_eq!(of(Errno::INVAL), Failure::NoValueNow);
+        assert_eq!(of(Errno::NODEV), Failure::Gone);
+        assert_eq!(of(Errno::IO), Failure::Unexpected);
+        // A folder opens but cannot be read: counted, and kept.
+        let dir = tempfile::tempdir().unwrap();
+        let mut file = KeptFile::open(dir.path());
+        let mut buffer = ReadBuffer::default();
+        assert_eq!(file.read(&mut buffer), None);
+        assert_eq!(buffer.errors(), 1);
+        assert!(file.is_there());
     }
 }

@@ -40,9 +40,11 @@ impl Hwmon {
 
     /// Looks for sensors that came or went.
     pub(super) fn scan(&mut self, roots: &Roots, board: &mut Board) {
-        self.sensors.retain(|sensor| {
+        self.sensors.retain_mut(|sensor| {
             let there = sensor.path.exists();
-            if !there {
+            if there {
+                sensor.file.reopen();
+            } else {
                 board.clear(sensor.slot);
             }
             there
@@ -148,6 +150,7 @@ pub(super) fn text(path: &Path) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::linux::ReadBuffer;
     use crate::linux::testing::{collector_roots, value};
     use sysmon_wire::{ABSENT, UnixMs};
 
@@ -174,7 +177,7 @@ mod tests {
         };
         let mut board = Board::new();
         let mut hwmon = Hwmon::new(&roots, &mut board);
-        let mut buffer = Vec::new();
+        let mut buffer = ReadBuffer::default();
         let mut collect = |hwmon: &mut Hwmon, board: &mut Board| {
             hwmon.collect(&mut Context {
                 board,

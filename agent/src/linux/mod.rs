@@ -5,6 +5,7 @@
 
 mod battery;
 mod clock;
+mod containers;
 mod cpu;
 mod disks;
 mod facts;
@@ -20,6 +21,7 @@ mod network;
 mod parse;
 mod powercap;
 mod pressure;
+pub mod processes;
 #[cfg(test)]
 mod testing;
 mod vmstat;
@@ -30,7 +32,7 @@ use sysmon_wire::{HostFacts, UnixMs};
 
 use crate::board::Board;
 
-pub use file::KeptFile;
+pub use file::{KeptFile, ReadBuffer};
 
 /// Where the kernel's files are; elsewhere in tests.
 #[derive(Clone, Debug)]
@@ -62,7 +64,7 @@ pub struct Context<'a> {
     /// Where values go.
     pub board: &'a mut Board,
     /// Files are read into this.
-    pub buffer: &'a mut Vec<u8>,
+    pub buffer: &'a mut ReadBuffer,
     /// When the sample is taken.
     pub now: UnixMs,
 }
@@ -85,7 +87,7 @@ pub struct LinuxCollector {
     battery: battery::Battery,
     misc: misc::Misc,
     clock: clock::Clock,
-    buffer: Vec<u8>,
+    buffer: ReadBuffer,
     samples: u64,
 }
 
@@ -107,7 +109,7 @@ impl LinuxCollector {
             battery: battery::Battery::new(&roots, board),
             misc: misc::Misc::new(&roots, board),
             clock: clock::Clock::new(board),
-            buffer: Vec::with_capacity(16 * 1024),
+            buffer: ReadBuffer::default(),
             roots,
             samples: 0,
         }

@@ -3,7 +3,7 @@
 use sysmon_wire::metrics::PRESSURE_TIME;
 
 use super::parse::{lines, number, words};
-use super::{Context, KeptFile, Roots};
+use super::{Context, KeptFile, ReadBuffer, Roots};
 use crate::board::{Board, Slot};
 
 #[derive(Debug)]
@@ -23,7 +23,7 @@ impl Pressure {
         let open = |resource: &str| {
             let mut file = KeptFile::open(&roots.proc.join("pressure").join(resource));
             // Kernels with psi=0 have the files but answer EOPNOTSUPP.
-            file.read(&mut Vec::new())?;
+            file.read(&mut ReadBuffer::default())?;
             let mut slot = |scope: &str| {
                 let attributes = [
                     ("linux.pressure.resource", resource),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sysmon_link::{CloseCode, FrameReceiver, FrameSender, LinkError, PeerSession};
 use sysmon_wire::message::{FleetUpdate, Reply, Request};
@@ -10,11 +10,14 @@ use sysmon_wire::{Label, UnixMs};
 
 use super::{Hub, now};
 use crate::query::{Query, query};
-use crate::view::{HostWatch, SparkRequest, fleet_changes, fleet_picture};
+use crate::view::{HostWatch, SparkRequest, fleet_changes, fleet_picture, history_changes};
 
 /// Changes that come within this are sent together. Agents report on whole seconds, so a fleet's
 /// rows arrive in a burst; a screen needs them within 50 ms.
 const COALESCE: Duration = Duration::from_millis(20);
+
+/// How often changes of the past are told.
+const PAST_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Serves a subscriber until it leaves; returns why it left.
 pub(super) async fn serve(hub: &Arc<Hub>, session: PeerSession) -> LinkError {
@@ -110,6 +113,23 @@ async fn send_fleet(sender: &mut FrameSender, frames: Vec<FleetUpdate>) -> Resul
     Ok(())
 }
 
+/// Rows of the past come by the hundred; what they change is told once a second.
+struct Past {
+    /// The fleet's generation up to which it was told.
+    seen: u64,
+    sent: Instant,
+}
+
+impl Past {
+    fn is_due(&mut self) -> bool {
+        let is_due = self.sent.elapsed() >= PAST_INTERVAL;
+        if is_due {
+            self.sent = Instant::now();
+        }
+        is_due
+    }
+}
+
 async fn watch_fleet(
     hub: &Hub,
     at: Option<UnixMs>,
@@ -127,12 +147,20 @@ async fn watch_fleet(
     if once || at.is_some() {
         return Ok(());
     }
+    let mut past = Past {
+        seen,
+        sent: Instant::now(),
+    };
     loop {
         wait_for_change(&mut changes, sender).await?;
         let frames = {
             let fleet = hub.fleet();
-            let frames = fleet_changes(&fleet, seen, now());
+            let mut frames = fleet_changes(&fleet, seen, now());
             seen = fleet.generation();
+            if past.is_due() {
+                frames.extend(history_changes(&fleet, past.seen, now(), sparks));
+                past.seen = seen;
+            }
             frames
         };
         send_fleet(sender, frames).await?;
@@ -153,8 +181,18 @@ async fn watch_host(
     let mut changes = hub.changed.subscribe();
     let mut watch = HostWatch::new(id, from);
     let mut complete = false;
+    let mut past = Past {
+        seen: 0,
+        sent: Instant::now(),
+    };
     loop {
-        let replies = watch.updates(&hub.fleet(), until);
+        let replies = {
+            let fleet = hub.fleet();
+            if watch.is_past_changed(&fleet) && past.is_due() {
+                watch.restart();
+            }
+            watch.updates(&fleet, until)
+        };
         for reply in replies {
             sender.send(&reply).await?;
         }

@@ -1,0 +1,424 @@
+//! Processes: `/proc/PID`, looked at in turn so that hundreds cost next to nothing.
+//!
+//! A process's stat file stays open and is read by one `pread`. Those that use the processor are
+//! looked at each time, sleepers every tenth or less. New ones are found by the kernel's last pid,
+//! which tells where to look, and by a scan now and then.
+
+mod details;
+mod entry;
+mod files;
+mod rank;
+mod stat;
+
+use std::path::{Path, PathBuf};
+
+use rustix::io::Errno;
+use rustix::process::{Resource, getrlimit};
+use sysmon_wire::{Label, Process, UnixMs};
+
+use self::details::{Details, Users, leader, storage_bytes};
+use self::entry::Entry;
+use self::files::{ProcDir, READ_BYTES_MAX, read};
+use self::rank::union_of_first;
+use self::stat::{Stat, parse};
+use super::parse::{lines, number, words};
+use super::{KeptFile, ReadBuffer};
+
+/// Processes watched; beyond that a machine is in other trouble.
+const PROCESSES_MAX: usize = 32_768;
+
+/// Stat files kept open, and at most half of what the process may open.
+const KEPT_FILES_MAX: u64 = 4096;
+
+/// Looks in one refresh; on a machine with more processes the others come next time.
+const LOOKS_MAX: usize = 4096;
+
+/// New processes taken up in one refresh.
+const NEW_MAX: usize = 2048;
+
+/// Pids beyond the last one that are tried one by one; for more, the directory is read.
+const PROBE_MAX: u32 = 64;
+
+/// Time between two scans of the directory, with and without knowing the kernel's last pid.
+const SCAN_MS: (i64, i64) = (30_000, 2_000);
+
+/// By each measure so many are ready to be shown with all their details.
+const RANKED_MAX: usize = 32;
+
+/// Processes whose details are read in one refresh.
+const DETAILS_MAX: usize = 256;
+
+/// The processes of a host.
+#[derive(Debug)]
+pub struct Processes {
+    dir: ProcDir,
+    /// By pid.
+    entries: Vec<Entry>,
+    users: Users,
+    clock: Clock,
+    last_pid_file: Option<KeptFile>,
+    last_pid: Option<u32>,
+    scanned: Option<UnixMs>,
+    /// When all processes there were had been found.
+    complete: Option<UnixMs>,
+    round: u64,
+    cursor: usize,
+    kept_files: u64,
+    kept_files_max: u64,
+    chosen: Vec<u32>,
+    scratch: Scratch,
+    notes: Vec<String>,
+    noted_limit: bool,
+    noted_storage: bool,
+}
+
+/// Room that is used again each time.
+#[derive(Debug)]
+struct Scratch {
+    file: Box<[u8; READ_BYTES_MAX]>,
+    buffer: ReadBuffer,
+    ranking: Vec<(u64, u32)>,
+    found: Vec<u32>,
+}
+
+/// The kernel's units.
+#[derive(Clone, Copy, Debug)]
+struct Clock {
+    boot: UnixMs,
+    hz: u64,
+    page_bytes: u64,
+}
+
+impl Processes {
+    /// Watches the processes below `proc_root`, usually `/proc`.
+    pub fn new(proc_root: &Path) -> Self {
+        let may_open = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        Self {
+            dir: ProcDir::open(proc_root),
+            entries: Vec::new(),
+            users: Users::new(PathBuf::from("/etc/passwd")),
+            clock: Clock {
+                boot: boot_time(proc_root),
+                hz: rustix::param::clock_ticks_per_second().max(1),
+                page_bytes: rustix::param::page_size() as u64,
+            },
+            last_pid_file: is_own_namespace(proc_root)
+                .then(|| KeptFile::open(&proc_root.join("loadavg"))),
+            last_pid: None,
+            scanned: None,
+            complete: None,
+            round: 0,
+            cursor: 0,
+            kept_files: 0,
+            kept_files_max: KEPT_FILES_MAX.min(may_open / 2),
+            chosen: Vec::new(),
+            scratch: Scratch {
+                file: Box::new([0; READ_BYTES_MAX]),
+                buffer: ReadBuffer::default(),
+                ranking: Vec::new(),
+                found: Vec::new(),
+            },
+            notes: Vec::new(),
+            noted_limit: false,
+            noted_storage: false,
+        }
+    }
+
+    /// Looks at the processes whose turn it is, or with `full` at all of them.
+    pub fn refresh(&mut self, now: UnixMs, full: bool) {
+        self.look(now, full);
+        self.discover(now);
+        self.choose();
+        self.read_details(now, full);
+        self.round += 1;
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// The first `n` by processor time, by memory and by storage traffic together.
+    pub fn top(&self, n: usize) -> impl Iterator<Item = Process> + '_ {
+        let mut chosen = Vec::new();
+        let measure = |index| measures(&self.entries, index);
+        union_of_first(self.entries.len(), n, measure, &mut Vec::new(), &mut chosen);
+        let entries = chosen
+            .into_iter()
+            .filter_map(|at| self.entries.get(at as usize));
+        entries.map(|entry| self.clock.process(entry))
+    }
+
+    /// All processes as they were when last looked at, by pid.
+    pub fn all(&self) -> Vec<Process> {
+        let process = |entry| self.clock.process(entry);
+        self.entries.iter().map(process).collect()
+    }
+
+    /// What could not be seen and why, each once.
+    pub fn notes(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notes)
+    }
+
+    fn look(&mut self, now: UnixMs, full: bool) {
+        let count = self.entries.len();
+        let sleeper_rounds = sleeper_rounds(count);
+        let mut looks = 0;
+        let start = self.cursor;
+        for step in 0..count {
+            let at = (start + step) % count;
+            let Some(entry) = self.entries.get_mut(at) else {
+                continue;
+            };
+            if !full && !entry.is_due(self.round) {
+                continue;
+            }
+            if looks == LOOKS_MAX {
+                self.cursor = at;
+                break;
+            }
+            looks += 1;
+            let file = &mut self.scratch.file;
+            if look_at(entry, &self.dir, file, now, self.clock.hz) == Err(Denied) {
+                entry.storage_denied = true;
+                if !std::mem::replace(&mut self.noted_storage, true) {
+                    self.notes.push(STORAGE_NOTE.to_owned());
+                }
+            }
+            entry.plan(self.round, sleeper_rounds);
+        }
+        let kept = &mut self.kept_files;
+        self.entries.retain(|entry| {
+            if entry.gone && entry.file.is_some() {
+                *kept = kept.saturating_sub(1);
+            }
+            !entry.gone
+        });
+    }
+
+    fn discover(&mut self, now: UnixMs) {
+        let file = self.last_pid_file.as_mut();
+        let last = file.and_then(|file| last_pid(file.read(&mut self.scratch.buffer)?));
+        let before = std::mem::replace(&mut self.last_pid, last);
+        let probe = match (before, last) {
+            (Some(before), Some(last)) if last >= before && last - before <= PROBE_MAX => {
+                Some(before + 1..=last)
+            }
+            _ => None,
+        };
+        let (seldom, often) = SCAN_MS;
+        let wait_ms = if last.is_some() { seldom } else { often };
+        let is_scan_due = self
+            .scanned
+            .is_none_or(|at| !(0..wait_ms).contains(&(now - at)));
+        let jumped = last.is_some() && probe.is_none();
+        let mut found = std::mem::take(&mut self.scratch.found);
+        found.clear();
+        if is_scan_due || jumped || self.complete.is_none() {
+            self.scanned = Some(now);
+            let entries = &self.entries;
+            self.dir.pids(|pid| {
+                if position(entries, pid).is_err() {
+                    found.push(pid);
+                }
+            });
+        } else if let Some(probe) = probe {
+            // The kernel hands out pids to threads too, which are not listed but can be opened.
+            found.extend(probe.filter(|pid| self.is_new_process(*pid)));
+        } else {
+            self.scratch.found = found;
+            return;
+        }
+        self.add_all(&found, now);
+        self.scratch.found = found;
+    }
+
+    fn is_new_process(&mut self, pid: u32) -> bool {
+        let status = self.dir.read(pid, "status", &mut self.scratch.file);
+        status.ok().and_then(leader) == Some(pid) && position(&self.entries, pid).is_err()
+    }
+
+    fn add_all(&mut self, found: &[u32], now: UnixMs) {
+        let since = self.complete;
+        for &pid in found.iter().take(NEW_MAX) {
+            if self.entries.len() >= PROCESSES_MAX {
+                if !std::mem::replace(&mut self.noted_limit, true) {
+                    let note =
+                        format!("only {PROCESSES_MAX} processes are watched: there are more");
+                    self.notes.push(note);
+                }
+                break;
+            }
+            self.add(pid, now, since);
+        }
+        self.complete = (found.len() <= NEW_MAX).then_some(now);
+    }
+
+    /// Takes up a process, unless it has ended already.
+    fn add(&mut self, pid: u32, now: UnixMs, since: Option<UnixMs>) {
+        let Ok(file) = self.dir.open_file(pid, "stat") else {
+            return;
+        };
+        let text = read(&file, &mut self.scratch.file);
+        let Some(stat) = text.ok().and_then(parse) else {
+            return;
+        };
+        let Err(at) = position(&self.entries, pid) else {
+            return;
+        };
+        let mut entry = Entry::new(pid, stat, now, since, self.clock.hz);
+        if self.kept_files < self.kept_files_max {
+            self.kept_files += 1;
+            entry.file = Some(file);
+        }
+        self.entries.insert(at, entry);
+    }
+
+    fn choose(&mut self) {
+        let entries = &self.entries;
+        let measure = |index| measures(entries, index);
+        let ranking = &mut self.scratch.ranking;
+        union_of_first(
+            entries.len(),
+            RANKED_MAX,
+            measure,
+            ranking,
+            &mut self.chosen,
+        );
+    }
+
+    fn read_details(&mut self, now: UnixMs, full: bool) {
+        let mut left = DETAILS_MAX;
+        let everyone = if full { self.entries.len() as u32 } else { 0 };
+        for at in self.chosen.iter().copied().chain(0..everyone) {
+            let Some(entry) = self.entries.get_mut(at as usize) else {
+                continue;
+            };
+            if left == 0 || !entry.wants_details(now) {
+                continue;
+            }
+            left -= 1;
+            let details = if entry.stat.is_kernel_thread {
+                Details::of_name(&entry.stat.name, self.users.name(0))
+            } else {
+                Details::read(&self.dir, entry.pid, &entry.stat.name, &mut self.users)
+            };
+            entry.take_details(details, now);
+        }
+    }
+}
+
+const STORAGE_NOTE: &str = "the disk traffic of other users' processes cannot be read: \
+    run the agent as root or give it the capability CAP_SYS_PTRACE";
+
+/// A process's storage traffic may not be read.
+#[derive(Debug, PartialEq, Eq)]
+struct Denied;
+
+/// Reads a process's numbers anew, or finds it gone.
+fn look_at(
+    entry: &mut Entry,
+    dir: &ProcDir,
+    buffer: &mut [u8; READ_BYTES_MAX],
+    now: UnixMs,
+    hz: u64,
+) -> Result<(), Denied> {
+    let stat = match &entry.file {
+        Some(file) => read(file, buffer),
+        None => dir.read(entry.pid, "stat", buffer),
+    };
+    let stat: Option<Stat> = match stat {
+        Ok(text) => parse(text),
+        Err(Errno::SRCH | Errno::NOENT) => {
+            entry.gone = true;
+            return Ok(());
+        }
+        // Too many open files, say: it is still there, and the next look may succeed.
+        Err(_) => None,
+    };
+    let Some(stat) = stat else { return Ok(()) };
+    if stat.start_ticks != entry.stat.start_ticks {
+        // Another process has its pid now, and will be found as a new one.
+        entry.gone = true;
+        return Ok(());
+    }
+    let Some(elapsed_ms) = entry.take(stat, now, hz) else {
+        return Ok(());
+    };
+    match dir.read(entry.pid, "io", buffer) {
+        Ok(text) => {
+            if let Some(bytes) = storage_bytes(text) {
+                entry.take_storage(bytes, elapsed_ms);
+            }
+            Ok(())
+        }
+        Err(Errno::ACCESS | Errno::PERM) => Err(Denied),
+        Err(_) => Ok(()),
+    }
+}
+
+impl Clock {
+    fn process(&self, entry: &Entry) -> Process {
+        let stat = &entry.stat;
+        let details = entry.details.clone();
+        let details = details.unwrap_or_else(|| Details::of_name(&stat.name, Label::new("")));
+        let since_boot_ms = u128::from(stat.start_ticks) * 1000 / u128::from(self.hz);
+        let since_boot_ms = i64::try_from(since_boot_ms).unwrap_or(i64::MAX);
+        let [read_bytes_per_s, write_bytes_per_s] = entry.storage_rate;
+        Process {
+            pid: entry.pid,
+            parent: stat.parent,
+            start: UnixMs(self.boot.0.saturating_add(since_boot_ms)),
+            user: details.user,
+            state: stat.state,
+            threads: stat.threads,
+            cpu_permille: entry.cpu_permille,
+            memory_bytes: stat.resident_pages.saturating_mul(self.page_bytes),
+            read_bytes_per_s,
+            write_bytes_per_s,
+            command: details.command,
+            cgroup: details.cgroup,
+        }
+    }
+}
+
+fn position(entries: &[Entry], pid: u32) -> Result<usize, usize> {
+    entries.binary_search_by_key(&pid, |entry| entry.pid)
+}
+
+/// Processor time, memory and storage traffic of a process.
+fn measures(entries: &[Entry], index: usize) -> [u64; 3] {
+    entries.get(index).map_or([0; 3], |entry| {
+        let [read, written] = entry.storage_rate;
+        let cpu = u64::from(entry.cpu_permille);
+        [cpu, entry.stat.resident_pages, read.saturating_add(written)]
+    })
+}
+
+/// Rounds between two looks at a sleeper: ten, and more where there are thousands of them.
+fn sleeper_rounds(count: usize) -> u64 {
+    (count as u64 / 100).clamp(10, 60)
+}
+
+/// The last pid the kernel handed out: the last word of `/proc/loadavg` (proc_loadavg(5)).
+fn last_pid(text: &[u8]) -> Option<u32> {
+    let pid = words(lines(text).next()?).nth(4).and_then(number)?;
+    u32::try_from(pid).ok()
+}
+
+/// Whether the pids below `proc_root` are those of our own namespace, so that its last pid says
+/// something about them: a container may be given the host's `/proc`.
+fn is_own_namespace(proc_root: &Path) -> bool {
+    let own = std::fs::read_link(proc_root.join("self")).ok();
+    own.is_some_and(|own| own == Path::new(&std::process::id().to_string()))
+}
+
+fn boot_time(proc_root: &Path) -> UnixMs {
+    let stat = std::fs::read(proc_root.join("stat")).unwrap_or_default();
+    let line = lines(&stat).find_map(|line| line.strip_prefix(b"btime "));
+    let seconds = line.and_then(|line| number(line.trim_ascii())).unwrap_or(0);
+    UnixMs(i64::try_from(seconds.saturating_mul(1000)).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests;

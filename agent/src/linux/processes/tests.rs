@@ -1,0 +1,179 @@
+//! The watch over processes against a made-up process directory, and against this machine's.
+
+use super::*;
+use std::fs;
+use std::process::{Command, Stdio};
+
+/// A process directory with processes that do what the test says.
+struct Host {
+    dir: tempfile::TempDir,
+}
+
+impl Host {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("stat"), "cpu 1 1 1 1\nbtime 1000\n").unwrap();
+        Self { dir }
+    }
+
+    fn set(&self, pid: u32, ticks: u64, pages: u64) {
+        self.set_name(pid, "worker", ticks, pages);
+    }
+
+    fn set_name(&self, pid: u32, name: &str, ticks: u64, pages: u64) {
+        let path = self.dir.path().join(pid.to_string());
+        fs::create_dir_all(&path).unwrap();
+        let stat = format!(
+            "{pid} ({name}) S 1 1 1 0 -1 0 0 0 0 0 {ticks} 0 0 0 20 0 2 0 {pid} 0 {pages} 0\n"
+        );
+        fs::write(path.join("stat"), stat).unwrap();
+        let status = format!("Name:\t{name}\nTgid:\t{pid}\nUid:\t4242\t4242\t4242\t4242\n");
+        fs::write(path.join("status"), status).unwrap();
+        fs::write(path.join("cgroup"), "0::/user.slice\n").unwrap();
+    }
+
+    fn set_storage(&self, pid: u32, read: u64, written: u64) {
+        let text = format!("read_bytes: {read}\nwrite_bytes: {written}\n");
+        fs::write(self.dir.path().join(format!("{pid}/io")), text).unwrap();
+    }
+
+    fn end(&self, pid: u32) {
+        fs::remove_dir_all(self.dir.path().join(pid.to_string())).unwrap();
+    }
+
+    fn watch(&self) -> Processes {
+        let mut processes = Processes::new(self.dir.path());
+        // A file that is removed stays readable while it is open; the kernel's do not.
+        processes.kept_files_max = 0;
+        processes
+    }
+}
+
+fn pids(processes: &Processes) -> Vec<u32> {
+    processes.all().iter().map(|process| process.pid).collect()
+}
+
+#[test]
+fn processes_come_and_go_and_pids_are_used_again() {
+    let host = Host::new();
+    host.set(7, 100, 10);
+    host.set(9, 100, 10);
+    let mut processes = host.watch();
+    processes.refresh(UnixMs(0), false);
+    assert_eq!(pids(&processes), [7, 9]);
+    host.end(7);
+    host.set(8, 50, 10);
+    processes.refresh(UnixMs(3000), false);
+    assert_eq!(pids(&processes), [8, 9]);
+    let new = &processes.all()[0];
+    assert_eq!(
+        new.cpu_permille, 166,
+        "it used all of it since the last look"
+    );
+    assert_eq!(new.start, UnixMs(1_000_080));
+    assert_eq!(processes.count(), 2);
+    // The same pid with another start is another process.
+    let path = host.dir.path().join("9/stat");
+    let other = fs::read_to_string(&path)
+        .unwrap()
+        .replace(" 0 9 0 ", " 0 777 0 ");
+    fs::write(path, other).unwrap();
+    processes.refresh(UnixMs(6000), false);
+    assert_eq!(processes.all()[1].start, UnixMs(1_007_770));
+}
+
+#[test]
+fn the_top_is_by_processor_memory_and_storage() {
+    let host = Host::new();
+    for pid in 1..=40 {
+        host.set(pid, 0, 1);
+    }
+    let mut processes = host.watch();
+    processes.refresh(UnixMs(0), false);
+    host.set(11, 50, 1);
+    host.set(12, 0, 5000);
+    host.set(13, 1, 1);
+    host.set_storage(13, 0, 0);
+    processes.refresh(UnixMs(1000), false);
+    host.set_storage(13, 4096, 8192);
+    host.set(11, 100, 1);
+    processes.refresh(UnixMs(2000), false);
+    let top: Vec<_> = processes.top(1).collect();
+    assert_eq!(top.iter().map(|p| p.pid).collect::<Vec<_>>(), [11, 12, 13]);
+    assert_eq!(top[0].cpu_permille, 500);
+    assert_eq!(
+        top[1].memory_bytes,
+        5000 * rustix::param::page_size() as u64
+    );
+    assert_eq!(
+        (top[2].read_bytes_per_s, top[2].write_bytes_per_s),
+        (4096, 8192)
+    );
+    assert_eq!(
+        (top[0].user.as_str(), top[0].cgroup.as_str()),
+        ("4242", "/user.slice")
+    );
+    assert_eq!(top[0].threads, 2);
+}
+
+#[test]
+fn everything_is_looked_at_when_somebody_is_looking() {
+    let host = Host::new();
+    host.set(5, 0, 1);
+    let mut processes = host.watch();
+    for second in 0..30 {
+        processes.refresh(UnixMs(second * 1000), false);
+    }
+    host.set(5, 10, 1);
+    processes.refresh(UnixMs(30_000), true);
+    assert!(processes.all()[0].cpu_permille > 0);
+}
+
+#[test]
+fn hostile_names_are_cleaned() {
+    let host = Host::new();
+    host.set_name(3, "a) Z (\x1b[31m", 0, 1);
+    let mut processes = host.watch();
+    processes.refresh(UnixMs(0), true);
+    let process = &processes.all()[0];
+    assert_eq!(process.state, b'S');
+    assert_eq!(process.command, "a) Z (\u{fffd}[31m");
+}
+
+#[test]
+fn this_machines_processes_are_seen_and_a_child_that_ends_is_forgotten() {
+    let mut child = Command::new("cat")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let pid = child.id();
+    let mut processes = Processes::new(Path::new("/proc"));
+    processes.refresh(UnixMs(0), false);
+    processes.refresh(UnixMs(1000), true);
+    let all = processes.all();
+    let cat = all.iter().find(|process| process.pid == pid).unwrap();
+    assert_eq!(cat.parent, std::process::id());
+    assert!(cat.command.as_str().starts_with('/') || cat.command == "cat");
+    assert!(cat.memory_bytes > 0 && cat.start > UnixMs(0));
+    assert!(processes.kept_files > 0 && processes.kept_files <= processes.kept_files_max);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    processes.refresh(UnixMs(2000), true);
+    assert!(!pids(&processes).contains(&pid));
+    // One that begins now is found by its pid, without a scan.
+    let mut child = Command::new("cat")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    processes.refresh(UnixMs(3000), false);
+    assert!(pids(&processes).contains(&child.id()));
+    assert_eq!(
+        processes.scanned,
+        Some(UnixMs(0)),
+        "or the kernel handed out many pids meanwhile"
+    );
+    child.kill().unwrap();
+    child.wait().unwrap();
+}

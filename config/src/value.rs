@@ -1,0 +1,76 @@
+//! A value as a file or the environment gives it, before its key has made sense of it.
+
+use std::fmt;
+
+use toml::de::DeValue;
+
+/// A value before its key has made sense of it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Value {
+    Text(String),
+    Integer(i64),
+    Boolean(bool),
+    List(Vec<String>),
+    /// Of a kind no key has.
+    Other(&'static str),
+}
+
+impl Value {
+    pub(crate) fn text(&self, expected: &str) -> Result<&str, String> {
+        match self {
+            Self::Text(text) => Ok(text),
+            other => Err(format!("{other} should be {expected}")),
+        }
+    }
+
+    pub(crate) fn list(&self, expected: &str) -> Result<&[String], String> {
+        match self {
+            Self::List(list) => Ok(list),
+            other => Err(format!("{other} should be {expected}")),
+        }
+    }
+
+    pub(crate) fn from_toml(value: &DeValue<'_>) -> Self {
+        match value {
+            DeValue::String(text) => Self::Text(text.to_string()),
+            DeValue::Boolean(value) => Self::Boolean(*value),
+            DeValue::Integer(integer) => {
+                i64::from_str_radix(&integer.as_str().replace('_', ""), integer.radix())
+                    .map_or(Self::Other("a number that large"), Self::Integer)
+            }
+            DeValue::Array(items) => {
+                let texts = items
+                    .iter()
+                    .map(|item| item.get_ref().as_str().map(str::to_owned));
+                texts
+                    .collect::<Option<_>>()
+                    .map_or(Self::Other("such a list"), Self::List)
+            }
+            DeValue::Float(_) => Self::Other("a decimal number"),
+            DeValue::Datetime(_) => Self::Other("a date"),
+            DeValue::Table(_) => Self::Other("a table"),
+        }
+    }
+
+    /// An environment variable: TOML where it is TOML, a text otherwise.
+    pub(crate) fn from_env(text: &str) -> Self {
+        match DeValue::parse(text) {
+            Ok(value) if !matches!(value.get_ref(), DeValue::Float(_) | DeValue::Datetime(_)) => {
+                Self::from_toml(value.get_ref())
+            }
+            _ => Self::Text(text.to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text(text) => write!(f, "{text:?}"),
+            Self::Integer(value) => write!(f, "{value}"),
+            Self::Boolean(value) => write!(f, "{value}"),
+            Self::List(list) => write!(f, "{list:?}"),
+            Self::Other(what) => f.write_str(what),
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! What the hub tells, as messages for the screen: connects, asks, and connects again.
+
+use std::time::{Duration, Instant};
+
+use sysmon_link::{Backoff, Connector, HubSession, LinkError, Replies};
+use sysmon_wire::UnixMs;
+use sysmon_wire::message::{Purpose, Reply, Request};
+use tokio::sync::mpsc;
+
+use crate::state::Feed;
+use crate::state::fleet::{CPU, RECEIVED, SPARK_POINTS, SPARK_STEP_MS};
+use crate::update::Effect;
+
+/// Messages that wait for the screen; when it is full the hub's stream waits, and coalesces.
+const QUEUE: usize = 64;
+
+/// A connection that lasted this long begins a new back-off when it is lost.
+const STEADY_AFTER: Duration = Duration::from_secs(10);
+
+/// The longest wait before the next attempt: somebody is looking.
+const WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// What is on screen, and so is asked for.
+#[derive(Debug, Default)]
+struct Wanted {
+    at: Option<UnixMs>,
+    host: Option<Request>,
+}
+
+impl Wanted {
+    fn fleet(&self) -> Request {
+        Request::Fleet {
+            at: self.at,
+            once: false,
+            spark_points: SPARK_POINTS,
+            spark_step_ms: SPARK_STEP_MS,
+            sparks: vec![CPU as u8, RECEIVED as u8],
+        }
+    }
+}
+
+/// The screen is gone.
+#[derive(Debug)]
+struct Closed;
+
+/// Why a session ended.
+enum End {
+    Lost(LinkError),
+    Closed,
+}
+
+impl From<LinkError> for End {
+    fn from(error: LinkError) -> Self {
+        Self::Lost(error)
+    }
+}
+
+impl From<Closed> for End {
+    fn from(Closed: Closed) -> Self {
+        Self::Closed
+    }
+}
+
+/// The screen's end of the connection.
+#[derive(Debug)]
+pub struct Screen {
+    /// What the hub tells.
+    pub feed: mpsc::Receiver<Feed>,
+    /// What is wanted from it.
+    pub effects: mpsc::UnboundedSender<Effect>,
+}
+
+/// The hub's end.
+#[derive(Debug)]
+pub struct Feeder {
+    feed: mpsc::Sender<Feed>,
+    effects: mpsc::UnboundedReceiver<Effect>,
+    wanted: Wanted,
+}
+
+/// A screen and a feeder, connected.
+pub fn channel() -> (Screen, Feeder) {
+    let (feed, feed_out) = mpsc::channel(QUEUE);
+    // Unbounded, but only a person's keys fill it.
+    let (effects, effects_out) = mpsc::unbounded_channel();
+    let screen = Screen {
+        feed: feed_out,
+        effects,
+    };
+    let feeder = Feeder {
+        feed,
+        effects: effects_out,
+        wanted: Wanted::default(),
+    };
+    (screen, feeder)
+}
+
+impl Feeder {
+    /// Feeds the screen from the hub at `hub` until the screen is gone.
+    pub async fn run(mut self, connector: &Connector, hub: &str) {
+        let mut backoff = Backoff::new(Duration::from_millis(250), WAIT_MAX);
+        loop {
+            let start = Instant::now();
+            let error = match self.session(connector, hub).await {
+                End::Closed => return,
+                End::Lost(error) => error,
+            };
+            if start.elapsed() > STEADY_AFTER {
+                backoff.reset();
+            }
+            let wait = backoff.next(fastrand::f64());
+            let lost = Feed::Lost {
+                reason: error.to_string(),
+                retry_in_ms: wait.as_millis() as i64,
+            };
+            if self.tell(lost).await.is_err() || self.wait(wait).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn session(&mut self, connector: &Connector, hub: &str) -> End {
+        match self.connected(connector, hub).await {
+            Ok(never) => match never {},
+            Err(end) => end,
+        }
+    }
+
+    async fn connected(
+        &mut self,
+        connector: &Connector,
+        hub: &str,
+    ) -> Result<std::convert::Infallible, End> {
+        self.tell(Feed::Connecting { to: hub.to_owned() }).await?;
+        let session = connector.connect(hub, Purpose::View).await?;
+        self.tell(Feed::Connected {
+            hub: session.hub.clone(),
+            version: session.version.clone(),
+            clock_offset_ms: session.clock_offset_ms,
+        })
+        .await?;
+        let mut fleet = self.watch_fleet(&session).await?;
+        let mut host = self.open_host(&session).await?;
+        loop {
+            tokio::select! {
+                reply = next(&mut fleet) => match reply? {
+                    Some(reply) => self.tell_all(of_fleet(reply)).await?,
+                    // A moment of the past is told once.
+                    None => fleet = None,
+                },
+                reply = next(&mut host) => match reply? {
+                    Some(reply) => self.tell_all(of_host(reply)).await?,
+                    None => host = None,
+                },
+                effect = self.effects.recv() => match self.want(effect.ok_or(Closed)?) {
+                    Changed::Fleet => fleet = self.watch_fleet(&session).await?,
+                    Changed::Host => host = self.open_host(&session).await?,
+                    Changed::Nothing => {}
+                },
+                error = session.connection.closed() => return Err(LinkError::from(error).into()),
+            }
+        }
+    }
+
+    async fn watch_fleet(&mut self, session: &HubSession) -> Result<Option<Replies>, End> {
+        let replies = session.request(&self.wanted.fleet()).await?;
+        self.tell(Feed::FleetBegin).await?;
+        Ok(Some(replies))
+    }
+
+    async fn open_host(&mut self, session: &HubSession) -> Result<Option<Replies>, End> {
+        let Some(request) = &self.wanted.host else {
+            return Ok(None);
+        };
+        let replies = session.request(request).await?;
+        self.tell(Feed::HostBegin).await?;
+        Ok(Some(replies))
+    }
+
+    fn want(&mut self, effect: Effect) -> Changed {
+        match effect {
+            Effect::WatchFleet { at } => {
+                self.wanted.at = at;
+                Changed::Fleet
+            }
+            Effect::OpenHost { name, from, until } => {
+                self.wanted.host = Some(Request::Host {
+                    host: name,
+                    from,
+                    until,
+                });
+                Changed::Host
+            }
+            Effect::CloseHost => {
+                self.wanted.host = None;
+                Changed::Host
+            }
+            Effect::Quit | Effect::Suspend | Effect::Redraw => Changed::Nothing,
+        }
+    }
+
+    /// Waits, and remembers what is wanted meanwhile.
+    async fn wait(&mut self, wait: Duration) -> Result<(), Closed> {
+        let sleep = tokio::time::sleep(wait);
+        tokio::pin!(sleep);
+        loop {
+            tokio::select! {
+                () = &mut sleep => return Ok(()),
+                effect = self.effects.recv() => {
+                    self.want(effect.ok_or(Closed)?);
+                }
+            }
+        }
+    }
+
+    async fn tell(&self, feed: Feed) -> Result<(), Closed> {
+        self.feed.send(feed).await.map_err(|_| Closed)
+    }
+
+    async fn tell_all(&self, feed: Option<Feed>) -> Result<(), Closed> {
+        match feed {
+            Some(feed) => self.tell(feed).await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// What an effect asks the hub anew for.
+enum Changed {
+    Fleet,
+    Host,
+    Nothing,
+}
+
+/// The next reply of a request; waits for ever where there is no request.
+async fn next(replies: &mut Option<Replies>) -> Result<Option<Reply>, LinkError> {
+    match replies {
+        Some(replies) => replies.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// A reply to a request for the fleet, as the screen takes it.
+pub fn of_fleet(reply: Reply) -> Option<Feed> {
+    match reply {
+        Reply::Fleet(update) => Some(Feed::Fleet(update)),
+        Reply::Complete => Some(Feed::FleetComplete),
+        Reply::Refused { reason } => Some(Feed::Refused { reason }),
+        _ => None,
+    }
+}
+
+/// A reply to a request for a host, as the screen takes it.
+pub fn of_host(reply: Reply) -> Option<Feed> {
+    match reply {
+        Reply::Host(line) => Some(Feed::HostLine(line)),
+        Reply::HostSeries(table) => Some(Feed::HostSeries(table)),
+        Reply::HostKeyframe(block) => Some(Feed::HostRows {
+            keyframe: true,
+            block: block.0,
+        }),
+        Reply::HostRows(block) => Some(Feed::HostRows {
+            keyframe: false,
+            block: block.0,
+        }),
+        Reply::Complete => Some(Feed::HostComplete),
+        Reply::Refused { reason } => Some(Feed::Refused { reason }),
+        _ => None,
+    }
+}

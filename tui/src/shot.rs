@@ -1,0 +1,81 @@
+//! One picture of the screen, without a terminal.
+
+use std::time::SystemTime;
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Rect, Size};
+use sysmon_link::{Connector, LinkError, Replies};
+use sysmon_wire::message::{Purpose, Request};
+use sysmon_wire::{Label, UnixMs};
+
+use crate::feed::{of_fleet, of_host};
+use crate::keys::Mode;
+use crate::state::fleet::{CPU, RECEIVED, SPARK_POINTS, SPARK_STEP_MS};
+use crate::state::host::{HostView, WINDOW_MS};
+use crate::state::{Feed, Options, State};
+use crate::update::{Message, update};
+
+/// The screen as a terminal of `size` would show it: the fleet or one host, now or at a moment.
+pub async fn screen(
+    connector: &Connector,
+    hub: &str,
+    host: Option<&Label>,
+    at: Option<UnixMs>,
+    size: Size,
+    options: Options,
+) -> Result<Buffer, LinkError> {
+    let mut state = State::new(options);
+    state.size = size;
+    update(
+        &mut state,
+        Message::Tick(UnixMs::from_system(SystemTime::now())),
+    );
+    let session = connector.connect(hub, Purpose::View).await?;
+    let connected = Feed::Connected {
+        hub: session.hub.clone(),
+        version: session.version.clone(),
+        clock_offset_ms: session.clock_offset_ms,
+    };
+    update(&mut state, Message::Feed(connected));
+    state.at = at;
+    let fleet = Request::Fleet {
+        at,
+        once: true,
+        spark_points: SPARK_POINTS,
+        spark_step_ms: SPARK_STEP_MS,
+        sparks: vec![CPU as u8, RECEIVED as u8],
+    };
+    take(&mut state, session.request(&fleet).await?, of_fleet).await?;
+    if let Some(name) = host {
+        state.host = Some(HostView::new(name.clone()));
+        state.mode = Mode::Host;
+        let until = at.unwrap_or(state.now);
+        let request = Request::Host {
+            host: name.clone(),
+            from: until - WINDOW_MS,
+            until: Some(until),
+        };
+        take(&mut state, session.request(&request).await?, of_host).await?;
+        let refused = state.host.as_ref().and_then(|host| host.refused.clone());
+        if let Some(reason) = refused {
+            return Err(LinkError::Refused(reason.to_string()));
+        }
+    }
+    let area = Rect::new(0, 0, size.width, size.height);
+    let mut buffer = Buffer::empty(area);
+    crate::view::draw(&state, area, &mut buffer);
+    Ok(buffer)
+}
+
+async fn take(
+    state: &mut State,
+    mut replies: Replies,
+    of: fn(sysmon_wire::message::Reply) -> Option<Feed>,
+) -> Result<(), LinkError> {
+    while let Some(reply) = replies.next().await? {
+        if let Some(feed) = of(reply) {
+            update(state, Message::Feed(feed));
+        }
+    }
+    Ok(())
+}

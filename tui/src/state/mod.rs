@@ -1,0 +1,182 @@
+//! Everything the screen shows. Pure: times and events come in as messages.
+
+pub mod fleet;
+pub mod host;
+pub mod spark;
+
+use jiff::tz::TimeZone;
+use ratatui::layout::Size;
+use sysmon_wire::message::{FleetUpdate, HostLine};
+use sysmon_wire::{Label, SeriesTable, UnixMs};
+
+use crate::keys::Mode;
+use crate::theme::{Theme, ThemeName};
+use fleet::FleetState;
+use host::HostView;
+
+/// What is set once, at the start.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Colours.
+    pub theme: ThemeName,
+    /// ASCII characters only.
+    pub ascii: bool,
+    /// The time zone of clocks.
+    pub zone: TimeZone,
+}
+
+/// How the connection to the hub is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Link {
+    /// Nobody has answered yet.
+    Connecting {
+        /// Where the hub should be.
+        to: String,
+    },
+    /// Updates come in.
+    Connected {
+        /// The hub's name.
+        hub: Label,
+        /// Its version.
+        version: Label,
+    },
+    /// The connection is gone; what is shown stays.
+    Lost {
+        /// Why.
+        reason: String,
+        /// When it is tried again.
+        retry_at: UnixMs,
+    },
+}
+
+/// What the connection to the hub brings.
+#[derive(Debug)]
+pub enum Feed {
+    /// A connection is being made.
+    Connecting {
+        /// Where to.
+        to: String,
+    },
+    /// It stands.
+    Connected {
+        /// The hub's name.
+        hub: Label,
+        /// Its version.
+        version: Label,
+        /// How far this machine's clock is ahead of the hub's.
+        clock_offset_ms: i64,
+    },
+    /// It is gone, or was refused.
+    Lost {
+        /// Why.
+        reason: String,
+        /// How long until it is tried again.
+        retry_in_ms: i64,
+    },
+    /// A new picture of the fleet begins.
+    FleetBegin,
+    /// A part of the picture, and after `FleetComplete` what changes.
+    Fleet(FleetUpdate),
+    /// The picture is whole.
+    FleetComplete,
+    /// A new picture of the open host begins.
+    HostBegin,
+    /// What the open host is.
+    HostLine(Box<HostLine>),
+    /// Series of the open host.
+    HostSeries(SeriesTable),
+    /// Rows of the open host.
+    HostRows {
+        /// Whether they begin with a keyframe.
+        keyframe: bool,
+        /// The rows.
+        block: Vec<u8>,
+    },
+    /// All rows asked for are here.
+    HostComplete,
+    /// The hub does not show what was asked for.
+    Refused {
+        /// Why.
+        reason: Label,
+    },
+}
+
+/// Everything the screen shows.
+#[derive(Debug)]
+pub struct State {
+    /// Colours and signs.
+    pub theme: Theme,
+    /// Its name.
+    pub theme_name: ThemeName,
+    /// The time zone of clocks.
+    pub zone: TimeZone,
+    /// The hub's clock.
+    pub now: UnixMs,
+    /// How far this machine's clock is ahead of the hub's.
+    pub clock_offset_ms: i64,
+    /// The size of the terminal.
+    pub size: Size,
+    /// How the connection is.
+    pub link: Link,
+    /// The name of the hub last connected to.
+    pub hub: Option<Label>,
+    /// What keys mean now.
+    pub mode: Mode,
+    /// The modes to go back to.
+    pub back: Vec<Mode>,
+    /// All hosts.
+    pub fleet: FleetState,
+    /// The open host.
+    pub host: Option<HostView>,
+    /// How far the host screen is scrolled.
+    pub host_scroll: u16,
+    /// How far the help is scrolled.
+    pub help_scroll: u16,
+    /// The moment shown, if it is not now.
+    pub at: Option<UnixMs>,
+    /// The filter before a new one was begun.
+    pub filter_before: String,
+    /// What is being typed at a prompt.
+    pub input: String,
+    /// A remark for the footer, and until when.
+    pub remark: Option<(String, UnixMs)>,
+    /// Whether anything changed since the last frame.
+    pub dirty: bool,
+}
+
+impl State {
+    /// A screen that shows nothing yet.
+    pub fn new(options: Options) -> Self {
+        Self {
+            theme: Theme::new(options.theme, options.ascii),
+            theme_name: options.theme,
+            zone: options.zone,
+            now: UnixMs(0),
+            clock_offset_ms: 0,
+            size: Size::new(80, 24),
+            link: Link::Connecting { to: String::new() },
+            hub: None,
+            mode: Mode::Fleet,
+            back: Vec::new(),
+            fleet: FleetState::default(),
+            host: None,
+            host_scroll: 0,
+            help_scroll: 0,
+            filter_before: String::new(),
+            at: None,
+            input: String::new(),
+            remark: None,
+            dirty: true,
+        }
+    }
+
+    /// The moment shown.
+    pub fn moment(&self) -> UnixMs {
+        self.at.unwrap_or(self.now)
+    }
+
+    /// How many hosts fit on the fleet screen.
+    pub fn fleet_rows(&self) -> usize {
+        crate::view::fleet::rows(self.size.height).max(1)
+    }
+}

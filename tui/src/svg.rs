@@ -1,0 +1,212 @@
+//! A screen as a picture: SVG that any browser shows as the terminal does.
+
+use ratatui::buffer::{Buffer, Cell};
+use ratatui::style::{Color, Modifier};
+use unicode_width::UnicodeWidthStr;
+
+/// Pixels of a cell.
+const CELL: (f64, f64) = (8.4, 17.0);
+
+/// Pixels around the screen.
+const MARGIN: f64 = 10.0;
+
+/// Colours of paper and ink where the screen names none.
+const PAPER: (&str, &str) = ("#16181d", "#d0d0d0");
+
+/// The sixteen colours every terminal has (as in xterm).
+const BASIC: [&str; 16] = [
+    "#000000", "#cd0000", "#00cd00", "#cdcd00", "#0000ee", "#cd00cd", "#00cdcd", "#e5e5e5",
+    "#7f7f7f", "#ff0000", "#00ff00", "#ffff00", "#5c5cff", "#ff00ff", "#00ffff", "#ffffff",
+];
+
+/// Draws a screen; `title` is for those who cannot see it.
+pub fn svg(buffer: &Buffer, title: &str) -> String {
+    let area = buffer.area;
+    let width = f64::from(area.width) * CELL.0 + 2.0 * MARGIN;
+    let height = f64::from(area.height) * CELL.1 + 2.0 * MARGIN;
+    let (paper, ink) = PAPER;
+    let mut out = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width:.1} {height:.1}\" \
+         font-family=\"ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace\" font-size=\"14\">\n\
+         <title>{}</title>\n\
+         <rect width=\"100%\" height=\"100%\" rx=\"8\" fill=\"{paper}\"/>\n",
+        escape(title)
+    );
+    for y in area.top()..area.bottom() {
+        let runs = runs(buffer, y);
+        for run in &runs {
+            background(&mut out, run, y - area.top());
+        }
+        for run in &runs {
+            text(&mut out, run, y - area.top(), ink);
+        }
+    }
+    out.push_str("</svg>\n");
+    out
+}
+
+/// Cells side by side that look alike.
+struct Run {
+    x: u16,
+    width: u16,
+    text: String,
+    foreground: Option<String>,
+    background: Option<String>,
+    modifier: Modifier,
+}
+
+fn runs(buffer: &Buffer, y: u16) -> Vec<Run> {
+    let mut runs: Vec<Run> = Vec::new();
+    let mut x = buffer.area.left();
+    while x < buffer.area.right() {
+        let Some(cell) = buffer.cell((x, y)) else {
+            break;
+        };
+        let symbol = cell.symbol();
+        let width = (symbol.width() as u16).max(1);
+        let (foreground, background) = colours(cell);
+        let is_same = |run: &Run| {
+            run.foreground == foreground
+                && run.background == background
+                && run.modifier == cell.modifier
+        };
+        match runs.last_mut().filter(|run| is_same(run)) {
+            Some(run) => {
+                run.text.push_str(symbol);
+                run.width += width;
+            }
+            None => runs.push(Run {
+                x: x - buffer.area.left(),
+                width,
+                text: symbol.to_owned(),
+                foreground,
+                background,
+                modifier: cell.modifier,
+            }),
+        }
+        x += width;
+    }
+    runs
+}
+
+fn colours(cell: &Cell) -> (Option<String>, Option<String>) {
+    let (foreground, background) = (colour(cell.fg), colour(cell.bg));
+    if cell.modifier.contains(Modifier::REVERSED) {
+        let (paper, ink) = PAPER;
+        let or =
+            |colour: Option<String>, other: &str| Some(colour.unwrap_or_else(|| other.to_owned()));
+        return (or(background, paper), or(foreground, ink));
+    }
+    (foreground, background)
+}
+
+fn colour(colour: Color) -> Option<String> {
+    let index = match colour {
+        Color::Indexed(index) => index,
+        Color::Rgb(r, g, b) => return Some(format!("#{r:02x}{g:02x}{b:02x}")),
+        _ => return None,
+    };
+    Some(match index {
+        0..16 => BASIC
+            .get(usize::from(index))
+            .copied()
+            .unwrap_or_default()
+            .to_owned(),
+        16..232 => {
+            // A cube of six levels a channel.
+            let level = |n: u8| if n == 0 { 0 } else { 55 + 40 * n };
+            let n = index - 16;
+            format!(
+                "#{:02x}{:02x}{:02x}",
+                level(n / 36),
+                level(n / 6 % 6),
+                level(n % 6)
+            )
+        }
+        232.. => {
+            let grey = 8 + 10 * (index - 232);
+            format!("#{grey:02x}{grey:02x}{grey:02x}")
+        }
+    })
+}
+
+fn place(run: &Run, y: u16) -> (f64, f64, f64) {
+    let x = MARGIN + f64::from(run.x) * CELL.0;
+    (
+        x,
+        MARGIN + f64::from(y) * CELL.1,
+        f64::from(run.width) * CELL.0,
+    )
+}
+
+fn background(out: &mut String, run: &Run, y: u16) {
+    if let Some(colour) = &run.background {
+        let (x, top, width) = place(run, y);
+        let height = CELL.1;
+        out.push_str(&format!(
+            "<rect x=\"{x:.1}\" y=\"{top:.1}\" width=\"{width:.1}\" height=\"{height:.1}\" fill=\"{colour}\"/>\n"
+        ));
+    }
+}
+
+fn text(out: &mut String, run: &Run, y: u16, ink: &str) {
+    if run.text.trim().is_empty() {
+        return;
+    }
+    let (x, top, width) = place(run, y);
+    let baseline = top + CELL.1 * 0.76;
+    let colour = run.foreground.as_deref().unwrap_or(ink);
+    let bold = if run.modifier.contains(Modifier::BOLD) {
+        " font-weight=\"bold\""
+    } else {
+        ""
+    };
+    let underlined = if run.modifier.contains(Modifier::UNDERLINED) {
+        " text-decoration=\"underline\""
+    } else {
+        ""
+    };
+    out.push_str(&format!(
+        "<text x=\"{x:.1}\" y=\"{baseline:.1}\" textLength=\"{width:.1}\" lengthAdjust=\"spacingAndGlyphs\" \
+         xml:space=\"preserve\" fill=\"{colour}\"{bold}{underlined}>{}</text>\n",
+        escape(&run.text)
+    ));
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ratatui::layout::Rect;
+    use ratatui::style::Style;
+
+    #[test]
+    fn runs_of_equal_cells_are_one_text_and_markup_is_escaped() {
+        let mut buffer = Buffer::empty(Rect::new(0, 0, 10, 1));
+        buffer.set_string(0, 0, "<b>", Style::new().fg(Color::Indexed(203)));
+        buffer.set_string(3, 0, "日x", Style::new().bg(Color::Indexed(236)));
+        let picture = svg(&buffer, "a & b");
+        assert!(picture.contains("<title>a &amp; b</title>"));
+        assert!(
+            picture.contains("fill=\"#ff5f5f\">&lt;b&gt;</text>"),
+            "{picture}"
+        );
+        assert!(picture.contains("fill=\"#303030\"/>"));
+        assert!(picture.contains(">日x</text>"));
+        assert_eq!(picture.matches("<text").count(), 2);
+    }
+
+    #[test]
+    fn the_palette_is_xterms() {
+        assert_eq!(colour(Color::Indexed(9)).unwrap(), "#ff0000");
+        assert_eq!(colour(Color::Indexed(16)).unwrap(), "#000000");
+        assert_eq!(colour(Color::Indexed(109)).unwrap(), "#87afaf");
+        assert_eq!(colour(Color::Indexed(252)).unwrap(), "#d0d0d0");
+        assert_eq!(colour(Color::Reset), None);
+    }
+}
