@@ -113,7 +113,8 @@ impl Identity {
         &self.authority_pem
     }
 
-    pub(crate) fn authority(&self) -> &CertificateDer<'static> {
+    /// The certificate of the authority it trusts.
+    pub fn authority(&self) -> &CertificateDer<'static> {
         &self.authority
     }
 

@@ -196,7 +196,6 @@ impl Fleet {
             host.refuse();
             return Ok(Applied::Refused);
         }
-        let is_late = host.ring.newest().is_some_and(|newest| row.time < newest);
         let before = host.ring.bytes() as u64;
         host.ring.append(row.time, &row.values)?;
         host.ring.evict_before(now - retention_ms);
@@ -207,11 +206,15 @@ impl Fleet {
         self.generation += 1;
         host.changed = self.generation;
         host.state = HostState::Live;
-        if is_late {
-            host.past_changed = self.generation;
-        }
         self.keep_budget();
         Ok(Applied::Kept)
+    }
+
+    /// Notes that rows of the past came, so that what was shown of it is no longer all.
+    pub fn past_came(&mut self, id: HostId) {
+        if let Some(host) = self.hosts.get_mut(id.0 as usize) {
+            host.past_changed = self.generation;
+        }
     }
 
     /// Drops the oldest sealed rows of all until the rings fit their budget.

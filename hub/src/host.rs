@@ -24,7 +24,7 @@ pub struct Host {
     pub changed: u64,
     /// The fleet's generation when its line last changed.
     pub line_changed: u64,
-    /// The fleet's generation when a row last came that is older than one it had.
+    /// The fleet's generation when rows of the past last came.
     pub past_changed: u64,
     /// Whether it reported when last looked at.
     pub state: HostState,

@@ -127,6 +127,9 @@ impl RowStream {
                 taken.ahead_ms = Some(row.time - now);
             }
         }
+        if lane == Lane::Backfill {
+            fleet.past_came(self.host);
+        }
         taken.settled = Some((run, settled));
         Ok(taken)
     }

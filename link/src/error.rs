@@ -116,7 +116,7 @@ impl From<ConnectionError> for LinkError {
 fn our_refusal(reason: &str) -> String {
     let what = if reason.contains("UnknownIssuer") || reason.contains("BadSignature") {
         "the peer's certificate was made by another authority: this program's identity is of another hub"
-    } else if reason.contains("NotValidForName") {
+    } else if reason.contains("NotValidForName") || reason.contains("extended key usage") {
         "the peer's certificate is not that of a hub"
     } else if reason.contains("expired") {
         "the peer's certificate has expired, or this machine's clock is ahead"

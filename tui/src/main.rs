@@ -345,7 +345,7 @@ fn snapshot(args: &Args, config: &Config, asked: &SnapshotArgs) -> Result<(), Fa
     Ok(sysmon_config::print(&text)?)
 }
 
-/// The first picture of a hub that just started in which every host has values.
+/// The first picture of a hub that just started in which every host has values and rates.
 async fn first_picture(
     connector: &Connector,
     hub: &str,

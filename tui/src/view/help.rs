@@ -9,18 +9,14 @@ use crate::state::State;
 
 /// What the signs mean, below the keys.
 const SIGNS: [(&str, &str, &str); 4] = [
-    ("▲", "#", "critical"),
-    (
-        "◆",
-        "!",
-        "warning: cpu, memory or a disk over 90 %, load over twice the processors",
-    ),
+    ("▲", "#", "critical: the value in this colour"),
+    ("◆", "!", "warning: the value in this colour"),
     ("○", "o", "stale: no sample for some seconds"),
     ("✕", "x", "offline: no sample for longer"),
 ];
 
 /// Screens at least this wide have the help in two columns.
-const TWO_COLUMNS_FROM: u16 = 150;
+const TWO_COLUMNS_FROM: u16 = 118;
 
 /// Cells the keys take before their explanation.
 const KEYS_WIDTH: usize = 16;

@@ -1,0 +1,64 @@
+//! The command as people call it, without a hub that runs.
+
+use std::path::Path;
+use std::process::Command;
+
+fn hub(home: &Path, args: &[&str]) -> (i32, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_sysmon-hub"))
+        .args(args)
+        .env("HOME", home)
+        .env_remove("XDG_STATE_HOME")
+        .env_remove("XDG_CONFIG_HOME")
+        .output()
+        .unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (
+        output.status.code().unwrap(),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
+
+#[test]
+fn identities_are_issued_once_and_for_the_roles_there_are() {
+    let home = tempfile::tempdir().unwrap();
+    let out = home.path().join("db-1").display().to_string();
+    let issue = |role: &str| {
+        hub(
+            home.path(),
+            &[
+                "cert", "issue", "--role", role, "--name", "db-1", "--out", &out,
+            ],
+        )
+    };
+    let (code, told, _) = issue("agent");
+    assert!(code == 0 && told.contains(&out), "{told}");
+    let key = Path::new(&out).join("key.pem");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(key.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    }
+    let (code, _, stderr) = issue("agent");
+    assert!(
+        code == 2 && stderr.contains("holds an identity already"),
+        "{stderr}"
+    );
+    let (code, _, stderr) = issue("hub");
+    assert!(
+        code == 2 && stderr.contains("choose agent, operator or edge"),
+        "{stderr}"
+    );
+    assert!(key.exists());
+}
+
+#[test]
+fn the_configuration_is_checked_and_status_says_that_nothing_runs() {
+    let home = tempfile::tempdir().unwrap();
+    let (code, told, _) = hub(home.path(), &["check"]);
+    assert!(code == 0 && told.contains("would listen on"), "{told}");
+    let (code, _, stderr) = hub(home.path(), &["status"]);
+    assert!(code == 1 && stderr.contains("hub"), "{stderr}");
+    let (code, _, _) = hub(home.path(), &["--no-such-flag"]);
+    assert_eq!(code, 2);
+}

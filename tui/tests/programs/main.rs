@@ -1,0 +1,6 @@
+//! The real programs, as people run them.
+
+mod fleet;
+mod place;
+#[cfg(unix)]
+mod terminal;

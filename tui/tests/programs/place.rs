@@ -1,0 +1,205 @@
+//! Starts the programs of the workspace in a place of their own.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// How long anything may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+/// A directory that holds everything the programs read and write.
+pub(crate) struct Place {
+    dir: tempfile::TempDir,
+}
+
+/// A program that runs; it is killed when this is dropped.
+pub(crate) struct Running {
+    child: Child,
+    log: PathBuf,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Running {
+    /// Waits until the program has logged this.
+    pub(crate) fn has_logged(&self, text: &str) {
+        let read = || std::fs::read_to_string(&self.log).unwrap_or_default();
+        until(&format!("{text:?} is logged"), read, |log| {
+            log.contains(text)
+        });
+    }
+
+    /// Asks the program to end; its exit code.
+    pub(crate) fn terminate(mut self, within: Duration) -> Option<i32> {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").arg(pid).status().unwrap().success());
+        let start = Instant::now();
+        while start.elapsed() < within {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("still running after {within:?}");
+    }
+}
+
+/// Waits until `look` sees what is `wanted`.
+pub(crate) fn until<T: std::fmt::Debug>(
+    what: &str,
+    look: impl Fn() -> T,
+    wanted: impl Fn(&T) -> bool,
+) -> T {
+    let start = Instant::now();
+    loop {
+        let seen = look();
+        if wanted(&seen) {
+            return seen;
+        }
+        assert!(
+            start.elapsed() < PATIENCE,
+            "waited in vain until {what}: {seen:?}"
+        );
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// The program of this workspace called `name`.
+pub(crate) fn program(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_BIN_EXE_sysmon-tui"))
+        .parent()
+        .unwrap();
+    let path = folder
+        .join(name)
+        .with_extension(std::env::consts::EXE_EXTENSION);
+    assert!(
+        path.exists(),
+        "{} is not built: run `cargo test --workspace`",
+        path.display()
+    );
+    path
+}
+
+impl Place {
+    pub(crate) fn new() -> Self {
+        Self {
+            dir: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    pub(crate) fn dir(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn command(&self, name: &str, args: &[&str]) -> Command {
+        let mut command = Command::new(program(name));
+        let inherited = std::env::vars_os().map(|(key, _)| key);
+        for key in inherited.filter(|key| key.to_string_lossy().starts_with("SYSMON_")) {
+            command.env_remove(key);
+        }
+        command
+            .args(args)
+            .current_dir(self.dir.path())
+            .env("HOME", self.dir("home"))
+            .env_remove("XDG_STATE_HOME")
+            .env_remove("XDG_CONFIG_HOME")
+            .stdin(Stdio::null());
+        command
+    }
+
+    fn start(&self, name: &str, log: &str, args: &[&str]) -> Running {
+        let log = self.dir(log);
+        let file = File::create(&log).unwrap();
+        let mut command = self.command(name, args);
+        command
+            .env("SYSMON_HUB__STALE_AFTER", "2s")
+            .env("SYSMON_HUB__OFFLINE_AFTER", "4s");
+        let child = command.stdout(Stdio::null()).stderr(file).spawn().unwrap();
+        Running { child, log }
+    }
+
+    /// A hub on a port of its own, ready to be connected to.
+    pub(crate) fn hub(&self) -> Running {
+        let hub = self.start(
+            "sysmon-hub",
+            "hub.log",
+            &["--state", "hub", "--listen", "127.0.0.1:0"],
+        );
+        hub.has_logged("listens on");
+        hub
+    }
+
+    /// Where the hub listens.
+    pub(crate) fn address(&self) -> String {
+        std::fs::read_to_string(self.dir("hub/address"))
+            .unwrap()
+            .trim()
+            .to_owned()
+    }
+
+    /// An identity in a directory called as the peer.
+    pub(crate) fn issue(&self, role: &str, name: &str) {
+        let args = [
+            "--state", "hub", "cert", "issue", "--role", role, "--name", name, "--out", name,
+        ];
+        self.output("sysmon-hub", &args);
+    }
+
+    /// An agent called `name`, with an identity that was copied to it.
+    pub(crate) fn agent(&self, name: &str) -> Running {
+        if !self.dir(name).exists() {
+            self.issue("agent", name);
+        }
+        let address = self.address();
+        let args = ["--name", name, "--state", name, "--hub", &address];
+        self.start("sysmon-agent", &format!("{name}.log"), &args)
+    }
+
+    /// What a command prints; it must succeed.
+    pub(crate) fn output(&self, name: &str, args: &[&str]) -> String {
+        let Output {
+            status,
+            stdout,
+            stderr,
+        } = self.command(name, args).output().unwrap();
+        let stderr = String::from_utf8_lossy(&stderr);
+        assert!(status.success(), "{name} {args:?}: {stderr}");
+        String::from_utf8(stdout).unwrap()
+    }
+
+    /// The exit code and complaint of a command that must fail.
+    pub(crate) fn fails(&self, name: &str, args: &[&str]) -> (i32, String) {
+        let Output { status, stderr, .. } = self.command(name, args).output().unwrap();
+        assert!(!status.success(), "{name} {args:?} should fail");
+        (status.code().unwrap(), String::from_utf8(stderr).unwrap())
+    }
+
+    /// What the terminal program prints for the operator whose identity is in `state`.
+    pub(crate) fn tui(&self, state: &str, args: &[&str]) -> String {
+        let address = self.address();
+        let all = [&["--state", state, "--hub", &address], args].concat();
+        self.output("sysmon-tui", &all)
+    }
+
+    pub(crate) fn snapshot(&self, state: &str) -> Value {
+        serde_json::from_str(&self.tui(state, &["snapshot", "--json"])).unwrap()
+    }
+
+    pub(crate) fn tui_fails(&self, state: &str, args: &[&str]) -> (i32, String) {
+        self.tui_fails_with(&self.dir(state), args)
+    }
+
+    pub(crate) fn tui_fails_with(&self, state: &Path, args: &[&str]) -> (i32, String) {
+        let (address, state) = (self.address(), state.display().to_string());
+        let all = [&["--state", state.as_str(), "--hub", &address], args].concat();
+        self.fails("sysmon-tui", &all)
+    }
+}

@@ -1,0 +1,262 @@
+//! The program in a real pseudo-terminal, from start to quit.
+
+use std::io::{Read, Write};
+use std::num::NonZeroU16;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use crate::place::{Place, program};
+use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+
+const PATIENCE: Duration = Duration::from_secs(40);
+
+struct Session {
+    child: Box<dyn Child + Send + Sync>,
+    master: Box<dyn MasterPty + Send>,
+    keys: Box<dyn Write + Send>,
+    screen: Arc<Mutex<vt100::Parser>>,
+    home: tempfile::TempDir,
+}
+
+fn size(columns: u16, rows: u16) -> PtySize {
+    PtySize {
+        rows,
+        cols: columns,
+        pixel_width: 0,
+        pixel_height: 0,
+    }
+}
+
+fn cells(count: u16) -> NonZeroU16 {
+    NonZeroU16::new(count).unwrap()
+}
+
+impl Session {
+    fn start(columns: u16, rows: u16, args: &[&str], env: &[(&str, &str)]) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let pair = native_pty_system().openpty(size(columns, rows)).unwrap();
+        let mut command = CommandBuilder::new(program("sysmon-tui"));
+        command.args(args);
+        command.env("HOME", home.path());
+        command.env("TERM", "xterm-256color");
+        command.env("LANG", "C.UTF-8");
+        for name in ["LC_ALL", "NO_COLOR", "XDG_STATE_HOME", "XDG_CONFIG_HOME"] {
+            command.env_remove(name);
+        }
+        for (name, value) in env {
+            command.env(name, value);
+        }
+        let child = pair.slave.spawn_command(command).unwrap();
+        let screen = Arc::new(Mutex::new(vt100::Parser::new(
+            cells(rows),
+            cells(columns),
+            0,
+        )));
+        let mut reader = pair.master.try_clone_reader().unwrap();
+        let shown = Arc::clone(&screen);
+        std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(n @ 1..) = reader.read(&mut buffer) {
+                shown.lock().unwrap().process(&buffer[..n]);
+            }
+        });
+        let keys = pair.master.take_writer().unwrap();
+        Self {
+            child,
+            master: pair.master,
+            keys,
+            screen,
+            home,
+        }
+    }
+
+    fn text(&self) -> String {
+        self.screen.lock().unwrap().screen().contents()
+    }
+
+    fn press(&mut self, keys: &str) {
+        self.keys.write_all(keys.as_bytes()).unwrap();
+        self.keys.flush().unwrap();
+    }
+
+    fn shows(&self, wanted: &str) {
+        self.is(wanted, |text| text.contains(wanted));
+    }
+
+    fn is(&self, what: &str, wanted: impl Fn(&str) -> bool) {
+        let start = Instant::now();
+        loop {
+            let text = self.text();
+            if wanted(&text) {
+                return;
+            }
+            assert!(
+                start.elapsed() < PATIENCE,
+                "waited in vain for {what:?} in:\n{text}"
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn resize(&self, columns: u16, rows: u16) {
+        self.master.resize(size(columns, rows)).unwrap();
+        self.screen
+            .lock()
+            .unwrap()
+            .screen_mut()
+            .set_size(cells(rows), cells(columns));
+    }
+
+    /// Waits for the end, and looks whether the terminal was given back.
+    fn ended(mut self) -> u32 {
+        let start = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(
+                start.elapsed() < PATIENCE,
+                "it does not end:\n{}",
+                self.text()
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        let is_given_back = || {
+            let parser = self.screen.lock().unwrap();
+            let screen = parser.screen();
+            !screen.alternate_screen()
+                && !screen.hide_cursor()
+                && !screen.bracketed_paste()
+                && screen.mouse_protocol_mode() == vt100::MouseProtocolMode::None
+        };
+        while !is_given_back() {
+            assert!(
+                start.elapsed() < PATIENCE,
+                "the terminal was not given back"
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let kept: Vec<_> = walk(self.home.path());
+        assert!(kept.is_empty(), "left behind: {kept:?}");
+        status.exit_code()
+    }
+}
+
+fn walk(dir: &std::path::Path) -> Vec<std::path::PathBuf> {
+    std::fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect()
+}
+
+#[test]
+fn from_start_to_quit() {
+    let mut session = Session::start(120, 30, &["--demo", "3"], &[]);
+    session.shows("cache-1");
+    session.shows("live");
+    session.is("four live hosts", |text| text.contains("4 live"));
+    assert!(session.screen.lock().unwrap().screen().alternate_screen());
+    // The history of simulated hosts is there at once.
+    session.is("sparklines", |text| {
+        text.lines()
+            .any(|line| line.contains("cache-1") && line.contains("▁▁"))
+    });
+    session.press("/db");
+    session.is("only db-1", |text| {
+        text.contains("db-1") && !text.contains("web-1")
+    });
+    session.press("\r\r");
+    session.shows("PROCESSORS");
+    session.shows("FILESYSTEMS");
+    session.press("\x1b[D");
+    session.shows("PAST");
+    session.press(" ");
+    session.is("now", |text| !text.contains("PAST"));
+    session.press("?");
+    session.shows("turn the order around");
+    session.press("?");
+    session.is("no help", |text| !text.contains("turn the order around"));
+    session.press("h");
+    session.shows("HOST");
+    session.press("q");
+    assert_eq!(session.ended(), 0);
+}
+
+#[test]
+fn every_size_is_usable() {
+    let mut session = Session::start(80, 24, &["--demo", "5"], &[]);
+    session.shows("db-1");
+    for (columns, rows) in [(20, 5), (200, 50), (40, 10), (1, 1), (3, 2), (80, 24)] {
+        session.resize(columns, rows);
+        if rows >= 5 {
+            session.shows("build-1");
+        }
+        session.press("\r");
+        std::thread::sleep(Duration::from_millis(100));
+        session.press("?");
+        std::thread::sleep(Duration::from_millis(100));
+        session.press("?h");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    session.shows("db-1");
+    session.press("\x03");
+    assert_eq!(session.ended(), 0);
+}
+
+#[test]
+fn a_terminal_without_utf8_or_colour_gets_ascii() {
+    let mut session = Session::start(
+        100,
+        24,
+        &["--demo", "5"],
+        &[("LANG", "C"), ("NO_COLOR", "1")],
+    );
+    session.shows("db-1");
+    session.press("\r");
+    session.shows("PROCESSORS");
+    let text = session.text();
+    assert!(text.is_ascii(), "{text}");
+    let is_plain = {
+        let parser = session.screen.lock().unwrap();
+        let screen = parser.screen();
+        let cells = (0..24).flat_map(|row| (0..100).map(move |column| (row, column)));
+        cells
+            .filter_map(|(row, column)| screen.cell(row, column))
+            .all(|cell| cell.fgcolor() == vt100::Color::Default)
+    };
+    assert!(is_plain, "no colour");
+    session.press("q");
+    assert_eq!(session.ended(), 0);
+}
+
+#[test]
+fn a_signal_ends_it_and_the_terminal_is_given_back() {
+    for signal in ["-TERM", "-INT", "-HUP"] {
+        let session = Session::start(80, 24, &[], &[]);
+        session.shows("live");
+        let pid = session.child.process_id().unwrap().to_string();
+        assert!(
+            std::process::Command::new("kill")
+                .args([signal, &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
+        assert_eq!(session.ended(), 0);
+    }
+}
+
+#[test]
+fn no_hub_means_it_says_where_and_keeps_trying() {
+    let place = Place::new();
+    let hub = place.hub();
+    place.issue("operator", "me");
+    let address = place.address();
+    drop(hub);
+    let state = place.dir("me").display().to_string();
+    let mut session = Session::start(100, 24, &["--hub", &address, "--state", &state], &[]);
+    session.shows(&address);
+    session.shows("trying again");
+    session.press("q");
+    assert_eq!(session.ended(), 0);
+}
