@@ -13,7 +13,7 @@ use sysmon_certs::PeerName;
 use sysmon_config::{
     CommonArgs, Config, Failure, HubAddress, Program, init_logs, run, state_dir, stop_signal,
 };
-use sysmon_link::Connector;
+use sysmon_link::{Connector, LinkError};
 use sysmon_wire::UnixMs;
 
 #[global_allocator]
@@ -102,13 +102,19 @@ fn push(args: &Args, config: &Config) -> Result<(), Failure> {
         .context("cannot start")?;
     tracing::info!("{} pushes to {}", identity.peer(), options.hub);
     let sampler = Sampler::new(&config.agent.tags);
-    runtime
+    let summary = runtime
         .block_on(async {
             let connector = Connector::new(&identity, VERSION)?;
-            sysmon_agent::run::run(options, connector, sampler, stop_signal()).await
+            let stop = stop_signal();
+            Ok(sysmon_agent::run::run(options, connector, sampler, stop).await)
         })
-        .map_err(anyhow::Error::from)?;
-    tracing::info!("stopped");
+        .map_err(|error: LinkError| anyhow::Error::from(error))?;
+    tracing::info!(
+        "stopped after {} rows; {} wait in the spool, {} had no room",
+        summary.rows,
+        summary.waiting,
+        summary.dropped
+    );
     Ok(())
 }
 

@@ -76,6 +76,11 @@ impl Outbox {
         self.live = Some(Live::default());
     }
 
+    /// Whether there is a connection.
+    pub fn is_connected(&self) -> bool {
+        self.live.is_some()
+    }
+
     /// The connection is gone.
     pub fn disconnected(&mut self) {
         self.spool.disconnected();

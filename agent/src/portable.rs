@@ -63,7 +63,7 @@ impl PortableCollector {
             memory(system, board);
         }
         self.network(board);
-        if self.samples % SLOW_EVERY == 0 {
+        if self.samples.is_multiple_of(SLOW_EVERY) {
             self.disks(board);
             self.temperatures(board);
         }

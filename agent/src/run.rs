@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use sysmon_link::{Connector, LinkError};
+use sysmon_link::Connector;
 use sysmon_wire::message::RunId;
 use sysmon_wire::{HostFacts, SeriesKey, UnixMs};
 
@@ -43,13 +43,27 @@ pub struct AgentOptions {
     pub state: Option<PathBuf>,
 }
 
+/// What a run did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Rows sampled.
+    pub rows: u64,
+    /// Of those, how many there was no room for.
+    pub dropped: u64,
+    /// How many the hub had not acknowledged when it ended.
+    pub waiting: u64,
+}
+
+/// Time that acknowledgements have to come in before the agent ends.
+const DRAIN: Duration = Duration::from_secs(2);
+
 /// Samples and pushes until `stop` is done.
 pub async fn run(
     options: AgentOptions,
     connector: Connector,
     mut source: impl Source,
     stop: impl Future<Output = ()>,
-) -> Result<(), LinkError> {
+) -> Summary {
     let spool_folder = options.state.as_deref().map(folder);
     let found = spool_folder
         .as_deref()
@@ -82,12 +96,31 @@ pub async fn run(
         journal,
     };
     let first = FIRST_ROW_AFTER.saturating_sub(start.elapsed());
-    tokio::select! {
-        () = uplink.run() => {}
-        () = sample(&mut source, &uplink, options.interval, first, seq) => {}
-        () = stop => {}
+    let mut seq = seq;
+    {
+        let connected = uplink.run();
+        tokio::pin!(connected);
+        tokio::select! {
+            () = &mut connected => {}
+            () = sample(&mut source, &uplink, options.interval, first, &mut seq) => {}
+            () = stop => {}
+        }
+        // What the hub says within a moment need not be sent again by the next run.
+        tokio::select! {
+            () = connected => {}
+            () = settled(&shared) => {}
+            () = tokio::time::sleep(DRAIN) => {}
+        }
     }
     uplink.connector.close().await;
+    let summary = {
+        let outbox = shared.outbox();
+        Summary {
+            rows: seq,
+            dropped: outbox.dropped_rows(),
+            waiting: outbox.waiting_rows(),
+        }
+    };
     if let Some(folder) = &spool_folder {
         for order in shared.outbox().persist() {
             if let Err(error) = journal::carry_out(folder, &order) {
@@ -98,7 +131,14 @@ pub async fn run(
             }
         }
     }
-    Ok(())
+    summary
+}
+
+/// Done when nothing waits for the hub, or there is no hub to wait for.
+async fn settled(shared: &Shared) {
+    while shared.outbox().is_connected() && shared.outbox().waiting_rows() > 0 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 }
 
 fn now() -> UnixMs {
@@ -137,7 +177,7 @@ async fn sample(
     uplink: &Uplink,
     interval: Duration,
     first: Duration,
-    mut seq: u64,
+    seq: &mut u64,
 ) {
     let interval_ms = in_ms(interval);
     tokio::time::sleep(first).await;
@@ -148,9 +188,9 @@ async fn sample(
         // A timer may fire a little early; a clock set back makes rows of the same times again,
         // which are as real as the first.
         if due != last {
-            seq += 1;
+            *seq += 1;
             last = due;
-            push(source, uplink, seq, due, now);
+            push(source, uplink, *seq, due, now);
         }
         let wait_ms = (due + interval_ms - now).clamp(1, interval_ms);
         tokio::time::sleep(Duration::from_millis(wait_ms as u64)).await;

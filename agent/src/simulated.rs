@@ -22,9 +22,6 @@ use crate::run::Source;
 const GIB: f64 = 1024.0 * 1024.0 * 1024.0;
 const DAY_MS: f64 = 86_400_000.0;
 
-/// How far back the hosts remember.
-const PAST: Duration = Duration::from_mins(10);
-
 /// What a host is for.
 #[derive(Debug)]
 struct Role {
@@ -169,6 +166,7 @@ const ROLES: [Role; 8] = [
 pub struct Simulated {
     role: &'static Role,
     number: u64,
+    past: Duration,
     random: fastrand::Rng,
     board: Board,
     slots: Slots,
@@ -276,9 +274,15 @@ impl Simulated {
             busy_ms: 0.0,
             role,
             number,
+            past: Duration::ZERO,
             random,
             board,
         }
+    }
+
+    /// The same host, which also tells what was before the start.
+    pub fn with_past(self, past: Duration) -> Self {
+        Self { past, ..self }
     }
 
     /// Its name: its role, and which one of them.
@@ -337,7 +341,7 @@ impl Source for Simulated {
     }
 
     fn past(&self) -> Duration {
-        PAST
+        self.past
     }
 
     fn sample(&mut self, now: UnixMs, _rows_dropped: u64) {

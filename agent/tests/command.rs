@@ -1,4 +1,5 @@
 //! The command as people call it.
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use std::process::Command;
 

@@ -9,7 +9,7 @@ use sysmon_certs::{Identity, Role, server_name};
 use sysmon_wire::message::{Hello, Purpose, Reply, Request, Welcome};
 use sysmon_wire::{Label, MINOR, UnixMs};
 
-use crate::transport::{HELLO_TIMEOUT, bind, client_config};
+use crate::transport::{HELLO_TIMEOUT, bind, client_config, farewell};
 use crate::{CloseCode, FrameReceiver, FrameSender, LinkError};
 
 /// Time to wait for an answer from one address before the next is tried.
@@ -167,10 +167,9 @@ impl Connector {
         }
     }
 
-    /// Closes every connection of the socket and waits, for a moment, until the peers have been told.
+    /// Closes every connection of the socket, and leaves the word time to go out.
     pub async fn close(&self) {
-        self.endpoint.close(CloseCode::Shutdown.into(), b"stopping");
-        let _ = tokio::time::timeout(Duration::from_millis(500), self.endpoint.wait_idle()).await;
+        farewell(&self.endpoint, b"stopping").await;
     }
 }
 

@@ -11,7 +11,7 @@ use sysmon_wire::message::{Hello, Welcome};
 use sysmon_wire::{Label, MINOR, UnixMs};
 
 use crate::client::loopback_of;
-use crate::transport::{HELLO_TIMEOUT, bind, server_config};
+use crate::transport::{HELLO_TIMEOUT, bind, farewell, server_config};
 use crate::{CloseCode, FrameReceiver, FrameSender, LinkError};
 
 /// A socket that peers with certificates of our authority can connect to.
@@ -72,9 +72,7 @@ impl Listener {
 
     /// Closes every connection and waits, for a moment, until the peers have been told.
     pub async fn close(&self) {
-        self.endpoint
-            .close(CloseCode::Shutdown.into(), b"the hub is stopping");
-        let _ = tokio::time::timeout(Duration::from_millis(500), self.endpoint.wait_idle()).await;
+        farewell(&self.endpoint, b"the hub is stopping").await;
     }
 }
 

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
-use quinn::{ClientConfig, ServerConfig, TransportConfig, VarInt};
+use quinn::{ClientConfig, Endpoint, ServerConfig, TransportConfig, VarInt};
 use sysmon_certs::Identity;
 use sysmon_wire::ALPN;
 
-use crate::LinkError;
+use crate::{CloseCode, LinkError};
 
 /// A connection without a sign of life for this long is lost. Long enough for a laptop that
 /// changes networks, short enough that a dead peer's memory is soon free.
@@ -76,4 +76,16 @@ pub(crate) fn bind(address: SocketAddr) -> std::io::Result<UdpSocket> {
             Err(error)
         }
     })
+}
+
+/// Time for the packets that say farewell to leave. Peers that miss them notice by the silence.
+const FAREWELL: Duration = Duration::from_millis(10);
+
+/// Closes all connections of an endpoint. What quinn would wait for besides is that late packets of
+/// the peers have died out, which matters only to those who go on using the socket.
+pub(crate) async fn farewell(endpoint: &Endpoint, reason: &[u8]) {
+    if endpoint.open_connections() > 0 {
+        endpoint.close(CloseCode::Shutdown.into(), reason);
+        tokio::time::sleep(FAREWELL).await;
+    }
 }

@@ -1,4 +1,5 @@
 //! Who gets in: mutual TLS over QUIC on loopback.
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;

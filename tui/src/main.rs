@@ -215,7 +215,7 @@ impl Target {
             });
         }
         let hosts = usize::from(args.demo.unwrap_or(0));
-        let inside = Standalone::start(config.agent.clone(), config.hub.clone(), hosts)
+        let inside = Standalone::start(config.agent.clone(), &config.hub, hosts)
             .map_err(anyhow::Error::from)?;
         Ok(Self {
             hub: inside.hub.clone(),

@@ -172,12 +172,11 @@ fn unit_text(unit: &str) -> &str {
 
 /// Enough digits to tell values apart, and no more.
 fn number(value: f64) -> String {
-    let text = match value.abs() {
+    match value.abs() {
         size if size >= 100.0 => format!("{value:.0}"),
         size if size >= 1.0 => format!("{value:.2}"),
         _ => format!("{value:.4}"),
-    };
-    text
+    }
 }
 
 /// A field of CSV. What a spreadsheet would take for a formula is kept from being one.

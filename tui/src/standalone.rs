@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use sysmon_agent::run::{AgentOptions, Source, run};
+use sysmon_agent::run::{AgentOptions, Source, Summary, run};
 use sysmon_agent::sampler::Sampler;
 use sysmon_agent::simulated::Simulated;
 use sysmon_agent::spool::SpoolLimits;
@@ -26,6 +26,9 @@ const DAYS: u32 = 30;
 
 /// Simulated hosts there can be.
 pub const DEMO_HOSTS_MAX: usize = 1_000;
+
+/// How far back simulated hosts remember, so that there is something to look at.
+const DEMO_PAST: Duration = Duration::from_mins(10);
 
 /// Why it cannot start.
 #[derive(Debug, Error)]
@@ -59,7 +62,7 @@ impl Standalone {
     /// Starts a hub, an agent for this machine and `demo_hosts` simulated hosts.
     pub fn start(
         agent: AgentConfig,
-        hub: HubConfig,
+        hub: &HubConfig,
         demo_hosts: usize,
     ) -> Result<Self, StandaloneError> {
         let now = SystemTime::now();
@@ -119,7 +122,7 @@ impl Drop for Standalone {
     }
 }
 
-fn hub_options(hub: HubConfig, name: &PeerName) -> HubOptions {
+fn hub_options(hub: &HubConfig, name: &PeerName) -> HubOptions {
     HubOptions {
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         name: name.to_string(),
@@ -149,7 +152,7 @@ impl Inside {
         };
         let mut simulated = tokio::task::JoinSet::new();
         for number in 0..demo_hosts.min(DEMO_HOSTS_MAX) {
-            let source = Simulated::new(number as u64);
+            let source = Simulated::new(number as u64).with_past(DEMO_PAST);
             let started = self.connector(&source.name(), Some(&own));
             match started {
                 Ok(connector) => simulated.spawn(self.agent(connector, source)),
@@ -157,10 +160,8 @@ impl Inside {
             };
         }
         let this = self.agent(own, Sampler::new(&self.agent.tags));
-        match this.await {
-            Err(error) => error.into(),
-            Ok(()) => StandaloneError::Stopped,
-        }
+        this.await;
+        StandaloneError::Stopped
     }
 
     /// A connector of an agent; many agents share the socket of the first.
@@ -182,7 +183,7 @@ impl Inside {
         &self,
         connector: Connector,
         source: impl Source + 'static,
-    ) -> impl Future<Output = Result<(), LinkError>> + 'static {
+    ) -> impl Future<Output = Summary> + 'static {
         let options = AgentOptions {
             hub: self.hub.clone(),
             interval: self.agent.interval.max(Duration::from_millis(100)),

@@ -435,7 +435,7 @@ mod tests {
         for frame in blocks {
             match frame {
                 Push::Keyframe(_) => {
-                    rows.extend(vec![(); rows_of(std::slice::from_ref(frame)).len()])
+                    rows.extend(vec![(); rows_of(std::slice::from_ref(frame)).len()]);
                 }
                 _ => rows.push(()),
             }

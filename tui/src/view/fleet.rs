@@ -236,14 +236,24 @@ fn draw_headings(state: &State, layout: &Layout, net_scale: i64, area: Rect, buf
         let (down, up) = (theme.pick("↓", "rx"), theme.pick("↑", "tx"));
         let title = match cell {
             Cell::Up => "UP".to_owned(),
-            Cell::CpuLine => format!("CPU last {}", line_span(*width)),
+            Cell::CpuLine => {
+                let span = line_span(*width);
+                either(format!("CPU last {span}"), format!("CPU {span}"), *width)
+            }
             Cell::Cpu if has(layout, Cell::CpuLine) => "%".to_owned(),
             Cell::Cpu => "CPU".to_owned(),
             Cell::MemoryBar => "MEM".to_owned(),
             Cell::Memory if has(layout, Cell::MemoryBar) => "%".to_owned(),
             Cell::Memory => "MEM".to_owned(),
             Cell::Load => "LOAD".to_owned(),
-            Cell::NetLine => format!("NET {down} to {}", amount(Some(net_scale as f64))),
+            Cell::NetLine => {
+                let top = amount(Some(net_scale as f64));
+                either(
+                    format!("NET {down} to {top}"),
+                    format!("{down} to {top}"),
+                    *width,
+                )
+            }
             Cell::Received => format!("{down}/s"),
             Cell::Transmitted => format!("{up}/s"),
             Cell::Read => "READ".to_owned(),
@@ -271,6 +281,11 @@ fn draw_headings(state: &State, layout: &Layout, net_scale: i64, area: Rect, buf
             );
         }
     }
+}
+
+/// The long title where it fits, else the short one.
+fn either(long: String, short: String, width: usize) -> String {
+    if long.width() <= width { long } else { short }
 }
 
 fn has(layout: &Layout, cell: Cell) -> bool {

@@ -61,7 +61,7 @@ pub(super) fn parse(text: &[u8]) -> Option<Stat> {
     let name = Name::new(text.get(open + 1..close)?);
     let mut columns = [None; COLUMNS];
     let rest = text.get(close + 1..)?.trim_ascii_start();
-    let words = rest.split(|b| b.is_ascii_whitespace());
+    let words = rest.split(u8::is_ascii_whitespace);
     // Negative numbers stand in columns that are not read.
     columns
         .iter_mut()

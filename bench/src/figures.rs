@@ -1,0 +1,266 @@
+//! What it costs and how long it takes: start-up, snapshot, and all three programs at rest.
+
+use std::fmt::Write as _;
+use std::io::Read;
+use std::num::NonZeroU16;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, anyhow, bail};
+use portable_pty::{CommandBuilder, PtySize, native_pty_system};
+
+use crate::process::{Usage, count, usage};
+
+/// Rows and columns of the terminal that is measured.
+const ROWS: NonZeroU16 = NonZeroU16::new(40).unwrap();
+const COLUMNS: NonZeroU16 = NonZeroU16::new(120).unwrap();
+
+/// Times each start is measured.
+const TRIES: usize = 11;
+
+/// How long a program has to do anything at all.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A program that is ended when this is dropped.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A program on a pseudo-terminal.
+struct OnTerminal {
+    child: Box<dyn portable_pty::Child + Send + Sync>,
+    _master: Box<dyn portable_pty::MasterPty + Send>,
+    screens: std::sync::mpsc::Receiver<String>,
+    bytes: std::sync::Arc<std::sync::atomic::AtomicU64>,
+}
+
+impl Drop for OnTerminal {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl OnTerminal {
+    fn start(program: &Path, args: &[&str]) -> anyhow::Result<Self> {
+        let size = PtySize {
+            rows: ROWS.get(),
+            cols: COLUMNS.get(),
+            ..PtySize::default()
+        };
+        let pair = native_pty_system().openpty(size)?;
+        let mut command = CommandBuilder::new(program);
+        command.args(args);
+        command.env("TERM", "xterm-256color");
+        command.env("LANG", "C.UTF-8");
+        let child = pair.slave.spawn_command(command)?;
+        let mut reader = pair.master.try_clone_reader()?;
+        let (sender, screens) = std::sync::mpsc::channel();
+        let bytes = std::sync::Arc::<std::sync::atomic::AtomicU64>::default();
+        let read = std::sync::Arc::clone(&bytes);
+        std::thread::spawn(move || {
+            let mut parser = vt100::Parser::new(ROWS, COLUMNS, 0);
+            let mut buffer = [0; 65536];
+            while let Ok(n @ 1..) = reader.read(&mut buffer) {
+                read.fetch_add(n as u64, std::sync::atomic::Ordering::Relaxed);
+                parser.process(buffer.get(..n).unwrap_or_default());
+                if sender.send(parser.screen().contents()).is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(Self {
+            child,
+            _master: pair.master,
+            screens,
+            bytes,
+        })
+    }
+
+    fn wait_for(&self, wanted: &str) -> anyhow::Result<()> {
+        let start = Instant::now();
+        while start.elapsed() < PATIENCE {
+            let screen = self.screens.recv_timeout(PATIENCE)?;
+            if screen.contains(wanted) {
+                return Ok(());
+            }
+        }
+        bail!("{wanted:?} never came on the screen")
+    }
+
+    fn pid(&self) -> u32 {
+        self.child.process_id().unwrap_or(0)
+    }
+}
+
+/// The programs beside this one.
+fn program(name: &str) -> anyhow::Result<PathBuf> {
+    let own = std::env::current_exe()?;
+    let path = own.with_file_name(name);
+    if !path.exists() {
+        bail!(
+            "{} is not built: run `cargo build --release --workspace`",
+            path.display()
+        );
+    }
+    Ok(path)
+}
+
+fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    times.get(times.len() / 2).copied().unwrap_or_default()
+}
+
+/// The median time; what `what` returns is ended after the clock was stopped.
+fn timed<T>(mut what: impl FnMut() -> anyhow::Result<T>) -> anyhow::Result<Duration> {
+    let mut times = Vec::new();
+    for _ in 0..TRIES {
+        let start = Instant::now();
+        let done = what()?;
+        times.push(start.elapsed());
+        drop(done);
+    }
+    Ok(median(times))
+}
+
+/// The terminal program, once this is on its screen.
+fn shows(tui: &Path, wanted: &str) -> anyhow::Result<OnTerminal> {
+    let session = OnTerminal::start(tui, &[])?;
+    session.wait_for(wanted)?;
+    Ok(session)
+}
+
+/// Measures, with all programs at rest for `rest`, and tells in words.
+pub fn figures(rest: Duration) -> anyhow::Result<String> {
+    let (tui, hub, agent) = (
+        program("sysmon-tui")?,
+        program("sysmon-hub")?,
+        program("sysmon-agent")?,
+    );
+    let mut out = String::new();
+    // The title bar comes with the first frame; a host's name only with the first data.
+    let first_frame = timed(|| shows(&tui, "sysmon"))?;
+    let first_data = timed(|| shows(&tui, "1 live"))?;
+    writeln!(
+        out,
+        "standalone: first frame after {} ms, this machine live after {} ms",
+        first_frame.as_millis(),
+        first_data.as_millis()
+    )?;
+
+    let dir = tempfile::tempdir()?;
+    let state = |name: &str| dir.path().join(name).display().to_string();
+    let start = |program: &Path, args: &[&str]| -> anyhow::Result<Running> {
+        let child = Command::new(program)
+            .args(args)
+            .env("HOME", dir.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        Ok(Running(child))
+    };
+    let hub_state = state("hub");
+    let running_hub = start(&hub, &["--state", &hub_state, "--listen", "127.0.0.1:0"])?;
+    let address = wait_for_file(&dir.path().join("hub/address"))?;
+    let agent_state = state("a");
+    let issue = [
+        "--state",
+        &hub_state,
+        "cert",
+        "issue",
+        "--role",
+        "agent",
+        "--name",
+        "a",
+        "--out",
+        &agent_state,
+    ];
+    let issued = Command::new(&hub).args(issue).output()?;
+    if !issued.status.success() {
+        bail!("{}", String::from_utf8_lossy(&issued.stderr));
+    }
+    let running_agent = start(&agent, &["--state", &agent_state, "--hub", &address])?;
+    let attached = OnTerminal::start(&tui, &["--hub", &address, "--state", &hub_state])?;
+    attached.wait_for("1 live")?;
+    let snapshot = timed(|| {
+        let asked = Command::new(&tui)
+            .args([
+                "snapshot", "--json", "--hub", &address, "--state", &hub_state,
+            ])
+            .output()?;
+        asked
+            .status
+            .success()
+            .then_some(())
+            .ok_or_else(|| anyhow!("{}", String::from_utf8_lossy(&asked.stderr)))
+    })?;
+    writeln!(
+        out,
+        "snapshot of a running hub: {:.1} ms",
+        snapshot.as_secs_f64() * 1000.0
+    )?;
+
+    std::thread::sleep(Duration::from_secs(5));
+    let programs = [
+        ("sysmon-hub", running_hub.0.id()),
+        ("sysmon-agent", running_agent.0.id()),
+        ("sysmon-tui", attached.pid()),
+    ];
+    let look = || -> anyhow::Result<Vec<Usage>> {
+        programs
+            .iter()
+            .map(|(name, pid)| usage(*pid).with_context(|| format!("{name} is gone")))
+            .collect()
+    };
+    let written = attached.bytes.load(std::sync::atomic::Ordering::Relaxed);
+    let (before, start) = (look()?, Instant::now());
+    std::thread::sleep(rest);
+    let (after, seconds) = (look()?, start.elapsed().as_secs_f64());
+    let written = attached.bytes.load(std::sync::atomic::Ordering::Relaxed) - written;
+    writeln!(
+        out,
+        "\nat rest for {seconds:.0} s on a machine with {} processes, a sample a second:",
+        count()
+    )?;
+    writeln!(
+        out,
+        "{:<14} {:>12} {:>12} {:>12}",
+        "", "% of a core", "memory MiB", "switches/s"
+    )?;
+    let mut total = 0.0;
+    for ((name, _), (before, after)) in programs.iter().zip(before.iter().zip(&after)) {
+        let share = (after.cpu - before.cpu).as_secs_f64() / seconds * 100.0;
+        total += share;
+        writeln!(
+            out,
+            "{name:<14} {share:>12.3} {:>12.1} {:>12.1}",
+            after.memory_bytes as f64 / 1048576.0,
+            (after.switches - before.switches) as f64 / seconds
+        )?;
+    }
+    writeln!(out, "{:<14} {total:>12.3}", "together")?;
+    writeln!(
+        out,
+        "the terminal gets {:.0} bytes a second",
+        written as f64 / seconds
+    )?;
+    Ok(out)
+}
+
+fn wait_for_file(path: &Path) -> anyhow::Result<String> {
+    let start = Instant::now();
+    while start.elapsed() < PATIENCE {
+        if let Ok(text) = std::fs::read_to_string(path) {
+            return Ok(text.trim().to_owned());
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    bail!("{} never appeared", path.display())
+}
