@@ -190,19 +190,21 @@ async fn sample(
         if due != last {
             *seq += 1;
             last = due;
-            push(source, uplink, *seq, due, now);
+            // A row that is late by more than a little keeps its own time: rates are made of times.
+            let is_late = now - due > interval_ms / 10;
+            push(source, uplink, *seq, if is_late { now } else { due }, now);
         }
         let wait_ms = (due + interval_ms - now).clamp(1, interval_ms);
         tokio::time::sleep(Duration::from_millis(wait_ms as u64)).await;
     }
 }
 
-fn push(source: &mut impl Source, uplink: &Uplink, seq: u64, due: UnixMs, now: UnixMs) {
+fn push(source: &mut impl Source, uplink: &Uplink, seq: u64, time: UnixMs, now: UnixMs) {
     source.sample(now, uplink.shared.outbox().dropped_rows());
     let orders = {
         let mut outbox = uplink.shared.outbox();
         let (series, values) = source.row();
-        outbox.push(seq, due, series, values);
+        outbox.push(seq, time, series, values);
         outbox.take_orders()
     };
     if let Some((journal, _)) = &uplink.journal {

@@ -15,13 +15,14 @@ use sysmon_config::{
     CommonArgs, Config, Failure, HubAddress, Program, Theme, run, state_dir, stop_signal,
 };
 use sysmon_hub::client;
-use sysmon_hub::report::Picture;
+use sysmon_hub::report::{Picture, real};
 use sysmon_link::{Connector, LinkError};
 use sysmon_tui::points::Table;
 use sysmon_tui::standalone::{DEMO_HOSTS_MAX, Standalone};
 use sysmon_tui::state::Options;
+use sysmon_tui::state::fleet::RECEIVED;
 use sysmon_tui::{VERSION, app, shot, svg, text};
-use sysmon_wire::message::{Aggregate, HostState, Purpose, Reply, Request};
+use sysmon_wire::message::{Aggregate, HostState, HostTick, Purpose, Reply, Request};
 use sysmon_wire::{Label, UnixMs};
 
 #[global_allocator]
@@ -32,6 +33,9 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
 /// How long a hub inside has to show its first rows.
 const FIRST_ROWS_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long rates are waited for: a little longer than the second row takes.
+const FIRST_RATES_WITHIN: Duration = Duration::from_millis(2_200);
 
 /// Lines of a table that people read; steps of a query are made so long that there are no more.
 const STEPS: i64 = 60;
@@ -345,21 +349,27 @@ fn snapshot(args: &Args, config: &Config, asked: &SnapshotArgs) -> Result<(), Fa
     Ok(sysmon_config::print(&text)?)
 }
 
-/// The first picture of a hub that just started in which every host has values and rates.
+/// The first picture of a hub that just started in which every host is live, with rates.
 async fn first_picture(
     connector: &Connector,
     hub: &str,
     hosts: usize,
     at: Option<UnixMs>,
 ) -> Result<Picture, LinkError> {
-    let until = tokio::time::Instant::now() + FIRST_ROWS_WITHIN;
-    loop {
-        let picture = client::picture(connector, hub, None).await?;
+    let start = tokio::time::Instant::now();
+    let is_there = |picture: &Picture| {
         let live = picture
             .hosts
             .iter()
             .filter(|(_, tick)| tick.state == HostState::Live);
-        if live.count() >= hosts || tokio::time::Instant::now() > until {
+        // Rates need two rows, and a host without a network never has any.
+        let is_rated = |tick: &HostTick| real(tick, RECEIVED).is_some();
+        let patient = start.elapsed() < FIRST_RATES_WITHIN;
+        live.filter(|(_, tick)| !patient || is_rated(tick)).count() >= hosts
+    };
+    loop {
+        let picture = client::picture(connector, hub, None).await?;
+        if is_there(&picture) || start.elapsed() > FIRST_ROWS_WITHIN {
             return match at {
                 Some(_) => client::picture(connector, hub, at).await,
                 None => Ok(picture),

@@ -2,7 +2,7 @@
 
 use ratatui::buffer::{Buffer, Cell};
 use ratatui::style::{Color, Modifier};
-use unicode_width::UnicodeWidthStr;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Pixels of a cell.
 const CELL: (f64, f64) = (8.4, 17.0);
@@ -38,6 +38,7 @@ pub fn svg(buffer: &Buffer, title: &str) -> String {
             background(&mut out, run, y - area.top());
         }
         for run in &runs {
+            shapes(&mut out, run, y - area.top(), ink);
             text(&mut out, run, y - area.top(), ink);
         }
     }
@@ -149,8 +150,65 @@ fn background(out: &mut String, run: &Run, y: u16) {
     }
 }
 
+/// Blocks and braille are drawn, since fonts disagree about their size.
+fn shapes(out: &mut String, run: &Run, y: u16, ink: &str) {
+    let (left, top, _) = place(run, y);
+    let mut path = String::new();
+    let mut column = 0;
+    for c in run.text.chars() {
+        let x = left + f64::from(column) * CELL.0;
+        for (dx, dy, width, height) in parts(c) {
+            path.push_str(&format!(
+                "M{:.1} {:.1}h{:.1}v{:.1}h{:.1}z",
+                x + dx * CELL.0,
+                top + dy * CELL.1,
+                width * CELL.0,
+                height * CELL.1,
+                -width * CELL.0
+            ));
+        }
+        column += c.width().unwrap_or(0) as u16;
+    }
+    if !path.is_empty() {
+        let colour = run.foreground.as_deref().unwrap_or(ink);
+        out.push_str(&format!("<path d=\"{path}\" fill=\"{colour}\"/>\n"));
+    }
+}
+
+/// The rectangles a block or braille character consists of, as shares of a cell: left, top, width
+/// and height (Unicode, blocks U+2580 and U+2800).
+fn parts(c: char) -> Vec<(f64, f64, f64, f64)> {
+    let eighths = |n: u32| f64::from(n) / 8.0;
+    match u32::from(c) {
+        code @ 0x2581..=0x2588 => {
+            let height = eighths(code - 0x2580);
+            vec![(0.0, 1.0 - height, 1.0, height)]
+        }
+        code @ 0x2589..=0x258f => vec![(0.0, 0.0, eighths(0x2590 - code), 1.0)],
+        code @ 0x2800..=0x28ff => {
+            // Bits of the dots, in columns from the top.
+            const BITS: [[u32; 4]; 2] = [[0, 1, 2, 6], [3, 4, 5, 7]];
+            let mut dots = Vec::new();
+            for (x, column) in BITS.iter().enumerate() {
+                for (y, bit) in column.iter().enumerate() {
+                    if (code - 0x2800) >> bit & 1 == 1 {
+                        dots.push((x as f64 * 0.5 + 0.08, y as f64 * 0.25 + 0.05, 0.34, 0.15));
+                    }
+                }
+            }
+            dots
+        }
+        _ => Vec::new(),
+    }
+}
+
 fn text(out: &mut String, run: &Run, y: u16, ink: &str) {
-    if run.text.trim().is_empty() {
+    let plain: String = run
+        .text
+        .chars()
+        .map(|c| if parts(c).is_empty() { c } else { ' ' })
+        .collect();
+    if plain.trim().is_empty() {
         return;
     }
     let (x, top, width) = place(run, y);
@@ -169,7 +227,7 @@ fn text(out: &mut String, run: &Run, y: u16, ink: &str) {
     out.push_str(&format!(
         "<text x=\"{x:.1}\" y=\"{baseline:.1}\" textLength=\"{width:.1}\" lengthAdjust=\"spacingAndGlyphs\" \
          xml:space=\"preserve\" fill=\"{colour}\"{bold}{underlined}>{}</text>\n",
-        escape(&run.text)
+        escape(&plain)
     ));
 }
 
@@ -199,6 +257,22 @@ mod tests {
         assert!(picture.contains("fill=\"#303030\"/>"));
         assert!(picture.contains(">日x</text>"));
         assert_eq!(picture.matches("<text").count(), 2);
+    }
+
+    #[test]
+    fn blocks_and_braille_are_shapes() {
+        assert_eq!(parts('▄'), [(0.0, 0.5, 1.0, 0.5)]);
+        assert_eq!(parts('▌'), [(0.0, 0.0, 0.5, 1.0)]);
+        assert_eq!(
+            (parts('⣿').len(), parts('⠁').len(), parts('x').len()),
+            (8, 1, 0)
+        );
+        assert_eq!(parts('⢀')[0].0, 0.58, "the lowest dot of the right column");
+        let mut buffer = Buffer::empty(Rect::new(0, 0, 4, 1));
+        buffer.set_string(0, 0, "a▂⣀b", Style::new());
+        let picture = svg(&buffer, "t");
+        assert!(picture.contains(">a  b</text>"), "{picture}");
+        assert_eq!(picture.matches("<path").count(), 1);
     }
 
     #[test]

@@ -16,8 +16,9 @@ use crate::ingest::{IngestError, RowStream};
 /// How often rows are acknowledged. Agents begin to write to disk after three seconds without.
 const ACK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A clock offset is told anew when it moved by more than this.
-const CLOCK_STEP_MS: i64 = 250;
+/// A host's clock is known from its hello. Later rows correct that when they come from further ahead
+/// than this, or from further behind than a sample and its way can take.
+const CLOCK_STEP_MS: std::ops::RangeInclusive<i64> = -3_000..=250;
 
 /// Rows taken in but not yet acknowledged.
 type Settled = Arc<Mutex<HashMap<RunId, SeqSet>>>;
@@ -149,7 +150,9 @@ async fn take_rows(
             let result = rows.take(frame, &mut fleet, now());
             let ahead_ms = result.as_ref().ok().and_then(|taken| taken.ahead_ms);
             let known = fleet.host(host).map_or(0, |host| host.clock_offset_ms);
-            if let Some(ahead_ms) = ahead_ms.filter(|ahead| (ahead - known).abs() > CLOCK_STEP_MS) {
+            if let Some(ahead_ms) =
+                ahead_ms.filter(|ahead| !CLOCK_STEP_MS.contains(&(ahead - known)))
+            {
                 fleet.set_clock_offset(host, ahead_ms);
             }
             let generation = fleet.generation();
