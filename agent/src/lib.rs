@@ -4,6 +4,7 @@
 //! them, and [`run`] is the loop around the three.
 
 pub mod board;
+pub mod demand;
 pub mod identity;
 #[cfg(target_os = "linux")]
 pub mod linux;
@@ -12,6 +13,7 @@ pub mod outbox;
 pub mod portable;
 pub mod report;
 pub mod run;
+pub mod sample;
 pub mod sampler;
 pub mod simulated;
 pub mod spool;

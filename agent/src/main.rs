@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use sysmon_agent::run::{AgentOptions, Source};
+use sysmon_agent::sample::Sample;
 use sysmon_agent::sampler::Sampler;
 use sysmon_agent::spool::SpoolLimits;
 use sysmon_agent::{VERSION, identity, report};
@@ -128,7 +129,7 @@ fn sample(config: &Config, json: bool) -> Result<(), Failure> {
     std::thread::sleep(SAMPLE_SPAN);
     let time = now();
     sampler.sample(time, 0);
-    let (series, values) = sampler.row();
+    let Sample { series, values, .. } = sampler.row();
     let text = if json {
         format!(
             "{}\n",

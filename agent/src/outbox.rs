@@ -1,13 +1,17 @@
 //! What the sampler hands to the uplink: rows into the spool, and ready-made frames for the live lane.
 
 use sysmon_wire::message::{Blob, Push, RunId};
-use sysmon_wire::{HostFacts, RowEncoder, SeriesKey, SeriesTable, UnixMs};
+use sysmon_wire::{HostFacts, ProcessIdentity, RowEncoder, SeriesKey, SeriesTable, UnixMs};
 
+use crate::sample::{Named, Sample};
 use crate::spool::{Backfill, DiskOrder, Spool};
 
 /// Bytes of rows that may wait while the hub's window is full; then the live lane skips ahead, and
 /// what it skipped is backfilled.
 const LIVE_BYTES_MAX: usize = 256 * 1024;
+
+/// Processes remembered as told of; past that they are told of again.
+const NAMED_MAX: usize = 4096;
 
 /// Rows on their way from the sampler to the hub.
 #[derive(Debug)]
@@ -24,6 +28,9 @@ struct Live {
     encoder: RowEncoder,
     /// Series defined on the stream so far.
     series_sent: usize,
+    /// Processes told of on the stream so far, and those to be told of.
+    named: Named,
+    processes: Vec<ProcessIdentity>,
     rows: Vec<u8>,
     seqs: Vec<u64>,
     keyframe: bool,
@@ -50,23 +57,28 @@ impl Outbox {
         &self.facts
     }
 
-    /// Takes a row. `series` are all series of the run so far.
-    pub fn push(&mut self, seq: u64, time: UnixMs, series: &[SeriesKey], values: &[i64]) {
-        if let Some(new) = series.get(self.series.len()..) {
+    /// Takes a row.
+    pub fn push(&mut self, seq: u64, time: UnixMs, sample: &Sample<'_>) {
+        if let Some(new) = sample.series.get(self.series.len()..) {
             self.series.extend_from_slice(new);
         }
-        self.spool.push(seq, time, series, values);
+        self.spool.push(seq, time, sample);
         let Some(live) = &mut self.live else { return };
         if live.rows.len() > LIVE_BYTES_MAX {
             *live = Live {
                 series_sent: live.series_sent,
+                named: std::mem::take(&mut live.named),
+                processes: std::mem::take(&mut live.processes),
                 ..Live::default()
             };
         }
         if live.encoder.previous().seq == 0 {
             live.keyframe = true;
         }
-        live.encoder.encode(seq, time, values, &mut live.rows);
+        live.encoder
+            .encode(seq, time, sample.values, &mut live.rows);
+        let new = live.named.take_new(sample.processes);
+        live.processes.extend(new);
         live.seqs.push(seq);
     }
 
@@ -99,6 +111,12 @@ impl Outbox {
         if let Some(new @ [_, ..]) = self.series.get(live.series_sent..) {
             frames.push(Push::Series(SeriesTable::new(new)));
             live.series_sent = self.series.len();
+        }
+        if !live.processes.is_empty() {
+            frames.push(Push::Processes(std::mem::take(&mut live.processes)));
+        }
+        if live.named.len() > NAMED_MAX {
+            live.named = Named::default();
         }
         let rows = Blob(std::mem::take(&mut live.rows));
         let keyframe = std::mem::take(&mut live.keyframe);
@@ -167,16 +185,33 @@ mod tests {
         let spool = Spool::new(RunId(1), limits, Vec::new());
         let mut outbox = Outbox::new(spool, HostFacts::unknown());
         let mut series = vec![CPU_UTILIZATION.series(&[])];
-        outbox.push(1, UnixMs(1000), &series, &[5]);
+        let process = ProcessIdentity {
+            pid: 1,
+            start: UnixMs(1),
+            user: "u".into(),
+            command: "c".into(),
+            cgroup: "".into(),
+        };
+        let push = |outbox: &mut Outbox, seq: u64, series: &[SeriesKey], values: &[i64]| {
+            let sample = Sample {
+                series,
+                values,
+                processes: std::slice::from_ref(&process),
+            };
+            outbox.push(seq, UnixMs(seq as i64 * 1000), &sample);
+        };
+        push(&mut outbox, 1, &series, &[5]);
         outbox.connected();
         assert_eq!(outbox.take_live(), []);
-        outbox.push(2, UnixMs(2000), &series, &[6]);
+        push(&mut outbox, 2, &series, &[6]);
         let first = outbox.take_live();
-        assert!(matches!(&first[..], [Push::Series(s), Push::Keyframe(_)] if s.len() == 1));
-        outbox.push(3, UnixMs(3000), &series, &[7]);
+        assert!(
+            matches!(&first[..], [Push::Series(s), Push::Processes(p), Push::Keyframe(_)] if s.len() == 1 && p.len() == 1)
+        );
+        push(&mut outbox, 3, &series, &[7]);
         assert!(matches!(&outbox.take_live()[..], [Push::Rows(_)]));
         series.push(UPTIME.series(&[]));
-        outbox.push(4, UnixMs(4000), &series, &[7, 8]);
+        push(&mut outbox, 4, &series, &[7, 8]);
         let grown = outbox.take_live();
         assert!(matches!(&grown[..], [Push::Series(s), Push::Rows(_)] if s.len() == 1));
         assert!(

@@ -10,7 +10,7 @@ use sysmon_wire::metrics::{
     MEMORY_AVAILABLE, MEMORY_LIMIT, MEMORY_USAGE, MEMORY_UTILIZATION, NET_IO, PAGING_LIMIT,
     PAGING_UTILIZATION, TEMPERATURE,
 };
-use sysmon_wire::{HostFacts, Label, SeriesKey, UnixMs};
+use sysmon_wire::{HostFacts, Label, Process, ProcessIdentity, SeriesKey, UnixMs};
 
 use crate::VERSION;
 use crate::board::Board;
@@ -32,6 +32,7 @@ pub struct PortableCollector {
     received: Total,
     transmitted: Total,
     samples: u64,
+    is_noted: bool,
 }
 
 impl PortableCollector {
@@ -48,11 +49,29 @@ impl PortableCollector {
             received: total("receive"),
             transmitted: total("transmit"),
             samples: 0,
+            is_noted: false,
         }
     }
 
+    /// The processes that the last sample names: none, here.
+    pub fn ranked(&self) -> &[ProcessIdentity] {
+        &[]
+    }
+
+    /// All processes: none, here.
+    pub fn processes(&self) -> Vec<Process> {
+        Vec::new()
+    }
+
+    /// What could not be seen.
+    pub fn notes(&mut self) -> Vec<String> {
+        let is_first = std::mem::replace(&mut self.is_noted, true);
+        let note = "processes are not collected on this system yet".to_owned();
+        if is_first { Vec::new() } else { vec![note] }
+    }
+
     /// Takes a sample onto the board.
-    pub fn sample(&mut self, _now: UnixMs, board: &mut Board) {
+    pub fn sample(&mut self, _now: UnixMs, _all_processes: bool, board: &mut Board) {
         if let Some(system) = &mut self.system {
             system.refresh_cpu_usage();
             system.refresh_memory();
@@ -232,7 +251,7 @@ mod tests {
     fn it_tells_of_this_machine() {
         let mut board = Board::new();
         let mut collector = PortableCollector::new(&mut board);
-        collector.sample(UnixMs(0), &mut board);
+        collector.sample(UnixMs(0), false, &mut board);
         let total = MEMORY_LIMIT.series(&[]);
         let at = board.keys().iter().position(|key| *key == total).unwrap();
         assert!(board.values()[at] > 1 << 20);

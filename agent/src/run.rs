@@ -6,9 +6,10 @@ use std::time::{Duration, Instant, SystemTime};
 
 use sysmon_link::Connector;
 use sysmon_wire::message::RunId;
-use sysmon_wire::{HostFacts, SeriesKey, UnixMs};
+use sysmon_wire::{HostFacts, Process, UnixMs};
 
 use crate::outbox::Outbox;
+use crate::sample::Sample;
 use crate::spool::journal::{self, Journal};
 use crate::spool::{Spool, SpoolLimits, folder};
 use crate::uplink::{Shared, Uplink};
@@ -26,8 +27,18 @@ pub trait Source {
     }
     /// Takes a sample; `rows_dropped` is how many rows of this run the spool had no room for.
     fn sample(&mut self, now: UnixMs, rows_dropped: u64);
-    /// All series so far, which only ever become more, and the last sample's values by their index.
-    fn row(&self) -> (&[SeriesKey], &[i64]);
+    /// The last sample.
+    fn row(&self) -> Sample<'_>;
+    /// Whether the next samples look at all processes, which costs more.
+    fn watch_processes(&mut self, _all: bool) {}
+    /// All processes as of the last sample; empty where that is not known.
+    fn processes(&self) -> Vec<Process> {
+        Vec::new()
+    }
+    /// What could not be seen and why, each once.
+    fn notes(&mut self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// How an agent runs.
@@ -163,9 +174,8 @@ fn tell_past(
     let mut seq = 0;
     while time < now.floor(interval_ms) {
         source.sample(time, 0);
-        let (series, values) = source.row();
         seq += 1;
-        outbox.push(seq, time, series, values);
+        outbox.push(seq, time, &source.row());
         time = time + interval_ms;
     }
     seq
@@ -179,11 +189,12 @@ async fn sample(
     first: Duration,
     seq: &mut u64,
 ) {
-    let interval_ms = in_ms(interval);
     tokio::time::sleep(first).await;
     let mut last = UnixMs(0);
     loop {
         let now = now();
+        let demand = uplink.shared.demand();
+        let interval_ms = demand.interval_ms(in_ms(interval), now);
         let due = now.floor(interval_ms);
         // A timer may fire a little early; a clock set back makes rows of the same times again,
         // which are as real as the first.
@@ -192,23 +203,36 @@ async fn sample(
             last = due;
             // A row that is late by more than a little keeps its own time: rates are made of times.
             let is_late = now - due > interval_ms / 10;
-            push(source, uplink, *seq, if is_late { now } else { due }, now);
+            let time = if is_late { now } else { due };
+            push(source, uplink, *seq, time, demand.wants_processes(now));
         }
         let wait_ms = (due + interval_ms - now).clamp(1, interval_ms);
-        tokio::time::sleep(Duration::from_millis(wait_ms as u64)).await;
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(wait_ms as u64)) => {}
+            () = uplink.shared.demanded.notified() => {}
+        }
     }
 }
 
-fn push(source: &mut impl Source, uplink: &Uplink, seq: u64, time: UnixMs, now: UnixMs) {
-    source.sample(now, uplink.shared.outbox().dropped_rows());
+fn push(source: &mut impl Source, uplink: &Uplink, seq: u64, time: UnixMs, all_processes: bool) {
+    let shared = &uplink.shared;
+    source.watch_processes(all_processes);
+    source.sample(time, shared.outbox().dropped_rows());
     let orders = {
-        let mut outbox = uplink.shared.outbox();
-        let (series, values) = source.row();
-        outbox.push(seq, time, series, values);
+        let mut outbox = shared.outbox();
+        outbox.push(seq, time, &source.row());
         outbox.take_orders()
     };
     if let Some((journal, _)) = &uplink.journal {
         journal.carry_out(orders);
     }
-    uplink.shared.pushed.notify_one();
+    shared.pushed.notify_one();
+    if all_processes {
+        shared.tell_processes(time, source.processes());
+    }
+    let notes = source.notes();
+    if !notes.is_empty() {
+        notes.iter().for_each(|note| tracing::warn!("{note}"));
+        shared.tell_notes(&notes);
+    }
 }

@@ -3,10 +3,11 @@
 use std::time::Instant;
 
 use sysmon_wire::metrics::{AGENT_ROWS_DROPPED, AGENT_SAMPLE_TIME, UPTIME};
-use sysmon_wire::{HostFacts, Label, SeriesKey, UnixMs};
+use sysmon_wire::{HostFacts, Label, Process, UnixMs};
 
 use crate::board::{Board, Slot};
 use crate::run::Source;
+use crate::sample::Sample;
 
 #[cfg(target_os = "linux")]
 use crate::linux::{LinuxCollector as Collector, Roots};
@@ -24,6 +25,7 @@ pub struct Sampler {
     collector: Collector,
     tags: Vec<Label>,
     boot: UnixMs,
+    all_processes: bool,
     uptime: Slot,
     sample_time: Slot,
     rows_dropped: Slot,
@@ -42,6 +44,7 @@ impl Sampler {
             sample_time: board.slot(AGENT_SAMPLE_TIME.series(&[])),
             rows_dropped: board.slot(AGENT_ROWS_DROPPED.series(&[])),
             boot: collector.facts().boot,
+            all_processes: false,
             tags: tags.iter().map(|tag| Label::new(tag)).collect(),
             board,
             collector,
@@ -59,7 +62,8 @@ impl Source for Sampler {
 
     fn sample(&mut self, now: UnixMs, rows_dropped: u64) {
         let start = Instant::now();
-        self.collector.sample(now, &mut self.board);
+        self.collector
+            .sample(now, self.all_processes, &mut self.board);
         let board = &mut self.board;
         if self.boot.0 > 0 {
             board.set(self.uptime, ((now - self.boot) / 1000).max(0));
@@ -69,8 +73,24 @@ impl Source for Sampler {
         board.set_u64(self.sample_time, (steps * SAMPLE_TIME_STEP_US) as u64);
     }
 
-    fn row(&self) -> (&[SeriesKey], &[i64]) {
-        (self.board.keys(), self.board.values())
+    fn row(&self) -> Sample<'_> {
+        Sample {
+            series: self.board.keys(),
+            values: self.board.values(),
+            processes: self.collector.ranked(),
+        }
+    }
+
+    fn watch_processes(&mut self, all: bool) {
+        self.all_processes = all;
+    }
+
+    fn processes(&self) -> Vec<Process> {
+        self.collector.processes()
+    }
+
+    fn notes(&mut self) -> Vec<String> {
+        self.collector.notes()
     }
 }
 
@@ -78,12 +98,13 @@ impl Source for Sampler {
 mod tests {
     use super::*;
     use sysmon_wire::ABSENT;
-    use sysmon_wire::metrics::alias;
+    use sysmon_wire::metrics::{PROCESS_IDENTITY, alias};
 
     fn value(sampler: &Sampler, name: &str) -> i64 {
         let alias = alias(name).unwrap();
-        let (keys, values) = sampler.row();
-        keys.iter()
+        let Sample { series, values, .. } = sampler.row();
+        series
+            .iter()
             .position(|key| alias.is(key))
             .map_or(ABSENT, |at| values[at])
     }
@@ -104,6 +125,14 @@ mod tests {
         }
         assert!((0..=1000).contains(&value(&sampler, "cpu")));
         assert_eq!(sampler.facts().tags, ["desk"]);
-        assert_eq!(sampler.row().0.len(), sampler.row().1.len());
+        let row = sampler.row();
+        assert_eq!(row.series.len(), row.values.len());
+        let named: Vec<_> = row.processes.iter().map(|process| process.id()).collect();
+        let held = row.series.iter().zip(row.values);
+        let held = held
+            .filter(|(key, value)| key.metric.name == PROCESS_IDENTITY.name && **value != ABSENT);
+        let held: Vec<_> = held.map(|(_, value)| *value).collect();
+        assert!(!held.is_empty() || !cfg!(target_os = "linux"));
+        assert!(held.iter().all(|id| named.contains(id)));
     }
 }

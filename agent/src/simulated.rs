@@ -13,11 +13,12 @@ use sysmon_wire::metrics::{
     LOAD_15M, MEMORY_LIMIT, MEMORY_USAGE, MEMORY_UTILIZATION, NET_IO, PROCESS_COUNT, TEMPERATURE,
     UPTIME,
 };
-use sysmon_wire::{HostFacts, Label, SeriesKey, UnixMs};
+use sysmon_wire::{HostFacts, Label, UnixMs};
 
 use crate::VERSION;
 use crate::board::{Board, Slot};
 use crate::run::Source;
+use crate::sample::Sample;
 
 const GIB: f64 = 1024.0 * 1024.0 * 1024.0;
 const DAY_MS: f64 = 86_400_000.0;
@@ -417,8 +418,12 @@ impl Source for Simulated {
             .set(self.slots.uptime, ((now - self.boot) / 1000).max(0));
     }
 
-    fn row(&self) -> (&[SeriesKey], &[i64]) {
-        (self.board.keys(), self.board.values())
+    fn row(&self) -> Sample<'_> {
+        Sample {
+            series: self.board.keys(),
+            values: self.board.values(),
+            processes: &[],
+        }
     }
 }
 
@@ -435,10 +440,10 @@ mod tests {
             let mut before = None;
             for second in 0..3600 {
                 host.sample(UnixMs(1_800_000_000_000 + second * 1000), 0);
-                let (keys, values) = host.row();
+                let Sample { series, values, .. } = host.row();
                 let value = |name: &str| {
                     let alias = alias(name).unwrap();
-                    values[keys.iter().position(|key| alias.is(key)).unwrap()]
+                    values[series.iter().position(|key| alias.is(key)).unwrap()]
                 };
                 assert!((0..=1000).contains(&value("cpu")) && (0..=1000).contains(&value("mem")));
                 assert!((20_000..=100_000).contains(&value("temp.max")));

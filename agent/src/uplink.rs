@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use sysmon_link::{Backoff, Connector, FrameReceiver, FrameSender, HubSession, LinkError};
 use sysmon_wire::message::{FromAgent, Lane, Purpose, Push, ToAgent};
+use sysmon_wire::{Label, Process, UnixMs};
 use tokio::sync::Notify;
 
+use crate::demand::Demand;
 use crate::outbox::Outbox;
 use crate::spool::Backfill;
 use crate::spool::journal::{self, Journal};
@@ -25,17 +27,83 @@ const BACKFILL_PRIORITY: i32 = -1;
 #[derive(Debug)]
 pub struct Shared {
     outbox: Mutex<Outbox>,
+    demand: Mutex<Demand>,
+    told: Mutex<Told>,
     /// A row was pushed.
     pub pushed: Notify,
+    /// The hub wants something else than before.
+    pub demanded: Notify,
+    /// There is something to tell besides rows.
+    telling: Notify,
 }
+
+/// What is told besides rows; only the newest counts.
+#[derive(Debug, Default)]
+struct Told {
+    processes: Option<FromAgent>,
+    notes: Vec<Label>,
+    /// Whether the hub has been told the notes.
+    notes_sent: bool,
+}
+
+/// Notes kept; an agent that finds more wrong than that has made its point.
+const NOTES_MAX: usize = 16;
 
 impl Shared {
     /// Shares an outbox.
     pub fn new(outbox: Outbox) -> Self {
         Self {
             outbox: Mutex::new(outbox),
+            demand: Mutex::default(),
+            told: Mutex::default(),
             pushed: Notify::new(),
+            demanded: Notify::new(),
+            telling: Notify::new(),
         }
+    }
+
+    /// What the hub wants now.
+    pub fn demand(&self) -> Demand {
+        *self.demand.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells all processes as soon as there is room.
+    pub fn tell_processes(&self, time: UnixMs, processes: Vec<Process>) {
+        self.told().processes = Some(FromAgent::Processes { time, processes });
+        self.telling.notify_one();
+    }
+
+    /// Tells what could not be seen.
+    pub fn tell_notes(&self, notes: &[String]) {
+        let mut told = self.told();
+        for note in notes {
+            let note = Label::new(note);
+            if told.notes.len() < NOTES_MAX && !told.notes.contains(&note) {
+                told.notes.push(note);
+                told.notes_sent = false;
+            }
+        }
+        drop(told);
+        self.telling.notify_one();
+    }
+
+    fn take_demand(&self, order: &ToAgent) {
+        let now = UnixMs::from_system(SystemTime::now());
+        let mut demand = self.demand.lock().unwrap_or_else(PoisonError::into_inner);
+        match order {
+            ToAgent::WatchProcesses { for_ms } => demand.watch_processes(*for_ms, now),
+            ToAgent::Burst {
+                interval_ms,
+                for_ms,
+            } => demand.burst(*interval_ms, *for_ms, now),
+            ToAgent::Ack { .. } => return,
+        }
+        drop(demand);
+        self.demanded.notify_one();
     }
 
     /// The outbox, for a moment: nothing may be awaited while it is held.
@@ -99,14 +167,32 @@ impl Uplink {
         if let Err(error) = sender.send(&facts).await {
             return error;
         }
+        self.shared.told().notes_sent = false;
         let ended = tokio::try_join!(
+            self.tell(sender),
             self.send_live(&connection),
             self.send_backfill(&connection),
             self.take_acks(receiver),
         );
         match ended {
             Err(error) => connection.close_reason().map_or(error, Into::into),
-            Ok((never, _, _)) => match never {},
+            Ok((never, ..)) => match never {},
+        }
+    }
+
+    async fn tell(&self, mut sender: FrameSender) -> Result<Never, LinkError> {
+        loop {
+            let (processes, notes) = {
+                let mut told = self.shared.told();
+                let is_new = !std::mem::replace(&mut told.notes_sent, true);
+                let notes = (is_new && !told.notes.is_empty()).then(|| told.notes.clone());
+                (told.processes.take(), notes)
+            };
+            for message in processes.into_iter().chain(notes.map(FromAgent::Notes)) {
+                sender.queue(&message)?;
+            }
+            sender.flush().await?;
+            self.shared.telling.notified().await;
         }
     }
 
@@ -186,7 +272,10 @@ impl Uplink {
 
     async fn take_acks(&self, mut receiver: FrameReceiver) -> Result<Never, LinkError> {
         while let Some(message) = receiver.next::<ToAgent>().await? {
-            let ToAgent::Ack { run, ranges } = message;
+            let ToAgent::Ack { run, ranges } = message else {
+                self.shared.take_demand(&message);
+                continue;
+            };
             let orders = {
                 let mut outbox = self.shared.outbox();
                 outbox.acknowledge(run, &ranges);

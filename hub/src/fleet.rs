@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sysmon_series::ChunkError;
-use sysmon_wire::limits::{FUTURE_MS_MAX, HOSTS_MAX, SERIES_PER_HOST_MAX};
+use sysmon_wire::limits::{FUTURE_MS_MAX, HOSTS_MAX, NOTES_PER_HOST_MAX, SERIES_PER_HOST_MAX};
 use sysmon_wire::message::{HostState, RunId};
-use sysmon_wire::{HostFacts, Label, Row, SeriesKey, UnixMs};
+use sysmon_wire::{HostFacts, Label, Process, ProcessIdentity, Row, SeriesKey, UnixMs};
 use thiserror::Error;
 
 use crate::host::Host;
@@ -174,6 +174,37 @@ impl Fleet {
             self.touch_line(id);
         }
         Ok(indices)
+    }
+
+    /// Takes names of processes that rows of the host will refer to.
+    pub fn name_processes(&mut self, id: HostId, processes: Vec<ProcessIdentity>, now: UnixMs) {
+        if let Some(host) = self.hosts.get_mut(id.0 as usize) {
+            host.processes.name(processes, now);
+        }
+    }
+
+    /// Takes all processes of a host.
+    pub fn take_processes(&mut self, id: HostId, time: UnixMs, processes: Vec<Process>) {
+        self.generation += 1;
+        if let Some(host) = self.hosts.get_mut(id.0 as usize) {
+            host.processes.take_table(time, processes);
+        }
+    }
+
+    /// Forgets all processes of a host, when nobody looks at them any more.
+    pub fn forget_processes(&mut self, id: HostId) {
+        if let Some(host) = self.hosts.get_mut(id.0 as usize) {
+            host.processes.forget_table();
+        }
+    }
+
+    /// Takes what an agent cannot see.
+    pub fn set_notes(&mut self, id: HostId, notes: Vec<Label>) {
+        if let Some(host) = self.hosts.get_mut(id.0 as usize) {
+            host.notes = notes;
+            host.notes.truncate(NOTES_PER_HOST_MAX);
+            self.touch_line(id);
+        }
     }
 
     /// Takes a row whose values are in the order of the host's series.

@@ -7,7 +7,9 @@ use sysmon_series::{Ring, rate};
 use sysmon_wire::limits::RUNS_PER_HOST_MAX;
 use sysmon_wire::message::{HostHealth, HostState, RunId};
 use sysmon_wire::metrics::{ALIASES, SUMMARY};
-use sysmon_wire::{ABSENT, HostFacts, Kind, Label, SeqSet, SeriesKey, UnixMs};
+use sysmon_wire::{ABSENT, HostFacts, Kind, Label, Process, SeqSet, SeriesKey, UnixMs};
+
+use crate::processes::HostProcesses;
 
 /// A host as the hub knows it.
 #[derive(Debug)]
@@ -28,6 +30,10 @@ pub struct Host {
     pub past_changed: u64,
     /// Whether it reported when last looked at.
     pub state: HostState,
+    /// Its processes.
+    pub processes: HostProcesses,
+    /// What its agent cannot see and why.
+    pub notes: Vec<Label>,
     keys: Vec<Arc<SeriesKey>>,
     indices: HashMap<Arc<SeriesKey>, u32>,
     runs: VecDeque<(RunId, SeqSet)>,
@@ -61,6 +67,8 @@ impl Host {
             line_changed: 0,
             past_changed: 0,
             state: HostState::Offline,
+            processes: HostProcesses::default(),
+            notes: Vec::new(),
             keys: Vec::new(),
             indices: HashMap::new(),
             runs: VecDeque::new(),
@@ -91,6 +99,7 @@ impl Host {
         if let Some(slot) = place.and_then(|at| self.summary.get_mut(at)) {
             *slot = Some(index);
         }
+        self.processes.note_series(index, &key);
         self.keys.push(Arc::clone(&key));
         self.indices.insert(key, index);
         Some(index)
@@ -184,6 +193,17 @@ impl Host {
             .and_then(row)
             .unwrap_or((now.0, [ABSENT; SUMMARY]));
         Some((now.0, shown(before, now)))
+    }
+
+    /// The processes that used most at a past moment, from the newest row within `reach_ms` before it.
+    pub fn processes_at(&self, at: UnixMs, reach_ms: i64) -> Option<(UnixMs, Vec<Process>)> {
+        let series = self.processes.series();
+        let table = self.ring.read(&series, at - reach_ms, at).ok()?;
+        let last = table.times.len().checked_sub(1)?;
+        let value = |column: &Vec<i64>| column.get(last).copied().unwrap_or(ABSENT);
+        let values: Vec<i64> = table.columns.iter().map(value).collect();
+        let time = UnixMs(*table.times.get(last)?);
+        Some((time, self.processes.of_values(&values)))
     }
 
     /// How whole its record is.

@@ -92,6 +92,10 @@ impl RowStream {
                     .all(|(at, &p)| at == p as usize);
                 Ok(Taken::default())
             }
+            Push::Processes(processes) => {
+                fleet.name_processes(self.host, processes, now);
+                Ok(Taken::default())
+            }
             Push::Keyframe(block) => {
                 self.decoder.reset();
                 self.has_keyframe = true;

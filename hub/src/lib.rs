@@ -7,6 +7,7 @@ pub mod client;
 pub mod fleet;
 pub mod host;
 pub mod ingest;
+pub mod processes;
 pub mod query;
 pub mod report;
 pub mod server;

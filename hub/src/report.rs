@@ -171,6 +171,7 @@ fn host_json((line, tick): &(HostLine, HostTick)) -> Value {
         "agent_version": line.facts.agent_version,
         "os": line.facts.os,
         "tags": line.facts.tags,
+        "notes": line.notes,
         "metrics": metrics,
         "alerts": [],
     })
@@ -191,6 +192,7 @@ mod tests {
                 rows: 7,
                 ..HostHealth::default()
             },
+            notes: Vec::new(),
         };
         let mut values = vec![ABSENT; SUMMARY];
         values[..4].copy_from_slice(&[613, 405, 52, 1_234_567]);

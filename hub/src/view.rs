@@ -12,7 +12,7 @@ use crate::fleet::{Fleet, HostId};
 use crate::host::Host;
 
 /// How far before a past moment a row may lie to be shown for it.
-const PAST_REACH_MS: i64 = 10_000;
+pub const PAST_REACH_MS: i64 = 10_000;
 
 /// Rows of a host in one frame; 600 rows of 400 busy series are about 400 KiB.
 const ROWS_PER_FRAME: usize = sysmon_wire::limits::ROWS_PER_FRAME_MAX;
@@ -109,6 +109,7 @@ pub fn line(id: HostId, host: &Host) -> HostLine {
         name: host.name.clone(),
         facts: host.facts.clone(),
         health: host.health(),
+        notes: host.notes.clone(),
     }
 }
 

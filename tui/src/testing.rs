@@ -17,6 +17,7 @@ pub(crate) fn fleet_update(hosts: &[(&str, i64)]) -> FleetUpdate {
         name: (*name).into(),
         facts: HostFacts::unknown(),
         health: HostHealth::default(),
+        notes: Vec::new(),
     };
     let tick = |(index, (_, cpu)): (usize, &(&str, i64))| {
         let mut values = vec![ABSENT; SUMMARY];

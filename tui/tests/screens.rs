@@ -40,7 +40,7 @@ fn fleet() -> Fleet {
         let mut host = Simulated::new(number);
         let id = fleet.host_id(&host.name().as_str().into()).unwrap();
         fleet.set_facts(id, host.facts());
-        fleet.series(id, host.row().0.to_vec()).unwrap();
+        fleet.series(id, host.row().series.to_vec()).unwrap();
         let silent_s = if number == 7 { 60 } else { 0 };
         for second in 0..=600 - silent_s {
             let time = UnixMs(NOON + (second - 600) * 1000);
@@ -48,7 +48,7 @@ fn fleet() -> Fleet {
             let row = Row {
                 seq: second as u64 + 1,
                 time,
-                values: host.row().1.to_vec(),
+                values: host.row().values.to_vec(),
             };
             fleet.apply(id, RunId(number), &row, time).unwrap();
         }

@@ -18,7 +18,7 @@ pub mod varint;
 
 pub use facts::HostFacts;
 pub use label::Label;
-pub use process::Process;
+pub use process::{Process, ProcessIdentity};
 pub use rows::{ABSENT, Row, RowDecoder, RowEncoder, RowError};
 pub use schema::{Kind, MetricDef, SchemaError, SeriesKey, SeriesTable, SeriesTableBuilder};
 pub use seqset::SeqSet;

@@ -43,3 +43,19 @@ pub const HOSTS_PER_FRAME_MAX: usize = 100;
 
 /// Milliseconds a row may lie ahead of the hub's clock before it is refused as from the future.
 pub const FUTURE_MS_MAX: i64 = 60 * 60 * 1000;
+
+/// Processes in one table: at 60 bytes each far below [`FRAME_BYTES_MAX`]; of more, those that use
+/// most are sent.
+pub const PROCESSES_PER_TABLE_MAX: usize = 4096;
+
+/// Places for the processes that use most, told with every row: five by each of three measures.
+pub const RANKED_PROCESSES: usize = 15;
+
+/// The shortest interval of a burst, and how long one lasts at most.
+pub const BURST_INTERVAL_MS_MIN: u32 = 100;
+
+/// Milliseconds a burst lasts at most.
+pub const BURST_MS_MAX: u32 = 60_000;
+
+/// Notes of one agent about what it cannot see.
+pub const NOTES_PER_HOST_MAX: usize = 16;

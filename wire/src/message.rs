@@ -13,7 +13,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::{HostFacts, Label, SeriesTable, UnixMs};
+use crate::{HostFacts, Label, Process, ProcessIdentity, SeriesTable, UnixMs};
 
 /// Raw bytes, such as a row block.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -76,6 +76,18 @@ pub enum ToAgent {
         /// Inclusive ranges of sequence numbers.
         ranges: Vec<(u64, u64)>,
     },
+    /// Somebody looks at the host's processes: tell all of them with every sample for this long.
+    WatchProcesses {
+        /// Milliseconds; asked for again while somebody looks.
+        for_ms: u32,
+    },
+    /// Sample more often for a while.
+    Burst {
+        /// Milliseconds between samples, at least [`crate::limits::BURST_INTERVAL_MS_MIN`].
+        interval_ms: u32,
+        /// Milliseconds it lasts, at most [`crate::limits::BURST_MS_MAX`].
+        for_ms: u32,
+    },
 }
 
 /// What an agent tells the hub beside its rows.
@@ -83,6 +95,15 @@ pub enum ToAgent {
 pub enum FromAgent {
     /// What the host is; sent first, and again when it changes.
     Facts(HostFacts),
+    /// All processes at a moment, because [`ToAgent::WatchProcesses`] asked.
+    Processes {
+        /// The moment.
+        time: UnixMs,
+        /// By pid; those that use most if there are too many.
+        processes: Vec<Process>,
+    },
+    /// What the agent cannot see and why, in words; sent when it changes.
+    Notes(Vec<Label>),
 }
 
 /// Whether a stream of rows carries the present or the past.
@@ -110,6 +131,8 @@ pub enum Push {
     Rows(Blob),
     /// Rows of which the first is a keyframe.
     Keyframe(Blob),
+    /// Processes that the next rows name by their [`ProcessIdentity::id`].
+    Processes(Vec<ProcessIdentity>),
 }
 
 /// What a subscriber asks for.
@@ -154,6 +177,22 @@ pub enum Request {
         /// How the rows of one step become a point.
         aggregate: Aggregate,
     },
+    /// A host's processes.
+    Processes {
+        /// The host.
+        host: Label,
+        /// The moment, of which those that used most are known; none for all of them, live.
+        at: Option<UnixMs>,
+    },
+    /// Let a host sample more often for a while.
+    Burst {
+        /// The host.
+        host: Label,
+        /// Milliseconds between samples.
+        interval_ms: u32,
+        /// Milliseconds it lasts.
+        for_ms: u32,
+    },
 }
 
 /// How several values of a series become one.
@@ -196,6 +235,15 @@ pub enum Reply {
     Points(Points),
     /// Nothing more follows of what was there when the request was made.
     Complete,
+    /// To [`Request::Processes`]: as they were at a moment.
+    Processes {
+        /// The moment.
+        time: UnixMs,
+        /// Whether these are all, or only those that used most.
+        all: bool,
+        /// The processes.
+        processes: Vec<Process>,
+    },
 }
 
 /// The hub about itself.
@@ -277,6 +325,8 @@ pub struct HostLine {
     pub facts: HostFacts,
     /// How whole its record is.
     pub health: HostHealth,
+    /// What its agent cannot see and why.
+    pub notes: Vec<Label>,
 }
 
 /// A host's values at a moment.

@@ -131,6 +131,11 @@ registry! {
     UPTIME = "system.uptime", "s", Gauge, 0, "Time since the host booted";
     CLOCK_SYNCHRONIZED = "system.clock.synchronized", "1", Gauge, 0, "1 while the kernel's clock is kept by a time source";
     CLOCK_ERROR = "system.clock.error", "s", Gauge, -6, "Largest error of the kernel's clock, as the kernel estimates it";
+    PROCESS_IDENTITY = "sysmon.process.identity", "1", Gauge, 0, "Which process is in a place (`sysmon.rank`) among those that use most; the numbers stand for identities that travel beside the rows";
+    PROCESS_CPU = "process.cpu.utilization", "1", Gauge, -3, "Processor time of the process in a place, of one processor";
+    PROCESS_MEMORY = "process.memory.usage", "By", Gauge, 0, "Resident memory of the process in a place";
+    PROCESS_DISK_RATE = "process.disk.rate", "By/s", Gauge, 0, "Bytes a second by `disk.io.direction` of the process in a place";
+    PROCESS_THREADS = "process.thread.count", "{thread}", Gauge, 0, "Threads of the process in a place";
     CONTAINER_CPU_TIME = "container.cpu.time", "s", Counter, -6, "Processor time used by a container (`container.name`)";
     CONTAINER_CPU_THROTTLED = "container.cpu.throttled.time", "s", Counter, -6, "Time a container was held back by its limit";
     CONTAINER_MEMORY_USAGE = "container.memory.usage", "By", Gauge, 0, "Memory of a container";

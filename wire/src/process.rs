@@ -1,21 +1,53 @@
-//! One process of a host.
+//! Processes of a host.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{Label, UnixMs};
 
-/// A process as it was at a moment. `pid` and `start` together identify it.
+/// What stays the same about a process while it runs one program.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Process {
+pub struct ProcessIdentity {
     /// Process id.
     pub pid: u32,
-    /// Process id of its parent.
-    pub parent: u32,
-    /// When it started.
+    /// When it started. `pid` and `start` together identify it.
     pub start: UnixMs,
     /// Its owner's name, or number where there is no name.
     pub user: Label,
-    /// State letter as in `/proc/PID/stat`: `R`, `S`, `D`, `Z`, `T`, `I`.
+    /// Program path or name, without arguments.
+    pub command: Label,
+    /// Control group path, or container name where it is known.
+    pub cgroup: Label,
+}
+
+impl ProcessIdentity {
+    /// A number that stands for this identity in rows: the same on every run of an agent. FNV-1a over
+    /// all of it, of which 62 bits are kept, so that it is a value like any other.
+    pub fn id(&self) -> i64 {
+        const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+        const PRIME: u64 = 0x0100_0000_01b3;
+        let numbers = self
+            .pid
+            .to_le_bytes()
+            .into_iter()
+            .chain(self.start.0.to_le_bytes());
+        let texts = [&self.user, &self.command, &self.cgroup]
+            .into_iter()
+            .flat_map(|label| label.as_str().bytes().chain([0xff]));
+        let hash = numbers.chain(texts).fold(OFFSET, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(PRIME)
+        });
+        (hash >> 2) as i64
+    }
+}
+
+/// A process as it was at a moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Process {
+    /// Which one.
+    pub identity: ProcessIdentity,
+    /// Process id of its parent; 0 where that is not known.
+    pub parent: u32,
+    /// State letter as in `/proc/PID/stat`: `R`, `S`, `D`, `Z`, `T`, `I`; `?` where that is not known.
     pub state: u8,
     /// Threads.
     pub threads: u32,
@@ -27,8 +59,26 @@ pub struct Process {
     pub read_bytes_per_s: u64,
     /// Bytes written to storage a second; 0 where that may not be seen.
     pub write_bytes_per_s: u64,
-    /// Program path or name, without arguments.
-    pub command: Label,
-    /// Control group path, or container name where it is known.
-    pub cgroup: Label,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identities_that_differ_have_other_numbers_and_equal_ones_the_same() {
+        let identity = |pid, command: &str| ProcessIdentity {
+            pid,
+            start: UnixMs(5),
+            user: "root".into(),
+            command: command.into(),
+            cgroup: "".into(),
+        };
+        assert_eq!(identity(1, "a").id(), identity(1, "a").id());
+        assert_ne!(identity(1, "a").id(), identity(2, "a").id());
+        assert_ne!(identity(1, "a").id(), identity(1, "b").id());
+        assert!(identity(1, "a").id() >= 0);
+        // If this fails, older hubs and agents call the same process differently.
+        assert_eq!(identity(1, "a").id(), 2_306_823_155_498_170_543);
+    }
 }

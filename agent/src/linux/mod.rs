@@ -22,15 +22,17 @@ mod parse;
 mod powercap;
 mod pressure;
 pub mod processes;
+mod ranked;
 #[cfg(test)]
 mod testing;
 mod vmstat;
 
 use std::path::PathBuf;
 
-use sysmon_wire::{HostFacts, UnixMs};
+use sysmon_wire::metrics::{AGENT_READ_ERRORS, PROCESS_COUNT};
+use sysmon_wire::{HostFacts, Process, ProcessIdentity, UnixMs};
 
-use crate::board::Board;
+use crate::board::{Board, Slot};
 
 pub use file::{KeptFile, ReadBuffer};
 
@@ -87,6 +89,10 @@ pub struct LinuxCollector {
     battery: battery::Battery,
     misc: misc::Misc,
     clock: clock::Clock,
+    processes: processes::Processes,
+    ranked: ranked::RankedSeries,
+    process_count: Slot,
+    read_errors: Slot,
     buffer: ReadBuffer,
     samples: u64,
 }
@@ -109,14 +115,21 @@ impl LinuxCollector {
             battery: battery::Battery::new(&roots, board),
             misc: misc::Misc::new(&roots, board),
             clock: clock::Clock::new(board),
+            processes: processes::Processes::new(&roots.proc),
+            ranked: ranked::RankedSeries::new(board),
+            process_count: board.slot(PROCESS_COUNT.series(&[])),
+            read_errors: board.slot(AGENT_READ_ERRORS.series(&[])),
             buffer: ReadBuffer::default(),
             roots,
             samples: 0,
         }
     }
 
-    /// Takes a sample onto the board.
-    pub fn sample(&mut self, now: UnixMs, board: &mut Board) {
+    /// Takes a sample onto the board; with `all_processes` every process is looked at.
+    pub fn sample(&mut self, now: UnixMs, all_processes: bool, board: &mut Board) {
+        self.processes.refresh(now, all_processes);
+        self.ranked.collect(&self.processes, board);
+        board.set(self.process_count, self.processes.count() as i64);
         let context = &mut Context {
             board,
             buffer: &mut self.buffer,
@@ -153,6 +166,23 @@ impl LinuxCollector {
             self.battery.scan(&self.roots, context.board);
         }
         self.samples += 1;
+        let errors = self.buffer.errors();
+        board.set_u64(self.read_errors, errors);
+    }
+
+    /// The processes that the last sample names.
+    pub fn ranked(&self) -> &[ProcessIdentity] {
+        self.ranked.holders()
+    }
+
+    /// All processes as of the last sample.
+    pub fn processes(&self) -> Vec<Process> {
+        self.processes.all()
+    }
+
+    /// What could not be seen and why, each once.
+    pub fn notes(&mut self) -> Vec<String> {
+        self.processes.notes()
     }
 
     /// What the host is.

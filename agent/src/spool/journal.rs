@@ -211,7 +211,7 @@ fn span(frames: &[Push]) -> Option<(RunId, u64, u64, UnixMs)> {
                 run = Some(*of);
                 continue;
             }
-            Push::Series(_) => continue,
+            Push::Series(_) | Push::Processes(_) => continue,
             Push::Keyframe(rows) => {
                 decoder.reset();
                 rows
@@ -231,6 +231,7 @@ fn span(frames: &[Push]) -> Option<(RunId, u64, u64, UnixMs)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sample::Sample;
     use crate::spool::{Backfill, Spool, SpoolLimits};
     use std::time::Duration;
     use sysmon_wire::metrics::UPTIME;
@@ -244,7 +245,12 @@ mod tests {
         let mut spool = Spool::new(RunId(run), limits, Vec::new());
         let series = [UPTIME.series(&[])];
         for seq in 1..=rows {
-            spool.push(seq, UnixMs(seq as i64 * 1000), &series, &[seq as i64]);
+            let sample = Sample {
+                series: &series,
+                values: &[seq as i64],
+                processes: &[],
+            };
+            spool.push(seq, UnixMs(seq as i64 * 1000), &sample);
             for order in spool.take_orders() {
                 carry_out(folder, &order).unwrap();
             }

@@ -14,9 +14,10 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use sysmon_wire::message::{Blob, Lane, Push, RunId};
-use sysmon_wire::{SeqSet, SeriesKey, SeriesTable, UnixMs};
+use sysmon_wire::message::{Push, RunId};
+use sysmon_wire::{SeqSet, SeriesKey, UnixMs};
 
+use crate::sample::Sample;
 use segment::{Open, Segment};
 
 /// Bounds of the spool.
@@ -104,16 +105,14 @@ impl Spool {
         self.dropped_rows
     }
 
-    /// Keeps a row. `series` are all series of the run so far.
-    pub fn push(&mut self, seq: u64, time: UnixMs, series: &[SeriesKey], values: &[i64]) {
+    /// Keeps a row.
+    pub fn push(&mut self, seq: u64, time: UnixMs, sample: &Sample<'_>) {
         let oldest = *self.oldest_unacknowledged.get_or_insert(time);
         let late = time - oldest > UNACKNOWLEDGED_MS_MAX;
         if !self.spilling && self.limits.disk_bytes > 0 && (!self.connected || late) {
             self.spill_all();
         }
-        let frames = self
-            .open
-            .push(self.run, seq, time, series, values, self.spilling);
+        let frames = self.open.push(self.run, seq, time, sample, self.spilling);
         if self.spilling {
             let file = self.open.file(self.run);
             self.orders.push(DiskOrder::Append { file, frames });
@@ -177,17 +176,7 @@ impl Spool {
         let segment = self.closed.iter_mut().find(|s| !s.sent && !went_live(s))?;
         segment.sent = true;
         Some(match (&segment.block, &segment.file) {
-            (Some(block), _) => {
-                let known = series.get(..block.series).unwrap_or(series);
-                Backfill::Frames(vec![
-                    Push::Begin {
-                        run: segment.run,
-                        lane: Lane::Backfill,
-                    },
-                    Push::Series(SeriesTable::new(known)),
-                    Push::Keyframe(Blob(block.rows.clone())),
-                ])
-            }
+            (Some(block), _) => Backfill::Frames(block.frames(segment.run, series)),
             (None, Some(file)) => Backfill::File(file.clone()),
             (None, None) => return None,
         })
@@ -244,16 +233,9 @@ impl Spool {
                 continue;
             };
             let file = segment::file_name(segment.run, segment.first);
-            let frames = vec![
-                Push::Begin {
-                    run: segment.run,
-                    lane: Lane::Backfill,
-                },
-                Push::Series(SeriesTable::new(self.open.series.iter().take(block.series))),
-                Push::Keyframe(Blob(block.rows.clone())),
-            ];
+            let frames = block.frames(segment.run, &self.open.series);
             segment.file = Some(file.clone());
-            segment.disk_bytes = block.rows.len() as u64;
+            segment.disk_bytes = block.bytes() as u64;
             self.orders.push(DiskOrder::Append { file, frames });
         }
     }
@@ -285,7 +267,7 @@ impl Spool {
                 .iter_mut()
                 .filter(|segment| segment.file.is_some())
             {
-                memory -= segment.block.take().map_or(0, |block| block.rows.len());
+                memory -= segment.block.take().map_or(0, |block| block.bytes());
             }
         }
         while memory > self.limits.memory_bytes && self.drop_oldest() {
@@ -313,7 +295,7 @@ impl Spool {
             .closed
             .iter()
             .filter_map(|s| s.block.as_ref())
-            .map(|b| b.rows.len());
+            .map(segment::Block::bytes);
         self.open.bytes() + closed.sum::<usize>()
     }
 
@@ -350,7 +332,12 @@ mod tests {
     fn push(spool: &mut Spool, seqs: std::ops::RangeInclusive<u64>) {
         for seq in seqs {
             let n = seq as i64;
-            spool.push(seq, UnixMs(n * 1000), &series(), &[n % 9, n]);
+            let sample = Sample {
+                series: &series(),
+                values: &[n % 9, n],
+                processes: &[],
+            };
+            spool.push(seq, UnixMs(n * 1000), &sample);
         }
     }
 

@@ -1,15 +1,19 @@
 //! A few minutes of rows that can be understood by themselves.
 
 use sysmon_wire::message::{Blob, Lane, Push, RunId};
-use sysmon_wire::{RowEncoder, SeqSet, SeriesKey, SeriesTable, UnixMs};
+use sysmon_wire::{ProcessIdentity, RowEncoder, SeqSet, SeriesKey, SeriesTable, UnixMs};
 
 use super::journal::Found;
+use crate::sample::{Named, Sample};
 
 /// Rows of a full segment: five minutes at one a second.
 const ROWS_MAX: u64 = 300;
 
 /// Bytes of a full segment, far below a frame's limit.
 const BYTES_MAX: usize = 128 * 1024;
+
+/// About what an identity of a process takes.
+const PROCESS_BYTES: usize = 128;
 
 /// The name of a segment's file; names sort by run and age.
 pub(super) fn file_name(run: RunId, first: u64) -> String {
@@ -23,6 +27,29 @@ pub(super) struct Block {
     pub(super) series: usize,
     /// A row block that begins with a keyframe.
     pub(super) rows: Vec<u8>,
+    /// The processes its rows name.
+    pub(super) processes: Vec<ProcessIdentity>,
+}
+
+impl Block {
+    /// The block as frames that can be understood by themselves; `series` are all of the run.
+    pub(super) fn frames(&self, run: RunId, series: &[SeriesKey]) -> Vec<Push> {
+        let begin = Push::Begin {
+            run,
+            lane: Lane::Backfill,
+        };
+        let series = SeriesTable::new(series.iter().take(self.series));
+        let mut frames = vec![begin, Push::Series(series)];
+        if !self.processes.is_empty() {
+            frames.push(Push::Processes(self.processes.clone()));
+        }
+        frames.push(Push::Keyframe(Blob(self.rows.clone())));
+        frames
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.rows.len() + self.processes.len() * PROCESS_BYTES
+    }
 }
 
 /// A segment that gets no more rows.
@@ -85,7 +112,9 @@ pub(super) struct Open {
     acknowledged: SeqSet,
     /// All series of the run as of the last row.
     pub(super) series: Vec<SeriesKey>,
-    /// How many of them its file defines.
+    /// The processes that the segment's rows name.
+    processes: Named,
+    /// How many of the series its file defines.
     written_series: usize,
     written_bytes: u64,
 }
@@ -96,11 +125,11 @@ impl Open {
     }
 
     pub(super) fn is_full(&self) -> bool {
-        !self.is_empty() && (self.last - self.first >= ROWS_MAX || self.rows.len() > BYTES_MAX)
+        !self.is_empty() && (self.last - self.first >= ROWS_MAX || self.bytes() > BYTES_MAX)
     }
 
     pub(super) fn bytes(&self) -> usize {
-        self.rows.len()
+        self.rows.len() + self.processes.len() * PROCESS_BYTES
     }
 
     pub(super) fn file(&self, run: RunId) -> String {
@@ -113,10 +142,10 @@ impl Open {
         run: RunId,
         seq: u64,
         time: UnixMs,
-        series: &[SeriesKey],
-        values: &[i64],
+        sample: &Sample<'_>,
         to_disk: bool,
     ) -> Vec<Push> {
+        let series = sample.series;
         if let Some(new) = series.get(self.series.len()..) {
             self.series.extend_from_slice(new);
         }
@@ -125,10 +154,13 @@ impl Open {
             self.encoder.reset();
             (self.first, self.first_time) = (seq, time);
             (self.written_series, self.written_bytes) = (0, 0);
+            self.processes = Named::default();
         }
         (self.last, self.last_time) = (seq, time);
         let start = self.rows.len();
-        self.encoder.encode(seq, time, values, &mut self.rows);
+        self.encoder
+            .encode(seq, time, sample.values, &mut self.rows);
+        let named = self.processes.take_new(sample.processes);
         if !to_disk {
             return Vec::new();
         }
@@ -144,6 +176,10 @@ impl Open {
         if let Some(new @ [_, ..]) = series.get(self.written_series..) {
             frames.push(Push::Series(SeriesTable::new(new)));
             self.written_series = series.len();
+        }
+        if !named.is_empty() {
+            self.written_bytes += (named.len() * PROCESS_BYTES) as u64;
+            frames.push(Push::Processes(named));
         }
         let row = Blob(row.to_vec());
         frames.push(if is_first {
@@ -202,6 +238,7 @@ impl Open {
             block: Some(Block {
                 series: self.series.len(),
                 rows: std::mem::take(&mut self.rows),
+                processes: std::mem::take(&mut self.processes).into_all(),
             }),
             file: on_disk.then(|| self.file(run)),
             disk_bytes: self.written_bytes,

@@ -63,7 +63,7 @@ pub(super) async fn serve(hub: &Arc<Hub>, session: PeerSession) -> LinkError {
     let settled = Settled::default();
     tokio::select! {
         error = listen(hub, host, receiver) => error,
-        error = acknowledge(sender, &settled) => error,
+        error = answer(hub, host, sender, &settled) => error,
         error = take_streams(hub, host, &name, &connection, &settled) => error,
     }
 }
@@ -78,24 +78,49 @@ async fn listen(hub: &Hub, host: HostId, mut receiver: FrameReceiver) -> LinkErr
                 drop(fleet);
                 hub.announce(generation);
             }
+            Ok(Some(FromAgent::Processes { time, processes })) => {
+                let mut fleet = hub.fleet();
+                fleet.take_processes(host, time, processes);
+                let generation = fleet.generation();
+                drop(fleet);
+                hub.announce(generation);
+            }
+            Ok(Some(FromAgent::Notes(notes))) => hub.fleet().set_notes(host, notes),
             Ok(None) => return LinkError::StreamEnded,
             Err(error) => return error,
         }
     }
 }
 
-async fn acknowledge(mut sender: FrameSender, settled: &Settled) -> LinkError {
+/// Tells the agent which rows are durable, and what those who look want of it.
+async fn answer(hub: &Hub, host: HostId, mut sender: FrameSender, settled: &Settled) -> LinkError {
     let mut timer = tokio::time::interval(ACK_INTERVAL);
     timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut demanded = hub.demands.subscribe();
     loop {
-        timer.tick().await;
-        let rows = std::mem::take(&mut *settled.lock().unwrap_or_else(PoisonError::into_inner));
-        for (run, set) in rows {
-            let ack = ToAgent::Ack {
+        let acknowledge = tokio::select! {
+            _ = timer.tick() => true,
+            changed = demanded.changed() => {
+                if changed.is_err() {
+                    return LinkError::StreamEnded;
+                }
+                false
+            }
+        };
+        let (mut orders, is_over) = hub.demands.due(host);
+        if is_over {
+            hub.fleet().forget_processes(host);
+        }
+        if acknowledge {
+            let mut rows = settled.lock().unwrap_or_else(PoisonError::into_inner);
+            let acks = rows.drain().map(|(run, set)| ToAgent::Ack {
                 run,
                 ranges: set.ranges().to_vec(),
-            };
-            if let Err(error) = sender.queue(&ack) {
+            });
+            orders.extend(acks);
+        }
+        for order in &orders {
+            if let Err(error) = sender.queue(order) {
                 return error;
             }
         }

@@ -1,6 +1,7 @@
 //! The shell of the hub: its socket, clock and tasks.
 
 mod agent;
+mod demand;
 mod subscriber;
 
 use std::net::SocketAddr;
@@ -16,6 +17,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::VERSION;
 use crate::fleet::{Fleet, FleetOptions};
+use demand::Demands;
 
 /// How often silent hosts are looked for.
 const REVIEW_INTERVAL: Duration = Duration::from_millis(500);
@@ -42,6 +44,7 @@ pub struct Hub {
     fleet: Mutex<Fleet>,
     /// The fleet's generation, for those who wait for the next.
     changed: watch::Sender<u64>,
+    demands: Demands,
     subscribers: AtomicU64,
     refused: AtomicU64,
 }
@@ -104,6 +107,7 @@ impl BoundHub {
             started: Instant::now(),
             fleet: Mutex::new(Fleet::new(options.fleet)),
             changed: watch::Sender::new(0),
+            demands: Demands::new(),
             subscribers: AtomicU64::new(0),
             refused: AtomicU64::new(0),
         };

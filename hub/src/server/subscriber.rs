@@ -10,7 +10,9 @@ use sysmon_wire::{Label, UnixMs};
 
 use super::{Hub, now};
 use crate::query::{Query, query};
-use crate::view::{HostWatch, SparkRequest, fleet_changes, fleet_picture, history_changes};
+use crate::view::{
+    HostWatch, PAST_REACH_MS, SparkRequest, fleet_changes, fleet_picture, history_changes,
+};
 
 /// Changes that come within this are sent together. Agents report on whole seconds, so a fleet's
 /// rows arrive in a burst; a screen needs them within 50 ms.
@@ -68,6 +70,18 @@ async fn answer(hub: &Hub, request: Request, sender: &mut FrameSender) -> Result
             watch_fleet(hub, at, once, &sparks, sender).await
         }
         Request::Host { host, from, until } => watch_host(hub, &host, from, until, sender).await,
+        Request::Processes { host, at } => watch_processes(hub, &host, at, sender).await,
+        Request::Burst {
+            host,
+            interval_ms,
+            for_ms,
+        } => {
+            let Some(id) = hub.fleet().find(host.as_str()) else {
+                return refuse(sender, &format!("there is no host {host:?}")).await;
+            };
+            hub.demands.burst(id, interval_ms, for_ms);
+            sender.send(&Reply::Complete).await
+        }
         Request::Query {
             metric,
             host,
@@ -204,6 +218,61 @@ async fn watch_host(
             return Ok(());
         }
         wait_for_change(&mut changes, sender).await?;
+    }
+}
+
+/// How long an agent is asked to tell all processes for each time that we look.
+const LOOK: Duration = Duration::from_secs(4);
+
+/// While somebody looks at all processes they come every second; before the first has come, and of
+/// the past, those that used most are told.
+async fn watch_processes(
+    hub: &Hub,
+    name: &Label,
+    at: Option<UnixMs>,
+    sender: &mut FrameSender,
+) -> Result<(), LinkError> {
+    let found = hub.fleet().find(name.as_str());
+    let Some(id) = found else {
+        return refuse(sender, &format!("there is no host {name:?}")).await;
+    };
+    let mut changes = hub.changed.subscribe();
+    let ranked = {
+        let fleet = hub.fleet();
+        let moment = at.unwrap_or_else(now);
+        let host = fleet.host(id);
+        host.and_then(|host| host.processes_at(moment, PAST_REACH_MS))
+    };
+    if let Some((time, processes)) = ranked {
+        let ranked = Reply::Processes {
+            time,
+            all: false,
+            processes,
+        };
+        sender.send(&ranked).await?;
+    }
+    sender.send(&Reply::Complete).await?;
+    if at.is_some() {
+        return Ok(());
+    }
+    let mut seen = UnixMs(0);
+    loop {
+        hub.demands.processes(id, LOOK);
+        wait_for_change(&mut changes, sender).await?;
+        let table = {
+            let fleet = hub.fleet();
+            let table = fleet.host(id).and_then(|host| host.processes.table());
+            table.filter(|(time, _)| *time > seen).cloned()
+        };
+        if let Some((time, processes)) = table {
+            seen = time;
+            let all = Reply::Processes {
+                time,
+                all: true,
+                processes,
+            };
+            sender.send(&all).await?;
+        }
     }
 }
 

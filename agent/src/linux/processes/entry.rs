@@ -35,6 +35,8 @@ pub(super) struct Entry {
     /// Whether its storage traffic may not be read.
     pub(super) storage_denied: bool,
     pub(super) details: Option<Details>,
+    /// The number that stands for its identity, once its details are known.
+    pub(super) identity: Option<i64>,
     pub(super) gone: bool,
     details_due: UnixMs,
     found: UnixMs,
@@ -62,6 +64,7 @@ impl Entry {
             storage_rate: [0; 2],
             storage_denied: false,
             details: None,
+            identity: None,
             gone: false,
             details_due: now,
             found: now,
@@ -149,6 +152,9 @@ impl Entry {
 
     /// Takes details read now. A young process often changes its user yet; an old one seldom.
     pub(super) fn take_details(&mut self, details: Details, now: UnixMs) {
+        if self.details.as_ref() != Some(&details) {
+            self.identity = None;
+        }
         self.details = Some(details);
         let (least, most) = DETAILS_AGE_MS;
         let wait_ms = if self.stat.is_kernel_thread {

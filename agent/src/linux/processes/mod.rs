@@ -14,7 +14,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
-use sysmon_wire::{Label, Process, UnixMs};
+use sysmon_wire::limits::{PROCESSES_PER_TABLE_MAX, RANKED_PROCESSES};
+use sysmon_wire::{Label, Process, ProcessIdentity, UnixMs};
 
 use self::details::{Details, Users, leader, storage_bytes};
 use self::entry::Entry;
@@ -42,8 +43,8 @@ const PROBE_MAX: u32 = 64;
 /// Time between two scans of the directory, with and without knowing the kernel's last pid.
 const SCAN_MS: (i64, i64) = (30_000, 2_000);
 
-/// By each measure so many are ready to be shown with all their details.
-const RANKED_MAX: usize = 32;
+/// By each measure so many are told with every row.
+const RANKED_MAX: usize = RANKED_PROCESSES / 3;
 
 /// Processes whose details are read in one refresh.
 const DETAILS_MAX: usize = 256;
@@ -138,21 +139,31 @@ impl Processes {
         self.entries.len()
     }
 
-    /// The first `n` by processor time, by memory and by storage traffic together.
-    pub fn top(&self, n: usize) -> impl Iterator<Item = Process> + '_ {
-        let mut chosen = Vec::new();
-        let measure = |index| measures(&self.entries, index);
-        union_of_first(self.entries.len(), n, measure, &mut Vec::new(), &mut chosen);
-        let entries = chosen
-            .into_iter()
-            .filter_map(|at| self.entries.get(at as usize));
-        entries.map(|entry| self.clock.process(entry))
+    /// Those that use most processor time, memory or storage.
+    pub fn ranked(&self) -> impl Iterator<Item = Ranked<'_>> {
+        let entries = self
+            .chosen
+            .iter()
+            .filter_map(|&at| self.entries.get(at as usize));
+        entries.map(|entry| Ranked {
+            entry,
+            clock: self.clock,
+        })
     }
 
-    /// All processes as they were when last looked at, by pid.
+    /// All processes as they were when last looked at, by pid; of too many those that use most.
     pub fn all(&self) -> Vec<Process> {
-        let process = |entry| self.clock.process(entry);
-        self.entries.iter().map(process).collect()
+        let mut all: Vec<&Entry> = self.entries.iter().collect();
+        if all.len() > PROCESSES_PER_TABLE_MAX {
+            all.sort_by_key(|entry| {
+                std::cmp::Reverse((entry.cpu_permille, entry.stat.resident_pages))
+            });
+            all.truncate(PROCESSES_PER_TABLE_MAX);
+            all.sort_by_key(|entry| entry.pid);
+        }
+        all.into_iter()
+            .map(|entry| self.clock.process(entry))
+            .collect()
     }
 
     /// What could not be seen and why, each once.
@@ -304,7 +315,47 @@ impl Processes {
                 Details::read(&self.dir, entry.pid, &entry.stat.name, &mut self.users)
             };
             entry.take_details(details, now);
+            if entry.identity.is_none() {
+                entry.identity = Some(self.clock.identity(entry).id());
+            }
         }
+    }
+}
+
+/// One of the processes that use most.
+#[derive(Debug)]
+pub struct Ranked<'a> {
+    entry: &'a Entry,
+    clock: Clock,
+}
+
+impl Ranked<'_> {
+    /// The number that stands for its identity.
+    pub fn id(&self) -> Option<i64> {
+        self.entry.identity
+    }
+
+    /// Its identity.
+    pub fn identity(&self) -> ProcessIdentity {
+        self.clock.identity(self.entry)
+    }
+
+    /// Processor time in thousandths of one processor, bytes of memory, bytes read and written a
+    /// second, threads.
+    pub fn values(&self) -> [u64; 5] {
+        let entry = self.entry;
+        let [read, written] = entry.storage_rate;
+        let memory = entry
+            .stat
+            .resident_pages
+            .saturating_mul(self.clock.page_bytes);
+        [
+            u64::from(entry.cpu_permille),
+            memory,
+            read,
+            written,
+            u64::from(entry.stat.threads),
+        ]
     }
 }
 
@@ -358,26 +409,33 @@ fn look_at(
 }
 
 impl Clock {
-    fn process(&self, entry: &Entry) -> Process {
+    fn identity(&self, entry: &Entry) -> ProcessIdentity {
         let stat = &entry.stat;
         let details = entry.details.clone();
         let details = details.unwrap_or_else(|| Details::of_name(&stat.name, Label::new("")));
         let since_boot_ms = u128::from(stat.start_ticks) * 1000 / u128::from(self.hz);
         let since_boot_ms = i64::try_from(since_boot_ms).unwrap_or(i64::MAX);
-        let [read_bytes_per_s, write_bytes_per_s] = entry.storage_rate;
-        Process {
+        ProcessIdentity {
             pid: entry.pid,
-            parent: stat.parent,
             start: UnixMs(self.boot.0.saturating_add(since_boot_ms)),
             user: details.user,
+            command: details.command,
+            cgroup: details.cgroup,
+        }
+    }
+
+    fn process(&self, entry: &Entry) -> Process {
+        let stat = &entry.stat;
+        let [read_bytes_per_s, write_bytes_per_s] = entry.storage_rate;
+        Process {
+            identity: self.identity(entry),
+            parent: stat.parent,
             state: stat.state,
             threads: stat.threads,
             cpu_permille: entry.cpu_permille,
             memory_bytes: stat.resident_pages.saturating_mul(self.page_bytes),
             read_bytes_per_s,
             write_bytes_per_s,
-            command: details.command,
-            cgroup: details.cgroup,
         }
     }
 }

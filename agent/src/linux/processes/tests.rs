@@ -50,7 +50,11 @@ impl Host {
 }
 
 fn pids(processes: &Processes) -> Vec<u32> {
-    processes.all().iter().map(|process| process.pid).collect()
+    processes
+        .all()
+        .iter()
+        .map(|process| process.identity.pid)
+        .collect()
 }
 
 #[test]
@@ -70,7 +74,7 @@ fn processes_come_and_go_and_pids_are_used_again() {
         new.cpu_permille, 166,
         "it used all of it since the last look"
     );
-    assert_eq!(new.start, UnixMs(1_000_080));
+    assert_eq!(new.identity.start, UnixMs(1_000_080));
     assert_eq!(processes.count(), 2);
     // The same pid with another start is another process.
     let path = host.dir.path().join("9/stat");
@@ -79,7 +83,7 @@ fn processes_come_and_go_and_pids_are_used_again() {
         .replace(" 0 9 0 ", " 0 777 0 ");
     fs::write(path, other).unwrap();
     processes.refresh(UnixMs(6000), false);
-    assert_eq!(processes.all()[1].start, UnixMs(1_007_770));
+    assert_eq!(processes.all()[1].identity.start, UnixMs(1_007_770));
 }
 
 #[test]
@@ -98,22 +102,23 @@ fn the_top_is_by_processor_memory_and_storage() {
     host.set_storage(13, 4096, 8192);
     host.set(11, 100, 1);
     processes.refresh(UnixMs(2000), false);
-    let top: Vec<_> = processes.top(1).collect();
-    assert_eq!(top.iter().map(|p| p.pid).collect::<Vec<_>>(), [11, 12, 13]);
-    assert_eq!(top[0].cpu_permille, 500);
+    let ranked: Vec<_> = processes
+        .ranked()
+        .map(|r| (r.identity().pid, r.values()))
+        .collect();
+    let of = |pid: u32| ranked.iter().find(|(p, _)| *p == pid).unwrap().1;
+    assert_eq!(of(11)[0], 500);
+    assert_eq!(of(12)[1], 5000 * rustix::param::page_size() as u64);
+    assert_eq!(of(13)[2..4], [4096, 8192]);
+    assert_eq!(of(11)[4], 2);
+    assert!(ranked.len() <= RANKED_PROCESSES);
+    let first = processes.ranked().next().unwrap();
+    let identity = first.identity();
     assert_eq!(
-        top[1].memory_bytes,
-        5000 * rustix::param::page_size() as u64
-    );
-    assert_eq!(
-        (top[2].read_bytes_per_s, top[2].write_bytes_per_s),
-        (4096, 8192)
-    );
-    assert_eq!(
-        (top[0].user.as_str(), top[0].cgroup.as_str()),
+        (identity.user.as_str(), identity.cgroup.as_str()),
         ("4242", "/user.slice")
     );
-    assert_eq!(top[0].threads, 2);
+    assert_eq!(first.id(), Some(identity.id()));
 }
 
 #[test]
@@ -137,7 +142,7 @@ fn hostile_names_are_cleaned() {
     processes.refresh(UnixMs(0), true);
     let process = &processes.all()[0];
     assert_eq!(process.state, b'S');
-    assert_eq!(process.command, "a) Z (\u{fffd}[31m");
+    assert_eq!(process.identity.command, "a) Z (\u{fffd}[31m");
 }
 
 #[test]
@@ -152,10 +157,13 @@ fn this_machines_processes_are_seen_and_a_child_that_ends_is_forgotten() {
     processes.refresh(UnixMs(0), false);
     processes.refresh(UnixMs(1000), true);
     let all = processes.all();
-    let cat = all.iter().find(|process| process.pid == pid).unwrap();
+    let cat = all
+        .iter()
+        .find(|process| process.identity.pid == pid)
+        .unwrap();
     assert_eq!(cat.parent, std::process::id());
-    assert!(cat.command.as_str().starts_with('/') || cat.command == "cat");
-    assert!(cat.memory_bytes > 0 && cat.start > UnixMs(0));
+    assert!(cat.identity.command.as_str().starts_with('/') || cat.identity.command == "cat");
+    assert!(cat.memory_bytes > 0 && cat.identity.start > UnixMs(0));
     assert!(processes.kept_files > 0 && processes.kept_files <= processes.kept_files_max);
     child.kill().unwrap();
     child.wait().unwrap();

@@ -1,0 +1,183 @@
+//! A host's processes: the names that rows refer to, and the table while somebody looks. Pure.
+
+use std::collections::HashMap;
+
+use sysmon_wire::limits::RANKED_PROCESSES;
+use sysmon_wire::metrics::{
+    PROCESS_CPU, PROCESS_DISK_RATE, PROCESS_IDENTITY, PROCESS_MEMORY, PROCESS_THREADS,
+};
+use sysmon_wire::{ABSENT, Label, Process, ProcessIdentity, SeriesKey, UnixMs};
+
+/// Identities kept for one host. A host whose busiest processes change every second names some 40,000
+/// in a day at about 150 bytes each; the oldest go first.
+pub const IDENTITIES_MAX: usize = 40_000;
+
+/// Values of a place, in the order of [`Ranks`].
+const FIELDS: usize = 6;
+
+/// What is known of a host's processes.
+#[derive(Debug, Default)]
+pub struct HostProcesses {
+    identities: HashMap<i64, (ProcessIdentity, UnixMs)>,
+    ranks: Ranks,
+    /// All of them, as last told.
+    table: Option<(UnixMs, Vec<Process>)>,
+}
+
+/// Where the series of the places are among the host's series.
+#[derive(Debug, Default)]
+struct Ranks([[Option<u32>; FIELDS]; RANKED_PROCESSES]);
+
+impl HostProcesses {
+    /// Notes a new series, if it is one of a place.
+    pub fn note_series(&mut self, index: u32, key: &SeriesKey) {
+        let rank = key.attribute("sysmon.rank");
+        let rank = rank.and_then(|rank| rank.as_str().parse::<usize>().ok());
+        let direction = key.attribute("disk.io.direction").map(Label::as_str);
+        let name = key.metric.name.as_str();
+        let field = match (name, direction) {
+            (name, _) if name == PROCESS_IDENTITY.name => 0,
+            (name, _) if name == PROCESS_CPU.name => 1,
+            (name, _) if name == PROCESS_MEMORY.name => 2,
+            (name, Some("read")) if name == PROCESS_DISK_RATE.name => 3,
+            (name, Some("write")) if name == PROCESS_DISK_RATE.name => 4,
+            (name, _) if name == PROCESS_THREADS.name => 5,
+            _ => return,
+        };
+        let place = rank.and_then(|rank| self.ranks.0.get_mut(rank)?.get_mut(field));
+        if let Some(place) = place {
+            *place = Some(index);
+        }
+    }
+
+    /// Takes names that rows will refer to.
+    pub fn name(&mut self, processes: Vec<ProcessIdentity>, now: UnixMs) {
+        for process in processes {
+            if self.identities.len() >= IDENTITIES_MAX {
+                self.forget_oldest();
+            }
+            self.identities.insert(process.id(), (process, now));
+        }
+    }
+
+    /// Forgets the older half, so that this happens seldom.
+    fn forget_oldest(&mut self) {
+        let mut times: Vec<i64> = self.identities.values().map(|(_, time)| time.0).collect();
+        let middle = times.len() / 2;
+        let (_, median, _) = times.select_nth_unstable(middle);
+        let median = *median;
+        let mut left = middle;
+        self.identities.retain(|_, (_, time)| {
+            let keep = time.0 > median || (time.0 == median && left > 0);
+            left = left.saturating_sub(usize::from(keep));
+            keep
+        });
+    }
+
+    /// Takes the whole table.
+    pub fn take_table(&mut self, time: UnixMs, processes: Vec<Process>) {
+        self.table = Some((time, processes));
+    }
+
+    /// The whole table as last told.
+    pub fn table(&self) -> Option<&(UnixMs, Vec<Process>)> {
+        self.table.as_ref()
+    }
+
+    /// Forgets the table, when nobody looks any more.
+    pub fn forget_table(&mut self) {
+        self.table = None;
+    }
+
+    /// The series of all places, for reading them from the ring; places that are not there are
+    /// `u32::MAX`, which no ring has.
+    pub fn series(&self) -> Vec<u32> {
+        let all = self.ranks.0.iter().flatten();
+        all.map(|index| index.unwrap_or(u32::MAX)).collect()
+    }
+
+    /// The processes of a row's values, which are in the order of [`Self::series`].
+    pub fn of_values(&self, values: &[i64]) -> Vec<Process> {
+        let process = |place: &[i64]| {
+            let [id, numbers @ ..] = place else {
+                return None;
+            };
+            let (identity, _) = self.identities.get(id).filter(|_| *id != ABSENT)?;
+            let number = |at: usize| {
+                let value = numbers.get(at).copied().filter(|value| *value != ABSENT);
+                u64::try_from(value.unwrap_or(0)).unwrap_or(0)
+            };
+            Some(Process {
+                identity: identity.clone(),
+                parent: 0,
+                state: b'?',
+                threads: u32::try_from(number(4)).unwrap_or(u32::MAX),
+                cpu_permille: u32::try_from(number(0)).unwrap_or(u32::MAX),
+                memory_bytes: number(1),
+                read_bytes_per_s: number(2),
+                write_bytes_per_s: number(3),
+            })
+        };
+        values.chunks(FIELDS).filter_map(process).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn identity(pid: u32) -> ProcessIdentity {
+        ProcessIdentity {
+            pid,
+            start: UnixMs(1),
+            user: "u".into(),
+            command: "c".into(),
+            cgroup: "".into(),
+        }
+    }
+
+    #[test]
+    fn a_rows_places_are_processes_again() {
+        let mut processes = HostProcesses::default();
+        let rank = ("sysmon.rank", "1");
+        processes.note_series(7, &PROCESS_IDENTITY.series(&[rank]));
+        processes.note_series(8, &PROCESS_CPU.series(&[rank]));
+        processes.note_series(
+            9,
+            &PROCESS_DISK_RATE.series(&[rank, ("disk.io.direction", "write")]),
+        );
+        processes.note_series(10, &PROCESS_CPU.series(&[("sysmon.rank", "99")]));
+        let series = processes.series();
+        assert_eq!(series.len(), RANKED_PROCESSES * FIELDS);
+        assert_eq!(series[6..12], [7, 8, u32::MAX, u32::MAX, 9, u32::MAX]);
+        processes.name(vec![identity(5)], UnixMs(1));
+        let mut values = vec![ABSENT; series.len()];
+        values[6..12].copy_from_slice(&[identity(5).id(), 250, ABSENT, ABSENT, 4096, ABSENT]);
+        values[0] = 12345;
+        let of = processes.of_values(&values);
+        assert_eq!(of.len(), 1, "a name that is not known is left out");
+        assert_eq!(
+            (
+                of[0].identity.pid,
+                of[0].cpu_permille,
+                of[0].write_bytes_per_s
+            ),
+            (5, 250, 4096)
+        );
+    }
+
+    #[test]
+    fn names_have_a_bound_and_the_oldest_go() {
+        let mut processes = HostProcesses::default();
+        for pid in 0..IDENTITIES_MAX as u32 + 10 {
+            processes.name(vec![identity(pid)], UnixMs(i64::from(pid)));
+        }
+        assert!(processes.identities.len() <= IDENTITIES_MAX);
+        assert!(
+            processes
+                .identities
+                .contains_key(&identity(IDENTITIES_MAX as u32 + 9).id())
+        );
+        assert!(!processes.identities.contains_key(&identity(0).id()));
+    }
+}
