@@ -12,7 +12,8 @@ use sysmon_agent::spool::SpoolLimits;
 use sysmon_agent::{VERSION, identity, report};
 use sysmon_certs::PeerName;
 use sysmon_config::{
-    CommonArgs, Config, Failure, HubAddress, Program, init_logs, run, state_dir, stop_signal,
+    CommonArgs, Config, Failure, HubAddress, Program, init_logs, notify, run, state_dir,
+    stop_signal,
 };
 use sysmon_link::{Connector, LinkError};
 use sysmon_wire::UnixMs;
@@ -102,11 +103,17 @@ fn push(args: &Args, config: &Config) -> Result<(), Failure> {
         .build()
         .context("cannot start")?;
     tracing::info!("{} pushes to {}", identity.peer(), options.hub);
-    let sampler = Sampler::new(&config.agent.tags);
+    let sampler = Sampler::new(&config.agent);
     let summary = runtime
         .block_on(async {
             let connector = Connector::new(&identity, VERSION)?;
-            let stop = stop_signal();
+            let stop = async {
+                tokio::select! {
+                    () = stop_signal() => notify::stopping(),
+                    () = notify::watchdog() => {}
+                }
+            };
+            notify::ready(&format!("pushes to {}", options.hub));
             Ok(sysmon_agent::run::run(options, connector, sampler, stop).await)
         })
         .map_err(|error: LinkError| anyhow::Error::from(error))?;
@@ -124,7 +131,7 @@ const SAMPLE_SPAN: Duration = Duration::from_millis(500);
 
 fn sample(config: &Config, json: bool) -> Result<(), Failure> {
     let now = || UnixMs::from_system(SystemTime::now());
-    let mut sampler = Sampler::new(&config.agent.tags);
+    let mut sampler = Sampler::new(&config.agent);
     sampler.sample(now(), 0);
     std::thread::sleep(SAMPLE_SPAN);
     let time = now();

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use sysmon_config::AgentConfig;
 use sysmon_wire::metrics::{AGENT_ROWS_DROPPED, AGENT_SAMPLE_TIME, UPTIME};
 use sysmon_wire::{HostFacts, Label, Process, UnixMs};
 
@@ -10,7 +11,7 @@ use crate::run::Source;
 use crate::sample::Sample;
 
 #[cfg(target_os = "linux")]
-use crate::linux::{LinuxCollector as Collector, Roots};
+use crate::linux::{LinuxCollector as Collector, OwnMetrics, Roots};
 #[cfg(not(target_os = "linux"))]
 use crate::portable::PortableCollector as Collector;
 
@@ -32,11 +33,16 @@ pub struct Sampler {
 }
 
 impl Sampler {
-    /// Begins a run on this machine, filed under `tags`.
-    pub fn new(tags: &[String]) -> Self {
+    /// Begins a run on this machine.
+    pub fn new(config: &AgentConfig) -> Self {
         let mut board = Board::new();
         #[cfg(target_os = "linux")]
-        let collector = Collector::new(Roots::default(), &mut board);
+        let own = OwnMetrics {
+            textfiles: config.textfiles.clone(),
+            commands: config.commands.clone(),
+        };
+        #[cfg(target_os = "linux")]
+        let collector = Collector::new(Roots::default(), &own, &mut board);
         #[cfg(not(target_os = "linux"))]
         let collector = Collector::new(&mut board);
         Self {
@@ -45,7 +51,7 @@ impl Sampler {
             rows_dropped: board.slot(AGENT_ROWS_DROPPED.series(&[])),
             boot: collector.facts().boot,
             all_processes: false,
-            tags: tags.iter().map(|tag| Label::new(tag)).collect(),
+            tags: config.tags.iter().map(|tag| Label::new(tag)).collect(),
             board,
             collector,
         }
@@ -111,7 +117,10 @@ mod tests {
 
     #[test]
     fn a_sample_of_this_machine_has_what_people_ask_for() {
-        let mut sampler = Sampler::new(&["desk".to_owned()]);
+        let mut sampler = Sampler::new(&AgentConfig {
+            tags: vec!["desk".to_owned()],
+            ..AgentConfig::default()
+        });
         let start = UnixMs::from_system(std::time::SystemTime::now());
         sampler.sample(start, 0);
         // Until the kernel's tick counter has moved there is no utilization to tell.

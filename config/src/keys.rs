@@ -1,6 +1,7 @@
 //! Every key of the configuration: one table that file, environment and example share.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::address::HubAddress;
@@ -35,6 +36,10 @@ pub struct AgentConfig {
     pub spool_disk: u64,
     /// Age past which such rows are dropped.
     pub spool_age: Duration,
+    /// A directory of `*.prom` files whose metrics are taken too.
+    pub textfiles: Option<PathBuf>,
+    /// Commands whose output is taken too, each with the time between two runs.
+    pub commands: Vec<(Duration, String)>,
 }
 
 /// What `sysmon-hub` is told.
@@ -107,6 +112,8 @@ impl Default for AgentConfig {
             spool_memory: 4 << 20,
             spool_disk: 64 << 20,
             spool_age: Duration::from_hours(24 * 7),
+            textfiles: None,
+            commands: Vec::new(),
         }
     }
 }
@@ -178,6 +185,8 @@ pub fn keys() -> &'static [Key] {
             SECOND * 60,
             DAY * 365
         )),
+        key!(agent.textfiles, None, |v| directory(v).map(Some)),
+        key!(agent.commands, Some("[]"), commands),
         key!(hub.listen, Some("\"[::]:7979\""), listen),
         key!(hub.name, None, |v| name(v).map(Some)),
         key!(hub.stale_after, Some("\"5s\""), |v| span(v, SECOND, DAY)),
@@ -204,6 +213,40 @@ fn optional_address(value: &Value) -> Result<Option<HubAddress>, String> {
     text.parse()
         .map(Some)
         .map_err(|e: crate::HubAddressError| e.to_string())
+}
+
+fn directory(value: &Value) -> Result<PathBuf, String> {
+    let path = PathBuf::from(value.text("a directory such as \"/var/lib/sysmon/textfiles\"")?);
+    if path.is_absolute() {
+        Ok(path)
+    } else {
+        Err(format!("{} should begin at the root: /…", path.display()))
+    }
+}
+
+fn commands(value: &Value) -> Result<Vec<(Duration, String)>, String> {
+    const COMMANDS_MAX: usize = 16;
+    let list = value.list("a list of texts such as [\"60s /usr/local/bin/backup-age\"]")?;
+    if list.len() > COMMANDS_MAX {
+        return Err(format!(
+            "{} commands are over the limit of {COMMANDS_MAX}",
+            list.len()
+        ));
+    }
+    let command = |text: &String| {
+        let (period, command) = text
+            .trim()
+            .split_once(char::is_whitespace)
+            .unwrap_or_default();
+        let period = units::duration(period).filter(|period| *period >= SECOND);
+        match period {
+            Some(period) if !command.trim().is_empty() => Ok((period, command.trim().to_owned())),
+            _ => Err(format!(
+                "{text:?} is not a period of at least 1s and a command; write for example \"60s /usr/local/bin/backup-age\""
+            )),
+        }
+    };
+    list.iter().map(command).collect()
 }
 
 fn listen(value: &Value) -> Result<SocketAddr, String> {

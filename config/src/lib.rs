@@ -4,6 +4,7 @@ mod address;
 mod command;
 mod file;
 mod keys;
+pub mod notify;
 mod places;
 mod stop;
 pub mod time;

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, anyhow};
 use clap::{Parser, Subcommand};
 use sysmon_certs::{HubState, PeerName, Role};
-use sysmon_config::{CommonArgs, Config, Failure, Program, init_logs, run, state_dir};
+use sysmon_config::{CommonArgs, Config, Failure, Program, init_logs, notify, run, state_dir};
 use sysmon_hub::fleet::FleetOptions;
 use sysmon_hub::server::{BoundHub, HubOptions};
 use sysmon_hub::{VERSION, client};
@@ -149,7 +149,14 @@ fn serve(args: &Args, config: &Config, state: &HubState) -> Result<(), Failure> 
             "hub {name} listens on {address} (UDP), state in {}",
             state.dir().display()
         );
-        hub.serve(sysmon_config::stop_signal()).await;
+        notify::ready(&format!("listens on {address}"));
+        let stop = async {
+            tokio::select! {
+                () = sysmon_config::stop_signal() => notify::stopping(),
+                () = notify::watchdog() => {}
+            }
+        };
+        hub.serve(stop).await;
         state.forget_address();
         tracing::info!("stopped");
         Ok(())

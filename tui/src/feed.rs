@@ -25,6 +25,7 @@ const WAIT_MAX: Duration = Duration::from_secs(5);
 struct Wanted {
     at: Option<UnixMs>,
     host: Option<Request>,
+    processes: Option<Request>,
 }
 
 impl Wanted {
@@ -141,6 +142,7 @@ impl Feeder {
         .await?;
         let mut fleet = self.watch_fleet(&session).await?;
         let mut host = self.open_host(&session).await?;
+        let mut processes = ask(&session, self.wanted.processes.as_ref()).await?;
         loop {
             tokio::select! {
                 reply = next(&mut fleet) => match reply? {
@@ -152,9 +154,16 @@ impl Feeder {
                     Some(reply) => self.tell_all(of_host(reply)).await?,
                     None => host = None,
                 },
+                reply = next(&mut processes) => match reply? {
+                    Some(reply) => self.tell_all(of_processes(reply)).await?,
+                    None => processes = None,
+                },
                 effect = self.effects.recv() => match self.want(effect.ok_or(Closed)?) {
                     Changed::Fleet => fleet = self.watch_fleet(&session).await?,
-                    Changed::Host => host = self.open_host(&session).await?,
+                    Changed::Host => {
+                        host = self.open_host(&session).await?;
+                        processes = ask(&session, self.wanted.processes.as_ref()).await?;
+                    }
                     Changed::Nothing => {}
                 },
                 error = session.connection.closed() => return Err(LinkError::from(error).into()),
@@ -169,12 +178,11 @@ impl Feeder {
     }
 
     async fn open_host(&mut self, session: &HubSession) -> Result<Option<Replies>, End> {
-        let Some(request) = &self.wanted.host else {
-            return Ok(None);
-        };
-        let replies = session.request(request).await?;
-        self.tell(Feed::HostBegin).await?;
-        Ok(Some(replies))
+        let replies = ask(session, self.wanted.host.as_ref()).await?;
+        if replies.is_some() {
+            self.tell(Feed::HostBegin).await?;
+        }
+        Ok(replies)
     }
 
     fn want(&mut self, effect: Effect) -> Changed {
@@ -184,6 +192,10 @@ impl Feeder {
                 Changed::Fleet
             }
             Effect::OpenHost { name, from, until } => {
+                self.wanted.processes = Some(Request::Processes {
+                    host: name.clone(),
+                    at: until,
+                });
                 self.wanted.host = Some(Request::Host {
                     host: name,
                     from,
@@ -193,6 +205,7 @@ impl Feeder {
             }
             Effect::CloseHost => {
                 self.wanted.host = None;
+                self.wanted.processes = None;
                 Changed::Host
             }
             Effect::Quit | Effect::Suspend | Effect::Redraw => Changed::Nothing,
@@ -232,6 +245,16 @@ enum Changed {
     Nothing,
 }
 
+async fn ask(
+    session: &HubSession,
+    request: Option<&Request>,
+) -> Result<Option<Replies>, LinkError> {
+    match request {
+        Some(request) => session.request(request).await.map(Some),
+        None => Ok(None),
+    }
+}
+
 /// The next reply of a request; waits for ever where there is no request.
 async fn next(replies: &mut Option<Replies>) -> Result<Option<Reply>, LinkError> {
     match replies {
@@ -265,6 +288,22 @@ pub fn of_host(reply: Reply) -> Option<Feed> {
         }),
         Reply::Complete => Some(Feed::HostComplete),
         Reply::Refused { reason } => Some(Feed::Refused { reason }),
+        _ => None,
+    }
+}
+
+/// A reply to a request for processes, as the screen takes it.
+pub fn of_processes(reply: Reply) -> Option<Feed> {
+    match reply {
+        Reply::Processes {
+            time,
+            all,
+            processes,
+        } => Some(Feed::Processes {
+            time,
+            all,
+            processes,
+        }),
         _ => None,
     }
 }

@@ -9,6 +9,8 @@ pub enum Mode {
     Fleet,
     /// One host.
     Host,
+    /// The processes of one host.
+    Processes,
     /// The help.
     Help,
     /// Typing a filter.
@@ -24,6 +26,8 @@ pub enum Action {
     Quit,
     /// Show what the keys do.
     Help,
+    /// Show the host's processes.
+    Processes,
     /// Go back to where one came from.
     Back,
     /// Open the selected host.
@@ -119,9 +123,10 @@ const fn shift(code: KeyCode) -> Key {
     }
 }
 
-const ANY: &[Mode] = &[Mode::Fleet, Mode::Host, Mode::Help];
-const PLACES: &[Mode] = &[Mode::Fleet, Mode::Host];
+const ANY: &[Mode] = &[Mode::Fleet, Mode::Host, Mode::Processes, Mode::Help];
+const PLACES: &[Mode] = &[Mode::Fleet, Mode::Host, Mode::Processes];
 const FLEET: &[Mode] = &[Mode::Fleet];
+const LISTS: &[Mode] = &[Mode::Fleet, Mode::Processes];
 const PROMPTS: &[Mode] = &[Mode::Filter, Mode::Time];
 
 const fn bind(
@@ -150,35 +155,42 @@ pub const BINDINGS: &[Binding] = &[
         Some("open"),
     ),
     bind(
-        FLEET,
+        &[Mode::Host],
+        &[char('p'), key(KeyCode::Enter)],
+        Action::Processes,
+        "processes of the host",
+        Some("processes"),
+    ),
+    bind(
+        LISTS,
         &[char('/')],
         Action::Filter,
-        "show only hosts whose name or tag has these letters",
+        "show only what has these letters",
         Some("filter"),
     ),
     bind(
         FLEET,
         &[key(KeyCode::Esc)],
         Action::ClearFilter,
-        "show all hosts again",
+        "show all again",
         None,
     ),
     bind(
-        FLEET,
+        LISTS,
         &[char('s')],
         Action::Sort,
         "sort by the next column",
         Some("sort"),
     ),
     bind(
-        FLEET,
+        LISTS,
         &[char('r')],
         Action::Reverse,
         "turn the order around",
         None,
     ),
     bind(
-        &[Mode::Host, Mode::Help],
+        &[Mode::Host, Mode::Processes, Mode::Help],
         &[key(KeyCode::Esc), key(KeyCode::Backspace), char('h')],
         Action::Back,
         "go back",
@@ -378,9 +390,10 @@ impl Key {
 mod tests {
     use super::*;
 
-    const ALL: [Mode; 5] = [
+    const ALL: [Mode; 6] = [
         Mode::Fleet,
         Mode::Host,
+        Mode::Processes,
         Mode::Help,
         Mode::Filter,
         Mode::Time,

@@ -159,7 +159,7 @@ impl Inside {
                 Err(error) => return error,
             };
         }
-        let this = self.agent(own, Sampler::new(&self.agent.tags));
+        let this = self.agent(own, Sampler::new(&self.agent));
         this.await;
         StandaloneError::Stopped
     }

@@ -5,7 +5,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use sysmon_wire::message::{FleetUpdate, HostHealth, HostLine, HostState, HostTick};
 use sysmon_wire::metrics::SUMMARY;
-use sysmon_wire::{ABSENT, HostFacts, UnixMs};
+use sysmon_wire::{ABSENT, HostFacts, Process, ProcessIdentity, UnixMs};
 
 use crate::state::{Options, State};
 use crate::theme::ThemeName;
@@ -52,4 +52,24 @@ pub(crate) fn state() -> State {
         ascii: false,
         zone: TimeZone::UTC,
     })
+}
+
+/// A process with a command, thousandths of a processor and bytes of memory.
+pub(crate) fn process(pid: u32, command: &str, cpu_permille: u32, memory_bytes: u64) -> Process {
+    Process {
+        identity: ProcessIdentity {
+            pid,
+            start: UnixMs(1),
+            user: "root".into(),
+            command: command.into(),
+            cgroup: "".into(),
+        },
+        parent: 1,
+        state: b'S',
+        threads: 1,
+        cpu_permille,
+        memory_bytes,
+        read_bytes_per_s: 0,
+        write_bytes_per_s: 0,
+    }
 }

@@ -170,6 +170,14 @@ fn take_feed(state: &mut State, feed: Feed) -> Vec<Effect> {
                 remark(state, error.to_string());
             }
         }
+        Feed::Processes {
+            time,
+            all,
+            processes,
+        } => {
+            state.processes.take(time, all, processes);
+            state.processes.scroll(view::processes::rows(state.size));
+        }
         Feed::HostComplete => {
             if let Some(host) = &mut state.host {
                 host.complete = true;
@@ -227,7 +235,16 @@ fn type_key(state: &mut State, event: KeyEvent) {
     }
     if state.mode == Mode::Filter {
         // The table follows while one types.
-        state.fleet.filter.clone_from(&state.input);
+        set_filter(state, state.input.clone());
+    }
+}
+
+fn set_filter(state: &mut State, filter: String) {
+    if state.place() == Mode::Processes {
+        state.processes.filter = filter;
+        state.processes.reorder();
+    } else {
+        state.fleet.filter = filter;
         state.fleet.reorder();
     }
 }
@@ -284,13 +301,30 @@ fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::First => scroll(state, isize::MIN / 2),
         Action::Last => scroll(state, isize::MAX / 2),
         Action::Filter => {
-            state.input.clone_from(&state.fleet.filter);
-            state.filter_before.clone_from(&state.fleet.filter);
+            let filter = match state.mode {
+                Mode::Processes => state.processes.filter.clone(),
+                _ => state.fleet.filter.clone(),
+            };
+            state.input.clone_from(&filter);
+            state.filter_before = filter;
             go(state, Mode::Filter);
         }
         Action::ClearFilter => {
             state.fleet.filter.clear();
             state.fleet.reorder();
+        }
+        Action::Processes => go(state, Mode::Processes),
+        Action::Sort if state.mode == Mode::Processes => {
+            let processes = &mut state.processes;
+            processes.sort = processes.sort.next();
+            processes.reverse = false;
+            processes.reorder();
+            let name = processes.sort.name();
+            remark(state, format!("sorted by {name}"));
+        }
+        Action::Reverse if state.mode == Mode::Processes => {
+            state.processes.reverse = !state.processes.reverse;
+            state.processes.reorder();
         }
         Action::Sort => {
             state.fleet.sort = state.fleet.sort.next();
@@ -336,11 +370,12 @@ fn back(state: &mut State) -> Vec<Effect> {
     match left {
         Mode::Host => {
             state.host = None;
+            state.processes.clear();
             vec![Effect::CloseHost]
         }
         Mode::Filter => {
-            state.fleet.filter = std::mem::take(&mut state.filter_before);
-            state.fleet.reorder();
+            let before = std::mem::take(&mut state.filter_before);
+            set_filter(state, before);
             Vec::new()
         }
         _ => Vec::new(),
@@ -356,6 +391,10 @@ fn scroll(state: &mut State, rows: isize) {
         Mode::Host => {
             let last = view::host::scroll_max(state);
             state.host_scroll = scrolled(state.host_scroll, rows, last);
+        }
+        Mode::Processes => {
+            state.processes.move_by(rows);
+            state.processes.scroll(view::processes::rows(state.size));
         }
         Mode::Help => {
             let last = view::help::scroll_max(state);
@@ -375,6 +414,7 @@ fn open(state: &mut State) -> Vec<Effect> {
         return Vec::new();
     };
     state.host_scroll = 0;
+    state.processes.clear();
     state.host = Some(HostView::new(name.clone()));
     go(state, Mode::Host);
     vec![open_host(state, name)]
@@ -444,7 +484,7 @@ fn next_theme(state: &mut State) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{fleet_update, state};
+    use crate::testing::{fleet_update, process, state};
 
     fn press(state: &mut State, keys: &str) -> Vec<Effect> {
         let mut effects = Vec::new();
@@ -526,6 +566,32 @@ mod tests {
         assert_eq!((state.mode, state.fleet.shown_len()), (Mode::Fleet, 1));
         press(&mut state, "\u{1b}");
         assert_eq!(state.fleet.shown_len(), 3);
+    }
+
+    #[test]
+    fn processes_are_a_screen_of_their_own_with_a_filter_of_their_own() {
+        let mut state = fleet();
+        press(&mut state, "\np");
+        let processes = vec![process(7, "cc1", 900, 5), process(8, "make", 1, 9)];
+        let feed = Feed::Processes {
+            time: UnixMs(5),
+            all: true,
+            processes,
+        };
+        update(&mut state, Message::Feed(feed));
+        assert_eq!(state.mode, Mode::Processes);
+        press(&mut state, "/mak\n");
+        assert_eq!(state.processes.shown().count(), 1);
+        assert_eq!(
+            (state.mode, state.fleet.filter.as_str()),
+            (Mode::Processes, "")
+        );
+        press(&mut state, "s");
+        assert_eq!(state.processes.sort.name(), "memory");
+        assert_eq!(press(&mut state, "\u{1b}"), []);
+        assert_eq!(state.mode, Mode::Host);
+        assert_eq!(press(&mut state, "\u{1b}"), [Effect::CloseHost]);
+        assert!(state.processes.is_empty());
     }
 
     #[test]

@@ -3,14 +3,20 @@
 //! Each collector is a file: a pure parser over bytes, tested with recorded samples, and a thin
 //! reader. In the steady state a sample allocates nothing.
 
+mod background;
 mod battery;
+mod cgroups;
 mod clock;
+mod container_names;
 mod containers;
 mod cpu;
+mod custom;
 mod disks;
 mod facts;
 mod file;
 mod filesystems;
+mod frequency;
+mod gpu;
 mod hwmon;
 mod interfaces;
 mod load;
@@ -22,17 +28,21 @@ mod parse;
 mod powercap;
 mod pressure;
 pub mod processes;
+mod prometheus;
 mod ranked;
+mod sessions;
 #[cfg(test)]
 mod testing;
 mod vmstat;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use sysmon_wire::metrics::{AGENT_READ_ERRORS, PROCESS_COUNT};
 use sysmon_wire::{HostFacts, Process, ProcessIdentity, UnixMs};
 
 use crate::board::{Board, Slot};
+use background::Background;
 
 pub use file::{KeptFile, ReadBuffer};
 
@@ -59,6 +69,18 @@ const SLOW_EVERY: u64 = 5;
 
 /// Samples between two looks for devices that came or went.
 const SCAN_EVERY: u64 = 30;
+
+/// Samples between two looks for containers.
+const CONTAINERS_EVERY: u64 = 10;
+
+/// Metrics that the owner adds.
+#[derive(Clone, Debug, Default)]
+pub struct OwnMetrics {
+    /// A directory of `*.prom` files.
+    pub textfiles: Option<PathBuf>,
+    /// Commands, each with the time between two runs.
+    pub commands: Vec<(Duration, String)>,
+}
 
 /// What all collectors share while a sample is taken.
 #[derive(Debug)]
@@ -91,6 +113,12 @@ pub struct LinuxCollector {
     clock: clock::Clock,
     processes: processes::Processes,
     ranked: ranked::RankedSeries,
+    cgroups: cgroups::Cgroups,
+    cards: gpu::Cards,
+    frequency: frequency::Frequency,
+    sessions: sessions::Sessions,
+    background: Vec<Background>,
+    notes: Vec<String>,
     process_count: Slot,
     read_errors: Slot,
     buffer: ReadBuffer,
@@ -99,8 +127,20 @@ pub struct LinuxCollector {
 
 impl LinuxCollector {
     /// Opens what there is; what is missing costs nothing afterwards.
-    pub fn new(roots: Roots, board: &mut Board) -> Self {
+    pub fn new(roots: Roots, own: &OwnMetrics, board: &mut Board) -> Self {
+        let files = own.textfiles.clone().map(custom::files);
+        let commands = own.commands.iter();
+        let commands = commands.map(|(period, line)| custom::command(line.clone(), *period));
+        let background = files.into_iter().chain(commands);
+        let background = background.chain(gpu::nvidia(&roots));
+        let background = background.chain(sessions::failed_units()).collect();
         Self {
+            cgroups: cgroups::Cgroups::new(&roots, board),
+            cards: gpu::Cards::new(&roots, board),
+            frequency: frequency::Frequency::new(&roots, board),
+            sessions: sessions::Sessions::new(board),
+            background,
+            notes: Vec::new(),
             cpu: cpu::Cpu::new(&roots, board),
             load: load::Load::new(&roots, board),
             memory: memory::Memory::new(&roots, board),
@@ -145,6 +185,11 @@ impl LinuxCollector {
         self.network.collect(context);
         self.filesystems.collect(context);
         self.powercap.collect(context);
+        self.cgroups.collect(context);
+        self.cards.collect(context);
+        for source in &mut self.background {
+            source.collect(context.board, &mut self.notes);
+        }
         // What changes slowly takes turns, so that no second is heavy; the first sample has all.
         let turn = |group: u64| self.samples < 2 || self.samples % SLOW_EVERY == group;
         if turn(0) {
@@ -160,6 +205,13 @@ impl LinuxCollector {
         if turn(3) {
             self.network.collect_slow(context);
             self.interfaces.collect_slow(context);
+        }
+        if turn(4) {
+            self.frequency.collect(context);
+            self.sessions.collect(context);
+        }
+        if self.samples % CONTAINERS_EVERY == CONTAINERS_EVERY - 1 {
+            self.cgroups.scan(context.board);
         }
         if self.samples % SCAN_EVERY == SCAN_EVERY - 1 {
             self.hwmon.scan(&self.roots, context.board);
@@ -182,7 +234,8 @@ impl LinuxCollector {
 
     /// What could not be seen and why, each once.
     pub fn notes(&mut self) -> Vec<String> {
-        self.processes.notes()
+        self.notes.append(&mut self.processes.notes());
+        std::mem::take(&mut self.notes)
     }
 
     /// What the host is.

@@ -2,17 +2,19 @@
 
 pub mod fleet;
 pub mod host;
+pub mod processes;
 pub mod spark;
 
 use jiff::tz::TimeZone;
 use ratatui::layout::Size;
 use sysmon_wire::message::{FleetUpdate, HostLine};
-use sysmon_wire::{Label, SeriesTable, UnixMs};
+use sysmon_wire::{Label, Process, SeriesTable, UnixMs};
 
 use crate::keys::Mode;
 use crate::theme::{Theme, ThemeName};
 use fleet::FleetState;
 use host::HostView;
+use processes::Processes;
 
 /// What is set once, at the start.
 #[derive(Clone, Debug)]
@@ -94,6 +96,15 @@ pub enum Feed {
     },
     /// All rows asked for are here.
     HostComplete,
+    /// Processes of the open host.
+    Processes {
+        /// The moment.
+        time: UnixMs,
+        /// Whether these are all, or only those that used most.
+        all: bool,
+        /// The processes.
+        processes: Vec<Process>,
+    },
     /// The hub does not show what was asked for.
     Refused {
         /// Why.
@@ -132,6 +143,8 @@ pub struct State {
     pub host_scroll: u16,
     /// How far the help is scrolled.
     pub help_scroll: u16,
+    /// Processes of the open host.
+    pub processes: Processes,
     /// The moment shown, if it is not now.
     pub at: Option<UnixMs>,
     /// The filter before a new one was begun.
@@ -161,6 +174,7 @@ impl State {
             fleet: FleetState::default(),
             host: None,
             host_scroll: 0,
+            processes: Processes::default(),
             help_scroll: 0,
             filter_before: String::new(),
             at: None,
@@ -173,6 +187,16 @@ impl State {
     /// The moment shown.
     pub fn moment(&self) -> UnixMs {
         self.at.unwrap_or(self.now)
+    }
+
+    /// The screen that prompts and help stand over.
+    pub fn place(&self) -> Mode {
+        let is_place = |mode: &Mode| matches!(mode, Mode::Fleet | Mode::Host | Mode::Processes);
+        let modes = std::iter::once(&self.mode).chain(self.back.iter().rev());
+        modes
+            .copied()
+            .find(|mode| is_place(mode))
+            .unwrap_or(Mode::Fleet)
     }
 
     /// How many hosts fit on the fleet screen.

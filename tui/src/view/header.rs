@@ -76,13 +76,13 @@ fn parts(state: &State, place: Mode) -> Vec<String> {
         }
         (Link::Connecting { to }, _) => parts.push(format!("connecting to {to}")),
         (Link::Connected { hub, .. }, _) => match (place, &state.host) {
-            (Mode::Host, Some(host)) => {
+            (Mode::Host | Mode::Processes, Some(host)) => {
                 parts.push(format!("{hub} {} {}", theme.pick("›", ">"), host.name));
             }
             _ => parts.push(hub.to_string()),
         },
     }
-    if place == Mode::Host {
+    if place != Mode::Fleet {
         return parts;
     }
     let counts = state.fleet.counts();

@@ -31,12 +31,14 @@ pub(super) fn lines(state: &State, host: &HostView, width: u16) -> Vec<Line> {
     let theme = &state.theme;
     let mut lines = Vec::new();
     cores(host, theme, usize::from(width), &mut lines);
+    processes(state, usize::from(width), &mut lines);
     pressure(host, theme, &mut lines);
     filesystems(host, theme, &mut lines);
     interfaces(host, theme, &mut lines);
     disks(host, theme, &mut lines);
     temperatures(host, theme, &mut lines);
     record(state, host, theme, &mut lines);
+    notes(host, theme, usize::from(width), &mut lines);
     lines
 }
 
@@ -118,6 +120,34 @@ fn core(theme: &Theme, number: &str, busy: Option<f64>) -> Line {
         (bar(share, 6, theme.ascii), bar_style),
         (format!("{:>4}  ", percent(busy)), theme.text),
     ]
+}
+
+/// The first few; all of them are a key away.
+fn processes(state: &State, width: usize, lines: &mut Vec<Line>) {
+    const SHOWN: usize = 5;
+    let theme = &state.theme;
+    if state.processes.is_empty() {
+        return;
+    }
+    heading(theme, "PROCESSES", "    pid   cpu %    mem", lines);
+    for process in state.processes.shown().take(SHOWN) {
+        let path = process.identity.command.as_str();
+        let name = path
+            .rsplit('/')
+            .next()
+            .filter(|name| !name.is_empty())
+            .unwrap_or(path);
+        let cpu = f64::from(process.cpu_permille) / 10.0;
+        lines.push(vec![
+            (fit(name, NAME_WIDTH.min(width)), theme.text),
+            (format!("{:>7}", process.identity.pid), theme.dim),
+            (format!("{cpu:>8.1}"), theme.text),
+            (
+                format!("{:>7}", size(Some(process.memory_bytes as f64))),
+                theme.text,
+            ),
+        ]);
+    }
 }
 
 fn pressure(host: &HostView, theme: &Theme, lines: &mut Vec<Line>) {
@@ -287,6 +317,24 @@ fn temperatures(host: &HostView, theme: &Theme, lines: &mut Vec<Line>) {
             (fit(name.as_str(), NAME_WIDTH), theme.text),
             (format!("{:>6}", degrees(value)), theme.text),
         ]);
+    }
+}
+
+/// What the agent cannot see.
+fn notes(host: &HostView, theme: &Theme, width: usize, lines: &mut Vec<Line>) {
+    let notes = host
+        .line
+        .as_ref()
+        .map(|line| &line.notes[..])
+        .unwrap_or_default();
+    if notes.is_empty() {
+        return;
+    }
+    heading(theme, "NOTES", "", lines);
+    for note in notes {
+        for part in super::fleet::wrap(note.as_str(), width.saturating_sub(2).max(10)) {
+            lines.push(vec![(part, theme.dim)]);
+        }
     }
 }
 

@@ -8,6 +8,7 @@ pub mod help;
 pub mod host;
 mod host_tables;
 mod paint;
+pub mod processes;
 mod sparkline;
 
 use ratatui::Frame;
@@ -27,20 +28,11 @@ pub fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     let Some((top, body, bottom)) = split(area) else {
         return;
     };
-    // Prompts and help stand over the screen they were called from.
-    let place = match state.mode {
-        Mode::Fleet | Mode::Host => state.mode,
-        _ => state
-            .back
-            .iter()
-            .rev()
-            .find(|m| matches!(m, Mode::Fleet | Mode::Host))
-            .copied()
-            .unwrap_or(Mode::Fleet),
-    };
+    let place = state.place();
     header::draw(state, place, top, buffer);
     match place {
         Mode::Host => host::draw(state, body, buffer),
+        Mode::Processes => processes::draw(state, body, buffer),
         _ => fleet::draw(state, body, buffer),
     }
     if state.mode == Mode::Help {

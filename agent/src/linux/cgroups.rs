@@ -1,0 +1,261 @@
+//! What containers use, from control groups version 2 (Documentation/admin-guide/cgroup-v2.rst).
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use sysmon_wire::Label;
+use sysmon_wire::metrics::{
+    CONTAINER_CPU_THROTTLED, CONTAINER_CPU_TIME, CONTAINER_DISK_IO, CONTAINER_MEMORY_USAGE,
+    CONTAINER_OOM_KILLS, CONTAINER_PIDS,
+};
+
+use super::container_names::Names;
+use super::containers::container_name;
+use super::parse::{lines, number, words};
+use super::{Context, KeptFile, ReadBuffer, Roots};
+use crate::board::{Board, Slot};
+
+/// Containers watched.
+const CONTAINERS_MAX: usize = 128;
+
+/// Folders looked at in one scan, and how deep: `/kubepods.slice/…burstable…/…pod…/cri-….scope`.
+const FOLDERS_MAX: usize = 4096;
+const DEPTH_MAX: usize = 6;
+
+#[derive(Debug)]
+pub(super) struct Cgroups {
+    root: Option<PathBuf>,
+    containers: HashMap<PathBuf, Container>,
+    names: Names,
+}
+
+#[derive(Debug)]
+struct Container {
+    id: String,
+    label: Label,
+    cpu: KeptFile,
+    memory: KeptFile,
+    io: KeptFile,
+    pids: KeptFile,
+    events: KeptFile,
+    slots: [Slot; 7],
+}
+
+impl Cgroups {
+    pub(super) fn new(roots: &Roots, board: &mut Board) -> Self {
+        let unified = ["fs/cgroup", "fs/cgroup/unified"].map(|dir| roots.sys.join(dir));
+        let root = unified
+            .into_iter()
+            .find(|dir| dir.join("cgroup.controllers").exists());
+        let mut cgroups = Self {
+            root,
+            containers: HashMap::new(),
+            names: Names::default(),
+        };
+        cgroups.scan(board);
+        cgroups
+    }
+
+    /// Looks for containers that came or went.
+    pub(super) fn scan(&mut self, board: &mut Board) {
+        let Some(root) = &self.root else { return };
+        let mut found = Vec::new();
+        find(root, root, DEPTH_MAX, &mut FOLDERS_MAX.clone(), &mut found);
+        found.truncate(CONTAINERS_MAX);
+        self.containers.retain(|path, container| {
+            let is_there = found.iter().any(|(there, _)| there == path);
+            if !is_there {
+                container.slots.iter().for_each(|slot| board.clear(*slot));
+            }
+            is_there
+        });
+        for (path, id) in found {
+            let known = self.names.of(&id);
+            let label = Label::new(known.as_deref().unwrap_or(&id));
+            match self.containers.get_mut(&path) {
+                Some(container) if container.label == label => {}
+                Some(container) => {
+                    // Its name became known: its series go on under it.
+                    container.slots.iter().for_each(|slot| board.clear(*slot));
+                    container.slots = slots(&label, board);
+                    container.label = label;
+                }
+                None => {
+                    let container = Container::open(&path, id, label, board);
+                    self.containers.insert(path, container);
+                }
+            }
+        }
+        let unnamed = self.containers.values().any(|c| c.label == *c.id);
+        self.names.ask(unnamed);
+    }
+
+    pub(super) fn collect(&mut self, context: &mut Context<'_>) {
+        for container in self.containers.values_mut() {
+            container.collect(context);
+        }
+    }
+}
+
+/// Folders below `dir` that are a container's, outermost first.
+fn find(
+    root: &Path,
+    dir: &Path,
+    depth: usize,
+    left: &mut usize,
+    found: &mut Vec<(PathBuf, String)>,
+) {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    for entry in entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
+        if *left == 0 {
+            return;
+        }
+        *left -= 1;
+        let path = entry.path();
+        let below = path.strip_prefix(root).unwrap_or(&path);
+        let text = format!("/{}", below.to_string_lossy());
+        match container_name(text.as_bytes()) {
+            Some(id) => found.push((path, String::from_utf8_lossy(id).into_owned())),
+            None if depth > 0 => find(root, &path, depth - 1, left, found),
+            None => {}
+        }
+    }
+}
+
+fn slots(label: &Label, board: &mut Board) -> [Slot; 7] {
+    let name = ("container.name", label.as_str());
+    let io = |direction| CONTAINER_DISK_IO.series(&[name, ("disk.io.direction", direction)]);
+    [
+        board.slot(CONTAINER_CPU_TIME.series(&[name])),
+        board.slot(CONTAINER_CPU_THROTTLED.series(&[name])),
+        board.slot(CONTAINER_MEMORY_USAGE.series(&[name])),
+        board.slot(io("read")),
+        board.slot(io("write")),
+        board.slot(CONTAINER_PIDS.series(&[name])),
+        board.slot(CONTAINER_OOM_KILLS.series(&[name])),
+    ]
+}
+
+impl Container {
+    fn open(path: &Path, id: String, label: Label, board: &mut Board) -> Self {
+        let file = |name: &str| KeptFile::open(&path.join(name));
+        Self {
+            id,
+            slots: slots(&label, board),
+            label,
+            cpu: file("cpu.stat"),
+            memory: file("memory.current"),
+            io: file("io.stat"),
+            pids: file("pids.current"),
+            events: file("memory.events"),
+        }
+    }
+
+    fn collect(&mut self, context: &mut Context<'_>) {
+        let [cpu, throttled, memory, read, written, pids, kills] = self.slots;
+        if let Some(text) = self.cpu.read(context.buffer) {
+            put(context.board, cpu, of_key(text, b"usage_usec"));
+            put(context.board, throttled, of_key(text, b"throttled_usec"));
+        }
+        if let Some(text) = self.io.read(context.buffer) {
+            let [of_read, of_written] = traffic(text);
+            context.board.set_u64(read, of_read);
+            context.board.set_u64(written, of_written);
+        }
+        if let Some(text) = self.events.read(context.buffer) {
+            put(context.board, kills, of_key(text, b"oom_kill"));
+        }
+        let mut single = |file: &mut KeptFile, slot: Slot, buffer: &mut ReadBuffer| {
+            let value = file
+                .read_i64(buffer)
+                .and_then(|value| u64::try_from(value).ok());
+            put(context.board, slot, value);
+        };
+        single(&mut self.memory, memory, context.buffer);
+        single(&mut self.pids, pids, context.buffer);
+    }
+}
+
+fn put(board: &mut Board, slot: Slot, value: Option<u64>) {
+    match value {
+        Some(value) => board.set_u64(slot, value),
+        None => board.clear(slot),
+    }
+}
+
+/// The number after `key` at the start of a line.
+fn of_key(text: &[u8], key: &[u8]) -> Option<u64> {
+    lines(text).find_map(|line| {
+        let mut words = words(line);
+        (words.next() == Some(key))
+            .then(|| words.next().and_then(number))
+            .flatten()
+    })
+}
+
+/// Bytes read and written on all devices: `8:0 rbytes=1 wbytes=2 rios=…`.
+fn traffic(text: &[u8]) -> [u64; 2] {
+    let mut sums = [0u64; 2];
+    for word in lines(text).flat_map(words) {
+        for (sum, key) in sums.iter_mut().zip([&b"rbytes="[..], b"wbytes="]) {
+            *sum = sum.saturating_add(word.strip_prefix(key).and_then(number).unwrap_or(0));
+        }
+    }
+    sums
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::linux::testing::value;
+    use sysmon_wire::{ABSENT, UnixMs};
+
+    #[test]
+    fn containers_are_found_read_and_forgotten() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("fs/cgroup");
+        let id = "0123456789abcdef".repeat(4);
+        let scope = root.join(format!("system.slice/docker-{id}.scope"));
+        fs::create_dir_all(&scope).unwrap();
+        fs::create_dir_all(root.join("user.slice/app.slice")).unwrap();
+        fs::write(root.join("cgroup.controllers"), "cpu io memory pids\n").unwrap();
+        let write = |name: &str, text: &str| fs::write(scope.join(name), text).unwrap();
+        write(
+            "cpu.stat",
+            "usage_usec 500\nuser_usec 300\nnr_throttled 1\nthrottled_usec 20\n",
+        );
+        write("memory.current", "4096\n");
+        write(
+            "io.stat",
+            "8:0 rbytes=10 wbytes=20 rios=1 wios=2\n8:16 rbytes=5 wbytes=0\n",
+        );
+        write("pids.current", "3\n");
+        write("memory.events", "low 0\noom 2\noom_kill 1\n");
+        let roots = Roots {
+            proc: "/nonexistent".into(),
+            sys: dir.path().to_owned(),
+        };
+        let mut board = Board::new();
+        let mut cgroups = Cgroups::new(&roots, &mut board);
+        cgroups.collect(&mut Context {
+            board: &mut board,
+            buffer: &mut ReadBuffer::default(),
+            now: UnixMs(0),
+        });
+        let of = |board: &Board, metric: &str, more: &[&str]| {
+            value(board, metric, &[&["0123456789ab"], more].concat())
+        };
+        assert_eq!(of(&board, "container.cpu.time", &[]), 500);
+        assert_eq!(of(&board, "container.cpu.throttled.time", &[]), 20);
+        assert_eq!(of(&board, "container.memory.usage", &[]), 4096);
+        assert_eq!(of(&board, "container.disk.io", &["read"]), 15);
+        assert_eq!(of(&board, "container.disk.io", &["write"]), 20);
+        assert_eq!(of(&board, "container.process.count", &[]), 3);
+        assert_eq!(of(&board, "container.oom_kills", &[]), 1);
+        assert_eq!(board.keys().len(), 7, "slices are no containers");
+        fs::remove_dir_all(&scope).unwrap();
+        cgroups.scan(&mut board);
+        assert_eq!(of(&board, "container.memory.usage", &[]), ABSENT);
+    }
+}

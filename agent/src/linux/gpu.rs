@@ -1,0 +1,162 @@
+//! Graphics processors: AMD's and Intel's drivers tell in `/sys/class/drm`, NVIDIA's through NVML, which
+//! is loaded only where the driver is.
+
+use std::path::Path;
+use std::time::Duration;
+
+use nvml_wrapper::Nvml;
+use sysmon_wire::Label;
+use sysmon_wire::metrics::{
+    GPU_MEMORY_LIMIT, GPU_MEMORY_USAGE, GPU_UTILIZATION, POWER, TEMPERATURE,
+};
+
+use super::background::{Background, Found};
+use super::{Context, KeptFile, Roots};
+use crate::board::{Board, Slot};
+
+/// Cards read.
+const CARDS_MAX: usize = 16;
+
+/// How often NVML is asked: its calls take a millisecond or more.
+const NVML_PERIOD: Duration = Duration::from_secs(2);
+
+/// The cards whose driver tells in `/sys`.
+#[derive(Debug)]
+pub(super) struct Cards {
+    cards: Vec<[(KeptFile, Slot, i64); 3]>,
+}
+
+impl Cards {
+    pub(super) fn new(roots: &Roots, board: &mut Board) -> Self {
+        let entries = std::fs::read_dir(roots.sys.join("class/drm"));
+        let mut names: Vec<_> = entries
+            .into_iter()
+            .flatten()
+            .flatten()
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            // "card0"; "card0-DP-1" is one of its connectors.
+            .filter(|name| name.starts_with("card") && !name.contains('-'))
+            .collect();
+        names.sort();
+        let mut cards = Vec::new();
+        for name in names.into_iter().take(CARDS_MAX) {
+            let device = roots.sys.join("class/drm").join(&name).join("device");
+            let busy = KeptFile::open(&device.join("gpu_busy_percent"));
+            if !busy.is_there() {
+                continue;
+            }
+            let id = ("hw.id", name.as_str());
+            let memory = |file: &str| KeptFile::open(&device.join(file));
+            cards.push([
+                (busy, board.slot(GPU_UTILIZATION.series(&[id])), 10),
+                (
+                    memory("mem_info_vram_total"),
+                    board.slot(GPU_MEMORY_LIMIT.series(&[id])),
+                    1,
+                ),
+                (
+                    memory("mem_info_vram_used"),
+                    board.slot(GPU_MEMORY_USAGE.series(&[id])),
+                    1,
+                ),
+            ]);
+        }
+        Self { cards }
+    }
+
+    pub(super) fn collect(&mut self, context: &mut Context<'_>) {
+        for (file, slot, factor) in self.cards.iter_mut().flatten() {
+            if let Some(value) = file.read_i64(context.buffer) {
+                context.board.set(*slot, value.saturating_mul(*factor));
+            }
+        }
+    }
+}
+
+/// NVIDIA's cards, where their driver is loaded.
+pub(super) fn nvidia(roots: &Roots) -> Option<Background> {
+    if !Path::new(&roots.proc).join("driver/nvidia").exists() {
+        return None;
+    }
+    let mut nvml = None;
+    Some(Background::start("nvml", NVML_PERIOD, move || {
+        if nvml.is_none() {
+            nvml = Nvml::init().ok();
+        }
+        nvml.as_ref().map(cards)
+    }))
+}
+
+fn cards(nvml: &Nvml) -> Found {
+    let mut found = Found::default();
+    let count = nvml.device_count().unwrap_or(0).min(CARDS_MAX as u32);
+    for index in 0..count {
+        let Ok(device) = nvml.device_by_index(index) else {
+            continue;
+        };
+        let id = Label::new(&format!("nvidia{index}"));
+        let id = ("hw.id", id.as_str());
+        let name = Label::new(&device.name().unwrap_or_else(|_| format!("GPU {index}")));
+        let hw = ("hw.name", name.as_str());
+        if let Ok(use_) = device.utilization_rates() {
+            found
+                .values
+                .push((GPU_UTILIZATION.series(&[id]), i64::from(use_.gpu) * 10));
+        }
+        if let Ok(memory) = device.memory_info() {
+            let bytes = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
+            found
+                .values
+                .push((GPU_MEMORY_LIMIT.series(&[id]), bytes(memory.total)));
+            found
+                .values
+                .push((GPU_MEMORY_USAGE.series(&[id]), bytes(memory.used)));
+        }
+        use nvml_wrapper::enum_wrappers::device::TemperatureSensor;
+        if let Ok(degrees) = device.temperature(TemperatureSensor::Gpu) {
+            found
+                .values
+                .push((TEMPERATURE.series(&[id, hw]), i64::from(degrees) * 1000));
+        }
+        if let Ok(milliwatts) = device.power_usage() {
+            found
+                .values
+                .push((POWER.series(&[id, hw]), i64::from(milliwatts) * 1000));
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::linux::ReadBuffer;
+    use crate::linux::testing::value;
+    use sysmon_wire::UnixMs;
+
+    #[test]
+    fn a_card_in_sys_is_read_and_its_connectors_are_not_cards() {
+        let dir = tempfile::tempdir().unwrap();
+        let device = dir.path().join("class/drm/card0/device");
+        std::fs::create_dir_all(&device).unwrap();
+        std::fs::create_dir_all(dir.path().join("class/drm/card0-DP-1/device")).unwrap();
+        std::fs::write(device.join("gpu_busy_percent"), "37\n").unwrap();
+        std::fs::write(device.join("mem_info_vram_total"), "8589934592\n").unwrap();
+        std::fs::write(device.join("mem_info_vram_used"), "1024\n").unwrap();
+        let roots = Roots {
+            proc: "/nonexistent".into(),
+            sys: dir.path().to_owned(),
+        };
+        let mut board = Board::new();
+        let mut cards = Cards::new(&roots, &mut board);
+        cards.collect(&mut Context {
+            board: &mut board,
+            buffer: &mut ReadBuffer::default(),
+            now: UnixMs(0),
+        });
+        assert_eq!(value(&board, "hw.gpu.utilization", &["card0"]), 370);
+        assert_eq!(value(&board, "hw.gpu.memory.usage", &["card0"]), 1024);
+        assert_eq!(board.keys().len(), 3);
+        assert!(nvidia(&roots).is_none());
+    }
+}

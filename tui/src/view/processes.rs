@@ -1,0 +1,212 @@
+//! The processes of one host.
+//!
+//! ```text
+//!      PID  USER      S  THR   CPU%   MEM  READ  WRIT  COMMAND
+//!  ▌  4127  postgres  R    1  98.1  1.2G     0   41M  /usr/lib/postgresql/17/bin/postgres   db
+//! ```
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Rect, Size};
+use ratatui::style::Style;
+use sysmon_config::time::format_clock;
+use sysmon_wire::Process;
+use unicode_width::UnicodeWidthStr;
+
+use super::paint::{Pen, fill};
+use crate::format::{amount, fit, size};
+use crate::state::State;
+use crate::state::processes::Sort;
+use crate::theme::{Severity, Theme};
+
+/// Lines above the first process: what is shown, and the headings.
+const LINES_ABOVE: u16 = 2;
+
+/// Columns that leave when the screen is narrower than this.
+const WIDE: u16 = 90;
+const MIDDLE: u16 = 60;
+
+/// Cells of user names.
+const USER_WIDTH: usize = 10;
+
+/// How many processes fit on a screen of this size.
+pub fn rows(screen: Size) -> usize {
+    usize::from(super::body(screen).height.saturating_sub(LINES_ABOVE)).max(1)
+}
+
+/// The columns, as their heading, width, and sort if they are sorted by.
+const COLUMNS: [(&str, usize, Option<Sort>, u16); 8] = [
+    ("PID", 7, Some(Sort::Pid), 0),
+    ("USER", USER_WIDTH, None, MIDDLE),
+    ("S", 1, None, WIDE),
+    ("THR", 4, None, WIDE),
+    ("CPU%", 5, Some(Sort::Cpu), 0),
+    ("MEM", 5, Some(Sort::Memory), 0),
+    ("READ", 5, Some(Sort::Disk), MIDDLE),
+    ("WRIT", 5, Some(Sort::Disk), MIDDLE),
+];
+
+pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
+    let theme = &state.theme;
+    let processes = &state.processes;
+    let Some(time) = processes.time else {
+        Pen::new(buffer, area, 1).skip(3).text("Loading", theme.dim);
+        return;
+    };
+    let shown: Vec<_> = processes.shown().collect();
+    let mut pen = Pen::new(buffer, area, 0);
+    pen.skip(1).text("PROCESSES", theme.title).skip(2);
+    let what = if processes.all {
+        format!("{} of {}", shown.len(), processes.len())
+    } else {
+        "those that used most".to_owned()
+    };
+    pen.text(&what, theme.text).skip(2);
+    let at = format!(
+        "at {}, by {}",
+        format_clock(time.0, &state.zone),
+        processes.sort.name()
+    );
+    pen.text(&at, theme.dim);
+    if !processes.filter.is_empty() {
+        pen.skip(2)
+            .text("filter ", theme.dim)
+            .text(&processes.filter, theme.text);
+    }
+    headings(state, area, buffer);
+    let selected = processes.selected_at();
+    let height = usize::from(area.height.saturating_sub(LINES_ABOVE));
+    for (row, process) in shown.iter().skip(processes.top).take(height).enumerate() {
+        let line = Rect {
+            y: area.y + LINES_ABOVE + row as u16,
+            height: 1,
+            ..area
+        };
+        let is_selected = selected == Some(processes.top + row);
+        draw_process(theme, process, is_selected, line, buffer);
+    }
+}
+
+fn columns(
+    width: u16,
+) -> impl Iterator<Item = (usize, &'static (&'static str, usize, Option<Sort>, u16))> {
+    COLUMNS
+        .iter()
+        .enumerate()
+        .filter(move |(_, column)| width >= column.3)
+}
+
+fn headings(state: &State, area: Rect, buffer: &mut Buffer) {
+    let theme = &state.theme;
+    let mut pen = Pen::new(buffer, area, 1);
+    pen.skip(2);
+    let style = |sort: Option<Sort>| {
+        if sort == Some(state.processes.sort) {
+            theme.title
+        } else {
+            theme.dim
+        }
+    };
+    for (_, (title, width, sort, _)) in columns(area.width) {
+        if *title == "USER" {
+            pen.text(&fit(title, *width), style(*sort)).skip(2);
+        } else {
+            pen.right(title, *width, style(*sort)).skip(2);
+        }
+    }
+    pen.text("COMMAND", style(Some(Sort::Command)));
+}
+
+fn draw_process(
+    theme: &Theme,
+    process: &Process,
+    is_selected: bool,
+    line: Rect,
+    buffer: &mut Buffer,
+) {
+    if is_selected {
+        fill(buffer, line, theme.selected);
+    }
+    let on = |style: Style| {
+        if is_selected {
+            style.patch(Style {
+                fg: None,
+                ..theme.selected
+            })
+        } else {
+            style
+        }
+    };
+    let mut pen = Pen::new(buffer, line, 0);
+    pen.text(
+        if is_selected {
+            theme.pick("▌", ">")
+        } else {
+            " "
+        },
+        on(theme.key),
+    )
+    .skip(1);
+    let identity = &process.identity;
+    for (at, (_, width, _, _)) in columns(line.width) {
+        let (text, style) = match at {
+            0 => (identity.pid.to_string(), theme.dim),
+            1 => {
+                pen.text(&fit(identity.user.as_str(), *width), on(theme.dim))
+                    .skip(2);
+                continue;
+            }
+            2 => {
+                // D: waiting for a disk; Z: ended, and nobody asked how.
+                let bad = matches!(process.state, b'D' | b'Z');
+                let severity = if bad {
+                    Severity::Warning
+                } else {
+                    Severity::None
+                };
+                (
+                    char::from(process.state).to_string(),
+                    theme.severity(severity),
+                )
+            }
+            3 => (process.threads.to_string(), theme.dim),
+            4 => (share(process.cpu_permille), theme.text),
+            5 => (size(Some(process.memory_bytes as f64)), theme.text),
+            6 => (rate(process.read_bytes_per_s), theme.text),
+            _ => (rate(process.write_bytes_per_s), theme.text),
+        };
+        pen.right(&text, *width, on(style)).skip(2);
+    }
+    let container = identity.cgroup.as_str();
+    // Paths of the system's own groups say little; a container's name says much.
+    let container = if container.starts_with('/') {
+        ""
+    } else {
+        container
+    };
+    let room = pen.room().saturating_sub(if container.is_empty() {
+        0
+    } else {
+        container.width() + 2
+    });
+    pen.text(
+        &fit(
+            identity.command.as_str(),
+            room.min(identity.command.as_str().width()),
+        ),
+        on(theme.text),
+    );
+    pen.skip(2).text(container, on(theme.graph));
+}
+
+/// Thousandths of a processor as percent, with a decimal below a hundred.
+fn share(permille: u32) -> String {
+    if permille < 1000 {
+        format!("{}.{}", permille / 10, permille % 10)
+    } else {
+        (permille / 10).to_string()
+    }
+}
+
+fn rate(bytes: u64) -> String {
+    amount(Some(bytes as f64))
+}
