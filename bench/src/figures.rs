@@ -3,14 +3,15 @@
 use std::fmt::Write as _;
 use std::io::Read;
 use std::num::NonZeroU16;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail};
 use portable_pty::{CommandBuilder, PtySize, native_pty_system};
 
 use crate::process::{Usage, count, usage};
+use crate::programs::{PATIENCE, Running, program, wait_for_file};
 
 /// Rows and columns of the terminal that is measured.
 const ROWS: NonZeroU16 = NonZeroU16::new(40).unwrap();
@@ -18,19 +19,6 @@ const COLUMNS: NonZeroU16 = NonZeroU16::new(120).unwrap();
 
 /// Times each start is measured.
 const TRIES: usize = 11;
-
-/// How long a program has to do anything at all.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-/// A program that is ended when this is dropped.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 /// A program on a pseudo-terminal.
 struct OnTerminal {
@@ -99,19 +87,6 @@ impl OnTerminal {
     }
 }
 
-/// The programs beside this one.
-fn program(name: &str) -> anyhow::Result<PathBuf> {
-    let own = std::env::current_exe()?;
-    let path = own.with_file_name(name);
-    if !path.exists() {
-        bail!(
-            "{} is not built: run `cargo build --release --workspace`",
-            path.display()
-        );
-    }
-    Ok(path)
-}
-
 fn median(mut times: Vec<Duration>) -> Duration {
     times.sort_unstable();
     times.get(times.len() / 2).copied().unwrap_or_default()
@@ -156,18 +131,12 @@ pub fn figures(rest: Duration) -> anyhow::Result<String> {
 
     let dir = tempfile::tempdir()?;
     let state = |name: &str| dir.path().join(name).display().to_string();
-    let start = |program: &Path, args: &[&str]| -> anyhow::Result<Running> {
-        let child = Command::new(program)
-            .args(args)
-            .env("HOME", dir.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()?;
-        Ok(Running(child))
-    };
     let hub_state = state("hub");
-    let running_hub = start(&hub, &["--state", &hub_state, "--listen", "127.0.0.1:0"])?;
+    let running_hub = Running::start(
+        &hub,
+        &["--state", &hub_state, "--listen", "127.0.0.1:0"],
+        dir.path(),
+    )?;
     let address = wait_for_file(&dir.path().join("hub/address"))?;
     let agent_state = state("a");
     let issue = [
@@ -186,7 +155,11 @@ pub fn figures(rest: Duration) -> anyhow::Result<String> {
     if !issued.status.success() {
         bail!("{}", String::from_utf8_lossy(&issued.stderr));
     }
-    let running_agent = start(&agent, &["--state", &agent_state, "--hub", &address])?;
+    let running_agent = Running::start(
+        &agent,
+        &["--state", &agent_state, "--hub", &address],
+        dir.path(),
+    )?;
     let attached = OnTerminal::start(&tui, &["--hub", &address, "--state", &hub_state])?;
     attached.wait_for("1 live")?;
     let snapshot = timed(|| {
@@ -252,15 +225,4 @@ pub fn figures(rest: Duration) -> anyhow::Result<String> {
         written as f64 / seconds
     )?;
     Ok(out)
-}
-
-fn wait_for_file(path: &Path) -> anyhow::Result<String> {
-    let start = Instant::now();
-    while start.elapsed() < PATIENCE {
-        if let Ok(text) = std::fs::read_to_string(path) {
-            return Ok(text.trim().to_owned());
-        }
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    bail!("{} never appeared", path.display())
 }

@@ -1,7 +1,9 @@
 //! Simulated agents and the benchmarks.
 
+pub mod agent;
 pub mod figures;
 pub mod process;
+mod programs;
 pub mod swarm;
 
 /// Version of this program.

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
+use sysmon_bench::agent::agent;
 use sysmon_bench::swarm::{SwarmOptions, swarm};
 use sysmon_bench::{VERSION, figures};
 use sysmon_config::time::parse_span;
@@ -17,6 +18,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[command(name = "sysmon-bench", version = VERSION, after_help = "\
 Examples:
   sysmon-bench swarm --hub localhost --hosts 1000 --for 60s --state hub-state
+  sysmon-bench agent                        what the agent costs with 400 processes
   sysmon-bench figures                      how fast it starts and what it costs at rest")]
 struct Args {
     #[command(flatten)]
@@ -44,6 +46,16 @@ Example:
         /// How long
         #[arg(long = "for", value_name = "SPAN", default_value = "60s", value_parser = parse_span)]
         length: Duration,
+    },
+    /// Measure what the agent costs, beside others' that are installed (Linux)
+    #[command(after_help = "Example:\n  sysmon-bench agent --processes 400 --span 60s")]
+    Agent {
+        /// Have at least so many processes, by starting some that sleep
+        #[arg(long, default_value_t = 400)]
+        processes: usize,
+        /// How long to watch, once at rest and once while processes are shown
+        #[arg(long, value_name = "SPAN", default_value = "60s", value_parser = parse_span)]
+        span: Duration,
     },
     /// Measure how fast the programs start and what they cost at rest (Linux)
     #[command(after_help = "Example:\n  sysmon-bench figures --rest 60s")]
@@ -83,6 +95,10 @@ fn main() -> ExitCode {
                 summary.dropped
             );
             Ok(sysmon_config::print(&text)?)
+        }
+        Command::Agent { processes, span } => {
+            init_logs(&args.common);
+            Ok(sysmon_config::print(&agent(*processes, *span)?)?)
         }
         Command::Figures { rest } => Ok(sysmon_config::print(&figures::figures(*rest)?)?),
     })
