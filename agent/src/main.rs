@@ -18,9 +18,6 @@ use sysmon_config::{
 use sysmon_link::{Connector, LinkError};
 use sysmon_wire::UnixMs;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Collects this machine's metrics and pushes them to a hub.
 #[derive(Debug, Parser)]
 #[command(name = "sysmon-agent", version = VERSION, after_help = "\

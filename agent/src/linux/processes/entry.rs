@@ -83,6 +83,11 @@ impl Entry {
         round >= self.turn
     }
 
+    /// Whether a sleeper's turn would be in this round if it came every `rounds` rounds.
+    pub(super) fn is_turn_of_many(&self, round: u64, rounds: u64) -> bool {
+        (round + u64::from(self.pid)).is_multiple_of(rounds)
+    }
+
     /// Takes what was read now. The answer is the time since the last look, if storage traffic is
     /// worth reading.
     pub(super) fn take(&mut self, stat: Stat, now: UnixMs, hz: u64) -> Option<i64> {

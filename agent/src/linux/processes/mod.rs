@@ -31,6 +31,9 @@ const PROCESSES_MAX: usize = 32_768;
 /// Stat files kept open, and at most half of what the process may open.
 const KEPT_FILES_MAX: u64 = 4096;
 
+/// Rounds between two looks at a sleeper while all processes are shown.
+const SLEEPER_ROUNDS_SHOWN: u64 = 4;
+
 /// Looks in one refresh; on a machine with more processes the others come next time.
 const LOOKS_MAX: usize = 4096;
 
@@ -125,7 +128,7 @@ impl Processes {
         }
     }
 
-    /// Looks at the processes whose turn it is, or with `full` at all of them.
+    /// Looks at the processes whose turn it is; with `full` it is their turn more often.
     pub fn refresh(&mut self, now: UnixMs, full: bool) {
         self.look(now, full);
         self.discover(now);
@@ -181,7 +184,8 @@ impl Processes {
             let Some(entry) = self.entries.get_mut(at) else {
                 continue;
             };
-            if !full && !entry.is_due(self.round) {
+            let is_shown = full && entry.is_turn_of_many(self.round, SLEEPER_ROUNDS_SHOWN);
+            if !is_shown && !entry.is_due(self.round) {
                 continue;
             }
             if looks == LOOKS_MAX {

@@ -122,7 +122,7 @@ fn the_top_is_by_processor_memory_and_storage() {
 }
 
 #[test]
-fn everything_is_looked_at_when_somebody_is_looking() {
+fn sleepers_are_looked_at_more_often_when_somebody_is_looking() {
     let host = Host::new();
     host.set(5, 0, 1);
     let mut processes = host.watch();
@@ -130,8 +130,11 @@ fn everything_is_looked_at_when_somebody_is_looking() {
         processes.refresh(UnixMs(second * 1000), false);
     }
     host.set(5, 10, 1);
-    processes.refresh(UnixMs(30_000), true);
-    assert!(processes.all()[0].cpu_permille > 0);
+    let was_seen = (30..34).any(|second| {
+        processes.refresh(UnixMs(second * 1000), true);
+        processes.all()[0].cpu_permille > 0
+    });
+    assert!(was_seen);
 }
 
 #[test]
