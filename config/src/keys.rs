@@ -57,6 +57,8 @@ pub struct HubConfig {
     pub retention: Duration,
     /// Memory for rows, of all hosts together.
     pub memory: u64,
+    /// Bytes of history on disk; 0 for none.
+    pub history: u64,
     /// How long certificates it issues are valid.
     pub certificate_life: Duration,
 }
@@ -127,6 +129,7 @@ impl Default for HubConfig {
             offline_after: Duration::from_secs(30),
             retention: Duration::from_hours(24),
             memory: 1 << 30,
+            history: 8 << 30,
             certificate_life: Duration::from_hours(24 * 365),
         }
     }
@@ -197,6 +200,7 @@ pub fn keys() -> &'static [Key] {
             DAY * 365
         )),
         key!(hub.memory, Some("\"1GiB\""), |v| bytes(v, 1 << 20)),
+        key!(hub.history, Some("\"8GiB\""), |v| bytes(v, 0)),
         key!(hub.certificate_life, Some("\"365d\""), |v| span(
             v,
             DAY,

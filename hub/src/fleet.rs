@@ -1,15 +1,16 @@
 //! All hosts: rows go in here, and every picture comes out of here.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sysmon_series::ChunkError;
+use sysmon_series::{Chunk, ChunkError, Ring};
 use sysmon_wire::limits::{FUTURE_MS_MAX, HOSTS_MAX, NOTES_PER_HOST_MAX, SERIES_PER_HOST_MAX};
 use sysmon_wire::message::{HostState, RunId};
 use sysmon_wire::{HostFacts, Label, Process, ProcessIdentity, Row, SeriesKey, UnixMs};
 use thiserror::Error;
 
+use crate::history::{Batch, KeptHost};
 use crate::host::Host;
 
 /// Stands for a host in the running hub.
@@ -66,6 +67,8 @@ pub struct Fleet {
     rows_total: u64,
     values_total: u64,
     ring_bytes: u64,
+    /// Hosts the history has not been told everything of, if there is a history.
+    unsaved: Option<BTreeSet<HostId>>,
 }
 
 impl Fleet {
@@ -80,6 +83,86 @@ impl Fleet {
             rows_total: 0,
             values_total: 0,
             ring_bytes: 0,
+            unsaved: None,
+        }
+    }
+
+    /// Remembers from now on what changes, for [`Fleet::take_batch`].
+    pub fn record(&mut self) {
+        self.unsaved = Some(BTreeSet::new());
+    }
+
+    fn changed(&mut self, id: HostId) {
+        if let Some(unsaved) = &mut self.unsaved {
+            unsaved.insert(id);
+        }
+    }
+
+    /// Everything that changed since the last call.
+    pub fn take_batch(&mut self, now: UnixMs) -> Batch {
+        let unsaved = self
+            .unsaved
+            .as_mut()
+            .map(std::mem::take)
+            .unwrap_or_default();
+        let hosts = &mut self.hosts;
+        let batch = |id: HostId| Some(hosts.get_mut(id.0 as usize)?.take_unsaved());
+        Batch {
+            generation: self.generation,
+            hosts: unsaved.into_iter().filter_map(batch).collect(),
+            horizon: now - self.retention_ms(),
+        }
+    }
+
+    /// Takes back a host that the history knew.
+    pub fn restore(&mut self, kept: KeptHost) {
+        let Ok(id) = self.host_id(&kept.name) else {
+            return;
+        };
+        let mut kept = kept;
+        let keys = std::mem::take(&mut kept.series);
+        let keys = keys.into_iter().map(|key| self.shared_key(key)).collect();
+        if let Some(host) = self.hosts.get_mut(id.0 as usize) {
+            let before = host.ring.bytes() as u64;
+            host.restore(kept, keys);
+            self.ring_bytes = self.ring_bytes + host.ring.bytes() as u64 - before;
+        }
+        if let Some(unsaved) = &mut self.unsaved {
+            unsaved.remove(&id);
+        }
+        self.touch_line(id);
+    }
+
+    /// Takes back sealed rows that the history knew; false if there is no memory for them.
+    pub fn restore_chunk(&mut self, name: &Label, chunk: Chunk) -> bool {
+        if self.ring_bytes + chunk.bytes() as u64 > self.options.memory_bytes {
+            return false;
+        }
+        let id = self.by_name.get(name).copied();
+        let Some((id, host)) = id.and_then(|id| Some((id, self.hosts.get_mut(id.0 as usize)?)))
+        else {
+            return true;
+        };
+        let before = host.ring.bytes() as u64;
+        host.ring.restore_chunk(chunk);
+        self.ring_bytes = self.ring_bytes + host.ring.bytes() as u64 - before;
+        self.touch_line(id);
+        self.past_came(id);
+        true
+    }
+
+    fn retention_ms(&self) -> i64 {
+        i64::try_from(self.options.retention.as_millis()).unwrap_or(i64::MAX)
+    }
+
+    fn shared_key(&mut self, key: SeriesKey) -> Arc<SeriesKey> {
+        match self.keys.get(&key) {
+            Some(known) => Arc::clone(known),
+            None => {
+                let key = Arc::new(key);
+                self.keys.insert(Arc::clone(&key));
+                key
+            }
         }
     }
 
@@ -92,10 +175,15 @@ impl Fleet {
             return Err(FleetError::TooManyHosts);
         }
         let id = HostId(self.hosts.len() as u32);
-        let host = Host::new(name.clone());
+        let ring = match self.unsaved {
+            Some(_) => Ring::recording(),
+            None => Ring::new(),
+        };
+        let host = Host::new(name.clone(), ring);
         self.ring_bytes += host.ring.bytes() as u64;
         self.hosts.push(host);
         self.by_name.insert(name.clone(), id);
+        self.changed(id);
         self.touch_line(id);
         Ok(id)
     }
@@ -135,10 +223,9 @@ impl Fleet {
 
     /// Takes what an agent says its host is.
     pub fn set_facts(&mut self, id: HostId, facts: HostFacts) {
-        if let Some(host) = self.hosts.get_mut(id.0 as usize)
-            && host.facts != facts
-        {
-            host.facts = facts;
+        let host = self.hosts.get_mut(id.0 as usize);
+        if host.is_some_and(|host| host.take_facts(facts)) {
+            self.changed(id);
             self.touch_line(id);
         }
     }
@@ -153,24 +240,18 @@ impl Fleet {
 
     /// The indices that `keys` have in the host, made if they are new.
     pub fn series(&mut self, id: HostId, keys: Vec<SeriesKey>) -> Result<Vec<u32>, FleetError> {
+        let keys: Vec<_> = keys.into_iter().map(|key| self.shared_key(key)).collect();
         let Some(host) = self.hosts.get_mut(id.0 as usize) else {
             return Ok(Vec::new());
         };
         let before = host.keys().len();
         let mut indices = Vec::with_capacity(keys.len());
         for key in keys {
-            let key = match self.keys.get(&key) {
-                Some(known) => Arc::clone(known),
-                None => {
-                    let key = Arc::new(key);
-                    self.keys.insert(Arc::clone(&key));
-                    key
-                }
-            };
             let index = host.series_index(key, SERIES_PER_HOST_MAX);
             indices.push(index.ok_or_else(|| FleetError::TooManySeries(host.name.clone()))?);
         }
         if host.keys().len() != before {
+            self.changed(id);
             self.touch_line(id);
         }
         Ok(indices)
@@ -178,8 +259,10 @@ impl Fleet {
 
     /// Takes names of processes that rows of the host will refer to.
     pub fn name_processes(&mut self, id: HostId, processes: Vec<ProcessIdentity>, now: UnixMs) {
+        let record = self.unsaved.is_some();
         if let Some(host) = self.hosts.get_mut(id.0 as usize) {
-            host.processes.name(processes, now);
+            host.name_processes(processes, now, record);
+            self.changed(id);
         }
     }
 
@@ -215,6 +298,7 @@ impl Fleet {
         row: &Row,
         now: UnixMs,
     ) -> Result<Applied, FleetError> {
+        let retention_ms = self.retention_ms();
         let Some(host) = self.hosts.get_mut(id.0 as usize) else {
             return Ok(Applied::Refused);
         };
@@ -222,7 +306,9 @@ impl Fleet {
         if !host.is_new(run, row.seq) {
             return Ok(Applied::Duplicate);
         }
-        let retention_ms = i64::try_from(self.options.retention.as_millis()).unwrap_or(i64::MAX);
+        if let Some(unsaved) = &mut self.unsaved {
+            unsaved.insert(id);
+        }
         if row.time - now > FUTURE_MS_MAX || now - row.time > retention_ms {
             host.refuse();
             return Ok(Applied::Refused);

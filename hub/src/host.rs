@@ -7,8 +7,11 @@ use sysmon_series::{Ring, rate};
 use sysmon_wire::limits::RUNS_PER_HOST_MAX;
 use sysmon_wire::message::{HostHealth, HostState, RunId};
 use sysmon_wire::metrics::{ALIASES, SUMMARY};
-use sysmon_wire::{ABSENT, HostFacts, Kind, Label, Process, SeqSet, SeriesKey, UnixMs};
+use sysmon_wire::{
+    ABSENT, HostFacts, Kind, Label, Process, ProcessIdentity, SeqSet, SeriesKey, UnixMs,
+};
 
+use crate::history::{HostBatch, KeptHost};
 use crate::processes::HostProcesses;
 
 /// A host as the hub knows it.
@@ -43,6 +46,17 @@ pub struct Host {
     last_arrival: Option<UnixMs>,
     duplicate_rows: u64,
     refused_rows: u64,
+    unsaved: Unsaved,
+}
+
+/// What the history has not been told yet.
+#[derive(Debug, Default)]
+struct Unsaved {
+    facts: bool,
+    /// How many of the series it knows.
+    series_saved: usize,
+    processes: Vec<(ProcessIdentity, UnixMs)>,
+    runs: Vec<RunId>,
 }
 
 /// The newest values of the fleet's line.
@@ -57,11 +71,11 @@ struct Present {
 
 impl Host {
     /// A host that has sent nothing yet.
-    pub fn new(name: Label) -> Self {
+    pub fn new(name: Label, ring: Ring) -> Self {
         Self {
             name,
             facts: HostFacts::unknown(),
-            ring: Ring::new(),
+            ring,
             clock_offset_ms: 0,
             changed: 0,
             line_changed: 0,
@@ -81,6 +95,7 @@ impl Host {
             last_arrival: None,
             duplicate_rows: 0,
             refused_rows: 0,
+            unsaved: Unsaved::default(),
         }
     }
 
@@ -129,8 +144,69 @@ impl Host {
             }
         };
         let new = set.is_some_and(|set| set.insert(seq));
+        if new && !self.unsaved.runs.contains(&run) {
+            self.unsaved.runs.push(run);
+        }
         self.duplicate_rows += u64::from(!new);
         new
+    }
+
+    /// Takes what the host is; whether that is news.
+    pub fn take_facts(&mut self, facts: HostFacts) -> bool {
+        let is_new = self.facts != facts;
+        if is_new {
+            self.facts = facts;
+            self.unsaved.facts = true;
+        }
+        is_new
+    }
+
+    /// Takes names that rows will refer to.
+    pub fn name_processes(&mut self, processes: Vec<ProcessIdentity>, now: UnixMs, record: bool) {
+        if record {
+            let named = processes.iter().map(|process| (process.clone(), now));
+            self.unsaved.processes.extend(named);
+        }
+        self.processes.name(processes, now);
+    }
+
+    /// Everything that the history has not been told yet.
+    pub fn take_unsaved(&mut self) -> HostBatch {
+        let unsaved = &mut self.unsaved;
+        let first = unsaved.series_saved;
+        let series = self.keys.get(first..).unwrap_or_default().to_vec();
+        unsaved.series_saved = self.keys.len();
+        let changed = std::mem::take(&mut unsaved.runs);
+        let runs = self.runs.iter().filter(|(run, _)| changed.contains(run));
+        HostBatch {
+            name: self.name.clone(),
+            facts: std::mem::take(&mut unsaved.facts).then(|| self.facts.clone()),
+            series: (first, series),
+            processes: std::mem::take(&mut unsaved.processes),
+            runs: runs.cloned().collect(),
+            ring: self.ring.take_changes(),
+        }
+    }
+
+    /// Takes back what the history knew.
+    pub fn restore(&mut self, kept: KeptHost, keys: Vec<Arc<SeriesKey>>) {
+        self.facts = kept.facts;
+        let count = keys.len();
+        for key in keys {
+            self.series_index(key, count);
+        }
+        self.unsaved.series_saved = count;
+        for (process, seen) in kept.processes {
+            self.processes.name(vec![process], seen);
+        }
+        self.runs = kept.runs.into();
+        let [head, late] = &kept.heads;
+        self.ring.restore_heads([head, late], count);
+        let all: Vec<u32> = (0..count as u32).collect();
+        let newest = self.ring.newest().unwrap_or_default();
+        if let Ok(Some((time, values))) = self.ring.at(&all, UnixMs(0), newest) {
+            self.observe(time, &values);
+        }
     }
 
     /// Counts a row that was not kept.
@@ -238,7 +314,7 @@ mod tests {
     use sysmon_wire::metrics::{CPU_UTILIZATION, NET_IO};
 
     fn host() -> Host {
-        let mut host = Host::new("h".into());
+        let mut host = Host::new("h".into(), Ring::new());
         let rx = NET_IO.series(&[("network.io.direction", "receive")]);
         assert_eq!(
             host.series_index(Arc::new(CPU_UTILIZATION.series(&[])), 9),

@@ -5,6 +5,7 @@
 
 pub mod client;
 pub mod fleet;
+pub mod history;
 pub mod host;
 pub mod ingest;
 pub mod processes;

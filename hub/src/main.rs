@@ -10,7 +10,8 @@ use clap::{Parser, Subcommand};
 use sysmon_certs::{HubState, PeerName, Role};
 use sysmon_config::{CommonArgs, Config, Failure, Program, init_logs, notify, run, state_dir};
 use sysmon_hub::fleet::FleetOptions;
-use sysmon_hub::server::{BoundHub, HubOptions};
+use sysmon_hub::history::store::Store;
+use sysmon_hub::server::{BoundHub, HistoryOptions, HubOptions};
 use sysmon_hub::{VERSION, client};
 use sysmon_link::Connector;
 
@@ -50,6 +51,12 @@ enum Command {
     /// Check the configuration and say what would be used
     #[command(after_help = "Example:\n  sysmon-hub check --config config.toml")]
     Check,
+    /// Copy the history to a file, while the hub runs or not
+    #[command(after_help = "Example:\n  sysmon-hub backup history-monday.db")]
+    Backup {
+        /// The file to write; it must not exist yet
+        file: PathBuf,
+    },
     /// Certificates of agents, operators and edges
     #[command(subcommand)]
     Cert(CertCommand),
@@ -83,9 +90,10 @@ fn main() -> ExitCode {
             None => serve(&args, &config, &state),
             Some(Command::Status { json }) => status(&state, *json),
             Some(Command::Check) => {
-                check(&args, &config);
+                check(&args, &config, &state);
                 Ok(())
             }
+            Some(Command::Backup { file }) => backup(&state, file),
             Some(Command::Cert(CertCommand::Issue { role, name, out })) => {
                 issue(&config, &state, *role, name, out)
             }
@@ -112,7 +120,7 @@ fn days(config: &Config) -> u32 {
     (config.hub.certificate_life.as_secs() / 86_400) as u32
 }
 
-fn options(args: &Args, config: &Config) -> HubOptions {
+fn options(args: &Args, config: &Config, state: &HubState) -> HubOptions {
     HubOptions {
         listen: args.listen.unwrap_or(config.hub.listen),
         name: hub_name(args, config).to_string(),
@@ -122,6 +130,10 @@ fn options(args: &Args, config: &Config) -> HubOptions {
             retention: config.hub.retention,
             memory_bytes: config.hub.memory,
         },
+        history: (config.hub.history > 0).then(|| HistoryOptions {
+            path: state.dir().join("history.db"),
+            bytes_max: config.hub.history,
+        }),
     }
 }
 
@@ -137,7 +149,8 @@ fn serve(args: &Args, config: &Config, state: &HubState) -> Result<(), Failure> 
         })
         .map_err(anyhow::Error::from)?;
     runtime()?.block_on(async {
-        let hub = BoundHub::bind(options(args, config), &identity).map_err(anyhow::Error::from)?;
+        let hub =
+            BoundHub::bind(options(args, config, state), &identity).map_err(anyhow::Error::from)?;
         let address = hub
             .address()
             .ok_or_else(|| anyhow!("the socket has no address"))?;
@@ -185,8 +198,28 @@ fn status(state: &HubState, json: bool) -> Result<(), Failure> {
     Ok(sysmon_config::print(&text)?)
 }
 
-fn check(args: &Args, config: &Config) {
-    let options = options(args, config);
+fn backup(state: &HubState, file: &std::path::Path) -> Result<(), Failure> {
+    if file.exists() {
+        return Err(Failure::Usage(anyhow!(
+            "{} exists already: choose another name",
+            file.display()
+        )));
+    }
+    let history = state.dir().join("history.db");
+    if !history.exists() {
+        return Err(anyhow!("there is no history in {}", state.dir().display()).into());
+    }
+    Store::backup(&history, file).map_err(anyhow::Error::from)?;
+    let text = format!(
+        "history written to {}; to go back to it, stop the hub and put it in place of {}\n",
+        file.display(),
+        history.display()
+    );
+    Ok(sysmon_config::print(&text)?)
+}
+
+fn check(args: &Args, config: &Config, state: &HubState) {
+    let options = options(args, config, state);
     let text = format!(
         "the configuration is good\nhub {} would listen on {}, keep {} h of rows in up to {} MiB\n",
         options.name,

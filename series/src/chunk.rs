@@ -1,19 +1,32 @@
 //! Sealed rows: columns side by side, each to be read without the others.
 
+use std::sync::Arc;
+
 use sysmon_wire::UnixMs;
+use sysmon_wire::varint::{get_i64, get_u64, put_i64, put_u64};
 use thiserror::Error;
 
 use crate::column;
 
-/// Rows that no longer change, compressed by series. Its times are one more column.
+/// The first byte of a chunk outside of memory: the version of its format.
+const FORMAT: u8 = 1;
+
+/// Series and bytes a chunk read from outside may have.
+const COLUMNS_MAX: u64 = 1 << 20;
+
+/// Rows a chunk read from outside may have: a column that says all are equal would else take any memory.
+const ROWS_MAX: u32 = 1 << 16;
+
+/// Rows that no longer change, compressed by series. Its times are one more column. A copy shares its
+/// bytes.
 #[derive(Clone, Debug)]
 pub struct Chunk {
     first: UnixMs,
     last: UnixMs,
     rows: u32,
     /// Where each column ends in `data`; the times come first.
-    ends: Box<[u32]>,
-    data: Box<[u8]>,
+    ends: Arc<[u32]>,
+    data: Arc<[u8]>,
 }
 
 /// Why a chunk cannot be made or read.
@@ -47,6 +60,61 @@ impl Chunk {
             rows: u32::try_from(times.len()).map_err(|_| ChunkError::Damaged)?,
             ends: ends.into(),
             data: data.into(),
+        })
+    }
+
+    /// The chunk as bytes, to be kept outside of memory.
+    ///
+    /// ```text
+    /// chunk = 1 first(zigzag) last(zigzag) rows columns column-length… data… crc32(u32 LE, of all before)
+    /// ```
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(self.data.len() + self.ends.len() * 2 + 32);
+        out.push(FORMAT);
+        put_i64(&mut out, self.first.0);
+        put_i64(&mut out, self.last.0);
+        put_u64(&mut out, u64::from(self.rows));
+        put_u64(&mut out, self.ends.len() as u64);
+        let mut before = 0;
+        for &end in self.ends.iter() {
+            put_u64(&mut out, u64::from(end - before));
+            before = end;
+        }
+        out.extend_from_slice(&self.data);
+        let checksum = crc32fast::hash(&out);
+        out.extend_from_slice(&checksum.to_le_bytes());
+        out
+    }
+
+    /// Reads what [`Chunk::encode`] wrote.
+    pub fn decode(bytes: &[u8]) -> Result<Self, ChunkError> {
+        let (body, checksum) = bytes.split_last_chunk::<4>().ok_or(ChunkError::Damaged)?;
+        if crc32fast::hash(body) != u32::from_le_bytes(*checksum) {
+            return Err(ChunkError::Damaged);
+        }
+        Self::decode_body(body).ok_or(ChunkError::Damaged)
+    }
+
+    fn decode_body(body: &[u8]) -> Option<Self> {
+        let (&format, mut bytes) = body.split_first()?;
+        if format != FORMAT {
+            return None;
+        }
+        let (first, last) = (get_i64(&mut bytes)?, get_i64(&mut bytes)?);
+        let rows = u32::try_from(get_u64(&mut bytes)?).ok()?;
+        let columns = get_u64(&mut bytes).filter(|n| (1..=COLUMNS_MAX).contains(n))?;
+        let mut ends = Vec::new();
+        let mut end = 0u32;
+        for _ in 0..columns {
+            end = end.checked_add(u32::try_from(get_u64(&mut bytes)?).ok()?)?;
+            ends.push(end);
+        }
+        (end as usize == bytes.len() && (1..=ROWS_MAX).contains(&rows)).then(|| Self {
+            first: UnixMs(first),
+            last: UnixMs(last),
+            rows,
+            ends: ends.into(),
+            data: bytes.into(),
         })
     }
 

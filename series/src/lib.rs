@@ -11,4 +11,4 @@ mod ring;
 
 pub use chunk::{Chunk, ChunkError};
 pub use resample::{RATE_UNIT_SUFFIX, Resample, rate};
-pub use ring::{ROWS_PER_CHUNK, Ring, Table};
+pub use ring::{Changes, HeadChanges, ROWS_PER_CHUNK, Ring, Table};

@@ -31,6 +31,34 @@ pub struct Ring {
     sealed_bytes: usize,
     sealed_values: u64,
     sealed_rows: u64,
+    /// Chunks sealed since [`Ring::take_changes`] was last called, if that is remembered.
+    unsaved: Option<Vec<Chunk>>,
+}
+
+/// What happened to a ring since it was last asked: enough to make the same ring again.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    /// Chunks that were sealed.
+    pub chunks: Vec<Chunk>,
+    /// The head and the late head.
+    pub heads: [HeadChanges; 2],
+}
+
+/// What happened to one head.
+#[derive(Clone, Debug, Default)]
+pub struct HeadChanges {
+    /// Everything it held before was sealed.
+    pub restarted: bool,
+    /// Rows that were added, to be kept after those that are kept already.
+    pub bytes: Vec<u8>,
+}
+
+impl Changes {
+    /// Whether nothing happened.
+    pub fn is_empty(&self) -> bool {
+        let idle = |head: &HeadChanges| !head.restarted && head.bytes.is_empty();
+        self.chunks.is_empty() && self.heads.iter().all(idle)
+    }
 }
 
 /// Unsealed rows in sparse form.
@@ -41,6 +69,9 @@ struct Head {
     rows: u32,
     first: UnixMs,
     values: u64,
+    /// How many of the bytes were told as changes, and whether the head was sealed since.
+    told: usize,
+    restarted: bool,
 }
 
 impl Head {
@@ -83,7 +114,27 @@ impl Head {
         self.bytes.clear();
         self.rows = 0;
         self.values = 0;
+        self.told = 0;
+        self.restarted = true;
         Ok(chunk)
+    }
+
+    fn take_changes(&mut self) -> HeadChanges {
+        let bytes = self.bytes.get(self.told..).unwrap_or_default().to_vec();
+        self.told = self.bytes.len();
+        HeadChanges {
+            restarted: std::mem::take(&mut self.restarted),
+            bytes,
+        }
+    }
+
+    /// Takes rows that were kept elsewhere; what cannot be read ends them.
+    fn restore(&mut self, mut bytes: &[u8], series: usize) {
+        let mut decoder = RowDecoder::new();
+        while let Ok(Some(row)) = decoder.decode(&mut bytes, series) {
+            self.push(row.time, &row.values);
+        }
+        self.told = self.bytes.len();
     }
 
     fn memory(&self) -> usize {
@@ -120,7 +171,46 @@ impl Ring {
         Ok(())
     }
 
+    /// An empty ring that remembers what happens to it, for [`Ring::take_changes`].
+    pub fn recording() -> Self {
+        Self {
+            unsaved: Some(Vec::new()),
+            ..Self::default()
+        }
+    }
+
+    /// What happened since the last call, or since the ring was made.
+    pub fn take_changes(&mut self) -> Changes {
+        Changes {
+            chunks: self
+                .unsaved
+                .as_mut()
+                .map(std::mem::take)
+                .unwrap_or_default(),
+            heads: [self.head.take_changes(), self.late.take_changes()],
+        }
+    }
+
+    /// Takes back what was kept of the heads of an earlier ring with so many series.
+    pub fn restore_heads(&mut self, heads: [&[u8]; 2], series: usize) {
+        let [head, late] = heads;
+        self.head.restore(head, series);
+        self.late.restore(late, series);
+    }
+
+    /// Takes back a chunk of an earlier ring, while rows may come in already.
+    pub fn restore_chunk(&mut self, chunk: Chunk) {
+        self.insert(chunk);
+    }
+
     fn keep(&mut self, chunk: Chunk) {
+        if let Some(unsaved) = &mut self.unsaved {
+            unsaved.push(chunk.clone());
+        }
+        self.insert(chunk);
+    }
+
+    fn insert(&mut self, chunk: Chunk) {
         self.sealed_bytes += chunk.bytes();
         self.sealed_values += (chunk.rows() * chunk.series()) as u64;
         self.sealed_rows += chunk.rows() as u64;
@@ -350,8 +440,85 @@ mod tests {
         assert_eq!(ring.at(&[0], UnixMs(6000), UnixMs(9000)).unwrap(), None);
     }
 
+    /// What a store would keep of a ring, and the ring made of it again.
+    #[derive(Default)]
+    struct Kept {
+        chunks: Vec<Vec<u8>>,
+        heads: [Vec<u8>; 2],
+    }
+
+    impl Kept {
+        fn take(&mut self, changes: Changes) {
+            let chunks = changes.chunks.iter();
+            self.chunks.extend(chunks.map(super::Chunk::encode));
+            for (kept, changes) in self.heads.iter_mut().zip(changes.heads) {
+                if changes.restarted {
+                    kept.clear();
+                }
+                kept.extend(changes.bytes);
+            }
+        }
+
+        fn ring(&self, series: usize) -> Ring {
+            let mut ring = Ring::recording();
+            ring.restore_heads([&self.heads[0], &self.heads[1]], series);
+            for chunk in self.chunks.iter().rev() {
+                ring.restore_chunk(Chunk::decode(chunk).unwrap());
+            }
+            ring
+        }
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(40))]
+        #[test]
+        fn what_was_kept_makes_the_same_ring_again(
+            starts in proptest::collection::vec((0i64..5000, 1usize..700), 1..6),
+            every in 1usize..300,
+        ) {
+            let (mut ring, mut kept) = (Ring::recording(), Kept::default());
+            let mut count = 0;
+            for (series, (start, rows)) in starts.iter().enumerate() {
+                for n in 0..*rows as i64 {
+                    let values: Vec<i64> = (0..=series as i64).map(|s| s * n % 7).collect();
+                    ring.append(UnixMs(start + n), &values).unwrap();
+                    count += 1;
+                    if count % every == 0 {
+                        kept.take(ring.take_changes());
+                    }
+                }
+            }
+            kept.take(ring.take_changes());
+            prop_assert!(ring.take_changes().is_empty());
+            let mut again = kept.ring(starts.len());
+            prop_assert!(again.take_changes().is_empty(), "what is kept already is no change");
+            let all = |ring: &Ring| ring.read(&[0, 2], UnixMs(0), UnixMs(9000)).unwrap();
+            let sorted = |table: Table| {
+                let mut rows: Vec<_> = (0..table.times.len())
+                    .map(|n| (table.times[n], table.columns[0][n], table.columns[1][n]))
+                    .collect();
+                rows.sort_unstable();
+                rows
+            };
+            prop_assert_eq!(sorted(all(&again)), sorted(all(&ring)));
+            prop_assert_eq!(again.rows(), ring.rows());
+            // And it goes on as the other would have.
+            again.append(UnixMs(8000), &[1]).unwrap();
+            prop_assert!(!again.take_changes().is_empty());
+        }
+
+        #[test]
+        fn no_bytes_make_reading_a_chunk_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let mut bytes = bytes;
+            prop_assert!(Chunk::decode(&bytes).is_err());
+            // With the right checksum, too.
+            let checksum = crc32fast::hash(&bytes);
+            bytes.extend(checksum.to_le_bytes());
+            if let Ok(chunk) = Chunk::decode(&bytes) {
+                let _ = (chunk.times(&mut Vec::new()), chunk.values(0, &mut Vec::new()));
+            }
+        }
+
         #[test]
         fn any_order_of_rows_reads_back_in_order_of_time(
             starts in proptest::collection::vec((0i64..5000, 1usize..400), 1..9),

@@ -14,7 +14,7 @@ use sysmon_agent::spool::SpoolLimits;
 use sysmon_certs::{Authority, CertError, Identity, PeerName, Role};
 use sysmon_config::{AgentConfig, HubConfig, host_name};
 use sysmon_hub::fleet::FleetOptions;
-use sysmon_hub::server::{BoundHub, HubOptions};
+use sysmon_hub::server::{BoundHub, HubOptions, StartError};
 use sysmon_link::{Connector, LinkError};
 use thiserror::Error;
 use tokio::sync::oneshot;
@@ -39,6 +39,9 @@ pub enum StandaloneError {
     /// No sockets.
     #[error(transparent)]
     Link(#[from] LinkError),
+    /// No hub.
+    #[error(transparent)]
+    Hub(#[from] StartError),
     /// No thread or timer.
     #[error("cannot start the hub inside: {0}")]
     Start(#[from] std::io::Error),
@@ -132,6 +135,7 @@ fn hub_options(hub: &HubConfig, name: &PeerName) -> HubOptions {
             retention: hub.retention,
             memory_bytes: hub.memory,
         },
+        history: None,
     }
 }
 

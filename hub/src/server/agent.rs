@@ -1,6 +1,5 @@
 //! An agent's connection: rows in, acknowledgements out.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,15 +12,48 @@ use super::{Hub, now};
 use crate::fleet::HostId;
 use crate::ingest::{IngestError, RowStream};
 
-/// How often rows are acknowledged. Agents begin to write to disk after three seconds without.
-const ACK_INTERVAL: Duration = Duration::from_secs(1);
+/// How often it is looked at what those who look want.
+const DEMAND_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A host's clock is known from its hello. Later rows correct that when they come from further ahead
 /// than this, or from further behind than a sample and its way can take.
 const CLOCK_STEP_MS: std::ops::RangeInclusive<i64> = -3_000..=250;
 
 /// Rows taken in but not yet acknowledged.
-type Settled = Arc<Mutex<HashMap<RunId, SeqSet>>>;
+type Settled = Arc<Mutex<Vec<Taken>>>;
+
+/// Rows that can be acknowledged once the fleet is durable up to a generation.
+#[derive(Debug)]
+struct Taken {
+    generation: u64,
+    run: RunId,
+    rows: SeqSet,
+}
+
+/// The acknowledgements of rows that are durable up to `generation`, which are removed.
+fn due(settled: &mut Vec<Taken>, generation: u64) -> Vec<ToAgent> {
+    let mut rows: Vec<(RunId, SeqSet)> = Vec::new();
+    settled.retain(|taken| {
+        let is_due = taken.generation <= generation;
+        if is_due {
+            let at = rows.iter().position(|(run, _)| *run == taken.run);
+            let at = at.unwrap_or_else(|| {
+                rows.push((taken.run, SeqSet::new()));
+                rows.len() - 1
+            });
+            if let Some((_, set)) = rows.get_mut(at) {
+                let ranges = taken.rows.ranges().iter();
+                ranges.for_each(|&(low, high)| set.insert_range(low, high));
+            }
+        }
+        !is_due
+    });
+    let ack = |(run, set): (RunId, SeqSet)| ToAgent::Ack {
+        run,
+        ranges: set.ranges().to_vec(),
+    };
+    rows.into_iter().map(ack).collect()
+}
 
 /// Why an agent's stream was broken off.
 #[derive(Debug, Error)]
@@ -94,31 +126,28 @@ async fn listen(hub: &Hub, host: HostId, mut receiver: FrameReceiver) -> LinkErr
 
 /// Tells the agent which rows are durable, and what those who look want of it.
 async fn answer(hub: &Hub, host: HostId, mut sender: FrameSender, settled: &Settled) -> LinkError {
-    let mut timer = tokio::time::interval(ACK_INTERVAL);
+    let mut durable = hub.durable.clone();
+    let mut timer = tokio::time::interval(DEMAND_INTERVAL);
     timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut demanded = hub.demands.subscribe();
     loop {
-        let acknowledge = tokio::select! {
+        let is_alive = tokio::select! {
             _ = timer.tick() => true,
-            changed = demanded.changed() => {
-                if changed.is_err() {
-                    return LinkError::StreamEnded;
-                }
-                false
-            }
+            changed = durable.changed() => changed.is_ok(),
+            changed = demanded.changed() => changed.is_ok(),
         };
+        if !is_alive {
+            return LinkError::StreamEnded;
+        }
+        let generation = *durable.borrow_and_update();
         let (mut orders, is_over) = hub.demands.due(host);
         if is_over {
             hub.fleet().forget_processes(host);
         }
-        if acknowledge {
-            let mut rows = settled.lock().unwrap_or_else(PoisonError::into_inner);
-            let acks = rows.drain().map(|(run, set)| ToAgent::Ack {
-                run,
-                ranges: set.ranges().to_vec(),
-            });
-            orders.extend(acks);
-        }
+        orders.extend(due(
+            &mut settled.lock().unwrap_or_else(PoisonError::into_inner),
+            generation,
+        ));
         for order in &orders {
             if let Err(error) = sender.queue(order) {
                 return error;
@@ -183,16 +212,20 @@ async fn take_rows(
             let generation = fleet.generation();
             drop(fleet);
             hub.announce(generation);
-            result
+            result.map(|taken| (generation, taken))
         };
         match result {
-            Ok(taken) => {
-                if let Some((run, set)) = taken.settled {
-                    let mut settled = settled.lock().unwrap_or_else(PoisonError::into_inner);
-                    let run = settled.entry(run).or_default();
-                    set.ranges()
-                        .iter()
-                        .for_each(|&(low, high)| run.insert_range(low, high));
+            Ok((generation, taken)) => {
+                if let Some((run, rows)) = taken.settled {
+                    let taken = Taken {
+                        generation,
+                        run,
+                        rows,
+                    };
+                    settled
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .push(taken);
                 }
             }
             Err(error) => {

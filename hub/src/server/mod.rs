@@ -5,6 +5,7 @@ mod demand;
 mod subscriber;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -13,14 +14,23 @@ use sysmon_certs::{Identity, Role};
 use sysmon_link::{Arrival, LinkError, Listener, PeerSession};
 use sysmon_wire::message::{HubStatus, Purpose};
 use sysmon_wire::{Label, UnixMs};
+use thiserror::Error;
 use tokio::sync::{Semaphore, watch};
 
 use crate::VERSION;
 use crate::fleet::{Fleet, FleetOptions};
+use crate::history::store::{ChunkReader, Store, StoreError};
+use crate::history::worker::Worker;
 use demand::Demands;
 
 /// How often silent hosts are looked for.
 const REVIEW_INTERVAL: Duration = Duration::from_millis(500);
+
+/// How often the history gets what changed: one transaction for all hosts.
+const KEEP_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long a hub that stops waits for its disk.
+const FINISH_MAX: Duration = Duration::from_secs(5);
 
 /// Connections at once: every host of a full fleet, and those who look at them.
 const CONNECTIONS_MAX: usize = sysmon_wire::limits::HOSTS_MAX + 1_000;
@@ -34,6 +44,28 @@ pub struct HubOptions {
     pub name: String,
     /// How it keeps hosts.
     pub fleet: FleetOptions,
+    /// Where it keeps them for good; nowhere if not set.
+    pub history: Option<HistoryOptions>,
+}
+
+/// Where and how much history is kept on disk.
+#[derive(Clone, Debug)]
+pub struct HistoryOptions {
+    /// The file.
+    pub path: PathBuf,
+    /// Bytes it may have.
+    pub bytes_max: u64,
+}
+
+/// Why a hub cannot start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// Its socket.
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    /// Its history.
+    #[error(transparent)]
+    History(#[from] StoreError),
 }
 
 /// The state all connections share.
@@ -45,6 +77,11 @@ pub struct Hub {
     /// The fleet's generation, for those who wait for the next.
     changed: watch::Sender<u64>,
     demands: Demands,
+    history: Option<Mutex<Worker>>,
+    /// The generation up to which rows are durable.
+    durable: watch::Receiver<u64>,
+    /// Says so where there is no history: then having a row is all there is.
+    durable_at_once: watch::Sender<u64>,
     subscribers: AtomicU64,
     refused: AtomicU64,
 }
@@ -82,10 +119,31 @@ impl Hub {
             ingest_values_total: values,
             ring_bytes,
             ring_values,
-            history_bytes: 0,
+            history_bytes: self.history_figures().0,
             subscribers: self.subscribers.load(Ordering::Relaxed),
             refused_total: self.refused.load(Ordering::Relaxed),
         }
+    }
+
+    fn history_figures(&self) -> (u64, u64) {
+        let worker = |history: &Mutex<Worker>| {
+            history
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .figures()
+        };
+        self.history.as_ref().map_or((0, 0), worker)
+    }
+
+    /// Hands the history what changed, if it has written what it was given before; whether it took it.
+    fn keep(&self) -> bool {
+        let Some(history) = &self.history else {
+            let generation = self.fleet().generation();
+            self.durable_at_once.send_replace(generation);
+            return true;
+        };
+        let worker = history.lock().unwrap_or_else(PoisonError::into_inner);
+        worker.offer(|| self.fleet().take_batch(now()))
     }
 
     fn count_refusal(&self) {
@@ -100,12 +158,25 @@ fn now() -> UnixMs {
 
 impl BoundHub {
     /// Takes the socket; from here on peers can arrive.
-    pub fn bind(options: HubOptions, identity: &Identity) -> Result<Self, LinkError> {
+    pub fn bind(options: HubOptions, identity: &Identity) -> Result<Self, StartError> {
         let listener = Listener::bind(options.listen, identity)?;
+        let mut fleet = Fleet::new(options.fleet);
+        let history = match &options.history {
+            Some(history) => Some(open_history(history, &mut fleet)?),
+            None => None,
+        };
+        let durable_at_once = watch::Sender::new(0);
+        let durable = match &history {
+            Some(worker) => worker.durable(),
+            None => durable_at_once.subscribe(),
+        };
         let hub = Hub {
             name: options.name,
             started: Instant::now(),
-            fleet: Mutex::new(Fleet::new(options.fleet)),
+            fleet: Mutex::new(fleet),
+            history: history.map(Mutex::new),
+            durable,
+            durable_at_once,
             changed: watch::Sender::new(0),
             demands: Demands::new(),
             subscribers: AtomicU64::new(0),
@@ -149,13 +220,94 @@ impl BoundHub {
                 });
             }
         };
+        let hub = &self.hub;
+        restore_chunks(hub);
         tokio::select! {
             () = accept => {}
-            () = review(&self.hub) => {}
+            () = review(hub) => {}
+            () = keep(hub) => {}
             () = stop => {}
         }
         self.listener.close().await;
+        finish(hub).await;
     }
+}
+
+/// Opens the history and takes back what it knows; its sealed rows follow later.
+fn open_history(options: &HistoryOptions, fleet: &mut Fleet) -> Result<Worker, StoreError> {
+    let mut store = Store::open(&options.path)?;
+    fleet.record();
+    let kept = store.load()?;
+    if !kept.is_empty() {
+        tracing::info!(
+            "{} hosts are known from {}",
+            kept.len(),
+            options.path.display()
+        );
+    }
+    kept.into_iter().for_each(|host| fleet.restore(host));
+    Worker::start(store, &options.path, options.bytes_max)
+}
+
+/// Takes back sealed rows on a thread of its own, the newest first, as far as there is memory for them.
+fn restore_chunks(hub: &Arc<Hub>) {
+    let Some(history) = &hub.history else { return };
+    let path = history
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .path()
+        .to_owned();
+    let hub = Arc::clone(hub);
+    let restore = move || {
+        let reader = ChunkReader::open(&path)?;
+        for id in reader.newest_first()? {
+            let Some((name, chunk)) = reader.read(id)? else {
+                continue;
+            };
+            let mut fleet = hub.fleet();
+            if !fleet.restore_chunk(&name, chunk) {
+                tracing::warn!("the memory limit leaves no room for older rows");
+                break;
+            }
+            let generation = fleet.generation();
+            drop(fleet);
+            hub.announce(generation);
+        }
+        Ok::<(), StoreError>(())
+    };
+    let spawned = std::thread::Builder::new()
+        .name("restore".to_owned())
+        .spawn(move || {
+            if let Err(error) = restore() {
+                tracing::error!("older rows cannot be read: {error}");
+            }
+        });
+    if let Err(error) = spawned {
+        tracing::error!("older rows are not read: {error}");
+    }
+}
+
+/// Hands the history what changed, again and again.
+async fn keep(hub: &Hub) {
+    let mut timer = tokio::time::interval(KEEP_INTERVAL);
+    timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        timer.tick().await;
+        hub.keep();
+    }
+}
+
+/// Hands the history the last changes, and waits for them to be written.
+async fn finish(hub: &Hub) {
+    let Some(history) = &hub.history else { return };
+    let end = Instant::now() + FINISH_MAX;
+    while !hub.keep() && Instant::now() < end {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    history
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .finish();
 }
 
 /// Looks for hosts that have fallen silent.

@@ -137,6 +137,17 @@ impl Place {
         hub
     }
 
+    /// The same hub again, at the same place.
+    pub(crate) fn hub_at(&self, address: &str) -> Running {
+        let hub = self.start(
+            "sysmon-hub",
+            "hub.log",
+            &["--state", "hub", "--listen", address],
+        );
+        hub.has_logged("listens on");
+        hub
+    }
+
     /// Where the hub listens.
     pub(crate) fn address(&self) -> String {
         std::fs::read_to_string(self.dir("hub/address"))
@@ -155,11 +166,15 @@ impl Place {
 
     /// An agent called `name`, with an identity that was copied to it.
     pub(crate) fn agent(&self, name: &str) -> Running {
+        self.agent_for(name, &self.address())
+    }
+
+    /// An agent of a hub that need not run.
+    pub(crate) fn agent_for(&self, name: &str, address: &str) -> Running {
         if !self.dir(name).exists() {
             self.issue("agent", name);
         }
-        let address = self.address();
-        let args = ["--name", name, "--state", name, "--hub", &address];
+        let args = ["--name", name, "--state", name, "--hub", address];
         self.start("sysmon-agent", &format!("{name}.log"), &args)
     }
 

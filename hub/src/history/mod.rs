@@ -1,0 +1,59 @@
+//! Durable history: what the fleet holds in memory, kept in a file so that a hub that is killed holds it
+//! again. A row is acknowledged once it is in here.
+//!
+//! The pure part is [`Batch`], which [`crate::fleet::Fleet::take_batch`] makes; [`store`] is the file and
+//! [`worker`] the thread that writes to it.
+
+pub mod store;
+pub mod worker;
+
+use std::sync::Arc;
+
+use sysmon_series::Changes;
+use sysmon_wire::message::RunId;
+use sysmon_wire::{HostFacts, Label, ProcessIdentity, SeqSet, SeriesKey, UnixMs};
+
+/// Everything that changed since the batch before.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// The fleet's generation that it brings the history up to.
+    pub generation: u64,
+    /// Hosts that changed.
+    pub hosts: Vec<HostBatch>,
+    /// Nothing older than this is wanted any more.
+    pub horizon: UnixMs,
+}
+
+/// What changed about one host.
+#[derive(Debug)]
+pub struct HostBatch {
+    /// The host.
+    pub name: Label,
+    /// What it is, if that changed.
+    pub facts: Option<HostFacts>,
+    /// The index of the first new series, and the new series.
+    pub series: (usize, Vec<Arc<SeriesKey>>),
+    /// Processes that were named, with the moment.
+    pub processes: Vec<(ProcessIdentity, UnixMs)>,
+    /// Which rows came, of each run of which any came.
+    pub runs: Vec<(RunId, SeqSet)>,
+    /// The rows.
+    pub ring: Changes,
+}
+
+/// A host as it was when the history was last written.
+#[derive(Debug)]
+pub struct KeptHost {
+    /// Its name.
+    pub name: Label,
+    /// What it is.
+    pub facts: HostFacts,
+    /// Its series.
+    pub series: Vec<SeriesKey>,
+    /// Processes that its rows name.
+    pub processes: Vec<(ProcessIdentity, UnixMs)>,
+    /// Which rows came, the run heard from last at the end.
+    pub runs: Vec<(RunId, SeqSet)>,
+    /// The head and the late head of its ring.
+    pub heads: [Vec<u8>; 2],
+}
