@@ -4,9 +4,24 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use sysmon_certs::{CertError, HubState, Identity, PeerName, Role};
+use sysmon_config::HubAddress;
 
 /// Days the certificate of an agent beside its hub is valid.
 const DAYS: u32 = 365;
+
+/// The file in a state directory that says which hub was joined.
+const HUB_FILE: &str = "hub";
+
+/// Notes which hub was joined, for later starts without a configuration.
+pub fn remember_hub(state: &Path, hub: &HubAddress) -> std::io::Result<()> {
+    std::fs::write(state.join(HUB_FILE), format!("{hub}\n"))
+}
+
+/// The hub that was joined, if one was.
+pub fn known_hub(state: &Path) -> Option<HubAddress> {
+    let text = std::fs::read_to_string(state.join(HUB_FILE)).ok()?;
+    text.trim().parse().ok()
+}
 
 /// The hub that runs on this machine as the same user, if there is one.
 #[derive(Debug)]
@@ -38,7 +53,10 @@ pub fn load(
             };
             let here = || PeerName::nearest(&sysmon_config::host_name());
             let name = name.cloned().unwrap_or_else(here);
-            let identity = authority.issue(Role::Agent, &name, SystemTime::now(), DAYS)?;
+            let identity =
+                local
+                    .0
+                    .issue(&authority, Role::Agent, &name, SystemTime::now(), DAYS)?;
             identity.save(state)?;
             identity
         }

@@ -1,5 +1,6 @@
 //! `sysmon-agent`: the command.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
@@ -10,7 +11,7 @@ use sysmon_agent::sample::Sample;
 use sysmon_agent::sampler::Sampler;
 use sysmon_agent::spool::SpoolLimits;
 use sysmon_agent::{VERSION, identity, report};
-use sysmon_certs::PeerName;
+use sysmon_certs::{PeerName, Token};
 use sysmon_config::{
     CommonArgs, Config, Failure, HubAddress, Program, init_logs, notify, run, state_dir,
     stop_signal,
@@ -41,6 +42,17 @@ struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Join a hub with a token, remember it, and go on running
+    #[command(after_help = "\
+Example, as `sysmon-hub token create` prints it:
+  sysmon-agent join lan-box:7979 sysmon1.…")]
+    Join {
+        /// The hub
+        #[arg(value_name = "HOST:PORT")]
+        hub: HubAddress,
+        /// The token
+        token: Token,
+    },
     /// Take one sample of this machine and print it
     #[command(after_help = "Example:\n  sysmon-agent sample --json | jq '.series[].metric'")]
     Sample {
@@ -54,28 +66,64 @@ fn main() -> ExitCode {
     let args = Args::parse();
     run("sysmon-agent", || {
         let config = args.common.load()?;
-        match args.command {
+        match &args.command {
             None => push(&args, &config),
-            Some(Command::Sample { json }) => sample(&config, json),
+            Some(Command::Join { hub, token }) => {
+                join(&args, hub, token)?;
+                push(&args, &config)
+            }
+            Some(Command::Sample { json }) => sample(&config, *json),
         }
     })
 }
 
+fn state(args: &Args) -> PathBuf {
+    let state = state_dir(Program::Agent, args.common.state.as_deref());
+    match (&args.name, &args.common.state) {
+        // Several agents on one machine, each with a place of its own.
+        (Some(name), None) => state.join(name.as_str()),
+        _ => state,
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    Ok(runtime.context("cannot start")?)
+}
+
+fn join(args: &Args, hub: &HubAddress, token: &Token) -> Result<(), Failure> {
+    let state = state(args);
+    let name = args.name.as_ref().map(ToString::to_string);
+    let name = name.unwrap_or_else(|| PeerName::nearest(&sysmon_config::host_name()).to_string());
+    let joined = runtime()?.block_on(async {
+        let connector = Connector::joining(token.fingerprint(), VERSION)?;
+        connector.join(&hub.to_string(), token, &name).await
+    });
+    let identity = joined.with_context(|| format!("cannot join the hub at {hub}"))?;
+    identity.save(&state).map_err(anyhow::Error::from)?;
+    identity::remember_hub(&state, hub).map_err(anyhow::Error::from)?;
+    let text = format!(
+        "joined the hub at {hub} as {}; identity in {}\n",
+        identity.peer(),
+        state.display()
+    );
+    Ok(sysmon_config::print(&text)?)
+}
+
 fn push(args: &Args, config: &Config) -> Result<(), Failure> {
     init_logs(&args.common);
-    let mut state = state_dir(Program::Agent, args.common.state.as_deref());
-    if let (Some(name), None) = (&args.name, &args.common.state) {
-        // Several agents on one machine, each with a place of its own.
-        state = state.join(name.as_str());
-    }
+    let state = state(args);
     let local = identity::LocalHub::find(&state_dir(Program::Hub, None));
     let identity =
         identity::load(&state, args.name.as_ref(), &local).map_err(anyhow::Error::from)?;
-    let hub = args
-        .hub
-        .as_ref()
-        .or(config.agent.hub.as_ref())
-        .map(ToString::to_string);
+    let joined = match &args.command {
+        Some(Command::Join { hub, .. }) => Some(hub.clone()),
+        _ => identity::known_hub(&state),
+    };
+    let hub = args.hub.as_ref().or(config.agent.hub.as_ref());
+    let hub = hub.or(joined.as_ref()).map(ToString::to_string);
     let hub = match hub {
         Some(hub) => hub,
         None => local.address().map_err(|e| {
@@ -95,10 +143,7 @@ fn push(args: &Args, config: &Config) -> Result<(), Failure> {
         },
         state: Some(state),
     };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("cannot start")?;
+    let runtime = runtime()?;
     tracing::info!("{} pushes to {}", identity.peer(), options.hub);
     let sampler = Sampler::new(&config.agent);
     let summary = runtime

@@ -5,9 +5,11 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose, PublicKeyData, SanType,
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName,
+    DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKeyData,
+    SanType,
 };
+use ring::rand::{SecureRandom, SystemRandom};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use time::OffsetDateTime;
@@ -15,7 +17,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::files::{create_private_dir, read, read_private, write_private};
 use crate::identity::Identity;
-use crate::{CertError, Peer, PeerName, Role, server_name};
+use crate::{CertError, Fingerprint, Peer, PeerName, Role, serial_of, server_name};
 
 const CERTIFICATE_FILE: &str = "ca.pem";
 const KEY_FILE: &str = "ca-key.pem";
@@ -25,6 +27,9 @@ const AUTHORITY_LIFE: Duration = Duration::from_hours(10 * 365 * 24);
 
 /// Days a certificate can be valid: as long as an authority lasts.
 pub const CERTIFICATE_DAYS_MAX: u32 = 3650;
+
+/// Bytes of a serial number: random, so that nobody can tell the next.
+const SERIAL_BYTES: usize = 16;
 
 /// Certificates are valid from a little before they are made, for peers whose clock is behind.
 const BACKDATE: Duration = Duration::from_hours(1);
@@ -95,6 +100,13 @@ impl Authority {
         &self.certificate_pem
     }
 
+    /// What tells this authority from others.
+    pub fn fingerprint(&self) -> Result<Fingerprint, CertError> {
+        let certificate = CertificateDer::from_pem_slice(self.certificate_pem.as_bytes())
+            .map_err(|error| CertError::Tls(error.to_string()))?;
+        Ok(Fingerprint::of(&certificate))
+    }
+
     /// Makes a key pair and a certificate for it, valid for `days` from `now`, or for
     /// [`CERTIFICATE_DAYS_MAX`] if that is less.
     pub fn issue(
@@ -104,35 +116,83 @@ impl Authority {
         now: SystemTime,
         days: u32,
     ) -> Result<Identity, CertError> {
-        let peer = Peer {
-            role,
-            name: name.clone(),
-        };
-        let mut params = CertificateParams::default();
-        params.distinguished_name = common_name(&format!("{name} ({role})"));
-        params.not_before = OffsetDateTime::from(now - BACKDATE);
-        params.not_after =
-            OffsetDateTime::from(now + Duration::from_hours(24) * days.min(CERTIFICATE_DAYS_MAX));
-        params.use_authority_key_identifier_extension = true;
-        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        params.subject_alt_names = vec![SanType::URI(peer.uri().try_into()?)];
-        if role.listens() {
-            params
-                .extended_key_usages
-                .push(ExtendedKeyUsagePurpose::ServerAuth);
-            params
-                .subject_alt_names
-                .push(SanType::DnsName(server_name(role).try_into()?));
-        }
         let key = KeyPair::generate()?;
-        let certificate = params.signed_by(&key, &self.issuer)?;
+        let certificate = params(role, name, now, days)?.signed_by(&key, &self.issuer)?;
         Identity::from_pem(
             self.certificate_pem.clone(),
             certificate.pem(),
             key.serialize_pem(),
         )
     }
+
+    /// Makes a certificate for a key pair that somebody else holds, who proves that by the signing
+    /// request (PKCS #10, DER). Only the key is taken from it: role and name are ours to say.
+    pub fn sign(
+        &self,
+        request: &[u8],
+        role: Role,
+        name: &PeerName,
+        now: SystemTime,
+        days: u32,
+    ) -> Result<Signed, CertError> {
+        let request = CertificateSigningRequestParams::from_der(&request.into())?;
+        let certificate =
+            params(role, name, now, days)?.signed_by(&request.public_key, &self.issuer)?;
+        Ok(Signed {
+            serial: serial_of(certificate.der())?,
+            authority_pem: self.certificate_pem.clone(),
+            certificate_pem: certificate.pem(),
+        })
+    }
+}
+
+/// A certificate for somebody else's key pair.
+#[derive(Clone, Debug)]
+pub struct Signed {
+    /// Its serial number in hexadecimal digits.
+    pub serial: String,
+    /// The authority's certificate.
+    pub authority_pem: String,
+    /// The certificate.
+    pub certificate_pem: String,
+}
+
+fn params(
+    role: Role,
+    name: &PeerName,
+    now: SystemTime,
+    days: u32,
+) -> Result<CertificateParams, CertError> {
+    let peer = Peer {
+        role,
+        name: name.clone(),
+    };
+    let mut params = CertificateParams::default();
+    let mut serial = vec![0; SERIAL_BYTES];
+    let filled = SystemRandom::new().fill(&mut serial);
+    filled.map_err(|_| CertError::Tls("the system has no random numbers".to_owned()))?;
+    // A positive number, with all its bytes.
+    if let Some(first) = serial.first_mut() {
+        *first = *first & 0x3f | 0x40;
+    }
+    params.serial_number = Some(serial.into());
+    params.distinguished_name = common_name(&format!("{name} ({role})"));
+    params.not_before = OffsetDateTime::from(now - BACKDATE);
+    params.not_after =
+        OffsetDateTime::from(now + Duration::from_hours(24) * days.min(CERTIFICATE_DAYS_MAX));
+    params.use_authority_key_identifier_extension = true;
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    params.subject_alt_names = vec![SanType::URI(peer.uri().try_into()?)];
+    if role.listens() {
+        params
+            .extended_key_usages
+            .push(ExtendedKeyUsagePurpose::ServerAuth);
+        params
+            .subject_alt_names
+            .push(SanType::DnsName(server_name(role).try_into()?));
+    }
+    Ok(params)
 }
 
 fn common_name(name: &str) -> DistinguishedName {

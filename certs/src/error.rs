@@ -10,7 +10,7 @@ use thiserror::Error;
 pub enum CertError {
     /// There is no identity yet.
     #[error(
-        "no identity in {0}: on the hub, run `sysmon-hub cert issue --role ROLE --name NAME --out DIR` and copy DIR here"
+        "no identity in {0}: run `sysmon-hub token create` on the hub, and here the `join` command that it prints"
     )]
     NoIdentity(PathBuf),
     /// There is no authority where one must be.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use crate::files::{create_private_dir, write_private};
-use crate::{Authority, CertError, Identity, PeerName, Role};
+use crate::{Authority, CertError, Identity, PeerName, Register, Role, Tokens};
 
 /// A certificate with less than this left is made anew at the start.
 const RENEW_BEFORE: Duration = Duration::from_hours(24 * 10);
@@ -41,6 +41,30 @@ impl HubState {
         Authority::open(&self.dir.join("ca"))
     }
 
+    /// The tokens that wait to be used.
+    pub fn tokens(&self) -> Tokens {
+        Tokens::new(self.dir.join("tokens"))
+    }
+
+    /// The certificates that were made.
+    pub fn register(&self) -> Register {
+        Register::new(self.dir.join("register"))
+    }
+
+    /// Makes an identity of the authority in this directory, and notes it.
+    pub fn issue(
+        &self,
+        authority: &Authority,
+        role: Role,
+        name: &PeerName,
+        now: SystemTime,
+        days: u32,
+    ) -> Result<Identity, CertError> {
+        let identity = authority.issue(role, name, now, days)?;
+        self.register().note(&identity, now)?;
+        Ok(identity)
+    }
+
     /// The hub's own identity, made or renewed if need be.
     pub fn hub_identity(
         &self,
@@ -49,7 +73,7 @@ impl HubState {
         now: SystemTime,
         days: u32,
     ) -> Result<Identity, CertError> {
-        identity(&self.dir.join("hub"), authority, Role::Hub, name, now, days)
+        self.identity(&self.dir.join("hub"), authority, Role::Hub, name, now, days)
     }
 
     /// The identity of whoever owns the state directory, to look at the hub from its own machine.
@@ -60,7 +84,7 @@ impl HubState {
         days: u32,
     ) -> Result<Identity, CertError> {
         let name = PeerName::nearest("owner");
-        identity(
+        self.identity(
             &self.dir.join("owner"),
             authority,
             Role::Operator,
@@ -68,6 +92,33 @@ impl HubState {
             now,
             days,
         )
+    }
+
+    fn identity(
+        &self,
+        dir: &Path,
+        authority: &Authority,
+        role: Role,
+        name: &PeerName,
+        now: SystemTime,
+        days: u32,
+    ) -> Result<Identity, CertError> {
+        let is_good = |identity: &Identity| {
+            identity.authority_pem() == authority.certificate_pem()
+                && identity.not_after() > now + RENEW_BEFORE
+                && identity.peer().role == role
+                && identity.peer().name == *name
+        };
+        match Identity::load(dir) {
+            Ok(identity) if is_good(&identity) => return Ok(identity),
+            // None yet, outdated, of an authority since replaced, or a renewal that was cut short.
+            Ok(_)
+            | Err(CertError::NoIdentity(_) | CertError::Damaged { .. } | CertError::NoPeer) => {}
+            Err(error) => return Err(error),
+        }
+        let identity = self.issue(authority, role, name, now, days)?;
+        identity.save(dir)?;
+        Ok(identity)
     }
 
     /// The owner's identity, made when the hub first ran.
@@ -97,31 +148,6 @@ impl HubState {
             .and_then(|text| text.trim().parse().ok())
             .ok_or_else(|| CertError::NotRunning(self.dir.clone()))
     }
-}
-
-fn identity(
-    dir: &Path,
-    authority: &Authority,
-    role: Role,
-    name: &PeerName,
-    now: SystemTime,
-    days: u32,
-) -> Result<Identity, CertError> {
-    let is_good = |identity: &Identity| {
-        identity.authority_pem() == authority.certificate_pem()
-            && identity.not_after() > now + RENEW_BEFORE
-            && identity.peer().role == role
-            && identity.peer().name == *name
-    };
-    match Identity::load(dir) {
-        Ok(identity) if is_good(&identity) => return Ok(identity),
-        // None yet, outdated, of an authority since replaced, or a renewal that was cut short.
-        Ok(_) | Err(CertError::NoIdentity(_) | CertError::Damaged { .. } | CertError::NoPeer) => {}
-        Err(error) => return Err(error),
-    }
-    let identity = authority.issue(role, name, now, days)?;
-    identity.save(dir)?;
-    Ok(identity)
 }
 
 #[cfg(test)]

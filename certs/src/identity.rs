@@ -12,7 +12,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::files::{create_private_dir, read, read_private, write_private};
 use crate::tls::provider;
-use crate::{CertError, Peer, peer_of};
+use crate::{CertError, Peer, peer_of, serial_of};
 
 const AUTHORITY_FILE: &str = "ca.pem";
 const CERTIFICATE_FILE: &str = "cert.pem";
@@ -28,6 +28,7 @@ pub struct Identity {
     certificate: CertificateDer<'static>,
     key: Arc<PrivateKeyDer<'static>>,
     peer: Peer,
+    serial: String,
     not_after: SystemTime,
 }
 
@@ -56,6 +57,7 @@ impl Identity {
             )
         })?;
         let peer = peer_of(&own)?;
+        let serial = serial_of(&own)?;
         let (_, parsed) = X509Certificate::from_der(&own).map_err(|_| CertError::NoPeer)?;
         let seconds = u64::try_from(parsed.validity().not_after.timestamp()).unwrap_or(0);
         let not_after = UNIX_EPOCH + Duration::from_secs(seconds);
@@ -67,6 +69,7 @@ impl Identity {
             certificate: own,
             key: Arc::new(key),
             peer,
+            serial,
             not_after,
         })
     }
@@ -102,6 +105,11 @@ impl Identity {
     /// Who this is.
     pub fn peer(&self) -> &Peer {
         &self.peer
+    }
+
+    /// The certificate's serial number, in hexadecimal digits.
+    pub fn serial(&self) -> &str {
+        &self.serial
     }
 
     /// When the certificate expires.

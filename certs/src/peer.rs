@@ -66,6 +66,12 @@ pub fn peer_of(certificate: &[u8]) -> Result<Peer, CertError> {
     }
 }
 
+/// The serial number of a certificate, in DER, in hexadecimal digits.
+pub fn serial_of(certificate: &[u8]) -> Result<String, CertError> {
+    let (_, certificate) = X509Certificate::from_der(certificate).map_err(|_| CertError::NoPeer)?;
+    Ok(data_encoding::HEXLOWER.encode(&certificate.tbs_certificate.serial.to_bytes_be()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,17 +11,23 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use crate::{CertError, Identity};
 
 impl Identity {
-    /// For those who accept connections: only peers with a certificate of this authority get in.
+    /// For those who accept connections. A certificate that is shown must be of this authority; who shows
+    /// none has no name, and may do nothing but join.
     pub fn server_config(&self, alpn: &[&[u8]]) -> Result<ServerConfig, CertError> {
         let verifier =
             WebPkiClientVerifier::builder_with_provider(Arc::new(self.roots()?), provider())
+                .allow_unauthenticated()
                 .build()
                 .map_err(|e| CertError::Tls(e.to_string()))?;
         let mut config = ServerConfig::builder_with_provider(provider())
             .with_protocol_versions(&[&TLS13])
             .map_err(tls)?
             .with_client_cert_verifier(verifier)
-            .with_single_cert(vec![self.certificate().clone()], self.key())
+            // The authority goes along for those who know it by its fingerprint only.
+            .with_single_cert(
+                vec![self.certificate().clone(), self.authority().clone()],
+                self.key(),
+            )
             .map_err(tls)?;
         config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
         // A resumed session would skip the look at the certificate, and with it a revocation.

@@ -12,7 +12,9 @@ use std::time::{Duration, SystemTime};
 use proptest::prelude::*;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, ServerConnection};
-use sysmon_certs::{Authority, CertError, Identity, PeerName, Role, peer_of, server_name};
+use sysmon_certs::{
+    Authority, CertError, Identity, PeerName, Role, join_config, peer_of, server_name,
+};
 
 const ALPN: &[&[u8]] = &[b"test/1"];
 
@@ -51,7 +53,10 @@ fn handshake(server: &Identity, client: ClientConfig) -> Result<Vec<u8>, rustls:
             client.process_new_packets()?;
         }
     }
-    Ok(server.peer_certificates().unwrap()[0].to_vec())
+    let shown = server.peer_certificates().unwrap_or_default();
+    Ok(shown
+        .first()
+        .map_or_else(Vec::new, |certificate| certificate.to_vec()))
 }
 
 #[derive(Debug)]
@@ -98,12 +103,25 @@ fn another_authoritys_peers_are_refused_both_ways() {
 }
 
 #[test]
-fn without_a_certificate_nobody_gets_in() {
+fn without_a_certificate_nobody_has_a_name() {
     let authority = authority();
     let hub = issue(&authority, Role::Hub);
     let mut nobody = client(&issue(&authority, Role::Agent));
     nobody.client_auth_cert_resolver = Arc::new(NoCertificate);
-    assert!(handshake(&hub, nobody).is_err());
+    // The handshake is there for joining; whoever has no certificate is nobody to all else.
+    assert!(handshake(&hub, nobody).unwrap().is_empty());
+}
+
+#[test]
+fn a_joining_machine_knows_its_hub_by_the_fingerprint() {
+    let (ours, theirs) = (authority(), authority());
+    let hub = issue(&ours, Role::Hub);
+    let by = |authority: &Authority| join_config(authority.fingerprint().unwrap(), ALPN).unwrap();
+    assert!(handshake(&hub, by(&ours)).unwrap().is_empty());
+    let error = handshake(&hub, by(&theirs)).unwrap_err().to_string();
+    assert!(error.contains("UnknownIssuer"), "{error}");
+    // A peer of the same authority that is no hub cannot pose as one.
+    assert!(handshake(&issue(&ours, Role::Agent), by(&ours)).is_err());
 }
 
 #[test]
@@ -188,7 +206,7 @@ fn an_absurd_life_is_cut_to_the_limit() {
 fn what_is_missing_or_damaged_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let missing = Identity::load(dir.path()).unwrap_err().to_string();
-    assert!(missing.contains("sysmon-hub cert issue"), "{missing}");
+    assert!(missing.contains("sysmon-hub token create"), "{missing}");
     issue(&authority(), Role::Agent).save(dir.path()).unwrap();
     std::fs::write(dir.path().join("cert.pem"), "not a certificate").unwrap();
     let damaged = Identity::load(dir.path()).unwrap_err().to_string();

@@ -8,10 +8,13 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, anyhow};
 use clap::{Parser, Subcommand};
 use sysmon_certs::{HubState, PeerName, Role};
-use sysmon_config::{CommonArgs, Config, Failure, Program, init_logs, notify, run, state_dir};
+use sysmon_config::time::{format_span, parse_span};
+use sysmon_config::{
+    CommonArgs, Config, Failure, Program, host_name, init_logs, notify, run, state_dir,
+};
 use sysmon_hub::fleet::FleetOptions;
 use sysmon_hub::history::store::Store;
-use sysmon_hub::server::{BoundHub, HistoryOptions, HubOptions};
+use sysmon_hub::server::{BoundHub, HistoryOptions, HubOptions, TrustOptions};
 use sysmon_hub::{VERSION, client};
 use sysmon_link::Connector;
 
@@ -23,8 +26,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[command(name = "sysmon-hub", version = VERSION, after_help = "\
 Examples:
   sysmon-hub                                        run, listening on port 7979
-  sysmon-hub cert issue --role agent --name db-1 --out db-1
-                                                    an identity for the agent on db-1
+  sysmon-hub token create                           a token, and the command to join with it
   sysmon-hub status                                 how the running hub does")]
 struct Args {
     #[command(flatten)]
@@ -57,13 +59,51 @@ enum Command {
         /// The file to write; it must not exist yet
         file: PathBuf,
     },
+    /// Tokens with which machines and people join
+    #[command(subcommand)]
+    Token(TokenCommand),
     /// Certificates of agents, operators and edges
     #[command(subcommand)]
     Cert(CertCommand),
 }
 
 #[derive(Debug, Subcommand)]
+enum TokenCommand {
+    /// Make a token that is good once, and print the command to join with
+    #[command(after_help = "\
+Examples:
+  sysmon-hub token create                                an agent, under its machine's name
+  sysmon-hub token create --role operator --name jane --ttl 1d")]
+    Create {
+        /// agent, operator or edge
+        #[arg(long, default_value = "agent")]
+        role: Role,
+        /// The name of whoever joins with it [default: what they ask for]
+        #[arg(long)]
+        name: Option<PeerName>,
+        /// How long it is good
+        #[arg(long, value_name = "SPAN", default_value = "1h", value_parser = parse_span)]
+        ttl: Duration,
+    },
+    /// Show the tokens that were not used yet
+    List,
+    /// Make a token useless
+    Revoke {
+        /// As `token list` shows it
+        id: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
 enum CertCommand {
+    /// Show the certificates that were made and have not expired
+    List,
+    /// Make all certificates of a name useless, and end their connections
+    #[command(after_help = "Example:\n  sysmon-hub cert revoke db-1")]
+    Revoke {
+        /// The host's or person's name
+        name: PeerName,
+    },
     /// Make an identity and write it to a directory, to be copied to where it is used
     #[command(
         after_help = "Example:\n  sysmon-hub cert issue --role operator --name jane --out jane"
@@ -94,6 +134,9 @@ fn main() -> ExitCode {
                 Ok(())
             }
             Some(Command::Backup { file }) => backup(&state, file),
+            Some(Command::Token(command)) => token(&args, &config, &state, command),
+            Some(Command::Cert(CertCommand::List)) => list(&state),
+            Some(Command::Cert(CertCommand::Revoke { name })) => revoke(&state, name),
             Some(Command::Cert(CertCommand::Issue { role, name, out })) => {
                 issue(&config, &state, *role, name, out)
             }
@@ -133,6 +176,10 @@ fn options(args: &Args, config: &Config, state: &HubState) -> HubOptions {
         history: (config.hub.history > 0).then(|| HistoryOptions {
             path: state.dir().join("history.db"),
             bytes_max: config.hub.history,
+        }),
+        trust: Some(TrustOptions {
+            state: state.clone(),
+            days: days(config),
         }),
     }
 }
@@ -231,6 +278,112 @@ fn check(args: &Args, config: &Config, state: &HubState) {
     let _ = sysmon_config::print(&text);
 }
 
+fn token(
+    args: &Args,
+    config: &Config,
+    state: &HubState,
+    command: &TokenCommand,
+) -> Result<(), Failure> {
+    let tokens = state.tokens();
+    let now = SystemTime::now();
+    let text = match command {
+        TokenCommand::Create { role, name, ttl } => {
+            let program = match role {
+                Role::Agent => "sysmon-agent",
+                Role::Operator => "sysmon-tui",
+                Role::Edge => "sysmon-edge",
+                Role::Hub => {
+                    return Err(Failure::Usage(anyhow!(
+                        "a hub makes its own identity: choose agent, operator or edge"
+                    )));
+                }
+            };
+            let authority = state.authority(now).map_err(anyhow::Error::from)?;
+            let print = authority.fingerprint().map_err(anyhow::Error::from)?;
+            let created = tokens.create(print, *role, name.as_ref(), *ttl, now);
+            let (token, grant) = created.map_err(anyhow::Error::from)?;
+            let port = match state.address() {
+                Ok(address) => address.port(),
+                Err(_) => options(args, config, state).listen.port(),
+            };
+            let (host, span) = (host_name(), format_span(ttl.as_millis() as i64));
+            format!(
+                "token {} for an identity of role {role}, good once, for {span}; where it is to be used, run\n\n  \
+                 {program} join {host}:{port} {token}\n",
+                grant.id()
+            )
+        }
+        TokenCommand::List => {
+            let mut text = format!("{:<10}{:<10}{:<24}EXPIRES\n", "TOKEN", "ROLE", "NAME");
+            for grant in tokens.list().map_err(anyhow::Error::from)? {
+                let role = grant.role().map_or("?".to_owned(), |role| role.to_string());
+                let name = grant
+                    .name()
+                    .map_or("any".to_owned(), |name| name.to_string());
+                let left = grant.expires().duration_since(now).unwrap_or_default();
+                let left = match left.as_millis() {
+                    0 => "expired".to_owned(),
+                    ms => format!("in {}", format_span(ms as i64)),
+                };
+                text.push_str(&format!("{:<10}{role:<10}{name:<24}{left}\n", grant.id()));
+            }
+            text
+        }
+        TokenCommand::Revoke { id } => {
+            if !tokens.revoke(id).map_err(anyhow::Error::from)? {
+                return Err(
+                    anyhow!("there is no token {id:?}: see `sysmon-hub token list`").into(),
+                );
+            }
+            format!("token {id} is useless now\n")
+        }
+    };
+    Ok(sysmon_config::print(&text)?)
+}
+
+fn list(state: &HubState) -> Result<(), Failure> {
+    let register = state.register();
+    let revoked = register.revoked().map_err(anyhow::Error::from)?;
+    let now = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_millis() as u64;
+    let mut text = format!("{:<24}{:<10}{:<20}STATE\n", "NAME", "ROLE", "EXPIRES");
+    for issued in register.issued().map_err(anyhow::Error::from)? {
+        if issued.expires_ms <= now {
+            continue;
+        }
+        let state = if revoked.contains(&issued.serial) {
+            "revoked"
+        } else {
+            "good"
+        };
+        let expires = format!("in {}", format_span((issued.expires_ms - now) as i64));
+        text.push_str(&format!(
+            "{:<24}{:<10}{expires:<20}{state}\n",
+            issued.name, issued.role
+        ));
+    }
+    Ok(sysmon_config::print(&text)?)
+}
+
+fn revoke(state: &HubState, name: &PeerName) -> Result<(), Failure> {
+    let count = state.register().revoke(name).map_err(anyhow::Error::from)?;
+    if count == 0 {
+        return Err(
+            anyhow!("{name} has no certificate that is good: see `sysmon-hub cert list`").into(),
+        );
+    }
+    let what = if count == 1 {
+        "certificate"
+    } else {
+        "certificates"
+    };
+    Ok(sysmon_config::print(&format!(
+        "{count} {what} of {name} revoked; a running hub ends their connections within a second\n"
+    ))?)
+}
+
 fn issue(
     config: &Config,
     state: &HubState,
@@ -251,7 +404,7 @@ fn issue(
     }
     let issued = state
         .authority(SystemTime::now())
-        .and_then(|authority| authority.issue(role, name, SystemTime::now(), days(config)))
+        .and_then(|authority| state.issue(&authority, role, name, SystemTime::now(), days(config)))
         .and_then(|identity| identity.save(out));
     issued.map_err(anyhow::Error::from)?;
     let text = format!(

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use quinn::{ClientConfig, Connection, Endpoint, EndpointConfig, SendStream, TokioRuntime};
-use sysmon_certs::{Identity, Role, server_name};
-use sysmon_wire::message::{Hello, Purpose, Reply, Request, Welcome};
-use sysmon_wire::{Label, MINOR, UnixMs};
+use sysmon_certs::{Fingerprint, Identity, JoinKey, Role, Token, join_config, server_name};
+use sysmon_wire::message::{Blob, Hello, JoinReply, JoinRequest, Purpose, Reply, Request, Welcome};
+use sysmon_wire::{ALPN, Label, MINOR, UnixMs};
 
-use crate::transport::{HELLO_TIMEOUT, bind, client_config, farewell};
+use crate::transport::{HELLO_TIMEOUT, bind, client_config, farewell, quic_config};
 use crate::{CloseCode, FrameReceiver, FrameSender, LinkError};
 
 /// Time to wait for an answer from one address before the next is tried.
@@ -20,6 +20,8 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct Connector {
     endpoint: Endpoint,
     config: ClientConfig,
+    /// One for each connector that uses the socket.
+    users: Arc<()>,
     version: Label,
 }
 
@@ -45,6 +47,10 @@ pub struct HubSession {
 impl Connector {
     /// Connects as `identity`; `version` is the program's, for people.
     pub fn new(identity: &Identity, version: &str) -> Result<Self, LinkError> {
+        Self::with_config(client_config(identity)?, version)
+    }
+
+    fn with_config(quic: ClientConfig, version: &str) -> Result<Self, LinkError> {
         let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
         let socket = bind(any).map_err(LinkError::Socket)?;
         let config = EndpointConfig::default();
@@ -52,9 +58,16 @@ impl Connector {
             .map_err(LinkError::Socket)?;
         Ok(Self {
             endpoint,
-            config: client_config(identity)?,
+            config: quic,
+            users: Arc::new(()),
             version: Label::new(version),
         })
+    }
+
+    /// For a machine without an identity: connects to the hub whose authority has this fingerprint.
+    pub fn joining(fingerprint: Fingerprint, version: &str) -> Result<Self, LinkError> {
+        let tls = join_config(fingerprint, &[ALPN])?;
+        Self::with_config(quic_config(tls)?, version)
     }
 
     /// One that connects as another identity over the same socket.
@@ -167,9 +180,42 @@ impl Connector {
         }
     }
 
-    /// Closes every connection of the socket, and leaves the word time to go out.
+    /// Closes every connection, and leaves the word time to go out. A socket that others use too stays
+    /// open: its connections close when they are dropped.
     pub async fn close(&self) {
-        farewell(&self.endpoint, b"stopping").await;
+        if Arc::strong_count(&self.users) == 1 {
+            farewell(&self.endpoint, b"stopping").await;
+        }
+    }
+
+    /// Gets a first certificate with a token: a key pair is made here, and signed by the hub.
+    pub async fn join(
+        &self,
+        target: &str,
+        token: &Token,
+        name: &str,
+    ) -> Result<Identity, LinkError> {
+        let mut session = self.connect(target, Purpose::Join).await?;
+        let key = JoinKey::generate()?;
+        let request = JoinRequest {
+            secret: Blob(token.secret().to_vec()),
+            name: Label::new(name),
+            request: Blob(key.request()?),
+        };
+        session.sender.send(&request).await?;
+        let answer = tokio::time::timeout(HELLO_TIMEOUT, session.receiver.next()).await;
+        let answer = answer.map_err(|_| LinkError::HelloTimeout)??;
+        match answer.ok_or(LinkError::StreamEnded)? {
+            JoinReply::Granted {
+                authority,
+                certificate,
+            } => {
+                let text = |blob: &Blob| String::from_utf8_lossy(&blob.0).into_owned();
+                let (authority, certificate) = (text(&authority), text(&certificate));
+                Ok(key.identity(&authority, &certificate, token.fingerprint())?)
+            }
+            JoinReply::Refused { reason } => Err(LinkError::Refused(reason.to_string())),
+        }
     }
 }
 

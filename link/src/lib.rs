@@ -14,7 +14,7 @@ pub use backoff::Backoff;
 pub use client::{Connector, HubSession, Replies};
 pub use error::{CloseCode, LinkError};
 pub use frame::{FrameReceiver, FrameSender};
-pub use listener::{Arrival, Listener, PeerSession};
+pub use listener::{Arrival, Greeted, Listener, PeerSession, Stranger};
 pub use transport::HELLO_TIMEOUT;
 
 /// The connection type of the QUIC library, for those who open streams of their own.

@@ -6,13 +6,16 @@ use std::time::{Duration, SystemTime};
 
 use quinn::{Connection, Endpoint, EndpointConfig, Incoming, TokioRuntime};
 use rustls::pki_types::CertificateDer;
-use sysmon_certs::{Identity, Peer, peer_of};
-use sysmon_wire::message::{Hello, Welcome};
+use sysmon_certs::{Identity, Peer, peer_of, serial_of};
+use sysmon_wire::message::{Hello, JoinReply, JoinRequest, Purpose, Welcome};
 use sysmon_wire::{Label, MINOR, UnixMs};
 
 use crate::client::loopback_of;
 use crate::transport::{HELLO_TIMEOUT, bind, farewell, server_config};
 use crate::{CloseCode, FrameReceiver, FrameSender, LinkError};
+
+/// How long a refusal or answer has to arrive before the connection closes.
+const DELIVERY_MAX: Duration = Duration::from_secs(2);
 
 /// A socket that peers with certificates of our authority can connect to.
 #[derive(Clone, Debug)]
@@ -24,6 +27,24 @@ pub struct Listener {
 #[derive(Debug)]
 pub struct Arrival(Incoming);
 
+/// A connection that has said hello and waits for its welcome.
+#[derive(Debug)]
+pub enum Greeted {
+    /// From a peer with a certificate of our authority.
+    Peer(PeerSession),
+    /// From somebody without a certificate.
+    Stranger(Stranger),
+}
+
+/// A connection from somebody without a certificate.
+#[derive(Debug)]
+pub struct Stranger {
+    connection: Connection,
+    hello: Hello,
+    sender: FrameSender,
+    receiver: FrameReceiver,
+}
+
 /// A connection from a known peer that has said hello and waits for its welcome.
 #[derive(Debug)]
 pub struct PeerSession {
@@ -31,6 +52,8 @@ pub struct PeerSession {
     pub connection: Connection,
     /// Who it is, from its certificate.
     pub peer: Peer,
+    /// Its certificate's serial number.
+    pub serial: String,
     /// What it said.
     pub hello: Hello,
     /// Control frames down.
@@ -84,16 +107,16 @@ impl Arrival {
     }
 
     /// Does the handshake and hears the hello.
-    pub async fn greet(self) -> Result<PeerSession, LinkError> {
+    pub async fn greet(self) -> Result<Greeted, LinkError> {
         match tokio::time::timeout(HELLO_TIMEOUT, self.greet_in_time()).await {
             Ok(session) => session,
             Err(_) => Err(LinkError::HelloTimeout),
         }
     }
 
-    async fn greet_in_time(self) -> Result<PeerSession, LinkError> {
+    async fn greet_in_time(self) -> Result<Greeted, LinkError> {
         let connection = self.0.accept()?.await?;
-        let peer = peer(&connection)?;
+        let known = peer(&connection)?;
         let (send, recv) = connection.accept_bi().await?;
         let sender = FrameSender::new(send);
         let mut receiver = FrameReceiver::new(recv);
@@ -101,47 +124,95 @@ impl Arrival {
             .next::<Hello>()
             .await?
             .ok_or(LinkError::StreamEnded)?;
-        Ok(PeerSession {
-            connection,
-            peer,
-            hello,
-            sender,
-            receiver,
+        Ok(match known {
+            Some((peer, serial)) => Greeted::Peer(PeerSession {
+                connection,
+                peer,
+                serial,
+                hello,
+                sender,
+                receiver,
+            }),
+            None => Greeted::Stranger(Stranger {
+                connection,
+                hello,
+                sender,
+                receiver,
+            }),
         })
     }
 }
 
-fn peer(connection: &Connection) -> Result<Peer, LinkError> {
+impl Stranger {
+    /// Whether it wants to join; there is nothing else it may do.
+    pub fn wants_to_join(&self) -> bool {
+        self.hello.purpose == Purpose::Join
+    }
+
+    /// Hears its request to join.
+    pub async fn request(&mut self, hub: &str, version: &str) -> Result<JoinRequest, LinkError> {
+        self.sender
+            .send(&welcome(&self.hello, hub, version))
+            .await?;
+        let request = tokio::time::timeout(HELLO_TIMEOUT, self.receiver.next()).await;
+        let request = request.map_err(|_| LinkError::HelloTimeout)??;
+        request.ok_or(LinkError::StreamEnded)
+    }
+
+    /// Answers, and waits until the answer has arrived.
+    pub async fn answer(mut self, reply: &JoinReply) {
+        if self.sender.send(reply).await.is_ok() {
+            let _ = tokio::time::timeout(DELIVERY_MAX, self.sender.delivered()).await;
+        }
+        self.connection.close(CloseCode::Done.into(), b"");
+    }
+
+    /// Turns it away with a reason.
+    pub async fn refuse(self, reason: &str) {
+        refuse(&self.connection, self.sender, reason).await;
+    }
+}
+
+fn welcome(hello: &Hello, hub: &str, version: &str) -> Welcome {
+    Welcome::Accepted {
+        minor: MINOR.min(hello.minor),
+        version: Label::new(version),
+        name: Label::new(hub),
+        now: UnixMs::from_system(SystemTime::now()),
+    }
+}
+
+async fn refuse(connection: &Connection, mut sender: FrameSender, reason: &str) {
+    let refused = Welcome::Refused {
+        reason: Label::new(reason),
+    };
+    if sender.send(&refused).await.is_ok() {
+        let _ = tokio::time::timeout(DELIVERY_MAX, sender.delivered()).await;
+    }
+    connection.close(CloseCode::Refused.into(), reason.as_bytes());
+}
+
+/// Who is at the other end, and the serial number of its certificate; none for who showed no certificate.
+fn peer(connection: &Connection) -> Result<Option<(Peer, String)>, LinkError> {
     let chain = connection
         .peer_identity()
         .and_then(|any| any.downcast::<Vec<CertificateDer<'static>>>().ok());
-    let end = chain.as_deref().and_then(|chain| chain.first());
-    let end = end.ok_or_else(|| LinkError::Certificate("no certificate was shown".to_owned()))?;
-    Ok(peer_of(end)?)
+    let Some(end) = chain.as_deref().and_then(|chain| chain.first()) else {
+        return Ok(None);
+    };
+    Ok(Some((peer_of(end)?, serial_of(end)?)))
 }
 
 impl PeerSession {
     /// Lets the peer in.
     pub async fn accept(&mut self, hub: &str, version: &str) -> Result<(), LinkError> {
-        let welcome = Welcome::Accepted {
-            minor: MINOR.min(self.hello.minor),
-            version: Label::new(version),
-            name: Label::new(hub),
-            now: UnixMs::from_system(SystemTime::now()),
-        };
+        let welcome = welcome(&self.hello, hub, version);
         self.sender.send(&welcome).await
     }
 
     /// Turns the peer away with a reason, which reaches it before the connection closes.
-    pub async fn refuse(mut self, reason: &str) {
-        let refused = Welcome::Refused {
-            reason: Label::new(reason),
-        };
-        if self.sender.send(&refused).await.is_ok() {
-            let _ = tokio::time::timeout(Duration::from_secs(2), self.sender.delivered()).await;
-        }
-        self.connection
-            .close(CloseCode::Refused.into(), reason.as_bytes());
+    pub async fn refuse(self, reason: &str) {
+        refuse(&self.connection, self.sender, reason).await;
     }
 
     /// How far the peer's clock is ahead of ours, give or take half a round trip.

@@ -60,7 +60,10 @@ pub(crate) fn server_config(identity: &Identity) -> Result<ServerConfig, LinkErr
 }
 
 pub(crate) fn client_config(identity: &Identity) -> Result<ClientConfig, LinkError> {
-    let tls = identity.client_config(&[ALPN])?;
+    quic_config(identity.client_config(&[ALPN])?)
+}
+
+pub(crate) fn quic_config(tls: rustls::ClientConfig) -> Result<ClientConfig, LinkError> {
     let quic = QuicClientConfig::try_from(tls).map_err(|e| LinkError::Tls(e.to_string()))?;
     let mut config = ClientConfig::new(Arc::new(quic));
     config.transport_config(Arc::new(transport()));

@@ -2,16 +2,10 @@
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 use std::time::SystemTime;
 
-use quinn::crypto::rustls::QuicClientConfig;
-use rustls::RootCertStore;
-use rustls::crypto::ring;
-use rustls::version::TLS13;
-use sysmon_certs::{Authority, Identity, PeerName, Role, server_name};
-use sysmon_link::{Connector, LinkError, Listener, PeerSession};
-use sysmon_wire::ALPN;
+use sysmon_certs::{Authority, Fingerprint, Identity, PeerName, Role};
+use sysmon_link::{Connector, Greeted, LinkError, Listener, PeerSession};
 use sysmon_wire::message::Purpose;
 
 fn authority() -> Authority {
@@ -32,9 +26,16 @@ fn listen(identity: &Identity) -> (Listener, String) {
 
 /// Greets the next peer, and accepts it if it may come in.
 async fn greet(listener: &Listener) -> Result<PeerSession, LinkError> {
-    let mut session = listener.accept().await.unwrap().greet().await?;
-    session.accept("h", "1").await?;
-    Ok(session)
+    match listener.accept().await.unwrap().greet().await? {
+        Greeted::Peer(mut session) => {
+            session.accept("h", "1").await?;
+            Ok(session)
+        }
+        Greeted::Stranger(stranger) => {
+            stranger.refuse("a certificate is needed").await;
+            Err(LinkError::Refused("a stranger".to_owned()))
+        }
+    }
 }
 
 #[tokio::test]
@@ -92,35 +93,24 @@ async fn a_peer_that_is_no_hub_is_not_taken_for_one() {
 #[tokio::test]
 async fn a_peer_without_a_certificate_is_refused() {
     let authority = authority();
-    let hub = issue(&authority, Role::Hub, "h");
-    let (listener, address) = listen(&hub);
-    let mut roots = RootCertStore::empty();
-    roots.add(hub.authority().clone()).unwrap();
-    let mut tls = rustls::ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_protocol_versions(&[&TLS13])
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    tls.alpn_protocols = vec![ALPN.to_vec()];
-    let config = quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).unwrap()));
-    let endpoint = quinn::Endpoint::client((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
-    let connecting = endpoint
-        .connect_with(config, address.parse().unwrap(), server_name(Role::Hub))
-        .unwrap();
-    let anonymous = async {
-        // In TLS 1.3 the client is done before the server has looked at its certificate.
-        match connecting.await {
-            Ok(connection) => connection.closed().await,
-            Err(error) => error,
-        }
-    };
-    let (ended, peer) = tokio::join!(anonymous, greet(&listener));
-    let (mine, theirs) = (
-        LinkError::from(ended).to_string(),
-        peer.unwrap_err().to_string(),
+    let (listener, address) = listen(&issue(&authority, Role::Hub, "h"));
+    let stranger = Connector::joining(authority.fingerprint().unwrap(), "1").unwrap();
+    let (session, peer) = tokio::join!(stranger.connect(&address, Purpose::View), greet(&listener));
+    assert!(
+        matches!(session.unwrap_err(), LinkError::Refused(reason) if reason.contains("certificate"))
     );
-    assert!(mine.contains("wants a certificate"), "{mine}");
-    assert!(theirs.contains("no certificate"), "{theirs}");
+    assert!(peer.unwrap_err().to_string().contains("stranger"));
+    // And a hub of another authority is not told anything at all.
+    let elsewhere = Connector::joining(Fingerprint([1; 32]), "1").unwrap();
+    let (session, peer) =
+        tokio::join!(elsewhere.connect(&address, Purpose::Join), greet(&listener));
+    assert!(
+        session
+            .unwrap_err()
+            .to_string()
+            .contains("another authority")
+    );
+    assert!(peer.is_err());
 }
 
 #[tokio::test]

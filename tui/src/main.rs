@@ -9,7 +9,7 @@ use anyhow::{Context, anyhow};
 use clap::{Parser, Subcommand, ValueEnum};
 use jiff::tz::TimeZone;
 use ratatui::layout::Size;
-use sysmon_certs::{CertError, HubState, Identity, Role};
+use sysmon_certs::{CertError, HubState, Identity, PeerName, Role, Token};
 use sysmon_config::time::{parse_moment, parse_span};
 use sysmon_config::{
     CommonArgs, Config, Failure, HubAddress, Program, Theme, run, state_dir, stop_signal,
@@ -78,6 +78,20 @@ Examples:
   sysmon-tui snapshot --json | jq '.hosts[].metrics.cpu'
   sysmon-tui snapshot --svg > fleet.svg")]
     Snapshot(SnapshotArgs),
+    /// Join a hub with a token, as an operator
+    #[command(after_help = "\
+Example, as `sysmon-hub token create --role operator --name jane` prints it:
+  sysmon-tui join lan-box:7979 sysmon1.…")]
+    Join {
+        /// The hub
+        #[arg(value_name = "HOST:PORT")]
+        address: HubAddress,
+        /// The token
+        token: Token,
+        /// What to be called, if the token does not say [default: the user's name]
+        #[arg(long)]
+        name: Option<PeerName>,
+    },
     /// Print one metric over time
     #[command(after_help = "\
 Examples:
@@ -194,9 +208,36 @@ fn main() -> ExitCode {
             None if std::io::stdout().is_terminal() => show(&args, &config),
             None => snapshot(&args, &config, &SnapshotArgs::default()),
             Some(Command::Snapshot(asked)) => snapshot(&args, &config, asked),
+            Some(Command::Join {
+                address,
+                token,
+                name,
+            }) => join(&args, address, token, name.as_ref()),
             Some(Command::Query(asked)) => query(&args, &config, asked),
         }
     })
+}
+
+fn join(
+    args: &Args,
+    hub: &HubAddress,
+    token: &Token,
+    name: Option<&PeerName>,
+) -> Result<(), Failure> {
+    let state = state_dir(Program::Tui, args.common.state.as_deref());
+    let user = std::env::var("USER").unwrap_or_default();
+    let name = name.cloned().unwrap_or_else(|| PeerName::nearest(&user));
+    let joined = runtime()?.block_on(async {
+        let connector = Connector::joining(token.fingerprint(), VERSION)?;
+        connector.join(&hub.to_string(), token, name.as_str()).await
+    });
+    let identity = joined.with_context(|| format!("cannot join the hub at {hub}"))?;
+    identity.save(&state).map_err(anyhow::Error::from)?;
+    let text = format!(
+        "joined the hub at {hub} as {}; look at it with\n\n  sysmon-tui --hub {hub}\n",
+        identity.peer()
+    );
+    Ok(sysmon_config::print(&text)?)
 }
 
 /// The hub that is looked at, and as whom.

@@ -136,6 +136,7 @@ fn hub_options(hub: &HubConfig, name: &PeerName) -> HubOptions {
             memory_bytes: hub.memory,
         },
         history: None,
+        trust: None,
     }
 }
 

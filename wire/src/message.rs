@@ -30,6 +30,8 @@ pub enum Purpose {
     Push,
     /// Read the fleet.
     View,
+    /// Get a first certificate, with a token; open to those who have none.
+    Join,
 }
 
 /// The first frame a client sends.
@@ -58,6 +60,34 @@ pub enum Welcome {
         name: Label,
         /// The hub's clock.
         now: UnixMs,
+    },
+    /// No, and why.
+    Refused {
+        /// The reason, for people.
+        reason: Label,
+    },
+}
+
+/// What a joining machine sends on the control stream after its welcome.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JoinRequest {
+    /// The token's secret.
+    pub secret: Blob,
+    /// What it wants to be called, if the token names nobody.
+    pub name: Label,
+    /// A signing request for its key (PKCS #10, DER).
+    pub request: Blob,
+}
+
+/// The answer to a [`JoinRequest`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum JoinReply {
+    /// Its certificate.
+    Granted {
+        /// The authority's certificate, in PEM.
+        authority: Blob,
+        /// The certificate, in PEM.
+        certificate: Blob,
     },
     /// No, and why.
     Refused {

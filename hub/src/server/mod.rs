@@ -3,6 +3,7 @@
 mod agent;
 mod demand;
 mod subscriber;
+mod trust;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -11,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use sysmon_certs::{Identity, Role};
-use sysmon_link::{Arrival, LinkError, Listener, PeerSession};
+use sysmon_link::{Arrival, Greeted, LinkError, Listener, PeerSession, Stranger};
 use sysmon_wire::message::{HubStatus, Purpose};
 use sysmon_wire::{Label, UnixMs};
 use thiserror::Error;
@@ -22,6 +23,8 @@ use crate::fleet::{Fleet, FleetOptions};
 use crate::history::store::{ChunkReader, Store, StoreError};
 use crate::history::worker::Worker;
 use demand::Demands;
+pub use trust::TrustOptions;
+use trust::{REVOKED, Trust};
 
 /// How often silent hosts are looked for.
 const REVIEW_INTERVAL: Duration = Duration::from_millis(500);
@@ -46,6 +49,8 @@ pub struct HubOptions {
     pub fleet: FleetOptions,
     /// Where it keeps them for good; nowhere if not set.
     pub history: Option<HistoryOptions>,
+    /// How machines join; not at all if not set.
+    pub trust: Option<TrustOptions>,
 }
 
 /// Where and how much history is kept on disk.
@@ -77,6 +82,7 @@ pub struct Hub {
     /// The fleet's generation, for those who wait for the next.
     changed: watch::Sender<u64>,
     demands: Demands,
+    trust: Option<Trust>,
     history: Option<Mutex<Worker>>,
     /// The generation up to which rows are durable.
     durable: watch::Receiver<u64>,
@@ -179,6 +185,7 @@ impl BoundHub {
             durable_at_once,
             changed: watch::Sender::new(0),
             demands: Demands::new(),
+            trust: options.trust.map(Trust::new),
             subscribers: AtomicU64::new(0),
             refused: AtomicU64::new(0),
         };
@@ -316,6 +323,9 @@ async fn review(hub: &Hub) {
     timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         timer.tick().await;
+        if let Some(trust) = &hub.trust {
+            trust.review();
+        }
         let mut fleet = hub.fleet();
         if fleet.review_states(now()) {
             let generation = fleet.generation();
@@ -328,7 +338,8 @@ async fn review(hub: &Hub) {
 async fn welcome(hub: Arc<Hub>, arrival: Arrival) {
     let address = arrival.address();
     let mut session = match arrival.greet().await {
-        Ok(session) => session,
+        Ok(Greeted::Peer(session)) => session,
+        Ok(Greeted::Stranger(stranger)) => return join(&hub, address, stranger).await,
         Err(error) => {
             hub.count_refusal();
             tracing::warn!("refused {address}: {error}");
@@ -336,7 +347,11 @@ async fn welcome(hub: Arc<Hub>, arrival: Arrival) {
         }
     };
     let peer = session.peer.clone();
-    if let Some(reason) = refusal(&session) {
+    let is_revoked = hub
+        .trust
+        .as_ref()
+        .is_some_and(|trust| trust.is_revoked(&session.serial));
+    if let Some(reason) = is_revoked.then_some(REVOKED).or_else(|| refusal(&session)) {
         hub.count_refusal();
         tracing::warn!("refused {peer} at {address}: {reason}");
         session.refuse(reason).await;
@@ -346,13 +361,42 @@ async fn welcome(hub: Arc<Hub>, arrival: Arrival) {
         tracing::warn!("{peer} at {address} left: {error}");
         return;
     }
+    let _entry = hub
+        .trust
+        .as_ref()
+        .map(|trust| trust.enter(&session.serial, &session.connection));
     let hello = &session.hello;
     tracing::info!("{peer} connected from {address}, version {}", hello.version);
     let ended = match hello.purpose {
         Purpose::Push => agent::serve(&hub, session).await,
         Purpose::View => subscriber::serve(&hub, session).await,
+        // Refused above.
+        Purpose::Join => return,
     };
     tracing::info!("{peer} at {address} disconnected: {ended}");
+}
+
+async fn join(hub: &Hub, address: SocketAddr, stranger: Stranger) {
+    let joined = match &hub.trust {
+        _ if !stranger.wants_to_join() => {
+            stranger
+                .refuse("no certificate was shown: only joining is open to those who have none")
+                .await;
+            Err("no certificate was shown".to_owned())
+        }
+        Some(trust) => trust.join(stranger, &hub.name, VERSION).await,
+        None => {
+            stranger.refuse("nobody can join this hub").await;
+            Err("nobody can join this hub".to_owned())
+        }
+    };
+    match joined {
+        Ok(who) => tracing::info!("{} {} joined from {address}", who.role, who.name),
+        Err(reason) => {
+            hub.count_refusal();
+            tracing::warn!("refused {address}: {reason}");
+        }
+    }
 }
 
 /// Why a peer may not do what it says it wants; its role stands in its certificate.
@@ -361,5 +405,6 @@ fn refusal(session: &PeerSession) -> Option<&'static str> {
         (Purpose::Push, Role::Agent) | (Purpose::View, Role::Operator) => None,
         (Purpose::Push, _) => Some("only a certificate of role agent may push rows"),
         (Purpose::View, _) => Some("only a certificate of role operator may view the fleet"),
+        (Purpose::Join, _) => Some("whoever has a certificate has joined already"),
     }
 }

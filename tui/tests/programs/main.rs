@@ -6,3 +6,4 @@ mod outage;
 mod place;
 #[cfg(unix)]
 mod terminal;
+mod trust;

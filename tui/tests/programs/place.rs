@@ -126,6 +126,11 @@ impl Place {
         Running { child, log }
     }
 
+    /// A program that goes on running.
+    pub(crate) fn run(&self, name: &str, log: &str, args: &[&str]) -> Running {
+        self.start(name, log, args)
+    }
+
     /// A hub on a port of its own, ready to be connected to.
     pub(crate) fn hub(&self) -> Running {
         let hub = self.start(

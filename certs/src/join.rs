@@ -1,0 +1,166 @@
+//! The joining side: a key pair that stays here, a request to sign it, and trust in a hub by fingerprint.
+
+use std::sync::Arc;
+
+use rcgen::{CertificateParams, KeyPair};
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::verify_tls13_signature;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::version::TLS13;
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+
+use crate::tls::provider;
+use crate::{CertError, Fingerprint, Identity};
+
+/// A key pair that waits for its certificate.
+#[derive(Debug)]
+pub struct JoinKey(KeyPair);
+
+impl JoinKey {
+    /// Makes a key pair; the private key never leaves this machine.
+    pub fn generate() -> Result<Self, CertError> {
+        Ok(Self(KeyPair::generate()?))
+    }
+
+    /// The signing request in DER (PKCS #10), which proves that one has the private key.
+    pub fn request(&self) -> Result<Vec<u8>, CertError> {
+        let request = CertificateParams::default().serialize_request(&self.0)?;
+        Ok(request.der().to_vec())
+    }
+
+    /// The identity, once the certificate is there. It is refused if it is not for this key, or not by
+    /// the authority with this fingerprint.
+    pub fn identity(
+        self,
+        authority_pem: &str,
+        certificate_pem: &str,
+        fingerprint: Fingerprint,
+    ) -> Result<Identity, CertError> {
+        let identity = Identity::from_pem(
+            authority_pem.to_owned(),
+            certificate_pem.to_owned(),
+            self.0.serialize_pem(),
+        )?;
+        if Fingerprint::of(identity.authority()) == fingerprint {
+            Ok(identity)
+        } else {
+            Err(CertError::Tls(
+                "the hub sent another authority than the token names".to_owned(),
+            ))
+        }
+    }
+}
+
+/// For a machine without a certificate: connects only to the hub whose authority has this fingerprint.
+pub fn join_config(fingerprint: Fingerprint, alpn: &[&[u8]]) -> Result<ClientConfig, CertError> {
+    let mut config = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&TLS13])
+        .map_err(|error| CertError::Tls(error.to_string()))?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(ByFingerprint(fingerprint)))
+        .with_no_client_auth();
+    config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
+    Ok(config)
+}
+
+/// Trusts the authority with a fingerprint, and what it signed, as any other client would.
+#[derive(Debug)]
+struct ByFingerprint(Fingerprint);
+
+impl ServerCertVerifier for ByFingerprint {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let known = intermediates
+            .iter()
+            .find(|shown| Fingerprint::of(shown) == self.0);
+        let authority = known.ok_or(rustls::Error::InvalidCertificate(
+            rustls::CertificateError::UnknownIssuer,
+        ))?;
+        let mut roots = RootCertStore::empty();
+        roots.add(authority.clone().into_owned())?;
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider())
+            .build()
+            .map_err(|error| rustls::Error::General(error.to_string()))?;
+        verifier.verify_server_cert(end_entity, &[], server_name, ocsp_response, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _cert: &CertificateDer<'_>,
+        _dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Err(rustls::Error::General("TLS 1.2 is not spoken".to_owned()))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(
+            message,
+            cert,
+            dss,
+            &provider().signature_verification_algorithms,
+        )
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        provider()
+            .signature_verification_algorithms
+            .supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Authority, Role};
+    use std::time::SystemTime;
+
+    #[test]
+    fn a_signed_request_is_an_identity_of_that_authority_only() {
+        let now = SystemTime::now();
+        let authority = Authority::in_memory(now).unwrap();
+        let name = "a".parse().unwrap();
+        let sign = || {
+            let key = JoinKey::generate().unwrap();
+            let signed = authority
+                .sign(&key.request().unwrap(), Role::Agent, &name, now, 1)
+                .unwrap();
+            (key, signed)
+        };
+        let (key, signed) = sign();
+        let print = authority.fingerprint().unwrap();
+        let identity = key
+            .identity(&signed.authority_pem, &signed.certificate_pem, print)
+            .unwrap();
+        assert_eq!(identity.peer().to_string(), "agent a");
+        let (key, signed) = sign();
+        let other = Fingerprint([0; 32]);
+        assert!(
+            key.identity(&signed.authority_pem, &signed.certificate_pem, other)
+                .is_err()
+        );
+        // A certificate for another key is none for ours.
+        let (key, _) = sign();
+        assert!(
+            key.identity(&signed.authority_pem, &signed.certificate_pem, print)
+                .is_err()
+        );
+        assert!(
+            authority
+                .sign(b"garbage", Role::Agent, &name, now, 1)
+                .is_err()
+        );
+    }
+}

@@ -1,0 +1,189 @@
+//! Which certificates were made, and which of them are revoked.
+
+use std::collections::HashSet;
+use std::fs;
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+use crate::files::{create_private_dir, write_private};
+use crate::{CertError, Identity, Peer, PeerName, Role, Signed};
+
+/// Bytes of the register that are read: some 80,000 certificates.
+const BYTES_MAX: usize = 16 << 20;
+
+/// A certificate that was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Issued {
+    /// Its serial number in hexadecimal digits.
+    pub serial: String,
+    /// Role of its owner.
+    pub role: String,
+    /// Name of its owner.
+    pub name: String,
+    /// When it was made, in Unix milliseconds.
+    pub issued_ms: u64,
+    /// When it expires.
+    pub expires_ms: u64,
+}
+
+/// The certificates of one hub's authority.
+#[derive(Clone, Debug)]
+pub struct Register {
+    dir: PathBuf,
+}
+
+impl Register {
+    pub(crate) fn new(dir: PathBuf) -> Self {
+        Self { dir }
+    }
+
+    fn issued_path(&self) -> PathBuf {
+        self.dir.join("issued.jsonl")
+    }
+
+    /// Where the serial numbers of revoked certificates are, a line each.
+    pub fn revoked_path(&self) -> PathBuf {
+        self.dir.join("revoked")
+    }
+
+    /// Notes a certificate that was made.
+    pub fn note(&self, identity: &Identity, now: SystemTime) -> Result<(), CertError> {
+        self.append(
+            identity.serial(),
+            identity.peer(),
+            now,
+            identity.not_after(),
+        )
+    }
+
+    /// Notes a certificate that was made for somebody else's key.
+    pub fn note_signed(
+        &self,
+        signed: &Signed,
+        role: Role,
+        name: &PeerName,
+        now: SystemTime,
+        days: u32,
+    ) -> Result<(), CertError> {
+        let peer = Peer {
+            role,
+            name: name.clone(),
+        };
+        let expires = now + Duration::from_hours(24) * days;
+        self.append(&signed.serial, &peer, now, expires)
+    }
+
+    fn append(
+        &self,
+        serial: &str,
+        peer: &Peer,
+        now: SystemTime,
+        expires: SystemTime,
+    ) -> Result<(), CertError> {
+        create_private_dir(&self.dir)?;
+        let ms = |time: SystemTime| {
+            let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+            u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+        };
+        let issued = Issued {
+            serial: serial.to_owned(),
+            role: peer.role.to_string(),
+            name: peer.name.to_string(),
+            issued_ms: ms(now),
+            expires_ms: ms(expires),
+        };
+        let path = self.issued_path();
+        let line = format!("{}\n", serde_json::to_string(&issued).unwrap_or_default());
+        let mut options = fs::OpenOptions::new();
+        options.append(true).create(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let written = options
+            .open(&path)
+            .and_then(|mut file| file.write_all(line.as_bytes()));
+        written.map_err(|source| CertError::Write { path, source })
+    }
+
+    /// All certificates that were made, in that order.
+    pub fn issued(&self) -> Result<Vec<Issued>, CertError> {
+        let text = self.read(self.issued_path())?;
+        // A line that was cut short by a crash is of a certificate nobody got.
+        Ok(text
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect())
+    }
+
+    /// Serial numbers of revoked certificates.
+    pub fn revoked(&self) -> Result<HashSet<String>, CertError> {
+        let text = self.read(self.revoked_path())?;
+        Ok(text
+            .lines()
+            .map(|line| line.trim().to_owned())
+            .filter(|line| !line.is_empty())
+            .collect())
+    }
+
+    fn read(&self, path: PathBuf) -> Result<String, CertError> {
+        match fs::read_to_string(&path) {
+            Ok(mut text) => {
+                let mut end = text.len().min(BYTES_MAX);
+                while !text.is_char_boundary(end) {
+                    end -= 1;
+                }
+                text.truncate(end);
+                Ok(text)
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
+            Err(source) => Err(CertError::Read { path, source }),
+        }
+    }
+
+    /// Revokes every certificate of a name; how many were good before.
+    pub fn revoke(&self, name: &PeerName) -> Result<usize, CertError> {
+        let mut revoked = self.revoked()?;
+        let issued = self.issued()?;
+        let of_name = issued
+            .into_iter()
+            .filter(|issued| issued.name == name.as_str());
+        let before = revoked.len();
+        revoked.extend(of_name.map(|issued| issued.serial));
+        let count = revoked.len() - before;
+        if count > 0 {
+            let mut lines: Vec<_> = revoked.into_iter().collect();
+            lines.sort_unstable();
+            write_private(&self.revoked_path(), &format!("{}\n", lines.join("\n")))?;
+        }
+        Ok(count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Authority;
+
+    #[test]
+    fn certificates_are_noted_and_revoked_by_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let register = Register::new(dir.path().to_owned());
+        let authority = Authority::in_memory(SystemTime::now()).unwrap();
+        let now = SystemTime::now();
+        for name in ["a", "b", "a"] {
+            let identity = authority
+                .issue(Role::Agent, &name.parse().unwrap(), now, 1)
+                .unwrap();
+            register.note(&identity, now).unwrap();
+        }
+        let issued = register.issued().unwrap();
+        assert_eq!(issued.len(), 3);
+        assert_ne!(issued[0].serial, issued[2].serial);
+        assert_eq!(register.revoke(&"a".parse().unwrap()).unwrap(), 2);
+        assert_eq!(register.revoke(&"a".parse().unwrap()).unwrap(), 0);
+        let revoked = register.revoked().unwrap();
+        assert!(revoked.contains(&issued[0].serial) && !revoked.contains(&issued[1].serial));
+    }
+}

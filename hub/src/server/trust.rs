@@ -1,0 +1,311 @@
+//! Who may come in: joining with a token, and keeping out those whose certificate was revoked.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use sysmon_certs::{CertError, GrantError, HubState, PeerName, Role};
+use sysmon_link::{CloseCode, Connection, Stranger};
+use sysmon_wire::message::{Blob, JoinReply, JoinRequest};
+use sysmon_wire::{Label, UnixMs};
+
+/// Attempts to join with a token that is not good, in a minute from all sides together: a token cannot be
+/// guessed, and this keeps those who try from filling the log.
+const BAD_ATTEMPTS_MAX: u32 = 60;
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// What the hub needs to let machines join.
+#[derive(Clone, Debug)]
+pub struct TrustOptions {
+    /// The hub's state directory.
+    pub state: HubState,
+    /// Days that certificates are valid.
+    pub days: u32,
+}
+
+/// Tokens and revocations of a running hub.
+#[derive(Debug)]
+pub(super) struct Trust {
+    options: TrustOptions,
+    /// Serial numbers that are not let in, and when the file with them was changed.
+    revoked: Mutex<(HashSet<String>, Option<SystemTime>)>,
+    /// Connections that are there now.
+    sessions: Mutex<HashMap<u64, (String, Connection)>>,
+    attempts: Mutex<(Instant, u32)>,
+}
+
+/// Notes a connection for as long as it lives.
+#[derive(Debug)]
+pub(super) struct Entry<'a> {
+    trust: &'a Trust,
+    number: u64,
+}
+
+impl Drop for Entry<'_> {
+    fn drop(&mut self) {
+        lock(&self.trust.sessions).remove(&self.number);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Trust {
+    pub(super) fn new(options: TrustOptions) -> Self {
+        let trust = Self {
+            options,
+            revoked: Mutex::default(),
+            sessions: Mutex::default(),
+            attempts: Mutex::new((Instant::now(), 0)),
+        };
+        trust.review();
+        trust
+    }
+
+    /// Reads which certificates are revoked, if that changed, and ends their connections.
+    pub(super) fn review(&self) {
+        let register = self.options.state.register();
+        let changed = std::fs::metadata(register.revoked_path())
+            .and_then(|file| file.modified())
+            .ok();
+        if changed == lock(&self.revoked).1 {
+            return;
+        }
+        let serials = match register.revoked() {
+            Ok(serials) => serials,
+            Err(error) => {
+                // Those known to be revoked stay out.
+                tracing::error!("{error}");
+                return;
+            }
+        };
+        for (serial, connection) in lock(&self.sessions).values() {
+            if serials.contains(serial) {
+                connection.close(CloseCode::Refused.into(), REVOKED.as_bytes());
+            }
+        }
+        *lock(&self.revoked) = (serials, changed);
+    }
+
+    pub(super) fn is_revoked(&self, serial: &str) -> bool {
+        lock(&self.revoked).0.contains(serial)
+    }
+
+    /// Notes a connection, so that it can be ended.
+    pub(super) fn enter(&self, serial: &str, connection: &Connection) -> Entry<'_> {
+        let number = connection.stable_id() as u64;
+        lock(&self.sessions).insert(number, (serial.to_owned(), connection.clone()));
+        Entry {
+            trust: self,
+            number,
+        }
+    }
+
+    /// Lets a machine join, or says why not.
+    pub(super) async fn join(
+        &self,
+        mut stranger: Stranger,
+        hub: &str,
+        version: &str,
+    ) -> Result<Identified, String> {
+        let request = stranger
+            .request(hub, version)
+            .await
+            .map_err(|error| error.to_string())?;
+        match self.grant(&request, SystemTime::now()) {
+            Ok((identified, reply)) => {
+                stranger.answer(&reply).await;
+                Ok(identified)
+            }
+            Err(reason) => {
+                let refused = JoinReply::Refused {
+                    reason: Label::new(&reason),
+                };
+                stranger.answer(&refused).await;
+                Err(reason)
+            }
+        }
+    }
+
+    fn grant(
+        &self,
+        request: &JoinRequest,
+        now: SystemTime,
+    ) -> Result<(Identified, JoinReply), String> {
+        if self.is_throttled() {
+            return Err("too many attempts to join: try again in a minute".to_owned());
+        }
+        let tokens = self.options.state.tokens();
+        let grant = tokens
+            .find(&request.secret.0, now)
+            .map_err(|error| self.bad_attempt(&error))?;
+        let role = grant.role().ok_or("the token's role is not known")?;
+        let name = match grant.name() {
+            Some(name) => name,
+            None => request
+                .name
+                .as_str()
+                .parse::<PeerName>()
+                .map_err(|error| error.to_string())?,
+        };
+        // Who holds an unbound token may take a new name, but not the place of another.
+        if grant.name().is_none()
+            && self
+                .is_taken(role, &name, now)
+                .map_err(|error| error.to_string())?
+        {
+            return Err(format!(
+                "the name {name} is taken: choose another with --name, or make a token with --name {name}"
+            ));
+        }
+        let signed = self
+            .sign(request, role, &name, now)
+            .map_err(|error| error.to_string())?;
+        // Of two who use a token at once only one gets past this.
+        match tokens.redeem(&grant) {
+            Ok(true) => {}
+            Ok(false) => return Err(GrantError::Unknown.to_string()),
+            Err(error) => return Err(error.to_string()),
+        }
+        let reply = JoinReply::Granted {
+            authority: Blob(signed.0.into_bytes()),
+            certificate: Blob(signed.1.into_bytes()),
+        };
+        Ok((Identified { role, name }, reply))
+    }
+
+    fn sign(
+        &self,
+        request: &JoinRequest,
+        role: Role,
+        name: &PeerName,
+        now: SystemTime,
+    ) -> Result<(String, String), CertError> {
+        let state = &self.options.state;
+        let authority = state.existing_authority()?;
+        let signed = authority.sign(&request.request.0, role, name, now, self.options.days)?;
+        state
+            .register()
+            .note_signed(&signed, role, name, now, self.options.days)?;
+        Ok((signed.authority_pem, signed.certificate_pem))
+    }
+
+    fn is_taken(&self, role: Role, name: &PeerName, now: SystemTime) -> Result<bool, CertError> {
+        let now = UnixMs::from_system(now).0.unsigned_abs();
+        let issued = self.options.state.register().issued()?;
+        Ok(issued.iter().any(|issued| {
+            issued.role == role.to_string()
+                && issued.name == name.as_str()
+                && issued.expires_ms > now
+                && !self.is_revoked(&issued.serial)
+        }))
+    }
+
+    fn is_throttled(&self) -> bool {
+        let mut attempts = lock(&self.attempts);
+        if attempts.0.elapsed() > MINUTE {
+            *attempts = (Instant::now(), 0);
+        }
+        attempts.1 >= BAD_ATTEMPTS_MAX
+    }
+
+    fn bad_attempt(&self, error: &GrantError) -> String {
+        lock(&self.attempts).1 += 1;
+        error.to_string()
+    }
+}
+
+/// Why a revoked certificate's connection ends.
+pub(super) const REVOKED: &str = "this certificate has been revoked";
+
+/// Who joined.
+#[derive(Debug)]
+pub(super) struct Identified {
+    pub(super) role: Role,
+    pub(super) name: PeerName,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sysmon_certs::JoinKey;
+
+    #[test]
+    fn a_token_is_used_up_by_the_first_who_joins_and_names_are_not_taken_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = HubState::new(dir.path());
+        let now = SystemTime::now();
+        let authority = state.authority(now).unwrap();
+        let print = authority.fingerprint().unwrap();
+        let trust = Trust::new(TrustOptions {
+            state: state.clone(),
+            days: 30,
+        });
+        let token = |name: Option<&str>| {
+            let name = name.map(|name| name.parse().unwrap());
+            let hour = Duration::from_hours(1);
+            state
+                .tokens()
+                .create(print, Role::Agent, name.as_ref(), hour, now)
+                .unwrap()
+                .0
+        };
+        let ask = |secret: &[u8], name: &str| {
+            let request = JoinRequest {
+                secret: Blob(secret.to_vec()),
+                name: name.into(),
+                request: Blob(JoinKey::generate().unwrap().request().unwrap()),
+            };
+            trust.grant(&request, now)
+        };
+        let first = token(None);
+        let (who, _) = ask(first.secret(), "db-1").unwrap();
+        assert_eq!((who.role, who.name.as_str()), (Role::Agent, "db-1"));
+        assert!(
+            ask(first.secret(), "db-2")
+                .unwrap_err()
+                .contains("not known")
+        );
+        let second = token(None);
+        assert!(
+            ask(second.secret(), "db-1")
+                .unwrap_err()
+                .contains("is taken")
+        );
+        assert!(
+            ask(second.secret(), "../x")
+                .unwrap_err()
+                .contains("cannot be a name")
+        );
+        assert!(
+            ask(second.secret(), "db-3").is_ok(),
+            "a refusal does not use the token up"
+        );
+        let bound = token(Some("db-1"));
+        let (who, _) = ask(bound.secret(), "whatever").unwrap();
+        assert_eq!(
+            who.name.as_str(),
+            "db-1",
+            "a token bound to a name gives that name"
+        );
+        assert_eq!(
+            state.register().revoke(&"db-1".parse().unwrap()).unwrap(),
+            2
+        );
+        trust.review();
+        let again = token(None);
+        assert!(
+            ask(again.secret(), "db-1").is_ok(),
+            "a revoked name is free again"
+        );
+        for _ in 0..BAD_ATTEMPTS_MAX {
+            assert!(ask(b"guess", "x").is_err());
+        }
+        assert!(
+            ask(token(None).secret(), "x")
+                .unwrap_err()
+                .contains("too many")
+        );
+    }
+}

@@ -1,0 +1,118 @@
+//! Joining with one pasted line, and being kept out afterwards.
+
+use crate::place::{Place, until};
+
+fn is_live(place: &Place, name: &str) -> bool {
+    let snapshot = place.snapshot("me");
+    let hosts = snapshot["hosts"].as_array().unwrap();
+    hosts
+        .iter()
+        .any(|host| host["name"] == name && host["state"] == "live")
+}
+
+#[test]
+fn a_machine_and_a_person_join_with_what_the_hub_prints() {
+    let place = Place::new();
+    let hub = place.hub();
+    let address = place.address();
+    let printed = place.output(
+        "sysmon-hub",
+        &[
+            "--state", "hub", "token", "create", "--role", "agent", "--name", "db-1",
+        ],
+    );
+    let token = printed.split_whitespace().last().unwrap();
+    assert!(printed.contains("sysmon-agent join"), "{printed}");
+    let listed = place.output("sysmon-hub", &["--state", "hub", "token", "list"]);
+    assert!(
+        listed.contains("db-1") && listed.contains("agent"),
+        "{listed}"
+    );
+    assert!(!listed.contains(token));
+    let agent = place.run(
+        "sysmon-agent",
+        "join.log",
+        &["--state", "db-1", "join", &address, token],
+    );
+    hub.has_logged("agent db-1 joined");
+    let printed = place.output(
+        "sysmon-hub",
+        &[
+            "--state", "hub", "token", "create", "--role", "operator", "--ttl", "5m",
+        ],
+    );
+    let operator = printed.split_whitespace().last().unwrap();
+    let joined = place.output(
+        "sysmon-tui",
+        &[
+            "--state", "me", "join", &address, operator, "--name", "jane",
+        ],
+    );
+    assert!(joined.contains("operator jane"), "{joined}");
+    until("db-1 is live", || is_live(&place, "db-1"), |live| *live);
+    // The identity stays: a later start needs no token and no address.
+    drop(agent);
+    let again = place.run("sysmon-agent", "again.log", &["--state", "db-1"]);
+    again.has_logged("connected to hub");
+    // The same lines fail safely the second time.
+    let (code, stderr) = place.fails(
+        "sysmon-agent",
+        &["--state", "other", "join", &address, token],
+    );
+    assert_eq!(code, 1);
+    assert!(stderr.contains("was used before"), "{stderr}");
+    assert!(!place.dir("other").exists());
+    hub.has_logged("this token is not known");
+    // An altered token is none, and one of another hub tells it nothing.
+    let (code, _) = place.fails(
+        "sysmon-agent",
+        &["--state", "other", "join", &address, &token[..30]],
+    );
+    assert_eq!(code, 2);
+    let elsewhere = Place::new();
+    let _hub = elsewhere.hub();
+    let foreign = elsewhere.output("sysmon-hub", &["--state", "hub", "token", "create"]);
+    let foreign = foreign.split_whitespace().last().unwrap();
+    let (code, stderr) = place.fails(
+        "sysmon-agent",
+        &["--state", "other", "join", &address, foreign],
+    );
+    assert_eq!(code, 1);
+    assert!(stderr.contains("another authority"), "{stderr}");
+}
+
+#[test]
+fn a_revoked_certificate_is_cut_off_at_once_and_stays_out() {
+    let place = Place::new();
+    let hub = place.hub();
+    let address = place.address();
+    place.issue("operator", "me");
+    let agent = place.agent("a");
+    until("a is live", || is_live(&place, "a"), |live| *live);
+    let listed = place.output("sysmon-hub", &["--state", "hub", "cert", "list"]);
+    assert!(
+        listed
+            .lines()
+            .any(|line| line.starts_with("a ") && line.ends_with("good")),
+        "{listed}"
+    );
+    place.output("sysmon-hub", &["--state", "hub", "cert", "revoke", "a"]);
+    agent.has_logged("revoked");
+    hub.has_logged("this certificate has been revoked");
+    until("a is offline", || is_live(&place, "a"), |live| !*live);
+    drop(hub);
+    let hub = place.hub_at(&address);
+    hub.has_logged("this certificate has been revoked");
+    let listed = place.output("sysmon-hub", &["--state", "hub", "cert", "list"]);
+    assert!(
+        listed
+            .lines()
+            .any(|line| line.starts_with("a ") && line.ends_with("revoked")),
+        "{listed}"
+    );
+    let (code, stderr) = place.fails(
+        "sysmon-hub",
+        &["--state", "hub", "cert", "revoke", "nobody"],
+    );
+    assert!(code == 1 && stderr.contains("no certificate"), "{stderr}");
+}
