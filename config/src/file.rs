@@ -345,6 +345,7 @@ mod tests {
         read(&mut config, &set).unwrap();
         // These have no default but an example; all others are what they are anyway.
         assert!(config.agent.hub.take().is_some() && config.tui.hub.take().is_some());
+        assert!(config.hub.alerts.take().is_some());
         assert!(config.hub.name.take().is_some() && config.agent.textfiles.take().is_some());
         assert_eq!(config, Config::default());
     }

@@ -61,6 +61,10 @@ pub struct HubConfig {
     pub history: u64,
     /// How long certificates it issues are valid.
     pub certificate_life: Duration,
+    /// What is watched, a rule a line; the usual things if not set.
+    pub alerts: Option<Vec<String>>,
+    /// Where alerts are told.
+    pub notify: Vec<String>,
 }
 
 /// What `sysmon-tui` is told.
@@ -131,6 +135,8 @@ impl Default for HubConfig {
             memory: 1 << 30,
             history: 8 << 30,
             certificate_life: Duration::from_hours(24 * 365),
+            alerts: None,
+            notify: Vec::new(),
         }
     }
 }
@@ -206,6 +212,8 @@ pub fn keys() -> &'static [Key] {
             DAY,
             DAY * 3650
         )),
+        key!(hub.alerts, None, |v| texts(v, 200).map(Some)),
+        key!(hub.notify, Some("[]"), |v| texts(v, 16)),
         key!(tui.hub, None, optional_address),
         key!(tui.theme, Some("\"dark\""), theme),
         key!(tui.ascii, Some("false"), boolean),
@@ -271,6 +279,14 @@ fn name(value: &Value) -> Result<String, String> {
             "{text:?} cannot be a name: use up to 63 letters, digits, dots, dashes or underscores"
         ))
     }
+}
+
+fn texts(value: &Value, max: usize) -> Result<Vec<String>, String> {
+    let texts = value.list("a list of texts")?;
+    if texts.len() > max {
+        return Err(format!("{} are over the limit of {max}", texts.len()));
+    }
+    Ok(texts.to_vec())
 }
 
 fn tags(value: &Value) -> Result<Vec<String>, String> {

@@ -10,6 +10,9 @@ use sysmon_wire::message::{HostState, RunId};
 use sysmon_wire::{HostFacts, Label, Process, ProcessIdentity, Row, SeriesKey, UnixMs};
 use thiserror::Error;
 
+use crate::alerts::engine::{Alert, Engine, Observed, Transition};
+use crate::alerts::notify::News;
+use crate::alerts::rule::Rule;
 use crate::history::{Batch, KeptHost};
 use crate::host::Host;
 
@@ -69,6 +72,9 @@ pub struct Fleet {
     ring_bytes: u64,
     /// Hosts the history has not been told everything of, if there is a history.
     unsaved: Option<BTreeSet<HostId>>,
+    alerts: Engine,
+    /// What became of alerts, for those who tell of it.
+    transitions: Vec<Transition>,
 }
 
 impl Fleet {
@@ -84,7 +90,37 @@ impl Fleet {
             values_total: 0,
             ring_bytes: 0,
             unsaved: None,
+            alerts: Engine::new(Vec::new(), Vec::new()),
+            transitions: Vec::new(),
         }
+    }
+
+    /// Watches for what these rules say; `firing` are alerts that were told of before.
+    pub fn watch(&mut self, rules: Vec<Rule>, firing: Vec<Alert>) {
+        self.alerts = Engine::new(rules, firing);
+    }
+
+    /// What became of alerts since the last call, and all that fire; none if nothing did.
+    pub fn take_news(&mut self) -> Option<News> {
+        if self.transitions.is_empty() {
+            return None;
+        }
+        Some(News {
+            transitions: std::mem::take(&mut self.transitions),
+            firing: self.alerts.firing().cloned().collect(),
+        })
+    }
+
+    fn take_transitions(&mut self, id: HostId, transitions: Vec<Transition>) {
+        if transitions.is_empty() {
+            return;
+        }
+        self.transitions.extend(transitions);
+        let alerts = self.alerts.of_host(id);
+        if let Some(host) = self.hosts.get_mut(id.0 as usize) {
+            host.alerts = alerts;
+        }
+        self.touch_line(id);
     }
 
     /// Remembers from now on what changes, for [`Fleet::take_batch`].
@@ -317,12 +353,26 @@ impl Fleet {
         host.ring.append(row.time, &row.values)?;
         host.ring.evict_before(now - retention_ms);
         self.ring_bytes = self.ring_bytes + host.ring.bytes() as u64 - before;
+        let is_newest = row.time > host.present().0;
         host.observe(row.time, &row.values);
+        let transitions = if is_newest {
+            self.alerts.observe(Observed {
+                id,
+                name: &host.name,
+                tags: &host.facts.tags,
+                keys: host.keys(),
+                time: row.time,
+                values: &row.values,
+            })
+        } else {
+            Vec::new()
+        };
         self.rows_total += 1;
         self.values_total += row.values.len() as u64;
         self.generation += 1;
         host.changed = self.generation;
         host.state = HostState::Live;
+        self.take_transitions(id, transitions);
         self.keep_budget();
         Ok(Applied::Kept)
     }
@@ -355,7 +405,19 @@ impl Fleet {
         let ms = |d: Duration| i64::try_from(d.as_millis()).unwrap_or(i64::MAX);
         let (stale_ms, offline_ms) = (ms(self.options.stale_after), ms(self.options.offline_after));
         let mut any = false;
-        for host in &mut self.hosts {
+        let mut found = Vec::new();
+        for (at, host) in self.hosts.iter_mut().enumerate() {
+            // A host that has not spoken since the hub started is judged only when it could have.
+            if let Some(arrival) = host.last_arrival() {
+                let silence = u64::try_from(now - arrival).unwrap_or(0);
+                let (id, silence) = (HostId(at as u32), Duration::from_millis(silence));
+                let transitions =
+                    self.alerts
+                        .look_at_silence(id, &host.name, &host.facts.tags, silence, now);
+                if !transitions.is_empty() {
+                    found.push((id, transitions));
+                }
+            }
             let silence = host
                 .last_arrival()
                 .map_or(i64::MAX, |arrival| now - arrival);
@@ -370,6 +432,10 @@ impl Fleet {
                 host.changed = self.generation;
                 any = true;
             }
+        }
+        any |= !found.is_empty();
+        for (id, transitions) in found {
+            self.take_transitions(id, transitions);
         }
         any
     }

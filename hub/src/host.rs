@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sysmon_series::{Ring, rate};
 use sysmon_wire::limits::RUNS_PER_HOST_MAX;
-use sysmon_wire::message::{HostHealth, HostState, RunId};
+use sysmon_wire::message::{AlertLine, HostHealth, HostState, RunId};
 use sysmon_wire::metrics::{ALIASES, SUMMARY};
 use sysmon_wire::{
     ABSENT, HostFacts, Kind, Label, Process, ProcessIdentity, SeqSet, SeriesKey, UnixMs,
@@ -37,6 +37,8 @@ pub struct Host {
     pub processes: HostProcesses,
     /// What its agent cannot see and why.
     pub notes: Vec<Label>,
+    /// Its alerts that fire, worst first.
+    pub alerts: Vec<AlertLine>,
     keys: Vec<Arc<SeriesKey>>,
     indices: HashMap<Arc<SeriesKey>, u32>,
     runs: VecDeque<(RunId, SeqSet)>,
@@ -83,6 +85,7 @@ impl Host {
             state: HostState::Offline,
             processes: HostProcesses::default(),
             notes: Vec::new(),
+            alerts: Vec::new(),
             keys: Vec::new(),
             indices: HashMap::new(),
             runs: VecDeque::new(),

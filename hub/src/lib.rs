@@ -3,6 +3,7 @@
 //! The pure part is [`fleet`] with [`host`], [`ingest`], [`view`] and [`query`]; time comes in as
 //! an argument. [`server`] is the shell: connections, clocks and the lock around the fleet.
 
+pub mod alerts;
 pub mod client;
 pub mod fleet;
 pub mod history;

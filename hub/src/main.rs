@@ -12,9 +12,11 @@ use sysmon_config::time::{format_span, parse_span};
 use sysmon_config::{
     CommonArgs, Config, Failure, Program, host_name, init_logs, notify, run, state_dir,
 };
+use sysmon_hub::alerts::notify::{Message, Route, send};
+use sysmon_hub::alerts::rule::{DEFAULTS, Rule};
 use sysmon_hub::fleet::FleetOptions;
 use sysmon_hub::history::store::Store;
-use sysmon_hub::server::{BoundHub, HistoryOptions, HubOptions, TrustOptions};
+use sysmon_hub::server::{AlertOptions, BoundHub, HistoryOptions, HubOptions, TrustOptions};
 use sysmon_hub::{VERSION, client};
 use sysmon_link::Connector;
 
@@ -58,6 +60,13 @@ enum Command {
     Backup {
         /// The file to write; it must not exist yet
         file: PathBuf,
+    },
+    /// Show what is watched and who is told, or try it out
+    #[command(after_help = "Example:\n  sysmon-hub alerts --test")]
+    Alerts {
+        /// Send a message to every route
+        #[arg(long)]
+        test: bool,
     },
     /// Tokens with which machines and people join
     #[command(subcommand)]
@@ -129,10 +138,8 @@ fn main() -> ExitCode {
         match &args.command {
             None => serve(&args, &config, &state),
             Some(Command::Status { json }) => status(&state, *json),
-            Some(Command::Check) => {
-                check(&args, &config, &state);
-                Ok(())
-            }
+            Some(Command::Check) => check(&args, &config, &state),
+            Some(Command::Alerts { test }) => alerts(&args, &config, *test),
             Some(Command::Backup { file }) => backup(&state, file),
             Some(Command::Token(command)) => token(&args, &config, &state, command),
             Some(Command::Cert(CertCommand::List)) => list(&state),
@@ -163,8 +170,26 @@ fn days(config: &Config) -> u32 {
     (config.hub.certificate_life.as_secs() / 86_400) as u32
 }
 
-fn options(args: &Args, config: &Config, state: &HubState) -> HubOptions {
-    HubOptions {
+fn alert_options(config: &Config, state: &HubState) -> Result<AlertOptions, Failure> {
+    let usual = || DEFAULTS.iter().map(ToString::to_string).collect();
+    let rules: Vec<String> = config.hub.alerts.clone().unwrap_or_else(usual);
+    let rules: Result<Vec<Rule>, _> = rules.iter().map(|rule| rule.parse()).collect();
+    let routes: Result<Vec<Route>, _> = config
+        .hub
+        .notify
+        .iter()
+        .map(|route| route.parse())
+        .collect();
+    Ok(AlertOptions {
+        rules: rules.map_err(|error| Failure::Usage(anyhow!("[hub] alerts: {error}")))?,
+        routes: routes.map_err(|error| Failure::Usage(anyhow!("[hub] notify: {error}")))?,
+        path: Some(state.dir().join("alerts.json")),
+    })
+}
+
+fn options(args: &Args, config: &Config, state: &HubState) -> Result<HubOptions, Failure> {
+    Ok(HubOptions {
+        alerts: alert_options(config, state)?,
         listen: args.listen.unwrap_or(config.hub.listen),
         name: hub_name(args, config).to_string(),
         fleet: FleetOptions {
@@ -181,7 +206,7 @@ fn options(args: &Args, config: &Config, state: &HubState) -> HubOptions {
             state: state.clone(),
             days: days(config),
         }),
-    }
+    })
 }
 
 fn serve(args: &Args, config: &Config, state: &HubState) -> Result<(), Failure> {
@@ -196,8 +221,8 @@ fn serve(args: &Args, config: &Config, state: &HubState) -> Result<(), Failure> 
         })
         .map_err(anyhow::Error::from)?;
     runtime()?.block_on(async {
-        let hub =
-            BoundHub::bind(options(args, config, state), &identity).map_err(anyhow::Error::from)?;
+        let hub = BoundHub::bind(options(args, config, state)?, &identity)
+            .map_err(anyhow::Error::from)?;
         let address = hub
             .address()
             .ok_or_else(|| anyhow!("the socket has no address"))?;
@@ -265,8 +290,8 @@ fn backup(state: &HubState, file: &std::path::Path) -> Result<(), Failure> {
     Ok(sysmon_config::print(&text)?)
 }
 
-fn check(args: &Args, config: &Config, state: &HubState) {
-    let options = options(args, config, state);
+fn check(args: &Args, config: &Config, state: &HubState) -> Result<(), Failure> {
+    let options = options(args, config, state)?;
     let text = format!(
         "the configuration is good\nhub {} would listen on {}, keep {} h of rows in up to {} MiB\n",
         options.name,
@@ -274,8 +299,43 @@ fn check(args: &Args, config: &Config, state: &HubState) {
         options.fleet.retention.as_secs() / 3600,
         options.fleet.memory_bytes >> 20
     );
-    // Nothing is left to say if this cannot be said.
-    let _ = sysmon_config::print(&text);
+    Ok(sysmon_config::print(&text)?)
+}
+
+fn alerts(args: &Args, config: &Config, test: bool) -> Result<(), Failure> {
+    let state = HubState::new(&state_dir(Program::Hub, args.common.state.as_deref()));
+    let options = alert_options(config, &state)?;
+    let mut text = String::from("watched:\n");
+    for rule in &options.rules {
+        text.push_str(&format!("  {rule} ({})\n", rule.severity.as_str()));
+    }
+    text.push_str("told:\n");
+    if options.routes.is_empty() {
+        text.push_str("  nobody but the log and those who look: set notify in [hub]\n");
+    }
+    let message = Message::test(hub_name(args, config).as_str());
+    let mut failed = 0;
+    for route in &options.routes {
+        let result = if test {
+            Some(send(route, &message))
+        } else {
+            None
+        };
+        let result = match result {
+            None => String::new(),
+            Some(Ok(())) => ": arrived".to_owned(),
+            Some(Err(why)) => {
+                failed += 1;
+                format!(": failed: {why}")
+            }
+        };
+        text.push_str(&format!("  {route}{result}\n"));
+    }
+    sysmon_config::print(&text)?;
+    if failed > 0 {
+        return Err(anyhow!("{failed} of {} routes failed", options.routes.len()).into());
+    }
+    Ok(())
 }
 
 fn token(
@@ -304,7 +364,7 @@ fn token(
             let (token, grant) = created.map_err(anyhow::Error::from)?;
             let port = match state.address() {
                 Ok(address) => address.port(),
-                Err(_) => options(args, config, state).listen.port(),
+                Err(_) => options(args, config, state)?.listen.port(),
             };
             let (host, span) = (host_name(), format_span(ttl.as_millis() as i64));
             format!(

@@ -3,7 +3,7 @@
 //! The JSON is a contract: its fields never change their meaning, and `"schema"` says which they are.
 
 use serde_json::{Map, Value, json};
-use sysmon_wire::message::{FleetUpdate, HostLine, HostTick, HubStatus};
+use sysmon_wire::message::{AlertLine, FleetUpdate, HostLine, HostTick, HubStatus};
 use sysmon_wire::metrics::{ALIASES, SUMMARY, unscale};
 use sysmon_wire::{ABSENT, Kind, UnixMs};
 
@@ -143,6 +143,15 @@ fn hub_json(hub: &HubStatus) -> Value {
     })
 }
 
+fn alert_json(alert: &AlertLine) -> Value {
+    json!({
+        "rule": alert.rule,
+        "severity": alert.severity.as_str(),
+        "since_ms": alert.since.0,
+        "summary": alert.summary,
+    })
+}
+
 fn host_json((line, tick): &(HostLine, HostTick)) -> Value {
     let moment = |time: UnixMs| {
         if time.0 == 0 {
@@ -173,7 +182,7 @@ fn host_json((line, tick): &(HostLine, HostTick)) -> Value {
         "tags": line.facts.tags,
         "notes": line.notes,
         "metrics": metrics,
-        "alerts": [],
+        "alerts": line.alerts.iter().map(alert_json).collect::<Vec<_>>(),
     })
 }
 
@@ -193,6 +202,7 @@ mod tests {
                 ..HostHealth::default()
             },
             notes: Vec::new(),
+            alerts: Vec::new(),
         };
         let mut values = vec![ABSENT; SUMMARY];
         values[..4].copy_from_slice(&[613, 405, 52, 1_234_567]);

@@ -110,6 +110,7 @@ pub fn line(id: HostId, host: &Host) -> HostLine {
         facts: host.facts.clone(),
         health: host.health(),
         notes: host.notes.clone(),
+        alerts: host.alerts.clone(),
     }
 }
 

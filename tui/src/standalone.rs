@@ -13,8 +13,9 @@ use sysmon_agent::simulated::Simulated;
 use sysmon_agent::spool::SpoolLimits;
 use sysmon_certs::{Authority, CertError, Identity, PeerName, Role};
 use sysmon_config::{AgentConfig, HubConfig, host_name};
+use sysmon_hub::alerts::rule::DEFAULTS;
 use sysmon_hub::fleet::FleetOptions;
-use sysmon_hub::server::{BoundHub, HubOptions, StartError};
+use sysmon_hub::server::{AlertOptions, BoundHub, HubOptions, StartError};
 use sysmon_link::{Connector, LinkError};
 use thiserror::Error;
 use tokio::sync::oneshot;
@@ -137,6 +138,13 @@ fn hub_options(hub: &HubConfig, name: &PeerName) -> HubOptions {
         },
         history: None,
         trust: None,
+        alerts: AlertOptions {
+            rules: DEFAULTS
+                .iter()
+                .filter_map(|rule| rule.parse().ok())
+                .collect(),
+            ..AlertOptions::default()
+        },
     }
 }
 

@@ -18,6 +18,7 @@ pub(crate) fn fleet_update(hosts: &[(&str, i64)]) -> FleetUpdate {
         facts: HostFacts::unknown(),
         health: HostHealth::default(),
         notes: Vec::new(),
+        alerts: Vec::new(),
     };
     let tick = |(index, (_, cpu)): (usize, &(&str, i64))| {
         let mut values = vec![ABSENT; SUMMARY];

@@ -325,6 +325,38 @@ impl HostState {
     }
 }
 
+/// How bad an alert is, least first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Severity {
+    /// Worth a look.
+    Warning,
+    /// Worth getting up for.
+    Critical,
+}
+
+impl Severity {
+    /// The word for it in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+/// An alert of a host that fires.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlertLine {
+    /// The rule's name.
+    pub rule: Label,
+    /// How bad it is.
+    pub severity: Severity,
+    /// When it became bad.
+    pub since: UnixMs,
+    /// What it says, for people.
+    pub summary: Label,
+}
+
 /// How whole a host's record is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostHealth {
@@ -357,6 +389,8 @@ pub struct HostLine {
     pub health: HostHealth,
     /// What its agent cannot see and why.
     pub notes: Vec<Label>,
+    /// Alerts that fire, worst first.
+    pub alerts: Vec<AlertLine>,
 }
 
 /// A host's values at a moment.

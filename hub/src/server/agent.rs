@@ -209,9 +209,10 @@ async fn take_rows(
             {
                 fleet.set_clock_offset(host, ahead_ms);
             }
-            let generation = fleet.generation();
+            let (generation, news) = (fleet.generation(), fleet.take_news());
             drop(fleet);
             hub.announce(generation);
+            hub.tell_news(news);
             result.map(|taken| (generation, taken))
         };
         match result {

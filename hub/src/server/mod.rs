@@ -19,6 +19,8 @@ use thiserror::Error;
 use tokio::sync::{Semaphore, watch};
 
 use crate::VERSION;
+use crate::alerts::notify::{Kept, News, Notifier, Route};
+use crate::alerts::rule::Rule;
 use crate::fleet::{Fleet, FleetOptions};
 use crate::history::store::{ChunkReader, Store, StoreError};
 use crate::history::worker::Worker;
@@ -51,6 +53,19 @@ pub struct HubOptions {
     pub history: Option<HistoryOptions>,
     /// How machines join; not at all if not set.
     pub trust: Option<TrustOptions>,
+    /// What is watched, and who is told.
+    pub alerts: AlertOptions,
+}
+
+/// What is watched, and who is told.
+#[derive(Clone, Debug, Default)]
+pub struct AlertOptions {
+    /// The rules.
+    pub rules: Vec<Rule>,
+    /// Where alerts are told.
+    pub routes: Vec<Route>,
+    /// Where what fires and waits is kept; nowhere if not set.
+    pub path: Option<PathBuf>,
 }
 
 /// Where and how much history is kept on disk.
@@ -83,6 +98,7 @@ pub struct Hub {
     changed: watch::Sender<u64>,
     demands: Demands,
     trust: Option<Trust>,
+    notifier: Option<Notifier>,
     history: Option<Mutex<Worker>>,
     /// The generation up to which rows are durable.
     durable: watch::Receiver<u64>,
@@ -109,6 +125,13 @@ impl Hub {
     /// Says that the fleet has changed.
     fn announce(&self, generation: u64) {
         self.changed.send_replace(generation);
+    }
+
+    /// Tells of alerts, if there is news.
+    fn tell_news(&self, news: Option<News>) {
+        if let (Some(news), Some(notifier)) = (news, &self.notifier) {
+            notifier.tell(news);
+        }
     }
 
     /// The hub about itself.
@@ -167,6 +190,19 @@ impl BoundHub {
     pub fn bind(options: HubOptions, identity: &Identity) -> Result<Self, StartError> {
         let listener = Listener::bind(options.listen, identity)?;
         let mut fleet = Fleet::new(options.fleet);
+        let kept = options
+            .alerts
+            .path
+            .as_deref()
+            .map(Kept::load)
+            .unwrap_or_default();
+        fleet.watch(options.alerts.rules, kept.firing.clone());
+        let notifier = match options.alerts.path {
+            Some(path) => Notifier::start(options.alerts.routes, path, kept)
+                .map_err(StoreError::from)
+                .map(Some)?,
+            None => None,
+        };
         let history = match &options.history {
             Some(history) => Some(open_history(history, &mut fleet)?),
             None => None,
@@ -186,6 +222,7 @@ impl BoundHub {
             changed: watch::Sender::new(0),
             demands: Demands::new(),
             trust: options.trust.map(Trust::new),
+            notifier,
             subscribers: AtomicU64::new(0),
             refused: AtomicU64::new(0),
         };
@@ -328,9 +365,10 @@ async fn review(hub: &Hub) {
         }
         let mut fleet = hub.fleet();
         if fleet.review_states(now()) {
-            let generation = fleet.generation();
+            let (generation, news) = (fleet.generation(), fleet.take_news());
             drop(fleet);
             hub.announce(generation);
+            hub.tell_news(news);
         }
     }
 }

@@ -114,10 +114,15 @@ impl HostRow {
         }
     }
 
-    /// How bad the worst of its values is.
+    /// How bad the worst of its values and alerts is.
     pub fn severity(&self) -> Severity {
+        let alerts = self.line.alerts.iter().map(|alert| match alert.severity {
+            sysmon_wire::message::Severity::Warning => Severity::Warning,
+            sysmon_wire::message::Severity::Critical => Severity::Critical,
+        });
         (0..SUMMARY)
             .map(|place| self.severity_of(place))
+            .chain(alerts)
             .max()
             .unwrap_or(Severity::None)
     }

@@ -460,6 +460,9 @@ fn draw_detail(state: &State, line: Rect, buffer: &mut Buffer) {
     let facts = &host.line.facts;
     let dot = theme.pick(" · ", " - ");
     let mut parts = Vec::new();
+    for alert in &host.line.alerts {
+        parts.push(format!("{}: {}", alert.rule, alert.summary));
+    }
     if !facts.os.as_str().is_empty() {
         parts.push(facts.os.to_string());
     }

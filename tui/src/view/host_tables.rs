@@ -30,6 +30,7 @@ const CORE_WIDTH: usize = 16;
 pub(super) fn lines(state: &State, host: &HostView, width: u16) -> Vec<Line> {
     let theme = &state.theme;
     let mut lines = Vec::new();
+    alerts(state, host, usize::from(width), &mut lines);
     cores(host, theme, usize::from(width), &mut lines);
     processes(state, usize::from(width), &mut lines);
     pressure(host, theme, &mut lines);
@@ -77,6 +78,40 @@ fn heading(theme: &Theme, title: &str, columns: &str, lines: &mut Vec<Line>) {
         (fit(title, NAME_WIDTH), theme.title),
         (columns.to_owned(), theme.dim),
     ]);
+}
+
+/// What is wrong, and since when.
+fn alerts(state: &State, host: &HostView, width: usize, lines: &mut Vec<Line>) {
+    let theme = &state.theme;
+    let alerts = host
+        .line
+        .as_ref()
+        .map(|line| &line.alerts[..])
+        .unwrap_or_default();
+    if alerts.is_empty() {
+        return;
+    }
+    heading(theme, "ALERTS", "", lines);
+    for alert in alerts {
+        let severity = match alert.severity {
+            sysmon_wire::message::Severity::Warning => Severity::Warning,
+            sysmon_wire::message::Severity::Critical => Severity::Critical,
+        };
+        let since = sysmon_config::time::format_clock(alert.since.0, &state.zone);
+        let text = format!("{} since {since}: {}", alert.rule, alert.summary);
+        let parts = super::fleet::wrap(&text, width.saturating_sub(4).max(10));
+        for (at, part) in parts.into_iter().enumerate() {
+            let sign = if at == 0 {
+                theme.severity_sign(severity)
+            } else {
+                " "
+            };
+            lines.push(vec![
+                (format!("{sign} "), theme.severity(severity)),
+                (part, theme.text),
+            ]);
+        }
+    }
 }
 
 fn cores(host: &HostView, theme: &Theme, width: usize, lines: &mut Vec<Line>) {

@@ -1,6 +1,7 @@
 //! The real programs, as people run them.
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+mod alerts;
 mod fleet;
 mod outage;
 mod place;

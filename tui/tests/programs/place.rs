@@ -116,12 +116,17 @@ impl Place {
     }
 
     fn start(&self, name: &str, log: &str, args: &[&str]) -> Running {
+        self.start_with(name, log, args, &[])
+    }
+
+    fn start_with(&self, name: &str, log: &str, args: &[&str], env: &[(&str, &str)]) -> Running {
         let log = self.dir(log);
         let file = File::create(&log).unwrap();
         let mut command = self.command(name, args);
         command
             .env("SYSMON_HUB__STALE_AFTER", "2s")
             .env("SYSMON_HUB__OFFLINE_AFTER", "4s");
+        command.envs(env.iter().copied());
         let child = command.stdout(Stdio::null()).stderr(file).spawn().unwrap();
         Running { child, log }
     }
@@ -138,6 +143,14 @@ impl Place {
             "hub.log",
             &["--state", "hub", "--listen", "127.0.0.1:0"],
         );
+        hub.has_logged("listens on");
+        hub
+    }
+
+    /// A hub with more in its environment.
+    pub(crate) fn hub_with(&self, env: &[(&str, &str)]) -> Running {
+        let args = ["--state", "hub", "--listen", "127.0.0.1:0"];
+        let hub = self.start_with("sysmon-hub", "hub.log", &args, env);
         hub.has_logged("listens on");
         hub
     }
@@ -197,7 +210,18 @@ impl Place {
 
     /// The exit code and complaint of a command that must fail.
     pub(crate) fn fails(&self, name: &str, args: &[&str]) -> (i32, String) {
-        let Output { status, stderr, .. } = self.command(name, args).output().unwrap();
+        self.fails_with(name, args, &[])
+    }
+
+    /// The same, with more in its environment.
+    pub(crate) fn fails_with(
+        &self,
+        name: &str,
+        args: &[&str],
+        env: &[(&str, &str)],
+    ) -> (i32, String) {
+        let output = self.command(name, args).envs(env.iter().copied()).output();
+        let Output { status, stderr, .. } = output.unwrap();
         assert!(!status.success(), "{name} {args:?} should fail");
         (status.code().unwrap(), String::from_utf8(stderr).unwrap())
     }
