@@ -65,6 +65,10 @@ pub struct HubConfig {
     pub alerts: Option<Vec<String>>,
     /// Where alerts are told.
     pub notify: Vec<String>,
+    /// Edges that the hub shows itself to.
+    pub edges: Vec<HubAddress>,
+    /// Hosts that edges may show.
+    pub share: Vec<String>,
 }
 
 /// What `sysmon-tui` is told.
@@ -79,8 +83,25 @@ pub struct TuiConfig {
 }
 
 /// What `sysmon-edge` is told.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct EdgeConfig {}
+#[derive(Clone, Debug, PartialEq)]
+pub struct EdgeConfig {
+    /// Where the hub reaches it.
+    pub listen: SocketAddr,
+    /// Where browsers reach it.
+    pub web: SocketAddr,
+    /// What the page is called.
+    pub title: String,
+}
+
+impl Default for EdgeConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, crate::DEFAULT_PORT)),
+            web: SocketAddr::from((std::net::Ipv4Addr::LOCALHOST, 8080)),
+            title: "Status".to_owned(),
+        }
+    }
+}
 
 /// Colours of the terminal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -137,6 +158,8 @@ impl Default for HubConfig {
             certificate_life: Duration::from_hours(24 * 365),
             alerts: None,
             notify: Vec::new(),
+            edges: Vec::new(),
+            share: Vec::new(),
         }
     }
 }
@@ -214,9 +237,16 @@ pub fn keys() -> &'static [Key] {
         )),
         key!(hub.alerts, None, |v| texts(v, 200).map(Some)),
         key!(hub.notify, Some("[]"), |v| texts(v, 16)),
+        key!(hub.edges, Some("[]"), addresses),
+        key!(hub.share, Some("[]"), |v| texts(v, 1000)),
         key!(tui.hub, None, optional_address),
         key!(tui.theme, Some("\"dark\""), theme),
         key!(tui.ascii, Some("false"), boolean),
+        key!(edge.listen, Some("\"[::]:7979\""), listen),
+        key!(edge.web, Some("\"127.0.0.1:8080\""), listen),
+        key!(edge.title, Some("\"Status\""), |v: &Value| v
+            .text("a text")
+            .map(str::to_owned)),
     ]
 }
 
@@ -279,6 +309,14 @@ fn name(value: &Value) -> Result<String, String> {
             "{text:?} cannot be a name: use up to 63 letters, digits, dots, dashes or underscores"
         ))
     }
+}
+
+fn addresses(value: &Value) -> Result<Vec<HubAddress>, String> {
+    let one = |text: &String| {
+        text.parse()
+            .map_err(|e: crate::HubAddressError| e.to_string())
+    };
+    texts(value, 16)?.iter().map(one).collect()
 }
 
 fn texts(value: &Value, max: usize) -> Result<Vec<String>, String> {

@@ -16,7 +16,9 @@ use sysmon_hub::alerts::notify::{Message, Route, send};
 use sysmon_hub::alerts::rule::{DEFAULTS, Rule};
 use sysmon_hub::fleet::FleetOptions;
 use sysmon_hub::history::store::Store;
-use sysmon_hub::server::{AlertOptions, BoundHub, HistoryOptions, HubOptions, TrustOptions};
+use sysmon_hub::server::{
+    AlertOptions, BoundHub, EdgeOptions, HistoryOptions, HubOptions, TrustOptions,
+};
 use sysmon_hub::{VERSION, client};
 use sysmon_link::Connector;
 
@@ -190,6 +192,15 @@ fn alert_options(config: &Config, state: &HubState) -> Result<AlertOptions, Fail
 fn options(args: &Args, config: &Config, state: &HubState) -> Result<HubOptions, Failure> {
     Ok(HubOptions {
         alerts: alert_options(config, state)?,
+        edges: EdgeOptions {
+            edges: config.hub.edges.iter().map(ToString::to_string).collect(),
+            share: config
+                .hub
+                .share
+                .iter()
+                .filter_map(|share| share.parse().ok())
+                .collect(),
+        },
         listen: args.listen.unwrap_or(config.hub.listen),
         name: hub_name(args, config).to_string(),
         fleet: FleetOptions {

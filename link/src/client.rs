@@ -80,6 +80,16 @@ impl Connector {
 
     /// Connects to `target`, a `HOST:PORT`, and says hello. Every address of the name is tried.
     pub async fn connect(&self, target: &str, purpose: Purpose) -> Result<HubSession, LinkError> {
+        self.connect_as(target, Role::Hub, purpose).await
+    }
+
+    /// Connects to a peer of another role that listens: an edge.
+    pub async fn connect_as(
+        &self,
+        target: &str,
+        role: Role,
+        purpose: Purpose,
+    ) -> Result<HubSession, LinkError> {
         let failed = |source| LinkError::Resolve {
             target: target.to_owned(),
             source,
@@ -87,7 +97,10 @@ impl Connector {
         let addresses = tokio::net::lookup_host(target).await.map_err(failed)?;
         let mut error = LinkError::NoAddress(target.to_owned());
         for address in addresses {
-            match self.connect_to(self.reachable(address), purpose).await {
+            match self
+                .connect_to(self.reachable(address), role, purpose)
+                .await
+            {
                 Ok(session) => return Ok(session),
                 // A refusal is an answer: another address of the same hub would give the same.
                 Err(e @ (LinkError::Refused(_) | LinkError::Certificate(_))) => return Err(e),
@@ -112,11 +125,12 @@ impl Connector {
     async fn connect_to(
         &self,
         address: SocketAddr,
+        role: Role,
         purpose: Purpose,
     ) -> Result<HubSession, LinkError> {
         let connecting = self
             .endpoint
-            .connect_with(self.config.clone(), address, server_name(Role::Hub))
+            .connect_with(self.config.clone(), address, server_name(role))
             .map_err(|e| LinkError::Tls(e.to_string()))?;
         let connection = match tokio::time::timeout(ANSWER_TIMEOUT, connecting).await {
             Ok(connected) => connected?,

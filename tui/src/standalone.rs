@@ -15,7 +15,7 @@ use sysmon_certs::{Authority, CertError, Identity, PeerName, Role};
 use sysmon_config::{AgentConfig, HubConfig, host_name};
 use sysmon_hub::alerts::rule::DEFAULTS;
 use sysmon_hub::fleet::FleetOptions;
-use sysmon_hub::server::{AlertOptions, BoundHub, HubOptions, StartError};
+use sysmon_hub::server::{AlertOptions, BoundHub, EdgeOptions, HubOptions, StartError};
 use sysmon_link::{Connector, LinkError};
 use thiserror::Error;
 use tokio::sync::oneshot;
@@ -138,6 +138,7 @@ fn hub_options(hub: &HubConfig, name: &PeerName) -> HubOptions {
         },
         history: None,
         trust: None,
+        edges: EdgeOptions::default(),
         alerts: AlertOptions {
             rules: DEFAULTS
                 .iter()

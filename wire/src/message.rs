@@ -32,6 +32,8 @@ pub enum Purpose {
     View,
     /// Get a first certificate, with a token; open to those who have none.
     Join,
+    /// Show an edge the redacted fleet: [`Reply::Fleet`] on a stream the hub opens.
+    Mirror,
 }
 
 /// The first frame a client sends.

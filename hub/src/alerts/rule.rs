@@ -92,6 +92,15 @@ pub enum Hosts {
 }
 
 impl Hosts {
+    /// As people write it: a name with `*` for any letters, or `#TAG`.
+    pub fn of(text: &str) -> Self {
+        match text.strip_prefix('#') {
+            Some(tag) => Self::Tagged(tag.to_owned()),
+            None if text == "*" => Self::All,
+            None => Self::Named(text.to_owned()),
+        }
+    }
+
     /// Whether a host is among them.
     pub fn include<'a>(&self, name: &str, mut tags: impl Iterator<Item = &'a str>) -> bool {
         match self {
@@ -187,7 +196,7 @@ impl FromStr for Rule {
             match *option {
                 "for" => rule.hold = parse_span(argument()?).map_err(|e| error(e.to_string()))?,
                 "clear" => clear = Some(number(argument()?).map_err(&error)?),
-                "on" => rule.hosts = hosts(argument()?),
+                "on" => rule.hosts = Hosts::of(argument()?),
                 "warning" => rule.severity = Severity::Warning,
                 "critical" => rule.severity = Severity::Critical,
                 other => {
@@ -241,14 +250,6 @@ fn number(text: &str) -> Result<f64, String> {
         Ok(number / divisor)
     } else {
         Err(format!("has {text:?}, which is not a number"))
-    }
-}
-
-fn hosts(text: &str) -> Hosts {
-    match text.strip_prefix('#') {
-        Some(tag) => Hosts::Tagged(tag.to_owned()),
-        None if text == "*" => Hosts::All,
-        None => Hosts::Named(text.to_owned()),
     }
 }
 
@@ -354,7 +355,7 @@ mod tests {
     #[test]
     fn hosts_are_chosen_by_name_or_tag() {
         let includes =
-            |pattern: &str, name: &str| hosts(pattern).include(name, ["lab"].into_iter());
+            |pattern: &str, name: &str| Hosts::of(pattern).include(name, ["lab"].into_iter());
         assert!(includes("db-*", "db-1") && !includes("db-*", "web-1") && includes("*", "x"));
         assert!(includes("*-1", "db-1") && includes("d*b*", "dab-b") && !includes("db", "db-1"));
         assert!(includes("#lab", "x") && !includes("#home", "x"));

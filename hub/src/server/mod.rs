@@ -2,6 +2,7 @@
 
 mod agent;
 mod demand;
+mod relay;
 mod subscriber;
 mod trust;
 
@@ -12,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use sysmon_certs::{Identity, Role};
-use sysmon_link::{Arrival, Greeted, LinkError, Listener, PeerSession, Stranger};
+use sysmon_link::{Arrival, Connector, Greeted, LinkError, Listener, PeerSession, Stranger};
 use sysmon_wire::message::{HubStatus, Purpose};
 use sysmon_wire::{Label, UnixMs};
 use thiserror::Error;
@@ -25,6 +26,7 @@ use crate::fleet::{Fleet, FleetOptions};
 use crate::history::store::{ChunkReader, Store, StoreError};
 use crate::history::worker::Worker;
 use demand::Demands;
+pub use relay::{EdgeOptions, Share};
 pub use trust::TrustOptions;
 use trust::{REVOKED, Trust};
 
@@ -55,6 +57,8 @@ pub struct HubOptions {
     pub trust: Option<TrustOptions>,
     /// What is watched, and who is told.
     pub alerts: AlertOptions,
+    /// Which edges are shown what.
+    pub edges: EdgeOptions,
 }
 
 /// What is watched, and who is told.
@@ -113,6 +117,7 @@ pub struct Hub {
 pub struct BoundHub {
     hub: Arc<Hub>,
     listener: Listener,
+    relays: Option<(EdgeOptions, Connector)>,
 }
 
 impl Hub {
@@ -226,9 +231,14 @@ impl BoundHub {
             subscribers: AtomicU64::new(0),
             refused: AtomicU64::new(0),
         };
+        let relays = match options.edges.edges.is_empty() {
+            true => None,
+            false => Some((options.edges, Connector::new(identity, VERSION)?)),
+        };
         Ok(Self {
             hub: Arc::new(hub),
             listener,
+            relays,
         })
     }
 
@@ -266,6 +276,9 @@ impl BoundHub {
         };
         let hub = &self.hub;
         restore_chunks(hub);
+        if let Some((options, connector)) = self.relays {
+            relay::start(hub, &options, &connector);
+        }
         tokio::select! {
             () = accept => {}
             () = review(hub) => {}
@@ -409,7 +422,7 @@ async fn welcome(hub: Arc<Hub>, arrival: Arrival) {
         Purpose::Push => agent::serve(&hub, session).await,
         Purpose::View => subscriber::serve(&hub, session).await,
         // Refused above.
-        Purpose::Join => return,
+        Purpose::Join | Purpose::Mirror => return,
     };
     tracing::info!("{peer} at {address} disconnected: {ended}");
 }
@@ -444,5 +457,6 @@ fn refusal(session: &PeerSession) -> Option<&'static str> {
         (Purpose::Push, _) => Some("only a certificate of role agent may push rows"),
         (Purpose::View, _) => Some("only a certificate of role operator may view the fleet"),
         (Purpose::Join, _) => Some("whoever has a certificate has joined already"),
+        (Purpose::Mirror, _) => Some("a hub shows itself to edges, not to those who ask"),
     }
 }

@@ -149,7 +149,12 @@ impl Place {
 
     /// A hub with more in its environment.
     pub(crate) fn hub_with(&self, env: &[(&str, &str)]) -> Running {
-        let args = ["--state", "hub", "--listen", "127.0.0.1:0"];
+        self.hub_again_with("127.0.0.1:0", env)
+    }
+
+    /// The same hub again, with more in its environment.
+    pub(crate) fn hub_again_with(&self, address: &str, env: &[(&str, &str)]) -> Running {
+        let args = ["--state", "hub", "--listen", address];
         let hub = self.start_with("sysmon-hub", "hub.log", &args, env);
         hub.has_logged("listens on");
         hub
@@ -189,11 +194,16 @@ impl Place {
 
     /// An agent of a hub that need not run.
     pub(crate) fn agent_for(&self, name: &str, address: &str) -> Running {
+        self.agent_with(name, address, &[])
+    }
+
+    /// An agent with more in its environment.
+    pub(crate) fn agent_with(&self, name: &str, address: &str, env: &[(&str, &str)]) -> Running {
         if !self.dir(name).exists() {
             self.issue("agent", name);
         }
         let args = ["--name", name, "--state", name, "--hub", address];
-        self.start("sysmon-agent", &format!("{name}.log"), &args)
+        self.start_with("sysmon-agent", &format!("{name}.log"), &args, env)
     }
 
     /// What a command prints; it must succeed.

@@ -1,0 +1,131 @@
+//! `sysmon-edge`: the command.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+use sysmon_certs::{CertError, Identity, PeerName, Role, Token};
+use sysmon_config::{
+    CommonArgs, Config, Failure, HubAddress, Program, init_logs, notify, run, state_dir,
+    stop_signal,
+};
+use sysmon_edge::web::{App, router};
+use sysmon_edge::{VERSION, ingest};
+use sysmon_link::Connector;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Shows the public a redacted view of the fleet, which the hub sends here.
+#[derive(Debug, Parser)]
+#[command(name = "sysmon-edge", version = VERSION, after_help = "\
+Examples:
+  sysmon-edge join lan-box:7979 sysmon1.…       get an identity, with the hub's token, where the hub can be reached
+  sysmon-edge --web 0.0.0.0:8080                run; the hub needs edges = [\"HOST:7979\"] and share = [\"*\"]")]
+struct Args {
+    #[command(flatten)]
+    common: CommonArgs,
+    /// Where the hub reaches it [default: [::]:7979]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
+    /// Where browsers reach it [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    web: Option<SocketAddr>,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Get an identity with a token of role edge
+    #[command(after_help = "Example:\n  sysmon-edge join lan-box:7979 sysmon1.…")]
+    Join {
+        /// The hub
+        #[arg(value_name = "HOST:PORT")]
+        hub: HubAddress,
+        /// The token
+        token: Token,
+    },
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    run("sysmon-edge", || {
+        let config = args.common.load()?;
+        let state = state_dir(Program::Edge, args.common.state.as_deref());
+        match &args.command {
+            None => serve(&args, &config, state),
+            Some(Command::Join { hub, token }) => join(&state, hub, token),
+        }
+    })
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    Ok(runtime.context("cannot start")?)
+}
+
+fn join(state: &std::path::Path, hub: &HubAddress, token: &Token) -> Result<(), Failure> {
+    let name = PeerName::nearest(&sysmon_config::host_name());
+    let joined = runtime()?.block_on(async {
+        let connector = Connector::joining(token.fingerprint(), VERSION)?;
+        connector.join(&hub.to_string(), token, name.as_str()).await
+    });
+    let identity = joined.with_context(|| format!("cannot join the hub at {hub}"))?;
+    identity.save(state).map_err(anyhow::Error::from)?;
+    let text = format!(
+        "joined the hub at {hub} as {}; identity in {}\n",
+        identity.peer(),
+        state.display()
+    );
+    Ok(sysmon_config::print(&text)?)
+}
+
+fn identity(state: PathBuf) -> Result<Identity, CertError> {
+    let identity = Identity::load(&state)?;
+    if identity.peer().role == Role::Edge {
+        return Ok(identity);
+    }
+    Err(CertError::WrongPeer {
+        dir: state,
+        found: identity.peer().to_string(),
+        wanted: "an edge".to_owned(),
+    })
+}
+
+fn serve(args: &Args, config: &Config, state: PathBuf) -> Result<(), Failure> {
+    init_logs(&args.common);
+    let identity = identity(state).map_err(anyhow::Error::from)?;
+    let (listen, web) = (
+        args.listen.unwrap_or(config.edge.listen),
+        args.web.unwrap_or(config.edge.web),
+    );
+    runtime()?.block_on(async {
+        let listener = ingest::bind(listen, &identity).map_err(anyhow::Error::from)?;
+        let hub_address = listener.address().context("the socket has no address")?;
+        let sockets = tokio::net::TcpListener::bind(web).await;
+        let sockets = sockets.with_context(|| format!("cannot listen on {web}"))?;
+        let web_address = sockets.local_addr().context("the socket has no address")?;
+        let app = Arc::new(App::new(&config.edge.title));
+        let name = identity.peer().name.to_string();
+        tracing::info!("edge {name} waits for its hub on {hub_address} (UDP) and shows the page on http://{web_address}");
+        notify::ready(&format!("page on http://{web_address}"));
+        let taken = ingest::listen(Arc::clone(&app), listener.clone(), name);
+        let server = axum::serve(sockets, router(Arc::clone(&app)));
+        tokio::select! {
+            () = taken => {}
+            () = app.tick() => {}
+            served = async { server.await } => served.context("cannot serve pages")?,
+            () = notify::watchdog() => {}
+            () = stop_signal() => notify::stopping(),
+        }
+        listener.close().await;
+        tracing::info!("stopped");
+        Ok(())
+    })
+}

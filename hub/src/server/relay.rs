@@ -1,0 +1,251 @@
+//! Showing the fleet to edges: the hub dials out, and what it says has been redacted before.
+
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sysmon_certs::Role;
+use sysmon_link::{Backoff, Connector, FrameSender, LinkError};
+use sysmon_wire::message::{AlertLine, FleetUpdate, HostHealth, HostLine, Purpose, Reply};
+use sysmon_wire::metrics::SUMMARY;
+use sysmon_wire::{HostFacts, Label};
+
+use super::{Hub, now};
+use crate::alerts::rule::Hosts;
+use crate::view::{SparkRequest, fleet_changes, fleet_picture};
+
+/// How often an edge is told what changed.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// History that an edge gets when it is connected: an hour.
+const HISTORY_POINTS: u16 = 360;
+const HISTORY_STEP_MS: u32 = 10_000;
+
+/// Which edges there are, and what they may show.
+#[derive(Clone, Debug, Default)]
+pub struct EdgeOptions {
+    /// Edges as `HOST:PORT`.
+    pub edges: Vec<String>,
+    /// Hosts that are shown; the first that fits counts.
+    pub share: Vec<Share>,
+}
+
+/// A host, or several, that edges show: `NAME`, with `*` for any letters, or `#TAG`; and `=PUBLIC` for
+/// another name in public.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Share {
+    hosts: Hosts,
+    public: Option<String>,
+}
+
+impl FromStr for Share {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (hosts, public) = match text.split_once('=') {
+            Some((hosts, public)) => (hosts, Some(public.trim().to_owned())),
+            None => (text, None),
+        };
+        Ok(Self {
+            hosts: Hosts::of(hosts.trim()),
+            public,
+        })
+    }
+}
+
+impl EdgeOptions {
+    /// What a host is called in public; none if it is not shown.
+    fn public_name(&self, line: &HostLine) -> Option<Label> {
+        let tags = || line.facts.tags.iter().map(Label::as_str);
+        let share = self
+            .share
+            .iter()
+            .find(|share| share.hosts.include(line.name.as_str(), tags()))?;
+        Some(
+            share
+                .public
+                .as_deref()
+                .map_or_else(|| line.name.clone(), Label::new),
+        )
+    }
+}
+
+/// What an edge has been told: which hosts it may see.
+#[derive(Debug)]
+struct Redaction<'a> {
+    options: &'a EdgeOptions,
+    shown: Vec<u32>,
+}
+
+impl Redaction<'_> {
+    /// Leaves only what may be seen in public: no facts, tags, notes, or words of alerts, which may hold
+    /// mount points and the like; only numbers, states and names of rules.
+    fn redact(&mut self, update: FleetUpdate) -> FleetUpdate {
+        let mut lines = Vec::new();
+        for line in update.lines {
+            let Some(name) = self.options.public_name(&line) else {
+                self.shown.retain(|index| *index != line.index);
+                continue;
+            };
+            if !self.shown.contains(&line.index) {
+                self.shown.push(line.index);
+            }
+            let alert = |alert: &AlertLine| AlertLine {
+                summary: Label::new(""),
+                ..alert.clone()
+            };
+            lines.push(HostLine {
+                index: line.index,
+                name,
+                facts: HostFacts::unknown(),
+                health: HostHealth::default(),
+                notes: Vec::new(),
+                alerts: line.alerts.iter().map(alert).collect(),
+            });
+        }
+        let is_shown = |index: u32| self.shown.contains(&index);
+        FleetUpdate {
+            now: update.now,
+            lines,
+            ticks: update
+                .ticks
+                .into_iter()
+                .filter(|tick| is_shown(tick.index))
+                .collect(),
+            sparks: update
+                .sparks
+                .into_iter()
+                .filter(|spark| is_shown(spark.index))
+                .collect(),
+        }
+    }
+}
+
+/// Shows the fleet to every edge, for as long as the hub runs.
+pub(super) fn start(hub: &Arc<Hub>, options: &EdgeOptions, connector: &Connector) {
+    for edge in &options.edges {
+        let (hub, options) = (Arc::clone(hub), options.clone());
+        let (edge, connector) = (edge.clone(), connector.clone());
+        tokio::spawn(async move {
+            let mut backoff = Backoff::default();
+            let mut told = String::new();
+            loop {
+                let error = match connector
+                    .connect_as(&edge, Role::Edge, Purpose::Mirror)
+                    .await
+                {
+                    Ok(session) => {
+                        tracing::info!("edge {} at {edge} is shown the fleet", session.hub);
+                        told.clear();
+                        backoff.reset();
+                        match show(&hub, &options, &session.connection).await {
+                            Ok(never) => match never {},
+                            Err(error) => error,
+                        }
+                    }
+                    Err(error) => error,
+                };
+                let text = error.to_string();
+                if text != told {
+                    tracing::warn!("edge {edge} is not shown anything: {text}; trying again");
+                    told = text;
+                }
+                tokio::time::sleep(backoff.next(fastrand::f64())).await;
+            }
+        });
+    }
+}
+
+async fn show(
+    hub: &Hub,
+    options: &EdgeOptions,
+    connection: &sysmon_link::Connection,
+) -> Result<std::convert::Infallible, LinkError> {
+    let mut sender = FrameSender::new(connection.open_uni().await?);
+    let mut redaction = Redaction {
+        options,
+        shown: Vec::new(),
+    };
+    let sparks = SparkRequest {
+        points: HISTORY_POINTS,
+        step_ms: HISTORY_STEP_MS,
+        aliases: (0..SUMMARY as u8).collect(),
+    };
+    let (frames, mut seen) = {
+        let fleet = hub.fleet();
+        (
+            fleet_picture(&fleet, None, now(), &sparks),
+            fleet.generation(),
+        )
+    };
+    for frame in frames {
+        sender.send(&Reply::Fleet(redaction.redact(frame))).await?;
+    }
+    sender.send(&Reply::Complete).await?;
+    let mut timer = tokio::time::interval(INTERVAL);
+    timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = timer.tick() => {}
+            error = connection.closed() => return Err(error.into()),
+        }
+        let frames = {
+            let fleet = hub.fleet();
+            let frames = fleet_changes(&fleet, seen, now());
+            seen = fleet.generation();
+            frames
+        };
+        for frame in frames {
+            sender.send(&Reply::Fleet(redaction.redact(frame))).await?;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::tests::{fleet, host_with_cpu, row};
+    use sysmon_wire::UnixMs;
+    use sysmon_wire::message::RunId;
+
+    #[test]
+    fn only_chosen_hosts_are_shown_and_nothing_but_numbers_of_them() {
+        let mut fleet = fleet();
+        for name in ["web-1", "db-1"] {
+            let id = host_with_cpu(&mut fleet, name);
+            let facts = HostFacts {
+                os: "secret-os".into(),
+                tags: vec!["secret-tag".into()],
+                ..HostFacts::unknown()
+            };
+            fleet.set_facts(id, facts);
+            fleet.set_notes(id, vec!["secret /path".into()]);
+            fleet
+                .apply(id, RunId(1), &row(1, 9000, 5), UnixMs(9000))
+                .unwrap();
+        }
+        let options = EdgeOptions {
+            edges: Vec::new(),
+            share: vec!["web-*=Shop".parse().unwrap()],
+        };
+        let mut redaction = Redaction {
+            options: &options,
+            shown: Vec::new(),
+        };
+        let sparks = SparkRequest {
+            points: 2,
+            step_ms: 1000,
+            aliases: vec![0],
+        };
+        let mut updates = fleet_picture(&fleet, None, UnixMs(9000), &sparks);
+        let update = redaction.redact(updates.remove(0));
+        assert_eq!(
+            (update.lines.len(), update.ticks.len(), update.sparks.len()),
+            (1, 1, 1)
+        );
+        assert_eq!(update.lines[0].name, "Shop");
+        assert!(!format!("{update:?}").contains("secret"));
+        let later = fleet_changes(&fleet, 0, UnixMs(9000)).remove(0);
+        assert_eq!(redaction.redact(later).ticks.len(), 1);
+    }
+}
