@@ -136,7 +136,11 @@ mod tests {
         assert_eq!(sampler.facts().tags, ["desk"]);
         let row = sampler.row();
         assert_eq!(row.series.len(), row.values.len());
-        let named: Vec<_> = row.processes.iter().map(|process| process.id()).collect();
+        let named: Vec<_> = row
+            .processes
+            .iter()
+            .map(sysmon_wire::ProcessIdentity::id)
+            .collect();
         let held = row.series.iter().zip(row.values);
         let held = held
             .filter(|(key, value)| key.metric.name == PROCESS_IDENTITY.name && **value != ABSENT);

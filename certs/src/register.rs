@@ -109,7 +109,7 @@ impl Register {
 
     /// All certificates that were made, in that order.
     pub fn issued(&self) -> Result<Vec<Issued>, CertError> {
-        let text = self.read(self.issued_path())?;
+        let text = Self::read(self.issued_path())?;
         // A line that was cut short by a crash is of a certificate nobody got.
         Ok(text
             .lines()
@@ -119,7 +119,7 @@ impl Register {
 
     /// Serial numbers of revoked certificates.
     pub fn revoked(&self) -> Result<HashSet<String>, CertError> {
-        let text = self.read(self.revoked_path())?;
+        let text = Self::read(self.revoked_path())?;
         Ok(text
             .lines()
             .map(|line| line.trim().to_owned())
@@ -127,7 +127,7 @@ impl Register {
             .collect())
     }
 
-    fn read(&self, path: PathBuf) -> Result<String, CertError> {
+    fn read(path: PathBuf) -> Result<String, CertError> {
         match fs::read_to_string(&path) {
             Ok(mut text) => {
                 let mut end = text.len().min(BYTES_MAX);

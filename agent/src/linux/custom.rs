@@ -146,7 +146,7 @@ fn output(command: &str) -> Result<Vec<u8>, String> {
         match child.try_wait() {
             Ok(Some(status)) => break status,
             Ok(None) if start.elapsed() < COMMAND_TIME_MAX => {
-                thread::sleep(Duration::from_millis(20))
+                thread::sleep(Duration::from_millis(20));
             }
             _ => {
                 end(&mut child);

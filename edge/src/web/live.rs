@@ -86,12 +86,12 @@ pub(super) async fn events(State(app): State<Arc<App>>) -> Response {
     let Some(viewer) = Viewer::new(&app) else {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     };
-    Sse::new(updates(app, viewer))
+    Sse::new(updates(&app, viewer))
         .keep_alive(KeepAlive::default())
         .into_response()
 }
 
-fn updates(app: Arc<App>, viewer: Viewer) -> impl Stream<Item = Result<Event, Infallible>> {
+fn updates(app: &App, viewer: Viewer) -> impl Stream<Item = Result<Event, Infallible>> + use<> {
     let mut ticks = app.tick.subscribe();
     ticks.mark_changed();
     stream::unfold((ticks, viewer), |(mut ticks, viewer)| async move {
