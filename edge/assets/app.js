@@ -62,12 +62,47 @@ const row = (name) => {
   heading.append(link);
   made.append(heading);
   made.insertCell().className = "state";
+  made.insertCell().dataset.spark = "";
   for (const metric of ["cpu", "mem", "load1", "net.rx", "net.tx", "disk.read", "disk.write", "fs.worst"]) {
     const cell = made.insertCell();
     cell.className = "number";
     cell.dataset.metric = metric;
   }
   return made;
+};
+
+// A quarter of an hour of CPU in each row, drawn once a minute.
+const SPARK_SPAN = 900000;
+const SPARKS_MAX = 100;
+
+const spark = async (line) => {
+  const to = Date.now();
+  const query = new URLSearchParams({ metric: "cpu", from: to - SPARK_SPAN, to, step: 10000 });
+  const answer = await fetch("/api/v1/hosts/" + encodeURIComponent(line.dataset.host) + "/series?" + query);
+  if (!answer.ok) return;
+  const points = (await answer.json()).points;
+  let canvas = line.querySelector("canvas");
+  if (!canvas) {
+    canvas = document.createElement("canvas");
+    canvas.className = "spark";
+    canvas.setAttribute("aria-hidden", "true");
+    line.querySelector("[data-spark]").append(canvas);
+  }
+  const scale = devicePixelRatio || 1;
+  const [width, height] = [120 * scale, 24 * scale];
+  [canvas.width, canvas.height] = [width, height];
+  const paint = canvas.getContext("2d");
+  paint.fillStyle = colour("--graph");
+  const step = width / Math.max(points.length, 1);
+  points.forEach((point, at) => {
+    if (point[1] === null) return;
+    const tall = Math.max(scale, Math.min(point[1], 1) * height);
+    paint.fillRect(at * step, height - tall, Math.ceil(step), tall);
+  });
+};
+
+const drawSparks = () => {
+  [...document.querySelectorAll("#fleet tbody tr")].slice(0, SPARKS_MAX).forEach((line) => spark(line).catch(() => {}));
 };
 
 const showFleet = (fleet) => {
@@ -133,6 +168,11 @@ const showHost = (fleet) => {
   }
   showValues(document.getElementById("values"), one.metrics);
 };
+
+if (!host) {
+  drawSparks();
+  setInterval(() => { if (!document.hidden) drawSparks(); }, 60000);
+}
 
 if (host) {
   for (const button of document.querySelectorAll("nav button")) {

@@ -109,7 +109,7 @@ pub(super) async fn fleet(State(app): State<Arc<App>>) -> Response {
     let fleet = app.mirror().fleet(&app.title, now());
     let mut body = format!(
         "<header><h1>{}</h1><p id=\"status\" role=\"status\">{}</p></header>\n<main>\n<table id=\"fleet\">\n<thead><tr>\
-         <th scope=\"col\">Host</th><th scope=\"col\">State</th>",
+         <th scope=\"col\">Host</th><th scope=\"col\">State</th><th scope=\"col\">CPU, 15 min</th>",
         escape(&app.title),
         escape(&status(&fleet))
     );
@@ -126,7 +126,7 @@ pub(super) async fn fleet(State(app): State<Arc<App>>) -> Response {
         let sign = if alerts > 0 { " ▲" } else { "" };
         let _ = write!(
             body,
-            "<tr data-host=\"{0}\"><th scope=\"row\"><a href=\"/hosts/{1}\">{0}</a></th><td class=\"state {state}\">{state}{sign}</td>",
+            "<tr data-host=\"{0}\"><th scope=\"row\"><a href=\"/hosts/{1}\">{0}</a></th><td class=\"state {state}\">{state}{sign}</td><td data-spark></td>",
             escape(name),
             path(name)
         );
