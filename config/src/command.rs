@@ -117,9 +117,21 @@ pub fn run(program: &str, body: impl FnOnce() -> Result<(), Failure>) -> ExitCod
     {
         return ExitCode::SUCCESS;
     }
-    let line = format!("{error:#}").replace(['\n', '\r'], " ");
-    eprintln!("{program}: {line}");
+    eprintln!("{program}: {}", in_one_line(&error));
     ExitCode::from(code)
+}
+
+/// An error and what caused it. Many errors tell their cause already: it is not told twice.
+fn in_one_line(error: &anyhow::Error) -> String {
+    let mut line = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if line.is_empty() {
+            line = cause;
+        } else if !line.contains(&cause) {
+            line = format!("{line}: {cause}");
+        }
+    }
+    line.replace(['\n', '\r'], " ")
 }
 
 #[cfg(test)]
@@ -129,6 +141,14 @@ mod tests {
 
     fn code(body: Result<(), Failure>) -> String {
         format!("{:?}", run("test", || body))
+    }
+
+    #[test]
+    fn a_cause_is_told_once_and_on_one_line() {
+        let error = anyhow!("no\nroom").context("cannot write: no\nroom");
+        assert_eq!(in_one_line(&error), "cannot write: no room");
+        let error = anyhow!("no room").context("cannot write");
+        assert_eq!(in_one_line(&error), "cannot write: no room");
     }
 
     #[test]

@@ -133,13 +133,13 @@ fn our_refusal(reason: &str) -> String {
 fn their_refusal(alert: u64) -> String {
     match alert {
         42 | 43 | 46 | 48 => {
-            "the hub does not accept this program's certificate: it was made by another authority"
+            "the peer does not accept this program's certificate: it was made by another authority"
                 .to_owned()
         }
-        44 => "the hub has revoked this program's certificate".to_owned(),
-        45 => "the hub says this program's certificate has expired: renew it, or set the clock"
+        44 => "the peer has revoked this program's certificate".to_owned(),
+        45 => "the peer says this program's certificate has expired: renew it, or set the clock"
             .to_owned(),
-        116 => "the hub wants a certificate and this program has none".to_owned(),
+        116 => "the peer wants a certificate and this program has none".to_owned(),
         120 => "the peer does not speak this version of the protocol".to_owned(),
         other => format!("the peer refused the secure handshake (TLS alert {other})"),
     }

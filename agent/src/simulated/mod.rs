@@ -4,6 +4,9 @@
 //! day, wanders from second to second, and now and then bursts. What is measured follows from the
 //! demand the way it does on real machines.
 
+mod processes;
+mod roles;
+
 use std::f64::consts::TAU;
 use std::time::Duration;
 
@@ -13,154 +16,17 @@ use sysmon_wire::metrics::{
     LOAD_15M, MEMORY_LIMIT, MEMORY_USAGE, MEMORY_UTILIZATION, NET_IO, PROCESS_COUNT, TEMPERATURE,
     UPTIME,
 };
-use sysmon_wire::{HostFacts, Label, UnixMs};
+use sysmon_wire::{HostFacts, Label, Process, UnixMs};
 
 use crate::VERSION;
 use crate::board::{Board, Slot};
 use crate::run::Source;
 use crate::sample::Sample;
+use processes::{Load, Processes};
+use roles::{ROLES, Role};
 
 const GIB: f64 = 1024.0 * 1024.0 * 1024.0;
 const DAY_MS: f64 = 86_400_000.0;
-
-/// What a host is for.
-#[derive(Debug)]
-struct Role {
-    name: &'static str,
-    tag: &'static str,
-    cpus: u32,
-    memory_gib: f64,
-    disk_gib: f64,
-    /// Share of its processors used on average, and how far that swings over a day.
-    demand: (f64, f64),
-    /// How much it wanders from second to second.
-    restless: f64,
-    /// Seconds between bursts on average; a burst takes all it can get.
-    burst_every: f64,
-    /// Share of memory in use.
-    memory: f64,
-    /// Share of its disk in use.
-    disk: f64,
-    /// Bytes a second received, sent, read and written at full demand.
-    flow: [f64; 4],
-    /// Degrees idle.
-    cool: f64,
-}
-
-const ROLES: [Role; 8] = [
-    Role {
-        name: "web",
-        tag: "shop",
-        cpus: 4,
-        memory_gib: 8.0,
-        disk_gib: 80.0,
-        demand: (0.30, 0.20),
-        restless: 0.05,
-        burst_every: 900.0,
-        memory: 0.55,
-        disk: 0.38,
-        flow: [12e6, 60e6, 0.2e6, 2e6],
-        cool: 41.0,
-    },
-    Role {
-        name: "db",
-        tag: "shop",
-        cpus: 16,
-        memory_gib: 128.0,
-        disk_gib: 2000.0,
-        demand: (0.35, 0.15),
-        restless: 0.04,
-        burst_every: 1200.0,
-        memory: 0.88,
-        disk: 0.71,
-        flow: [25e6, 40e6, 180e6, 90e6],
-        cool: 48.0,
-    },
-    Role {
-        name: "cache",
-        tag: "shop",
-        cpus: 8,
-        memory_gib: 64.0,
-        disk_gib: 40.0,
-        demand: (0.18, 0.10),
-        restless: 0.02,
-        burst_every: 5000.0,
-        memory: 0.79,
-        disk: 0.22,
-        flow: [80e6, 90e6, 0.0, 0.1e6],
-        cool: 44.0,
-    },
-    Role {
-        name: "build",
-        tag: "lab",
-        cpus: 32,
-        memory_gib: 128.0,
-        disk_gib: 1000.0,
-        demand: (0.10, 0.08),
-        restless: 0.03,
-        burst_every: 150.0,
-        memory: 0.34,
-        disk: 0.63,
-        flow: [8e6, 2e6, 120e6, 260e6],
-        cool: 46.0,
-    },
-    Role {
-        name: "worker",
-        tag: "lab",
-        cpus: 8,
-        memory_gib: 16.0,
-        disk_gib: 200.0,
-        demand: (0.55, 0.25),
-        restless: 0.08,
-        burst_every: 600.0,
-        memory: 0.61,
-        disk: 0.44,
-        flow: [4e6, 4e6, 8e6, 12e6],
-        cool: 52.0,
-    },
-    Role {
-        name: "nas",
-        tag: "home",
-        cpus: 4,
-        memory_gib: 32.0,
-        disk_gib: 16000.0,
-        demand: (0.07, 0.04),
-        restless: 0.02,
-        burst_every: 400.0,
-        memory: 0.42,
-        disk: 0.915,
-        flow: [40e6, 110e6, 240e6, 110e6],
-        cool: 38.0,
-    },
-    Role {
-        name: "desk",
-        tag: "home",
-        cpus: 12,
-        memory_gib: 32.0,
-        disk_gib: 1000.0,
-        demand: (0.12, 0.10),
-        restless: 0.06,
-        burst_every: 300.0,
-        memory: 0.47,
-        disk: 0.52,
-        flow: [6e6, 1e6, 30e6, 20e6],
-        cool: 43.0,
-    },
-    Role {
-        name: "edge",
-        tag: "cloud",
-        cpus: 2,
-        memory_gib: 2.0,
-        disk_gib: 20.0,
-        demand: (0.08, 0.05),
-        restless: 0.03,
-        burst_every: 1500.0,
-        memory: 0.66,
-        disk: 0.57,
-        flow: [2e6, 9e6, 0.1e6, 0.4e6],
-        cool: 39.0,
-    },
-];
 
 /// One such host.
 #[derive(Debug)]
@@ -171,6 +37,7 @@ pub struct Simulated {
     random: fastrand::Rng,
     board: Board,
     slots: Slots,
+    processes: Processes,
     boot: UnixMs,
     last: Option<UnixMs>,
     /// How far the demand has wandered from its average.
@@ -262,9 +129,11 @@ impl Simulated {
             fastrand::Rng::with_seed(number.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5eed);
         let mut board = Board::new();
         let slots = Slots::new(&mut board, role.cpus);
+        let boot = UnixMs(1_700_000_000_000 + random.i64(0..60 * 86_400) * 1000);
         Self {
             slots,
-            boot: UnixMs(1_700_000_000_000 + random.i64(0..60 * 86_400) * 1000),
+            processes: Processes::new(role.programs, boot, &mut board),
+            boot,
             last: None,
             drift: 0.0,
             burst_until: UnixMs(0),
@@ -410,6 +279,15 @@ impl Source for Simulated {
             // Sensors tell whole degrees, in thousandths.
             self.board.set(slot, self.degrees.round() as i64 * 1000);
         }
+        let load = Load {
+            now,
+            burst_until: (now <= self.burst_until).then_some(self.burst_until),
+            busy_permille: busy * f64::from(role.cpus) * 1000.0,
+            memory_bytes: total * self.memory,
+            disk: [role.flow[2] * busy, role.flow[3] * busy],
+        };
+        self.processes
+            .sample(&load, &mut self.random, &mut self.board);
         self.board.set(
             self.slots.processes,
             120 + i64::from(role.cpus) * 12 + (busy * 40.0) as i64,
@@ -422,8 +300,12 @@ impl Source for Simulated {
         Sample {
             series: self.board.keys(),
             values: self.board.values(),
-            processes: &[],
+            processes: self.processes.identities(),
         }
+    }
+
+    fn processes(&self) -> Vec<Process> {
+        self.processes.all()
     }
 }
 

@@ -1,0 +1,313 @@
+//! What simulated hosts are for, from which their size, their habits and their processes follow.
+
+/// What a host is for.
+#[derive(Debug)]
+pub(super) struct Role {
+    pub(super) name: &'static str,
+    pub(super) tag: &'static str,
+    pub(super) cpus: u32,
+    pub(super) memory_gib: f64,
+    pub(super) disk_gib: f64,
+    /// Share of its processors used on average, and how far that swings over a day.
+    pub(super) demand: (f64, f64),
+    /// How much it wanders from second to second.
+    pub(super) restless: f64,
+    /// Seconds between bursts on average; a burst takes all it can get.
+    pub(super) burst_every: f64,
+    /// Share of memory in use.
+    pub(super) memory: f64,
+    /// Share of its disk in use.
+    pub(super) disk: f64,
+    /// Bytes a second received, sent, read and written at full demand.
+    pub(super) flow: [f64; 4],
+    /// Degrees idle.
+    pub(super) cool: f64,
+    /// Its programs that matter; the last one runs only in a burst.
+    pub(super) programs: &'static [Program],
+}
+
+/// A program that a host of a role runs.
+#[derive(Debug)]
+pub(super) struct Program {
+    pub(super) command: &'static str,
+    pub(super) user: &'static str,
+    /// Share of the host's busy processors it uses.
+    pub(super) cpu: f64,
+    /// Share of the host's used memory it has.
+    pub(super) memory: f64,
+    /// Shares of what the host reads and writes.
+    pub(super) disk: [f64; 2],
+    pub(super) threads: u32,
+    /// Whether it runs only while the host is in a burst.
+    pub(super) in_bursts: bool,
+}
+
+impl Program {
+    const fn new(
+        command: &'static str,
+        user: &'static str,
+        cpu: f64,
+        memory: f64,
+        disk: [f64; 2],
+        threads: u32,
+    ) -> Self {
+        Self {
+            command,
+            user,
+            cpu,
+            memory,
+            disk,
+            threads,
+            in_bursts: false,
+        }
+    }
+
+    const fn burst(
+        command: &'static str,
+        user: &'static str,
+        cpu: f64,
+        memory: f64,
+        disk: [f64; 2],
+        threads: u32,
+    ) -> Self {
+        Self {
+            in_bursts: true,
+            ..Self::new(command, user, cpu, memory, disk, threads)
+        }
+    }
+}
+
+/// The roles, which hosts take in turn.
+pub(super) const ROLES: [Role; 8] = [
+    Role {
+        name: "web",
+        tag: "shop",
+        cpus: 4,
+        memory_gib: 8.0,
+        disk_gib: 80.0,
+        demand: (0.30, 0.20),
+        restless: 0.05,
+        burst_every: 900.0,
+        memory: 0.55,
+        disk: 0.38,
+        flow: [12e6, 60e6, 0.2e6, 2e6],
+        cool: 41.0,
+        programs: &[
+            Program::new(
+                "nginx: worker process",
+                "www-data",
+                0.3,
+                0.08,
+                [0.1, 0.2],
+                1,
+            ),
+            Program::new("/usr/bin/node", "shop", 0.52, 0.55, [0.1, 0.2], 11),
+            Program::new("/usr/bin/redis-server", "redis", 0.04, 0.12, [0.0, 0.05], 5),
+            Program::new("/usr/bin/vector", "vector", 0.05, 0.06, [0.1, 0.4], 8),
+            Program::burst("/usr/bin/convert", "shop", 0.85, 0.05, [0.5, 0.1], 1),
+        ],
+    },
+    Role {
+        name: "db",
+        tag: "shop",
+        cpus: 16,
+        memory_gib: 128.0,
+        disk_gib: 2000.0,
+        demand: (0.35, 0.15),
+        restless: 0.04,
+        burst_every: 1200.0,
+        memory: 0.88,
+        disk: 0.71,
+        flow: [25e6, 40e6, 180e6, 90e6],
+        cool: 48.0,
+        programs: &[
+            Program::new(
+                "postgres: walwriter",
+                "postgres",
+                0.06,
+                0.03,
+                [0.0, 0.45],
+                1,
+            ),
+            Program::new(
+                "postgres: checkpointer",
+                "postgres",
+                0.04,
+                0.3,
+                [0.0, 0.3],
+                1,
+            ),
+            Program::new(
+                "postgres: shop app",
+                "postgres",
+                0.42,
+                0.28,
+                [0.45, 0.05],
+                1,
+            ),
+            Program::new(
+                "postgres: shop report",
+                "postgres",
+                0.22,
+                0.2,
+                [0.4, 0.0],
+                1,
+            ),
+            Program::new("/usr/bin/pgbouncer", "pgbouncer", 0.05, 0.01, [0.0, 0.0], 2),
+            Program::burst(
+                "postgres: autovacuum worker",
+                "postgres",
+                0.8,
+                0.1,
+                [0.6, 0.3],
+                1,
+            ),
+        ],
+    },
+    Role {
+        name: "cache",
+        tag: "shop",
+        cpus: 8,
+        memory_gib: 64.0,
+        disk_gib: 40.0,
+        demand: (0.18, 0.10),
+        restless: 0.02,
+        burst_every: 5000.0,
+        memory: 0.79,
+        disk: 0.22,
+        flow: [80e6, 90e6, 0.0, 0.1e6],
+        cool: 44.0,
+        programs: &[
+            Program::new("/usr/bin/redis-server", "redis", 0.88, 0.92, [0.0, 0.9], 5),
+            Program::new(
+                "/usr/bin/redis-sentinel",
+                "redis",
+                0.04,
+                0.01,
+                [0.0, 0.0],
+                4,
+            ),
+        ],
+    },
+    Role {
+        name: "build",
+        tag: "lab",
+        cpus: 32,
+        memory_gib: 128.0,
+        disk_gib: 1000.0,
+        demand: (0.10, 0.08),
+        restless: 0.03,
+        burst_every: 150.0,
+        memory: 0.34,
+        disk: 0.63,
+        flow: [8e6, 2e6, 120e6, 260e6],
+        cool: 46.0,
+        programs: &[
+            Program::new(
+                "/usr/local/bin/build-agent",
+                "build",
+                0.1,
+                0.04,
+                [0.05, 0.05],
+                14,
+            ),
+            Program::new("/usr/bin/sccache", "build", 0.3, 0.1, [0.4, 0.3], 34),
+            Program::new("/usr/lib/ld", "build", 0.2, 0.12, [0.2, 0.3], 1),
+            Program::burst("rustc", "build", 0.95, 0.35, [0.3, 0.5], 18),
+        ],
+    },
+    Role {
+        name: "worker",
+        tag: "lab",
+        cpus: 8,
+        memory_gib: 16.0,
+        disk_gib: 200.0,
+        demand: (0.55, 0.25),
+        restless: 0.08,
+        burst_every: 600.0,
+        memory: 0.61,
+        disk: 0.44,
+        flow: [4e6, 4e6, 8e6, 12e6],
+        cool: 52.0,
+        programs: &[
+            Program::new("/usr/bin/python3", "jobs", 0.7, 0.55, [0.5, 0.4], 9),
+            Program::new("/usr/bin/ffmpeg", "jobs", 0.18, 0.2, [0.3, 0.4], 16),
+            Program::new("/usr/bin/rabbitmq", "rabbitmq", 0.07, 0.1, [0.1, 0.1], 40),
+            Program::burst("/usr/bin/tar", "jobs", 0.8, 0.02, [0.8, 0.1], 1),
+        ],
+    },
+    Role {
+        name: "nas",
+        tag: "home",
+        cpus: 4,
+        memory_gib: 32.0,
+        disk_gib: 16000.0,
+        demand: (0.07, 0.04),
+        restless: 0.02,
+        burst_every: 400.0,
+        memory: 0.42,
+        disk: 0.915,
+        flow: [40e6, 110e6, 240e6, 110e6],
+        cool: 38.0,
+        programs: &[
+            Program::new("/usr/sbin/smbd", "root", 0.45, 0.2, [0.5, 0.4], 3),
+            Program::new("/usr/sbin/nfsd", "root", 0.25, 0.02, [0.3, 0.3], 1),
+            Program::new("/usr/bin/syncthing", "backup", 0.15, 0.3, [0.1, 0.2], 22),
+            Program::burst("/usr/bin/restic", "backup", 0.75, 0.25, [0.9, 0.05], 12),
+        ],
+    },
+    Role {
+        name: "desk",
+        tag: "home",
+        cpus: 12,
+        memory_gib: 32.0,
+        disk_gib: 1000.0,
+        demand: (0.12, 0.10),
+        restless: 0.06,
+        burst_every: 300.0,
+        memory: 0.47,
+        disk: 0.52,
+        flow: [6e6, 1e6, 30e6, 20e6],
+        cool: 43.0,
+        programs: &[
+            Program::new(
+                "/usr/lib/firefox/firefox",
+                "user",
+                0.38,
+                0.4,
+                [0.1, 0.3],
+                96,
+            ),
+            Program::new("/usr/bin/gnome-shell", "user", 0.22, 0.14, [0.0, 0.05], 24),
+            Program::new("/usr/bin/code", "user", 0.2, 0.24, [0.2, 0.2], 31),
+            Program::new("/usr/bin/pipewire", "user", 0.04, 0.01, [0.0, 0.0], 3),
+            Program::burst("/usr/bin/cc1plus", "user", 0.9, 0.15, [0.4, 0.4], 1),
+        ],
+    },
+    Role {
+        name: "edge",
+        tag: "cloud",
+        cpus: 2,
+        memory_gib: 2.0,
+        disk_gib: 20.0,
+        demand: (0.08, 0.05),
+        restless: 0.03,
+        burst_every: 1500.0,
+        memory: 0.66,
+        disk: 0.57,
+        flow: [2e6, 9e6, 0.1e6, 0.4e6],
+        cool: 39.0,
+        programs: &[
+            Program::new("/usr/bin/caddy", "caddy", 0.6, 0.25, [0.1, 0.4], 9),
+            Program::new("/usr/bin/wireguard-go", "root", 0.2, 0.05, [0.0, 0.0], 6),
+            Program::burst(
+                "/usr/bin/unattended-upgrade",
+                "root",
+                0.8,
+                0.2,
+                [0.4, 0.6],
+                2,
+            ),
+        ],
+    },
+];
