@@ -143,6 +143,7 @@ registry! {
     CONTAINER_PIDS = "container.process.count", "{process}", Gauge, 0, "Processes of a container";
     CONTAINER_OOM_KILLS = "container.oom_kills", "{process}", Counter, 0, "Processes of a container killed for want of memory";
     UNITS_FAILED = "systemd.unit.failed", "{unit}", Gauge, 0, "systemd units that failed (`systemd.unit.name`), or how many";
+    UNITS_RESTARTING = "systemd.unit.restarting", "{unit}", Gauge, 0, "systemd units that ended and wait to be started again (`systemd.unit.name`), or how many";
     AGENT_SAMPLE_TIME = "sysmon.agent.sample.time", "s", Gauge, -6, "Time the agent took to read its last sample";
     AGENT_ROWS_DROPPED = "sysmon.agent.rows.dropped", "{row}", Counter, 0, "Rows the agent had to drop because its spool was full";
     AGENT_READ_ERRORS = "sysmon.agent.read.errors", "{error}", Counter, 0, "Things the agent could not read or understand";

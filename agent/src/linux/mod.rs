@@ -133,7 +133,7 @@ impl LinuxCollector {
         let commands = commands.map(|(period, line)| custom::command(line.clone(), *period));
         let background = files.into_iter().chain(commands);
         let background = background.chain(gpu::nvidia(&roots));
-        let background = background.chain(sessions::failed_units()).collect();
+        let background = background.chain(sessions::units_in_trouble()).collect();
         Self {
             cgroups: cgroups::Cgroups::new(&roots, board),
             cards: gpu::Cards::new(&roots, board),

@@ -1,10 +1,10 @@
-//! Who is logged in, and which systemd units failed.
+//! Who is logged in, and which systemd units failed or are being restarted.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use sysmon_wire::metrics::{UNITS_FAILED, USERS};
+use sysmon_wire::metrics::{Metric, UNITS_FAILED, UNITS_RESTARTING, USERS};
 
 use super::Context;
 use super::background::{Background, Found};
@@ -13,7 +13,7 @@ use crate::board::{Board, Slot};
 /// How often systemd is asked: a question costs it and us some milliseconds.
 const UNITS_PERIOD: Duration = Duration::from_secs(60);
 
-/// Failed units that are named.
+/// Units that are named, of each sort.
 const UNITS_MAX: usize = 64;
 
 /// Sessions of systemd-logind, one file each.
@@ -60,15 +60,15 @@ impl Sessions {
     }
 }
 
-/// Units of systemd that failed, where systemd runs.
-pub(super) fn failed_units() -> Option<Background> {
+/// Units of systemd that failed or wait to be restarted, where systemd runs.
+pub(super) fn units_in_trouble() -> Option<Background> {
     if !Path::new("/run/systemd/system").exists() {
         return None;
     }
     Some(Background::start("systemd", UNITS_PERIOD, || {
         let list = [
             "list-units",
-            "--failed",
+            "--state=failed,auto-restart",
             "--plain",
             "--no-legend",
             "--no-pager",
@@ -83,16 +83,24 @@ pub(super) fn failed_units() -> Option<Background> {
     }))
 }
 
+/// Lines of `UNIT LOAD ACTIVE SUB DESCRIPTION`.
 fn units(text: &str) -> Found {
-    let names: Vec<_> = text
-        .lines()
-        .filter_map(|line| line.split_whitespace().next())
-        .collect();
-    let count = (UNITS_FAILED.series(&[]), names.len() as i64);
-    let named = names.iter().take(UNITS_MAX);
-    let named = named.map(|name| (UNITS_FAILED.series(&[("systemd.unit.name", name)]), 1));
+    let of = |metric: Metric, sub: &str| {
+        let names = text.lines().filter_map(|line| {
+            let mut words = line.split_whitespace();
+            let name = words.next()?;
+            (words.nth(2) == Some(sub)).then_some(name)
+        });
+        let names: Vec<_> = names.collect();
+        let count = (metric.series(&[]), names.len() as i64);
+        let named = names.into_iter().take(UNITS_MAX);
+        let named = named.map(|name| (metric.series(&[("systemd.unit.name", name)]), 1));
+        std::iter::once(count).chain(named).collect::<Vec<_>>()
+    };
+    let mut values = of(UNITS_FAILED, "failed");
+    values.extend(of(UNITS_RESTARTING, "auto-restart"));
     Found {
-        values: std::iter::once(count).chain(named).collect(),
+        values,
         notes: Vec::new(),
     }
 }
@@ -121,19 +129,32 @@ mod tests {
     }
 
     #[test]
-    fn failed_units_are_counted_and_named() {
+    fn units_in_trouble_are_counted_and_named() {
         let found = units(
-            "nginx.service loaded failed failed A web server\nx.timer loaded failed failed\n",
+            "nginx.service loaded failed failed A web server\n\
+             app.service loaded activating auto-restart An application\n\
+             x.timer loaded failed failed\n",
         );
-        assert_eq!(found.values[0].1, 2);
+        let of = |metric: Metric, unit: &[(&str, &str)]| {
+            let key = metric.series(unit);
+            found
+                .values
+                .iter()
+                .find(|(k, _)| *k == key)
+                .map(|(_, value)| *value)
+        };
         assert_eq!(
-            found.values[1]
-                .0
-                .attribute("systemd.unit.name")
-                .unwrap()
-                .as_str(),
-            "nginx.service"
+            (of(UNITS_FAILED, &[]), of(UNITS_RESTARTING, &[])),
+            (Some(2), Some(1))
         );
-        assert_eq!(units("").values.len(), 1);
+        assert_eq!(
+            of(UNITS_FAILED, &[("systemd.unit.name", "nginx.service")]),
+            Some(1)
+        );
+        assert_eq!(
+            of(UNITS_RESTARTING, &[("systemd.unit.name", "app.service")]),
+            Some(1)
+        );
+        assert_eq!(units("").values.len(), 2);
     }
 }
