@@ -1,8 +1,10 @@
 //! What the agent costs on a machine with many processes: at rest, and while somebody looks.
 
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::net::{SocketAddr, UdpSocket};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
@@ -16,17 +18,38 @@ use sysmon_wire::metrics::AGENT_SAMPLE_TIME;
 use sysmon_wire::{Label, UnixMs};
 
 use crate::VERSION;
+use crate::on_terminal::OnTerminal;
 use crate::process::{Usage, count, usage};
 use crate::programs::{Running, program, wait_for_file};
 
-/// Programs of others that are measured beside ours where they are installed, with their arguments.
-const PEERS: [(&str, &[&str]); 3] = [
-    ("node_exporter", &["--web.listen-address=127.0.0.1:0"]),
-    (
-        "prometheus-node-exporter",
-        &["--web.listen-address=127.0.0.1:0"],
-    ),
-    ("socktop_agent", &["--port", "39000"]),
+/// A program of others that is measured beside ours where it is installed.
+struct Peer {
+    name: &'static str,
+    args: &'static [&'static str],
+    /// What makes it work as its users do: a request a second to this port, or a program of its own.
+    port: u16,
+    client: Option<(&'static str, &'static [&'static str])>,
+}
+
+const PEERS: [Peer; 3] = [
+    Peer {
+        name: "node_exporter",
+        args: &["--web.listen-address=127.0.0.1:39001"],
+        port: 39001,
+        client: None,
+    },
+    Peer {
+        name: "prometheus-node-exporter",
+        args: &["--web.listen-address=127.0.0.1:39002"],
+        port: 39002,
+        client: None,
+    },
+    Peer {
+        name: "socktop_agent",
+        args: &["--port", "39000"],
+        port: 39000,
+        client: Some(("socktop", &["ws://127.0.0.1:39000/ws"])),
+    },
 ];
 
 /// Time for everything to start and for sleeping processes to be known as such.
@@ -87,21 +110,55 @@ fn sleepers(wanted: usize) -> anyhow::Result<Vec<Running>> {
     (0..missing).map(sleeper).collect()
 }
 
+/// A peer at work, and whoever looks at it.
+struct PeerAtWork {
+    name: &'static str,
+    running: Running,
+    _client: Option<OnTerminal>,
+}
+
 /// Programs of others that could be started.
-fn peers() -> Vec<(&'static str, Running)> {
-    let start = |(name, args): &(&'static str, &[&str])| {
-        let mut command = Command::new(name);
+fn peers() -> Vec<PeerAtWork> {
+    let start = |peer: &'static Peer| {
+        let mut command = Command::new(peer.name);
         command
-            .args(*args)
+            .args(peer.args)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        command
-            .spawn()
-            .ok()
-            .map(|child: Child| (*name, Running(child)))
+        let running = Running(command.spawn().ok()?);
+        std::thread::sleep(PEER_START);
+        let client = match peer.client {
+            Some((client, args)) => OnTerminal::start(Path::new(client), args).ok(),
+            None => {
+                std::thread::spawn(move || scrape(peer.port));
+                None
+            }
+        };
+        Some(PeerAtWork {
+            name: peer.name,
+            running,
+            _client: client,
+        })
     };
     PEERS.iter().filter_map(start).collect()
+}
+
+/// Time a peer has to open its port.
+const PEER_START: Duration = Duration::from_secs(1);
+
+/// Asks for all metrics once a second, as Prometheus would, until nobody answers.
+fn scrape(port: u16) {
+    loop {
+        let asked = std::net::TcpStream::connect(("127.0.0.1", port)).and_then(|mut stream| {
+            stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n")?;
+            std::io::copy(&mut stream, &mut std::io::sink())
+        });
+        if asked.is_err() {
+            return;
+        }
+        std::thread::sleep(Duration::from_secs(1));
+    }
 }
 
 /// Measures for `span` at rest and for `span` while processes are shown.
@@ -145,7 +202,7 @@ pub fn agent(processes: usize, span: Duration) -> anyhow::Result<String> {
     std::thread::sleep(SETTLE);
 
     let mut watched: Vec<(&str, u32)> = vec![("sysmon-agent", running.0.id())];
-    watched.extend(peers.iter().map(|(name, peer)| (*name, peer.0.id())));
+    watched.extend(peers.iter().map(|peer| (peer.name, peer.running.0.id())));
     let mut out = format!(
         "{} processes, a sample a second, {} s each\n\n",
         count(),
@@ -166,7 +223,11 @@ pub fn agent(processes: usize, span: Duration) -> anyhow::Result<String> {
         writeln!(
             out,
             "{:<36} {share:>12.3} {peak:>12.1} {bytes:>14}",
-            format!("{name}, nobody looking")
+            match *name {
+                "sysmon-agent" => "sysmon-agent, nobody looking".to_owned(),
+                "socktop_agent" => "socktop_agent, socktop looking".to_owned(),
+                other => format!("{other}, a scrape a second"),
+            }
         )?;
     }
     let owner = HubState::new(std::path::Path::new(&hub_state)).existing_owner()?;

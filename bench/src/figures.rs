@@ -1,91 +1,18 @@
 //! What it costs and how long it takes: start-up, snapshot, and all three programs at rest.
 
 use std::fmt::Write as _;
-use std::io::Read;
-use std::num::NonZeroU16;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail};
-use portable_pty::{CommandBuilder, PtySize, native_pty_system};
 
+use crate::on_terminal::OnTerminal;
 use crate::process::{Usage, count, usage};
-use crate::programs::{PATIENCE, Running, program, wait_for_file};
-
-/// Rows and columns of the terminal that is measured.
-const ROWS: NonZeroU16 = NonZeroU16::new(40).unwrap();
-const COLUMNS: NonZeroU16 = NonZeroU16::new(120).unwrap();
+use crate::programs::{Running, program, wait_for_file};
 
 /// Times each start is measured.
 const TRIES: usize = 11;
-
-/// A program on a pseudo-terminal.
-struct OnTerminal {
-    child: Box<dyn portable_pty::Child + Send + Sync>,
-    _master: Box<dyn portable_pty::MasterPty + Send>,
-    screens: std::sync::mpsc::Receiver<String>,
-    bytes: std::sync::Arc<std::sync::atomic::AtomicU64>,
-}
-
-impl Drop for OnTerminal {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl OnTerminal {
-    fn start(program: &Path, args: &[&str]) -> anyhow::Result<Self> {
-        let size = PtySize {
-            rows: ROWS.get(),
-            cols: COLUMNS.get(),
-            ..PtySize::default()
-        };
-        let pair = native_pty_system().openpty(size)?;
-        let mut command = CommandBuilder::new(program);
-        command.args(args);
-        command.env("TERM", "xterm-256color");
-        command.env("LANG", "C.UTF-8");
-        let child = pair.slave.spawn_command(command)?;
-        let mut reader = pair.master.try_clone_reader()?;
-        let (sender, screens) = std::sync::mpsc::channel();
-        let bytes = std::sync::Arc::<std::sync::atomic::AtomicU64>::default();
-        let read = std::sync::Arc::clone(&bytes);
-        std::thread::spawn(move || {
-            let mut parser = vt100::Parser::new(ROWS, COLUMNS, 0);
-            let mut buffer = [0; 65536];
-            while let Ok(n @ 1..) = reader.read(&mut buffer) {
-                read.fetch_add(n as u64, std::sync::atomic::Ordering::Relaxed);
-                parser.process(buffer.get(..n).unwrap_or_default());
-                if sender.send(parser.screen().contents()).is_err() {
-                    return;
-                }
-            }
-        });
-        Ok(Self {
-            child,
-            _master: pair.master,
-            screens,
-            bytes,
-        })
-    }
-
-    fn wait_for(&self, wanted: &str) -> anyhow::Result<()> {
-        let start = Instant::now();
-        while start.elapsed() < PATIENCE {
-            let screen = self.screens.recv_timeout(PATIENCE)?;
-            if screen.contains(wanted) {
-                return Ok(());
-            }
-        }
-        bail!("{wanted:?} never came on the screen")
-    }
-
-    fn pid(&self) -> u32 {
-        self.child.process_id().unwrap_or(0)
-    }
-}
 
 fn median(mut times: Vec<Duration>) -> Duration {
     times.sort_unstable();

@@ -2,6 +2,7 @@
 
 pub mod agent;
 pub mod figures;
+mod on_terminal;
 pub mod process;
 mod programs;
 pub mod swarm;

@@ -4,6 +4,7 @@
 //! an argument. [`server`] is the shell: connections, clocks and the lock around the fleet.
 
 pub mod alerts;
+pub mod changes;
 pub mod client;
 pub mod fleet;
 pub mod history;

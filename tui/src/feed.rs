@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use sysmon_link::{Backoff, Connector, HubSession, LinkError, Replies};
-use sysmon_wire::UnixMs;
 use sysmon_wire::message::{Purpose, Reply, Request};
+use sysmon_wire::{Label, UnixMs};
 use tokio::sync::mpsc;
 
 use crate::state::Feed;
@@ -20,12 +20,19 @@ const STEADY_AFTER: Duration = Duration::from_secs(10);
 /// The longest wait before the next attempt: somebody is looking.
 const WAIT_MAX: Duration = Duration::from_secs(5);
 
+/// Minor version of the protocol since which hubs can tell what changed.
+const CHANGES_SINCE: u16 = 2;
+
+/// Changes asked for: more than anybody goes through.
+const CHANGES_MAX: u16 = 200;
+
 /// What is on screen, and so is asked for.
 #[derive(Debug, Default)]
 struct Wanted {
     at: Option<UnixMs>,
     host: Option<Request>,
     processes: Option<Request>,
+    changes: Option<Request>,
 }
 
 impl Wanted {
@@ -143,6 +150,7 @@ impl Feeder {
         let mut fleet = self.watch_fleet(&session).await?;
         let mut host = self.open_host(&session).await?;
         let mut processes = ask(&session, self.wanted.processes.as_ref()).await?;
+        let mut changes = self.ask_changes(&session).await?;
         loop {
             tokio::select! {
                 reply = next(&mut fleet) => match reply? {
@@ -158,12 +166,17 @@ impl Feeder {
                     Some(reply) => self.tell_all(of_processes(reply)).await?,
                     None => processes = None,
                 },
+                reply = next(&mut changes) => match reply? {
+                    Some(reply) => self.tell_all(of_changes(reply)).await?,
+                    None => changes = None,
+                },
                 effect = self.effects.recv() => match self.want(effect.ok_or(Closed)?) {
                     Changed::Fleet => fleet = self.watch_fleet(&session).await?,
                     Changed::Host => {
                         host = self.open_host(&session).await?;
                         processes = ask(&session, self.wanted.processes.as_ref()).await?;
                     }
+                    Changed::Changes => changes = self.ask_changes(&session).await?,
                     Changed::Nothing => {}
                 },
                 error = session.connection.closed() => return Err(LinkError::from(error).into()),
@@ -183,6 +196,19 @@ impl Feeder {
             self.tell(Feed::HostBegin).await?;
         }
         Ok(replies)
+    }
+
+    async fn ask_changes(&mut self, session: &HubSession) -> Result<Option<Replies>, End> {
+        if self.wanted.changes.is_some() && session.minor < CHANGES_SINCE {
+            self.wanted.changes = None;
+            let reason =
+                Label::new("the hub is older than this program and cannot tell what changed");
+            self.tell(Feed::Refused { reason }).await?;
+        }
+        let asked = ask(session, self.wanted.changes.as_ref()).await?;
+        // It is answered once.
+        self.wanted.changes = None;
+        Ok(asked)
     }
 
     fn want(&mut self, effect: Effect) -> Changed {
@@ -207,6 +233,11 @@ impl Feeder {
                 self.wanted.host = None;
                 self.wanted.processes = None;
                 Changed::Host
+            }
+            Effect::AskChanges { host, at } => {
+                let limit = CHANGES_MAX;
+                self.wanted.changes = Some(Request::Changes { host, at, limit });
+                Changed::Changes
             }
             Effect::Quit | Effect::Suspend | Effect::Redraw => Changed::Nothing,
         }
@@ -242,6 +273,7 @@ impl Feeder {
 enum Changed {
     Fleet,
     Host,
+    Changes,
     Nothing,
 }
 
@@ -304,6 +336,15 @@ pub fn of_processes(reply: Reply) -> Option<Feed> {
             all,
             processes,
         }),
+        _ => None,
+    }
+}
+
+/// A reply to a request for changes, as the screen takes it.
+pub fn of_changes(reply: Reply) -> Option<Feed> {
+    match reply {
+        Reply::Changes { time, changes } => Some(Feed::Changes { time, changes }),
+        Reply::Refused { reason } => Some(Feed::Refused { reason }),
         _ => None,
     }
 }

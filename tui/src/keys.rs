@@ -11,6 +11,8 @@ pub enum Mode {
     Host,
     /// The processes of one host.
     Processes,
+    /// What is different from before, of one host or of all.
+    Changes,
     /// The help.
     Help,
     /// Typing a filter.
@@ -28,6 +30,8 @@ pub enum Action {
     Help,
     /// Show the host's processes.
     Processes,
+    /// Show what is different from before.
+    Changes,
     /// Go back to where one came from.
     Back,
     /// Open the selected host.
@@ -123,8 +127,14 @@ const fn shift(code: KeyCode) -> Key {
     }
 }
 
-const ANY: &[Mode] = &[Mode::Fleet, Mode::Host, Mode::Processes, Mode::Help];
-const PLACES: &[Mode] = &[Mode::Fleet, Mode::Host, Mode::Processes];
+const ANY: &[Mode] = &[
+    Mode::Fleet,
+    Mode::Host,
+    Mode::Processes,
+    Mode::Changes,
+    Mode::Help,
+];
+const PLACES: &[Mode] = &[Mode::Fleet, Mode::Host, Mode::Processes, Mode::Changes];
 const FLEET: &[Mode] = &[Mode::Fleet];
 const LISTS: &[Mode] = &[Mode::Fleet, Mode::Processes];
 const PROMPTS: &[Mode] = &[Mode::Filter, Mode::Time];
@@ -190,11 +200,25 @@ pub const BINDINGS: &[Binding] = &[
         None,
     ),
     bind(
-        &[Mode::Host, Mode::Processes, Mode::Help],
+        &[Mode::Host, Mode::Processes, Mode::Changes, Mode::Help],
         &[key(KeyCode::Esc), key(KeyCode::Backspace), char('h')],
         Action::Back,
         "go back",
         Some("back"),
+    ),
+    bind(
+        &[Mode::Changes],
+        &[key(KeyCode::Enter), char('l')],
+        Action::Open,
+        "go to the host when the change began",
+        Some("go there"),
+    ),
+    bind(
+        &[Mode::Fleet, Mode::Host, Mode::Processes],
+        &[char('w')],
+        Action::Changes,
+        "what changed: this minute against the ten before it",
+        Some("what changed"),
     ),
     bind(ANY, &[key(KeyCode::Up), char('k')], Action::Up, "up", None),
     bind(
@@ -265,7 +289,7 @@ pub const BINDINGS: &[Binding] = &[
         &[char('t')],
         Action::GoToTime,
         "go to a time: 14:03, -2h, yesterday 9:00",
-        Some("time"),
+        None,
     ),
     bind(
         PLACES,
@@ -390,10 +414,11 @@ impl Key {
 mod tests {
     use super::*;
 
-    const ALL: [Mode; 6] = [
+    const ALL: [Mode; 7] = [
         Mode::Fleet,
         Mode::Host,
         Mode::Processes,
+        Mode::Changes,
         Mode::Help,
         Mode::Filter,
         Mode::Time,

@@ -3,7 +3,7 @@
 use jiff::tz::TimeZone;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use sysmon_wire::message::{FleetUpdate, HostHealth, HostLine, HostState, HostTick};
+use sysmon_wire::message::{Change, FleetUpdate, HostHealth, HostLine, HostState, HostTick};
 use sysmon_wire::metrics::SUMMARY;
 use sysmon_wire::{ABSENT, HostFacts, Process, ProcessIdentity, UnixMs};
 
@@ -72,5 +72,20 @@ pub(crate) fn process(pid: u32, command: &str, cpu_permille: u32, memory_bytes: 
         memory_bytes,
         read_bytes_per_s: 0,
         write_bytes_per_s: 0,
+    }
+}
+
+/// A series of a host that is different from before.
+pub(crate) fn change(host: &str, metric: &str, before: f64, after: f64) -> Change {
+    Change {
+        host: host.into(),
+        metric: metric.into(),
+        attributes: Vec::new(),
+        process: None,
+        unit: "1".into(),
+        before,
+        after,
+        began: UnixMs(0),
+        score: 0.5,
     }
 }

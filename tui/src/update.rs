@@ -7,6 +7,7 @@ use sysmon_config::time::parse_moment;
 use sysmon_wire::{Label, UnixMs};
 
 use crate::keys::{Action, Mode, action};
+use crate::state::changes::Changes;
 use crate::state::fleet::SPARK_STEP_MS;
 use crate::state::host::{HostView, WINDOW_MS};
 use crate::state::{Feed, Link, State};
@@ -67,6 +68,13 @@ pub enum Effect {
     },
     /// Stop following the host.
     CloseHost,
+    /// Ask what is different from before.
+    AskChanges {
+        /// Of this host, or of all.
+        host: Option<Label>,
+        /// The moment; none for now.
+        at: Option<UnixMs>,
+    },
 }
 
 /// Takes a message.
@@ -177,6 +185,10 @@ fn take_feed(state: &mut State, feed: Feed) -> Vec<Effect> {
         } => {
             state.processes.take(time, all, processes);
             state.processes.scroll(view::processes::rows(state.size));
+        }
+        Feed::Changes { time, changes } => {
+            state.changes.take(time, changes);
+            state.changes.scroll(view::changes::rows(state.size));
         }
         Feed::HostComplete => {
             if let Some(host) = &mut state.host {
@@ -292,7 +304,9 @@ fn act(state: &mut State, action: Action) -> Vec<Effect> {
             go(state, Mode::Help);
         }
         Action::Back => return back(state),
+        Action::Open if state.mode == Mode::Changes => return go_to_change(state),
         Action::Open => return open(state),
+        Action::Changes => return ask_changes(state),
         Action::Accept => return accept(state),
         Action::Up => scroll(state, -1),
         Action::Down => scroll(state, 1),
@@ -396,6 +410,10 @@ fn scroll(state: &mut State, rows: isize) {
             state.processes.move_by(rows);
             state.processes.scroll(view::processes::rows(state.size));
         }
+        Mode::Changes => {
+            state.changes.move_by(rows);
+            state.changes.scroll(view::changes::rows(state.size));
+        }
         Mode::Help => {
             let last = view::help::scroll_max(state);
             state.help_scroll = scrolled(state.help_scroll, rows, last);
@@ -418,6 +436,39 @@ fn open(state: &mut State) -> Vec<Effect> {
     state.host = Some(HostView::new(name.clone()));
     go(state, Mode::Host);
     vec![open_host(state, name)]
+}
+
+/// Of the open host, or of the fleet.
+fn ask_changes(state: &mut State) -> Vec<Effect> {
+    let host = state.host.as_ref().map(|host| host.name.clone());
+    state.changes = Changes::of(host.clone());
+    go(state, Mode::Changes);
+    vec![Effect::AskChanges { host, at: state.at }]
+}
+
+/// Shows the host of the selected change at the moment the change began.
+fn go_to_change(state: &mut State) -> Vec<Effect> {
+    let Some(change) = state.changes.selected() else {
+        return Vec::new();
+    };
+    let (name, began) = (change.host.clone(), change.began);
+    if state.host.as_ref().is_none_or(|host| host.name != name) {
+        state.host_scroll = 0;
+        state.processes.clear();
+        state.host = Some(HostView::new(name));
+    }
+    let place = if change.process.is_some() {
+        Mode::Processes
+    } else {
+        Mode::Host
+    };
+    state.back = match place {
+        Mode::Processes => vec![Mode::Fleet, Mode::Host],
+        _ => vec![Mode::Fleet],
+    };
+    state.mode = place;
+    state.at = None;
+    show(state, Some(began))
 }
 
 fn open_host(state: &State, name: Label) -> Effect {
@@ -465,6 +516,10 @@ fn show(state: &mut State, at: Option<UnixMs>) -> Vec<Effect> {
     if let Some(host) = &state.host {
         effects.push(open_host(state, host.name.clone()));
     }
+    if state.place() == Mode::Changes {
+        let host = state.changes.host.clone();
+        effects.push(Effect::AskChanges { host, at });
+    }
     effects
 }
 
@@ -485,6 +540,57 @@ fn next_theme(state: &mut State) {
 mod tests {
     use super::*;
     use crate::testing::{fleet_update, process, state};
+
+    #[test]
+    fn a_change_is_gone_to_at_the_moment_it_began() {
+        let mut state = state();
+        state.now = UnixMs(900_000);
+        update(
+            &mut state,
+            Message::Feed(Feed::Fleet(fleet_update(&[("a", 1)]))),
+        );
+        let asked = press(&mut state, "w");
+        assert_eq!(
+            asked,
+            [Effect::AskChanges {
+                host: None,
+                at: None
+            }]
+        );
+        assert_eq!(press(&mut state, "\n"), [], "nothing has come yet");
+        let mut change = crate::testing::change("a", "system.cpu.utilization", 0.1, 0.9);
+        change.began = UnixMs(500_000);
+        let feed = Feed::Changes {
+            time: UnixMs(900_000),
+            changes: vec![crate::testing::change("b", "x", 0.0, 1.0), change],
+        };
+        update(&mut state, Message::Feed(feed));
+        press(&mut state, "j");
+        let effects = press(&mut state, "\n");
+        assert_eq!(
+            effects[0],
+            Effect::WatchFleet {
+                at: Some(UnixMs(500_000))
+            }
+        );
+        let Effect::OpenHost { name, until, .. } = &effects[1] else {
+            panic!("{effects:?}")
+        };
+        assert_eq!((name.as_str(), *until), ("a", Some(UnixMs(500_000))));
+        assert_eq!(state.mode, Mode::Host);
+        // From there the list is of this host and this moment, and follows it.
+        let host = Some(Label::new("a"));
+        let at = Some(UnixMs(500_000));
+        assert_eq!(
+            press(&mut state, "w"),
+            [Effect::AskChanges {
+                host: host.clone(),
+                at
+            }]
+        );
+        let at = Some(UnixMs(500_000 - STEP_MS));
+        assert!(press(&mut state, "<").contains(&Effect::AskChanges { host, at }));
+    }
 
     fn press(state: &mut State, keys: &str) -> Vec<Effect> {
         let mut effects = Vec::new();

@@ -59,3 +59,6 @@ pub const BURST_MS_MAX: u32 = 60_000;
 
 /// Notes of one agent about what it cannot see.
 pub const NOTES_PER_HOST_MAX: usize = 16;
+
+/// Changes in one answer: at 200 bytes each far below [`FRAME_BYTES_MAX`], and more than anybody reads.
+pub const CHANGES_MAX: u16 = 1000;

@@ -225,6 +225,15 @@ pub enum Request {
         /// Milliseconds it lasts.
         for_ms: u32,
     },
+    /// What is different from before; for hubs of minor version 2 or later.
+    Changes {
+        /// Of one host, or of all.
+        host: Option<Label>,
+        /// The moment; none for now.
+        at: Option<UnixMs>,
+        /// The most changes wanted, at most [`crate::limits::CHANGES_MAX`].
+        limit: u16,
+    },
 }
 
 /// How several values of a series become one.
@@ -275,6 +284,13 @@ pub enum Reply {
         all: bool,
         /// The processes.
         processes: Vec<Process>,
+    },
+    /// To [`Request::Changes`]: the most telling first.
+    Changes {
+        /// The end of the minute that was compared with the time before it.
+        time: UnixMs,
+        /// What is different.
+        changes: Vec<Change>,
     },
 }
 
@@ -452,6 +468,29 @@ pub struct Points {
     pub step_ms: i64,
     /// Unscaled values; NaN where there is no row.
     pub values: Vec<f64>,
+}
+
+/// A series, or a process in one respect, that is different from before.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Change {
+    /// Its host.
+    pub host: Label,
+    /// The metric's full name; of a process `cpu`, `mem`, `disk.read` or `disk.write`.
+    pub metric: Label,
+    /// The series' attributes.
+    pub attributes: Vec<(Label, Label)>,
+    /// The process, if it is one.
+    pub process: Option<ProcessIdentity>,
+    /// Unit of the values: the metric's, per second for counters.
+    pub unit: Label,
+    /// The median of the time before.
+    pub before: f64,
+    /// The median of the minute.
+    pub after: f64,
+    /// Since when it has been nearer to what it is than to what it was.
+    pub began: UnixMs,
+    /// How telling it is, from 0 to 1.
+    pub score: f64,
 }
 
 impl fmt::Debug for Blob {

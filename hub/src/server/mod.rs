@@ -34,7 +34,11 @@ use trust::{REVOKED, Trust};
 const REVIEW_INTERVAL: Duration = Duration::from_millis(500);
 
 /// How often the history gets what changed: one transaction for all hosts.
-const KEEP_INTERVAL: Duration = Duration::from_secs(1);
+const KEEP_INTERVAL_MS: i64 = 1_000;
+
+/// How long after the whole second it gets that. Agents sample on whole seconds, so their rows are here by
+/// then and are acknowledged in the same packet that confirms theirs.
+const KEEP_AFTER_MS: i64 = 200;
 
 /// How long a hub that stops waits for its disk.
 const FINISH_MAX: Duration = Duration::from_secs(5);
@@ -346,12 +350,18 @@ fn restore_chunks(hub: &Arc<Hub>) {
 
 /// Hands the history what changed, again and again.
 async fn keep(hub: &Hub) {
-    let mut timer = tokio::time::interval(KEEP_INTERVAL);
-    timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
-        timer.tick().await;
+        tokio::time::sleep(until_keep(now())).await;
         hub.keep();
     }
+}
+
+/// Time until the history gets what changed next; never so little that a timer which fires early makes two
+/// of one.
+fn until_keep(now: UnixMs) -> Duration {
+    let last = (now - KEEP_AFTER_MS + KEEP_INTERVAL_MS / 2).floor(KEEP_INTERVAL_MS) + KEEP_AFTER_MS;
+    let wait_ms = last + KEEP_INTERVAL_MS - now;
+    Duration::from_millis(u64::try_from(wait_ms).unwrap_or(0))
 }
 
 /// Hands the history the last changes, and waits for them to be written.
@@ -458,5 +468,25 @@ fn refusal(session: &PeerSession) -> Option<&'static str> {
         (Purpose::View, _) => Some("only a certificate of role operator may view the fleet"),
         (Purpose::Join, _) => Some("whoever has a certificate has joined already"),
         (Purpose::Mirror, _) => Some("a hub shows itself to edges, not to those who ask"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_history_gets_what_changed_once_a_second_a_little_after_the_whole_one() {
+        let wait = |now| until_keep(UnixMs(now)).as_millis() as i64;
+        assert_eq!(wait(5_200), 1_000);
+        assert_eq!(wait(5_650), 550);
+        // A timer that fired early, and one that fired late.
+        assert_eq!(wait(5_199), 1_001);
+        assert_eq!(wait(5_203), 997);
+        for now in 5_000..7_000 {
+            let then = now + wait(now);
+            assert_eq!(then % 1_000, KEEP_AFTER_MS);
+            assert!((500..=1_500).contains(&(then - now)));
+        }
     }
 }

@@ -5,10 +5,13 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use sysmon_link::{CloseCode, FrameReceiver, FrameSender, LinkError, PeerSession};
-use sysmon_wire::message::{FleetUpdate, Reply, Request};
+use sysmon_wire::limits::CHANGES_MAX;
+use sysmon_wire::message::{Change, FleetUpdate, Reply, Request};
 use sysmon_wire::{Label, UnixMs};
 
 use super::{Hub, now};
+use crate::changes;
+use crate::fleet::HostId;
 use crate::query::{Query, query};
 use crate::view::{
     HostWatch, PAST_REACH_MS, SparkRequest, fleet_changes, fleet_picture, history_changes,
@@ -82,6 +85,21 @@ async fn answer(hub: &Hub, request: Request, sender: &mut FrameSender) -> Result
             hub.demands.burst(id, interval_ms, for_ms);
             sender.send(&Reply::Complete).await
         }
+        Request::Changes { host, at, limit } => {
+            let time = at.unwrap_or_else(now);
+            match changes_of(
+                hub,
+                host.as_ref(),
+                time,
+                usize::from(limit.min(CHANGES_MAX)),
+            ) {
+                Ok(changes) => {
+                    sender.send(&Reply::Changes { time, changes }).await?;
+                    sender.send(&Reply::Complete).await
+                }
+                Err(reason) => refuse(sender, &reason).await,
+            }
+        }
         Request::Query {
             metric,
             host,
@@ -110,6 +128,30 @@ async fn answer(hub: &Hub, request: Request, sender: &mut FrameSender) -> Result
             }
         }
     }
+}
+
+/// The changes of one host or of all. The fleet is let go between two hosts, so that rows come in meanwhile.
+fn changes_of(
+    hub: &Hub,
+    host: Option<&Label>,
+    at: UnixMs,
+    limit: usize,
+) -> Result<Vec<Change>, String> {
+    let hosts: Vec<HostId> = match host {
+        Some(name) => vec![
+            hub.fleet()
+                .find(name.as_str())
+                .ok_or_else(|| format!("there is no host {name:?}"))?,
+        ],
+        None => hub.fleet().hosts().map(|(id, _)| id).collect(),
+    };
+    let mut all = Vec::new();
+    for id in hosts {
+        let fleet = hub.fleet();
+        let Some(host) = fleet.host(id) else { continue };
+        all.extend(changes::of_host(host, at, limit).map_err(|error| error.to_string())?);
+    }
+    Ok(changes::ranked(all, limit))
 }
 
 async fn refuse(sender: &mut FrameSender, reason: &str) -> Result<(), LinkError> {

@@ -1,5 +1,6 @@
 //! Everything the screen shows. Pure: times and events come in as messages.
 
+pub mod changes;
 pub mod fleet;
 pub mod host;
 pub mod processes;
@@ -7,11 +8,12 @@ pub mod spark;
 
 use jiff::tz::TimeZone;
 use ratatui::layout::Size;
-use sysmon_wire::message::{FleetUpdate, HostLine};
+use sysmon_wire::message::{Change, FleetUpdate, HostLine};
 use sysmon_wire::{Label, Process, SeriesTable, UnixMs};
 
 use crate::keys::Mode;
 use crate::theme::{Theme, ThemeName};
+use changes::Changes;
 use fleet::FleetState;
 use host::HostView;
 use processes::Processes;
@@ -105,6 +107,13 @@ pub enum Feed {
         /// The processes.
         processes: Vec<Process>,
     },
+    /// What is different from before.
+    Changes {
+        /// The end of the minute that was compared.
+        time: UnixMs,
+        /// The most telling first.
+        changes: Vec<Change>,
+    },
     /// The hub does not show what was asked for.
     Refused {
         /// Why.
@@ -145,6 +154,8 @@ pub struct State {
     pub help_scroll: u16,
     /// Processes of the open host.
     pub processes: Processes,
+    /// What is different from before.
+    pub changes: Changes,
     /// The moment shown, if it is not now.
     pub at: Option<UnixMs>,
     /// The filter before a new one was begun.
@@ -175,6 +186,7 @@ impl State {
             host: None,
             host_scroll: 0,
             processes: Processes::default(),
+            changes: Changes::default(),
             help_scroll: 0,
             filter_before: String::new(),
             at: None,
@@ -191,7 +203,12 @@ impl State {
 
     /// The screen that prompts and help stand over.
     pub fn place(&self) -> Mode {
-        let is_place = |mode: &Mode| matches!(mode, Mode::Fleet | Mode::Host | Mode::Processes);
+        let is_place = |mode: &Mode| {
+            matches!(
+                mode,
+                Mode::Fleet | Mode::Host | Mode::Processes | Mode::Changes
+            )
+        };
         let modes = std::iter::once(&self.mode).chain(self.back.iter().rev());
         modes
             .copied()

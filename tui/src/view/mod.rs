@@ -1,5 +1,6 @@
 //! From the state to cells: a file for each thing on screen. Pure.
 
+pub mod changes;
 mod chart;
 pub mod fleet;
 mod footer;
@@ -33,6 +34,7 @@ pub fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     match place {
         Mode::Host => host::draw(state, body, buffer),
         Mode::Processes => processes::draw(state, body, buffer),
+        Mode::Changes => changes::draw(state, body, buffer),
         _ => fleet::draw(state, body, buffer),
     }
     if state.mode == Mode::Help {

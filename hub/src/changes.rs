@@ -1,0 +1,397 @@
+//! What changed: all series and processes of hosts, ranked by how much a minute differs from the time
+//! before it. Pure.
+//!
+//! A series' values of both windows are compared by the two-sample Kolmogorov–Smirnov statistic, the
+//! largest distance between their distributions: 0 where they are alike, 1 where they do not overlap. It
+//! does not say how far apart they are, so it is multiplied by the distance of the medians on a scale
+//! that fits the unit.
+
+use std::collections::{HashMap, HashSet};
+
+use sysmon_series::{ChunkError, Table, rate};
+use sysmon_wire::message::Change;
+use sysmon_wire::metrics::{UPTIME, unscale};
+use sysmon_wire::{ABSENT, Kind, Label, ProcessIdentity, SeriesKey, UnixMs};
+
+use crate::host::Host;
+
+/// The minute that is looked at.
+pub const AFTER_MS: i64 = 60_000;
+
+/// What it is compared with.
+pub const BEFORE_MS: i64 = 600_000;
+
+/// Values a window must have to be compared.
+const VALUES_MIN: usize = 5;
+
+/// Differences that mean less than this are not told.
+const SCORE_MIN: f64 = 0.05;
+
+/// The windows that are compared: `before` until `split`, then until `to`.
+#[derive(Clone, Copy, Debug)]
+struct Windows {
+    from: UnixMs,
+    split: UnixMs,
+    to: UnixMs,
+}
+
+/// One thing's values over both windows.
+#[derive(Debug, Default)]
+struct Values {
+    points: Vec<(i64, f64)>,
+}
+
+/// The most telling changes of a host in the minute before `at`, first the most telling one.
+pub fn of_host(host: &Host, at: UnixMs, limit: usize) -> Result<Vec<Change>, ChunkError> {
+    let windows = Windows {
+        from: at - AFTER_MS - BEFORE_MS,
+        split: at - AFTER_MS,
+        to: at,
+    };
+    let series: Vec<u32> = (0..host.keys().len() as u32).collect();
+    let table = host.ring.read(&series, windows.from, windows.to)?;
+    let mut changes = Vec::new();
+    for (key, column) in host.keys().iter().zip(&table.columns) {
+        if !is_told(key) {
+            continue;
+        }
+        let values = Values::of_series(key, &table.times, column);
+        changes.extend(values.change(windows, &key.metric.unit_told(), Subject::Series(key), host));
+    }
+    let totals_to_leave = told_by_device(&changes);
+    changes.retain(|change| device(change).is_some() || !totals_to_leave.contains(&change.metric));
+    changes.extend(of_processes(host, &table, windows));
+    Ok(ranked(changes, limit))
+}
+
+/// Changes of several hosts as one list.
+pub fn ranked(mut changes: Vec<Change>, limit: usize) -> Vec<Change> {
+    changes.sort_by(|a, b| b.score.total_cmp(&a.score));
+    changes.truncate(limit);
+    changes
+}
+
+/// Whether a series says something by itself. Places of processes are told as processes, single
+/// processors follow from the whole, the agent's own figures say nothing about the host, and time
+/// always goes on.
+fn is_told(key: &SeriesKey) -> bool {
+    let name = key.metric.name.as_str();
+    let is_part = ["sysmon.rank", "cpu.logical_number"]
+        .iter()
+        .any(|attribute| key.attribute(attribute).is_some());
+    !is_part && !name.starts_with("sysmon.") && name != UPTIME.name
+}
+
+/// The disk or interface that a change is of.
+fn device(change: &Change) -> Option<&Label> {
+    let is_device = |name: &Label| *name == "system.device" || *name == "network.interface.name";
+    change
+        .attributes
+        .iter()
+        .find(|(name, _)| is_device(name))
+        .map(|(_, value)| value)
+}
+
+/// Metrics of which a device is told, so that the total would say the same again.
+fn told_by_device(changes: &[Change]) -> HashSet<Label> {
+    let of_devices = changes.iter().filter(|change| device(change).is_some());
+    of_devices.map(|change| change.metric.clone()).collect()
+}
+
+/// Whose values they are.
+#[derive(Clone, Copy)]
+enum Subject<'a> {
+    Series(&'a SeriesKey),
+    Process(&'a ProcessIdentity, &'a str),
+}
+
+/// The unit of what is told of a metric.
+trait UnitTold {
+    fn unit_told(&self) -> String;
+}
+
+impl UnitTold for sysmon_wire::MetricDef {
+    fn unit_told(&self) -> String {
+        match self.kind {
+            Kind::Gauge => self.unit.to_string(),
+            Kind::Counter => format!("{}{}", self.unit, sysmon_series::RATE_UNIT_SUFFIX),
+        }
+    }
+}
+
+impl Values {
+    fn of_series(key: &SeriesKey, times: &[i64], column: &[i64]) -> Self {
+        let metric = &key.metric;
+        let mut points = Vec::new();
+        let mut before = (0, ABSENT);
+        for (&time, &value) in times.iter().zip(column) {
+            match metric.kind {
+                Kind::Gauge if value != ABSENT => {
+                    points.push((time, unscale(value, metric.scale)));
+                }
+                Kind::Gauge => {}
+                Kind::Counter => {
+                    let rate = rate(before, (time, value));
+                    points.extend(rate.map(|rate| (time, rate * 10f64.powi(metric.scale.into()))));
+                }
+            }
+            before = (time, value);
+        }
+        Self { points }
+    }
+
+    /// How the minute differs from the time before; none if it does not, or too little is known.
+    fn change(
+        &self,
+        windows: Windows,
+        unit: &str,
+        subject: Subject<'_>,
+        host: &Host,
+    ) -> Option<Change> {
+        let cut = self
+            .points
+            .partition_point(|(time, _)| *time <= windows.split.0);
+        let (before, after) = self.points.split_at_checked(cut)?;
+        let sorted = |part: &[(i64, f64)]| {
+            let mut values: Vec<f64> = part.iter().map(|(_, value)| *value).collect();
+            values.sort_by(f64::total_cmp);
+            values
+        };
+        let (old, new) = (sorted(before), sorted(after));
+        if old.len() < VALUES_MIN || new.len() < VALUES_MIN {
+            return None;
+        }
+        let (was, is) = (median(&old), median(&new));
+        let score = distance(&old, &new) * weight(unit, was, is, host);
+        if score < SCORE_MIN {
+            return None;
+        }
+        let (name, attributes, process) = match subject {
+            Subject::Series(key) => (key.metric.name.clone(), key.attributes.clone(), None),
+            Subject::Process(process, metric) => {
+                (Label::new(metric), Vec::new(), Some(process.clone()))
+            }
+        };
+        Some(Change {
+            host: host.name.clone(),
+            metric: name,
+            attributes,
+            process,
+            unit: Label::new(unit),
+            before: was,
+            after: is,
+            began: self.began(was, is),
+            score,
+        })
+    }
+
+    /// Since when it has been nearer to what it is than to what it was.
+    fn began(&self, was: f64, is: f64) -> UnixMs {
+        let is_new = |value: f64| (value - is).abs() < (value - was).abs();
+        let new = self
+            .points
+            .iter()
+            .rev()
+            .take_while(|(_, value)| is_new(*value));
+        let oldest = new.last().or(self.points.last());
+        oldest.map_or(UnixMs(0), |(time, _)| UnixMs(*time))
+    }
+}
+
+fn median(sorted: &[f64]) -> f64 {
+    sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// The Kolmogorov–Smirnov statistic of two sorted samples.
+fn distance(a: &[f64], b: &[f64]) -> f64 {
+    let (mut at_a, mut at_b, mut largest) = (0usize, 0usize, 0.0f64);
+    while let (Some(x), Some(y)) = (a.get(at_a), b.get(at_b)) {
+        let step = x.min(*y);
+        while a.get(at_a).is_some_and(|x| *x <= step) {
+            at_a += 1;
+        }
+        while b.get(at_b).is_some_and(|y| *y <= step) {
+            at_b += 1;
+        }
+        let share = |at: usize, all: usize| at as f64 / all as f64;
+        largest = largest.max((share(at_a, a.len()) - share(at_b, b.len())).abs());
+    }
+    largest
+}
+
+/// What a difference of this unit means, from 0 to 1.
+///
+/// Shares and times stalled are their own scale. Processor time counts by what the host has. Everything
+/// else counts by how many times it grew or shrank, above what is noise in its unit.
+fn weight(unit: &str, was: f64, is: f64, host: &Host) -> f64 {
+    let difference = (is - was).abs();
+    let noise = match unit {
+        "1" | "s/s" => return difference.min(1.0),
+        CORES => return (difference / f64::from(host.facts.cpus.max(1)) * 2.0).min(1.0),
+        "Cel" => return (difference / 40.0).min(1.0),
+        "By" => (host.facts.memory_bytes as f64 / 50.0).max(1e6),
+        "By/s" => 1e6,
+        _ => 100.0,
+    };
+    let (most, least) = (was.abs().max(is.abs()), was.abs().min(is.abs()));
+    // 1 for a hundredfold, one half for a tenfold.
+    let times = ((most + noise) / (least + noise)).log10() / 2.0;
+    times.clamp(0.0, 1.0)
+}
+
+/// Unit of a process's processor time: processors.
+pub const CORES: &str = "{cpu}";
+
+/// What is told of a process, its unit, and what one stands for.
+const OF_PROCESSES: [(&str, &str, f64); 4] = [
+    ("cpu", CORES, 0.001),
+    ("mem", "By", 1.0),
+    ("disk.read", "By/s", 1.0),
+    ("disk.write", "By/s", 1.0),
+];
+
+/// Changes of the processes that were among those that use most; while one was not, it counts as 0.
+fn of_processes(host: &Host, table: &Table, windows: Windows) -> Vec<Change> {
+    let mut known: HashMap<i64, (ProcessIdentity, [Values; 4])> = HashMap::new();
+    let series = host.processes.series();
+    let mut values = vec![ABSENT; series.len()];
+    for (row, &time) in table.times.iter().enumerate() {
+        for (value, &index) in values.iter_mut().zip(&series) {
+            let column = table.columns.get(index as usize);
+            *value = column.and_then(|c| c.get(row)).copied().unwrap_or(ABSENT);
+        }
+        for process in host.processes.of_values(&values) {
+            let id = process.identity.id();
+            let (_, of) = known
+                .entry(id)
+                .or_insert_with(|| (process.identity.clone(), Default::default()));
+            let numbers = [
+                f64::from(process.cpu_permille),
+                process.memory_bytes as f64,
+                process.read_bytes_per_s as f64,
+                process.write_bytes_per_s as f64,
+            ];
+            for ((values, number), (_, _, one)) in of.iter_mut().zip(numbers).zip(OF_PROCESSES) {
+                values.points.push((time, number * one));
+            }
+        }
+    }
+    let mut changes = Vec::new();
+    for (identity, of) in known.into_values() {
+        for (values, (metric, unit, _)) in of.into_iter().zip(OF_PROCESSES) {
+            let values = values.filled(&table.times);
+            let subject = Subject::Process(&identity, metric);
+            changes.extend(values.change(windows, unit, subject, host));
+        }
+    }
+    changes
+}
+
+impl Values {
+    /// With 0 for every row in which there was no value.
+    fn filled(self, times: &[i64]) -> Self {
+        let mut given = self.points.into_iter().peekable();
+        let point = |&time: &i64| {
+            let here = given.next_if(|(at, _)| *at <= time);
+            (time, here.map_or(0.0, |(_, value)| value))
+        };
+        Self {
+            points: times.iter().map(point).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sysmon_series::Ring;
+    use sysmon_wire::metrics::{
+        CPU_UTILIZATION, MEMORY_UTILIZATION, NET_IO, PROCESS_CPU, PROCESS_IDENTITY,
+    };
+
+    fn process(pid: u32, command: &str) -> ProcessIdentity {
+        ProcessIdentity {
+            pid,
+            start: UnixMs(1),
+            user: "u".into(),
+            command: command.into(),
+            cgroup: "".into(),
+        }
+    }
+
+    /// Eleven minutes; in the last two the processor and the network become busy because of a process.
+    fn host() -> Host {
+        let mut host = Host::new("h".into(), Ring::new());
+        host.facts.cpus = 4;
+        let rank = ("sysmon.rank", "0");
+        let keys = [
+            CPU_UTILIZATION.series(&[]),
+            MEMORY_UTILIZATION.series(&[]),
+            NET_IO.series(&[("network.io.direction", "receive")]),
+            UPTIME.series(&[]),
+            PROCESS_IDENTITY.series(&[rank]),
+            PROCESS_CPU.series(&[rank]),
+        ];
+        for key in keys {
+            host.series_index(key.into(), 99).unwrap();
+        }
+        let busy = process(7, "rustc");
+        host.name_processes(vec![busy.clone()], UnixMs(0), false);
+        let mut received = 0;
+        for second in 0..660i64 {
+            let is_busy = second >= 540;
+            received += if is_busy { 50_000_000 } else { 10_000 };
+            let (id, cpu) = if is_busy {
+                (busy.id(), 3_500)
+            } else {
+                (ABSENT, ABSENT)
+            };
+            let noise = second * 7919 % 13;
+            let values = [
+                if is_busy { 900 } else { 40 } + noise,
+                300 + noise,
+                received,
+                second,
+                id,
+                cpu,
+            ];
+            host.ring.append(UnixMs(second * 1000), &values).unwrap();
+        }
+        host
+    }
+
+    #[test]
+    fn what_changed_is_told_with_its_beginning_and_what_did_not_is_not() {
+        let changes = of_host(&host(), UnixMs(659_000), 20).unwrap();
+        let told: Vec<_> = changes
+            .iter()
+            .map(|c| (c.metric.as_str(), c.began.0))
+            .collect();
+        let wanted = [
+            ("cpu", 540_000),
+            ("system.network.io", 540_000),
+            ("system.cpu.utilization", 540_000),
+        ];
+        for change in wanted {
+            assert!(told.contains(&change), "{change:?} in {told:?}");
+        }
+        assert_eq!(told.len(), 3, "{told:?}");
+        let of_process = changes.iter().find(|c| c.process.is_some()).unwrap();
+        assert_eq!((of_process.before, of_process.after), (0.0, 3.5));
+        assert_eq!(of_process.process.as_ref().unwrap().command, "rustc");
+        assert!(changes.is_sorted_by(|a, b| a.score >= b.score));
+    }
+
+    #[test]
+    fn a_quiet_time_has_no_changes_and_too_little_is_not_judged() {
+        assert!(of_host(&host(), UnixMs(500_000), 20).unwrap().is_empty());
+        assert!(of_host(&host(), UnixMs(3_000), 20).unwrap().is_empty());
+    }
+
+    #[test]
+    fn the_statistic_is_that_of_kolmogorov_and_smirnov() {
+        assert_eq!(distance(&[1.0, 2.0], &[1.0, 2.0]), 0.0);
+        assert_eq!(distance(&[1.0, 2.0], &[3.0, 4.0]), 1.0);
+        assert_eq!(distance(&[1.0, 2.0, 3.0, 4.0], &[3.0, 4.0, 5.0, 6.0]), 0.5);
+    }
+}
