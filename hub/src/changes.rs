@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 
 use sysmon_series::{ChunkError, Table, rate};
 use sysmon_wire::message::Change;
-use sysmon_wire::metrics::{UPTIME, unscale};
+use sysmon_wire::metrics::{LOAD_1M, LOAD_5M, LOAD_15M, UPTIME, unscale};
 use sysmon_wire::{ABSENT, Kind, Label, ProcessIdentity, SeriesKey, UnixMs};
 
 use crate::host::Host;
@@ -25,7 +25,7 @@ pub const BEFORE_MS: i64 = 600_000;
 const VALUES_MIN: usize = 5;
 
 /// Differences that mean less than this are not told.
-const SCORE_MIN: f64 = 0.05;
+const SCORE_MIN: f64 = 0.1;
 
 /// The windows that are compared: `before` until `split`, then until `to`.
 #[derive(Clone, Copy, Debug)]
@@ -72,19 +72,26 @@ pub fn ranked(mut changes: Vec<Change>, limit: usize) -> Vec<Change> {
 }
 
 /// Whether a series says something by itself. Places of processes are told as processes, single
-/// processors follow from the whole, the agent's own figures say nothing about the host, and time
-/// always goes on.
+/// processors follow from the whole, the longer load averages from the shortest, the agent's own
+/// figures say nothing about the host, and time always goes on.
 fn is_told(key: &SeriesKey) -> bool {
     let name = key.metric.name.as_str();
     let is_part = ["sysmon.rank", "cpu.logical_number"]
         .iter()
         .any(|attribute| key.attribute(attribute).is_some());
-    !is_part && !name.starts_with("sysmon.") && name != UPTIME.name
+    let is_smoothed = [LOAD_5M.name, LOAD_15M.name].contains(&name);
+    !is_part && !is_smoothed && !name.starts_with("sysmon.") && name != UPTIME.name
 }
 
-/// The disk or interface that a change is of.
+/// The disk, interface or the like that a change is of.
 fn device(change: &Change) -> Option<&Label> {
-    let is_device = |name: &Label| *name == "system.device" || *name == "network.interface.name";
+    const DEVICES: [&str; 4] = [
+        "system.device",
+        "network.interface.name",
+        "system.filesystem.mountpoint",
+        "hw.name",
+    ];
+    let is_device = |name: &Label| DEVICES.contains(&name.as_str());
     change
         .attributes
         .iter()
@@ -162,7 +169,11 @@ impl Values {
             return None;
         }
         let (was, is) = (median(&old), median(&new));
-        let score = distance(&old, &new) * weight(unit, was, is, host);
+        let weight = match subject {
+            Subject::Series(key) if key.metric.name == LOAD_1M.name => weight(CORES, was, is, host),
+            _ => weight(unit, was, is, host),
+        };
+        let score = distance(&old, &new) * weight;
         if score < SCORE_MIN {
             return None;
         }
