@@ -1,0 +1,100 @@
+//! One real machine's series, recorded once a second for 1,480 seconds, and played for as long as one likes.
+
+use std::io::Read;
+
+use anyhow::{Context, ensure};
+
+/// Lines of a series' name, a tab, and its values with spaces between, gzipped.
+const RECORDED: &[u8] = include_bytes!("../data/host-1hz.tsv.gz");
+
+/// Decimals kept of values that have some: seconds to the microsecond, as the agent's metrics do.
+const DECIMALS_MAX: u32 = 6;
+
+/// A series as integers.
+struct Series {
+    values: Vec<i64>,
+    /// Whether it only ever rises, so that its differences are what is to be played again.
+    is_counter: bool,
+}
+
+/// The recording.
+pub(crate) struct Recording {
+    series: Vec<Series>,
+    rows: usize,
+}
+
+impl Recording {
+    /// Unpacks the recording.
+    pub(crate) fn load() -> anyhow::Result<Self> {
+        let mut text = String::new();
+        flate2::read::GzDecoder::new(RECORDED).read_to_string(&mut text)?;
+        let series = text
+            .lines()
+            .map(parse)
+            .collect::<anyhow::Result<Vec<_>>>()?;
+        let rows = series.first().context("no series")?.values.len();
+        ensure!(series.iter().all(|s| s.values.len() == rows && rows > 0));
+        Ok(Self { series, rows })
+    }
+
+    /// Plays it from the start.
+    pub(crate) fn play(&self) -> Player<'_> {
+        Player {
+            recording: self,
+            played: 0,
+            row: vec![0; self.series.len()],
+        }
+    }
+}
+
+fn parse(line: &str) -> anyhow::Result<Series> {
+    let (_, values) = line.split_once('\t').context("a line without a tab")?;
+    let reals = values
+        .split(' ')
+        .map(str::parse)
+        .collect::<Result<Vec<f64>, _>>()?;
+    // The fewest decimals that say the same.
+    let scale = (0..DECIMALS_MAX)
+        .map(|decimals| 10f64.powi(decimals as i32))
+        .find(|scale| {
+            reals
+                .iter()
+                .all(|v| ((v * scale).round() / scale - v).abs() < 1e-9)
+        })
+        .unwrap_or(10f64.powi(DECIMALS_MAX as i32));
+    let values: Vec<i64> = reals.iter().map(|v| (v * scale).round() as i64).collect();
+    Ok(Series {
+        is_counter: values.is_sorted() && values.first() != values.last(),
+        values,
+    })
+}
+
+/// Makes row after row.
+pub(crate) struct Player<'a> {
+    recording: &'a Recording,
+    played: usize,
+    row: Vec<i64>,
+}
+
+impl Player<'_> {
+    /// The next row. Every time through begins elsewhere in the recording, so that neither its seam
+    /// nor anything in it comes at the same place of two chunks.
+    pub(crate) fn next_row(&mut self) -> &[i64] {
+        let rows = self.recording.rows;
+        let phase = self.played / rows * 397;
+        let at = (self.played + phase) % rows;
+        let before = at.checked_sub(1).unwrap_or(rows - 1);
+        for (value, series) in self.row.iter_mut().zip(&self.recording.series) {
+            let recorded = series.values.get(at).copied().unwrap_or_default();
+            if series.is_counter && self.played > 0 {
+                // Counters go on rising: over the recording's end they stand still for a second.
+                let before = series.values.get(before).copied().unwrap_or_default();
+                *value += (recorded - before).max(0);
+            } else {
+                *value = recorded;
+            }
+        }
+        self.played += 1;
+        &self.row
+    }
+}
