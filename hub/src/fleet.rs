@@ -15,6 +15,7 @@ use crate::alerts::notify::News;
 use crate::alerts::rule::Rule;
 use crate::history::{Batch, KeptHost};
 use crate::host::Host;
+use crate::own;
 
 /// Stands for a host in the running hub.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -63,6 +64,8 @@ pub enum Applied {
 pub struct Fleet {
     options: FleetOptions,
     hosts: Vec<Host>,
+    /// How many of them stand for hubs.
+    own_hosts: usize,
     by_name: HashMap<Label, HostId>,
     /// Each series key once, for hosts have mostly the same ones.
     keys: HashSet<Arc<SeriesKey>>,
@@ -83,6 +86,7 @@ impl Fleet {
         Self {
             options,
             hosts: Vec::new(),
+            own_hosts: 0,
             by_name: HashMap::new(),
             keys: HashSet::new(),
             generation: 0,
@@ -207,9 +211,12 @@ impl Fleet {
         if let Some(&id) = self.by_name.get(name) {
             return Ok(id);
         }
-        if self.hosts.len() >= HOSTS_MAX {
+        // What the hub tells of itself takes no host's place.
+        let is_own = own::is_own(name);
+        if !is_own && self.hosts.len() - self.own_hosts >= HOSTS_MAX {
             return Err(FleetError::TooManyHosts);
         }
+        self.own_hosts += usize::from(is_own);
         let id = HostId(self.hosts.len() as u32);
         let ring = match self.unsaved {
             Some(_) => Ring::recording(),
@@ -240,6 +247,11 @@ impl Fleet {
             .iter()
             .enumerate()
             .map(|(at, host)| (HostId(at as u32), host))
+    }
+
+    /// The hosts that people watch: all but those that stand for hubs.
+    pub fn watched_hosts(&self) -> impl Iterator<Item = (HostId, &Host)> {
+        self.hosts().filter(|(_, host)| !own::is_own(&host.name))
     }
 
     /// How many hosts there are.
@@ -367,8 +379,11 @@ impl Fleet {
         } else {
             Vec::new()
         };
-        self.rows_total += 1;
-        self.values_total += row.values.len() as u64;
+        host.rows_taken += 1;
+        if !own::is_own(&host.name) {
+            self.rows_total += 1;
+            self.values_total += row.values.len() as u64;
+        }
         self.generation += 1;
         host.changed = self.generation;
         host.state = HostState::Live;
@@ -408,7 +423,9 @@ impl Fleet {
         let mut found = Vec::new();
         for (at, host) in self.hosts.iter_mut().enumerate() {
             // A host that has not spoken since the hub started is judged only when it could have.
-            if let Some(arrival) = host.last_arrival() {
+            // Of its own silence a hub cannot tell.
+            let judged = host.last_arrival().filter(|_| !own::is_own(&host.name));
+            if let Some(arrival) = judged {
                 let silence = u64::try_from(now - arrival).unwrap_or(0);
                 let (id, silence) = (HostId(at as u32), Duration::from_millis(silence));
                 let transitions =
@@ -440,7 +457,7 @@ impl Fleet {
         any
     }
 
-    /// Rows kept since the start, and the values in them.
+    /// Rows of watched hosts kept since the start, and the values in them.
     pub fn totals(&self) -> (u64, u64) {
         (self.rows_total, self.values_total)
     }

@@ -20,7 +20,7 @@ pub(crate) fn status(state: &HubState, json: bool) -> Result<(), Failure> {
     let picture = runtime()?.block_on(async {
         let connector = Connector::new(&owner, VERSION).map_err(anyhow::Error::from)?;
         let wait = Duration::from_secs(5);
-        let fetched = client::picture(&connector, &address, None);
+        let fetched = client::status(&connector, &address);
         let picture = match tokio::time::timeout(wait, fetched).await {
             Ok(picture) => picture.map_err(anyhow::Error::from),
             Err(_) => Err(anyhow!("the hub at {address} does not answer")),

@@ -2,6 +2,8 @@
 
 mod agent;
 mod demand;
+mod keep;
+mod own;
 mod relay;
 mod subscriber;
 mod trust;
@@ -23,7 +25,7 @@ use crate::VERSION;
 use crate::alerts::notify::{Kept, News, Notifier, Route};
 use crate::alerts::rule::Rule;
 use crate::fleet::{Fleet, FleetOptions};
-use crate::history::store::{ChunkReader, Store, StoreError};
+use crate::history::store::StoreError;
 use crate::history::worker::Worker;
 use demand::Demands;
 pub use relay::{EdgeOptions, Share};
@@ -32,12 +34,6 @@ use trust::{REVOKED, Trust};
 
 /// How often silent hosts are looked for.
 const REVIEW_INTERVAL: Duration = Duration::from_millis(500);
-
-/// How often the history gets what changed: one transaction for all hosts.
-const KEEP_INTERVAL: Duration = Duration::from_secs(1);
-
-/// How long a hub that stops waits for its disk.
-const FINISH_MAX: Duration = Duration::from_secs(5);
 
 /// Connections at once: every host of a full fleet, and those who look at them.
 const CONNECTIONS_MAX: usize = sysmon_wire::limits::HOSTS_MAX + 1_000;
@@ -109,6 +105,8 @@ pub struct Hub {
     /// Says so where there is no history: then having a row is all there is.
     durable_at_once: watch::Sender<u64>,
     subscribers: AtomicU64,
+    /// Agents connected.
+    agents: AtomicU64,
     refused: AtomicU64,
 }
 
@@ -159,27 +157,6 @@ impl Hub {
         }
     }
 
-    fn history_figures(&self) -> (u64, u64) {
-        let worker = |history: &Mutex<Worker>| {
-            history
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .figures()
-        };
-        self.history.as_ref().map_or((0, 0), worker)
-    }
-
-    /// Hands the history what changed, if it has written what it was given before; whether it took it.
-    fn keep(&self) -> bool {
-        let Some(history) = &self.history else {
-            let generation = self.fleet().generation();
-            self.durable_at_once.send_replace(generation);
-            return true;
-        };
-        let worker = history.lock().unwrap_or_else(PoisonError::into_inner);
-        worker.offer(|| self.fleet().take_batch(now()))
-    }
-
     fn count_refusal(&self) {
         self.refused.fetch_add(1, Ordering::Relaxed);
     }
@@ -209,7 +186,7 @@ impl BoundHub {
             None => None,
         };
         let history = match &options.history {
-            Some(history) => Some(open_history(history, &mut fleet)?),
+            Some(history) => Some(keep::open_history(history, &mut fleet)?),
             None => None,
         };
         let durable_at_once = watch::Sender::new(0);
@@ -229,6 +206,7 @@ impl BoundHub {
             trust: options.trust.map(Trust::new),
             notifier,
             subscribers: AtomicU64::new(0),
+            agents: AtomicU64::new(0),
             refused: AtomicU64::new(0),
         };
         let relays = match options.edges.edges.is_empty() {
@@ -275,96 +253,20 @@ impl BoundHub {
             }
         };
         let hub = &self.hub;
-        restore_chunks(hub);
+        keep::restore_chunks(hub);
         if let Some((options, connector)) = self.relays {
             relay::start(hub, &options, &connector);
         }
         tokio::select! {
             () = accept => {}
             () = review(hub) => {}
-            () = keep(hub) => {}
+            () = keep::keep(hub) => {}
+            () = own::record(hub) => {}
             () = stop => {}
         }
         self.listener.close().await;
-        finish(hub).await;
+        keep::finish(hub).await;
     }
-}
-
-/// Opens the history and takes back what it knows; its sealed rows follow later.
-fn open_history(options: &HistoryOptions, fleet: &mut Fleet) -> Result<Worker, StoreError> {
-    let mut store = Store::open(&options.path)?;
-    fleet.record();
-    let kept = store.load()?;
-    if !kept.is_empty() {
-        tracing::info!(
-            "{} hosts are known from {}",
-            kept.len(),
-            options.path.display()
-        );
-    }
-    kept.into_iter().for_each(|host| fleet.restore(host));
-    Worker::start(store, &options.path, options.bytes_max)
-}
-
-/// Takes back sealed rows on a thread of its own, the newest first, as far as there is memory for them.
-fn restore_chunks(hub: &Arc<Hub>) {
-    let Some(history) = &hub.history else { return };
-    let path = history
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .path()
-        .to_owned();
-    let hub = Arc::clone(hub);
-    let restore = move || {
-        let reader = ChunkReader::open(&path)?;
-        for id in reader.newest_first()? {
-            let Some((name, chunk)) = reader.read(id)? else {
-                continue;
-            };
-            let mut fleet = hub.fleet();
-            if !fleet.restore_chunk(&name, chunk) {
-                tracing::warn!("the memory limit leaves no room for older rows");
-                break;
-            }
-            let generation = fleet.generation();
-            drop(fleet);
-            hub.announce(generation);
-        }
-        Ok::<(), StoreError>(())
-    };
-    let spawned = std::thread::Builder::new()
-        .name("restore".to_owned())
-        .spawn(move || {
-            if let Err(error) = restore() {
-                tracing::error!("older rows cannot be read: {error}");
-            }
-        });
-    if let Err(error) = spawned {
-        tracing::error!("older rows are not read: {error}");
-    }
-}
-
-/// Hands the history what changed, again and again.
-async fn keep(hub: &Hub) {
-    let mut timer = tokio::time::interval(KEEP_INTERVAL);
-    timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        timer.tick().await;
-        hub.keep();
-    }
-}
-
-/// Hands the history the last changes, and waits for them to be written.
-async fn finish(hub: &Hub) {
-    let Some(history) = &hub.history else { return };
-    let end = Instant::now() + FINISH_MAX;
-    while !hub.keep() && Instant::now() < end {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    history
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .finish();
 }
 
 /// Looks for hosts that have fallen silent.
@@ -419,7 +321,12 @@ async fn welcome(hub: Arc<Hub>, arrival: Arrival) {
     let hello = &session.hello;
     tracing::info!("{peer} connected from {address}, version {}", hello.version);
     let ended = match hello.purpose {
-        Purpose::Push => agent::serve(&hub, session).await,
+        Purpose::Push => {
+            hub.agents.fetch_add(1, Ordering::Relaxed);
+            let ended = agent::serve(&hub, session).await;
+            hub.agents.fetch_sub(1, Ordering::Relaxed);
+            ended
+        }
         Purpose::View => subscriber::serve(&hub, session).await,
         // Refused above.
         Purpose::Join | Purpose::Mirror => return,

@@ -1,0 +1,119 @@
+//! Between the fleet and its history: what is taken back at the start, and what is handed over since.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::{HistoryOptions, Hub, now};
+use crate::fleet::Fleet;
+use crate::history::store::{ChunkReader, Store, StoreError};
+use crate::history::worker::Worker;
+
+/// How often the history gets what changed: one transaction for all hosts.
+const KEEP_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long a hub that stops waits for its disk.
+const FINISH_MAX: Duration = Duration::from_secs(5);
+
+impl Hub {
+    /// Bytes of history on disk, and microseconds of the last commit.
+    pub(super) fn history_figures(&self) -> (u64, u64) {
+        let worker = |history: &Mutex<Worker>| {
+            history
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .figures()
+        };
+        self.history.as_ref().map_or((0, 0), worker)
+    }
+
+    /// Hands the history what changed, if it has written what it was given before; whether it took it.
+    fn keep(&self) -> bool {
+        let Some(history) = &self.history else {
+            let generation = self.fleet().generation();
+            self.durable_at_once.send_replace(generation);
+            return true;
+        };
+        let worker = history.lock().unwrap_or_else(PoisonError::into_inner);
+        worker.offer(|| self.fleet().take_batch(now()))
+    }
+}
+
+/// Opens the history and takes back what it knows; its sealed rows follow later.
+pub(super) fn open_history(
+    options: &HistoryOptions,
+    fleet: &mut Fleet,
+) -> Result<Worker, StoreError> {
+    let mut store = Store::open(&options.path)?;
+    fleet.record();
+    let kept = store.load()?;
+    if !kept.is_empty() {
+        tracing::info!(
+            "{} hosts are known from {}",
+            kept.len(),
+            options.path.display()
+        );
+    }
+    kept.into_iter().for_each(|host| fleet.restore(host));
+    Worker::start(store, &options.path, options.bytes_max)
+}
+
+/// Takes back sealed rows on a thread of its own, the newest first, as far as there is memory for them.
+pub(super) fn restore_chunks(hub: &Arc<Hub>) {
+    let Some(history) = &hub.history else { return };
+    let path = history
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .path()
+        .to_owned();
+    let hub = Arc::clone(hub);
+    let restore = move || {
+        let reader = ChunkReader::open(&path)?;
+        for id in reader.newest_first()? {
+            let Some((name, chunk)) = reader.read(id)? else {
+                continue;
+            };
+            let mut fleet = hub.fleet();
+            if !fleet.restore_chunk(&name, chunk) {
+                tracing::warn!("the memory limit leaves no room for older rows");
+                break;
+            }
+            let generation = fleet.generation();
+            drop(fleet);
+            hub.announce(generation);
+        }
+        Ok::<(), StoreError>(())
+    };
+    let spawned = std::thread::Builder::new()
+        .name("restore".to_owned())
+        .spawn(move || {
+            if let Err(error) = restore() {
+                tracing::error!("older rows cannot be read: {error}");
+            }
+        });
+    if let Err(error) = spawned {
+        tracing::error!("older rows are not read: {error}");
+    }
+}
+
+/// Hands the history what changed, again and again.
+pub(super) async fn keep(hub: &Hub) {
+    let mut timer = tokio::time::interval(KEEP_INTERVAL);
+    timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        timer.tick().await;
+        hub.keep();
+    }
+}
+
+/// Hands the history the last changes, and waits for them to be written.
+pub(super) async fn finish(hub: &Hub) {
+    let Some(history) = &hub.history else { return };
+    let end = Instant::now() + FINISH_MAX;
+    while !hub.keep() && Instant::now() < end {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    history
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .finish();
+}
