@@ -1,10 +1,11 @@
 //! The hub: receives every host's rows, remembers them, and shows them to those who ask.
 //!
-//! The pure part is [`fleet`] with [`host`], [`ingest`], [`view`], [`query`] and [`own`]; time comes
+//! The pure part is [`fleet`] with [`host`], [`ingest`], [`view`], [`query`], [`own`] and [`exposition`]; time comes
 //! in as an argument. [`server`] is the shell: connections, clocks and the lock around the fleet.
 
 pub mod alerts;
 pub mod client;
+pub mod exposition;
 pub mod fleet;
 pub mod history;
 pub mod host;

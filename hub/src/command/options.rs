@@ -55,6 +55,7 @@ pub(crate) fn options(
                 .filter_map(|share| share.parse().ok())
                 .collect(),
         },
+        metrics: config.hub.metrics,
         listen: args.listen.unwrap_or(config.hub.listen),
         name: hub_name(args, config).to_string(),
         fleet: FleetOptions {

@@ -36,6 +36,9 @@ pub(crate) fn serve(args: &Args, config: &Config, state: &HubState) -> Result<()
             "hub {name} listens on {address} (UDP), state in {}",
             state.dir().display()
         );
+        if let Some(address) = hub.metrics_address() {
+            tracing::info!("metrics for this machine on http://{address}/metrics");
+        }
         notify::ready(&format!("listens on {address}"));
         let stop = async {
             tokio::select! {

@@ -7,6 +7,7 @@ use super::{HistoryOptions, Hub, now};
 use crate::fleet::Fleet;
 use crate::history::store::{ChunkReader, Store, StoreError};
 use crate::history::worker::Worker;
+use crate::own;
 
 /// How often the history gets what changed: one transaction for all hosts.
 const KEEP_INTERVAL: Duration = Duration::from_secs(1);
@@ -15,6 +16,15 @@ const KEEP_INTERVAL: Duration = Duration::from_secs(1);
 const FINISH_MAX: Duration = Duration::from_secs(5);
 
 impl Hub {
+    /// Whether the history is written, at `now`; if not, why. Without a history all is well.
+    pub(super) fn health(&self, now: Instant) -> Result<(), String> {
+        let Some(history) = &self.history else {
+            return Ok(());
+        };
+        let worker = history.lock().unwrap_or_else(PoisonError::into_inner);
+        worker.health(now)
+    }
+
     /// Bytes of history on disk, and microseconds of the last commit.
     pub(super) fn history_figures(&self) -> (u64, u64) {
         let worker = |history: &Mutex<Worker>| {
@@ -46,12 +56,9 @@ pub(super) fn open_history(
     let mut store = Store::open(&options.path)?;
     fleet.record();
     let kept = store.load()?;
-    if !kept.is_empty() {
-        tracing::info!(
-            "{} hosts are known from {}",
-            kept.len(),
-            options.path.display()
-        );
+    let known = kept.iter().filter(|host| !own::is_own(&host.name)).count();
+    if known > 0 {
+        tracing::info!("{known} hosts are known from {}", options.path.display());
     }
     kept.into_iter().for_each(|host| fleet.restore(host));
     Worker::start(store, &options.path, options.bytes_max)

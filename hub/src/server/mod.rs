@@ -3,12 +3,13 @@
 mod agent;
 mod demand;
 mod keep;
+mod metrics;
 mod own;
 mod relay;
 mod subscriber;
 mod trust;
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -55,6 +56,8 @@ pub struct HubOptions {
     pub alerts: AlertOptions,
     /// Which edges are shown what.
     pub edges: EdgeOptions,
+    /// Where programs on this machine get its metrics over HTTP; nowhere if not set.
+    pub metrics: Option<SocketAddr>,
 }
 
 /// What is watched, and who is told.
@@ -86,6 +89,14 @@ pub enum StartError {
     /// Its history.
     #[error(transparent)]
     History(#[from] StoreError),
+    /// The port for its metrics.
+    #[error("cannot listen on {address} for metrics: {source}")]
+    Metrics {
+        /// Where.
+        address: SocketAddr,
+        /// Why not.
+        source: std::io::Error,
+    },
 }
 
 /// The state all connections share.
@@ -116,6 +127,7 @@ pub struct BoundHub {
     hub: Arc<Hub>,
     listener: Listener,
     relays: Option<(EdgeOptions, Connector)>,
+    metrics: Option<TcpListener>,
 }
 
 impl Hub {
@@ -171,6 +183,10 @@ impl BoundHub {
     /// Takes the socket; from here on peers can arrive.
     pub fn bind(options: HubOptions, identity: &Identity) -> Result<Self, StartError> {
         let listener = Listener::bind(options.listen, identity)?;
+        let listen = |address| {
+            metrics::bind(address).map_err(|source| StartError::Metrics { address, source })
+        };
+        let metrics = options.metrics.map(listen).transpose()?;
         let mut fleet = Fleet::new(options.fleet);
         let kept = options
             .alerts
@@ -217,6 +233,7 @@ impl BoundHub {
             hub: Arc::new(hub),
             listener,
             relays,
+            metrics,
         })
     }
 
@@ -233,6 +250,11 @@ impl BoundHub {
     /// Where programs on this machine reach it.
     pub fn loopback(&self) -> Option<SocketAddr> {
         self.listener.loopback()
+    }
+
+    /// Where its metrics are served over HTTP.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref()?.local_addr().ok()
     }
 
     /// Serves until `stop` is done, then tells every peer.
@@ -257,8 +279,15 @@ impl BoundHub {
         if let Some((options, connector)) = self.relays {
             relay::start(hub, &options, &connector);
         }
+        let serve_metrics = async {
+            match self.metrics {
+                Some(listener) => metrics::serve(hub, listener).await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             () = accept => {}
+            () = serve_metrics => {}
             () = review(hub) => {}
             () = keep::keep(hub) => {}
             () = own::record(hub) => {}
