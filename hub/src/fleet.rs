@@ -104,6 +104,31 @@ impl Fleet {
         self.alerts = Engine::new(rules, firing);
     }
 
+    /// Watches for what other rules say, without forgetting what those that stay have found.
+    pub fn rewatch(&mut self, rules: Vec<Rule>) {
+        let over = self.alerts.replace(rules);
+        self.transitions.extend(over);
+        for at in 0..self.hosts.len() {
+            let id = HostId(at as u32);
+            let alerts = self.alerts.of_host(id);
+            if let Some(host) = self.hosts.get_mut(at).filter(|host| host.alerts != alerts) {
+                host.alerts = alerts;
+                self.touch_line(id);
+            }
+        }
+    }
+
+    /// Keeps hosts otherwise from now on; what is too old or too much by that goes at once.
+    pub fn set_options(&mut self, options: FleetOptions, now: UnixMs) {
+        self.options = options;
+        let horizon = now - self.retention_ms();
+        for host in &mut self.hosts {
+            host.ring.evict_before(horizon);
+        }
+        self.ring_bytes = self.hosts.iter().map(|host| host.ring.bytes() as u64).sum();
+        self.keep_budget();
+    }
+
     /// What became of alerts since the last call, and all that fire; none if nothing did.
     pub fn take_news(&mut self) -> Option<News> {
         if self.transitions.is_empty() {
@@ -554,6 +579,28 @@ pub(crate) mod tests {
             .apply(id, RunId(1), &row(2, 32_000, 5), UnixMs(32_000))
             .unwrap();
         assert_eq!(state_at(&mut fleet, 32_000), HostState::Live);
+    }
+
+    #[test]
+    fn other_options_count_from_now_on() {
+        let mut fleet = fleet();
+        let id = host_with_cpu(&mut fleet, "a");
+        for n in 0..3_000 {
+            let row = row(n as u64 + 1, n * 1000, n * 7919 % 997);
+            fleet.apply(id, RunId(1), &row, UnixMs(n * 1000)).unwrap();
+        }
+        let now = UnixMs(3_000_000);
+        let options = FleetOptions {
+            stale_after: Duration::from_secs(60),
+            retention: Duration::from_secs(600),
+            ..fleet.options
+        };
+        fleet.set_options(options, now);
+        let host = fleet.host(id).unwrap();
+        assert!(host.ring.rows() < 2_000, "{}", host.ring.rows());
+        assert_eq!(fleet.ring_size().0, host.ring.bytes() as u64);
+        fleet.review_states(now + 20_000);
+        assert_eq!(fleet.host(id).unwrap().state, HostState::Live);
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub mod ingest;
 pub mod own;
 pub mod processes;
 pub mod query;
+pub mod reload;
 pub mod report;
 pub mod server;
 pub mod view;

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use sysmon_certs::{Identity, Role};
-use sysmon_link::{Arrival, Connector, Greeted, LinkError, Listener, PeerSession, Stranger};
+use sysmon_link::{Arrival, Greeted, LinkError, Listener, PeerSession, Stranger};
 use sysmon_wire::message::{HubStatus, Purpose};
 use sysmon_wire::{Label, UnixMs};
 use thiserror::Error;
@@ -110,6 +110,7 @@ pub struct Hub {
     demands: Demands,
     trust: Option<Trust>,
     notifier: Option<Notifier>,
+    edges: watch::Sender<EdgeOptions>,
     history: Option<Mutex<Worker>>,
     /// The generation up to which rows are durable.
     durable: watch::Receiver<u64>,
@@ -126,7 +127,7 @@ pub struct Hub {
 pub struct BoundHub {
     hub: Arc<Hub>,
     listener: Listener,
-    relays: Option<(EdgeOptions, Connector)>,
+    identity: Identity,
     metrics: Option<TcpListener>,
 }
 
@@ -147,6 +148,29 @@ impl Hub {
         if let (Some(news), Some(notifier)) = (news, &self.notifier) {
             notifier.tell(news);
         }
+    }
+
+    /// Takes what of other options a running hub can: how long hosts and rows are kept, alerts and who is
+    /// told, edges and what they show, and how long certificates are valid from now on.
+    pub fn reload(&self, options: HubOptions) {
+        let mut fleet = self.fleet();
+        fleet.set_options(options.fleet, now());
+        fleet.rewatch(options.alerts.rules);
+        let (generation, news) = (fleet.generation(), fleet.take_news());
+        drop(fleet);
+        self.announce(generation);
+        if let Some(notifier) = &self.notifier {
+            notifier.reroute(options.alerts.routes);
+        }
+        self.tell_news(news);
+        if let (Some(trust), Some(options)) = (&self.trust, options.trust) {
+            trust.set_days(options.days);
+        }
+        self.edges.send_if_modified(|edges| {
+            let is_new = *edges != options.edges;
+            *edges = options.edges;
+            is_new
+        });
     }
 
     /// The hub about itself.
@@ -221,18 +245,15 @@ impl BoundHub {
             demands: Demands::new(),
             trust: options.trust.map(Trust::new),
             notifier,
+            edges: watch::Sender::new(options.edges),
             subscribers: AtomicU64::new(0),
             agents: AtomicU64::new(0),
             refused: AtomicU64::new(0),
         };
-        let relays = match options.edges.edges.is_empty() {
-            true => None,
-            false => Some((options.edges, Connector::new(identity, VERSION)?)),
-        };
         Ok(Self {
             hub: Arc::new(hub),
             listener,
-            relays,
+            identity: identity.clone(),
             metrics,
         })
     }
@@ -276,9 +297,6 @@ impl BoundHub {
         };
         let hub = &self.hub;
         keep::restore_chunks(hub);
-        if let Some((options, connector)) = self.relays {
-            relay::start(hub, &options, &connector);
-        }
         let serve_metrics = async {
             match self.metrics {
                 Some(listener) => metrics::serve(hub, listener).await,
@@ -291,6 +309,7 @@ impl BoundHub {
             () = review(hub) => {}
             () = keep::keep(hub) => {}
             () = own::record(hub) => {}
+            () = relay::run(hub, hub.edges.subscribe(), &self.identity) => {}
             () = stop => {}
         }
         self.listener.close().await;
