@@ -259,6 +259,11 @@ mod tests {
         assert!(refusal("[tui]\ntheme = \"pink\"").contains("dark, light"));
         assert!(refusal("[tui]\n\nascii = \"yes\"").starts_with("config.toml:3: [tui] ascii"));
         assert!(refusal("[hub]\nlisten = ").starts_with("config.toml:2: not TOML"));
+        assert!(
+            refusal("[hub]\nmetrics = \"0.0.0.0:9797\"")
+                .starts_with("config.toml:2: [hub] metrics: 0.0.0.0 is not on loopback")
+        );
+        assert!(refusal("[hub]\nmetrics = \"9797\"").contains("is not an address and port"));
         assert!(refusal("hub = 1").contains("should be a section"));
         assert_eq!(
             refusal("[hub]\nstale_after = \"40s\""),
@@ -345,7 +350,7 @@ mod tests {
         read(&mut config, &set).unwrap();
         // These have no default but an example; all others are what they are anyway.
         assert!(config.agent.hub.take().is_some() && config.tui.hub.take().is_some());
-        assert!(config.hub.alerts.take().is_some());
+        assert!(config.hub.alerts.take().is_some() && config.hub.metrics.take().is_some());
         assert!(config.hub.name.take().is_some() && config.agent.textfiles.take().is_some());
         assert_eq!(config, Config::default());
     }

@@ -69,6 +69,8 @@ pub struct HubConfig {
     pub edges: Vec<HubAddress>,
     /// Hosts that edges may show.
     pub share: Vec<String>,
+    /// Where programs on this machine get metrics over HTTP, an address of loopback; nowhere if not set.
+    pub metrics: Option<SocketAddr>,
 }
 
 /// What `sysmon-tui` is told.
@@ -160,6 +162,7 @@ impl Default for HubConfig {
             notify: Vec::new(),
             edges: Vec::new(),
             share: Vec::new(),
+            metrics: None,
         }
     }
 }
@@ -239,6 +242,7 @@ pub fn keys() -> &'static [Key] {
         key!(hub.notify, Some("[]"), |v| texts(v, 16)),
         key!(hub.edges, Some("[]"), addresses),
         key!(hub.share, Some("[]"), |v| texts(v, 1000)),
+        key!(hub.metrics, None, |v| loopback(v).map(Some)),
         key!(tui.hub, None, optional_address),
         key!(tui.theme, Some("\"dark\""), theme),
         key!(tui.ascii, Some("false"), boolean),
@@ -296,6 +300,20 @@ fn listen(value: &Value) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| {
         format!("{text:?} is not an address and port; write for example \"[::]:7979\" or \"0.0.0.0:7979\"")
     })
+}
+
+fn loopback(value: &Value) -> Result<SocketAddr, String> {
+    let text = value.text("a text such as \"127.0.0.1:9797\"")?;
+    match text.parse::<SocketAddr>() {
+        Ok(address) if address.ip().is_loopback() => Ok(address),
+        Ok(address) => Err(format!(
+            "{} is not on loopback: what is served there is neither encrypted nor asks who reads it, so only this machine may; write for example \"127.0.0.1:9797\" or \"[::1]:9797\"",
+            address.ip()
+        )),
+        Err(_) => Err(format!(
+            "{text:?} is not an address and port; write for example \"127.0.0.1:9797\" or \"[::1]:9797\""
+        )),
+    }
 }
 
 fn name(value: &Value) -> Result<String, String> {

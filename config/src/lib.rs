@@ -16,4 +16,4 @@ pub use command::{CommonArgs, Failure, init_logs, print, run};
 pub use file::ConfigError;
 pub use keys::{AgentConfig, Config, EdgeConfig, HubConfig, Key, Theme, TuiConfig, keys};
 pub use places::{Program, config_file, host_name, state_dir};
-pub use stop::stop_signal;
+pub use stop::{Hangup, Hangups, end_signal, stop_signal};

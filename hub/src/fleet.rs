@@ -15,6 +15,7 @@ use crate::alerts::notify::News;
 use crate::alerts::rule::Rule;
 use crate::history::{Batch, KeptHost};
 use crate::host::Host;
+use crate::own;
 
 /// Stands for a host in the running hub.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -63,6 +64,8 @@ pub enum Applied {
 pub struct Fleet {
     options: FleetOptions,
     hosts: Vec<Host>,
+    /// How many of them stand for hubs.
+    own_hosts: usize,
     by_name: HashMap<Label, HostId>,
     /// Each series key once, for hosts have mostly the same ones.
     keys: HashSet<Arc<SeriesKey>>,
@@ -83,6 +86,7 @@ impl Fleet {
         Self {
             options,
             hosts: Vec::new(),
+            own_hosts: 0,
             by_name: HashMap::new(),
             keys: HashSet::new(),
             generation: 0,
@@ -98,6 +102,31 @@ impl Fleet {
     /// Watches for what these rules say; `firing` are alerts that were told of before.
     pub fn watch(&mut self, rules: Vec<Rule>, firing: Vec<Alert>) {
         self.alerts = Engine::new(rules, firing);
+    }
+
+    /// Watches for what other rules say, without forgetting what those that stay have found.
+    pub fn rewatch(&mut self, rules: Vec<Rule>) {
+        let over = self.alerts.replace(rules);
+        self.transitions.extend(over);
+        for at in 0..self.hosts.len() {
+            let id = HostId(at as u32);
+            let alerts = self.alerts.of_host(id);
+            if let Some(host) = self.hosts.get_mut(at).filter(|host| host.alerts != alerts) {
+                host.alerts = alerts;
+                self.touch_line(id);
+            }
+        }
+    }
+
+    /// Keeps hosts otherwise from now on; what is too old or too much by that goes at once.
+    pub fn set_options(&mut self, options: FleetOptions, now: UnixMs) {
+        self.options = options;
+        let horizon = now - self.retention_ms();
+        for host in &mut self.hosts {
+            host.ring.evict_before(horizon);
+        }
+        self.ring_bytes = self.hosts.iter().map(|host| host.ring.bytes() as u64).sum();
+        self.keep_budget();
     }
 
     /// What became of alerts since the last call, and all that fire; none if nothing did.
@@ -207,9 +236,12 @@ impl Fleet {
         if let Some(&id) = self.by_name.get(name) {
             return Ok(id);
         }
-        if self.hosts.len() >= HOSTS_MAX {
+        // What the hub tells of itself takes no host's place.
+        let is_own = own::is_own(name);
+        if !is_own && self.hosts.len() - self.own_hosts >= HOSTS_MAX {
             return Err(FleetError::TooManyHosts);
         }
+        self.own_hosts += usize::from(is_own);
         let id = HostId(self.hosts.len() as u32);
         let ring = match self.unsaved {
             Some(_) => Ring::recording(),
@@ -240,6 +272,11 @@ impl Fleet {
             .iter()
             .enumerate()
             .map(|(at, host)| (HostId(at as u32), host))
+    }
+
+    /// The hosts that people watch: all but those that stand for hubs.
+    pub fn watched_hosts(&self) -> impl Iterator<Item = (HostId, &Host)> {
+        self.hosts().filter(|(_, host)| !own::is_own(&host.name))
     }
 
     /// How many hosts there are.
@@ -367,8 +404,11 @@ impl Fleet {
         } else {
             Vec::new()
         };
-        self.rows_total += 1;
-        self.values_total += row.values.len() as u64;
+        host.rows_taken += 1;
+        if !own::is_own(&host.name) {
+            self.rows_total += 1;
+            self.values_total += row.values.len() as u64;
+        }
         self.generation += 1;
         host.changed = self.generation;
         host.state = HostState::Live;
@@ -408,7 +448,9 @@ impl Fleet {
         let mut found = Vec::new();
         for (at, host) in self.hosts.iter_mut().enumerate() {
             // A host that has not spoken since the hub started is judged only when it could have.
-            if let Some(arrival) = host.last_arrival() {
+            // Of its own silence a hub cannot tell.
+            let judged = host.last_arrival().filter(|_| !own::is_own(&host.name));
+            if let Some(arrival) = judged {
                 let silence = u64::try_from(now - arrival).unwrap_or(0);
                 let (id, silence) = (HostId(at as u32), Duration::from_millis(silence));
                 let transitions =
@@ -440,7 +482,7 @@ impl Fleet {
         any
     }
 
-    /// Rows kept since the start, and the values in them.
+    /// Rows of watched hosts kept since the start, and the values in them.
     pub fn totals(&self) -> (u64, u64) {
         (self.rows_total, self.values_total)
     }
@@ -537,6 +579,28 @@ pub(crate) mod tests {
             .apply(id, RunId(1), &row(2, 32_000, 5), UnixMs(32_000))
             .unwrap();
         assert_eq!(state_at(&mut fleet, 32_000), HostState::Live);
+    }
+
+    #[test]
+    fn other_options_count_from_now_on() {
+        let mut fleet = fleet();
+        let id = host_with_cpu(&mut fleet, "a");
+        for n in 0..3_000 {
+            let row = row(n as u64 + 1, n * 1000, n * 7919 % 997);
+            fleet.apply(id, RunId(1), &row, UnixMs(n * 1000)).unwrap();
+        }
+        let now = UnixMs(3_000_000);
+        let options = FleetOptions {
+            stale_after: Duration::from_secs(60),
+            retention: Duration::from_secs(600),
+            ..fleet.options
+        };
+        fleet.set_options(options, now);
+        let host = fleet.host(id).unwrap();
+        assert!(host.ring.rows() < 2_000, "{}", host.ring.rows());
+        assert_eq!(fleet.ring_size().0, host.ring.bytes() as u64);
+        fleet.review_states(now + 20_000);
+        assert_eq!(fleet.host(id).unwrap().state, HostState::Live);
     }
 
     #[test]

@@ -39,6 +39,8 @@ pub struct Host {
     pub notes: Vec<Label>,
     /// Its alerts that fire, worst first.
     pub alerts: Vec<AlertLine>,
+    /// Rows of it kept since the hub started, dropped since or not.
+    pub rows_taken: u64,
     keys: Vec<Arc<SeriesKey>>,
     indices: HashMap<Arc<SeriesKey>, u32>,
     runs: VecDeque<(RunId, SeqSet)>,
@@ -86,6 +88,7 @@ impl Host {
             processes: HostProcesses::default(),
             notes: Vec::new(),
             alerts: Vec::new(),
+            rows_taken: 0,
             keys: Vec::new(),
             indices: HashMap::new(),
             runs: VecDeque::new(),
@@ -247,6 +250,11 @@ impl Host {
     /// When the newest row was taken, and the values of the fleet's line then.
     pub fn present(&self) -> (UnixMs, [i64; SUMMARY]) {
         (self.present.time, self.present.shown)
+    }
+
+    /// The newest row's values of the fleet's line as they came: counters not made rates.
+    pub fn present_raw(&self) -> [i64; SUMMARY] {
+        self.present.raw
     }
 
     /// The fleet line's values at a past moment: of the newest row within `reach_ms` before it.

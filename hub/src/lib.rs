@@ -1,17 +1,20 @@
 //! The hub: receives every host's rows, remembers them, and shows them to those who ask.
 //!
-//! The pure part is [`fleet`] with [`host`], [`ingest`], [`view`] and [`query`]; time comes in as
-//! an argument. [`server`] is the shell: connections, clocks and the lock around the fleet.
+//! The pure part is [`fleet`] with [`host`], [`ingest`], [`view`], [`query`], [`own`] and [`exposition`]; time comes
+//! in as an argument. [`server`] is the shell: connections, clocks and the lock around the fleet.
 
 pub mod alerts;
 pub mod changes;
 pub mod client;
+pub mod exposition;
 pub mod fleet;
 pub mod history;
 pub mod host;
 pub mod ingest;
+pub mod own;
 pub mod processes;
 pub mod query;
+pub mod reload;
 pub mod report;
 pub mod server;
 pub mod view;

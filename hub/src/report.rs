@@ -4,8 +4,13 @@
 
 use serde_json::{Map, Value, json};
 use sysmon_wire::message::{AlertLine, FleetUpdate, HostLine, HostTick, HubStatus};
-use sysmon_wire::metrics::{ALIASES, SUMMARY, unscale};
+use sysmon_wire::metrics::{
+    ALIASES, HUB_AGENTS, HUB_COMMIT_TIME, HUB_INGEST_ROWS, HUB_INGEST_VALUES, HUB_LAG,
+    HUB_MEMORY_USAGE, SUMMARY, unscale,
+};
 use sysmon_wire::{ABSENT, Kind, UnixMs};
+
+use crate::own::{FIGURES, Seen};
 
 /// Which fields the JSON has.
 const SCHEMA: u32 = 1;
@@ -17,6 +22,8 @@ pub struct Picture {
     pub now: UnixMs,
     /// The hub about itself.
     pub hub: Option<HubStatus>,
+    /// The hub's own figures, if they were asked for.
+    pub own: Option<Seen>,
     /// Hosts, by name.
     pub hosts: Vec<(HostLine, HostTick)>,
 }
@@ -45,7 +52,7 @@ impl Picture {
         json!({
             "schema": SCHEMA,
             "now_ms": self.now.0,
-            "hub": self.hub.as_ref().map(hub_json),
+            "hub": self.hub.as_ref().map(|hub| hub_json(hub, self.own.as_ref())),
             "hosts": self.hosts.iter().map(host_json).collect::<Vec<_>>(),
         })
     }
@@ -63,6 +70,10 @@ impl Picture {
                 hub.ring_bytes,
                 hub.subscribers
             ));
+            if let Some(own) = &self.own {
+                // Between the hub's line and the empty one.
+                out.insert_str(out.len() - 1, &own_line(own, hub));
+            }
         }
         let width = self
             .hosts
@@ -115,7 +126,7 @@ fn cell(tick: &HostTick, at: usize) -> String {
     }
 }
 
-/// Bytes a second in three digits and a decimal prefix.
+/// Bytes, or bytes a second, in three digits and a decimal prefix.
 fn bytes(value: f64) -> String {
     let mut value = value;
     for prefix in ["", "k", "M", "G", "T"] {
@@ -128,8 +139,27 @@ fn bytes(value: f64) -> String {
     format!("{value:.0}P")
 }
 
-fn hub_json(hub: &HubStatus) -> Value {
-    json!({
+/// How the hub does, for people.
+fn own_line(own: &Seen, hub: &HubStatus) -> String {
+    let number = |value: Option<f64>, show: fn(f64) -> String| value.map_or("–".to_owned(), show);
+    let memory = number(own.value(&HUB_MEMORY_USAGE), bytes);
+    format!(
+        "{} rows/s · commit {} · rings {} of {memory} resident · history {} · agents {} · refused {} · worst lag {}\n",
+        number(own.rate(&HUB_INGEST_ROWS), |rate| format!("{rate:.0}")),
+        number(own.value(&HUB_COMMIT_TIME), |s| format!(
+            "{:.1} ms",
+            s * 1000.0
+        )),
+        bytes(hub.ring_bytes as f64),
+        bytes(hub.history_bytes as f64),
+        number(own.value(&HUB_AGENTS), |count| format!("{count:.0}")),
+        hub.refused_total,
+        number(own.value(&HUB_LAG), |s| format!("{s:.1} s")),
+    )
+}
+
+fn hub_json(hub: &HubStatus, own: Option<&Seen>) -> Value {
+    let mut json = json!({
         "name": hub.name,
         "version": hub.version,
         "uptime_ms": hub.uptime_ms,
@@ -140,7 +170,27 @@ fn hub_json(hub: &HubStatus) -> Value {
         "history_bytes": hub.history_bytes,
         "subscribers": hub.subscribers,
         "refused_total": hub.refused_total,
-    })
+    });
+    if let (Some(own), Some(fields)) = (own, json.as_object_mut()) {
+        // What stands there already is as new as can be; these are up to a second old.
+        for figure in FIGURES {
+            let value = own
+                .value(&figure.metric)
+                .map(|value| match figure.metric.scale {
+                    0 => json!(value as i64),
+                    _ => json!(value),
+                });
+            fields.entry(figure.name).or_insert_with(|| json!(value));
+        }
+        let rates = [
+            ("ingest_rows_per_second", HUB_INGEST_ROWS),
+            ("ingest_values_per_second", HUB_INGEST_VALUES),
+        ];
+        for (name, metric) in rates {
+            fields.insert(name.to_owned(), json!(own.rate(&metric)));
+        }
+    }
+    json
 }
 
 fn alert_json(alert: &AlertLine) -> Value {

@@ -40,7 +40,7 @@ pub fn fleet_picture(
     now: UnixMs,
     sparks: &SparkRequest,
 ) -> Vec<FleetUpdate> {
-    let hosts: Vec<_> = fleet.hosts().collect();
+    let hosts: Vec<_> = fleet.watched_hosts().collect();
     let moment = at.unwrap_or(now);
     let picture = |part: &[(HostId, &Host)]| FleetUpdate {
         now: moment,
@@ -63,7 +63,7 @@ pub fn fleet_picture(
 /// What changed after `generation`; empty if nothing did.
 pub fn fleet_changes(fleet: &Fleet, generation: u64, now: UnixMs) -> Vec<FleetUpdate> {
     let changed: Vec<_> = fleet
-        .hosts()
+        .watched_hosts()
         .filter(|(_, host)| host.changed > generation)
         .collect();
     let update = |part: &[(HostId, &Host)]| FleetUpdate {
@@ -87,7 +87,7 @@ pub fn history_changes(
     sparks: &SparkRequest,
 ) -> Vec<FleetUpdate> {
     let changed: Vec<_> = fleet
-        .hosts()
+        .watched_hosts()
         .filter(|(_, host)| host.past_changed > generation)
         .collect();
     let update = |part: &[(HostId, &Host)]| FleetUpdate {

@@ -62,4 +62,11 @@ fn the_configuration_is_checked_and_status_says_that_nothing_runs() {
     assert!(code == 1 && stderr.contains("hub"), "{stderr}");
     let (code, _, _) = hub(home.path(), &["--no-such-flag"]);
     assert_eq!(code, 2);
+    let config = home.path().join("config.toml");
+    std::fs::write(&config, "[hub]\nmetrics = \"0.0.0.0:9797\"\n").unwrap();
+    let (code, _, stderr) = hub(home.path(), &["--config", &config.display().to_string()]);
+    assert!(
+        code == 2 && stderr.contains("config.toml:2: [hub] metrics: 0.0.0.0 is not on loopback"),
+        "{stderr}"
+    );
 }

@@ -138,6 +138,7 @@ fn hub_options(hub: &HubConfig, name: &PeerName) -> HubOptions {
         },
         history: None,
         trust: None,
+        metrics: None,
         edges: EdgeOptions::default(),
         alerts: AlertOptions {
             rules: DEFAULTS

@@ -11,7 +11,7 @@ pub const LABEL_BYTES_MAX: usize = 256;
 /// Series of one host. A plain host has 150–400; a 256-core machine with many disks some 3,000.
 pub const SERIES_PER_HOST_MAX: usize = 4096;
 
-/// Metrics one series table may define; the registry has fewer than a hundred.
+/// Metrics one series table may define; the registry has about a hundred.
 pub const METRICS_PER_TABLE_MAX: usize = 1024;
 
 /// Attributes of one series; the registry's widest metric has three.

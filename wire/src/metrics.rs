@@ -147,6 +147,17 @@ registry! {
     AGENT_SAMPLE_TIME = "sysmon.agent.sample.time", "s", Gauge, -6, "Time the agent took to read its last sample";
     AGENT_ROWS_DROPPED = "sysmon.agent.rows.dropped", "{row}", Counter, 0, "Rows the agent had to drop because its spool was full";
     AGENT_READ_ERRORS = "sysmon.agent.read.errors", "{error}", Counter, 0, "Things the agent could not read or understand";
+    HUB_INGEST_ROWS = "sysmon.hub.ingest.rows", "{row}", Counter, 0, "Rows of hosts that the hub took in";
+    HUB_INGEST_VALUES = "sysmon.hub.ingest.values", "{value}", Counter, 0, "Values in those rows";
+    HUB_COMMIT_TIME = "sysmon.hub.commit.time", "s", Gauge, -6, "Time the hub's last commit to its history took";
+    HUB_RING_USAGE = "sysmon.hub.ring.usage", "By", Gauge, 0, "Memory the rings of all hosts take";
+    HUB_HISTORY_USAGE = "sysmon.hub.history.usage", "By", Gauge, 0, "Size of the hub's history on disk";
+    HUB_SUBSCRIBERS = "sysmon.hub.subscriber.count", "{subscription}", Gauge, 0, "Subscriptions open";
+    HUB_AGENTS = "sysmon.hub.agent.count", "{agent}", Gauge, 0, "Agents connected";
+    HUB_REFUSED = "sysmon.hub.refused", "{refusal}", Counter, 0, "Connections, streams and requests that the hub refused";
+    HUB_LAG = "sysmon.hub.lag", "s", Gauge, -3, "Age of the newest row of the live host that is furthest behind";
+    HUB_CPU_TIME = "sysmon.hub.cpu.time", "s", Counter, -6, "Processor time the hub used";
+    HUB_MEMORY_USAGE = "sysmon.hub.memory.usage", "By", Gauge, 0, "Resident memory of the hub";
 }
 
 /// A short name for the series people ask for most.

@@ -118,6 +118,50 @@ impl Engine {
         }
     }
 
+    /// Takes other rules; what is over by that.
+    ///
+    /// What a rule that stays has found goes on as it is. An alert of a rule that was changed is looked at
+    /// anew, as after a restart: it is not told again if it is still bad. One of a rule that is gone is over.
+    pub fn replace(&mut self, rules: Vec<Rule>) -> Vec<Transition> {
+        let stays = |rule: &Rule| rules.iter().position(|new| new == rule);
+        let places: Vec<Option<usize>> = self.rules.iter().map(stays).collect();
+        let place = |rule: usize| places.get(rule).copied().flatten();
+        for host in self.hosts.values_mut() {
+            let mut left = Vec::new();
+            for mut watched in std::mem::take(&mut host.watched) {
+                match place(watched.rule) {
+                    Some(at) => {
+                        watched.rule = at;
+                        host.watched.push(watched);
+                    }
+                    None => left.push(watched.state),
+                }
+            }
+            for (rule, state) in std::mem::take(&mut host.silent) {
+                match place(rule) {
+                    Some(at) => {
+                        host.silent.insert(at, state);
+                    }
+                    None => left.push(state),
+                }
+            }
+            // New rules look at all series.
+            host.known_series = 0;
+            self.restored
+                .extend(left.into_iter().filter_map(|state| state.firing));
+        }
+        let is_gone = |alert: &mut Alert| rules.iter().all(|rule| rule.name != alert.rule);
+        let mut over: Vec<_> = self.restored.extract_if(.., is_gone).collect();
+        over.sort_by(|a, b| (&a.host, &a.rule, &a.what).cmp(&(&b.host, &b.rule, &b.what)));
+        self.rules = rules;
+        let end = |alert| Transition {
+            alert,
+            firing: false,
+            quiet: false,
+        };
+        over.into_iter().map(end).collect()
+    }
+
     /// Looks at a row. Rows of one host come in the order of their times.
     pub fn observe(&mut self, row: Observed<'_>) -> Vec<Transition> {
         if self.rules.is_empty() {
@@ -263,7 +307,13 @@ impl Host {
                     rule.hosts
                         .include(row.name.as_str(), row.tags.iter().map(Label::as_str))
                 };
-                if self.watched.len() < WATCHED_MAX && metric.matches(key) && is_for_host() {
+                let is_watched =
+                    |watched: &Watched| watched.rule == number && watched.series == series;
+                if self.watched.len() < WATCHED_MAX
+                    && metric.matches(key)
+                    && is_for_host()
+                    && !self.watched.iter().any(is_watched)
+                {
                     self.watched.push(Watched {
                         rule: number,
                         series,
@@ -550,6 +600,49 @@ mod tests {
         assert_eq!(told, 3);
         let later = row(&mut engine, 2000, [950, 0, 0, 0]);
         assert!(!later[0].quiet, "after a quiet time it is news again");
+    }
+
+    #[test]
+    fn other_rules_leave_what_stays_as_it_is_and_end_what_is_gone() {
+        let busy = "busy: cpu > 90% for 5s";
+        let mut engine = engine(&[
+            busy,
+            "full: system.filesystem.utilization > 95%",
+            "stalls: psi.mem > 20%",
+        ]);
+        for second in 0..=5 {
+            row(&mut engine, second, [950, 990, 0, second * 500_000]);
+        }
+        assert_eq!(engine.firing().count(), 3);
+        let rules = [
+            "full: system.filesystem.utilization > 90%",
+            busy,
+            "half: cpu > 50%",
+        ];
+        let over = engine.replace(rules.map(|rule| rule.parse().unwrap()).to_vec());
+        assert_eq!(over.len(), 1);
+        assert!(!over[0].firing && over[0].alert.rule == "stalls");
+        let told = row(&mut engine, 6, [950, 990, 0, 3_500_000]);
+        let told: Vec<_> = told
+            .iter()
+            .map(|t| (t.alert.rule.as_str(), t.firing))
+            .collect();
+        assert_eq!(told, [("half", true)], "what was told is not told again");
+        let mut firing: Vec<_> = engine
+            .firing()
+            .map(|alert| (alert.rule.as_str(), alert.since))
+            .collect();
+        firing.sort();
+        assert_eq!(
+            firing,
+            [
+                ("busy", UnixMs(0)),
+                ("full", UnixMs(0)),
+                ("half", UnixMs(6000))
+            ]
+        );
+        assert_eq!(engine.replace(Vec::new()).len(), 3);
+        assert_eq!(engine.firing().count(), 0);
     }
 
     proptest! {

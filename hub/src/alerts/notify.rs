@@ -346,20 +346,27 @@ pub struct News {
     pub firing: Vec<Alert>,
 }
 
+/// What the thread is told.
+#[derive(Debug)]
+enum Order {
+    Tell(News),
+    Reroute(Vec<Route>),
+}
+
 /// Tells alerts on a thread of its own.
 #[derive(Clone, Debug)]
 pub struct Notifier {
-    news: Sender<News>,
+    orders: Sender<Order>,
 }
 
 impl Notifier {
     /// Starts the thread; `path` is where what waits is kept.
     pub fn start(routes: Vec<Route>, path: PathBuf, kept: Kept) -> std::io::Result<Self> {
-        let (news, received) = channel();
+        let (orders, received) = channel();
         std::thread::Builder::new()
             .name("alerts".to_owned())
-            .spawn(move || tell(&routes, &path, kept, &received))?;
-        Ok(Self { news })
+            .spawn(move || tell(routes, &path, kept, &received))?;
+        Ok(Self { orders })
     }
 
     /// Tells news as soon as that can be.
@@ -373,29 +380,39 @@ impl Notifier {
             }
         }
         // Without the thread the log is all there is.
-        let _ = self.news.send(news);
+        let _ = self.orders.send(Order::Tell(news));
+    }
+
+    /// Tells over other routes from now on. What waits for a route that stays goes on waiting.
+    pub fn reroute(&self, routes: Vec<Route>) {
+        let _ = self.orders.send(Order::Reroute(routes));
     }
 }
 
 /// A route, what waits for it, and when it is tried again.
-struct Lane<'a> {
-    route: &'a Route,
+struct Lane {
+    route: Route,
     queue: Queue,
     wait: Duration,
     next: Instant,
 }
 
-fn tell(routes: &[Route], path: &Path, mut kept: Kept, news: &Receiver<News>) {
-    kept.queues.resize(routes.len(), Queue::default());
-    let mut lanes: Vec<Lane<'_>> = routes
-        .iter()
-        .zip(kept.queues.drain(..))
-        .map(|(route, queue)| Lane {
+impl Lane {
+    fn new(route: Route, queue: Queue) -> Self {
+        Self {
             route,
             queue,
             wait: RETRY.0,
             next: Instant::now(),
-        })
+        }
+    }
+}
+
+fn tell(routes: Vec<Route>, path: &Path, mut kept: Kept, orders: &Receiver<Order>) {
+    kept.queues.resize(routes.len(), Queue::default());
+    let lanes = routes.into_iter().zip(kept.queues.drain(..));
+    let mut lanes: Vec<Lane> = lanes
+        .map(|(route, queue)| Lane::new(route, queue))
         .collect();
     let mut firing = kept.firing;
     loop {
@@ -404,8 +421,8 @@ fn tell(routes: &[Route], path: &Path, mut kept: Kept, news: &Receiver<News>) {
         let pause = next.map_or(Duration::from_secs(3600), |next| {
             next.saturating_duration_since(Instant::now())
         });
-        match news.recv_timeout(pause) {
-            Ok(more) => {
+        match orders.recv_timeout(pause) {
+            Ok(Order::Tell(more)) => {
                 firing = more.firing;
                 let loud = more
                     .transitions
@@ -418,6 +435,10 @@ fn tell(routes: &[Route], path: &Path, mut kept: Kept, news: &Receiver<News>) {
                 }
                 save(path, &firing, &lanes);
             }
+            Ok(Order::Reroute(routes)) => {
+                lanes = reroute(lanes, routes);
+                save(path, &firing, &lanes);
+            }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
@@ -428,7 +449,16 @@ fn tell(routes: &[Route], path: &Path, mut kept: Kept, news: &Receiver<News>) {
     }
 }
 
-fn save(path: &Path, firing: &[Alert], lanes: &[Lane<'_>]) {
+/// Lanes for these routes: those there were, with what waits, and new ones.
+fn reroute(mut lanes: Vec<Lane>, routes: Vec<Route>) -> Vec<Lane> {
+    let lane = |route: Route| match lanes.iter().position(|lane| lane.route == route) {
+        Some(at) => lanes.swap_remove(at),
+        None => Lane::new(route, Queue::default()),
+    };
+    routes.into_iter().map(lane).collect()
+}
+
+fn save(path: &Path, firing: &[Alert], lanes: &[Lane]) {
     let kept = Kept {
         firing: firing.to_vec(),
         queues: lanes.iter().map(|lane| lane.queue.clone()).collect(),
@@ -436,14 +466,14 @@ fn save(path: &Path, firing: &[Alert], lanes: &[Lane<'_>]) {
     kept.save(path);
 }
 
-fn attempt(lane: &mut Lane<'_>) {
+fn attempt(lane: &mut Lane) {
     if lane.next > Instant::now() {
         return;
     }
     let Some(message) = lane.queue.message() else {
         return;
     };
-    match send(lane.route, &message) {
+    match send(&lane.route, &message) {
         Ok(()) => {
             lane.queue.told(&message);
             lane.wait = RETRY.0;
@@ -618,6 +648,22 @@ mod tests {
             send(&"command:exit 3".parse().unwrap(), &message)
                 .unwrap_err()
                 .contains("failed")
+        );
+    }
+
+    #[test]
+    fn what_waits_for_a_route_that_stays_goes_on_waiting() {
+        let route = |text: &str| text.parse::<Route>().unwrap();
+        let lanes = ["https://a", "https://b"].map(|text| {
+            let mut queue = Queue::default();
+            queue.add(told(text, true));
+            Lane::new(route(text), queue)
+        });
+        let lanes = reroute(lanes.into(), vec![route("https://c"), route("https://b")]);
+        let waiting: Vec<_> = lanes.iter().map(|lane| lane.queue.message()).collect();
+        assert_eq!(
+            waiting,
+            [None, Some(Message(vec![told("https://b", true)]))]
         );
     }
 }

@@ -1,9 +1,9 @@
 //! The thread that writes the history, so that a slow disk delays nobody but the acknowledgements.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,9 @@ use super::store::{Store, StoreError};
 
 /// Time to wait before a batch that could not be written is tried again.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// A commit is due every second; one that is this old says that the disk hangs.
+const COMMIT_AGE_MAX: Duration = Duration::from_secs(30);
 
 /// How often old rows are removed.
 const TIDY_INTERVAL: Duration = Duration::from_secs(60);
@@ -34,9 +37,33 @@ struct Shared {
     bytes: AtomicU64,
     /// Microseconds that the last commit took.
     commit_us: AtomicU64,
+    commits: Mutex<Commits>,
     /// A batch is being written, or tried again.
     busy: AtomicBool,
     stop: AtomicBool,
+}
+
+/// How commits do. Pure.
+#[derive(Clone, Debug)]
+struct Commits {
+    /// When the last was done, or the thread began.
+    last: Instant,
+    /// Why the present one fails, if it does.
+    failing: Option<String>,
+}
+
+impl Commits {
+    fn health(&self, now: Instant) -> Result<(), String> {
+        let age = now.saturating_duration_since(self.last);
+        match &self.failing {
+            Some(why) => Err(why.clone()),
+            None if age > COMMIT_AGE_MAX => Err(format!(
+                "the history was last written {} s ago",
+                age.as_secs()
+            )),
+            None => Ok(()),
+        }
+    }
 }
 
 impl Worker {
@@ -48,6 +75,10 @@ impl Worker {
             durable: watch::Sender::new(0),
             bytes: AtomicU64::new(store.bytes()),
             commit_us: AtomicU64::new(0),
+            commits: Mutex::new(Commits {
+                last: Instant::now(),
+                failing: None,
+            }),
             busy: AtomicBool::new(false),
             stop: AtomicBool::new(false),
         });
@@ -95,6 +126,11 @@ impl Worker {
         (of(&self.shared.bytes), of(&self.shared.commit_us))
     }
 
+    /// Whether commits succeed and the last is not long ago, at `now`; if not, why.
+    pub fn health(&self, now: Instant) -> Result<(), String> {
+        self.shared.commits().health(now)
+    }
+
     /// Writes what was handed over and ends the thread.
     pub fn finish(&mut self) {
         self.shared.stop.store(true, Ordering::Release);
@@ -105,12 +141,19 @@ impl Worker {
     }
 }
 
+impl Shared {
+    fn commits(&self) -> MutexGuard<'_, Commits> {
+        self.commits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 fn write(mut store: Store, batches: &Receiver<Batch>, bytes_max: u64, shared: &Shared) {
     let mut tidied = Instant::now();
     while let Ok(batch) = batches.recv() {
         let start = Instant::now();
         let mut failing = false;
         while let Err(error) = store.commit(&batch) {
+            shared.commits().failing = Some(error.to_string());
             if !std::mem::replace(&mut failing, true) {
                 tracing::error!(
                     "{error}; rows are not acknowledged meanwhile, and agents keep them"
@@ -127,6 +170,10 @@ fn write(mut store: Store, batches: &Receiver<Batch>, bytes_max: u64, shared: &S
         shared
             .commit_us
             .store(start.elapsed().as_micros() as u64, Ordering::Relaxed);
+        *shared.commits() = Commits {
+            last: Instant::now(),
+            failing: None,
+        };
         shared.durable.send_replace(batch.generation);
         shared.busy.store(false, Ordering::Release);
         if tidied.elapsed() >= TIDY_INTERVAL {
@@ -136,5 +183,24 @@ fn write(mut store: Store, batches: &Receiver<Batch>, bytes_max: u64, shared: &S
             }
         }
         shared.bytes.store(store.bytes(), Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commits_that_fail_or_stay_away_are_told() {
+        let last = Instant::now();
+        let mut commits = Commits {
+            last,
+            failing: None,
+        };
+        assert_eq!(commits.health(last + COMMIT_AGE_MAX), Ok(()));
+        let late = commits.health(last + Duration::from_secs(45)).unwrap_err();
+        assert_eq!(late, "the history was last written 45 s ago");
+        commits.failing = Some("disk full".to_owned());
+        assert_eq!(commits.health(last), Err("disk full".to_owned()));
     }
 }

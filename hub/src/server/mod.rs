@@ -2,18 +2,21 @@
 
 mod agent;
 mod demand;
+mod keep;
+mod metrics;
+mod own;
 mod relay;
 mod subscriber;
 mod trust;
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use sysmon_certs::{Identity, Role};
-use sysmon_link::{Arrival, Connector, Greeted, LinkError, Listener, PeerSession, Stranger};
+use sysmon_link::{Arrival, Greeted, LinkError, Listener, PeerSession, Stranger};
 use sysmon_wire::message::{HubStatus, Purpose};
 use sysmon_wire::{Label, UnixMs};
 use thiserror::Error;
@@ -23,7 +26,7 @@ use crate::VERSION;
 use crate::alerts::notify::{Kept, News, Notifier, Route};
 use crate::alerts::rule::Rule;
 use crate::fleet::{Fleet, FleetOptions};
-use crate::history::store::{ChunkReader, Store, StoreError};
+use crate::history::store::StoreError;
 use crate::history::worker::Worker;
 use demand::Demands;
 pub use relay::{EdgeOptions, Share};
@@ -32,16 +35,6 @@ use trust::{REVOKED, Trust};
 
 /// How often silent hosts are looked for.
 const REVIEW_INTERVAL: Duration = Duration::from_millis(500);
-
-/// How often the history gets what changed: one transaction for all hosts.
-const KEEP_INTERVAL_MS: i64 = 1_000;
-
-/// How long after the whole second it gets that. Agents sample on whole seconds, so their rows are here by
-/// then and are acknowledged in the same packet that confirms theirs.
-const KEEP_AFTER_MS: i64 = 200;
-
-/// How long a hub that stops waits for its disk.
-const FINISH_MAX: Duration = Duration::from_secs(5);
 
 /// Connections at once: every host of a full fleet, and those who look at them.
 const CONNECTIONS_MAX: usize = sysmon_wire::limits::HOSTS_MAX + 1_000;
@@ -63,6 +56,8 @@ pub struct HubOptions {
     pub alerts: AlertOptions,
     /// Which edges are shown what.
     pub edges: EdgeOptions,
+    /// Where programs on this machine get its metrics over HTTP; nowhere if not set.
+    pub metrics: Option<SocketAddr>,
 }
 
 /// What is watched, and who is told.
@@ -94,6 +89,14 @@ pub enum StartError {
     /// Its history.
     #[error(transparent)]
     History(#[from] StoreError),
+    /// The port for its metrics.
+    #[error("cannot listen on {address} for metrics: {source}")]
+    Metrics {
+        /// Where.
+        address: SocketAddr,
+        /// Why not.
+        source: std::io::Error,
+    },
 }
 
 /// The state all connections share.
@@ -107,12 +110,15 @@ pub struct Hub {
     demands: Demands,
     trust: Option<Trust>,
     notifier: Option<Notifier>,
+    edges: watch::Sender<EdgeOptions>,
     history: Option<Mutex<Worker>>,
     /// The generation up to which rows are durable.
     durable: watch::Receiver<u64>,
     /// Says so where there is no history: then having a row is all there is.
     durable_at_once: watch::Sender<u64>,
     subscribers: AtomicU64,
+    /// Agents connected.
+    agents: AtomicU64,
     refused: AtomicU64,
 }
 
@@ -121,7 +127,8 @@ pub struct Hub {
 pub struct BoundHub {
     hub: Arc<Hub>,
     listener: Listener,
-    relays: Option<(EdgeOptions, Connector)>,
+    identity: Identity,
+    metrics: Option<TcpListener>,
 }
 
 impl Hub {
@@ -141,6 +148,29 @@ impl Hub {
         if let (Some(news), Some(notifier)) = (news, &self.notifier) {
             notifier.tell(news);
         }
+    }
+
+    /// Takes what of other options a running hub can: how long hosts and rows are kept, alerts and who is
+    /// told, edges and what they show, and how long certificates are valid from now on.
+    pub fn reload(&self, options: HubOptions) {
+        let mut fleet = self.fleet();
+        fleet.set_options(options.fleet, now());
+        fleet.rewatch(options.alerts.rules);
+        let (generation, news) = (fleet.generation(), fleet.take_news());
+        drop(fleet);
+        self.announce(generation);
+        if let Some(notifier) = &self.notifier {
+            notifier.reroute(options.alerts.routes);
+        }
+        self.tell_news(news);
+        if let (Some(trust), Some(options)) = (&self.trust, options.trust) {
+            trust.set_days(options.days);
+        }
+        self.edges.send_if_modified(|edges| {
+            let is_new = *edges != options.edges;
+            *edges = options.edges;
+            is_new
+        });
     }
 
     /// The hub about itself.
@@ -163,27 +193,6 @@ impl Hub {
         }
     }
 
-    fn history_figures(&self) -> (u64, u64) {
-        let worker = |history: &Mutex<Worker>| {
-            history
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .figures()
-        };
-        self.history.as_ref().map_or((0, 0), worker)
-    }
-
-    /// Hands the history what changed, if it has written what it was given before; whether it took it.
-    fn keep(&self) -> bool {
-        let Some(history) = &self.history else {
-            let generation = self.fleet().generation();
-            self.durable_at_once.send_replace(generation);
-            return true;
-        };
-        let worker = history.lock().unwrap_or_else(PoisonError::into_inner);
-        worker.offer(|| self.fleet().take_batch(now()))
-    }
-
     fn count_refusal(&self) {
         self.refused.fetch_add(1, Ordering::Relaxed);
     }
@@ -198,6 +207,10 @@ impl BoundHub {
     /// Takes the socket; from here on peers can arrive.
     pub fn bind(options: HubOptions, identity: &Identity) -> Result<Self, StartError> {
         let listener = Listener::bind(options.listen, identity)?;
+        let listen = |address| {
+            metrics::bind(address).map_err(|source| StartError::Metrics { address, source })
+        };
+        let metrics = options.metrics.map(listen).transpose()?;
         let mut fleet = Fleet::new(options.fleet);
         let kept = options
             .alerts
@@ -213,7 +226,7 @@ impl BoundHub {
             None => None,
         };
         let history = match &options.history {
-            Some(history) => Some(open_history(history, &mut fleet)?),
+            Some(history) => Some(keep::open_history(history, &mut fleet)?),
             None => None,
         };
         let durable_at_once = watch::Sender::new(0);
@@ -232,17 +245,16 @@ impl BoundHub {
             demands: Demands::new(),
             trust: options.trust.map(Trust::new),
             notifier,
+            edges: watch::Sender::new(options.edges),
             subscribers: AtomicU64::new(0),
+            agents: AtomicU64::new(0),
             refused: AtomicU64::new(0),
-        };
-        let relays = match options.edges.edges.is_empty() {
-            true => None,
-            false => Some((options.edges, Connector::new(identity, VERSION)?)),
         };
         Ok(Self {
             hub: Arc::new(hub),
             listener,
-            relays,
+            identity: identity.clone(),
+            metrics,
         })
     }
 
@@ -259,6 +271,11 @@ impl BoundHub {
     /// Where programs on this machine reach it.
     pub fn loopback(&self) -> Option<SocketAddr> {
         self.listener.loopback()
+    }
+
+    /// Where its metrics are served over HTTP.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref()?.local_addr().ok()
     }
 
     /// Serves until `stop` is done, then tells every peer.
@@ -279,102 +296,25 @@ impl BoundHub {
             }
         };
         let hub = &self.hub;
-        restore_chunks(hub);
-        if let Some((options, connector)) = self.relays {
-            relay::start(hub, &options, &connector);
-        }
+        keep::restore_chunks(hub);
+        let serve_metrics = async {
+            match self.metrics {
+                Some(listener) => metrics::serve(hub, listener).await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             () = accept => {}
+            () = serve_metrics => {}
             () = review(hub) => {}
-            () = keep(hub) => {}
+            () = keep::keep(hub) => {}
+            () = own::record(hub) => {}
+            () = relay::run(hub, hub.edges.subscribe(), &self.identity) => {}
             () = stop => {}
         }
         self.listener.close().await;
-        finish(hub).await;
+        keep::finish(hub).await;
     }
-}
-
-/// Opens the history and takes back what it knows; its sealed rows follow later.
-fn open_history(options: &HistoryOptions, fleet: &mut Fleet) -> Result<Worker, StoreError> {
-    let mut store = Store::open(&options.path)?;
-    fleet.record();
-    let kept = store.load()?;
-    if !kept.is_empty() {
-        tracing::info!(
-            "{} hosts are known from {}",
-            kept.len(),
-            options.path.display()
-        );
-    }
-    kept.into_iter().for_each(|host| fleet.restore(host));
-    Worker::start(store, &options.path, options.bytes_max)
-}
-
-/// Takes back sealed rows on a thread of its own, the newest first, as far as there is memory for them.
-fn restore_chunks(hub: &Arc<Hub>) {
-    let Some(history) = &hub.history else { return };
-    let path = history
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .path()
-        .to_owned();
-    let hub = Arc::clone(hub);
-    let restore = move || {
-        let reader = ChunkReader::open(&path)?;
-        for id in reader.newest_first()? {
-            let Some((name, chunk)) = reader.read(id)? else {
-                continue;
-            };
-            let mut fleet = hub.fleet();
-            if !fleet.restore_chunk(&name, chunk) {
-                tracing::warn!("the memory limit leaves no room for older rows");
-                break;
-            }
-            let generation = fleet.generation();
-            drop(fleet);
-            hub.announce(generation);
-        }
-        Ok::<(), StoreError>(())
-    };
-    let spawned = std::thread::Builder::new()
-        .name("restore".to_owned())
-        .spawn(move || {
-            if let Err(error) = restore() {
-                tracing::error!("older rows cannot be read: {error}");
-            }
-        });
-    if let Err(error) = spawned {
-        tracing::error!("older rows are not read: {error}");
-    }
-}
-
-/// Hands the history what changed, again and again.
-async fn keep(hub: &Hub) {
-    loop {
-        tokio::time::sleep(until_keep(now())).await;
-        hub.keep();
-    }
-}
-
-/// Time until the history gets what changed next; never so little that a timer which fires early makes two
-/// of one.
-fn until_keep(now: UnixMs) -> Duration {
-    let last = (now - KEEP_AFTER_MS + KEEP_INTERVAL_MS / 2).floor(KEEP_INTERVAL_MS) + KEEP_AFTER_MS;
-    let wait_ms = last + KEEP_INTERVAL_MS - now;
-    Duration::from_millis(u64::try_from(wait_ms).unwrap_or(0))
-}
-
-/// Hands the history the last changes, and waits for them to be written.
-async fn finish(hub: &Hub) {
-    let Some(history) = &hub.history else { return };
-    let end = Instant::now() + FINISH_MAX;
-    while !hub.keep() && Instant::now() < end {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    history
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .finish();
 }
 
 /// Looks for hosts that have fallen silent.
@@ -429,7 +369,12 @@ async fn welcome(hub: Arc<Hub>, arrival: Arrival) {
     let hello = &session.hello;
     tracing::info!("{peer} connected from {address}, version {}", hello.version);
     let ended = match hello.purpose {
-        Purpose::Push => agent::serve(&hub, session).await,
+        Purpose::Push => {
+            hub.agents.fetch_add(1, Ordering::Relaxed);
+            let ended = agent::serve(&hub, session).await;
+            hub.agents.fetch_sub(1, Ordering::Relaxed);
+            ended
+        }
         Purpose::View => subscriber::serve(&hub, session).await,
         // Refused above.
         Purpose::Join | Purpose::Mirror => return,
@@ -468,25 +413,5 @@ fn refusal(session: &PeerSession) -> Option<&'static str> {
         (Purpose::View, _) => Some("only a certificate of role operator may view the fleet"),
         (Purpose::Join, _) => Some("whoever has a certificate has joined already"),
         (Purpose::Mirror, _) => Some("a hub shows itself to edges, not to those who ask"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_history_gets_what_changed_once_a_second_a_little_after_the_whole_one() {
-        let wait = |now| until_keep(UnixMs(now)).as_millis() as i64;
-        assert_eq!(wait(5_200), 1_000);
-        assert_eq!(wait(5_650), 550);
-        // A timer that fired early, and one that fired late.
-        assert_eq!(wait(5_199), 1_001);
-        assert_eq!(wait(5_203), 997);
-        for now in 5_000..7_000 {
-            let then = now + wait(now);
-            assert_eq!(then % 1_000, KEEP_AFTER_MS);
-            assert!((500..=1_500).contains(&(then - now)));
-        }
     }
 }

@@ -4,13 +4,16 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sysmon_certs::Role;
+use sysmon_certs::{Identity, Role};
 use sysmon_link::{Backoff, Connector, FrameSender, LinkError};
 use sysmon_wire::message::{AlertLine, FleetUpdate, HostHealth, HostLine, Purpose, Reply};
 use sysmon_wire::metrics::SUMMARY;
 use sysmon_wire::{HostFacts, Label};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use super::{Hub, now};
+use crate::VERSION;
 use crate::alerts::rule::Hosts;
 use crate::view::{SparkRequest, fleet_changes, fleet_picture};
 
@@ -22,7 +25,7 @@ const HISTORY_POINTS: u16 = 360;
 const HISTORY_STEP_MS: u32 = 10_000;
 
 /// Which edges there are, and what they may show.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EdgeOptions {
     /// Edges as `HOST:PORT`.
     pub edges: Vec<String>,
@@ -121,38 +124,58 @@ impl Redaction<'_> {
     }
 }
 
-/// Shows the fleet to every edge, for as long as the hub runs.
-pub(super) fn start(hub: &Arc<Hub>, options: &EdgeOptions, connector: &Connector) {
-    for edge in &options.edges {
-        let (hub, options) = (Arc::clone(hub), options.clone());
-        let (edge, connector) = (edge.clone(), connector.clone());
-        tokio::spawn(async move {
-            let mut backoff = Backoff::default();
-            let mut told = String::new();
-            loop {
-                let error = match connector
-                    .connect_as(&edge, Role::Edge, Purpose::Mirror)
-                    .await
-                {
-                    Ok(session) => {
-                        tracing::info!("edge {} at {edge} is shown the fleet", session.hub);
-                        told.clear();
-                        backoff.reset();
-                        match show(&hub, &options, &session.connection).await {
-                            Ok(never) => match never {},
-                            Err(error) => error,
-                        }
+/// Shows the fleet to every edge, for as long as this is awaited. When other options come, all are told
+/// anew: what they may no longer show goes with the connection.
+pub(super) async fn run(
+    hub: &Arc<Hub>,
+    mut options: watch::Receiver<EdgeOptions>,
+    identity: &Identity,
+) {
+    loop {
+        let present = Arc::new(options.borrow_and_update().clone());
+        // Dropped, and so ended, before the next round.
+        let mut edges = JoinSet::new();
+        if !present.edges.is_empty() {
+            match Connector::new(identity, VERSION) {
+                Ok(connector) => {
+                    for edge in present.edges.iter().cloned() {
+                        let (hub, present) = (Arc::clone(hub), Arc::clone(&present));
+                        edges.spawn(keep_shown(hub, edge, present, connector.clone()));
                     }
-                    Err(error) => error,
-                };
-                let text = error.to_string();
-                if text != told {
-                    tracing::warn!("edge {edge} is not shown anything: {text}; trying again");
-                    told = text;
                 }
-                tokio::time::sleep(backoff.next(fastrand::f64())).await;
+                Err(error) => tracing::error!("edges are not shown anything: {error}"),
             }
-        });
+        }
+        if options.changed().await.is_err() {
+            return std::future::pending().await;
+        }
+    }
+}
+
+/// Shows the fleet to one edge, again and again.
+async fn keep_shown(hub: Arc<Hub>, edge: String, options: Arc<EdgeOptions>, connector: Connector) {
+    let mut backoff = Backoff::default();
+    let mut told = String::new();
+    loop {
+        let connected = connector.connect_as(&edge, Role::Edge, Purpose::Mirror);
+        let error = match connected.await {
+            Ok(session) => {
+                tracing::info!("edge {} at {edge} is shown the fleet", session.hub);
+                told.clear();
+                backoff.reset();
+                match show(&hub, &options, &session.connection).await {
+                    Ok(never) => match never {},
+                    Err(error) => error,
+                }
+            }
+            Err(error) => error,
+        };
+        let text = error.to_string();
+        if text != told {
+            tracing::warn!("edge {edge} is not shown anything: {text}; trying again");
+            told = text;
+        }
+        tokio::time::sleep(backoff.next(fastrand::f64())).await;
     }
 }
 

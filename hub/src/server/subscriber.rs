@@ -143,7 +143,7 @@ fn changes_of(
                 .find(name.as_str())
                 .ok_or_else(|| format!("there is no host {name:?}"))?,
         ],
-        None => hub.fleet().hosts().map(|(id, _)| id).collect(),
+        None => hub.fleet().watched_hosts().map(|(id, _)| id).collect(),
     };
     let mut all = Vec::new();
     for id in hosts {

@@ -1,6 +1,7 @@
 //! Who may come in: joining with a token, and keeping out those whose certificate was revoked.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -27,6 +28,8 @@ pub struct TrustOptions {
 #[derive(Debug)]
 pub(super) struct Trust {
     options: TrustOptions,
+    /// Days that certificates it issues from now on are valid.
+    days: AtomicU32,
     /// Serial numbers that are not let in, and when the file with them was changed.
     revoked: Mutex<(HashSet<String>, Option<SystemTime>)>,
     /// Connections that are there now.
@@ -54,6 +57,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 impl Trust {
     pub(super) fn new(options: TrustOptions) -> Self {
         let trust = Self {
+            days: AtomicU32::new(options.days),
             options,
             revoked: Mutex::default(),
             sessions: Mutex::default(),
@@ -61,6 +65,11 @@ impl Trust {
         };
         trust.review();
         trust
+    }
+
+    /// Issues certificates that are valid for this long from now on.
+    pub(super) fn set_days(&self, days: u32) {
+        self.days.store(days, Ordering::Relaxed);
     }
 
     /// Reads which certificates are revoked, if that changed, and ends their connections.
@@ -184,10 +193,11 @@ impl Trust {
     ) -> Result<(String, String), CertError> {
         let state = &self.options.state;
         let authority = state.existing_authority()?;
-        let signed = authority.sign(&request.request.0, role, name, now, self.options.days)?;
+        let days = self.days.load(Ordering::Relaxed);
+        let signed = authority.sign(&request.request.0, role, name, now, days)?;
         state
             .register()
-            .note_signed(&signed, role, name, now, self.options.days)?;
+            .note_signed(&signed, role, name, now, days)?;
         Ok((signed.authority_pem, signed.certificate_pem))
     }
 

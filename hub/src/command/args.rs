@@ -1,0 +1,118 @@
+//! What people type: the command, its subcommands and flags.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+use sysmon_certs::{PeerName, Role};
+use sysmon_config::CommonArgs;
+use sysmon_config::time::parse_span;
+use sysmon_hub::VERSION;
+
+/// Receives the metrics of every host, remembers them, and shows them to those who ask.
+#[derive(Debug, Parser)]
+#[command(name = "sysmon-hub", version = VERSION, after_help = "\
+Examples:
+  sysmon-hub                                        run, listening on port 7979
+  sysmon-hub token create                           a token, and the command to join with it
+  sysmon-hub status                                 how the running hub does")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+    /// Where to listen [default: [::]:7979]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// What the hub is called [default: this machine's name]
+    #[arg(long)]
+    pub(crate) name: Option<PeerName>,
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show how the running hub and its hosts do
+    #[command(after_help = "Example:\n  sysmon-hub status --json | jq '.hosts[].name'")]
+    Status {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Check the configuration and say what would be used
+    #[command(after_help = "Example:\n  sysmon-hub check --config config.toml")]
+    Check,
+    /// Copy the history to a file, while the hub runs or not
+    #[command(after_help = "Example:\n  sysmon-hub backup history-monday.db")]
+    Backup {
+        /// The file to write; it must not exist yet
+        file: PathBuf,
+    },
+    /// Show what is watched and who is told, or try it out
+    #[command(after_help = "Example:\n  sysmon-hub alerts --test")]
+    Alerts {
+        /// Send a message to every route
+        #[arg(long)]
+        test: bool,
+    },
+    /// Tokens with which machines and people join
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Certificates of agents, operators and edges
+    #[command(subcommand)]
+    Cert(CertCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenCommand {
+    /// Make a token that is good once, and print the command to join with
+    #[command(after_help = "\
+Examples:
+  sysmon-hub token create                                an agent, under its machine's name
+  sysmon-hub token create --role operator --name jane --ttl 1d")]
+    Create {
+        /// agent, operator or edge
+        #[arg(long, default_value = "agent")]
+        role: Role,
+        /// The name of whoever joins with it [default: what they ask for]
+        #[arg(long)]
+        name: Option<PeerName>,
+        /// How long it is good
+        #[arg(long, value_name = "SPAN", default_value = "1h", value_parser = parse_span)]
+        ttl: Duration,
+    },
+    /// Show the tokens that were not used yet
+    List,
+    /// Make a token useless
+    Revoke {
+        /// As `token list` shows it
+        id: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CertCommand {
+    /// Show the certificates that were made and have not expired
+    List,
+    /// Make all certificates of a name useless, and end their connections
+    #[command(after_help = "Example:\n  sysmon-hub cert revoke db-1")]
+    Revoke {
+        /// The host's or person's name
+        name: PeerName,
+    },
+    /// Make an identity and write it to a directory, to be copied to where it is used
+    #[command(
+        after_help = "Example:\n  sysmon-hub cert issue --role operator --name jane --out jane"
+    )]
+    Issue {
+        /// agent, operator or edge
+        #[arg(long)]
+        role: Role,
+        /// The host's or person's name
+        #[arg(long)]
+        name: PeerName,
+        /// The directory to write to
+        #[arg(long)]
+        out: PathBuf,
+    },
+}

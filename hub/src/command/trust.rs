@@ -1,0 +1,147 @@
+//! Who may come in: tokens to join with, and certificates.
+
+use std::time::SystemTime;
+
+use anyhow::anyhow;
+use sysmon_certs::{HubState, PeerName, Role};
+use sysmon_config::time::format_span;
+use sysmon_config::{Config, Failure, host_name};
+
+use super::args::{Args, TokenCommand};
+use super::options::{days, options};
+
+pub(crate) fn token(
+    args: &Args,
+    config: &Config,
+    state: &HubState,
+    command: &TokenCommand,
+) -> Result<(), Failure> {
+    let tokens = state.tokens();
+    let now = SystemTime::now();
+    let text = match command {
+        TokenCommand::Create { role, name, ttl } => {
+            let program = match role {
+                Role::Agent => "sysmon-agent",
+                Role::Operator => "sysmon-tui",
+                Role::Edge => "sysmon-edge",
+                Role::Hub => {
+                    return Err(Failure::Usage(anyhow!(
+                        "a hub makes its own identity: choose agent, operator or edge"
+                    )));
+                }
+            };
+            let authority = state.authority(now).map_err(anyhow::Error::from)?;
+            let print = authority.fingerprint().map_err(anyhow::Error::from)?;
+            let created = tokens.create(print, *role, name.as_ref(), *ttl, now);
+            let (token, grant) = created.map_err(anyhow::Error::from)?;
+            let port = match state.address() {
+                Ok(address) => address.port(),
+                Err(_) => options(args, config, state)?.listen.port(),
+            };
+            let (host, span) = (host_name(), format_span(ttl.as_millis() as i64));
+            format!(
+                "token {} for an identity of role {role}, good once, for {span}; where it is to be used, run\n\n  \
+                 {program} join {host}:{port} {token}\n",
+                grant.id()
+            )
+        }
+        TokenCommand::List => {
+            let mut text = format!("{:<10}{:<10}{:<24}EXPIRES\n", "TOKEN", "ROLE", "NAME");
+            for grant in tokens.list().map_err(anyhow::Error::from)? {
+                let role = grant.role().map_or("?".to_owned(), |role| role.to_string());
+                let name = grant
+                    .name()
+                    .map_or("any".to_owned(), |name| name.to_string());
+                let left = grant.expires().duration_since(now).unwrap_or_default();
+                let left = match left.as_millis() {
+                    0 => "expired".to_owned(),
+                    ms => format!("in {}", format_span(ms as i64)),
+                };
+                text.push_str(&format!("{:<10}{role:<10}{name:<24}{left}\n", grant.id()));
+            }
+            text
+        }
+        TokenCommand::Revoke { id } => {
+            if !tokens.revoke(id).map_err(anyhow::Error::from)? {
+                return Err(
+                    anyhow!("there is no token {id:?}: see `sysmon-hub token list`").into(),
+                );
+            }
+            format!("token {id} is useless now\n")
+        }
+    };
+    Ok(sysmon_config::print(&text)?)
+}
+
+pub(crate) fn list(state: &HubState) -> Result<(), Failure> {
+    let register = state.register();
+    let revoked = register.revoked().map_err(anyhow::Error::from)?;
+    let now = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_millis() as u64;
+    let mut text = format!("{:<24}{:<10}{:<20}STATE\n", "NAME", "ROLE", "EXPIRES");
+    for issued in register.issued().map_err(anyhow::Error::from)? {
+        if issued.expires_ms <= now {
+            continue;
+        }
+        let state = if revoked.contains(&issued.serial) {
+            "revoked"
+        } else {
+            "good"
+        };
+        let expires = format!("in {}", format_span((issued.expires_ms - now) as i64));
+        text.push_str(&format!(
+            "{:<24}{:<10}{expires:<20}{state}\n",
+            issued.name, issued.role
+        ));
+    }
+    Ok(sysmon_config::print(&text)?)
+}
+
+pub(crate) fn revoke(state: &HubState, name: &PeerName) -> Result<(), Failure> {
+    let count = state.register().revoke(name).map_err(anyhow::Error::from)?;
+    if count == 0 {
+        return Err(
+            anyhow!("{name} has no certificate that is good: see `sysmon-hub cert list`").into(),
+        );
+    }
+    let what = if count == 1 {
+        "certificate"
+    } else {
+        "certificates"
+    };
+    Ok(sysmon_config::print(&format!(
+        "{count} {what} of {name} revoked; a running hub ends their connections within a second\n"
+    ))?)
+}
+
+pub(crate) fn issue(
+    config: &Config,
+    state: &HubState,
+    role: Role,
+    name: &PeerName,
+    out: &std::path::Path,
+) -> Result<(), Failure> {
+    if role == Role::Hub {
+        return Err(Failure::Usage(anyhow!(
+            "a hub makes its own identity: choose agent, operator or edge"
+        )));
+    }
+    if out.join("key.pem").exists() {
+        return Err(Failure::Usage(anyhow!(
+            "{} holds an identity already: choose another --out, or remove it",
+            out.display()
+        )));
+    }
+    let issued = state
+        .authority(SystemTime::now())
+        .and_then(|authority| state.issue(&authority, role, name, SystemTime::now(), days(config)))
+        .and_then(|identity| identity.save(out));
+    issued.map_err(anyhow::Error::from)?;
+    let text = format!(
+        "identity of {role} {name} written to {}\ncopy the directory to where it is used and name it with --state\n",
+        out.display()
+    );
+    Ok(sysmon_config::print(&text)?)
+}

@@ -1,0 +1,342 @@
+//! The hub and its hosts in Prometheus's text format, version 0.0.4. Pure.
+//!
+//! The format: <https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format>. Counters are
+//! told as counters, so that whoever scrapes makes rates of them.
+
+use std::fmt::Write;
+
+use sysmon_wire::message::{HostState, Severity};
+use sysmon_wire::metrics::{ALIASES, Alias, SUMMARY, unscale};
+use sysmon_wire::{ABSENT, Kind, Label, UnixMs};
+
+use crate::VERSION;
+use crate::fleet::Fleet;
+use crate::host::Host;
+use crate::own::{FIGURES, Figures, lag_ms};
+
+/// What the answer says it is.
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// A hub and its hosts at a moment: copied at once, so that the fleet is free while it is written out.
+#[derive(Clone, Debug)]
+pub struct Scrape {
+    hub: Figures,
+    uptime_ms: u64,
+    hosts: Vec<HostScrape>,
+}
+
+/// A host at a moment.
+#[derive(Clone, Debug)]
+struct HostScrape {
+    name: Label,
+    state: HostState,
+    rows_taken: u64,
+    duplicate_rows: u64,
+    missing_rows: u64,
+    lag_ms: Option<i64>,
+    warnings: usize,
+    criticals: usize,
+    summary: [i64; SUMMARY],
+}
+
+impl HostScrape {
+    fn of(host: &Host, now: UnixMs) -> Self {
+        let health = host.health();
+        let alerts = |severity: Severity| {
+            let alerts = host.alerts.iter();
+            alerts.filter(|alert| alert.severity == severity).count()
+        };
+        Self {
+            name: host.name.clone(),
+            state: host.state,
+            rows_taken: host.rows_taken,
+            duplicate_rows: health.duplicate_rows,
+            missing_rows: health.missing_rows,
+            lag_ms: lag_ms(host, now),
+            warnings: alerts(Severity::Warning),
+            criticals: alerts(Severity::Critical),
+            // Values of a host that is away are not those of now.
+            summary: match host.state {
+                HostState::Offline => [ABSENT; SUMMARY],
+                HostState::Live | HostState::Stale => host.present_raw(),
+            },
+        }
+    }
+}
+
+impl Scrape {
+    /// Takes what is to be told.
+    pub fn of(fleet: &Fleet, hub: Figures, uptime_ms: u64, now: UnixMs) -> Self {
+        let hosts = fleet.watched_hosts();
+        Self {
+            hub,
+            uptime_ms,
+            hosts: hosts.map(|(_, host)| HostScrape::of(host, now)).collect(),
+        }
+    }
+
+    /// Writes it out.
+    pub fn render(&self) -> String {
+        let mut out = String::new();
+        self.hub(&mut out);
+        self.hosts(&mut out);
+        for (at, alias) in ALIASES.iter().take(SUMMARY).enumerate() {
+            let values = self.hosts.iter().filter_map(|host| {
+                let raw = host.summary.get(at).copied().filter(|raw| *raw != ABSENT)?;
+                Some((host, unscale(raw, alias.metric.scale)))
+            });
+            let name = summary_name(alias);
+            family(
+                &mut out,
+                &name,
+                alias.metric.about,
+                kind(alias.metric.kind),
+                values,
+            );
+        }
+        out
+    }
+
+    fn hub(&self, out: &mut String) {
+        head(out, "sysmon_hub_build_info", "The hub's version", "gauge");
+        sample(out, "sysmon_hub_build_info", &[("version", VERSION)], 1.0);
+        let uptime = self.uptime_ms as f64 / 1000.0;
+        head(
+            out,
+            "sysmon_hub_uptime_seconds",
+            "Time since the hub started",
+            "gauge",
+        );
+        sample(out, "sysmon_hub_uptime_seconds", &[], uptime);
+        for figure in FIGURES {
+            let raw = (figure.get)(&self.hub);
+            if raw == ABSENT {
+                continue;
+            }
+            let name = format!("sysmon_hub_{}", figure.name);
+            head(out, &name, figure.metric.about, kind(figure.metric.kind));
+            sample(out, &name, &[], unscale(raw, figure.metric.scale));
+        }
+        let states = [HostState::Live, HostState::Stale, HostState::Offline];
+        head(out, "sysmon_hub_hosts", "Hosts by state", "gauge");
+        for state in states {
+            let count = self.hosts.iter().filter(|host| host.state == state).count();
+            sample(
+                out,
+                "sysmon_hub_hosts",
+                &[("state", state.as_str())],
+                count as f64,
+            );
+        }
+    }
+
+    fn hosts(&self, out: &mut String) {
+        type Get = fn(&HostScrape) -> Option<f64>;
+        let families: [(&str, &str, &str, Get); 5] = [
+            (
+                "sysmon_host_up",
+                "1 while the host's rows come in",
+                "gauge",
+                |host| Some(f64::from(u8::from(host.state == HostState::Live))),
+            ),
+            (
+                "sysmon_host_rows_total",
+                "Rows taken in since the hub started",
+                "counter",
+                |host| Some(host.rows_taken as f64),
+            ),
+            (
+                "sysmon_host_duplicate_rows_total",
+                "Rows that came again and were ignored",
+                "counter",
+                |host| Some(host.duplicate_rows as f64),
+            ),
+            (
+                "sysmon_host_missing_rows",
+                "Rows between others that have not come",
+                "gauge",
+                |host| Some(host.missing_rows as f64),
+            ),
+            (
+                "sysmon_host_lag_seconds",
+                "Age of the host's newest row",
+                "gauge",
+                |host| Some(host.lag_ms? as f64 / 1000.0),
+            ),
+        ];
+        for (name, about, kind, get) in families {
+            let values = self
+                .hosts
+                .iter()
+                .filter_map(|host| Some((host, get(host)?)));
+            family(out, name, about, kind, values);
+        }
+        head(
+            out,
+            "sysmon_host_alerts",
+            "Alerts that fire, by severity",
+            "gauge",
+        );
+        for host in &self.hosts {
+            let counts = [
+                (Severity::Warning, host.warnings),
+                (Severity::Critical, host.criticals),
+            ];
+            for (severity, count) in counts {
+                let labels = [
+                    ("host", host.name.as_str()),
+                    ("severity", severity.as_str()),
+                ];
+                sample(out, "sysmon_host_alerts", &labels, count as f64);
+            }
+        }
+    }
+}
+
+/// A value of every host that has it.
+fn family<'a>(
+    out: &mut String,
+    name: &str,
+    about: &str,
+    kind: &str,
+    values: impl Iterator<Item = (&'a HostScrape, f64)>,
+) {
+    head(out, name, about, kind);
+    for (host, value) in values {
+        sample(out, name, &[("host", host.name.as_str())], value);
+    }
+}
+
+/// What a value of the fleet's line is called, with its unit at the end as is usual there.
+fn summary_name(alias: &Alias) -> String {
+    let metric = &alias.metric;
+    let unit = match metric.unit {
+        "1" if metric.scale == -3 => "_ratio",
+        "By" => "_bytes",
+        "Cel" => "_celsius",
+        _ => "",
+    };
+    let total = match metric.kind {
+        Kind::Counter => "_total",
+        Kind::Gauge => "",
+    };
+    format!("sysmon_host_{}{unit}{total}", alias.alias.replace('.', "_"))
+}
+
+fn kind(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Counter => "counter",
+        Kind::Gauge => "gauge",
+    }
+}
+
+fn head(out: &mut String, name: &str, about: &str, kind: &str) {
+    let about = about.replace('\\', "\\\\").replace('\n', "\\n");
+    // Writing to a text cannot fail.
+    let _ = writeln!(out, "# HELP {name} {about}\n# TYPE {name} {kind}");
+}
+
+fn sample(out: &mut String, name: &str, labels: &[(&str, &str)], value: f64) {
+    out.push_str(name);
+    for (at, (label, text)) in labels.iter().enumerate() {
+        out.push(if at == 0 { '{' } else { ',' });
+        let _ = write!(out, "{label}=\"");
+        escape(out, text);
+        out.push('"');
+    }
+    let end = if labels.is_empty() { "" } else { "}" };
+    let _ = writeln!(out, "{end} {value}");
+}
+
+/// A label's value: backslash, quote and line feed are escaped, all else stands as it is.
+fn escape(out: &mut String, text: &str) {
+    for c in text.chars() {
+        match c {
+            '\\' => out.push_str("\\\\"),
+            '"' => out.push_str("\\\""),
+            '\n' => out.push_str("\\n"),
+            c => out.push(c),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::tests::{fleet, host_with_cpu, row};
+    use crate::own::tests::figures;
+    use std::collections::HashSet;
+    use sysmon_wire::message::RunId;
+
+    fn text() -> String {
+        let mut fleet = fleet();
+        for (name, time) in [("a", 60_000), ("away", 1_000), ("x\\y\"z", 60_000)] {
+            let id = host_with_cpu(&mut fleet, name);
+            let row = row(1, time, 613);
+            fleet.apply(id, RunId(1), &row, UnixMs(time)).unwrap();
+        }
+        fleet.host_id(&"hub:h".into()).unwrap();
+        fleet.review_states(UnixMs(60_500));
+        Scrape::of(&fleet, figures(), 9_500, UnixMs(60_500)).render()
+    }
+
+    #[test]
+    fn the_hub_and_each_host_are_told_in_base_units() {
+        let text = text();
+        for line in [
+            "sysmon_hub_ingest_rows_total 100",
+            "sysmon_hub_commit_seconds 0.0025",
+            "sysmon_hub_ring_bytes 4096",
+            "sysmon_hub_uptime_seconds 9.5",
+            "sysmon_hub_hosts{state=\"offline\"} 1",
+            "sysmon_host_up{host=\"a\"} 1",
+            "sysmon_host_up{host=\"away\"} 0",
+            "sysmon_host_rows_total{host=\"a\"} 1",
+            "sysmon_host_missing_rows{host=\"a\"} 0",
+            "sysmon_host_lag_seconds{host=\"a\"} 0.5",
+            "sysmon_host_cpu_ratio{host=\"a\"} 0.613",
+            "sysmon_host_cpu_ratio{host=\"x\\\\y\\\"z\"} 0.613",
+            "sysmon_host_alerts{host=\"a\",severity=\"critical\"} 0",
+        ] {
+            assert!(text.lines().any(|l| l == line), "{line} in\n{text}");
+        }
+        assert!(
+            !text.contains("cpu_ratio{host=\"away\"}"),
+            "its value is old"
+        );
+        assert!(!text.contains("hub:h"), "the hub is no host");
+    }
+
+    /// Each family's lines stand together, after one HELP and one TYPE; no series is told twice.
+    #[test]
+    fn every_line_is_as_the_format_wants_it() {
+        let text = text();
+        let (mut family, mut families, mut series) = ("", HashSet::new(), HashSet::new());
+        let mut helped = "";
+        for line in text.lines() {
+            if let Some(rest) = line.strip_prefix("# HELP ") {
+                helped = rest.split_once(' ').unwrap().0;
+                assert!(families.insert(helped), "{helped} twice");
+            } else if let Some(rest) = line.strip_prefix("# TYPE ") {
+                let (name, kind) = rest.split_once(' ').unwrap();
+                assert_eq!(name, helped);
+                assert!(["counter", "gauge"].contains(&kind));
+                assert_eq!(name.ends_with("_total"), kind == "counter", "{name}");
+                family = name;
+            } else {
+                let (id, value) = line.rsplit_once(' ').unwrap();
+                assert_eq!(id.split('{').next(), Some(family));
+                assert!(series.insert(id), "{id} twice");
+                value.parse::<f64>().unwrap();
+            }
+        }
+        assert!(text.ends_with('\n'));
+    }
+
+    #[test]
+    fn a_line_feed_in_a_label_is_escaped() {
+        let mut out = String::new();
+        sample(&mut out, "x", &[("a", "1\n2"), ("b", "ä")], 0.5);
+        assert_eq!(out, "x{a=\"1\\n2\",b=\"ä\"} 0.5\n");
+    }
+}

@@ -1,0 +1,178 @@
+//! What another configuration changes of a running hub, and what of that has to wait for its next start. Pure.
+
+use std::fmt;
+use std::time::Duration;
+
+use sysmon_config::HubConfig;
+
+use crate::alerts::notify::Route;
+
+/// A key whose value is another now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The key, of `[hub]`.
+    pub key: &'static str,
+    /// What it was, as it would stand in the file but for secrets.
+    pub old: String,
+    /// What it is now.
+    pub new: String,
+    /// Whether a running hub can take it.
+    pub is_live: bool,
+}
+
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} → {}", self.key, self.old, self.new)?;
+        if !self.is_live {
+            f.write_str(" (at the next start)")?;
+        }
+        Ok(())
+    }
+}
+
+/// A key as far as this goes.
+struct Key {
+    name: &'static str,
+    is_live: bool,
+    is_same: fn(&HubConfig, &HubConfig) -> bool,
+    show: fn(&HubConfig) -> String,
+}
+
+macro_rules! keys {
+    ($($name:ident $when:ident $show:expr;)*) => {
+        &[$(Key {
+            name: stringify!($name),
+            is_live: stringify!($when).len() == "live".len(),
+            is_same: |old, new| old.$name == new.$name,
+            show: |config| $show(&config.$name),
+        }),*]
+    };
+}
+
+/// Every key of `[hub]`, and whether a running hub can take it.
+const KEYS: &[Key] = keys! {
+    listen at_start ToString::to_string;
+    name at_start |name: &Option<String>| optional(name.as_ref(), "the machine's name");
+    stale_after live span;
+    offline_after live span;
+    retention live span;
+    memory live bytes;
+    history at_start bytes;
+    certificate_life live span;
+    alerts live |rules: &Option<Vec<String>>| match rules {
+        Some(rules) => list(rules),
+        None => "the usual rules".to_owned(),
+    };
+    notify live routes;
+    edges live list;
+    share live list;
+    metrics at_start |address: &Option<_>| optional(address.as_ref(), "not served");
+};
+
+/// What `new` changes, in the order of the file.
+pub fn changes(old: &HubConfig, new: &HubConfig) -> Vec<Change> {
+    let changed = KEYS.iter().filter(|key| !(key.is_same)(old, new));
+    let change = |key: &Key| Change {
+        key: key.name,
+        old: (key.show)(old),
+        new: (key.show)(new),
+        is_live: key.is_live,
+    };
+    changed.map(change).collect()
+}
+
+fn optional(value: Option<&impl ToString>, otherwise: &str) -> String {
+    value.map_or_else(|| otherwise.to_owned(), ToString::to_string)
+}
+
+/// In the largest unit that leaves nothing over, as people would write it.
+fn span(span: &Duration) -> String {
+    let units = [
+        ("d", 86_400_000),
+        ("h", 3_600_000),
+        ("m", 60_000),
+        ("s", 1_000),
+        ("ms", 1),
+    ];
+    in_units(u64::try_from(span.as_millis()).unwrap_or(u64::MAX), &units)
+}
+
+fn bytes(bytes: &u64) -> String {
+    let units = [
+        ("GiB", 1 << 30),
+        ("MiB", 1 << 20),
+        ("KiB", 1 << 10),
+        (" bytes", 1),
+    ];
+    in_units(*bytes, &units)
+}
+
+fn in_units(value: u64, units: &[(&str, u64)]) -> String {
+    let fits = |(_, size): &&(&str, u64)| value > 0 && value.is_multiple_of(*size);
+    let found = units.iter().find(fits).or(units.last());
+    found.map_or_else(String::new, |(unit, size)| {
+        format!("{}{unit}", value / size)
+    })
+}
+
+fn list(values: &[impl ToString]) -> String {
+    format!(
+        "{:?}",
+        values.iter().map(ToString::to_string).collect::<Vec<_>>()
+    )
+}
+
+/// Addresses of webhooks are secrets: only where they lead is told.
+fn routes(routes: &[String]) -> String {
+    let route = |route: &String| match route.parse::<Route>() {
+        Ok(route) => route.to_string(),
+        Err(_) => "something that is no route".to_owned(),
+    };
+    list(&routes.iter().map(route).collect::<Vec<_>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_of_the_hub_is_looked_at() {
+        let of_hub = sysmon_config::keys()
+            .iter()
+            .filter(|key| key.section == "hub");
+        let names: Vec<_> = of_hub.map(|key| key.name).collect();
+        assert_eq!(KEYS.iter().map(|key| key.name).collect::<Vec<_>>(), names);
+    }
+
+    #[test]
+    fn changes_are_told_as_they_stand_in_the_file_without_secrets() {
+        let old = HubConfig::default();
+        assert_eq!(changes(&old, &old), Vec::new());
+        let new = HubConfig {
+            stale_after: Duration::from_secs(90),
+            retention: Duration::from_secs(36 * 3600),
+            memory: 3 << 29,
+            history: 0,
+            name: Some("box".to_owned()),
+            alerts: Some(vec!["hot: temp.max > 90".to_owned()]),
+            notify: vec!["https://hooks.example.org/secret".to_owned()],
+            ..old.clone()
+        };
+        let told: Vec<_> = changes(&old, &new)
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(
+            told,
+            [
+                "name: the machine's name → box (at the next start)",
+                "stale_after: 5s → 90s",
+                "retention: 1d → 36h",
+                "memory: 1GiB → 1536MiB",
+                "history: 8GiB → 0 bytes (at the next start)",
+                "alerts: the usual rules → [\"hot: temp.max > 90\"]",
+                "notify: [] → [\"webhook at hooks.example.org\"]",
+            ]
+        );
+    }
+}

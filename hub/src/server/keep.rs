@@ -1,0 +1,158 @@
+//! Between the fleet and its history: what is taken back at the start, and what is handed over since.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use sysmon_wire::UnixMs;
+
+use super::{HistoryOptions, Hub, now};
+use crate::fleet::Fleet;
+use crate::history::store::{ChunkReader, Store, StoreError};
+use crate::history::worker::Worker;
+use crate::own;
+
+/// How often the history gets what changed: one transaction for all hosts.
+const KEEP_INTERVAL_MS: i64 = 1_000;
+
+/// How long after the whole second it gets that. Agents sample on whole seconds, so their rows are here by
+/// then and are acknowledged in the same packet that confirms theirs.
+const KEEP_AFTER_MS: i64 = 200;
+
+/// How long a hub that stops waits for its disk.
+const FINISH_MAX: Duration = Duration::from_secs(5);
+
+impl Hub {
+    /// Whether the history is written, at `now`; if not, why. Without a history all is well.
+    pub(super) fn health(&self, now: Instant) -> Result<(), String> {
+        let Some(history) = &self.history else {
+            return Ok(());
+        };
+        let worker = history.lock().unwrap_or_else(PoisonError::into_inner);
+        worker.health(now)
+    }
+
+    /// Bytes of history on disk, and microseconds of the last commit.
+    pub(super) fn history_figures(&self) -> (u64, u64) {
+        let worker = |history: &Mutex<Worker>| {
+            history
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .figures()
+        };
+        self.history.as_ref().map_or((0, 0), worker)
+    }
+
+    /// Hands the history what changed, if it has written what it was given before; whether it took it.
+    fn keep(&self) -> bool {
+        let Some(history) = &self.history else {
+            let generation = self.fleet().generation();
+            self.durable_at_once.send_replace(generation);
+            return true;
+        };
+        let worker = history.lock().unwrap_or_else(PoisonError::into_inner);
+        worker.offer(|| self.fleet().take_batch(now()))
+    }
+}
+
+/// Opens the history and takes back what it knows; its sealed rows follow later.
+pub(super) fn open_history(
+    options: &HistoryOptions,
+    fleet: &mut Fleet,
+) -> Result<Worker, StoreError> {
+    let mut store = Store::open(&options.path)?;
+    fleet.record();
+    let kept = store.load()?;
+    let known = kept.iter().filter(|host| !own::is_own(&host.name)).count();
+    if known > 0 {
+        tracing::info!("{known} hosts are known from {}", options.path.display());
+    }
+    kept.into_iter().for_each(|host| fleet.restore(host));
+    Worker::start(store, &options.path, options.bytes_max)
+}
+
+/// Takes back sealed rows on a thread of its own, the newest first, as far as there is memory for them.
+pub(super) fn restore_chunks(hub: &Arc<Hub>) {
+    let Some(history) = &hub.history else { return };
+    let path = history
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .path()
+        .to_owned();
+    let hub = Arc::clone(hub);
+    let restore = move || {
+        let reader = ChunkReader::open(&path)?;
+        for id in reader.newest_first()? {
+            let Some((name, chunk)) = reader.read(id)? else {
+                continue;
+            };
+            let mut fleet = hub.fleet();
+            if !fleet.restore_chunk(&name, chunk) {
+                tracing::warn!("the memory limit leaves no room for older rows");
+                break;
+            }
+            let generation = fleet.generation();
+            drop(fleet);
+            hub.announce(generation);
+        }
+        Ok::<(), StoreError>(())
+    };
+    let spawned = std::thread::Builder::new()
+        .name("restore".to_owned())
+        .spawn(move || {
+            if let Err(error) = restore() {
+                tracing::error!("older rows cannot be read: {error}");
+            }
+        });
+    if let Err(error) = spawned {
+        tracing::error!("older rows are not read: {error}");
+    }
+}
+
+/// Hands the history what changed, again and again.
+pub(super) async fn keep(hub: &Hub) {
+    loop {
+        tokio::time::sleep(until_keep(now())).await;
+        hub.keep();
+    }
+}
+
+/// Time until the history gets what changed next; never so little that a timer which fires early makes two
+/// of one.
+fn until_keep(now: UnixMs) -> Duration {
+    let last = (now - KEEP_AFTER_MS + KEEP_INTERVAL_MS / 2).floor(KEEP_INTERVAL_MS) + KEEP_AFTER_MS;
+    let wait_ms = last + KEEP_INTERVAL_MS - now;
+    Duration::from_millis(u64::try_from(wait_ms).unwrap_or(0))
+}
+
+/// Hands the history the last changes, and waits for them to be written.
+pub(super) async fn finish(hub: &Hub) {
+    let Some(history) = &hub.history else { return };
+    let end = Instant::now() + FINISH_MAX;
+    while !hub.keep() && Instant::now() < end {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    history
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .finish();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_history_gets_what_changed_once_a_second_a_little_after_the_whole_one() {
+        let wait = |now| until_keep(UnixMs(now)).as_millis() as i64;
+        assert_eq!(wait(5_200), 1_000);
+        assert_eq!(wait(5_650), 550);
+        // A timer that fired early, and one that fired late.
+        assert_eq!(wait(5_199), 1_001);
+        assert_eq!(wait(5_203), 997);
+        for now in 5_000..7_000 {
+            let then = now + wait(now);
+            assert_eq!(then % 1_000, KEEP_AFTER_MS);
+            assert!((500..=1_500).contains(&(then - now)));
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! A hub that runs: what it tells of itself, over QUIC and over HTTP.
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime};
+
+use sysmon_certs::{HubState, Identity};
+use sysmon_hub::client;
+use sysmon_hub::fleet::FleetOptions;
+use sysmon_hub::server::{
+    AlertOptions, BoundHub, EdgeOptions, HistoryOptions, HubOptions, StartError,
+};
+use sysmon_link::Connector;
+use sysmon_wire::metrics::{HUB_INGEST_ROWS, HUB_MEMORY_USAGE};
+use tokio::sync::oneshot;
+
+/// How long anything may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+fn local(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
+}
+
+/// A hub on a thread of its own, in a directory of its own.
+struct Running {
+    dir: tempfile::TempDir,
+    owner: Identity,
+    identity: Identity,
+    quic: SocketAddr,
+    http: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+fn options(dir: &std::path::Path, metrics: SocketAddr) -> HubOptions {
+    HubOptions {
+        listen: local(0),
+        name: "lan-box".to_owned(),
+        fleet: FleetOptions {
+            stale_after: Duration::from_secs(5),
+            offline_after: Duration::from_secs(30),
+            retention: Duration::from_secs(3600),
+            memory_bytes: 1 << 26,
+        },
+        history: Some(HistoryOptions {
+            path: dir.join("history.db"),
+            bytes_max: 1 << 26,
+        }),
+        trust: None,
+        alerts: AlertOptions::default(),
+        edges: EdgeOptions::default(),
+        metrics: Some(metrics),
+    }
+}
+
+impl Running {
+    fn start() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let state = HubState::new(dir.path());
+        let now = SystemTime::now();
+        let authority = state.authority(now).unwrap();
+        let name = "lan-box".parse().unwrap();
+        let identity = state.hub_identity(&authority, &name, now, 30).unwrap();
+        let owner = state.owner_identity(&authority, now, 30).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let hub = {
+            let _guard = runtime.enter();
+            BoundHub::bind(options(dir.path(), local(0)), &identity).unwrap()
+        };
+        let (quic, http) = (hub.loopback().unwrap(), hub.metrics_address().unwrap());
+        let (stop, stopped) = oneshot::channel();
+        let thread = std::thread::spawn(move || {
+            runtime.block_on(hub.serve(async {
+                let _ = stopped.await;
+            }));
+        });
+        Self {
+            dir,
+            owner,
+            identity,
+            quic,
+            http,
+            stop: Some(stop),
+            thread: Some(thread),
+        }
+    }
+
+    /// The answer to a request: its status, its head and its body.
+    fn ask(&self, request: &str) -> (u16, String, String) {
+        let mut stream = TcpStream::connect(self.http).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let request = format!("{request} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        (status, head.to_lowercase(), body.to_owned())
+    }
+
+    /// Asks until the answer is as wanted.
+    fn until(&self, request: &str, wanted: impl Fn(u16, &str) -> bool) -> String {
+        let start = Instant::now();
+        loop {
+            let (status, _, body) = self.ask(request);
+            if wanted(status, &body) {
+                return body;
+            }
+            assert!(start.elapsed() < PATIENCE, "{request}: {status} {body}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+#[test]
+fn metrics_are_read_by_get_and_head_alone() {
+    let hub = Running::start();
+    let (status, head, body) = hub.ask("GET /metrics");
+    assert_eq!(status, 200);
+    assert!(head.contains("content-type: text/plain; version=0.0.4; charset=utf-8"));
+    assert!(head.contains("connection: close"), "{head}");
+    for line in [
+        "# TYPE sysmon_hub_ingest_rows_total counter",
+        "sysmon_hub_ingest_rows_total 0",
+        "sysmon_hub_subscribers 0",
+    ] {
+        assert!(body.lines().any(|found| found == line), "{line} in\n{body}");
+    }
+    assert!(body.contains("\nsysmon_hub_ring_bytes "), "{body}");
+    hub.until("GET /metrics", |_, body| {
+        body.contains("\nsysmon_hub_commit_seconds 0.")
+    });
+    let (status, _, body) = hub.ask("HEAD /metrics");
+    assert_eq!((status, body.as_str()), (200, ""));
+    assert_eq!(hub.ask("POST /metrics").0, 405);
+    assert_eq!(hub.ask("GET /").0, 404);
+    // A head that asks for a body to be read as well.
+    let (status, _, _) = hub.ask("GET /metrics HTTP/1.1\r\nContent-Length: 5\r\nX: x");
+    assert_eq!(status, 413);
+}
+
+#[test]
+fn a_history_that_cannot_be_written_is_not_healthy() {
+    let hub = Running::start();
+    let (status, _, body) = hub.ask("GET /healthz");
+    assert_eq!((status, body.as_str()), (200, "ok\n"));
+    let other = rusqlite::Connection::open(hub.dir.path().join("history.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let reason = hub.until("GET /healthz", |status, _| status == 503);
+    assert!(reason.contains("database is locked"), "{reason}");
+    other.execute_batch("ROLLBACK").unwrap();
+    hub.until("GET /healthz", |status, _| status == 200);
+}
+
+#[test]
+fn a_port_that_is_taken_is_told() {
+    let hub = Running::start();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let _guard = runtime.enter();
+    let error = BoundHub::bind(options(hub.dir.path(), hub.http), &hub.identity).unwrap_err();
+    assert!(matches!(error, StartError::Metrics { .. }), "{error}");
+    assert!(error.to_string().contains("for metrics"), "{error}");
+}
+
+#[test]
+fn the_status_has_the_hub_s_own_figures_and_no_host_more() {
+    let hub = Running::start();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let connector = Connector::new(&hub.owner, "0").unwrap();
+        let address = hub.quic.to_string();
+        let start = Instant::now();
+        // Two rows are there after two seconds.
+        let picture = loop {
+            let picture = client::status(&connector, &address).await.unwrap();
+            let own = picture.own.as_ref().unwrap();
+            if own.rate(&HUB_INGEST_ROWS).is_some() {
+                break picture;
+            }
+            assert!(start.elapsed() < PATIENCE, "{own:?}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        };
+        let own = picture.own.as_ref().unwrap();
+        assert_eq!(
+            own.rate(&HUB_INGEST_ROWS),
+            Some(0.0),
+            "its own rows do not count"
+        );
+        if cfg!(target_os = "linux") {
+            assert!(own.value(&HUB_MEMORY_USAGE) > Some(1e6), "{own:?}");
+        }
+        assert!(picture.hosts.is_empty(), "the hub is no host");
+        let json = picture.to_json();
+        assert_eq!(json["hub"]["ingest_rows_per_second"], 0.0);
+        assert_eq!(json["hub"]["agents"], 0);
+        assert!(json["hub"]["ring_bytes"].is_u64(), "as it was");
+        assert!(picture.to_table().contains("0 rows/s · commit "));
+        connector.close().await;
+    });
+}

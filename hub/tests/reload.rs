@@ -1,0 +1,105 @@
+//! A hub that runs reads its configuration again when it is told to.
+#![cfg(unix)]
+#![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long anything may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+struct Running {
+    child: Child,
+    dir: tempfile::TempDir,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Running {
+    fn start(config: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("config.toml");
+        std::fs::write(&file, config).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sysmon-hub"));
+        let inherited = std::env::vars_os().map(|(key, _)| key);
+        for key in inherited.filter(|key| key.to_string_lossy().starts_with("SYSMON_")) {
+            command.env_remove(key);
+        }
+        let child = command
+            .args(["--listen", "127.0.0.1:0", "--state"])
+            .arg(dir.path().join("hub"))
+            .arg("--config")
+            .arg(file)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(File::create(dir.path().join("log")).unwrap())
+            .spawn()
+            .unwrap();
+        Self { child, dir }
+    }
+
+    fn config(&self) -> PathBuf {
+        self.dir.path().join("config.toml")
+    }
+
+    fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &pid]).status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// Another configuration is there, and the hub is told.
+    fn reload(&self, config: &str) {
+        std::fs::write(self.config(), config).unwrap();
+        self.signal("HUP");
+    }
+
+    /// Waits until it has logged this.
+    fn has_logged(&mut self, text: &str) {
+        let start = Instant::now();
+        loop {
+            let log = std::fs::read_to_string(self.dir.path().join("log")).unwrap();
+            if log.contains(text) {
+                return;
+            }
+            let ended = self.child.try_wait().unwrap();
+            assert!(ended.is_none(), "ended before {text:?}: {log}");
+            assert!(start.elapsed() < PATIENCE, "no {text:?} in {log}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+#[test]
+fn what_can_change_changes_and_what_is_wrong_is_refused_with_its_line() {
+    let mut hub = Running::start("[hub]\nstale_after = \"5s\"\n");
+    hub.has_logged("listens on");
+    let good = "[hub]\nstale_after = \"9s\"\nname = \"other\"\nalerts = [\"hot: temp.max > 90\"]\n";
+    hub.reload(good);
+    hub.has_logged("stale_after: 5s → 9s\n");
+    hub.has_logged("name: the machine's name → other (at the next start)\n");
+    hub.has_logged("alerts: the usual rules → [\"hot: temp.max > 90\"]\n");
+    hub.has_logged("configuration read again: 3 changes, 1 of which wait for the next start");
+    hub.reload("[hub]\n\nstale_aftr = \"9s\"\n");
+    let place = format!("{}:3: unknown key \"stale_aftr\"", hub.config().display());
+    hub.has_logged(&format!("the configuration stays as it was: {place}"));
+    hub.reload("[hub]\nalerts = [\"hot: temp.max ! 90\"]\n");
+    hub.has_logged("the configuration stays as it was: [hub] alerts: the alert rule");
+    // Compared with what it has, not with what was refused.
+    hub.reload(good);
+    hub.has_logged("configuration read again: nothing changed");
+    hub.signal("TERM");
+    let start = Instant::now();
+    while hub.child.try_wait().unwrap().is_none() {
+        assert!(start.elapsed() < PATIENCE, "it does not end");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(hub.child.wait().unwrap().code(), Some(0));
+}
