@@ -3,6 +3,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -10,7 +11,7 @@ use sysmon_certs::{HubState, Identity};
 use sysmon_hub::client;
 use sysmon_hub::fleet::FleetOptions;
 use sysmon_hub::server::{
-    AlertOptions, BoundHub, EdgeOptions, HistoryOptions, HubOptions, StartError,
+    AlertOptions, BoundHub, EdgeOptions, HistoryOptions, Hub, HubOptions, StartError,
 };
 use sysmon_link::Connector;
 use sysmon_wire::metrics::{HUB_INGEST_ROWS, HUB_MEMORY_USAGE};
@@ -26,6 +27,7 @@ fn local(port: u16) -> SocketAddr {
 /// A hub on a thread of its own, in a directory of its own.
 struct Running {
     dir: tempfile::TempDir,
+    hub: Arc<Hub>,
     owner: Identity,
     identity: Identity,
     quic: SocketAddr,
@@ -72,6 +74,7 @@ impl Running {
             let _guard = runtime.enter();
             BoundHub::bind(options(dir.path(), local(0)), &identity).unwrap()
         };
+        let shared = Arc::clone(hub.hub());
         let (quic, http) = (hub.loopback().unwrap(), hub.metrics_address().unwrap());
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::spawn(move || {
@@ -81,6 +84,7 @@ impl Running {
         });
         Self {
             dir,
+            hub: shared,
             owner,
             identity,
             quic,
@@ -217,4 +221,39 @@ fn the_status_has_the_hub_s_own_figures_and_no_host_more() {
         assert!(picture.to_table().contains("0 rows/s · commit "));
         connector.close().await;
     });
+}
+
+#[test]
+fn rules_that_come_later_watch_the_hub_s_own_figures_too() {
+    let hub = Running::start();
+    let reload = |rules: &[&str]| {
+        let rules = rules.iter().map(|rule| rule.parse().unwrap()).collect();
+        let alerts = AlertOptions {
+            rules,
+            ..AlertOptions::default()
+        };
+        hub.hub.reload(HubOptions {
+            alerts,
+            ..options(hub.dir.path(), hub.http)
+        });
+    };
+    let alerts = || {
+        let fleet = hub.hub.fleet();
+        let own = fleet.find("hub:lan-box").and_then(|id| fleet.host(id));
+        own.map_or(0, |host| host.alerts.len())
+    };
+    assert_eq!(alerts(), 0);
+    reload(&["rings: sysmon.hub.ring.usage > 1"]);
+    let start = Instant::now();
+    while alerts() == 0 {
+        assert!(start.elapsed() < PATIENCE, "nothing fires");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    reload(&[
+        "rings: sysmon.hub.ring.usage > 1",
+        "lag: sysmon.hub.lag > 60",
+    ]);
+    assert_eq!(alerts(), 1, "it goes on firing");
+    reload(&[]);
+    assert_eq!(alerts(), 0, "it is over with its rule");
 }

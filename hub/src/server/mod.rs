@@ -175,6 +175,8 @@ impl Hub {
 
     /// The hub about itself.
     pub fn status(&self) -> HubStatus {
+        // Before the fleet: who holds the history may wait for the fleet, so never the other way round.
+        let (history_bytes, _) = self.history_figures();
         let fleet = self.fleet();
         let (rows, values) = fleet.totals();
         let (ring_bytes, ring_values) = fleet.ring_size();
@@ -187,7 +189,7 @@ impl Hub {
             ingest_values_total: values,
             ring_bytes,
             ring_values,
-            history_bytes: self.history_figures().0,
+            history_bytes,
             subscribers: self.subscribers.load(Ordering::Relaxed),
             refused_total: self.refused.load(Ordering::Relaxed),
         }
