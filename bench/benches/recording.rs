@@ -37,11 +37,6 @@ impl Recording {
         Ok(Self { series, rows })
     }
 
-    /// How many series.
-    pub(crate) fn series(&self) -> usize {
-        self.series.len()
-    }
-
     /// Plays it from the start.
     pub(crate) fn play(&self) -> Player<'_> {
         Player {

@@ -45,13 +45,12 @@ const SEALED_MAX: f64 = 0.20;
 const HOUR_MS_MAX: f64 = 1.0;
 
 fn main() -> anyhow::Result<()> {
-    let recording = Recording::load()?;
+    let day = Day::write(&Recording::load()?)?;
     println!(
         "{} series of a real host, {ROWS} rows a second apart: {} values\n",
-        recording.series(),
-        recording.series() * ROWS
+        day.series,
+        day.series * ROWS
     );
-    let day = Day::write(&recording)?;
     day.report_sizes();
     day.report_writing();
     day.report_reading()
@@ -76,7 +75,7 @@ struct Day {
 
 impl Day {
     fn write(recording: &Recording) -> anyhow::Result<Self> {
-        let series = recording.series();
+        let series = recording.play().next_row().len();
         let mut day = Self {
             series,
             ring: Ring::recording(),
