@@ -148,7 +148,7 @@ pub fn read(folder: &Path, file: &str) -> io::Result<Vec<Push>> {
     Ok(parse(&bytes))
 }
 
-fn parse(mut bytes: &[u8]) -> Vec<Push> {
+pub(super) fn parse(mut bytes: &[u8]) -> Vec<Push> {
     let mut frames = Vec::new();
     while let Some((frame, rest)) = record(bytes) {
         frames.push(frame);
@@ -202,7 +202,7 @@ pub fn find(folder: &Path) -> Vec<Found> {
 }
 
 /// The run of the frames, their first and last row, and when the last was taken.
-fn span(frames: &[Push]) -> Option<(RunId, u64, u64, UnixMs)> {
+pub(super) fn span(frames: &[Push]) -> Option<(RunId, u64, u64, UnixMs)> {
     let mut decoder = RowDecoder::new();
     let (mut run, mut first, mut last) = (None, None, None);
     for frame in frames {

@@ -1,0 +1,16 @@
+//! Any bytes as a table of series, and the series it defines.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use sysmon_wire::{SeriesTable, codec};
+
+fuzz_target!(|bytes: &[u8]| {
+    let Ok(table) = codec::decode::<SeriesTable>(bytes) else {
+        return;
+    };
+    let Ok(keys) = table.keys() else {
+        return;
+    };
+    assert_eq!(keys.len(), table.len());
+    assert_eq!(SeriesTable::new(&keys).keys().as_ref(), Ok(&keys));
+});
