@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Counts the instructions of the hot paths with valgrind. Arguments go to the bench: `bench/instructions.sh read` counts one.
+# Counts the instructions of the hot paths with valgrind. Arguments go to the bench, such as '*read*' to count only that.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

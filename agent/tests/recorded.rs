@@ -1,5 +1,6 @@
 //! Files of `/proc` that were recorded from several kernels are read as those kernels meant them.
 #![cfg(target_os = "linux")]
+#![expect(clippy::unwrap_used, reason = "a test may fail anywhere")]
 
 use std::path::{Path, PathBuf};
 
@@ -38,7 +39,10 @@ fn value(board: &Board, metric: &str, attributes: &[(&str, &str)]) -> Option<i64
     Some(board.values()[at]).filter(|value| *value != ABSENT)
 }
 
-fn expect(kernel: &str, expected: &[(&str, &[(&str, &str)], i64)]) {
+/// A metric's name, its attributes, and its value in the registry's scale.
+type Expected<'a> = (&'a str, &'a [(&'a str, &'a str)], i64);
+
+fn expect(kernel: &str, expected: &[Expected<'_>]) {
     let board = recorded(kernel);
     for (metric, attributes, wanted) in expected {
         let found = value(&board, metric, attributes);
