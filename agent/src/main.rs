@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand};
 use sysmon_agent::run::{AgentOptions, Source};
 use sysmon_agent::sample::Sample;
 use sysmon_agent::sampler::Sampler;
-use sysmon_agent::spool::SpoolLimits;
+use sysmon_agent::spool::{SpoolHealth, SpoolLimits};
 use sysmon_agent::{VERSION, identity, report};
 use sysmon_certs::{PeerName, Token};
 use sysmon_config::{
@@ -174,10 +174,10 @@ const SAMPLE_SPAN: Duration = Duration::from_millis(500);
 fn sample(config: &Config, json: bool) -> Result<(), Failure> {
     let now = || UnixMs::from_system(SystemTime::now());
     let mut sampler = Sampler::new(&config.agent);
-    sampler.sample(now(), 0);
+    sampler.sample(now(), SpoolHealth::default());
     std::thread::sleep(SAMPLE_SPAN);
     let time = now();
-    sampler.sample(time, 0);
+    sampler.sample(time, SpoolHealth::default());
     let Sample { series, values, .. } = sampler.row();
     let text = if json {
         format!(

@@ -4,7 +4,7 @@ use sysmon_wire::message::{Blob, Push, RunId};
 use sysmon_wire::{HostFacts, ProcessIdentity, RowEncoder, SeriesKey, SeriesTable, UnixMs};
 
 use crate::sample::{Named, Sample};
-use crate::spool::{Backfill, DiskOrder, Spool};
+use crate::spool::{Backfill, DiskOrder, Spool, SpoolHealth};
 
 /// Bytes of rows that may wait while the hub's window is full; then the live lane skips ahead, and
 /// what it skipped is backfilled.
@@ -144,6 +144,16 @@ impl Outbox {
     /// Rows in these ranges are durable on the hub.
     pub fn acknowledge(&mut self, run: RunId, ranges: &[(u64, u64)]) {
         self.spool.acknowledge(run, ranges);
+    }
+
+    /// What was ordered to be appended to a file of the spool is there, or could not be written.
+    pub fn appended(&mut self, file: &str, ok: bool) {
+        self.spool.appended(file, ok);
+    }
+
+    /// How the spool fares.
+    pub fn health(&self) -> SpoolHealth {
+        self.spool.health()
     }
 
     /// What is to be done on disk since the last call.

@@ -11,7 +11,7 @@ use sysmon_wire::{HostFacts, Process, UnixMs};
 use crate::outbox::Outbox;
 use crate::sample::Sample;
 use crate::spool::journal::{self, Journal};
-use crate::spool::{Spool, SpoolLimits, folder};
+use crate::spool::{Spool, SpoolHealth, SpoolLimits, folder};
 use crate::uplink::{Shared, Uplink};
 
 /// Time between the first look at counters and the first row, so that the row has rates.
@@ -25,8 +25,8 @@ pub trait Source {
     fn past(&self) -> Duration {
         Duration::ZERO
     }
-    /// Takes a sample; `rows_dropped` is how many rows of this run the spool had no room for.
-    fn sample(&mut self, now: UnixMs, rows_dropped: u64);
+    /// Takes a sample; how the spool fares is told in it.
+    fn sample(&mut self, now: UnixMs, spool: SpoolHealth);
     /// The last sample.
     fn row(&self) -> Sample<'_>;
     /// Whether the next samples look at all processes, which costs more.
@@ -88,7 +88,7 @@ pub async fn run(
     let spool = Spool::new(RunId(fastrand::u64(1..)), options.spool, found);
     let mut outbox = Outbox::new(spool, source.facts());
     let seq = tell_past(&mut source, &mut outbox, options.interval, now());
-    source.sample(now(), 0);
+    source.sample(now(), SpoolHealth::default());
     let shared = Arc::new(Shared::new(outbox));
     let journal = match &spool_folder {
         Some(folder) => match Journal::start(folder.clone()) {
@@ -173,7 +173,7 @@ fn tell_past(
     let mut time = (now - in_ms(source.past()) + 1).floor(interval_ms) + interval_ms;
     let mut seq = 0;
     while time < now.floor(interval_ms) {
-        source.sample(time, 0);
+        source.sample(time, SpoolHealth::default());
         seq += 1;
         outbox.push(seq, time, &source.row());
         time = time + interval_ms;
@@ -214,10 +214,30 @@ async fn sample(
     }
 }
 
+/// Tells the spool what of its orders was carried out.
+fn take_outcomes(uplink: &Uplink) {
+    let Some((journal, folder)) = &uplink.journal else {
+        return;
+    };
+    let outcomes = journal.take_outcomes();
+    if outcomes.iter().any(|appended| !appended.ok) {
+        let note = format!(
+            "rows cannot be written to {}: they wait in memory",
+            folder.display()
+        );
+        uplink.shared.tell_notes(&[note]);
+    }
+    let mut outbox = uplink.shared.outbox();
+    for appended in &outcomes {
+        outbox.appended(&appended.file, appended.ok);
+    }
+}
+
 fn push(source: &mut impl Source, uplink: &Uplink, seq: u64, time: UnixMs, all_processes: bool) {
     let shared = &uplink.shared;
+    take_outcomes(uplink);
     source.watch_processes(all_processes);
-    source.sample(time, shared.outbox().dropped_rows());
+    source.sample(time, shared.outbox().health());
     let orders = {
         let mut outbox = shared.outbox();
         outbox.push(seq, time, &source.row());

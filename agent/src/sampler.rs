@@ -3,12 +3,13 @@
 use std::time::Instant;
 
 use sysmon_config::AgentConfig;
-use sysmon_wire::metrics::{AGENT_ROWS_DROPPED, AGENT_SAMPLE_TIME, UPTIME};
+use sysmon_wire::metrics::{AGENT_ROWS_DROPPED, AGENT_SAMPLE_TIME, AGENT_SPOOL_ERRORS, UPTIME};
 use sysmon_wire::{HostFacts, Label, Process, UnixMs};
 
 use crate::board::{Board, Slot};
 use crate::run::Source;
 use crate::sample::Sample;
+use crate::spool::SpoolHealth;
 
 #[cfg(target_os = "linux")]
 use crate::linux::{LinuxCollector as Collector, OwnMetrics, Roots};
@@ -30,6 +31,7 @@ pub struct Sampler {
     uptime: Slot,
     sample_time: Slot,
     rows_dropped: Slot,
+    spool_errors: Slot,
 }
 
 impl Sampler {
@@ -49,6 +51,7 @@ impl Sampler {
             uptime: board.slot(UPTIME.series(&[])),
             sample_time: board.slot(AGENT_SAMPLE_TIME.series(&[])),
             rows_dropped: board.slot(AGENT_ROWS_DROPPED.series(&[])),
+            spool_errors: board.slot(AGENT_SPOOL_ERRORS.series(&[])),
             boot: collector.facts().boot,
             all_processes: false,
             tags: config.tags.iter().map(|tag| Label::new(tag)).collect(),
@@ -66,7 +69,7 @@ impl Source for Sampler {
         }
     }
 
-    fn sample(&mut self, now: UnixMs, rows_dropped: u64) {
+    fn sample(&mut self, now: UnixMs, spool: SpoolHealth) {
         let start = Instant::now();
         self.collector
             .sample(now, self.all_processes, &mut self.board);
@@ -74,7 +77,8 @@ impl Source for Sampler {
         if self.boot.0 > 0 {
             board.set(self.uptime, ((now - self.boot) / 1000).max(0));
         }
-        board.set_u64(self.rows_dropped, rows_dropped);
+        board.set_u64(self.rows_dropped, spool.rows_dropped);
+        board.set_u64(self.spool_errors, spool.disk_errors);
         let steps = start.elapsed().as_micros().div_ceil(SAMPLE_TIME_STEP_US);
         board.set_u64(self.sample_time, (steps * SAMPLE_TIME_STEP_US) as u64);
     }
@@ -122,11 +126,11 @@ mod tests {
             ..AgentConfig::default()
         });
         let start = UnixMs::from_system(std::time::SystemTime::now());
-        sampler.sample(start, 0);
+        sampler.sample(start, SpoolHealth::default());
         // Until the kernel's tick counter has moved there is no utilization to tell.
         let mut tries = 0;
         while value(&sampler, "cpu") == ABSENT && tries < 1_000_000 {
-            sampler.sample(start, 0);
+            sampler.sample(start, SpoolHealth::default());
             tries += 1;
         }
         for name in ["cpu", "mem", "load1", "net.rx", "disk.read", "uptime"] {

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 use sysmon_agent::run::Source;
 use sysmon_agent::sample::Sample;
 use sysmon_agent::sampler::Sampler;
+use sysmon_agent::spool::SpoolHealth;
 use sysmon_config::AgentConfig;
 use sysmon_wire::metrics::unscale;
 use sysmon_wire::{ABSENT, UnixMs};
@@ -18,11 +19,11 @@ impl Measured {
     fn now() -> Self {
         let mut sampler = Sampler::new(&AgentConfig::default());
         let now = || UnixMs::from_system(SystemTime::now());
-        sampler.sample(now(), 0);
+        sampler.sample(now(), SpoolHealth::default());
         // Filesystems are looked at on a thread of their own.
         std::thread::sleep(Duration::from_millis(300));
-        sampler.sample(now(), 0);
-        sampler.sample(now(), 0);
+        sampler.sample(now(), SpoolHealth::default());
+        sampler.sample(now(), SpoolHealth::default());
         Self(sampler)
     }
 

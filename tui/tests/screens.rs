@@ -12,6 +12,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Rect, Size};
 use sysmon_agent::run::Source;
 use sysmon_agent::simulated::Simulated;
+use sysmon_agent::spool::SpoolHealth;
 use sysmon_config::Theme;
 use sysmon_hub::fleet::{Fleet, FleetOptions};
 use sysmon_hub::view::{HostWatch, SparkRequest, fleet_picture};
@@ -44,7 +45,7 @@ fn fleet() -> Fleet {
         let silent_s = if number == 7 { 60 } else { 0 };
         for second in 0..=600 - silent_s {
             let time = UnixMs(NOON + (second - 600) * 1000);
-            host.sample(time, 0);
+            host.sample(time, SpoolHealth::default());
             let row = Row {
                 seq: second as u64 + 1,
                 time,

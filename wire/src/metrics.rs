@@ -146,6 +146,7 @@ registry! {
     UNITS_RESTARTING = "systemd.unit.restarting", "{unit}", Gauge, 0, "systemd units that ended and wait to be started again (`systemd.unit.name`), or how many";
     AGENT_SAMPLE_TIME = "sysmon.agent.sample.time", "s", Gauge, -6, "Time the agent took to read its last sample";
     AGENT_ROWS_DROPPED = "sysmon.agent.rows.dropped", "{row}", Counter, 0, "Rows the agent had to drop because its spool was full";
+    AGENT_SPOOL_ERRORS = "sysmon.agent.spool.errors", "{error}", Counter, 0, "Times the agent could not write to its spool on disk, so that rows waited in memory";
     AGENT_READ_ERRORS = "sysmon.agent.read.errors", "{error}", Counter, 0, "Things the agent could not read or understand";
     HUB_INGEST_ROWS = "sysmon.hub.ingest.rows", "{row}", Counter, 0, "Rows of hosts that the hub took in";
     HUB_INGEST_VALUES = "sysmon.hub.ingest.values", "{value}", Counter, 0, "Values in those rows";

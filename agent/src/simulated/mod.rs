@@ -22,6 +22,7 @@ use crate::VERSION;
 use crate::board::{Board, Slot};
 use crate::run::Source;
 use crate::sample::Sample;
+use crate::spool::SpoolHealth;
 use processes::{Load, Processes};
 use roles::{ROLES, Role};
 
@@ -214,7 +215,7 @@ impl Source for Simulated {
         self.past
     }
 
-    fn sample(&mut self, now: UnixMs, _rows_dropped: u64) {
+    fn sample(&mut self, now: UnixMs, _spool: SpoolHealth) {
         let role = self.role;
         let elapsed_s = self
             .last
@@ -321,7 +322,10 @@ mod tests {
             let mut host = Simulated::new(number);
             let mut before = None;
             for second in 0..3600 {
-                host.sample(UnixMs(1_800_000_000_000 + second * 1000), 0);
+                host.sample(
+                    UnixMs(1_800_000_000_000 + second * 1000),
+                    SpoolHealth::default(),
+                );
                 let Sample { series, values, .. } = host.row();
                 let value = |name: &str| {
                     let alias = alias(name).unwrap();

@@ -4,12 +4,12 @@
 //! payload`, where the payload is one encoded [`Push`] frame. The first record that is cut short
 //! or does not match its checksum ends the file: that is where the machine lost power.
 
+use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sysmon_wire::limits::{FRAME_BYTES_MAX, SERIES_PER_HOST_MAX};
 use sysmon_wire::message::{Push, RunId};
@@ -44,54 +44,96 @@ pub struct Found {
 #[derive(Debug)]
 pub struct Journal {
     orders: SyncSender<Vec<DiskOrder>>,
-    failures: Arc<AtomicU64>,
+    shared: Arc<Mutex<Shared>>,
+}
+
+/// What the thread and those who give orders both know.
+#[derive(Debug, Default)]
+struct Shared {
+    outcomes: Vec<Appended>,
+    /// Files that lack a row. Rows are told as differences, so nothing may follow it there.
+    spoiled: HashSet<String>,
+}
+
+/// What became of a [`DiskOrder::Append`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Appended {
+    /// The file.
+    pub file: String,
+    /// Whether what was to be appended is on stable storage.
+    pub ok: bool,
 }
 
 impl Journal {
     /// Starts the thread; the folder is made when it is first needed.
     pub fn start(folder: PathBuf) -> io::Result<Self> {
         let (orders, queue) = sync_channel(ORDERS_MAX);
-        let failures = Arc::new(AtomicU64::new(0));
-        let count = Arc::clone(&failures);
+        let shared = Arc::<Mutex<Shared>>::default();
+        let of_thread = Arc::clone(&shared);
         std::thread::Builder::new()
             .name("spool".to_owned())
-            .spawn(move || write_orders(&folder, &queue, &count))?;
-        Ok(Self { orders, failures })
+            .spawn(move || write_orders(&folder, &queue, &of_thread))?;
+        Ok(Self { orders, shared })
     }
 
-    /// Has these orders carried out.
+    /// Has these orders carried out. Where the disk is so slow that too many wait, they fail.
     pub fn carry_out(&self, orders: Vec<DiskOrder>) {
         if orders.is_empty() {
             return;
         }
-        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) =
+        if let Err(TrySendError::Full(orders) | TrySendError::Disconnected(orders)) =
             self.orders.try_send(orders)
         {
-            self.failures.fetch_add(1, Ordering::Relaxed);
+            for order in orders {
+                if let DiskOrder::Append { file, .. } = order {
+                    lock(&self.shared).appended(file, false);
+                }
+            }
         }
     }
 
-    /// How often something could not be written.
-    pub fn failures(&self) -> u64 {
-        self.failures.load(Ordering::Relaxed)
+    /// What became of the appends since the last call, in their order.
+    pub fn take_outcomes(&self) -> Vec<Appended> {
+        std::mem::take(&mut lock(&self.shared).outcomes)
     }
 }
 
-fn write_orders(folder: &Path, queue: &Receiver<Vec<DiskOrder>>, failures: &AtomicU64) {
+impl Shared {
+    fn appended(&mut self, file: String, ok: bool) {
+        if !ok {
+            self.spoiled.insert(file.clone());
+        }
+        self.outcomes.push(Appended { file, ok });
+    }
+}
+
+fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write_orders(folder: &Path, queue: &Receiver<Vec<DiskOrder>>, shared: &Mutex<Shared>) {
     let mut told = false;
     while let Ok(orders) = queue.recv() {
         for order in orders {
-            let Err(error) = carry_out(folder, &order) else {
-                told = false;
-                continue;
+            let done = match &order {
+                DiskOrder::Append { file, .. } if lock(shared).spoiled.contains(file) => {
+                    lock(shared).appended(file.clone(), false);
+                    continue;
+                }
+                order => carry_out(folder, order),
             };
-            failures.fetch_add(1, Ordering::Relaxed);
-            if !told {
+            if let Err(error) = &done
+                && !told
+            {
                 let folder = folder.display();
                 tracing::warn!(
                     "cannot write to the spool in {folder}: {error}; rows wait in memory"
                 );
-                told = true;
+            }
+            told = done.is_err();
+            match order {
+                DiskOrder::Append { file, .. } => lock(shared).appended(file, done.is_ok()),
+                DiskOrder::Remove { file } => drop(lock(shared).spoiled.remove(&file)),
             }
         }
     }
@@ -111,8 +153,15 @@ pub fn carry_out(folder: &Path, order: &DiskOrder) -> io::Result<()> {
                 }
                 other => other?,
             };
-            file.write_all(&records(frames)?)?;
-            file.sync_data()
+            let before = file.metadata()?.len();
+            let written = file
+                .write_all(&records(frames)?)
+                .and_then(|()| file.sync_data());
+            if written.is_err() {
+                // Half a record would hide whatever came after it.
+                let _ = file.set_len(before);
+            }
+            written
         }
         DiskOrder::Remove { file } => match fs::remove_file(folder.join(file)) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
@@ -234,6 +283,7 @@ mod tests {
     use crate::sample::Sample;
     use crate::spool::{Backfill, Spool, SpoolLimits};
     use std::time::Duration;
+    use sysmon_wire::message::Blob;
     use sysmon_wire::metrics::UPTIME;
 
     fn fill(folder: &Path, run: u64, rows: u64) {
@@ -255,6 +305,36 @@ mod tests {
                 carry_out(folder, &order).unwrap();
             }
         }
+    }
+
+    #[test]
+    fn after_a_row_that_could_not_be_written_nothing_follows_in_its_file() {
+        let dir = tempfile::tempdir().unwrap();
+        // A file where the folder should be: nothing can be written.
+        let folder = dir.path().join("spool");
+        fs::write(&folder, "").unwrap();
+        let journal = Journal::start(folder.clone()).unwrap();
+        let append = |file: &str| DiskOrder::Append {
+            file: file.to_owned(),
+            frames: vec![Push::Rows(Blob(vec![1]))],
+        };
+        let outcomes = |count: usize| {
+            let end = std::time::Instant::now() + Duration::from_secs(10);
+            let mut all = Vec::new();
+            while all.len() < count && std::time::Instant::now() < end {
+                all.extend(journal.take_outcomes());
+                std::thread::yield_now();
+            }
+            all.into_iter().map(|a| (a.file, a.ok)).collect::<Vec<_>>()
+        };
+        journal.carry_out(vec![append("a.rows")]);
+        assert_eq!(outcomes(1), [("a.rows".to_owned(), false)]);
+        fs::remove_file(&folder).unwrap();
+        journal.carry_out(vec![append("a.rows"), append("b.rows")]);
+        let wanted = [("a.rows".to_owned(), false), ("b.rows".to_owned(), true)];
+        assert_eq!(outcomes(2), wanted);
+        assert!(!folder.join("a.rows").exists());
+        assert_eq!(read(&folder, "b.rows").unwrap().len(), 1);
     }
 
     #[test]

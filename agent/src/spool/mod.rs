@@ -9,6 +9,7 @@
 
 pub mod journal;
 mod segment;
+mod written;
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -19,6 +20,7 @@ use sysmon_wire::{SeqSet, SeriesKey, UnixMs};
 
 use crate::sample::Sample;
 use segment::{Open, Segment};
+use written::Written;
 
 /// Bounds of the spool.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +31,15 @@ pub struct SpoolLimits {
     pub disk_bytes: u64,
     /// Age past which rows are dropped.
     pub age: Duration,
+}
+
+/// How the spool fares, in this run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SpoolHealth {
+    /// Rows dropped because there was no room for them.
+    pub rows_dropped: u64,
+    /// Times that something could not be written to disk.
+    pub disk_errors: u64,
 }
 
 /// Without an acknowledgement for this long rows go to disk as well.
@@ -75,6 +86,8 @@ pub struct Spool {
     oldest_unacknowledged: Option<UnixMs>,
     dropped_rows: u64,
     orders: Vec<DiskOrder>,
+    written: Written,
+    disk_errors: u64,
 }
 
 impl Spool {
@@ -92,6 +105,8 @@ impl Spool {
             oldest_unacknowledged: None,
             dropped_rows: 0,
             orders: Vec::new(),
+            written: Written::default(),
+            disk_errors: 0,
         }
     }
 
@@ -105,6 +120,14 @@ impl Spool {
         self.dropped_rows
     }
 
+    /// How it fares.
+    pub fn health(&self) -> SpoolHealth {
+        SpoolHealth {
+            rows_dropped: self.dropped_rows,
+            disk_errors: self.disk_errors,
+        }
+    }
+
     /// Keeps a row.
     pub fn push(&mut self, seq: u64, time: UnixMs, sample: &Sample<'_>) {
         let oldest = *self.oldest_unacknowledged.get_or_insert(time);
@@ -115,12 +138,27 @@ impl Spool {
         let frames = self.open.push(self.run, seq, time, sample, self.spilling);
         if self.spilling {
             let file = self.open.file(self.run);
-            self.orders.push(DiskOrder::Append { file, frames });
+            self.order(file, frames);
         }
         if self.open.is_full() {
             self.close_open();
         }
         self.keep_bounds(time);
+    }
+
+    fn order(&mut self, file: String, frames: Vec<Push>) {
+        self.written.ordered(&file);
+        self.orders.push(DiskOrder::Append { file, frames });
+    }
+
+    /// An [`DiskOrder::Append`] to this file was carried out, or failed. What is not on disk stays in
+    /// memory, and further rows go to another file.
+    pub fn appended(&mut self, file: &str, ok: bool) {
+        self.written.outcome(file, ok);
+        self.disk_errors += u64::from(!ok);
+        if !ok && self.spilling && self.open.is_file(self.run, file) {
+            self.close_open();
+        }
     }
 
     /// Rows in these inclusive ranges are durable on the hub.
@@ -131,10 +169,11 @@ impl Spool {
         if run == self.run {
             self.open.acknowledge(ranges);
         }
-        let orders = &mut self.orders;
+        let (orders, written) = (&mut self.orders, &mut self.written);
         self.closed.retain(|segment| {
             let done = segment.is_acknowledged();
             if let (true, Some(file)) = (done, &segment.file) {
+                written.forget(file);
                 orders.push(DiskOrder::Remove { file: file.clone() });
             }
             !done
@@ -208,9 +247,18 @@ impl Spool {
 
     /// Orders everything that is not acknowledged onto disk, before the program ends.
     pub fn persist(&mut self) {
-        if self.limits.disk_bytes > 0 && !self.spilling {
-            self.spill_all();
+        if self.limits.disk_bytes == 0 {
+            return;
         }
+        // What could not be written before may have room now.
+        for segment in &mut self.closed {
+            let lacking = segment.file.take_if(|file| self.written.lacks_some(file));
+            if let Some(file) = lacking {
+                self.written.forget(&file);
+                self.orders.push(DiskOrder::Remove { file });
+            }
+        }
+        self.spill_all();
     }
 
     fn close_open(&mut self) {
@@ -236,6 +284,7 @@ impl Spool {
             let frames = block.frames(segment.run, &self.open.series);
             segment.file = Some(file.clone());
             segment.disk_bytes = block.bytes() as u64;
+            self.written.ordered(&file);
             self.orders.push(DiskOrder::Append { file, frames });
         }
     }
@@ -262,17 +311,36 @@ impl Spool {
         let mut memory = self.memory_bytes();
         if memory > self.limits.memory_bytes {
             // What is on disk need not be in memory too.
-            for segment in self
-                .closed
-                .iter_mut()
-                .filter(|segment| segment.file.is_some())
-            {
+            let written = &self.written;
+            let is_on_disk = |segment: &Segment| {
+                segment
+                    .file
+                    .as_deref()
+                    .is_some_and(|file| written.holds_all(file))
+            };
+            for segment in self.closed.iter_mut().filter(|segment| is_on_disk(segment)) {
                 memory -= segment.block.take().map_or(0, |block| block.bytes());
             }
         }
-        while memory > self.limits.memory_bytes && self.drop_oldest() {
+        while memory > self.limits.memory_bytes && self.drop_oldest_in_memory() {
             memory = self.memory_bytes();
         }
+    }
+
+    /// Drops the oldest segment that only memory has. What is on its way to the disk is waited for: the
+    /// queue there is short.
+    fn drop_oldest_in_memory(&mut self) -> bool {
+        let written = &self.written;
+        let is_only_here = |segment: &Segment| {
+            let file = segment.file.as_deref();
+            segment.block.is_some() && file.is_none_or(|file| written.lacks_some(file))
+        };
+        let at = self.closed.iter().position(is_only_here);
+        let Some(segment) = at.and_then(|at| self.closed.remove(at)) else {
+            return false;
+        };
+        self.drop_segment(&segment);
+        true
     }
 
     fn drop_oldest(&mut self) -> bool {
@@ -286,6 +354,7 @@ impl Spool {
     fn drop_segment(&mut self, segment: &Segment) {
         self.dropped_rows += segment.waiting();
         if let Some(file) = &segment.file {
+            self.written.forget(file);
             self.orders.push(DiskOrder::Remove { file: file.clone() });
         }
     }
@@ -446,6 +515,72 @@ mod tests {
             backfilled(&mut spool),
             (dropped + 1..=5000).collect::<Vec<_>>()
         );
+    }
+
+    /// Carries out orders on a disk that is full.
+    fn fail(spool: &mut Spool) {
+        for order in spool.take_orders() {
+            if let DiskOrder::Append { file, .. } = order {
+                spool.appended(&file, false);
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_full_disk_does_not_take_stays_in_memory_and_is_written_when_there_is_room() {
+        let mut spool = spool(SpoolLimits {
+            memory_bytes: 16_000,
+            ..LIMITS
+        });
+        for seq in 1..=400 {
+            push(&mut spool, seq..=seq);
+            fail(&mut spool);
+        }
+        assert_eq!((spool.waiting_rows(), spool.dropped_rows()), (400, 0));
+        // Past the bound of memory the oldest rows go, and are counted.
+        for seq in 401..=5000 {
+            push(&mut spool, seq..=seq);
+            fail(&mut spool);
+        }
+        let dropped = spool.dropped_rows();
+        assert!(dropped > 0);
+        assert_eq!(spool.waiting_rows() + dropped, 5000);
+        spool.connected();
+        let wanted: Vec<_> = (dropped + 1..=5000).collect();
+        assert_eq!(backfilled(&mut spool), wanted);
+        // There is room again when the program ends.
+        spool.persist();
+        let mut written = Vec::new();
+        for order in spool.take_orders() {
+            if let DiskOrder::Append { frames, .. } = order {
+                written.extend(rows_of(&frames));
+            }
+        }
+        assert_eq!(written, wanted);
+    }
+
+    #[test]
+    fn only_what_is_known_to_be_on_disk_leaves_memory() {
+        let mut spool = spool(SpoolLimits {
+            memory_bytes: 2_000,
+            ..LIMITS
+        });
+        push(&mut spool, 1..=1);
+        for order in spool.take_orders() {
+            if let DiskOrder::Append { file, .. } = order {
+                spool.appended(&file, true);
+            }
+        }
+        for seq in 2..=900 {
+            push(&mut spool, seq..=seq);
+            for order in spool.take_orders() {
+                if let DiskOrder::Append { file, .. } = order {
+                    spool.appended(&file, true);
+                }
+            }
+        }
+        assert_eq!(spool.dropped_rows(), 0, "the disk has them");
+        assert!(spool.memory_bytes() < 4_000);
     }
 
     #[test]

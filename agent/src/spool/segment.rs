@@ -136,6 +136,11 @@ impl Open {
         file_name(run, self.first)
     }
 
+    /// Whether this is the file of the segment.
+    pub(super) fn is_file(&self, run: RunId, file: &str) -> bool {
+        !self.is_empty() && self.file(run) == file
+    }
+
     /// Adds a row; the frames for its file, if it has one.
     pub(super) fn push(
         &mut self,

@@ -266,10 +266,12 @@ impl Processes {
             }
             self.add(pid, now, since);
         }
+        // Once for all: to put each in its place would move thousands each time.
+        self.entries.sort_by_key(|entry| entry.pid);
         self.complete = (found.len() <= NEW_MAX).then_some(now);
     }
 
-    /// Takes up a process, unless it has ended already.
+    /// Takes up a process that is not known yet, unless it has ended already.
     fn add(&mut self, pid: u32, now: UnixMs, since: Option<UnixMs>) {
         let Ok(file) = self.dir.open_file(pid, "stat") else {
             return;
@@ -278,15 +280,12 @@ impl Processes {
         let Some(stat) = text.ok().and_then(parse) else {
             return;
         };
-        let Err(at) = position(&self.entries, pid) else {
-            return;
-        };
         let mut entry = Entry::new(pid, stat, now, since, self.clock.hz);
         if self.kept_files < self.kept_files_max {
             self.kept_files += 1;
             entry.file = Some(file);
         }
-        self.entries.insert(at, entry);
+        self.entries.push(entry);
     }
 
     fn choose(&mut self) {

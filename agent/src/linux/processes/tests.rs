@@ -11,7 +11,9 @@ struct Host {
 
 impl Host {
     fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        // In memory where there is such a place: a disk takes long to make thousands of directories.
+        let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
+        let dir = dir.unwrap();
         fs::write(dir.path().join("stat"), "cpu 1 1 1 1\nbtime 1000\n").unwrap();
         Self { dir }
     }
@@ -187,4 +189,37 @@ fn this_machines_processes_are_seen_and_a_child_that_ends_is_forgotten() {
     );
     child.kill().unwrap();
     child.wait().unwrap();
+}
+
+#[test]
+fn thirty_thousand_processes_are_taken_up_in_turn_and_a_name_may_hold_anything() {
+    let host = Host::new();
+    for pid in 1..=30_000u32 {
+        let path = host.dir.path().join(pid.to_string());
+        fs::create_dir(&path).unwrap();
+        let name = if pid == 29_999 {
+            "a) \u{1b}[2J\n(b"
+        } else {
+            "sleeper"
+        };
+        let stat = format!("{pid} ({name}) S 1 1 1 0 -1 0 0 0 0 0 7 0 0 0 20 0 2 0 {pid} 0 10 0\n");
+        fs::write(path.join("stat"), stat).unwrap();
+    }
+    let mut processes = host.watch();
+    let mut rounds = 0i64;
+    while processes.count() < 30_000 {
+        processes.refresh(UnixMs(rounds * 1000), false);
+        rounds += 1;
+        assert!(rounds <= 20, "{} after {rounds} rounds", processes.count());
+    }
+    let all = processes.all();
+    assert_eq!(all.len(), PROCESSES_PER_TABLE_MAX);
+    assert!(
+        all.iter()
+            .all(|process| !process.identity.command.as_str().contains('\u{1b}'))
+    );
+    assert_eq!(
+        processes.ranked().count().min(RANKED_PROCESSES),
+        processes.ranked().count()
+    );
 }
