@@ -45,6 +45,9 @@ pub struct SpoolHealth {
 /// Without an acknowledgement for this long rows go to disk as well.
 const UNACKNOWLEDGED_MS_MAX: i64 = 3_000;
 
+/// How long a disk that did not take rows is left alone: long enough for somebody to make room.
+const DISK_REST_MS: i64 = 60_000;
+
 /// What is to be done on disk, in order.
 #[derive(Clone, Debug, PartialEq)]
 pub enum DiskOrder {
@@ -88,6 +91,10 @@ pub struct Spool {
     orders: Vec<DiskOrder>,
     written: Written,
     disk_errors: u64,
+    /// The time of the last row.
+    newest: UnixMs,
+    /// Nothing is ordered onto a disk that failed before this.
+    disk_rests_until: UnixMs,
 }
 
 impl Spool {
@@ -107,6 +114,8 @@ impl Spool {
             orders: Vec::new(),
             written: Written::default(),
             disk_errors: 0,
+            newest: UnixMs(0),
+            disk_rests_until: UnixMs(i64::MIN),
         }
     }
 
@@ -132,7 +141,9 @@ impl Spool {
     pub fn push(&mut self, seq: u64, time: UnixMs, sample: &Sample<'_>) {
         let oldest = *self.oldest_unacknowledged.get_or_insert(time);
         let late = time - oldest > UNACKNOWLEDGED_MS_MAX;
-        if !self.spilling && self.limits.disk_bytes > 0 && (!self.connected || late) {
+        self.newest = time;
+        let may_spill = self.limits.disk_bytes > 0 && time >= self.disk_rests_until;
+        if !self.spilling && may_spill && (!self.connected || late) {
             self.spill_all();
         }
         let frames = self.open.push(self.run, seq, time, sample, self.spilling);
@@ -151,13 +162,22 @@ impl Spool {
         self.orders.push(DiskOrder::Append { file, frames });
     }
 
-    /// An [`DiskOrder::Append`] to this file was carried out, or failed. What is not on disk stays in
-    /// memory, and further rows go to another file.
+    /// A [`DiskOrder::Append`] to this file was carried out, or failed. What is not on disk stays in
+    /// memory, and the disk is left alone for a while.
     pub fn appended(&mut self, file: &str, ok: bool) {
-        self.written.outcome(file, ok);
-        self.disk_errors += u64::from(!ok);
-        if !ok && self.spilling && self.open.is_file(self.run, file) {
-            self.close_open();
+        self.written.outcome(file);
+        if ok {
+            return;
+        }
+        self.disk_errors += 1;
+        self.disk_rests_until = self.newest + DISK_REST_MS;
+        self.stop_spilling();
+        let is_it = |segment: &&mut Segment| segment.file.as_deref() == Some(file);
+        if let Some(segment) = self.closed.iter_mut().find(is_it)
+            && segment.block.is_some()
+        {
+            // The rows that are there may be all that is left after a power cut: they stay.
+            segment.lacks_rows_on_disk = true;
         }
     }
 
@@ -247,18 +267,9 @@ impl Spool {
 
     /// Orders everything that is not acknowledged onto disk, before the program ends.
     pub fn persist(&mut self) {
-        if self.limits.disk_bytes == 0 {
-            return;
+        if self.limits.disk_bytes > 0 {
+            self.spill_all();
         }
-        // What could not be written before may have room now.
-        for segment in &mut self.closed {
-            let lacking = segment.file.take_if(|file| self.written.lacks_some(file));
-            if let Some(file) = lacking {
-                self.written.forget(&file);
-                self.orders.push(DiskOrder::Remove { file });
-            }
-        }
-        self.spill_all();
     }
 
     fn close_open(&mut self) {
@@ -275,12 +286,17 @@ impl Spool {
         for segment in self
             .closed
             .iter_mut()
-            .filter(|segment| segment.file.is_none())
+            .filter(|segment| segment.is_only_in_memory())
         {
             let Some(block) = &segment.block else {
                 continue;
             };
             let file = segment::file_name(segment.run, segment.first);
+            if std::mem::take(&mut segment.lacks_rows_on_disk) {
+                self.written.forget(&file);
+                let file = file.clone();
+                self.orders.push(DiskOrder::Remove { file });
+            }
             let frames = block.frames(segment.run, &self.open.series);
             segment.file = Some(file.clone());
             segment.disk_bytes = block.bytes() as u64;
@@ -313,10 +329,8 @@ impl Spool {
             // What is on disk need not be in memory too.
             let written = &self.written;
             let is_on_disk = |segment: &Segment| {
-                segment
-                    .file
-                    .as_deref()
-                    .is_some_and(|file| written.holds_all(file))
+                let file = segment.file.as_deref();
+                !segment.is_only_in_memory() && file.is_some_and(|file| written.holds_all(file))
             };
             for segment in self.closed.iter_mut().filter(|segment| is_on_disk(segment)) {
                 memory -= segment.block.take().map_or(0, |block| block.bytes());
@@ -330,12 +344,7 @@ impl Spool {
     /// Drops the oldest segment that only memory has. What is on its way to the disk is waited for: the
     /// queue there is short.
     fn drop_oldest_in_memory(&mut self) -> bool {
-        let written = &self.written;
-        let is_only_here = |segment: &Segment| {
-            let file = segment.file.as_deref();
-            segment.block.is_some() && file.is_none_or(|file| written.lacks_some(file))
-        };
-        let at = self.closed.iter().position(is_only_here);
+        let at = self.closed.iter().position(Segment::is_only_in_memory);
         let Some(segment) = at.and_then(|at| self.closed.remove(at)) else {
             return false;
         };
@@ -517,11 +526,11 @@ mod tests {
         );
     }
 
-    /// Carries out orders on a disk that is full.
-    fn fail(spool: &mut Spool) {
+    /// Carries out orders on a disk that is full, or is not.
+    fn carry_out(spool: &mut Spool, ok: bool) {
         for order in spool.take_orders() {
             if let DiskOrder::Append { file, .. } = order {
-                spool.appended(&file, false);
+                spool.appended(&file, ok);
             }
         }
     }
@@ -534,13 +543,17 @@ mod tests {
         });
         for seq in 1..=400 {
             push(&mut spool, seq..=seq);
-            fail(&mut spool);
+            carry_out(&mut spool, false);
         }
         assert_eq!((spool.waiting_rows(), spool.dropped_rows()), (400, 0));
+        assert!(
+            spool.closed.len() < 20,
+            "the disk is not tried with every row"
+        );
         // Past the bound of memory the oldest rows go, and are counted.
         for seq in 401..=5000 {
             push(&mut spool, seq..=seq);
-            fail(&mut spool);
+            carry_out(&mut spool, false);
         }
         let dropped = spool.dropped_rows();
         assert!(dropped > 0);
@@ -565,19 +578,9 @@ mod tests {
             memory_bytes: 2_000,
             ..LIMITS
         });
-        push(&mut spool, 1..=1);
-        for order in spool.take_orders() {
-            if let DiskOrder::Append { file, .. } = order {
-                spool.appended(&file, true);
-            }
-        }
-        for seq in 2..=900 {
+        for seq in 1..=900 {
             push(&mut spool, seq..=seq);
-            for order in spool.take_orders() {
-                if let DiskOrder::Append { file, .. } = order {
-                    spool.appended(&file, true);
-                }
-            }
+            carry_out(&mut spool, true);
         }
         assert_eq!(spool.dropped_rows(), 0, "the disk has them");
         assert!(spool.memory_bytes() < 4_000);

@@ -62,6 +62,8 @@ pub(super) struct Segment {
     pub(super) last_time: Option<UnixMs>,
     pub(super) block: Option<Block>,
     pub(super) file: Option<String>,
+    /// Whether its file ends before its last row, because the disk took no more.
+    pub(super) lacks_rows_on_disk: bool,
     pub(super) disk_bytes: u64,
     /// Whether it went up on the backfill lane of the present connection.
     pub(super) sent: bool,
@@ -78,6 +80,7 @@ impl Segment {
             last_time: Some(found.last_time),
             block: None,
             file: Some(found.file),
+            lacks_rows_on_disk: false,
             disk_bytes: found.bytes,
             sent: false,
             acknowledged: SeqSet::new(),
@@ -89,6 +92,11 @@ impl Segment {
             self.acknowledged
                 .insert_range(low.max(self.first), high.min(self.last));
         }
+    }
+
+    /// Whether some of its rows are nowhere but in memory.
+    pub(super) fn is_only_in_memory(&self) -> bool {
+        self.file.is_none() || self.lacks_rows_on_disk
     }
 
     pub(super) fn is_acknowledged(&self) -> bool {
@@ -134,11 +142,6 @@ impl Open {
 
     pub(super) fn file(&self, run: RunId) -> String {
         file_name(run, self.first)
-    }
-
-    /// Whether this is the file of the segment.
-    pub(super) fn is_file(&self, run: RunId, file: &str) -> bool {
-        !self.is_empty() && self.file(run) == file
     }
 
     /// Adds a row; the frames for its file, if it has one.
@@ -246,6 +249,7 @@ impl Open {
                 processes: std::mem::take(&mut self.processes).into_all(),
             }),
             file: on_disk.then(|| self.file(run)),
+            lacks_rows_on_disk: false,
             disk_bytes: self.written_bytes,
             sent: false,
             acknowledged: self.acknowledged.take(),

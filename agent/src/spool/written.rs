@@ -2,54 +2,32 @@
 
 use std::collections::HashMap;
 
-/// What is known of the files of this run.
+/// The files of this run, each with the orders whose outcome is not known yet.
 #[derive(Debug, Default)]
-pub(super) struct Written(HashMap<String, State>);
-
-#[derive(Debug, Default)]
-struct State {
-    /// Orders whose outcome is not known yet.
-    pending: u32,
-    /// Something could not be written.
-    failed: bool,
-}
+pub(super) struct Written(HashMap<String, u32>);
 
 impl Written {
     /// Something was ordered into the file.
     pub(super) fn ordered(&mut self, file: &str) {
         match self.0.get_mut(file) {
-            Some(state) => state.pending += 1,
-            None => drop(self.0.insert(
-                file.to_owned(),
-                State {
-                    pending: 1,
-                    failed: false,
-                },
-            )),
+            Some(pending) => *pending += 1,
+            None => drop(self.0.insert(file.to_owned(), 1)),
         }
     }
 
-    /// The oldest order without an outcome has this one.
-    pub(super) fn outcome(&mut self, file: &str, ok: bool) {
-        if let Some(state) = self.0.get_mut(file) {
-            state.pending = state.pending.saturating_sub(1);
-            state.failed |= !ok;
+    /// The oldest order without an outcome has one.
+    pub(super) fn outcome(&mut self, file: &str) {
+        if let Some(pending) = self.0.get_mut(file) {
+            *pending = pending.saturating_sub(1);
         }
     }
 
-    /// Whether everything is in the file; files of earlier runs hold what was found in them.
+    /// Whether everything is in the file; those of earlier runs hold what was found in them.
     pub(super) fn holds_all(&self, file: &str) -> bool {
-        self.0
-            .get(file)
-            .is_none_or(|state| state.pending == 0 && !state.failed)
+        self.0.get(file).is_none_or(|pending| *pending == 0)
     }
 
-    /// Whether something that was ordered into the file is not there and will not be.
-    pub(super) fn lacks_some(&self, file: &str) -> bool {
-        self.0.get(file).is_some_and(|state| state.failed)
-    }
-
-    /// The file is to be removed, or to be written anew.
+    /// The file is to be removed.
     pub(super) fn forget(&mut self, file: &str) {
         self.0.remove(file);
     }
