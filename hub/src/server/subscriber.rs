@@ -92,7 +92,9 @@ async fn answer(hub: &Hub, request: Request, sender: &mut FrameSender) -> Result
                 host.as_ref(),
                 time,
                 usize::from(limit.min(CHANGES_MAX)),
-            ) {
+            )
+            .await
+            {
                 Ok(changes) => {
                     sender.send(&Reply::Changes { time, changes }).await?;
                     sender.send(&Reply::Complete).await
@@ -130,26 +132,37 @@ async fn answer(hub: &Hub, request: Request, sender: &mut FrameSender) -> Result
     }
 }
 
-/// The changes of one host or of all. The fleet is let go between two hosts, so that rows come in meanwhile.
-fn changes_of(
+/// The changes of one host or of all. Between two hosts others have their turn, so that rows come in meanwhile.
+async fn changes_of(
     hub: &Hub,
     host: Option<&Label>,
     at: UnixMs,
     limit: usize,
 ) -> Result<Vec<Change>, String> {
     let hosts: Vec<HostId> = match host {
-        Some(name) => vec![
-            hub.fleet()
-                .find(name.as_str())
-                .ok_or_else(|| format!("there is no host {name:?}"))?,
-        ],
+        Some(name) => {
+            let found = hub.fleet().find(name.as_str());
+            vec![found.ok_or_else(|| format!("there is no host {name:?}"))?]
+        }
         None => hub.fleet().watched_hosts().map(|(id, _)| id).collect(),
     };
     let mut all = Vec::new();
     for id in hosts {
-        let fleet = hub.fleet();
-        let Some(host) = fleet.host(id) else { continue };
-        all.extend(changes::of_host(host, at, limit).map_err(|error| error.to_string())?);
+        let of_host = {
+            let fleet = hub.fleet();
+            fleet.host(id).map(|host| changes::of_host(host, at, limit))
+        };
+        all.extend(
+            of_host
+                .transpose()
+                .map_err(|error| error.to_string())?
+                .into_iter()
+                .flatten(),
+        );
+        if all.len() > 4 * limit {
+            all = changes::ranked(all, limit);
+        }
+        tokio::task::yield_now().await;
     }
     Ok(changes::ranked(all, limit))
 }
