@@ -184,6 +184,26 @@ fn from_start_to_quit() {
 }
 
 #[test]
+fn what_changed_is_told_of_the_fleet_and_of_a_host() {
+    let mut session = Session::start(120, 30, &["--demo", "8"], &[]);
+    session.is("all are live", |text| text.contains("9 live"));
+    session.press("w");
+    session.shows("against the ten minutes before it");
+    session.press("\x1b[D");
+    session.is("the past is told too", |text| {
+        text.contains("PAST") && text.contains("in the minute before")
+    });
+    session.press("h");
+    session.shows("NET");
+    session.press("/db-1\r\rw");
+    session.is("of one host", |text| {
+        text.contains("› db-1") && text.contains("in the minute before")
+    });
+    session.press("q");
+    assert_eq!(session.ended(), 0);
+}
+
+#[test]
 fn every_size_is_usable() {
     let mut session = Session::start(80, 24, &["--demo", "5"], &[]);
     session.shows("db-1");
