@@ -142,7 +142,9 @@ impl Spool {
         let oldest = *self.oldest_unacknowledged.get_or_insert(time);
         let late = time - oldest > UNACKNOWLEDGED_MS_MAX;
         self.newest = time;
-        let may_spill = self.limits.disk_bytes > 0 && time >= self.disk_rests_until;
+        // A clock that is set back must not make the rest longer.
+        let rest = self.disk_rests_until - DISK_REST_MS..self.disk_rests_until;
+        let may_spill = self.limits.disk_bytes > 0 && !rest.contains(&time);
         if !self.spilling && may_spill && (!self.connected || late) {
             self.spill_all();
         }
@@ -570,6 +572,30 @@ mod tests {
             }
         }
         assert_eq!(written, wanted);
+    }
+
+    #[test]
+    fn a_disk_that_failed_is_tried_again_after_a_rest_or_when_the_clock_was_set_back() {
+        let mut spool = spool(LIMITS);
+        push(&mut spool, 5000..=5000);
+        carry_out(&mut spool, false);
+        assert!(matches!(spool.take_orders()[..], []));
+        let sample = Sample {
+            series: &series(),
+            values: &[1, 1],
+            processes: &[],
+        };
+        let tried = |spool: &mut Spool, seq: u64, time: i64| {
+            spool.push(seq, UnixMs(time), &sample);
+            let orders = spool.take_orders();
+            orders.iter().any(|o| matches!(o, DiskOrder::Append { .. }))
+        };
+        assert!(!tried(&mut spool, 5001, 5_001_000));
+        assert!(!tried(&mut spool, 5002, 5_059_000));
+        assert!(tried(&mut spool, 5003, 5_060_000));
+        carry_out(&mut spool, false);
+        spool.appended(&segment::file_name(RunId(7), 5000), false);
+        assert!(tried(&mut spool, 5004, 1_000_000));
     }
 
     #[test]
