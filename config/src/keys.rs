@@ -59,6 +59,10 @@ pub struct HubConfig {
     pub memory: u64,
     /// Bytes of history on disk; 0 for none.
     pub history: u64,
+    /// How long minutes are kept on disk.
+    pub retention_1m: Duration,
+    /// How long hours are.
+    pub retention_1h: Duration,
     /// How long certificates it issues are valid.
     pub certificate_life: Duration,
     /// What is watched, a rule a line; the usual things if not set.
@@ -157,6 +161,8 @@ impl Default for HubConfig {
             retention: Duration::from_hours(24),
             memory: 1 << 30,
             history: 8 << 30,
+            retention_1m: Duration::from_hours(24 * 30),
+            retention_1h: Duration::from_hours(24 * 730),
             certificate_life: Duration::from_hours(24 * 365),
             alerts: None,
             notify: Vec::new(),
@@ -233,6 +239,16 @@ pub fn keys() -> &'static [Key] {
         )),
         key!(hub.memory, Some("\"1GiB\""), |v| bytes(v, 1 << 20)),
         key!(hub.history, Some("\"8GiB\""), |v| bytes(v, 0)),
+        key!(hub.retention_1m, Some("\"30d\""), |v| span(
+            v,
+            DAY,
+            DAY * 3650
+        )),
+        key!(hub.retention_1h, Some("\"730d\""), |v| span(
+            v,
+            DAY,
+            DAY * 36_500
+        )),
         key!(hub.certificate_life, Some("\"365d\""), |v| span(
             v,
             DAY,

@@ -21,6 +21,9 @@ pub const AFTER_MS: i64 = 60_000;
 /// What it is compared with.
 pub const BEFORE_MS: i64 = 600_000;
 
+/// How far back it looks, with room for a row that makes the first rate.
+pub const REACH_MS: i64 = AFTER_MS + BEFORE_MS + 60_000;
+
 /// Values a window must have to be compared.
 const VALUES_MIN: usize = 5;
 

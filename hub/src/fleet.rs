@@ -73,6 +73,8 @@ pub struct Fleet {
     rows_total: u64,
     values_total: u64,
     ring_bytes: u64,
+    /// From when on all that was on disk at the start is in memory; none while it is still read.
+    restored_from: Option<UnixMs>,
     /// Hosts the history has not been told everything of, if there is a history.
     unsaved: Option<BTreeSet<HostId>>,
     alerts: Engine,
@@ -93,6 +95,7 @@ impl Fleet {
             rows_total: 0,
             values_total: 0,
             ring_bytes: 0,
+            restored_from: Some(UnixMs(i64::MIN)),
             unsaved: None,
             alerts: Engine::new(Vec::new(), Vec::new()),
             transitions: Vec::new(),
@@ -155,6 +158,44 @@ impl Fleet {
     /// Remembers from now on what changes, for [`Fleet::take_batch`].
     pub fn record(&mut self) {
         self.unsaved = Some(BTreeSet::new());
+        self.restored_from = None;
+    }
+
+    /// Takes from when on all that the history knew at the start is in memory.
+    pub fn set_restored_from(&mut self, from: UnixMs) {
+        self.restored_from = Some(from);
+    }
+
+    /// Whether all rows of a host from `from` on are in memory.
+    pub fn is_whole_from(&self, id: HostId, from: UnixMs) -> bool {
+        let is_restored = self.restored_from.is_some_and(|restored| restored <= from);
+        is_restored
+            && self
+                .host(id)
+                .is_none_or(|host| host.ring.is_whole_from(from))
+    }
+
+    /// Has sealed rows of the past in memory while `look` looks at them; then the memory limit counts again.
+    pub fn with_past<T>(&mut self, past: Vec<(Label, Chunk)>, look: impl FnOnce(&Self) -> T) -> T {
+        for (name, chunk) in past {
+            let Some(id) = self.by_name.get(&name) else {
+                continue;
+            };
+            let Some(host) = self.hosts.get_mut(id.0 as usize) else {
+                continue;
+            };
+            let before = host.ring.bytes() as u64;
+            host.ring.restore_chunk(chunk);
+            self.ring_bytes = self.ring_bytes + host.ring.bytes() as u64 - before;
+        }
+        let seen = look(self);
+        self.keep_budget();
+        seen
+    }
+
+    /// The time before which rows are not kept.
+    pub fn horizon(&self, now: UnixMs) -> UnixMs {
+        now - self.retention_ms()
     }
 
     fn changed(&mut self, id: HostId) {
@@ -175,7 +216,7 @@ impl Fleet {
         Batch {
             generation: self.generation,
             hosts: unsaved.into_iter().filter_map(batch).collect(),
-            horizon: now - self.retention_ms(),
+            now,
         }
     }
 
@@ -209,10 +250,12 @@ impl Fleet {
             return true;
         };
         let before = host.ring.bytes() as u64;
-        host.ring.restore_chunk(chunk);
+        let is_new = host.ring.restore_chunk(chunk);
         self.ring_bytes = self.ring_bytes + host.ring.bytes() as u64 - before;
-        self.touch_line(id);
-        self.past_came(id);
+        if is_new {
+            self.touch_line(id);
+            self.past_came(id);
+        }
         true
     }
 
@@ -247,6 +290,8 @@ impl Fleet {
             Some(_) => Ring::recording(),
             None => Ring::new(),
         };
+        let mut ring = ring;
+        ring.stagger(id.0);
         let host = Host::new(name.clone(), ring);
         self.ring_bytes += host.ring.bytes() as u64;
         self.hosts.push(host);
@@ -430,13 +475,32 @@ impl Fleet {
             let oldest = self
                 .hosts
                 .iter_mut()
-                .min_by_key(|h| h.ring.oldest().unwrap_or(UnixMs(i64::MAX)));
-            let Some(host) = oldest else { return };
+                .filter_map(|host| Some((host.ring.oldest_sealed()?, host)))
+                .min_by_key(|(oldest, _)| *oldest);
+            // What is not sealed stays, however little memory there is.
+            let Some((_, host)) = oldest else { return };
             let before = host.ring.bytes() as u64;
-            if host.ring.evict_oldest() == 0 {
-                return;
-            }
+            host.ring.evict_oldest();
             self.ring_bytes -= before - host.ring.bytes() as u64;
+        }
+    }
+
+    /// Seals what will hardly get more rows: late ones of which none came since the last call, and all of a
+    /// host that has been silent for half an hour. To be called once in a while.
+    pub fn settle(&mut self, now: UnixMs) {
+        for at in 0..self.hosts.len() {
+            let id = HostId(at as u32);
+            let Some(host) = self.hosts.get_mut(at) else {
+                return;
+            };
+            let before = host.ring.bytes() as u64;
+            let result = host.settle(now);
+            self.ring_bytes = self.ring_bytes + host.ring.bytes() as u64 - before;
+            match result {
+                Ok(true) => self.changed(id),
+                Ok(false) => {}
+                Err(error) => tracing::error!("rows cannot be sealed: {error}"),
+            }
         }
     }
 
@@ -509,13 +573,17 @@ pub(crate) mod tests {
     use super::*;
     use sysmon_wire::metrics::CPU_UTILIZATION;
 
-    pub(crate) fn fleet() -> Fleet {
-        Fleet::new(FleetOptions {
+    pub(crate) fn options() -> FleetOptions {
+        FleetOptions {
             stale_after: Duration::from_secs(5),
             offline_after: Duration::from_secs(30),
             retention: Duration::from_secs(3600),
             memory_bytes: 1 << 30,
-        })
+        }
+    }
+
+    pub(crate) fn fleet() -> Fleet {
+        Fleet::new(options())
     }
 
     pub(crate) fn host_with_cpu(fleet: &mut Fleet, name: &str) -> HostId {

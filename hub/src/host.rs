@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use sysmon_series::{Ring, rate};
+use sysmon_series::{ChunkError, Ring, rate};
 use sysmon_wire::limits::RUNS_PER_HOST_MAX;
 use sysmon_wire::message::{AlertLine, HostHealth, HostState, RunId};
 use sysmon_wire::metrics::{ALIASES, SUMMARY};
@@ -13,6 +13,9 @@ use sysmon_wire::{
 
 use crate::history::{HostBatch, KeptHost};
 use crate::processes::HostProcesses;
+
+/// Silence after which no more rows are waited for before those that came are sealed.
+const SETTLED_MS: i64 = 1_800_000;
 
 /// A host as the hub knows it.
 #[derive(Debug)]
@@ -50,6 +53,8 @@ pub struct Host {
     last_arrival: Option<UnixMs>,
     duplicate_rows: u64,
     refused_rows: u64,
+    /// Late rows that were not sealed when last looked at.
+    late_rows: u32,
     unsaved: Unsaved,
 }
 
@@ -101,6 +106,7 @@ impl Host {
             last_arrival: None,
             duplicate_rows: 0,
             refused_rows: 0,
+            late_rows: 0,
             unsaved: Unsaved::default(),
         }
     }
@@ -190,6 +196,7 @@ impl Host {
             series: (first, series),
             processes: std::mem::take(&mut unsaved.processes),
             runs: runs.cloned().collect(),
+            oldest_unsealed: self.ring.oldest_unsealed(),
             ring: self.ring.take_changes(),
         }
     }
@@ -213,6 +220,26 @@ impl Host {
         if let Ok(Some((time, values))) = self.ring.at(&all, UnixMs(0), newest) {
             self.observe(time, &values);
         }
+    }
+
+    /// Seals late rows of which none came since the last call, and all rows of a host silent for
+    /// [`SETTLED_MS`]; whether there were any.
+    pub fn settle(&mut self, now: UnixMs) -> Result<bool, ChunkError> {
+        let late = self.ring.late_rows();
+        let is_late_over = late > 0 && late == self.late_rows;
+        let is_silent = self.ring.oldest_unsealed().is_some()
+            && self
+                .ring
+                .newest()
+                .is_some_and(|newest| now - newest > SETTLED_MS)
+            && self
+                .last_arrival
+                .is_none_or(|arrival| now - arrival > SETTLED_MS);
+        if is_late_over || is_silent {
+            self.ring.settle(is_silent)?;
+        }
+        self.late_rows = self.ring.late_rows();
+        Ok(is_late_over || is_silent)
     }
 
     /// Counts a row that was not kept.

@@ -58,6 +58,8 @@ const KEYS: &[Key] = keys! {
     retention live span;
     memory live bytes;
     history at_start bytes;
+    retention_1m live span;
+    retention_1h live span;
     certificate_life live span;
     alerts live |rules: &Option<Vec<String>>| match rules {
         Some(rules) => list(rules),

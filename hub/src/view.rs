@@ -31,6 +31,14 @@ pub struct SparkRequest {
     pub aliases: Vec<u8>,
 }
 
+impl SparkRequest {
+    /// When the history of a picture of `at` begins.
+    pub fn from(&self, at: UnixMs) -> UnixMs {
+        let points = i64::from(self.points.min(SPARK_POINTS_MAX));
+        at - points.saturating_mul(i64::from(self.step_ms.max(1)))
+    }
+}
+
 /// The whole fleet as it is at `now`, or was at `at`, in frames of some hosts each.
 ///
 /// Always at least one frame, so that an empty fleet is told too.

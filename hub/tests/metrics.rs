@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use sysmon_certs::{HubState, Identity};
 use sysmon_hub::client;
 use sysmon_hub::fleet::FleetOptions;
+use sysmon_hub::history::Limits;
 use sysmon_hub::server::{
     AlertOptions, BoundHub, EdgeOptions, HistoryOptions, Hub, HubOptions, StartError,
 };
@@ -48,7 +49,12 @@ fn options(dir: &std::path::Path, metrics: SocketAddr) -> HubOptions {
         },
         history: Some(HistoryOptions {
             path: dir.join("history.db"),
-            bytes_max: 1 << 26,
+            limits: Limits {
+                bytes: 1 << 26,
+                rows: Duration::from_hours(24),
+                minutes: Duration::from_hours(24 * 30),
+                hours: Duration::from_hours(24 * 730),
+            },
         }),
         trust: None,
         alerts: AlertOptions::default(),

@@ -19,7 +19,7 @@ const ROWS_MAX: u32 = 1 << 16;
 
 /// Rows that no longer change, compressed by series. Its times are one more column. A copy shares its
 /// bytes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chunk {
     first: UnixMs,
     last: UnixMs,

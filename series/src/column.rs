@@ -5,6 +5,7 @@
 //!         | 1 zigzag                           the same value in every row
 //!         | 2 pco                              a value in every row
 //!         | 3 bitmap pco                       a value where the bitmap (low bit first) has a 1
+//!         | 4 zigzag zigzag                    the first value, and what each row adds to the one before
 //! ```
 //!
 //! *pco* is a chunk's metadata and its one page in the wrapped format of Pcodec, whose header is
@@ -21,6 +22,7 @@ const NOTHING: u8 = 0;
 const CONSTANT: u8 = 1;
 const FULL: u8 = 2;
 const PARTIAL: u8 = 3;
+const LINEAR: u8 = 4;
 
 /// Pcodec's effort. Level 8, its default, gains 1 % over this on host metrics and costs twice the time.
 const PCO_LEVEL: usize = 4;
@@ -35,8 +37,14 @@ pub(crate) fn write(values: &[i64], out: &mut Vec<u8>) -> Result<(), ChunkError>
         out.push(CONSTANT);
         put_i64(out, first);
     } else if present == values.len() {
-        out.push(FULL);
-        pack(values, out)?;
+        if let Some(step) = common_step(values) {
+            out.push(LINEAR);
+            put_i64(out, first);
+            put_i64(out, step);
+        } else {
+            out.push(FULL);
+            pack(values, out)?;
+        }
     } else {
         out.push(PARTIAL);
         let bitmap = values.chunks(8).map(|eight| {
@@ -60,6 +68,12 @@ pub(crate) fn read(mut bytes: &[u8], rows: usize, out: &mut Vec<i64>) -> Result<
     match tag {
         NOTHING => out.resize(rows, ABSENT),
         CONSTANT => out.resize(rows, get_i64(&mut bytes).ok_or(ChunkError::Damaged)?),
+        LINEAR => {
+            let first = get_i64(&mut bytes).ok_or(ChunkError::Damaged)?;
+            let step = get_i64(&mut bytes).ok_or(ChunkError::Damaged)?;
+            let next = |value: &i64| Some(value.wrapping_add(step));
+            out.extend(std::iter::successors(Some(first), next).take(rows));
+        }
         FULL => {
             out.resize(rows, 0);
             unpack(bytes, out)?;
@@ -85,6 +99,17 @@ pub(crate) fn read(mut bytes: &[u8], rows: usize, out: &mut Vec<i64>) -> Result<
         _ => return Err(ChunkError::Damaged),
     }
     Ok(())
+}
+
+/// What every value adds to the one before, if that is always the same: rows' times, most of all.
+fn common_step(values: &[i64]) -> Option<i64> {
+    let (first, rest) = values.split_first()?;
+    let step = rest.first()?.wrapping_sub(*first);
+    let is_common = values
+        .iter()
+        .zip(rest)
+        .all(|(before, value)| value.wrapping_sub(*before) == step);
+    is_common.then_some(step)
 }
 
 fn pack(values: &[i64], out: &mut Vec<u8>) -> Result<(), ChunkError> {
@@ -132,10 +157,25 @@ mod tests {
         assert_eq!(bytes.len(), 7);
     }
 
+    #[test]
+    fn evenly_spaced_times_take_a_few_bytes() {
+        let times: Vec<i64> = (0..512).map(|n| 1_790_000_000_000 + n * 1000).collect();
+        let mut bytes = Vec::new();
+        write(&times, &mut bytes).unwrap();
+        assert_eq!(bytes.len(), 9);
+        assert_eq!(round_trip(&times), times);
+    }
+
     proptest! {
         #[test]
         fn columns_make_the_round_trip(values in proptest::collection::vec(
             prop_oneof![Just(ABSENT), any::<i64>(), 0i64..9], 1..200)) {
+            prop_assert_eq!(round_trip(&values), values);
+        }
+
+        #[test]
+        fn columns_with_a_common_step_make_the_round_trip(first: i64, step: i64, rows in 2i64..99) {
+            let values: Vec<i64> = (0..rows).map(|n| first.wrapping_add(step.wrapping_mul(n))).collect();
             prop_assert_eq!(round_trip(&values), values);
         }
 

@@ -4,6 +4,8 @@ use sysmon_wire::message::Aggregate;
 use sysmon_wire::metrics::unscale;
 use sysmon_wire::{ABSENT, Kind, MetricDef, UnixMs};
 
+use crate::buckets::{Bucket, RATE_SCALE};
+
 /// What a counter's unit gets when its rate is shown.
 pub const RATE_UNIT_SUFFIX: &str = "/s";
 
@@ -51,20 +53,115 @@ impl Resample {
     /// A counter's rows become rates first; for the first of them to count, `times` begin with a
     /// row before [`Self::from`].
     pub fn apply(&self, metric: &MetricDef, times: &[i64], values: &[i64]) -> Vec<f64> {
-        let mut steps = vec![Step::default(); self.points()];
-        let mut before = (0, ABSENT);
+        let mut steps = Steps::new(*self);
+        steps.add_rows(metric, times, values);
+        steps.points(metric)
+    }
+
+    fn place(&self, time: i64) -> Option<usize> {
+        let at = (time - self.from.0).div_euclid(self.step_ms);
+        usize::try_from(at).ok()
+    }
+}
+
+/// The steps of one series while they fill: with rows, and with [`Buckets`] of rows that are gone.
+#[derive(Clone, Debug)]
+pub struct Steps {
+    resample: Resample,
+    steps: Vec<Step>,
+    /// Every value with its step, where a quantile is wanted.
+    values: Vec<(usize, f64)>,
+    /// The row before, for rates.
+    before: (i64, i64),
+}
+
+impl Steps {
+    /// Empty steps.
+    pub fn new(resample: Resample) -> Self {
+        Self {
+            steps: vec![Step::default(); resample.points()],
+            resample,
+            values: Vec::new(),
+            before: (0, ABSENT),
+        }
+    }
+
+    /// Whether each value becomes what it adds a second to the one before.
+    fn is_rate(&self, metric: &MetricDef) -> bool {
+        metric.kind == Kind::Counter || self.resample.aggregate == Aggregate::Rate
+    }
+
+    /// Takes rows in order of time, which come after all that was taken before.
+    pub fn add_rows(&mut self, metric: &MetricDef, times: &[i64], values: &[i64]) {
+        let is_rate = self.is_rate(metric);
         for (&time, &value) in times.iter().zip(values) {
             let real = match metric.kind {
+                Kind::Gauge if is_rate => slope(self.before, (time, value)),
                 Kind::Gauge => (value != ABSENT).then_some(value as f64),
-                Kind::Counter => rate(before, (time, value)),
+                Kind::Counter => rate(self.before, (time, value)),
             };
-            before = (time, value);
-            let at = (time - self.from.0).div_euclid(self.step_ms);
-            let step = usize::try_from(at).ok().and_then(|at| steps.get_mut(at));
-            if let (Some(real), Some(step)) = (real, step) {
-                step.add(real);
+            self.before = (time, value);
+            if let Some(real) = real {
+                self.add(time, Step::of(real));
             }
         }
+    }
+
+    /// Takes buckets in order of time; `columns` are those of [`Bucket`]. Quantiles cannot be made of them.
+    pub fn add_buckets(
+        &mut self,
+        metric: &MetricDef,
+        times: &[i64],
+        columns: &[Vec<i64>; Bucket::COLUMNS],
+    ) {
+        let is_slope = metric.kind == Kind::Gauge && self.is_rate(metric);
+        let scale = match metric.kind {
+            Kind::Gauge => 1.0,
+            Kind::Counter => 1.0 / RATE_SCALE,
+        };
+        for (row, &time) in times.iter().enumerate() {
+            let Some(bucket) = Bucket::of_row(columns, row) else {
+                continue;
+            };
+            let step = if is_slope {
+                let now = (time, bucket.last);
+                let slope = slope(self.before, now).map(Step::of);
+                self.before = now;
+                slope
+            } else {
+                Some(Step {
+                    count: bucket.count.unsigned_abs(),
+                    sum: bucket.sum as f64 * scale,
+                    min: bucket.min as f64 * scale,
+                    max: bucket.max as f64 * scale,
+                    last: bucket.last as f64 * scale,
+                })
+            };
+            if let Some(step) = step {
+                self.add(time, step);
+            }
+        }
+        if metric.kind == Kind::Counter {
+            // What follows is no row next to these: it has no rate yet.
+            self.before = (0, ABSENT);
+        }
+    }
+
+    fn add(&mut self, time: i64, other: Step) {
+        let Some(at) = self.resample.place(time) else {
+            return;
+        };
+        let Some(step) = self.steps.get_mut(at) else {
+            return;
+        };
+        step.merge(&other);
+        if matches!(self.resample.aggregate, Aggregate::Quantile(_)) {
+            self.values.push((at, other.last));
+        }
+    }
+
+    /// A point for each step in the metric's unit, NaN where nothing lies in it.
+    pub fn points(mut self, metric: &MetricDef) -> Vec<f64> {
         let scale = |value: f64| {
             if value.fract() == 0.0 && value.abs() < 9e15 {
                 unscale(value as i64, metric.scale)
@@ -72,17 +169,50 @@ impl Resample {
                 value * 10f64.powi(i32::from(metric.scale))
             }
         };
-        steps
+        if let Aggregate::Quantile(permille) = self.resample.aggregate {
+            let q = f64::from(permille) / 1000.0;
+            let mut points = vec![f64::NAN; self.steps.len()];
+            self.values
+                .sort_unstable_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
+            for step in self.values.chunk_by(|a, b| a.0 == b.0) {
+                let sorted: Vec<f64> = step.iter().map(|(_, value)| *value).collect();
+                let place = step.first().and_then(|(at, _)| points.get_mut(*at));
+                if let Some(point) = place {
+                    *point = scale(quantile(&sorted, q));
+                }
+            }
+            return points;
+        }
+        self.steps
             .iter()
-            .map(|step| scale(step.value(self.aggregate)))
+            .map(|step| scale(step.value(self.resample.aggregate)))
             .collect()
     }
+}
+
+/// The quantile `q`, from 0 to 1, of sorted values, between two of them by their distance, as Prometheus has it;
+/// NaN of none.
+pub fn quantile(sorted: &[f64], q: f64) -> f64 {
+    let Some(end) = sorted.len().checked_sub(1) else {
+        return f64::NAN;
+    };
+    let rank = q.clamp(0.0, 1.0) * end as f64;
+    let value = |at: f64| sorted.get(at as usize).copied().unwrap_or(f64::NAN);
+    let (low, high) = (value(rank.floor()), value(rank.ceil()));
+    low + (high - low) * rank.fract()
+}
+
+/// What a gauge adds in a second, as [`rate`] but down as well.
+fn slope(before: (i64, i64), now: (i64, i64)) -> Option<f64> {
+    let ((t0, v0), (t1, v1)) = (before, now);
+    (v0 != ABSENT && v1 != ABSENT && t1 > t0)
+        .then(|| v1.saturating_sub(v0) as f64 * 1000.0 / (t1 - t0) as f64)
 }
 
 /// What is kept of one step's values.
 #[derive(Clone, Copy, Debug)]
 struct Step {
-    count: u32,
+    count: u64,
     sum: f64,
     min: f64,
     max: f64,
@@ -102,12 +232,22 @@ impl Default for Step {
 }
 
 impl Step {
-    fn add(&mut self, value: f64) {
-        self.count += 1;
-        self.sum += value;
-        self.min = self.min.min(value);
-        self.max = self.max.max(value);
-        self.last = value;
+    fn of(value: f64) -> Self {
+        Self {
+            count: 1,
+            sum: value,
+            min: value,
+            max: value,
+            last: value,
+        }
+    }
+
+    fn merge(&mut self, later: &Self) {
+        self.count += later.count;
+        self.sum += later.sum;
+        self.min = self.min.min(later.min);
+        self.max = self.max.max(later.max);
+        self.last = later.last;
     }
 
     fn value(&self, aggregate: Aggregate) -> f64 {
@@ -115,10 +255,11 @@ impl Step {
             return f64::NAN;
         }
         match aggregate {
-            Aggregate::Mean => self.sum / f64::from(self.count),
+            Aggregate::Mean | Aggregate::Rate => self.sum / self.count as f64,
             Aggregate::Min => self.min,
             Aggregate::Max => self.max,
-            Aggregate::Last => self.last,
+            // Quantiles are made of all values.
+            Aggregate::Last | Aggregate::Quantile(_) => self.last,
             Aggregate::Sum => self.sum,
         }
     }
@@ -167,5 +308,25 @@ mod tests {
             &[(2000, 100), (3000, 200), (4000, 900)],
         );
         assert!(same(&got, &[f64::NAN, 0.15, 0.9]), "{got:?}");
+    }
+
+    #[test]
+    fn quantiles_lie_between_the_values_next_to_them() {
+        assert!(quantile(&[], 0.5).is_nan());
+        assert_eq!(quantile(&[3.0], 0.99), 3.0);
+        assert_eq!(quantile(&[1.0, 2.0, 4.0], 0.75), 3.0);
+        let rows: Vec<(i64, i64)> = (0..=10).map(|n| (1000 + n * 100, n * 100)).collect();
+        let (times, values): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
+        let resample =
+            Resample::aligned(UnixMs(1000), UnixMs(1999), 1000, Aggregate::Quantile(900));
+        let got = resample.apply(&CPU_UTILIZATION.def(), &times, &values);
+        assert!(same(&got, &[0.81]), "{got:?}");
+    }
+
+    #[test]
+    fn the_rate_of_a_gauge_may_fall() {
+        let resample = Resample::aligned(UnixMs(1000), UnixMs(2000), 1000, Aggregate::Rate);
+        let got = resample.apply(&CPU_UTILIZATION.def(), &[0, 1000, 2000], &[100, 300, 200]);
+        assert!(same(&got, &[0.2, -0.1]), "{got:?}");
     }
 }

@@ -33,6 +33,20 @@ pub struct Ring {
     sealed_rows: u64,
     /// Chunks sealed since [`Ring::take_changes`] was last called, if that is remembered.
     unsaved: Option<Vec<Chunk>>,
+    /// Rows of the head that are sealed together next.
+    seal_at: SealAt,
+    /// The end of the newest chunk that was dropped to save memory.
+    dropped_to: Option<UnixMs>,
+}
+
+/// Rows after which the head is sealed.
+#[derive(Clone, Copy, Debug)]
+struct SealAt(u32);
+
+impl Default for SealAt {
+    fn default() -> Self {
+        Self(ROWS_PER_CHUNK as u32)
+    }
 }
 
 /// What happened to a ring since it was last asked: enough to make the same ring again.
@@ -164,11 +178,52 @@ impl Ring {
             &mut self.late
         };
         head.push(time, values);
-        if head.rows as usize >= ROWS_PER_CHUNK {
+        let seal_at = if in_order {
+            self.seal_at.0
+        } else {
+            ROWS_PER_CHUNK as u32
+        };
+        if head.rows >= seal_at {
+            if in_order {
+                self.seal_at = SealAt::default();
+            }
             let chunk = head.seal()?;
             self.keep(chunk);
         }
         Ok(())
+    }
+
+    /// Seals the first chunk early, by an amount that differs with `number`: rings that begin together would
+    /// else seal together for ever, and everything wait for them.
+    pub fn stagger(&mut self, number: u32) {
+        let half = ROWS_PER_CHUNK as u32 / 2;
+        // Steps by a number that shares no factor with the range spread neighbours over all of it.
+        self.seal_at = SealAt(half + number.wrapping_mul(97) % half);
+    }
+
+    /// Seals late rows, and if `all` those in order too, without waiting for more.
+    pub fn settle(&mut self, all: bool) -> Result<(), ChunkError> {
+        if self.late.rows > 0 {
+            let chunk = self.late.seal()?;
+            self.keep(chunk);
+        }
+        if all && self.head.rows > 0 {
+            let chunk = self.head.seal()?;
+            self.keep(chunk);
+        }
+        Ok(())
+    }
+
+    /// How many rows are late and not sealed yet.
+    pub fn late_rows(&self) -> u32 {
+        self.late.rows
+    }
+
+    /// The time of the oldest row that is not sealed.
+    pub fn oldest_unsealed(&self) -> Option<UnixMs> {
+        let heads = [&self.head, &self.late];
+        let first = |head: &&Head| (head.rows > 0).then_some(head.first);
+        heads.iter().filter_map(first).min()
     }
 
     /// An empty ring that remembers what happens to it, for [`Ring::take_changes`].
@@ -198,9 +253,29 @@ impl Ring {
         self.late.restore(late, series);
     }
 
-    /// Takes back a chunk of an earlier ring, while rows may come in already.
-    pub fn restore_chunk(&mut self, chunk: Chunk) {
-        self.insert(chunk);
+    /// Takes back a chunk of an earlier ring, while rows may come in already; false if it is here.
+    pub fn restore_chunk(&mut self, chunk: Chunk) -> bool {
+        let is_new = !self.ending_at(chunk.last()).any(|other| *other == chunk);
+        if is_new {
+            self.insert(chunk);
+        }
+        is_new
+    }
+
+    /// Whether a chunk with these ends is here.
+    pub fn has_chunk(&self, first: UnixMs, last: UnixMs) -> bool {
+        self.ending_at(last).any(|chunk| chunk.first() == first)
+    }
+
+    fn ending_at(&self, last: UnixMs) -> impl Iterator<Item = &Chunk> {
+        let from = self.sealed.partition_point(|chunk| chunk.last() < last);
+        let rest = self.sealed.range(from..);
+        rest.take_while(move |chunk| chunk.last() == last)
+    }
+
+    /// Whether no chunk that ends at `from` or later was dropped to save memory.
+    pub fn is_whole_from(&self, from: UnixMs) -> bool {
+        self.dropped_to.is_none_or(|dropped| dropped < from)
     }
 
     fn keep(&mut self, chunk: Chunk) {
@@ -228,20 +303,26 @@ impl Ring {
             .front()
             .is_some_and(|chunk| chunk.last() < horizon)
         {
-            rows += self.evict_oldest();
+            rows += self.pop_oldest().map_or(0, |chunk| chunk.rows() as u64);
         }
         rows
     }
 
-    /// Drops the oldest chunk; returns how many rows went, 0 if nothing is sealed.
+    /// Drops the oldest chunk to save memory; returns how many rows went, 0 if nothing is sealed.
     pub fn evict_oldest(&mut self) -> u64 {
-        let Some(chunk) = self.sealed.pop_front() else {
+        let Some(chunk) = self.pop_oldest() else {
             return 0;
         };
+        self.dropped_to = self.dropped_to.max(Some(chunk.last()));
+        chunk.rows() as u64
+    }
+
+    fn pop_oldest(&mut self) -> Option<Chunk> {
+        let chunk = self.sealed.pop_front()?;
         self.sealed_bytes -= chunk.bytes();
         self.sealed_values -= (chunk.rows() * chunk.series()) as u64;
         self.sealed_rows -= chunk.rows() as u64;
-        chunk.rows() as u64
+        Some(chunk)
     }
 
     /// The time of the newest row.
@@ -259,6 +340,11 @@ impl Ring {
         [head, late, sealed].into_iter().flatten().min()
     }
 
+    /// The end of the oldest sealed chunk.
+    pub fn oldest_sealed(&self) -> Option<UnixMs> {
+        self.sealed.front().map(Chunk::last)
+    }
+
     /// How many rows it holds.
     pub fn rows(&self) -> u64 {
         u64::from(self.head.rows) + u64::from(self.late.rows) + self.sealed_rows
@@ -274,6 +360,11 @@ impl Ring {
         let index = self.sealed.capacity() * size_of::<Chunk>();
         let sealed = self.sealed_bytes - self.sealed.len() * size_of::<Chunk>();
         size_of::<Self>() + self.head.memory() + self.late.memory() + sealed + index
+    }
+
+    /// Of those, the bytes of rows that are not sealed yet.
+    pub fn head_bytes(&self) -> usize {
+        self.head.memory() + self.late.memory()
     }
 
     /// Rows from `from` to `to`, both included, in order of time.
@@ -380,169 +471,4 @@ fn sort(table: &mut Table) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    /// Rows as they are, to compare with.
-    #[derive(Default)]
-    struct Model(Vec<(i64, Vec<i64>)>);
-
-    impl Model {
-        fn read(&self, series: &[u32], from: i64, to: i64) -> Table {
-            let rows: Vec<_> = self
-                .0
-                .iter()
-                .filter(|r| (from..=to).contains(&r.0))
-                .collect();
-            let column = |&s: &u32| {
-                rows.iter()
-                    .map(|r| r.1.get(s as usize).copied().unwrap_or(ABSENT))
-                    .collect()
-            };
-            Table {
-                times: rows.iter().map(|r| r.0).collect(),
-                columns: series.iter().map(column).collect(),
-            }
-        }
-    }
-
-    #[test]
-    fn sealed_and_unsealed_rows_read_as_one() {
-        let mut ring = Ring::new();
-        for n in 0..1500i64 {
-            ring.append(UnixMs(n * 1000), &[n, n / 10, ABSENT]).unwrap();
-        }
-        assert_eq!(ring.sealed.len(), 2);
-        assert_eq!((ring.rows(), ring.values()), (1500, 4500));
-        let table = ring
-            .read(&[0, 2], UnixMs(500_000), UnixMs(1_200_000))
-            .unwrap();
-        assert_eq!(table.columns[0], (500..=1200).collect::<Vec<i64>>());
-        assert!(table.columns[1].iter().all(|&v| v == ABSENT));
-        assert_eq!(ring.evict_before(UnixMs(600_000)), 512);
-        assert_eq!(ring.oldest(), Some(UnixMs(512_000)));
-    }
-
-    #[test]
-    fn the_row_at_a_moment_is_the_newest_before_it() {
-        let mut ring = Ring::new();
-        ring.append(UnixMs(1000), &[1]).unwrap();
-        ring.append(UnixMs(5000), &[5]).unwrap();
-        assert_eq!(
-            ring.at(&[0], UnixMs(0), UnixMs(4999)).unwrap(),
-            Some((UnixMs(1000), vec![1]))
-        );
-        assert_eq!(
-            ring.at(&[0], UnixMs(0), UnixMs(9000)).unwrap(),
-            Some((UnixMs(5000), vec![5]))
-        );
-        assert_eq!(ring.at(&[0], UnixMs(6000), UnixMs(9000)).unwrap(), None);
-    }
-
-    /// What a store would keep of a ring, and the ring made of it again.
-    #[derive(Default)]
-    struct Kept {
-        chunks: Vec<Vec<u8>>,
-        heads: [Vec<u8>; 2],
-    }
-
-    impl Kept {
-        fn take(&mut self, changes: Changes) {
-            let chunks = changes.chunks.iter();
-            self.chunks.extend(chunks.map(super::Chunk::encode));
-            for (kept, changes) in self.heads.iter_mut().zip(changes.heads) {
-                if changes.restarted {
-                    kept.clear();
-                }
-                kept.extend(changes.bytes);
-            }
-        }
-
-        fn ring(&self, series: usize) -> Ring {
-            let mut ring = Ring::recording();
-            ring.restore_heads([&self.heads[0], &self.heads[1]], series);
-            for chunk in self.chunks.iter().rev() {
-                ring.restore_chunk(Chunk::decode(chunk).unwrap());
-            }
-            ring
-        }
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(40))]
-        #[test]
-        fn what_was_kept_makes_the_same_ring_again(
-            starts in proptest::collection::vec((0i64..5000, 1usize..700), 1..6),
-            every in 1usize..300,
-        ) {
-            let (mut ring, mut kept) = (Ring::recording(), Kept::default());
-            let mut count = 0;
-            for (series, (start, rows)) in starts.iter().enumerate() {
-                for n in 0..*rows as i64 {
-                    let values: Vec<i64> = (0..=series as i64).map(|s| s * n % 7).collect();
-                    ring.append(UnixMs(start + n), &values).unwrap();
-                    count += 1;
-                    if count % every == 0 {
-                        kept.take(ring.take_changes());
-                    }
-                }
-            }
-            kept.take(ring.take_changes());
-            prop_assert!(ring.take_changes().is_empty());
-            let mut again = kept.ring(starts.len());
-            prop_assert!(again.take_changes().is_empty(), "what is kept already is no change");
-            let all = |ring: &Ring| ring.read(&[0, 2], UnixMs(0), UnixMs(9000)).unwrap();
-            let sorted = |table: Table| {
-                let mut rows: Vec<_> = (0..table.times.len())
-                    .map(|n| (table.times[n], table.columns[0][n], table.columns[1][n]))
-                    .collect();
-                rows.sort_unstable();
-                rows
-            };
-            prop_assert_eq!(sorted(all(&again)), sorted(all(&ring)));
-            prop_assert_eq!(again.rows(), ring.rows());
-            // And it goes on as the other would have.
-            again.append(UnixMs(8000), &[1]).unwrap();
-            prop_assert!(!again.take_changes().is_empty());
-        }
-
-        #[test]
-        fn no_bytes_make_reading_a_chunk_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let mut bytes = bytes;
-            prop_assert!(Chunk::decode(&bytes).is_err());
-            // With the right checksum, too.
-            let checksum = crc32fast::hash(&bytes);
-            bytes.extend(checksum.to_le_bytes());
-            if let Ok(chunk) = Chunk::decode(&bytes) {
-                let _ = (chunk.times(&mut Vec::new()), chunk.values(0, &mut Vec::new()));
-            }
-        }
-
-        #[test]
-        fn any_order_of_rows_reads_back_in_order_of_time(
-            starts in proptest::collection::vec((0i64..5000, 1usize..400), 1..9),
-            from in 0i64..6000, span in 0i64..6000,
-        ) {
-            let (mut ring, mut model) = (Ring::new(), Model::default());
-            let mut used = std::collections::HashSet::new();
-            for (series, (start, rows)) in starts.iter().enumerate() {
-                for n in 0..*rows as i64 {
-                    let time = start + n;
-                    if used.insert(time) {
-                        let values: Vec<i64> = (0..=series as i64).map(|s| s * time % 7).collect();
-                        // Series only ever become more, and never fewer.
-                        ring.append(UnixMs(time), &values).unwrap();
-                        model.0.push((time, values));
-                    }
-                }
-            }
-            model.0.sort_by_key(|row| row.0);
-            let want = model.read(&[0, 3, 8], from, from + span);
-            prop_assert_eq!(ring.read(&[0, 3, 8], UnixMs(from), UnixMs(from + span)).unwrap(), want);
-            prop_assert_eq!(ring.rows(), model.0.len() as u64);
-            prop_assert_eq!(ring.newest().map(|t| t.0), model.0.last().map(|r| r.0));
-            prop_assert_eq!(ring.oldest().map(|t| t.0), model.0.first().map(|r| r.0));
-        }
-    }
-}
+mod tests;

@@ -234,6 +234,35 @@ pub enum Request {
         /// The most changes wanted, at most [`crate::limits::CHANGES_MAX`].
         limit: u16,
     },
+    /// One metric over time, its series put together or chosen; for hubs of minor version 3 or later.
+    /// Answered like [`Request::Query`].
+    Select {
+        /// An alias or a full metric name.
+        metric: Label,
+        /// Of one host, or of all.
+        host: Option<Label>,
+        /// From this moment.
+        from: UnixMs,
+        /// Up to and including this one.
+        to: UnixMs,
+        /// Milliseconds one point stands for; at least 1.
+        step_ms: i64,
+        /// How the rows of one step become a point.
+        aggregate: Aggregate,
+        /// How series become one; none to leave each as it is.
+        group: Option<Group>,
+        /// Only so many series, those that are highest on average; 0 for all.
+        top: u16,
+    },
+}
+
+/// How several series become one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group {
+    /// Series that agree in these become one: names of attributes, or `host`. With none, all do.
+    pub by: Vec<Label>,
+    /// What their values at one moment become.
+    pub across: Aggregate,
 }
 
 /// How several values of a series become one.
@@ -249,6 +278,10 @@ pub enum Aggregate {
     Last,
     /// Their sum.
     Sum,
+    /// What they add a second, on average; for hubs of minor version 3 or later, as what follows.
+    Rate,
+    /// The value that so many thousandths of them are below.
+    Quantile(u16),
 }
 
 /// An answer to a [`Request`].

@@ -6,6 +6,7 @@ use sysmon_config::{Config, Failure};
 use sysmon_hub::alerts::notify::Route;
 use sysmon_hub::alerts::rule::{DEFAULTS, Rule};
 use sysmon_hub::fleet::FleetOptions;
+use sysmon_hub::history::Limits;
 use sysmon_hub::server::{AlertOptions, EdgeOptions, HistoryOptions, HubOptions, TrustOptions};
 
 use super::args::Args;
@@ -66,7 +67,12 @@ pub(crate) fn options(
         },
         history: (config.hub.history > 0).then(|| HistoryOptions {
             path: state.dir().join("history.db"),
-            bytes_max: config.hub.history,
+            limits: Limits {
+                bytes: config.hub.history,
+                rows: config.hub.retention,
+                minutes: config.hub.retention_1m,
+                hours: config.hub.retention_1h,
+            },
         }),
         trust: Some(TrustOptions {
             state: state.clone(),

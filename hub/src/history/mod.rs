@@ -8,6 +8,7 @@ pub mod store;
 pub mod worker;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sysmon_series::Changes;
 use sysmon_wire::message::RunId;
@@ -20,8 +21,40 @@ pub struct Batch {
     pub generation: u64,
     /// Hosts that changed.
     pub hosts: Vec<HostBatch>,
-    /// Nothing older than this is wanted any more.
-    pub horizon: UnixMs,
+    /// When it was made.
+    pub now: UnixMs,
+}
+
+/// How much of the past is kept on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of the file.
+    pub bytes: u64,
+    /// How long every row is kept.
+    pub rows: Duration,
+    /// How long minutes are.
+    pub minutes: Duration,
+    /// How long hours are.
+    pub hours: Duration,
+}
+
+/// What is kept of rows that are too old to be kept one by one; the numbers are those in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tier {
+    /// A bucket a minute.
+    Minute = 0,
+    /// A bucket an hour.
+    Hour = 1,
+}
+
+impl Tier {
+    /// Milliseconds of a bucket.
+    pub fn step_ms(self) -> i64 {
+        match self {
+            Self::Minute => 60_000,
+            Self::Hour => 3_600_000,
+        }
+    }
 }
 
 /// What changed about one host.
@@ -37,6 +70,8 @@ pub struct HostBatch {
     pub processes: Vec<(ProcessIdentity, UnixMs)>,
     /// Which rows came, of each run of which any came.
     pub runs: Vec<(RunId, SeqSet)>,
+    /// The oldest row that is not sealed.
+    pub oldest_unsealed: Option<UnixMs>,
     /// The rows.
     pub ring: Changes,
 }

@@ -7,10 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use sysmon_wire::UnixMs;
 use tokio::sync::watch;
 
-use super::Batch;
 use super::store::{Store, StoreError};
+use super::{Batch, Limits};
 
 /// Time to wait before a batch that could not be written is tried again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -20,6 +21,9 @@ const COMMIT_AGE_MAX: Duration = Duration::from_secs(30);
 
 /// How often old rows are removed.
 const TIDY_INTERVAL: Duration = Duration::from_secs(60);
+
+/// How long minutes and hours may be made between two commits.
+const ROLL_UP_MAX: Duration = Duration::from_millis(300);
 
 /// The history's thread.
 #[derive(Debug)]
@@ -38,6 +42,7 @@ struct Shared {
     /// Microseconds that the last commit took.
     commit_us: AtomicU64,
     commits: Mutex<Commits>,
+    limits: Mutex<Limits>,
     /// A batch is being written, or tried again.
     busy: AtomicBool,
     stop: AtomicBool,
@@ -67,8 +72,8 @@ impl Commits {
 }
 
 impl Worker {
-    /// Starts the thread for a store of at most `bytes_max`.
-    pub fn start(store: Store, path: &Path, bytes_max: u64) -> Result<Self, StoreError> {
+    /// Starts the thread for a store.
+    pub fn start(store: Store, path: &Path, limits: Limits) -> Result<Self, StoreError> {
         // At most one batch is under way: `busy` sees to that.
         let (orders, batches) = sync_channel(1);
         let shared = Arc::new(Shared {
@@ -79,13 +84,14 @@ impl Worker {
                 last: Instant::now(),
                 failing: None,
             }),
+            limits: Mutex::new(limits),
             busy: AtomicBool::new(false),
             stop: AtomicBool::new(false),
         });
         let of_thread = Arc::clone(&shared);
         let thread = thread::Builder::new()
             .name("history".to_owned())
-            .spawn(move || write(store, &batches, bytes_max, &of_thread))?;
+            .spawn(move || write(store, &batches, &of_thread))?;
         Ok(Self {
             path: path.to_owned(),
             orders: Some(orders),
@@ -97,6 +103,16 @@ impl Worker {
     /// Where the file is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// How much of the past it keeps.
+    pub fn limits(&self) -> Limits {
+        *self.shared.limits()
+    }
+
+    /// Keeps so much from now on.
+    pub fn set_limits(&self, limits: Limits) {
+        *self.shared.limits() = limits;
     }
 
     /// Tells the generation up to which everything is durable.
@@ -145,9 +161,13 @@ impl Shared {
     fn commits(&self) -> MutexGuard<'_, Commits> {
         self.commits.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    fn limits(&self) -> MutexGuard<'_, Limits> {
+        self.limits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-fn write(mut store: Store, batches: &Receiver<Batch>, bytes_max: u64, shared: &Shared) {
+fn write(mut store: Store, batches: &Receiver<Batch>, shared: &Shared) {
     let mut tidied = Instant::now();
     while let Ok(batch) = batches.recv() {
         let start = Instant::now();
@@ -178,11 +198,28 @@ fn write(mut store: Store, batches: &Receiver<Batch>, bytes_max: u64, shared: &S
         shared.busy.store(false, Ordering::Release);
         if tidied.elapsed() >= TIDY_INTERVAL {
             tidied = Instant::now();
-            if let Err(error) = store.tidy(batch.horizon, bytes_max) {
+            let limits = *shared.limits();
+            if let Err(error) = store.tidy(batch.now, &limits) {
                 tracing::warn!("old rows cannot be removed: {error}");
             }
         }
+        roll_up(&mut store, batch.now);
         shared.bytes.store(store.bytes(), Ordering::Relaxed);
+    }
+}
+
+/// Makes minutes and hours while nobody waits for a commit.
+fn roll_up(store: &mut Store, now: UnixMs) {
+    let start = Instant::now();
+    while start.elapsed() < ROLL_UP_MAX {
+        match store.roll_up(now) {
+            Ok(true) => {}
+            Ok(false) => return,
+            Err(error) => {
+                tracing::warn!("old rows cannot be summed up: {error}");
+                return;
+            }
+        }
     }
 }
 

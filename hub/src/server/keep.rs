@@ -1,5 +1,6 @@
 //! Between the fleet and its history: what is taken back at the start, and what is handed over since.
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -7,7 +8,8 @@ use sysmon_wire::UnixMs;
 
 use super::{HistoryOptions, Hub, now};
 use crate::fleet::Fleet;
-use crate::history::store::{ChunkReader, Store, StoreError};
+use crate::history::Limits;
+use crate::history::store::{Reader, Store, StoreError};
 use crate::history::worker::Worker;
 use crate::own;
 
@@ -42,6 +44,43 @@ impl Hub {
         self.history.as_ref().map_or((0, 0), worker)
     }
 
+    /// Has the history keep so much from now on.
+    pub(super) fn set_history_limits(&self, limits: Option<Limits>) {
+        if let (Some(history), Some(limits)) = (&self.history, limits) {
+            history
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .set_limits(limits);
+        }
+    }
+
+    /// How much of the past there is; without a history all that is in memory, as rows.
+    pub(super) fn history_limits(&self) -> Limits {
+        let all = Limits {
+            bytes: 0,
+            rows: Duration::MAX,
+            minutes: Duration::MAX,
+            hours: Duration::MAX,
+        };
+        self.history.as_ref().map_or(all, |worker| {
+            worker
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .limits()
+        })
+    }
+
+    /// Where the history is, if there is one.
+    pub(super) fn history_path(&self) -> Option<PathBuf> {
+        let worker = self.history.as_ref()?.lock();
+        Some(
+            worker
+                .unwrap_or_else(PoisonError::into_inner)
+                .path()
+                .to_owned(),
+        )
+    }
+
     /// Hands the history what changed, if it has written what it was given before; whether it took it.
     fn keep(&self) -> bool {
         let Some(history) = &self.history else {
@@ -67,33 +106,36 @@ pub(super) fn open_history(
         tracing::info!("{known} hosts are known from {}", options.path.display());
     }
     kept.into_iter().for_each(|host| fleet.restore(host));
-    Worker::start(store, &options.path, options.bytes_max)
+    Worker::start(store, &options.path, options.limits)
 }
 
 /// Takes back sealed rows on a thread of its own, the newest first, as far as there is memory for them.
 pub(super) fn restore_chunks(hub: &Arc<Hub>) {
-    let Some(history) = &hub.history else { return };
-    let path = history
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .path()
-        .to_owned();
+    let Some(path) = hub.history_path() else {
+        return;
+    };
     let hub = Arc::clone(hub);
     let restore = move || {
-        let reader = ChunkReader::open(&path)?;
-        for id in reader.newest_first()? {
-            let Some((name, chunk)) = reader.read(id)? else {
+        let reader = Reader::open(&path)?;
+        let mut restored_from = UnixMs(i64::MIN);
+        let horizon = hub.fleet().horizon(now());
+        for place in reader.newest_first(horizon)? {
+            let Some((name, chunk)) = reader.read(place)? else {
                 continue;
             };
             let mut fleet = hub.fleet();
             if !fleet.restore_chunk(&name, chunk) {
-                tracing::warn!("the memory limit leaves no room for older rows");
+                tracing::info!(
+                    "the memory limit leaves no room for older rows: they are read from disk when asked for"
+                );
+                restored_from = place.last + 1;
                 break;
             }
             let generation = fleet.generation();
             drop(fleet);
             hub.announce(generation);
         }
+        hub.fleet().set_restored_from(restored_from);
         Ok::<(), StoreError>(())
     };
     let spawned = std::thread::Builder::new()

@@ -5,6 +5,7 @@ mod demand;
 mod keep;
 mod metrics;
 mod own;
+mod past;
 mod relay;
 mod subscriber;
 mod trust;
@@ -26,6 +27,7 @@ use crate::VERSION;
 use crate::alerts::notify::{Kept, News, Notifier, Route};
 use crate::alerts::rule::Rule;
 use crate::fleet::{Fleet, FleetOptions};
+use crate::history::Limits;
 use crate::history::store::StoreError;
 use crate::history::worker::Worker;
 use demand::Demands;
@@ -35,6 +37,9 @@ use trust::{REVOKED, Trust};
 
 /// How often silent hosts are looked for.
 const REVIEW_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Every how many of those looks rows are sealed that wait for no others: once a minute.
+const SETTLE_EVERY: u64 = 120;
 
 /// Connections at once: every host of a full fleet, and those who look at them.
 const CONNECTIONS_MAX: usize = sysmon_wire::limits::HOSTS_MAX + 1_000;
@@ -76,8 +81,8 @@ pub struct AlertOptions {
 pub struct HistoryOptions {
     /// The file.
     pub path: PathBuf,
-    /// Bytes it may have.
-    pub bytes_max: u64,
+    /// How much of the past it keeps.
+    pub limits: Limits,
 }
 
 /// Why a hub cannot start.
@@ -159,6 +164,7 @@ impl Hub {
         let (generation, news) = (fleet.generation(), fleet.take_news());
         drop(fleet);
         self.announce(generation);
+        self.set_history_limits(options.history.map(|history| history.limits));
         if let Some(notifier) = &self.notifier {
             notifier.reroute(options.alerts.routes);
         }
@@ -323,12 +329,17 @@ impl BoundHub {
 async fn review(hub: &Hub) {
     let mut timer = tokio::time::interval(REVIEW_INTERVAL);
     timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut looks = 0u64;
     loop {
         timer.tick().await;
         if let Some(trust) = &hub.trust {
             trust.review();
         }
         let mut fleet = hub.fleet();
+        looks += 1;
+        if looks % SETTLE_EVERY == 0 {
+            fleet.settle(now());
+        }
         if fleet.review_states(now()) {
             let (generation, news) = (fleet.generation(), fleet.take_news());
             drop(fleet);

@@ -9,10 +9,11 @@ use sysmon_wire::limits::CHANGES_MAX;
 use sysmon_wire::message::{Change, FleetUpdate, Reply, Request};
 use sysmon_wire::{Label, UnixMs};
 
+use super::past::Of;
 use super::{Hub, now};
 use crate::changes;
 use crate::fleet::HostId;
-use crate::query::{Query, query};
+use crate::query::{Query, RATE_REACH_MS, combine, frames};
 use crate::view::{
     HostWatch, PAST_REACH_MS, SparkRequest, fleet_changes, fleet_picture, history_changes,
 };
@@ -55,7 +56,11 @@ pub(super) async fn serve(hub: &Arc<Hub>, session: PeerSession) -> LinkError {
     }
 }
 
-async fn answer(hub: &Hub, request: Request, sender: &mut FrameSender) -> Result<(), LinkError> {
+async fn answer(
+    hub: &Arc<Hub>,
+    request: Request,
+    sender: &mut FrameSender,
+) -> Result<(), LinkError> {
     match request {
         Request::Status => sender.send(&Reply::Status(hub.status())).await,
         Request::Fleet {
@@ -117,24 +122,79 @@ async fn answer(hub: &Hub, request: Request, sender: &mut FrameSender) -> Result
                 to,
                 step_ms,
                 aggregate,
+                group: None,
+                top: 0,
             };
-            let answer = query(&hub.fleet(), &asked);
-            match answer {
-                Ok(parts) => {
-                    for points in parts {
-                        sender.send(&Reply::Points(points)).await?;
-                    }
-                    sender.send(&Reply::Complete).await
-                }
-                Err(error) => refuse(sender, &error.to_string()).await,
-            }
+            answer_query(hub, asked, sender).await
+        }
+        Request::Select {
+            metric,
+            host,
+            from,
+            to,
+            step_ms,
+            aggregate,
+            group,
+            top,
+        } => {
+            let asked = Query {
+                metric,
+                host,
+                from,
+                to,
+                step_ms,
+                aggregate,
+                group,
+                top: usize::from(top),
+            };
+            answer_query(hub, asked, sender).await
         }
     }
 }
 
+/// Answers host by host: between two, others have their turn, so that rows come in meanwhile.
+async fn answer_query(
+    hub: &Arc<Hub>,
+    query: Query,
+    sender: &mut FrameSender,
+) -> Result<(), LinkError> {
+    let limits = hub.history_limits();
+    let plan = query.plan(&hub.fleet(), &limits, now());
+    let plan = match plan {
+        Ok(plan) => plan,
+        Err(error) => return refuse(sender, &error.to_string()).await,
+    };
+    let is_combined = query.group.is_some() || query.top > 0;
+    let mut all = Vec::new();
+    for (id, series) in plan.hosts.iter().filter(|(_, series)| !series.is_empty()) {
+        let past = hub.buckets(*id, &plan).await;
+        let from = past.rows_from.max(plan.resample.from) - RATE_REACH_MS;
+        let rows = hub.past(Of::One(*id), from, plan.to).await;
+        let points = hub.fleet().with_past(rows, |fleet| {
+            fleet
+                .host(*id)
+                .map_or_else(|| Ok(Vec::new()), |host| plan.of_host(host, series, &past))
+        });
+        match points {
+            Ok(points) if is_combined => all.extend(points),
+            Ok(points) => {
+                for part in frames(points) {
+                    sender.send(&Reply::Points(part)).await?;
+                }
+            }
+            Err(error) => return refuse(sender, &error.to_string()).await,
+        }
+        tokio::task::yield_now().await;
+    }
+    for part in frames(combine(all, query.group.as_ref(), query.top)) {
+        sender.send(&Reply::Points(part)).await?;
+    }
+    sender.send(&Reply::Complete).await
+}
+
 /// The changes of one host or of all. Between two hosts others have their turn, so that rows come in meanwhile.
 async fn changes_of(
-    hub: &Hub,
+    hub: &Arc<Hub>,
     host: Option<&Label>,
     at: UnixMs,
     limit: usize,
@@ -148,10 +208,10 @@ async fn changes_of(
     };
     let mut all = Vec::new();
     for id in hosts {
-        let of_host = {
-            let fleet = hub.fleet();
+        let rows = hub.past(Of::One(id), at - changes::REACH_MS, at).await;
+        let of_host = hub.fleet().with_past(rows, |fleet| {
             fleet.host(id).map(|host| changes::of_host(host, at, limit))
-        };
+        });
         all.extend(
             of_host
                 .transpose()
@@ -200,17 +260,20 @@ impl Past {
 }
 
 async fn watch_fleet(
-    hub: &Hub,
+    hub: &Arc<Hub>,
     at: Option<UnixMs>,
     once: bool,
     sparks: &SparkRequest,
     sender: &mut FrameSender,
 ) -> Result<(), LinkError> {
     let mut changes = hub.changed.subscribe();
-    let (frames, mut seen) = {
-        let fleet = hub.fleet();
-        (fleet_picture(&fleet, at, now(), sparks), fleet.generation())
+    let rows = match at {
+        Some(at) => hub.past(Of::All, sparks.from(at) - PAST_REACH_MS, at).await,
+        None => Vec::new(),
     };
+    let (frames, mut seen) = hub.fleet().with_past(rows, |fleet| {
+        (fleet_picture(fleet, at, now(), sparks), fleet.generation())
+    });
     send_fleet(sender, frames).await?;
     sender.send(&Reply::Complete).await?;
     if once || at.is_some() {
@@ -237,7 +300,7 @@ async fn watch_fleet(
 }
 
 async fn watch_host(
-    hub: &Hub,
+    hub: &Arc<Hub>,
     name: &Label,
     from: UnixMs,
     until: Option<UnixMs>,
@@ -255,13 +318,16 @@ async fn watch_host(
         sent: Instant::now(),
     };
     loop {
-        let replies = {
-            let fleet = hub.fleet();
-            if watch.is_past_changed(&fleet) && past.is_due() {
+        let rows = match complete {
+            false => hub.past(Of::One(id), from, until.unwrap_or_else(now)).await,
+            true => Vec::new(),
+        };
+        let replies = hub.fleet().with_past(rows, |fleet| {
+            if watch.is_past_changed(fleet) && past.is_due() {
                 watch.restart();
             }
-            watch.updates(&fleet, until)
-        };
+            watch.updates(fleet, until)
+        });
         for reply in replies {
             sender.send(&reply).await?;
         }
@@ -282,7 +348,7 @@ const LOOK: Duration = Duration::from_secs(4);
 /// While somebody looks at all processes they come every second; before the first has come, and of
 /// the past, those that used most are told.
 async fn watch_processes(
-    hub: &Hub,
+    hub: &Arc<Hub>,
     name: &Label,
     at: Option<UnixMs>,
     sender: &mut FrameSender,
@@ -292,12 +358,12 @@ async fn watch_processes(
         return refuse(sender, &format!("there is no host {name:?}")).await;
     };
     let mut changes = hub.changed.subscribe();
-    let ranked = {
-        let fleet = hub.fleet();
-        let moment = at.unwrap_or_else(now);
+    let moment = at.unwrap_or_else(now);
+    let rows = hub.past(Of::One(id), moment - PAST_REACH_MS, moment).await;
+    let ranked = hub.fleet().with_past(rows, |fleet| {
         let host = fleet.host(id);
         host.and_then(|host| host.processes_at(moment, PAST_REACH_MS))
-    };
+    });
     if let Some((time, processes)) = ranked {
         let ranked = Reply::Processes {
             time,

@@ -5,27 +5,35 @@
 //! | `host` | name and facts |
 //! | `series` | a host's series by index; `key` is an encoded [`SeriesTable`] of that one |
 //! | `process` | identities that rows name, and when they last did |
-//! | `run` | which rows of an agent's run came; `ranges` are inclusive |
-//! | `head` | rows not yet sealed: joined in order they are the bytes of a ring's head |
-//! | `chunk` | sealed rows: [`Chunk::encode`] |
+//! | `log` | what commits said of runs and of rows not yet sealed: [`log`] |
+//! | `run` | which rows of an agent's run came, as it was before the log; `ranges` are inclusive |
+//! | `head` | rows not yet sealed, from before the log: joined in order they are the bytes of a ring's head |
+//! | `chunk` | sealed rows: [`Chunk::encode`](sysmon_series::Chunk::encode) |
+//! | `bucket` | minutes (`tier` 0) and hours (1) of sealed rows: [`tiers`] |
+//! | `rolled` | up to when a host's rows are in buckets |
+
+mod log;
+mod reader;
+mod tiers;
 
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, params};
-use sysmon_series::Chunk;
 use sysmon_wire::limits::RUNS_PER_HOST_MAX;
 use sysmon_wire::message::RunId;
 use sysmon_wire::{
-    HostFacts, Label, ProcessIdentity, SchemaError, SeqSet, SeriesKey, SeriesTable, UnixMs, codec,
+    HostFacts, Label, ProcessIdentity, RowDecoder, SchemaError, SeqSet, SeriesKey, SeriesTable,
+    UnixMs, codec,
 };
 use thiserror::Error;
 
-use super::{Batch, HostBatch, KeptHost};
+use super::{Batch, HostBatch, KeptHost, Limits, Tier};
+pub use reader::{ChunkPlace, Reader};
 
 /// The version of the tables, in SQLite's `user_version`.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 const TABLES: &str = "
 CREATE TABLE host (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, facts BLOB NOT NULL);
@@ -35,6 +43,17 @@ CREATE TABLE run (host INTEGER, run INTEGER, heard INTEGER NOT NULL, ranges BLOB
 CREATE TABLE head (host INTEGER, late INTEGER, number INTEGER, rows BLOB NOT NULL, PRIMARY KEY (host, late, number)) WITHOUT ROWID;
 CREATE TABLE chunk (id INTEGER PRIMARY KEY, host INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, data BLOB NOT NULL);
 CREATE INDEX chunk_last ON chunk (last);
+";
+
+/// What the second version added.
+const TABLES_2: &str = "
+CREATE TABLE log (id INTEGER PRIMARY KEY AUTOINCREMENT, data BLOB NOT NULL);
+CREATE TABLE bucket (host INTEGER, tier INTEGER, first INTEGER, last INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (host, tier, first));
+CREATE INDEX bucket_last ON bucket (tier, last);
+CREATE TABLE rolled (host INTEGER PRIMARY KEY, until INTEGER NOT NULL);
+CREATE INDEX chunk_host ON chunk (host, last);
+UPDATE run SET heard = 0;
+UPDATE head SET number = number - 1000000000;
 ";
 
 /// Chunks removed at once when the file is over its size.
@@ -63,6 +82,9 @@ pub enum StoreError {
     /// Something in it makes no sense.
     #[error("the history is damaged: {0}")]
     Schema(#[from] SchemaError),
+    /// Rows in it cannot be read or compressed.
+    #[error("the history's rows: {0}")]
+    Chunk(#[from] sysmon_series::ChunkError),
 }
 
 /// The history's file.
@@ -71,14 +93,17 @@ pub struct Store {
     path: PathBuf,
     connection: Connection,
     hosts: HashMap<Label, HostRows>,
+    log: log::Log,
 }
 
 /// Where a host's rows go.
 #[derive(Clone, Copy, Debug)]
 struct HostRows {
     id: i64,
-    /// The number of the next block of rows.
-    next: i64,
+    /// Up to when its rows are in buckets.
+    rolled: UnixMs,
+    /// Its oldest row that is not sealed.
+    oldest_unsealed: Option<UnixMs>,
 }
 
 impl Store {
@@ -118,19 +143,22 @@ impl Store {
         connection.pragma_update(None, "synchronous", "FULL")?;
         connection.pragma_update(None, "journal_size_limit", LOG_BYTES)?;
         let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-        match version {
-            0 => {
-                connection.execute_batch(&format!(
-                    "BEGIN; {TABLES} PRAGMA user_version = {VERSION}; COMMIT;"
-                ))?;
-            }
-            VERSION => {}
+        let missing = match version {
+            0 => format!("{TABLES} {TABLES_2}"),
+            1 => TABLES_2.to_owned(),
+            VERSION => String::new(),
             newer => return Err(StoreError::Newer(newer)),
+        };
+        if !missing.is_empty() {
+            connection.execute_batch(&format!(
+                "BEGIN; {missing} PRAGMA user_version = {VERSION}; COMMIT;"
+            ))?;
         }
         Ok(Self {
             path: path.to_owned(),
             connection,
             hosts: HashMap::new(),
+            log: log::Log::default(),
         })
     }
 
@@ -143,22 +171,21 @@ impl Store {
         let found: Vec<(i64, String, Vec<u8>)> = statement
             .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
             .collect::<Result<_, _>>()?;
+        let mut places = HashMap::new();
         for (id, name, facts) in found {
             let name = Label::new(&name);
             let mut heads = [Vec::new(), Vec::new()];
-            let mut next = 0;
             let mut blocks = self.connection.prepare_cached(
-                "SELECT late, number, rows FROM head WHERE host = ? ORDER BY late, number",
+                "SELECT late, rows FROM head WHERE host = ? ORDER BY late, number",
             )?;
             let mut blocks = blocks.query([id])?;
             while let Some(block) = blocks.next()? {
-                let (late, number): (u32, i64) = (block.get(0)?, block.get(1)?);
-                next = next.max(number + 1);
+                let late: u32 = block.get(0)?;
                 if let Some(head) = heads.get_mut(late as usize) {
-                    head.extend_from_slice(block.get_ref(2)?.as_blob().unwrap_or_default());
+                    head.extend_from_slice(block.get_ref(1)?.as_blob().unwrap_or_default());
                 }
             }
-            self.hosts.insert(name.clone(), HostRows { id, next });
+            places.insert(id, hosts.len());
             hosts.push(KeptHost {
                 name,
                 // What cannot be read is told by the agent again.
@@ -169,6 +196,40 @@ impl Store {
                 heads,
             });
         }
+        self.log.replay(&self.connection, |entry| {
+            let host = places.get(&entry.host).and_then(|at| hosts.get_mut(*at));
+            if let Some(host) = host {
+                replay(host, entry);
+            }
+        })?;
+        let mut rolled = self
+            .connection
+            .prepare_cached("SELECT until FROM rolled WHERE host = ?")?;
+        for (id, at) in places {
+            let Some(host) = hosts.get_mut(at) else {
+                continue;
+            };
+            let over = host.runs.len().saturating_sub(RUNS_PER_HOST_MAX);
+            host.runs.drain(..over);
+            let first = |head: &Vec<u8>| {
+                let row = RowDecoder::new()
+                    .decode(&mut &head[..], host.series.len())
+                    .ok()??
+                    .time;
+                Some(row)
+            };
+            let rows = HostRows {
+                id,
+                rolled: rolled
+                    .query_row([id], |row| row.get(0))
+                    .optional()?
+                    .map_or(UnixMs(0), UnixMs),
+                oldest_unsealed: host.heads.iter().filter_map(first).min(),
+            };
+            self.hosts.insert(host.name.clone(), rows);
+        }
+        drop(rolled);
+        drop(statement);
         Ok(hosts)
     }
 
@@ -180,23 +241,39 @@ impl Store {
         let transaction = self.connection.transaction()?;
         let mut places = Vec::with_capacity(batch.hosts.len());
         for host in &batch.hosts {
-            let rows = match self.hosts.get(&host.name) {
+            let mut rows = match self.hosts.get(&host.name) {
                 Some(rows) => *rows,
                 None => new_host(&transaction, host)?,
             };
-            let next = write_host(&transaction, rows, host, batch.generation)?;
-            places.push((host.name.clone(), HostRows { next, ..rows }));
+            write_host(&transaction, &mut rows, host)?;
+            places.push((host.name.clone(), rows));
         }
+        let hosts = places.iter().map(|(_, rows)| rows.id).zip(&batch.hosts);
+        self.log.append(&transaction, hosts)?;
+        self.log.fold(&transaction)?;
         transaction.commit()?;
         self.hosts.extend(places);
         Ok(())
     }
 
-    /// Removes what is older than `horizon`, and the oldest chunks while the file is over `bytes_max`.
-    pub fn tidy(&mut self, horizon: UnixMs, bytes_max: u64) -> Result<(), StoreError> {
+    /// Removes what is older than it should be, and the oldest rows, then minutes, then hours, while the file
+    /// is too large.
+    pub fn tidy(&mut self, now: UnixMs, limits: &Limits) -> Result<(), StoreError> {
+        let before =
+            |kept: std::time::Duration| now.0 - i64::try_from(kept.as_millis()).unwrap_or(i64::MAX);
+        let rows = before(limits.rows);
         let transaction = self.connection.transaction()?;
-        transaction.execute("DELETE FROM chunk WHERE last < ?", [horizon.0])?;
-        transaction.execute("DELETE FROM process WHERE seen < ?", [horizon.0])?;
+        transaction.execute(
+            "DELETE FROM chunk WHERE last < ?",
+            [rows.min(now.0 - tiers::ROWS_MS_MIN)],
+        )?;
+        transaction.execute("DELETE FROM process WHERE seen < ?", [rows])?;
+        for (tier, kept) in [(Tier::Minute, limits.minutes), (Tier::Hour, limits.hours)] {
+            transaction.execute(
+                "DELETE FROM bucket WHERE tier = ? AND last < ?",
+                [tier as i64, before(kept)],
+            )?;
+        }
         transaction.commit()?;
         let pages = |name: &str| -> Result<u64, StoreError> {
             let query = format!("PRAGMA {name}");
@@ -206,17 +283,34 @@ impl Store {
                 .unsigned_abs())
         };
         while pages("page_count")?.saturating_sub(pages("freelist_count")?) * pages("page_size")?
-            > bytes_max
+            > limits.bytes
         {
-            let oldest =
-                "DELETE FROM chunk WHERE id IN (SELECT id FROM chunk ORDER BY last LIMIT ?)";
-            if self.connection.execute(oldest, [CHUNKS_AT_ONCE])? == 0 {
+            if !self.remove_oldest()? {
                 break;
             }
         }
         self.connection
             .execute_batch("PRAGMA incremental_vacuum(2048)")?;
         Ok(())
+    }
+
+    /// Removes some of the oldest detail; whether there was any.
+    fn remove_oldest(&self) -> Result<bool, StoreError> {
+        let chunks = "DELETE FROM chunk WHERE id IN (SELECT id FROM chunk ORDER BY last LIMIT ?)";
+        if self.connection.execute(chunks, [CHUNKS_AT_ONCE])? > 0 {
+            return Ok(true);
+        }
+        for tier in [Tier::Minute, Tier::Hour] {
+            let buckets = "DELETE FROM bucket WHERE rowid IN \
+                 (SELECT rowid FROM bucket WHERE tier = ? ORDER BY last LIMIT ?)";
+            let removed = self
+                .connection
+                .execute(buckets, [tier as i64, i64::from(CHUNKS_AT_ONCE)])?;
+            if removed > 0 {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Bytes of its files.
@@ -231,52 +325,6 @@ impl Store {
         let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         connection.execute("VACUUM INTO ?", [to.to_string_lossy()])?;
         Ok(())
-    }
-}
-
-/// Reads sealed rows, the newest first, beside a hub that writes.
-#[derive(Debug)]
-pub struct ChunkReader {
-    connection: Connection,
-}
-
-impl ChunkReader {
-    /// Opens the file for reading.
-    pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags)?;
-        Ok(Self { connection })
-    }
-
-    /// Identifiers of all chunks there are, the newest first.
-    pub fn newest_first(&self) -> Result<Vec<i64>, StoreError> {
-        let mut statement = self
-            .connection
-            .prepare("SELECT id FROM chunk ORDER BY last DESC")?;
-        let ids = statement.query_map([], |row| row.get(0))?;
-        Ok(ids.collect::<Result<_, _>>()?)
-    }
-
-    /// A chunk and its host; none if it was removed or is damaged, which is told.
-    pub fn read(&self, id: i64) -> Result<Option<(Label, Chunk)>, StoreError> {
-        let mut statement = self.connection.prepare_cached(
-            "SELECT name, data FROM chunk JOIN host ON host.id = chunk.host WHERE chunk.id = ?",
-        )?;
-        let found = statement
-            .query_row([id], |row| {
-                Ok((row.get::<_, String>(0)?, row.get::<_, Vec<u8>>(1)?))
-            })
-            .optional()?;
-        let Some((name, data)) = found else {
-            return Ok(None);
-        };
-        match Chunk::decode(&data) {
-            Ok(chunk) => Ok(Some((Label::new(&name), chunk))),
-            Err(error) => {
-                tracing::warn!("rows of {name:?} in the history are passed over: {error}");
-                Ok(None)
-            }
-        }
     }
 }
 
@@ -317,16 +365,20 @@ fn new_host(transaction: &Transaction<'_>, host: &HostBatch) -> Result<HostRows,
     let id = transaction
         .prepare_cached("INSERT INTO host (name, facts) VALUES (?, ?) RETURNING id")?
         .query_row(params![name, facts], |row| row.get(0))?;
-    Ok(HostRows { id, next: 0 })
+    Ok(HostRows {
+        id,
+        rolled: UnixMs(0),
+        oldest_unsealed: None,
+    })
 }
 
-/// Writes what changed about a host; the number of its next block.
+/// Writes what changed about a host, apart from what goes to the log.
 fn write_host(
     transaction: &Transaction<'_>,
-    HostRows { id, mut next }: HostRows,
+    rows: &mut HostRows,
     host: &HostBatch,
-    generation: u64,
-) -> Result<i64, StoreError> {
+) -> Result<(), StoreError> {
+    let id = rows.id;
     if let Some(facts) = &host.facts {
         let mut update = transaction.prepare_cached("UPDATE host SET facts = ? WHERE id = ?")?;
         update.execute(params![bytes_of(facts)?, id])?;
@@ -343,35 +395,36 @@ fn write_host(
             transaction.prepare_cached("INSERT OR REPLACE INTO process VALUES (?, ?, ?, ?)")?;
         insert.execute(params![id, identity.id(), seen.0, bytes_of(identity)?])?;
     }
-    for (run, set) in &host.runs {
-        let mut insert =
-            transaction.prepare_cached("INSERT OR REPLACE INTO run VALUES (?, ?, ?, ?)")?;
-        let heard = i64::try_from(generation).unwrap_or(i64::MAX);
-        insert.execute(params![
-            id,
-            run.0.cast_signed(),
-            heard,
-            bytes_of(&set.ranges())?
-        ])?;
-    }
     for chunk in &host.ring.chunks {
         let mut insert = transaction
             .prepare_cached("INSERT INTO chunk (host, first, last, data) VALUES (?, ?, ?, ?)")?;
         insert.execute(params![id, chunk.first().0, chunk.last().0, chunk.encode()])?;
     }
-    for (late, head) in (0u32..).zip(&host.ring.heads) {
-        if head.restarted {
-            let mut delete =
-                transaction.prepare_cached("DELETE FROM head WHERE host = ? AND late = ?")?;
-            delete.execute(params![id, late])?;
-        }
-        if !head.bytes.is_empty() {
-            let mut insert = transaction.prepare_cached("INSERT INTO head VALUES (?, ?, ?, ?)")?;
-            insert.execute(params![id, late, next, head.bytes])?;
-            next += 1;
-        }
+    if let Some(first) = host
+        .ring
+        .chunks
+        .iter()
+        .map(sysmon_series::Chunk::first)
+        .min()
+    {
+        rows.rolled = Store::redo_from(transaction, id, rows.rolled, first)?;
     }
-    Ok(next)
+    rows.oldest_unsealed = host.oldest_unsealed;
+    Ok(())
+}
+
+/// Takes what the log says of a host.
+fn replay(host: &mut KeptHost, entry: log::Entry) {
+    for (run, ranges) in entry.runs {
+        host.runs.retain(|(known, _)| *known != run);
+        host.runs.push((run, log::set_of(&ranges)));
+    }
+    for (kept, head) in host.heads.iter_mut().zip(entry.heads) {
+        if head.restarted {
+            kept.clear();
+        }
+        kept.extend_from_slice(&head.bytes);
+    }
 }
 
 fn series(connection: &Connection, host: i64) -> Result<Vec<SeriesKey>, StoreError> {
@@ -409,11 +462,7 @@ fn runs(connection: &Connection, host: i64) -> Result<Vec<(RunId, SeqSet)>, Stor
     while let Some(row) = rows.next()? {
         let run: i64 = row.get(0)?;
         let ranges: Vec<(u64, u64)> = codec::decode(row.get_ref(1)?.as_blob().unwrap_or_default())?;
-        let mut set = SeqSet::new();
-        ranges
-            .iter()
-            .for_each(|&(low, high)| set.insert_range(low, high));
-        found.push((RunId(run.cast_unsigned()), set));
+        found.push((RunId(run.cast_unsigned()), log::set_of(&ranges)));
     }
     found.reverse();
     Ok(found)
@@ -423,6 +472,8 @@ fn runs(connection: &Connection, host: i64) -> Result<Vec<(RunId, SeqSet)>, Stor
 mod tests {
     use super::*;
     use crate::fleet::tests::{fleet, host_with_cpu, row};
+    use std::time::Duration;
+    use sysmon_series::Buckets;
 
     fn now() -> UnixMs {
         UnixMs(10_000_000)
@@ -461,9 +512,9 @@ mod tests {
         for host in store.load().unwrap() {
             again.restore(host);
         }
-        let reader = ChunkReader::open(&path).unwrap();
-        for id in reader.newest_first().unwrap() {
-            let (name, chunk) = reader.read(id).unwrap().unwrap();
+        let reader = Reader::open(&path).unwrap();
+        for place in reader.newest_first(UnixMs(0)).unwrap() {
+            let (name, chunk) = reader.read(place).unwrap().unwrap();
             again.restore_chunk(&name, chunk);
         }
         let id = again.find("a").unwrap();
@@ -508,44 +559,143 @@ mod tests {
         assert!(path.with_extension("damaged-1").exists());
     }
 
+    const HOUR_MS: i64 = 3_600_000;
+
+    fn limits(bytes: u64, rows_ms: i64) -> Limits {
+        Limits {
+            bytes,
+            rows: Duration::from_millis(rows_ms.unsigned_abs()),
+            minutes: Duration::from_hours(24 * 30),
+            hours: Duration::from_hours(24 * 730),
+        }
+    }
+
+    /// A store with a host that tells a row every ten seconds for so many hours up to now.
+    fn filled(path: &Path, hours: i64, now: UnixMs) -> (Store, crate::fleet::Fleet) {
+        let mut fleet = crate::fleet::Fleet::new(crate::fleet::FleetOptions {
+            retention: Duration::from_hours(24 * 9),
+            ..crate::fleet::tests::options()
+        });
+        fleet.record();
+        let id = host_with_cpu(&mut fleet, "a");
+        let store = Store::open(path).unwrap();
+        let rows = hours * 360;
+        for seq in 1..=rows {
+            let time = now.0 - (rows - seq) * 10_000;
+            let row = row(seq as u64, time, (seq * seq * 7919) % 100_003);
+            fleet.apply(id, RunId(7), &row, UnixMs(time)).unwrap();
+        }
+        (store, fleet)
+    }
+
     #[test]
     fn what_is_old_or_too_much_is_removed_and_a_backup_is_whole() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("history.db");
-        let mut fleet = fleet();
-        fleet.record();
-        let id = host_with_cpu(&mut fleet, "a");
-        let mut store = Store::open(&path).unwrap();
-        for seq in 1..=3000 {
-            let time = now().0 - 3_000_000 + seq * 1000;
-            let value = (seq * seq * 7919) % 100_003;
-            fleet
-                .apply(id, RunId(7), &row(seq as u64, time, value), now())
-                .unwrap();
-        }
-        store.commit(&fleet.take_batch(now())).unwrap();
-        let chunks = || {
-            ChunkReader::open(&path)
-                .unwrap()
-                .newest_first()
-                .unwrap()
-                .len()
+        let now = UnixMs(1_000 * HOUR_MS);
+        let (mut store, mut fleet) = filled(&path, 20, now);
+        store.commit(&fleet.take_batch(now)).unwrap();
+        let chunks = |path: &Path| {
+            let reader = Reader::open(path).unwrap();
+            reader.newest_first(UnixMs(0)).unwrap().len()
         };
-        assert_eq!(chunks(), 5);
+        assert_eq!(chunks(&path), 14);
         let copy = dir.path().join("copy.db");
         Store::backup(&path, &copy).unwrap();
-        store.tidy(now() - 1_400_000, u64::MAX).unwrap();
-        assert_eq!(chunks(), 2, "those that end before the horizon are gone");
-        store.tidy(now() - 1_400_000, 0).unwrap();
-        assert_eq!(chunks(), 0);
-        assert!(store.bytes() > 0);
+        store.tidy(now, &limits(u64::MAX, 8 * HOUR_MS)).unwrap();
         assert_eq!(
-            ChunkReader::open(&copy)
-                .unwrap()
-                .newest_first()
-                .unwrap()
-                .len(),
-            5
+            chunks(&path),
+            6,
+            "those that end before the horizon are gone"
         );
+        while store.roll_up(now).unwrap() {}
+        store.tidy(now, &limits(0, 8 * HOUR_MS)).unwrap();
+        assert_eq!(chunks(&path), 0);
+        let reader = Reader::open(&path).unwrap();
+        assert_eq!(reader.oldest_bucket(&"a".into(), Tier::Hour).unwrap(), None);
+        assert!(store.bytes() > 0);
+        assert_eq!(chunks(&copy), 14);
+    }
+
+    #[test]
+    fn rows_become_minutes_and_hours_and_late_ones_are_added() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("history.db");
+        let now = UnixMs(1_000 * HOUR_MS);
+        let (mut store, mut fleet) = filled(&path, 30, now);
+        store.commit(&fleet.take_batch(now)).unwrap();
+        while store.roll_up(now).unwrap() {}
+        let count = |tier: Tier| -> (i64, usize) {
+            let reader = Reader::open(&path).unwrap();
+            let chunks = reader.buckets(&"a".into(), tier, UnixMs(0), now).unwrap();
+            let columns = chunks
+                .iter()
+                .map(|chunk| Buckets::series_of_chunk(chunk, 0).unwrap().unwrap());
+            let counts: Vec<i64> = columns.flat_map(|[count, ..]| count).collect();
+            (counts.iter().sum(), counts.len())
+        };
+        // Up to 996 h: the head holds what came after that.
+        let (rows, minutes, hours) = (26 * 360 - 1, 26 * 60, 26);
+        assert_eq!(count(Tier::Minute), (rows, minutes));
+        assert_eq!(count(Tier::Hour), (rows, hours));
+        // A late row in the middle, and what was summed up there is summed up again.
+        let id = fleet.find("a").unwrap();
+        let late = row(900_000, now.0 - 20 * HOUR_MS + 5_000, 7);
+        fleet.apply(id, RunId(8), &late, now).unwrap();
+        fleet.settle(now);
+        fleet.settle(now);
+        store.commit(&fleet.take_batch(now)).unwrap();
+        while store.roll_up(now).unwrap() {}
+        assert_eq!(count(Tier::Minute), (rows + 1, minutes));
+        assert_eq!(count(Tier::Hour), (rows + 1, hours));
+        // Nothing is lost when the store is opened again, and nothing done twice.
+        drop(store);
+        let mut store = Store::open(&path).unwrap();
+        store.load().unwrap();
+        while store.roll_up(now).unwrap() {}
+        assert_eq!(count(Tier::Hour), (rows + 1, hours));
+    }
+
+    #[test]
+    fn the_log_stays_short_and_what_was_not_sealed_is_not_lost() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("history.db");
+        let mut fleet = fleet();
+        fleet.record();
+        let mut store = Store::open(&path).unwrap();
+        let busy = host_with_cpu(&mut fleet, "busy");
+        let idle = host_with_cpu(&mut fleet, "idle");
+        let now = UnixMs(1_000 * HOUR_MS);
+        for seq in 1..=2_000i64 {
+            let at = now + seq * 1000;
+            fleet
+                .apply(busy, RunId(1), &row(seq as u64, at.0, seq % 7), at)
+                .unwrap();
+            if seq % 300 == 0 {
+                fleet
+                    .apply(idle, RunId(2), &row(seq as u64, at.0, seq), at)
+                    .unwrap();
+            }
+            store.commit(&fleet.take_batch(at)).unwrap();
+        }
+        let parts: i64 = store
+            .connection
+            .query_row("SELECT COUNT(*) FROM log", [], |row| row.get(0))
+            .unwrap();
+        assert!((600..=702).contains(&parts), "{parts}");
+        drop(store);
+        let kept = Store::open(&path).unwrap().load().unwrap();
+        let mut again = crate::fleet::tests::fleet();
+        kept.into_iter().for_each(|host| again.restore(host));
+        for name in ["busy", "idle"] {
+            let host = again.host(again.find(name).unwrap()).unwrap();
+            let was = fleet.host(fleet.find(name).unwrap()).unwrap();
+            let oldest = was.ring.oldest_unsealed();
+            assert_eq!(host.ring.oldest_unsealed(), oldest);
+            let read =
+                |ring: &sysmon_series::Ring| ring.read(&[0], oldest.unwrap(), now + 9_999_000);
+            assert_eq!(read(&host.ring).unwrap(), read(&was.ring).unwrap());
+            assert_eq!(host.health().missing_rows, was.health().missing_rows);
+        }
     }
 }

@@ -1,0 +1,362 @@
+//! The log: what a commit says of all hosts' newest rows, in one piece.
+//!
+//! A row for each host and second would cost a search in a tree each. So rows that are not sealed yet go to
+//! `log`, one blob for many hosts, and most are never moved again: by the time that a part of the log is old,
+//! its rows have been sealed. What was not is then folded into the tables `head` and `run`.
+//!
+//! ```text
+//! part    = entry… crc32(u32 LE, of all before)
+//! entry   = host runs run… head head
+//! run     = number(u64 LE) ranges (low length)…
+//! head    = restarted(0 or 1) length bytes…
+//! ```
+//!
+//! Integers are LEB128 where nothing else is said.
+
+use std::collections::HashMap;
+
+use rusqlite::{Connection, Transaction, params};
+use sysmon_wire::SeqSet;
+use sysmon_wire::message::RunId;
+use sysmon_wire::varint::{get_u64, put_u64};
+
+use super::StoreError;
+use crate::history::HostBatch;
+
+/// Bytes after which another part begins.
+const PART_BYTES: usize = 256 << 10;
+
+/// Commits that stay in the log: longer than a ring's head lives at a row a second.
+const COMMITS: i64 = 700;
+
+/// Parts that are folded after one commit at most; more than one commit makes.
+const FOLDED_AT_ONCE: i64 = 32;
+
+/// One host in a part.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) host: i64,
+    pub(super) runs: Vec<(RunId, Vec<(u64, u64)>)>,
+    pub(super) heads: [Head; 2],
+}
+
+/// What happened to one of a host's heads.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Head {
+    pub(super) restarted: bool,
+    pub(super) bytes: Vec<u8>,
+}
+
+/// Where in the log things were said last: what was said before of the same need not be kept.
+#[derive(Debug, Default)]
+pub(super) struct Log {
+    /// The part in which a head was last restarted.
+    restarted: HashMap<(i64, usize), i64>,
+    /// The part in which a run was last told of.
+    runs: HashMap<(i64, RunId), i64>,
+    /// The first part of each of the last commits.
+    commits: std::collections::VecDeque<i64>,
+}
+
+fn put_entry(out: &mut Vec<u8>, host: i64, batch: &HostBatch) {
+    put_u64(out, host.unsigned_abs());
+    put_u64(out, batch.runs.len() as u64);
+    for (run, set) in &batch.runs {
+        out.extend_from_slice(&run.0.to_le_bytes());
+        put_u64(out, set.ranges().len() as u64);
+        for (low, high) in set.ranges() {
+            put_u64(out, *low);
+            put_u64(out, high - low);
+        }
+    }
+    for head in &batch.ring.heads {
+        out.push(u8::from(head.restarted));
+        put_u64(out, head.bytes.len() as u64);
+        out.extend_from_slice(&head.bytes);
+    }
+}
+
+fn take<'a>(bytes: &mut &'a [u8], length: u64) -> Option<&'a [u8]> {
+    let (taken, rest) = bytes.split_at_checked(usize::try_from(length).ok()?)?;
+    *bytes = rest;
+    Some(taken)
+}
+
+fn get_entry(bytes: &mut &[u8]) -> Option<Entry> {
+    let host = i64::try_from(get_u64(bytes)?).ok()?;
+    let mut runs = Vec::new();
+    for _ in 0..get_u64(bytes)? {
+        let run = u64::from_le_bytes(take(bytes, 8)?.try_into().ok()?);
+        let mut ranges = Vec::new();
+        for _ in 0..get_u64(bytes)? {
+            let low = get_u64(bytes)?;
+            ranges.push((low, low.checked_add(get_u64(bytes)?)?));
+        }
+        runs.push((RunId(run), ranges));
+    }
+    let mut heads: [Head; 2] = Default::default();
+    for head in &mut heads {
+        head.restarted = take(bytes, 1)? == [1];
+        let length = get_u64(bytes)?;
+        head.bytes = take(bytes, length)?.to_vec();
+    }
+    Some(Entry { host, runs, heads })
+}
+
+/// The entries of a part; none if it is damaged.
+pub(super) fn entries(part: &[u8]) -> Option<Vec<Entry>> {
+    let (mut body, checksum) = part.split_last_chunk::<4>()?;
+    if crc32fast::hash(body) != u32::from_le_bytes(*checksum) {
+        return None;
+    }
+    let mut entries = Vec::new();
+    while !body.is_empty() {
+        entries.push(get_entry(&mut body)?);
+    }
+    Some(entries)
+}
+
+impl Log {
+    /// Appends what a commit says of hosts.
+    pub(super) fn append<'a>(
+        &mut self,
+        transaction: &Transaction<'_>,
+        hosts: impl Iterator<Item = (i64, &'a HostBatch)>,
+    ) -> Result<(), StoreError> {
+        let is_told = |(_, batch): &(i64, &HostBatch)| {
+            let idle = |head: &sysmon_series::HeadChanges| !head.restarted && head.bytes.is_empty();
+            !(batch.runs.is_empty() && batch.ring.heads.iter().all(idle))
+        };
+        let mut hosts = hosts.filter(is_told).peekable();
+        let mut is_first = true;
+        while hosts.peek().is_some() {
+            let (mut part, mut told) = (Vec::new(), Vec::new());
+            while let Some((host, batch)) = hosts.next_if(|_| part.len() < PART_BYTES) {
+                put_entry(&mut part, host, batch);
+                told.push((host, batch));
+            }
+            let checksum = crc32fast::hash(&part);
+            part.extend_from_slice(&checksum.to_le_bytes());
+            let id: i64 = transaction
+                .prepare_cached("INSERT INTO log (data) VALUES (?) RETURNING id")?
+                .query_row([part], |row| row.get(0))?;
+            for (host, batch) in told {
+                let runs = batch.runs.iter().map(|(run, _)| *run);
+                let heads = batch.ring.heads.iter().map(|head| head.restarted);
+                self.note(id, host, runs, heads);
+            }
+            if std::mem::take(&mut is_first) {
+                self.commits.push_back(id);
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes what a part says.
+    fn note(
+        &mut self,
+        id: i64,
+        host: i64,
+        runs: impl Iterator<Item = RunId>,
+        heads: impl Iterator<Item = bool>,
+    ) {
+        for run in runs {
+            self.runs.insert((host, run), id);
+        }
+        for (late, restarted) in heads.enumerate() {
+            if restarted {
+                self.restarted.insert((host, late), id);
+            }
+        }
+    }
+
+    /// Calls `each` with everything in the log, oldest first. It ends where a part is damaged, since rows are
+    /// told as differences; what follows is removed.
+    pub(super) fn replay(
+        &mut self,
+        connection: &Connection,
+        mut each: impl FnMut(Entry),
+    ) -> Result<(), StoreError> {
+        let mut statement = connection.prepare("SELECT id, data FROM log ORDER BY id")?;
+        let mut parts = statement.query([])?;
+        while let Some(part) = parts.next()? {
+            let id: i64 = part.get(0)?;
+            let Some(entries) = entries(part.get_ref(1)?.as_blob().unwrap_or_default()) else {
+                tracing::error!(
+                    "the history's newest rows are damaged from part {id} of its log: agents send again \
+                     what they still hold"
+                );
+                connection.execute("DELETE FROM log WHERE id >= ?", [id])?;
+                break;
+            };
+            for entry in entries {
+                let runs = entry.runs.iter().map(|(run, _)| *run);
+                let heads = entry.heads.iter().map(|head| head.restarted);
+                self.note(id, entry.host, runs, heads);
+                each(entry);
+            }
+            // Whose commit it was is not known any more; one each is at most too cautious.
+            self.commits.push_back(id);
+        }
+        Ok(())
+    }
+
+    /// Moves what is old and not sealed into the tables, and removes it from the log.
+    pub(super) fn fold(&mut self, transaction: &Transaction<'_>) -> Result<(), StoreError> {
+        let Some(keep) = usize::try_from(COMMITS)
+            .ok()
+            .and_then(|commits| self.commits.len().checked_sub(commits))
+            .filter(|over| *over > 0)
+            .and_then(|over| self.commits.get(over).copied())
+        else {
+            return Ok(());
+        };
+        let mut folded = 0;
+        {
+            let mut statement = transaction
+                .prepare_cached("SELECT id, data FROM log WHERE id < ? ORDER BY id LIMIT ?")?;
+            let mut parts = statement.query([keep, FOLDED_AT_ONCE])?;
+            while let Some(part) = parts.next()? {
+                folded = part.get(0)?;
+                let data = part.get_ref(1)?.as_blob().unwrap_or_default();
+                for entry in entries(data).unwrap_or_default() {
+                    self.fold_entry(transaction, folded, entry)?;
+                }
+            }
+        }
+        transaction
+            .prepare_cached("DELETE FROM log WHERE id <= ?")?
+            .execute([folded])?;
+        while self.commits.front().is_some_and(|first| *first <= folded) {
+            self.commits.pop_front();
+        }
+        Ok(())
+    }
+
+    fn fold_entry(
+        &mut self,
+        transaction: &Transaction<'_>,
+        id: i64,
+        entry: Entry,
+    ) -> Result<(), StoreError> {
+        let host = entry.host;
+        for (run, ranges) in entry.runs {
+            if self.runs.get(&(host, run)).is_some_and(|last| *last > id) {
+                continue;
+            }
+            self.runs.remove(&(host, run));
+            transaction
+                .prepare_cached("INSERT OR REPLACE INTO run VALUES (?, ?, ?, ?)")?
+                .execute(params![
+                    host,
+                    run.0.cast_signed(),
+                    id,
+                    super::bytes_of(&ranges)?
+                ])?;
+        }
+        for (late, head) in entry.heads.into_iter().enumerate() {
+            let restarted = self.restarted.get(&(host, late)).copied();
+            if restarted.is_some_and(|last| last > id) {
+                continue;
+            }
+            if head.restarted {
+                self.restarted.remove(&(host, late));
+                transaction
+                    .prepare_cached("DELETE FROM head WHERE host = ? AND late = ?")?
+                    .execute(params![host, late as i64])?;
+            }
+            if !head.bytes.is_empty() {
+                transaction
+                    .prepare_cached("INSERT OR REPLACE INTO head VALUES (?, ?, ?, ?)")?
+                    .execute(params![host, late as i64, id, head.bytes])?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The set that ranges make.
+pub(super) fn set_of(ranges: &[(u64, u64)]) -> SeqSet {
+    let mut set = SeqSet::new();
+    ranges
+        .iter()
+        .for_each(|&(low, high)| set.insert_range(low, high));
+    set
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use sysmon_series::{Changes, HeadChanges};
+
+    fn batch(runs: Vec<(RunId, SeqSet)>, heads: [HeadChanges; 2]) -> HostBatch {
+        HostBatch {
+            name: "a".into(),
+            facts: None,
+            series: (0, Vec::new()),
+            processes: Vec::new(),
+            runs,
+            oldest_unsealed: None,
+            ring: Changes {
+                chunks: Vec::new(),
+                heads,
+            },
+        }
+    }
+
+    fn part(entries: &[(i64, HostBatch)]) -> Vec<u8> {
+        let mut part = Vec::new();
+        for (host, batch) in entries {
+            put_entry(&mut part, *host, batch);
+        }
+        let checksum = crc32fast::hash(&part);
+        part.extend_from_slice(&checksum.to_le_bytes());
+        part
+    }
+
+    #[test]
+    fn what_a_part_says_is_read_again_and_one_flipped_bit_is_seen() {
+        let heads = [
+            HeadChanges {
+                restarted: true,
+                bytes: vec![1, 2, 3],
+            },
+            HeadChanges::default(),
+        ];
+        let run = (RunId(u64::MAX - 3), set_of(&[(1, 5), (9, u64::MAX)]));
+        let mut bytes = part(&[
+            (7, batch(vec![run], heads)),
+            (8, batch(Vec::new(), Default::default())),
+        ]);
+        let found = entries(&bytes).unwrap();
+        assert_eq!(found[0].host, 7);
+        assert_eq!(
+            found[0].runs,
+            [(RunId(u64::MAX - 3), vec![(1, 5), (9, u64::MAX)])]
+        );
+        assert_eq!(
+            (found[0].heads[0].restarted, &found[0].heads[0].bytes[..]),
+            (true, &[1, 2, 3][..])
+        );
+        assert_eq!(
+            found[1],
+            Entry {
+                host: 8,
+                ..Entry::default()
+            }
+        );
+        bytes[2] ^= 1;
+        assert_eq!(entries(&bytes), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_reading_a_part_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let mut bytes = bytes;
+            let checksum = crc32fast::hash(&bytes);
+            bytes.extend(checksum.to_le_bytes());
+            let _ = entries(&bytes);
+        }
+    }
+}

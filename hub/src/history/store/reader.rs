@@ -1,0 +1,149 @@
+//! Reading beside a hub that writes.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
+use sysmon_series::Chunk;
+use sysmon_wire::{Label, UnixMs};
+
+use super::StoreError;
+use crate::history::Tier;
+
+/// Reads sealed rows and tiers, beside a hub that writes.
+#[derive(Debug)]
+pub struct Reader {
+    connection: Connection,
+}
+
+/// A chunk that can be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChunkPlace {
+    id: i64,
+    /// The time of its first row.
+    pub first: UnixMs,
+    /// The time of its last row.
+    pub last: UnixMs,
+}
+
+impl Reader {
+    /// Opens the file for reading.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags)?;
+        Ok(Self { connection })
+    }
+
+    /// All chunks that end after `horizon`, the newest first.
+    pub fn newest_first(&self, horizon: UnixMs) -> Result<Vec<ChunkPlace>, StoreError> {
+        let mut statement = self
+            .connection
+            .prepare("SELECT id, first, last FROM chunk WHERE last >= ? ORDER BY last DESC")?;
+        let places = statement.query_map([horizon.0], place)?;
+        Ok(places.collect::<Result<_, _>>()?)
+    }
+
+    /// Chunks of a host that lie between two moments at least in part.
+    pub fn between(
+        &self,
+        host: &Label,
+        from: UnixMs,
+        to: UnixMs,
+    ) -> Result<Vec<ChunkPlace>, StoreError> {
+        let Some(host) = self.host(host)? else {
+            return Ok(Vec::new());
+        };
+        let mut statement = self.connection.prepare_cached(
+            "SELECT id, first, last FROM chunk WHERE host = ? AND last >= ? AND first <= ?",
+        )?;
+        let places = statement.query_map([host, from.0, to.0], place)?;
+        Ok(places.collect::<Result<_, _>>()?)
+    }
+
+    fn host(&self, name: &Label) -> Result<Option<i64>, StoreError> {
+        let mut statement = self
+            .connection
+            .prepare_cached("SELECT id FROM host WHERE name = ?")?;
+        Ok(statement
+            .query_row([name.as_str()], |row| row.get(0))
+            .optional()?)
+    }
+
+    /// A chunk and its host; none if it was removed or is damaged, which is told.
+    pub fn read(&self, place: ChunkPlace) -> Result<Option<(Label, Chunk)>, StoreError> {
+        let mut statement = self.connection.prepare_cached(
+            "SELECT name, data FROM chunk JOIN host ON host.id = chunk.host WHERE chunk.id = ?",
+        )?;
+        let found = statement
+            .query_row([place.id], |row| {
+                Ok((row.get::<_, String>(0)?, row.get::<_, Vec<u8>>(1)?))
+            })
+            .optional()?;
+        let Some((name, data)) = found else {
+            return Ok(None);
+        };
+        match Chunk::decode(&data) {
+            Ok(chunk) => Ok(Some((Label::new(&name), chunk))),
+            Err(error) => {
+                tracing::warn!("rows of {name:?} in the history are passed over: {error}");
+                Ok(None)
+            }
+        }
+    }
+
+    /// Buckets of a host that lie between two moments at least in part, oldest first.
+    pub fn buckets(
+        &self,
+        host: &Label,
+        tier: Tier,
+        from: UnixMs,
+        to: UnixMs,
+    ) -> Result<Vec<Chunk>, StoreError> {
+        let Some(host) = self.host(host)? else {
+            return Ok(Vec::new());
+        };
+        let mut statement = self.connection.prepare_cached(
+            "SELECT data FROM bucket WHERE host = ? AND tier = ? AND last >= ? AND first <= ? \
+             ORDER BY first",
+        )?;
+        let mut rows = statement.query([host, tier as i64, from.0, to.0])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            match Chunk::decode(row.get_ref(0)?.as_blob().unwrap_or_default()) {
+                Ok(chunk) => found.push(chunk),
+                Err(error) => tracing::warn!("a tier of the history is passed over: {error}"),
+            }
+        }
+        Ok(found)
+    }
+
+    /// The oldest sealed row of a host.
+    pub fn oldest_row(&self, host: &Label) -> Result<Option<UnixMs>, StoreError> {
+        self.oldest(host, "SELECT MIN(first) FROM chunk WHERE host = ?")
+    }
+
+    /// When the oldest bucket of a host begins.
+    pub fn oldest_bucket(&self, host: &Label, tier: Tier) -> Result<Option<UnixMs>, StoreError> {
+        let query = match tier {
+            Tier::Minute => "SELECT MIN(first) FROM bucket WHERE host = ? AND tier = 0",
+            Tier::Hour => "SELECT MIN(first) FROM bucket WHERE host = ? AND tier = 1",
+        };
+        self.oldest(host, query)
+    }
+
+    fn oldest(&self, host: &Label, query: &str) -> Result<Option<UnixMs>, StoreError> {
+        let Some(host) = self.host(host)? else {
+            return Ok(None);
+        };
+        let mut statement = self.connection.prepare_cached(query)?;
+        let oldest: Option<i64> = statement.query_row([host], |row| row.get(0))?;
+        Ok(oldest.map(UnixMs))
+    }
+}
+
+fn place(row: &rusqlite::Row<'_>) -> rusqlite::Result<ChunkPlace> {
+    Ok(ChunkPlace {
+        id: row.get(0)?,
+        first: UnixMs(row.get(1)?),
+        last: UnixMs(row.get(2)?),
+    })
+}

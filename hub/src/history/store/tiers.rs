@@ -1,0 +1,157 @@
+//! Tiers: minutes and hours of rows that are sealed, made a window at a time between two commits.
+
+use rusqlite::{Connection, OptionalExtension, params};
+use sysmon_series::{Buckets, Chunk};
+use sysmon_wire::{Kind, UnixMs};
+
+use super::{Store, StoreError};
+use crate::history::Tier;
+
+/// Rows are summed up this much at once: a few hundred buckets compress well.
+const WINDOW_MS: i64 = 4 * 3_600_000;
+
+/// A window is summed up this long after its end, so that most rows which come late are in it.
+const AFTER_MS: i64 = 900_000;
+
+/// Hours are kept by the day.
+const DAY_MS: i64 = 86_400_000;
+
+/// How far before a window a row may lie to make its first rate.
+const RATE_REACH_MS: i64 = 60_000;
+
+/// Rows stay on disk at least this long: until they are summed up.
+pub(super) const ROWS_MS_MIN: i64 = WINDOW_MS + 2 * AFTER_MS;
+
+impl Store {
+    /// Sums up one window of one host, if one is due; whether there was one.
+    pub fn roll_up(&mut self, now: UnixMs) -> Result<bool, StoreError> {
+        let is_due = |rows: &super::HostRows| {
+            let end = rows.rolled.floor(WINDOW_MS) + WINDOW_MS;
+            let settled = rows.oldest_unsealed.is_none_or(|oldest| oldest >= end);
+            settled && end + AFTER_MS <= now
+        };
+        let due = self.hosts.values().find(|rows| is_due(rows)).copied();
+        let Some(rows) = due else { return Ok(false) };
+        // Where rows go on; a host may have been silent for days.
+        let next: Option<i64> = self
+            .connection
+            .prepare_cached("SELECT MIN(MAX(first, ?2)) FROM chunk WHERE host = ?1 AND last >= ?2")?
+            .query_row([rows.id, rows.rolled.0], |row| row.get(0))
+            .optional()?
+            .flatten();
+        let from = UnixMs(next.unwrap_or(now.0 - AFTER_MS)).floor(WINDOW_MS);
+        let to = from + WINDOW_MS;
+        let settled = rows.oldest_unsealed.is_none_or(|oldest| oldest >= to);
+        let rolled = if next.is_some() && settled && to + AFTER_MS <= now {
+            self.roll_up_window(rows.id, from.max(rows.rolled), to)?;
+            to
+        } else {
+            from.max(rows.rolled)
+        };
+        for rows in self.hosts.values_mut().filter(|host| host.id == rows.id) {
+            rows.rolled = rolled.max(rows.rolled);
+        }
+        Ok(true)
+    }
+
+    fn roll_up_window(&mut self, host: i64, from: UnixMs, to: UnixMs) -> Result<(), StoreError> {
+        let kinds: Vec<Kind> = super::series(&self.connection, host)?
+            .iter()
+            .map(|key| key.metric.kind)
+            .collect();
+        let chunks = chunks(&self.connection, host, from - RATE_REACH_MS, to)?;
+        let minutes = Buckets::roll_up(&chunks, &kinds, from, to, Tier::Minute.step_ms())?;
+        let day = from.floor(DAY_MS);
+        let mut hours = match bucket_chunk(&self.connection, host, Tier::Hour, day)? {
+            Some(chunk) => Buckets::of_chunk(&chunk)?,
+            None => Buckets::default(),
+        };
+        hours.extend(&minutes.coarser(Tier::Hour.step_ms()));
+        let transaction = self.connection.transaction()?;
+        for (tier, start, buckets) in [(Tier::Minute, from, minutes), (Tier::Hour, day, hours)] {
+            if let Some(chunk) = buckets.seal()? {
+                transaction
+                    .prepare_cached("INSERT OR REPLACE INTO bucket VALUES (?, ?, ?, ?, ?)")?
+                    .execute(params![
+                        host,
+                        tier as i64,
+                        start.0,
+                        chunk.last().0,
+                        chunk.encode()
+                    ])?;
+            }
+        }
+        transaction
+            .prepare_cached("INSERT OR REPLACE INTO rolled VALUES (?, ?)")?
+            .execute([host, to.0])?;
+        transaction.commit()?;
+        Ok(())
+    }
+
+    /// Late rows were sealed that begin at `first`: what was summed up from there is summed up again, as long
+    /// as all its rows are still on disk.
+    pub(super) fn redo_from(
+        connection: &Connection,
+        host: i64,
+        rolled: UnixMs,
+        first: UnixMs,
+    ) -> Result<UnixMs, StoreError> {
+        let from = first.floor(WINDOW_MS);
+        if first >= rolled {
+            return Ok(rolled);
+        }
+        let oldest: Option<i64> = connection
+            .prepare_cached("SELECT MIN(first) FROM bucket WHERE host = ? AND tier = 0")?
+            .query_row([host], |row| row.get(0))?;
+        let oldest_chunk: Option<i64> = connection
+            .prepare_cached("SELECT MIN(first) FROM chunk WHERE host = ?")?
+            .query_row([host], |row| row.get(0))?;
+        let has_all_rows = oldest.is_none_or(|oldest| oldest >= from.0)
+            || oldest_chunk.is_some_and(|oldest| oldest <= from.0);
+        if !has_all_rows {
+            return Ok(rolled);
+        }
+        connection
+            .prepare_cached("DELETE FROM bucket WHERE host = ? AND tier = 0 AND first >= ?")?
+            .execute([host, from.0])?;
+        connection
+            .prepare_cached("INSERT OR REPLACE INTO rolled VALUES (?, ?)")?
+            .execute([host, from.0])?;
+        Ok(from)
+    }
+}
+
+/// Sealed rows of a host that lie between two moments at least in part, oldest first. Those that are damaged
+/// are passed over.
+pub(super) fn chunks(
+    connection: &Connection,
+    host: i64,
+    from: UnixMs,
+    to: UnixMs,
+) -> Result<Vec<Chunk>, StoreError> {
+    let mut statement = connection.prepare_cached(
+        "SELECT data FROM chunk WHERE host = ? AND last >= ? AND first <= ? ORDER BY last",
+    )?;
+    let mut rows = statement.query([host, from.0, to.0])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        match Chunk::decode(row.get_ref(0)?.as_blob().unwrap_or_default()) {
+            Ok(chunk) => found.push(chunk),
+            Err(error) => tracing::warn!("rows in the history are passed over: {error}"),
+        }
+    }
+    Ok(found)
+}
+
+fn bucket_chunk(
+    connection: &Connection,
+    host: i64,
+    tier: Tier,
+    first: UnixMs,
+) -> Result<Option<Chunk>, StoreError> {
+    let data: Option<Vec<u8>> = connection
+        .prepare_cached("SELECT data FROM bucket WHERE host = ? AND tier = ? AND first = ?")?
+        .query_row([host, tier as i64, first.0], |row| row.get(0))
+        .optional()?;
+    Ok(data.and_then(|data| Chunk::decode(&data).ok()))
+}

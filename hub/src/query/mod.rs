@@ -1,0 +1,444 @@
+//! One metric over time, of one host or of all.
+//!
+//! A question is planned once, answered host by host so that rows come in meanwhile, and its series are then put
+//! together or chosen by [`combine`].
+
+mod combine;
+
+use sysmon_series::{Buckets, Chunk, ChunkError, RATE_UNIT_SUFFIX, Resample, Steps};
+use sysmon_wire::limits::{ATTRIBUTES_PER_SERIES_MAX, POINTS_PER_FRAME_MAX, QUERY_POINTS_MAX};
+use sysmon_wire::message::{Aggregate, Group, Points};
+use sysmon_wire::metrics::{ALIASES, ALL, Alias, alias};
+use sysmon_wire::{Kind, Label, SeriesKey, UnixMs};
+use thiserror::Error;
+
+use crate::fleet::{Fleet, HostId};
+use crate::history::{Limits, Tier};
+use crate::host::Host;
+pub use combine::combine;
+
+/// How far before the first step a row may lie to make the first rate.
+pub const RATE_REACH_MS: i64 = 60_000;
+
+/// Points that may be made on the way to an answer that puts series together or chooses some.
+const POINTS_MAX: usize = 4 * QUERY_POINTS_MAX;
+
+/// A question.
+#[derive(Clone, Debug)]
+pub struct Query {
+    /// An alias or a metric's full name.
+    pub metric: Label,
+    /// Of one host, or of all.
+    pub host: Option<Label>,
+    /// From this moment.
+    pub from: UnixMs,
+    /// Up to and including this one.
+    pub to: UnixMs,
+    /// Milliseconds a point stands for.
+    pub step_ms: i64,
+    /// What the rows of one step become.
+    pub aggregate: Aggregate,
+    /// How series become one, if they do.
+    pub group: Option<Group>,
+    /// Only so many series, those that are highest on average; 0 for all.
+    pub top: usize,
+}
+
+/// A question of which is known what has to be looked at.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The steps.
+    pub resample: Resample,
+    /// The last moment asked for.
+    pub to: UnixMs,
+    /// Hosts, and those of their series that are meant.
+    pub hosts: Vec<(HostId, Vec<u32>)>,
+}
+
+/// What is known of a host's past from before its oldest row: buckets, in order of time.
+#[derive(Clone, Debug, Default)]
+pub struct Past {
+    /// From when on rows are to be taken.
+    pub rows_from: UnixMs,
+    /// Buckets before that.
+    pub buckets: Vec<Chunk>,
+}
+
+/// Why a question has no answer.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum QueryError {
+    /// No such metric anywhere.
+    #[error("no host has a metric {0:?}{1}")]
+    UnknownMetric(Label, String),
+    /// No such host.
+    #[error("there is no host {0:?}")]
+    UnknownHost(Label),
+    /// It begins after it ends, or the like.
+    #[error("the time range is empty: it ends before it begins")]
+    EmptyRange,
+    /// A step of nothing.
+    #[error("the step must be at least 1 ms")]
+    BadStep,
+    /// Too much for one answer.
+    #[error(
+        "{0} points are over the limit of {QUERY_POINTS_MAX}: use a longer step or a shorter range"
+    )]
+    TooManyPoints(usize),
+    /// Quantiles of what is gone.
+    #[error(
+        "quantiles are made of every row, and those are kept for {0} hours: ask for later times"
+    )]
+    RowsGone(u64),
+    /// A way to put series together that means nothing.
+    #[error("series can be put together by mean, min, max, sum or a quantile")]
+    BadAcross,
+    /// A quantile of more than all.
+    #[error("a quantile lies between 0 and 1000 thousandths")]
+    BadQuantile,
+    /// Too many attributes to group by.
+    #[error("series can be grouped by {ATTRIBUTES_PER_SERIES_MAX} attributes at most")]
+    TooManyAttributes,
+    /// The ring cannot be read.
+    #[error("{0}")]
+    Damaged(String),
+}
+
+impl From<ChunkError> for QueryError {
+    fn from(error: ChunkError) -> Self {
+        Self::Damaged(error.to_string())
+    }
+}
+
+impl Query {
+    /// What has to be looked at for an answer at `now`, of a hub that keeps so much of the past.
+    pub fn plan(&self, fleet: &Fleet, limits: &Limits, now: UnixMs) -> Result<Plan, QueryError> {
+        self.check()?;
+        let alias = alias(self.metric.as_str());
+        let wanted = |id: HostId| {
+            let series = fleet.host(id).map(|host| series(host, alias, &self.metric));
+            (id, series.unwrap_or_default())
+        };
+        let hosts: Vec<_> = hosts(fleet, self.host.as_ref())?
+            .into_iter()
+            .map(wanted)
+            .collect();
+        let series_count: usize = hosts.iter().map(|(_, series)| series.len()).sum();
+        if series_count == 0 && !is_known(&self.metric) {
+            return Err(QueryError::UnknownMetric(
+                self.metric.clone(),
+                suggestion(&self.metric),
+            ));
+        }
+        let step_ms = self.step_ms.max(self.coarsest(limits, now)?);
+        let resample = Resample::aligned(self.from, self.to, step_ms, self.aggregate);
+        let points = resample.points().saturating_mul(series_count);
+        let points_max = match (&self.group, self.top) {
+            (None, 0) => QUERY_POINTS_MAX,
+            _ => POINTS_MAX,
+        };
+        if points > points_max {
+            return Err(QueryError::TooManyPoints(points));
+        }
+        Ok(Plan {
+            resample,
+            to: self.to,
+            hosts,
+        })
+    }
+
+    fn check(&self) -> Result<(), QueryError> {
+        let is_quantile = |aggregate: &Aggregate| match aggregate {
+            Aggregate::Quantile(permille) => *permille <= 1000,
+            _ => true,
+        };
+        if self.step_ms < 1 {
+            return Err(QueryError::BadStep);
+        }
+        if self.to < self.from {
+            return Err(QueryError::EmptyRange);
+        }
+        let across = self.group.as_ref().map(|group| group.across);
+        if !(is_quantile(&self.aggregate) && across.as_ref().is_none_or(is_quantile)) {
+            return Err(QueryError::BadQuantile);
+        }
+        if matches!(across, Some(Aggregate::Last | Aggregate::Rate)) {
+            return Err(QueryError::BadAcross);
+        }
+        let by = self.group.as_ref().map_or(0, |group| group.by.len());
+        if by > ATTRIBUTES_PER_SERIES_MAX {
+            return Err(QueryError::TooManyAttributes);
+        }
+        Ok(())
+    }
+
+    /// The step of the coarsest tier that is needed.
+    fn coarsest(&self, limits: &Limits, now: UnixMs) -> Result<i64, QueryError> {
+        let begin =
+            |kept: std::time::Duration| now - i64::try_from(kept.as_millis()).unwrap_or(i64::MAX);
+        let rows = begin(limits.rows);
+        if self.from >= rows {
+            return Ok(1);
+        }
+        if matches!(self.aggregate, Aggregate::Quantile(_)) {
+            return Err(QueryError::RowsGone(limits.rows.as_secs() / 3600));
+        }
+        let tier = if self.from >= begin(limits.minutes) {
+            Tier::Minute
+        } else {
+            Tier::Hour
+        };
+        Ok(tier.step_ms())
+    }
+}
+
+impl Plan {
+    /// The tier to look at for what is older than rows.
+    pub fn tier(&self) -> Tier {
+        if self.resample.step_ms < Tier::Hour.step_ms() {
+            Tier::Minute
+        } else {
+            Tier::Hour
+        }
+    }
+
+    /// The moment from which on a host's rows are taken whose oldest is at `oldest`: a whole step of the tier,
+    /// so that no bucket tells of the same rows.
+    pub fn rows_from(&self, oldest: UnixMs) -> UnixMs {
+        let step = self.tier().step_ms();
+        if oldest <= self.resample.from {
+            return self.resample.from;
+        }
+        let begin = oldest.floor(step);
+        if begin == oldest { begin } else { begin + step }
+    }
+
+    /// The points of one host's series.
+    pub fn of_host(
+        &self,
+        host: &Host,
+        series: &[u32],
+        past: &Past,
+    ) -> Result<Vec<Points>, QueryError> {
+        let resample = &self.resample;
+        let rows_from = past.rows_from.max(resample.from);
+        let table = host.ring.read(series, rows_from - RATE_REACH_MS, self.to)?;
+        // What lies before is there for rates only, unless buckets tell of it.
+        let keep = match past.buckets.is_empty() {
+            true => 0,
+            false => table.times.partition_point(|time| *time < rows_from.0),
+        };
+        let mut out = Vec::new();
+        for (&index, column) in series.iter().zip(&table.columns) {
+            let Some(key) = host.keys().get(index as usize) else {
+                continue;
+            };
+            let mut steps = Steps::new(*resample);
+            for chunk in &past.buckets {
+                add_buckets(&mut steps, key, index, chunk, rows_from)?;
+            }
+            // The row before the first makes its rate.
+            let first = keep.saturating_sub(1);
+            let (times, values) = (table.times.get(first..), column.get(first..));
+            steps.add_rows(
+                &key.metric,
+                times.unwrap_or_default(),
+                values.unwrap_or_default(),
+            );
+            let is_rate = key.metric.kind == Kind::Counter || resample.aggregate == Aggregate::Rate;
+            let suffix = if is_rate { RATE_UNIT_SUFFIX } else { "" };
+            out.push(Points {
+                host: host.name.clone(),
+                metric: key.metric.name.clone(),
+                unit: Label::new(&format!("{}{suffix}", key.metric.unit)),
+                attributes: key.attributes.clone(),
+                start: resample.from,
+                step_ms: resample.step_ms,
+                values: steps.points(&key.metric),
+            });
+        }
+        Ok(out)
+    }
+}
+
+fn add_buckets(
+    steps: &mut Steps,
+    key: &SeriesKey,
+    index: u32,
+    chunk: &Chunk,
+    before: UnixMs,
+) -> Result<(), QueryError> {
+    let Some(mut columns) = Buckets::series_of_chunk(chunk, index)? else {
+        return Ok(());
+    };
+    let mut times = Vec::new();
+    chunk.times(&mut times)?;
+    let end = times.partition_point(|time| *time < before.0);
+    times.truncate(end);
+    for column in &mut columns {
+        column.truncate(end);
+    }
+    steps.add_buckets(&key.metric, &times, &columns);
+    Ok(())
+}
+
+/// Parts of points, each short enough for one frame.
+pub fn frames(points: Vec<Points>) -> impl Iterator<Item = Points> {
+    points.into_iter().flat_map(|points| {
+        let parts: Vec<Points> = points
+            .values
+            .chunks(POINTS_PER_FRAME_MAX)
+            .zip(0..)
+            .map(|(values, part)| Points {
+                start: points.start + part * POINTS_PER_FRAME_MAX as i64 * points.step_ms,
+                values: values.to_vec(),
+                host: points.host.clone(),
+                metric: points.metric.clone(),
+                unit: points.unit.clone(),
+                attributes: points.attributes.clone(),
+                step_ms: points.step_ms,
+            })
+            .collect();
+        parts
+    })
+}
+
+fn hosts(fleet: &Fleet, name: Option<&Label>) -> Result<Vec<HostId>, QueryError> {
+    match name {
+        Some(name) => {
+            let host = fleet.find(name.as_str());
+            Ok(vec![
+                host.ok_or_else(|| QueryError::UnknownHost(name.clone()))?,
+            ])
+        }
+        None => Ok(fleet.hosts().map(|(id, _)| id).collect()),
+    }
+}
+
+fn series(host: &Host, alias: Option<&Alias>, metric: &Label) -> Vec<u32> {
+    let is_wanted = |key: &SeriesKey| match alias {
+        Some(alias) => alias.is(key),
+        None => key.metric.name == *metric,
+    };
+    let keys = host.keys().iter().enumerate();
+    keys.filter(|(_, key)| is_wanted(key))
+        .map(|(index, _)| index as u32)
+        .collect()
+}
+
+fn is_known(metric: &Label) -> bool {
+    alias(metric.as_str()).is_some() || ALL.iter().any(|known| *metric == known.name)
+}
+
+/// Known names that share a part with the one asked for.
+fn suggestion(metric: &Label) -> String {
+    let asked = metric.as_str();
+    let part = asked.rsplit('.').next().unwrap_or(asked);
+    let near = |name: &&str| !part.is_empty() && (name.contains(part) || asked.contains(*name));
+    let names: Vec<&str> = ALIASES
+        .iter()
+        .map(|a| a.alias)
+        .chain(ALL.iter().map(|m| m.name))
+        .filter(near)
+        .take(4)
+        .collect();
+    if names.is_empty() {
+        let aliases: Vec<&str> = ALIASES.iter().map(|a| a.alias).collect();
+        format!("; try one of {}", aliases.join(", "))
+    } else {
+        format!("; did you mean {}?", names.join(" or "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::tests::{fleet, host_with_cpu, row};
+    use sysmon_wire::message::RunId;
+
+    fn limits() -> Limits {
+        Limits {
+            bytes: u64::MAX,
+            rows: std::time::Duration::from_hours(24),
+            minutes: std::time::Duration::from_hours(24 * 30),
+            hours: std::time::Duration::from_hours(24 * 730),
+        }
+    }
+
+    /// Answers from memory alone.
+    fn query(fleet: &Fleet, query: &Query) -> Result<Vec<Points>, QueryError> {
+        let plan = query.plan(fleet, &limits(), UnixMs(40_000))?;
+        let mut all = Vec::new();
+        for (id, series) in &plan.hosts {
+            let host = fleet.host(*id).unwrap();
+            all.extend(plan.of_host(host, series, &Past::default())?);
+        }
+        Ok(combine(all, query.group.as_ref(), query.top))
+    }
+
+    fn filled() -> Fleet {
+        let mut fleet = fleet();
+        let id = host_with_cpu(&mut fleet, "a");
+        for n in (1..=30i64).filter(|n| *n != 15) {
+            fleet
+                .apply(
+                    id,
+                    RunId(1),
+                    &row(n as u64, n * 1000, n * 10),
+                    UnixMs(n * 1000),
+                )
+                .unwrap();
+        }
+        fleet
+    }
+
+    fn ask(metric: &str, from: i64, to: i64, step_ms: i64) -> Query {
+        Query {
+            metric: metric.into(),
+            host: None,
+            from: UnixMs(from),
+            to: UnixMs(to),
+            step_ms,
+            aggregate: Aggregate::Mean,
+            group: None,
+            top: 0,
+        }
+    }
+
+    #[test]
+    fn a_missing_second_is_missing() {
+        let points = query(&filled(), &ask("cpu", 14_000, 16_000, 1000)).unwrap();
+        let [points] = &points[..] else {
+            panic!("one series")
+        };
+        assert_eq!((points.start, points.unit.as_str()), (UnixMs(14_000), "1"));
+        assert_eq!(points.values[0], 0.14);
+        assert!(points.values[1].is_nan());
+        assert_eq!(points.values[2], 0.16);
+    }
+
+    #[test]
+    fn questions_without_an_answer_say_why() {
+        let fleet = filled();
+        let no = |q: Query| query(&fleet, &q).unwrap_err().to_string();
+        assert!(no(ask("cqu", 0, 1, 1)).contains("try one of cpu"));
+        assert!(no(ask("system.cpu.utilisation.cpu", 0, 1, 1)).contains("did you mean cpu"));
+        assert!(no(ask("cpu", 9, 1, 1)).contains("ends before it begins"));
+        assert!(no(ask("cpu", 0, 1, 0)).contains("step"));
+        assert!(no(ask("cpu", 0, i64::MAX, 1)).contains("over the limit"));
+        assert!(
+            no(Query {
+                host: Some("x".into()),
+                ..ask("cpu", 0, 1, 1)
+            })
+            .contains("no host")
+        );
+    }
+
+    #[test]
+    fn a_known_metric_that_no_host_has_is_no_error() {
+        assert_eq!(
+            query(&filled(), &ask("temp.max", 0, 1000, 1000)),
+            Ok(Vec::new())
+        );
+    }
+}

@@ -1,0 +1,349 @@
+//! Tiers: what is kept of rows that are too old to be kept one by one.
+
+use sysmon_wire::{ABSENT, Kind, UnixMs};
+
+use crate::chunk::{Chunk, ChunkError};
+use crate::resample::rate;
+
+/// Counters are kept in buckets as rates, in thousandths a second, so that they stay integers.
+pub(crate) const RATE_SCALE: f64 = 1000.0;
+
+/// A series over one step: of a gauge its values, of a counter its rates in thousandths a second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bucket {
+    /// How many values.
+    pub count: i64,
+    /// The smallest.
+    pub min: i64,
+    /// The largest.
+    pub max: i64,
+    /// Their sum, so that means of means are exact.
+    pub sum: i64,
+    /// The newest.
+    pub last: i64,
+}
+
+impl Bucket {
+    /// Numbers that make a bucket, in this order: count, min, max, sum, last.
+    pub const COLUMNS: usize = 5;
+
+    fn of(value: i64) -> Self {
+        Self {
+            count: 1,
+            min: value,
+            max: value,
+            sum: value,
+            last: value,
+        }
+    }
+
+    fn merge(&mut self, later: &Self) {
+        self.count = self.count.saturating_add(later.count);
+        self.min = self.min.min(later.min);
+        self.max = self.max.max(later.max);
+        // Never the number that stands for none.
+        self.sum = self.sum.saturating_add(later.sum).max(ABSENT + 1);
+        self.last = later.last;
+    }
+
+    fn numbers(&self) -> [i64; Self::COLUMNS] {
+        [self.count, self.min, self.max, self.sum, self.last]
+    }
+
+    /// The bucket in a row of columns; none if the series had no value.
+    pub fn of_row(columns: &[Vec<i64>; Self::COLUMNS], row: usize) -> Option<Self> {
+        let [count, min, max, sum, last] = columns;
+        let number = |column: &Vec<i64>| column.get(row).copied().filter(|n| *n != ABSENT);
+        Some(Self {
+            count: number(count).filter(|count| *count > 0)?,
+            min: number(min)?,
+            max: number(max)?,
+            sum: number(sum)?,
+            last: number(last)?,
+        })
+    }
+}
+
+/// Buckets of all series of a host. As a [`Chunk`], the five columns of each series stand side by side.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Buckets {
+    /// When each begins, in Unix milliseconds, rising; times in which no row lies are left out.
+    times: Vec<i64>,
+    series: Vec<[Vec<i64>; Bucket::COLUMNS]>,
+}
+
+impl Buckets {
+    /// Sums up the rows of `chunks` from `from` to before `to` in steps of `step_ms`; `kinds` are those of
+    /// the series. Rows before `from` count only as what the first rates rise from.
+    pub fn roll_up(
+        chunks: &[Chunk],
+        kinds: &[Kind],
+        from: UnixMs,
+        to: UnixMs,
+        step_ms: i64,
+    ) -> Result<Self, ChunkError> {
+        let (mut times, mut column) = (Vec::new(), Vec::new());
+        for chunk in chunks {
+            chunk.times(&mut column)?;
+            times.extend_from_slice(&column);
+        }
+        // Chunks of late rows overlap others.
+        let mut order: Vec<usize> = (0..times.len()).collect();
+        if !times.is_sorted() {
+            order.sort_by_key(|&at| times.get(at).copied());
+        }
+        let time_of = |&at: &usize| times.get(at).copied().unwrap_or_default();
+        let step_of = |time: i64| time.div_euclid(step_ms) * step_ms;
+        let is_wanted = |time: &i64| (from.0..to.0).contains(time);
+        let mut starts: Vec<i64> = order
+            .iter()
+            .map(time_of)
+            .filter(is_wanted)
+            .map(step_of)
+            .collect();
+        starts.dedup();
+        let mut series = Vec::with_capacity(kinds.len());
+        let mut values = Vec::with_capacity(times.len());
+        for (index, kind) in (0..).zip(kinds) {
+            values.clear();
+            for chunk in chunks {
+                if chunk.values(index, &mut column)? {
+                    values.extend_from_slice(&column);
+                } else {
+                    values.resize(values.len() + chunk.rows(), ABSENT);
+                }
+            }
+            let mut buckets: Vec<Option<Bucket>> = vec![None; starts.len()];
+            let (mut before, mut at) = ((0, ABSENT), 0);
+            for row in &order {
+                let (time, value) = (time_of(row), values.get(*row).copied().unwrap_or(ABSENT));
+                let real = match kind {
+                    Kind::Gauge => (value != ABSENT).then_some(value),
+                    Kind::Counter => {
+                        rate(before, (time, value)).map(|rate| (rate * RATE_SCALE).round() as i64)
+                    }
+                };
+                before = (time, value);
+                let (Some(real), true) = (real, is_wanted(&time)) else {
+                    continue;
+                };
+                while starts.get(at).is_some_and(|start| *start < step_of(time)) {
+                    at += 1;
+                }
+                match buckets.get_mut(at) {
+                    Some(Some(bucket)) => bucket.merge(&Bucket::of(real)),
+                    Some(empty) => *empty = Some(Bucket::of(real)),
+                    None => {}
+                }
+            }
+            series.push(columns(&buckets));
+        }
+        Ok(Self {
+            times: starts,
+            series,
+        })
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.times.is_empty()
+    }
+
+    /// The same over longer steps, a multiple of those it has.
+    #[must_use]
+    pub fn coarser(&self, step_ms: i64) -> Self {
+        let step_of = |time: &i64| time.div_euclid(step_ms) * step_ms;
+        let mut times: Vec<i64> = self.times.iter().map(step_of).collect();
+        times.dedup();
+        let sum_up = |series: &[Vec<i64>; Bucket::COLUMNS]| {
+            let mut buckets: Vec<Option<Bucket>> = vec![None; times.len()];
+            let mut at = 0;
+            for (row, time) in self.times.iter().enumerate() {
+                while times.get(at).is_some_and(|start| *start < step_of(time)) {
+                    at += 1;
+                }
+                let Some(later) = Bucket::of_row(series, row) else {
+                    continue;
+                };
+                match buckets.get_mut(at) {
+                    Some(Some(bucket)) => bucket.merge(&later),
+                    Some(empty) => *empty = Some(later),
+                    None => {}
+                }
+            }
+            columns(&buckets)
+        };
+        let series = self.series.iter().map(sum_up).collect();
+        Self { times, series }
+    }
+
+    /// Adds what comes after; of times that both have, the later stand.
+    pub fn extend(&mut self, later: &Self) {
+        let first = later.times.first().copied().unwrap_or(i64::MAX);
+        let kept = self.times.partition_point(|time| *time < first);
+        self.times.truncate(kept);
+        self.times.extend_from_slice(&later.times);
+        let series = self.series.len().max(later.series.len());
+        self.series.resize_with(series, Default::default);
+        let none = Default::default();
+        for (at, columns) in self.series.iter_mut().enumerate() {
+            let more = later.series.get(at).unwrap_or(&none);
+            for (column, more) in columns.iter_mut().zip(more) {
+                column.resize(kept, ABSENT);
+                column.extend_from_slice(more);
+                column.resize(self.times.len(), ABSENT);
+            }
+        }
+    }
+
+    /// Compresses them; none if there are none.
+    pub fn seal(&self) -> Result<Option<Chunk>, ChunkError> {
+        if self.times.is_empty() {
+            return Ok(None);
+        }
+        let columns = self.series.iter().flatten().map(Vec::as_slice);
+        Chunk::seal(&self.times, columns).map(Some)
+    }
+
+    /// Takes them out of a chunk again.
+    pub fn of_chunk(chunk: &Chunk) -> Result<Self, ChunkError> {
+        let mut out = Self::default();
+        chunk.times(&mut out.times)?;
+        let count = u32::try_from(chunk.series() / Bucket::COLUMNS).unwrap_or(u32::MAX);
+        for index in 0..count {
+            out.series
+                .push(Self::series_of_chunk(chunk, index)?.unwrap_or_default());
+        }
+        Ok(out)
+    }
+
+    /// The columns of one series of a chunk of buckets; none if the chunk is from before it existed.
+    pub fn series_of_chunk(
+        chunk: &Chunk,
+        index: u32,
+    ) -> Result<Option<[Vec<i64>; Bucket::COLUMNS]>, ChunkError> {
+        let mut columns: [Vec<i64>; Bucket::COLUMNS] = Default::default();
+        let first = index.saturating_mul(Bucket::COLUMNS as u32);
+        for (column, at) in columns.iter_mut().zip(first..) {
+            if !chunk.values(at, column)? {
+                return Ok(None);
+            }
+        }
+        Ok(Some(columns))
+    }
+}
+
+fn columns(buckets: &[Option<Bucket>]) -> [Vec<i64>; Bucket::COLUMNS] {
+    let mut columns: [Vec<i64>; Bucket::COLUMNS] =
+        std::array::from_fn(|_| Vec::with_capacity(buckets.len()));
+    for bucket in buckets {
+        let numbers = bucket
+            .as_ref()
+            .map_or([ABSENT; Bucket::COLUMNS], Bucket::numbers);
+        for (column, number) in columns.iter_mut().zip(numbers) {
+            column.push(number);
+        }
+    }
+    columns
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Resample, Ring, Steps};
+    use proptest::prelude::*;
+    use sysmon_wire::message::Aggregate;
+    use sysmon_wire::metrics::{CPU_UTILIZATION, NET_IO};
+
+    const AGGREGATES: [Aggregate; 5] = [
+        Aggregate::Mean,
+        Aggregate::Min,
+        Aggregate::Max,
+        Aggregate::Last,
+        Aggregate::Sum,
+    ];
+
+    fn near(a: &[f64], b: &[f64]) -> bool {
+        let is_near = |a: f64, b: f64| {
+            (a.is_nan() && b.is_nan()) || (a - b).abs() <= 0.001 * (1.0 + a.abs() * 60.0)
+        };
+        a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_near(*a, *b))
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(60))]
+        /// Whatever is asked of whole minutes, the rows and what is kept of them say the same.
+        #[test]
+        fn buckets_say_what_their_rows_said(
+            runs in proptest::collection::vec((0i64..40, 1usize..300, 1i64..3000), 1..8),
+            cut in 0i64..40,
+        ) {
+            let mut ring = Ring::recording();
+            let mut used = std::collections::BTreeSet::new();
+            for (start, rows, step) in runs {
+                for n in 0..rows as i64 {
+                    let time = start * 60_000 + n * step;
+                    if used.insert(time) {
+                        let values = [(n * 37) % 1000, time / 10 % 90_000, if n % 3 == 0 { ABSENT } else { n }];
+                        ring.append(UnixMs(time), &values).unwrap();
+                    }
+                }
+            }
+            ring.settle(true).unwrap();
+            let chunks = ring.take_changes().chunks;
+            let kinds = [Kind::Gauge, Kind::Counter, Kind::Gauge];
+            let end = UnixMs(used.last().unwrap() + 1).floor(60_000) + 60_000;
+            let cut = UnixMs(cut * 60_000).min(end);
+            let roll_up = |from, to| Buckets::roll_up(&chunks, &kinds, from, to, 60_000).unwrap();
+            // In two parts, sealed in between, as a hub does.
+            let mut all = roll_up(UnixMs(0), cut);
+            if let Some(chunk) = all.seal().unwrap() {
+                prop_assert_eq!(&Buckets::of_chunk(&chunk).unwrap(), &all);
+            }
+            all.extend(&roll_up(cut, end));
+            prop_assert_eq!(&all, &roll_up(UnixMs(0), end));
+            for (minutes, buckets) in [(1, all.clone()), (2, all.clone()), (6, all.coarser(120_000))] {
+                let chunk = buckets.seal().unwrap().unwrap();
+                let mut times = Vec::new();
+                chunk.times(&mut times).unwrap();
+                for aggregate in AGGREGATES {
+                    let resample = Resample::aligned(UnixMs(0), end - 1, minutes * 60_000, aggregate);
+                    for (index, metric) in [(0, CPU_UTILIZATION), (1, NET_IO), (2, CPU_UTILIZATION)] {
+                        let table = ring.read(&[index], UnixMs(0), end).unwrap();
+                        let rows = resample.apply(&metric.def(), &table.times, &table.columns[0]);
+                        let mut steps = Steps::new(resample);
+                        let columns = Buckets::series_of_chunk(&chunk, index).unwrap().unwrap();
+                        steps.add_buckets(&metric.def(), &times, &columns);
+                        let kept = steps.points(&metric.def());
+                        prop_assert!(near(&rows, &kept), "{aggregate:?} {rows:?} {kept:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn series_that_come_later_have_no_buckets_before() {
+        let chunk = |times: &[i64], columns: &[&[i64]]| {
+            Chunk::seal(times, columns.iter().copied()).unwrap()
+        };
+        let first = chunk(&[0, 1000], &[&[1, 2]]);
+        let second = chunk(&[60_000, 61_000], &[&[3, 5], &[7, 7]]);
+        let roll_up = |chunk: Chunk, series: usize| {
+            Buckets::roll_up(
+                &[chunk],
+                &vec![Kind::Gauge; series],
+                UnixMs(0),
+                UnixMs(120_000),
+                60_000,
+            )
+            .unwrap()
+        };
+        let mut all = roll_up(first, 1);
+        all.extend(&roll_up(second, 2));
+        assert_eq!(all.times, [0, 60_000]);
+        assert_eq!(Bucket::of_row(&all.series[1], 0), None);
+        let bucket = Bucket::of_row(&all.series[0], 1).unwrap();
+        assert_eq!((bucket.count, bucket.sum, bucket.last), (2, 8, 5));
+    }
+}

@@ -1,0 +1,164 @@
+use super::*;
+use proptest::prelude::*;
+
+/// Rows as they are, to compare with.
+#[derive(Default)]
+struct Model(Vec<(i64, Vec<i64>)>);
+
+impl Model {
+    fn read(&self, series: &[u32], from: i64, to: i64) -> Table {
+        let rows: Vec<_> = self
+            .0
+            .iter()
+            .filter(|r| (from..=to).contains(&r.0))
+            .collect();
+        let column = |&s: &u32| {
+            rows.iter()
+                .map(|r| r.1.get(s as usize).copied().unwrap_or(ABSENT))
+                .collect()
+        };
+        Table {
+            times: rows.iter().map(|r| r.0).collect(),
+            columns: series.iter().map(column).collect(),
+        }
+    }
+}
+
+#[test]
+fn sealed_and_unsealed_rows_read_as_one() {
+    let mut ring = Ring::new();
+    for n in 0..1500i64 {
+        ring.append(UnixMs(n * 1000), &[n, n / 10, ABSENT]).unwrap();
+    }
+    assert_eq!(ring.sealed.len(), 2);
+    assert_eq!((ring.rows(), ring.values()), (1500, 4500));
+    let table = ring
+        .read(&[0, 2], UnixMs(500_000), UnixMs(1_200_000))
+        .unwrap();
+    assert_eq!(table.columns[0], (500..=1200).collect::<Vec<i64>>());
+    assert!(table.columns[1].iter().all(|&v| v == ABSENT));
+    assert_eq!(ring.evict_before(UnixMs(600_000)), 512);
+    assert_eq!(ring.oldest(), Some(UnixMs(512_000)));
+}
+
+#[test]
+fn the_row_at_a_moment_is_the_newest_before_it() {
+    let mut ring = Ring::new();
+    ring.append(UnixMs(1000), &[1]).unwrap();
+    ring.append(UnixMs(5000), &[5]).unwrap();
+    assert_eq!(
+        ring.at(&[0], UnixMs(0), UnixMs(4999)).unwrap(),
+        Some((UnixMs(1000), vec![1]))
+    );
+    assert_eq!(
+        ring.at(&[0], UnixMs(0), UnixMs(9000)).unwrap(),
+        Some((UnixMs(5000), vec![5]))
+    );
+    assert_eq!(ring.at(&[0], UnixMs(6000), UnixMs(9000)).unwrap(), None);
+}
+
+/// What a store would keep of a ring, and the ring made of it again.
+#[derive(Default)]
+struct Kept {
+    chunks: Vec<Vec<u8>>,
+    heads: [Vec<u8>; 2],
+}
+
+impl Kept {
+    fn take(&mut self, changes: Changes) {
+        let chunks = changes.chunks.iter();
+        self.chunks.extend(chunks.map(super::Chunk::encode));
+        for (kept, changes) in self.heads.iter_mut().zip(changes.heads) {
+            if changes.restarted {
+                kept.clear();
+            }
+            kept.extend(changes.bytes);
+        }
+    }
+
+    fn ring(&self, series: usize) -> Ring {
+        let mut ring = Ring::recording();
+        ring.restore_heads([&self.heads[0], &self.heads[1]], series);
+        for chunk in self.chunks.iter().rev() {
+            ring.restore_chunk(Chunk::decode(chunk).unwrap());
+        }
+        ring
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(40))]
+    #[test]
+    fn what_was_kept_makes_the_same_ring_again(
+        starts in proptest::collection::vec((0i64..5000, 1usize..700), 1..6),
+        every in 1usize..300,
+    ) {
+        let (mut ring, mut kept) = (Ring::recording(), Kept::default());
+        let mut count = 0;
+        for (series, (start, rows)) in starts.iter().enumerate() {
+            for n in 0..*rows as i64 {
+                let values: Vec<i64> = (0..=series as i64).map(|s| s * n % 7).collect();
+                ring.append(UnixMs(start + n), &values).unwrap();
+                count += 1;
+                if count % every == 0 {
+                    kept.take(ring.take_changes());
+                }
+            }
+        }
+        kept.take(ring.take_changes());
+        prop_assert!(ring.take_changes().is_empty());
+        let mut again = kept.ring(starts.len());
+        prop_assert!(again.take_changes().is_empty(), "what is kept already is no change");
+        let all = |ring: &Ring| ring.read(&[0, 2], UnixMs(0), UnixMs(9000)).unwrap();
+        let sorted = |table: Table| {
+            let mut rows: Vec<_> = (0..table.times.len())
+                .map(|n| (table.times[n], table.columns[0][n], table.columns[1][n]))
+                .collect();
+            rows.sort_unstable();
+            rows
+        };
+        prop_assert_eq!(sorted(all(&again)), sorted(all(&ring)));
+        prop_assert_eq!(again.rows(), ring.rows());
+        // And it goes on as the other would have.
+        again.append(UnixMs(8000), &[1]).unwrap();
+        prop_assert!(!again.take_changes().is_empty());
+    }
+
+    #[test]
+    fn no_bytes_make_reading_a_chunk_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let mut bytes = bytes;
+        prop_assert!(Chunk::decode(&bytes).is_err());
+        // With the right checksum, too.
+        let checksum = crc32fast::hash(&bytes);
+        bytes.extend(checksum.to_le_bytes());
+        if let Ok(chunk) = Chunk::decode(&bytes) {
+            let _ = (chunk.times(&mut Vec::new()), chunk.values(0, &mut Vec::new()));
+        }
+    }
+
+    #[test]
+    fn any_order_of_rows_reads_back_in_order_of_time(
+        starts in proptest::collection::vec((0i64..5000, 1usize..400), 1..9),
+        from in 0i64..6000, span in 0i64..6000,
+    ) {
+        let (mut ring, mut model) = (Ring::new(), Model::default());
+        let mut used = std::collections::HashSet::new();
+        for (series, (start, rows)) in starts.iter().enumerate() {
+            for n in 0..*rows as i64 {
+                let time = start + n;
+                if used.insert(time) {
+                    let values: Vec<i64> = (0..=series as i64).map(|s| s * time % 7).collect();
+                    // Series only ever become more, and never fewer.
+                    ring.append(UnixMs(time), &values).unwrap();
+                    model.0.push((time, values));
+                }
+            }
+        }
+        model.0.sort_by_key(|row| row.0);
+        let want = model.read(&[0, 3, 8], from, from + span);
+        prop_assert_eq!(ring.read(&[0, 3, 8], UnixMs(from), UnixMs(from + span)).unwrap(), want);
+        prop_assert_eq!(ring.rows(), model.0.len() as u64);
+        prop_assert_eq!(ring.newest().map(|t| t.0), model.0.last().map(|r| r.0));
+        prop_assert_eq!(ring.oldest().map(|t| t.0), model.0.first().map(|r| r.0));
+    }
+}
