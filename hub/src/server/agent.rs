@@ -1,7 +1,7 @@
 //! An agent's connection: rows in, acknowledgements out.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::Instant;
 
 use sysmon_link::{CloseCode, FrameReceiver, FrameSender, LinkError, PeerSession};
 use sysmon_wire::message::{FromAgent, Push, RunId, ToAgent};
@@ -11,9 +11,6 @@ use thiserror::Error;
 use super::{Hub, now};
 use crate::fleet::HostId;
 use crate::ingest::{IngestError, RowStream};
-
-/// How often it is looked at what those who look want.
-const DEMAND_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A host's clock is known from its hello. Later rows correct that when they come from further ahead
 /// than this, or from further behind than a sample and its way can take.
@@ -127,12 +124,11 @@ async fn listen(hub: &Hub, host: HostId, mut receiver: FrameReceiver) -> LinkErr
 /// Tells the agent which rows are durable, and what those who look want of it.
 async fn answer(hub: &Hub, host: HostId, mut sender: FrameSender, settled: &Settled) -> LinkError {
     let mut durable = hub.durable.clone();
-    let mut timer = tokio::time::interval(DEMAND_INTERVAL);
-    timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut demanded = hub.demands.subscribe();
+    let mut again = None;
     loop {
         let is_alive = tokio::select! {
-            _ = timer.tick() => true,
+            () = sleep_until(again) => true,
             changed = durable.changed() => changed.is_ok(),
             changed = demanded.changed() => changed.is_ok(),
         };
@@ -140,14 +136,19 @@ async fn answer(hub: &Hub, host: HostId, mut sender: FrameSender, settled: &Sett
             return LinkError::StreamEnded;
         }
         let generation = *durable.borrow_and_update();
-        let (mut orders, is_over) = hub.demands.due(host);
-        if is_over {
+        let wanted = hub.demands.due(host);
+        if wanted.is_over {
             hub.fleet().forget_processes(host);
         }
+        again = wanted.again;
+        let mut orders = wanted.orders;
         orders.extend(due(
             &mut settled.lock().unwrap_or_else(PoisonError::into_inner),
             generation,
         ));
+        if orders.is_empty() {
+            continue;
+        }
         for order in &orders {
             if let Err(error) = sender.queue(order) {
                 return error;
@@ -156,6 +157,14 @@ async fn answer(hub: &Hub, host: HostId, mut sender: FrameSender, settled: &Sett
         if let Err(error) = sender.flush().await {
             return error;
         }
+    }
+}
+
+/// Waits until a moment; for ever if there is none.
+async fn sleep_until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment.into()).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -29,6 +29,16 @@ struct Wanted {
     burst: Option<ToAgent>,
 }
 
+/// What is due to a host's agent.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Due {
+    pub(super) orders: Vec<ToAgent>,
+    /// Its processes are looked at no longer.
+    pub(super) is_over: bool,
+    /// When to look again, if anything will be due then.
+    pub(super) again: Option<Instant>,
+}
+
 impl Demands {
     pub(super) fn new() -> Self {
         Self {
@@ -68,25 +78,31 @@ impl Demands {
         f(all.entry(host).or_default())
     }
 
-    /// What to tell the host's agent now; whether its processes are looked at no longer.
-    pub(super) fn due(&self, host: HostId) -> (Vec<ToAgent>, bool) {
+    /// What the host's agent is to be told now.
+    pub(super) fn due(&self, host: HostId) -> Due {
         let mut all = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(wanted) = all.get_mut(&host) else {
-            return (Vec::new(), false);
+            return Due::default();
         };
         let now = Instant::now();
-        let mut orders: Vec<_> = wanted.burst.take().into_iter().collect();
-        if wanted.processes_until.is_none_or(|until| until < now) {
+        let mut due = Due {
+            orders: wanted.burst.take().into_iter().collect(),
+            ..Due::default()
+        };
+        let Some(until) = wanted.processes_until.filter(|until| *until >= now) else {
             all.remove(&host);
-            return (orders, true);
-        }
-        if wanted.asked.is_none_or(|asked| now - asked >= RENEW) {
-            wanted.asked = Some(now);
-            orders.push(ToAgent::WatchProcesses {
+            due.is_over = true;
+            return due;
+        };
+        let asked = wanted.asked.filter(|asked| now - *asked < RENEW);
+        if asked.is_none() {
+            due.orders.push(ToAgent::WatchProcesses {
                 for_ms: WATCH.as_millis() as u32,
             });
         }
-        (orders, false)
+        let asked = *wanted.asked.insert(asked.unwrap_or(now));
+        due.again = Some((asked + RENEW).min(until + Duration::from_millis(1)));
+        due
     }
 }
 
@@ -98,23 +114,25 @@ mod tests {
     fn an_agent_is_asked_once_in_a_while_and_told_of_a_burst_once() {
         let demands = Demands::new();
         let host = HostId(3);
-        assert_eq!(demands.due(host), (Vec::new(), false));
+        assert_eq!(demands.due(host), Due::default());
         demands.processes(host, Duration::from_secs(60));
         demands.burst(host, 100, 5000);
-        let (orders, over) = demands.due(host);
+        let due = demands.due(host);
         assert!(matches!(
-            orders[..],
+            due.orders[..],
             [ToAgent::Burst { .. }, ToAgent::WatchProcesses { .. }]
         ));
-        assert!(!over);
-        assert_eq!(demands.due(host), (Vec::new(), false));
+        let again = due.again.unwrap();
+        assert!(!due.is_over && again > Instant::now() && again <= Instant::now() + RENEW);
+        let due = demands.due(host);
+        assert_eq!((due.orders, due.again), (Vec::new(), Some(again)));
         demands.processes(host, Duration::ZERO);
         std::thread::sleep(Duration::from_millis(2));
-        assert_eq!(
-            demands.due(host),
-            (Vec::new(), true),
-            "nobody looks any more"
-        );
-        assert_eq!(demands.due(host), (Vec::new(), false));
+        let over = Due {
+            is_over: true,
+            ..Due::default()
+        };
+        assert_eq!(demands.due(host), over, "nobody looks any more");
+        assert_eq!(demands.due(host), Due::default());
     }
 }
