@@ -5,6 +5,7 @@ pub mod figures;
 mod on_terminal;
 pub mod process;
 mod programs;
+pub mod recording;
 pub mod swarm;
 
 /// Version of this program.
