@@ -8,6 +8,7 @@ pub mod demand;
 pub mod identity;
 #[cfg(target_os = "linux")]
 pub mod linux;
+pub mod observer;
 pub mod outbox;
 #[cfg(any(not(target_os = "linux"), test))]
 pub mod portable;

@@ -8,6 +8,7 @@ use sysmon_link::Connector;
 use sysmon_wire::message::RunId;
 use sysmon_wire::{HostFacts, Process, UnixMs};
 
+use crate::observer::Observer;
 use crate::outbox::Outbox;
 use crate::sample::Sample;
 use crate::spool::journal::{self, Journal};
@@ -72,8 +73,19 @@ const DRAIN: Duration = Duration::from_secs(2);
 pub async fn run(
     options: AgentOptions,
     connector: Connector,
+    source: impl Source,
+    stop: impl Future<Output = ()>,
+) -> Summary {
+    run_observed(options, connector, source, stop, Arc::new(())).await
+}
+
+/// The same with somebody who looks on.
+pub async fn run_observed(
+    options: AgentOptions,
+    connector: Connector,
     mut source: impl Source,
     stop: impl Future<Output = ()>,
+    observer: Arc<dyn Observer>,
 ) -> Summary {
     let spool_folder = options.state.as_deref().map(folder);
     let found = spool_folder
@@ -105,6 +117,7 @@ pub async fn run(
         connector,
         shared: Arc::clone(&shared),
         journal,
+        observer,
     };
     let first = FIRST_ROW_AFTER.saturating_sub(start.elapsed());
     let mut seq = seq;
@@ -246,6 +259,7 @@ fn push(source: &mut impl Source, uplink: &Uplink, seq: u64, time: UnixMs, all_p
     if let Some((journal, _)) = &uplink.journal {
         journal.carry_out(orders);
     }
+    uplink.observer.pushed(seq, time);
     shared.pushed.notify_one();
     if all_processes {
         shared.tell_processes(time, source.processes());

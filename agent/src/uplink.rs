@@ -10,6 +10,7 @@ use sysmon_wire::{Label, Process, UnixMs};
 use tokio::sync::Notify;
 
 use crate::demand::Demand;
+use crate::observer::Observer;
 use crate::outbox::Outbox;
 use crate::spool::Backfill;
 use crate::spool::journal::{self, Journal};
@@ -123,6 +124,8 @@ pub struct Uplink {
     pub shared: Arc<Shared>,
     /// The spool's files, and the folder they are in; none where nothing is kept on disk.
     pub journal: Option<(Journal, PathBuf)>,
+    /// Who hears what becomes of it.
+    pub observer: Arc<dyn Observer>,
 }
 
 impl Uplink {
@@ -137,11 +140,16 @@ impl Uplink {
                     told.clear();
                     backoff.reset();
                     self.shared.outbox().connected();
+                    self.observer.connected();
                     let error = self.serve(session).await;
                     self.shared.outbox().disconnected();
+                    self.observer.disconnected(&error);
                     error
                 }
-                Err(error) => error,
+                Err(error) => {
+                    self.observer.failed(&error);
+                    error
+                }
             };
             // The same trouble is told once, not at every attempt.
             let text = error.to_string();
@@ -276,11 +284,14 @@ impl Uplink {
                 self.shared.take_demand(&message);
                 continue;
             };
-            let orders = {
+            let (orders, is_this_run) = {
                 let mut outbox = self.shared.outbox();
                 outbox.acknowledge(run, &ranges);
-                outbox.take_orders()
+                (outbox.take_orders(), outbox.run() == run)
             };
+            if is_this_run {
+                self.observer.acknowledged(&ranges);
+            }
             if let Some((journal, _)) = &self.journal {
                 journal.carry_out(orders);
             }

@@ -7,14 +7,11 @@
 use std::hint::black_box;
 
 use gungraun::prelude::*;
+use sysmon_bench::recording::Recording;
 use sysmon_series::{Chunk, ROWS_PER_CHUNK, Ring, Table};
 use sysmon_wire::message::{FleetUpdate, HostHealth, HostLine, HostState, HostTick, Spark};
 use sysmon_wire::metrics::SUMMARY;
 use sysmon_wire::{HostFacts, RowDecoder, RowEncoder, UnixMs, codec};
-
-use recording::Recording;
-
-mod recording;
 
 /// Rows before the one that is counted: the first is a keyframe and unlike the others.
 const BEFORE: usize = 100;

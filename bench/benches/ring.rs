@@ -8,15 +8,14 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use anyhow::ensure;
+use sysmon_bench::recording::Recording;
 use sysmon_series::{ROWS_PER_CHUNK, Ring};
 use sysmon_wire::UnixMs;
 
 use counting::Counting;
-use recording::Recording;
 
 mod counting;
 mod gorilla;
-mod recording;
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting::new();

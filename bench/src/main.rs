@@ -17,7 +17,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[derive(Debug, Parser)]
 #[command(name = "sysmon-bench", version = VERSION, after_help = "\
 Examples:
-  sysmon-bench swarm --hub localhost --hosts 1000 --for 60s --state hub-state
+  sysmon-bench swarm --hub localhost --hosts 1000 --series 200 --for 60s --state hub-state
   sysmon-bench agent                        what the agent costs with 400 processes
   sysmon-bench figures                      how fast it starts and what it costs at rest")]
 struct Args {
@@ -29,10 +29,12 @@ struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Simulate agents, with identities made by the authority of the hub whose state is --state
+    /// Be many agents that play a recorded machine, with identities made by the authority of the hub whose
+    /// state is --state
     #[command(after_help = "\
-Example:
-  sysmon-bench swarm --hub localhost --hosts 1000 --for 60s --state ~/.local/state/sysmon/hub")]
+Examples:
+  sysmon-bench swarm --hub localhost --hosts 1000 --for 60s --state ~/.local/state/sysmon/hub
+  sysmon-bench swarm --hub localhost --hosts 5000 --series 200 --json --state hub-state | jq .lag_ms")]
     Swarm {
         /// The hub
         #[arg(long, value_name = "HOST:PORT")]
@@ -40,12 +42,21 @@ Example:
         /// How many agents
         #[arg(long, default_value_t = 100)]
         hosts: usize,
+        /// Only so many of the recorded series, the first ones [default: all 368]
+        #[arg(long, value_name = "N")]
+        series: Option<usize>,
+        /// How many agents connect at the same time
+        #[arg(long, value_name = "N", default_value = "32", value_parser = handshakes)]
+        handshakes: usize,
         /// Time between samples
         #[arg(long, value_name = "SPAN", default_value = "1s", value_parser = parse_span)]
         interval: Duration,
-        /// How long
+        /// How long to measure, once all are connected
         #[arg(long = "for", value_name = "SPAN", default_value = "60s", value_parser = parse_span)]
         length: Duration,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Measure what the agent costs, beside others' that are installed (Linux)
     #[command(after_help = "Example:\n  sysmon-bench agent --processes 400 --span 60s")]
@@ -66,19 +77,36 @@ Example:
     },
 }
 
+fn handshakes(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count @ 1..=10_000) => Ok(count),
+        _ => Err("a number from 1 to 10000".to_owned()),
+    }
+}
+
 fn main() -> ExitCode {
     let args = Args::parse();
     run("sysmon-bench", || match &args.command {
         Command::Swarm {
             hub,
             hosts,
+            series,
+            handshakes,
             interval,
             length,
+            json,
         } => {
-            init_logs(&args.common);
+            // Thousands of agents that each tell of a connection tell nothing.
+            let quiet = args.common.verbose == 0;
+            init_logs(&CommonArgs {
+                quiet,
+                ..args.common.clone()
+            });
             let options = SwarmOptions {
                 hub: hub.to_string(),
                 hosts: *hosts,
+                series: *series,
+                handshakes: *handshakes,
                 interval: *interval,
                 length: *length,
             };
@@ -86,14 +114,12 @@ fn main() -> ExitCode {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()?;
-            let summary = runtime.block_on(swarm(options, &state))?;
-            let text = format!(
-                "{hosts} agents took {} rows: {} acknowledged, {} not, {} dropped\n",
-                summary.rows,
-                summary.rows - summary.waiting - summary.dropped,
-                summary.waiting,
-                summary.dropped
-            );
+            let report = runtime.block_on(swarm(options, &state))?;
+            let text = if *json {
+                format!("{:#}\n", report.to_json())
+            } else {
+                report.to_string()
+            };
             Ok(sysmon_config::print(&text)?)
         }
         Command::Agent { processes, span } => {

@@ -11,21 +11,25 @@ const RECORDED: &[u8] = include_bytes!("../data/host-1hz.tsv.gz");
 const DECIMALS_MAX: u32 = 6;
 
 /// A series as integers.
-struct Series {
-    values: Vec<i64>,
+pub(crate) struct Series {
+    /// As it was recorded: a name, and labels in braces if it has some.
+    pub(crate) name: String,
+    pub(crate) values: Vec<i64>,
+    /// Decimals that the integers have.
+    pub(crate) decimals: u32,
     /// Whether it only ever rises, so that its differences are what is to be played again.
-    is_counter: bool,
+    pub(crate) is_counter: bool,
 }
 
 /// The recording.
-pub(crate) struct Recording {
-    series: Vec<Series>,
-    rows: usize,
+pub struct Recording {
+    pub(crate) series: Vec<Series>,
+    pub(crate) rows: usize,
 }
 
 impl Recording {
     /// Unpacks the recording.
-    pub(crate) fn load() -> anyhow::Result<Self> {
+    pub fn load() -> anyhow::Result<Self> {
         let mut text = String::new();
         flate2::read::GzDecoder::new(RECORDED).read_to_string(&mut text)?;
         let series = text
@@ -38,7 +42,7 @@ impl Recording {
     }
 
     /// Plays it from the start.
-    pub(crate) fn play(&self) -> Player<'_> {
+    pub fn play(&self) -> Player<'_> {
         Player {
             recording: self,
             played: 0,
@@ -48,29 +52,33 @@ impl Recording {
 }
 
 fn parse(line: &str) -> anyhow::Result<Series> {
-    let (_, values) = line.split_once('\t').context("a line without a tab")?;
+    let (name, values) = line.split_once('\t').context("a line without a tab")?;
     let reals = values
         .split(' ')
         .map(str::parse)
         .collect::<Result<Vec<f64>, _>>()?;
+    let scale_of = |decimals: u32| 10f64.powi(decimals as i32);
     // The fewest decimals that say the same.
-    let scale = (0..DECIMALS_MAX)
-        .map(|decimals| 10f64.powi(decimals as i32))
-        .find(|scale| {
+    let decimals = (0..DECIMALS_MAX)
+        .find(|decimals| {
+            let scale = scale_of(*decimals);
             reals
                 .iter()
                 .all(|v| ((v * scale).round() / scale - v).abs() < 1e-9)
         })
-        .unwrap_or(10f64.powi(DECIMALS_MAX as i32));
+        .unwrap_or(DECIMALS_MAX);
+    let scale = scale_of(decimals);
     let values: Vec<i64> = reals.iter().map(|v| (v * scale).round() as i64).collect();
     Ok(Series {
+        name: name.to_owned(),
+        decimals,
         is_counter: values.is_sorted() && values.first() != values.last(),
         values,
     })
 }
 
 /// Makes row after row.
-pub(crate) struct Player<'a> {
+pub struct Player<'a> {
     recording: &'a Recording,
     played: usize,
     row: Vec<i64>,
@@ -79,7 +87,7 @@ pub(crate) struct Player<'a> {
 impl Player<'_> {
     /// The next row. Every time through begins elsewhere in the recording, so that neither its seam
     /// nor anything in it comes at the same place of two chunks.
-    pub(crate) fn next_row(&mut self) -> &[i64] {
+    pub fn next_row(&mut self) -> &[i64] {
         let rows = self.recording.rows;
         let phase = self.played / rows * 397;
         let at = (self.played + phase) % rows;

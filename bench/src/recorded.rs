@@ -1,0 +1,58 @@
+//! A host that lives through what was recorded.
+
+use std::sync::Arc;
+
+use sysmon_agent::run::Source;
+use sysmon_agent::sample::Sample;
+use sysmon_agent::spool::SpoolHealth;
+use sysmon_wire::{ABSENT, HostFacts, Label, UnixMs};
+
+use crate::VERSION;
+use crate::tape::{Place, Tape};
+
+/// One such host. Every sample is the next recorded second, whatever the interval.
+#[derive(Debug)]
+pub struct Recorded {
+    tape: Arc<Tape>,
+    place: Place,
+    values: Vec<i64>,
+}
+
+impl Recorded {
+    /// The host of this number.
+    pub fn new(tape: Arc<Tape>, number: u64) -> Self {
+        Self {
+            place: tape.start(number),
+            values: vec![ABSENT; tape.keys().len()],
+            tape,
+        }
+    }
+}
+
+impl Source for Recorded {
+    fn facts(&self) -> HostFacts {
+        HostFacts {
+            os: Label::new("Debian GNU/Linux 12 (recorded)"),
+            kernel: Label::new("6.18"),
+            arch: Label::new("x86_64"),
+            cpu_model: Label::new("Recorded"),
+            cpus: 2,
+            memory_bytes: 25_276_510_208,
+            boot: UnixMs(1_700_000_000_000),
+            agent_version: Label::new(VERSION),
+            tags: vec![Label::new("swarm")],
+        }
+    }
+
+    fn sample(&mut self, _now: UnixMs, _spool: SpoolHealth) {
+        self.tape.play(&mut self.place, &mut self.values);
+    }
+
+    fn row(&self) -> Sample<'_> {
+        Sample {
+            series: self.tape.keys(),
+            values: &self.values,
+            processes: &[],
+        }
+    }
+}
