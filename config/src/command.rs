@@ -100,6 +100,12 @@ pub fn print(text: &str) -> io::Result<()> {
     out.flush()
 }
 
+/// Says something about a command's result beside it, on standard error.
+#[expect(clippy::print_stderr, reason = "this is where commands speak")]
+pub fn note(program: &str, text: &str) {
+    eprintln!("{program}: {text}");
+}
+
 /// Runs a command: its failure becomes one line on standard error and an exit code.
 #[expect(clippy::print_stderr, reason = "this is where commands speak")]
 pub fn run(program: &str, body: impl FnOnce() -> Result<(), Failure>) -> ExitCode {

@@ -12,7 +12,7 @@ mod units;
 mod value;
 
 pub use address::{DEFAULT_PORT, HubAddress, HubAddressError};
-pub use command::{CommonArgs, Failure, init_logs, print, run};
+pub use command::{CommonArgs, Failure, init_logs, note, print, run};
 pub use file::ConfigError;
 pub use keys::{AgentConfig, Config, EdgeConfig, HubConfig, Key, Theme, TuiConfig, keys};
 pub use places::{Program, config_file, host_name, state_dir};

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
-use quinn::{AckFrequencyConfig, ClientConfig, Endpoint, ServerConfig, TransportConfig, VarInt};
-use sysmon_certs::{Identity, Role};
+use quinn::{ClientConfig, Endpoint, ServerConfig, TransportConfig, VarInt};
+use sysmon_certs::Identity;
 use sysmon_wire::ALPN;
 
 use crate::{CloseCode, LinkError};
@@ -36,11 +36,6 @@ const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
 /// Bytes kept for sending again what a peer has not confirmed.
 const SEND_WINDOW_BYTES: u64 = 4 << 20;
 
-/// Time a hub may wait with the confirmation of an agent's packet. Its acknowledgement of the rows follows
-/// within this and takes the confirmation along, which saves one of four packets a second. What is lost
-/// at the end of a burst is sent again that much later.
-const AGENT_ACK_DELAY: Duration = Duration::from_millis(400);
-
 fn transport() -> TransportConfig {
     let mut transport = TransportConfig::default();
     transport
@@ -65,15 +60,7 @@ pub(crate) fn server_config(identity: &Identity) -> Result<ServerConfig, LinkErr
 }
 
 pub(crate) fn client_config(identity: &Identity) -> Result<ClientConfig, LinkError> {
-    let mut config = quic_config(identity.client_config(&[ALPN])?)?;
-    if identity.peer().role == Role::Agent {
-        let mut seldom = AckFrequencyConfig::default();
-        seldom.max_ack_delay(Some(AGENT_ACK_DELAY));
-        let mut transport = transport();
-        transport.ack_frequency_config(Some(seldom));
-        config.transport_config(Arc::new(transport));
-    }
-    Ok(config)
+    quic_config(identity.client_config(&[ALPN])?)
 }
 
 pub(crate) fn quic_config(tls: rustls::ClientConfig) -> Result<ClientConfig, LinkError> {

@@ -91,6 +91,11 @@ impl Steps {
         metric.kind == Kind::Counter || self.resample.aggregate == Aggregate::Rate
     }
 
+    /// Takes the row before the next, which counts as what the next one's rate rises from and no more.
+    pub fn start_after(&mut self, time: i64, value: i64) {
+        self.before = (time, value);
+    }
+
     /// Takes rows in order of time, which come after all that was taken before.
     pub fn add_rows(&mut self, metric: &MetricDef, times: &[i64], values: &[i64]) {
         let is_rate = self.is_rate(metric);

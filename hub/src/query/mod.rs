@@ -236,9 +236,14 @@ impl Plan {
             for chunk in &past.buckets {
                 add_buckets(&mut steps, key, index, chunk, rows_from)?;
             }
-            // The row before the first makes its rate.
-            let first = keep.saturating_sub(1);
-            let (times, values) = (table.times.get(first..), column.get(first..));
+            let (times, values) = (table.times.get(keep..), column.get(keep..));
+            let before = keep.checked_sub(1).and_then(|at| {
+                let time = table.times.get(at)?;
+                Some((*time, *column.get(at)?))
+            });
+            if let Some((time, value)) = before {
+                steps.start_after(time, value);
+            }
             steps.add_rows(
                 &key.metric,
                 times.unwrap_or_default(),
@@ -440,5 +445,68 @@ mod tests {
             query(&filled(), &ask("temp.max", 0, 1000, 1000)),
             Ok(Vec::new())
         );
+    }
+
+    /// The same question of the same seconds, from rows alone, and from minutes and the rows after them.
+    #[test]
+    fn minutes_and_rows_together_say_what_the_rows_said() {
+        let mut fleet = fleet();
+        let id = host_with_cpu(&mut fleet, "a");
+        for n in 1..=1_500i64 {
+            let row = row(n as u64, n * 1000, n * 7919 % 1000);
+            fleet.apply(id, RunId(1), &row, UnixMs(n * 1000)).unwrap();
+        }
+        let host = fleet.host(id).unwrap();
+        let table = host.ring.read(&[0], UnixMs(0), UnixMs(1_500_000)).unwrap();
+        let chunk = Chunk::seal(&table.times, table.columns.iter().map(Vec::as_slice)).unwrap();
+        let end = UnixMs(900_000);
+        let minutes = Buckets::roll_up(&[chunk], &[Kind::Gauge], UnixMs(0), end, 60_000);
+        let minutes = minutes.unwrap().seal().unwrap().unwrap();
+        for aggregate in [
+            Aggregate::Mean,
+            Aggregate::Min,
+            Aggregate::Max,
+            Aggregate::Last,
+            Aggregate::Sum,
+        ] {
+            let question = Query {
+                aggregate,
+                ..ask("cpu", 0, 1_500_000, 120_000)
+            };
+            let plan = question.plan(&fleet, &limits(), UnixMs(1_500_000)).unwrap();
+            let rows = plan.of_host(host, &[0], &Past::default()).unwrap();
+            let past = Past {
+                rows_from: plan.rows_from(UnixMs(850_001)),
+                buckets: vec![minutes.clone()],
+            };
+            assert_eq!(past.rows_from, end);
+            let both = plan.of_host(host, &[0], &past).unwrap();
+            let pairs = rows[0].values.iter().zip(&both[0].values);
+            for (rows, both) in pairs {
+                assert!((rows - both).abs() < 1e-9, "{aggregate:?} {rows} {both}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_old_is_told_in_longer_steps_and_quantiles_not_at_all() {
+        let fleet = filled();
+        let now = UnixMs(40 * 86_400_000);
+        let step = |from: i64, aggregate| {
+            let question = Query {
+                aggregate,
+                ..ask("cpu", from * 86_400_000, now.0, 10_000)
+            };
+            let plan = question.plan(&fleet, &limits(), now);
+            plan.map(|plan| (plan.resample.step_ms, plan.tier()))
+        };
+        let (mean, p95) = (Aggregate::Mean, Aggregate::Quantile(950));
+        assert!(matches!(step(39, mean), Ok((10_000, _))));
+        assert_eq!(step(20, mean), Ok((60_000, Tier::Minute)));
+        assert_eq!(step(3, mean), Ok((3_600_000, Tier::Hour)));
+        assert!(step(39, p95).is_ok());
+        assert_eq!(step(20, p95), Err(QueryError::RowsGone(24)));
+        let p101 = Aggregate::Quantile(1001);
+        assert_eq!(step(39, p101), Err(QueryError::BadQuantile));
     }
 }

@@ -13,12 +13,13 @@ use crate::history::store::{Reader, Store, StoreError};
 use crate::history::worker::Worker;
 use crate::own;
 
-/// How often the history gets what changed: one transaction for all hosts.
-const KEEP_INTERVAL_MS: i64 = 1_000;
+/// When in a second the history gets what changed. Agents sample on whole seconds, so on a LAN their rows are
+/// here by the first; and QUIC confirms a packet within 25 ms, so that one packet does for both. Rows from
+/// further away, and those of a fleet of thousands, are here by the second, which is left out if there are none.
+const KEEP_AT_MS: [i64; 2] = [15, 300];
 
-/// How long after the whole second it gets that. Agents sample on whole seconds, so their rows are here by
-/// then and are acknowledged in the same packet that confirms theirs.
-const KEEP_AFTER_MS: i64 = 200;
+/// Less than this before its time, a timer that fires early makes two of one.
+const EARLY_MS: i64 = 5;
 
 /// How long a hub that stops waits for its disk.
 const FINISH_MAX: Duration = Duration::from_secs(5);
@@ -81,8 +82,12 @@ impl Hub {
         )
     }
 
-    /// Hands the history what changed, if it has written what it was given before; whether it took it.
+    /// Hands the history what changed, if it has written what it was given before; whether it took it, or
+    /// nothing changed.
     fn keep(&self) -> bool {
+        if *self.durable.borrow() == self.fleet().generation() {
+            return true;
+        }
         let Some(history) = &self.history else {
             let generation = self.fleet().generation();
             self.durable_at_once.send_replace(generation);
@@ -158,12 +163,15 @@ pub(super) async fn keep(hub: &Hub) {
     }
 }
 
-/// Time until the history gets what changed next; never so little that a timer which fires early makes two
-/// of one.
+/// Time until the history gets what changed next.
 fn until_keep(now: UnixMs) -> Duration {
-    let last = (now - KEEP_AFTER_MS + KEEP_INTERVAL_MS / 2).floor(KEEP_INTERVAL_MS) + KEEP_AFTER_MS;
-    let wait_ms = last + KEEP_INTERVAL_MS - now;
-    Duration::from_millis(u64::try_from(wait_ms).unwrap_or(0))
+    let second = (now + EARLY_MS).floor(1_000);
+    let [early, late] = KEEP_AT_MS;
+    let next = [early, late, early + 1_000]
+        .into_iter()
+        .map(|at| second + at - now)
+        .find(|wait| *wait > EARLY_MS);
+    Duration::from_millis(next.map_or(1_000, i64::unsigned_abs))
 }
 
 /// Hands the history the last changes, and waits for them to be written.
@@ -184,17 +192,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_history_gets_what_changed_once_a_second_a_little_after_the_whole_one() {
+    fn the_history_gets_what_changed_a_little_after_the_whole_second_and_once_more() {
         let wait = |now| until_keep(UnixMs(now)).as_millis() as i64;
-        assert_eq!(wait(5_200), 1_000);
-        assert_eq!(wait(5_650), 550);
+        assert_eq!(wait(5_000), 15);
+        assert_eq!(wait(5_015), 285);
+        assert_eq!(wait(5_300), 715);
         // A timer that fired early, and one that fired late.
-        assert_eq!(wait(5_199), 1_001);
-        assert_eq!(wait(5_203), 997);
+        assert_eq!(wait(5_012), 288);
+        assert_eq!(wait(5_297), 718);
+        assert_eq!(wait(5_303), 712);
         for now in 5_000..7_000 {
-            let then = now + wait(now);
-            assert_eq!(then % 1_000, KEEP_AFTER_MS);
-            assert!((500..=1_500).contains(&(then - now)));
+            let then = (now + wait(now)) % 1_000;
+            assert!(KEEP_AT_MS.contains(&then), "{now} {then}");
+            assert!((EARLY_MS + 1..=720).contains(&wait(now)));
         }
     }
 }

@@ -161,4 +161,71 @@ proptest! {
         prop_assert_eq!(ring.newest().map(|t| t.0), model.0.last().map(|r| r.0));
         prop_assert_eq!(ring.oldest().map(|t| t.0), model.0.first().map(|r| r.0));
     }
+
+    /// Rows in any order, with sealing, dropping for memory and taking back from disk in between.
+    #[test]
+    fn whatever_happens_to_a_ring_it_reads_as_its_rows(
+        steps in proptest::collection::vec((0i64..4000, 1usize..600, 0u8..6), 1..14),
+        number in 0u32..1000, from in 0i64..5000, span in 0i64..5000,
+    ) {
+        let (mut ring, mut model) = (Ring::recording(), Model::default());
+        ring.stagger(number);
+        let (mut used, mut disk) = (std::collections::HashSet::new(), Vec::new());
+        for (start, rows, then) in steps {
+            for n in 0..rows as i64 {
+                let time = start + n;
+                if used.insert(time) {
+                    let values = [time % 11, if time % 5 == 0 { ABSENT } else { time * time }];
+                    ring.append(UnixMs(time), &values).unwrap();
+                    model.0.push((time, values.to_vec()));
+                }
+            }
+            match then {
+                0 => ring.settle(false).unwrap(),
+                1 => ring.settle(true).unwrap(),
+                2 => { ring.evict_oldest(); }
+                3 => { ring.evict_oldest(); ring.evict_oldest(); }
+                _ => {}
+            }
+            disk.extend(ring.take_changes().chunks);
+        }
+        // What was dropped is on disk; what is here already is not taken twice.
+        prop_assert!(disk.iter().all(|c| !ring.is_whole_from(c.last()) || ring.has_chunk(c.first(), c.last())));
+        for chunk in disk.iter().rev().chain(&disk) {
+            ring.restore_chunk(chunk.clone());
+        }
+        model.0.sort_by_key(|row| row.0);
+        let want = model.read(&[0, 1, 7], from, from + span);
+        prop_assert_eq!(ring.read(&[0, 1, 7], UnixMs(from), UnixMs(from + span)).unwrap(), want);
+        prop_assert_eq!(ring.rows(), model.0.len() as u64);
+        let oldest_unsealed = ring.oldest_unsealed();
+        ring.settle(true).unwrap();
+        prop_assert_eq!(ring.oldest_unsealed(), None);
+        let sealed_now = ring.take_changes().chunks;
+        prop_assert_eq!(oldest_unsealed, sealed_now.iter().map(Chunk::first).min());
+        let counted: usize = ring.sealed.iter().map(Chunk::bytes).sum();
+        prop_assert_eq!(ring.sealed_bytes, counted);
+    }
+
+    #[test]
+    fn what_is_before_the_horizon_goes_and_nothing_else(
+        rows in proptest::collection::vec(0i64..3000, 1..1500), horizon in 0i64..3000,
+    ) {
+        let (mut ring, mut model) = (Ring::new(), Model::default());
+        for (at, time) in rows.iter().enumerate() {
+            ring.append(UnixMs(*time), &[at as i64]).unwrap();
+            model.0.push((*time, vec![at as i64]));
+        }
+        let before = ring.rows();
+        let gone = ring.evict_before(UnixMs(horizon));
+        prop_assert_eq!(ring.rows(), before - gone);
+        let sorted = |table: Table| {
+            let mut rows: Vec<_> = table.times.iter().copied().zip(table.columns[0].clone()).collect();
+            rows.sort_unstable();
+            rows
+        };
+        let kept = ring.read(&[0], UnixMs(horizon), UnixMs(3000)).unwrap();
+        prop_assert_eq!(sorted(kept), sorted(model.read(&[0], horizon, 3000)));
+        prop_assert!(ring.sealed.iter().all(|chunk| chunk.last() >= UnixMs(horizon)));
+    }
 }

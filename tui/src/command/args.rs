@@ -1,0 +1,109 @@
+//! What can be typed.
+
+use clap::{Parser, Subcommand};
+use ratatui::layout::Size;
+use sysmon_certs::{PeerName, Token};
+use sysmon_config::{CommonArgs, HubAddress, Theme};
+use sysmon_tui::VERSION;
+use sysmon_tui::standalone::DEMO_HOSTS_MAX;
+
+use super::query::QueryArgs;
+
+/// Shows the whole fleet in the terminal, live or as it was at any past second.
+#[derive(Debug, Parser)]
+#[command(name = "sysmon-tui", version = VERSION, after_help = "\
+Examples:
+  sysmon-tui                          this machine, with a hub and an agent inside
+  sysmon-tui --demo 20                and twenty simulated hosts
+  sysmon-tui --hub lan-box            the fleet of the hub on lan-box
+  sysmon-tui snapshot --json | jq '.hosts[] | select(.state != \"live\")'
+  sysmon-tui query cpu --host db-1 --since 1h")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+    /// The hub to attach to [default: a hub and an agent inside, for this machine]
+    #[arg(long, value_name = "HOST:PORT", global = true)]
+    pub(crate) hub: Option<HubAddress>,
+    /// Without a hub: simulated hosts besides this machine
+    #[arg(long, value_name = "N", global = true, conflicts_with = "hub", value_parser = clap::value_parser!(u16).range(0..=DEMO_HOSTS_MAX as i64))]
+    pub(crate) demo: Option<u16>,
+    /// Colours: dark, light, high-contrast, colour-blind, mono
+    #[arg(long, global = true, value_parser = theme)]
+    pub(crate) theme: Option<Theme>,
+    /// Draw with ASCII characters only
+    #[arg(long, global = true)]
+    pub(crate) ascii: bool,
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Print one picture of the fleet or of a host
+    #[command(after_help = "\
+Examples:
+  sysmon-tui snapshot
+  sysmon-tui snapshot --host db-1 --at -2h
+  sysmon-tui snapshot --json | jq '.hosts[].metrics.cpu'
+  sysmon-tui snapshot --svg > fleet.svg")]
+    Snapshot(SnapshotArgs),
+    /// Join a hub with a token, as an operator
+    #[command(after_help = "\
+Example, as `sysmon-hub token create --role operator --name jane` prints it:
+  sysmon-tui join lan-box:7979 sysmon1.…")]
+    Join {
+        /// The hub
+        #[arg(value_name = "HOST:PORT")]
+        address: HubAddress,
+        /// The token
+        token: Token,
+        /// What to be called, if the token does not say [default: the user's name]
+        #[arg(long)]
+        name: Option<PeerName>,
+    },
+    /// Print one metric over time
+    #[command(after_help = "\
+Examples:
+  sysmon-tui query cpu
+  sysmon-tui query net.rx --host db-1 --since 1h --step 1m
+  sysmon-tui query cpu --aggregate p95 --top 5 --since 6h
+  sysmon-tui query net.rx --by all --across sum --since 30d --step 1d
+  sysmon-tui query system.memory.usage --from 09:00 --to 09:30 --format csv > memory.csv")]
+    Query(QueryArgs),
+}
+
+#[derive(Debug, Default, clap::Args)]
+pub(crate) struct SnapshotArgs {
+    /// As JSON
+    #[arg(long, conflicts_with = "svg")]
+    pub(crate) json: bool,
+    /// As a picture of the screen
+    #[arg(long)]
+    pub(crate) svg: bool,
+    /// Only this host
+    #[arg(long, value_name = "NAME")]
+    pub(crate) host: Option<String>,
+    /// As it was then: 14:03, -2h, "yesterday 9:00", 2026-05-04T09:00
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) at: Option<String>,
+    /// Columns and rows of the screen
+    #[arg(long, value_name = "WIDTHxHEIGHT", value_parser = size, default_value = "120x30")]
+    pub(crate) size: Size,
+}
+
+fn theme(text: &str) -> Result<Theme, String> {
+    let known = Theme::ALL.iter().find(|(name, _)| *name == text);
+    known.map(|(_, theme)| *theme).ok_or_else(|| {
+        let names: Vec<_> = Theme::ALL.iter().map(|(name, _)| *name).collect();
+        format!("it should be one of {}", names.join(", "))
+    })
+}
+
+fn size(text: &str) -> Result<Size, String> {
+    let parsed = text
+        .split_once(['x', '×'])
+        .and_then(|(width, height)| Some(Size::new(width.parse().ok()?, height.parse().ok()?)));
+    parsed
+        .filter(|size| (1..=1000).contains(&size.width) && (1..=1000).contains(&size.height))
+        .ok_or_else(|| "it should be columns and rows, such as 120x30".to_owned())
+}

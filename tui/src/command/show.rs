@@ -1,0 +1,44 @@
+//! `sysmon-tui` without a command: the screen.
+
+use anyhow::Context;
+use jiff::tz::TimeZone;
+use sysmon_config::{Config, Failure, Theme, stop_signal};
+use sysmon_link::Connector;
+use sysmon_tui::state::Options;
+use sysmon_tui::{VERSION, app};
+
+use super::args::Args;
+use super::target::{Target, runtime};
+
+/// How it is to be drawn, by what was typed, the environment and the configuration.
+pub(crate) fn options(args: &Args, config: &Config) -> Options {
+    let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(set);
+    let is_utf8 = locale.is_none_or(|name| name.to_lowercase().replace('-', "").contains("utf8"));
+    // Consoles and old terminals whose fonts lack block and braille characters.
+    let is_plain = set("TERM")
+        .is_some_and(|term| ["linux", "vt100", "vt220", "dumb", "ansi"].contains(&term.as_str()));
+    let theme = match (args.theme, set("NO_COLOR")) {
+        (Some(theme), _) => theme,
+        // https://no-color.org
+        (None, Some(_)) => Theme::Mono,
+        (None, None) => config.tui.theme,
+    };
+    Options {
+        theme,
+        ascii: args.ascii || config.tui.ascii || is_plain || !is_utf8,
+        zone: TimeZone::system(),
+    }
+}
+
+pub(crate) fn show(args: &Args, config: &Config) -> Result<(), Failure> {
+    let target = Target::find(args, config)?;
+    runtime()?.block_on(async {
+        let connector = Connector::new(&target.identity, VERSION).map_err(anyhow::Error::from)?;
+        let options = options(args, config);
+        app::run(&connector, &target.hub, options, stop_signal())
+            .await
+            .context("cannot use the terminal")?;
+        Ok(())
+    })
+}
