@@ -75,6 +75,8 @@ pub struct Fleet {
     ring_bytes: u64,
     /// From when on all that was on disk at the start is in memory; none while it is still read.
     restored_from: Option<UnixMs>,
+    /// Bytes of sealed rows that the history has not been told of.
+    unsaved_bytes: u64,
     /// Hosts the history has not been told everything of, if there is a history.
     unsaved: Option<BTreeSet<HostId>>,
     alerts: Engine,
@@ -96,6 +98,7 @@ impl Fleet {
             values_total: 0,
             ring_bytes: 0,
             restored_from: Some(UnixMs(i64::MIN)),
+            unsaved_bytes: 0,
             unsaved: None,
             alerts: Engine::new(Vec::new(), Vec::new()),
             transitions: Vec::new(),
@@ -204,6 +207,12 @@ impl Fleet {
         }
     }
 
+    /// Whether so much waits for the history that no more rows should be taken. What waits stays in memory
+    /// whatever the limit for the rings says, so it gets a quarter of that.
+    pub fn is_unsaved_full(&self) -> bool {
+        self.unsaved_bytes > self.options.memory_bytes / 4
+    }
+
     /// Everything that changed since the last call.
     pub fn take_batch(&mut self, now: UnixMs) -> Batch {
         let unsaved = self
@@ -211,6 +220,7 @@ impl Fleet {
             .as_mut()
             .map(std::mem::take)
             .unwrap_or_default();
+        self.unsaved_bytes = 0;
         let hosts = &mut self.hosts;
         let batch = |id: HostId| Some(hosts.get_mut(id.0 as usize)?.take_unsaved());
         Batch {
@@ -431,12 +441,15 @@ impl Fleet {
             host.refuse();
             return Ok(Applied::Refused);
         }
-        let before = host.ring.bytes() as u64;
+        let (before, unsaved) = (host.ring.bytes() as u64, host.ring.unsaved_bytes() as u64);
         host.ring.append(row.time, &row.values)?;
         host.ring.evict_before(now - retention_ms);
         self.ring_bytes = self.ring_bytes + host.ring.bytes() as u64 - before;
-        let is_newest = row.time > host.present().0;
-        host.observe(row.time, &row.values);
+        self.unsaved_bytes += host.ring.unsaved_bytes() as u64 - unsaved;
+        let is_newest = host.is_newest(run, row, now);
+        if is_newest {
+            host.observe(row.time, Some((run, row.seq)), &row.values);
+        }
         let transitions = if is_newest {
             self.alerts.observe(Observed {
                 id,
@@ -559,6 +572,12 @@ impl Fleet {
         )
     }
 
+    /// Bytes of those that rows take which are not sealed yet.
+    pub fn head_bytes(&self) -> u64 {
+        let heads = self.hosts.iter().map(|host| host.ring.head_bytes() as u64);
+        heads.sum()
+    }
+
     fn touch_line(&mut self, id: HostId) {
         self.generation += 1;
         if let Some(host) = self.hosts.get_mut(id.0 as usize) {
@@ -617,6 +636,55 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_clock_that_is_set_by_an_hour_loses_no_row_and_the_newest_is_shown() {
+        let mut fleet = fleet();
+        let id = host_with_cpu(&mut fleet, "a");
+        let hour = 3_600_000;
+        let now = UnixMs(10 * hour);
+        let mut seq = 0;
+        for step in [0, -hour + 60_000, 0, hour - 60_000, 0] {
+            for n in 0..20i64 {
+                seq += 1;
+                let now = now + seq as i64 * 1000;
+                let row = row(seq, now.0 + step, n);
+                assert_eq!(fleet.apply(id, RunId(1), &row, now).unwrap(), Applied::Kept);
+                let host = fleet.host(id).unwrap();
+                assert_eq!((host.present().0, host.present().1[0]), (row.time, n));
+            }
+        }
+        // An agent that starts anew after its clock was an hour ahead.
+        let now = now + 200_000;
+        let ahead = row(200, now.0 + hour - 1, 7);
+        fleet.apply(id, RunId(1), &ahead, now).unwrap();
+        fleet.apply(id, RunId(2), &row(1, now.0, 8), now).unwrap();
+        let host = fleet.host(id).unwrap();
+        assert_eq!(host.present().1[0], 8);
+        let all = host.ring.read(&[0], UnixMs(0), now + 2 * hour).unwrap();
+        assert_eq!(all.times.len() as u64, seq + 2);
+        assert!(all.times.is_sorted());
+    }
+
+    #[test]
+    fn an_agent_that_starts_again_within_a_second_has_both_its_rows() {
+        let mut fleet = fleet();
+        let id = host_with_cpu(&mut fleet, "a");
+        for (run, seq, time, cpu) in [
+            (1, 1, 8_000, 1),
+            (1, 2, 9_000, 2),
+            (2, 1, 9_000, 3),
+            (2, 2, 10_000, 4),
+        ] {
+            let applied = fleet.apply(id, RunId(run), &row(seq, time, cpu), UnixMs(time + 5));
+            assert_eq!(applied.unwrap(), Applied::Kept);
+        }
+        let host = fleet.host(id).unwrap();
+        let table = host.ring.read(&[0], UnixMs(0), UnixMs(20_000)).unwrap();
+        assert_eq!(table.times, [8_000, 9_000, 9_000, 10_000]);
+        assert_eq!(table.columns[0], [1, 2, 3, 4]);
+        assert_eq!(host.health().missing_rows, 0);
+    }
+
+    #[test]
     fn rows_from_the_future_and_from_before_retention_are_refused_and_counted() {
         let mut fleet = fleet();
         let id = host_with_cpu(&mut fleet, "a");
@@ -669,6 +737,49 @@ pub(crate) mod tests {
         assert_eq!(fleet.ring_size().0, host.ring.bytes() as u64);
         fleet.review_states(now + 20_000);
         assert_eq!(fleet.host(id).unwrap().state, HostState::Live);
+    }
+
+    #[test]
+    fn what_waits_for_a_disk_that_takes_nothing_is_bounded() {
+        let mut fleet = fleet();
+        fleet.options.memory_bytes = 40_000;
+        fleet.record();
+        let id = host_with_cpu(&mut fleet, "a");
+        let mut rows = 0;
+        while !fleet.is_unsaved_full() {
+            rows += 1;
+            let row = row(rows as u64, rows * 1000, (rows * rows * 7919) % 100_003);
+            fleet
+                .apply(id, RunId(1), &row, UnixMs(rows * 1000))
+                .unwrap();
+            assert!(rows < 20_000, "never full");
+        }
+        let batch = fleet.take_batch(UnixMs(rows * 1000));
+        assert!(!fleet.is_unsaved_full());
+        let told: usize = batch.hosts[0].ring.chunks.iter().map(Chunk::rows).sum();
+        assert!(
+            told > 2_000 && told as i64 <= rows,
+            "all are told, dropped from memory or not"
+        );
+    }
+
+    #[test]
+    fn one_host_larger_than_the_budget_keeps_its_newest_rows() {
+        let mut fleet = fleet();
+        fleet.options.memory_bytes = 1;
+        let id = host_with_cpu(&mut fleet, "a");
+        let other = host_with_cpu(&mut fleet, "silent");
+        fleet
+            .apply(other, RunId(1), &row(1, 0, 5), UnixMs(0))
+            .unwrap();
+        for n in 1..2_000 {
+            let row = row(n as u64, n * 1000, n * 7919 % 997);
+            fleet.apply(id, RunId(1), &row, UnixMs(n * 1000)).unwrap();
+        }
+        let ring = &fleet.host(id).unwrap().ring;
+        assert!(ring.rows() < 512 && ring.newest() == Some(UnixMs(1_999_000)));
+        assert_eq!(fleet.host(other).unwrap().ring.rows(), 1);
+        assert!(!fleet.is_whole_from(id, UnixMs(0)));
     }
 
     #[test]

@@ -8,11 +8,14 @@ use sysmon_wire::limits::RUNS_PER_HOST_MAX;
 use sysmon_wire::message::{AlertLine, HostHealth, HostState, RunId};
 use sysmon_wire::metrics::{ALIASES, SUMMARY};
 use sysmon_wire::{
-    ABSENT, HostFacts, Kind, Label, Process, ProcessIdentity, SeqSet, SeriesKey, UnixMs,
+    ABSENT, HostFacts, Kind, Label, Process, ProcessIdentity, Row, SeqSet, SeriesKey, UnixMs,
 };
 
 use crate::history::{HostBatch, KeptHost};
 use crate::processes::HostProcesses;
+
+/// A row that lies this far ahead of now was taken by a clock that was wrong.
+const AHEAD_MS: i64 = 5_000;
 
 /// Silence after which no more rows are waited for before those that came are sealed.
 const SETTLED_MS: i64 = 1_800_000;
@@ -72,6 +75,8 @@ struct Unsaved {
 #[derive(Clone, Copy, Debug)]
 struct Present {
     time: UnixMs,
+    /// The row's run and number, if they are known.
+    row: Option<(RunId, u64)>,
     /// As they came, counters not yet made rates.
     raw: [i64; SUMMARY],
     /// As they are shown.
@@ -100,6 +105,7 @@ impl Host {
             summary: [None; SUMMARY],
             present: Present {
                 time: UnixMs(0),
+                row: None,
                 raw: [ABSENT; SUMMARY],
                 shown: [ABSENT; SUMMARY],
             },
@@ -218,7 +224,7 @@ impl Host {
         let all: Vec<u32> = (0..count as u32).collect();
         let newest = self.ring.newest().unwrap_or_default();
         if let Ok(Some((time, values))) = self.ring.at(&all, UnixMs(0), newest) {
-            self.observe(time, &values);
+            self.observe(time, None, &values);
         }
     }
 
@@ -257,11 +263,17 @@ impl Host {
         self.last_arrival
     }
 
-    /// Takes a row's values into the fleet's line if it is the newest.
-    pub fn observe(&mut self, time: UnixMs, values: &[i64]) {
-        if time < self.present.time {
-            return;
+    /// Whether a row is newer than the one that is shown: of the same run by its number, for the machine's
+    /// clock may have been set back; of another by its time, unless what is shown is from the future.
+    pub fn is_newest(&self, run: RunId, row: &Row, now: UnixMs) -> bool {
+        match self.present.row {
+            Some((shown, seq)) if shown == run => row.seq > seq,
+            _ => row.time > self.present.time || self.present.time - now > AHEAD_MS,
         }
+    }
+
+    /// Takes the newest row's values into the fleet's line.
+    pub fn observe(&mut self, time: UnixMs, row: Option<(RunId, u64)>, values: &[i64]) {
         let raw = self.summary.map(|slot| {
             slot.and_then(|index| values.get(index as usize).copied())
                 .unwrap_or(ABSENT)
@@ -269,6 +281,7 @@ impl Host {
         let before = (self.present.time, self.present.raw);
         self.present = Present {
             time,
+            row,
             raw,
             shown: shown(before, (time, raw)),
         };
@@ -365,15 +378,30 @@ mod tests {
     #[test]
     fn the_line_shows_gauges_as_they_are_and_counters_as_rates() {
         let mut host = host();
-        host.observe(UnixMs(1000), &[120, 5000]);
+        host.observe(UnixMs(1000), None, &[120, 5000]);
         assert_eq!(host.present().1[..4], [120, ABSENT, ABSENT, ABSENT]);
-        host.observe(UnixMs(3000), &[130, 9000]);
+        host.observe(UnixMs(3000), None, &[130, 9000]);
         assert_eq!(host.present().1[..4], [130, ABSENT, ABSENT, 2000]);
-        host.observe(UnixMs(2000), &[1, 1]);
-        assert_eq!(
-            host.present().0,
-            UnixMs(3000),
-            "an older row changes nothing"
+        let row = |seq, time| Row {
+            seq,
+            time: UnixMs(time),
+            values: Vec::new(),
+        };
+        let now = UnixMs(3000);
+        assert!(
+            !host.is_newest(RunId(1), &row(9, 2000), now),
+            "an older row"
+        );
+        host.observe(now, Some((RunId(1), 5)), &[130, 9000]);
+        assert!(
+            host.is_newest(RunId(1), &row(6, -3_600_000), now),
+            "its clock was set back"
+        );
+        assert!(!host.is_newest(RunId(1), &row(4, 2500), now));
+        host.observe(UnixMs(3_600_000), Some((RunId(1), 7)), &[130, 9000]);
+        assert!(
+            host.is_newest(RunId(2), &row(1, 4000), now),
+            "what was shown was from the future"
         );
     }
 

@@ -42,6 +42,8 @@ pub struct Figures {
     pub commit_us: i64,
     /// Bytes of all rings.
     pub ring_bytes: i64,
+    /// Of those, bytes of rows that are not sealed yet.
+    pub unsealed_bytes: i64,
     /// Bytes of history on disk.
     pub history_bytes: i64,
     /// Subscriptions open.
@@ -81,6 +83,7 @@ pub const FIGURES: &[Figure] = figures! {
     HUB_INGEST_VALUES, "ingest_values_total", ingest_values;
     HUB_COMMIT_TIME, "commit_seconds", commit_us;
     HUB_RING_USAGE, "ring_bytes", ring_bytes;
+    HUB_RING_UNSEALED, "ring_unsealed_bytes", unsealed_bytes;
     HUB_HISTORY_USAGE, "history_bytes", history_bytes;
     HUB_SUBSCRIBERS, "subscribers", subscribers;
     HUB_AGENTS, "agents", agents;
@@ -239,6 +242,7 @@ pub(crate) mod tests {
             ingest_values: 900,
             commit_us: 2_500,
             ring_bytes: 4096,
+            unsealed_bytes: 1024,
             history_bytes: 8192,
             subscribers: 2,
             agents: 3,

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use sysmon_wire::message::{AlertLine, FleetUpdate, HostLine, HostTick, HubStatus};
 use sysmon_wire::metrics::{
     ALIASES, HUB_AGENTS, HUB_COMMIT_TIME, HUB_INGEST_ROWS, HUB_INGEST_VALUES, HUB_LAG,
-    HUB_MEMORY_USAGE, SUMMARY, unscale,
+    HUB_MEMORY_USAGE, HUB_RING_UNSEALED, SUMMARY, unscale,
 };
 use sysmon_wire::{ABSENT, Kind, UnixMs};
 
@@ -144,13 +144,14 @@ fn own_line(own: &Seen, hub: &HubStatus) -> String {
     let number = |value: Option<f64>, show: fn(f64) -> String| value.map_or("–".to_owned(), show);
     let memory = number(own.value(&HUB_MEMORY_USAGE), bytes);
     format!(
-        "{} rows/s · commit {} · rings {} of {memory} resident · history {} · agents {} · refused {} · worst lag {}\n",
+        "{} rows/s · commit {} · rings {} ({} not compressed yet) of {memory} resident · history {} · agents {} · refused {} · worst lag {}\n",
         number(own.rate(&HUB_INGEST_ROWS), |rate| format!("{rate:.0}")),
         number(own.value(&HUB_COMMIT_TIME), |s| format!(
             "{:.1} ms",
             s * 1000.0
         )),
         bytes(hub.ring_bytes as f64),
+        number(own.value(&HUB_RING_UNSEALED), bytes),
         bytes(hub.history_bytes as f64),
         number(own.value(&HUB_AGENTS), |count| format!("{count:.0}")),
         hub.refused_total,

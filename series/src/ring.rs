@@ -234,6 +234,12 @@ impl Ring {
         }
     }
 
+    /// Bytes of the chunks sealed since the last call of [`Ring::take_changes`], if that is remembered.
+    pub fn unsaved_bytes(&self) -> usize {
+        let unsaved = self.unsaved.iter().flatten();
+        unsaved.map(Chunk::bytes).sum()
+    }
+
     /// What happened since the last call, or since the ring was made.
     pub fn take_changes(&mut self) -> Changes {
         Changes {

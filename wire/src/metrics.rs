@@ -152,6 +152,7 @@ registry! {
     HUB_INGEST_VALUES = "sysmon.hub.ingest.values", "{value}", Counter, 0, "Values in those rows";
     HUB_COMMIT_TIME = "sysmon.hub.commit.time", "s", Gauge, -6, "Time the hub's last commit to its history took";
     HUB_RING_USAGE = "sysmon.hub.ring.usage", "By", Gauge, 0, "Memory the rings of all hosts take";
+    HUB_RING_UNSEALED = "sysmon.hub.ring.unsealed", "By", Gauge, 0, "Of that, memory of rows that are not compressed yet";
     HUB_HISTORY_USAGE = "sysmon.hub.history.usage", "By", Gauge, 0, "Size of the hub's history on disk";
     HUB_SUBSCRIBERS = "sysmon.hub.subscriber.count", "{subscription}", Gauge, 0, "Subscriptions open";
     HUB_AGENTS = "sysmon.hub.agent.count", "{agent}", Gauge, 0, "Agents connected";

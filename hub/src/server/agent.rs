@@ -1,13 +1,14 @@
 //! An agent's connection: rows in, acknowledgements out.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use sysmon_link::{CloseCode, FrameReceiver, FrameSender, LinkError, PeerSession};
 use sysmon_wire::message::{FromAgent, Push, RunId, ToAgent};
 use sysmon_wire::{Label, SeqSet};
 use thiserror::Error;
 
+use super::limits::Pace;
 use super::{Hub, now};
 use crate::fleet::HostId;
 use crate::ingest::{IngestError, RowStream};
@@ -198,6 +199,8 @@ async fn take_rows(
     settled: &Settled,
 ) -> Result<(), StreamError> {
     let mut rows = RowStream::new(host);
+    let mut pace = Pace::new(Instant::now());
+    let mut durable = hub.durable.clone();
     loop {
         let frame = match stream.next::<Push>().await {
             Ok(Some(frame)) => frame,
@@ -224,9 +227,11 @@ async fn take_rows(
             hub.tell_news(news);
             result.map(|taken| (generation, taken))
         };
+        let mut wait = Duration::ZERO;
         match result {
             Ok((generation, taken)) => {
                 if let Some((run, rows)) = taken.settled {
+                    wait = pace.count(rows.len(), Instant::now());
                     let taken = Taken {
                         generation,
                         run,
@@ -243,5 +248,10 @@ async fn take_rows(
                 return Err(error.into());
             }
         }
+        if !wait.is_zero() {
+            tokio::time::sleep(wait).await;
+        }
+        // While the disk takes nothing the agent keeps its rows, and they wait there.
+        while hub.fleet().is_unsaved_full() && durable.changed().await.is_ok() {}
     }
 }

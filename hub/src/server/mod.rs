@@ -3,6 +3,7 @@
 mod agent;
 mod demand;
 mod keep;
+mod limits;
 mod metrics;
 mod own;
 mod past;
@@ -17,7 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use sysmon_certs::{Identity, Role};
-use sysmon_link::{Arrival, Greeted, LinkError, Listener, PeerSession, Stranger};
+use sysmon_link::{Greeted, LinkError, Listener, PeerSession, Stranger};
 use sysmon_wire::message::{HubStatus, Purpose};
 use sysmon_wire::{Label, UnixMs};
 use thiserror::Error;
@@ -31,6 +32,7 @@ use crate::history::Limits;
 use crate::history::store::StoreError;
 use crate::history::worker::Worker;
 use demand::Demands;
+use limits::Places;
 pub use relay::{EdgeOptions, Share};
 pub use trust::TrustOptions;
 use trust::{REVOKED, Trust};
@@ -43,6 +45,18 @@ const SETTLE_EVERY: u64 = 120;
 
 /// Connections at once: every host of a full fleet, and those who look at them.
 const CONNECTIONS_MAX: usize = sysmon_wire::limits::HOSTS_MAX + 1_000;
+
+/// Handshakes of one address at once. Machines behind one address come one after the other; who asks for more
+/// wants to keep the others out.
+const HANDSHAKES_PER_ADDRESS_MAX: usize = 128;
+
+/// Connections of one certificate at once: an operator has some screens, an agent has one.
+const CONNECTIONS_PER_CERTIFICATE_MAX: usize = 64;
+
+/// Requests open at once, of all who look.
+const SUBSCRIBERS_MAX: u64 = 4_096;
+
+const TOO_MANY: &str = "this certificate already has 64 connections open, the limit";
 
 /// What a hub needs to know.
 #[derive(Clone, Debug)]
@@ -121,6 +135,8 @@ pub struct Hub {
     durable: watch::Receiver<u64>,
     /// Says so where there is no history: then having a row is all there is.
     durable_at_once: watch::Sender<u64>,
+    /// Connections of each certificate, by its serial number.
+    certificates: Arc<Places<String>>,
     subscribers: AtomicU64,
     /// Agents connected.
     agents: AtomicU64,
@@ -254,6 +270,7 @@ impl BoundHub {
             trust: options.trust.map(Trust::new),
             notifier,
             edges: watch::Sender::new(options.edges),
+            certificates: Places::new(CONNECTIONS_PER_CERTIFICATE_MAX),
             subscribers: AtomicU64::new(0),
             agents: AtomicU64::new(0),
             refused: AtomicU64::new(0),
@@ -289,16 +306,25 @@ impl BoundHub {
     /// Serves until `stop` is done, then tells every peer.
     pub async fn serve(self, stop: impl Future<Output = ()>) {
         let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let handshakes = Places::new(HANDSHAKES_PER_ADDRESS_MAX);
         let accept = async {
             while let Some(arrival) = self.listener.accept().await {
+                let address = arrival.address();
+                let Some(handshake) = handshakes.take(address.ip()) else {
+                    self.hub.count_refusal();
+                    tracing::debug!("refused {address}: too many handshakes at once");
+                    continue;
+                };
                 let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
                     self.hub.count_refusal();
-                    tracing::warn!("refused {}: too many connections", arrival.address());
+                    tracing::warn!("refused {address}: too many connections");
                     continue;
                 };
                 let hub = Arc::clone(&self.hub);
                 tokio::spawn(async move {
-                    welcome(hub, arrival).await;
+                    let greeted = arrival.greet().await;
+                    drop(handshake);
+                    welcome(hub, address, greeted).await;
                     drop(place);
                 });
             }
@@ -337,7 +363,7 @@ async fn review(hub: &Hub) {
         }
         let mut fleet = hub.fleet();
         looks += 1;
-        if looks % SETTLE_EVERY == 0 {
+        if looks.is_multiple_of(SETTLE_EVERY) {
             fleet.settle(now());
         }
         if fleet.review_states(now()) {
@@ -349,9 +375,8 @@ async fn review(hub: &Hub) {
     }
 }
 
-async fn welcome(hub: Arc<Hub>, arrival: Arrival) {
-    let address = arrival.address();
-    let mut session = match arrival.greet().await {
+async fn welcome(hub: Arc<Hub>, address: SocketAddr, greeted: Result<Greeted, LinkError>) {
+    let mut session = match greeted {
         Ok(Greeted::Peer(session)) => session,
         Ok(Greeted::Stranger(stranger)) => return join(&hub, address, stranger).await,
         Err(error) => {
@@ -371,6 +396,12 @@ async fn welcome(hub: Arc<Hub>, arrival: Arrival) {
         session.refuse(reason).await;
         return;
     }
+    let Some(_place) = hub.certificates.take(session.serial.clone()) else {
+        hub.count_refusal();
+        tracing::warn!("refused {peer} at {address}: {TOO_MANY}");
+        session.refuse(TOO_MANY).await;
+        return;
+    };
     if let Err(error) = session.accept(&hub.name, VERSION).await {
         tracing::warn!("{peer} at {address} left: {error}");
         return;

@@ -31,6 +31,7 @@ impl Hub {
                 ABSENT
             },
             ring_bytes: known(fleet.ring_size().0),
+            unsealed_bytes: known(fleet.head_bytes()),
             history_bytes: known(history_bytes),
             subscribers: known(self.subscribers.load(Ordering::Relaxed)),
             agents: known(self.agents.load(Ordering::Relaxed)),

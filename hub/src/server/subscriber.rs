@@ -10,7 +10,7 @@ use sysmon_wire::message::{Change, FleetUpdate, Reply, Request};
 use sysmon_wire::{Label, UnixMs};
 
 use super::past::Of;
-use super::{Hub, now};
+use super::{Hub, SUBSCRIBERS_MAX, now};
 use crate::changes;
 use crate::fleet::HostId;
 use crate::query::{Query, RATE_REACH_MS, combine, frames};
@@ -47,6 +47,11 @@ pub(super) async fn serve(hub: &Arc<Hub>, session: PeerSession) -> LinkError {
                     return;
                 }
             };
+            if hub.subscribers.load(Ordering::Relaxed) >= SUBSCRIBERS_MAX {
+                hub.count_refusal();
+                let _ = refuse(&mut sender, "too many requests are open on this hub").await;
+                return;
+            }
             hub.subscribers.fetch_add(1, Ordering::Relaxed);
             // A subscriber that leaves ends its stream here: nothing is left to tell it.
             let _ = answer(&hub, request, &mut sender).await;

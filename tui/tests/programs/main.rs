@@ -3,6 +3,7 @@
 
 mod alerts;
 mod edge;
+mod faults;
 mod fleet;
 mod outage;
 mod place;

@@ -115,4 +115,31 @@ fn a_hub_that_is_killed_again_and_again_loses_and_doubles_nothing() {
         holes.len() == 3 && holes.iter().all(|holes| *holes == 0),
         "{holes:?} in {query}"
     );
+    // And each second has the value that it had then: the time since the machine started rises with it.
+    let query = place.tui(
+        "me",
+        &[
+            "query",
+            "system.uptime",
+            "--since",
+            "120s",
+            "--step",
+            "1s",
+            "--format",
+            "json",
+        ],
+    );
+    let query: Value = serde_json::from_str(&query).unwrap();
+    let series = query["series"].as_array().unwrap().iter();
+    let starts: Vec<f64> = series
+        .flat_map(|series| series["points"].as_array().unwrap())
+        .filter_map(|point| Some(point[0].as_f64()? / 1000.0 - point[1].as_f64()?))
+        .collect();
+    let least = starts.iter().copied().fold(f64::MAX, f64::min);
+    let most = starts.iter().copied().fold(f64::MIN, f64::max);
+    assert!(
+        starts.len() as u64 >= 3 * wanted.min(100) && most - least < 1.0,
+        "{} values, {least} to {most}",
+        starts.len()
+    );
 }
