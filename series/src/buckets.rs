@@ -27,6 +27,12 @@ impl Bucket {
     /// Numbers that make a bucket, in this order: count, min, max, sum, last.
     pub const COLUMNS: usize = 5;
 
+    pub(crate) const COUNT: usize = 0;
+    pub(crate) const MIN: usize = 1;
+    pub(crate) const MAX: usize = 2;
+    pub(crate) const SUM: usize = 3;
+    pub(crate) const LAST: usize = 4;
+
     fn of(value: i64) -> Self {
         Self {
             count: 1,
@@ -205,32 +211,39 @@ impl Buckets {
         Chunk::seal(&self.times, columns).map(Some)
     }
 
+    /// The same in parts of so many series each, the last of fewer: who wants one series reads one part.
+    pub fn parts(&self, series: usize) -> impl Iterator<Item = Self> {
+        self.series.chunks(series.max(1)).map(|part| Self {
+            times: self.times.clone(),
+            series: part.to_vec(),
+        })
+    }
+
     /// Takes them out of a chunk again.
     pub fn of_chunk(chunk: &Chunk) -> Result<Self, ChunkError> {
         let mut out = Self::default();
         chunk.times(&mut out.times)?;
-        let count = u32::try_from(chunk.series() / Bucket::COLUMNS).unwrap_or(u32::MAX);
+        let count = chunk.series() / Bucket::COLUMNS;
         for index in 0..count {
-            out.series
-                .push(Self::series_of_chunk(chunk, index)?.unwrap_or_default());
+            let mut columns: [Vec<i64>; Bucket::COLUMNS] = Default::default();
+            for (which, column) in columns.iter_mut().enumerate() {
+                column_of(chunk, index, which, column)?;
+            }
+            out.series.push(columns);
         }
         Ok(out)
     }
+}
 
-    /// The columns of one series of a chunk of buckets; none if the chunk is from before it existed.
-    pub fn series_of_chunk(
-        chunk: &Chunk,
-        index: u32,
-    ) -> Result<Option<[Vec<i64>; Bucket::COLUMNS]>, ChunkError> {
-        let mut columns: [Vec<i64>; Bucket::COLUMNS] = Default::default();
-        let first = index.saturating_mul(Bucket::COLUMNS as u32);
-        for (column, at) in columns.iter_mut().zip(first..) {
-            if !chunk.values(at, column)? {
-                return Ok(None);
-            }
-        }
-        Ok(Some(columns))
-    }
+/// Reads one of the five columns of a series; false if the chunk is from before it existed.
+pub(crate) fn column_of(
+    chunk: &Chunk,
+    series: usize,
+    which: usize,
+    out: &mut Vec<i64>,
+) -> Result<bool, ChunkError> {
+    let at = series.saturating_mul(Bucket::COLUMNS) + which;
+    chunk.values(u32::try_from(at).unwrap_or(u32::MAX), out)
 }
 
 fn columns(buckets: &[Option<Bucket>]) -> [Vec<i64>; Bucket::COLUMNS] {
@@ -304,16 +317,13 @@ mod tests {
             prop_assert_eq!(&all, &roll_up(UnixMs(0), end));
             for (minutes, buckets) in [(1, all.clone()), (2, all.clone()), (6, all.coarser(120_000))] {
                 let chunk = buckets.seal().unwrap().unwrap();
-                let mut times = Vec::new();
-                chunk.times(&mut times).unwrap();
                 for aggregate in AGGREGATES {
                     let resample = Resample::aligned(UnixMs(0), end - 1, minutes * 60_000, aggregate);
                     for (index, metric) in [(0, CPU_UTILIZATION), (1, NET_IO), (2, CPU_UTILIZATION)] {
                         let table = ring.read(&[index], UnixMs(0), end).unwrap();
                         let rows = resample.apply(&metric.def(), &table.times, &table.columns[0]);
                         let mut steps = Steps::new(resample);
-                        let columns = Buckets::series_of_chunk(&chunk, index).unwrap().unwrap();
-                        steps.add_buckets(&metric.def(), &times, &columns);
+                        steps.add_buckets(&metric.def(), &chunk, index as usize, end).unwrap();
                         let kept = steps.points(&metric.def());
                         prop_assert!(near(&rows, &kept), "{aggregate:?} {rows:?} {kept:?}");
                     }

@@ -4,7 +4,8 @@ use sysmon_wire::message::Aggregate;
 use sysmon_wire::metrics::unscale;
 use sysmon_wire::{ABSENT, Kind, MetricDef, UnixMs};
 
-use crate::buckets::{Bucket, RATE_SCALE};
+use crate::buckets::{Bucket, RATE_SCALE, column_of};
+use crate::{Chunk, ChunkError};
 
 /// What a counter's unit gets when its rate is shown.
 pub const RATE_UNIT_SUFFIX: &str = "/s";
@@ -64,13 +65,17 @@ impl Resample {
     }
 }
 
-/// The steps of one series while they fill: with rows, and with [`Buckets`] of rows that are gone.
+/// The steps of one series while they fill: with rows, and with [`Buckets`](crate::Buckets) of rows that are gone.
 #[derive(Clone, Debug)]
 pub struct Steps {
     resample: Resample,
     steps: Vec<Step>,
     /// Every value with its step, where a quantile is wanted.
     values: Vec<(usize, f64)>,
+    is_quantile: bool,
+    /// The step of the last value, and when it begins.
+    at: usize,
+    start: i64,
     /// The row before, for rates.
     before: (i64, i64),
 }
@@ -82,6 +87,9 @@ impl Steps {
             steps: vec![Step::default(); resample.points()],
             resample,
             values: Vec::new(),
+            is_quantile: matches!(resample.aggregate, Aggregate::Quantile(_)),
+            at: 0,
+            start: resample.from.0,
             before: (0, ABSENT),
         }
     }
@@ -99,47 +107,69 @@ impl Steps {
     /// Takes rows in order of time, which come after all that was taken before.
     pub fn add_rows(&mut self, metric: &MetricDef, times: &[i64], values: &[i64]) {
         let is_rate = self.is_rate(metric);
+        let mut before = self.before;
         for (&time, &value) in times.iter().zip(values) {
             let real = match metric.kind {
-                Kind::Gauge if is_rate => slope(self.before, (time, value)),
+                Kind::Gauge if is_rate => slope(before, (time, value)),
                 Kind::Gauge => (value != ABSENT).then_some(value as f64),
-                Kind::Counter => rate(self.before, (time, value)),
+                Kind::Counter => rate(before, (time, value)),
             };
-            self.before = (time, value);
+            before = (time, value);
             if let Some(real) = real {
                 self.add(time, Step::of(real));
             }
         }
+        self.before = before;
     }
 
-    /// Takes buckets in order of time; `columns` are those of [`Bucket`]. Quantiles cannot be made of them.
+    /// Takes the buckets of a series, by its place in the chunk, that begin before `before`. They come after
+    /// all that was taken before. Quantiles cannot be made of them.
     pub fn add_buckets(
         &mut self,
         metric: &MetricDef,
-        times: &[i64],
-        columns: &[Vec<i64>; Bucket::COLUMNS],
-    ) {
+        chunk: &Chunk,
+        series: usize,
+        before: UnixMs,
+    ) -> Result<(), ChunkError> {
         let is_slope = metric.kind == Kind::Gauge && self.is_rate(metric);
         let scale = match metric.kind {
             Kind::Gauge => 1.0,
             Kind::Counter => 1.0 / RATE_SCALE,
         };
-        for (row, &time) in times.iter().enumerate() {
-            let Some(bucket) = Bucket::of_row(columns, row) else {
+        // Only what is needed is decompressed.
+        let first = match self.resample.aggregate {
+            Aggregate::Mean | Aggregate::Sum => Bucket::SUM,
+            Aggregate::Rate if !is_slope => Bucket::SUM,
+            Aggregate::Min => Bucket::MIN,
+            Aggregate::Max => Bucket::MAX,
+            Aggregate::Rate | Aggregate::Last | Aggregate::Quantile(_) => Bucket::LAST,
+        };
+        let (mut times, mut values, mut counts) = (Vec::new(), Vec::new(), Vec::new());
+        if !column_of(chunk, series, first, &mut values)? {
+            return Ok(());
+        }
+        if first == Bucket::SUM {
+            column_of(chunk, series, Bucket::COUNT, &mut counts)?;
+        }
+        chunk.times(&mut times)?;
+        let mut counts = counts.into_iter();
+        for (time, value) in times.into_iter().zip(values) {
+            let count = counts.next().unwrap_or(1);
+            if time >= before.0 {
+                break;
+            }
+            if value == ABSENT || count < 1 {
                 continue;
-            };
+            }
             let step = if is_slope {
-                let now = (time, bucket.last);
+                let now = (time, value);
                 let slope = slope(self.before, now).map(Step::of);
                 self.before = now;
                 slope
             } else {
                 Some(Step {
-                    count: bucket.count.unsigned_abs(),
-                    sum: bucket.sum as f64 * scale,
-                    min: bucket.min as f64 * scale,
-                    max: bucket.max as f64 * scale,
-                    last: bucket.last as f64 * scale,
+                    count: count.unsigned_abs(),
+                    ..Step::of(value as f64 * scale)
                 })
             };
             if let Some(step) = step {
@@ -150,18 +180,26 @@ impl Steps {
             // What follows is no row next to these: it has no rate yet.
             self.before = (0, ABSENT);
         }
+        Ok(())
     }
 
+    #[inline]
     fn add(&mut self, time: i64, other: Step) {
-        let Some(at) = self.resample.place(time) else {
-            return;
-        };
-        let Some(step) = self.steps.get_mut(at) else {
+        // Almost every value lies in the step of the one before.
+        let since = time - self.start;
+        if !(0..self.resample.step_ms).contains(&since) {
+            let Some(at) = self.resample.place(time) else {
+                return;
+            };
+            self.at = at;
+            self.start = self.resample.from.0 + at as i64 * self.resample.step_ms;
+        }
+        let Some(step) = self.steps.get_mut(self.at) else {
             return;
         };
         step.merge(&other);
-        if matches!(self.resample.aggregate, Aggregate::Quantile(_)) {
-            self.values.push((at, other.last));
+        if self.is_quantile {
+            self.values.push((self.at, other.last));
         }
     }
 
@@ -247,6 +285,7 @@ impl Step {
         }
     }
 
+    #[inline]
     fn merge(&mut self, later: &Self) {
         self.count += later.count;
         self.sum += later.sum;

@@ -5,7 +5,7 @@
 
 mod combine;
 
-use sysmon_series::{Buckets, Chunk, ChunkError, RATE_UNIT_SUFFIX, Resample, Steps};
+use sysmon_series::{Chunk, ChunkError, RATE_UNIT_SUFFIX, Resample, Steps};
 use sysmon_wire::limits::{ATTRIBUTES_PER_SERIES_MAX, POINTS_PER_FRAME_MAX, QUERY_POINTS_MAX};
 use sysmon_wire::message::{Aggregate, Group, Points};
 use sysmon_wire::metrics::{ALIASES, ALL, Alias, alias};
@@ -13,12 +13,16 @@ use sysmon_wire::{Kind, Label, SeriesKey, UnixMs};
 use thiserror::Error;
 
 use crate::fleet::{Fleet, HostId};
+use crate::history::store::PART_SERIES;
 use crate::history::{Limits, Tier};
 use crate::host::Host;
 pub use combine::combine;
 
 /// How far before the first step a row may lie to make the first rate.
 pub const RATE_REACH_MS: i64 = 60_000;
+
+/// Steps from which on buckets are looked at although there are rows: they are read much faster.
+pub const TIER_FROM_MS: i64 = 240_000;
 
 /// Points that may be made on the way to an answer that puts series together or chooses some.
 const POINTS_MAX: usize = 4 * QUERY_POINTS_MAX;
@@ -55,13 +59,13 @@ pub struct Plan {
     pub hosts: Vec<(HostId, Vec<u32>)>,
 }
 
-/// What is known of a host's past from before its oldest row: buckets, in order of time.
+/// What buckets tell of a host's past, so that its rows need not be looked at or are gone.
 #[derive(Clone, Debug, Default)]
 pub struct Past {
     /// From when on rows are to be taken.
     pub rows_from: UnixMs,
-    /// Buckets before that.
-    pub buckets: Vec<Chunk>,
+    /// Buckets before that with the number of their part, in order of time.
+    pub buckets: Vec<(usize, Chunk)>,
 }
 
 /// Why a question has no answer.
@@ -130,6 +134,15 @@ impl Query {
             ));
         }
         let step_ms = self.step_ms.max(self.coarsest(limits, now)?);
+        let step_ms = match step_ms >= TIER_FROM_MS && !self.is_of_rows() {
+            // Buckets fill whole steps; nobody minds 420 seconds instead of 432.
+            true => {
+                UnixMs(step_ms + Tier::Minute.step_ms() / 2)
+                    .floor(Tier::Minute.step_ms())
+                    .0
+            }
+            false => step_ms,
+        };
         let resample = Resample::aligned(self.from, self.to, step_ms, self.aggregate);
         let points = resample.points().saturating_mul(series_count);
         let points_max = match (&self.group, self.top) {
@@ -144,6 +157,11 @@ impl Query {
             to: self.to,
             hosts,
         })
+    }
+
+    /// Whether only rows can answer.
+    fn is_of_rows(&self) -> bool {
+        matches!(self.aggregate, Aggregate::Quantile(_))
     }
 
     fn check(&self) -> Result<(), QueryError> {
@@ -179,7 +197,7 @@ impl Query {
         if self.from >= rows {
             return Ok(1);
         }
-        if matches!(self.aggregate, Aggregate::Quantile(_)) {
+        if self.is_of_rows() {
             return Err(QueryError::RowsGone(limits.rows.as_secs() / 3600));
         }
         let tier = if self.from >= begin(limits.minutes) {
@@ -192,24 +210,30 @@ impl Query {
 }
 
 impl Plan {
-    /// The tier to look at for what is older than rows.
-    pub fn tier(&self) -> Tier {
-        if self.resample.step_ms < Tier::Hour.step_ms() {
-            Tier::Minute
-        } else {
-            Tier::Hour
-        }
+    /// The tier whose buckets fit into the steps, if any does.
+    pub fn tier(&self) -> Option<Tier> {
+        let step_ms = self.resample.step_ms;
+        let fits = |tier: &Tier| step_ms % tier.step_ms() == 0;
+        let is_of_rows = matches!(self.resample.aggregate, Aggregate::Quantile(_));
+        [Tier::Hour, Tier::Minute]
+            .into_iter()
+            .find(|tier| fits(tier) && !is_of_rows)
     }
 
-    /// The moment from which on a host's rows are taken whose oldest is at `oldest`: a whole step of the tier,
-    /// so that no bucket tells of the same rows.
-    pub fn rows_from(&self, oldest: UnixMs) -> UnixMs {
-        let step = self.tier().step_ms();
-        if oldest <= self.resample.from {
-            return self.resample.from;
+    /// The moment from which on rows are taken of a host that has them from `oldest` on, and buckets up to
+    /// `rolled`: a whole step of the tier, so that none tells of the same rows as another.
+    pub fn rows_from(&self, tier: Tier, oldest: UnixMs, rolled: UnixMs) -> UnixMs {
+        let begin = oldest.floor(tier.step_ms());
+        let begin = if begin == oldest {
+            begin
+        } else {
+            begin + tier.step_ms()
+        };
+        if self.resample.step_ms >= TIER_FROM_MS {
+            begin.max(rolled)
+        } else {
+            begin
         }
-        let begin = oldest.floor(step);
-        if begin == oldest { begin } else { begin + step }
     }
 
     /// The points of one host's series.
@@ -233,8 +257,9 @@ impl Plan {
                 continue;
             };
             let mut steps = Steps::new(*resample);
-            for chunk in &past.buckets {
-                add_buckets(&mut steps, key, index, chunk, rows_from)?;
+            let (part, place) = (index as usize / PART_SERIES, index as usize % PART_SERIES);
+            for (_, chunk) in past.buckets.iter().filter(|(of, _)| *of == part) {
+                steps.add_buckets(&key.metric, chunk, place, rows_from)?;
             }
             let (times, values) = (table.times.get(keep..), column.get(keep..));
             let before = keep.checked_sub(1).and_then(|at| {
@@ -263,27 +288,6 @@ impl Plan {
         }
         Ok(out)
     }
-}
-
-fn add_buckets(
-    steps: &mut Steps,
-    key: &SeriesKey,
-    index: u32,
-    chunk: &Chunk,
-    before: UnixMs,
-) -> Result<(), QueryError> {
-    let Some(mut columns) = Buckets::series_of_chunk(chunk, index)? else {
-        return Ok(());
-    };
-    let mut times = Vec::new();
-    chunk.times(&mut times)?;
-    let end = times.partition_point(|time| *time < before.0);
-    times.truncate(end);
-    for column in &mut columns {
-        column.truncate(end);
-    }
-    steps.add_buckets(&key.metric, &times, &columns);
-    Ok(())
 }
 
 /// Parts of points, each short enough for one frame.
@@ -358,6 +362,7 @@ fn suggestion(metric: &Label) -> String {
 mod tests {
     use super::*;
     use crate::fleet::tests::{fleet, host_with_cpu, row};
+    use sysmon_series::Buckets;
     use sysmon_wire::message::RunId;
 
     fn limits() -> Limits {
@@ -476,8 +481,8 @@ mod tests {
             let plan = question.plan(&fleet, &limits(), UnixMs(1_500_000)).unwrap();
             let rows = plan.of_host(host, &[0], &Past::default()).unwrap();
             let past = Past {
-                rows_from: plan.rows_from(UnixMs(850_001)),
-                buckets: vec![minutes.clone()],
+                rows_from: plan.rows_from(Tier::Minute, UnixMs(850_001), UnixMs(0)),
+                buckets: vec![(0, minutes.clone())],
             };
             assert_eq!(past.rows_from, end);
             let both = plan.of_host(host, &[0], &past).unwrap();
@@ -501,9 +506,9 @@ mod tests {
             plan.map(|plan| (plan.resample.step_ms, plan.tier()))
         };
         let (mean, p95) = (Aggregate::Mean, Aggregate::Quantile(950));
-        assert!(matches!(step(39, mean), Ok((10_000, _))));
-        assert_eq!(step(20, mean), Ok((60_000, Tier::Minute)));
-        assert_eq!(step(3, mean), Ok((3_600_000, Tier::Hour)));
+        assert_eq!(step(39, mean), Ok((10_000, None)));
+        assert_eq!(step(20, mean), Ok((60_000, Some(Tier::Minute))));
+        assert_eq!(step(3, mean), Ok((3_600_000, Some(Tier::Hour))));
         assert!(step(39, p95).is_ok());
         assert_eq!(step(20, p95), Err(QueryError::RowsGone(24)));
         let p101 = Aggregate::Quantile(1001);

@@ -33,6 +33,7 @@ use crate::history::store::StoreError;
 use crate::history::worker::Worker;
 use demand::Demands;
 use limits::Places;
+use past::Readers;
 pub use relay::{EdgeOptions, Share};
 pub use trust::TrustOptions;
 use trust::{REVOKED, Trust};
@@ -131,6 +132,7 @@ pub struct Hub {
     notifier: Option<Notifier>,
     edges: watch::Sender<EdgeOptions>,
     history: Option<Mutex<Worker>>,
+    readers: Arc<Readers>,
     /// The generation up to which rows are durable.
     durable: watch::Receiver<u64>,
     /// Says so where there is no history: then having a row is all there is.
@@ -263,6 +265,7 @@ impl BoundHub {
             started: Instant::now(),
             fleet: Mutex::new(fleet),
             history: history.map(Mutex::new),
+            readers: Arc::default(),
             durable,
             durable_at_once,
             changed: watch::Sender::new(0),

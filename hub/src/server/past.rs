@@ -1,6 +1,7 @@
 //! Rows of the past that are not in memory: read from disk when they are asked for.
 
-use std::sync::Arc;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use sysmon_series::Chunk;
 use sysmon_wire::{Label, UnixMs};
@@ -8,10 +9,38 @@ use sysmon_wire::{Label, UnixMs};
 use super::Hub;
 use crate::fleet::HostId;
 use crate::history::store::{ChunkPlace, Reader, StoreError};
-use crate::query::{Past, Plan};
+use crate::query::{Past, Plan, TIER_FROM_MS};
+
+/// Readers that wait at most.
+const READERS_MAX: usize = 4;
 
 /// Bytes of sealed rows that are read for one answer; what is over is left out.
 const BYTES_MAX: usize = 256 << 20;
+
+/// Readers that wait for the next who asks: opening one takes longer than most answers.
+#[derive(Debug, Default)]
+pub(super) struct Readers(Mutex<Vec<Reader>>);
+
+impl Readers {
+    /// Reads with one of them.
+    fn with<T>(
+        &self,
+        path: &Path,
+        read: impl FnOnce(&Reader) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let reader = match waiting {
+            Some(reader) => reader,
+            None => Reader::open(path)?,
+        };
+        let found = read(&reader)?;
+        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.len() < READERS_MAX {
+            waiting.push(reader);
+        }
+        Ok(found)
+    }
+}
 
 /// Hosts that an answer is about.
 #[derive(Clone, Copy, Debug)]
@@ -50,24 +79,26 @@ impl Hub {
             return Vec::new();
         };
         let hub = Arc::clone(self);
+        let readers = Arc::clone(&self.readers);
         let read = move || {
-            let reader = Reader::open(&path)?;
-            let (mut found, mut bytes) = (Vec::new(), 0);
-            for name in missing {
-                for place in reader.between(&name, from, to)? {
-                    if hub.has_chunk(&name, place) {
-                        continue;
-                    }
-                    if let Some((name, chunk)) = reader.read(place)? {
-                        bytes += chunk.bytes();
-                        found.push((name, chunk));
-                    }
-                    if bytes > BYTES_MAX {
-                        return Ok(found);
+            readers.with(&path, |reader| {
+                let (mut found, mut bytes) = (Vec::new(), 0);
+                for name in missing {
+                    for place in reader.between(&name, from, to)? {
+                        if hub.has_chunk(&name, place) {
+                            continue;
+                        }
+                        if let Some((name, chunk)) = reader.read(place)? {
+                            bytes += chunk.bytes();
+                            found.push((name, chunk));
+                        }
+                        if bytes > BYTES_MAX {
+                            return Ok(found);
+                        }
                     }
                 }
-            }
-            Ok::<_, StoreError>(found)
+                Ok(found)
+            })
         };
         match tokio::task::spawn_blocking(read).await {
             Ok(Ok(found)) => found,
@@ -79,35 +110,38 @@ impl Hub {
         }
     }
 
-    /// What a host's buckets tell of the time before its oldest row, if that is asked for.
-    pub(super) async fn buckets(self: &Arc<Self>, id: HostId, plan: &Plan) -> Past {
-        let (from, tier) = (plan.resample.from, plan.tier());
-        let asked = {
+    /// What a host's buckets tell instead of its rows.
+    pub(super) async fn buckets(self: &Arc<Self>, id: HostId, series: &[u32], plan: &Plan) -> Past {
+        let from = plan.resample.from;
+        let (asked, oldest) = {
             let fleet = self.fleet();
             let host = fleet.host(id);
-            let in_memory = host.and_then(|host| host.ring.oldest());
-            let is_enough = fleet.is_whole_from(id, from) && in_memory.is_some_and(|o| o <= from);
-            host.filter(|_| !is_enough && plan.resample.step_ms >= tier.step_ms())
-                .map(|host| (host.name.clone(), in_memory.unwrap_or(plan.to)))
+            let oldest = host.and_then(|host| host.ring.oldest());
+            let is_enough = plan.resample.step_ms < TIER_FROM_MS
+                && fleet.is_whole_from(id, from)
+                && oldest.is_some_and(|oldest| oldest <= from);
+            let name = host.filter(|_| !is_enough).map(|host| host.name.clone());
+            (name, oldest.unwrap_or(plan.to))
         };
-        let Some(((name, in_memory), path)) = asked.zip(self.history_path()) else {
+        let asked = asked.zip(plan.tier()).zip(self.history_path());
+        let Some(((name, tier), path)) = asked else {
             return Past::default();
         };
+        let (plan, series) = (plan.clone(), series.to_vec());
+        let readers = Arc::clone(&self.readers);
         let read = move || {
-            let reader = Reader::open(&path)?;
-            let oldest = reader.oldest_row(&name)?.unwrap_or(in_memory);
-            let oldest = oldest.min(in_memory);
-            let buckets = match oldest > from {
-                true => reader.buckets(&name, tier, from, oldest)?,
-                false => Vec::new(),
-            };
-            Ok::<_, StoreError>((oldest, buckets))
+            readers.with(&path, |reader| {
+                let oldest = reader.oldest_row(&name)?.map_or(oldest, |o| o.min(oldest));
+                let rows_from = plan.rows_from(tier, oldest, reader.rolled(&name)?);
+                let buckets = match rows_from > from {
+                    true => reader.buckets(&name, tier, &series, from, rows_from)?,
+                    false => Vec::new(),
+                };
+                Ok(Past { rows_from, buckets })
+            })
         };
         match tokio::task::spawn_blocking(read).await {
-            Ok(Ok((oldest, buckets))) if !buckets.is_empty() => Past {
-                rows_from: plan.rows_from(oldest),
-                buckets,
-            },
+            Ok(Ok(past)) if !past.buckets.is_empty() => past,
             Ok(Err(error)) => {
                 tracing::warn!("minutes and hours of the past cannot be read: {error}");
                 Past::default()

@@ -172,7 +172,7 @@ async fn answer_query(
     let is_combined = query.group.is_some() || query.top > 0;
     let mut all = Vec::new();
     for (id, series) in plan.hosts.iter().filter(|(_, series)| !series.is_empty()) {
-        let past = hub.buckets(*id, &plan).await;
+        let past = hub.buckets(*id, series, &plan).await;
         let from = past.rows_from.max(plan.resample.from) - RATE_REACH_MS;
         let rows = hub.past(Of::One(*id), from, plan.to).await;
         let points = hub.fleet().with_past(rows, |fleet| {

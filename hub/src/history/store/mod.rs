@@ -9,7 +9,7 @@
 //! | `run` | which rows of an agent's run came, as it was before the log; `ranges` are inclusive |
 //! | `head` | rows not yet sealed, from before the log: joined in order they are the bytes of a ring's head |
 //! | `chunk` | sealed rows: [`Chunk::encode`](sysmon_series::Chunk::encode) |
-//! | `bucket` | minutes (`tier` 0) and hours (1) of sealed rows: [`tiers`] |
+//! | `bucket` | minutes (`tier` 0) and hours (1) of sealed rows, in parts of some series: [`tiers`] |
 //! | `rolled` | up to when a host's rows are in buckets |
 
 mod log;
@@ -31,6 +31,7 @@ use thiserror::Error;
 
 use super::{Batch, HostBatch, KeptHost, Limits, Tier};
 pub use reader::{ChunkPlace, Reader};
+pub use tiers::{PART_SERIES, WINDOW_MS};
 
 /// The version of the tables, in SQLite's `user_version`.
 const VERSION: i64 = 2;
@@ -48,7 +49,7 @@ CREATE INDEX chunk_last ON chunk (last);
 /// What the second version added.
 const TABLES_2: &str = "
 CREATE TABLE log (id INTEGER PRIMARY KEY AUTOINCREMENT, data BLOB NOT NULL);
-CREATE TABLE bucket (host INTEGER, tier INTEGER, first INTEGER, last INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (host, tier, first));
+CREATE TABLE bucket (host INTEGER, tier INTEGER, part INTEGER, first INTEGER, last INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (host, tier, part, first));
 CREATE INDEX bucket_last ON bucket (tier, last);
 CREATE TABLE rolled (host INTEGER PRIMARY KEY, until INTEGER NOT NULL);
 CREATE INDEX chunk_host ON chunk (host, last);
@@ -473,7 +474,6 @@ mod tests {
     use super::*;
     use crate::fleet::tests::{fleet, host_with_cpu, row};
     use std::time::Duration;
-    use sysmon_series::Buckets;
 
     fn now() -> UnixMs {
         UnixMs(10_000_000)
@@ -627,15 +627,21 @@ mod tests {
         while store.roll_up(now).unwrap() {}
         let count = |tier: Tier| -> (i64, usize) {
             let reader = Reader::open(&path).unwrap();
-            let chunks = reader.buckets(&"a".into(), tier, UnixMs(0), now).unwrap();
-            let columns = chunks
+            let chunks = reader
+                .buckets(&"a".into(), tier, &[0], UnixMs(0), now)
+                .unwrap();
+            let counts: Vec<i64> = chunks
                 .iter()
-                .map(|chunk| Buckets::series_of_chunk(chunk, 0).unwrap().unwrap());
-            let counts: Vec<i64> = columns.flat_map(|[count, ..]| count).collect();
+                .flat_map(|(_, chunk)| {
+                    let mut counts = Vec::new();
+                    chunk.values(0, &mut counts).unwrap();
+                    counts
+                })
+                .collect();
             (counts.iter().sum(), counts.len())
         };
-        // Up to 996 h: the head holds what came after that.
-        let (rows, minutes, hours) = (26 * 360 - 1, 26 * 60, 26);
+        // Up to 998 h: the head holds what came after that.
+        let (rows, minutes, hours) = (28 * 360 - 1, 28 * 60, 28);
         assert_eq!(count(Tier::Minute), (rows, minutes));
         assert_eq!(count(Tier::Hour), (rows, hours));
         // A late row in the middle, and what was summed up there is summed up again.

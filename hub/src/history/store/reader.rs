@@ -6,7 +6,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension};
 use sysmon_series::Chunk;
 use sysmon_wire::{Label, UnixMs};
 
-use super::StoreError;
+use super::{PART_SERIES, StoreError};
 use crate::history::Tier;
 
 /// Reads sealed rows and tiers, beside a hub that writes.
@@ -90,30 +90,43 @@ impl Reader {
         }
     }
 
-    /// Buckets of a host that lie between two moments at least in part, oldest first.
+    /// Buckets of a host that lie between two moments at least in part, of the parts that hold these series,
+    /// each with the number of its part, in order of time.
     pub fn buckets(
         &self,
         host: &Label,
         tier: Tier,
+        series: &[u32],
         from: UnixMs,
         to: UnixMs,
-    ) -> Result<Vec<Chunk>, StoreError> {
+    ) -> Result<Vec<(usize, Chunk)>, StoreError> {
         let Some(host) = self.host(host)? else {
             return Ok(Vec::new());
         };
+        let mut parts: Vec<usize> = series.iter().map(|s| *s as usize / PART_SERIES).collect();
+        parts.sort_unstable();
+        parts.dedup();
         let mut statement = self.connection.prepare_cached(
-            "SELECT data FROM bucket WHERE host = ? AND tier = ? AND last >= ? AND first <= ? \
-             ORDER BY first",
+            "SELECT data FROM bucket WHERE host = ? AND tier = ? AND part = ? \
+             AND last >= ? AND first <= ? ORDER BY first",
         )?;
-        let mut rows = statement.query([host, tier as i64, from.0, to.0])?;
         let mut found = Vec::new();
-        while let Some(row) = rows.next()? {
-            match Chunk::decode(row.get_ref(0)?.as_blob().unwrap_or_default()) {
-                Ok(chunk) => found.push(chunk),
-                Err(error) => tracing::warn!("a tier of the history is passed over: {error}"),
+        for part in parts {
+            let mut rows = statement.query([host, tier as i64, part as i64, from.0, to.0])?;
+            while let Some(row) = rows.next()? {
+                match Chunk::decode(row.get_ref(0)?.as_blob().unwrap_or_default()) {
+                    Ok(chunk) => found.push((part, chunk)),
+                    Err(error) => tracing::warn!("a tier of the history is passed over: {error}"),
+                }
             }
         }
         Ok(found)
+    }
+
+    /// Up to when a host's rows are in buckets.
+    pub fn rolled(&self, host: &Label) -> Result<UnixMs, StoreError> {
+        let until = self.oldest(host, "SELECT until FROM rolled WHERE host = ?")?;
+        Ok(until.unwrap_or_default())
     }
 
     /// The oldest sealed row of a host.
@@ -135,8 +148,9 @@ impl Reader {
             return Ok(None);
         };
         let mut statement = self.connection.prepare_cached(query)?;
-        let oldest: Option<i64> = statement.query_row([host], |row| row.get(0))?;
-        Ok(oldest.map(UnixMs))
+        let oldest: Option<Option<i64>> =
+            statement.query_row([host], |row| row.get(0)).optional()?;
+        Ok(oldest.flatten().map(UnixMs))
     }
 }
 

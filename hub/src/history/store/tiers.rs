@@ -7,8 +7,12 @@ use sysmon_wire::{Kind, UnixMs};
 use super::{Store, StoreError};
 use crate::history::Tier;
 
-/// Rows are summed up this much at once: a few hundred buckets compress well.
-const WINDOW_MS: i64 = 4 * 3_600_000;
+/// Rows are summed up this much at once. Longer compresses better; but what is not summed up yet is read
+/// row by row.
+pub const WINDOW_MS: i64 = 2 * 3_600_000;
+
+/// Series whose buckets are kept together: who wants one series reads a few kilobytes.
+pub const PART_SERIES: usize = 32;
 
 /// A window is summed up this long after its end, so that most rows which come late are in it.
 const AFTER_MS: i64 = 900_000;
@@ -20,7 +24,7 @@ const DAY_MS: i64 = 86_400_000;
 const RATE_REACH_MS: i64 = 60_000;
 
 /// Rows stay on disk at least this long: until they are summed up.
-pub(super) const ROWS_MS_MIN: i64 = WINDOW_MS + 2 * AFTER_MS;
+pub(super) const ROWS_MS_MIN: i64 = WINDOW_MS + 4 * AFTER_MS;
 
 impl Store {
     /// Sums up one window of one host, if one is due; whether there was one.
@@ -62,23 +66,22 @@ impl Store {
         let chunks = chunks(&self.connection, host, from - RATE_REACH_MS, to)?;
         let minutes = Buckets::roll_up(&chunks, &kinds, from, to, Tier::Minute.step_ms())?;
         let day = from.floor(DAY_MS);
-        let mut hours = match bucket_chunk(&self.connection, host, Tier::Hour, day)? {
-            Some(chunk) => Buckets::of_chunk(&chunk)?,
-            None => Buckets::default(),
-        };
-        hours.extend(&minutes.coarser(Tier::Hour.step_ms()));
         let transaction = self.connection.transaction()?;
-        for (tier, start, buckets) in [(Tier::Minute, from, minutes), (Tier::Hour, day, hours)] {
-            if let Some(chunk) = buckets.seal()? {
+        for (part, minutes) in (0i64..).zip(minutes.parts(PART_SERIES)) {
+            let mut hours = match bucket_chunk(&transaction, host, Tier::Hour, part, day)? {
+                Some(chunk) => Buckets::of_chunk(&chunk)?,
+                None => Buckets::default(),
+            };
+            hours.extend(&minutes.coarser(Tier::Hour.step_ms()));
+            for (tier, start, buckets) in [(Tier::Minute, from, minutes), (Tier::Hour, day, hours)]
+            {
+                let Some(chunk) = buckets.seal()? else {
+                    continue;
+                };
+                let (first, last, data) = (start.0, chunk.last().0, chunk.encode());
                 transaction
-                    .prepare_cached("INSERT OR REPLACE INTO bucket VALUES (?, ?, ?, ?, ?)")?
-                    .execute(params![
-                        host,
-                        tier as i64,
-                        start.0,
-                        chunk.last().0,
-                        chunk.encode()
-                    ])?;
+                    .prepare_cached("INSERT OR REPLACE INTO bucket VALUES (?, ?, ?, ?, ?, ?)")?
+                    .execute(params![host, tier as i64, part, first, last, data])?;
             }
         }
         transaction
@@ -147,11 +150,14 @@ fn bucket_chunk(
     connection: &Connection,
     host: i64,
     tier: Tier,
+    part: i64,
     first: UnixMs,
 ) -> Result<Option<Chunk>, StoreError> {
     let data: Option<Vec<u8>> = connection
-        .prepare_cached("SELECT data FROM bucket WHERE host = ? AND tier = ? AND first = ?")?
-        .query_row([host, tier as i64, first.0], |row| row.get(0))
+        .prepare_cached(
+            "SELECT data FROM bucket WHERE host = ? AND tier = ? AND part = ? AND first = ?",
+        )?
+        .query_row([host, tier as i64, part, first.0], |row| row.get(0))
         .optional()?;
     Ok(data.and_then(|data| Chunk::decode(&data).ok()))
 }
