@@ -14,6 +14,9 @@ use crate::{CloseCode, LinkError};
 /// Bytes taken from the stream at once.
 const READ_BYTES: usize = 64 * 1024;
 
+/// Room that a stream keeps between messages: a hub has thousands, and what opens each is its longest.
+const IDLE_BYTES: usize = 1024;
+
 /// Bytes of the longest length prefix: five carry more than [`FRAME_BYTES_MAX`].
 const PREFIX_BYTES_MAX: usize = 5;
 
@@ -148,7 +151,7 @@ impl FrameReceiver {
         let used = bytes.len() - rest.len() + length;
         self.buffer.drain(..used);
         if self.buffer.is_empty() {
-            self.buffer.shrink_to(READ_BYTES);
+            self.buffer.shrink_to(IDLE_BYTES);
         }
         Ok(Some(message))
     }
