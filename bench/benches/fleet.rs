@@ -236,6 +236,7 @@ impl Day {
             store.commit(&Batch {
                 generation: 1,
                 hosts: vec![host],
+                events: Vec::new(),
                 now: END,
             })?;
         }

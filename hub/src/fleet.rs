@@ -7,15 +7,20 @@ use std::time::Duration;
 use sysmon_series::{Chunk, ChunkError, Ring};
 use sysmon_wire::limits::{FUTURE_MS_MAX, HOSTS_MAX, NOTES_PER_HOST_MAX, SERIES_PER_HOST_MAX};
 use sysmon_wire::message::{HostState, RunId};
+use sysmon_wire::timeline::{Event, EventKind};
 use sysmon_wire::{HostFacts, Label, Process, ProcessIdentity, Row, SeriesKey, UnixMs};
 use thiserror::Error;
 
 use crate::alerts::engine::{Alert, Engine, Observed, Transition};
 use crate::alerts::notify::News;
 use crate::alerts::rule::Rule;
+use crate::events::Events;
 use crate::history::{Batch, KeptHost};
 use crate::host::Host;
 use crate::own;
+
+/// A clock that is found to be off by this much more than before is an event.
+const CLOCK_EVENT_MS: i64 = 2_000;
 
 /// Stands for a host in the running hub.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -79,6 +84,7 @@ pub struct Fleet {
     unsaved_bytes: u64,
     /// Hosts the history has not been told everything of, if there is a history.
     unsaved: Option<BTreeSet<HostId>>,
+    events: Events,
     alerts: Engine,
     /// What became of alerts, for those who tell of it.
     transitions: Vec<Transition>,
@@ -100,6 +106,7 @@ impl Fleet {
             restored_from: Some(UnixMs(i64::MIN)),
             unsaved_bytes: 0,
             unsaved: None,
+            events: Events::default(),
             alerts: Engine::new(Vec::new(), Vec::new()),
             transitions: Vec::new(),
         }
@@ -146,9 +153,16 @@ impl Fleet {
         })
     }
 
-    fn take_transitions(&mut self, id: HostId, transitions: Vec<Transition>) {
+    fn take_transitions(&mut self, id: HostId, transitions: Vec<Transition>, time: UnixMs) {
         if transitions.is_empty() {
             return;
+        }
+        for Transition { alert, firing, .. } in &transitions {
+            let (kind, time) = match firing {
+                true => (EventKind::Fired(alert.severity), alert.since),
+                false => (EventKind::Resolved(alert.severity), time),
+            };
+            self.note(id, time, kind, &alert.summary);
         }
         self.transitions.extend(transitions);
         let alerts = self.alerts.of_host(id);
@@ -158,8 +172,33 @@ impl Fleet {
         self.touch_line(id);
     }
 
+    /// What happened.
+    pub fn events(&self) -> &Events {
+        &self.events
+    }
+
+    /// Takes back what the history knew to have happened.
+    pub fn restore_event(&mut self, event: Event) {
+        self.events.restore(event);
+    }
+
+    fn note(&mut self, id: HostId, time: UnixMs, kind: EventKind, text: &str) {
+        let host = self.host(id).map(|host| host.name.clone());
+        let Some(host) = host.filter(|name| !own::is_own(name)) else {
+            return;
+        };
+        let text = Label::new(text);
+        self.events.push(Event {
+            time,
+            host,
+            kind,
+            text,
+        });
+    }
+
     /// Remembers from now on what changes, for [`Fleet::take_batch`].
     pub fn record(&mut self) {
+        self.events.record();
         self.unsaved = Some(BTreeSet::new());
         self.restored_from = None;
     }
@@ -226,6 +265,7 @@ impl Fleet {
         Batch {
             generation: self.generation,
             hosts: unsaved.into_iter().filter_map(batch).collect(),
+            events: self.events.take_unsaved(),
             now,
         }
     }
@@ -359,11 +399,19 @@ impl Fleet {
     }
 
     /// Takes how far a host's clock is ahead.
-    pub fn set_clock_offset(&mut self, id: HostId, offset_ms: i64) {
-        if let Some(host) = self.hosts.get_mut(id.0 as usize) {
-            host.clock_offset_ms = offset_ms;
-            self.touch_line(id);
+    pub fn set_clock_offset(&mut self, id: HostId, offset_ms: i64, now: UnixMs) {
+        let Some(host) = self.hosts.get_mut(id.0 as usize) else {
+            return;
+        };
+        let before = std::mem::replace(&mut host.clock_offset_ms, offset_ms);
+        if (offset_ms - before).abs() >= CLOCK_EVENT_MS {
+            let text = match offset_ms {
+                0.. => format!("{:.1} s ahead", offset_ms as f64 / 1000.0),
+                _ => format!("{:.1} s behind", offset_ms as f64 / -1000.0),
+            };
+            self.note(id, now, EventKind::Clock, &text);
         }
+        self.touch_line(id);
     }
 
     /// The indices that `keys` have in the host, made if they are new.
@@ -431,6 +479,8 @@ impl Fleet {
             return Ok(Applied::Refused);
         };
         host.arrived(now);
+        let is_first = host.ring.rows() == 0;
+        let is_another_run = !is_first && !host.knows_run(run);
         if !host.is_new(run, row.seq) {
             return Ok(Applied::Duplicate);
         }
@@ -470,7 +520,15 @@ impl Fleet {
         self.generation += 1;
         host.changed = self.generation;
         host.state = HostState::Live;
-        self.take_transitions(id, transitions);
+        let was_away = std::mem::take(&mut host.is_away);
+        if is_first {
+            self.note(id, row.time, EventKind::Joined, "");
+        } else if was_away {
+            self.note(id, now, EventKind::Back, "");
+        } else if is_another_run && is_newest {
+            self.note(id, row.time, EventKind::Restarted, "");
+        }
+        self.take_transitions(id, transitions, row.time);
         self.keep_budget();
         Ok(Applied::Kept)
     }
@@ -522,7 +580,7 @@ impl Fleet {
         let ms = |d: Duration| i64::try_from(d.as_millis()).unwrap_or(i64::MAX);
         let (stale_ms, offline_ms) = (ms(self.options.stale_after), ms(self.options.offline_after));
         let mut any = false;
-        let mut found = Vec::new();
+        let (mut found, mut left) = (Vec::new(), Vec::new());
         for (at, host) in self.hosts.iter_mut().enumerate() {
             // A host that has not spoken since the hub started is judged only when it could have.
             // Of its own silence a hub cannot tell.
@@ -545,6 +603,10 @@ impl Fleet {
                 s if s >= stale_ms => HostState::Stale,
                 _ => HostState::Live,
             };
+            if state == HostState::Offline && !host.is_away && judged.is_some() {
+                host.is_away = true;
+                left.extend(judged.map(|arrival| (HostId(at as u32), arrival)));
+            }
             if state != host.state {
                 host.state = state;
                 self.generation += 1;
@@ -553,8 +615,11 @@ impl Fleet {
             }
         }
         any |= !found.is_empty();
+        for (id, arrival) in left {
+            self.note(id, arrival, EventKind::Left, "");
+        }
         for (id, transitions) in found {
-            self.take_transitions(id, transitions);
+            self.take_transitions(id, transitions, now);
         }
         any
     }
@@ -715,6 +780,42 @@ pub(crate) mod tests {
             .apply(id, RunId(1), &row(2, 32_000, 5), UnixMs(32_000))
             .unwrap();
         assert_eq!(state_at(&mut fleet, 32_000), HostState::Live);
+    }
+
+    #[test]
+    fn what_happens_to_a_host_is_noted_with_its_moment() {
+        let mut fleet = fleet();
+        let id = host_with_cpu(&mut fleet, "a");
+        let mut take = |fleet: &mut Fleet, run, seq, at| {
+            fleet
+                .apply(id, RunId(run), &row(seq, at, 5), UnixMs(at + 10))
+                .unwrap();
+        };
+        take(&mut fleet, 1, 1, 1_000);
+        take(&mut fleet, 1, 2, 2_000);
+        fleet.review_states(UnixMs(40_000));
+        fleet.review_states(UnixMs(41_000));
+        take(&mut fleet, 1, 3, 50_000);
+        take(&mut fleet, 2, 1, 51_000);
+        // Of an earlier run, that its agent kept.
+        let early = row(1, 45_000, 5);
+        fleet.apply(id, RunId(3), &early, UnixMs(51_500)).unwrap();
+        fleet.set_clock_offset(id, -2_500, UnixMs(52_000));
+        let events = fleet.events().between(None, UnixMs(0), UnixMs(99_000));
+        let told: Vec<_> = events
+            .iter()
+            .map(|event| (event.time.0, event.kind, event.text.as_str()))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                (1_000, EventKind::Joined, ""),
+                (2_010, EventKind::Left, ""),
+                (50_010, EventKind::Back, ""),
+                (51_000, EventKind::Restarted, ""),
+                (52_000, EventKind::Clock, "2.5 s behind"),
+            ]
+        );
     }
 
     #[test]

@@ -39,6 +39,8 @@ pub struct Host {
     pub past_changed: u64,
     /// Whether it reported when last looked at.
     pub state: HostState,
+    /// Whether it was noticed to be silent.
+    pub is_away: bool,
     /// Its processes.
     pub processes: HostProcesses,
     /// What its agent cannot see and why.
@@ -95,6 +97,7 @@ impl Host {
             line_changed: 0,
             past_changed: 0,
             state: HostState::Offline,
+            is_away: false,
             processes: HostProcesses::default(),
             notes: Vec::new(),
             alerts: Vec::new(),
@@ -146,6 +149,11 @@ impl Host {
     /// Where the fleet line's values are among the series.
     pub fn summary(&self) -> &[Option<u32>; SUMMARY] {
         &self.summary
+    }
+
+    /// Whether rows of this run came before.
+    pub fn knows_run(&self, run: RunId) -> bool {
+        self.runs.iter().any(|(known, _)| *known == run)
     }
 
     /// Marks a row as seen; false if it was before, or its run is too old to know.

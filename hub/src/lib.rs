@@ -6,6 +6,7 @@
 pub mod alerts;
 pub mod changes;
 pub mod client;
+pub mod events;
 pub mod exposition;
 pub mod fleet;
 pub mod history;

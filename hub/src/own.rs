@@ -312,7 +312,7 @@ pub(crate) mod tests {
         assert_eq!(largest_lag_ms(&fleet, UnixMs(9000)), ABSENT);
         for (name, time, ahead) in [("a", 9_000, 0), ("b", 8_000, -500), ("c", 9_900, 900)] {
             let id = host_with_cpu(&mut fleet, name);
-            fleet.set_clock_offset(id, ahead);
+            fleet.set_clock_offset(id, ahead, UnixMs(0));
             fleet
                 .apply(id, RunId(1), &row(1, time, 5), UnixMs(9_500))
                 .unwrap();

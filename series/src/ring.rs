@@ -373,6 +373,42 @@ impl Ring {
         self.head.memory() + self.late.memory()
     }
 
+    /// Marks in `covered` the steps of `step_ms` from `from` on in which there are rows. Rows closer to each other
+    /// than three times the usual distance leave no gap.
+    pub fn cover(
+        &self,
+        from: UnixMs,
+        step_ms: i64,
+        covered: &mut [bool],
+    ) -> Result<(), ChunkError> {
+        let end = from + step_ms.saturating_mul(covered.len() as i64);
+        let mut times = Vec::new();
+        let wanted = |first: UnixMs, last: UnixMs| first <= end && last >= from;
+        for chunk in self.sealed.iter().filter(|c| wanted(c.first(), c.last())) {
+            chunk.times(&mut times)?;
+            cover(&times, from, step_ms, covered);
+        }
+        for head in [&self.head, &self.late] {
+            let newest = head.newest().map(|row| row.time);
+            if newest.is_some_and(|newest| wanted(head.first, newest)) {
+                times.clear();
+                head.for_each(|row| times.push(row.time.0));
+                cover(&times, from, step_ms, covered);
+            }
+        }
+        Ok(())
+    }
+
+    /// The same by the ends of what is sealed alone: gaps within are not seen.
+    pub fn cover_roughly(&self, from: UnixMs, step_ms: i64, covered: &mut [bool]) {
+        let heads = [&self.head, &self.late].into_iter();
+        let heads = heads.filter_map(|head| Some([head.first.0, head.newest()?.time.0]));
+        let sealed = self.sealed.iter().map(|c| [c.first().0, c.last().0]);
+        for ends in sealed.chain(heads) {
+            cover(&ends, from, step_ms, covered);
+        }
+    }
+
     /// Rows from `from` to `to`, both included, in order of time.
     pub fn read(&self, series: &[u32], from: UnixMs, to: UnixMs) -> Result<Table, ChunkError> {
         let mut table = Table {
@@ -424,6 +460,33 @@ impl Ring {
             .map(|c| c.last().copied().unwrap_or(ABSENT))
             .collect();
         Ok(Some((UnixMs(time), values)))
+    }
+}
+
+/// Rows this close leave no gap, however often there usually are some.
+const GAP_MS_MIN: i64 = 5_000;
+
+fn cover(times: &[i64], from: UnixMs, step_ms: i64, covered: &mut [bool]) {
+    let (Some(first), Some(last)) = (times.first(), times.last()) else {
+        return;
+    };
+    let usual = (last - first) / (times.len() as i64 - 1).max(1);
+    let gap_ms = usual.saturating_mul(3).max(GAP_MS_MIN);
+    let step = |time: i64| (time - from.0).div_euclid(step_ms);
+    let mut before = *first;
+    for time in times {
+        let begin = if *time - before > gap_ms {
+            *time
+        } else {
+            before
+        };
+        for at in step(begin).max(0)..=step(*time) {
+            match usize::try_from(at).ok().and_then(|at| covered.get_mut(at)) {
+                Some(covered) => *covered = true,
+                None => return,
+            }
+        }
+        before = *time;
     }
 }
 

@@ -14,6 +14,7 @@ pub mod rows;
 mod schema;
 mod seqset;
 mod time;
+pub mod timeline;
 pub mod varint;
 
 pub use facts::HostFacts;

@@ -62,3 +62,9 @@ pub const NOTES_PER_HOST_MAX: usize = 16;
 
 /// Changes in one answer: at 200 bytes each far below [`FRAME_BYTES_MAX`], and more than anybody reads.
 pub const CHANGES_MAX: u16 = 1000;
+
+/// Steps of one timeline: more than the widest terminal has cells.
+pub const TIMELINE_STEPS_MAX: u16 = 1_024;
+
+/// Events in one answer: at 100 bytes each far below [`FRAME_BYTES_MAX`]; of more, the newest.
+pub const EVENTS_MAX: usize = 1_000;

@@ -13,6 +13,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::timeline::Timeline;
 use crate::{HostFacts, Label, Process, ProcessIdentity, SeriesTable, UnixMs};
 
 /// Raw bytes, such as a row block.
@@ -254,6 +255,17 @@ pub enum Request {
         /// Only so many series, those that are highest on average; 0 for all.
         top: u16,
     },
+    /// When there are rows, and what happened; for hubs of minor version 3 or later.
+    Timeline {
+        /// To one host, or to all.
+        host: Option<Label>,
+        /// From this moment.
+        from: UnixMs,
+        /// Up to this one.
+        to: UnixMs,
+        /// Into how many steps the time is cut, at most [`crate::limits::TIMELINE_STEPS_MAX`].
+        steps: u16,
+    },
 }
 
 /// How several series become one.
@@ -325,6 +337,8 @@ pub enum Reply {
         /// What is different.
         changes: Vec<Change>,
     },
+    /// To [`Request::Timeline`].
+    Timeline(Timeline),
 }
 
 /// The hub about itself.

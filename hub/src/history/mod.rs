@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use sysmon_series::Changes;
 use sysmon_wire::message::RunId;
+use sysmon_wire::timeline::Event;
 use sysmon_wire::{HostFacts, Label, ProcessIdentity, SeqSet, SeriesKey, UnixMs};
 
 /// Everything that changed since the batch before.
@@ -21,6 +22,8 @@ pub struct Batch {
     pub generation: u64,
     /// Hosts that changed.
     pub hosts: Vec<HostBatch>,
+    /// What happened.
+    pub events: Vec<Event>,
     /// When it was made.
     pub now: UnixMs,
 }

@@ -70,7 +70,7 @@ pub(super) async fn serve(hub: &Arc<Hub>, session: PeerSession) -> LinkError {
         let mut fleet = hub.fleet();
         let host = fleet.host_id(&name);
         if let Ok(id) = host {
-            fleet.set_clock_offset(id, offset);
+            fleet.set_clock_offset(id, offset, now());
         }
         host
     };
@@ -219,7 +219,7 @@ async fn take_rows(
             if let Some(ahead_ms) =
                 ahead_ms.filter(|ahead| !CLOCK_STEP_MS.contains(&(ahead - known)))
             {
-                fleet.set_clock_offset(host, ahead_ms);
+                fleet.set_clock_offset(host, ahead_ms, now());
             }
             let (generation, news) = (fleet.generation(), fleet.take_news());
             drop(fleet);

@@ -111,6 +111,10 @@ pub(super) fn open_history(
         tracing::info!("{known} hosts are known from {}", options.path.display());
     }
     kept.into_iter().for_each(|host| fleet.restore(host));
+    store
+        .events()?
+        .into_iter()
+        .for_each(|event| fleet.restore_event(event));
     Worker::start(store, &options.path, options.limits)
 }
 

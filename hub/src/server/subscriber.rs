@@ -12,6 +12,7 @@ use sysmon_wire::{Label, UnixMs};
 use super::past::Of;
 use super::{Hub, SUBSCRIBERS_MAX, now};
 use crate::changes;
+use crate::events::timeline;
 use crate::fleet::HostId;
 use crate::query::{Query, RATE_REACH_MS, combine, frames};
 use crate::view::{
@@ -131,6 +132,25 @@ async fn answer(
                 top: 0,
             };
             answer_query(hub, asked, sender).await
+        }
+        Request::Timeline {
+            host,
+            from,
+            to,
+            steps,
+        } => {
+            let timeline = {
+                let fleet = hub.fleet();
+                let id = host.as_ref().map(|name| fleet.find(name.as_str()));
+                match id {
+                    Some(None) => None,
+                    found => Some(timeline(&fleet, found.flatten(), from, to, steps)),
+                }
+            };
+            match timeline {
+                Some(timeline) => sender.send(&Reply::Timeline(timeline)).await,
+                None => refuse(sender, "there is no such host").await,
+            }
         }
         Request::Select {
             metric,

@@ -42,6 +42,24 @@ fn sealed_and_unsealed_rows_read_as_one() {
 }
 
 #[test]
+fn gaps_are_seen_in_chunks_and_heads_and_slow_rows_leave_none() {
+    let mut ring = Ring::new();
+    let seconds = (0..900).chain(1200..1500).map(|n| n * 1000);
+    seconds.for_each(|time| ring.append(UnixMs(time), &[1]).unwrap());
+    let mut covered = [false; 10];
+    ring.cover(UnixMs(600_000), 100_000, &mut covered).unwrap();
+    assert_eq!(
+        covered,
+        [1, 1, 1, 0, 0, 0, 1, 1, 1, 0].map(|there| there == 1)
+    );
+    let mut slow = Ring::new();
+    (0..30).for_each(|n| slow.append(UnixMs(n * 60_000), &[1]).unwrap());
+    let mut covered = [false; 20];
+    slow.cover(UnixMs(0), 10_000, &mut covered).unwrap();
+    assert_eq!(covered, [true; 20]);
+}
+
+#[test]
 fn the_row_at_a_moment_is_the_newest_before_it() {
     let mut ring = Ring::new();
     ring.append(UnixMs(1000), &[1]).unwrap();

@@ -10,6 +10,7 @@
 //! | `head` | rows not yet sealed, from before the log: joined in order they are the bytes of a ring's head |
 //! | `chunk` | sealed rows: [`Chunk::encode`](sysmon_series::Chunk::encode) |
 //! | `bucket` | minutes (`tier` 0) and hours (1) of sealed rows, in parts of some series: [`tiers`] |
+//! | `event` | what happened to hosts |
 //! | `rolled` | up to when a host's rows are in buckets |
 
 mod log;
@@ -23,6 +24,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, params};
 use sysmon_wire::limits::RUNS_PER_HOST_MAX;
 use sysmon_wire::message::RunId;
+use sysmon_wire::timeline::Event;
 use sysmon_wire::{
     HostFacts, Label, ProcessIdentity, RowDecoder, SchemaError, SeqSet, SeriesKey, SeriesTable,
     UnixMs, codec,
@@ -30,6 +32,7 @@ use sysmon_wire::{
 use thiserror::Error;
 
 use super::{Batch, HostBatch, KeptHost, Limits, Tier};
+use crate::events::KEPT_MAX;
 pub use reader::{ChunkPlace, Reader};
 pub use tiers::{PART_SERIES, WINDOW_MS};
 
@@ -52,6 +55,7 @@ CREATE TABLE log (id INTEGER PRIMARY KEY AUTOINCREMENT, data BLOB NOT NULL);
 CREATE TABLE bucket (host INTEGER, tier INTEGER, part INTEGER, first INTEGER, last INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (host, tier, part, first));
 CREATE INDEX bucket_last ON bucket (tier, last);
 CREATE TABLE rolled (host INTEGER PRIMARY KEY, until INTEGER NOT NULL);
+CREATE TABLE event (id INTEGER PRIMARY KEY, time INTEGER NOT NULL, data BLOB NOT NULL);
 CREATE INDEX chunk_host ON chunk (host, last);
 UPDATE run SET heard = 0;
 UPDATE head SET number = number - 1000000000;
@@ -234,9 +238,26 @@ impl Store {
         Ok(hosts)
     }
 
+    /// The newest events, oldest first.
+    pub fn events(&self) -> Result<Vec<Event>, StoreError> {
+        let mut statement = self
+            .connection
+            .prepare("SELECT data FROM event ORDER BY id DESC LIMIT ?")?;
+        let mut rows = statement.query([KEPT_MAX as i64])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            // One that a newer program wrote and this one does not know is left out.
+            found.extend(codec::decode::<Event>(
+                row.get_ref(0)?.as_blob().unwrap_or_default(),
+            ));
+        }
+        found.reverse();
+        Ok(found)
+    }
+
     /// Writes a batch in one transaction: afterwards it is durable, or nothing of it was written.
     pub fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
-        if batch.hosts.is_empty() {
+        if batch.hosts.is_empty() && batch.events.is_empty() {
             return Ok(());
         }
         let transaction = self.connection.transaction()?;
@@ -251,6 +272,11 @@ impl Store {
         }
         let hosts = places.iter().map(|(_, rows)| rows.id).zip(&batch.hosts);
         self.log.append(&transaction, hosts)?;
+        for event in &batch.events {
+            transaction
+                .prepare_cached("INSERT INTO event (time, data) VALUES (?, ?)")?
+                .execute(params![event.time.0, bytes_of(event)?])?;
+        }
         self.log.fold(&transaction)?;
         transaction.commit()?;
         self.hosts.extend(places);
@@ -269,6 +295,7 @@ impl Store {
             [rows.min(now.0 - tiers::ROWS_MS_MIN)],
         )?;
         transaction.execute("DELETE FROM process WHERE seen < ?", [rows])?;
+        transaction.execute("DELETE FROM event WHERE time < ?", [before(limits.minutes)])?;
         for (tier, kept) in [(Tier::Minute, limits.minutes), (Tier::Hour, limits.hours)] {
             transaction.execute(
                 "DELETE FROM bucket WHERE tier = ? AND last < ?",
@@ -690,7 +717,10 @@ mod tests {
             .unwrap();
         assert!((600..=702).contains(&parts), "{parts}");
         drop(store);
-        let kept = Store::open(&path).unwrap().load().unwrap();
+        let mut store = Store::open(&path).unwrap();
+        let told: Vec<_> = store.events().unwrap();
+        assert_eq!(told.len(), 2, "that both joined: {told:?}");
+        let kept = store.load().unwrap();
         let mut again = crate::fleet::tests::fleet();
         kept.into_iter().for_each(|host| again.restore(host));
         for name in ["busy", "idle"] {
