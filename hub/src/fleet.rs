@@ -217,21 +217,24 @@ impl Fleet {
                 .is_none_or(|host| host.ring.is_whole_from(from))
     }
 
-    /// Has sealed rows of the past in memory while `look` looks at them; then the memory limit counts again.
-    pub fn with_past<T>(&mut self, past: Vec<(Label, Chunk)>, look: impl FnOnce(&Self) -> T) -> T {
+    /// Has sealed rows of the past in memory while `look` looks at them.
+    pub fn with_past<T>(&mut self, past: &[(Label, Chunk)], look: impl FnOnce(&Self) -> T) -> T {
+        let mut lent = Vec::new();
         for (name, chunk) in past {
-            let Some(id) = self.by_name.get(&name) else {
+            let id = self.by_name.get(name).map(|id| id.0 as usize);
+            let Some((at, host)) = id.and_then(|at| Some((at, self.hosts.get_mut(at)?))) else {
                 continue;
             };
-            let Some(host) = self.hosts.get_mut(id.0 as usize) else {
-                continue;
-            };
-            let before = host.ring.bytes() as u64;
-            host.ring.restore_chunk(chunk);
-            self.ring_bytes = self.ring_bytes + host.ring.bytes() as u64 - before;
+            if host.ring.restore_chunk(chunk.clone()) {
+                lent.push((at, chunk));
+            }
         }
         let seen = look(self);
-        self.keep_budget();
+        for (at, chunk) in lent {
+            if let Some(host) = self.hosts.get_mut(at) {
+                host.ring.give_back(chunk);
+            }
+        }
         seen
     }
 
@@ -577,6 +580,10 @@ impl Fleet {
 
     /// Looks at how long each host has been silent; true if any host's state changed.
     pub fn review_states(&mut self, now: UnixMs) -> bool {
+        if self.is_unsaved_full() {
+            // No rows are taken meanwhile, so that no silence means anything.
+            return false;
+        }
         let ms = |d: Duration| i64::try_from(d.as_millis()).unwrap_or(i64::MAX);
         let (stale_ms, offline_ms) = (ms(self.options.stale_after), ms(self.options.offline_after));
         let mut any = false;
@@ -786,7 +793,7 @@ pub(crate) mod tests {
     fn what_happens_to_a_host_is_noted_with_its_moment() {
         let mut fleet = fleet();
         let id = host_with_cpu(&mut fleet, "a");
-        let mut take = |fleet: &mut Fleet, run, seq, at| {
+        let take = |fleet: &mut Fleet, run, seq, at| {
             fleet
                 .apply(id, RunId(run), &row(seq, at, 5), UnixMs(at + 10))
                 .unwrap();

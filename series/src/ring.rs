@@ -35,7 +35,7 @@ pub struct Ring {
     unsaved: Option<Vec<Chunk>>,
     /// Rows of the head that are sealed together next.
     seal_at: SealAt,
-    /// The end of the newest chunk that was dropped to save memory.
+    /// The end of the newest chunk that was dropped.
     dropped_to: Option<UnixMs>,
 }
 
@@ -279,7 +279,7 @@ impl Ring {
         rest.take_while(move |chunk| chunk.last() == last)
     }
 
-    /// Whether no chunk that ends at `from` or later was dropped to save memory.
+    /// Whether no chunk that ends at `from` or later was dropped.
     pub fn is_whole_from(&self, from: UnixMs) -> bool {
         self.dropped_to.is_none_or(|dropped| dropped < from)
     }
@@ -309,22 +309,29 @@ impl Ring {
             .front()
             .is_some_and(|chunk| chunk.last() < horizon)
         {
-            rows += self.pop_oldest().map_or(0, |chunk| chunk.rows() as u64);
+            rows += self.evict_oldest();
         }
         rows
     }
 
-    /// Drops the oldest chunk to save memory; returns how many rows went, 0 if nothing is sealed.
+    /// Drops the oldest chunk; returns how many rows went, 0 if nothing is sealed.
     pub fn evict_oldest(&mut self) -> u64 {
-        let Some(chunk) = self.pop_oldest() else {
+        let Some(chunk) = self.take_chunk(0) else {
             return 0;
         };
         self.dropped_to = self.dropped_to.max(Some(chunk.last()));
         chunk.rows() as u64
     }
 
-    fn pop_oldest(&mut self) -> Option<Chunk> {
-        let chunk = self.sealed.pop_front()?;
+    /// Drops a chunk that was taken back for a moment.
+    pub fn give_back(&mut self, chunk: &Chunk) {
+        if let Some(at) = self.sealed.iter().position(|other| other == chunk) {
+            self.take_chunk(at);
+        }
+    }
+
+    fn take_chunk(&mut self, at: usize) -> Option<Chunk> {
+        let chunk = self.sealed.remove(at)?;
         self.sealed_bytes -= chunk.bytes();
         self.sealed_values -= (chunk.rows() * chunk.series()) as u64;
         self.sealed_rows -= chunk.rows() as u64;

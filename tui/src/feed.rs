@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use crate::state::Feed;
 use crate::state::fleet::{CPU, RECEIVED, SPARK_POINTS, SPARK_STEP_MS};
+use crate::state::timeline::STEPS;
 use crate::update::Effect;
 
 /// Messages that wait for the screen; when it is full the hub's stream waits, and coalesces.
@@ -23,6 +24,9 @@ const WAIT_MAX: Duration = Duration::from_secs(5);
 /// Minor version of the protocol since which hubs can tell what changed.
 const CHANGES_SINCE: u16 = 2;
 
+/// Minor version since which they can tell what happened.
+pub(crate) const TIMELINE_SINCE: u16 = 3;
+
 /// Changes asked for: more than anybody goes through.
 const CHANGES_MAX: u16 = 200;
 
@@ -33,6 +37,7 @@ struct Wanted {
     host: Option<Request>,
     processes: Option<Request>,
     changes: Option<Request>,
+    timeline: Option<Request>,
 }
 
 impl Wanted {
@@ -151,6 +156,7 @@ impl Feeder {
         let mut host = self.open_host(&session).await?;
         let mut processes = ask(&session, self.wanted.processes.as_ref()).await?;
         let mut changes = self.ask_changes(&session).await?;
+        let mut timeline = self.ask_timeline(&session).await?;
         loop {
             tokio::select! {
                 reply = next(&mut fleet) => match reply? {
@@ -170,6 +176,10 @@ impl Feeder {
                     Some(reply) => self.tell_all(of_changes(reply)).await?,
                     None => changes = None,
                 },
+                reply = next(&mut timeline) => match reply? {
+                    Some(reply) => self.tell_all(of_timeline(reply)).await?,
+                    None => timeline = None,
+                },
                 effect = self.effects.recv() => match self.want(effect.ok_or(Closed)?) {
                     Changed::Fleet => fleet = self.watch_fleet(&session).await?,
                     Changed::Host => {
@@ -177,6 +187,7 @@ impl Feeder {
                         processes = ask(&session, self.wanted.processes.as_ref()).await?;
                     }
                     Changed::Changes => changes = self.ask_changes(&session).await?,
+                    Changed::Timeline => timeline = self.ask_timeline(&session).await?,
                     Changed::Nothing => {}
                 },
                 error = session.connection.closed() => return Err(LinkError::from(error).into()),
@@ -211,6 +222,13 @@ impl Feeder {
         Ok(asked)
     }
 
+    async fn ask_timeline(&mut self, session: &HubSession) -> Result<Option<Replies>, End> {
+        // It is answered once; an older hub's strip stays empty.
+        let wanted = self.wanted.timeline.take();
+        let wanted = wanted.filter(|_| session.minor >= TIMELINE_SINCE);
+        Ok(ask(session, wanted.as_ref()).await?)
+    }
+
     fn want(&mut self, effect: Effect) -> Changed {
         match effect {
             Effect::WatchFleet { at } => {
@@ -238,6 +256,16 @@ impl Feeder {
                 let limit = CHANGES_MAX;
                 self.wanted.changes = Some(Request::Changes { host, at, limit });
                 Changed::Changes
+            }
+            Effect::AskTimeline { host, from, to } => {
+                let steps = STEPS;
+                self.wanted.timeline = Some(Request::Timeline {
+                    host,
+                    from,
+                    to,
+                    steps,
+                });
+                Changed::Timeline
             }
             Effect::Quit | Effect::Suspend | Effect::Redraw => Changed::Nothing,
         }
@@ -274,6 +302,7 @@ enum Changed {
     Fleet,
     Host,
     Changes,
+    Timeline,
     Nothing,
 }
 
@@ -345,6 +374,14 @@ pub fn of_changes(reply: Reply) -> Option<Feed> {
     match reply {
         Reply::Changes { time, changes } => Some(Feed::Changes { time, changes }),
         Reply::Refused { reason } => Some(Feed::Refused { reason }),
+        _ => None,
+    }
+}
+
+/// A reply to a request for a timeline, as the screen takes it.
+pub fn of_timeline(reply: Reply) -> Option<Feed> {
+    match reply {
+        Reply::Timeline(timeline) => Some(Feed::Timeline(timeline)),
         _ => None,
     }
 }

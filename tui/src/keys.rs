@@ -13,6 +13,8 @@ pub enum Mode {
     Processes,
     /// What is different from before, of one host or of all.
     Changes,
+    /// What happened, to one host or to all.
+    Events,
     /// The help.
     Help,
     /// Typing a filter.
@@ -32,6 +34,16 @@ pub enum Action {
     Processes,
     /// Show what is different from before.
     Changes,
+    /// Show what happened.
+    Events,
+    /// Go to the event before.
+    PreviousEvent,
+    /// Go to the next event.
+    NextEvent,
+    /// The strip of time shows more.
+    ZoomOut,
+    /// The strip of time shows less.
+    ZoomIn,
     /// Go back to where one came from.
     Back,
     /// Open the selected host.
@@ -132,9 +144,16 @@ const ANY: &[Mode] = &[
     Mode::Host,
     Mode::Processes,
     Mode::Changes,
+    Mode::Events,
     Mode::Help,
 ];
-const PLACES: &[Mode] = &[Mode::Fleet, Mode::Host, Mode::Processes, Mode::Changes];
+const PLACES: &[Mode] = &[
+    Mode::Fleet,
+    Mode::Host,
+    Mode::Processes,
+    Mode::Changes,
+    Mode::Events,
+];
 const FLEET: &[Mode] = &[Mode::Fleet];
 const LISTS: &[Mode] = &[Mode::Fleet, Mode::Processes];
 const PROMPTS: &[Mode] = &[Mode::Filter, Mode::Time];
@@ -200,7 +219,13 @@ pub const BINDINGS: &[Binding] = &[
         None,
     ),
     bind(
-        &[Mode::Host, Mode::Processes, Mode::Changes, Mode::Help],
+        &[
+            Mode::Host,
+            Mode::Processes,
+            Mode::Changes,
+            Mode::Events,
+            Mode::Help,
+        ],
         &[key(KeyCode::Esc), key(KeyCode::Backspace), char('h')],
         Action::Back,
         "go back",
@@ -212,6 +237,48 @@ pub const BINDINGS: &[Binding] = &[
         Action::Open,
         "go to the host when the change began",
         Some("go there"),
+    ),
+    bind(
+        &[Mode::Events],
+        &[key(KeyCode::Enter), char('l')],
+        Action::Open,
+        "go to the host when it happened",
+        Some("go there"),
+    ),
+    bind(
+        &[Mode::Fleet, Mode::Host, Mode::Processes],
+        &[char('a')],
+        Action::Events,
+        "alerts and events: what happened",
+        None,
+    ),
+    bind(
+        PLACES,
+        &[char('[')],
+        Action::PreviousEvent,
+        "to the event before",
+        None,
+    ),
+    bind(
+        PLACES,
+        &[char(']')],
+        Action::NextEvent,
+        "to the next event",
+        None,
+    ),
+    bind(
+        PLACES,
+        &[char('+'), char('=')],
+        Action::ZoomOut,
+        "more time in the strip",
+        None,
+    ),
+    bind(
+        PLACES,
+        &[char('-')],
+        Action::ZoomIn,
+        "less time in the strip",
+        None,
     ),
     bind(
         &[Mode::Fleet, Mode::Host, Mode::Processes],
@@ -414,11 +481,12 @@ impl Key {
 mod tests {
     use super::*;
 
-    const ALL: [Mode; 7] = [
+    const ALL: [Mode; 8] = [
         Mode::Fleet,
         Mode::Host,
         Mode::Processes,
         Mode::Changes,
+        Mode::Events,
         Mode::Help,
         Mode::Filter,
         Mode::Time,

@@ -8,10 +8,11 @@ use sysmon_link::{Connector, LinkError, Replies};
 use sysmon_wire::message::{Purpose, Request};
 use sysmon_wire::{Label, UnixMs};
 
-use crate::feed::{of_fleet, of_host};
+use crate::feed::{TIMELINE_SINCE, of_fleet, of_host, of_timeline};
 use crate::keys::Mode;
 use crate::state::fleet::{CPU, RECEIVED, SPARK_POINTS, SPARK_STEP_MS};
 use crate::state::host::{HostView, WINDOW_MS};
+use crate::state::timeline::STEPS;
 use crate::state::{Feed, Options, State};
 use crate::update::{Message, update};
 
@@ -60,6 +61,16 @@ pub async fn screen(
         if let Some(reason) = refused {
             return Err(LinkError::Refused(reason.to_string()));
         }
+    }
+    if session.minor >= TIMELINE_SINCE {
+        let window = state.timeline.window(state.now, state.at);
+        let timeline = Request::Timeline {
+            host: host.cloned(),
+            from: window.from,
+            to: window.to,
+            steps: STEPS,
+        };
+        take(&mut state, session.request(&timeline).await?, of_timeline).await?;
     }
     let area = Rect::new(0, 0, size.width, size.height);
     let mut buffer = Buffer::empty(area);

@@ -24,6 +24,9 @@ pub const RATE_REACH_MS: i64 = 60_000;
 /// Steps from which on buckets are looked at although there are rows: they are read much faster.
 pub const TIER_FROM_MS: i64 = 240_000;
 
+/// Time that a question may be on its way.
+const LATE_MS: i64 = 60_000;
+
 /// Points that may be made on the way to an answer that puts series together or chooses some.
 const POINTS_MAX: usize = 4 * QUERY_POINTS_MAX;
 
@@ -133,7 +136,11 @@ impl Query {
                 suggestion(&self.metric),
             ));
         }
-        let step_ms = self.step_ms.max(self.coarsest(limits, now)?);
+        let coarsest = self.coarsest(limits, now)?;
+        let step_ms = match self.step_ms.rem_euclid(coarsest) {
+            0 => self.step_ms,
+            over => self.step_ms.saturating_add(coarsest - over),
+        };
         let step_ms = match step_ms >= TIER_FROM_MS && !self.is_of_rows() {
             // Buckets fill whole steps; nobody minds 420 seconds instead of 432.
             true => {
@@ -194,13 +201,14 @@ impl Query {
         let begin =
             |kept: std::time::Duration| now - i64::try_from(kept.as_millis()).unwrap_or(i64::MAX);
         let rows = begin(limits.rows);
-        if self.from >= rows {
+        // Who asks for as long as rows are kept asks a little later than that began.
+        if self.from >= rows - LATE_MS {
             return Ok(1);
         }
         if self.is_of_rows() {
             return Err(QueryError::RowsGone(limits.rows.as_secs() / 3600));
         }
-        let tier = if self.from >= begin(limits.minutes) {
+        let tier = if self.from >= begin(limits.minutes) - LATE_MS {
             Tier::Minute
         } else {
             Tier::Hour
@@ -509,6 +517,12 @@ mod tests {
         assert_eq!(step(39, mean), Ok((10_000, None)));
         assert_eq!(step(20, mean), Ok((60_000, Some(Tier::Minute))));
         assert_eq!(step(3, mean), Ok((3_600_000, Some(Tier::Hour))));
+        let odd = Query {
+            step_ms: 90 * 60_000,
+            ..ask("cpu", 3 * 86_400_000, now.0, 1)
+        };
+        let plan = odd.plan(&fleet, &limits(), now).unwrap();
+        assert_eq!(plan.resample.step_ms, 7_200_000, "whole hours");
         assert!(step(39, p95).is_ok());
         assert_eq!(step(20, p95), Err(QueryError::RowsGone(24)));
         let p101 = Aggregate::Quantile(1001);

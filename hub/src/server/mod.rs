@@ -33,7 +33,7 @@ use crate::history::store::StoreError;
 use crate::history::worker::Worker;
 use demand::Demands;
 use limits::Places;
-use past::Readers;
+use past::{PAGING_MAX, Readers};
 pub use relay::{EdgeOptions, Share};
 pub use trust::TrustOptions;
 use trust::{REVOKED, Trust};
@@ -133,6 +133,8 @@ pub struct Hub {
     edges: watch::Sender<EdgeOptions>,
     history: Option<Mutex<Worker>>,
     readers: Arc<Readers>,
+    /// Answers that read rows of the past.
+    paging: Arc<Semaphore>,
     /// The generation up to which rows are durable.
     durable: watch::Receiver<u64>,
     /// Says so where there is no history: then having a row is all there is.
@@ -266,6 +268,7 @@ impl BoundHub {
             fleet: Mutex::new(fleet),
             history: history.map(Mutex::new),
             readers: Arc::default(),
+            paging: Arc::new(Semaphore::new(PAGING_MAX)),
             durable,
             durable_at_once,
             changed: watch::Sender::new(0),

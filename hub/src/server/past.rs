@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use sysmon_series::Chunk;
 use sysmon_wire::{Label, UnixMs};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::Hub;
 use crate::fleet::HostId;
@@ -33,13 +34,24 @@ impl Readers {
             Some(reader) => reader,
             None => Reader::open(path)?,
         };
-        let found = read(&reader)?;
+        let found = reader.at_once(read)?;
         let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if waiting.len() < READERS_MAX {
             waiting.push(reader);
         }
         Ok(found)
     }
+}
+
+/// Answers that rows are read for at the same time.
+pub(super) const PAGING_MAX: usize = 2;
+
+/// Sealed rows that were read for one answer; others wait until it is dropped.
+#[derive(Debug, Default)]
+pub(super) struct PagedIn {
+    pub(super) chunks: Vec<(Label, Chunk)>,
+    #[expect(dead_code, reason = "held until the rows are gone")]
+    permit: Option<OwnedSemaphorePermit>,
 }
 
 /// Hosts that an answer is about.
@@ -51,12 +63,7 @@ pub(super) enum Of {
 
 impl Hub {
     /// Sealed rows of hosts between two moments that are on disk only.
-    pub(super) async fn past(
-        self: &Arc<Self>,
-        of: Of,
-        from: UnixMs,
-        to: UnixMs,
-    ) -> Vec<(Label, Chunk)> {
+    pub(super) async fn past(self: &Arc<Self>, of: Of, from: UnixMs, to: UnixMs) -> PagedIn {
         let missing: Vec<Label> = {
             let fleet = self.fleet();
             let is_missing = |id: &HostId| !fleet.is_whole_from(*id, from);
@@ -76,8 +83,9 @@ impl Hub {
             }
         };
         let Some(path) = self.history_path().filter(|_| !missing.is_empty()) else {
-            return Vec::new();
+            return PagedIn::default();
         };
+        let permit = Arc::clone(&self.paging).acquire_owned().await.ok();
         let hub = Arc::clone(self);
         let readers = Arc::clone(&self.readers);
         let read = move || {
@@ -93,6 +101,9 @@ impl Hub {
                             found.push((name, chunk));
                         }
                         if bytes > BYTES_MAX {
+                            tracing::warn!(
+                                "a look at the past is cut at {BYTES_MAX} bytes of rows"
+                            );
                             return Ok(found);
                         }
                     }
@@ -101,12 +112,12 @@ impl Hub {
             })
         };
         match tokio::task::spawn_blocking(read).await {
-            Ok(Ok(found)) => found,
+            Ok(Ok(chunks)) => PagedIn { chunks, permit },
             Ok(Err(error)) => {
                 tracing::warn!("older rows cannot be read: {error}");
-                Vec::new()
+                PagedIn::default()
             }
-            Err(_) => Vec::new(),
+            Err(_) => PagedIn::default(),
         }
     }
 

@@ -9,7 +9,7 @@ use sysmon_wire::limits::CHANGES_MAX;
 use sysmon_wire::message::{Change, FleetUpdate, Reply, Request};
 use sysmon_wire::{Label, UnixMs};
 
-use super::past::Of;
+use super::past::{Of, PagedIn};
 use super::{Hub, SUBSCRIBERS_MAX, now};
 use crate::changes;
 use crate::events::timeline;
@@ -22,6 +22,9 @@ use crate::view::{
 /// Changes that come within this are sent together. Agents report on whole seconds, so a fleet's
 /// rows arrive in a burst; a screen needs them within 50 ms.
 const COALESCE: Duration = Duration::from_millis(20);
+
+/// Time of which a host's rows are sent at most.
+const HOST_ROWS_MS_MAX: i64 = 6 * 3_600_000;
 
 /// How often changes of the past are told.
 const PAST_INTERVAL: Duration = Duration::from_secs(1);
@@ -195,7 +198,7 @@ async fn answer_query(
         let past = hub.buckets(*id, series, &plan).await;
         let from = past.rows_from.max(plan.resample.from) - RATE_REACH_MS;
         let rows = hub.past(Of::One(*id), from, plan.to).await;
-        let points = hub.fleet().with_past(rows, |fleet| {
+        let points = hub.fleet().with_past(&rows.chunks, |fleet| {
             fleet
                 .host(*id)
                 .map_or_else(|| Ok(Vec::new()), |host| plan.of_host(host, series, &past))
@@ -234,7 +237,7 @@ async fn changes_of(
     let mut all = Vec::new();
     for id in hosts {
         let rows = hub.past(Of::One(id), at - changes::REACH_MS, at).await;
-        let of_host = hub.fleet().with_past(rows, |fleet| {
+        let of_host = hub.fleet().with_past(&rows.chunks, |fleet| {
             fleet.host(id).map(|host| changes::of_host(host, at, limit))
         });
         all.extend(
@@ -294,9 +297,9 @@ async fn watch_fleet(
     let mut changes = hub.changed.subscribe();
     let rows = match at {
         Some(at) => hub.past(Of::All, sparks.from(at) - PAST_REACH_MS, at).await,
-        None => Vec::new(),
+        None => PagedIn::default(),
     };
-    let (frames, mut seen) = hub.fleet().with_past(rows, |fleet| {
+    let (frames, mut seen) = hub.fleet().with_past(&rows.chunks, |fleet| {
         (fleet_picture(fleet, at, now(), sparks), fleet.generation())
     });
     send_fleet(sender, frames).await?;
@@ -336,6 +339,8 @@ async fn watch_host(
         return refuse(sender, &format!("there is no host {name:?}")).await;
     };
     let mut changes = hub.changed.subscribe();
+    // A screen shows minutes; a day of rows at once would be hundreds of megabytes.
+    let from = from.max(until.unwrap_or_else(now) - HOST_ROWS_MS_MAX);
     let mut watch = HostWatch::new(id, from);
     let mut complete = false;
     let mut past = Past {
@@ -343,16 +348,18 @@ async fn watch_host(
         sent: Instant::now(),
     };
     loop {
-        let rows = match complete {
-            false => hub.past(Of::One(id), from, until.unwrap_or_else(now)).await,
-            true => Vec::new(),
+        let is_anew = watch.is_past_changed(&hub.fleet()) && past.is_due();
+        let rows = match is_anew || !complete {
+            true => hub.past(Of::One(id), from, until.unwrap_or_else(now)).await,
+            false => PagedIn::default(),
         };
-        let replies = hub.fleet().with_past(rows, |fleet| {
-            if watch.is_past_changed(fleet) && past.is_due() {
+        let replies = hub.fleet().with_past(&rows.chunks, |fleet| {
+            if is_anew {
                 watch.restart();
             }
             watch.updates(fleet, until)
         });
+        drop(rows);
         for reply in replies {
             sender.send(&reply).await?;
         }
@@ -385,7 +392,7 @@ async fn watch_processes(
     let mut changes = hub.changed.subscribe();
     let moment = at.unwrap_or_else(now);
     let rows = hub.past(Of::One(id), moment - PAST_REACH_MS, moment).await;
-    let ranked = hub.fleet().with_past(rows, |fleet| {
+    let ranked = hub.fleet().with_past(&rows.chunks, |fleet| {
         let host = fleet.host(id);
         host.and_then(|host| host.processes_at(moment, PAST_REACH_MS))
     });

@@ -5,6 +5,7 @@ pub mod fleet;
 pub mod host;
 pub mod processes;
 pub mod spark;
+pub mod timeline;
 
 use jiff::tz::TimeZone;
 use ratatui::layout::Size;
@@ -17,6 +18,8 @@ use changes::Changes;
 use fleet::FleetState;
 use host::HostView;
 use processes::Processes;
+use sysmon_wire::timeline::Timeline;
+use timeline::TimelineState;
 
 /// What is set once, at the start.
 #[derive(Clone, Debug)]
@@ -114,6 +117,8 @@ pub enum Feed {
         /// The most telling first.
         changes: Vec<Change>,
     },
+    /// When there are rows, and what happened.
+    Timeline(Timeline),
     /// The hub does not show what was asked for.
     Refused {
         /// Why.
@@ -156,6 +161,8 @@ pub struct State {
     pub processes: Processes,
     /// What is different from before.
     pub changes: Changes,
+    /// The strip of time, and what happened.
+    pub timeline: TimelineState,
     /// The moment shown, if it is not now.
     pub at: Option<UnixMs>,
     /// The filter before a new one was begun.
@@ -187,6 +194,7 @@ impl State {
             host_scroll: 0,
             processes: Processes::default(),
             changes: Changes::default(),
+            timeline: TimelineState::default(),
             help_scroll: 0,
             filter_before: String::new(),
             at: None,
@@ -206,7 +214,7 @@ impl State {
         let is_place = |mode: &Mode| {
             matches!(
                 mode,
-                Mode::Fleet | Mode::Host | Mode::Processes | Mode::Changes
+                Mode::Fleet | Mode::Host | Mode::Processes | Mode::Changes | Mode::Events
             )
         };
         let modes = std::iter::once(&self.mode).chain(self.back.iter().rev());
@@ -218,6 +226,6 @@ impl State {
 
     /// How many hosts fit on the fleet screen.
     pub fn fleet_rows(&self) -> usize {
-        crate::view::fleet::rows(self.size.height).max(1)
+        crate::view::fleet::rows(self.size).max(1)
     }
 }

@@ -7,7 +7,7 @@
 //! ```
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
+use ratatui::layout::{Rect, Size};
 use ratatui::style::Style;
 use sysmon_wire::message::HostState;
 use unicode_width::UnicodeWidthStr;
@@ -28,11 +28,15 @@ pub const FIRST_ROW: u16 = 2;
 /// Screens at least this high tell more of the selected host below the table.
 const DETAIL_FROM_HEIGHT: u16 = 14;
 
-/// How many hosts fit on a screen of this height.
-pub fn rows(height: u16) -> usize {
-    let footer = u16::from(height >= 4);
-    let detail = if height >= DETAIL_FROM_HEIGHT { 2 } else { 0 };
-    usize::from(height.saturating_sub(FIRST_ROW + footer + detail))
+/// How many hosts fit on a screen of this size.
+pub fn rows(screen: Size) -> usize {
+    let detail = if screen.height >= DETAIL_FROM_HEIGHT {
+        2
+    } else {
+        0
+    };
+    // The headings take the body's first line.
+    usize::from(super::body(screen).height.saturating_sub(1 + detail))
 }
 
 /// What a column shows.
@@ -127,7 +131,7 @@ fn layout(width: usize, longest_name: usize) -> Layout {
 }
 
 pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
-    let rows = rows(state.size.height).min(usize::from(area.height.saturating_sub(1)));
+    let rows = rows(state.size).min(usize::from(area.height.saturating_sub(1)));
     if state.fleet.shown_len() == 0 {
         draw_empty(state, area, buffer);
         return;

@@ -2,6 +2,7 @@
 
 pub mod changes;
 mod chart;
+pub mod events;
 pub mod fleet;
 mod footer;
 mod header;
@@ -11,6 +12,7 @@ mod host_tables;
 mod paint;
 pub mod processes;
 mod sparkline;
+pub mod strip;
 
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
@@ -26,7 +28,13 @@ pub fn view(state: &State, frame: &mut Frame<'_>) {
 
 /// Draws the whole screen into a buffer.
 pub fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
-    let Some((top, body, bottom)) = split(area) else {
+    let Some(Parts {
+        top,
+        body,
+        strip,
+        bottom,
+    }) = split(area)
+    else {
         return;
     };
     let place = state.place();
@@ -35,10 +43,14 @@ pub fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
         Mode::Host => host::draw(state, body, buffer),
         Mode::Processes => processes::draw(state, body, buffer),
         Mode::Changes => changes::draw(state, body, buffer),
+        Mode::Events => events::draw(state, body, buffer),
         _ => fleet::draw(state, body, buffer),
     }
     if state.mode == Mode::Help {
         help::draw(state, body, buffer);
+    }
+    if let Some(strip) = strip {
+        strip::draw(state, strip, buffer);
     }
     if let Some(bottom) = bottom {
         footer::draw(state, bottom, buffer);
@@ -48,10 +60,15 @@ pub fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     }
 }
 
+/// Whether a screen of this size has a strip of time.
+pub fn has_strip(size: Size) -> bool {
+    strip::has_room(size)
+}
+
 /// The part of the screen between header and footer.
 fn body(size: Size) -> Rect {
     let area = Rect::new(0, 0, size.width, size.height);
-    split(area).map_or(Rect::ZERO, |(_, body, _)| body)
+    split(area).map_or(Rect::ZERO, |parts| parts.body)
 }
 
 /// Puts something readable in place of every character that is not ASCII, wherever it came from.
@@ -76,22 +93,37 @@ fn to_ascii(area: Rect, buffer: &mut Buffer) {
     }
 }
 
-/// The header's line, the footer's where there is room for one, and what lies between.
-fn split(area: Rect) -> Option<(Rect, Rect, Option<Rect>)> {
+/// The lines of a screen.
+struct Parts {
+    /// The header.
+    top: Rect,
+    body: Rect,
+    /// The strip of time, where there is room for one.
+    strip: Option<Rect>,
+    /// The footer, where there is room for one.
+    bottom: Option<Rect>,
+}
+
+fn split(area: Rect) -> Option<Parts> {
     if area.width == 0 || area.height == 0 {
         return None;
     }
     let footer_rows = u16::from(area.height >= 4);
-    let top = Rect { height: 1, ..area };
-    let body = Rect {
-        y: area.y + 1,
-        height: area.height - 1 - footer_rows,
-        ..area
-    };
-    let bottom = Rect {
-        y: area.y + area.height - 1,
+    let strip_rows = u16::from(strip::has_room(area.as_size()));
+    let line = |y: u16| Rect {
+        y: area.y + y,
         height: 1,
         ..area
     };
-    Some((top, body, (footer_rows > 0).then_some(bottom)))
+    let body = Rect {
+        y: area.y + 1,
+        height: area.height - 1 - footer_rows - strip_rows,
+        ..area
+    };
+    Some(Parts {
+        top: line(0),
+        body,
+        strip: (strip_rows > 0).then(|| line(area.height - 2)),
+        bottom: (footer_rows > 0).then(|| line(area.height - 1)),
+    })
 }

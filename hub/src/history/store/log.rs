@@ -5,7 +5,7 @@
 //! its rows have been sealed. What was not is then folded into the tables `head` and `run`.
 //!
 //! ```text
-//! part    = entry… crc32(u32 LE, of all before)
+//! part    = time(zigzag) entry… crc32(u32 LE, of all before)
 //! entry   = host runs run… head head
 //! run     = number(u64 LE) ranges (low length)…
 //! head    = restarted(0 or 1) length bytes…
@@ -13,12 +13,13 @@
 //!
 //! Integers are LEB128 where nothing else is said.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use rusqlite::{Connection, Transaction, params};
-use sysmon_wire::SeqSet;
+use sysmon_wire::limits::RUNS_PER_HOST_MAX;
 use sysmon_wire::message::RunId;
-use sysmon_wire::varint::{get_u64, put_u64};
+use sysmon_wire::varint::{get_i64, get_u64, put_i64, put_u64};
+use sysmon_wire::{SeqSet, UnixMs};
 
 use super::StoreError;
 use crate::history::HostBatch;
@@ -26,11 +27,11 @@ use crate::history::HostBatch;
 /// Bytes after which another part begins.
 const PART_BYTES: usize = 256 << 10;
 
-/// Commits that stay in the log: longer than a ring's head lives at a row a second.
-const COMMITS: i64 = 700;
+/// How long parts stay in the log: longer than a ring's head lives at a row a second.
+const KEPT_MS: i64 = 600_000;
 
 /// Parts that are folded after one commit at most; more than one commit makes.
-const FOLDED_AT_ONCE: i64 = 32;
+const FOLDED_AT_ONCE: usize = 32;
 
 /// One host in a part.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -54,8 +55,8 @@ pub(super) struct Log {
     restarted: HashMap<(i64, usize), i64>,
     /// The part in which a run was last told of.
     runs: HashMap<(i64, RunId), i64>,
-    /// The first part of each of the last commits.
-    commits: std::collections::VecDeque<i64>,
+    /// The parts there are, and when they were written.
+    parts: VecDeque<(i64, UnixMs)>,
 }
 
 fn put_entry(out: &mut Vec<u8>, host: i64, batch: &HostBatch) {
@@ -103,34 +104,37 @@ fn get_entry(bytes: &mut &[u8]) -> Option<Entry> {
     Some(Entry { host, runs, heads })
 }
 
-/// The entries of a part; none if it is damaged.
-pub(super) fn entries(part: &[u8]) -> Option<Vec<Entry>> {
+/// When a part was written, and its entries; none if it is damaged.
+pub(super) fn entries(part: &[u8]) -> Option<(UnixMs, Vec<Entry>)> {
     let (mut body, checksum) = part.split_last_chunk::<4>()?;
     if crc32fast::hash(body) != u32::from_le_bytes(*checksum) {
         return None;
     }
+    let time = UnixMs(get_i64(&mut body)?);
     let mut entries = Vec::new();
     while !body.is_empty() {
         entries.push(get_entry(&mut body)?);
     }
-    Some(entries)
+    Some((time, entries))
 }
 
 impl Log {
-    /// Appends what a commit says of hosts.
+    /// Appends what a commit says of hosts; the parts, for [`Log::settle`].
     pub(super) fn append<'a>(
         &mut self,
         transaction: &Transaction<'_>,
         hosts: impl Iterator<Item = (i64, &'a HostBatch)>,
-    ) -> Result<(), StoreError> {
+        now: UnixMs,
+    ) -> Result<Vec<(i64, UnixMs)>, StoreError> {
         let is_told = |(_, batch): &(i64, &HostBatch)| {
             let idle = |head: &sysmon_series::HeadChanges| !head.restarted && head.bytes.is_empty();
             !(batch.runs.is_empty() && batch.ring.heads.iter().all(idle))
         };
         let mut hosts = hosts.filter(is_told).peekable();
-        let mut is_first = true;
+        let mut parts = Vec::new();
         while hosts.peek().is_some() {
             let (mut part, mut told) = (Vec::new(), Vec::new());
+            put_i64(&mut part, now.0);
             while let Some((host, batch)) = hosts.next_if(|_| part.len() < PART_BYTES) {
                 put_entry(&mut part, host, batch);
                 told.push((host, batch));
@@ -145,11 +149,17 @@ impl Log {
                 let heads = batch.ring.heads.iter().map(|head| head.restarted);
                 self.note(id, host, runs, heads);
             }
-            if std::mem::take(&mut is_first) {
-                self.commits.push_back(id);
-            }
+            parts.push((id, now));
         }
-        Ok(())
+        Ok(parts)
+    }
+
+    /// Takes that a commit succeeded which appended parts and folded those up to `folded`.
+    pub(super) fn settle(&mut self, appended: Vec<(i64, UnixMs)>, folded: i64) {
+        self.parts.extend(appended);
+        while self.parts.front().is_some_and(|(id, _)| *id <= folded) {
+            self.parts.pop_front();
+        }
     }
 
     /// Notes what a part says.
@@ -171,23 +181,24 @@ impl Log {
     }
 
     /// Calls `each` with everything in the log, oldest first. It ends where a part is damaged, since rows are
-    /// told as differences; what follows is removed.
+    /// told as differences; what follows is removed. Whether all was whole.
     pub(super) fn replay(
         &mut self,
         connection: &Connection,
         mut each: impl FnMut(Entry),
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let mut statement = connection.prepare("SELECT id, data FROM log ORDER BY id")?;
         let mut parts = statement.query([])?;
         while let Some(part) = parts.next()? {
             let id: i64 = part.get(0)?;
-            let Some(entries) = entries(part.get_ref(1)?.as_blob().unwrap_or_default()) else {
+            let data = part.get_ref(1)?.as_blob().unwrap_or_default();
+            let Some((time, entries)) = entries(data) else {
                 tracing::error!(
                     "the history's newest rows are damaged from part {id} of its log: agents send again \
                      what they still hold"
                 );
                 connection.execute("DELETE FROM log WHERE id >= ?", [id])?;
-                break;
+                return Ok(false);
             };
             for entry in entries {
                 let runs = entry.runs.iter().map(|(run, _)| *run);
@@ -195,42 +206,39 @@ impl Log {
                 self.note(id, entry.host, runs, heads);
                 each(entry);
             }
-            // Whose commit it was is not known any more; one each is at most too cautious.
-            self.commits.push_back(id);
+            self.parts.push_back((id, time));
         }
-        Ok(())
+        Ok(true)
     }
 
-    /// Moves what is old and not sealed into the tables, and removes it from the log.
-    pub(super) fn fold(&mut self, transaction: &Transaction<'_>) -> Result<(), StoreError> {
-        let Some(keep) = usize::try_from(COMMITS)
-            .ok()
-            .and_then(|commits| self.commits.len().checked_sub(commits))
-            .filter(|over| *over > 0)
-            .and_then(|over| self.commits.get(over).copied())
-        else {
-            return Ok(());
+    /// Moves what is old and not sealed into the tables, and removes it from the log; the last part that was,
+    /// for [`Log::settle`].
+    pub(super) fn fold(
+        &mut self,
+        transaction: &Transaction<'_>,
+        now: UnixMs,
+    ) -> Result<i64, StoreError> {
+        let is_old = |(_, time): &&(i64, UnixMs)| now - *time > KEPT_MS;
+        let old = self.parts.iter().take_while(is_old).take(FOLDED_AT_ONCE);
+        let Some((last, _)) = old.last().copied() else {
+            return Ok(0);
         };
-        let mut folded = 0;
         {
-            let mut statement = transaction
-                .prepare_cached("SELECT id, data FROM log WHERE id < ? ORDER BY id LIMIT ?")?;
-            let mut parts = statement.query([keep, FOLDED_AT_ONCE])?;
+            let mut statement =
+                transaction.prepare_cached("SELECT id, data FROM log WHERE id <= ? ORDER BY id")?;
+            let mut parts = statement.query([last])?;
             while let Some(part) = parts.next()? {
-                folded = part.get(0)?;
+                let id = part.get(0)?;
                 let data = part.get_ref(1)?.as_blob().unwrap_or_default();
-                for entry in entries(data).unwrap_or_default() {
-                    self.fold_entry(transaction, folded, entry)?;
+                for entry in entries(data).unwrap_or_default().1 {
+                    self.fold_entry(transaction, id, entry)?;
                 }
             }
         }
         transaction
             .prepare_cached("DELETE FROM log WHERE id <= ?")?
-            .execute([folded])?;
-        while self.commits.front().is_some_and(|first| *first <= folded) {
-            self.commits.pop_front();
-        }
-        Ok(())
+            .execute([last])?;
+        Ok(last)
     }
 
     fn fold_entry(
@@ -253,6 +261,12 @@ impl Log {
                     id,
                     super::bytes_of(&ranges)?
                 ])?;
+            transaction
+                .prepare_cached(
+                    "DELETE FROM run WHERE host = ?1 AND run NOT IN \
+                     (SELECT run FROM run WHERE host = ?1 ORDER BY heard DESC LIMIT ?2)",
+                )?
+                .execute(params![host, RUNS_PER_HOST_MAX as i64])?;
         }
         for (late, head) in entry.heads.into_iter().enumerate() {
             let restarted = self.restarted.get(&(host, late)).copied();
@@ -307,6 +321,7 @@ mod tests {
 
     fn part(entries: &[(i64, HostBatch)]) -> Vec<u8> {
         let mut part = Vec::new();
+        put_i64(&mut part, 77);
         for (host, batch) in entries {
             put_entry(&mut part, *host, batch);
         }
@@ -329,7 +344,8 @@ mod tests {
             (7, batch(vec![run], heads)),
             (8, batch(Vec::new(), Default::default())),
         ]);
-        let found = entries(&bytes).unwrap();
+        let (time, found) = entries(&bytes).unwrap();
+        assert_eq!(time, UnixMs(77));
         assert_eq!(found[0].host, 7);
         assert_eq!(
             found[0].runs,

@@ -12,6 +12,7 @@
 //! | `bucket` | minutes (`tier` 0) and hours (1) of sealed rows, in parts of some series: [`tiers`] |
 //! | `event` | what happened to hosts |
 //! | `rolled` | up to when a host's rows are in buckets |
+//! | `removed` | up to when sealed rows of a host were removed |
 
 mod log;
 mod reader;
@@ -21,13 +22,15 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, params};
+use rusqlite::{
+    Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, params, params_from_iter,
+};
 use sysmon_wire::limits::RUNS_PER_HOST_MAX;
 use sysmon_wire::message::RunId;
 use sysmon_wire::timeline::Event;
 use sysmon_wire::{
-    HostFacts, Label, ProcessIdentity, RowDecoder, SchemaError, SeqSet, SeriesKey, SeriesTable,
-    UnixMs, codec,
+    HostFacts, Label, ProcessIdentity, RowDecoder, RowEncoder, SchemaError, SeqSet, SeriesKey,
+    SeriesTable, UnixMs, codec,
 };
 use thiserror::Error;
 
@@ -55,14 +58,17 @@ CREATE TABLE log (id INTEGER PRIMARY KEY AUTOINCREMENT, data BLOB NOT NULL);
 CREATE TABLE bucket (host INTEGER, tier INTEGER, part INTEGER, first INTEGER, last INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (host, tier, part, first));
 CREATE INDEX bucket_last ON bucket (tier, last);
 CREATE TABLE rolled (host INTEGER PRIMARY KEY, until INTEGER NOT NULL);
+CREATE TABLE removed (host INTEGER PRIMARY KEY, until INTEGER NOT NULL);
 CREATE TABLE event (id INTEGER PRIMARY KEY, time INTEGER NOT NULL, data BLOB NOT NULL);
 CREATE INDEX chunk_host ON chunk (host, last);
-UPDATE run SET heard = 0;
+UPDATE run SET heard = heard - (1 << 62);
 UPDATE head SET number = number - 1000000000;
 ";
 
 /// Chunks removed at once when the file is over its size.
 const CHUNKS_AT_ONCE: u32 = 64;
+
+const DAY_MS: i64 = 86_400_000;
 
 /// Bytes the write-ahead log may keep after it was taken over.
 const LOG_BYTES: u32 = 16 << 20;
@@ -201,12 +207,25 @@ impl Store {
                 heads,
             });
         }
-        self.log.replay(&self.connection, |entry| {
+        let is_whole = self.log.replay(&self.connection, |entry| {
             let host = places.get(&entry.host).and_then(|at| hosts.get_mut(*at));
             if let Some(host) = host {
                 replay(host, entry);
             }
         })?;
+        if !is_whole {
+            // What the lost part said to be sealed is in chunks: it must not be here as well.
+            for (id, at) in &places {
+                let sealed = "SELECT MAX(last) FROM chunk WHERE host = ?";
+                let sealed: Option<i64> =
+                    self.connection.query_row(sealed, [id], |row| row.get(0))?;
+                if let (Some(host), Some(sealed)) = (hosts.get_mut(*at), sealed) {
+                    let [head, late] = &mut host.heads;
+                    *head = rows_after(head, UnixMs(sealed), host.series.len());
+                    late.clear();
+                }
+            }
+        }
         let mut rolled = self
             .connection
             .prepare_cached("SELECT until FROM rolled WHERE host = ?")?;
@@ -271,14 +290,15 @@ impl Store {
             places.push((host.name.clone(), rows));
         }
         let hosts = places.iter().map(|(_, rows)| rows.id).zip(&batch.hosts);
-        self.log.append(&transaction, hosts)?;
+        let appended = self.log.append(&transaction, hosts, batch.now)?;
         for event in &batch.events {
             transaction
                 .prepare_cached("INSERT INTO event (time, data) VALUES (?, ?)")?
                 .execute(params![event.time.0, bytes_of(event)?])?;
         }
-        self.log.fold(&transaction)?;
+        let folded = self.log.fold(&transaction, batch.now)?;
         transaction.commit()?;
+        self.log.settle(appended, folded);
         self.hosts.extend(places);
         Ok(())
     }
@@ -290,9 +310,13 @@ impl Store {
             |kept: std::time::Duration| now.0 - i64::try_from(kept.as_millis()).unwrap_or(i64::MAX);
         let rows = before(limits.rows);
         let transaction = self.connection.transaction()?;
-        transaction.execute(
-            "DELETE FROM chunk WHERE last < ?",
-            [rows.min(now.0 - tiers::ROWS_MS_MIN)],
+        // What is not summed up yet may stay a day longer.
+        let old = rows.min(now.0 - tiers::ROWS_MS_MIN);
+        remove_chunks(
+            &transaction,
+            "last < ?1 AND (last < ?2 OR \
+             last < (SELECT until FROM rolled WHERE rolled.host = chunk.host))",
+            &[old, old - DAY_MS],
         )?;
         transaction.execute("DELETE FROM process WHERE seen < ?", [rows])?;
         transaction.execute("DELETE FROM event WHERE time < ?", [before(limits.minutes)])?;
@@ -322,10 +346,12 @@ impl Store {
         Ok(())
     }
 
-    /// Removes some of the oldest detail; whether there was any.
+    /// Removes some of the oldest detail: rows that are summed up, then minutes, then hours, and only then
+    /// rows that nothing else tells of. Whether there was any.
     fn remove_oldest(&self) -> Result<bool, StoreError> {
-        let chunks = "DELETE FROM chunk WHERE id IN (SELECT id FROM chunk ORDER BY last LIMIT ?)";
-        if self.connection.execute(chunks, [CHUNKS_AT_ONCE])? > 0 {
+        let summed_up = "id IN (SELECT id FROM chunk JOIN rolled ON rolled.host = chunk.host \
+             WHERE last < until ORDER BY last LIMIT ?1)";
+        if remove_chunks(&self.connection, summed_up, &[CHUNKS_AT_ONCE.into()])? > 0 {
             return Ok(true);
         }
         for tier in [Tier::Minute, Tier::Hour] {
@@ -338,7 +364,8 @@ impl Store {
                 return Ok(true);
             }
         }
-        Ok(false)
+        let oldest = "id IN (SELECT id FROM chunk ORDER BY last LIMIT ?1)";
+        Ok(remove_chunks(&self.connection, oldest, &[CHUNKS_AT_ONCE.into()])? > 0)
     }
 
     /// Bytes of its files.
@@ -354,6 +381,23 @@ impl Store {
         connection.execute("VACUUM INTO ?", [to.to_string_lossy()])?;
         Ok(())
     }
+}
+
+/// Removes sealed rows, and notes up to when that was; how many chunks.
+fn remove_chunks(
+    connection: &Connection,
+    which: &str,
+    arguments: &[i64],
+) -> Result<usize, StoreError> {
+    connection.execute(
+        &format!(
+            "INSERT INTO removed SELECT host, MAX(last) FROM chunk WHERE {which} GROUP BY host \
+             ON CONFLICT (host) DO UPDATE SET until = MAX(until, excluded.until)"
+        ),
+        params_from_iter(arguments),
+    )?;
+    let delete = format!("DELETE FROM chunk WHERE {which}");
+    Ok(connection.execute(&delete, params_from_iter(arguments))?)
 }
 
 fn is_damage(error: &rusqlite::Error) -> bool {
@@ -439,6 +483,18 @@ fn write_host(
     }
     rows.oldest_unsealed = host.oldest_unsealed;
     Ok(())
+}
+
+/// The rows of a head that come after a moment.
+fn rows_after(mut head: &[u8], after: UnixMs, series: usize) -> Vec<u8> {
+    let (mut decoder, mut encoder) = (RowDecoder::new(), RowEncoder::new());
+    let mut rows = Vec::new();
+    while let Ok(Some(row)) = decoder.decode(&mut head, series) {
+        if row.time > after {
+            encoder.encode(row.seq, row.time, &row.values, &mut rows);
+        }
+    }
+    rows
 }
 
 /// Takes what the log says of a host.
@@ -630,6 +686,9 @@ mod tests {
         let copy = dir.path().join("copy.db");
         Store::backup(&path, &copy).unwrap();
         store.tidy(now, &limits(u64::MAX, 8 * HOUR_MS)).unwrap();
+        assert_eq!(chunks(&path), 14, "what is not summed up yet stays");
+        while store.roll_up(now).unwrap() {}
+        store.tidy(now, &limits(u64::MAX, 8 * HOUR_MS)).unwrap();
         assert_eq!(
             chunks(&path),
             6,
@@ -715,7 +774,7 @@ mod tests {
             .connection
             .query_row("SELECT COUNT(*) FROM log", [], |row| row.get(0))
             .unwrap();
-        assert!((600..=702).contains(&parts), "{parts}");
+        assert!((590..=602).contains(&parts), "{parts}");
         drop(store);
         let mut store = Store::open(&path).unwrap();
         let told: Vec<_> = store.events().unwrap();
@@ -733,5 +792,82 @@ mod tests {
             assert_eq!(read(&host.ring).unwrap(), read(&was.ring).unwrap());
             assert_eq!(host.health().missing_rows, was.health().missing_rows);
         }
+    }
+
+    #[test]
+    fn a_full_history_lets_go_of_what_is_summed_up_first() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("history.db");
+        let now = UnixMs(1_000 * HOUR_MS);
+        let (mut store, mut fleet) = filled(&path, 30, now);
+        store.commit(&fleet.take_batch(now)).unwrap();
+        while store.roll_up(now).unwrap() {}
+        let reader = Reader::open(&path).unwrap();
+        let oldest = || {
+            reader
+                .newest_first(UnixMs(0))
+                .unwrap()
+                .pop()
+                .map(|p| p.last)
+        };
+        assert!(store.remove_oldest().unwrap());
+        let rolled = reader.rolled(&"a".into()).unwrap();
+        assert!(
+            oldest().unwrap() >= rolled,
+            "only rows that nothing else tells of are left"
+        );
+        assert!(
+            reader
+                .oldest_bucket(&"a".into(), Tier::Minute)
+                .unwrap()
+                .is_some()
+        );
+        // A row that comes late does not have minutes made anew whose rows are gone.
+        let id = fleet.find("a").unwrap();
+        let late = row(900_000, now.0 - 20 * HOUR_MS + 5_000, 7);
+        fleet.apply(id, RunId(8), &late, now).unwrap();
+        fleet.settle(now);
+        fleet.settle(now);
+        store.commit(&fleet.take_batch(now)).unwrap();
+        assert_eq!(reader.rolled(&"a".into()).unwrap(), rolled);
+        assert!(store.remove_oldest().unwrap() && store.remove_oldest().unwrap());
+    }
+
+    #[test]
+    fn a_damaged_log_loses_its_newest_rows_and_doubles_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("history.db");
+        let mut fleet = fleet();
+        fleet.record();
+        let id = host_with_cpu(&mut fleet, "a");
+        let mut store = Store::open(&path).unwrap();
+        let now = UnixMs(1_000 * HOUR_MS);
+        // The head is sealed after the part that will be damaged.
+        for seq in 1..=300i64 {
+            let at = now + seq * 1000;
+            fleet
+                .apply(id, RunId(1), &row(seq as u64, at.0, seq % 7), at)
+                .unwrap();
+            store.commit(&fleet.take_batch(at)).unwrap();
+        }
+        let damage = "UPDATE log SET data = substr(data, 1, 20) WHERE id = 200";
+        assert_eq!(store.connection.execute(damage, []).unwrap(), 1);
+        drop(store);
+        let mut store = Store::open(&path).unwrap();
+        let mut again = crate::fleet::tests::fleet();
+        store
+            .load()
+            .unwrap()
+            .into_iter()
+            .for_each(|host| again.restore(host));
+        let reader = Reader::open(&path).unwrap();
+        for place in reader.newest_first(UnixMs(0)).unwrap() {
+            let (name, chunk) = reader.read(place).unwrap().unwrap();
+            again.restore_chunk(&name, chunk);
+        }
+        let host = again.host(again.find("a").unwrap()).unwrap();
+        let table = host.ring.read(&[0], UnixMs(0), now + 999_000).unwrap();
+        assert_eq!(table.times.len(), 256, "what was sealed, once");
+        assert!(table.times.windows(2).all(|pair| pair[0] < pair[1]));
     }
 }

@@ -33,6 +33,16 @@ impl Reader {
         Ok(Self { connection })
     }
 
+    /// Reads several things as they were at one moment.
+    pub fn at_once<T>(
+        &self,
+        read: impl FnOnce(&Self) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        // Ends when it is dropped; nothing was written.
+        let _transaction = self.connection.unchecked_transaction()?;
+        read(self)
+    }
+
     /// All chunks that end after `horizon`, the newest first.
     pub fn newest_first(&self, horizon: UnixMs) -> Result<Vec<ChunkPlace>, StoreError> {
         let mut statement = self

@@ -47,7 +47,10 @@ impl Store {
         let to = from + WINDOW_MS;
         let settled = rows.oldest_unsealed.is_none_or(|oldest| oldest >= to);
         let rolled = if next.is_some() && settled && to + AFTER_MS <= now {
-            self.roll_up_window(rows.id, from.max(rows.rolled), to)?;
+            // One host's damage must not keep the others waiting.
+            if let Err(error) = self.roll_up_window(rows.id, from.max(rows.rolled), to) {
+                tracing::error!("two hours of rows of one host cannot be summed up: {error}");
+            }
             to
         } else {
             from.max(rows.rolled)
@@ -103,15 +106,11 @@ impl Store {
         if first >= rolled {
             return Ok(rolled);
         }
-        let oldest: Option<i64> = connection
-            .prepare_cached("SELECT MIN(first) FROM bucket WHERE host = ? AND tier = 0")?
-            .query_row([host], |row| row.get(0))?;
-        let oldest_chunk: Option<i64> = connection
-            .prepare_cached("SELECT MIN(first) FROM chunk WHERE host = ?")?
-            .query_row([host], |row| row.get(0))?;
-        let has_all_rows = oldest.is_none_or(|oldest| oldest >= from.0)
-            || oldest_chunk.is_some_and(|oldest| oldest <= from.0);
-        if !has_all_rows {
+        let removed: Option<i64> = connection
+            .prepare_cached("SELECT until FROM removed WHERE host = ?")?
+            .query_row([host], |row| row.get(0))
+            .optional()?;
+        if removed.is_some_and(|removed| removed >= from.0) {
             return Ok(rolled);
         }
         connection

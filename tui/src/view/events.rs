@@ -1,0 +1,151 @@
+//! What happened, the newest first; and above it what fires now.
+//!
+//! ```text
+//!  EVENTS  of the last 1 h: + shows more, - less
+//!     TIME      HOST    WHAT
+//!  ▌  13:41:20  db-1    ▲ critical  db-1: cpu saturated since 13:38
+//!     13:20:05  laptop  ✕ silent
+//! ```
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Rect, Size};
+use sysmon_config::time::{format_clock, format_moment};
+use unicode_width::UnicodeWidthStr;
+
+use super::paint::Pen;
+use super::strip::sign;
+use crate::format::fit;
+use crate::state::State;
+
+/// Lines above the first event: what is shown, and the headings.
+const LINES_ABOVE: u16 = 2;
+
+/// Cells of a clock, of a moment with its date, and of a host's name.
+const CLOCK_WIDTH: usize = 8;
+const MOMENT_WIDTH: usize = 19;
+const HOST_WIDTH: usize = 14;
+
+/// Beyond this a moment is told with its date.
+const DAY_MS: i64 = 86_400_000;
+
+/// How many events fit on a screen of this size.
+pub fn rows(screen: Size) -> usize {
+    usize::from(super::body(screen).height.saturating_sub(LINES_ABOVE)).max(1)
+}
+
+pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
+    let theme = &state.theme;
+    let timeline = &state.timeline;
+    let of = match &state.host {
+        Some(host) => format!("of {} in {}", host.name, timeline.span_text()),
+        None => format!("of all hosts in {}", timeline.span_text()),
+    };
+    Pen::new(buffer, area, 0)
+        .skip(1)
+        .text("EVENTS", theme.title)
+        .skip(2)
+        .text(&of, theme.dim);
+    let events = timeline.events();
+    if events.is_empty() {
+        Pen::new(buffer, area, LINES_ABOVE)
+            .skip(3)
+            .text("nothing happened; + looks at more time", theme.text);
+        return;
+    }
+    let is_long = timeline.span_ms() > DAY_MS;
+    let time_width = if is_long { MOMENT_WIDTH } else { CLOCK_WIDTH };
+    let mut pen = Pen::new(buffer, area, 1);
+    pen.skip(3)
+        .text(&fit("TIME", time_width), theme.dim)
+        .skip(2);
+    pen.text(&fit("HOST", HOST_WIDTH), theme.dim).skip(2);
+    pen.text("WHAT", theme.dim);
+    let height = usize::from(area.height.saturating_sub(LINES_ABOVE));
+    let shown = events.iter().rev().enumerate().skip(timeline.top);
+    for (row, (at, event)) in (LINES_ABOVE..).zip(shown.take(height)) {
+        let mut pen = Pen::new(buffer, area, row);
+        let mark = if at == timeline.selected_at() {
+            theme.pick("▌", ">")
+        } else {
+            " "
+        };
+        let time = match is_long {
+            true => format_moment(event.time.0, &state.zone),
+            false => format_clock(event.time.0, &state.zone),
+        };
+        let (sign, style) = sign(event.kind, theme);
+        pen.skip(1).text(mark, theme.key).skip(1);
+        pen.text(&fit(&time, time_width), theme.text).skip(2);
+        pen.text(&fit(event.host.as_str(), HOST_WIDTH), theme.text)
+            .skip(2);
+        pen.text(sign, style).skip(1);
+        pen.text(event.kind.as_str(), theme.text).skip(2);
+        let room = pen.room();
+        let text = event.text.as_str();
+        pen.text(&fit(text, text.width().min(room)), theme.dim);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::Mode;
+    use crate::testing::{screen, state};
+    use sysmon_wire::UnixMs;
+    use sysmon_wire::message::{Blob, Severity};
+    use sysmon_wire::timeline::{Event, EventKind, Timeline};
+
+    #[test]
+    fn events_and_their_marks_are_readable_at_every_size() {
+        let mut state = state();
+        state.now = UnixMs(100 * DAY_MS);
+        state.mode = Mode::Events;
+        assert!(screen(&state, 80, 24).contains("nothing happened"));
+        let kinds = [
+            EventKind::Joined,
+            EventKind::Left,
+            EventKind::Back,
+            EventKind::Restarted,
+            EventKind::Clock,
+            EventKind::Fired(Severity::Critical),
+            EventKind::Resolved(Severity::Critical),
+        ];
+        let from = state.now - 3_600_000;
+        let event = |(n, kind): (i64, &EventKind)| Event {
+            time: from + n * 400_000,
+            host: "db-1".into(),
+            kind: *kind,
+            text: "a text".into(),
+        };
+        state.timeline.take(Timeline {
+            from,
+            step_ms: 15_000,
+            oldest: from,
+            covered: Blob((0..240).map(|n| u8::from(n % 60 > 5)).collect()),
+            events: (0..).zip(&kinds).map(event).collect(),
+        });
+        let wide = screen(&state, 100, 24);
+        for wanted in [
+            "EVENTS",
+            "db-1",
+            "✕ silent",
+            "▲ critical",
+            "✓ resolved",
+            "a text",
+            "┃",
+            "1 h",
+        ] {
+            assert!(wide.contains(wanted), "{wanted} in {wide}");
+        }
+        let strip = wide.lines().nth(22).unwrap();
+        assert!(
+            strip.contains("┄┄") && strip.contains('▲') && strip.contains("   "),
+            "{strip}"
+        );
+        state.theme.ascii = true;
+        assert!(screen(&state, 100, 24).is_ascii());
+        for (width, height) in [(1, 1), (20, 5), (50, 14), (300, 80)] {
+            screen(&state, width, height);
+        }
+    }
+}
