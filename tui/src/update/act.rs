@@ -1,0 +1,203 @@
+//! What the actions of the key table do.
+
+use super::travel::{STEP_MS, open_host, show, travel};
+use super::typing::{accept, set_filter};
+use super::{Effect, remark};
+use crate::keys::{Action, Mode};
+use crate::state::State;
+use crate::state::changes::Changes;
+use crate::state::host::HostView;
+use crate::theme::{Theme, ThemeName};
+use crate::view;
+
+pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
+    let page = state.fleet_rows() as isize;
+    match action {
+        Action::Quit => return vec![Effect::Quit],
+        Action::Suspend => return vec![Effect::Suspend],
+        Action::Redraw => return vec![Effect::Redraw],
+        Action::Help if state.mode == Mode::Help => return back(state),
+        Action::Help => {
+            state.help_scroll = 0;
+            go(state, Mode::Help);
+        }
+        Action::Back => return back(state),
+        Action::Open if state.mode == Mode::Changes => return go_to_change(state),
+        Action::Open => return open(state),
+        Action::Changes => return ask_changes(state),
+        Action::Accept => return accept(state),
+        Action::Up => scroll(state, -1),
+        Action::Down => scroll(state, 1),
+        Action::PageUp => scroll(state, -page),
+        Action::PageDown => scroll(state, page),
+        Action::First => scroll(state, isize::MIN / 2),
+        Action::Last => scroll(state, isize::MAX / 2),
+        Action::Filter => {
+            let filter = match state.mode {
+                Mode::Processes => state.processes.filter.clone(),
+                _ => state.fleet.filter.clone(),
+            };
+            state.input.clone_from(&filter);
+            state.filter_before = filter;
+            go(state, Mode::Filter);
+        }
+        Action::ClearFilter => {
+            state.fleet.filter.clear();
+            state.fleet.reorder();
+        }
+        Action::Processes => go(state, Mode::Processes),
+        Action::Sort if state.mode == Mode::Processes => {
+            let processes = &mut state.processes;
+            processes.sort = processes.sort.next();
+            processes.reverse = false;
+            processes.reorder();
+            let name = processes.sort.name();
+            remark(state, format!("sorted by {name}"));
+        }
+        Action::Reverse if state.mode == Mode::Processes => {
+            state.processes.reverse = !state.processes.reverse;
+            state.processes.reorder();
+        }
+        Action::Sort => {
+            state.fleet.sort = state.fleet.sort.next();
+            state.fleet.reverse = false;
+            state.fleet.reorder();
+            let name = state.fleet.sort.name();
+            remark(state, format!("sorted by {name}"));
+        }
+        Action::Reverse => {
+            state.fleet.reverse = !state.fleet.reverse;
+            state.fleet.reorder();
+        }
+        Action::Theme => next_theme(state),
+        Action::Earlier => return travel(state, -STEP_MS),
+        Action::Later => return travel(state, STEP_MS),
+        Action::MuchEarlier => return travel(state, -10 * STEP_MS),
+        Action::MuchLater => return travel(state, 10 * STEP_MS),
+        Action::Freeze => {
+            return if state.at.is_some() {
+                show(state, None)
+            } else {
+                travel(state, 0)
+            };
+        }
+        Action::Live => return show(state, None),
+        Action::GoToTime => {
+            state.input.clear();
+            go(state, Mode::Time);
+        }
+    }
+    state.fleet.scroll(state.fleet_rows());
+    Vec::new()
+}
+
+pub(super) fn go(state: &mut State, mode: Mode) {
+    state.back.push(state.mode);
+    state.mode = mode;
+}
+
+pub(super) fn back(state: &mut State) -> Vec<Effect> {
+    let left = state.mode;
+    state.mode = state.back.pop().unwrap_or(Mode::Fleet);
+    match left {
+        Mode::Host => {
+            state.host = None;
+            state.processes.clear();
+            vec![Effect::CloseHost]
+        }
+        Mode::Filter => {
+            let before = std::mem::take(&mut state.filter_before);
+            set_filter(state, before);
+            Vec::new()
+        }
+        _ => Vec::new(),
+    }
+}
+
+pub(super) fn scroll(state: &mut State, rows: isize) {
+    match state.mode {
+        Mode::Fleet => {
+            state.fleet.move_by(rows);
+            state.fleet.scroll(state.fleet_rows());
+        }
+        Mode::Host => {
+            let last = view::host::scroll_max(state);
+            state.host_scroll = scrolled(state.host_scroll, rows, last);
+        }
+        Mode::Processes => {
+            state.processes.move_by(rows);
+            state.processes.scroll(view::processes::rows(state.size));
+        }
+        Mode::Changes => {
+            state.changes.move_by(rows);
+            state.changes.scroll(view::changes::rows(state.size));
+        }
+        Mode::Help => {
+            let last = view::help::scroll_max(state);
+            state.help_scroll = scrolled(state.help_scroll, rows, last);
+        }
+        Mode::Filter | Mode::Time => {}
+    }
+}
+
+fn scrolled(from: u16, rows: isize, last: u16) -> u16 {
+    let to = usize::from(from).saturating_add_signed(rows);
+    u16::try_from(to).unwrap_or(u16::MAX).min(last)
+}
+
+fn open(state: &mut State) -> Vec<Effect> {
+    let Some(name) = state.fleet.selected().map(|host| host.line.name.clone()) else {
+        return Vec::new();
+    };
+    state.host_scroll = 0;
+    state.processes.clear();
+    state.host = Some(HostView::new(name.clone()));
+    go(state, Mode::Host);
+    vec![open_host(state, name)]
+}
+
+/// Of the open host, or of the fleet.
+fn ask_changes(state: &mut State) -> Vec<Effect> {
+    let host = state.host.as_ref().map(|host| host.name.clone());
+    state.changes = Changes::of(host.clone());
+    go(state, Mode::Changes);
+    vec![Effect::AskChanges { host, at: state.at }]
+}
+
+/// Shows the host of the selected change at the moment the change began.
+fn go_to_change(state: &mut State) -> Vec<Effect> {
+    let Some(change) = state.changes.selected() else {
+        return Vec::new();
+    };
+    let (name, began) = (change.host.clone(), change.began);
+    if state.host.as_ref().is_none_or(|host| host.name != name) {
+        state.host_scroll = 0;
+        state.processes.clear();
+        state.host = Some(HostView::new(name));
+    }
+    let place = if change.process.is_some() {
+        Mode::Processes
+    } else {
+        Mode::Host
+    };
+    state.back = match place {
+        Mode::Processes => vec![Mode::Fleet, Mode::Host],
+        _ => vec![Mode::Fleet],
+    };
+    state.mode = place;
+    state.at = None;
+    show(state, Some(began))
+}
+
+fn next_theme(state: &mut State) {
+    let at = ThemeName::ALL
+        .iter()
+        .position(|(_, name)| *name == state.theme_name)
+        .unwrap_or(0);
+    let Some((label, name)) = ThemeName::ALL.get((at + 1) % ThemeName::ALL.len()) else {
+        return;
+    };
+    state.theme_name = *name;
+    state.theme = Theme::new(*name, state.theme.ascii);
+    remark(state, format!("theme {label}"));
+}

@@ -1,0 +1,202 @@
+//! What happens: `(state, message) → effects`. Pure.
+
+mod act;
+mod mouse;
+#[cfg(test)]
+mod tests;
+mod travel;
+mod typing;
+
+use crossterm::event::{KeyEvent, MouseEvent};
+use ratatui::layout::Size;
+use sysmon_wire::{Label, UnixMs};
+
+use crate::state::host::HostView;
+use crate::state::{Feed, Link, State};
+use crate::view;
+
+/// How long a remark stays in the footer.
+const REMARK_MS: i64 = 5_000;
+
+/// Something that happened.
+#[derive(Debug)]
+pub enum Message {
+    /// A key was pressed.
+    Key(KeyEvent),
+    /// The mouse did something.
+    Mouse(MouseEvent),
+    /// Text was pasted.
+    Paste(String),
+    /// The terminal has this size now.
+    Resize(Size),
+    /// Time passed; this machine's clock.
+    Tick(UnixMs),
+    /// The hub told something.
+    Feed(Feed),
+}
+
+/// What the rim is to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// End the program.
+    Quit,
+    /// Leave the terminal to the shell.
+    Suspend,
+    /// Draw every cell anew.
+    Redraw,
+    /// Follow the fleet live, or show it as it was.
+    WatchFleet {
+        /// The moment; none for now.
+        at: Option<UnixMs>,
+    },
+    /// Follow a host, or show it as it was.
+    OpenHost {
+        /// Its name.
+        name: Label,
+        /// The earliest row wanted.
+        from: UnixMs,
+        /// The latest; none to follow it live.
+        until: Option<UnixMs>,
+    },
+    /// Stop following the host.
+    CloseHost,
+    /// Ask what is different from before.
+    AskChanges {
+        /// Of this host, or of all.
+        host: Option<Label>,
+        /// The moment; none for now.
+        at: Option<UnixMs>,
+    },
+}
+
+/// Takes a message.
+pub fn update(state: &mut State, message: Message) -> Vec<Effect> {
+    match message {
+        Message::Key(event) => typing::key(state, event),
+        Message::Mouse(event) => mouse::mouse(state, event),
+        Message::Paste(text) => {
+            typing::paste(state, &text);
+            Vec::new()
+        }
+        Message::Resize(size) => {
+            state.size = size;
+            state.dirty = true;
+            state.fleet.scroll(state.fleet_rows());
+            vec![Effect::Redraw]
+        }
+        Message::Tick(local) => {
+            tick(state, local);
+            Vec::new()
+        }
+        Message::Feed(feed) => {
+            state.dirty = true;
+            take_feed(state, feed)
+        }
+    }
+}
+
+fn tick(state: &mut State, local: UnixMs) {
+    let now = local - state.clock_offset_ms;
+    // The clock shows seconds; only a new one is worth a frame.
+    if now.floor(1000) != state.now.floor(1000) {
+        state.dirty = true;
+    }
+    state.now = now;
+    if state
+        .remark
+        .as_ref()
+        .is_some_and(|(_, until)| now >= *until)
+    {
+        state.remark = None;
+        state.dirty = true;
+    }
+}
+
+fn take_feed(state: &mut State, feed: Feed) -> Vec<Effect> {
+    match feed {
+        Feed::Connecting { to } => {
+            if !matches!(state.link, Link::Lost { .. }) {
+                state.link = Link::Connecting { to };
+            }
+        }
+        Feed::Connected {
+            hub,
+            version,
+            clock_offset_ms,
+        } => {
+            state.clock_offset_ms = clock_offset_ms;
+            state.hub = Some(hub.clone());
+            state.link = Link::Connected { hub, version };
+        }
+        Feed::Lost {
+            reason,
+            retry_in_ms,
+        } => {
+            state.link = Link::Lost {
+                reason,
+                retry_at: state.now + retry_in_ms,
+            };
+        }
+        Feed::FleetBegin => state.fleet.begin(),
+        Feed::FleetComplete => {
+            state.fleet.complete();
+            state.fleet.scroll(state.fleet_rows());
+        }
+        Feed::Fleet(update) => {
+            state.fleet.apply(update);
+            state.fleet.scroll(state.fleet_rows());
+        }
+        Feed::HostBegin => {
+            if let Some(host) = &mut state.host {
+                *host = HostView::new(host.name.clone());
+            }
+        }
+        Feed::HostLine(line) => {
+            if let Some(host) = &mut state.host {
+                host.line = Some(*line);
+            }
+        }
+        Feed::HostSeries(table) => {
+            if let Some(host) = &mut state.host
+                && let Err(error) = host.add_series(&table)
+            {
+                remark(state, error.to_string());
+            }
+        }
+        Feed::HostRows { keyframe, block } => {
+            if let Some(host) = &mut state.host
+                && let Err(error) = host.add_rows(keyframe, &block)
+            {
+                remark(state, error.to_string());
+            }
+        }
+        Feed::Processes {
+            time,
+            all,
+            processes,
+        } => {
+            state.processes.take(time, all, processes);
+            state.processes.scroll(view::processes::rows(state.size));
+        }
+        Feed::Changes { time, changes } => {
+            state.changes.take(time, changes);
+            state.changes.scroll(view::changes::rows(state.size));
+        }
+        Feed::HostComplete => {
+            if let Some(host) = &mut state.host {
+                host.complete = true;
+            }
+        }
+        Feed::Refused { reason } => {
+            if let Some(host) = &mut state.host {
+                host.refused = Some(reason.clone());
+            }
+            remark(state, reason.to_string());
+        }
+    }
+    Vec::new()
+}
+
+fn remark(state: &mut State, text: String) {
+    state.remark = Some((text, state.now + REMARK_MS));
+}

@@ -1,0 +1,79 @@
+//! Keys: what they do, or what is typed with them at a prompt.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+use super::act::act;
+use super::travel::{moment, show};
+use super::{Effect, remark};
+use crate::keys::{Mode, action};
+use crate::state::State;
+
+/// Characters that can be typed at a prompt.
+const INPUT_MAX: usize = 60;
+
+pub(super) fn key(state: &mut State, event: KeyEvent) -> Vec<Effect> {
+    state.dirty = true;
+    match action(state.mode, event) {
+        Some(action) => act(state, action),
+        None if matches!(state.mode, Mode::Filter | Mode::Time) => {
+            type_key(state, event);
+            Vec::new()
+        }
+        None => Vec::new(),
+    }
+}
+
+/// Pasted text counts as typed, but only where one types: no line of it becomes a command.
+pub(super) fn paste(state: &mut State, text: &str) {
+    if matches!(state.mode, Mode::Filter | Mode::Time) {
+        for c in text.lines().next().unwrap_or_default().chars() {
+            type_key(state, KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE));
+        }
+        state.dirty = true;
+    }
+}
+
+fn type_key(state: &mut State, event: KeyEvent) {
+    let plain = !event
+        .modifiers
+        .intersects(KeyModifiers::CONTROL | KeyModifiers::ALT);
+    match event.code {
+        KeyCode::Char(c) if plain && !c.is_control() && state.input.len() < INPUT_MAX => {
+            state.input.push(c);
+        }
+        KeyCode::Backspace => {
+            state.input.pop();
+        }
+        KeyCode::Char('u') if event.modifiers == KeyModifiers::CONTROL => state.input.clear(),
+        _ => {}
+    }
+    if state.mode == Mode::Filter {
+        // The table follows while one types.
+        set_filter(state, state.input.clone());
+    }
+}
+
+pub(super) fn set_filter(state: &mut State, filter: String) {
+    if state.place() == Mode::Processes {
+        state.processes.filter = filter;
+        state.processes.reorder();
+    } else {
+        state.fleet.filter = filter;
+        state.fleet.reorder();
+    }
+}
+
+pub(super) fn accept(state: &mut State) -> Vec<Effect> {
+    let mode = state.mode;
+    state.mode = state.back.pop().unwrap_or(Mode::Fleet);
+    if mode != Mode::Time || state.input.trim().is_empty() {
+        return Vec::new();
+    }
+    match moment(&state.input, state.now, &state.zone) {
+        Ok(at) => show(state, Some(at)),
+        Err(error) => {
+            remark(state, error);
+            Vec::new()
+        }
+    }
+}
