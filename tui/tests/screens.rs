@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -14,12 +15,15 @@ use sysmon_agent::run::Source;
 use sysmon_agent::simulated::Simulated;
 use sysmon_agent::spool::SpoolHealth;
 use sysmon_config::Theme;
+use sysmon_hub::changes;
+use sysmon_hub::events::timeline;
 use sysmon_hub::fleet::{Fleet, FleetOptions};
 use sysmon_hub::view::{HostWatch, SparkRequest, fleet_picture};
 use sysmon_tui::feed::{of_fleet, of_host};
 use sysmon_tui::keys::Mode;
 use sysmon_tui::state::fleet::{CPU, RECEIVED, SPARK_POINTS, SPARK_STEP_MS};
 use sysmon_tui::state::host::{HostView, WINDOW_MS};
+use sysmon_tui::state::timeline::STEPS;
 use sysmon_tui::state::{Feed, Options, State};
 use sysmon_tui::text::plain;
 use sysmon_tui::update::{Message, update};
@@ -46,6 +50,7 @@ fn fleet() -> Fleet {
         for second in 0..=600 - silent_s {
             let time = UnixMs(NOON + (second - 600) * 1000);
             host.sample(time, SpoolHealth::default());
+            fleet.name_processes(id, host.row().processes.to_vec(), time);
             let row = Row {
                 seq: second as u64 + 1,
                 time,
@@ -58,43 +63,92 @@ fn fleet() -> Fleet {
     fleet
 }
 
-fn state(theme: Theme, ascii: bool, size: Size) -> State {
+/// The same fleet for every picture.
+fn shared() -> &'static Fleet {
+    static FLEET: OnceLock<Fleet> = OnceLock::new();
+    FLEET.get_or_init(fleet)
+}
+
+/// What can be on screen.
+const PLACES: [(&str, Mode); 6] = [
+    ("fleet", Mode::Fleet),
+    ("host", Mode::Host),
+    ("processes", Mode::Processes),
+    ("changes", Mode::Changes),
+    ("events", Mode::Events),
+    ("help", Mode::Help),
+];
+
+/// Two minutes before now.
+const PAST: UnixMs = UnixMs(NOON - 120_000);
+
+const NOW: UnixMs = UnixMs(NOON + 200);
+
+fn state(theme: Theme, ascii: bool, size: Size, at: Option<UnixMs>) -> State {
     let mut state = State::new(Options {
         theme,
         ascii,
         zone: TimeZone::UTC,
     });
     state.size = size;
-    update(&mut state, Message::Tick(UnixMs(NOON + 200)));
+    state.at = at;
+    update(&mut state, Message::Tick(NOW));
     let connected = Feed::Connected {
         hub: "lan-box".into(),
         version: "0.1.0".into(),
         clock_offset_ms: 0,
     };
-    update(&mut state, Message::Feed(connected));
-    update(&mut state, Message::Feed(Feed::FleetBegin));
+    feed(&mut state, connected);
+    feed(&mut state, Feed::FleetBegin);
     let sparks = SparkRequest {
         points: SPARK_POINTS,
         step_ms: SPARK_STEP_MS,
         aliases: vec![CPU as u8, RECEIVED as u8],
     };
-    for frame in fleet_picture(&fleet(), None, UnixMs(NOON + 200), &sparks) {
-        let feed = of_fleet(Reply::Fleet(frame)).unwrap();
-        update(&mut state, Message::Feed(feed));
+    for frame in fleet_picture(shared(), at, NOW, &sparks) {
+        feed(&mut state, of_fleet(Reply::Fleet(frame)).unwrap());
     }
-    update(&mut state, Message::Feed(Feed::FleetComplete));
+    feed(&mut state, Feed::FleetComplete);
+    let window = state.timeline.window(NOW, at);
+    let timeline = timeline(shared(), None, window.from, window.to, STEPS);
+    feed(&mut state, Feed::Timeline(timeline));
     state
 }
 
-fn open(state: &mut State, name: &str) {
-    let fleet = fleet();
+fn feed(state: &mut State, feed: Feed) {
+    update(state, Message::Feed(feed));
+}
+
+/// Goes to one of the places, of a host where it is of one.
+fn go(state: &mut State, place: Mode, name: &str) {
+    let fleet = shared();
     let id = fleet.find(name).unwrap();
-    state.host = Some(HostView::new(name.into()));
-    state.mode = Mode::Host;
-    let mut watch = HostWatch::new(id, UnixMs(NOON - WINDOW_MS));
-    for reply in watch.updates(&fleet, None) {
-        let feed = of_host(reply).unwrap();
-        update(state, Message::Feed(feed));
+    let moment = state.at.unwrap_or(UnixMs(NOON));
+    if !matches!(place, Mode::Fleet | Mode::Events) {
+        state.host = Some(HostView::new(name.into()));
+        let mut watch = HostWatch::new(id, moment - WINDOW_MS);
+        for reply in watch.updates(fleet, state.at) {
+            feed(state, of_host(reply).unwrap());
+        }
+        feed(state, Feed::HostComplete);
+        let host = fleet.host(id).unwrap();
+        let (time, processes) = host.processes_at(moment, 10_000).unwrap();
+        let all = false;
+        feed(
+            state,
+            Feed::Processes {
+                time,
+                all,
+                processes,
+            },
+        );
+        let changes = changes::of_host(host, moment, 40).unwrap();
+        let time = moment;
+        feed(state, Feed::Changes { time, changes });
+    }
+    state.mode = place;
+    if place == Mode::Help {
+        state.back.push(Mode::Host);
     }
 }
 
@@ -110,40 +164,57 @@ fn sizes() -> [(u16, u16); 4] {
 }
 
 #[test]
-fn the_fleet() {
+fn every_screen_live_and_past_at_four_sizes() {
     for (width, height) in sizes() {
-        let state = state(Theme::Dark, false, Size::new(width, height));
-        insta::assert_snapshot!(format!("fleet-{width}x{height}"), drawn(&state));
+        for (name, place) in PLACES {
+            for (when, at) in [("", None), ("-past", Some(PAST))] {
+                let mut state = state(Theme::Dark, false, Size::new(width, height), at);
+                go(&mut state, place, "db-1");
+                insta::assert_snapshot!(format!("{name}-{width}x{height}{when}"), drawn(&state));
+            }
+        }
     }
 }
 
 #[test]
-fn a_host() {
-    for (width, height) in sizes() {
-        let mut state = state(Theme::Dark, false, Size::new(width, height));
-        open(&mut state, "db-1");
-        insta::assert_snapshot!(format!("host-{width}x{height}"), drawn(&state));
+fn a_theme_changes_no_letter_but_colours() {
+    for (name, place) in PLACES {
+        let look = |theme| {
+            let mut state = state(theme, false, Size::new(120, 30), Some(PAST));
+            go(&mut state, place, "db-1");
+            let area = Rect::new(0, 0, 120, 30);
+            let mut buffer = Buffer::empty(area);
+            sysmon_tui::view::draw(&state, area, &mut buffer);
+            buffer
+        };
+        let dark = look(Theme::Dark);
+        for theme in [
+            Theme::Light,
+            Theme::HighContrast,
+            Theme::ColourBlind,
+            Theme::Mono,
+        ] {
+            let other = look(theme);
+            assert_eq!(plain(&dark), plain(&other), "{name}");
+            assert_ne!(dark, other, "{name}");
+        }
     }
 }
 
 #[test]
 fn in_ascii_there_is_nothing_else() {
-    let mut state = state(Theme::Mono, true, Size::new(100, 30));
-    let fleet = drawn(&state);
-    open(&mut state, "web-1");
-    let host = drawn(&state);
-    state.back.push(Mode::Host);
-    state.mode = Mode::Help;
-    let help = drawn(&state);
-    assert!(fleet.is_ascii() && host.is_ascii() && help.is_ascii());
-    insta::assert_snapshot!("fleet-ascii", fleet);
-    insta::assert_snapshot!("host-ascii", host);
-    insta::assert_snapshot!("help-ascii", help);
+    for (name, place) in PLACES {
+        let mut state = state(Theme::Mono, true, Size::new(100, 30), None);
+        go(&mut state, place, "web-1");
+        let drawn = drawn(&state);
+        assert!(drawn.is_ascii(), "{drawn}");
+        insta::assert_snapshot!(format!("{name}-ascii"), drawn);
+    }
 }
 
 #[test]
 fn the_past_and_a_lost_hub_cannot_be_taken_for_the_present() {
-    let mut state = state(Theme::Dark, false, Size::new(120, 20));
+    let mut state = state(Theme::Dark, false, Size::new(120, 20), None);
     state.at = Some(UnixMs(NOON - 7_200_000));
     let past = drawn(&state);
     assert!(past.lines().next().unwrap().contains("PAST"), "{past}");

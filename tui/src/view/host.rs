@@ -2,6 +2,7 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use sysmon_config::time::{format_clock, format_span};
 use sysmon_wire::metrics::{
     CPU_UTILIZATION, DISK_IO, LOAD_1M, LOAD_5M, LOAD_15M, MEMORY_LIMIT, MEMORY_USAGE,
     MEMORY_UTILIZATION, Metric, NET_IO, PAGING_LIMIT, PAGING_USAGE,
@@ -56,7 +57,7 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
         return;
     }
     let (charts, tables) = parts(body);
-    draw_charts(host, theme, charts, buffer);
+    draw_charts(state, host, charts, buffer);
     host_tables::draw(state, host, tables, buffer);
 }
 
@@ -192,7 +193,8 @@ fn graphs(host: &HostView) -> Vec<Graph> {
     ]
 }
 
-fn draw_charts(host: &HostView, theme: &Theme, area: Rect, buffer: &mut Buffer) {
+fn draw_charts(state: &State, host: &HostView, area: Rect, buffer: &mut Buffer) {
+    let theme = &state.theme;
     let graphs = graphs(host);
     // A title and at least two lines each; on a low screen the last graphs are left out, but their
     // titles, which hold the values, stay as long as there is a line for them.
@@ -224,7 +226,7 @@ fn draw_charts(host: &HostView, theme: &Theme, area: Rect, buffer: &mut Buffer) 
     }
     if let (Some(plot), true) = (newest_chart, y < area.bottom()) {
         draw_axis(
-            theme,
+            state,
             Rect {
                 y,
                 height: 1,
@@ -299,14 +301,20 @@ fn draw_graph(host: &HostView, graph: &Graph, theme: &Theme, plot: Rect, buffer:
     }
 }
 
-fn draw_axis(theme: &Theme, line: Rect, buffer: &mut Buffer) {
+/// How long ago, while it is live; of the past when it was.
+fn draw_axis(state: &State, line: Rect, buffer: &mut Buffer) {
+    let theme = &state.theme;
     let span_ms = step_ms(line.width) * i64::from(line.width) * POINTS_PER_CELL as i64;
-    let minus = theme.pick("−", "-");
-    let ago = |ms: i64| format!("{minus}{}", sysmon_config::time::format_span(ms));
-    let middle = line.width / 2;
-    Pen::new(buffer, line, 0).text(&ago(span_ms), theme.dim);
+    let text = |ms: i64| match (state.at, ms) {
+        (Some(at), _) => format_clock((at - ms).0, &state.zone),
+        (None, 0) => "now".to_owned(),
+        (None, _) => format!("{}{}", theme.pick("−", "-"), format_span(ms)),
+    };
+    let middle = usize::from(line.width / 2);
+    let mut pen = Pen::new(buffer, line, 0);
+    pen.text(&text(span_ms), theme.dim);
     Pen::new(buffer, line, 0)
-        .skip(usize::from(middle))
-        .text(&ago(span_ms / 2), theme.dim);
-    Pen::new(buffer, line, 0).right("now", usize::from(line.width), theme.dim);
+        .skip(middle)
+        .text(&text(span_ms / 2), theme.dim);
+    Pen::new(buffer, line, 0).right(&text(0), usize::from(line.width), theme.dim);
 }
