@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use crate::state::Feed;
 use crate::state::fleet::{CPU, RECEIVED, SPARK_POINTS, SPARK_STEP_MS};
+use crate::state::host::WINDOW_MS;
 use crate::state::timeline::STEPS;
 use crate::update::Effect;
 
@@ -38,6 +39,8 @@ struct Wanted {
     processes: Option<Request>,
     changes: Option<Request>,
     timeline: Option<Request>,
+    preview: Option<Request>,
+    preview_processes: Option<Request>,
 }
 
 impl Wanted {
@@ -157,6 +160,8 @@ impl Feeder {
         let mut processes = ask(&session, self.wanted.processes.as_ref()).await?;
         let mut changes = self.ask_changes(&session).await?;
         let mut timeline = self.ask_timeline(&session).await?;
+        // These are asked for again by whoever shows them.
+        let (mut preview, mut preview_processes) = (None, None);
         loop {
             tokio::select! {
                 reply = next(&mut fleet) => match reply? {
@@ -180,6 +185,14 @@ impl Feeder {
                     Some(reply) => self.tell_all(of_timeline(reply)).await?,
                     None => timeline = None,
                 },
+                reply = next(&mut preview) => match reply? {
+                    Some(reply) => self.tell_all(preview_of(of_host(reply))).await?,
+                    None => preview = None,
+                },
+                reply = next(&mut preview_processes) => match reply? {
+                    Some(reply) => self.tell_all(preview_of(of_processes(reply))).await?,
+                    None => preview_processes = None,
+                },
                 effect = self.effects.recv() => match self.want(effect.ok_or(Closed)?) {
                     Changed::Fleet => fleet = self.watch_fleet(&session).await?,
                     Changed::Host => {
@@ -188,6 +201,18 @@ impl Feeder {
                     }
                     Changed::Changes => changes = self.ask_changes(&session).await?,
                     Changed::Timeline => timeline = self.ask_timeline(&session).await?,
+                    Changed::Preview => {
+                        preview = ask(&session, self.wanted.preview.take().as_ref()).await?;
+                        if preview.is_some() {
+                            self.tell_all(preview_of(Some(Feed::HostBegin))).await?;
+                        }
+                        let wanted = self.wanted.preview_processes.take();
+                        preview_processes = ask(&session, wanted.as_ref()).await?;
+                    }
+                    Changed::PreviewProcesses => {
+                        let wanted = self.wanted.preview_processes.take();
+                        preview_processes = ask(&session, wanted.as_ref()).await?;
+                    }
                     Changed::Nothing => {}
                 },
                 error = session.connection.closed() => return Err(LinkError::from(error).into()),
@@ -257,6 +282,24 @@ impl Feeder {
                 self.wanted.changes = Some(Request::Changes { host, at, limit });
                 Changed::Changes
             }
+            Effect::Preview(None) => {
+                self.wanted.preview = None;
+                self.wanted.preview_processes = None;
+                Changed::Preview
+            }
+            Effect::Preview(Some((host, from, until))) => {
+                self.wanted.preview_processes = Some(Request::Processes {
+                    host: host.clone(),
+                    at: Some(until.unwrap_or(from + WINDOW_MS)),
+                });
+                self.wanted.preview = Some(Request::Host { host, from, until });
+                Changed::Preview
+            }
+            Effect::PreviewProcesses { host, at } => {
+                let at = Some(at);
+                self.wanted.preview_processes = Some(Request::Processes { host, at });
+                Changed::PreviewProcesses
+            }
             Effect::AskTimeline { host, from, to } => {
                 let steps = STEPS;
                 self.wanted.timeline = Some(Request::Timeline {
@@ -303,7 +346,13 @@ enum Changed {
     Host,
     Changes,
     Timeline,
+    Preview,
+    PreviewProcesses,
     Nothing,
+}
+
+fn preview_of(feed: Option<Feed>) -> Option<Feed> {
+    feed.map(|feed| Feed::Preview(Box::new(feed)))
 }
 
 async fn ask(

@@ -5,16 +5,16 @@ use std::time::SystemTime;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Rect, Size};
 use sysmon_link::{Connector, LinkError, Replies};
-use sysmon_wire::message::{Purpose, Request};
+use sysmon_wire::message::{Purpose, Reply, Request};
 use sysmon_wire::{Label, UnixMs};
 
-use crate::feed::{TIMELINE_SINCE, of_fleet, of_host, of_timeline};
+use crate::feed::{TIMELINE_SINCE, of_fleet, of_host, of_processes, of_timeline};
 use crate::keys::Mode;
 use crate::state::fleet::{CPU, RECEIVED, SPARK_POINTS, SPARK_STEP_MS};
 use crate::state::host::{HostView, WINDOW_MS};
 use crate::state::timeline::STEPS;
 use crate::state::{Feed, Options, State};
-use crate::update::{Message, update};
+use crate::update::{Effect, Message, update};
 
 /// The screen as a terminal of `size` would show it: the fleet or one host, now or at a moment.
 pub async fn screen(
@@ -62,6 +62,34 @@ pub async fn screen(
             return Err(LinkError::Refused(reason.to_string()));
         }
     }
+    // The panel below the table, if there is room for one.
+    let local = state.now + state.clock_offset_ms;
+    let effects = match host {
+        None => update(&mut state, Message::Tick(local)),
+        Some(_) => Vec::new(),
+    };
+    for effect in effects {
+        let Effect::Preview(Some((host, from, _))) = effect else {
+            continue;
+        };
+        let until = Some(state.moment());
+        let of_preview = |of: fn(Reply) -> Option<Feed>| {
+            move |reply| of(reply).map(|feed| Feed::Preview(Box::new(feed)))
+        };
+        let processes = Request::Processes {
+            host: host.clone(),
+            at: until,
+        };
+        let rows = Request::Host { host, from, until };
+        take(
+            &mut state,
+            session.request(&rows).await?,
+            of_preview(of_host),
+        )
+        .await?;
+        let replies = session.request(&processes).await?;
+        take(&mut state, replies, of_preview(of_processes)).await?;
+    }
     if session.minor >= TIMELINE_SINCE {
         let window = state.timeline.window(state.now, state.at);
         let timeline = Request::Timeline {
@@ -81,7 +109,7 @@ pub async fn screen(
 async fn take(
     state: &mut State,
     mut replies: Replies,
-    of: fn(sysmon_wire::message::Reply) -> Option<Feed>,
+    of: impl Fn(Reply) -> Option<Feed>,
 ) -> Result<(), LinkError> {
     while let Some(reply) = replies.next().await? {
         if let Some(feed) = of(reply) {

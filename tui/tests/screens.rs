@@ -109,10 +109,39 @@ fn state(theme: Theme, ascii: bool, size: Size, at: Option<UnixMs>) -> State {
         feed(&mut state, of_fleet(Reply::Fleet(frame)).unwrap());
     }
     feed(&mut state, Feed::FleetComplete);
+    panel(&mut state);
     let window = state.timeline.window(NOW, at);
     let timeline = timeline(shared(), None, window.from, window.to, STEPS);
     feed(&mut state, Feed::Timeline(timeline));
     state
+}
+
+/// What the panel below the table asks for.
+fn panel(state: &mut State) {
+    let Some(name) = state
+        .preview
+        .as_ref()
+        .map(|preview| preview.host.name.clone())
+    else {
+        return;
+    };
+    let moment = state.at.unwrap_or(UnixMs(NOON));
+    let id = shared().find(name.as_str()).unwrap();
+    let mut tell = |told| feed(state, Feed::Preview(Box::new(told)));
+    for reply in HostWatch::new(id, moment - WINDOW_MS).updates(shared(), Some(moment)) {
+        tell(of_host(reply).unwrap());
+    }
+    let (time, processes) = shared()
+        .host(id)
+        .unwrap()
+        .processes_at(moment, 10_000)
+        .unwrap();
+    let all = false;
+    tell(Feed::Processes {
+        time,
+        all,
+        processes,
+    });
 }
 
 fn feed(state: &mut State, feed: Feed) {

@@ -3,6 +3,7 @@
 pub mod changes;
 pub mod fleet;
 pub mod host;
+pub mod preview;
 pub mod processes;
 pub mod spark;
 pub mod timeline;
@@ -17,6 +18,7 @@ use crate::theme::{Theme, ThemeName};
 use changes::Changes;
 use fleet::FleetState;
 use host::HostView;
+use preview::Preview;
 use processes::Processes;
 use sysmon_wire::timeline::Timeline;
 use timeline::TimelineState;
@@ -101,6 +103,8 @@ pub enum Feed {
     },
     /// All rows asked for are here.
     HostComplete,
+    /// The same about the host that is selected among all.
+    Preview(Box<Feed>),
     /// Processes of the open host.
     Processes {
         /// The moment.
@@ -153,6 +157,10 @@ pub struct State {
     pub fleet: FleetState,
     /// The open host.
     pub host: Option<HostView>,
+    /// The selected host's last minutes.
+    pub preview: Option<Preview>,
+    /// The host that was selected since, and when.
+    pub preview_wanted: Option<(Label, UnixMs)>,
     /// How far the host screen is scrolled.
     pub host_scroll: u16,
     /// How far the help is scrolled.
@@ -191,6 +199,8 @@ impl State {
             back: Vec::new(),
             fleet: FleetState::default(),
             host: None,
+            preview: None,
+            preview_wanted: None,
             host_scroll: 0,
             processes: Processes::default(),
             changes: Changes::default(),

@@ -2,6 +2,7 @@
 
 mod act;
 mod mouse;
+mod preview;
 #[cfg(test)]
 mod tests;
 mod timeline;
@@ -61,6 +62,15 @@ pub enum Effect {
     },
     /// Stop following the host.
     CloseHost,
+    /// Follow the host that is selected among all, from a moment on and until another; none no more.
+    Preview(Option<(Label, UnixMs, Option<UnixMs>)>),
+    /// Ask which of its processes used most.
+    PreviewProcesses {
+        /// The host.
+        host: Label,
+        /// The moment.
+        at: UnixMs,
+    },
     /// Ask when there are rows, and what happened.
     AskTimeline {
         /// To this host, or to all.
@@ -83,6 +93,7 @@ pub enum Effect {
 pub fn update(state: &mut State, message: Message) -> Vec<Effect> {
     let mut effects = take(state, message);
     effects.extend(timeline::refresh(state));
+    effects.extend(preview::refresh(state));
     effects
 }
 
@@ -142,6 +153,7 @@ fn take_feed(state: &mut State, feed: Feed) -> Vec<Effect> {
         } => {
             state.clock_offset_ms = clock_offset_ms;
             state.timeline.forget_asked();
+            preview::forget(state);
             state.hub = Some(hub.clone());
             state.link = Link::Connected { hub, version };
         }
@@ -168,23 +180,20 @@ fn take_feed(state: &mut State, feed: Feed) -> Vec<Effect> {
                 *host = HostView::new(host.name.clone());
             }
         }
-        Feed::HostLine(line) => {
-            if let Some(host) = &mut state.host {
-                host.line = Some(*line);
+        Feed::HostLine(_) | Feed::HostSeries(_) | Feed::HostRows { .. } | Feed::HostComplete => {
+            let taken = state.host.as_mut().map(|host| take_host(host, feed));
+            if let Some(Err(error)) = taken {
+                remark(state, error);
             }
         }
-        Feed::HostSeries(table) => {
-            if let Some(host) = &mut state.host
-                && let Err(error) = host.add_series(&table)
-            {
-                remark(state, error.to_string());
-            }
-        }
-        Feed::HostRows { keyframe, block } => {
-            if let Some(host) = &mut state.host
-                && let Err(error) = host.add_rows(keyframe, &block)
-            {
-                remark(state, error.to_string());
+        Feed::Preview(feed) => {
+            if let Some(preview) = &mut state.preview {
+                match *feed {
+                    Feed::HostBegin => preview.host = HostView::new(preview.host.name.clone()),
+                    Feed::Processes { processes, .. } => preview.take_processes(processes),
+                    // What cannot be read is told when the host is opened.
+                    feed => drop(take_host(&mut preview.host, feed)),
+                }
             }
         }
         Feed::Processes {
@@ -203,11 +212,6 @@ fn take_feed(state: &mut State, feed: Feed) -> Vec<Effect> {
             state.timeline.take(timeline);
             state.timeline.scroll(view::events::rows(state.size));
         }
-        Feed::HostComplete => {
-            if let Some(host) = &mut state.host {
-                host.complete = true;
-            }
-        }
         Feed::Refused { reason } => {
             if let Some(host) = &mut state.host {
                 host.refused = Some(reason.clone());
@@ -216,6 +220,24 @@ fn take_feed(state: &mut State, feed: Feed) -> Vec<Effect> {
         }
     }
     Vec::new()
+}
+
+/// Takes something about one host.
+fn take_host(host: &mut HostView, feed: Feed) -> Result<(), String> {
+    match feed {
+        Feed::HostLine(line) => host.line = Some(*line),
+        Feed::HostSeries(table) => {
+            return host.add_series(&table).map_err(|error| error.to_string());
+        }
+        Feed::HostRows { keyframe, block } => {
+            return host
+                .add_rows(keyframe, &block)
+                .map_err(|error| error.to_string());
+        }
+        Feed::HostComplete => host.complete = true,
+        _ => {}
+    }
+    Ok(())
 }
 
 fn remark(state: &mut State, text: String) {

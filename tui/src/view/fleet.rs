@@ -13,6 +13,7 @@ use sysmon_wire::message::HostState;
 use unicode_width::UnicodeWidthStr;
 
 use super::paint::{Pen, bar, fill};
+use super::panel;
 use super::sparkline::{round_scale, sparkline};
 use crate::format::{age, amount, degrees, fit, load, percent, short_span, size};
 use crate::state::fleet::{
@@ -28,15 +29,35 @@ pub const FIRST_ROW: u16 = 2;
 /// Screens at least this high tell more of the selected host below the table.
 const DETAIL_FROM_HEIGHT: u16 = 14;
 
+/// Screens at least this high, and this wide, show its last minutes there, too.
+const PANEL_FROM: Size = Size {
+    width: 80,
+    height: 28,
+};
+
+/// Whether a screen of this size shows the selected host's last minutes.
+pub fn has_panel(screen: Size) -> bool {
+    screen.height >= PANEL_FROM.height && screen.width >= PANEL_FROM.width
+}
+
+/// Lines below the table.
+fn lines_below(screen: Size) -> u16 {
+    match screen.height {
+        _ if has_panel(screen) => 2 + panel::ROWS,
+        DETAIL_FROM_HEIGHT.. => 2,
+        _ => 0,
+    }
+}
+
 /// How many hosts fit on a screen of this size.
 pub fn rows(screen: Size) -> usize {
-    let detail = if screen.height >= DETAIL_FROM_HEIGHT {
-        2
-    } else {
-        0
-    };
     // The headings take the body's first line.
-    usize::from(super::body(screen).height.saturating_sub(1 + detail))
+    let above = 1;
+    usize::from(
+        super::body(screen)
+            .height
+            .saturating_sub(above + lines_below(screen)),
+    )
 }
 
 /// What a column shows.
@@ -157,15 +178,21 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
         draw_host(state, host, is_selected, &layout, net_scale, line, buffer);
     }
     if state.size.height >= DETAIL_FROM_HEIGHT && area.height > 2 {
-        draw_detail(
-            state,
-            Rect {
-                y: area.bottom() - 1,
-                height: 1,
-                ..area
-            },
-            buffer,
-        );
+        let below = lines_below(state.size).min(area.height) - 1;
+        let line = Rect {
+            y: area.bottom() - below,
+            height: 1,
+            ..area
+        };
+        draw_detail(state, line, buffer);
+        let rest = Rect {
+            y: line.y + 1,
+            height: below - 1,
+            ..area
+        };
+        if rest.height == panel::ROWS {
+            panel::draw(state, rest, buffer);
+        }
     }
 }
 

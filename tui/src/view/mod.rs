@@ -10,6 +10,7 @@ pub mod help;
 pub mod host;
 mod host_tables;
 mod paint;
+mod panel;
 pub mod processes;
 mod sparkline;
 pub mod strip;
