@@ -21,6 +21,9 @@ const FIRST_ZOOM: usize = 2;
 /// Steps that are asked for: as many as a wide screen has cells.
 pub const STEPS: u16 = 240;
 
+/// What happened is asked for this often, however long a cell of the strip stands for.
+const ASK_MS_MAX: i64 = 5_000;
+
 /// What the strip shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
@@ -105,7 +108,7 @@ impl TimelineState {
 
     /// What has to be asked for to fill the strip, if what is known has become too old; it counts as asked then.
     pub fn ask(&mut self, host: Option<&Label>, window: Window) -> Option<(Option<Label>, Window)> {
-        let step = (self.span_ms() / i64::from(STEPS)).max(1_000);
+        let step = (self.span_ms() / i64::from(STEPS)).clamp(1_000, ASK_MS_MAX);
         if let Some((asked, before)) = &self.asked {
             let same = asked.as_ref() == host
                 && before.to - before.from == window.to - window.from

@@ -169,6 +169,7 @@ fn take_feed(state: &mut State, feed: Feed) -> Vec<Effect> {
         Feed::FleetBegin => state.fleet.begin(),
         Feed::FleetComplete => {
             state.fleet.complete();
+            state.timeline.forget_asked();
             state.fleet.scroll(state.fleet_rows());
         }
         Feed::Fleet(update) => {
