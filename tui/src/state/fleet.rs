@@ -314,6 +314,11 @@ impl FleetState {
         self.order.len()
     }
 
+    /// Names of all hosts, shown or not.
+    pub fn names(&self) -> impl Iterator<Item = &Label> {
+        self.hosts.0.iter().map(|host| &host.line.name)
+    }
+
     /// A host by name.
     pub fn host(&self, name: &Label) -> Option<&HostRow> {
         self.hosts.0.iter().find(|host| host.line.name == *name)
@@ -410,7 +415,8 @@ fn matches(host: &HostRow, wanted: &str) -> bool {
             .any(|text| fuzzy(text.as_str(), wanted))
 }
 
-fn fuzzy(text: &str, wanted: &str) -> bool {
+/// Whether the wanted letters, lower case, are in a text in this order.
+pub(crate) fn fuzzy(text: &str, wanted: &str) -> bool {
     let mut letters = text.chars().flat_map(char::to_lowercase);
     wanted.chars().all(|letter| letters.any(|l| l == letter))
 }

@@ -3,6 +3,7 @@
 pub mod changes;
 pub mod fleet;
 pub mod host;
+pub mod palette;
 pub mod processes;
 pub mod spark;
 
@@ -162,6 +163,8 @@ pub struct State {
     pub filter_before: String,
     /// What is being typed at a prompt.
     pub input: String,
+    /// Which command of the palette is chosen.
+    pub chosen: usize,
     /// A remark for the footer, and until when.
     pub remark: Option<(String, UnixMs)>,
     /// Whether anything changed since the last frame.
@@ -191,6 +194,7 @@ impl State {
             filter_before: String::new(),
             at: None,
             input: String::new(),
+            chosen: 0,
             remark: None,
             dirty: true,
         }

@@ -2,6 +2,7 @@
 
 mod act;
 mod mouse;
+mod palette;
 #[cfg(test)]
 mod tests;
 mod travel;

@@ -9,6 +9,7 @@ pub mod help;
 pub mod host;
 mod host_tables;
 mod paint;
+mod palette;
 pub mod processes;
 mod sparkline;
 
@@ -39,6 +40,9 @@ pub fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     }
     if state.mode == Mode::Help {
         help::draw(state, body, buffer);
+    }
+    if state.mode == Mode::Palette {
+        palette::draw(state, body, buffer);
     }
     if let Some(bottom) = bottom {
         footer::draw(state, bottom, buffer);
