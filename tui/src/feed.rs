@@ -239,7 +239,11 @@ impl Feeder {
                 self.wanted.changes = Some(Request::Changes { host, at, limit });
                 Changed::Changes
             }
-            Effect::Quit | Effect::Suspend | Effect::Redraw => Changed::Nothing,
+            Effect::Quit
+            | Effect::Suspend
+            | Effect::Redraw
+            | Effect::Copy(_)
+            | Effect::Export { .. } => Changed::Nothing,
         }
     }
 

@@ -105,7 +105,11 @@ pub(crate) fn press(state: &mut State, keys: &str) -> Vec<Effect> {
             '>' => KeyCode::Right,
             c => KeyCode::Char(c),
         };
-        effects = update(state, Message::Key(KeyEvent::new(code, KeyModifiers::NONE)));
+        let (code, modifiers) = match code {
+            KeyCode::Char('\u{15}') => (KeyCode::Char('u'), KeyModifiers::CONTROL),
+            code => (code, KeyModifiers::NONE),
+        };
+        effects = update(state, Message::Key(KeyEvent::new(code, modifiers)));
     }
     effects
 }

@@ -25,12 +25,17 @@ pub enum Mode {
     Time,
     /// Typing a command.
     Palette,
+    /// Typing the name of a file.
+    Export,
 }
 
 impl Mode {
     /// Whether one types here.
     pub fn is_prompt(self) -> bool {
-        matches!(self, Self::Filter | Self::Time | Self::Palette)
+        matches!(
+            self,
+            Self::Filter | Self::Time | Self::Palette | Self::Export
+        )
     }
 }
 
@@ -89,6 +94,10 @@ pub enum Action {
     Redraw,
     /// Leave the terminal to the shell until called back.
     Suspend,
+    /// Copy the selected row.
+    Copy,
+    /// Type the name of a file to save what is shown in.
+    Export,
     /// Type a command.
     Palette,
     /// Take what was typed.
@@ -125,6 +134,8 @@ impl Action {
             Self::Theme => "next-theme",
             Self::Redraw => "redraw",
             Self::Suspend => "suspend",
+            Self::Copy => "copy",
+            Self::Export => "export",
             Self::Palette => "commands",
             Self::Accept => "accept",
         }
@@ -225,7 +236,7 @@ impl Key {
 mod tests {
     use super::*;
 
-    const ALL: [Mode; 8] = [
+    const ALL: [Mode; 9] = [
         Mode::Fleet,
         Mode::Host,
         Mode::Processes,
@@ -234,6 +245,7 @@ mod tests {
         Mode::Filter,
         Mode::Time,
         Mode::Palette,
+        Mode::Export,
     ];
 
     #[test]

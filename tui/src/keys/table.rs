@@ -39,7 +39,7 @@ const ANY: &[Mode] = &[
 const PLACES: &[Mode] = &[Mode::Fleet, Mode::Host, Mode::Processes, Mode::Changes];
 const FLEET: &[Mode] = &[Mode::Fleet];
 const LISTS: &[Mode] = &[Mode::Fleet, Mode::Processes];
-const PROMPTS: &[Mode] = &[Mode::Filter, Mode::Time, Mode::Palette];
+const PROMPTS: &[Mode] = &[Mode::Filter, Mode::Time, Mode::Palette, Mode::Export];
 const PALETTE: &[Mode] = &[Mode::Palette];
 
 const fn bind(
@@ -213,6 +213,20 @@ pub const BINDINGS: &[Binding] = &[
         &[char(':')],
         Action::Palette,
         "every command by its name; host, time, theme and sort too",
+        None,
+    ),
+    bind(
+        PLACES,
+        &[char('y')],
+        Action::Copy,
+        "copy the selected row, or the host's values",
+        None,
+    ),
+    bind(
+        PLACES,
+        &[char('e')],
+        Action::Export,
+        "save what is shown: .svg, .txt, .json, .csv",
         None,
     ),
     bind(PLACES, &[char('T')], Action::Theme, "next theme", None),

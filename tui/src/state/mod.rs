@@ -5,6 +5,7 @@ pub mod fleet;
 pub mod host;
 pub mod palette;
 pub mod processes;
+pub mod shown;
 pub mod spark;
 
 use jiff::tz::TimeZone;

@@ -4,7 +4,7 @@ use sysmon_wire::Label;
 
 use super::travel::{STEP_MS, open_host, show, travel};
 use super::typing::{accept, set_filter};
-use super::{Effect, remark};
+use super::{Effect, give, remark};
 use crate::keys::{Action, Mode};
 use crate::state::changes::Changes;
 use crate::state::host::HostView;
@@ -48,6 +48,8 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
             state.fleet.reorder();
         }
         Action::Processes => go(state, Mode::Processes),
+        Action::Copy => return give::copy(state),
+        Action::Export => give::ask_name(state),
         Action::Palette => {
             state.input.clear();
             state.chosen = 0;
@@ -140,7 +142,7 @@ pub(super) fn scroll(state: &mut State, rows: isize) {
             let last = palette::entries(state).len().saturating_sub(1);
             state.chosen = state.chosen.saturating_add_signed(rows).min(last);
         }
-        Mode::Filter | Mode::Time => {}
+        Mode::Filter | Mode::Time | Mode::Export => {}
     }
 }
 

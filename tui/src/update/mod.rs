@@ -1,6 +1,7 @@
 //! What happens: `(state, message) → effects`. Pure.
 
 mod act;
+mod give;
 mod mouse;
 mod palette;
 #[cfg(test)]
@@ -32,6 +33,8 @@ pub enum Message {
     Resize(Size),
     /// Time passed; this machine's clock.
     Tick(UnixMs),
+    /// Something was done that is to be told.
+    Told(String),
     /// The hub told something.
     Feed(Feed),
 }
@@ -61,6 +64,15 @@ pub enum Effect {
     },
     /// Stop following the host.
     CloseHost,
+    /// Put a text on the clipboard.
+    Copy(String),
+    /// Save a file that is not there yet.
+    Export {
+        /// What it is to be called.
+        path: String,
+        /// What is to stand in it.
+        content: String,
+    },
     /// Ask what is different from before.
     AskChanges {
         /// Of this host, or of all.
@@ -87,6 +99,11 @@ pub fn update(state: &mut State, message: Message) -> Vec<Effect> {
         }
         Message::Tick(local) => {
             tick(state, local);
+            Vec::new()
+        }
+        Message::Told(text) => {
+            state.dirty = true;
+            remark(state, text);
             Vec::new()
         }
         Message::Feed(feed) => {

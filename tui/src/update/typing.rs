@@ -4,7 +4,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::act::act;
 use super::travel::go_to;
-use super::{Effect, palette};
+use super::{Effect, give, palette};
 use crate::keys::{Mode, action};
 use crate::state::State;
 
@@ -71,9 +71,12 @@ pub(super) fn accept(state: &mut State) -> Vec<Effect> {
         return palette::run(state);
     }
     state.mode = state.back.pop().unwrap_or(Mode::Fleet);
-    if mode != Mode::Time || state.input.trim().is_empty() {
+    if mode == Mode::Filter || state.input.trim().is_empty() {
         return Vec::new();
     }
     let text = std::mem::take(&mut state.input);
+    if mode == Mode::Export {
+        return give::export(state, text.trim());
+    }
     go_to(state, &text)
 }

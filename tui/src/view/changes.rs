@@ -150,7 +150,7 @@ const THINGS: [(&str, &str); 7] = [
 ];
 
 /// Whose value it is; empty for the host's own.
-fn subject(change: &Change) -> String {
+pub(crate) fn subject(change: &Change) -> String {
     if let Some(process) = &change.process {
         let command = process.command.as_str();
         // A path's last part; what a program calls itself may hold slashes too, but does not begin so.
@@ -168,7 +168,7 @@ fn subject(change: &Change) -> String {
 }
 
 /// What of it: the metric without its common beginning, and the attributes that name no thing.
-fn metric(change: &Change) -> String {
+pub(crate) fn metric(change: &Change) -> String {
     let name = change.metric.as_str();
     let short = ["system.linux.", "system.", "container.", "hw."]
         .iter()
@@ -182,7 +182,7 @@ fn metric(change: &Change) -> String {
 }
 
 /// A value in its unit, in few cells.
-fn value(change: &Change, value: f64) -> String {
+pub(crate) fn value(change: &Change, value: f64) -> String {
     let some = Some(value).filter(|value| value.is_finite());
     match change.unit.as_str() {
         // Load averages have the unit of shares too.

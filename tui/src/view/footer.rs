@@ -14,6 +14,7 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     let prompt = match state.mode {
         Mode::Filter => Some("filter"),
         Mode::Time => Some("time (14:03, -2h, yesterday 9:00)"),
+        Mode::Export => Some("save as (.svg .txt .json .csv)"),
         Mode::Palette => Some(":"),
         _ => None,
     };
