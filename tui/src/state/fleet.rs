@@ -155,10 +155,13 @@ impl Sort {
 
     /// Its name.
     pub fn name(self) -> &'static str {
-        Self::ALL
-            .iter()
-            .find(|(sort, _)| *sort == self)
-            .map_or("value", |(_, name)| name)
+        let known = Self::ALL.iter().find(|(sort, _)| *sort == self);
+        match (known, self) {
+            (Some((_, name)), _) => name,
+            // By a column's heading hosts can be sorted by any value.
+            (None, Self::Value(place)) => ALIASES.get(place).map_or("value", |alias| alias.alias),
+            (None, _) => "value",
+        }
     }
 
     /// The way after this one.

@@ -21,6 +21,9 @@ use crate::state::State;
 /// Lines above the first change: what is shown, and the headings.
 const LINES_ABOVE: u16 = 2;
 
+/// The line of the first change on the screen, below the header too.
+pub const FIRST_ROW: u16 = 1 + LINES_ABOVE;
+
 /// Cells of a value, of a time, and of a host's name.
 const VALUE_WIDTH: usize = 7;
 const TIME_WIDTH: usize = 8;

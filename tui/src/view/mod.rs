@@ -3,7 +3,8 @@
 pub mod changes;
 mod chart;
 pub mod fleet;
-mod footer;
+pub mod fleet_columns;
+pub mod footer;
 mod header;
 pub mod help;
 pub mod host;
