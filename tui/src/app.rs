@@ -9,6 +9,7 @@ use sysmon_link::Connector;
 use sysmon_wire::UnixMs;
 
 use crate::feed::{Screen, channel};
+use crate::save::save;
 use crate::state::{Options, State};
 use crate::terminal::Terminal;
 use crate::update::{Effect, Message, update};
@@ -76,6 +77,11 @@ async fn show(terminal: &mut Terminal, options: Options, mut screen: Screen) -> 
                     Effect::Redraw => {
                         state.size = terminal.redraw();
                         state.dirty = true;
+                    }
+                    Effect::Copy(text) => terminal.copy(&text)?,
+                    Effect::Export { path, content } => {
+                        let told = Message::Told(save(&path, &content));
+                        update(&mut state, told);
                     }
                     // The feeder lives as long as this screen.
                     asked => drop(screen.effects.send(asked)),

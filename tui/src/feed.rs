@@ -310,7 +310,11 @@ impl Feeder {
                 });
                 Changed::Timeline
             }
-            Effect::Quit | Effect::Suspend | Effect::Redraw => Changed::Nothing,
+            Effect::Quit
+            | Effect::Suspend
+            | Effect::Redraw
+            | Effect::Copy(_)
+            | Effect::Export { .. } => Changed::Nothing,
         }
     }
 

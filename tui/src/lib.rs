@@ -8,6 +8,7 @@ pub mod feed;
 pub mod format;
 pub mod keys;
 pub mod points;
+mod save;
 pub mod shot;
 pub mod standalone;
 pub mod state;

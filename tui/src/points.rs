@@ -180,7 +180,7 @@ fn number(value: f64) -> String {
 }
 
 /// A field of CSV. What a spreadsheet would take for a formula is kept from being one.
-fn field(text: &str) -> String {
+pub(crate) fn field(text: &str) -> String {
     let text = match text.chars().next() {
         Some('=' | '+' | '-' | '@') => format!("'{text}"),
         _ => text.to_owned(),

@@ -11,6 +11,7 @@ use crossterm::terminal::{
     LeaveAlternateScreen, SetTitle, disable_raw_mode, enable_raw_mode,
 };
 use crossterm::{cursor, execute, queue};
+use data_encoding::BASE64;
 use ratatui::backend::{Backend, CrosstermBackend};
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Rect, Size};
@@ -103,6 +104,12 @@ impl Terminal {
         size
     }
 
+    /// Puts a text on the clipboard, where the terminal lets programs do that (OSC 52).
+    pub fn copy(&mut self, text: &str) -> io::Result<()> {
+        self.output.frame.extend_from_slice(&clipboard(text));
+        self.output.send()
+    }
+
     /// Bytes written so far.
     pub fn bytes_written(&self) -> u64 {
         self.output.written
@@ -136,6 +143,11 @@ pub fn size() -> Size {
         Ok((width, height)) if width > 0 && height > 0 => Size::new(width, height),
         _ => Size::new(80, 24),
     }
+}
+
+/// The sequence that sets the clipboard; base64 lets no control character of the text through.
+fn clipboard(text: &str) -> Vec<u8> {
+    format!("\x1b]52;c;{}\x07", BASE64.encode(text.as_bytes())).into_bytes()
 }
 
 fn take(title: &str) -> io::Result<()> {
@@ -172,4 +184,14 @@ fn restore_on_panic() {
         leave();
         before(info);
     }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_copied_is_encoded() {
+        assert_eq!(clipboard("a\x07b"), b"\x1b]52;c;YQdi\x07");
+    }
 }

@@ -1,5 +1,6 @@
 //! A small fleet for tests.
 
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use jiff::tz::TimeZone;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -7,8 +8,9 @@ use sysmon_wire::message::{Change, FleetUpdate, HostHealth, HostLine, HostState,
 use sysmon_wire::metrics::SUMMARY;
 use sysmon_wire::{ABSENT, HostFacts, Process, ProcessIdentity, UnixMs};
 
-use crate::state::{Options, State};
+use crate::state::{Feed, Options, State};
 use crate::theme::ThemeName;
+use crate::update::{Effect, Message, update};
 
 /// Hosts with a name and a CPU utilization in permille, at one second.
 pub(crate) fn fleet_update(hosts: &[(&str, i64)]) -> FleetUpdate {
@@ -88,4 +90,35 @@ pub(crate) fn change(host: &str, metric: &str, before: f64, after: f64) -> Chang
         began: UnixMs(0),
         score: 0.5,
     }
+}
+
+/// Presses keys one after the other; what the last one did.
+pub(crate) fn press(state: &mut State, keys: &str) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    for c in keys.chars() {
+        let code = match c {
+            '\n' => KeyCode::Enter,
+            '\u{1b}' => KeyCode::Esc,
+            '\t' => KeyCode::Tab,
+            '\u{8}' => KeyCode::Backspace,
+            '<' => KeyCode::Left,
+            '>' => KeyCode::Right,
+            c => KeyCode::Char(c),
+        };
+        let (code, modifiers) = match code {
+            KeyCode::Char('\u{15}') => (KeyCode::Char('u'), KeyModifiers::CONTROL),
+            code => (code, KeyModifiers::NONE),
+        };
+        effects = update(state, Message::Key(KeyEvent::new(code, modifiers)));
+    }
+    effects
+}
+
+/// Three hosts, at second 1000.
+pub(crate) fn fleet() -> State {
+    let mut state = state();
+    update(&mut state, Message::Tick(UnixMs(1_000_000)));
+    let update_ = fleet_update(&[("a", 100), ("b", 200), ("c", 300)]);
+    update(&mut state, Message::Feed(Feed::Fleet(update_)));
+    state
 }

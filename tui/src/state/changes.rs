@@ -47,6 +47,11 @@ impl Changes {
         self.selected
     }
 
+    /// Selects the one at a place, or the nearest.
+    pub fn select(&mut self, at: usize) {
+        self.selected = at.min(self.rows.len().saturating_sub(1));
+    }
+
     /// Selects another, as far as there are some.
     pub fn move_by(&mut self, rows: isize) {
         let last = self.rows.len().saturating_sub(1);

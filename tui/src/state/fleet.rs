@@ -155,10 +155,13 @@ impl Sort {
 
     /// Its name.
     pub fn name(self) -> &'static str {
-        Self::ALL
-            .iter()
-            .find(|(sort, _)| *sort == self)
-            .map_or("value", |(_, name)| name)
+        let known = Self::ALL.iter().find(|(sort, _)| *sort == self);
+        match (known, self) {
+            (Some((_, name)), _) => name,
+            // By a column's heading hosts can be sorted by any value.
+            (None, Self::Value(place)) => ALIASES.get(place).map_or("value", |alias| alias.alias),
+            (None, _) => "value",
+        }
     }
 
     /// The way after this one.
@@ -314,6 +317,11 @@ impl FleetState {
         self.order.len()
     }
 
+    /// Names of all hosts, shown or not.
+    pub fn names(&self) -> impl Iterator<Item = &Label> {
+        self.hosts.0.iter().map(|host| &host.line.name)
+    }
+
     /// A host by name.
     pub fn host(&self, name: &Label) -> Option<&HostRow> {
         self.hosts.0.iter().find(|host| host.line.name == *name)
@@ -410,7 +418,8 @@ fn matches(host: &HostRow, wanted: &str) -> bool {
             .any(|text| fuzzy(text.as_str(), wanted))
 }
 
-fn fuzzy(text: &str, wanted: &str) -> bool {
+/// Whether the wanted letters, lower case, are in a text in this order.
+pub(crate) fn fuzzy(text: &str, wanted: &str) -> bool {
     let mut letters = text.chars().flat_map(char::to_lowercase);
     wanted.chars().all(|letter| letters.any(|l| l == letter))
 }

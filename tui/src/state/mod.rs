@@ -3,8 +3,10 @@
 pub mod changes;
 pub mod fleet;
 pub mod host;
+pub mod palette;
 pub mod preview;
 pub mod processes;
+pub mod shown;
 pub mod spark;
 pub mod timeline;
 
@@ -177,6 +179,8 @@ pub struct State {
     pub filter_before: String,
     /// What is being typed at a prompt.
     pub input: String,
+    /// Which command of the palette is chosen.
+    pub chosen: usize,
     /// A remark for the footer, and until when.
     pub remark: Option<(String, UnixMs)>,
     /// Whether anything changed since the last frame.
@@ -209,6 +213,7 @@ impl State {
             filter_before: String::new(),
             at: None,
             input: String::new(),
+            chosen: 0,
             remark: None,
             dirty: true,
         }

@@ -171,6 +171,12 @@ impl TimelineState {
         self.selected = self.selected.saturating_add_signed(rows).min(last);
     }
 
+    /// Selects a row of the list.
+    pub fn select(&mut self, at: usize) {
+        self.selected = at;
+        self.move_by(0);
+    }
+
     /// Keeps the selected one among the `height` rows on screen.
     pub fn scroll(&mut self, height: usize) {
         let least = (self.selected + 1).saturating_sub(height.max(1));

@@ -1,12 +1,14 @@
 //! What the actions of the key table do.
 
+use sysmon_wire::Label;
+
 use super::travel::{STEP_MS, open_host, show, travel};
 use super::typing::{accept, set_filter};
-use super::{Effect, remark, timeline};
+use super::{Effect, give, remark, timeline};
 use crate::keys::{Action, Mode};
-use crate::state::State;
 use crate::state::changes::Changes;
 use crate::state::host::HostView;
+use crate::state::{State, fleet, palette, processes};
 use crate::theme::{Theme, ThemeName};
 use crate::view;
 
@@ -52,24 +54,24 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
             state.fleet.reorder();
         }
         Action::Processes => go(state, Mode::Processes),
+        Action::Copy => return give::copy(state),
+        Action::Export => give::ask_name(state),
+        Action::Palette => {
+            state.input.clear();
+            state.chosen = 0;
+            go(state, Mode::Palette);
+        }
         Action::Sort if state.mode == Mode::Processes => {
-            let processes = &mut state.processes;
-            processes.sort = processes.sort.next();
-            processes.reverse = false;
-            processes.reorder();
-            let name = processes.sort.name();
-            remark(state, format!("sorted by {name}"));
+            let next = state.processes.sort.next();
+            sort_processes(state, next);
         }
         Action::Reverse if state.mode == Mode::Processes => {
             state.processes.reverse = !state.processes.reverse;
             state.processes.reorder();
         }
         Action::Sort => {
-            state.fleet.sort = state.fleet.sort.next();
-            state.fleet.reverse = false;
-            state.fleet.reorder();
-            let name = state.fleet.sort.name();
-            remark(state, format!("sorted by {name}"));
+            let next = state.fleet.sort.next();
+            sort_fleet(state, next);
         }
         Action::Reverse => {
             state.fleet.reverse = !state.fleet.reverse;
@@ -146,7 +148,11 @@ pub(super) fn scroll(state: &mut State, rows: isize) {
             let last = view::help::scroll_max(state);
             state.help_scroll = scrolled(state.help_scroll, rows, last);
         }
-        Mode::Filter | Mode::Time => {}
+        Mode::Palette => {
+            let last = palette::entries(state).len().saturating_sub(1);
+            state.chosen = state.chosen.saturating_add_signed(rows).min(last);
+        }
+        Mode::Filter | Mode::Time | Mode::Export => {}
     }
 }
 
@@ -159,11 +165,31 @@ fn open(state: &mut State) -> Vec<Effect> {
     let Some(name) = state.fleet.selected().map(|host| host.line.name.clone()) else {
         return Vec::new();
     };
+    open_named(state, name)
+}
+
+/// Opens a host from wherever one is; back leads to the fleet.
+pub(super) fn open_named(state: &mut State, name: Label) -> Vec<Effect> {
     state.host_scroll = 0;
     state.processes.clear();
     state.host = Some(HostView::new(name.clone()));
-    go(state, Mode::Host);
+    state.back = vec![Mode::Fleet];
+    state.mode = Mode::Host;
     vec![open_host(state, name)]
+}
+
+pub(super) fn sort_fleet(state: &mut State, sort: fleet::Sort) {
+    state.fleet.sort = sort;
+    state.fleet.reverse = false;
+    state.fleet.reorder();
+    remark(state, format!("sorted by {}", sort.name()));
+}
+
+pub(super) fn sort_processes(state: &mut State, sort: processes::Sort) {
+    state.processes.sort = sort;
+    state.processes.reverse = false;
+    state.processes.reorder();
+    remark(state, format!("sorted by {}", sort.name()));
 }
 
 /// Of the open host, or of the fleet.
@@ -207,7 +233,11 @@ fn next_theme(state: &mut State) {
     let Some((label, name)) = ThemeName::ALL.get((at + 1) % ThemeName::ALL.len()) else {
         return;
     };
-    state.theme_name = *name;
-    state.theme = Theme::new(*name, state.theme.ascii);
+    set_theme(state, label, *name);
+}
+
+pub(super) fn set_theme(state: &mut State, label: &str, name: ThemeName) {
+    state.theme_name = name;
+    state.theme = Theme::new(name, state.theme.ascii);
     remark(state, format!("theme {label}"));
 }

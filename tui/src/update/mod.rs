@@ -1,7 +1,9 @@
 //! What happens: `(state, message) → effects`. Pure.
 
 mod act;
+mod give;
 mod mouse;
+mod palette;
 mod preview;
 #[cfg(test)]
 mod tests;
@@ -33,6 +35,8 @@ pub enum Message {
     Resize(Size),
     /// Time passed; this machine's clock.
     Tick(UnixMs),
+    /// Something was done that is to be told.
+    Told(String),
     /// The hub told something.
     Feed(Feed),
 }
@@ -80,6 +84,15 @@ pub enum Effect {
         /// Up to this one.
         to: UnixMs,
     },
+    /// Put a text on the clipboard.
+    Copy(String),
+    /// Save a file that is not there yet.
+    Export {
+        /// What it is to be called.
+        path: String,
+        /// What is to stand in it.
+        content: String,
+    },
     /// Ask what is different from before.
     AskChanges {
         /// Of this host, or of all.
@@ -113,6 +126,11 @@ fn take(state: &mut State, message: Message) -> Vec<Effect> {
         }
         Message::Tick(local) => {
             tick(state, local);
+            Vec::new()
+        }
+        Message::Told(text) => {
+            state.dirty = true;
+            remark(state, text);
             Vec::new()
         }
         Message::Feed(feed) => {

@@ -3,53 +3,217 @@
 use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 
 use super::Effect;
-use super::act::{act, scroll};
+use super::act::{act, scroll, sort_fleet, sort_processes};
 use super::travel::show;
 use crate::keys::{Action, Mode};
 use crate::state::State;
-use crate::view::fleet::FIRST_ROW;
-use crate::view::{self, strip};
+use crate::view::{self, changes, events, fleet, fleet_columns, footer, processes, strip};
 
 /// Rows the wheel moves.
 const WHEEL_ROWS: isize = 3;
 
+/// Screens at least this high have a footer.
+const FOOTER_FROM: u16 = 4;
+
 pub(super) fn mouse(state: &mut State, event: MouseEvent) -> Vec<Effect> {
-    let wheel = match event.kind {
-        MouseEventKind::ScrollDown => WHEEL_ROWS,
-        MouseEventKind::ScrollUp => -WHEEL_ROWS,
-        MouseEventKind::Down(MouseButton::Left) if is_strip(state, event.row) => {
-            let window = state.timeline.window(state.now, state.at);
-            let moment = strip::moment(window, event.column, state.size.width);
+    match event.kind {
+        MouseEventKind::ScrollDown => scroll(state, WHEEL_ROWS),
+        MouseEventKind::ScrollUp => scroll(state, -WHEEL_ROWS),
+        MouseEventKind::Down(MouseButton::Left) => {
             state.dirty = true;
-            return moment.map_or_else(Vec::new, |at| show(state, Some(at.floor(1000))));
-        }
-        MouseEventKind::Down(MouseButton::Left) if state.mode == Mode::Fleet => {
-            return click(state, event.row);
+            return click(state, event.column, event.row);
         }
         _ => return Vec::new(),
-    };
+    }
     state.dirty = true;
-    scroll(state, wheel);
     Vec::new()
 }
 
-fn is_strip(state: &State, row: u16) -> bool {
-    view::has_strip(state.size) && row + 2 == state.size.height
+/// A click on a word of the footer does it, one on a heading sorts, one on a row selects it.
+fn click(state: &mut State, column: u16, row: u16) -> Vec<Effect> {
+    let height = state.size.height;
+    if height >= FOOTER_FROM && row + 1 == height {
+        let action = footer::action_at(state, column);
+        return action.map_or_else(Vec::new, |action| act(state, action));
+    }
+    if view::has_strip(state.size) && row + 2 == height {
+        let window = state.timeline.window(state.now, state.at);
+        let moment = strip::moment(window, column, state.size.width);
+        return moment.map_or_else(Vec::new, |at| show(state, Some(at.floor(1000))));
+    }
+    match state.mode {
+        Mode::Fleet if row + 1 == fleet::FIRST_ROW => sort_hosts_at(state, column),
+        Mode::Processes if row + 1 == processes::FIRST_ROW => sort_processes_at(state, column),
+        Mode::Fleet => return click_host(state, row),
+        Mode::Processes => {
+            let rows = processes::rows(state.size);
+            if let Some(at) = at(row, processes::FIRST_ROW, rows, state.processes.top)
+                && at < state.processes.shown().count()
+            {
+                state.processes.select(at);
+            }
+        }
+        Mode::Changes => {
+            let rows = changes::rows(state.size);
+            if let Some(at) = at(row, changes::FIRST_ROW, rows, state.changes.top)
+                && at < state.changes.rows().len()
+            {
+                state.changes.select(at);
+            }
+        }
+        Mode::Events => {
+            let rows = events::rows(state.size);
+            if let Some(at) = at(row, events::FIRST_ROW, rows, state.timeline.top)
+                && at < state.timeline.events().len()
+            {
+                state.timeline.select(at);
+            }
+        }
+        _ => {}
+    }
+    Vec::new()
+}
+
+/// Which row of a list stands on a line of the screen.
+fn at(line: u16, first: u16, rows: usize, top: usize) -> Option<usize> {
+    let row = line.checked_sub(first).map(usize::from)?;
+    (row < rows).then_some(top + row)
 }
 
 /// A click selects a host; a click on the selected one opens it.
-fn click(state: &mut State, row: u16) -> Vec<Effect> {
-    let Some(row) = row.checked_sub(FIRST_ROW).map(usize::from) else {
+fn click_host(state: &mut State, row: u16) -> Vec<Effect> {
+    let rows = state.fleet_rows();
+    let Some(at) = at(row, fleet::FIRST_ROW, rows, state.fleet.top) else {
         return Vec::new();
     };
-    let at = state.fleet.top + row;
-    if row >= state.fleet_rows() || at >= state.fleet.shown_len() {
+    if at >= state.fleet.shown_len() {
         return Vec::new();
     }
-    state.dirty = true;
     if state.fleet.selected_at() == Some(at) {
         return act(state, Action::Open);
     }
     state.fleet.select(at);
     Vec::new()
+}
+
+/// The first click on a heading sorts by it, another turns the order around.
+fn sort_hosts_at(state: &mut State, column: u16) {
+    if state.fleet.shown_len() == 0 {
+        return;
+    }
+    match fleet_columns::sort_at(state, column) {
+        Some(sort) if sort == state.fleet.sort => drop(act(state, Action::Reverse)),
+        Some(sort) => sort_fleet(state, sort),
+        None => {}
+    }
+    state.fleet.scroll(state.fleet_rows());
+}
+
+fn sort_processes_at(state: &mut State, column: u16) {
+    if state.processes.time.is_none() {
+        return;
+    }
+    match processes::sort_at(state, column) {
+        Some(sort) if sort == state.processes.sort => drop(act(state, Action::Reverse)),
+        Some(sort) => sort_processes(state, sort),
+        None => {}
+    }
+    state.processes.scroll(processes::rows(state.size));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::state::Feed;
+    use crate::testing::{change, fleet, press, process, screen};
+    use crate::update::{Message, update};
+    use crossterm::event::KeyModifiers;
+    use sysmon_wire::UnixMs;
+
+    /// Clicks on the first letter of a word of the screen.
+    fn click_on(state: &mut State, word: &str) -> Vec<Effect> {
+        let text = screen(state, state.size.width, state.size.height);
+        let (row, line) = text
+            .lines()
+            .enumerate()
+            .find(|(_, line)| line.contains(word))
+            .unwrap();
+        let column = line.split(word).next().unwrap().chars().count();
+        update(
+            state,
+            Message::Mouse(MouseEvent {
+                kind: MouseEventKind::Down(MouseButton::Left),
+                column: column as u16,
+                row: row as u16,
+                modifiers: KeyModifiers::NONE,
+            }),
+        )
+    }
+
+    #[test]
+    fn a_heading_sorts_and_then_turns_the_order_around() {
+        let mut state = fleet();
+        click_on(&mut state, "CPU");
+        assert_eq!(
+            (state.fleet.sort.name(), state.fleet.reverse),
+            ("cpu", false)
+        );
+        click_on(&mut state, "CPU");
+        assert!(state.fleet.reverse);
+        click_on(&mut state, "LOAD");
+        assert_eq!(
+            (state.fleet.sort.name(), state.fleet.reverse),
+            ("load", false)
+        );
+        click_on(&mut state, "HOST");
+        assert_eq!(state.fleet.sort.name(), "name");
+        state.size.width = 160;
+        click_on(&mut state, "WRIT");
+        assert_eq!(state.fleet.sort.name(), "disk.write");
+        press(&mut state, "s");
+        assert_eq!(state.fleet.sort.name(), "worst");
+    }
+
+    #[test]
+    fn a_word_of_the_footer_is_done() {
+        let mut state = fleet();
+        click_on(&mut state, "help");
+        assert_eq!(state.mode, Mode::Help);
+        click_on(&mut state, "Esc back");
+        assert_eq!(state.mode, Mode::Fleet);
+        press(&mut state, "/a");
+        click_on(&mut state, "leave");
+        assert_eq!((state.mode, state.fleet.filter.as_str()), (Mode::Fleet, ""));
+        assert_eq!(click_on(&mut state, "quit"), [Effect::Quit]);
+    }
+
+    #[test]
+    fn rows_of_lists_are_selected() {
+        let mut state = fleet();
+        press(&mut state, "\np");
+        let processes = vec![process(7, "cc1", 900, 5), process(8, "make", 1, 9)];
+        let feed = Feed::Processes {
+            time: UnixMs(5),
+            all: true,
+            processes,
+        };
+        update(&mut state, Message::Feed(feed));
+        click_on(&mut state, "make");
+        assert_eq!(state.processes.selected().unwrap().identity.pid, 8);
+        click_on(&mut state, "MEM");
+        assert_eq!(state.processes.sort.name(), "memory");
+        click_on(&mut state, "COMMAND");
+        assert_eq!(state.processes.sort.name(), "command");
+        press(&mut state, "w");
+        let changes = vec![change("a", "x", 0.0, 1.0), change("b", "y", 0.0, 1.0)];
+        update(
+            &mut state,
+            Message::Feed(Feed::Changes {
+                time: UnixMs(5),
+                changes,
+            }),
+        );
+        click_on(&mut state, "y ");
+        assert_eq!(state.changes.selected_at(), 1);
+    }
 }

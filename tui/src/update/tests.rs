@@ -1,4 +1,4 @@
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
+use crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use ratatui::layout::Size;
 use sysmon_wire::{Label, UnixMs};
 
@@ -6,7 +6,7 @@ use super::travel::STEP_MS;
 use super::{Effect, Message, update};
 use crate::keys::Mode;
 use crate::state::{Feed, State};
-use crate::testing::{fleet_update, process, state};
+use crate::testing::{fleet, fleet_update, press, process, state};
 use crate::view::fleet::FIRST_ROW;
 
 #[test]
@@ -58,29 +58,6 @@ fn a_change_is_gone_to_at_the_moment_it_began() {
     );
     let at = Some(UnixMs(500_000 - STEP_MS));
     assert!(press(&mut state, "<").contains(&Effect::AskChanges { host, at }));
-}
-
-fn press(state: &mut State, keys: &str) -> Vec<Effect> {
-    let mut effects = Vec::new();
-    for c in keys.chars() {
-        let code = match c {
-            '\n' => KeyCode::Enter,
-            '\u{1b}' => KeyCode::Esc,
-            '<' => KeyCode::Left,
-            '>' => KeyCode::Right,
-            c => KeyCode::Char(c),
-        };
-        effects = update(state, Message::Key(KeyEvent::new(code, KeyModifiers::NONE)));
-    }
-    effects
-}
-
-fn fleet() -> State {
-    let mut state = state();
-    update(&mut state, Message::Tick(UnixMs(1_000_000)));
-    let update_ = fleet_update(&[("a", 100), ("b", 200), ("c", 300)]);
-    update(&mut state, Message::Feed(Feed::Fleet(update_)));
-    state
 }
 
 #[test]

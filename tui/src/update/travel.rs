@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 use sysmon_config::time::parse_moment;
 use sysmon_wire::{Label, UnixMs};
 
-use super::Effect;
+use super::{Effect, remark};
 use crate::keys::Mode;
 use crate::state::State;
 use crate::state::fleet::SPARK_STEP_MS;
@@ -21,7 +21,7 @@ pub(super) fn open_host(state: &State, name: Label) -> Effect {
     }
 }
 
-pub(super) fn moment(text: &str, now: UnixMs, zone: &TimeZone) -> Result<UnixMs, String> {
+fn moment(text: &str, now: UnixMs, zone: &TimeZone) -> Result<UnixMs, String> {
     parse_moment(text, now.0, zone)
         .map(UnixMs)
         .map_err(|e| e.to_string())
@@ -48,4 +48,15 @@ pub(super) fn show(state: &mut State, at: Option<UnixMs>) -> Vec<Effect> {
         effects.push(Effect::AskChanges { host, at });
     }
     effects
+}
+
+/// Shows the moment that was typed, or tells why it is none.
+pub(super) fn go_to(state: &mut State, text: &str) -> Vec<Effect> {
+    match moment(text, state.now, &state.zone) {
+        Ok(at) => show(state, Some(at)),
+        Err(error) => {
+            remark(state, error);
+            Vec::new()
+        }
+    }
 }

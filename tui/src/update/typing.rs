@@ -3,19 +3,19 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::act::act;
-use super::travel::{moment, show};
-use super::{Effect, remark};
+use super::travel::go_to;
+use super::{Effect, give, palette};
 use crate::keys::{Mode, action};
 use crate::state::State;
 
 /// Characters that can be typed at a prompt.
-const INPUT_MAX: usize = 60;
+const INPUT_MAX: usize = 200;
 
 pub(super) fn key(state: &mut State, event: KeyEvent) -> Vec<Effect> {
     state.dirty = true;
     match action(state.mode, event) {
         Some(action) => act(state, action),
-        None if matches!(state.mode, Mode::Filter | Mode::Time) => {
+        None if state.mode.is_prompt() => {
             type_key(state, event);
             Vec::new()
         }
@@ -25,7 +25,7 @@ pub(super) fn key(state: &mut State, event: KeyEvent) -> Vec<Effect> {
 
 /// Pasted text counts as typed, but only where one types: no line of it becomes a command.
 pub(super) fn paste(state: &mut State, text: &str) {
-    if matches!(state.mode, Mode::Filter | Mode::Time) {
+    if state.mode.is_prompt() {
         for c in text.lines().next().unwrap_or_default().chars() {
             type_key(state, KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE));
         }
@@ -47,6 +47,8 @@ fn type_key(state: &mut State, event: KeyEvent) {
         KeyCode::Char('u') if event.modifiers == KeyModifiers::CONTROL => state.input.clear(),
         _ => {}
     }
+    // Another text has other commands.
+    state.chosen = 0;
     if state.mode == Mode::Filter {
         // The table follows while one types.
         set_filter(state, state.input.clone());
@@ -65,15 +67,16 @@ pub(super) fn set_filter(state: &mut State, filter: String) {
 
 pub(super) fn accept(state: &mut State) -> Vec<Effect> {
     let mode = state.mode;
+    if mode == Mode::Palette {
+        return palette::run(state);
+    }
     state.mode = state.back.pop().unwrap_or(Mode::Fleet);
-    if mode != Mode::Time || state.input.trim().is_empty() {
+    if mode == Mode::Filter || state.input.trim().is_empty() {
         return Vec::new();
     }
-    match moment(&state.input, state.now, &state.zone) {
-        Ok(at) => show(state, Some(at)),
-        Err(error) => {
-            remark(state, error);
-            Vec::new()
-        }
+    let text = std::mem::take(&mut state.input);
+    if mode == Mode::Export {
+        return give::export(state, text.trim());
     }
+    go_to(state, &text)
 }

@@ -21,6 +21,9 @@ use crate::state::State;
 /// Lines above the first change: what is shown, and the headings.
 const LINES_ABOVE: u16 = 2;
 
+/// The line of the first change on the screen, below the header too.
+pub const FIRST_ROW: u16 = 1 + LINES_ABOVE;
+
 /// Cells of a value, of a time, and of a host's name.
 const VALUE_WIDTH: usize = 7;
 const TIME_WIDTH: usize = 8;
@@ -150,7 +153,7 @@ const THINGS: [(&str, &str); 7] = [
 ];
 
 /// Whose value it is; empty for the host's own.
-fn subject(change: &Change) -> String {
+pub(crate) fn subject(change: &Change) -> String {
     if let Some(process) = &change.process {
         let command = process.command.as_str();
         // A path's last part; what a program calls itself may hold slashes too, but does not begin so.
@@ -168,7 +171,7 @@ fn subject(change: &Change) -> String {
 }
 
 /// What of it: the metric without its common beginning, and the attributes that name no thing.
-fn metric(change: &Change) -> String {
+pub(crate) fn metric(change: &Change) -> String {
     let name = change.metric.as_str();
     let short = ["system.linux.", "system.", "container.", "hw."]
         .iter()
@@ -182,7 +185,7 @@ fn metric(change: &Change) -> String {
 }
 
 /// A value in its unit, in few cells.
-fn value(change: &Change, value: f64) -> String {
+pub(crate) fn value(change: &Change, value: f64) -> String {
     let some = Some(value).filter(|value| value.is_finite());
     match change.unit.as_str() {
         // Load averages have the unit of shares too.

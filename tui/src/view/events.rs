@@ -20,6 +20,9 @@ use crate::state::State;
 /// Lines above the first event: what is shown, and the headings.
 const LINES_ABOVE: u16 = 2;
 
+/// The line of the first event on the screen, below the header too.
+pub const FIRST_ROW: u16 = 1 + LINES_ABOVE;
+
 /// Cells of a clock, of a moment with its date, and of a host's name.
 const CLOCK_WIDTH: usize = 8;
 const MOMENT_WIDTH: usize = 19;

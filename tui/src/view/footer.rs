@@ -2,35 +2,77 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use ratatui::style::Style;
 use unicode_width::UnicodeWidthStr;
 
 use super::paint::Pen;
-use crate::keys::{BINDINGS, Mode};
+use crate::keys::{Action, BINDINGS, Mode};
 use crate::state::State;
 
-pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
+/// Cells between things that stand here.
+const GAP: usize = 3;
+
+/// A key, its word, and where they stand.
+struct Word {
+    x: usize,
+    key: String,
+    word: &'static str,
+    action: Action,
+}
+
+impl Word {
+    fn width(&self) -> usize {
+        self.key.width() + 1 + self.word.width()
+    }
+}
+
+/// What is being typed, told or filtered by.
+fn lead(state: &State, width: usize) -> Vec<(String, Style)> {
     let theme = &state.theme;
-    let mut pen = Pen::new(buffer, area, 0);
     let prompt = match state.mode {
-        Mode::Filter => Some("filter"),
-        Mode::Time => Some("time (14:03, -2h, yesterday 9:00)"),
+        Mode::Filter => Some("filter "),
+        Mode::Time => Some("time (14:03, -2h, yesterday 9:00) "),
+        Mode::Export => Some("save as (.svg .txt .json .csv) "),
+        Mode::Palette => Some(": "),
         _ => None,
     };
-    pen.skip(1);
     if let Some(prompt) = prompt {
-        let cursor = theme.pick("▏", "_");
-        pen.text(prompt, theme.dim)
-            .skip(1)
-            .text(&state.input, theme.text)
-            .text(cursor, theme.key);
-        pen.skip(3);
-    } else if let Some((remark, _)) = &state.remark {
-        pen.text(remark, theme.text).skip(3);
-    } else if !state.fleet.filter.is_empty() && state.mode == Mode::Fleet {
-        pen.text("filter ", theme.dim)
-            .text(&state.fleet.filter, theme.text)
-            .skip(3);
+        let cursor = (theme.pick("▏", "_").to_owned(), theme.key);
+        // What is typed goes before what is asked, and its end before its beginning.
+        let room = width.saturating_sub(2);
+        let fits = prompt.width() + state.input.width() <= room;
+        let prompt = if fits { prompt } else { "" };
+        let mut rest = state.input.as_str();
+        while rest.width() > room {
+            let mut chars = rest.chars();
+            chars.next();
+            rest = chars.as_str();
+        }
+        return vec![
+            (prompt.to_owned(), theme.dim),
+            (rest.to_owned(), theme.text),
+            cursor,
+        ];
     }
+    if let Some((remark, _)) = &state.remark {
+        return vec![(remark.clone(), theme.text)];
+    }
+    if !state.fleet.filter.is_empty() && state.mode == Mode::Fleet {
+        return vec![
+            ("filter ".to_owned(), theme.dim),
+            (state.fleet.filter.clone(), theme.text),
+        ];
+    }
+    Vec::new()
+}
+
+/// The words there is room for.
+fn words(state: &State, lead: &[(String, Style)], width: usize) -> Vec<Word> {
+    let mut x = 1;
+    if !lead.is_empty() {
+        x += lead.iter().map(|(text, _)| text.width()).sum::<usize>() + GAP;
+    }
+    let mut words = Vec::new();
     for binding in BINDINGS
         .iter()
         .filter(|binding| binding.modes.contains(&state.mode))
@@ -38,13 +80,61 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
         let (Some(word), Some(key)) = (binding.footer, binding.keys.first()) else {
             continue;
         };
-        let key = key.name(theme.ascii);
-        if pen.room() < key.width() + 1 + word.width() {
+        let word = Word {
+            x,
+            key: key.name(state.theme.ascii),
+            word,
+            action: binding.action,
+        };
+        x += word.width() + GAP;
+        if x > width + GAP {
             break;
         }
-        pen.text(&key, theme.key)
+        words.push(word);
+    }
+    words
+}
+
+/// What the word at this place across the screen does.
+pub fn action_at(state: &State, x: u16) -> Option<Action> {
+    let (x, width) = (usize::from(x), usize::from(state.size.width));
+    let words = words(state, &lead(state, width), width);
+    let hit = words
+        .iter()
+        .find(|word| (word.x..word.x + word.width()).contains(&x));
+    hit.map(|word| word.action)
+}
+
+pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
+    let theme = &state.theme;
+    let width = usize::from(area.width);
+    let lead = lead(state, width);
+    let mut pen = Pen::new(buffer, area, 0);
+    pen.skip(1);
+    for (text, style) in &lead {
+        pen.text(text, *style);
+    }
+    for word in words(state, &lead, width) {
+        pen.to(area.x + word.x as u16)
+            .text(&word.key, theme.key)
             .skip(1)
-            .text(word, theme.dim)
-            .skip(3);
+            .text(word.word, theme.dim);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{fleet, press, screen};
+
+    #[test]
+    fn a_long_name_is_seen_where_it_is_typed() {
+        let mut state = fleet();
+        press(&mut state, "e");
+        let text = screen(&state, 20, 5);
+        assert!(
+            text.lines().last().unwrap().ends_with("16-40.svg▏"),
+            "{text}"
+        );
+        assert!(screen(&state, 120, 24).contains("save as"));
     }
 }

@@ -4,7 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::paint::{Pen, fill};
-use crate::keys::{BINDINGS, Mode};
+use crate::keys::BINDINGS;
 use crate::state::State;
 
 /// What the signs mean, below the keys.
@@ -24,7 +24,7 @@ const KEYS_WIDTH: usize = 16;
 fn lines(state: &State) -> Vec<Line> {
     let theme = &state.theme;
     let mut lines = vec![Line::Title("Keys")];
-    for binding in BINDINGS.iter().filter(|b| !b.modes.contains(&Mode::Filter)) {
+    for binding in BINDINGS.iter().filter(|b| !b.is_of_prompts()) {
         let keys: Vec<_> = binding
             .keys
             .iter()
@@ -95,7 +95,7 @@ mod tests {
         let mut state = state();
         state.mode = Mode::Help;
         let text = crate::testing::screen(&state, 100, 60);
-        for binding in BINDINGS.iter().filter(|b| !b.modes.contains(&Mode::Filter)) {
+        for binding in BINDINGS.iter().filter(|b| !b.is_of_prompts()) {
             assert!(text.contains(binding.help), "{}", binding.help);
             for key in binding.keys {
                 assert!(text.contains(&key.name(false)), "{}", key.name(false));

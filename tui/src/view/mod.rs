@@ -4,12 +4,14 @@ pub mod changes;
 mod chart;
 pub mod events;
 pub mod fleet;
-mod footer;
+pub mod fleet_columns;
+pub mod footer;
 mod header;
 pub mod help;
 pub mod host;
 mod host_tables;
 mod paint;
+mod palette;
 mod panel;
 pub mod processes;
 mod sparkline;
@@ -52,6 +54,9 @@ pub fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     }
     if let Some(strip) = strip {
         strip::draw(state, strip, buffer);
+    }
+    if state.mode == Mode::Palette {
+        palette::draw(state, body, buffer);
     }
     if let Some(bottom) = bottom {
         footer::draw(state, bottom, buffer);

@@ -21,6 +21,9 @@ use crate::theme::{Severity, Theme};
 /// Lines above the first process: what is shown, and the headings.
 const LINES_ABOVE: u16 = 2;
 
+/// The line of the first process on the screen, below the header too.
+pub const FIRST_ROW: u16 = 1 + LINES_ABOVE;
+
 /// Columns that leave when the screen is narrower than this.
 const WIDE: u16 = 90;
 const MIDDLE: u16 = 60;
@@ -93,6 +96,19 @@ fn columns(
         .iter()
         .enumerate()
         .filter(move |(_, column)| width >= column.3)
+}
+
+/// What the heading at this place across the screen sorts by.
+pub fn sort_at(state: &State, x: u16) -> Option<Sort> {
+    let x = usize::from(x);
+    let mut end = 1;
+    for (_, (_, width, sort, _)) in columns(state.size.width) {
+        end += width + 2;
+        if x < end {
+            return *sort;
+        }
+    }
+    Some(Sort::Command)
 }
 
 fn headings(state: &State, area: Rect, buffer: &mut Buffer) {

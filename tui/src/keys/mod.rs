@@ -1,6 +1,10 @@
-//! Every key: one table `(mode, key) → action` that also makes the help and the footer.
+//! Every key: one table `(mode, key) → action` that also makes the help, the footer and the palette.
+
+mod table;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+pub use table::BINDINGS;
 
 /// What the screen is doing, and so what keys mean.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -21,6 +25,20 @@ pub enum Mode {
     Filter,
     /// Typing a time.
     Time,
+    /// Typing a command.
+    Palette,
+    /// Typing the name of a file.
+    Export,
+}
+
+impl Mode {
+    /// Whether one types here.
+    pub fn is_prompt(self) -> bool {
+        matches!(
+            self,
+            Self::Filter | Self::Time | Self::Palette | Self::Export
+        )
+    }
 }
 
 /// What a key does.
@@ -88,8 +106,57 @@ pub enum Action {
     Redraw,
     /// Leave the terminal to the shell until called back.
     Suspend,
+    /// Copy the selected row.
+    Copy,
+    /// Type the name of a file to save what is shown in.
+    Export,
+    /// Type a command.
+    Palette,
     /// Take what was typed.
     Accept,
+}
+
+impl Action {
+    /// What it is called in the palette.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Quit => "quit",
+            Self::Help => "help",
+            Self::Processes => "processes",
+            Self::Changes => "changes",
+            Self::Events => "events",
+            Self::PreviousEvent => "previous-event",
+            Self::NextEvent => "next-event",
+            Self::ZoomOut => "zoom-out",
+            Self::ZoomIn => "zoom-in",
+            Self::Back => "back",
+            Self::Open => "open",
+            Self::Up => "up",
+            Self::Down => "down",
+            Self::PageUp => "page-up",
+            Self::PageDown => "page-down",
+            Self::First => "first",
+            Self::Last => "last",
+            Self::Filter => "filter",
+            Self::ClearFilter => "clear-filter",
+            Self::Sort => "sort-next",
+            Self::Reverse => "reverse",
+            Self::Freeze => "freeze",
+            Self::Earlier => "earlier",
+            Self::Later => "later",
+            Self::MuchEarlier => "much-earlier",
+            Self::MuchLater => "much-later",
+            Self::GoToTime => "go-to-time",
+            Self::Live => "live",
+            Self::Theme => "next-theme",
+            Self::Redraw => "redraw",
+            Self::Suspend => "suspend",
+            Self::Copy => "copy",
+            Self::Export => "export",
+            Self::Palette => "commands",
+            Self::Accept => "accept",
+        }
+    }
 }
 
 /// One line of the table.
@@ -107,315 +174,19 @@ pub struct Binding {
     pub footer: Option<&'static str>,
 }
 
+impl Binding {
+    /// Whether it only counts where one types.
+    pub fn is_of_prompts(&self) -> bool {
+        self.modes.iter().all(|mode| mode.is_prompt())
+    }
+}
+
 /// A key of the keyboard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key {
     code: KeyCode,
     modifiers: KeyModifiers,
 }
-
-const fn key(code: KeyCode) -> Key {
-    Key {
-        code,
-        modifiers: KeyModifiers::NONE,
-    }
-}
-
-const fn char(c: char) -> Key {
-    key(KeyCode::Char(c))
-}
-
-const fn ctrl(c: char) -> Key {
-    Key {
-        code: KeyCode::Char(c),
-        modifiers: KeyModifiers::CONTROL,
-    }
-}
-
-const fn shift(code: KeyCode) -> Key {
-    Key {
-        code,
-        modifiers: KeyModifiers::SHIFT,
-    }
-}
-
-const ANY: &[Mode] = &[
-    Mode::Fleet,
-    Mode::Host,
-    Mode::Processes,
-    Mode::Changes,
-    Mode::Events,
-    Mode::Help,
-];
-const PLACES: &[Mode] = &[
-    Mode::Fleet,
-    Mode::Host,
-    Mode::Processes,
-    Mode::Changes,
-    Mode::Events,
-];
-const FLEET: &[Mode] = &[Mode::Fleet];
-const LISTS: &[Mode] = &[Mode::Fleet, Mode::Processes];
-const PROMPTS: &[Mode] = &[Mode::Filter, Mode::Time];
-
-const fn bind(
-    modes: &'static [Mode],
-    keys: &'static [Key],
-    action: Action,
-    help: &'static str,
-    footer: Option<&'static str>,
-) -> Binding {
-    Binding {
-        modes,
-        keys,
-        action,
-        help,
-        footer,
-    }
-}
-
-/// Every binding, in the order of the help. The first that fits counts.
-pub const BINDINGS: &[Binding] = &[
-    bind(
-        FLEET,
-        &[key(KeyCode::Enter), char('l')],
-        Action::Open,
-        "open the selected host",
-        Some("open"),
-    ),
-    bind(
-        &[Mode::Host],
-        &[char('p'), key(KeyCode::Enter)],
-        Action::Processes,
-        "processes of the host",
-        Some("processes"),
-    ),
-    bind(
-        LISTS,
-        &[char('/')],
-        Action::Filter,
-        "show only what has these letters",
-        Some("filter"),
-    ),
-    bind(
-        FLEET,
-        &[key(KeyCode::Esc)],
-        Action::ClearFilter,
-        "show all again",
-        None,
-    ),
-    bind(
-        LISTS,
-        &[char('s')],
-        Action::Sort,
-        "sort by the next column",
-        Some("sort"),
-    ),
-    bind(
-        LISTS,
-        &[char('r')],
-        Action::Reverse,
-        "turn the order around",
-        None,
-    ),
-    bind(
-        &[
-            Mode::Host,
-            Mode::Processes,
-            Mode::Changes,
-            Mode::Events,
-            Mode::Help,
-        ],
-        &[key(KeyCode::Esc), key(KeyCode::Backspace), char('h')],
-        Action::Back,
-        "go back",
-        Some("back"),
-    ),
-    bind(
-        &[Mode::Changes],
-        &[key(KeyCode::Enter), char('l')],
-        Action::Open,
-        "go to the host when the change began",
-        Some("go there"),
-    ),
-    bind(
-        &[Mode::Events],
-        &[key(KeyCode::Enter), char('l')],
-        Action::Open,
-        "go to the host when it happened",
-        Some("go there"),
-    ),
-    bind(
-        &[Mode::Fleet, Mode::Host, Mode::Processes],
-        &[char('a')],
-        Action::Events,
-        "alerts and events: what happened",
-        None,
-    ),
-    bind(
-        PLACES,
-        &[char('[')],
-        Action::PreviousEvent,
-        "to the event before",
-        None,
-    ),
-    bind(
-        PLACES,
-        &[char(']')],
-        Action::NextEvent,
-        "to the next event",
-        None,
-    ),
-    bind(
-        PLACES,
-        &[char('+'), char('=')],
-        Action::ZoomOut,
-        "more time in the strip",
-        None,
-    ),
-    bind(
-        PLACES,
-        &[char('-')],
-        Action::ZoomIn,
-        "less time in the strip",
-        None,
-    ),
-    bind(
-        &[Mode::Fleet, Mode::Host, Mode::Processes],
-        &[char('w')],
-        Action::Changes,
-        "what changed: this minute against the ten before it",
-        Some("what changed"),
-    ),
-    bind(ANY, &[key(KeyCode::Up), char('k')], Action::Up, "up", None),
-    bind(
-        ANY,
-        &[key(KeyCode::Down), char('j')],
-        Action::Down,
-        "down",
-        None,
-    ),
-    bind(
-        ANY,
-        &[key(KeyCode::PageUp), ctrl('b')],
-        Action::PageUp,
-        "up a screen",
-        None,
-    ),
-    bind(
-        ANY,
-        &[key(KeyCode::PageDown), ctrl('f')],
-        Action::PageDown,
-        "down a screen",
-        None,
-    ),
-    bind(
-        ANY,
-        &[key(KeyCode::Home), char('g')],
-        Action::First,
-        "to the top",
-        None,
-    ),
-    bind(
-        ANY,
-        &[shift(KeyCode::End), char('G')],
-        Action::Last,
-        "to the bottom",
-        None,
-    ),
-    bind(
-        PLACES,
-        &[key(KeyCode::Left)],
-        Action::Earlier,
-        "one step into the past",
-        Some("past"),
-    ),
-    bind(
-        PLACES,
-        &[key(KeyCode::Right)],
-        Action::Later,
-        "one step towards now",
-        None,
-    ),
-    bind(
-        PLACES,
-        &[shift(KeyCode::Left)],
-        Action::MuchEarlier,
-        "ten steps into the past",
-        None,
-    ),
-    bind(
-        PLACES,
-        &[shift(KeyCode::Right)],
-        Action::MuchLater,
-        "ten steps towards now",
-        None,
-    ),
-    bind(
-        PLACES,
-        &[char('t')],
-        Action::GoToTime,
-        "go to a time: 14:03, -2h, yesterday 9:00",
-        None,
-    ),
-    bind(
-        PLACES,
-        &[key(KeyCode::End)],
-        Action::Live,
-        "back to now",
-        None,
-    ),
-    bind(
-        PLACES,
-        &[char(' '), char('f')],
-        Action::Freeze,
-        "stop at this moment, or go on",
-        None,
-    ),
-    bind(PLACES, &[char('T')], Action::Theme, "next theme", None),
-    bind(
-        ANY,
-        &[ctrl('l')],
-        Action::Redraw,
-        "draw everything anew",
-        None,
-    ),
-    bind(
-        ANY,
-        &[ctrl('z')],
-        Action::Suspend,
-        "leave to the shell; `fg` comes back",
-        None,
-    ),
-    bind(
-        ANY,
-        &[char('?'), key(KeyCode::F(1))],
-        Action::Help,
-        "this help",
-        Some("help"),
-    ),
-    bind(
-        ANY,
-        &[char('q'), ctrl('c')],
-        Action::Quit,
-        "quit",
-        Some("quit"),
-    ),
-    bind(
-        PROMPTS,
-        &[key(KeyCode::Enter)],
-        Action::Accept,
-        "take what was typed",
-        Some("take"),
-    ),
-    bind(
-        PROMPTS,
-        &[key(KeyCode::Esc), ctrl('c')],
-        Action::Back,
-        "leave it as it was",
-        Some("leave"),
-    ),
-];
 
 /// What a key does in a mode.
 pub fn action(mode: Mode, event: KeyEvent) -> Option<Action> {
@@ -456,6 +227,7 @@ impl Key {
             KeyCode::Enter => pick("⏎", "Enter"),
             KeyCode::Esc => "Esc".to_owned(),
             KeyCode::Backspace => pick("⌫", "Backspace"),
+            KeyCode::Tab => "Tab".to_owned(),
             KeyCode::Up => pick("↑", "Up"),
             KeyCode::Down => pick("↓", "Down"),
             KeyCode::Left => pick("←", "Left"),
@@ -481,7 +253,7 @@ impl Key {
 mod tests {
     use super::*;
 
-    const ALL: [Mode; 8] = [
+    const ALL: [Mode; 10] = [
         Mode::Fleet,
         Mode::Host,
         Mode::Processes,
@@ -490,6 +262,8 @@ mod tests {
         Mode::Help,
         Mode::Filter,
         Mode::Time,
+        Mode::Palette,
+        Mode::Export,
     ];
 
     #[test]

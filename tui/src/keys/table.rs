@@ -1,0 +1,349 @@
+//! The table of keys.
+
+use crossterm::event::{KeyCode, KeyModifiers};
+
+use super::{Action, Binding, Key, Mode};
+
+const fn key(code: KeyCode) -> Key {
+    Key {
+        code,
+        modifiers: KeyModifiers::NONE,
+    }
+}
+
+const fn char(c: char) -> Key {
+    key(KeyCode::Char(c))
+}
+
+const fn ctrl(c: char) -> Key {
+    Key {
+        code: KeyCode::Char(c),
+        modifiers: KeyModifiers::CONTROL,
+    }
+}
+
+const fn shift(code: KeyCode) -> Key {
+    Key {
+        code,
+        modifiers: KeyModifiers::SHIFT,
+    }
+}
+
+const ANY: &[Mode] = &[
+    Mode::Fleet,
+    Mode::Host,
+    Mode::Processes,
+    Mode::Changes,
+    Mode::Events,
+    Mode::Help,
+];
+const PLACES: &[Mode] = &[
+    Mode::Fleet,
+    Mode::Host,
+    Mode::Processes,
+    Mode::Changes,
+    Mode::Events,
+];
+const FLEET: &[Mode] = &[Mode::Fleet];
+const LISTS: &[Mode] = &[Mode::Fleet, Mode::Processes];
+const PROMPTS: &[Mode] = &[Mode::Filter, Mode::Time, Mode::Palette, Mode::Export];
+const PALETTE: &[Mode] = &[Mode::Palette];
+
+const fn bind(
+    modes: &'static [Mode],
+    keys: &'static [Key],
+    action: Action,
+    help: &'static str,
+    footer: Option<&'static str>,
+) -> Binding {
+    Binding {
+        modes,
+        keys,
+        action,
+        help,
+        footer,
+    }
+}
+
+/// Every binding, in the order of the help. The first that fits counts.
+pub const BINDINGS: &[Binding] = &[
+    bind(
+        FLEET,
+        &[key(KeyCode::Enter), char('l')],
+        Action::Open,
+        "open the selected host",
+        Some("open"),
+    ),
+    bind(
+        &[Mode::Host],
+        &[char('p'), key(KeyCode::Enter)],
+        Action::Processes,
+        "processes of the host",
+        Some("processes"),
+    ),
+    bind(
+        LISTS,
+        &[char('/')],
+        Action::Filter,
+        "show only what has these letters",
+        Some("filter"),
+    ),
+    bind(
+        FLEET,
+        &[key(KeyCode::Esc)],
+        Action::ClearFilter,
+        "show all again",
+        None,
+    ),
+    bind(
+        LISTS,
+        &[char('s')],
+        Action::Sort,
+        "sort by the next column",
+        Some("sort"),
+    ),
+    bind(
+        LISTS,
+        &[char('r')],
+        Action::Reverse,
+        "turn the order around",
+        None,
+    ),
+    bind(
+        &[
+            Mode::Host,
+            Mode::Processes,
+            Mode::Changes,
+            Mode::Events,
+            Mode::Help,
+        ],
+        &[key(KeyCode::Esc), key(KeyCode::Backspace), char('h')],
+        Action::Back,
+        "go back",
+        Some("back"),
+    ),
+    bind(
+        &[Mode::Changes],
+        &[key(KeyCode::Enter), char('l')],
+        Action::Open,
+        "go to the host when the change began",
+        Some("go there"),
+    ),
+    bind(
+        &[Mode::Events],
+        &[key(KeyCode::Enter), char('l')],
+        Action::Open,
+        "go to the host when it happened",
+        Some("go there"),
+    ),
+    bind(
+        &[Mode::Fleet, Mode::Host, Mode::Processes],
+        &[char('a')],
+        Action::Events,
+        "alerts and events: what happened",
+        None,
+    ),
+    bind(
+        PLACES,
+        &[char('[')],
+        Action::PreviousEvent,
+        "to the event before",
+        None,
+    ),
+    bind(
+        PLACES,
+        &[char(']')],
+        Action::NextEvent,
+        "to the next event",
+        None,
+    ),
+    bind(
+        PLACES,
+        &[char('+'), char('=')],
+        Action::ZoomOut,
+        "more time in the strip",
+        None,
+    ),
+    bind(
+        PLACES,
+        &[char('-')],
+        Action::ZoomIn,
+        "less time in the strip",
+        None,
+    ),
+    bind(
+        &[Mode::Fleet, Mode::Host, Mode::Processes],
+        &[char('w')],
+        Action::Changes,
+        "what changed: this minute against the ten before it",
+        Some("what changed"),
+    ),
+    bind(ANY, &[key(KeyCode::Up), char('k')], Action::Up, "up", None),
+    bind(
+        ANY,
+        &[key(KeyCode::Down), char('j')],
+        Action::Down,
+        "down",
+        None,
+    ),
+    bind(
+        ANY,
+        &[key(KeyCode::PageUp), ctrl('b')],
+        Action::PageUp,
+        "up a screen",
+        None,
+    ),
+    bind(
+        ANY,
+        &[key(KeyCode::PageDown), ctrl('f')],
+        Action::PageDown,
+        "down a screen",
+        None,
+    ),
+    bind(
+        ANY,
+        &[key(KeyCode::Home), char('g')],
+        Action::First,
+        "to the top",
+        None,
+    ),
+    bind(
+        ANY,
+        &[shift(KeyCode::End), char('G')],
+        Action::Last,
+        "to the bottom",
+        None,
+    ),
+    bind(
+        PLACES,
+        &[key(KeyCode::Left)],
+        Action::Earlier,
+        "one step into the past",
+        Some("past"),
+    ),
+    bind(
+        PLACES,
+        &[key(KeyCode::Right)],
+        Action::Later,
+        "one step towards now",
+        None,
+    ),
+    bind(
+        PLACES,
+        &[shift(KeyCode::Left)],
+        Action::MuchEarlier,
+        "ten steps into the past",
+        None,
+    ),
+    bind(
+        PLACES,
+        &[shift(KeyCode::Right)],
+        Action::MuchLater,
+        "ten steps towards now",
+        None,
+    ),
+    bind(
+        PLACES,
+        &[char('t')],
+        Action::GoToTime,
+        "go to a time: 14:03, -2h, yesterday 9:00",
+        None,
+    ),
+    bind(
+        PLACES,
+        &[key(KeyCode::End)],
+        Action::Live,
+        "back to now",
+        None,
+    ),
+    bind(
+        PLACES,
+        &[char(' '), char('f')],
+        Action::Freeze,
+        "stop at this moment, or go on",
+        None,
+    ),
+    bind(
+        PLACES,
+        &[char(':')],
+        Action::Palette,
+        "every command by its name; host, time, theme and sort too",
+        None,
+    ),
+    bind(
+        PLACES,
+        &[char('y')],
+        Action::Copy,
+        "copy the selected row, or the host's values",
+        None,
+    ),
+    bind(
+        PLACES,
+        &[char('e')],
+        Action::Export,
+        "save what is shown: .svg, .txt, .json, .csv",
+        None,
+    ),
+    bind(PLACES, &[char('T')], Action::Theme, "next theme", None),
+    bind(
+        ANY,
+        &[ctrl('l')],
+        Action::Redraw,
+        "draw everything anew",
+        None,
+    ),
+    bind(
+        ANY,
+        &[ctrl('z')],
+        Action::Suspend,
+        "leave to the shell; `fg` comes back",
+        None,
+    ),
+    bind(
+        ANY,
+        &[char('?'), key(KeyCode::F(1))],
+        Action::Help,
+        "this help",
+        Some("help"),
+    ),
+    bind(
+        ANY,
+        &[char('q'), ctrl('c')],
+        Action::Quit,
+        "quit",
+        Some("quit"),
+    ),
+    bind(
+        PALETTE,
+        &[key(KeyCode::Down), key(KeyCode::Tab), ctrl('n')],
+        Action::Down,
+        "the next command",
+        Some("next"),
+    ),
+    bind(
+        PALETTE,
+        &[
+            key(KeyCode::Up),
+            key(KeyCode::BackTab),
+            shift(KeyCode::BackTab),
+            ctrl('p'),
+        ],
+        Action::Up,
+        "the command before",
+        None,
+    ),
+    bind(
+        PROMPTS,
+        &[key(KeyCode::Enter)],
+        Action::Accept,
+        "take what was typed",
+        Some("take"),
+    ),
+    bind(
+        PROMPTS,
+        &[key(KeyCode::Esc), ctrl('c')],
+        Action::Back,
+        "leave it as it was",
+        Some("leave"),
+    ),
+];
