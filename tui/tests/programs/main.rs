@@ -5,6 +5,8 @@ mod alerts;
 mod edge;
 mod faults;
 mod fleet;
+#[cfg(unix)]
+mod keys;
 mod outage;
 mod place;
 #[cfg(unix)]

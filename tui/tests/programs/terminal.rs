@@ -10,7 +10,7 @@ use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system}
 
 const PATIENCE: Duration = Duration::from_secs(40);
 
-struct Session {
+pub(crate) struct Session {
     child: Box<dyn Child + Send + Sync>,
     master: Box<dyn MasterPty + Send>,
     keys: Box<dyn Write + Send>,
@@ -32,7 +32,7 @@ fn cells(count: u16) -> NonZeroU16 {
 }
 
 impl Session {
-    fn start(columns: u16, rows: u16, args: &[&str], env: &[(&str, &str)]) -> Self {
+    pub(crate) fn start(columns: u16, rows: u16, args: &[&str], env: &[(&str, &str)]) -> Self {
         let home = tempfile::tempdir().unwrap();
         let pair = native_pty_system().openpty(size(columns, rows)).unwrap();
         let mut command = CommandBuilder::new(program("sysmon-tui"));
@@ -74,7 +74,7 @@ impl Session {
         self.screen.lock().unwrap().screen().contents()
     }
 
-    fn press(&mut self, keys: &str) {
+    pub(crate) fn press(&mut self, keys: &str) {
         self.keys.write_all(keys.as_bytes()).unwrap();
         self.keys.flush().unwrap();
     }
@@ -83,7 +83,7 @@ impl Session {
         self.is(wanted, |text| text.contains(wanted));
     }
 
-    fn is(&self, what: &str, wanted: impl Fn(&str) -> bool) {
+    pub(crate) fn is(&self, what: &str, wanted: impl Fn(&str) -> bool) {
         let start = Instant::now();
         loop {
             let text = self.text();
@@ -108,7 +108,7 @@ impl Session {
     }
 
     /// Waits for the end, and looks whether the terminal was given back.
-    fn ended(mut self) -> u32 {
+    pub(crate) fn ended(mut self) -> u32 {
         let start = Instant::now();
         let status = loop {
             if let Some(status) = self.child.try_wait().unwrap() {

@@ -1,0 +1,124 @@
+//! Every key of the table, pressed in a real pseudo-terminal.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use sysmon_tui::keys::{Action, BINDINGS, Mode};
+
+use crate::terminal::Session;
+
+/// What a terminal sends for a key.
+fn bytes(event: KeyEvent) -> String {
+    let is_shifted = event.modifiers.contains(KeyModifiers::SHIFT);
+    let arrow = |letter: char| match is_shifted {
+        true => format!("\x1b[1;2{letter}"),
+        false => format!("\x1b[{letter}"),
+    };
+    match event.code {
+        KeyCode::Char(c) if event.modifiers.contains(KeyModifiers::CONTROL) => {
+            char::from(c as u8 & 0x1f).to_string()
+        }
+        KeyCode::Char(c) => c.to_string(),
+        KeyCode::Enter => "\r".to_owned(),
+        KeyCode::Esc => "\x1b".to_owned(),
+        KeyCode::Backspace => "\x7f".to_owned(),
+        KeyCode::Tab => "\t".to_owned(),
+        KeyCode::BackTab => "\x1b[Z".to_owned(),
+        KeyCode::Up => arrow('A'),
+        KeyCode::Down => arrow('B'),
+        KeyCode::Right => arrow('C'),
+        KeyCode::Left => arrow('D'),
+        KeyCode::Home => arrow('H'),
+        KeyCode::End => arrow('F'),
+        KeyCode::PageUp => "\x1b[5~".to_owned(),
+        KeyCode::PageDown => "\x1b[6~".to_owned(),
+        KeyCode::F(1) => "\x1bOP".to_owned(),
+        other => panic!("what does a terminal send for {other:?}?"),
+    }
+}
+
+/// The keys that lead from the fleet to a mode, and what shows that one is there.
+fn way(mode: Mode) -> (&'static str, &'static str) {
+    match mode {
+        Mode::Fleet => ("", "HOST"),
+        Mode::Host => ("\r", "MEMORY"),
+        Mode::Processes => ("\rp", "PROCESSES"),
+        Mode::Changes => ("w", "WHAT CHANGED"),
+        Mode::Events => ("a", "EVENTS"),
+        Mode::Help => ("?", "this help"),
+        Mode::Filter => ("/", "filter"),
+        Mode::Time => ("t", "time ("),
+        Mode::Palette => (":", "────────"),
+        Mode::Export => ("e", "sysmon-fleet-"),
+    }
+}
+
+/// What stands on the screen when an action was done in a mode; none where that depends on the fleet.
+fn seen(action: Action, mode: Mode) -> Option<&'static str> {
+    Some(match (action, mode) {
+        (Action::Open, Mode::Fleet) => "MEMORY",
+        (Action::Help, Mode::Help) => "HOST",
+        (Action::Help, _) => "this help",
+        (Action::Processes, _) => "PROCESSES",
+        (Action::Changes, _) => "WHAT CHANGED",
+        (Action::Events, _) => "EVENTS",
+        (Action::ZoomOut | Action::ZoomIn, _) => "the strip shows",
+        (Action::Sort, _) => "sorted by",
+        (Action::Filter, _) => "filter",
+        (Action::GoToTime, _) => "time (",
+        (Action::Earlier | Action::MuchEarlier | Action::Freeze, _) => "PAST",
+        (Action::Live, _) => "live",
+        (Action::Theme, _) => "theme ",
+        (Action::Copy, Mode::Fleet) => "copied",
+        (Action::Export, _) => "sysmon-",
+        (Action::Back, Mode::Host | Mode::Changes | Mode::Events | Mode::Help) => "HOST",
+        _ => return None,
+    })
+}
+
+#[test]
+fn every_key_of_the_table_does_what_it_says() {
+    let mut session = Session::start(120, 44, &["--demo", "3"], &[]);
+    session.is("hosts", |text| text.contains("4 live"));
+    for binding in BINDINGS {
+        let Some(&mode) = binding.modes.first() else {
+            panic!("{:?} counts nowhere", binding.action);
+        };
+        for key in binding.keys {
+            let name = format!("{:?} by {} in {mode:?}", binding.action, key.name(true));
+            if matches!(binding.action, Action::Quit | Action::Suspend) {
+                // They end or stop the program: each has a test of its own.
+                continue;
+            }
+            let (there, sign) = way(mode);
+            for step in there.chars() {
+                session.press(&step.to_string());
+            }
+            session.is(&format!("{sign} before {name}"), |text| text.contains(sign));
+            session.press(&bytes(key.event()));
+            if let Some(wanted) = seen(binding.action, mode) {
+                session.is(&format!("{wanted} after {name}"), |text| {
+                    text.contains(wanted)
+                });
+            }
+            // Back to the fleet, live, whatever it was: a prompt is left, then the screens.
+            for _ in 0..4 {
+                session.press("\x1b");
+                std::thread::sleep(std::time::Duration::from_millis(60));
+            }
+            session.press("\x1b[F");
+            session.is(&format!("the fleet after {name}"), |text| {
+                let first = text.lines().next().unwrap_or_default();
+                text.contains("NET") && text.contains("open") && first.contains("live")
+            });
+        }
+    }
+    session.press("q");
+    assert_eq!(session.ended(), 0);
+}
+
+#[test]
+fn control_c_quits_too() {
+    let mut session = Session::start(80, 24, &[], &[]);
+    session.is("this machine", |text| text.contains("1 live"));
+    session.press("\x03");
+    assert_eq!(session.ended(), 0);
+}
