@@ -208,7 +208,7 @@ fn find(section: &str, name: &str) -> Result<&'static Key, String> {
 }
 
 /// The nearest of what there is, or all of it.
-fn suggest<'a>(wrong: &str, right: impl IntoIterator<Item = &'a str>) -> String {
+pub fn suggest<'a>(wrong: &str, right: impl IntoIterator<Item = &'a str>) -> String {
     let right: Vec<&str> = right.into_iter().collect();
     let nearest = right
         .iter()

@@ -86,6 +86,8 @@ pub struct TuiConfig {
     pub theme: Theme,
     /// Draw with ASCII characters only.
     pub ascii: bool,
+    /// Keys other than the usual, an action a line: `open = o, enter`.
+    pub keys: Vec<String>,
 }
 
 /// What `sysmon-edge` is told.
@@ -262,6 +264,7 @@ pub fn keys() -> &'static [Key] {
         key!(tui.hub, None, optional_address),
         key!(tui.theme, Some("\"dark\""), theme),
         key!(tui.ascii, Some("false"), boolean),
+        key!(tui.keys, Some("[]"), |v| texts(v, 100)),
         key!(edge.listen, Some("\"[::]:7979\""), listen),
         key!(edge.web, Some("\"127.0.0.1:8080\""), listen),
         key!(edge.title, Some("\"Status\""), |v: &Value| v

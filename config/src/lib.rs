@@ -13,7 +13,7 @@ mod value;
 
 pub use address::{DEFAULT_PORT, HubAddress, HubAddressError};
 pub use command::{CommonArgs, Failure, init_logs, note, print, run};
-pub use file::ConfigError;
+pub use file::{ConfigError, suggest};
 pub use keys::{AgentConfig, Config, EdgeConfig, HubConfig, Key, Theme, TuiConfig, keys};
 pub use places::{Program, config_file, host_name, state_dir};
 pub use stop::{Hangup, Hangups, end_signal, stop_signal};

@@ -8,6 +8,7 @@ use sysmon_wire::message::{Change, FleetUpdate, HostHealth, HostLine, HostState,
 use sysmon_wire::metrics::SUMMARY;
 use sysmon_wire::{ABSENT, HostFacts, Process, ProcessIdentity, UnixMs};
 
+use crate::keys::Keymap;
 use crate::state::{Feed, Options, State};
 use crate::theme::ThemeName;
 use crate::update::{Effect, Message, update};
@@ -54,6 +55,7 @@ pub(crate) fn state() -> State {
         theme: ThemeName::Dark,
         ascii: false,
         zone: TimeZone::UTC,
+        keys: Keymap::default(),
     })
 }
 

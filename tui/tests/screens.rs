@@ -20,7 +20,7 @@ use sysmon_hub::events::timeline;
 use sysmon_hub::fleet::{Fleet, FleetOptions};
 use sysmon_hub::view::{HostWatch, SparkRequest, fleet_picture};
 use sysmon_tui::feed::{of_fleet, of_host};
-use sysmon_tui::keys::Mode;
+use sysmon_tui::keys::{Keymap, Mode};
 use sysmon_tui::state::fleet::{CPU, RECEIVED, SPARK_POINTS, SPARK_STEP_MS};
 use sysmon_tui::state::host::{HostView, WINDOW_MS};
 use sysmon_tui::state::timeline::STEPS;
@@ -89,6 +89,7 @@ fn state(theme: Theme, ascii: bool, size: Size, at: Option<UnixMs>) -> State {
         theme,
         ascii,
         zone: TimeZone::UTC,
+        keys: Keymap::default(),
     });
     state.size = size;
     state.at = at;

@@ -1,9 +1,10 @@
 //! `sysmon-tui` without a command: the screen.
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use jiff::tz::TimeZone;
 use sysmon_config::{Config, Failure, Theme, stop_signal};
 use sysmon_link::Connector;
+use sysmon_tui::keys::Keymap;
 use sysmon_tui::state::Options;
 use sysmon_tui::{VERSION, app};
 
@@ -11,7 +12,7 @@ use super::args::Args;
 use super::target::{Target, runtime};
 
 /// How it is to be drawn, by what was typed, the environment and the configuration.
-pub(crate) fn options(args: &Args, config: &Config) -> Options {
+pub(crate) fn options(args: &Args, config: &Config) -> Result<Options, Failure> {
     let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(set);
     let is_utf8 = locale.is_none_or(|name| name.to_lowercase().replace('-', "").contains("utf8"));
@@ -24,18 +25,20 @@ pub(crate) fn options(args: &Args, config: &Config) -> Options {
         (None, Some(_)) => Theme::Mono,
         (None, None) => config.tui.theme,
     };
-    Options {
+    let wrong = |problem| Failure::Usage(anyhow!("[tui] keys: {problem}"));
+    Ok(Options {
         theme,
         ascii: args.ascii || config.tui.ascii || is_plain || !is_utf8,
         zone: TimeZone::system(),
-    }
+        keys: Keymap::new(&config.tui.keys).map_err(wrong)?,
+    })
 }
 
 pub(crate) fn show(args: &Args, config: &Config) -> Result<(), Failure> {
+    let options = options(args, config)?;
     let target = Target::find(args, config)?;
     runtime()?.block_on(async {
         let connector = Connector::new(&target.identity, VERSION).map_err(anyhow::Error::from)?;
-        let options = options(args, config);
         app::run(&connector, &target.hub, options, stop_signal())
             .await
             .context("cannot use the terminal")?;

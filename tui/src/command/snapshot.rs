@@ -97,6 +97,7 @@ fn screen(
     target: &Target,
 ) -> Result<String, Failure> {
     let host = asked.host.as_deref().map(Label::new);
+    let options = options(args, config)?;
     let buffer = answer(target, async |connector| {
         shot::screen(
             connector,
@@ -104,7 +105,7 @@ fn screen(
             host.as_ref(),
             at,
             asked.size,
-            options(args, config),
+            options.clone(),
         )
         .await
     })?;

@@ -1,9 +1,11 @@
 //! Every key: one table `(mode, key) → action` that also makes the help, the footer and the palette.
 
+mod map;
 mod table;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
+pub use map::{Bound, Keymap};
 pub use table::BINDINGS;
 
 /// What the screen is doing, and so what keys mean.
@@ -117,7 +119,7 @@ pub enum Action {
 }
 
 impl Action {
-    /// What it is called in the palette.
+    /// What it is called in the palette and the configuration.
     pub fn name(self) -> &'static str {
         match self {
             Self::Quit => "quit",
@@ -188,17 +190,6 @@ pub struct Key {
     modifiers: KeyModifiers,
 }
 
-/// What a key does in a mode.
-pub fn action(mode: Mode, event: KeyEvent) -> Option<Action> {
-    let pressed = Key::of(event);
-    let here = BINDINGS
-        .iter()
-        .filter(|binding| binding.modes.contains(&mode));
-    here.into_iter()
-        .find(|binding| binding.keys.contains(&pressed))
-        .map(|binding| binding.action)
-}
-
 impl Key {
     fn of(event: KeyEvent) -> Self {
         // Shift is in the letter already.
@@ -243,6 +234,8 @@ impl Key {
             format!("^{}", name.to_uppercase())
         } else if self.modifiers.contains(KeyModifiers::SHIFT) {
             pick("⇧", "Shift-") + &name
+        } else if self.modifiers.contains(KeyModifiers::ALT) {
+            format!("Alt-{name}")
         } else {
             name
         }
@@ -297,7 +290,8 @@ mod tests {
 
     #[test]
     fn keys_are_found() {
-        let press = |code, modifiers| action(Mode::Fleet, KeyEvent::new(code, modifiers));
+        let press =
+            |code, modifiers| Keymap::default().action(Mode::Fleet, KeyEvent::new(code, modifiers));
         assert_eq!(
             press(KeyCode::Char('G'), KeyModifiers::SHIFT),
             Some(Action::Last)

@@ -15,7 +15,7 @@ use ratatui::layout::Size;
 use sysmon_wire::message::{Change, FleetUpdate, HostLine};
 use sysmon_wire::{Label, Process, SeriesTable, UnixMs};
 
-use crate::keys::Mode;
+use crate::keys::{Keymap, Mode};
 use crate::theme::{Theme, ThemeName};
 use changes::Changes;
 use fleet::FleetState;
@@ -34,6 +34,8 @@ pub struct Options {
     pub ascii: bool,
     /// The time zone of clocks.
     pub zone: TimeZone,
+    /// What the keys do.
+    pub keys: Keymap,
 }
 
 /// How the connection to the hub is.
@@ -141,6 +143,8 @@ pub struct State {
     pub theme_name: ThemeName,
     /// The time zone of clocks.
     pub zone: TimeZone,
+    /// What the keys do.
+    pub keys: Keymap,
     /// The hub's clock.
     pub now: UnixMs,
     /// How far this machine's clock is ahead of the hub's.
@@ -194,6 +198,7 @@ impl State {
             theme: Theme::new(options.theme, options.ascii),
             theme_name: options.theme,
             zone: options.zone,
+            keys: options.keys,
             now: UnixMs(0),
             clock_offset_ms: 0,
             size: Size::new(80, 24),

@@ -3,7 +3,7 @@
 use sysmon_wire::Label;
 
 use super::{State, fleet, processes};
-use crate::keys::{Action, BINDINGS, Mode};
+use crate::keys::{Action, Mode};
 use crate::theme::ThemeName;
 
 /// Entries listed: more than anybody goes through.
@@ -102,18 +102,14 @@ pub fn entries(state: &State) -> Vec<Entry> {
 /// What counts where one is, and the commands that need a word more.
 fn commands(state: &State) -> Vec<Entry> {
     let place = state.place();
-    let here = BINDINGS
-        .iter()
-        .filter(|binding| binding.modes.contains(&place) && binding.action != Action::Palette);
-    let act = here.map(|binding| {
-        let keys = binding.keys.iter().map(|key| key.name(state.theme.ascii));
+    let here = state.keys.of(place);
+    let here = here.filter(|bound| bound.binding.action != Action::Palette);
+    let act = here.map(|bound| {
+        let keys = bound.keys.iter().map(|key| key.name(state.theme.ascii));
+        let action = bound.binding.action;
         Entry {
             keys: keys.collect::<Vec<_>>().join("  "),
-            ..Entry::new(
-                binding.action.name(),
-                binding.help,
-                Command::Act(binding.action),
-            )
+            ..Entry::new(action.name(), bound.binding.help, Command::Act(action))
         }
     });
     let more = WITH_WORD
@@ -208,6 +204,7 @@ fn badness(name: &str, help: &str, wanted: &str) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::keys::BINDINGS;
     use crate::testing::{fleet_update, state};
 
     fn texts(typed: &str, mode: Mode) -> Vec<String> {

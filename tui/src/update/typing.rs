@@ -5,7 +5,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use super::act::act;
 use super::travel::go_to;
 use super::{Effect, give, palette};
-use crate::keys::{Mode, action};
+use crate::keys::Mode;
 use crate::state::State;
 
 /// Characters that can be typed at a prompt.
@@ -13,7 +13,7 @@ const INPUT_MAX: usize = 200;
 
 pub(super) fn key(state: &mut State, event: KeyEvent) -> Vec<Effect> {
     state.dirty = true;
-    match action(state.mode, event) {
+    match state.keys.action(state.mode, event) {
         Some(action) => act(state, action),
         None if state.mode.is_prompt() => {
             type_key(state, event);

@@ -6,7 +6,7 @@ use ratatui::style::Style;
 use unicode_width::UnicodeWidthStr;
 
 use super::paint::Pen;
-use crate::keys::{Action, BINDINGS, Mode};
+use crate::keys::{Action, Mode};
 use crate::state::State;
 
 /// Cells between things that stand here.
@@ -73,18 +73,15 @@ fn words(state: &State, lead: &[(String, Style)], width: usize) -> Vec<Word> {
         x += lead.iter().map(|(text, _)| text.width()).sum::<usize>() + GAP;
     }
     let mut words = Vec::new();
-    for binding in BINDINGS
-        .iter()
-        .filter(|binding| binding.modes.contains(&state.mode))
-    {
-        let (Some(word), Some(key)) = (binding.footer, binding.keys.first()) else {
+    for bound in state.keys.of(state.mode) {
+        let (Some(word), Some(key)) = (bound.binding.footer, bound.keys.first()) else {
             continue;
         };
         let word = Word {
             x,
             key: key.name(state.theme.ascii),
             word,
-            action: binding.action,
+            action: bound.binding.action,
         };
         x += word.width() + GAP;
         if x > width + GAP {

@@ -4,7 +4,6 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::paint::{Pen, fill};
-use crate::keys::BINDINGS;
 use crate::state::State;
 
 /// What the signs mean, below the keys.
@@ -24,13 +23,9 @@ const KEYS_WIDTH: usize = 16;
 fn lines(state: &State) -> Vec<Line> {
     let theme = &state.theme;
     let mut lines = vec![Line::Title("Keys")];
-    for binding in BINDINGS.iter().filter(|b| !b.is_of_prompts()) {
-        let keys: Vec<_> = binding
-            .keys
-            .iter()
-            .map(|key| key.name(theme.ascii))
-            .collect();
-        lines.push(Line::Entry(keys.join("  "), binding.help));
+    for bound in state.keys.all().filter(|b| !b.binding.is_of_prompts()) {
+        let keys: Vec<_> = bound.keys.iter().map(|key| key.name(theme.ascii)).collect();
+        lines.push(Line::Entry(keys.join("  "), bound.binding.help));
     }
     lines.push(Line::Title(""));
     lines.push(Line::Title("Signs"));

@@ -1,0 +1,307 @@
+//! The keys as the configuration has them: `[tui] keys`, a list of texts such as `quit = x`.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use sysmon_config::suggest;
+
+use super::{Action, BINDINGS, Binding, Key, Mode};
+
+/// Places where rebound keys count; prompts keep theirs.
+const PLACES: [Mode; 5] = [
+    Mode::Fleet,
+    Mode::Host,
+    Mode::Processes,
+    Mode::Changes,
+    Mode::Help,
+];
+
+/// Keys that have a name in the configuration; a comma and `=` stand between its words.
+const NAMED: [(&str, KeyCode); 19] = [
+    ("enter", KeyCode::Enter),
+    ("esc", KeyCode::Esc),
+    ("tab", KeyCode::Tab),
+    ("space", KeyCode::Char(' ')),
+    ("comma", KeyCode::Char(',')),
+    ("equals", KeyCode::Char('=')),
+    ("backspace", KeyCode::Backspace),
+    ("insert", KeyCode::Insert),
+    ("delete", KeyCode::Delete),
+    ("up", KeyCode::Up),
+    ("down", KeyCode::Down),
+    ("left", KeyCode::Left),
+    ("right", KeyCode::Right),
+    ("pgup", KeyCode::PageUp),
+    ("pgdn", KeyCode::PageDown),
+    ("pageup", KeyCode::PageUp),
+    ("pagedown", KeyCode::PageDown),
+    ("home", KeyCode::Home),
+    ("end", KeyCode::End),
+];
+
+/// Words before a key that is pressed together with another.
+const WITH: [(&str, KeyModifiers); 4] = [
+    ("ctrl-", KeyModifiers::CONTROL),
+    ("^", KeyModifiers::CONTROL),
+    ("shift-", KeyModifiers::SHIFT),
+    ("alt-", KeyModifiers::ALT),
+];
+
+/// A line of the table with the keys it has now.
+#[derive(Clone, Debug)]
+pub struct Bound {
+    /// The line.
+    pub binding: &'static Binding,
+    /// Its keys.
+    pub keys: Vec<Key>,
+}
+
+/// Every line of the table with the keys it has now.
+#[derive(Clone, Debug)]
+pub struct Keymap(Vec<Bound>);
+
+impl Default for Keymap {
+    /// The keys of the table.
+    fn default() -> Self {
+        let bound = |binding: &'static Binding| Bound {
+            binding,
+            keys: binding.keys.to_vec(),
+        };
+        Self(BINDINGS.iter().map(bound).collect())
+    }
+}
+
+impl Keymap {
+    /// The keys of the table, but for those of the actions named in `texts`: `open = o, enter`.
+    pub fn new(texts: &[String]) -> Result<Self, String> {
+        let mut map = Self::default();
+        let mut changed: Vec<Action> = Vec::new();
+        for text in texts {
+            let (action, keys) = read(text)?;
+            if changed.contains(&action) {
+                return Err(format!("{} is there twice", action.name()));
+            }
+            changed.push(action);
+            for bound in map.0.iter_mut().filter(|bound| is_of(bound, action)) {
+                bound.keys.clone_from(&keys);
+            }
+        }
+        for action in &changed {
+            map.give_way(*action, &changed)?;
+        }
+        Ok(map)
+    }
+
+    /// Takes the keys of an action from all others that would hear them too.
+    fn give_way(&mut self, action: Action, changed: &[Action]) -> Result<(), String> {
+        let own: Vec<Bound> = self
+            .0
+            .iter()
+            .filter(|b| is_of(b, action))
+            .cloned()
+            .collect();
+        for bound in &own {
+            for other in &mut self.0 {
+                let heard = |mode: &Mode| {
+                    bound.binding.modes.contains(mode) && other.binding.modes.contains(mode)
+                };
+                let name = other.binding.action;
+                if name == action || !PLACES.iter().any(heard) {
+                    continue;
+                }
+                let Some(key) = other
+                    .keys
+                    .iter()
+                    .find(|key| bound.keys.contains(key))
+                    .copied()
+                else {
+                    continue;
+                };
+                let key = key.name(true);
+                other.keys.retain(|key| !bound.keys.contains(key));
+                if changed.contains(&name) {
+                    let (one, two) = (action.name(), name.name());
+                    return Err(format!("{key} is both for {one} and for {two}"));
+                }
+                if other.keys.is_empty() {
+                    let (one, two) = (action.name(), name.name());
+                    return Err(format!(
+                        "{key} is for {one} now, which leaves {two} without a key; give it one too, such as \"{two} = ctrl-x\""
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Every line, in the order of the help.
+    pub fn all(&self) -> impl Iterator<Item = &Bound> {
+        self.0.iter()
+    }
+
+    /// The lines that count in a mode.
+    pub fn of(&self, mode: Mode) -> impl Iterator<Item = &Bound> {
+        self.all()
+            .filter(move |bound| bound.binding.modes.contains(&mode))
+    }
+
+    /// What a key does in a mode.
+    pub fn action(&self, mode: Mode, event: KeyEvent) -> Option<Action> {
+        let pressed = Key::of(event);
+        self.of(mode)
+            .find(|bound| bound.keys.contains(&pressed))
+            .map(|bound| bound.binding.action)
+    }
+}
+
+fn is_of(bound: &Bound, action: Action) -> bool {
+    bound.binding.action == action && !bound.binding.is_of_prompts()
+}
+
+/// An action and its keys.
+fn read(text: &str) -> Result<(Action, Vec<Key>), String> {
+    let Some((name, keys)) = text.split_once('=') else {
+        return Err(format!(
+            "{text:?} is not an action and its keys; write for example \"open = o, enter\""
+        ));
+    };
+    let name = name.trim();
+    let actions = || {
+        let places = BINDINGS.iter().filter(|binding| !binding.is_of_prompts());
+        places.map(|binding| binding.action)
+    };
+    let Some(action) = actions().find(|action| action.name() == name) else {
+        let near = suggest(name, actions().map(Action::name));
+        return Err(format!("there is no action {name:?}{near}"));
+    };
+    let keys = keys.split(',').map(|key| parse(key.trim()));
+    Ok((action, keys.collect::<Result<_, _>>()?))
+}
+
+/// A key as people write it: `x`, `G`, `enter`, `ctrl-x`, `f5`.
+fn parse(text: &str) -> Result<Key, String> {
+    let mut modifiers = KeyModifiers::NONE;
+    let mut rest = text;
+    // A single letter is a key, whatever it is.
+    while rest.chars().count() > 1 {
+        let lower = rest.to_ascii_lowercase();
+        let Some((with, modifier)) = WITH.iter().find(|(with, _)| lower.starts_with(with)) else {
+            break;
+        };
+        modifiers |= *modifier;
+        rest = rest.get(with.len()..).unwrap_or_default();
+    }
+    let lower = rest.to_ascii_lowercase();
+    let number = lower.strip_prefix('f').and_then(|n| n.parse().ok());
+    let mut chars = rest.chars();
+    let code = match (chars.next(), chars.next()) {
+        (Some(c), None) if modifiers.contains(KeyModifiers::CONTROL) => {
+            KeyCode::Char(c.to_ascii_lowercase())
+        }
+        (Some(c), None) if modifiers.contains(KeyModifiers::SHIFT) => {
+            KeyCode::Char(c.to_ascii_uppercase())
+        }
+        (Some(c), None) if !c.is_control() => KeyCode::Char(c),
+        _ => match (NAMED.iter().find(|(name, _)| *name == lower), number) {
+            (Some((_, code)), _) => *code,
+            (None, Some(n @ 1..=12)) => KeyCode::F(n),
+            _ => {
+                let near = suggest(&lower, NAMED.iter().map(|(name, _)| *name));
+                return Err(format!("there is no key {text:?}{near}"));
+            }
+        },
+    };
+    Ok(Key::of(KeyEvent::new(code, modifiers)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{screen, state};
+
+    fn map(texts: &[&str]) -> Result<Keymap, String> {
+        let texts: Vec<_> = texts.iter().map(|text| (*text).to_owned()).collect();
+        Keymap::new(&texts)
+    }
+
+    fn wrong(texts: &[&str]) -> String {
+        map(texts).unwrap_err()
+    }
+
+    #[test]
+    fn actions_get_the_keys_that_are_written_and_others_give_way() {
+        let map = map(&[
+            "quit = x, ctrl-q",
+            "open = o, enter",
+            "much-earlier = shift-left, f",
+        ])
+        .unwrap();
+        let press = |text: &str| map.action(Mode::Fleet, parse(text).unwrap().event());
+        assert_eq!(
+            (press("x"), press("^Q"), press("q")),
+            (Some(Action::Quit), Some(Action::Quit), None)
+        );
+        assert_eq!(
+            (press("o"), press("enter"), press("l")),
+            (Some(Action::Open), Some(Action::Open), None)
+        );
+        assert_eq!(press("Shift-Left"), Some(Action::MuchEarlier));
+        assert_eq!(
+            (press("f"), press("space")),
+            (Some(Action::MuchEarlier), Some(Action::Freeze))
+        );
+        assert_eq!(
+            map.action(Mode::Host, parse("enter").unwrap().event()),
+            Some(Action::Processes)
+        );
+        assert_eq!(
+            map.action(Mode::Filter, parse("x").unwrap().event()),
+            None,
+            "one can type it"
+        );
+        let mut state = state();
+        state.keys = map;
+        assert!(screen(&state, 120, 30).contains("o open"));
+        assert!(screen(&state, 120, 30).contains("x quit"));
+        state.mode = Mode::Help;
+        assert!(screen(&state, 120, 60).contains("x  ^Q"));
+    }
+
+    #[test]
+    fn what_is_not_known_is_told_with_what_is_near() {
+        assert_eq!(
+            wrong(&["qiut = x"]),
+            "there is no action \"qiut\"; did you mean \"quit\"?"
+        );
+        assert_eq!(
+            wrong(&["quit = entr"]),
+            "there is no key \"entr\"; did you mean \"enter\"?"
+        );
+        assert!(wrong(&["quit"]).contains("write for example"));
+        assert!(wrong(&["quit = "]).contains("there is no key \"\""));
+        assert!(wrong(&["quit = f13"]).contains("there is no key \"f13\""));
+        assert_eq!(wrong(&["quit = x", "quit = y"]), "quit is there twice");
+        assert_eq!(
+            wrong(&["quit = x", "help = x"]),
+            "x is both for quit and for help"
+        );
+        assert!(
+            wrong(&["quit = s"])
+                .starts_with("s is for quit now, which leaves sort-next without a key")
+        );
+        assert!(map(&["quit = s", "sort-next = S"]).is_ok());
+        assert!(
+            wrong(&["accept = x"]).contains("no action"),
+            "prompts keep their keys"
+        );
+    }
+
+    #[test]
+    fn every_key_of_the_table_can_be_written() {
+        for binding in BINDINGS.iter().filter(|binding| !binding.is_of_prompts()) {
+            for key in binding.keys {
+                assert_eq!(parse(&key.name(true)).unwrap(), *key);
+            }
+        }
+        assert_eq!(parse("shift-a").unwrap(), parse("A").unwrap());
+        assert_eq!(parse("alt-x").unwrap().name(true), "Alt-x");
+    }
+}
