@@ -77,7 +77,9 @@ pub fn entries(state: &State) -> Vec<Entry> {
                 let of_it = entry.text.get(begin.len()..).unwrap_or_default();
                 Some((badness(of_it, "", word)?, entry))
             };
-            words(state, begin, word)
+            // A time is taken as it was typed: 2026-05-04T09:00.
+            let raw = state.input.trim_start().get(begin.len()..);
+            words(state, begin, raw.unwrap_or_default().trim())
                 .into_iter()
                 .filter_map(fits)
                 .collect()
@@ -244,6 +246,8 @@ mod tests {
         assert_eq!(texts("theme mo", Mode::Host), ["theme mono"]);
         assert_eq!(texts("SORT mem", Mode::Processes), ["sort memory"]);
         assert_eq!(texts("time -2h", Mode::Fleet), ["time -2h"]);
+        let date = "time 2026-05-04T09:00";
+        assert_eq!(texts(date, Mode::Fleet), [date]);
         assert!(texts("stop at this", Mode::Fleet).contains(&"freeze".to_owned()));
         assert!(texts("pgd", Mode::Fleet).contains(&"page-down".to_owned()));
         assert!(texts("no such thing", Mode::Fleet).is_empty());
