@@ -1,7 +1,7 @@
 //! The program on a terminal: events in, frames out.
 
 use std::io;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use crossterm::event::{Event, EventStream, KeyEventKind};
 use futures_util::StreamExt;
@@ -10,7 +10,8 @@ use sysmon_wire::UnixMs;
 
 use crate::feed::{Screen, channel};
 use crate::save::save;
-use crate::state::{Options, State};
+use crate::state::{Feed, Options, State};
+use crate::stats::Stats;
 use crate::terminal::Terminal;
 use crate::update::{Effect, Message, update};
 
@@ -20,33 +21,56 @@ const BATCH: usize = 256;
 /// What the terminal's title bar says.
 const TITLE: &str = "sysmon";
 
-/// Shows the hub's fleet until the user quits or `stop` is done.
+/// Time between two frames on a slow line, unless a key asks for one.
+const SLOW_LINE: Duration = Duration::from_secs(5);
+
+/// Shows the hub's fleet until the user quits or `stop` is done; what that took.
 pub async fn run(
     connector: &Connector,
     hub: &str,
     options: Options,
+    low_bandwidth: bool,
     stop: impl Future<Output = ()>,
-) -> io::Result<()> {
+) -> io::Result<Stats> {
     let (screen, feeder) = channel();
+    let start = Instant::now();
+    let mut stats = Stats::default();
     let mut terminal = Terminal::enter(TITLE)?;
+    let every = if low_bandwidth {
+        SLOW_LINE
+    } else {
+        Duration::ZERO
+    };
     let shown = tokio::select! {
-        shown = show(&mut terminal, options, screen) => shown,
+        shown = show(&mut terminal, options, screen, every, &mut stats) => shown,
         () = stop => Ok(()),
         () = feeder.run(connector, hub) => Ok(()),
     };
+    stats.bytes = terminal.bytes_written();
+    stats.ran = start.elapsed();
     drop(terminal);
     connector.close().await;
-    shown
+    shown.map(|()| stats)
 }
 
-async fn show(terminal: &mut Terminal, options: Options, mut screen: Screen) -> io::Result<()> {
+async fn show(
+    terminal: &mut Terminal,
+    options: Options,
+    mut screen: Screen,
+    every: Duration,
+    stats: &mut Stats,
+) -> io::Result<()> {
     let mut state = State::new(options);
     state.size = terminal.redraw();
     update(&mut state, Message::Tick(now()));
     let mut events = EventStream::new();
+    let (mut drawn, mut by_hand) = (Instant::now(), true);
     loop {
-        if std::mem::take(&mut state.dirty) {
+        if state.dirty && (by_hand || drawn.elapsed() >= every) {
+            state.dirty = false;
+            drawn = Instant::now();
             terminal.draw(|area, buffer| crate::view::draw(&state, area, buffer))?;
+            stats.frames.add(drawn.elapsed());
         }
         let message = tokio::select! {
             biased;
@@ -58,6 +82,14 @@ async fn show(terminal: &mut Terminal, options: Options, mut screen: Screen) -> 
             feed = screen.feed.recv() => feed.map(Message::Feed),
             () = tokio::time::sleep(until_next_second()) => None,
         };
+        // What a key asks for is drawn when it comes, too.
+        by_hand = match &message {
+            Some(Message::Feed(
+                Feed::Fleet(_) | Feed::Preview(_) | Feed::HostRows { .. } | Feed::Processes { .. },
+            )) => false,
+            Some(_) => true,
+            None => false,
+        };
         let mut messages = vec![Message::Tick(now())];
         messages.extend(message);
         while messages.len() < BATCH
@@ -66,7 +98,10 @@ async fn show(terminal: &mut Terminal, options: Options, mut screen: Screen) -> 
             messages.push(Message::Feed(feed));
         }
         for message in messages {
-            for effect in update(&mut state, message) {
+            let start = Instant::now();
+            let effects = update(&mut state, message);
+            stats.updates.add(start.elapsed());
+            for effect in effects {
                 match effect {
                     Effect::Quit => return Ok(()),
                     Effect::Suspend => {

@@ -12,6 +12,7 @@ mod save;
 pub mod shot;
 pub mod standalone;
 pub mod state;
+pub mod stats;
 pub mod svg;
 pub mod terminal;
 #[cfg(test)]

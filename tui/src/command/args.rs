@@ -33,6 +33,12 @@ pub(crate) struct Args {
     /// Draw with ASCII characters only
     #[arg(long, global = true)]
     pub(crate) ascii: bool,
+    /// On a slow line: draw every five seconds, and when a key asks for it
+    #[arg(long)]
+    pub(crate) low_bandwidth: bool,
+    /// At the end, tell how many frames and bytes there were and what they took
+    #[arg(long)]
+    pub(crate) stats: bool,
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
 }

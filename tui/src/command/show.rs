@@ -39,9 +39,13 @@ pub(crate) fn show(args: &Args, config: &Config) -> Result<(), Failure> {
     let target = Target::find(args, config)?;
     runtime()?.block_on(async {
         let connector = Connector::new(&target.identity, VERSION).map_err(anyhow::Error::from)?;
-        app::run(&connector, &target.hub, options, stop_signal())
+        let slow = args.low_bandwidth;
+        let stats = app::run(&connector, &target.hub, options, slow, stop_signal())
             .await
             .context("cannot use the terminal")?;
+        if args.stats {
+            sysmon_config::print(&stats.to_string())?;
+        }
         Ok(())
     })
 }
