@@ -184,7 +184,7 @@ fn words_of(state: &State, begin: &str) -> Vec<Entry> {
 }
 
 /// How badly a name fits, if at all: what is wanted is its beginning or that of its last word, or somewhere in
-/// it, in its explanation, or its letters are there in order.
+/// it, or begins its explanation, stands in that, or its letters are there in order.
 fn badness(name: &str, help: &str, wanted: &str) -> Option<u8> {
     let name = name.to_lowercase();
     let last = name.rsplit(' ').next().unwrap_or_default();
@@ -194,10 +194,12 @@ fn badness(name: &str, help: &str, wanted: &str) -> Option<u8> {
         Some(1)
     } else if name.contains(wanted) {
         Some(2)
-    } else if help.to_lowercase().contains(wanted) {
+    } else if help.to_lowercase().starts_with(wanted) {
         Some(3)
-    } else if fleet::fuzzy(&name, wanted) {
+    } else if help.to_lowercase().contains(wanted) {
         Some(4)
+    } else if fleet::fuzzy(&name, wanted) {
+        Some(5)
     } else {
         None
     }
@@ -242,6 +244,7 @@ mod tests {
     fn the_best_comes_first() {
         assert_eq!(texts("qu", Mode::Fleet)[0], "quit");
         assert_eq!(texts("db", Mode::Fleet)[0], "host db-1");
+        assert_eq!(texts("wha", Mode::Fleet)[0], "changes", "what changed");
         assert_eq!(texts("host w", Mode::Host), ["host web-1"]);
         assert_eq!(texts("theme mo", Mode::Host), ["theme mono"]);
         assert_eq!(texts("SORT mem", Mode::Processes), ["sort memory"]);
