@@ -870,4 +870,72 @@ mod tests {
         assert_eq!(table.times.len(), 256, "what was sealed, once");
         assert!(table.times.windows(2).all(|pair| pair[0] < pair[1]));
     }
+
+    #[test]
+    fn a_history_of_the_first_version_is_taken_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("history.db");
+        let now = UnixMs(1_000 * HOUR_MS);
+        // What the first version would have written of a host with three rows.
+        let (mut encoder, mut rows) = (RowEncoder::new(), Vec::new());
+        for n in 1..=3i64 {
+            encoder.encode(n as u64, now + n * 1000, &[n], &mut rows);
+        }
+        let first = Connection::open(&path).unwrap();
+        first
+            .execute_batch(&format!("{TABLES} PRAGMA user_version = 1;"))
+            .unwrap();
+        let facts = bytes_of(&HostFacts::unknown()).unwrap();
+        first
+            .execute("INSERT INTO host VALUES (1, 'a', ?)", [facts])
+            .unwrap();
+        let key = sysmon_wire::metrics::CPU_UTILIZATION.series(&[]);
+        let table = bytes_of(&SeriesTable::new(std::iter::once(&key))).unwrap();
+        first
+            .execute("INSERT INTO series VALUES (1, 0, ?)", [table])
+            .unwrap();
+        let (one, rest) = rows.split_at(12);
+        for (number, block) in [(4_000, one), (4_001, rest)] {
+            first
+                .execute(
+                    "INSERT INTO head VALUES (1, 0, ?, ?)",
+                    params![number, block],
+                )
+                .unwrap();
+        }
+        let ranges = bytes_of(&vec![(1u64, 3u64)]).unwrap();
+        first
+            .execute("INSERT INTO run VALUES (1, 7, 900000, ?)", [ranges])
+            .unwrap();
+        drop(first);
+
+        let mut store = Store::open(&path).unwrap();
+        let mut fleet = fleet();
+        fleet.record();
+        store
+            .load()
+            .unwrap()
+            .into_iter()
+            .for_each(|host| fleet.restore(host));
+        let id = fleet.find("a").unwrap();
+        let again = row(3, now.0 + 3_000, 3);
+        let applied = fleet.apply(id, RunId(7), &again, now + 4_000).unwrap();
+        assert_eq!(applied, crate::fleet::Applied::Duplicate);
+        fleet
+            .apply(id, RunId(7), &row(4, now.0 + 4_000, 4), now + 4_000)
+            .unwrap();
+        store.commit(&fleet.take_batch(now + 4_000)).unwrap();
+        drop(store);
+        let mut store = Store::open(&path).unwrap();
+        let mut fleet = crate::fleet::tests::fleet();
+        store
+            .load()
+            .unwrap()
+            .into_iter()
+            .for_each(|host| fleet.restore(host));
+        let host = fleet.host(fleet.find("a").unwrap()).unwrap();
+        let table = host.ring.read(&[0], UnixMs(0), now + 9_000).unwrap();
+        assert_eq!(table.columns, [[1, 2, 3, 4]]);
+        assert_eq!(host.health().missing_rows, 0);
+    }
 }
