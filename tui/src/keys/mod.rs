@@ -88,6 +88,8 @@ pub enum Action {
     Sort,
     /// Turn the order around.
     Reverse,
+    /// Arrange processes in the next way.
+    Arrange,
     /// Stop at this moment, or go on.
     Freeze,
     /// One step into the past.
@@ -143,6 +145,7 @@ impl Action {
             Self::ClearFilter => "clear-filter",
             Self::Sort => "sort-next",
             Self::Reverse => "reverse",
+            Self::Arrange => "arrange",
             Self::Freeze => "freeze",
             Self::Earlier => "earlier",
             Self::Later => "later",

@@ -110,6 +110,13 @@ pub const BINDINGS: &[Binding] = &[
         None,
     ),
     bind(
+        &[Mode::Processes],
+        &[char('v')],
+        Action::Arrange,
+        "as a tree, by program, by container or unit",
+        None,
+    ),
+    bind(
         &[
             Mode::Host,
             Mode::Processes,

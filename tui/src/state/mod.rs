@@ -1,5 +1,6 @@
 //! Everything the screen shows. Pure: times and events come in as messages.
 
+pub mod arrange;
 pub mod changes;
 pub mod fleet;
 pub mod host;

@@ -4,6 +4,8 @@ use std::cmp::Ordering;
 
 use sysmon_wire::{Process, UnixMs};
 
+use super::arrange::{Arrangement, container, grouped, program, tree};
+
 /// What processes are sorted by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sort {
@@ -51,9 +53,13 @@ pub struct Processes {
     pub time: Option<UnixMs>,
     /// Whether these are all, or only those that used most.
     pub all: bool,
+    /// How they are arranged.
+    pub arrangement: Arrangement,
+    told: Vec<Process>,
+    /// What there is a row for: processes, or groups of them.
     rows: Vec<Process>,
-    /// Places in `rows` of those shown, in the order shown.
-    order: Vec<usize>,
+    /// Places in `rows` of those shown, in the order shown, and how deep they lie below others.
+    order: Vec<(usize, u16)>,
     /// What they are sorted by.
     pub sort: Sort,
     /// Whether the order is turned around.
@@ -69,6 +75,7 @@ impl Processes {
     /// Forgets the processes, for another host; how they are shown stays.
     pub fn clear(&mut self) {
         self.time = None;
+        self.told.clear();
         self.rows.clear();
         self.order.clear();
         self.selected = None;
@@ -77,12 +84,17 @@ impl Processes {
 
     /// Takes processes. Those that used most do not take the place of all at the same moment or later.
     pub fn take(&mut self, time: UnixMs, all: bool, rows: Vec<Process>) {
-        (self.time, self.all, self.rows) = (Some(time), all, rows);
+        (self.time, self.all, self.told) = (Some(time), all, rows);
         self.reorder();
     }
 
     /// Puts the processes in order anew.
     pub fn reorder(&mut self) {
+        self.rows = match self.arrangement {
+            Arrangement::List | Arrangement::Tree => self.told.clone(),
+            Arrangement::Programs => grouped(&self.told, |process| program(process).to_owned()),
+            Arrangement::Containers => grouped(&self.told, |process| container(process).to_owned()),
+        };
         let wanted = self.filter.to_lowercase();
         let holds = |text: &str| text.to_lowercase().contains(&wanted);
         let matches = |process: &Process| {
@@ -109,7 +121,10 @@ impl Processes {
             }
             _ => Ordering::Equal,
         });
-        self.order = order;
+        self.order = match self.arrangement {
+            Arrangement::Tree => tree(&self.rows, &order),
+            _ => order.into_iter().map(|at| (at, 0)).collect(),
+        };
         if self.selected_at().is_none() {
             self.select(0);
         }
@@ -117,7 +132,12 @@ impl Processes {
 
     /// The processes shown, in order.
     pub fn shown(&self) -> impl Iterator<Item = &Process> {
-        self.order.iter().filter_map(|&at| self.rows.get(at))
+        self.order.iter().filter_map(|&(at, _)| self.rows.get(at))
+    }
+
+    /// How deep the process at a place among those shown lies below others, in the tree.
+    pub fn depth(&self, at: usize) -> u16 {
+        self.order.get(at).map_or(0, |(_, depth)| *depth)
     }
 
     /// How many there are, shown or not.

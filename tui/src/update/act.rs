@@ -77,6 +77,13 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
             state.fleet.reverse = !state.fleet.reverse;
             state.fleet.reorder();
         }
+        Action::Arrange => {
+            let processes = &mut state.processes;
+            processes.arrangement = processes.arrangement.next();
+            processes.reorder();
+            let name = processes.arrangement.name();
+            remark(state, format!("processes {name}"));
+        }
         Action::Theme => next_theme(state),
         Action::Earlier => return travel(state, -STEP_MS),
         Action::Later => return travel(state, STEP_MS),

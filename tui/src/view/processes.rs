@@ -15,6 +15,7 @@ use unicode_width::UnicodeWidthStr;
 use super::paint::{Pen, fill};
 use crate::format::{amount, fit, size};
 use crate::state::State;
+use crate::state::arrange::Arrangement;
 use crate::state::processes::Sort;
 use crate::theme::{Severity, Theme};
 
@@ -27,6 +28,9 @@ pub const FIRST_ROW: u16 = 1 + LINES_ABOVE;
 /// Columns that leave when the screen is narrower than this.
 const WIDE: u16 = 90;
 const MIDDLE: u16 = 60;
+
+/// Steps to the right that a tree takes at most.
+const DEPTH_MAX: u16 = 12;
 
 /// Cells of user names.
 const USER_WIDTH: usize = 10;
@@ -65,8 +69,12 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     };
     pen.text(&what, theme.text).skip(2);
     let at = format!(
-        "at {}, by {}",
+        "at {}{}, by {}",
         format_clock(time.0, &state.zone),
+        match processes.arrangement {
+            Arrangement::List => String::new(),
+            other => format!(", {}", other.name()),
+        },
         processes.sort.name()
     );
     pen.text(&at, theme.dim);
@@ -85,7 +93,8 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
             ..area
         };
         let is_selected = selected == Some(processes.top + row);
-        draw_process(theme, process, is_selected, line, buffer);
+        let depth = processes.depth(processes.top + row);
+        draw_process(theme, process, depth, is_selected, line, buffer);
     }
 }
 
@@ -135,6 +144,7 @@ fn headings(state: &State, area: Rect, buffer: &mut Buffer) {
 fn draw_process(
     theme: &Theme,
     process: &Process,
+    depth: u16,
     is_selected: bool,
     line: Rect,
     buffer: &mut Buffer,
@@ -191,6 +201,10 @@ fn draw_process(
             _ => (rate(process.write_bytes_per_s), theme.text),
         };
         pen.right(&text, *width, on(style)).skip(2);
+    }
+    if depth > 0 {
+        pen.skip(usize::from(depth.min(DEPTH_MAX) - 1) * 2)
+            .text(theme.pick("└ ", "\\ "), on(theme.dim));
     }
     let container = identity.cgroup.as_str();
     // Paths of the system's own groups say little; a container's name says much.

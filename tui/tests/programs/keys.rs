@@ -67,6 +67,7 @@ fn seen(action: Action, mode: Mode) -> Option<&'static str> {
         (Action::Earlier | Action::MuchEarlier | Action::Freeze, _) => "PAST",
         (Action::Live, _) => "live",
         (Action::Theme, _) => "theme ",
+        (Action::Arrange, _) => "processes as a tree",
         (Action::Copy, Mode::Fleet) => "copied",
         (Action::Export, _) => "sysmon-",
         (Action::Back, Mode::Host | Mode::Changes | Mode::Events | Mode::Help) => "HOST",
