@@ -122,7 +122,25 @@ impl Table {
             .collect();
         times.sort_unstable();
         times.dedup();
-        for time in times {
+        // Nothing was recorded before the first value, nor after the last.
+        let has_value = |time: &i64| {
+            let values = self
+                .series
+                .iter()
+                .filter_map(|series| series.points.get(time));
+            values.flatten().next().is_some()
+        };
+        let Some(first) = times.iter().position(has_value) else {
+            out.push_str("nothing was recorded in this time\n");
+            return out;
+        };
+        let last = times.iter().rposition(has_value).unwrap_or(first);
+        if first > 0 {
+            let begin = times.get(first).copied().unwrap_or_default();
+            let begin = format_moment(begin, zone);
+            out.push_str(&format!("nothing was recorded before {begin}\n"));
+        }
+        for time in times.into_iter().take(last + 1).skip(first) {
             out.push_str(&format!("{:<19}", format_moment(time, zone)));
             for (series, width) in self.series.iter().zip(&widths) {
                 let value = series.points.get(&time).copied().flatten();

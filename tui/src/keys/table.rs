@@ -166,14 +166,14 @@ pub const BINDINGS: &[Binding] = &[
     ),
     bind(
         PLACES,
-        &[char('+'), char('=')],
+        &[char('-')],
         Action::ZoomOut,
         "more time in the strip",
         None,
     ),
     bind(
         PLACES,
-        &[char('-')],
+        &[char('+'), char('=')],
         Action::ZoomIn,
         "less time in the strip",
         None,

@@ -184,6 +184,8 @@ pub struct State {
     pub filter_before: String,
     /// What is being typed at a prompt.
     pub input: String,
+    /// Whether that was only proposed, so that what is typed takes its place.
+    pub is_proposed: bool,
     /// Which command of the palette is chosen.
     pub chosen: usize,
     /// A remark for the footer, and until when.
@@ -219,6 +221,7 @@ impl State {
             filter_before: String::new(),
             at: None,
             input: String::new(),
+            is_proposed: false,
             chosen: 0,
             remark: None,
             dirty: true,

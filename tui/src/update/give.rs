@@ -34,6 +34,7 @@ pub(super) fn copy(state: &mut State) -> Vec<Effect> {
 /// Asks for the name of a file.
 pub(super) fn ask_name(state: &mut State) {
     state.input = file_name(state);
+    state.is_proposed = true;
     go(state, Mode::Export);
 }
 

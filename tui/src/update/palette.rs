@@ -16,12 +16,21 @@ pub(super) fn run(state: &mut State) -> Vec<Effect> {
         state.chosen = 0;
         return Vec::new();
     }
-    state.mode = state.back.pop().unwrap_or(Mode::Fleet);
-    let typed = std::mem::take(&mut state.input);
     let Some(entry) = chosen else {
-        remark(state, format!("there is no command {:?}", typed.trim()));
+        // What was typed stays, to be mended.
+        let typed = state.input.trim().to_owned();
+        let (command, word) = typed.split_once(' ').unwrap_or((typed.as_str(), ""));
+        let text = match command {
+            "host" => format!("there is no host {word:?}"),
+            "theme" => format!("there is no theme {word:?}"),
+            "sort" => format!("nothing here is sorted by {word:?}"),
+            _ => format!("there is no command {typed:?}"),
+        };
+        remark(state, text);
         return Vec::new();
     };
+    state.mode = state.back.pop().unwrap_or(Mode::Fleet);
+    state.input.clear();
     match entry.command {
         Command::Act(action) => return act(state, action),
         Command::Host(name) => return open_named(state, name),
@@ -68,7 +77,11 @@ mod tests {
         assert_eq!(state.theme_name, ThemeName::Mono);
         press(&mut state, ":fleet of ships\n");
         assert!(state.remark.as_ref().unwrap().0.contains("no command"));
-        assert_eq!(state.mode, Mode::Host);
+        assert_eq!(state.mode, Mode::Palette, "to be mended");
+        press(&mut state, "\u{1b}:host nosuch\n");
+        assert!(state.remark.as_ref().unwrap().0.contains("no host"));
+        press(&mut state, "\u{1b}");
+        assert_eq!((state.mode, &state.remark), (Mode::Host, &None));
     }
 
     #[test]

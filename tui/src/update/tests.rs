@@ -215,3 +215,17 @@ fn a_click_selects_and_another_opens() {
         [Effect::OpenHost { .. }]
     ));
 }
+
+#[test]
+fn what_was_mistyped_stays_to_be_mended_and_what_was_told_goes_with_the_next_key() {
+    let mut state = fleet();
+    press(&mut state, "tsoon\n");
+    assert_eq!((state.mode, state.input.as_str()), (Mode::Time, "soon"));
+    assert!(state.remark.is_some());
+    press(&mut state, "x");
+    assert_eq!(state.remark, None);
+    press(&mut state, "\u{1b}e");
+    assert_eq!(state.mode, Mode::Export);
+    press(&mut state, "a.csv");
+    assert_eq!(state.input, "a.csv", "what was proposed has made room");
+}

@@ -33,10 +33,10 @@ pub(super) fn zoom(state: &mut State, by: isize) {
 
 /// To the event before the moment shown.
 pub(super) fn earlier(state: &mut State) -> Vec<Effect> {
-    let Some(event) = state.timeline.before(state.moment()).cloned() else {
+    let Some(event) = state.timeline.before(state.moment().floor(1000)).cloned() else {
         remark(
             state,
-            "nothing happened before; - looks at more time".to_owned(),
+            "nothing happened before; - shows more time".to_owned(),
         );
         return Vec::new();
     };
@@ -46,7 +46,11 @@ pub(super) fn earlier(state: &mut State) -> Vec<Effect> {
 
 /// To the event after it, or back to now.
 pub(super) fn later(state: &mut State) -> Vec<Effect> {
-    match state.timeline.after(state.moment()).cloned() {
+    match state
+        .timeline
+        .after(state.moment().floor(1000) + 999)
+        .cloned()
+    {
         Some(event) if state.at.is_some() => {
             tell(state, &event);
             show(state, Some(event.time))

@@ -21,7 +21,7 @@ pub(super) fn open_host(state: &State, name: Label) -> Effect {
     }
 }
 
-fn moment(text: &str, now: UnixMs, zone: &TimeZone) -> Result<UnixMs, String> {
+pub(super) fn moment(text: &str, now: UnixMs, zone: &TimeZone) -> Result<UnixMs, String> {
     parse_moment(text, now.0, zone)
         .map(UnixMs)
         .map_err(|e| e.to_string())

@@ -3,8 +3,8 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::act::act;
-use super::travel::go_to;
-use super::{Effect, give, palette};
+use super::travel::{go_to, moment};
+use super::{Effect, give, palette, remark};
 use crate::keys::Mode;
 use crate::state::State;
 
@@ -13,6 +13,8 @@ const INPUT_MAX: usize = 200;
 
 pub(super) fn key(state: &mut State, event: KeyEvent) -> Vec<Effect> {
     state.dirty = true;
+    // What was told has been read by now.
+    state.remark = None;
     match state.keys.action(state.mode, event) {
         Some(action) => act(state, action),
         None if state.mode.is_prompt() => {
@@ -37,7 +39,12 @@ fn type_key(state: &mut State, event: KeyEvent) {
     let plain = !event
         .modifiers
         .intersects(KeyModifiers::CONTROL | KeyModifiers::ALT);
+    let was_proposed = std::mem::take(&mut state.is_proposed);
     match event.code {
+        KeyCode::Char(c) if plain && was_proposed && !c.is_control() => {
+            // The first letter takes the place of what was proposed.
+            state.input = c.to_string();
+        }
         KeyCode::Char(c) if plain && !c.is_control() && state.input.len() < INPUT_MAX => {
             state.input.push(c);
         }
@@ -69,6 +76,14 @@ pub(super) fn accept(state: &mut State) -> Vec<Effect> {
     let mode = state.mode;
     if mode == Mode::Palette {
         return palette::run(state);
+    }
+    if mode == Mode::Time
+        && let Err(error) = moment(&state.input, state.now, &state.zone)
+        && !state.input.trim().is_empty()
+    {
+        // What was typed stays, to be mended.
+        remark(state, error);
+        return Vec::new();
     }
     state.mode = state.back.pop().unwrap_or(Mode::Fleet);
     if mode == Mode::Filter || state.input.trim().is_empty() {

@@ -1,7 +1,7 @@
 //! What happened, the newest first; and above it what fires now.
 //!
 //! ```text
-//!  EVENTS  of the last 1 h: + shows more, - less
+//!  EVENTS  of the last 1 h: - shows more, + less
 //!     TIME      HOST    WHAT
 //!  ▌  13:41:20  db-1    ▲ critical  db-1: cpu saturated since 13:38
 //!     13:20:05  laptop  ✕ silent
@@ -52,7 +52,7 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     if events.is_empty() {
         Pen::new(buffer, area, LINES_ABOVE)
             .skip(3)
-            .text("nothing happened; + looks at more time", theme.text);
+            .text("nothing happened; - shows more time", theme.text);
         return;
     }
     let is_long = timeline.span_ms() > DAY_MS;

@@ -10,6 +10,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Rect, Size};
 use ratatui::style::Style;
 use sysmon_wire::message::HostState;
+use sysmon_wire::metrics::SUMMARY;
 use unicode_width::UnicodeWidthStr;
 
 use super::fleet_columns::{Cell, GAP, Layout, SIGN, draw_headings, layout_of};
@@ -309,6 +310,24 @@ fn draw_age(state: &State, host: &HostRow, line: Rect, style: Style, buffer: &mu
     }
 }
 
+/// In words, which values give the host its sign.
+fn worries(host: &HostRow) -> Vec<String> {
+    let worry = |place: usize| {
+        if host.severity_of(place) == Severity::None {
+            return None;
+        }
+        let value = host.value(place);
+        Some(match place {
+            CPU => format!("cpu {}%", percent(value)),
+            MEMORY => format!("memory {}%", percent(value)),
+            FILESYSTEM => format!("a filesystem {}% full", percent(value)),
+            LOAD => format!("load {}", load(value)),
+            _ => format!("{}°", degrees(value)),
+        })
+    };
+    (0..SUMMARY).filter_map(worry).collect()
+}
+
 /// What the selected host is.
 fn draw_detail(state: &State, line: Rect, buffer: &mut Buffer) {
     let theme = &state.theme;
@@ -317,7 +336,7 @@ fn draw_detail(state: &State, line: Rect, buffer: &mut Buffer) {
     };
     let facts = &host.line.facts;
     let dot = theme.pick(" · ", " - ");
-    let mut parts = Vec::new();
+    let mut parts = worries(host);
     for alert in &host.line.alerts {
         parts.push(format!("{}: {}", alert.rule, alert.summary));
     }

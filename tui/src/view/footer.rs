@@ -8,6 +8,7 @@ use unicode_width::UnicodeWidthStr;
 use super::paint::Pen;
 use crate::keys::{Action, Mode};
 use crate::state::State;
+use crate::theme::Severity;
 
 /// Cells between things that stand here.
 const GAP: usize = 3;
@@ -48,11 +49,15 @@ fn lead(state: &State, width: usize) -> Vec<(String, Style)> {
             chars.next();
             rest = chars.as_str();
         }
-        return vec![
+        let mut lead = vec![
             (prompt.to_owned(), theme.dim),
             (rest.to_owned(), theme.text),
             cursor,
         ];
+        if let Some((remark, _)) = &state.remark {
+            lead.push((format!("   {remark}"), theme.severity(Severity::Warning)));
+        }
+        return lead;
     }
     if let Some((remark, _)) = &state.remark {
         return vec![(remark.clone(), theme.text)];
