@@ -46,8 +46,9 @@ pub async fn screen(
         spark_step_ms: SPARK_STEP_MS,
         sparks: vec![CPU as u8, RECEIVED as u8],
     };
-    take(&mut state, session.request(&fleet).await?, of_fleet).await?;
+    let mut effects = take(&mut state, session.request(&fleet).await?, of_fleet).await?;
     if let Some(name) = host {
+        effects.clear();
         state.host = Some(HostView::new(name.clone()));
         state.mode = Mode::Host;
         let until = at.unwrap_or(state.now);
@@ -62,12 +63,7 @@ pub async fn screen(
             return Err(LinkError::Refused(reason.to_string()));
         }
     }
-    // The panel below the table, if there is room for one.
-    let local = state.now + state.clock_offset_ms;
-    let effects = match host {
-        None => update(&mut state, Message::Tick(local)),
-        Some(_) => Vec::new(),
-    };
+    // What the panel below the table asks for, if there is room for one.
     for effect in effects {
         let Effect::Preview(Some((host, from, _))) = effect else {
             continue;
@@ -106,15 +102,17 @@ pub async fn screen(
     Ok(buffer)
 }
 
+/// Takes what is told; what that asks for.
 async fn take(
     state: &mut State,
     mut replies: Replies,
     of: impl Fn(Reply) -> Option<Feed>,
-) -> Result<(), LinkError> {
+) -> Result<Vec<Effect>, LinkError> {
+    let mut effects = Vec::new();
     while let Some(reply) = replies.next().await? {
         if let Some(feed) = of(reply) {
-            update(state, Message::Feed(feed));
+            effects.extend(update(state, Message::Feed(feed)));
         }
     }
-    Ok(())
+    Ok(effects)
 }
