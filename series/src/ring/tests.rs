@@ -1,3 +1,5 @@
+//! The ring against plain rows, whatever is done to it.
+
 use super::*;
 use proptest::prelude::*;
 

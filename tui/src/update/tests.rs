@@ -1,3 +1,5 @@
+//! What keys, the mouse, time and the hub do to the screen.
+
 use crossterm::event::{KeyModifiers, MouseButton, MouseEvent, MouseEventKind};
 use ratatui::layout::Size;
 use sysmon_wire::{Label, UnixMs};
