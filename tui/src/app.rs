@@ -66,8 +66,8 @@ async fn show(
     let mut events = EventStream::new();
     let (mut drawn, mut by_hand) = (Instant::now(), true);
     loop {
-        if state.dirty && (by_hand || drawn.elapsed() >= every) {
-            state.dirty = false;
+        if state.dirty && !terminal.is_busy() && (by_hand || drawn.elapsed() >= every) {
+            (state.dirty, by_hand) = (false, false);
             drawn = Instant::now();
             terminal.draw(|area, buffer| crate::view::draw(&state, area, buffer))?;
             stats.frames.add(drawn.elapsed());
@@ -79,11 +79,15 @@ async fn show(
                 // Nobody can press a key any more: the terminal is gone.
                 None => return Ok(()),
             },
+            sent = terminal.sent(), if terminal.is_busy() => {
+                sent?;
+                continue;
+            }
             feed = screen.feed.recv() => feed.map(Message::Feed),
             () = tokio::time::sleep(until_next_second()) => None,
         };
         // What a key asks for is drawn when it comes, too.
-        by_hand = match &message {
+        by_hand |= match &message {
             Some(Message::Feed(
                 Feed::Fleet(_) | Feed::Preview(_) | Feed::HostRows { .. } | Feed::Processes { .. },
             )) => false,
@@ -105,7 +109,7 @@ async fn show(
                 match effect {
                     Effect::Quit => return Ok(()),
                     Effect::Suspend => {
-                        terminal.suspend(TITLE)?;
+                        terminal.suspend(TITLE).await?;
                         state.size = terminal.redraw();
                         state.dirty = true;
                     }
@@ -113,7 +117,7 @@ async fn show(
                         state.size = terminal.redraw();
                         state.dirty = true;
                     }
-                    Effect::Copy(text) => terminal.copy(&text)?,
+                    Effect::Copy(text) => terminal.copy(&text).await?,
                     Effect::Export { path, content } => {
                         let told = Message::Told(save(&path, &content));
                         update(&mut state, told);
@@ -123,6 +127,7 @@ async fn show(
                 }
             }
         }
+        by_hand &= state.dirty;
     }
 }
 

@@ -11,9 +11,6 @@ use sysmon_config::run;
 use command::args::{Args, Command, SnapshotArgs};
 use command::{join, query, show, snapshot};
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     let args = Args::parse();
     run("sysmon-tui", || {

@@ -281,3 +281,31 @@ fn no_hub_means_it_says_where_and_keeps_trying() {
     session.press("q");
     assert_eq!(session.ended(), 0);
 }
+
+#[test]
+fn a_line_that_stands_still_gets_no_queue_of_frames_and_then_the_newest() {
+    let mut session = Session::start(200, 50, &["--demo", "12", "--stats"], &[]);
+    session.shows("13 live");
+    let screen = Arc::clone(&session.screen);
+    // Nobody reads what is written while this is held.
+    let held = screen.lock().unwrap();
+    let switches = 200;
+    for _ in 0..switches {
+        // The help comes and goes.
+        session.press("?");
+        std::thread::sleep(Duration::from_millis(10));
+        session.press("?");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    session.press("/db");
+    drop(held);
+    session.shows("db▏");
+    session.press("\r");
+    session.press("q");
+    session.shows("frames");
+    let text = session.text();
+    let frames = text.split("frames").nth(1).unwrap().split(',').next();
+    let frames: u32 = frames.unwrap().trim().parse().unwrap();
+    assert!(frames < switches, "{text}");
+    assert_eq!(session.ended(), 0);
+}
