@@ -1,6 +1,7 @@
 //! The program on a terminal: events in, frames out.
 
 use std::io;
+use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
 use crossterm::event::{Event, EventStream, KeyEventKind};
@@ -24,12 +25,14 @@ const TITLE: &str = "sysmon";
 /// Time between two frames on a slow line, unless a key asks for one.
 const SLOW_LINE: Duration = Duration::from_secs(5);
 
-/// Shows the hub's fleet until the user quits or `stop` is done; what that took.
+/// Shows the hub's fleet until the user quits or `stop` is done; what that took. `identity` is where the
+/// connector's identity is kept when it has been renewed.
 pub async fn run(
     connector: &Connector,
     hub: &str,
     options: Options,
     low_bandwidth: bool,
+    identity: Option<&Path>,
     stop: impl Future<Output = ()>,
 ) -> io::Result<Stats> {
     let (screen, feeder) = channel();
@@ -44,7 +47,7 @@ pub async fn run(
     let shown = tokio::select! {
         shown = show(&mut terminal, options, screen, every, &mut stats) => shown,
         () = stop => Ok(()),
-        () = feeder.run(connector, hub) => Ok(()),
+        () = feeder.run(connector, hub, identity) => Ok(()),
     };
     stats.bytes = terminal.bytes_written();
     stats.ran = start.elapsed();

@@ -1,5 +1,6 @@
 //! What the hub tells, as messages for the screen: connects, asks, and connects again.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use sysmon_link::{Backoff, Connector, HubSession, LinkError, Replies};
@@ -112,12 +113,13 @@ pub fn channel() -> (Screen, Feeder) {
 }
 
 impl Feeder {
-    /// Feeds the screen from the hub at `hub` until the screen is gone.
-    pub async fn run(mut self, connector: &Connector, hub: &str) {
+    /// Feeds the screen from the hub at `hub` until the screen is gone. `identity` is where the connector's identity
+    /// is kept when it has been renewed.
+    pub async fn run(mut self, connector: &Connector, hub: &str, identity: Option<&Path>) {
         let mut backoff = Backoff::new(Duration::from_millis(250), WAIT_MAX);
         loop {
             let start = Instant::now();
-            let error = match self.session(connector, hub).await {
+            let error = match self.session(connector, hub, identity).await {
                 End::Closed => return,
                 End::Lost(error) => error,
             };
@@ -135,31 +137,36 @@ impl Feeder {
         }
     }
 
-    async fn session(&mut self, connector: &Connector, hub: &str) -> End {
-        match self.connected(connector, hub).await {
-            Ok(never) => match never {},
-            Err(end) => end,
+    async fn session(&mut self, connector: &Connector, hub: &str, identity: Option<&Path>) -> End {
+        let connecting = Feed::Connecting { to: hub.to_owned() };
+        if let Err(closed) = self.tell(connecting).await {
+            return closed.into();
+        }
+        let session = match connector.connect(hub, Purpose::View).await {
+            Ok(session) => session,
+            Err(error) => return error.into(),
+        };
+        tokio::select! {
+            ended = self.connected(&session) => match ended {
+                Ok(never) => match never {},
+                Err(end) => end,
+            },
+            never = connector.keep_renewed(&session.connection, session.with(), identity) => match never {},
         }
     }
 
-    async fn connected(
-        &mut self,
-        connector: &Connector,
-        hub: &str,
-    ) -> Result<std::convert::Infallible, End> {
-        self.tell(Feed::Connecting { to: hub.to_owned() }).await?;
-        let session = connector.connect(hub, Purpose::View).await?;
+    async fn connected(&mut self, session: &HubSession) -> Result<std::convert::Infallible, End> {
         self.tell(Feed::Connected {
             hub: session.hub.clone(),
             version: session.version.clone(),
             clock_offset_ms: session.clock_offset_ms,
         })
         .await?;
-        let mut fleet = self.watch_fleet(&session).await?;
-        let mut host = self.open_host(&session).await?;
-        let mut processes = ask(&session, self.wanted.processes.as_ref()).await?;
-        let mut changes = self.ask_changes(&session).await?;
-        let mut timeline = self.ask_timeline(&session).await?;
+        let mut fleet = self.watch_fleet(session).await?;
+        let mut host = self.open_host(session).await?;
+        let mut processes = ask(session, self.wanted.processes.as_ref()).await?;
+        let mut changes = self.ask_changes(session).await?;
+        let mut timeline = self.ask_timeline(session).await?;
         // These are asked for again by whoever shows them.
         let (mut preview, mut preview_processes) = (None, None);
         loop {
@@ -194,24 +201,24 @@ impl Feeder {
                     None => preview_processes = None,
                 },
                 effect = self.effects.recv() => match self.want(effect.ok_or(Closed)?) {
-                    Changed::Fleet => fleet = self.watch_fleet(&session).await?,
+                    Changed::Fleet => fleet = self.watch_fleet(session).await?,
                     Changed::Host => {
-                        host = self.open_host(&session).await?;
-                        processes = ask(&session, self.wanted.processes.as_ref()).await?;
+                        host = self.open_host(session).await?;
+                        processes = ask(session, self.wanted.processes.as_ref()).await?;
                     }
-                    Changed::Changes => changes = self.ask_changes(&session).await?,
-                    Changed::Timeline => timeline = self.ask_timeline(&session).await?,
+                    Changed::Changes => changes = self.ask_changes(session).await?,
+                    Changed::Timeline => timeline = self.ask_timeline(session).await?,
                     Changed::Preview => {
-                        preview = ask(&session, self.wanted.preview.take().as_ref()).await?;
+                        preview = ask(session, self.wanted.preview.take().as_ref()).await?;
                         if preview.is_some() {
                             self.tell_all(preview_of(Some(Feed::HostBegin))).await?;
                         }
                         let wanted = self.wanted.preview_processes.take();
-                        preview_processes = ask(&session, wanted.as_ref()).await?;
+                        preview_processes = ask(session, wanted.as_ref()).await?;
                     }
                     Changed::PreviewProcesses => {
                         let wanted = self.wanted.preview_processes.take();
-                        preview_processes = ask(&session, wanted.as_ref()).await?;
+                        preview_processes = ask(session, wanted.as_ref()).await?;
                     }
                     Changed::Nothing => {}
                 },

@@ -23,7 +23,8 @@ fn main() -> ExitCode {
                 address,
                 token,
                 name,
-            }) => join::join(&args, address, token, name.as_ref()),
+                profile,
+            }) => join::join(&args, address, token, name.as_ref(), profile.as_ref()),
             Some(Command::Query(asked)) => query::query(&args, &config, asked),
         }
     })

@@ -266,6 +266,12 @@ pub enum Request {
         /// Into how many steps the time is cut, at most [`crate::limits::TIMELINE_STEPS_MAX`].
         steps: u16,
     },
+    /// A new certificate for whoever asks, with the same role and name; open to every role, and answered with
+    /// [`Reply::Renewed`]. For hubs of minor version 4 or later.
+    Renew {
+        /// A signing request for its key (PKCS #10, DER).
+        request: Blob,
+    },
 }
 
 /// How several series become one.
@@ -339,6 +345,13 @@ pub enum Reply {
     },
     /// To [`Request::Timeline`].
     Timeline(Timeline),
+    /// To [`Request::Renew`].
+    Renewed {
+        /// Certificates of the authorities that are trusted from now on, in PEM, one after the other.
+        authority: Blob,
+        /// The certificate, in PEM.
+        certificate: Blob,
+    },
 }
 
 /// The hub about itself.

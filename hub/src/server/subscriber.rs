@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use sysmon_link::{CloseCode, FrameReceiver, FrameSender, LinkError, PeerSession};
+use sysmon_link::{CloseCode, FrameReceiver, FrameSender, LinkError, PeerSession, Shown};
 use sysmon_wire::limits::CHANGES_MAX;
 use sysmon_wire::message::{Change, FleetUpdate, Reply, Request};
 use sysmon_wire::{Label, UnixMs};
 
 use super::past::{Of, PagedIn};
-use super::{Hub, SUBSCRIBERS_MAX, now};
+use super::{Hub, SUBSCRIBERS_MAX, now, renewal};
 use crate::changes;
 use crate::events::timeline;
 use crate::fleet::HostId;
@@ -31,14 +31,14 @@ const PAST_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Serves a subscriber until it leaves; returns why it left.
 pub(super) async fn serve(hub: &Arc<Hub>, session: PeerSession) -> LinkError {
-    let connection = session.connection.clone();
-    let peer = session.peer.clone();
+    let connection = session.connection;
+    let who = Arc::new(session.who);
     loop {
         let (send, recv) = match connection.accept_bi().await {
             Ok(streams) => streams,
             Err(error) => return error.into(),
         };
-        let (hub, peer) = (Arc::clone(hub), peer.clone());
+        let (hub, who) = (Arc::clone(hub), Arc::clone(&who));
         tokio::spawn(async move {
             let (mut sender, mut receiver) = (FrameSender::new(send), FrameReceiver::new(recv));
             let request = match receiver.next::<Request>().await {
@@ -46,7 +46,7 @@ pub(super) async fn serve(hub: &Arc<Hub>, session: PeerSession) -> LinkError {
                 Ok(None) | Err(LinkError::Lost(_)) => return,
                 Err(error) => {
                     hub.count_refusal();
-                    tracing::warn!("broke off a request of {peer}: {error}");
+                    tracing::warn!("broke off a request of {}: {error}", who.peer);
                     sender.reset(CloseCode::Protocol);
                     return;
                 }
@@ -58,7 +58,7 @@ pub(super) async fn serve(hub: &Arc<Hub>, session: PeerSession) -> LinkError {
             }
             hub.subscribers.fetch_add(1, Ordering::Relaxed);
             // A subscriber that leaves ends its stream here: nothing is left to tell it.
-            let _ = answer(&hub, request, &mut sender).await;
+            let _ = answer(&hub, &who, request, &mut sender).await;
             hub.subscribers.fetch_sub(1, Ordering::Relaxed);
             sender.finish();
         });
@@ -67,10 +67,12 @@ pub(super) async fn serve(hub: &Arc<Hub>, session: PeerSession) -> LinkError {
 
 async fn answer(
     hub: &Arc<Hub>,
+    who: &Shown,
     request: Request,
     sender: &mut FrameSender,
 ) -> Result<(), LinkError> {
     match request {
+        Request::Renew { request } => sender.send(&renewal::answer(hub, who, &request.0)).await,
         Request::Status => sender.send(&Reply::Status(hub.status())).await,
         Request::Fleet {
             at,

@@ -55,8 +55,9 @@ Examples:
     Snapshot(SnapshotArgs),
     /// Join a hub with a token, as an operator
     #[command(after_help = "\
-Example, as `sysmon-hub token create --role operator --name jane` prints it:
-  sysmon-tui join lan-box:7979 sysmon1.…")]
+Examples, as `sysmon-hub token create --role operator --name jane` prints it:
+  sysmon-tui join lan-box:7979 sysmon1.…
+  sysmon-tui join 10.0.0.5:7979 sysmon1.… --as office     then: sysmon-tui --hub office")]
     Join {
         /// The hub
         #[arg(value_name = "HOST:PORT")]
@@ -66,6 +67,9 @@ Example, as `sysmon-hub token create --role operator --name jane` prints it:
         /// What to be called, if the token does not say [default: the user's name]
         #[arg(long)]
         name: Option<PeerName>,
+        /// What to call the hub, for `--hub` later [default: HOST]
+        #[arg(long = "as", value_name = "NAME")]
+        profile: Option<PeerName>,
     },
     /// Print one metric over time
     #[command(after_help = "\

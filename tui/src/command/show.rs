@@ -40,7 +40,8 @@ pub(crate) fn show(args: &Args, config: &Config) -> Result<(), Failure> {
     runtime()?.block_on(async {
         let connector = Connector::new(&target.identity, VERSION).map_err(anyhow::Error::from)?;
         let slow = args.low_bandwidth;
-        let stats = app::run(&connector, &target.hub, options, slow, stop_signal())
+        let (hub, dir) = (&target.hub, target.dir.as_deref());
+        let stats = app::run(&connector, hub, options, slow, dir, stop_signal())
             .await
             .context("cannot use the terminal")?;
         if args.stats {
