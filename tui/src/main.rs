@@ -9,7 +9,7 @@ use clap::Parser;
 use sysmon_config::run;
 
 use command::args::{Args, Command, SnapshotArgs};
-use command::{join, query, show, snapshot};
+use command::{join, query, show, snapshot, top};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -28,6 +28,7 @@ fn main() -> ExitCode {
                 name,
             }) => join::join(&args, address, token, name.as_ref()),
             Some(Command::Query(asked)) => query::query(&args, &config, asked),
+            Some(Command::Top(asked)) => top::top(&args, &config, asked),
         }
     })
 }

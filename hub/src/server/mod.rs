@@ -9,6 +9,7 @@ mod own;
 mod past;
 mod relay;
 mod subscriber;
+mod top;
 mod trust;
 
 use std::net::{SocketAddr, TcpListener};

@@ -10,6 +10,7 @@ use sysmon_wire::message::{Change, FleetUpdate, Reply, Request};
 use sysmon_wire::{Label, UnixMs};
 
 use super::past::{Of, PagedIn};
+use super::top::watch_top;
 use super::{Hub, SUBSCRIBERS_MAX, now};
 use crate::changes;
 use crate::events::timeline;
@@ -177,6 +178,12 @@ async fn answer(
             };
             answer_query(hub, asked, sender).await
         }
+        Request::Top {
+            host,
+            at,
+            by,
+            limit,
+        } => watch_top(hub, host.as_ref(), at, by, limit, sender).await,
     }
 }
 
@@ -255,7 +262,7 @@ async fn changes_of(
     Ok(changes::ranked(all, limit))
 }
 
-async fn refuse(sender: &mut FrameSender, reason: &str) -> Result<(), LinkError> {
+pub(super) async fn refuse(sender: &mut FrameSender, reason: &str) -> Result<(), LinkError> {
     sender
         .send(&Reply::Refused {
             reason: Label::new(reason),
@@ -430,7 +437,7 @@ async fn watch_processes(
 }
 
 /// Waits for the next change and a little longer; an error if the subscriber has left.
-async fn wait_for_change(
+pub(super) async fn wait_for_change(
     changes: &mut tokio::sync::watch::Receiver<u64>,
     sender: &mut FrameSender,
 ) -> Result<(), LinkError> {
