@@ -16,6 +16,17 @@ pub const WINDOW_MS: i64 = 10 * 60 * 1000;
 /// Rows kept: the window at one a second, and some for hosts that sample more often.
 const ROWS_MAX: usize = 1_200;
 
+/// What a process used over time, from the rows in which it was among the busiest.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProcessHistory {
+    /// Shares of a processor.
+    pub cpu: Vec<Option<f64>>,
+    /// Bytes of memory.
+    pub memory: Vec<Option<f64>>,
+    /// Whether there are rows in which it was not.
+    pub is_missed: bool,
+}
+
 /// A host whose every row is followed.
 #[derive(Debug)]
 pub struct HostView {
@@ -204,36 +215,36 @@ impl HostView {
             .collect()
     }
 
-    /// What a process used: shares of a processor and bytes of memory, in steps as [`Self::history`] has them.
-    /// There is nothing of moments at which it was not among the busiest.
-    pub fn history_of_process(
-        &self,
-        id: i64,
-        points: usize,
-        step_ms: i64,
-    ) -> (Vec<Option<f64>>, Vec<Option<f64>>) {
+    /// What a process used, in steps as [`Self::history`] has them.
+    pub fn history_of_process(&self, id: i64, points: usize, step_ms: i64) -> ProcessHistory {
         let mut steps = vec![(0.0, 0.0, 0u32); points];
         let end = self.newest().map_or(0, |n| (n + 1).floor(step_ms).0);
         let start = end - step_ms.saturating_mul(points as i64);
         let ranks = self.ranks();
+        let mut is_missed = false;
         for (time, values) in &self.rows {
-            let value = |at: Option<usize>| at.and_then(|at| values.get(at)).copied();
-            let Some((_, cpu, memory)) = ranks.iter().find(|(at, ..)| value(Some(*at)) == Some(id))
-            else {
+            let step = usize::try_from((*time - start).div_euclid(step_ms));
+            let Some(step) = step.ok().and_then(|step| steps.get_mut(step)) else {
                 continue;
             };
-            let step = usize::try_from((*time - start).div_euclid(step_ms));
-            if let Some(step) = step.ok().and_then(|step| steps.get_mut(step)) {
-                let number = |at| value(at).filter(|v| *v != ABSENT).unwrap_or(0);
-                step.0 += unscale(number(*cpu), PROCESS_CPU.scale);
-                step.1 += unscale(number(*memory), PROCESS_MEMORY.scale);
-                step.2 += 1;
-            }
+            let value = |at: Option<usize>| at.and_then(|at| values.get(at)).copied();
+            let place = ranks.iter().find(|(at, ..)| value(Some(*at)) == Some(id));
+            let Some((_, cpu, memory)) = place else {
+                is_missed = true;
+                continue;
+            };
+            let number = |at| value(at).filter(|v| *v != ABSENT).unwrap_or(0);
+            step.0 += unscale(number(*cpu), PROCESS_CPU.scale);
+            step.1 += unscale(number(*memory), PROCESS_MEMORY.scale);
+            step.2 += 1;
         }
         let mean = |sum: f64, n: u32| (n > 0).then(|| sum / f64::from(n));
-        let cpu = steps.iter().map(|(cpu, _, n)| mean(*cpu, *n)).collect();
         let memory = steps.iter().map(|(_, memory, n)| mean(*memory, *n));
-        (cpu, memory.collect())
+        ProcessHistory {
+            cpu: steps.iter().map(|(cpu, _, n)| mean(*cpu, *n)).collect(),
+            memory: memory.collect(),
+            is_missed,
+        }
     }
 
     /// Where the places of the busiest processes are among the series: who it is, processor, memory.
@@ -302,13 +313,15 @@ mod tests {
             encoder.encode(n as u64 + 1, UnixMs(n * 1000), &values, &mut block);
         }
         view.add_rows(true, &block).unwrap();
-        let (cpu, memory) = view.history_of_process(7, 4, 2000);
-        let cpu: Vec<_> = cpu
+        let history = view.history_of_process(7, 4, 2000);
+        let cpu: Vec<_> = history
+            .cpu
             .iter()
             .map(|v| v.map(|v| (v * 1000.0).round()))
             .collect();
         assert_eq!(cpu[1..], [Some(50.0), Some(250.0), None][..], "{cpu:?}");
-        assert_eq!(memory[1..], [Some(50.0), Some(50.0), None][..]);
+        assert_eq!(history.memory[1..], [Some(50.0), Some(50.0), None][..]);
+        assert!(history.is_missed && !view.history_of_process(7, 1, 1000).is_missed);
     }
 
     #[test]

@@ -23,7 +23,6 @@ use super::sparkline::round_scale;
 use crate::format::{NONE, fit, size};
 use crate::state::State;
 use crate::state::arrange::program;
-use crate::state::host::HostView;
 
 /// Cells of a label.
 const LABEL_WIDTH: usize = 11;
@@ -163,7 +162,7 @@ fn state_word(state: u8) -> &'static str {
         b'Z' => "zombie: ended, and its parent has not asked how",
         b'T' | b't' => "stopped",
         b'I' => "idle",
-        b'?' => "state not recorded",
+        b'?' => "not recorded",
         _ => "in another state",
     }
 }
@@ -227,15 +226,22 @@ fn draw_charts(state: &State, process: &Process, area: Rect, buffer: &mut Buffer
     };
     let points = usize::from(plot(cpu).width) * POINTS_PER_CELL;
     let step = step_ms(plot(cpu).width);
-    let (of_cpu, of_memory) = host.history_of_process(process.identity.id(), points, step);
+    let history = host.history_of_process(process.identity.id(), points, step);
     let percent = share(process.cpu_permille) + "%";
-    let max = share_scale(highest(&of_cpu));
+    let max = share_scale(highest(&history.cpu));
     let top = (max, format!("{:.0}%", max * 100.0));
-    draw_chart(state, ("CPU", &percent), &of_cpu, &top, cpu, buffer);
+    draw_chart(state, ("CPU", &percent), &history.cpu, &top, cpu, buffer);
     let bytes = size(Some(process.memory_bytes as f64));
-    let max = byte_scale(highest(&of_memory));
+    let max = byte_scale(highest(&history.memory));
     let top = (max, size(Some(max)));
-    draw_chart(state, ("MEMORY", &bytes), &of_memory, &top, memory, buffer);
+    draw_chart(
+        state,
+        ("MEMORY", &bytes),
+        &history.memory,
+        &top,
+        memory,
+        buffer,
+    );
     for chart in [cpu, memory].iter().skip(usize::from(!is_wide)) {
         let axis = Rect {
             y: chart.bottom(),
@@ -244,7 +250,7 @@ fn draw_charts(state: &State, process: &Process, area: Rect, buffer: &mut Buffer
         };
         draw_axis(state, axis, buffer);
     }
-    if is_gapped(host, &of_cpu) {
+    if history.is_missed {
         let last = Rect {
             y: memory.bottom() + 1,
             height: area.bottom().saturating_sub(memory.bottom() + 1),
@@ -254,11 +260,6 @@ fn draw_charts(state: &State, process: &Process, area: Rect, buffer: &mut Buffer
             .skip(3)
             .text("a gap: it was not among the busiest then", state.theme.dim);
     }
-}
-
-/// Whether there are steps without a value.
-fn is_gapped(host: &HostView, points: &[Option<f64>]) -> bool {
-    host.newest().is_some() && points.iter().any(Option::is_none)
 }
 
 fn highest(points: &[Option<f64>]) -> f64 {
@@ -319,6 +320,7 @@ fn byte_scale(highest: f64) -> f64 {
 mod tests {
     use super::*;
     use crate::keys::Mode;
+    use crate::state::host::HostView;
     use crate::testing::{process, screen, state};
 
     fn opened() -> State {
