@@ -99,6 +99,9 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
         return below("no host told its processes at this moment", buffer);
     }
     headings(state, area, buffer);
+    if top.shown_len() == 0 {
+        return below("none of them fits the filter", buffer);
+    }
     let selected = top.selected_at();
     let height = usize::from(area.height.saturating_sub(LINES_ABOVE));
     for (row, process) in top.shown().skip(top.top).take(height).enumerate() {
@@ -239,6 +242,11 @@ mod tests {
         state.top.take(UnixMs(5), 0, Vec::new());
         assert!(screen(&state, 80, 10).contains("no host told"));
         let mut state = listed();
+        state.top.filter = "nosuch".into();
+        state.top.reorder();
+        assert!(screen(&state, 80, 10).contains("none of them fits"));
+        state.top.filter = "".into();
+        state.top.reorder();
         let text = screen(&state, 80, 10);
         for wanted in [
             "40 on 41 hosts",
