@@ -216,6 +216,7 @@ fn the_busiest_of_all_hosts_lead_to_a_process_live_and_in_the_past() {
     session.shows("filter web-.");
     session.press("\r");
     session.shows("› web-1");
+    session.shows("  PID  USER");
     session.press("\r");
     session.shows("command  ");
     session.press("f");
