@@ -403,6 +403,8 @@ async fn watch_processes(
         let host = fleet.host(id);
         host.and_then(|host| host.processes_at(moment, PAST_REACH_MS))
     });
+    // Of a moment without rows it is told that there are none.
+    let ranked = ranked.or_else(|| Some((at?, Vec::new())));
     if let Some((time, processes)) = ranked {
         let ranked = Reply::Processes {
             time,

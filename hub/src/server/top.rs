@@ -27,10 +27,15 @@ pub(super) async fn watch_top(
     limit: u16,
     sender: &mut FrameSender,
 ) -> Result<(), LinkError> {
-    let found = host.map(|name| hub.fleet().find(name.as_str()));
-    let only = match found {
-        Some(None) => return refuse(sender, "there is no such host").await,
-        found => found.flatten(),
+    let only = match host {
+        Some(name) => {
+            let found = hub.fleet().find(name.as_str());
+            let Some(id) = found else {
+                return refuse(sender, &format!("there is no host {name:?}")).await;
+            };
+            Some(id)
+        }
+        None => None,
     };
     let limit = usize::from(limit.min(TOP_MAX));
     if let Some(at) = at {

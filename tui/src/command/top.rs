@@ -112,6 +112,10 @@ fn table(time: UnixMs, processes: &[HostProcess], zone: &TimeZone) -> String {
     };
     let titles = ["CPU%", "MEM", "READ", "WRIT"];
     line("HOST", "PID", "USER", titles, "COMMAND");
+    if processes.is_empty() {
+        out.push_str("nothing was recorded of this moment\n");
+        return out;
+    }
     for HostProcess { host, process } in processes {
         let identity = &process.identity;
         let cpu = format!("{:.1}", f64::from(process.cpu_permille) / 10.0);
@@ -156,6 +160,8 @@ mod tests {
             },
         };
         let rows = [row("a-long-name", 7), row("b", 1234)];
+        let none = table(UnixMs(5), &[], &TimeZone::UTC);
+        assert!(none.ends_with("\nnothing was recorded of this moment\n"));
         let text = table(UnixMs(5_000), &rows, &TimeZone::UTC);
         let lines: Vec<_> = text.lines().collect();
         assert!(lines[0].ends_with("1970-01-01 00:00:05"), "{text}");

@@ -213,6 +213,34 @@ mod tests {
     }
 
     #[test]
+    fn the_busiest_of_all_hosts_are_sorted_chosen_and_gone_to() {
+        let mut state = fleet();
+        press(&mut state, "p");
+        let row = |host: &str, pid| sysmon_wire::message::HostProcess {
+            host: host.into(),
+            process: process(pid, "cc1", 900, 5),
+        };
+        let top = Feed::Top {
+            time: UnixMs(5),
+            hosts: 2,
+            processes: vec![row("one", 7), row("two", 8)],
+        };
+        update(&mut state, Message::Feed(top));
+        click_on(&mut state, "MEM");
+        assert_eq!(
+            (state.top.sort.name(), state.top.reverse),
+            ("memory", false)
+        );
+        click_on(&mut state, "MEM");
+        assert!(state.top.reverse);
+        click_on(&mut state, "two ");
+        assert_eq!(state.top.selected().unwrap().host, "two");
+        click_on(&mut state, "two ");
+        assert_eq!(state.mode, Mode::Processes);
+        assert_eq!(state.host.as_ref().unwrap().name, "two");
+    }
+
+    #[test]
     fn rows_of_lists_are_selected() {
         let mut state = fleet();
         press(&mut state, "\np");
@@ -225,6 +253,9 @@ mod tests {
         update(&mut state, Message::Feed(feed));
         click_on(&mut state, "make");
         assert_eq!(state.processes.selected().unwrap().identity.pid, 8);
+        click_on(&mut state, "make");
+        assert_eq!(state.mode, Mode::Process);
+        press(&mut state, "h");
         click_on(&mut state, "MEM");
         assert_eq!(state.processes.sort.name(), "memory");
         click_on(&mut state, "COMMAND");

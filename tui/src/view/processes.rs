@@ -84,6 +84,14 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
             .text(processes.filter.text(), theme.text);
     }
     headings(state, area, buffer);
+    let none = match (processes.is_empty(), shown.is_empty()) {
+        (true, _) => "nothing was recorded of this moment",
+        (_, true) => "none of them fits the filter",
+        _ => "",
+    };
+    Pen::new(buffer, area, LINES_ABOVE)
+        .skip(3)
+        .text(none, theme.text);
     let selected = processes.selected_at();
     let height = usize::from(area.height.saturating_sub(LINES_ABOVE));
     for (row, process) in shown.iter().skip(processes.top).take(height).enumerate() {
