@@ -92,7 +92,11 @@ async fn show(
         // What a key asks for is drawn when it comes, too.
         by_hand |= match &message {
             Some(Message::Feed(
-                Feed::Fleet(_) | Feed::Preview(_) | Feed::HostRows { .. } | Feed::Processes { .. },
+                Feed::Fleet(_)
+                | Feed::Preview(_)
+                | Feed::HostRows { .. }
+                | Feed::Processes { .. }
+                | Feed::Top { .. },
             )) => false,
             Some(_) => true,
             None => false,

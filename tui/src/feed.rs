@@ -29,6 +29,12 @@ const CHANGES_SINCE: u16 = 2;
 /// Minor version since which they can tell what happened.
 pub(crate) const TIMELINE_SINCE: u16 = 3;
 
+/// Minor version since which they can tell the busiest processes of all hosts.
+pub const TOP_SINCE: u16 = 4;
+
+/// Processes of that list asked for: at a second each 20 kB at most over a slow line.
+pub(crate) const TOP_LIMIT: u16 = 200;
+
 /// Changes asked for: more than anybody goes through.
 const CHANGES_MAX: u16 = 200;
 
@@ -40,6 +46,7 @@ struct Wanted {
     processes: Option<Request>,
     changes: Option<Request>,
     timeline: Option<Request>,
+    top: Option<Request>,
     preview: Option<Request>,
     preview_processes: Option<Request>,
 }
@@ -168,7 +175,7 @@ impl Feeder {
         let mut changes = self.ask_changes(session).await?;
         let mut timeline = self.ask_timeline(session).await?;
         // These are asked for again by whoever shows them.
-        let (mut preview, mut preview_processes) = (None, None);
+        let (mut preview, mut preview_processes, mut top) = (None, None, None);
         loop {
             tokio::select! {
                 reply = next(&mut fleet) => match reply? {
@@ -192,6 +199,10 @@ impl Feeder {
                     Some(reply) => self.tell_all(of_timeline(reply)).await?,
                     None => timeline = None,
                 },
+                reply = next(&mut top) => match reply? {
+                    Some(reply) => self.tell_all(of_top(reply)).await?,
+                    None => top = None,
+                },
                 reply = next(&mut preview) => match reply? {
                     Some(reply) => self.tell_all(preview_of(of_host(reply))).await?,
                     None => preview = None,
@@ -208,6 +219,7 @@ impl Feeder {
                     }
                     Changed::Changes => changes = self.ask_changes(session).await?,
                     Changed::Timeline => timeline = self.ask_timeline(session).await?,
+                    Changed::Top => top = self.ask_top(session).await?,
                     Changed::Preview => {
                         preview = ask(session, self.wanted.preview.take().as_ref()).await?;
                         if preview.is_some() {
@@ -258,6 +270,18 @@ impl Feeder {
         // It is answered once; an older hub's strip stays empty.
         let wanted = self.wanted.timeline.take();
         let wanted = wanted.filter(|_| session.minor >= TIMELINE_SINCE);
+        Ok(ask(session, wanted.as_ref()).await?)
+    }
+
+    async fn ask_top(&mut self, session: &HubSession) -> Result<Option<Replies>, End> {
+        let wanted = self.wanted.top.take();
+        if wanted.is_some() && session.minor < TOP_SINCE {
+            let reason = Label::new(
+                "the hub is older than this program and cannot tell the busiest of all hosts",
+            );
+            self.tell(Feed::Refused { reason }).await?;
+            return Ok(None);
+        }
         Ok(ask(session, wanted.as_ref()).await?)
     }
 
@@ -317,6 +341,15 @@ impl Feeder {
                 });
                 Changed::Timeline
             }
+            Effect::WatchTop(wanted) => {
+                self.wanted.top = wanted.map(|(at, by)| Request::Top {
+                    host: None,
+                    at,
+                    by,
+                    limit: TOP_LIMIT,
+                });
+                Changed::Top
+            }
             Effect::Quit
             | Effect::Suspend
             | Effect::Redraw
@@ -357,6 +390,7 @@ enum Changed {
     Host,
     Changes,
     Timeline,
+    Top,
     Preview,
     PreviewProcesses,
     Nothing,
@@ -433,6 +467,23 @@ pub fn of_processes(reply: Reply) -> Option<Feed> {
 pub fn of_changes(reply: Reply) -> Option<Feed> {
     match reply {
         Reply::Changes { time, changes } => Some(Feed::Changes { time, changes }),
+        Reply::Refused { reason } => Some(Feed::Refused { reason }),
+        _ => None,
+    }
+}
+
+/// A reply to a request for the busiest processes of all hosts, as the screen takes it.
+pub fn of_top(reply: Reply) -> Option<Feed> {
+    match reply {
+        Reply::Top {
+            time,
+            hosts,
+            processes,
+        } => Some(Feed::Top {
+            time,
+            hosts,
+            processes,
+        }),
         Reply::Refused { reason } => Some(Feed::Refused { reason }),
         _ => None,
     }

@@ -9,7 +9,7 @@ use clap::Parser;
 use sysmon_config::run;
 
 use command::args::{Args, Command, SnapshotArgs};
-use command::{join, query, show, snapshot};
+use command::{join, query, show, snapshot, top};
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -26,6 +26,7 @@ fn main() -> ExitCode {
                 profile,
             }) => join::join(&args, address, token, name.as_ref(), profile.as_ref()),
             Some(Command::Query(asked)) => query::query(&args, &config, asked),
+            Some(Command::Top(asked)) => top::top(&args, &config, asked),
         }
     })
 }

@@ -18,8 +18,9 @@ use sysmon_config::Theme;
 use sysmon_hub::changes;
 use sysmon_hub::events::timeline;
 use sysmon_hub::fleet::{Fleet, FleetOptions};
+use sysmon_hub::top::top;
 use sysmon_hub::view::{HostWatch, SparkRequest, fleet_picture};
-use sysmon_tui::feed::{of_fleet, of_host};
+use sysmon_tui::feed::{of_fleet, of_host, of_top};
 use sysmon_tui::keys::{Keymap, Mode};
 use sysmon_tui::state::fleet::{CPU, RECEIVED, SPARK_POINTS, SPARK_STEP_MS};
 use sysmon_tui::state::host::{HostView, WINDOW_MS};
@@ -27,7 +28,7 @@ use sysmon_tui::state::timeline::STEPS;
 use sysmon_tui::state::{Feed, Options, State};
 use sysmon_tui::text::plain;
 use sysmon_tui::update::{Message, update};
-use sysmon_wire::message::{Reply, RunId};
+use sysmon_wire::message::{Reply, RunId, TopBy};
 use sysmon_wire::{Row, UnixMs};
 
 /// 2026-05-04 12:00:00 UTC.
@@ -70,10 +71,12 @@ fn shared() -> &'static Fleet {
 }
 
 /// What can be on screen.
-const PLACES: [(&str, Mode); 6] = [
+const PLACES: [(&str, Mode); 8] = [
     ("fleet", Mode::Fleet),
     ("host", Mode::Host),
     ("processes", Mode::Processes),
+    ("process", Mode::Process),
+    ("top", Mode::Top),
     ("changes", Mode::Changes),
     ("events", Mode::Events),
     ("help", Mode::Help),
@@ -154,7 +157,10 @@ fn go(state: &mut State, place: Mode, name: &str) {
     let fleet = shared();
     let id = fleet.find(name).unwrap();
     let moment = state.at.unwrap_or(UnixMs(NOON));
-    if !matches!(place, Mode::Fleet | Mode::Events) {
+    if place == Mode::Top {
+        let list = top(fleet, None, moment, TopBy::Cpu, 200);
+        feed(state, of_top(list).unwrap());
+    } else if !matches!(place, Mode::Fleet | Mode::Events) {
         state.host = Some(HostView::new(name.into()));
         let mut watch = HostWatch::new(id, moment - WINDOW_MS);
         for reply in watch.updates(fleet, state.at) {
@@ -175,6 +181,9 @@ fn go(state: &mut State, place: Mode, name: &str) {
         let changes = changes::of_host(host, moment, 40).unwrap();
         let time = moment;
         feed(state, Feed::Changes { time, changes });
+    }
+    if place == Mode::Process {
+        state.processes.open_selected();
     }
     state.mode = place;
     if place == Mode::Help {

@@ -272,6 +272,51 @@ pub enum Request {
         /// A signing request for its key (PKCS #10, DER).
         request: Blob,
     },
+    /// The busiest processes of all hosts as one list; for hubs of minor version 4 or later.
+    Top {
+        /// Of one host, or of all.
+        host: Option<Label>,
+        /// The moment; none for now, and then it follows again as hosts report, at most once a second.
+        at: Option<UnixMs>,
+        /// What the busiest are by.
+        by: TopBy,
+        /// The most processes wanted, at most [`crate::limits::TOP_MAX`].
+        limit: u16,
+    },
+}
+
+/// What the busiest processes are by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TopBy {
+    /// Processor time.
+    #[default]
+    Cpu,
+    /// Memory.
+    Memory,
+    /// Bytes read from storage and written to it.
+    Disk,
+}
+
+impl TopBy {
+    /// What a process uses of it.
+    pub fn of(self, process: &Process) -> u64 {
+        match self {
+            Self::Cpu => u64::from(process.cpu_permille),
+            Self::Memory => process.memory_bytes,
+            Self::Disk => process
+                .read_bytes_per_s
+                .saturating_add(process.write_bytes_per_s),
+        }
+    }
+}
+
+/// A process, and the host that it runs on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostProcess {
+    /// The host.
+    pub host: Label,
+    /// The process.
+    pub process: Process,
 }
 
 /// How several series become one.
@@ -351,6 +396,15 @@ pub enum Reply {
         authority: Blob,
         /// The certificate, in PEM.
         certificate: Blob,
+    },
+    /// To [`Request::Top`], in place of the list before.
+    Top {
+        /// The moment.
+        time: UnixMs,
+        /// Hosts whose processes are known of that moment.
+        hosts: u32,
+        /// The busiest first.
+        processes: Vec<HostProcess>,
     },
 }
 

@@ -10,6 +10,7 @@ mod past;
 mod relay;
 mod renewal;
 mod subscriber;
+mod top;
 mod trust;
 
 use std::net::{SocketAddr, TcpListener};

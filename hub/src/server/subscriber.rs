@@ -10,6 +10,7 @@ use sysmon_wire::message::{Change, FleetUpdate, Reply, Request};
 use sysmon_wire::{Label, UnixMs};
 
 use super::past::{Of, PagedIn};
+use super::top::watch_top;
 use super::{Hub, SUBSCRIBERS_MAX, now, renewal};
 use crate::changes;
 use crate::events::timeline;
@@ -179,6 +180,12 @@ async fn answer(
             };
             answer_query(hub, asked, sender).await
         }
+        Request::Top {
+            host,
+            at,
+            by,
+            limit,
+        } => watch_top(hub, host.as_ref(), at, by, limit, sender).await,
     }
 }
 
@@ -257,7 +264,7 @@ async fn changes_of(
     Ok(changes::ranked(all, limit))
 }
 
-async fn refuse(sender: &mut FrameSender, reason: &str) -> Result<(), LinkError> {
+pub(super) async fn refuse(sender: &mut FrameSender, reason: &str) -> Result<(), LinkError> {
     sender
         .send(&Reply::Refused {
             reason: Label::new(reason),
@@ -398,6 +405,8 @@ async fn watch_processes(
         let host = fleet.host(id);
         host.and_then(|host| host.processes_at(moment, PAST_REACH_MS))
     });
+    // Of a moment without rows it is told that there are none.
+    let ranked = ranked.or_else(|| Some((at?, Vec::new())));
     if let Some((time, processes)) = ranked {
         let ranked = Reply::Processes {
             time,
@@ -432,7 +441,7 @@ async fn watch_processes(
 }
 
 /// Waits for the next change and a little longer; an error if the subscriber has left.
-async fn wait_for_change(
+pub(super) async fn wait_for_change(
     changes: &mut tokio::sync::watch::Receiver<u64>,
     sender: &mut FrameSender,
 ) -> Result<(), LinkError> {

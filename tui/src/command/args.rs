@@ -8,6 +8,7 @@ use sysmon_tui::VERSION;
 use sysmon_tui::standalone::DEMO_HOSTS_MAX;
 
 use super::query::QueryArgs;
+use super::top::TopArgs;
 
 /// Shows the whole fleet in the terminal, live or as it was at any past second.
 #[derive(Debug, Parser)]
@@ -80,6 +81,14 @@ Examples:
   sysmon-tui query net.rx --by all --across sum --since 30d --step 1d
   sysmon-tui query system.memory.usage --from 09:00 --to 09:30 --format csv > memory.csv")]
     Query(QueryArgs),
+    /// Print the busiest processes of all hosts as one list
+    #[command(after_help = "\
+Examples:
+  sysmon-tui top
+  sysmon-tui top --by memory --limit 10
+  sysmon-tui top --at -2h --host db-1
+  sysmon-tui top --json | jq '.processes[] | select(.user == \"root\")'")]
+    Top(TopArgs),
 }
 
 #[derive(Debug, Default, clap::Args)]

@@ -17,6 +17,10 @@ pub enum Mode {
     Host,
     /// The processes of one host.
     Processes,
+    /// One process.
+    Process,
+    /// The busiest processes of all hosts.
+    Top,
     /// What is different from before, of one host or of all.
     Changes,
     /// What happened, to one host or to all.
@@ -52,6 +56,8 @@ pub enum Action {
     Help,
     /// Show the host's processes.
     Processes,
+    /// Show the busiest processes of all hosts.
+    Top,
     /// Show what is different from before.
     Changes,
     /// Show what happened.
@@ -127,6 +133,7 @@ impl Action {
             Self::Quit => "quit",
             Self::Help => "help",
             Self::Processes => "processes",
+            Self::Top => "top",
             Self::Changes => "changes",
             Self::Events => "events",
             Self::PreviousEvent => "previous-event",
@@ -249,10 +256,12 @@ impl Key {
 mod tests {
     use super::*;
 
-    const ALL: [Mode; 10] = [
+    const ALL: [Mode; 12] = [
         Mode::Fleet,
         Mode::Host,
         Mode::Processes,
+        Mode::Process,
+        Mode::Top,
         Mode::Changes,
         Mode::Events,
         Mode::Help,

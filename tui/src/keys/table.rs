@@ -33,6 +33,8 @@ const ANY: &[Mode] = &[
     Mode::Fleet,
     Mode::Host,
     Mode::Processes,
+    Mode::Process,
+    Mode::Top,
     Mode::Changes,
     Mode::Events,
     Mode::Help,
@@ -41,11 +43,13 @@ const PLACES: &[Mode] = &[
     Mode::Fleet,
     Mode::Host,
     Mode::Processes,
+    Mode::Process,
+    Mode::Top,
     Mode::Changes,
     Mode::Events,
 ];
 const FLEET: &[Mode] = &[Mode::Fleet];
-const LISTS: &[Mode] = &[Mode::Fleet, Mode::Processes];
+const LISTS: &[Mode] = &[Mode::Fleet, Mode::Processes, Mode::Top];
 const PROMPTS: &[Mode] = &[Mode::Filter, Mode::Time, Mode::Palette, Mode::Export];
 const PALETTE: &[Mode] = &[Mode::Palette];
 
@@ -82,10 +86,31 @@ pub const BINDINGS: &[Binding] = &[
         Some("processes"),
     ),
     bind(
+        FLEET,
+        &[char('p')],
+        Action::Top,
+        "the busiest processes of all hosts",
+        None,
+    ),
+    bind(
+        &[Mode::Top],
+        &[key(KeyCode::Enter), char('l')],
+        Action::Open,
+        "the process among those of its host",
+        Some("go there"),
+    ),
+    bind(
+        &[Mode::Processes],
+        &[key(KeyCode::Enter), char('l')],
+        Action::Open,
+        "details of the process",
+        Some("details"),
+    ),
+    bind(
         LISTS,
         &[char('/')],
         Action::Filter,
-        "show only what has these letters",
+        "show only what fits; processes by regex",
         Some("filter"),
     ),
     bind(
@@ -120,6 +145,8 @@ pub const BINDINGS: &[Binding] = &[
         &[
             Mode::Host,
             Mode::Processes,
+            Mode::Process,
+            Mode::Top,
             Mode::Changes,
             Mode::Events,
             Mode::Help,
@@ -144,7 +171,13 @@ pub const BINDINGS: &[Binding] = &[
         Some("go there"),
     ),
     bind(
-        &[Mode::Fleet, Mode::Host, Mode::Processes],
+        &[
+            Mode::Fleet,
+            Mode::Host,
+            Mode::Processes,
+            Mode::Process,
+            Mode::Top,
+        ],
         &[char('a')],
         Action::Events,
         "alerts and events: what happened",
@@ -179,11 +212,19 @@ pub const BINDINGS: &[Binding] = &[
         None,
     ),
     bind(
-        &[Mode::Fleet, Mode::Host, Mode::Processes],
+        &[Mode::Fleet, Mode::Host],
         &[char('w')],
         Action::Changes,
         "what changed: this minute against the ten before it",
         Some("what changed"),
+    ),
+    // The same; their footers are full.
+    bind(
+        &[Mode::Processes, Mode::Process, Mode::Top],
+        &[char('w')],
+        Action::Changes,
+        "what changed: this minute against the ten before it",
+        None,
     ),
     bind(ANY, &[key(KeyCode::Up), char('k')], Action::Up, "up", None),
     bind(

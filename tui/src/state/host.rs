@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use sysmon_series::rate;
 use sysmon_wire::limits::SERIES_PER_HOST_MAX;
 use sysmon_wire::message::HostLine;
-use sysmon_wire::metrics::{Metric, unscale};
+use sysmon_wire::metrics::{Metric, PROCESS_CPU, PROCESS_IDENTITY, PROCESS_MEMORY, unscale};
 use sysmon_wire::{
     ABSENT, Kind, Label, RowDecoder, RowError, SchemaError, SeriesKey, SeriesTable, UnixMs,
 };
@@ -15,6 +15,17 @@ pub const WINDOW_MS: i64 = 10 * 60 * 1000;
 
 /// Rows kept: the window at one a second, and some for hosts that sample more often.
 const ROWS_MAX: usize = 1_200;
+
+/// What a process used over time, from the rows in which it was among the busiest.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProcessHistory {
+    /// Shares of a processor.
+    pub cpu: Vec<Option<f64>>,
+    /// Bytes of memory.
+    pub memory: Vec<Option<f64>>,
+    /// Whether there are rows in which it was not.
+    pub is_missed: bool,
+}
 
 /// A host whose every row is followed.
 #[derive(Debug)]
@@ -203,6 +214,50 @@ impl HostView {
             .map(|(sum, n)| (*n > 0).then(|| sum / f64::from(*n)))
             .collect()
     }
+
+    /// What a process used, in steps as [`Self::history`] has them.
+    pub fn history_of_process(&self, id: i64, points: usize, step_ms: i64) -> ProcessHistory {
+        let mut steps = vec![(0.0, 0.0, 0u32); points];
+        let end = self.newest().map_or(0, |n| (n + 1).floor(step_ms).0);
+        let start = end - step_ms.saturating_mul(points as i64);
+        let ranks = self.ranks();
+        let mut is_missed = false;
+        for (time, values) in &self.rows {
+            let step = usize::try_from((*time - start).div_euclid(step_ms));
+            let Some(step) = step.ok().and_then(|step| steps.get_mut(step)) else {
+                continue;
+            };
+            let value = |at: Option<usize>| at.and_then(|at| values.get(at)).copied();
+            let place = ranks.iter().find(|(at, ..)| value(Some(*at)) == Some(id));
+            let Some((_, cpu, memory)) = place else {
+                is_missed = true;
+                continue;
+            };
+            let number = |at| value(at).filter(|v| *v != ABSENT).unwrap_or(0);
+            step.0 += unscale(number(*cpu), PROCESS_CPU.scale);
+            step.1 += unscale(number(*memory), PROCESS_MEMORY.scale);
+            step.2 += 1;
+        }
+        let mean = |sum: f64, n: u32| (n > 0).then(|| sum / f64::from(n));
+        let memory = steps.iter().map(|(_, memory, n)| mean(*memory, *n));
+        ProcessHistory {
+            cpu: steps.iter().map(|(cpu, _, n)| mean(*cpu, *n)).collect(),
+            memory: memory.collect(),
+            is_missed,
+        }
+    }
+
+    /// Where the places of the busiest processes are among the series: who it is, processor, memory.
+    fn ranks(&self) -> Vec<(usize, Option<usize>, Option<usize>)> {
+        let place = |(at, key): (usize, &SeriesKey)| {
+            let rank = key.attribute("sysmon.rank")?;
+            let attributes = [("sysmon.rank", rank.as_str())];
+            let of = |metric: &Metric| self.find(metric, &attributes);
+            (key.metric.name == PROCESS_IDENTITY.name)
+                .then(|| (at, of(&PROCESS_CPU), of(&PROCESS_MEMORY)))
+        };
+        self.keys.iter().enumerate().filter_map(place).collect()
+    }
 }
 
 #[cfg(test)]
@@ -233,6 +288,40 @@ mod tests {
         assert_eq!(view.total(&NET_IO, RECEIVE), Some(10_000.0));
         assert_eq!(view.now(&NET_IO, &[]), None);
         assert_eq!(view.values_of(&NET_IO, "network.io.direction"), ["receive"]);
+    }
+
+    #[test]
+    fn a_process_is_found_at_whatever_place_it_had() {
+        let mut view = HostView::new("h".into());
+        let mut keys = Vec::new();
+        for rank in ["0", "1"] {
+            let rank = [("sysmon.rank", rank)];
+            keys.push(PROCESS_IDENTITY.series(&rank));
+            keys.push(PROCESS_CPU.series(&rank));
+            keys.push(PROCESS_MEMORY.series(&rank));
+        }
+        view.add_series(&SeriesTable::new(&keys)).unwrap();
+        let (mut encoder, mut block) = (RowEncoder::new(), Vec::new());
+        for n in 0..8i64 {
+            let (ours, other) = ([7, n * 100, 50], [8, 1, 1]);
+            let values = match n {
+                // Not among them.
+                4 | 5 => [9, 1, 1, 8, 1, 1],
+                n if n % 2 == 0 => [7, ours[1], 50, 8, 1, 1],
+                _ => [8, other[1], 1, 7, ours[1], 50],
+            };
+            encoder.encode(n as u64 + 1, UnixMs(n * 1000), &values, &mut block);
+        }
+        view.add_rows(true, &block).unwrap();
+        let history = view.history_of_process(7, 4, 2000);
+        let cpu: Vec<_> = history
+            .cpu
+            .iter()
+            .map(|v| v.map(|v| (v * 1000.0).round()))
+            .collect();
+        assert_eq!(cpu[1..], [Some(50.0), Some(250.0), None][..], "{cpu:?}");
+        assert_eq!(history.memory[1..], [Some(50.0), Some(50.0), None][..]);
+        assert!(history.is_missed && !view.history_of_process(7, 1, 1000).is_missed);
     }
 
     #[test]

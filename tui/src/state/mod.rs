@@ -5,15 +5,17 @@ pub mod changes;
 pub mod fleet;
 pub mod host;
 pub mod palette;
+pub mod pattern;
 pub mod preview;
 pub mod processes;
 pub mod shown;
 pub mod spark;
 pub mod timeline;
+pub mod top;
 
 use jiff::tz::TimeZone;
 use ratatui::layout::Size;
-use sysmon_wire::message::{Change, FleetUpdate, HostLine};
+use sysmon_wire::message::{Change, FleetUpdate, HostLine, HostProcess};
 use sysmon_wire::{Label, Process, SeriesTable, UnixMs};
 
 use crate::keys::{Keymap, Mode};
@@ -25,6 +27,7 @@ use preview::Preview;
 use processes::Processes;
 use sysmon_wire::timeline::Timeline;
 use timeline::TimelineState;
+use top::Top;
 
 /// What is set once, at the start.
 #[derive(Clone, Debug)]
@@ -128,6 +131,15 @@ pub enum Feed {
     },
     /// When there are rows, and what happened.
     Timeline(Timeline),
+    /// The busiest processes of all hosts.
+    Top {
+        /// The moment.
+        time: UnixMs,
+        /// Of how many hosts.
+        hosts: u32,
+        /// The processes.
+        processes: Vec<HostProcess>,
+    },
     /// The hub does not show what was asked for.
     Refused {
         /// Why.
@@ -174,6 +186,8 @@ pub struct State {
     pub help_scroll: u16,
     /// Processes of the open host.
     pub processes: Processes,
+    /// The busiest processes of all hosts.
+    pub top: Top,
     /// What is different from before.
     pub changes: Changes,
     /// The strip of time, and what happened.
@@ -215,6 +229,7 @@ impl State {
             preview_wanted: None,
             host_scroll: 0,
             processes: Processes::default(),
+            top: Top::default(),
             changes: Changes::default(),
             timeline: TimelineState::default(),
             help_scroll: 0,
@@ -238,7 +253,13 @@ impl State {
         let is_place = |mode: &Mode| {
             matches!(
                 mode,
-                Mode::Fleet | Mode::Host | Mode::Processes | Mode::Changes | Mode::Events
+                Mode::Fleet
+                    | Mode::Host
+                    | Mode::Processes
+                    | Mode::Process
+                    | Mode::Top
+                    | Mode::Changes
+                    | Mode::Events
             )
         };
         let modes = std::iter::once(&self.mode).chain(self.back.iter().rev());

@@ -2,7 +2,7 @@
 
 use sysmon_wire::Label;
 
-use super::{State, fleet, processes};
+use super::{State, fleet, processes, top};
 use crate::keys::{Action, Mode};
 use crate::theme::ThemeName;
 
@@ -24,6 +24,8 @@ pub enum Command {
     SortFleet(fleet::Sort),
     /// Sort the processes.
     SortProcesses(processes::Sort),
+    /// Sort the busiest processes of all hosts.
+    SortTop(top::Sort),
     /// Type on, after this.
     Complete(&'static str),
 }
@@ -116,7 +118,9 @@ fn commands(state: &State) -> Vec<Entry> {
     });
     let more = WITH_WORD
         .iter()
-        .filter(|(begin, _, _)| *begin != "sort " || matches!(place, Mode::Fleet | Mode::Processes))
+        .filter(|(begin, _, _)| {
+            *begin != "sort " || matches!(place, Mode::Fleet | Mode::Processes | Mode::Top)
+        })
         .map(|(begin, text, help)| Entry::new(*text, *help, Command::Complete(begin)));
     act.chain(more).collect()
 }
@@ -178,6 +182,16 @@ fn words_of(state: &State, begin: &str) -> Vec<Entry> {
                     )
                 })
                 .collect(),
+            Mode::Top => top::Sort::ALL
+                .iter()
+                .map(|(sort, name)| {
+                    Entry::new(
+                        format!("sort {name}"),
+                        "sort by it",
+                        Command::SortTop(*sort),
+                    )
+                })
+                .collect(),
             _ => Vec::new(),
         },
     }
@@ -227,7 +241,15 @@ mod tests {
 
     #[test]
     fn every_action_of_a_place_is_a_command() {
-        for place in [Mode::Fleet, Mode::Host, Mode::Processes, Mode::Changes] {
+        let places = [
+            Mode::Fleet,
+            Mode::Host,
+            Mode::Processes,
+            Mode::Process,
+            Mode::Top,
+            Mode::Changes,
+        ];
+        for place in places {
             let all = texts("", place);
             for binding in BINDINGS.iter().filter(|b| b.modes.contains(&place)) {
                 let name = binding.action.name();

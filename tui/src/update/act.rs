@@ -4,7 +4,7 @@ use sysmon_wire::Label;
 
 use super::travel::{STEP_MS, open_host, show, travel};
 use super::typing::{accept, set_filter};
-use super::{Effect, give, remark, timeline};
+use super::{Effect, give, remark, timeline, top};
 use crate::keys::{Action, Mode};
 use crate::state::changes::Changes;
 use crate::state::host::HostView;
@@ -26,7 +26,10 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Back => return back(state),
         Action::Open if state.mode == Mode::Changes => return go_to_change(state),
         Action::Open if state.mode == Mode::Events => return timeline::go_to_event(state),
+        Action::Open if state.mode == Mode::Top => return top::go_there(state),
+        Action::Open if state.mode == Mode::Processes => open_process(state),
         Action::Open => return open(state),
+        Action::Top => go(state, Mode::Top),
         Action::Events => timeline::list(state),
         Action::PreviousEvent => return timeline::earlier(state),
         Action::NextEvent => return timeline::later(state),
@@ -42,7 +45,8 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Last => scroll(state, isize::MAX / 2),
         Action::Filter => {
             let filter = match state.mode {
-                Mode::Processes => state.processes.filter.clone(),
+                Mode::Processes => state.processes.filter.text().to_owned(),
+                Mode::Top => state.top.filter.text().to_owned(),
                 _ => state.fleet.filter.clone(),
             };
             state.input.clone_from(&filter);
@@ -68,6 +72,14 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Reverse if state.mode == Mode::Processes => {
             state.processes.reverse = !state.processes.reverse;
             state.processes.reorder();
+        }
+        Action::Sort if state.mode == Mode::Top => {
+            let next = state.top.sort.next();
+            top::sort(state, next);
+        }
+        Action::Reverse if state.mode == Mode::Top => {
+            state.top.reverse = !state.top.reverse;
+            state.top.reorder();
         }
         Action::Sort => {
             let next = state.fleet.sort.next();
@@ -115,7 +127,11 @@ pub(super) fn back(state: &mut State) -> Vec<Effect> {
     let left = state.mode;
     state.mode = state.back.pop().unwrap_or(Mode::Fleet);
     match left {
-        Mode::Host => {
+        Mode::Process => {
+            state.processes.open = None;
+            Vec::new()
+        }
+        Mode::Host | Mode::Processes if state.mode != Mode::Host => {
             state.host = None;
             state.processes.clear();
             vec![Effect::CloseHost]
@@ -143,6 +159,10 @@ pub(super) fn scroll(state: &mut State, rows: isize) {
             state.processes.move_by(rows);
             state.processes.scroll(view::processes::rows(state.size));
         }
+        Mode::Top => {
+            state.top.move_by(rows);
+            state.top.scroll(view::top::rows(state.size));
+        }
         Mode::Changes => {
             state.changes.move_by(rows);
             state.changes.scroll(view::changes::rows(state.size));
@@ -159,7 +179,7 @@ pub(super) fn scroll(state: &mut State, rows: isize) {
             let last = palette::entries(state).len().saturating_sub(1);
             state.chosen = state.chosen.saturating_add_signed(rows).min(last);
         }
-        Mode::Filter | Mode::Time | Mode::Export => {}
+        Mode::Process | Mode::Filter | Mode::Time | Mode::Export => {}
     }
 }
 
@@ -173,6 +193,16 @@ fn open(state: &mut State) -> Vec<Effect> {
         return Vec::new();
     };
     open_named(state, name)
+}
+
+/// Shows the details of the selected process, or the members of the selected group.
+fn open_process(state: &mut State) {
+    if state.processes.open_selected() {
+        go(state, Mode::Process);
+    } else if !state.processes.filter.is_empty() {
+        let members = state.processes.filter.text().to_owned();
+        remark(state, format!("one by one, those that fit {members}"));
+    }
 }
 
 /// Opens a host from wherever one is; back leads to the fleet.

@@ -8,13 +8,16 @@ mod preview;
 #[cfg(test)]
 mod tests;
 mod timeline;
+mod top;
 mod travel;
 mod typing;
 
 use crossterm::event::{KeyEvent, MouseEvent};
 use ratatui::layout::Size;
+use sysmon_wire::message::TopBy;
 use sysmon_wire::{Label, UnixMs};
 
+use crate::keys::Mode;
 use crate::state::host::HostView;
 use crate::state::{Feed, Link, State};
 use crate::view;
@@ -84,6 +87,8 @@ pub enum Effect {
         /// Up to this one.
         to: UnixMs,
     },
+    /// Follow the busiest processes of all hosts, or show those of a moment; none no more.
+    WatchTop(Option<(Option<UnixMs>, TopBy)>),
     /// Put a text on the clipboard.
     Copy(String),
     /// Save a file that is not there yet.
@@ -107,6 +112,7 @@ pub fn update(state: &mut State, message: Message) -> Vec<Effect> {
     let mut effects = take(state, message);
     effects.extend(timeline::refresh(state));
     effects.extend(preview::refresh(state));
+    effects.extend(top::refresh(state));
     effects
 }
 
@@ -172,6 +178,7 @@ fn take_feed(state: &mut State, feed: Feed) -> Vec<Effect> {
             state.clock_offset_ms = clock_offset_ms;
             state.timeline.forget_asked();
             preview::forget(state);
+            state.top.asked = None;
             state.hub = Some(hub.clone());
             state.link = Link::Connected { hub, version };
         }
@@ -227,6 +234,14 @@ fn take_feed(state: &mut State, feed: Feed) -> Vec<Effect> {
             state.changes.take(time, changes);
             state.changes.scroll(view::changes::rows(state.size));
         }
+        Feed::Top {
+            time,
+            hosts,
+            processes,
+        } => {
+            state.top.take(time, hosts, processes);
+            state.top.scroll(view::top::rows(state.size));
+        }
         Feed::Timeline(timeline) => {
             state.timeline.take(timeline);
             state.timeline.scroll(view::events::rows(state.size));
@@ -234,6 +249,9 @@ fn take_feed(state: &mut State, feed: Feed) -> Vec<Effect> {
         Feed::Refused { reason } => {
             if let Some(host) = &mut state.host {
                 host.refused = Some(reason.clone());
+            }
+            if state.place() == Mode::Top {
+                state.top.refused = Some(reason.clone());
             }
             remark(state, reason.to_string());
         }

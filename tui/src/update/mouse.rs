@@ -4,10 +4,11 @@ use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 
 use super::Effect;
 use super::act::{act, scroll, sort_fleet, sort_processes};
+use super::top::sort as sort_top;
 use super::travel::show;
 use crate::keys::{Action, Mode};
 use crate::state::State;
-use crate::view::{self, changes, events, fleet, fleet_columns, footer, processes, strip};
+use crate::view::{self, changes, events, fleet, fleet_columns, footer, processes, strip, top};
 
 /// Rows the wheel moves.
 const WHEEL_ROWS: isize = 3;
@@ -45,11 +46,26 @@ fn click(state: &mut State, column: u16, row: u16) -> Vec<Effect> {
         Mode::Fleet if row + 1 == fleet::FIRST_ROW => sort_hosts_at(state, column),
         Mode::Processes if row + 1 == processes::FIRST_ROW => sort_processes_at(state, column),
         Mode::Fleet => return click_host(state, row),
+        Mode::Top if row + 1 == top::FIRST_ROW => sort_top_at(state, column),
+        Mode::Top => {
+            let rows = top::rows(state.size);
+            if let Some(at) = at(row, top::FIRST_ROW, rows, state.top.top)
+                && at < state.top.shown_len()
+            {
+                if state.top.selected_at() == Some(at) {
+                    return act(state, Action::Open);
+                }
+                state.top.select(at);
+            }
+        }
         Mode::Processes => {
             let rows = processes::rows(state.size);
             if let Some(at) = at(row, processes::FIRST_ROW, rows, state.processes.top)
                 && at < state.processes.shown().count()
             {
+                if state.processes.selected_at() == Some(at) {
+                    return act(state, Action::Open);
+                }
                 state.processes.select(at);
             }
         }
@@ -121,6 +137,15 @@ fn sort_processes_at(state: &mut State, column: u16) {
     state.processes.scroll(processes::rows(state.size));
 }
 
+fn sort_top_at(state: &mut State, column: u16) {
+    match top::sort_at(state, column) {
+        Some(sort) if sort == state.top.sort => drop(act(state, Action::Reverse)),
+        Some(sort) => sort_top(state, sort),
+        None => {}
+    }
+    state.top.scroll(top::rows(state.size));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -188,6 +213,34 @@ mod tests {
     }
 
     #[test]
+    fn the_busiest_of_all_hosts_are_sorted_chosen_and_gone_to() {
+        let mut state = fleet();
+        press(&mut state, "p");
+        let row = |host: &str, pid| sysmon_wire::message::HostProcess {
+            host: host.into(),
+            process: process(pid, "cc1", 900, 5),
+        };
+        let top = Feed::Top {
+            time: UnixMs(5),
+            hosts: 2,
+            processes: vec![row("one", 7), row("two", 8)],
+        };
+        update(&mut state, Message::Feed(top));
+        click_on(&mut state, "MEM");
+        assert_eq!(
+            (state.top.sort.name(), state.top.reverse),
+            ("memory", false)
+        );
+        click_on(&mut state, "MEM");
+        assert!(state.top.reverse);
+        click_on(&mut state, "two ");
+        assert_eq!(state.top.selected().unwrap().host, "two");
+        click_on(&mut state, "two ");
+        assert_eq!(state.mode, Mode::Processes);
+        assert_eq!(state.host.as_ref().unwrap().name, "two");
+    }
+
+    #[test]
     fn rows_of_lists_are_selected() {
         let mut state = fleet();
         press(&mut state, "\np");
@@ -200,6 +253,9 @@ mod tests {
         update(&mut state, Message::Feed(feed));
         click_on(&mut state, "make");
         assert_eq!(state.processes.selected().unwrap().identity.pid, 8);
+        click_on(&mut state, "make");
+        assert_eq!(state.mode, Mode::Process);
+        press(&mut state, "h");
         click_on(&mut state, "MEM");
         assert_eq!(state.processes.sort.name(), "memory");
         click_on(&mut state, "COMMAND");

@@ -27,6 +27,16 @@ impl Word {
     }
 }
 
+/// Whether what is typed as a filter is meant as a regular expression and is none.
+fn is_wrong(state: &State) -> bool {
+    state.mode == Mode::Filter
+        && match state.place() {
+            Mode::Processes => state.processes.filter.is_wrong(),
+            Mode::Top => state.top.filter.is_wrong(),
+            _ => false,
+        }
+}
+
 /// What is being typed, told or filtered by.
 fn lead(state: &State, width: usize) -> Vec<(String, Style)> {
     let theme = &state.theme;
@@ -54,6 +64,10 @@ fn lead(state: &State, width: usize) -> Vec<(String, Style)> {
             (rest.to_owned(), theme.text),
             cursor,
         ];
+        if is_wrong(state) {
+            let wrong = "   not an expression: plain letters".to_owned();
+            lead.push((wrong, theme.severity(Severity::Warning)));
+        }
         if let Some((remark, _)) = &state.remark {
             lead.push((format!("   {remark}"), theme.severity(Severity::Warning)));
         }
@@ -127,6 +141,15 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
 #[cfg(test)]
 mod tests {
     use crate::testing::{fleet, press, screen};
+
+    #[test]
+    fn what_is_no_expression_is_said_while_it_is_typed() {
+        let mut state = fleet();
+        press(&mut state, "p/a(");
+        assert!(screen(&state, 80, 24).contains("a(▏   not an expression"));
+        press(&mut state, "b)");
+        assert!(!screen(&state, 80, 24).contains("not an expression"));
+    }
 
     #[test]
     fn a_long_name_is_seen_where_it_is_typed() {

@@ -25,7 +25,11 @@ fn lines(state: &State) -> Vec<Line> {
     let mut lines = vec![Line::Title("Keys")];
     for bound in state.keys.all().filter(|b| !b.binding.is_of_prompts()) {
         let keys: Vec<_> = bound.keys.iter().map(|key| key.name(theme.ascii)).collect();
-        lines.push(Line::Entry(keys.join("  "), bound.binding.help));
+        let entry = Line::Entry(keys.join("  "), bound.binding.help);
+        // The same key may stand in the footer of one screen and not of another.
+        if lines.last() != Some(&entry) {
+            lines.push(entry);
+        }
     }
     lines.push(Line::Title(""));
     lines.push(Line::Title("Signs"));
@@ -75,6 +79,7 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     }
 }
 
+#[derive(PartialEq)]
 enum Line {
     Title(&'static str),
     Entry(String, &'static str),

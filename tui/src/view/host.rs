@@ -250,7 +250,7 @@ fn draw_title(graph: &Graph, theme: &Theme, area: Rect, buffer: &mut Buffer) {
 }
 
 /// The charts' whole width stands for the window that a host is opened with.
-fn step_ms(width: u16) -> i64 {
+pub(super) fn step_ms(width: u16) -> i64 {
     let points = i64::from(width) * POINTS_PER_CELL as i64;
     // Whole seconds, so that every step holds the same number of samples.
     (WINDOW_MS / points.max(1) / 1000).max(1) * 1000
@@ -302,7 +302,7 @@ fn draw_graph(host: &HostView, graph: &Graph, theme: &Theme, plot: Rect, buffer:
 }
 
 /// How long ago, while it is live; of the past when it was.
-fn draw_axis(state: &State, line: Rect, buffer: &mut Buffer) {
+pub(super) fn draw_axis(state: &State, line: Rect, buffer: &mut Buffer) {
     let theme = &state.theme;
     let span_ms = step_ms(line.width) * i64::from(line.width) * POINTS_PER_CELL as i64;
     let text = |ms: i64| match (state.at, ms) {

@@ -13,9 +13,11 @@ mod host_tables;
 mod paint;
 mod palette;
 mod panel;
+mod process;
 pub mod processes;
 mod sparkline;
 pub mod strip;
+pub mod top;
 
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
@@ -45,6 +47,8 @@ pub fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     match place {
         Mode::Host => host::draw(state, body, buffer),
         Mode::Processes => processes::draw(state, body, buffer),
+        Mode::Process => process::draw(state, body, buffer),
+        Mode::Top => top::draw(state, body, buffer),
         Mode::Changes => changes::draw(state, body, buffer),
         Mode::Events => events::draw(state, body, buffer),
         _ => fleet::draw(state, body, buffer),

@@ -41,6 +41,8 @@ fn way(mode: Mode) -> (&'static str, &'static str) {
         Mode::Fleet => ("", "HOST"),
         Mode::Host => ("\r", "MEMORY"),
         Mode::Processes => ("\rp", "PROCESSES"),
+        Mode::Process => ("\rp\r", "PROCESS "),
+        Mode::Top => ("p", " hosts  at"),
         Mode::Changes => ("w", "WHAT CHANGED"),
         Mode::Events => ("a", "EVENTS"),
         Mode::Help => ("?", "this help"),
@@ -55,6 +57,9 @@ fn way(mode: Mode) -> (&'static str, &'static str) {
 fn seen(action: Action, mode: Mode) -> Option<&'static str> {
     Some(match (action, mode) {
         (Action::Open, Mode::Fleet) => "MEMORY",
+        (Action::Open, Mode::Processes) => "command  ",
+        (Action::Open, Mode::Top) => " PROCESSES",
+        (Action::Top, _) => "BUSIEST PROCESSES",
         (Action::Help, Mode::Help) => "HOST",
         (Action::Help, _) => "this help",
         (Action::Processes, _) => "PROCESSES",
