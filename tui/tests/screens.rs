@@ -14,7 +14,7 @@ use ratatui::layout::{Rect, Size};
 use sysmon_agent::run::Source;
 use sysmon_agent::simulated::Simulated;
 use sysmon_agent::spool::SpoolHealth;
-use sysmon_config::Theme;
+use sysmon_config::{Column, Order, Theme};
 use sysmon_hub::changes;
 use sysmon_hub::events::timeline;
 use sysmon_hub::fleet::{Fleet, FleetOptions};
@@ -90,6 +90,8 @@ fn state(theme: Theme, ascii: bool, size: Size, at: Option<UnixMs>) -> State {
         ascii,
         zone: TimeZone::UTC,
         keys: Keymap::default(),
+        sort: Order::default(),
+        columns: Column::all(),
     });
     state.size = size;
     state.at = at;

@@ -6,11 +6,13 @@ use sysmon_config::suggest;
 use super::{Action, BINDINGS, Binding, Key, Mode};
 
 /// Places where rebound keys count; prompts keep theirs.
-const PLACES: [Mode; 5] = [
+const PLACES: [Mode; 7] = [
     Mode::Fleet,
     Mode::Host,
     Mode::Processes,
     Mode::Changes,
+    Mode::Events,
+    Mode::Columns,
     Mode::Help,
 ];
 
@@ -141,6 +143,13 @@ impl Keymap {
     pub fn of(&self, mode: Mode) -> impl Iterator<Item = &Bound> {
         self.all()
             .filter(move |bound| bound.binding.modes.contains(&mode))
+    }
+
+    /// The first key of an action in a mode, as people read it.
+    pub fn key_of(&self, mode: Mode, action: Action, ascii: bool) -> Option<String> {
+        let mut here = self.of(mode);
+        let bound = here.find(|bound| bound.binding.action == action)?;
+        bound.keys.first().map(|key| key.name(ascii))
     }
 
     /// What a key does in a mode.

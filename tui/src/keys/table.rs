@@ -45,6 +45,7 @@ const PLACES: &[Mode] = &[
     Mode::Events,
 ];
 const FLEET: &[Mode] = &[Mode::Fleet];
+const COLUMNS: &[Mode] = &[Mode::Columns];
 const LISTS: &[Mode] = &[Mode::Fleet, Mode::Processes];
 const PROMPTS: &[Mode] = &[Mode::Filter, Mode::Time, Mode::Palette, Mode::Export];
 const PALETTE: &[Mode] = &[Mode::Palette];
@@ -71,7 +72,7 @@ pub const BINDINGS: &[Binding] = &[
         FLEET,
         &[key(KeyCode::Enter), char('l')],
         Action::Open,
-        "open the selected host",
+        "open the selected host, or fold the group",
         Some("open"),
     ),
     bind(
@@ -85,7 +86,7 @@ pub const BINDINGS: &[Binding] = &[
         LISTS,
         &[char('/')],
         Action::Filter,
-        "show only what has these letters",
+        "show only what fits: name, #tag, is:offline, !not",
         Some("filter"),
     ),
     bind(
@@ -94,6 +95,55 @@ pub const BINDINGS: &[Binding] = &[
         Action::ClearFilter,
         "show all again",
         None,
+    ),
+    bind(
+        FLEET,
+        &[char('#')],
+        Action::Group,
+        "by tag, with totals, or in one list",
+        None,
+    ),
+    bind(
+        FLEET,
+        &[char('z')],
+        Action::FoldAll,
+        "fold all groups, or unfold them",
+        None,
+    ),
+    bind(
+        FLEET,
+        &[char('|')],
+        Action::Columns,
+        "choose the columns",
+        None,
+    ),
+    bind(
+        COLUMNS,
+        &[char(' '), key(KeyCode::Enter)],
+        Action::Toggle,
+        "show the column, or hide it",
+        Some("show or hide"),
+    ),
+    bind(
+        COLUMNS,
+        &[key(KeyCode::Up), char('k')],
+        Action::Up,
+        "the column before",
+        None,
+    ),
+    bind(
+        COLUMNS,
+        &[key(KeyCode::Down), char('j')],
+        Action::Down,
+        "the next column",
+        None,
+    ),
+    bind(
+        COLUMNS,
+        &[key(KeyCode::Esc), char('|'), char('q'), ctrl('c')],
+        Action::Back,
+        "done",
+        Some("done"),
     ),
     bind(
         LISTS,

@@ -7,7 +7,7 @@ use super::act::{act, scroll, sort_fleet, sort_processes};
 use super::travel::show;
 use crate::keys::{Action, Mode};
 use crate::state::State;
-use crate::view::{self, changes, events, fleet, fleet_columns, footer, processes, strip};
+use crate::view::{self, changes, chooser, events, fleet, fleet_columns, footer, processes, strip};
 
 /// Rows the wheel moves.
 const WHEEL_ROWS: isize = 3;
@@ -45,6 +45,12 @@ fn click(state: &mut State, column: u16, row: u16) -> Vec<Effect> {
         Mode::Fleet if row + 1 == fleet::FIRST_ROW => sort_hosts_at(state, column),
         Mode::Processes if row + 1 == processes::FIRST_ROW => sort_processes_at(state, column),
         Mode::Fleet => return click_host(state, row),
+        Mode::Columns => {
+            if let Some(at) = chooser::column_at(state, column, row) {
+                state.chosen = at;
+                return act(state, Action::Toggle);
+            }
+        }
         Mode::Processes => {
             let rows = processes::rows(state.size);
             if let Some(at) = at(row, processes::FIRST_ROW, rows, state.processes.top)
@@ -86,7 +92,7 @@ fn click_host(state: &mut State, row: u16) -> Vec<Effect> {
     let Some(at) = at(row, fleet::FIRST_ROW, rows, state.fleet.top) else {
         return Vec::new();
     };
-    if at >= state.fleet.shown_len() {
+    if at >= state.fleet.rows_len() {
         return Vec::new();
     }
     if state.fleet.selected_at() == Some(at) {
@@ -98,7 +104,7 @@ fn click_host(state: &mut State, row: u16) -> Vec<Effect> {
 
 /// The first click on a heading sorts by it, another turns the order around.
 fn sort_hosts_at(state: &mut State, column: u16) {
-    if state.fleet.shown_len() == 0 {
+    if state.fleet.rows_len() == 0 {
         return;
     }
     match fleet_columns::sort_at(state, column) {
@@ -172,6 +178,8 @@ mod tests {
         assert_eq!(state.fleet.sort.name(), "disk.write");
         press(&mut state, "s");
         assert_eq!(state.fleet.sort.name(), "worst");
+        press(&mut state, "s");
+        assert_eq!(state.fleet.sort.name(), "name");
     }
 
     #[test]
