@@ -8,6 +8,7 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use jiff::tz::TimeZone;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Rect, Size};
@@ -70,8 +71,9 @@ fn shared() -> &'static Fleet {
 }
 
 /// What can be on screen.
-const PLACES: [(&str, Mode); 6] = [
+const PLACES: [(&str, Mode); 7] = [
     ("fleet", Mode::Fleet),
+    ("columns", Mode::Columns),
     ("host", Mode::Host),
     ("processes", Mode::Processes),
     ("changes", Mode::Changes),
@@ -138,7 +140,7 @@ fn panel(state: &mut State) {
         .host(id)
         .unwrap()
         .processes_at(moment, 10_000)
-        .unwrap();
+        .unwrap_or_default();
     let all = false;
     tell(Feed::Processes {
         time,
@@ -156,7 +158,7 @@ fn go(state: &mut State, place: Mode, name: &str) {
     let fleet = shared();
     let id = fleet.find(name).unwrap();
     let moment = state.at.unwrap_or(UnixMs(NOON));
-    if !matches!(place, Mode::Fleet | Mode::Events) {
+    if !matches!(place, Mode::Fleet | Mode::Columns | Mode::Events) {
         state.host = Some(HostView::new(name.into()));
         let mut watch = HostWatch::new(id, moment - WINDOW_MS);
         for reply in watch.updates(fleet, state.at) {
@@ -206,6 +208,38 @@ fn every_screen_live_and_past_at_four_sizes() {
             }
         }
     }
+}
+
+#[test]
+fn groups_at_four_sizes_open_and_folded_live_and_past() {
+    for (width, height) in sizes() {
+        for (when, at) in [("", None), ("-past", Some(PAST))] {
+            let mut state = state(Theme::Dark, false, Size::new(width, height), at);
+            key(&mut state, '#');
+            insta::assert_snapshot!(format!("groups-{width}x{height}{when}"), drawn(&state));
+            key(&mut state, 'z');
+            insta::assert_snapshot!(format!("folded-{width}x{height}{when}"), drawn(&state));
+        }
+    }
+    let mut state = state(Theme::Mono, true, Size::new(100, 30), None);
+    key(&mut state, '#');
+    assert!(drawn(&state).is_ascii());
+    insta::assert_snapshot!("groups-ascii", drawn(&state));
+}
+
+fn key(state: &mut State, c: char) {
+    let event = KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE);
+    update(state, Message::Key(event));
+}
+
+#[test]
+fn before_anything_was_recorded_no_host_is_offline() {
+    let before = Some(UnixMs(NOON - 1_200_000));
+    let state = state(Theme::Dark, false, Size::new(120, 30), before);
+    let drawn = drawn(&state);
+    assert!(drawn.contains("8 not recorded then"), "{drawn}");
+    assert!(!drawn.contains("offline"), "{drawn}");
+    insta::assert_snapshot!("fleet-before", drawn);
 }
 
 #[test]

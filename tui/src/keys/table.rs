@@ -86,7 +86,7 @@ pub const BINDINGS: &[Binding] = &[
         LISTS,
         &[char('/')],
         Action::Filter,
-        "show only what fits: name, #tag, is:offline, !not",
+        "filter; hosts also by #tag, is:offline, !not",
         Some("filter"),
     ),
     bind(
@@ -140,7 +140,7 @@ pub const BINDINGS: &[Binding] = &[
     ),
     bind(
         COLUMNS,
-        &[key(KeyCode::Esc), char('|'), char('q'), ctrl('c')],
+        &[key(KeyCode::Esc), char('|'), ctrl('c')],
         Action::Back,
         "done",
         Some("done"),
@@ -232,7 +232,7 @@ pub const BINDINGS: &[Binding] = &[
         &[Mode::Fleet, Mode::Host, Mode::Processes],
         &[char('w')],
         Action::Changes,
-        "what changed: this minute against the ten before it",
+        "what changed against the ten minutes before",
         Some("what changed"),
     ),
     bind(ANY, &[key(KeyCode::Up), char('k')], Action::Up, "up", None),
@@ -324,7 +324,7 @@ pub const BINDINGS: &[Binding] = &[
         PLACES,
         &[char(':')],
         Action::Palette,
-        "every command by its name; host, time, theme and sort too",
+        "every command; also host, time, theme, sort",
         None,
     ),
     bind(

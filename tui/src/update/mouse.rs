@@ -134,6 +134,7 @@ mod tests {
     use crate::testing::{change, fleet, press, process, screen};
     use crate::update::{Message, update};
     use crossterm::event::KeyModifiers;
+    use sysmon_config::Column;
     use sysmon_wire::UnixMs;
 
     /// Clicks on the first letter of a word of the screen.
@@ -180,6 +181,21 @@ mod tests {
         assert_eq!(state.fleet.sort.name(), "worst");
         press(&mut state, "s");
         assert_eq!(state.fleet.sort.name(), "name");
+    }
+
+    #[test]
+    fn a_click_on_the_selected_group_folds_it_and_one_on_a_column_hides_it() {
+        let mut state = fleet();
+        press(&mut state, "#j");
+        click_on(&mut state, "untagged");
+        assert_eq!(state.fleet.selected_group().unwrap().name(), "untagged");
+        assert_eq!(state.fleet.rows_len(), 4);
+        click_on(&mut state, "untagged");
+        assert_eq!(state.fleet.rows_len(), 1);
+        press(&mut state, "|");
+        click_on(&mut state, "fullest");
+        assert!(!state.columns.contains(&Column::Filesystem));
+        assert_eq!(state.mode, Mode::Columns);
     }
 
     #[test]

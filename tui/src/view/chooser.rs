@@ -29,8 +29,14 @@ const HELP: [&str; Column::ALL.len()] = [
 const WIDTH: u16 = 46;
 const NAME_WIDTH: usize = 11;
 
+/// Bodies lower than this have no room for a frame.
+const FRAME_FROM: u16 = 7;
+
 /// Where it stands on a screen with this body: at the right, below the headings.
 fn place(body: Rect) -> Rect {
+    if body.height < FRAME_FROM {
+        return body;
+    }
     let width = WIDTH.min(body.width);
     let height = (Column::ALL.len() as u16 + 2).min(body.height.saturating_sub(1));
     Rect {
@@ -46,7 +52,11 @@ fn top(state: &State, rows: u16) -> usize {
     (state.chosen + 1).saturating_sub(usize::from(rows))
 }
 
-fn inside(area: Rect) -> Rect {
+fn inside(body: Rect) -> Rect {
+    let area = place(body);
+    if body.height < FRAME_FROM {
+        return area;
+    }
     Rect {
         x: area.x + area.width.min(1),
         y: area.y + area.height.min(1),
@@ -57,7 +67,7 @@ fn inside(area: Rect) -> Rect {
 
 /// Which column stands at a place of the screen.
 pub fn column_at(state: &State, x: u16, y: u16) -> Option<usize> {
-    let list = inside(place(super::body(state.size)));
+    let list = inside(super::body(state.size));
     let row = y.checked_sub(list.y).filter(|row| *row < list.height)?;
     let at = top(state, list.height) + usize::from(row);
     let is_inside = (list.x..list.right()).contains(&x);
@@ -68,8 +78,10 @@ pub(super) fn draw(state: &State, body: Rect, buffer: &mut Buffer) {
     let theme = &state.theme;
     let area = place(body);
     fill(buffer, area, theme.text);
-    frame(buffer, area, "COLUMNS", theme);
-    let list = inside(area);
+    if body.height >= FRAME_FROM {
+        frame(buffer, area, "COLUMNS", theme);
+    }
+    let list = inside(body);
     let columns = Column::ALL.iter().zip(HELP).enumerate();
     let shown = columns.skip(top(state, list.height));
     for (row, (at, ((name, column), help))) in (0..list.height).zip(shown) {
@@ -119,6 +131,7 @@ mod tests {
             "{text}"
         );
         assert!(screen(&state, 40, 10).contains("hottest"));
+        assert!(screen(&state, 20, 5).contains("temp"));
         for (width, height) in [(1, 1), (3, 3), (20, 5), (300, 100)] {
             screen(&state, width, height);
         }

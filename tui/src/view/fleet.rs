@@ -214,6 +214,88 @@ fn net_scale(state: &State, shown: &[Row<'_>], layout: &Layout) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::keys::Keymap;
+    use crate::testing::{fleet, fleet_update, press, screen, state};
+    use ratatui::buffer::Buffer;
+    use sysmon_wire::UnixMs;
+    use sysmon_wire::message::{AlertLine, Severity as AlertSeverity};
+
+    /// Where the last digit of every row's CPU stands.
+    #[test]
+    fn columns_stand_where_they_belong_whatever_the_names_are() {
+        let names = [
+            "db-1",
+            "\u{65e5}\u{672c}\u{8a9e}\u{30b5}\u{30fc}",
+            "cafe\u{301}-e\u{301}te\u{301}",
+            "\u{5e9}\u{5dc}\u{5d5}\u{5dd}-1",
+            "\u{1f980}\u{1f980}-box",
+            "\u{1f44d}\u{1f3fd}\u{1f44d}\u{1f3fd}",
+            "\u{1f1e9}\u{1f1ea}-1",
+            "\u{0e01}\u{0e33}\u{0e01}",
+            "a-name-that-is-far-too-long-for-any-table-of-hosts",
+            "\u{65e5}\u{672c}\u{8a9e}\u{65e5}\u{672c}\u{8a9e}\u{65e5}\u{672c}\u{8a9e}\u{65e5}\u{672c}\u{8a9e}",
+        ];
+        let mut state = state();
+        let hosts: Vec<_> = names.iter().map(|name| (*name, 330)).collect();
+        state.fleet.apply(fleet_update(&hosts));
+        for size in [Size::new(80, 24), Size::new(300, 80)] {
+            state.size = size;
+            let area = Rect::new(0, 0, size.width, size.height);
+            let mut buffer = Buffer::empty(area);
+            crate::view::draw(&state, area, &mut buffer);
+            let line = |y: u16| -> Vec<&str> {
+                let cell = |x| buffer.cell((x, y)).map_or("", |cell| cell.symbol());
+                (0..size.width).map(cell).collect()
+            };
+            let first = line(FIRST_ROW - 1);
+            let at = first.iter().position(|symbol| *symbol == "%").unwrap();
+            for row in 0..names.len() as u16 {
+                let cells = line(FIRST_ROW + row);
+                assert_eq!(cells[at - 1..=at], ["3", "3"], "{cells:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_key_that_shows_all_is_the_one_it_has() {
+        let mut state = fleet();
+        state.keys = Keymap::new(&["clear-filter = f9".to_owned()]).unwrap();
+        state.link = Link::Connected {
+            hub: "h".into(),
+            version: "1".into(),
+        };
+        press(&mut state, "/nothing");
+        assert!(screen(&state, 80, 24).contains("Esc leaves it as it was"));
+        press(&mut state, "\n");
+        assert!(screen(&state, 80, 24).contains("F9 shows all"));
+    }
+
+    #[test]
+    fn an_alert_is_told_in_as_many_lines_as_there_are_and_more_rows_are_announced() {
+        let mut update = fleet_update(&[("db-1", 100), ("b", 100), ("c", 100)]);
+        update.lines[0].alerts = vec![AlertLine {
+            rule: "disk-full".into(),
+            severity: AlertSeverity::Critical,
+            since: UnixMs(0),
+            summary: "system.filesystem.utilization of /var/lib/postgresql is 98.2 %, above 95 %"
+                .into(),
+        }];
+        let mut state = state();
+        state.fleet.apply(update);
+        let text = screen(&state, 80, 24);
+        assert!(
+            text.contains("db-1  ▲ disk-full: system.filesystem"),
+            "{text}"
+        );
+        assert!(text.contains("98.2 %, above 95 %"), "{text}");
+        state.size = Size::new(40, 5);
+        let text = screen(&state, 40, 5);
+        assert!(text.lines().nth(3).unwrap().ends_with('↓'), "{text}");
+        state.fleet.select(2);
+        state.fleet.scroll(2);
+        let text = screen(&state, 40, 5);
+        assert!(text.lines().nth(2).unwrap().ends_with('↑'), "{text}");
+    }
 
     #[test]
     fn long_reasons_are_wrapped() {

@@ -61,6 +61,8 @@ impl Row<'_> {
         let mut pen = Pen::new(buffer, self.line, 0);
         pen.skip(1).text(sign, self.on(sign_style)).skip(SIGN - 2);
         pen.text(&fit(name, self.layout.name), name_style);
+        // Several characters can make one that is narrower than they are.
+        pen.to(self.line.x + (SIGN + self.layout.name) as u16);
         pen
     }
 

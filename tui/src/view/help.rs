@@ -21,8 +21,8 @@ const SIGNS: [(&str, &str, &str); 5] = [
 const COLUMN_WIDTH: u16 = 59;
 const COLUMNS_MAX: u16 = 3;
 
-/// Cells the keys take before their explanation.
-const KEYS_WIDTH: usize = 16;
+/// Cells the keys take at most before their explanation.
+const KEYS_WIDTH_MAX: usize = 20;
 
 /// Keys that count on this many screens are not told for each of them.
 const MANY: usize = 3;
@@ -97,6 +97,11 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     let (rows, columns) = columns(area, lines.len());
     let width = area.width / columns as u16;
     let top = usize::from(state.help_scroll);
+    let widths = lines.iter().map(|line| match line {
+        Line::Title(_) => 0,
+        Line::Entry(keys, _) => keys.width() + 2,
+    });
+    let keys_width = widths.max().unwrap_or(0).min(KEYS_WIDTH_MAX);
     let shown = lines.iter().skip(top);
     for (at, line) in shown.take(rows * columns).enumerate() {
         let x = area.x + width * (at / rows) as u16;
@@ -107,7 +112,7 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
             Line::Title(title) => pen.text(title, theme.title),
             Line::Entry(keys, help) => {
                 pen.text(keys, theme.key)
-                    .to(place.x + 2 + KEYS_WIDTH as u16);
+                    .to(place.x + 2 + keys_width as u16);
                 let room = pen.room().saturating_sub(1);
                 pen.text(&fit(help, help.width().min(room)), theme.text)
             }

@@ -108,14 +108,17 @@ pub(super) fn frame(buffer: &mut Buffer, area: Rect, title: &str, theme: &Theme)
 /// Says at the right end of the first and last of some rows that there are more above or below.
 pub(super) fn more(buffer: &mut Buffer, rows: Rect, above: bool, below: bool, theme: &Theme) {
     let edge = rows.right().saturating_sub(1);
-    if above {
-        let sign = theme.pick("↑", "^");
-        Pen::new(buffer, rows, 0).to(edge).text(sign, theme.key);
-    }
-    if below && rows.height > 0 {
-        let sign = theme.pick("↓", "v");
-        let last = rows.height - 1;
-        Pen::new(buffer, rows, last).to(edge).text(sign, theme.key);
+    let last = rows.height.saturating_sub(1);
+    let signs = [
+        (above, 0, theme.pick("↑", "^")),
+        (below, last, theme.pick("↓", "v")),
+    ];
+    for (is_more, row, sign) in signs {
+        // Where a value stands, that says more.
+        let cell = buffer.cell((edge, rows.y.saturating_add(row)));
+        if is_more && cell.is_some_and(|cell| cell.symbol() == " ") {
+            Pen::new(buffer, rows, row).to(edge).text(sign, theme.key);
+        }
     }
 }
 

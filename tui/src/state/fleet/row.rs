@@ -90,6 +90,10 @@ impl HostRow {
             self.cpu.push(tick.time, value(CPU));
             self.received.push(tick.time, value(RECEIVED));
         }
+        if self.tick.time.0 == 0 {
+            // Without a sample it was nowhere that it could be held at.
+            self.rank = Rank::default();
+        }
         self.tick = tick;
     }
 

@@ -101,6 +101,17 @@ fn the_worst_come_first_and_do_not_jump() {
 }
 
 #[test]
+fn a_host_stands_where_it_belongs_from_its_first_sample_on() {
+    let mut update = fleet_update(&[("a", 100), ("b", 100), ("new", 0)]);
+    (update.ticks[2].state, update.ticks[2].time) = (HostState::Offline, UnixMs(0));
+    let mut fleet = FleetState::default();
+    fleet.apply(update);
+    assert_eq!(names(&fleet), ["new", "a", "b"]);
+    ticks(&mut fleet, 2, &[100, 100, 100]);
+    assert_eq!(names(&fleet), ["a", "b", "new"]);
+}
+
+#[test]
 fn a_thousand_hosts_are_put_in_order_only_when_that_may_change() {
     let hosts: Vec<_> = (0..1000).map(|n| format!("host-{n}")).collect();
     let all: Vec<_> = hosts.iter().map(|name| (name.as_str(), 100)).collect();
