@@ -7,7 +7,7 @@ use super::row::{CPU, HostRow, LOAD};
 use crate::theme::Severity;
 
 /// How long a live host has to be better before it goes down, so that rows do not jump.
-const FALL_AFTER_MS: i64 = 30_000;
+const FALL_AFTER_MS: i64 = 15_000;
 
 /// Shares of the processors in use, and tasks for each, from which on a host stands higher.
 const PRESSED: [f64; 2] = [0.5, 0.75];
@@ -80,12 +80,12 @@ mod tests {
         assert_eq!(take(1, 0), 1);
         assert_eq!(take(6, 1), 6);
         assert_eq!(take(1, 2), 6);
-        assert_eq!(take(3, 20), 6);
-        assert_eq!(take(1, 31), 6);
-        assert_eq!(take(1, 32), 3, "the highest of the time since");
-        assert_eq!(take(1, 33), 3);
-        assert_eq!(take(3, 50), 3, "that counts from anew");
-        assert_eq!(take(1, 64), 3);
+        assert_eq!(take(3, 10), 6);
+        assert_eq!(take(1, 16), 6);
+        assert_eq!(take(1, 17), 3, "the highest of the time since");
+        assert_eq!(take(1, 18), 3);
+        assert_eq!(take(3, 30), 3, "that counts from anew");
+        assert_eq!(take(1, 44), 3);
         assert!(rank.take(5, UnixMs(65_000), false));
         assert!(rank.take(4, UnixMs(66_000), false), "silent: at once");
     }
