@@ -8,13 +8,14 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use jiff::tz::TimeZone;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Rect, Size};
 use sysmon_agent::run::Source;
 use sysmon_agent::simulated::Simulated;
 use sysmon_agent::spool::SpoolHealth;
-use sysmon_config::Theme;
+use sysmon_config::{Column, Order, Theme};
 use sysmon_hub::changes;
 use sysmon_hub::events::timeline;
 use sysmon_hub::fleet::{Fleet, FleetOptions};
@@ -71,8 +72,9 @@ fn shared() -> &'static Fleet {
 }
 
 /// What can be on screen.
-const PLACES: [(&str, Mode); 8] = [
+const PLACES: [(&str, Mode); 9] = [
     ("fleet", Mode::Fleet),
+    ("columns", Mode::Columns),
     ("host", Mode::Host),
     ("processes", Mode::Processes),
     ("process", Mode::Process),
@@ -93,6 +95,8 @@ fn state(theme: Theme, ascii: bool, size: Size, at: Option<UnixMs>) -> State {
         ascii,
         zone: TimeZone::UTC,
         keys: Keymap::default(),
+        sort: Order::default(),
+        columns: Column::all(),
     });
     state.size = size;
     state.at = at;
@@ -139,7 +143,7 @@ fn panel(state: &mut State) {
         .host(id)
         .unwrap()
         .processes_at(moment, 10_000)
-        .unwrap();
+        .unwrap_or_default();
     let all = false;
     tell(Feed::Processes {
         time,
@@ -160,7 +164,7 @@ fn go(state: &mut State, place: Mode, name: &str) {
     if place == Mode::Top {
         let list = top(fleet, None, moment, TopBy::Cpu, 200);
         feed(state, of_top(list).unwrap());
-    } else if !matches!(place, Mode::Fleet | Mode::Events) {
+    } else if !matches!(place, Mode::Fleet | Mode::Columns | Mode::Events) {
         state.host = Some(HostView::new(name.into()));
         let mut watch = HostWatch::new(id, moment - WINDOW_MS);
         for reply in watch.updates(fleet, state.at) {
@@ -213,6 +217,38 @@ fn every_screen_live_and_past_at_four_sizes() {
             }
         }
     }
+}
+
+#[test]
+fn groups_at_four_sizes_open_and_folded_live_and_past() {
+    for (width, height) in sizes() {
+        for (when, at) in [("", None), ("-past", Some(PAST))] {
+            let mut state = state(Theme::Dark, false, Size::new(width, height), at);
+            key(&mut state, '#');
+            insta::assert_snapshot!(format!("groups-{width}x{height}{when}"), drawn(&state));
+            key(&mut state, 'z');
+            insta::assert_snapshot!(format!("folded-{width}x{height}{when}"), drawn(&state));
+        }
+    }
+    let mut state = state(Theme::Mono, true, Size::new(100, 30), None);
+    key(&mut state, '#');
+    assert!(drawn(&state).is_ascii());
+    insta::assert_snapshot!("groups-ascii", drawn(&state));
+}
+
+fn key(state: &mut State, c: char) {
+    let event = KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE);
+    update(state, Message::Key(event));
+}
+
+#[test]
+fn before_anything_was_recorded_no_host_is_offline() {
+    let before = Some(UnixMs(NOON - 1_200_000));
+    let state = state(Theme::Dark, false, Size::new(120, 30), before);
+    let drawn = drawn(&state);
+    assert!(drawn.contains("8 not recorded then"), "{drawn}");
+    assert!(!drawn.contains("offline"), "{drawn}");
+    insta::assert_snapshot!("fleet-before", drawn);
 }
 
 #[test]

@@ -31,6 +31,8 @@ pub(crate) fn options(args: &Args, config: &Config) -> Result<Options, Failure> 
         ascii: args.ascii || config.tui.ascii || is_plain || !is_utf8,
         zone: TimeZone::system(),
         keys: Keymap::new(&config.tui.keys).map_err(wrong)?,
+        sort: config.tui.sort,
+        columns: config.tui.columns.clone(),
     })
 }
 

@@ -6,13 +6,15 @@ use sysmon_config::suggest;
 use super::{Action, BINDINGS, Binding, Key, Mode};
 
 /// Places where rebound keys count; prompts keep theirs.
-const PLACES: [Mode; 7] = [
+const PLACES: [Mode; 9] = [
     Mode::Fleet,
     Mode::Host,
     Mode::Processes,
     Mode::Process,
     Mode::Top,
     Mode::Changes,
+    Mode::Events,
+    Mode::Columns,
     Mode::Help,
 ];
 
@@ -143,6 +145,13 @@ impl Keymap {
     pub fn of(&self, mode: Mode) -> impl Iterator<Item = &Bound> {
         self.all()
             .filter(move |bound| bound.binding.modes.contains(&mode))
+    }
+
+    /// The first key of an action in a mode, as people read it.
+    pub fn key_of(&self, mode: Mode, action: Action, ascii: bool) -> Option<String> {
+        let mut here = self.of(mode);
+        let bound = here.find(|bound| bound.binding.action == action)?;
+        bound.keys.first().map(|key| key.name(ascii))
     }
 
     /// What a key does in a mode.

@@ -25,6 +25,8 @@ pub enum Mode {
     Changes,
     /// What happened, to one host or to all.
     Events,
+    /// The columns of the table of hosts, to choose from.
+    Columns,
     /// The help.
     Help,
     /// Typing a filter.
@@ -38,6 +40,25 @@ pub enum Mode {
 }
 
 impl Mode {
+    /// What the screen is called.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fleet => "fleet",
+            Self::Host => "host",
+            Self::Processes => "processes",
+            Self::Process => "process",
+            Self::Top => "top of all hosts",
+            Self::Changes => "what changed",
+            Self::Events => "events",
+            Self::Columns => "columns",
+            Self::Help => "help",
+            Self::Filter => "filter",
+            Self::Time => "time",
+            Self::Palette => "commands",
+            Self::Export => "save",
+        }
+    }
+
     /// Whether one types here.
     pub fn is_prompt(self) -> bool {
         matches!(
@@ -94,6 +115,14 @@ pub enum Action {
     Sort,
     /// Turn the order around.
     Reverse,
+    /// File hosts under their tags, or list them all.
+    Group,
+    /// Fold all groups, or unfold them.
+    FoldAll,
+    /// Choose columns.
+    Columns,
+    /// Show the chosen column, or hide it.
+    Toggle,
     /// Arrange processes in the next way.
     Arrange,
     /// Stop at this moment, or go on.
@@ -152,6 +181,10 @@ impl Action {
             Self::ClearFilter => "clear-filter",
             Self::Sort => "sort-next",
             Self::Reverse => "reverse",
+            Self::Group => "group",
+            Self::FoldAll => "fold-all",
+            Self::Columns => "columns",
+            Self::Toggle => "toggle",
             Self::Arrange => "arrange",
             Self::Freeze => "freeze",
             Self::Earlier => "earlier",
@@ -256,7 +289,7 @@ impl Key {
 mod tests {
     use super::*;
 
-    const ALL: [Mode; 12] = [
+    const ALL: [Mode; 13] = [
         Mode::Fleet,
         Mode::Host,
         Mode::Processes,
@@ -264,6 +297,7 @@ mod tests {
         Mode::Top,
         Mode::Changes,
         Mode::Events,
+        Mode::Columns,
         Mode::Help,
         Mode::Filter,
         Mode::Time,

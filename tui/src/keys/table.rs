@@ -49,6 +49,7 @@ const PLACES: &[Mode] = &[
     Mode::Events,
 ];
 const FLEET: &[Mode] = &[Mode::Fleet];
+const COLUMNS: &[Mode] = &[Mode::Columns];
 const LISTS: &[Mode] = &[Mode::Fleet, Mode::Processes, Mode::Top];
 const PROMPTS: &[Mode] = &[Mode::Filter, Mode::Time, Mode::Palette, Mode::Export];
 const PALETTE: &[Mode] = &[Mode::Palette];
@@ -75,7 +76,7 @@ pub const BINDINGS: &[Binding] = &[
         FLEET,
         &[key(KeyCode::Enter), char('l')],
         Action::Open,
-        "open the selected host",
+        "open the selected host, or fold the group",
         Some("open"),
     ),
     bind(
@@ -110,7 +111,7 @@ pub const BINDINGS: &[Binding] = &[
         LISTS,
         &[char('/')],
         Action::Filter,
-        "show only what fits; processes by regex",
+        "filter: hosts, #tag, is:offline; processes: regex",
         Some("filter"),
     ),
     bind(
@@ -119,6 +120,55 @@ pub const BINDINGS: &[Binding] = &[
         Action::ClearFilter,
         "show all again",
         None,
+    ),
+    bind(
+        FLEET,
+        &[char('#')],
+        Action::Group,
+        "by tag, with totals, or in one list",
+        None,
+    ),
+    bind(
+        FLEET,
+        &[char('z')],
+        Action::FoldAll,
+        "fold all groups, or unfold them",
+        None,
+    ),
+    bind(
+        FLEET,
+        &[char('|')],
+        Action::Columns,
+        "choose the columns",
+        None,
+    ),
+    bind(
+        COLUMNS,
+        &[char(' '), key(KeyCode::Enter)],
+        Action::Toggle,
+        "show the column, or hide it",
+        Some("show or hide"),
+    ),
+    bind(
+        COLUMNS,
+        &[key(KeyCode::Up), char('k')],
+        Action::Up,
+        "the column before",
+        None,
+    ),
+    bind(
+        COLUMNS,
+        &[key(KeyCode::Down), char('j')],
+        Action::Down,
+        "the next column",
+        None,
+    ),
+    bind(
+        COLUMNS,
+        &[key(KeyCode::Esc), char('|'), ctrl('c')],
+        Action::Back,
+        "done",
+        Some("done"),
     ),
     bind(
         LISTS,
@@ -215,7 +265,7 @@ pub const BINDINGS: &[Binding] = &[
         &[Mode::Fleet, Mode::Host],
         &[char('w')],
         Action::Changes,
-        "what changed: this minute against the ten before it",
+        "what changed against the ten minutes before",
         Some("what changed"),
     ),
     // The same; their footers are full.
@@ -223,7 +273,7 @@ pub const BINDINGS: &[Binding] = &[
         &[Mode::Processes, Mode::Process, Mode::Top],
         &[char('w')],
         Action::Changes,
-        "what changed: this minute against the ten before it",
+        "what changed against the ten minutes before",
         None,
     ),
     bind(ANY, &[key(KeyCode::Up), char('k')], Action::Up, "up", None),
@@ -315,7 +365,7 @@ pub const BINDINGS: &[Binding] = &[
         PLACES,
         &[char(':')],
         Action::Palette,
-        "every command by its name; host, time, theme and sort too",
+        "every command; also host, time, theme, sort",
         None,
     ),
     bind(

@@ -15,6 +15,7 @@ pub mod top;
 
 use jiff::tz::TimeZone;
 use ratatui::layout::Size;
+use sysmon_config::{Column, Order};
 use sysmon_wire::message::{Change, FleetUpdate, HostLine, HostProcess};
 use sysmon_wire::{Label, Process, SeriesTable, UnixMs};
 
@@ -40,6 +41,10 @@ pub struct Options {
     pub zone: TimeZone,
     /// What the keys do.
     pub keys: Keymap,
+    /// What hosts are sorted by.
+    pub sort: Order,
+    /// Columns of the table of hosts.
+    pub columns: Vec<Column>,
 }
 
 /// How the connection to the hub is.
@@ -174,6 +179,8 @@ pub struct State {
     pub back: Vec<Mode>,
     /// All hosts.
     pub fleet: FleetState,
+    /// Columns of their table.
+    pub columns: Vec<Column>,
     /// The open host.
     pub host: Option<HostView>,
     /// The selected host's last minutes.
@@ -200,7 +207,7 @@ pub struct State {
     pub input: String,
     /// Whether that was only proposed, so that what is typed takes its place.
     pub is_proposed: bool,
-    /// Which command of the palette is chosen.
+    /// Which command of the palette is chosen, or which column.
     pub chosen: usize,
     /// A remark for the footer, and until when.
     pub remark: Option<(String, UnixMs)>,
@@ -223,7 +230,8 @@ impl State {
             hub: None,
             mode: Mode::Fleet,
             back: Vec::new(),
-            fleet: FleetState::default(),
+            fleet: FleetState::new(options.sort.into()),
+            columns: options.columns,
             host: None,
             preview: None,
             preview_wanted: None,

@@ -162,13 +162,12 @@ fn words_of(state: &State, begin: &str) -> Vec<Entry> {
                 .collect()
         }
         _ => match state.place() {
-            Mode::Fleet => fleet::Sort::ALL
-                .iter()
+            Mode::Fleet => fleet::Sort::all()
                 .map(|(sort, name)| {
                     Entry::new(
                         format!("sort {name}"),
                         "sort by it",
-                        Command::SortFleet(*sort),
+                        Command::SortFleet(sort),
                     )
                 })
                 .collect(),

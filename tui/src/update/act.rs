@@ -1,10 +1,11 @@
 //! What the actions of the key table do.
 
+use sysmon_config::Column;
 use sysmon_wire::Label;
 
 use super::travel::{STEP_MS, open_host, show, travel};
 use super::typing::{accept, set_filter};
-use super::{Effect, give, remark, timeline, top};
+use super::{Effect, fleet as hosts, give, remark, timeline, top};
 use crate::keys::{Action, Mode};
 use crate::state::changes::Changes;
 use crate::state::host::HostView;
@@ -41,6 +42,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Down => scroll(state, 1),
         Action::PageUp => scroll(state, -page),
         Action::PageDown => scroll(state, page),
+        Action::First if state.mode == Mode::Fleet => state.fleet.select_first(),
         Action::First => scroll(state, isize::MIN / 2),
         Action::Last => scroll(state, isize::MAX / 2),
         Action::Filter => {
@@ -53,10 +55,14 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
             state.filter_before = filter;
             go(state, Mode::Filter);
         }
-        Action::ClearFilter => {
-            state.fleet.filter.clear();
-            state.fleet.reorder();
+        Action::ClearFilter => hosts::clear_filter(state),
+        Action::Group => hosts::group(state),
+        Action::FoldAll => hosts::fold_all(state),
+        Action::Columns => {
+            state.chosen = 0;
+            go(state, Mode::Columns);
         }
+        Action::Toggle => hosts::toggle_column(state),
         Action::Processes => go(state, Mode::Processes),
         Action::Copy => return give::copy(state),
         Action::Export => give::ask_name(state),
@@ -179,6 +185,10 @@ pub(super) fn scroll(state: &mut State, rows: isize) {
             let last = palette::entries(state).len().saturating_sub(1);
             state.chosen = state.chosen.saturating_add_signed(rows).min(last);
         }
+        Mode::Columns => {
+            let last = Column::ALL.len() - 1;
+            state.chosen = state.chosen.saturating_add_signed(rows).min(last);
+        }
         Mode::Process | Mode::Filter | Mode::Time | Mode::Export => {}
     }
 }
@@ -189,6 +199,11 @@ fn scrolled(from: u16, rows: isize, last: u16) -> u16 {
 }
 
 fn open(state: &mut State) -> Vec<Effect> {
+    if state.mode == Mode::Fleet && state.fleet.fold() {
+        state.fleet.scroll(state.fleet_rows());
+        return Vec::new();
+    }
+    state.fleet.hold();
     let Some(name) = state.fleet.selected().map(|host| host.line.name.clone()) else {
         return Vec::new();
     };

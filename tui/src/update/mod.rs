@@ -1,6 +1,7 @@
 //! What happens: `(state, message) → effects`. Pure.
 
 mod act;
+mod fleet;
 mod give;
 mod mouse;
 mod palette;

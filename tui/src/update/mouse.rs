@@ -8,7 +8,9 @@ use super::top::sort as sort_top;
 use super::travel::show;
 use crate::keys::{Action, Mode};
 use crate::state::State;
-use crate::view::{self, changes, events, fleet, fleet_columns, footer, processes, strip, top};
+use crate::view::{
+    self, changes, chooser, events, fleet, fleet_columns, footer, processes, strip, top,
+};
 
 /// Rows the wheel moves.
 const WHEEL_ROWS: isize = 3;
@@ -58,6 +60,12 @@ fn click(state: &mut State, column: u16, row: u16) -> Vec<Effect> {
                 state.top.select(at);
             }
         }
+        Mode::Columns => {
+            if let Some(at) = chooser::column_at(state, column, row) {
+                state.chosen = at;
+                return act(state, Action::Toggle);
+            }
+        }
         Mode::Processes => {
             let rows = processes::rows(state.size);
             if let Some(at) = at(row, processes::FIRST_ROW, rows, state.processes.top)
@@ -102,7 +110,7 @@ fn click_host(state: &mut State, row: u16) -> Vec<Effect> {
     let Some(at) = at(row, fleet::FIRST_ROW, rows, state.fleet.top) else {
         return Vec::new();
     };
-    if at >= state.fleet.shown_len() {
+    if at >= state.fleet.rows_len() {
         return Vec::new();
     }
     if state.fleet.selected_at() == Some(at) {
@@ -114,7 +122,7 @@ fn click_host(state: &mut State, row: u16) -> Vec<Effect> {
 
 /// The first click on a heading sorts by it, another turns the order around.
 fn sort_hosts_at(state: &mut State, column: u16) {
-    if state.fleet.shown_len() == 0 {
+    if state.fleet.rows_len() == 0 {
         return;
     }
     match fleet_columns::sort_at(state, column) {
@@ -153,6 +161,7 @@ mod tests {
     use crate::testing::{change, fleet, press, process, screen};
     use crate::update::{Message, update};
     use crossterm::event::KeyModifiers;
+    use sysmon_config::Column;
     use sysmon_wire::UnixMs;
 
     /// Clicks on the first letter of a word of the screen.
@@ -197,6 +206,23 @@ mod tests {
         assert_eq!(state.fleet.sort.name(), "disk.write");
         press(&mut state, "s");
         assert_eq!(state.fleet.sort.name(), "worst");
+        press(&mut state, "s");
+        assert_eq!(state.fleet.sort.name(), "name");
+    }
+
+    #[test]
+    fn a_click_on_the_selected_group_folds_it_and_one_on_a_column_hides_it() {
+        let mut state = fleet();
+        press(&mut state, "#j");
+        click_on(&mut state, "untagged");
+        assert_eq!(state.fleet.selected_group().unwrap().name(), "untagged");
+        assert_eq!(state.fleet.rows_len(), 4);
+        click_on(&mut state, "untagged");
+        assert_eq!(state.fleet.rows_len(), 1);
+        press(&mut state, "|");
+        click_on(&mut state, "fullest");
+        assert!(!state.columns.contains(&Column::Filesystem));
+        assert_eq!(state.mode, Mode::Columns);
     }
 
     #[test]

@@ -94,6 +94,9 @@ pub(super) fn accept(state: &mut State) -> Vec<Effect> {
         return Vec::new();
     }
     state.mode = state.back.pop().unwrap_or(Mode::Fleet);
+    if mode == Mode::Filter && state.mode == Mode::Fleet {
+        state.fleet.hold();
+    }
     if mode == Mode::Filter || state.input.trim().is_empty() {
         return Vec::new();
     }

@@ -98,6 +98,9 @@ fn parts(state: &State, place: Mode) -> Vec<String> {
     if counts.offline > 0 {
         states += &format!("  {}{} offline", theme.pick("✕", "x"), counts.offline);
     }
+    if counts.unrecorded > 0 {
+        states += &format!("  {} not recorded then", counts.unrecorded);
+    }
     parts.push(states);
     let mut bad = String::new();
     for (count, severity) in [

@@ -2,9 +2,12 @@
 
 pub mod changes;
 mod chart;
+pub mod chooser;
 pub mod events;
 pub mod fleet;
 pub mod fleet_columns;
+mod fleet_detail;
+mod fleet_rows;
 pub mod footer;
 mod header;
 pub mod help;
@@ -58,6 +61,9 @@ pub fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     }
     if let Some(strip) = strip {
         strip::draw(state, strip, buffer);
+    }
+    if state.mode == Mode::Columns {
+        chooser::draw(state, body, buffer);
     }
     if state.mode == Mode::Palette {
         palette::draw(state, body, buffer);

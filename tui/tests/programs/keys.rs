@@ -45,6 +45,7 @@ fn way(mode: Mode) -> (&'static str, &'static str) {
         Mode::Top => ("p", " hosts  at"),
         Mode::Changes => ("w", "WHAT CHANGED"),
         Mode::Events => ("a", "EVENTS"),
+        Mode::Columns => ("|", "COLUMNS"),
         Mode::Help => ("?", "this help"),
         Mode::Filter => ("/", "filter"),
         Mode::Time => ("t", "time ("),
@@ -73,9 +74,14 @@ fn seen(action: Action, mode: Mode) -> Option<&'static str> {
         (Action::Live, _) => "live",
         (Action::Theme, _) => "theme ",
         (Action::Arrange, _) => "processes as a tree",
+        (Action::Group, _) => "hosts by their first tag",
+        (Action::FoldAll, _) => "there are no groups",
+        (Action::Columns, _) => "COLUMNS",
         (Action::Copy, Mode::Fleet) => "copied",
         (Action::Export, _) => "sysmon-",
-        (Action::Back, Mode::Host | Mode::Changes | Mode::Events | Mode::Help) => "HOST",
+        (Action::Back, Mode::Host | Mode::Changes | Mode::Events | Mode::Columns | Mode::Help) => {
+            "HOST"
+        }
         _ => return None,
     })
 }
@@ -104,6 +110,9 @@ fn every_key_of_the_table_does_what_it_says() {
                 session.is(&format!("{wanted} after {name}"), |text| {
                     text.contains(wanted)
                 });
+            }
+            if binding.action == Action::Group {
+                session.press(&bytes(key.event()));
             }
             // Back to the fleet, live, whatever it was: a prompt is left, then the screens.
             for _ in 0..4 {
