@@ -6,19 +6,22 @@ use sysmon_config::suggest;
 use super::{Action, BINDINGS, Binding, Key, Mode};
 
 /// Places where rebound keys count; prompts keep theirs.
-const PLACES: [Mode; 5] = [
+const PLACES: [Mode; 7] = [
     Mode::Fleet,
     Mode::Host,
+    Mode::Pane,
+    Mode::Burst,
     Mode::Processes,
     Mode::Changes,
     Mode::Help,
 ];
 
 /// Keys that have a name in the configuration; a comma and `=` stand between its words.
-const NAMED: [(&str, KeyCode); 19] = [
+const NAMED: [(&str, KeyCode); 20] = [
     ("enter", KeyCode::Enter),
     ("esc", KeyCode::Esc),
     ("tab", KeyCode::Tab),
+    ("backtab", KeyCode::BackTab),
     ("space", KeyCode::Char(' ')),
     ("comma", KeyCode::Char(',')),
     ("equals", KeyCode::Char('=')),
@@ -250,7 +253,7 @@ mod tests {
         );
         assert_eq!(
             map.action(Mode::Host, parse("enter").unwrap().event()),
-            Some(Action::Processes)
+            Some(Action::Zoom)
         );
         assert_eq!(
             map.action(Mode::Filter, parse("x").unwrap().event()),

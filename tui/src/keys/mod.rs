@@ -15,6 +15,10 @@ pub enum Mode {
     Fleet,
     /// One host.
     Host,
+    /// A pane of one host that fills the screen.
+    Pane,
+    /// One host at ten samples a second.
+    Burst,
     /// The processes of one host.
     Processes,
     /// What is different from before, of one host or of all.
@@ -52,6 +56,14 @@ pub enum Action {
     Help,
     /// Show the host's processes.
     Processes,
+    /// The next pane has the focus.
+    NextPane,
+    /// The pane before has the focus.
+    PreviousPane,
+    /// The pane that has the focus fills the screen.
+    Zoom,
+    /// Ask for ten samples a second.
+    Burst,
     /// Show what is different from before.
     Changes,
     /// Show what happened.
@@ -127,6 +139,10 @@ impl Action {
             Self::Quit => "quit",
             Self::Help => "help",
             Self::Processes => "processes",
+            Self::NextPane => "next-pane",
+            Self::PreviousPane => "previous-pane",
+            Self::Zoom => "zoom",
+            Self::Burst => "burst",
             Self::Changes => "changes",
             Self::Events => "events",
             Self::PreviousEvent => "previous-event",
@@ -222,6 +238,7 @@ impl Key {
             KeyCode::Esc => "Esc".to_owned(),
             KeyCode::Backspace => pick("⌫", "Backspace"),
             KeyCode::Tab => "Tab".to_owned(),
+            KeyCode::BackTab => "BackTab".to_owned(),
             KeyCode::Up => pick("↑", "Up"),
             KeyCode::Down => pick("↓", "Down"),
             KeyCode::Left => pick("←", "Left"),
@@ -249,9 +266,11 @@ impl Key {
 mod tests {
     use super::*;
 
-    const ALL: [Mode; 10] = [
+    const ALL: [Mode; 12] = [
         Mode::Fleet,
         Mode::Host,
+        Mode::Pane,
+        Mode::Burst,
         Mode::Processes,
         Mode::Changes,
         Mode::Events,

@@ -32,6 +32,8 @@ const fn shift(code: KeyCode) -> Key {
 const ANY: &[Mode] = &[
     Mode::Fleet,
     Mode::Host,
+    Mode::Pane,
+    Mode::Burst,
     Mode::Processes,
     Mode::Changes,
     Mode::Events,
@@ -40,12 +42,15 @@ const ANY: &[Mode] = &[
 const PLACES: &[Mode] = &[
     Mode::Fleet,
     Mode::Host,
+    Mode::Pane,
+    Mode::Burst,
     Mode::Processes,
     Mode::Changes,
     Mode::Events,
 ];
 const FLEET: &[Mode] = &[Mode::Fleet];
 const LISTS: &[Mode] = &[Mode::Fleet, Mode::Processes];
+const SORTED: &[Mode] = &[Mode::Fleet, Mode::Processes, Mode::Pane];
 const PROMPTS: &[Mode] = &[Mode::Filter, Mode::Time, Mode::Palette, Mode::Export];
 const PALETTE: &[Mode] = &[Mode::Palette];
 
@@ -75,11 +80,46 @@ pub const BINDINGS: &[Binding] = &[
         Some("open"),
     ),
     bind(
-        &[Mode::Host],
-        &[char('p'), key(KeyCode::Enter)],
+        &[Mode::Host, Mode::Pane],
+        &[char('p')],
         Action::Processes,
         "processes of the host",
         Some("processes"),
+    ),
+    bind(
+        &[Mode::Host, Mode::Pane],
+        &[key(KeyCode::Tab)],
+        Action::NextPane,
+        "to the next pane",
+        Some("pane"),
+    ),
+    bind(
+        &[Mode::Host, Mode::Pane],
+        &[key(KeyCode::BackTab), shift(KeyCode::BackTab)],
+        Action::PreviousPane,
+        "to the pane before",
+        None,
+    ),
+    bind(
+        &[Mode::Host],
+        &[key(KeyCode::Enter), char('z')],
+        Action::Zoom,
+        "the pane fills the screen",
+        Some("zoom"),
+    ),
+    bind(
+        &[Mode::Pane],
+        &[char('z'), key(KeyCode::Enter)],
+        Action::Back,
+        "the pane in its place again",
+        None,
+    ),
+    bind(
+        &[Mode::Host, Mode::Pane, Mode::Burst],
+        &[char('b')],
+        Action::Burst,
+        "ten samples a second for a minute",
+        None,
     ),
     bind(
         LISTS,
@@ -96,14 +136,14 @@ pub const BINDINGS: &[Binding] = &[
         None,
     ),
     bind(
-        LISTS,
+        SORTED,
         &[char('s')],
         Action::Sort,
         "sort by the next column",
         Some("sort"),
     ),
     bind(
-        LISTS,
+        SORTED,
         &[char('r')],
         Action::Reverse,
         "turn the order around",
@@ -119,6 +159,8 @@ pub const BINDINGS: &[Binding] = &[
     bind(
         &[
             Mode::Host,
+            Mode::Pane,
+            Mode::Burst,
             Mode::Processes,
             Mode::Changes,
             Mode::Events,
@@ -144,7 +186,7 @@ pub const BINDINGS: &[Binding] = &[
         Some("go there"),
     ),
     bind(
-        &[Mode::Fleet, Mode::Host, Mode::Processes],
+        &[Mode::Fleet, Mode::Host, Mode::Pane, Mode::Processes],
         &[char('a')],
         Action::Events,
         "alerts and events: what happened",
@@ -179,7 +221,7 @@ pub const BINDINGS: &[Binding] = &[
         None,
     ),
     bind(
-        &[Mode::Fleet, Mode::Host, Mode::Processes],
+        &[Mode::Fleet, Mode::Host, Mode::Pane, Mode::Processes],
         &[char('w')],
         Action::Changes,
         "what changed: this minute against the ten before it",

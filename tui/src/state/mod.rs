@@ -1,10 +1,12 @@
 //! Everything the screen shows. Pure: times and events come in as messages.
 
 pub mod arrange;
+pub mod burst;
 pub mod changes;
 pub mod fleet;
 pub mod host;
 pub mod palette;
+pub mod panes;
 pub mod preview;
 pub mod processes;
 pub mod shown;
@@ -18,9 +20,11 @@ use sysmon_wire::{Label, Process, SeriesTable, UnixMs};
 
 use crate::keys::{Keymap, Mode};
 use crate::theme::{Theme, ThemeName};
+use burst::Burst;
 use changes::Changes;
 use fleet::FleetState;
 use host::HostView;
+use panes::Panes;
 use preview::Preview;
 use processes::Processes;
 use sysmon_wire::timeline::Timeline;
@@ -128,6 +132,11 @@ pub enum Feed {
     },
     /// When there are rows, and what happened.
     Timeline(Timeline),
+    /// A host is not sampled more often.
+    BurstRefused {
+        /// Why.
+        reason: Label,
+    },
     /// The hub does not show what was asked for.
     Refused {
         /// Why.
@@ -170,6 +179,10 @@ pub struct State {
     pub preview_wanted: Option<(Label, UnixMs)>,
     /// How far the host screen is scrolled.
     pub host_scroll: u16,
+    /// The panes of the host screen.
+    pub panes: Panes,
+    /// The burst of the open host that was asked for last.
+    pub burst: Option<Burst>,
     /// How far the help is scrolled.
     pub help_scroll: u16,
     /// Processes of the open host.
@@ -214,6 +227,8 @@ impl State {
             preview: None,
             preview_wanted: None,
             host_scroll: 0,
+            panes: Panes::default(),
+            burst: None,
             processes: Processes::default(),
             changes: Changes::default(),
             timeline: TimelineState::default(),
@@ -238,7 +253,13 @@ impl State {
         let is_place = |mode: &Mode| {
             matches!(
                 mode,
-                Mode::Fleet | Mode::Host | Mode::Processes | Mode::Changes | Mode::Events
+                Mode::Fleet
+                    | Mode::Host
+                    | Mode::Pane
+                    | Mode::Burst
+                    | Mode::Processes
+                    | Mode::Changes
+                    | Mode::Events
             )
         };
         let modes = std::iter::once(&self.mode).chain(self.back.iter().rev());

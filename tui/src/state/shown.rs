@@ -16,7 +16,7 @@ use crate::view::changes::{metric, subject, value};
 /// The selected row in one line, after what it is called; none if nothing is selected.
 pub fn row(state: &State) -> Option<(String, String)> {
     match state.place() {
-        Mode::Host => {
+        Mode::Host | Mode::Pane | Mode::Burst => {
             let name = &state.host.as_ref()?.name;
             Some((name.to_string(), host_line(state.fleet.host(name)?)))
         }
@@ -103,7 +103,7 @@ impl Records {
         match state.place() {
             Mode::Processes => processes(state),
             Mode::Changes => changes(state),
-            Mode::Host => {
+            Mode::Host | Mode::Pane | Mode::Burst => {
                 let name = state.host.as_ref().map(|host| &host.name);
                 hosts(
                     state,
@@ -251,6 +251,10 @@ pub fn file_name(state: &State) -> String {
     let host = state.host.as_ref().map(|host| host.name.as_str());
     let what = match (state.place(), host) {
         (Mode::Host, Some(host)) => host.to_owned(),
+        (Mode::Pane, Some(host)) => {
+            format!("{host}-{}", state.panes.focus.title().to_lowercase())
+        }
+        (Mode::Burst, Some(host)) => format!("{host}-burst"),
         (Mode::Processes, Some(host)) => format!("{host}-processes"),
         (Mode::Changes, Some(host)) => format!("{host}-changes"),
         (Mode::Changes, None) => "changes".to_owned(),

@@ -2,9 +2,9 @@
 
 use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 
-use super::Effect;
 use super::act::{act, scroll, sort_fleet, sort_processes};
 use super::travel::show;
+use super::{Effect, panes};
 use crate::keys::{Action, Mode};
 use crate::state::State;
 use crate::view::{self, changes, events, fleet, fleet_columns, footer, processes, strip};
@@ -45,6 +45,12 @@ fn click(state: &mut State, column: u16, row: u16) -> Vec<Effect> {
         Mode::Fleet if row + 1 == fleet::FIRST_ROW => sort_hosts_at(state, column),
         Mode::Processes if row + 1 == processes::FIRST_ROW => sort_processes_at(state, column),
         Mode::Fleet => return click_host(state, row),
+        Mode::Host => panes::click(state, column, row),
+        Mode::Pane if row == view::panes::HEADING_ROW => {
+            if let Some(sort) = view::panes::sort_at(state, column) {
+                panes::sort_by(state, sort);
+            }
+        }
         Mode::Processes => {
             let rows = processes::rows(state.size);
             if let Some(at) = at(row, processes::FIRST_ROW, rows, state.processes.top)

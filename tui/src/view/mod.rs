@@ -1,7 +1,9 @@
 //! From the state to cells: a file for each thing on screen. Pure.
 
+mod burst;
 pub mod changes;
 mod chart;
+mod cores;
 pub mod events;
 pub mod fleet;
 pub mod fleet_columns;
@@ -12,7 +14,10 @@ pub mod host;
 mod host_tables;
 mod paint;
 mod palette;
+mod pane_charts;
+mod pane_tables;
 mod panel;
+pub mod panes;
 pub mod processes;
 mod sparkline;
 pub mod strip;
@@ -44,6 +49,8 @@ pub fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     header::draw(state, place, top, buffer);
     match place {
         Mode::Host => host::draw(state, body, buffer),
+        Mode::Pane => panes::draw(state, body, buffer),
+        Mode::Burst => burst::draw(state, body, buffer),
         Mode::Processes => processes::draw(state, body, buffer),
         Mode::Changes => changes::draw(state, body, buffer),
         Mode::Events => events::draw(state, body, buffer),

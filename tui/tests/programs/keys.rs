@@ -40,6 +40,8 @@ fn way(mode: Mode) -> (&'static str, &'static str) {
     match mode {
         Mode::Fleet => ("", "HOST"),
         Mode::Host => ("\r", "MEMORY"),
+        Mode::Pane => ("\r\tz", "saturated"),
+        Mode::Burst => ("\rb", "BURST"),
         Mode::Processes => ("\rp", "PROCESSES"),
         Mode::Changes => ("w", "WHAT CHANGED"),
         Mode::Events => ("a", "EVENTS"),
@@ -58,6 +60,9 @@ fn seen(action: Action, mode: Mode) -> Option<&'static str> {
         (Action::Help, Mode::Help) => "HOST",
         (Action::Help, _) => "this help",
         (Action::Processes, _) => "PROCESSES",
+        (Action::Zoom, _) => "PROCESSES",
+        // Not before they come from the agent.
+        (Action::Burst, _) => "a sample every 100 ms",
         (Action::Changes, _) => "WHAT CHANGED",
         (Action::Events, _) => "EVENTS",
         (Action::ZoomOut | Action::ZoomIn, _) => "the strip shows",
