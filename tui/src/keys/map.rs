@@ -17,11 +17,10 @@ const PLACES: [Mode; 7] = [
 ];
 
 /// Keys that have a name in the configuration; a comma and `=` stand between its words.
-const NAMED: [(&str, KeyCode); 20] = [
+const NAMED: [(&str, KeyCode); 19] = [
     ("enter", KeyCode::Enter),
     ("esc", KeyCode::Esc),
     ("tab", KeyCode::Tab),
-    ("backtab", KeyCode::BackTab),
     ("space", KeyCode::Char(' ')),
     ("comma", KeyCode::Char(',')),
     ("equals", KeyCode::Char('=')),

@@ -217,6 +217,13 @@ impl Key {
             _ => KeyModifiers::NONE,
         };
         let counted = KeyModifiers::CONTROL | KeyModifiers::SHIFT | KeyModifiers::ALT;
+        if event.code == KeyCode::BackTab {
+            // Terminals have a code of its own for it.
+            return Self {
+                code: KeyCode::Tab,
+                modifiers: KeyModifiers::SHIFT,
+            };
+        }
         Self {
             code: event.code,
             modifiers: event.modifiers & counted & !ignored,
@@ -238,7 +245,6 @@ impl Key {
             KeyCode::Esc => "Esc".to_owned(),
             KeyCode::Backspace => pick("⌫", "Backspace"),
             KeyCode::Tab => "Tab".to_owned(),
-            KeyCode::BackTab => "BackTab".to_owned(),
             KeyCode::Up => pick("↑", "Up"),
             KeyCode::Down => pick("↓", "Down"),
             KeyCode::Left => pick("←", "Left"),

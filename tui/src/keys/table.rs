@@ -91,11 +91,11 @@ pub const BINDINGS: &[Binding] = &[
         &[key(KeyCode::Tab)],
         Action::NextPane,
         "to the next pane",
-        Some("pane"),
+        None,
     ),
     bind(
         &[Mode::Host, Mode::Pane],
-        &[key(KeyCode::BackTab), shift(KeyCode::BackTab)],
+        &[shift(KeyCode::Tab)],
         Action::PreviousPane,
         "to the pane before",
         None,
@@ -371,12 +371,7 @@ pub const BINDINGS: &[Binding] = &[
     ),
     bind(
         PALETTE,
-        &[
-            key(KeyCode::Up),
-            key(KeyCode::BackTab),
-            shift(KeyCode::BackTab),
-            ctrl('p'),
-        ],
+        &[key(KeyCode::Up), shift(KeyCode::Tab), ctrl('p')],
         Action::Up,
         "the command before",
         None,

@@ -178,6 +178,7 @@ fn draw_part(
         let interval = i64::from(BURST_INTERVAL_MS);
         let newest = host.moments(metric, attributes, 2, interval, frame.newest);
         let newest = newest.last().copied().flatten().map(|step| step.mean);
+        let newest = newest.or_else(|| host.now(metric, attributes));
         let highest = values
             .iter()
             .flatten()

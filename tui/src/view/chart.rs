@@ -199,7 +199,7 @@ mod tests {
         line(&mut buffer, area, &values, 1.0, Style::new(), false);
         assert_eq!(
             text(&buffer),
-            [" ⡇", " ⡿"],
+            [" ⡇", " ⡏"],
             "joined, from the smallest to the largest"
         );
     }

@@ -178,10 +178,11 @@ fn pairs(
         }
     };
     let devices = host.values_of(&metric, device);
+    let whole = (devices.len() != 1).then(|| of("all", None));
     let each = devices
         .iter()
         .map(|name| of(name.as_str(), Some(name.as_str())));
-    let mut all: Vec<_> = std::iter::once(of("all", None)).chain(each).collect();
+    let mut all: Vec<_> = whole.into_iter().chain(each).collect();
     all.retain(|small| !small.lines.is_empty());
     all
 }
@@ -214,6 +215,12 @@ pub(super) fn scroll_max(state: &State, host: &HostView, area: Rect) -> u16 {
 
 pub(super) fn draw(state: &State, host: &HostView, area: Rect, buffer: &mut Buffer) {
     let smalls = smalls(host, state.panes.focus);
+    if smalls.is_empty() {
+        let dim = state.theme.dim;
+        Pen::new(buffer, area, 0)
+            .skip(1)
+            .text("nothing at this moment", dim);
+    }
     let (across, height) = grid(smalls.len(), area);
     let width = area.width / across;
     let plot_width = width.saturating_sub(SCALE_WIDTH + 3);

@@ -40,8 +40,8 @@ impl Show {
     /// Cells that a column of it takes.
     fn width(self) -> usize {
         match self {
-            Self::Share(..) | Self::Size => 8,
-            Self::Amount | Self::Total | Self::Unit(_) => 10,
+            Self::Share(..) | Self::Size => 7,
+            Self::Amount | Self::Total | Self::Unit(_) => 9,
             Self::Word(word, _) => word.len() + 2,
         }
     }
@@ -266,6 +266,35 @@ pub(super) fn titles(pane: Pane) -> Vec<(&'static str, usize)> {
         .iter()
         .map(|column| (column.title, column.show.width()))
         .collect()
+}
+
+/// A column that is shown.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shown {
+    /// Its place among the cells of a row.
+    pub(super) at: usize,
+    pub(super) title: &'static str,
+    pub(super) width: usize,
+}
+
+/// The columns in which any row has something, as many as there is room for.
+pub(super) fn shown(pane: Pane, rows: &[Row], mut room: usize) -> Vec<Shown> {
+    let is_there = |at: usize| {
+        let mut cells = rows.iter().filter_map(|row| row.cells.get(at));
+        cells.any(|cell| cell.value.is_some() && !cell.text.is_empty())
+    };
+    let mut shown = Vec::new();
+    for (at, (title, width)) in titles(pane).into_iter().enumerate() {
+        if !is_there(at) {
+            continue;
+        }
+        if width > room {
+            break;
+        }
+        room -= width;
+        shown.push(Shown { at, title, width });
+    }
+    shown
 }
 
 /// The rows of a pane as the host tells them.

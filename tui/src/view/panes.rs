@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use sysmon_config::time::{format_clock, format_span};
 
 use super::paint::{Pen, fill};
-use super::pane_tables::{self, Row, is_share, sorted, titles};
+use super::pane_tables::{self, Row, Shown, is_share, shown, sorted, titles};
 use super::sparkline::{round_scale, sparkline};
 use super::{cores, pane_charts};
 use crate::format::{amount, fit};
@@ -66,8 +66,10 @@ fn draw_heading(state: &State, host: &HostView, area: Rect, buffer: &mut Buffer)
             0 => "the end".to_owned(),
             left => format!("{left} more {}", theme.pick("↓", "v")),
         };
-        let width = usize::from(area.width).saturating_sub(1);
-        Pen::new(buffer, area, 0).right(&more, width, theme.dim);
+        let room = pen.room().saturating_sub(1);
+        if room > more.chars().count() {
+            pen.right(&more, room, theme.dim);
+        }
     }
 }
 
@@ -101,20 +103,22 @@ fn draw_table(state: &State, host: &HostView, area: Rect, buffer: &mut Buffer) {
     let rows = sorted(host, &state.panes);
     let width = usize::from(area.width).saturating_sub(2);
     let name = name_width(&rows, width);
-    let columns = titles(state.panes.focus);
-    let used = name + columns.iter().map(|(_, width)| width).sum::<usize>() + 2;
+    let columns = shown(state.panes.focus, &rows, width - name);
+    let used = name + columns.iter().map(|column| column.width).sum::<usize>() + 2;
     let trend = width.saturating_sub(used).min(TREND_WIDTH.1);
     let trend = if trend < TREND_WIDTH.0 { 0 } else { trend };
     let trends = Trends::new(state.panes.focus, host, &rows, trend);
     draw_titles(state, area, (name, &columns), &trends, buffer);
     let room = usize::from(area.height.saturating_sub(1));
     let top = usize::from(state.panes.scroll).min(rows.len().saturating_sub(room));
-    let shown = rows.iter().zip(&trends.lines).skip(top).take(room);
-    for ((row, trend), line) in shown.zip(1..) {
+    let lines = rows.iter().zip(&trends.lines).skip(top).take(room);
+    for ((row, trend), line) in lines.zip(1..) {
         let mut pen = Pen::new(buffer, area, line);
         pen.skip(1).text(&fit(row.name.as_str(), name), theme.text);
-        for (cell, (_, width)) in row.cells.iter().zip(&columns) {
-            pen.right(&cell.text, *width, theme.severity(cell.severity));
+        for column in &columns {
+            if let Some(cell) = row.cells.get(column.at) {
+                pen.right(&cell.text, column.width, theme.severity(cell.severity));
+            }
         }
         let text = sparkline(trend.iter().copied(), trends.top, theme.ascii);
         pen.skip(2).text(&text, theme.graph);
@@ -129,7 +133,7 @@ fn draw_table(state: &State, host: &HostView, area: Rect, buffer: &mut Buffer) {
 fn draw_titles(
     state: &State,
     area: Rect,
-    (name, columns): (usize, &[(&'static str, usize)]),
+    (name, columns): (usize, &[Shown]),
     trends: &Trends,
     buffer: &mut Buffer,
 ) {
@@ -146,8 +150,9 @@ fn draw_titles(
     let style = |at: usize| if mark(at) { theme.key } else { theme.dim };
     let mut pen = Pen::new(buffer, area, 0);
     pen.skip(1).text(&fit("NAME", name), style(0));
-    for (at, (title, width)) in (1..).zip(columns) {
-        pen.right(&title.to_uppercase(), *width, style(at));
+    for column in columns {
+        let title = column.title.to_uppercase();
+        pen.right(&title, column.width, style(column.at + 1));
     }
     if let Some(title) = &trends.title {
         pen.skip(2).text(title, theme.dim);
@@ -168,19 +173,20 @@ pub fn columns(pane: Pane) -> Vec<&'static str> {
 pub fn sort_at(state: &State, x: u16) -> Option<usize> {
     let host = state.host.as_ref()?;
     let rows = pane_tables::rows(host, state.panes.focus);
-    let columns = titles(state.panes.focus);
-    if columns.is_empty() {
+    if titles(state.panes.focus).is_empty() {
         return None;
     }
     let width = usize::from(state.size.width).saturating_sub(2);
-    let mut end = 1 + name_width(&rows, width);
+    let name = name_width(&rows, width);
+    let mut end = 1 + name;
     let x = usize::from(x);
     if x < end {
         return Some(0);
     }
-    (1..).zip(columns).find_map(|(at, (_, width))| {
-        end += width;
-        (x < end).then_some(at)
+    let columns = shown(state.panes.focus, &rows, width - name);
+    columns.iter().find_map(|column| {
+        end += column.width;
+        (x < end).then_some(column.at + 1)
     })
 }
 
