@@ -278,13 +278,17 @@ fn core(theme: &Theme, number: &str, busy: Option<f64>) -> Line {
 
 /// The first few; all of them are a key away.
 fn processes(state: &State, width: usize, lines: &mut Lines) {
-    const SHOWN: usize = 5;
+    let shown = match state.size.height {
+        ..40 => 5,
+        40..60 => 8,
+        _ => 15,
+    };
     let theme = &state.theme;
     if state.processes.is_empty() {
         return;
     }
     lines.begin(Pane::Processes, "    pid   cpu %    mem");
-    for process in state.processes.shown().take(SHOWN) {
+    for process in state.processes.shown().take(shown) {
         let path = process.identity.command.as_str();
         let name = path
             .rsplit('/')
