@@ -81,12 +81,21 @@ mod tests {
         press(&mut state, "\n\n");
         assert_eq!(state.mode, Mode::Processes, "processes have it at first");
         press(&mut state, "\u{1b}\t\tz");
-        assert_eq!((state.mode, state.panes.focus), (Mode::Pane, Pane::Memory));
-        assert!(screen(&state, 80, 24).contains(" MEMORY  loading"));
+        assert_eq!(
+            (state.mode, state.panes.focus),
+            (Mode::Pane, Pane::Pressure)
+        );
+        assert!(screen(&state, 80, 24).contains(" PRESSURE  loading"));
         press(&mut state, "\t");
-        assert_eq!((state.mode, state.panes.focus), (Mode::Pane, Pane::Network));
+        assert_eq!(
+            (state.mode, state.panes.focus),
+            (Mode::Pane, Pane::Filesystems)
+        );
         press(&mut state, "\u{1b}");
-        assert_eq!((state.mode, state.panes.focus), (Mode::Host, Pane::Network));
+        assert_eq!(
+            (state.mode, state.panes.focus),
+            (Mode::Host, Pane::Filesystems)
+        );
     }
 
     #[test]

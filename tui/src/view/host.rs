@@ -104,6 +104,10 @@ pub fn panes(state: &State) -> Vec<Pane> {
     let Some(host) = &state.host else {
         return Vec::new();
     };
+    if host.newest().is_none() {
+        // Nobody knows yet.
+        return Pane::ALL.to_vec();
+    }
     let (_, tables) = parts(below_facts(super::body(state.size)));
     let tables = host_tables::panes(state, host, tables.width);
     let is_there = |pane: &Pane| CHARTS.contains(pane) || tables.contains(pane);
