@@ -37,7 +37,8 @@ enum Scale {
 impl Scale {
     fn text(self, value: Option<f64>) -> String {
         match self {
-            Self::Share => percent(value) + "%",
+            // The times of two rows are a little off; more than all of it is not possible.
+            Self::Share => percent(value.map(|share| share.min(1.0))) + "%",
             Self::Size(_) => size(value),
             Self::Rate => amount(value) + "B/s",
         }
