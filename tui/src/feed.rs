@@ -9,6 +9,7 @@ use sysmon_wire::{Label, UnixMs};
 use tokio::sync::mpsc;
 
 use crate::state::Feed;
+use crate::state::burst::{BURST_INTERVAL_MS, BURST_MS};
 use crate::state::fleet::{CPU, RECEIVED, SPARK_POINTS, SPARK_STEP_MS};
 use crate::state::host::WINDOW_MS;
 use crate::state::timeline::STEPS;
@@ -49,6 +50,7 @@ struct Wanted {
     top: Option<Request>,
     preview: Option<Request>,
     preview_processes: Option<Request>,
+    burst: Option<Request>,
 }
 
 impl Wanted {
@@ -176,6 +178,8 @@ impl Feeder {
         let mut timeline = self.ask_timeline(session).await?;
         // These are asked for again by whoever shows them.
         let (mut preview, mut preview_processes, mut top) = (None, None, None);
+        // The hub ends a burst when nobody waits for it any more.
+        let mut burst = None;
         loop {
             tokio::select! {
                 reply = next(&mut fleet) => match reply? {
@@ -211,6 +215,10 @@ impl Feeder {
                     Some(reply) => self.tell_all(preview_of(of_processes(reply))).await?,
                     None => preview_processes = None,
                 },
+                reply = next(&mut burst) => match reply? {
+                    Some(reply) => self.tell_all(of_burst(reply)).await?,
+                    None => burst = None,
+                },
                 effect = self.effects.recv() => match self.want(effect.ok_or(Closed)?) {
                     Changed::Fleet => fleet = self.watch_fleet(session).await?,
                     Changed::Host => {
@@ -231,6 +239,9 @@ impl Feeder {
                     Changed::PreviewProcesses => {
                         let wanted = self.wanted.preview_processes.take();
                         preview_processes = ask(session, wanted.as_ref()).await?;
+                    }
+                    Changed::Burst => {
+                        burst = ask(session, self.wanted.burst.take().as_ref()).await?;
                     }
                     Changed::Nothing => {}
                 },
@@ -331,6 +342,14 @@ impl Feeder {
                 self.wanted.preview_processes = Some(Request::Processes { host, at });
                 Changed::PreviewProcesses
             }
+            Effect::Burst(host) => {
+                self.wanted.burst = host.map(|host| Request::Burst {
+                    host,
+                    interval_ms: BURST_INTERVAL_MS,
+                    for_ms: BURST_MS as u32,
+                });
+                Changed::Burst
+            }
             Effect::AskTimeline { host, from, to } => {
                 let steps = STEPS;
                 self.wanted.timeline = Some(Request::Timeline {
@@ -393,6 +412,7 @@ enum Changed {
     Top,
     Preview,
     PreviewProcesses,
+    Burst,
     Nothing,
 }
 
@@ -459,6 +479,14 @@ pub fn of_processes(reply: Reply) -> Option<Feed> {
             all,
             processes,
         }),
+        _ => None,
+    }
+}
+
+/// A reply to a request for a burst, as the screen takes it: its samples come as the host's rows.
+pub fn of_burst(reply: Reply) -> Option<Feed> {
+    match reply {
+        Reply::Refused { reason } => Some(Feed::BurstRefused { reason }),
         _ => None,
     }
 }

@@ -23,14 +23,17 @@ use sysmon_hub::top::top;
 use sysmon_hub::view::{HostWatch, SparkRequest, fleet_picture};
 use sysmon_tui::feed::{of_fleet, of_host, of_top};
 use sysmon_tui::keys::{Keymap, Mode};
+use sysmon_tui::state::burst::Burst;
 use sysmon_tui::state::fleet::{CPU, RECEIVED, SPARK_POINTS, SPARK_STEP_MS};
 use sysmon_tui::state::host::{HostView, WINDOW_MS};
+use sysmon_tui::state::panes::Pane;
 use sysmon_tui::state::timeline::STEPS;
 use sysmon_tui::state::{Feed, Options, State};
 use sysmon_tui::text::plain;
 use sysmon_tui::update::{Message, update};
 use sysmon_wire::message::{Reply, RunId, TopBy};
-use sysmon_wire::{Row, UnixMs};
+use sysmon_wire::metrics::{CPU_UTILIZATION, NET_IO};
+use sysmon_wire::{Row, RowEncoder, SeriesTable, UnixMs};
 
 /// 2026-05-04 12:00:00 UTC.
 const NOON: i64 = 1_777_896_000_000;
@@ -72,10 +75,12 @@ fn shared() -> &'static Fleet {
 }
 
 /// What can be on screen.
-const PLACES: [(&str, Mode); 9] = [
+const PLACES: [(&str, Mode); 11] = [
     ("fleet", Mode::Fleet),
     ("columns", Mode::Columns),
     ("host", Mode::Host),
+    ("pane", Mode::Pane),
+    ("burst", Mode::Burst),
     ("processes", Mode::Processes),
     ("process", Mode::Process),
     ("top", Mode::Top),
@@ -190,6 +195,7 @@ fn go(state: &mut State, place: Mode, name: &str) {
         state.processes.open_selected();
     }
     state.mode = place;
+    state.panes.go(Pane::Network);
     if place == Mode::Help {
         state.back.push(Mode::Host);
     }
@@ -249,6 +255,92 @@ fn before_anything_was_recorded_no_host_is_offline() {
     assert!(drawn.contains("8 not recorded then"), "{drawn}");
     assert!(!drawn.contains("offline"), "{drawn}");
     insta::assert_snapshot!("fleet-before", drawn);
+}
+
+#[test]
+fn every_pane_fills_the_screen() {
+    // Processes have a screen of their own.
+    for pane in Pane::ALL
+        .into_iter()
+        .filter(|pane| *pane != Pane::Processes)
+    {
+        let mut state = state(Theme::Dark, false, Size::new(80, 24), None);
+        go(&mut state, Mode::Pane, "db-1");
+        state.panes.go(pane);
+        let name = pane.title().to_lowercase();
+        insta::assert_snapshot!(format!("pane-{name}-80x24"), drawn(&state));
+    }
+}
+
+/// A host with so many processors, and ten minutes.
+fn with_processors(count: i64) -> HostView {
+    let mut host = HostView::new("big".into());
+    let numbers = (0..count).map(|number| number.to_string());
+    let keys: Vec<_> = numbers
+        .map(|number| CPU_UTILIZATION.series(&[("cpu.logical_number", &number)]))
+        .collect();
+    host.add_series(&SeriesTable::new(&keys)).unwrap();
+    let (mut encoder, mut block) = (RowEncoder::new(), Vec::new());
+    for second in 0..=600 {
+        let values: Vec<i64> = (0..count).map(|n| (n * 8 + second) % 1001).collect();
+        let time = UnixMs(NOON + (second - 600) * 1000);
+        encoder.encode(second as u64 + 1, time, &values, &mut block);
+    }
+    host.add_rows(true, &block).unwrap();
+    host
+}
+
+#[test]
+fn a_few_processors_and_many_fit_on_a_screen() {
+    for count in [4, 128] {
+        let mut state = state(Theme::Dark, false, Size::new(80, 24), None);
+        state.host = Some(with_processors(count));
+        state.mode = Mode::Pane;
+        state.panes.go(Pane::Cores);
+        let drawn = drawn(&state);
+        let last = format!("  {} ", count - 1);
+        assert!(drawn.lines().any(|line| line.contains(last.trim_start())));
+        insta::assert_snapshot!(format!("processors-{count}"), drawn);
+    }
+}
+
+/// A minute of a host at ten samples a second, after some at one, with a gap of a second.
+#[test]
+fn a_burst_is_shown_with_its_gaps() {
+    let mut state = state(Theme::Dark, false, Size::new(120, 30), None);
+    let mut host = HostView::new("fast".into());
+    let keys = [
+        CPU_UTILIZATION.series(&[]),
+        NET_IO.series(&[("network.io.direction", "receive")]),
+    ];
+    host.add_series(&SeriesTable::new(&keys)).unwrap();
+    let (mut encoder, mut block) = (RowEncoder::new(), Vec::new());
+    let times = (-60..-30)
+        .map(|n| n * 1000)
+        .chain(-300..=0)
+        .map(|n: i64| match n {
+            ..-900 => n,
+            n => n * 100,
+        });
+    for (seq, ms) in (1..).zip(times.filter(|ms| !(-12_000..-11_000).contains(ms))) {
+        let cpu = 300 + (ms / 100 % 7) * 60;
+        encoder.encode(
+            seq,
+            UnixMs(NOON + ms),
+            &[cpu, 1_000_000_000 + ms * 900],
+            &mut block,
+        );
+    }
+    host.add_rows(true, &block).unwrap();
+    state.host = Some(host);
+    state.mode = Mode::Burst;
+    state.burst = Some(Burst::new(UnixMs(NOON - 30_000)));
+    let drawn = drawn(&state);
+    assert!(
+        drawn.contains("100 ms") && drawn.contains("30 s left"),
+        "{drawn}"
+    );
+    insta::assert_snapshot!("burst-live", drawn);
 }
 
 #[test]

@@ -217,7 +217,7 @@ pub enum Request {
         /// The moment, of which those that used most are known; none for all of them, live.
         at: Option<UnixMs>,
     },
-    /// Let a host sample more often for a while.
+    /// Let a host sample more often for a while; closing the stream ends it before.
     Burst {
         /// The host.
         host: Label,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use sysmon_link::{CloseCode, FrameReceiver, FrameSender, LinkError, PeerSession, Shown};
 use sysmon_wire::limits::CHANGES_MAX;
-use sysmon_wire::message::{Change, FleetUpdate, Reply, Request};
+use sysmon_wire::message::{Change, FleetUpdate, HostState, Reply, Request};
 use sysmon_wire::{Label, UnixMs};
 
 use super::past::{Of, PagedIn};
@@ -95,13 +95,7 @@ async fn answer(
             host,
             interval_ms,
             for_ms,
-        } => {
-            let Some(id) = hub.fleet().find(host.as_str()) else {
-                return refuse(sender, &format!("there is no host {host:?}")).await;
-            };
-            hub.demands.burst(id, interval_ms, for_ms);
-            sender.send(&Reply::Complete).await
-        }
+        } => burst(hub, &host, interval_ms, for_ms, sender).await,
         Request::Changes { host, at, limit } => {
             let time = at.unwrap_or_else(now);
             match changes_of(
@@ -437,6 +431,36 @@ async fn watch_processes(
             };
             sender.send(&all).await?;
         }
+    }
+}
+
+/// Lets a host sample more often for a while, or until the subscriber leaves.
+async fn burst(
+    hub: &Arc<Hub>,
+    name: &Label,
+    interval_ms: u32,
+    for_ms: u32,
+    sender: &mut FrameSender,
+) -> Result<(), LinkError> {
+    let found = {
+        let fleet = hub.fleet();
+        let id = fleet.find(name.as_str());
+        id.and_then(|id| Some((id, fleet.host(id)?.state)))
+    };
+    let Some((id, state)) = found else {
+        return refuse(sender, &format!("there is no host {name:?}")).await;
+    };
+    if state != HostState::Live {
+        let reason = format!("{name} is {} and cannot be asked for more", state.as_str());
+        return refuse(sender, &reason).await;
+    }
+    let Some(burst) = hub.demands.burst(id, interval_ms, for_ms) else {
+        return refuse(sender, "too many hosts are sampled more often already").await;
+    };
+    sender.send(&Reply::Complete).await?;
+    tokio::select! {
+        () = tokio::time::sleep(burst.lasts) => Ok(()),
+        () = sender.stopped() => Err(LinkError::StreamEnded),
     }
 }
 

@@ -6,9 +6,11 @@ use sysmon_config::suggest;
 use super::{Action, BINDINGS, Binding, Key, Mode};
 
 /// Places where rebound keys count; prompts keep theirs.
-const PLACES: [Mode; 9] = [
+const PLACES: [Mode; 11] = [
     Mode::Fleet,
     Mode::Host,
+    Mode::Pane,
+    Mode::Burst,
     Mode::Processes,
     Mode::Process,
     Mode::Top,
@@ -261,7 +263,7 @@ mod tests {
         );
         assert_eq!(
             map.action(Mode::Host, parse("enter").unwrap().event()),
-            Some(Action::Processes)
+            Some(Action::Zoom)
         );
         assert_eq!(
             map.action(Mode::Filter, parse("x").unwrap().event()),

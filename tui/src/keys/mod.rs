@@ -15,6 +15,10 @@ pub enum Mode {
     Fleet,
     /// One host.
     Host,
+    /// A pane of one host that fills the screen.
+    Pane,
+    /// One host at ten samples a second.
+    Burst,
     /// The processes of one host.
     Processes,
     /// One process.
@@ -45,6 +49,8 @@ impl Mode {
         match self {
             Self::Fleet => "fleet",
             Self::Host => "host",
+            Self::Pane => "pane",
+            Self::Burst => "burst",
             Self::Processes => "processes",
             Self::Process => "process",
             Self::Top => "top of all hosts",
@@ -79,6 +85,14 @@ pub enum Action {
     Processes,
     /// Show the busiest processes of all hosts.
     Top,
+    /// The next pane has the focus.
+    NextPane,
+    /// The pane before has the focus.
+    PreviousPane,
+    /// The pane that has the focus fills the screen.
+    Zoom,
+    /// Ask for ten samples a second.
+    Burst,
     /// Show what is different from before.
     Changes,
     /// Show what happened.
@@ -163,6 +177,10 @@ impl Action {
             Self::Help => "help",
             Self::Processes => "processes",
             Self::Top => "top",
+            Self::NextPane => "next-pane",
+            Self::PreviousPane => "previous-pane",
+            Self::Zoom => "zoom",
+            Self::Burst => "burst",
             Self::Changes => "changes",
             Self::Events => "events",
             Self::PreviousEvent => "previous-event",
@@ -241,6 +259,13 @@ impl Key {
             _ => KeyModifiers::NONE,
         };
         let counted = KeyModifiers::CONTROL | KeyModifiers::SHIFT | KeyModifiers::ALT;
+        if event.code == KeyCode::BackTab {
+            // Terminals have a code of its own for it.
+            return Self {
+                code: KeyCode::Tab,
+                modifiers: KeyModifiers::SHIFT,
+            };
+        }
         Self {
             code: event.code,
             modifiers: event.modifiers & counted & !ignored,
@@ -289,9 +314,11 @@ impl Key {
 mod tests {
     use super::*;
 
-    const ALL: [Mode; 13] = [
+    const ALL: [Mode; 15] = [
         Mode::Fleet,
         Mode::Host,
+        Mode::Pane,
+        Mode::Burst,
         Mode::Processes,
         Mode::Process,
         Mode::Top,

@@ -32,6 +32,8 @@ const fn shift(code: KeyCode) -> Key {
 const ANY: &[Mode] = &[
     Mode::Fleet,
     Mode::Host,
+    Mode::Pane,
+    Mode::Burst,
     Mode::Processes,
     Mode::Process,
     Mode::Top,
@@ -42,6 +44,8 @@ const ANY: &[Mode] = &[
 const PLACES: &[Mode] = &[
     Mode::Fleet,
     Mode::Host,
+    Mode::Pane,
+    Mode::Burst,
     Mode::Processes,
     Mode::Process,
     Mode::Top,
@@ -51,6 +55,7 @@ const PLACES: &[Mode] = &[
 const FLEET: &[Mode] = &[Mode::Fleet];
 const COLUMNS: &[Mode] = &[Mode::Columns];
 const LISTS: &[Mode] = &[Mode::Fleet, Mode::Processes, Mode::Top];
+const SORTED: &[Mode] = &[Mode::Fleet, Mode::Processes, Mode::Top, Mode::Pane];
 const PROMPTS: &[Mode] = &[Mode::Filter, Mode::Time, Mode::Palette, Mode::Export];
 const PALETTE: &[Mode] = &[Mode::Palette];
 
@@ -80,8 +85,8 @@ pub const BINDINGS: &[Binding] = &[
         Some("open"),
     ),
     bind(
-        &[Mode::Host],
-        &[char('p'), key(KeyCode::Enter)],
+        &[Mode::Host, Mode::Pane],
+        &[char('p')],
         Action::Processes,
         "processes of the host",
         Some("processes"),
@@ -106,6 +111,41 @@ pub const BINDINGS: &[Binding] = &[
         Action::Open,
         "details of the process",
         Some("details"),
+    ),
+    bind(
+        &[Mode::Host, Mode::Pane],
+        &[key(KeyCode::Tab)],
+        Action::NextPane,
+        "to the next pane",
+        None,
+    ),
+    bind(
+        &[Mode::Host, Mode::Pane],
+        &[shift(KeyCode::Tab)],
+        Action::PreviousPane,
+        "to the pane before",
+        None,
+    ),
+    bind(
+        &[Mode::Host],
+        &[key(KeyCode::Enter), char('z')],
+        Action::Zoom,
+        "the pane fills the screen",
+        Some("zoom"),
+    ),
+    bind(
+        &[Mode::Pane],
+        &[char('z'), key(KeyCode::Enter)],
+        Action::Back,
+        "the pane in its place again",
+        None,
+    ),
+    bind(
+        &[Mode::Host, Mode::Pane, Mode::Burst],
+        &[char('b')],
+        Action::Burst,
+        "ten samples a second for a minute",
+        None,
     ),
     bind(
         LISTS,
@@ -171,14 +211,14 @@ pub const BINDINGS: &[Binding] = &[
         Some("done"),
     ),
     bind(
-        LISTS,
+        SORTED,
         &[char('s')],
         Action::Sort,
         "sort by the next column",
         Some("sort"),
     ),
     bind(
-        LISTS,
+        SORTED,
         &[char('r')],
         Action::Reverse,
         "turn the order around",
@@ -194,6 +234,8 @@ pub const BINDINGS: &[Binding] = &[
     bind(
         &[
             Mode::Host,
+            Mode::Pane,
+            Mode::Burst,
             Mode::Processes,
             Mode::Process,
             Mode::Top,
@@ -224,6 +266,7 @@ pub const BINDINGS: &[Binding] = &[
         &[
             Mode::Fleet,
             Mode::Host,
+            Mode::Pane,
             Mode::Processes,
             Mode::Process,
             Mode::Top,
@@ -262,7 +305,7 @@ pub const BINDINGS: &[Binding] = &[
         None,
     ),
     bind(
-        &[Mode::Fleet, Mode::Host],
+        &[Mode::Fleet, Mode::Host, Mode::Pane],
         &[char('w')],
         Action::Changes,
         "what changed against the ten minutes before",
@@ -420,12 +463,7 @@ pub const BINDINGS: &[Binding] = &[
     ),
     bind(
         PALETTE,
-        &[
-            key(KeyCode::Up),
-            key(KeyCode::BackTab),
-            shift(KeyCode::BackTab),
-            ctrl('p'),
-        ],
+        &[key(KeyCode::Up), shift(KeyCode::Tab), ctrl('p')],
         Action::Up,
         "the command before",
         None,

@@ -1,10 +1,12 @@
 //! Everything the screen shows. Pure: times and events come in as messages.
 
 pub mod arrange;
+pub mod burst;
 pub mod changes;
 pub mod fleet;
 pub mod host;
 pub mod palette;
+pub mod panes;
 pub mod pattern;
 pub mod preview;
 pub mod processes;
@@ -21,9 +23,11 @@ use sysmon_wire::{Label, Process, SeriesTable, UnixMs};
 
 use crate::keys::{Keymap, Mode};
 use crate::theme::{Theme, ThemeName};
+use burst::Burst;
 use changes::Changes;
 use fleet::FleetState;
 use host::HostView;
+use panes::Panes;
 use preview::Preview;
 use processes::Processes;
 use sysmon_wire::timeline::Timeline;
@@ -145,6 +149,11 @@ pub enum Feed {
         /// The processes.
         processes: Vec<HostProcess>,
     },
+    /// A host is not sampled more often.
+    BurstRefused {
+        /// Why.
+        reason: Label,
+    },
     /// The hub does not show what was asked for.
     Refused {
         /// Why.
@@ -189,6 +198,10 @@ pub struct State {
     pub preview_wanted: Option<(Label, UnixMs)>,
     /// How far the host screen is scrolled.
     pub host_scroll: u16,
+    /// The panes of the host screen.
+    pub panes: Panes,
+    /// The burst of the open host that was asked for last.
+    pub burst: Option<Burst>,
     /// How far the help is scrolled.
     pub help_scroll: u16,
     /// Processes of the open host.
@@ -236,6 +249,8 @@ impl State {
             preview: None,
             preview_wanted: None,
             host_scroll: 0,
+            panes: Panes::default(),
+            burst: None,
             processes: Processes::default(),
             top: Top::default(),
             changes: Changes::default(),
@@ -263,9 +278,11 @@ impl State {
                 mode,
                 Mode::Fleet
                     | Mode::Host
-                    | Mode::Processes
+                    | Mode::Pane
+                    | Mode::Burst
                     | Mode::Process
                     | Mode::Top
+                    | Mode::Processes
                     | Mode::Changes
                     | Mode::Events
             )

@@ -16,7 +16,7 @@ use crate::view::changes::{metric, subject, value};
 /// The selected row in one line, after what it is called; none if nothing is selected.
 pub fn row(state: &State) -> Option<(String, String)> {
     match state.place() {
-        Mode::Host => {
+        Mode::Host | Mode::Pane | Mode::Burst => {
             let name = &state.host.as_ref()?.name;
             Some((name.to_string(), host_line(state.fleet.host(name)?)))
         }
@@ -118,7 +118,7 @@ impl Records {
                 busiest(time, state.top.shown())
             }
             Mode::Changes => changes(state),
-            Mode::Host => {
+            Mode::Host | Mode::Pane | Mode::Burst => {
                 let name = state.host.as_ref().map(|host| &host.name);
                 hosts(
                     state,
@@ -310,6 +310,10 @@ pub fn file_name(state: &State) -> String {
     let host = state.host.as_ref().map(|host| host.name.as_str());
     let what = match (state.place(), host) {
         (Mode::Host, Some(host)) => host.to_owned(),
+        (Mode::Pane, Some(host)) => {
+            format!("{host}-{}", state.panes.focus.title().to_lowercase())
+        }
+        (Mode::Burst, Some(host)) => format!("{host}-burst"),
         (Mode::Processes, Some(host)) => format!("{host}-processes"),
         (Mode::Process, Some(host)) => match &state.processes.open {
             Some(process) => format!("{host}-process-{}", process.identity.pid),

@@ -5,10 +5,12 @@ use sysmon_wire::Label;
 
 use super::travel::{STEP_MS, open_host, show, travel};
 use super::typing::{accept, set_filter};
-use super::{Effect, fleet as hosts, give, remark, timeline, top};
+use super::{Effect, fleet as hosts, give, panes, remark, timeline, top};
 use crate::keys::{Action, Mode};
+use crate::state::burst::Burst;
 use crate::state::changes::Changes;
 use crate::state::host::HostView;
+use crate::state::panes::Panes;
 use crate::state::{State, fleet, palette, processes};
 use crate::theme::{Theme, ThemeName};
 use crate::view;
@@ -37,6 +39,11 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::ZoomOut => timeline::zoom(state, 1),
         Action::ZoomIn => timeline::zoom(state, -1),
         Action::Changes => return ask_changes(state),
+        Action::NextPane | Action::PreviousPane => {
+            panes::step(state, action == Action::PreviousPane);
+        }
+        Action::Zoom => panes::zoom(state),
+        Action::Burst => return burst(state),
         Action::Accept => return accept(state),
         Action::Up => scroll(state, -1),
         Action::Down => scroll(state, 1),
@@ -87,6 +94,10 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
             state.top.reverse = !state.top.reverse;
             state.top.reorder();
         }
+        Action::Sort if state.mode == Mode::Pane => panes::sort_next(state),
+        Action::Reverse if state.mode == Mode::Pane => {
+            state.panes.reverse = !state.panes.reverse;
+        }
         Action::Sort => {
             let next = state.fleet.sort.next();
             sort_fleet(state, next);
@@ -133,12 +144,17 @@ pub(super) fn back(state: &mut State) -> Vec<Effect> {
     let left = state.mode;
     state.mode = state.back.pop().unwrap_or(Mode::Fleet);
     match left {
+        Mode::Burst => {
+            state.burst = None;
+            vec![Effect::Burst(None)]
+        }
         Mode::Process => {
             state.processes.open = None;
             Vec::new()
         }
         Mode::Host | Mode::Processes if state.mode != Mode::Host => {
             state.host = None;
+            state.burst = None;
             state.processes.clear();
             vec![Effect::CloseHost]
         }
@@ -160,6 +176,10 @@ pub(super) fn scroll(state: &mut State, rows: isize) {
         Mode::Host => {
             let last = view::host::scroll_max(state);
             state.host_scroll = scrolled(state.host_scroll, rows, last);
+        }
+        Mode::Pane => {
+            let last = view::panes::scroll_max(state);
+            state.panes.scroll = scrolled(state.panes.scroll, rows, last);
         }
         Mode::Processes => {
             state.processes.move_by(rows);
@@ -189,7 +209,7 @@ pub(super) fn scroll(state: &mut State, rows: isize) {
             let last = Column::ALL.len() - 1;
             state.chosen = state.chosen.saturating_add_signed(rows).min(last);
         }
-        Mode::Process | Mode::Filter | Mode::Time | Mode::Export => {}
+        Mode::Process | Mode::Burst | Mode::Filter | Mode::Time | Mode::Export => {}
     }
 }
 
@@ -223,6 +243,8 @@ fn open_process(state: &mut State) {
 /// Opens a host from wherever one is; back leads to the fleet.
 pub(super) fn open_named(state: &mut State, name: Label) -> Vec<Effect> {
     state.host_scroll = 0;
+    state.burst = None;
+    state.panes = Panes::default();
     state.processes.clear();
     state.host = Some(HostView::new(name.clone()));
     state.back = vec![Mode::Fleet];
@@ -244,6 +266,22 @@ pub(super) fn sort_processes(state: &mut State, sort: processes::Sort) {
     remark(state, format!("sorted by {}", sort.name()));
 }
 
+/// Shows the open host at ten samples a second, and asks for them; of the past, those that there are.
+fn burst(state: &mut State) -> Vec<Effect> {
+    let Some(name) = state.host.as_ref().map(|host| host.name.clone()) else {
+        return Vec::new();
+    };
+    if state.mode != Mode::Burst {
+        go(state, Mode::Burst);
+    }
+    let is_asked = state.burst.is_some_and(|b| b.left_ms(state.now) > 0);
+    if state.at.is_some() || is_asked {
+        return Vec::new();
+    }
+    state.burst = Some(Burst::new(state.now));
+    vec![Effect::Burst(Some(name))]
+}
+
 /// Of the open host, or of the fleet.
 fn ask_changes(state: &mut State) -> Vec<Effect> {
     let host = state.host.as_ref().map(|host| host.name.clone());
@@ -260,6 +298,7 @@ fn go_to_change(state: &mut State) -> Vec<Effect> {
     let (name, began) = (change.host.clone(), change.began);
     if state.host.as_ref().is_none_or(|host| host.name != name) {
         state.host_scroll = 0;
+        state.burst = None;
         state.processes.clear();
         state.host = Some(HostView::new(name));
     }

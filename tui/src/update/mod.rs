@@ -5,6 +5,7 @@ mod fleet;
 mod give;
 mod mouse;
 mod palette;
+mod panes;
 mod preview;
 #[cfg(test)]
 mod tests;
@@ -70,6 +71,8 @@ pub enum Effect {
     },
     /// Stop following the host.
     CloseHost,
+    /// Ask for ten samples a second of this host for a minute; none for no more.
+    Burst(Option<Label>),
     /// Follow the host that is selected among all, from a moment on and until another; none no more.
     Preview(Option<(Label, UnixMs, Option<UnixMs>)>),
     /// Ask which of its processes used most.
@@ -246,6 +249,10 @@ fn take_feed(state: &mut State, feed: Feed) -> Vec<Effect> {
         Feed::Timeline(timeline) => {
             state.timeline.take(timeline);
             state.timeline.scroll(view::events::rows(state.size));
+        }
+        Feed::BurstRefused { reason } => {
+            state.burst = None;
+            remark(state, reason.to_string());
         }
         Feed::Refused { reason } => {
             if let Some(host) = &mut state.host {

@@ -2,10 +2,10 @@
 
 use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 
-use super::Effect;
 use super::act::{act, scroll, sort_fleet, sort_processes};
 use super::top::sort as sort_top;
 use super::travel::show;
+use super::{Effect, panes};
 use crate::keys::{Action, Mode};
 use crate::state::State;
 use crate::view::{
@@ -64,6 +64,12 @@ fn click(state: &mut State, column: u16, row: u16) -> Vec<Effect> {
             if let Some(at) = chooser::column_at(state, column, row) {
                 state.chosen = at;
                 return act(state, Action::Toggle);
+            }
+        }
+        Mode::Host => panes::click(state, column, row),
+        Mode::Pane if row == view::panes::HEADING_ROW => {
+            if let Some(sort) = view::panes::sort_at(state, column) {
+                panes::sort_by(state, sort);
             }
         }
         Mode::Processes => {

@@ -76,10 +76,7 @@ fn parts(state: &State, place: Mode) -> Vec<String> {
         }
         (Link::Connecting { to }, _) => parts.push(format!("connecting to {to}")),
         (Link::Connected { hub, .. }, _) => match (place, &state.host) {
-            (
-                Mode::Host | Mode::Processes | Mode::Process | Mode::Changes | Mode::Events,
-                Some(host),
-            ) => {
+            (place, Some(host)) if !matches!(place, Mode::Fleet | Mode::Top) => {
                 parts.push(format!("{hub} {} {}", theme.pick("›", ">"), host.name));
             }
             _ => parts.push(hub.to_string()),

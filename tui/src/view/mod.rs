@@ -1,8 +1,10 @@
 //! From the state to cells: a file for each thing on screen. Pure.
 
+mod burst;
 pub mod changes;
 mod chart;
 pub mod chooser;
+mod cores;
 pub mod events;
 pub mod fleet;
 pub mod fleet_columns;
@@ -15,7 +17,10 @@ pub mod host;
 mod host_tables;
 mod paint;
 mod palette;
+mod pane_charts;
+mod pane_tables;
 mod panel;
+pub mod panes;
 mod process;
 pub mod processes;
 mod sparkline;
@@ -49,6 +54,8 @@ pub fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     header::draw(state, place, top, buffer);
     match place {
         Mode::Host => host::draw(state, body, buffer),
+        Mode::Pane => panes::draw(state, body, buffer),
+        Mode::Burst => burst::draw(state, body, buffer),
         Mode::Processes => processes::draw(state, body, buffer),
         Mode::Process => process::draw(state, body, buffer),
         Mode::Top => top::draw(state, body, buffer),

@@ -23,6 +23,7 @@ use super::sparkline::round_scale;
 use crate::format::{NONE, fit, size};
 use crate::state::State;
 use crate::state::arrange::program;
+use crate::state::host::Step;
 
 /// Cells of a label.
 const LABEL_WIDTH: usize = 11;
@@ -262,8 +263,9 @@ fn draw_charts(state: &State, process: &Process, area: Rect, buffer: &mut Buffer
     }
 }
 
-fn highest(points: &[Option<f64>]) -> f64 {
-    points.iter().flatten().fold(0.0, |a, b| f64::max(a, *b))
+fn highest(points: &[Option<Step>]) -> f64 {
+    let all = points.iter().flatten();
+    all.fold(0.0, |highest, step| step.max.max(highest))
 }
 
 /// Where a chart's line is drawn, below its title and beside its scale.
@@ -279,7 +281,7 @@ fn plot(area: Rect) -> Rect {
 fn draw_chart(
     state: &State,
     (title, value): (&str, &str),
-    points: &[Option<f64>],
+    points: &[Option<Step>],
     (max, top): &(f64, String),
     area: Rect,
     buffer: &mut Buffer,

@@ -20,8 +20,8 @@ fn bytes(event: KeyEvent) -> String {
         KeyCode::Enter => "\r".to_owned(),
         KeyCode::Esc => "\x1b".to_owned(),
         KeyCode::Backspace => "\x7f".to_owned(),
+        KeyCode::Tab if is_shifted => "\x1b[Z".to_owned(),
         KeyCode::Tab => "\t".to_owned(),
-        KeyCode::BackTab => "\x1b[Z".to_owned(),
         KeyCode::Up => arrow('A'),
         KeyCode::Down => arrow('B'),
         KeyCode::Right => arrow('C'),
@@ -40,6 +40,8 @@ fn way(mode: Mode) -> (&'static str, &'static str) {
     match mode {
         Mode::Fleet => ("", "HOST"),
         Mode::Host => ("\r", "MEMORY"),
+        Mode::Pane => ("\r\tz", "saturated"),
+        Mode::Burst => ("\rb", "BURST"),
         Mode::Processes => ("\rp", "PROCESSES"),
         Mode::Process => ("\rp\r", "PROCESS "),
         Mode::Top => ("p", " hosts  at"),
@@ -64,6 +66,9 @@ fn seen(action: Action, mode: Mode) -> Option<&'static str> {
         (Action::Help, Mode::Help) => "HOST",
         (Action::Help, _) => "this help",
         (Action::Processes, _) => "PROCESSES",
+        (Action::Zoom, _) => "PROCESSES",
+        // Not before they come from the agent.
+        (Action::Burst, _) => "a sample every 100 ms",
         (Action::Changes, _) => "WHAT CHANGED",
         (Action::Events, _) => "EVENTS",
         (Action::ZoomOut | Action::ZoomIn, _) => "the strip shows",
