@@ -113,6 +113,14 @@ impl Register {
             .collect())
     }
 
+    /// When the newest certificate of a peer was made.
+    pub fn newest(&self, peer: &Peer) -> Result<Option<SystemTime>, CertError> {
+        let (role, name) = (peer.role.to_string(), peer.name.as_str());
+        let mut issued = self.issued()?.into_iter().rev();
+        let newest = issued.find(|issued| issued.role == role && issued.name == name);
+        Ok(newest.map(|issued| UNIX_EPOCH + Duration::from_millis(issued.issued_ms)))
+    }
+
     /// Of each peer whose newest certificate was made before a moment, that one, if it is still good.
     pub fn issued_before_only(
         &self,

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -40,6 +41,8 @@ impl Pace {
 #[derive(Debug)]
 pub(super) struct Places<K> {
     taken: Mutex<HashMap<K, usize>>,
+    /// Of all keys together.
+    places: AtomicUsize,
     most: usize,
 }
 
@@ -54,8 +57,14 @@ impl<K: Eq + Hash + Clone> Places<K> {
     pub(super) fn new(most: usize) -> Arc<Self> {
         Arc::new(Self {
             taken: Mutex::default(),
+            places: AtomicUsize::new(0),
             most,
         })
+    }
+
+    /// How many places are taken by all.
+    pub(super) fn taken(&self) -> usize {
+        self.places.load(Ordering::Relaxed)
     }
 
     /// Takes a place; none if there is none left.
@@ -66,6 +75,7 @@ impl<K: Eq + Hash + Clone> Places<K> {
             return None;
         }
         *count += 1;
+        self.places.fetch_add(1, Ordering::Relaxed);
         Some(Place {
             places: Arc::clone(self),
             key,
@@ -75,6 +85,7 @@ impl<K: Eq + Hash + Clone> Places<K> {
 
 impl<K: Eq + Hash> Drop for Place<K> {
     fn drop(&mut self) {
+        self.places.places.fetch_sub(1, Ordering::Relaxed);
         let taken = self.places.taken.lock();
         let mut taken = taken.unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = taken.get_mut(&self.key) {
@@ -95,6 +106,7 @@ mod tests {
         let places = Places::new(2);
         let (a, b) = (places.take("x"), places.take("x"));
         assert!(a.is_some() && b.is_some() && places.take("x").is_none());
+        assert_eq!(places.taken(), 2);
         assert!(places.take("y").is_some());
         drop(a);
         assert!(places.take("x").is_some());

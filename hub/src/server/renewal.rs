@@ -38,12 +38,12 @@ pub(super) async fn follow(hub: &Hub, listener: &Listener, identity: &watch::Sen
 /// What is answered to a peer that asks to renew its certificate.
 pub(super) fn answer(hub: &Hub, who: &Shown, request: &[u8]) -> Reply {
     let renewed = match &hub.trust {
-        Some(trust) => trust.renew(&who.peer, &who.serial, request),
+        Some(trust) => trust.renew(who, request),
         None => Err("this hub renews no certificates".to_owned()),
     };
     renewed.unwrap_or_else(|reason| {
-        hub.count_refusal();
-        tracing::warn!("the certificate of {} is not renewed: {reason}", who.peer);
+        let what = format!("the certificate is not renewed: {reason}");
+        hub.refused(Some(&who.peer), None, &what);
         Reply::Refused {
             reason: Label::new(&reason),
         }

@@ -5,15 +5,20 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use sysmon_certs::{CertError, GrantError, HubState, Identity, Peer, PeerName, Role};
-use sysmon_link::{CloseCode, Connection, RENEWAL_INTERVAL, Stranger};
+use sysmon_certs::{CertError, GrantError, HubState, Identity, PeerName, Role};
+use sysmon_link::{CloseCode, Connection, RENEWAL_INTERVAL, Shown, Stranger};
 use sysmon_wire::message::{Blob, JoinReply, JoinRequest, Reply};
 use sysmon_wire::{Label, UnixMs};
+
+use crate::audit::{Audit, Entry};
 
 /// Attempts to join with a token that is not good, in a minute from all sides together: a token cannot be
 /// guessed, and this keeps those who try from filling the log.
 const BAD_ATTEMPTS_MAX: u32 = 60;
 const MINUTE: Duration = Duration::from_secs(60);
+
+/// Between two certificates of one peer, so that nobody makes the register grow without end.
+const RENEWAL_PAUSE: Duration = Duration::from_secs(1);
 
 /// What the hub needs to let machines join.
 #[derive(Clone, Debug)]
@@ -37,18 +42,19 @@ pub(super) struct Trust {
     /// Connections that are there now.
     sessions: Mutex<HashMap<u64, (String, Connection)>>,
     attempts: Mutex<(Instant, u32)>,
+    audit: Audit,
     /// When the authority was last replaced, and when it was last looked whether the hub's own certificate is due.
     looked: Mutex<(Option<SystemTime>, Instant)>,
 }
 
 /// Notes a connection for as long as it lives.
 #[derive(Debug)]
-pub(super) struct Entry<'a> {
+pub(super) struct Stay<'a> {
     trust: &'a Trust,
     number: u64,
 }
 
-impl Drop for Entry<'_> {
+impl Drop for Stay<'_> {
     fn drop(&mut self) {
         lock(&self.trust.sessions).remove(&self.number);
     }
@@ -62,6 +68,7 @@ impl Trust {
     pub(super) fn new(options: TrustOptions) -> Self {
         let options_changed = options.state.authority_changed();
         let trust = Self {
+            audit: Audit::new(options.state.dir()),
             days: AtomicU32::new(options.days),
             options,
             revoked: Mutex::default(),
@@ -104,18 +111,32 @@ impl Trust {
     }
 
     /// Signs the key of a peer that is connected again, or says why not.
-    pub(super) fn renew(&self, peer: &Peer, serial: &str, request: &[u8]) -> Result<Reply, String> {
-        if self.is_revoked(serial) {
+    pub(super) fn renew(&self, who: &Shown, request: &[u8]) -> Result<Reply, String> {
+        if self.is_revoked(&who.serial) {
             return Err(REVOKED.to_owned());
         }
+        let (peer, now) = (&who.peer, SystemTime::now());
+        let newest = self.options.state.register().newest(peer);
+        let newest = newest.map_err(|error| error.to_string())?;
+        let age = newest.and_then(|issued| now.duration_since(issued).ok());
+        if age.is_some_and(|age| age < RENEWAL_PAUSE) {
+            return Err("a certificate was made for this name a moment ago".to_owned());
+        }
         let signed = self
-            .sign(request, peer.role, &peer.name, SystemTime::now())
+            .sign(request, peer.role, &peer.name, now)
             .map_err(|error| error.to_string())?;
         tracing::info!("the certificate of {peer} is renewed");
+        self.audit
+            .note(&Entry::new(UnixMs::from_system(now), "renewed", peer));
         Ok(Reply::Renewed {
             authority: Blob(signed.0.into_bytes()),
             certificate: Blob(signed.1.into_bytes()),
         })
+    }
+
+    /// Where it is noted who came in and who did not.
+    pub(super) fn audit(&self) -> &Audit {
+        &self.audit
     }
 
     /// Issues certificates that are valid for this long from now on.
@@ -153,10 +174,10 @@ impl Trust {
     }
 
     /// Notes a connection, so that it can be ended.
-    pub(super) fn enter(&self, serial: &str, connection: &Connection) -> Entry<'_> {
+    pub(super) fn enter(&self, serial: &str, connection: &Connection) -> Stay<'_> {
         let number = connection.stable_id() as u64;
         lock(&self.sessions).insert(number, (serial.to_owned(), connection.clone()));
-        Entry {
+        Stay {
             trust: self,
             number,
         }
