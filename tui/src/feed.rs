@@ -1,13 +1,15 @@
 //! What the hub tells, as messages for the screen: connects, asks, and connects again.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use sysmon_link::{Backoff, Connector, HubSession, LinkError, Replies};
-use sysmon_wire::message::{Purpose, Reply, Request};
+use sysmon_wire::message::{Aggregate, Purpose, Reply, Request};
 use sysmon_wire::{Label, UnixMs};
 use tokio::sync::mpsc;
 
 use crate::state::Feed;
+use crate::state::compare::Question;
 use crate::state::fleet::{CPU, RECEIVED, SPARK_POINTS, SPARK_STEP_MS};
 use crate::state::host::WINDOW_MS;
 use crate::state::timeline::STEPS;
@@ -41,6 +43,7 @@ struct Wanted {
     timeline: Option<Request>,
     preview: Option<Request>,
     preview_processes: Option<Request>,
+    compare: Option<Question>,
 }
 
 impl Wanted {
@@ -162,6 +165,7 @@ impl Feeder {
         let mut timeline = self.ask_timeline(&session).await?;
         // These are asked for again by whoever shows them.
         let (mut preview, mut preview_processes) = (None, None);
+        let mut compare = Comparison::default();
         loop {
             tokio::select! {
                 reply = next(&mut fleet) => match reply? {
@@ -193,6 +197,10 @@ impl Feeder {
                     Some(reply) => self.tell_all(preview_of(of_processes(reply))).await?,
                     None => preview_processes = None,
                 },
+                reply = compare.next() => {
+                    let told = compare.take(reply?);
+                    self.tell_all(told).await?;
+                },
                 effect = self.effects.recv() => match self.want(effect.ok_or(Closed)?) {
                     Changed::Fleet => fleet = self.watch_fleet(&session).await?,
                     Changed::Host => {
@@ -208,6 +216,10 @@ impl Feeder {
                         }
                         let wanted = self.wanted.preview_processes.take();
                         preview_processes = ask(&session, wanted.as_ref()).await?;
+                    }
+                    Changed::Compare => {
+                        let wanted = self.wanted.compare.take();
+                        compare = Comparison::ask(&session, wanted).await?;
                     }
                     Changed::PreviewProcesses => {
                         let wanted = self.wanted.preview_processes.take();
@@ -310,6 +322,10 @@ impl Feeder {
                 });
                 Changed::Timeline
             }
+            Effect::Compare(question) => {
+                self.wanted.compare = Some(question);
+                Changed::Compare
+            }
             Effect::Quit
             | Effect::Suspend
             | Effect::Redraw
@@ -352,7 +368,64 @@ enum Changed {
     Timeline,
     Preview,
     PreviewProcesses,
+    Compare,
     Nothing,
+}
+
+/// The answers about the lines of a comparison, asked for at once and read one after the other.
+#[derive(Default)]
+struct Comparison {
+    number: u32,
+    waiting: VecDeque<(usize, Replies)>,
+    current: Option<(usize, Replies)>,
+}
+
+impl Comparison {
+    async fn ask(session: &HubSession, question: Option<Question>) -> Result<Self, LinkError> {
+        let Some(question) = question else {
+            return Ok(Self::default());
+        };
+        let mut waiting = VecDeque::new();
+        for (line, (host, from, to)) in question.lines.into_iter().enumerate() {
+            let request = Request::Query {
+                metric: Label::new(question.metric),
+                host: Some(host),
+                from,
+                to,
+                step_ms: question.step_ms,
+                aggregate: Aggregate::Mean,
+            };
+            waiting.push_back((line, session.request(&request).await?));
+        }
+        Ok(Self {
+            number: question.number,
+            current: waiting.pop_front(),
+            waiting,
+        })
+    }
+
+    /// The next reply; waits for ever where nothing was asked.
+    async fn next(&mut self) -> Result<Option<Reply>, LinkError> {
+        match &mut self.current {
+            Some((_, replies)) => replies.next().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    fn take(&mut self, reply: Option<Reply>) -> Option<Feed> {
+        let number = self.number;
+        let line = self.current.as_ref().map_or(0, |(line, _)| *line);
+        match reply {
+            Some(Reply::Points(part)) => Some(Feed::Compare { number, line, part }),
+            Some(Reply::Refused { reason }) => Some(Feed::CompareRefused { reason }),
+            Some(_) => None,
+            None => {
+                self.current = self.waiting.pop_front();
+                let is_last = self.current.is_none();
+                is_last.then_some(Feed::CompareComplete { number })
+            }
+        }
+    }
 }
 
 fn preview_of(feed: Option<Feed>) -> Option<Feed> {

@@ -6,11 +6,13 @@ use sysmon_config::suggest;
 use super::{Action, BINDINGS, Binding, Key, Mode};
 
 /// Places where rebound keys count; prompts keep theirs.
-const PLACES: [Mode; 5] = [
+const PLACES: [Mode; 7] = [
     Mode::Fleet,
     Mode::Host,
     Mode::Processes,
     Mode::Changes,
+    Mode::Events,
+    Mode::Compare,
     Mode::Help,
 ];
 

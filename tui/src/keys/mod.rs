@@ -21,6 +21,8 @@ pub enum Mode {
     Changes,
     /// What happened, to one host or to all.
     Events,
+    /// One metric of several hosts.
+    Compare,
     /// The help.
     Help,
     /// Typing a filter.
@@ -56,6 +58,14 @@ pub enum Action {
     Changes,
     /// Show what happened.
     Events,
+    /// Mark the selected host, or no longer.
+    Mark,
+    /// Compare hosts, or one with its past.
+    Compare,
+    /// Compare the next metric.
+    Metric,
+    /// All lines in one chart, or each in its own.
+    Overlay,
     /// Go to the event before.
     PreviousEvent,
     /// Go to the next event.
@@ -129,6 +139,10 @@ impl Action {
             Self::Processes => "processes",
             Self::Changes => "changes",
             Self::Events => "events",
+            Self::Mark => "mark",
+            Self::Compare => "compare",
+            Self::Metric => "next-metric",
+            Self::Overlay => "overlay",
             Self::PreviousEvent => "previous-event",
             Self::NextEvent => "next-event",
             Self::ZoomOut => "zoom-out",

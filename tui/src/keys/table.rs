@@ -35,6 +35,7 @@ const ANY: &[Mode] = &[
     Mode::Processes,
     Mode::Changes,
     Mode::Events,
+    Mode::Compare,
     Mode::Help,
 ];
 const PLACES: &[Mode] = &[
@@ -43,6 +44,7 @@ const PLACES: &[Mode] = &[
     Mode::Processes,
     Mode::Changes,
     Mode::Events,
+    Mode::Compare,
 ];
 const FLEET: &[Mode] = &[Mode::Fleet];
 const LISTS: &[Mode] = &[Mode::Fleet, Mode::Processes];
@@ -92,8 +94,50 @@ pub const BINDINGS: &[Binding] = &[
         FLEET,
         &[key(KeyCode::Esc)],
         Action::ClearFilter,
-        "show all again",
+        "show all again; then mark none",
         None,
+    ),
+    bind(
+        FLEET,
+        &[char(' ')],
+        Action::Mark,
+        "mark the host, to be compared",
+        None,
+    ),
+    bind(
+        &[Mode::Compare],
+        &[key(KeyCode::Enter), char('l')],
+        Action::Open,
+        "open the selected host",
+        Some("open"),
+    ),
+    bind(
+        &[Mode::Compare],
+        &[char('m')],
+        Action::Metric,
+        "compare the next metric",
+        Some("metric"),
+    ),
+    bind(
+        &[Mode::Compare],
+        &[char('o')],
+        Action::Overlay,
+        "all in one chart, or each in its own",
+        Some("overlay"),
+    ),
+    bind(
+        &[Mode::Compare],
+        &[char('c')],
+        Action::Compare,
+        "with itself a day, a week or an hour before",
+        Some("its past"),
+    ),
+    bind(
+        &[Mode::Fleet, Mode::Host],
+        &[char('c')],
+        Action::Compare,
+        "compare: marked hosts or the highest; a host with its past",
+        Some("compare"),
     ),
     bind(
         LISTS,
@@ -122,6 +166,7 @@ pub const BINDINGS: &[Binding] = &[
             Mode::Processes,
             Mode::Changes,
             Mode::Events,
+            Mode::Compare,
             Mode::Help,
         ],
         &[key(KeyCode::Esc), key(KeyCode::Backspace), char('h')],
@@ -265,7 +310,7 @@ pub const BINDINGS: &[Binding] = &[
     ),
     bind(
         PLACES,
-        &[char(' '), char('f')],
+        &[char('f')],
         Action::Freeze,
         "stop at this moment, or go on",
         None,
@@ -274,7 +319,7 @@ pub const BINDINGS: &[Binding] = &[
         PLACES,
         &[char(':')],
         Action::Palette,
-        "every command by its name; host, time, theme and sort too",
+        "every command by its name; host, time, compare, theme, sort too",
         None,
     ),
     bind(

@@ -1,6 +1,7 @@
 //! The fleet as the hub tells it: hosts, their order, and which is selected.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 use sysmon_wire::limits::HOSTS_MAX;
 use sysmon_wire::message::{FleetUpdate, HostLine, HostState, HostTick};
@@ -246,6 +247,8 @@ pub struct FleetState {
     /// Places in `hosts` of those shown, in the order shown.
     order: Vec<usize>,
     selected: Option<Label>,
+    /// Names of hosts that were marked, each once one of those known.
+    marked: BTreeSet<Label>,
     /// The first row on screen.
     pub top: usize,
     /// What the hosts are sorted by.
@@ -343,6 +346,39 @@ impl FleetState {
         let at = at.min(self.order.len().saturating_sub(1));
         let name = self.shown().nth(at).map(|host| host.line.name.clone());
         self.selected = name;
+    }
+
+    /// Marks the selected host, or no longer.
+    pub fn mark(&mut self) {
+        if let Some(name) = self.selected.clone()
+            && !self.marked.remove(&name)
+        {
+            self.marked.insert(name);
+        }
+    }
+
+    /// Marks none.
+    pub fn unmark(&mut self) {
+        self.marked.clear();
+    }
+
+    /// Whether a host is marked.
+    pub fn is_marked(&self, name: &Label) -> bool {
+        self.marked.contains(name)
+    }
+
+    /// The marked hosts that there are, in the order of their names.
+    pub fn marked(&self) -> impl Iterator<Item = &Label> {
+        self.marked.iter().filter(|name| self.host(name).is_some())
+    }
+
+    /// The hosts shown that are highest in a value of their line, the highest first.
+    pub fn highest(&self, place: usize, count: usize) -> Vec<Label> {
+        let mut hosts: Vec<&HostRow> = self.shown().collect();
+        let value = |host: &HostRow| host.value(place).unwrap_or(f64::NEG_INFINITY);
+        hosts.sort_by(|a, b| value(b).total_cmp(&value(a)));
+        let names = hosts.into_iter().take(count);
+        names.map(|host| host.line.name.clone()).collect()
     }
 
     /// Moves the selection.

@@ -2,6 +2,7 @@
 
 pub mod arrange;
 pub mod changes;
+pub mod compare;
 pub mod fleet;
 pub mod host;
 pub mod palette;
@@ -13,12 +14,13 @@ pub mod timeline;
 
 use jiff::tz::TimeZone;
 use ratatui::layout::Size;
-use sysmon_wire::message::{Change, FleetUpdate, HostLine};
+use sysmon_wire::message::{Change, FleetUpdate, HostLine, Points};
 use sysmon_wire::{Label, Process, SeriesTable, UnixMs};
 
 use crate::keys::{Keymap, Mode};
 use crate::theme::{Theme, ThemeName};
 use changes::Changes;
+use compare::Compare;
 use fleet::FleetState;
 use host::HostView;
 use preview::Preview;
@@ -128,6 +130,25 @@ pub enum Feed {
     },
     /// When there are rows, and what happened.
     Timeline(Timeline),
+    /// A part of one line of the comparison.
+    Compare {
+        /// The question's number.
+        number: u32,
+        /// The line's place in the question.
+        line: usize,
+        /// The part.
+        part: Points,
+    },
+    /// The answer to a question of the comparison is whole.
+    CompareComplete {
+        /// The question's number.
+        number: u32,
+    },
+    /// The hub does not answer a question of the comparison.
+    CompareRefused {
+        /// Why.
+        reason: Label,
+    },
     /// The hub does not show what was asked for.
     Refused {
         /// Why.
@@ -176,6 +197,8 @@ pub struct State {
     pub processes: Processes,
     /// What is different from before.
     pub changes: Changes,
+    /// Hosts beside each other.
+    pub compare: Compare,
     /// The strip of time, and what happened.
     pub timeline: TimelineState,
     /// The moment shown, if it is not now.
@@ -216,6 +239,7 @@ impl State {
             host_scroll: 0,
             processes: Processes::default(),
             changes: Changes::default(),
+            compare: Compare::default(),
             timeline: TimelineState::default(),
             help_scroll: 0,
             filter_before: String::new(),
@@ -238,7 +262,12 @@ impl State {
         let is_place = |mode: &Mode| {
             matches!(
                 mode,
-                Mode::Fleet | Mode::Host | Mode::Processes | Mode::Changes | Mode::Events
+                Mode::Fleet
+                    | Mode::Host
+                    | Mode::Processes
+                    | Mode::Changes
+                    | Mode::Events
+                    | Mode::Compare
             )
         };
         let modes = std::iter::once(&self.mode).chain(self.back.iter().rev());

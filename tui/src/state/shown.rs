@@ -7,11 +7,13 @@ use sysmon_wire::metrics::{ALIASES, SUMMARY};
 use sysmon_wire::{Label, Process, UnixMs};
 
 use super::State;
+use super::compare::Line;
 use super::fleet::{CPU, FILESYSTEM, HostRow, LOAD, MEMORY, TEMPERATURE};
 use crate::format::{amount, degrees, load, percent, size};
 use crate::keys::Mode;
 use crate::points::field;
 use crate::view::changes::{metric, subject, value};
+use crate::view::compare;
 
 /// The selected row in one line, after what it is called; none if nothing is selected.
 pub fn row(state: &State) -> Option<(String, String)> {
@@ -24,6 +26,15 @@ pub fn row(state: &State) -> Option<(String, String)> {
             let process = state.processes.selected()?;
             let name = format!("process {}", process.identity.pid);
             Some((name, process_line(process)))
+        }
+        Mode::Compare => {
+            let line = state.compare.selected()?;
+            let name = state.compare.name(line);
+            let now = state.compare.value(line, state.now, state.at);
+            let text = compare::value(state.compare.metric, now);
+            let clock = format_clock(state.moment().0, &state.zone);
+            let alias = state.compare.alias();
+            Some((name.clone(), format!("{name}  {alias} {text}  {clock}")))
         }
         Mode::Changes => {
             let change = state.changes.selected()?;
@@ -91,7 +102,7 @@ pub struct Records {
     pub time: UnixMs,
     /// Of which host, if of one.
     pub host: Option<Label>,
-    /// What they are: `hosts`, `processes`, `changes`.
+    /// What they are: `hosts`, `processes`, `changes`, `points`.
     pub kind: &'static str,
     fields: Vec<&'static str>,
     rows: Vec<Vec<Value>>,
@@ -103,6 +114,7 @@ impl Records {
         match state.place() {
             Mode::Processes => processes(state),
             Mode::Changes => changes(state),
+            Mode::Compare => points(state),
             Mode::Host => {
                 let name = state.host.as_ref().map(|host| &host.name);
                 hosts(
@@ -246,6 +258,29 @@ fn changes(state: &State) -> Records {
     }
 }
 
+/// The points of a comparison, each at its own time.
+fn points(state: &State) -> Records {
+    let compare = &state.compare;
+    let of_line = |line: &Line| {
+        let point = |(time, value): (UnixMs, f64)| {
+            vec![
+                json!((time - line.ago_ms).0),
+                json!(line.host),
+                json!(compare.alias()),
+                json!(value),
+            ]
+        };
+        line.points().map(point).collect::<Vec<_>>()
+    };
+    Records {
+        time: state.moment(),
+        host: None,
+        kind: "points",
+        fields: vec!["time_ms", "host", "metric", "value"],
+        rows: compare.lines().iter().flat_map(of_line).collect(),
+    }
+}
+
 /// A name for a file of what is shown, with letters that every filesystem takes.
 pub fn file_name(state: &State) -> String {
     let host = state.host.as_ref().map(|host| host.name.as_str());
@@ -254,6 +289,7 @@ pub fn file_name(state: &State) -> String {
         (Mode::Processes, Some(host)) => format!("{host}-processes"),
         (Mode::Changes, Some(host)) => format!("{host}-changes"),
         (Mode::Changes, None) => "changes".to_owned(),
+        (Mode::Compare, _) => format!("compare-{}", state.compare.alias()),
         _ => "fleet".to_owned(),
     };
     let time = format_moment(state.moment().0, &state.zone).replace(' ', "T");

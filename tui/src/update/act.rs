@@ -4,7 +4,7 @@ use sysmon_wire::Label;
 
 use super::travel::{STEP_MS, open_host, show, travel};
 use super::typing::{accept, set_filter};
-use super::{Effect, give, remark, timeline};
+use super::{Effect, compare, give, remark, timeline};
 use crate::keys::{Action, Mode};
 use crate::state::changes::Changes;
 use crate::state::host::HostView;
@@ -26,7 +26,15 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Back => return back(state),
         Action::Open if state.mode == Mode::Changes => return go_to_change(state),
         Action::Open if state.mode == Mode::Events => return timeline::go_to_event(state),
+        Action::Open if state.mode == Mode::Compare => return compare::open_selected(state),
         Action::Open => return open(state),
+        Action::Mark => {
+            state.fleet.mark();
+            state.fleet.move_by(1);
+        }
+        Action::Compare => compare::open(state),
+        Action::Metric => compare::next_metric(state),
+        Action::Overlay => compare::overlay(state),
         Action::Events => timeline::list(state),
         Action::PreviousEvent => return timeline::earlier(state),
         Action::NextEvent => return timeline::later(state),
@@ -49,6 +57,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
             state.filter_before = filter;
             go(state, Mode::Filter);
         }
+        Action::ClearFilter if state.fleet.filter.is_empty() => state.fleet.unmark(),
         Action::ClearFilter => {
             state.fleet.filter.clear();
             state.fleet.reorder();
@@ -112,6 +121,9 @@ pub(super) fn go(state: &mut State, mode: Mode) {
 }
 
 pub(super) fn back(state: &mut State) -> Vec<Effect> {
+    if state.mode == Mode::Compare && compare::back_to_hosts(state) {
+        return Vec::new();
+    }
     let left = state.mode;
     state.mode = state.back.pop().unwrap_or(Mode::Fleet);
     match left {
@@ -151,6 +163,7 @@ pub(super) fn scroll(state: &mut State, rows: isize) {
             state.timeline.move_by(rows);
             state.timeline.scroll(view::events::rows(state.size));
         }
+        Mode::Compare => state.compare.move_by(rows),
         Mode::Help => {
             let last = view::help::scroll_max(state);
             state.help_scroll = scrolled(state.help_scroll, rows, last);

@@ -1,6 +1,7 @@
 //! What happens: `(state, message) → effects`. Pure.
 
 mod act;
+mod compare;
 mod give;
 mod mouse;
 mod palette;
@@ -15,6 +16,7 @@ use crossterm::event::{KeyEvent, MouseEvent};
 use ratatui::layout::Size;
 use sysmon_wire::{Label, UnixMs};
 
+use crate::state::compare::Question;
 use crate::state::host::HostView;
 use crate::state::{Feed, Link, State};
 use crate::view;
@@ -84,6 +86,8 @@ pub enum Effect {
         /// Up to this one.
         to: UnixMs,
     },
+    /// Ask for one metric of several hosts.
+    Compare(Question),
     /// Put a text on the clipboard.
     Copy(String),
     /// Save a file that is not there yet.
@@ -107,6 +111,7 @@ pub fn update(state: &mut State, message: Message) -> Vec<Effect> {
     let mut effects = take(state, message);
     effects.extend(timeline::refresh(state));
     effects.extend(preview::refresh(state));
+    effects.extend(compare::refresh(state));
     effects
 }
 
@@ -171,6 +176,7 @@ fn take_feed(state: &mut State, feed: Feed) -> Vec<Effect> {
         } => {
             state.clock_offset_ms = clock_offset_ms;
             state.timeline.forget_asked();
+            state.compare.forget_asked();
             preview::forget(state);
             state.hub = Some(hub.clone());
             state.link = Link::Connected { hub, version };
@@ -231,6 +237,9 @@ fn take_feed(state: &mut State, feed: Feed) -> Vec<Effect> {
             state.timeline.take(timeline);
             state.timeline.scroll(view::events::rows(state.size));
         }
+        Feed::Compare { number, line, part } => state.compare.take(number, line, &part),
+        Feed::CompareComplete { number } => state.compare.complete(number),
+        Feed::CompareRefused { reason } => state.compare.refused = Some(reason),
         Feed::Refused { reason } => {
             if let Some(host) = &mut state.host {
                 host.refused = Some(reason.clone());

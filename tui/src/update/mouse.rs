@@ -7,7 +7,7 @@ use super::act::{act, scroll, sort_fleet, sort_processes};
 use super::travel::show;
 use crate::keys::{Action, Mode};
 use crate::state::State;
-use crate::view::{self, changes, events, fleet, fleet_columns, footer, processes, strip};
+use crate::view::{self, changes, compare, events, fleet, fleet_columns, footer, processes, strip};
 
 /// Rows the wheel moves.
 const WHEEL_ROWS: isize = 3;
@@ -44,13 +44,21 @@ fn click(state: &mut State, column: u16, row: u16) -> Vec<Effect> {
     match state.mode {
         Mode::Fleet if row + 1 == fleet::FIRST_ROW => sort_hosts_at(state, column),
         Mode::Processes if row + 1 == processes::FIRST_ROW => sort_processes_at(state, column),
-        Mode::Fleet => return click_host(state, row),
+        Mode::Fleet => return click_host(state, column, row),
         Mode::Processes => {
             let rows = processes::rows(state.size);
             if let Some(at) = at(row, processes::FIRST_ROW, rows, state.processes.top)
                 && at < state.processes.shown().count()
             {
                 state.processes.select(at);
+            }
+        }
+        Mode::Compare => {
+            if let Some(at) = compare::line_at(state, column, row) {
+                if state.compare.selected_at() == at {
+                    return act(state, Action::Open);
+                }
+                state.compare.select(at);
             }
         }
         Mode::Changes => {
@@ -80,13 +88,18 @@ fn at(line: u16, first: u16, rows: usize, top: usize) -> Option<usize> {
     (row < rows).then_some(top + row)
 }
 
-/// A click selects a host; a click on the selected one opens it.
-fn click_host(state: &mut State, row: u16) -> Vec<Effect> {
+/// A click selects a host, and on its sign marks it; a click on the selected one opens it.
+fn click_host(state: &mut State, column: u16, row: u16) -> Vec<Effect> {
     let rows = state.fleet_rows();
     let Some(at) = at(row, fleet::FIRST_ROW, rows, state.fleet.top) else {
         return Vec::new();
     };
     if at >= state.fleet.shown_len() {
+        return Vec::new();
+    }
+    if column < fleet_columns::SIGN as u16 {
+        state.fleet.select(at);
+        state.fleet.mark();
         return Vec::new();
     }
     if state.fleet.selected_at() == Some(at) {

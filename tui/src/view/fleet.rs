@@ -191,7 +191,13 @@ fn draw_host(
     };
     let mut pen = Pen::new(buffer, line, 0);
     let (sign, sign_style) = sign(theme, host, is_selected);
-    pen.skip(1).text(sign, on(sign_style)).skip(1);
+    let mark = if state.fleet.is_marked(&host.line.name) {
+        theme.pick("•", "*")
+    } else {
+        " "
+    };
+    pen.text(mark, on(theme.key));
+    pen.text(sign, on(sign_style)).skip(1);
     let name_style = if is_selected { back } else { base };
     pen.text(&fit(host.line.name.as_str(), layout.name), name_style);
     for (cell, width) in &layout.columns {

@@ -66,7 +66,7 @@ const LEAVING: [Cell; 11] = [
 pub(super) const GAP: usize = 2;
 
 /// Cells of the sign before a host's name.
-pub(super) const SIGN: usize = 3;
+pub const SIGN: usize = 3;
 
 /// A line of history is not wider than the history that is asked for.
 const LINE_MAX: usize = 48;

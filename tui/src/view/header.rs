@@ -76,7 +76,10 @@ fn parts(state: &State, place: Mode) -> Vec<String> {
         }
         (Link::Connecting { to }, _) => parts.push(format!("connecting to {to}")),
         (Link::Connected { hub, .. }, _) => match (place, &state.host) {
-            (Mode::Host | Mode::Processes | Mode::Changes | Mode::Events, Some(host)) => {
+            (
+                Mode::Host | Mode::Processes | Mode::Changes | Mode::Events | Mode::Compare,
+                Some(host),
+            ) => {
                 parts.push(format!("{hub} {} {}", theme.pick("›", ">"), host.name));
             }
             _ => parts.push(hub.to_string()),

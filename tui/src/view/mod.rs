@@ -2,6 +2,7 @@
 
 pub mod changes;
 mod chart;
+pub mod compare;
 pub mod events;
 pub mod fleet;
 pub mod fleet_columns;
@@ -16,6 +17,7 @@ mod panel;
 pub mod processes;
 mod sparkline;
 pub mod strip;
+mod trace;
 
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
@@ -47,6 +49,7 @@ pub fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
         Mode::Processes => processes::draw(state, body, buffer),
         Mode::Changes => changes::draw(state, body, buffer),
         Mode::Events => events::draw(state, body, buffer),
+        Mode::Compare => compare::draw(state, body, buffer),
         _ => fleet::draw(state, body, buffer),
     }
     if state.mode == Mode::Help {

@@ -43,6 +43,7 @@ fn way(mode: Mode) -> (&'static str, &'static str) {
         Mode::Processes => ("\rp", "PROCESSES"),
         Mode::Changes => ("w", "WHAT CHANGED"),
         Mode::Events => ("a", "EVENTS"),
+        Mode::Compare => ("c", "COMPARE"),
         Mode::Help => ("?", "this help"),
         Mode::Filter => ("/", "filter"),
         Mode::Time => ("t", "time ("),
@@ -54,13 +55,18 @@ fn way(mode: Mode) -> (&'static str, &'static str) {
 /// What stands on the screen when an action was done in a mode; none where that depends on the fleet.
 fn seen(action: Action, mode: Mode) -> Option<&'static str> {
     Some(match (action, mode) {
-        (Action::Open, Mode::Fleet) => "MEMORY",
+        (Action::Open, Mode::Fleet | Mode::Compare) => "MEMORY",
         (Action::Help, Mode::Help) => "HOST",
         (Action::Help, _) => "this help",
         (Action::Processes, _) => "PROCESSES",
         (Action::Changes, _) => "WHAT CHANGED",
         (Action::Events, _) => "EVENTS",
         (Action::ZoomOut | Action::ZoomIn, _) => "the strip shows",
+        (Action::Mark, _) => "•",
+        (Action::Compare, Mode::Compare) => "1 d before",
+        (Action::Compare, _) => "COMPARE",
+        (Action::Metric, _) => "comparing mem",
+        (Action::Overlay, _) => " a ",
         (Action::Sort, _) => "sorted by",
         (Action::Filter, _) => "filter",
         (Action::GoToTime, _) => "time (",
