@@ -454,6 +454,7 @@ async fn next(replies: &mut Option<Replies>) -> Result<Option<Reply>, LinkError>
 pub fn of_fleet(reply: Reply) -> Option<Feed> {
     match reply {
         Reply::Fleet(update) => Some(Feed::Fleet(update)),
+        Reply::Resolution { step_ms } => Some(Feed::FleetResolution { step_ms }),
         Reply::Complete => Some(Feed::FleetComplete),
         Reply::Refused { reason } => Some(Feed::Refused { reason }),
         _ => None,
@@ -464,6 +465,7 @@ pub fn of_fleet(reply: Reply) -> Option<Feed> {
 pub fn of_host(reply: Reply) -> Option<Feed> {
     match reply {
         Reply::Host(line) => Some(Feed::HostLine(line)),
+        Reply::Resolution { step_ms } => Some(Feed::HostResolution { step_ms }),
         Reply::HostSeries(table) => Some(Feed::HostSeries(table)),
         Reply::HostKeyframe(block) => Some(Feed::HostRows {
             keyframe: true,

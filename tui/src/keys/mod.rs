@@ -317,7 +317,10 @@ mod tests {
             press(KeyCode::Char('c'), KeyModifiers::CONTROL),
             Some(Action::Quit)
         );
-        assert_eq!(press(KeyCode::Char('c'), KeyModifiers::NONE), None);
+        assert_eq!(
+            press(KeyCode::Char('c'), KeyModifiers::NONE),
+            Some(Action::Compare)
+        );
         assert_eq!(
             press(KeyCode::Left, KeyModifiers::SHIFT),
             Some(Action::MuchEarlier)

@@ -120,7 +120,7 @@ pub const BINDINGS: &[Binding] = &[
     ),
     bind(
         &[Mode::Compare],
-        &[char('o')],
+        &[char('v')],
         Action::Overlay,
         "all in one chart, or each in its own",
         Some("overlay"),
@@ -137,7 +137,7 @@ pub const BINDINGS: &[Binding] = &[
         &[char('c')],
         Action::Compare,
         "compare: marked hosts or the highest; a host with its past",
-        Some("compare"),
+        None,
     ),
     bind(
         LISTS,

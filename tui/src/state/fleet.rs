@@ -8,6 +8,7 @@ use sysmon_wire::message::{FleetUpdate, HostLine, HostState, HostTick};
 use sysmon_wire::metrics::{ALIASES, SUMMARY, unscale};
 use sysmon_wire::{ABSENT, Label, UnixMs};
 
+use super::ROWS_MS;
 use super::spark::SparkLine;
 use crate::theme::Severity;
 
@@ -50,8 +51,7 @@ pub struct HostRow {
 }
 
 impl HostRow {
-    fn new(line: HostLine) -> Self {
-        let step = i64::from(SPARK_STEP_MS);
+    fn new(line: HostLine, step: i64) -> Self {
         let tick = HostTick {
             index: line.index,
             state: HostState::Offline,
@@ -195,33 +195,52 @@ pub struct Counts {
 }
 
 /// Hosts as the hub tells them.
-#[derive(Clone, Debug, Default)]
-struct Hosts(Vec<HostRow>);
+#[derive(Clone, Debug)]
+struct Hosts {
+    rows: Vec<HostRow>,
+    /// Milliseconds from one row of each to the next.
+    resolution_ms: i64,
+}
+
+impl Default for Hosts {
+    fn default() -> Self {
+        Self {
+            rows: Vec::new(),
+            resolution_ms: ROWS_MS,
+        }
+    }
+}
 
 impl Hosts {
+    /// Milliseconds a cell of a sparkline stands for.
+    fn spark_step_ms(&self) -> i64 {
+        self.resolution_ms.max(i64::from(SPARK_STEP_MS))
+    }
+
     fn find(&mut self, index: u32) -> Option<&mut HostRow> {
-        self.0.iter_mut().find(|host| host.line.index == index)
+        self.rows.iter_mut().find(|host| host.line.index == index)
     }
 
     fn apply(&mut self, update: FleetUpdate) {
         for line in update.lines {
             if let Some(host) = self.find(line.index) {
                 host.line = line;
-            } else if self.0.len() < HOSTS_MAX {
-                self.0.push(HostRow::new(line));
+            } else if self.rows.len() < HOSTS_MAX {
+                let step = self.spark_step_ms();
+                self.rows.push(HostRow::new(line, step));
             }
         }
         // Ticks come in the order of the hosts, so each is looked for after the one before.
         let mut at = 0;
         for tick in update.ticks {
             let of_it = |host: &HostRow| host.line.index == tick.index;
-            let after = self.0.get(at..).unwrap_or_default();
+            let after = self.rows.get(at..).unwrap_or_default();
             let found = after.iter().position(of_it).map(|n| at + n);
-            let Some(place) = found.or_else(|| self.0.iter().position(of_it)) else {
+            let Some(place) = found.or_else(|| self.rows.iter().position(of_it)) else {
                 continue;
             };
             at = place + 1;
-            if let Some(host) = self.0.get_mut(place) {
+            if let Some(host) = self.rows.get_mut(place) {
                 host.take(tick);
             }
         }
@@ -265,6 +284,22 @@ impl FleetState {
         self.incoming = Some(Hosts::default());
     }
 
+    /// Takes how far rows are apart in the new picture.
+    pub fn set_resolution(&mut self, step_ms: i64) {
+        let hosts = self.incoming.as_mut().unwrap_or(&mut self.hosts);
+        hosts.resolution_ms = step_ms.max(ROWS_MS);
+    }
+
+    /// Milliseconds from one row to the next: more than a second where only minutes or hours are kept.
+    pub fn resolution_ms(&self) -> i64 {
+        self.hosts.resolution_ms
+    }
+
+    /// Milliseconds a cell of a sparkline stands for.
+    pub fn spark_step_ms(&self) -> i64 {
+        self.hosts.spark_step_ms()
+    }
+
     /// Shows the new picture, now that it is whole; how hosts are shown and selected stays.
     pub fn complete(&mut self) {
         if let Some(hosts) = self.incoming.take() {
@@ -289,7 +324,7 @@ impl FleetState {
     /// Puts the hosts in order anew, after `sort`, `reverse` or `filter` changed.
     pub fn reorder(&mut self) {
         let wanted = self.filter.to_lowercase();
-        let hosts = &self.hosts.0;
+        let hosts = &self.hosts.rows;
         let mut order: Vec<usize> = (0..hosts.len())
             .filter(|&at| hosts.get(at).is_some_and(|host| matches(host, &wanted)))
             .collect();
@@ -312,7 +347,7 @@ impl FleetState {
 
     /// The hosts shown, in order.
     pub fn shown(&self) -> impl Iterator<Item = &HostRow> {
-        self.order.iter().filter_map(|&at| self.hosts.0.get(at))
+        self.order.iter().filter_map(|&at| self.hosts.rows.get(at))
     }
 
     /// How many hosts are shown.
@@ -322,12 +357,12 @@ impl FleetState {
 
     /// Names of all hosts, shown or not.
     pub fn names(&self) -> impl Iterator<Item = &Label> {
-        self.hosts.0.iter().map(|host| &host.line.name)
+        self.hosts.rows.iter().map(|host| &host.line.name)
     }
 
     /// A host by name.
     pub fn host(&self, name: &Label) -> Option<&HostRow> {
-        self.hosts.0.iter().find(|host| host.line.name == *name)
+        self.hosts.rows.iter().find(|host| host.line.name == *name)
     }
 
     /// The selected host.
@@ -401,10 +436,10 @@ impl FleetState {
     /// How many hosts are in which state.
     pub fn counts(&self) -> Counts {
         let mut counts = Counts {
-            hosts: self.hosts.0.len(),
+            hosts: self.hosts.rows.len(),
             ..Counts::default()
         };
-        for host in &self.hosts.0 {
+        for host in &self.hosts.rows {
             match host.tick.state {
                 HostState::Live => counts.live += 1,
                 HostState::Stale => counts.stale += 1,
@@ -423,7 +458,7 @@ impl FleetState {
     pub fn mean(&self, place: usize) -> Option<f64> {
         let live = self
             .hosts
-            .0
+            .rows
             .iter()
             .filter(|host| host.tick.state == HostState::Live);
         let (mut sum, mut count) = (0.0, 0u32);
@@ -437,7 +472,7 @@ impl FleetState {
     /// When the newest row of any host was taken.
     pub fn newest(&self) -> Option<UnixMs> {
         self.hosts
-            .0
+            .rows
             .iter()
             .map(|host| host.tick.time)
             .max()

@@ -28,6 +28,9 @@ use processes::Processes;
 use sysmon_wire::timeline::Timeline;
 use timeline::TimelineState;
 
+/// Milliseconds from one row to the next, where every one is kept.
+pub const ROWS_MS: i64 = 1_000;
+
 /// What is set once, at the start.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -93,10 +96,20 @@ pub enum Feed {
     FleetBegin,
     /// A part of the picture, and after `FleetComplete` what changes.
     Fleet(FleetUpdate),
+    /// The picture is of minutes or hours.
+    FleetResolution {
+        /// Milliseconds from one to the next.
+        step_ms: i64,
+    },
     /// The picture is whole.
     FleetComplete,
     /// A new picture of the open host begins.
     HostBegin,
+    /// Its rows are minutes or hours.
+    HostResolution {
+        /// Milliseconds from one to the next.
+        step_ms: i64,
+    },
     /// What the open host is.
     HostLine(Box<HostLine>),
     /// Series of the open host.
@@ -255,6 +268,13 @@ impl State {
     /// The moment shown.
     pub fn moment(&self) -> UnixMs {
         self.at.unwrap_or(self.now)
+    }
+
+    /// Milliseconds from one row to the next in what is shown: more than a second where only minutes or hours are kept.
+    pub fn resolution_ms(&self) -> i64 {
+        let of_host = self.host.as_ref().map(HostView::resolution_ms);
+        let of_fleet = self.fleet.resolution_ms();
+        self.at.map_or(ROWS_MS, |_| of_host.unwrap_or(of_fleet))
     }
 
     /// The screen that prompts and help stand over.

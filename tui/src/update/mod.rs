@@ -191,6 +191,7 @@ fn take_feed(state: &mut State, feed: Feed) -> Vec<Effect> {
             };
         }
         Feed::FleetBegin => state.fleet.begin(),
+        Feed::FleetResolution { step_ms } => state.fleet.set_resolution(step_ms),
         Feed::FleetComplete => {
             state.fleet.complete();
             state.timeline.forget_asked();
@@ -203,6 +204,13 @@ fn take_feed(state: &mut State, feed: Feed) -> Vec<Effect> {
         Feed::HostBegin => {
             if let Some(host) = &mut state.host {
                 *host = HostView::new(host.name.clone());
+            }
+        }
+        Feed::HostResolution { step_ms } => {
+            // What is shown of them is of another moment.
+            state.processes.clear();
+            if let Some(host) = &mut state.host {
+                host.set_resolution(step_ms);
             }
         }
         Feed::HostLine(_) | Feed::HostSeries(_) | Feed::HostRows { .. } | Feed::HostComplete => {
@@ -253,6 +261,7 @@ fn take_feed(state: &mut State, feed: Feed) -> Vec<Effect> {
 /// Takes something about one host.
 fn take_host(host: &mut HostView, feed: Feed) -> Result<(), String> {
     match feed {
+        Feed::HostResolution { step_ms } => host.set_resolution(step_ms),
         Feed::HostLine(line) => host.line = Some(*line),
         Feed::HostSeries(table) => {
             return host.add_series(&table).map_err(|error| error.to_string());

@@ -8,8 +8,7 @@ use super::paint::Pen;
 use crate::format::{amount, fit};
 use crate::state::State;
 use crate::state::fleet::{
-    CPU, FILESYSTEM, LOAD, MEMORY, READ, RECEIVED, SPARK_STEP_MS, Sort, TEMPERATURE, TRANSMITTED,
-    WRITTEN,
+    CPU, FILESYSTEM, LOAD, MEMORY, READ, RECEIVED, Sort, TEMPERATURE, TRANSMITTED, WRITTEN,
 };
 
 /// What a column shows.
@@ -166,7 +165,7 @@ pub(super) fn draw_headings(
         let title = match cell {
             Cell::Up => "UP".to_owned(),
             Cell::CpuLine => {
-                let span = line_span(*width);
+                let span = line_span(*width, state.fleet.spark_step_ms());
                 either(format!("CPU last {span}"), format!("CPU {span}"), *width)
             }
             Cell::Cpu if has(layout, Cell::CpuLine) => "%".to_owned(),
@@ -215,8 +214,11 @@ fn has(layout: &Layout, cell: Cell) -> bool {
 }
 
 /// The time a line of this many cells stands for.
-fn line_span(cells: usize) -> String {
-    let seconds = cells as i64 * i64::from(SPARK_STEP_MS) / 1000;
+fn line_span(cells: usize, step_ms: i64) -> String {
+    let seconds = cells as i64 * step_ms / 1000;
+    if step_ms >= 3_600_000 {
+        return format!("{} h", seconds / 3_600);
+    }
     if seconds % 60 == 0 || seconds > 180 {
         format!("{} min", seconds / 60)
     } else {

@@ -2,7 +2,7 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use sysmon_config::time::{format_clock, format_span};
+use sysmon_config::time::{format_clock, format_moment, format_span};
 use sysmon_wire::metrics::{
     CPU_UTILIZATION, DISK_IO, LOAD_1M, LOAD_5M, LOAD_15M, MEMORY_LIMIT, MEMORY_USAGE,
     MEMORY_UTILIZATION, Metric, NET_IO, PAGING_LIMIT, PAGING_USAGE,
@@ -14,8 +14,11 @@ use super::paint::Pen;
 use super::sparkline::round_scale;
 use crate::format::{amount, load, percent, short_span, size};
 use crate::state::State;
-use crate::state::host::{HostView, WINDOW_MS};
+use crate::state::host::HostView;
 use crate::theme::Theme;
+
+/// Beyond this clocks are told with their date.
+const DAY_MS: i64 = 86_400_000;
 
 /// Narrower screens have the tables below the charts.
 const TWO_COLUMNS_FROM: u16 = 96;
@@ -227,6 +230,7 @@ fn draw_charts(state: &State, host: &HostView, area: Rect, buffer: &mut Buffer) 
     if let (Some(plot), true) = (newest_chart, y < area.bottom()) {
         draw_axis(
             state,
+            host,
             Rect {
                 y,
                 height: 1,
@@ -250,15 +254,16 @@ fn draw_title(graph: &Graph, theme: &Theme, area: Rect, buffer: &mut Buffer) {
 }
 
 /// The charts' whole width stands for the window that a host is opened with.
-fn step_ms(width: u16) -> i64 {
+fn step_ms(host: &HostView, width: u16) -> i64 {
     let points = i64::from(width) * POINTS_PER_CELL as i64;
-    // Whole seconds, so that every step holds the same number of samples.
-    (WINDOW_MS / points.max(1) / 1000).max(1) * 1000
+    // Whole rows, so that every step holds the same number of samples.
+    let row = host.resolution_ms();
+    (host.window_ms() / points.max(1) / row).max(1) * row
 }
 
 fn draw_graph(host: &HostView, graph: &Graph, theme: &Theme, plot: Rect, buffer: &mut Buffer) {
     let points = usize::from(plot.width) * POINTS_PER_CELL;
-    let step = step_ms(plot.width);
+    let step = step_ms(host, plot.width);
     let histories: Vec<_> = graph
         .lines
         .iter()
@@ -302,10 +307,15 @@ fn draw_graph(host: &HostView, graph: &Graph, theme: &Theme, plot: Rect, buffer:
 }
 
 /// How long ago, while it is live; of the past when it was.
-fn draw_axis(state: &State, line: Rect, buffer: &mut Buffer) {
+fn draw_axis(state: &State, host: &HostView, line: Rect, buffer: &mut Buffer) {
     let theme = &state.theme;
-    let span_ms = step_ms(line.width) * i64::from(line.width) * POINTS_PER_CELL as i64;
+    let span_ms = step_ms(host, line.width) * i64::from(line.width) * POINTS_PER_CELL as i64;
     let text = |ms: i64| match (state.at, ms) {
+        (Some(at), _) if span_ms >= DAY_MS => {
+            let mut text = format_moment((at - ms).0, &state.zone);
+            text.truncate(16);
+            text
+        }
         (Some(at), _) => format_clock((at - ms).0, &state.zone),
         (None, 0) => "now".to_owned(),
         (None, _) => format!("{}{}", theme.pick("−", "-"), format_span(ms)),

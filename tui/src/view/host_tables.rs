@@ -9,9 +9,10 @@ use sysmon_wire::metrics::{
 };
 
 use super::paint::{Pen, bar, fill};
+use super::processes::NOT_KEPT;
 use crate::format::{amount, degrees, fit, percent, size};
-use crate::state::State;
 use crate::state::host::HostView;
+use crate::state::{ROWS_MS, State};
 use crate::theme::{Severity, Theme};
 
 /// A line of a table: pieces of text with their styles.
@@ -161,6 +162,11 @@ fn core(theme: &Theme, number: &str, busy: Option<f64>) -> Line {
 fn processes(state: &State, width: usize, lines: &mut Vec<Line>) {
     const SHOWN: usize = 5;
     let theme = &state.theme;
+    if state.resolution_ms() > ROWS_MS {
+        heading(theme, "PROCESSES", "", lines);
+        lines.push(vec![(NOT_KEPT.to_owned(), theme.dim)]);
+        return;
+    }
     if state.processes.is_empty() {
         return;
     }

@@ -14,10 +14,13 @@ use unicode_width::UnicodeWidthStr;
 
 use super::paint::{Pen, fill};
 use crate::format::{amount, fit, size};
-use crate::state::State;
 use crate::state::arrange::Arrangement;
 use crate::state::processes::Sort;
+use crate::state::{ROWS_MS, State};
 use crate::theme::{Severity, Theme};
+
+/// Of a time of which there are only minutes or hours.
+pub(super) const NOT_KEPT: &str = "not kept for that long";
 
 /// Lines above the first process: what is shown, and the headings.
 const LINES_ABOVE: u16 = 2;
@@ -56,7 +59,15 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     let theme = &state.theme;
     let processes = &state.processes;
     let Some(time) = processes.time else {
-        Pen::new(buffer, area, 1).skip(3).text("Loading", theme.dim);
+        let text = if state.resolution_ms() > ROWS_MS {
+            Pen::new(buffer, area, 0)
+                .skip(1)
+                .text("PROCESSES", theme.title);
+            NOT_KEPT
+        } else {
+            "Loading"
+        };
+        Pen::new(buffer, area, 1).skip(3).text(text, theme.dim);
         return;
     };
     let shown: Vec<_> = processes.shown().collect();

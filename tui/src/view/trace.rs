@@ -98,7 +98,7 @@ mod tests {
     #[test]
     fn a_line_is_whole_and_has_gaps_where_there_is_no_value() {
         let rising = [Some(0.0), Some(1.0), None, Some(0.0)];
-        assert_eq!(drawn(&[(&rising, 'a')], false), ["⢸ ", "⣸⢀"]);
+        assert_eq!(drawn(&[(&rising, 'a')], false), ["⢸ ", "⡸⢀"]);
         assert_eq!(drawn(&[(&rising, 'a')], true), ["a ", "aa"]);
     }
 
