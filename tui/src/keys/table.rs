@@ -310,7 +310,7 @@ pub const BINDINGS: &[Binding] = &[
     ),
     bind(
         PLACES,
-        &[char('f')],
+        &[char('f'), ctrl(' ')],
         Action::Freeze,
         "stop at this moment, or go on",
         None,
