@@ -160,7 +160,11 @@ impl Hub {
         let from = at - rows.saturating_mul(ROWS_MS);
         let missing: Vec<Missing> = {
             let fleet = self.fleet();
-            let is_missing = |id: &HostId| !fleet.is_whole_from(*id, from);
+            // Whole means of rows that are kept; of what came before them there may be minutes.
+            let has_none = |host: &Host| host.ring.oldest().is_none_or(|oldest| oldest > at);
+            let is_missing = |id: &HostId| {
+                !fleet.is_whole_from(*id, from) || fleet.host(*id).is_some_and(has_none)
+            };
             match of {
                 Of::One(id) => {
                     let host = Some(id).filter(is_missing).and_then(|id| fleet.host(id));

@@ -132,7 +132,7 @@ fn the_screen_goes_there_and_the_strip_shows_it() {
         text.contains("by the minute") && text.contains("25")
     });
     // The strip is a line where there is something, and blank where there is nothing.
-    session.press("----");
+    session.press("---");
     session.is("what is there", |text| {
         let strip = text.lines().rev().nth(1).unwrap_or_default();
         strip.contains("7 d") && strip.contains("┄┄") && strip.contains("     ")
