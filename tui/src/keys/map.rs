@@ -247,7 +247,7 @@ mod tests {
         );
         assert_eq!(press("Shift-Left"), Some(Action::MuchEarlier));
         assert_eq!(
-            (press("f"), press("space")),
+            (press("f"), press("ctrl-space")),
             (Some(Action::MuchEarlier), Some(Action::Freeze))
         );
         assert_eq!(

@@ -29,7 +29,10 @@ pub fn row(state: &State) -> Option<(String, String)> {
         }
         Mode::Compare => {
             let line = state.compare.selected()?;
-            let name = state.compare.name(line);
+            let mut name = state.compare.name(line);
+            if line.ago_ms > 0 {
+                name = format!("{} {name}", line.host);
+            }
             let now = state.compare.value(line, state.now, state.at);
             let text = compare::value(state.compare.metric, now);
             let clock = format_clock(state.moment().0, &state.zone);
@@ -343,6 +346,35 @@ mod tests {
             (&json["time_ms"], &json["changes"][0]["before"]),
             (&json!(9000), &Value::Null)
         );
+    }
+
+    #[test]
+    fn points_of_a_comparison_go_out_at_their_own_time() {
+        let mut state = fleet();
+        state.mode = Mode::Compare;
+        state.compare.itself("a".into());
+        let window = super::super::timeline::Window {
+            from: UnixMs(90_000_000),
+            to: UnixMs(90_060_000),
+        };
+        let number = state.compare.ask(window).unwrap().number;
+        let part = sysmon_wire::message::Points {
+            host: "a".into(),
+            metric: "system.cpu.utilization".into(),
+            unit: "1".into(),
+            attributes: Vec::new(),
+            start: UnixMs(3_600_000),
+            step_ms: 1_000,
+            values: vec![0.5],
+        };
+        state.compare.take(number, 1, &part);
+        let csv = Records::of(&state).to_csv();
+        assert_eq!(csv, "time_ms,host,metric,value\r\n3600000,a,cpu,0.5\r\n");
+        state.at = Some(UnixMs(90_000_000));
+        state.compare.select(1);
+        let (_, text) = row(&state).unwrap();
+        assert!(text.starts_with("a 1 d before  cpu 50%"), "{text}");
+        assert!(file_name(&state).starts_with("sysmon-compare-cpu-"));
     }
 
     #[test]

@@ -201,6 +201,33 @@ mod tests {
     }
 
     #[test]
+    fn a_sign_marks_its_host_and_a_chart_is_selected() {
+        let mut state = fleet();
+        let click = |state: &mut State, column, row| {
+            let kind = MouseEventKind::Down(MouseButton::Left);
+            let modifiers = KeyModifiers::NONE;
+            let event = MouseEvent {
+                kind,
+                column,
+                row,
+                modifiers,
+            };
+            update(state, Message::Mouse(event))
+        };
+        for row in [fleet::FIRST_ROW + 1, fleet::FIRST_ROW + 2] {
+            click(&mut state, 1, row);
+        }
+        let marked: Vec<_> = state.fleet.marked().map(ToString::to_string).collect();
+        assert_eq!(marked, ["b", "c"]);
+        press(&mut state, "c");
+        click_on(&mut state, "c  ");
+        assert_eq!(state.compare.selected().unwrap().host, "c");
+        press(&mut state, "\u{1b}");
+        click(&mut state, 1, fleet::FIRST_ROW + 1);
+        assert!(!state.fleet.is_marked(&"b".into()));
+    }
+
+    #[test]
     fn rows_of_lists_are_selected() {
         let mut state = fleet();
         press(&mut state, "\np");
