@@ -51,7 +51,8 @@ pub struct AgentOptions {
     pub interval: Duration,
     /// Bounds of the spool.
     pub spool: SpoolLimits,
-    /// Where rows are kept that the hub does not take; none to keep them in memory only.
+    /// Where rows are kept that the hub does not take, and the identity is when it has been renewed; none to keep
+    /// both in memory only.
     pub state: Option<PathBuf>,
 }
 
@@ -117,6 +118,7 @@ pub async fn run_observed(
         connector,
         shared: Arc::clone(&shared),
         journal,
+        identity: options.state,
         observer,
     };
     let first = FIRST_ROW_AFTER.saturating_sub(start.elapsed());

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use sysmon_link::{Backoff, Connector, FrameReceiver, FrameSender, HubSession, LinkError};
+use sysmon_link::{
+    Backoff, Connection, Connector, FrameReceiver, FrameSender, HubSession, LinkError,
+};
 use sysmon_wire::message::{FromAgent, Lane, Purpose, Push, ToAgent};
 use sysmon_wire::{Label, Process, UnixMs};
 use tokio::sync::Notify;
@@ -124,6 +126,8 @@ pub struct Uplink {
     pub shared: Arc<Shared>,
     /// The spool's files, and the folder they are in; none where nothing is kept on disk.
     pub journal: Option<(Journal, PathBuf)>,
+    /// Where the identity is kept, which is renewed now and then; none if it is not.
+    pub identity: Option<PathBuf>,
     /// Who hears what becomes of it.
     pub observer: Arc<dyn Observer>,
 }
@@ -165,6 +169,14 @@ impl Uplink {
     }
 
     async fn serve(&self, session: HubSession) -> LinkError {
+        let (connection, with) = (session.connection.clone(), session.with());
+        tokio::select! {
+            error = self.serve_rows(session) => error,
+            never = self.connector.keep_renewed(&connection, with, self.identity.as_deref()) => match never {},
+        }
+    }
+
+    async fn serve_rows(&self, session: HubSession) -> LinkError {
         let HubSession {
             connection,
             mut sender,
@@ -206,7 +218,7 @@ impl Uplink {
 
     async fn lane(
         &self,
-        connection: &sysmon_link::Connection,
+        connection: &Connection,
         lane: Lane,
         priority: i32,
     ) -> Result<FrameSender, LinkError> {
@@ -217,7 +229,7 @@ impl Uplink {
         Ok(sender)
     }
 
-    async fn send_live(&self, connection: &sysmon_link::Connection) -> Result<Never, LinkError> {
+    async fn send_live(&self, connection: &Connection) -> Result<Never, LinkError> {
         let mut sender = self.lane(connection, Lane::Live, LIVE_PRIORITY).await?;
         loop {
             let frames = self.shared.outbox().take_live();
@@ -232,10 +244,7 @@ impl Uplink {
         }
     }
 
-    async fn send_backfill(
-        &self,
-        connection: &sysmon_link::Connection,
-    ) -> Result<Never, LinkError> {
+    async fn send_backfill(&self, connection: &Connection) -> Result<Never, LinkError> {
         let mut stream = None;
         loop {
             let next = self.shared.outbox().next_backfill();

@@ -129,7 +129,7 @@ fn peers() -> Vec<PeerAtWork> {
         let running = Running(command.spawn().ok()?);
         std::thread::sleep(PEER_START);
         let client = match peer.client {
-            Some((client, args)) => OnTerminal::start(Path::new(client), args).ok(),
+            Some((client, args)) => OnTerminal::start(Path::new(client), args, (40, 120)).ok(),
             None => {
                 std::thread::spawn(move || scrape(peer.port));
                 None

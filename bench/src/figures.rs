@@ -7,9 +7,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail};
 
-use crate::on_terminal::OnTerminal;
+use crate::on_terminal::{OnTerminal, Size};
 use crate::process::{Usage, count, usage};
 use crate::programs::{Running, program, wait_for_file};
+
+/// Rows and columns of the terminal.
+const SIZE: Size = (40, 120);
 
 /// Times each start is measured.
 const TRIES: usize = 11;
@@ -33,7 +36,7 @@ fn timed<T>(mut what: impl FnMut() -> anyhow::Result<T>) -> anyhow::Result<Durat
 
 /// The terminal program, once this is on its screen.
 fn shows(tui: &Path, wanted: &str) -> anyhow::Result<OnTerminal> {
-    let session = OnTerminal::start(tui, &[])?;
+    let session = OnTerminal::start(tui, &[], SIZE)?;
     session.wait_for(wanted)?;
     Ok(session)
 }
@@ -87,7 +90,7 @@ pub fn figures(rest: Duration) -> anyhow::Result<String> {
         &["--state", &agent_state, "--hub", &address],
         dir.path(),
     )?;
-    let attached = OnTerminal::start(&tui, &["--hub", &address, "--state", &hub_state])?;
+    let attached = OnTerminal::start(&tui, &["--hub", &address, "--state", &hub_state], SIZE)?;
     attached.wait_for("1 live")?;
     let snapshot = timed(|| {
         let asked = Command::new(&tui)
@@ -119,11 +122,11 @@ pub fn figures(rest: Duration) -> anyhow::Result<String> {
             .map(|(name, pid)| usage(*pid).with_context(|| format!("{name} is gone")))
             .collect()
     };
-    let written = attached.bytes.load(std::sync::atomic::Ordering::Relaxed);
+    let written = attached.bytes();
     let (before, start) = (look()?, Instant::now());
     std::thread::sleep(rest);
     let (after, seconds) = (look()?, start.elapsed().as_secs_f64());
-    let written = attached.bytes.load(std::sync::atomic::Ordering::Relaxed) - written;
+    let written = attached.bytes() - written;
     writeln!(
         out,
         "\nat rest for {seconds:.0} s on a machine with {} processes, a sample a second:",

@@ -1,8 +1,10 @@
 //! Simulated agents and the benchmarks.
 
 pub mod agent;
+mod agents;
 pub mod figures;
 mod on_terminal;
+mod probe;
 pub mod process;
 mod programs;
 mod progress;
@@ -13,6 +15,7 @@ pub mod swarm;
 pub mod swarm_report;
 mod tally;
 pub mod tape;
+pub mod terminal;
 
 /// Version of this program.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use sysmon_bench::agent::agent;
 use sysmon_bench::swarm::{SwarmOptions, swarm};
+use sysmon_bench::terminal::{TerminalOptions, terminal};
 use sysmon_bench::{VERSION, figures};
 use sysmon_config::time::parse_span;
 use sysmon_config::{CommonArgs, HubAddress, Program, init_logs, run, state_dir};
@@ -68,6 +69,27 @@ Examples:
         #[arg(long, value_name = "SPAN", default_value = "60s", value_parser = parse_span)]
         span: Duration,
     },
+    /// Measure what following a fleet in a terminal costs and how soon it shows what it is asked for, beside others
+    /// that are installed (Linux)
+    #[command(after_help = "\
+Examples:
+  sysmon-bench terminal --hosts 40 --size 200x50
+  sysmon-bench terminal --hosts 1000 --past 2m
+  sysmon-bench terminal --past 1d           moments of a whole day; takes minutes to prepare")]
+    Terminal {
+        /// Simulated hosts
+        #[arg(long, default_value_t = 40)]
+        hosts: usize,
+        /// How far back they tell what was
+        #[arg(long, value_name = "SPAN", default_value = "10m", value_parser = parse_span)]
+        past: Duration,
+        /// How long to watch the programs at rest
+        #[arg(long, value_name = "SPAN", default_value = "60s", value_parser = parse_span)]
+        span: Duration,
+        /// Columns and rows
+        #[arg(long, value_name = "WIDTHxHEIGHT", default_value = "200x50", value_parser = size)]
+        size: (u16, u16),
+    },
     /// Measure how fast the programs start and what they cost at rest (Linux)
     #[command(after_help = "Example:\n  sysmon-bench figures --rest 60s")]
     Figures {
@@ -75,6 +97,21 @@ Examples:
         #[arg(long, value_name = "SPAN", default_value = "30s", value_parser = parse_span)]
         rest: Duration,
     },
+}
+
+/// Thousands of agents that each tell of a connection tell nothing.
+fn init_quietly(args: &CommonArgs) {
+    init_logs(&CommonArgs {
+        quiet: args.verbose == 0,
+        ..args.clone()
+    });
+}
+
+fn size(text: &str) -> Result<(u16, u16), String> {
+    let size = text.split_once('x');
+    let size = size.and_then(|(width, height)| Some((height.parse().ok()?, width.parse().ok()?)));
+    size.filter(|(rows, columns)| (1..=1000).contains(rows) && (1..=1000).contains(columns))
+        .ok_or_else(|| "columns and rows, such as 200x50".to_owned())
 }
 
 fn handshakes(text: &str) -> Result<usize, String> {
@@ -96,12 +133,7 @@ fn main() -> ExitCode {
             length,
             json,
         } => {
-            // Thousands of agents that each tell of a connection tell nothing.
-            let quiet = args.common.verbose == 0;
-            init_logs(&CommonArgs {
-                quiet,
-                ..args.common.clone()
-            });
+            init_quietly(&args.common);
             let options = SwarmOptions {
                 hub: hub.to_string(),
                 hosts: *hosts,
@@ -125,6 +157,21 @@ fn main() -> ExitCode {
         Command::Agent { processes, span } => {
             init_logs(&args.common);
             Ok(sysmon_config::print(&agent(*processes, *span)?)?)
+        }
+        Command::Terminal {
+            hosts,
+            past,
+            span,
+            size,
+        } => {
+            init_quietly(&args.common);
+            let options = TerminalOptions {
+                hosts: *hosts,
+                past: *past,
+                span: *span,
+                size: *size,
+            };
+            Ok(sysmon_config::print(&terminal(options)?)?)
         }
         Command::Figures { rest } => Ok(sysmon_config::print(&figures::figures(*rest)?)?),
     })

@@ -4,36 +4,23 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use anyhow::{Context, bail};
-use sysmon_agent::run::{AgentOptions, Summary, run_observed};
+use anyhow::Context;
+use sysmon_agent::run::{AgentOptions, Summary};
 use sysmon_agent::spool::SpoolLimits;
-use sysmon_certs::{Authority, HubState, PeerName, Role};
-use sysmon_link::Connector;
+use sysmon_certs::{HubState, PeerName};
 use sysmon_wire::UnixMs;
-use tokio::sync::{Semaphore, watch};
-use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::sync::watch;
 
-use crate::VERSION;
+use crate::agents::{connect, connectors};
 use crate::process::usage;
-use crate::progress::Progress;
 use crate::recorded::Recorded;
 use crate::recording::Recording;
 use crate::swarm_report::{Lag, SwarmReport};
-use crate::tally::{Tally, Watched};
+use crate::tally::Tally;
 use crate::tape::Tape;
-
-/// Agents that share a socket: one would be a bottleneck, one each too many files.
-const AGENTS_PER_SOCKET: usize = 64;
 
 /// Memory one agent may keep for rows that the hub has not taken.
 const SPOOL_BYTES: usize = 1 << 20;
-
-/// Time those have whose first attempt failed: the longest wait between attempts, and the next.
-const PATIENCE: Duration = Duration::from_secs(40);
-
-/// How long identities are good for.
-const DAYS: u32 = 1;
 
 /// What a swarm does.
 #[derive(Clone, Debug)]
@@ -58,12 +45,28 @@ pub async fn swarm(options: SwarmOptions, state: &Path) -> anyhow::Result<SwarmR
         .existing_authority()
         .with_context(|| format!("{} is not the state directory of a hub", state.display()))?;
     let tape = Arc::new(Tape::new(&Recording::load()?, options.series)?);
-    let connectors = connectors(&authority, options.hosts)?;
+    let name = |number| PeerName::nearest(&format!("swarm-{number:05}"));
+    let connectors = connectors(&authority, (0..options.hosts).map(|at| name(at + 1)))?;
     let tally = Arc::new(Tally::new(options.interval));
     let (stop, stopped) = watch::channel(false);
+    let agent = AgentOptions {
+        hub: options.hub.clone(),
+        interval: options.interval,
+        spool: SpoolLimits {
+            memory_bytes: SPOOL_BYTES,
+            disk_bytes: 0,
+            age: Duration::from_hours(1),
+        },
+        state: None,
+    };
+    let mut number = 0..;
+    let sources = connectors.into_iter().map(|connector| {
+        let number = number.next().unwrap_or_default();
+        (connector, Recorded::new(Arc::clone(&tape), number))
+    });
 
     let start = Instant::now();
-    let mut agents = connect(&options, connectors, &tape, &tally, &stopped).await?;
+    let mut agents = connect(&agent, options.handshakes, sources, &tally, &stopped).await?;
     let connected = *tally.up().borrow();
     let connecting = start.elapsed();
 
@@ -113,82 +116,4 @@ fn now() -> UnixMs {
 /// Processor time of this process so far.
 fn cpu() -> Option<Duration> {
     usage(std::process::id()).map(|usage| usage.cpu)
-}
-
-/// What each agent connects with.
-fn connectors(authority: &Authority, hosts: usize) -> anyhow::Result<Vec<Connector>> {
-    let mut progress = Progress::new("identities are made", hosts);
-    let mut connectors = Vec::with_capacity(hosts);
-    let mut socket: Option<Connector> = None;
-    for number in 0..hosts {
-        let name = PeerName::nearest(&format!("swarm-{:05}", number + 1));
-        let identity = authority.issue(Role::Agent, &name, SystemTime::now(), DAYS)?;
-        connectors.push(match &socket {
-            Some(shared) if number % AGENTS_PER_SOCKET != 0 => shared.with_identity(&identity)?,
-            _ => socket.insert(Connector::new(&identity, VERSION)?).clone(),
-        });
-        progress.tell(number + 1);
-    }
-    Ok(connectors)
-}
-
-/// Starts the agents, so many at a time, and waits until all are connected or have had their time.
-async fn connect(
-    options: &SwarmOptions,
-    connectors: Vec<Connector>,
-    tape: &Arc<Tape>,
-    tally: &Arc<Tally>,
-    stopped: &watch::Receiver<bool>,
-) -> anyhow::Result<JoinSet<Summary>> {
-    let agent = AgentOptions {
-        hub: options.hub.clone(),
-        interval: options.interval,
-        spool: SpoolLimits {
-            memory_bytes: SPOOL_BYTES,
-            disk_bytes: 0,
-            age: Duration::from_hours(1),
-        },
-        state: None,
-    };
-    let hosts = connectors.len();
-    let mut progress = Progress::new("agents are connected", hosts);
-    let mut up = tally.up();
-    let handshakes = Arc::new(Semaphore::new(options.handshakes));
-    let mut agents = JoinSet::new();
-    for (number, connector) in (0..).zip(connectors) {
-        let attempt = Arc::clone(&handshakes).acquire_owned().await?;
-        let mut stopped = stopped.clone();
-        let stop = async move {
-            // A sender that is gone says the same.
-            let _ = stopped.wait_for(|stop| *stop).await;
-        };
-        let source = Recorded::new(Arc::clone(tape), number);
-        let observer = Arc::new(Watched::new(tally, attempt));
-        agents.spawn(run_observed(
-            agent.clone(),
-            connector,
-            source,
-            stop,
-            observer,
-        ));
-        let connected = *up.borrow_and_update();
-        if connected == 0 && tally.counts().failed > 0 {
-            bail!("no agent is let in: {}", tally.counts().last_error);
-        }
-        progress.tell(connected);
-    }
-    let all = up.wait_for(|up| {
-        progress.tell(*up);
-        *up >= hosts
-    });
-    let all = timeout(PATIENCE, all).await.is_ok();
-    let connected = *tally.up().borrow();
-    if !all {
-        let error = tally.counts().last_error.clone();
-        if connected == 0 {
-            bail!("no agent is let in: {error}");
-        }
-        tracing::warn!("{connected} of {hosts} agents are connected: {error}");
-    }
-    Ok(agents)
 }

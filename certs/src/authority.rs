@@ -17,10 +17,14 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::files::{create_private_dir, read, read_private, write_private};
 use crate::identity::Identity;
-use crate::{CertError, Fingerprint, Peer, PeerName, Role, serial_of, server_name};
+use crate::{CertError, Fingerprint, Peer, PeerName, Role, serial_of, server_name, validity_of};
 
 const CERTIFICATE_FILE: &str = "ca.pem";
 const KEY_FILE: &str = "ca-key.pem";
+
+/// The authority whose place another has taken, while it is still trusted.
+const OLDER_CERTIFICATE_FILE: &str = "old.pem";
+const OLDER_KEY_FILE: &str = "old-key.pem";
 
 /// How long an authority lasts.
 const AUTHORITY_LIFE: Duration = Duration::from_hours(10 * 365 * 24);
@@ -35,10 +39,14 @@ const SERIAL_BYTES: usize = 16;
 const BACKDATE: Duration = Duration::from_hours(1);
 
 /// Makes the certificates that all peers of one hub trust.
+///
+/// While it takes the place of an older one, both are trusted: it issues what peers show, and the older one the
+/// hub's own certificate, which all must be able to check who have not heard of the new one.
 #[derive(Debug)]
 pub struct Authority {
     certificate_pem: String,
     issuer: Issuer<'static, KeyPair>,
+    older: Option<Box<Self>>,
 }
 
 impl Authority {
@@ -74,11 +82,79 @@ impl Authority {
         if !fs::exists(&path).unwrap_or(false) {
             return Err(CertError::NoAuthority(dir.to_owned()));
         }
-        Self::from_pem(
+        let mut authority = Self::from_pem(
             read(&dir.join(CERTIFICATE_FILE))?,
             &read_private(&path)?,
             &path,
-        )
+        )?;
+        let older = dir.join(OLDER_CERTIFICATE_FILE);
+        if older.exists() {
+            let path = dir.join(OLDER_KEY_FILE);
+            let older = Self::from_pem(read(&older)?, &read_private(&path)?, &path)?;
+            // The same one is there twice where a rotation was cut short before it began.
+            if older.certificate_pem != authority.certificate_pem {
+                authority.older = Some(Box::new(older));
+            }
+        }
+        Ok(authority)
+    }
+
+    /// Puts a new authority in the place of the one in `dir`, which stays trusted until [`Authority::retire`].
+    pub fn rotate(dir: &Path, now: SystemTime) -> Result<Self, CertError> {
+        let present = Self::open(dir)?;
+        if present.older.is_some() {
+            return Err(CertError::Rotating);
+        }
+        let copy = |from: &str, to: &str| write_private(&dir.join(to), &read(&dir.join(from))?);
+        copy(KEY_FILE, OLDER_KEY_FILE)?;
+        copy(CERTIFICATE_FILE, OLDER_CERTIFICATE_FILE)?;
+        // From here on a cut leaves no certificate, or a key without one: the next start makes it anew.
+        let path = dir.join(CERTIFICATE_FILE);
+        fs::remove_file(&path).map_err(|source| CertError::Write { path, source })?;
+        let key = KeyPair::generate()?;
+        write_private(&dir.join(KEY_FILE), &key.serialize_pem())?;
+        write_private(&dir.join(CERTIFICATE_FILE), &self_signed(&key, now)?)?;
+        Self::open(dir)
+    }
+
+    /// Forgets the older authority in `dir`: what it signed is worth nothing any more.
+    pub fn retire(dir: &Path) -> Result<Self, CertError> {
+        if Self::open(dir)?.older.is_none() {
+            return Err(CertError::NotRotating);
+        }
+        // Without its certificate, its key says nothing.
+        for name in [OLDER_CERTIFICATE_FILE, OLDER_KEY_FILE] {
+            let path = dir.join(name);
+            fs::remove_file(&path).map_err(|source| CertError::Write { path, source })?;
+        }
+        Self::open(dir)
+    }
+
+    /// The authority whose place this one takes, while both are trusted.
+    pub fn older(&self) -> Option<&Self> {
+        self.older.as_deref()
+    }
+
+    /// The certificates of all that are trusted, the newest first.
+    pub(crate) fn bundle_pem(&self) -> String {
+        let older = self.older().map_or("", |older| &older.certificate_pem);
+        format!("{}{older}", self.certificate_pem)
+    }
+
+    /// The one that those know who have not heard of any other.
+    fn best_known(&self) -> &Self {
+        self.older().unwrap_or(self)
+    }
+
+    /// When it was made, to the second, and until when it is good.
+    pub fn life(&self) -> Result<(SystemTime, SystemTime), CertError> {
+        let (from, until) = validity_of(&self.der()?)?;
+        Ok((from + BACKDATE, until))
+    }
+
+    fn der(&self) -> Result<CertificateDer<'static>, CertError> {
+        CertificateDer::from_pem_slice(self.certificate_pem.as_bytes())
+            .map_err(|error| CertError::Tls(error.to_string()))
     }
 
     fn from_pem(certificate_pem: String, key: &str, path: &Path) -> Result<Self, CertError> {
@@ -93,18 +169,13 @@ impl Authority {
         Ok(Self {
             certificate_pem,
             issuer,
+            older: None,
         })
     }
 
-    pub(crate) fn certificate_pem(&self) -> &str {
-        &self.certificate_pem
-    }
-
-    /// What tells this authority from others.
+    /// What tells the hub's authority from others.
     pub fn fingerprint(&self) -> Result<Fingerprint, CertError> {
-        let certificate = CertificateDer::from_pem_slice(self.certificate_pem.as_bytes())
-            .map_err(|error| CertError::Tls(error.to_string()))?;
-        Ok(Fingerprint::of(&certificate))
+        Ok(Fingerprint::of(&self.best_known().der()?))
     }
 
     /// Makes a key pair and a certificate for it, valid for `days` from `now`, or for
@@ -116,13 +187,13 @@ impl Authority {
         now: SystemTime,
         days: u32,
     ) -> Result<Identity, CertError> {
+        let issuer = match role {
+            Role::Hub => &self.best_known().issuer,
+            _ => &self.issuer,
+        };
         let key = KeyPair::generate()?;
-        let certificate = params(role, name, now, days)?.signed_by(&key, &self.issuer)?;
-        Identity::from_pem(
-            self.certificate_pem.clone(),
-            certificate.pem(),
-            key.serialize_pem(),
-        )
+        let certificate = params(role, name, now, days)?.signed_by(&key, issuer)?;
+        Identity::from_pem(self.bundle_pem(), certificate.pem(), key.serialize_pem())
     }
 
     /// Makes a certificate for a key pair that somebody else holds, who proves that by the signing
@@ -140,7 +211,7 @@ impl Authority {
             params(role, name, now, days)?.signed_by(&request.public_key, &self.issuer)?;
         Ok(Signed {
             serial: serial_of(certificate.der())?,
-            authority_pem: self.certificate_pem.clone(),
+            authority_pem: self.bundle_pem(),
             certificate_pem: certificate.pem(),
         })
     }
@@ -151,7 +222,7 @@ impl Authority {
 pub struct Signed {
     /// Its serial number in hexadecimal digits.
     pub serial: String,
-    /// The authority's certificate.
+    /// The certificates of the authorities that are trusted.
     pub authority_pem: String,
     /// The certificate.
     pub certificate_pem: String,

@@ -64,6 +64,12 @@ pub enum CertError {
     /// The TLS library refuses the material.
     #[error("cannot use this certificate or key: {0}")]
     Tls(String),
+    /// An authority takes the place of another already.
+    #[error("the authority before this one is still trusted: run `sysmon-hub ca retire` first")]
+    Rotating,
+    /// There is no authority whose place another takes.
+    #[error("there is no older authority: run `sysmon-hub ca rotate` first")]
+    NotRotating,
     /// A verified certificate that names nobody.
     #[error("a certificate that names no sysmon peer")]
     NoPeer,

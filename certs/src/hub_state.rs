@@ -3,13 +3,10 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use crate::files::{create_private_dir, write_private};
 use crate::{Authority, CertError, Identity, PeerName, Register, Role, Tokens};
-
-/// A certificate with less than this left is made anew at the start.
-const RENEW_BEFORE: Duration = Duration::from_hours(24 * 10);
 
 /// Where the hub and those on its machine find what they need.
 #[derive(Clone, Debug)]
@@ -39,6 +36,22 @@ impl HubState {
     /// The authority of a hub that has run.
     pub fn existing_authority(&self) -> Result<Authority, CertError> {
         Authority::open(&self.dir.join("ca"))
+    }
+
+    /// When the authority was last replaced, by its file; none if there is none.
+    pub fn authority_changed(&self) -> Option<SystemTime> {
+        let dir = fs::metadata(self.dir.join("ca")).and_then(|dir| dir.modified());
+        dir.ok()
+    }
+
+    /// Puts a new authority in the place of the present one, which stays trusted meanwhile.
+    pub fn rotate_authority(&self, now: SystemTime) -> Result<Authority, CertError> {
+        Authority::rotate(&self.dir.join("ca"), now)
+    }
+
+    /// Forgets the authority before this one.
+    pub fn retire_authority(&self) -> Result<Authority, CertError> {
+        Authority::retire(&self.dir.join("ca"))
     }
 
     /// The tokens that wait to be used.
@@ -76,6 +89,11 @@ impl HubState {
         self.identity(&self.dir.join("hub"), authority, Role::Hub, name, now, days)
     }
 
+    /// The hub's own identity, as it was last made.
+    pub fn existing_identity(&self) -> Result<Identity, CertError> {
+        Identity::load(&self.dir.join("hub"))
+    }
+
     /// The identity of whoever owns the state directory, to look at the hub from its own machine.
     pub fn owner_identity(
         &self,
@@ -104,8 +122,8 @@ impl HubState {
         days: u32,
     ) -> Result<Identity, CertError> {
         let is_good = |identity: &Identity| {
-            identity.authority_pem() == authority.certificate_pem()
-                && identity.not_after() > now + RENEW_BEFORE
+            identity.authority_pem() == authority.bundle_pem()
+                && !identity.is_renewal_due(now)
                 && identity.peer().role == role
                 && identity.peer().name == *name
         };
@@ -153,6 +171,7 @@ impl HubState {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     #[test]
     fn the_first_start_makes_what_later_ones_find_and_renew() {
@@ -189,7 +208,7 @@ mod tests {
         fs::remove_dir_all(dir.path().join("ca")).unwrap();
         let (authority, second) = hub();
         assert_ne!(first.authority_pem(), second.authority_pem());
-        assert_eq!(second.authority_pem(), authority.certificate_pem());
+        assert_eq!(second.authority_pem(), authority.bundle_pem());
 
         let other = authority.issue(Role::Hub, &name, now, 30).unwrap();
         other.save(&dir.path().join("other")).unwrap();
@@ -202,6 +221,44 @@ mod tests {
         );
         hub();
         assert!(Identity::load(&dir.path().join("hub")).is_ok());
+    }
+
+    #[test]
+    fn an_authority_is_replaced_in_two_steps_and_each_may_be_cut_short() {
+        let dir = tempfile::tempdir().unwrap();
+        let (state, ca) = (HubState::new(dir.path()), dir.path().join("ca"));
+        let (now, name) = (SystemTime::now(), PeerName::nearest("box"));
+        let first = state.authority(now).unwrap();
+        let hub = |authority: &Authority| state.hub_identity(authority, &name, now, 30).unwrap();
+        hub(&first);
+        assert!(matches!(
+            state.retire_authority(),
+            Err(CertError::NotRotating)
+        ));
+        let both = state.rotate_authority(now).unwrap();
+        assert!(matches!(
+            state.rotate_authority(now),
+            Err(CertError::Rotating)
+        ));
+        // Those who have not heard of the new one know the hub by the old one.
+        assert_eq!(first.fingerprint().unwrap(), both.fingerprint().unwrap());
+        assert_eq!(hub(&both).authorities().len(), 2);
+        let new = state.retire_authority().unwrap();
+        assert_ne!(first.fingerprint().unwrap(), new.fingerprint().unwrap());
+        assert_eq!(hub(&new).authorities().len(), 1);
+
+        // Cut after the copies were made: nothing has happened yet.
+        for (from, to) in [("ca.pem", "old.pem"), ("ca-key.pem", "old-key.pem")] {
+            fs::copy(ca.join(from), ca.join(to)).unwrap();
+        }
+        assert!(state.authority(now).unwrap().older().is_none());
+        // Cut after the new key was written: the new one is there.
+        fs::remove_file(ca.join("ca.pem")).unwrap();
+        let key = rcgen::KeyPair::generate().unwrap().serialize_pem();
+        write_private(&ca.join("ca-key.pem"), &key).unwrap();
+        let cut = state.authority(now).unwrap();
+        assert_eq!(cut.fingerprint().unwrap(), new.fingerprint().unwrap());
+        assert!(cut.older().is_some());
     }
 
     #[test]

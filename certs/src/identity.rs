@@ -3,32 +3,36 @@
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
+use rcgen::{CertificateParams, KeyPair};
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::files::{create_private_dir, read, read_private, write_private};
 use crate::tls::provider;
-use crate::{CertError, Peer, peer_of, serial_of};
+use crate::{CertError, Peer, peer_of, serial_of, validity_of};
 
 const AUTHORITY_FILE: &str = "ca.pem";
 const CERTIFICATE_FILE: &str = "cert.pem";
 const KEY_FILE: &str = "key.pem";
 
-/// The authority's certificate, one's own, and the private key to it.
+/// Authorities that are trusted at once: while one takes the other's place there are two.
+const AUTHORITIES_MAX: usize = 4;
+
+/// The certificates of the authorities it trusts, one's own, and the private key to it.
 #[derive(Clone)]
 pub struct Identity {
     authority_pem: String,
     certificate_pem: String,
     key_pem: String,
-    authority: CertificateDer<'static>,
+    authorities: Vec<CertificateDer<'static>>,
     certificate: CertificateDer<'static>,
     key: Arc<PrivateKeyDer<'static>>,
     peer: Peer,
     serial: String,
+    not_before: SystemTime,
     not_after: SystemTime,
 }
 
@@ -45,7 +49,8 @@ impl Identity {
         let certificate = |file: &str, pem: &str| {
             CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|e| damaged(file, e.to_string()))
         };
-        let authority = certificate(AUTHORITY_FILE, &authority_pem)?;
+        let authorities =
+            authorities(&authority_pem).map_err(|reason| damaged(AUTHORITY_FILE, reason))?;
         let own = certificate(CERTIFICATE_FILE, &certificate_pem)?;
         let key = PrivateKeyDer::from_pem_slice(key_pem.as_bytes())
             .map_err(|e| damaged(KEY_FILE, e.to_string()))?;
@@ -58,18 +63,17 @@ impl Identity {
         })?;
         let peer = peer_of(&own)?;
         let serial = serial_of(&own)?;
-        let (_, parsed) = X509Certificate::from_der(&own).map_err(|_| CertError::NoPeer)?;
-        let seconds = u64::try_from(parsed.validity().not_after.timestamp()).unwrap_or(0);
-        let not_after = UNIX_EPOCH + Duration::from_secs(seconds);
+        let (not_before, not_after) = validity_of(&own)?;
         Ok(Self {
             authority_pem,
             certificate_pem,
             key_pem,
-            authority,
+            authorities,
             certificate: own,
             key: Arc::new(key),
             peer,
             serial,
+            not_before,
             not_after,
         })
     }
@@ -121,9 +125,40 @@ impl Identity {
         &self.authority_pem
     }
 
-    /// The certificate of the authority it trusts.
-    pub fn authority(&self) -> &CertificateDer<'static> {
-        &self.authority
+    /// The certificates of the authorities it trusts, the newest first.
+    pub fn authorities(&self) -> &[CertificateDer<'static>] {
+        &self.authorities
+    }
+
+    /// Whether two thirds of the certificate's life are over.
+    pub fn is_renewal_due(&self, now: SystemTime) -> bool {
+        let life = self.not_after.duration_since(self.not_before);
+        now >= self.not_before + life.unwrap_or_default() / 3 * 2
+    }
+
+    /// A request to sign the same key again (PKCS #10, DER).
+    pub fn renewal_request(&self) -> Result<Vec<u8>, CertError> {
+        let key = KeyPair::from_pem(&self.key_pem)?;
+        let request = CertificateParams::default().serialize_request(&key)?;
+        Ok(request.der().to_vec())
+    }
+
+    /// The same identity with the certificate that came for [`Self::renewal_request`]. One that is for somebody
+    /// else, or for another key, is refused.
+    pub fn renewed(&self, authority_pem: &str, certificate_pem: &str) -> Result<Self, CertError> {
+        let renewed = Self::from_pem(
+            authority_pem.to_owned(),
+            certificate_pem.to_owned(),
+            self.key_pem.clone(),
+        )?;
+        if renewed.peer == self.peer {
+            Ok(renewed)
+        } else {
+            Err(CertError::Tls(format!(
+                "the hub sent a certificate of {}, not of {}",
+                renewed.peer, self.peer
+            )))
+        }
     }
 
     pub(crate) fn certificate(&self) -> &CertificateDer<'static> {
@@ -135,11 +170,56 @@ impl Identity {
     }
 }
 
+/// The certificates in a bundle.
+fn authorities(pem: &str) -> Result<Vec<CertificateDer<'static>>, String> {
+    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem.as_bytes())
+        .take(AUTHORITIES_MAX)
+        .collect();
+    let all = all.map_err(|error| error.to_string())?;
+    if all.is_empty() {
+        return Err("there is no certificate in it".to_owned());
+    }
+    Ok(all)
+}
+
 impl fmt::Debug for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Identity")
             .field("peer", &self.peer)
             .field("not_after", &self.not_after)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Authority, Role};
+    use std::time::Duration;
+
+    #[test]
+    fn a_certificate_is_renewed_for_the_same_key_and_name_only() {
+        let now = SystemTime::now();
+        let day = Duration::from_hours(24);
+        let authority = Authority::in_memory(now).unwrap();
+        let name = "a".parse().unwrap();
+        let old = authority.issue(Role::Agent, &name, now, 30).unwrap();
+        assert!(!old.is_renewal_due(now + day * 19) && old.is_renewal_due(now + day * 20));
+        let request = old.renewal_request().unwrap();
+        let later = now + day * 20;
+        let sign = |role, name: &str| {
+            let name = name.parse().unwrap();
+            let signed = authority.sign(&request, role, &name, later, 30).unwrap();
+            (signed.authority_pem, signed.certificate_pem)
+        };
+        let (ca, cert) = sign(Role::Agent, "a");
+        let new = old.renewed(&ca, &cert).unwrap();
+        assert!(new.not_after() > old.not_after() && !new.is_renewal_due(later));
+        for (role, name) in [(Role::Operator, "a"), (Role::Agent, "b")] {
+            let (ca, cert) = sign(role, name);
+            assert!(old.renewed(&ca, &cert).is_err());
+        }
+        let other = authority.issue(Role::Agent, &name, now, 30).unwrap();
+        assert!(old.renewed(&ca, &other.certificate_pem).is_err());
     }
 }

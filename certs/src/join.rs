@@ -42,7 +42,8 @@ impl JoinKey {
             certificate_pem.to_owned(),
             self.0.serialize_pem(),
         )?;
-        if Fingerprint::of(identity.authority()) == fingerprint {
+        let mut authorities = identity.authorities().iter();
+        if authorities.any(|authority| Fingerprint::of(authority) == fingerprint) {
             Ok(identity)
         } else {
             Err(CertError::Tls(

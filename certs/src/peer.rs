@@ -1,9 +1,10 @@
 //! Who a certificate says somebody is.
 
 use std::fmt;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use x509_parser::extensions::GeneralName;
-use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::prelude::{ASN1Time, FromDer, X509Certificate};
 
 use crate::{CertError, PeerName, Role};
 
@@ -70,6 +71,17 @@ pub fn peer_of(certificate: &[u8]) -> Result<Peer, CertError> {
 pub fn serial_of(certificate: &[u8]) -> Result<String, CertError> {
     let (_, certificate) = X509Certificate::from_der(certificate).map_err(|_| CertError::NoPeer)?;
     Ok(data_encoding::HEXLOWER.encode(&certificate.tbs_certificate.serial.to_bytes_be()))
+}
+
+/// From when and until when a certificate, in DER, is valid.
+pub fn validity_of(certificate: &[u8]) -> Result<(SystemTime, SystemTime), CertError> {
+    let (_, certificate) = X509Certificate::from_der(certificate).map_err(|_| CertError::NoPeer)?;
+    let time = |time: ASN1Time| {
+        let seconds = u64::try_from(time.timestamp()).unwrap_or(0);
+        UNIX_EPOCH + Duration::from_secs(seconds)
+    };
+    let validity = certificate.validity();
+    Ok((time(validity.not_before), time(validity.not_after)))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Which certificates were made, and which of them are revoked.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
@@ -84,16 +84,12 @@ impl Register {
         expires: SystemTime,
     ) -> Result<(), CertError> {
         create_private_dir(&self.dir)?;
-        let ms = |time: SystemTime| {
-            let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-            u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-        };
         let issued = Issued {
             serial: serial.to_owned(),
             role: peer.role.to_string(),
             name: peer.name.to_string(),
-            issued_ms: ms(now),
-            expires_ms: ms(expires),
+            issued_ms: unix_ms(now),
+            expires_ms: unix_ms(expires),
         };
         let path = self.issued_path();
         let line = format!("{}\n", serde_json::to_string(&issued).unwrap_or_default());
@@ -115,6 +111,26 @@ impl Register {
             .lines()
             .filter_map(|line| serde_json::from_str(line).ok())
             .collect())
+    }
+
+    /// Of each peer whose newest certificate was made before a moment, that one, if it is still good.
+    pub fn issued_before_only(
+        &self,
+        moment: SystemTime,
+        now: SystemTime,
+    ) -> Result<Vec<Issued>, CertError> {
+        let revoked = self.revoked()?;
+        let mut newest = BTreeMap::new();
+        for issued in self.issued()? {
+            newest.insert((issued.role.clone(), issued.name.clone()), issued);
+        }
+        let is_missing = |issued: &Issued| {
+            issued.role != Role::Hub.to_string()
+                && issued.issued_ms < unix_ms(moment)
+                && issued.expires_ms > unix_ms(now)
+                && !revoked.contains(&issued.serial)
+        };
+        Ok(newest.into_values().filter(is_missing).collect())
     }
 
     /// Serial numbers of revoked certificates.
@@ -159,6 +175,11 @@ impl Register {
         }
         Ok(count)
     }
+}
+
+fn unix_ms(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! TLS 1.3 configurations: both sides show a certificate of the same authority.
 
+use std::slice;
 use std::sync::Arc;
 
 use rustls::client::Resumption;
@@ -11,7 +12,7 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use crate::{CertError, Identity};
 
 impl Identity {
-    /// For those who accept connections. A certificate that is shown must be of this authority; who shows
+    /// For those who accept connections. A certificate that is shown must be of an authority it trusts; who shows
     /// none has no name, and may do nothing but join.
     pub fn server_config(&self, alpn: &[&[u8]]) -> Result<ServerConfig, CertError> {
         let verifier =
@@ -23,9 +24,9 @@ impl Identity {
             .with_protocol_versions(&[&TLS13])
             .map_err(tls)?
             .with_client_cert_verifier(verifier)
-            // The authority goes along for those who know it by its fingerprint only.
+            // The authorities go along for those who know one by its fingerprint only, or not yet.
             .with_single_cert(
-                vec![self.certificate().clone(), self.authority().clone()],
+                [slice::from_ref(self.certificate()), self.authorities()].concat(),
                 self.key(),
             )
             .map_err(tls)?;
@@ -50,7 +51,9 @@ impl Identity {
 
     fn roots(&self) -> Result<RootCertStore, CertError> {
         let mut roots = RootCertStore::empty();
-        roots.add(self.authority().clone()).map_err(tls)?;
+        for authority in self.authorities() {
+            roots.add(authority.clone()).map_err(tls)?;
+        }
         Ok(roots)
     }
 }

@@ -22,6 +22,18 @@ pub struct HubAddress {
 )]
 pub struct HubAddressError(String);
 
+impl HubAddress {
+    /// The host's name or address.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Whether the port is the usual one.
+    pub fn is_usual_port(&self) -> bool {
+        self.port == DEFAULT_PORT
+    }
+}
+
 impl FromStr for HubAddress {
     type Err = HubAddressError;
 

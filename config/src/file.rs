@@ -257,6 +257,12 @@ mod tests {
         assert!(refusal("[hub]\nspool_age = \"1d\"").contains("it belongs in [agent]"));
         assert!(refusal("[agent]\ninterval = \"1ms\"").contains("out of range"));
         assert!(refusal("[tui]\ntheme = \"pink\"").contains("dark, light"));
+        assert_eq!(
+            refusal("[tui]\ncolumns = [\"cpu\", \"mem-br\"]"),
+            "config.toml:2: [tui] columns: there is no column \"mem-br\"; did you mean \"mem-bar\"?"
+        );
+        assert!(refusal("[tui]\ncolumns = [\"cpu\", \"cpu\"]").contains("cpu is there twice"));
+        assert!(refusal("[tui]\nsort = \"names\"").contains("did you mean \"name\"?"));
         assert!(refusal("[tui]\n\nascii = \"yes\"").starts_with("config.toml:3: [tui] ascii"));
         assert!(refusal("[hub]\nlisten = ").starts_with("config.toml:2: not TOML"));
         assert!(

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::address::HubAddress;
+use crate::screen::{Column, Order, columns, order};
 use crate::units;
 use crate::value::Value;
 
@@ -78,7 +79,7 @@ pub struct HubConfig {
 }
 
 /// What `sysmon-tui` is told.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct TuiConfig {
     /// The hub to attach to; a hub inside if not set.
     pub hub: Option<HubAddress>,
@@ -88,6 +89,23 @@ pub struct TuiConfig {
     pub ascii: bool,
     /// Keys other than the usual, an action a line: `open = o, enter`.
     pub keys: Vec<String>,
+    /// What hosts are sorted by at the start.
+    pub sort: Order,
+    /// Columns of the table of hosts.
+    pub columns: Vec<Column>,
+}
+
+impl Default for TuiConfig {
+    fn default() -> Self {
+        Self {
+            hub: None,
+            theme: Theme::default(),
+            ascii: false,
+            keys: Vec::new(),
+            sort: Order::default(),
+            columns: Column::all(),
+        }
+    }
 }
 
 /// What `sysmon-edge` is told.
@@ -211,6 +229,9 @@ macro_rules! key {
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_hours(24);
 
+/// All columns, as a file has them.
+const COLUMNS: &str = r#"["up", "cpu-line", "cpu", "mem-bar", "mem", "load", "net-line", "net.rx", "net.tx", "disk.read", "disk.write", "fs", "temp"]"#;
+
 /// Every key there is.
 pub fn keys() -> &'static [Key] {
     &[
@@ -265,6 +286,8 @@ pub fn keys() -> &'static [Key] {
         key!(tui.theme, Some("\"dark\""), theme),
         key!(tui.ascii, Some("false"), boolean),
         key!(tui.keys, Some("[]"), |v| texts(v, 100)),
+        key!(tui.sort, Some("\"worst\""), order),
+        key!(tui.columns, Some(COLUMNS), columns),
         key!(edge.listen, Some("\"[::]:7979\""), listen),
         key!(edge.web, Some("\"127.0.0.1:8080\""), listen),
         key!(edge.title, Some("\"Status\""), |v: &Value| v

@@ -1,23 +1,70 @@
 //! The hub's connection to the edge: it dials in, and says what may be shown.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use sysmon_certs::{Identity, Role};
-use sysmon_link::{CloseCode, FrameReceiver, Greeted, LinkError, Listener, PeerSession};
+use sysmon_link::{
+    CloseCode, Connection, FrameReceiver, Greeted, LinkError, Listener, PeerSession,
+    RENEWAL_INTERVAL, With, renew_if_due,
+};
 use sysmon_wire::message::{Purpose, Reply};
+use sysmon_wire::{MINOR, UnixMs};
 
 use crate::VERSION;
 use crate::web::App;
 
+/// The edge's identity, and where it is kept.
+#[derive(Debug)]
+pub struct Own {
+    /// Which socket shows it.
+    pub listener: Listener,
+    /// It.
+    pub identity: Mutex<Identity>,
+    /// Where it is kept.
+    pub state: PathBuf,
+}
+
+impl Own {
+    fn identity(&self) -> MutexGuard<'_, Identity> {
+        self.identity.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Renews the certificate whenever it is time.
+    async fn renew(&self, connection: &Connection, with: With) -> Infallible {
+        loop {
+            let present = self.identity().clone();
+            match renew_if_due(connection, with, &present).await {
+                Ok(None) => {}
+                Ok(Some(new)) => {
+                    let saved = new.save(&self.state).map_err(|error| error.to_string());
+                    let shown = self.listener.set_identity(&new);
+                    match saved.and(shown.map_err(|error| error.to_string())) {
+                        Ok(()) => tracing::info!("the certificate is renewed"),
+                        Err(error) => {
+                            tracing::error!("the renewed certificate is not kept: {error}")
+                        }
+                    }
+                    *self.identity() = new;
+                }
+                Err(error) => tracing::warn!("the certificate is not renewed: {error}"),
+            }
+            tokio::time::sleep(RENEWAL_INTERVAL).await;
+        }
+    }
+}
+
 /// Takes what a hub says, until the program ends.
-pub async fn listen(app: Arc<App>, listener: Listener, name: String) {
-    while let Some(arrival) = listener.accept().await {
-        let (app, name) = (Arc::clone(&app), name.clone());
+pub async fn listen(app: Arc<App>, own: Arc<Own>) {
+    while let Some(arrival) = own.listener.accept().await {
+        let (app, own) = (Arc::clone(&app), Arc::clone(&own));
         let address = arrival.address();
         tokio::spawn(async move {
             let error = match arrival.greet().await {
-                Ok(Greeted::Peer(session)) => serve(&app, session, &name, address).await,
+                Ok(Greeted::Peer(session)) => serve(&app, session, &own, address).await,
                 Ok(Greeted::Stranger(stranger)) => {
                     let reason = "only a hub may show itself here";
                     stranger.refuse(reason).await;
@@ -35,18 +82,31 @@ pub fn bind(address: SocketAddr, identity: &Identity) -> Result<Listener, LinkEr
     Listener::bind(address, identity)
 }
 
-async fn serve(app: &App, mut session: PeerSession, name: &str, address: SocketAddr) -> LinkError {
-    let peer = session.peer.clone();
-    if (session.peer.role, session.hello.purpose) != (Role::Hub, Purpose::Mirror) {
+async fn serve(app: &App, mut session: PeerSession, own: &Own, address: SocketAddr) -> LinkError {
+    let name = own.identity().peer().name.to_string();
+    let peer = session.who.peer.clone();
+    if (session.who.peer.role, session.hello.purpose) != (Role::Hub, Purpose::Mirror) {
         let reason = "only a certificate of role hub may show itself here";
         session.refuse(reason).await;
         return LinkError::Refused(format!("{peer}: {reason}"));
     }
-    if let Err(error) = session.accept(name, VERSION).await {
+    if let Err(error) = session.accept(&name, VERSION).await {
         return error;
     }
     tracing::info!("{peer} shows itself from {address}");
-    let stream = match session.connection.accept_uni().await {
+    let with = With {
+        minor: MINOR.min(session.hello.minor),
+        clock_offset_ms: -session.clock_offset_ms(UnixMs::from_system(SystemTime::now())),
+    };
+    tokio::select! {
+        error = take(app, &session.connection) => error,
+        never = own.renew(&session.connection, with) => match never {},
+    }
+}
+
+/// Takes what the hub says on one connection.
+async fn take(app: &App, connection: &Connection) -> LinkError {
+    let stream = match connection.accept_uni().await {
         Ok(stream) => stream,
         Err(error) => return error.into(),
     };

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
@@ -100,7 +100,7 @@ fn identity(state: PathBuf) -> Result<Identity, CertError> {
 
 fn serve(args: &Args, config: &Config, state: PathBuf) -> Result<(), Failure> {
     init_logs(&args.common);
-    let identity = identity(state).map_err(anyhow::Error::from)?;
+    let identity = identity(state.clone()).map_err(anyhow::Error::from)?;
     let (listen, web) = (
         args.listen.unwrap_or(config.edge.listen),
         args.web.unwrap_or(config.edge.web),
@@ -115,7 +115,12 @@ fn serve(args: &Args, config: &Config, state: PathBuf) -> Result<(), Failure> {
         let name = identity.peer().name.to_string();
         tracing::info!("edge {name} waits for its hub on {hub_address} (UDP) and shows the page on http://{web_address}");
         notify::ready(&format!("page on http://{web_address}"));
-        let taken = ingest::listen(Arc::clone(&app), listener.clone(), name);
+        let own = Arc::new(ingest::Own {
+            listener: listener.clone(),
+            identity: Mutex::new(identity),
+            state,
+        });
+        let taken = ingest::listen(Arc::clone(&app), own);
         let server = axum::serve(sockets, router(Arc::clone(&app)));
         tokio::select! {
             () = taken => {}

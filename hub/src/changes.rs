@@ -30,6 +30,13 @@ const VALUES_MIN: usize = 5;
 /// Differences that mean less than this are not told.
 const SCORE_MIN: f64 = 0.1;
 
+/// The end of the minute, in which a change that is too young for the rest of it can be seen.
+const RECENT_MS: i64 = 5_000;
+
+/// Such a change is told if it means as much as this, and none of its values was there before: one short
+/// stray of each series would be many.
+const RECENT_SCORE_MIN: f64 = 0.3;
+
 /// The windows that are compared: `before` until `split`, then until `to`.
 #[derive(Clone, Copy, Debug)]
 struct Windows {
@@ -158,28 +165,30 @@ impl Values {
         subject: Subject<'_>,
         host: &Host,
     ) -> Option<Change> {
-        let cut = self
-            .points
-            .partition_point(|(time, _)| *time <= windows.split.0);
-        let (before, after) = self.points.split_at_checked(cut)?;
-        let sorted = |part: &[(i64, f64)]| {
-            let mut values: Vec<f64> = part.iter().map(|(_, value)| *value).collect();
-            values.sort_by(f64::total_cmp);
-            values
+        let part = |from: UnixMs, to: UnixMs| self.sorted(from, to);
+        let old = part(windows.from - 1, windows.split);
+        let step = |new: &[f64]| {
+            if old.len() < VALUES_MIN || new.len() < VALUES_MIN {
+                return None;
+            }
+            let (was, is) = (median(&old), median(new));
+            let weight = match subject {
+                Subject::Series(key) if key.metric.name == LOAD_1M.name => {
+                    weight(CORES, was, is, host)
+                }
+                _ => weight(unit, was, is, host),
+            };
+            let distance = distance(&old, new);
+            Some((was, is, distance, distance * weight))
         };
-        let (old, new) = (sorted(before), sorted(after));
-        if old.len() < VALUES_MIN || new.len() < VALUES_MIN {
-            return None;
-        }
-        let (was, is) = (median(&old), median(&new));
-        let weight = match subject {
-            Subject::Series(key) if key.metric.name == LOAD_1M.name => weight(CORES, was, is, host),
-            _ => weight(unit, was, is, host),
+        let minute = step(&part(windows.split, windows.to));
+        let minute = minute.filter(|(_, _, _, score)| *score >= SCORE_MIN);
+        // What began a moment ago is not half of the minute yet, which is what the median takes.
+        let is_clear = |(_, _, distance, score): &(f64, f64, f64, f64)| {
+            *distance >= 1.0 && *score >= RECENT_SCORE_MIN
         };
-        let score = distance(&old, &new) * weight;
-        if score < SCORE_MIN {
-            return None;
-        }
+        let recent = || step(&part(windows.to - RECENT_MS, windows.to)).filter(is_clear);
+        let (was, is, _, score) = minute.or_else(recent)?;
         let (name, attributes, process) = match subject {
             Subject::Series(key) => (key.metric.name.clone(), key.attributes.clone(), None),
             Subject::Process(process, metric) => {
@@ -199,16 +208,27 @@ impl Values {
         })
     }
 
-    /// Since when it has been nearer to what it is than to what it was.
+    /// The values after one moment and up to another, the smallest first.
+    fn sorted(&self, after: UnixMs, to: UnixMs) -> Vec<f64> {
+        let upto = |moment: UnixMs| self.points.partition_point(|(time, _)| *time <= moment.0);
+        let part = self.points.get(upto(after)..upto(to)).unwrap_or_default();
+        let mut values: Vec<f64> = part.iter().map(|(_, value)| *value).collect();
+        values.sort_by(f64::total_cmp);
+        values
+    }
+
+    /// Since when it has been nearer to what it is than to what it was: the moment from which the most
+    /// values are so and the fewest are not, for one that strays is no end of it.
     fn began(&self, was: f64, is: f64) -> UnixMs {
-        let is_new = |value: f64| (value - is).abs() < (value - was).abs();
-        let new = self
-            .points
-            .iter()
-            .rev()
-            .take_while(|(_, value)| is_new(*value));
-        let oldest = new.last().or(self.points.last());
-        oldest.map_or(UnixMs(0), |(time, _)| UnixMs(*time))
+        let (mut sum, mut most, mut began) = (0i64, i64::MIN, UnixMs(0));
+        for (time, value) in self.points.iter().rev() {
+            let is_new = (value - is).abs() < (value - was).abs();
+            sum += if is_new { 1 } else { -1 };
+            if is_new && sum >= most {
+                (most, began) = (sum, UnixMs(*time));
+            }
+        }
+        began
     }
 }
 
@@ -394,6 +414,37 @@ mod tests {
         assert_eq!((of_process.before, of_process.after), (0.0, 3.5));
         assert_eq!(of_process.process.as_ref().unwrap().command, "rustc");
         assert!(changes.is_sorted_by(|a, b| a.score >= b.score));
+    }
+
+    #[test]
+    fn a_change_is_seen_after_five_seconds_and_not_after_two() {
+        let seen = |second: i64| {
+            let changes = of_host(&host(), UnixMs(second * 1000), 20).unwrap();
+            changes
+                .iter()
+                .map(|c| (c.metric.to_string(), c.began.0))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(seen(541), []);
+        let young = seen(544);
+        assert!(young.contains(&("cpu".to_owned(), 540_000)), "{young:?}");
+        assert!(young.contains(&("system.cpu.utilization".to_owned(), 540_000)));
+    }
+
+    #[test]
+    fn one_value_that_strays_does_not_move_the_beginning() {
+        let beginning = |strays: &[i64]| {
+            let value = |time: i64| {
+                let is_new = time >= 540 && !strays.contains(&time);
+                (time, if is_new { 3.5 } else { 0.0 })
+            };
+            let points = (0..600).map(value).collect();
+            Values { points }.began(0.0, 3.5).0
+        };
+        assert_eq!(beginning(&[]), 540);
+        assert_eq!(beginning(&[570]), 540);
+        // It was not among the busiest in the newest row.
+        assert_eq!(beginning(&[598, 599]), 540);
     }
 
     #[test]

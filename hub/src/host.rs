@@ -333,11 +333,7 @@ impl Host {
     /// The processes that used most at a past moment, from the newest row within `reach_ms` before it.
     pub fn processes_at(&self, at: UnixMs, reach_ms: i64) -> Option<(UnixMs, Vec<Process>)> {
         let series = self.processes.series();
-        let table = self.ring.read(&series, at - reach_ms, at).ok()?;
-        let last = table.times.len().checked_sub(1)?;
-        let value = |column: &Vec<i64>| column.get(last).copied().unwrap_or(ABSENT);
-        let values: Vec<i64> = table.columns.iter().map(value).collect();
-        let time = UnixMs(*table.times.get(last)?);
+        let (time, values) = self.ring.at(&series, at - reach_ms, at).ok()??;
         Some((time, self.processes.of_values(&values)))
     }
 

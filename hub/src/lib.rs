@@ -18,6 +18,7 @@ pub mod query;
 pub mod reload;
 pub mod report;
 pub mod server;
+pub mod top;
 pub mod view;
 
 /// Version of this program.

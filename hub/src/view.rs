@@ -63,7 +63,10 @@ pub fn fleet_picture_by(
     let moment = at.unwrap_or(now);
     let picture = |part: &[(HostId, &Host)]| FleetUpdate {
         now: moment,
-        lines: part.iter().map(|(id, host)| line(*id, host)).collect(),
+        lines: part
+            .iter()
+            .map(|(id, host)| line_at(*id, host, moment))
+            .collect(),
         ticks: part
             .iter()
             .map(|(id, host)| at.map_or(tick(*id, host), |at| past(*id, host, at, rows_ms)))
@@ -131,6 +134,13 @@ pub fn line(id: HostId, host: &Host) -> HostLine {
         notes: host.notes.clone(),
         alerts: host.alerts.clone(),
     }
+}
+
+/// A host's line without the alerts that began after a moment.
+fn line_at(id: HostId, host: &Host, moment: UnixMs) -> HostLine {
+    let mut line = line(id, host);
+    line.alerts.retain(|alert| alert.since <= moment);
+    line
 }
 
 fn tick(id: HostId, host: &Host) -> HostTick {
@@ -357,6 +367,28 @@ mod tests {
         }
         fleet.review_states(UnixMs(30_000));
         (fleet, id)
+    }
+
+    #[test]
+    fn a_picture_of_the_past_has_no_alert_that_began_later() {
+        let mut fleet = fleet();
+        fleet.watch(
+            vec!["busy: cpu > 20% critical".parse().unwrap()],
+            Vec::new(),
+        );
+        let id = host_with_cpu(&mut fleet, "a");
+        for n in 1..=30i64 {
+            let row = row(n as u64, n * 1000, n * 10);
+            let time = UnixMs(n * 1000);
+            fleet.apply(id, RunId(1), &row, time).unwrap();
+        }
+        let alerts = |at: Option<UnixMs>| {
+            let picture = fleet_picture(&fleet, at, UnixMs(30_000), &SPARKS);
+            picture[0].lines[0].alerts.len()
+        };
+        assert_eq!(alerts(None), 1);
+        assert_eq!(alerts(Some(UnixMs(29_000))), 1);
+        assert_eq!(alerts(Some(UnixMs(10_000))), 0);
     }
 
     #[test]

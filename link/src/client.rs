@@ -1,7 +1,7 @@
 //! The side that connects: agents, terminals, and the hub towards its edges.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use quinn::{ClientConfig, Connection, Endpoint, EndpointConfig, SendStream, TokioRuntime};
@@ -19,10 +19,27 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug)]
 pub struct Connector {
     endpoint: Endpoint,
-    config: ClientConfig,
+    pub(crate) credentials: Arc<Mutex<Credentials>>,
     /// One for each connector that uses the socket.
     users: Arc<()>,
     version: Label,
+}
+
+/// What a connector shows from its next connection on.
+#[derive(Debug)]
+pub(crate) struct Credentials {
+    config: ClientConfig,
+    /// None while it joins.
+    pub(crate) identity: Option<Identity>,
+}
+
+impl Credentials {
+    pub(crate) fn of(identity: &Identity) -> Result<Self, LinkError> {
+        Ok(Self {
+            config: client_config(identity)?,
+            identity: Some(identity.clone()),
+        })
+    }
 }
 
 /// A connection to a hub after its welcome.
@@ -47,10 +64,10 @@ pub struct HubSession {
 impl Connector {
     /// Connects as `identity`; `version` is the program's, for people.
     pub fn new(identity: &Identity, version: &str) -> Result<Self, LinkError> {
-        Self::with_config(client_config(identity)?, version)
+        Self::with(Credentials::of(identity)?, version)
     }
 
-    fn with_config(quic: ClientConfig, version: &str) -> Result<Self, LinkError> {
+    fn with(credentials: Credentials, version: &str) -> Result<Self, LinkError> {
         let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
         let socket = bind(any).map_err(LinkError::Socket)?;
         let config = EndpointConfig::default();
@@ -58,7 +75,7 @@ impl Connector {
             .map_err(LinkError::Socket)?;
         Ok(Self {
             endpoint,
-            config: quic,
+            credentials: Arc::new(Mutex::new(credentials)),
             users: Arc::new(()),
             version: Label::new(version),
         })
@@ -67,15 +84,25 @@ impl Connector {
     /// For a machine without an identity: connects to the hub whose authority has this fingerprint.
     pub fn joining(fingerprint: Fingerprint, version: &str) -> Result<Self, LinkError> {
         let tls = join_config(fingerprint, &[ALPN])?;
-        Self::with_config(quic_config(tls)?, version)
+        let credentials = Credentials {
+            config: quic_config(tls)?,
+            identity: None,
+        };
+        Self::with(credentials, version)
     }
 
     /// One that connects as another identity over the same socket.
     pub fn with_identity(&self, identity: &Identity) -> Result<Self, LinkError> {
         Ok(Self {
-            config: client_config(identity)?,
+            credentials: Arc::new(Mutex::new(Credentials::of(identity)?)),
             ..self.clone()
         })
+    }
+
+    pub(crate) fn credentials(&self) -> MutexGuard<'_, Credentials> {
+        self.credentials
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Connects to `target`, a `HOST:PORT`, and says hello. Every address of the name is tried.
@@ -130,7 +157,11 @@ impl Connector {
     ) -> Result<HubSession, LinkError> {
         let connecting = self
             .endpoint
-            .connect_with(self.config.clone(), address, server_name(role))
+            .connect_with(
+                self.credentials().config.clone(),
+                address,
+                server_name(role),
+            )
             .map_err(|e| LinkError::Tls(e.to_string()))?;
         let connection = match tokio::time::timeout(ANSWER_TIMEOUT, connecting).await {
             Ok(connected) => connected?,

@@ -8,13 +8,15 @@ mod client;
 mod error;
 mod frame;
 mod listener;
+mod renewal;
 mod transport;
 
 pub use backoff::Backoff;
 pub use client::{Connector, HubSession, Replies};
 pub use error::{CloseCode, LinkError};
 pub use frame::{FrameReceiver, FrameSender};
-pub use listener::{Arrival, Greeted, Listener, PeerSession, Stranger};
+pub use listener::{Arrival, Greeted, Listener, PeerSession, Shown, Stranger, shown};
+pub use renewal::{RENEWAL_INTERVAL, With, renew_if_due};
 pub use transport::HELLO_TIMEOUT;
 
 /// The connection type of the QUIC library, for those who open streams of their own.

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use quinn::{Connection, Endpoint, EndpointConfig, Incoming, TokioRuntime};
 use rustls::pki_types::CertificateDer;
-use sysmon_certs::{Identity, Peer, peer_of, serial_of};
+use sysmon_certs::{Identity, Peer, peer_of, serial_of, validity_of};
 use sysmon_wire::message::{Hello, JoinReply, JoinRequest, Purpose, Welcome};
 use sysmon_wire::{Label, MINOR, UnixMs};
 
@@ -51,9 +51,7 @@ pub struct PeerSession {
     /// The connection.
     pub connection: Connection,
     /// Who it is, from its certificate.
-    pub peer: Peer,
-    /// Its certificate's serial number.
-    pub serial: String,
+    pub who: Shown,
     /// What it said.
     pub hello: Hello,
     /// Control frames down.
@@ -78,6 +76,13 @@ impl Listener {
         Ok(Self { endpoint })
     }
 
+    /// Shows another identity to those who come from now on.
+    pub fn set_identity(&self, identity: &Identity) -> Result<(), LinkError> {
+        self.endpoint
+            .set_server_config(Some(server_config(identity)?));
+        Ok(())
+    }
+
     /// Where it listens.
     pub fn address(&self) -> Option<SocketAddr> {
         self.endpoint.local_addr().ok()
@@ -100,6 +105,22 @@ impl Listener {
 }
 
 impl Arrival {
+    /// Whether whoever it is has shown to be where it says; see [`Arrival::challenge`].
+    pub fn is_validated(&self) -> bool {
+        self.0.remote_address_validated()
+    }
+
+    /// Has whoever it is show first to be where it says, which costs nothing to remember (RFC 9000, 8.1.2).
+    pub fn challenge(self) {
+        // One that has shown it already is let be: it comes again if it means it.
+        let _ = self.0.retry();
+    }
+
+    /// Pays no attention: no answer, no memory.
+    pub fn ignore(self) {
+        self.0.ignore();
+    }
+
     /// Where it comes from; not proven yet.
     pub fn address(&self) -> SocketAddr {
         let address = self.0.remote_address();
@@ -116,7 +137,7 @@ impl Arrival {
 
     async fn greet_in_time(self) -> Result<Greeted, LinkError> {
         let connection = self.0.accept()?.await?;
-        let known = peer(&connection)?;
+        let known = shown(&connection)?;
         let (send, recv) = connection.accept_bi().await?;
         let sender = FrameSender::new(send);
         let mut receiver = FrameReceiver::new(recv);
@@ -125,10 +146,9 @@ impl Arrival {
             .await?
             .ok_or(LinkError::StreamEnded)?;
         Ok(match known {
-            Some((peer, serial)) => Greeted::Peer(PeerSession {
+            Some(who) => Greeted::Peer(PeerSession {
                 connection,
-                peer,
-                serial,
+                who,
                 hello,
                 sender,
                 receiver,
@@ -192,15 +212,36 @@ async fn refuse(connection: &Connection, mut sender: FrameSender, reason: &str) 
     connection.close(CloseCode::Refused.into(), reason.as_bytes());
 }
 
-/// Who is at the other end, and the serial number of its certificate; none for who showed no certificate.
-fn peer(connection: &Connection) -> Result<Option<(Peer, String)>, LinkError> {
-    let chain = connection
+/// What a certificate that was shown says.
+#[derive(Clone, Debug)]
+pub struct Shown {
+    /// Whose it is.
+    pub peer: Peer,
+    /// Its serial number.
+    pub serial: String,
+    /// When it expires.
+    pub expires: SystemTime,
+}
+
+/// The certificates that the other end has shown, its own first; empty if none.
+pub(crate) fn chain(connection: &Connection) -> Vec<CertificateDer<'static>> {
+    connection
         .peer_identity()
-        .and_then(|any| any.downcast::<Vec<CertificateDer<'static>>>().ok());
-    let Some(end) = chain.as_deref().and_then(|chain| chain.first()) else {
+        .and_then(|any| any.downcast::<Vec<CertificateDer<'static>>>().ok())
+        .map_or_else(Vec::new, |chain| *chain)
+}
+
+/// What the certificate at the other end says; none for who showed no certificate.
+pub fn shown(connection: &Connection) -> Result<Option<Shown>, LinkError> {
+    let chain = chain(connection);
+    let Some(end) = chain.first() else {
         return Ok(None);
     };
-    Ok(Some((peer_of(end)?, serial_of(end)?)))
+    Ok(Some(Shown {
+        peer: peer_of(end)?,
+        serial: serial_of(end)?,
+        expires: validity_of(end)?.1,
+    }))
 }
 
 impl PeerSession {

@@ -51,7 +51,7 @@ async fn peers_of_one_authority_know_each_other_by_role_and_name() {
     assert_eq!(
         (
             session.unwrap().hub.as_str(),
-            peer.unwrap().peer.to_string().as_str()
+            peer.unwrap().who.peer.to_string().as_str()
         ),
         ("h", "agent a")
     );
@@ -59,7 +59,7 @@ async fn peers_of_one_authority_know_each_other_by_role_and_name() {
     assert_eq!(
         (
             session.unwrap().hub.as_str(),
-            peer.unwrap().peer.to_string().as_str()
+            peer.unwrap().who.peer.to_string().as_str()
         ),
         ("h", "operator o")
     );

@@ -1,6 +1,7 @@
 //! The program on a terminal: events in, frames out.
 
 use std::io;
+use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
 use crossterm::event::{Event, EventStream, KeyEventKind};
@@ -24,12 +25,14 @@ const TITLE: &str = "sysmon";
 /// Time between two frames on a slow line, unless a key asks for one.
 const SLOW_LINE: Duration = Duration::from_secs(5);
 
-/// Shows the hub's fleet until the user quits or `stop` is done; what that took.
+/// Shows the hub's fleet until the user quits or `stop` is done; what that took. `identity` is where the
+/// connector's identity is kept when it has been renewed.
 pub async fn run(
     connector: &Connector,
     hub: &str,
     options: Options,
     low_bandwidth: bool,
+    identity: Option<&Path>,
     stop: impl Future<Output = ()>,
 ) -> io::Result<Stats> {
     let (screen, feeder) = channel();
@@ -44,7 +47,7 @@ pub async fn run(
     let shown = tokio::select! {
         shown = show(&mut terminal, options, screen, every, &mut stats) => shown,
         () = stop => Ok(()),
-        () = feeder.run(connector, hub) => Ok(()),
+        () = feeder.run(connector, hub, identity) => Ok(()),
     };
     stats.bytes = terminal.bytes_written();
     stats.ran = start.elapsed();
@@ -66,8 +69,8 @@ async fn show(
     let mut events = EventStream::new();
     let (mut drawn, mut by_hand) = (Instant::now(), true);
     loop {
-        if state.dirty && (by_hand || drawn.elapsed() >= every) {
-            state.dirty = false;
+        if state.dirty && !terminal.is_busy() && (by_hand || drawn.elapsed() >= every) {
+            (state.dirty, by_hand) = (false, false);
             drawn = Instant::now();
             terminal.draw(|area, buffer| crate::view::draw(&state, area, buffer))?;
             stats.frames.add(drawn.elapsed());
@@ -79,13 +82,21 @@ async fn show(
                 // Nobody can press a key any more: the terminal is gone.
                 None => return Ok(()),
             },
+            sent = terminal.sent(), if terminal.is_busy() => {
+                sent?;
+                continue;
+            }
             feed = screen.feed.recv() => feed.map(Message::Feed),
             () = tokio::time::sleep(until_next_second()) => None,
         };
         // What a key asks for is drawn when it comes, too.
-        by_hand = match &message {
+        by_hand |= match &message {
             Some(Message::Feed(
-                Feed::Fleet(_) | Feed::Preview(_) | Feed::HostRows { .. } | Feed::Processes { .. },
+                Feed::Fleet(_)
+                | Feed::Preview(_)
+                | Feed::HostRows { .. }
+                | Feed::Processes { .. }
+                | Feed::Top { .. },
             )) => false,
             Some(_) => true,
             None => false,
@@ -105,7 +116,7 @@ async fn show(
                 match effect {
                     Effect::Quit => return Ok(()),
                     Effect::Suspend => {
-                        terminal.suspend(TITLE)?;
+                        terminal.suspend(TITLE).await?;
                         state.size = terminal.redraw();
                         state.dirty = true;
                     }
@@ -113,7 +124,7 @@ async fn show(
                         state.size = terminal.redraw();
                         state.dirty = true;
                     }
-                    Effect::Copy(text) => terminal.copy(&text)?,
+                    Effect::Copy(text) => terminal.copy(&text).await?,
                     Effect::Export { path, content } => {
                         let told = Message::Told(save(&path, &content));
                         update(&mut state, told);
@@ -123,6 +134,7 @@ async fn show(
                 }
             }
         }
+        by_hand &= state.dirty;
     }
 }
 

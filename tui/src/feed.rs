@@ -1,6 +1,7 @@
 //! What the hub tells, as messages for the screen: connects, asks, and connects again.
 
 use std::collections::VecDeque;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use sysmon_link::{Backoff, Connector, HubSession, LinkError, Replies};
@@ -9,6 +10,7 @@ use sysmon_wire::{Label, UnixMs};
 use tokio::sync::mpsc;
 
 use crate::state::Feed;
+use crate::state::burst::{BURST_INTERVAL_MS, BURST_MS};
 use crate::state::compare::Question;
 use crate::state::fleet::{CPU, RECEIVED, SPARK_POINTS, SPARK_STEP_MS};
 use crate::state::host::WINDOW_MS;
@@ -30,6 +32,12 @@ const CHANGES_SINCE: u16 = 2;
 /// Minor version since which they can tell what happened.
 pub(crate) const TIMELINE_SINCE: u16 = 3;
 
+/// Minor version since which they can tell the busiest processes of all hosts.
+pub const TOP_SINCE: u16 = 4;
+
+/// Processes of that list asked for: at a second each 20 kB at most over a slow line.
+pub(crate) const TOP_LIMIT: u16 = 200;
+
 /// Changes asked for: more than anybody goes through.
 const CHANGES_MAX: u16 = 200;
 
@@ -41,9 +49,11 @@ struct Wanted {
     processes: Option<Request>,
     changes: Option<Request>,
     timeline: Option<Request>,
+    top: Option<Request>,
     preview: Option<Request>,
     preview_processes: Option<Request>,
     compare: Option<Question>,
+    burst: Option<Request>,
 }
 
 impl Wanted {
@@ -115,12 +125,13 @@ pub fn channel() -> (Screen, Feeder) {
 }
 
 impl Feeder {
-    /// Feeds the screen from the hub at `hub` until the screen is gone.
-    pub async fn run(mut self, connector: &Connector, hub: &str) {
+    /// Feeds the screen from the hub at `hub` until the screen is gone. `identity` is where the connector's identity
+    /// is kept when it has been renewed.
+    pub async fn run(mut self, connector: &Connector, hub: &str, identity: Option<&Path>) {
         let mut backoff = Backoff::new(Duration::from_millis(250), WAIT_MAX);
         loop {
             let start = Instant::now();
-            let error = match self.session(connector, hub).await {
+            let error = match self.session(connector, hub, identity).await {
                 End::Closed => return,
                 End::Lost(error) => error,
             };
@@ -138,34 +149,41 @@ impl Feeder {
         }
     }
 
-    async fn session(&mut self, connector: &Connector, hub: &str) -> End {
-        match self.connected(connector, hub).await {
-            Ok(never) => match never {},
-            Err(end) => end,
+    async fn session(&mut self, connector: &Connector, hub: &str, identity: Option<&Path>) -> End {
+        let connecting = Feed::Connecting { to: hub.to_owned() };
+        if let Err(closed) = self.tell(connecting).await {
+            return closed.into();
+        }
+        let session = match connector.connect(hub, Purpose::View).await {
+            Ok(session) => session,
+            Err(error) => return error.into(),
+        };
+        tokio::select! {
+            ended = self.connected(&session) => match ended {
+                Ok(never) => match never {},
+                Err(end) => end,
+            },
+            never = connector.keep_renewed(&session.connection, session.with(), identity) => match never {},
         }
     }
 
-    async fn connected(
-        &mut self,
-        connector: &Connector,
-        hub: &str,
-    ) -> Result<std::convert::Infallible, End> {
-        self.tell(Feed::Connecting { to: hub.to_owned() }).await?;
-        let session = connector.connect(hub, Purpose::View).await?;
+    async fn connected(&mut self, session: &HubSession) -> Result<std::convert::Infallible, End> {
         self.tell(Feed::Connected {
             hub: session.hub.clone(),
             version: session.version.clone(),
             clock_offset_ms: session.clock_offset_ms,
         })
         .await?;
-        let mut fleet = self.watch_fleet(&session).await?;
-        let mut host = self.open_host(&session).await?;
-        let mut processes = ask(&session, self.wanted.processes.as_ref()).await?;
-        let mut changes = self.ask_changes(&session).await?;
-        let mut timeline = self.ask_timeline(&session).await?;
+        let mut fleet = self.watch_fleet(session).await?;
+        let mut host = self.open_host(session).await?;
+        let mut processes = ask(session, self.wanted.processes.as_ref()).await?;
+        let mut changes = self.ask_changes(session).await?;
+        let mut timeline = self.ask_timeline(session).await?;
         // These are asked for again by whoever shows them.
-        let (mut preview, mut preview_processes) = (None, None);
+        let (mut preview, mut preview_processes, mut top) = (None, None, None);
         let mut compare = Comparison::default();
+        // The hub ends a burst when nobody waits for it any more.
+        let mut burst = None;
         loop {
             tokio::select! {
                 reply = next(&mut fleet) => match reply? {
@@ -189,6 +207,10 @@ impl Feeder {
                     Some(reply) => self.tell_all(of_timeline(reply)).await?,
                     None => timeline = None,
                 },
+                reply = next(&mut top) => match reply? {
+                    Some(reply) => self.tell_all(of_top(reply)).await?,
+                    None => top = None,
+                },
                 reply = next(&mut preview) => match reply? {
                     Some(reply) => self.tell_all(preview_of(of_host(reply))).await?,
                     None => preview = None,
@@ -201,29 +223,37 @@ impl Feeder {
                     let told = compare.take(reply?);
                     self.tell_all(told).await?;
                 },
+                reply = next(&mut burst) => match reply? {
+                    Some(reply) => self.tell_all(of_burst(reply)).await?,
+                    None => burst = None,
+                },
                 effect = self.effects.recv() => match self.want(effect.ok_or(Closed)?) {
-                    Changed::Fleet => fleet = self.watch_fleet(&session).await?,
+                    Changed::Fleet => fleet = self.watch_fleet(session).await?,
                     Changed::Host => {
-                        host = self.open_host(&session).await?;
-                        processes = ask(&session, self.wanted.processes.as_ref()).await?;
+                        host = self.open_host(session).await?;
+                        processes = ask(session, self.wanted.processes.as_ref()).await?;
                     }
-                    Changed::Changes => changes = self.ask_changes(&session).await?,
-                    Changed::Timeline => timeline = self.ask_timeline(&session).await?,
+                    Changed::Changes => changes = self.ask_changes(session).await?,
+                    Changed::Timeline => timeline = self.ask_timeline(session).await?,
+                    Changed::Top => top = self.ask_top(session).await?,
                     Changed::Preview => {
-                        preview = ask(&session, self.wanted.preview.take().as_ref()).await?;
+                        preview = ask(session, self.wanted.preview.take().as_ref()).await?;
                         if preview.is_some() {
                             self.tell_all(preview_of(Some(Feed::HostBegin))).await?;
                         }
                         let wanted = self.wanted.preview_processes.take();
-                        preview_processes = ask(&session, wanted.as_ref()).await?;
+                        preview_processes = ask(session, wanted.as_ref()).await?;
                     }
                     Changed::Compare => {
                         let wanted = self.wanted.compare.take();
-                        compare = Comparison::ask(&session, wanted).await?;
+                        compare = Comparison::ask(session, wanted).await?;
                     }
                     Changed::PreviewProcesses => {
                         let wanted = self.wanted.preview_processes.take();
-                        preview_processes = ask(&session, wanted.as_ref()).await?;
+                        preview_processes = ask(session, wanted.as_ref()).await?;
+                    }
+                    Changed::Burst => {
+                        burst = ask(session, self.wanted.burst.take().as_ref()).await?;
                     }
                     Changed::Nothing => {}
                 },
@@ -263,6 +293,18 @@ impl Feeder {
         // It is answered once; an older hub's strip stays empty.
         let wanted = self.wanted.timeline.take();
         let wanted = wanted.filter(|_| session.minor >= TIMELINE_SINCE);
+        Ok(ask(session, wanted.as_ref()).await?)
+    }
+
+    async fn ask_top(&mut self, session: &HubSession) -> Result<Option<Replies>, End> {
+        let wanted = self.wanted.top.take();
+        if wanted.is_some() && session.minor < TOP_SINCE {
+            let reason = Label::new(
+                "the hub is older than this program and cannot tell the busiest of all hosts",
+            );
+            self.tell(Feed::Refused { reason }).await?;
+            return Ok(None);
+        }
         Ok(ask(session, wanted.as_ref()).await?)
     }
 
@@ -312,6 +354,14 @@ impl Feeder {
                 self.wanted.preview_processes = Some(Request::Processes { host, at });
                 Changed::PreviewProcesses
             }
+            Effect::Burst(host) => {
+                self.wanted.burst = host.map(|host| Request::Burst {
+                    host,
+                    interval_ms: BURST_INTERVAL_MS,
+                    for_ms: BURST_MS as u32,
+                });
+                Changed::Burst
+            }
             Effect::AskTimeline { host, from, to } => {
                 let steps = STEPS;
                 self.wanted.timeline = Some(Request::Timeline {
@@ -325,6 +375,15 @@ impl Feeder {
             Effect::Compare(question) => {
                 self.wanted.compare = Some(question);
                 Changed::Compare
+            }
+            Effect::WatchTop(wanted) => {
+                self.wanted.top = wanted.map(|(at, by)| Request::Top {
+                    host: None,
+                    at,
+                    by,
+                    limit: TOP_LIMIT,
+                });
+                Changed::Top
             }
             Effect::Quit
             | Effect::Suspend
@@ -366,9 +425,11 @@ enum Changed {
     Host,
     Changes,
     Timeline,
+    Top,
     Preview,
     PreviewProcesses,
     Compare,
+    Burst,
     Nothing,
 }
 
@@ -497,10 +558,35 @@ pub fn of_processes(reply: Reply) -> Option<Feed> {
     }
 }
 
+/// A reply to a request for a burst, as the screen takes it: its samples come as the host's rows.
+pub fn of_burst(reply: Reply) -> Option<Feed> {
+    match reply {
+        Reply::Refused { reason } => Some(Feed::BurstRefused { reason }),
+        _ => None,
+    }
+}
+
 /// A reply to a request for changes, as the screen takes it.
 pub fn of_changes(reply: Reply) -> Option<Feed> {
     match reply {
         Reply::Changes { time, changes } => Some(Feed::Changes { time, changes }),
+        Reply::Refused { reason } => Some(Feed::Refused { reason }),
+        _ => None,
+    }
+}
+
+/// A reply to a request for the busiest processes of all hosts, as the screen takes it.
+pub fn of_top(reply: Reply) -> Option<Feed> {
+    match reply {
+        Reply::Top {
+            time,
+            hosts,
+            processes,
+        } => Some(Feed::Top {
+            time,
+            hosts,
+            processes,
+        }),
         Reply::Refused { reason } => Some(Feed::Refused { reason }),
         _ => None,
     }

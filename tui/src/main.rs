@@ -9,10 +9,7 @@ use clap::Parser;
 use sysmon_config::run;
 
 use command::args::{Args, Command, SnapshotArgs};
-use command::{join, query, show, snapshot};
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+use command::{join, query, show, snapshot, top};
 
 fn main() -> ExitCode {
     let args = Args::parse();
@@ -26,8 +23,10 @@ fn main() -> ExitCode {
                 address,
                 token,
                 name,
-            }) => join::join(&args, address, token, name.as_ref()),
+                profile,
+            }) => join::join(&args, address, token, name.as_ref(), profile.as_ref()),
             Some(Command::Query(asked)) => query::query(&args, &config, asked),
+            Some(Command::Top(asked)) => top::top(&args, &config, asked),
         }
     })
 }

@@ -1,6 +1,10 @@
 //! The terminal: one write a frame of the cells that changed, and always given back as it was.
+//!
+//! A frame is written beside everything else, and the next is made only once it is out: a slow line gets fewer
+//! frames, each of which shows the newest, and delays neither keys nor what the hub sends.
 
 use std::io::{self, Write};
+use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crossterm::event::{
@@ -15,6 +19,7 @@ use data_encoding::BASE64;
 use ratatui::backend::{Backend, CrosstermBackend};
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Rect, Size};
+use tokio::task::{JoinHandle, spawn_blocking};
 
 /// Whether the terminal is ours, so that whoever ends the program first gives it back.
 static ENTERED: AtomicBool = AtomicBool::new(false);
@@ -34,6 +39,8 @@ pub struct Terminal {
 struct Output {
     frame: Vec<u8>,
     written: u64,
+    /// The frame that is being written; gives its buffer back.
+    sending: Option<JoinHandle<io::Result<Vec<u8>>>>,
 }
 
 impl Write for Output {
@@ -49,12 +56,26 @@ impl Write for Output {
 }
 
 impl Output {
-    fn send(&mut self) -> io::Result<()> {
-        let mut out = io::stdout().lock();
-        let sent = out.write_all(&self.frame).and_then(|()| out.flush());
-        self.written += self.frame.len() as u64;
-        self.frame.clear();
-        sent
+    fn send(&mut self) {
+        let mut frame = mem::take(&mut self.frame);
+        self.written += frame.len() as u64;
+        self.sending = Some(spawn_blocking(move || {
+            let mut out = io::stdout().lock();
+            out.write_all(&frame)?;
+            out.flush()?;
+            frame.clear();
+            Ok(frame)
+        }));
+    }
+
+    /// Waits until all is written. What this waits for goes on if it is given up.
+    async fn sent(&mut self) -> io::Result<()> {
+        if let Some(sending) = &mut self.sending {
+            let frame = sending.await;
+            self.sending = None;
+            self.frame = frame.map_err(io::Error::other)??;
+        }
+        Ok(())
     }
 }
 
@@ -73,8 +94,21 @@ impl Terminal {
         })
     }
 
-    /// Shows what `view` draws; writes nothing if that is what is there.
+    /// Whether the last frame is still being written.
+    pub fn is_busy(&self) -> bool {
+        self.output.sending.is_some()
+    }
+
+    /// Waits until the last frame is written. What this waits for goes on if it is given up.
+    pub async fn sent(&mut self) -> io::Result<()> {
+        self.output.sent().await
+    }
+
+    /// Shows what `view` draws, unless the last frame is still being written; writes nothing if that is what is there.
     pub fn draw(&mut self, view: impl FnOnce(Rect, &mut Buffer)) -> io::Result<()> {
+        if self.is_busy() {
+            return Ok(());
+        }
         let area = self.next.area;
         self.next.reset();
         view(area, &mut self.next);
@@ -89,7 +123,7 @@ impl Terminal {
         }
         CrosstermBackend::new(&mut self.output).draw(changed.into_iter())?;
         queue!(self.output, EndSynchronizedUpdate)?;
-        self.output.send()?;
+        self.output.send();
         std::mem::swap(&mut self.shown, &mut self.next);
         Ok(())
     }
@@ -105,9 +139,11 @@ impl Terminal {
     }
 
     /// Puts a text on the clipboard, where the terminal lets programs do that (OSC 52).
-    pub fn copy(&mut self, text: &str) -> io::Result<()> {
+    pub async fn copy(&mut self, text: &str) -> io::Result<()> {
+        self.sent().await?;
         self.output.frame.extend_from_slice(&clipboard(text));
-        self.output.send()
+        self.output.send();
+        Ok(())
     }
 
     /// Bytes written so far.
@@ -117,8 +153,9 @@ impl Terminal {
 
     /// Leaves the terminal to the shell until it calls the program back.
     #[cfg(unix)]
-    pub fn suspend(&mut self, title: &str) -> io::Result<()> {
+    pub async fn suspend(&mut self, title: &str) -> io::Result<()> {
         use rustix::process::{Signal, kill_current_process_group};
+        self.sent().await?;
         leave();
         kill_current_process_group(Signal::TSTP)?;
         take(title)
@@ -126,7 +163,8 @@ impl Terminal {
 
     /// There is no such thing here.
     #[cfg(not(unix))]
-    pub fn suspend(&mut self, _title: &str) -> io::Result<()> {
+    #[expect(clippy::unused_async, reason = "as where there is such a thing")]
+    pub async fn suspend(&mut self, _title: &str) -> io::Result<()> {
         Ok(())
     }
 }

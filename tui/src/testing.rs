@@ -4,6 +4,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use jiff::tz::TimeZone;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use sysmon_config::{Column, Order};
 use sysmon_wire::message::{Change, FleetUpdate, HostHealth, HostLine, HostState, HostTick};
 use sysmon_wire::metrics::SUMMARY;
 use sysmon_wire::{ABSENT, HostFacts, Process, ProcessIdentity, UnixMs};
@@ -56,6 +57,8 @@ pub(crate) fn state() -> State {
         ascii: false,
         zone: TimeZone::UTC,
         keys: Keymap::default(),
+        sort: Order::default(),
+        columns: Column::all(),
     })
 }
 

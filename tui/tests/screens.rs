@@ -8,29 +8,34 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use jiff::tz::TimeZone;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Rect, Size};
 use sysmon_agent::run::Source;
 use sysmon_agent::simulated::Simulated;
 use sysmon_agent::spool::SpoolHealth;
-use sysmon_config::Theme;
+use sysmon_config::{Column, Order, Theme};
 use sysmon_hub::changes;
 use sysmon_hub::events::timeline;
 use sysmon_hub::fleet::{Fleet, FleetOptions};
 use sysmon_hub::history::Limits;
 use sysmon_hub::query::{Past, Query};
+use sysmon_hub::top::top;
 use sysmon_hub::view::{HostWatch, SparkRequest, fleet_picture};
-use sysmon_tui::feed::{of_fleet, of_host};
+use sysmon_tui::feed::{of_fleet, of_host, of_top};
 use sysmon_tui::keys::{Keymap, Mode};
+use sysmon_tui::state::burst::Burst;
 use sysmon_tui::state::fleet::{CPU, RECEIVED, SPARK_POINTS, SPARK_STEP_MS};
 use sysmon_tui::state::host::{HostView, WINDOW_MS};
+use sysmon_tui::state::panes::Pane;
 use sysmon_tui::state::timeline::STEPS;
 use sysmon_tui::state::{Feed, Options, State};
 use sysmon_tui::text::plain;
 use sysmon_tui::update::{Message, update};
-use sysmon_wire::message::{Aggregate, Reply, RunId};
-use sysmon_wire::{Row, UnixMs};
+use sysmon_wire::message::{Aggregate, Reply, RunId, TopBy};
+use sysmon_wire::metrics::{CPU_UTILIZATION, NET_IO};
+use sysmon_wire::{Row, RowEncoder, SeriesTable, UnixMs};
 
 /// 2026-05-04 12:00:00 UTC.
 const NOON: i64 = 1_777_896_000_000;
@@ -72,10 +77,15 @@ fn shared() -> &'static Fleet {
 }
 
 /// What can be on screen.
-const PLACES: [(&str, Mode); 7] = [
+const PLACES: [(&str, Mode); 12] = [
     ("fleet", Mode::Fleet),
+    ("columns", Mode::Columns),
     ("host", Mode::Host),
+    ("pane", Mode::Pane),
+    ("burst", Mode::Burst),
     ("processes", Mode::Processes),
+    ("process", Mode::Process),
+    ("top", Mode::Top),
     ("changes", Mode::Changes),
     ("events", Mode::Events),
     ("help", Mode::Help),
@@ -93,6 +103,8 @@ fn state(theme: Theme, ascii: bool, size: Size, at: Option<UnixMs>) -> State {
         ascii,
         zone: TimeZone::UTC,
         keys: Keymap::default(),
+        sort: Order::default(),
+        columns: Column::all(),
     });
     state.size = size;
     state.at = at;
@@ -139,7 +151,7 @@ fn panel(state: &mut State) {
         .host(id)
         .unwrap()
         .processes_at(moment, 10_000)
-        .unwrap();
+        .unwrap_or_default();
     let all = false;
     tell(Feed::Processes {
         time,
@@ -157,7 +169,10 @@ fn go(state: &mut State, place: Mode, name: &str) {
     let fleet = shared();
     let id = fleet.find(name).unwrap();
     let moment = state.at.unwrap_or(UnixMs(NOON));
-    if !matches!(place, Mode::Fleet | Mode::Events) {
+    if place == Mode::Top {
+        let list = top(fleet, None, moment, TopBy::Cpu, 200);
+        feed(state, of_top(list).unwrap());
+    } else if !matches!(place, Mode::Fleet | Mode::Columns | Mode::Events) {
         state.host = Some(HostView::new(name.into()));
         let mut watch = HostWatch::new(id, moment - WINDOW_MS);
         for reply in watch.updates(fleet, state.at) {
@@ -179,7 +194,11 @@ fn go(state: &mut State, place: Mode, name: &str) {
         let time = moment;
         feed(state, Feed::Changes { time, changes });
     }
+    if place == Mode::Process {
+        state.processes.open_selected();
+    }
     state.mode = place;
+    state.panes.go(Pane::Network);
     if place == Mode::Compare {
         state.host = None;
         compare(state);
@@ -254,6 +273,124 @@ fn every_screen_live_and_past_at_four_sizes() {
             }
         }
     }
+}
+
+#[test]
+fn groups_at_four_sizes_open_and_folded_live_and_past() {
+    for (width, height) in sizes() {
+        for (when, at) in [("", None), ("-past", Some(PAST))] {
+            let mut state = state(Theme::Dark, false, Size::new(width, height), at);
+            key(&mut state, '#');
+            insta::assert_snapshot!(format!("groups-{width}x{height}{when}"), drawn(&state));
+            key(&mut state, 'z');
+            insta::assert_snapshot!(format!("folded-{width}x{height}{when}"), drawn(&state));
+        }
+    }
+    let mut state = state(Theme::Mono, true, Size::new(100, 30), None);
+    key(&mut state, '#');
+    assert!(drawn(&state).is_ascii());
+    insta::assert_snapshot!("groups-ascii", drawn(&state));
+}
+
+fn key(state: &mut State, c: char) {
+    let event = KeyEvent::new(KeyCode::Char(c), KeyModifiers::NONE);
+    update(state, Message::Key(event));
+}
+
+#[test]
+fn before_anything_was_recorded_no_host_is_offline() {
+    let before = Some(UnixMs(NOON - 1_200_000));
+    let state = state(Theme::Dark, false, Size::new(120, 30), before);
+    let drawn = drawn(&state);
+    assert!(drawn.contains("8 not recorded then"), "{drawn}");
+    assert!(!drawn.contains("offline"), "{drawn}");
+    insta::assert_snapshot!("fleet-before", drawn);
+}
+
+#[test]
+fn every_pane_fills_the_screen() {
+    // Processes have a screen of their own.
+    for pane in Pane::ALL
+        .into_iter()
+        .filter(|pane| *pane != Pane::Processes)
+    {
+        let mut state = state(Theme::Dark, false, Size::new(80, 24), None);
+        go(&mut state, Mode::Pane, "db-1");
+        state.panes.go(pane);
+        let name = pane.title().to_lowercase();
+        insta::assert_snapshot!(format!("pane-{name}-80x24"), drawn(&state));
+    }
+}
+
+/// A host with so many processors, and ten minutes.
+fn with_processors(count: i64) -> HostView {
+    let mut host = HostView::new("big".into());
+    let numbers = (0..count).map(|number| number.to_string());
+    let keys: Vec<_> = numbers
+        .map(|number| CPU_UTILIZATION.series(&[("cpu.logical_number", &number)]))
+        .collect();
+    host.add_series(&SeriesTable::new(&keys)).unwrap();
+    let (mut encoder, mut block) = (RowEncoder::new(), Vec::new());
+    for second in 0..=600 {
+        let values: Vec<i64> = (0..count).map(|n| (n * 8 + second) % 1001).collect();
+        let time = UnixMs(NOON + (second - 600) * 1000);
+        encoder.encode(second as u64 + 1, time, &values, &mut block);
+    }
+    host.add_rows(true, &block).unwrap();
+    host
+}
+
+#[test]
+fn a_few_processors_and_many_fit_on_a_screen() {
+    for count in [4, 128] {
+        let mut state = state(Theme::Dark, false, Size::new(80, 24), None);
+        state.host = Some(with_processors(count));
+        state.mode = Mode::Pane;
+        state.panes.go(Pane::Cores);
+        let drawn = drawn(&state);
+        let last = format!("  {} ", count - 1);
+        assert!(drawn.lines().any(|line| line.contains(last.trim_start())));
+        insta::assert_snapshot!(format!("processors-{count}"), drawn);
+    }
+}
+
+/// A minute of a host at ten samples a second, after some at one, with a gap of a second.
+#[test]
+fn a_burst_is_shown_with_its_gaps() {
+    let mut state = state(Theme::Dark, false, Size::new(120, 30), None);
+    let mut host = HostView::new("fast".into());
+    let keys = [
+        CPU_UTILIZATION.series(&[]),
+        NET_IO.series(&[("network.io.direction", "receive")]),
+    ];
+    host.add_series(&SeriesTable::new(&keys)).unwrap();
+    let (mut encoder, mut block) = (RowEncoder::new(), Vec::new());
+    let times = (-60..-30)
+        .map(|n| n * 1000)
+        .chain(-300..=0)
+        .map(|n: i64| match n {
+            ..-900 => n,
+            n => n * 100,
+        });
+    for (seq, ms) in (1..).zip(times.filter(|ms| !(-12_000..-11_000).contains(ms))) {
+        let cpu = 300 + (ms / 100 % 7) * 60;
+        encoder.encode(
+            seq,
+            UnixMs(NOON + ms),
+            &[cpu, 1_000_000_000 + ms * 900],
+            &mut block,
+        );
+    }
+    host.add_rows(true, &block).unwrap();
+    state.host = Some(host);
+    state.mode = Mode::Burst;
+    state.burst = Some(Burst::new(UnixMs(NOON - 30_000)));
+    let drawn = drawn(&state);
+    assert!(
+        drawn.contains("100 ms") && drawn.contains("30 s left"),
+        "{drawn}"
+    );
+    insta::assert_snapshot!("burst-live", drawn);
 }
 
 #[test]

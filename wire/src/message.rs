@@ -217,7 +217,7 @@ pub enum Request {
         /// The moment, of which those that used most are known; none for all of them, live.
         at: Option<UnixMs>,
     },
-    /// Let a host sample more often for a while.
+    /// Let a host sample more often for a while; closing the stream ends it before.
     Burst {
         /// The host.
         host: Label,
@@ -266,6 +266,57 @@ pub enum Request {
         /// Into how many steps the time is cut, at most [`crate::limits::TIMELINE_STEPS_MAX`].
         steps: u16,
     },
+    /// A new certificate for whoever asks, with the same role and name; open to every role, and answered with
+    /// [`Reply::Renewed`]. For hubs of minor version 4 or later.
+    Renew {
+        /// A signing request for its key (PKCS #10, DER).
+        request: Blob,
+    },
+    /// The busiest processes of all hosts as one list; for hubs of minor version 4 or later.
+    Top {
+        /// Of one host, or of all.
+        host: Option<Label>,
+        /// The moment; none for now, and then it follows again as hosts report, at most once a second.
+        at: Option<UnixMs>,
+        /// What the busiest are by.
+        by: TopBy,
+        /// The most processes wanted, at most [`crate::limits::TOP_MAX`].
+        limit: u16,
+    },
+}
+
+/// What the busiest processes are by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TopBy {
+    /// Processor time.
+    #[default]
+    Cpu,
+    /// Memory.
+    Memory,
+    /// Bytes read from storage and written to it.
+    Disk,
+}
+
+impl TopBy {
+    /// What a process uses of it.
+    pub fn of(self, process: &Process) -> u64 {
+        match self {
+            Self::Cpu => u64::from(process.cpu_permille),
+            Self::Memory => process.memory_bytes,
+            Self::Disk => process
+                .read_bytes_per_s
+                .saturating_add(process.write_bytes_per_s),
+        }
+    }
+}
+
+/// A process, and the host that it runs on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostProcess {
+    /// The host.
+    pub host: Label,
+    /// The process.
+    pub process: Process,
 }
 
 /// How several series become one.
@@ -339,6 +390,22 @@ pub enum Reply {
     },
     /// To [`Request::Timeline`].
     Timeline(Timeline),
+    /// To [`Request::Renew`].
+    Renewed {
+        /// Certificates of the authorities that are trusted from now on, in PEM, one after the other.
+        authority: Blob,
+        /// The certificate, in PEM.
+        certificate: Blob,
+    },
+    /// To [`Request::Top`], in place of the list before.
+    Top {
+        /// The moment.
+        time: UnixMs,
+        /// Hosts whose processes are known of that moment.
+        hosts: u32,
+        /// The busiest first.
+        processes: Vec<HostProcess>,
+    },
     /// To [`Request::Fleet`] and [`Request::Host`] of a time of which only minutes or hours are kept: what follows
     /// has a row for each of them, at its beginning, and reaches so much further back. For peers of minor version 4
     /// or later; others are told the same rows.

@@ -207,7 +207,7 @@ impl Source for Simulated {
             memory_bytes: (self.role.memory_gib * GIB) as u64,
             boot: self.boot,
             agent_version: Label::new(VERSION),
-            tags: vec![Label::new("demo"), Label::new(self.role.tag)],
+            tags: vec![Label::new(self.role.tag), Label::new("demo")],
         }
     }
 

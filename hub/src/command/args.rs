@@ -61,6 +61,22 @@ pub(crate) enum Command {
     /// Certificates of agents, operators and edges
     #[command(subcommand)]
     Cert(CertCommand),
+    /// The authority that all certificates come from
+    #[command(subcommand)]
+    Ca(CaCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CaCommand {
+    /// Show the authority, and who still has a certificate of the one before
+    Show,
+    /// Put a new authority in its place; the present one stays trusted until `ca retire`
+    #[command(after_help = "\
+Whoever is connected gets a certificate of the new authority at once, and everybody else when they connect. \
+`sysmon-hub ca show` says who is missing.")]
+    Rotate,
+    /// Trust the authority before this one no more: what it signed is worth nothing from then on
+    Retire,
 }
 
 #[derive(Debug, Subcommand)]

@@ -76,6 +76,7 @@ pub(crate) fn options(
         }),
         trust: Some(TrustOptions {
             state: state.clone(),
+            name: hub_name(args, config),
             days: days(config),
         }),
     })

@@ -1,13 +1,13 @@
 //! Who may come in: tokens to join with, and certificates.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use anyhow::anyhow;
-use sysmon_certs::{HubState, PeerName, Role};
+use sysmon_certs::{Authority, CertError, HubState, PeerName, Role};
 use sysmon_config::time::format_span;
 use sysmon_config::{Config, Failure, host_name};
 
-use super::args::{Args, TokenCommand};
+use super::args::{Args, CaCommand, TokenCommand};
 use super::options::{days, options};
 
 pub(crate) fn token(
@@ -114,6 +114,57 @@ pub(crate) fn revoke(state: &HubState, name: &PeerName) -> Result<(), Failure> {
     Ok(sysmon_config::print(&format!(
         "{count} {what} of {name} revoked; a running hub ends their connections within a second\n"
     ))?)
+}
+
+pub(crate) fn authority(state: &HubState, command: &CaCommand) -> Result<(), Failure> {
+    let now = SystemTime::now();
+    let (authority, done) = match command {
+        CaCommand::Show => (state.existing_authority(), ""),
+        CaCommand::Rotate => (
+            state.rotate_authority(now),
+            "a new authority is in place; a running hub takes it within a second\n\n",
+        ),
+        CaCommand::Retire => (
+            state.retire_authority(),
+            "the older authority is trusted no more; a running hub takes that within a second\n\n",
+        ),
+    };
+    let text = about(state, &authority.map_err(anyhow::Error::from)?, now);
+    Ok(sysmon_config::print(&format!(
+        "{done}{}",
+        text.map_err(anyhow::Error::from)?
+    ))?)
+}
+
+/// The authority, and those whose newest certificate is of the one before.
+fn about(state: &HubState, authority: &Authority, now: SystemTime) -> Result<String, CertError> {
+    let (since, until) = authority.life()?;
+    let span = |time: Result<Duration, _>| {
+        let time: Duration = time.unwrap_or_default();
+        format_span(time.as_millis() as i64)
+    };
+    let mut text = format!(
+        "authority made {} ago, good for {}\n",
+        span(now.duration_since(since)),
+        span(until.duration_since(now))
+    );
+    if authority.older().is_none() {
+        return Ok(text);
+    }
+    let missing = state.register().issued_before_only(since, now)?;
+    text.push_str("the authority before it is still trusted\n");
+    match missing.as_slice() {
+        [] => text.push_str(
+            "everybody has a certificate of the new one: `sysmon-hub ca retire` ends the old one\n",
+        ),
+        missing => {
+            text.push_str("certificates of the old one, of those who have not been here since:\n");
+            for issued in missing {
+                text.push_str(&format!("  {} {}\n", issued.role, issued.name));
+            }
+        }
+    }
+    Ok(text)
 }
 
 pub(crate) fn issue(

@@ -9,7 +9,7 @@ use sysmon_wire::{Label, SeqSet};
 use thiserror::Error;
 
 use super::limits::Pace;
-use super::{Hub, now};
+use super::{Hub, now, renewal};
 use crate::fleet::HostId;
 use crate::ingest::{IngestError, RowStream};
 
@@ -64,7 +64,7 @@ enum StreamError {
 
 /// Serves an agent until it leaves; returns why it left.
 pub(super) async fn serve(hub: &Arc<Hub>, session: PeerSession) -> LinkError {
-    let name = Label::new(session.peer.name.as_str());
+    let name = Label::new(session.who.peer.name.as_str());
     let offset = session.clock_offset_ms(now());
     let host = {
         let mut fleet = hub.fleet();
@@ -86,6 +86,7 @@ pub(super) async fn serve(hub: &Arc<Hub>, session: PeerSession) -> LinkError {
     };
     let PeerSession {
         connection,
+        who,
         sender,
         receiver,
         ..
@@ -95,6 +96,7 @@ pub(super) async fn serve(hub: &Arc<Hub>, session: PeerSession) -> LinkError {
         error = listen(hub, host, receiver) => error,
         error = answer(hub, host, sender, &settled) => error,
         error = take_streams(hub, host, &name, &connection, &settled) => error,
+        error = renewal::serve(hub, &connection, &who) => error,
     }
 }
 

@@ -8,7 +8,9 @@ mod metrics;
 mod own;
 mod past;
 mod relay;
+mod renewal;
 mod subscriber;
+mod top;
 mod trust;
 
 use std::net::{SocketAddr, TcpListener};
@@ -18,7 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use sysmon_certs::{Identity, Role};
-use sysmon_link::{Greeted, LinkError, Listener, PeerSession, Stranger};
+use sysmon_link::{CloseCode, Greeted, LinkError, Listener, PeerSession, Stranger};
 use sysmon_wire::message::{HubStatus, Purpose};
 use sysmon_wire::{Label, UnixMs};
 use thiserror::Error;
@@ -56,6 +58,8 @@ const CONNECTIONS_PER_CERTIFICATE_MAX: usize = 64;
 
 /// Requests open at once, of all who look.
 const SUBSCRIBERS_MAX: u64 = 4_096;
+
+const EXPIRED: &str = "this certificate has expired";
 
 const TOO_MANY: &str = "this certificate already has 64 connections open, the limit";
 
@@ -336,6 +340,7 @@ impl BoundHub {
             }
         };
         let hub = &self.hub;
+        let identity = watch::Sender::new(self.identity);
         keep::restore_chunks(hub);
         let serve_metrics = async {
             match self.metrics {
@@ -349,7 +354,8 @@ impl BoundHub {
             () = review(hub) => {}
             () = keep::keep(hub) => {}
             () = own::record(hub) => {}
-            () = relay::run(hub, hub.edges.subscribe(), &self.identity) => {}
+            () = relay::run(hub, hub.edges.subscribe(), identity.subscribe()) => {}
+            () = renewal::follow(hub, &self.listener, &identity) => {}
             () = stop => {}
         }
         self.listener.close().await;
@@ -391,18 +397,18 @@ async fn welcome(hub: Arc<Hub>, address: SocketAddr, greeted: Result<Greeted, Li
             return;
         }
     };
-    let peer = session.peer.clone();
+    let peer = session.who.peer.clone();
     let is_revoked = hub
         .trust
         .as_ref()
-        .is_some_and(|trust| trust.is_revoked(&session.serial));
+        .is_some_and(|trust| trust.is_revoked(&session.who.serial));
     if let Some(reason) = is_revoked.then_some(REVOKED).or_else(|| refusal(&session)) {
         hub.count_refusal();
         tracing::warn!("refused {peer} at {address}: {reason}");
         session.refuse(reason).await;
         return;
     }
-    let Some(_place) = hub.certificates.take(session.serial.clone()) else {
+    let Some(_place) = hub.certificates.take(session.who.serial.clone()) else {
         hub.count_refusal();
         tracing::warn!("refused {peer} at {address}: {TOO_MANY}");
         session.refuse(TOO_MANY).await;
@@ -415,19 +421,31 @@ async fn welcome(hub: Arc<Hub>, address: SocketAddr, greeted: Result<Greeted, Li
     let _entry = hub
         .trust
         .as_ref()
-        .map(|trust| trust.enter(&session.serial, &session.connection));
-    let hello = &session.hello;
-    tracing::info!("{peer} connected from {address}, version {}", hello.version);
-    let ended = match hello.purpose {
-        Purpose::Push => {
-            hub.agents.fetch_add(1, Ordering::Relaxed);
-            let ended = agent::serve(&hub, session).await;
-            hub.agents.fetch_sub(1, Ordering::Relaxed);
-            ended
+        .map(|trust| trust.enter(&session.who.serial, &session.connection));
+    let purpose = session.hello.purpose;
+    let version = &session.hello.version;
+    tracing::info!("{peer} connected from {address}, version {version}");
+    let connection = session.connection.clone();
+    let expires = session.who.expires.duration_since(SystemTime::now());
+    let served = async {
+        match purpose {
+            Purpose::Push => {
+                hub.agents.fetch_add(1, Ordering::Relaxed);
+                let ended = agent::serve(&hub, session).await;
+                hub.agents.fetch_sub(1, Ordering::Relaxed);
+                ended
+            }
+            // Others are refused above.
+            _ => subscriber::serve(&hub, session).await,
         }
-        Purpose::View => subscriber::serve(&hub, session).await,
-        // Refused above.
-        Purpose::Join | Purpose::Mirror => return,
+    };
+    let ended = tokio::select! {
+        ended = served => ended,
+        // Whoever has renewed it comes again at once with the new one.
+        () = tokio::time::sleep(expires.unwrap_or_default()) => {
+            connection.close(CloseCode::Refused.into(), EXPIRED.as_bytes());
+            LinkError::Refused(EXPIRED.to_owned())
+        }
     };
     tracing::info!("{peer} at {address} disconnected: {ended}");
 }
@@ -457,7 +475,7 @@ async fn join(hub: &Hub, address: SocketAddr, stranger: Stranger) {
 
 /// Why a peer may not do what it says it wants; its role stands in its certificate.
 fn refusal(session: &PeerSession) -> Option<&'static str> {
-    match (session.hello.purpose, session.peer.role) {
+    match (session.hello.purpose, session.who.peer.role) {
         (Purpose::Push, Role::Agent) | (Purpose::View, Role::Operator) => None,
         (Purpose::Push, _) => Some("only a certificate of role agent may push rows"),
         (Purpose::View, _) => Some("only a certificate of role operator may view the fleet"),

@@ -12,7 +12,7 @@ use sysmon_wire::{HostFacts, Label};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::{Hub, now};
+use super::{Hub, now, renewal};
 use crate::VERSION;
 use crate::alerts::rule::Hosts;
 use crate::view::{SparkRequest, fleet_changes, fleet_picture};
@@ -129,14 +129,15 @@ impl Redaction<'_> {
 pub(super) async fn run(
     hub: &Arc<Hub>,
     mut options: watch::Receiver<EdgeOptions>,
-    identity: &Identity,
+    mut identity: watch::Receiver<Identity>,
 ) {
     loop {
         let present = Arc::new(options.borrow_and_update().clone());
+        let own = identity.borrow_and_update().clone();
         // Dropped, and so ended, before the next round.
         let mut edges = JoinSet::new();
         if !present.edges.is_empty() {
-            match Connector::new(identity, VERSION) {
+            match Connector::new(&own, VERSION) {
                 Ok(connector) => {
                     for edge in present.edges.iter().cloned() {
                         let (hub, present) = (Arc::clone(hub), Arc::clone(&present));
@@ -146,7 +147,11 @@ pub(super) async fn run(
                 Err(error) => tracing::error!("edges are not shown anything: {error}"),
             }
         }
-        if options.changed().await.is_err() {
+        let is_alive = tokio::select! {
+            changed = options.changed() => changed.is_ok(),
+            changed = identity.changed() => changed.is_ok(),
+        };
+        if !is_alive {
             return std::future::pending().await;
         }
     }
@@ -163,8 +168,15 @@ async fn keep_shown(hub: Arc<Hub>, edge: String, options: Arc<EdgeOptions>, conn
                 tracing::info!("edge {} at {edge} is shown the fleet", session.hub);
                 told.clear();
                 backoff.reset();
-                match show(&hub, &options, &session.connection).await {
-                    Ok(never) => match never {},
+                match sysmon_link::shown(&session.connection) {
+                    Ok(Some(edge)) => tokio::select! {
+                        shown = show(&hub, &options, &session.connection) => match shown {
+                            Ok(never) => match never {},
+                            Err(error) => error,
+                        },
+                        error = renewal::serve(&hub, &session.connection, &edge) => error,
+                    },
+                    Ok(None) => LinkError::StreamEnded,
                     Err(error) => error,
                 }
             }

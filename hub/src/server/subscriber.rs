@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use sysmon_link::{CloseCode, FrameReceiver, FrameSender, LinkError, PeerSession};
+use sysmon_link::{CloseCode, FrameReceiver, FrameSender, LinkError, PeerSession, Shown};
 use sysmon_wire::limits::CHANGES_MAX;
-use sysmon_wire::message::{Change, FleetUpdate, Reply, Request};
+use sysmon_wire::message::{Change, FleetUpdate, HostState, Reply, Request};
 use sysmon_wire::{Label, MINOR, UnixMs};
 
 use super::past::{Of, PagedIn};
-use super::{Hub, SUBSCRIBERS_MAX, now};
+use super::top::watch_top;
+use super::{Hub, SUBSCRIBERS_MAX, now, renewal};
 use crate::changes;
 use crate::events::timeline;
 use crate::fleet::HostId;
@@ -34,15 +35,15 @@ const PAST_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Serves a subscriber until it leaves; returns why it left.
 pub(super) async fn serve(hub: &Arc<Hub>, session: PeerSession) -> LinkError {
-    let connection = session.connection.clone();
-    let peer = session.peer.clone();
+    let connection = session.connection;
     let minor = session.hello.minor.min(MINOR);
+    let who = Arc::new(session.who);
     loop {
         let (send, recv) = match connection.accept_bi().await {
             Ok(streams) => streams,
             Err(error) => return error.into(),
         };
-        let (hub, peer) = (Arc::clone(hub), peer.clone());
+        let (hub, who) = (Arc::clone(hub), Arc::clone(&who));
         tokio::spawn(async move {
             let (mut sender, mut receiver) = (FrameSender::new(send), FrameReceiver::new(recv));
             let request = match receiver.next::<Request>().await {
@@ -50,7 +51,7 @@ pub(super) async fn serve(hub: &Arc<Hub>, session: PeerSession) -> LinkError {
                 Ok(None) | Err(LinkError::Lost(_)) => return,
                 Err(error) => {
                     hub.count_refusal();
-                    tracing::warn!("broke off a request of {peer}: {error}");
+                    tracing::warn!("broke off a request of {}: {error}", who.peer);
                     sender.reset(CloseCode::Protocol);
                     return;
                 }
@@ -62,7 +63,7 @@ pub(super) async fn serve(hub: &Arc<Hub>, session: PeerSession) -> LinkError {
             }
             hub.subscribers.fetch_add(1, Ordering::Relaxed);
             // A subscriber that leaves ends its stream here: nothing is left to tell it.
-            let _ = answer(&hub, request, minor, &mut sender).await;
+            let _ = answer(&hub, &who, request, minor, &mut sender).await;
             hub.subscribers.fetch_sub(1, Ordering::Relaxed);
             sender.finish();
         });
@@ -71,11 +72,13 @@ pub(super) async fn serve(hub: &Arc<Hub>, session: PeerSession) -> LinkError {
 
 async fn answer(
     hub: &Arc<Hub>,
+    who: &Shown,
     request: Request,
     minor: u16,
     sender: &mut FrameSender,
 ) -> Result<(), LinkError> {
     match request {
+        Request::Renew { request } => sender.send(&renewal::answer(hub, who, &request.0)).await,
         Request::Status => sender.send(&Reply::Status(hub.status())).await,
         Request::Fleet {
             at,
@@ -99,13 +102,7 @@ async fn answer(
             host,
             interval_ms,
             for_ms,
-        } => {
-            let Some(id) = hub.fleet().find(host.as_str()) else {
-                return refuse(sender, &format!("there is no host {host:?}")).await;
-            };
-            hub.demands.burst(id, interval_ms, for_ms);
-            sender.send(&Reply::Complete).await
-        }
+        } => burst(hub, &host, interval_ms, for_ms, sender).await,
         Request::Changes { host, at, limit } => {
             let time = at.unwrap_or_else(now);
             match changes_of(
@@ -188,6 +185,12 @@ async fn answer(
             };
             answer_query(hub, asked, sender).await
         }
+        Request::Top {
+            host,
+            at,
+            by,
+            limit,
+        } => watch_top(hub, host.as_ref(), at, by, limit, sender).await,
     }
 }
 
@@ -266,7 +269,7 @@ async fn changes_of(
     Ok(changes::ranked(all, limit))
 }
 
-async fn refuse(sender: &mut FrameSender, reason: &str) -> Result<(), LinkError> {
+pub(super) async fn refuse(sender: &mut FrameSender, reason: &str) -> Result<(), LinkError> {
     sender
         .send(&Reply::Refused {
             reason: Label::new(reason),
@@ -440,6 +443,8 @@ async fn watch_processes(
         let host = fleet.host(id);
         host.and_then(|host| host.processes_at(moment, PAST_REACH_MS))
     });
+    // Of a moment without rows it is told that there are none.
+    let ranked = ranked.or_else(|| Some((at?, Vec::new())));
     if let Some((time, processes)) = ranked {
         let ranked = Reply::Processes {
             time,
@@ -473,8 +478,38 @@ async fn watch_processes(
     }
 }
 
+/// Lets a host sample more often for a while, or until the subscriber leaves.
+async fn burst(
+    hub: &Arc<Hub>,
+    name: &Label,
+    interval_ms: u32,
+    for_ms: u32,
+    sender: &mut FrameSender,
+) -> Result<(), LinkError> {
+    let found = {
+        let fleet = hub.fleet();
+        let id = fleet.find(name.as_str());
+        id.and_then(|id| Some((id, fleet.host(id)?.state)))
+    };
+    let Some((id, state)) = found else {
+        return refuse(sender, &format!("there is no host {name:?}")).await;
+    };
+    if state != HostState::Live {
+        let reason = format!("{name} is {} and cannot be asked for more", state.as_str());
+        return refuse(sender, &reason).await;
+    }
+    let Some(burst) = hub.demands.burst(id, interval_ms, for_ms) else {
+        return refuse(sender, "too many hosts are sampled more often already").await;
+    };
+    sender.send(&Reply::Complete).await?;
+    tokio::select! {
+        () = tokio::time::sleep(burst.lasts) => Ok(()),
+        () = sender.stopped() => Err(LinkError::StreamEnded),
+    }
+}
+
 /// Waits for the next change and a little longer; an error if the subscriber has left.
-async fn wait_for_change(
+pub(super) async fn wait_for_change(
     changes: &mut tokio::sync::watch::Receiver<u64>,
     sender: &mut FrameSender,
 ) -> Result<(), LinkError> {

@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use sysmon_certs::{CertError, GrantError, HubState, PeerName, Role};
-use sysmon_link::{CloseCode, Connection, Stranger};
-use sysmon_wire::message::{Blob, JoinReply, JoinRequest};
+use sysmon_certs::{CertError, GrantError, HubState, Identity, Peer, PeerName, Role};
+use sysmon_link::{CloseCode, Connection, RENEWAL_INTERVAL, Stranger};
+use sysmon_wire::message::{Blob, JoinReply, JoinRequest, Reply};
 use sysmon_wire::{Label, UnixMs};
 
 /// Attempts to join with a token that is not good, in a minute from all sides together: a token cannot be
@@ -20,6 +20,8 @@ const MINUTE: Duration = Duration::from_secs(60);
 pub struct TrustOptions {
     /// The hub's state directory.
     pub state: HubState,
+    /// What the hub is called in its certificate.
+    pub name: PeerName,
     /// Days that certificates are valid.
     pub days: u32,
 }
@@ -35,6 +37,8 @@ pub(super) struct Trust {
     /// Connections that are there now.
     sessions: Mutex<HashMap<u64, (String, Connection)>>,
     attempts: Mutex<(Instant, u32)>,
+    /// When the authority was last replaced, and when it was last looked whether the hub's own certificate is due.
+    looked: Mutex<(Option<SystemTime>, Instant)>,
 }
 
 /// Notes a connection for as long as it lives.
@@ -56,15 +60,62 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 impl Trust {
     pub(super) fn new(options: TrustOptions) -> Self {
+        let options_changed = options.state.authority_changed();
         let trust = Self {
             days: AtomicU32::new(options.days),
             options,
             revoked: Mutex::default(),
             sessions: Mutex::default(),
             attempts: Mutex::new((Instant::now(), 0)),
+            looked: Mutex::new((options_changed, Instant::now())),
         };
         trust.review();
         trust
+    }
+
+    /// The hub's own identity, if it is another from now on: the certificate was due, or the authority has been
+    /// replaced. Then all connections end too, so that those who come again renew theirs.
+    pub(super) fn take_identity(&self) -> Result<Option<Identity>, CertError> {
+        let state = &self.options.state;
+        let changed = state.authority_changed();
+        {
+            let mut looked = lock(&self.looked);
+            if changed == looked.0 && looked.1.elapsed() < RENEWAL_INTERVAL {
+                return Ok(None);
+            }
+            *looked = (changed, Instant::now());
+        }
+        let now = SystemTime::now();
+        let authority = state.existing_authority()?;
+        let days = self.days.load(Ordering::Relaxed);
+        let before = state.existing_identity()?;
+        let identity = state.hub_identity(&authority, &self.options.name, now, days)?;
+        state.owner_identity(&authority, now, days)?;
+        if before.serial() == identity.serial() {
+            return Ok(None);
+        }
+        if before.authorities() != identity.authorities() {
+            tracing::info!("the authority has been replaced: all who are connected come again");
+            for (_, connection) in lock(&self.sessions).values() {
+                connection.close(CloseCode::Shutdown.into(), b"the hub has another authority");
+            }
+        }
+        Ok(Some(identity))
+    }
+
+    /// Signs the key of a peer that is connected again, or says why not.
+    pub(super) fn renew(&self, peer: &Peer, serial: &str, request: &[u8]) -> Result<Reply, String> {
+        if self.is_revoked(serial) {
+            return Err(REVOKED.to_owned());
+        }
+        let signed = self
+            .sign(request, peer.role, &peer.name, SystemTime::now())
+            .map_err(|error| error.to_string())?;
+        tracing::info!("the certificate of {peer} is renewed");
+        Ok(Reply::Renewed {
+            authority: Blob(signed.0.into_bytes()),
+            certificate: Blob(signed.1.into_bytes()),
+        })
     }
 
     /// Issues certificates that are valid for this long from now on.
@@ -169,7 +220,7 @@ impl Trust {
             ));
         }
         let signed = self
-            .sign(request, role, &name, now)
+            .sign(&request.request.0, role, &name, now)
             .map_err(|error| error.to_string())?;
         // Of two who use a token at once only one gets past this.
         match tokens.redeem(&grant) {
@@ -186,7 +237,7 @@ impl Trust {
 
     fn sign(
         &self,
-        request: &JoinRequest,
+        request: &[u8],
         role: Role,
         name: &PeerName,
         now: SystemTime,
@@ -194,7 +245,7 @@ impl Trust {
         let state = &self.options.state;
         let authority = state.existing_authority()?;
         let days = self.days.load(Ordering::Relaxed);
-        let signed = authority.sign(&request.request.0, role, name, now, days)?;
+        let signed = authority.sign(request, role, name, now, days)?;
         state
             .register()
             .note_signed(&signed, role, name, now, days)?;
@@ -250,6 +301,7 @@ mod tests {
         let print = authority.fingerprint().unwrap();
         let trust = Trust::new(TrustOptions {
             state: state.clone(),
+            name: "box".parse().unwrap(),
             days: 30,
         });
         let token = |name: Option<&str>| {

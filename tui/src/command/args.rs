@@ -8,6 +8,7 @@ use sysmon_tui::VERSION;
 use sysmon_tui::standalone::DEMO_HOSTS_MAX;
 
 use super::query::QueryArgs;
+use super::top::TopArgs;
 
 /// Shows the whole fleet in the terminal, live or as it was at any past second.
 #[derive(Debug, Parser)]
@@ -55,8 +56,9 @@ Examples:
     Snapshot(SnapshotArgs),
     /// Join a hub with a token, as an operator
     #[command(after_help = "\
-Example, as `sysmon-hub token create --role operator --name jane` prints it:
-  sysmon-tui join lan-box:7979 sysmon1.…")]
+Examples, as `sysmon-hub token create --role operator --name jane` prints it:
+  sysmon-tui join lan-box:7979 sysmon1.…
+  sysmon-tui join 10.0.0.5:7979 sysmon1.… --as office     then: sysmon-tui --hub office")]
     Join {
         /// The hub
         #[arg(value_name = "HOST:PORT")]
@@ -66,6 +68,9 @@ Example, as `sysmon-hub token create --role operator --name jane` prints it:
         /// What to be called, if the token does not say [default: the user's name]
         #[arg(long)]
         name: Option<PeerName>,
+        /// What to call the hub, for `--hub` later [default: HOST]
+        #[arg(long = "as", value_name = "NAME")]
+        profile: Option<PeerName>,
     },
     /// Print one metric over time
     #[command(after_help = "\
@@ -76,6 +81,14 @@ Examples:
   sysmon-tui query net.rx --by all --across sum --since 30d --step 1d
   sysmon-tui query system.memory.usage --from 09:00 --to 09:30 --format csv > memory.csv")]
     Query(QueryArgs),
+    /// Print the busiest processes of all hosts as one list
+    #[command(after_help = "\
+Examples:
+  sysmon-tui top
+  sysmon-tui top --by memory --limit 10
+  sysmon-tui top --at -2h --host db-1
+  sysmon-tui top --json | jq '.processes[] | select(.user == \"root\")'")]
+    Top(TopArgs),
 }
 
 #[derive(Debug, Default, clap::Args)]

@@ -6,3 +6,4 @@ pub(crate) mod query;
 pub(crate) mod show;
 pub(crate) mod snapshot;
 mod target;
+pub(crate) mod top;

@@ -31,6 +31,8 @@ pub(crate) fn options(args: &Args, config: &Config) -> Result<Options, Failure> 
         ascii: args.ascii || config.tui.ascii || is_plain || !is_utf8,
         zone: TimeZone::system(),
         keys: Keymap::new(&config.tui.keys).map_err(wrong)?,
+        sort: config.tui.sort,
+        columns: config.tui.columns.clone(),
     })
 }
 
@@ -40,7 +42,8 @@ pub(crate) fn show(args: &Args, config: &Config) -> Result<(), Failure> {
     runtime()?.block_on(async {
         let connector = Connector::new(&target.identity, VERSION).map_err(anyhow::Error::from)?;
         let slow = args.low_bandwidth;
-        let stats = app::run(&connector, &target.hub, options, slow, stop_signal())
+        let (hub, dir) = (&target.hub, target.dir.as_deref());
+        let stats = app::run(&connector, hub, options, slow, dir, stop_signal())
             .await
             .context("cannot use the terminal")?;
         if args.stats {

@@ -1,19 +1,22 @@
 //! The hub that is asked, and how it is asked once.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
 use jiff::tz::TimeZone;
-use sysmon_certs::{CertError, HubState, Identity, Role};
+use sysmon_certs::{CertError, HubState, Identity, PeerName, Role};
 use sysmon_config::time::parse_moment;
-use sysmon_config::{Config, Failure, Program, state_dir};
+use sysmon_config::{Config, Failure, HubAddress, Program, state_dir};
 use sysmon_link::{Connector, LinkError};
 use sysmon_tui::VERSION;
 use sysmon_tui::standalone::Standalone;
 use sysmon_wire::UnixMs;
 
 use super::args::Args;
+
+/// The file in a profile that says where its hub is.
+const HUB_FILE: &str = "hub";
 
 /// How long a hub has to answer a snapshot or query.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
@@ -22,6 +25,8 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 pub(crate) struct Target {
     pub(crate) hub: String,
     pub(crate) identity: Identity,
+    /// Where that is kept, if it is ours to renew.
+    pub(crate) dir: Option<PathBuf>,
     /// Kept alive as long as it is looked at.
     pub(crate) inside: Option<Standalone>,
 }
@@ -30,10 +35,12 @@ impl Target {
     pub(crate) fn find(args: &Args, config: &Config) -> Result<Self, Failure> {
         let hub = args.hub.as_ref().or(config.tui.hub.as_ref());
         if let (Some(hub), None) = (hub, args.demo) {
-            let identity = identity(args.common.state.as_deref()).map_err(anyhow::Error::from)?;
+            let found = Profile::find(args.common.state.as_deref(), hub);
+            let (identity, dir) = found.identity().map_err(anyhow::Error::from)?;
             return Ok(Self {
-                hub: hub.to_string(),
+                hub: found.hub.to_string(),
                 identity,
+                dir,
                 inside: None,
             });
         }
@@ -43,29 +50,83 @@ impl Target {
         Ok(Self {
             hub: inside.hub.clone(),
             identity: inside.owner.clone(),
+            dir: None,
             inside: Some(inside),
         })
     }
 }
 
-/// The operator's identity in `state`, which may also be a hub's state directory, or its usual
-/// place; beside a hub, its owner's.
-fn identity(state: Option<&Path>) -> Result<Identity, CertError> {
-    let dir = state_dir(Program::Tui, state);
-    let error = match Identity::load(&dir) {
-        Ok(identity) if identity.peer().role == Role::Operator => return Ok(identity),
-        Ok(identity) => {
-            return Err(CertError::WrongPeer {
+/// A hub, and where the identity to look at it with may be.
+pub(crate) struct Profile {
+    hub: HubAddress,
+    dir: PathBuf,
+    /// The state directory of a hub, whose owner needs no identity of his own.
+    beside: PathBuf,
+}
+
+impl Profile {
+    /// The profile that is called like the hub, if `sysmon-tui join` has made one; else what is in the state
+    /// directory itself.
+    fn find(state: Option<&Path>, hub: &HubAddress) -> Self {
+        let dir = state_dir(Program::Tui, state);
+        let beside = state.map_or_else(|| state_dir(Program::Hub, None), Path::to_owned);
+        let named = dir.join(PeerName::nearest(hub.host()).as_str());
+        let joined = std::fs::read_to_string(named.join(HUB_FILE)).ok();
+        match joined.and_then(|text| text.trim().parse().ok()) {
+            Some(joined) => Self {
+                // A port that was typed is meant.
+                hub: if hub.is_usual_port() {
+                    joined
+                } else {
+                    hub.clone()
+                },
+                dir: named,
+                beside,
+            },
+            None => Self {
+                hub: hub.clone(),
                 dir,
-                found: identity.peer().to_string(),
-                wanted: "an operator".to_owned(),
-            });
+                beside,
+            },
         }
-        Err(error @ CertError::NoIdentity(_)) => error,
-        Err(error) => return Err(error),
-    };
-    let beside = state.map_or_else(|| state_dir(Program::Hub, None), Path::to_owned);
-    HubState::new(&beside).existing_owner().map_err(|_| error)
+    }
+
+    /// Keeps an identity for a hub, to be found by this name; where that is. A state directory that was named is
+    /// taken as it is.
+    pub(crate) fn keep(
+        state: Option<&Path>,
+        hub: &HubAddress,
+        name: &str,
+        identity: &Identity,
+    ) -> Result<PathBuf, anyhow::Error> {
+        let dir = match state {
+            Some(state) => state.to_owned(),
+            None => state_dir(Program::Tui, None).join(PeerName::nearest(name).as_str()),
+        };
+        identity.save(&dir)?;
+        std::fs::write(dir.join(HUB_FILE), format!("{hub}\n"))?;
+        Ok(dir)
+    }
+
+    /// The operator's identity, and where it is kept; beside a hub its owner's, which the hub keeps.
+    fn identity(&self) -> Result<(Identity, Option<PathBuf>), CertError> {
+        let error = match Identity::load(&self.dir) {
+            Ok(identity) if identity.peer().role == Role::Operator => {
+                return Ok((identity, Some(self.dir.clone())));
+            }
+            Ok(identity) => {
+                return Err(CertError::WrongPeer {
+                    dir: self.dir.clone(),
+                    found: identity.peer().to_string(),
+                    wanted: "an operator".to_owned(),
+                });
+            }
+            Err(error @ CertError::NoIdentity(_)) => error,
+            Err(error) => return Err(error),
+        };
+        let owner = HubState::new(&self.beside).existing_owner();
+        owner.map(|owner| (owner, None)).map_err(|_| error)
+    }
 }
 
 pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {

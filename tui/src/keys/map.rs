@@ -6,13 +6,18 @@ use sysmon_config::suggest;
 use super::{Action, BINDINGS, Binding, Key, Mode};
 
 /// Places where rebound keys count; prompts keep theirs.
-const PLACES: [Mode; 7] = [
+const PLACES: [Mode; 12] = [
     Mode::Fleet,
     Mode::Host,
+    Mode::Pane,
+    Mode::Burst,
     Mode::Processes,
+    Mode::Process,
+    Mode::Top,
     Mode::Changes,
     Mode::Events,
     Mode::Compare,
+    Mode::Columns,
     Mode::Help,
 ];
 
@@ -145,6 +150,13 @@ impl Keymap {
             .filter(move |bound| bound.binding.modes.contains(&mode))
     }
 
+    /// The first key of an action in a mode, as people read it.
+    pub fn key_of(&self, mode: Mode, action: Action, ascii: bool) -> Option<String> {
+        let mut here = self.of(mode);
+        let bound = here.find(|bound| bound.binding.action == action)?;
+        bound.keys.first().map(|key| key.name(ascii))
+    }
+
     /// What a key does in a mode.
     pub fn action(&self, mode: Mode, event: KeyEvent) -> Option<Action> {
         let pressed = Key::of(event);
@@ -252,7 +264,7 @@ mod tests {
         );
         assert_eq!(
             map.action(Mode::Host, parse("enter").unwrap().event()),
-            Some(Action::Processes)
+            Some(Action::Zoom)
         );
         assert_eq!(
             map.action(Mode::Filter, parse("x").unwrap().event()),

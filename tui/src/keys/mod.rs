@@ -15,14 +15,24 @@ pub enum Mode {
     Fleet,
     /// One host.
     Host,
+    /// A pane of one host that fills the screen.
+    Pane,
+    /// One host at ten samples a second.
+    Burst,
     /// The processes of one host.
     Processes,
+    /// One process.
+    Process,
+    /// The busiest processes of all hosts.
+    Top,
     /// What is different from before, of one host or of all.
     Changes,
     /// What happened, to one host or to all.
     Events,
     /// One metric of several hosts.
     Compare,
+    /// The columns of the table of hosts, to choose from.
+    Columns,
     /// The help.
     Help,
     /// Typing a filter.
@@ -36,6 +46,28 @@ pub enum Mode {
 }
 
 impl Mode {
+    /// What the screen is called.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fleet => "fleet",
+            Self::Host => "host",
+            Self::Pane => "pane",
+            Self::Burst => "burst",
+            Self::Processes => "processes",
+            Self::Process => "process",
+            Self::Top => "top of all hosts",
+            Self::Changes => "what changed",
+            Self::Events => "events",
+            Self::Compare => "comparison",
+            Self::Columns => "columns",
+            Self::Help => "help",
+            Self::Filter => "filter",
+            Self::Time => "time",
+            Self::Palette => "commands",
+            Self::Export => "save",
+        }
+    }
+
     /// Whether one types here.
     pub fn is_prompt(self) -> bool {
         matches!(
@@ -54,6 +86,16 @@ pub enum Action {
     Help,
     /// Show the host's processes.
     Processes,
+    /// Show the busiest processes of all hosts.
+    Top,
+    /// The next pane has the focus.
+    NextPane,
+    /// The pane before has the focus.
+    PreviousPane,
+    /// The pane that has the focus fills the screen.
+    Zoom,
+    /// Ask for ten samples a second.
+    Burst,
     /// Show what is different from before.
     Changes,
     /// Show what happened.
@@ -98,6 +140,14 @@ pub enum Action {
     Sort,
     /// Turn the order around.
     Reverse,
+    /// File hosts under their tags, or list them all.
+    Group,
+    /// Fold all groups, or unfold them.
+    FoldAll,
+    /// Choose columns.
+    Columns,
+    /// Show the chosen column, or hide it.
+    Toggle,
     /// Arrange processes in the next way.
     Arrange,
     /// Stop at this moment, or go on.
@@ -137,6 +187,11 @@ impl Action {
             Self::Quit => "quit",
             Self::Help => "help",
             Self::Processes => "processes",
+            Self::Top => "top",
+            Self::NextPane => "next-pane",
+            Self::PreviousPane => "previous-pane",
+            Self::Zoom => "zoom",
+            Self::Burst => "burst",
             Self::Changes => "changes",
             Self::Events => "events",
             Self::Mark => "mark",
@@ -159,6 +214,10 @@ impl Action {
             Self::ClearFilter => "clear-filter",
             Self::Sort => "sort-next",
             Self::Reverse => "reverse",
+            Self::Group => "group",
+            Self::FoldAll => "fold-all",
+            Self::Columns => "columns",
+            Self::Toggle => "toggle",
             Self::Arrange => "arrange",
             Self::Freeze => "freeze",
             Self::Earlier => "earlier",
@@ -215,6 +274,13 @@ impl Key {
             _ => KeyModifiers::NONE,
         };
         let counted = KeyModifiers::CONTROL | KeyModifiers::SHIFT | KeyModifiers::ALT;
+        if event.code == KeyCode::BackTab {
+            // Terminals have a code of its own for it.
+            return Self {
+                code: KeyCode::Tab,
+                modifiers: KeyModifiers::SHIFT,
+            };
+        }
         Self {
             code: event.code,
             modifiers: event.modifiers & counted & !ignored,
@@ -263,12 +329,17 @@ impl Key {
 mod tests {
     use super::*;
 
-    const ALL: [Mode; 10] = [
+    const ALL: [Mode; 15] = [
         Mode::Fleet,
         Mode::Host,
+        Mode::Pane,
+        Mode::Burst,
         Mode::Processes,
+        Mode::Process,
+        Mode::Top,
         Mode::Changes,
         Mode::Events,
+        Mode::Columns,
         Mode::Help,
         Mode::Filter,
         Mode::Time,

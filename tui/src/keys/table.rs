@@ -32,7 +32,11 @@ const fn shift(code: KeyCode) -> Key {
 const ANY: &[Mode] = &[
     Mode::Fleet,
     Mode::Host,
+    Mode::Pane,
+    Mode::Burst,
     Mode::Processes,
+    Mode::Process,
+    Mode::Top,
     Mode::Changes,
     Mode::Events,
     Mode::Compare,
@@ -41,13 +45,19 @@ const ANY: &[Mode] = &[
 const PLACES: &[Mode] = &[
     Mode::Fleet,
     Mode::Host,
+    Mode::Pane,
+    Mode::Burst,
     Mode::Processes,
+    Mode::Process,
+    Mode::Top,
     Mode::Changes,
     Mode::Events,
     Mode::Compare,
 ];
 const FLEET: &[Mode] = &[Mode::Fleet];
-const LISTS: &[Mode] = &[Mode::Fleet, Mode::Processes];
+const COLUMNS: &[Mode] = &[Mode::Columns];
+const LISTS: &[Mode] = &[Mode::Fleet, Mode::Processes, Mode::Top];
+const SORTED: &[Mode] = &[Mode::Fleet, Mode::Processes, Mode::Top, Mode::Pane];
 const PROMPTS: &[Mode] = &[Mode::Filter, Mode::Time, Mode::Palette, Mode::Export];
 const PALETTE: &[Mode] = &[Mode::Palette];
 
@@ -73,21 +83,77 @@ pub const BINDINGS: &[Binding] = &[
         FLEET,
         &[key(KeyCode::Enter), char('l')],
         Action::Open,
-        "open the selected host",
+        "open the selected host, or fold the group",
         Some("open"),
     ),
     bind(
-        &[Mode::Host],
-        &[char('p'), key(KeyCode::Enter)],
+        &[Mode::Host, Mode::Pane],
+        &[char('p')],
         Action::Processes,
         "processes of the host",
         Some("processes"),
     ),
     bind(
+        FLEET,
+        &[char('p')],
+        Action::Top,
+        "the busiest processes of all hosts",
+        None,
+    ),
+    bind(
+        &[Mode::Top],
+        &[key(KeyCode::Enter), char('l')],
+        Action::Open,
+        "the process among those of its host",
+        Some("go there"),
+    ),
+    bind(
+        &[Mode::Processes],
+        &[key(KeyCode::Enter), char('l')],
+        Action::Open,
+        "details of the process",
+        Some("details"),
+    ),
+    bind(
+        &[Mode::Host, Mode::Pane],
+        &[key(KeyCode::Tab)],
+        Action::NextPane,
+        "to the next pane",
+        None,
+    ),
+    bind(
+        &[Mode::Host, Mode::Pane],
+        &[shift(KeyCode::Tab)],
+        Action::PreviousPane,
+        "to the pane before",
+        None,
+    ),
+    bind(
+        &[Mode::Host],
+        &[key(KeyCode::Enter), char('z')],
+        Action::Zoom,
+        "the pane fills the screen",
+        Some("zoom"),
+    ),
+    bind(
+        &[Mode::Pane],
+        &[char('z'), key(KeyCode::Enter)],
+        Action::Back,
+        "the pane in its place again",
+        None,
+    ),
+    bind(
+        &[Mode::Host, Mode::Pane, Mode::Burst],
+        &[char('b')],
+        Action::Burst,
+        "ten samples a second for a minute",
+        None,
+    ),
+    bind(
         LISTS,
         &[char('/')],
         Action::Filter,
-        "show only what has these letters",
+        "filter: hosts, #tag, is:offline; processes: regex",
         Some("filter"),
     ),
     bind(
@@ -140,14 +206,63 @@ pub const BINDINGS: &[Binding] = &[
         None,
     ),
     bind(
-        LISTS,
+        FLEET,
+        &[char('#')],
+        Action::Group,
+        "by tag, with totals, or in one list",
+        None,
+    ),
+    bind(
+        FLEET,
+        &[char('z')],
+        Action::FoldAll,
+        "fold all groups, or unfold them",
+        None,
+    ),
+    bind(
+        FLEET,
+        &[char('|')],
+        Action::Columns,
+        "choose the columns",
+        None,
+    ),
+    bind(
+        COLUMNS,
+        &[char(' '), key(KeyCode::Enter)],
+        Action::Toggle,
+        "show the column, or hide it",
+        Some("show or hide"),
+    ),
+    bind(
+        COLUMNS,
+        &[key(KeyCode::Up), char('k')],
+        Action::Up,
+        "the column before",
+        None,
+    ),
+    bind(
+        COLUMNS,
+        &[key(KeyCode::Down), char('j')],
+        Action::Down,
+        "the next column",
+        None,
+    ),
+    bind(
+        COLUMNS,
+        &[key(KeyCode::Esc), char('|'), ctrl('c')],
+        Action::Back,
+        "done",
+        Some("done"),
+    ),
+    bind(
+        SORTED,
         &[char('s')],
         Action::Sort,
         "sort by the next column",
         Some("sort"),
     ),
     bind(
-        LISTS,
+        SORTED,
         &[char('r')],
         Action::Reverse,
         "turn the order around",
@@ -163,7 +278,11 @@ pub const BINDINGS: &[Binding] = &[
     bind(
         &[
             Mode::Host,
+            Mode::Pane,
+            Mode::Burst,
             Mode::Processes,
+            Mode::Process,
+            Mode::Top,
             Mode::Changes,
             Mode::Events,
             Mode::Compare,
@@ -189,7 +308,14 @@ pub const BINDINGS: &[Binding] = &[
         Some("go there"),
     ),
     bind(
-        &[Mode::Fleet, Mode::Host, Mode::Processes],
+        &[
+            Mode::Fleet,
+            Mode::Host,
+            Mode::Pane,
+            Mode::Processes,
+            Mode::Process,
+            Mode::Top,
+        ],
         &[char('a')],
         Action::Events,
         "alerts and events: what happened",
@@ -224,11 +350,19 @@ pub const BINDINGS: &[Binding] = &[
         None,
     ),
     bind(
-        &[Mode::Fleet, Mode::Host, Mode::Processes],
+        &[Mode::Fleet, Mode::Host, Mode::Pane],
         &[char('w')],
         Action::Changes,
-        "what changed: this minute against the ten before it",
+        "what changed against the ten minutes before",
         Some("what changed"),
+    ),
+    // The same; their footers are full.
+    bind(
+        &[Mode::Processes, Mode::Process, Mode::Top],
+        &[char('w')],
+        Action::Changes,
+        "what changed against the ten minutes before",
+        None,
     ),
     bind(ANY, &[key(KeyCode::Up), char('k')], Action::Up, "up", None),
     bind(
@@ -319,7 +453,7 @@ pub const BINDINGS: &[Binding] = &[
         PLACES,
         &[char(':')],
         Action::Palette,
-        "every command by its name; host, time, compare, theme, sort too",
+        "every command; also host, time, compare, theme, sort",
         None,
     ),
     bind(
@@ -374,12 +508,7 @@ pub const BINDINGS: &[Binding] = &[
     ),
     bind(
         PALETTE,
-        &[
-            key(KeyCode::Up),
-            key(KeyCode::BackTab),
-            shift(KeyCode::BackTab),
-            ctrl('p'),
-        ],
+        &[key(KeyCode::Up), shift(KeyCode::Tab), ctrl('p')],
         Action::Up,
         "the command before",
         None,

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use sysmon_series::rate;
 use sysmon_wire::limits::SERIES_PER_HOST_MAX;
 use sysmon_wire::message::HostLine;
-use sysmon_wire::metrics::{Metric, unscale};
+use sysmon_wire::metrics::{Metric, PROCESS_CPU, PROCESS_IDENTITY, PROCESS_MEMORY, unscale};
 use sysmon_wire::{
     ABSENT, Kind, Label, RowDecoder, RowError, SchemaError, SeriesKey, SeriesTable, UnixMs,
 };
@@ -15,8 +15,54 @@ use super::ROWS_MS;
 /// Milliseconds of rows asked for when a host is opened.
 pub const WINDOW_MS: i64 = 10 * 60 * 1000;
 
-/// Rows kept: the window at one a second, and some for hosts that sample more often.
-const ROWS_MAX: usize = 1_200;
+/// Rows kept at most: the window at ten a second, as in a burst. Older than the window are forgotten.
+const ROWS_MAX: usize = 6_000;
+
+/// Rows a little older than the window stay, so that its first step is full.
+const WINDOW_SPARE_MS: i64 = 10_000;
+
+/// What a series was within one step of time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Step {
+    /// The smallest value.
+    pub min: f64,
+    /// The mean.
+    pub mean: f64,
+    /// The largest value.
+    pub max: f64,
+    /// How many values.
+    pub count: u32,
+}
+
+impl Step {
+    /// A step of one value.
+    pub fn of(value: f64) -> Self {
+        Self {
+            min: value,
+            mean: value,
+            max: value,
+            count: 1,
+        }
+    }
+
+    fn add(&mut self, value: f64) {
+        self.min = self.min.min(value);
+        self.max = self.max.max(value);
+        self.count += 1;
+        self.mean += (value - self.mean) / f64::from(self.count);
+    }
+}
+
+/// What a process used over time, from the rows in which it was among the busiest.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProcessHistory {
+    /// Shares of a processor.
+    pub cpu: Vec<Option<Step>>,
+    /// Bytes of memory.
+    pub memory: Vec<Option<Step>>,
+    /// Whether there are rows in which it was not.
+    pub is_missed: bool,
+}
 
 /// A host whose every row is followed.
 #[derive(Debug)]
@@ -68,6 +114,12 @@ impl HostView {
         (WINDOW_MS / ROWS_MS).saturating_mul(self.resolution_ms)
     }
 
+    /// Milliseconds of each of so many points of the window: whole rows, so that all hold the same number.
+    pub fn step_ms(&self, points: usize) -> i64 {
+        let step = self.window_ms() / i64::try_from(points).unwrap_or(i64::MAX).max(1);
+        (step / self.resolution_ms).max(1) * self.resolution_ms
+    }
+
     /// Takes further series.
     pub fn add_series(&mut self, table: &SeriesTable) -> Result<(), SchemaError> {
         let keys = table.keys()?;
@@ -94,8 +146,10 @@ impl HostView {
     }
 
     fn take_rows(&mut self, mut bytes: &[u8]) -> Result<(), RowError> {
+        let kept_ms = self.window_ms() + WINDOW_SPARE_MS;
         while let Some(row) = self.decoder.decode(&mut bytes, self.keys.len())? {
-            if self.rows.len() >= ROWS_MAX {
+            let oldest = row.time.0 - kept_ms;
+            while self.rows.len() >= ROWS_MAX || self.rows.front().is_some_and(|r| r.0 < oldest) {
                 self.rows.pop_front();
             }
             self.rows.push_back((row.time.0, row.values.clone()));
@@ -113,6 +167,16 @@ impl HostView {
         self.keys.iter().position(|key| {
             key.metric.name == metric.name
                 && key.attributes.len() == attributes.len()
+                && attributes
+                    .iter()
+                    .all(|(k, v)| key.attribute(k).is_some_and(|a| *a == *v))
+        })
+    }
+
+    /// The index of the first series of a metric that has these attributes, whatever else it has.
+    pub fn find_with(&self, metric: &Metric, attributes: &[(&str, &str)]) -> Option<usize> {
+        self.keys.iter().position(|key| {
+            key.metric.name == metric.name
                 && attributes
                     .iter()
                     .all(|(k, v)| key.attribute(k).is_some_and(|a| *a == *v))
@@ -150,7 +214,11 @@ impl HostView {
 
     /// The newest value of a series: a gauge's level, or a counter's rate a second.
     pub fn now(&self, metric: &Metric, attributes: &[(&str, &str)]) -> Option<f64> {
-        let at = self.find(metric, attributes)?;
+        self.now_at(metric, self.find(metric, attributes)?)
+    }
+
+    /// The same of the series with this index.
+    pub fn now_at(&self, metric: &Metric, at: usize) -> Option<f64> {
         let (time, value) = self
             .rows
             .back()
@@ -171,8 +239,19 @@ impl HostView {
 
     /// The newest count of a counter, as it stands.
     pub fn total(&self, metric: &Metric, attributes: &[(&str, &str)]) -> Option<f64> {
-        let value = self.raw(self.find(metric, attributes)?)?;
-        Some(unscale(value, metric.scale))
+        self.total_at(metric, self.find(metric, attributes)?)
+    }
+
+    /// The same of the series with this index.
+    pub fn total_at(&self, metric: &Metric, at: usize) -> Option<f64> {
+        Some(unscale(self.raw(at)?, metric.scale))
+    }
+
+    /// The time between the newest two rows.
+    pub fn interval_ms(&self) -> Option<i64> {
+        let newest = self.rows.back()?.0;
+        let before = self.rows.len().checked_sub(2)?;
+        Some(newest - self.rows.get(before)?.0)
     }
 
     fn raw(&self, at: usize) -> Option<i64> {
@@ -184,20 +263,67 @@ impl HostView {
             .filter(|value| *value != ABSENT)
     }
 
-    /// Means over `points` steps of `step_ms`, the last of which ends at or before the newest row.
-    /// Only full steps are shown, so that the picture moves a whole step at a time.
+    /// What a series was in each of `points` steps of `step_ms`, the last of which ends at or before the
+    /// newest row. Only full steps are shown, so that the picture moves a whole step at a time.
     pub fn history(
         &self,
         metric: &Metric,
         attributes: &[(&str, &str)],
         points: usize,
         step_ms: i64,
-    ) -> Vec<Option<f64>> {
-        let mut steps = vec![(0.0, 0u32); points];
-        let (Some(at), Some(newest)) = (self.find(metric, attributes), self.newest()) else {
+    ) -> Vec<Option<Step>> {
+        match self.find(metric, attributes) {
+            Some(at) => self.history_at(metric, at, points, step_ms),
+            None => vec![None; points],
+        }
+    }
+
+    /// The same of the series with this index.
+    pub fn history_at(
+        &self,
+        metric: &Metric,
+        at: usize,
+        points: usize,
+        step_ms: i64,
+    ) -> Vec<Option<Step>> {
+        let Some(newest) = self.newest() else {
             return vec![None; points];
         };
-        let end = (newest + 1).floor(step_ms);
+        self.steps(metric, at, points, step_ms, (newest + 1).floor(step_ms))
+    }
+
+    /// The same up to a moment, for steps so short that a row seldom comes on time: a step without one
+    /// is filled from that before, if only one is missing.
+    pub fn moments(
+        &self,
+        metric: &Metric,
+        attributes: &[(&str, &str)],
+        points: usize,
+        step_ms: i64,
+        end: UnixMs,
+    ) -> Vec<Option<Step>> {
+        let Some(at) = self.find(metric, attributes) else {
+            return vec![None; points];
+        };
+        let mut steps = self.steps(metric, at, points, step_ms, end);
+        let mut before = None;
+        for step in &mut steps {
+            let own = *step;
+            *step = own.or(before);
+            before = own;
+        }
+        steps
+    }
+
+    fn steps(
+        &self,
+        metric: &Metric,
+        at: usize,
+        points: usize,
+        step_ms: i64,
+        end: UnixMs,
+    ) -> Vec<Option<Step>> {
+        let mut steps = vec![None; points];
         let start = end - step_ms.saturating_mul(points as i64);
         let factor = 10f64.powi(i32::from(metric.scale));
         let mut before = (0, ABSENT);
@@ -212,15 +338,61 @@ impl HostView {
             let step = usize::try_from(step)
                 .ok()
                 .and_then(|step| steps.get_mut(step));
-            if let (Some(real), Some(step)) = (real, step) {
-                step.0 += real * factor;
-                step.1 += 1;
+            match (real, step) {
+                (Some(real), Some(Some(step))) => Step::add(step, real * factor),
+                (Some(real), Some(step)) => *step = Some(Step::of(real * factor)),
+                _ => {}
             }
         }
         steps
-            .iter()
-            .map(|(sum, n)| (*n > 0).then(|| sum / f64::from(*n)))
-            .collect()
+    }
+
+    /// What a process used, in steps as [`Self::history`] has them.
+    pub fn history_of_process(&self, id: i64, points: usize, step_ms: i64) -> ProcessHistory {
+        let mut history = ProcessHistory {
+            cpu: vec![None; points],
+            memory: vec![None; points],
+            is_missed: false,
+        };
+        let end = self.newest().map_or(0, |n| (n + 1).floor(step_ms).0);
+        let start = end - step_ms.saturating_mul(points as i64);
+        let ranks = self.ranks();
+        for (time, values) in &self.rows {
+            let step = usize::try_from((*time - start).div_euclid(step_ms));
+            let Some(step) = step.ok().filter(|step| *step < points) else {
+                continue;
+            };
+            let value = |at: Option<usize>| at.and_then(|at| values.get(at)).copied();
+            let place = ranks.iter().find(|(at, ..)| value(Some(*at)) == Some(id));
+            let Some((_, cpu, memory)) = place else {
+                history.is_missed = true;
+                continue;
+            };
+            let number = |at| value(at).filter(|v| *v != ABSENT).unwrap_or(0);
+            let add = |steps: &mut Vec<Option<Step>>, value: f64| match steps.get_mut(step) {
+                Some(Some(step)) => step.add(value),
+                Some(none) => *none = Some(Step::of(value)),
+                None => {}
+            };
+            add(&mut history.cpu, unscale(number(*cpu), PROCESS_CPU.scale));
+            add(
+                &mut history.memory,
+                unscale(number(*memory), PROCESS_MEMORY.scale),
+            );
+        }
+        history
+    }
+
+    /// Where the places of the busiest processes are among the series: who it is, processor, memory.
+    fn ranks(&self) -> Vec<(usize, Option<usize>, Option<usize>)> {
+        let place = |(at, key): (usize, &SeriesKey)| {
+            let rank = key.attribute("sysmon.rank")?;
+            let attributes = [("sysmon.rank", rank.as_str())];
+            let of = |metric: &Metric| self.find(metric, &attributes);
+            (key.metric.name == PROCESS_IDENTITY.name)
+                .then(|| (at, of(&PROCESS_CPU), of(&PROCESS_MEMORY)))
+        };
+        self.keys.iter().enumerate().filter_map(place).collect()
     }
 }
 
@@ -255,14 +427,91 @@ mod tests {
     }
 
     #[test]
+    fn a_process_is_found_at_whatever_place_it_had() {
+        let mut view = HostView::new("h".into());
+        let mut keys = Vec::new();
+        for rank in ["0", "1"] {
+            let rank = [("sysmon.rank", rank)];
+            keys.push(PROCESS_IDENTITY.series(&rank));
+            keys.push(PROCESS_CPU.series(&rank));
+            keys.push(PROCESS_MEMORY.series(&rank));
+        }
+        view.add_series(&SeriesTable::new(&keys)).unwrap();
+        let (mut encoder, mut block) = (RowEncoder::new(), Vec::new());
+        for n in 0..8i64 {
+            let (ours, other) = ([7, n * 100, 50], [8, 1, 1]);
+            let values = match n {
+                // Not among them.
+                4 | 5 => [9, 1, 1, 8, 1, 1],
+                n if n % 2 == 0 => [7, ours[1], 50, 8, 1, 1],
+                _ => [8, other[1], 1, 7, ours[1], 50],
+            };
+            encoder.encode(n as u64 + 1, UnixMs(n * 1000), &values, &mut block);
+        }
+        view.add_rows(true, &block).unwrap();
+        let history = view.history_of_process(7, 4, 2000);
+        let cpu: Vec<_> = history
+            .cpu
+            .iter()
+            .map(|v| v.map(|v| (v.mean * 1000.0).round()))
+            .collect();
+        assert_eq!(cpu[1..], [Some(50.0), Some(250.0), None][..], "{cpu:?}");
+        let memory: Vec<_> = history.memory.iter().map(|v| v.map(|v| v.mean)).collect();
+        assert_eq!(memory[1..], [Some(50.0), Some(50.0), None][..]);
+        assert!(history.is_missed && !view.history_of_process(7, 1, 1000).is_missed);
+    }
+
+    #[test]
     fn history_is_of_full_steps_and_gaps_are_gaps() {
         let history = view().history(&CPU_UTILIZATION, &[], 8, 2000);
         let shown: Vec<_> = history
             .iter()
-            .map(|v| v.map(|v| (v * 1000.0).round()))
+            .map(|v| v.map(|v| (v.mean * 1000.0).round()))
             .collect();
         // Steps begin at 4, 6, 8, 10 … s; the row at 20 s begins a step that is not full.
         assert_eq!(shown[..4], [Some(45.0), Some(60.0), None, Some(105.0)]);
         assert_eq!(shown[7], Some(185.0));
+    }
+
+    #[test]
+    fn a_step_knows_its_smallest_and_largest() {
+        let history = view().history(&CPU_UTILIZATION, &[], 2, 5000);
+        let last = history[1].unwrap();
+        assert_eq!((last.min, last.mean, last.max), (0.15, 0.17, 0.19));
+    }
+
+    #[test]
+    fn a_single_moment_that_is_late_is_no_gap_and_two_are() {
+        let shown: Vec<_> = view()
+            .moments(&CPU_UTILIZATION, &[], 7, 1000, UnixMs(12_000))
+            .iter()
+            .map(|step| step.map(|step| (step.mean * 100.0).round()))
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                Some(5.0),
+                Some(6.0),
+                Some(6.0),
+                None,
+                None,
+                Some(10.0),
+                Some(11.0)
+            ]
+        );
+    }
+
+    #[test]
+    fn rows_older_than_the_window_are_forgotten() {
+        let mut view = HostView::new("h".into());
+        view.add_series(&SeriesTable::new(&[CPU_UTILIZATION.series(&[])]))
+            .unwrap();
+        let (mut encoder, mut block) = (RowEncoder::new(), Vec::new());
+        for n in 1..=8000i64 {
+            encoder.encode(n as u64, UnixMs(n * 500), &[n], &mut block);
+        }
+        view.add_rows(true, &block).unwrap();
+        assert_eq!(view.rows.len(), 1_221);
+        assert_eq!(view.interval_ms(), Some(500));
     }
 }

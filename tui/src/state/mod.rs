@@ -1,32 +1,40 @@
 //! Everything the screen shows. Pure: times and events come in as messages.
 
 pub mod arrange;
+pub mod burst;
 pub mod changes;
 pub mod compare;
 pub mod fleet;
 pub mod host;
 pub mod palette;
+pub mod panes;
+pub mod pattern;
 pub mod preview;
 pub mod processes;
 pub mod shown;
 pub mod spark;
 pub mod timeline;
+pub mod top;
 
 use jiff::tz::TimeZone;
 use ratatui::layout::Size;
-use sysmon_wire::message::{Change, FleetUpdate, HostLine, Points};
+use sysmon_config::{Column, Order};
+use sysmon_wire::message::{Change, FleetUpdate, HostLine, HostProcess, Points};
 use sysmon_wire::{Label, Process, SeriesTable, UnixMs};
 
 use crate::keys::{Keymap, Mode};
 use crate::theme::{Theme, ThemeName};
+use burst::Burst;
 use changes::Changes;
 use compare::Compare;
 use fleet::FleetState;
 use host::HostView;
+use panes::Panes;
 use preview::Preview;
 use processes::Processes;
 use sysmon_wire::timeline::Timeline;
 use timeline::TimelineState;
+use top::Top;
 
 /// Milliseconds from one row to the next, where every one is kept.
 pub const ROWS_MS: i64 = 1_000;
@@ -42,6 +50,10 @@ pub struct Options {
     pub zone: TimeZone,
     /// What the keys do.
     pub keys: Keymap,
+    /// What hosts are sorted by.
+    pub sort: Order,
+    /// Columns of the table of hosts.
+    pub columns: Vec<Column>,
 }
 
 /// How the connection to the hub is.
@@ -143,6 +155,20 @@ pub enum Feed {
     },
     /// When there are rows, and what happened.
     Timeline(Timeline),
+    /// The busiest processes of all hosts.
+    Top {
+        /// The moment.
+        time: UnixMs,
+        /// Of how many hosts.
+        hosts: u32,
+        /// The processes.
+        processes: Vec<HostProcess>,
+    },
+    /// A host is not sampled more often.
+    BurstRefused {
+        /// Why.
+        reason: Label,
+    },
     /// A part of one line of the comparison.
     Compare {
         /// The question's number.
@@ -196,6 +222,8 @@ pub struct State {
     pub back: Vec<Mode>,
     /// All hosts.
     pub fleet: FleetState,
+    /// Columns of their table.
+    pub columns: Vec<Column>,
     /// The open host.
     pub host: Option<HostView>,
     /// The selected host's last minutes.
@@ -204,10 +232,16 @@ pub struct State {
     pub preview_wanted: Option<(Label, UnixMs)>,
     /// How far the host screen is scrolled.
     pub host_scroll: u16,
+    /// The panes of the host screen.
+    pub panes: Panes,
+    /// The burst of the open host that was asked for last.
+    pub burst: Option<Burst>,
     /// How far the help is scrolled.
     pub help_scroll: u16,
     /// Processes of the open host.
     pub processes: Processes,
+    /// The busiest processes of all hosts.
+    pub top: Top,
     /// What is different from before.
     pub changes: Changes,
     /// Hosts beside each other.
@@ -222,7 +256,7 @@ pub struct State {
     pub input: String,
     /// Whether that was only proposed, so that what is typed takes its place.
     pub is_proposed: bool,
-    /// Which command of the palette is chosen.
+    /// Which command of the palette is chosen, or which column.
     pub chosen: usize,
     /// A remark for the footer, and until when.
     pub remark: Option<(String, UnixMs)>,
@@ -245,12 +279,16 @@ impl State {
             hub: None,
             mode: Mode::Fleet,
             back: Vec::new(),
-            fleet: FleetState::default(),
+            fleet: FleetState::new(options.sort.into()),
+            columns: options.columns,
             host: None,
             preview: None,
             preview_wanted: None,
             host_scroll: 0,
+            panes: Panes::default(),
+            burst: None,
             processes: Processes::default(),
+            top: Top::default(),
             changes: Changes::default(),
             compare: Compare::default(),
             timeline: TimelineState::default(),
@@ -284,6 +322,10 @@ impl State {
                 mode,
                 Mode::Fleet
                     | Mode::Host
+                    | Mode::Pane
+                    | Mode::Burst
+                    | Mode::Process
+                    | Mode::Top
                     | Mode::Processes
                     | Mode::Changes
                     | Mode::Events

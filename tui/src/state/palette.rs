@@ -3,7 +3,7 @@
 use sysmon_wire::Label;
 use sysmon_wire::metrics::{ALIASES, SUMMARY};
 
-use super::{State, fleet, processes};
+use super::{State, fleet, processes, top};
 use crate::keys::{Action, Mode};
 use crate::theme::ThemeName;
 
@@ -25,6 +25,8 @@ pub enum Command {
     SortFleet(fleet::Sort),
     /// Sort the processes.
     SortProcesses(processes::Sort),
+    /// Sort the busiest processes of all hosts.
+    SortTop(top::Sort),
     /// Compare hosts by a metric.
     Compare(&'static str),
     /// Type on, after this.
@@ -120,7 +122,9 @@ fn commands(state: &State) -> Vec<Entry> {
     });
     let more = WITH_WORD
         .iter()
-        .filter(|(begin, _, _)| *begin != "sort " || matches!(place, Mode::Fleet | Mode::Processes))
+        .filter(|(begin, _, _)| {
+            *begin != "sort " || matches!(place, Mode::Fleet | Mode::Processes | Mode::Top)
+        })
         .map(|(begin, text, help)| Entry::new(*text, *help, Command::Complete(begin)));
     act.chain(more).collect()
 }
@@ -174,13 +178,12 @@ fn words_of(state: &State, begin: &str) -> Vec<Entry> {
                 .collect()
         }
         _ => match state.place() {
-            Mode::Fleet => fleet::Sort::ALL
-                .iter()
+            Mode::Fleet => fleet::Sort::all()
                 .map(|(sort, name)| {
                     Entry::new(
                         format!("sort {name}"),
                         "sort by it",
-                        Command::SortFleet(*sort),
+                        Command::SortFleet(sort),
                     )
                 })
                 .collect(),
@@ -191,6 +194,16 @@ fn words_of(state: &State, begin: &str) -> Vec<Entry> {
                         format!("sort {name}"),
                         "sort by it",
                         Command::SortProcesses(*sort),
+                    )
+                })
+                .collect(),
+            Mode::Top => top::Sort::ALL
+                .iter()
+                .map(|(sort, name)| {
+                    Entry::new(
+                        format!("sort {name}"),
+                        "sort by it",
+                        Command::SortTop(*sort),
                     )
                 })
                 .collect(),
@@ -243,7 +256,15 @@ mod tests {
 
     #[test]
     fn every_action_of_a_place_is_a_command() {
-        for place in [Mode::Fleet, Mode::Host, Mode::Processes, Mode::Changes] {
+        let places = [
+            Mode::Fleet,
+            Mode::Host,
+            Mode::Processes,
+            Mode::Process,
+            Mode::Top,
+            Mode::Changes,
+        ];
+        for place in places {
             let all = texts("", place);
             for binding in BINDINGS.iter().filter(|b| b.modes.contains(&place)) {
                 let name = binding.action.name();

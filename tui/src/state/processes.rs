@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use sysmon_wire::{Process, UnixMs};
 
 use super::arrange::{Arrangement, container, grouped, program, tree};
+use super::pattern::Pattern;
 
 /// What processes are sorted by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -64,9 +65,15 @@ pub struct Processes {
     pub sort: Sort,
     /// Whether the order is turned around.
     pub reverse: bool,
-    /// What a command, user, container or pid must hold to be shown.
-    pub filter: String,
+    /// What a command, user, container or pid must be like to be shown.
+    pub filter: Pattern,
     selected: Option<u32>,
+    /// What is to be selected once it is told.
+    wanted: Option<u32>,
+    /// The process whose details are shown, as last told.
+    pub open: Option<Process>,
+    /// Whether that is still told.
+    pub is_open_told: bool,
     /// The first row on screen.
     pub top: usize,
 }
@@ -79,13 +86,81 @@ impl Processes {
         self.rows.clear();
         self.order.clear();
         self.selected = None;
+        self.wanted = None;
+        self.open = None;
         self.top = 0;
+    }
+
+    /// Selects a process as soon as it is told, whatever was filtered by before.
+    pub fn want(&mut self, pid: u32) {
+        self.filter = Pattern::default();
+        if self.is_grouped() {
+            self.arrangement = Arrangement::List;
+        }
+        self.wanted = Some(pid);
     }
 
     /// Takes processes. Those that used most do not take the place of all at the same moment or later.
     pub fn take(&mut self, time: UnixMs, all: bool, rows: Vec<Process>) {
         (self.time, self.all, self.told) = (Some(time), all, rows);
         self.reorder();
+        if let Some(open) = &mut self.open {
+            let is_same = |process: &&Process| {
+                let (a, b) = (&process.identity, &open.identity);
+                (a.pid, a.start) == (b.pid, b.start)
+            };
+            let told = self.told.iter().find(is_same).cloned();
+            self.is_open_told = told.is_some();
+            *open = told.unwrap_or_else(|| open.clone());
+        }
+        let is_there = |pid: &u32| self.shown().any(|process| process.identity.pid == *pid);
+        if let Some(pid) = self.wanted.filter(is_there) {
+            self.selected = Some(pid);
+            self.wanted = None;
+        }
+    }
+
+    /// Whether a row stands for several processes.
+    pub fn is_grouped(&self) -> bool {
+        matches!(
+            self.arrangement,
+            Arrangement::Programs | Arrangement::Containers
+        )
+    }
+
+    /// Shows the details of the selected process, or lists the members of the selected group; whether
+    /// there are details now.
+    pub fn open_selected(&mut self) -> bool {
+        let Some(process) = self.selected().cloned() else {
+            return false;
+        };
+        let members = match self.arrangement {
+            Arrangement::List | Arrangement::Tree => {
+                self.open = Some(process);
+                self.is_open_told = true;
+                return true;
+            }
+            Arrangement::Programs => {
+                let name = process.identity.command.as_str();
+                name.rsplit_once(" (").map_or(name, |(name, _)| name)
+            }
+            Arrangement::Containers => container(&process),
+        };
+        self.filter = Pattern::ending(members);
+        self.arrangement = Arrangement::List;
+        self.reorder();
+        false
+    }
+
+    /// The process that has a pid, shown or not.
+    pub fn by_pid(&self, pid: u32) -> Option<&Process> {
+        self.told.iter().find(|process| process.identity.pid == pid)
+    }
+
+    /// The processes whose parent has a pid, shown or not.
+    pub fn children_of(&self, pid: u32) -> impl Iterator<Item = &Process> {
+        let is_child = move |process: &&Process| process.parent == pid && pid > 0;
+        self.told.iter().filter(is_child)
     }
 
     /// Puts the processes in order anew.
@@ -95,16 +170,7 @@ impl Processes {
             Arrangement::Programs => grouped(&self.told, |process| program(process).to_owned()),
             Arrangement::Containers => grouped(&self.told, |process| container(process).to_owned()),
         };
-        let wanted = self.filter.to_lowercase();
-        let holds = |text: &str| text.to_lowercase().contains(&wanted);
-        let matches = |process: &Process| {
-            let identity = &process.identity;
-            wanted.is_empty()
-                || identity.pid.to_string() == wanted
-                || [&identity.command, &identity.user, &identity.cgroup]
-                    .iter()
-                    .any(|text| holds(text.as_str()))
-        };
+        let matches = |process: &Process| self.filter.finds_process(process);
         let rows = &self.rows;
         let of = |at: usize| rows.get(at);
         let mut order: Vec<usize> = (0..rows.len())
@@ -126,7 +192,7 @@ impl Processes {
             _ => order.into_iter().map(|at| (at, 0)).collect(),
         };
         if self.selected_at().is_none() {
-            self.select(0);
+            self.select_at(0);
         }
     }
 
@@ -164,6 +230,11 @@ impl Processes {
 
     /// Selects the process at a place among those shown, or the nearest.
     pub fn select(&mut self, at: usize) {
+        self.wanted = None;
+        self.select_at(at);
+    }
+
+    fn select_at(&mut self, at: usize) {
         let at = at.min(self.order.len().saturating_sub(1));
         let pid = self.shown().nth(at).map(|process| process.identity.pid);
         self.selected = pid;
@@ -236,12 +307,55 @@ mod tests {
         processes.sort = Sort::Memory;
         processes.reorder();
         assert_eq!(pids(&processes), [20, 3, 1]);
-        processes.filter = "BIN/P".to_owned();
+        processes.filter = "bin/p|x".into();
         processes.reorder();
         assert_eq!(pids(&processes), [20]);
-        processes.filter = "1".to_owned();
+        processes.filter = "1".into();
         processes.reorder();
         assert_eq!(pids(&processes), [3, 1], "a pid, or in a name");
+    }
+
+    #[test]
+    fn what_is_wanted_is_selected_when_it_comes_unless_one_chose_meanwhile() {
+        let mut processes = processes();
+        processes.filter = "init".into();
+        processes.want(77);
+        processes.take(UnixMs(2000), false, vec![process(20, "x", 1, 1)]);
+        let rows = || vec![process(20, "x", 9, 1), process(77, "y", 1, 1)];
+        processes.take(UnixMs(3000), true, rows());
+        assert_eq!(processes.selected().unwrap().identity.pid, 77);
+        processes.want(20);
+        processes.move_by(0);
+        processes.take(UnixMs(4000), true, rows());
+        assert_eq!(processes.selected().unwrap().identity.pid, 77);
+    }
+
+    #[test]
+    fn details_follow_their_process_and_stay_when_it_is_gone() {
+        let mut processes = processes();
+        assert!(processes.open_selected());
+        processes.take(UnixMs(2000), true, vec![process(3, "/usr/bin/cc1", 5, 1)]);
+        let open = |processes: &Processes| processes.open.as_ref().unwrap().cpu_permille;
+        assert_eq!((open(&processes), processes.is_open_told), (5, true));
+        let mut another = process(3, "/usr/bin/cc1", 7, 1);
+        another.identity.start = UnixMs(2);
+        processes.take(UnixMs(3000), true, vec![another]);
+        assert_eq!((open(&processes), processes.is_open_told), (5, false));
+    }
+
+    #[test]
+    fn a_group_is_opened_as_its_members() {
+        let mut processes = processes();
+        let rows = vec![
+            process(5, "/opt/postgres", 1, 1),
+            process(6, "/usr/bin/postgres", 1, 1),
+            process(7, "/usr/bin/postgres-backup", 0, 1),
+        ];
+        processes.take(UnixMs(2000), true, rows);
+        processes.arrangement = Arrangement::Programs;
+        processes.reorder();
+        assert!(!processes.open_selected());
+        assert_eq!(pids(&processes), [5, 6]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use sysmon_config::time::{format_clock, format_moment};
-use sysmon_wire::message::Change;
+use sysmon_wire::message::{Change, HostProcess};
 use sysmon_wire::metrics::{ALIASES, SUMMARY};
 use sysmon_wire::{Label, Process, UnixMs};
 
@@ -18,7 +18,7 @@ use crate::view::compare;
 /// The selected row in one line, after what it is called; none if nothing is selected.
 pub fn row(state: &State) -> Option<(String, String)> {
     match state.place() {
-        Mode::Host => {
+        Mode::Host | Mode::Pane | Mode::Burst => {
             let name = &state.host.as_ref()?.name;
             Some((name.to_string(), host_line(state.fleet.host(name)?)))
         }
@@ -26,6 +26,16 @@ pub fn row(state: &State) -> Option<(String, String)> {
             let process = state.processes.selected()?;
             let name = format!("process {}", process.identity.pid);
             Some((name, process_line(process)))
+        }
+        Mode::Process => {
+            let process = state.processes.open.as_ref()?;
+            let name = format!("process {}", process.identity.pid);
+            Some((name, process_line(process)))
+        }
+        Mode::Top => {
+            let HostProcess { host, process } = state.top.selected()?;
+            let name = format!("process {} of {host}", process.identity.pid);
+            Some((name, format!("{host}  {}", process_line(process))))
         }
         Mode::Compare => {
             let line = state.compare.selected()?;
@@ -115,10 +125,15 @@ impl Records {
     /// What the screen shows, in its order.
     pub fn of(state: &State) -> Self {
         match state.place() {
-            Mode::Processes => processes(state),
+            Mode::Processes => processes(state, state.processes.shown()),
+            Mode::Process => processes(state, state.processes.open.iter()),
+            Mode::Top => {
+                let time = state.top.time.unwrap_or(state.moment());
+                busiest(time, state.top.shown())
+            }
             Mode::Changes => changes(state),
             Mode::Compare => points(state),
-            Mode::Host => {
+            Mode::Host | Mode::Pane | Mode::Burst => {
                 let name = state.host.as_ref().map(|host| &host.name);
                 hosts(
                     state,
@@ -183,10 +198,10 @@ fn hosts<'a>(state: &State, shown: impl Iterator<Item = &'a HostRow>) -> Records
     }
 }
 
-fn processes(state: &State) -> Records {
+fn processes<'a>(state: &State, shown: impl Iterator<Item = &'a Process>) -> Records {
     let row = |process: &Process| {
         let identity = &process.identity;
-        vec![
+        let mut row = vec![
             json!(identity.pid),
             json!(process.parent),
             json!(identity.user),
@@ -194,11 +209,9 @@ fn processes(state: &State) -> Records {
             json!(identity.cgroup),
             json!(char::from(process.state).to_string()),
             json!(process.threads),
-            json!(f64::from(process.cpu_permille) / 1000.0),
-            json!(process.memory_bytes),
-            json!(process.read_bytes_per_s),
-            json!(process.write_bytes_per_s),
-        ]
+        ];
+        row.extend(used(process));
+        row
     };
     Records {
         time: state.processes.time.unwrap_or(state.moment()),
@@ -217,7 +230,53 @@ fn processes(state: &State) -> Records {
             "disk.read",
             "disk.write",
         ],
-        rows: state.processes.shown().map(row).collect(),
+        rows: shown.map(row).collect(),
+    }
+}
+
+fn used(process: &Process) -> [Value; 4] {
+    [
+        json!(f64::from(process.cpu_permille) / 1000.0),
+        json!(process.memory_bytes),
+        json!(process.read_bytes_per_s),
+        json!(process.write_bytes_per_s),
+    ]
+}
+
+/// The busiest processes of all hosts.
+pub fn busiest<'a>(time: UnixMs, shown: impl Iterator<Item = &'a HostProcess>) -> Records {
+    let row = |HostProcess { host, process }: &HostProcess| {
+        let identity = &process.identity;
+        let mut row = vec![
+            json!(host),
+            json!(identity.pid),
+            json!(identity.start.0),
+            json!(identity.user),
+            json!(identity.command),
+            json!(identity.cgroup),
+            json!(process.threads),
+        ];
+        row.extend(used(process));
+        row
+    };
+    Records {
+        time,
+        host: None,
+        kind: "processes",
+        fields: vec![
+            "host",
+            "pid",
+            "start_ms",
+            "user",
+            "command",
+            "cgroup",
+            "threads",
+            "cpu",
+            "memory",
+            "disk.read",
+            "disk.write",
+        ],
+        rows: shown.map(row).collect(),
     }
 }
 
@@ -289,7 +348,16 @@ pub fn file_name(state: &State) -> String {
     let host = state.host.as_ref().map(|host| host.name.as_str());
     let what = match (state.place(), host) {
         (Mode::Host, Some(host)) => host.to_owned(),
+        (Mode::Pane, Some(host)) => {
+            format!("{host}-{}", state.panes.focus.title().to_lowercase())
+        }
+        (Mode::Burst, Some(host)) => format!("{host}-burst"),
         (Mode::Processes, Some(host)) => format!("{host}-processes"),
+        (Mode::Process, Some(host)) => match &state.processes.open {
+            Some(process) => format!("{host}-process-{}", process.identity.pid),
+            None => host.to_owned(),
+        },
+        (Mode::Top, _) => "processes".to_owned(),
         (Mode::Changes, Some(host)) => format!("{host}-changes"),
         (Mode::Changes, None) => "changes".to_owned(),
         (Mode::Compare, _) => format!("compare-{}", state.compare.alias()),
@@ -375,6 +443,41 @@ mod tests {
         let (_, text) = row(&state).unwrap();
         assert!(text.starts_with("a 1 d before  cpu 50%"), "{text}");
         assert!(file_name(&state).starts_with("sysmon-compare-cpu-"));
+    }
+
+    #[test]
+
+    fn the_busiest_of_all_hosts_have_their_host() {
+        let mut state = fleet();
+        state.mode = Mode::Top;
+        let row = HostProcess {
+            host: "b".into(),
+            process: process(7, "cc1", 900, 5),
+        };
+        state.top.take(UnixMs(5000), 1, vec![row]);
+        let csv = Records::of(&state).to_csv();
+        assert!(csv.contains("\r\nb,7,1,root,cc1,,1,0.9,5,0,0\r\n"), "{csv}");
+        assert!(
+            super::row(&state)
+                .unwrap()
+                .1
+                .starts_with("b  7  root  cc1  cpu 90.0%")
+        );
+        assert_eq!(
+            file_name(&state),
+            "sysmon-processes-1970-01-01T00-16-40.svg"
+        );
+        // Details of one.
+        state.mode = Mode::Process;
+        state.processes.take(
+            UnixMs(5000),
+            true,
+            vec![process(8, "x", 1, 1), process(9, "y", 2, 1)],
+        );
+        state.processes.open_selected();
+        let csv = Records::of(&state).to_csv();
+        assert_eq!(csv.lines().count(), 2, "{csv}");
+        assert!(csv.contains("\r\n9,"), "{csv}");
     }
 
     #[test]

@@ -1,13 +1,16 @@
 //! What the actions of the key table do.
 
+use sysmon_config::Column;
 use sysmon_wire::Label;
 
 use super::travel::{STEP_MS, open_host, show, travel};
 use super::typing::{accept, set_filter};
-use super::{Effect, compare, give, remark, timeline};
+use super::{Effect, compare, fleet as hosts, give, panes, remark, timeline, top};
 use crate::keys::{Action, Mode};
+use crate::state::burst::Burst;
 use crate::state::changes::Changes;
 use crate::state::host::HostView;
+use crate::state::panes::Panes;
 use crate::state::{State, fleet, palette, processes};
 use crate::theme::{Theme, ThemeName};
 use crate::view;
@@ -26,8 +29,11 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Back => return back(state),
         Action::Open if state.mode == Mode::Changes => return go_to_change(state),
         Action::Open if state.mode == Mode::Events => return timeline::go_to_event(state),
+        Action::Open if state.mode == Mode::Top => return top::go_there(state),
+        Action::Open if state.mode == Mode::Processes => open_process(state),
         Action::Open if state.mode == Mode::Compare => return compare::open_selected(state),
         Action::Open => return open(state),
+        Action::Top => go(state, Mode::Top),
         Action::Mark => {
             state.fleet.mark();
             state.fleet.move_by(1);
@@ -41,27 +47,37 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::ZoomOut => timeline::zoom(state, 1),
         Action::ZoomIn => timeline::zoom(state, -1),
         Action::Changes => return ask_changes(state),
+        Action::NextPane | Action::PreviousPane => {
+            panes::step(state, action == Action::PreviousPane);
+        }
+        Action::Zoom => panes::zoom(state),
+        Action::Burst => return burst(state),
         Action::Accept => return accept(state),
         Action::Up => scroll(state, -1),
         Action::Down => scroll(state, 1),
         Action::PageUp => scroll(state, -page),
         Action::PageDown => scroll(state, page),
+        Action::First if state.mode == Mode::Fleet => state.fleet.select_first(),
         Action::First => scroll(state, isize::MIN / 2),
         Action::Last => scroll(state, isize::MAX / 2),
         Action::Filter => {
             let filter = match state.mode {
-                Mode::Processes => state.processes.filter.clone(),
+                Mode::Processes => state.processes.filter.text().to_owned(),
+                Mode::Top => state.top.filter.text().to_owned(),
                 _ => state.fleet.filter.clone(),
             };
             state.input.clone_from(&filter);
             state.filter_before = filter;
             go(state, Mode::Filter);
         }
-        Action::ClearFilter if state.fleet.filter.is_empty() => state.fleet.unmark(),
-        Action::ClearFilter => {
-            state.fleet.filter.clear();
-            state.fleet.reorder();
+        Action::ClearFilter => hosts::clear_filter(state),
+        Action::Group => hosts::group(state),
+        Action::FoldAll => hosts::fold_all(state),
+        Action::Columns => {
+            state.chosen = 0;
+            go(state, Mode::Columns);
         }
+        Action::Toggle => hosts::toggle_column(state),
         Action::Processes => go(state, Mode::Processes),
         Action::Copy => return give::copy(state),
         Action::Export => give::ask_name(state),
@@ -77,6 +93,18 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Reverse if state.mode == Mode::Processes => {
             state.processes.reverse = !state.processes.reverse;
             state.processes.reorder();
+        }
+        Action::Sort if state.mode == Mode::Top => {
+            let next = state.top.sort.next();
+            top::sort(state, next);
+        }
+        Action::Reverse if state.mode == Mode::Top => {
+            state.top.reverse = !state.top.reverse;
+            state.top.reorder();
+        }
+        Action::Sort if state.mode == Mode::Pane => panes::sort_next(state),
+        Action::Reverse if state.mode == Mode::Pane => {
+            state.panes.reverse = !state.panes.reverse;
         }
         Action::Sort => {
             let next = state.fleet.sort.next();
@@ -127,8 +155,17 @@ pub(super) fn back(state: &mut State) -> Vec<Effect> {
     let left = state.mode;
     state.mode = state.back.pop().unwrap_or(Mode::Fleet);
     match left {
-        Mode::Host => {
+        Mode::Burst => {
+            state.burst = None;
+            vec![Effect::Burst(None)]
+        }
+        Mode::Process => {
+            state.processes.open = None;
+            Vec::new()
+        }
+        Mode::Host | Mode::Processes if state.mode != Mode::Host => {
             state.host = None;
+            state.burst = None;
             state.processes.clear();
             vec![Effect::CloseHost]
         }
@@ -151,9 +188,17 @@ pub(super) fn scroll(state: &mut State, rows: isize) {
             let last = view::host::scroll_max(state);
             state.host_scroll = scrolled(state.host_scroll, rows, last);
         }
+        Mode::Pane => {
+            let last = view::panes::scroll_max(state);
+            state.panes.scroll = scrolled(state.panes.scroll, rows, last);
+        }
         Mode::Processes => {
             state.processes.move_by(rows);
             state.processes.scroll(view::processes::rows(state.size));
+        }
+        Mode::Top => {
+            state.top.move_by(rows);
+            state.top.scroll(view::top::rows(state.size));
         }
         Mode::Changes => {
             state.changes.move_by(rows);
@@ -172,7 +217,11 @@ pub(super) fn scroll(state: &mut State, rows: isize) {
             let last = palette::entries(state).len().saturating_sub(1);
             state.chosen = state.chosen.saturating_add_signed(rows).min(last);
         }
-        Mode::Filter | Mode::Time | Mode::Export => {}
+        Mode::Columns => {
+            let last = Column::ALL.len() - 1;
+            state.chosen = state.chosen.saturating_add_signed(rows).min(last);
+        }
+        Mode::Process | Mode::Burst | Mode::Filter | Mode::Time | Mode::Export => {}
     }
 }
 
@@ -182,15 +231,32 @@ fn scrolled(from: u16, rows: isize, last: u16) -> u16 {
 }
 
 fn open(state: &mut State) -> Vec<Effect> {
+    if state.mode == Mode::Fleet && state.fleet.fold() {
+        state.fleet.scroll(state.fleet_rows());
+        return Vec::new();
+    }
+    state.fleet.hold();
     let Some(name) = state.fleet.selected().map(|host| host.line.name.clone()) else {
         return Vec::new();
     };
     open_named(state, name)
 }
 
+/// Shows the details of the selected process, or the members of the selected group.
+fn open_process(state: &mut State) {
+    if state.processes.open_selected() {
+        go(state, Mode::Process);
+    } else if !state.processes.filter.is_empty() {
+        let members = state.processes.filter.text().to_owned();
+        remark(state, format!("one by one, those that fit {members}"));
+    }
+}
+
 /// Opens a host from wherever one is; back leads to the fleet.
 pub(super) fn open_named(state: &mut State, name: Label) -> Vec<Effect> {
     state.host_scroll = 0;
+    state.burst = None;
+    state.panes = Panes::default();
     state.processes.clear();
     state.host = Some(HostView::new(name.clone()));
     state.back = vec![Mode::Fleet];
@@ -212,6 +278,22 @@ pub(super) fn sort_processes(state: &mut State, sort: processes::Sort) {
     remark(state, format!("sorted by {}", sort.name()));
 }
 
+/// Shows the open host at ten samples a second, and asks for them; of the past, those that there are.
+fn burst(state: &mut State) -> Vec<Effect> {
+    let Some(name) = state.host.as_ref().map(|host| host.name.clone()) else {
+        return Vec::new();
+    };
+    if state.mode != Mode::Burst {
+        go(state, Mode::Burst);
+    }
+    let is_asked = state.burst.is_some_and(|b| b.left_ms(state.now) > 0);
+    if state.at.is_some() || is_asked {
+        return Vec::new();
+    }
+    state.burst = Some(Burst::new(state.now));
+    vec![Effect::Burst(Some(name))]
+}
+
 /// Of the open host, or of the fleet.
 fn ask_changes(state: &mut State) -> Vec<Effect> {
     let host = state.host.as_ref().map(|host| host.name.clone());
@@ -228,6 +310,7 @@ fn go_to_change(state: &mut State) -> Vec<Effect> {
     let (name, began) = (change.host.clone(), change.began);
     if state.host.as_ref().is_none_or(|host| host.name != name) {
         state.host_scroll = 0;
+        state.burst = None;
         state.processes.clear();
         state.host = Some(HostView::new(name));
     }

@@ -2,20 +2,25 @@
 
 mod act;
 mod compare;
+mod fleet;
 mod give;
 mod mouse;
 mod palette;
+mod panes;
 mod preview;
 #[cfg(test)]
 mod tests;
 mod timeline;
+mod top;
 mod travel;
 mod typing;
 
 use crossterm::event::{KeyEvent, MouseEvent};
 use ratatui::layout::Size;
+use sysmon_wire::message::TopBy;
 use sysmon_wire::{Label, UnixMs};
 
+use crate::keys::Mode;
 use crate::state::compare::Question;
 use crate::state::host::HostView;
 use crate::state::{Feed, Link, State};
@@ -68,6 +73,8 @@ pub enum Effect {
     },
     /// Stop following the host.
     CloseHost,
+    /// Ask for ten samples a second of this host for a minute; none for no more.
+    Burst(Option<Label>),
     /// Follow the host that is selected among all, from a moment on and until another; none no more.
     Preview(Option<(Label, UnixMs, Option<UnixMs>)>),
     /// Ask which of its processes used most.
@@ -86,6 +93,8 @@ pub enum Effect {
         /// Up to this one.
         to: UnixMs,
     },
+    /// Follow the busiest processes of all hosts, or show those of a moment; none no more.
+    WatchTop(Option<(Option<UnixMs>, TopBy)>),
     /// Ask for one metric of several hosts.
     Compare(Question),
     /// Put a text on the clipboard.
@@ -112,6 +121,7 @@ pub fn update(state: &mut State, message: Message) -> Vec<Effect> {
     effects.extend(timeline::refresh(state));
     effects.extend(preview::refresh(state));
     effects.extend(compare::refresh(state));
+    effects.extend(top::refresh(state));
     effects
 }
 
@@ -178,6 +188,7 @@ fn take_feed(state: &mut State, feed: Feed) -> Vec<Effect> {
             state.timeline.forget_asked();
             state.compare.forget_asked();
             preview::forget(state);
+            state.top.asked = None;
             state.hub = Some(hub.clone());
             state.link = Link::Connected { hub, version };
         }
@@ -241,9 +252,21 @@ fn take_feed(state: &mut State, feed: Feed) -> Vec<Effect> {
             state.changes.take(time, changes);
             state.changes.scroll(view::changes::rows(state.size));
         }
+        Feed::Top {
+            time,
+            hosts,
+            processes,
+        } => {
+            state.top.take(time, hosts, processes);
+            state.top.scroll(view::top::rows(state.size));
+        }
         Feed::Timeline(timeline) => {
             state.timeline.take(timeline);
             state.timeline.scroll(view::events::rows(state.size));
+        }
+        Feed::BurstRefused { reason } => {
+            state.burst = None;
+            remark(state, reason.to_string());
         }
         Feed::Compare { number, line, part } => state.compare.take(number, line, &part),
         Feed::CompareComplete { number } => state.compare.complete(number),
@@ -251,6 +274,9 @@ fn take_feed(state: &mut State, feed: Feed) -> Vec<Effect> {
         Feed::Refused { reason } => {
             if let Some(host) = &mut state.host {
                 host.refused = Some(reason.clone());
+            }
+            if state.place() == Mode::Top {
+                state.top.refused = Some(reason.clone());
             }
             remark(state, reason.to_string());
         }

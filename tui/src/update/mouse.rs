@@ -2,12 +2,15 @@
 
 use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
 
-use super::Effect;
 use super::act::{act, scroll, sort_fleet, sort_processes};
+use super::top::sort as sort_top;
 use super::travel::show;
+use super::{Effect, panes};
 use crate::keys::{Action, Mode};
 use crate::state::State;
-use crate::view::{self, changes, compare, events, fleet, fleet_columns, footer, processes, strip};
+use crate::view::{
+    self, changes, chooser, compare, events, fleet, fleet_columns, footer, processes, strip, top,
+};
 
 /// Rows the wheel moves.
 const WHEEL_ROWS: isize = 3;
@@ -45,11 +48,38 @@ fn click(state: &mut State, column: u16, row: u16) -> Vec<Effect> {
         Mode::Fleet if row + 1 == fleet::FIRST_ROW => sort_hosts_at(state, column),
         Mode::Processes if row + 1 == processes::FIRST_ROW => sort_processes_at(state, column),
         Mode::Fleet => return click_host(state, column, row),
+        Mode::Top if row + 1 == top::FIRST_ROW => sort_top_at(state, column),
+        Mode::Top => {
+            let rows = top::rows(state.size);
+            if let Some(at) = at(row, top::FIRST_ROW, rows, state.top.top)
+                && at < state.top.shown_len()
+            {
+                if state.top.selected_at() == Some(at) {
+                    return act(state, Action::Open);
+                }
+                state.top.select(at);
+            }
+        }
+        Mode::Columns => {
+            if let Some(at) = chooser::column_at(state, column, row) {
+                state.chosen = at;
+                return act(state, Action::Toggle);
+            }
+        }
+        Mode::Host => panes::click(state, column, row),
+        Mode::Pane if row == view::panes::HEADING_ROW => {
+            if let Some(sort) = view::panes::sort_at(state, column) {
+                panes::sort_by(state, sort);
+            }
+        }
         Mode::Processes => {
             let rows = processes::rows(state.size);
             if let Some(at) = at(row, processes::FIRST_ROW, rows, state.processes.top)
                 && at < state.processes.shown().count()
             {
+                if state.processes.selected_at() == Some(at) {
+                    return act(state, Action::Open);
+                }
                 state.processes.select(at);
             }
         }
@@ -94,7 +124,7 @@ fn click_host(state: &mut State, column: u16, row: u16) -> Vec<Effect> {
     let Some(at) = at(row, fleet::FIRST_ROW, rows, state.fleet.top) else {
         return Vec::new();
     };
-    if at >= state.fleet.shown_len() {
+    if at >= state.fleet.rows_len() {
         return Vec::new();
     }
     if column < fleet_columns::SIGN as u16 {
@@ -111,7 +141,7 @@ fn click_host(state: &mut State, column: u16, row: u16) -> Vec<Effect> {
 
 /// The first click on a heading sorts by it, another turns the order around.
 fn sort_hosts_at(state: &mut State, column: u16) {
-    if state.fleet.shown_len() == 0 {
+    if state.fleet.rows_len() == 0 {
         return;
     }
     match fleet_columns::sort_at(state, column) {
@@ -134,6 +164,15 @@ fn sort_processes_at(state: &mut State, column: u16) {
     state.processes.scroll(processes::rows(state.size));
 }
 
+fn sort_top_at(state: &mut State, column: u16) {
+    match top::sort_at(state, column) {
+        Some(sort) if sort == state.top.sort => drop(act(state, Action::Reverse)),
+        Some(sort) => sort_top(state, sort),
+        None => {}
+    }
+    state.top.scroll(top::rows(state.size));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -141,6 +180,7 @@ mod tests {
     use crate::testing::{change, fleet, press, process, screen};
     use crate::update::{Message, update};
     use crossterm::event::KeyModifiers;
+    use sysmon_config::Column;
     use sysmon_wire::UnixMs;
 
     /// Clicks on the first letter of a word of the screen.
@@ -185,6 +225,23 @@ mod tests {
         assert_eq!(state.fleet.sort.name(), "disk.write");
         press(&mut state, "s");
         assert_eq!(state.fleet.sort.name(), "worst");
+        press(&mut state, "s");
+        assert_eq!(state.fleet.sort.name(), "name");
+    }
+
+    #[test]
+    fn a_click_on_the_selected_group_folds_it_and_one_on_a_column_hides_it() {
+        let mut state = fleet();
+        press(&mut state, "#j");
+        click_on(&mut state, "untagged");
+        assert_eq!(state.fleet.selected_group().unwrap().name(), "untagged");
+        assert_eq!(state.fleet.rows_len(), 4);
+        click_on(&mut state, "untagged");
+        assert_eq!(state.fleet.rows_len(), 1);
+        press(&mut state, "|");
+        click_on(&mut state, "fullest");
+        assert!(!state.columns.contains(&Column::Filesystem));
+        assert_eq!(state.mode, Mode::Columns);
     }
 
     #[test]
@@ -228,6 +285,35 @@ mod tests {
     }
 
     #[test]
+
+    fn the_busiest_of_all_hosts_are_sorted_chosen_and_gone_to() {
+        let mut state = fleet();
+        press(&mut state, "p");
+        let row = |host: &str, pid| sysmon_wire::message::HostProcess {
+            host: host.into(),
+            process: process(pid, "cc1", 900, 5),
+        };
+        let top = Feed::Top {
+            time: UnixMs(5),
+            hosts: 2,
+            processes: vec![row("one", 7), row("two", 8)],
+        };
+        update(&mut state, Message::Feed(top));
+        click_on(&mut state, "MEM");
+        assert_eq!(
+            (state.top.sort.name(), state.top.reverse),
+            ("memory", false)
+        );
+        click_on(&mut state, "MEM");
+        assert!(state.top.reverse);
+        click_on(&mut state, "two ");
+        assert_eq!(state.top.selected().unwrap().host, "two");
+        click_on(&mut state, "two ");
+        assert_eq!(state.mode, Mode::Processes);
+        assert_eq!(state.host.as_ref().unwrap().name, "two");
+    }
+
+    #[test]
     fn rows_of_lists_are_selected() {
         let mut state = fleet();
         press(&mut state, "\np");
@@ -240,6 +326,9 @@ mod tests {
         update(&mut state, Message::Feed(feed));
         click_on(&mut state, "make");
         assert_eq!(state.processes.selected().unwrap().identity.pid, 8);
+        click_on(&mut state, "make");
+        assert_eq!(state.mode, Mode::Process);
+        press(&mut state, "h");
         click_on(&mut state, "MEM");
         assert_eq!(state.processes.sort.name(), "memory");
         click_on(&mut state, "COMMAND");

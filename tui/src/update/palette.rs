@@ -2,7 +2,7 @@
 
 use super::act::{act, open_named, set_theme, sort_fleet, sort_processes};
 use super::travel::go_to;
-use super::{Effect, compare, remark};
+use super::{Effect, compare, remark, top};
 use crate::keys::Mode;
 use crate::state::State;
 use crate::state::palette::{Command, entries};
@@ -43,6 +43,7 @@ pub(super) fn run(state: &mut State) -> Vec<Effect> {
         }
         Command::SortFleet(sort) => sort_fleet(state, sort),
         Command::SortProcesses(sort) => sort_processes(state, sort),
+        Command::SortTop(sort) => top::sort(state, sort),
         Command::Compare(alias) => compare::show_metric(state, alias),
         Command::Complete(_) => {}
     }

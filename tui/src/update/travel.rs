@@ -41,6 +41,8 @@ pub(super) fn show(state: &mut State, at: Option<UnixMs>) -> Vec<Effect> {
         return Vec::new();
     }
     state.at = at;
+    // Whoever travels wants to see the same host, not what is worst there.
+    state.fleet.hold();
     let mut effects = vec![Effect::WatchFleet { at }];
     if let Some(host) = &state.host {
         effects.push(open_host(state, host.name.clone()));

@@ -7,6 +7,7 @@ use super::travel::{go_to, moment};
 use super::{Effect, give, palette, remark};
 use crate::keys::Mode;
 use crate::state::State;
+use crate::state::pattern::Pattern;
 
 /// Characters that can be typed at a prompt.
 const INPUT_MAX: usize = 200;
@@ -63,12 +64,19 @@ fn type_key(state: &mut State, event: KeyEvent) {
 }
 
 pub(super) fn set_filter(state: &mut State, filter: String) {
-    if state.place() == Mode::Processes {
-        state.processes.filter = filter;
-        state.processes.reorder();
-    } else {
-        state.fleet.filter = filter;
-        state.fleet.reorder();
+    match state.place() {
+        Mode::Processes => {
+            state.processes.filter = Pattern::new(&filter);
+            state.processes.reorder();
+        }
+        Mode::Top => {
+            state.top.filter = Pattern::new(&filter);
+            state.top.reorder();
+        }
+        _ => {
+            state.fleet.filter = filter;
+            state.fleet.reorder();
+        }
     }
 }
 
@@ -86,6 +94,9 @@ pub(super) fn accept(state: &mut State) -> Vec<Effect> {
         return Vec::new();
     }
     state.mode = state.back.pop().unwrap_or(Mode::Fleet);
+    if mode == Mode::Filter && state.mode == Mode::Fleet {
+        state.fleet.hold();
+    }
     if mode == Mode::Filter || state.input.trim().is_empty() {
         return Vec::new();
     }

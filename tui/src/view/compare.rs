@@ -19,6 +19,7 @@ use crate::format::{amount, degrees, fit, load, percent};
 use crate::state::State;
 use crate::state::compare::Line;
 use crate::state::fleet::{CPU, FILESYSTEM, LOAD, MEMORY, TEMPERATURE};
+use crate::state::host::Step;
 
 /// Lines above the charts: what is shown.
 const LINES_ABOVE: u16 = 1;
@@ -315,9 +316,10 @@ fn draw_small(state: &State, max: f64, area: Rect, buffer: &mut Buffer) -> Vec<R
             width: block.width.saturating_sub(MARK as u16 + GAP),
             height: block.height.saturating_sub(1),
         };
-        let values = columns(state, line, plot.width);
+        let values = columns(state, line, plot.width).into_iter();
+        let steps: Vec<_> = values.map(|value| value.map(Step::of)).collect();
         draw_plot_or_why(state, line, plot, buffer);
-        chart(buffer, plot, &values, max, theme.graph, theme.ascii);
+        chart(buffer, plot, &steps, max, theme.graph, theme.ascii);
         draw_cursor(state, plot, buffer);
         match lowest.last_mut() {
             Some(above) if above.x == plot.x => *above = plot,

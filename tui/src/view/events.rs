@@ -12,7 +12,8 @@ use ratatui::layout::{Rect, Size};
 use sysmon_config::time::{format_clock, format_moment};
 use unicode_width::UnicodeWidthStr;
 
-use super::paint::Pen;
+use super::fleet::wrap;
+use super::paint::{Pen, more};
 use super::strip::sign;
 use crate::format::fit;
 use crate::state::State;
@@ -31,9 +32,24 @@ const HOST_WIDTH: usize = 14;
 /// Beyond this a moment is told with its date.
 const DAY_MS: i64 = 86_400_000;
 
+/// Screens at least this high tell below the list what the selected event says in full.
+const FULL_FROM: u16 = 14;
+
+/// Lines that takes, with the empty one before it.
+const FULL_LINES: u16 = 3;
+
 /// How many events fit on a screen of this size.
 pub fn rows(screen: Size) -> usize {
-    usize::from(super::body(screen).height.saturating_sub(LINES_ABOVE)).max(1)
+    let body = super::body(screen).height;
+    usize::from(body.saturating_sub(LINES_ABOVE + lines_below(screen))).max(1)
+}
+
+fn lines_below(screen: Size) -> u16 {
+    if screen.height >= FULL_FROM {
+        FULL_LINES
+    } else {
+        0
+    }
 }
 
 pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
@@ -57,13 +73,15 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     }
     let is_long = timeline.span_ms() > DAY_MS;
     let time_width = if is_long { MOMENT_WIDTH } else { CLOCK_WIDTH };
+    let names = events.iter().map(|event| event.host.as_str().width());
+    let host_width = names.max().unwrap_or(0).clamp(4, HOST_WIDTH);
     let mut pen = Pen::new(buffer, area, 1);
     pen.skip(3)
         .text(&fit("TIME", time_width), theme.dim)
         .skip(2);
-    pen.text(&fit("HOST", HOST_WIDTH), theme.dim).skip(2);
+    pen.text(&fit("HOST", host_width), theme.dim).skip(2);
     pen.text("WHAT", theme.dim);
-    let height = usize::from(area.height.saturating_sub(LINES_ABOVE));
+    let height = rows(state.size).min(usize::from(area.height.saturating_sub(LINES_ABOVE)));
     let shown = events.iter().rev().enumerate().skip(timeline.top);
     for (row, (at, event)) in (LINES_ABOVE..).zip(shown.take(height)) {
         let mut pen = Pen::new(buffer, area, row);
@@ -79,13 +97,39 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
         let (sign, style) = sign(event.kind, theme);
         pen.skip(1).text(mark, theme.key).skip(1);
         pen.text(&fit(&time, time_width), theme.text).skip(2);
-        pen.text(&fit(event.host.as_str(), HOST_WIDTH), theme.text)
+        pen.text(&fit(event.host.as_str(), host_width), theme.text)
             .skip(2);
         pen.text(sign, style).skip(1);
         pen.text(event.kind.as_str(), theme.text).skip(2);
-        let room = pen.room();
+        let room = pen.room().saturating_sub(1);
+        // What is alike in most names says least; the whole text stands below.
         let text = event.text.as_str();
+        let text = text.strip_prefix("system.").unwrap_or(text);
         pen.text(&fit(text, text.width().min(room)), theme.dim);
+    }
+    let list = Rect {
+        y: area.y + LINES_ABOVE.min(area.height),
+        height: (height as u16).min(area.height),
+        ..area
+    };
+    let (above, below) = (timeline.top > 0, timeline.top + height < events.len());
+    more(buffer, list, above, below, theme);
+    draw_full(state, area, buffer);
+}
+
+/// What the selected event says, however long.
+fn draw_full(state: &State, area: Rect, buffer: &mut Buffer) {
+    let theme = &state.theme;
+    let lines = lines_below(state.size).saturating_sub(1);
+    let Some(event) = state.timeline.selected().filter(|_| area.height > lines) else {
+        return;
+    };
+    let text = format!("{} {}", event.kind.as_str(), event.text);
+    let width = usize::from(area.width).saturating_sub(4);
+    let wrapped = wrap(&format!("{} {text}", event.host), width);
+    let from = area.height - lines;
+    for (row, line) in (from..area.height).zip(&wrapped) {
+        Pen::new(buffer, area, row).skip(3).text(line, theme.dim);
     }
 }
 

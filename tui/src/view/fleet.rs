@@ -8,27 +8,25 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Rect, Size};
-use ratatui::style::Style;
-use sysmon_wire::message::HostState;
-use sysmon_wire::metrics::SUMMARY;
+use sysmon_config::Column;
 use unicode_width::UnicodeWidthStr;
 
-use super::fleet_columns::{Cell, GAP, Layout, SIGN, draw_headings, layout_of};
-use super::paint::{Pen, bar, fill};
-use super::panel;
-use super::sparkline::{round_scale, sparkline};
-use crate::format::{age, amount, degrees, fit, load, percent, short_span, size};
-use crate::state::fleet::{
-    CPU, FILESYSTEM, HostRow, LOAD, MEMORY, READ, RECEIVED, TEMPERATURE, TRANSMITTED, WRITTEN,
-};
+use super::fleet_columns::{Layout, draw_headings, layout_of};
+use super::paint::{Pen, more};
+use super::sparkline::round_scale;
+use super::{fleet_detail, fleet_rows, panel};
+use crate::keys::{Action, Mode};
+use crate::state::fleet::Row;
 use crate::state::{Link, State};
-use crate::theme::{Severity, Theme};
 
 /// The line of the first host on the screen, below header and headings.
 pub const FIRST_ROW: u16 = 2;
 
 /// Screens at least this high tell more of the selected host below the table.
 const DETAIL_FROM_HEIGHT: u16 = 14;
+
+/// Screens at least this high have a second line for that.
+const TWO_DETAILS_FROM: u16 = 20;
 
 /// Screens at least this high, and this wide, show its last minutes there, too.
 const PANEL_FROM: Size = Size {
@@ -41,12 +39,21 @@ pub fn has_panel(screen: Size) -> bool {
     screen.height >= PANEL_FROM.height && screen.width >= PANEL_FROM.width
 }
 
-/// Lines below the table.
-fn lines_below(screen: Size) -> u16 {
+/// Lines that tell of the selected host: two where there is room, so that an alert is told whole.
+fn detail_lines(screen: Size) -> u16 {
     match screen.height {
-        _ if has_panel(screen) => 2 + panel::ROWS,
-        DETAIL_FROM_HEIGHT.. => 2,
+        TWO_DETAILS_FROM.. => 2,
+        DETAIL_FROM_HEIGHT.. => 1,
         _ => 0,
+    }
+}
+
+/// Lines below the table: an empty one, those of the selected host, and its last minutes.
+fn lines_below(screen: Size) -> u16 {
+    match detail_lines(screen) {
+        0 => 0,
+        lines if has_panel(screen) => 1 + lines + panel::ROWS,
+        lines => 1 + lines,
     }
 }
 
@@ -63,41 +70,67 @@ pub fn rows(screen: Size) -> usize {
 
 pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     let rows = rows(state.size).min(usize::from(area.height.saturating_sub(1)));
-    if state.fleet.shown_len() == 0 {
+    let count = state.fleet.rows_len();
+    if count == 0 {
         draw_empty(state, area, buffer);
         return;
     }
     let top = state.fleet.top;
-    let shown: Vec<&HostRow> = state.fleet.shown().skip(top).take(rows).collect();
-    let layout = layout_of(state, area.width);
-    let net_scale = net_scale(state, &shown, &layout);
-    draw_headings(state, &layout, net_scale, area, buffer);
-    let selected = state.fleet.selected().map(|host| &host.line.name);
-    for (at, host) in shown.iter().enumerate() {
+    let shown: Vec<Row<'_>> = state.fleet.rows().skip(top).take(rows).collect();
+    let layout = &layout_of(state, area.width);
+    let net_scale = net_scale(state, &shown, layout);
+    draw_headings(state, layout, net_scale, area, buffer);
+    let selected = state.fleet.selected_at();
+    for (at, row) in shown.iter().enumerate() {
         let line = Rect {
             y: area.y + 1 + at as u16,
             height: 1,
             ..area
         };
-        let is_selected = selected == Some(&host.line.name);
-        draw_host(state, host, is_selected, &layout, net_scale, line, buffer);
-    }
-    if state.size.height >= DETAIL_FROM_HEIGHT && area.height > 2 {
-        let below = lines_below(state.size).min(area.height) - 1;
-        let line = Rect {
-            y: area.bottom() - below,
-            height: 1,
-            ..area
+        let drawn = fleet_rows::Row {
+            state,
+            layout,
+            net_scale,
+            is_selected: selected == Some(top + at),
+            line,
         };
-        draw_detail(state, line, buffer);
-        let rest = Rect {
-            y: line.y + 1,
-            height: below - 1,
-            ..area
-        };
-        if rest.height == panel::ROWS {
-            panel::draw(state, rest, buffer);
+        match row {
+            Row::Host(host) => drawn.draw_host(host, buffer),
+            Row::Group(group) => drawn.draw_group(group, buffer),
         }
+    }
+    let table = Rect {
+        y: area.y + 1,
+        height: rows as u16,
+        ..area
+    };
+    let below = top + rows < count;
+    more(buffer, table, top > 0, below, &state.theme);
+    draw_below(state, area, buffer);
+}
+
+/// What is selected, and its last minutes.
+fn draw_below(state: &State, area: Rect, buffer: &mut Buffer) {
+    let lines = detail_lines(state.size);
+    let Some(below) = lines_below(state.size).checked_sub(1) else {
+        return;
+    };
+    if area.height <= below + 1 {
+        return;
+    }
+    let detail = Rect {
+        y: area.bottom() - below,
+        height: lines,
+        ..area
+    };
+    fleet_detail::draw(state, detail, buffer);
+    let rest = Rect {
+        y: detail.bottom(),
+        height: below - lines,
+        ..area
+    };
+    if rest.height == panel::ROWS && state.fleet.selected().is_some() {
+        panel::draw(state, rest, buffer);
     }
 }
 
@@ -109,8 +142,8 @@ fn draw_empty(state: &State, area: Rect, buffer: &mut Buffer) {
         Link::Connecting { to } => (format!("Connecting to {to}"), String::new()),
         Link::Lost { reason, .. } => ("No connection to the hub".to_owned(), reason.clone()),
         Link::Connected { .. } if hidden => (
-            format!("No host matches \"{}\"", state.fleet.filter),
-            "Esc shows all".to_owned(),
+            format!("No host fits \"{}\"", state.fleet.filter),
+            shows_all(state),
         ),
         Link::Connected { .. } => (
             "No hosts yet".to_owned(),
@@ -129,6 +162,20 @@ fn draw_empty(state: &State, area: Rect, buffer: &mut Buffer) {
     }
 }
 
+/// Which key shows all hosts again.
+fn shows_all(state: &State) -> String {
+    let ascii = state.theme.ascii;
+    let (mode, action) = match state.mode {
+        Mode::Filter => (Mode::Filter, Action::Back),
+        _ => (Mode::Fleet, Action::ClearFilter),
+    };
+    match state.keys.key_of(mode, action, ascii) {
+        Some(key) if mode == Mode::Filter => format!("{key} leaves it as it was"),
+        Some(key) => format!("{key} shows all"),
+        None => String::new(),
+    }
+}
+
 pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
@@ -144,13 +191,16 @@ pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
 }
 
 /// One scale for all lines of the network column: the highest on screen, rounded up.
-fn net_scale(state: &State, shown: &[&HostRow], layout: &Layout) -> i64 {
+fn net_scale(state: &State, shown: &[Row<'_>], layout: &Layout) -> i64 {
     let width = layout
         .columns
         .iter()
-        .find(|(cell, _)| *cell == Cell::NetLine)
+        .find(|(cell, _)| *cell == Column::NetLine)
         .map_or(0, |c| c.1);
-    let points = |host: &&HostRow| host.received.last(width, state.moment()).flatten().max();
+    let points = |row: &Row<'_>| match row {
+        Row::Host(host) => host.received.last(width, state.moment()).flatten().max(),
+        Row::Group(_) => None,
+    };
     round_scale(
         shown
             .iter()
@@ -161,223 +211,91 @@ fn net_scale(state: &State, shown: &[&HostRow], layout: &Layout) -> i64 {
     )
 }
 
-fn draw_host(
-    state: &State,
-    host: &HostRow,
-    is_selected: bool,
-    layout: &Layout,
-    net_scale: i64,
-    line: Rect,
-    buffer: &mut Buffer,
-) {
-    let theme = &state.theme;
-    let live = host.tick.state == HostState::Live;
-    let base = if live { theme.text } else { theme.dim };
-    let back = if is_selected {
-        theme.selected
-    } else {
-        Style::new()
-    };
-    if is_selected {
-        fill(buffer, line, theme.selected);
-    }
-    // What is selected keeps its own colours on the selection's ground.
-    let on = |style: Style| {
-        if is_selected {
-            style.patch(Style { fg: None, ..back })
-        } else {
-            style
-        }
-    };
-    let mut pen = Pen::new(buffer, line, 0);
-    let (sign, sign_style) = sign(theme, host, is_selected);
-    let mark = if state.fleet.is_marked(&host.line.name) {
-        theme.pick("•", "*")
-    } else {
-        " "
-    };
-    pen.text(mark, on(theme.key));
-    pen.text(sign, on(sign_style)).skip(1);
-    let name_style = if is_selected { back } else { base };
-    pen.text(&fit(host.line.name.as_str(), layout.name), name_style);
-    for (cell, width) in &layout.columns {
-        pen.skip(GAP);
-        draw_cell(state, host, (*cell, *width), net_scale, &on, &mut pen);
-    }
-    if !live {
-        draw_age(state, host, line, on(theme.dim), buffer);
-    }
-}
-
-fn sign(theme: &Theme, host: &HostRow, is_selected: bool) -> (&'static str, Style) {
-    let ascii = theme.ascii;
-    match (host.tick.state, host.severity()) {
-        (HostState::Offline, _) => (
-            if ascii { "x" } else { "✕" },
-            theme.severity(Severity::Critical),
-        ),
-        (HostState::Stale, _) => (
-            if ascii { "o" } else { "○" },
-            theme.severity(Severity::Warning),
-        ),
-        (HostState::Live, Severity::None) if is_selected => {
-            (if ascii { ">" } else { "▌" }, theme.key)
-        }
-        (HostState::Live, severity) => (theme.severity_sign(severity), theme.severity(severity)),
-    }
-}
-
-fn draw_cell(
-    state: &State,
-    host: &HostRow,
-    (cell, width): (Cell, usize),
-    net_scale: i64,
-    on: &dyn Fn(Style) -> Style,
-    pen: &mut Pen<'_>,
-) {
-    let theme = &state.theme;
-    let live = host.tick.state == HostState::Live;
-    let value = |place: usize| host.value(place).filter(|_| live);
-    let plain = if live { theme.text } else { theme.dim };
-    let style = |place: usize| match host.severity_of(place) {
-        Severity::None => on(plain),
-        severity => on(theme.severity(severity)),
-    };
-    let moment = state.moment();
-    match cell {
-        Cell::CpuLine => {
-            let line = sparkline(host.cpu.last(width, moment), 1000, theme.ascii);
-            pen.text(&line, on(if live { theme.graph } else { theme.dim }));
-        }
-        Cell::NetLine => {
-            let line = sparkline(host.received.last(width, moment), net_scale, theme.ascii);
-            pen.text(&line, on(if live { theme.graph_second } else { theme.dim }));
-        }
-        Cell::MemoryBar => match value(MEMORY) {
-            Some(share) => {
-                let style = match host.severity_of(MEMORY) {
-                    Severity::None => on(theme.graph),
-                    severity => on(theme.severity(severity)),
-                };
-                pen.text(&bar(share, width, theme.ascii), style);
-            }
-            None => {
-                pen.skip(width);
-            }
-        },
-        Cell::Up => {
-            let boot = host.line.facts.boot;
-            let up = (boot.0 > 0)
-                .then(|| short_span(moment - boot))
-                .filter(|_| live);
-            pen.right(&up.unwrap_or_else(|| dash(theme)), width, on(theme.dim));
-        }
-        _ => {
-            let (place, text): (usize, fn(Option<f64>) -> String) = match cell {
-                Cell::Cpu => (CPU, percent),
-                Cell::Memory => (MEMORY, percent),
-                Cell::Load => (LOAD, load),
-                Cell::Received => (RECEIVED, amount),
-                Cell::Transmitted => (TRANSMITTED, amount),
-                Cell::Read => (READ, amount),
-                Cell::Written => (WRITTEN, amount),
-                Cell::Filesystem => (FILESYSTEM, percent),
-                _ => (TEMPERATURE, degrees),
-            };
-            let text = value(place).map_or_else(|| dash(theme), |value| text(Some(value)));
-            pen.right(&text, width, style(place));
-        }
-    }
-}
-
-fn dash(theme: &Theme) -> String {
-    theme.pick(crate::format::NONE, "-").to_owned()
-}
-
-/// How long ago a silent host last spoke, at the end of its line.
-fn draw_age(state: &State, host: &HostRow, line: Rect, style: Style, buffer: &mut Buffer) {
-    let text = match host.tick.time.0 {
-        0 => "no sample".to_owned(),
-        _ => format!("{} ago", age(state.moment(), host.tick.time)),
-    };
-    let width = text.width() + 1;
-    if usize::from(line.width) > width + 30 {
-        let x = line.right() - width as u16;
-        Pen::new(
-            buffer,
-            Rect {
-                x,
-                width: width as u16,
-                ..line
-            },
-            0,
-        )
-        .text(&text, style);
-    }
-}
-
-/// In words, which values give the host its sign.
-fn worries(host: &HostRow) -> Vec<String> {
-    let worry = |place: usize| {
-        if host.severity_of(place) == Severity::None {
-            return None;
-        }
-        let value = host.value(place);
-        Some(match place {
-            CPU => format!("cpu {}%", percent(value)),
-            MEMORY => format!("memory {}%", percent(value)),
-            FILESYSTEM => format!("a filesystem {}% full", percent(value)),
-            LOAD => format!("load {}", load(value)),
-            _ => format!("{}°", degrees(value)),
-        })
-    };
-    (0..SUMMARY).filter_map(worry).collect()
-}
-
-/// What the selected host is.
-fn draw_detail(state: &State, line: Rect, buffer: &mut Buffer) {
-    let theme = &state.theme;
-    let Some(host) = state.fleet.selected() else {
-        return;
-    };
-    let facts = &host.line.facts;
-    let dot = theme.pick(" · ", " - ");
-    let mut parts = worries(host);
-    for alert in &host.line.alerts {
-        parts.push(format!("{}: {}", alert.rule, alert.summary));
-    }
-    if !facts.os.as_str().is_empty() {
-        parts.push(facts.os.to_string());
-    }
-    if facts.cpus > 0 {
-        parts.push(format!("{} processors", facts.cpus));
-        parts.push(format!("{} memory", size(Some(facts.memory_bytes as f64))));
-    }
-    if !facts.agent_version.as_str().is_empty() {
-        parts.push(format!("agent {}", facts.agent_version));
-    }
-    if host.line.health.missing_rows > 0 {
-        parts.push(format!("{} rows missing", host.line.health.missing_rows));
-    }
-    let offset = host.line.health.clock_offset_ms;
-    if offset.abs() >= 1000 {
-        let side = if offset > 0 { "ahead" } else { "behind" };
-        parts.push(format!("clock {} s {side}", offset.abs() / 1000));
-    }
-    let tags: Vec<_> = facts.tags.iter().map(ToString::to_string).collect();
-    if !tags.is_empty() {
-        parts.push(tags.join(" "));
-    }
-    Pen::new(buffer, line, 0)
-        .skip(SIGN)
-        .text(host.line.name.as_str(), theme.title)
-        .skip(2)
-        .text(&parts.join(dot), theme.dim);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::keys::Keymap;
+    use crate::testing::{fleet, fleet_update, press, screen, state};
+    use ratatui::buffer::Buffer;
+    use sysmon_wire::UnixMs;
+    use sysmon_wire::message::{AlertLine, Severity as AlertSeverity};
+
+    /// Where the last digit of every row's CPU stands.
+    #[test]
+    fn columns_stand_where_they_belong_whatever_the_names_are() {
+        let names = [
+            "db-1",
+            "\u{65e5}\u{672c}\u{8a9e}\u{30b5}\u{30fc}",
+            "cafe\u{301}-e\u{301}te\u{301}",
+            "\u{5e9}\u{5dc}\u{5d5}\u{5dd}-1",
+            "\u{1f980}\u{1f980}-box",
+            "\u{1f44d}\u{1f3fd}\u{1f44d}\u{1f3fd}",
+            "\u{1f1e9}\u{1f1ea}-1",
+            "\u{0e01}\u{0e33}\u{0e01}",
+            "a-name-that-is-far-too-long-for-any-table-of-hosts",
+            "\u{65e5}\u{672c}\u{8a9e}\u{65e5}\u{672c}\u{8a9e}\u{65e5}\u{672c}\u{8a9e}\u{65e5}\u{672c}\u{8a9e}",
+        ];
+        let mut state = state();
+        let hosts: Vec<_> = names.iter().map(|name| (*name, 330)).collect();
+        state.fleet.apply(fleet_update(&hosts));
+        for size in [Size::new(80, 24), Size::new(300, 80)] {
+            state.size = size;
+            let area = Rect::new(0, 0, size.width, size.height);
+            let mut buffer = Buffer::empty(area);
+            crate::view::draw(&state, area, &mut buffer);
+            let line = |y: u16| -> Vec<&str> {
+                let cell = |x| buffer.cell((x, y)).map_or("", |cell| cell.symbol());
+                (0..size.width).map(cell).collect()
+            };
+            let first = line(FIRST_ROW - 1);
+            let at = first.iter().position(|symbol| *symbol == "%").unwrap();
+            for row in 0..names.len() as u16 {
+                let cells = line(FIRST_ROW + row);
+                assert_eq!(cells[at - 1..=at], ["3", "3"], "{cells:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_key_that_shows_all_is_the_one_it_has() {
+        let mut state = fleet();
+        state.keys = Keymap::new(&["clear-filter = f9".to_owned()]).unwrap();
+        state.link = Link::Connected {
+            hub: "h".into(),
+            version: "1".into(),
+        };
+        press(&mut state, "/nothing");
+        assert!(screen(&state, 80, 24).contains("Esc leaves it as it was"));
+        press(&mut state, "\n");
+        assert!(screen(&state, 80, 24).contains("F9 shows all"));
+    }
+
+    #[test]
+    fn an_alert_is_told_in_as_many_lines_as_there_are_and_more_rows_are_announced() {
+        let mut update = fleet_update(&[("db-1", 100), ("b", 100), ("c", 100)]);
+        update.lines[0].alerts = vec![AlertLine {
+            rule: "disk-full".into(),
+            severity: AlertSeverity::Critical,
+            since: UnixMs(0),
+            summary: "system.filesystem.utilization of /var/lib/postgresql is 98.2 %, above 95 %"
+                .into(),
+        }];
+        let mut state = state();
+        state.fleet.apply(update);
+        let text = screen(&state, 80, 24);
+        assert!(
+            text.contains("db-1  ▲ disk-full: system.filesystem"),
+            "{text}"
+        );
+        assert!(text.contains("98.2 %, above 95 %"), "{text}");
+        state.size = Size::new(40, 5);
+        let text = screen(&state, 40, 5);
+        assert!(text.lines().nth(3).unwrap().ends_with('↓'), "{text}");
+        state.fleet.select(2);
+        state.fleet.scroll(2);
+        let text = screen(&state, 40, 5);
+        assert!(text.lines().nth(2).unwrap().ends_with('↑'), "{text}");
+    }
 
     #[test]
     fn long_reasons_are_wrapped() {

@@ -2,63 +2,39 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use sysmon_config::Column;
 use unicode_width::UnicodeWidthStr;
 
 use super::paint::Pen;
 use crate::format::{amount, fit};
 use crate::state::State;
 use crate::state::fleet::{
-    CPU, FILESYSTEM, LOAD, MEMORY, READ, RECEIVED, Sort, TEMPERATURE, TRANSMITTED, WRITTEN,
+    CPU, FILESYSTEM, LOAD, MEMORY, READ, RECEIVED, Row, Sort, TEMPERATURE, TRANSMITTED, WRITTEN,
 };
 
-/// What a column shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cell {
-    Up,
-    CpuLine,
-    Cpu,
-    MemoryBar,
-    Memory,
-    Load,
-    NetLine,
-    Received,
-    Transmitted,
-    Read,
-    Written,
-    Filesystem,
-    Temperature,
+/// Cells a column takes; lines take what is left besides.
+const fn cells(column: Column) -> usize {
+    match column {
+        Column::CpuLine | Column::NetLine => 10,
+        Column::MemoryBar => 8,
+        Column::Cpu | Column::Memory | Column::Filesystem | Column::Temperature => 3,
+        _ => 4,
+    }
 }
 
-/// The columns in the order they stand, with their width; lines take what is left besides.
-const COLUMNS: [(Cell, usize); 13] = [
-    (Cell::Up, 4),
-    (Cell::CpuLine, 10),
-    (Cell::Cpu, 3),
-    (Cell::MemoryBar, 8),
-    (Cell::Memory, 3),
-    (Cell::Load, 4),
-    (Cell::NetLine, 10),
-    (Cell::Received, 4),
-    (Cell::Transmitted, 4),
-    (Cell::Read, 4),
-    (Cell::Written, 4),
-    (Cell::Filesystem, 3),
-    (Cell::Temperature, 3),
-];
-
 /// The order in which columns leave a screen that is too narrow; name, state, CPU and memory stay.
-const LEAVING: [Cell; 11] = [
-    Cell::Temperature,
-    Cell::Read,
-    Cell::Written,
-    Cell::Up,
-    Cell::MemoryBar,
-    Cell::NetLine,
-    Cell::Transmitted,
-    Cell::Received,
-    Cell::Filesystem,
-    Cell::Load,
-    Cell::CpuLine,
+const LEAVING: [Column; 11] = [
+    Column::Temperature,
+    Column::Read,
+    Column::Written,
+    Column::Up,
+    Column::MemoryBar,
+    Column::NetLine,
+    Column::Transmitted,
+    Column::Received,
+    Column::Filesystem,
+    Column::Load,
+    Column::CpuLine,
 ];
 
 /// Cells between columns.
@@ -67,21 +43,27 @@ pub(super) const GAP: usize = 2;
 /// Cells of the sign before a host's name.
 pub const SIGN: usize = 3;
 
+/// Cells of the sign before a group's name that says whether it is folded.
+pub(super) const FOLD: usize = 2;
+
 /// A line of history is not wider than the history that is asked for.
 const LINE_MAX: usize = 48;
 
 /// Where things stand in the table.
 pub(super) struct Layout {
     pub(super) name: usize,
-    pub(super) columns: Vec<(Cell, usize)>,
+    pub(super) columns: Vec<(Column, usize)>,
 }
 
-pub(super) fn layout(width: usize, longest_name: usize) -> Layout {
+pub(super) fn layout(chosen: &[Column], width: usize, longest_name: usize) -> Layout {
     let name = longest_name
         .clamp(4, 20)
         .min(width.saturating_sub(SIGN + 10).max(4));
-    let mut columns = COLUMNS.to_vec();
-    let taken = |columns: &[(Cell, usize)]| {
+    let mut columns: Vec<_> = chosen
+        .iter()
+        .map(|column| (*column, cells(*column)))
+        .collect();
+    let taken = |columns: &[(Column, usize)]| {
         SIGN + name + columns.iter().map(|(_, width)| width + GAP).sum::<usize>() + 1
     };
     for leaving in LEAVING {
@@ -90,7 +72,7 @@ pub(super) fn layout(width: usize, longest_name: usize) -> Layout {
         }
         columns.retain(|(cell, _)| *cell != leaving);
     }
-    let is_line = |cell: &Cell| matches!(cell, Cell::CpuLine | Cell::NetLine);
+    let is_line = |cell: &Column| matches!(cell, Column::CpuLine | Column::NetLine);
     let lines = columns
         .iter()
         .filter(|(cell, _)| is_line(cell))
@@ -103,31 +85,30 @@ pub(super) fn layout(width: usize, longest_name: usize) -> Layout {
     Layout { name, columns }
 }
 
-impl Cell {
-    /// What a click on its heading sorts by.
-    fn sort(self) -> Option<Sort> {
-        Some(Sort::Value(match self {
-            Self::Up => return None,
-            Self::CpuLine | Self::Cpu => CPU,
-            Self::MemoryBar | Self::Memory => MEMORY,
-            Self::Load => LOAD,
-            Self::NetLine | Self::Received => RECEIVED,
-            Self::Transmitted => TRANSMITTED,
-            Self::Read => READ,
-            Self::Written => WRITTEN,
-            Self::Filesystem => FILESYSTEM,
-            Self::Temperature => TEMPERATURE,
-        }))
-    }
+/// What a click on a column's heading sorts by.
+fn sort_of(column: Column) -> Option<Sort> {
+    Some(Sort::Value(match column {
+        Column::Up => return None,
+        Column::CpuLine | Column::Cpu => CPU,
+        Column::MemoryBar | Column::Memory => MEMORY,
+        Column::Load => LOAD,
+        Column::NetLine | Column::Received => RECEIVED,
+        Column::Transmitted => TRANSMITTED,
+        Column::Read => READ,
+        Column::Written => WRITTEN,
+        Column::Filesystem => FILESYSTEM,
+        Column::Temperature => TEMPERATURE,
+    }))
 }
 
 /// The layout on a screen of this width, for the names that are shown.
 pub(super) fn layout_of(state: &State, width: u16) -> Layout {
-    let names = state.fleet.shown().map(|host| host.line.name.as_str());
-    layout(
-        usize::from(width),
-        names.map(UnicodeWidthStr::width).max().unwrap_or(0),
-    )
+    let widths = state.fleet.rows().map(|row| match row {
+        Row::Host(host) => host.line.name.as_str().width(),
+        Row::Group(group) => group.name().width() + FOLD,
+    });
+    let longest = widths.max().unwrap_or(0);
+    layout(&state.columns, usize::from(width), longest)
 }
 
 /// What the heading at this place across the screen sorts by.
@@ -141,7 +122,7 @@ pub fn sort_at(state: &State, x: u16) -> Option<Sort> {
     for (cell, width) in &layout.columns {
         end += GAP + width;
         if x < end {
-            return cell.sort();
+            return sort_of(*cell);
         }
     }
     None
@@ -158,23 +139,31 @@ pub(super) fn draw_headings(
     let mut pen = Pen::new(buffer, area, 0);
     let style = |sorted: bool| if sorted { theme.title } else { theme.dim };
     let sort = state.fleet.sort;
-    pen.skip(SIGN)
+    // How bad hosts are is what their signs tell.
+    let worst = (sort == Sort::Worst).then(|| theme.pick("▲", "#"));
+    pen.skip(1)
+        .text(worst.unwrap_or(" "), theme.dim)
+        .skip(SIGN - 2)
         .text(&fit("HOST", layout.name), style(sort == Sort::Name));
-    for (cell, width) in &layout.columns {
+    for (at, (cell, width)) in layout.columns.iter().enumerate() {
+        let after = |graph: Column| {
+            let before = at.checked_sub(1).and_then(|at| layout.columns.get(at));
+            before.is_some_and(|(column, _)| *column == graph)
+        };
         let (down, up) = (theme.pick("↓", "rx"), theme.pick("↑", "tx"));
         let title = match cell {
-            Cell::Up => "UP".to_owned(),
-            Cell::CpuLine => {
+            Column::Up => "UP".to_owned(),
+            Column::CpuLine => {
                 let span = line_span(*width, state.fleet.spark_step_ms());
                 either(format!("CPU last {span}"), format!("CPU {span}"), *width)
             }
-            Cell::Cpu if has(layout, Cell::CpuLine) => "%".to_owned(),
-            Cell::Cpu => "CPU".to_owned(),
-            Cell::MemoryBar => "MEM".to_owned(),
-            Cell::Memory if has(layout, Cell::MemoryBar) => "%".to_owned(),
-            Cell::Memory => "MEM".to_owned(),
-            Cell::Load => "LOAD".to_owned(),
-            Cell::NetLine => {
+            Column::Cpu if after(Column::CpuLine) => "%".to_owned(),
+            Column::Cpu => "CPU".to_owned(),
+            Column::MemoryBar => "MEM".to_owned(),
+            Column::Memory if after(Column::MemoryBar) => "%".to_owned(),
+            Column::Memory => "MEM".to_owned(),
+            Column::Load => "LOAD".to_owned(),
+            Column::NetLine => {
                 let top = amount(Some(net_scale as f64));
                 either(
                     format!("NET {down} to {top}"),
@@ -182,15 +171,15 @@ pub(super) fn draw_headings(
                     *width,
                 )
             }
-            Cell::Received => format!("{down}/s"),
-            Cell::Transmitted => format!("{up}/s"),
-            Cell::Read => "READ".to_owned(),
-            Cell::Written => "WRIT".to_owned(),
-            Cell::Filesystem => "FS".to_owned(),
-            Cell::Temperature => theme.pick("°C", "C").to_owned(),
+            Column::Received => format!("{down}/s"),
+            Column::Transmitted => format!("{up}/s"),
+            Column::Read => "READ".to_owned(),
+            Column::Written => "WRIT".to_owned(),
+            Column::Filesystem => "FS".to_owned(),
+            Column::Temperature => theme.pick("°C", "C").to_owned(),
         };
-        let is_wide = matches!(cell, Cell::CpuLine | Cell::NetLine | Cell::MemoryBar);
-        let sorted = !is_wide && cell.sort() == Some(sort);
+        let is_wide = matches!(cell, Column::CpuLine | Column::NetLine | Column::MemoryBar);
+        let sorted = !is_wide && sort_of(*cell) == Some(sort);
         pen.skip(GAP);
         if is_wide {
             pen.text(&fit(&title, *width), style(sorted));
@@ -207,10 +196,6 @@ pub(super) fn draw_headings(
 /// The long title where it fits, else the short one.
 fn either(long: String, short: String, width: usize) -> String {
     if long.width() <= width { long } else { short }
-}
-
-fn has(layout: &Layout, cell: Cell) -> bool {
-    layout.columns.iter().any(|(there, _)| *there == cell)
 }
 
 /// The time a line of this many cells stands for.
@@ -234,18 +219,21 @@ mod tests {
     fn columns_leave_in_their_order_and_never_stand_past_the_edge() {
         let mut before = usize::MAX;
         for width in (20..=200).rev() {
-            let layout = layout(width, 8);
+            let layout = layout(&Column::all(), width, 8);
             let taken: usize = layout.columns.iter().map(|(_, w)| w + GAP).sum();
             assert!(SIGN + layout.name + taken <= width.max(24), "{width}");
             assert!(layout.columns.len() <= before);
             before = layout.columns.len();
         }
-        let cells: Vec<_> = layout(20, 8)
+        let cells: Vec<_> = layout(&Column::all(), 20, 8)
             .columns
             .iter()
             .map(|(cell, _)| *cell)
             .collect();
-        assert_eq!(cells, [Cell::Cpu, Cell::Memory]);
-        assert_eq!(layout(160, 8).columns.len(), COLUMNS.len());
+        assert_eq!(cells, [Column::Cpu, Column::Memory]);
+        assert_eq!(
+            layout(&Column::all(), 160, 8).columns.len(),
+            Column::ALL.len()
+        );
     }
 }

@@ -8,6 +8,7 @@ use unicode_width::UnicodeWidthStr;
 use super::paint::Pen;
 use crate::keys::{Action, Mode};
 use crate::state::State;
+use crate::state::fleet::{Filter, HINT};
 use crate::theme::Severity;
 
 /// Cells between things that stand here.
@@ -25,6 +26,16 @@ impl Word {
     fn width(&self) -> usize {
         self.key.width() + 1 + self.word.width()
     }
+}
+
+/// Whether what is typed as a filter is meant as a regular expression and is none.
+fn is_wrong(state: &State) -> bool {
+    state.mode == Mode::Filter
+        && match state.place() {
+            Mode::Processes => state.processes.filter.is_wrong(),
+            Mode::Top => state.top.filter.is_wrong(),
+            _ => false,
+        }
 }
 
 /// What is being typed, told or filtered by.
@@ -54,6 +65,11 @@ fn lead(state: &State, width: usize) -> Vec<(String, Style)> {
             (rest.to_owned(), theme.text),
             cursor,
         ];
+        if is_wrong(state) {
+            let wrong = "   not an expression: plain letters".to_owned();
+            lead.push((wrong, theme.severity(Severity::Warning)));
+        }
+        lead.extend(understood(state, &lead, width));
         if let Some((remark, _)) = &state.remark {
             lead.push((format!("   {remark}"), theme.severity(Severity::Warning)));
         }
@@ -69,6 +85,28 @@ fn lead(state: &State, width: usize) -> Vec<(String, Style)> {
         ];
     }
     Vec::new()
+}
+
+/// What is understood of the filter that is being typed, where there is room to say so.
+fn understood(state: &State, lead: &[(String, Style)], width: usize) -> Option<(String, Style)> {
+    if state.mode != Mode::Filter || state.place() != Mode::Fleet {
+        return None;
+    }
+    let theme = &state.theme;
+    let (shown, all) = (state.fleet.shown_len(), state.fleet.names().count());
+    let (text, style) = match Filter::new(&state.input).explain() {
+        Ok(text) if text.is_empty() => (HINT.to_owned(), theme.dim),
+        Ok(text) => (format!("{text}: {shown} of {all}"), theme.dim),
+        Err(text) => (text, theme.severity(Severity::Warning)),
+    };
+    let taken =
+        |lead: &[(String, Style)]| -> usize { lead.iter().map(|(text, _)| text.width()).sum() };
+    let keys = words(state, &[], width);
+    let keys: usize = keys.iter().map(|word| word.width() + GAP).sum();
+    let room = width.saturating_sub(1 + taken(lead) + keys + GAP);
+    let short = format!("{shown} of {all}");
+    let fitting = [text, short].into_iter().find(|text| text.width() <= room);
+    fitting.map(|text| (format!("   {text}"), style))
 }
 
 /// The words there is room for.
@@ -129,6 +167,15 @@ mod tests {
     use crate::testing::{fleet, press, screen};
 
     #[test]
+    fn what_is_no_expression_is_said_while_it_is_typed() {
+        let mut state = fleet();
+        press(&mut state, "p/a(");
+        assert!(screen(&state, 80, 24).contains("a(▏   not an expression"));
+        press(&mut state, "b)");
+        assert!(!screen(&state, 80, 24).contains("not an expression"));
+    }
+
+    #[test]
     fn a_long_name_is_seen_where_it_is_typed() {
         let mut state = fleet();
         press(&mut state, "e");
@@ -138,5 +185,21 @@ mod tests {
             "{text}"
         );
         assert!(screen(&state, 120, 24).contains("save as"));
+    }
+
+    #[test]
+    fn what_is_understood_of_a_filter_is_told() {
+        let mut state = fleet();
+        press(&mut state, "/");
+        assert!(screen(&state, 80, 24).contains("#tag  is:alert  !not"));
+        press(&mut state, "b !is:o");
+        let text = screen(&state, 80, 24);
+        assert!(
+            text.contains("b and not offline: 1 of 3   ⏎ take"),
+            "{text}"
+        );
+        press(&mut state, "x");
+        assert!(screen(&state, 120, 24).contains("is: live, stale, offline"));
+        assert!(screen(&state, 40, 24).contains("⏎ take"));
     }
 }

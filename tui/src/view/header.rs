@@ -81,10 +81,7 @@ fn parts(state: &State, place: Mode) -> Vec<String> {
         }
         (Link::Connecting { to }, _) => parts.push(format!("connecting to {to}")),
         (Link::Connected { hub, .. }, _) => match (place, &state.host) {
-            (
-                Mode::Host | Mode::Processes | Mode::Changes | Mode::Events | Mode::Compare,
-                Some(host),
-            ) => {
+            (place, Some(host)) if !matches!(place, Mode::Fleet | Mode::Top) => {
                 parts.push(format!("{hub} {} {}", theme.pick("›", ">"), host.name));
             }
             _ => parts.push(hub.to_string()),
@@ -102,6 +99,9 @@ fn parts(state: &State, place: Mode) -> Vec<String> {
     }
     if counts.offline > 0 {
         states += &format!("  {}{} offline", theme.pick("✕", "x"), counts.offline);
+    }
+    if counts.unrecorded > 0 {
+        states += &format!("  {} not recorded then", counts.unrecorded);
     }
     parts.push(states);
     let mut bad = String::new();

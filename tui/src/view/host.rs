@@ -1,7 +1,7 @@
 //! One host: what it is, charts on the left, tables on the right.
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
+use ratatui::layout::{Position, Rect};
 use sysmon_config::time::{format_clock, format_moment, format_span};
 use sysmon_wire::metrics::{
     CPU_UTILIZATION, DISK_IO, LOAD_1M, LOAD_5M, LOAD_15M, MEMORY_LIMIT, MEMORY_USAGE,
@@ -13,8 +13,10 @@ use super::host_tables;
 use super::paint::Pen;
 use super::sparkline::round_scale;
 use crate::format::{amount, load, percent, short_span, size};
+use crate::keys::Mode;
 use crate::state::State;
 use crate::state::host::HostView;
+use crate::state::panes::Pane;
 use crate::theme::Theme;
 
 /// Beyond this clocks are told with their date.
@@ -24,7 +26,7 @@ const DAY_MS: i64 = 86_400_000;
 const TWO_COLUMNS_FROM: u16 = 96;
 
 /// Cells at the left of a chart for its scale.
-const SCALE_WIDTH: u16 = 5;
+pub(super) const SCALE_WIDTH: u16 = 5;
 
 const RECEIVE: &[(&str, &str)] = &[("network.io.direction", "receive")];
 const TRANSMIT: &[(&str, &str)] = &[("network.io.direction", "transmit")];
@@ -97,8 +99,67 @@ fn below_facts(area: Rect) -> Rect {
 pub fn scroll_max(state: &State) -> u16 {
     let Some(host) = &state.host else { return 0 };
     let (_, tables) = parts(below_facts(super::body(state.size)));
-    let lines = host_tables::lines(state, host, tables.width).len();
-    u16::try_from(lines.saturating_sub(usize::from(tables.height))).unwrap_or(u16::MAX)
+    host_tables::scroll_max(state, host, tables)
+}
+
+/// The panes that have something to show.
+pub fn panes(state: &State) -> Vec<Pane> {
+    let Some(host) = &state.host else {
+        return Vec::new();
+    };
+    if host.newest().is_none() {
+        // Nobody knows yet.
+        return Pane::ALL.to_vec();
+    }
+    let (_, tables) = parts(below_facts(super::body(state.size)));
+    let tables = host_tables::panes(state, host, tables.width);
+    let is_there = |pane: &Pane| CHARTS.contains(pane) || tables.contains(pane);
+    Pane::ALL.into_iter().filter(is_there).collect()
+}
+
+/// How far the tables are to be scrolled so that the pane with the focus is seen.
+pub fn scroll_to_focus(state: &State) -> u16 {
+    let Some(host) = &state.host else { return 0 };
+    let (_, tables) = parts(below_facts(super::body(state.size)));
+    host_tables::scroll_to(state, host, tables, state.panes.focus)
+}
+
+/// The pane at a place of the screen.
+pub fn pane_at(state: &State, column: u16, row: u16) -> Option<Pane> {
+    let host = state.host.as_ref()?;
+    let (charts, tables) = parts(below_facts(super::body(state.size)));
+    let place = Position::new(column, row);
+    if charts.contains(place) {
+        let blocks = chart_blocks(charts);
+        let at = blocks.iter().position(|block| block.contains(place))?;
+        return CHARTS.get(at).copied();
+    }
+    host_tables::pane_at(state, host, tables, (column, row))
+}
+
+/// The panes that are charts, from the top.
+const CHARTS: [Pane; 4] = [Pane::Cpu, Pane::Memory, Pane::Network, Pane::Disk];
+
+/// Where each chart stands, its title first. On a low screen the last ones are left out.
+fn chart_blocks(area: Rect) -> Vec<Rect> {
+    let count = CHARTS.len() as u16;
+    let room = area.height.saturating_sub(axis_height(area));
+    let (each, rest) = (room / count, room % count);
+    let mut y = area.y;
+    let mut blocks = Vec::new();
+    for at in 0..count {
+        let height = (each + u16::from(at < rest)).max(1);
+        if y + height > area.bottom() {
+            break;
+        }
+        blocks.push(Rect { y, height, ..area });
+        y += height;
+    }
+    blocks
+}
+
+fn axis_height(area: Rect) -> u16 {
+    u16::from(area.height >= 10)
 }
 
 fn draw_facts(state: &State, host: &HostView, area: Rect, buffer: &mut Buffer) {
@@ -124,7 +185,7 @@ fn draw_facts(state: &State, host: &HostView, area: Rect, buffer: &mut Buffer) {
 
 /// One of the charts.
 struct Graph {
-    title: &'static str,
+    pane: Pane,
     /// What stands beside the title: labels and values in turn.
     values: Vec<(&'static str, String)>,
     /// Filled, and a second one in its own half if there are two.
@@ -155,7 +216,7 @@ fn graphs(host: &HostView) -> Vec<Graph> {
     }
     vec![
         Graph {
-            title: "CPU",
+            pane: Pane::Cpu,
             values: vec![
                 ("", percent(host.now(&CPU_UTILIZATION, &[])) + "%"),
                 ("user", mode("user")),
@@ -170,13 +231,13 @@ fn graphs(host: &HostView) -> Vec<Graph> {
             max: Some(1.0),
         },
         Graph {
-            title: "MEMORY",
+            pane: Pane::Memory,
             values: memory_values,
             lines: vec![(MEMORY_UTILIZATION, &[])],
             max: Some(1.0),
         },
         Graph {
-            title: "NETWORK",
+            pane: Pane::Network,
             values: vec![
                 ("in", rate(&NET_IO, RECEIVE)),
                 ("out", rate(&NET_IO, TRANSMIT)),
@@ -185,7 +246,7 @@ fn graphs(host: &HostView) -> Vec<Graph> {
             max: None,
         },
         Graph {
-            title: "DISK",
+            pane: Pane::Disk,
             values: vec![
                 ("read", rate(&DISK_IO, READ)),
                 ("write", rate(&DISK_IO, WRITE)),
@@ -198,52 +259,41 @@ fn graphs(host: &HostView) -> Vec<Graph> {
 
 fn draw_charts(state: &State, host: &HostView, area: Rect, buffer: &mut Buffer) {
     let theme = &state.theme;
-    let graphs = graphs(host);
     // A title and at least two lines each; on a low screen the last graphs are left out, but their
     // titles, which hold the values, stay as long as there is a line for them.
-    let count = graphs.len() as u16;
-    let axis = u16::from(area.height >= 10);
-    let each = area.height.saturating_sub(axis) / count;
-    let mut y = area.y;
     let mut newest_chart = None;
-    for (at, graph) in graphs.iter().enumerate() {
-        let spare = u16::from((at as u16) < area.height.saturating_sub(axis) % count);
-        let height = (each + spare).max(1);
-        if y + height > area.bottom() {
-            break;
-        }
-        let block = Rect { y, height, ..area };
-        draw_title(graph, theme, block, buffer);
+    let mut bottom = area.y;
+    for (graph, block) in graphs(host).iter().zip(chart_blocks(area)) {
+        bottom = block.bottom();
+        draw_title(state, graph, block, buffer);
         // A chart of one line tells nothing that the value does not; two lines of rates share one.
-        if height >= 3 {
+        if block.height >= 3 {
             let plot = Rect {
                 x: block.x + SCALE_WIDTH + 1,
-                y: y + 1,
+                y: block.y + 1,
                 width: block.width.saturating_sub(SCALE_WIDTH + 3),
-                height: height - 1,
+                height: block.height - 1,
             };
             draw_graph(host, graph, theme, plot, buffer);
             newest_chart = Some(plot);
         }
-        y += height;
     }
-    if let (Some(plot), true) = (newest_chart, y < area.bottom()) {
-        draw_axis(
-            state,
-            host,
-            Rect {
-                y,
-                height: 1,
-                ..plot
-            },
-            buffer,
-        );
+    if let (Some(plot), true) = (newest_chart, bottom < area.bottom()) {
+        let line = Rect {
+            y: bottom,
+            height: 1,
+            ..plot
+        };
+        draw_axis(state, host, line, buffer);
     }
 }
 
-fn draw_title(graph: &Graph, theme: &Theme, area: Rect, buffer: &mut Buffer) {
+fn draw_title(state: &State, graph: &Graph, area: Rect, buffer: &mut Buffer) {
+    let theme = &state.theme;
+    let is_focus = state.place() == Mode::Host && state.panes.focus == graph.pane;
+    let style = if is_focus { theme.key } else { theme.title };
     let mut pen = Pen::new(buffer, area, 0);
-    pen.skip(1).text(graph.title, theme.title);
+    pen.skip(1).text(graph.pane.title(), style);
     for (label, value) in &graph.values {
         pen.skip(2);
         if !label.is_empty() {
@@ -254,11 +304,8 @@ fn draw_title(graph: &Graph, theme: &Theme, area: Rect, buffer: &mut Buffer) {
 }
 
 /// The charts' whole width stands for the window that a host is opened with.
-fn step_ms(host: &HostView, width: u16) -> i64 {
-    let points = i64::from(width) * POINTS_PER_CELL as i64;
-    // Whole rows, so that every step holds the same number of samples.
-    let row = host.resolution_ms();
-    (host.window_ms() / points.max(1) / row).max(1) * row
+pub(super) fn step_ms(host: &HostView, width: u16) -> i64 {
+    host.step_ms(usize::from(width) * POINTS_PER_CELL)
 }
 
 fn draw_graph(host: &HostView, graph: &Graph, theme: &Theme, plot: Rect, buffer: &mut Buffer) {
@@ -273,7 +320,7 @@ fn draw_graph(host: &HostView, graph: &Graph, theme: &Theme, plot: Rect, buffer:
         .iter()
         .flatten()
         .flatten()
-        .fold(0.0f64, |a, b| a.max(*b));
+        .fold(0.0f64, |a, b| a.max(b.max));
     let max = graph
         .max
         .unwrap_or_else(|| round_scale((highest.ceil() as i64).max(1_000)) as f64);
@@ -307,7 +354,7 @@ fn draw_graph(host: &HostView, graph: &Graph, theme: &Theme, plot: Rect, buffer:
 }
 
 /// How long ago, while it is live; of the past when it was.
-fn draw_axis(state: &State, host: &HostView, line: Rect, buffer: &mut Buffer) {
+pub(super) fn draw_axis(state: &State, host: &HostView, line: Rect, buffer: &mut Buffer) {
     let theme = &state.theme;
     let span_ms = step_ms(host, line.width) * i64::from(line.width) * POINTS_PER_CELL as i64;
     let text = |ms: i64| match (state.at, ms) {

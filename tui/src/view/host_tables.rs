@@ -1,17 +1,20 @@
-//! The tables of the host screen: processors, filesystems, interfaces, disks, sensors.
+//! The tables of the host screen, each a pane: processes, processors, filesystems, interfaces and so on.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use sysmon_wire::metrics::{
     CPU_UTILIZATION, DISK_IO, DISK_IO_TIME, FS_LIMIT, FS_READ_ONLY, FS_UNREACHABLE, FS_USAGE,
-    FS_UTILIZATION, NET_DROPPED, NET_ERRORS, NET_IO, PRESSURE_TIME, TEMPERATURE,
+    FS_UTILIZATION, NET_DROPPED, NET_ERRORS, NET_IO, PRESSURE_TIME,
 };
 
 use super::paint::{Pen, bar, fill};
+use super::pane_tables;
 use super::processes::NOT_KEPT;
-use crate::format::{amount, degrees, fit, percent, size};
+use crate::format::{amount, fit, percent, size};
+use crate::keys::Mode;
 use crate::state::host::HostView;
+use crate::state::panes::Pane;
 use crate::state::{ROWS_MS, State};
 use crate::theme::{Severity, Theme};
 
@@ -27,62 +30,178 @@ const CORE_COLUMNS_MAX: usize = 4;
 /// Cells one processor takes.
 const CORE_WIDTH: usize = 16;
 
+/// Cells of a column of tables at least, where there are several.
+const COLUMN_WIDTH_MIN: u16 = 44;
+
+/// Columns of tables side by side at most.
+const COLUMNS_MAX: u16 = 4;
+
+/// The lines of all tables, and of which pane each is.
+pub(super) struct Lines {
+    all: Vec<(Option<Pane>, Line)>,
+    pane: Option<Pane>,
+    focus: Option<Pane>,
+    theme: Theme,
+}
+
+impl Lines {
+    fn push(&mut self, line: Line) {
+        self.all.push((self.pane, line));
+    }
+
+    /// The heading of a pane begins it.
+    fn begin(&mut self, pane: Pane, columns: &str) {
+        let is_focus = self.focus == Some(pane);
+        let style = if is_focus {
+            self.theme.key
+        } else {
+            self.theme.title
+        };
+        self.heading(Some(pane), pane.title(), columns, style);
+    }
+
+    fn heading(&mut self, pane: Option<Pane>, title: &str, columns: &str, style: Style) {
+        self.pane = None;
+        if !self.all.is_empty() {
+            self.push(Vec::new());
+        }
+        self.pane = pane;
+        self.push(vec![
+            (fit(title, NAME_WIDTH), style),
+            (columns.to_owned(), self.theme.dim),
+        ]);
+    }
+
+    fn other(&mut self, title: &str) {
+        self.heading(None, title, "", self.theme.title);
+    }
+}
+
+/// How many columns of tables there are, and how wide each is.
+fn columns(width: u16) -> (u16, u16) {
+    let count = (width / COLUMN_WIDTH_MIN).clamp(1, COLUMNS_MAX);
+    (count, width / count)
+}
+
 /// All lines of the tables on a screen of this width.
-pub(super) fn lines(state: &State, host: &HostView, width: u16) -> Vec<Line> {
+fn lines(state: &State, host: &HostView, width: u16) -> Vec<(Option<Pane>, Line)> {
     let theme = &state.theme;
-    let mut lines = Vec::new();
-    alerts(state, host, usize::from(width), &mut lines);
-    cores(host, theme, usize::from(width), &mut lines);
-    processes(state, usize::from(width), &mut lines);
-    pressure(host, theme, &mut lines);
-    filesystems(host, theme, &mut lines);
-    interfaces(host, theme, &mut lines);
-    disks(host, theme, &mut lines);
-    temperatures(host, theme, &mut lines);
-    record(state, host, theme, &mut lines);
-    notes(host, theme, usize::from(width), &mut lines);
-    lines
+    let width = usize::from(columns(width).1);
+    let mut lines = Lines {
+        all: Vec::new(),
+        pane: None,
+        focus: (state.place() == Mode::Host).then_some(state.panes.focus),
+        theme: *theme,
+    };
+    let lines_ = &mut lines;
+    alerts(state, host, width, lines_);
+    processes(state, width, lines_);
+    cores(host, theme, width, lines_);
+    pressure(host, theme, lines_);
+    units(host, theme, lines_);
+    filesystems(host, theme, lines_);
+    interfaces(host, theme, lines_);
+    disks(host, theme, lines_);
+    containers(host, theme, lines_);
+    gpus(host, theme, lines_);
+    sensors(host, theme, lines_);
+    record(state, host, theme, lines_);
+    notes(host, theme, width, lines_);
+    lines.all
+}
+
+/// The panes that are tables and have something to show.
+pub(super) fn panes(state: &State, host: &HostView, width: u16) -> Vec<Pane> {
+    let mut found = Vec::new();
+    for (pane, _) in lines(state, host, width) {
+        found.extend(pane.filter(|pane| found.last() != Some(pane)));
+    }
+    found
+}
+
+/// How far the tables can be scrolled in an area of this size.
+pub(super) fn scroll_max(state: &State, host: &HostView, area: Rect) -> u16 {
+    let lines = lines(state, host, area.width).len();
+    u16::try_from(lines.saturating_sub(capacity(area))).unwrap_or(u16::MAX)
+}
+
+/// How far they are to be scrolled so that a pane is seen.
+pub(super) fn scroll_to(state: &State, host: &HostView, area: Rect, pane: Pane) -> u16 {
+    let lines = lines(state, host, area.width);
+    let is_it = |line: &(Option<Pane>, Line)| line.0 == Some(pane);
+    let (Some(first), Some(last)) = (lines.iter().position(is_it), lines.iter().rposition(is_it))
+    else {
+        return state.host_scroll;
+    };
+    let top = usize::from(state.host_scroll);
+    // The last line may tell how much more there is.
+    let room = capacity(area).saturating_sub(1);
+    let top = top.max((last + 1).saturating_sub(room)).min(first);
+    u16::try_from(top).unwrap_or(u16::MAX)
+}
+
+fn capacity(area: Rect) -> usize {
+    usize::from(columns(area.width).0) * usize::from(area.height)
+}
+
+/// Which line stands where: the lines go down one column and on at the top of the next.
+fn at(area: Rect, top: usize, column: u16, row: u16) -> Option<usize> {
+    let (count, width) = columns(area.width);
+    let across = column.checked_sub(area.x)? / width.max(1);
+    let down = row.checked_sub(area.y)?;
+    let inside = across < count && down < area.height;
+    inside.then(|| top + usize::from(across) * usize::from(area.height) + usize::from(down))
+}
+
+/// The pane at a place of the screen.
+pub(super) fn pane_at(
+    state: &State,
+    host: &HostView,
+    area: Rect,
+    (column, row): (u16, u16),
+) -> Option<Pane> {
+    let lines = lines(state, host, area.width);
+    let top = usize::from(state.host_scroll).min(lines.len().saturating_sub(capacity(area)));
+    lines.get(at(area, top, column, row)?)?.0
 }
 
 pub(super) fn draw(state: &State, host: &HostView, area: Rect, buffer: &mut Buffer) {
     let theme = &state.theme;
     let lines = lines(state, host, area.width);
-    let height = usize::from(area.height);
-    let last = lines.len().saturating_sub(height);
+    let (_, width) = columns(area.width);
+    let last = lines.len().saturating_sub(capacity(area));
     let top = usize::from(state.host_scroll).min(last);
-    for (row, line) in lines.iter().skip(top).take(height).enumerate() {
-        let mut pen = Pen::new(buffer, area, row as u16);
+    let shown = lines.iter().skip(top).take(capacity(area));
+    for (place, (_, line)) in shown.enumerate() {
+        let column = place / usize::from(area.height);
+        let part = Rect {
+            x: area.x + column as u16 * width,
+            width,
+            ..area
+        };
+        let mut pen = Pen::new(buffer, part, (place % usize::from(area.height)) as u16);
         pen.skip(1);
         for (text, style) in line {
             pen.text(text, *style);
         }
     }
-    if top < last && height > 0 {
+    if top < last && area.height > 0 {
         // The last line gives way to how much more there is.
         let place = Rect {
+            x: area.right().saturating_sub(width),
             y: area.bottom().saturating_sub(1),
+            width,
             height: 1,
-            ..area
         };
         fill(buffer, place, theme.text);
         let more = format!("{} more {}", last - top + 1, theme.pick("↓", "v"));
-        let width = usize::from(area.width).saturating_sub(1);
+        let width = usize::from(width).saturating_sub(1);
         Pen::new(buffer, place, 0).right(&more, width, theme.dim);
     }
 }
 
-fn heading(theme: &Theme, title: &str, columns: &str, lines: &mut Vec<Line>) {
-    if !lines.is_empty() {
-        lines.push(Vec::new());
-    }
-    lines.push(vec![
-        (fit(title, NAME_WIDTH), theme.title),
-        (columns.to_owned(), theme.dim),
-    ]);
-}
-
 /// What is wrong, and since when.
-fn alerts(state: &State, host: &HostView, width: usize, lines: &mut Vec<Line>) {
+fn alerts(state: &State, host: &HostView, width: usize, lines: &mut Lines) {
     let theme = &state.theme;
     let alerts = host
         .line
@@ -92,7 +211,7 @@ fn alerts(state: &State, host: &HostView, width: usize, lines: &mut Vec<Line>) {
     if alerts.is_empty() {
         return;
     }
-    heading(theme, "ALERTS", "", lines);
+    lines.other("ALERTS");
     for alert in alerts {
         let severity = match alert.severity {
             sysmon_wire::message::Severity::Warning => Severity::Warning,
@@ -115,7 +234,7 @@ fn alerts(state: &State, host: &HostView, width: usize, lines: &mut Vec<Line>) {
     }
 }
 
-fn cores(host: &HostView, theme: &Theme, width: usize, lines: &mut Vec<Line>) {
+fn cores(host: &HostView, theme: &Theme, width: usize, lines: &mut Lines) {
     let mut numbers: Vec<u32> = host
         .values_of(&CPU_UTILIZATION, "cpu.logical_number")
         .iter()
@@ -125,7 +244,7 @@ fn cores(host: &HostView, theme: &Theme, width: usize, lines: &mut Vec<Line>) {
     if numbers.is_empty() {
         return;
     }
-    heading(theme, "PROCESSORS", "", lines);
+    lines.begin(Pane::Cores, "");
     let columns = (width.saturating_sub(2) / CORE_WIDTH).clamp(1, CORE_COLUMNS_MAX);
     let rows = numbers.len().div_ceil(columns);
     for row in 0..rows {
@@ -159,19 +278,23 @@ fn core(theme: &Theme, number: &str, busy: Option<f64>) -> Line {
 }
 
 /// The first few; all of them are a key away.
-fn processes(state: &State, width: usize, lines: &mut Vec<Line>) {
-    const SHOWN: usize = 5;
+fn processes(state: &State, width: usize, lines: &mut Lines) {
+    let shown = match state.size.height {
+        ..40 => 5,
+        40..60 => 8,
+        _ => 15,
+    };
     let theme = &state.theme;
     if state.resolution_ms() > ROWS_MS {
-        heading(theme, "PROCESSES", "", lines);
+        lines.begin(Pane::Processes, "");
         lines.push(vec![(NOT_KEPT.to_owned(), theme.dim)]);
         return;
     }
     if state.processes.is_empty() {
         return;
     }
-    heading(theme, "PROCESSES", "    pid   cpu %    mem", lines);
-    for process in state.processes.shown().take(SHOWN) {
+    lines.begin(Pane::Processes, "    pid   cpu %    mem");
+    for process in state.processes.shown().take(shown) {
         let path = process.identity.command.as_str();
         let name = path
             .rsplit('/')
@@ -191,7 +314,7 @@ fn processes(state: &State, width: usize, lines: &mut Vec<Line>) {
     }
 }
 
-fn pressure(host: &HostView, theme: &Theme, lines: &mut Vec<Line>) {
+fn pressure(host: &HostView, theme: &Theme, lines: &mut Lines) {
     let share = |resource: &str, scope: &str| {
         let attributes = [
             ("linux.pressure.resource", resource),
@@ -202,7 +325,7 @@ fn pressure(host: &HostView, theme: &Theme, lines: &mut Vec<Line>) {
     if share("cpu", "some").is_none() {
         return;
     }
-    heading(theme, "PRESSURE", "waiting for it, % of time", lines);
+    lines.begin(Pane::Pressure, "waiting for it, % of time");
     let mut line = Vec::new();
     for resource in ["cpu", "memory", "io"] {
         let some = share(resource, "some");
@@ -216,13 +339,13 @@ fn pressure(host: &HostView, theme: &Theme, lines: &mut Vec<Line>) {
     lines.push(line);
 }
 
-fn filesystems(host: &HostView, theme: &Theme, lines: &mut Vec<Line>) {
+fn filesystems(host: &HostView, theme: &Theme, lines: &mut Lines) {
     let mount = "system.filesystem.mountpoint";
     let points = host.values_of(&FS_UTILIZATION, mount);
     if points.is_empty() {
         return;
     }
-    heading(theme, "FILESYSTEMS", "             %   used    of", lines);
+    lines.begin(Pane::Filesystems, "             %   used    of");
     for point in points {
         let devices = host.device_of(&FS_UTILIZATION, mount, &point);
         let mut here = vec![(mount, point.as_str())];
@@ -268,17 +391,12 @@ fn filesystems(host: &HostView, theme: &Theme, lines: &mut Vec<Line>) {
     }
 }
 
-fn interfaces(host: &HostView, theme: &Theme, lines: &mut Vec<Line>) {
+fn interfaces(host: &HostView, theme: &Theme, lines: &mut Lines) {
     let interfaces = host.values_of(&NET_IO, "network.interface.name");
     if interfaces.is_empty() {
         return;
     }
-    heading(
-        theme,
-        "INTERFACES",
-        "    in/s   out/s   errors  drops",
-        lines,
-    );
+    lines.begin(Pane::Interfaces, "   in/s  out/s errors drops");
     for name in interfaces {
         let at = |direction| {
             [
@@ -296,25 +414,25 @@ fn interfaces(host: &HostView, theme: &Theme, lines: &mut Vec<Line>) {
         lines.push(vec![
             (fit(name.as_str(), NAME_WIDTH), theme.text),
             (
-                format!("{:>8}", amount(host.now(&NET_IO, &at("receive")))),
+                format!("{:>7}", amount(host.now(&NET_IO, &at("receive")))),
                 theme.text,
             ),
             (
-                format!("{:>8}", amount(host.now(&NET_IO, &at("transmit")))),
+                format!("{:>7}", amount(host.now(&NET_IO, &at("transmit")))),
                 theme.text,
             ),
-            (format!("{:>9}", amount(both(&NET_ERRORS))), theme.dim),
-            (format!("{:>7}", amount(both(&NET_DROPPED))), theme.dim),
+            (format!("{:>7}", amount(both(&NET_ERRORS))), theme.dim),
+            (format!("{:>6}", amount(both(&NET_DROPPED))), theme.dim),
         ]);
     }
 }
 
-fn disks(host: &HostView, theme: &Theme, lines: &mut Vec<Line>) {
+fn disks(host: &HostView, theme: &Theme, lines: &mut Lines) {
     let disks = host.values_of(&DISK_IO, "system.device");
     if disks.is_empty() {
         return;
     }
-    heading(theme, "DISKS", "  read/s write/s   busy %", lines);
+    lines.begin(Pane::Disks, "  read/s write/s   busy %");
     for name in disks {
         let at = |direction| {
             [
@@ -346,23 +464,53 @@ fn disks(host: &HostView, theme: &Theme, lines: &mut Vec<Line>) {
     }
 }
 
-fn temperatures(host: &HostView, theme: &Theme, lines: &mut Vec<Line>) {
-    let sensors = host.values_of(&TEMPERATURE, "hw.name");
-    if sensors.is_empty() {
+fn sensors(host: &HostView, theme: &Theme, lines: &mut Lines) {
+    table(host, theme, (Pane::Sensors, &[0]), "", lines);
+}
+
+fn gpus(host: &HostView, theme: &Theme, lines: &mut Lines) {
+    let columns = "busy %  memory      of";
+    table(host, theme, (Pane::Gpus, &[0, 1, 2]), columns, lines);
+}
+
+fn containers(host: &HostView, theme: &Theme, lines: &mut Lines) {
+    let columns = " cpu %  memory";
+    table(host, theme, (Pane::Containers, &[0, 1]), columns, lines);
+}
+
+fn units(host: &HostView, theme: &Theme, lines: &mut Lines) {
+    table(host, theme, (Pane::Units, &[0]), "", lines);
+}
+
+/// Some columns of a pane; the others are seen when it fills the screen.
+fn table(
+    host: &HostView,
+    theme: &Theme,
+    (pane, columns): (Pane, &[usize]),
+    titles: &str,
+    lines: &mut Lines,
+) {
+    let rows = pane_tables::rows(host, pane);
+    if rows.is_empty() {
         return;
     }
-    heading(theme, "TEMPERATURES", theme.pick("    °C", "     C"), lines);
-    for name in sensors {
-        let value = host.now(&TEMPERATURE, &[("hw.name", name.as_str())]);
-        lines.push(vec![
-            (fit(name.as_str(), NAME_WIDTH), theme.text),
-            (format!("{:>6}", degrees(value)), theme.text),
-        ]);
+    lines.begin(pane, titles);
+    for row in rows {
+        let mut line = vec![(fit(row.name.as_str(), NAME_WIDTH), theme.text)];
+        for (at, cell) in columns
+            .iter()
+            .filter_map(|at| Some((*at, row.cells.get(*at)?)))
+        {
+            let width = if at == 0 { 6 } else { 8 };
+            let text = format!("{:>width$}", cell.text);
+            line.push((text, theme.severity(cell.severity)));
+        }
+        lines.push(line);
     }
 }
 
 /// What the agent cannot see.
-fn notes(host: &HostView, theme: &Theme, width: usize, lines: &mut Vec<Line>) {
+fn notes(host: &HostView, theme: &Theme, width: usize, lines: &mut Lines) {
     let notes = host
         .line
         .as_ref()
@@ -371,7 +519,7 @@ fn notes(host: &HostView, theme: &Theme, width: usize, lines: &mut Vec<Line>) {
     if notes.is_empty() {
         return;
     }
-    heading(theme, "NOTES", "", lines);
+    lines.other("NOTES");
     for note in notes {
         for part in super::fleet::wrap(note.as_str(), width.saturating_sub(2).max(10)) {
             lines.push(vec![(part, theme.dim)]);
@@ -380,10 +528,10 @@ fn notes(host: &HostView, theme: &Theme, width: usize, lines: &mut Vec<Line>) {
 }
 
 /// How whole the host's record is.
-fn record(state: &State, host: &HostView, theme: &Theme, lines: &mut Vec<Line>) {
+fn record(state: &State, host: &HostView, theme: &Theme, lines: &mut Lines) {
     let Some(line) = &host.line else { return };
     let health = &line.health;
-    heading(theme, "RECORD", "", lines);
+    lines.other("RECORD");
     lines.push(vec![
         ("since ".to_owned(), theme.dim),
         (

@@ -1,11 +1,16 @@
 //! From the state to cells: a file for each thing on screen. Pure.
 
+mod burst;
 pub mod changes;
 mod chart;
+pub mod chooser;
 pub mod compare;
+mod cores;
 pub mod events;
 pub mod fleet;
 pub mod fleet_columns;
+mod fleet_detail;
+mod fleet_rows;
 pub mod footer;
 mod header;
 pub mod help;
@@ -13,10 +18,15 @@ pub mod host;
 mod host_tables;
 mod paint;
 mod palette;
+mod pane_charts;
+mod pane_tables;
 mod panel;
+pub mod panes;
+mod process;
 pub mod processes;
 mod sparkline;
 pub mod strip;
+pub mod top;
 mod trace;
 
 use ratatui::Frame;
@@ -46,7 +56,11 @@ pub fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     header::draw(state, place, top, buffer);
     match place {
         Mode::Host => host::draw(state, body, buffer),
+        Mode::Pane => panes::draw(state, body, buffer),
+        Mode::Burst => burst::draw(state, body, buffer),
         Mode::Processes => processes::draw(state, body, buffer),
+        Mode::Process => process::draw(state, body, buffer),
+        Mode::Top => top::draw(state, body, buffer),
         Mode::Changes => changes::draw(state, body, buffer),
         Mode::Events => events::draw(state, body, buffer),
         Mode::Compare => compare::draw(state, body, buffer),
@@ -57,6 +71,9 @@ pub fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     }
     if let Some(strip) = strip {
         strip::draw(state, strip, buffer);
+    }
+    if state.mode == Mode::Columns {
+        chooser::draw(state, body, buffer);
     }
     if state.mode == Mode::Palette {
         palette::draw(state, body, buffer);

@@ -5,6 +5,8 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use unicode_width::UnicodeWidthStr;
 
+use crate::theme::Theme;
+
 /// Writes along one line, from left to right, never past its end.
 #[derive(Debug)]
 pub(super) struct Pen<'a> {
@@ -73,6 +75,49 @@ pub(super) fn fill(buffer: &mut Buffer, area: Rect, style: Style) {
                 cell.reset();
                 cell.set_char(' ').set_style(style);
             }
+        }
+    }
+}
+
+/// Draws a border with a title around an area.
+pub(super) fn frame(buffer: &mut Buffer, area: Rect, title: &str, theme: &Theme) {
+    let (Some(across), Some(below)) = (area.width.checked_sub(2), area.height.checked_sub(1))
+    else {
+        return;
+    };
+    let (flat, side) = (theme.pick("─", "-"), theme.pick("│", "|"));
+    let line = flat.repeat(usize::from(across));
+    let corners = |left: &str, right: &str| format!("{left}{line}{right}");
+    let top = corners(theme.pick("╭", "+"), theme.pick("╮", "+"));
+    let bottom = corners(theme.pick("╰", "+"), theme.pick("╯", "+"));
+    for row in 1..below {
+        let mut pen = Pen::new(buffer, area, row);
+        pen.text(side, theme.dim)
+            .skip(usize::from(across))
+            .text(side, theme.dim);
+    }
+    Pen::new(buffer, area, below).text(&bottom, theme.dim);
+    Pen::new(buffer, area, 0).text(&top, theme.dim);
+    if usize::from(across) > title.width() + 4 {
+        Pen::new(buffer, area, 0)
+            .skip(2)
+            .text(&format!(" {title} "), theme.title);
+    }
+}
+
+/// Says at the right end of the first and last of some rows that there are more above or below.
+pub(super) fn more(buffer: &mut Buffer, rows: Rect, above: bool, below: bool, theme: &Theme) {
+    let edge = rows.right().saturating_sub(1);
+    let last = rows.height.saturating_sub(1);
+    let signs = [
+        (above, 0, theme.pick("↑", "^")),
+        (below, last, theme.pick("↓", "v")),
+    ];
+    for (is_more, row, sign) in signs {
+        // Where a value stands, that says more.
+        let cell = buffer.cell((edge, rows.y.saturating_add(row)));
+        if is_more && cell.is_some_and(|cell| cell.symbol() == " ") {
+            Pen::new(buffer, rows, row).to(edge).text(sign, theme.key);
         }
     }
 }

@@ -31,15 +31,19 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     let height = rows + rule;
     let list = Rect {
         y: area.bottom().saturating_sub(height),
-        width: area.width.min(WIDTH_MAX),
         height,
         ..area
     };
+    // Nothing of what is behind stands beside it.
     fill(buffer, list, theme.text);
     if rule > 0 {
         let line = theme.pick("─", "-").repeat(usize::from(list.width));
         Pen::new(buffer, list, 0).text(&line, theme.dim);
     }
+    let list = Rect {
+        width: list.width.min(WIDTH_MAX),
+        ..list
+    };
     if entries.is_empty() {
         Pen::new(buffer, list, rule)
             .skip(3)

@@ -102,7 +102,7 @@ fn draw_chart(
     let points = usize::from(plot.width) * POINTS_PER_CELL;
     let step = STEP_MS.max(preview.host.resolution_ms());
     let history = preview.host.history(metric, attributes, points, step);
-    let highest = history.iter().flatten().fold(0.0f64, |a, b| a.max(*b));
+    let highest = history.iter().flatten().fold(0.0f64, |a, b| a.max(b.max));
     let max = max.unwrap_or_else(|| round_scale((highest.ceil() as i64).max(1_000)) as f64);
     chart(buffer, plot, &history, max, theme.graph, theme.ascii);
 }

@@ -9,7 +9,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Rect, Size};
 use ratatui::style::Style;
 use sysmon_config::time::format_clock;
-use sysmon_wire::Process;
+use sysmon_wire::{Process, ProcessIdentity};
 use unicode_width::UnicodeWidthStr;
 
 use super::paint::{Pen, fill};
@@ -92,9 +92,17 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     if !processes.filter.is_empty() {
         pen.skip(2)
             .text("filter ", theme.dim)
-            .text(&processes.filter, theme.text);
+            .text(processes.filter.text(), theme.text);
     }
     headings(state, area, buffer);
+    let none = match (processes.is_empty(), shown.is_empty()) {
+        (true, _) => "nothing was recorded of this moment",
+        (_, true) => "none of them fits the filter",
+        _ => "",
+    };
+    Pen::new(buffer, area, LINES_ABOVE)
+        .skip(3)
+        .text(none, theme.text);
     let selected = processes.selected_at();
     let height = usize::from(area.height.saturating_sub(LINES_ABOVE));
     for (row, process) in shown.iter().skip(processes.top).take(height).enumerate() {
@@ -217,6 +225,16 @@ fn draw_process(
         pen.skip(usize::from(depth.min(DEPTH_MAX) - 1) * 2)
             .text(theme.pick("└ ", "\\ "), on(theme.dim));
     }
+    command(identity, &mut pen, on, theme);
+}
+
+/// What runs, and at the end of the line in which container.
+pub(super) fn command(
+    identity: &ProcessIdentity,
+    pen: &mut Pen<'_>,
+    on: impl Fn(Style) -> Style,
+    theme: &Theme,
+) {
     let container = identity.cgroup.as_str();
     // Paths of the system's own groups say little; a container's name says much.
     let container = if container.starts_with('/') {
@@ -240,7 +258,7 @@ fn draw_process(
 }
 
 /// Thousandths of a processor as percent, with a decimal below a hundred.
-fn share(permille: u32) -> String {
+pub(super) fn share(permille: u32) -> String {
     if permille < 1000 {
         format!("{}.{}", permille / 10, permille % 10)
     } else {
@@ -248,6 +266,6 @@ fn share(permille: u32) -> String {
     }
 }
 
-fn rate(bytes: u64) -> String {
+pub(super) fn rate(bytes: u64) -> String {
     amount(Some(bytes as f64))
 }

@@ -207,6 +207,17 @@ fn without_a_terminal_the_snapshot_is_printed_and_nothing_is_left_behind() {
         !place.dir("home").join(".local").exists(),
         "standalone keeps nothing"
     );
+    let demo = ["top", "--demo", "2", "--limit", "5", "--host", "web-1"];
+    let top = place.output("sysmon-tui", &[&demo[..], &["--json"]].concat());
+    let top: Value = serde_json::from_str(&top).unwrap();
+    let processes = top["processes"].as_array().unwrap();
+    assert!((1..=5).contains(&processes.len()), "{top}");
+    assert!(
+        processes.iter().all(|process| process["host"] == "web-1"),
+        "{top}"
+    );
+    let top = place.output("sysmon-tui", &demo);
+    assert!(top.contains("CPU%") && top.contains("web-1  "), "{top}");
     let svg = place.output("sysmon-tui", &["snapshot", "--svg", "--demo", "1"]);
     assert!(svg.starts_with("<svg") && svg.contains("web-1"));
 }

@@ -20,8 +20,8 @@ fn bytes(event: KeyEvent) -> String {
         KeyCode::Enter => "\r".to_owned(),
         KeyCode::Esc => "\x1b".to_owned(),
         KeyCode::Backspace => "\x7f".to_owned(),
+        KeyCode::Tab if is_shifted => "\x1b[Z".to_owned(),
         KeyCode::Tab => "\t".to_owned(),
-        KeyCode::BackTab => "\x1b[Z".to_owned(),
         KeyCode::Up => arrow('A'),
         KeyCode::Down => arrow('B'),
         KeyCode::Right => arrow('C'),
@@ -40,10 +40,15 @@ fn way(mode: Mode) -> (&'static str, &'static str) {
     match mode {
         Mode::Fleet => ("", "HOST"),
         Mode::Host => ("\r", "MEMORY"),
+        Mode::Pane => ("\r\tz", "saturated"),
+        Mode::Burst => ("\rb", "BURST"),
         Mode::Processes => ("\rp", "PROCESSES"),
+        Mode::Process => ("\rp\r", "PROCESS "),
+        Mode::Top => ("p", " hosts  at"),
         Mode::Changes => ("w", "WHAT CHANGED"),
         Mode::Events => ("a", "EVENTS"),
         Mode::Compare => ("c", "COMPARE"),
+        Mode::Columns => ("|", "COLUMNS"),
         Mode::Help => ("?", "this help"),
         Mode::Filter => ("/", "filter"),
         Mode::Time => ("t", "time ("),
@@ -56,9 +61,15 @@ fn way(mode: Mode) -> (&'static str, &'static str) {
 fn seen(action: Action, mode: Mode) -> Option<&'static str> {
     Some(match (action, mode) {
         (Action::Open, Mode::Fleet | Mode::Compare) => "MEMORY",
+        (Action::Open, Mode::Processes) => "command  ",
+        (Action::Open, Mode::Top) => " PROCESSES",
+        (Action::Top, _) => "BUSIEST PROCESSES",
         (Action::Help, Mode::Help) => "HOST",
         (Action::Help, _) => "this help",
         (Action::Processes, _) => "PROCESSES",
+        (Action::Zoom, _) => "PROCESSES",
+        // Not before they come from the agent.
+        (Action::Burst, _) => "a sample every 100 ms",
         (Action::Changes, _) => "WHAT CHANGED",
         (Action::Events, _) => "EVENTS",
         (Action::ZoomOut | Action::ZoomIn, _) => "the strip shows",
@@ -74,9 +85,14 @@ fn seen(action: Action, mode: Mode) -> Option<&'static str> {
         (Action::Live, _) => "live",
         (Action::Theme, _) => "theme ",
         (Action::Arrange, _) => "processes as a tree",
+        (Action::Group, _) => "hosts by their first tag",
+        (Action::FoldAll, _) => "there are no groups",
+        (Action::Columns, _) => "COLUMNS",
         (Action::Copy, Mode::Fleet) => "copied",
         (Action::Export, _) => "sysmon-",
-        (Action::Back, Mode::Host | Mode::Changes | Mode::Events | Mode::Help) => "HOST",
+        (Action::Back, Mode::Host | Mode::Changes | Mode::Events | Mode::Columns | Mode::Help) => {
+            "HOST"
+        }
         _ => return None,
     })
 }
@@ -105,6 +121,9 @@ fn every_key_of_the_table_does_what_it_says() {
                 session.is(&format!("{wanted} after {name}"), |text| {
                     text.contains(wanted)
                 });
+            }
+            if binding.action == Action::Group {
+                session.press(&bytes(key.event()));
             }
             // Back to the fleet, live, whatever it was: a prompt is left, then the screens.
             for _ in 0..4 {

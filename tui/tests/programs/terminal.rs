@@ -204,6 +204,36 @@ fn what_changed_is_told_of_the_fleet_and_of_a_host() {
 }
 
 #[test]
+fn the_busiest_of_all_hosts_lead_to_a_process_live_and_in_the_past() {
+    let mut session = Session::start(120, 40, &["--demo", "3"], &[]);
+    session.is("hosts", |text| text.contains("4 live"));
+    session.press("p");
+    session.is("a list of all hosts", |text| text.contains(" on 4 hosts"));
+    let clock = |text: &str| text.split(" at ").nth(1).map(|rest| rest[..8].to_owned());
+    let first = clock(&session.text());
+    session.is("the next second", |text| clock(text) != first);
+    session.press("/web-.\rs");
+    session.shows("filter web-.");
+    session.press("\r");
+    session.shows("› web-1");
+    session.shows("  PID  USER");
+    session.press("\r");
+    session.shows("command  ");
+    session.press("f");
+    session.is("the same in the past", |text| {
+        text.contains("PAST") && text.contains("not recorded")
+    });
+    session.press("\x1b");
+    session.shows("those that used most");
+    session.press("\x1b");
+    session.is("the list, in the past too", |text| {
+        text.contains("BUSIEST") && text.contains("PAST")
+    });
+    session.press("q");
+    assert_eq!(session.ended(), 0);
+}
+
+#[test]
 fn every_size_is_usable() {
     let mut session = Session::start(80, 24, &["--demo", "5"], &[]);
     session.shows("db-1");
@@ -279,5 +309,33 @@ fn no_hub_means_it_says_where_and_keeps_trying() {
     session.shows(&address);
     session.shows("trying again");
     session.press("q");
+    assert_eq!(session.ended(), 0);
+}
+
+#[test]
+fn a_line_that_stands_still_gets_no_queue_of_frames_and_then_the_newest() {
+    let mut session = Session::start(200, 50, &["--demo", "12", "--stats"], &[]);
+    session.shows("13 live");
+    let screen = Arc::clone(&session.screen);
+    // Nobody reads what is written while this is held.
+    let held = screen.lock().unwrap();
+    let switches = 200;
+    for _ in 0..switches {
+        // The help comes and goes.
+        session.press("?");
+        std::thread::sleep(Duration::from_millis(10));
+        session.press("?");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    session.press("/db");
+    drop(held);
+    session.shows("db▏");
+    session.press("\r");
+    session.press("q");
+    session.shows("frames");
+    let text = session.text();
+    let frames = text.split("frames").nth(1).unwrap().split(',').next();
+    let frames: u32 = frames.unwrap().trim().parse().unwrap();
+    assert!(frames < switches, "{text}");
     assert_eq!(session.ended(), 0);
 }
