@@ -87,6 +87,13 @@ pub const BINDINGS: &[Binding] = &[
         Some("open"),
     ),
     bind(
+        &[Mode::Host],
+        &[key(KeyCode::Enter), char('z')],
+        Action::Zoom,
+        "the pane fills the screen",
+        Some("zoom"),
+    ),
+    bind(
         &[Mode::Host, Mode::Pane],
         &[char('p')],
         Action::Processes,
@@ -129,13 +136,6 @@ pub const BINDINGS: &[Binding] = &[
         None,
     ),
     bind(
-        &[Mode::Host],
-        &[key(KeyCode::Enter), char('z')],
-        Action::Zoom,
-        "the pane fills the screen",
-        Some("zoom"),
-    ),
-    bind(
         &[Mode::Pane],
         &[char('z'), key(KeyCode::Enter)],
         Action::Back,
@@ -150,10 +150,24 @@ pub const BINDINGS: &[Binding] = &[
         None,
     ),
     bind(
+        &[Mode::Changes],
+        &[key(KeyCode::Enter), char('l')],
+        Action::Open,
+        "go to the host when the change began",
+        Some("go there"),
+    ),
+    bind(
+        &[Mode::Events],
+        &[key(KeyCode::Enter), char('l')],
+        Action::Open,
+        "go to the host when it happened",
+        Some("go there"),
+    ),
+    bind(
         LISTS,
         &[char('/')],
         Action::Filter,
-        "filter: hosts, #tag, is:offline; processes: regex",
+        "filter: words, #tag, is:offline, or a regex",
         Some("filter"),
     ),
     bind(
@@ -202,7 +216,7 @@ pub const BINDINGS: &[Binding] = &[
         &[Mode::Fleet, Mode::Host],
         &[char('c')],
         Action::Compare,
-        "compare: marked hosts or the highest; a host with its past",
+        "compare marked hosts, or one with its past",
         None,
     ),
     bind(
@@ -292,20 +306,6 @@ pub const BINDINGS: &[Binding] = &[
         Action::Back,
         "go back",
         Some("back"),
-    ),
-    bind(
-        &[Mode::Changes],
-        &[key(KeyCode::Enter), char('l')],
-        Action::Open,
-        "go to the host when the change began",
-        Some("go there"),
-    ),
-    bind(
-        &[Mode::Events],
-        &[key(KeyCode::Enter), char('l')],
-        Action::Open,
-        "go to the host when it happened",
-        Some("go there"),
     ),
     bind(
         &[
@@ -453,7 +453,7 @@ pub const BINDINGS: &[Binding] = &[
         PLACES,
         &[char(':')],
         Action::Palette,
-        "every command; also host, time, compare, theme, sort",
+        "every command, host, metric and theme by name",
         None,
     ),
     bind(

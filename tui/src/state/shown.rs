@@ -1,5 +1,7 @@
 //! What is shown as text to be copied, and as records for other programs.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value, json};
 use sysmon_config::time::{format_clock, format_moment};
 use sysmon_wire::message::{Change, HostProcess};
@@ -13,7 +15,7 @@ use crate::format::{amount, degrees, load, percent, size};
 use crate::keys::Mode;
 use crate::points::field;
 use crate::view::changes::{metric, subject, value};
-use crate::view::compare;
+use crate::view::{self, compare};
 
 /// The selected row in one line, after what it is called; none if nothing is selected.
 pub fn row(state: &State) -> Option<(String, String)> {
@@ -115,9 +117,9 @@ pub struct Records {
     pub time: UnixMs,
     /// Of which host, if of one.
     pub host: Option<Label>,
-    /// What they are: `hosts`, `processes`, `changes`, `points`.
+    /// What they are: `hosts`, `processes`, `changes`, `points`, `rows` of a pane.
     pub kind: &'static str,
-    fields: Vec<&'static str>,
+    fields: Vec<Cow<'static, str>>,
     rows: Vec<Vec<Value>>,
 }
 
@@ -133,7 +135,8 @@ impl Records {
             }
             Mode::Changes => changes(state),
             Mode::Compare => points(state),
-            Mode::Host | Mode::Pane | Mode::Burst => {
+            Mode::Pane => pane(state),
+            Mode::Host | Mode::Burst => {
                 let name = state.host.as_ref().map(|host| &host.name);
                 hosts(
                     state,
@@ -147,7 +150,7 @@ impl Records {
     /// As JSON: SI base units, times in Unix milliseconds.
     pub fn to_json(&self) -> String {
         let of = |row: &Vec<Value>| {
-            let names = self.fields.iter().map(|name| (*name).to_owned());
+            let names = self.fields.iter().map(ToString::to_string);
             Value::Object(names.zip(row.iter().cloned()).collect())
         };
         let rows: Vec<Value> = self.rows.iter().map(of).collect();
@@ -176,6 +179,29 @@ impl Records {
     }
 }
 
+fn names(fields: &[&'static str]) -> Vec<Cow<'static, str>> {
+    fields.iter().copied().map(Cow::from).collect()
+}
+
+/// The table of the pane that fills the screen, or what its charts are at now.
+fn pane(state: &State) -> Records {
+    let (fields, rows) = view::panes::table(state);
+    let row = |(name, values): (String, Vec<Option<f64>>)| {
+        let values = values.into_iter().map(|value| json!(value));
+        std::iter::once(json!(name)).chain(values).collect()
+    };
+    let host = state.host.as_ref();
+    Records {
+        time: host
+            .and_then(|host| host.newest())
+            .unwrap_or(state.moment()),
+        host: host.map(|host| host.name.clone()),
+        kind: "rows",
+        fields: fields.into_iter().map(Cow::from).collect(),
+        rows: rows.into_iter().map(row).collect(),
+    }
+}
+
 fn hosts<'a>(state: &State, shown: impl Iterator<Item = &'a HostRow>) -> Records {
     let mut fields = vec!["name", "state", "last_sample_ms"];
     fields.extend(ALIASES.iter().take(SUMMARY).map(|alias| alias.alias));
@@ -193,7 +219,7 @@ fn hosts<'a>(state: &State, shown: impl Iterator<Item = &'a HostRow>) -> Records
         time: state.moment(),
         host: None,
         kind: "hosts",
-        fields,
+        fields: names(&fields),
         rows: shown.map(row).collect(),
     }
 }
@@ -217,7 +243,7 @@ fn processes<'a>(state: &State, shown: impl Iterator<Item = &'a Process>) -> Rec
         time: state.processes.time.unwrap_or(state.moment()),
         host: state.host.as_ref().map(|host| host.name.clone()),
         kind: "processes",
-        fields: vec![
+        fields: names(&[
             "pid",
             "parent",
             "user",
@@ -229,7 +255,7 @@ fn processes<'a>(state: &State, shown: impl Iterator<Item = &'a Process>) -> Rec
             "memory",
             "disk.read",
             "disk.write",
-        ],
+        ]),
         rows: shown.map(row).collect(),
     }
 }
@@ -263,7 +289,7 @@ pub fn busiest<'a>(time: UnixMs, shown: impl Iterator<Item = &'a HostProcess>) -
         time,
         host: None,
         kind: "processes",
-        fields: vec![
+        fields: names(&[
             "host",
             "pid",
             "start_ms",
@@ -275,7 +301,7 @@ pub fn busiest<'a>(time: UnixMs, shown: impl Iterator<Item = &'a HostProcess>) -
             "memory",
             "disk.read",
             "disk.write",
-        ],
+        ]),
         rows: shown.map(row).collect(),
     }
 }
@@ -304,7 +330,7 @@ fn changes(state: &State) -> Records {
         time: state.changes.time.unwrap_or(state.moment()),
         host: None,
         kind: "changes",
-        fields: vec![
+        fields: names(&[
             "host",
             "metric",
             "attributes",
@@ -315,7 +341,7 @@ fn changes(state: &State) -> Records {
             "after",
             "began_ms",
             "score",
-        ],
+        ]),
         rows: state.changes.rows().iter().map(row).collect(),
     }
 }
@@ -338,7 +364,7 @@ fn points(state: &State) -> Records {
         time: state.moment(),
         host: None,
         kind: "points",
-        fields: vec!["time_ms", "host", "metric", "value"],
+        fields: names(&["time_ms", "host", "metric", "value"]),
         rows: compare.lines().iter().flat_map(of_line).collect(),
     }
 }

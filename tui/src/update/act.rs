@@ -13,7 +13,7 @@ use crate::state::host::HostView;
 use crate::state::panes::Panes;
 use crate::state::{State, fleet, palette, processes};
 use crate::theme::{Theme, ThemeName};
-use crate::view;
+use crate::view::{self, fleet_columns};
 
 pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
     let page = state.fleet_rows() as isize;
@@ -107,7 +107,11 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
             state.panes.reverse = !state.panes.reverse;
         }
         Action::Sort => {
-            let next = state.fleet.sort.next();
+            let mut next = state.fleet.sort.next();
+            // Names and how bad hosts are can always be seen.
+            while !fleet_columns::shows(state, next) {
+                next = next.next();
+            }
             sort_fleet(state, next);
         }
         Action::Reverse => {

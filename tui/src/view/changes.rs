@@ -14,7 +14,7 @@ use sysmon_wire::Label;
 use sysmon_wire::message::Change;
 use unicode_width::UnicodeWidthStr;
 
-use super::paint::Pen;
+use super::paint::{Pen, more};
 use crate::format::{amount, degrees, fit, load, percent, size};
 use crate::state::{ROWS_MS, State};
 
@@ -74,6 +74,9 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
             buffer,
         );
     }
+    let list = super::below(area, LINES_ABOVE);
+    let below = changes.top + height < changes.rows().len();
+    more(buffer, list, changes.top > 0, below, &state.theme);
 }
 
 /// Cells left for saying what changed.

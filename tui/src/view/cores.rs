@@ -35,6 +35,14 @@ fn cores(host: &HostView) -> Vec<(u32, usize)> {
     cores
 }
 
+/// How busy each processor is.
+pub(super) fn values(host: &HostView) -> Vec<(String, Option<f64>)> {
+    let cores = cores(host).into_iter();
+    cores
+        .map(|(number, at)| (number.to_string(), host.now_at(&CPU_UTILIZATION, at)))
+        .collect()
+}
+
 /// How many columns there are, and how many processors stand in each.
 fn grid(count: usize, area: Rect) -> (u16, usize) {
     let rows = usize::from(area.height.saturating_sub(1)).max(1);

@@ -111,6 +111,13 @@ pub(super) fn layout_of(state: &State, width: u16) -> Layout {
     layout(&state.columns, usize::from(width), longest)
 }
 
+/// Whether it can be seen what hosts are sorted by.
+pub fn shows(state: &State, sort: Sort) -> bool {
+    let layout = layout_of(state, state.size.width);
+    let mut columns = layout.columns.iter();
+    !matches!(sort, Sort::Value(_)) || columns.any(|(column, _)| sort_of(*column) == Some(sort))
+}
+
 /// What the heading at this place across the screen sorts by.
 pub fn sort_at(state: &State, x: u16) -> Option<Sort> {
     let x = usize::from(x);

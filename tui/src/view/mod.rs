@@ -153,3 +153,12 @@ fn split(area: Rect) -> Option<Parts> {
         bottom: (footer_rows > 0).then(|| line(area.height - 1)),
     })
 }
+
+/// An area without its first rows.
+fn below(area: Rect, rows: u16) -> Rect {
+    Rect {
+        y: area.y + rows.min(area.height),
+        height: area.height.saturating_sub(rows),
+        ..area
+    }
+}

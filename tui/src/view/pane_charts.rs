@@ -98,6 +98,20 @@ fn smalls(host: &HostView, pane: Pane) -> Vec<Small> {
     }
 }
 
+/// What each line of a pane's charts is at now.
+pub(super) fn values(host: &HostView, pane: Pane) -> Vec<(String, Option<f64>)> {
+    let smalls = smalls(host, pane).into_iter();
+    let of_one = |small: Small| {
+        let title = small.title;
+        let value = move |(word, metric, at): (&str, Metric, usize)| {
+            let name = format!("{title} {word}");
+            (name.trim_end().to_owned(), host.now_at(&metric, at))
+        };
+        small.lines.into_iter().map(value)
+    };
+    smalls.flat_map(of_one).collect()
+}
+
 fn cpu(host: &HostView) -> Vec<Small> {
     let of = |title: &str, attributes: &[(&str, &str)]| {
         one(host, title, CPU_UTILIZATION, attributes, Scale::Share)

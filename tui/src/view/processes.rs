@@ -12,7 +12,7 @@ use sysmon_config::time::format_clock;
 use sysmon_wire::{Process, ProcessIdentity};
 use unicode_width::UnicodeWidthStr;
 
-use super::paint::{Pen, fill};
+use super::paint::{Pen, fill, more};
 use crate::format::{amount, fit, size};
 use crate::state::arrange::Arrangement;
 use crate::state::processes::Sort;
@@ -115,6 +115,9 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
         let depth = processes.depth(processes.top + row);
         draw_process(theme, process, depth, is_selected, line, buffer);
     }
+    let list = super::below(area, LINES_ABOVE);
+    let below = processes.top + height < shown.len();
+    more(buffer, list, processes.top > 0, below, theme);
 }
 
 fn columns(

@@ -25,6 +25,9 @@ pub use row::{
 };
 pub use sort::Sort;
 
+/// Rows are put in order of values that change not more often: hosts speak once a second, each at its own time.
+const ORDER_EVERY_MS: i64 = 900;
+
 /// A row of the table.
 #[derive(Clone, Copy, Debug)]
 pub enum Row<'a> {
@@ -58,6 +61,8 @@ pub struct FleetState {
     order: Vec<usize>,
     groups: Vec<Group>,
     rows: Vec<Place>,
+    /// When they were put in order because of what the hub said.
+    ordered_at: UnixMs,
     /// Tags of groups that are folded; at most those that were on screen.
     folded: HashSet<Option<Label>>,
     /// None follows whatever stands in the first row.
@@ -123,17 +128,24 @@ impl FleetState {
             incoming.apply(update);
             return;
         }
+        let now = update.now;
         let changed = self.hosts.apply(update);
-        if self.depends_on(changed) {
+        let is_due = !(0..ORDER_EVERY_MS).contains(&(now - self.ordered_at));
+        if self.depends_on(changed) || (is_due && self.is_of_values()) {
+            self.ordered_at = now;
             self.reorder();
         }
     }
 
-    /// Whether rows may stand elsewhere now, or totals be others.
+    /// Whether rows have to stand elsewhere at once.
     fn depends_on(&self, changed: Changed) -> bool {
         let by_standing = self.sort == Sort::Worst || Filter::new(&self.filter).is_of_states();
-        let by_values = self.grouped || matches!(self.sort, Sort::Value(_));
-        changed.lines || by_values || (by_standing && changed.standing)
+        changed.lines || (by_standing && changed.standing)
+    }
+
+    /// Whether every value may change where rows stand, or totals.
+    fn is_of_values(&self) -> bool {
+        self.grouped || matches!(self.sort, Sort::Value(_))
     }
 
     /// Puts the hosts in order anew, after `sort`, `reverse`, `grouped` or `filter` changed.
