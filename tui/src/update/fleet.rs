@@ -66,6 +66,18 @@ mod tests {
     use crate::testing::{fleet, press, screen};
 
     #[test]
+    fn hosts_are_sorted_by_what_can_be_seen() {
+        let mut state = fleet();
+        state.columns = vec![Column::Load, Column::Read];
+        let mut sorts = Vec::new();
+        for _ in 0..5 {
+            press(&mut state, "s");
+            sorts.push(state.fleet.sort.name());
+        }
+        assert_eq!(sorts, ["name", "load", "disk", "worst", "name"]);
+    }
+
+    #[test]
     fn columns_are_hidden_and_come_back_where_they_were() {
         let mut state = fleet();
         press(&mut state, "|");

@@ -61,18 +61,23 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
         Pen::new(buffer, body, 1).skip(3).text(text, theme.dim);
         return;
     }
-    let (charts, tables) = parts(body);
+    let (charts, tables) = parts(state, host, body);
     draw_charts(state, host, charts, buffer);
     host_tables::draw(state, host, tables, buffer);
 }
 
-/// Where charts and tables stand: side by side, or on a narrow screen one above the other.
-fn parts(body: Rect) -> (Rect, Rect) {
+/// Where charts and tables stand: side by side, the tables as wide as they need to be, or on a narrow screen one above the other.
+fn parts(state: &State, host: &HostView, body: Rect) -> (Rect, Rect) {
     if body.width >= TWO_COLUMNS_FROM {
-        let width = body.width * 11 / 20;
+        let most = Rect {
+            width: body.width - body.width * 11 / 20,
+            ..body
+        };
+        let needed = host_tables::width_needed(state, host, most);
+        let width = body.width - needed;
         let right = Rect {
             x: body.x + width,
-            width: body.width - width,
+            width: needed,
             ..body
         };
         return (Rect { width, ..body }, right);
@@ -98,7 +103,7 @@ fn below_facts(area: Rect) -> Rect {
 /// How far the tables can be scrolled.
 pub fn scroll_max(state: &State) -> u16 {
     let Some(host) = &state.host else { return 0 };
-    let (_, tables) = parts(below_facts(super::body(state.size)));
+    let (_, tables) = parts(state, host, below_facts(super::body(state.size)));
     host_tables::scroll_max(state, host, tables)
 }
 
@@ -111,7 +116,7 @@ pub fn panes(state: &State) -> Vec<Pane> {
         // Nobody knows yet.
         return Pane::ALL.to_vec();
     }
-    let (_, tables) = parts(below_facts(super::body(state.size)));
+    let (_, tables) = parts(state, host, below_facts(super::body(state.size)));
     let tables = host_tables::panes(state, host, tables.width);
     let is_there = |pane: &Pane| CHARTS.contains(pane) || tables.contains(pane);
     Pane::ALL.into_iter().filter(is_there).collect()
@@ -120,14 +125,14 @@ pub fn panes(state: &State) -> Vec<Pane> {
 /// How far the tables are to be scrolled so that the pane with the focus is seen.
 pub fn scroll_to_focus(state: &State) -> u16 {
     let Some(host) = &state.host else { return 0 };
-    let (_, tables) = parts(below_facts(super::body(state.size)));
+    let (_, tables) = parts(state, host, below_facts(super::body(state.size)));
     host_tables::scroll_to(state, host, tables, state.panes.focus)
 }
 
 /// The pane at a place of the screen.
 pub fn pane_at(state: &State, column: u16, row: u16) -> Option<Pane> {
     let host = state.host.as_ref()?;
-    let (charts, tables) = parts(below_facts(super::body(state.size)));
+    let (charts, tables) = parts(state, host, below_facts(super::body(state.size)));
     let place = Position::new(column, row);
     if charts.contains(place) {
         let blocks = chart_blocks(charts);

@@ -83,6 +83,17 @@ fn columns(width: u16) -> (u16, u16) {
     (count, width / count)
 }
 
+/// The width of those columns in such an area that have any line.
+pub(super) fn width_needed(state: &State, host: &HostView, area: Rect) -> u16 {
+    let (count, width) = columns(area.width);
+    let lines = lines(state, host, area.width).len();
+    let filled = lines.div_ceil(usize::from(area.height).max(1)).max(1);
+    match u16::try_from(filled) {
+        Ok(filled) if filled < count => filled * width,
+        _ => area.width,
+    }
+}
+
 /// All lines of the tables on a screen of this width.
 fn lines(state: &State, host: &HostView, width: u16) -> Vec<(Option<Pane>, Line)> {
     let theme = &state.theme;
