@@ -18,8 +18,13 @@ pub struct MomentError(String);
 
 /// A text that names no span.
 #[derive(Debug, Error, PartialEq, Eq)]
-#[error("{0:?} is not a span of time; write for example \"30s\", \"10m\" or \"1h30m\"")]
-pub struct SpanError(String);
+#[error(
+    "{text:?} is not a span of time{hint}; write for example \"30s\", \"10m\", \"1h30m\" or \"2d\""
+)]
+pub struct SpanError {
+    text: String,
+    hint: &'static str,
+}
 
 /// Reads a moment, in Unix milliseconds.
 ///
@@ -106,7 +111,23 @@ fn time_of_day(text: &str) -> Option<Time> {
 /// Reads a span such as "10m".
 pub fn parse_span(text: &str) -> Result<Duration, SpanError> {
     let span = units::duration(text).filter(|span| !span.is_zero());
-    span.ok_or_else(|| SpanError(text.chars().take(80).collect()))
+    span.ok_or_else(|| SpanError {
+        text: text.chars().take(80).collect(),
+        hint: hint(text.trim()),
+    })
+}
+
+/// What is wrong with a span, where that is easily said.
+fn hint(text: &str) -> &'static str {
+    if text.starts_with(['-', '\u{2212}']) {
+        ": it needs no sign, it always reaches back"
+    } else if units::duration(text).is_some() {
+        ": it has to be longer than nothing"
+    } else if text.ends_with(['y', 'Y']) {
+        ": a year is \"365d\""
+    } else {
+        ""
+    }
 }
 
 /// A span as people say it, in its two largest units: `2 h 11 m`, `41 s`.
@@ -194,7 +215,16 @@ mod tests {
         assert_eq!(format_span(41_000), "41 s");
         assert_eq!(format_span(-(2 * 3600 + 11 * 60) * 1000), "2 h 11 m");
         assert_eq!(format_span(90_000_000), "1 d 1 h");
-        assert!(parse_span("0s").is_err() && parse_span("10m").is_ok());
+        assert!(parse_span("10m").is_ok() && parse_span("3d").is_ok());
+        for (wrong, why) in [
+            ("-5m", "no sign"),
+            ("0s", "than nothing"),
+            ("100y", "365d"),
+            ("x", "30s"),
+        ] {
+            let told = parse_span(wrong).unwrap_err().to_string();
+            assert!(told.contains(why), "{told}");
+        }
     }
 
     proptest! {

@@ -48,6 +48,17 @@ pub fn fleet_picture(
     now: UnixMs,
     sparks: &SparkRequest,
 ) -> Vec<FleetUpdate> {
+    fleet_picture_by(fleet, at, now, sparks, 1_000)
+}
+
+/// The same, of a past of which there is a row every `rows_ms` only.
+pub fn fleet_picture_by(
+    fleet: &Fleet,
+    at: Option<UnixMs>,
+    now: UnixMs,
+    sparks: &SparkRequest,
+    rows_ms: i64,
+) -> Vec<FleetUpdate> {
     let hosts: Vec<_> = fleet.watched_hosts().collect();
     let moment = at.unwrap_or(now);
     let picture = |part: &[(HostId, &Host)]| FleetUpdate {
@@ -58,11 +69,11 @@ pub fn fleet_picture(
             .collect(),
         ticks: part
             .iter()
-            .map(|(id, host)| at.map_or(tick(*id, host), |at| past(*id, host, at)))
+            .map(|(id, host)| at.map_or(tick(*id, host), |at| past(*id, host, at, rows_ms)))
             .collect(),
         sparks: part
             .iter()
-            .flat_map(|(id, host)| history(*id, host, at, sparks))
+            .flat_map(|(id, host)| history(*id, host, at, sparks, rows_ms))
             .collect(),
     };
     if hosts.is_empty() {
@@ -107,7 +118,7 @@ pub fn history_changes(
         ticks: Vec::new(),
         sparks: part
             .iter()
-            .flat_map(|(id, host)| history(*id, host, None, sparks))
+            .flat_map(|(id, host)| history(*id, host, None, sparks, 1_000))
             .collect(),
     };
     changed.chunks(HOSTS_PER_FRAME_MAX).map(update).collect()
@@ -142,10 +153,12 @@ fn tick(id: HostId, host: &Host) -> HostTick {
     }
 }
 
-fn past(id: HostId, host: &Host, at: UnixMs) -> HostTick {
-    match host.values_at(at, PAST_REACH_MS) {
+fn past(id: HostId, host: &Host, at: UnixMs, rows_ms: i64) -> HostTick {
+    // The row before makes its rates.
+    let found = host.values_at(at, PAST_REACH_MS.max(2 * rows_ms));
+    match found.filter(|(time, _)| at - *time <= PAST_REACH_MS.max(rows_ms)) {
         Some((time, values)) => {
-            let state = if at - time <= PAST_REACH_MS / 2 {
+            let state = if at - time <= (PAST_REACH_MS / 2).max(rows_ms) {
                 HostState::Live
             } else {
                 HostState::Stale
@@ -166,13 +179,19 @@ fn past(id: HostId, host: &Host, at: UnixMs) -> HostTick {
     }
 }
 
-fn history(id: HostId, host: &Host, at: Option<UnixMs>, request: &SparkRequest) -> Vec<Spark> {
+fn history(
+    id: HostId,
+    host: &Host,
+    at: Option<UnixMs>,
+    request: &SparkRequest,
+    rows_ms: i64,
+) -> Vec<Spark> {
     let Some(newest) = host.ring.newest() else {
         return Vec::new();
     };
     let end = at.unwrap_or(newest);
     let points = i64::from(request.points.min(SPARK_POINTS_MAX));
-    let step_ms = i64::from(request.step_ms.max(1));
+    let step_ms = i64::from(request.step_ms.max(1)).max(rows_ms);
     if points == 0 {
         return Vec::new();
     }
@@ -185,7 +204,10 @@ fn history(id: HostId, host: &Host, at: Option<UnixMs>, request: &SparkRequest) 
     let aliases: Vec<_> = aliases.take(SUMMARY).collect();
     let series: Vec<u32> = aliases.iter().map(|(_, index, _)| *index).collect();
     // The row before the first step makes the first rate.
-    let Ok(table) = host.ring.read(&series, resample.from - PAST_REACH_MS, end) else {
+    let Ok(table) = host
+        .ring
+        .read(&series, resample.from - PAST_REACH_MS.max(rows_ms), end)
+    else {
         return Vec::new();
     };
     let spark =
@@ -403,6 +425,37 @@ mod tests {
         assert_eq!(then[0].ticks[0].state, HostState::Live);
         let before = fleet_picture(&fleet, Some(UnixMs(500)), UnixMs(30_000), &SPARKS);
         assert_eq!(before[0].ticks[0].state, HostState::Offline);
+    }
+
+    #[test]
+    fn a_past_of_minutes_is_that_of_the_minute_a_moment_lies_in() {
+        let mut fleet = fleet();
+        let id = host_with_cpu(&mut fleet, "a");
+        for minute in 1..=9i64 {
+            let row = row(minute as u64, minute * 60_000, minute * 10);
+            let now = UnixMs(minute * 60_000);
+            fleet.apply(id, RunId(1), &row, now).unwrap();
+        }
+        let picture = |at: i64| {
+            let at = Some(UnixMs(at));
+            let mut frames = fleet_picture_by(&fleet, at, UnixMs(900_000), &SPARKS, 60_000);
+            let frame = frames.remove(0);
+            (frame.ticks[0].clone(), frame.sparks)
+        };
+        let (tick, _) = picture(359_999);
+        assert_eq!(
+            (tick.state, tick.time, tick.values[0]),
+            (HostState::Live, UnixMs(300_000), 50)
+        );
+        let (tick, _) = picture(660_000);
+        assert_eq!(tick.state, HostState::Offline, "the last minute is over");
+        let request = SparkRequest {
+            aliases: vec![0],
+            ..SPARKS
+        };
+        let at = Some(UnixMs(330_000));
+        let frames = fleet_picture_by(&fleet, at, UnixMs(900_000), &request, 60_000);
+        assert_eq!(frames[0].sparks[0].points, [20, 30, 40, 50]);
     }
 
     #[test]

@@ -235,6 +235,74 @@ impl Buckets {
     }
 }
 
+/// Where the counts begin that [`rows_of_buckets`] makes: so high that what follows them reads as a counter that
+/// began anew, and has no rate.
+const COUNTS_FROM: i64 = 1 << 60;
+
+/// Rows made of buckets, for those who read rows: one at the beginning of each, of gauges the means, of counters
+/// counts that rise as they did on average. `parts` are chunks of buckets, each with the index of its first series;
+/// series that have no kind in `kinds` have no values. None if no bucket begins between `from` and `to`.
+pub fn rows_of_buckets(
+    parts: &[(usize, Chunk)],
+    kinds: &[Option<Kind>],
+    from: UnixMs,
+    to: UnixMs,
+) -> Result<Option<Chunk>, ChunkError> {
+    let mut times: Vec<i64> = Vec::new();
+    let mut column = Vec::new();
+    for (_, chunk) in parts {
+        chunk.times(&mut column)?;
+        times.extend(column.iter().filter(|time| (from.0..=to.0).contains(time)));
+    }
+    times.sort_unstable();
+    times.dedup();
+    if times.is_empty() {
+        return Ok(None);
+    }
+    let mut columns = vec![vec![ABSENT; times.len()]; kinds.len()];
+    let (mut starts, mut sums, mut counts) = (Vec::new(), Vec::new(), Vec::new());
+    for (first, chunk) in parts {
+        chunk.times(&mut starts)?;
+        for series in 0..chunk.series() / Bucket::COLUMNS {
+            let index = first + series;
+            let is_wanted = kinds.get(index).is_some_and(Option::is_some);
+            let Some(means) = columns.get_mut(index).filter(|_| is_wanted) else {
+                continue;
+            };
+            column_of(chunk, series, Bucket::SUM, &mut sums)?;
+            column_of(chunk, series, Bucket::COUNT, &mut counts)?;
+            for ((start, sum), count) in starts.iter().zip(&sums).zip(&counts) {
+                let place = times.binary_search(start).ok();
+                let place = place.and_then(|at| means.get_mut(at));
+                if let (Some(place), true) = (place, *sum != ABSENT && *count > 0) {
+                    *place = (*sum as f64 / *count as f64).round() as i64;
+                }
+            }
+        }
+    }
+    for (means, kind) in columns.iter_mut().zip(kinds) {
+        if *kind == Some(Kind::Counter) {
+            counts_of_rates(&times, means);
+        }
+    }
+    Chunk::seal(&times, columns.iter().map(Vec::as_slice)).map(Some)
+}
+
+/// Makes counts of rates in thousandths a second.
+fn counts_of_rates(times: &[i64], column: &mut [i64]) {
+    let (mut millionths, mut before) = (0i128, None);
+    for (time, value) in times.iter().zip(column) {
+        if *value == ABSENT {
+            before = Some(*time);
+            continue;
+        }
+        let since = before.replace(*time).map_or(0, |before| time - before);
+        millionths += i128::from(*value) * i128::from(since);
+        let risen = i64::try_from(millionths / 1_000_000).unwrap_or(i64::MAX);
+        *value = COUNTS_FROM.saturating_add(risen);
+    }
+}
+
 /// Reads one of the five columns of a series; false if the chunk is from before it existed.
 pub(crate) fn column_of(
     chunk: &Chunk,
@@ -330,6 +398,44 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn rows_of_buckets_are_their_means_and_counts_rise_as_they_did() {
+        let mut ring = Ring::recording();
+        for second in 0..180i64 {
+            // Ten a second in the first minute, thirty in the third; in the second nothing was recorded.
+            let count = second * 10 + (second - 59).max(0) * 20;
+            if !(60..120).contains(&second) {
+                ring.append(UnixMs(second * 1000), &[second, count, 7])
+                    .unwrap();
+            }
+        }
+        ring.settle(true).unwrap();
+        let chunks = ring.take_changes().chunks;
+        let kinds = [Kind::Gauge, Kind::Counter, Kind::Gauge];
+        let all = Buckets::roll_up(&chunks, &kinds, UnixMs(0), UnixMs(180_000), 60_000).unwrap();
+        let parts = |size: usize| -> Vec<(usize, Chunk)> {
+            let sealed = all.parts(size).map(|part| part.seal().unwrap().unwrap());
+            (0..).step_by(size).zip(sealed).collect()
+        };
+        let kinds = [Some(Kind::Gauge), Some(Kind::Counter), None];
+        let mut rows = Ring::new();
+        let made = rows_of_buckets(&parts(2), &kinds, UnixMs(0), UnixMs(180_000)).unwrap();
+        rows.restore_chunk(made.unwrap());
+        let table = rows.read(&[0, 1, 2], UnixMs(0), UnixMs(180_000)).unwrap();
+        assert_eq!(table.times, [0, 120_000]);
+        assert_eq!(table.columns[0], [30, 150]);
+        assert_eq!(table.columns[2], [ABSENT, ABSENT], "not asked for");
+        let row = |at: usize| (table.times[at], table.columns[1][at]);
+        assert_eq!(rate(row(0), row(1)), Some(30.0));
+        assert_eq!(
+            rate(row(1), (121_000, 5_000_000)),
+            None,
+            "what follows are real counts"
+        );
+        let none = rows_of_buckets(&parts(2), &kinds, UnixMs(1), UnixMs(119_999)).unwrap();
+        assert_eq!(none, None);
     }
 
     #[test]

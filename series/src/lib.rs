@@ -10,7 +10,7 @@ mod column;
 mod resample;
 mod ring;
 
-pub use buckets::{Bucket, Buckets};
+pub use buckets::{Bucket, Buckets, rows_of_buckets};
 pub use chunk::{Chunk, ChunkError};
 pub use resample::{RATE_UNIT_SUFFIX, Resample, Steps, quantile, rate};
 pub use ring::{Changes, HeadChanges, ROWS_PER_CHUNK, Ring, Table};

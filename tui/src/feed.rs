@@ -1,15 +1,17 @@
 //! What the hub tells, as messages for the screen: connects, asks, and connects again.
 
+use std::collections::VecDeque;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use sysmon_link::{Backoff, Connector, HubSession, LinkError, Replies};
-use sysmon_wire::message::{Purpose, Reply, Request};
+use sysmon_wire::message::{Aggregate, Purpose, Reply, Request};
 use sysmon_wire::{Label, UnixMs};
 use tokio::sync::mpsc;
 
 use crate::state::Feed;
 use crate::state::burst::{BURST_INTERVAL_MS, BURST_MS};
+use crate::state::compare::Question;
 use crate::state::fleet::{CPU, RECEIVED, SPARK_POINTS, SPARK_STEP_MS};
 use crate::state::host::WINDOW_MS;
 use crate::state::timeline::STEPS;
@@ -50,6 +52,7 @@ struct Wanted {
     top: Option<Request>,
     preview: Option<Request>,
     preview_processes: Option<Request>,
+    compare: Option<Question>,
     burst: Option<Request>,
 }
 
@@ -178,6 +181,7 @@ impl Feeder {
         let mut timeline = self.ask_timeline(session).await?;
         // These are asked for again by whoever shows them.
         let (mut preview, mut preview_processes, mut top) = (None, None, None);
+        let mut compare = Comparison::default();
         // The hub ends a burst when nobody waits for it any more.
         let mut burst = None;
         loop {
@@ -215,6 +219,10 @@ impl Feeder {
                     Some(reply) => self.tell_all(preview_of(of_processes(reply))).await?,
                     None => preview_processes = None,
                 },
+                reply = compare.next() => {
+                    let told = compare.take(reply?);
+                    self.tell_all(told).await?;
+                },
                 reply = next(&mut burst) => match reply? {
                     Some(reply) => self.tell_all(of_burst(reply)).await?,
                     None => burst = None,
@@ -235,6 +243,10 @@ impl Feeder {
                         }
                         let wanted = self.wanted.preview_processes.take();
                         preview_processes = ask(session, wanted.as_ref()).await?;
+                    }
+                    Changed::Compare => {
+                        let wanted = self.wanted.compare.take();
+                        compare = Comparison::ask(session, wanted).await?;
                     }
                     Changed::PreviewProcesses => {
                         let wanted = self.wanted.preview_processes.take();
@@ -360,6 +372,10 @@ impl Feeder {
                 });
                 Changed::Timeline
             }
+            Effect::Compare(question) => {
+                self.wanted.compare = Some(question);
+                Changed::Compare
+            }
             Effect::WatchTop(wanted) => {
                 self.wanted.top = wanted.map(|(at, by)| Request::Top {
                     host: None,
@@ -412,8 +428,65 @@ enum Changed {
     Top,
     Preview,
     PreviewProcesses,
+    Compare,
     Burst,
     Nothing,
+}
+
+/// The answers about the lines of a comparison, asked for at once and read one after the other.
+#[derive(Default)]
+struct Comparison {
+    number: u32,
+    waiting: VecDeque<(usize, Replies)>,
+    current: Option<(usize, Replies)>,
+}
+
+impl Comparison {
+    async fn ask(session: &HubSession, question: Option<Question>) -> Result<Self, LinkError> {
+        let Some(question) = question else {
+            return Ok(Self::default());
+        };
+        let mut waiting = VecDeque::new();
+        for (line, (host, from, to)) in question.lines.into_iter().enumerate() {
+            let request = Request::Query {
+                metric: Label::new(question.metric),
+                host: Some(host),
+                from,
+                to,
+                step_ms: question.step_ms,
+                aggregate: Aggregate::Mean,
+            };
+            waiting.push_back((line, session.request(&request).await?));
+        }
+        Ok(Self {
+            number: question.number,
+            current: waiting.pop_front(),
+            waiting,
+        })
+    }
+
+    /// The next reply; waits for ever where nothing was asked.
+    async fn next(&mut self) -> Result<Option<Reply>, LinkError> {
+        match &mut self.current {
+            Some((_, replies)) => replies.next().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    fn take(&mut self, reply: Option<Reply>) -> Option<Feed> {
+        let number = self.number;
+        let line = self.current.as_ref().map_or(0, |(line, _)| *line);
+        match reply {
+            Some(Reply::Points(part)) => Some(Feed::Compare { number, line, part }),
+            Some(Reply::Refused { reason }) => Some(Feed::CompareRefused { reason }),
+            Some(_) => None,
+            None => {
+                self.current = self.waiting.pop_front();
+                let is_last = self.current.is_none();
+                is_last.then_some(Feed::CompareComplete { number })
+            }
+        }
+    }
 }
 
 fn preview_of(feed: Option<Feed>) -> Option<Feed> {
@@ -442,6 +515,7 @@ async fn next(replies: &mut Option<Replies>) -> Result<Option<Reply>, LinkError>
 pub fn of_fleet(reply: Reply) -> Option<Feed> {
     match reply {
         Reply::Fleet(update) => Some(Feed::Fleet(update)),
+        Reply::Resolution { step_ms } => Some(Feed::FleetResolution { step_ms }),
         Reply::Complete => Some(Feed::FleetComplete),
         Reply::Refused { reason } => Some(Feed::Refused { reason }),
         _ => None,
@@ -452,6 +526,7 @@ pub fn of_fleet(reply: Reply) -> Option<Feed> {
 pub fn of_host(reply: Reply) -> Option<Feed> {
     match reply {
         Reply::Host(line) => Some(Feed::HostLine(line)),
+        Reply::Resolution { step_ms } => Some(Feed::HostResolution { step_ms }),
         Reply::HostSeries(table) => Some(Feed::HostSeries(table)),
         Reply::HostKeyframe(block) => Some(Feed::HostRows {
             keyframe: true,

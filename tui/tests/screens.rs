@@ -19,6 +19,8 @@ use sysmon_config::{Column, Order, Theme};
 use sysmon_hub::changes;
 use sysmon_hub::events::timeline;
 use sysmon_hub::fleet::{Fleet, FleetOptions};
+use sysmon_hub::history::Limits;
+use sysmon_hub::query::{Past, Query};
 use sysmon_hub::top::top;
 use sysmon_hub::view::{HostWatch, SparkRequest, fleet_picture};
 use sysmon_tui::feed::{of_fleet, of_host, of_top};
@@ -31,7 +33,7 @@ use sysmon_tui::state::timeline::STEPS;
 use sysmon_tui::state::{Feed, Options, State};
 use sysmon_tui::text::plain;
 use sysmon_tui::update::{Message, update};
-use sysmon_wire::message::{Reply, RunId, TopBy};
+use sysmon_wire::message::{Aggregate, Reply, RunId, TopBy};
 use sysmon_wire::metrics::{CPU_UTILIZATION, NET_IO};
 use sysmon_wire::{Row, RowEncoder, SeriesTable, UnixMs};
 
@@ -75,7 +77,7 @@ fn shared() -> &'static Fleet {
 }
 
 /// What can be on screen.
-const PLACES: [(&str, Mode); 11] = [
+const PLACES: [(&str, Mode); 12] = [
     ("fleet", Mode::Fleet),
     ("columns", Mode::Columns),
     ("host", Mode::Host),
@@ -87,6 +89,7 @@ const PLACES: [(&str, Mode); 11] = [
     ("changes", Mode::Changes),
     ("events", Mode::Events),
     ("help", Mode::Help),
+    ("compare", Mode::Compare),
 ];
 
 /// Two minutes before now.
@@ -196,9 +199,56 @@ fn go(state: &mut State, place: Mode, name: &str) {
     }
     state.mode = place;
     state.panes.go(Pane::Network);
+    if place == Mode::Compare {
+        state.host = None;
+        compare(state);
+    }
     if place == Mode::Help {
         state.back.push(Mode::Host);
     }
+}
+
+/// What the comparison asks for, of all hosts.
+fn compare(state: &mut State) {
+    let hosts = shared().watched_hosts();
+    let names = hosts.map(|(_, host)| host.name.clone()).collect();
+    if state.compare.lines().is_empty() {
+        state.compare.hosts(names, true);
+    }
+    answer(state);
+}
+
+/// Answers what is asked next.
+fn answer(state: &mut State) {
+    let window = state.timeline.window(state.now, state.at);
+    let question = state.compare.ask(window).unwrap();
+    let number = question.number;
+    let limits = Limits {
+        bytes: u64::MAX,
+        rows: Duration::from_hours(24),
+        minutes: Duration::from_hours(24),
+        hours: Duration::from_hours(24),
+    };
+    for (line, (host, from, to)) in question.lines.into_iter().enumerate() {
+        let query = Query {
+            metric: question.metric.into(),
+            host: Some(host),
+            from,
+            to,
+            step_ms: question.step_ms,
+            aggregate: Aggregate::Mean,
+            group: None,
+            top: 0,
+        };
+        let plan = query.plan(shared(), &limits, NOW).unwrap();
+        for (id, series) in &plan.hosts {
+            let host = shared().host(*id).unwrap();
+            for part in plan.of_host(host, series, &Past::default()).unwrap() {
+                feed(state, Feed::Compare { number, line, part });
+            }
+        }
+    }
+    feed(state, Feed::CompareComplete { number });
 }
 
 fn drawn(state: &State) -> String {
@@ -365,6 +415,33 @@ fn a_theme_changes_no_letter_but_colours() {
             assert_eq!(plain(&dark), plain(&other), "{name}");
             assert_ne!(dark, other, "{name}");
         }
+    }
+}
+
+#[test]
+fn a_comparison_in_one_chart_live_and_past_and_of_a_host_with_its_past() {
+    for (width, height, ascii) in [
+        (120, 30, false),
+        (80, 24, false),
+        (40, 12, false),
+        (80, 24, true),
+    ] {
+        let look = ["", "-ascii"][usize::from(ascii)];
+        let size = Size::new(width, height);
+        let mut all = state(Theme::Dark, ascii, size, Some(PAST));
+        all.timeline.zoom(-1);
+        go(&mut all, Mode::Compare, "db-1");
+        all.compare.is_overlaid = true;
+        all.compare.select(3);
+        insta::assert_snapshot!(format!("overlay-{width}x{height}{look}"), drawn(&all));
+        let mut one = state(Theme::Dark, ascii, size, None);
+        one.timeline.zoom(-1);
+        for _ in 0..3 {
+            // A day, a week, an hour.
+            one.compare.itself("db-1".into());
+        }
+        go(&mut one, Mode::Compare, "db-1");
+        insta::assert_snapshot!(format!("itself-{width}x{height}{look}"), drawn(&one));
     }
 }
 

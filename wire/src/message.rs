@@ -406,6 +406,13 @@ pub enum Reply {
         /// The busiest first.
         processes: Vec<HostProcess>,
     },
+    /// To [`Request::Fleet`] and [`Request::Host`] of a time of which only minutes or hours are kept: what follows
+    /// has a row for each of them, at its beginning, and reaches so much further back. For peers of minor version 4
+    /// or later; others are told the same rows.
+    Resolution {
+        /// Milliseconds from one row to the next.
+        step_ms: i64,
+    },
 }
 
 /// The hub about itself.

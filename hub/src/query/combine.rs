@@ -7,7 +7,7 @@ use sysmon_wire::Label;
 use sysmon_wire::message::{Aggregate, Group, Points};
 
 /// Stands for the host's name among the attributes to group by.
-const HOST: &str = "host";
+pub(super) const HOST: &str = "host";
 
 /// Puts series together as `group` says, and keeps the `top` that are highest on average; 0 keeps all.
 ///

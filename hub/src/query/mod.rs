@@ -16,13 +16,18 @@ use crate::fleet::{Fleet, HostId};
 use crate::history::store::PART_SERIES;
 use crate::history::{Limits, Tier};
 use crate::host::Host;
+use combine::HOST;
 pub use combine::combine;
+use sysmon_config::suggest;
 
 /// How far before the first step a row may lie to make the first rate.
 pub const RATE_REACH_MS: i64 = 60_000;
 
 /// Steps from which on buckets are looked at although there are rows: they are read much faster.
 pub const TIER_FROM_MS: i64 = 240_000;
+
+/// Hosts that are listed for somebody who named none of them.
+const HOSTS_TOLD_MAX: usize = 12;
 
 /// Time that a question may be on its way.
 const LATE_MS: i64 = 60_000;
@@ -78,8 +83,11 @@ pub enum QueryError {
     #[error("no host has a metric {0:?}{1}")]
     UnknownMetric(Label, String),
     /// No such host.
-    #[error("there is no host {0:?}")]
-    UnknownHost(Label),
+    #[error("there is no host {0:?}{1}")]
+    UnknownHost(Label, String),
+    /// No series has such an attribute.
+    #[error("the series of {0:?} have no attribute {1:?} to be put together by; they have {2}")]
+    UnknownAttribute(Label, Label, String),
     /// It begins after it ends, or the like.
     #[error("the time range is empty: it ends before it begins")]
     EmptyRange,
@@ -136,6 +144,7 @@ impl Query {
                 suggestion(&self.metric),
             ));
         }
+        self.check_attributes(fleet, &hosts)?;
         let coarsest = self.coarsest(limits, now)?;
         let step_ms = match self.step_ms.rem_euclid(coarsest) {
             0 => self.step_ms,
@@ -164,6 +173,37 @@ impl Query {
             to: self.to,
             hosts,
         })
+    }
+
+    /// Refuses to group by what no series has.
+    fn check_attributes(
+        &self,
+        fleet: &Fleet,
+        hosts: &[(HostId, Vec<u32>)],
+    ) -> Result<(), QueryError> {
+        let by = self.group.as_ref().map_or(&[][..], |group| &group.by);
+        let by: Vec<&Label> = by.iter().filter(|name| name.as_str() != HOST).collect();
+        if by.is_empty() || hosts.iter().all(|(_, series)| series.is_empty()) {
+            return Ok(());
+        }
+        let keys = hosts.iter().flat_map(|(id, series)| {
+            let keys = fleet.host(*id).map_or(&[][..], Host::keys);
+            series.iter().filter_map(|index| keys.get(*index as usize))
+        });
+        let mut known: Vec<&str> = vec![HOST];
+        for (name, _) in keys.flat_map(|key| &key.attributes) {
+            if !known.contains(&name.as_str()) {
+                known.push(name.as_str());
+            }
+        }
+        match by.into_iter().find(|name| !known.contains(&name.as_str())) {
+            Some(name) => Err(QueryError::UnknownAttribute(
+                self.metric.clone(),
+                name.clone(),
+                known.join(", "),
+            )),
+            None => Ok(()),
+        }
     }
 
     /// Whether only rows can answer.
@@ -323,11 +363,25 @@ fn hosts(fleet: &Fleet, name: Option<&Label>) -> Result<Vec<HostId>, QueryError>
     match name {
         Some(name) => {
             let host = fleet.find(name.as_str());
-            Ok(vec![
-                host.ok_or_else(|| QueryError::UnknownHost(name.clone()))?,
-            ])
+            Ok(vec![host.ok_or_else(|| {
+                QueryError::UnknownHost(name.clone(), near_hosts(fleet, name))
+            })?])
         }
         None => Ok(fleet.hosts().map(|(id, _)| id).collect()),
+    }
+}
+
+/// The host with the nearest name, or all if there are few.
+fn near_hosts(fleet: &Fleet, name: &Label) -> String {
+    let names: Vec<&str> = fleet
+        .watched_hosts()
+        .map(|(_, host)| host.name.as_str())
+        .collect();
+    let told = suggest(name.as_str(), names.iter().copied());
+    let is_near = told.contains("did you mean");
+    match is_near || names.len() <= HOSTS_TOLD_MAX {
+        true => told,
+        false => String::new(),
     }
 }
 
@@ -448,8 +502,17 @@ mod tests {
                 host: Some("x".into()),
                 ..ask("cpu", 0, 1, 1)
             })
-            .contains("no host")
+            .contains("no host \"x\"; there are a")
         );
+        let by = |name: &str| Query {
+            group: Some(Group {
+                by: vec!["host".into(), name.into()],
+                across: Aggregate::Mean,
+            }),
+            ..ask("cpu", 0, 1, 1)
+        };
+        assert!(no(by("nosuch")).contains("no attribute \"nosuch\""));
+        assert!(query(&fleet, &by("host")).is_ok());
     }
 
     #[test]

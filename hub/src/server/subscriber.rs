@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use sysmon_link::{CloseCode, FrameReceiver, FrameSender, LinkError, PeerSession, Shown};
 use sysmon_wire::limits::CHANGES_MAX;
 use sysmon_wire::message::{Change, FleetUpdate, HostState, Reply, Request};
-use sysmon_wire::{Label, UnixMs};
+use sysmon_wire::{Label, MINOR, UnixMs};
 
 use super::past::{Of, PagedIn};
 use super::top::watch_top;
@@ -17,12 +17,15 @@ use crate::events::timeline;
 use crate::fleet::HostId;
 use crate::query::{Query, RATE_REACH_MS, combine, frames};
 use crate::view::{
-    HostWatch, PAST_REACH_MS, SparkRequest, fleet_changes, fleet_picture, history_changes,
+    HostWatch, PAST_REACH_MS, SparkRequest, fleet_changes, fleet_picture_by, history_changes,
 };
 
 /// Changes that come within this are sent together. Agents report on whole seconds, so a fleet's
 /// rows arrive in a burst; a screen needs them within 50 ms.
 const COALESCE: Duration = Duration::from_millis(20);
+
+/// Minor version of the protocol since which subscribers know of rows that are further apart.
+const RESOLUTION_SINCE: u16 = 4;
 
 /// Time of which a host's rows are sent at most.
 const HOST_ROWS_MS_MAX: i64 = 6 * 3_600_000;
@@ -33,6 +36,7 @@ const PAST_INTERVAL: Duration = Duration::from_secs(1);
 /// Serves a subscriber until it leaves; returns why it left.
 pub(super) async fn serve(hub: &Arc<Hub>, session: PeerSession) -> LinkError {
     let connection = session.connection;
+    let minor = session.hello.minor.min(MINOR);
     let who = Arc::new(session.who);
     loop {
         let (send, recv) = match connection.accept_bi().await {
@@ -59,7 +63,7 @@ pub(super) async fn serve(hub: &Arc<Hub>, session: PeerSession) -> LinkError {
             }
             hub.subscribers.fetch_add(1, Ordering::Relaxed);
             // A subscriber that leaves ends its stream here: nothing is left to tell it.
-            let _ = answer(&hub, &who, request, &mut sender).await;
+            let _ = answer(&hub, &who, request, minor, &mut sender).await;
             hub.subscribers.fetch_sub(1, Ordering::Relaxed);
             sender.finish();
         });
@@ -70,6 +74,7 @@ async fn answer(
     hub: &Arc<Hub>,
     who: &Shown,
     request: Request,
+    minor: u16,
     sender: &mut FrameSender,
 ) -> Result<(), LinkError> {
     match request {
@@ -87,9 +92,11 @@ async fn answer(
                 step_ms: spark_step_ms,
                 aliases: sparks,
             };
-            watch_fleet(hub, at, once, &sparks, sender).await
+            watch_fleet(hub, at, once, &sparks, minor, sender).await
         }
-        Request::Host { host, from, until } => watch_host(hub, &host, from, until, sender).await,
+        Request::Host { host, from, until } => {
+            watch_host(hub, &host, (from, until), minor, sender).await
+        }
         Request::Processes { host, at } => watch_processes(hub, &host, at, sender).await,
         Request::Burst {
             host,
@@ -148,6 +155,10 @@ async fn answer(
                 }
             };
             match timeline {
+                Some(mut timeline) if timeline.from < timeline.oldest => {
+                    hub.cover(host, &mut timeline).await;
+                    sender.send(&Reply::Timeline(timeline)).await
+                }
                 Some(timeline) => sender.send(&Reply::Timeline(timeline)).await,
                 None => refuse(sender, "there is no such host").await,
             }
@@ -290,20 +301,42 @@ impl Past {
     }
 }
 
+/// Tells those who understand it that what follows are minutes or hours.
+async fn tell_resolution(
+    rows: &PagedIn,
+    minor: u16,
+    sender: &mut FrameSender,
+) -> Result<(), LinkError> {
+    let step_ms = rows.step_ms();
+    if rows.tier.is_some() && minor >= RESOLUTION_SINCE {
+        sender.send(&Reply::Resolution { step_ms }).await?;
+    }
+    Ok(())
+}
+
 async fn watch_fleet(
     hub: &Arc<Hub>,
     at: Option<UnixMs>,
     once: bool,
     sparks: &SparkRequest,
+    minor: u16,
     sender: &mut FrameSender,
 ) -> Result<(), LinkError> {
     let mut changes = hub.changed.subscribe();
     let rows = match at {
-        Some(at) => hub.past(Of::All, sparks.from(at) - PAST_REACH_MS, at).await,
+        Some(at) => {
+            let rows = (at - sparks.from(at) + PAST_REACH_MS) / 1_000;
+            hub.picture(Of::All, rows, at).await
+        }
         None => PagedIn::default(),
     };
+    tell_resolution(&rows, minor, sender).await?;
+    let rows_ms = rows.step_ms();
     let (frames, mut seen) = hub.fleet().with_past(&rows.chunks, |fleet| {
-        (fleet_picture(fleet, at, now(), sparks), fleet.generation())
+        (
+            fleet_picture_by(fleet, at, now(), sparks, rows_ms),
+            fleet.generation(),
+        )
     });
     send_fleet(sender, frames).await?;
     sender.send(&Reply::Complete).await?;
@@ -333,8 +366,8 @@ async fn watch_fleet(
 async fn watch_host(
     hub: &Arc<Hub>,
     name: &Label,
-    from: UnixMs,
-    until: Option<UnixMs>,
+    (from, until): (UnixMs, Option<UnixMs>),
+    minor: u16,
     sender: &mut FrameSender,
 ) -> Result<(), LinkError> {
     let found = hub.fleet().find(name.as_str());
@@ -352,9 +385,20 @@ async fn watch_host(
     };
     loop {
         let is_anew = watch.is_past_changed(&hub.fleet()) && past.is_due();
-        let rows = match is_anew || !complete {
-            true => hub.past(Of::One(id), from, until.unwrap_or_else(now)).await,
-            false => PagedIn::default(),
+        let rows = match (is_anew || !complete, until) {
+            (true, Some(until)) => {
+                let rows = hub
+                    .picture(Of::One(id), (until - from) / 1_000, until)
+                    .await;
+                tell_resolution(&rows, minor, sender).await?;
+                if rows.tier.is_some() {
+                    let reach = (until - from) / 1_000 * rows.step_ms();
+                    watch = HostWatch::new(id, until.floor(rows.step_ms()) - reach);
+                }
+                rows
+            }
+            (true, None) => hub.past(Of::One(id), from, now()).await,
+            (false, _) => PagedIn::default(),
         };
         let replies = hub.fleet().with_past(&rows.chunks, |fleet| {
             if is_anew {

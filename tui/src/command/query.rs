@@ -32,7 +32,7 @@ pub(crate) struct QueryArgs {
     #[arg(long, value_name = "NAME")]
     pub(crate) host: Option<String>,
     /// Back from now [default: 10m]
-    #[arg(long, value_name = "SPAN", conflicts_with_all = ["from", "to"])]
+    #[arg(long, value_name = "SPAN", conflicts_with_all = ["from", "to"], allow_hyphen_values = true)]
     pub(crate) since: Option<String>,
     /// From this time
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
@@ -46,7 +46,7 @@ pub(crate) struct QueryArgs {
     )]
     pub(crate) to: Option<String>,
     /// Time one point stands for [default: such that there are about 60]
-    #[arg(long, value_name = "SPAN")]
+    #[arg(long, value_name = "SPAN", allow_hyphen_values = true)]
     pub(crate) step: Option<String>,
     /// How the samples of a step become a point: mean, min, max, last, sum, rate, or a percentile such as
     /// p95

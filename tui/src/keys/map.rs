@@ -6,7 +6,7 @@ use sysmon_config::suggest;
 use super::{Action, BINDINGS, Binding, Key, Mode};
 
 /// Places where rebound keys count; prompts keep theirs.
-const PLACES: [Mode; 11] = [
+const PLACES: [Mode; 12] = [
     Mode::Fleet,
     Mode::Host,
     Mode::Pane,
@@ -16,6 +16,7 @@ const PLACES: [Mode; 11] = [
     Mode::Top,
     Mode::Changes,
     Mode::Events,
+    Mode::Compare,
     Mode::Columns,
     Mode::Help,
 ];
@@ -258,7 +259,7 @@ mod tests {
         );
         assert_eq!(press("Shift-Left"), Some(Action::MuchEarlier));
         assert_eq!(
-            (press("f"), press("space")),
+            (press("f"), press("ctrl-space")),
             (Some(Action::MuchEarlier), Some(Action::Freeze))
         );
         assert_eq!(

@@ -29,6 +29,8 @@ pub enum Mode {
     Changes,
     /// What happened, to one host or to all.
     Events,
+    /// One metric of several hosts.
+    Compare,
     /// The columns of the table of hosts, to choose from.
     Columns,
     /// The help.
@@ -56,6 +58,7 @@ impl Mode {
             Self::Top => "top of all hosts",
             Self::Changes => "what changed",
             Self::Events => "events",
+            Self::Compare => "comparison",
             Self::Columns => "columns",
             Self::Help => "help",
             Self::Filter => "filter",
@@ -97,6 +100,14 @@ pub enum Action {
     Changes,
     /// Show what happened.
     Events,
+    /// Mark the selected host, or no longer.
+    Mark,
+    /// Compare hosts, or one with its past.
+    Compare,
+    /// Compare the next metric.
+    Metric,
+    /// All lines in one chart, or each in its own.
+    Overlay,
     /// Go to the event before.
     PreviousEvent,
     /// Go to the next event.
@@ -183,6 +194,10 @@ impl Action {
             Self::Burst => "burst",
             Self::Changes => "changes",
             Self::Events => "events",
+            Self::Mark => "mark",
+            Self::Compare => "compare",
+            Self::Metric => "next-metric",
+            Self::Overlay => "overlay",
             Self::PreviousEvent => "previous-event",
             Self::NextEvent => "next-event",
             Self::ZoomOut => "zoom-out",
@@ -373,7 +388,10 @@ mod tests {
             press(KeyCode::Char('c'), KeyModifiers::CONTROL),
             Some(Action::Quit)
         );
-        assert_eq!(press(KeyCode::Char('c'), KeyModifiers::NONE), None);
+        assert_eq!(
+            press(KeyCode::Char('c'), KeyModifiers::NONE),
+            Some(Action::Compare)
+        );
         assert_eq!(
             press(KeyCode::Left, KeyModifiers::SHIFT),
             Some(Action::MuchEarlier)

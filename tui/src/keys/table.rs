@@ -39,6 +39,7 @@ const ANY: &[Mode] = &[
     Mode::Top,
     Mode::Changes,
     Mode::Events,
+    Mode::Compare,
     Mode::Help,
 ];
 const PLACES: &[Mode] = &[
@@ -51,6 +52,7 @@ const PLACES: &[Mode] = &[
     Mode::Top,
     Mode::Changes,
     Mode::Events,
+    Mode::Compare,
 ];
 const FLEET: &[Mode] = &[Mode::Fleet];
 const COLUMNS: &[Mode] = &[Mode::Columns];
@@ -83,6 +85,13 @@ pub const BINDINGS: &[Binding] = &[
         Action::Open,
         "open the selected host, or fold the group",
         Some("open"),
+    ),
+    bind(
+        &[Mode::Host],
+        &[key(KeyCode::Enter), char('z')],
+        Action::Zoom,
+        "the pane fills the screen",
+        Some("zoom"),
     ),
     bind(
         &[Mode::Host, Mode::Pane],
@@ -127,13 +136,6 @@ pub const BINDINGS: &[Binding] = &[
         None,
     ),
     bind(
-        &[Mode::Host],
-        &[key(KeyCode::Enter), char('z')],
-        Action::Zoom,
-        "the pane fills the screen",
-        Some("zoom"),
-    ),
-    bind(
         &[Mode::Pane],
         &[char('z'), key(KeyCode::Enter)],
         Action::Back,
@@ -148,17 +150,73 @@ pub const BINDINGS: &[Binding] = &[
         None,
     ),
     bind(
+        &[Mode::Changes],
+        &[key(KeyCode::Enter), char('l')],
+        Action::Open,
+        "go to the host when the change began",
+        Some("go there"),
+    ),
+    bind(
+        &[Mode::Events],
+        &[key(KeyCode::Enter), char('l')],
+        Action::Open,
+        "go to the host when it happened",
+        Some("go there"),
+    ),
+    bind(
         LISTS,
         &[char('/')],
         Action::Filter,
-        "filter: hosts, #tag, is:offline; processes: regex",
+        "filter: words, #tag, is:offline, or a regex",
         Some("filter"),
     ),
     bind(
         FLEET,
         &[key(KeyCode::Esc)],
         Action::ClearFilter,
-        "show all again",
+        "show all again; then mark none",
+        None,
+    ),
+    bind(
+        FLEET,
+        &[char(' ')],
+        Action::Mark,
+        "mark the host, to be compared",
+        None,
+    ),
+    bind(
+        &[Mode::Compare],
+        &[key(KeyCode::Enter), char('l')],
+        Action::Open,
+        "open the selected host",
+        Some("open"),
+    ),
+    bind(
+        &[Mode::Compare],
+        &[char('m')],
+        Action::Metric,
+        "compare the next metric",
+        Some("metric"),
+    ),
+    bind(
+        &[Mode::Compare],
+        &[char('v')],
+        Action::Overlay,
+        "all in one chart, or each in its own",
+        Some("overlay"),
+    ),
+    bind(
+        &[Mode::Compare],
+        &[char('c')],
+        Action::Compare,
+        "with itself a day, a week or an hour before",
+        Some("its past"),
+    ),
+    bind(
+        &[Mode::Fleet, Mode::Host],
+        &[char('c')],
+        Action::Compare,
+        "compare marked hosts, or one with its past",
         None,
     ),
     bind(
@@ -241,26 +299,13 @@ pub const BINDINGS: &[Binding] = &[
             Mode::Top,
             Mode::Changes,
             Mode::Events,
+            Mode::Compare,
             Mode::Help,
         ],
         &[key(KeyCode::Esc), key(KeyCode::Backspace), char('h')],
         Action::Back,
         "go back",
         Some("back"),
-    ),
-    bind(
-        &[Mode::Changes],
-        &[key(KeyCode::Enter), char('l')],
-        Action::Open,
-        "go to the host when the change began",
-        Some("go there"),
-    ),
-    bind(
-        &[Mode::Events],
-        &[key(KeyCode::Enter), char('l')],
-        Action::Open,
-        "go to the host when it happened",
-        Some("go there"),
     ),
     bind(
         &[
@@ -399,7 +444,7 @@ pub const BINDINGS: &[Binding] = &[
     ),
     bind(
         PLACES,
-        &[char(' '), char('f')],
+        &[char('f'), ctrl(' ')],
         Action::Freeze,
         "stop at this moment, or go on",
         None,
@@ -408,7 +453,7 @@ pub const BINDINGS: &[Binding] = &[
         PLACES,
         &[char(':')],
         Action::Palette,
-        "every command; also host, time, theme, sort",
+        "every command, host, metric and theme by name",
         None,
     ),
     bind(

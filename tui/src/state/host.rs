@@ -10,6 +10,8 @@ use sysmon_wire::{
     ABSENT, Kind, Label, RowDecoder, RowError, SchemaError, SeriesKey, SeriesTable, UnixMs,
 };
 
+use super::ROWS_MS;
+
 /// Milliseconds of rows asked for when a host is opened.
 pub const WINDOW_MS: i64 = 10 * 60 * 1000;
 
@@ -73,6 +75,7 @@ pub struct HostView {
     pub complete: bool,
     /// Why the hub does not show it, if it does not.
     pub refused: Option<Label>,
+    resolution_ms: i64,
     keys: Vec<SeriesKey>,
     rows: VecDeque<(i64, Vec<i64>)>,
     decoder: RowDecoder,
@@ -88,11 +91,33 @@ impl HostView {
             line: None,
             complete: false,
             refused: None,
+            resolution_ms: ROWS_MS,
             keys: Vec::new(),
             rows: VecDeque::new(),
             decoder: RowDecoder::new(),
             lost: false,
         }
+    }
+
+    /// Milliseconds from one row to the next: more than a second where only minutes or hours are kept.
+    pub fn resolution_ms(&self) -> i64 {
+        self.resolution_ms
+    }
+
+    /// Takes how far rows are apart.
+    pub fn set_resolution(&mut self, step_ms: i64) {
+        self.resolution_ms = step_ms.max(ROWS_MS);
+    }
+
+    /// The window that charts stand for: as many rows, however far they are apart.
+    pub fn window_ms(&self) -> i64 {
+        (WINDOW_MS / ROWS_MS).saturating_mul(self.resolution_ms)
+    }
+
+    /// Milliseconds of each of so many points of the window: whole rows, so that all hold the same number.
+    pub fn step_ms(&self, points: usize) -> i64 {
+        let step = self.window_ms() / i64::try_from(points).unwrap_or(i64::MAX).max(1);
+        (step / self.resolution_ms).max(1) * self.resolution_ms
     }
 
     /// Takes further series.
@@ -121,8 +146,9 @@ impl HostView {
     }
 
     fn take_rows(&mut self, mut bytes: &[u8]) -> Result<(), RowError> {
+        let kept_ms = self.window_ms() + WINDOW_SPARE_MS;
         while let Some(row) = self.decoder.decode(&mut bytes, self.keys.len())? {
-            let oldest = row.time.0 - WINDOW_MS - WINDOW_SPARE_MS;
+            let oldest = row.time.0 - kept_ms;
             while self.rows.len() >= ROWS_MAX || self.rows.front().is_some_and(|r| r.0 < oldest) {
                 self.rows.pop_front();
             }

@@ -3,6 +3,7 @@
 pub mod arrange;
 pub mod burst;
 pub mod changes;
+pub mod compare;
 pub mod fleet;
 pub mod host;
 pub mod palette;
@@ -18,13 +19,14 @@ pub mod top;
 use jiff::tz::TimeZone;
 use ratatui::layout::Size;
 use sysmon_config::{Column, Order};
-use sysmon_wire::message::{Change, FleetUpdate, HostLine, HostProcess};
+use sysmon_wire::message::{Change, FleetUpdate, HostLine, HostProcess, Points};
 use sysmon_wire::{Label, Process, SeriesTable, UnixMs};
 
 use crate::keys::{Keymap, Mode};
 use crate::theme::{Theme, ThemeName};
 use burst::Burst;
 use changes::Changes;
+use compare::Compare;
 use fleet::FleetState;
 use host::HostView;
 use panes::Panes;
@@ -33,6 +35,9 @@ use processes::Processes;
 use sysmon_wire::timeline::Timeline;
 use timeline::TimelineState;
 use top::Top;
+
+/// Milliseconds from one row to the next, where every one is kept.
+pub const ROWS_MS: i64 = 1_000;
 
 /// What is set once, at the start.
 #[derive(Clone, Debug)]
@@ -103,10 +108,20 @@ pub enum Feed {
     FleetBegin,
     /// A part of the picture, and after `FleetComplete` what changes.
     Fleet(FleetUpdate),
+    /// The picture is of minutes or hours.
+    FleetResolution {
+        /// Milliseconds from one to the next.
+        step_ms: i64,
+    },
     /// The picture is whole.
     FleetComplete,
     /// A new picture of the open host begins.
     HostBegin,
+    /// Its rows are minutes or hours.
+    HostResolution {
+        /// Milliseconds from one to the next.
+        step_ms: i64,
+    },
     /// What the open host is.
     HostLine(Box<HostLine>),
     /// Series of the open host.
@@ -151,6 +166,25 @@ pub enum Feed {
     },
     /// A host is not sampled more often.
     BurstRefused {
+        /// Why.
+        reason: Label,
+    },
+    /// A part of one line of the comparison.
+    Compare {
+        /// The question's number.
+        number: u32,
+        /// The line's place in the question.
+        line: usize,
+        /// The part.
+        part: Points,
+    },
+    /// The answer to a question of the comparison is whole.
+    CompareComplete {
+        /// The question's number.
+        number: u32,
+    },
+    /// The hub does not answer a question of the comparison.
+    CompareRefused {
         /// Why.
         reason: Label,
     },
@@ -210,6 +244,8 @@ pub struct State {
     pub top: Top,
     /// What is different from before.
     pub changes: Changes,
+    /// Hosts beside each other.
+    pub compare: Compare,
     /// The strip of time, and what happened.
     pub timeline: TimelineState,
     /// The moment shown, if it is not now.
@@ -254,6 +290,7 @@ impl State {
             processes: Processes::default(),
             top: Top::default(),
             changes: Changes::default(),
+            compare: Compare::default(),
             timeline: TimelineState::default(),
             help_scroll: 0,
             filter_before: String::new(),
@@ -271,6 +308,13 @@ impl State {
         self.at.unwrap_or(self.now)
     }
 
+    /// Milliseconds from one row to the next in what is shown: more than a second where only minutes or hours are kept.
+    pub fn resolution_ms(&self) -> i64 {
+        let of_host = self.host.as_ref().map(HostView::resolution_ms);
+        let of_fleet = self.fleet.resolution_ms();
+        self.at.map_or(ROWS_MS, |_| of_host.unwrap_or(of_fleet))
+    }
+
     /// The screen that prompts and help stand over.
     pub fn place(&self) -> Mode {
         let is_place = |mode: &Mode| {
@@ -285,6 +329,7 @@ impl State {
                     | Mode::Processes
                     | Mode::Changes
                     | Mode::Events
+                    | Mode::Compare
             )
         };
         let modes = std::iter::once(&self.mode).chain(self.back.iter().rev());

@@ -1,6 +1,7 @@
 //! The commands that can be typed, and which of them fit what was typed.
 
 use sysmon_wire::Label;
+use sysmon_wire::metrics::{ALIASES, SUMMARY};
 
 use super::{State, fleet, processes, top};
 use crate::keys::{Action, Mode};
@@ -26,6 +27,8 @@ pub enum Command {
     SortProcesses(processes::Sort),
     /// Sort the busiest processes of all hosts.
     SortTop(top::Sort),
+    /// Compare hosts by a metric.
+    Compare(&'static str),
     /// Type on, after this.
     Complete(&'static str),
 }
@@ -55,13 +58,14 @@ impl Entry {
 }
 
 /// Commands that need a word more, and what for.
-const WITH_WORD: [(&str, &str, &str); 4] = [
+const WITH_WORD: [(&str, &str, &str); 5] = [
     ("host ", "host NAME", "open a host"),
     (
         "time ",
         "time WHEN",
         "go to a time: 14:03, -2h, yesterday 9:00",
     ),
+    ("compare ", "compare METRIC", "hosts beside each other"),
     ("theme ", "theme NAME", "draw in other colours"),
     ("sort ", "sort COLUMN", "sort by a column"),
 ];
@@ -91,7 +95,7 @@ pub fn entries(state: &State) -> Vec<Entry> {
             let mut all = commands(state);
             // Without its command, a word counts once there is one.
             if !wanted.is_empty() {
-                let begins = ["host ", "theme ", "sort "];
+                let begins = ["host ", "compare ", "theme ", "sort "];
                 all.extend(begins.iter().flat_map(|begin| words_of(state, begin)));
             }
             let fits = |entry: Entry| Some((badness(&entry.text, &entry.help, wanted)?, entry));
@@ -145,6 +149,18 @@ fn words_of(state: &State, begin: &str) -> Vec<Entry> {
                         format!("host {name}"),
                         "open it",
                         Command::Host(name.clone()),
+                    )
+                })
+                .collect()
+        }
+        "compare " => {
+            let aliases = ALIASES.iter().take(SUMMARY);
+            aliases
+                .map(|alias| {
+                    Entry::new(
+                        format!("compare {}", alias.alias),
+                        "compare hosts by it",
+                        Command::Compare(alias.alias),
                     )
                 })
                 .collect()

@@ -1,5 +1,7 @@
 //! What is shown as text to be copied, and as records for other programs.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value, json};
 use sysmon_config::time::{format_clock, format_moment};
 use sysmon_wire::message::{Change, HostProcess};
@@ -7,11 +9,13 @@ use sysmon_wire::metrics::{ALIASES, SUMMARY};
 use sysmon_wire::{Label, Process, UnixMs};
 
 use super::State;
+use super::compare::Line;
 use super::fleet::{CPU, FILESYSTEM, HostRow, LOAD, MEMORY, TEMPERATURE};
 use crate::format::{amount, degrees, load, percent, size};
 use crate::keys::Mode;
 use crate::points::field;
 use crate::view::changes::{metric, subject, value};
+use crate::view::{self, compare};
 
 /// The selected row in one line, after what it is called; none if nothing is selected.
 pub fn row(state: &State) -> Option<(String, String)> {
@@ -34,6 +38,18 @@ pub fn row(state: &State) -> Option<(String, String)> {
             let HostProcess { host, process } = state.top.selected()?;
             let name = format!("process {} of {host}", process.identity.pid);
             Some((name, format!("{host}  {}", process_line(process))))
+        }
+        Mode::Compare => {
+            let line = state.compare.selected()?;
+            let mut name = state.compare.name(line);
+            if line.ago_ms > 0 {
+                name = format!("{} {name}", line.host);
+            }
+            let now = state.compare.value(line, state.now, state.at);
+            let text = compare::value(state.compare.metric, now);
+            let clock = format_clock(state.moment().0, &state.zone);
+            let alias = state.compare.alias();
+            Some((name.clone(), format!("{name}  {alias} {text}  {clock}")))
         }
         Mode::Changes => {
             let change = state.changes.selected()?;
@@ -101,9 +117,9 @@ pub struct Records {
     pub time: UnixMs,
     /// Of which host, if of one.
     pub host: Option<Label>,
-    /// What they are: `hosts`, `processes`, `changes`.
+    /// What they are: `hosts`, `processes`, `changes`, `points`, `rows` of a pane.
     pub kind: &'static str,
-    fields: Vec<&'static str>,
+    fields: Vec<Cow<'static, str>>,
     rows: Vec<Vec<Value>>,
 }
 
@@ -118,7 +134,9 @@ impl Records {
                 busiest(time, state.top.shown())
             }
             Mode::Changes => changes(state),
-            Mode::Host | Mode::Pane | Mode::Burst => {
+            Mode::Compare => points(state),
+            Mode::Pane => pane(state),
+            Mode::Host | Mode::Burst => {
                 let name = state.host.as_ref().map(|host| &host.name);
                 hosts(
                     state,
@@ -132,7 +150,7 @@ impl Records {
     /// As JSON: SI base units, times in Unix milliseconds.
     pub fn to_json(&self) -> String {
         let of = |row: &Vec<Value>| {
-            let names = self.fields.iter().map(|name| (*name).to_owned());
+            let names = self.fields.iter().map(ToString::to_string);
             Value::Object(names.zip(row.iter().cloned()).collect())
         };
         let rows: Vec<Value> = self.rows.iter().map(of).collect();
@@ -161,6 +179,29 @@ impl Records {
     }
 }
 
+fn names(fields: &[&'static str]) -> Vec<Cow<'static, str>> {
+    fields.iter().copied().map(Cow::from).collect()
+}
+
+/// The table of the pane that fills the screen, or what its charts are at now.
+fn pane(state: &State) -> Records {
+    let (fields, rows) = view::panes::table(state);
+    let row = |(name, values): (String, Vec<Option<f64>>)| {
+        let values = values.into_iter().map(|value| json!(value));
+        std::iter::once(json!(name)).chain(values).collect()
+    };
+    let host = state.host.as_ref();
+    Records {
+        time: host
+            .and_then(|host| host.newest())
+            .unwrap_or(state.moment()),
+        host: host.map(|host| host.name.clone()),
+        kind: "rows",
+        fields: fields.into_iter().map(Cow::from).collect(),
+        rows: rows.into_iter().map(row).collect(),
+    }
+}
+
 fn hosts<'a>(state: &State, shown: impl Iterator<Item = &'a HostRow>) -> Records {
     let mut fields = vec!["name", "state", "last_sample_ms"];
     fields.extend(ALIASES.iter().take(SUMMARY).map(|alias| alias.alias));
@@ -178,7 +219,7 @@ fn hosts<'a>(state: &State, shown: impl Iterator<Item = &'a HostRow>) -> Records
         time: state.moment(),
         host: None,
         kind: "hosts",
-        fields,
+        fields: names(&fields),
         rows: shown.map(row).collect(),
     }
 }
@@ -202,7 +243,7 @@ fn processes<'a>(state: &State, shown: impl Iterator<Item = &'a Process>) -> Rec
         time: state.processes.time.unwrap_or(state.moment()),
         host: state.host.as_ref().map(|host| host.name.clone()),
         kind: "processes",
-        fields: vec![
+        fields: names(&[
             "pid",
             "parent",
             "user",
@@ -214,7 +255,7 @@ fn processes<'a>(state: &State, shown: impl Iterator<Item = &'a Process>) -> Rec
             "memory",
             "disk.read",
             "disk.write",
-        ],
+        ]),
         rows: shown.map(row).collect(),
     }
 }
@@ -248,7 +289,7 @@ pub fn busiest<'a>(time: UnixMs, shown: impl Iterator<Item = &'a HostProcess>) -
         time,
         host: None,
         kind: "processes",
-        fields: vec![
+        fields: names(&[
             "host",
             "pid",
             "start_ms",
@@ -260,7 +301,7 @@ pub fn busiest<'a>(time: UnixMs, shown: impl Iterator<Item = &'a HostProcess>) -
             "memory",
             "disk.read",
             "disk.write",
-        ],
+        ]),
         rows: shown.map(row).collect(),
     }
 }
@@ -289,7 +330,7 @@ fn changes(state: &State) -> Records {
         time: state.changes.time.unwrap_or(state.moment()),
         host: None,
         kind: "changes",
-        fields: vec![
+        fields: names(&[
             "host",
             "metric",
             "attributes",
@@ -300,8 +341,31 @@ fn changes(state: &State) -> Records {
             "after",
             "began_ms",
             "score",
-        ],
+        ]),
         rows: state.changes.rows().iter().map(row).collect(),
+    }
+}
+
+/// The points of a comparison, each at its own time.
+fn points(state: &State) -> Records {
+    let compare = &state.compare;
+    let of_line = |line: &Line| {
+        let point = |(time, value): (UnixMs, f64)| {
+            vec![
+                json!((time - line.ago_ms).0),
+                json!(line.host),
+                json!(compare.alias()),
+                json!(value),
+            ]
+        };
+        line.points().map(point).collect::<Vec<_>>()
+    };
+    Records {
+        time: state.moment(),
+        host: None,
+        kind: "points",
+        fields: names(&["time_ms", "host", "metric", "value"]),
+        rows: compare.lines().iter().flat_map(of_line).collect(),
     }
 }
 
@@ -322,6 +386,7 @@ pub fn file_name(state: &State) -> String {
         (Mode::Top, _) => "processes".to_owned(),
         (Mode::Changes, Some(host)) => format!("{host}-changes"),
         (Mode::Changes, None) => "changes".to_owned(),
+        (Mode::Compare, _) => format!("compare-{}", state.compare.alias()),
         _ => "fleet".to_owned(),
     };
     let time = format_moment(state.moment().0, &state.zone).replace(' ', "T");
@@ -378,6 +443,36 @@ mod tests {
     }
 
     #[test]
+    fn points_of_a_comparison_go_out_at_their_own_time() {
+        let mut state = fleet();
+        state.mode = Mode::Compare;
+        state.compare.itself("a".into());
+        let window = super::super::timeline::Window {
+            from: UnixMs(90_000_000),
+            to: UnixMs(90_060_000),
+        };
+        let number = state.compare.ask(window).unwrap().number;
+        let part = sysmon_wire::message::Points {
+            host: "a".into(),
+            metric: "system.cpu.utilization".into(),
+            unit: "1".into(),
+            attributes: Vec::new(),
+            start: UnixMs(3_600_000),
+            step_ms: 1_000,
+            values: vec![0.5],
+        };
+        state.compare.take(number, 1, &part);
+        let csv = Records::of(&state).to_csv();
+        assert_eq!(csv, "time_ms,host,metric,value\r\n3600000,a,cpu,0.5\r\n");
+        state.at = Some(UnixMs(90_000_000));
+        state.compare.select(1);
+        let (_, text) = row(&state).unwrap();
+        assert!(text.starts_with("a 1 d before  cpu 50%"), "{text}");
+        assert!(file_name(&state).starts_with("sysmon-compare-cpu-"));
+    }
+
+    #[test]
+
     fn the_busiest_of_all_hosts_have_their_host() {
         let mut state = fleet();
         state.mode = Mode::Top;

@@ -4,7 +4,7 @@ use sysmon_wire::timeline::{Event, Timeline};
 use sysmon_wire::{Label, UnixMs};
 
 /// How much time the strip can show, and how people say it.
-const ZOOMS: [(i64, &str); 8] = [
+const ZOOMS: [(i64, &str); 9] = [
     (60_000, "1 min"),
     (600_000, "10 min"),
     (3_600_000, "1 h"),
@@ -13,6 +13,7 @@ const ZOOMS: [(i64, &str); 8] = [
     (7 * 86_400_000, "7 d"),
     (30 * 86_400_000, "30 d"),
     (365 * 86_400_000, "1 y"),
+    (730 * 86_400_000, "2 y"),
 ];
 
 /// An hour: long enough to see where it began, short enough to point at.

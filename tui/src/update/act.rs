@@ -5,7 +5,7 @@ use sysmon_wire::Label;
 
 use super::travel::{STEP_MS, open_host, show, travel};
 use super::typing::{accept, set_filter};
-use super::{Effect, fleet as hosts, give, panes, remark, timeline, top};
+use super::{Effect, compare, fleet as hosts, give, panes, remark, timeline, top};
 use crate::keys::{Action, Mode};
 use crate::state::burst::Burst;
 use crate::state::changes::Changes;
@@ -13,7 +13,7 @@ use crate::state::host::HostView;
 use crate::state::panes::Panes;
 use crate::state::{State, fleet, palette, processes};
 use crate::theme::{Theme, ThemeName};
-use crate::view;
+use crate::view::{self, fleet_columns};
 
 pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
     let page = state.fleet_rows() as isize;
@@ -31,8 +31,16 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Open if state.mode == Mode::Events => return timeline::go_to_event(state),
         Action::Open if state.mode == Mode::Top => return top::go_there(state),
         Action::Open if state.mode == Mode::Processes => open_process(state),
+        Action::Open if state.mode == Mode::Compare => return compare::open_selected(state),
         Action::Open => return open(state),
         Action::Top => go(state, Mode::Top),
+        Action::Mark => {
+            state.fleet.mark();
+            state.fleet.move_by(1);
+        }
+        Action::Compare => compare::open(state),
+        Action::Metric => compare::next_metric(state),
+        Action::Overlay => compare::overlay(state),
         Action::Events => timeline::list(state),
         Action::PreviousEvent => return timeline::earlier(state),
         Action::NextEvent => return timeline::later(state),
@@ -99,7 +107,11 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
             state.panes.reverse = !state.panes.reverse;
         }
         Action::Sort => {
-            let next = state.fleet.sort.next();
+            let mut next = state.fleet.sort.next();
+            // Names and how bad hosts are can always be seen.
+            while !fleet_columns::shows(state, next) {
+                next = next.next();
+            }
             sort_fleet(state, next);
         }
         Action::Reverse => {
@@ -141,6 +153,9 @@ pub(super) fn go(state: &mut State, mode: Mode) {
 }
 
 pub(super) fn back(state: &mut State) -> Vec<Effect> {
+    if state.mode == Mode::Compare && compare::back_to_hosts(state) {
+        return Vec::new();
+    }
     let left = state.mode;
     state.mode = state.back.pop().unwrap_or(Mode::Fleet);
     match left {
@@ -197,6 +212,7 @@ pub(super) fn scroll(state: &mut State, rows: isize) {
             state.timeline.move_by(rows);
             state.timeline.scroll(view::events::rows(state.size));
         }
+        Mode::Compare => state.compare.move_by(rows),
         Mode::Help => {
             let last = view::help::scroll_max(state);
             state.help_scroll = scrolled(state.help_scroll, rows, last);

@@ -6,8 +6,11 @@ use super::remark;
 use crate::keys::{Action, Mode};
 use crate::state::State;
 
-/// Shows all hosts again; the selection stays where it is.
+/// Shows all hosts again; the selection stays where it is. If all are shown, marks none.
 pub(super) fn clear_filter(state: &mut State) {
+    if state.fleet.filter.is_empty() {
+        state.fleet.unmark();
+    }
     state.fleet.hold();
     state.fleet.filter.clear();
     state.fleet.reorder();
@@ -61,6 +64,18 @@ pub(super) fn toggle_column(state: &mut State) {
 mod tests {
     use super::*;
     use crate::testing::{fleet, press, screen};
+
+    #[test]
+    fn hosts_are_sorted_by_what_can_be_seen() {
+        let mut state = fleet();
+        state.columns = vec![Column::Load, Column::Read];
+        let mut sorts = Vec::new();
+        for _ in 0..5 {
+            press(&mut state, "s");
+            sorts.push(state.fleet.sort.name());
+        }
+        assert_eq!(sorts, ["name", "load", "disk", "worst", "name"]);
+    }
 
     #[test]
     fn columns_are_hidden_and_come_back_where_they_were() {

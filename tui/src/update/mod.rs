@@ -1,6 +1,7 @@
 //! What happens: `(state, message) → effects`. Pure.
 
 mod act;
+mod compare;
 mod fleet;
 mod give;
 mod mouse;
@@ -20,6 +21,7 @@ use sysmon_wire::message::TopBy;
 use sysmon_wire::{Label, UnixMs};
 
 use crate::keys::Mode;
+use crate::state::compare::Question;
 use crate::state::host::HostView;
 use crate::state::{Feed, Link, State};
 use crate::view;
@@ -93,6 +95,8 @@ pub enum Effect {
     },
     /// Follow the busiest processes of all hosts, or show those of a moment; none no more.
     WatchTop(Option<(Option<UnixMs>, TopBy)>),
+    /// Ask for one metric of several hosts.
+    Compare(Question),
     /// Put a text on the clipboard.
     Copy(String),
     /// Save a file that is not there yet.
@@ -116,6 +120,7 @@ pub fn update(state: &mut State, message: Message) -> Vec<Effect> {
     let mut effects = take(state, message);
     effects.extend(timeline::refresh(state));
     effects.extend(preview::refresh(state));
+    effects.extend(compare::refresh(state));
     effects.extend(top::refresh(state));
     effects
 }
@@ -181,6 +186,7 @@ fn take_feed(state: &mut State, feed: Feed) -> Vec<Effect> {
         } => {
             state.clock_offset_ms = clock_offset_ms;
             state.timeline.forget_asked();
+            state.compare.forget_asked();
             preview::forget(state);
             state.top.asked = None;
             state.hub = Some(hub.clone());
@@ -196,6 +202,7 @@ fn take_feed(state: &mut State, feed: Feed) -> Vec<Effect> {
             };
         }
         Feed::FleetBegin => state.fleet.begin(),
+        Feed::FleetResolution { step_ms } => state.fleet.set_resolution(step_ms),
         Feed::FleetComplete => {
             state.fleet.complete();
             state.timeline.forget_asked();
@@ -208,6 +215,13 @@ fn take_feed(state: &mut State, feed: Feed) -> Vec<Effect> {
         Feed::HostBegin => {
             if let Some(host) = &mut state.host {
                 *host = HostView::new(host.name.clone());
+            }
+        }
+        Feed::HostResolution { step_ms } => {
+            // What is shown of them is of another moment.
+            state.processes.clear();
+            if let Some(host) = &mut state.host {
+                host.set_resolution(step_ms);
             }
         }
         Feed::HostLine(_) | Feed::HostSeries(_) | Feed::HostRows { .. } | Feed::HostComplete => {
@@ -254,6 +268,9 @@ fn take_feed(state: &mut State, feed: Feed) -> Vec<Effect> {
             state.burst = None;
             remark(state, reason.to_string());
         }
+        Feed::Compare { number, line, part } => state.compare.take(number, line, &part),
+        Feed::CompareComplete { number } => state.compare.complete(number),
+        Feed::CompareRefused { reason } => state.compare.refused = Some(reason),
         Feed::Refused { reason } => {
             if let Some(host) = &mut state.host {
                 host.refused = Some(reason.clone());
@@ -270,6 +287,7 @@ fn take_feed(state: &mut State, feed: Feed) -> Vec<Effect> {
 /// Takes something about one host.
 fn take_host(host: &mut HostView, feed: Feed) -> Result<(), String> {
     match feed {
+        Feed::HostResolution { step_ms } => host.set_resolution(step_ms),
         Feed::HostLine(line) => host.line = Some(*line),
         Feed::HostSeries(table) => {
             return host.add_series(&table).map_err(|error| error.to_string());

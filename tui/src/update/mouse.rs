@@ -9,7 +9,7 @@ use super::{Effect, panes};
 use crate::keys::{Action, Mode};
 use crate::state::State;
 use crate::view::{
-    self, changes, chooser, events, fleet, fleet_columns, footer, processes, strip, top,
+    self, changes, chooser, compare, events, fleet, fleet_columns, footer, processes, strip, top,
 };
 
 /// Rows the wheel moves.
@@ -47,7 +47,7 @@ fn click(state: &mut State, column: u16, row: u16) -> Vec<Effect> {
     match state.mode {
         Mode::Fleet if row + 1 == fleet::FIRST_ROW => sort_hosts_at(state, column),
         Mode::Processes if row + 1 == processes::FIRST_ROW => sort_processes_at(state, column),
-        Mode::Fleet => return click_host(state, row),
+        Mode::Fleet => return click_host(state, column, row),
         Mode::Top if row + 1 == top::FIRST_ROW => sort_top_at(state, column),
         Mode::Top => {
             let rows = top::rows(state.size);
@@ -83,6 +83,14 @@ fn click(state: &mut State, column: u16, row: u16) -> Vec<Effect> {
                 state.processes.select(at);
             }
         }
+        Mode::Compare => {
+            if let Some(at) = compare::line_at(state, column, row) {
+                if state.compare.selected_at() == at {
+                    return act(state, Action::Open);
+                }
+                state.compare.select(at);
+            }
+        }
         Mode::Changes => {
             let rows = changes::rows(state.size);
             if let Some(at) = at(row, changes::FIRST_ROW, rows, state.changes.top)
@@ -110,13 +118,18 @@ fn at(line: u16, first: u16, rows: usize, top: usize) -> Option<usize> {
     (row < rows).then_some(top + row)
 }
 
-/// A click selects a host; a click on the selected one opens it.
-fn click_host(state: &mut State, row: u16) -> Vec<Effect> {
+/// A click selects a host, and on its sign marks it; a click on the selected one opens it.
+fn click_host(state: &mut State, column: u16, row: u16) -> Vec<Effect> {
     let rows = state.fleet_rows();
     let Some(at) = at(row, fleet::FIRST_ROW, rows, state.fleet.top) else {
         return Vec::new();
     };
     if at >= state.fleet.rows_len() {
+        return Vec::new();
+    }
+    if column < fleet_columns::SIGN as u16 {
+        state.fleet.select(at);
+        state.fleet.mark();
         return Vec::new();
     }
     if state.fleet.selected_at() == Some(at) {
@@ -245,6 +258,34 @@ mod tests {
     }
 
     #[test]
+    fn a_sign_marks_its_host_and_a_chart_is_selected() {
+        let mut state = fleet();
+        let click = |state: &mut State, column, row| {
+            let kind = MouseEventKind::Down(MouseButton::Left);
+            let modifiers = KeyModifiers::NONE;
+            let event = MouseEvent {
+                kind,
+                column,
+                row,
+                modifiers,
+            };
+            update(state, Message::Mouse(event))
+        };
+        for row in [fleet::FIRST_ROW + 1, fleet::FIRST_ROW + 2] {
+            click(&mut state, 1, row);
+        }
+        let marked: Vec<_> = state.fleet.marked().map(ToString::to_string).collect();
+        assert_eq!(marked, ["b", "c"]);
+        press(&mut state, "c");
+        click_on(&mut state, "c  ");
+        assert_eq!(state.compare.selected().unwrap().host, "c");
+        press(&mut state, "\u{1b}");
+        click(&mut state, 1, fleet::FIRST_ROW + 1);
+        assert!(!state.fleet.is_marked(&"b".into()));
+    }
+
+    #[test]
+
     fn the_busiest_of_all_hosts_are_sorted_chosen_and_gone_to() {
         let mut state = fleet();
         press(&mut state, "p");

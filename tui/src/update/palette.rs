@@ -2,7 +2,7 @@
 
 use super::act::{act, open_named, set_theme, sort_fleet, sort_processes};
 use super::travel::go_to;
-use super::{Effect, remark, top};
+use super::{Effect, compare, remark, top};
 use crate::keys::Mode;
 use crate::state::State;
 use crate::state::palette::{Command, entries};
@@ -22,6 +22,7 @@ pub(super) fn run(state: &mut State) -> Vec<Effect> {
         let (command, word) = typed.split_once(' ').unwrap_or((typed.as_str(), ""));
         let text = match command {
             "host" => format!("there is no host {word:?}"),
+            "compare" => format!("hosts are not compared by {word:?}"),
             "theme" => format!("there is no theme {word:?}"),
             "sort" => format!("nothing here is sorted by {word:?}"),
             _ => format!("there is no command {typed:?}"),
@@ -43,6 +44,7 @@ pub(super) fn run(state: &mut State) -> Vec<Effect> {
         Command::SortFleet(sort) => sort_fleet(state, sort),
         Command::SortProcesses(sort) => sort_processes(state, sort),
         Command::SortTop(sort) => top::sort(state, sort),
+        Command::Compare(alias) => compare::show_metric(state, alias),
         Command::Complete(_) => {}
     }
     Vec::new()

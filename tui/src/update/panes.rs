@@ -29,8 +29,14 @@ pub(super) fn zoom(state: &mut State) {
 
 /// Sorts the table by its next column, the name first.
 pub(super) fn sort_next(state: &mut State) {
-    let columns = view::panes::columns(state.panes.focus);
-    state.panes.sort_next(columns.len());
+    let columns = view::panes::columns(state.panes.focus).len();
+    let shown = view::panes::sorts(state);
+    loop {
+        state.panes.sort_next(columns);
+        if state.panes.sort.is_none_or(|sort| shown.contains(&sort)) {
+            break;
+        }
+    }
     tell(state);
 }
 
@@ -71,9 +77,11 @@ mod tests {
     use crate::keys::Mode;
     use crate::state::Feed;
     use crate::state::panes::Pane;
+    use crate::state::shown::Records;
     use crate::testing::{fleet, press, screen};
     use crate::update::{Effect, Message, update};
-    use sysmon_wire::UnixMs;
+    use sysmon_wire::metrics::{CPU_UTILIZATION, FS_UTILIZATION};
+    use sysmon_wire::{RowEncoder, SeriesTable, UnixMs};
 
     #[test]
     fn the_pane_with_the_focus_fills_the_screen_and_goes_back() {
@@ -96,6 +104,35 @@ mod tests {
             (state.mode, state.panes.focus),
             (Mode::Host, Pane::Filesystems)
         );
+    }
+
+    #[test]
+    fn a_pane_is_saved_as_its_table() {
+        let mut state = fleet();
+        press(&mut state, "\n");
+        let host = state.host.as_mut().unwrap();
+        let keys = [
+            FS_UTILIZATION.series(&[("system.filesystem.mountpoint", "/")]),
+            CPU_UTILIZATION.series(&[]),
+        ];
+        host.add_series(&SeriesTable::new(&keys)).unwrap();
+        let mut block = Vec::new();
+        RowEncoder::new().encode(1, UnixMs(1000), &[500, 250], &mut block);
+        host.add_rows(true, &block).unwrap();
+        state.mode = Mode::Pane;
+        state.panes.go(Pane::Filesystems);
+        let csv = Records::of(&state).to_csv();
+        let head = "name,system.filesystem.utilization,system.filesystem.usage.used,";
+        assert!(csv.starts_with(head), "{csv}");
+        assert!(csv.contains("\r\n/,0.5,,"), "{csv}");
+        // Only columns that are shown are gone through.
+        press(&mut state, "ss");
+        assert_eq!(state.panes.sort, Some(1));
+        press(&mut state, "s");
+        assert_eq!(state.panes.sort, None);
+        state.panes.go(Pane::Cpu);
+        let csv = Records::of(&state).to_csv();
+        assert_eq!(csv, "name,value\r\nbusy,0.25\r\n");
     }
 
     #[test]

@@ -29,7 +29,9 @@ pub(super) fn moment(text: &str, now: UnixMs, zone: &TimeZone) -> Result<UnixMs,
 
 pub(super) fn travel(state: &mut State, ms: i64) -> Vec<Effect> {
     let from = state.at.unwrap_or_else(|| state.now.floor(1000));
-    show(state, Some(from + ms))
+    // Where only minutes are kept, a step is one of them.
+    let cells = state.resolution_ms().max(STEP_MS) / STEP_MS;
+    show(state, Some(from + ms * cells))
 }
 
 /// Shows another moment on every screen. One that has not come yet is now.

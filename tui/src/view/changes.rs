@@ -14,9 +14,9 @@ use sysmon_wire::Label;
 use sysmon_wire::message::Change;
 use unicode_width::UnicodeWidthStr;
 
-use super::paint::Pen;
+use super::paint::{Pen, more};
 use crate::format::{amount, degrees, fit, load, percent, size};
-use crate::state::State;
+use crate::state::{ROWS_MS, State};
 
 /// Lines above the first change: what is shown, and the headings.
 const LINES_ABOVE: u16 = 2;
@@ -50,9 +50,14 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     let what = format!("in the minute before {clock}, against the ten minutes before it");
     pen.text(&what, theme.dim);
     if changes.rows().is_empty() {
+        let none = if state.resolution_ms() > ROWS_MS {
+            "cannot be told: every second is compared, and those are not kept for that long"
+        } else {
+            "nothing that stands out"
+        };
         Pen::new(buffer, area, LINES_ABOVE)
             .skip(3)
-            .text("nothing that stands out", theme.text);
+            .text(none, theme.text);
         return;
     }
     headings(state, area, buffer);
@@ -69,6 +74,9 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
             buffer,
         );
     }
+    let list = super::below(area, LINES_ABOVE);
+    let below = changes.top + height < changes.rows().len();
+    more(buffer, list, changes.top > 0, below, &state.theme);
 }
 
 /// Cells left for saying what changed.

@@ -8,7 +8,7 @@ use super::paint::Pen;
 use super::sparkline::sparkline;
 use crate::format::percent;
 use crate::state::State;
-use crate::state::host::{HostView, WINDOW_MS};
+use crate::state::host::HostView;
 use crate::theme::Severity;
 
 /// Cells of a processor's number and of its value, with the space around them.
@@ -35,6 +35,14 @@ fn cores(host: &HostView) -> Vec<(u32, usize)> {
     cores
 }
 
+/// How busy each processor is.
+pub(super) fn values(host: &HostView) -> Vec<(String, Option<f64>)> {
+    let cores = cores(host).into_iter();
+    cores
+        .map(|(number, at)| (number.to_string(), host.now_at(&CPU_UTILIZATION, at)))
+        .collect()
+}
+
 /// How many columns there are, and how many processors stand in each.
 fn grid(count: usize, area: Rect) -> (u16, usize) {
     let rows = usize::from(area.height.saturating_sub(1)).max(1);
@@ -59,7 +67,7 @@ pub(super) fn draw(state: &State, host: &HostView, area: Rect, buffer: &mut Buff
     let width = area.width / across;
     let room = width.saturating_sub(TEXT_WIDTH).min(TREND_WIDTH.1);
     let trend = if room < TREND_WIDTH.0 { 0 } else { room };
-    let step_ms = (WINDOW_MS / i64::from(trend.max(1)) / 1000).max(1) * 1000;
+    let step_ms = host.step_ms(usize::from(trend));
     draw_summary(state, host, &cores, area, buffer);
     let top = usize::from(state.panes.scroll.min(scroll_max(host, area)));
     for (place, (number, at)) in cores.iter().enumerate() {

@@ -9,8 +9,7 @@ use super::paint::Pen;
 use crate::format::{amount, fit};
 use crate::state::State;
 use crate::state::fleet::{
-    CPU, FILESYSTEM, LOAD, MEMORY, READ, RECEIVED, Row, SPARK_STEP_MS, Sort, TEMPERATURE,
-    TRANSMITTED, WRITTEN,
+    CPU, FILESYSTEM, LOAD, MEMORY, READ, RECEIVED, Row, Sort, TEMPERATURE, TRANSMITTED, WRITTEN,
 };
 
 /// Cells a column takes; lines take what is left besides.
@@ -42,7 +41,7 @@ const LEAVING: [Column; 11] = [
 pub(super) const GAP: usize = 2;
 
 /// Cells of the sign before a host's name.
-pub(super) const SIGN: usize = 3;
+pub const SIGN: usize = 3;
 
 /// Cells of the sign before a group's name that says whether it is folded.
 pub(super) const FOLD: usize = 2;
@@ -112,6 +111,13 @@ pub(super) fn layout_of(state: &State, width: u16) -> Layout {
     layout(&state.columns, usize::from(width), longest)
 }
 
+/// Whether it can be seen what hosts are sorted by.
+pub fn shows(state: &State, sort: Sort) -> bool {
+    let layout = layout_of(state, state.size.width);
+    let mut columns = layout.columns.iter();
+    !matches!(sort, Sort::Value(_)) || columns.any(|(column, _)| sort_of(*column) == Some(sort))
+}
+
 /// What the heading at this place across the screen sorts by.
 pub fn sort_at(state: &State, x: u16) -> Option<Sort> {
     let x = usize::from(x);
@@ -155,7 +161,7 @@ pub(super) fn draw_headings(
         let title = match cell {
             Column::Up => "UP".to_owned(),
             Column::CpuLine => {
-                let span = line_span(*width);
+                let span = line_span(*width, state.fleet.spark_step_ms());
                 either(format!("CPU last {span}"), format!("CPU {span}"), *width)
             }
             Column::Cpu if after(Column::CpuLine) => "%".to_owned(),
@@ -200,8 +206,11 @@ fn either(long: String, short: String, width: usize) -> String {
 }
 
 /// The time a line of this many cells stands for.
-fn line_span(cells: usize) -> String {
-    let seconds = cells as i64 * i64::from(SPARK_STEP_MS) / 1000;
+fn line_span(cells: usize, step_ms: i64) -> String {
+    let seconds = cells as i64 * step_ms / 1000;
+    if step_ms >= 3_600_000 {
+        return format!("{} h", seconds / 3_600);
+    }
     if seconds % 60 == 0 || seconds > 180 {
         format!("{} min", seconds / 60)
     } else {

@@ -47,6 +47,7 @@ impl Row<'_> {
     fn begin<'b>(
         &self,
         buffer: &'b mut Buffer,
+        mark: &str,
         (sign, sign_style): (&str, Style),
         (name, name_style): (&str, Style),
     ) -> Pen<'b> {
@@ -59,7 +60,8 @@ impl Row<'_> {
             name_style
         };
         let mut pen = Pen::new(buffer, self.line, 0);
-        pen.skip(1).text(sign, self.on(sign_style)).skip(SIGN - 2);
+        pen.text(mark, self.on(self.theme().key));
+        pen.text(sign, self.on(sign_style)).skip(SIGN - 2);
         pen.text(&fit(name, self.layout.name), name_style);
         // Several characters can make one that is narrower than they are.
         pen.to(self.line.x + (SIGN + self.layout.name) as u16);
@@ -72,7 +74,12 @@ impl Row<'_> {
         let live = host.tick.state == HostState::Live;
         let base = if live { theme.text } else { theme.dim };
         let name = (host.line.name.as_str(), base);
-        let mut pen = self.begin(buffer, self.host_sign(host), name);
+        let mark = if self.state.fleet.is_marked(&host.line.name) {
+            theme.pick("•", "*")
+        } else {
+            " "
+        };
+        let mut pen = self.begin(buffer, mark, self.host_sign(host), name);
         for column in &self.layout.columns {
             pen.skip(GAP);
             self.draw_cell(host, *column, &mut pen);
@@ -197,7 +204,7 @@ impl Row<'_> {
         if room == 0 {
             name += &format!(" {}", group.counts.hosts);
         }
-        let mut pen = self.begin(buffer, sign, (&name, theme.title));
+        let mut pen = self.begin(buffer, " ", sign, (&name, theme.title));
         if let Some(room) = room.checked_sub(GAP) {
             let counts = counts(theme, &group.counts, room);
             pen.skip(GAP).text(&fit(&counts, room), self.on(theme.dim));

@@ -53,7 +53,12 @@ fn time(state: &State) -> String {
             format_moment(at.0, &state.zone)
         };
         let minus = theme.pick("−", "-");
-        return format!("PAST {clock} ({minus}{})", format_span(behind));
+        let by = match state.resolution_ms() {
+            3_600_000.. => " by the hour",
+            60_000.. => " by the minute",
+            _ => "",
+        };
+        return format!("PAST {clock} ({minus}{}){by}", format_span(behind));
     }
     let clock = format_clock(state.now.0, &state.zone);
     match (&state.link, state.fleet.newest()) {

@@ -24,8 +24,10 @@ const COLUMNS_MAX: u16 = 3;
 /// Cells the keys take at most before their explanation.
 const KEYS_WIDTH_MAX: usize = 20;
 
-/// Keys that count on this many screens are not told for each of them.
+/// Keys that count on this many screens are not told for each of them,
 const MANY: usize = 3;
+/// and those that count on this many not even where one is.
+const MOST: usize = 6;
 
 #[derive(PartialEq)]
 enum Line {
@@ -45,8 +47,8 @@ fn lines(state: &State) -> Vec<Line> {
     for bound in state.keys.all().filter(|b| !b.binding.is_of_prompts()) {
         let modes = bound.binding.modes;
         let title = match modes {
+            modes if modes.contains(&place) && modes.len() < MOST => capital(place.name()),
             modes if modes.len() >= MANY => many.clone(),
-            modes if modes.contains(&place) => capital(place.name()),
             modes => {
                 let names: Vec<_> = modes.iter().map(|mode| mode.name()).collect();
                 capital(&names.join(", "))
@@ -54,9 +56,11 @@ fn lines(state: &State) -> Vec<Line> {
         };
         let keys: Vec<_> = bound.keys.iter().map(|key| key.name(theme.ascii)).collect();
         let entry = Line::Entry(keys.join("  "), bound.binding.help);
+        // The same key may stand in the footer of one screen and not of another.
+        if sections.iter().any(|(_, entries)| entries.contains(&entry)) {
+            continue;
+        }
         match sections.iter_mut().find(|(of, _)| *of == title) {
-            // The same key may stand in the footer of one screen and not of another.
-            Some((_, entries)) if entries.contains(&entry) => {}
             Some((_, entries)) => entries.push(entry),
             None => sections.push((title, vec![entry])),
         }

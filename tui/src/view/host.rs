@@ -2,7 +2,7 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
-use sysmon_config::time::{format_clock, format_span};
+use sysmon_config::time::{format_clock, format_moment, format_span};
 use sysmon_wire::metrics::{
     CPU_UTILIZATION, DISK_IO, LOAD_1M, LOAD_5M, LOAD_15M, MEMORY_LIMIT, MEMORY_USAGE,
     MEMORY_UTILIZATION, Metric, NET_IO, PAGING_LIMIT, PAGING_USAGE,
@@ -15,9 +15,12 @@ use super::sparkline::round_scale;
 use crate::format::{amount, load, percent, short_span, size};
 use crate::keys::Mode;
 use crate::state::State;
-use crate::state::host::{HostView, WINDOW_MS};
+use crate::state::host::HostView;
 use crate::state::panes::Pane;
 use crate::theme::Theme;
+
+/// Beyond this clocks are told with their date.
+const DAY_MS: i64 = 86_400_000;
 
 /// Narrower screens have the tables below the charts.
 const TWO_COLUMNS_FROM: u16 = 96;
@@ -58,18 +61,23 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
         Pen::new(buffer, body, 1).skip(3).text(text, theme.dim);
         return;
     }
-    let (charts, tables) = parts(body);
+    let (charts, tables) = parts(state, host, body);
     draw_charts(state, host, charts, buffer);
     host_tables::draw(state, host, tables, buffer);
 }
 
-/// Where charts and tables stand: side by side, or on a narrow screen one above the other.
-fn parts(body: Rect) -> (Rect, Rect) {
+/// Where charts and tables stand: side by side, the tables as wide as they need to be, or on a narrow screen one above the other.
+fn parts(state: &State, host: &HostView, body: Rect) -> (Rect, Rect) {
     if body.width >= TWO_COLUMNS_FROM {
-        let width = body.width * 11 / 20;
+        let most = Rect {
+            width: body.width - body.width * 11 / 20,
+            ..body
+        };
+        let needed = host_tables::width_needed(state, host, most);
+        let width = body.width - needed;
         let right = Rect {
             x: body.x + width,
-            width: body.width - width,
+            width: needed,
             ..body
         };
         return (Rect { width, ..body }, right);
@@ -95,7 +103,7 @@ fn below_facts(area: Rect) -> Rect {
 /// How far the tables can be scrolled.
 pub fn scroll_max(state: &State) -> u16 {
     let Some(host) = &state.host else { return 0 };
-    let (_, tables) = parts(below_facts(super::body(state.size)));
+    let (_, tables) = parts(state, host, below_facts(super::body(state.size)));
     host_tables::scroll_max(state, host, tables)
 }
 
@@ -108,7 +116,7 @@ pub fn panes(state: &State) -> Vec<Pane> {
         // Nobody knows yet.
         return Pane::ALL.to_vec();
     }
-    let (_, tables) = parts(below_facts(super::body(state.size)));
+    let (_, tables) = parts(state, host, below_facts(super::body(state.size)));
     let tables = host_tables::panes(state, host, tables.width);
     let is_there = |pane: &Pane| CHARTS.contains(pane) || tables.contains(pane);
     Pane::ALL.into_iter().filter(is_there).collect()
@@ -117,14 +125,14 @@ pub fn panes(state: &State) -> Vec<Pane> {
 /// How far the tables are to be scrolled so that the pane with the focus is seen.
 pub fn scroll_to_focus(state: &State) -> u16 {
     let Some(host) = &state.host else { return 0 };
-    let (_, tables) = parts(below_facts(super::body(state.size)));
+    let (_, tables) = parts(state, host, below_facts(super::body(state.size)));
     host_tables::scroll_to(state, host, tables, state.panes.focus)
 }
 
 /// The pane at a place of the screen.
 pub fn pane_at(state: &State, column: u16, row: u16) -> Option<Pane> {
     let host = state.host.as_ref()?;
-    let (charts, tables) = parts(below_facts(super::body(state.size)));
+    let (charts, tables) = parts(state, host, below_facts(super::body(state.size)));
     let place = Position::new(column, row);
     if charts.contains(place) {
         let blocks = chart_blocks(charts);
@@ -281,7 +289,7 @@ fn draw_charts(state: &State, host: &HostView, area: Rect, buffer: &mut Buffer) 
             height: 1,
             ..plot
         };
-        draw_axis(state, line, buffer);
+        draw_axis(state, host, line, buffer);
     }
 }
 
@@ -301,15 +309,13 @@ fn draw_title(state: &State, graph: &Graph, area: Rect, buffer: &mut Buffer) {
 }
 
 /// The charts' whole width stands for the window that a host is opened with.
-pub(super) fn step_ms(width: u16) -> i64 {
-    let points = i64::from(width) * POINTS_PER_CELL as i64;
-    // Whole seconds, so that every step holds the same number of samples.
-    (WINDOW_MS / points.max(1) / 1000).max(1) * 1000
+pub(super) fn step_ms(host: &HostView, width: u16) -> i64 {
+    host.step_ms(usize::from(width) * POINTS_PER_CELL)
 }
 
 fn draw_graph(host: &HostView, graph: &Graph, theme: &Theme, plot: Rect, buffer: &mut Buffer) {
     let points = usize::from(plot.width) * POINTS_PER_CELL;
-    let step = step_ms(plot.width);
+    let step = step_ms(host, plot.width);
     let histories: Vec<_> = graph
         .lines
         .iter()
@@ -353,10 +359,15 @@ fn draw_graph(host: &HostView, graph: &Graph, theme: &Theme, plot: Rect, buffer:
 }
 
 /// How long ago, while it is live; of the past when it was.
-pub(super) fn draw_axis(state: &State, line: Rect, buffer: &mut Buffer) {
+pub(super) fn draw_axis(state: &State, host: &HostView, line: Rect, buffer: &mut Buffer) {
     let theme = &state.theme;
-    let span_ms = step_ms(line.width) * i64::from(line.width) * POINTS_PER_CELL as i64;
+    let span_ms = step_ms(host, line.width) * i64::from(line.width) * POINTS_PER_CELL as i64;
     let text = |ms: i64| match (state.at, ms) {
+        (Some(at), _) if span_ms >= DAY_MS => {
+            let mut text = format_moment((at - ms).0, &state.zone);
+            text.truncate(16);
+            text
+        }
         (Some(at), _) => format_clock((at - ms).0, &state.zone),
         (None, 0) => "now".to_owned(),
         (None, _) => format!("{}{}", theme.pick("−", "-"), format_span(ms)),

@@ -10,11 +10,12 @@ use sysmon_wire::metrics::{
 
 use super::paint::{Pen, bar, fill};
 use super::pane_tables;
+use super::processes::NOT_KEPT;
 use crate::format::{amount, fit, percent, size};
 use crate::keys::Mode;
-use crate::state::State;
 use crate::state::host::HostView;
 use crate::state::panes::Pane;
+use crate::state::{ROWS_MS, State};
 use crate::theme::{Severity, Theme};
 
 /// A line of a table: pieces of text with their styles.
@@ -80,6 +81,17 @@ impl Lines {
 fn columns(width: u16) -> (u16, u16) {
     let count = (width / COLUMN_WIDTH_MIN).clamp(1, COLUMNS_MAX);
     (count, width / count)
+}
+
+/// The width of those columns in such an area that have any line.
+pub(super) fn width_needed(state: &State, host: &HostView, area: Rect) -> u16 {
+    let (count, width) = columns(area.width);
+    let lines = lines(state, host, area.width).len();
+    let filled = lines.div_ceil(usize::from(area.height).max(1)).max(1);
+    match u16::try_from(filled) {
+        Ok(filled) if filled < count => filled * width,
+        _ => area.width,
+    }
 }
 
 /// All lines of the tables on a screen of this width.
@@ -284,6 +296,11 @@ fn processes(state: &State, width: usize, lines: &mut Lines) {
         _ => 15,
     };
     let theme = &state.theme;
+    if state.resolution_ms() > ROWS_MS {
+        lines.begin(Pane::Processes, "");
+        lines.push(vec![(NOT_KEPT.to_owned(), theme.dim)]);
+        return;
+    }
     if state.processes.is_empty() {
         return;
     }

@@ -4,6 +4,7 @@ mod burst;
 pub mod changes;
 mod chart;
 pub mod chooser;
+pub mod compare;
 mod cores;
 pub mod events;
 pub mod fleet;
@@ -26,6 +27,7 @@ pub mod processes;
 mod sparkline;
 pub mod strip;
 pub mod top;
+mod trace;
 
 use ratatui::Frame;
 use ratatui::buffer::Buffer;
@@ -61,6 +63,7 @@ pub fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
         Mode::Top => top::draw(state, body, buffer),
         Mode::Changes => changes::draw(state, body, buffer),
         Mode::Events => events::draw(state, body, buffer),
+        Mode::Compare => compare::draw(state, body, buffer),
         _ => fleet::draw(state, body, buffer),
     }
     if state.mode == Mode::Help {
@@ -149,4 +152,13 @@ fn split(area: Rect) -> Option<Parts> {
         strip: (strip_rows > 0).then(|| line(area.height - 2)),
         bottom: (footer_rows > 0).then(|| line(area.height - 1)),
     })
+}
+
+/// An area without its first rows.
+fn below(area: Rect, rows: u16) -> Rect {
+    Rect {
+        y: area.y + rows.min(area.height),
+        height: area.height.saturating_sub(rows),
+        ..area
+    }
 }

@@ -98,6 +98,20 @@ fn smalls(host: &HostView, pane: Pane) -> Vec<Small> {
     }
 }
 
+/// What each line of a pane's charts is at now.
+pub(super) fn values(host: &HostView, pane: Pane) -> Vec<(String, Option<f64>)> {
+    let smalls = smalls(host, pane).into_iter();
+    let of_one = |small: Small| {
+        let title = small.title;
+        let value = move |(word, metric, at): (&str, Metric, usize)| {
+            let name = format!("{title} {word}");
+            (name.trim_end().to_owned(), host.now_at(&metric, at))
+        };
+        small.lines.into_iter().map(value)
+    };
+    smalls.flat_map(of_one).collect()
+}
+
 fn cpu(host: &HostView) -> Vec<Small> {
     let of = |title: &str, attributes: &[(&str, &str)]| {
         one(host, title, CPU_UTILIZATION, attributes, Scale::Share)
@@ -225,7 +239,7 @@ pub(super) fn draw(state: &State, host: &HostView, area: Rect, buffer: &mut Buff
     let (across, height) = grid(smalls.len(), area);
     let width = area.width / across;
     let plot_width = width.saturating_sub(SCALE_WIDTH + 3);
-    let step = step_ms(plot_width);
+    let step = step_ms(host, plot_width);
     let points = usize::from(plot_width) * POINTS_PER_CELL;
     let drawn: Vec<Vec<Vec<Option<Step>>>> = smalls
         .iter()
@@ -263,7 +277,7 @@ pub(super) fn draw(state: &State, host: &HostView, area: Rect, buffer: &mut Buff
                 width: plot_width,
                 height: 1,
             };
-            draw_axis(state, axis, buffer);
+            draw_axis(state, host, axis, buffer);
         }
     }
 }

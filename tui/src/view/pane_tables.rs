@@ -256,6 +256,8 @@ pub(super) struct Row {
     pub(super) cells: Vec<Cell>,
     /// The series whose past is drawn.
     pub(super) trend: Option<(Metric, usize)>,
+    /// The place of its first value among the fields of all rows.
+    first_field: usize,
 }
 
 /// The titles of a pane's columns after that of the name, and how many cells they take.
@@ -266,6 +268,25 @@ pub(super) fn titles(pane: Pane) -> Vec<(&'static str, usize)> {
         .iter()
         .map(|column| (column.title, column.show.width()))
         .collect()
+}
+
+/// What the columns of all rows are called for programs: the metric, and of which kind of it.
+pub(super) fn fields(pane: Pane) -> Vec<String> {
+    let field = |column: &Column| {
+        let kind = column.with.iter().map(|(_, value)| *value);
+        let parts: Vec<_> = std::iter::once(column.metric.name).chain(kind).collect();
+        parts.join(".")
+    };
+    let columns = groups(pane).iter().flat_map(|group| group.columns);
+    columns.map(field).collect()
+}
+
+/// The values of a row, one for each of these fields; those of rows of another kind it does not have.
+pub(super) fn values(row: &Row, fields: usize) -> Vec<Option<f64>> {
+    let before = std::iter::repeat_n(None, row.first_field);
+    let own = row.cells.iter().map(|cell| cell.value);
+    let after = std::iter::repeat(None);
+    before.chain(own).chain(after).take(fields).collect()
 }
 
 /// A column that is shown.
@@ -299,9 +320,13 @@ pub(super) fn shown(pane: Pane, rows: &[Row], mut room: usize) -> Vec<Shown> {
 
 /// The rows of a pane as the host tells them.
 pub(super) fn rows(host: &HostView, pane: Pane) -> Vec<Row> {
+    let mut fields = 0;
     let of_group = |group: &'static Group| {
         let names = host.values_of(&group.metric, group.attribute);
-        names.into_iter().map(|name| row(host, group, name))
+        let first = fields;
+        fields += group.columns.len();
+        let of = move |name| row(host, group, first, name);
+        names.into_iter().map(of)
     };
     groups(pane).iter().flat_map(of_group).collect()
 }
@@ -326,7 +351,7 @@ fn compare(a: Option<&Cell>, b: Option<&Cell>) -> Ordering {
     value(a).total_cmp(&value(b))
 }
 
-fn row(host: &HostView, group: &Group, name: Label) -> Row {
+fn row(host: &HostView, group: &Group, first_field: usize, name: Label) -> Row {
     let find = |metric: &Metric, with: Attributes| {
         let attributes = [&[(group.attribute, name.as_str())], with].concat();
         host.find_with(metric, &attributes)
@@ -339,6 +364,7 @@ fn row(host: &HostView, group: &Group, name: Label) -> Row {
     Row {
         cells: cells.collect(),
         trend: find(&metric, with).map(|at| (metric, at)),
+        first_field,
         name,
     }
 }
@@ -455,5 +481,22 @@ mod tests {
         assert_eq!(names(Some(1), false), "ab");
         assert_eq!(names(Some(1), true), "ba");
         assert_eq!(names(Some(4), false), "ba", "none is lower than any");
+    }
+
+    #[test]
+    fn columns_are_called_by_what_is_measured() {
+        assert_eq!(fields(Pane::Filesystems)[1], "system.filesystem.usage.used");
+        for pane in Pane::ALL {
+            let mut all = fields(pane);
+            let count = all.len();
+            all.sort();
+            all.dedup();
+            assert_eq!(all.len(), count, "{pane:?}");
+        }
+        // A row has the fields of its kind only.
+        let mut row = rows(&host(), Pane::Containers).remove(0);
+        row.cells.truncate(1);
+        row.first_field = 1;
+        assert_eq!(values(&row, 3), [None, Some(0.25), None]);
     }
 }

@@ -7,10 +7,11 @@ use unicode_width::UnicodeWidthStr;
 
 use super::chart::{POINTS_PER_CELL, chart};
 use super::paint::Pen;
+use super::processes::NOT_KEPT;
 use super::sparkline::round_scale;
 use crate::format::{amount, fit, percent, size};
-use crate::state::State;
 use crate::state::preview::Preview;
+use crate::state::{ROWS_MS, State};
 
 /// Lines it takes.
 pub(super) const ROWS: u16 = 7;
@@ -99,7 +100,8 @@ fn draw_chart(
         height: area.height.saturating_sub(1),
     };
     let points = usize::from(plot.width) * POINTS_PER_CELL;
-    let history = preview.host.history(metric, attributes, points, STEP_MS);
+    let step = STEP_MS.max(preview.host.resolution_ms());
+    let history = preview.host.history(metric, attributes, points, step);
     let highest = history.iter().flatten().fold(0.0f64, |a, b| a.max(b.max));
     let max = max.unwrap_or_else(|| round_scale((highest.ceil() as i64).max(1_000)) as f64);
     chart(buffer, plot, &history, max, theme.graph, theme.ascii);
@@ -107,6 +109,11 @@ fn draw_chart(
 
 fn draw_processes(state: &State, preview: &Preview, area: Rect, buffer: &mut Buffer) {
     let theme = &state.theme;
+    if preview.host.resolution_ms() > ROWS_MS {
+        Pen::new(buffer, area, 0).text("PROCESSES", theme.dim);
+        Pen::new(buffer, area, 1).text(NOT_KEPT, theme.dim);
+        return;
+    }
     if preview.processes.is_empty() {
         return;
     }

@@ -7,10 +7,10 @@ use sysmon_config::time::{format_clock, format_span};
 use super::paint::{Pen, fill};
 use super::pane_tables::{self, Row, Shown, is_share, shown, sorted, titles};
 use super::sparkline::{round_scale, sparkline};
-use super::{cores, pane_charts};
+use super::{below, cores, pane_charts};
 use crate::format::{amount, fit};
 use crate::state::State;
-use crate::state::host::{HostView, Step, WINDOW_MS};
+use crate::state::host::{HostView, Step};
 use crate::state::panes::Pane;
 
 /// Cells of the names in front of the numbers, at least and at most.
@@ -39,14 +39,6 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     }
 }
 
-fn below(area: Rect, rows: u16) -> Rect {
-    Rect {
-        y: area.y + rows.min(area.height),
-        height: area.height.saturating_sub(rows),
-        ..area
-    }
-}
-
 fn draw_heading(state: &State, host: &HostView, area: Rect, buffer: &mut Buffer) {
     let theme = &state.theme;
     let moment = match host.newest() {
@@ -71,6 +63,42 @@ fn draw_heading(state: &State, host: &HostView, area: Rect, buffer: &mut Buffer)
             pen.right(&more, room, theme.dim);
         }
     }
+}
+
+/// The table of the pane that fills the screen, all its columns; of charts and processors, a row for each line.
+/// Numbers are in SI base units, and fields are called by what is measured.
+pub fn table(state: &State) -> (Vec<String>, Vec<(String, Vec<Option<f64>>)>) {
+    let pane = state.panes.focus;
+    let Some(host) = &state.host else {
+        return (vec!["name".to_owned()], Vec::new());
+    };
+    if titles(pane).is_empty() {
+        let fields = ["name", "value"].map(str::to_owned).to_vec();
+        let lines = match pane {
+            Pane::Cores => cores::values(host),
+            _ => pane_charts::values(host, pane),
+        };
+        let rows = lines.into_iter().map(|(name, value)| (name, vec![value]));
+        return (fields, rows.collect());
+    }
+    let mut fields = pane_tables::fields(pane);
+    let rows = sorted(host, &state.panes);
+    let row = |row: &Row| (row.name.to_string(), pane_tables::values(row, fields.len()));
+    let rows = rows.iter().map(row).collect();
+    fields.insert(0, "name".to_owned());
+    (fields, rows)
+}
+
+/// The sorts whose columns are shown, that of the name first.
+pub fn sorts(state: &State) -> Vec<usize> {
+    let Some(host) = &state.host else {
+        return Vec::new();
+    };
+    let rows = pane_tables::rows(host, state.panes.focus);
+    let width = usize::from(state.size.width).saturating_sub(2);
+    let columns = shown(state.panes.focus, &rows, width - name_width(&rows, width));
+    let columns = columns.into_iter().map(|column| column.at + 1);
+    std::iter::once(0).chain(columns).collect()
 }
 
 /// How far the pane can be scrolled.
@@ -199,8 +227,7 @@ struct Trends {
 
 impl Trends {
     fn new(pane: Pane, host: &HostView, rows: &[Row], cells: usize) -> Self {
-        // Whole seconds, so that every step holds the same number of samples.
-        let step_ms = (WINDOW_MS / (cells.max(1) as i64) / 1000).max(1) * 1000;
+        let step_ms = host.step_ms(cells);
         let history = |row: &Row| match row.trend {
             Some((metric, at)) if cells > 0 => host.history_at(&metric, at, cells, step_ms),
             _ => Vec::new(),

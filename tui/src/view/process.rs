@@ -226,7 +226,7 @@ fn draw_charts(state: &State, process: &Process, area: Rect, buffer: &mut Buffer
         },
     };
     let points = usize::from(plot(cpu).width) * POINTS_PER_CELL;
-    let step = step_ms(plot(cpu).width);
+    let step = step_ms(host, plot(cpu).width);
     let history = host.history_of_process(process.identity.id(), points, step);
     let percent = share(process.cpu_permille) + "%";
     let max = share_scale(highest(&history.cpu));
@@ -249,7 +249,7 @@ fn draw_charts(state: &State, process: &Process, area: Rect, buffer: &mut Buffer
             height: 1,
             ..plot(*chart)
         };
-        draw_axis(state, axis, buffer);
+        draw_axis(state, host, axis, buffer);
     }
     if history.is_missed {
         let last = Rect {

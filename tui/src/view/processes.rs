@@ -12,12 +12,15 @@ use sysmon_config::time::format_clock;
 use sysmon_wire::{Process, ProcessIdentity};
 use unicode_width::UnicodeWidthStr;
 
-use super::paint::{Pen, fill};
+use super::paint::{Pen, fill, more};
 use crate::format::{amount, fit, size};
-use crate::state::State;
 use crate::state::arrange::Arrangement;
 use crate::state::processes::Sort;
+use crate::state::{ROWS_MS, State};
 use crate::theme::{Severity, Theme};
+
+/// Of a time of which there are only minutes or hours.
+pub(super) const NOT_KEPT: &str = "not kept for that long";
 
 /// Lines above the first process: what is shown, and the headings.
 const LINES_ABOVE: u16 = 2;
@@ -56,7 +59,15 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     let theme = &state.theme;
     let processes = &state.processes;
     let Some(time) = processes.time else {
-        Pen::new(buffer, area, 1).skip(3).text("Loading", theme.dim);
+        let text = if state.resolution_ms() > ROWS_MS {
+            Pen::new(buffer, area, 0)
+                .skip(1)
+                .text("PROCESSES", theme.title);
+            NOT_KEPT
+        } else {
+            "Loading"
+        };
+        Pen::new(buffer, area, 1).skip(3).text(text, theme.dim);
         return;
     };
     let shown: Vec<_> = processes.shown().collect();
@@ -104,6 +115,9 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
         let depth = processes.depth(processes.top + row);
         draw_process(theme, process, depth, is_selected, line, buffer);
     }
+    let list = super::below(area, LINES_ABOVE);
+    let below = processes.top + height < shown.len();
+    more(buffer, list, processes.top > 0, below, theme);
 }
 
 fn columns(

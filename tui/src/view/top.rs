@@ -11,7 +11,7 @@ use ratatui::style::Style;
 use sysmon_config::time::format_clock;
 use sysmon_wire::message::HostProcess;
 
-use super::paint::{Pen, fill};
+use super::paint::{Pen, fill, more};
 use super::processes::{command, rate, share};
 use crate::format::{fit, size};
 use crate::state::State;
@@ -113,6 +113,9 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
         let is_selected = selected == Some(top.top + row);
         draw_process(theme, process, is_selected, line, buffer);
     }
+    let list = super::below(area, LINES_ABOVE);
+    let below = top.top + height < top.shown_len();
+    more(buffer, list, top.top > 0, below, theme);
 }
 
 /// The columns of a screen so wide, as what they tell, their heading, width, and sort.

@@ -47,6 +47,7 @@ fn way(mode: Mode) -> (&'static str, &'static str) {
         Mode::Top => ("p", " hosts  at"),
         Mode::Changes => ("w", "WHAT CHANGED"),
         Mode::Events => ("a", "EVENTS"),
+        Mode::Compare => ("c", "COMPARE"),
         Mode::Columns => ("|", "COLUMNS"),
         Mode::Help => ("?", "this help"),
         Mode::Filter => ("/", "filter"),
@@ -59,7 +60,7 @@ fn way(mode: Mode) -> (&'static str, &'static str) {
 /// What stands on the screen when an action was done in a mode; none where that depends on the fleet.
 fn seen(action: Action, mode: Mode) -> Option<&'static str> {
     Some(match (action, mode) {
-        (Action::Open, Mode::Fleet) => "MEMORY",
+        (Action::Open, Mode::Fleet | Mode::Compare) => "MEMORY",
         (Action::Open, Mode::Processes) => "command  ",
         (Action::Open, Mode::Top) => " PROCESSES",
         (Action::Top, _) => "BUSIEST PROCESSES",
@@ -72,6 +73,11 @@ fn seen(action: Action, mode: Mode) -> Option<&'static str> {
         (Action::Changes, _) => "WHAT CHANGED",
         (Action::Events, _) => "EVENTS",
         (Action::ZoomOut | Action::ZoomIn, _) => "the strip shows",
+        (Action::Mark, _) => "•",
+        (Action::Compare, Mode::Compare) => "1 d before",
+        (Action::Compare, _) => "COMPARE",
+        (Action::Metric, _) => "comparing mem",
+        (Action::Overlay, _) => " a ",
         (Action::Sort, _) => "sorted by",
         (Action::Filter, _) => "filter",
         (Action::GoToTime, _) => "time (",

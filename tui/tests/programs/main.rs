@@ -11,4 +11,5 @@ mod outage;
 mod place;
 #[cfg(unix)]
 mod terminal;
+mod tiers;
 mod trust;

@@ -171,7 +171,7 @@ fn from_start_to_quit() {
     session.shows("FILESYSTEMS");
     session.press("\x1b[D");
     session.shows("PAST");
-    session.press(" ");
+    session.press("f");
     session.is("now", |text| !text.contains("PAST"));
     session.press("?");
     session.shows("turn the order around");

@@ -133,6 +133,51 @@ impl Reader {
         Ok(found)
     }
 
+    /// Whether there is a bucket of a host in which a moment lies.
+    pub fn has_bucket(&self, host: &Label, tier: Tier, at: UnixMs) -> Result<bool, StoreError> {
+        let Some(host) = self.host(host)? else {
+            return Ok(false);
+        };
+        let mut statement = self.connection.prepare_cached(
+            "SELECT 1 FROM bucket WHERE host = ? AND tier = ? AND part = 0 AND first <= ? AND last > ?",
+        )?;
+        let after = at - tier.step_ms();
+        Ok(statement.exists([host, tier as i64, at.0, after.0])?)
+    }
+
+    /// From when to when there are buckets between two moments, of one host or of the first `hosts_max`.
+    pub fn covered(
+        &self,
+        host: Option<&Label>,
+        tier: Tier,
+        (from, to): (UnixMs, UnixMs),
+        hosts_max: i64,
+    ) -> Result<Vec<(UnixMs, UnixMs)>, StoreError> {
+        let hosts: Vec<i64> = match host {
+            Some(name) => self.host(name)?.into_iter().collect(),
+            None => {
+                let mut statement = self
+                    .connection
+                    .prepare_cached("SELECT id FROM host ORDER BY id LIMIT ?")?;
+                let found = statement.query_map([hosts_max], |row| row.get(0))?;
+                found.collect::<Result<_, _>>()?
+            }
+        };
+        let mut statement = self.connection.prepare_cached(
+            "SELECT first, last FROM bucket WHERE host = ? AND tier = ? AND part = 0 \
+             AND first <= ? AND last >= ?",
+        )?;
+        let mut found = Vec::new();
+        for host in hosts {
+            let ends = statement.query_map([host, tier as i64, to.0, from.0], |row| {
+                let last = UnixMs(row.get(1)?) + tier.step_ms();
+                Ok((UnixMs(row.get(0)?), last))
+            })?;
+            found.extend(ends.collect::<Result<Vec<_>, _>>()?);
+        }
+        Ok(found)
+    }
+
     /// Up to when a host's rows are in buckets.
     pub fn rolled(&self, host: &Label) -> Result<UnixMs, StoreError> {
         let until = self.oldest(host, "SELECT until FROM rolled WHERE host = ?")?;

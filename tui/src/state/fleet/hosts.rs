@@ -3,12 +3,26 @@
 use sysmon_wire::limits::HOSTS_MAX;
 use sysmon_wire::message::FleetUpdate;
 
-use super::row::{CPU, HostRow, RECEIVED};
+use super::row::{CPU, HostRow, RECEIVED, SPARK_STEP_MS};
 use super::sort::natural;
+use crate::state::ROWS_MS;
 
 /// All hosts, in the order in which they were told.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Hosts(pub(super) Vec<HostRow>);
+#[derive(Clone, Debug)]
+pub(super) struct Hosts {
+    pub(super) rows: Vec<HostRow>,
+    /// Milliseconds from one row of each to the next.
+    pub(super) resolution_ms: i64,
+}
+
+impl Default for Hosts {
+    fn default() -> Self {
+        Self {
+            rows: Vec::new(),
+            resolution_ms: ROWS_MS,
+        }
+    }
+}
 
 /// What an update changed, as far as an order of hosts may depend on it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,8 +34,13 @@ pub(super) struct Changed {
 }
 
 impl Hosts {
+    /// Milliseconds a cell of a sparkline stands for.
+    pub(super) fn spark_step_ms(&self) -> i64 {
+        self.resolution_ms.max(i64::from(SPARK_STEP_MS))
+    }
+
     fn find(&mut self, index: u32) -> Option<&mut HostRow> {
-        self.0.iter_mut().find(|host| host.line.index == index)
+        self.rows.iter_mut().find(|host| host.line.index == index)
     }
 
     pub(super) fn apply(&mut self, update: FleetUpdate) -> Changed {
@@ -30,29 +49,30 @@ impl Hosts {
             lines: !update.lines.is_empty(),
             standing: false,
         };
-        let known = self.0.len();
+        let known = self.rows.len();
         for line in update.lines {
             if let Some(host) = self.find(line.index) {
                 host.line = line;
                 changed.standing |= host.stand(moment);
-            } else if self.0.len() < HOSTS_MAX {
-                self.0.push(HostRow::new(line));
+            } else if self.rows.len() < HOSTS_MAX {
+                let step = self.spark_step_ms();
+                self.rows.push(HostRow::new(line, step));
             }
         }
-        if self.0.len() > known {
+        if self.rows.len() > known {
             self.place_names();
         }
         // Ticks come in the order of the hosts, so each is looked for after the one before.
         let mut at = 0;
         for tick in update.ticks {
             let of_it = |host: &HostRow| host.line.index == tick.index;
-            let after = self.0.get(at..).unwrap_or_default();
+            let after = self.rows.get(at..).unwrap_or_default();
             let found = after.iter().position(of_it).map(|n| at + n);
-            let Some(place) = found.or_else(|| self.0.iter().position(of_it)) else {
+            let Some(place) = found.or_else(|| self.rows.iter().position(of_it)) else {
                 continue;
             };
             at = place + 1;
-            if let Some(host) = self.0.get_mut(place) {
+            if let Some(host) = self.rows.get_mut(place) {
                 host.take(tick);
                 changed.standing |= host.stand(moment);
             }
@@ -72,7 +92,7 @@ impl Hosts {
 
     /// Finds out once where each name stands, so that no order has to compare names again.
     fn place_names(&mut self) {
-        let mut order: Vec<&mut HostRow> = self.0.iter_mut().collect();
+        let mut order: Vec<&mut HostRow> = self.rows.iter_mut().collect();
         order.sort_by(|a, b| natural(a.line.name.as_str(), b.line.name.as_str()));
         for (place, host) in order.into_iter().enumerate() {
             host.name_place = place;

@@ -3,15 +3,17 @@
 mod filter;
 mod groups;
 mod hosts;
+mod marks;
 mod rank;
 mod row;
 mod sort;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use sysmon_wire::message::{FleetUpdate, HostState};
 use sysmon_wire::{Label, UnixMs};
 
+use super::ROWS_MS;
 pub(crate) use filter::fuzzy;
 pub use filter::{Filter, HINT};
 use groups::grouped;
@@ -22,6 +24,9 @@ pub use row::{
     TEMPERATURE, TRANSMITTED, WRITTEN,
 };
 pub use sort::Sort;
+
+/// Rows are put in order of values that change not more often: hosts speak once a second, each at its own time.
+const ORDER_EVERY_MS: i64 = 900;
 
 /// A row of the table.
 #[derive(Clone, Copy, Debug)]
@@ -56,10 +61,14 @@ pub struct FleetState {
     order: Vec<usize>,
     groups: Vec<Group>,
     rows: Vec<Place>,
+    /// When they were put in order because of what the hub said.
+    ordered_at: UnixMs,
     /// Tags of groups that are folded; at most those that were on screen.
     folded: HashSet<Option<Label>>,
     /// None follows whatever stands in the first row.
     selected: Option<Selected>,
+    /// Names of hosts that were marked, each once one of those known.
+    marked: BTreeSet<Label>,
     /// The first row on screen.
     pub top: usize,
     /// What the hosts are sorted by.
@@ -89,6 +98,22 @@ impl FleetState {
         self.incoming = Some(Hosts::default());
     }
 
+    /// Takes how far rows are apart in the new picture.
+    pub fn set_resolution(&mut self, step_ms: i64) {
+        let hosts = self.incoming.as_mut().unwrap_or(&mut self.hosts);
+        hosts.resolution_ms = step_ms.max(ROWS_MS);
+    }
+
+    /// Milliseconds from one row to the next: more than a second where only minutes or hours are kept.
+    pub fn resolution_ms(&self) -> i64 {
+        self.hosts.resolution_ms
+    }
+
+    /// Milliseconds a cell of a sparkline stands for.
+    pub fn spark_step_ms(&self) -> i64 {
+        self.hosts.spark_step_ms()
+    }
+
     /// Shows the new picture, now that it is whole; how hosts are shown and selected stays.
     pub fn complete(&mut self) {
         if let Some(hosts) = self.incoming.take() {
@@ -103,17 +128,24 @@ impl FleetState {
             incoming.apply(update);
             return;
         }
+        let now = update.now;
         let changed = self.hosts.apply(update);
-        if self.depends_on(changed) {
+        let is_due = !(0..ORDER_EVERY_MS).contains(&(now - self.ordered_at));
+        if self.depends_on(changed) || (is_due && self.is_of_values()) {
+            self.ordered_at = now;
             self.reorder();
         }
     }
 
-    /// Whether rows may stand elsewhere now, or totals be others.
+    /// Whether rows have to stand elsewhere at once.
     fn depends_on(&self, changed: Changed) -> bool {
         let by_standing = self.sort == Sort::Worst || Filter::new(&self.filter).is_of_states();
-        let by_values = self.grouped || matches!(self.sort, Sort::Value(_));
-        changed.lines || by_values || (by_standing && changed.standing)
+        changed.lines || (by_standing && changed.standing)
+    }
+
+    /// Whether every value may change where rows stand, or totals.
+    fn is_of_values(&self) -> bool {
+        self.grouped || matches!(self.sort, Sort::Value(_))
     }
 
     /// Puts the hosts in order anew, after `sort`, `reverse`, `grouped` or `filter` changed.
@@ -123,7 +155,7 @@ impl FleetState {
             self.ordered += 1;
         }
         let filter = Filter::new(&self.filter);
-        let hosts = &self.hosts.0;
+        let hosts = &self.hosts.rows;
         let fitting = hosts.iter().enumerate();
         let mut order: Vec<(u8, usize, &HostRow)> = fitting
             .filter_map(|(at, host)| Some((filter.badness(host)?, at, host)))
@@ -172,7 +204,7 @@ impl FleetState {
             return None;
         };
         let is_it = |at: &usize| {
-            let host = self.hosts.0.get(*at);
+            let host = self.hosts.rows.get(*at);
             host.is_some_and(|host| host.line.name == *name)
         };
         let mut folded = self.groups.iter().filter(|group| group.is_folded);
@@ -187,7 +219,7 @@ impl FleetState {
 
     fn row(&self, place: Place) -> Option<Row<'_>> {
         match place {
-            Place::Host(at) => self.hosts.0.get(at).map(Row::Host),
+            Place::Host(at) => self.hosts.rows.get(at).map(Row::Host),
             Place::Group(at) => self.groups.get(at).map(Row::Group),
         }
     }
@@ -204,7 +236,7 @@ impl FleetState {
 
     /// The hosts that fit the filter, in order, also those of folded groups.
     pub fn shown(&self) -> impl Iterator<Item = &HostRow> {
-        self.order.iter().filter_map(|&at| self.hosts.0.get(at))
+        self.order.iter().filter_map(|&at| self.hosts.rows.get(at))
     }
 
     /// How many hosts fit the filter.
@@ -214,12 +246,12 @@ impl FleetState {
 
     /// Names of all hosts, shown or not.
     pub fn names(&self) -> impl Iterator<Item = &Label> {
-        self.hosts.0.iter().map(|host| &host.line.name)
+        self.hosts.rows.iter().map(|host| &host.line.name)
     }
 
     /// A host by name.
     pub fn host(&self, name: &Label) -> Option<&HostRow> {
-        self.hosts.0.iter().find(|host| host.line.name == *name)
+        self.hosts.rows.iter().find(|host| host.line.name == *name)
     }
 
     /// The selected host, if a host is selected.
@@ -323,7 +355,7 @@ impl FleetState {
     /// How many hosts are in which state.
     pub fn counts(&self) -> Counts {
         let mut counts = Counts::default();
-        for host in &self.hosts.0 {
+        for host in &self.hosts.rows {
             counts.add(host);
         }
         counts
@@ -333,7 +365,7 @@ impl FleetState {
     pub fn mean(&self, place: usize) -> Option<f64> {
         let live = self
             .hosts
-            .0
+            .rows
             .iter()
             .filter(|host| host.tick.state == HostState::Live);
         let (mut sum, mut count) = (0.0, 0u32);
@@ -347,7 +379,7 @@ impl FleetState {
     /// When the newest row of any host was taken.
     pub fn newest(&self) -> Option<UnixMs> {
         self.hosts
-            .0
+            .rows
             .iter()
             .map(|host| host.tick.time)
             .max()

@@ -60,8 +60,7 @@ struct Standing {
 }
 
 impl HostRow {
-    pub(super) fn new(line: HostLine) -> Self {
-        let step = i64::from(SPARK_STEP_MS);
+    pub(super) fn new(line: HostLine, step: i64) -> Self {
         let state = HostState::Offline;
         let tick = HostTick {
             index: line.index,

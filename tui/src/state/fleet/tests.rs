@@ -127,6 +127,27 @@ fn a_thousand_hosts_are_put_in_order_only_when_that_may_change() {
 }
 
 #[test]
+fn values_change_the_order_once_a_second() {
+    let mut fleet = FleetState::new(Sort::Value(CPU));
+    fleet.apply(fleet_update(&[("a", 100), ("b", 200)]));
+    assert_eq!(names(&fleet), ["b", "a"]);
+    let ordered = fleet.ordered;
+    // Each host speaks at its own time within the second.
+    for (ms, cpu) in [(1100, [300, 200]), (1500, [301, 200]), (1899, [302, 200])] {
+        let mut update = fleet_update(&[("", cpu[0]), ("", cpu[1])]);
+        update.lines.clear();
+        update.now = UnixMs(ms);
+        fleet.apply(update);
+    }
+    assert_eq!((fleet.ordered, names(&fleet)[0].as_str()), (ordered, "b"));
+    ticks(&mut fleet, 2, &[300, 200]);
+    assert_eq!(names(&fleet), ["a", "b"]);
+    // The hub's clock may go back.
+    ticks(&mut fleet, 1, &[100, 200]);
+    assert_eq!(names(&fleet), ["b", "a"]);
+}
+
+#[test]
 fn the_selection_stays_on_its_host_when_the_order_changes() {
     let mut fleet = FleetState::default();
     fleet.apply(fleet_update(&[("a", 100), ("b", 200), ("c", 300)]));
