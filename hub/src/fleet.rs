@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sysmon_series::{Chunk, ChunkError, Ring};
-use sysmon_wire::limits::{FUTURE_MS_MAX, HOSTS_MAX, NOTES_PER_HOST_MAX, SERIES_PER_HOST_MAX};
+use sysmon_wire::limits::{
+    FUTURE_MS_MAX, HOSTS_MAX, NOTES_PER_HOST_MAX, SERIES_PER_HOST_MAX, TAGS_PER_HOST_MAX,
+};
 use sysmon_wire::message::{HostState, RunId};
 use sysmon_wire::timeline::{Event, EventKind};
 use sysmon_wire::{HostFacts, Label, Process, ProcessIdentity, Row, SeriesKey, UnixMs};
@@ -393,7 +395,8 @@ impl Fleet {
     }
 
     /// Takes what an agent says its host is.
-    pub fn set_facts(&mut self, id: HostId, facts: HostFacts) {
+    pub fn set_facts(&mut self, id: HostId, mut facts: HostFacts) {
+        facts.tags.truncate(TAGS_PER_HOST_MAX);
         let host = self.hosts.get_mut(id.0 as usize);
         if host.is_some_and(|host| host.take_facts(facts)) {
             self.changed(id);

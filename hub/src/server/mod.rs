@@ -333,8 +333,11 @@ impl BoundHub {
                 let hub = Arc::clone(&self.hub);
                 tokio::spawn(async move {
                     let greeted = arrival.greet().await;
-                    drop(handshake);
+                    // Who has no certificate stays where he is counted until he has joined.
+                    let is_known = matches!(greeted, Ok(Greeted::Peer(_)));
+                    let handshake = Some(handshake).filter(|_| !is_known);
                     welcome(hub, address, greeted).await;
+                    drop(handshake);
                     drop(place);
                 });
             }
@@ -447,6 +450,8 @@ async fn welcome(hub: Arc<Hub>, address: SocketAddr, greeted: Result<Greeted, Li
             LinkError::Refused(EXPIRED.to_owned())
         }
     };
+    // Streams that are still open would go on by themselves: nothing could cut them off any more.
+    connection.close(CloseCode::Protocol.into(), ended.to_string().as_bytes());
     tracing::info!("{peer} at {address} disconnected: {ended}");
 }
 
@@ -458,7 +463,7 @@ async fn join(hub: &Hub, address: SocketAddr, stranger: Stranger) {
                 .await;
             Err("no certificate was shown".to_owned())
         }
-        Some(trust) => trust.join(stranger, &hub.name, VERSION).await,
+        Some(trust) => trust.join(stranger, address.ip(), &hub.name, VERSION).await,
         None => {
             stranger.refuse("nobody can join this hub").await;
             Err("nobody can join this hub".to_owned())

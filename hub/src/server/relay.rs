@@ -12,6 +12,7 @@ use sysmon_wire::{HostFacts, Label};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::subscriber::send_fleet;
 use super::{Hub, now, renewal};
 use crate::VERSION;
 use crate::alerts::rule::Hosts;
@@ -213,9 +214,8 @@ async fn show(
             fleet.generation(),
         )
     };
-    for frame in frames {
-        sender.send(&Reply::Fleet(redaction.redact(frame))).await?;
-    }
+    let shown = frames.into_iter().map(|frame| redaction.redact(frame));
+    send_fleet(&mut sender, shown.collect()).await?;
     sender.send(&Reply::Complete).await?;
     let mut timer = tokio::time::interval(INTERVAL);
     timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -230,9 +230,8 @@ async fn show(
             seen = fleet.generation();
             frames
         };
-        for frame in frames {
-            sender.send(&Reply::Fleet(redaction.redact(frame))).await?;
-        }
+        let shown = frames.into_iter().map(|frame| redaction.redact(frame));
+        send_fleet(&mut sender, shown.collect()).await?;
     }
 }
 

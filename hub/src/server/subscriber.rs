@@ -1,10 +1,14 @@
 //! A subscriber's connection: one stream a request, pushed to while anything changes.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use sysmon_link::{CloseCode, FrameReceiver, FrameSender, LinkError, PeerSession, Shown};
+use sysmon_link::{
+    CloseCode, FrameReceiver, FrameSender, HELLO_TIMEOUT, LinkError, PeerSession, Shown,
+};
+use sysmon_wire::codec::CodecError;
 use sysmon_wire::limits::CHANGES_MAX;
 use sysmon_wire::message::{Change, FleetUpdate, HostState, Reply, Request};
 use sysmon_wire::{Label, UnixMs};
@@ -17,7 +21,7 @@ use crate::events::timeline;
 use crate::fleet::HostId;
 use crate::query::{Query, RATE_REACH_MS, combine, frames};
 use crate::view::{
-    HostWatch, PAST_REACH_MS, SparkRequest, fleet_changes, fleet_picture, history_changes,
+    HostWatch, PAST_REACH_MS, SparkRequest, fleet_changes, fleet_picture, halves, history_changes,
 };
 
 /// Changes that come within this are sent together. Agents report on whole seconds, so a fleet's
@@ -42,7 +46,7 @@ pub(super) async fn serve(hub: &Arc<Hub>, session: PeerSession) -> LinkError {
         let (hub, who) = (Arc::clone(hub), Arc::clone(&who));
         tokio::spawn(async move {
             let (mut sender, mut receiver) = (FrameSender::new(send), FrameReceiver::new(recv));
-            let request = match receiver.next::<Request>().await {
+            let request = match request(&mut receiver).await {
                 Ok(Some(request)) => request,
                 Ok(None) | Err(LinkError::Lost(_)) => return,
                 Err(error) => {
@@ -64,6 +68,12 @@ pub(super) async fn serve(hub: &Arc<Hub>, session: PeerSession) -> LinkError {
             sender.finish();
         });
     }
+}
+
+/// Hears a request, which comes at once behind the stream that it opens.
+pub(super) async fn request(receiver: &mut FrameReceiver) -> Result<Option<Request>, LinkError> {
+    let heard = tokio::time::timeout(HELLO_TIMEOUT, receiver.next()).await;
+    heard.unwrap_or(Err(LinkError::HelloTimeout))
 }
 
 async fn answer(
@@ -107,6 +117,7 @@ async fn answer(
             .await
             {
                 Ok(changes) => {
+                    let changes = changes::fitting(changes);
                     sender.send(&Reply::Changes { time, changes }).await?;
                     sender.send(&Reply::Complete).await
                 }
@@ -266,9 +277,24 @@ pub(super) async fn refuse(sender: &mut FrameSender, reason: &str) -> Result<(),
         .await
 }
 
-async fn send_fleet(sender: &mut FrameSender, frames: Vec<FleetUpdate>) -> Result<(), LinkError> {
-    for frame in frames {
-        sender.send(&Reply::Fleet(frame)).await?;
+/// Sends parts of the fleet's picture. One that is too long, because hosts say much of themselves, goes in pieces.
+pub(super) async fn send_fleet(
+    sender: &mut FrameSender,
+    frames: Vec<FleetUpdate>,
+) -> Result<(), LinkError> {
+    let mut waiting: VecDeque<_> = frames.into();
+    while let Some(frame) = waiting.pop_front() {
+        let reply = Reply::Fleet(frame);
+        let sent = sender.send(&reply).await;
+        match (sent, reply) {
+            (Err(LinkError::Codec(CodecError::TooLong(length))), Reply::Fleet(frame)) => {
+                let [first, second] =
+                    halves(frame).ok_or(LinkError::Codec(CodecError::TooLong(length)))?;
+                waiting.push_front(second);
+                waiting.push_front(first);
+            }
+            (sent, _) => sent?,
+        }
     }
     Ok(())
 }
