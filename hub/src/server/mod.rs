@@ -1,6 +1,7 @@
 //! The shell of the hub: its socket, clock and tasks.
 
 mod agent;
+mod bounds;
 mod demand;
 mod keep;
 mod limits;

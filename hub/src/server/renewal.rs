@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sysmon_certs::{Identity, is_of_same_key};
-use sysmon_link::{Connection, FrameReceiver, FrameSender, LinkError, Listener, Shown};
+use sysmon_link::{CloseCode, Connection, FrameReceiver, FrameSender, LinkError, Listener, Shown};
 use sysmon_wire::Label;
 use sysmon_wire::message::{Reply, Request};
 use tokio::sync::watch;
@@ -59,7 +59,12 @@ pub(super) async fn serve(hub: &Arc<Hub>, connection: &Connection, who: &Shown) 
         let answered = async {
             let (send, recv) = connection.accept_bi().await?;
             let (mut sender, mut receiver) = (FrameSender::new(send), FrameReceiver::new(recv));
-            let reply = match subscriber::request(&mut receiver).await? {
+            let heard = subscriber::request(&mut receiver).await;
+            let heard = heard.inspect_err(|_| {
+                hub.count_refusal();
+                sender.reset(CloseCode::Protocol);
+            });
+            let reply = match heard? {
                 Some(Request::Renew { request }) => answer(hub, who, &request.0),
                 _ => Reply::Refused {
                     reason: Label::new("there is nothing else to ask for here"),

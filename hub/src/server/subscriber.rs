@@ -13,6 +13,7 @@ use sysmon_wire::limits::CHANGES_MAX;
 use sysmon_wire::message::{Change, FleetUpdate, HostState, Reply, Request};
 use sysmon_wire::{Label, UnixMs};
 
+use super::bounds::bounded;
 use super::past::{Of, PagedIn};
 use super::top::watch_top;
 use super::{Hub, SUBSCRIBERS_MAX, now, renewal};
@@ -63,7 +64,7 @@ pub(super) async fn serve(hub: &Arc<Hub>, session: PeerSession) -> LinkError {
             }
             hub.subscribers.fetch_add(1, Ordering::Relaxed);
             // A subscriber that leaves ends its stream here: nothing is left to tell it.
-            let _ = answer(&hub, &who, request, &mut sender).await;
+            let _ = answer(&hub, &who, bounded(request), &mut sender).await;
             hub.subscribers.fetch_sub(1, Ordering::Relaxed);
             sender.finish();
         });
