@@ -2,9 +2,12 @@
 
 use std::time::{Duration, SystemTime};
 
+use std::net::{Ipv4Addr, SocketAddr};
+
 use rcgen::{CertificateParams, Issuer, KeyPair, SanType};
-use sysmon_certs::{Authority, Identity, Role};
-use sysmon_link::{Connector, LinkError};
+use sysmon_certs::{Authority, HubState, Identity, Role};
+use sysmon_hub::server::EdgeOptions;
+use sysmon_link::{Connector, Greeted, LinkError, Listener};
 use sysmon_wire::ALPN;
 use sysmon_wire::message::{Purpose, Welcome};
 
@@ -153,4 +156,56 @@ async fn a_revoked_certificate_is_cut_off_whatever_it_has_open_and_stays_out() {
         assert!(again.contains("has been revoked"), "{again}");
     }
     scene.is_unharmed().await;
+}
+
+/// The hub goes to its edges, not they to it: those too are cut off.
+#[tokio::test]
+async fn a_revoked_edge_is_shown_nothing_any_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = HubState::new(dir.path());
+    let now = SystemTime::now();
+    let authority = state.authority(now).unwrap();
+    let name = "edge-1".parse().unwrap();
+    let identity = authority.issue(Role::Edge, &name, now, 30).unwrap();
+    state.register().note(&identity, now).unwrap();
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let edge = Listener::bind(any, &identity).unwrap();
+    let edges = EdgeOptions {
+        edges: vec![edge.address().unwrap().to_string()],
+        share: vec!["*".parse().unwrap()],
+    };
+    let greet = async || {
+        let Greeted::Peer(mut hub) = edge.accept().await.unwrap().greet().await.unwrap() else {
+            panic!("the hub shows no certificate");
+        };
+        hub.accept("edge-1", "1").await.unwrap();
+        hub
+    };
+    let (scene, hub) = tokio::join!(Scene::with_edges(dir, authority, edges), greet());
+    assert!(hub.connection.accept_uni().await.is_ok());
+    scene.state.register().revoke(&name).unwrap();
+    for hub in [hub, greet().await] {
+        let ended = LinkError::from(hub.connection.closed().await).to_string();
+        assert!(ended.contains("has been revoked"), "{ended}");
+    }
+    scene.is_unharmed().await;
+}
+
+/// What a stolen authority opens, and that replacing it without an overlap closes that.
+#[tokio::test]
+async fn who_has_the_authority_can_be_anyone_until_it_is_replaced() {
+    let scene = Scene::new().await;
+    let stolen = Authority::open(&scene.dir().join("ca")).unwrap();
+    let now = SystemTime::now();
+    let name = "owner".parse().unwrap();
+    let thief = stolen.issue(Role::Operator, &name, now, 30).unwrap();
+    let connector = Connector::new(&thief, "1").unwrap();
+    let address = scene.address.to_string();
+    let session = connector.connect(&address, Purpose::View).await.unwrap();
+    scene.state.rotate_authority(now).unwrap();
+    scene.state.retire_authority().unwrap();
+    session.connection.closed().await;
+    let told = knock(&scene, Some(Papers::of(&thief)), Purpose::View).await;
+    let told = said(told);
+    assert!(told.contains("another authority"), "{told}");
 }

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use sysmon_certs::Role;
+use sysmon_link::HubSession;
 use sysmon_wire::message::{
     Aggregate, Blob, Group, Hello, Lane, Purpose, Push, Reply, Request, RunId, TopBy,
 };
-use sysmon_wire::metrics::UPTIME;
-use sysmon_wire::{MINOR, RowEncoder, SeriesTable, UnixMs};
+use sysmon_wire::metrics::{ALIASES, UPTIME};
+use sysmon_wire::{Label, MINOR, RowEncoder, SeriesKey, SeriesTable, UnixMs};
 use tokio::time::timeout;
 
 use crate::raw::{agent, frame, hello};
@@ -17,8 +18,9 @@ const MIN: UnixMs = UnixMs(i64::MIN);
 const MAX: UnixMs = UnixMs(i64::MAX);
 
 /// Each kind of request, of each span of time.
-fn requests(from: UnixMs, to: UnixMs) -> Vec<Request> {
-    let host = || Some("good-1".into());
+fn requests(host: &str, from: UnixMs, to: UnixMs) -> Vec<Request> {
+    let name = || Label::new(host);
+    let host = || Some(name());
     let mut all = vec![
         Request::Fleet {
             at: Some(to),
@@ -28,12 +30,12 @@ fn requests(from: UnixMs, to: UnixMs) -> Vec<Request> {
             sparks: (0..=u8::MAX).collect(),
         },
         Request::Host {
-            host: "good-1".into(),
+            host: name(),
             from,
             until: Some(to),
         },
         Request::Processes {
-            host: "good-1".into(),
+            host: name(),
             at: Some(to),
         },
         Request::Changes {
@@ -92,6 +94,24 @@ fn requests(from: UnixMs, to: UnixMs) -> Vec<Request> {
     all
 }
 
+/// A task that has panicked leaves a stream that ends without a last word.
+async fn is_answered(session: &HubSession, request: &Request) {
+    let mut replies = session.request(request).await.unwrap();
+    let mut last = None;
+    while let Some(reply) = timeout(Duration::from_secs(30), replies.next())
+        .await
+        .unwrap()
+        .unwrap()
+    {
+        last = Some(reply);
+    }
+    let is_whole = matches!(
+        last,
+        Some(Reply::Complete | Reply::Refused { .. } | Reply::Timeline(_))
+    );
+    assert!(is_whole, "{request:?} ended with {last:?}");
+}
+
 #[tokio::test]
 async fn every_request_has_an_answer_whatever_its_numbers() {
     let scene = Scene::new().await;
@@ -103,21 +123,8 @@ async fn every_request_has_an_answer_whatever_its_numbers() {
         (MAX, MAX),
         (UnixMs(0), UnixMs(0)),
     ] {
-        for request in requests(from, to) {
-            let mut replies = session.request(&request).await.unwrap();
-            let mut last = None;
-            while let Some(reply) = timeout(Duration::from_secs(30), replies.next())
-                .await
-                .unwrap()
-                .unwrap()
-            {
-                last = Some(reply);
-            }
-            let is_whole = matches!(
-                last,
-                Some(Reply::Complete | Reply::Refused { .. } | Reply::Timeline(_))
-            );
-            assert!(is_whole, "{request:?} ended with {last:?}");
+        for request in requests("good-1", from, to) {
+            is_answered(&session, &request).await;
         }
     }
     scene.is_unharmed().await;
@@ -169,7 +176,7 @@ async fn rows_are_of_the_host_that_the_certificate_names() {
     let mut rows = operator.connection.open_uni().await.unwrap();
     rows.write_all(&stream(9_999_999)).await.unwrap();
     // Nor does an agent ask for anything.
-    for request in requests(MIN, MAX) {
+    for request in requests("good-1", MIN, MAX) {
         let mut replies = evil.request(&request).await.unwrap();
         match replies.next().await.unwrap() {
             Some(Reply::Refused { reason }) => {
@@ -230,6 +237,57 @@ async fn no_time_is_too_far_away_to_be_refused() {
             })
             .await;
         assert_eq!(connection.close_reason(), None);
+    }
+    scene.is_unharmed().await;
+}
+
+/// Every metric that a screen or a rule reads, of a scale that it does not have, with values from both ends.
+#[tokio::test]
+async fn no_value_is_too_large_to_be_told() {
+    let scene = Scene::new().await;
+    let evil = scene.session(Role::Agent, "evil").await;
+    let operator = scene.session(Role::Operator, "o").await;
+    for (run, scale) in [(1, i8::MAX), (2, i8::MIN), (3, 0)] {
+        let keys: Vec<SeriesKey> = ALIASES
+            .iter()
+            .map(|alias| {
+                let mut key = alias.metric.series(&[("x", &format!("{run}"))]);
+                if run != 3 {
+                    key.metric.scale = scale;
+                } else {
+                    key = alias.metric.series(&[]);
+                }
+                key
+            })
+            .collect();
+        let begin = Push::Begin {
+            run: RunId(run),
+            lane: Lane::Live,
+        };
+        let mut encoder = RowEncoder::new();
+        let mut block = Vec::new();
+        let now = UnixMs::from_system(std::time::SystemTime::now());
+        for seq in 1..=100u64 {
+            let value = [i64::MAX, i64::MIN + 1, 0, -1, i64::MAX][seq as usize % 5];
+            let time = now - 100_000 + seq as i64 * 1000;
+            encoder.encode(seq, time, &vec![value; keys.len()], &mut block);
+        }
+        let mut rows = evil.connection.open_uni().await.unwrap();
+        let bytes = [
+            frame(&begin),
+            frame(&Push::Series(SeriesTable::new(&keys))),
+            frame(&Push::Keyframe(Blob(block))),
+        ];
+        rows.write_all(&bytes.concat()).await.unwrap();
+        rows.finish().unwrap();
+        scene
+            .until("its rows are there", || {
+                scene.health("evil").rows == 100 * run
+            })
+            .await;
+        for request in requests("evil", now - 200_000, now) {
+            is_answered(&operator, &request).await;
+        }
     }
     scene.is_unharmed().await;
 }

@@ -42,7 +42,7 @@ pub(crate) struct Scene {
     dir: tempfile::TempDir,
 }
 
-fn options(dir: &Path, state: &HubState, name: &PeerName) -> HubOptions {
+fn options(dir: &Path, state: &HubState, name: &PeerName, edges: EdgeOptions) -> HubOptions {
     HubOptions {
         listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
         name: name.to_string(),
@@ -67,7 +67,7 @@ fn options(dir: &Path, state: &HubState, name: &PeerName) -> HubOptions {
             days: 30,
         }),
         alerts: AlertOptions::default(),
-        edges: EdgeOptions::default(),
+        edges,
         metrics: None,
     }
 }
@@ -117,15 +117,24 @@ fn push(identities: Vec<Identity>, hub: String, stopped: &watch::Receiver<bool>)
 impl Scene {
     pub(crate) async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
+        let authority = HubState::new(dir.path()).authority(SystemTime::now());
+        Self::with_edges(dir, authority.unwrap(), EdgeOptions::default()).await
+    }
+
+    /// The same with edges, whose identities are made by the authority in `dir` before the hub is there.
+    pub(crate) async fn with_edges(
+        dir: tempfile::TempDir,
+        authority: Authority,
+        edges: EdgeOptions,
+    ) -> Self {
         let state = HubState::new(dir.path());
         let now = SystemTime::now();
-        let authority = state.authority(now).unwrap();
         let name: PeerName = "lan-box".parse().unwrap();
         let identity = state.hub_identity(&authority, &name, now, 30).unwrap();
         let serving = runtime();
         let hub = {
             let _guard = serving.enter();
-            BoundHub::bind(options(dir.path(), &state, &name), &identity).unwrap()
+            BoundHub::bind(options(dir.path(), &state, &name, edges), &identity).unwrap()
         };
         let shared = Arc::clone(hub.hub());
         let address = hub.loopback().unwrap();
