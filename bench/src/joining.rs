@@ -27,7 +27,8 @@ fn is_seen(snapshot: &str, name: &str) -> bool {
     let hosts = snapshot.get("hosts").and_then(Value::as_array);
     hosts.into_iter().flatten().any(|host| {
         let is = |key: &str, value: &str| host.get(key).and_then(Value::as_str) == Some(value);
-        is("name", name) && is("state", "live")
+        let rows = host.get("rows").and_then(Value::as_u64);
+        is("name", name) && is("state", "live") && rows > Some(0)
     })
 }
 

@@ -71,7 +71,7 @@ async fn papers_that_are_not_of_the_hubs_authority_or_of_its_time_are_refused_by
         let told = said(knock(&scene, None, purpose).await);
         assert!(told.contains("no certificate was shown"), "{told}");
     }
-    scene.is_unharmed().await;
+    scene.stays_unharmed().await;
 }
 
 #[tokio::test]
@@ -98,7 +98,7 @@ async fn a_protocol_of_the_future_is_refused_and_a_minor_version_of_it_is_met() 
         Welcome::Accepted { minor, .. } => assert_eq!(minor, sysmon_wire::MINOR),
         Welcome::Refused { reason } => panic!("{reason}"),
     }
-    scene.is_unharmed().await;
+    scene.stays_unharmed().await;
 }
 
 #[tokio::test]
@@ -124,7 +124,7 @@ async fn each_role_may_do_one_thing() {
                 .await;
         }
     }
-    scene.is_unharmed().await;
+    scene.stays_unharmed().await;
 }
 
 #[tokio::test]
@@ -155,7 +155,7 @@ async fn a_revoked_certificate_is_cut_off_whatever_it_has_open_and_stays_out() {
             .to_string();
         assert!(again.contains("has been revoked"), "{again}");
     }
-    scene.is_unharmed().await;
+    scene.stays_unharmed().await;
 }
 
 /// The hub goes to its edges, not they to it: those too are cut off.
@@ -188,7 +188,7 @@ async fn a_revoked_edge_is_shown_nothing_any_more() {
         let ended = LinkError::from(hub.connection.closed().await).to_string();
         assert!(ended.contains("has been revoked"), "{ended}");
     }
-    scene.is_unharmed().await;
+    scene.stays_unharmed().await;
 }
 
 /// What a stolen authority opens, and that replacing it without an overlap closes that.

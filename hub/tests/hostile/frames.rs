@@ -16,7 +16,7 @@ const PROTOCOL: u64 = 2;
 
 async fn ended(connection: &Connection) -> String {
     let ended = tokio::time::timeout(Duration::from_secs(20), connection.closed()).await;
-    LinkError::from(ended.expect("it is not cut off")).to_string()
+    LinkError::from(ended.unwrap()).to_string()
 }
 
 /// The code with which the hub broke off a stream.
@@ -25,10 +25,7 @@ async fn stopped(connection: &Connection, bytes: &[u8]) -> u64 {
     // The hub may break it off before all is written.
     let _ = stream.write_all(bytes).await;
     let code = tokio::time::timeout(Duration::from_secs(20), stream.stopped()).await;
-    code.expect("it is not broken off")
-        .unwrap()
-        .expect("it was taken")
-        .into_inner()
+    code.unwrap().unwrap().unwrap().into_inner()
 }
 
 #[tokio::test]
@@ -56,7 +53,7 @@ async fn who_does_not_say_hello_properly_is_told_so() {
                 .await;
         }
     }
-    scene.is_unharmed().await;
+    scene.stays_unharmed().await;
 }
 
 #[tokio::test]
@@ -89,7 +86,7 @@ async fn a_control_stream_with_garbage_ends_the_connection_and_all_that_is_open_
             "{bytes:?}: {told}"
         );
     }
-    scene.is_unharmed().await;
+    scene.stays_unharmed().await;
 }
 
 /// Otherwise nothing could cut it off later: not a revocation, and not the end of its certificate.
@@ -106,7 +103,7 @@ async fn who_ends_its_control_stream_is_gone_with_all_that_is_open() {
     session.sender.finish();
     let told = ended(&session.connection).await;
     assert!(told.contains("ended the stream"), "{told}");
-    scene.is_unharmed().await;
+    scene.stays_unharmed().await;
 }
 
 #[tokio::test]
@@ -163,7 +160,7 @@ async fn a_stream_of_rows_with_garbage_is_broken_off_and_the_connection_stays() 
     }
     assert_eq!(session.connection.close_reason(), None);
     assert_eq!(scene.health("evil").rows, 0);
-    scene.is_unharmed().await;
+    scene.stays_unharmed().await;
 }
 
 #[tokio::test]
@@ -181,7 +178,7 @@ async fn a_length_that_promises_more_than_comes_holds_nobody_up() {
         .until("it is counted", || scene.refusals() > before)
         .await;
     assert_eq!(session.connection.close_reason(), None);
-    scene.is_unharmed().await;
+    scene.stays_unharmed().await;
 }
 
 #[tokio::test]
@@ -203,5 +200,5 @@ async fn a_request_of_garbage_is_broken_off_alone() {
             .await;
     }
     assert_eq!(session.connection.close_reason(), None);
-    scene.is_unharmed().await;
+    scene.stays_unharmed().await;
 }

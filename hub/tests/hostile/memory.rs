@@ -50,5 +50,5 @@ async fn nobody_makes_the_hub_hold_much_before_it_is_let_in() {
     assert!(bytes <= BYTES_MAX, "{bytes} bytes");
     let told = LinkError::from(raw.connection.closed().await).to_string();
     assert!(told.contains("over the limit of 8192"), "{told}");
-    scene.is_unharmed().await;
+    scene.stays_unharmed().await;
 }

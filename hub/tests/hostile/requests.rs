@@ -127,7 +127,7 @@ async fn every_request_has_an_answer_whatever_its_numbers() {
             is_answered(&session, &request).await;
         }
     }
-    scene.is_unharmed().await;
+    scene.stays_unharmed().await;
 }
 
 #[tokio::test]
@@ -142,7 +142,7 @@ async fn a_burst_is_bounded_whatever_is_asked_for() {
     let mut burst = session.request(&request).await.unwrap();
     assert!(matches!(burst.next().await.unwrap(), Some(Reply::Complete)));
     drop(burst);
-    scene.is_unharmed().await;
+    scene.stays_unharmed().await;
 }
 
 /// Nothing that is sent names a host: the certificate does.
@@ -180,12 +180,12 @@ async fn rows_are_of_the_host_that_the_certificate_names() {
         let mut replies = evil.request(&request).await.unwrap();
         match replies.next().await.unwrap() {
             Some(Reply::Refused { reason }) => {
-                assert!(reason.as_str().contains("nothing else to ask for"))
+                assert!(reason.as_str().contains("nothing else to ask for"));
             }
             other => panic!("{request:?}: {other:?}"),
         }
     }
-    scene.is_unharmed().await;
+    scene.stays_unharmed().await;
 }
 
 /// Rows and clocks from the ends of time.
@@ -238,7 +238,7 @@ async fn no_time_is_too_far_away_to_be_refused() {
             .await;
         assert_eq!(connection.close_reason(), None);
     }
-    scene.is_unharmed().await;
+    scene.stays_unharmed().await;
 }
 
 /// Every metric that a screen or a rule reads, of a scale that it does not have, with values from both ends.
@@ -289,5 +289,5 @@ async fn no_value_is_too_large_to_be_told() {
             is_answered(&operator, &request).await;
         }
     }
-    scene.is_unharmed().await;
+    scene.stays_unharmed().await;
 }

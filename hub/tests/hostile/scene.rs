@@ -12,6 +12,7 @@ use sysmon_agent::spool::SpoolLimits;
 use sysmon_certs::{Authority, HubState, Identity, PeerName, Role};
 use sysmon_hub::fleet::FleetOptions;
 use sysmon_hub::history::Limits;
+use sysmon_hub::host::Host;
 use sysmon_hub::server::{
     AlertOptions, BoundHub, EdgeOptions, HistoryOptions, Hub, HubOptions, TrustOptions,
 };
@@ -84,7 +85,7 @@ async fn until_set(mut stopped: watch::Receiver<bool>) {
 }
 
 /// Pushes as several agents until told to stop.
-fn push(identities: Vec<Identity>, hub: String, stopped: &watch::Receiver<bool>) -> Vec<Summary> {
+fn push(identities: &[Identity], hub: String, stopped: &watch::Receiver<bool>) -> Vec<Summary> {
     let options = AgentOptions {
         hub,
         interval: INTERVAL,
@@ -147,8 +148,8 @@ impl Scene {
             let name = name.parse().unwrap();
             authority.issue(Role::Agent, &name, now, 30).unwrap()
         });
-        let (good, to) = (good.collect(), address.to_string());
-        let agents = std::thread::spawn(move || push(good, to, &stopped));
+        let (good, to) = (good.collect::<Vec<_>>(), address.to_string());
+        let agents = std::thread::spawn(move || push(&good, to, &stopped));
         let scene = Self {
             state,
             authority,
@@ -176,7 +177,7 @@ impl Scene {
     pub(crate) fn health(&self, name: &str) -> HostHealth {
         let fleet = self.hub.fleet();
         let host = fleet.find(name).and_then(|id| fleet.host(id));
-        host.map(|host| host.health()).unwrap_or_default()
+        host.map(Host::health).unwrap_or_default()
     }
 
     pub(crate) fn refusals(&self) -> u64 {
@@ -216,7 +217,7 @@ impl Scene {
     }
 
     /// Those that behave well still push, have lost nothing, and the hub has taken nothing twice or refused.
-    pub(crate) async fn is_unharmed(mut self) {
+    pub(crate) async fn stays_unharmed(mut self) {
         for name in GOOD {
             let before = self.health(name).rows;
             self.until("rows still come", || self.health(name).rows > before + 1)
@@ -238,15 +239,11 @@ impl Drop for Scene {
     fn drop(&mut self) {
         self.stop.send_replace(true);
         self.stop_hub.send_replace(true);
-        for thread in [
-            self.agents
-                .take()
-                .map(|a| std::thread::spawn(|| drop(a.join()))),
-            self.serving.take(),
-        ] {
-            if let Some(thread) = thread {
-                let _ = thread.join();
-            }
+        if let Some(agents) = self.agents.take() {
+            let _ = agents.join();
+        }
+        if let Some(serving) = self.serving.take() {
+            let _ = serving.join();
         }
     }
 }

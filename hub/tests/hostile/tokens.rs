@@ -98,7 +98,7 @@ async fn a_token_is_good_once_unaltered_and_in_time() {
         assert!(told.contains(wanted), "{wanted}: {told}");
     }
     assert!(join(&scene, &fresh, "next").await.is_ok());
-    scene.is_unharmed().await;
+    scene.stays_unharmed().await;
 }
 
 #[tokio::test]
@@ -116,5 +116,5 @@ async fn who_guesses_is_stopped_and_nobody_else() {
     let told = reason(ask(&scene, guesser, right.secret(), "x", &key).await);
     assert!(told.contains("too many attempts"), "{told}");
     assert!(join(&scene, &right, "honest").await.is_ok());
-    scene.is_unharmed().await;
+    scene.stays_unharmed().await;
 }
