@@ -6,11 +6,12 @@ use std::time::{Duration, SystemTime};
 
 use quinn::{Connection, Endpoint, EndpointConfig, Incoming, TokioRuntime};
 use rustls::pki_types::CertificateDer;
+use serde::Serialize;
 use sysmon_certs::{Identity, Peer, peer_of, serial_of, validity_of};
 use sysmon_wire::limits::FRAME_BYTES_MAX;
 use sysmon_wire::message::{Hello, JoinReply, JoinRequest, Purpose, Welcome};
 use sysmon_wire::{Label, MINOR, UnixMs};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::client::loopback_of;
 use crate::transport::{
@@ -183,10 +184,12 @@ impl Stranger {
 
     /// Hears its request to join.
     pub async fn request(&mut self, hub: &str, version: &str) -> Result<JoinRequest, LinkError> {
-        self.sender
-            .send(&welcome(&self.hello, hub, version))
-            .await?;
-        let request = tokio::time::timeout(HELLO_TIMEOUT, self.receiver.next()).await;
+        let heard = async {
+            let welcome = welcome(&self.hello, hub, version);
+            self.sender.send(&welcome).await?;
+            self.receiver.next().await
+        };
+        let request = timeout(HELLO_TIMEOUT, heard).await;
         let request = request.unwrap_or(Err(LinkError::HelloTimeout));
         let request = request.and_then(|request| request.ok_or(LinkError::StreamEnded));
         request.inspect_err(|error| turn_away(&self.connection, error))
@@ -194,9 +197,7 @@ impl Stranger {
 
     /// Answers, and waits until the answer has arrived.
     pub async fn answer(mut self, reply: &JoinReply) {
-        if self.sender.send(reply).await.is_ok() {
-            let _ = tokio::time::timeout(DELIVERY_MAX, self.sender.delivered()).await;
-        }
+        deliver(&mut self.sender, reply).await;
         self.connection.close(CloseCode::Done.into(), b"");
     }
 
@@ -204,6 +205,16 @@ impl Stranger {
     pub async fn refuse(self, reason: &str) {
         refuse(&self.connection, self.sender, reason).await;
     }
+}
+
+/// Sends a last message, and waits for a moment until it is there. Some never take it.
+async fn deliver(sender: &mut FrameSender, message: &impl Serialize) {
+    let delivered = async {
+        if sender.send(message).await.is_ok() {
+            sender.delivered().await;
+        }
+    };
+    let _ = timeout(DELIVERY_MAX, delivered).await;
 }
 
 /// Closes a connection on which something else came than what is spoken here, and says so.
@@ -224,9 +235,7 @@ async fn refuse(connection: &Connection, mut sender: FrameSender, reason: &str) 
     let refused = Welcome::Refused {
         reason: Label::new(reason),
     };
-    if sender.send(&refused).await.is_ok() {
-        let _ = tokio::time::timeout(DELIVERY_MAX, sender.delivered()).await;
-    }
+    deliver(&mut sender, &refused).await;
     connection.close(CloseCode::Refused.into(), reason.as_bytes());
 }
 
@@ -271,7 +280,9 @@ impl PeerSession {
         self.receiver.limit(FRAME_BYTES_MAX);
         open_up(&self.connection);
         let welcome = welcome(&self.hello, hub, version);
-        self.sender.send(&welcome).await
+        let sent = timeout(HELLO_TIMEOUT, self.sender.send(&welcome)).await;
+        let sent = sent.unwrap_or(Err(LinkError::HelloTimeout));
+        sent.inspect_err(|error| turn_away(&self.connection, error))
     }
 
     /// Turns the peer away with a reason, which reaches it before the connection closes.

@@ -402,6 +402,11 @@ async fn welcome(hub: Arc<Hub>, address: SocketAddr, greeted: Result<Greeted, Li
         }
     };
     let peer = session.who.peer.clone();
+    // Before it is looked: who is revoked from here on is cut off.
+    let _entry = hub
+        .trust
+        .as_ref()
+        .map(|trust| trust.enter(&session.who.serial, &session.connection));
     let is_revoked = hub
         .trust
         .as_ref()
@@ -422,10 +427,6 @@ async fn welcome(hub: Arc<Hub>, address: SocketAddr, greeted: Result<Greeted, Li
         tracing::warn!("{peer} at {address} left: {error}");
         return;
     }
-    let _entry = hub
-        .trust
-        .as_ref()
-        .map(|trust| trust.enter(&session.who.serial, &session.connection));
     let purpose = session.hello.purpose;
     let version = &session.hello.version;
     tracing::info!("{peer} connected from {address}, version {version}");

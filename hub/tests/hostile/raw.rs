@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use quinn::crypto::rustls::QuicClientConfig;
-use quinn::{ClientConfig, Endpoint, RecvStream, SendStream};
+use quinn::{ClientConfig, Endpoint, RecvStream, SendStream, TransportConfig};
 use rustls::RootCertStore;
 use rustls::crypto::ring::default_provider;
 use rustls::pki_types::pem::PemObject;
@@ -56,6 +56,17 @@ pub(crate) async fn connect(
     papers: Option<Papers>,
     alpn: &[u8],
 ) -> Result<Raw, LinkError> {
+    connect_with(scene, from, papers, alpn, TransportConfig::default()).await
+}
+
+/// The same with windows and the like of its own.
+pub(crate) async fn connect_with(
+    scene: &Scene,
+    from: IpAddr,
+    papers: Option<Papers>,
+    alpn: &[u8],
+    transport: TransportConfig,
+) -> Result<Raw, LinkError> {
     let mut roots = RootCertStore::empty();
     for authority in scene
         .identity(Role::Operator, "to-know-the-hub")
@@ -74,7 +85,9 @@ pub(crate) async fn connect(
         None => config.with_no_client_auth(),
     };
     config.alpn_protocols = vec![alpn.to_vec()];
-    let config = ClientConfig::new(Arc::new(QuicClientConfig::try_from(config).unwrap()));
+    let config = QuicClientConfig::try_from(config).unwrap();
+    let mut config = ClientConfig::new(Arc::new(config));
+    config.transport_config(Arc::new(transport));
     let endpoint = Endpoint::client(SocketAddr::new(from, 0)).unwrap();
     let connecting = endpoint
         .connect_with(config, scene.address, server_name(Role::Hub))

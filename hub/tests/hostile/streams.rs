@@ -1,15 +1,16 @@
 //! Streams that are opened and left, or opened by the thousand, and answers that nobody reads.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use quinn::TransportConfig;
 use sysmon_certs::Role;
 use sysmon_hub::client;
 use sysmon_link::{HELLO_TIMEOUT, LinkError};
-use sysmon_wire::ALPN;
-use sysmon_wire::message::Request;
+use sysmon_wire::message::{Blob, Lane, Purpose, Push, Request, RunId};
+use sysmon_wire::{ALPN, MINOR};
 use tokio::time::timeout;
 
-use crate::raw::{HERE, Papers, connect, frame};
+use crate::raw::{HERE, Papers, connect, connect_with, frame, hello};
 use crate::scene::Scene;
 
 const STREAMS: usize = 10_000;
@@ -112,6 +113,71 @@ async fn who_reads_nothing_waits_alone() {
         .await;
         assert!(picture.unwrap().is_ok());
         tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    scene.stays_unharmed().await;
+}
+
+/// Not even the hub's welcome, or its refusal.
+#[tokio::test]
+async fn who_takes_nothing_at_all_is_not_waited_for() {
+    let scene = Scene::new().await;
+    let mut waiting = Vec::new();
+    for (has_papers, purpose) in [
+        (false, Purpose::Join),
+        (false, Purpose::View),
+        (true, Purpose::Push),
+        (true, Purpose::View),
+    ] {
+        let papers = has_papers.then(|| Papers::of(&scene.identity(Role::Agent, "evil")));
+        let mut transport = TransportConfig::default();
+        transport
+            .stream_receive_window(0u32.into())
+            .keep_alive_interval(Some(Duration::from_secs(2)));
+        let raw = connect_with(&scene, HERE, papers, ALPN, transport).await;
+        let raw = raw.unwrap();
+        let (mut send, recv) = raw.connection.open_bi().await.unwrap();
+        send.write_all(&frame(&hello(MINOR, purpose)))
+            .await
+            .unwrap();
+        waiting.push((purpose, raw, send, recv));
+    }
+    for (purpose, raw, ..) in &waiting {
+        let ended = timeout(LONG, raw.connection.closed()).await;
+        assert!(ended.is_ok(), "{purpose:?}");
+    }
+    scene.stays_unharmed().await;
+}
+
+/// Frames that hold nothing, as many as fit the line, and no acknowledgement read.
+#[tokio::test]
+async fn empty_frames_by_the_million_cost_nobody_else_time() {
+    let scene = Scene::new().await;
+    let evil = scene.session(Role::Agent, "evil").await;
+    let begin = Push::Begin {
+        run: RunId(1),
+        lane: Lane::Live,
+    };
+    let empty = frame(&Push::Keyframe(Blob::default()));
+    let flood = [frame(&begin), empty.repeat(300_000)].concat();
+    let mut rows = evil.connection.open_uni().await.unwrap();
+    let pushed = async {
+        loop {
+            rows.write_all(&flood).await.unwrap();
+        }
+    };
+    let looked = async {
+        let other = scene.connector(Role::Operator, "o");
+        let address = scene.address.to_string();
+        for _ in 0..5 {
+            let start = Instant::now();
+            client::picture(&other, &address, None).await.unwrap();
+            assert!(start.elapsed() < Duration::from_secs(2), "it has to wait");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    tokio::select! {
+        () = pushed => {}
+        () = looked => {}
     }
     scene.stays_unharmed().await;
 }
