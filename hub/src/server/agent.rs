@@ -17,6 +17,9 @@ use crate::ingest::{IngestError, RowStream};
 /// than this, or from further behind than a sample and its way can take.
 const CLOCK_STEP_MS: std::ops::RangeInclusive<i64> = -3_000..=250;
 
+/// Names that take as long to note as a row.
+const NAMES_PER_ROW: u64 = 16;
+
 /// Frames of rows that wait for their acknowledgement: an hour of them.
 const SETTLED_MAX: usize = 4_096;
 
@@ -219,6 +222,15 @@ async fn take_streams(
     }
 }
 
+/// How many series or processes a frame defines.
+fn names_in(frame: &Push) -> u64 {
+    match frame {
+        Push::Series(table) => table.len() as u64,
+        Push::Processes(processes) => processes.len() as u64,
+        Push::Begin { .. } | Push::Rows(_) | Push::Keyframe(_) => 0,
+    }
+}
+
 async fn take_rows(
     hub: &Hub,
     host: HostId,
@@ -238,6 +250,7 @@ async fn take_rows(
                 return Err(error.into());
             }
         };
+        let named = names_in(&frame);
         let result = {
             let mut fleet = hub.fleet();
             let result = rows.take(frame, &mut fleet, now());
@@ -272,8 +285,9 @@ async fn take_rows(
             Ok(count)
         });
         let rows = noted.inspect_err(|_| stream.stop(CloseCode::Protocol))?;
-        // A frame costs something even if there is nothing in it.
-        let wait = pace.count(rows.max(1), Instant::now());
+        // A frame costs something even if there is nothing in it, and names cost more.
+        let cost = rows.max(1) + named / NAMES_PER_ROW;
+        let wait = pace.count(cost, Instant::now());
         if !wait.is_zero() {
             tokio::time::sleep(wait).await;
         }
