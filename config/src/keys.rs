@@ -388,6 +388,7 @@ fn texts(value: &Value, max: usize) -> Result<Vec<String>, String> {
 }
 
 fn tags(value: &Value) -> Result<Vec<String>, String> {
+    /// As many as a hub keeps.
     const TAGS_MAX: usize = 16;
     let tags = value.list("a list of texts such as [\"home\", \"desk\"]")?;
     if tags.len() > TAGS_MAX {

@@ -1,6 +1,7 @@
 //! The shell of the hub: its socket, clock and tasks.
 
 mod agent;
+mod bounds;
 mod demand;
 mod keep;
 mod limits;
@@ -358,8 +359,11 @@ impl BoundHub {
                 let hub = Arc::clone(&self.hub);
                 tokio::spawn(async move {
                     let greeted = arrival.greet().await;
-                    drop(handshake);
+                    // Who has no certificate stays where he is counted until he has joined.
+                    let is_known = matches!(greeted, Ok(Greeted::Peer(_)));
+                    let handshake = Some(handshake).filter(|_| !is_known);
                     welcome(hub, address, greeted).await;
+                    drop(handshake);
                     drop(place);
                 });
             }
@@ -422,6 +426,11 @@ async fn welcome(hub: Arc<Hub>, address: SocketAddr, greeted: Result<Greeted, Li
         }
     };
     let peer = session.who.peer.clone();
+    // Before it is looked: who is revoked from here on is cut off.
+    let _entry = hub
+        .trust
+        .as_ref()
+        .map(|trust| trust.enter(&session.who.serial, &session.connection));
     let is_revoked = hub
         .trust
         .as_ref()
@@ -440,10 +449,6 @@ async fn welcome(hub: Arc<Hub>, address: SocketAddr, greeted: Result<Greeted, Li
         tracing::warn!("{peer} at {address} left: {error}");
         return;
     }
-    let _entry = hub
-        .trust
-        .as_ref()
-        .map(|trust| trust.enter(&session.who.serial, &session.connection));
     let purpose = session.hello.purpose;
     let version = &session.hello.version;
     tracing::info!("{peer} connected from {address}, version {version}");
@@ -469,6 +474,8 @@ async fn welcome(hub: Arc<Hub>, address: SocketAddr, greeted: Result<Greeted, Li
             LinkError::Refused(EXPIRED.to_owned())
         }
     };
+    // Streams that are still open would go on by themselves: nothing could cut them off any more.
+    connection.close(CloseCode::Protocol.into(), ended.to_string().as_bytes());
     tracing::info!("{peer} at {address} disconnected: {ended}");
 }
 
@@ -480,7 +487,7 @@ async fn join(hub: &Hub, address: SocketAddr, stranger: Stranger) {
                 .await;
             Err("no certificate was shown".to_owned())
         }
-        Some(trust) => trust.join(stranger, &hub.name, VERSION).await,
+        Some(trust) => trust.join(stranger, address.ip(), &hub.name, VERSION).await,
         None => {
             stranger.refuse("nobody can join this hub").await;
             Err("nobody can join this hub".to_owned())
