@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::address::HubAddress;
+use crate::file::Places;
 use crate::screen::{Column, Order, columns, order};
 use crate::units;
 use crate::value::Value;
@@ -20,6 +21,8 @@ pub struct Config {
     pub tui: TuiConfig,
     /// `[edge]`.
     pub edge: EdgeConfig,
+    /// Where all of it stands.
+    pub(crate) places: Places,
 }
 
 /// What `sysmon-agent` is told.

@@ -11,7 +11,7 @@ use sysmon_wire::timeline::{Event, EventKind};
 use sysmon_wire::{HostFacts, Label, Process, ProcessIdentity, Row, SeriesKey, UnixMs};
 use thiserror::Error;
 
-use crate::alerts::engine::{Alert, Engine, Observed, Transition};
+use crate::alerts::engine::{Alert, Engine, Observed, Transition, Whole};
 use crate::alerts::notify::News;
 use crate::alerts::rule::Rule;
 use crate::events::Events;
@@ -123,8 +123,11 @@ impl Fleet {
         self.transitions.extend(over);
         for at in 0..self.hosts.len() {
             let id = HostId(at as u32);
-            let alerts = self.alerts.of_host(id);
-            if let Some(host) = self.hosts.get_mut(at).filter(|host| host.alerts != alerts) {
+            let Some(host) = self.hosts.get_mut(at) else {
+                continue;
+            };
+            let alerts = self.alerts.of_host(id, &host.name);
+            if host.alerts != alerts {
                 host.alerts = alerts;
                 self.touch_line(id);
             }
@@ -165,9 +168,8 @@ impl Fleet {
             self.note(id, time, kind, &alert.summary);
         }
         self.transitions.extend(transitions);
-        let alerts = self.alerts.of_host(id);
         if let Some(host) = self.hosts.get_mut(id.0 as usize) {
-            host.alerts = alerts;
+            host.alerts = self.alerts.of_host(id, &host.name);
         }
         self.touch_line(id);
     }
@@ -345,7 +347,8 @@ impl Fleet {
         };
         let mut ring = ring;
         ring.stagger(id.0);
-        let host = Host::new(name.clone(), ring);
+        let mut host = Host::new(name.clone(), ring);
+        host.alerts = self.alerts.of_host(id, name);
         self.ring_bytes += host.ring.bytes() as u64;
         self.hosts.push(host);
         self.by_name.insert(name.clone(), id);
@@ -595,9 +598,14 @@ impl Fleet {
             if let Some(arrival) = judged {
                 let silence = u64::try_from(now - arrival).unwrap_or(0);
                 let (id, silence) = (HostId(at as u32), Duration::from_millis(silence));
-                let transitions =
-                    self.alerts
-                        .look_at_silence(id, &host.name, &host.facts.tags, silence, now);
+                let transitions = self.alerts.look_at(Whole {
+                    id,
+                    name: &host.name,
+                    tags: &host.facts.tags,
+                    silence,
+                    clock_offset_ms: host.clock_offset_ms,
+                    now,
+                });
                 if !transitions.is_empty() {
                     found.push((id, transitions));
                 }

@@ -424,11 +424,7 @@ fn tell(routes: Vec<Route>, path: &Path, mut kept: Kept, orders: &Receiver<Order
         match orders.recv_timeout(pause) {
             Ok(Order::Tell(more)) => {
                 firing = more.firing;
-                let loud = more
-                    .transitions
-                    .into_iter()
-                    .filter(|transition| !transition.quiet);
-                for told in loud.map(Told::from) {
+                for told in more.transitions.into_iter().map(Told::from) {
                     lanes
                         .iter_mut()
                         .for_each(|lane| lane.queue.add(told.clone()));
@@ -592,7 +588,6 @@ mod tests {
         let transition = Transition {
             alert: told("a", true).alert,
             firing: true,
-            quiet: false,
         };
         let news = News {
             transitions: vec![transition.clone()],
