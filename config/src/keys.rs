@@ -73,6 +73,8 @@ pub struct HubConfig {
     pub alerts: Option<Vec<String>>,
     /// Where alerts are told.
     pub notify: Vec<String>,
+    /// Times of the week in which nobody is told of some alerts.
+    pub maintenance: Vec<String>,
     /// Edges that the hub shows itself to.
     pub edges: Vec<HubAddress>,
     /// Hosts that edges may show.
@@ -189,6 +191,7 @@ impl Default for HubConfig {
             certificate_life: Duration::from_hours(24 * 365),
             alerts: None,
             notify: Vec::new(),
+            maintenance: Vec::new(),
             edges: Vec::new(),
             share: Vec::new(),
             metrics: None,
@@ -282,6 +285,7 @@ pub fn keys() -> &'static [Key] {
         )),
         key!(hub.alerts, None, |v| texts(v, 200).map(Some)),
         key!(hub.notify, Some("[]"), |v| texts(v, 16)),
+        key!(hub.maintenance, Some("[]"), |v| texts(v, 100)),
         key!(hub.edges, Some("[]"), addresses),
         key!(hub.share, Some("[]"), |v| texts(v, 1000)),
         key!(hub.metrics, None, |v| loopback(v).map(Some)),

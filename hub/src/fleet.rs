@@ -145,14 +145,13 @@ impl Fleet {
         self.keep_budget();
     }
 
-    /// What became of alerts since the last call, and all that fire; none if nothing did.
+    /// What became of alerts since the last call; none if nothing did.
     pub fn take_news(&mut self) -> Option<News> {
         if self.transitions.is_empty() {
             return None;
         }
         Some(News {
             transitions: std::mem::take(&mut self.transitions),
-            firing: self.alerts.firing().cloned().collect(),
         })
     }
 

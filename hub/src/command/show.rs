@@ -70,18 +70,18 @@ pub(crate) fn check(args: &Args, config: &Config, state: &HubState) -> Result<()
 
 pub(crate) fn alerts(args: &Args, config: &Config, test: bool) -> Result<(), Failure> {
     let state = HubState::new(&state_dir(Program::Hub, args.common.state.as_deref()));
-    let options = alert_options(config, &state)?;
+    let options = alert_options(args, config, &state)?;
     let mut text = String::from("watched:\n");
     for rule in &options.rules {
         text.push_str(&format!("  {rule} ({})\n", rule.severity.as_str()));
     }
     text.push_str("told:\n");
-    if options.routes.is_empty() {
+    if options.telling.routes.is_empty() {
         text.push_str("  nobody but the log and those who look: set notify in [hub]\n");
     }
     let message = Message::test(hub_name(args, config).as_str());
     let mut failed = 0;
-    for route in &options.routes {
+    for route in &options.telling.routes {
         let result = if test {
             Some(send(route, &message))
         } else {
@@ -99,7 +99,7 @@ pub(crate) fn alerts(args: &Args, config: &Config, test: bool) -> Result<(), Fai
     }
     sysmon_config::print(&text)?;
     if failed > 0 {
-        return Err(anyhow!("{failed} of {} routes failed", options.routes.len()).into());
+        return Err(anyhow!("{failed} of {} routes failed", options.telling.routes.len()).into());
     }
     Ok(())
 }

@@ -307,6 +307,7 @@ impl Watch {
             rule: rule.name.clone(),
             severity: rule.severity,
             host: row.name.to_string(),
+            tags: row.tags.iter().map(Label::to_string).collect(),
             what: words::what(key),
             since: row.time,
             value: Some(found.value),

@@ -208,6 +208,7 @@ fn look(
         rule: rule.name.clone(),
         severity: rule.severity,
         host: name.to_string(),
+        tags: whole.tags.iter().map(Label::to_string).collect(),
         what: String::new(),
         since,
         value: None,

@@ -23,6 +23,9 @@ pub struct Alert {
     pub severity: Severity,
     /// The host.
     pub host: String,
+    /// Words it was filed under.
+    #[serde(default)]
+    pub tags: Vec<String>,
     /// Which of the host's series: the values of its attributes, or nothing.
     pub what: String,
     /// When it became bad.

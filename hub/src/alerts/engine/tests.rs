@@ -243,6 +243,7 @@ fn what_has_no_value_any_more_is_over_after_a_while() {
         rule: "full".to_owned(),
         severity: Severity::Warning,
         host: "db-1".to_owned(),
+        tags: Vec::new(),
         what: "/mnt".to_owned(),
         since: UnixMs(1),
         value: None,
