@@ -4,5 +4,6 @@
 pub mod desk;
 pub mod engine;
 pub mod notify;
+pub mod replay;
 pub mod rule;
 pub mod silence;

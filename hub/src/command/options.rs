@@ -26,7 +26,7 @@ pub(crate) fn days(config: &Config) -> u32 {
 }
 
 /// Hosts that may send rows: all that ever got a certificate, this machine, and the hub about itself.
-fn known_hosts(args: &Args, config: &Config, state: &HubState) -> Vec<String> {
+pub(crate) fn known_hosts(args: &Args, config: &Config, state: &HubState) -> Vec<String> {
     let issued = state.register().issued().unwrap_or_default();
     let agents = issued
         .into_iter()
