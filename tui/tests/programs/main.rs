@@ -9,6 +9,7 @@ mod fleet;
 mod keys;
 mod outage;
 mod place;
+mod receivers;
 #[cfg(unix)]
 mod terminal;
 mod trust;
