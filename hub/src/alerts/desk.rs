@@ -36,6 +36,13 @@ pub struct Acknowledged {
     pub note: String,
 }
 
+impl Open {
+    /// Whether somebody should be told: of what is taken care of nobody.
+    fn is_untold(&self) -> bool {
+        !self.told && self.acknowledged.is_none()
+    }
+}
+
 type Key = (String, String, String);
 
 /// All alerts that fire.
@@ -87,7 +94,7 @@ impl Desk {
 
     /// What fires and is to be told now.
     pub fn review(&mut self, quiet: &Quiet, now: UnixMs) -> Vec<Told> {
-        let untold = self.open.values_mut().filter(|open| !open.told);
+        let untold = self.open.values_mut().filter(|open| open.is_untold());
         let loud = untold.filter(|open| quiet.reason(&open.alert, now).is_none());
         let tell = |open: &mut Open| {
             open.told = true;
@@ -101,7 +108,7 @@ impl Desk {
 
     /// Whether anything fires that nobody was told of.
     pub fn has_untold(&self) -> bool {
-        self.open.values().any(|open| !open.told)
+        self.open.values().any(Open::is_untold)
     }
 
     /// Somebody takes care of these; how many that are. Those that were not told yet need not be any more.
@@ -188,11 +195,7 @@ mod tests {
         let mut desk = Desk::default();
         desk.take(transition("a", true));
         desk.review(&Quiet::default(), UnixMs(2));
-        let jane = Acknowledged {
-            by: "jane".to_owned(),
-            at: UnixMs(3),
-            note: String::new(),
-        };
+        let jane = jane_cares();
         assert_eq!(desk.acknowledge(&Scope::of("b"), &jane), 0);
         assert_eq!(desk.acknowledge(&Scope::of("a:hot"), &jane), 1);
         let kept: Vec<Open> = desk.open().cloned().collect();
@@ -200,5 +203,17 @@ mod tests {
         let mut desk = Desk::new(serde_json::from_str(&text).unwrap());
         assert_eq!(desk.open().next().unwrap().acknowledged, Some(jane));
         assert!(desk.take(transition("a", false)).is_some());
+        // What was silenced and is taken care of by then is told no more.
+        desk.take(transition("c", true));
+        desk.acknowledge(&Scope::of("c"), &jane_cares());
+        assert!(!desk.has_untold() && desk.review(&Quiet::default(), UnixMs(4)).is_empty());
+    }
+
+    fn jane_cares() -> Acknowledged {
+        Acknowledged {
+            by: "jane".to_owned(),
+            at: UnixMs(3),
+            note: String::new(),
+        }
     }
 }

@@ -177,7 +177,7 @@ impl Host {
         let bound = match &term.threshold {
             Bound::Number(_) => None,
             Bound::Of(_, metric) => {
-                let series = matching(metric, like, row.keys).first().copied();
+                let series = bounding(metric, like, row.keys);
                 series.and_then(|series| self.probe(series, Need::Value, phase, row.keys))
             }
         };
@@ -262,6 +262,24 @@ fn matching(metric: &MetricName, like: &SeriesKey, keys: &[Arc<SeriesKey>]) -> V
     {
         Some((series, _)) => vec![*series],
         None => all.into_iter().map(|(series, _)| series).collect(),
+    }
+}
+
+/// The series of a metric that a value is compared with: that of the same device, else the host's one.
+fn bounding(metric: &MetricName, like: &SeriesKey, keys: &[Arc<SeriesKey>]) -> Option<u32> {
+    let place = |attributes: &[(Label, Label)]| {
+        let is_it = |key: &Arc<SeriesKey>| metric.matches(key) && key.attributes == attributes;
+        let at = keys.iter().position(is_it)?;
+        u32::try_from(at).ok()
+    };
+    let of_alias = || {
+        let is_it = |key: &Arc<SeriesKey>| metric.matches(key);
+        let at = keys.iter().position(is_it)?;
+        u32::try_from(at).ok()
+    };
+    match metric {
+        MetricName::Alias(_) => of_alias(),
+        MetricName::Metric(_) => place(&like.attributes).or_else(|| place(&[])),
     }
 }
 

@@ -186,12 +186,17 @@ fn conditions_hold_together_and_of_the_same_device() {
 
 #[test]
 fn a_value_can_be_compared_with_another_of_the_host() {
-    let mut engine = engine(&["much: cpu > 0.5*system.filesystem.utilization"]);
-    assert!(row(&mut engine, 1, [400, 900, 800, 0]).is_empty());
-    let fired = row(&mut engine, 2, [500, 900, 800, 0]);
+    let mut engine = engine(&["much: system.filesystem.utilization > 2*cpu"]);
+    assert!(row(&mut engine, 1, [400, 800, 700, 0]).is_empty());
+    let fired = row(&mut engine, 2, [400, 900, 700, 0]);
+    assert_eq!(fired.len(), 1);
     assert_eq!(
         fired[0].alert.summary,
-        "system.cpu.utilization is 50.0 %, over 45.0 %"
+        "system.filesystem.utilization of / is 90.0 %, over 80.0 %"
+    );
+    assert!(
+        row(&mut engine, 3, [ABSENT, 100, 700, 0]).is_empty(),
+        "unknown"
     );
 }
 
