@@ -250,6 +250,9 @@ fn silence(
         let hint = suggest(&host, hosts.iter().map(String::as_str));
         return Err(Failure::Usage(anyhow!("there is no host {host:?}{hint}")));
     }
+    if !state.dir().exists() {
+        return Err(anyhow!("no hub has run with its state in {}", state.dir().display()).into());
+    }
     let mut silences = file.read(now)?;
     if silences.len() >= SILENCES_MAX {
         return Err(anyhow!("{SILENCES_MAX} silences are the limit: take one back first").into());

@@ -64,7 +64,7 @@ fn a_silent_host_is_told_of_and_shown() {
 fn one_incident_is_one_message_by_webhook_and_one_by_mail_over_a_restart_of_the_hub() {
     let place = Place::new();
     let (ca, secret) = (place.dir("ca.pem"), place.dir("route"));
-    let (hook, posts) = webhook();
+    let (hook, posts, takes) = webhook();
     let (smtp, letters) = mail_server(&ca);
     let mail = format!(
         "mail:smtps://hub:secret@{smtp}/?from=hub@example.org&to=me@example.org&ca={}",
@@ -104,11 +104,21 @@ fn one_incident_is_one_message_by_webhook_and_one_by_mail_over_a_restart_of_the_
         (hub.terminate(Duration::from_secs(20)), posts.all().len()),
         (Some(0), 0)
     );
+    takes.store(true, std::sync::atomic::Ordering::SeqCst);
     let hub = place.hub_again_with(&address, &env);
     until(
         "a post",
         || posts.count("\"state\":\"firing\""),
         |count| *count == 1,
+    );
+    let line = format!(
+        "{}: last",
+        hook.replace("http://", "webhook at ").replace("/hook", "")
+    );
+    until(
+        "it knows",
+        || place.status(),
+        |status| status.contains(&line),
     );
     // Killed, it has nothing to tell again.
     drop(hub);
@@ -170,12 +180,12 @@ fn alerts_are_tried_out_and_silenced_by_command() {
             &[&["--state", "hub", "alerts"], args].concat(),
         )
     };
+    let _hub = place.hub_with(&env);
     let silenced = hub(&["silence", "a", "--for", "1h", "--reason", "new disks"]);
     assert!(
         silenced.contains("silence 1: nobody is told of a for 1 h 0 m"),
         "{silenced}"
     );
-    let _hub = place.hub_with(&env);
     let _agent = place.agent("a");
     let fires = |status: &String| status.contains("critical  a  loaded");
     let status = until("it fires", || place.status(), fires);

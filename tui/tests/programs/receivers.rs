@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -43,10 +44,11 @@ fn listen(serve: impl Fn(TcpStream) + Clone + Send + 'static) -> SocketAddr {
     address
 }
 
-/// A receiver of webhooks; the first request is answered with an error.
-pub(crate) fn webhook() -> (String, Received) {
+/// A receiver of webhooks, which answers with an error until it is told to take what comes.
+pub(crate) fn webhook() -> (String, Received, Arc<AtomicBool>) {
     let received = Received::default();
-    let (seen, failed) = (received.clone(), Arc::new(Mutex::new(false)));
+    let takes = Arc::new(AtomicBool::new(false));
+    let (seen, is_taken) = (received.clone(), Arc::clone(&takes));
     let address = listen(move |stream| {
         let mut reader = BufReader::new(stream);
         let mut length = 0;
@@ -62,15 +64,15 @@ pub(crate) fn webhook() -> (String, Received) {
         }
         let mut body = vec![0; length];
         reader.read_exact(&mut body).unwrap();
-        let is_first = !std::mem::replace(&mut *failed.lock().unwrap(), true);
-        let status = if is_first { "500 Not yet" } else { "200 OK" };
-        if !is_first {
+        let is_taken = is_taken.load(Ordering::SeqCst);
+        let status = if is_taken { "200 OK" } else { "500 Not yet" };
+        if is_taken {
             seen.add(String::from_utf8(body).unwrap());
         }
         let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
         let _ = reader.into_inner().write_all(answer.as_bytes());
     });
-    (format!("http://{address}/hook"), received)
+    (format!("http://{address}/hook"), received, takes)
 }
 
 /// A mail server with TLS from the first byte, whose certificate is written to `ca`. It takes one user.
