@@ -28,22 +28,48 @@ pub struct ConfigError {
 }
 
 /// Where each key that was set stands; of a key set twice, the later place.
-#[derive(Debug, Default)]
-struct Places(Vec<((&'static str, &'static str), String)>);
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Places(Vec<Place>);
+
+/// Where a key stands, and each item of its list.
+#[derive(Clone, Debug)]
+struct Place {
+    key: (&'static str, &'static str),
+    place: String,
+    items: Vec<String>,
+}
+
+/// Where something stands is no part of what it says.
+impl PartialEq for Places {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
 
 impl Places {
-    fn note(&mut self, key: &Key, place: String) {
-        self.0.push(((key.section, key.name), place));
+    fn note(&mut self, key: &Key, place: String, items: Vec<String>) {
+        self.0.push(Place {
+            key: (key.section, key.name),
+            place,
+            items,
+        });
+    }
+
+    /// The place of an item of a key that is a list; of the key, if that is all that is known.
+    pub(crate) fn of_item(&self, section: &str, name: &str, item: usize) -> Option<&str> {
+        let mut newest_first = self.0.iter().rev();
+        let place = newest_first.find(|place| place.key == (section, name))?;
+        Some(place.items.get(item).unwrap_or(&place.place))
     }
 
     /// The place of the first of `names` that was set.
     fn first_of(&self, section: &'static str, names: &[&'static str]) -> String {
         let place_of = |name: &&'static str| {
             let mut newest_first = self.0.iter().rev();
-            newest_first.find(|(key, _)| *key == (section, *name))
+            newest_first.find(|place| place.key == (section, *name))
         };
         match names.iter().find_map(place_of) {
-            Some((_, place)) => place.clone(),
+            Some(found) => found.place.clone(),
             None => format!("[{section}]"),
         }
     }
@@ -75,7 +101,16 @@ impl Config {
         }
         config.read_env(env, &mut places)?;
         config.check(&places)?;
+        config.places = places;
         Ok(config)
+    }
+
+    /// Where an item of a list stands, file and line, with the key's name: for what only its user can judge.
+    pub fn place(&self, section: &str, name: &str, item: usize) -> String {
+        match self.places.of_item(section, name, item) {
+            Some(place) => format!("{place}: [{section}] {name}"),
+            None => format!("[{section}] {name}"),
+        }
     }
 
     fn read_toml(
@@ -108,7 +143,11 @@ impl Config {
                     format!("{name} should be a section: write [{name}] on a line of its own");
                 return Err(at(section.span().start, problem));
             };
-            self.read_section(name, entries, |key, offset| places.note(key, place(offset)))
+            let note = |key: &Key, offset: usize, items: &[usize]| {
+                let items = items.iter().map(|item| place(*item)).collect();
+                places.note(key, place(offset), items);
+            };
+            self.read_section(name, entries, note)
                 .map_err(|(offset, problem)| at(offset, problem))?;
         }
         Ok(())
@@ -118,14 +157,16 @@ impl Config {
         &mut self,
         section: &str,
         entries: &DeTable<'_>,
-        mut note: impl FnMut(&Key, usize),
+        mut note: impl FnMut(&Key, usize, &[usize]),
     ) -> Result<(), (usize, String)> {
         for (name, value) in entries {
             let key = find(section, name.get_ref()).map_err(|e| (name.span().start, e))?;
             let raw = Value::from_toml(Spanned::get_ref(value));
             let set = (key.set)(self, &raw);
             set.map_err(|e| (value.span().start, format!("[{section}] {}: {e}", key.name)))?;
-            note(key, name.span().start);
+            let items = value.get_ref().as_array().into_iter().flatten();
+            let items: Vec<_> = items.map(|item| item.span().start).collect();
+            note(key, name.span().start, &items);
         }
         Ok(())
     }
@@ -153,7 +194,7 @@ impl Config {
             // A text that looks like another kind: a hub may well be called 42.
             set.or_else(|e| (key.set)(self, &Value::Text(text)).map_err(|_| e))
                 .map_err(wrong)?;
-            places.note(key, place);
+            places.note(key, place, Vec::new());
         }
         Ok(())
     }
@@ -277,6 +318,23 @@ mod tests {
         );
         let both = "[hub]\nstale_after = \"40s\"\noffline_after = \"20s\"";
         assert!(refusal(both).starts_with("config.toml:3: [hub] offline_after"));
+    }
+
+    #[test]
+    fn the_items_of_a_list_are_found_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("config.toml");
+        std::fs::write(&path, "[hub]\nalerts = [\n  \"a\",\n\n  \"b\",\n]\n").unwrap();
+        let config = Config::load(Some(&path), []).unwrap();
+        let at = |line: u32| format!("{}:{line}: [hub] alerts", path.display());
+        assert_eq!(config.place("hub", "alerts", 0), at(3));
+        assert_eq!(config.place("hub", "alerts", 1), at(5));
+        assert_eq!(config.place("hub", "alerts", 2), at(2));
+        assert_eq!(config.place("hub", "notify", 0), "[hub] notify");
+        let env = [("SYSMON_HUB__ALERTS".to_owned(), "[\"c\"]".to_owned())];
+        let config = Config::load(Some(&path), env).unwrap();
+        let place = "environment variable SYSMON_HUB__ALERTS: [hub] alerts";
+        assert_eq!(config.place("hub", "alerts", 0), place);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::address::HubAddress;
+use crate::file::Places;
 use crate::screen::{Column, Order, columns, order};
 use crate::units;
 use crate::value::Value;
@@ -20,6 +21,8 @@ pub struct Config {
     pub tui: TuiConfig,
     /// `[edge]`.
     pub edge: EdgeConfig,
+    /// Where all of it stands.
+    pub(crate) places: Places,
 }
 
 /// What `sysmon-agent` is told.
@@ -70,6 +73,8 @@ pub struct HubConfig {
     pub alerts: Option<Vec<String>>,
     /// Where alerts are told.
     pub notify: Vec<String>,
+    /// Times of the week in which nobody is told of some alerts.
+    pub maintenance: Vec<String>,
     /// Edges that the hub shows itself to.
     pub edges: Vec<HubAddress>,
     /// Hosts that edges may show.
@@ -186,6 +191,7 @@ impl Default for HubConfig {
             certificate_life: Duration::from_hours(24 * 30),
             alerts: None,
             notify: Vec::new(),
+            maintenance: Vec::new(),
             edges: Vec::new(),
             share: Vec::new(),
             metrics: None,
@@ -279,6 +285,7 @@ pub fn keys() -> &'static [Key] {
         )),
         key!(hub.alerts, None, |v| texts(v, 200).map(Some)),
         key!(hub.notify, Some("[]"), |v| texts(v, 16)),
+        key!(hub.maintenance, Some("[]"), |v| texts(v, 100)),
         key!(hub.edges, Some("[]"), addresses),
         key!(hub.share, Some("[]"), |v| texts(v, 1000)),
         key!(hub.metrics, None, |v| loopback(v).map(Some)),

@@ -11,6 +11,7 @@ mod stop;
 pub mod time;
 mod units;
 mod value;
+mod weekly;
 
 pub use address::{DEFAULT_PORT, HubAddress, HubAddressError};
 pub use command::{CommonArgs, Failure, init_logs, note, print, run};
@@ -19,3 +20,4 @@ pub use keys::{AgentConfig, Config, EdgeConfig, HubConfig, Key, Theme, TuiConfig
 pub use places::{Program, config_file, host_name, state_dir};
 pub use screen::{Column, Order};
 pub use stop::{Hangup, Hangups, end_signal, stop_signal};
+pub use weekly::Weekly;

@@ -152,6 +152,11 @@ pub fn format_clock(ms: i64, zone: &TimeZone) -> String {
     format(ms, zone, "%H:%M:%S")
 }
 
+/// Date and time where this machine is.
+pub fn format_local(ms: i64) -> String {
+    format_moment(ms, &TimeZone::system())
+}
+
 /// Date and time in `zone`: `2026-01-31 14:03:07`.
 pub fn format_moment(ms: i64, zone: &TimeZone) -> String {
     format(ms, zone, "%Y-%m-%d %H:%M:%S")

@@ -1,9 +1,13 @@
 //! Asking a running hub for one picture: what `status` and `snapshot` do.
 
 use sysmon_link::{Connector, HubSession, LinkError};
-use sysmon_wire::UnixMs;
-use sysmon_wire::message::{Purpose, Reply, Request};
+use sysmon_wire::alerts::Alerts;
+use sysmon_wire::message::{Aggregate, Points, Purpose, Reply, Request};
+use sysmon_wire::{Label, UnixMs};
 
+use crate::alerts::replay::{Recorded, needs};
+use crate::alerts::rule::Rule;
+use crate::alerts::silence::Scope;
 use crate::own::{self, Seen};
 use crate::report::Picture;
 
@@ -20,12 +24,133 @@ pub async fn picture(
     ask(&session, at).await
 }
 
+/// The minor version since which hubs tell of their alerts.
+const ALERTS_SINCE: u16 = 4;
+
+/// Milliseconds of a step, by how long a past they are asked of: as fine as an answer has room for.
+const STEPS_MS: [(i64, i64); 3] = [
+    (6 * 3_600_000, 1_000),
+    (86_400_000, 10_000),
+    (30 * 86_400_000, 60_000),
+];
+
+/// What a rule would have looked at.
+#[derive(Clone, Debug, Default)]
+pub struct PastOfRule {
+    /// Milliseconds of a step.
+    pub step_ms: i64,
+    /// Each host that the rule is for.
+    pub hosts: Vec<Recorded>,
+}
+
+/// What a rule looks at, of all hosts that it is for or of one, between two moments.
+pub async fn past(
+    connector: &Connector,
+    hub: &str,
+    rule: &Rule,
+    host: Option<&str>,
+    from: UnixMs,
+    to: UnixMs,
+) -> Result<PastOfRule, LinkError> {
+    let session = connector.connect(hub, Purpose::View).await?;
+    let hosts = ask(&session, None).await?.hosts;
+    let step = STEPS_MS.iter().find(|(span, _)| to - from <= *span);
+    let step_ms = step.map_or(3_600_000, |(_, step)| *step);
+    let mut past = PastOfRule {
+        step_ms,
+        hosts: Vec::new(),
+    };
+    for (line, _) in hosts {
+        let tags = line.facts.tags.iter().map(Label::as_str);
+        let is_other = host.is_some_and(|host| line.name != host);
+        if is_other || !rule.hosts.include(line.name.as_str(), tags) {
+            continue;
+        }
+        let mut recorded = Recorded {
+            host: line.name.clone(),
+            tags: line.facts.tags.clone(),
+            series: Vec::new(),
+        };
+        for (metric, extreme) in needs(rule, step_ms) {
+            let request = Request::Query {
+                metric: Label::new(&metric.to_string()),
+                host: Some(line.name.clone()),
+                from,
+                to,
+                step_ms,
+                aggregate: match extreme {
+                    None => Aggregate::Mean,
+                    Some(true) => Aggregate::Max,
+                    Some(false) => Aggregate::Min,
+                },
+            };
+            recorded.series.extend(points(&session, &request).await?);
+        }
+        past.hosts.push(recorded);
+    }
+    Ok(past)
+}
+
+async fn points(session: &HubSession, request: &Request) -> Result<Vec<Points>, LinkError> {
+    let mut series: Vec<Points> = Vec::new();
+    let mut replies = session.request(request).await?;
+    while let Some(reply) = replies.next().await? {
+        match reply {
+            Reply::Points(points) => match series.last_mut() {
+                // A further part of the one before.
+                Some(last) if last.attributes == points.attributes && points.start > last.start => {
+                    last.values.extend(points.values);
+                }
+                _ => series.push(points),
+            },
+            Reply::Refused { reason } => return Err(LinkError::Refused(reason.to_string())),
+            _ => {}
+        }
+    }
+    Ok(series)
+}
+
+/// Takes care of what fires on some hosts.
+pub async fn acknowledge(
+    connector: &Connector,
+    hub: &str,
+    scope: &Scope,
+    note: &str,
+) -> Result<Alerts, LinkError> {
+    let session = connector.connect(hub, Purpose::View).await?;
+    let (host, rule) = scope.parts();
+    let request = Request::Acknowledge {
+        host: Label::new(host),
+        rule: Some(Label::new(rule)),
+        note: Label::new(note),
+    };
+    alerts(&session, &request).await
+}
+
+async fn alerts(session: &HubSession, request: &Request) -> Result<Alerts, LinkError> {
+    if session.minor < ALERTS_SINCE {
+        return Err(LinkError::Refused("the hub is older than this".to_owned()));
+    }
+    let mut replies = session.request(request).await?;
+    while let Some(reply) = replies.next().await? {
+        match reply {
+            Reply::Alerts(alerts) => return Ok(alerts),
+            Reply::Refused { reason } => return Err(LinkError::Refused(reason.to_string())),
+            _ => {}
+        }
+    }
+    Ok(Alerts::default())
+}
+
 /// The same now, with the hub's own figures.
 pub async fn status(connector: &Connector, hub: &str) -> Result<Picture, LinkError> {
     let session = connector.connect(hub, Purpose::View).await?;
     let mut picture = ask(&session, None).await?;
     if let Some(status) = &picture.hub {
         picture.own = Some(own_figures(&session, status.name.as_str(), status.now).await?);
+    }
+    if session.minor >= ALERTS_SINCE {
+        picture.alerts = Some(alerts(&session, &Request::Alerts).await?);
     }
     Ok(picture)
 }

@@ -13,13 +13,16 @@ use sysmon_wire::timeline::{Event, EventKind};
 use sysmon_wire::{HostFacts, Label, Process, ProcessIdentity, Row, SeriesKey, UnixMs};
 use thiserror::Error;
 
-use crate::alerts::engine::{Alert, Engine, Observed, Transition};
+use crate::alerts::engine::{Alert, Engine, Observed, Transition, Whole};
 use crate::alerts::notify::News;
 use crate::alerts::rule::Rule;
 use crate::events::Events;
 use crate::history::{Batch, KeptHost};
 use crate::host::Host;
 use crate::own;
+
+/// Time without a look at the hosts after which the hub itself was away.
+const OUTAGE_MS: i64 = 10_000;
 
 /// A clock that is found to be off by this much more than before is an event.
 const CLOCK_EVENT_MS: i64 = 2_000;
@@ -88,6 +91,8 @@ pub struct Fleet {
     unsaved: Option<BTreeSet<HostId>>,
     events: Events,
     alerts: Engine,
+    /// When it was last looked at how long hosts have been silent, and when that began after an outage of ours.
+    reviewed: Option<(UnixMs, UnixMs)>,
     /// What became of alerts, for those who tell of it.
     transitions: Vec<Transition>,
 }
@@ -110,6 +115,7 @@ impl Fleet {
             unsaved: None,
             events: Events::default(),
             alerts: Engine::new(Vec::new(), Vec::new()),
+            reviewed: None,
             transitions: Vec::new(),
         }
     }
@@ -125,8 +131,11 @@ impl Fleet {
         self.transitions.extend(over);
         for at in 0..self.hosts.len() {
             let id = HostId(at as u32);
-            let alerts = self.alerts.of_host(id);
-            if let Some(host) = self.hosts.get_mut(at).filter(|host| host.alerts != alerts) {
+            let Some(host) = self.hosts.get_mut(at) else {
+                continue;
+            };
+            let alerts = self.alerts.of_host(id, &host.name);
+            if host.alerts != alerts {
                 host.alerts = alerts;
                 self.touch_line(id);
             }
@@ -144,14 +153,13 @@ impl Fleet {
         self.keep_budget();
     }
 
-    /// What became of alerts since the last call, and all that fire; none if nothing did.
+    /// What became of alerts since the last call; none if nothing did.
     pub fn take_news(&mut self) -> Option<News> {
         if self.transitions.is_empty() {
             return None;
         }
         Some(News {
             transitions: std::mem::take(&mut self.transitions),
-            firing: self.alerts.firing().cloned().collect(),
         })
     }
 
@@ -167,9 +175,8 @@ impl Fleet {
             self.note(id, time, kind, &alert.summary);
         }
         self.transitions.extend(transitions);
-        let alerts = self.alerts.of_host(id);
         if let Some(host) = self.hosts.get_mut(id.0 as usize) {
-            host.alerts = alerts;
+            host.alerts = self.alerts.of_host(id, &host.name);
         }
         self.touch_line(id);
     }
@@ -351,7 +358,8 @@ impl Fleet {
         };
         let mut ring = ring;
         ring.stagger(id.0);
-        let host = Host::new(name.clone(), ring);
+        let mut host = Host::new(name.clone(), ring);
+        host.alerts = self.alerts.of_host(id, name);
         self.ring_bytes += host.ring.bytes() as u64;
         self.hosts.push(host);
         self.by_name.insert(name.clone(), id);
@@ -591,20 +599,30 @@ impl Fleet {
             // No rows are taken meanwhile, so that no silence means anything.
             return false;
         }
+        // Who does not look for a while has heard nobody, however they spoke.
+        let back = match self.reviewed {
+            Some((before, back)) if (0..OUTAGE_MS).contains(&(now - before)) => back,
+            _ => now,
+        };
+        self.reviewed = Some((now, back));
         let ms = |d: Duration| i64::try_from(d.as_millis()).unwrap_or(i64::MAX);
         let (stale_ms, offline_ms) = (ms(self.options.stale_after), ms(self.options.offline_after));
         let mut any = false;
         let (mut found, mut left) = (Vec::new(), Vec::new());
         for (at, host) in self.hosts.iter_mut().enumerate() {
-            // A host that has not spoken since the hub started is judged only when it could have.
             // Of its own silence a hub cannot tell.
-            let judged = host.last_arrival().filter(|_| !own::is_own(&host.name));
-            if let Some(arrival) = judged {
-                let silence = u64::try_from(now - arrival).unwrap_or(0);
-                let (id, silence) = (HostId(at as u32), Duration::from_millis(silence));
-                let transitions =
-                    self.alerts
-                        .look_at_silence(id, &host.name, &host.facts.tags, silence, now);
+            let is_own = own::is_own(&host.name);
+            let judged = host.last_arrival().filter(|_| !is_own);
+            if let Some(silence) = host.silence(now, back).filter(|_| !is_own) {
+                let id = HostId(at as u32);
+                let transitions = self.alerts.look_at(Whole {
+                    id,
+                    name: &host.name,
+                    tags: &host.facts.tags,
+                    silence,
+                    clock_offset_ms: host.clock_offset_ms,
+                    now,
+                });
                 if !transitions.is_empty() {
                     found.push((id, transitions));
                 }
@@ -712,6 +730,49 @@ pub(crate) mod tests {
             assert_eq!(again, Applied::Duplicate);
         }
         assert_eq!(fleet.host(id).unwrap().ring.rows(), 1);
+    }
+
+    #[test]
+    fn after_an_outage_of_the_hub_hosts_have_time_to_come_back_before_they_are_silent() {
+        let mut fleet = fleet();
+        let rule = || vec!["silent: silent for 60s critical".parse().unwrap()];
+        fleet.watch(rule(), Vec::new());
+        let (a, b) = (
+            host_with_cpu(&mut fleet, "a"),
+            host_with_cpu(&mut fleet, "b"),
+        );
+        let told = |fleet: &mut Fleet, now: i64| {
+            fleet.review_states(UnixMs(now));
+            let news = fleet.take_news().map(|news| news.transitions);
+            let told = news.into_iter().flatten();
+            told.map(|t| (t.alert.host, t.firing)).collect::<Vec<_>>()
+        };
+        for id in [a, b] {
+            fleet
+                .apply(id, RunId(1), &row(1, 100_000, 5), UnixMs(100_000))
+                .unwrap();
+        }
+        assert!(told(&mut fleet, 100_500).is_empty());
+        // The hub was stopped for ten minutes; b does not come back.
+        assert!(told(&mut fleet, 700_000).is_empty());
+        fleet
+            .apply(a, RunId(1), &row(2, 720_000, 5), UnixMs(720_000))
+            .unwrap();
+        for now in (700_500..759_000).step_by(500) {
+            assert!(told(&mut fleet, now).is_empty(), "{now}");
+        }
+        for now in (759_000..760_000).step_by(500) {
+            assert!(told(&mut fleet, now).is_empty(), "{now}");
+        }
+        assert_eq!(told(&mut fleet, 760_000), [("b".to_owned(), true)]);
+        // What fired before a restart goes on until the host is heard, however short the hub has run.
+        let firing = fleet.alerts.firing().cloned().collect();
+        fleet.watch(rule(), firing);
+        assert!(told(&mut fleet, 3_000_000).is_empty() && told(&mut fleet, 3_000_500).is_empty());
+        fleet
+            .apply(b, RunId(1), &row(3, 3_001_000, 5), UnixMs(3_001_000))
+            .unwrap();
+        assert_eq!(told(&mut fleet, 3_001_000), [("b".to_owned(), false)]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use sysmon_series::{ChunkError, Ring, rate};
 use sysmon_wire::limits::RUNS_PER_HOST_MAX;
@@ -18,6 +19,12 @@ use crate::processes::HostProcesses;
 const EVENTS_PER_HOUR_MAX: u32 = 200;
 
 const HOUR_MS: i64 = 3_600_000;
+
+/// Agents come back to a hub that was away within this; their pauses end after half a minute.
+const RETURN_MS: i64 = 60_000;
+
+/// A host that had been silent for longer than this when the hub came back is not missed.
+const MISSED_MS: i64 = 86_400_000;
 
 /// A row that lies this far ahead of now was taken by a clock that was wrong.
 const AHEAD_MS: i64 = 5_000;
@@ -283,6 +290,24 @@ impl Host {
         }
         self.events.1 += 1;
         self.events.1 <= EVENTS_PER_HOUR_MAX
+    }
+
+    /// How long it has been silent, for a hub that listens since `back`; none while that cannot be told.
+    ///
+    /// Who was heard since is judged by that. Others have time to come back first; then all the time since their
+    /// newest row counts, unless that is so old that they are not missed.
+    pub fn silence(&self, now: UnixMs, back: UnixMs) -> Option<Duration> {
+        let heard = self.last_arrival.filter(|arrival| *arrival >= back);
+        let since = match heard {
+            Some(arrival) => arrival,
+            None if now - back < RETURN_MS => return None,
+            None => {
+                let newest = self.ring.newest().map(|row| row - self.clock_offset_ms);
+                let known = self.last_arrival.max(newest)?;
+                Some(known).filter(|known| back - *known < MISSED_MS)?
+            }
+        };
+        Some(Duration::from_millis((now - since).max(0).unsigned_abs()))
     }
 
     /// When rows last arrived, by the hub's clock.

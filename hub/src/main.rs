@@ -9,7 +9,7 @@ use sysmon_certs::HubState;
 use sysmon_config::{Program, run, state_dir};
 
 use command::args::{Args, CertCommand, Command};
-use command::{serve, show, trust};
+use command::{alerts, serve, show, trust};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -23,7 +23,9 @@ fn main() -> ExitCode {
             None => serve::serve(&args, &config, &state),
             Some(Command::Status { json }) => show::status(&state, *json),
             Some(Command::Check) => show::check(&args, &config, &state),
-            Some(Command::Alerts { test }) => show::alerts(&args, &config, *test),
+            Some(Command::Alerts { command }) => {
+                alerts::alerts(&args, &config, &state, command.as_ref())
+            }
             Some(Command::Backup { file }) => show::backup(&state, file),
             Some(Command::Token(command)) => trust::token(&args, &config, &state, command),
             Some(Command::Audit { since, json }) => show::audit(&state, *since, *json),

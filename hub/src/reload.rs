@@ -66,6 +66,7 @@ const KEYS: &[Key] = keys! {
         None => "the usual rules".to_owned(),
     };
     notify live routes;
+    maintenance live list;
     edges live list;
     share live list;
     metrics at_start |address: &Option<_>| optional(address.as_ref(), "not served");
@@ -126,11 +127,8 @@ fn list(values: &[impl ToString]) -> String {
 
 /// Addresses of webhooks are secrets: only where they lead is told.
 fn routes(routes: &[String]) -> String {
-    let route = |route: &String| match route.parse::<Route>() {
-        Ok(route) => route.to_string(),
-        Err(_) => "something that is no route".to_owned(),
-    };
-    list(&routes.iter().map(route).collect::<Vec<_>>())
+    let describe = |route: &String| Route::describe(route);
+    list(&routes.iter().map(describe).collect::<Vec<_>>())
 }
 
 #[cfg(test)]

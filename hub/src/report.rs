@@ -2,7 +2,10 @@
 //!
 //! The JSON is a contract: its fields never change their meaning, and `"schema"` says which they are.
 
+mod alerts;
+
 use serde_json::{Map, Value, json};
+use sysmon_wire::alerts::Alerts;
 use sysmon_wire::message::{AlertLine, FleetUpdate, HostLine, HostTick, HubStatus};
 use sysmon_wire::metrics::{
     ALIASES, HUB_AGENTS, HUB_COMMIT_TIME, HUB_INGEST_ROWS, HUB_INGEST_VALUES, HUB_LAG,
@@ -10,6 +13,7 @@ use sysmon_wire::metrics::{
 };
 use sysmon_wire::{ABSENT, Kind, UnixMs};
 
+use self::alerts::{alerts_json, alerts_table, routes_json};
 use crate::own::{FIGURES, Seen};
 
 /// Which fields the JSON has.
@@ -24,6 +28,8 @@ pub struct Picture {
     pub hub: Option<HubStatus>,
     /// The hub's own figures, if they were asked for.
     pub own: Option<Seen>,
+    /// What fires and how it is told, if that was asked for.
+    pub alerts: Option<Alerts>,
     /// Hosts, by name.
     pub hosts: Vec<(HostLine, HostTick)>,
 }
@@ -53,6 +59,8 @@ impl Picture {
             "schema": SCHEMA,
             "now_ms": self.now.0,
             "hub": self.hub.as_ref().map(|hub| hub_json(hub, self.own.as_ref())),
+            "alerts": self.alerts.as_ref().map(alerts_json),
+            "routes": self.alerts.as_ref().map(routes_json),
             "hosts": self.hosts.iter().map(host_json).collect::<Vec<_>>(),
         })
     }
@@ -99,6 +107,9 @@ impl Picture {
         }
         if self.hosts.is_empty() {
             out.push_str("no hosts yet\n");
+        }
+        if let Some(alerts) = &self.alerts {
+            out.push_str(&alerts_table(alerts, self.now));
         }
         out
     }

@@ -91,7 +91,14 @@ fn what_can_change_changes_and_what_is_wrong_is_refused_with_its_line() {
     let place = format!("{}:3: unknown key \"stale_aftr\"", hub.config().display());
     hub.has_logged(&format!("the configuration stays as it was: {place}"));
     hub.reload("[hub]\nalerts = [\"hot: temp.max ! 90\"]\n");
-    hub.has_logged("the configuration stays as it was: [hub] alerts: the alert rule");
+    let place = format!("{}:2: [hub] alerts: the alert rule", hub.config().display());
+    hub.has_logged(&format!("the configuration stays as it was: {place}"));
+    let rules = "[hub]\nalerts = [\n  \"hot: temp.max > 90\",\n  \"busy: cpu > 90GB\",\n]\n";
+    hub.reload(rules);
+    let place = format!("{}:4: [hub] alerts: the alert rule", hub.config().display());
+    hub.has_logged(&format!("the configuration stays as it was: {place}"));
+    hub.reload("[hub]\nnotify = [\"slack:file:/nowhere\"]\n");
+    hub.has_logged("[hub] notify: the route from file:/nowhere cannot be read");
     // Compared with what it has, not with what was refused.
     hub.reload(good);
     hub.has_logged("configuration read again: nothing changed");

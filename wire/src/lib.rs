@@ -3,6 +3,7 @@
 //! Pure: no socket, clock, file or terminal. Everything that enters is bounded by [`limits`] and
 //! everything textual becomes a [`Label`] while it is decoded, so no later code meets a raw string.
 
+pub mod alerts;
 pub mod codec;
 mod facts;
 mod label;

@@ -74,3 +74,6 @@ pub const TIMELINE_STEPS_MAX: u16 = 1_024;
 
 /// Events in one answer: at 100 bytes each far below [`FRAME_BYTES_MAX`]; of more, the newest.
 pub const EVENTS_MAX: usize = 1_000;
+
+/// Alerts told of in one answer.
+pub const ALERTS_MAX: usize = 1_000;

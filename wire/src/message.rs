@@ -13,6 +13,7 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use crate::alerts::Alerts;
 use crate::timeline::Timeline;
 use crate::{HostFacts, Label, Process, ProcessIdentity, SeriesTable, UnixMs};
 
@@ -283,6 +284,18 @@ pub enum Request {
         /// The most processes wanted, at most [`crate::limits::TOP_MAX`].
         limit: u16,
     },
+    /// What fires, and how it is told; for hubs of minor version 4 or later.
+    Alerts,
+    /// Whoever asks takes care of what fires; answered like [`Request::Alerts`]. For hubs of minor version 4 or
+    /// later.
+    Acknowledge {
+        /// Of which hosts: a name with `*` for any letters, or `#TAG`.
+        host: Label,
+        /// Of which rule: a name with `*` for any letters; of all if not set.
+        rule: Option<Label>,
+        /// What they say about it.
+        note: Label,
+    },
 }
 
 /// What the busiest processes are by.
@@ -413,6 +426,8 @@ pub enum Reply {
         /// Milliseconds from one row to the next.
         step_ms: i64,
     },
+    /// To [`Request::Alerts`] and [`Request::Acknowledge`].
+    Alerts(Alerts),
 }
 
 /// The hub about itself.

@@ -1,5 +1,9 @@
-//! Alerts: [`rule`] says what is bad, [`engine`] finds it in the rows, [`notify`] tells somebody.
+//! Alerts: [`rule`] says what is bad, [`engine`] finds it in the rows, [`desk`] knows who was told and
+//! [`silence`] who wants to hear nothing, and [`notify`] tells somebody.
 
+pub mod desk;
 pub mod engine;
 pub mod notify;
+pub mod replay;
 pub mod rule;
+pub mod silence;

@@ -48,12 +48,10 @@ pub(crate) enum Command {
         /// The file to write; it must not exist yet
         file: PathBuf,
     },
-    /// Show what is watched and who is told, or try it out
-    #[command(after_help = "Example:\n  sysmon-hub alerts --test")]
+    /// Show what is watched and who is told, try it out, or keep it quiet
     Alerts {
-        /// Send a message to every route
-        #[arg(long)]
-        test: bool,
+        #[command(subcommand)]
+        command: Option<AlertsCommand>,
     },
     /// Tokens with which machines and people join
     #[command(subcommand)]
@@ -76,6 +74,64 @@ Examples:
         /// A line of JSON for each
         #[arg(long)]
         json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AlertsCommand {
+    /// Send a message to every route, or to one
+    #[command(after_help = "Example:\n  sysmon-hub alerts test slack")]
+    Test {
+        /// Its number as `alerts` shows it, or a part of what is shown
+        route: Option<String>,
+    },
+    /// Say when and for how long a rule would have fired, from what the running hub remembers
+    #[command(after_help = "\
+Examples:
+  sysmon-hub alerts check disk-full --since 7d
+  sysmon-hub alerts check \"busy: cpu > 90% for 10m on db-*\" --since 1d")]
+    Check {
+        /// The name of one of the rules, or a rule as it would stand in the configuration
+        rule: String,
+        /// Back from now
+        #[arg(long, value_name = "SPAN", default_value = "7d", value_parser = parse_span)]
+        since: Duration,
+        /// Only this host
+        #[arg(long, value_name = "NAME")]
+        host: Option<String>,
+    },
+    /// Tell nobody of some alerts for a while; they are shown all the same
+    #[command(after_help = "\
+Examples:
+  sysmon-hub alerts silence db-1 --for 2h --reason \"new disks\"
+  sysmon-hub alerts silence \"web-*:cpu-saturated\" --for 1d --reason \"load test\"")]
+    Silence {
+        /// HOST, HOST:RULE or :RULE, with * for any letters, or #TAG in place of HOST
+        scope: String,
+        /// How long
+        #[arg(long = "for", value_name = "SPAN", value_parser = parse_span)]
+        span: Duration,
+        /// Why, for those who wonder
+        #[arg(long)]
+        reason: String,
+    },
+    /// Show the silences
+    Silences,
+    /// Take a silence back; what still fires is told
+    Unsilence {
+        /// As `alerts silences` shows it
+        id: String,
+    },
+    /// Say that you take care of what fires
+    #[command(
+        after_help = "Example:\n  sysmon-hub alerts ack db-1:disk-full --note \"making room\""
+    )]
+    Ack {
+        /// HOST, HOST:RULE or :RULE, as for `alerts silence`
+        scope: String,
+        /// What others should know
+        #[arg(long, default_value = "")]
+        note: String,
     },
 }
 

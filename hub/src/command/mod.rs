@@ -1,5 +1,6 @@
 //! The commands of `sysmon-hub`, a file for each thing that people do with a hub.
 
+pub(crate) mod alerts;
 pub(crate) mod args;
 pub(crate) mod options;
 pub(crate) mod serve;

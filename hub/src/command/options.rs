@@ -1,12 +1,14 @@
 //! From flags and configuration to what the hub is told.
 
 use anyhow::anyhow;
-use sysmon_certs::{HubState, PeerName};
+use sysmon_certs::{HubState, PeerName, Role};
 use sysmon_config::{Config, Failure};
-use sysmon_hub::alerts::notify::Route;
-use sysmon_hub::alerts::rule::{DEFAULTS, Rule};
+use sysmon_hub::alerts::notify::{NotifierOptions, Route};
+use sysmon_hub::alerts::rule::{DEFAULTS, parse_all};
+use sysmon_hub::alerts::silence::SilenceFile;
 use sysmon_hub::fleet::FleetOptions;
 use sysmon_hub::history::Limits;
+use sysmon_hub::own;
 use sysmon_hub::server::{AlertOptions, EdgeOptions, HistoryOptions, HubOptions, TrustOptions};
 
 use super::args::Args;
@@ -23,21 +25,49 @@ pub(crate) fn days(config: &Config) -> u32 {
     (config.hub.certificate_life.as_secs() / 86_400) as u32
 }
 
-pub(crate) fn alert_options(config: &Config, state: &HubState) -> Result<AlertOptions, Failure> {
+/// Hosts that may send rows: all that ever got a certificate, this machine, and the hub about itself.
+pub(crate) fn known_hosts(args: &Args, config: &Config, state: &HubState) -> Vec<String> {
+    let issued = state.register().issued().unwrap_or_default();
+    let agents = issued
+        .into_iter()
+        .filter(|issued| issued.role == Role::Agent.to_string());
+    let mut hosts: Vec<String> = agents.map(|issued| issued.name).collect();
+    // Before anybody has joined, every name may be right.
+    if !hosts.is_empty() {
+        hosts.push(PeerName::nearest(&sysmon_config::host_name()).to_string());
+        hosts.push(own::host_name(hub_name(args, config).as_str()).to_string());
+    }
+    hosts
+}
+
+pub(crate) fn alert_options(
+    args: &Args,
+    config: &Config,
+    state: &HubState,
+) -> Result<AlertOptions, Failure> {
+    let wrong = |key: &str, at: usize, problem: String| {
+        Failure::Usage(anyhow!("{}: {problem}", config.place("hub", key, at)))
+    };
     let usual = || DEFAULTS.iter().map(ToString::to_string).collect();
     let rules: Vec<String> = config.hub.alerts.clone().unwrap_or_else(usual);
-    let rules: Result<Vec<Rule>, _> = rules.iter().map(|rule| rule.parse()).collect();
-    let routes: Result<Vec<Route>, _> = config
-        .hub
-        .notify
-        .iter()
-        .map(|route| route.parse())
-        .collect();
-    Ok(AlertOptions {
-        rules: rules.map_err(|error| Failure::Usage(anyhow!("[hub] alerts: {error}")))?,
-        routes: routes.map_err(|error| Failure::Usage(anyhow!("[hub] notify: {error}")))?,
+    let rules = parse_all(&rules, &known_hosts(args, config, state))
+        .map_err(|(at, error)| wrong("alerts", at, error.to_string()))?;
+    let mut telling = NotifierOptions {
         path: Some(state.dir().join("alerts.json")),
-    })
+        silences: Some(SilenceFile::new(state.dir())),
+        ..NotifierOptions::default()
+    };
+    for (at, route) in config.hub.notify.iter().enumerate() {
+        let route = Route::resolve(route).map_err(|error| wrong("notify", at, error.to_string()));
+        telling.routes.push(route?);
+    }
+    for (at, window) in config.hub.maintenance.iter().enumerate() {
+        let window = window
+            .parse()
+            .map_err(|error| wrong("maintenance", at, error));
+        telling.maintenance.push(window?);
+    }
+    Ok(AlertOptions { rules, telling })
 }
 
 pub(crate) fn options(
@@ -46,7 +76,7 @@ pub(crate) fn options(
     state: &HubState,
 ) -> Result<HubOptions, Failure> {
     Ok(HubOptions {
-        alerts: alert_options(config, state)?,
+        alerts: alert_options(args, config, state)?,
         edges: EdgeOptions {
             edges: config.hub.edges.iter().map(ToString::to_string).collect(),
             share: config

@@ -6,8 +6,7 @@ use anyhow::{Context, anyhow};
 use jiff::tz::TimeZone;
 use sysmon_certs::HubState;
 use sysmon_config::time::format_moment;
-use sysmon_config::{Config, Failure, Program, state_dir};
-use sysmon_hub::alerts::notify::{Message, send};
+use sysmon_config::{Config, Failure};
 use sysmon_hub::audit::{Audit, Entry};
 use sysmon_hub::history::store::Store;
 use sysmon_hub::{VERSION, client};
@@ -15,7 +14,7 @@ use sysmon_link::Connector;
 use sysmon_wire::UnixMs;
 
 use super::args::Args;
-use super::options::{alert_options, hub_name, options};
+use super::options::options;
 use super::runtime;
 
 pub(crate) fn status(state: &HubState, json: bool) -> Result<(), Failure> {
@@ -99,40 +98,4 @@ pub(crate) fn check(args: &Args, config: &Config, state: &HubState) -> Result<()
         options.fleet.memory_bytes >> 20
     );
     Ok(sysmon_config::print(&text)?)
-}
-
-pub(crate) fn alerts(args: &Args, config: &Config, test: bool) -> Result<(), Failure> {
-    let state = HubState::new(&state_dir(Program::Hub, args.common.state.as_deref()));
-    let options = alert_options(config, &state)?;
-    let mut text = String::from("watched:\n");
-    for rule in &options.rules {
-        text.push_str(&format!("  {rule} ({})\n", rule.severity.as_str()));
-    }
-    text.push_str("told:\n");
-    if options.routes.is_empty() {
-        text.push_str("  nobody but the log and those who look: set notify in [hub]\n");
-    }
-    let message = Message::test(hub_name(args, config).as_str());
-    let mut failed = 0;
-    for route in &options.routes {
-        let result = if test {
-            Some(send(route, &message))
-        } else {
-            None
-        };
-        let result = match result {
-            None => String::new(),
-            Some(Ok(())) => ": arrived".to_owned(),
-            Some(Err(why)) => {
-                failed += 1;
-                format!(": failed: {why}")
-            }
-        };
-        text.push_str(&format!("  {route}{result}\n"));
-    }
-    sysmon_config::print(&text)?;
-    if failed > 0 {
-        return Err(anyhow!("{failed} of {} routes failed", options.routes.len()).into());
-    }
-    Ok(())
 }

@@ -21,7 +21,11 @@ pub(super) fn bounded(mut request: Request) -> Request {
 /// The moments of a request, and the span of its steps.
 fn moments(request: &mut Request) -> ([Option<&mut UnixMs>; 2], Option<&mut i64>) {
     match request {
-        Request::Status | Request::Burst { .. } | Request::Renew { .. } => ([None, None], None),
+        Request::Status
+        | Request::Burst { .. }
+        | Request::Renew { .. }
+        | Request::Alerts
+        | Request::Acknowledge { .. } => ([None, None], None),
         Request::Fleet { at, .. }
         | Request::Processes { at, .. }
         | Request::Changes { at, .. }

@@ -1,6 +1,7 @@
 //! The shell of the hub: its socket, clock and tasks.
 
 mod agent;
+mod alerts;
 mod bounds;
 mod demand;
 mod keep;
@@ -28,7 +29,7 @@ use thiserror::Error;
 use tokio::sync::{Semaphore, watch};
 
 use crate::VERSION;
-use crate::alerts::notify::{Kept, News, Notifier, Route};
+use crate::alerts::notify::{Kept, News, Notifier, NotifierOptions};
 use crate::alerts::rule::Rule;
 use crate::audit::Entry;
 use crate::fleet::{Fleet, FleetOptions};
@@ -95,10 +96,8 @@ pub struct HubOptions {
 pub struct AlertOptions {
     /// The rules.
     pub rules: Vec<Rule>,
-    /// Where alerts are told.
-    pub routes: Vec<Route>,
-    /// Where what fires and waits is kept; nowhere if not set.
-    pub path: Option<PathBuf>,
+    /// Who is told, and who is not.
+    pub telling: NotifierOptions,
 }
 
 /// Where and how much history is kept on disk.
@@ -139,7 +138,7 @@ pub struct Hub {
     changed: watch::Sender<u64>,
     demands: Demands,
     trust: Option<Trust>,
-    notifier: Option<Notifier>,
+    notifier: Notifier,
     edges: watch::Sender<EdgeOptions>,
     history: Option<Mutex<Worker>>,
     readers: Arc<Readers>,
@@ -180,8 +179,8 @@ impl Hub {
 
     /// Tells of alerts, if there is news.
     fn tell_news(&self, news: Option<News>) {
-        if let (Some(news), Some(notifier)) = (news, &self.notifier) {
-            notifier.tell(news);
+        if let Some(news) = news {
+            self.notifier.tell(news);
         }
     }
 
@@ -195,9 +194,8 @@ impl Hub {
         drop(fleet);
         self.announce(generation);
         self.set_history_limits(options.history.map(|history| history.limits));
-        if let Some(notifier) = &self.notifier {
-            notifier.reroute(options.alerts.routes);
-        }
+        let telling = options.alerts.telling;
+        self.notifier.reroute(telling.routes, telling.maintenance);
         self.tell_news(news);
         if let (Some(trust), Some(options)) = (&self.trust, options.trust) {
             trust.set_days(options.days);
@@ -265,19 +263,10 @@ impl BoundHub {
         };
         let metrics = options.metrics.map(listen).transpose()?;
         let mut fleet = Fleet::new(options.fleet);
-        let kept = options
-            .alerts
-            .path
-            .as_deref()
-            .map(Kept::load)
-            .unwrap_or_default();
-        fleet.watch(options.alerts.rules, kept.firing.clone());
-        let notifier = match options.alerts.path {
-            Some(path) => Notifier::start(options.alerts.routes, path, kept)
-                .map_err(StoreError::from)
-                .map(Some)?,
-            None => None,
-        };
+        let telling = options.alerts.telling;
+        let kept = telling.path.as_deref().map(Kept::load).unwrap_or_default();
+        fleet.watch(options.alerts.rules, kept.firing());
+        let notifier = Notifier::start(telling, kept).map_err(StoreError::from)?;
         let history = match &options.history {
             Some(history) => Some(keep::open_history(history, &mut fleet)?),
             None => None,
@@ -389,6 +378,7 @@ impl BoundHub {
         }
         self.listener.close().await;
         keep::finish(hub).await;
+        hub.notifier.finish();
     }
 }
 

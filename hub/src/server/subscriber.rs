@@ -91,6 +91,13 @@ async fn answer(
 ) -> Result<(), LinkError> {
     match request {
         Request::Renew { request } => sender.send(&renewal::answer(hub, who, &request.0)).await,
+        Request::Alerts => sender.send(&Reply::Alerts(hub.alerts())).await,
+        Request::Acknowledge { host, rule, note } => {
+            let by = who.peer.name.to_string();
+            let rule = rule.as_ref().map(Label::as_str);
+            let alerts = hub.acknowledge(&by, host.as_str(), rule, note.as_str());
+            sender.send(&Reply::Alerts(alerts)).await
+        }
         Request::Status => sender.send(&Reply::Status(hub.status())).await,
         Request::Fleet {
             at,

@@ -1,8 +1,11 @@
 //! A host falls silent: somebody is told, once, and once more when it is back.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use crate::place::{Place, until};
+use crate::receivers::{mail_server, webhook};
 
 #[test]
 fn a_silent_host_is_told_of_and_shown() {
@@ -53,6 +56,179 @@ fn a_silent_host_is_told_of_and_shown() {
     assert_eq!(code, 2);
     assert!(
         stderr.contains("did you mean system.cpu.utilization?"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn one_incident_is_one_message_by_webhook_and_one_by_mail_over_a_restart_of_the_hub() {
+    let place = Place::new();
+    let (ca, secret) = (place.dir("ca.pem"), place.dir("route"));
+    let (hook, posts, takes) = webhook();
+    let (smtp, letters) = mail_server(&ca);
+    let mail = format!(
+        "mail:smtps://hub:secret@{smtp}/?from=hub@example.org&to=me@example.org&ca={}",
+        ca.display()
+    );
+    std::fs::write(&secret, mail).unwrap();
+    let routes = format!("[\"{hook}\", \"critical file:{}\"]", secret.display());
+    let env = [
+        ("SYSMON_HUB__ALERTS", "[\"silent: silent for 2s critical\"]"),
+        ("SYSMON_HUB__NOTIFY", routes.as_str()),
+    ];
+    let hub = place.hub_with(&env);
+    let address = place.address();
+    place.issue("operator", "me");
+    let agent = place.agent("a");
+    let rows = || place.snapshot("me")["hosts"][0]["rows"].as_u64();
+    until("a has rows", rows, |rows| *rows > Some(0));
+    drop(agent);
+    // The letter arrives, and the webhook does not: the hub is told to stop before it tries again.
+    until(
+        "a letter",
+        || letters.count("CRITICAL a:"),
+        |count| *count == 1,
+    );
+    until(
+        "a try",
+        || place.status(),
+        |status| status.contains("it answered 500"),
+    );
+    let status = place.status();
+    assert!(
+        status.contains("mail to me@example.org by 127.0.0.1: last"),
+        "{status}"
+    );
+    assert!(!status.contains("secret"), "{status}");
+    assert_eq!(
+        (hub.terminate(Duration::from_secs(20)), posts.all().len()),
+        (Some(0), 0)
+    );
+    takes.store(true, std::sync::atomic::Ordering::SeqCst);
+    let hub = place.hub_again_with(&address, &env);
+    until(
+        "a post",
+        || posts.count("\"state\":\"firing\""),
+        |count| *count == 1,
+    );
+    let line = format!(
+        "{}: last",
+        hook.replace("http://", "webhook at ").replace("/hook", "")
+    );
+    until(
+        "it knows",
+        || place.status(),
+        |status| status.contains(&line),
+    );
+    // Killed, it has nothing to tell again.
+    drop(hub);
+    let hub = place.hub_again_with(&address, &env);
+    assert!(
+        place.status().contains("critical  a  silent"),
+        "{}",
+        place.status()
+    );
+    let taken = place.output(
+        "sysmon-hub",
+        &[
+            "--state", "hub", "alerts", "ack", "a:silent", "--note", "on it",
+        ],
+    );
+    assert!(
+        taken.contains("1 alerts of a:silent are taken care of"),
+        "{taken}"
+    );
+    assert!(
+        place.status().contains("[owner takes care: on it]"),
+        "{}",
+        place.status()
+    );
+    let _agent = place.agent_for("a", &address);
+    until(
+        "it is over",
+        || (posts.all().len(), letters.all().len()),
+        |told| *told == (2, 2),
+    );
+    assert_eq!(posts.count("\"state\":\"resolved\""), 1);
+    assert_eq!(letters.count("RESOLVED a:"), 1);
+    assert!(
+        letters.all()[0].contains("Subject: sysmon: 1 critical on a"),
+        "{:?}",
+        letters.all()
+    );
+    assert!(!place.status().contains("critical  a  silent"));
+    drop(hub);
+    let log = std::fs::read_to_string(place.dir("hub.log")).unwrap();
+    assert!(!log.contains("secret@"), "{log}");
+}
+
+#[test]
+fn alerts_are_tried_out_and_silenced_by_command() {
+    let place = Place::new();
+    let file = place.dir("told");
+    let routes = format!("[\"command:cat >> {}\"]", file.display());
+    let env = [
+        (
+            "SYSMON_HUB__ALERTS",
+            "[\"loaded: load1 > -1 critical\", \"silent: silent for 60s\"]",
+        ),
+        ("SYSMON_HUB__NOTIFY", routes.as_str()),
+    ];
+    let hub = |args: &[&str]| {
+        place.output(
+            "sysmon-hub",
+            &[&["--state", "hub", "alerts"], args].concat(),
+        )
+    };
+    let _hub = place.hub_with(&env);
+    let silenced = hub(&["silence", "a", "--for", "1h", "--reason", "new disks"]);
+    assert!(
+        silenced.contains("silence 1: nobody is told of a for 1 h 0 m"),
+        "{silenced}"
+    );
+    let _agent = place.agent("a");
+    let fires = |status: &String| status.contains("critical  a  loaded");
+    let status = until("it fires", || place.status(), fires);
+    assert!(status.contains("[silenced: new disks]"), "{status}");
+    assert!(hub(&["silences"]).contains("new disks"));
+    let told = || std::fs::read_to_string(&file).unwrap_or_default();
+    assert_eq!(told(), "");
+    // A running hub notices that it is taken back.
+    hub(&["unsilence", "1"]);
+    until("it is told", told, |told| {
+        told.contains("\"rule\":\"loaded\"")
+    });
+    let check = hub(&["check", "x: load1 > -1", "--since", "1h"]);
+    assert!(
+        check.contains("looked at 1 hosts over 1 h 0 m, a value every 1 s"),
+        "{check}"
+    );
+    assert!(check.contains("it would have fired once"), "{check}");
+    let never = hub(&["check", "x: load1 > 100000", "--since", "1h"]);
+    assert!(never.contains("it would not have fired"), "{never}");
+    let fails = |args: &[&str]| {
+        place
+            .fails(
+                "sysmon-hub",
+                &[&["--state", "hub", "alerts"], args].concat(),
+            )
+            .1
+    };
+    assert!(fails(&["check", "slient"]).contains("did you mean \"silent\"?"));
+    assert!(fails(&["silence", "b", "--for", "1h", "--reason", "x"]).contains("there is no host"));
+    assert!(fails(&["unsilence", "7"]).contains("there is no silence"));
+    assert!(fails(&["ack", "b"]).contains("nothing fires on b"));
+    assert!(
+        fails(&["test", "slack"]).contains("there is no route") || !fails(&["test"]).is_empty()
+    );
+    let (code, stderr) = place.fails_with(
+        "sysmon-hub",
+        &["--state", "hub", "check"],
+        &[("SYSMON_HUB__ALERTS", "[\"x: silent for 5s on aa\"]")],
+    );
+    assert_eq!(code, 2);
+    assert!(
+        stderr.contains("which is no host; did you mean \"a\"?"),
         "{stderr}"
     );
 }

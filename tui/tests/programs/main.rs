@@ -11,6 +11,7 @@ mod keys;
 mod namespaces;
 mod outage;
 mod place;
+mod receivers;
 #[cfg(unix)]
 mod terminal;
 mod tiers;

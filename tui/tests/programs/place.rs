@@ -243,6 +243,11 @@ impl Place {
         self.output("sysmon-tui", &all)
     }
 
+    /// What `sysmon-hub status` prints.
+    pub(crate) fn status(&self) -> String {
+        self.output("sysmon-hub", &["--state", "hub", "status"])
+    }
+
     pub(crate) fn snapshot(&self, state: &str) -> Value {
         serde_json::from_str(&self.tui(state, &["snapshot", "--json"])).unwrap()
     }

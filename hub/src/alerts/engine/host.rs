@@ -1,0 +1,373 @@
+//! What the engine knows of one host: the series that rules look at, and what they found.
+
+use std::sync::Arc;
+
+use sysmon_wire::{Label, SeriesKey, UnixMs};
+
+use super::super::rule::{Bound, Condition, Measure, MetricName, Rule, Term};
+use super::probe::{Need, Probe};
+use super::state::{Alert, State};
+use super::words::{self, Found};
+use super::{Observed, Transition};
+
+/// Things watched on one host.
+const WATCHED_MAX: usize = 512;
+
+/// Something that has no value any more for this long is gone, and so is its alert.
+const GONE_MS: i64 = 600_000;
+
+/// A rule, looking at one series of its first condition.
+#[derive(Debug)]
+struct Watch {
+    rule: usize,
+    series: u32,
+    key: Arc<SeriesKey>,
+    /// What each condition looks at.
+    terms: Vec<Looked>,
+    state: State,
+}
+
+/// Places of probes that a condition looks at.
+#[derive(Debug, Default)]
+struct Looked {
+    probes: Vec<usize>,
+    /// What the values are compared with, if that is no number.
+    bound: Option<usize>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Host {
+    /// How many of the host's series were looked at for rules.
+    known_series: usize,
+    probes: Vec<Probe>,
+    watches: Vec<Watch>,
+    /// Of rules about the host as a whole, each with the place of its rule.
+    whole: Vec<(usize, State)>,
+    /// Alerts that fired before a restart or under another rule, of things that were not seen since.
+    restored: Vec<Alert>,
+    first_row: Option<UnixMs>,
+}
+
+impl Host {
+    pub(super) fn new(restored: Vec<Alert>) -> Self {
+        Self {
+            restored,
+            ..Self::default()
+        }
+    }
+
+    /// Looks at a row.
+    pub(super) fn observe(&mut self, rules: &[Rule], row: &Observed<'_>) -> Vec<Transition> {
+        if row.keys.len() != self.known_series {
+            self.learn(rules, row);
+        }
+        for probe in &mut self.probes {
+            probe.take(row.time, row.values);
+        }
+        let mut transitions = Vec::new();
+        let probes = &self.probes;
+        for watch in &mut self.watches {
+            if let Some(rule) = rules.get(watch.rule) {
+                transitions.extend(watch.look(rule, probes, row));
+            }
+        }
+        self.forget_gone(rules, row.time, &mut transitions);
+        transitions
+    }
+
+    /// Alerts of before whose series have not come back in a while are over.
+    fn forget_gone(&mut self, rules: &[Rule], now: UnixMs, transitions: &mut Vec<Transition>) {
+        let first = *self.first_row.get_or_insert(now);
+        if self.restored.is_empty() || now - first < GONE_MS {
+            return;
+        }
+        let is_of_series = |alert: &mut Alert| {
+            let rule = rules.iter().find(|rule| rule.name == alert.rule);
+            rule.is_none_or(|rule| matches!(rule.condition, Condition::All(_)))
+        };
+        let gone = self.restored.extract_if(.., is_of_series);
+        transitions.extend(gone.map(|alert| Transition {
+            alert,
+            firing: false,
+        }));
+    }
+
+    /// Finds which of the host's new series rules look at.
+    fn learn(&mut self, rules: &[Rule], row: &Observed<'_>) {
+        let new = row.keys.get(self.known_series..).unwrap_or_default();
+        let tags = || row.tags.iter().map(Label::as_str);
+        for (number, rule) in rules.iter().enumerate() {
+            let Condition::All(terms) = &rule.condition else {
+                continue;
+            };
+            let Some(first) = terms.first() else { continue };
+            if !rule.hosts.include(row.name.as_str(), tags()) {
+                continue;
+            }
+            for (at, key) in new.iter().enumerate() {
+                let series = (self.known_series + at) as u32;
+                if first.metric.matches(key) {
+                    self.watch(number, rule, series, key);
+                }
+            }
+        }
+        self.known_series = row.keys.len();
+        // Other conditions may look at what has come now.
+        let mut watches = std::mem::take(&mut self.watches);
+        for watch in &mut watches {
+            let Some(Condition::All(terms)) = rules.get(watch.rule).map(|rule| &rule.condition)
+            else {
+                continue;
+            };
+            let looked = terms.iter().enumerate().map(|(at, term)| {
+                let only = (at == 0).then_some(watch.series);
+                self.looked_at(term, only, &watch.key, row)
+            });
+            watch.terms = looked.collect();
+        }
+        self.watches = watches;
+    }
+
+    fn watch(&mut self, number: usize, rule: &Rule, series: u32, key: &Arc<SeriesKey>) {
+        let is_same = |watch: &Watch| watch.rule == number && watch.series == series;
+        if self.watches.len() >= WATCHED_MAX || self.watches.iter().any(is_same) {
+            return;
+        }
+        let restored = self.take_restored(rule, &words::what(key));
+        self.watches.push(Watch {
+            rule: number,
+            series,
+            key: Arc::clone(key),
+            terms: Vec::new(),
+            state: State::restored(restored),
+        });
+    }
+
+    fn take_restored(&mut self, rule: &Rule, what: &str) -> Option<Alert> {
+        let is_it = |alert: &Alert| alert.rule == rule.name && alert.what == what;
+        let at = self.restored.iter().position(is_it)?;
+        let mut alert = self.restored.swap_remove(at);
+        alert.severity = rule.severity;
+        Some(alert)
+    }
+
+    /// The probes that a condition needs: of `only` one series, else of those with the attributes of `like`,
+    /// else of all that match.
+    fn looked_at(
+        &mut self,
+        term: &Term,
+        only: Option<u32>,
+        like: &SeriesKey,
+        row: &Observed<'_>,
+    ) -> Looked {
+        let phase = i64::from(row.id.0).wrapping_mul(7_919);
+        let need = match term.measure {
+            Measure::Value | Measure::Turn => Need::Value,
+            Measure::Rate(over) => Need::Rate(i64::try_from(over.as_millis()).unwrap_or(i64::MAX)),
+            Measure::Within(..) => Need::Forecast,
+        };
+        let series = match only {
+            Some(series) => vec![series],
+            None => matching(&term.metric, like, row.keys),
+        };
+        let probes = series
+            .into_iter()
+            .filter_map(|series| self.probe(series, need, phase, row.keys))
+            .collect();
+        let bound = match &term.threshold {
+            Bound::Number(_) => None,
+            Bound::Of(_, metric) => {
+                let series = bounding(metric, like, row.keys);
+                series.and_then(|series| self.probe(series, Need::Value, phase, row.keys))
+            }
+        };
+        Looked { probes, bound }
+    }
+
+    /// The place of a probe, a new one if there is none.
+    fn probe(
+        &mut self,
+        series: u32,
+        need: Need,
+        phase: i64,
+        keys: &[Arc<SeriesKey>],
+    ) -> Option<usize> {
+        let is_it = |probe: &Probe| probe.series == series && probe.need == need;
+        if let Some(at) = self.probes.iter().position(is_it) {
+            return Some(at);
+        }
+        let key = keys.get(series as usize)?;
+        self.probes
+            .push(Probe::new(series, need, &key.metric, phase));
+        Some(self.probes.len() - 1)
+    }
+
+    /// The state of a rule about the host as a whole.
+    pub(super) fn whole(&mut self, number: usize, rule: &Rule) -> Option<&mut State> {
+        if !self.whole.iter().any(|(of, _)| *of == number) {
+            let restored = self.take_restored(rule, "");
+            self.whole.push((number, State::restored(restored)));
+        }
+        let mut states = self.whole.iter_mut();
+        states.find_map(|(of, state)| (*of == number).then_some(state))
+    }
+
+    /// Takes other rules; `place` says where each of the old ones is now.
+    pub(super) fn replace(&mut self, place: impl Fn(usize) -> Option<usize>) {
+        let mut left = Vec::new();
+        for mut watch in std::mem::take(&mut self.watches) {
+            match place(watch.rule) {
+                Some(at) => {
+                    watch.rule = at;
+                    self.watches.push(watch);
+                }
+                None => left.push(watch.state),
+            }
+        }
+        for (rule, state) in std::mem::take(&mut self.whole) {
+            match place(rule) {
+                Some(at) => self.whole.push((at, state)),
+                None => left.push(state),
+            }
+        }
+        // New rules look at all series.
+        self.known_series = 0;
+        self.restored
+            .extend(left.into_iter().filter_map(|state| state.firing));
+    }
+
+    /// Alerts of rules that are gone.
+    pub(super) fn take_gone(&mut self, rules: &[Rule]) -> Vec<Alert> {
+        let is_gone = |alert: &mut Alert| rules.iter().all(|rule| rule.name != alert.rule);
+        self.restored.extract_if(.., is_gone).collect()
+    }
+
+    /// Every alert that fires.
+    pub(super) fn firing(&self) -> impl Iterator<Item = &Alert> {
+        let watched = self.watches.iter().map(|watch| &watch.state);
+        let states = watched.chain(self.whole.iter().map(|(_, state)| state));
+        states
+            .filter_map(|state| state.firing.as_ref())
+            .chain(&self.restored)
+    }
+}
+
+/// Series of a metric: the one of the same device as `like`, else all.
+fn matching(metric: &MetricName, like: &SeriesKey, keys: &[Arc<SeriesKey>]) -> Vec<u32> {
+    let series = (0u32..).zip(keys).filter(|(_, key)| metric.matches(key));
+    let all: Vec<_> = series.collect();
+    match all
+        .iter()
+        .find(|(_, key)| key.attributes == like.attributes)
+    {
+        Some((series, _)) => vec![*series],
+        None => all.into_iter().map(|(series, _)| series).collect(),
+    }
+}
+
+/// The series of a metric that a value is compared with: that of the same device, else the host's one.
+fn bounding(metric: &MetricName, like: &SeriesKey, keys: &[Arc<SeriesKey>]) -> Option<u32> {
+    let place = |attributes: &[(Label, Label)]| {
+        let is_it = |key: &Arc<SeriesKey>| metric.matches(key) && key.attributes == attributes;
+        let at = keys.iter().position(is_it)?;
+        u32::try_from(at).ok()
+    };
+    let of_alias = || {
+        let is_it = |key: &Arc<SeriesKey>| metric.matches(key);
+        let at = keys.iter().position(is_it)?;
+        u32::try_from(at).ok()
+    };
+    match metric {
+        MetricName::Alias(_) => of_alias(),
+        MetricName::Metric(_) => place(&like.attributes).or_else(|| place(&[])),
+    }
+}
+
+impl Watch {
+    fn look(&mut self, rule: &Rule, probes: &[Probe], row: &Observed<'_>) -> Option<Transition> {
+        let Condition::All(terms) = &rule.condition else {
+            return None;
+        };
+        let (mut is_bad, mut is_known, mut first) = (true, true, None);
+        for (term, looked) in terms.iter().zip(&self.terms) {
+            match looked.find(term, probes, self.state.firing.is_some()) {
+                Some((found, true)) => first = first.or(Some(found)),
+                Some((_, false)) => is_bad = false,
+                None => is_known = false,
+            }
+        }
+        let absent = |place: &usize| probes.get(*place).is_some_and(Probe::is_absent);
+        if self
+            .terms
+            .first()
+            .is_some_and(|looked| looked.probes.iter().all(absent))
+        {
+            let since = *self.state.absent_since.get_or_insert(row.time);
+            return (row.time - since >= GONE_MS)
+                .then(|| self.state.end())
+                .flatten();
+        }
+        self.state.absent_since = None;
+        if !is_bad {
+            return self.state.good(row.time);
+        }
+        if !is_known {
+            // No value is no news.
+            return None;
+        }
+        let (term, found) = (terms.first()?, first?);
+        // What was there at the first look did not turn.
+        if term.measure == Measure::Turn && !self.state.was_good {
+            return None;
+        }
+        let key = &self.key;
+        self.state.bad(rule.hold, row.time, || Alert {
+            rule: rule.name.clone(),
+            severity: rule.severity,
+            host: row.name.to_string(),
+            tags: row.tags.iter().map(Label::to_string).collect(),
+            what: words::what(key),
+            since: row.time,
+            value: Some(found.value),
+            summary: words::of_value(rule, term, row.name, key, found),
+        })
+    }
+}
+
+impl Looked {
+    /// The value that is furthest beyond, and whether that is beyond its limit; none while nothing is known.
+    fn find(&self, term: &Term, probes: &[Probe], is_firing: bool) -> Option<(Found, bool)> {
+        let bound = if is_firing {
+            &term.clear
+        } else {
+            &term.threshold
+        };
+        let limit = match bound {
+            Bound::Number(number) => *number,
+            Bound::Of(factor, _) => factor * probes.get(self.bound?)?.value()?,
+        };
+        let value = |place: &usize| {
+            let probe = probes.get(*place)?;
+            match term.measure {
+                Measure::Value | Measure::Turn => probe.value(),
+                Measure::Rate(_) => probe.rate(),
+                Measure::Within(within, clear) => {
+                    let ahead = if is_firing { clear } else { within };
+                    probe.in_ms(i64::try_from(ahead.as_millis()).ok()?)
+                }
+            }
+        };
+        let values = self.probes.iter().filter_map(value);
+        let value = match term.above {
+            true => values.max_by(f64::total_cmp),
+            false => values.min_by(f64::total_cmp),
+        }?;
+        let is_beyond = match (term.above, term.measure) {
+            // Full is full, not more than that.
+            (true, Measure::Within(..)) => value >= limit,
+            (true, _) => value > limit,
+            (false, _) => value < limit,
+        };
+        Some((Found { value, limit }, is_beyond))
+    }
+}

@@ -1,0 +1,376 @@
+//! The engine with a clock that the tests turn.
+
+use super::*;
+use proptest::prelude::*;
+use sysmon_wire::ABSENT;
+use sysmon_wire::message::Severity;
+use sysmon_wire::metrics::{CPU_UTILIZATION, FS_UTILIZATION, PRESSURE_TIME};
+
+fn engine(rules: &[&str]) -> Engine {
+    Engine::new(
+        rules.iter().map(|rule| rule.parse().unwrap()).collect(),
+        Vec::new(),
+    )
+}
+
+fn keys() -> Vec<Arc<SeriesKey>> {
+    let mount = |mount| FS_UTILIZATION.series(&[("system.filesystem.mountpoint", mount)]);
+    let stalls = PRESSURE_TIME.series(&[
+        ("linux.pressure.resource", "memory"),
+        ("linux.pressure.scope", "some"),
+    ]);
+    [
+        CPU_UTILIZATION.series(&[]),
+        mount("/"),
+        mount("/home"),
+        stalls,
+    ]
+    .map(Arc::new)
+    .to_vec()
+}
+
+fn row(engine: &mut Engine, second: i64, values: [i64; 4]) -> Vec<Transition> {
+    let (name, keys) = (Label::new("db-1"), keys());
+    engine.observe(Observed {
+        id: HostId(0),
+        name: &name,
+        tags: &[],
+        keys: &keys,
+        time: UnixMs(second * 1000),
+        values: &values,
+    })
+}
+
+#[test]
+fn an_alert_fires_after_its_time_once_and_clears_below_its_other_limit() {
+    let mut engine = engine(&["busy: cpu > 90% for 10s clear 80% critical"]);
+    for second in 0..10 {
+        assert!(row(&mut engine, second, [950, 0, 0, 0]).is_empty());
+    }
+    let fired = row(&mut engine, 10, [960, 0, 0, 0]);
+    assert_eq!(fired.len(), 1);
+    assert!(fired[0].firing);
+    let alert = &fired[0].alert;
+    assert_eq!(
+        (alert.since, alert.severity),
+        (UnixMs(0), Severity::Critical)
+    );
+    assert_eq!(
+        alert.summary,
+        "system.cpu.utilization is 96.0 %, over 90.0 %"
+    );
+    assert!(row(&mut engine, 11, [990, 0, 0, 0]).is_empty(), "told once");
+    assert!(
+        row(&mut engine, 12, [850, 0, 0, 0]).is_empty(),
+        "between the limits nothing changes"
+    );
+    let over = row(&mut engine, 13, [790, 0, 0, 0]);
+    assert!(!over[0].firing && engine.firing().next().is_none());
+    // A moment's dip begins the time anew.
+    row(&mut engine, 14, [950, 0, 0, 0]);
+    row(&mut engine, 20, [100, 0, 0, 0]);
+    assert!(row(&mut engine, 25, [950, 0, 0, 0]).is_empty());
+}
+
+#[test]
+fn each_series_is_judged_by_itself_and_counters_by_their_rate() {
+    let mut engine = engine(&[
+        "full: system.filesystem.utilization > 90%",
+        "stalls: psi.mem > 20%",
+    ]);
+    let fired = row(&mut engine, 1, [0, 950, 100, 0]);
+    assert_eq!(fired.len(), 1);
+    assert_eq!(fired[0].alert.what, "/");
+    assert!(row(&mut engine, 2, [0, 950, 100, 100_000]).is_empty());
+    let fired = row(&mut engine, 3, [0, 950, 100, 600_000]);
+    assert_eq!(fired[0].alert.rule, "stalls");
+    assert!(
+        fired[0].alert.summary.contains("50.0 % of the time"),
+        "{}",
+        fired[0].alert.summary
+    );
+    assert_eq!(engine.of_host(HostId(0), &Label::new("db-1")).len(), 2);
+    assert!(
+        row(&mut engine, 4, [0, ABSENT, 100, ABSENT]).is_empty(),
+        "no value is no news"
+    );
+}
+
+#[test]
+fn a_silent_host_is_told_once_and_again_when_it_speaks() {
+    let mut engine = engine(&["silent: silent for 60s on db-* critical"]);
+    let name = Label::new("db-1");
+    let mut look = |seconds: u64| {
+        let now = UnixMs(1_000_000 + seconds as i64 * 1000);
+        engine.look_at(Whole {
+            id: HostId(0),
+            name: &name,
+            tags: &[],
+            silence: Duration::from_secs(seconds),
+            clock_offset_ms: 0,
+            now,
+        })
+    };
+    assert!(look(59).is_empty());
+    let fired = look(60);
+    assert_eq!(fired[0].alert.since, UnixMs(1_000_000));
+    assert!(look(61).is_empty());
+    assert!(!look(0)[0].firing);
+}
+
+#[test]
+fn what_fired_before_a_restart_is_not_told_again_but_its_end_is() {
+    let rules = ["busy: cpu > 90%"];
+    let mut before = engine(&rules);
+    row(&mut before, 1, [950, 0, 0, 0]);
+    let kept: Vec<Alert> = before.firing().cloned().collect();
+    let rules = || rules.iter().map(|rule| rule.parse().unwrap()).collect();
+    let mut after = Engine::new(rules(), kept.clone());
+    assert_eq!(after.firing().count(), 1);
+    assert!(row(&mut after, 5, [960, 0, 0, 0]).is_empty());
+    assert!(!row(&mut after, 6, [0, 0, 0, 0])[0].firing);
+    let mut after = Engine::new(rules(), kept);
+    assert!(
+        !row(&mut after, 5, [0, 0, 0, 0])[0].firing,
+        "over while the hub was away"
+    );
+}
+
+#[test]
+fn what_flaps_is_told_a_few_times_and_over_once_when_it_was_quiet() {
+    let mut engine = engine(&["busy: cpu > 90%"]);
+    let mut told = Vec::new();
+    for second in 0..200 {
+        let cpu = if second % 2 == 0 { 950 } else { 0 };
+        told.extend(row(&mut engine, second, [cpu, 0, 0, 0]));
+    }
+    let states: Vec<_> = told.iter().map(|transition| transition.firing).collect();
+    assert_eq!(states, [true, false, true, false, true]);
+    assert!(told[4].alert.summary.ends_with("(it comes and goes)"));
+    assert!(
+        row(&mut engine, 798, [0, 0, 0, 0]).is_empty(),
+        "not quiet for long enough"
+    );
+    assert!(!row(&mut engine, 799, [0, 0, 0, 0])[0].firing);
+    let later = row(&mut engine, 2000, [950, 0, 0, 0]);
+    assert!(!later[0].alert.summary.contains("comes and goes"));
+    assert!(
+        !row(&mut engine, 2001, [0, 0, 0, 0])[0].firing,
+        "over at once again"
+    );
+}
+
+#[test]
+fn conditions_hold_together_and_of_the_same_device() {
+    let mut busy = engine(&["both: cpu > 90% clear 80% and system.filesystem.utilization > 90%"]);
+    assert!(row(&mut busy, 1, [950, 100, 200, 0]).is_empty());
+    assert!(row(&mut busy, 2, [100, 950, 200, 0]).is_empty());
+    let fired = row(&mut busy, 3, [950, 100, 910, 0]);
+    assert_eq!((fired.len(), fired[0].alert.what.as_str()), (1, ""));
+    assert!(
+        row(&mut busy, 4, [850, 100, 910, 0]).is_empty(),
+        "not clear yet"
+    );
+    assert!(
+        row(&mut busy, 5, [850, 100, ABSENT, 0])[0]
+            .alert
+            .what
+            .is_empty()
+    );
+    let mut devices = engine(&[
+        "low: system.filesystem.utilization > 50% and system.filesystem.utilization < 60%",
+    ]);
+    let fired = row(&mut devices, 1, [0, 550, 950, 0]);
+    assert_eq!((fired.len(), fired[0].alert.what.as_str()), (1, "/"));
+}
+
+#[test]
+fn a_value_can_be_compared_with_another_of_the_host() {
+    let mut engine = engine(&["much: system.filesystem.utilization > 2*cpu"]);
+    assert!(row(&mut engine, 1, [400, 800, 700, 0]).is_empty());
+    let fired = row(&mut engine, 2, [400, 900, 700, 0]);
+    assert_eq!(fired.len(), 1);
+    assert_eq!(
+        fired[0].alert.summary,
+        "system.filesystem.utilization of / is 90.0 %, over 80.0 %"
+    );
+    assert!(
+        row(&mut engine, 3, [ABSENT, 100, 700, 0]).is_empty(),
+        "unknown"
+    );
+}
+
+#[test]
+fn what_turned_bad_is_told_and_what_was_so_from_the_start_is_not() {
+    let mut engine = engine(&["turned: system.filesystem.utilization turns > 90%"]);
+    assert!(row(&mut engine, 1, [0, 990, 100, 0]).is_empty());
+    let fired = row(&mut engine, 2, [0, 990, 950, 0]);
+    assert_eq!((fired.len(), fired[0].alert.what.as_str()), (1, "/home"));
+    assert_eq!(row(&mut engine, 3, [0, 100, 100, 0]).len(), 1);
+    assert_eq!(row(&mut engine, 4, [0, 990, 100, 0])[0].alert.what, "/");
+}
+
+#[test]
+fn a_filesystem_that_fills_is_told_before_it_is_full() {
+    let mut engine = engine(&["fills: system.filesystem.utilization full within 4h for 5m"]);
+    let mut told = Vec::new();
+    // A tenth of it an hour: at 60 % it has four hours left.
+    for second in (0..7_200).step_by(5) {
+        let permille = 500 + second / 36;
+        told.extend(row(&mut engine, second, [0, permille, 500, 0]));
+    }
+    assert_eq!((told.len(), told[0].alert.what.as_str()), (1, "/"));
+    let at = told[0].alert.since.0 / 1000;
+    assert!((3_500..3_800).contains(&at), "{at}");
+    // It stays full as far as it is: over an hour that is no growth any more.
+    for second in (7_200..12_000).step_by(5) {
+        told.extend(row(&mut engine, second, [0, 700, 500, 0]));
+    }
+    assert_eq!(
+        told.iter().map(|t| t.firing).collect::<Vec<_>>(),
+        [true, false]
+    );
+}
+
+#[test]
+fn what_has_no_value_any_more_is_over_after_a_while() {
+    let mut engine = engine(&["full: system.filesystem.utilization > 90%"]);
+    row(&mut engine, 1, [0, 950, 0, 0]);
+    for second in 2..602 {
+        assert!(
+            row(&mut engine, second, [0, ABSENT, 0, 0]).is_empty(),
+            "{second}"
+        );
+    }
+    assert!(!row(&mut engine, 602, [0, ABSENT, 0, 0])[0].firing);
+    // One that fired before a restart, of something that never comes back.
+    let gone = Alert {
+        rule: "full".to_owned(),
+        severity: Severity::Warning,
+        host: "db-1".to_owned(),
+        tags: Vec::new(),
+        what: "/mnt".to_owned(),
+        since: UnixMs(1),
+        value: None,
+        summary: String::new(),
+    };
+    let rules = vec!["full: system.filesystem.utilization > 90%".parse().unwrap()];
+    let mut after = Engine::new(rules, vec![gone.clone()]);
+    assert!(row(&mut after, 1, [0; 4]).is_empty() && row(&mut after, 600, [0; 4]).is_empty());
+    assert_eq!(row(&mut after, 601, [0; 4])[0].alert, gone);
+}
+
+#[test]
+fn a_clock_that_is_off_is_told_after_its_time() {
+    let mut engine = engine(&["clock: clock off 2s for 60s"]);
+    let name = Label::new("db-1");
+    let mut look = |second: i64, clock_offset_ms: i64| {
+        engine.look_at(Whole {
+            id: HostId(0),
+            name: &name,
+            tags: &[],
+            silence: Duration::ZERO,
+            clock_offset_ms,
+            now: UnixMs(second * 1000),
+        })
+    };
+    assert!(look(0, -3_000).is_empty() && look(59, -3_000).is_empty());
+    let fired = look(60, -3_000);
+    assert_eq!(fired[0].alert.summary, "its clock is 3 s behind the hub's");
+    assert!(!look(61, 100)[0].firing);
+}
+
+#[test]
+fn alerts_say_what_their_rule_has_them_say() {
+    let mut engine =
+        engine(&["busy: cpu > 90% say {host} is at {value} of {threshold} ({rule}, {severity})"]);
+    let fired = row(&mut engine, 1, [950, 0, 0, 0]);
+    assert_eq!(
+        fired[0].alert.summary,
+        "db-1 is at 95.0 % of 90.0 % (busy, warning)"
+    );
+}
+
+#[test]
+fn other_rules_leave_what_stays_as_it_is_and_end_what_is_gone() {
+    let busy = "busy: cpu > 90% for 5s";
+    let mut engine = engine(&[
+        busy,
+        "full: system.filesystem.utilization > 95%",
+        "stalls: psi.mem > 20%",
+    ]);
+    for second in 0..=5 {
+        row(&mut engine, second, [950, 990, 0, second * 500_000]);
+    }
+    assert_eq!(engine.firing().count(), 3);
+    let rules = [
+        "full: system.filesystem.utilization > 90%",
+        busy,
+        "half: cpu > 50%",
+    ];
+    let over = engine.replace(rules.map(|rule| rule.parse().unwrap()).to_vec());
+    assert_eq!(over.len(), 1);
+    assert!(!over[0].firing && over[0].alert.rule == "stalls");
+    let told = row(&mut engine, 6, [950, 990, 0, 3_500_000]);
+    let told: Vec<_> = told
+        .iter()
+        .map(|t| (t.alert.rule.as_str(), t.firing))
+        .collect();
+    assert_eq!(told, [("half", true)], "what was told is not told again");
+    let mut firing: Vec<_> = engine
+        .firing()
+        .map(|alert| (alert.rule.as_str(), alert.since))
+        .collect();
+    firing.sort();
+    assert_eq!(
+        firing,
+        [
+            ("busy", UnixMs(0)),
+            ("full", UnixMs(0)),
+            ("half", UnixMs(6000))
+        ]
+    );
+    assert_eq!(engine.replace(Vec::new()).len(), 3);
+    assert_eq!(engine.firing().count(), 0);
+}
+
+/// What is to be found of one value by one rule, said in another way: it looks at all that came so far.
+fn is_bad_for_its_time(values: &[(i64, i64)]) -> bool {
+    let Some(&(now, _)) = values.last() else {
+        return false;
+    };
+    let bad = values.iter().rev().take_while(|(_, cpu)| *cpu > 900);
+    bad.last().is_some_and(|(since, _)| now - since >= 5)
+}
+
+proptest! {
+    #[test]
+    fn nothing_happens_without_cause_in_turn_and_replaying_tells_the_same(
+        values in proptest::collection::vec((1i64..20, -10i64..1200), 0..200),
+    ) {
+        let play = || {
+            let mut engine = engine(&["busy: cpu > 90% for 5s clear 70%"]);
+            let (mut second, mut told, mut seen) = (0, Vec::new(), Vec::new());
+            for &(step, cpu) in &values {
+                second += step;
+                seen.push((second, cpu));
+                for transition in row(&mut engine, second, [cpu, 0, 0, 0]) {
+                    let cause = match transition.firing {
+                        true => is_bad_for_its_time(&seen),
+                        false => cpu <= 700,
+                    };
+                    assert!(cause, "{transition:?} after {seen:?}");
+                    told.push(transition);
+                }
+                let is_firing = engine.firing().next().is_some();
+                assert!(is_firing || !is_bad_for_its_time(&seen), "nothing after {seen:?}");
+            }
+            told
+        };
+        let told = play();
+        for (at, transition) in told.iter().enumerate() {
+            prop_assert_eq!(transition.firing, at % 2 == 0);
+        }
+        prop_assert_eq!(told, play());
+    }
+}

@@ -1,0 +1,150 @@
+//! What an alert says.
+
+use std::time::Duration;
+
+use sysmon_config::time::format_span;
+use sysmon_wire::{Kind, Label, MetricDef, SeriesKey};
+
+use super::super::rule::{Measure, Rule, Term};
+
+/// Values of a series' attributes, which tell it from the host's others.
+pub(super) fn what(key: &SeriesKey) -> String {
+    let values = key.attributes.iter().map(|(_, value)| value.as_str());
+    values.collect::<Vec<_>>().join(" ")
+}
+
+/// What a value was found to be, and what it was compared with.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Found {
+    pub(super) value: f64,
+    pub(super) limit: f64,
+}
+
+/// What an alert of a value says.
+pub(super) fn of_value(
+    rule: &Rule,
+    term: &Term,
+    host: &Label,
+    key: &SeriesKey,
+    found: Found,
+) -> String {
+    let what = what(key);
+    let is_rate = matches!(term.measure, Measure::Rate(_));
+    let (value, limit) = (
+        human(&key.metric, is_rate, found.value),
+        human(&key.metric, is_rate, found.limit),
+    );
+    if let Some(say) = &rule.say {
+        return say.fill(|field| match field {
+            "host" => host.to_string(),
+            "what" => what.clone(),
+            "value" => value.clone(),
+            "threshold" => limit.clone(),
+            "metric" => key.metric.name.to_string(),
+            "rule" => rule.name.clone(),
+            _ => rule.severity.as_str().to_owned(),
+        });
+    }
+    let of = if what.is_empty() {
+        String::new()
+    } else {
+        format!(" of {what}")
+    };
+    let metric = &key.metric.name;
+    let side = if term.above { "over" } else { "under" };
+    match term.measure {
+        Measure::Value => format!("{metric}{of} is {value}, {side} {limit}"),
+        Measure::Turn => format!("{metric}{of} is {value} now"),
+        Measure::Rate(over) => {
+            let over = span(over);
+            format!("{metric}{of} changed by {value} over {over}, {side} {limit}")
+        }
+        Measure::Within(within, _) => {
+            let within = span(within);
+            format!("{metric}{of} will be {side} {limit} within {within}, if the last hour goes on")
+        }
+    }
+}
+
+/// What an alert of a whole host says.
+pub(super) fn of_host(rule: &Rule, host: &Label, usual: String, value: &str) -> String {
+    let Some(say) = &rule.say else { return usual };
+    say.fill(|field| match field {
+        "host" => host.to_string(),
+        "value" => value.to_owned(),
+        "rule" => rule.name.clone(),
+        "severity" => rule.severity.as_str().to_owned(),
+        _ => String::new(),
+    })
+}
+
+pub(super) fn span(span: Duration) -> String {
+    format_span(i64::try_from(span.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// A value with its unit.
+fn human(metric: &MetricDef, is_rate: bool, value: f64) -> String {
+    let is_rate = is_rate || metric.kind == Kind::Counter;
+    let per = if is_rate { "/s" } else { "" };
+    match metric.unit.as_str() {
+        "1" if metric.scale == -3 && is_rate => format!("{:.1} %/h", value * 360_000.0),
+        "1" if metric.scale == -3 => format!("{:.1} %", value * 100.0),
+        // Seconds of something a second are a share.
+        "s" if is_rate => format!("{:.1} % of the time", value * 100.0),
+        "Cel" => format!("{value:.1} °C{per}"),
+        "By" => format!("{}B{per}", si(value)),
+        "1" => format!("{}{per}", short(value)),
+        unit if unit.starts_with('{') => {
+            let things = unit.trim_matches(['{', '}']);
+            format!("{} {things}{per}", short(value))
+        }
+        "" => format!("{}{per}", short(value)),
+        unit => format!("{}{unit}{per}", si(value)),
+    }
+}
+
+/// Three digits, and a prefix of a thousand.
+fn si(value: f64) -> String {
+    let mut value = value;
+    for prefix in ["", "k", "M", "G"] {
+        if value.abs() < 999.5 {
+            return format!("{} {prefix}", short(value));
+        }
+        value /= 1000.0;
+    }
+    format!("{} T", short(value))
+}
+
+/// As many decimals as say something.
+fn short(value: f64) -> String {
+    let decimals = match value.abs() {
+        v if v.fract() == 0.0 || v >= 100.0 => 0,
+        v if v >= 10.0 => 1,
+        v if v >= 0.1 => 2,
+        _ => 4,
+    };
+    format!("{value:.decimals$}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sysmon_wire::metrics::{
+        CPU_FREQUENCY, FS_USAGE, FS_UTILIZATION, LOAD_1M, NET_IO, OOM_KILLS, PRESSURE_TIME,
+    };
+
+    #[test]
+    fn values_have_their_units() {
+        assert_eq!(human(&FS_UTILIZATION.def(), false, 0.953), "95.3 %");
+        assert_eq!(human(&FS_UTILIZATION.def(), true, 0.1 / 3600.0), "10.0 %/h");
+        assert_eq!(human(&FS_USAGE.def(), false, 2.5e9), "2.50 GB");
+        assert_eq!(human(&NET_IO.def(), false, 12_500.0), "12.5 kB/s");
+        assert_eq!(
+            human(&PRESSURE_TIME.def(), false, 0.5),
+            "50.0 % of the time"
+        );
+        assert_eq!(human(&OOM_KILLS.def(), false, 2.0), "2 process/s");
+        assert_eq!(human(&LOAD_1M.def(), false, 17.25), "17.2");
+        assert_eq!(human(&CPU_FREQUENCY.def(), false, 2.4e9), "2.40 GHz");
+    }
+}

@@ -1,0 +1,419 @@
+//! From a line to a rule, or to what is wrong with it.
+
+use std::slice::Iter;
+use std::str::FromStr;
+use std::time::Duration;
+
+use sysmon_config::suggest;
+use sysmon_config::time::parse_span;
+use sysmon_wire::Kind;
+use sysmon_wire::message::Severity;
+use sysmon_wire::metrics::{ALIASES, ALL};
+use thiserror::Error;
+
+use super::units::Quantity;
+use super::{
+    Bound, Condition, Hosts, Measure, MetricName, RULES_MAX, Rule, TERMS_MAX, Template, Term,
+};
+
+/// Time over which it is looked at how fast something changes, if no other is named.
+const RATE_OVER: Duration = Duration::from_secs(300);
+
+/// The longest such time.
+const RATE_OVER_MAX: Duration = Duration::from_secs(86_400);
+
+/// How far ahead the last hour tells.
+const WITHIN_MAX: Duration = Duration::from_secs(7 * 86_400);
+
+/// How near an own metric's name may be to an alias before it is taken for a slip.
+const SLIP: f64 = 0.9;
+
+const OPTIONS: [&str; 6] = ["and", "for", "on", "warning", "critical", "say"];
+
+/// A line that is no rule.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("the alert rule {rule:?} {problem}")]
+pub struct RuleError {
+    rule: String,
+    problem: String,
+}
+
+/// Reads rules that are used together; of what is wrong the number of its line.
+///
+/// `hosts` are those that are known, with which names of single hosts are compared; none if nobody knows.
+pub fn parse_all(lines: &[String], hosts: &[String]) -> Result<Vec<Rule>, (usize, RuleError)> {
+    let mut rules: Vec<Rule> = Vec::new();
+    for (at, line) in lines.iter().enumerate() {
+        let wrong = |problem: String| {
+            let rule = line.clone();
+            (at, RuleError { rule, problem })
+        };
+        let rule: Rule = line.parse().map_err(|error| (at, error))?;
+        if rules.len() >= RULES_MAX {
+            return Err(wrong(format!("is over the limit of {RULES_MAX}")));
+        }
+        if rules.iter().any(|other| other.name == rule.name) {
+            return Err(wrong(format!("has the name of another: {}", rule.name)));
+        }
+        let stranger = rule
+            .hosts
+            .one()
+            .filter(|name| !hosts.iter().any(|host| host == name));
+        if let Some(name) = stranger.filter(|_| !hosts.is_empty()) {
+            let hint = suggest(name, hosts.iter().map(String::as_str));
+            return Err(wrong(format!("is for {name:?}, which is no host{hint}")));
+        }
+        rules.push(rule);
+    }
+    Ok(rules)
+}
+
+impl FromStr for Rule {
+    type Err = RuleError;
+
+    fn from_str(text: &str) -> Result<Self, RuleError> {
+        let error = |problem| RuleError {
+            rule: text.to_owned(),
+            problem,
+        };
+        read(text).map_err(error)
+    }
+}
+
+fn read(text: &str) -> Result<Rule, String> {
+    let (name, rest) = text
+        .split_once(':')
+        .ok_or("has no name: write for example \"busy: cpu > 95% for 10m\"")?;
+    let name = name.trim();
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    if name.is_empty() || !name.chars().all(fits) {
+        return Err("should begin with a name of letters, digits and dashes".to_owned());
+    }
+    let words: Vec<&str> = rest.split_whitespace().collect();
+    let mut reader = Reader {
+        words: words.iter(),
+        rule: Rule {
+            name: name.to_owned(),
+            condition: Condition::Silent,
+            hold: Duration::ZERO,
+            hosts: Hosts::All,
+            severity: Severity::Warning,
+            say: None,
+            text: format!("{name}: {}", words.join(" ")),
+        },
+    };
+    reader.read()?;
+    check(&reader.rule)?;
+    Ok(reader.rule)
+}
+
+struct Reader<'a> {
+    words: Iter<'a, &'a str>,
+    rule: Rule,
+}
+
+impl<'a> Reader<'a> {
+    fn read(&mut self) -> Result<(), String> {
+        match self.peek() {
+            Some("silent") => {
+                self.words.next();
+                self.options(None)
+            }
+            Some("clock") if self.words.as_slice().get(1) == Some(&"off") => {
+                self.words.nth(1);
+                let span = self.span("off")?;
+                self.rule.condition = Condition::ClockOff(span);
+                self.options(None)
+            }
+            _ => {
+                let mut terms = vec![self.term()?];
+                while self.words.next().is_some() {
+                    terms.push(self.term()?);
+                }
+                self.rule.condition = Condition::All(terms);
+                Ok(())
+            }
+        }
+    }
+
+    fn peek(&self) -> Option<&'a str> {
+        self.words.as_slice().first().copied()
+    }
+
+    fn argument(&mut self, after: &str) -> Result<&'a str, String> {
+        let word = self.words.next().copied();
+        word.ok_or_else(|| format!("ends after {after:?}"))
+    }
+
+    fn span(&mut self, after: &str) -> Result<Duration, String> {
+        parse_span(self.argument(after)?).map_err(|error| error.to_string())
+    }
+
+    /// Reads what stands after a condition, up to the next one.
+    fn options(&mut self, mut term: Option<&mut Term>) -> Result<(), String> {
+        while let Some(option) = self.peek() {
+            if let Some(term) = term.as_deref_mut() {
+                if option == "and" {
+                    return Ok(());
+                }
+                if self.term_option(option, term)? {
+                    continue;
+                }
+            }
+            self.words.next();
+            match option {
+                "for" => self.rule.hold = self.span(option)?,
+                "on" => self.rule.hosts = Hosts::of(self.argument(option)?),
+                "warning" => self.rule.severity = Severity::Warning,
+                "critical" => self.rule.severity = Severity::Critical,
+                "say" => {
+                    let words: Vec<&str> = self.words.by_ref().copied().collect();
+                    if words.is_empty() {
+                        return Err("ends after \"say\"".to_owned());
+                    }
+                    self.rule.say = Some(Template::parse(&words.join(" "))?);
+                }
+                other => {
+                    let hint = suggest(
+                        other,
+                        OPTIONS.into_iter().chain(["clear", "over", "within"]),
+                    );
+                    return Err(format!("has {other:?} where it cannot stand{hint}"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn term(&mut self) -> Result<Term, String> {
+        let incomplete = "does not say what is watched: write METRIC > VALUE";
+        let [subject, sign, _, ..] = *self.words.as_slice() else {
+            return Err(incomplete.to_owned());
+        };
+        self.words.nth(1);
+        let inner = subject
+            .strip_prefix("rate(")
+            .and_then(|rest| rest.strip_suffix(')'));
+        let metric = metric_name(inner.unwrap_or(subject))?;
+        let mut measure = match inner {
+            Some(_) => Measure::Rate(RATE_OVER),
+            None => Measure::Value,
+        };
+        let mut sign = sign;
+        if sign == "turns" && inner.is_none() {
+            measure = Measure::Turn;
+            sign = self.argument("turns")?;
+        }
+        let is_full = sign == "full";
+        let above = match sign {
+            ">" | "full" => true,
+            "<" => false,
+            other => return Err(format!("compares by {other:?}: use > or <")),
+        };
+        let threshold = match is_full {
+            true => Bound::Number(1.0),
+            false => bound(self.argument(sign)?, &metric, measure)?,
+        };
+        let mut term = Term {
+            clear: threshold.clone(),
+            metric,
+            measure,
+            above,
+            threshold,
+        };
+        self.options(Some(&mut term))?;
+        if is_full && !matches!(term.measure, Measure::Within(..)) {
+            return Err("does not say when it is full: write \"full within 4h\"".to_owned());
+        }
+        Ok(term)
+    }
+
+    /// Reads what belongs to one condition alone; false if that is not what comes next.
+    fn term_option(&mut self, option: &str, term: &mut Term) -> Result<bool, String> {
+        match (option, &mut term.measure) {
+            ("over", Measure::Rate(over)) => {
+                self.words.next();
+                *over = self.span(option)?;
+                if !(Duration::from_secs(10)..=RATE_OVER_MAX).contains(over) {
+                    return Err("looks over a time that is not from 10s to 1d".to_owned());
+                }
+            }
+            ("within", Measure::Value) => {
+                self.words.next();
+                let within = self.span(option)?;
+                if within > WITHIN_MAX {
+                    return Err(
+                        "looks more than a week ahead, which an hour cannot tell".to_owned()
+                    );
+                }
+                term.measure = Measure::Within(within, within * 3 / 2);
+            }
+            ("clear", Measure::Within(within, clear)) => {
+                self.words.next();
+                *clear = self.span(option)?;
+                if clear < within {
+                    return Err(before_it_fires());
+                }
+            }
+            ("clear", measure) => {
+                let measure = *measure;
+                self.words.next();
+                term.clear = bound(self.argument(option)?, &term.metric, measure)?;
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
+fn before_it_fires() -> String {
+    "would clear before it fires: look at its clear value".to_owned()
+}
+
+/// What no single word can tell.
+fn check(rule: &Rule) -> Result<(), String> {
+    let Condition::All(terms) = &rule.condition else {
+        if rule.condition == Condition::Silent && rule.hold.is_zero() {
+            return Err("does not say for how long: write \"silent for 60s\"".to_owned());
+        }
+        return Ok(());
+    };
+    if terms.len() > TERMS_MAX {
+        return Err(format!("has more than {TERMS_MAX} conditions"));
+    }
+    for term in terms {
+        match (&term.threshold, &term.clear) {
+            (Bound::Number(threshold), Bound::Number(clear)) => {
+                check_numbers(term, *threshold, *clear)?;
+            }
+            (Bound::Of(threshold, of), Bound::Of(clear, other)) if of == other => {
+                if is_before(term, *threshold, *clear) {
+                    return Err(before_it_fires());
+                }
+            }
+            _ => return Err("clears by another measure than it fires by".to_owned()),
+        }
+    }
+    for (at, a) in terms.iter().enumerate() {
+        for b in terms.iter().skip(at + 1) {
+            if let Some((low, high)) = contradiction(a, b) {
+                return Err(format!(
+                    "can never hold: {} cannot be over {low} and under {high} at once",
+                    a.metric
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn is_before(term: &Term, threshold: f64, clear: f64) -> bool {
+    (term.above && clear > threshold) || (!term.above && clear < threshold)
+}
+
+fn check_numbers(term: &Term, threshold: f64, clear: f64) -> Result<(), String> {
+    if is_before(term, threshold, clear) {
+        return Err(before_it_fires());
+    }
+    let metric = term.metric.known();
+    // Shares of the host are at most all of it; those of a process may be of several processors.
+    let is_share = metric.is_some_and(|metric| {
+        let of_host = ["system.", "hw."]
+            .iter()
+            .any(|of| metric.name.starts_with(of));
+        let is_stall = metric.unit == "s" && metric.name.ends_with("pressure.time");
+        of_host && ((metric.unit == "1" && metric.scale == -3) || is_stall)
+    });
+    let is_value = matches!(term.measure, Measure::Value | Measure::Turn);
+    let is_never = match term.above {
+        true => threshold >= 1.0 && is_share,
+        false => threshold <= 0.0 && metric.is_some_and(|metric| metric.unit != "Cel"),
+    };
+    if is_value && is_never {
+        let (side, limit) = match term.above {
+            true => ("over", "100%"),
+            false => ("under", "0"),
+        };
+        let metric = &term.metric;
+        return Err(format!("can never hold: {metric} is not {side} {limit}"));
+    }
+    Ok(())
+}
+
+/// The two numbers that no value is between, if there are such.
+fn contradiction(a: &Term, b: &Term) -> Option<(f64, f64)> {
+    if a.metric != b.metric || a.measure != b.measure || a.above == b.above {
+        return None;
+    }
+    let (over, under) = if a.above { (a, b) } else { (b, a) };
+    match (&over.threshold, &under.threshold) {
+        (Bound::Number(low), Bound::Number(high)) if low >= high => Some((*low, *high)),
+        _ => None,
+    }
+}
+
+fn bound(text: &str, metric: &MetricName, measure: Measure) -> Result<Bound, String> {
+    let (factor, other) = match text.split_once('*') {
+        Some((factor, other)) => (factor, other),
+        None => ("1", text),
+    };
+    if text.contains('*') || other.starts_with(|c: char| c.is_ascii_alphabetic()) {
+        let one = Quantity {
+            metric: None,
+            is_rate: false,
+        };
+        // A slip in a number is likelier than a metric of one's own here.
+        let other = metric_name(other)
+            .ok()
+            .filter(|name| name.known().is_some());
+        let other =
+            other.ok_or_else(|| format!("has {text:?}, which is not a number or a metric"))?;
+        return Ok(Bound::Of(one.read(factor)?, other));
+    }
+    let known = metric.known();
+    let is_counter = known.is_some_and(|metric| metric.kind == Kind::Counter);
+    let quantity = Quantity {
+        metric: known,
+        is_rate: is_counter || matches!(measure, Measure::Rate(_)),
+    };
+    quantity.read(text).map(Bound::Number)
+}
+
+/// A metric that is known, or may be somebody's own: those have no dot-separated name of ours.
+fn metric_name(text: &str) -> Result<MetricName, String> {
+    if let Some(known) = ALIASES.iter().find(|alias| alias.alias == text) {
+        return Ok(MetricName::Alias(known.alias));
+    }
+    let ours = [
+        "system.",
+        "hw.",
+        "container.",
+        "process.",
+        "sysmon.",
+        "systemd.",
+    ];
+    let is_ours = ours.iter().any(|prefix| text.starts_with(prefix));
+    if is_ours && ALL.iter().any(|metric| metric.name == text) {
+        return Ok(MetricName::Metric(text.to_owned()));
+    }
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ':' | '.' | '-' | '/');
+    if text.is_empty() || !text.chars().all(fits) {
+        return Err(format!("watches {text:?}, which cannot be a metric"));
+    }
+    let aliases = ALIASES.iter().map(|alias| alias.alias);
+    let nearness = |name: &str| strsim::jaro_winkler(name, text);
+    let is_near = aliases.clone().any(|alias| nearness(alias) >= SLIP);
+    let is_slip = is_ours || (is_near && !text.contains(['_', ':']));
+    if !is_slip {
+        return Ok(MetricName::Metric(text.to_owned()));
+    }
+    let names = ALL.iter().map(|metric| metric.name).chain(aliases);
+    let nearest = names.max_by(|a, b| nearness(a).total_cmp(&nearness(b)));
+    let hint = nearest
+        .map(|name| format!("; did you mean {name}?"))
+        .unwrap_or_default();
+    Err(format!("watches {text:?}, which is not a metric{hint}"))
+}
+
+#[cfg(test)]
+mod tests;

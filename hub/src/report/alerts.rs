@@ -1,0 +1,138 @@
+//! What fires and how it is told, for `status`.
+
+use serde_json::{Value, json};
+use sysmon_config::time::format_span;
+use sysmon_wire::UnixMs;
+use sysmon_wire::alerts::{AlertState, Alerts, RouteState};
+
+/// Alerts listed.
+const LINES_MAX: usize = 20;
+
+pub(super) fn alerts_json(alerts: &Alerts) -> Value {
+    let alert = |alert: &AlertState| {
+        let who = alert.acknowledged.as_ref();
+        json!({
+            "host": alert.host, "rule": alert.rule, "what": alert.what,
+            "severity": alert.severity.as_str(), "since_ms": alert.since.0, "summary": alert.summary,
+            "acknowledged_by": who.map(|who| &who.by), "acknowledged_ms": who.map(|who| who.at.0),
+            "note": who.map(|who| &who.note), "silenced": alert.silenced,
+        })
+    };
+    alerts.alerts.iter().map(alert).collect()
+}
+
+pub(super) fn routes_json(alerts: &Alerts) -> Value {
+    let route = |route: &RouteState| {
+        json!({
+            "route": route.route, "waiting": route.waiting, "dropped": route.dropped,
+            "told_ms": route.told.map(|told| told.0), "failing_since_ms": route.failing.map(|since| since.0),
+            "error": route.failing.map(|_| &route.error),
+        })
+    };
+    alerts.routes.iter().map(route).collect()
+}
+
+/// For people; nothing if there is nothing to say.
+pub(super) fn alerts_table(alerts: &Alerts, now: UnixMs) -> String {
+    let mut out = String::new();
+    if !alerts.alerts.is_empty() {
+        out.push_str("\nALERTS\n");
+    }
+    for alert in alerts.alerts.iter().take(LINES_MAX) {
+        let lasts = format_span((now - alert.since).max(0));
+        let note = match (&alert.acknowledged, &alert.silenced) {
+            (Some(who), _) if who.note.as_str().is_empty() => format!(" [{} takes care]", who.by),
+            (Some(who), _) => format!(" [{} takes care: {}]", who.by, who.note),
+            (None, Some(reason)) => format!(" [silenced: {reason}]"),
+            (None, None) => String::new(),
+        };
+        let severity = alert.severity.as_str();
+        out.push_str(&format!(
+            "{severity:<8}  {}  {}  {lasts}: {}{note}\n",
+            alert.host, alert.rule, alert.summary
+        ));
+    }
+    let shown = alerts.alerts.len().min(LINES_MAX);
+    let more = alerts.alerts.len() - shown + alerts.more as usize;
+    if more > 0 {
+        out.push_str(&format!("and {more} more\n"));
+    }
+    if !alerts.routes.is_empty() {
+        out.push_str("\nTOLD BY\n");
+    }
+    for route in &alerts.routes {
+        let state = match (route.failing, route.told) {
+            (Some(since), _) => {
+                let span = format_span((now - since).max(0));
+                format!(
+                    "failing for {span}: {}; {} wait",
+                    route.error, route.waiting
+                )
+            }
+            (None, Some(told)) => format!("last {} ago", format_span((now - told).max(0))),
+            (None, None) => "nothing yet".to_owned(),
+        };
+        let dropped = match route.dropped {
+            0 => String::new(),
+            dropped => format!("; {dropped} dropped"),
+        };
+        out.push_str(&format!("{}: {state}{dropped}\n", route.route));
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sysmon_wire::alerts::Acknowledgement;
+    use sysmon_wire::message::Severity;
+
+    #[test]
+    fn what_fires_and_who_cannot_be_told_is_shown() {
+        let alert = |host: &str| AlertState {
+            host: host.into(),
+            rule: "full".into(),
+            what: "/".into(),
+            severity: Severity::Critical,
+            since: UnixMs(10_000),
+            summary: "/ is full".into(),
+            acknowledged: None,
+            silenced: None,
+        };
+        let alerts = Alerts {
+            alerts: vec![
+                AlertState {
+                    acknowledged: Some(Acknowledgement {
+                        by: "jane".into(),
+                        at: UnixMs(0),
+                        note: "on it".into(),
+                    }),
+                    ..alert("a")
+                },
+                AlertState {
+                    silenced: Some("new disks".into()),
+                    ..alert("b")
+                },
+            ],
+            more: 3,
+            routes: vec![RouteState {
+                route: "webhook at x".into(),
+                waiting: 2,
+                dropped: 0,
+                told: None,
+                failing: Some(UnixMs(40_000)),
+                error: "it answered 500".into(),
+            }],
+            ..Alerts::default()
+        };
+        assert_eq!(
+            alerts_table(&alerts, UnixMs(70_000)),
+            "\nALERTS\ncritical  a  full  1 m 0 s: / is full [jane takes care: on it]\n\
+             critical  b  full  1 m 0 s: / is full [silenced: new disks]\nand 3 more\n\
+             \nTOLD BY\nwebhook at x: failing for 30 s: it answered 500; 2 wait\n"
+        );
+        assert_eq!(alerts_json(&alerts)[0]["acknowledged_by"], "jane");
+        assert_eq!(routes_json(&alerts)[0]["error"], "it answered 500");
+        assert_eq!(alerts_table(&Alerts::default(), UnixMs(0)), "");
+    }
+}

@@ -1,0 +1,75 @@
+//! What fires and how it is told, for those who ask.
+
+use sysmon_wire::alerts::{Acknowledgement, AlertState, Alerts, RouteState};
+use sysmon_wire::limits::ALERTS_MAX;
+use sysmon_wire::{Label, UnixMs};
+
+use super::{Hub, now};
+use crate::alerts::desk::{Acknowledged, Open};
+use crate::alerts::notify::Health;
+use crate::alerts::silence::Scope;
+
+impl Hub {
+    /// What fires, and how the routes do.
+    pub fn alerts(&self) -> Alerts {
+        let open = self.notifier.open(now());
+        Alerts {
+            acknowledged: 0,
+            more: u32::try_from(open.len().saturating_sub(ALERTS_MAX)).unwrap_or(u32::MAX),
+            alerts: open.iter().take(ALERTS_MAX).map(alert).collect(),
+            routes: self.notifier.health().iter().map(route).collect(),
+        }
+    }
+
+    /// Somebody takes care of what fires on some hosts.
+    pub(super) fn acknowledge(
+        &self,
+        by: &str,
+        host: &str,
+        rule: Option<&str>,
+        note: &str,
+    ) -> Alerts {
+        let acknowledged = Acknowledged {
+            by: by.to_owned(),
+            at: now(),
+            note: note.to_owned(),
+        };
+        let scope = Scope::new(host, rule.unwrap_or("*"));
+        let count = self.notifier.acknowledge(&scope, &acknowledged);
+        tracing::info!("{by} takes care of {count} alerts of {scope}");
+        Alerts {
+            acknowledged: u32::try_from(count).unwrap_or(u32::MAX),
+            ..self.alerts()
+        }
+    }
+}
+
+fn alert((open, silenced): &(Open, Option<String>)) -> AlertState {
+    let alert = &open.alert;
+    AlertState {
+        host: Label::new(&alert.host),
+        rule: Label::new(&alert.rule),
+        what: Label::new(&alert.what),
+        severity: alert.severity,
+        since: alert.since,
+        summary: Label::new(&alert.summary),
+        acknowledged: open.acknowledged.as_ref().map(|who| Acknowledgement {
+            by: Label::new(&who.by),
+            at: who.at,
+            note: Label::new(&who.note),
+        }),
+        silenced: silenced.as_deref().map(Label::new),
+    }
+}
+
+fn route(health: &Health) -> RouteState {
+    let failing = health.failing.as_ref();
+    RouteState {
+        route: Label::new(&health.route),
+        waiting: u32::try_from(health.waiting).unwrap_or(u32::MAX),
+        dropped: health.dropped,
+        told: health.told,
+        failing: failing.map(|(since, _): &(UnixMs, String)| *since),
+        error: Label::new(failing.map_or("", |(_, why)| why)),
+    }
+}
