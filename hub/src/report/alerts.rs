@@ -38,18 +38,24 @@ pub(super) fn alerts_table(alerts: &Alerts, now: UnixMs) -> String {
     if !alerts.alerts.is_empty() {
         out.push_str("\nALERTS\n");
     }
-    for alert in alerts.alerts.iter().take(LINES_MAX) {
+    let mut worst_first: Vec<&AlertState> = alerts.alerts.iter().collect();
+    worst_first.sort_by_key(|alert| (std::cmp::Reverse(alert.severity), alert.since));
+    worst_first.truncate(LINES_MAX);
+    let width = |text: fn(&AlertState) -> &str| {
+        let widths = worst_first.iter().map(|alert| text(alert).chars().count());
+        widths.max().unwrap_or(0)
+    };
+    let host_width = width(|alert| alert.host.as_str());
+    let rule_width = width(|alert| alert.rule.as_str());
+    for alert in worst_first {
         let lasts = format_span((now - alert.since).max(0));
-        let note = match (&alert.acknowledged, &alert.silenced) {
-            (Some(who), _) if who.note.as_str().is_empty() => format!(" [{} takes care]", who.by),
-            (Some(who), _) => format!(" [{} takes care: {}]", who.by, who.note),
-            (None, Some(reason)) => format!(" [silenced: {reason}]"),
-            (None, None) => String::new(),
-        };
-        let severity = alert.severity.as_str();
+        let (severity, host, rule) = (alert.severity.as_str(), &alert.host, &alert.rule);
         out.push_str(&format!(
-            "{severity:<8}  {}  {}  {lasts}: {}{note}\n",
-            alert.host, alert.rule, alert.summary
+            "{severity:<8}  {:<host_width$}  {:<rule_width$}  {lasts:>9}  {}{}\n",
+            host.as_str(),
+            rule.as_str(),
+            alert.summary,
+            note(alert)
         ));
     }
     let shown = alerts.alerts.len().min(LINES_MAX);
@@ -79,6 +85,16 @@ pub(super) fn alerts_table(alerts: &Alerts, now: UnixMs) -> String {
         out.push_str(&format!("{}: {state}{dropped}\n", route.route));
     }
     out
+}
+
+/// Who takes care of an alert, or why nobody is told of it.
+fn note(alert: &AlertState) -> String {
+    match (&alert.acknowledged, &alert.silenced) {
+        (Some(who), _) if who.note.as_str().is_empty() => format!(" [{} takes care]", who.by),
+        (Some(who), _) => format!(" [{} takes care: {}]", who.by, who.note),
+        (None, Some(reason)) => format!(" [silenced: {reason}]"),
+        (None, None) => String::new(),
+    }
 }
 
 #[cfg(test)]
@@ -127,8 +143,8 @@ mod tests {
         };
         assert_eq!(
             alerts_table(&alerts, UnixMs(70_000)),
-            "\nALERTS\ncritical  a  full  1 m 0 s: / is full [jane takes care: on it]\n\
-             critical  b  full  1 m 0 s: / is full [silenced: new disks]\nand 3 more\n\
+            "\nALERTS\ncritical  a  full    1 m 0 s  / is full [jane takes care: on it]\n\
+             critical  b  full    1 m 0 s  / is full [silenced: new disks]\nand 3 more\n\
              \nTOLD BY\nwebhook at x: failing for 30 s: it answered 500; 2 wait\n"
         );
         assert_eq!(alerts_json(&alerts)[0]["acknowledged_by"], "jane");

@@ -180,8 +180,15 @@ impl Trend {
             .is_some_and(|(old, _)| slot - old >= self.slots_max / 2)
             && self.slots.len() as i64 >= self.slots_max / 4;
         let points: &[(i64, f64)] = self.slots.make_contiguous();
-        self.line = is_enough.then(|| Line {
-            slope: theil_sen(points) / self.slot_ms as f64,
+        let going_on = self.slots_max == FORECAST_SLOTS;
+        self.line = is_enough.then(|| {
+            let slope = match going_on {
+                true => lasting(points, slot - self.slots_max / 3),
+                false => theil_sen(points),
+            };
+            Line {
+                slope: slope / self.slot_ms as f64,
+            }
         });
     }
 
@@ -192,6 +199,18 @@ impl Trend {
         let all = self.slots.iter().map(|(_, mean)| *mean).chain(present);
         let (sum, count) = all.fold((0.0, 0), |(sum, count), mean| (sum + mean, count + 1));
         (count > 0).then(|| sum / f64::from(count))
+    }
+}
+
+/// How it grew, if it goes on doing so: what grew until lately and stands now grows no more.
+fn lasting(points: &[(i64, f64)], lately: i64) -> f64 {
+    let all = theil_sen(points);
+    let at = points.partition_point(|(slot, _)| *slot < lately);
+    let late = theil_sen(points.get(at..).unwrap_or_default());
+    match all * late > 0.0 {
+        true if late.abs() < all.abs() => late,
+        true => all,
+        false => 0.0,
     }
 }
 
@@ -209,6 +228,9 @@ fn theil_sen(points: &[(i64, f64)]) -> f64 {
         return 0.0;
     }
     let middle = slopes.len() / 2;
+    if slopes.is_empty() {
+        return 0.0;
+    }
     let (_, median, _) = slopes.select_nth_unstable_by(middle, f64::total_cmp);
     *median
 }
@@ -248,6 +270,8 @@ mod tests {
         assert_eq!(spike.in_ms(14_400_000), Some(0.5));
         let step = hour(|second| if second < 3_000 { 0.5 } else { 0.6 });
         assert!(step.in_ms(14_400_000).unwrap() < 0.61);
+        let built = hour(|second| 0.5 + 0.2 * (second - 1_200).clamp(0, 1_200) as f64 / 1_200.0);
+        assert!(built.in_ms(14_400_000).unwrap() < 0.71, "it stands now");
         let saw = hour(|second| 0.5 + 0.1 * (second % 600) as f64 / 600.0);
         assert!(saw.in_ms(14_400_000).unwrap() < 0.61);
         let mut few = Probe::new(0, Need::Forecast, &FS_UTILIZATION.def(), 0);

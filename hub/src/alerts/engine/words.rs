@@ -123,7 +123,11 @@ fn short(value: f64) -> String {
         v if v >= 0.1 => 2,
         _ => 4,
     };
-    format!("{value:.decimals$}")
+    let text = format!("{value:.decimals$}");
+    match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => text,
+    }
 }
 
 #[cfg(test)]
@@ -137,7 +141,7 @@ mod tests {
     fn values_have_their_units() {
         assert_eq!(human(&FS_UTILIZATION.def(), false, 0.953), "95.3 %");
         assert_eq!(human(&FS_UTILIZATION.def(), true, 0.1 / 3600.0), "10.0 %/h");
-        assert_eq!(human(&FS_USAGE.def(), false, 2.5e9), "2.50 GB");
+        assert_eq!(human(&FS_USAGE.def(), false, 2.5e9), "2.5 GB");
         assert_eq!(human(&NET_IO.def(), false, 12_500.0), "12.5 kB/s");
         assert_eq!(
             human(&PRESSURE_TIME.def(), false, 0.5),
@@ -145,6 +149,7 @@ mod tests {
         );
         assert_eq!(human(&OOM_KILLS.def(), false, 2.0), "2 process/s");
         assert_eq!(human(&LOAD_1M.def(), false, 17.25), "17.2");
-        assert_eq!(human(&CPU_FREQUENCY.def(), false, 2.4e9), "2.40 GHz");
+        assert_eq!(human(&LOAD_1M.def(), false, 0.01), "0.01");
+        assert_eq!(human(&CPU_FREQUENCY.def(), false, 2.4e9), "2.4 GHz");
     }
 }

@@ -28,6 +28,7 @@ fn post(form: Form, url: &str, message: &Message) -> Result<(), String> {
         .timeout_global(Some(ATTEMPT_MAX))
         // A receiver that sends us elsewhere is not the one that was configured.
         .max_redirects(0)
+        .http_status_as_error(false)
         .build()
         .into();
     let body = message.body(form);

@@ -7,7 +7,7 @@
 pub const DEFAULTS: [&str; 13] = [
     "silent: silent for 60s critical",
     "disk-full: system.filesystem.utilization > 95% clear 93% for 5m critical",
-    "disk-filling: system.filesystem.utilization full within 4h and system.filesystem.utilization > 60% for 10m",
+    "disk-filling: system.filesystem.utilization full within 4h and system.filesystem.utilization > 60% for 20m",
     "disk-unreachable: system.filesystem.unreachable > 0 for 1m critical",
     "read-only: system.filesystem.read_only turns > 0 for 30s critical",
     "memory-stalls: psi.mem > 20% clear 10% for 2m",

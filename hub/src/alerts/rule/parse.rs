@@ -379,24 +379,17 @@ fn bound(text: &str, metric: &MetricName, measure: Measure) -> Result<Bound, Str
     quantity.read(text).map(Bound::Number)
 }
 
-/// A metric that is known, or may be somebody's own: those have no dot-separated name of ours.
+/// A metric that is known, or may be somebody's own.
 fn metric_name(text: &str) -> Result<MetricName, String> {
     if let Some(known) = ALIASES.iter().find(|alias| alias.alias == text) {
         return Ok(MetricName::Alias(known.alias));
     }
-    let ours = [
-        "system.",
-        "hw.",
-        "container.",
-        "process.",
-        "sysmon.",
-        "systemd.",
-    ];
-    let is_ours = ours.iter().any(|prefix| text.starts_with(prefix));
-    if is_ours && ALL.iter().any(|metric| metric.name == text) {
+    // Prometheus's names, which people's own metrics have, are without dots.
+    let is_ours = text.contains('.');
+    if ALL.iter().any(|metric| metric.name == text) {
         return Ok(MetricName::Metric(text.to_owned()));
     }
-    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ':' | '.' | '-' | '/');
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ':' | '.');
     if text.is_empty() || !text.chars().all(fits) {
         return Err(format!("watches {text:?}, which cannot be a metric"));
     }

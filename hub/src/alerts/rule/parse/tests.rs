@@ -74,6 +74,8 @@ fn what_is_wrong_is_told_with_the_nearest_right_thing() {
             "did you mean system.cpu.utilization?",
         ),
         ("a: cpus > 5%", "did you mean cpu?"),
+        ("a: sytem.uptime > 5", "did you mean system.uptime?"),
+        ("a: my-metric > 5", "cannot be a metric"),
         ("a: cpu => 5", "use > or <"),
         ("a: cpu > five", "not a number"),
         ("a: cpu > 5GB", "write for example 80%"),
