@@ -152,7 +152,7 @@ const GROUPS = [
   ["Network", [["net.rx", "in"], ["net.tx", "out"]]], ["Disks", [["disk.read", "read"], ["disk.write", "write"]]],
   ["Fullest filesystem", [["fs.worst", ""]]], ["Hottest sensor", [["temp.max", ""]]],
 ];
-const HEIGHT = 170;
+const HEIGHT = 150;
 let span = 3600000;
 let charts = [];
 
@@ -178,7 +178,7 @@ const options = (chart) => {
     width: Math.max(chart.place.clientWidth, 150), height: HEIGHT, legend: { show: false },
     cursor: { sync: { key: "time" }, drag: { setScale: false }, y: false },
     scales: { y: isShare(metric) ? { range: [0, 1] } : { range: (plot, low, high) => [0, Math.max(high * 1.1, metric === "load1" ? 1 : 10)] } },
-    axes: [{ ...axis, values: time, space: 60 }, { ...axis, size: 60, values: (plot, values) => values.map((value) => text(metric, value)) }],
+    axes: [{ ...axis, values: time, space: 60, size: 30 }, { ...axis, size: 60, values: (plot, values) => values.map((value) => text(metric, value)) }],
     series: [{}, ...chart.metrics.map(series)],
     hooks: { setCursor: [(plot) => legend(chart, plot.cursor.idx)] },
   };

@@ -209,9 +209,7 @@ impl Mirror {
         }
         let kept = POINTS_MAX as i64 * STEP_MS;
         let (from, to) = (history::step(from.max(to - kept)), history::step(to));
-        let each = (step_ms + STEP_MS - 1)
-            .div_euclid(STEP_MS)
-            .clamp(1, POINTS_MAX as i64);
+        let each = (step_ms.min(kept) + STEP_MS - 1).div_euclid(STEP_MS);
         let history = host.history.get(place).ok_or(Unknown::Metric)?;
         let first = from.div_euclid(each) * each;
         let points = (0..)

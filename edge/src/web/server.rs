@@ -205,3 +205,80 @@ fn answer(
     request.extensions_mut().insert(Peer(peer));
     router.clone().oneshot(request)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::web::Options;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+    use tokio::time::Instant;
+
+    fn browser(app: &Arc<App>) -> DuplexStream {
+        let (ours, theirs) = duplex(512);
+        let router = router(Arc::clone(app));
+        tokio::spawn(serve_http1(ours, [127, 0, 0, 1].into(), router));
+        theirs
+    }
+
+    /// What comes until the end, and after how many seconds that is.
+    async fn end(mut browser: DuplexStream) -> (String, u64) {
+        let (start, mut all) = (Instant::now(), Vec::new());
+        let _ = browser.read_to_end(&mut all).await;
+        let text = String::from_utf8_lossy(&all).into_owned();
+        (text, start.elapsed().as_secs())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn slow_heads_end_and_so_do_those_who_say_nothing_more() {
+        let app = Arc::new(App::new(Options::default()));
+        let silent = browser(&app);
+        assert_eq!(end(silent).await, (String::new(), 10));
+        let mut slow = browser(&app);
+        let drip = async {
+            loop {
+                if slow.write_all(b"G").await.is_err() {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        };
+        let start = Instant::now();
+        drip.await;
+        assert!(start.elapsed() <= HEAD_MAX + Duration::from_secs(2));
+        let mut done = browser(&app);
+        done.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            .await
+            .unwrap();
+        let (answer, seconds) = end(done).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        assert_eq!(seconds, HEAD_MAX.as_secs());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_viewer_that_never_reads_is_left_and_the_others_are_told() {
+        let app = Arc::new(App::new(Options::default()));
+        let ticking = Arc::clone(&app);
+        tokio::spawn(async move { ticking.tick().await });
+        let watch = async || {
+            let mut viewer = browser(&app);
+            let head = "GET /api/v1/live HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
+                Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+            viewer.write_all(head.as_bytes()).await.unwrap();
+            viewer
+        };
+        let (deaf, mut good) = (watch().await, watch().await);
+        let count = || app.viewers.load(Ordering::Relaxed);
+        let mut some = [0; 512];
+        let mut told = 0;
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_secs(60) {
+            told += good.read(&mut some).await.unwrap();
+            if start.elapsed().as_secs() == 5 {
+                assert_eq!(count(), 2);
+            }
+        }
+        assert_eq!(count(), 1, "only the one that reads is left");
+        assert!(told > 60 * 50, "{told} bytes");
+        drop(deaf);
+    }
+}
