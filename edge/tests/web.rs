@@ -192,7 +192,7 @@ fn what_is_wrong_gets_its_answer_and_others_notice_nothing() {
         ("/nowhere".to_owned(), 404),
         ("/api/v1/nowhere".to_owned(), 404),
         ("/api/v1/live".to_owned(), 426),
-        (series(&format!("metric={long}")), 414),
+        (series(&format!("metric={long}")), 431),
         (format!("/{}", "a".repeat(15_000)), 404),
     ];
     for (path, wanted) in cases {
