@@ -137,13 +137,13 @@ pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
         "gauge",
         format!("sysmon_edge_connections {connections}\n"),
     );
-    let viewers = app.viewers.load(Ordering::Relaxed);
+    let viewers = app.viewers();
     metric(
         "sysmon_edge_viewers",
         "gauge",
         format!("sysmon_edge_viewers {viewers}\n"),
     );
-    let requests = app.requests.load(Ordering::Relaxed);
+    let requests = app.requests();
     metric(
         "sysmon_edge_requests_total",
         "counter",
