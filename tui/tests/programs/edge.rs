@@ -89,7 +89,11 @@ fn memory(pid: u32) -> Vec<u8> {
             let mut page = [0; PAGE as usize];
             // Present, or swapped out; some pages, such as those the kernel put there, cannot be read.
             let is_used = entry[7] & 0xc0 != 0;
-            if is_used && memory.read_exact_at(&mut page, from + at as u64 * PAGE).is_ok() {
+            if is_used
+                && memory
+                    .read_exact_at(&mut page, from + at as u64 * PAGE)
+                    .is_ok()
+            {
                 all.extend(page);
             }
         }
