@@ -45,7 +45,7 @@ impl Own {
                     match saved.and(shown.map_err(|error| error.to_string())) {
                         Ok(()) => tracing::info!("the certificate is renewed"),
                         Err(error) => {
-                            tracing::error!("the renewed certificate is not kept: {error}")
+                            tracing::error!("the renewed certificate is not kept: {error}");
                         }
                     }
                     *self.identity() = new;

@@ -56,7 +56,7 @@ impl Connector {
                 Ok(None) => {}
                 Ok(Some(identity)) => match dir.map(|dir| identity.save(dir)) {
                     Some(Err(error)) => {
-                        tracing::error!("the renewed certificate is not kept: {error}")
+                        tracing::error!("the renewed certificate is not kept: {error}");
                     }
                     _ => tracing::info!("the certificate is renewed"),
                 },

@@ -157,7 +157,7 @@ async fn watch(connection: impl AsyncRead + AsyncWrite, mut ticks: watch::Receiv
             match event {
                 Event::End(why) => end = Some(why),
                 Event::Ping(_) | Event::Pong if frames > FRAMES_PER_TICK => {
-                    end = Some(Close::Unwelcome)
+                    end = Some(Close::Unwelcome);
                 }
                 Event::Ping(content) => {
                     if to.write_all(&frame::pong(&content)).await.is_err() {

@@ -65,7 +65,7 @@ impl Logins {
     pub(super) fn allow(&self, headers: &HeaderMap) -> bool {
         let given = headers
             .get(header::AUTHORIZATION)
-            .map(|value| value.as_bytes());
+            .map(axum::http::HeaderValue::as_bytes);
         let given = given.and_then(|given| {
             let (scheme, rest) = given.split_at_checked(6)?;
             let login = scheme.eq_ignore_ascii_case(b"basic ").then_some(rest)?;

@@ -113,6 +113,18 @@ fn planted(bytes: &[u8]) -> std::collections::BTreeSet<String> {
     ends.map(letters).collect()
 }
 
+/// A process that ends with the test.
+#[cfg(target_os = "linux")]
+struct Busy(std::process::Child);
+
+#[cfg(target_os = "linux")]
+impl Drop for Busy {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// What an agent and its hub know and the public must not: planted as a tag, a name, a process, a metric and an alert's words.
 #[cfg(target_os = "linux")]
 #[test]
@@ -124,10 +136,12 @@ fn what_was_not_shared_is_nowhere_in_the_edge() {
     let metric = "plantedmetric{mount=\"/plantedmount\",user=\"planteduser\"} 7\n";
     std::fs::write(textfiles.join("x.prom"), metric).unwrap();
     // Busy, so that it is among the processes that every row names.
-    let mut process = std::process::Command::new("sh")
-        .args(["-c", ": plantedcommand; while :; do :; done"])
-        .spawn()
-        .unwrap();
+    let _process = Busy(
+        std::process::Command::new("sh")
+            .args(["-c", ": plantedcommand; while :; do :; done"])
+            .spawn()
+            .unwrap(),
+    );
     let edges = format!("[\"{listen}\"]");
     let hub = place.hub_with(&[
         ("SYSMON_HUB__EDGES", edges.as_str()),
@@ -155,10 +169,12 @@ fn what_was_not_shared_is_nowhere_in_the_edge() {
         || json(&web, "/api/v1/fleet")["metrics"].clone(),
         |metrics| *metrics == serde_json::json!(["mem", "load1"]),
     );
-    let known = planted(&memory(hub.id()));
-    for name in ["user", "mount", "metric", "command", "host", "other", "tag"] {
-        assert!(known.contains(name), "{name} did not even reach the hub");
-    }
+    let names = ["user", "mount", "metric", "command", "host", "other", "tag"];
+    until(
+        "all of it has reached the hub",
+        || planted(&memory(hub.id())),
+        |known| names.iter().all(|name| known.contains(*name)),
+    );
     let mut held = memory(edge.id());
     let is_read = held.windows(4).any(|word| word == b"Shop");
     assert!(is_read, "the memory was read");
@@ -185,8 +201,6 @@ fn what_was_not_shared_is_nowhere_in_the_edge() {
         held.extend(format!("{head}{body}").into_bytes());
     }
     assert_eq!(planted(&held), [].into());
-    let _ = process.kill();
-    let _ = process.wait();
 }
 
 #[test]
