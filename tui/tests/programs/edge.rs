@@ -136,9 +136,11 @@ fn what_was_not_shared_is_nowhere_in_the_edge() {
     let metric = "plantedmetric{mount=\"/plantedmount\",user=\"planteduser\"} 7\n";
     std::fs::write(textfiles.join("x.prom"), metric).unwrap();
     // Busy, so that it is among the processes that every row names.
+    let program = place.dir("plantedcommand");
+    std::fs::copy("/bin/sh", &program).unwrap();
     let _process = Busy(
-        std::process::Command::new("sh")
-            .args(["-c", ": plantedcommand; while :; do :; done"])
+        std::process::Command::new(&program)
+            .args(["-c", "while :; do :; done"])
             .spawn()
             .unwrap(),
     );
