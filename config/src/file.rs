@@ -416,6 +416,9 @@ mod tests {
         assert!(config.agent.hub.take().is_some() && config.tui.hub.take().is_some());
         assert!(config.hub.alerts.take().is_some() && config.hub.metrics.take().is_some());
         assert!(config.hub.name.take().is_some() && config.agent.textfiles.take().is_some());
+        let edge = &mut config.edge;
+        assert!(edge.certificate.take().is_some() && edge.key.take().is_some());
+        assert!(edge.logins.take().is_some());
         assert_eq!(config, Config::default());
     }
 

@@ -1,12 +1,13 @@
 //! Every key of the configuration: one table that file, environment and example share.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::address::HubAddress;
 use crate::file::Places;
 use crate::screen::{Column, Order, columns, order};
+use crate::shared::{self, ShareAlerts};
 use crate::units;
 use crate::value::Value;
 
@@ -79,6 +80,10 @@ pub struct HubConfig {
     pub edges: Vec<HubAddress>,
     /// Hosts that edges may show.
     pub share: Vec<String>,
+    /// Metrics that edges may show.
+    pub share_metrics: Vec<String>,
+    /// What edges may tell of alerts.
+    pub share_alerts: ShareAlerts,
     /// Where programs on this machine get metrics over HTTP, an address of loopback; nowhere if not set.
     pub metrics: Option<SocketAddr>,
 }
@@ -122,6 +127,14 @@ pub struct EdgeConfig {
     pub web: SocketAddr,
     /// What the page is called.
     pub title: String,
+    /// Chain of certificates and private key for the page, as PEM files; without TLS if not set.
+    pub certificate: Option<PathBuf>,
+    /// See `certificate`.
+    pub key: Option<PathBuf>,
+    /// Proxies whose word counts on whom they ask for.
+    pub proxies: Vec<IpAddr>,
+    /// A file of names and passwords without which nothing is shown; anybody may look if not set.
+    pub logins: Option<PathBuf>,
 }
 
 impl Default for EdgeConfig {
@@ -130,6 +143,10 @@ impl Default for EdgeConfig {
             listen: SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, crate::DEFAULT_PORT)),
             web: SocketAddr::from((std::net::Ipv4Addr::LOCALHOST, 8080)),
             title: "Status".to_owned(),
+            certificate: None,
+            key: None,
+            proxies: Vec::new(),
+            logins: None,
         }
     }
 }
@@ -194,6 +211,8 @@ impl Default for HubConfig {
             maintenance: Vec::new(),
             edges: Vec::new(),
             share: Vec::new(),
+            share_metrics: shared::metrics(),
+            share_alerts: ShareAlerts::default(),
             metrics: None,
         }
     }
@@ -288,6 +307,8 @@ pub fn keys() -> &'static [Key] {
         key!(hub.maintenance, Some("[]"), |v| texts(v, 100)),
         key!(hub.edges, Some("[]"), addresses),
         key!(hub.share, Some("[]"), |v| texts(v, 1000)),
+        key!(hub.share_metrics, Some(shared::METRICS), shared::read),
+        key!(hub.share_alerts, Some("\"names\""), shared::alerts),
         key!(hub.metrics, None, |v| loopback(v).map(Some)),
         key!(tui.hub, None, optional_address),
         key!(tui.theme, Some("\"dark\""), theme),
@@ -300,6 +321,10 @@ pub fn keys() -> &'static [Key] {
         key!(edge.title, Some("\"Status\""), |v: &Value| v
             .text("a text")
             .map(str::to_owned)),
+        key!(edge.certificate, None, |v| path(v).map(Some)),
+        key!(edge.key, None, |v| path(v).map(Some)),
+        key!(edge.proxies, Some("[]"), proxies),
+        key!(edge.logins, None, |v| path(v).map(Some)),
     ]
 }
 
@@ -317,6 +342,24 @@ fn directory(value: &Value) -> Result<PathBuf, String> {
     } else {
         Err(format!("{} should begin at the root: /…", path.display()))
     }
+}
+
+fn path(value: &Value) -> Result<PathBuf, String> {
+    let path = PathBuf::from(value.text("a file such as \"/etc/sysmon/edge.pem\"")?);
+    if path.is_absolute() {
+        Ok(path)
+    } else {
+        Err(format!("{} should begin at the root: /…", path.display()))
+    }
+}
+
+fn proxies(value: &Value) -> Result<Vec<IpAddr>, String> {
+    let one = |text: &String| {
+        text.parse().map_err(|_| {
+            format!("{text:?} is not an address; write for example \"127.0.0.1\" or \"::1\"")
+        })
+    };
+    texts(value, 16)?.iter().map(one).collect()
 }
 
 fn commands(value: &Value) -> Result<Vec<(Duration, String)>, String> {

@@ -1,10 +1,14 @@
 "use strict";
-// Keeps the page as the edge says it is: over a WebSocket, or by server-sent events where that fails.
+// Keeps the page as the edge says it is: over a WebSocket, or by server-sent events where that fails. The edge draws the
+// page as HTML; what is here changes values in it, and fetches the page anew when hosts come or go.
 
-const body = document.body;
-const host = body.dataset.host;
+const get = (id) => document.getElementById(id);
+const host = document.body.dataset.host;
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const clock = (ms) => new Date(ms).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const moment = (ms) => (Math.abs(Date.now() - ms) < 43200000 ? clock(ms) : new Date(ms).toLocaleString());
 
+// Values, as text.rs writes them too ---------------------------------------------------------
 const bytes = (value) => {
   for (const prefix of ["", "k", "M", "G"]) {
     if (value < 999.5) return value.toFixed(value < 9.95 && prefix ? 1 : 0) + " " + prefix + "B";
@@ -18,197 +22,262 @@ const formats = {
   load1: (value) => value.toFixed(2),
   "temp.max": (value) => value.toFixed(0) + " °C",
 };
-const text = (metric, value) => (value === null || value === undefined) ? "–" : (formats[metric] || bytes)(value);
-const isHot = (metric, value) => (metric === "cpu" || metric === "mem" || metric === "fs.worst") && value >= 0.9;
+const isShare = (metric) => formats[metric] === share;
+const text = (metric, value) => (value === null || value === undefined ? "–" : (formats[metric] || bytes)(value));
+const signs = { live: "●", stale: "◐", offline: "○" };
 
 const setText = (element, value) => { if (element && element.textContent !== value) element.textContent = value; };
-
-const showStatus = (fleet) => {
-  const status = document.getElementById("status");
-  const away = !fleet.live;
-  status.classList.toggle("away", away);
-  if (away) {
-    const when = fleet.as_of_ms ? new Date(fleet.as_of_ms).toLocaleString() : "";
-    setText(status, when ? "As of " + when + ": the hub is away" : "Nothing is known yet: the hub has not been here");
-    return;
-  }
-  if (host) return;
-  const live = fleet.hosts.filter((one) => one.state === "live").length;
-  const alerts = fleet.hosts.reduce((sum, one) => sum + one.alerts.length, 0);
-  setText(status, live + " of " + fleet.hosts.length + " hosts live" + (alerts ? ", " + alerts + " alerts" : ""));
+const make = (name, content, kind) => {
+  const made = document.createElement(name);
+  if (content) made.textContent = content;
+  if (kind) made.className = kind;
+  return made;
 };
 
 const showValues = (root, metrics) => {
   for (const cell of root.querySelectorAll("[data-metric]")) {
-    const metric = cell.dataset.metric;
-    setText(cell, text(metric, metrics[metric]));
-    cell.classList.toggle("hot", isHot(metric, metrics[metric]));
+    const metric = cell.dataset.metric, value = metrics[metric];
+    setText(cell.querySelector("span"), text(metric, value));
+    if (!isShare(metric)) continue;
+    cell.classList.toggle("hot", value >= 0.9);
+    cell.querySelector("rect").setAttribute("width", Math.round(100 * Math.min(Math.max(value || 0, 0), 1)));
   }
 };
 
-// The fleet ------------------------------------------------------------------------------------
-const labels = () => [...document.querySelectorAll("thead th")].map((th) => th.textContent);
-
-const row = (name) => {
-  const table = document.querySelector("#fleet tbody");
-  for (const existing of table.rows) if (existing.dataset.host === name) return existing;
-  const made = table.insertRow();
-  made.dataset.host = name;
-  const heading = document.createElement("th");
-  heading.scope = "row";
-  const link = document.createElement("a");
-  link.href = "/hosts/" + encodeURIComponent(name);
-  link.textContent = name;
-  heading.append(link);
-  made.append(heading);
-  made.insertCell().className = "state";
-  made.insertCell().dataset.spark = "";
-  for (const metric of ["cpu", "mem", "load1", "net.rx", "net.tx", "disk.read", "disk.write", "fs.worst"]) {
-    const cell = made.insertCell();
-    cell.className = "number";
-    cell.dataset.metric = metric;
-  }
-  return made;
+const showState = (element, one, more) => {
+  element.className = "state " + one.state;
+  setText(element.firstElementChild, signs[one.state]);
+  element.lastChild.textContent = " " + one.state + more;
 };
 
-// A quarter of an hour of CPU in each row, drawn once a minute.
-const SPARK_SPAN = 900000;
-const SPARKS_MAX = 100;
+// What stands above everything ----------------------------------------------------------------
+const counts = (hosts) => {
+  const of = (state) => hosts.filter((one) => one.state === state).length;
+  const words = [of("live") + " of " + hosts.length + " hosts live"];
+  for (const state of ["stale", "offline"]) if (of(state)) words.push(of(state) + " " + state);
+  const alerts = hosts.reduce((sum, one) => sum + one.alerts.length, 0);
+  if (alerts) words.push(alerts === 1 ? "1 alert" : alerts + " alerts");
+  return words.join(" · ");
+};
 
-const spark = async (line) => {
-  const to = Date.now();
-  const query = new URLSearchParams({ metric: "cpu", from: to - SPARK_SPAN, to, step: 10000 });
-  const answer = await fetch("/api/v1/hosts/" + encodeURIComponent(line.dataset.host) + "/series?" + query);
+let newest = null;
+const showAway = (why) => {
+  const away = get("away");
+  setText(away, why);
+  away.hidden = !why;
+};
+const whyAway = (fleet) => {
+  if (fleet.live) return "";
+  if (!fleet.as_of_ms) return "Nothing is known yet: the hub has not been here.";
+  return "As of " + moment(fleet.as_of_ms) + ": the hub is away, and what is shown is what it said last.";
+};
+
+let alertsShown = null;
+const showAlerts = (hosts) => {
+  const all = hosts.flatMap((one) => one.alerts.map((alert) => ({ ...alert, host: one.name })));
+  const key = JSON.stringify(all);
+  if (key === alertsShown) return;
+  alertsShown = key;
+  get("alerts").hidden = all.length === 0;
+  get("alerts").querySelector("ul").replaceChildren(...all.map((alert) => {
+    const line = make("li", "", alert.severity), sign = make("span", "▲");
+    sign.setAttribute("aria-hidden", "true");
+    line.append(sign, " " + alert.severity + " ");
+    if (!host) {
+      const link = make("a", alert.host);
+      link.href = "/hosts/" + encodeURIComponent(alert.host);
+      line.append(link, " ");
+    }
+    line.append([alert.rule, alert.summary || ""].join(" ") + " ", make("small", "since " + moment(alert.since_ms)));
+    return line;
+  }));
+};
+
+// All hosts -----------------------------------------------------------------------------------
+const rows = () => [...document.querySelectorAll("#fleet tbody tr")];
+
+const isOther = (fleet) => {
+  const shown = rows().map((row) => row.dataset.host);
+  const columns = document.querySelectorAll("#fleet thead th.number").length;
+  return columns !== fleet.metrics.length || shown.join("\n") !== fleet.hosts.map((one) => one.name).join("\n");
+};
+
+let fetched = 0;
+const drawAnew = async () => {
+  if (Date.now() - fetched < 3000) return;
+  fetched = Date.now();
+  const focused = document.activeElement && document.activeElement.closest("[data-host]");
+  const answer = await fetch(location.pathname);
   if (!answer.ok) return;
-  const points = (await answer.json()).points;
-  let canvas = line.querySelector("canvas");
-  if (!canvas) {
-    canvas = document.createElement("canvas");
-    canvas.className = "spark";
-    canvas.setAttribute("aria-hidden", "true");
-    line.querySelector("[data-spark]").append(canvas);
-  }
-  const scale = devicePixelRatio || 1;
-  const [width, height] = [120 * scale, 24 * scale];
-  [canvas.width, canvas.height] = [width, height];
-  const paint = canvas.getContext("2d");
-  paint.fillStyle = colour("--graph");
-  const step = width / Math.max(points.length, 1);
-  points.forEach((point, at) => {
-    if (point[1] === null) return;
-    const tall = Math.max(scale, Math.min(point[1], 1) * height);
-    paint.fillRect(at * step, height - tall, Math.ceil(step), tall);
-  });
-};
-
-const drawSparks = () => {
-  [...document.querySelectorAll("#fleet tbody tr")].slice(0, SPARKS_MAX).forEach((line) => spark(line).catch(() => {}));
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  get("main").replaceWith(page.getElementById("main"));
+  alertsShown = null;
+  const again = rows().find((row) => focused && row.dataset.host === focused.dataset.host);
+  if (again) again.querySelector("a").focus();
 };
 
 const showFleet = (fleet) => {
-  const names = new Set(fleet.hosts.map((one) => one.name));
-  for (const old of [...document.querySelectorAll("#fleet tbody tr")]) if (!names.has(old.dataset.host)) old.remove();
-  const headings = labels();
-  for (const one of fleet.hosts) {
-    const line = row(one.name);
-    const state = line.cells[1];
-    state.className = "state " + one.state;
-    setText(state, one.state + (one.alerts.length ? " ▲" : ""));
-    state.title = one.alerts.map((alert) => alert.rule).join(", ");
-    showValues(line, one.metrics);
-    [...line.cells].forEach((cell, at) => { cell.dataset.label = headings[at] || ""; });
+  if (isOther(fleet)) drawAnew().catch(() => {});
+  const byName = new Map(fleet.hosts.map((one) => [one.name, one]));
+  for (const row of rows()) {
+    const one = byName.get(row.dataset.host);
+    if (!one) continue;
+    row.className = one.state;
+    showState(row.cells[1], one, one.alerts.length ? " ▲" : "");
+    showValues(row, one.metrics);
   }
 };
 
-// A host ---------------------------------------------------------------------------------------
-const charts = [
-  ["CPU", "cpu", [0, 1]], ["Memory", "mem", [0, 1]],
-  ["Network in", "net.rx", null], ["Network out", "net.tx", null],
-  ["Disk read", "disk.read", null], ["Disk write", "disk.write", null],
-];
-let span = 3600000;
-const plots = new Map();
+const line = (points) => {
+  let path = "", isDown = false;
+  points.forEach((value, at) => {
+    if (value !== null) path += (isDown ? "L" : "M") + Math.round(at * 120 / (points.length - 1)) + " " + (23 - 22 * Math.min(Math.max(value, 0), 1)).toFixed(1) + (isDown ? "" : "h1");
+    isDown = value !== null;
+  });
+  return path;
+};
+const drawSparks = async () => {
+  const answer = await fetch("/api/v1/sparks?metric=cpu");
+  if (!answer.ok) return;
+  const { hosts } = await answer.json();
+  for (const row of rows()) {
+    const path = row.querySelector(".spark path"), points = hosts[row.dataset.host];
+    if (path && points) path.setAttribute("d", line(points));
+  }
+};
 
-const draw = async (title, metric, range) => {
-  const to = Date.now();
+// One host ------------------------------------------------------------------------------------
+const GROUPS = [
+  ["CPU", [["cpu", ""]]], ["Memory", [["mem", ""]]], ["Load", [["load1", ""]]],
+  ["Network", [["net.rx", "in"], ["net.tx", "out"]]], ["Disks", [["disk.read", "read"], ["disk.write", "write"]]],
+  ["Fullest filesystem", [["fs.worst", ""]]], ["Hottest sensor", [["temp.max", ""]]],
+];
+const HEIGHT = 150;
+let span = 3600000;
+let charts = [];
+
+const legend = (chart, at) => {
+  const [times] = chart.plot.data;
+  const place = at === null || at === undefined ? times.length - 1 : at;
+  const words = chart.metrics.map(([metric, name], n) => {
+    const made = make("b", (name ? name + " " : "") + text(metric, chart.plot.data[n + 1][place]), n ? "two" : "one");
+    return [made, " "];
+  });
+  chart.legend.replaceChildren(...words.flat(), at === null || at === undefined ? "" : clock(times[place] * 1000));
+};
+
+const options = (chart) => {
+  const axis = { stroke: colour("--dim"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false } };
+  const [metric] = chart.metrics[0];
+  const time = (plot, values) => values.map((value) => new Date(value * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }));
+  const series = ([, name], n) => {
+    const stroke = colour(n ? "--graph-2" : "--graph");
+    return { label: name, stroke, fill: n ? undefined : stroke + "26", width: 1.5, spanGaps: false, points: { size: 4 } };
+  };
+  return {
+    width: Math.max(chart.place.clientWidth, 150), height: HEIGHT, legend: { show: false },
+    cursor: { sync: { key: "time" }, drag: { setScale: false }, y: false },
+    scales: { y: isShare(metric) ? { range: [0, 1] } : { range: (plot, low, high) => [0, Math.max(high * 1.1, metric === "load1" ? 1 : 10)] } },
+    axes: [{ ...axis, values: time, space: 60, size: 30 }, { ...axis, size: 60, values: (plot, values) => values.map((value) => text(metric, value)) }],
+    series: [{}, ...chart.metrics.map(series)],
+    hooks: { setCursor: [(plot) => legend(chart, plot.cursor.idx)] },
+  };
+};
+
+const series = async (metric, to) => {
   const query = new URLSearchParams({ metric, from: to - span, to, step: Math.ceil(span / 360) });
   const answer = await fetch("/api/v1/hosts/" + encodeURIComponent(host) + "/series?" + query);
-  if (!answer.ok) return;
-  const points = (await answer.json()).points;
-  const data = [points.map((point) => point[0] / 1000), points.map((point) => point[1])];
-  const known = plots.get(metric);
-  if (known) {
-    known.setData(data);
-    return;
-  }
-  const place = document.createElement("div");
-  const heading = document.createElement("h2");
-  heading.textContent = title;
-  place.append(heading);
-  document.getElementById("charts").append(place);
-  const axis = { stroke: colour("--dim"), grid: { stroke: colour("--line") }, ticks: { stroke: colour("--line") } };
-  const options = {
-    width: Math.max(place.clientWidth, 200), height: 170,
-    scales: { y: range ? { range } : { range: (plot, low, high) => [0, Math.max(high * 1.1, 1)] } },
-    axes: [axis, { ...axis, size: 62, values: (plot, values) => values.map((value) => text(metric, value)) }],
-    series: [{}, { stroke: colour("--graph"), fill: colour("--graph") + "33", width: 1.5, spanGaps: false }],
-  };
-  plots.set(metric, new uPlot(options, data, place));
+  if (!answer.ok) throw new Error(answer.status);
+  return (await answer.json()).points;
 };
 
-const drawAll = () => { for (const chart of charts) draw(...chart).catch(() => {}); };
+const fill = async (chart) => {
+  const to = newest && newest.as_of_ms ? newest.as_of_ms : Date.now();
+  const all = await Promise.all(chart.metrics.map(([metric]) => series(metric, to)));
+  const data = [all[0].map((point) => point[0] / 1000), ...all.map((points) => points.map((point) => point[1]))];
+  if (chart.plot) chart.plot.setData(data); else chart.plot = new uPlot(options(chart), data, chart.place);
+  legend(chart, null);
+  const most = Math.max(...data.slice(1).flat().map((value) => value || 0));
+  chart.place.setAttribute("aria-label", chart.title + ": now " + chart.legend.textContent.trim() + ", at most " + text(chart.metrics[0][0], most));
+};
+const fillAll = () => Promise.all(charts.map((chart) => fill(chart).catch(() => {})));
+
+const makeCharts = (metrics) => {
+  for (const chart of charts) if (chart.plot) chart.plot.destroy();
+  const shown = GROUPS.map(([title, group]) => [title, group.filter(([metric]) => metrics.includes(metric))]);
+  charts = shown.filter(([, group]) => group.length).map(([title, group]) => {
+    const figure = make("figure"), caption = make("figcaption", title), words = make("span"), place = make("div");
+    place.setAttribute("role", "img");
+    caption.append(words);
+    figure.append(caption, place);
+    return { title, metrics: group, legend: words, place, figure, plot: null };
+  });
+  get("charts").replaceChildren(...charts.map((chart) => chart.figure));
+  fillAll();
+};
 
 const showHost = (fleet) => {
   const one = fleet.hosts.find((candidate) => candidate.name === host);
   if (!one) return;
-  if (fleet.live) {
-    const status = document.getElementById("status");
-    status.className = "state " + one.state;
-    setText(status, [one.state, ...one.alerts.map((alert) => alert.rule)].join(" ▲ "));
-  }
-  showValues(document.getElementById("values"), one.metrics);
+  const since = one.state !== "live" && one.last_sample_ms ? ", last heard of at " + moment(one.last_sample_ms) : "";
+  showState(get("state"), one, since);
+  showValues(get("values"), one.metrics);
 };
 
-if (!host) {
-  drawSparks();
-  setInterval(() => { if (!document.hidden) drawSparks(); }, 60000);
-}
-
-if (host) {
-  for (const button of document.querySelectorAll("nav button")) {
+const startHost = () => {
+  const metrics = [...document.querySelectorAll("#values [data-metric]")].map((cell) => cell.dataset.metric);
+  const buttons = [...get("ranges").querySelectorAll("button")];
+  const choose = (button) => {
+    span = Number(button.dataset.span);
+    for (const other of buttons) other.setAttribute("aria-pressed", String(other === button));
+  };
+  for (const button of buttons) {
     button.addEventListener("click", () => {
-      span = Number(button.dataset.span);
-      for (const other of document.querySelectorAll("nav button")) other.setAttribute("aria-pressed", String(other === button));
-      drawAll();
+      choose(button);
+      history.replaceState(null, "", "#" + button.textContent.replace(" ", ""));
+      fillAll();
     });
+    if (location.hash === "#" + button.textContent.replace(" ", "")) choose(button);
   }
+  get("ranges").hidden = false;
+  makeCharts(metrics);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => makeCharts(metrics));
   addEventListener("resize", () => {
-    for (const plot of plots.values()) plot.setSize({ width: Math.max(plot.root.parentNode.clientWidth, 200), height: 170 });
+    for (const chart of charts) if (chart.plot) chart.plot.setSize({ width: Math.max(chart.place.clientWidth, 150), height: HEIGHT });
   });
-  drawAll();
-  setInterval(() => { if (!document.hidden) drawAll(); }, 10000);
-}
+};
 
-// Live -----------------------------------------------------------------------------------------
+// Live ----------------------------------------------------------------------------------------
+let heard = Date.now();
 const show = (json) => {
   const fleet = JSON.parse(json);
-  showStatus(fleet);
+  [newest, heard] = [fleet, Date.now()];
+  setText(get("status"), counts(fleet.hosts));
+  showAway(whyAway(fleet));
+  showAlerts(host ? fleet.hosts.filter((one) => one.name === host) : fleet.hosts);
   if (host) showHost(fleet); else showFleet(fleet);
 };
 
 let failures = 0;
 const watch = () => {
-  const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-  const socket = new WebSocket(scheme + "//" + location.host + "/api/v1/live");
+  const socket = new WebSocket((location.protocol === "https:" ? "wss://" : "ws://") + location.host + "/api/v1/live");
   socket.onmessage = (event) => { failures = 0; show(event.data); };
   socket.onclose = () => {
     failures += 1;
-    if (failures > 3 && window.EventSource) {
-      const events = new EventSource("/api/v1/events");
-      events.onmessage = (event) => show(event.data);
-      return;
-    }
-    setTimeout(watch, Math.min(1000 * 2 ** failures, 30000) * (0.5 + Math.random() / 2));
+    // Where WebSockets never get through, events may.
+    if (failures === 3) listen(); else setTimeout(watch, Math.min(1000 * 2 ** failures, 30000) * (0.5 + Math.random() / 2));
   };
 };
+const listen = () => {
+  const events = new EventSource("/api/v1/events");
+  events.onmessage = (event) => show(event.data);
+  events.onerror = () => { if (events.readyState === EventSource.CLOSED) setTimeout(watch, 30000); };
+};
+
+if (host) startHost();
 watch();
+setInterval(() => {
+  if (Date.now() - heard > 15000) showAway((newest ? "As of " + moment(newest.as_of_ms) + ": t" : "T") + "he connection to this page is lost; trying again.");
+}, 5000);
+setInterval(() => { if (!document.hidden) (host ? fillAll() : drawSparks()).catch(() => {}); }, 10000);
+document.addEventListener("visibilitychange", () => { if (!document.hidden) (host ? fillAll() : drawSparks()).catch(() => {}); });

@@ -45,7 +45,7 @@ impl Own {
                     match saved.and(shown.map_err(|error| error.to_string())) {
                         Ok(()) => tracing::info!("the certificate is renewed"),
                         Err(error) => {
-                            tracing::error!("the renewed certificate is not kept: {error}")
+                            tracing::error!("the renewed certificate is not kept: {error}");
                         }
                     }
                     *self.identity() = new;
@@ -104,24 +104,30 @@ async fn serve(app: &App, mut session: PeerSession, own: &Own, address: SocketAd
     }
 }
 
-/// Takes what the hub says on one connection.
+/// Takes what the hub says on one connection: everything anew on each stream.
 async fn take(app: &App, connection: &Connection) -> LinkError {
-    let stream = match connection.accept_uni().await {
-        Ok(stream) => stream,
-        Err(error) => return error.into(),
-    };
-    let mut frames = FrameReceiver::new(stream);
-    app.mirror().begin();
     loop {
-        match frames.next::<Reply>().await {
-            Ok(Some(Reply::Fleet(update))) => app.mirror().apply(update),
-            Ok(Some(Reply::Complete)) => app.mirror().complete(),
-            Ok(Some(_)) => {}
-            Ok(None) => return LinkError::StreamEnded,
-            Err(error) => {
-                frames.stop(CloseCode::Protocol);
-                return error;
-            }
+        let mut frames = match connection.accept_uni().await {
+            Ok(stream) => FrameReceiver::new(stream),
+            Err(error) => return error.into(),
+        };
+        if let Err(error) = take_stream(app, &mut frames).await {
+            frames.stop(CloseCode::Protocol);
+            return error;
         }
     }
+}
+
+async fn take_stream(app: &App, frames: &mut FrameReceiver) -> Result<(), LinkError> {
+    let stream = app.mirror().begin();
+    while let Some(reply) = frames.next::<Reply>().await? {
+        let now = UnixMs::from_system(SystemTime::now());
+        let taken = match reply {
+            Reply::Fleet(update) => app.mirror().apply(stream, update, now),
+            Reply::Complete => app.mirror().complete(stream),
+            _ => Ok(()),
+        };
+        taken.map_err(|superseded| LinkError::Refused(superseded.to_string()))?;
+    }
+    Ok(())
 }

@@ -3,6 +3,7 @@
 //! [`mirror`] is the pure part: what the hub said, and a few hours of it. [`ingest`] takes it from the hub, which
 //! dials in; [`web`] shows it. Nothing here can ask a hub for anything.
 
+pub mod confine;
 pub mod ingest;
 pub mod mirror;
 pub mod web;

@@ -12,8 +12,8 @@ use sysmon_config::{
     CommonArgs, Config, Failure, HubAddress, Program, init_logs, notify, run, state_dir,
     stop_signal,
 };
-use sysmon_edge::web::{App, router};
-use sysmon_edge::{VERSION, ingest};
+use sysmon_edge::web::{App, Listener, Logins, Options, Tls, serve as serve_web};
+use sysmon_edge::{VERSION, confine, ingest};
 use sysmon_link::Connector;
 
 #[global_allocator]
@@ -98,6 +98,26 @@ fn identity(state: PathBuf) -> Result<Identity, CertError> {
     })
 }
 
+/// Certificate and key of the page, if it has some.
+fn tls(config: &Config) -> Result<Option<Tls>, Failure> {
+    match (config.edge.certificate.clone(), config.edge.key.clone()) {
+        (None, None) => Ok(None),
+        (Some(certificate), Some(key)) => Ok(Some(
+            Tls::read(certificate, key).map_err(anyhow::Error::from)?,
+        )),
+        _ => Err(Failure::Usage(anyhow::anyhow!(
+            "[edge] certificate and key go together: give both, or neither"
+        ))),
+    }
+}
+
+fn logins(config: &Config) -> Result<Option<Logins>, Failure> {
+    let read = |path: &PathBuf| {
+        Logins::read(path).with_context(|| format!("[edge] logins: {}", path.display()))
+    };
+    Ok(config.edge.logins.as_ref().map(read).transpose()?)
+}
+
 fn serve(args: &Args, config: &Config, state: PathBuf) -> Result<(), Failure> {
     init_logs(&args.common);
     let identity = identity(state.clone()).map_err(anyhow::Error::from)?;
@@ -105,27 +125,37 @@ fn serve(args: &Args, config: &Config, state: PathBuf) -> Result<(), Failure> {
         args.listen.unwrap_or(config.edge.listen),
         args.web.unwrap_or(config.edge.web),
     );
+    let tls = tls(config)?;
+    let app = Arc::new(App::new(Options {
+        title: config.edge.title.clone(),
+        proxies: config.edge.proxies.clone(),
+        logins: logins(config)?,
+    }));
     runtime()?.block_on(async {
         let listener = ingest::bind(listen, &identity).map_err(anyhow::Error::from)?;
         let hub_address = listener.address().context("the socket has no address")?;
-        let sockets = tokio::net::TcpListener::bind(web).await;
-        let sockets = sockets.with_context(|| format!("cannot listen on {web}"))?;
-        let web_address = sockets.local_addr().context("the socket has no address")?;
-        let app = Arc::new(App::new(&config.edge.title));
+        let sockets =
+            Listener::bind(web, tls).with_context(|| format!("cannot listen on {web}"))?;
+        let url = sockets.url().context("the socket has no address")?;
+        let confined = confine::confine(&confine::Needs {
+            state: &state,
+            files: [&config.edge.certificate, &config.edge.key],
+        });
         let name = identity.peer().name.to_string();
-        tracing::info!("edge {name} waits for its hub on {hub_address} (UDP) and shows the page on http://{web_address}");
-        notify::ready(&format!("page on http://{web_address}"));
+        tracing::info!(
+            "edge {name} waits for its hub on {hub_address} (UDP) and shows the page on {url}"
+        );
+        tracing::info!("{confined}");
+        notify::ready(&format!("page on {url}"));
         let own = Arc::new(ingest::Own {
             listener: listener.clone(),
             identity: Mutex::new(identity),
             state,
         });
-        let taken = ingest::listen(Arc::clone(&app), own);
-        let server = axum::serve(sockets, router(Arc::clone(&app)));
         tokio::select! {
-            () = taken => {}
+            () = ingest::listen(Arc::clone(&app), own) => {}
             () = app.tick() => {}
-            served = async { server.await } => served.context("cannot serve pages")?,
+            () = serve_web(Arc::clone(&app), sockets) => {}
             () = notify::watchdog() => {}
             () = stop_signal() => notify::stopping(),
         }

@@ -69,6 +69,8 @@ const KEYS: &[Key] = keys! {
     maintenance live list;
     edges live list;
     share live list;
+    share_metrics live list;
+    share_alerts live ToString::to_string;
     metrics at_start |address: &Option<_>| optional(address.as_ref(), "not served");
 };
 

@@ -129,6 +129,28 @@ pub fn history_changes(
     changed.chunks(HOSTS_PER_FRAME_MAX).map(update).collect()
 }
 
+/// Hosts that got rows of the past after `generation`.
+pub fn hosts_with_new_past(fleet: &Fleet, generation: u64) -> Vec<HostId> {
+    let hosts = fleet.watched_hosts();
+    let changed = hosts.filter(|(_, host)| host.past_changed > generation);
+    changed.map(|(id, _)| id).collect()
+}
+
+/// History of some hosts up to a moment.
+pub fn history_until(
+    fleet: &Fleet,
+    hosts: &[HostId],
+    end: UnixMs,
+    sparks: &SparkRequest,
+) -> Vec<Spark> {
+    let known = hosts
+        .iter()
+        .filter_map(|id| fleet.host(*id).map(|host| (*id, host)));
+    known
+        .flat_map(|(id, host)| history(id, host, Some(end), sparks, 1_000))
+        .collect()
+}
+
 /// A host's line.
 pub fn line(id: HostId, host: &Host) -> HostLine {
     HostLine {

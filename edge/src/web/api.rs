@@ -3,24 +3,19 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
-use serde_json::json;
 use sysmon_wire::UnixMs;
 
+use super::answer::{content, json_of, problem, ready_json};
 use super::{App, now};
 use crate::mirror::Unknown;
 
 /// History that is shown if nobody says otherwise.
 const HOUR_MS: i64 = 3_600_000;
-
-fn problem(status: StatusCode, why: &str) -> Response {
-    (status, Json(json!({ "error": why }))).into_response()
-}
 
 fn unknown(what: Unknown) -> Response {
     match what {
@@ -45,20 +40,16 @@ pub(super) async fn nothing() -> Response {
 
 pub(super) async fn fleet(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     let tick = app.tick.borrow().clone();
-    let tag = format!("\"{:x}\"", tick.generation);
-    if headers
-        .get(header::IF_NONE_MATCH)
-        .is_some_and(|known| known.as_bytes() == tag.as_bytes())
-    {
-        return (StatusCode::NOT_MODIFIED, [(header::ETAG, tag)]).into_response();
-    }
-    let kind = (header::CONTENT_TYPE, "application/json".to_owned());
-    ([kind, (header::ETAG, tag)], tick.json.to_string()).into_response()
+    ready_json(&headers, tick.tag, &tick.json, || tick.gzipped())
 }
 
-pub(super) async fn host(State(app): State<Arc<App>>, Path(host): Path<String>) -> Response {
+pub(super) async fn host(
+    State(app): State<Arc<App>>,
+    Path(host): Path<String>,
+    headers: HeaderMap,
+) -> Response {
     let found = app.mirror().host(&host);
-    found.map_or_else(unknown, |host| Json(host).into_response())
+    found.map_or_else(unknown, |host| json_of(&headers, &host))
 }
 
 #[derive(Debug, Deserialize)]
@@ -72,6 +63,7 @@ pub(super) struct SeriesQuery {
 pub(super) async fn series(
     State(app): State<Arc<App>>,
     Path(host): Path<String>,
+    headers: HeaderMap,
     query: Result<Query<SeriesQuery>, QueryRejection>,
 ) -> Response {
     let Ok(Query(query)) = query else {
@@ -86,12 +78,27 @@ pub(super) async fn series(
     let found = app
         .mirror()
         .series(&host, &query.metric, from, to, query.step.unwrap_or(1));
-    found.map_or_else(unknown, |series| Json(series).into_response())
+    found.map_or_else(unknown, |series| json_of(&headers, &series))
 }
 
-pub(super) async fn alerts(State(app): State<Arc<App>>) -> Response {
+#[derive(Debug, Deserialize)]
+pub(super) struct SparksQuery {
+    metric: String,
+}
+
+pub(super) async fn sparks(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    query: Result<Query<SparksQuery>, QueryRejection>,
+) -> Response {
+    let metric = query.map_or_else(|_| String::new(), |Query(query)| query.metric);
+    let found = app.mirror().sparks(&metric);
+    found.map_or_else(unknown, |sparks| json_of(&headers, &sparks))
+}
+
+pub(super) async fn alerts(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     let alerts = app.mirror().alerts();
-    Json(alerts).into_response()
+    json_of(&headers, &alerts)
 }
 
 pub(super) async fn ready(State(app): State<Arc<App>>) -> Response {
@@ -124,13 +131,19 @@ pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
         "gauge",
         format!("sysmon_edge_hub_connected {}\n", u8::from(is_live)),
     );
-    let viewers = app.viewers.load(Ordering::Relaxed);
+    let connections = app.connections.load(Ordering::Relaxed);
+    metric(
+        "sysmon_edge_connections",
+        "gauge",
+        format!("sysmon_edge_connections {connections}\n"),
+    );
+    let viewers = app.viewers();
     metric(
         "sysmon_edge_viewers",
         "gauge",
         format!("sysmon_edge_viewers {viewers}\n"),
     );
-    let requests = app.requests.load(Ordering::Relaxed);
+    let requests = app.requests();
     metric(
         "sysmon_edge_requests_total",
         "counter",
@@ -146,7 +159,7 @@ pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
         .into_response()
 }
 
-pub(super) async fn openapi() -> Response {
-    let document = include_str!("../../assets/openapi.json");
-    ([(header::CONTENT_TYPE, "application/json")], document).into_response()
+pub(super) async fn openapi(headers: HeaderMap) -> Response {
+    let document = include_str!("../../assets/openapi.json").to_owned();
+    content(&headers, "application/json", document)
 }

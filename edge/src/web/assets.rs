@@ -2,36 +2,39 @@
 
 use std::sync::Arc;
 
+use axum::body::Bytes;
 use axum::extract::{Path, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use super::App;
+use super::{App, answer};
 
-const FILES: [(&str, &str, &str, &str); 4] = [
-    (
-        "app",
-        "js",
-        "text/javascript; charset=utf-8",
-        include_str!("../../assets/app.js"),
-    ),
-    (
-        "style",
-        "css",
-        "text/css; charset=utf-8",
-        include_str!("../../assets/style.css"),
-    ),
+const JS: &str = "text/javascript; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+
+/// Stem, extension, kind and content.
+type File = (&'static str, &'static str, &'static str, &'static str);
+
+const FILES: [File; 5] = [
+    ("app", "js", JS, include_str!("../../assets/app.js")),
+    ("style", "css", CSS, include_str!("../../assets/style.css")),
     (
         "uPlot",
         "js",
-        "text/javascript; charset=utf-8",
+        JS,
         include_str!("../../assets/vendor/uPlot.js"),
     ),
     (
         "uPlot",
         "css",
-        "text/css; charset=utf-8",
+        CSS,
         include_str!("../../assets/vendor/uPlot.css"),
+    ),
+    (
+        "icon",
+        "svg",
+        "image/svg+xml",
+        include_str!("../../assets/icon.svg"),
     ),
 ];
 
@@ -44,24 +47,26 @@ struct Asset {
     stem: &'static str,
     extension: &'static str,
     name: String,
+    hash: u64,
     kind: &'static str,
     content: &'static str,
+    gzipped: Bytes,
 }
 
 impl Assets {
-    /// Names every asset by its content.
+    /// Names every asset by its content, and compresses it once.
     pub fn new() -> Self {
-        let asset = |&(stem, extension, kind, content): &(
-            &'static str,
-            &'static str,
-            &'static str,
-            &'static str,
-        )| Asset {
-            stem,
-            extension,
-            name: format!("{stem}.{:016x}.{extension}", hash(content.as_bytes())),
-            kind,
-            content,
+        let asset = |&(stem, extension, kind, content): &File| {
+            let hash = answer::hash(content.as_bytes());
+            Asset {
+                stem,
+                extension,
+                name: format!("{stem}.{hash:016x}.{extension}"),
+                hash,
+                kind,
+                content,
+                gzipped: answer::gzip(content.as_bytes()),
+            }
         };
         Self(FILES.iter().map(asset).collect())
     }
@@ -82,24 +87,23 @@ impl Default for Assets {
     }
 }
 
-/// FNV-1a: it tells versions apart, nothing more.
-fn hash(bytes: &[u8]) -> u64 {
-    let start = 0xcbf2_9ce4_8422_2325u64;
-    bytes.iter().fold(start, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    })
-}
-
-pub(super) async fn serve(State(app): State<Arc<App>>, Path(name): Path<String>) -> Response {
-    match app.assets.0.iter().find(|asset| asset.name == name) {
-        Some(asset) => (
-            [
-                (header::CONTENT_TYPE, asset.kind),
-                (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
-            ],
-            asset.content,
-        )
-            .into_response(),
-        None => StatusCode::NOT_FOUND.into_response(),
-    }
+pub(super) async fn serve(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    let Some(asset) = app.assets.0.iter().find(|asset| asset.name == name) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let mut response = answer::tagged(&headers, asset.hash, asset.kind, || {
+        if answer::takes_gzip(&headers) {
+            answer::compressed(asset.gzipped.clone())
+        } else {
+            asset.content.into_response()
+        }
+    });
+    let for_ever = HeaderValue::from_static("public, max-age=31536000, immutable");
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, for_ever);
+    response
 }

@@ -1,15 +1,28 @@
 //! What browsers and programs see: pages, the API, and live updates. Read-only.
 
+mod answer;
 mod api;
 mod assets;
-mod headers;
+mod badge;
+mod chart;
+mod frame;
+mod guard;
+mod limits;
 mod live;
+mod logins;
 mod page;
+mod server;
+mod stall;
+mod text;
+mod tls;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use axum::Router;
+use axum::body::Bytes;
 use axum::http::StatusCode;
 use axum::middleware;
 use axum::routing::get;
@@ -22,6 +35,9 @@ use tower_http::timeout::TimeoutLayer;
 use crate::mirror::Mirror;
 
 pub use assets::Assets;
+pub use logins::{LoginError, Logins};
+pub use server::{Listener, serve};
+pub use tls::{Tls, TlsError};
 
 /// How long a request may take.
 const REQUEST_MAX: Duration = Duration::from_secs(10);
@@ -29,36 +45,78 @@ const REQUEST_MAX: Duration = Duration::from_secs(10);
 /// How often those who look are told what changed.
 const TICK: Duration = Duration::from_secs(1);
 
-/// What a connection is told: the fleet as JSON, encoded once for everybody.
+/// What everybody is told: the fleet, encoded once.
 #[derive(Clone, Debug, Default)]
-pub struct Tick {
-    /// The mirror's generation.
-    pub generation: u64,
-    /// The JSON.
-    pub json: Arc<str>,
+struct Tick {
+    /// Tells it apart from others.
+    tag: u64,
+    /// As JSON.
+    json: Bytes,
+    /// That as a frame of a WebSocket.
+    frame: Bytes,
+    /// That as a server-sent event.
+    event: Bytes,
+    /// That compressed, once somebody asks.
+    gzipped: Arc<OnceLock<Bytes>>,
+}
+
+impl Tick {
+    fn new(tag: u64, json: String) -> Self {
+        Self {
+            tag,
+            frame: frame::text(&json),
+            event: format!("data: {json}\n\n").into(),
+            json: json.into(),
+            gzipped: Arc::default(),
+        }
+    }
+
+    fn gzipped(&self) -> Bytes {
+        let gzipped = self.gzipped.get_or_init(|| answer::gzip(&self.json));
+        gzipped.clone()
+    }
+}
+
+/// How the page is shown, and to whom.
+#[derive(Debug, Default)]
+pub struct Options {
+    /// What it is called.
+    pub title: String,
+    /// Proxies whose word counts on whom they ask for.
+    pub proxies: Vec<IpAddr>,
+    /// Who may look; anybody if not set.
+    pub logins: Option<Logins>,
 }
 
 /// What all requests share.
 #[derive(Debug)]
 pub struct App {
     title: String,
+    proxies: Vec<IpAddr>,
+    logins: Option<Logins>,
     assets: Assets,
     mirror: Mutex<Mirror>,
     tick: watch::Sender<Tick>,
-    requests: std::sync::atomic::AtomicU64,
-    viewers: Arc<std::sync::atomic::AtomicU64>,
+    requests: AtomicU64,
+    connections: Arc<AtomicU64>,
+    viewers: Arc<AtomicU64>,
+    addresses: Arc<Mutex<limits::Addresses>>,
 }
 
 impl App {
     /// A page that shows nothing yet.
-    pub fn new(title: &str) -> Self {
+    pub fn new(options: Options) -> Self {
         let app = Self {
-            title: title.to_owned(),
+            title: options.title,
+            proxies: options.proxies,
+            logins: options.logins,
             assets: Assets::new(),
             mirror: Mutex::default(),
             tick: watch::Sender::default(),
-            requests: std::sync::atomic::AtomicU64::new(0),
+            requests: AtomicU64::new(0),
+            connections: Arc::default(),
             viewers: Arc::default(),
+            addresses: Arc::default(),
         };
         app.encode();
         app
@@ -69,15 +127,27 @@ impl App {
         self.mirror.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How many watch.
+    pub fn viewers(&self) -> u64 {
+        self.viewers.load(Ordering::Relaxed)
+    }
+
+    /// How many requests there were.
+    pub fn requests(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    fn addresses(&self) -> MutexGuard<'_, limits::Addresses> {
+        limits::locked(&self.addresses)
+    }
+
     fn encode(&self) {
-        let (generation, fleet) = {
-            let mirror = self.mirror();
-            (mirror.generation, mirror.fleet(&self.title, now()))
+        let (tag, fleet) = {
+            let (mirror, now) = (self.mirror(), now());
+            let tag = mirror.generation * 2 + u64::from(mirror.is_live(now));
+            (tag, mirror.fleet(&self.title, now))
         };
-        self.tick.send_replace(Tick {
-            generation,
-            json: fleet.to_string().into(),
-        });
+        self.tick.send_replace(Tick::new(tag, fleet.to_string()));
     }
 
     /// Encodes the fleet once a second for all who look.
@@ -101,6 +171,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/fleet", get(api::fleet))
         .route("/hosts/{host}", get(api::host))
         .route("/hosts/{host}/series", get(api::series))
+        .route("/sparks", get(api::sparks))
         .route("/alerts", get(api::alerts))
         .route("/openapi.json", get(api::openapi))
         .route("/live", get(live::socket))
@@ -110,22 +181,22 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/", get(page::fleet))
         .route("/hosts/{host}", get(page::host))
         .route("/assets/{name}", get(assets::serve))
-        .route("/badge.svg", get(page::fleet_badge))
-        .route("/badge/{host}", get(page::host_badge))
+        .route("/badge.svg", get(badge::fleet))
+        .route("/badge/{host}", get(badge::host))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(api::ready))
         .route("/metrics", get(api::metrics))
         .nest("/api/v1", api)
         .fallback(page::nothing)
-        .layer(middleware::from_fn_with_state(
-            Arc::clone(&app),
-            headers::add,
-        ))
         .layer(CompressionLayer::new())
         .layer(RequestBodyLimitLayer::new(0))
         .layer(TimeoutLayer::with_status_code(
             StatusCode::REQUEST_TIMEOUT,
             REQUEST_MAX,
+        ))
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(&app),
+            guard::pass,
         ))
         .with_state(app)
 }

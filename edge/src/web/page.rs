@@ -4,247 +4,291 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
-use axum::http::{StatusCode, header};
-use axum::response::{Html, IntoResponse, Response};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
 use serde_json::Value;
-use sysmon_wire::message::HostState;
 
-use super::{App, now};
+use super::text::{clock, counts, escape, heading, is_hot, is_share, number, path, sign};
+use super::{App, answer, chart, now};
 
-/// Columns of the table: metric, heading.
-const COLUMNS: [(&str, &str); 8] = [
-    ("cpu", "CPU"),
-    ("mem", "Memory"),
-    ("load1", "Load"),
-    ("net.rx", "In/s"),
-    ("net.tx", "Out/s"),
-    ("disk.read", "Read/s"),
-    ("disk.write", "Write/s"),
-    ("fs.worst", "Disk"),
-];
+const HTML: &str = "text/html; charset=utf-8";
 
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
+/// History that a page without a script shows, and the milliseconds a point of it stands for.
+const HISTORY_MS: i64 = 3_600_000;
+const HISTORY_STEP_MS: i64 = 60_000;
+
+/// Scripts and styles of a page beyond the common ones.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Fleet,
+    Host,
+    Plain,
 }
 
-fn frame(app: &App, title: &str, body: &str, host: Option<&str>) -> String {
+fn frame(app: &App, title: &str, kind: Kind, host: &str, body: &str) -> String {
     let asset = |stem: &str, extension: &str| app.assets.path(stem, extension);
+    let style = |stem: &str| {
+        format!(
+            "<link rel=\"stylesheet\" href=\"{}\">\n",
+            asset(stem, "css")
+        )
+    };
+    let script = |stem: &str| format!("<script src=\"{}\" defer></script>\n", asset(stem, "js"));
+    let (mut styles, mut scripts) = (style("style"), String::new());
+    if kind == Kind::Host {
+        styles.insert_str(0, &style("uPlot"));
+        scripts.push_str(&script("uPlot"));
+    }
+    if kind != Kind::Plain {
+        scripts.push_str(&script("app"));
+    }
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n<title>{title}</title>\n\
-         <link rel=\"icon\" href=\"/badge.svg\">\n\
-         <link rel=\"stylesheet\" href=\"{}\">\n<link rel=\"stylesheet\" href=\"{}\">\n\
-         <script src=\"{}\" defer></script>\n<script src=\"{}\" defer></script>\n</head>\n\
-         <body data-host=\"{}\">\n{body}</body>\n</html>\n",
-        asset("uPlot", "css"),
-        asset("style", "css"),
-        asset("uPlot", "js"),
-        asset("app", "js"),
-        escape(host.unwrap_or_default()),
+         <link rel=\"icon\" href=\"{icon}\">\n{styles}{scripts}</head>\n\
+         <body data-host=\"{host}\">\n<a class=\"skip\" href=\"#main\">Skip to the numbers</a>\n{body}</body>\n</html>\n",
         title = escape(title),
+        icon = asset("icon", "svg"),
+        host = escape(host),
     )
 }
 
-/// Seconds of the day in UTC: the page's script shows the reader's own time.
-fn clock(ms: i64) -> String {
-    let seconds = ms.div_euclid(1000).rem_euclid(86_400);
+/// What stands above everything: how the fleet does, and whether that is of this moment.
+fn status(app: &App) -> String {
+    let (counts_now, alerts, is_live, as_of) = {
+        let mirror = app.mirror();
+        let alerts = mirror.firing();
+        (
+            mirror.counts(),
+            alerts,
+            mirror.is_live(now()),
+            mirror.as_of().0,
+        )
+    };
+    let (class, notice) = match (is_live, as_of) {
+        (true, _) => (" hidden", String::new()),
+        (false, 0) => (
+            "",
+            "Nothing is known yet: the hub has not been here.".to_owned(),
+        ),
+        (false, _) => (
+            "",
+            format!(
+                "As of {}: the hub is away, and what is shown is what it said last.",
+                clock(as_of)
+            ),
+        ),
+    };
     format!(
-        "{:02}:{:02}:{:02} UTC",
-        seconds / 3600,
-        seconds / 60 % 60,
-        seconds % 60
+        "<p id=\"status\" role=\"status\">{}</p></header>\n<p id=\"away\" role=\"alert\"{class}>{notice}</p>\n",
+        escape(&counts(counts_now, alerts))
     )
 }
 
-fn status(fleet: &Value) -> String {
-    let as_of = fleet["as_of_ms"].as_i64().unwrap_or(0);
-    let hosts = fleet["hosts"].as_array().map_or(&[][..], Vec::as_slice);
-    let live = hosts.iter().filter(|host| host["state"] == "live").count();
-    let firing = hosts
-        .iter()
-        .filter_map(|host| host["alerts"].as_array())
-        .flatten()
-        .count();
-    let mut text = if fleet["live"] == true {
-        format!("{live} of {} hosts live", hosts.len())
-    } else if as_of == 0 {
-        "Nothing is known yet: the hub has not been here".to_owned()
-    } else {
-        format!("As of {}: the hub is away", clock(as_of))
-    };
-    if firing > 0 {
-        let _ = write!(text, ", {firing} alerts");
-    }
-    text
+fn value(host: &Value, metric: &str) -> Option<f64> {
+    host["metrics"][metric].as_f64()
 }
 
-fn number(metric: &str, value: &Value) -> String {
-    let Some(value) = value.as_f64() else {
-        return "–".to_owned();
-    };
-    match metric {
-        "cpu" | "mem" | "fs.worst" => format!("{:.0} %", value * 100.0),
-        "load1" => format!("{value:.2}"),
-        "temp.max" => format!("{value:.0} °C"),
-        _ => bytes(value),
-    }
+fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value[key].as_str().unwrap_or_default()
 }
 
-fn bytes(mut value: f64) -> String {
-    for prefix in ["", "k", "M", "G"] {
-        if value < 999.5 {
-            let decimals = usize::from(value < 9.95 && !prefix.is_empty());
-            return format!("{value:.decimals$} {prefix}B");
-        }
-        value /= 1000.0;
-    }
-    format!("{value:.1} TB")
+fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
+    value[key].as_array().map_or(&[], Vec::as_slice)
 }
 
-pub(super) async fn fleet(State(app): State<Arc<App>>) -> Response {
-    let fleet = app.mirror().fleet(&app.title, now());
-    let mut body = format!(
-        "<header><h1>{}</h1><p id=\"status\" role=\"status\">{}</p></header>\n<main>\n<table id=\"fleet\">\n<thead><tr>\
-         <th scope=\"col\">Host</th><th scope=\"col\">State</th><th scope=\"col\">CPU, 15 min</th>",
-        escape(&app.title),
-        escape(&status(&fleet))
-    );
-    for (_, heading) in COLUMNS {
-        let _ = write!(body, "<th scope=\"col\" class=\"number\">{heading}</th>");
-    }
-    body.push_str("</tr></thead>\n<tbody>\n");
-    for host in fleet["hosts"].as_array().into_iter().flatten() {
-        let (name, state) = (
-            host["name"].as_str().unwrap_or_default(),
-            host["state"].as_str().unwrap_or_default(),
+/// Alerts as a list, hidden while there are none.
+fn alerts(alerts: &[Value]) -> String {
+    let hidden = if alerts.is_empty() { " hidden" } else { "" };
+    let mut html =
+        format!("<section id=\"alerts\" aria-label=\"Alerts\"{hidden}>\n<h2>Alerts</h2>\n<ul>\n");
+    for alert in alerts {
+        let since = clock(alert["since_ms"].as_i64().unwrap_or(0));
+        let words = [text(alert, "rule"), text(alert, "summary")]
+            .map(escape)
+            .join(" ");
+        let host = match text(alert, "host") {
+            "" => String::new(),
+            name => format!("<a href=\"/hosts/{}\">{}</a> ", path(name), escape(name)),
+        };
+        let severity = text(alert, "severity");
+        let _ = writeln!(
+            html,
+            "<li class=\"{severity}\"><span aria-hidden=\"true\">▲</span> {severity} {host}{words} <small>since {since}</small></li>"
         );
-        let alerts = host["alerts"].as_array().map_or(0, Vec::len);
-        let sign = if alerts > 0 { " ▲" } else { "" };
+    }
+    html.push_str("</ul>\n</section>\n");
+    html
+}
+
+/// A value with its bar, in an element of this name.
+fn cell(element: &str, host: &Value, metric: &str) -> String {
+    let value = value(host, metric);
+    let hot = if is_hot(metric, value) { " hot" } else { "" };
+    let bar = if is_share(metric) {
+        let width = value.unwrap_or(0.0).clamp(0.0, 1.0) * 100.0;
+        format!(
+            "<svg class=\"bar\" viewBox=\"0 0 100 4\" preserveAspectRatio=\"none\" aria-hidden=\"true\"><rect width=\"{width:.0}\" height=\"4\"/></svg>"
+        )
+    } else {
+        String::new()
+    };
+    format!(
+        "<{element} class=\"number{hot}\" data-metric=\"{metric}\" data-label=\"{}\">{bar}<span>{}</span></{element}>",
+        heading(metric),
+        number(metric, value)
+    )
+}
+
+fn row(host: &Value, metrics: &[&str], spark: &Value) -> String {
+    let (name, state) = (text(host, "name"), text(host, "state"));
+    let firing = if list(host, "alerts").is_empty() {
+        ""
+    } else {
+        " ▲"
+    };
+    let mut html = format!(
+        "<tr data-host=\"{0}\" class=\"{state}\"><th scope=\"row\"><a href=\"/hosts/{1}\">{0}</a></th>\
+         <td class=\"state {state}\"><span aria-hidden=\"true\">{2}</span> {state}{firing}</td>",
+        escape(name),
+        path(name),
+        sign(state)
+    );
+    if metrics.contains(&"cpu") {
+        let points = list(spark, name).iter().map(Value::as_f64);
+        let points: Vec<_> = points.collect();
+        let _ = write!(html, "<td class=\"line\">{}</td>", chart::spark(&points));
+    }
+    for metric in metrics {
+        html.push_str(&cell("td", host, metric));
+    }
+    html.push_str("</tr>\n");
+    html
+}
+
+/// The page of all hosts.
+pub(super) async fn fleet(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    let (fleet, firing, metrics, sparks) = {
+        let mirror = app.mirror();
+        (
+            mirror.fleet(&app.title, now()),
+            mirror.alerts(),
+            mirror.metrics(),
+            mirror.sparks("cpu").unwrap_or_default(),
+        )
+    };
+    let mut body = format!(
+        "<header><h1>{}</h1>{}<main id=\"main\">\n{}<table id=\"fleet\">\n<caption>Hosts</caption>\n<thead><tr>\
+         <th scope=\"col\">Host</th><th scope=\"col\">State</th>",
+        escape(&app.title),
+        status(&app),
+        alerts(list(&firing, "alerts"))
+    );
+    if metrics.contains(&"cpu") {
+        body.push_str("<th scope=\"col\">CPU, 15 min</th>");
+    }
+    for metric in &metrics {
         let _ = write!(
             body,
-            "<tr data-host=\"{0}\"><th scope=\"row\"><a href=\"/hosts/{1}\">{0}</a></th><td class=\"state {state}\">{state}{sign}</td><td data-spark></td>",
-            escape(name),
-            path(name)
+            "<th scope=\"col\" class=\"number\">{}</th>",
+            heading(metric)
         );
-        for (metric, _) in COLUMNS {
-            let _ = write!(
-                body,
-                "<td class=\"number\" data-metric=\"{metric}\">{}</td>",
-                number(metric, &host["metrics"][metric])
-            );
-        }
-        body.push_str("</tr>\n");
+    }
+    body.push_str("</tr></thead>\n<tbody>\n");
+    for host in list(&fleet, "hosts") {
+        body.push_str(&row(host, &metrics, &sparks["hosts"]));
     }
     body.push_str("</tbody>\n</table>\n</main>\n");
-    Html(frame(&app, &app.title, &body, None)).into_response()
+    answer::content(
+        &headers,
+        HTML,
+        frame(&app, &app.title, Kind::Fleet, "", &body),
+    )
 }
 
-/// A name as part of a path.
-fn path(name: &str) -> String {
-    let byte = |byte: u8| {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-') {
-            char::from(byte).to_string()
-        } else {
-            format!("%{byte:02X}")
-        }
+/// A chart of an hour, for those without a script.
+fn history(app: &App, host: &str, metric: &str) -> String {
+    let series = {
+        let mirror = app.mirror();
+        let to = mirror.as_of();
+        mirror.series(host, metric, to - HISTORY_MS, to, HISTORY_STEP_MS)
     };
-    name.bytes().map(byte).collect()
+    let points: Vec<_> = match &series {
+        Ok(series) => list(series, "points")
+            .iter()
+            .map(|point| point[1].as_f64())
+            .collect(),
+        Err(_) => return String::new(),
+    };
+    let largest = chart::largest(&points);
+    let label = format!(
+        "{}: the last hour, at most {}",
+        heading(metric),
+        number(metric, largest)
+    );
+    let max = if is_share(metric) {
+        1.0
+    } else {
+        largest.unwrap_or(1.0).max(1e-9)
+    };
+    format!(
+        "<figure><figcaption>{label}</figcaption>{}</figure>\n",
+        chart::chart(&points, max, &label)
+    )
 }
 
-pub(super) async fn host(State(app): State<Arc<App>>, Path(name): Path<String>) -> Response {
-    let found = app.mirror().host(&name);
+/// The page of one host.
+pub(super) async fn host(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    let (found, metrics) = {
+        let mirror = app.mirror();
+        (mirror.host(&name), mirror.metrics())
+    };
     let Ok(host) = found else {
         return nothing(State(app)).await;
     };
-    let shown = escape(host["name"].as_str().unwrap_or_default());
-    let state = host["state"].as_str().unwrap_or_default();
+    let name = text(&host, "name");
+    let (shown, state) = (escape(name), text(&host, "state"));
     let mut body = format!(
-        "<header><p><a href=\"/\">{}</a></p><h1>{shown}</h1><p id=\"status\" role=\"status\" class=\"state {state}\">{state}</p></header>\n\
-         <main>\n<nav aria-label=\"Time range\"><button type=\"button\" data-span=\"900000\">15 min</button>\
-         <button type=\"button\" data-span=\"3600000\" aria-pressed=\"true\">1 h</button>\
-         <button type=\"button\" data-span=\"21600000\">6 h</button></nav>\n<dl id=\"values\">",
-        escape(&app.title)
+        "<header><p><a href=\"/\">← {}</a></p><h1>{shown}</h1><p id=\"state\" class=\"state {state}\">\
+         <span aria-hidden=\"true\">{}</span> {state}</p>{}\
+         <main id=\"main\">\n{}<dl id=\"values\">",
+        escape(&app.title),
+        sign(state),
+        status(&app),
+        alerts(list(&host, "alerts")),
     );
-    for (metric, heading) in COLUMNS.iter().chain(&[("temp.max", "Temperature")]) {
-        let value = number(metric, &host["metrics"][metric]);
+    for metric in &metrics {
         let _ = write!(
             body,
-            "<div><dt>{heading}</dt><dd data-metric=\"{metric}\">{value}</dd></div>"
+            "<div><dt>{}</dt>{}</div>",
+            heading(metric),
+            cell("dd", &host, metric)
         );
     }
-    body.push_str("</dl>\n<section id=\"charts\" aria-label=\"Charts\"><noscript><p>Charts need JavaScript; the numbers above are as of this moment.</p></noscript></section>\n</main>\n");
-    Html(frame(
-        &app,
-        &format!("{shown} – {}", app.title),
-        &body,
-        Some(&name),
-    ))
-    .into_response()
-}
-
-pub(super) async fn nothing(State(app): State<Arc<App>>) -> Response {
-    let body = "<header><h1>Nothing here</h1></header><main><p><a href=\"/\">To the fleet</a></p></main>\n";
-    (
-        StatusCode::NOT_FOUND,
-        Html(frame(&app, "Nothing here", body, None)),
-    )
-        .into_response()
-}
-
-fn badge(label: &str, value: &str, colour: &str) -> Response {
-    let width = |text: &str| text.chars().count() * 7 + 12;
-    let (left, right) = (width(label), width(value));
-    let (all, middle, end) = (left + right, left / 2, left + right / 2);
-    let (label, value) = (escape(label), escape(value));
-    let svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{all}\" height=\"20\" role=\"img\" aria-label=\"{label}: {value}\">\
-         <rect width=\"{left}\" height=\"20\" fill=\"#444\"/><rect x=\"{left}\" width=\"{right}\" height=\"20\" fill=\"{colour}\"/>\
-         <g fill=\"#fff\" text-anchor=\"middle\" font-family=\"Verdana,DejaVu Sans,sans-serif\" font-size=\"11\">\
-         <text x=\"{middle}\" y=\"14\">{label}</text><text x=\"{end}\" y=\"14\">{value}</text></g></svg>"
+    body.push_str(
+        "</dl>\n<nav id=\"ranges\" aria-label=\"Time range\" hidden>\
+         <button type=\"button\" data-span=\"900000\">15 min</button>\
+         <button type=\"button\" data-span=\"3600000\" aria-pressed=\"true\">1 h</button>\
+         <button type=\"button\" data-span=\"10800000\">3 h</button>\
+         <button type=\"button\" data-span=\"21600000\">6 h</button></nav>\n\
+         <section id=\"charts\" aria-label=\"Charts\">\n",
     );
-    // A badge is made to be shown on other people's pages.
-    let open = [
-        (header::CONTENT_TYPE.as_str(), "image/svg+xml"),
-        ("cross-origin-resource-policy", "cross-origin"),
-        (header::CACHE_CONTROL.as_str(), "max-age=30"),
-    ];
-    (open, svg).into_response()
-}
-
-pub(super) async fn fleet_badge(State(app): State<Arc<App>>) -> Response {
-    let (counts, is_live) = {
-        let mirror = app.mirror();
-        (mirror.counts(), mirror.is_live(now()))
-    };
-    let live = counts
-        .iter()
-        .find(|(state, _)| *state == HostState::Live)
-        .map_or(0, |(_, count)| *count);
-    let all: usize = counts.iter().map(|(_, count)| count).sum();
-    let colour = if live == all && is_live {
-        "#2a7d2e"
-    } else {
-        "#b35900"
-    };
-    badge("hosts", &format!("{live}/{all} live"), colour)
-}
-
-pub(super) async fn host_badge(State(app): State<Arc<App>>, Path(name): Path<String>) -> Response {
-    let name = name.strip_suffix(".svg").unwrap_or(&name);
-    let state = app.mirror().state(name);
-    match state {
-        Ok(state) => {
-            let colour = if state == HostState::Live {
-                "#2a7d2e"
-            } else {
-                "#b32d00"
-            };
-            badge(name, state.as_str(), colour)
-        }
-        Err(_) => StatusCode::NOT_FOUND.into_response(),
+    for metric in &metrics {
+        body.push_str(&history(&app, name, metric));
     }
+    body.push_str("</section>\n</main>\n");
+    let title = format!("{name} – {}", app.title);
+    answer::content(&headers, HTML, frame(&app, &title, Kind::Host, name, &body))
+}
+
+/// What stands where nothing is.
+pub(super) async fn nothing(State(app): State<Arc<App>>) -> Response {
+    let body = "<header><h1>Nothing here</h1></header>\n<main id=\"main\"><p><a href=\"/\">To all hosts</a></p></main>\n";
+    let html = frame(&app, "Nothing here", Kind::Plain, "", body);
+    (StatusCode::NOT_FOUND, [("content-type", HTML)], html).into_response()
 }

@@ -2,14 +2,16 @@
 
 use anyhow::anyhow;
 use sysmon_certs::{HubState, PeerName, Role};
-use sysmon_config::{Config, Failure};
+use sysmon_config::{Config, Failure, ShareAlerts};
 use sysmon_hub::alerts::notify::{NotifierOptions, Route};
 use sysmon_hub::alerts::rule::{DEFAULTS, parse_all};
 use sysmon_hub::alerts::silence::SilenceFile;
 use sysmon_hub::fleet::FleetOptions;
 use sysmon_hub::history::Limits;
 use sysmon_hub::own;
-use sysmon_hub::server::{AlertOptions, EdgeOptions, HistoryOptions, HubOptions, TrustOptions};
+use sysmon_hub::server::{
+    AlertOptions, AlertWords, EdgeOptions, HistoryOptions, HubOptions, TrustOptions,
+};
 
 use super::args::Args;
 
@@ -85,6 +87,12 @@ pub(crate) fn options(
                 .iter()
                 .filter_map(|share| share.parse().ok())
                 .collect(),
+            metrics: Some(config.hub.share_metrics.clone()),
+            alerts: match config.hub.share_alerts {
+                ShareAlerts::None => AlertWords::None,
+                ShareAlerts::Names => AlertWords::Names,
+                ShareAlerts::Summaries => AlertWords::Summaries,
+            },
         },
         metrics: config.hub.metrics,
         listen: args.listen.unwrap_or(config.hub.listen),

@@ -39,7 +39,7 @@ use crate::history::worker::Worker;
 use demand::Demands;
 use limits::Places;
 use past::{PAGING_MAX, Readers};
-pub use relay::{EdgeOptions, Share};
+pub use relay::{AlertWords, EdgeOptions, Share};
 pub use trust::TrustOptions;
 use trust::{REVOKED, Trust};
 

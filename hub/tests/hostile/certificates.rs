@@ -173,6 +173,7 @@ async fn a_revoked_edge_is_shown_nothing_any_more() {
     let edges = EdgeOptions {
         edges: vec![edge.address().unwrap().to_string()],
         share: vec!["*".parse().unwrap()],
+        ..EdgeOptions::default()
     };
     let greet = async || {
         let Greeted::Peer(mut hub) = edge.accept().await.unwrap().greet().await.unwrap() else {

@@ -53,33 +53,162 @@ fn free_port() -> u16 {
         .port()
 }
 
-#[test]
-fn the_page_shows_what_it_may_and_outlives_the_hub() {
-    let place = Place::new();
+/// A running edge, and where browsers and the hub reach it.
+fn edge(place: &Place) -> (crate::place::Running, String, String) {
     place.issue("edge", "cloud");
     let listen = format!("127.0.0.1:{}", free_port());
+    let web = ["--listen", &listen, "--web", "127.0.0.1:0"];
     let edge = place.run(
         "sysmon-edge",
         "edge.log",
-        &[
-            "--state",
-            "cloud",
-            "--listen",
-            &listen,
-            "--web",
-            "127.0.0.1:0",
-        ],
+        &[&["--state", "cloud"], &web[..]].concat(),
     );
     edge.has_logged("shows the page on");
     let log = std::fs::read_to_string(place.dir("edge.log")).unwrap();
-    let web = log
-        .split("http://")
-        .nth(1)
-        .unwrap()
-        .split_whitespace()
-        .next()
-        .unwrap()
-        .to_owned();
+    let web = log.split("http://").nth(1).unwrap();
+    let web = web.split_whitespace().next().unwrap().to_owned();
+    (edge, web, listen)
+}
+
+/// All that a process has in memory and may write to, but for what was never written to.
+#[cfg(target_os = "linux")]
+fn memory(pid: u32) -> Vec<u8> {
+    use std::os::unix::fs::FileExt;
+    const PAGE: u64 = 4096;
+    let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
+    let memory = std::fs::File::open(format!("/proc/{pid}/mem")).unwrap();
+    let pages = std::fs::File::open(format!("/proc/{pid}/pagemap")).unwrap();
+    let mut all = Vec::new();
+    for line in maps.lines().filter(|line| line.contains(" rw")) {
+        let (range, _) = line.split_once(' ').unwrap();
+        let (from, to) = range.split_once('-').unwrap();
+        let [from, to] = [from, to].map(|hex| u64::from_str_radix(hex, 16).unwrap());
+        let mut entries = vec![0; ((to - from) / PAGE * 8) as usize];
+        pages.read_exact_at(&mut entries, from / PAGE * 8).unwrap();
+        for (at, entry) in entries.chunks(8).enumerate() {
+            let mut page = [0; PAGE as usize];
+            // Present, or swapped out; some pages, such as those the kernel put there, cannot be read.
+            let is_used = entry[7] & 0xc0 != 0;
+            if is_used
+                && memory
+                    .read_exact_at(&mut page, from + at as u64 * PAGE)
+                    .is_ok()
+            {
+                all.extend(page);
+            }
+        }
+    }
+    all
+}
+
+/// Words that begin with `planted`.
+#[cfg(target_os = "linux")]
+fn planted(bytes: &[u8]) -> std::collections::BTreeSet<String> {
+    let words = bytes.split(|byte| *byte == b'p');
+    let ends = words.filter_map(|word| word.strip_prefix(b"lanted"));
+    let letters = |end: &[u8]| {
+        let letters = end.iter().take_while(|byte| byte.is_ascii_lowercase());
+        letters.map(|byte| char::from(*byte)).collect()
+    };
+    ends.map(letters).collect()
+}
+
+/// A process that ends with the test.
+#[cfg(target_os = "linux")]
+struct Busy(std::process::Child);
+
+#[cfg(target_os = "linux")]
+impl Drop for Busy {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// What an agent and its hub know and the public must not: planted as a tag, a name, a process, a metric and an alert's words.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_was_not_shared_is_nowhere_in_the_edge() {
+    let place = Place::new();
+    let (edge, web, listen) = edge(&place);
+    let textfiles = place.dir("textfiles");
+    std::fs::create_dir(&textfiles).unwrap();
+    let metric = "plantedmetric{mount=\"/plantedmount\",user=\"planteduser\"} 7\n";
+    std::fs::write(textfiles.join("x.prom"), metric).unwrap();
+    // Busy, so that it is among the processes that every row names.
+    let program = place.dir("plantedcommand");
+    std::fs::copy("/bin/sh", &program).unwrap();
+    let _process = Busy(
+        std::process::Command::new(&program)
+            .args(["-c", "while :; do :; done"])
+            .spawn()
+            .unwrap(),
+    );
+    let edges = format!("[\"{listen}\"]");
+    let hub = place.hub_with(&[
+        ("SYSMON_HUB__EDGES", edges.as_str()),
+        ("SYSMON_HUB__SHARE", "[\"plantedhost=Shop\"]"),
+        ("SYSMON_HUB__SHARE_METRICS", "[\"mem\", \"load1\"]"),
+        ("SYSMON_HUB__ALERTS", "[\"seven: plantedmetric > 1\"]"),
+    ]);
+    let textfiles = textfiles.to_str().unwrap().to_owned();
+    let _agent = place.agent_with(
+        "plantedhost",
+        &place.address(),
+        &[
+            ("SYSMON_AGENT__TAGS", "[\"plantedtag\"]"),
+            ("SYSMON_AGENT__TEXTFILES", textfiles.as_str()),
+        ],
+    );
+    let _other = place.agent("plantedother");
+    until(
+        "the alert is shown",
+        || get(&web, "/api/v1/alerts").2,
+        |alerts| alerts.contains("\"seven\""),
+    );
+    until(
+        "what was chosen is shown",
+        || json(&web, "/api/v1/fleet")["metrics"].clone(),
+        |metrics| *metrics == serde_json::json!(["mem", "load1"]),
+    );
+    let names = ["user", "mount", "metric", "command", "host", "other", "tag"];
+    until(
+        "all of it has reached the hub",
+        || planted(&memory(hub.id())),
+        |known| names.iter().all(|name| known.contains(*name)),
+    );
+    let mut held = memory(edge.id());
+    let is_read = held.windows(4).any(|word| word == b"Shop");
+    assert!(is_read, "the memory was read");
+    for path in std::fs::read_dir(place.dir("cloud")).unwrap() {
+        held.extend(std::fs::read(path.unwrap().path()).unwrap());
+    }
+    held.extend(std::fs::read(place.dir("edge.log")).unwrap());
+    let paths = [
+        "/",
+        "/hosts/Shop",
+        "/api/v1/fleet",
+        "/api/v1/hosts/Shop",
+        "/api/v1/hosts/Shop/series?metric=mem",
+        "/api/v1/sparks?metric=mem",
+        "/api/v1/alerts",
+        "/api/v1/openapi.json",
+        "/metrics",
+        "/badge.svg",
+        "/badge/Shop.svg",
+    ];
+    for path in paths {
+        let (status, head, body) = get(&web, path);
+        assert_eq!(status, 200, "{path}");
+        held.extend(format!("{head}{body}").into_bytes());
+    }
+    assert_eq!(planted(&held), [].into());
+}
+
+#[test]
+fn the_page_shows_what_it_may_and_outlives_the_hub() {
+    let place = Place::new();
+    let (_edge, web, listen) = edge(&place);
     let fleet = || json(&web, "/api/v1/fleet");
     assert_eq!(fleet()["live"], false);
     assert_eq!(get(&web, "/readyz").0, 503);

@@ -29,6 +29,12 @@ impl Drop for Running {
 }
 
 impl Running {
+    /// Which process it is.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits until the program has logged this.
     pub(crate) fn has_logged(&self, text: &str) {
         let read = || std::fs::read_to_string(&self.log).unwrap_or_default();

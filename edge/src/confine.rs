@@ -1,0 +1,72 @@
+//! What the edge gives up once it runs: it needs hardly anything, so whoever breaks in has hardly anything.
+
+use std::path::{Path, PathBuf};
+
+/// What it still needs.
+#[derive(Debug)]
+pub struct Needs<'a> {
+    /// Where its identity is kept, and renewed.
+    pub state: &'a Path,
+    /// Files that are read again when they change.
+    pub files: [&'a Option<PathBuf>; 2],
+}
+
+/// Gives up the rest, as far as the system can; what came of it, in words.
+#[cfg(not(target_os = "linux"))]
+pub fn confine(_: &Needs<'_>) -> String {
+    "not confined: that is done on Linux only".to_owned()
+}
+
+/// Gives up the rest, as far as the system can; what came of it, in words.
+#[cfg(target_os = "linux")]
+pub fn confine(needs: &Needs<'_>) -> String {
+    use landlock::RulesetStatus::{FullyEnforced, NotEnforced, PartiallyEnforced};
+    raise_file_limit();
+    let privileges = match rustix::thread::set_no_new_privs(true) {
+        Ok(()) => "no new privileges",
+        Err(_) => "privileges as they were",
+    };
+    let rest = match restrict(needs) {
+        Ok(FullyEnforced) => "no files but its own, no TCP connections to anywhere",
+        Ok(PartiallyEnforced) => "no files but its own, as far as this kernel can",
+        Ok(NotEnforced) => "any file: this kernel has no Landlock",
+        Err(_) => "any file: Landlock failed",
+    };
+    format!("confined to {privileges}, {rest}")
+}
+
+/// Every viewer takes a file; the system's usual number is small, and the most it allows large.
+#[cfg(target_os = "linux")]
+fn raise_file_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!("no more files than the system usually gives: {error}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn restrict(needs: &Needs<'_>) -> Result<landlock::RulesetStatus, landlock::RulesetError> {
+    use landlock::{
+        ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr, RulesetCreatedAttr,
+        path_beneath_rules,
+    };
+    let abi = ABI::V5;
+    // A file is replaced in its directory, so that is what is read.
+    let folders = needs
+        .files
+        .into_iter()
+        .flatten()
+        .filter_map(|file| file.parent());
+    let ruleset = Ruleset::default()
+        .handle_access(AccessFs::from_all(abi))?
+        .handle_access(AccessNet::from_all(abi))?
+        .create()?
+        .add_rules(path_beneath_rules([needs.state], AccessFs::from_all(abi)))?
+        .add_rules(path_beneath_rules(folders, AccessFs::from_read(abi)))?;
+    Ok(ruleset.restrict_self()?.ruleset)
+}

@@ -1,0 +1,113 @@
+//! Means of one value over steps of time. Pure.
+
+use std::collections::VecDeque;
+
+use sysmon_wire::message::Spark;
+use sysmon_wire::{ABSENT, UnixMs};
+
+/// Milliseconds a point of history stands for.
+pub const STEP_MS: i64 = 10_000;
+
+/// How many points are kept: six hours.
+pub const POINTS_MAX: usize = 2_160;
+
+/// Means of one value over steps of time, the newest still filling.
+#[derive(Clone, Debug, Default)]
+pub(super) struct History {
+    /// The first step.
+    first: i64,
+    /// Means, as far as they are known; of single precision, as nobody sees more in a chart.
+    steps: VecDeque<f32>,
+    /// Sum and count of the newest step.
+    filling: (f64, u32),
+}
+
+/// The step in which a moment lies.
+pub(super) fn step(time: UnixMs) -> i64 {
+    time.0.div_euclid(STEP_MS)
+}
+
+impl History {
+    /// Takes a value of the present.
+    pub(super) fn add(&mut self, time: UnixMs, value: i64) {
+        if value == ABSENT {
+            return;
+        }
+        let step = step(time);
+        if self.steps.is_empty() || step > self.last() {
+            self.filling = (0.0, 0);
+        } else if step < self.last() {
+            return;
+        }
+        self.filling.0 += value as f64;
+        self.filling.1 += 1;
+        let mean = self.filling.0 / f64::from(self.filling.1);
+        if let Some(place) = self.place(step) {
+            *place = mean as f32;
+        }
+    }
+
+    /// Fills steps of which nothing is known, up to the step of `newest`.
+    pub(super) fn fill(&mut self, spark: &Spark, newest: UnixMs) {
+        let (end, newest) = (step(spark.end), step(newest));
+        let kept = newest.saturating_sub(POINTS_MAX as i64);
+        for (back, &value) in spark.points.iter().rev().enumerate() {
+            let at = end.saturating_sub(back as i64);
+            if value == ABSENT || at > newest || at <= kept {
+                continue;
+            }
+            if let Some(place) = self.place(at).filter(|place| place.is_nan()) {
+                *place = value as f32;
+            }
+        }
+    }
+
+    fn last(&self) -> i64 {
+        self.first + self.steps.len() as i64 - 1
+    }
+
+    /// A step, for which room is made; none if it is too old.
+    fn place(&mut self, step: i64) -> Option<&mut f32> {
+        if self.steps.is_empty() || step.saturating_sub(self.last()) > POINTS_MAX as i64 {
+            self.steps.clear();
+            self.first = step;
+        }
+        while self.first > step && self.steps.len() < POINTS_MAX {
+            self.steps.push_front(f32::NAN);
+            self.first -= 1;
+        }
+        if step < self.first {
+            return None;
+        }
+        while self.last() < step {
+            self.steps.push_back(f32::NAN);
+        }
+        while self.steps.len() > POINTS_MAX {
+            self.steps.pop_front();
+            self.first += 1;
+        }
+        self.steps.get_mut(usize::try_from(step - self.first).ok()?)
+    }
+
+    /// The mean of the steps from `from` to before `to`, if any is known.
+    pub(super) fn mean(&self, from: i64, to: i64) -> Option<f64> {
+        let known = (from..to).filter_map(|step| {
+            let at = usize::try_from(step - self.first).ok()?;
+            self.steps.get(at).copied().filter(|mean| !mean.is_nan())
+        });
+        let (sum, count) = known.fold((0.0, 0u32), |(sum, count), mean| {
+            (sum + f64::from(mean), count + 1)
+        });
+        (count > 0).then(|| sum / f64::from(count))
+    }
+
+    /// Whether anything is known.
+    pub(super) fn is_known(&self) -> bool {
+        !self.steps.is_empty()
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.steps.len()
+    }
+}

@@ -1,0 +1,155 @@
+//! What every request passes: who asks, how often, whether they may, and the headers of every answer.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::{App, answer};
+
+/// Only what we serve ourselves, no inline script or style, no frames.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+    connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// Headers of every answer that does not say otherwise.
+const HEADERS: [(&str, &str); 9] = [
+    ("content-security-policy", POLICY),
+    ("x-content-type-options", "nosniff"),
+    ("x-frame-options", "DENY"),
+    ("referrer-policy", "no-referrer"),
+    ("strict-transport-security", "max-age=31536000"),
+    ("cross-origin-resource-policy", "same-origin"),
+    ("cross-origin-opener-policy", "same-origin"),
+    (
+        "permissions-policy",
+        "camera=(), geolocation=(), microphone=()",
+    ),
+    ("cache-control", "no-cache"),
+];
+
+/// What proxies say whom they ask for.
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// The other end of the connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer(pub(super) IpAddr);
+
+/// Who asks, as far as limits go; none if nobody is to be limited.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Client(pub(super) Option<IpAddr>);
+
+/// Who asks: the other end, or whom a trusted proxy names. This machine itself is not limited, as a proxy that is
+/// not named may be there.
+fn client(peer: IpAddr, headers: &HeaderMap, proxies: &[IpAddr]) -> Client {
+    let is_proxy = |address: &IpAddr| proxies.contains(&address.to_canonical());
+    let mut address = peer.to_canonical();
+    if is_proxy(&address) {
+        let named = headers.get_all(FORWARDED_FOR).iter();
+        let mut named: Vec<_> = named
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .collect();
+        // From the right: what is left of somebody unknown is anybody's word.
+        while is_proxy(&address) {
+            let Some(next) = named.pop().and_then(|name| name.trim().parse().ok()) else {
+                break;
+            };
+            address = IpAddr::to_canonical(&next);
+        }
+    }
+    Client((!address.is_loopback()).then_some(address))
+}
+
+fn refusal(app: &App, client: Client, request: &Request) -> Option<Response> {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        let mut response = answer::problem(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD");
+        let allowed = HeaderValue::from_static("GET, HEAD");
+        response.headers_mut().insert(header::ALLOW, allowed);
+        return Some(response);
+    }
+    if !client
+        .0
+        .is_none_or(|address| app.addresses().may_ask(address, Instant::now()))
+    {
+        let why = "that was too often; wait a second";
+        let mut response = answer::problem(StatusCode::TOO_MANY_REQUESTS, why);
+        let second = HeaderValue::from_static("1");
+        response.headers_mut().insert(header::RETRY_AFTER, second);
+        return Some(response);
+    }
+    let is_open = matches!(request.uri().path(), "/healthz" | "/readyz");
+    if is_open
+        || app
+            .logins
+            .as_ref()
+            .is_none_or(|logins| logins.allow(request.headers()))
+    {
+        return None;
+    }
+    let mut response = StatusCode::UNAUTHORIZED.into_response();
+    let ask = HeaderValue::from_static("Basic realm=\"sysmon\", charset=\"UTF-8\"");
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, ask);
+    Some(response)
+}
+
+pub(super) async fn pass(
+    State(app): State<Arc<App>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    app.requests.fetch_add(1, Ordering::Relaxed);
+    let peer = request.extensions().get::<Peer>();
+    let client = peer.map_or(Client(None), |peer| {
+        client(peer.0, request.headers(), &app.proxies)
+    });
+    request.extensions_mut().insert(client);
+    let mut response = match refusal(&app, client, &request) {
+        Some(refusal) => refusal,
+        None => next.run(request).await,
+    };
+    let headers = response.headers_mut();
+    for (name, value) in HEADERS {
+        headers
+            .entry(HeaderName::from_static(name))
+            .or_insert(HeaderValue::from_static(value));
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_proxies_that_are_named_say_who_asks() {
+        let of = |peer: &str, forwarded: &str, proxies: &[&str]| {
+            let mut headers = HeaderMap::new();
+            headers.insert(FORWARDED_FOR, forwarded.parse().unwrap());
+            let proxies: Vec<IpAddr> = proxies.iter().map(|p| p.parse().unwrap()).collect();
+            client(peer.parse().unwrap(), &headers, &proxies)
+                .0
+                .map(|address| address.to_string())
+        };
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(of("8.8.8.8", "1.2.3.4", &[]), some("8.8.8.8"));
+        assert_eq!(of("::ffff:8.8.8.8", "", &[]), some("8.8.8.8"));
+        assert_eq!(of("127.0.0.1", "1.2.3.4", &[]), None);
+        let proxies = ["127.0.0.1", "10.0.0.1"];
+        assert_eq!(of("127.0.0.1", "1.2.3.4", &proxies), some("1.2.3.4"));
+        // What a client wrote itself stands left.
+        assert_eq!(
+            of(
+                "127.0.0.1",
+                "127.0.0.1, 6.6.6.6, 1.2.3.4, 10.0.0.1",
+                &proxies
+            ),
+            some("1.2.3.4")
+        );
+        assert_eq!(of("10.0.0.1", "nonsense", &proxies), some("10.0.0.1"));
+    }
+}

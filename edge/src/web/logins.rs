@@ -1,0 +1,120 @@
+//! Names and passwords of a page that is not for everybody.
+
+use std::io;
+use std::path::Path;
+
+use axum::http::{HeaderMap, header};
+use data_encoding::BASE64;
+use ring::digest;
+
+/// Names and passwords in one file.
+const LOGINS_MAX: usize = 1_000;
+
+/// Who may look: digests of `NAME:PASSWORD`, as they are compared in constant time.
+#[derive(Debug)]
+pub struct Logins(Vec<digest::Digest>);
+
+/// The file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum LoginError {
+    /// It cannot be read.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// Others can read it.
+    #[error("others can read it: chmod 600")]
+    Open,
+    /// A line is no login.
+    #[error("line {0} is not NAME:PASSWORD")]
+    Line(usize),
+    /// There are none, or too many.
+    #[error("{0} logins; there should be 1 to {LOGINS_MAX}")]
+    Count(usize),
+}
+
+fn digest(login: &[u8]) -> digest::Digest {
+    digest::digest(&digest::SHA256, login)
+}
+
+impl Logins {
+    /// Reads `NAME:PASSWORD` lines from a file that only we can read.
+    pub fn read(path: &Path) -> Result<Self, LoginError> {
+        #[cfg(unix)]
+        if std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(path)?) & 0o077 != 0 {
+            return Err(LoginError::Open);
+        }
+        Self::parse(&std::fs::read_to_string(path)?)
+    }
+
+    fn parse(text: &str) -> Result<Self, LoginError> {
+        let lines = text.lines().enumerate();
+        let lines = lines.filter(|(_, line)| !line.trim().is_empty() && !line.starts_with('#'));
+        let login = |(at, line): (usize, &str)| match line.split_once(':') {
+            Some((name, password)) if !name.is_empty() && !password.is_empty() => {
+                Ok(digest(line.as_bytes()))
+            }
+            _ => Err(LoginError::Line(at + 1)),
+        };
+        let logins: Vec<_> = lines.map(login).collect::<Result<_, _>>()?;
+        if logins.is_empty() || logins.len() > LOGINS_MAX {
+            return Err(LoginError::Count(logins.len()));
+        }
+        Ok(Self(logins))
+    }
+
+    /// Whether a request brings one of them.
+    pub(super) fn allow(&self, headers: &HeaderMap) -> bool {
+        let given = headers
+            .get(header::AUTHORIZATION)
+            .map(axum::http::HeaderValue::as_bytes);
+        let given = given.and_then(|given| {
+            let (scheme, rest) = given.split_at_checked(6)?;
+            let login = scheme.eq_ignore_ascii_case(b"basic ").then_some(rest)?;
+            BASE64.decode(login.trim_ascii()).ok()
+        });
+        let Some(given) = given.map(|given| digest(&given)) else {
+            return false;
+        };
+        let is_same = |login: &&digest::Digest| {
+            let bytes = login.as_ref().iter().zip(given.as_ref());
+            bytes.fold(0, |different, (a, b)| different | (a ^ b)) == 0
+        };
+        // All are looked at, so that the time tells nothing.
+        self.0.iter().filter(is_same).count() > 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_who_is_in_the_file_may_look() {
+        let logins = Logins::parse("# people\njane:pass:word\n\nbob:x\n").unwrap();
+        let with = |value: &str| {
+            let value = value.parse().unwrap();
+            logins.allow(&HeaderMap::from_iter([(header::AUTHORIZATION, value)]))
+        };
+        assert!(with(&format!("Basic {}", BASE64.encode(b"jane:pass:word"))));
+        assert!(with(&format!("basic {}", BASE64.encode(b"bob:x"))));
+        for wrong in ["jane:pass", "jane", "", "bob:", ":x", "# people"] {
+            assert!(
+                !with(&format!("Basic {}", BASE64.encode(wrong.as_bytes()))),
+                "{wrong}"
+            );
+        }
+        assert!(!with("Basic") && !with("Bearer x") && !with("Basic %%%"));
+        assert!(!logins.allow(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_meant_is_refused() {
+        assert!(matches!(
+            Logins::parse("jane:x\nbob\n"),
+            Err(LoginError::Line(2))
+        ));
+        assert!(matches!(
+            Logins::parse("# nobody\n"),
+            Err(LoginError::Count(0))
+        ));
+    }
+}
