@@ -7,7 +7,7 @@ use sysmon_certs::{CertError, HubState, Identity, PeerName, Role};
 use sysmon_config::HubAddress;
 
 /// Days the certificate of an agent beside its hub is valid.
-const DAYS: u32 = 365;
+const DAYS: u32 = 30;
 
 /// The file in a state directory that says which hub was joined.
 const HUB_FILE: &str = "hub";

@@ -3,6 +3,10 @@
 pub mod agent;
 mod agents;
 pub mod figures;
+pub mod flood;
+pub mod handshakes;
+mod hub_figures;
+pub mod joining;
 mod on_terminal;
 mod probe;
 pub mod process;

@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use sysmon_bench::agent::agent;
+use sysmon_bench::flood::flood;
+use sysmon_bench::handshakes::handshakes as greet;
+use sysmon_bench::joining::joining;
 use sysmon_bench::swarm::{SwarmOptions, swarm};
 use sysmon_bench::terminal::{TerminalOptions, terminal};
 use sysmon_bench::{VERSION, figures};
@@ -19,6 +22,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[command(name = "sysmon-bench", version = VERSION, after_help = "\
 Examples:
   sysmon-bench swarm --hub localhost --hosts 1000 --series 200 --for 60s --state hub-state
+  sysmon-bench flood --hub localhost --state hub-state
+  sysmon-bench join                         how soon a machine that joins is seen
   sysmon-bench agent                        what the agent costs with 400 processes
   sysmon-bench figures                      how fast it starts and what it costs at rest")]
 struct Args {
@@ -59,6 +64,33 @@ Examples:
         #[arg(long)]
         json: bool,
     },
+    /// Be thousands of peers at once that nobody knows, while a few agents push, with identities made by the
+    /// authority of the hub whose state is --state
+    #[command(
+        after_help = "Example:\n  sysmon-bench flood --hub localhost --attempts 10000 --state hub-state"
+    )]
+    Flood {
+        /// The hub
+        #[arg(long, value_name = "HOST:PORT")]
+        hub: HubAddress,
+        /// How many attempts to connect
+        #[arg(long, default_value_t = 10_000)]
+        attempts: usize,
+    },
+    /// Measure how many whole handshakes a hub does, as operators made by the authority whose state is --state
+    Handshakes {
+        /// The hub
+        #[arg(long, value_name = "HOST:PORT")]
+        hub: HubAddress,
+        /// How many at the same time
+        #[arg(long, value_name = "N", default_value = "32", value_parser = handshakes)]
+        at_once: usize,
+        /// For how long
+        #[arg(long = "for", value_name = "SPAN", default_value = "10s", value_parser = parse_span)]
+        length: Duration,
+    },
+    /// Measure how long it takes from the line that joins a machine to its first row on a screen
+    Join,
     /// Measure what the agent costs, beside others' that are installed (Linux)
     #[command(after_help = "Example:\n  sysmon-bench agent --processes 400 --span 60s")]
     Agent {
@@ -121,6 +153,12 @@ fn handshakes(text: &str) -> Result<usize, String> {
     }
 }
 
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+}
+
 fn main() -> ExitCode {
     let args = Args::parse();
     run("sysmon-bench", || match &args.command {
@@ -143,10 +181,7 @@ fn main() -> ExitCode {
                 length: *length,
             };
             let state = state_dir(Program::Hub, args.common.state.as_deref());
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()?;
-            let report = runtime.block_on(swarm(options, &state))?;
+            let report = runtime()?.block_on(swarm(options, &state))?;
             let text = if *json {
                 format!("{:#}\n", report.to_json())
             } else {
@@ -154,6 +189,24 @@ fn main() -> ExitCode {
             };
             Ok(sysmon_config::print(&text)?)
         }
+        Command::Flood { hub, attempts } => {
+            init_quietly(&args.common);
+            let state = state_dir(Program::Hub, args.common.state.as_deref());
+            let told = runtime()?.block_on(flood(&hub.to_string(), *attempts, &state))?;
+            Ok(sysmon_config::print(&told)?)
+        }
+        Command::Handshakes {
+            hub,
+            at_once,
+            length,
+        } => {
+            init_quietly(&args.common);
+            let state = state_dir(Program::Hub, args.common.state.as_deref());
+            let hub = hub.to_string();
+            let greeted = greet(&hub, *at_once, *length, &state);
+            Ok(sysmon_config::print(&runtime()?.block_on(greeted)?)?)
+        }
+        Command::Join => Ok(sysmon_config::print(&joining()?)?),
         Command::Agent { processes, span } => {
             init_logs(&args.common);
             Ok(sysmon_config::print(&agent(*processes, *span)?)?)

@@ -109,7 +109,7 @@ pub async fn swarm(options: SwarmOptions, state: &Path) -> anyhow::Result<SwarmR
     })
 }
 
-fn now() -> UnixMs {
+pub(crate) fn now() -> UnixMs {
     UnixMs::from_system(SystemTime::now())
 }
 

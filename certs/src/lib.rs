@@ -21,7 +21,7 @@ pub use hub_state::HubState;
 pub use identity::Identity;
 pub use join::{JoinKey, join_config};
 pub use name::{NameError, PEER_NAME_BYTES_MAX, PeerName};
-pub use peer::{Peer, peer_of, serial_of, validity_of};
+pub use peer::{Peer, is_of_same_key, peer_of, serial_of, validity_of};
 pub use register::{Issued, Register};
 pub use role::{Role, RoleError, server_name};
 pub use token::{Fingerprint, Grant, GrantError, Token, TokenError, Tokens};

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{ASN1Time, FromDer, X509Certificate};
 
@@ -65,6 +66,14 @@ pub fn peer_of(certificate: &[u8]) -> Result<Peer, CertError> {
         (Some(peer), None) => Ok(peer),
         _ => Err(CertError::NoPeer),
     }
+}
+
+/// Whether a signing request (PKCS #10, DER) is for the key of a certificate, in DER.
+pub fn is_of_same_key(request: &[u8], certificate: &[u8]) -> bool {
+    let request = X509CertificationRequest::from_der(request);
+    let certificate = X509Certificate::from_der(certificate);
+    matches!((request, certificate), (Ok((_, request)), Ok((_, certificate)))
+        if request.certification_request_info.subject_pki.raw == certificate.public_key().raw)
 }
 
 /// The serial number of a certificate, in DER, in hexadecimal digits.

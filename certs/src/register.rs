@@ -1,7 +1,7 @@
 //! Which certificates were made, and which of them are revoked.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fs;
+use std::fs::{self, File};
 use std::io::Write;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -74,6 +74,39 @@ impl Register {
         };
         let expires = now + Duration::from_hours(24) * days;
         self.append(&signed.serial, &peer, now, expires)
+    }
+
+    /// Notes one that was made in the place of another, unless that has been revoked: then it may not be handed
+    /// out, and the answer is false. Nobody revokes meanwhile, so that neither can miss the other.
+    pub fn note_renewed(
+        &self,
+        signed: &Signed,
+        of: (&Peer, &str),
+        now: SystemTime,
+        days: u32,
+    ) -> Result<bool, CertError> {
+        let _lock = self.lock()?;
+        let (peer, shown) = of;
+        if self.revoked()?.contains(shown) {
+            return Ok(false);
+        }
+        self.note_signed(signed, peer.role, &peer.name, now, days)?;
+        Ok(true)
+    }
+
+    /// Held by whoever revokes, or must know that nobody does.
+    fn lock(&self) -> Result<File, CertError> {
+        create_private_dir(&self.dir)?;
+        let path = self.dir.join("lock");
+        let mut options = fs::OpenOptions::new();
+        options.write(true).create(true).truncate(false);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let locked = options.open(&path).and_then(|file| {
+            file.lock()?;
+            Ok(file)
+        });
+        locked.map_err(|source| CertError::Write { path, source })
     }
 
     fn append(
@@ -160,6 +193,7 @@ impl Register {
 
     /// Revokes every certificate of a name; how many were good before.
     pub fn revoke(&self, name: &PeerName) -> Result<usize, CertError> {
+        let _lock = self.lock()?;
         let mut revoked = self.revoked()?;
         let issued = self.issued()?;
         let of_name = issued

@@ -183,7 +183,7 @@ impl Default for HubConfig {
             history: 8 << 30,
             retention_1m: Duration::from_hours(24 * 30),
             retention_1h: Duration::from_hours(24 * 730),
-            certificate_life: Duration::from_hours(24 * 365),
+            certificate_life: Duration::from_hours(24 * 30),
             alerts: None,
             notify: Vec::new(),
             edges: Vec::new(),
@@ -272,7 +272,7 @@ pub fn keys() -> &'static [Key] {
             DAY,
             DAY * 36_500
         )),
-        key!(hub.certificate_life, Some("\"365d\""), |v| span(
+        key!(hub.certificate_life, Some("\"30d\""), |v| span(
             v,
             DAY,
             DAY * 3650
@@ -388,6 +388,7 @@ fn texts(value: &Value, max: usize) -> Result<Vec<String>, String> {
 }
 
 fn tags(value: &Value) -> Result<Vec<String>, String> {
+    /// As many as a hub keeps.
     const TAGS_MAX: usize = 16;
     let tags = value.list("a list of texts such as [\"home\", \"desk\"]")?;
     if tags.len() > TAGS_MAX {

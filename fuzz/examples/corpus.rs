@@ -5,13 +5,17 @@
 use std::error::Error;
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, UNIX_EPOCH};
 
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
 use serde::Serialize;
+use sysmon_certs::{Authority, JoinKey, Role, Token};
 use sysmon_series::Chunk;
 use sysmon_wire::message::{
-    Aggregate, Blob, FleetUpdate, FromAgent, Hello, HostHealth, HostLine, HostState, HostTick,
-    JoinReply, JoinRequest, Lane, Points, Purpose, Push, Reply, Request, RunId, Spark, ToAgent,
-    Welcome,
+    Aggregate, Blob, FleetUpdate, FromAgent, Group, Hello, HostHealth, HostLine, HostProcess,
+    HostState, HostTick, JoinReply, JoinRequest, Lane, Points, Purpose, Push, Reply, Request,
+    RunId, Spark, ToAgent, TopBy, Welcome,
 };
 use sysmon_wire::metrics::UPTIME;
 use sysmon_wire::{
@@ -28,6 +32,7 @@ const SERIES: u8 = 4;
 
 fn main() -> Done {
     handshakes()?;
+    certificates()?;
     pushes()?;
     requests()?;
     replies()?;
@@ -88,6 +93,32 @@ fn handshakes() -> Done {
     message(3, "join_reply", &granted)
 }
 
+fn certificates() -> Done {
+    let now = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+    let authority = Authority::in_memory(now)?;
+    let name = "web-1".parse()?;
+    let key = JoinKey::generate()?;
+    let request = key.request()?;
+    let signed = authority.sign(&request, Role::Agent, &name, now, 30)?;
+    let print = authority.fingerprint()?;
+    let identity = key.identity(&signed.authority_pem, &signed.certificate_pem, print)?;
+    let der = identity.authorities().first().ok_or("no authority")?;
+    keep(
+        "certificates",
+        "authority",
+        &[vec![0], der.to_vec()].concat(),
+    )?;
+    let own = CertificateDer::from_pem_slice(signed.certificate_pem.as_bytes())?;
+    keep("certificates", "agent", &[vec![0], own.to_vec()].concat())?;
+    keep("certificates", "request", &[vec![1], request].concat())?;
+    let answer = format!("\u{2}{}\0{}", signed.authority_pem, signed.certificate_pem);
+    keep("certificates", "answer", answer.as_bytes())?;
+    let token = format!("sysmon1.{}", "A".repeat(64));
+    token.parse::<Token>()?;
+    keep("token", "token", token.as_bytes())?;
+    keep("token", "name", b"web-1.lan")
+}
+
 fn pushes() -> Done {
     for (name, frame) in ["begin", "series", "keyframe", "rows", "processes"]
         .iter()
@@ -137,6 +168,38 @@ fn requests() -> Done {
         aggregate: Aggregate::Mean,
     };
     message(7, "request_query", &query)?;
+    let select = Request::Select {
+        metric: "net.rx".into(),
+        host: None,
+        from: UnixMs(START_MS),
+        to: UnixMs(START_MS + 60_000),
+        step_ms: 1000,
+        aggregate: Aggregate::Quantile(950),
+        group: Some(Group {
+            by: vec!["host".into()],
+            across: Aggregate::Sum,
+        }),
+        top: 10,
+    };
+    message(7, "request_select", &select)?;
+    let timeline = Request::Timeline {
+        host: None,
+        from: UnixMs(START_MS),
+        to: UnixMs(START_MS + 60_000),
+        steps: 80,
+    };
+    message(7, "request_timeline", &timeline)?;
+    let renew = Request::Renew {
+        request: Blob(vec![0x30; 40]),
+    };
+    message(7, "request_renew", &renew)?;
+    let top = Request::Top {
+        host: None,
+        at: Some(UnixMs(START_MS)),
+        by: TopBy::Memory,
+        limit: 50,
+    };
+    message(7, "request_top", &top)?;
     let host = Request::Host {
         host: "web-1".into(),
         from: UnixMs(START_MS),
@@ -171,6 +234,20 @@ fn replies() -> Done {
         }],
     };
     message(8, "reply_fleet", &Reply::Fleet(fleet))?;
+    let renewed = Reply::Renewed {
+        authority: Blob(b"-----BEGIN CERTIFICATE-----".to_vec()),
+        certificate: Blob(b"-----BEGIN CERTIFICATE-----".to_vec()),
+    };
+    message(8, "reply_renewed", &renewed)?;
+    let top = Reply::Top {
+        time: UnixMs(START_MS),
+        hosts: 1,
+        processes: vec![HostProcess {
+            host: "web-1".into(),
+            process: process(),
+        }],
+    };
+    message(8, "reply_top", &top)?;
     message(8, "reply_host", &Reply::Host(Box::new(line)))?;
     message(8, "reply_series", &Reply::HostSeries(table()))?;
     message(8, "reply_keyframe", &Reply::HostKeyframe(Blob(rows(1, 3))))?;

@@ -9,6 +9,7 @@
 use std::collections::{HashMap, HashSet};
 
 use sysmon_series::{ChunkError, Table, rate};
+use sysmon_wire::limits::FRAME_BYTES_MAX;
 use sysmon_wire::message::Change;
 use sysmon_wire::metrics::{LOAD_1M, LOAD_5M, LOAD_15M, UPTIME, unscale};
 use sysmon_wire::{ABSENT, Kind, Label, ProcessIdentity, SeriesKey, UnixMs};
@@ -79,6 +80,32 @@ pub fn ranked(mut changes: Vec<Change>, limit: usize) -> Vec<Change> {
     changes.sort_by(|a, b| b.score.total_cmp(&a.score));
     changes.truncate(limit);
     changes
+}
+
+/// Those that fit one message, the most telling first.
+pub fn fitting(mut changes: Vec<Change>) -> Vec<Change> {
+    let mut bytes = 0;
+    let fit = changes.iter().take_while(|change| {
+        bytes += bytes_of(change);
+        bytes <= FRAME_BYTES_MAX / 4 * 3
+    });
+    let fit = fit.count();
+    changes.truncate(fit);
+    changes
+}
+
+/// What a change takes in a message, at most.
+fn bytes_of(change: &Change) -> usize {
+    const REST: usize = 100;
+    let attributes = change
+        .attributes
+        .iter()
+        .flat_map(|(name, value)| [name, value]);
+    let process = change.process.iter();
+    let process = process.flat_map(|process| [&process.user, &process.command, &process.cgroup]);
+    let texts = [&change.host, &change.metric, &change.unit];
+    let texts = texts.into_iter().chain(attributes).chain(process);
+    REST + texts.map(|text| text.as_str().len() + 3).sum::<usize>()
 }
 
 /// Whether a series says something by itself. Places of processes are told as processes, single

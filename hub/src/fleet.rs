@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sysmon_series::{Chunk, ChunkError, Ring};
-use sysmon_wire::limits::{FUTURE_MS_MAX, HOSTS_MAX, NOTES_PER_HOST_MAX, SERIES_PER_HOST_MAX};
+use sysmon_wire::limits::{
+    FUTURE_MS_MAX, HOSTS_MAX, NOTES_PER_HOST_MAX, SERIES_PER_HOST_MAX, TAGS_PER_HOST_MAX,
+};
 use sysmon_wire::message::{HostState, RunId};
 use sysmon_wire::timeline::{Event, EventKind};
 use sysmon_wire::{HostFacts, Label, Process, ProcessIdentity, Row, SeriesKey, UnixMs};
@@ -183,10 +185,14 @@ impl Fleet {
     }
 
     fn note(&mut self, id: HostId, time: UnixMs, kind: EventKind, text: &str) {
-        let host = self.host(id).map(|host| host.name.clone());
-        let Some(host) = host.filter(|name| !own::is_own(name)) else {
+        let host = self.hosts.get_mut(id.0 as usize);
+        let Some(host) = host.filter(|host| !own::is_own(&host.name)) else {
             return;
         };
+        if !host.counts_event() {
+            return;
+        }
+        let host = host.name.clone();
         let text = Label::new(text);
         self.events.push(Event {
             time,
@@ -393,7 +399,8 @@ impl Fleet {
     }
 
     /// Takes what an agent says its host is.
-    pub fn set_facts(&mut self, id: HostId, facts: HostFacts) {
+    pub fn set_facts(&mut self, id: HostId, mut facts: HostFacts) {
+        facts.tags.truncate(TAGS_PER_HOST_MAX);
         let host = self.hosts.get_mut(id.0 as usize);
         if host.is_some_and(|host| host.take_facts(facts)) {
             self.changed(id);
@@ -754,6 +761,29 @@ pub(crate) mod tests {
         assert_eq!(table.times, [8_000, 9_000, 9_000, 10_000]);
         assert_eq!(table.columns[0], [1, 2, 3, 4]);
         assert_eq!(host.health().missing_rows, 0);
+    }
+
+    #[test]
+    fn a_host_that_starts_again_and_again_fills_no_list_of_what_happened() {
+        let mut fleet = fleet();
+        let id = host_with_cpu(&mut fleet, "a");
+        for n in 1..=1_000i64 {
+            let run = RunId(n as u64);
+            let row = row(1, n, 5);
+            fleet.apply(id, run, &row, UnixMs(n)).unwrap();
+        }
+        let all = |fleet: &Fleet| {
+            fleet
+                .events()
+                .between(None, UnixMs(0), UnixMs(i64::MAX))
+                .len()
+        };
+        let noted = all(&fleet);
+        assert!((2..500).contains(&noted), "{noted}");
+        let later = UnixMs(2 * 3_600_000);
+        let (run, row) = (RunId(2_000), row(1, later.0, 5));
+        fleet.apply(id, run, &row, later).unwrap();
+        assert!(all(&fleet) > noted, "an hour later they are noted again");
     }
 
     #[test]

@@ -14,6 +14,11 @@ use sysmon_wire::{
 use crate::history::{HostBatch, KeptHost};
 use crate::processes::HostProcesses;
 
+/// Events of one host that are noted in an hour; one that restarts every minute has 60.
+const EVENTS_PER_HOUR_MAX: u32 = 200;
+
+const HOUR_MS: i64 = 3_600_000;
+
 /// A row that lies this far ahead of now was taken by a clock that was wrong.
 const AHEAD_MS: i64 = 5_000;
 
@@ -56,6 +61,8 @@ pub struct Host {
     summary: [Option<u32>; SUMMARY],
     present: Present,
     last_arrival: Option<UnixMs>,
+    /// Since when events are counted, and how many there were.
+    events: (UnixMs, u32),
     duplicate_rows: u64,
     refused_rows: u64,
     /// Late rows that were not sealed when last looked at.
@@ -113,6 +120,7 @@ impl Host {
                 shown: [ABSENT; SUMMARY],
             },
             last_arrival: None,
+            events: (UnixMs(0), 0),
             duplicate_rows: 0,
             refused_rows: 0,
             late_rows: 0,
@@ -264,6 +272,17 @@ impl Host {
     /// Notes that rows arrive.
     pub fn arrived(&mut self, now: UnixMs) {
         self.last_arrival = Some(now);
+    }
+
+    /// Counts that something happened to it; whether that is noted, for one that makes things happen all the time
+    /// is not to crowd out the others.
+    pub fn counts_event(&mut self) -> bool {
+        let now = self.last_arrival.unwrap_or(UnixMs(0));
+        if now - self.events.0 > HOUR_MS {
+            self.events = (now, 0);
+        }
+        self.events.1 += 1;
+        self.events.1 <= EVENTS_PER_HOUR_MAX
     }
 
     /// When rows last arrived, by the hub's clock.

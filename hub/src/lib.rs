@@ -4,6 +4,7 @@
 //! in as an argument. [`server`] is the shell: connections, clocks and the lock around the fleet.
 
 pub mod alerts;
+pub mod audit;
 pub mod changes;
 pub mod client;
 pub mod events;

@@ -26,6 +26,7 @@ fn main() -> ExitCode {
             Some(Command::Alerts { test }) => show::alerts(&args, &config, *test),
             Some(Command::Backup { file }) => show::backup(&state, file),
             Some(Command::Token(command)) => trust::token(&args, &config, &state, command),
+            Some(Command::Audit { since, json }) => show::audit(&state, *since, *json),
             Some(Command::Ca(command)) => trust::authority(&state, command),
             Some(Command::Cert(CertCommand::List)) => trust::list(&state),
             Some(Command::Cert(CertCommand::Revoke { name })) => trust::revoke(&state, name),

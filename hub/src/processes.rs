@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use sysmon_wire::limits::RANKED_PROCESSES;
+use sysmon_wire::limits::{FRAME_BYTES_MAX, PROCESSES_PER_TABLE_MAX, RANKED_PROCESSES};
 use sysmon_wire::metrics::{
     PROCESS_CPU, PROCESS_DISK_RATE, PROCESS_IDENTITY, PROCESS_MEMORY, PROCESS_THREADS,
 };
@@ -11,6 +11,9 @@ use sysmon_wire::{ABSENT, Label, Process, ProcessIdentity, SeriesKey, UnixMs};
 /// Identities kept for one host. A host whose busiest processes change every second names some 40,000
 /// in a day at about 150 bytes each; the oldest go first.
 pub const IDENTITIES_MAX: usize = 40_000;
+
+/// Bytes of the whole table, so that it fits a frame also when it is told on: names may be longer once they are cleaned.
+const TABLE_BYTES_MAX: usize = FRAME_BYTES_MAX / 4 * 3;
 
 /// Values of a place, in the order of [`Ranks`].
 const FIELDS: usize = 6;
@@ -22,6 +25,14 @@ pub struct HostProcesses {
     ranks: Ranks,
     /// All of them, as last told.
     table: Option<(UnixMs, Vec<Process>)>,
+}
+
+/// What a process takes in a message, at most.
+fn bytes_of(process: &Process) -> usize {
+    const NUMBERS: usize = 80;
+    let identity = &process.identity;
+    let texts = [&identity.user, &identity.command, &identity.cgroup];
+    NUMBERS + texts.iter().map(|text| text.as_str().len()).sum::<usize>()
 }
 
 /// Where the series of the places are among the host's series.
@@ -75,7 +86,15 @@ impl HostProcesses {
     }
 
     /// Takes the whole table.
-    pub fn take_table(&mut self, time: UnixMs, processes: Vec<Process>) {
+    pub fn take_table(&mut self, time: UnixMs, mut processes: Vec<Process>) {
+        let mut bytes = 0;
+        let fit = processes.iter().take(PROCESSES_PER_TABLE_MAX);
+        let fit = fit.take_while(|process| {
+            bytes += bytes_of(process);
+            bytes <= TABLE_BYTES_MAX
+        });
+        let fit = fit.count();
+        processes.truncate(fit);
         self.table = Some((time, processes));
     }
 

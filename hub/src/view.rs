@@ -1,12 +1,14 @@
 //! Pictures of the fleet and of one host, as subscribers get them.
 
+use std::sync::Arc;
+
 use sysmon_series::Resample;
 use sysmon_wire::limits::{HOSTS_PER_FRAME_MAX, SPARK_POINTS_MAX};
 use sysmon_wire::message::{
     Aggregate, Blob, FleetUpdate, HostLine, HostState, HostTick, Reply, Spark,
 };
 use sysmon_wire::metrics::{ALIASES, SUMMARY};
-use sysmon_wire::{ABSENT, RowEncoder, SeriesTable, UnixMs};
+use sysmon_wire::{ABSENT, RowEncoder, SeriesKey, SeriesTable, SeriesTableBuilder, UnixMs};
 
 use crate::fleet::{Fleet, HostId};
 use crate::host::Host;
@@ -19,6 +21,9 @@ const ROWS_PER_FRAME: usize = sysmon_wire::limits::ROWS_PER_FRAME_MAX;
 
 /// Bytes of rows after which a frame is sent.
 const ROW_BYTES_PER_FRAME: usize = 256 * 1024;
+
+/// Bytes of names of series after which a frame is sent; a usual host's are a tenth.
+const SERIES_BYTES_PER_FRAME: usize = 512 * 1024;
 
 /// Which history goes with the fleet's first picture.
 #[derive(Clone, Debug)]
@@ -231,6 +236,54 @@ fn history(
     aliases.iter().zip(&table.columns).map(spark).collect()
 }
 
+/// The two halves of an update that is too long for one message; none if it is of one host only.
+pub fn halves(update: FleetUpdate) -> Option<[FleetUpdate; 2]> {
+    let lines = update.lines.iter().map(|line| line.index);
+    let ticks = update.ticks.iter().map(|tick| tick.index);
+    let sparks = update.sparks.iter().map(|spark| spark.index);
+    let mut all: Vec<u32> = lines.chain(ticks).chain(sparks).collect();
+    all.sort_unstable();
+    all.dedup();
+    let middle = *all.get(all.len() / 2).filter(|_| all.len() > 1)?;
+    let lines = update.lines.into_iter();
+    let (lines, more_lines) = lines.partition(|line| line.index < middle);
+    let ticks = update.ticks.into_iter();
+    let (ticks, more_ticks) = ticks.partition(|tick| tick.index < middle);
+    let sparks = update.sparks.into_iter();
+    let (sparks, more_sparks) = sparks.partition(|spark| spark.index < middle);
+    let half = |lines, ticks, sparks| FleetUpdate {
+        now: update.now,
+        lines,
+        ticks,
+        sparks,
+    };
+    Some([
+        half(lines, ticks, sparks),
+        half(more_lines, more_ticks, more_sparks),
+    ])
+}
+
+/// Tables of these series, each of which fits a message whatever they are called.
+fn tables(keys: &[Arc<SeriesKey>]) -> Vec<SeriesTable> {
+    let mut tables = Vec::new();
+    let (mut builder, mut bytes) = (SeriesTableBuilder::default(), 0);
+    for key in keys {
+        let attributes = key
+            .attributes
+            .iter()
+            .flat_map(|(name, value)| [name, value]);
+        let texts = attributes.chain([&key.metric.name, &key.metric.unit]);
+        bytes += texts.map(|text| text.as_str().len() + 8).sum::<usize>();
+        if bytes > SERIES_BYTES_PER_FRAME {
+            tables.push(std::mem::take(&mut builder).finish());
+            bytes = 0;
+        }
+        builder.push(key);
+    }
+    tables.push(builder.finish());
+    tables
+}
+
 /// What a subscriber to one host has been sent so far.
 #[derive(Debug)]
 pub struct HostWatch {
@@ -297,8 +350,7 @@ impl HostWatch {
             replies.push(Reply::Host(Box::new(line(self.host, host))));
         }
         if let Some(new @ [_, ..]) = host.keys().get(self.series..) {
-            let table = SeriesTable::new(new.iter().map(AsRef::as_ref));
-            replies.push(Reply::HostSeries(table));
+            replies.extend(tables(new).into_iter().map(Reply::HostSeries));
             self.series = host.keys().len();
         }
         let all: Vec<u32> = (0..self.series as u32).collect();

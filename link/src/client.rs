@@ -9,6 +9,7 @@ use sysmon_certs::{Fingerprint, Identity, JoinKey, Role, Token, join_config, ser
 use sysmon_wire::message::{Blob, Hello, JoinReply, JoinRequest, Purpose, Reply, Request, Welcome};
 use sysmon_wire::{ALPN, Label, MINOR, UnixMs};
 
+use crate::renewal::is_due;
 use crate::transport::{HELLO_TIMEOUT, bind, client_config, farewell, quic_config};
 use crate::{CloseCode, FrameReceiver, FrameSender, LinkError};
 
@@ -31,6 +32,8 @@ pub(crate) struct Credentials {
     config: ClientConfig,
     /// None while it joins.
     pub(crate) identity: Option<Identity>,
+    /// Whether the last hub it was shown to would renew it.
+    pub(crate) is_due: bool,
 }
 
 impl Credentials {
@@ -38,6 +41,7 @@ impl Credentials {
         Ok(Self {
             config: client_config(identity)?,
             identity: Some(identity.clone()),
+            is_due: false,
         })
     }
 }
@@ -87,6 +91,7 @@ impl Connector {
         let credentials = Credentials {
             config: quic_config(tls)?,
             identity: None,
+            is_due: false,
         };
         Self::with(credentials, version)
     }
@@ -206,7 +211,7 @@ impl Connector {
                 let rtt = connection.rtt().as_millis() as i64;
                 let clock_offset_ms = now + rtt / 2 - hub_now;
                 let hub = name;
-                Ok(HubSession {
+                let session = HubSession {
                     connection,
                     sender,
                     receiver,
@@ -214,7 +219,13 @@ impl Connector {
                     version,
                     minor,
                     clock_offset_ms,
-                })
+                };
+                let mut credentials = self.credentials();
+                let identity = credentials.identity.as_ref();
+                credentials.is_due =
+                    identity.is_some_and(|own| is_due(&session.connection, session.with(), own));
+                drop(credentials);
+                Ok(session)
             }
             Ok(Some(Welcome::Refused { reason })) => {
                 connection.close(CloseCode::Done.into(), b"");

@@ -81,6 +81,14 @@ pub enum LinkError {
     /// Bytes that are no message.
     #[error(transparent)]
     Codec(#[from] CodecError),
+    /// A frame that is longer than it may be here.
+    #[error("a frame of {length} bytes is over the limit of {limit}")]
+    TooLong {
+        /// How long it says that it is.
+        length: usize,
+        /// How long it may be.
+        limit: usize,
+    },
     /// A peer did not say what it wants in time.
     #[error("no hello in time")]
     HelloTimeout,

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use quinn::{RecvStream, SendStream};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sysmon_wire::codec::{self, CodecError};
+use sysmon_wire::codec;
 use sysmon_wire::limits::FRAME_BYTES_MAX;
 use sysmon_wire::varint::{get_u64, put_u64};
 
@@ -99,6 +99,7 @@ impl FrameSender {
 pub struct FrameReceiver {
     stream: RecvStream,
     buffer: VecDeque<u8>,
+    limit: usize,
 }
 
 impl FrameReceiver {
@@ -107,7 +108,13 @@ impl FrameReceiver {
         Self {
             stream,
             buffer: VecDeque::new(),
+            limit: FRAME_BYTES_MAX,
         }
+    }
+
+    /// Takes no longer frames than this from now on.
+    pub(crate) fn limit(&mut self, bytes: usize) {
+        self.limit = bytes;
     }
 
     /// The next message; `None` when the peer has ended the stream in good order.
@@ -136,13 +143,13 @@ impl FrameReceiver {
         let mut rest = bytes;
         let Some(length) = get_u64(&mut rest) else {
             return match bytes.len() {
-                PREFIX_BYTES_MAX.. => Err(CodecError::TooLong(usize::MAX).into()),
+                PREFIX_BYTES_MAX.. => Err(self.too_long(usize::MAX)),
                 _ => Ok(None),
             };
         };
         let length = usize::try_from(length).unwrap_or(usize::MAX);
-        if length > FRAME_BYTES_MAX {
-            return Err(CodecError::TooLong(length).into());
+        if length > self.limit {
+            return Err(self.too_long(length));
         }
         let Some(body) = rest.get(..length) else {
             return Ok(None);
@@ -154,6 +161,13 @@ impl FrameReceiver {
             self.buffer.shrink_to(IDLE_BYTES);
         }
         Ok(Some(message))
+    }
+
+    fn too_long(&self, length: usize) -> LinkError {
+        LinkError::TooLong {
+            length,
+            limit: self.limit,
+        }
     }
 
     /// Tells the peer to send nothing more.

@@ -6,16 +6,24 @@ use std::time::{Duration, SystemTime};
 
 use quinn::{Connection, Endpoint, EndpointConfig, Incoming, TokioRuntime};
 use rustls::pki_types::CertificateDer;
+use serde::Serialize;
 use sysmon_certs::{Identity, Peer, peer_of, serial_of, validity_of};
+use sysmon_wire::limits::FRAME_BYTES_MAX;
 use sysmon_wire::message::{Hello, JoinReply, JoinRequest, Purpose, Welcome};
 use sysmon_wire::{Label, MINOR, UnixMs};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::client::loopback_of;
-use crate::transport::{HELLO_TIMEOUT, bind, farewell, server_config};
+use crate::transport::{
+    HELLO_TIMEOUT, STRANGER_FRAME_BYTES_MAX, bind, farewell, open_up, server_config,
+};
 use crate::{CloseCode, FrameReceiver, FrameSender, LinkError};
 
 /// How long a refusal or answer has to arrive before the connection closes.
 const DELIVERY_MAX: Duration = Duration::from_secs(2);
+
+/// A clock that is further away than a hundred years is as good as one that is so far away.
+const CLOCK_OFFSET_MS_MAX: i64 = 100 * 365 * 24 * 3_600_000;
 
 /// A socket that peers with certificates of our authority can connect to.
 #[derive(Clone, Debug)]
@@ -129,18 +137,23 @@ impl Arrival {
 
     /// Does the handshake and hears the hello.
     pub async fn greet(self) -> Result<Greeted, LinkError> {
-        match tokio::time::timeout(HELLO_TIMEOUT, self.greet_in_time()).await {
-            Ok(session) => session,
-            Err(_) => Err(LinkError::HelloTimeout),
-        }
+        let deadline = Instant::now() + HELLO_TIMEOUT;
+        let connecting = self.0.accept()?;
+        let connection = timeout_at(deadline, connecting)
+            .await
+            .map_err(|_| LinkError::HelloTimeout)??;
+        let heard = timeout_at(deadline, Self::hear(connection.clone())).await;
+        // Whoever is turned away hears why.
+        let heard = heard.unwrap_or(Err(LinkError::HelloTimeout));
+        heard.inspect_err(|error| turn_away(&connection, error))
     }
 
-    async fn greet_in_time(self) -> Result<Greeted, LinkError> {
-        let connection = self.0.accept()?.await?;
+    async fn hear(connection: Connection) -> Result<Greeted, LinkError> {
         let known = shown(&connection)?;
         let (send, recv) = connection.accept_bi().await?;
         let sender = FrameSender::new(send);
         let mut receiver = FrameReceiver::new(recv);
+        receiver.limit(STRANGER_FRAME_BYTES_MAX);
         let hello = receiver
             .next::<Hello>()
             .await?
@@ -171,19 +184,20 @@ impl Stranger {
 
     /// Hears its request to join.
     pub async fn request(&mut self, hub: &str, version: &str) -> Result<JoinRequest, LinkError> {
-        self.sender
-            .send(&welcome(&self.hello, hub, version))
-            .await?;
-        let request = tokio::time::timeout(HELLO_TIMEOUT, self.receiver.next()).await;
-        let request = request.map_err(|_| LinkError::HelloTimeout)??;
-        request.ok_or(LinkError::StreamEnded)
+        let heard = async {
+            let welcome = welcome(&self.hello, hub, version);
+            self.sender.send(&welcome).await?;
+            self.receiver.next().await
+        };
+        let request = timeout(HELLO_TIMEOUT, heard).await;
+        let request = request.unwrap_or(Err(LinkError::HelloTimeout));
+        let request = request.and_then(|request| request.ok_or(LinkError::StreamEnded));
+        request.inspect_err(|error| turn_away(&self.connection, error))
     }
 
     /// Answers, and waits until the answer has arrived.
     pub async fn answer(mut self, reply: &JoinReply) {
-        if self.sender.send(reply).await.is_ok() {
-            let _ = tokio::time::timeout(DELIVERY_MAX, self.sender.delivered()).await;
-        }
+        deliver(&mut self.sender, reply).await;
         self.connection.close(CloseCode::Done.into(), b"");
     }
 
@@ -191,6 +205,21 @@ impl Stranger {
     pub async fn refuse(self, reason: &str) {
         refuse(&self.connection, self.sender, reason).await;
     }
+}
+
+/// Sends a last message, and waits for a moment until it is there. Some never take it.
+async fn deliver(sender: &mut FrameSender, message: &impl Serialize) {
+    let delivered = async {
+        if sender.send(message).await.is_ok() {
+            sender.delivered().await;
+        }
+    };
+    let _ = timeout(DELIVERY_MAX, delivered).await;
+}
+
+/// Closes a connection on which something else came than what is spoken here, and says so.
+fn turn_away(connection: &Connection, error: &LinkError) {
+    connection.close(CloseCode::Protocol.into(), error.to_string().as_bytes());
 }
 
 fn welcome(hello: &Hello, hub: &str, version: &str) -> Welcome {
@@ -206,9 +235,7 @@ async fn refuse(connection: &Connection, mut sender: FrameSender, reason: &str) 
     let refused = Welcome::Refused {
         reason: Label::new(reason),
     };
-    if sender.send(&refused).await.is_ok() {
-        let _ = tokio::time::timeout(DELIVERY_MAX, sender.delivered()).await;
-    }
+    deliver(&mut sender, &refused).await;
     connection.close(CloseCode::Refused.into(), reason.as_bytes());
 }
 
@@ -219,6 +246,8 @@ pub struct Shown {
     pub peer: Peer,
     /// Its serial number.
     pub serial: String,
+    /// All of it, in DER.
+    pub certificate: CertificateDer<'static>,
     /// When it expires.
     pub expires: SystemTime,
 }
@@ -240,6 +269,7 @@ pub fn shown(connection: &Connection) -> Result<Option<Shown>, LinkError> {
     Ok(Some(Shown {
         peer: peer_of(end)?,
         serial: serial_of(end)?,
+        certificate: end.clone(),
         expires: validity_of(end)?.1,
     }))
 }
@@ -247,8 +277,12 @@ pub fn shown(connection: &Connection) -> Result<Option<Shown>, LinkError> {
 impl PeerSession {
     /// Lets the peer in.
     pub async fn accept(&mut self, hub: &str, version: &str) -> Result<(), LinkError> {
+        self.receiver.limit(FRAME_BYTES_MAX);
+        open_up(&self.connection);
         let welcome = welcome(&self.hello, hub, version);
-        self.sender.send(&welcome).await
+        let sent = timeout(HELLO_TIMEOUT, self.sender.send(&welcome)).await;
+        let sent = sent.unwrap_or(Err(LinkError::HelloTimeout));
+        sent.inspect_err(|error| turn_away(&self.connection, error))
     }
 
     /// Turns the peer away with a reason, which reaches it before the connection closes.
@@ -259,6 +293,7 @@ impl PeerSession {
     /// How far the peer's clock is ahead of ours, give or take half a round trip.
     pub fn clock_offset_ms(&self, now: UnixMs) -> i64 {
         let half = self.connection.rtt().as_millis() as i64 / 2;
-        self.hello.now + half - now
+        let offset = self.hello.now + half - now;
+        offset.clamp(-CLOCK_OFFSET_MS_MAX, CLOCK_OFFSET_MS_MAX)
     }
 }

@@ -23,6 +23,11 @@ pub const RENEWAL_INTERVAL: Duration = Duration::from_hours(1);
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Connector {
+    /// Whether the certificate was to be renewed when it was last shown.
+    pub fn is_renewal_due(&self) -> bool {
+        self.credentials().is_due
+    }
+
     /// Renews the certificate over a connection, as [`renew_if_due`] does, and shows the new one from the next
     /// connection on. What is to be kept is returned.
     pub async fn renew_if_due(
@@ -56,7 +61,7 @@ impl Connector {
                 Ok(None) => {}
                 Ok(Some(identity)) => match dir.map(|dir| identity.save(dir)) {
                     Some(Err(error)) => {
-                        tracing::error!("the renewed certificate is not kept: {error}")
+                        tracing::error!("the renewed certificate is not kept: {error}");
                     }
                     _ => tracing::info!("the certificate is renewed"),
                 },
@@ -93,17 +98,7 @@ pub async fn renew_if_due(
     with: With,
     identity: &Identity,
 ) -> Result<Option<Identity>, LinkError> {
-    let ahead = Duration::from_millis(with.clock_offset_ms.unsigned_abs());
-    let now = SystemTime::now();
-    let now = if with.clock_offset_ms < 0 {
-        now + ahead
-    } else {
-        now - ahead
-    };
-    let shown = chain(connection);
-    let mut others = shown.iter().skip(1);
-    let is_new = others.any(|authority| !identity.authorities().contains(authority));
-    if with.minor < RENEW_SINCE || !(is_new || identity.is_renewal_due(now)) {
+    if !is_due(connection, with, identity) {
         return Ok(None);
     }
     let request = Request::Renew {
@@ -127,4 +122,20 @@ pub async fn renew_if_due(
         Some(Reply::Refused { reason }) => Err(LinkError::Refused(reason.to_string())),
         _ => Err(LinkError::StreamEnded),
     }
+}
+
+/// Whether two thirds of a certificate's life are over by the hub's clock, or the hub has another authority than
+/// before.
+pub(crate) fn is_due(connection: &Connection, with: With, identity: &Identity) -> bool {
+    let ahead = Duration::from_millis(with.clock_offset_ms.unsigned_abs());
+    let now = SystemTime::now();
+    let now = if with.clock_offset_ms < 0 {
+        now + ahead
+    } else {
+        now - ahead
+    };
+    let shown = chain(connection);
+    let mut others = shown.iter().skip(1);
+    let is_new = others.any(|authority| !identity.authorities().contains(authority));
+    with.minor >= RENEW_SINCE && (is_new || identity.is_renewal_due(now))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
-use quinn::{ClientConfig, Endpoint, ServerConfig, TransportConfig, VarInt};
+use quinn::{ClientConfig, Connection, Endpoint, ServerConfig, TransportConfig, VarInt};
 use sysmon_certs::Identity;
 use sysmon_wire::ALPN;
 
@@ -21,6 +21,18 @@ const KEEP_ALIVE: Duration = Duration::from_secs(8);
 /// Time a peer has to finish the handshake and say hello.
 pub const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Bytes of the longest frame of somebody who is not let in yet: a hello, and a request to join with its signing
+/// request.
+pub(crate) const STRANGER_FRAME_BYTES_MAX: usize = 8 << 10;
+
+/// Bytes that somebody may send ahead who is not let in yet.
+const STRANGER_WINDOW_BYTES: u32 = 32 << 10;
+
+/// Connections that have sent something and wait to be looked at, and what is kept of them.
+const ARRIVALS_MAX: usize = 1_024;
+const ARRIVAL_BYTES_MAX: u64 = 16 << 10;
+const ARRIVALS_BYTES_MAX: u64 = 4 << 20;
+
 /// Requests a subscriber may have open: a screen shows far fewer things at once.
 const REQUEST_STREAMS_MAX: u32 = 64;
 
@@ -35,6 +47,13 @@ const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
 
 /// Bytes kept for sending again what a peer has not confirmed.
 const SEND_WINDOW_BYTES: u64 = 4 << 20;
+
+/// Lets a peer that is known have as many streams as it needs, and send as much ahead.
+pub(crate) fn open_up(connection: &Connection) {
+    connection.set_receive_window(VarInt::from_u32(CONNECTION_WINDOW_BYTES));
+    connection.set_max_concurrent_bi_streams(VarInt::from_u32(REQUEST_STREAMS_MAX));
+    connection.set_max_concurrent_uni_streams(VarInt::from_u32(ROW_STREAMS_MAX));
+}
 
 fn transport() -> TransportConfig {
     let mut transport = TransportConfig::default();
@@ -54,8 +73,18 @@ pub(crate) fn server_config(identity: &Identity) -> Result<ServerConfig, LinkErr
     let tls = identity.server_config(&[ALPN])?;
     let quic = QuicServerConfig::try_from(tls).map_err(|e| LinkError::Tls(e.to_string()))?;
     let mut config = ServerConfig::with_crypto(Arc::new(quic));
-    config.transport_config(Arc::new(transport()));
-    config.migration(true);
+    let mut transport = transport();
+    // One stream, for the hello; more for those who are let in: see `open_up`.
+    transport
+        .max_concurrent_bidi_streams(VarInt::from_u32(1))
+        .max_concurrent_uni_streams(VarInt::from_u32(0))
+        .receive_window(VarInt::from_u32(STRANGER_WINDOW_BYTES));
+    config.transport_config(Arc::new(transport));
+    config
+        .migration(true)
+        .max_incoming(ARRIVALS_MAX)
+        .incoming_buffer_size(ARRIVAL_BYTES_MAX)
+        .incoming_buffer_size_total(ARRIVALS_BYTES_MAX);
     Ok(config)
 }
 

@@ -5,8 +5,10 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::SystemTime;
 
 use sysmon_certs::{Authority, Fingerprint, Identity, PeerName, Role};
-use sysmon_link::{Connector, Greeted, LinkError, Listener, PeerSession};
-use sysmon_wire::message::Purpose;
+use sysmon_link::{
+    Connector, FrameReceiver, FrameSender, Greeted, LinkError, Listener, PeerSession, With,
+};
+use sysmon_wire::message::{Blob, Purpose, Reply, Request};
 
 fn authority() -> Authority {
     Authority::in_memory(SystemTime::now()).unwrap()
@@ -124,4 +126,87 @@ async fn where_nobody_listens_the_answer_names_the_place() {
         error.to_string().contains("no-such-host.invalid"),
         "{error}"
     );
+}
+
+/// Answers one request on a connection as a hub that renews certificates.
+async fn renew_one(
+    session: &PeerSession,
+    authority: &Authority,
+    asked: &std::sync::atomic::AtomicU32,
+) {
+    while let Ok((send, recv)) = session.connection.accept_bi().await {
+        asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let (mut sender, mut receiver) = (FrameSender::new(send), FrameReceiver::new(recv));
+        let Some(Request::Renew { request }) = receiver.next().await.unwrap() else {
+            panic!("something else was asked");
+        };
+        let (peer, now) = (&session.who.peer, SystemTime::now());
+        let signed = authority.sign(&request.0, peer.role, &peer.name, now, 30);
+        let signed = signed.unwrap();
+        let reply = Reply::Renewed {
+            authority: Blob(signed.authority_pem.into_bytes()),
+            certificate: Blob(signed.certificate_pem.into_bytes()),
+        };
+        sender.send(&reply).await.unwrap();
+        sender.finish();
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_is_renewed_when_it_is_time_by_the_hub_s_clock_or_another_authority_is_shown()
+{
+    let dir = tempfile::tempdir().unwrap();
+    let (now, hub) = (SystemTime::now(), "h".parse().unwrap());
+    let old = Authority::open_or_create(dir.path(), now).unwrap();
+    let agent = old
+        .issue(Role::Agent, &"a".parse().unwrap(), now, 30)
+        .unwrap();
+    let (listener, address) = listen(&old.issue(Role::Hub, &hub, now, 30).unwrap());
+    let connector = Connector::new(&agent, "1").unwrap();
+    let asked = std::sync::atomic::AtomicU32::new(0);
+    let count = || asked.load(std::sync::atomic::Ordering::Relaxed);
+    let (session, peer) =
+        tokio::join!(connector.connect(&address, Purpose::Push), greet(&listener));
+    let (session, peer) = (session.unwrap(), peer.unwrap());
+    let day_ms = 24 * 3_600_000;
+    let by = |days: i64| With {
+        minor: 4,
+        clock_offset_ms: -days * day_ms,
+    };
+    let renewed = tokio::select! {
+        () = renew_one(&peer, &old, &asked) => unreachable!(),
+        renewed = async {
+            let early = connector.renew_if_due(&session.connection, by(19)).await.unwrap();
+            assert!(early.is_none() && count() == 0);
+            let older = With { minor: 3, ..by(21) };
+            assert!(connector.renew_if_due(&session.connection, older).await.unwrap().is_none());
+            connector.renew_if_due(&session.connection, by(21)).await.unwrap()
+        } => renewed.unwrap(),
+    };
+    assert!(count() == 1 && renewed.serial() != agent.serial());
+    // The next connection shows the new one, and the hub a new authority beside the old.
+    let both = Authority::rotate(dir.path(), now).unwrap();
+    listener
+        .set_identity(&both.issue(Role::Hub, &hub, now, 30).unwrap())
+        .unwrap();
+    let (session, peer) =
+        tokio::join!(connector.connect(&address, Purpose::Push), greet(&listener));
+    let (session, peer) = (session.unwrap(), peer.unwrap());
+    assert_eq!(peer.who.serial, renewed.serial());
+    let renewed = tokio::select! {
+        () = renew_one(&peer, &both, &asked) => unreachable!(),
+        renewed = connector.renew_if_due(&session.connection, session.with()) => renewed.unwrap(),
+    };
+    assert_eq!(renewed.unwrap().authorities().len(), 2);
+    // Without the old one, who has renewed is let in, and who has not is refused.
+    let new = Authority::retire(dir.path()).unwrap();
+    listener
+        .set_identity(&new.issue(Role::Hub, &hub, now, 30).unwrap())
+        .unwrap();
+    let (session, peer) =
+        tokio::join!(connector.connect(&address, Purpose::Push), greet(&listener));
+    assert!(session.is_ok() && peer.is_ok());
+    let late = Connector::new(&agent, "1").unwrap();
+    let (session, peer) = tokio::join!(late.connect(&address, Purpose::Push), greet(&listener));
+    assert!(session.is_err() && peer.is_err());
 }

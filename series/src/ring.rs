@@ -479,7 +479,7 @@ fn cover(times: &[i64], from: UnixMs, step_ms: i64, covered: &mut [bool]) {
     };
     let usual = (last - first) / (times.len() as i64 - 1).max(1);
     let gap_ms = usual.saturating_mul(3).max(GAP_MS_MIN);
-    let step = |time: i64| (time - from.0).div_euclid(step_ms);
+    let step = |time: i64| time.saturating_sub(from.0).div_euclid(step_ms);
     let mut before = *first;
     for time in times {
         let begin = if *time - before > gap_ms {

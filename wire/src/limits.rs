@@ -60,6 +60,9 @@ pub const BURST_MS_MAX: u32 = 60_000;
 /// Notes of one agent about what it cannot see.
 pub const NOTES_PER_HOST_MAX: usize = 16;
 
+/// Tags of one host: as many as an agent's configuration may have.
+pub const TAGS_PER_HOST_MAX: usize = 16;
+
 /// Processes in one list of the busiest: with labels as long as can be half of [`FRAME_BYTES_MAX`].
 pub const TOP_MAX: u16 = 500;
 

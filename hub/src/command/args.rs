@@ -64,6 +64,19 @@ pub(crate) enum Command {
     /// The authority that all certificates come from
     #[command(subcommand)]
     Ca(CaCommand),
+    /// Show who joined, was turned away, and changed what
+    #[command(after_help = "\
+Examples:
+  sysmon-hub audit
+  sysmon-hub audit --since 1h --json | jq 'select(.event == \"refused\")'")]
+    Audit {
+        /// How far back
+        #[arg(long, value_name = "SPAN", default_value = "7d", value_parser = parse_span)]
+        since: Duration,
+        /// A line of JSON for each
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -6,8 +6,10 @@ use std::time::SystemTime;
 use anyhow::anyhow;
 use sysmon_certs::HubState;
 use sysmon_config::{Config, Failure, Hangup, Hangups, end_signal, init_logs, notify};
+use sysmon_hub::audit::{Audit, Entry};
 use sysmon_hub::reload::changes;
 use sysmon_hub::server::{BoundHub, Hub};
+use sysmon_wire::UnixMs;
 
 use super::args::Args;
 use super::options::{days, hub_name, options};
@@ -105,5 +107,9 @@ fn read(args: &Args, old: &Config, state: &HubState, hub: &Hub) -> Result<Config
         count => format!("{count} changes{waits}"),
     };
     tracing::info!("configuration read again: {what}");
+    let now = UnixMs::from_system(SystemTime::now());
+    let told: Vec<_> = changes.iter().map(ToString::to_string).collect();
+    let entry = Entry::new(now, "reloaded", &"").what(&format!("{what}: {}", told.join("; ")));
+    Audit::new(state.dir()).note(&entry);
     Ok(new)
 }

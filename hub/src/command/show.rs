@@ -1,14 +1,18 @@
 //! What can be seen of a hub: how it does, what it would use, what it watches.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use anyhow::anyhow;
+use anyhow::{Context, anyhow};
+use jiff::tz::TimeZone;
 use sysmon_certs::HubState;
+use sysmon_config::time::format_moment;
 use sysmon_config::{Config, Failure, Program, state_dir};
 use sysmon_hub::alerts::notify::{Message, send};
+use sysmon_hub::audit::{Audit, Entry};
 use sysmon_hub::history::store::Store;
 use sysmon_hub::{VERSION, client};
 use sysmon_link::Connector;
+use sysmon_wire::UnixMs;
 
 use super::args::Args;
 use super::options::{alert_options, hub_name, options};
@@ -32,6 +36,35 @@ pub(crate) fn status(state: &HubState, json: bool) -> Result<(), Failure> {
         format!("{}\n", picture.to_json())
     } else {
         picture.to_table()
+    };
+    Ok(sysmon_config::print(&text)?)
+}
+
+pub(crate) fn audit(state: &HubState, since: Duration, json: bool) -> Result<(), Failure> {
+    let now = UnixMs::from_system(SystemTime::now());
+    let since = now - i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
+    let entries = Audit::new(state.dir()).since(since);
+    let entries = entries.with_context(|| format!("cannot read {}", state.dir().display()))?;
+    let zone = TimeZone::system();
+    let text: String = if json {
+        let line = |entry| serde_json::to_string(entry).unwrap_or_default() + "\n";
+        entries.iter().map(line).collect()
+    } else {
+        let line = |entry: &Entry| {
+            let time = format_moment(entry.time_ms, &zone);
+            let line = format!(
+                "{time}  {:<10}{:<28}{:<24}{}",
+                entry.event, entry.who, entry.from, entry.what
+            );
+            line.trim_end().to_owned() + "\n"
+        };
+        let heading = format!(
+            "{:<21}{:<10}{:<28}{:<24}WHAT\n",
+            "TIME", "EVENT", "WHO", "FROM"
+        );
+        std::iter::once(heading)
+            .chain(entries.iter().map(line))
+            .collect()
     };
     Ok(sysmon_config::print(&text)?)
 }

@@ -6,6 +6,8 @@ use anyhow::anyhow;
 use sysmon_certs::{Authority, CertError, HubState, PeerName, Role};
 use sysmon_config::time::format_span;
 use sysmon_config::{Config, Failure, host_name};
+use sysmon_hub::audit::{Audit, Entry};
+use sysmon_wire::UnixMs;
 
 use super::args::{Args, CaCommand, TokenCommand};
 use super::options::{days, options};
@@ -34,6 +36,11 @@ pub(crate) fn token(
             let print = authority.fingerprint().map_err(anyhow::Error::from)?;
             let created = tokens.create(print, *role, name.as_ref(), *ttl, now);
             let (token, grant) = created.map_err(anyhow::Error::from)?;
+            let whose = match name {
+                Some(name) => format!("{role} {name}"),
+                None => format!("any {role}"),
+            };
+            note(state, "token", &whose, &format!("{} made", grant.id()));
             let port = match state.address() {
                 Ok(address) => address.port(),
                 Err(_) => options(args, config, state)?.listen.port(),
@@ -67,10 +74,17 @@ pub(crate) fn token(
                     anyhow!("there is no token {id:?}: see `sysmon-hub token list`").into(),
                 );
             }
+            note(state, "token", "", &format!("{id} revoked"));
             format!("token {id} is useless now\n")
         }
     };
     Ok(sysmon_config::print(&text)?)
+}
+
+/// Notes what was done here beside what the running hub does.
+fn note(state: &HubState, event: &str, who: &str, what: &str) {
+    let now = UnixMs::from_system(SystemTime::now());
+    Audit::new(state.dir()).note(&Entry::new(now, event, &who).what(what));
 }
 
 pub(crate) fn list(state: &HubState) -> Result<(), Failure> {
@@ -106,6 +120,12 @@ pub(crate) fn revoke(state: &HubState, name: &PeerName) -> Result<(), Failure> {
             anyhow!("{name} has no certificate that is good: see `sysmon-hub cert list`").into(),
         );
     }
+    note(
+        state,
+        "revoked",
+        name.as_str(),
+        &format!("{count} certificates"),
+    );
     let what = if count == 1 {
         "certificate"
     } else {
@@ -129,7 +149,13 @@ pub(crate) fn authority(state: &HubState, command: &CaCommand) -> Result<(), Fai
             "the older authority is trusted no more; a running hub takes that within a second\n\n",
         ),
     };
-    let text = about(state, &authority.map_err(anyhow::Error::from)?, now);
+    let authority = authority.map_err(anyhow::Error::from)?;
+    match command {
+        CaCommand::Show => {}
+        CaCommand::Rotate => note(state, "authority", "", "a new one is in place"),
+        CaCommand::Retire => note(state, "authority", "", "the one before is trusted no more"),
+    }
+    let text = about(state, &authority, now);
     Ok(sysmon_config::print(&format!(
         "{done}{}",
         text.map_err(anyhow::Error::from)?
@@ -190,6 +216,7 @@ pub(crate) fn issue(
         .and_then(|authority| state.issue(&authority, role, name, SystemTime::now(), days(config)))
         .and_then(|identity| identity.save(out));
     issued.map_err(anyhow::Error::from)?;
+    note(state, "issued", &format!("{role} {name}"), "by hand");
     let text = format!(
         "identity of {role} {name} written to {}\ncopy the directory to where it is used and name it with --state\n",
         out.display()

@@ -153,7 +153,7 @@ impl Query {
         let step_ms = match step_ms >= TIER_FROM_MS && !self.is_of_rows() {
             // Buckets fill whole steps; nobody minds 420 seconds instead of 432.
             true => {
-                UnixMs(step_ms + Tier::Minute.step_ms() / 2)
+                UnixMs(step_ms.saturating_add(Tier::Minute.step_ms() / 2))
                     .floor(Tier::Minute.step_ms())
                     .0
             }

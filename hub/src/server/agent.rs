@@ -1,7 +1,7 @@
 //! An agent's connection: rows in, acknowledgements out.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use sysmon_link::{CloseCode, FrameReceiver, FrameSender, LinkError, PeerSession};
 use sysmon_wire::message::{FromAgent, Push, RunId, ToAgent};
@@ -17,6 +17,12 @@ use crate::ingest::{IngestError, RowStream};
 /// than this, or from further behind than a sample and its way can take.
 const CLOCK_STEP_MS: std::ops::RangeInclusive<i64> = -3_000..=250;
 
+/// Names that take as long to note as a row.
+const NAMES_PER_ROW: u64 = 16;
+
+/// Frames of rows that wait for their acknowledgement: an hour of them.
+const SETTLED_MAX: usize = 4_096;
+
 /// Rows taken in but not yet acknowledged.
 type Settled = Arc<Mutex<Vec<Taken>>>;
 
@@ -26,6 +32,21 @@ struct Taken {
     generation: u64,
     run: RunId,
     rows: SeqSet,
+}
+
+/// Notes rows that can be acknowledged later; an error if there are too many already.
+fn settle(settled: &mut Vec<Taken>, taken: Taken) -> Result<(), StreamError> {
+    if settled.len() < SETTLED_MAX {
+        settled.push(taken);
+        return Ok(());
+    }
+    // Where the disk takes nothing for long they are acknowledged together, and later.
+    let last = settled.last_mut().filter(|last| last.run == taken.run);
+    let last = last.ok_or(StreamError::Unacknowledged)?;
+    last.generation = taken.generation;
+    let ranges = taken.rows.ranges().iter();
+    ranges.for_each(|&(low, high)| last.rows.insert_range(low, high));
+    Ok(())
 }
 
 /// The acknowledgements of rows that are durable up to `generation`, which are removed.
@@ -60,6 +81,8 @@ enum StreamError {
     Link(#[from] LinkError),
     #[error(transparent)]
     Ingest(#[from] IngestError),
+    #[error("rows of too many runs wait for their acknowledgement")]
+    Unacknowledged,
 }
 
 /// Serves an agent until it leaves; returns why it left.
@@ -101,7 +124,12 @@ pub(super) async fn serve(hub: &Arc<Hub>, session: PeerSession) -> LinkError {
 }
 
 async fn listen(hub: &Hub, host: HostId, mut receiver: FrameReceiver) -> LinkError {
+    let mut pace = Pace::new(Instant::now());
     loop {
+        let wait = pace.count(1, Instant::now());
+        if !wait.is_zero() {
+            tokio::time::sleep(wait).await;
+        }
         match receiver.next::<FromAgent>().await {
             Ok(Some(FromAgent::Facts(facts))) => {
                 let mut fleet = hub.fleet();
@@ -194,6 +222,15 @@ async fn take_streams(
     }
 }
 
+/// How many series or processes a frame defines.
+fn names_in(frame: &Push) -> u64 {
+    match frame {
+        Push::Series(table) => table.len() as u64,
+        Push::Processes(processes) => processes.len() as u64,
+        Push::Begin { .. } | Push::Rows(_) | Push::Keyframe(_) => 0,
+    }
+}
+
 async fn take_rows(
     hub: &Hub,
     host: HostId,
@@ -213,6 +250,7 @@ async fn take_rows(
                 return Err(error.into());
             }
         };
+        let named = names_in(&frame);
         let result = {
             let mut fleet = hub.fleet();
             let result = rows.take(frame, &mut fleet, now());
@@ -229,31 +267,62 @@ async fn take_rows(
             hub.tell_news(news);
             result.map(|taken| (generation, taken))
         };
-        let mut wait = Duration::ZERO;
-        match result {
-            Ok((generation, taken)) => {
-                if let Some((run, rows)) = taken.settled {
-                    wait = pace.count(rows.len(), Instant::now());
-                    let taken = Taken {
-                        generation,
-                        run,
-                        rows,
-                    };
-                    settled
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .push(taken);
-                }
-            }
-            Err(error) => {
-                stream.stop(CloseCode::Protocol);
-                return Err(error.into());
-            }
-        }
+        let noted = result.map_err(StreamError::from);
+        let noted = noted.and_then(|(generation, taken)| {
+            let Some((run, rows)) = taken.settled.filter(|(_, rows)| !rows.is_empty()) else {
+                return Ok(0);
+            };
+            let count = rows.len();
+            let taken = Taken {
+                generation,
+                run,
+                rows,
+            };
+            settle(
+                &mut settled.lock().unwrap_or_else(PoisonError::into_inner),
+                taken,
+            )?;
+            Ok(count)
+        });
+        let rows = noted.inspect_err(|_| stream.stop(CloseCode::Protocol))?;
+        // A frame costs something even if there is nothing in it, and names cost more.
+        let cost = rows.max(1) + named / NAMES_PER_ROW;
+        let wait = pace.count(cost, Instant::now());
         if !wait.is_zero() {
             tokio::time::sleep(wait).await;
         }
         // While the disk takes nothing the agent keeps its rows, and they wait there.
         while hub.fleet().is_unsaved_full() && durable.changed().await.is_ok() {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taken(run: u64, seq: u64) -> Taken {
+        let mut rows = SeqSet::new();
+        rows.insert(seq);
+        Taken {
+            generation: seq,
+            run: RunId(run),
+            rows,
+        }
+    }
+
+    #[test]
+    fn what_waits_for_its_acknowledgement_is_bounded() {
+        let mut settled = Vec::new();
+        for seq in 1..=2 * SETTLED_MAX as u64 {
+            settle(&mut settled, taken(1, seq)).unwrap();
+        }
+        assert_eq!(settled.len(), SETTLED_MAX);
+        assert!(settle(&mut settled, taken(2, 1)).is_err());
+        let acks = due(&mut settled, u64::MAX);
+        let all = ToAgent::Ack {
+            run: RunId(1),
+            ranges: vec![(1, 2 * SETTLED_MAX as u64)],
+        };
+        assert_eq!(acks, [all]);
     }
 }

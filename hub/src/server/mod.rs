@@ -1,6 +1,7 @@
 //! The shell of the hub: its socket, clock and tasks.
 
 mod agent;
+mod bounds;
 mod demand;
 mod keep;
 mod limits;
@@ -19,7 +20,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use sysmon_certs::{Identity, Role};
+use sysmon_certs::{Identity, Peer, Role};
 use sysmon_link::{CloseCode, Greeted, LinkError, Listener, PeerSession, Stranger};
 use sysmon_wire::message::{HubStatus, Purpose};
 use sysmon_wire::{Label, UnixMs};
@@ -29,6 +30,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::VERSION;
 use crate::alerts::notify::{Kept, News, Notifier, Route};
 use crate::alerts::rule::Rule;
+use crate::audit::Entry;
 use crate::fleet::{Fleet, FleetOptions};
 use crate::history::Limits;
 use crate::history::store::StoreError;
@@ -52,6 +54,10 @@ const CONNECTIONS_MAX: usize = sysmon_wire::limits::HOSTS_MAX + 1_000;
 /// Handshakes of one address at once. Machines behind one address come one after the other; who asks for more
 /// wants to keep the others out.
 const HANDSHAKES_PER_ADDRESS_MAX: usize = 128;
+
+/// Handshakes at once from which on whoever comes has to show first that he is where he says: those who only pretend
+/// cost nothing then (QUIC's Retry). A machine that is there pays one round trip.
+const CHALLENGE_FROM: usize = 64;
 
 /// Connections of one certificate at once: an operator has some screens, an agent has one.
 const CONNECTIONS_PER_CERTIFICATE_MAX: usize = 64;
@@ -225,6 +231,21 @@ impl Hub {
         }
     }
 
+    /// Counts that somebody was turned away, and notes who and why.
+    fn refused(&self, who: Option<&Peer>, from: Option<SocketAddr>, reason: &str) {
+        self.count_refusal();
+        let who = who.map(ToString::to_string).unwrap_or_default();
+        let entry = Entry::new(now(), "refused", &who).what(reason);
+        let entry = match from {
+            Some(address) => entry.from(address),
+            None => entry,
+        };
+        match &self.trust {
+            Some(trust) => trust.audit().refused(entry),
+            None => tracing::warn!("refused {} {}: {reason}", entry.who, entry.from),
+        }
+    }
+
     fn count_refusal(&self) {
         self.refused.fetch_add(1, Ordering::Relaxed);
     }
@@ -320,21 +341,29 @@ impl BoundHub {
         let accept = async {
             while let Some(arrival) = self.listener.accept().await {
                 let address = arrival.address();
+                if handshakes.taken() >= CHALLENGE_FROM && !arrival.is_validated() {
+                    arrival.challenge();
+                    continue;
+                }
                 let Some(handshake) = handshakes.take(address.ip()) else {
                     self.hub.count_refusal();
-                    tracing::debug!("refused {address}: too many handshakes at once");
+                    // It tries again by itself, as it would after a lost packet.
+                    arrival.ignore();
                     continue;
                 };
                 let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-                    self.hub.count_refusal();
-                    tracing::warn!("refused {address}: too many connections");
+                    self.hub
+                        .refused(None, Some(address), "too many connections");
                     continue;
                 };
                 let hub = Arc::clone(&self.hub);
                 tokio::spawn(async move {
                     let greeted = arrival.greet().await;
-                    drop(handshake);
+                    // Who has no certificate stays where he is counted until he has joined.
+                    let is_known = matches!(greeted, Ok(Greeted::Peer(_)));
+                    let handshake = Some(handshake).filter(|_| !is_known);
                     welcome(hub, address, greeted).await;
+                    drop(handshake);
                     drop(place);
                 });
             }
@@ -392,25 +421,27 @@ async fn welcome(hub: Arc<Hub>, address: SocketAddr, greeted: Result<Greeted, Li
         Ok(Greeted::Peer(session)) => session,
         Ok(Greeted::Stranger(stranger)) => return join(&hub, address, stranger).await,
         Err(error) => {
-            hub.count_refusal();
-            tracing::warn!("refused {address}: {error}");
+            hub.refused(None, Some(address), &error.to_string());
             return;
         }
     };
     let peer = session.who.peer.clone();
+    // Before it is looked: who is revoked from here on is cut off.
+    let _entry = hub
+        .trust
+        .as_ref()
+        .map(|trust| trust.enter(&session.who.serial, &session.connection));
     let is_revoked = hub
         .trust
         .as_ref()
         .is_some_and(|trust| trust.is_revoked(&session.who.serial));
     if let Some(reason) = is_revoked.then_some(REVOKED).or_else(|| refusal(&session)) {
-        hub.count_refusal();
-        tracing::warn!("refused {peer} at {address}: {reason}");
+        hub.refused(Some(&peer), Some(address), reason);
         session.refuse(reason).await;
         return;
     }
     let Some(_place) = hub.certificates.take(session.who.serial.clone()) else {
-        hub.count_refusal();
-        tracing::warn!("refused {peer} at {address}: {TOO_MANY}");
+        hub.refused(Some(&peer), Some(address), TOO_MANY);
         session.refuse(TOO_MANY).await;
         return;
     };
@@ -418,10 +449,6 @@ async fn welcome(hub: Arc<Hub>, address: SocketAddr, greeted: Result<Greeted, Li
         tracing::warn!("{peer} at {address} left: {error}");
         return;
     }
-    let _entry = hub
-        .trust
-        .as_ref()
-        .map(|trust| trust.enter(&session.who.serial, &session.connection));
     let purpose = session.hello.purpose;
     let version = &session.hello.version;
     tracing::info!("{peer} connected from {address}, version {version}");
@@ -447,6 +474,8 @@ async fn welcome(hub: Arc<Hub>, address: SocketAddr, greeted: Result<Greeted, Li
             LinkError::Refused(EXPIRED.to_owned())
         }
     };
+    // Streams that are still open would go on by themselves: nothing could cut them off any more.
+    connection.close(CloseCode::Protocol.into(), ended.to_string().as_bytes());
     tracing::info!("{peer} at {address} disconnected: {ended}");
 }
 
@@ -458,18 +487,21 @@ async fn join(hub: &Hub, address: SocketAddr, stranger: Stranger) {
                 .await;
             Err("no certificate was shown".to_owned())
         }
-        Some(trust) => trust.join(stranger, &hub.name, VERSION).await,
+        Some(trust) => trust.join(stranger, address.ip(), &hub.name, VERSION).await,
         None => {
             stranger.refuse("nobody can join this hub").await;
             Err("nobody can join this hub".to_owned())
         }
     };
     match joined {
-        Ok(who) => tracing::info!("{} {} joined from {address}", who.role, who.name),
-        Err(reason) => {
-            hub.count_refusal();
-            tracing::warn!("refused {address}: {reason}");
+        Ok(who) => {
+            tracing::info!("{} {} joined from {address}", who.role, who.name);
+            if let Some(trust) = &hub.trust {
+                let entry = Entry::new(now(), "joined", &format!("{} {}", who.role, who.name));
+                trust.audit().note(&entry.from(address));
+            }
         }
+        Err(reason) => hub.refused(None, Some(address), &reason),
     }
 }
 

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sysmon_certs::{Identity, Role};
-use sysmon_link::{Backoff, Connector, FrameSender, LinkError};
+use sysmon_link::{Backoff, CloseCode, Connector, FrameSender, LinkError, Shown};
 use sysmon_wire::message::{AlertLine, FleetUpdate, HostHealth, HostLine, Purpose, Reply};
 use sysmon_wire::metrics::SUMMARY;
 use sysmon_wire::{HostFacts, Label};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::subscriber::send_fleet;
+use super::trust::REVOKED;
 use super::{Hub, now, renewal};
 use crate::VERSION;
 use crate::alerts::rule::Hosts;
@@ -169,13 +171,7 @@ async fn keep_shown(hub: Arc<Hub>, edge: String, options: Arc<EdgeOptions>, conn
                 told.clear();
                 backoff.reset();
                 match sysmon_link::shown(&session.connection) {
-                    Ok(Some(edge)) => tokio::select! {
-                        shown = show(&hub, &options, &session.connection) => match shown {
-                            Ok(never) => match never {},
-                            Err(error) => error,
-                        },
-                        error = renewal::serve(&hub, &session.connection, &edge) => error,
-                    },
+                    Ok(Some(edge)) => attend(&hub, &options, &session.connection, &edge).await,
                     Ok(None) => LinkError::StreamEnded,
                     Err(error) => error,
                 }
@@ -188,6 +184,32 @@ async fn keep_shown(hub: Arc<Hub>, edge: String, options: Arc<EdgeOptions>, conn
             told = text;
         }
         tokio::time::sleep(backoff.next(fastrand::f64())).await;
+    }
+}
+
+/// Shows the fleet to an edge that is connected, and renews its certificate, until it leaves or is revoked.
+async fn attend(
+    hub: &Arc<Hub>,
+    options: &EdgeOptions,
+    connection: &sysmon_link::Connection,
+    edge: &Shown,
+) -> LinkError {
+    let _entry = hub
+        .trust
+        .as_ref()
+        .map(|trust| trust.enter(&edge.serial, connection));
+    if let Some(trust) = &hub.trust
+        && trust.is_revoked(&edge.serial)
+    {
+        connection.close(CloseCode::Refused.into(), REVOKED.as_bytes());
+        return LinkError::Refused(REVOKED.to_owned());
+    }
+    tokio::select! {
+        shown = show(hub, options, connection) => match shown {
+            Ok(never) => match never {},
+            Err(error) => error,
+        },
+        error = renewal::serve(hub, connection, edge) => error,
     }
 }
 
@@ -213,9 +235,8 @@ async fn show(
             fleet.generation(),
         )
     };
-    for frame in frames {
-        sender.send(&Reply::Fleet(redaction.redact(frame))).await?;
-    }
+    let shown = frames.into_iter().map(|frame| redaction.redact(frame));
+    send_fleet(&mut sender, shown.collect()).await?;
     sender.send(&Reply::Complete).await?;
     let mut timer = tokio::time::interval(INTERVAL);
     timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -230,9 +251,8 @@ async fn show(
             seen = fleet.generation();
             frames
         };
-        for frame in frames {
-            sender.send(&Reply::Fleet(redaction.redact(frame))).await?;
-        }
+        let shown = frames.into_iter().map(|frame| redaction.redact(frame));
+        send_fleet(&mut sender, shown.collect()).await?;
     }
 }
 

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use sysmon_certs::Identity;
-use sysmon_link::{Connection, FrameReceiver, FrameSender, LinkError, Listener, Shown};
+use sysmon_certs::{Identity, is_of_same_key};
+use sysmon_link::{CloseCode, Connection, FrameReceiver, FrameSender, LinkError, Listener, Shown};
 use sysmon_wire::Label;
 use sysmon_wire::message::{Reply, Request};
 use tokio::sync::watch;
 
-use super::{Hub, REVIEW_INTERVAL};
+use super::{Hub, REVIEW_INTERVAL, subscriber};
 
 /// Shows the hub's own identity anew whenever it is another, for as long as this is awaited.
 pub(super) async fn follow(hub: &Hub, listener: &Listener, identity: &watch::Sender<Identity>) {
@@ -38,12 +38,15 @@ pub(super) async fn follow(hub: &Hub, listener: &Listener, identity: &watch::Sen
 /// What is answered to a peer that asks to renew its certificate.
 pub(super) fn answer(hub: &Hub, who: &Shown, request: &[u8]) -> Reply {
     let renewed = match &hub.trust {
-        Some(trust) => trust.renew(&who.peer, &who.serial, request),
+        Some(_) if !is_of_same_key(request, &who.certificate) => {
+            Err("a request for another key than that of the certificate that was shown".to_owned())
+        }
+        Some(trust) => trust.renew(who, request),
         None => Err("this hub renews no certificates".to_owned()),
     };
     renewed.unwrap_or_else(|reason| {
-        hub.count_refusal();
-        tracing::warn!("the certificate of {} is not renewed: {reason}", who.peer);
+        let what = format!("the certificate is not renewed: {reason}");
+        hub.refused(Some(&who.peer), None, &what);
         Reply::Refused {
             reason: Label::new(&reason),
         }
@@ -56,7 +59,12 @@ pub(super) async fn serve(hub: &Arc<Hub>, connection: &Connection, who: &Shown) 
         let answered = async {
             let (send, recv) = connection.accept_bi().await?;
             let (mut sender, mut receiver) = (FrameSender::new(send), FrameReceiver::new(recv));
-            let reply = match receiver.next::<Request>().await? {
+            let heard = subscriber::request(&mut receiver).await;
+            let heard = heard.inspect_err(|_| {
+                hub.count_refusal();
+                sender.reset(CloseCode::Protocol);
+            });
+            let reply = match heard? {
                 Some(Request::Renew { request }) => answer(hub, who, &request.0),
                 _ => Reply::Refused {
                     reason: Label::new("there is nothing else to ask for here"),

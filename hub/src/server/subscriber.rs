@@ -1,14 +1,19 @@
 //! A subscriber's connection: one stream a request, pushed to while anything changes.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use sysmon_link::{CloseCode, FrameReceiver, FrameSender, LinkError, PeerSession, Shown};
+use sysmon_link::{
+    CloseCode, FrameReceiver, FrameSender, HELLO_TIMEOUT, LinkError, PeerSession, Shown,
+};
+use sysmon_wire::codec::CodecError;
 use sysmon_wire::limits::CHANGES_MAX;
 use sysmon_wire::message::{Change, FleetUpdate, HostState, Reply, Request};
 use sysmon_wire::{Label, MINOR, UnixMs};
 
+use super::bounds::bounded;
 use super::past::{Of, PagedIn};
 use super::top::watch_top;
 use super::{Hub, SUBSCRIBERS_MAX, now, renewal};
@@ -17,7 +22,8 @@ use crate::events::timeline;
 use crate::fleet::HostId;
 use crate::query::{Query, RATE_REACH_MS, combine, frames};
 use crate::view::{
-    HostWatch, PAST_REACH_MS, SparkRequest, fleet_changes, fleet_picture_by, history_changes,
+    HostWatch, PAST_REACH_MS, SparkRequest, fleet_changes, fleet_picture_by, halves,
+    history_changes,
 };
 
 /// Changes that come within this are sent together. Agents report on whole seconds, so a fleet's
@@ -46,7 +52,7 @@ pub(super) async fn serve(hub: &Arc<Hub>, session: PeerSession) -> LinkError {
         let (hub, who) = (Arc::clone(hub), Arc::clone(&who));
         tokio::spawn(async move {
             let (mut sender, mut receiver) = (FrameSender::new(send), FrameReceiver::new(recv));
-            let request = match receiver.next::<Request>().await {
+            let request = match request(&mut receiver).await {
                 Ok(Some(request)) => request,
                 Ok(None) | Err(LinkError::Lost(_)) => return,
                 Err(error) => {
@@ -63,11 +69,17 @@ pub(super) async fn serve(hub: &Arc<Hub>, session: PeerSession) -> LinkError {
             }
             hub.subscribers.fetch_add(1, Ordering::Relaxed);
             // A subscriber that leaves ends its stream here: nothing is left to tell it.
-            let _ = answer(&hub, &who, request, minor, &mut sender).await;
+            let _ = answer(&hub, &who, bounded(request), minor, &mut sender).await;
             hub.subscribers.fetch_sub(1, Ordering::Relaxed);
             sender.finish();
         });
     }
+}
+
+/// Hears a request, which comes at once behind the stream that it opens.
+pub(super) async fn request(receiver: &mut FrameReceiver) -> Result<Option<Request>, LinkError> {
+    let heard = tokio::time::timeout(HELLO_TIMEOUT, receiver.next()).await;
+    heard.unwrap_or(Err(LinkError::HelloTimeout))
 }
 
 async fn answer(
@@ -114,6 +126,7 @@ async fn answer(
             .await
             {
                 Ok(changes) => {
+                    let changes = changes::fitting(changes);
                     sender.send(&Reply::Changes { time, changes }).await?;
                     sender.send(&Reply::Complete).await
                 }
@@ -277,9 +290,24 @@ pub(super) async fn refuse(sender: &mut FrameSender, reason: &str) -> Result<(),
         .await
 }
 
-async fn send_fleet(sender: &mut FrameSender, frames: Vec<FleetUpdate>) -> Result<(), LinkError> {
-    for frame in frames {
-        sender.send(&Reply::Fleet(frame)).await?;
+/// Sends parts of the fleet's picture. One that is too long, because hosts say much of themselves, goes in pieces.
+pub(super) async fn send_fleet(
+    sender: &mut FrameSender,
+    frames: Vec<FleetUpdate>,
+) -> Result<(), LinkError> {
+    let mut waiting: VecDeque<_> = frames.into();
+    while let Some(frame) = waiting.pop_front() {
+        let reply = Reply::Fleet(frame);
+        let sent = sender.send(&reply).await;
+        match (sent, reply) {
+            (Err(LinkError::Codec(CodecError::TooLong(length))), Reply::Fleet(frame)) => {
+                let [first, second] =
+                    halves(frame).ok_or(LinkError::Codec(CodecError::TooLong(length)))?;
+                waiting.push_front(second);
+                waiting.push_front(first);
+            }
+            (sent, _) => sent?,
+        }
     }
     Ok(())
 }

@@ -1,19 +1,28 @@
 //! Who may come in: joining with a token, and keeping out those whose certificate was revoked.
 
 use std::collections::{HashMap, HashSet};
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use sysmon_certs::{CertError, GrantError, HubState, Identity, Peer, PeerName, Role};
-use sysmon_link::{CloseCode, Connection, RENEWAL_INTERVAL, Stranger};
+use sysmon_link::{CloseCode, Connection, RENEWAL_INTERVAL, Shown, Stranger};
 use sysmon_wire::message::{Blob, JoinReply, JoinRequest, Reply};
 use sysmon_wire::{Label, UnixMs};
 
-/// Attempts to join with a token that is not good, in a minute from all sides together: a token cannot be
-/// guessed, and this keeps those who try from filling the log.
+use super::limits::Tries;
+use crate::audit::{Audit, Entry};
+
+/// Attempts to join with a token that is not good, in a minute from one address: a token cannot be guessed, and
+/// who tries does not keep others out.
 const BAD_ATTEMPTS_MAX: u32 = 60;
 const MINUTE: Duration = Duration::from_secs(60);
+
+/// Certificates that a peer has renewed in an hour; one in twenty days is enough. Each is noted, and revoking one
+/// reads them all.
+const RENEWALS_MAX: u32 = 6;
+const HOUR: Duration = Duration::from_hours(1);
 
 /// What the hub needs to let machines join.
 #[derive(Clone, Debug)]
@@ -36,19 +45,22 @@ pub(super) struct Trust {
     revoked: Mutex<(HashSet<String>, Option<SystemTime>)>,
     /// Connections that are there now.
     sessions: Mutex<HashMap<u64, (String, Connection)>>,
-    attempts: Mutex<(Instant, u32)>,
+    /// Attempts to join with a token that is not good, by address.
+    attempts: Tries<IpAddr>,
+    renewals: Tries<Peer>,
+    audit: Audit,
     /// When the authority was last replaced, and when it was last looked whether the hub's own certificate is due.
     looked: Mutex<(Option<SystemTime>, Instant)>,
 }
 
 /// Notes a connection for as long as it lives.
 #[derive(Debug)]
-pub(super) struct Entry<'a> {
+pub(super) struct Stay<'a> {
     trust: &'a Trust,
     number: u64,
 }
 
-impl Drop for Entry<'_> {
+impl Drop for Stay<'_> {
     fn drop(&mut self) {
         lock(&self.trust.sessions).remove(&self.number);
     }
@@ -62,11 +74,13 @@ impl Trust {
     pub(super) fn new(options: TrustOptions) -> Self {
         let options_changed = options.state.authority_changed();
         let trust = Self {
+            audit: Audit::new(options.state.dir()),
             days: AtomicU32::new(options.days),
             options,
             revoked: Mutex::default(),
             sessions: Mutex::default(),
-            attempts: Mutex::new((Instant::now(), 0)),
+            attempts: Tries::new(BAD_ATTEMPTS_MAX, MINUTE),
+            renewals: Tries::new(RENEWALS_MAX, HOUR),
             looked: Mutex::new((options_changed, Instant::now())),
         };
         trust.review();
@@ -104,18 +118,39 @@ impl Trust {
     }
 
     /// Signs the key of a peer that is connected again, or says why not.
-    pub(super) fn renew(&self, peer: &Peer, serial: &str, request: &[u8]) -> Result<Reply, String> {
-        if self.is_revoked(serial) {
-            return Err(REVOKED.to_owned());
+    pub(super) fn renew(&self, who: &Shown, request: &[u8]) -> Result<Reply, String> {
+        let peer = &who.peer;
+        if self.renewals.is_over(peer, Instant::now()) {
+            return Err("certificates are renewed too often: try again in an hour".to_owned());
         }
-        let signed = self
-            .sign(request, peer.role, &peer.name, SystemTime::now())
+        let state = &self.options.state;
+        let (now, days) = (SystemTime::now(), self.days.load(Ordering::Relaxed));
+        let signed = state
+            .existing_authority()
+            .and_then(|authority| authority.sign(request, peer.role, &peer.name, now, days))
             .map_err(|error| error.to_string())?;
+        // It may have been revoked since it was last looked.
+        match state
+            .register()
+            .note_renewed(&signed, (peer, &who.serial), now, days)
+        {
+            Ok(true) => self.renewals.count(peer.clone(), Instant::now()),
+            Ok(false) => return Err(REVOKED.to_owned()),
+            Err(error) => return Err(error.to_string()),
+        }
+        let signed = (signed.authority_pem, signed.certificate_pem);
         tracing::info!("the certificate of {peer} is renewed");
+        self.audit
+            .note(&Entry::new(UnixMs::from_system(now), "renewed", peer));
         Ok(Reply::Renewed {
             authority: Blob(signed.0.into_bytes()),
             certificate: Blob(signed.1.into_bytes()),
         })
+    }
+
+    /// Where it is noted who came in and who did not.
+    pub(super) fn audit(&self) -> &Audit {
+        &self.audit
     }
 
     /// Issues certificates that are valid for this long from now on.
@@ -153,10 +188,10 @@ impl Trust {
     }
 
     /// Notes a connection, so that it can be ended.
-    pub(super) fn enter(&self, serial: &str, connection: &Connection) -> Entry<'_> {
+    pub(super) fn enter(&self, serial: &str, connection: &Connection) -> Stay<'_> {
         let number = connection.stable_id() as u64;
         lock(&self.sessions).insert(number, (serial.to_owned(), connection.clone()));
-        Entry {
+        Stay {
             trust: self,
             number,
         }
@@ -166,6 +201,7 @@ impl Trust {
     pub(super) async fn join(
         &self,
         mut stranger: Stranger,
+        from: IpAddr,
         hub: &str,
         version: &str,
     ) -> Result<Identified, String> {
@@ -173,7 +209,7 @@ impl Trust {
             .request(hub, version)
             .await
             .map_err(|error| error.to_string())?;
-        match self.grant(&request, SystemTime::now()) {
+        match self.grant(&request, network_of(from), SystemTime::now()) {
             Ok((identified, reply)) => {
                 stranger.answer(&reply).await;
                 Ok(identified)
@@ -191,15 +227,17 @@ impl Trust {
     fn grant(
         &self,
         request: &JoinRequest,
+        from: IpAddr,
         now: SystemTime,
     ) -> Result<(Identified, JoinReply), String> {
-        if self.is_throttled() {
+        if self.attempts.is_over(&from, Instant::now()) {
             return Err("too many attempts to join: try again in a minute".to_owned());
         }
         let tokens = self.options.state.tokens();
-        let grant = tokens
-            .find(&request.secret.0, now)
-            .map_err(|error| self.bad_attempt(&error))?;
+        let grant = tokens.find(&request.secret.0, now).map_err(|error| {
+            self.attempts.count(from, Instant::now());
+            error.to_string()
+        })?;
         let role = grant.role().ok_or("the token's role is not known")?;
         let name = match grant.name() {
             Some(name) => name,
@@ -262,18 +300,14 @@ impl Trust {
                 && !self.is_revoked(&issued.serial)
         }))
     }
+}
 
-    fn is_throttled(&self) -> bool {
-        let mut attempts = lock(&self.attempts);
-        if attempts.0.elapsed() > MINUTE {
-            *attempts = (Instant::now(), 0);
-        }
-        attempts.1 >= BAD_ATTEMPTS_MAX
-    }
-
-    fn bad_attempt(&self, error: &GrantError) -> String {
-        lock(&self.attempts).1 += 1;
-        error.to_string()
+/// What stands for an address where it is counted: who has one of IPv6 has a whole network of them.
+fn network_of(address: IpAddr) -> IpAddr {
+    const HOST_BITS: u32 = 64;
+    match address.to_canonical() {
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> HOST_BITS << HOST_BITS)),
+        v4 => v4,
     }
 }
 
@@ -319,7 +353,7 @@ mod tests {
                 name: name.into(),
                 request: Blob(JoinKey::generate().unwrap().request().unwrap()),
             };
-            trust.grant(&request, now)
+            trust.grant(&request, [192, 0, 2, 1].into(), now)
         };
         let first = token(None);
         let (who, _) = ask(first.secret(), "db-1").unwrap();

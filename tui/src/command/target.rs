@@ -12,6 +12,7 @@ use sysmon_link::{Connector, LinkError};
 use sysmon_tui::VERSION;
 use sysmon_tui::standalone::Standalone;
 use sysmon_wire::UnixMs;
+use sysmon_wire::message::Purpose;
 
 use super::args::Args;
 
@@ -148,6 +149,18 @@ pub(crate) fn moment(text: &str) -> Result<UnixMs, Failure> {
         .map_err(|error| Failure::Usage(error.into()))
 }
 
+/// Renews the operator's certificate, for those who ask again and again but never look.
+async fn renew(connector: &Connector, hub: &str, dir: &Path) -> Result<(), LinkError> {
+    let session = connector.connect(hub, Purpose::View).await?;
+    let renewed = connector
+        .renew_if_due(&session.connection, session.with())
+        .await?;
+    if let Some(identity) = renewed {
+        identity.save(dir)?;
+    }
+    Ok(())
+}
+
 /// Runs `ask` with a connector, within a time that people wait.
 pub(crate) fn answer<T>(
     target: &Target,
@@ -156,6 +169,10 @@ pub(crate) fn answer<T>(
     let answered = runtime()?.block_on(async {
         let connector = Connector::new(&target.identity, VERSION)?;
         let answered = tokio::time::timeout(ANSWER_WITHIN, ask(&connector)).await;
+        if let (Some(dir), true) = (&target.dir, connector.is_renewal_due()) {
+            // What was asked for is there; that this failed is told when it is too late for another try.
+            let _ = tokio::time::timeout(ANSWER_WITHIN, renew(&connector, &target.hub, dir)).await;
+        }
         connector.close().await;
         answered.unwrap_or_else(|_| Err(LinkError::HelloTimeout))
     });

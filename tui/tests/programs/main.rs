@@ -7,6 +7,8 @@ mod faults;
 mod fleet;
 #[cfg(unix)]
 mod keys;
+#[cfg(target_os = "linux")]
+mod namespaces;
 mod outage;
 mod place;
 #[cfg(unix)]

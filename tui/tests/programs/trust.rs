@@ -116,3 +116,72 @@ fn a_revoked_certificate_is_cut_off_at_once_and_stays_out() {
     );
     assert!(code == 1 && stderr.contains("no certificate"), "{stderr}");
 }
+
+/// Rows of a host, and how many are missing.
+fn rows_of(place: &Place, name: &str) -> (u64, u64) {
+    let snapshot = place.snapshot("me");
+    let hosts = snapshot["hosts"].as_array().unwrap();
+    let host = hosts.iter().find(|host| host["name"] == name).unwrap();
+    let number = |field: &str| host[field].as_u64().unwrap();
+    (number("rows"), number("missing_rows"))
+}
+
+fn serial(place: &Place, state: &str) -> Vec<u8> {
+    std::fs::read(place.dir(state).join("cert.pem")).unwrap()
+}
+
+#[test]
+fn an_authority_is_replaced_while_everybody_stays_and_who_was_away_is_named() {
+    let place = Place::new();
+    let hub = place.hub();
+    let address = place.address();
+    place.issue("operator", "me");
+    place.issue("agent", "away");
+    let agent = place.agent("a");
+    until("a is live", || is_live(&place, "a"), |live| *live);
+    let before = serial(&place, "a");
+    let ca = |what| place.output("sysmon-hub", &["--state", "hub", "ca", what]);
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    ca("rotate");
+    agent.has_logged("the certificate is renewed");
+    assert_ne!(before, serial(&place, "a"));
+    let shown = ca("show");
+    assert!(
+        shown.contains("agent away") && !shown.contains("agent a\n"),
+        "{shown}"
+    );
+    let (code, complaint) = place.fails("sysmon-hub", &["--state", "hub", "ca", "rotate"]);
+    assert!(code == 1 && complaint.contains("ca retire"), "{complaint}");
+    // Whoever joins meanwhile is trusted as well, and so is who asks with an old certificate.
+    let printed = place.output("sysmon-hub", &["--state", "hub", "token", "create"]);
+    let token = printed.split_whitespace().last().unwrap();
+    let args = ["--state", "new", "--name", "new", "join", &address, token];
+    let new = place.run("sysmon-agent", "new.log", &args);
+    until("new is live", || is_live(&place, "new"), |live| *live);
+    ca("retire");
+    hub.has_logged("the hub's own certificate is renewed");
+    until(
+        "all are there again, and nothing is missing",
+        || (rows_of(&place, "a"), rows_of(&place, "new")),
+        |(a, new)| a.0 > 3 && a.1 == 0 && new.0 > 3 && new.1 == 0,
+    );
+    let late = place.run(
+        "sysmon-agent",
+        "away.log",
+        &["--state", "away", "--hub", &address],
+    );
+    late.has_logged("authority");
+    let audit = place.output("sysmon-hub", &["--state", "hub", "audit"]);
+    for wanted in [
+        "token",
+        "joined",
+        "renewed",
+        "agent a",
+        "agent new",
+        "refused",
+        "trusted no more",
+    ] {
+        assert!(audit.contains(wanted), "{wanted} is not in\n{audit}");
+    }
+    drop((agent, new));
+}

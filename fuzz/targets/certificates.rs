@@ -1,0 +1,66 @@
+//! Any bytes as a certificate, as a signing request, and as what a hub answers to one; the first byte chooses.
+#![no_main]
+
+use std::sync::LazyLock;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use libfuzzer_sys::fuzz_target;
+use sysmon_certs::{Authority, Identity, Role, is_of_same_key, peer_of, serial_of, validity_of};
+
+/// An authority that is the same for all inputs, and somebody whom it knows.
+static KNOWN: LazyLock<(Authority, Identity)> = LazyLock::new(|| {
+    let authority = Authority::in_memory(now()).expect("an authority");
+    let identity = authority.issue(Role::Agent, &name(), now(), 30);
+    (authority, identity.expect("an identity"))
+});
+
+fn now() -> SystemTime {
+    UNIX_EPOCH + Duration::from_secs(1_700_000_000)
+}
+
+fn name() -> sysmon_certs::PeerName {
+    "web-1".parse().expect("a name")
+}
+
+fuzz_target!(|bytes: &[u8]| {
+    let Some((kind, bytes)) = bytes.split_first() else {
+        return;
+    };
+    match kind {
+        0 => certificate(bytes),
+        1 => request(bytes),
+        _ => answer(bytes),
+    }
+});
+
+/// As the handshake hands it on.
+fn certificate(bytes: &[u8]) {
+    let _ = (
+        serial_of(bytes),
+        validity_of(bytes),
+        is_of_same_key(bytes, bytes),
+    );
+    if let Ok(peer) = peer_of(bytes) {
+        assert!(peer.name.as_str().parse::<sysmon_certs::PeerName>().is_ok());
+    }
+}
+
+/// Whatever is asked for, what is signed is for the name that the hub says.
+fn request(bytes: &[u8]) {
+    let (authority, identity) = &*KNOWN;
+    let own = identity.renewal_request().expect("a request");
+    let _ = is_of_same_key(bytes, &own);
+    if let Ok(signed) = authority.sign(bytes, Role::Agent, &name(), now(), 30) {
+        assert_eq!(signed.serial.len(), 32);
+    }
+}
+
+/// Two texts in PEM, parted by a zero.
+fn answer(bytes: &[u8]) {
+    let (_, identity) = &*KNOWN;
+    let text = String::from_utf8_lossy(bytes);
+    let (authority, certificate) = text.split_once('\0').unwrap_or((&text, ""));
+    if let Ok(renewed) = identity.renewed(authority, certificate) {
+        assert_eq!(renewed.peer(), identity.peer());
+    }
+}

@@ -1,0 +1,211 @@
+//! Those who show the wrong certificate, or none.
+
+use std::time::{Duration, SystemTime};
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use rcgen::{CertificateParams, Issuer, KeyPair, SanType};
+use sysmon_certs::{Authority, HubState, Identity, Role};
+use sysmon_hub::server::EdgeOptions;
+use sysmon_link::{Connector, Greeted, LinkError, Listener};
+use sysmon_wire::ALPN;
+use sysmon_wire::message::{Purpose, Welcome};
+
+use crate::raw::{HERE, Papers, connect, knock};
+use crate::scene::Scene;
+
+const DAY: Duration = Duration::from_hours(24);
+
+fn said(answer: Result<Welcome, LinkError>) -> String {
+    match answer {
+        Ok(Welcome::Refused { reason }) => reason.to_string(),
+        Ok(welcome) => panic!("it was let in: {welcome:?}"),
+        Err(error) => error.to_string(),
+    }
+}
+
+/// What somebody would put into a certificate who wants to be `good-1`.
+fn wishes() -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.subject_alt_names = vec![SanType::URI("sysmon://agent/good-1".try_into().unwrap())];
+    params
+}
+
+fn made_at(authority: &Authority, role: Role, name: &str, moment: SystemTime) -> Identity {
+    let name = name.parse().unwrap();
+    authority.issue(role, &name, moment, 1).unwrap()
+}
+
+#[tokio::test]
+async fn papers_that_are_not_of_the_hubs_authority_or_of_its_time_are_refused_by_name() {
+    let scene = Scene::new().await;
+    let now = SystemTime::now();
+    let key = KeyPair::generate().unwrap();
+    let own = wishes().self_signed(&key).unwrap();
+    let self_signed = Papers::of_pem(&own.pem(), &key.serialize_pem());
+    // The right authority's name over another's signature.
+    let real = std::fs::read_to_string(scene.dir().join("ca/ca.pem")).unwrap();
+    let issuer = Issuer::from_ca_cert_pem(&real, KeyPair::generate().unwrap()).unwrap();
+    let forged = wishes().signed_by(&key, &issuer).unwrap();
+    let forged = Papers::of_pem(&forged.pem(), &key.serialize_pem());
+    let elsewhere = Authority::in_memory(now).unwrap();
+    let issued = |authority: &Authority, moment| {
+        Papers::of(&made_at(authority, Role::Agent, "good-1", moment))
+    };
+    let cases = [
+        (self_signed, "another authority"),
+        (forged, "refused the secure handshake"),
+        (issued(&elsewhere, now), "another authority"),
+        (issued(&scene.authority, now - 3 * DAY), "has expired"),
+        (issued(&scene.authority, now + 2 * DAY), "set the clock"),
+    ];
+    for (papers, wanted) in cases {
+        let before = scene.refusals();
+        let told = said(knock(&scene, Some(papers), Purpose::Push).await);
+        assert!(told.contains(wanted), "{wanted}: {told}");
+        scene
+            .until("it is counted", || scene.refusals() > before)
+            .await;
+    }
+    for purpose in [Purpose::Push, Purpose::View, Purpose::Mirror] {
+        let told = said(knock(&scene, None, purpose).await);
+        assert!(told.contains("no certificate was shown"), "{told}");
+    }
+    scene.stays_unharmed().await;
+}
+
+#[tokio::test]
+async fn a_protocol_of_the_future_is_refused_and_a_minor_version_of_it_is_met() {
+    let scene = Scene::new().await;
+    let papers = || Some(Papers::of(&scene.identity(Role::Operator, "o")));
+    let error = connect(&scene, HERE, papers(), b"sysmon/2")
+        .await
+        .err()
+        .unwrap();
+    assert!(
+        error.to_string().contains("does not speak this version"),
+        "{error}"
+    );
+    let raw = connect(&scene, HERE, papers(), ALPN).await.unwrap();
+    let (send, recv) = raw.connection.open_bi().await.unwrap();
+    let mut sender = sysmon_link::FrameSender::new(send);
+    sender
+        .send(&crate::raw::hello(u16::MAX, Purpose::View))
+        .await
+        .unwrap();
+    let mut receiver = sysmon_link::FrameReceiver::new(recv);
+    match receiver.next::<Welcome>().await.unwrap().unwrap() {
+        Welcome::Accepted { minor, .. } => assert_eq!(minor, sysmon_wire::MINOR),
+        Welcome::Refused { reason } => panic!("{reason}"),
+    }
+    scene.stays_unharmed().await;
+}
+
+#[tokio::test]
+async fn each_role_may_do_one_thing() {
+    use Purpose::{Join, Mirror, Push, View};
+    let scene = Scene::new().await;
+    for role in [Role::Agent, Role::Operator, Role::Edge, Role::Hub] {
+        let connector = scene.connector(role, "wrong");
+        for purpose in [Push, View, Join, Mirror] {
+            let wanted = match (purpose, role) {
+                (Push, Role::Agent) | (View, Role::Operator) => continue,
+                (Push, _) => "only a certificate of role agent may push",
+                (View, _) => "only a certificate of role operator may view",
+                (Join, _) => "has joined already",
+                (Mirror, _) => "a hub shows itself to edges",
+            };
+            let before = scene.refusals();
+            let answer = connector.connect(&scene.address.to_string(), purpose).await;
+            let told = answer.unwrap_err().to_string();
+            assert!(told.contains(wanted), "{role} {purpose:?}: {told}");
+            scene
+                .until("it is counted", || scene.refusals() > before)
+                .await;
+        }
+    }
+    scene.stays_unharmed().await;
+}
+
+#[tokio::test]
+async fn a_revoked_certificate_is_cut_off_whatever_it_has_open_and_stays_out() {
+    let scene = Scene::new().await;
+    for (role, name) in [(Role::Agent, "a"), (Role::Operator, "o")] {
+        let identity = scene.identity(role, name);
+        let purpose = if role == Role::Agent {
+            Purpose::Push
+        } else {
+            Purpose::View
+        };
+        let connector = Connector::new(&identity, "1").unwrap();
+        let address = scene.address.to_string();
+        let session = connector.connect(&address, purpose).await.unwrap();
+        let revoked = scene
+            .state
+            .register()
+            .revoke(&name.parse().unwrap())
+            .unwrap();
+        assert_eq!(revoked, 1);
+        let ended = LinkError::from(session.connection.closed().await).to_string();
+        assert!(ended.contains("has been revoked"), "{ended}");
+        let again = connector
+            .connect(&address, purpose)
+            .await
+            .unwrap_err()
+            .to_string();
+        assert!(again.contains("has been revoked"), "{again}");
+    }
+    scene.stays_unharmed().await;
+}
+
+/// The hub goes to its edges, not they to it: those too are cut off.
+#[tokio::test]
+async fn a_revoked_edge_is_shown_nothing_any_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = HubState::new(dir.path());
+    let now = SystemTime::now();
+    let authority = state.authority(now).unwrap();
+    let name = "edge-1".parse().unwrap();
+    let identity = authority.issue(Role::Edge, &name, now, 30).unwrap();
+    state.register().note(&identity, now).unwrap();
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let edge = Listener::bind(any, &identity).unwrap();
+    let edges = EdgeOptions {
+        edges: vec![edge.address().unwrap().to_string()],
+        share: vec!["*".parse().unwrap()],
+    };
+    let greet = async || {
+        let Greeted::Peer(mut hub) = edge.accept().await.unwrap().greet().await.unwrap() else {
+            panic!("the hub shows no certificate");
+        };
+        hub.accept("edge-1", "1").await.unwrap();
+        hub
+    };
+    let (scene, hub) = tokio::join!(Scene::with_edges(dir, authority, edges), greet());
+    assert!(hub.connection.accept_uni().await.is_ok());
+    scene.state.register().revoke(&name).unwrap();
+    for hub in [hub, greet().await] {
+        let ended = LinkError::from(hub.connection.closed().await).to_string();
+        assert!(ended.contains("has been revoked"), "{ended}");
+    }
+    scene.stays_unharmed().await;
+}
+
+/// What a stolen authority opens, and that replacing it without an overlap closes that.
+#[tokio::test]
+async fn who_has_the_authority_can_be_anyone_until_it_is_replaced() {
+    let scene = Scene::new().await;
+    let stolen = Authority::open(&scene.dir().join("ca")).unwrap();
+    let now = SystemTime::now();
+    let name = "owner".parse().unwrap();
+    let thief = stolen.issue(Role::Operator, &name, now, 30).unwrap();
+    let connector = Connector::new(&thief, "1").unwrap();
+    let address = scene.address.to_string();
+    let session = connector.connect(&address, Purpose::View).await.unwrap();
+    scene.state.rotate_authority(now).unwrap();
+    scene.state.retire_authority().unwrap();
+    session.connection.closed().await;
+    let told = knock(&scene, Some(Papers::of(&thief)), Purpose::View).await;
+    let told = said(told);
+    assert!(told.contains("another authority"), "{told}");
+}

@@ -1,0 +1,293 @@
+//! Requests with numbers at the ends of what fits, and rows as another host.
+
+use std::time::Duration;
+
+use sysmon_certs::Role;
+use sysmon_link::HubSession;
+use sysmon_wire::message::{
+    Aggregate, Blob, Group, Hello, Lane, Purpose, Push, Reply, Request, RunId, TopBy,
+};
+use sysmon_wire::metrics::{ALIASES, UPTIME};
+use sysmon_wire::{Label, MINOR, RowEncoder, SeriesKey, SeriesTable, UnixMs};
+use tokio::time::timeout;
+
+use crate::raw::{agent, frame, hello};
+use crate::scene::Scene;
+
+const MIN: UnixMs = UnixMs(i64::MIN);
+const MAX: UnixMs = UnixMs(i64::MAX);
+
+/// Each kind of request, of each span of time.
+fn requests(host: &str, from: UnixMs, to: UnixMs) -> Vec<Request> {
+    let name = || Label::new(host);
+    let host = || Some(name());
+    let mut all = vec![
+        Request::Fleet {
+            at: Some(to),
+            once: true,
+            spark_points: u16::MAX,
+            spark_step_ms: u32::MAX,
+            sparks: (0..=u8::MAX).collect(),
+        },
+        Request::Host {
+            host: name(),
+            from,
+            until: Some(to),
+        },
+        Request::Processes {
+            host: name(),
+            at: Some(to),
+        },
+        Request::Changes {
+            host: None,
+            at: Some(to),
+            limit: u16::MAX,
+        },
+        Request::Top {
+            host: None,
+            at: Some(to),
+            by: TopBy::Disk,
+            limit: u16::MAX,
+        },
+        Request::Timeline {
+            host: host(),
+            from,
+            to,
+            steps: 0,
+        },
+        Request::Timeline {
+            host: None,
+            from,
+            to,
+            steps: u16::MAX,
+        },
+    ];
+    for step_ms in [i64::MIN, -1, 0, 1, i64::MAX] {
+        for aggregate in [
+            Aggregate::Mean,
+            Aggregate::Rate,
+            Aggregate::Quantile(u16::MAX),
+        ] {
+            all.push(Request::Query {
+                metric: "cpu".into(),
+                host: host(),
+                from,
+                to,
+                step_ms,
+                aggregate,
+            });
+            all.push(Request::Select {
+                metric: "net.rx".into(),
+                host: None,
+                from,
+                to,
+                step_ms,
+                aggregate,
+                group: Some(Group {
+                    by: vec!["host".into(); 1000],
+                    across: aggregate,
+                }),
+                top: u16::MAX,
+            });
+        }
+    }
+    all
+}
+
+/// A task that has panicked leaves a stream that ends without a last word.
+async fn is_answered(session: &HubSession, request: &Request) {
+    let mut replies = session.request(request).await.unwrap();
+    let mut last = None;
+    while let Some(reply) = timeout(Duration::from_secs(30), replies.next())
+        .await
+        .unwrap()
+        .unwrap()
+    {
+        last = Some(reply);
+    }
+    let is_whole = matches!(
+        last,
+        Some(Reply::Complete | Reply::Refused { .. } | Reply::Timeline(_))
+    );
+    assert!(is_whole, "{request:?} ended with {last:?}");
+}
+
+#[tokio::test]
+async fn every_request_has_an_answer_whatever_its_numbers() {
+    let scene = Scene::new().await;
+    let session = scene.session(Role::Operator, "o").await;
+    for (from, to) in [
+        (MIN, MAX),
+        (MAX, MIN),
+        (MIN, MIN),
+        (MAX, MAX),
+        (UnixMs(0), UnixMs(0)),
+    ] {
+        for request in requests("good-1", from, to) {
+            is_answered(&session, &request).await;
+        }
+    }
+    scene.stays_unharmed().await;
+}
+
+#[tokio::test]
+async fn a_burst_is_bounded_whatever_is_asked_for() {
+    let scene = Scene::new().await;
+    let session = scene.session(Role::Operator, "o").await;
+    let request = Request::Burst {
+        host: "good-1".into(),
+        interval_ms: 0,
+        for_ms: u32::MAX,
+    };
+    let mut burst = session.request(&request).await.unwrap();
+    assert!(matches!(burst.next().await.unwrap(), Some(Reply::Complete)));
+    drop(burst);
+    scene.stays_unharmed().await;
+}
+
+/// Nothing that is sent names a host: the certificate does.
+#[tokio::test]
+async fn rows_are_of_the_host_that_the_certificate_names() {
+    let scene = Scene::new().await;
+    let time = || UnixMs::from_system(std::time::SystemTime::now());
+    let series = Push::Series(SeriesTable::new(&[UPTIME.series(&[])]));
+    let stream = |seq: u64| {
+        let mut block = Vec::new();
+        RowEncoder::new().encode(seq, time(), &[5], &mut block);
+        let begin = Push::Begin {
+            run: RunId(1),
+            lane: Lane::Live,
+        };
+        [
+            frame(&begin),
+            frame(&series),
+            frame(&Push::Keyframe(Blob(block))),
+        ]
+        .concat()
+    };
+    let evil = scene.session(Role::Agent, "evil").await;
+    let mut rows = evil.connection.open_uni().await.unwrap();
+    rows.write_all(&stream(1)).await.unwrap();
+    scene
+        .until("its row is there", || scene.health("evil").rows == 1)
+        .await;
+    // An operator of the same name as a host pushes nothing, though it is let in.
+    let operator = scene.session(Role::Operator, "good-1").await;
+    let mut rows = operator.connection.open_uni().await.unwrap();
+    rows.write_all(&stream(9_999_999)).await.unwrap();
+    // Nor does an agent ask for anything.
+    for request in requests("good-1", MIN, MAX) {
+        let mut replies = evil.request(&request).await.unwrap();
+        match replies.next().await.unwrap() {
+            Some(Reply::Refused { reason }) => {
+                assert!(reason.as_str().contains("nothing else to ask for"));
+            }
+            other => panic!("{request:?}: {other:?}"),
+        }
+    }
+    scene.stays_unharmed().await;
+}
+
+/// Rows and clocks from the ends of time.
+#[tokio::test]
+async fn no_time_is_too_far_away_to_be_refused() {
+    let scene = Scene::new().await;
+    for now in [MIN, MAX, UnixMs(0)] {
+        let said = Hello {
+            now,
+            ..hello(MINOR, Purpose::Push)
+        };
+        let evil = agent(&scene, "evil", &said).await;
+        let connection = &evil.raw.connection;
+        let begin = Push::Begin {
+            run: RunId(2),
+            lane: Lane::Live,
+        };
+        let series = Push::Series(SeriesTable::new(&[UPTIME.series(&[])]));
+        for (seq, time) in [(1, MIN), (2, MAX), (3, UnixMs(0)), (u64::MAX, MAX)] {
+            let mut block = Vec::new();
+            RowEncoder::new().encode(seq, time, &[i64::MAX], &mut block);
+            let mut rows = connection.open_uni().await.unwrap();
+            let bytes = [
+                frame(&begin),
+                frame(&series),
+                frame(&Push::Keyframe(Blob(block))),
+            ]
+            .concat();
+            let _ = rows.write_all(&bytes).await;
+            let _ = rows.finish();
+            let _ = rows.stopped().await;
+        }
+        // One that is in time, after all the others.
+        let mut block = Vec::new();
+        let time = UnixMs::from_system(std::time::SystemTime::now());
+        RowEncoder::new().encode(10 + now.0.unsigned_abs() % 5, time, &[1], &mut block);
+        let mut rows = connection.open_uni().await.unwrap();
+        let bytes = [
+            frame(&begin),
+            frame(&series),
+            frame(&Push::Keyframe(Blob(block))),
+        ]
+        .concat();
+        let before = scene.health("evil").rows;
+        rows.write_all(&bytes).await.unwrap();
+        scene
+            .until("the row in time is there", || {
+                scene.health("evil").rows > before
+            })
+            .await;
+        assert_eq!(connection.close_reason(), None);
+    }
+    scene.stays_unharmed().await;
+}
+
+/// Every metric that a screen or a rule reads, of a scale that it does not have, with values from both ends.
+#[tokio::test]
+async fn no_value_is_too_large_to_be_told() {
+    let scene = Scene::new().await;
+    let evil = scene.session(Role::Agent, "evil").await;
+    let operator = scene.session(Role::Operator, "o").await;
+    for (run, scale) in [(1, i8::MAX), (2, i8::MIN), (3, 0)] {
+        let keys: Vec<SeriesKey> = ALIASES
+            .iter()
+            .map(|alias| {
+                let mut key = alias.metric.series(&[("x", &format!("{run}"))]);
+                if run != 3 {
+                    key.metric.scale = scale;
+                } else {
+                    key = alias.metric.series(&[]);
+                }
+                key
+            })
+            .collect();
+        let begin = Push::Begin {
+            run: RunId(run),
+            lane: Lane::Live,
+        };
+        let mut encoder = RowEncoder::new();
+        let mut block = Vec::new();
+        let now = UnixMs::from_system(std::time::SystemTime::now());
+        for seq in 1..=100u64 {
+            let value = [i64::MAX, i64::MIN + 1, 0, -1, i64::MAX][seq as usize % 5];
+            let time = now - 100_000 + seq as i64 * 1000;
+            encoder.encode(seq, time, &vec![value; keys.len()], &mut block);
+        }
+        let mut rows = evil.connection.open_uni().await.unwrap();
+        let bytes = [
+            frame(&begin),
+            frame(&Push::Series(SeriesTable::new(&keys))),
+            frame(&Push::Keyframe(Blob(block))),
+        ];
+        rows.write_all(&bytes.concat()).await.unwrap();
+        rows.finish().unwrap();
+        scene
+            .until("its rows are there", || {
+                scene.health("evil").rows == 100 * run
+            })
+            .await;
+        for request in requests("evil", now - 200_000, now) {
+            is_answered(&operator, &request).await;
+        }
+    }
+    scene.stays_unharmed().await;
+}

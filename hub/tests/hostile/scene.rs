@@ -1,0 +1,249 @@
+//! A hub with trust and a history, and two agents that push rows to it all the time.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant, SystemTime};
+
+use sysmon_agent::run::{AgentOptions, Summary, run};
+use sysmon_agent::simulated::Simulated;
+use sysmon_agent::spool::SpoolLimits;
+use sysmon_certs::{Authority, HubState, Identity, PeerName, Role};
+use sysmon_hub::fleet::FleetOptions;
+use sysmon_hub::history::Limits;
+use sysmon_hub::host::Host;
+use sysmon_hub::server::{
+    AlertOptions, BoundHub, EdgeOptions, HistoryOptions, Hub, HubOptions, TrustOptions,
+};
+use sysmon_link::{Connector, HubSession};
+use sysmon_wire::message::{HostHealth, Purpose};
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+
+/// How long anything may take on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
+
+/// Time between two rows of those that behave well.
+const INTERVAL: Duration = Duration::from_millis(100);
+
+/// Those that behave well.
+const GOOD: [&str; 2] = ["good-1", "good-2"];
+
+/// A hub under attack.
+pub(crate) struct Scene {
+    pub(crate) state: HubState,
+    pub(crate) authority: Authority,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) address: SocketAddr,
+    stop: watch::Sender<bool>,
+    agents: Option<JoinHandle<Vec<Summary>>>,
+    stop_hub: watch::Sender<bool>,
+    serving: Option<JoinHandle<()>>,
+    dir: tempfile::TempDir,
+}
+
+fn options(dir: &Path, state: &HubState, name: &PeerName, edges: EdgeOptions) -> HubOptions {
+    HubOptions {
+        listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+        name: name.to_string(),
+        fleet: FleetOptions {
+            stale_after: Duration::from_secs(5),
+            offline_after: Duration::from_secs(30),
+            retention: Duration::from_secs(3600),
+            memory_bytes: 1 << 26,
+        },
+        history: Some(HistoryOptions {
+            path: dir.join("history.db"),
+            limits: Limits {
+                bytes: 1 << 26,
+                rows: Duration::from_hours(24),
+                minutes: Duration::from_hours(24 * 30),
+                hours: Duration::from_hours(24 * 730),
+            },
+        }),
+        trust: Some(TrustOptions {
+            state: state.clone(),
+            name: name.clone(),
+            days: 30,
+        }),
+        alerts: AlertOptions::default(),
+        edges,
+        metrics: None,
+    }
+}
+
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
+async fn until_set(mut stopped: watch::Receiver<bool>) {
+    let _ = stopped.wait_for(|stop| *stop).await;
+}
+
+/// Pushes as several agents until told to stop.
+fn push(identities: &[Identity], hub: String, stopped: &watch::Receiver<bool>) -> Vec<Summary> {
+    let options = AgentOptions {
+        hub,
+        interval: INTERVAL,
+        spool: SpoolLimits {
+            memory_bytes: 1 << 20,
+            disk_bytes: 0,
+            age: Duration::from_hours(1),
+        },
+        state: None,
+    };
+    runtime().block_on(async {
+        let agents = identities.iter().zip(0..).map(|(identity, number)| {
+            let connector = Connector::new(identity, "1").unwrap();
+            let stop = until_set(stopped.clone());
+            tokio::spawn(run(
+                options.clone(),
+                connector,
+                Simulated::new(number),
+                stop,
+            ))
+        });
+        let mut summaries = Vec::new();
+        for agent in agents.collect::<Vec<_>>() {
+            summaries.push(agent.await.unwrap());
+        }
+        summaries
+    })
+}
+
+impl Scene {
+    pub(crate) async fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let authority = HubState::new(dir.path()).authority(SystemTime::now());
+        Self::with_edges(dir, authority.unwrap(), EdgeOptions::default()).await
+    }
+
+    /// The same with edges, whose identities are made by the authority in `dir` before the hub is there.
+    pub(crate) async fn with_edges(
+        dir: tempfile::TempDir,
+        authority: Authority,
+        edges: EdgeOptions,
+    ) -> Self {
+        let state = HubState::new(dir.path());
+        let now = SystemTime::now();
+        let name: PeerName = "lan-box".parse().unwrap();
+        let identity = state.hub_identity(&authority, &name, now, 30).unwrap();
+        let serving = runtime();
+        let hub = {
+            let _guard = serving.enter();
+            BoundHub::bind(options(dir.path(), &state, &name, edges), &identity).unwrap()
+        };
+        let shared = Arc::clone(hub.hub());
+        let address = hub.loopback().unwrap();
+        let (stop_hub, hub_stopped) = watch::channel(false);
+        let serving = std::thread::spawn(move || {
+            serving.block_on(hub.serve(until_set(hub_stopped)));
+        });
+        let (stop, stopped) = watch::channel(false);
+        let good = GOOD.iter().map(|name| {
+            let name = name.parse().unwrap();
+            authority.issue(Role::Agent, &name, now, 30).unwrap()
+        });
+        let (good, to) = (good.collect::<Vec<_>>(), address.to_string());
+        let agents = std::thread::spawn(move || push(&good, to, &stopped));
+        let scene = Self {
+            state,
+            authority,
+            hub: shared,
+            address,
+            stop,
+            agents: Some(agents),
+            stop_hub,
+            serving: Some(serving),
+            dir,
+        };
+        for name in GOOD {
+            scene
+                .until("rows come", || scene.health(name).rows > 0)
+                .await;
+        }
+        scene
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// How whole the record of a host is; nothing of one that is not there.
+    pub(crate) fn health(&self, name: &str) -> HostHealth {
+        let fleet = self.hub.fleet();
+        let host = fleet.find(name).and_then(|id| fleet.host(id));
+        host.map(Host::health).unwrap_or_default()
+    }
+
+    pub(crate) fn refusals(&self) -> u64 {
+        self.hub.status().refused_total
+    }
+
+    pub(crate) async fn until(&self, what: &str, is_so: impl Fn() -> bool) {
+        let start = Instant::now();
+        while !is_so() {
+            assert!(start.elapsed() < PATIENCE, "waited in vain until {what}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// A certificate that the hub has made and noted.
+    pub(crate) fn identity(&self, role: Role, name: &str) -> Identity {
+        let now = SystemTime::now();
+        let name = name.parse().unwrap();
+        let identity = self.authority.issue(role, &name, now, 30).unwrap();
+        self.state.register().note(&identity, now).unwrap();
+        identity
+    }
+
+    pub(crate) fn connector(&self, role: Role, name: &str) -> Connector {
+        Connector::new(&self.identity(role, name), "1").unwrap()
+    }
+
+    /// A session that is let in.
+    pub(crate) async fn session(&self, role: Role, name: &str) -> HubSession {
+        let purpose = match role {
+            Role::Agent => Purpose::Push,
+            _ => Purpose::View,
+        };
+        let connector = self.connector(role, name);
+        let session = connector.connect(&self.address.to_string(), purpose).await;
+        session.unwrap()
+    }
+
+    /// Those that behave well still push, have lost nothing, and the hub has taken nothing twice or refused.
+    pub(crate) async fn stays_unharmed(mut self) {
+        for name in GOOD {
+            let before = self.health(name).rows;
+            self.until("rows still come", || self.health(name).rows > before + 1)
+                .await;
+        }
+        self.stop.send_replace(true);
+        let agents = self.agents.take().unwrap();
+        let summaries = agents.join().unwrap();
+        for (name, summary) in GOOD.iter().zip(summaries) {
+            assert_eq!((summary.dropped, summary.waiting), (0, 0), "{name}");
+            let health = self.health(name);
+            assert_eq!(health.rows, summary.rows, "{name}");
+            assert_eq!((health.missing_rows, health.refused_rows), (0, 0), "{name}");
+        }
+    }
+}
+
+impl Drop for Scene {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+        self.stop_hub.send_replace(true);
+        if let Some(agents) = self.agents.take() {
+            let _ = agents.join();
+        }
+        if let Some(serving) = self.serving.take() {
+            let _ = serving.join();
+        }
+    }
+}
