@@ -193,7 +193,7 @@ fn pane(state: &State) -> Records {
     let host = state.host.as_ref();
     Records {
         time: host
-            .and_then(|host| host.newest())
+            .and_then(super::host::HostView::newest)
             .unwrap_or(state.moment()),
         host: host.map(|host| host.name.clone()),
         kind: "rows",

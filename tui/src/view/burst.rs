@@ -9,11 +9,12 @@ use sysmon_wire::metrics::{CPU_UTILIZATION, DISK_IO, MEMORY_UTILIZATION, Metric,
 use super::chart::{POINTS_PER_CELL, line};
 use super::host::SCALE_WIDTH;
 use super::paint::Pen;
+use super::processes::NOT_KEPT;
 use super::sparkline::round_scale;
 use crate::format::{amount, percent};
-use crate::state::State;
 use crate::state::burst::{BURST_INTERVAL_MS, BURST_MS};
 use crate::state::host::{HostView, Step};
+use crate::state::{ROWS_MS, State};
 
 type Attributes = &'static [(&'static str, &'static str)];
 
@@ -134,6 +135,7 @@ fn draw_heading(state: &State, host: &HostView, area: Rect, buffer: &mut Buffer)
     let left = state.burst.map_or(0, |burst| burst.left_ms(state.now));
     let what = match (state.at, left) {
         (Some(_), _) if is_fast => format!("{interval} samples of that moment"),
+        (Some(_), _) if state.resolution_ms() > ROWS_MS => NOT_KEPT.to_owned(),
         (Some(_), _) => "there was no burst at this moment: a sample a second".to_owned(),
         (None, 0) => match state.burst {
             Some(burst) => format!("ended at {}", format_clock(burst.until.0, &state.zone)),

@@ -65,9 +65,12 @@ fn draw_heading(state: &State, host: &HostView, area: Rect, buffer: &mut Buffer)
     }
 }
 
+/// A name, and a value for each field after that of the name.
+pub type Line = (String, Vec<Option<f64>>);
+
 /// The table of the pane that fills the screen, all its columns; of charts and processors, a row for each line.
 /// Numbers are in SI base units, and fields are called by what is measured.
-pub fn table(state: &State) -> (Vec<String>, Vec<(String, Vec<Option<f64>>)>) {
+pub fn table(state: &State) -> (Vec<String>, Vec<Line>) {
     let pane = state.panes.focus;
     let Some(host) = &state.host else {
         return (vec!["name".to_owned()], Vec::new());

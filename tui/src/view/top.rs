@@ -12,10 +12,10 @@ use sysmon_config::time::format_clock;
 use sysmon_wire::message::HostProcess;
 
 use super::paint::{Pen, fill, more};
-use super::processes::{command, rate, share};
+use super::processes::{NOT_KEPT, command, rate, share};
 use crate::format::{fit, size};
-use crate::state::State;
 use crate::state::top::Sort;
+use crate::state::{ROWS_MS, State};
 use crate::theme::Theme;
 
 /// Lines above the first process: what is shown, and the headings.
@@ -96,7 +96,11 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
             .text(top.filter.text(), theme.text);
     }
     if top.is_empty() {
-        return below("no host told its processes at this moment", buffer);
+        let why = match state.resolution_ms() > ROWS_MS {
+            true => NOT_KEPT,
+            false => "no host told its processes at this moment",
+        };
+        return below(why, buffer);
     }
     headings(state, area, buffer);
     if top.shown_len() == 0 {

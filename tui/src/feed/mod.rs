@@ -1,11 +1,13 @@
 //! What the hub tells, as messages for the screen: connects, asks, and connects again.
 
-use std::collections::VecDeque;
+mod comparison;
+mod replies;
+
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use sysmon_link::{Backoff, Connector, HubSession, LinkError, Replies};
-use sysmon_wire::message::{Aggregate, Purpose, Reply, Request};
+use sysmon_wire::message::{Purpose, Reply, Request};
 use sysmon_wire::{Label, UnixMs};
 use tokio::sync::mpsc;
 
@@ -16,6 +18,8 @@ use crate::state::fleet::{CPU, RECEIVED, SPARK_POINTS, SPARK_STEP_MS};
 use crate::state::host::WINDOW_MS;
 use crate::state::timeline::STEPS;
 use crate::update::Effect;
+use comparison::Comparison;
+pub use replies::{of_burst, of_changes, of_fleet, of_host, of_processes, of_timeline, of_top};
 
 /// Messages that wait for the screen; when it is full the hub's stream waits, and coalesces.
 const QUEUE: usize = 64;
@@ -433,62 +437,6 @@ enum Changed {
     Nothing,
 }
 
-/// The answers about the lines of a comparison, asked for at once and read one after the other.
-#[derive(Default)]
-struct Comparison {
-    number: u32,
-    waiting: VecDeque<(usize, Replies)>,
-    current: Option<(usize, Replies)>,
-}
-
-impl Comparison {
-    async fn ask(session: &HubSession, question: Option<Question>) -> Result<Self, LinkError> {
-        let Some(question) = question else {
-            return Ok(Self::default());
-        };
-        let mut waiting = VecDeque::new();
-        for (line, (host, from, to)) in question.lines.into_iter().enumerate() {
-            let request = Request::Query {
-                metric: Label::new(question.metric),
-                host: Some(host),
-                from,
-                to,
-                step_ms: question.step_ms,
-                aggregate: Aggregate::Mean,
-            };
-            waiting.push_back((line, session.request(&request).await?));
-        }
-        Ok(Self {
-            number: question.number,
-            current: waiting.pop_front(),
-            waiting,
-        })
-    }
-
-    /// The next reply; waits for ever where nothing was asked.
-    async fn next(&mut self) -> Result<Option<Reply>, LinkError> {
-        match &mut self.current {
-            Some((_, replies)) => replies.next().await,
-            None => std::future::pending().await,
-        }
-    }
-
-    fn take(&mut self, reply: Option<Reply>) -> Option<Feed> {
-        let number = self.number;
-        let line = self.current.as_ref().map_or(0, |(line, _)| *line);
-        match reply {
-            Some(Reply::Points(part)) => Some(Feed::Compare { number, line, part }),
-            Some(Reply::Refused { reason }) => Some(Feed::CompareRefused { reason }),
-            Some(_) => None,
-            None => {
-                self.current = self.waiting.pop_front();
-                let is_last = self.current.is_none();
-                is_last.then_some(Feed::CompareComplete { number })
-            }
-        }
-    }
-}
-
 fn preview_of(feed: Option<Feed>) -> Option<Feed> {
     feed.map(|feed| Feed::Preview(Box::new(feed)))
 }
@@ -508,94 +456,5 @@ async fn next(replies: &mut Option<Replies>) -> Result<Option<Reply>, LinkError>
     match replies {
         Some(replies) => replies.next().await,
         None => std::future::pending().await,
-    }
-}
-
-/// A reply to a request for the fleet, as the screen takes it.
-pub fn of_fleet(reply: Reply) -> Option<Feed> {
-    match reply {
-        Reply::Fleet(update) => Some(Feed::Fleet(update)),
-        Reply::Resolution { step_ms } => Some(Feed::FleetResolution { step_ms }),
-        Reply::Complete => Some(Feed::FleetComplete),
-        Reply::Refused { reason } => Some(Feed::Refused { reason }),
-        _ => None,
-    }
-}
-
-/// A reply to a request for a host, as the screen takes it.
-pub fn of_host(reply: Reply) -> Option<Feed> {
-    match reply {
-        Reply::Host(line) => Some(Feed::HostLine(line)),
-        Reply::Resolution { step_ms } => Some(Feed::HostResolution { step_ms }),
-        Reply::HostSeries(table) => Some(Feed::HostSeries(table)),
-        Reply::HostKeyframe(block) => Some(Feed::HostRows {
-            keyframe: true,
-            block: block.0,
-        }),
-        Reply::HostRows(block) => Some(Feed::HostRows {
-            keyframe: false,
-            block: block.0,
-        }),
-        Reply::Complete => Some(Feed::HostComplete),
-        Reply::Refused { reason } => Some(Feed::Refused { reason }),
-        _ => None,
-    }
-}
-
-/// A reply to a request for processes, as the screen takes it.
-pub fn of_processes(reply: Reply) -> Option<Feed> {
-    match reply {
-        Reply::Processes {
-            time,
-            all,
-            processes,
-        } => Some(Feed::Processes {
-            time,
-            all,
-            processes,
-        }),
-        _ => None,
-    }
-}
-
-/// A reply to a request for a burst, as the screen takes it: its samples come as the host's rows.
-pub fn of_burst(reply: Reply) -> Option<Feed> {
-    match reply {
-        Reply::Refused { reason } => Some(Feed::BurstRefused { reason }),
-        _ => None,
-    }
-}
-
-/// A reply to a request for changes, as the screen takes it.
-pub fn of_changes(reply: Reply) -> Option<Feed> {
-    match reply {
-        Reply::Changes { time, changes } => Some(Feed::Changes { time, changes }),
-        Reply::Refused { reason } => Some(Feed::Refused { reason }),
-        _ => None,
-    }
-}
-
-/// A reply to a request for the busiest processes of all hosts, as the screen takes it.
-pub fn of_top(reply: Reply) -> Option<Feed> {
-    match reply {
-        Reply::Top {
-            time,
-            hosts,
-            processes,
-        } => Some(Feed::Top {
-            time,
-            hosts,
-            processes,
-        }),
-        Reply::Refused { reason } => Some(Feed::Refused { reason }),
-        _ => None,
-    }
-}
-
-/// A reply to a request for a timeline, as the screen takes it.
-pub fn of_timeline(reply: Reply) -> Option<Feed> {
-    match reply {
-        Reply::Timeline(timeline) => Some(Feed::Timeline(timeline)),
-        _ => None,
     }
 }
