@@ -163,7 +163,7 @@ fn two_machines_are_set_up_by_the_lines_of_the_readme_and_a_used_token_opens_not
     assert_eq!(again.status.code(), Some(1), "{stderr}");
     assert!(stderr.contains("was used before"), "{stderr}");
     let left = lan.dir.path().join("other/.local/state/sysmon");
-    let left = fs::read_dir(left).map(Iterator::count).unwrap_or(0);
+    let left = fs::read_dir(left).map_or(0, Iterator::count);
     assert_eq!(left, 0, "nothing is left of a failed attempt");
     logs(&log, &format!("refused {AGENT_ADDRESS}"));
 }
