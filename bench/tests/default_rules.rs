@@ -224,7 +224,7 @@ fn every_fault_is_told_once_by_its_rule_and_over_once() {
     let faults: [(&str, i64, Fault); 9] = [
         ("disk-full", 1_800, |doing, _| doing.root = 970),
         ("disk-filling", 7_200, |doing, second| {
-            doing.data = 720 + second * 220 / 7_200
+            doing.data = 720 + second * 220 / 7_200;
         }),
         ("disk-unreachable", 600, |doing, _| doing.unreachable = 1),
         ("read-only", 600, |doing, _| doing.read_only = 1),
