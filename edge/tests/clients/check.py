@@ -173,7 +173,7 @@ def api(place):
     schemathesis = Path(sys.executable).parent / "schemathesis"
     checks = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
     command = [schemathesis, "run", place.web + "/api/v1/openapi.json", "--checks", checks, "--max-examples", "50"]
-    names = '[parameters]\n"path.host" = ["Shop", "db", "nobody"]\n'
+    names = '[parameters]\n"path.host" = "Shop"\n'
     (Path(place.folder.name) / "schemathesis.toml").write_text(names)
     command += ["--exclude-path", "/api/v1/events", "--request-timeout", "10", "--no-color"]
     done = subprocess.run(command, cwd=place.folder.name, capture_output=True, text=True)
