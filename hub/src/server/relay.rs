@@ -536,6 +536,7 @@ mod tests {
         assert_eq!(look(&mut history, &fleet), 0, "nothing changed");
         let late = row(0, 8000, 7);
         fleet.apply(id, RunId(1), &late, UnixMs(9000)).unwrap();
+        fleet.past_came(id);
         assert_eq!(look(&mut history, &fleet), usize::from(PIECES));
     }
 }
