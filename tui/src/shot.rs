@@ -62,6 +62,14 @@ pub async fn screen(
         if let Some(reason) = refused {
             return Err(LinkError::Refused(reason.to_string()));
         }
+        let request = Request::Processes {
+            host: name.clone(),
+            at: Some(until),
+        };
+        // A moment without processes is shown without.
+        let of_known =
+            |reply| of_processes(reply).filter(|feed| !matches!(feed, Feed::Refused { .. }));
+        take(&mut state, session.request(&request).await?, of_known).await?;
     }
     // What the panel below the table asks for, if there is room for one.
     for effect in effects {
