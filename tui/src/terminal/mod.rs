@@ -3,6 +3,8 @@
 //! A frame is written beside everything else, and the next is made only once it is out: a slow line gets fewer
 //! frames, each of which shows the newest, and delays neither keys nor what the hub sends.
 
+mod difference;
+
 use std::io::{self, Write};
 use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,10 +18,11 @@ use crossterm::terminal::{
 };
 use crossterm::{cursor, execute, queue};
 use data_encoding::BASE64;
-use ratatui::backend::{Backend, CrosstermBackend};
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Rect, Size};
 use tokio::task::{JoinHandle, spawn_blocking};
+
+use self::difference::write_difference;
 
 /// Whether the terminal is ours, so that whoever ends the program first gives it back.
 static ENTERED: AtomicBool = AtomicBool::new(false);
@@ -112,19 +115,21 @@ impl Terminal {
         let area = self.next.area;
         self.next.reset();
         view(area, &mut self.next);
-        let changed = self.shown.diff(&self.next);
-        if changed.is_empty() && !self.is_unknown {
-            return Ok(());
-        }
         queue!(self.output, BeginSynchronizedUpdate)?;
         if self.is_unknown {
             queue!(self.output, Clear(ClearType::All))?;
-            self.is_unknown = false;
         }
-        CrosstermBackend::new(&mut self.output).draw(changed.into_iter())?;
+        let begin = self.output.frame.len();
+        write_difference(&mut self.shown, &self.next, &mut self.output.frame);
+        let is_changed = self.output.frame.len() > begin;
+        mem::swap(&mut self.shown, &mut self.next);
+        if !is_changed && !self.is_unknown {
+            self.output.frame.clear();
+            return Ok(());
+        }
+        self.is_unknown = false;
         queue!(self.output, EndSynchronizedUpdate)?;
         self.output.send();
-        std::mem::swap(&mut self.shown, &mut self.next);
         Ok(())
     }
 

@@ -1,0 +1,431 @@
+//! What has to be written so that the screen shows another frame. Pure.
+//!
+//! Sequences are those of ECMA-48 (5th edition, 1991) that every terminal since the VT102 knows: CUP and CUF move,
+//! SGR sets the look, EL erases the rest of a line, DCH and ICH delete and insert a character. With the last two a
+//! line of bars that moved on by one is moved where it stands, instead of being written anew.
+
+use std::ops::Range;
+
+use ratatui::buffer::{Buffer, Cell, CellWidth};
+use ratatui::style::{Color, Modifier};
+
+/// A move is worth it if so many bytes of cells need not be written; its sequences take about twenty.
+const MOVE_SAVES_MIN: usize = 24;
+
+/// Blanks at the end of a line that are erased rather than written.
+const ERASED_MIN: u16 = 4;
+
+/// Modifiers that do not show on a blank.
+const OF_INK: Modifier = Modifier::BOLD.union(Modifier::DIM).union(Modifier::ITALIC);
+
+/// Appends to `out` what makes a screen that shows `shown` show `next`, from and to a cursor with the default look;
+/// nothing if they look alike. `shown` is left of no use.
+pub(super) fn write_difference(shown: &mut Buffer, next: &Buffer, out: &mut Vec<u8>) {
+    let area = next.area;
+    let width = usize::from(area.width);
+    if width == 0 || shown.area != area {
+        return;
+    }
+    let mut pen = Pen::new(out, area.width);
+    let rows = shown.content.chunks_mut(width);
+    for ((shown, next), y) in rows.zip(next.content.chunks(width)).zip(0..) {
+        // Most lines did not change at all.
+        if shown != next {
+            Line { y, next, shown }.write(&mut pen);
+        }
+    }
+    pen.end();
+}
+
+/// A line of the screen, as it is and as it shall be.
+struct Line<'a> {
+    y: u16,
+    shown: &'a mut [Cell],
+    next: &'a [Cell],
+}
+
+impl Line<'_> {
+    fn write(&mut self, pen: &mut Pen<'_>) {
+        // A wide character that is cut by a move looks different on each terminal.
+        let is_wide = |cell: &Cell| cell.cell_width() > 1;
+        let has_wide = self.next.iter().any(is_wide) || self.shown.iter().any(is_wide);
+        if !has_wide {
+            self.shift(Shift::Left, pen);
+            self.shift(Shift::Right, pen);
+        }
+        // Cells that a wide character covered, or covers.
+        let (mut broken, mut covered) = (0u16, 0u16);
+        for ((next, shown), x) in self.next.iter().zip(self.shown.iter()).zip(0..) {
+            if covered == 0 && (broken > 0 || !looks_alike(shown, next)) {
+                if is_bare(next) && self.is_bare_from(x) {
+                    pen.erase(x, self.y, next);
+                    return;
+                }
+                let gap = if has_wide { &[] } else { self.gap(pen, x) };
+                pen.cell(x, self.y, gap, next);
+            }
+            let width = next.cell_width().max(1);
+            broken = broken.max(shown.cell_width()).max(width) - 1;
+            covered = if covered > 0 { covered - 1 } else { width - 1 };
+        }
+    }
+
+    /// The cells between the pen and `x` on this line.
+    fn gap(&self, pen: &Pen<'_>, x: u16) -> &[Cell] {
+        pen.at
+            .filter(|(_, y)| *y == self.y)
+            .and_then(|(from, _)| self.next.get(usize::from(from)..usize::from(x)))
+            .unwrap_or_default()
+    }
+
+    /// Whether the line ends in enough bare cells from here.
+    fn is_bare_from(&self, x: u16) -> bool {
+        let rest = self.next.get(usize::from(x)..).unwrap_or_default();
+        rest.len() >= usize::from(ERASED_MIN) && rest.iter().all(is_bare)
+    }
+
+    /// Moves what only moved by a cell.
+    fn shift(&mut self, shift: Shift, pen: &mut Pen<'_>) {
+        let mut from = 0;
+        while let Some(part) = self.moved(shift, from) {
+            from = part.end;
+            let changed = part
+                .clone()
+                .filter_map(|x| Some((self.shown.get(x)?, self.next.get(x)?)))
+                .filter(|(shown, next)| !looks_alike(shown, next));
+            let saves: usize = changed.map(|(_, next)| next.symbol().len()).sum();
+            if saves < MOVE_SAVES_MIN {
+                continue;
+            }
+            pen.shift(shift, &part, self.y);
+            let Some(cells) = self.shown.get_mut(part) else {
+                return;
+            };
+            match shift {
+                Shift::Left => {
+                    cells.rotate_left(1);
+                    cells.last_mut().map(Cell::reset);
+                }
+                Shift::Right => {
+                    cells.rotate_right(1);
+                    cells.first_mut().map(Cell::reset);
+                }
+            }
+        }
+    }
+
+    /// The next part of the line whose cells are its shown ones moved by one; with the cell that becomes free.
+    fn moved(&self, shift: Shift, from: usize) -> Option<Range<usize>> {
+        let fits = |x: usize| {
+            let before = match shift {
+                Shift::Left => self.shown.get(x + 1),
+                Shift::Right => x.checked_sub(1).and_then(|x| self.shown.get(x)),
+            };
+            let next = self.next.get(x);
+            before
+                .zip(next)
+                .is_some_and(|(before, next)| looks_alike(before, next))
+        };
+        let is_changed = |x: &usize| {
+            let cells = self.shown.get(*x).zip(self.next.get(*x));
+            cells.is_some_and(|(shown, next)| !looks_alike(shown, next))
+        };
+        let start = (from..self.next.len()).find(|x| is_changed(x) && fits(*x))?;
+        let end = (start..self.next.len()).find(|x| !fits(*x));
+        let end = end.unwrap_or(self.next.len());
+        Some(match shift {
+            Shift::Left => start..(end + 1).min(self.next.len()),
+            Shift::Right => start.saturating_sub(1)..end,
+        })
+    }
+}
+
+/// Where something moved.
+#[derive(Clone, Copy)]
+enum Shift {
+    Left,
+    Right,
+}
+
+/// Whether two cells cannot be told apart.
+fn looks_alike(one: &Cell, other: &Cell) -> bool {
+    one == other || (is_blank(one) && is_blank(other) && one.bg == other.bg)
+}
+
+/// A space of which only the ground shows.
+fn is_blank(cell: &Cell) -> bool {
+    cell.symbol() == " " && OF_INK.contains(cell.modifier)
+}
+
+/// A blank as a cleared screen has it.
+fn is_bare(cell: &Cell) -> bool {
+    is_blank(cell) && cell.bg == Color::Reset
+}
+
+/// Writes cells, and knows where the cursor is and how it writes.
+struct Pen<'a> {
+    out: &'a mut Vec<u8>,
+    begin: usize,
+    width: u16,
+    /// Unknown where terminals differ, such as after the last column.
+    at: Option<(u16, u16)>,
+    look: Look,
+}
+
+/// How characters look.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Look {
+    fg: Color,
+    bg: Color,
+    modifier: Modifier,
+}
+
+impl Look {
+    const DEFAULT: Self = Self {
+        fg: Color::Reset,
+        bg: Color::Reset,
+        modifier: Modifier::empty(),
+    };
+
+    /// What shows a cell, as near to this as can be.
+    fn of(self, cell: &Cell) -> Self {
+        if is_blank(cell) {
+            Self {
+                bg: cell.bg,
+                modifier: self.modifier & OF_INK,
+                ..self
+            }
+        } else {
+            Self {
+                fg: cell.fg,
+                bg: cell.bg,
+                modifier: cell.modifier,
+            }
+        }
+    }
+}
+
+impl<'a> Pen<'a> {
+    fn new(out: &'a mut Vec<u8>, width: u16) -> Self {
+        Self {
+            begin: out.len(),
+            out,
+            width,
+            at: None,
+            look: Look::DEFAULT,
+        }
+    }
+
+    /// Puts a cell, over the gap to it where that is shorter than to move.
+    fn cell(&mut self, x: u16, y: u16, gap: &[Cell], cell: &Cell) {
+        let bytes: usize = gap.iter().map(|cell| cell.symbol().len()).sum();
+        let is_plain = |cell: &Cell| self.look.of(cell) == self.look;
+        if bytes > 0 && bytes <= 4 && gap.iter().all(is_plain) {
+            for cell in gap {
+                self.out.extend_from_slice(cell.symbol().as_bytes());
+            }
+            self.at = Some((x, y));
+        }
+        self.go(x, y);
+        self.set(self.look.of(cell));
+        self.out.extend_from_slice(cell.symbol().as_bytes());
+        let after = x.saturating_add(cell.cell_width().max(1));
+        // How far a character of several goes differs, too.
+        let is_known = after < self.width && cell.symbol().chars().nth(1).is_none();
+        self.at = is_known.then_some((after, y));
+    }
+
+    /// Erases from here to the end of the line.
+    fn erase(&mut self, x: u16, y: u16, cell: &Cell) {
+        self.go(x, y);
+        self.set(self.look.of(cell));
+        self.out.extend_from_slice(b"\x1b[K");
+    }
+
+    /// Moves the cells of a part of a line by one; what is right of it stays.
+    fn shift(&mut self, shift: Shift, part: &Range<usize>, y: u16) {
+        let (first, last) = (part.start as u16, part.end.saturating_sub(1) as u16);
+        let (delete, insert) = match shift {
+            Shift::Left => (first, last),
+            Shift::Right => (last, first),
+        };
+        // Cells that become free have the cursor's ground.
+        self.set(Look {
+            bg: Color::Reset,
+            modifier: self.look.modifier & OF_INK,
+            ..self.look
+        });
+        self.go(delete, y);
+        self.out.extend_from_slice(b"\x1b[P");
+        self.go(insert, y);
+        self.out.extend_from_slice(b"\x1b[@");
+    }
+
+    fn go(&mut self, x: u16, y: u16) {
+        match self.at {
+            Some(at) if at == (x, y) => return,
+            Some((from, row)) if row == y && from < x => self.sequence(&[(x - from, 1)], b'C'),
+            _ => self.sequence(&[(y + 1, 1), (x + 1, 1)], b'H'),
+        }
+        self.at = Some((x, y));
+    }
+
+    /// Writes a control sequence; parameters that are their defaults are left out at the end.
+    fn sequence(&mut self, parameters: &[(u16, u16)], kind: u8) {
+        self.out.extend_from_slice(b"\x1b[");
+        let told = parameters
+            .iter()
+            .rposition(|(value, default)| value != default)
+            .map_or(0, |last| last + 1);
+        for (place, (value, _)) in parameters.iter().take(told).enumerate() {
+            if place > 0 {
+                self.out.push(b';');
+            }
+            number(self.out, *value);
+        }
+        self.out.push(kind);
+    }
+
+    /// Writes how characters look from here, as what differs or from the beginning, whichever is shorter.
+    fn set(&mut self, look: Look) {
+        if look == self.look {
+            return;
+        }
+        let (mut onward, mut anew) = (Codes::default(), Codes::default());
+        onward.change(self.look, look);
+        if look != Look::DEFAULT {
+            anew.push(&[0]);
+            anew.change(Look::DEFAULT, look);
+        }
+        let shorter = if anew.bytes() < onward.bytes() {
+            anew
+        } else {
+            onward
+        };
+        self.out.extend_from_slice(b"\x1b[");
+        for (place, code) in shorter.codes().iter().enumerate() {
+            if place > 0 {
+                self.out.push(b';');
+            }
+            number(self.out, u16::from(*code));
+        }
+        self.out.push(b'm');
+        self.look = look;
+    }
+
+    fn end(&mut self) {
+        if self.out.len() > self.begin {
+            self.set(Look::DEFAULT);
+        }
+    }
+}
+
+/// Parameters of one SGR sequence.
+#[derive(Default)]
+struct Codes {
+    codes: [u8; 24],
+    len: usize,
+}
+
+/// Each modifier with what sets and what takes it away.
+const MODIFIERS: [(Modifier, u8, u8); 8] = [
+    (Modifier::BOLD, 1, 22),
+    (Modifier::DIM, 2, 22),
+    (Modifier::ITALIC, 3, 23),
+    (Modifier::UNDERLINED, 4, 24),
+    (Modifier::SLOW_BLINK, 5, 25),
+    (Modifier::REVERSED, 7, 27),
+    (Modifier::HIDDEN, 8, 28),
+    (Modifier::CROSSED_OUT, 9, 29),
+];
+
+impl Codes {
+    fn push(&mut self, codes: &[u8]) {
+        for code in codes {
+            if let Some(place) = self.codes.get_mut(self.len) {
+                *place = *code;
+                self.len += 1;
+            }
+        }
+    }
+
+    fn codes(&self) -> &[u8] {
+        self.codes.get(..self.len).unwrap_or_default()
+    }
+
+    fn bytes(&self) -> usize {
+        let digits = |code: &u8| 1 + usize::from(*code > 9) + usize::from(*code > 99);
+        self.codes().iter().map(|code| digits(code) + 1).sum()
+    }
+
+    fn change(&mut self, from: Look, to: Look) {
+        // What takes one of bold and dim away takes both.
+        let weight = Modifier::BOLD | Modifier::DIM;
+        let mut gone = from.modifier - to.modifier;
+        if gone.intersects(weight) {
+            gone |= from.modifier & weight;
+        }
+        let come = to.modifier - (from.modifier - gone);
+        for (modifier, _, off) in MODIFIERS {
+            if gone.contains(modifier) && !self.codes().contains(&off) {
+                self.push(&[off]);
+            }
+        }
+        for (modifier, on, _) in MODIFIERS {
+            if come.contains(modifier) {
+                self.push(&[on]);
+            }
+        }
+        if from.fg != to.fg {
+            self.colour(to.fg, 0);
+        }
+        if from.bg != to.bg {
+            self.colour(to.bg, 10);
+        }
+    }
+
+    /// A colour of characters, or of their ground with a `ground` of ten.
+    fn colour(&mut self, colour: Color, ground: u8) {
+        match colour {
+            Color::Reset => self.push(&[39 + ground]),
+            Color::Rgb(red, green, blue) => self.push(&[38 + ground, 2, red, green, blue]),
+            Color::Indexed(index @ 16..) => self.push(&[38 + ground, 5, index]),
+            Color::Indexed(index @ 8..) => self.push(&[82 + ground + index]),
+            Color::Indexed(index) => self.push(&[30 + ground + index]),
+            Color::Black => self.push(&[30 + ground]),
+            Color::Red => self.push(&[31 + ground]),
+            Color::Green => self.push(&[32 + ground]),
+            Color::Yellow => self.push(&[33 + ground]),
+            Color::Blue => self.push(&[34 + ground]),
+            Color::Magenta => self.push(&[35 + ground]),
+            Color::Cyan => self.push(&[36 + ground]),
+            Color::Gray => self.push(&[37 + ground]),
+            Color::DarkGray => self.push(&[90 + ground]),
+            Color::LightRed => self.push(&[91 + ground]),
+            Color::LightGreen => self.push(&[92 + ground]),
+            Color::LightYellow => self.push(&[93 + ground]),
+            Color::LightBlue => self.push(&[94 + ground]),
+            Color::LightMagenta => self.push(&[95 + ground]),
+            Color::LightCyan => self.push(&[96 + ground]),
+            Color::White => self.push(&[97 + ground]),
+        }
+    }
+}
+
+fn number(out: &mut Vec<u8>, number: u16) {
+    let mut digits = [0; 5];
+    let mut rest = number;
+    let mut from = digits.len();
+    for place in digits.iter_mut().rev() {
+        *place = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        from -= 1;
+        if rest == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(digits.get(from..).unwrap_or_default());
+}
+
+#[cfg(test)]
+mod tests;
