@@ -49,7 +49,7 @@ impl Line<'_> {
         // A wide character that is cut by a move looks different on each terminal.
         let is_wide = |cell: &Cell| cell.cell_width() > 1;
         let has_wide = self.next.iter().any(is_wide) || self.shown.iter().any(is_wide);
-        if !has_wide {
+        if !has_wide && self.changed(0..self.next.len()) >= MOVE_SAVES_MIN {
             self.shift(Shift::Left, pen);
             self.shift(Shift::Right, pen);
         }
@@ -84,17 +84,23 @@ impl Line<'_> {
         rest.len() >= usize::from(ERASED_MIN) && rest.iter().all(is_bare)
     }
 
+    /// Bytes of the cells of a part of the line that differ.
+    fn changed(&self, part: Range<usize>) -> usize {
+        let next = self.next.get(part.clone()).unwrap_or_default();
+        let shown = self.shown.get(part).unwrap_or_default();
+        let differ = next
+            .iter()
+            .zip(shown)
+            .filter(|(next, shown)| !looks_alike(shown, next));
+        differ.map(|(next, _)| next.symbol().len()).sum()
+    }
+
     /// Moves what only moved by a cell.
     fn shift(&mut self, shift: Shift, pen: &mut Pen<'_>) {
         let mut from = 0;
         while let Some(part) = self.moved(shift, from) {
             from = part.end;
-            let changed = part
-                .clone()
-                .filter_map(|x| Some((self.shown.get(x)?, self.next.get(x)?)))
-                .filter(|(shown, next)| !looks_alike(shown, next));
-            let saves: usize = changed.map(|(_, next)| next.symbol().len()).sum();
-            if saves < MOVE_SAVES_MIN {
+            if self.changed(part.clone()) < MOVE_SAVES_MIN {
                 continue;
             }
             pen.shift(shift, &part, self.y);
