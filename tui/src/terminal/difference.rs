@@ -9,6 +9,8 @@ use std::ops::Range;
 use ratatui::buffer::{Buffer, Cell, CellWidth};
 use ratatui::style::{Color, Modifier};
 
+use super::colours::Colours;
+
 /// A move is worth it if so many bytes of cells need not be written; its sequences take about twenty.
 const MOVE_SAVES_MIN: usize = 24;
 
@@ -20,13 +22,18 @@ const OF_INK: Modifier = Modifier::BOLD.union(Modifier::DIM).union(Modifier::ITA
 
 /// Appends to `out` what makes a screen that shows `shown` show `next`, from and to a cursor with the default look;
 /// nothing if they look alike. `shown` is left of no use.
-pub(super) fn write_difference(shown: &mut Buffer, next: &Buffer, out: &mut Vec<u8>) {
+pub(super) fn write_difference(
+    shown: &mut Buffer,
+    next: &Buffer,
+    colours: Colours,
+    out: &mut Vec<u8>,
+) {
     let area = next.area;
     let width = usize::from(area.width);
     if width == 0 || shown.area != area {
         return;
     }
-    let mut pen = Pen::new(out, area.width);
+    let mut pen = Pen::new(out, area.width, colours);
     let rows = shown.content.chunks_mut(width);
     for ((shown, next), y) in rows.zip(next.content.chunks(width)).zip(0..) {
         // Most lines did not change at all.
@@ -173,6 +180,7 @@ struct Pen<'a> {
     out: &'a mut Vec<u8>,
     begin: usize,
     width: u16,
+    colours: Colours,
     /// Unknown where terminals differ, such as after the last column.
     at: Option<(u16, u16)>,
     look: Look,
@@ -212,11 +220,12 @@ impl Look {
 }
 
 impl<'a> Pen<'a> {
-    fn new(out: &'a mut Vec<u8>, width: u16) -> Self {
+    fn new(out: &'a mut Vec<u8>, width: u16, colours: Colours) -> Self {
         Self {
             begin: out.len(),
             out,
             width,
+            colours,
             at: None,
             look: Look::DEFAULT,
         }
@@ -297,7 +306,7 @@ impl<'a> Pen<'a> {
         if look == self.look {
             return;
         }
-        let (mut onward, mut anew) = (Codes::default(), Codes::default());
+        let (mut onward, mut anew) = (Codes::of(self.colours), Codes::of(self.colours));
         onward.change(self.look, look);
         if look != Look::DEFAULT {
             anew.push(&[0]);
@@ -327,8 +336,8 @@ impl<'a> Pen<'a> {
 }
 
 /// Parameters of one SGR sequence.
-#[derive(Default)]
 struct Codes {
+    colours: Colours,
     codes: [u8; 24],
     len: usize,
 }
@@ -346,6 +355,14 @@ const MODIFIERS: [(Modifier, u8, u8); 8] = [
 ];
 
 impl Codes {
+    fn of(colours: Colours) -> Self {
+        Self {
+            colours,
+            codes: [0; 24],
+            len: 0,
+        }
+    }
+
     fn push(&mut self, codes: &[u8]) {
         for code in codes {
             if let Some(place) = self.codes.get_mut(self.len) {
@@ -395,9 +412,11 @@ impl Codes {
         match colour {
             Color::Reset => self.push(&[39 + ground]),
             Color::Rgb(red, green, blue) => self.push(&[38 + ground, 2, red, green, blue]),
-            Color::Indexed(index @ 16..) => self.push(&[38 + ground, 5, index]),
-            Color::Indexed(index @ 8..) => self.push(&[82 + ground + index]),
-            Color::Indexed(index) => self.push(&[30 + ground + index]),
+            Color::Indexed(index) => match self.colours.nearest(index) {
+                index @ 16.. => self.push(&[38 + ground, 5, index]),
+                index @ 8.. => self.push(&[82 + ground + index]),
+                index => self.push(&[30 + ground + index]),
+            },
             Color::Black => self.push(&[30 + ground]),
             Color::Red => self.push(&[31 + ground]),
             Color::Green => self.push(&[32 + ground]),

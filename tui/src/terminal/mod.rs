@@ -3,6 +3,7 @@
 //! A frame is written beside everything else, and the next is made only once it is out: a slow line gets fewer
 //! frames, each of which shows the newest, and delays neither keys nor what the hub sends.
 
+pub(crate) mod colours;
 mod difference;
 
 use std::io::{self, Write};
@@ -22,6 +23,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Rect, Size};
 use tokio::task::{JoinHandle, spawn_blocking};
 
+use self::colours::Colours;
 use self::difference::write_difference;
 
 /// Whether the terminal is ours, so that whoever ends the program first gives it back.
@@ -31,6 +33,7 @@ static ENTERED: AtomicBool = AtomicBool::new(false);
 #[derive(Debug)]
 pub struct Terminal {
     output: Output,
+    colours: Colours,
     shown: Buffer,
     next: Buffer,
     /// Nothing on the screen is known, so every cell is written.
@@ -91,6 +94,7 @@ impl Terminal {
         let area = Rect::new(0, 0, size.width, size.height);
         Ok(Self {
             output: Output::default(),
+            colours: colours(),
             shown: Buffer::empty(area),
             next: Buffer::empty(area),
             is_unknown: true,
@@ -120,7 +124,8 @@ impl Terminal {
             queue!(self.output, Clear(ClearType::All))?;
         }
         let begin = self.output.frame.len();
-        write_difference(&mut self.shown, &self.next, &mut self.output.frame);
+        let frame = &mut self.output.frame;
+        write_difference(&mut self.shown, &self.next, self.colours, frame);
         let is_changed = self.output.frame.len() > begin;
         mem::swap(&mut self.shown, &mut self.next);
         if !is_changed && !self.is_unknown {
@@ -186,6 +191,11 @@ pub fn size() -> Size {
         Ok((width, height)) if width > 0 && height > 0 => Size::new(width, height),
         _ => Size::new(80, 24),
     }
+}
+
+fn colours() -> Colours {
+    let set = |name| std::env::var(name).unwrap_or_default();
+    Colours::of(&set("TERM"), &set("COLORTERM"))
 }
 
 /// The sequence that sets the clipboard; base64 lets no control character of the text through.

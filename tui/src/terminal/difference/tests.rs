@@ -26,7 +26,7 @@ impl Shown {
     /// Shows another frame; how many bytes that took.
     fn show(&mut self, next: &Buffer) -> usize {
         let mut out = Vec::new();
-        write_difference(&mut self.buffer, next, &mut out);
+        write_difference(&mut self.buffer, next, Colours::Many, &mut out);
         self.buffer = next.clone();
         self.terminal.process(&out);
         out.len()
@@ -194,7 +194,7 @@ fn drawn_at(y: u16, text: &str) -> Buffer {
 /// What is written after one frame to show another.
 fn between(before: &Buffer, after: &Buffer) -> String {
     let mut out = Vec::new();
-    write_difference(&mut before.clone(), after, &mut out);
+    write_difference(&mut before.clone(), after, Colours::Many, &mut out);
     String::from_utf8(out).unwrap()
 }
 
@@ -239,4 +239,14 @@ fn a_look_is_told_once_and_taken_back() {
     after.set_string(0, 1, "c", warning);
     let written = between(&Buffer::empty(AREA), &after);
     assert_eq!(written, "\x1b[H\x1b[1;38;5;179ma b\x1b[2Hc\x1b[m");
+}
+
+#[test]
+fn a_terminal_of_few_colours_gets_the_nearest() {
+    let mut after = Buffer::empty(AREA);
+    let style = Style::new().fg(Color::Indexed(243)).bg(Color::Indexed(160));
+    after.set_string(0, 0, "a", style);
+    let mut out = Vec::new();
+    write_difference(&mut Buffer::empty(AREA), &after, Colours::Sixteen, &mut out);
+    assert_eq!(out, b"\x1b[H\x1b[90;41ma\x1b[m");
 }
