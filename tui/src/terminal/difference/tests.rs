@@ -6,7 +6,7 @@ use ratatui::style::Style;
 
 use super::*;
 
-const AREA: Rect = Rect::new(0, 0, 24, 4);
+const AREA: Rect = Rect::new(0, 0, 40, 8);
 
 /// A terminal, and what it is thought to show.
 struct Shown {
@@ -104,7 +104,7 @@ fn frames(
         prop::sample::select(texts),
         prop_oneof![3 => Just(Style::new()), 2 => styles()],
     );
-    prop::collection::vec(piece, 0..12)
+    prop::collection::vec(piece, 0..40)
 }
 
 fn drawn(pieces: &[(u16, u16, &'static str, Style)]) -> Buffer {
@@ -158,6 +158,27 @@ proptest! {
             shown.show(&drawn(frame));
             prop_assert_eq!(shown.wrong(), None);
         }
+    }
+
+    #[test]
+    fn lines_that_move_are_where_they_belong(
+        frame in frames(NARROW),
+        lines in prop::collection::vec(0..AREA.height, AREA.height as usize),
+        more in frames(NARROW),
+    ) {
+        let mut shown = Shown::new();
+        let before = drawn(&frame);
+        shown.show(&before);
+        let mut after = Buffer::empty(AREA);
+        for (y, from) in (0..).zip(&lines) {
+            for x in 0..AREA.width {
+                after[(x, y)] = before[(x, *from)].clone();
+            }
+        }
+        shown.show(&after);
+        prop_assert_eq!(shown.wrong(), None);
+        shown.show(&drawn(&more));
+        prop_assert_eq!(shown.wrong(), None);
     }
 
     #[test]
@@ -249,4 +270,55 @@ fn a_terminal_of_few_colours_gets_the_nearest() {
     let mut out = Vec::new();
     write_difference(&mut Buffer::empty(AREA), &after, Colours::Sixteen, &mut out);
     assert_eq!(out, b"\x1b[H\x1b[90;41ma\x1b[m");
+}
+
+/// A list of hosts with their load; longer than a screen of few lines.
+fn list(names: &[&str]) -> Buffer {
+    let mut buffer = Buffer::empty(LIST);
+    for (y, name) in (0..).zip(names) {
+        let bar = |at: usize| ['▁', '▂', '▃', '▅', '▇'][(at + name.len() * name.len()) / 3 % 5];
+        let bars: String = (0..30).map(bar).collect();
+        let text = format!(" {name:<12} {bars}  {} %", name.len());
+        buffer.set_string(0, y, text, Style::new());
+    }
+    buffer
+}
+
+const LIST: Rect = Rect::new(0, 0, 60, 12);
+
+const HOSTS: [&str; 10] = [
+    "alpha",
+    "beta",
+    "gamma-gamma",
+    "delta",
+    "epsilon",
+    "zeta-1",
+    "eta",
+    "theta",
+    "iota",
+    "kappa-22",
+];
+
+#[test]
+fn a_row_that_comes_into_a_list_moves_the_others() {
+    let before = list(&HOSTS);
+    let mut names = HOSTS.to_vec();
+    let last = names.pop().unwrap();
+    names.insert(1, last);
+    let after = list(&names);
+    let written = between(&before, &after);
+    assert!(
+        written.starts_with("\x1b[2;10r\x1b[2H\x1b[L\x1b[r"),
+        "{written:?}"
+    );
+    assert!(written.len() < 200, "{}", written.len());
+    let cells = |count: u16| std::num::NonZeroU16::new(count).unwrap();
+    let mut terminal = vt100::Parser::new(cells(LIST.height), cells(LIST.width), 0);
+    terminal.process(between(&Buffer::empty(LIST), &before).as_bytes());
+    terminal.process(written.as_bytes());
+    let rows: Vec<String> = terminal.screen().rows(0, LIST.width).collect();
+    for (row, name) in rows.iter().zip(&names) {
+        assert!(row.contains(name), "{rows:?}");
+    }
+    assert!(rows[10].is_empty() && rows[11].is_empty(), "{rows:?}");
 }
