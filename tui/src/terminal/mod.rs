@@ -24,7 +24,7 @@ use ratatui::layout::{Rect, Size};
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use self::colours::Colours;
-use self::difference::write_difference;
+use self::difference::{Print, write_difference};
 
 /// Whether the terminal is ours, so that whoever ends the program first gives it back.
 static ENTERED: AtomicBool = AtomicBool::new(false);
@@ -34,7 +34,8 @@ static ENTERED: AtomicBool = AtomicBool::new(false);
 pub struct Terminal {
     output: Output,
     colours: Colours,
-    shown: Buffer,
+    /// What the screen shows.
+    shown: Vec<Print>,
     next: Buffer,
     /// Nothing on the screen is known, so every cell is written.
     is_unknown: bool,
@@ -95,7 +96,7 @@ impl Terminal {
         Ok(Self {
             output: Output::default(),
             colours: colours(),
-            shown: Buffer::empty(area),
+            shown: Vec::new(),
             next: Buffer::empty(area),
             is_unknown: true,
         })
@@ -127,7 +128,6 @@ impl Terminal {
         let frame = &mut self.output.frame;
         write_difference(&mut self.shown, &self.next, self.colours, frame);
         let is_changed = self.output.frame.len() > begin;
-        mem::swap(&mut self.shown, &mut self.next);
         if !is_changed && !self.is_unknown {
             self.output.frame.clear();
             return Ok(());
@@ -142,7 +142,7 @@ impl Terminal {
     pub fn redraw(&mut self) -> Size {
         let size = size();
         let area = Rect::new(0, 0, size.width, size.height);
-        self.shown = Buffer::empty(area);
+        self.shown.clear();
         self.next = Buffer::empty(area);
         self.is_unknown = true;
         size

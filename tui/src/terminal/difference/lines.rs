@@ -2,10 +2,8 @@
 
 use std::ops::Range;
 
-use ratatui::buffer::Cell;
-
-use super::changed;
 use super::pen::Pen;
+use super::{Print, changed};
 
 /// How far lines may have moved.
 const BY_MAX: isize = 3;
@@ -29,12 +27,12 @@ struct Move {
 }
 
 /// Moves what is worth it, on the screen and in `shown`.
-pub(super) fn scroll(shown: &mut [Cell], next: &[Cell], width: usize, pen: &mut Pen<'_>) {
-    let line = |cells: &[Cell], y: usize| -> Range<usize> {
+pub(super) fn scroll(shown: &mut [Print], next: &[Print], width: usize, pen: &mut Pen<'_>) {
+    let line = |cells: &[Print], y: usize| -> Range<usize> {
         let from = (y * width).min(cells.len());
         from..(from + width).min(cells.len())
     };
-    let (empty, mut blank) = (vec![Cell::default(); width], Vec::new());
+    let mut blank = Vec::new();
     for _ in 0..MOVES_MAX {
         let costs: Vec<usize> = shown
             .chunks(width)
@@ -51,8 +49,9 @@ pub(super) fn scroll(shown: &mut [Cell], next: &[Cell], width: usize, pen: &mut 
             return;
         }
         if blank.is_empty() {
+            let bare = vec![Print::BARE; width];
             let lines = next.chunks(width);
-            blank.extend(lines.map(|next| changed(&empty, next)));
+            blank.extend(lines.map(|next| changed(&bare, next)));
         }
         let search = Search {
             shown,
@@ -85,14 +84,14 @@ pub(super) fn scroll(shown: &mut [Cell], next: &[Cell], width: usize, pen: &mut 
             0..by
         };
         for cell in cells.get_mut(free).into_iter().flatten() {
-            cell.reset();
+            *cell = Print::BARE;
         }
     }
 }
 
 struct Search<'a> {
-    shown: &'a [Cell],
-    next: &'a [Cell],
+    shown: &'a [Print],
+    next: &'a [Print],
     width: usize,
     /// What each line costs as it stands.
     costs: &'a [usize],
@@ -101,7 +100,7 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    fn line<'a>(&self, cells: &'a [Cell], y: usize) -> &'a [Cell] {
+    fn line<'a>(&self, cells: &'a [Print], y: usize) -> &'a [Print] {
         let from = y * self.width;
         cells.get(from..from + self.width).unwrap_or_default()
     }

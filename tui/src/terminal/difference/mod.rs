@@ -7,79 +7,86 @@
 
 mod lines;
 mod pen;
+mod print;
 
 use std::ops::Range;
 
-use ratatui::buffer::{Buffer, Cell, CellWidth};
-use ratatui::style::{Color, Modifier};
+use ratatui::buffer::{Buffer, Cell};
 
 use self::pen::Pen;
+pub(super) use self::print::Print;
 use super::colours::Colours;
 
 /// A move is worth it if so many bytes of cells need not be written; its sequences take about twenty.
 const MOVE_SAVES_MIN: usize = 24;
 
 /// Blanks at the end of a line that are erased rather than written.
-const ERASED_MIN: u16 = 4;
-
-/// Modifiers that do not show on a blank.
-const OF_INK: Modifier = Modifier::BOLD.union(Modifier::DIM).union(Modifier::ITALIC);
+const ERASED_MIN: usize = 4;
 
 /// Appends to `out` what makes a screen that shows `shown` show `next`, from and to a cursor with the default look;
-/// nothing if they look alike. `shown` is left of no use.
+/// nothing if they look alike. A screen of another size has been cleared.
 pub(super) fn write_difference(
-    shown: &mut Buffer,
+    shown: &mut Vec<Print>,
     next: &Buffer,
     colours: Colours,
     out: &mut Vec<u8>,
 ) {
-    let area = next.area;
-    let width = usize::from(area.width);
-    if width == 0 || shown.area != area {
+    let width = usize::from(next.area.width);
+    if width == 0 {
         return;
     }
-    let mut pen = Pen::new(out, area.width, colours);
-    lines::scroll(&mut shown.content, &next.content, width, &mut pen);
-    let rows = shown.content.chunks_mut(width);
-    for ((shown, next), y) in rows.zip(next.content.chunks(width)).zip(0..) {
+    shown.resize(next.content.len(), Print::BARE);
+    let prints: Vec<Print> = next.content.iter().map(Print::of).collect();
+    let mut pen = Pen::new(out, next.area.width, colours);
+    lines::scroll(shown, &prints, width, &mut pen);
+    let rows = shown.chunks_mut(width).zip(prints.chunks(width));
+    for (((shown, next), cells), y) in rows.zip(next.content.chunks(width)).zip(0..) {
         // Most lines did not change at all.
         if shown != next {
-            Line { y, next, shown }.write(&mut pen);
+            let mut line = Line {
+                y,
+                cells,
+                next,
+                shown,
+            };
+            line.write(&mut pen);
         }
     }
     pen.end();
+    *shown = prints;
 }
 
 /// A line of the screen, as it is and as it shall be.
 struct Line<'a> {
     y: u16,
-    shown: &'a mut [Cell],
-    next: &'a [Cell],
+    cells: &'a [Cell],
+    next: &'a [Print],
+    shown: &'a mut [Print],
 }
 
 impl Line<'_> {
     fn write(&mut self, pen: &mut Pen<'_>) {
         // A wide character that is cut by a move looks different on each terminal.
-        let is_wide = |cell: &Cell| cell.cell_width() > 1;
-        let has_wide = self.next.iter().any(is_wide) || self.shown.iter().any(is_wide);
-        if !has_wide && self.changed(0..self.next.len()) >= MOVE_SAVES_MIN {
+        let has_wide = |prints: &[Print]| prints.iter().any(|print| print.is_wide());
+        let has_wide = has_wide(self.next) || has_wide(self.shown);
+        if !has_wide && changed(self.shown, self.next) >= MOVE_SAVES_MIN {
             self.shift(Shift::Left, pen);
             self.shift(Shift::Right, pen);
         }
         // Cells that a wide character covered, or covers.
-        let (mut broken, mut covered) = (0u16, 0u16);
-        for ((next, shown), x) in self.next.iter().zip(self.shown.iter()).zip(0..) {
-            if covered == 0 && (broken > 0 || !looks_alike(shown, next)) {
-                if is_bare(next) && self.is_bare_from(x) {
-                    pen.erase(x, self.y, next);
+        let (mut broken, mut covered) = (false, false);
+        let prints = self.next.iter().zip(self.shown.iter());
+        for ((next, shown), (x, cell)) in prints.zip((0..).zip(self.cells)) {
+            if !covered && (broken || shown != next) {
+                if *next == Print::BARE && self.is_bare_from(x) {
+                    pen.erase(x, self.y, cell);
                     return;
                 }
                 let gap = if has_wide { &[] } else { self.gap(pen, x) };
-                pen.cell(x, self.y, gap, next);
+                pen.cell(x, self.y, gap, cell);
             }
-            let width = next.cell_width().max(1);
-            broken = broken.max(shown.cell_width()).max(width) - 1;
-            covered = if covered > 0 { covered - 1 } else { width - 1 };
+            broken = shown.is_wide() || next.is_wide();
+            covered = !covered && next.is_wide();
         }
     }
 
@@ -87,20 +94,14 @@ impl Line<'_> {
     fn gap(&self, pen: &Pen<'_>, x: u16) -> &[Cell] {
         pen.at
             .filter(|(_, y)| *y == self.y)
-            .and_then(|(from, _)| self.next.get(usize::from(from)..usize::from(x)))
+            .and_then(|(from, _)| self.cells.get(usize::from(from)..usize::from(x)))
             .unwrap_or_default()
     }
 
     /// Whether the line ends in enough bare cells from here.
     fn is_bare_from(&self, x: u16) -> bool {
         let rest = self.next.get(usize::from(x)..).unwrap_or_default();
-        rest.len() >= usize::from(ERASED_MIN) && rest.iter().all(is_bare)
-    }
-
-    /// Bytes of the cells of a part of the line that differ.
-    fn changed(&self, part: Range<usize>) -> usize {
-        let next = self.next.get(part.clone()).unwrap_or_default();
-        changed(self.shown.get(part).unwrap_or_default(), next)
+        rest.len() >= ERASED_MIN && rest.iter().all(|print| *print == Print::BARE)
     }
 
     /// Moves what only moved by a cell.
@@ -108,22 +109,26 @@ impl Line<'_> {
         let mut from = 0;
         while let Some(part) = self.moved(shift, from) {
             from = part.end;
-            if self.changed(part.clone()) < MOVE_SAVES_MIN {
+            let next = self.next.get(part.clone()).unwrap_or_default();
+            let Some(shown) = self.shown.get_mut(part.clone()) else {
+                return;
+            };
+            if changed(shown, next) < MOVE_SAVES_MIN {
                 continue;
             }
             pen.shift(shift, &part, self.y);
-            let Some(cells) = self.shown.get_mut(part) else {
-                return;
-            };
-            match shift {
+            let free = match shift {
                 Shift::Left => {
-                    cells.rotate_left(1);
-                    cells.last_mut().map(Cell::reset);
+                    shown.rotate_left(1);
+                    shown.last_mut()
                 }
                 Shift::Right => {
-                    cells.rotate_right(1);
-                    cells.first_mut().map(Cell::reset);
+                    shown.rotate_right(1);
+                    shown.first_mut()
                 }
+            };
+            if let Some(free) = free {
+                *free = Print::BARE;
             }
         }
     }
@@ -135,15 +140,9 @@ impl Line<'_> {
                 Shift::Left => self.shown.get(x + 1),
                 Shift::Right => x.checked_sub(1).and_then(|x| self.shown.get(x)),
             };
-            let next = self.next.get(x);
-            before
-                .zip(next)
-                .is_some_and(|(before, next)| looks_alike(before, next))
+            before.is_some() && before == self.next.get(x)
         };
-        let is_changed = |x: &usize| {
-            let cells = self.shown.get(*x).zip(self.next.get(*x));
-            cells.is_some_and(|(shown, next)| !looks_alike(shown, next))
-        };
+        let is_changed = |x: &usize| self.shown.get(*x) != self.next.get(*x);
         let start = (from..self.next.len()).find(|x| is_changed(x) && fits(*x))?;
         let end = (start..self.next.len()).find(|x| !fits(*x));
         let end = end.unwrap_or(self.next.len());
@@ -162,25 +161,10 @@ enum Shift {
 }
 
 /// Bytes of the cells that have to be written for one line to become another.
-fn changed(shown: &[Cell], next: &[Cell]) -> usize {
-    let both = next.iter().zip(shown);
-    let differ = both.filter(|(next, shown)| !looks_alike(shown, next));
-    differ.map(|(next, _)| next.symbol().len()).sum()
-}
-
-/// Whether two cells cannot be told apart.
-fn looks_alike(one: &Cell, other: &Cell) -> bool {
-    one == other || (is_blank(one) && is_blank(other) && one.bg == other.bg)
-}
-
-/// A space of which only the ground shows.
-fn is_blank(cell: &Cell) -> bool {
-    cell.symbol() == " " && OF_INK.contains(cell.modifier)
-}
-
-/// A blank as a cleared screen has it.
-fn is_bare(cell: &Cell) -> bool {
-    is_blank(cell) && cell.bg == Color::Reset
+fn changed(shown: &[Print], next: &[Print]) -> usize {
+    let both = shown.iter().zip(next);
+    both.map(|(shown, next)| if shown == next { 0 } else { next.bytes() })
+        .sum()
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@ use std::ops::Range;
 use ratatui::buffer::{Cell, CellWidth};
 use ratatui::style::{Color, Modifier};
 
-use super::{OF_INK, Shift, is_blank};
+use super::Shift;
+use super::print::{OF_INK, is_blank};
 use crate::terminal::colours::Colours;
 
 /// Writes cells, and knows where the cursor is and how it writes.

@@ -1,9 +1,11 @@
 //! A terminal that is told the difference has to show the frame.
 
 use proptest::prelude::*;
+use ratatui::buffer::CellWidth;
 use ratatui::layout::Rect;
-use ratatui::style::Style;
+use ratatui::style::{Color, Modifier, Style};
 
+use super::print::is_blank;
 use super::*;
 
 const AREA: Rect = Rect::new(0, 0, 40, 8);
@@ -11,6 +13,7 @@ const AREA: Rect = Rect::new(0, 0, 40, 8);
 /// A terminal, and what it is thought to show.
 struct Shown {
     terminal: vt100::Parser,
+    prints: Vec<Print>,
     buffer: Buffer,
 }
 
@@ -19,6 +22,7 @@ impl Shown {
         let cells = |count: u16| std::num::NonZeroU16::new(count).unwrap();
         Self {
             terminal: vt100::Parser::new(cells(AREA.height), cells(AREA.width), 0),
+            prints: Vec::new(),
             buffer: Buffer::empty(AREA),
         }
     }
@@ -26,7 +30,7 @@ impl Shown {
     /// Shows another frame; how many bytes that took.
     fn show(&mut self, next: &Buffer) -> usize {
         let mut out = Vec::new();
-        write_difference(&mut self.buffer, next, Colours::Many, &mut out);
+        write_difference(&mut self.prints, next, Colours::Many, &mut out);
         self.buffer = next.clone();
         self.terminal.process(&out);
         out.len()
@@ -214,8 +218,10 @@ fn drawn_at(y: u16, text: &str) -> Buffer {
 
 /// What is written after one frame to show another.
 fn between(before: &Buffer, after: &Buffer) -> String {
+    let mut prints = Vec::new();
+    write_difference(&mut prints, before, Colours::Many, &mut Vec::new());
     let mut out = Vec::new();
-    write_difference(&mut before.clone(), after, Colours::Many, &mut out);
+    write_difference(&mut prints, after, Colours::Many, &mut out);
     String::from_utf8(out).unwrap()
 }
 
@@ -268,7 +274,7 @@ fn a_terminal_of_few_colours_gets_the_nearest() {
     let style = Style::new().fg(Color::Indexed(243)).bg(Color::Indexed(160));
     after.set_string(0, 0, "a", style);
     let mut out = Vec::new();
-    write_difference(&mut Buffer::empty(AREA), &after, Colours::Sixteen, &mut out);
+    write_difference(&mut Vec::new(), &after, Colours::Sixteen, &mut out);
     assert_eq!(out, b"\x1b[H\x1b[90;41ma\x1b[m");
 }
 
