@@ -108,7 +108,7 @@ fn test(
     if routes.is_empty() {
         return Err(anyhow!("nobody is told of alerts: set notify in [hub]").into());
     }
-    let message = Message::test(hub_name(args, config).as_str());
+    let message = Message::test(hub_name(args, config).as_str(), now());
     let (mut text, mut failed) = (String::new(), 0);
     for route in &routes {
         match send(route, &message) {
