@@ -10,6 +10,7 @@ use sysmon_hub::alerts::notify::{Message, Route, send};
 use sysmon_hub::alerts::replay::{self, Episode};
 use sysmon_hub::alerts::rule::{Rule, parse_all};
 use sysmon_hub::alerts::silence::{SILENCES_MAX, Scope, Silence, SilenceFile};
+use sysmon_hub::alerts::week::WEEKS_MIN;
 use sysmon_hub::{VERSION, client};
 use sysmon_link::Connector;
 use sysmon_wire::UnixMs;
@@ -178,6 +179,16 @@ fn check(
         format_span(span_ms),
         format_span(past.step_ms)
     );
+    let silent = past
+        .hosts
+        .iter()
+        .filter(|host| replay::is_silent(&rule, host));
+    match silent.count() {
+        0 => {}
+        count => text.push_str(&format!(
+            "of {count} of them less than {WEEKS_MIN} earlier weeks are kept: of those it says nothing\n"
+        )),
+    }
     text.push_str(&listed(&episodes, now));
     Ok(sysmon_config::print(&text)?)
 }
