@@ -70,7 +70,7 @@ impl Hwmon {
                 self.add(&chip, &chip_name, path, board);
             }
         }
-        if self.scans % LIMITS_EVERY == 0 {
+        if self.scans.is_multiple_of(LIMITS_EVERY) {
             self.sensors
                 .iter()
                 .for_each(|sensor| sensor.show_limit(board));
