@@ -28,12 +28,8 @@ const HOSTS: u32 = 10_000;
 const SECONDS: i64 = 150;
 
 /// Rules beside the usual ones, to make twenty.
-const MORE: [&str; 7] = [
-    "busy: load1 > 1000 for 5m",
-    "net: net.rx > 10GB/s for 1m",
-    "mem: system.linux.memory.available < 1MB for 1m",
+const MORE: [&str; 3] = [
     "leak: system.linux.memory.available < 1MB within 4h",
-    "writes: disk.write > 50GB/s",
     "dirty: rate(system.linux.memory.dirty) > 50GB/s over 2m",
     "inodes: system.filesystem.inodes.usage < 1 within 4h and load5 > 2*load15",
 ];

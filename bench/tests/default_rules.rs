@@ -10,9 +10,9 @@ use sysmon_hub::alerts::engine::{Engine, Observed, Transition, Whole};
 use sysmon_hub::alerts::rule::DEFAULTS;
 use sysmon_hub::fleet::HostId;
 use sysmon_wire::metrics::{
-    AGENT_ROWS_DROPPED, AGENT_SPOOL_ERRORS, CPU_COUNT, CPU_UTILIZATION, FS_READ_ONLY,
-    FS_UNREACHABLE, FS_UTILIZATION, LOAD_5M, MEMORY_UTILIZATION, OOM_KILLS, PRESSURE_TIME,
-    TEMPERATURE,
+    AGENT_ROWS_DROPPED, AGENT_SPOOL_ERRORS, CPU_COUNT, CPU_UTILIZATION, DISK_ERRORS, FS_ERRORS,
+    FS_READ_ONLY, FS_UNREACHABLE, FS_UTILIZATION, LOAD_5M, MEMORY_UTILIZATION, OOM_KILLS,
+    PRESSURE_TIME, RAID_MISSING, TEMPERATURE, TEMPERATURE_LIMIT,
 };
 use sysmon_wire::{Label, SeriesKey, UnixMs};
 
@@ -52,8 +52,9 @@ fn stalls(resource: &str) -> SeriesKey {
 /// A host, all of whose values are ordinary but those that a test makes otherwise.
 struct Made {
     keys: Vec<Arc<SeriesKey>>,
-    /// Counters so far: cpu, memory and io stalled, kills, rows dropped, spool errors.
-    counted: [i64; 6],
+    /// Counters so far: cpu, memory and io stalled, kills, rows dropped, spool errors, errors of the disk and of
+    /// its filesystem.
+    counted: [i64; 8],
 }
 
 /// What a host does at a second.
@@ -72,6 +73,11 @@ struct Doing {
     kills: i64,
     dropped: i64,
     spool_errors: i64,
+    /// Of a disk that bears 85 °C.
+    disk_degrees: i64,
+    disk_errors: i64,
+    fs_errors: i64,
+    disks_missing: i64,
 }
 
 const ORDINARY: Doing = Doing {
@@ -87,6 +93,10 @@ const ORDINARY: Doing = Doing {
     kills: 0,
     dropped: 0,
     spool_errors: 0,
+    disk_degrees: 60,
+    disk_errors: 0,
+    fs_errors: 0,
+    disks_missing: 0,
 };
 
 impl Made {
@@ -94,6 +104,9 @@ impl Made {
         let of = |metric: sysmon_wire::metrics::Metric, mount| {
             metric.series(&[("system.filesystem.mountpoint", mount)])
         };
+        let disk =
+            |metric: sysmon_wire::metrics::Metric| metric.series(&[("system.device", "sda")]);
+        let nvme = |metric: sysmon_wire::metrics::Metric| metric.series(&[("hw.name", "nvme")]);
         let keys = [
             CPU_UTILIZATION.series(&[]),
             CPU_COUNT.series(&[]),
@@ -106,16 +119,21 @@ impl Made {
             of(FS_READ_ONLY, "/data"),
             of(FS_UNREACHABLE, "/data"),
             TEMPERATURE.series(&[]),
+            nvme(TEMPERATURE),
+            nvme(TEMPERATURE_LIMIT),
+            disk(RAID_MISSING),
             stalls("cpu"),
             stalls("memory"),
             stalls("io"),
             OOM_KILLS.series(&[]),
             AGENT_ROWS_DROPPED.series(&[]),
             AGENT_SPOOL_ERRORS.series(&[]),
+            disk(DISK_ERRORS),
+            disk(FS_ERRORS),
         ];
         Self {
             keys: keys.map(Arc::new).to_vec(),
-            counted: [0; 6],
+            counted: [0; 8],
         }
     }
 
@@ -128,6 +146,8 @@ impl Made {
             doing.kills,
             doing.dropped,
             doing.spool_errors,
+            doing.disk_errors,
+            doing.fs_errors,
         ];
         for (counted, more) in self.counted.iter_mut().zip(more) {
             *counted += more;
@@ -143,6 +163,9 @@ impl Made {
             doing.read_only,
             doing.unreachable,
             doing.degrees * 1000,
+            doing.disk_degrees * 1000,
+            85_000,
+            doing.disks_missing,
         ];
         gauges.into_iter().chain(self.counted).collect()
     }
@@ -188,6 +211,8 @@ fn a_day_of_ordinary_work_is_quiet() {
         let logs = (second % 43_200) * 60 / 43_200;
         let mut doing = Doing {
             root: 480 + logs + minute % 2,
+            // Somebody asks the disk for what it does not know, every half hour.
+            disk_errors: i64::from(second % 1_800 == 60) * 5,
             ..ORDINARY
         };
         match hour {
@@ -200,6 +225,7 @@ fn a_day_of_ordinary_work_is_quiet() {
             }
             // A backup.
             10 | 11 => {
+                doing.disk_degrees = 78;
                 doing.stalled[2] = 600;
                 doing.memory = 930;
                 doing.cpu = 400;
@@ -221,7 +247,7 @@ fn a_day_of_ordinary_work_is_quiet() {
 fn every_fault_is_told_once_by_its_rule_and_over_once() {
     type Fault = fn(&mut Doing, i64);
     // What is done to a host, an hour and a half after its start; for how long; what tells of it.
-    let faults: [(&str, i64, Fault); 9] = [
+    let faults: [(&str, i64, Fault); 13] = [
         ("disk-full", 1_800, |doing, _| doing.root = 970),
         ("disk-filling", 7_200, |doing, second| {
             doing.data = 720 + second * 220 / 7_200;
@@ -236,6 +262,10 @@ fn every_fault_is_told_once_by_its_rule_and_over_once() {
         }),
         ("disk-stalls", 3_600, |doing, _| doing.stalled[2] = 950),
         ("hot", 600, |doing, _| doing.degrees = 97),
+        ("near-critical", 600, |doing, _| doing.disk_degrees = 82),
+        ("disk-errors", 1_800, |doing, _| doing.disk_errors = 1),
+        ("filesystem-errors", 5, |doing, _| doing.fs_errors = 1),
+        ("raid-degraded", 600, |doing, _| doing.disks_missing = 1),
     ];
     for (rule, lasts, fault) in faults {
         let (mut made, mut engine) = (Made::new(), engine());

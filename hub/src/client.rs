@@ -8,6 +8,7 @@ use sysmon_wire::{Label, UnixMs};
 use crate::alerts::replay::{Recorded, needs};
 use crate::alerts::rule::Rule;
 use crate::alerts::silence::Scope;
+use crate::alerts::week::{self, SLOT_MS};
 use crate::own::{self, Seen};
 use crate::report::Picture;
 
@@ -33,6 +34,9 @@ const STEPS_MS: [(i64, i64); 3] = [
     (86_400_000, 10_000),
     (30 * 86_400_000, 60_000),
 ];
+
+/// How far back earlier weeks are asked for: minutes are usually kept a little longer.
+const BEFORE_MS_MAX: i64 = 29 * 86_400_000;
 
 /// What a rule would have looked at.
 #[derive(Clone, Debug, Default)]
@@ -70,6 +74,7 @@ pub async fn past(
             host: line.name.clone(),
             tags: line.facts.tags.clone(),
             series: Vec::new(),
+            before: Vec::new(),
         };
         for (metric, extreme) in needs(rule, step_ms) {
             let request = Request::Query {
@@ -85,6 +90,19 @@ pub async fn past(
                 },
             };
             recorded.series.extend(points(&session, &request).await?);
+        }
+        for metric in rule.of_week() {
+            let span = week::windows(week::hour(from));
+            let span = span.map(|(oldest, _)| oldest).min().unwrap_or(from);
+            let request = Request::Query {
+                metric: Label::new(&metric.to_string()),
+                host: Some(line.name.clone()),
+                from: span.max(to - BEFORE_MS_MAX),
+                to,
+                step_ms: SLOT_MS,
+                aggregate: Aggregate::Mean,
+            };
+            recorded.before.extend(points(&session, &request).await?);
         }
         past.hosts.push(recorded);
     }

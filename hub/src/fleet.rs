@@ -10,12 +10,13 @@ use sysmon_wire::limits::{
 };
 use sysmon_wire::message::{HostState, RunId};
 use sysmon_wire::timeline::{Event, EventKind};
-use sysmon_wire::{HostFacts, Label, Process, ProcessIdentity, Row, SeriesKey, UnixMs};
+use sysmon_wire::{ABSENT, HostFacts, Label, Process, ProcessIdentity, Row, SeriesKey, UnixMs};
 use thiserror::Error;
 
 use crate::alerts::engine::{Alert, Engine, Observed, Transition, Whole};
 use crate::alerts::notify::News;
 use crate::alerts::rule::Rule;
+use crate::alerts::week::Usual;
 use crate::events::Events;
 use crate::history::{Batch, KeptHost};
 use crate::host::Host;
@@ -140,6 +141,57 @@ impl Fleet {
                 self.touch_line(id);
             }
         }
+    }
+
+    /// Every alert that fires.
+    #[cfg(test)]
+    pub(crate) fn firing(&self) -> impl Iterator<Item = &Alert> {
+        self.alerts.firing()
+    }
+
+    /// Has the rules look at what is in memory of a host since `from`, as if the hub had not been started anew.
+    pub fn recall(&mut self, id: HostId, from: UnixMs) -> Result<(), ChunkError> {
+        let host = self.hosts.get(id.0 as usize);
+        let Some(host) = host.filter(|host| host.ring.newest() >= Some(from)) else {
+            return Ok(());
+        };
+        let mut values = vec![ABSENT; host.keys().len()];
+        let row = Observed {
+            id,
+            name: &host.name,
+            tags: &host.facts.tags,
+            keys: host.keys(),
+            time: from,
+            values: &[],
+        };
+        let series = self.alerts.watched(row);
+        let table = host.ring.read(&series, from, UnixMs(i64::MAX))?;
+        for (at, time) in table.times.iter().enumerate() {
+            for (index, column) in series.iter().zip(&table.columns) {
+                if let Some(place) = values.get_mut(*index as usize) {
+                    *place = column.get(at).copied().unwrap_or(ABSENT);
+                }
+            }
+            self.alerts.recall(Observed {
+                time: UnixMs(*time),
+                values: &values,
+                ..row
+            });
+        }
+        let newest = table.times.last().map_or(from, |time| UnixMs(*time));
+        let fires = self.alerts.recalled(id);
+        self.take_transitions(id, fires, newest);
+        Ok(())
+    }
+
+    /// Up to so many hosts of which rules ask what was usual in an hour of earlier weeks.
+    pub fn lacking_week(&self, hour: i64, hosts_max: usize) -> Vec<(HostId, Vec<u32>)> {
+        self.alerts.lacking_week(hour, hosts_max)
+    }
+
+    /// Takes what is usual of a series in an hour; none if nobody knows.
+    pub fn take_week(&mut self, id: HostId, series: u32, hour: i64, usual: Option<Usual>) {
+        self.alerts.take_week(id, series, hour, usual);
     }
 
     /// Keeps hosts otherwise from now on; what is too old or too much by that goes at once.

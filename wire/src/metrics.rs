@@ -96,6 +96,9 @@ registry! {
     DISK_IO_TIME = "system.disk.io_time", "s", Counter, -3, "Time a disk was busy";
     DISK_WEIGHTED_IO_TIME = "system.disk.weighted_io_time", "s", Counter, -3, "Time a disk was busy, times operations in flight";
     DISK_PENDING = "system.disk.pending_operations", "{operation}", Gauge, 0, "Operations in flight";
+    DISK_ERRORS = "system.linux.disk.errors", "{error}", Counter, 0, "Commands that a SCSI or SATA disk (`system.device`) failed; asking what a disk cannot do counts too";
+    RAID_MISSING = "system.linux.raid.missing", "{disk}", Gauge, 0, "Disks that an array (`system.device`) lacks";
+    FS_ERRORS = "system.linux.filesystem.errors", "{error}", Counter, 0, "Errors that ext4 found on a device (`system.device`) since it was last repaired";
     FS_LIMIT = "system.filesystem.limit", "By", Gauge, 0, "Size of a filesystem";
     FS_USAGE = "system.filesystem.usage", "By", Gauge, 0, "Space by `system.filesystem.state`: used, free, reserved";
     FS_UTILIZATION = "system.filesystem.utilization", "1", Gauge, -3, "Share of a filesystem in use, as `df` shows it; without `system.filesystem.mountpoint` the highest of all writable ones";
@@ -117,6 +120,7 @@ registry! {
     UDP_DATAGRAMS = "system.network.udp.datagrams", "{datagram}", Counter, 0, "UDP datagrams by `network.io.direction`";
     UDP_ERRORS = "system.network.udp.errors", "{error}", Counter, 0, "UDP datagrams lost to full buffers, bad checksums or closed ports";
     TEMPERATURE = "hw.temperature", "Cel", Gauge, -3, "Temperature of a sensor (`hw.name`), or of the hottest";
+    TEMPERATURE_LIMIT = "hw.temperature.limit", "Cel", Gauge, -3, "Temperature that a sensor (`hw.name`) itself calls critical";
     FAN_SPEED = "hw.fan.speed", "rpm", Gauge, 0, "Speed of a fan (`hw.name`)";
     POWER = "hw.power", "W", Gauge, -6, "Power drawn at a sensor (`hw.name`)";
     ENERGY = "hw.energy", "J", Counter, -6, "Energy used by a processor domain (`hw.name`)";

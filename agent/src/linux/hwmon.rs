@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use sysmon_wire::Label;
-use sysmon_wire::metrics::{FAN_SPEED, Metric, POWER, TEMPERATURE};
+use sysmon_wire::metrics::{FAN_SPEED, Metric, POWER, TEMPERATURE, TEMPERATURE_LIMIT};
 
 use super::{Context, KeptFile, Roots};
 use crate::board::{Board, Slot};
@@ -14,18 +14,27 @@ const SENSORS_MAX: usize = 256;
 /// Temperatures outside of this are of a sensor that is not connected, in thousandths of a degree.
 const PLAUSIBLE: std::ops::RangeInclusive<i64> = -60_000..=150_000;
 
+/// Limits that mean something, in thousandths of a degree; drivers write 0 or 65 261 °C for none.
+const LIMITS: std::ops::RangeInclusive<i64> = 30_000..=150_000;
+
+/// Looks for sensors between two looks at their limits, which hardly ever change.
+const LIMITS_EVERY: u64 = 20;
+
 #[derive(Debug)]
 struct Sensor {
     path: PathBuf,
     file: KeptFile,
     slot: Slot,
     is_temperature: bool,
+    /// The file of its own critical limit and where that goes, if it has one.
+    limit: Option<(PathBuf, Slot)>,
 }
 
 #[derive(Debug)]
 pub(super) struct Hwmon {
     sensors: Vec<Sensor>,
     hottest: Option<Slot>,
+    scans: u64,
 }
 
 impl Hwmon {
@@ -33,6 +42,7 @@ impl Hwmon {
         let mut hwmon = Self {
             sensors: Vec::new(),
             hottest: None,
+            scans: 0,
         };
         hwmon.scan(roots, board);
         hwmon
@@ -46,6 +56,7 @@ impl Hwmon {
                 sensor.file.reopen();
             } else {
                 board.clear(sensor.slot);
+                sensor.limit.iter().for_each(|(_, slot)| board.clear(*slot));
             }
             there
         });
@@ -59,6 +70,12 @@ impl Hwmon {
                 self.add(&chip, &chip_name, path, board);
             }
         }
+        if self.scans.is_multiple_of(LIMITS_EVERY) {
+            self.sensors
+                .iter()
+                .for_each(|sensor| sensor.show_limit(board));
+        }
+        self.scans += 1;
     }
 
     fn add(&mut self, chip: &Path, chip_name: &str, path: PathBuf, board: &mut Board) {
@@ -75,23 +92,32 @@ impl Hwmon {
         let label =
             text(&chip.join(format!("{sensor}_label"))).unwrap_or_else(|| sensor.to_owned());
         let name = Label::new(&format!("{chip_name} {label}"));
+        let mut name = name;
         let mut slot = board.slot(metric.series(&[("hw.name", name.as_str())]));
         if self.sensors.iter().any(|known| known.slot == slot) {
             // Two chips of one name: told apart by their number.
             let number = chip.file_name().unwrap_or_default().to_string_lossy();
-            let name = Label::new(&format!("{chip_name} {number} {label}"));
+            name = Label::new(&format!("{chip_name} {number} {label}"));
             slot = board.slot(metric.series(&[("hw.name", name.as_str())]));
         }
         let is_temperature = metric == TEMPERATURE;
         if is_temperature && self.hottest.is_none() {
             self.hottest = Some(board.slot(TEMPERATURE.series(&[])));
         }
-        self.sensors.push(Sensor {
+        let limit = chip.join(format!("{sensor}_crit"));
+        let limit = (is_temperature && read_limit(&limit).is_some()).then(|| {
+            let key = TEMPERATURE_LIMIT.series(&[("hw.name", name.as_str())]);
+            (limit, board.slot(key))
+        });
+        let sensor = Sensor {
             file: KeptFile::open(&path),
             path,
             slot,
             is_temperature,
-        });
+            limit,
+        };
+        sensor.show_limit(board);
+        self.sensors.push(sensor);
     }
 
     pub(super) fn collect(&mut self, context: &mut Context<'_>) {
@@ -115,6 +141,23 @@ impl Hwmon {
             }
         }
     }
+}
+
+impl Sensor {
+    fn show_limit(&self, board: &mut Board) {
+        let Some((path, slot)) = &self.limit else {
+            return;
+        };
+        match read_limit(path) {
+            Some(limit) => board.set(*slot, limit),
+            None => board.clear(*slot),
+        }
+    }
+}
+
+fn read_limit(path: &Path) -> Option<i64> {
+    let limit = text(path)?.parse().ok();
+    limit.filter(|limit| LIMITS.contains(limit))
 }
 
 /// What a file of a chip measures, if it is one that is read.
@@ -166,6 +209,9 @@ mod tests {
             ("temp2_input", "58500\n"),
             ("temp3_input", "-128000\n"),
             ("temp2_max", "100000\n"),
+            ("temp1_crit", "105000\n"),
+            ("temp2_crit", "65261850\n"),
+            ("temp3_crit", "a lot\n"),
             ("fan1_input", "1200\n"),
             ("power1_average", "15000000\n"),
         ] {
@@ -192,11 +238,22 @@ mod tests {
         );
         assert_eq!(value(&board, "hw.temperature", &[]), 58_500);
         assert_eq!(value(&board, "hw.temperature", &["coretemp temp3"]), ABSENT);
+        let limit = |board: &Board, name| value(board, "hw.temperature.limit", &[name]);
+        assert_eq!(limit(&board, "coretemp Package id 0"), 105_000);
+        assert_eq!(limit(&board, "coretemp temp2"), ABSENT, "none at all");
         assert_eq!(value(&board, "hw.fan.speed", &["coretemp fan1"]), 1200);
         assert_eq!(value(&board, "hw.power", &["coretemp power1"]), 15_000_000);
         std::fs::remove_file(chip.join("temp2_input")).unwrap();
         hwmon.scan(&roots, &mut board);
         collect(&mut hwmon, &mut board);
         assert_eq!(value(&board, "hw.temperature", &[]), 41_000);
+        std::fs::write(chip.join("temp1_crit"), "100000\n").unwrap();
+        for _ in 0..LIMITS_EVERY {
+            hwmon.scan(&roots, &mut board);
+        }
+        assert_eq!(limit(&board, "coretemp Package id 0"), 100_000);
+        std::fs::remove_file(chip.join("temp1_input")).unwrap();
+        hwmon.scan(&roots, &mut board);
+        assert_eq!(limit(&board, "coretemp Package id 0"), ABSENT);
     }
 }

@@ -13,6 +13,7 @@ mod cpu;
 mod custom;
 mod disks;
 mod facts;
+mod faults;
 mod file;
 mod filesystems;
 mod frequency;
@@ -70,6 +71,9 @@ const SLOW_EVERY: u64 = 5;
 /// Samples between two looks for devices that came or went.
 const SCAN_EVERY: u64 = 30;
 
+/// When between two such looks it is asked for faults: early, so that the first is soon.
+const FAULTS_AT: u64 = 2;
+
 /// Samples between two looks for containers.
 const CONTAINERS_EVERY: u64 = 10;
 
@@ -103,6 +107,7 @@ pub struct LinuxCollector {
     vmstat: vmstat::VmStat,
     pressure: pressure::Pressure,
     disks: disks::Disks,
+    faults: faults::Faults,
     filesystems: filesystems::Filesystems,
     interfaces: interfaces::Interfaces,
     network: network::Network,
@@ -147,6 +152,7 @@ impl LinuxCollector {
             vmstat: vmstat::VmStat::new(&roots, board),
             pressure: pressure::Pressure::new(&roots, board),
             disks: disks::Disks::new(&roots, board),
+            faults: faults::Faults::new(&roots),
             filesystems: filesystems::Filesystems::new(&roots, board),
             interfaces: interfaces::Interfaces::new(&roots, board),
             network: network::Network::new(&roots, board),
@@ -209,6 +215,9 @@ impl LinuxCollector {
         if turn(4) {
             self.frequency.collect(context);
             self.sessions.collect(context);
+        }
+        if self.samples % SCAN_EVERY == FAULTS_AT {
+            self.faults.collect(context);
         }
         if self.samples % CONTAINERS_EVERY == CONTAINERS_EVERY - 1 {
             self.cgroups.scan(context.board);

@@ -1,5 +1,5 @@
 //! Alerts: [`rule`] says what is bad, [`engine`] finds it in the rows, [`desk`] knows who was told and
-//! [`silence`] who wants to hear nothing, and [`notify`] tells somebody.
+//! [`silence`] who wants to hear nothing, and [`notify`] tells somebody. [`week`] is what a series usually does.
 
 pub mod desk;
 pub mod engine;
@@ -7,3 +7,4 @@ pub mod notify;
 pub mod replay;
 pub mod rule;
 pub mod silence;
+pub mod week;

@@ -8,6 +8,7 @@ use sysmon_wire::{ABSENT, Kind, Label, MetricDef, SeriesKey, UnixMs};
 
 use super::engine::{Engine, Observed, Transition, Whole};
 use super::rule::{Bound, Condition, Measure, MetricName, Rule};
+use super::week::{HOUR_MS, SLOT_MS, Usual, hour, windows};
 use crate::fleet::HostId;
 
 /// What was recorded of one host, in steps.
@@ -19,6 +20,8 @@ pub struct Recorded {
     pub tags: Vec<Label>,
     /// Its series, all with the same steps.
     pub series: Vec<Points>,
+    /// What those were before that are compared with earlier weeks, in means of [`SLOT_MS`] or longer.
+    pub before: Vec<Points>,
 }
 
 /// Once that an alert would have fired.
@@ -100,6 +103,7 @@ pub fn replay(rule: &Rule, recorded: &Recorded) -> Vec<Episode> {
                 values: &values,
             };
             note(&mut episodes, engine.observe(row), time);
+            look_up_weeks(&mut engine, recorded, &keys, hour(time));
         }
         if let Some(heard) = heard {
             let silence = std::time::Duration::from_millis((time - heard).unsigned_abs());
@@ -115,6 +119,51 @@ pub fn replay(rule: &Rule, recorded: &Recorded) -> Vec<Episode> {
         }
     }
     episodes
+}
+
+/// Tells the engine what is usual in an hour, as far as it asks.
+fn look_up_weeks(engine: &mut Engine, recorded: &Recorded, keys: &[Arc<SeriesKey>], hour: i64) {
+    for (id, series) in engine.lacking_week(hour, 1) {
+        for index in series {
+            let key = keys.get(index as usize);
+            let usual = key.and_then(|key| usual(recorded, key, hour));
+            engine.take_week(id, index, hour, usual);
+        }
+    }
+}
+
+/// What is usual of a series in an hour.
+fn usual(recorded: &Recorded, key: &SeriesKey, hour: i64) -> Option<Usual> {
+    let is_it =
+        |points: &&Points| points.metric == key.metric.name && points.attributes == key.attributes;
+    let points = recorded.before.iter().find(is_it)?;
+    let step_ms = points.step_ms.max(1);
+    // Hours alone tell of the hour only.
+    let margin = if step_ms < HOUR_MS { 0 } else { SLOT_MS };
+    let week = |(from, to): (UnixMs, UnixMs)| {
+        let (from, to) = (from + margin, to - margin);
+        let first = (from - points.start + step_ms - 1).div_euclid(step_ms);
+        let end = (to - points.start).div_euclid(step_ms);
+        let range = first.max(0) as usize..end.max(0) as usize;
+        points.values.get(range).unwrap_or_default().to_vec()
+    };
+    let weeks: Vec<Vec<f64>> = windows(hour).map(week).collect();
+    Usual::of(&weeks, &key.metric)
+}
+
+/// Whether a rule compares with earlier weeks and too little of them is known to say anything of the end.
+pub fn is_silent(rule: &Rule, recorded: &Recorded) -> bool {
+    let mut names = rule.of_week();
+    names.any(|name| {
+        let columns = recorded.series.iter().map(Column::new);
+        let mut keys = columns
+            .map(|column| column.key)
+            .filter(|key| name.matches(key));
+        let end = recorded.series.first().map_or(0, |points| {
+            hour(points.start + points.step_ms * points.values.len().saturating_sub(1) as i64)
+        });
+        keys.all(|key| usual(recorded, &key, end).is_none())
+    })
 }
 
 fn note(episodes: &mut Vec<Episode>, transitions: Vec<Transition>, time: UnixMs) {
@@ -212,6 +261,7 @@ mod tests {
                 step_ms,
                 values,
             }],
+            before: Vec::new(),
         }
     }
 
@@ -247,6 +297,97 @@ mod tests {
         let found = replay(&kills, &recorded(OOM_KILLS.name, 60_000, values));
         assert_eq!((found.len(), found[0].fired), (1, UnixMs(660_000)));
         assert!(found[0].over.is_some());
+    }
+
+    /// A month in ten-minute means: half busy at daytime on weekdays, each week a little more or less.
+    fn month(slot: i64) -> f64 {
+        let (day, hour) = ((slot / 144) % 7, (slot / 6) % 24);
+        let busy = day < 5 && (8..18).contains(&hour);
+        let week = slot / 1008;
+        let base = if busy { 0.5 } else { 0.05 };
+        base + 0.01 * (week % 3) as f64 + 0.005 * (slot % 5) as f64
+    }
+
+    /// What is recorded of the 29th day, by the minute, with what was before.
+    fn day(weeks_known: i64, value: impl Fn(i64) -> f64) -> Recorded {
+        let start = 28 * 1_440;
+        let values = (start..start + 1_440).map(|minute| value(minute - start));
+        let mut day = recorded(CPU_UTILIZATION.name, 60_000, values.collect());
+        day.series[0].start = UnixMs(start * 60_000);
+        let oldest = (4 - weeks_known) * 1008;
+        day.before = recorded(
+            CPU_UTILIZATION.name,
+            SLOT_MS,
+            (oldest..4 * 1008).map(month).collect(),
+        )
+        .series;
+        day.before[0].start = UnixMs(oldest * SLOT_MS);
+        day
+    }
+
+    #[test]
+    fn what_is_unlike_its_week_is_found_and_a_usual_day_is_not() {
+        let rule: Rule = "odd: cpu unlike its week for 10m".parse().unwrap();
+        let usual = |minute: i64| month(28 * 144 + minute / 10);
+        assert_eq!(replay(&rule, &day(4, usual)), []);
+        // Nothing to do from ten to eleven, and much at night.
+        let odd = |minute: i64| match minute {
+            600..660 => 0.02,
+            1_320..1_380 => 0.5,
+            _ => usual(minute),
+        };
+        let found = replay(&rule, &day(4, odd));
+        let times: Vec<_> = found
+            .iter()
+            .map(|e| {
+                (
+                    e.fired.0 / 60_000 - 28 * 1_440,
+                    e.over.map(|t| t.0 / 60_000 - 28 * 1_440),
+                )
+            })
+            .collect();
+        let [(low, Some(low_over)), (high, Some(high_over))] = times[..] else {
+            panic!("{found:?}")
+        };
+        assert!(
+            (611..=625).contains(&low) && (660..=670).contains(&low_over),
+            "{times:?}"
+        );
+        assert!(
+            (1_331..=1_345).contains(&high) && (1_380..=1_391).contains(&high_over),
+            "{times:?}"
+        );
+        assert!(
+            found[0].summary.contains("under the"),
+            "{}",
+            found[0].summary
+        );
+        assert!(
+            found[1].summary.contains("over the"),
+            "{}",
+            found[1].summary
+        );
+        // What is much as well is the night alone: as the ten minutes after eleven, it has to last.
+        let two = "odd: cpu unlike its week and cpu > 40% for 15m"
+            .parse()
+            .unwrap();
+        let found = replay(&two, &day(4, odd));
+        assert_eq!(found.len(), 1, "{found:?}");
+    }
+
+    #[test]
+    fn with_less_than_two_earlier_weeks_nothing_is_unlike_them_and_it_is_known_why() {
+        let rule: Rule = "odd: cpu unlike its week".parse().unwrap();
+        let odd = |_| 0.99;
+        assert!(replay(&rule, &day(1, odd)).is_empty() && is_silent(&rule, &day(1, odd)));
+        assert!(!replay(&rule, &day(2, odd)).is_empty() && !is_silent(&rule, &day(2, odd)));
+        let other = "busy: cpu > 90%".parse().unwrap();
+        assert!(!is_silent(&other, &day(1, odd)));
+        // Where only hours are left they do.
+        let mut hours = day(4, odd);
+        hours.before[0].step_ms = HOUR_MS;
+        hours.before[0].values = (0..4 * 168).map(|hour| month(hour * 6)).collect();
+        assert!(!replay(&rule, &hours).is_empty() && !is_silent(&rule, &hours));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use sysmon_hub::alerts::notify::{Message, Route, send};
 use sysmon_hub::alerts::replay::{self, Episode};
 use sysmon_hub::alerts::rule::{Rule, parse_all};
 use sysmon_hub::alerts::silence::{SILENCES_MAX, Scope, Silence, SilenceFile};
+use sysmon_hub::alerts::week::WEEKS_MIN;
 use sysmon_hub::{VERSION, client};
 use sysmon_link::Connector;
 use sysmon_wire::UnixMs;
@@ -109,7 +110,7 @@ fn test(
     if routes.is_empty() {
         return Err(anyhow!("nobody is told of alerts: set notify in [hub]").into());
     }
-    let message = Message::test(hub_name(args, config).as_str());
+    let message = Message::test(hub_name(args, config).as_str(), now());
     let (mut text, mut failed) = (String::new(), 0);
     for route in &routes {
         match send(route, &message) {
@@ -179,6 +180,16 @@ fn check(
         format_span(span_ms),
         format_span(past.step_ms)
     );
+    let silent = past
+        .hosts
+        .iter()
+        .filter(|host| replay::is_silent(&rule, host));
+    match silent.count() {
+        0 => {}
+        count => text.push_str(&format!(
+            "of {count} of them less than {WEEKS_MIN} earlier weeks are kept: of those it says nothing\n"
+        )),
+    }
     text.push_str(&listed(&episodes, now));
     Ok(sysmon_config::print(&text)?)
 }

@@ -1,13 +1,13 @@
 //! Between the fleet and its history: what is taken back at the start, and what is handed over since.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use sysmon_wire::UnixMs;
 
 use super::{HistoryOptions, Hub, now};
-use crate::fleet::Fleet;
+use crate::fleet::{Fleet, HostId};
 use crate::history::Limits;
 use crate::history::store::{Reader, Store, StoreError};
 use crate::history::worker::Worker;
@@ -20,6 +20,10 @@ const KEEP_AT_MS: [i64; 2] = [15, 300];
 
 /// Less than this before its time, a timer that fires early makes two of one.
 const EARLY_MS: i64 = 5;
+
+/// Time of the past that rules look at when the hub starts, and how long that may take.
+const RECALL_MS: i64 = 3_600_000;
+const RECALL_MAX: Duration = Duration::from_secs(2);
 
 /// How long a hub that stops waits for its disk.
 const FINISH_MAX: Duration = Duration::from_secs(5);
@@ -115,7 +119,36 @@ pub(super) fn open_history(
         .events()?
         .into_iter()
         .for_each(|event| fleet.restore_event(event));
+    recall(&options.path, fleet, now());
     Worker::start(store, &options.path, options.limits)
+}
+
+/// Has the rules look at the last hour, so that what has begun to be bad goes on being so; at as many hosts as
+/// there is time for.
+fn recall(path: &Path, fleet: &mut Fleet, now: UnixMs) {
+    let (end, from) = (Instant::now() + RECALL_MAX, now - RECALL_MS);
+    let ids: Vec<HostId> = fleet.watched_hosts().map(|(id, _)| id).collect();
+    let recalled = Reader::open(path).and_then(|reader| {
+        for (at, id) in ids.iter().enumerate() {
+            if Instant::now() >= end {
+                tracing::info!("rules look at {} hosts as if they were new", ids.len() - at);
+                break;
+            }
+            let Some(name) = fleet.host(*id).map(|host| host.name.clone()) else {
+                continue;
+            };
+            for place in reader.between(&name, from, now)? {
+                if let Some((name, chunk)) = reader.read(place)? {
+                    fleet.restore_chunk(&name, chunk);
+                }
+            }
+            fleet.recall(*id, from)?;
+        }
+        Ok(())
+    });
+    if let Err(error) = recalled {
+        tracing::warn!("rules begin anew: {error}");
+    }
 }
 
 /// Takes back sealed rows on a thread of its own, the newest first, as far as there is memory for them.
@@ -194,6 +227,117 @@ pub(super) async fn finish(hub: &Hub) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::alerts::engine::Alert;
+    use crate::fleet::tests::{fleet, host_with_cpu, row};
+    use sysmon_wire::message::RunId;
+
+    const BEGIN: i64 = 1_700_000_000_000;
+
+    /// Rows of a second each, from one second to before another; what is told, with the second of its row.
+    fn take(
+        fleet: &mut Fleet,
+        seconds: std::ops::Range<i64>,
+        cpu: impl Fn(i64) -> i64,
+    ) -> Vec<(i64, String, bool)> {
+        let id = fleet.find("a").unwrap();
+        let mut told = Vec::new();
+        for second in seconds {
+            let at = UnixMs(BEGIN + second * 1_000);
+            fleet
+                .apply(id, RunId(7), &row(second as u64 + 1, at.0, cpu(second)), at)
+                .unwrap();
+            let news = fleet
+                .take_news()
+                .into_iter()
+                .flat_map(|news| news.transitions);
+            told.extend(news.map(|t| (second, t.alert.rule, t.firing)));
+        }
+        told
+    }
+
+    fn watch(fleet: &mut Fleet, firing: Vec<Alert>) {
+        let rules = [
+            "long: cpu > 90% for 10m",
+            "short: cpu > 50% for 1m clear 20%",
+        ];
+        fleet.watch(rules.map(|rule| rule.parse().unwrap()).to_vec(), firing);
+    }
+
+    /// The hub started anew with what was on disk then.
+    fn started_anew(store: Store, path: &Path, firing: Vec<Alert>, second: i64) -> Fleet {
+        drop(store);
+        let mut fleet = fleet();
+        watch(&mut fleet, firing);
+        fleet.record();
+        let mut store = Store::open(path).unwrap();
+        store
+            .load()
+            .unwrap()
+            .into_iter()
+            .for_each(|host| fleet.restore(host));
+        recall(path, &mut fleet, UnixMs(BEGIN + second * 1_000));
+        fleet
+    }
+
+    #[test]
+    fn what_has_begun_to_be_bad_goes_on_over_a_restart_and_nobody_is_told_twice() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("history.db");
+        let mut before = fleet();
+        watch(&mut before, Vec::new());
+        before.record();
+        host_with_cpu(&mut before, "a");
+        let mut store = Store::open(&path).unwrap();
+        // Bad for two minutes, good, and bad again for five; then in between, which is good for none.
+        let cpu = |second: i64| match second {
+            0..120 | 600..1_250 => 950,
+            1_250.. => 300,
+            _ => 100,
+        };
+        let told = take(&mut before, 0..900, cpu);
+        let said: Vec<_> = told
+            .iter()
+            .map(|(at, rule, firing)| (*at, rule.as_str(), *firing))
+            .collect();
+        assert_eq!(
+            said,
+            [
+                (60, "short", true),
+                (120, "short", false),
+                (660, "short", true)
+            ]
+        );
+        store
+            .commit(&before.take_batch(UnixMs(BEGIN + 900_000)))
+            .unwrap();
+        let firing: Vec<Alert> = before.firing().cloned().collect();
+        let mut after = started_anew(store, &path, firing, 905);
+        assert!(after.take_news().is_none(), "of the past nothing is told");
+        let told = take(&mut after, 905..1_300, cpu);
+        let said: Vec<_> = told
+            .iter()
+            .map(|(at, rule, firing)| (*at, rule.as_str(), *firing))
+            .collect();
+        assert_eq!(said, [(1_200, "long", true), (1_250, "long", false)]);
+    }
+
+    #[test]
+    fn what_fired_in_a_moment_that_the_hub_did_not_survive_is_told_at_its_start() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("history.db");
+        let mut before = fleet();
+        watch(&mut before, Vec::new());
+        before.record();
+        host_with_cpu(&mut before, "a");
+        let mut store = Store::open(&path).unwrap();
+        take(&mut before, 0..300, |_| 800);
+        store
+            .commit(&before.take_batch(UnixMs(BEGIN + 300_000)))
+            .unwrap();
+        let mut after = started_anew(store, &path, Vec::new(), 310);
+        let news = after.take_news().unwrap().transitions;
+        assert_eq!((news.len(), news[0].alert.since), (1, UnixMs(BEGIN)));
+    }
 
     #[test]
     fn the_history_gets_what_changed_a_little_after_the_whole_second_and_once_more() {

@@ -14,6 +14,7 @@ mod renewal;
 mod subscriber;
 mod top;
 mod trust;
+mod weeks;
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -295,6 +296,8 @@ impl BoundHub {
             agents: AtomicU64::new(0),
             refused: AtomicU64::new(0),
         };
+        let news = hub.fleet().take_news();
+        hub.tell_news(news);
         Ok(Self {
             hub: Arc::new(hub),
             listener,
@@ -372,6 +375,7 @@ impl BoundHub {
             () = review(hub) => {}
             () = keep::keep(hub) => {}
             () = own::record(hub) => {}
+            () = weeks::learn(hub) => {}
             () = relay::run(hub, hub.edges.subscribe(), identity.subscribe()) => {}
             () = renewal::follow(hub, &self.listener, &identity) => {}
             () = stop => {}

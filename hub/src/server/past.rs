@@ -27,7 +27,7 @@ pub(super) struct Readers(Mutex<Vec<Reader>>);
 
 impl Readers {
     /// Reads with one of them.
-    fn with<T>(
+    pub(super) fn with<T>(
         &self,
         path: &Path,
         read: impl FnOnce(&Reader) -> Result<T, StoreError>,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use sysmon_wire::{Label, SeriesKey, UnixMs};
 
 use super::super::rule::{Bound, Condition, Measure, MetricName, Rule, Term};
+use super::super::week::Usual;
 use super::probe::{Need, Probe};
 use super::state::{Alert, State};
 use super::words::{self, Found};
@@ -54,6 +55,37 @@ impl Host {
             restored,
             ..Self::default()
         }
+    }
+
+    /// Series that rules look at.
+    pub(super) fn watched(&mut self, rules: &[Rule], row: &Observed<'_>) -> Vec<u32> {
+        if row.keys.len() != self.known_series {
+            self.learn(rules, row);
+        }
+        let mut series: Vec<u32> = self.probes.iter().map(|probe| probe.series).collect();
+        series.sort_unstable();
+        series.dedup();
+        series
+    }
+
+    /// Takes a row of before a restart. What fires since before it stays as it is.
+    pub(super) fn recall(&mut self, rules: &[Rule], row: &Observed<'_>) {
+        for probe in &mut self.probes {
+            probe.take(row.time, row.values);
+        }
+        let probes = &self.probes;
+        for watch in self.watches.iter_mut().filter(|watch| !watch.state.is_kept) {
+            if let Some(rule) = rules.get(watch.rule) {
+                watch.look(rule, probes, row);
+            }
+        }
+    }
+
+    /// Alerts that fire by rows of before a restart, and that nobody knew of.
+    pub(super) fn recalled(&self) -> impl Iterator<Item = &Alert> {
+        let states = self.watches.iter().map(|watch| &watch.state);
+        let new = states.filter(|state| !state.is_kept);
+        new.filter_map(|state| state.firing.as_ref())
     }
 
     /// Looks at a row.
@@ -165,6 +197,7 @@ impl Host {
             Measure::Value | Measure::Turn => Need::Value,
             Measure::Rate(over) => Need::Rate(i64::try_from(over.as_millis()).unwrap_or(i64::MAX)),
             Measure::Within(..) => Need::Forecast,
+            Measure::Unlike => Need::Week,
         };
         let series = match only {
             Some(series) => vec![series],
@@ -234,6 +267,23 @@ impl Host {
         self.known_series = 0;
         self.restored
             .extend(left.into_iter().filter_map(|state| state.firing));
+    }
+
+    /// Series of which it is not known what is usual in an hour.
+    pub(super) fn lacking_week(&self, hour: i64) -> impl Iterator<Item = u32> {
+        let lacking = self
+            .probes
+            .iter()
+            .filter(move |probe| probe.lacks_week(hour));
+        lacking.map(|probe| probe.series)
+    }
+
+    /// Takes what is usual of a series in an hour.
+    pub(super) fn take_week(&mut self, series: u32, hour: i64, usual: Option<Usual>) {
+        let is_it = |probe: &&mut Probe| probe.series == series && probe.need == Need::Week;
+        if let Some(probe) = self.probes.iter_mut().find(is_it) {
+            probe.take_week(hour, usual);
+        }
     }
 
     /// Alerts of rules that are gone.
@@ -346,11 +396,20 @@ impl Looked {
             Bound::Number(number) => *number,
             Bound::Of(factor, _) => factor * probes.get(self.bound?)?.value()?,
         };
+        if term.measure == Measure::Unlike {
+            let judged = self.probes.iter().filter_map(|place| {
+                let (value, usual) = probes.get(*place)?.in_its_week()?;
+                Some(unlike(value, usual, limit))
+            });
+            let furthest = judged.max_by(|(_, a), (_, b)| a.total_cmp(b));
+            return furthest.map(|(found, beyond)| (found, beyond > 0.0));
+        }
         let value = |place: &usize| {
             let probe = probes.get(*place)?;
             match term.measure {
                 Measure::Value | Measure::Turn => probe.value(),
                 Measure::Rate(_) => probe.rate(),
+                Measure::Unlike => None,
                 Measure::Within(within, clear) => {
                     let ahead = if is_firing { clear } else { within };
                     probe.in_ms(i64::try_from(ahead.as_millis()).ok()?)
@@ -370,4 +429,14 @@ impl Looked {
         };
         Some((Found { value, limit }, is_beyond))
     }
+}
+
+/// A value with the nearer end of what is at most so many spreads from what is usual, and how far it is beyond.
+fn unlike(value: f64, usual: Usual, spreads: f64) -> (Found, f64) {
+    let (low, high) = usual.within(spreads);
+    let (limit, beyond) = match value < (low + high) / 2.0 {
+        true => (low, low - value),
+        false => (high, value - high),
+    };
+    (Found { value, limit }, beyond)
 }

@@ -13,6 +13,7 @@ use sysmon_wire::message::AlertLine;
 use sysmon_wire::{Label, SeriesKey, UnixMs};
 
 use super::rule::{Condition, Rule};
+use super::week::Usual;
 use crate::fleet::HostId;
 use host::Host;
 pub use state::Alert;
@@ -115,6 +116,55 @@ impl Engine {
         }
         let host = host(&mut self.hosts, &mut self.restored, row.id, row.name);
         host.observe(&self.rules, &row)
+    }
+
+    /// Series of a host that rules look at.
+    pub fn watched(&mut self, row: Observed<'_>) -> Vec<u32> {
+        let host = host(&mut self.hosts, &mut self.restored, row.id, row.name);
+        host.watched(&self.rules, &row)
+    }
+
+    /// Takes a row of before a restart, so that what had begun goes on; to be called after [`Self::watched`], in
+    /// the order of time, before any newer row.
+    pub fn recall(&mut self, row: Observed<'_>) {
+        let host = host(&mut self.hosts, &mut self.restored, row.id, row.name);
+        host.recall(&self.rules, &row);
+    }
+
+    /// Alerts of a host that fire by recalled rows without having fired before the restart.
+    pub fn recalled(&self, id: HostId) -> Vec<Transition> {
+        let alerts = self.hosts.get(&id).into_iter().flat_map(Host::recalled);
+        let fires = |alert: &Alert| Transition {
+            alert: alert.clone(),
+            firing: true,
+        };
+        alerts.map(fires).collect()
+    }
+
+    /// Up to so many hosts with series of which it is not known what is usual in an hour.
+    pub fn lacking_week(&self, hour: i64, hosts_max: usize) -> Vec<(HostId, Vec<u32>)> {
+        if self
+            .rules
+            .iter()
+            .all(|rule| rule.of_week().next().is_none())
+        {
+            return Vec::new();
+        }
+        let lacking = self
+            .hosts
+            .iter()
+            .map(|(id, host)| (*id, host.lacking_week(hour).collect::<Vec<u32>>()));
+        lacking
+            .filter(|(_, series)| !series.is_empty())
+            .take(hosts_max)
+            .collect()
+    }
+
+    /// Takes what is usual of a series in an hour; none if nobody knows. Until then its rule says nothing.
+    pub fn take_week(&mut self, id: HostId, series: u32, hour: i64, usual: Option<Usual>) {
+        if let Some(host) = self.hosts.get_mut(&id) {
+            host.take_week(series, hour, usual);
+        }
     }
 
     /// Looks at a host as a whole: how long it has been silent, and its clock.

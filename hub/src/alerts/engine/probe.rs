@@ -6,6 +6,8 @@ use sysmon_series::rate;
 use sysmon_wire::metrics::unscale;
 use sysmon_wire::{ABSENT, Kind, MetricDef, UnixMs};
 
+use super::super::week::{SLOT_MS, Usual, hour};
+
 /// Slots that a line is laid through.
 const RATE_SLOTS: i64 = 10;
 
@@ -25,6 +27,8 @@ pub(super) enum Need {
     Rate(i64),
     /// Where it will be.
     Forecast,
+    /// Whether it is as it was in earlier weeks.
+    Week,
 }
 
 /// One series, as far as rules look at it.
@@ -41,6 +45,10 @@ pub(super) struct Probe {
     /// Whether the newest row says nothing of it.
     is_absent: bool,
     trend: Option<Trend>,
+    /// The hour of the newest row.
+    hour: i64,
+    /// What is usual in this hour and the next, as far as that was looked up.
+    weeks: Vec<(i64, Option<Usual>)>,
 }
 
 impl Probe {
@@ -49,6 +57,7 @@ impl Probe {
         let trend = match need {
             Need::Value => None,
             Need::Rate(over_ms) => Some(Trend::new(over_ms / RATE_SLOTS, RATE_SLOTS, phase)),
+            Need::Week => Some(Trend::new(SLOT_MS / RATE_SLOTS, RATE_SLOTS, phase)),
             Need::Forecast => {
                 let slot_ms = FORECAST_MS / FORECAST_SLOTS;
                 Some(Trend::new(slot_ms, FORECAST_SLOTS, phase))
@@ -63,6 +72,8 @@ impl Probe {
             value: None,
             is_absent: false,
             trend,
+            hour: 0,
+            weeks: Vec::new(),
         }
     }
 
@@ -70,6 +81,7 @@ impl Probe {
     pub(super) fn take(&mut self, time: UnixMs, values: &[i64]) {
         let raw = values.get(self.series as usize).copied().unwrap_or(ABSENT);
         self.is_absent = raw == ABSENT;
+        self.hour = hour(time);
         self.value = match (raw, self.kind) {
             (ABSENT, _) => None,
             (raw, Kind::Gauge) => Some(unscale(raw, self.scale)),
@@ -101,6 +113,27 @@ impl Probe {
             Kind::Gauge => trend.line.map(|line| line.slope * 1000.0),
             Kind::Counter => trend.mean(),
         }
+    }
+
+    /// Whether it is not known what is usual in an hour.
+    pub(super) fn lacks_week(&self, hour: i64) -> bool {
+        self.need == Need::Week && self.weeks.iter().all(|(of, _)| *of != hour)
+    }
+
+    /// Takes what is usual in an hour; none if nobody knows.
+    pub(super) fn take_week(&mut self, hour: i64, usual: Option<Usual>) {
+        let near = (hour - 1)..=(hour + 1);
+        self.weeks
+            .retain(|(of, _)| near.contains(of) && *of != hour);
+        self.weeks.push((hour, usual));
+    }
+
+    /// Its ten-minute mean, and what is usual in this hour.
+    pub(super) fn in_its_week(&self) -> Option<(f64, Usual)> {
+        let (_, usual) = self.weeks.iter().find(|(of, _)| *of == self.hour)?;
+        // A line says that most of the time has values.
+        let trend = self.trend.as_ref().filter(|trend| trend.line.is_some())?;
+        Some((trend.mean()?, (*usual)?))
     }
 
     /// Where it will be in so many milliseconds, if the last hour goes on.

@@ -63,6 +63,8 @@ pub(super) struct State {
     pub(super) firing: Option<Alert>,
     /// When it fired, lately.
     fired: Vec<UnixMs>,
+    /// Whether it fired before a restart, so that rows of before it are known to it.
+    pub(super) is_kept: bool,
 }
 
 impl State {
@@ -70,6 +72,7 @@ impl State {
     pub(super) fn restored(firing: Option<Alert>) -> Self {
         Self {
             was_good: firing.is_some(),
+            is_kept: firing.is_some(),
             firing,
             ..Self::default()
         }

@@ -4,7 +4,10 @@ use super::*;
 use proptest::prelude::*;
 use sysmon_wire::ABSENT;
 use sysmon_wire::message::Severity;
-use sysmon_wire::metrics::{CPU_UTILIZATION, FS_UTILIZATION, PRESSURE_TIME};
+use sysmon_wire::metrics::{
+    CPU_UTILIZATION, DISK_ERRORS, FS_ERRORS, FS_UTILIZATION, PRESSURE_TIME, RAID_MISSING,
+    TEMPERATURE, TEMPERATURE_LIMIT,
+};
 
 fn engine(rules: &[&str]) -> Engine {
     Engine::new(
@@ -198,6 +201,86 @@ fn a_value_can_be_compared_with_another_of_the_host() {
         row(&mut engine, 3, [ABSENT, 100, 700, 0]).is_empty(),
         "unknown"
     );
+}
+
+/// The usual rule of a name.
+fn usual_rule(name: &str) -> &'static str {
+    let mut rules = crate::alerts::rule::DEFAULTS.into_iter();
+    rules
+        .find(|rule| rule.starts_with(&format!("{name}:")))
+        .unwrap()
+}
+
+/// Plays a usual rule over rows of a value each, ten seconds from one to the next; what was told.
+fn told_by(
+    name: &str,
+    keys: &[SeriesKey],
+    rows: impl Iterator<Item = Vec<i64>>,
+) -> Vec<(i64, String, bool)> {
+    let mut engine = engine(&[usual_rule(name)]);
+    let keys: Vec<_> = keys.iter().cloned().map(Arc::new).collect();
+    let name = Label::new("db-1");
+    let mut told = Vec::new();
+    for (second, values) in (0..).step_by(10).zip(rows) {
+        let row = Observed {
+            id: HostId(0),
+            name: &name,
+            tags: &[],
+            keys: &keys,
+            time: UnixMs(second * 1000),
+            values: &values,
+        };
+        let found = engine.observe(row).into_iter();
+        told.extend(found.map(|t| (second, t.alert.what, t.firing)));
+    }
+    told
+}
+
+#[test]
+fn a_sensor_is_hot_by_its_own_limit() {
+    let of = |metric: &sysmon_wire::metrics::Metric, name| metric.series(&[("hw.name", name)]);
+    let keys = [
+        TEMPERATURE.series(&[]),
+        of(&TEMPERATURE, "cpu"),
+        of(&TEMPERATURE, "nvme"),
+        of(&TEMPERATURE, "board"),
+        of(&TEMPERATURE_LIMIT, "cpu"),
+        of(&TEMPERATURE_LIMIT, "nvme"),
+    ];
+    // 82 °C are nothing to the processor and much to the disk; a sensor without a limit is not judged.
+    let rows = (0..60).map(|n| {
+        let nvme = if (10..40).contains(&n) {
+            82_000
+        } else {
+            60_000
+        };
+        vec![120_000, 82_000, nvme, 120_000, 100_000, 84_850]
+    });
+    let told = told_by("near-critical", &keys, rows);
+    let nvme = || "nvme".to_owned();
+    assert_eq!(told, [(220, nvme(), true), (400, nvme(), false)]);
+}
+
+#[test]
+fn faults_of_disks_filesystems_and_arrays_are_told_and_old_ones_are_not() {
+    let series =
+        |metric: &sysmon_wire::metrics::Metric| [metric.series(&[("system.device", "sda")])];
+    // One error of a year ago, and one now.
+    let rows = (0..200).map(|n| vec![if n < 100 { 1 } else { 2 }]);
+    let told = told_by("filesystem-errors", &series(&FS_ERRORS), rows);
+    assert_eq!((told.len(), told[0].0), (2, 1_000), "{told:?}");
+    // Some commands that a disk does not know, every half hour; and a disk that fails.
+    let asked = (0..1_000).map(|n| vec![(n + 175) / 180 * 5]);
+    assert_eq!(told_by("disk-errors", &series(&DISK_ERRORS), asked), []);
+    let fails = (0..250).map(|n| vec![(n - 100).max(0)]);
+    let told = told_by("disk-errors", &series(&DISK_ERRORS), fails);
+    assert!(
+        told.len() == 1 && (1_600..1_900).contains(&told[0].0),
+        "{told:?}"
+    );
+    let array = (0..100).map(|n| vec![i64::from(n >= 50)]);
+    let told = told_by("raid-degraded", &series(&RAID_MISSING), array);
+    assert_eq!(told, [(560, "sda".to_owned(), true)]);
 }
 
 #[test]

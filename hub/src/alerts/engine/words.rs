@@ -59,6 +59,14 @@ pub(super) fn of_value(
             let over = span(over);
             format!("{metric}{of} changed by {value} over {over}, {side} {limit}")
         }
+        Measure::Unlike => {
+            let side = if found.value < found.limit {
+                "under"
+            } else {
+                "over"
+            };
+            format!("{metric}{of} is {value}, {side} the {limit} of this hour in other weeks")
+        }
         Measure::Within(within, _) => {
             let within = span(within);
             format!("{metric}{of} will be {side} {limit} within {within}, if the last hour goes on")

@@ -11,6 +11,8 @@ use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
 use lettre::{SmtpTransport, Transport};
 
+use super::message::Message;
+
 /// Receivers of one letter.
 const RECEIVERS_MAX: usize = 20;
 
@@ -156,22 +158,29 @@ fn decode(text: &str) -> String {
 
 impl Mail {
     /// Hands in a letter; an error says why it was not taken.
-    pub(super) fn send(&self, subject: &str, text: &str, wait: Duration) -> Result<(), String> {
-        let mut letter = lettre::Message::builder()
-            .from(self.from.clone())
-            .subject(subject)
-            .header(ContentType::TEXT_PLAIN);
-        for to in &self.to {
-            letter = letter.to(to.clone());
-        }
-        let letter = letter
-            .body(text.to_owned())
-            .map_err(|error| error.to_string())?;
+    pub(super) fn send(&self, message: &Message, wait: Duration) -> Result<(), String> {
+        let letter = self.letter(message)?;
         let transport = self.transport(wait)?;
         // An answer may repeat what was sent, but never the password.
         transport
             .send(&letter)
             .map(drop)
+            .map_err(|error| error.to_string())
+    }
+
+    /// A letter; the same news has the same number, by which mail programs know what they have.
+    fn letter(&self, message: &Message) -> Result<lettre::Message, String> {
+        let id = format!("<{}@{}>", message.id(), self.from.email.domain());
+        let mut letter = lettre::Message::builder()
+            .from(self.from.clone())
+            .subject(message.title())
+            .message_id(Some(id))
+            .header(ContentType::TEXT_PLAIN);
+        for to in &self.to {
+            letter = letter.to(to.clone());
+        }
+        letter
+            .body(message.text())
             .map_err(|error| error.to_string())
     }
 
@@ -207,6 +216,22 @@ impl Mail {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_same_news_is_the_same_letter() {
+        let text = "smtps://[::1]/?from=hub@x.org&to=me@y.org";
+        let mail: Mail = text.parse().unwrap();
+        let head = |since: i64| {
+            let message = Message::test("hub", sysmon_wire::UnixMs(since));
+            let letter = mail.letter(&message).unwrap().formatted();
+            let letter = String::from_utf8(letter).unwrap();
+            let id = letter.lines().find(|line| line.starts_with("Message-ID: "));
+            id.unwrap().to_owned()
+        };
+        assert_eq!(head(1), head(1));
+        assert_ne!(head(1), head(2));
+        assert!(head(1).ends_with("@x.org>"), "{}", head(1));
+    }
 
     #[test]
     fn a_mail_server_is_read_with_who_writes_to_whom() {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use sysmon_wire::UnixMs;
 use sysmon_wire::message::Severity;
 
 use super::super::engine::{Alert, Transition};
@@ -17,6 +18,10 @@ const NAMES_MAX: usize = 10;
 
 /// Characters that Discord takes, and about as many as others show.
 const TEXT_MAX: usize = 1_900;
+
+/// Of FNV-1a with 128 bits (<https://datatracker.ietf.org/doc/html/draft-eastlake-fnv>).
+const FNV_OFFSET: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
+const FNV_PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
 
 /// What is told of an alert.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -68,7 +73,7 @@ pub struct Message(pub(super) Vec<Told>);
 
 impl Message {
     /// A message for trying out a route.
-    pub fn test(hub: &str) -> Self {
+    pub fn test(hub: &str, now: UnixMs) -> Self {
         Self(vec![Told {
             alert: Alert {
                 rule: "test".to_owned(),
@@ -76,12 +81,27 @@ impl Message {
                 host: hub.to_owned(),
                 tags: Vec::new(),
                 what: String::new(),
-                since: sysmon_wire::UnixMs::default(),
+                since: now,
                 value: None,
                 summary: "this is only a test of the route".to_owned(),
             },
             firing: true,
         }])
+    }
+
+    /// The same for the same news however often it is sent, so that a receiver who has it already can leave it out.
+    pub fn id(&self) -> String {
+        let mut news: Vec<_> = self
+            .0
+            .iter()
+            .map(|told| (told.alert.key(), told.alert.since.0, told.firing))
+            .collect();
+        news.sort_unstable();
+        let mut hash = FNV_OFFSET;
+        for byte in format!("{news:?}").bytes() {
+            hash = (hash ^ u128::from(byte)).wrapping_mul(FNV_PRIME);
+        }
+        format!("{hash:032x}")
     }
 
     /// For people: what many hosts have in common is one line, and so is what one host has several of.
@@ -167,7 +187,7 @@ impl Message {
                 "what": alert.what, "since_ms": alert.since.0, "value": alert.value, "summary": alert.summary,
             })
         };
-        json!({ "schema": 1, "text": self.text(), "alerts": self.0.iter().map(alert).collect::<Vec<_>>() })
+        json!({ "schema": 1, "id": self.id(), "text": self.text(), "alerts": self.0.iter().map(alert).collect::<Vec<_>>() })
     }
 
     /// As a receiver of webhooks takes it.
@@ -211,7 +231,6 @@ fn some(names: &[&str]) -> String {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use sysmon_wire::UnixMs;
 
     pub(in super::super) fn told(host: &str, rule: &str, firing: bool) -> Told {
         Told {
@@ -258,6 +277,32 @@ pub(super) mod tests {
         );
         let rules = (10..60).map(|n| told(&format!("h{n}"), &format!("r{n}"), true));
         assert!(Message(rules.collect()).text().ends_with("and 30 more"));
+    }
+
+    #[test]
+    fn the_same_news_has_the_same_id_and_other_news_another() {
+        let id = |told: Vec<Told>| Message(told).id();
+        let (a, b) = (told("a", "busy", true), told("b", "busy", true));
+        assert_eq!(
+            id(vec![a.clone(), b.clone()]),
+            id(vec![b.clone(), a.clone()])
+        );
+        let mut later = a.clone();
+        later.alert.since = UnixMs(6);
+        let mut said_otherwise = a.clone();
+        said_otherwise.alert.summary = "busy is at 98 %".to_owned();
+        assert_eq!(id(vec![a.clone()]), id(vec![said_otherwise]));
+        let others = [
+            vec![later],
+            vec![told("a", "busy", false)],
+            vec![b.clone()],
+            vec![a.clone(), b],
+        ];
+        for other in others {
+            assert_ne!(id(vec![a.clone()]), id(other));
+        }
+        // What was told by a hub before a change of this is known after it.
+        assert_eq!(id(vec![a]), "60430feee23912fe2ce5cb7df26400f0");
     }
 
     #[test]

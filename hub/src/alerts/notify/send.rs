@@ -17,7 +17,7 @@ const WHY_MAX: usize = 200;
 pub fn send(route: &Route, message: &Message) -> Result<(), String> {
     let sent = match &route.target {
         Target::Command(command) => run(command, message),
-        Target::Mail(mail) => mail.send(&message.title(), &message.text(), ATTEMPT_MAX),
+        Target::Mail(mail) => mail.send(message, ATTEMPT_MAX),
         Target::Post(form, url) => post(*form, url, message),
     };
     sent.map_err(|why| why.chars().take(WHY_MAX).collect())
@@ -32,7 +32,7 @@ fn post(form: Form, url: &str, message: &Message) -> Result<(), String> {
         .build()
         .into();
     let body = message.body(form);
-    let mut request = agent.post(url);
+    let mut request = agent.post(url).header("Idempotency-Key", message.id());
     request = match form {
         Form::Ntfy => {
             let priority = if message.is_critical() {
@@ -91,11 +91,15 @@ fn run(command: &str, message: &Message) -> Result<(), String> {
 mod tests {
     use super::super::testing::{Answer, Receiver};
     use super::*;
+    use sysmon_wire::UnixMs;
 
     fn sent(answer: Answer) -> (Result<(), String>, Vec<String>) {
         let receiver = Receiver::start(vec![answer]);
         let route = receiver.url().parse().unwrap();
-        (send(&route, &Message::test("hub")), receiver.requests())
+        (
+            send(&route, &Message::test("hub", UnixMs(5))),
+            receiver.requests(),
+        )
     }
 
     #[test]
@@ -107,7 +111,7 @@ mod tests {
         let (result, _) = sent(Answer::Status("500 No"));
         assert!(result.unwrap_err().contains("500"));
         let nobody = "http://127.0.0.1:1/secret".parse().unwrap();
-        let why = send(&nobody, &Message::test("hub")).unwrap_err();
+        let why = send(&nobody, &Message::test("hub", UnixMs(5))).unwrap_err();
         assert!(!why.contains("secret"), "{why}");
     }
 
@@ -123,7 +127,7 @@ mod tests {
     fn commands_get_the_message_and_may_fail() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("out");
-        let message = Message::test("hub");
+        let message = Message::test("hub", UnixMs(5));
         let route: Route = format!("command:cat > {}", file.display()).parse().unwrap();
         send(&route, &message).unwrap();
         assert!(

@@ -76,10 +76,43 @@ fn a_receiver_gets_one_message_for_one_incident_over_a_restart_in_its_middle() {
     assert_eq!(Kept::load(&place.path()).firing().len(), 1);
     last.tell(news("a", false));
     let requests = receiver.has(3);
+    let key = |request: &String| {
+        let line = request
+            .lines()
+            .find(|line| line.to_lowercase().starts_with("idempotency-key: "));
+        line.unwrap().to_owned()
+    };
+    assert_eq!(key(&requests[0]), key(&requests[1]), "tried again");
+    assert_ne!(key(&requests[1]), key(&requests[2]));
     assert!(requests[1].contains("\"state\":\"firing\"") && requests[2].contains("resolved"));
     last.finish();
     assert_eq!(receiver.requests().len(), 3);
     assert!(Kept::load(&place.path()).firing().is_empty());
+}
+
+#[test]
+fn what_a_killed_hub_tells_twice_has_the_same_key() {
+    let place = Place::new();
+    let receiver = Receiver::start(vec![Answer::Hang, Answer::Status("200 OK")]);
+    let killed = place.start(&[receiver.url()]);
+    killed.tell(news("a", true));
+    receiver.has(1);
+    until("it is kept", || {
+        (!Kept::load(&place.path()).firing().is_empty()).then_some(())
+    });
+    // The first never hears that it arrived, and a second one starts with what is in the file.
+    let again = place.start(&[receiver.url()]);
+    let requests = receiver.has(2);
+    let key = |request: &str| {
+        let lower = request.to_lowercase();
+        let key = lower
+            .lines()
+            .find_map(|line| line.strip_prefix("idempotency-key: ").map(str::to_owned));
+        key.unwrap()
+    };
+    assert_eq!(key(&requests[0]), key(&requests[1]));
+    assert!(requests[1].contains(&key(&requests[1])), "in the JSON too");
+    drop((killed, again));
 }
 
 #[test]

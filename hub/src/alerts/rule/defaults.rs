@@ -4,17 +4,21 @@
 ///
 /// Each is about something that somebody has to do something about. A busy processor, a full page cache or a
 /// clock that nothing keeps are none of these.
-pub const DEFAULTS: [&str; 13] = [
+pub const DEFAULTS: [&str; 17] = [
     "silent: silent for 60s critical",
     "disk-full: system.filesystem.utilization > 95% clear 93% for 5m critical",
     "disk-filling: system.filesystem.utilization full within 4h and system.filesystem.utilization > 60% for 20m",
     "disk-unreachable: system.filesystem.unreachable > 0 for 1m critical",
     "read-only: system.filesystem.read_only turns > 0 for 30s critical",
+    "disk-errors: rate(system.linux.disk.errors) > 1/m over 10m for 10m",
+    "filesystem-errors: rate(system.linux.filesystem.errors) > 0 over 10m critical",
+    "raid-degraded: system.linux.raid.missing > 0 for 1m critical",
     "memory-stalls: psi.mem > 20% clear 10% for 2m",
     "oom-kill: rate(system.linux.oom_kills) > 0 over 5m",
     "cpu-saturated: psi.cpu > 60% clear 40% and load5 > 2*system.cpu.logical.count for 15m",
     "disk-stalls: psi.io > 80% clear 60% for 15m",
     "hot: temp.max > 95°C clear 90°C for 2m critical",
+    "near-critical: hw.temperature > 0.95*hw.temperature.limit clear 0.9*hw.temperature.limit for 2m critical",
     "clock-off: clock off 2s for 1m",
     "rows-dropped: rate(sysmon.agent.rows.dropped) > 0 over 5m",
     "spool-errors: rate(sysmon.agent.spool.errors) > 0 over 5m",

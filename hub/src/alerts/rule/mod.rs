@@ -12,6 +12,7 @@
 //! | `rate(METRIC) > VALUE [over SPAN]` | it grows faster, over five minutes |
 //! | `METRIC > VALUE within SPAN [clear SPAN]` | it will be, if the last hour goes on; `full within` is for `> 100% within` |
 //! | `METRIC turns > VALUE` | it is now, and was not before |
+//! | `METRIC unlike its week [by N] [clear N]` | its ten-minute mean is N spreads beyond what this hour of earlier weeks had |
 //!
 //! METRIC is an alias or a full name, of which every series of a host is judged by itself; conditions after the
 //! first are of the same device where they know it, else of any of the host's. VALUE is a number with a unit
@@ -76,6 +77,8 @@ pub enum Measure {
     Rate(Duration),
     /// Where it will be in a time; another while it fires.
     Within(Duration, Duration),
+    /// How many spreads it is away from what it was at this hour of earlier weeks.
+    Unlike,
 }
 
 /// What a value is compared with.
@@ -190,6 +193,18 @@ pub struct Rule {
     pub say: Option<Template>,
     /// The line, with single spaces.
     text: String,
+}
+
+impl Rule {
+    /// The series that it compares with those of earlier weeks.
+    pub fn of_week(&self) -> impl Iterator<Item = &MetricName> {
+        let terms = match &self.condition {
+            Condition::All(terms) => terms.as_slice(),
+            _ => &[],
+        };
+        let unlike = terms.iter().filter(|term| term.measure == Measure::Unlike);
+        unlike.map(|term| &term.metric)
+    }
 }
 
 impl fmt::Display for Rule {

@@ -28,6 +28,12 @@ const WITHIN_MAX: Duration = Duration::from_secs(7 * 86_400);
 /// How near an own metric's name may be to an alias before it is taken for a slip.
 const SLIP: f64 = 0.9;
 
+/// Spreads away from its week at which a series is unlike it, if no other number is named, and where that is over.
+const UNLIKE: (f64, f64) = (4.0, 2.0);
+
+/// The most such spreads.
+const UNLIKE_MAX: f64 = 100.0;
+
 const OPTIONS: [&str; 6] = ["and", "for", "on", "warning", "critical", "say"];
 
 /// A line that is no rule.
@@ -176,7 +182,7 @@ impl<'a> Reader<'a> {
                 other => {
                     let hint = suggest(
                         other,
-                        OPTIONS.into_iter().chain(["clear", "over", "within"]),
+                        OPTIONS.into_iter().chain(["clear", "over", "within", "by"]),
                     );
                     return Err(format!("has {other:?} where it cannot stand{hint}"));
                 }
@@ -204,11 +210,18 @@ impl<'a> Reader<'a> {
             measure = Measure::Turn;
             sign = self.argument("turns")?;
         }
+        if sign == "unlike" {
+            return self.unlike(metric, inner.is_some());
+        }
         let is_full = sign == "full";
         let above = match sign {
             ">" | "full" => true,
             "<" => false,
-            other => return Err(format!("compares by {other:?}: use > or <")),
+            other => {
+                return Err(format!(
+                    "compares by {other:?}: use > or <, or \"unlike its week\""
+                ));
+            }
         };
         let threshold = match is_full {
             true => Bound::Number(1.0),
@@ -228,6 +241,35 @@ impl<'a> Reader<'a> {
         Ok(term)
     }
 
+    /// Reads what follows "unlike".
+    fn unlike(&mut self, metric: MetricName, is_rate: bool) -> Result<Term, String> {
+        let words = [self.argument("unlike")?, self.argument("its")?];
+        if words != ["its", "week"] {
+            return Err("is unlike something else: write \"unlike its week\"".to_owned());
+        }
+        if is_rate {
+            return Err("is unlike its week by its value: write it without rate()".to_owned());
+        }
+        let mut term = Term {
+            metric,
+            measure: Measure::Unlike,
+            above: true,
+            threshold: Bound::Number(UNLIKE.0),
+            clear: Bound::Number(UNLIKE.1),
+        };
+        self.options(Some(&mut term))?;
+        Ok(term)
+    }
+
+    fn spreads(&mut self, after: &str) -> Result<Bound, String> {
+        let text = self.argument(after)?;
+        let number = text.parse::<f64>().ok();
+        let number = number.filter(|number| *number > 0.0 && *number <= UNLIKE_MAX);
+        number.map(Bound::Number).ok_or_else(|| {
+            format!("has {text:?}, which is no number of spreads: write for example 4")
+        })
+    }
+
     /// Reads what belongs to one condition alone; false if that is not what comes next.
     fn term_option(&mut self, option: &str, term: &mut Term) -> Result<bool, String> {
         match (option, &mut term.measure) {
@@ -237,6 +279,17 @@ impl<'a> Reader<'a> {
                 if !(Duration::from_secs(10)..=RATE_OVER_MAX).contains(over) {
                     return Err("looks over a time that is not from 10s to 1d".to_owned());
                 }
+            }
+            ("by", Measure::Unlike) => {
+                self.words.next();
+                term.threshold = self.spreads(option)?;
+                if let Bound::Number(by) = term.threshold {
+                    term.clear = Bound::Number(by * UNLIKE.1 / UNLIKE.0);
+                }
+            }
+            ("clear", Measure::Unlike) => {
+                self.words.next();
+                term.clear = self.spreads(option)?;
             }
             ("within", Measure::Value) => {
                 self.words.next();

@@ -126,6 +126,29 @@ fn rules_are_checked_against_each_other_and_the_hosts_there_are() {
 }
 
 #[test]
+fn what_is_unlike_its_week_is_read() {
+    let odd = terms("a: cpu unlike its week by 6 for 20m");
+    assert_eq!(odd[0].measure, Measure::Unlike);
+    let bounds = |term: &Term| (term.threshold.clone(), term.clear.clone());
+    assert_eq!(bounds(&odd[0]), (Bound::Number(6.0), Bound::Number(3.0)));
+    let odd = terms("a: cpu unlike its week clear 1 and cpu > 50%");
+    assert_eq!(bounds(&odd[0]), (Bound::Number(4.0), Bound::Number(1.0)));
+    for (text, why) in [
+        ("a: cpu unlike its weak", "unlike its week"),
+        ("a: cpu unlike its week by many", "number of spreads"),
+        ("a: cpu unlike its week by 0", "number of spreads"),
+        (
+            "a: cpu unlike its week by 3 clear 4",
+            "clear before it fires",
+        ),
+        ("a: rate(cpu) unlike its week", "without rate()"),
+    ] {
+        let error = text.parse::<Rule>().unwrap_err().to_string();
+        assert!(error.contains(why), "{error}");
+    }
+}
+
+#[test]
 fn the_defaults_are_rules() {
     let lines = DEFAULTS.map(str::to_owned);
     assert_eq!(parse_all(&lines, &[]).unwrap().len(), DEFAULTS.len());
