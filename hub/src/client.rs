@@ -127,6 +127,21 @@ pub async fn acknowledge(
     alerts(&session, &request).await
 }
 
+/// Nobody takes care any more of what fires on some hosts.
+pub async fn unacknowledge(
+    connector: &Connector,
+    hub: &str,
+    scope: &Scope,
+) -> Result<Alerts, LinkError> {
+    let session = connector.connect(hub, Purpose::View).await?;
+    let (host, rule) = scope.parts();
+    let request = Request::Unacknowledge {
+        host: Label::new(host),
+        rule: Some(Label::new(rule)),
+    };
+    alerts(&session, &request).await
+}
+
 async fn alerts(session: &HubSession, request: &Request) -> Result<Alerts, LinkError> {
     if session.minor < ALERTS_SINCE {
         return Err(LinkError::Refused("the hub is older than this".to_owned()));

@@ -25,6 +25,12 @@ const TITLE: &str = "sysmon";
 /// Time between two frames on a slow line, unless a key asks for one.
 const SLOW_LINE: Duration = Duration::from_secs(5);
 
+/// What hosts tell waits this long for what they tell besides, so that one frame shows all of it.
+const WITH_OTHERS: Duration = Duration::from_millis(5);
+
+/// A new second on the clock waits this long for what hosts tell of it.
+const WITH_HOSTS: Duration = Duration::from_millis(60);
+
 /// Shows the hub's fleet until the user quits or `stop` is done; what that took. `identity` is where the
 /// connector's identity is kept when it has been renewed.
 pub async fn run(
@@ -67,14 +73,17 @@ async fn show(
     state.size = terminal.redraw();
     update(&mut state, Message::Tick(now()));
     let mut events = EventStream::new();
-    let (mut drawn, mut by_hand) = (Instant::now(), true);
+    let mut drawn = Instant::now();
+    // When what has changed is drawn; nothing has if not set.
+    let mut due = Some(drawn);
     loop {
-        if state.dirty && !terminal.is_busy() && (by_hand || drawn.elapsed() >= every) {
-            (state.dirty, by_hand) = (false, false);
+        if due.is_some_and(|due| due <= Instant::now()) && !terminal.is_busy() {
+            (state.dirty, due) = (false, None);
             drawn = Instant::now();
             terminal.draw(|area, buffer| crate::view::draw(&state, area, buffer))?;
             stats.frames.add(drawn.elapsed());
         }
+        let is_busy = terminal.is_busy();
         let message = tokio::select! {
             biased;
             event = events.next() => match event {
@@ -82,24 +91,24 @@ async fn show(
                 // Nobody can press a key any more: the terminal is gone.
                 None => return Ok(()),
             },
-            sent = terminal.sent(), if terminal.is_busy() => {
+            sent = terminal.sent(), if is_busy => {
                 sent?;
                 continue;
             }
             feed = screen.feed.recv() => feed.map(Message::Feed),
-            () = tokio::time::sleep(until_next_second()) => None,
+            () = tokio::time::sleep(until(due, is_busy)) => None,
         };
-        // What a key asks for is drawn when it comes, too.
-        by_hand |= match &message {
+        let wait = match &message {
+            None => Some(WITH_HOSTS),
             Some(Message::Feed(
                 Feed::Fleet(_)
                 | Feed::Preview(_)
                 | Feed::HostRows { .. }
                 | Feed::Processes { .. }
                 | Feed::Top { .. },
-            )) => false,
-            Some(_) => true,
-            None => false,
+            )) => Some(WITH_OTHERS),
+            // What a key does, and what it asks for, is drawn at once.
+            Some(_) => None,
         };
         let mut messages = vec![Message::Tick(now())];
         messages.extend(message);
@@ -134,7 +143,22 @@ async fn show(
                 }
             }
         }
-        by_hand &= state.dirty;
+        if state.dirty {
+            let soon = match wait {
+                None => Instant::now(),
+                Some(wait) => (Instant::now() + wait).max(drawn + every),
+            };
+            due = Some(due.map_or(soon, |due| due.min(soon)));
+        }
+    }
+}
+
+/// Time until something has to be done, if nothing happens.
+fn until(due: Option<Instant>, is_busy: bool) -> Duration {
+    let second = until_next_second();
+    match due.filter(|_| !is_busy) {
+        Some(due) => second.min(due.saturating_duration_since(Instant::now())),
+        None => second,
     }
 }
 

@@ -4,6 +4,8 @@ use ratatui::buffer::{Buffer, Cell};
 use ratatui::style::{Color, Modifier};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
+use crate::terminal::colours::indexed;
+
 /// Pixels of a cell.
 const CELL: (f64, f64) = (8.4, 17.0);
 
@@ -12,12 +14,6 @@ const MARGIN: f64 = 10.0;
 
 /// Colours of paper and ink where the screen names none.
 const PAPER: (&str, &str) = ("#16181d", "#d0d0d0");
-
-/// The sixteen colours every terminal has (as in xterm).
-const BASIC: [&str; 16] = [
-    "#000000", "#cd0000", "#00cd00", "#cdcd00", "#0000ee", "#cd00cd", "#00cdcd", "#e5e5e5",
-    "#7f7f7f", "#ff0000", "#00ff00", "#ffff00", "#5c5cff", "#ff00ff", "#00ffff", "#ffffff",
-];
 
 /// Draws a screen; `title` is for those who cannot see it.
 pub fn svg(buffer: &Buffer, title: &str) -> String {
@@ -102,33 +98,12 @@ fn colours(cell: &Cell) -> (Option<String>, Option<String>) {
 }
 
 fn colour(colour: Color) -> Option<String> {
-    let index = match colour {
-        Color::Indexed(index) => index,
-        Color::Rgb(r, g, b) => return Some(format!("#{r:02x}{g:02x}{b:02x}")),
+    let (r, g, b) = match colour {
+        Color::Indexed(index) => indexed(index),
+        Color::Rgb(r, g, b) => (r, g, b),
         _ => return None,
     };
-    Some(match index {
-        0..16 => BASIC
-            .get(usize::from(index))
-            .copied()
-            .unwrap_or_default()
-            .to_owned(),
-        16..232 => {
-            // A cube of six levels a channel.
-            let level = |n: u8| if n == 0 { 0 } else { 55 + 40 * n };
-            let n = index - 16;
-            format!(
-                "#{:02x}{:02x}{:02x}",
-                level(n / 36),
-                level(n / 6 % 6),
-                level(n % 6)
-            )
-        }
-        232.. => {
-            let grey = 8 + 10 * (index - 232);
-            format!("#{grey:02x}{grey:02x}{grey:02x}")
-        }
-    })
+    Some(format!("#{r:02x}{g:02x}{b:02x}"))
 }
 
 fn place(run: &Run, y: u16) -> (f64, f64, f64) {

@@ -33,7 +33,8 @@ use sysmon_tui::state::timeline::STEPS;
 use sysmon_tui::state::{Feed, Options, State};
 use sysmon_tui::text::plain;
 use sysmon_tui::update::{Message, update};
-use sysmon_wire::message::{Aggregate, Reply, RunId, TopBy};
+use sysmon_wire::alerts::{Acknowledgement, AlertState, Alerts};
+use sysmon_wire::message::{Aggregate, Reply, RunId, Severity, TopBy};
 use sysmon_wire::metrics::{CPU_UTILIZATION, NET_IO};
 use sysmon_wire::{Row, RowEncoder, SeriesTable, UnixMs};
 
@@ -198,6 +199,9 @@ fn go(state: &mut State, place: Mode, name: &str) {
         state.processes.open_selected();
     }
     state.mode = place;
+    if place == Mode::Events {
+        feed(state, Feed::Alerts(alerts()));
+    }
     state.panes.go(Pane::Network);
     if place == Mode::Compare {
         state.host = None;
@@ -205,6 +209,51 @@ fn go(state: &mut State, place: Mode, name: &str) {
     }
     if place == Mode::Help {
         state.back.push(Mode::Host);
+    }
+}
+
+/// What fires: one that nobody takes care of, one that somebody does, one that is silenced.
+fn alerts() -> Alerts {
+    let alert = |host: &str, rule: &str, severity, minutes: i64, summary: &str| AlertState {
+        host: host.into(),
+        rule: rule.into(),
+        what: "".into(),
+        severity,
+        since: UnixMs(NOON - minutes * 60_000),
+        summary: summary.into(),
+        acknowledged: None,
+        silenced: None,
+    };
+    let mut taken = alert(
+        "web-2",
+        "disk-full",
+        Severity::Critical,
+        40,
+        "/srv is full in 2 h",
+    );
+    taken.acknowledged = Some(Acknowledgement {
+        by: "jane".into(),
+        at: UnixMs(NOON - 600_000),
+        note: "making room".into(),
+    });
+    let mut silenced = alert(
+        "build-1",
+        "cpu",
+        Severity::Warning,
+        9,
+        "cpu is saturated: 99 %",
+    );
+    silenced.silenced = Some("release".into());
+    let open = alert(
+        "db-1",
+        "memory",
+        Severity::Warning,
+        3,
+        "memory is short: 34 % of the time",
+    );
+    Alerts {
+        alerts: vec![silenced, taken, open],
+        ..Alerts::default()
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{Label, UnixMs};
 /// What fires, and how it is told.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alerts {
-    /// Alerts that were acknowledged by the request.
+    /// Alerts that were acknowledged by the request, or are no longer.
     pub acknowledged: u32,
     /// What fires, by host, at most [`crate::limits::ALERTS_MAX`].
     pub alerts: Vec<AlertState>,

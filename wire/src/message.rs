@@ -296,6 +296,13 @@ pub enum Request {
         /// What they say about it.
         note: Label,
     },
+    /// Nobody takes care of it any more; answered like [`Request::Alerts`]. For hubs of minor version 4 or later.
+    Unacknowledge {
+        /// Of which hosts, as in [`Request::Acknowledge`].
+        host: Label,
+        /// Of which rule; of all if not set.
+        rule: Option<Label>,
+    },
 }
 
 /// What the busiest processes are by.

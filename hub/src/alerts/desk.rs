@@ -111,18 +111,18 @@ impl Desk {
         self.open.values().any(Open::is_untold)
     }
 
-    /// Somebody takes care of these; how many that are. Those that were not told yet need not be any more.
-    pub fn acknowledge(&mut self, scope: &Scope, acknowledged: &Acknowledged) -> usize {
-        let meant = self
-            .open
-            .values_mut()
-            .filter(|open| scope.includes(&open.alert));
+    /// Somebody takes care of these, and those that were not told yet need not be any more; or nobody does any
+    /// more. How many that are.
+    pub fn acknowledge(&mut self, scope: &Scope, acknowledged: Option<&Acknowledged>) -> usize {
+        let meant = self.open.values_mut().filter(|open| {
+            scope.includes(&open.alert) && (acknowledged.is_some() || open.acknowledged.is_some())
+        });
         let cut = |text: &str| text.chars().take(TEXT_MAX).collect();
         let take = |open: &mut Open| {
-            open.acknowledged = Some(Acknowledged {
-                by: cut(&acknowledged.by),
-                at: acknowledged.at,
-                note: cut(&acknowledged.note),
+            open.acknowledged = acknowledged.map(|who| Acknowledged {
+                by: cut(&who.by),
+                at: who.at,
+                note: cut(&who.note),
             });
         };
         meant.map(take).count()
@@ -196,8 +196,8 @@ mod tests {
         desk.take(transition("a", true));
         desk.review(&Quiet::default(), UnixMs(2));
         let jane = jane_cares();
-        assert_eq!(desk.acknowledge(&Scope::of("b"), &jane), 0);
-        assert_eq!(desk.acknowledge(&Scope::of("a:hot"), &jane), 1);
+        assert_eq!(desk.acknowledge(&Scope::of("b"), Some(&jane)), 0);
+        assert_eq!(desk.acknowledge(&Scope::of("a:hot"), Some(&jane)), 1);
         let kept: Vec<Open> = desk.open().cloned().collect();
         let text = serde_json::to_string(&kept).unwrap();
         let mut desk = Desk::new(serde_json::from_str(&text).unwrap());
@@ -205,8 +205,12 @@ mod tests {
         assert!(desk.take(transition("a", false)).is_some());
         // What was silenced and is taken care of by then is told no more.
         desk.take(transition("c", true));
-        desk.acknowledge(&Scope::of("c"), &jane_cares());
+        desk.acknowledge(&Scope::of("c"), Some(&jane_cares()));
         assert!(!desk.has_untold() && desk.review(&Quiet::default(), UnixMs(4)).is_empty());
+        // If she no longer does, it is.
+        assert_eq!(desk.acknowledge(&Scope::of("*"), None), 1);
+        assert_eq!(desk.acknowledge(&Scope::of("*"), None), 0, "once");
+        assert_eq!(desk.review(&Quiet::default(), UnixMs(5)).len(), 1);
     }
 
     fn jane_cares() -> Acknowledged {

@@ -50,6 +50,7 @@ pub(crate) fn alerts(
         Some(AlertsCommand::Silences) => silences(state),
         Some(AlertsCommand::Unsilence { id }) => unsilence(state, id),
         Some(AlertsCommand::Ack { scope, note }) => acknowledge(state, scope, note),
+        Some(AlertsCommand::Unack { scope }) => unacknowledge(state, scope),
     }
 }
 
@@ -319,6 +320,25 @@ fn acknowledge(state: &HubState, scope: &str, note: &str) -> Result<(), Failure>
     }
     let text = format!(
         "{} alerts of {scope} are taken care of\n",
+        alerts.acknowledged
+    );
+    Ok(sysmon_config::print(&text)?)
+}
+
+fn unacknowledge(state: &HubState, scope: &str) -> Result<(), Failure> {
+    let scope = Scope::of(scope);
+    let alerts = ask(
+        state,
+        ANSWER_MAX,
+        async |connector: &Connector, hub: &str| {
+            client::unacknowledge(connector, hub, &scope).await
+        },
+    )?;
+    if alerts.acknowledged == 0 {
+        return Err(anyhow!("nobody takes care of {scope}: see `sysmon-hub status`").into());
+    }
+    let text = format!(
+        "nobody takes care of {} alerts of {scope} any more\n",
         alerts.acknowledged
     );
     Ok(sysmon_config::print(&text)?)

@@ -133,6 +133,11 @@ Examples:
         #[arg(long, default_value = "")]
         note: String,
     },
+    /// Say that you no longer do, so that the next of those who look will
+    Unack {
+        /// HOST, HOST:RULE or :RULE, as for `alerts silence`
+        scope: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]

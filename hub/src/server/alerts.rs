@@ -35,8 +35,19 @@ impl Hub {
             note: note.to_owned(),
         };
         let scope = Scope::new(host, rule.unwrap_or("*"));
-        let count = self.notifier.acknowledge(&scope, &acknowledged);
+        let count = self.notifier.acknowledge(&scope, Some(&acknowledged));
         tracing::info!("{by} takes care of {count} alerts of {scope}");
+        Alerts {
+            acknowledged: u32::try_from(count).unwrap_or(u32::MAX),
+            ..self.alerts()
+        }
+    }
+
+    /// Nobody takes care any more of what fires on some hosts.
+    pub(super) fn unacknowledge(&self, by: &str, host: &str, rule: Option<&str>) -> Alerts {
+        let scope = Scope::new(host, rule.unwrap_or("*"));
+        let count = self.notifier.acknowledge(&scope, None);
+        tracing::info!("{by} says that nobody takes care of {count} alerts of {scope}");
         Alerts {
             acknowledged: u32::try_from(count).unwrap_or(u32::MAX),
             ..self.alerts()

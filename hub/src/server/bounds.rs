@@ -25,7 +25,8 @@ fn moments(request: &mut Request) -> ([Option<&mut UnixMs>; 2], Option<&mut i64>
         | Request::Burst { .. }
         | Request::Renew { .. }
         | Request::Alerts
-        | Request::Acknowledge { .. } => ([None, None], None),
+        | Request::Acknowledge { .. }
+        | Request::Unacknowledge { .. } => ([None, None], None),
         Request::Fleet { at, .. }
         | Request::Processes { at, .. }
         | Request::Changes { at, .. }

@@ -98,6 +98,12 @@ async fn answer(
             let alerts = hub.acknowledge(&by, host.as_str(), rule, note.as_str());
             sender.send(&Reply::Alerts(alerts)).await
         }
+        Request::Unacknowledge { host, rule } => {
+            let by = who.peer.name.to_string();
+            let rule = rule.as_ref().map(Label::as_str);
+            let alerts = hub.unacknowledge(&by, host.as_str(), rule);
+            sender.send(&Reply::Alerts(alerts)).await
+        }
         Request::Status => sender.send(&Reply::Status(hub.status())).await,
         Request::Fleet {
             at,

@@ -17,13 +17,14 @@ pub(crate) fn options(args: &Args, config: &Config) -> Result<Options, Failure> 
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(set);
     let is_utf8 = locale.is_none_or(|name| name.to_lowercase().replace('-', "").contains("utf8"));
     // Consoles and old terminals whose fonts lack block and braille characters.
-    let is_plain = set("TERM")
-        .is_some_and(|term| ["linux", "vt100", "vt220", "dumb", "ansi"].contains(&term.as_str()));
-    let theme = match (args.theme, set("NO_COLOR")) {
-        (Some(theme), _) => theme,
+    let is_of = |names: &[&str]| set("TERM").is_some_and(|term| names.contains(&term.as_str()));
+    let has_no_colour = is_of(&["vt100", "vt220", "dumb"]);
+    let is_plain = has_no_colour || is_of(&["linux", "ansi"]);
+    let theme = match args.theme {
+        Some(theme) => theme,
         // https://no-color.org
-        (None, Some(_)) => Theme::Mono,
-        (None, None) => config.tui.theme,
+        None if set("NO_COLOR").is_some() || has_no_colour => Theme::Mono,
+        None => config.tui.theme,
     };
     let wrong = |problem| Failure::Usage(anyhow!("[tui] keys: {problem}"));
     Ok(Options {

@@ -19,7 +19,9 @@ use crate::state::host::WINDOW_MS;
 use crate::state::timeline::STEPS;
 use crate::update::Effect;
 use comparison::Comparison;
-pub use replies::{of_burst, of_changes, of_fleet, of_host, of_processes, of_timeline, of_top};
+pub use replies::{
+    of_alerts, of_burst, of_changes, of_fleet, of_host, of_processes, of_timeline, of_top,
+};
 
 /// Messages that wait for the screen; when it is full the hub's stream waits, and coalesces.
 const QUEUE: usize = 64;
@@ -39,6 +41,9 @@ pub(crate) const TIMELINE_SINCE: u16 = 3;
 /// Minor version since which they can tell the busiest processes of all hosts.
 pub const TOP_SINCE: u16 = 4;
 
+/// Minor version since which they tell who takes care of what fires.
+const ALERTS_SINCE: u16 = 4;
+
 /// Processes of that list asked for: at a second each 20 kB at most over a slow line.
 pub(crate) const TOP_LIMIT: u16 = 200;
 
@@ -54,6 +59,7 @@ struct Wanted {
     changes: Option<Request>,
     timeline: Option<Request>,
     top: Option<Request>,
+    alerts: Option<Request>,
     preview: Option<Request>,
     preview_processes: Option<Request>,
     compare: Option<Question>,
@@ -185,6 +191,7 @@ impl Feeder {
         let mut timeline = self.ask_timeline(session).await?;
         // These are asked for again by whoever shows them.
         let (mut preview, mut preview_processes, mut top) = (None, None, None);
+        let mut alerts = None;
         let mut compare = Comparison::default();
         // The hub ends a burst when nobody waits for it any more.
         let mut burst = None;
@@ -215,6 +222,10 @@ impl Feeder {
                     Some(reply) => self.tell_all(of_top(reply)).await?,
                     None => top = None,
                 },
+                reply = next(&mut alerts) => match reply? {
+                    Some(reply) => self.tell_all(of_alerts(reply)).await?,
+                    None => alerts = None,
+                },
                 reply = next(&mut preview) => match reply? {
                     Some(reply) => self.tell_all(preview_of(of_host(reply))).await?,
                     None => preview = None,
@@ -239,6 +250,7 @@ impl Feeder {
                     }
                     Changed::Changes => changes = self.ask_changes(session).await?,
                     Changed::Timeline => timeline = self.ask_timeline(session).await?,
+                    Changed::Alerts => alerts = self.ask_alerts(session).await?,
                     Changed::Top => top = self.ask_top(session).await?,
                     Changed::Preview => {
                         preview = ask(session, self.wanted.preview.take().as_ref()).await?;
@@ -312,6 +324,20 @@ impl Feeder {
         Ok(ask(session, wanted.as_ref()).await?)
     }
 
+    async fn ask_alerts(&mut self, session: &HubSession) -> Result<Option<Replies>, End> {
+        let wanted = self.wanted.alerts.take();
+        if session.minor >= ALERTS_SINCE {
+            return Ok(ask(session, wanted.as_ref()).await?);
+        }
+        // Its hosts tell what fires; only who takes care is not known.
+        if wanted.is_some_and(|wanted| wanted != Request::Alerts) {
+            let reason =
+                Label::new("the hub is older than this program and does not know who takes care");
+            self.tell(Feed::Refused { reason }).await?;
+        }
+        Ok(None)
+    }
+
     fn want(&mut self, effect: Effect) -> Changed {
         match effect {
             Effect::WatchFleet { at } => {
@@ -376,6 +402,21 @@ impl Feeder {
                 });
                 Changed::Timeline
             }
+            Effect::AskAlerts => {
+                // What somebody does about them is answered with them.
+                self.wanted.alerts.get_or_insert(Request::Alerts);
+                Changed::Alerts
+            }
+            Effect::Acknowledge { host, rule, done } => {
+                let rule = Some(rule);
+                let note = Label::new("");
+                self.wanted.alerts = Some(if done {
+                    Request::Acknowledge { host, rule, note }
+                } else {
+                    Request::Unacknowledge { host, rule }
+                });
+                Changed::Alerts
+            }
             Effect::Compare(question) => {
                 self.wanted.compare = Some(question);
                 Changed::Compare
@@ -430,6 +471,7 @@ enum Changed {
     Changes,
     Timeline,
     Top,
+    Alerts,
     Preview,
     PreviewProcesses,
     Compare,

@@ -92,3 +92,12 @@ pub fn of_timeline(reply: Reply) -> Option<Feed> {
         _ => None,
     }
 }
+
+/// A reply to a request for what fires, as the screen takes it.
+pub fn of_alerts(reply: Reply) -> Option<Feed> {
+    match reply {
+        Reply::Alerts(alerts) => Some(Feed::Alerts(alerts)),
+        Reply::Refused { reason } => Some(Feed::Refused { reason }),
+        _ => None,
+    }
+}

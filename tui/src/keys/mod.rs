@@ -100,6 +100,8 @@ pub enum Action {
     Changes,
     /// Show what happened.
     Events,
+    /// Take care of the selected alert, or no longer.
+    Acknowledge,
     /// Mark the selected host, or no longer.
     Mark,
     /// Compare hosts, or one with its past.
@@ -194,6 +196,7 @@ impl Action {
             Self::Burst => "burst",
             Self::Changes => "changes",
             Self::Events => "events",
+            Self::Acknowledge => "acknowledge",
             Self::Mark => "mark",
             Self::Compare => "compare",
             Self::Metric => "next-metric",

@@ -164,6 +164,13 @@ pub const BINDINGS: &[Binding] = &[
         Some("go there"),
     ),
     bind(
+        &[Mode::Events],
+        &[char('A')],
+        Action::Acknowledge,
+        "you take care of the alert, or no more",
+        Some("acknowledge"),
+    ),
+    bind(
         LISTS,
         &[char('/')],
         Action::Filter,

@@ -1,5 +1,6 @@
 //! Everything the screen shows. Pure: times and events come in as messages.
 
+pub mod alerts;
 pub mod arrange;
 pub mod burst;
 pub mod changes;
@@ -19,6 +20,7 @@ pub mod top;
 use jiff::tz::TimeZone;
 use ratatui::layout::Size;
 use sysmon_config::{Column, Order};
+use sysmon_wire::alerts::Alerts;
 use sysmon_wire::message::{Change, FleetUpdate, HostLine, HostProcess, Points};
 use sysmon_wire::{Label, Process, SeriesTable, UnixMs};
 
@@ -155,6 +157,8 @@ pub enum Feed {
     },
     /// When there are rows, and what happened.
     Timeline(Timeline),
+    /// What fires, and who takes care of it.
+    Alerts(Alerts),
     /// The busiest processes of all hosts.
     Top {
         /// The moment.

@@ -1,7 +1,10 @@
 //! The strip of time at the bottom: how much of it is shown, when there are rows, and what happened.
 
-use sysmon_wire::timeline::{Event, Timeline};
+use sysmon_wire::alerts::AlertState;
+use sysmon_wire::timeline::{Event, EventKind, Timeline};
 use sysmon_wire::{Label, UnixMs};
+
+use super::alerts::OpenAlerts;
 
 /// How much time the strip can show, and how people say it.
 const ZOOMS: [(i64, &str); 9] = [
@@ -59,6 +62,8 @@ pub struct TimelineState {
     known: Option<Timeline>,
     /// What was asked for last.
     asked: Option<(Option<Label>, Window)>,
+    /// What fires now; stands above what happened.
+    pub alerts: OpenAlerts,
     selected: usize,
     /// The first row of the list on screen.
     pub top: usize,
@@ -70,6 +75,7 @@ impl Default for TimelineState {
             zoom: FIRST_ZOOM,
             known: None,
             asked: None,
+            alerts: OpenAlerts::default(),
             selected: 0,
             top: 0,
         }
@@ -130,7 +136,24 @@ impl TimelineState {
 
     /// Takes the answer.
     pub fn take(&mut self, timeline: Timeline) {
-        self.known = Some(timeline);
+        self.keep_selected(|this| this.known = Some(timeline));
+    }
+
+    /// Takes what fires now.
+    pub fn take_alerts(&mut self, alerts: Vec<AlertState>) {
+        self.keep_selected(|this| this.alerts.take(alerts));
+    }
+
+    /// Changes the list, and leaves that selected which was, wherever it stands then; the first row stays the first,
+    /// whatever comes.
+    fn keep_selected(&mut self, change: impl FnOnce(&mut Self)) {
+        let before = self
+            .selected()
+            .filter(|_| self.selected > 0)
+            .map(Entry::key);
+        change(self);
+        let at = before.and_then(|key| self.entries().position(|entry| entry.key() == key));
+        self.selected = at.unwrap_or(self.selected);
         self.move_by(0);
     }
 
@@ -156,9 +179,25 @@ impl TimelineState {
         self.events().iter().find(|event| event.time > time)
     }
 
-    /// The event selected in the list, whose first row is the newest.
-    pub fn selected(&self) -> Option<&Event> {
-        self.events().iter().rev().nth(self.selected)
+    /// The rows of the list: what fires, the worst first, then what happened, the newest first.
+    pub fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
+        let alerts = self.alerts.shown().iter().map(Entry::Alert);
+        alerts.chain(self.events().iter().rev().map(Entry::Event))
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.alerts.shown().len() + self.events().len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The row that is selected in the list.
+    pub fn selected(&self) -> Option<Entry<'_>> {
+        self.entries().nth(self.selected)
     }
 
     /// Where the selected one stands.
@@ -168,7 +207,7 @@ impl TimelineState {
 
     /// Selects another, as far as there are some.
     pub fn move_by(&mut self, rows: isize) {
-        let last = self.events().len().saturating_sub(1);
+        let last = self.len().saturating_sub(1);
         self.selected = self.selected.saturating_add_signed(rows).min(last);
     }
 
@@ -185,11 +224,89 @@ impl TimelineState {
     }
 }
 
+/// A row of the list.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Entry<'a> {
+    /// Something that fires now.
+    Alert(&'a AlertState),
+    /// Something that happened.
+    Event(&'a Event),
+}
+
+/// What a row is known by.
+#[derive(PartialEq)]
+enum Key {
+    Alert(Label, Label, Label),
+    Event(UnixMs, Label, EventKind),
+}
+
+impl Entry<'_> {
+    /// When it happened, or began.
+    pub fn time(&self) -> UnixMs {
+        match self {
+            Self::Alert(alert) => alert.since,
+            Self::Event(event) => event.time,
+        }
+    }
+
+    /// The host.
+    pub fn host(&self) -> &Label {
+        match self {
+            Self::Alert(alert) => &alert.host,
+            Self::Event(event) => &event.host,
+        }
+    }
+
+    fn key(self) -> Key {
+        match self {
+            Self::Alert(alert) => {
+                Key::Alert(alert.host.clone(), alert.rule.clone(), alert.what.clone())
+            }
+            Self::Event(event) => Key::Event(event.time, event.host.clone(), event.kind),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sysmon_wire::message::Blob;
+    use sysmon_wire::alerts::Acknowledgement;
+    use sysmon_wire::message::{Blob, Severity};
     use sysmon_wire::timeline::EventKind;
+
+    fn alert(host: &str, is_taken: bool) -> AlertState {
+        AlertState {
+            host: host.into(),
+            rule: "cpu".into(),
+            what: Label::new(""),
+            severity: Severity::Warning,
+            since: UnixMs(5),
+            summary: Label::new(""),
+            acknowledged: is_taken.then(|| Acknowledgement {
+                by: "jane".into(),
+                at: UnixMs(6),
+                note: Label::new(""),
+            }),
+            silenced: None,
+        }
+    }
+
+    #[test]
+    fn what_is_selected_stays_so_wherever_it_goes() {
+        let mut state = TimelineState::default();
+        state.take_alerts(vec![alert("a", false), alert("b", false)]);
+        let host = |state: &TimelineState| state.selected().unwrap().host().to_string();
+        assert_eq!((state.len(), host(&state).as_str()), (2, "a"));
+        state.move_by(1);
+        assert_eq!(host(&state), "b");
+        // Of what fires that comes first of which nobody takes care.
+        state.take_alerts(vec![alert("a", true), alert("b", false), alert("c", false)]);
+        assert_eq!((state.selected_at(), host(&state).as_str()), (0, "b"));
+        state.move_by(2);
+        assert_eq!(host(&state), "a");
+        state.take_alerts(vec![alert("c", false)]);
+        assert_eq!(host(&state), "c");
+    }
 
     #[test]
     fn the_window_ends_now_unless_what_is_shown_lies_before_it() {
@@ -250,7 +367,11 @@ mod tests {
         assert_eq!(state.before(UnixMs(15)), Some(&event(3)));
         assert_eq!(state.after(UnixMs(3)), Some(&event(15)));
         assert_eq!(state.after(UnixMs(15)), None);
-        assert_eq!(state.selected(), Some(&event(15)), "the newest first");
+        assert_eq!(
+            state.selected(),
+            Some(Entry::Event(&event(15))),
+            "the newest first"
+        );
         let covered = [5, 15, 25].map(|time| state.is_covered(UnixMs(time)));
         assert_eq!(covered, [Some(true), Some(false), None]);
     }

@@ -42,6 +42,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Metric => compare::next_metric(state),
         Action::Overlay => compare::overlay(state),
         Action::Events => timeline::list(state),
+        Action::Acknowledge => return timeline::acknowledge(state),
         Action::PreviousEvent => return timeline::earlier(state),
         Action::NextEvent => return timeline::later(state),
         Action::ZoomOut => timeline::zoom(state, 1),

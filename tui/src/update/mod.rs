@@ -93,6 +93,17 @@ pub enum Effect {
         /// Up to this one.
         to: UnixMs,
     },
+    /// Ask what fires, and who takes care of it.
+    AskAlerts,
+    /// Whoever looks takes care of an alert.
+    Acknowledge {
+        /// The host.
+        host: Label,
+        /// The rule.
+        rule: Label,
+        /// Or does so no more, if not set.
+        done: bool,
+    },
     /// Follow the busiest processes of all hosts, or show those of a moment; none no more.
     WatchTop(Option<(Option<UnixMs>, TopBy)>),
     /// Ask for one metric of several hosts.
@@ -119,6 +130,7 @@ pub enum Effect {
 pub fn update(state: &mut State, message: Message) -> Vec<Effect> {
     let mut effects = take(state, message);
     effects.extend(timeline::refresh(state));
+    effects.extend(timeline::refresh_alerts(state));
     effects.extend(preview::refresh(state));
     effects.extend(compare::refresh(state));
     effects.extend(top::refresh(state));
@@ -186,6 +198,7 @@ fn take_feed(state: &mut State, feed: Feed) -> Vec<Effect> {
         } => {
             state.clock_offset_ms = clock_offset_ms;
             state.timeline.forget_asked();
+            state.timeline.alerts.forget_asked();
             state.compare.forget_asked();
             preview::forget(state);
             state.top.asked = None;
@@ -264,6 +277,7 @@ fn take_feed(state: &mut State, feed: Feed) -> Vec<Effect> {
             state.timeline.take(timeline);
             state.timeline.scroll(view::events::rows(state.size));
         }
+        Feed::Alerts(alerts) => timeline::take_alerts(state, alerts),
         Feed::BurstRefused { reason } => {
             state.burst = None;
             remark(state, reason.to_string());

@@ -102,7 +102,7 @@ fn click(state: &mut State, column: u16, row: u16) -> Vec<Effect> {
         Mode::Events => {
             let rows = events::rows(state.size);
             if let Some(at) = at(row, events::FIRST_ROW, rows, state.timeline.top)
-                && at < state.timeline.events().len()
+                && at < state.timeline.len()
             {
                 state.timeline.select(at);
             }

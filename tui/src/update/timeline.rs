@@ -1,10 +1,14 @@
 //! The strip of time and the list of what happened.
 
+use sysmon_wire::alerts::Alerts;
+use sysmon_wire::timeline::Event;
+
 use super::act::go;
 use super::travel::{open_host, show};
 use super::{Effect, remark};
 use crate::keys::Mode;
 use crate::state::host::HostView;
+use crate::state::timeline::Entry;
 use crate::state::{Link, State};
 use crate::view;
 
@@ -22,6 +26,53 @@ pub(super) fn refresh(state: &mut State) -> Option<Effect> {
         from: window.from,
         to: window.to,
     })
+}
+
+/// What has to be asked for to show what fires: only now is known, and only the list shows it.
+pub(super) fn refresh_alerts(state: &mut State) -> Option<Effect> {
+    let alerts = &mut state.timeline.alerts;
+    if state.mode != Mode::Events || state.at.is_some() {
+        if !alerts.shown().is_empty() {
+            alerts.clear();
+            state.timeline.move_by(0);
+        }
+        return None;
+    }
+    let is_connected = matches!(state.link, Link::Connected { .. });
+    (is_connected && alerts.ask(state.now)).then_some(Effect::AskAlerts)
+}
+
+/// Takes what fires, and tells what somebody did about it.
+pub(super) fn take_alerts(state: &mut State, told: Alerts) {
+    if state.mode != Mode::Events || state.at.is_some() {
+        return;
+    }
+    let mut alerts = told.alerts;
+    if let Some(host) = &state.host {
+        alerts.retain(|alert| alert.host == host.name);
+    }
+    state.timeline.take_alerts(alerts);
+    state.timeline.scroll(view::events::rows(state.size));
+}
+
+/// Whoever looks takes care of the selected alert, or does so no more.
+pub(super) fn acknowledge(state: &mut State) -> Vec<Effect> {
+    let Some(Entry::Alert(alert)) = state.timeline.selected() else {
+        remark(
+            state,
+            "select an alert that fires: they stand first".to_owned(),
+        );
+        return Vec::new();
+    };
+    let (host, rule) = (alert.host.clone(), alert.rule.clone());
+    let done = alert.acknowledged.is_none();
+    let text = if done {
+        format!("you take care of {rule} on {host}; A takes it back")
+    } else {
+        format!("nobody takes care of {rule} on {host}")
+    };
+    remark(state, text);
+    vec![Effect::Acknowledge { host, rule, done }]
 }
 
 /// Shows more time, or less.
@@ -59,9 +110,13 @@ pub(super) fn later(state: &mut State) -> Vec<Effect> {
     }
 }
 
-fn tell(state: &mut State, event: &sysmon_wire::timeline::Event) {
+fn tell(state: &mut State, event: &Event) {
+    remark(state, told(event));
+}
+
+fn told(event: &Event) -> String {
     let text = format!("{}: {} {}", event.host, event.kind.as_str(), event.text);
-    remark(state, text.trim_end().to_owned());
+    text.trim_end().to_owned()
 }
 
 /// Shows the list.
@@ -72,25 +127,26 @@ pub(super) fn list(state: &mut State) {
 
 /// Shows the selected event's host at its moment.
 pub(super) fn go_to_event(state: &mut State) -> Vec<Effect> {
-    let Some(event) = state.timeline.selected().cloned() else {
+    let Some(entry) = state.timeline.selected() else {
         return Vec::new();
     };
-    if state
-        .host
-        .as_ref()
-        .is_none_or(|host| host.name != event.host)
-    {
+    let (name, time) = (entry.host().clone(), entry.time());
+    let text = match entry {
+        Entry::Alert(alert) => format!("{name}: {} {}", alert.severity.as_str(), alert.summary),
+        Entry::Event(event) => told(event),
+    };
+    if state.host.as_ref().is_none_or(|host| host.name != name) {
         state.host_scroll = 0;
         state.processes.clear();
-        state.host = Some(HostView::new(event.host.clone()));
+        state.host = Some(HostView::new(name.clone()));
     }
     state.back = vec![Mode::Fleet];
     state.mode = Mode::Host;
-    tell(state, &event);
+    remark(state, text);
     state.at = None;
-    let effects = show(state, Some(event.time));
+    let effects = show(state, Some(time));
     if effects.is_empty() {
-        return vec![open_host(state, event.host)];
+        return vec![open_host(state, name)];
     }
     effects
 }

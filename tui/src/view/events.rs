@@ -1,15 +1,22 @@
 //! What happened, the newest first; and above it what fires now.
 //!
 //! ```text
-//!  EVENTS  of the last 1 h: - shows more, + less
+//!  EVENTS  of all hosts in 1 h   1 alert fires, 1 acknowledged
 //!     TIME      HOST    WHAT
-//!  ▌  13:41:20  db-1    ▲ critical  db-1: cpu saturated since 13:38
+//!  ▌  13:38:00  db-1    ▲ FIRES  cpu saturated: 98 %
+//!     13:20:05  web-3   ! acknowledged  by jane: disk /srv is full at 20:10
+//!     13:38:00  db-1    ▲ critical  cpu saturated: 98 %
 //!     13:20:05  laptop  ✕ silent
 //! ```
 
+use std::borrow::Cow;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Rect, Size};
+use ratatui::style::Style;
 use sysmon_config::time::{format_clock, format_moment};
+use sysmon_wire::alerts::AlertState;
+use sysmon_wire::timeline::EventKind;
 use unicode_width::UnicodeWidthStr;
 
 use super::fleet::wrap;
@@ -17,6 +24,8 @@ use super::paint::{Pen, more};
 use super::strip::sign;
 use crate::format::fit;
 use crate::state::State;
+use crate::state::timeline::Entry;
+use crate::theme::Theme;
 
 /// Lines above the first event: what is shown, and the headings.
 const LINES_ABOVE: u16 = 2;
@@ -63,9 +72,10 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
         .skip(1)
         .text("EVENTS", theme.title)
         .skip(2)
-        .text(&of, theme.dim);
-    let events = timeline.events();
-    if events.is_empty() {
+        .text(&of, theme.dim)
+        .skip(3)
+        .text(&firing(timeline.alerts.counts()), theme.text);
+    if timeline.is_empty() {
         Pen::new(buffer, area, LINES_ABOVE)
             .skip(3)
             .text("nothing happened; - shows more time", theme.text);
@@ -73,7 +83,9 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     }
     let is_long = timeline.span_ms() > DAY_MS;
     let time_width = if is_long { MOMENT_WIDTH } else { CLOCK_WIDTH };
-    let names = events.iter().map(|event| event.host.as_str().width());
+    let names = timeline
+        .entries()
+        .map(|entry| entry.host().as_str().width());
     let host_width = names.max().unwrap_or(0).clamp(4, HOST_WIDTH);
     let mut pen = Pen::new(buffer, area, 1);
     pen.skip(3)
@@ -82,8 +94,8 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     pen.text(&fit("HOST", host_width), theme.dim).skip(2);
     pen.text("WHAT", theme.dim);
     let height = rows(state.size).min(usize::from(area.height.saturating_sub(LINES_ABOVE)));
-    let shown = events.iter().rev().enumerate().skip(timeline.top);
-    for (row, (at, event)) in (LINES_ABOVE..).zip(shown.take(height)) {
+    let shown = timeline.entries().enumerate().skip(timeline.top);
+    for (row, (at, entry)) in (LINES_ABOVE..).zip(shown.take(height)) {
         let mut pen = Pen::new(buffer, area, row);
         let mark = if at == timeline.selected_at() {
             theme.pick("▌", ">")
@@ -91,20 +103,19 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
             " "
         };
         let time = match is_long {
-            true => format_moment(event.time.0, &state.zone),
-            false => format_clock(event.time.0, &state.zone),
+            true => format_moment(entry.time().0, &state.zone),
+            false => format_clock(entry.time().0, &state.zone),
         };
-        let (sign, style) = sign(event.kind, theme);
+        let Told { sign, what, text } = Told::of(entry, theme);
         pen.skip(1).text(mark, theme.key).skip(1);
         pen.text(&fit(&time, time_width), theme.text).skip(2);
-        pen.text(&fit(event.host.as_str(), host_width), theme.text)
+        pen.text(&fit(entry.host().as_str(), host_width), theme.text)
             .skip(2);
-        pen.text(sign, style).skip(1);
-        pen.text(event.kind.as_str(), theme.text).skip(2);
+        pen.text(sign.0, sign.1).skip(1);
+        pen.text(what.0, what.1).skip(2);
         let room = pen.room().saturating_sub(1);
         // What is alike in most names says least; the whole text stands below.
-        let text = event.text.as_str();
-        let text = text.strip_prefix("system.").unwrap_or(text);
+        let text = text.strip_prefix("system.").unwrap_or(&text);
         pen.text(&fit(text, text.width().min(room)), theme.dim);
     }
     let list = Rect {
@@ -112,21 +123,95 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
         height: (height as u16).min(area.height),
         ..area
     };
-    let (above, below) = (timeline.top > 0, timeline.top + height < events.len());
+    let (above, below) = (timeline.top > 0, timeline.top + height < timeline.len());
     more(buffer, list, above, below, theme);
     draw_full(state, area, buffer);
+}
+
+/// How many alerts fire, in words.
+fn firing([open, taken, silenced]: [usize; 3]) -> String {
+    let mut parts = match open {
+        0 => Vec::new(),
+        1 => vec!["1 alert fires".to_owned()],
+        _ => vec![format!("{open} alerts fire")],
+    };
+    for (count, what) in [(taken, "acknowledged"), (silenced, "silenced")] {
+        if count > 0 {
+            parts.push(format!("{count} {what}"));
+        }
+    }
+    parts.join(", ")
+}
+
+/// What a row of the list says.
+struct Told<'a> {
+    sign: (&'static str, Style),
+    what: (&'static str, Style),
+    text: Cow<'a, str>,
+}
+
+impl<'a> Told<'a> {
+    fn of(entry: Entry<'a>, theme: &Theme) -> Self {
+        let alert = match entry {
+            Entry::Alert(alert) => alert,
+            Entry::Event(event) => {
+                return Self {
+                    sign: sign(event.kind, theme),
+                    what: (event.kind.as_str(), theme.text),
+                    text: event.text.as_str().into(),
+                };
+            }
+        };
+        let sign = sign(EventKind::Fired(alert.severity), theme);
+        match (&alert.acknowledged, &alert.silenced) {
+            (Some(who), _) => Self {
+                sign: (sign.0, theme.dim),
+                what: ("acknowledged", theme.dim),
+                text: format!("by {}: {}", who.by, alert.summary).into(),
+            },
+            (None, Some(why)) => Self {
+                sign: (sign.0, theme.dim),
+                what: ("silenced", theme.dim),
+                text: format!("{why}: {}", alert.summary).into(),
+            },
+            (None, None) => Self {
+                sign,
+                what: ("FIRES", sign.1),
+                text: alert.summary.as_str().into(),
+            },
+        }
+    }
 }
 
 /// What the selected event says, however long.
 fn draw_full(state: &State, area: Rect, buffer: &mut Buffer) {
     let theme = &state.theme;
     let lines = lines_below(state.size).saturating_sub(1);
-    let Some(event) = state.timeline.selected().filter(|_| area.height > lines) else {
+    let Some(entry) = state.timeline.selected().filter(|_| area.height > lines) else {
         return;
     };
-    let text = format!("{} {}", event.kind.as_str(), event.text);
+    let mut text = match entry {
+        Entry::Event(event) => format!("{} {} {}", event.host, event.kind.as_str(), event.text),
+        Entry::Alert(alert) => format!(
+            "{} {} {}",
+            alert.host,
+            alert.severity.as_str(),
+            alert.summary
+        ),
+    };
+    if let Entry::Alert(AlertState {
+        acknowledged: Some(who),
+        ..
+    }) = entry
+    {
+        let at = format_clock(who.at.0, &state.zone);
+        text += &format!("; {} takes care since {at}", who.by);
+        if !who.note.as_str().is_empty() {
+            text += &format!(": {}", who.note);
+        }
+    }
     let width = usize::from(area.width).saturating_sub(4);
-    let wrapped = wrap(&format!("{} {text}", event.host), width);
+    let wrapped = wrap(&text, width);
     let from = area.height - lines;
     for (row, line) in (from..area.height).zip(&wrapped) {
         Pen::new(buffer, area, row).skip(3).text(line, theme.dim);

@@ -77,13 +77,6 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
         let covered = timeline.is_covered(window.moment(cell, width));
         pen.text(if covered == Some(false) { gap } else { line }, theme.dim);
     }
-    for (cell, clock) in clocks(state, window, width) {
-        if cell + clock.len() < width {
-            Pen::new(buffer, area, 0)
-                .skip(LABEL_WIDTH + cell)
-                .text(&clock, theme.dim);
-        }
-    }
     // Of several events in one cell the worst is shown.
     let mut marks: Vec<Option<EventKind>> = vec![None; width];
     for event in timeline.events() {
@@ -93,6 +86,15 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
             if worse {
                 *mark = Some(event.kind);
             }
+        }
+    }
+    for (cell, clock) in clocks(state, window, width) {
+        // A sign in the middle of a clock would make another time of it.
+        let cells = marks.get(cell..cell + clock.len());
+        if cells.is_some_and(|cells| cells.iter().all(Option::is_none)) {
+            Pen::new(buffer, area, 0)
+                .skip(LABEL_WIDTH + cell)
+                .text(&clock, theme.dim);
         }
     }
     for (cell, kind) in marks.into_iter().enumerate() {

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::place::{Place, until};
 use crate::receivers::{mail_server, webhook};
+use crate::terminal::Session;
 
 #[test]
 fn a_silent_host_is_told_of_and_shown() {
@@ -143,6 +144,12 @@ fn one_incident_is_one_message_by_webhook_and_one_by_mail_over_a_restart_of_the_
         "{}",
         place.status()
     );
+    let taken = place.output(
+        "sysmon-hub",
+        &["--state", "hub", "alerts", "unack", "a:silent"],
+    );
+    assert!(taken.contains("nobody takes care of 1 alerts"), "{taken}");
+    acknowledged_by_key(&place, &address);
     let _agent = place.agent_for("a", &address);
     until(
         "it is over",
@@ -231,4 +238,28 @@ fn alerts_are_tried_out_and_silenced_by_command() {
         stderr.contains("which is no host; did you mean \"a\"?"),
         "{stderr}"
     );
+}
+
+/// Whoever sees it in the terminal takes care of it with one key, and takes that back with the same.
+fn acknowledged_by_key(place: &Place, address: &str) {
+    let state = place.dir("hub").display().to_string();
+    let args = ["--hub", address, "--state", &state];
+    let mut session = Session::start(120, 30, &args, &[]);
+    session.is("the host", |text| text.contains("✕ a"));
+    session.press("a");
+    session.is("what fires", |text| {
+        text.contains("1 alert fires") && text.contains("▲ FIRES")
+    });
+    session.press("A");
+    session.is("who takes care", |text| {
+        text.contains("1 acknowledged") && text.contains("by owner: ")
+    });
+    let taken = place.status();
+    assert!(taken.contains("[owner takes care]"), "{taken}");
+    session.press("A");
+    session.is("that nobody does", |text| text.contains("1 alert fires"));
+    session.press("\r");
+    session.is("the host as it was", |text| text.contains("PAST"));
+    session.press("q");
+    assert_eq!(session.ended(), 0);
 }

@@ -73,6 +73,7 @@ fn seen(action: Action, mode: Mode) -> Option<&'static str> {
         (Action::Changes, _) => "WHAT CHANGED",
         (Action::Events, _) => "EVENTS",
         (Action::ZoomOut | Action::ZoomIn, _) => "the strip shows",
+        (Action::Acknowledge, _) => "select an alert that fires",
         (Action::Mark, _) => "•",
         (Action::Compare, Mode::Compare) => "1 d before",
         (Action::Compare, _) => "COMPARE",

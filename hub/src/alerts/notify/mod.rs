@@ -194,8 +194,8 @@ impl Notifier {
         }
     }
 
-    /// Somebody takes care of some alerts; how many that are.
-    pub fn acknowledge(&self, scope: &Scope, acknowledged: &Acknowledged) -> usize {
+    /// Somebody takes care of some alerts, or nobody does any more; how many that are.
+    pub fn acknowledge(&self, scope: &Scope, acknowledged: Option<&Acknowledged>) -> usize {
         let mut office = self.shared.lock();
         let count = office.desk.acknowledge(scope, acknowledged);
         self.shared.changed(office);

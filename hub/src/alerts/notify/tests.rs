@@ -184,7 +184,7 @@ fn acknowledged_is_kept() {
         at: UnixMs(7),
         note: "on it".to_owned(),
     };
-    assert_eq!(notifier.acknowledge(&Scope::of("a"), &jane), 1);
+    assert_eq!(notifier.acknowledge(&Scope::of("a"), Some(&jane)), 1);
     notifier.finish();
     drop(notifier);
     let again = place.start(&[]);

@@ -3,6 +3,9 @@
 //! A frame is written beside everything else, and the next is made only once it is out: a slow line gets fewer
 //! frames, each of which shows the newest, and delays neither keys nor what the hub sends.
 
+pub(crate) mod colours;
+mod difference;
+
 use std::io::{self, Write};
 use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,10 +19,12 @@ use crossterm::terminal::{
 };
 use crossterm::{cursor, execute, queue};
 use data_encoding::BASE64;
-use ratatui::backend::{Backend, CrosstermBackend};
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Rect, Size};
 use tokio::task::{JoinHandle, spawn_blocking};
+
+use self::colours::Colours;
+use self::difference::{Print, write_difference};
 
 /// Whether the terminal is ours, so that whoever ends the program first gives it back.
 static ENTERED: AtomicBool = AtomicBool::new(false);
@@ -28,7 +33,9 @@ static ENTERED: AtomicBool = AtomicBool::new(false);
 #[derive(Debug)]
 pub struct Terminal {
     output: Output,
-    shown: Buffer,
+    colours: Colours,
+    /// What the screen shows.
+    shown: Vec<Print>,
     next: Buffer,
     /// Nothing on the screen is known, so every cell is written.
     is_unknown: bool,
@@ -88,7 +95,8 @@ impl Terminal {
         let area = Rect::new(0, 0, size.width, size.height);
         Ok(Self {
             output: Output::default(),
-            shown: Buffer::empty(area),
+            colours: colours(),
+            shown: Vec::new(),
             next: Buffer::empty(area),
             is_unknown: true,
         })
@@ -112,19 +120,21 @@ impl Terminal {
         let area = self.next.area;
         self.next.reset();
         view(area, &mut self.next);
-        let changed = self.shown.diff(&self.next);
-        if changed.is_empty() && !self.is_unknown {
-            return Ok(());
-        }
         queue!(self.output, BeginSynchronizedUpdate)?;
         if self.is_unknown {
             queue!(self.output, Clear(ClearType::All))?;
-            self.is_unknown = false;
         }
-        CrosstermBackend::new(&mut self.output).draw(changed.into_iter())?;
+        let begin = self.output.frame.len();
+        let frame = &mut self.output.frame;
+        write_difference(&mut self.shown, &self.next, self.colours, frame);
+        let is_changed = self.output.frame.len() > begin;
+        if !is_changed && !self.is_unknown {
+            self.output.frame.clear();
+            return Ok(());
+        }
+        self.is_unknown = false;
         queue!(self.output, EndSynchronizedUpdate)?;
         self.output.send();
-        std::mem::swap(&mut self.shown, &mut self.next);
         Ok(())
     }
 
@@ -132,7 +142,7 @@ impl Terminal {
     pub fn redraw(&mut self) -> Size {
         let size = size();
         let area = Rect::new(0, 0, size.width, size.height);
-        self.shown = Buffer::empty(area);
+        self.shown.clear();
         self.next = Buffer::empty(area);
         self.is_unknown = true;
         size
@@ -181,6 +191,11 @@ pub fn size() -> Size {
         Ok((width, height)) if width > 0 && height > 0 => Size::new(width, height),
         _ => Size::new(80, 24),
     }
+}
+
+fn colours() -> Colours {
+    let set = |name| std::env::var(name).unwrap_or_default();
+    Colours::of(&set("TERM"), &set("COLORTERM"))
 }
 
 /// The sequence that sets the clipboard; base64 lets no control character of the text through.

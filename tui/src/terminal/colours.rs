@@ -1,0 +1,117 @@
+//! The colours that a terminal has, and what they look like (as in xterm).
+
+/// The sixteen that every terminal has.
+const BASIC: [(u8, u8, u8); 16] = [
+    (0x00, 0x00, 0x00),
+    (0xcd, 0x00, 0x00),
+    (0x00, 0xcd, 0x00),
+    (0xcd, 0xcd, 0x00),
+    (0x00, 0x00, 0xee),
+    (0xcd, 0x00, 0xcd),
+    (0x00, 0xcd, 0xcd),
+    (0xe5, 0xe5, 0xe5),
+    (0x7f, 0x7f, 0x7f),
+    (0xff, 0x00, 0x00),
+    (0x00, 0xff, 0x00),
+    (0xff, 0xff, 0x00),
+    (0x5c, 0x5c, 0xff),
+    (0xff, 0x00, 0xff),
+    (0x00, 0xff, 0xff),
+    (0xff, 0xff, 0xff),
+];
+
+/// How many colours a terminal has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Colours {
+    /// The palette of 256, or more.
+    #[default]
+    Many,
+    /// The basic ones only.
+    Sixteen,
+}
+
+impl Colours {
+    /// By the variables `TERM` and `COLORTERM`.
+    pub(crate) fn of(term: &str, colorterm: &str) -> Self {
+        let is_old = ["linux", "ansi", "cygwin", "xterm", "screen"].contains(&term);
+        if colorterm.is_empty() && (is_old || term.ends_with("-16color")) {
+            Self::Sixteen
+        } else {
+            Self::Many
+        }
+    }
+
+    /// The colour of the palette that comes nearest to one of it.
+    pub(super) fn nearest(self, index: u8) -> u8 {
+        if self == Self::Many || index < 16 {
+            return index;
+        }
+        let (r, g, b) = indexed(index);
+        let away = |(at, (red, green, blue)): &(u8, &(u8, u8, u8))| {
+            let parts = [(r, *red), (g, *green), (b, *blue)];
+            let sum: u32 = parts
+                .iter()
+                .map(|(one, other)| u32::from(one.abs_diff(*other)).pow(2))
+                .sum();
+            (sum, *at)
+        };
+        (0..)
+            .zip(&BASIC)
+            .min_by_key(away)
+            .map_or(index, |(at, _)| at)
+    }
+}
+
+/// Red, green and blue of a colour of the palette.
+pub(crate) fn indexed(index: u8) -> (u8, u8, u8) {
+    match index {
+        0..16 => BASIC.get(usize::from(index)).copied().unwrap_or_default(),
+        16..232 => {
+            // A cube of six levels a channel.
+            let level = |n: u8| if n == 0 { 0 } else { 55 + 40 * n };
+            let n = index - 16;
+            (level(n / 36), level(n / 6 % 6), level(n % 6))
+        }
+        232.. => {
+            let grey = 8 + 10 * (index - 232);
+            (grey, grey, grey)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_colours_are_told_by_their_names() {
+        for (term, colorterm, wanted) in [
+            ("xterm-256color", "", Colours::Many),
+            ("xterm", "truecolor", Colours::Many),
+            ("xterm-kitty", "", Colours::Many),
+            ("xterm", "", Colours::Sixteen),
+            ("linux", "", Colours::Sixteen),
+            ("rxvt-16color", "", Colours::Sixteen),
+        ] {
+            assert_eq!(Colours::of(term, colorterm), wanted, "{term} {colorterm}");
+        }
+    }
+
+    #[test]
+    fn the_nearest_is_like_it() {
+        let few = Colours::Sixteen;
+        // Greys from dark to light, a red, an orange.
+        for (index, wanted) in [
+            (5, 5),
+            (232, 0),
+            (243, 8),
+            (252, 7),
+            (255, 7),
+            (160, 1),
+            (203, 9),
+        ] {
+            assert_eq!(few.nearest(index), wanted, "{index}");
+        }
+        assert_eq!(Colours::Many.nearest(243), 243);
+    }
+}
