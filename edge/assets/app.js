@@ -80,7 +80,8 @@ const showAlerts = (hosts) => {
   alertsShown = key;
   get("alerts").hidden = all.length === 0;
   get("alerts").querySelector("ul").replaceChildren(...all.map((alert) => {
-    const line = make("li", "", alert.severity), sign = make("span", "▲");
+    const care = alert.acknowledged_ms ? ", acknowledged " + moment(alert.acknowledged_ms) : "";
+    const line = make("li", "", alert.severity + (care ? " cared" : "")), sign = make("span", care ? "△" : "▲");
     sign.setAttribute("aria-hidden", "true");
     line.append(sign, " " + alert.severity + " ");
     if (!host) {
@@ -88,7 +89,7 @@ const showAlerts = (hosts) => {
       link.href = "/hosts/" + encodeURIComponent(alert.host);
       line.append(link, " ");
     }
-    line.append([alert.rule, alert.summary || ""].join(" ") + " ", make("small", "since " + moment(alert.since_ms)));
+    line.append([alert.rule, alert.summary || ""].join(" ") + " ", make("small", "since " + moment(alert.since_ms) + care));
     return line;
   }));
 };

@@ -125,6 +125,7 @@ async fn take_stream(app: &App, frames: &mut FrameReceiver) -> Result<(), LinkEr
         let now = UnixMs::from_system(SystemTime::now());
         let taken = match reply {
             Reply::Fleet(update) => app.mirror().apply(stream, update, now),
+            Reply::Alerts(alerts) => app.mirror().care(stream, &alerts.alerts),
             Reply::Complete => app.mirror().complete(stream),
             _ => Ok(()),
         };

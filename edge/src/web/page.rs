@@ -114,9 +114,13 @@ fn alerts(alerts: &[Value]) -> String {
             name => format!("<a href=\"/hosts/{}\">{}</a> ", path(name), escape(name)),
         };
         let severity = text(alert, "severity");
+        let (class, sign, care) = match alert["acknowledged_ms"].as_i64() {
+            Some(at) => (" cared", "△", format!(", acknowledged {}", clock(at))),
+            None => ("", "▲", String::new()),
+        };
         let _ = writeln!(
             html,
-            "<li class=\"{severity}\"><span aria-hidden=\"true\">▲</span> {severity} {host}{words} <small>since {since}</small></li>"
+            "<li class=\"{severity}{class}\"><span aria-hidden=\"true\">{sign}</span> {severity} {host}{words} <small>since {since}{care}</small></li>"
         );
     }
     html.push_str("</ul>\n</section>\n");

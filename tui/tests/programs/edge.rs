@@ -171,7 +171,17 @@ fn what_was_not_shared_is_nowhere_in_the_edge() {
         || json(&web, "/api/v1/fleet")["metrics"].clone(),
         |metrics| *metrics == serde_json::json!(["mem", "load1"]),
     );
-    let names = ["user", "mount", "metric", "command", "host", "other", "tag"];
+    let alerts = |words: &[&str]| {
+        let all = [&["--state", "hub", "alerts"], words].concat();
+        place.output("sysmon-hub", &all);
+    };
+    let cared = || json(&web, "/api/v1/alerts")["alerts"][0]["acknowledged_ms"].is_number();
+    alerts(&["ack", "plantedhost:seven", "--note", "plantednote"]);
+    until("somebody takes care", cared, |cared| *cared);
+    assert!(get(&web, "/").2.contains(", acknowledged "));
+    let names = [
+        "user", "mount", "metric", "command", "host", "other", "tag", "note",
+    ];
     until(
         "all of it has reached the hub",
         || planted(&memory(hub.id())),
@@ -203,6 +213,8 @@ fn what_was_not_shared_is_nowhere_in_the_edge() {
         held.extend(format!("{head}{body}").into_bytes());
     }
     assert_eq!(planted(&held), [].into());
+    alerts(&["unack", "plantedhost:seven"]);
+    until("nobody does", cared, |cared| !cared);
 }
 
 #[test]
