@@ -47,7 +47,7 @@ pub struct Tls(Source);
 #[derive(Debug)]
 enum Source {
     Files(files::Files),
-    Acme(acme::Acme),
+    Acme(Box<acme::Acme>),
 }
 
 impl Tls {
@@ -59,7 +59,7 @@ impl Tls {
 
     /// Fetches a certificate by ACME, and renews it; until the first is there nobody gets in.
     pub fn fetch(options: AcmeOptions) -> Result<Self, TlsError> {
-        let acme = acme::Acme::new(options)?;
+        let acme = Box::new(acme::Acme::new(options)?);
         Ok(Self(Source::Acme(acme)))
     }
 
