@@ -42,6 +42,10 @@ const HOSTS: usize = 100;
 /// Hosts whose newest values are asked for.
 const MANY_HOSTS: usize = 10_000;
 
+/// Hosts that are shown as they were, and the rows that each has of that time.
+const PAST_HOSTS: usize = 1_000;
+const PAST_ROWS: i64 = 900;
+
 /// Points of a chart.
 const POINTS: i64 = 200;
 
@@ -55,7 +59,8 @@ fn main() -> anyhow::Result<()> {
     day.report()?;
     day.report_start(&dir.path().join("many.db"))?;
     day.report_questions()?;
-    report_newest(&tape)
+    report_newest(&tape)?;
+    report_moment(&tape)
 }
 
 fn options() -> FleetOptions {
@@ -393,5 +398,62 @@ fn report_newest(tape: &Tape) -> anyhow::Result<()> {
         Ok(bytes)
     })?;
     tell(&format!("the same as {bytes} bytes"), took, "ms", None);
+    Ok(())
+}
+
+/// What a terminal asks for when somebody goes to a moment.
+fn report_moment(tape: &Tape) -> anyhow::Result<()> {
+    println!("\n{PAST_HOSTS} hosts\n");
+    let mut fleet = Fleet::new(options());
+    let mut row = Row {
+        values: vec![0; tape.keys().len()],
+        ..Row::default()
+    };
+    for number in 0..PAST_HOSTS {
+        let id = fleet.host_id(&Label::new(&format!("host-{number}")))?;
+        fleet.series(id, tape.keys().to_vec())?;
+        let mut place = tape.start(number as u64);
+        for n in 0..PAST_ROWS {
+            row.seq = n as u64 + 1;
+            row.time = UnixMs(START_MS + n * 1000);
+            tape.play(&mut place, &mut row.values);
+            fleet.apply(id, RunId(number as u64 + 1), &row, row.time)?;
+        }
+    }
+    let now = row.time;
+    let sparks = SparkRequest {
+        points: 60,
+        step_ms: 5000,
+        aliases: vec![0, 4],
+    };
+    let none = SparkRequest {
+        points: 0,
+        ..sparks.clone()
+    };
+    let moment = Some(now - PAST_ROWS * 400);
+    let (took, _) = quickest(|| Ok(fleet_picture(&fleet, moment, now, &none)))?;
+    tell(
+        "the values of all at a moment of the past",
+        took,
+        "ms",
+        None,
+    );
+    let (took, frames) = quickest(|| Ok(fleet_picture(&fleet, moment, now, &sparks)))?;
+    tell(
+        "the same with the lines of two of them",
+        took,
+        "ms",
+        Some(50.0),
+    );
+    let (took, bytes) = quickest(|| {
+        let mut bytes = 0;
+        for frame in &frames {
+            let mut out = Vec::new();
+            codec::encode(&Reply::Fleet(frame.clone()), &mut out)?;
+            bytes += out.len();
+        }
+        Ok(bytes)
+    })?;
+    tell(&format!("that as {bytes} bytes"), took, "ms", None);
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use sysmon_series::{ChunkError, Ring, rate};
+use sysmon_series::{ChunkError, Ring, Table, rate};
 use sysmon_wire::limits::RUNS_PER_HOST_MAX;
 use sysmon_wire::message::{AlertLine, HostHealth, HostState, RunId};
 use sysmon_wire::metrics::{ALIASES, SUMMARY};
@@ -349,16 +349,23 @@ impl Host {
         self.present.raw
     }
 
-    /// The fleet line's values at a past moment: of the newest row within `reach_ms` before it.
-    pub fn values_at(&self, at: UnixMs, reach_ms: i64) -> Option<(UnixMs, [i64; SUMMARY])> {
+    /// Rows of the fleet line's values; one that the host does not have is absent in all.
+    pub fn summary_rows(&self, from: UnixMs, to: UnixMs) -> Option<Table> {
         let series: Vec<u32> = self
             .summary
             .iter()
             .map(|slot| slot.unwrap_or(u32::MAX))
             .collect();
-        let table = self.ring.read(&series, at - reach_ms, at).ok()?;
+        self.ring.read(&series, from, to).ok()
+    }
+
+    /// The fleet line's values of the last of such rows, if that is not before `since`.
+    pub fn newest_of(table: &Table, since: UnixMs) -> Option<(UnixMs, [i64; SUMMARY])> {
         let row = |n: usize| {
             let time = UnixMs(*table.times.get(n)?);
+            if time < since {
+                return None;
+            }
             let mut raw = [ABSENT; SUMMARY];
             for (value, column) in raw.iter_mut().zip(&table.columns) {
                 *value = *column.get(n)?;
@@ -459,9 +466,10 @@ mod tests {
         for (t, values) in [(1000, [120, 5000]), (3000, [130, 9000]), (4000, [1, 9001])] {
             host.ring.append(UnixMs(t), &values).unwrap();
         }
-        let (time, values) = host.values_at(UnixMs(3500), 5000).unwrap();
+        let rows = host.summary_rows(UnixMs(0), UnixMs(3500)).unwrap();
+        let (time, values) = Host::newest_of(&rows, UnixMs(0)).unwrap();
         assert_eq!((time, values[0], values[3]), (UnixMs(3000), 130, 2000));
-        assert_eq!(host.values_at(UnixMs(900), 5000), None);
+        assert_eq!(Host::newest_of(&rows, UnixMs(3501)), None);
     }
 
     #[test]

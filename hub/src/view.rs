@@ -7,7 +7,7 @@ use sysmon_wire::limits::{HOSTS_PER_FRAME_MAX, SPARK_POINTS_MAX};
 use sysmon_wire::message::{
     Aggregate, Blob, FleetUpdate, HostLine, HostState, HostTick, Reply, Spark,
 };
-use sysmon_wire::metrics::{ALIASES, SUMMARY};
+use sysmon_wire::metrics::{ALIASES, Alias, SUMMARY};
 use sysmon_wire::{ABSENT, RowEncoder, SeriesKey, SeriesTable, SeriesTableBuilder, UnixMs};
 
 use crate::fleet::{Fleet, HostId};
@@ -66,20 +66,23 @@ pub fn fleet_picture_by(
 ) -> Vec<FleetUpdate> {
     let hosts: Vec<_> = fleet.watched_hosts().collect();
     let moment = at.unwrap_or(now);
-    let picture = |part: &[(HostId, &Host)]| FleetUpdate {
-        now: moment,
-        lines: part
-            .iter()
-            .map(|(id, host)| line_at(*id, host, moment))
-            .collect(),
-        ticks: part
-            .iter()
-            .map(|(id, host)| at.map_or(tick(*id, host), |at| past(*id, host, at, rows_ms)))
-            .collect(),
-        sparks: part
-            .iter()
-            .flat_map(|(id, host)| history(*id, host, at, sparks, rows_ms))
-            .collect(),
+    let picture = |part: &[(HostId, &Host)]| {
+        let mut update = FleetUpdate {
+            now: moment,
+            lines: Vec::with_capacity(part.len()),
+            ticks: Vec::with_capacity(part.len()),
+            sparks: Vec::with_capacity(part.len() * sparks.aliases.len()),
+        };
+        for (id, host) in part {
+            update.lines.push(line_at(*id, host, moment));
+            let (tick, history) = match at {
+                None => (tick(*id, host), history(*id, host, None, sparks, rows_ms)),
+                Some(at) => past(*id, host, at, sparks, rows_ms),
+            };
+            update.ticks.push(tick);
+            update.sparks.extend(history);
+        }
+        update
     };
     if hosts.is_empty() {
         return vec![picture(&[])];
@@ -180,10 +183,23 @@ fn tick(id: HostId, host: &Host) -> HostTick {
     }
 }
 
-fn past(id: HostId, host: &Host, at: UnixMs, rows_ms: i64) -> HostTick {
+/// A host as it was at a moment, and its history until then: both are made of the same rows.
+fn past(
+    id: HostId,
+    host: &Host,
+    at: UnixMs,
+    request: &SparkRequest,
+    rows_ms: i64,
+) -> (HostTick, Vec<Spark>) {
     // The row before makes its rates.
-    let found = host.values_at(at, PAST_REACH_MS.max(2 * rows_ms));
-    match found.filter(|(time, _)| at - *time <= PAST_REACH_MS.max(rows_ms)) {
+    let since = at - PAST_REACH_MS.max(2 * rows_ms);
+    let resample = resample(at, request, rows_ms);
+    let from = resample.as_ref().map_or(since, |resample| {
+        since.min(resample.from - PAST_REACH_MS.max(rows_ms))
+    });
+    let table = host.summary_rows(from, at).unwrap_or_default();
+    let found = Host::newest_of(&table, since);
+    let tick = match found.filter(|(time, _)| at - *time <= PAST_REACH_MS.max(rows_ms)) {
         Some((time, values)) => {
             let state = if at - time <= (PAST_REACH_MS / 2).max(rows_ms) {
                 HostState::Live
@@ -203,7 +219,15 @@ fn past(id: HostId, host: &Host, at: UnixMs, rows_ms: i64) -> HostTick {
             time: UnixMs(0),
             values: vec![ABSENT; SUMMARY],
         },
-    }
+    };
+    let Some(resample) = resample.filter(|_| host.ring.newest().is_some()) else {
+        return (tick, Vec::new());
+    };
+    let columns = aliases(host, request).filter_map(|(place, _, alias)| {
+        let column = table.columns.get(usize::from(place))?;
+        Some(spark(id, place, alias, &resample, &table.times, column))
+    });
+    (tick, columns.collect())
 }
 
 fn history(
@@ -217,45 +241,67 @@ fn history(
         return Vec::new();
     };
     let end = at.unwrap_or(newest);
+    let Some(resample) = resample(end, request, rows_ms) else {
+        return Vec::new();
+    };
+    let aliases: Vec<_> = aliases(host, request).collect();
+    let series: Vec<u32> = aliases.iter().map(|(_, index, _)| *index).collect();
+    // The row before the first step makes the first rate.
+    let from = resample.from - PAST_REACH_MS.max(rows_ms);
+    let Ok(table) = host.ring.read(&series, from, end) else {
+        return Vec::new();
+    };
+    let columns = aliases.iter().zip(&table.columns);
+    columns
+        .map(|((place, _, alias), column)| {
+            spark(id, *place, alias, &resample, &table.times, column)
+        })
+        .collect()
+}
+
+/// The steps of a history up to a moment; none if it has no points.
+fn resample(end: UnixMs, request: &SparkRequest, rows_ms: i64) -> Option<Resample> {
     let points = i64::from(request.points.min(SPARK_POINTS_MAX));
     let step_ms = i64::from(request.step_ms.max(1)).max(rows_ms);
-    if points == 0 {
-        return Vec::new();
-    }
     let from = end - (points - 1).saturating_mul(step_ms);
-    let resample = Resample::aligned(from, end, step_ms, Aggregate::Mean);
-    let aliases = request.aliases.iter().filter_map(|&place| {
+    (points > 0).then(|| Resample::aligned(from, end, step_ms, Aggregate::Mean))
+}
+
+/// The place, the series and what it stands for, of each alias that is wanted and the host has.
+fn aliases<'a>(
+    host: &'a Host,
+    request: &'a SparkRequest,
+) -> impl Iterator<Item = (u8, u32, &'static Alias)> + 'a {
+    let known = request.aliases.iter().filter_map(|&place| {
         let index = (*host.summary().get(usize::from(place))?)?;
         Some((place, index, ALIASES.get(usize::from(place))?))
     });
-    let aliases: Vec<_> = aliases.take(SUMMARY).collect();
-    let series: Vec<u32> = aliases.iter().map(|(_, index, _)| *index).collect();
-    // The row before the first step makes the first rate.
-    let Ok(table) = host
-        .ring
-        .read(&series, resample.from - PAST_REACH_MS.max(rows_ms), end)
-    else {
-        return Vec::new();
+    known.take(SUMMARY)
+}
+
+fn spark(
+    id: HostId,
+    place: u8,
+    alias: &Alias,
+    resample: &Resample,
+    times: &[i64],
+    column: &[i64],
+) -> Spark {
+    let real = resample.apply(&alias.metric.def(), times, column);
+    let scale = 10f64.powi(-i32::from(alias.metric.scale));
+    let scaled = |v: &f64| {
+        if v.is_nan() {
+            ABSENT
+        } else {
+            (v * scale).round() as i64
+        }
     };
-    let spark =
-        |((place, _, alias), column): (&(u8, u32, &sysmon_wire::metrics::Alias), &Vec<i64>)| {
-            let real = resample.apply(&alias.metric.def(), &table.times, column);
-            let scale = 10f64.powi(-i32::from(alias.metric.scale));
-            let scaled = |v: &f64| {
-                if v.is_nan() {
-                    ABSENT
-                } else {
-                    (v * scale).round() as i64
-                }
-            };
-            Spark {
-                index: id.0,
-                alias: *place,
-                end: resample.to,
-                points: real.iter().map(scaled).collect(),
-            }
-        };
-    aliases.iter().zip(&table.columns).map(spark).collect()
+    Spark {
+        index: id.0,
+        alias: place,
+        end: resample.to,
+        points: real.iter().map(scaled).collect(),
+    }
 }
 
 /// The two halves of an update that is too long for one message; none if it is of one host only.

@@ -1,6 +1,7 @@
 //! The ring of one host.
 
 use std::collections::VecDeque;
+use std::ops::ControlFlow;
 
 use sysmon_wire::{ABSENT, Row, RowDecoder, RowEncoder, UnixMs};
 
@@ -104,13 +105,15 @@ impl Head {
             .encode(u64::from(self.rows), time, values, &mut self.bytes);
     }
 
-    /// Calls `each` with every row, oldest first.
-    fn for_each(&self, mut each: impl FnMut(&Row)) {
+    /// Calls `each` with every row, oldest first, until it breaks off.
+    fn for_each(&self, mut each: impl FnMut(&Row) -> ControlFlow<()>) {
         let mut decoder = RowDecoder::new();
         let mut bytes = &self.bytes[..];
         // The bytes are our own encoder's, so an error cannot be; if it were, the rest is lost.
         while let Ok(Some(row)) = decoder.decode(&mut bytes, self.encoder.previous().values.len()) {
-            each(row);
+            if each(row).is_break() {
+                return;
+            }
         }
     }
 
@@ -123,6 +126,7 @@ impl Head {
             for (index, column) in columns.iter_mut().enumerate() {
                 column.push(row.values.get(index).copied().unwrap_or(ABSENT));
             }
+            ControlFlow::Continue(())
         });
         let chunk = Chunk::seal(&times, columns.iter().map(Vec::as_slice))?;
         self.bytes.clear();
@@ -399,7 +403,10 @@ impl Ring {
             let newest = head.newest().map(|row| row.time);
             if newest.is_some_and(|newest| wanted(head.first, newest)) {
                 times.clear();
-                head.for_each(|row| times.push(row.time.0));
+                head.for_each(|row| {
+                    times.push(row.time.0);
+                    ControlFlow::Continue(())
+                });
                 cover(&times, from, step_ms, covered);
             }
         }
@@ -525,13 +532,17 @@ fn read_chunk(
 
 fn read_head(head: &Head, series: &[u32], from: UnixMs, to: UnixMs, table: &mut Table) {
     head.for_each(|row| {
-        if row.time < from || row.time > to {
-            return;
+        if row.time > to {
+            return ControlFlow::Break(());
+        }
+        if row.time < from {
+            return ControlFlow::Continue(());
         }
         table.times.push(row.time.0);
         for (&index, out) in series.iter().zip(&mut table.columns) {
             out.push(row.values.get(index as usize).copied().unwrap_or(ABSENT));
         }
+        ControlFlow::Continue(())
     });
 }
 

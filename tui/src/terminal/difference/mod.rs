@@ -13,7 +13,7 @@ use std::ops::Range;
 
 use ratatui::buffer::{Buffer, Cell};
 
-use self::pen::Pen;
+use self::pen::{Look, Pen};
 pub(super) use self::print::Print;
 use super::colours::Colours;
 
@@ -40,6 +40,7 @@ pub(super) fn write_difference(
     let mut pen = Pen::new(out, next.area.width, colours);
     lines::scroll(shown, &prints, width, &mut pen);
     let rows = shown.chunks_mut(width).zip(prints.chunks(width));
+    let mut changes = Changes::default();
     for (((shown, next), cells), y) in rows.zip(next.content.chunks(width)).zip(0..) {
         // Most lines did not change at all.
         if shown != next {
@@ -49,11 +50,73 @@ pub(super) fn write_difference(
                 next,
                 shown,
             };
-            line.write(&mut pen);
+            line.write(&mut pen, &mut changes);
         }
     }
+    changes.write(next, &mut pen);
     pen.end();
     *shown = prints;
+}
+
+/// Cells that are to be written, by their look: to change it takes more bytes than to move.
+#[derive(Default)]
+struct Changes<'a> {
+    /// The looks, in the order in which they came.
+    looks: Vec<Look>,
+    cells: Vec<Change<'a>>,
+}
+
+struct Change<'a> {
+    /// The place among the looks.
+    look: usize,
+    at: (u16, u16),
+    cell: &'a Cell,
+    /// Whether the line is blank from here on.
+    is_last: bool,
+}
+
+impl<'a> Changes<'a> {
+    fn push(&mut self, (x, y): (u16, u16), cell: &'a Cell, is_last: bool) {
+        // A blank takes the look of what is written before it, where only the ground shows.
+        let before = self.cells.last().filter(|before| before.at.1 == y);
+        let before = before.and_then(|before| self.looks.get(before.look));
+        let look = before.copied().unwrap_or(Look::DEFAULT).of(cell);
+        let known = self.looks.iter().position(|known| *known == look);
+        let look = known.unwrap_or_else(|| {
+            self.looks.push(look);
+            self.looks.len() - 1
+        });
+        self.cells.push(Change {
+            look,
+            at: (x, y),
+            cell,
+            is_last,
+        });
+    }
+
+    fn write(mut self, next: &Buffer, pen: &mut Pen<'_>) {
+        self.cells.sort_by_key(|change| change.look);
+        for Change {
+            at: (x, y),
+            cell,
+            is_last,
+            ..
+        } in self.cells
+        {
+            if is_last {
+                pen.erase(x, y, cell);
+                continue;
+            }
+            // Where the cursor stands on a line of narrow characters, what lies between can be written again.
+            let from = pen.at.filter(|(from, row)| *row == y && *from < x);
+            let gap = from.and_then(|(from, _)| {
+                let line = usize::from(y) * usize::from(next.area.width);
+                next.content
+                    .get(line + usize::from(from)..line + usize::from(x))
+            });
+            pen.cell(x, y, gap.unwrap_or_default(), cell);
+        }
+    }
 }
 
 /// A line of the screen, as it is and as it shall be.
@@ -64,8 +127,8 @@ struct Line<'a> {
     shown: &'a mut [Print],
 }
 
-impl Line<'_> {
-    fn write(&mut self, pen: &mut Pen<'_>) {
+impl<'a> Line<'a> {
+    fn write(&mut self, pen: &mut Pen<'_>, changes: &mut Changes<'a>) {
         // A wide character that is cut by a move looks different on each terminal.
         let has_wide = |prints: &[Print]| prints.iter().any(|print| print.is_wide());
         let has_wide = has_wide(self.next) || has_wide(self.shown);
@@ -78,24 +141,20 @@ impl Line<'_> {
         let prints = self.next.iter().zip(self.shown.iter());
         for ((next, shown), (x, cell)) in prints.zip((0..).zip(self.cells)) {
             if !covered && (broken || shown != next) {
-                if *next == Print::BARE && self.is_bare_from(x) {
-                    pen.erase(x, self.y, cell);
+                let is_last = *next == Print::BARE && self.is_bare_from(x);
+                match (has_wide, is_last) {
+                    (false, _) => changes.push((x, self.y), cell, is_last),
+                    (true, true) => pen.erase(x, self.y, cell),
+                    // Halves of wide characters are written from left to right.
+                    (true, false) => pen.cell(x, self.y, &[], cell),
+                }
+                if is_last {
                     return;
                 }
-                let gap = if has_wide { &[] } else { self.gap(pen, x) };
-                pen.cell(x, self.y, gap, cell);
             }
             broken = shown.is_wide() || next.is_wide();
             covered = !covered && next.is_wide();
         }
-    }
-
-    /// The cells between the pen and `x` on this line.
-    fn gap(&self, pen: &Pen<'_>, x: u16) -> &[Cell] {
-        pen.at
-            .filter(|(_, y)| *y == self.y)
-            .and_then(|(from, _)| self.cells.get(usize::from(from)..usize::from(x)))
-            .unwrap_or_default()
     }
 
     /// Whether the line ends in enough bare cells from here.

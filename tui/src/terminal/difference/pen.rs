@@ -9,6 +9,9 @@ use super::Shift;
 use super::print::{OF_INK, is_blank};
 use crate::terminal::colours::Colours;
 
+/// Cells up to which it is shorter to move from one line to the next than to any place.
+const NEAR: u16 = 99;
+
 /// Writes cells, and knows where the cursor is and how it writes.
 pub(super) struct Pen<'a> {
     out: &'a mut Vec<u8>,
@@ -22,21 +25,21 @@ pub(super) struct Pen<'a> {
 
 /// How characters look.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Look {
+pub(super) struct Look {
     fg: Color,
     bg: Color,
     modifier: Modifier,
 }
 
 impl Look {
-    const DEFAULT: Self = Self {
+    pub(super) const DEFAULT: Self = Self {
         fg: Color::Reset,
         bg: Color::Reset,
         modifier: Modifier::empty(),
     };
 
     /// What shows a cell, as near to this as can be.
-    fn of(self, cell: &Cell) -> Self {
+    pub(super) fn of(self, cell: &Cell) -> Self {
         if is_blank(cell) {
             Self {
                 bg: cell.bg,
@@ -119,22 +122,35 @@ impl<'a> Pen<'a> {
         });
         let (first, last) = (part.start as u16, part.end as u16);
         self.sequence(&[(first + 1, 1), (last, 0)], b'r');
-        // Setting margins moves the cursor to the first column of the first line.
-        self.at = Some((0, 0));
+        // Where setting margins leaves the cursor differs.
+        self.at = None;
         self.go(0, first);
         let lines = by.unsigned_abs() as u16;
         self.sequence(&[(lines, 1)], if by > 0 { b'M' } else { b'L' });
         self.sequence(&[], b'r');
-        self.at = Some((0, 0));
+        self.at = None;
     }
 
     fn go(&mut self, x: u16, y: u16) {
         match self.at {
-            Some(at) if at == (x, y) => return,
-            Some((from, row)) if row == y && from < x => self.sequence(&[(x - from, 1)], b'C'),
+            Some((from, row)) if row == y => self.go_across(from, x),
+            // In raw mode a line feed is no more than that.
+            Some((from, row)) if row + 1 == y && from.abs_diff(x) <= NEAR => {
+                self.out.push(b'\n');
+                self.go_across(from, x);
+            }
             _ => self.sequence(&[(y + 1, 1), (x + 1, 1)], b'H'),
         }
         self.at = Some((x, y));
+    }
+
+    fn go_across(&mut self, from: u16, to: u16) {
+        match from.saturating_sub(to) {
+            0 if from == to => {}
+            0 => self.sequence(&[(to - from, 1)], b'C'),
+            back @ 1..=4 => self.out.extend((0..back).map(|_| b'\x08')),
+            back => self.sequence(&[(back, 1)], b'D'),
+        }
     }
 
     /// Writes a control sequence; parameters that are their defaults are left out at the end.

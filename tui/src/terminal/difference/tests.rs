@@ -265,7 +265,7 @@ fn a_look_is_told_once_and_taken_back() {
     after.set_string(0, 0, "a b", warning);
     after.set_string(0, 1, "c", warning);
     let written = between(&Buffer::empty(AREA), &after);
-    assert_eq!(written, "\x1b[H\x1b[1;38;5;179ma b\x1b[2Hc\x1b[m");
+    assert_eq!(written, "\x1b[H\x1b[1;38;5;179ma b\n\x08\x08\x08c\x1b[m");
 }
 
 #[test]
