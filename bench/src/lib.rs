@@ -20,6 +20,7 @@ pub mod swarm_report;
 mod tally;
 pub mod tape;
 pub mod terminal;
+pub mod viewers;
 
 /// Version of this program.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -10,6 +10,7 @@ use sysmon_bench::handshakes::handshakes as greet;
 use sysmon_bench::joining::joining;
 use sysmon_bench::swarm::{SwarmOptions, swarm};
 use sysmon_bench::terminal::{TerminalOptions, terminal};
+use sysmon_bench::viewers::viewers;
 use sysmon_bench::{VERSION, figures};
 use sysmon_config::time::parse_span;
 use sysmon_config::{CommonArgs, HubAddress, Program, init_logs, run, state_dir};
@@ -122,6 +123,21 @@ Examples:
         #[arg(long, value_name = "WIDTHxHEIGHT", default_value = "200x50", value_parser = size)]
         size: (u16, u16),
     },
+    /// Be many who watch an edge's page live; tell as JSON what they got
+    #[command(
+        after_help = "Example:\n  sysmon-bench viewers --edge 127.0.0.1:8080 --count 5000 --span 30s"
+    )]
+    Viewers {
+        /// The edge, without TLS, as HOST:PORT
+        #[arg(long, value_name = "HOST:PORT")]
+        edge: String,
+        /// How many
+        #[arg(long, value_name = "N", default_value_t = 1000)]
+        count: usize,
+        /// For how long, once all are there
+        #[arg(long, value_name = "SPAN", default_value = "30s", value_parser = parse_span)]
+        span: Duration,
+    },
     /// Measure how fast the programs start and what they cost at rest (Linux)
     #[command(after_help = "Example:\n  sysmon-bench figures --rest 60s")]
     Figures {
@@ -225,6 +241,11 @@ fn main() -> ExitCode {
                 size: *size,
             };
             Ok(sysmon_config::print(&terminal(options)?)?)
+        }
+        Command::Viewers { edge, count, span } => {
+            init_quietly(&args.common);
+            let told = runtime()?.block_on(viewers(edge, *count, *span))?;
+            Ok(sysmon_config::print(&format!("{told:#}\n"))?)
         }
         Command::Figures { rest } => Ok(sysmon_config::print(&figures::figures(*rest)?)?),
     })

@@ -10,7 +10,7 @@ use crate::CertError;
 const FILE_BYTES_MAX: u64 = 64 << 10;
 
 /// Makes a folder (and those above it) that only its owner can enter.
-pub(crate) fn create_private_dir(dir: &Path) -> Result<(), CertError> {
+pub fn create_private_dir(dir: &Path) -> Result<(), CertError> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -22,7 +22,7 @@ pub(crate) fn create_private_dir(dir: &Path) -> Result<(), CertError> {
 }
 
 /// Writes a file that only its owner can read: whole or not at all, whatever happens meanwhile.
-pub(crate) fn write_private(path: &Path, text: &str) -> Result<(), CertError> {
+pub fn write_private(path: &Path, text: &str) -> Result<(), CertError> {
     let write = || -> io::Result<()> {
         let temporary = path.with_extension("new");
         match fs::remove_file(&temporary) {
@@ -45,7 +45,7 @@ pub(crate) fn write_private(path: &Path, text: &str) -> Result<(), CertError> {
 }
 
 /// Reads a file that must not be readable by others.
-pub(crate) fn read_private(path: &Path) -> Result<String, CertError> {
+pub fn read_private(path: &Path) -> Result<String, CertError> {
     #[cfg(unix)]
     {
         let metadata = fs::metadata(path).map_err(|source| CertError::Read {

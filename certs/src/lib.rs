@@ -17,6 +17,7 @@ mod token;
 
 pub use authority::{Authority, CERTIFICATE_DAYS_MAX, Signed};
 pub use error::CertError;
+pub use files::{create_private_dir, read_private, write_private};
 pub use hub_state::HubState;
 pub use identity::Identity;
 pub use join::{JoinKey, join_config};

@@ -210,7 +210,10 @@ impl Config {
                 ),
             });
         }
-        Ok(())
+        self.edge.check().map_err(|(keys, why)| ConfigError {
+            place: places.first_of("edge", keys),
+            problem: format!("[edge] {}: {why}", keys.join(", ")),
+        })
     }
 }
 
@@ -321,6 +324,28 @@ mod tests {
     }
 
     #[test]
+    fn keys_of_the_edge_that_do_not_go_together_are_refused() {
+        let edge = |keys: &str| refusal(&format!("[edge]\n{keys}"));
+        assert_eq!(
+            edge("title = \"x\"\nproxy_user_header = \"X-Forwarded-User\""),
+            "config.toml:3: [edge] proxy_user_header: anybody could write this header: name the proxy that does in proxies, for example proxies = [\"127.0.0.1\"]"
+        );
+        let both = "proxies = [\"::1\"]\nproxy_user_header = \"X-User\"\nlogins = \"/l\"";
+        assert!(edge(both).starts_with("config.toml:"), "{}", edge(both));
+        assert!(edge(both).contains("leave out proxy_user_header or logins"));
+        assert!(edge("key = \"/k\"").starts_with("config.toml:2: [edge] certificate, key: "));
+        let files = "acme = [\"a.example\"]\ncertificate = \"/c\"\nkey = \"/k\"";
+        assert!(edge(files).contains("leave out certificate and key, or acme"));
+        let alone = edge("acme_contact = \"a@b.example\"");
+        assert!(alone.starts_with("config.toml:2: ") && alone.contains("acme = ["));
+        let slip = edge("acme_contakt = \"a@b.example\"");
+        assert_eq!(
+            slip,
+            "config.toml:2: unknown key \"acme_contakt\" in [edge]; did you mean \"acme_contact\"?"
+        );
+    }
+
+    #[test]
     fn the_items_of_a_list_are_found_again() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("config.toml");
@@ -418,7 +443,8 @@ mod tests {
         assert!(config.hub.name.take().is_some() && config.agent.textfiles.take().is_some());
         let edge = &mut config.edge;
         assert!(edge.certificate.take().is_some() && edge.key.take().is_some());
-        assert!(edge.logins.take().is_some());
+        assert!(edge.logins.take().is_some() && edge.proxy_user_header.take().is_some());
+        assert!(edge.acme_contact.take().is_some() && edge.acme_roots.take().is_some());
         assert_eq!(config, Config::default());
     }
 

@@ -1,10 +1,11 @@
 //! Every key of the configuration: one table that file, environment and example share.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::address::HubAddress;
+use crate::edge::{self, EdgeConfig};
 use crate::file::Places;
 use crate::screen::{Column, Order, columns, order};
 use crate::shared::{self, ShareAlerts};
@@ -114,39 +115,6 @@ impl Default for TuiConfig {
             keys: Vec::new(),
             sort: Order::default(),
             columns: Column::all(),
-        }
-    }
-}
-
-/// What `sysmon-edge` is told.
-#[derive(Clone, Debug, PartialEq)]
-pub struct EdgeConfig {
-    /// Where the hub reaches it.
-    pub listen: SocketAddr,
-    /// Where browsers reach it.
-    pub web: SocketAddr,
-    /// What the page is called.
-    pub title: String,
-    /// Chain of certificates and private key for the page, as PEM files; without TLS if not set.
-    pub certificate: Option<PathBuf>,
-    /// See `certificate`.
-    pub key: Option<PathBuf>,
-    /// Proxies whose word counts on whom they ask for.
-    pub proxies: Vec<IpAddr>,
-    /// A file of names and passwords without which nothing is shown; anybody may look if not set.
-    pub logins: Option<PathBuf>,
-}
-
-impl Default for EdgeConfig {
-    fn default() -> Self {
-        Self {
-            listen: SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, crate::DEFAULT_PORT)),
-            web: SocketAddr::from((std::net::Ipv4Addr::LOCALHOST, 8080)),
-            title: "Status".to_owned(),
-            certificate: None,
-            key: None,
-            proxies: Vec::new(),
-            logins: None,
         }
     }
 }
@@ -323,7 +291,12 @@ pub fn keys() -> &'static [Key] {
             .map(str::to_owned)),
         key!(edge.certificate, None, |v| path(v).map(Some)),
         key!(edge.key, None, |v| path(v).map(Some)),
-        key!(edge.proxies, Some("[]"), proxies),
+        key!(edge.acme, Some("[]"), edge::domains),
+        key!(edge.acme_contact, None, |v| edge::contact(v).map(Some)),
+        key!(edge.acme_directory, Some(edge::DIRECTORY), edge::directory),
+        key!(edge.acme_roots, None, |v| path(v).map(Some)),
+        key!(edge.proxies, Some("[]"), edge::proxies),
+        key!(edge.proxy_user_header, None, |v| edge::header(v).map(Some)),
         key!(edge.logins, None, |v| path(v).map(Some)),
     ]
 }
@@ -351,15 +324,6 @@ fn path(value: &Value) -> Result<PathBuf, String> {
     } else {
         Err(format!("{} should begin at the root: /…", path.display()))
     }
-}
-
-fn proxies(value: &Value) -> Result<Vec<IpAddr>, String> {
-    let one = |text: &String| {
-        text.parse().map_err(|_| {
-            format!("{text:?} is not an address; write for example \"127.0.0.1\" or \"::1\"")
-        })
-    };
-    texts(value, 16)?.iter().map(one).collect()
 }
 
 fn commands(value: &Value) -> Result<Vec<(Duration, String)>, String> {
@@ -429,7 +393,7 @@ fn addresses(value: &Value) -> Result<Vec<HubAddress>, String> {
     texts(value, 16)?.iter().map(one).collect()
 }
 
-fn texts(value: &Value, max: usize) -> Result<Vec<String>, String> {
+pub(crate) fn texts(value: &Value, max: usize) -> Result<Vec<String>, String> {
     let texts = value.list("a list of texts")?;
     if texts.len() > max {
         return Err(format!("{} are over the limit of {max}", texts.len()));

@@ -2,6 +2,7 @@
 
 mod address;
 mod command;
+mod edge;
 mod file;
 mod keys;
 pub mod notify;
@@ -16,8 +17,9 @@ mod weekly;
 
 pub use address::{DEFAULT_PORT, HubAddress, HubAddressError};
 pub use command::{CommonArgs, Failure, init_logs, note, print, run};
+pub use edge::EdgeConfig;
 pub use file::{ConfigError, suggest};
-pub use keys::{AgentConfig, Config, EdgeConfig, HubConfig, Key, Theme, TuiConfig, keys};
+pub use keys::{AgentConfig, Config, HubConfig, Key, Theme, TuiConfig, keys};
 pub use places::{Program, config_file, host_name, state_dir};
 pub use screen::{Column, Order};
 pub use shared::ShareAlerts;

@@ -80,7 +80,8 @@ const showAlerts = (hosts) => {
   alertsShown = key;
   get("alerts").hidden = all.length === 0;
   get("alerts").querySelector("ul").replaceChildren(...all.map((alert) => {
-    const line = make("li", "", alert.severity), sign = make("span", "▲");
+    const care = alert.acknowledged_ms ? ", acknowledged " + moment(alert.acknowledged_ms) : "";
+    const line = make("li", "", alert.severity + (care ? " cared" : "")), sign = make("span", care ? "△" : "▲");
     sign.setAttribute("aria-hidden", "true");
     line.append(sign, " " + alert.severity + " ");
     if (!host) {
@@ -88,7 +89,7 @@ const showAlerts = (hosts) => {
       link.href = "/hosts/" + encodeURIComponent(alert.host);
       line.append(link, " ");
     }
-    line.append([alert.rule, alert.summary || ""].join(" ") + " ", make("small", "since " + moment(alert.since_ms)));
+    line.append([alert.rule, alert.summary || ""].join(" ") + " ", make("small", "since " + moment(alert.since_ms) + care));
     return line;
   }));
 };
@@ -149,7 +150,7 @@ const drawSparks = async () => {
 // One host ------------------------------------------------------------------------------------
 const GROUPS = [
   ["CPU", [["cpu", ""]]], ["Memory", [["mem", ""]]], ["Load", [["load1", ""]]],
-  ["Network", [["net.rx", "in"], ["net.tx", "out"]]], ["Disks", [["disk.read", "read"], ["disk.write", "write"]]],
+  ["Network, per second", [["net.rx", "in"], ["net.tx", "out"]]], ["Disks, per second", [["disk.read", "read"], ["disk.write", "write"]]],
   ["Fullest filesystem", [["fs.worst", ""]]], ["Hottest sensor", [["temp.max", ""]]],
 ];
 const HEIGHT = 150;
@@ -178,7 +179,7 @@ const options = (chart) => {
     width: Math.max(chart.place.clientWidth, 150), height: HEIGHT, legend: { show: false },
     cursor: { sync: { key: "time" }, drag: { setScale: false }, y: false },
     scales: { y: isShare(metric) ? { range: [0, 1] } : { range: (plot, low, high) => [0, Math.max(high * 1.1, metric === "load1" ? 1 : 10)] } },
-    axes: [{ ...axis, values: time, space: 60, size: 30 }, { ...axis, size: 60, values: (plot, values) => values.map((value) => text(metric, value)) }],
+    axes: [{ ...axis, values: time, space: 70, size: 26 }, { ...axis, size: 60, values: (plot, values) => values.map((value) => text(metric, value)) }],
     series: [{}, ...chart.metrics.map(series)],
     hooks: { setCursor: [(plot) => legend(chart, plot.cursor.idx)] },
   };

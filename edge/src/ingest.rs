@@ -24,8 +24,8 @@ pub struct Own {
     pub listener: Listener,
     /// It.
     pub identity: Mutex<Identity>,
-    /// Where it is kept.
-    pub state: PathBuf,
+    /// Where it is kept, if it is.
+    pub state: Option<PathBuf>,
 }
 
 impl Own {
@@ -40,7 +40,8 @@ impl Own {
             match renew_if_due(connection, with, &present).await {
                 Ok(None) => {}
                 Ok(Some(new)) => {
-                    let saved = new.save(&self.state).map_err(|error| error.to_string());
+                    let save = |state: &PathBuf| new.save(state).map_err(|error| error.to_string());
+                    let saved = self.state.as_ref().map_or(Ok(()), save);
                     let shown = self.listener.set_identity(&new);
                     match saved.and(shown.map_err(|error| error.to_string())) {
                         Ok(()) => tracing::info!("the certificate is renewed"),
@@ -124,6 +125,7 @@ async fn take_stream(app: &App, frames: &mut FrameReceiver) -> Result<(), LinkEr
         let now = UnixMs::from_system(SystemTime::now());
         let taken = match reply {
             Reply::Fleet(update) => app.mirror().apply(stream, update, now),
+            Reply::Alerts(alerts) => app.mirror().care(stream, &alerts.alerts),
             Reply::Complete => app.mirror().complete(stream),
             _ => Ok(()),
         };

@@ -1,7 +1,7 @@
 //! `sysmon-edge`: the command.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 
@@ -9,10 +9,12 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 use sysmon_certs::{CertError, Identity, PeerName, Role, Token};
 use sysmon_config::{
-    CommonArgs, Config, Failure, HubAddress, Program, init_logs, notify, run, state_dir,
-    stop_signal,
+    CommonArgs, Config, EdgeConfig, Failure, HubAddress, Program, init_logs, notify, run,
+    state_dir, stop_signal,
 };
-use sysmon_edge::web::{App, Listener, Logins, Options, Tls, serve as serve_web};
+use sysmon_edge::web::{
+    Access, AcmeOptions, App, Listener, Logins, Options, Tls, serve as serve_web,
+};
 use sysmon_edge::{VERSION, confine, ingest};
 use sysmon_link::Connector;
 
@@ -70,7 +72,7 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     Ok(runtime.context("cannot start")?)
 }
 
-fn join(state: &std::path::Path, hub: &HubAddress, token: &Token) -> Result<(), Failure> {
+fn join(state: &Path, hub: &HubAddress, token: &Token) -> Result<(), Failure> {
     let name = PeerName::nearest(&sysmon_config::host_name());
     let joined = runtime()?.block_on(async {
         let connector = Connector::joining(token.fingerprint(), VERSION)?;
@@ -98,24 +100,40 @@ fn identity(state: PathBuf) -> Result<Identity, CertError> {
     })
 }
 
-/// Certificate and key of the page, if it has some.
-fn tls(config: &Config) -> Result<Option<Tls>, Failure> {
-    match (config.edge.certificate.clone(), config.edge.key.clone()) {
-        (None, None) => Ok(None),
-        (Some(certificate), Some(key)) => Ok(Some(
-            Tls::read(certificate, key).map_err(anyhow::Error::from)?,
-        )),
-        _ => Err(Failure::Usage(anyhow::anyhow!(
-            "[edge] certificate and key go together: give both, or neither"
-        ))),
+/// Where the page's certificate comes from, if it has one.
+fn tls(config: &EdgeConfig, state: &Path) -> Result<Option<Tls>, anyhow::Error> {
+    if !config.acme.is_empty() {
+        return Ok(Some(Tls::fetch(AcmeOptions {
+            domains: config.acme.clone(),
+            contact: config.acme_contact.clone(),
+            directory: config.acme_directory.clone(),
+            roots: config.acme_roots.clone(),
+            kept: state.join("acme"),
+        })?));
     }
+    Ok(match (config.certificate.clone(), config.key.clone()) {
+        (Some(certificate), Some(key)) => Some(Tls::read(certificate, key)?),
+        _ => None,
+    })
 }
 
-fn logins(config: &Config) -> Result<Option<Logins>, Failure> {
-    let read = |path: &PathBuf| {
-        Logins::read(path).with_context(|| format!("[edge] logins: {}", path.display()))
+/// The port at which the authority is asked for certificates, if it is.
+fn authority(config: &EdgeConfig) -> Option<u16> {
+    let directory = (!config.acme.is_empty()).then_some(&config.acme_directory)?;
+    let directory: axum::http::Uri = directory.parse().ok()?;
+    Some(directory.port_u16().unwrap_or(443))
+}
+
+fn access(config: &EdgeConfig) -> Result<Access, anyhow::Error> {
+    if let Some(name) = &config.proxy_user_header {
+        return Ok(Access::Proxy(name.parse()?));
+    }
+    let Some(path) = &config.logins else {
+        return Ok(Access::Anyone);
     };
-    Ok(config.edge.logins.as_ref().map(read).transpose()?)
+    let logins =
+        Logins::read(path).with_context(|| format!("[edge] logins: {}", path.display()))?;
+    Ok(Access::Logins(logins))
 }
 
 fn serve(args: &Args, config: &Config, state: PathBuf) -> Result<(), Failure> {
@@ -125,11 +143,11 @@ fn serve(args: &Args, config: &Config, state: PathBuf) -> Result<(), Failure> {
         args.listen.unwrap_or(config.edge.listen),
         args.web.unwrap_or(config.edge.web),
     );
-    let tls = tls(config)?;
+    let tls = tls(&config.edge, &state)?;
     let app = Arc::new(App::new(Options {
         title: config.edge.title.clone(),
         proxies: config.edge.proxies.clone(),
-        logins: logins(config)?,
+        access: access(&config.edge)?,
     }));
     runtime()?.block_on(async {
         let listener = ingest::bind(listen, &identity).map_err(anyhow::Error::from)?;
@@ -140,6 +158,7 @@ fn serve(args: &Args, config: &Config, state: PathBuf) -> Result<(), Failure> {
         let confined = confine::confine(&confine::Needs {
             state: &state,
             files: [&config.edge.certificate, &config.edge.key],
+            authority: authority(&config.edge),
         });
         let name = identity.peer().name.to_string();
         tracing::info!(
@@ -150,7 +169,7 @@ fn serve(args: &Args, config: &Config, state: PathBuf) -> Result<(), Failure> {
         let own = Arc::new(ingest::Own {
             listener: listener.clone(),
             identity: Mutex::new(identity),
-            state,
+            state: Some(state),
         });
         tokio::select! {
             () = ingest::listen(Arc::clone(&app), own) => {}

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use sysmon_edge::web::{App, Listener, Logins, Options, Tls, serve};
+use sysmon_edge::web::{Access, App, Listener, Logins, Options, Tls, serve};
 use sysmon_wire::message::{
     AlertLine, FleetUpdate, HostHealth, HostLine, HostState, HostTick, Severity, Spark,
 };
@@ -56,7 +56,7 @@ impl Edge {
         let options = Options {
             title: "Shops & more".to_owned(),
             proxies: vec!["127.0.0.1".parse().unwrap()],
-            logins: None,
+            access: Access::Anyone,
         };
         let edge = Self::with(options, None);
         edge.hear(&["Shop", "b<b>"]);
@@ -436,7 +436,7 @@ fn a_private_page_asks_who_looks() {
         std::fs::set_permissions(&file, closed).unwrap();
     }
     let options = Options {
-        logins: Some(Logins::read(&file).unwrap()),
+        access: Access::Logins(Logins::read(&file).unwrap()),
         ..Options::default()
     };
     let edge = Edge::with(options, None);
@@ -458,6 +458,40 @@ fn a_private_page_asks_who_looks() {
     let foreign = format!("{login}Origin: https://elsewhere.example\r\n");
     assert_eq!(watch(&edge, &foreign).0, 403);
     assert_eq!(watch(&edge, &format!("{login}Origin: http://x\r\n")).0, 101);
+}
+
+#[test]
+fn whom_a_trusted_proxy_names_may_look_and_nobody_else() {
+    let behind = |proxy: &str| {
+        let options = Options {
+            proxies: vec![proxy.parse().unwrap()],
+            access: Access::Proxy("X-Forwarded-User".parse().unwrap()),
+            ..Options::default()
+        };
+        Edge::with(options, None)
+    };
+    let (edge, elsewhere) = (behind("127.0.0.1"), behind("10.0.0.1"));
+    let jane = "X-Forwarded-User: jane@example.org\r\n";
+    for path in [
+        "/",
+        "/api/v1/fleet",
+        "/metrics",
+        "/badge.svg",
+        "/api/v1/live",
+    ] {
+        assert_eq!(edge.get(path).status, 403, "{path}");
+        assert_ne!(edge.get_with(path, jane).status, 403, "{path}");
+        // Past the proxy anybody can write the header.
+        assert_eq!(elsewhere.get_with(path, jane).status, 403, "{path}");
+    }
+    let twice = format!("{jane}X-Forwarded-User: joe\r\n");
+    for nobody in ["X-Forwarded-User: \r\n", "X-Remote-User: jane\r\n", &twice] {
+        assert_eq!(edge.get_with("/", nobody).status, 403, "{nobody}");
+    }
+    assert_eq!(edge.get("/healthz").status, 200);
+    let foreign = format!("{jane}Origin: https://elsewhere.example\r\n");
+    assert_eq!(watch(&edge, &foreign).0, 403);
+    assert_eq!(watch(&edge, jane).0, 101);
 }
 
 #[test]

@@ -21,6 +21,7 @@ pub mod text;
 pub mod theme;
 pub mod update;
 pub mod view;
+pub mod web;
 
 /// Version of this program.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -9,12 +9,15 @@ use clap::Parser;
 use sysmon_config::run;
 
 use command::args::{Args, Command, SnapshotArgs};
-use command::{join, query, show, snapshot, top};
+use command::{join, query, show, snapshot, top, web};
 
 fn main() -> ExitCode {
     let args = Args::parse();
     run("sysmon-tui", || {
         let config = args.common.load()?;
+        if let Some(address) = args.web {
+            return web::web(&args, &config, address);
+        }
         match &args.command {
             None if std::io::stdout().is_terminal() => show::show(&args, &config),
             None => snapshot::snapshot(&args, &config, &SnapshotArgs::default()),

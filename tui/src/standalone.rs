@@ -23,7 +23,7 @@ use tokio::sync::oneshot;
 use crate::VERSION;
 
 /// Days its certificates are valid; it never runs that long.
-const DAYS: u32 = 30;
+pub(crate) const DAYS: u32 = 30;
 
 /// Simulated hosts there can be.
 pub const DEMO_HOSTS_MAX: usize = 1_000;
@@ -69,8 +69,19 @@ impl Standalone {
         hub: &HubConfig,
         demo_hosts: usize,
     ) -> Result<Self, StandaloneError> {
+        let authority = Authority::in_memory(SystemTime::now())?;
+        Self::under(authority, agent, hub, demo_hosts, EdgeOptions::default())
+    }
+
+    /// The same under an authority that is there, and shown to edges that it knows.
+    pub fn under(
+        authority: Authority,
+        agent: AgentConfig,
+        hub: &HubConfig,
+        demo_hosts: usize,
+        edges: EdgeOptions,
+    ) -> Result<Self, StandaloneError> {
         let now = SystemTime::now();
-        let authority = Authority::in_memory(now)?;
         let name = PeerName::nearest(&host_name());
         let hub_identity = authority.issue(Role::Hub, &name, now, DAYS)?;
         let owner = authority.issue(Role::Operator, &PeerName::nearest("owner"), now, DAYS)?;
@@ -80,7 +91,7 @@ impl Standalone {
         let bound = {
             // Sockets belong to the runtime that is entered when they are made.
             let _guard = runtime.enter();
-            BoundHub::bind(hub_options(hub, &name), &hub_identity)?
+            BoundHub::bind(hub_options(hub, &name, edges), &hub_identity)?
         };
         let address = bound
             .loopback()
@@ -126,7 +137,7 @@ impl Drop for Standalone {
     }
 }
 
-fn hub_options(hub: &HubConfig, name: &PeerName) -> HubOptions {
+fn hub_options(hub: &HubConfig, name: &PeerName, edges: EdgeOptions) -> HubOptions {
     HubOptions {
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         name: name.to_string(),
@@ -139,7 +150,7 @@ fn hub_options(hub: &HubConfig, name: &PeerName) -> HubOptions {
         history: None,
         trust: None,
         metrics: None,
-        edges: EdgeOptions::default(),
+        edges,
         alerts: AlertOptions {
             rules: DEFAULTS
                 .iter()

@@ -433,7 +433,7 @@ pub enum Reply {
         /// Milliseconds from one row to the next.
         step_ms: i64,
     },
-    /// To [`Request::Alerts`] and [`Request::Acknowledge`].
+    /// To [`Request::Alerts`] and [`Request::Acknowledge`]; to edges, of which alerts somebody takes care.
     Alerts(Alerts),
 }
 

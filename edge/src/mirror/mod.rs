@@ -5,6 +5,7 @@ mod history;
 use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Map, Value, json};
+use sysmon_wire::alerts::AlertState;
 use sysmon_wire::message::{AlertLine, FleetUpdate, HostState, HostTick};
 use sysmon_wire::metrics::{ALIASES, Alias, SUMMARY, unscale};
 use sysmon_wire::{ABSENT, Label, UnixMs};
@@ -38,6 +39,8 @@ struct Host {
     time: UnixMs,
     values: Vec<i64>,
     alerts: Vec<AlertLine>,
+    /// Of which of them somebody takes care: rule, since when it is bad, and since when somebody does.
+    cared: Vec<(Label, UnixMs, UnixMs)>,
     history: Vec<History>,
     /// Up to when the history has values of the present.
     recorded: UnixMs,
@@ -83,6 +86,7 @@ impl Mirror {
     /// A hub begins to tell everything anew, and what an older stream says counts no more.
     pub fn begin(&mut self) -> Stream {
         self.indices.clear();
+        self.care_for_nothing();
         self.stream.0 += 1;
         self.stream
     }
@@ -136,6 +140,28 @@ impl Mirror {
             }
         }
         Ok(())
+    }
+
+    /// Takes of which alerts somebody takes care.
+    pub fn care(&mut self, stream: Stream, alerts: &[AlertState]) -> Result<(), Superseded> {
+        self.check(stream)?;
+        self.generation += 1;
+        self.care_for_nothing();
+        for alert in alerts {
+            let host = self.hosts.get_mut(&alert.host);
+            let host = host.filter(|host| host.cared.len() < ALERTS_MAX);
+            if let (Some(host), Some(acknowledged)) = (host, &alert.acknowledged) {
+                let care = (alert.rule.clone(), alert.since, acknowledged.at);
+                host.cared.push(care);
+            }
+        }
+        Ok(())
+    }
+
+    fn care_for_nothing(&mut self) {
+        for host in self.hosts.values_mut() {
+            host.cared.clear();
+        }
     }
 
     fn by_index(&mut self, index: u32) -> Option<&mut Host> {
@@ -271,7 +297,7 @@ impl Mirror {
     pub fn alerts(&self) -> Value {
         let alerts = self.hosts.iter().flat_map(|(name, host)| {
             host.alerts.iter().map(move |alert| {
-                let mut json = alert_json(alert);
+                let mut json = host.alert(alert);
                 if let Some(object) = json.as_object_mut() {
                     object.insert("host".to_owned(), json!(name));
                 }
@@ -307,6 +333,7 @@ impl Default for Host {
             time: UnixMs(0),
             values: vec![ABSENT; SUMMARY],
             alerts: Vec::new(),
+            cared: Vec::new(),
             history: vec![History::default(); SUMMARY],
             recorded: UnixMs(0),
         }
@@ -326,6 +353,21 @@ impl Host {
         (self.state, self.time, self.values) = (tick.state, tick.time, tick.values);
     }
 
+    fn alert(&self, alert: &AlertLine) -> Value {
+        let mut json = json!({ "rule": alert.rule, "severity": alert.severity.as_str(), "since_ms": alert.since.0 });
+        let mut cared = self.cared.iter();
+        let care = cared.find(|(rule, since, _)| (rule, *since) == (&alert.rule, alert.since));
+        if let Some(object) = json.as_object_mut() {
+            if !alert.summary.as_str().is_empty() {
+                object.insert("summary".to_owned(), json!(alert.summary));
+            }
+            if let Some((_, _, at)) = care {
+                object.insert("acknowledged_ms".to_owned(), json!(at.0));
+            }
+        }
+        json
+    }
+
     fn json(&self, name: &Label) -> Value {
         let is_live = self.state == HostState::Live;
         let metrics: Map<String, Value> = ALIASES
@@ -343,7 +385,7 @@ impl Host {
             "state": self.state.as_str(),
             "last_sample_ms": if self.time.0 > 0 { json!(self.time.0) } else { Value::Null },
             "metrics": metrics,
-            "alerts": self.alerts.iter().map(alert_json).collect::<Vec<_>>(),
+            "alerts": self.alerts.iter().map(|alert| self.alert(alert)).collect::<Vec<_>>(),
         })
     }
 }
@@ -359,17 +401,6 @@ fn shown(value: f64, scale: i8) -> Value {
     } else {
         json!(real)
     }
-}
-
-fn alert_json(alert: &AlertLine) -> Value {
-    let mut json = json!({ "rule": alert.rule, "severity": alert.severity.as_str(), "since_ms": alert.since.0 });
-    if let Some(object) = json
-        .as_object_mut()
-        .filter(|_| !alert.summary.as_str().is_empty())
-    {
-        object.insert("summary".to_owned(), json!(alert.summary));
-    }
-    json
 }
 
 #[cfg(test)]

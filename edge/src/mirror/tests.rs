@@ -3,8 +3,9 @@
 use super::*;
 use proptest::prelude::*;
 use sysmon_wire::HostFacts;
+use sysmon_wire::alerts::Acknowledgement;
 use sysmon_wire::message::Spark;
-use sysmon_wire::message::{HostHealth, HostLine};
+use sysmon_wire::message::{HostHealth, HostLine, Severity};
 
 fn line(index: u32, name: &str) -> HostLine {
     HostLine {
@@ -51,6 +52,59 @@ fn points(mirror: &Mirror, from: i64, to: i64) -> Value {
         .series("a", "cpu", UnixMs(from), UnixMs(to), 1)
         .unwrap()["points"]
         .clone()
+}
+
+#[test]
+fn an_alert_that_somebody_takes_care_of_says_so_until_it_is_another() {
+    let alert = |since: i64| AlertLine {
+        rule: "full".into(),
+        severity: Severity::Critical,
+        since: UnixMs(since),
+        summary: "".into(),
+    };
+    let cared = |host: &str, since: i64| AlertState {
+        host: host.into(),
+        rule: "full".into(),
+        what: "".into(),
+        severity: Severity::Critical,
+        since: UnixMs(since),
+        summary: "".into(),
+        acknowledged: Some(Acknowledgement {
+            by: "".into(),
+            at: UnixMs(70),
+            note: "".into(),
+        }),
+        silenced: None,
+    };
+    let mut mirror = Mirror::default();
+    let stream = mirror.begin();
+    let mut host = line(0, "a");
+    host.alerts = vec![alert(50), alert(60)];
+    let first = update(100, vec![host], Vec::new(), Vec::new());
+    mirror.apply(stream, first, UnixMs(100)).unwrap();
+    let before = mirror.generation;
+    let told = [cared("a", 50), cared("unknown", 50)];
+    mirror.care(stream, &told).unwrap();
+    assert!(mirror.generation > before, "the page is drawn anew");
+    let seen = |mirror: &Mirror| {
+        let alerts = mirror.alerts();
+        [0, 1].map(|at| alerts["alerts"][at]["acknowledged_ms"].clone())
+    };
+    assert_eq!(seen(&mirror), [json!(70), Value::Null]);
+    assert_eq!(
+        mirror.host("a").unwrap()["alerts"][0]["acknowledged_ms"],
+        70
+    );
+    mirror.care(stream, &[]).unwrap();
+    assert_eq!(seen(&mirror), [Value::Null, Value::Null]);
+    mirror.care(stream, &told).unwrap();
+    mirror.begin();
+    assert_eq!(
+        seen(&mirror)[0],
+        Value::Null,
+        "a hub that tells anew tells this too"
+    );
+    assert_eq!(mirror.care(stream, &told), Err(Superseded));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::time::Instant;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 
 use super::{App, answer};
 
@@ -43,19 +43,22 @@ pub(super) struct Peer(pub(super) IpAddr);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Client(pub(super) Option<IpAddr>);
 
+fn is_proxy(address: IpAddr, proxies: &[IpAddr]) -> bool {
+    proxies.contains(&address.to_canonical())
+}
+
 /// Who asks: the other end, or whom a trusted proxy names. This machine itself is not limited, as a proxy that is
 /// not named may be there.
 fn client(peer: IpAddr, headers: &HeaderMap, proxies: &[IpAddr]) -> Client {
-    let is_proxy = |address: &IpAddr| proxies.contains(&address.to_canonical());
     let mut address = peer.to_canonical();
-    if is_proxy(&address) {
+    if is_proxy(address, proxies) {
         let named = headers.get_all(FORWARDED_FOR).iter();
         let mut named: Vec<_> = named
             .filter_map(|value| value.to_str().ok())
             .flat_map(|value| value.split(','))
             .collect();
         // From the right: what is left of somebody unknown is anybody's word.
-        while is_proxy(&address) {
+        while is_proxy(address, proxies) {
             let Some(next) = named.pop().and_then(|name| name.trim().parse().ok()) else {
                 break;
             };
@@ -83,18 +86,12 @@ fn refusal(app: &App, client: Client, request: &Request) -> Option<Response> {
         return Some(response);
     }
     let is_open = matches!(request.uri().path(), "/healthz" | "/readyz");
-    if is_open
-        || app
-            .logins
-            .as_ref()
-            .is_none_or(|logins| logins.allow(request.headers()))
-    {
+    if is_open {
         return None;
     }
-    let mut response = StatusCode::UNAUTHORIZED.into_response();
-    let ask = HeaderValue::from_static("Basic realm=\"sysmon\", charset=\"UTF-8\"");
-    response.headers_mut().insert(header::WWW_AUTHENTICATE, ask);
-    Some(response)
+    let peer = request.extensions().get::<Peer>();
+    let from_proxy = peer.is_some_and(|peer| is_proxy(peer.0, &app.proxies));
+    app.access.refusal(request.headers(), from_proxy)
 }
 
 pub(super) async fn pass(

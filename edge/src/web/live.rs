@@ -79,7 +79,7 @@ fn handshake(headers: &HeaderMap) -> Option<String> {
     wanted.then(|| frame::accept(key.as_bytes())).flatten()
 }
 
-/// A page of somebody else would look with the login of who reads it.
+/// A page of somebody else would look with what lets in who reads it.
 fn is_foreign(app: &App, headers: &HeaderMap) -> bool {
     let origin = headers
         .get(header::ORIGIN)
@@ -88,7 +88,7 @@ fn is_foreign(app: &App, headers: &HeaderMap) -> bool {
         .get(header::HOST)
         .and_then(|host| host.to_str().ok());
     let host = |origin: &str| origin.split_once("://").map(|(_, host)| host.to_owned());
-    app.logins.is_some() && origin.is_some_and(|origin| host(origin).as_deref() != own)
+    app.access.is_private() && origin.is_some_and(|origin| host(origin).as_deref() != own)
 }
 
 pub(super) async fn socket(

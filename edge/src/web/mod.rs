@@ -1,5 +1,6 @@
 //! What browsers and programs see: pages, the API, and live updates. Read-only.
 
+mod access;
 mod answer;
 mod api;
 mod assets;
@@ -34,10 +35,11 @@ use tower_http::timeout::TimeoutLayer;
 
 use crate::mirror::Mirror;
 
+pub use access::Access;
 pub use assets::Assets;
 pub use logins::{LoginError, Logins};
 pub use server::{Listener, serve};
-pub use tls::{Tls, TlsError};
+pub use tls::{AcmeOptions, Tls, TlsError};
 
 /// How long a request may take.
 const REQUEST_MAX: Duration = Duration::from_secs(10);
@@ -84,8 +86,8 @@ pub struct Options {
     pub title: String,
     /// Proxies whose word counts on whom they ask for.
     pub proxies: Vec<IpAddr>,
-    /// Who may look; anybody if not set.
-    pub logins: Option<Logins>,
+    /// Who may look.
+    pub access: Access,
 }
 
 /// What all requests share.
@@ -93,7 +95,7 @@ pub struct Options {
 pub struct App {
     title: String,
     proxies: Vec<IpAddr>,
-    logins: Option<Logins>,
+    access: Access,
     assets: Assets,
     mirror: Mutex<Mirror>,
     tick: watch::Sender<Tick>,
@@ -109,7 +111,7 @@ impl App {
         let app = Self {
             title: options.title,
             proxies: options.proxies,
-            logins: options.logins,
+            access: options.access,
             assets: Assets::new(),
             mirror: Mutex::default(),
             tick: watch::Sender::default(),

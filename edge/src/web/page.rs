@@ -54,17 +54,21 @@ fn frame(app: &App, title: &str, kind: Kind, host: &str, body: &str) -> String {
     )
 }
 
-/// What stands above everything: how the fleet does, and whether that is of this moment.
+/// How the fleet does.
 fn status(app: &App) -> String {
-    let (counts_now, alerts, is_live, as_of) = {
+    let (counts_now, alerts) = {
         let mirror = app.mirror();
-        let alerts = mirror.firing();
-        (
-            mirror.counts(),
-            alerts,
-            mirror.is_live(now()),
-            mirror.as_of().0,
-        )
+        (mirror.counts(), mirror.firing())
+    };
+    let words = escape(&counts(counts_now, alerts));
+    format!("<p id=\"status\" role=\"status\">{words}</p>")
+}
+
+/// That what is shown is not of this moment, if so.
+fn away(app: &App) -> String {
+    let (is_live, as_of) = {
+        let mirror = app.mirror();
+        (mirror.is_live(now()), mirror.as_of().0)
     };
     let (class, notice) = match (is_live, as_of) {
         (true, _) => (" hidden", String::new()),
@@ -80,10 +84,7 @@ fn status(app: &App) -> String {
             ),
         ),
     };
-    format!(
-        "<p id=\"status\" role=\"status\">{}</p></header>\n<p id=\"away\" role=\"alert\"{class}>{notice}</p>\n",
-        escape(&counts(counts_now, alerts))
-    )
+    format!("<p id=\"away\" role=\"alert\"{class}>{notice}</p>\n")
 }
 
 fn value(host: &Value, metric: &str) -> Option<f64> {
@@ -113,9 +114,13 @@ fn alerts(alerts: &[Value]) -> String {
             name => format!("<a href=\"/hosts/{}\">{}</a> ", path(name), escape(name)),
         };
         let severity = text(alert, "severity");
+        let (class, sign, care) = match alert["acknowledged_ms"].as_i64() {
+            Some(at) => (" cared", "△", format!(", acknowledged {}", clock(at))),
+            None => ("", "▲", String::new()),
+        };
         let _ = writeln!(
             html,
-            "<li class=\"{severity}\"><span aria-hidden=\"true\">▲</span> {severity} {host}{words} <small>since {since}</small></li>"
+            "<li class=\"{severity}{class}\"><span aria-hidden=\"true\">{sign}</span> {severity} {host}{words} <small>since {since}{care}</small></li>"
         );
     }
     html.push_str("</ul>\n</section>\n");
@@ -179,10 +184,11 @@ pub(super) async fn fleet(State(app): State<Arc<App>>, headers: HeaderMap) -> Re
         )
     };
     let mut body = format!(
-        "<header><h1>{}</h1>{}<main id=\"main\">\n{}<table id=\"fleet\">\n<caption>Hosts</caption>\n<thead><tr>\
+        "<header><h1>{}</h1>{}</header>\n{}<main id=\"main\">\n{}<table id=\"fleet\">\n<caption>Hosts</caption>\n<thead><tr>\
          <th scope=\"col\">Host</th><th scope=\"col\">State</th>",
         escape(&app.title),
         status(&app),
+        away(&app),
         alerts(list(&firing, "alerts"))
     );
     if metrics.contains(&"cpu") {
@@ -254,12 +260,13 @@ pub(super) async fn host(
     let name = text(&host, "name");
     let (shown, state) = (escape(name), text(&host, "state"));
     let mut body = format!(
-        "<header><p><a href=\"/\">← {}</a></p><h1>{shown}</h1><p id=\"state\" class=\"state {state}\">\
-         <span aria-hidden=\"true\">{}</span> {state}</p>{}\
+        "<header><div class=\"up\"><p><a href=\"/\">← {}</a></p>{}</div><h1>{shown}</h1><p id=\"state\" class=\"state {state}\">\
+         <span aria-hidden=\"true\">{}</span> {state}</p></header>\n{}\
          <main id=\"main\">\n{}<dl id=\"values\">",
         escape(&app.title),
-        sign(state),
         status(&app),
+        sign(state),
+        away(&app),
         alerts(list(&host, "alerts")),
     );
     for metric in &metrics {

@@ -155,9 +155,10 @@ async fn connection(stream: TcpStream, peer: IpAddr, router: Router, tls: Option
     let Ok(Ok(stream)) = timeout(HANDSHAKE_MAX, tls.acceptor().accept(stream)).await else {
         return;
     };
-    if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+    let protocol = stream.get_ref().1.alpn_protocol();
+    if protocol == Some(b"h2") {
         serve_http2(stream, peer, router).await;
-    } else {
+    } else if !Tls::is_challenge(protocol) {
         serve_http1(stream, peer, router).await;
     }
 }

@@ -12,7 +12,7 @@ pub(super) fn heading(metric: &str) -> &'static str {
         "net.tx" => "Out/s",
         "disk.read" => "Read/s",
         "disk.write" => "Write/s",
-        "fs.worst" => "Disk",
+        "fs.worst" => "Disk full",
         _ => "Hottest",
     }
 }

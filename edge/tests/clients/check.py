@@ -102,13 +102,13 @@ def without_a_script(place, browser):
 
 def pictures(place, browser):
     for scheme in ("light", "dark"):
-        for name, size in (("desktop", (1280, 800)), ("phone", (390, 844))):
+        for name, size in (("desktop", (1280, 800)), ("narrow", (1080, 800)), ("tablet", (820, 1180)), ("phone", (390, 844))):
             context = browser.new_context(viewport=dict(zip(("width", "height"), size)), color_scheme=scheme)
             page = context.new_page()
             for what, path in (("fleet", "/"), ("host", "/hosts/Shop")):
                 page.goto(place.web + path)
                 page.wait_for_timeout(1500)
-                wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+                wide = page.evaluate("Math.max(document.documentElement.scrollWidth - innerWidth, document.getElementById('main').scrollWidth - document.getElementById('main').clientWidth)")
                 assert wide <= 0, f"{what} is {wide} pixels too wide on a {name}"
                 if PICTURES:
                     Path(PICTURES).mkdir(parents=True, exist_ok=True)

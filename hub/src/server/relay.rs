@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sysmon_certs::{Identity, Role};
-use sysmon_link::{Backoff, CloseCode, Connector, FrameSender, LinkError, Shown};
+use sysmon_link::{Backoff, CloseCode, Connector, FrameSender, HubSession, LinkError, Shown};
+use sysmon_wire::alerts::{Acknowledgement, AlertState, Alerts};
 use sysmon_wire::message::{
     AlertLine, FleetUpdate, HostHealth, HostLine, HostTick, Purpose, Reply,
 };
@@ -41,6 +42,9 @@ const PIECES_PER_TICK: usize = 10;
 
 /// How often hosts are looked for whose past has changed: an agent that was cut off tells it when it is back.
 const PAST_TICKS: u32 = 10;
+
+/// Edges of this minor version and later understand of which alerts somebody takes care.
+const CARE_SINCE: u16 = 4;
 
 /// What is told of alerts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -135,6 +139,8 @@ struct Withdrawn;
 struct Redaction<'a> {
     options: &'a EdgeOptions,
     shown: BTreeMap<u32, Label>,
+    /// What those are called there, by the names they have here.
+    public: BTreeMap<Label, Label>,
 }
 
 impl<'a> Redaction<'a> {
@@ -142,6 +148,7 @@ impl<'a> Redaction<'a> {
         Self {
             options,
             shown: BTreeMap::new(),
+            public: BTreeMap::new(),
         }
     }
 
@@ -194,7 +201,35 @@ impl<'a> Redaction<'a> {
         let is_free = |name: &Label| !self.shown.values().any(|taken| taken == name);
         let name = names.find(is_free).unwrap_or_else(|| wanted.clone());
         self.shown.insert(line.index, name.clone());
+        self.public.insert(line.name.clone(), name.clone());
         Ok(Some(name))
+    }
+
+    /// Of what somebody takes care, without who that is.
+    fn cared_for(&self, alerts: &[AlertState]) -> Vec<AlertState> {
+        let alert = |alert: &AlertState| {
+            let host = self.public.get(&alert.host)?;
+            let acknowledged = alert.acknowledged.as_ref()?;
+            let nothing = || Label::new("");
+            Some(AlertState {
+                host: host.clone(),
+                rule: alert.rule.clone(),
+                what: nothing(),
+                severity: alert.severity,
+                since: alert.since,
+                summary: nothing(),
+                acknowledged: Some(Acknowledgement {
+                    by: nothing(),
+                    at: acknowledged.at,
+                    note: nothing(),
+                }),
+                silenced: None,
+            })
+        };
+        if self.options.alerts == AlertWords::None {
+            return Vec::new();
+        }
+        alerts.iter().filter_map(alert).collect()
     }
 
     fn tick(&self, mut tick: HostTick) -> HostTick {
@@ -298,7 +333,7 @@ async fn keep_shown(hub: Arc<Hub>, edge: String, options: Arc<EdgeOptions>, conn
                 told.clear();
                 backoff.reset();
                 match sysmon_link::shown(&session.connection) {
-                    Ok(Some(edge)) => attend(&hub, &options, &session.connection, &edge).await,
+                    Ok(Some(edge)) => attend(&hub, &options, &session, &edge).await,
                     Ok(None) => LinkError::StreamEnded,
                     Err(error) => error,
                 }
@@ -318,9 +353,10 @@ async fn keep_shown(hub: Arc<Hub>, edge: String, options: Arc<EdgeOptions>, conn
 async fn attend(
     hub: &Arc<Hub>,
     options: &EdgeOptions,
-    connection: &sysmon_link::Connection,
+    session: &HubSession,
     edge: &Shown,
 ) -> LinkError {
+    let connection = &session.connection;
     let _entry = hub
         .trust
         .as_ref()
@@ -332,7 +368,7 @@ async fn attend(
         return LinkError::Refused(REVOKED.to_owned());
     }
     tokio::select! {
-        shown = show(hub, options, connection) => match shown {
+        shown = show(hub, options, session) => match shown {
             Ok(never) => match never {},
             Err(error) => error,
         },
@@ -345,18 +381,18 @@ async fn attend(
 async fn show(
     hub: &Hub,
     options: &EdgeOptions,
-    connection: &sysmon_link::Connection,
+    session: &HubSession,
 ) -> Result<std::convert::Infallible, LinkError> {
     loop {
-        let sender = FrameSender::new(connection.open_uni().await?);
-        show_until_withdrawn(hub, options, connection, sender).await?;
+        let sender = FrameSender::new(session.connection.open_uni().await?);
+        show_until_withdrawn(hub, options, session, sender).await?;
     }
 }
 
 async fn show_until_withdrawn(
     hub: &Hub,
     options: &EdgeOptions,
-    connection: &sysmon_link::Connection,
+    session: &HubSession,
     mut sender: FrameSender,
 ) -> Result<Withdrawn, LinkError> {
     let mut redaction = Redaction::new(options);
@@ -381,13 +417,15 @@ async fn show_until_withdrawn(
             Err(withdrawn) => return Ok(withdrawn),
         }
     }
+    let mut care = Care::new(session.minor);
+    care.tell(hub, &redaction, &mut sender).await?;
     sender.send(&Reply::Complete).await?;
     let mut timer = tokio::time::interval(INTERVAL);
     timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             _ = timer.tick() => {}
-            error = connection.closed() => return Err(error.into()),
+            error = session.connection.closed() => return Err(error.into()),
         }
         let mut frames = {
             let fleet = hub.fleet();
@@ -416,6 +454,45 @@ async fn show_until_withdrawn(
                 Err(withdrawn) => return Ok(withdrawn),
             }
         }
+        care.tell(hub, &redaction, &mut sender).await?;
+    }
+}
+
+/// What an edge was told of who takes care.
+struct Care {
+    told: Vec<AlertState>,
+    /// Whether the edge understands it.
+    is_understood: bool,
+}
+
+impl Care {
+    fn new(minor: u16) -> Self {
+        Self {
+            told: Vec::new(),
+            is_understood: minor >= CARE_SINCE,
+        }
+    }
+
+    /// Tells it when it is other than before.
+    async fn tell(
+        &mut self,
+        hub: &Hub,
+        redaction: &Redaction<'_>,
+        sender: &mut FrameSender,
+    ) -> Result<(), LinkError> {
+        if !self.is_understood {
+            return Ok(());
+        }
+        let present = redaction.cared_for(&hub.alerts().alerts);
+        if present != self.told {
+            let alerts = Alerts {
+                alerts: present.clone(),
+                ..Alerts::default()
+            };
+            sender.send(&Reply::Alerts(alerts)).await?;
+            self.told = present;
+        }
+        Ok(())
     }
 }
 
@@ -496,6 +573,52 @@ mod tests {
         assert!(!format!("{seen:?}").contains("secret"));
         let seen = shown(&with(&["cpu"], AlertWords::Summaries));
         assert_eq!(seen.lines[0].alerts[0].summary, "/secret of Shop is full");
+    }
+
+    #[test]
+    fn that_somebody_takes_care_is_told_but_not_who() {
+        let fleet = hosts(&["web-1", "db-1"]);
+        let alert = |host: &str, by: Option<&str>| AlertState {
+            host: host.into(),
+            rule: "disk-full".into(),
+            what: "/secret".into(),
+            severity: sysmon_wire::message::Severity::Critical,
+            since: UnixMs(5),
+            summary: "/secret of web-1 is full".into(),
+            acknowledged: by.map(|by| Acknowledgement {
+                by: by.into(),
+                at: UnixMs(7),
+                note: "secret".into(),
+            }),
+            silenced: Some("secret".into()),
+        };
+        let all = [
+            alert("web-1", Some("secret-jane")),
+            alert("web-1", None),
+            alert("db-1", Some("secret-jane")),
+        ];
+        let told = |words| {
+            let options = EdgeOptions {
+                alerts: words,
+                ..options(&["web-*=Shop"])
+            };
+            let mut redaction = Redaction::new(&options);
+            redaction.redact(picture(&fleet)).unwrap();
+            redaction.cared_for(&all)
+        };
+        let names = told(AlertWords::Names);
+        assert_eq!(names.len(), 1);
+        assert_eq!(
+            (names[0].host.as_str(), names[0].since),
+            ("Shop", UnixMs(5))
+        );
+        assert_eq!(
+            names[0].acknowledged.as_ref().map(|one| one.at),
+            Some(UnixMs(7))
+        );
+        assert!(!format!("{names:?}").contains("secret"));
+        assert!(!format!("{:?}", told(AlertWords::Summaries)).contains("secret"));
+        assert_eq!(told(AlertWords::None), []);
     }
 
     #[test]

@@ -1,11 +1,14 @@
 //! What can be typed.
 
+use std::net::SocketAddr;
+
 use clap::{Parser, Subcommand};
 use ratatui::layout::Size;
 use sysmon_certs::{PeerName, Token};
 use sysmon_config::{CommonArgs, HubAddress, Theme};
 use sysmon_tui::VERSION;
 use sysmon_tui::standalone::DEMO_HOSTS_MAX;
+use sysmon_tui::web::{USUAL_ADDRESS, loopback};
 
 use super::query::QueryArgs;
 use super::top::TopArgs;
@@ -17,6 +20,7 @@ Examples:
   sysmon-tui                          this machine, with a hub and an agent inside
   sysmon-tui --demo 20                and twenty simulated hosts
   sysmon-tui --hub lan-box            the fleet of the hub on lan-box
+  sysmon-tui --web                    this machine as a page for a browser here
   sysmon-tui snapshot --json | jq '.hosts[] | select(.state != \"live\")'
   sysmon-tui query cpu --host db-1 --since 1h")]
 pub(crate) struct Args {
@@ -40,6 +44,9 @@ pub(crate) struct Args {
     /// At the end, tell how many frames and bytes there were and what they took
     #[arg(long)]
     pub(crate) stats: bool,
+    /// Show this machine, or a demo, as a web page that only this machine can ask for [address: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDRESS:PORT", num_args = 0..=1, default_missing_value = USUAL_ADDRESS, value_parser = loopback, conflicts_with_all = ["hub", "low_bandwidth", "stats"])]
+    pub(crate) web: Option<SocketAddr>,
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
 }

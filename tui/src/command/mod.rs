@@ -7,3 +7,4 @@ pub(crate) mod show;
 pub(crate) mod snapshot;
 mod target;
 pub(crate) mod top;
+pub(crate) mod web;

@@ -9,11 +9,11 @@ use serde_json::Value;
 use crate::place::{Place, until};
 
 /// An answer's status, head and body.
-fn get(address: &str, path: &str) -> (u16, String, String) {
+pub(crate) fn get(address: &str, path: &str) -> (u16, String, String) {
     request(address, &format!("GET {path} HTTP/1.0\r\nHost: x\r\n\r\n"))
 }
 
-fn request(address: &str, request: &str) -> (u16, String, String) {
+pub(crate) fn request(address: &str, request: &str) -> (u16, String, String) {
     let mut stream = TcpStream::connect(address).unwrap();
     stream
         .set_read_timeout(Some(Duration::from_secs(10)))
@@ -32,12 +32,12 @@ fn request(address: &str, request: &str) -> (u16, String, String) {
     (status, head.to_owned(), body.to_owned())
 }
 
-fn json(address: &str, path: &str) -> Value {
+pub(crate) fn json(address: &str, path: &str) -> Value {
     let (_, _, body) = get(address, path);
     serde_json::from_str(&body).unwrap_or_default()
 }
 
-fn state(fleet: &Value, name: &str) -> String {
+pub(crate) fn state(fleet: &Value, name: &str) -> String {
     let hosts = fleet["hosts"].as_array().cloned().unwrap_or_default();
     let host = hosts.into_iter().find(|host| host["name"] == name);
     host.map_or_else(String::new, |host| {
@@ -171,7 +171,17 @@ fn what_was_not_shared_is_nowhere_in_the_edge() {
         || json(&web, "/api/v1/fleet")["metrics"].clone(),
         |metrics| *metrics == serde_json::json!(["mem", "load1"]),
     );
-    let names = ["user", "mount", "metric", "command", "host", "other", "tag"];
+    let alerts = |words: &[&str]| {
+        let all = [&["--state", "hub", "alerts"], words].concat();
+        place.output("sysmon-hub", &all);
+    };
+    let cared = || json(&web, "/api/v1/alerts")["alerts"][0]["acknowledged_ms"].is_number();
+    alerts(&["ack", "plantedhost:seven", "--note", "plantednote"]);
+    until("somebody takes care", cared, |cared| *cared);
+    assert!(get(&web, "/").2.contains(", acknowledged "));
+    let names = [
+        "user", "mount", "metric", "command", "host", "other", "tag", "note",
+    ];
     until(
         "all of it has reached the hub",
         || planted(&memory(hub.id())),
@@ -203,6 +213,8 @@ fn what_was_not_shared_is_nowhere_in_the_edge() {
         held.extend(format!("{head}{body}").into_bytes());
     }
     assert_eq!(planted(&held), [].into());
+    alerts(&["unack", "plantedhost:seven"]);
+    until("nobody does", cared, |cared| !cared);
 }
 
 #[test]

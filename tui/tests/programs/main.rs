@@ -16,3 +16,4 @@ mod receivers;
 mod terminal;
 mod tiers;
 mod trust;
+mod web;

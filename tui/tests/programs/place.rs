@@ -133,7 +133,8 @@ impl Place {
             .env("SYSMON_HUB__STALE_AFTER", "2s")
             .env("SYSMON_HUB__OFFLINE_AFTER", "4s");
         command.envs(env.iter().copied());
-        let child = command.stdout(Stdio::null()).stderr(file).spawn().unwrap();
+        let out = file.try_clone().unwrap();
+        let child = command.stdout(out).stderr(file).spawn().unwrap();
         Running { child, log }
     }
 

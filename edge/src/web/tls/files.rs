@@ -1,6 +1,5 @@
-//! TLS for the page, by certificates in files that somebody else renews.
+//! Certificates in files that somebody else renews.
 
-use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -8,38 +7,15 @@ use std::time::{Duration, SystemTime};
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use tokio_rustls::TlsAcceptor;
+
+use super::{TlsError, configure};
 
 /// How often the files are looked at.
 const LOOK_INTERVAL: Duration = Duration::from_secs(60);
 
-/// The files cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum TlsError {
-    /// One of them cannot be read.
-    #[error("{path}: {error}")]
-    File {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        error: rustls::pki_types::pem::Error,
-    },
-    /// They do not fit.
-    #[error("certificate and key cannot be used: {0}")]
-    Tls(#[from] rustls::Error),
-    /// One of them is not there.
-    #[error("{path}: {error}")]
-    Io {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        error: io::Error,
-    },
-}
-
 /// Certificate and key, as they are now.
 #[derive(Debug)]
-pub struct Tls {
+pub(super) struct Files {
     certificate: PathBuf,
     key: PathBuf,
     present: Mutex<(Arc<ServerConfig>, [SystemTime; 2])>,
@@ -54,13 +30,7 @@ fn load(certificate: &PathBuf, key: &PathBuf) -> Result<ServerConfig, TlsError> 
         CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect);
     let chain = chain.map_err(|error| file(certificate, error))?;
     let private = PrivateKeyDer::from_pem_file(key).map_err(|error| file(key, error))?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(chain, private)?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(config)
+    configure(|builder| builder.with_single_cert(chain, private))
 }
 
 fn changed(paths: [&PathBuf; 2]) -> Result<[SystemTime; 2], TlsError> {
@@ -74,9 +44,9 @@ fn changed(paths: [&PathBuf; 2]) -> Result<[SystemTime; 2], TlsError> {
     Ok([certificate?, key?])
 }
 
-impl Tls {
+impl Files {
     /// Reads them.
-    pub fn read(certificate: PathBuf, key: PathBuf) -> Result<Self, TlsError> {
+    pub(super) fn read(certificate: PathBuf, key: PathBuf) -> Result<Self, TlsError> {
         let at = changed([&certificate, &key])?;
         let config = Arc::new(load(&certificate, &key)?);
         Ok(Self {
@@ -86,9 +56,9 @@ impl Tls {
         })
     }
 
-    pub(super) fn acceptor(&self) -> TlsAcceptor {
+    pub(super) fn config(&self) -> Arc<ServerConfig> {
         let present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
-        TlsAcceptor::from(Arc::clone(&present.0))
+        Arc::clone(&present.0)
     }
 
     /// Reads them again if they are others now; whether they were.

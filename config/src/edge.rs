@@ -1,0 +1,230 @@
+//! What the edge's keys take.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+
+use crate::keys::texts;
+use crate::value::Value;
+
+/// The ACME directory of Let's Encrypt, as a file has it.
+pub(crate) const DIRECTORY: &str = "\"https://acme-v02.api.letsencrypt.org/directory\"";
+
+/// Names in one certificate.
+const DOMAINS_MAX: usize = 16;
+
+/// What `sysmon-edge` is told.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EdgeConfig {
+    /// Where the hub reaches it.
+    pub listen: SocketAddr,
+    /// Where browsers reach it.
+    pub web: SocketAddr,
+    /// What the page is called.
+    pub title: String,
+    /// Chain of certificates and private key for the page, as PEM files; without TLS if not set.
+    pub certificate: Option<PathBuf>,
+    /// See `certificate`.
+    pub key: Option<PathBuf>,
+    /// Names for which a certificate is fetched by ACME; none if empty.
+    pub acme: Vec<String>,
+    /// A mail address at which the authority reaches who runs the edge.
+    pub acme_contact: Option<String>,
+    /// Where the authority tells what it offers.
+    pub acme_directory: String,
+    /// Roots by which the authority itself is trusted, as a PEM file; those of browsers if not set.
+    pub acme_roots: Option<PathBuf>,
+    /// Proxies whose word counts on whom they ask for.
+    pub proxies: Vec<IpAddr>,
+    /// The header in which they name who is let in; anybody may look if not set.
+    pub proxy_user_header: Option<String>,
+    /// A file of names and passwords without which nothing is shown; anybody may look if not set.
+    pub logins: Option<PathBuf>,
+}
+
+impl Default for EdgeConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv6Addr::UNSPECIFIED, crate::DEFAULT_PORT)),
+            web: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            title: "Status".to_owned(),
+            certificate: None,
+            key: None,
+            acme: Vec::new(),
+            acme_contact: None,
+            acme_directory: DIRECTORY.trim_matches('"').to_owned(),
+            acme_roots: None,
+            proxies: Vec::new(),
+            proxy_user_header: None,
+            logins: None,
+        }
+    }
+}
+
+impl EdgeConfig {
+    /// What no single key can see: the keys that do not go together, and why.
+    pub(crate) fn check(&self) -> Result<(), (&'static [&'static str], &'static str)> {
+        let has_acme = !self.acme.is_empty();
+        if self.certificate.is_some() != self.key.is_some() {
+            let why = "certificate and key go together: give both, or neither";
+            return Err((&["certificate", "key"], why));
+        }
+        if has_acme && self.certificate.is_some() {
+            let why = "the certificate is fetched by acme or read from files: leave out certificate and key, or acme";
+            return Err((&["acme", "certificate"], why));
+        }
+        if !has_acme && (self.acme_contact.is_some() || self.acme_roots.is_some()) {
+            let why = "this says how a certificate is fetched, but not for which names: write for example acme = [\"status.example.org\"] too";
+            return Err((&["acme_contact", "acme_roots"], why));
+        }
+        if self.proxy_user_header.is_some() && self.proxies.is_empty() {
+            let why = "anybody could write this header: name the proxy that does in proxies, for example proxies = [\"127.0.0.1\"]";
+            return Err((&["proxy_user_header"], why));
+        }
+        if self.proxy_user_header.is_some() && self.logins.is_some() {
+            let why = "either the proxy says who may look or a file of logins does: leave out proxy_user_header or logins";
+            return Err((&["proxy_user_header", "logins"], why));
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn proxies(value: &Value) -> Result<Vec<IpAddr>, String> {
+    let one = |text: &String| {
+        text.parse().map_err(|_| {
+            format!("{text:?} is not an address; write for example \"127.0.0.1\" or \"::1\"")
+        })
+    };
+    texts(value, 16)?.iter().map(one).collect()
+}
+
+pub(crate) fn header(value: &Value) -> Result<String, String> {
+    let name = value.text("a header such as \"X-Forwarded-User\"")?;
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    if name.is_empty() || name.len() > 64 || !name.chars().all(fits) {
+        return Err(format!(
+            "{name:?} is not the name of a header; write for example \"X-Forwarded-User\""
+        ));
+    }
+    let told = ["authorization", "cookie", "host", "x-forwarded-for"];
+    if told.contains(&name.to_ascii_lowercase().as_str()) {
+        return Err(format!(
+            "browsers and others write {name:?} themselves; take one that the proxy alone writes, such as \"X-Forwarded-User\""
+        ));
+    }
+    Ok(name.to_owned())
+}
+
+pub(crate) fn domains(value: &Value) -> Result<Vec<String>, String> {
+    let names = texts(value, DOMAINS_MAX)?;
+    names.iter().map(|name| domain(name)).collect()
+}
+
+fn domain(name: &str) -> Result<String, String> {
+    if let Some(rest) = name.strip_prefix("*.") {
+        return Err(format!(
+            "{name:?}: all names under one cannot be had this way; write for example \"status.{rest}\""
+        ));
+    }
+    let bare = name.split_once("://").map_or(name, |(_, rest)| rest);
+    let bare = bare.split(['/', ':']).next().unwrap_or_default();
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    let is_label = |label: &str| {
+        let inner = !label.starts_with('-') && !label.ends_with('-');
+        (1..=63).contains(&label.len()) && inner && label.chars().all(fits)
+    };
+    let is_name = bare.contains('.') && bare.len() <= 253 && bare.split('.').all(is_label);
+    let is_number = bare.parse::<Ipv4Addr>().is_ok();
+    match (is_name && !is_number, bare == name) {
+        (true, true) => Ok(name.to_ascii_lowercase()),
+        (true, false) => Err(format!("{name:?} is more than a name; write {bare:?}")),
+        (false, _) => Err(format!(
+            "{name:?} is not a name that browsers know the page by; write for example \"status.example.org\""
+        )),
+    }
+}
+
+pub(crate) fn contact(value: &Value) -> Result<String, String> {
+    let text = value.text("a mail address such as \"admin@example.org\"")?;
+    let bare = text.strip_prefix("mailto:").unwrap_or(text);
+    let is_address = bare.split_once('@').is_some_and(|(user, host)| {
+        !user.is_empty() && host.contains('.') && !bare.contains(char::is_whitespace)
+    });
+    match (is_address, bare == text) {
+        (true, true) => Ok(text.to_owned()),
+        (true, false) => Err(format!("{text:?}: write {bare:?}")),
+        (false, _) => Err(format!(
+            "{text:?} is not a mail address; write for example \"admin@example.org\""
+        )),
+    }
+}
+
+pub(crate) fn directory(value: &Value) -> Result<String, String> {
+    let text = value.text("an address such as \"https://acme.example.org/directory\"")?;
+    if text.len() > "https://".len() && text.starts_with("https://") {
+        return Ok(text.to_owned());
+    }
+    Err(format!(
+        "{text:?} should begin with https://; write for example \"https://acme-staging-v02.api.letsencrypt.org/directory\" to try it out"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_name_is_refused_with_what_was_meant() {
+        let names = |list: &[&str]| {
+            let list = list.iter().map(|&name| name.to_owned()).collect();
+            domains(&Value::List(list))
+        };
+        let good = ["status.example.org", "x--y.a1.EXAMPLE"];
+        assert_eq!(
+            names(&good).unwrap(),
+            ["status.example.org", "x--y.a1.example"]
+        );
+        let refused = |name: &str| names(&["a.example", name]).unwrap_err();
+        assert!(refused("https://status.example/").ends_with("write \"status.example\""));
+        assert!(refused("status.example:443").ends_with("write \"status.example\""));
+        assert!(refused("*.example.org").ends_with("write for example \"status.example.org\""));
+        for wrong in [
+            "localhost",
+            "10.0.0.1",
+            "a b.example",
+            "-a.example",
+            "a..example",
+            "",
+            "*",
+        ] {
+            assert!(refused(wrong).contains("is not a name that"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn addresses_and_headers_are_refused_with_an_example() {
+        let text = |text: &str| Value::Text(text.to_owned());
+        assert!(
+            contact(&text("mailto:a@b.example"))
+                .unwrap_err()
+                .ends_with("write \"a@b.example\"")
+        );
+        for wrong in ["admin", "@b.example", "a@b", "a b@c.example"] {
+            assert!(
+                contact(&text(wrong))
+                    .unwrap_err()
+                    .contains("admin@example.org")
+            );
+        }
+        assert!(
+            directory(&text("http://x"))
+                .unwrap_err()
+                .contains("https://")
+        );
+        assert!(
+            header(&text("X-Forwarded-User:"))
+                .unwrap_err()
+                .contains("X-Forwarded-User")
+        );
+        assert!(header(&text("Cookie")).is_err() && header(&text("Remote_User")).is_ok());
+    }
+}

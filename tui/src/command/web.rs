@@ -1,0 +1,30 @@
+//! `sysmon-tui --web`.
+
+use std::net::SocketAddr;
+
+use anyhow::{Context, anyhow};
+use sysmon_config::{Config, Failure, host_name, stop_signal};
+use sysmon_tui::web::Page;
+
+use super::args::Args;
+use super::target::runtime;
+
+pub(crate) fn web(args: &Args, config: &Config, address: SocketAddr) -> Result<(), Failure> {
+    if args.command.is_some() {
+        return Err(Failure::Usage(anyhow!(
+            "--web shows a page until it is stopped: it goes with no command"
+        )));
+    }
+    let hosts = usize::from(args.demo.unwrap_or(0));
+    let title = match hosts {
+        0 => host_name(),
+        _ => format!("{} and {hosts} simulated hosts", host_name()),
+    };
+    runtime()?.block_on(async {
+        let started = Page::start(address, config.agent.clone(), &config.hub, hosts, title).await;
+        let page = started.context("there is no page")?;
+        sysmon_config::print(&format!("{}/ until ctrl-C\n", page.url))?;
+        page.serve(stop_signal()).await;
+        Ok(())
+    })
+}
