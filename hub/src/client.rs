@@ -35,9 +35,6 @@ const STEPS_MS: [(i64, i64); 3] = [
     (30 * 86_400_000, 60_000),
 ];
 
-/// How far back earlier weeks are asked for: minutes are usually kept a little longer.
-const BEFORE_MS_MAX: i64 = 29 * 86_400_000;
-
 /// What a rule would have looked at.
 #[derive(Clone, Debug, Default)]
 pub struct PastOfRule {
@@ -97,7 +94,7 @@ pub async fn past(
             let request = Request::Query {
                 metric: Label::new(&metric.to_string()),
                 host: Some(line.name.clone()),
-                from: span.max(to - BEFORE_MS_MAX),
+                from: span,
                 to,
                 step_ms: SLOT_MS,
                 aggregate: Aggregate::Mean,

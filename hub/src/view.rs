@@ -71,7 +71,7 @@ pub fn fleet_picture_by(
             now: moment,
             lines: Vec::with_capacity(part.len()),
             ticks: Vec::with_capacity(part.len()),
-            sparks: Vec::with_capacity(part.len() * sparks.aliases.len()),
+            sparks: Vec::new(),
         };
         for (id, host) in part {
             update.lines.push(line_at(*id, host, moment));

@@ -8,6 +8,7 @@ use crossterm::event::{Event, EventStream, KeyEventKind};
 use futures_util::StreamExt;
 use sysmon_link::Connector;
 use sysmon_wire::UnixMs;
+use sysmon_wire::alerts::Alerts;
 
 use crate::feed::{Screen, channel};
 use crate::save::save;
@@ -105,7 +106,10 @@ async fn show(
                 | Feed::Preview(_)
                 | Feed::HostRows { .. }
                 | Feed::Processes { .. }
-                | Feed::Top { .. },
+                | Feed::Top { .. }
+                | Feed::Alerts(Alerts {
+                    acknowledged: 0, ..
+                }),
             )) => Some(WITH_OTHERS),
             // What a key does, and what it asks for, is drawn at once.
             Some(_) => None,

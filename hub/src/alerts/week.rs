@@ -90,6 +90,8 @@ pub fn windows(hour: i64) -> impl Iterator<Item = (UnixMs, UnixMs)> {
 fn noise(metric: &MetricDef) -> f64 {
     match (metric.unit.as_str(), metric.kind) {
         ("1", _) if metric.scale == -3 => 0.02,
+        // Of what programs tell of themselves nobody knows how large it is.
+        ("1", _) if metric.scale < -3 => 1e-6,
         // Seconds of something a second are a share.
         ("s", Kind::Counter) => 0.02,
         ("By", Kind::Counter) => 1e5,
@@ -126,6 +128,12 @@ mod tests {
         assert!(flat.within(4.0).1 >= 0.08, "{flat:?}");
         let flat = Usual::of(&[vec![0.0], vec![0.0]], &NET_IO.def()).unwrap();
         assert!(flat.within(4.0).1 >= 4e5);
+        let own = MetricDef {
+            scale: -6,
+            ..cpu.clone()
+        };
+        let seldom = Usual::of(&[vec![0.001], vec![0.001]], &own).unwrap();
+        assert!(seldom.within(4.0).1 < 0.01, "{seldom:?}");
         assert_eq!(Usual::of(&weeks(&[0.2]), &cpu), None);
         let gap = [vec![f64::NAN], vec![0.2], Vec::new()];
         assert_eq!(Usual::of(&gap, &cpu), None, "a week without values is none");

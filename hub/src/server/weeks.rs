@@ -110,18 +110,24 @@ fn usual(reader: &Reader, host: &Lacking) -> Result<Vec<Option<Usual>>, StoreErr
     for (from, to) in windows(host.hour) {
         let mut buckets = reader.buckets(&host.name, Tier::Minute, &indices, from, to)?;
         let (mut from, mut to) = (from, to);
+        // Of hours it is known between what they were, too.
+        let mut aggregates = [Aggregate::Mean].as_slice();
         if buckets.is_empty() {
+            aggregates = &[Aggregate::Min, Aggregate::Mean, Aggregate::Max];
             (from, to) = (from + SLOT_MS, to - SLOT_MS);
             buckets = reader.buckets(&host.name, Tier::Hour, &indices, from, to)?;
         }
         for ((index, metric), weeks) in host.series.iter().zip(&mut weeks) {
-            let resample = Resample::aligned(from, to - 1, SLOT_MS, Aggregate::Mean);
-            let mut steps = Steps::new(resample);
             let (part, place) = (*index as usize / PART_SERIES, *index as usize % PART_SERIES);
-            for (_, chunk) in buckets.iter().filter(|(of, _)| *of == part) {
-                steps.add_buckets(metric, chunk, place, to)?;
+            let mut week = Vec::new();
+            for aggregate in aggregates {
+                let mut steps = Steps::new(Resample::aligned(from, to - 1, SLOT_MS, *aggregate));
+                for (_, chunk) in buckets.iter().filter(|(of, _)| *of == part) {
+                    steps.add_buckets(metric, chunk, place, to)?;
+                }
+                week.extend(steps.points(metric));
             }
-            weeks.push(steps.points(metric));
+            weeks.push(week);
         }
     }
     let metrics = host.series.iter().map(|(_, metric)| metric);

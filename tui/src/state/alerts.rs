@@ -11,6 +11,8 @@ const ASK_MS: i64 = 2_000;
 pub struct OpenAlerts {
     alerts: Vec<AlertState>,
     asked: Option<UnixMs>,
+    /// What was asked of the hub about one of them, and is not answered: host, rule, and whether somebody takes care.
+    pub doing: Option<(Label, Label, bool)>,
 }
 
 impl OpenAlerts {
@@ -28,6 +30,7 @@ impl OpenAlerts {
     /// Asks again when the next occasion comes.
     pub fn forget_asked(&mut self) {
         self.asked = None;
+        self.doing = None;
     }
 
     /// Takes the answer: what nobody takes care of stands first, of that the worst, then the newest.

@@ -144,13 +144,11 @@ impl TimelineState {
         self.keep_selected(|this| this.alerts.take(alerts));
     }
 
-    /// Changes the list, and leaves that selected which was, wherever it stands then; the first row stays the first,
-    /// whatever comes.
+    /// Changes the list, and leaves that selected which was, wherever it stands then. The first row stays the first
+    /// whatever happens, unless it is an alert, of which one takes care.
     fn keep_selected(&mut self, change: impl FnOnce(&mut Self)) {
-        let before = self
-            .selected()
-            .filter(|_| self.selected > 0)
-            .map(Entry::key);
+        let is_chosen = |entry: &Entry<'_>| self.selected > 0 || matches!(entry, Entry::Alert(_));
+        let before = self.selected().filter(is_chosen).map(Entry::key);
         change(self);
         let at = before.and_then(|key| self.entries().position(|entry| entry.key() == key));
         self.selected = at.unwrap_or(self.selected);
@@ -302,7 +300,9 @@ mod tests {
         // Of what fires that comes first of which nobody takes care.
         state.take_alerts(vec![alert("a", true), alert("b", false), alert("c", false)]);
         assert_eq!((state.selected_at(), host(&state).as_str()), (0, "b"));
-        state.move_by(2);
+        state.take_alerts(vec![alert("c", false), alert("b", false), alert("a", true)]);
+        assert_eq!((state.selected_at(), host(&state).as_str()), (1, "b"));
+        state.move_by(1);
         assert_eq!(host(&state), "a");
         state.take_alerts(vec![alert("c", false)]);
         assert_eq!(host(&state), "c");

@@ -44,6 +44,14 @@ pub(super) fn refresh_alerts(state: &mut State) -> Option<Effect> {
 
 /// Takes what fires, and tells what somebody did about it.
 pub(super) fn take_alerts(state: &mut State, told: Alerts) {
+    if let Some((host, rule, done)) = state.timeline.alerts.doing.take() {
+        let text = match (told.acknowledged, done) {
+            (0, _) => format!("{rule} on {host} is over"),
+            (_, true) => format!("you take care of {rule} on {host}; A takes it back"),
+            (_, false) => format!("nobody takes care of {rule} on {host}"),
+        };
+        remark(state, text);
+    }
     if state.mode != Mode::Events || state.at.is_some() {
         return;
     }
@@ -66,12 +74,11 @@ pub(super) fn acknowledge(state: &mut State) -> Vec<Effect> {
     };
     let (host, rule) = (alert.host.clone(), alert.rule.clone());
     let done = alert.acknowledged.is_none();
-    let text = if done {
-        format!("you take care of {rule} on {host}; A takes it back")
-    } else {
-        format!("nobody takes care of {rule} on {host}")
-    };
-    remark(state, text);
+    if !matches!(state.link, Link::Connected { .. }) {
+        remark(state, "the hub is away: it has to know".to_owned());
+        return Vec::new();
+    }
+    state.timeline.alerts.doing = Some((host.clone(), rule.clone(), done));
     vec![Effect::Acknowledge { host, rule, done }]
 }
 

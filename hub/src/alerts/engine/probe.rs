@@ -83,7 +83,11 @@ impl Probe {
         self.is_absent = raw == ABSENT;
         self.hour = hour(time);
         self.value = match (raw, self.kind) {
-            (ABSENT, _) => None,
+            (ABSENT, _) => {
+                // What comes under this name later may be another thing.
+                self.before = None;
+                None
+            }
             (raw, Kind::Gauge) => Some(unscale(raw, self.scale)),
             (raw, Kind::Counter) => {
                 let now = (time.0, raw);

@@ -48,11 +48,16 @@ impl Alert {
     }
 }
 
+/// What nobody looked at for this long may have been good in between; rows are seldom a minute apart.
+const UNSEEN_MS: i64 = 180_000;
+
 /// Whether something that is watched is bad.
 #[derive(Clone, Debug, Default)]
 pub(super) struct State {
     /// Since when it has been bad without a break.
     bad_since: Option<UnixMs>,
+    /// When it was found bad last.
+    seen_bad: Option<UnixMs>,
     /// Since when it has been good, while the alert still stands.
     good_since: Option<UnixMs>,
     /// Since when there has been no value.
@@ -86,6 +91,10 @@ impl State {
         alert: impl FnOnce() -> Alert,
     ) -> Option<Transition> {
         self.good_since = None;
+        let seen = self.seen_bad.replace(now);
+        if seen.is_none_or(|seen| now - seen > UNSEEN_MS) {
+            self.bad_since = None;
+        }
         let since = *self.bad_since.get_or_insert(now);
         let hold_ms = i64::try_from(hold.as_millis()).unwrap_or(i64::MAX);
         if self.firing.is_some() || now - since < hold_ms {

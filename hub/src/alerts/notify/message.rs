@@ -182,6 +182,7 @@ impl Message {
         let alert = |told: &Told| {
             let alert = &told.alert;
             json!({
+                "id": Self(vec![told.clone()]).id(),
                 "state": if told.firing { "firing" } else { "resolved" },
                 "rule": alert.rule, "severity": alert.severity.as_str(), "host": alert.host,
                 "what": alert.what, "since_ms": alert.since.0, "value": alert.value, "summary": alert.summary,

@@ -282,9 +282,14 @@ impl<'a> Reader<'a> {
             }
             ("by", Measure::Unlike) => {
                 self.words.next();
+                let usual = |by: &Bound| match by {
+                    Bound::Number(by) => Some(Bound::Number(by * UNLIKE.1 / UNLIKE.0)),
+                    Bound::Of(..) => None,
+                };
+                let is_named = usual(&term.threshold).as_ref() != Some(&term.clear);
                 term.threshold = self.spreads(option)?;
-                if let Bound::Number(by) = term.threshold {
-                    term.clear = Bound::Number(by * UNLIKE.1 / UNLIKE.0);
+                if let Some(clear) = usual(&term.threshold).filter(|_| !is_named) {
+                    term.clear = clear;
                 }
             }
             ("clear", Measure::Unlike) => {

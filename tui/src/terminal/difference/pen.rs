@@ -135,7 +135,7 @@ impl<'a> Pen<'a> {
         match self.at {
             Some((from, row)) if row == y => self.go_across(from, x),
             // In raw mode a line feed is no more than that.
-            Some((from, row)) if row + 1 == y && from.abs_diff(x) <= NEAR => {
+            Some((from, row)) if cfg!(unix) && row + 1 == y && from.abs_diff(x) <= NEAR => {
                 self.out.push(b'\n');
                 self.go_across(from, x);
             }
