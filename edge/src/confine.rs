@@ -101,12 +101,18 @@ fn restrict(needs: &Needs<'_>) -> Result<landlock::RulesetStatus, landlock::Rule
     Ok(ruleset.restrict_self()?.ruleset)
 }
 
-/// What has to be read to find names: elsewhere than in `/etc` it is replaced as time goes by, so the folder counts.
+/// What has to be read to find names. Such files are replaced as time goes by, so their folders count, unless those hold
+/// much else.
 #[cfg(target_os = "linux")]
 fn resolver() -> Vec<PathBuf> {
     let real = |path: &str| {
         let real = std::fs::canonicalize(path).ok()?;
-        let folder = real.parent().filter(|folder| *folder != Path::new("/etc"));
+        let is_broad = |folder: &Path| {
+            ["/", "/run", "/nix/store"]
+                .iter()
+                .any(|broad| folder == Path::new(broad))
+        };
+        let folder = real.parent().filter(|folder| !is_broad(folder));
         Some(folder.map_or_else(|| real.clone(), Path::to_owned))
     };
     RESOLVER.into_iter().filter_map(real).collect()

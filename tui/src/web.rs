@@ -8,7 +8,7 @@ use sysmon_certs::{Authority, PeerName, Role};
 use sysmon_config::{AgentConfig, HubConfig};
 use sysmon_edge::ingest::{self, Own};
 use sysmon_edge::web::{Access, App, Listener, Options, serve};
-use sysmon_hub::server::EdgeOptions;
+use sysmon_hub::server::{AlertWords, EdgeOptions};
 use sysmon_link::LinkError;
 use thiserror::Error;
 
@@ -95,6 +95,7 @@ impl Page {
         let edges = EdgeOptions {
             edges: vec![edge.to_string()],
             share: "*".parse().into_iter().collect(),
+            alerts: AlertWords::Summaries,
             ..EdgeOptions::default()
         };
         let inside = Standalone::under(authority, agent, hub, demo_hosts, edges)?;

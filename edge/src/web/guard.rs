@@ -105,11 +105,20 @@ pub(super) async fn pass(
         client(peer.0, request.headers(), &app.proxies)
     });
     request.extensions_mut().insert(client);
+    let is_badge = request.uri().path().starts_with("/badge");
     let mut response = match refusal(&app, client, &request) {
         Some(refusal) => refusal,
         None => next.run(request).await,
     };
     let headers = response.headers_mut();
+    if app.access.is_private() && is_badge {
+        // What only some may see is embedded nowhere, and kept by no cache on the way.
+        headers.insert(
+            header::CACHE_CONTROL,
+            HeaderValue::from_static("private, no-cache"),
+        );
+        headers.remove("cross-origin-resource-policy");
+    }
     for (name, value) in HEADERS {
         headers
             .entry(HeaderName::from_static(name))

@@ -123,6 +123,7 @@ with tempfile.TemporaryDirectory() as folder:
         print(log.read_text(), (Path(folder) / "pebble.log").read_text()[-3000:], file=sys.stderr)
         raise
     finally:
+        authority.stop()
         for name in list(place.running):
             place.stop(name)
 print("everything passed")

@@ -79,11 +79,15 @@ class Place:
         process.wait(PATIENCE)
 
     def __enter__(self):
-        self.start_hub()
-        self.start_edge()
-        self.start_agent("web")
-        self.start_agent("db")
-        until("both hosts are live", lambda: [one["state"] for one in self.fleet()["hosts"]] == ["live", "live"])
+        try:
+            self.start_hub()
+            self.start_edge()
+            self.start_agent("web")
+            self.start_agent("db")
+            until("both hosts are live", lambda: [one["state"] for one in self.fleet()["hosts"]] == ["live", "live"])
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_):

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use anyhow::{Context, anyhow};
-use sysmon_config::{Config, Failure, host_name, stop_signal};
+use sysmon_config::{Config, Failure, host_name, init_logs, stop_signal};
 use sysmon_tui::web::Page;
 
 use super::args::Args;
@@ -20,6 +20,7 @@ pub(crate) fn web(args: &Args, config: &Config, address: SocketAddr) -> Result<(
         0 => host_name(),
         _ => format!("{} and {hosts} simulated hosts", host_name()),
     };
+    init_logs(&args.common);
     runtime()?.block_on(async {
         let started = Page::start(address, config.agent.clone(), &config.hub, hosts, title).await;
         let page = started.context("there is no page")?;

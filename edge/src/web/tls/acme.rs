@@ -11,8 +11,12 @@ use futures_util::StreamExt;
 use ring::digest;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
-use rustls_acme::{AccountCache, AcmeConfig, AcmeState, CertCache, EventOk};
+use rustls_acme::{
+    AccountCache, AcmeConfig, AcmeState, CertCache, EventError, EventOk, ResolvesServerCertAcme,
+};
 use sysmon_certs::{CertError, create_private_dir, read_private, write_private};
 use tokio::time::{sleep, timeout};
 
@@ -52,7 +56,8 @@ pub struct AcmeOptions {
 pub(super) struct Acme {
     options: AcmeOptions,
     client: Option<Arc<ClientConfig>>,
-    present: Mutex<Arc<ServerConfig>>,
+    config: Arc<ServerConfig>,
+    answers: Arc<Answers>,
     /// The first round, which begins when this is served.
     first: Mutex<Option<State>>,
 }
@@ -64,27 +69,21 @@ impl Acme {
         create_private_dir(&options.kept)?;
         let client = options.roots.as_deref().map(trusting).transpose()?;
         let state = state(&options, client.as_ref());
-        let present = Mutex::new(Arc::new(serving(&state)?));
+        let answers = Arc::new(Answers::new(&state));
+        let resolver = Arc::clone(&answers);
+        let mut config = configure(|builder| Ok(builder.with_cert_resolver(resolver)))?;
+        config.alpn_protocols.push(PROTOCOL.to_vec());
         Ok(Self {
             client,
-            present,
+            config: Arc::new(config),
+            answers,
             options,
             first: Mutex::new(Some(state)),
         })
     }
 
     pub(super) fn config(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.present.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    fn show(&self, state: &State) {
-        match serving(state) {
-            Ok(config) => {
-                let mut present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
-                *present = Arc::new(config);
-            }
-            Err(error) => tracing::error!("the page keeps its certificate: {error}"),
-        }
+        Arc::clone(&self.config)
     }
 
     /// Fetches a certificate when there is none or it is time, for ever.
@@ -96,18 +95,20 @@ impl Acme {
             .unwrap_or_else(PoisonError::into_inner)
             .take();
         let mut state = first.unwrap_or_else(|| state(&self.options, self.client.as_ref()));
-        // Until a certificate is there, what is begun anew is shown at once; later only once it has that again.
-        let (mut has_one, mut failures) = (false, 0);
+        let mut failures = 0;
         loop {
             match timeout(ANEW_AFTER, state.next()).await {
                 Ok(Some(Ok(done))) => {
                     if matches!(done, EventOk::DeployedNewCert | EventOk::DeployedCachedCert) {
-                        self.show(&state);
-                        (has_one, failures) = (true, 0);
+                        self.answers.show(&state);
+                        failures = 0;
                     }
                     if matches!(done, EventOk::DeployedNewCert) {
                         tracing::info!("the page has a new certificate for {names}");
                     }
+                }
+                Ok(Some(Err(EventError::CertCacheStore(error)))) => {
+                    tracing::error!("the page's certificate is not kept over a restart: {error}");
                 }
                 Ok(Some(Err(error))) => {
                     let pause = PAUSES.get(failures).or(PAUSES.last());
@@ -122,9 +123,7 @@ impl Acme {
                 }
                 Ok(None) | Err(_) => {
                     state = self::state(&self.options, self.client.as_ref());
-                    if !has_one {
-                        self.show(&state);
-                    }
+                    self.answers.begin(&state);
                 }
             }
         }
@@ -166,10 +165,43 @@ fn state(options: &AcmeOptions, client: Option<&Arc<ClientConfig>>) -> State {
         .state()
 }
 
-fn serving(state: &State) -> Result<ServerConfig, TlsError> {
-    let mut config = configure(|builder| Ok(builder.with_cert_resolver(state.resolver())))?;
-    config.alpn_protocols.push(PROTOCOL.to_vec());
-    Ok(config)
+/// Who answers: the authority asks the round that runs, everybody else that which had a certificate last.
+#[derive(Debug)]
+struct Answers {
+    running: Mutex<Arc<ResolvesServerCertAcme>>,
+    shown: Mutex<Arc<ResolvesServerCertAcme>>,
+}
+
+impl Answers {
+    fn new(state: &State) -> Self {
+        Self {
+            running: Mutex::new(state.resolver()),
+            shown: Mutex::new(state.resolver()),
+        }
+    }
+
+    fn begin(&self, state: &State) {
+        *self.running.lock().unwrap_or_else(PoisonError::into_inner) = state.resolver();
+    }
+
+    fn show(&self, state: &State) {
+        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = state.resolver();
+    }
+}
+
+impl ResolvesServerCert for Answers {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let is_authority = hello
+            .alpn()
+            .is_some_and(|mut protocols| protocols.any(|protocol| protocol == PROTOCOL));
+        let who = if is_authority {
+            &self.running
+        } else {
+            &self.shown
+        };
+        let who = Arc::clone(&who.lock().unwrap_or_else(PoisonError::into_inner));
+        who.resolve(hello)
+    }
 }
 
 /// Account and certificates, in files that nobody else may read.
