@@ -26,7 +26,7 @@ const ROW_BYTES_PER_FRAME: usize = 256 * 1024;
 const SERIES_BYTES_PER_FRAME: usize = 512 * 1024;
 
 /// Which history goes with the fleet's first picture.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct SparkRequest {
     /// Points of each.
     pub points: u16,
@@ -130,6 +130,26 @@ pub fn history_changes(
             .collect(),
     };
     changed.chunks(HOSTS_PER_FRAME_MAX).map(update).collect()
+}
+
+/// History of some hosts up to now.
+pub fn histories(
+    fleet: &Fleet,
+    hosts: &[HostId],
+    now: UnixMs,
+    sparks: &SparkRequest,
+) -> FleetUpdate {
+    let known = hosts
+        .iter()
+        .filter_map(|id| fleet.host(*id).map(|host| (*id, host)));
+    FleetUpdate {
+        now,
+        lines: Vec::new(),
+        ticks: Vec::new(),
+        sparks: known
+            .flat_map(|(id, host)| history(id, host, None, sparks, 1_000))
+            .collect(),
+    }
 }
 
 /// Hosts that got rows of the past after `generation`.

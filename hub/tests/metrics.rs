@@ -15,7 +15,9 @@ use sysmon_hub::server::{
     AlertOptions, BoundHub, EdgeOptions, HistoryOptions, Hub, HubOptions, StartError,
 };
 use sysmon_link::Connector;
-use sysmon_wire::metrics::{HUB_INGEST_ROWS, HUB_MEMORY_USAGE};
+use sysmon_wire::message::{Purpose, Reply, Request, RunId, Spark};
+use sysmon_wire::metrics::{CPU_UTILIZATION, HUB_INGEST_ROWS, HUB_MEMORY_USAGE};
+use sysmon_wire::{Label, Row, UnixMs};
 use tokio::sync::oneshot;
 
 /// How long anything may take on a busy machine.
@@ -262,4 +264,61 @@ fn rules_that_come_later_watch_the_hub_s_own_figures_too() {
     assert_eq!(alerts(), 1, "it goes on firing");
     reload(&[]);
     assert_eq!(alerts(), 0, "it is over with its rule");
+}
+
+/// Hosts that do not fit one message.
+const MANY: usize = 150;
+
+#[test]
+fn what_many_hosts_are_is_told_before_what_they_were() {
+    let hub = Running::start();
+    let now = UnixMs::from_system(SystemTime::now()).floor(1000);
+    for n in 0..MANY {
+        let mut fleet = hub.hub.fleet();
+        let id = fleet.host_id(&Label::new(&format!("host-{n}"))).unwrap();
+        let keys = vec![CPU_UTILIZATION.series(&[])];
+        fleet.series(id, keys).unwrap();
+        for seq in 1..=3 {
+            let time = now - (4 - seq as i64) * 1000;
+            let values = vec![500];
+            let row = Row { seq, time, values };
+            fleet.apply(id, RunId(n as u64 + 1), &row, now).unwrap();
+        }
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let connector = Connector::new(&hub.owner, "0").unwrap();
+        let to = hub.quic.to_string();
+        let session = connector.connect(&to, Purpose::View).await.unwrap();
+        let request = Request::Fleet {
+            at: None,
+            once: false,
+            spark_points: 5,
+            spark_step_ms: 1000,
+            sparks: vec![0],
+        };
+        let mut replies = session.request(&request).await.unwrap();
+        let (mut ticks, mut sparks, mut is_whole) = (0, 0, false);
+        while sparks < MANY {
+            let reply = tokio::time::timeout(PATIENCE, replies.next())
+                .await
+                .unwrap();
+            match reply.unwrap().unwrap() {
+                Reply::Fleet(update) if is_whole => {
+                    let known = |spark: &&Spark| spark.points.contains(&500);
+                    sparks += update.sparks.iter().filter(known).count();
+                }
+                Reply::Fleet(update) => {
+                    ticks += update.ticks.len();
+                    assert_eq!(update.sparks, [], "they wait");
+                }
+                Reply::Complete => is_whole = true,
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!((ticks, sparks), (MANY, MANY));
+    });
 }

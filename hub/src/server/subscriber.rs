@@ -9,7 +9,7 @@ use sysmon_link::{
     CloseCode, FrameReceiver, FrameSender, HELLO_TIMEOUT, LinkError, PeerSession, Shown,
 };
 use sysmon_wire::codec::CodecError;
-use sysmon_wire::limits::CHANGES_MAX;
+use sysmon_wire::limits::{CHANGES_MAX, HOSTS_PER_FRAME_MAX};
 use sysmon_wire::message::{Change, FleetUpdate, HostState, Reply, Request};
 use sysmon_wire::{Label, MINOR, UnixMs};
 
@@ -22,7 +22,7 @@ use crate::events::timeline;
 use crate::fleet::HostId;
 use crate::query::{Query, RATE_REACH_MS, combine, frames};
 use crate::view::{
-    HostWatch, PAST_REACH_MS, SparkRequest, fleet_changes, fleet_picture_by, halves,
+    HostWatch, PAST_REACH_MS, SparkRequest, fleet_changes, fleet_picture_by, halves, histories,
     history_changes,
 };
 
@@ -373,9 +373,17 @@ async fn watch_fleet(
     };
     tell_resolution(&rows, minor, sender).await?;
     let rows_ms = rows.step_ms();
+    // What many hosts are now is at hand; what they were is read after it, for that takes far longer.
+    let is_split =
+        !once && at.is_none() && hub.fleet().watched_hosts().count() > HOSTS_PER_FRAME_MAX;
+    let with = if is_split {
+        &SparkRequest::default()
+    } else {
+        sparks
+    };
     let (frames, mut seen) = hub.fleet().with_past(&rows.chunks, |fleet| {
         (
-            fleet_picture_by(fleet, at, now(), sparks, rows_ms),
+            fleet_picture_by(fleet, at, now(), with, rows_ms),
             fleet.generation(),
         )
     });
@@ -383,6 +391,14 @@ async fn watch_fleet(
     sender.send(&Reply::Complete).await?;
     if once || at.is_some() {
         return Ok(());
+    }
+    if is_split {
+        let hosts: Vec<HostId> = hub.fleet().watched_hosts().map(|(id, _)| id).collect();
+        for part in hosts.chunks(HOSTS_PER_FRAME_MAX) {
+            let update = histories(&hub.fleet(), part, now(), sparks);
+            send_fleet(sender, vec![update]).await?;
+            tokio::task::yield_now().await;
+        }
     }
     let mut past = Past {
         seen,
