@@ -65,6 +65,11 @@ fn options(dir: &std::path::Path, metrics: SocketAddr) -> HubOptions {
     }
 }
 
+fn runtime() -> tokio::runtime::Runtime {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().build().unwrap()
+}
+
 impl Running {
     fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
@@ -74,10 +79,7 @@ impl Running {
         let name = "lan-box".parse().unwrap();
         let identity = state.hub_identity(&authority, &name, now, 30).unwrap();
         let owner = state.owner_identity(&authority, now, 30).unwrap();
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
+        let runtime = runtime();
         let hub = {
             let _guard = runtime.enter();
             BoundHub::bind(options(dir.path(), local(0)), &identity).unwrap()
@@ -181,10 +183,7 @@ fn a_history_that_cannot_be_written_is_not_healthy() {
 #[test]
 fn a_port_that_is_taken_is_told() {
     let hub = Running::start();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = runtime();
     let _guard = runtime.enter();
     let error = BoundHub::bind(options(hub.dir.path(), hub.http), &hub.identity).unwrap_err();
     assert!(matches!(error, StartError::Metrics { .. }), "{error}");
@@ -194,10 +193,7 @@ fn a_port_that_is_taken_is_told() {
 #[test]
 fn the_status_has_the_hub_s_own_figures_and_no_host_more() {
     let hub = Running::start();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = runtime();
     runtime.block_on(async {
         let connector = Connector::new(&hub.owner, "0").unwrap();
         let address = hub.quic.to_string();
@@ -285,10 +281,7 @@ fn what_many_hosts_are_is_told_before_what_they_were() {
             fleet.apply(id, RunId(n as u64 + 1), &row, now).unwrap();
         }
     }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = runtime();
     runtime.block_on(async {
         let connector = Connector::new(&hub.owner, "0").unwrap();
         let to = hub.quic.to_string();

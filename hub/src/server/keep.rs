@@ -279,6 +279,13 @@ mod tests {
         fleet
     }
 
+    /// When which rule began to fire, or was over.
+    fn said(told: &[(i64, String, bool)]) -> Vec<(i64, &str, bool)> {
+        let said = told.iter();
+        said.map(|(at, rule, firing)| (*at, rule.as_str(), *firing))
+            .collect()
+    }
+
     #[test]
     fn what_has_begun_to_be_bad_goes_on_over_a_restart_and_nobody_is_told_twice() {
         let dir = tempfile::tempdir().unwrap();
@@ -295,12 +302,8 @@ mod tests {
             _ => 100,
         };
         let told = take(&mut before, 0..900, cpu);
-        let said: Vec<_> = told
-            .iter()
-            .map(|(at, rule, firing)| (*at, rule.as_str(), *firing))
-            .collect();
         assert_eq!(
-            said,
+            said(&told),
             [
                 (60, "short", true),
                 (120, "short", false),
@@ -314,11 +317,7 @@ mod tests {
         let mut after = started_anew(store, &path, firing, 905);
         assert!(after.take_news().is_none(), "of the past nothing is told");
         let told = take(&mut after, 905..1_300, cpu);
-        let said: Vec<_> = told
-            .iter()
-            .map(|(at, rule, firing)| (*at, rule.as_str(), *firing))
-            .collect();
-        assert_eq!(said, [(1_200, "long", true), (1_250, "long", false)]);
+        assert_eq!(said(&told), [(1_200, "long", true), (1_250, "long", false)]);
     }
 
     #[test]
