@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use anyhow::{Context, anyhow};
-use sysmon_config::{CommonArgs, Config, Failure, host_name, init_logs, stop_signal};
+use sysmon_config::{Config, Failure, host_name, init_logs, stop_signal};
 use sysmon_tui::web::Page;
 
 use super::args::Args;
@@ -20,11 +20,10 @@ pub(crate) fn web(args: &Args, config: &Config, address: SocketAddr) -> Result<(
         0 => host_name(),
         _ => format!("{} and {hosts} simulated hosts", host_name()),
     };
-    // What goes wrong inside is told; what goes well nobody asked for.
-    init_logs(&CommonArgs {
-        quiet: args.common.verbose == 0,
-        ..args.common.clone()
-    });
+    // Hub and agents inside log a line for each other; who wants to see that asks for it.
+    if args.common.verbose > 0 {
+        init_logs(&args.common);
+    }
     runtime()?.block_on(async {
         let started = Page::start(address, config.agent.clone(), &config.hub, hosts, title).await;
         let page = started.context("there is no page")?;
