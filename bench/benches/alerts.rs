@@ -10,11 +10,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use sysmon_alerts::engine::{Engine, Observed};
+use sysmon_alerts::notify::{Kept, News, Notifier, NotifierOptions};
+use sysmon_alerts::rule::{DEFAULTS, Rule};
 use sysmon_bench::recording::Recording;
 use sysmon_bench::tape::Tape;
-use sysmon_hub::alerts::engine::{Engine, Observed};
-use sysmon_hub::alerts::notify::{Kept, News, Notifier, NotifierOptions};
-use sysmon_hub::alerts::rule::{DEFAULTS, Rule};
 use sysmon_hub::fleet::HostId;
 use sysmon_wire::{Label, SeriesKey, UnixMs};
 

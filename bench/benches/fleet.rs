@@ -12,11 +12,11 @@ use sysmon_bench::recording::Recording;
 use sysmon_bench::tape::Tape;
 use sysmon_hub::changes;
 use sysmon_hub::fleet::{Fleet, FleetOptions};
-use sysmon_hub::history::store::{Reader, Store};
-use sysmon_hub::history::{Batch, HostBatch, Limits, Tier};
 use sysmon_hub::query::{Past, Query, combine};
 use sysmon_hub::view::{SparkRequest, fleet_picture};
 use sysmon_series::{Changes, Chunk, HeadChanges};
+use sysmon_store::store::{Reader, Store};
+use sysmon_store::{Batch, HostBatch, Limits, Tier};
 use sysmon_wire::message::{Aggregate, Group, Points, Reply, RunId};
 use sysmon_wire::{Label, Row, SeriesKey, UnixMs, codec};
 

@@ -4,10 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use sysmon_alerts::engine::{Engine, Observed, Transition, Whole};
+use sysmon_alerts::rule::DEFAULTS;
 use sysmon_bench::recording::Recording;
 use sysmon_bench::tape::Tape;
-use sysmon_hub::alerts::engine::{Engine, Observed, Transition, Whole};
-use sysmon_hub::alerts::rule::DEFAULTS;
 use sysmon_hub::fleet::HostId;
 use sysmon_wire::metrics::{
     AGENT_ROWS_DROPPED, AGENT_SPOOL_ERRORS, CPU_COUNT, CPU_UTILIZATION, DISK_ERRORS, FS_ERRORS,

@@ -5,12 +5,12 @@ use sysmon_wire::alerts::Alerts;
 use sysmon_wire::message::{Aggregate, Points, Purpose, Reply, Request};
 use sysmon_wire::{Label, UnixMs};
 
-use crate::alerts::replay::{Recorded, needs};
-use crate::alerts::rule::Rule;
-use crate::alerts::silence::Scope;
-use crate::alerts::week::{self, SLOT_MS};
 use crate::own::{self, Seen};
 use crate::report::Picture;
+use sysmon_alerts::replay::{Recorded, needs};
+use sysmon_alerts::rule::Rule;
+use sysmon_alerts::silence::Scope;
+use sysmon_alerts::week::{self, SLOT_MS};
 
 /// How far back the hub's own rows are asked for: two make a rate, and one or another may be late.
 const OWN_REACH_MS: i64 = 5_000;

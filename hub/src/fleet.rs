@@ -13,24 +13,22 @@ use sysmon_wire::timeline::{Event, EventKind};
 use sysmon_wire::{ABSENT, HostFacts, Label, Process, ProcessIdentity, Row, SeriesKey, UnixMs};
 use thiserror::Error;
 
-use crate::alerts::engine::{Alert, Engine, Observed, Transition, Whole};
-use crate::alerts::notify::News;
-use crate::alerts::rule::Rule;
-use crate::alerts::week::Usual;
+pub use sysmon_alerts::HostId;
+
 use crate::events::Events;
-use crate::history::{Batch, KeptHost};
 use crate::host::Host;
 use crate::own;
+use sysmon_alerts::engine::{Alert, Engine, Observed, Transition, Whole};
+use sysmon_alerts::notify::News;
+use sysmon_alerts::rule::Rule;
+use sysmon_alerts::week::Usual;
+use sysmon_store::{Batch, KeptHost};
 
 /// Time without a look at the hosts after which the hub itself was away.
 const OUTAGE_MS: i64 = 10_000;
 
 /// A clock that is found to be off by this much more than before is an event.
 const CLOCK_EVENT_MS: i64 = 2_000;
-
-/// Stands for a host in the running hub.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct HostId(pub u32);
 
 /// What the fleet is told by the configuration.
 #[derive(Clone, Copy, Debug)]

@@ -12,8 +12,8 @@ use sysmon_wire::{
     ABSENT, HostFacts, Kind, Label, Process, ProcessIdentity, Row, SeqSet, SeriesKey, UnixMs,
 };
 
-use crate::history::{HostBatch, KeptHost};
 use crate::processes::HostProcesses;
+use sysmon_store::{HostBatch, KeptHost};
 
 /// Events of one host that are noted in an hour; one that restarts every minute has 60.
 const EVENTS_PER_HOUR_MAX: u32 = 200;

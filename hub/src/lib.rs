@@ -3,14 +3,14 @@
 //! The pure part is [`fleet`] with [`host`], [`ingest`], [`view`], [`query`], [`own`] and [`exposition`]; time comes
 //! in as an argument. [`server`] is the shell: connections, clocks and the lock around the fleet.
 
-pub mod alerts;
 pub mod audit;
 pub mod changes;
 pub mod client;
 pub mod events;
 pub mod exposition;
 pub mod fleet;
-pub mod history;
+#[cfg(test)]
+mod history_tests;
 pub mod host;
 pub mod ingest;
 pub mod own;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sysmon_config::HubConfig;
 
-use crate::alerts::notify::Route;
+use sysmon_alerts::notify::Route;
 
 /// A key whose value is another now.
 #[derive(Clone, Debug, PartialEq, Eq)]

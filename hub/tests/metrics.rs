@@ -10,11 +10,11 @@ use std::time::{Duration, Instant, SystemTime};
 use sysmon_certs::{HubState, Identity};
 use sysmon_hub::client;
 use sysmon_hub::fleet::FleetOptions;
-use sysmon_hub::history::Limits;
 use sysmon_hub::server::{
     AlertOptions, BoundHub, EdgeOptions, HistoryOptions, Hub, HubOptions, StartError,
 };
 use sysmon_link::Connector;
+use sysmon_store::Limits;
 use sysmon_wire::message::{Purpose, Reply, Request, RunId, Spark};
 use sysmon_wire::metrics::{CPU_UTILIZATION, HUB_INGEST_ROWS, HUB_MEMORY_USAGE};
 use sysmon_wire::{Label, Row, UnixMs};

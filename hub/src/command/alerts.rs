@@ -3,14 +3,14 @@
 use std::time::{Duration, SystemTime};
 
 use anyhow::anyhow;
+use sysmon_alerts::notify::{Message, Route, send};
+use sysmon_alerts::replay::{self, Episode};
+use sysmon_alerts::rule::{Rule, parse_all};
+use sysmon_alerts::silence::{SILENCES_MAX, Scope, Silence, SilenceFile};
+use sysmon_alerts::week::WEEKS_MIN;
 use sysmon_certs::HubState;
 use sysmon_config::time::format_span;
 use sysmon_config::{Config, Failure, suggest};
-use sysmon_hub::alerts::notify::{Message, Route, send};
-use sysmon_hub::alerts::replay::{self, Episode};
-use sysmon_hub::alerts::rule::{Rule, parse_all};
-use sysmon_hub::alerts::silence::{SILENCES_MAX, Scope, Silence, SilenceFile};
-use sysmon_hub::alerts::week::WEEKS_MIN;
 use sysmon_hub::{VERSION, client};
 use sysmon_link::Connector;
 use sysmon_wire::UnixMs;

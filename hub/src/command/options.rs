@@ -1,17 +1,17 @@
 //! From flags and configuration to what the hub is told.
 
 use anyhow::anyhow;
+use sysmon_alerts::notify::{NotifierOptions, Route};
+use sysmon_alerts::rule::{DEFAULTS, parse_all};
+use sysmon_alerts::silence::SilenceFile;
 use sysmon_certs::{HubState, PeerName, Role};
 use sysmon_config::{Config, Failure, ShareAlerts};
-use sysmon_hub::alerts::notify::{NotifierOptions, Route};
-use sysmon_hub::alerts::rule::{DEFAULTS, parse_all};
-use sysmon_hub::alerts::silence::SilenceFile;
 use sysmon_hub::fleet::FleetOptions;
-use sysmon_hub::history::Limits;
 use sysmon_hub::own;
 use sysmon_hub::server::{
     AlertOptions, AlertWords, EdgeOptions, HistoryOptions, HubOptions, TrustOptions,
 };
+use sysmon_store::Limits;
 
 use super::args::Args;
 

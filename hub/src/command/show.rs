@@ -8,9 +8,9 @@ use sysmon_certs::HubState;
 use sysmon_config::time::format_moment;
 use sysmon_config::{Config, Failure};
 use sysmon_hub::audit::{Audit, Entry};
-use sysmon_hub::history::store::Store;
 use sysmon_hub::{VERSION, client};
 use sysmon_link::Connector;
+use sysmon_store::store::Store;
 use sysmon_wire::UnixMs;
 
 use super::args::Args;

@@ -13,12 +13,12 @@ use sysmon_wire::{Kind, Label, SeriesKey, UnixMs};
 use thiserror::Error;
 
 use crate::fleet::{Fleet, HostId};
-use crate::history::store::PART_SERIES;
-use crate::history::{Limits, Tier};
 use crate::host::Host;
 use combine::HOST;
 pub use combine::combine;
 use sysmon_config::suggest;
+use sysmon_store::store::PART_SERIES;
+use sysmon_store::{Limits, Tier};
 
 /// How far before the first step a row may lie to make the first rate.
 pub const RATE_REACH_MS: i64 = 60_000;

@@ -5,9 +5,9 @@ use sysmon_wire::limits::ALERTS_MAX;
 use sysmon_wire::{Label, UnixMs};
 
 use super::{Hub, now};
-use crate::alerts::desk::{Acknowledged, Open};
-use crate::alerts::notify::Health;
-use crate::alerts::silence::Scope;
+use sysmon_alerts::desk::{Acknowledged, Open};
+use sysmon_alerts::notify::Health;
+use sysmon_alerts::silence::Scope;
 
 impl Hub {
     /// What fires, and how the routes do.

@@ -8,10 +8,10 @@ use sysmon_wire::UnixMs;
 
 use super::{HistoryOptions, Hub, now};
 use crate::fleet::{Fleet, HostId};
-use crate::history::Limits;
-use crate::history::store::{Reader, Store, StoreError};
-use crate::history::worker::Worker;
 use crate::own;
+use sysmon_store::Limits;
+use sysmon_store::store::{Reader, Store, StoreError};
+use sysmon_store::worker::Worker;
 
 /// When in a second the history gets what changed. Agents sample on whole seconds, so on a LAN their rows are
 /// here by the first; and QUIC confirms a packet within 25 ms, so that one packet does for both. Rows from
@@ -227,8 +227,8 @@ pub(super) async fn finish(hub: &Hub) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alerts::engine::Alert;
     use crate::fleet::tests::{fleet, host_with_cpu, row};
+    use sysmon_alerts::engine::Alert;
     use sysmon_wire::message::RunId;
 
     const BEGIN: i64 = 1_700_000_000_000;

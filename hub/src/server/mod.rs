@@ -30,17 +30,17 @@ use thiserror::Error;
 use tokio::sync::{Semaphore, watch};
 
 use crate::VERSION;
-use crate::alerts::notify::{Kept, News, Notifier, NotifierOptions};
-use crate::alerts::rule::Rule;
 use crate::audit::Entry;
 use crate::fleet::{Fleet, FleetOptions};
-use crate::history::Limits;
-use crate::history::store::StoreError;
-use crate::history::worker::Worker;
 use demand::Demands;
 use limits::Places;
 use past::{PAGING_MAX, Readers};
 pub use relay::{AlertWords, EdgeOptions, Share};
+use sysmon_alerts::notify::{Kept, News, Notifier, NotifierOptions};
+use sysmon_alerts::rule::Rule;
+use sysmon_store::Limits;
+use sysmon_store::store::StoreError;
+use sysmon_store::worker::Worker;
 pub use trust::TrustOptions;
 use trust::{REVOKED, Trust};
 

@@ -10,10 +10,10 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::Hub;
 use crate::fleet::HostId;
-use crate::history::Tier;
-use crate::history::store::{ChunkPlace, PART_SERIES, Reader, StoreError};
 use crate::host::Host;
 use crate::query::{Past, Plan, TIER_FROM_MS};
+use sysmon_store::Tier;
+use sysmon_store::store::{ChunkPlace, PART_SERIES, Reader, StoreError};
 
 /// Readers that wait at most.
 const READERS_MAX: usize = 4;

@@ -20,9 +20,9 @@ use super::subscriber::send_fleet;
 use super::trust::REVOKED;
 use super::{Hub, now, renewal};
 use crate::VERSION;
-use crate::alerts::rule::Hosts;
 use crate::fleet::{Fleet, HostId};
 use crate::view::{SparkRequest, fleet_changes, fleet_picture, history_until, hosts_with_new_past};
+use sysmon_alerts::rule::Hosts;
 
 /// How often an edge is told what changed.
 const INTERVAL: Duration = Duration::from_secs(1);

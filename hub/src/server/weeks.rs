@@ -8,10 +8,10 @@ use sysmon_wire::message::Aggregate;
 use sysmon_wire::{Label, MetricDef, UnixMs};
 
 use super::{Hub, now};
-use crate::alerts::week::{SLOT_MS, Usual, hour, windows};
 use crate::fleet::{Fleet, HostId};
-use crate::history::Tier;
-use crate::history::store::{PART_SERIES, Reader, StoreError};
+use sysmon_alerts::week::{SLOT_MS, Usual, hour, windows};
+use sysmon_store::Tier;
+use sysmon_store::store::{PART_SERIES, Reader, StoreError};
 
 /// Time between two looks for what is not known yet.
 const INTERVAL: Duration = Duration::from_secs(30);
@@ -142,7 +142,7 @@ mod tests {
     use super::*;
     use crate::fleet::FleetOptions;
     use crate::fleet::tests::{host_with_cpu, options, row};
-    use crate::history::store::Store;
+    use sysmon_store::store::Store;
     use sysmon_wire::message::RunId;
 
     const DAY_MS: i64 = 86_400_000;

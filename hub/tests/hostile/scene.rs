@@ -11,12 +11,12 @@ use sysmon_agent::simulated::Simulated;
 use sysmon_agent::spool::SpoolLimits;
 use sysmon_certs::{Authority, HubState, Identity, PeerName, Role};
 use sysmon_hub::fleet::FleetOptions;
-use sysmon_hub::history::Limits;
 use sysmon_hub::host::Host;
 use sysmon_hub::server::{
     AlertOptions, BoundHub, EdgeOptions, HistoryOptions, Hub, HubOptions, TrustOptions,
 };
 use sysmon_link::{Connector, HubSession};
+use sysmon_store::Limits;
 use sysmon_wire::message::{HostHealth, Purpose};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;

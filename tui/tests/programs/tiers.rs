@@ -4,8 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 use sysmon_hub::fleet::{Fleet, FleetOptions};
-use sysmon_hub::history::Limits;
-use sysmon_hub::history::store::Store;
+use sysmon_store::Limits;
+use sysmon_store::store::Store;
 use sysmon_wire::message::RunId;
 use sysmon_wire::metrics::{CPU_UTILIZATION, NET_IO};
 use sysmon_wire::{Row, UnixMs};

@@ -415,7 +415,7 @@ mod tests {
     /// The example names every key with its default, so that it cannot fall behind.
     #[test]
     fn the_example_is_the_defaults() {
-        let example = include_str!("../../config.example.toml");
+        let example = include_str!("../../../config.example.toml");
         let mut config = Config::default();
         let read = |config: &mut Config, text: &str| {
             config.read_toml(text, "example", &mut Places::default())

@@ -3,8 +3,11 @@
 
 pub mod desk;
 pub mod engine;
+mod host_id;
 pub mod notify;
 pub mod replay;
 pub mod rule;
 pub mod silence;
 pub mod week;
+
+pub use host_id::HostId;

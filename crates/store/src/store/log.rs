@@ -22,7 +22,7 @@ use sysmon_wire::varint::{get_i64, get_u64, put_i64, put_u64};
 use sysmon_wire::{SeqSet, UnixMs};
 
 use super::StoreError;
-use crate::history::HostBatch;
+use crate::HostBatch;
 
 /// Bytes after which another part begins.
 const PART_BYTES: usize = 256 << 10;

@@ -7,7 +7,7 @@ use sysmon_series::Chunk;
 use sysmon_wire::{Label, UnixMs};
 
 use super::{PART_SERIES, StoreError};
-use crate::history::Tier;
+use crate::Tier;
 
 /// Reads sealed rows and tiers, beside a hub that writes.
 #[derive(Debug)]

@@ -9,6 +9,7 @@ mod error;
 mod frame;
 mod listener;
 mod renewal;
+mod token_bucket;
 mod transport;
 
 pub use backoff::Backoff;
@@ -17,6 +18,7 @@ pub use error::{CloseCode, LinkError};
 pub use frame::{FrameReceiver, FrameSender};
 pub use listener::{Arrival, Greeted, Listener, PeerSession, Shown, Stranger, shown};
 pub use renewal::{RENEWAL_INTERVAL, With, renew_if_due};
+pub use token_bucket::TokenBucket;
 pub use transport::HELLO_TIMEOUT;
 
 /// The connection type of the QUIC library, for those who open streams of their own.

@@ -1,7 +1,7 @@
 //! Durable history: what the fleet holds in memory, kept in a file so that a hub that is killed holds it
 //! again. A row is acknowledged once it is in here.
 //!
-//! The pure part is [`Batch`], which [`crate::fleet::Fleet::take_batch`] makes; [`store`] is the file and
+//! The pure part is [`Batch`], which a fleet makes; [`store`] is the file and
 //! [`worker`] the thread that writes to it.
 
 pub mod store;
@@ -14,6 +14,9 @@ use sysmon_series::Changes;
 use sysmon_wire::message::RunId;
 use sysmon_wire::timeline::Event;
 use sysmon_wire::{HostFacts, Label, ProcessIdentity, SeqSet, SeriesKey, UnixMs};
+
+/// Events in memory and on disk; past that the oldest go.
+pub const EVENTS_KEPT_MAX: usize = 10_000;
 
 /// Everything that changed since the batch before.
 #[derive(Debug, Default)]

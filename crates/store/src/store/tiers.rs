@@ -5,7 +5,7 @@ use sysmon_series::{Buckets, Chunk};
 use sysmon_wire::{Kind, UnixMs};
 
 use super::{Store, StoreError};
-use crate::history::Tier;
+use crate::Tier;
 
 /// Rows are summed up this much at once. Longer compresses better; but what is not summed up yet is read
 /// row by row.

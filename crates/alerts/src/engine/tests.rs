@@ -205,7 +205,7 @@ fn a_value_can_be_compared_with_another_of_the_host() {
 
 /// The usual rule of a name.
 fn usual_rule(name: &str) -> &'static str {
-    let mut rules = crate::alerts::rule::DEFAULTS.into_iter();
+    let mut rules = crate::rule::DEFAULTS.into_iter();
     rules
         .find(|rule| rule.starts_with(&format!("{name}:")))
         .unwrap()

@@ -9,7 +9,7 @@ use sysmon_wire::{ABSENT, Kind, Label, MetricDef, SeriesKey, UnixMs};
 use super::engine::{Engine, Observed, Transition, Whole};
 use super::rule::{Bound, Condition, Measure, MetricName, Rule};
 use super::week::{HOUR_MS, SLOT_MS, Usual, hour, windows};
-use crate::fleet::HostId;
+use crate::HostId;
 
 /// What was recorded of one host, in steps.
 #[derive(Clone, Debug)]

@@ -14,7 +14,7 @@ use sysmon_wire::{Label, SeriesKey, UnixMs};
 
 use super::rule::{Condition, Rule};
 use super::week::Usual;
-use crate::fleet::HostId;
+use crate::HostId;
 use host::Host;
 pub use state::Alert;
 

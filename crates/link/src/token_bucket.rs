@@ -1,0 +1,75 @@
+//! The one rate limiter: a token bucket. Pure.
+
+use std::time::{Duration, Instant};
+
+/// Allows `rate_per_s` events a second on average and `burst` at once.
+#[derive(Clone, Copy, Debug)]
+pub struct TokenBucket {
+    rate_per_s: f64,
+    burst: f64,
+    /// Negative while [`TokenBucket::charge`] has taken more than there was.
+    tokens: f64,
+    refilled: Instant,
+}
+
+impl TokenBucket {
+    /// A full bucket. `rate_per_s` must be positive.
+    pub fn new(rate_per_s: f64, burst: f64, now: Instant) -> Self {
+        Self {
+            rate_per_s,
+            burst,
+            tokens: burst,
+            refilled: now,
+        }
+    }
+
+    /// Takes one token; false, and nothing taken, if there is none.
+    pub fn try_take(&mut self, now: Instant) -> bool {
+        self.refill(now);
+        let is_allowed = self.tokens >= 1.0;
+        if is_allowed {
+            self.tokens -= 1.0;
+        }
+        is_allowed
+    }
+
+    /// Takes `count` tokens, going into debt if need be; returns how long to wait before the next charge.
+    pub fn charge(&mut self, count: f64, now: Instant) -> Duration {
+        self.refill(now);
+        self.tokens -= count;
+        Duration::from_secs_f64((-self.tokens / self.rate_per_s).max(0.0))
+    }
+
+    /// Whether it would be full at `now`, so that it need not be kept.
+    pub fn is_full(&self, now: Instant) -> bool {
+        let mut later = *self;
+        later.refill(now);
+        later.tokens >= later.burst
+    }
+
+    fn refill(&mut self, now: Instant) {
+        let passed = now.saturating_duration_since(self.refilled).as_secs_f64();
+        self.refilled = now;
+        self.tokens = (self.tokens + passed * self.rate_per_s).min(self.burst);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "any instant will do")]
+    fn a_burst_passes_then_the_rate_and_debt_is_waited_off() {
+        let start = Instant::now();
+        let mut bucket = TokenBucket::new(2.0, 3.0, start);
+        let passed = (0..10).filter(|_| bucket.try_take(start)).count();
+        assert_eq!(passed, 3);
+        assert!(!bucket.try_take(start + Duration::from_millis(400)));
+        assert!(bucket.try_take(start + Duration::from_millis(600)));
+        let later = start + Duration::from_secs(60);
+        assert!(bucket.is_full(later));
+        assert_eq!(bucket.charge(7.0, later), Duration::from_secs(2));
+        assert!(!bucket.is_full(later));
+    }
+}

@@ -1,0 +1,326 @@
+//! What the store gives back of what a fleet had.
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::Connection;
+use sysmon_store::store::{Reader, Store};
+use sysmon_store::{Limits, Tier};
+use sysmon_wire::UnixMs;
+use sysmon_wire::message::RunId;
+
+use crate::fleet::tests::{fleet, host_with_cpu, row};
+
+fn now() -> UnixMs {
+    UnixMs(10_000_000)
+}
+
+#[test]
+fn what_was_committed_is_there_again_and_repeated_rows_are_known() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("history.db");
+    let mut fleet = fleet();
+    fleet.record();
+    let id = host_with_cpu(&mut fleet, "a");
+    let mut store = Store::open(&path).unwrap();
+    for seq in 1..=1500 {
+        let time = now().0 - 1_500_000 + seq * 1000;
+        fleet
+            .apply(id, RunId(7), &row(seq as u64, time, seq % 11), now())
+            .unwrap();
+        if seq % 100 == 0 {
+            store.commit(&fleet.take_batch(now())).unwrap();
+        }
+    }
+    // One late row, and one that is not committed.
+    fleet
+        .apply(id, RunId(7), &row(1501, 9_000_500, 3), now())
+        .unwrap();
+    store.commit(&fleet.take_batch(now())).unwrap();
+    fleet
+        .apply(id, RunId(7), &row(1502, 9_999_999, 3), now())
+        .unwrap();
+    drop(store);
+
+    let mut store = Store::open(&path).unwrap();
+    let mut again = crate::fleet::tests::fleet();
+    again.record();
+    for host in store.load().unwrap() {
+        again.restore(host);
+    }
+    let reader = Reader::open(&path).unwrap();
+    for place in reader.newest_first(UnixMs(0)).unwrap() {
+        let (name, chunk) = reader.read(place).unwrap().unwrap();
+        again.restore_chunk(&name, chunk);
+    }
+    let id = again.find("a").unwrap();
+    let health = again.host(id).unwrap().health();
+    assert_eq!((health.rows, health.missing_rows), (1501, 0));
+    let read = |fleet: &crate::fleet::Fleet| {
+        let ring = &fleet.host(fleet.find("a").unwrap()).unwrap().ring;
+        ring.read(&[0], UnixMs(0), UnixMs(9_999_000)).unwrap()
+    };
+    let (was, is) = (read(&fleet), read(&again));
+    assert_eq!(is.times.len(), 1500);
+    assert_eq!(was.times[..1499], is.times[..1499]);
+    assert_eq!(was.columns[0][..1400], is.columns[0][..1400]);
+    assert!(
+        again.take_batch(now()).hosts.is_empty(),
+        "nothing changed yet"
+    );
+    let applied = again
+        .apply(id, RunId(7), &row(700, 9_200_000, 5), now())
+        .unwrap();
+    assert_eq!(applied, crate::fleet::Applied::Duplicate);
+    let applied = again
+        .apply(id, RunId(7), &row(1502, 9_999_999, 3), now())
+        .unwrap();
+    assert_eq!(applied, crate::fleet::Applied::Kept);
+    store.commit(&again.take_batch(now())).unwrap();
+    let runs = store.load().unwrap().remove(0).runs;
+    assert_eq!(runs[0].1.ranges(), [(1, 1502)]);
+}
+
+#[test]
+fn a_damaged_file_is_set_aside_and_the_hub_starts() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("history.db");
+    fs::write(
+        &path,
+        "this is no database, but it is long enough to be looked at as one".repeat(40),
+    )
+    .unwrap();
+    let mut store = Store::open(&path).unwrap();
+    assert!(store.load().unwrap().is_empty());
+    assert!(path.with_extension("damaged-1").exists());
+}
+
+const HOUR_MS: i64 = 3_600_000;
+
+fn limits(bytes: u64, rows_ms: i64) -> Limits {
+    Limits {
+        bytes,
+        rows: Duration::from_millis(rows_ms.unsigned_abs()),
+        minutes: Duration::from_hours(24 * 30),
+        hours: Duration::from_hours(24 * 730),
+    }
+}
+
+/// A store with a host that tells a row every ten seconds for so many hours up to now.
+fn filled(path: &Path, hours: i64, now: UnixMs) -> (Store, crate::fleet::Fleet) {
+    let mut fleet = crate::fleet::Fleet::new(crate::fleet::FleetOptions {
+        retention: Duration::from_hours(24 * 9),
+        ..crate::fleet::tests::options()
+    });
+    fleet.record();
+    let id = host_with_cpu(&mut fleet, "a");
+    let store = Store::open(path).unwrap();
+    let rows = hours * 360;
+    for seq in 1..=rows {
+        let time = now.0 - (rows - seq) * 10_000;
+        let row = row(seq as u64, time, (seq * seq * 7919) % 100_003);
+        fleet.apply(id, RunId(7), &row, UnixMs(time)).unwrap();
+    }
+    (store, fleet)
+}
+
+#[test]
+fn what_is_old_or_too_much_is_removed_and_a_backup_is_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("history.db");
+    let now = UnixMs(1_000 * HOUR_MS);
+    let (mut store, mut fleet) = filled(&path, 20, now);
+    store.commit(&fleet.take_batch(now)).unwrap();
+    let chunks = |path: &Path| {
+        let reader = Reader::open(path).unwrap();
+        reader.newest_first(UnixMs(0)).unwrap().len()
+    };
+    assert_eq!(chunks(&path), 14);
+    let copy = dir.path().join("copy.db");
+    Store::backup(&path, &copy).unwrap();
+    store.tidy(now, &limits(u64::MAX, 8 * HOUR_MS)).unwrap();
+    assert_eq!(chunks(&path), 14, "what is not summed up yet stays");
+    while store.roll_up(now).unwrap() {}
+    store.tidy(now, &limits(u64::MAX, 8 * HOUR_MS)).unwrap();
+    assert_eq!(
+        chunks(&path),
+        6,
+        "those that end before the horizon are gone"
+    );
+    while store.roll_up(now).unwrap() {}
+    store.tidy(now, &limits(0, 8 * HOUR_MS)).unwrap();
+    assert_eq!(chunks(&path), 0);
+    let reader = Reader::open(&path).unwrap();
+    assert_eq!(reader.oldest_bucket(&"a".into(), Tier::Hour).unwrap(), None);
+    assert!(store.bytes() > 0);
+    assert_eq!(chunks(&copy), 14);
+}
+
+#[test]
+fn rows_become_minutes_and_hours_and_late_ones_are_added() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("history.db");
+    let now = UnixMs(1_000 * HOUR_MS);
+    let (mut store, mut fleet) = filled(&path, 30, now);
+    store.commit(&fleet.take_batch(now)).unwrap();
+    while store.roll_up(now).unwrap() {}
+    let count = |tier: Tier| -> (i64, usize) {
+        let reader = Reader::open(&path).unwrap();
+        let chunks = reader
+            .buckets(&"a".into(), tier, &[0], UnixMs(0), now)
+            .unwrap();
+        let counts: Vec<i64> = chunks
+            .iter()
+            .flat_map(|(_, chunk)| {
+                let mut counts = Vec::new();
+                chunk.values(0, &mut counts).unwrap();
+                counts
+            })
+            .collect();
+        (counts.iter().sum(), counts.len())
+    };
+    // Up to 998 h: the head holds what came after that.
+    let (rows, minutes, hours) = (28 * 360 - 1, 28 * 60, 28);
+    assert_eq!(count(Tier::Minute), (rows, minutes));
+    assert_eq!(count(Tier::Hour), (rows, hours));
+    // A late row in the middle, and what was summed up there is summed up again.
+    let id = fleet.find("a").unwrap();
+    let late = row(900_000, now.0 - 20 * HOUR_MS + 5_000, 7);
+    fleet.apply(id, RunId(8), &late, now).unwrap();
+    fleet.settle(now);
+    fleet.settle(now);
+    store.commit(&fleet.take_batch(now)).unwrap();
+    while store.roll_up(now).unwrap() {}
+    assert_eq!(count(Tier::Minute), (rows + 1, minutes));
+    assert_eq!(count(Tier::Hour), (rows + 1, hours));
+    // Nothing is lost when the store is opened again, and nothing done twice.
+    drop(store);
+    let mut store = Store::open(&path).unwrap();
+    store.load().unwrap();
+    while store.roll_up(now).unwrap() {}
+    assert_eq!(count(Tier::Hour), (rows + 1, hours));
+}
+
+#[test]
+fn the_log_stays_short_and_what_was_not_sealed_is_not_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("history.db");
+    let mut fleet = fleet();
+    fleet.record();
+    let mut store = Store::open(&path).unwrap();
+    let busy = host_with_cpu(&mut fleet, "busy");
+    let idle = host_with_cpu(&mut fleet, "idle");
+    let now = UnixMs(1_000 * HOUR_MS);
+    for seq in 1..=2_000i64 {
+        let at = now + seq * 1000;
+        fleet
+            .apply(busy, RunId(1), &row(seq as u64, at.0, seq % 7), at)
+            .unwrap();
+        if seq % 300 == 0 {
+            fleet
+                .apply(idle, RunId(2), &row(seq as u64, at.0, seq), at)
+                .unwrap();
+        }
+        store.commit(&fleet.take_batch(at)).unwrap();
+    }
+    let parts: i64 = Connection::open(&path)
+        .unwrap()
+        .query_row("SELECT COUNT(*) FROM log", [], |row| row.get(0))
+        .unwrap();
+    assert!((590..=602).contains(&parts), "{parts}");
+    drop(store);
+    let mut store = Store::open(&path).unwrap();
+    let told: Vec<_> = store.events().unwrap();
+    assert_eq!(told.len(), 2, "that both joined: {told:?}");
+    let kept = store.load().unwrap();
+    let mut again = crate::fleet::tests::fleet();
+    kept.into_iter().for_each(|host| again.restore(host));
+    for name in ["busy", "idle"] {
+        let host = again.host(again.find(name).unwrap()).unwrap();
+        let was = fleet.host(fleet.find(name).unwrap()).unwrap();
+        let oldest = was.ring.oldest_unsealed();
+        assert_eq!(host.ring.oldest_unsealed(), oldest);
+        let read = |ring: &sysmon_series::Ring| ring.read(&[0], oldest.unwrap(), now + 9_999_000);
+        assert_eq!(read(&host.ring).unwrap(), read(&was.ring).unwrap());
+        assert_eq!(host.health().missing_rows, was.health().missing_rows);
+    }
+}
+
+#[test]
+fn a_full_history_lets_go_of_what_is_summed_up_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("history.db");
+    let now = UnixMs(1_000 * HOUR_MS);
+    let (mut store, mut fleet) = filled(&path, 30, now);
+    store.commit(&fleet.take_batch(now)).unwrap();
+    while store.roll_up(now).unwrap() {}
+    let reader = Reader::open(&path).unwrap();
+    let oldest = || {
+        reader
+            .newest_first(UnixMs(0))
+            .unwrap()
+            .pop()
+            .map(|p| p.last)
+    };
+    assert!(store.remove_oldest().unwrap());
+    let rolled = reader.rolled(&"a".into()).unwrap();
+    assert!(
+        oldest().unwrap() >= rolled,
+        "only rows that nothing else tells of are left"
+    );
+    assert!(
+        reader
+            .oldest_bucket(&"a".into(), Tier::Minute)
+            .unwrap()
+            .is_some()
+    );
+    // A row that comes late does not have minutes made anew whose rows are gone.
+    let id = fleet.find("a").unwrap();
+    let late = row(900_000, now.0 - 20 * HOUR_MS + 5_000, 7);
+    fleet.apply(id, RunId(8), &late, now).unwrap();
+    fleet.settle(now);
+    fleet.settle(now);
+    store.commit(&fleet.take_batch(now)).unwrap();
+    assert_eq!(reader.rolled(&"a".into()).unwrap(), rolled);
+    assert!(store.remove_oldest().unwrap() && store.remove_oldest().unwrap());
+}
+
+#[test]
+fn a_damaged_log_loses_its_newest_rows_and_doubles_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("history.db");
+    let mut fleet = fleet();
+    fleet.record();
+    let id = host_with_cpu(&mut fleet, "a");
+    let mut store = Store::open(&path).unwrap();
+    let now = UnixMs(1_000 * HOUR_MS);
+    // The head is sealed after the part that will be damaged.
+    for seq in 1..=300i64 {
+        let at = now + seq * 1000;
+        fleet
+            .apply(id, RunId(1), &row(seq as u64, at.0, seq % 7), at)
+            .unwrap();
+        store.commit(&fleet.take_batch(at)).unwrap();
+    }
+    let damage = "UPDATE log SET data = substr(data, 1, 20) WHERE id = 200";
+    drop(store);
+    let damaged = Connection::open(&path).unwrap().execute(damage, []);
+    assert_eq!(damaged.unwrap(), 1);
+    let mut store = Store::open(&path).unwrap();
+    let mut again = crate::fleet::tests::fleet();
+    store
+        .load()
+        .unwrap()
+        .into_iter()
+        .for_each(|host| again.restore(host));
+    let reader = Reader::open(&path).unwrap();
+    for place in reader.newest_first(UnixMs(0)).unwrap() {
+        let (name, chunk) = reader.read(place).unwrap().unwrap();
+        again.restore_chunk(&name, chunk);
+    }
+    let host = again.host(again.find("a").unwrap()).unwrap();
+    let table = host.ring.read(&[0], UnixMs(0), now + 999_000).unwrap();
+    assert_eq!(table.times.len(), 256, "what was sealed, once");
+    assert!(table.times.windows(2).all(|pair| pair[0] < pair[1]));
+}
