@@ -169,7 +169,7 @@ impl Uplink {
     }
 
     async fn serve(&self, session: HubSession) -> LinkError {
-        let (connection, with) = (session.connection.clone(), session.with());
+        let (connection, with) = (session.connection.clone(), session.clock_offset_ms);
         tokio::select! {
             error = self.serve_rows(session) => error,
             never = self.connector.keep_renewed(&connection, with, self.identity.as_deref()) => match never {},

@@ -12,7 +12,7 @@ use sysmon_bench::recording::Recording;
 use sysmon_bench::tape::Tape;
 use sysmon_hub::changes;
 use sysmon_hub::fleet::{Fleet, FleetOptions};
-use sysmon_hub::query::{Past, Query, combine};
+use sysmon_hub::query::{Past, Plan, combine};
 use sysmon_hub::view::{SparkRequest, fleet_picture};
 use sysmon_series::{Changes, Chunk, HeadChanges};
 use sysmon_store::store::{Reader, Store};
@@ -283,7 +283,7 @@ impl Day {
             top,
         };
         let ask = |query: &Query| -> anyhow::Result<Vec<Points>> {
-            let plan = query.plan(&fleet, &limits(), END)?;
+            let plan = Plan::new(query, &fleet, &limits(), END)?;
             let mut all = Vec::new();
             for (id, series) in &plan.hosts {
                 let host = fleet.host(*id).context("no host")?;
@@ -303,7 +303,7 @@ impl Day {
                 };
                 all.extend(plan.of_host(host, series, &past)?);
             }
-            Ok(combine(all, query.group.as_ref(), query.top))
+            Ok(combine(all, query.group.as_ref(), query.top.into()))
         };
         let mean = Aggregate::Mean;
         for (metric, aim) in [("load1", Some(50.0)), ("net.rx", Some(50.0))] {

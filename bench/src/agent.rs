@@ -13,7 +13,7 @@ use anyhow::{Context, bail};
 use sysmon_certs::{HubState, Identity};
 use sysmon_hub::client;
 use sysmon_link::Connector;
-use sysmon_wire::message::{Purpose, Reply, Request};
+use sysmon_wire::message::{Purpose, Query, Reply, Request};
 use sysmon_wire::metrics::AGENT_SAMPLE_TIME;
 use sysmon_wire::{Label, UnixMs};
 
@@ -311,14 +311,12 @@ fn about(owner: &Identity, hub: &str) -> anyhow::Result<(u32, f64)> {
             .map_or(0, |(line, _)| line.health.series);
         let session = connector.connect(hub, Purpose::View).await?;
         let now = UnixMs::from_system(SystemTime::now());
-        let request = Request::Query {
-            metric: Label::new(AGENT_SAMPLE_TIME.name),
-            host: None,
-            from: now - 60_000,
-            to: now,
-            step_ms: 60_000,
-            aggregate: sysmon_wire::message::Aggregate::Mean,
-        };
+        let request = Request::Query(Query::new(
+            Label::new(AGENT_SAMPLE_TIME.name),
+            now - 60_000,
+            now,
+            60_000,
+        ));
         let mut replies = session.request(&request).await?;
         let mut seconds = f64::NAN;
         while let Some(reply) = replies.next().await? {

@@ -9,10 +9,10 @@ use std::time::SystemTime;
 use sysmon_certs::{Identity, Role};
 use sysmon_link::{
     CloseCode, Connection, FrameReceiver, Greeted, LinkError, Listener, PeerSession,
-    RENEWAL_INTERVAL, With, renew_if_due,
+    RENEWAL_INTERVAL, renew_if_due,
 };
+use sysmon_wire::UnixMs;
 use sysmon_wire::message::{Purpose, Reply};
-use sysmon_wire::{MINOR, UnixMs};
 
 use crate::VERSION;
 use crate::web::App;
@@ -34,10 +34,10 @@ impl Own {
     }
 
     /// Renews the certificate whenever it is time.
-    async fn renew(&self, connection: &Connection, with: With) -> Infallible {
+    async fn renew(&self, connection: &Connection, clock_offset_ms: i64) -> Infallible {
         loop {
             let present = self.identity().clone();
-            match renew_if_due(connection, with, &present).await {
+            match renew_if_due(connection, clock_offset_ms, &present).await {
                 Ok(None) => {}
                 Ok(Some(new)) => {
                     let save = |state: &PathBuf| new.save(state).map_err(|error| error.to_string());
@@ -95,13 +95,11 @@ async fn serve(app: &App, mut session: PeerSession, own: &Own, address: SocketAd
         return error;
     }
     tracing::info!("{peer} shows itself from {address}");
-    let with = With {
-        minor: MINOR.min(session.hello.minor),
-        clock_offset_ms: -session.clock_offset_ms(UnixMs::from_system(SystemTime::now())),
-    };
+    let now = UnixMs::from_system(SystemTime::now());
+    let clock_offset_ms = -session.clock_offset_ms(now);
     tokio::select! {
         error = take(app, &session.connection) => error,
-        never = own.renew(&session.connection, with) => match never {},
+        never = own.renew(&session.connection, clock_offset_ms) => match never {},
     }
 }
 

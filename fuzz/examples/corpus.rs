@@ -159,16 +159,18 @@ fn requests() -> Done {
         sparks: vec![0, 1],
     };
     message(7, "request_fleet", &fleet)?;
-    let query = Request::Query {
+    let query = Request::Query(Query {
         metric: "cpu".into(),
         host: Some("web-1".into()),
         from: UnixMs(START_MS),
         to: UnixMs(START_MS + 60_000),
         step_ms: 1000,
         aggregate: Aggregate::Mean,
-    };
+        group: None,
+        top: 0,
+    });
     message(7, "request_query", &query)?;
-    let select = Request::Select {
+    let select = Request::Query(Query {
         metric: "net.rx".into(),
         host: None,
         from: UnixMs(START_MS),
@@ -180,7 +182,7 @@ fn requests() -> Done {
             across: Aggregate::Sum,
         }),
         top: 10,
-    };
+    });
     message(7, "request_select", &select)?;
     let timeline = Request::Timeline {
         host: None,

@@ -2,7 +2,7 @@
 
 use sysmon_link::{Connector, HubSession, LinkError};
 use sysmon_wire::alerts::Alerts;
-use sysmon_wire::message::{Aggregate, Points, Purpose, Reply, Request};
+use sysmon_wire::message::{Aggregate, Points, Purpose, Query, Reply, Request};
 use sysmon_wire::{Label, UnixMs};
 
 use crate::own::{self, Seen};
@@ -24,9 +24,6 @@ pub async fn picture(
     let session = connector.connect(hub, Purpose::View).await?;
     ask(&session, at).await
 }
-
-/// The minor version since which hubs tell of their alerts.
-const ALERTS_SINCE: u16 = 4;
 
 /// Milliseconds of a step, by how long a past they are asked of: as fine as an answer has room for.
 const STEPS_MS: [(i64, i64); 3] = [
@@ -74,7 +71,7 @@ pub async fn past(
             before: Vec::new(),
         };
         for (metric, extreme) in needs(rule, step_ms) {
-            let request = Request::Query {
+            let request = Request::Query(Query {
                 metric: Label::new(&metric.to_string()),
                 host: Some(line.name.clone()),
                 from,
@@ -85,20 +82,24 @@ pub async fn past(
                     Some(true) => Aggregate::Max,
                     Some(false) => Aggregate::Min,
                 },
-            };
+                group: None,
+                top: 0,
+            });
             recorded.series.extend(points(&session, &request).await?);
         }
         for metric in rule.of_week() {
             let span = week::windows(week::hour(from));
             let span = span.map(|(oldest, _)| oldest).min().unwrap_or(from);
-            let request = Request::Query {
+            let request = Request::Query(Query {
                 metric: Label::new(&metric.to_string()),
                 host: Some(line.name.clone()),
                 from: span,
                 to,
                 step_ms: SLOT_MS,
                 aggregate: Aggregate::Mean,
-            };
+                group: None,
+                top: 0,
+            });
             recorded.before.extend(points(&session, &request).await?);
         }
         past.hosts.push(recorded);
@@ -158,9 +159,6 @@ pub async fn unacknowledge(
 }
 
 async fn alerts(session: &HubSession, request: &Request) -> Result<Alerts, LinkError> {
-    if session.minor < ALERTS_SINCE {
-        return Err(LinkError::Refused("the hub is older than this".to_owned()));
-    }
     let mut replies = session.request(request).await?;
     while let Some(reply) = replies.next().await? {
         match reply {
@@ -179,9 +177,7 @@ pub async fn status(connector: &Connector, hub: &str) -> Result<Picture, LinkErr
     if let Some(status) = &picture.hub {
         picture.own = Some(own_figures(&session, status.name.as_str(), status.now).await?);
     }
-    if session.minor >= ALERTS_SINCE {
-        picture.alerts = Some(alerts(&session, &Request::Alerts).await?);
-    }
+    picture.alerts = Some(alerts(&session, &Request::Alerts).await?);
     Ok(picture)
 }
 

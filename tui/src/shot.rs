@@ -8,7 +8,7 @@ use sysmon_link::{Connector, LinkError, Replies};
 use sysmon_wire::message::{Purpose, Reply, Request};
 use sysmon_wire::{Label, UnixMs};
 
-use crate::feed::{TIMELINE_SINCE, of_fleet, of_host, of_processes, of_timeline};
+use crate::feed::{of_fleet, of_host, of_processes, of_timeline};
 use crate::keys::Mode;
 use crate::state::fleet::{CPU, RECEIVED, SPARK_POINTS, SPARK_STEP_MS};
 use crate::state::host::{HostView, WINDOW_MS};
@@ -94,16 +94,14 @@ pub async fn screen(
         let replies = session.request(&processes).await?;
         take(&mut state, replies, of_preview(of_processes)).await?;
     }
-    if session.minor >= TIMELINE_SINCE {
-        let window = state.timeline.window(state.now, state.at);
-        let timeline = Request::Timeline {
-            host: host.cloned(),
-            from: window.from,
-            to: window.to,
-            steps: STEPS,
-        };
-        take(&mut state, session.request(&timeline).await?, of_timeline).await?;
-    }
+    let window = state.timeline.window(state.now, state.at);
+    let timeline = Request::Timeline {
+        host: host.cloned(),
+        from: window.from,
+        to: window.to,
+        steps: STEPS,
+    };
+    take(&mut state, session.request(&timeline).await?, of_timeline).await?;
     let area = Rect::new(0, 0, size.width, size.height);
     let mut buffer = Buffer::empty(area);
     crate::view::draw(&state, area, &mut buffer);

@@ -19,7 +19,7 @@ use sysmon_config::{Column, Order, Theme};
 use sysmon_hub::changes;
 use sysmon_hub::events::timeline;
 use sysmon_hub::fleet::{Fleet, FleetOptions};
-use sysmon_hub::query::{Past, Query};
+use sysmon_hub::query::{Past, Plan};
 use sysmon_hub::top::top;
 use sysmon_hub::view::{HostWatch, SparkRequest, fleet_picture};
 use sysmon_store::Limits;
@@ -34,7 +34,7 @@ use sysmon_tui::state::{Feed, Options, State};
 use sysmon_tui::text::plain;
 use sysmon_tui::update::{Message, update};
 use sysmon_wire::alerts::{Acknowledgement, AlertState, Alerts};
-use sysmon_wire::message::{Aggregate, Reply, RunId, Severity, TopBy};
+use sysmon_wire::message::{Aggregate, Query, Reply, RunId, Severity, TopBy};
 use sysmon_wire::metrics::{CPU_UTILIZATION, NET_IO};
 use sysmon_wire::{Row, RowEncoder, SeriesTable, UnixMs};
 
@@ -289,7 +289,7 @@ fn answer(state: &mut State) {
             group: None,
             top: 0,
         };
-        let plan = query.plan(shared(), &limits, NOW).unwrap();
+        let plan = Plan::new(&query, shared(), &limits, NOW).unwrap();
         for (id, series) in &plan.hosts {
             let host = shared().host(*id).unwrap();
             for part in plan.of_host(host, series, &Past::default()).unwrap() {

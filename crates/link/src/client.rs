@@ -222,8 +222,8 @@ impl Connector {
                 };
                 let mut credentials = self.credentials();
                 let identity = credentials.identity.as_ref();
-                credentials.is_due =
-                    identity.is_some_and(|own| is_due(&session.connection, session.with(), own));
+                credentials.is_due = identity
+                    .is_some_and(|own| is_due(&session.connection, session.clock_offset_ms, own));
                 drop(credentials);
                 Ok(session)
             }

@@ -17,7 +17,7 @@ pub use client::{Connector, HubSession, Replies};
 pub use error::{CloseCode, LinkError};
 pub use frame::{FrameReceiver, FrameSender};
 pub use listener::{Arrival, Greeted, Listener, PeerSession, Shown, Stranger, shown};
-pub use renewal::{RENEWAL_INTERVAL, With, renew_if_due};
+pub use renewal::{RENEWAL_INTERVAL, renew_if_due};
 pub use token_bucket::TokenBucket;
 pub use transport::HELLO_TIMEOUT;
 

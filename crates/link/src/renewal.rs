@@ -11,10 +11,7 @@ use tokio::time::timeout;
 
 use crate::client::Credentials;
 use crate::listener::chain;
-use crate::{Connector, HubSession, LinkError, Replies};
-
-/// Minor version of the protocol since which hubs renew certificates.
-const RENEW_SINCE: u16 = 4;
+use crate::{Connector, LinkError, Replies};
 
 /// How often it is looked whether a certificate is to be renewed.
 pub const RENEWAL_INTERVAL: Duration = Duration::from_hours(1);
@@ -33,13 +30,13 @@ impl Connector {
     pub async fn renew_if_due(
         &self,
         connection: &Connection,
-        with: With,
+        clock_offset_ms: i64,
     ) -> Result<Option<Identity>, LinkError> {
         let identity = self.credentials().identity.clone();
         let Some(identity) = identity else {
             return Ok(None);
         };
-        let renewed = renew_if_due(connection, with, &identity).await?;
+        let renewed = renew_if_due(connection, clock_offset_ms, &identity).await?;
         if let Some(renewed) = &renewed {
             *self.credentials() = Credentials::of(renewed)?;
         }
@@ -53,11 +50,11 @@ impl Connector {
     pub async fn keep_renewed(
         &self,
         connection: &Connection,
-        with: With,
+        clock_offset_ms: i64,
         dir: Option<&Path>,
     ) -> Infallible {
         loop {
-            match self.renew_if_due(connection, with).await {
+            match self.renew_if_due(connection, clock_offset_ms).await {
                 Ok(None) => {}
                 Ok(Some(identity)) => match dir.map(|dir| identity.save(dir)) {
                     Some(Err(error)) => {
@@ -72,33 +69,14 @@ impl Connector {
     }
 }
 
-/// What is known of the hub at the other end.
-#[derive(Clone, Copy, Debug)]
-pub struct With {
-    /// Minor version both sides use.
-    pub minor: u16,
-    /// How far this machine's clock is ahead of the hub's.
-    pub clock_offset_ms: i64,
-}
-
-impl HubSession {
-    /// What is known of the hub.
-    pub fn with(&self) -> With {
-        With {
-            minor: self.minor,
-            clock_offset_ms: self.clock_offset_ms,
-        }
-    }
-}
-
 /// Has the hub at the other end sign a certificate anew, if two thirds of its life are over by the hub's clock
 /// or the hub has another authority than before.
 pub async fn renew_if_due(
     connection: &Connection,
-    with: With,
+    clock_offset_ms: i64,
     identity: &Identity,
 ) -> Result<Option<Identity>, LinkError> {
-    if !is_due(connection, with, identity) {
+    if !is_due(connection, clock_offset_ms, identity) {
         return Ok(None);
     }
     let request = Request::Renew {
@@ -126,10 +104,10 @@ pub async fn renew_if_due(
 
 /// Whether two thirds of a certificate's life are over by the hub's clock, or the hub has another authority than
 /// before.
-pub(crate) fn is_due(connection: &Connection, with: With, identity: &Identity) -> bool {
-    let ahead = Duration::from_millis(with.clock_offset_ms.unsigned_abs());
+pub(crate) fn is_due(connection: &Connection, clock_offset_ms: i64, identity: &Identity) -> bool {
+    let ahead = Duration::from_millis(clock_offset_ms.unsigned_abs());
     let now = SystemTime::now();
-    let now = if with.clock_offset_ms < 0 {
+    let now = if clock_offset_ms < 0 {
         now + ahead
     } else {
         now - ahead
@@ -137,5 +115,5 @@ pub(crate) fn is_due(connection: &Connection, with: With, identity: &Identity) -
     let shown = chain(connection);
     let mut others = shown.iter().skip(1);
     let is_new = others.any(|authority| !identity.authorities().contains(authority));
-    with.minor >= RENEW_SINCE && (is_new || identity.is_renewal_due(now))
+    is_new || identity.is_renewal_due(now)
 }

@@ -7,7 +7,7 @@ mod combine;
 
 use sysmon_series::{Chunk, ChunkError, RATE_UNIT_SUFFIX, Resample, Steps};
 use sysmon_wire::limits::{ATTRIBUTES_PER_SERIES_MAX, POINTS_PER_FRAME_MAX, QUERY_POINTS_MAX};
-use sysmon_wire::message::{Aggregate, Group, Points};
+use sysmon_wire::message::{Aggregate, Points, Query};
 use sysmon_wire::metrics::{ALIASES, ALL, Alias, alias};
 use sysmon_wire::{Kind, Label, SeriesKey, UnixMs};
 use thiserror::Error;
@@ -34,27 +34,6 @@ const LATE_MS: i64 = 60_000;
 
 /// Points that may be made on the way to an answer that puts series together or chooses some.
 const POINTS_MAX: usize = 4 * QUERY_POINTS_MAX;
-
-/// A question.
-#[derive(Clone, Debug)]
-pub struct Query {
-    /// An alias or a metric's full name.
-    pub metric: Label,
-    /// Of one host, or of all.
-    pub host: Option<Label>,
-    /// From this moment.
-    pub from: UnixMs,
-    /// Up to and including this one.
-    pub to: UnixMs,
-    /// Milliseconds a point stands for.
-    pub step_ms: i64,
-    /// What the rows of one step become.
-    pub aggregate: Aggregate,
-    /// How series become one, if they do.
-    pub group: Option<Group>,
-    /// Only so many series, those that are highest on average; 0 for all.
-    pub top: usize,
-}
 
 /// A question of which is known what has to be looked at.
 #[derive(Clone, Debug)]
@@ -124,33 +103,40 @@ impl From<ChunkError> for QueryError {
     }
 }
 
-impl Query {
+impl Plan {
     /// What has to be looked at for an answer at `now`, of a hub that keeps so much of the past.
-    pub fn plan(&self, fleet: &Fleet, limits: &Limits, now: UnixMs) -> Result<Plan, QueryError> {
-        self.check()?;
-        let alias = alias(self.metric.as_str());
+    pub fn new(
+        query: &Query,
+        fleet: &Fleet,
+        limits: &Limits,
+        now: UnixMs,
+    ) -> Result<Plan, QueryError> {
+        check(query)?;
+        let alias = alias(query.metric.as_str());
         let wanted = |id: HostId| {
-            let series = fleet.host(id).map(|host| series(host, alias, &self.metric));
+            let series = fleet
+                .host(id)
+                .map(|host| series(host, alias, &query.metric));
             (id, series.unwrap_or_default())
         };
-        let hosts: Vec<_> = hosts(fleet, self.host.as_ref())?
+        let hosts: Vec<_> = hosts(fleet, query.host.as_ref())?
             .into_iter()
             .map(wanted)
             .collect();
         let series_count: usize = hosts.iter().map(|(_, series)| series.len()).sum();
-        if series_count == 0 && !is_known(&self.metric) {
+        if series_count == 0 && !is_known(&query.metric) {
             return Err(QueryError::UnknownMetric(
-                self.metric.clone(),
-                suggestion(&self.metric),
+                query.metric.clone(),
+                suggestion(&query.metric),
             ));
         }
-        self.check_attributes(fleet, &hosts)?;
-        let coarsest = self.coarsest(limits, now)?;
-        let step_ms = match self.step_ms.rem_euclid(coarsest) {
-            0 => self.step_ms,
-            over => self.step_ms.saturating_add(coarsest - over),
+        check_attributes(query, fleet, &hosts)?;
+        let coarsest = coarsest(query, limits, now)?;
+        let step_ms = match query.step_ms.rem_euclid(coarsest) {
+            0 => query.step_ms,
+            over => query.step_ms.saturating_add(coarsest - over),
         };
-        let step_ms = match step_ms >= TIER_FROM_MS && !self.is_of_rows() {
+        let step_ms = match step_ms >= TIER_FROM_MS && !is_of_rows(query) {
             // Buckets fill whole steps; nobody minds 420 seconds instead of 432.
             true => {
                 UnixMs(step_ms.saturating_add(Tier::Minute.step_ms() / 2))
@@ -159,102 +145,102 @@ impl Query {
             }
             false => step_ms,
         };
-        let resample = Resample::aligned(self.from, self.to, step_ms, self.aggregate);
+        let resample = Resample::aligned(query.from, query.to, step_ms, query.aggregate);
         let points = resample.points().saturating_mul(series_count);
-        let points_max = match (&self.group, self.top) {
+        let points_max = match (&query.group, query.top) {
             (None, 0) => QUERY_POINTS_MAX,
             _ => POINTS_MAX,
         };
         if points > points_max {
             return Err(QueryError::TooManyPoints(points));
         }
-        Ok(Plan {
+        Ok(Self {
             resample,
-            to: self.to,
+            to: query.to,
             hosts,
         })
     }
+}
 
-    /// Refuses to group by what no series has.
-    fn check_attributes(
-        &self,
-        fleet: &Fleet,
-        hosts: &[(HostId, Vec<u32>)],
-    ) -> Result<(), QueryError> {
-        let by = self.group.as_ref().map_or(&[][..], |group| &group.by);
-        let by: Vec<&Label> = by.iter().filter(|name| name.as_str() != HOST).collect();
-        if by.is_empty() || hosts.iter().all(|(_, series)| series.is_empty()) {
-            return Ok(());
-        }
-        let keys = hosts.iter().flat_map(|(id, series)| {
-            let keys = fleet.host(*id).map_or(&[][..], Host::keys);
-            series.iter().filter_map(|index| keys.get(*index as usize))
-        });
-        let mut known: Vec<&str> = vec![HOST];
-        for (name, _) in keys.flat_map(|key| &key.attributes) {
-            if !known.contains(&name.as_str()) {
-                known.push(name.as_str());
-            }
-        }
-        match by.into_iter().find(|name| !known.contains(&name.as_str())) {
-            Some(name) => Err(QueryError::UnknownAttribute(
-                self.metric.clone(),
-                name.clone(),
-                known.join(", "),
-            )),
-            None => Ok(()),
+/// Refuses to group by what no series has.
+fn check_attributes(
+    query: &Query,
+    fleet: &Fleet,
+    hosts: &[(HostId, Vec<u32>)],
+) -> Result<(), QueryError> {
+    let by = query.group.as_ref().map_or(&[][..], |group| &group.by);
+    let by: Vec<&Label> = by.iter().filter(|name| name.as_str() != HOST).collect();
+    if by.is_empty() || hosts.iter().all(|(_, series)| series.is_empty()) {
+        return Ok(());
+    }
+    let keys = hosts.iter().flat_map(|(id, series)| {
+        let keys = fleet.host(*id).map_or(&[][..], Host::keys);
+        series.iter().filter_map(|index| keys.get(*index as usize))
+    });
+    let mut known: Vec<&str> = vec![HOST];
+    for (name, _) in keys.flat_map(|key| &key.attributes) {
+        if !known.contains(&name.as_str()) {
+            known.push(name.as_str());
         }
     }
-
-    /// Whether only rows can answer.
-    fn is_of_rows(&self) -> bool {
-        matches!(self.aggregate, Aggregate::Quantile(_))
+    match by.into_iter().find(|name| !known.contains(&name.as_str())) {
+        Some(name) => Err(QueryError::UnknownAttribute(
+            query.metric.clone(),
+            name.clone(),
+            known.join(", "),
+        )),
+        None => Ok(()),
     }
+}
 
-    fn check(&self) -> Result<(), QueryError> {
-        let is_quantile = |aggregate: &Aggregate| match aggregate {
-            Aggregate::Quantile(permille) => *permille <= 1000,
-            _ => true,
-        };
-        if self.step_ms < 1 {
-            return Err(QueryError::BadStep);
-        }
-        if self.to < self.from {
-            return Err(QueryError::EmptyRange);
-        }
-        let across = self.group.as_ref().map(|group| group.across);
-        if !(is_quantile(&self.aggregate) && across.as_ref().is_none_or(is_quantile)) {
-            return Err(QueryError::BadQuantile);
-        }
-        if matches!(across, Some(Aggregate::Last | Aggregate::Rate)) {
-            return Err(QueryError::BadAcross);
-        }
-        let by = self.group.as_ref().map_or(0, |group| group.by.len());
-        if by > ATTRIBUTES_PER_SERIES_MAX {
-            return Err(QueryError::TooManyAttributes);
-        }
-        Ok(())
-    }
+/// Whether only rows can answer.
+fn is_of_rows(query: &Query) -> bool {
+    matches!(query.aggregate, Aggregate::Quantile(_))
+}
 
-    /// The step of the coarsest tier that is needed.
-    fn coarsest(&self, limits: &Limits, now: UnixMs) -> Result<i64, QueryError> {
-        let begin =
-            |kept: std::time::Duration| now - i64::try_from(kept.as_millis()).unwrap_or(i64::MAX);
-        let rows = begin(limits.rows);
-        // Who asks for as long as rows are kept asks a little later than that began.
-        if self.from >= rows - LATE_MS {
-            return Ok(1);
-        }
-        if self.is_of_rows() {
-            return Err(QueryError::RowsGone(limits.rows.as_secs() / 3600));
-        }
-        let tier = if self.from >= begin(limits.minutes) - LATE_MS {
-            Tier::Minute
-        } else {
-            Tier::Hour
-        };
-        Ok(tier.step_ms())
+fn check(query: &Query) -> Result<(), QueryError> {
+    let is_quantile = |aggregate: &Aggregate| match aggregate {
+        Aggregate::Quantile(permille) => *permille <= 1000,
+        _ => true,
+    };
+    if query.step_ms < 1 {
+        return Err(QueryError::BadStep);
     }
+    if query.to < query.from {
+        return Err(QueryError::EmptyRange);
+    }
+    let across = query.group.as_ref().map(|group| group.across);
+    if !(is_quantile(&query.aggregate) && across.as_ref().is_none_or(is_quantile)) {
+        return Err(QueryError::BadQuantile);
+    }
+    if matches!(across, Some(Aggregate::Last | Aggregate::Rate)) {
+        return Err(QueryError::BadAcross);
+    }
+    let by = query.group.as_ref().map_or(0, |group| group.by.len());
+    if by > ATTRIBUTES_PER_SERIES_MAX {
+        return Err(QueryError::TooManyAttributes);
+    }
+    Ok(())
+}
+
+/// The step of the coarsest tier that is needed.
+fn coarsest(query: &Query, limits: &Limits, now: UnixMs) -> Result<i64, QueryError> {
+    let begin =
+        |kept: std::time::Duration| now - i64::try_from(kept.as_millis()).unwrap_or(i64::MAX);
+    let rows = begin(limits.rows);
+    // Who asks for as long as rows are kept asks a little later than that began.
+    if query.from >= rows - LATE_MS {
+        return Ok(1);
+    }
+    if is_of_rows(query) {
+        return Err(QueryError::RowsGone(limits.rows.as_secs() / 3600));
+    }
+    let tier = if query.from >= begin(limits.minutes) - LATE_MS {
+        Tier::Minute
+    } else {
+        Tier::Hour
+    };
+    Ok(tier.step_ms())
 }
 
 impl Plan {
@@ -422,6 +408,8 @@ fn suggestion(metric: &Label) -> String {
 
 #[cfg(test)]
 mod tests {
+    use sysmon_wire::message::Group;
+
     use super::*;
     use crate::fleet::tests::{fleet, host_with_cpu, row};
     use sysmon_series::Buckets;
@@ -438,13 +426,13 @@ mod tests {
 
     /// Answers from memory alone.
     fn query(fleet: &Fleet, query: &Query) -> Result<Vec<Points>, QueryError> {
-        let plan = query.plan(fleet, &limits(), UnixMs(40_000))?;
+        let plan = Plan::new(query, fleet, &limits(), UnixMs(40_000))?;
         let mut all = Vec::new();
         for (id, series) in &plan.hosts {
             let host = fleet.host(*id).unwrap();
             all.extend(plan.of_host(host, series, &Past::default())?);
         }
-        Ok(combine(all, query.group.as_ref(), query.top))
+        Ok(combine(all, query.group.as_ref(), query.top.into()))
     }
 
     fn filled() -> Fleet {
@@ -549,7 +537,7 @@ mod tests {
                 aggregate,
                 ..ask("cpu", 0, 1_500_000, 120_000)
             };
-            let plan = question.plan(&fleet, &limits(), UnixMs(1_500_000)).unwrap();
+            let plan = Plan::new(&question, &fleet, &limits(), UnixMs(1_500_000)).unwrap();
             let rows = plan.of_host(host, &[0], &Past::default()).unwrap();
             let past = Past {
                 rows_from: plan.rows_from(Tier::Minute, UnixMs(850_001), UnixMs(0)),
@@ -573,7 +561,7 @@ mod tests {
                 aggregate,
                 ..ask("cpu", from * 86_400_000, now.0, 10_000)
             };
-            let plan = question.plan(&fleet, &limits(), now);
+            let plan = Plan::new(&question, &fleet, &limits(), now);
             plan.map(|plan| (plan.resample.step_ms, plan.tier()))
         };
         let (mean, p95) = (Aggregate::Mean, Aggregate::Quantile(950));
@@ -584,7 +572,7 @@ mod tests {
             step_ms: 90 * 60_000,
             ..ask("cpu", 3 * 86_400_000, now.0, 1)
         };
-        let plan = odd.plan(&fleet, &limits(), now).unwrap();
+        let plan = Plan::new(&odd, &fleet, &limits(), now).unwrap();
         assert_eq!(plan.resample.step_ms, 7_200_000, "whole hours");
         assert!(step(39, p95).is_ok());
         assert_eq!(step(20, p95), Err(QueryError::RowsGone(24)));

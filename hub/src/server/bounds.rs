@@ -33,12 +33,10 @@ fn moments(request: &mut Request) -> ([Option<&mut UnixMs>; 2], Option<&mut i64>
         | Request::Top { at, .. } => ([at.as_mut(), None], None),
         Request::Host { from, until, .. } => ([Some(from), until.as_mut()], None),
         Request::Timeline { from, to, .. } => ([Some(from), Some(to)], None),
-        Request::Query {
-            from, to, step_ms, ..
-        }
-        | Request::Select {
-            from, to, step_ms, ..
-        } => ([Some(from), Some(to)], Some(step_ms)),
+        Request::Query(query) => (
+            [Some(&mut query.from), Some(&mut query.to)],
+            Some(&mut query.step_ms),
+        ),
     }
 }
 

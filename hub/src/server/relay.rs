@@ -43,9 +43,6 @@ const PIECES_PER_TICK: usize = 10;
 /// How often hosts are looked for whose past has changed: an agent that was cut off tells it when it is back.
 const PAST_TICKS: u32 = 10;
 
-/// Edges of this minor version and later understand of which alerts somebody takes care.
-const CARE_SINCE: u16 = 4;
-
 /// What is told of alerts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AlertWords {
@@ -417,7 +414,7 @@ async fn show_until_withdrawn(
             Err(withdrawn) => return Ok(withdrawn),
         }
     }
-    let mut care = Care::new(session.minor);
+    let mut care = Care { told: Vec::new() };
     care.tell(hub, &redaction, &mut sender).await?;
     sender.send(&Reply::Complete).await?;
     let mut timer = tokio::time::interval(INTERVAL);
@@ -461,18 +458,9 @@ async fn show_until_withdrawn(
 /// What an edge was told of who takes care.
 struct Care {
     told: Vec<AlertState>,
-    /// Whether the edge understands it.
-    is_understood: bool,
 }
 
 impl Care {
-    fn new(minor: u16) -> Self {
-        Self {
-            told: Vec::new(),
-            is_understood: minor >= CARE_SINCE,
-        }
-    }
-
     /// Tells it when it is other than before.
     async fn tell(
         &mut self,
@@ -480,9 +468,6 @@ impl Care {
         redaction: &Redaction<'_>,
         sender: &mut FrameSender,
     ) -> Result<(), LinkError> {
-        if !self.is_understood {
-            return Ok(());
-        }
         let present = redaction.cared_for(&hub.alerts().alerts);
         if present != self.told {
             let alerts = Alerts {

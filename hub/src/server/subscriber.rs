@@ -10,8 +10,8 @@ use sysmon_link::{
 };
 use sysmon_wire::codec::CodecError;
 use sysmon_wire::limits::{CHANGES_MAX, HOSTS_PER_FRAME_MAX};
-use sysmon_wire::message::{Change, FleetUpdate, HostState, Reply, Request};
-use sysmon_wire::{Label, MINOR, UnixMs};
+use sysmon_wire::message::{Change, FleetUpdate, HostState, Query, Reply, Request};
+use sysmon_wire::{Label, UnixMs};
 
 use super::bounds::bounded;
 use super::past::{Of, PagedIn};
@@ -20,7 +20,7 @@ use super::{Hub, SUBSCRIBERS_MAX, now, renewal};
 use crate::changes;
 use crate::events::timeline;
 use crate::fleet::HostId;
-use crate::query::{Query, RATE_REACH_MS, combine, frames};
+use crate::query::{Plan, RATE_REACH_MS, combine, frames};
 use crate::view::{
     HostWatch, PAST_REACH_MS, SparkRequest, fleet_changes, fleet_picture_by, halves, histories,
     history_changes,
@@ -29,9 +29,6 @@ use crate::view::{
 /// Changes that come within this are sent together. Agents report on whole seconds, so a fleet's
 /// rows arrive in a burst; a screen needs them within 50 ms.
 const COALESCE: Duration = Duration::from_millis(20);
-
-/// Minor version of the protocol since which subscribers know of rows that are further apart.
-const RESOLUTION_SINCE: u16 = 4;
 
 /// Time of which a host's rows are sent at most.
 const HOST_ROWS_MS_MAX: i64 = 6 * 3_600_000;
@@ -42,7 +39,6 @@ const PAST_INTERVAL: Duration = Duration::from_secs(1);
 /// Serves a subscriber until it leaves; returns why it left.
 pub(super) async fn serve(hub: &Arc<Hub>, session: PeerSession) -> LinkError {
     let connection = session.connection;
-    let minor = session.hello.minor.min(MINOR);
     let who = Arc::new(session.who);
     loop {
         let (send, recv) = match connection.accept_bi().await {
@@ -69,7 +65,7 @@ pub(super) async fn serve(hub: &Arc<Hub>, session: PeerSession) -> LinkError {
             }
             hub.subscribers.fetch_add(1, Ordering::Relaxed);
             // A subscriber that leaves ends its stream here: nothing is left to tell it.
-            let _ = answer(&hub, &who, bounded(request), minor, &mut sender).await;
+            let _ = answer(&hub, &who, bounded(request), &mut sender).await;
             hub.subscribers.fetch_sub(1, Ordering::Relaxed);
             sender.finish();
         });
@@ -86,7 +82,6 @@ async fn answer(
     hub: &Arc<Hub>,
     who: &Shown,
     request: Request,
-    minor: u16,
     sender: &mut FrameSender,
 ) -> Result<(), LinkError> {
     match request {
@@ -117,11 +112,9 @@ async fn answer(
                 step_ms: spark_step_ms,
                 aliases: sparks,
             };
-            watch_fleet(hub, at, once, &sparks, minor, sender).await
+            watch_fleet(hub, at, once, &sparks, sender).await
         }
-        Request::Host { host, from, until } => {
-            watch_host(hub, &host, (from, until), minor, sender).await
-        }
+        Request::Host { host, from, until } => watch_host(hub, &host, (from, until), sender).await,
         Request::Processes { host, at } => watch_processes(hub, &host, at, sender).await,
         Request::Burst {
             host,
@@ -146,26 +139,7 @@ async fn answer(
                 Err(reason) => refuse(sender, &reason).await,
             }
         }
-        Request::Query {
-            metric,
-            host,
-            from,
-            to,
-            step_ms,
-            aggregate,
-        } => {
-            let asked = Query {
-                metric,
-                host,
-                from,
-                to,
-                step_ms,
-                aggregate,
-                group: None,
-                top: 0,
-            };
-            answer_query(hub, asked, sender).await
-        }
+        Request::Query(query) => answer_query(hub, query, sender).await,
         Request::Timeline {
             host,
             from,
@@ -189,28 +163,6 @@ async fn answer(
                 None => refuse(sender, "there is no such host").await,
             }
         }
-        Request::Select {
-            metric,
-            host,
-            from,
-            to,
-            step_ms,
-            aggregate,
-            group,
-            top,
-        } => {
-            let asked = Query {
-                metric,
-                host,
-                from,
-                to,
-                step_ms,
-                aggregate,
-                group,
-                top: usize::from(top),
-            };
-            answer_query(hub, asked, sender).await
-        }
         Request::Top {
             host,
             at,
@@ -227,7 +179,7 @@ async fn answer_query(
     sender: &mut FrameSender,
 ) -> Result<(), LinkError> {
     let limits = hub.history_limits();
-    let plan = query.plan(&hub.fleet(), &limits, now());
+    let plan = Plan::new(&query, &hub.fleet(), &limits, now());
     let plan = match plan {
         Ok(plan) => plan,
         Err(error) => return refuse(sender, &error.to_string()).await,
@@ -254,7 +206,7 @@ async fn answer_query(
         }
         tokio::task::yield_now().await;
     }
-    for part in frames(combine(all, query.group.as_ref(), query.top)) {
+    for part in frames(combine(all, query.group.as_ref(), query.top.into())) {
         sender.send(&Reply::Points(part)).await?;
     }
     sender.send(&Reply::Complete).await
@@ -343,13 +295,9 @@ impl Past {
 }
 
 /// Tells those who understand it that what follows are minutes or hours.
-async fn tell_resolution(
-    rows: &PagedIn,
-    minor: u16,
-    sender: &mut FrameSender,
-) -> Result<(), LinkError> {
+async fn tell_resolution(rows: &PagedIn, sender: &mut FrameSender) -> Result<(), LinkError> {
     let step_ms = rows.step_ms();
-    if rows.tier.is_some() && minor >= RESOLUTION_SINCE {
+    if rows.tier.is_some() {
         sender.send(&Reply::Resolution { step_ms }).await?;
     }
     Ok(())
@@ -360,7 +308,6 @@ async fn watch_fleet(
     at: Option<UnixMs>,
     once: bool,
     sparks: &SparkRequest,
-    minor: u16,
     sender: &mut FrameSender,
 ) -> Result<(), LinkError> {
     let mut changes = hub.changed.subscribe();
@@ -371,7 +318,7 @@ async fn watch_fleet(
         }
         None => PagedIn::default(),
     };
-    tell_resolution(&rows, minor, sender).await?;
+    tell_resolution(&rows, sender).await?;
     let rows_ms = rows.step_ms();
     // What many hosts are now is at hand; what they were is read after it, for that takes far longer.
     let is_split =
@@ -424,7 +371,6 @@ async fn watch_host(
     hub: &Arc<Hub>,
     name: &Label,
     (from, until): (UnixMs, Option<UnixMs>),
-    minor: u16,
     sender: &mut FrameSender,
 ) -> Result<(), LinkError> {
     let found = hub.fleet().find(name.as_str());
@@ -447,7 +393,7 @@ async fn watch_host(
                 let rows = hub
                     .picture(Of::One(id), (until - from) / 1_000, until)
                     .await;
-                tell_resolution(&rows, minor, sender).await?;
+                tell_resolution(&rows, sender).await?;
                 if rows.tier.is_some() {
                     let reach = (until - from) / 1_000 * rows.step_ms();
                     watch = HostWatch::new(id, until.floor(rows.step_ms()) - reach);

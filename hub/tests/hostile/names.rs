@@ -6,7 +6,9 @@ use sysmon_certs::Role;
 use sysmon_hub::client;
 use sysmon_link::Connection;
 use sysmon_wire::limits::FRAME_BYTES_MAX;
-use sysmon_wire::message::{Aggregate, Blob, Lane, Purpose, Push, Reply, Request, RunId, TopBy};
+use sysmon_wire::message::{
+    Aggregate, Blob, Lane, Purpose, Push, Query, Reply, Request, RunId, TopBy,
+};
 use sysmon_wire::{MINOR, ProcessIdentity, RowEncoder, UnixMs};
 use tokio::time::timeout;
 
@@ -133,14 +135,16 @@ async fn no_reply_holds_what_would_move_a_cursor() {
             from: UnixMs(0),
             until: Some(now()),
         },
-        Request::Query {
+        Request::Query(Query {
             metric: dirty(0).as_str().into(),
             host: host(),
             from: now() - 60_000,
             to: now(),
             step_ms: 1000,
             aggregate: Aggregate::Max,
-        },
+            group: None,
+            top: 0,
+        }),
         Request::Processes {
             host: "evil".into(),
             at: Some(now()),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sysmon_certs::Role;
 use sysmon_link::HubSession;
 use sysmon_wire::message::{
-    Aggregate, Blob, Group, Hello, Lane, Purpose, Push, Reply, Request, RunId, TopBy,
+    Aggregate, Blob, Group, Hello, Lane, Purpose, Push, Query, Reply, Request, RunId, TopBy,
 };
 use sysmon_wire::metrics::{ALIASES, UPTIME};
 use sysmon_wire::{Label, MINOR, RowEncoder, SeriesKey, SeriesTable, UnixMs};
@@ -68,15 +68,17 @@ fn requests(host: &str, from: UnixMs, to: UnixMs) -> Vec<Request> {
             Aggregate::Rate,
             Aggregate::Quantile(u16::MAX),
         ] {
-            all.push(Request::Query {
+            all.push(Request::Query(Query {
                 metric: "cpu".into(),
                 host: host(),
                 from,
                 to,
                 step_ms,
                 aggregate,
-            });
-            all.push(Request::Select {
+                group: None,
+                top: 0,
+            }));
+            all.push(Request::Query(Query {
                 metric: "net.rx".into(),
                 host: None,
                 from,
@@ -88,7 +90,7 @@ fn requests(host: &str, from: UnixMs, to: UnixMs) -> Vec<Request> {
                     across: aggregate,
                 }),
                 top: u16::MAX,
-            });
+            }));
         }
     }
     all

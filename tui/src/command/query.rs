@@ -7,7 +7,7 @@ use sysmon_config::time::{format_span, parse_span};
 use sysmon_config::{Config, Failure, note};
 use sysmon_link::LinkError;
 use sysmon_tui::points::Table;
-use sysmon_wire::message::{Aggregate, Group, Purpose, Reply, Request};
+use sysmon_wire::message::{Aggregate, Group, Purpose, Query, Reply, Request};
 use sysmon_wire::{Label, UnixMs};
 
 use super::args::Args;
@@ -16,9 +16,6 @@ use super::target::{Target, answer, moment, now};
 
 /// Lines of a table that people read; steps are made so long that there are no more.
 const STEPS: i64 = 60;
-
-/// The minor version since which hubs put series together.
-const SELECT_SINCE: u16 = 3;
 
 /// Stands for no attribute to group by.
 const ALL: &str = "all";
@@ -97,28 +94,17 @@ fn aggregate(text: &str) -> Result<Aggregate, String> {
     }
 }
 
-/// The question, in the oldest form that says it.
+/// The request that answers the command line.
 fn request(asked: &QueryArgs, from: UnixMs, to: UnixMs, step_ms: i64) -> Request {
     let metric = Label::new(&asked.metric);
     let host = asked.host.as_deref().map(Label::new);
     let aggregate = asked.aggregate;
-    let is_new = matches!(aggregate, Aggregate::Rate | Aggregate::Quantile(_));
-    if !is_new && asked.by.is_empty() && asked.top.is_none() {
-        return Request::Query {
-            metric,
-            host,
-            from,
-            to,
-            step_ms,
-            aggregate,
-        };
-    }
     let by = asked.by.iter().filter(|name| *name != ALL);
     let group = Group {
         by: by.map(|name| Label::new(name)).collect(),
         across: asked.across,
     };
-    Request::Select {
+    Request::Query(Query {
         metric,
         host,
         from,
@@ -127,7 +113,7 @@ fn request(asked: &QueryArgs, from: UnixMs, to: UnixMs, step_ms: i64) -> Request
         aggregate,
         group: (!asked.by.is_empty()).then_some(group),
         top: asked.top.unwrap_or(0),
-    }
+    })
 }
 
 pub(crate) fn query(args: &Args, config: &Config, asked: &QueryArgs) -> Result<(), Failure> {
@@ -149,10 +135,6 @@ pub(crate) fn query(args: &Args, config: &Config, asked: &QueryArgs) -> Result<(
             first_picture(connector, &target.hub, hosts, None).await?;
         }
         let session = connector.connect(&target.hub, Purpose::View).await?;
-        if session.minor < SELECT_SINCE && matches!(request, Request::Select { .. }) {
-            let reason = "that hub is too old for rates, percentiles, --by and --top";
-            return Err(LinkError::Refused(reason.to_owned()));
-        }
         let mut replies = session.request(&request).await?;
         let mut parts = Vec::new();
         while let Some(reply) = replies.next().await? {

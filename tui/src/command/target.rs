@@ -153,7 +153,7 @@ pub(crate) fn moment(text: &str) -> Result<UnixMs, Failure> {
 async fn renew(connector: &Connector, hub: &str, dir: &Path) -> Result<(), LinkError> {
     let session = connector.connect(hub, Purpose::View).await?;
     let renewed = connector
-        .renew_if_due(&session.connection, session.with())
+        .renew_if_due(&session.connection, session.clock_offset_ms)
         .await?;
     if let Some(identity) = renewed {
         identity.save(dir)?;

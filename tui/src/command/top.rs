@@ -4,7 +4,6 @@ use clap::ValueEnum;
 use sysmon_config::time::format_moment;
 use sysmon_config::{Config, Failure};
 use sysmon_link::LinkError;
-use sysmon_tui::feed::TOP_SINCE;
 use sysmon_tui::format::{amount, size};
 use sysmon_tui::state::shown::busiest;
 use sysmon_wire::limits::TOP_MAX;
@@ -64,10 +63,6 @@ pub(crate) fn top(args: &Args, config: &Config, asked: &TopArgs) -> Result<(), F
             first_picture(connector, &target.hub, hosts, None).await?;
         }
         let session = connector.connect(&target.hub, Purpose::View).await?;
-        if session.minor < TOP_SINCE {
-            let reason = "that hub is too old to tell the busiest of all hosts";
-            return Err(LinkError::Refused(reason.to_owned()));
-        }
         let mut replies = session.request(&request).await?;
         // The first list is enough.
         while let Some(reply) = replies.next().await? {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use sysmon_link::{HubSession, LinkError, Replies};
 use sysmon_wire::Label;
-use sysmon_wire::message::{Aggregate, Reply, Request};
+use sysmon_wire::message::{Query, Reply, Request};
 
 use crate::state::Feed;
 use crate::state::compare::Question;
@@ -27,14 +27,10 @@ impl Comparison {
         };
         let mut waiting = VecDeque::new();
         for (line, (host, from, to)) in question.lines.into_iter().enumerate() {
-            let request = Request::Query {
-                metric: Label::new(question.metric),
+            let request = Request::Query(Query {
                 host: Some(host),
-                from,
-                to,
-                step_ms: question.step_ms,
-                aggregate: Aggregate::Mean,
-            };
+                ..Query::new(Label::new(question.metric), from, to, question.step_ms)
+            });
             waiting.push_back((line, session.request(&request).await?));
         }
         Ok(Self {

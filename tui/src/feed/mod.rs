@@ -32,18 +32,6 @@ const STEADY_AFTER: Duration = Duration::from_secs(10);
 /// The longest wait before the next attempt: somebody is looking.
 const WAIT_MAX: Duration = Duration::from_secs(5);
 
-/// Minor version of the protocol since which hubs can tell what changed.
-const CHANGES_SINCE: u16 = 2;
-
-/// Minor version since which they can tell what happened.
-pub(crate) const TIMELINE_SINCE: u16 = 3;
-
-/// Minor version since which they can tell the busiest processes of all hosts.
-pub const TOP_SINCE: u16 = 4;
-
-/// Minor version since which they tell who takes care of what fires.
-const ALERTS_SINCE: u16 = 4;
-
 /// Processes of that list asked for: at a second each 20 kB at most over a slow line.
 pub(crate) const TOP_LIMIT: u16 = 200;
 
@@ -173,7 +161,7 @@ impl Feeder {
                 Ok(never) => match never {},
                 Err(end) => end,
             },
-            never = connector.keep_renewed(&session.connection, session.with(), identity) => match never {},
+            never = connector.keep_renewed(&session.connection, session.clock_offset_ms, identity) => match never {},
         }
     }
 
@@ -293,12 +281,6 @@ impl Feeder {
     }
 
     async fn ask_changes(&mut self, session: &HubSession) -> Result<Option<Replies>, End> {
-        if self.wanted.changes.is_some() && session.minor < CHANGES_SINCE {
-            self.wanted.changes = None;
-            let reason =
-                Label::new("the hub is older than this program and cannot tell what changed");
-            self.tell(Feed::Refused { reason }).await?;
-        }
         let asked = ask(session, self.wanted.changes.as_ref()).await?;
         // It is answered once.
         self.wanted.changes = None;
@@ -306,36 +288,19 @@ impl Feeder {
     }
 
     async fn ask_timeline(&mut self, session: &HubSession) -> Result<Option<Replies>, End> {
-        // It is answered once; an older hub's strip stays empty.
+        // It is answered once.
         let wanted = self.wanted.timeline.take();
-        let wanted = wanted.filter(|_| session.minor >= TIMELINE_SINCE);
         Ok(ask(session, wanted.as_ref()).await?)
     }
 
     async fn ask_top(&mut self, session: &HubSession) -> Result<Option<Replies>, End> {
         let wanted = self.wanted.top.take();
-        if wanted.is_some() && session.minor < TOP_SINCE {
-            let reason = Label::new(
-                "the hub is older than this program and cannot tell the busiest of all hosts",
-            );
-            self.tell(Feed::Refused { reason }).await?;
-            return Ok(None);
-        }
         Ok(ask(session, wanted.as_ref()).await?)
     }
 
     async fn ask_alerts(&mut self, session: &HubSession) -> Result<Option<Replies>, End> {
         let wanted = self.wanted.alerts.take();
-        if session.minor >= ALERTS_SINCE {
-            return Ok(ask(session, wanted.as_ref()).await?);
-        }
-        // Its hosts tell what fires; only who takes care is not known.
-        if wanted.is_some_and(|wanted| wanted != Request::Alerts) {
-            let reason =
-                Label::new("the hub is older than this program and does not know who takes care");
-            self.tell(Feed::Refused { reason }).await?;
-        }
-        Ok(None)
+        Ok(ask(session, wanted.as_ref()).await?)
     }
 
     fn want(&mut self, effect: Effect) -> Changed {

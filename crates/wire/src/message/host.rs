@@ -1,0 +1,135 @@
+//! A host and its values, as the hub shows them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{HostFacts, Label, UnixMs};
+
+/// Whether a host reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum HostState {
+    /// Its rows come in.
+    Live,
+    /// Its last row is some seconds old.
+    Stale,
+    /// It has been silent for longer.
+    Offline,
+}
+
+impl HostState {
+    /// The word for it in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Stale => "stale",
+            Self::Offline => "offline",
+        }
+    }
+}
+
+/// How bad an alert is, least first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Severity {
+    /// Worth a look.
+    Warning,
+    /// Worth getting up for.
+    Critical,
+}
+
+impl Severity {
+    /// The word for it in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+/// An alert of a host that fires.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlertLine {
+    /// The rule's name.
+    pub rule: Label,
+    /// How bad it is.
+    pub severity: Severity,
+    /// When it became bad.
+    pub since: UnixMs,
+    /// What it says, for people.
+    pub summary: Label,
+}
+
+/// How whole a host's record is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostHealth {
+    /// Rows kept.
+    pub rows: u64,
+    /// Rows that came again and were ignored.
+    pub duplicate_rows: u64,
+    /// Rows between the first and last of each run that have not come.
+    pub missing_rows: u64,
+    /// Rows refused: from the future, or over a limit.
+    pub refused_rows: u64,
+    /// The oldest row kept.
+    pub oldest: UnixMs,
+    /// How far the host's clock is ahead of the hub's.
+    pub clock_offset_ms: i64,
+    /// Series the host has.
+    pub series: u32,
+}
+
+/// What is known of a host apart from its values.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostLine {
+    /// Stands for the host in this stream.
+    pub index: u32,
+    /// Its name.
+    pub name: Label,
+    /// What it is.
+    pub facts: HostFacts,
+    /// How whole its record is.
+    pub health: HostHealth,
+    /// What its agent cannot see and why.
+    pub notes: Vec<Label>,
+    /// Alerts that fire, worst first.
+    pub alerts: Vec<AlertLine>,
+}
+
+/// A host's values at a moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostTick {
+    /// The host.
+    pub index: u32,
+    /// Whether it reports.
+    pub state: HostState,
+    /// When the row was taken; 0 if there is none.
+    pub time: UnixMs,
+    /// The first [`crate::metrics::SUMMARY`] aliases' values, scaled as their metrics; rates for
+    /// counters, a second; [`crate::ABSENT`] where the host has none.
+    pub values: Vec<i64>,
+}
+
+/// History of one value of a host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spark {
+    /// The host.
+    pub index: u32,
+    /// Place in [`crate::metrics::ALIASES`].
+    pub alias: u8,
+    /// The moment of the last point; the others lie whole steps before it.
+    pub end: UnixMs,
+    /// Means, oldest first, scaled as in [`HostTick::values`].
+    pub points: Vec<i64>,
+}
+
+/// A part of the fleet's picture.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FleetUpdate {
+    /// The hub's clock, or the moment asked for.
+    pub now: UnixMs,
+    /// Hosts that are new or whose line changed.
+    pub lines: Vec<HostLine>,
+    /// Hosts with new values or another state.
+    pub ticks: Vec<HostTick>,
+    /// History of the hosts in `lines` with the first picture, and again when their past changes.
+    pub sparks: Vec<Spark>,
+}

@@ -1,0 +1,198 @@
+//! What a subscriber asks of the hub.
+
+use serde::{Deserialize, Serialize};
+
+use super::Blob;
+use crate::{Label, Process, UnixMs};
+
+/// What a subscriber asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Request {
+    /// The hub's own state.
+    Status,
+    /// Every host's line.
+    Fleet {
+        /// The moment to show; none for now, and then updates follow as hosts report.
+        at: Option<UnixMs>,
+        /// Sends only the first picture even if it is live.
+        once: bool,
+        /// Points of history for each of [`Request::Fleet::sparks`].
+        spark_points: u16,
+        /// Milliseconds one point of history stands for.
+        spark_step_ms: u32,
+        /// Places in [`crate::metrics::ALIASES`] to send history of.
+        sparks: Vec<u8>,
+    },
+    /// Every series of one host.
+    Host {
+        /// The host.
+        host: Label,
+        /// The earliest row wanted.
+        from: UnixMs,
+        /// The latest; none to go on with live rows.
+        until: Option<UnixMs>,
+    },
+    /// One metric over time; answered with [`Reply::Points`](super::Reply::Points).
+    Query(Query),
+    /// A host's processes.
+    Processes {
+        /// The host.
+        host: Label,
+        /// The moment, of which those that used most are known; none for all of them, live.
+        at: Option<UnixMs>,
+    },
+    /// Let a host sample more often for a while; closing the stream ends it before.
+    Burst {
+        /// The host.
+        host: Label,
+        /// Milliseconds between samples.
+        interval_ms: u32,
+        /// Milliseconds it lasts.
+        for_ms: u32,
+    },
+    /// What is different from before.
+    Changes {
+        /// Of one host, or of all.
+        host: Option<Label>,
+        /// The moment; none for now.
+        at: Option<UnixMs>,
+        /// The most changes wanted, at most [`crate::limits::CHANGES_MAX`].
+        limit: u16,
+    },
+    /// When there are rows, and what happened.
+    Timeline {
+        /// To one host, or to all.
+        host: Option<Label>,
+        /// From this moment.
+        from: UnixMs,
+        /// Up to this one.
+        to: UnixMs,
+        /// Into how many steps the time is cut, at most [`crate::limits::TIMELINE_STEPS_MAX`].
+        steps: u16,
+    },
+    /// A new certificate for whoever asks, with the same role and name; open to every role, and answered with
+    /// [`Reply::Renewed`].
+    Renew {
+        /// A signing request for its key (PKCS #10, DER).
+        request: Blob,
+    },
+    /// The busiest processes of all hosts as one list.
+    Top {
+        /// Of one host, or of all.
+        host: Option<Label>,
+        /// The moment; none for now, and then it follows again as hosts report, at most once a second.
+        at: Option<UnixMs>,
+        /// What the busiest are by.
+        by: TopBy,
+        /// The most processes wanted, at most [`crate::limits::TOP_MAX`].
+        limit: u16,
+    },
+    /// What fires, and how it is told.
+    Alerts,
+    /// Whoever asks takes care of what fires; answered like [`Request::Alerts`].
+    Acknowledge {
+        /// Of which hosts: a name with `*` for any letters, or `#TAG`.
+        host: Label,
+        /// Of which rule: a name with `*` for any letters; of all if not set.
+        rule: Option<Label>,
+        /// What they say about it.
+        note: Label,
+    },
+    /// Nobody takes care of it any more; answered like [`Request::Alerts`].
+    Unacknowledge {
+        /// Of which hosts, as in [`Request::Acknowledge`].
+        host: Label,
+        /// Of which rule; of all if not set.
+        rule: Option<Label>,
+    },
+}
+
+/// One metric over time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Query {
+    /// An alias or a full metric name.
+    pub metric: Label,
+    /// Only this host; all hosts if not set.
+    pub host: Option<Label>,
+    /// The first moment.
+    pub from: UnixMs,
+    /// The last moment, inclusive.
+    pub to: UnixMs,
+    /// Milliseconds that one point stands for; at least 1.
+    pub step_ms: i64,
+    /// How the rows of one step become a point.
+    pub aggregate: Aggregate,
+    /// How several series become one; none to leave each as it is.
+    pub group: Option<Group>,
+    /// Only the series with the highest mean, at most so many; 0 for all.
+    pub top: u16,
+}
+
+impl Query {
+    /// The mean of every series of `metric` between two moments, a point each `step_ms`.
+    pub fn new(metric: Label, from: UnixMs, to: UnixMs, step_ms: i64) -> Self {
+        Self {
+            metric,
+            host: None,
+            from,
+            to,
+            step_ms,
+            aggregate: Aggregate::Mean,
+            group: None,
+            top: 0,
+        }
+    }
+}
+
+/// What the busiest processes are by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TopBy {
+    /// Processor time.
+    #[default]
+    Cpu,
+    /// Memory.
+    Memory,
+    /// Bytes read from storage and written to it.
+    Disk,
+}
+
+impl TopBy {
+    /// What a process uses of it.
+    pub fn of(self, process: &Process) -> u64 {
+        match self {
+            Self::Cpu => u64::from(process.cpu_permille),
+            Self::Memory => process.memory_bytes,
+            Self::Disk => process
+                .read_bytes_per_s
+                .saturating_add(process.write_bytes_per_s),
+        }
+    }
+}
+
+/// How several series become one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group {
+    /// Series that agree in these become one: names of attributes, or `host`. With none, all do.
+    pub by: Vec<Label>,
+    /// What their values at one moment become.
+    pub across: Aggregate,
+}
+
+/// How several values of a series become one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Aggregate {
+    /// Their mean.
+    Mean,
+    /// The smallest.
+    Min,
+    /// The largest.
+    Max,
+    /// The newest.
+    Last,
+    /// Their sum.
+    Sum,
+    /// What they add a second, on average.
+    Rate,
+    /// The value that so many thousandths of them are below.
+    Quantile(u16),
+}
