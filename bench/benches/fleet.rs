@@ -17,7 +17,7 @@ use sysmon_hub::view::{SparkRequest, fleet_picture};
 use sysmon_series::{Changes, Chunk, HeadChanges};
 use sysmon_store::store::{Reader, Store};
 use sysmon_store::{Batch, HostBatch, Limits, Tier};
-use sysmon_wire::message::{Aggregate, Group, Points, Reply, RunId};
+use sysmon_wire::message::{Aggregate, Group, Points, Query, Reply, RunId};
 use sysmon_wire::{Label, Row, SeriesKey, UnixMs, codec};
 
 /// The hub's own.
