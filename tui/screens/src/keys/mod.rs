@@ -68,7 +68,12 @@ impl Mode {
         }
     }
 
-    /// Whether one types here.
+    /// Whether it is a screen of its own and not a prompt or overlay.
+    pub fn is_place(self) -> bool {
+        !self.is_prompt() && !matches!(self, Self::Columns | Self::Help)
+    }
+
+    /// Whether it accepts typed text.
     pub fn is_prompt(self) -> bool {
         matches!(
             self,
