@@ -11,6 +11,7 @@ use sysmon_wire::metrics::{
     ALIASES, HUB_AGENTS, HUB_COMMIT_TIME, HUB_INGEST_ROWS, HUB_INGEST_VALUES, HUB_LAG,
     HUB_MEMORY_USAGE, HUB_RING_UNSEALED, SUMMARY, unscale,
 };
+use sysmon_wire::quantity::{self, Prefixes};
 use sysmon_wire::{ABSENT, Kind, UnixMs};
 
 use self::alerts::{alerts_json, alerts_table, routes_json};
@@ -137,17 +138,8 @@ fn cell(tick: &HostTick, at: usize) -> String {
     }
 }
 
-/// Bytes, or bytes a second, in three digits and a decimal prefix.
 fn bytes(value: f64) -> String {
-    let mut value = value;
-    for prefix in ["", "k", "M", "G", "T"] {
-        if value < 999.5 {
-            let decimals = usize::from(value < 9.95 && !prefix.is_empty());
-            return format!("{value:.decimals$}{prefix}");
-        }
-        value /= 1000.0;
-    }
-    format!("{value:.0}P")
+    quantity::format(value, Prefixes::Si, "")
 }
 
 /// How the hub does, for people.
