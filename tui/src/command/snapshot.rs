@@ -7,8 +7,8 @@ use sysmon_config::{Config, Failure};
 use sysmon_hub::client;
 use sysmon_hub::report::{Picture, real};
 use sysmon_link::{Connector, LinkError};
-use sysmon_tui::state::fleet::RECEIVED;
-use sysmon_tui::{shot, svg, text};
+use sysmon_screens::state::fleet::RECEIVED;
+use sysmon_screens::{shot, svg, text};
 use sysmon_wire::message::{HostState, HostTick};
 use sysmon_wire::{Label, UnixMs};
 
