@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use sysmon_client::Client;
 use sysmon_config::time::{format_span, parse_span};
 use sysmon_config::{Config, Failure, note};
-use sysmon_tui::points::Table;
+use sysmon_screens::points::Table;
 use sysmon_wire::message::{Aggregate, Group, Query};
 use sysmon_wire::{Label, UnixMs};
 

@@ -6,8 +6,8 @@ use anyhow::anyhow;
 use sysmon_client::{Client, ClientError, FleetSnapshot, summary_value};
 use sysmon_config::{Config, Failure};
 use sysmon_link::Connector;
-use sysmon_tui::state::fleet::RECEIVED;
-use sysmon_tui::{shot, svg, text};
+use sysmon_screens::state::fleet::RECEIVED;
+use sysmon_screens::{shot, svg, text};
 use sysmon_wire::message::{HostState, HostTick};
 use sysmon_wire::{Label, UnixMs};
 
