@@ -98,7 +98,7 @@ fn join(args: &Args, hub: &HubAddress, token: &Token) -> Result<(), Failure> {
     let name = args.name.as_ref().map(ToString::to_string);
     let name = name.unwrap_or_else(|| PeerName::nearest(&sysmon_config::host_name()).to_string());
     let joined = runtime()?.block_on(async {
-        let connector = Connector::joining(token.fingerprint(), VERSION)?;
+        let connector = Connector::for_joining(token.fingerprint(), VERSION)?;
         connector.join(&hub.to_string(), token, &name).await
     });
     let identity = joined.with_context(|| format!("cannot join the hub at {hub}"))?;

@@ -172,7 +172,7 @@ impl Uplink {
         let (connection, with) = (session.connection.clone(), session.clock_offset_ms);
         tokio::select! {
             error = self.serve_rows(session) => error,
-            never = self.connector.keep_renewed(&connection, with, self.identity.as_deref()) => match never {},
+            never = self.connector.renew_periodically(&connection, with, self.identity.as_deref()) => match never {},
         }
     }
 

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use sysmon_certs::{Identity, Role};
 use sysmon_link::{
-    CloseCode, Connection, FrameReceiver, Greeted, LinkError, Listener, PeerSession,
+    CloseCode, Connection, FrameReceiver, LinkError, Listener, NewSession, PeerSession,
     RENEWAL_INTERVAL, renew_if_due,
 };
 use sysmon_wire::UnixMs;
@@ -64,9 +64,9 @@ pub async fn listen(app: Arc<App>, own: Arc<Own>) {
         let (app, own) = (Arc::clone(&app), Arc::clone(&own));
         let address = arrival.address();
         tokio::spawn(async move {
-            let error = match arrival.greet().await {
-                Ok(Greeted::Peer(session)) => serve(&app, session, &own, address).await,
-                Ok(Greeted::Stranger(stranger)) => {
+            let error = match arrival.handshake().await {
+                Ok(NewSession::Peer(session)) => serve(&app, session, &own, address).await,
+                Ok(NewSession::Join(stranger)) => {
                     let reason = "only a hub may show itself here";
                     stranger.refuse(reason).await;
                     LinkError::Refused(reason.to_owned())
@@ -85,8 +85,8 @@ pub fn bind(address: SocketAddr, identity: &Identity) -> Result<Listener, LinkEr
 
 async fn serve(app: &App, mut session: PeerSession, own: &Own, address: SocketAddr) -> LinkError {
     let name = own.identity().peer().name.to_string();
-    let peer = session.who.peer.clone();
-    if (session.who.peer.role, session.hello.purpose) != (Role::Hub, Purpose::Mirror) {
+    let peer = session.certificate.peer.clone();
+    if (session.certificate.peer.role, session.hello.purpose) != (Role::Hub, Purpose::Mirror) {
         let reason = "only a certificate of role hub may show itself here";
         session.refuse(reason).await;
         return LinkError::Refused(format!("{peer}: {reason}"));

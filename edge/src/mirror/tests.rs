@@ -65,7 +65,7 @@ fn an_alert_that_somebody_takes_care_of_says_so_until_it_is_another() {
     let cared = |host: &str, since: i64| AlertState {
         host: host.into(),
         rule: "full".into(),
-        what: "".into(),
+        device: "".into(),
         severity: Severity::Critical,
         since: UnixMs(since),
         summary: "".into(),

@@ -197,7 +197,7 @@ impl Scene {
         let now = SystemTime::now();
         let name = name.parse().unwrap();
         let identity = self.authority.issue(role, &name, now, 30).unwrap();
-        self.state.register().note(&identity, now).unwrap();
+        self.state.register().record(&identity, now).unwrap();
         identity
     }
 
