@@ -8,17 +8,10 @@ use axum::response::{IntoResponse, Response};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
+use sysmon_wire::fnv1a;
 
 /// JSON as it is sent.
 const JSON: &str = "application/json";
-
-/// FNV-1a: it tells versions apart, nothing more.
-pub(super) fn hash(bytes: &[u8]) -> u64 {
-    let start = 0xcbf2_9ce4_8422_2325u64;
-    bytes.iter().fold(start, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    })
-}
 
 /// Compresses something that will be sent often.
 pub(super) fn gzip(bytes: &[u8]) -> Bytes {
@@ -75,7 +68,7 @@ pub(super) fn tagged(
 
 /// Something of this kind.
 pub(super) fn content(headers: &HeaderMap, kind: &'static str, content: String) -> Response {
-    let tag = hash(content.as_bytes());
+    let tag = fnv1a(content.as_bytes());
     tagged(headers, tag, kind, || content.into_response())
 }
 

@@ -57,7 +57,7 @@ impl Assets {
     /// Names every asset by its content, and compresses it once.
     pub fn new() -> Self {
         let asset = |&(stem, extension, kind, content): &File| {
-            let hash = answer::hash(content.as_bytes());
+            let hash = sysmon_wire::fnv1a(content.as_bytes());
             Asset {
                 stem,
                 extension,
