@@ -13,6 +13,7 @@ use sysmon_agent::simulated::Simulated;
 use sysmon_agent::spool::SpoolLimits;
 use sysmon_alerts::rule::DEFAULTS;
 use sysmon_certs::{Authority, CertError, Identity, PeerName, Role};
+use sysmon_clock::{Clock, Random};
 use sysmon_config::{AgentConfig, HubConfig, host_name};
 use sysmon_hub::fleet::FleetOptions;
 use sysmon_hub::server::{AlertOptions, BoundHub, EdgeOptions, HubOptions, StartError};
@@ -185,7 +186,7 @@ impl Inside {
                 Err(error) => return error,
             };
         }
-        let this = self.agent(own, Sampler::new(&self.agent));
+        let this = self.agent(own, Sampler::new(&self.agent, &Clock::system()));
         this.await;
         StandaloneError::Stopped
     }
@@ -219,6 +220,8 @@ impl Inside {
                 age: self.agent.spool_age,
             },
             state: None,
+            clock: Clock::system(),
+            random: Random::system(),
         };
         run(options, connector, source, std::future::pending())
     }
