@@ -10,11 +10,10 @@ const moment = (ms) => (Math.abs(Date.now() - ms) < 43200000 ? clock(ms) : new D
 
 // Values, formatted as in text.rs ------------------------------------------------------------
 const bytes = (value) => {
-  for (const prefix of ["", "k", "M", "G"]) {
-    if (value < 999.5) return value.toFixed(value < 9.95 && prefix ? 1 : 0) + " " + prefix + "B";
+  for (const prefix of ["", "k", "M", "G", "T", "P"]) {
+    if (value < 999.5 || prefix === "P") return value.toFixed(value < 9.95 && prefix ? 1 : 0) + " " + prefix + "B";
     value /= 1000;
   }
-  return value.toFixed(1) + " TB";
 };
 const share = (value) => (value * 100).toFixed(0) + " %";
 const formats = {

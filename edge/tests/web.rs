@@ -11,11 +11,11 @@ use std::time::Duration;
 use serde_json::Value;
 use sysmon_clock::Clock;
 use sysmon_edge::web::{Access, App, Listener, Logins, Options, Tls, serve};
+use sysmon_wire::HostFacts;
 use sysmon_wire::message::{
     AlertLine, FleetUpdate, HostHealth, HostLine, HostState, HostTick, Severity, Spark,
 };
 use sysmon_wire::metrics::SUMMARY;
-use sysmon_wire::HostFacts;
 
 /// An edge that serves until the test ends.
 struct Edge {

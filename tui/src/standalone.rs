@@ -1,11 +1,11 @@
-//! A hub and an agent inside this program, for looking at one machine without setting anything up.
+//! A hub and agents inside this program, so that one machine needs no setup.
 //!
-//! They are the real ones, over QUIC on loopback, with an authority that lives in memory: nothing
-//! is left behind.
+//! They are the ones of `sysmon-hub` and `sysmon-agent` and talk QUIC over loopback. The certificate authority is in
+//! memory, and nothing is written to disk.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use sysmon_agent::run::{AgentOptions, Source, Summary, run};
 use sysmon_agent::sampler::Sampler;
@@ -13,6 +13,7 @@ use sysmon_agent::simulated::Simulated;
 use sysmon_agent::spool::SpoolLimits;
 use sysmon_alerts::rule::DEFAULTS;
 use sysmon_certs::{Authority, CertError, Identity, PeerName, Role};
+use sysmon_clock::Clock;
 use sysmon_config::{AgentConfig, HubConfig, host_name};
 use sysmon_hub::fleet::FleetOptions;
 use sysmon_hub::server::{AlertOptions, BoundHub, EdgeOptions, HubOptions, StartError};
@@ -22,41 +23,41 @@ use tokio::sync::oneshot;
 
 use crate::VERSION;
 
-/// Days its certificates are valid; it never runs that long.
-pub(crate) const DAYS: u32 = 30;
+/// Validity of its certificates, far longer than a terminal stays open.
+pub(crate) const CERTIFICATE_DAYS: u32 = 30;
 
-/// Simulated hosts there can be.
+/// Most simulated hosts.
 pub const DEMO_HOSTS_MAX: usize = 1_000;
 
-/// How far back simulated hosts remember, so that there is something to look at.
-const DEMO_PAST: Duration = Duration::from_mins(10);
+/// History that simulated hosts begin with, so that charts are not empty.
+const DEMO_HISTORY: Duration = Duration::from_mins(10);
 
-/// Why it cannot start.
+/// Why the hub inside cannot start.
 #[derive(Debug, Error)]
 pub enum StandaloneError {
-    /// No certificates.
+    /// Its certificates cannot be made.
     #[error(transparent)]
     Certificates(#[from] CertError),
-    /// No sockets.
+    /// It cannot open its sockets.
     #[error(transparent)]
     Link(#[from] LinkError),
-    /// No hub.
+    /// The hub's own reasons.
     #[error(transparent)]
     Hub(#[from] StartError),
-    /// No thread or timer.
-    #[error("cannot start the hub inside: {0}")]
+    /// The system refuses a thread or a timer.
+    #[error("cannot start the built-in hub: {0}")]
     Start(#[from] std::io::Error),
-    /// It stopped before it began.
-    #[error("the hub inside stopped at once")]
+    /// It stopped while it started.
+    #[error("the built-in hub stopped while it started")]
     Stopped,
 }
 
-/// The hub inside; it ends when this is dropped.
+/// A running hub with its agents; dropping it stops them.
 #[derive(Debug)]
 pub struct Standalone {
-    /// Where it listens.
+    /// Its address.
     pub hub: String,
-    /// Its owner, who may look at it.
+    /// An operator's identity to connect with.
     pub owner: Identity,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<thread::JoinHandle<()>>,
@@ -64,32 +65,46 @@ pub struct Standalone {
 
 impl Standalone {
     /// Starts a hub, an agent for this machine and `demo_hosts` simulated hosts.
+    ///
+    /// # Errors
+    /// A certificate, socket or thread cannot be made.
     pub fn start(
         agent: AgentConfig,
         hub: &HubConfig,
         demo_hosts: usize,
+        clock: &Clock,
     ) -> Result<Self, StandaloneError> {
-        let authority = Authority::in_memory(SystemTime::now())?;
-        Self::under(authority, agent, hub, demo_hosts, EdgeOptions::default())
+        let authority = Authority::in_memory(clock.system_time())?;
+        let edges = EdgeOptions::default();
+        Self::with_authority(authority, agent, hub, demo_hosts, edges, clock)
     }
 
-    /// The same under an authority that is there, and shown to edges that it knows.
-    pub fn under(
+    /// Starts the same with an existing certificate authority, and relays to `edges`.
+    ///
+    /// # Errors
+    /// A certificate, socket or thread cannot be made.
+    pub fn with_authority(
         authority: Authority,
         agent: AgentConfig,
         hub: &HubConfig,
         demo_hosts: usize,
         edges: EdgeOptions,
+        clock: &Clock,
     ) -> Result<Self, StandaloneError> {
-        let now = SystemTime::now();
+        let now = clock.system_time();
         let name = PeerName::nearest(&host_name());
-        let hub_identity = authority.issue(Role::Hub, &name, now, DAYS)?;
-        let owner = authority.issue(Role::Operator, &PeerName::nearest("owner"), now, DAYS)?;
+        let hub_identity = authority.issue(Role::Hub, &name, now, CERTIFICATE_DAYS)?;
+        let owner = authority.issue(
+            Role::Operator,
+            &PeerName::nearest("owner"),
+            now,
+            CERTIFICATE_DAYS,
+        )?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
         let bound = {
-            // Sockets belong to the runtime that is entered when they are made.
+            // Sockets belong to the runtime that is current when they are opened.
             let _guard = runtime.enter();
             BoundHub::bind(hub_options(hub, &name, edges), &hub_identity)?
         };
@@ -98,23 +113,24 @@ impl Standalone {
             .ok_or(StandaloneError::Stopped)?
             .to_string();
         let (stop, stopped) = oneshot::channel::<()>();
-        let inside = Inside {
+        let agents = Agents {
             authority,
             name,
             hub: address.clone(),
             agent,
+            clock: clock.clone(),
         };
         let thread = thread::Builder::new()
             .name("hub".to_owned())
             .spawn(move || {
                 runtime.block_on(async {
                     let stopped = async {
-                        // A sender that is dropped says the same.
+                        // A dropped sender means stop as well.
                         let _ = stopped.await;
                     };
                     tokio::select! {
                         () = bound.serve(stopped) => {}
-                        error = inside.push(demo_hosts) => tracing::error!("{error}"),
+                        error = agents.run(demo_hosts) => tracing::error!(%error, "built-in agents stopped"),
                     }
                 });
             })?;
@@ -131,7 +147,7 @@ impl Drop for Standalone {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // A thread that panicked has told so itself.
+            // A panic has already been printed.
             let _ = thread.join();
         }
     }
@@ -161,24 +177,25 @@ fn hub_options(hub: &HubConfig, name: &PeerName, edges: EdgeOptions) -> HubOptio
     }
 }
 
-/// The agents inside.
-struct Inside {
+/// The agent of this machine and the simulated ones.
+struct Agents {
     authority: Authority,
     name: PeerName,
     hub: String,
     agent: AgentConfig,
+    clock: Clock,
 }
 
-impl Inside {
-    /// Runs all agents; returns only if one cannot.
-    async fn push(self, demo_hosts: usize) -> StandaloneError {
+impl Agents {
+    /// Runs all agents; returns only if one cannot start.
+    async fn run(self, demo_hosts: usize) -> StandaloneError {
         let own = match self.connector(&self.name, None) {
             Ok(connector) => connector,
             Err(error) => return error,
         };
         let mut simulated = tokio::task::JoinSet::new();
         for number in 0..demo_hosts.min(DEMO_HOSTS_MAX) {
-            let source = Simulated::new(number as u64).with_past(DEMO_PAST);
+            let source = Simulated::new(number as u64).with_past(DEMO_HISTORY);
             let started = self.connector(&source.name(), Some(&own));
             match started {
                 Ok(connector) => simulated.spawn(self.agent(connector, source)),
@@ -190,15 +207,18 @@ impl Inside {
         StandaloneError::Stopped
     }
 
-    /// A connector of an agent; many agents share the socket of the first.
+    /// A connector for one agent; all share the socket of the first.
     fn connector(
         &self,
         name: &PeerName,
         socket: Option<&Connector>,
     ) -> Result<Connector, StandaloneError> {
-        let identity = self
-            .authority
-            .issue(Role::Agent, name, SystemTime::now(), DAYS)?;
+        let identity = self.authority.issue(
+            Role::Agent,
+            name,
+            self.clock.system_time(),
+            CERTIFICATE_DAYS,
+        )?;
         Ok(match socket {
             Some(socket) => socket.with_identity(&identity)?,
             None => Connector::new(&identity, VERSION)?,

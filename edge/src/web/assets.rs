@@ -57,7 +57,7 @@ impl Assets {
     /// Hashes and compresses every asset.
     pub fn new() -> Self {
         let asset = |&(stem, extension, content_type, content): &File| {
-            let hash = response::hash(content.as_bytes());
+            let hash = sysmon_wire::fnv1a(content.as_bytes());
             Asset {
                 stem,
                 extension,

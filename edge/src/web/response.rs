@@ -9,16 +9,9 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde::Serialize;
 use serde_json::json;
+use sysmon_wire::fnv1a;
 
 const JSON: &str = "application/json";
-
-/// FNV-1a, to tell versions of a body apart.
-pub(super) fn hash(bytes: &[u8]) -> u64 {
-    let start = 0xcbf2_9ce4_8422_2325u64;
-    bytes.iter().fold(start, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    })
-}
 
 /// Compresses as small as gzip can, for bodies that are sent many times.
 pub(super) fn gzip(bytes: &[u8]) -> Bytes {
@@ -80,7 +73,7 @@ pub(super) fn tagged(
 
 /// A body tagged by its hash.
 pub(super) fn content(headers: &HeaderMap, content_type: &'static str, body: String) -> Response {
-    let tag = hash(body.as_bytes());
+    let tag = fnv1a(body.as_bytes());
     tagged(headers, tag, content_type, || body.into_response())
 }
 

@@ -3,6 +3,7 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
 use sysmon_wire::UnixMs;
 use sysmon_wire::message::HostState;
+use sysmon_wire::quantity::{self, Prefixes};
 
 /// RFC 3986's unreserved characters, except `~`.
 const UNRESERVED: AsciiSet = NON_ALPHANUMERIC.remove(b'.').remove(b'_').remove(b'-');
@@ -40,19 +41,8 @@ pub(super) fn number(metric: &str, value: Option<f64>) -> String {
         _ if is_share(metric) => format!("{:.0} %", value * 100.0),
         "load1" => format!("{value:.2}"),
         "temp.max" => format!("{value:.0} °C"),
-        _ => bytes(value),
+        _ => quantity::format(value, Prefixes::Si, " ") + "B",
     }
-}
-
-fn bytes(mut value: f64) -> String {
-    for prefix in ["", "k", "M", "G"] {
-        if value < 999.5 {
-            let decimals = usize::from(value < 9.95 && !prefix.is_empty());
-            return format!("{value:.decimals$} {prefix}B");
-        }
-        value /= 1000.0;
-    }
-    format!("{value:.1} TB")
 }
 
 /// A symbol beside the word, so that colour is not the only difference.
@@ -106,7 +96,7 @@ mod tests {
         assert_eq!(shown("load1", 1.0), "1.00");
         assert_eq!(shown("net.rx", 999.0), "999 B");
         assert_eq!(shown("net.rx", 999.6), "1.0 kB");
-        assert_eq!(shown("net.rx", 2.2e15), "2200.0 TB");
+        assert_eq!(shown("net.rx", 2.2e15), "2.2 PB");
         assert_eq!(number("cpu", None), "–");
         assert_eq!(time_of_day(UnixMs(-1)), "23:59:59 UTC");
     }

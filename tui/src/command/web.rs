@@ -25,8 +25,15 @@ pub(crate) fn web(args: &Args, config: &Config, address: SocketAddr) -> Result<(
         init_logs(&args.common);
     }
     runtime()?.block_on(async {
-        let started = Page::start(address, config.agent.clone(), &config.hub, hosts, title).await;
-        let page = started.context("there is no page")?;
+        let started = Page::start(
+            address,
+            config.agent.clone(),
+            &config.hub,
+            hosts,
+            title,
+            sysmon_clock::Clock::system(),
+        );
+        let page = started.context("cannot start the page")?;
         sysmon_config::print(&format!("{}/ until ctrl-C\n", page.url))?;
         page.serve(stop_signal()).await;
         Ok(())
