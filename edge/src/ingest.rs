@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sysmon_certs::{Identity, Role};
 use sysmon_link::{
-    CloseCode, Connection, FrameReceiver, Greeted, LinkError, Listener, PeerSession,
+    CloseCode, Connection, FrameReceiver, LinkError, Listener, NewSession, PeerSession,
     RENEWAL_INTERVAL, renew_if_due,
 };
 use sysmon_wire::message::{Purpose, Reply};
@@ -84,11 +84,11 @@ pub async fn listen(app: Arc<App>, endpoint: Arc<Endpoint>) {
         let (app, endpoint) = (Arc::clone(&app), Arc::clone(&endpoint));
         let address = arrival.address();
         tokio::spawn(async move {
-            let error = match arrival.greet().await {
-                Ok(Greeted::Peer(session)) => serve(&app, session, &endpoint, address).await,
-                Ok(Greeted::Stranger(stranger)) => {
+            let error = match arrival.handshake().await {
+                Ok(NewSession::Peer(session)) => serve(&app, session, &endpoint, address).await,
+                Ok(NewSession::Join(request)) => {
                     let reason = "only a hub may connect";
-                    stranger.refuse(reason).await;
+                    request.refuse(reason).await;
                     LinkError::Refused(reason.to_owned())
                 }
                 Err(error) => error,
@@ -105,8 +105,8 @@ async fn serve(
     address: SocketAddr,
 ) -> LinkError {
     let name = endpoint.identity().peer().name.to_string();
-    let peer = session.who.peer.clone();
-    if (session.who.peer.role, session.hello.purpose) != (Role::Hub, Purpose::Mirror) {
+    let peer = session.certificate.peer.clone();
+    if (session.certificate.peer.role, session.hello.purpose) != (Role::Hub, Purpose::Mirror) {
         let reason = "only a certificate of role hub may connect";
         session.refuse(reason).await;
         return LinkError::Refused(format!("{peer}: {reason}"));

@@ -75,7 +75,7 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 fn join(state: &Path, hub: &HubAddress, token: &Token) -> Result<(), Failure> {
     let name = PeerName::nearest(&sysmon_config::host_name());
     let joined = runtime()?.block_on(async {
-        let connector = Connector::joining(token.fingerprint(), VERSION)?;
+        let connector = Connector::for_joining(token.fingerprint(), VERSION)?;
         connector.join(&hub.to_string(), token, name.as_str()).await
     });
     let identity = joined.with_context(|| format!("cannot join the hub at {hub}"))?;

@@ -13,7 +13,7 @@ use sysmon_agent::simulated::Simulated;
 use sysmon_agent::spool::SpoolLimits;
 use sysmon_alerts::rule::DEFAULTS;
 use sysmon_certs::{Authority, CertError, Identity, PeerName, Role};
-use sysmon_clock::Clock;
+use sysmon_clock::{Clock, Random};
 use sysmon_config::{AgentConfig, HubConfig, host_name};
 use sysmon_hub::fleet::FleetOptions;
 use sysmon_hub::server::{AlertOptions, BoundHub, EdgeOptions, HubOptions, StartError};
@@ -63,20 +63,29 @@ pub struct Standalone {
     thread: Option<thread::JoinHandle<()>>,
 }
 
+/// What a [`Standalone`] consists of.
+#[derive(Clone, Debug)]
+pub struct StandaloneOptions {
+    /// Configuration of this machine's agent, and in part of the simulated ones.
+    pub agent: AgentConfig,
+    /// Configuration of the hub.
+    pub hub: HubConfig,
+    /// Number of simulated hosts.
+    pub demo_hosts: usize,
+    /// Clock of hub and agents.
+    pub clock: Clock,
+    /// Randomness of the agents.
+    pub random: Random,
+}
+
 impl Standalone {
-    /// Starts a hub, an agent for this machine and `demo_hosts` simulated hosts.
+    /// Starts a hub, an agent for this machine and the simulated hosts.
     ///
     /// # Errors
     /// A certificate, socket or thread cannot be made.
-    pub fn start(
-        agent: AgentConfig,
-        hub: &HubConfig,
-        demo_hosts: usize,
-        clock: &Clock,
-    ) -> Result<Self, StandaloneError> {
-        let authority = Authority::in_memory(clock.system_time())?;
-        let edges = EdgeOptions::default();
-        Self::with_authority(authority, agent, hub, demo_hosts, edges, clock)
+    pub fn start(options: StandaloneOptions) -> Result<Self, StandaloneError> {
+        let authority = Authority::in_memory(options.clock.system_time())?;
+        Self::with_authority(options, authority, EdgeOptions::default())
     }
 
     /// Starts the same with an existing certificate authority, and relays to `edges`.
@@ -84,29 +93,22 @@ impl Standalone {
     /// # Errors
     /// A certificate, socket or thread cannot be made.
     pub fn with_authority(
+        options: StandaloneOptions,
         authority: Authority,
-        agent: AgentConfig,
-        hub: &HubConfig,
-        demo_hosts: usize,
         edges: EdgeOptions,
-        clock: &Clock,
     ) -> Result<Self, StandaloneError> {
-        let now = clock.system_time();
+        let days = CERTIFICATE_DAYS;
+        let now = options.clock.system_time();
         let name = PeerName::nearest(&host_name());
-        let hub_identity = authority.issue(Role::Hub, &name, now, CERTIFICATE_DAYS)?;
-        let owner = authority.issue(
-            Role::Operator,
-            &PeerName::nearest("owner"),
-            now,
-            CERTIFICATE_DAYS,
-        )?;
+        let hub_identity = authority.issue(Role::Hub, &name, now, days)?;
+        let owner = authority.issue(Role::Operator, &PeerName::nearest("owner"), now, days)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
         let bound = {
             // Sockets belong to the runtime that is current when they are opened.
             let _guard = runtime.enter();
-            BoundHub::bind(hub_options(hub, &name, edges), &hub_identity)?
+            BoundHub::bind(hub_options(&options.hub, &name, edges), &hub_identity)?
         };
         let address = bound
             .loopback()
@@ -117,8 +119,7 @@ impl Standalone {
             authority,
             name,
             hub: address.clone(),
-            agent,
-            clock: clock.clone(),
+            options,
         };
         let thread = thread::Builder::new()
             .name("hub".to_owned())
@@ -130,7 +131,7 @@ impl Standalone {
                     };
                     tokio::select! {
                         () = bound.serve(stopped) => {}
-                        error = agents.run(demo_hosts) => tracing::error!(%error, "built-in agents stopped"),
+                        error = agents.run() => tracing::error!(%error, "built-in agents stopped"),
                     }
                 });
             })?;
@@ -182,19 +183,18 @@ struct Agents {
     authority: Authority,
     name: PeerName,
     hub: String,
-    agent: AgentConfig,
-    clock: Clock,
+    options: StandaloneOptions,
 }
 
 impl Agents {
     /// Runs all agents; returns only if one cannot start.
-    async fn run(self, demo_hosts: usize) -> StandaloneError {
+    async fn run(self) -> StandaloneError {
         let own = match self.connector(&self.name, None) {
             Ok(connector) => connector,
             Err(error) => return error,
         };
         let mut simulated = tokio::task::JoinSet::new();
-        for number in 0..demo_hosts.min(DEMO_HOSTS_MAX) {
+        for number in 0..self.options.demo_hosts.min(DEMO_HOSTS_MAX) {
             let source = Simulated::new(number as u64).with_past(DEMO_HISTORY);
             let started = self.connector(&source.name(), Some(&own));
             match started {
@@ -202,8 +202,8 @@ impl Agents {
                 Err(error) => return error,
             };
         }
-        let this = self.agent(own, Sampler::new(&self.agent));
-        this.await;
+        let sampler = Sampler::new(&self.options.agent, &self.options.clock);
+        self.agent(own, sampler).await;
         StandaloneError::Stopped
     }
 
@@ -213,12 +213,9 @@ impl Agents {
         name: &PeerName,
         socket: Option<&Connector>,
     ) -> Result<Connector, StandaloneError> {
-        let identity = self.authority.issue(
-            Role::Agent,
-            name,
-            self.clock.system_time(),
-            CERTIFICATE_DAYS,
-        )?;
+        let now = self.options.clock.system_time();
+        let days = CERTIFICATE_DAYS;
+        let identity = self.authority.issue(Role::Agent, name, now, days)?;
         Ok(match socket {
             Some(socket) => socket.with_identity(&identity)?,
             None => Connector::new(&identity, VERSION)?,
@@ -230,15 +227,18 @@ impl Agents {
         connector: Connector,
         source: impl Source + 'static,
     ) -> impl Future<Output = Summary> + 'static {
+        let config = &self.options.agent;
         let options = AgentOptions {
             hub: self.hub.clone(),
-            interval: self.agent.interval.max(Duration::from_millis(100)),
+            interval: config.interval.max(Duration::from_millis(100)),
             spool: SpoolLimits {
-                memory_bytes: usize::try_from(self.agent.spool_memory).unwrap_or(usize::MAX),
+                memory_bytes: usize::try_from(config.spool_memory).unwrap_or(usize::MAX),
                 disk_bytes: 0,
-                age: self.agent.spool_age,
+                age: config.spool_age,
             },
             state: None,
+            clock: self.options.clock.clone(),
+            random: self.options.random.clone(),
         };
         run(options, connector, source, std::future::pending())
     }

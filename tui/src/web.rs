@@ -4,15 +4,13 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use sysmon_certs::{Authority, PeerName, Role};
-use sysmon_clock::Clock;
-use sysmon_config::{AgentConfig, HubConfig};
 use sysmon_edge::ingest::{self, Endpoint};
 use sysmon_edge::web::{Access, App, Listener, Options, serve};
 use sysmon_hub::server::{AlertWords, EdgeOptions};
 use sysmon_link::LinkError;
 use thiserror::Error;
 
-use crate::standalone::{CERTIFICATE_DAYS, Standalone, StandaloneError};
+use crate::standalone::{CERTIFICATE_DAYS, Standalone, StandaloneError, StandaloneOptions};
 
 /// Where the page is unless an address is given.
 pub const DEFAULT_ADDRESS: &str = "127.0.0.1:8080";
@@ -87,15 +85,13 @@ impl Page {
     /// The address is in use, or a hub or agent does not start.
     pub fn start(
         address: SocketAddr,
-        agent: AgentConfig,
-        hub: &HubConfig,
-        demo_hosts: usize,
         title: String,
-        clock: Clock,
+        options: StandaloneOptions,
     ) -> Result<Self, WebError> {
         let listen_error = |error| WebError::Listen(address, error);
         let listener = Listener::bind(address, None).map_err(listen_error)?;
         let url = listener.url().map_err(listen_error)?;
+        let clock = options.clock.clone();
         let now = clock.system_time();
         let authority = Authority::in_memory(now)?;
         let name = PeerName::nearest("page");
@@ -108,15 +104,14 @@ impl Page {
             alerts: AlertWords::Summaries,
             ..EdgeOptions::default()
         };
-        let standalone =
-            Standalone::with_authority(authority, agent, hub, demo_hosts, edges, &clock)?;
-        let options = Options {
+        let standalone = Standalone::with_authority(options, authority, edges)?;
+        let page = Options {
             title,
             proxies: Vec::new(),
             access: Access::Loopback,
         };
         Ok(Self {
-            app: Arc::new(App::new(options, clock)),
+            app: Arc::new(App::new(page, clock)),
             endpoint: Arc::new(endpoint),
             listener,
             url,

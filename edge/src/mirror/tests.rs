@@ -68,7 +68,7 @@ fn an_acknowledgement_belongs_to_one_firing_of_one_rule() {
     let acknowledged = |host: &str, since: i64| AlertState {
         host: host.into(),
         rule: "full".into(),
-        what: "".into(),
+        device: "".into(),
         severity: Severity::Critical,
         since: UnixMs(since),
         summary: "".into(),
