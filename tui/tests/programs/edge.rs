@@ -63,7 +63,7 @@ fn edge(place: &Place) -> (crate::place::Running, String, String) {
         "edge.log",
         &[&["--state", "cloud"], &web[..]].concat(),
     );
-    edge.has_logged("shows the page on");
+    edge.has_logged("edge started");
     let log = std::fs::read_to_string(place.dir("edge.log")).unwrap();
     let web = log.split("http://").nth(1).unwrap();
     let web = web.split_whitespace().next().unwrap().to_owned();
@@ -309,10 +309,12 @@ fn the_page_serves_shared_hosts_and_survives_the_hub() {
     });
     // The hub stops: the page keeps serving and says so. The hub starts again: the page is live again.
     drop(hub);
-    until("the page says that the hub is away", fleet, |fleet| {
-        fleet["live"] == false
-    });
-    assert!(get(&web, "/").2.contains("the hub is away"));
+    until(
+        "the page says that the hub is disconnected",
+        fleet,
+        |fleet| fleet["live"] == false,
+    );
+    assert!(get(&web, "/").2.contains("Hub disconnected"));
     let _hub = place.hub_again_with(&address, &env);
     until("the page goes on", fleet, |fleet| {
         fleet["live"] == true && state(fleet, "Shop") == "live"
