@@ -60,7 +60,7 @@ impl OpenAlerts {
             rule,
             is_acknowledged,
         } = self.pending.take()?;
-        Some(match (alerts.acknowledged, is_acknowledged) {
+        Some(match (alerts.changed, is_acknowledged) {
             (0, _) => format!("{rule} on {host} has resolved"),
             (_, true) => format!("{rule} on {host} acknowledged; A withdraws it"),
             (_, false) => format!("{rule} on {host}: acknowledgement removed"),

@@ -184,7 +184,7 @@ impl EventRow<'_> {
     fn key(self) -> Key {
         match self {
             Self::Alert(alert) => {
-                Key::Alert(alert.host.clone(), alert.rule.clone(), alert.what.clone())
+                Key::Alert(alert.host.clone(), alert.rule.clone(), alert.device.clone())
             }
             Self::Event(event) => Key::Event(event.time, event.host.clone(), event.kind),
         }
@@ -203,7 +203,7 @@ mod tests {
         AlertState {
             host: host.into(),
             rule: "cpu".into(),
-            what: Label::new(""),
+            device: Label::new(""),
             severity: Severity::Warning,
             since: UnixMs(5),
             summary: Label::new(""),
@@ -262,7 +262,7 @@ mod tests {
         let event = |time: i64| Event {
             time: UnixMs(time),
             host: "a".into(),
-            kind: EventKind::Left,
+            kind: EventKind::Offline,
             text: "".into(),
         };
         let mut state = Events::default();
