@@ -13,10 +13,17 @@ use crate::theme::{Theme, ThemeName};
 /// The connection to the hub.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Link {
-    Connecting { to: String },
-    Connected { hub: Label },
+    Connecting {
+        to: String,
+    },
+    Connected {
+        hub: Label,
+    },
     /// What is shown stays on screen.
-    Lost { reason: String, retry_at: UnixMs },
+    Lost {
+        reason: String,
+        retry_at: UnixMs,
+    },
 }
 
 /// What screens share.

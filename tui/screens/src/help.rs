@@ -16,7 +16,7 @@ const SIGNS: [(&str, &str, &str); 5] = [
     ("◆", "!", "warning: the value in this colour"),
     ("○", "o", "stale: no sample for some seconds"),
     ("✕", "x", "offline: no sample for longer"),
-    ("·", ".", no data yet: its first sample is newer),
+    ("·", ".", "no data yet: its first sample is newer"),
 ];
 
 /// Cells a column of the help takes at least, and columns there are at most.
@@ -155,4 +155,3 @@ fn draw(scroll: u16, context: &Context, area: Rect, buffer: &mut Buffer) {
         announce(area.height - 1, theme.pick("more ↓", "more v"));
     }
 }
-

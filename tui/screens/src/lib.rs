@@ -9,6 +9,12 @@
 //! - A **metric** of a host's tables and charts is a line of `host/pane_tables.rs` or `host/pane_charts.rs`.
 //! - [`app`] composes the screens. It is pure except for [`app::run`] and [`feed`].
 
+#![allow(
+    missing_docs,
+    reason = "a library of one program: fields and methods whose names say it all have no comment"
+)]
+#![warn(clippy::missing_errors_doc, clippy::too_many_lines)]
+
 pub mod app;
 pub mod burst;
 pub mod changes;

@@ -42,7 +42,11 @@ pub async fn screen(
     for _ in 0..ROUNDS_MAX {
         effects = answer(&session, &mut state, effects).await?;
     }
-    let refused = state.context.host.as_ref().and_then(|host| host.refused.clone());
+    let refused = state
+        .context
+        .host
+        .as_ref()
+        .and_then(|host| host.refused.clone());
     if let Some(reason) = refused {
         return Err(LinkError::Refused(reason.to_string()));
     }

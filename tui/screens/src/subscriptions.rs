@@ -41,8 +41,13 @@ impl Subscription {
 /// What has to be done at the connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    Open { serial: u32, request: Request },
-    Close { serial: u32 },
+    Open {
+        serial: u32,
+        request: Request,
+    },
+    Close {
+        serial: u32,
+    },
     /// Closes what is left of an earlier connection.
     CloseAll,
 }
@@ -78,7 +83,11 @@ impl Subscriptions {
             is_wanted
         });
         for subscription in wanted {
-            if self.open.iter().any(|open| open.subscription == subscription) {
+            if self
+                .open
+                .iter()
+                .any(|open| open.subscription == subscription)
+            {
                 continue;
             }
             self.serial = self.serial.wrapping_add(1);
@@ -147,7 +156,11 @@ mod tests {
         assert_eq!(open.topic(1), None, "a late reply to a replaced request");
         assert_eq!(open.topic(3), Some((Topic::HostProcesses, true)));
         assert_eq!(open.topic(3), Some((Topic::HostProcesses, false)));
-        assert_eq!(open.update(vec![processes(2), alerts(1)]).len(), 2, "asked again");
+        assert_eq!(
+            open.update(vec![processes(2), alerts(1)]).len(),
+            2,
+            "asked again"
+        );
         open.clear();
         let again = open.update(vec![processes(2)]);
         assert_eq!((again.len(), &again[0]), (2, &Change::CloseAll));

@@ -2,11 +2,11 @@
 
 use anyhow::{Context, anyhow};
 use jiff::tz::TimeZone;
+use sysmon_clock::{Clock, Random};
 use sysmon_config::{Config, Failure, Theme, stop_signal};
 use sysmon_link::Connector;
-use sysmon_screens::app;
+use sysmon_screens::app::{Options, RunOptions, run};
 use sysmon_screens::keys::Keymap;
-use sysmon_screens::state::Options;
 use sysmon_tui::VERSION;
 
 use super::args::Args;
@@ -43,11 +43,21 @@ pub(crate) fn show(args: &Args, config: &Config) -> Result<(), Failure> {
     let target = Target::find(args, config)?;
     runtime()?.block_on(async {
         let connector = Connector::new(&target.identity, VERSION).map_err(anyhow::Error::from)?;
-        let slow = args.low_bandwidth;
-        let (hub, dir) = (&target.hub, target.dir.as_deref());
-        let stats = app::run(&connector, hub, options, slow, dir, stop_signal())
-            .await
-            .context("cannot use the terminal")?;
+        let run_options = RunOptions {
+            low_bandwidth: args.low_bandwidth,
+            identity: target.dir.as_deref(),
+            clock: Clock::system(),
+            random: Random::system(),
+        };
+        let stats = run(
+            &connector,
+            &target.hub,
+            options,
+            &run_options,
+            stop_signal(),
+        )
+        .await
+        .context("cannot use the terminal")?;
         if args.stats {
             sysmon_config::print(&stats.to_string())?;
         }

@@ -6,14 +6,14 @@ use anyhow::anyhow;
 use sysmon_client::{Client, ClientError, FleetSnapshot, summary_value};
 use sysmon_config::{Config, Failure};
 use sysmon_link::Connector;
-use sysmon_screens::state::fleet::RECEIVED;
-use sysmon_screens::{shot, svg, text};
+use sysmon_screens::model::summary::RECEIVED;
+use sysmon_screens::{snapshot as screens, svg, text};
 use sysmon_wire::message::{HostState, HostTick};
 use sysmon_wire::{Label, UnixMs};
 
 use super::args::{Args, SnapshotArgs};
 use super::show::options;
-use super::target::{Target, answer, moment};
+use super::target::{Target, answer, moment, now};
 
 /// How long a hub inside has to show its first rows.
 const FIRST_ROWS_WITHIN: Duration = Duration::from_secs(5);
@@ -104,13 +104,14 @@ fn screen(
     let host = asked.host.as_deref().map(Label::new);
     let options = options(args, config)?;
     let buffer = answer(target, async |connector| {
-        Ok(shot::screen(
+        Ok(screens::screen(
             connector,
             &target.hub,
             host.as_ref(),
             at,
             asked.size,
             options.clone(),
+            now(),
         )
         .await?)
     })?;

@@ -5,7 +5,7 @@ use sysmon_client::Client;
 use sysmon_config::time::format_moment;
 use sysmon_config::{Config, Failure};
 use sysmon_screens::format::{amount, size};
-use sysmon_screens::state::shown::busiest;
+use sysmon_screens::top::records;
 use sysmon_wire::limits::TOP_MAX;
 use sysmon_wire::message::{HostProcess, Reply, Request, TopBy};
 use sysmon_wire::{Label, UnixMs};
@@ -73,7 +73,7 @@ pub(crate) fn top(args: &Args, config: &Config, asked: &TopArgs) -> Result<(), F
             .await
     })?;
     let text = if asked.json {
-        busiest(time, processes.iter()).to_json()
+        records(time, processes.iter()).to_json()
     } else {
         table(time, &processes, &TimeZone::system())
     };

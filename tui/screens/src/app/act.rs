@@ -7,7 +7,7 @@ use super::{comparison, output, palette, prompt};
 use crate::changes::Changes;
 use crate::fleet;
 use crate::keys::{Action, Mode};
-use crate::screen::{Outcome, Screen};
+use crate::screen::Outcome;
 
 /// Performs an action: the screen's own meaning first, then that of the application.
 pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {

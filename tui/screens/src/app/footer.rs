@@ -30,8 +30,7 @@ impl Word {
 
 /// Whether what is typed as a filter is meant as a regular expression and is none.
 fn is_wrong(state: &State) -> bool {
-    state.context.mode() == Mode::Filter
-        && state.screen().is_filter_invalid()
+    state.context.mode() == Mode::Filter && state.screen().is_filter_invalid()
 }
 
 /// What is being typed, told or filtered by.
@@ -89,7 +88,10 @@ fn understood(state: &State, lead: &[(String, Style)], width: usize) -> Option<(
         return None;
     }
     let theme = &state.context.theme;
-    let (shown, all) = (state.screens.fleet.shown_len(), state.screens.fleet.names().count());
+    let (shown, all) = (
+        state.screens.fleet.shown_len(),
+        state.screens.fleet.names().count(),
+    );
     let (text, style) = match Filter::new(&state.prompt.input).explain() {
         Ok(text) if text.is_empty() => (HINT.to_owned(), theme.dim),
         Ok(text) => (format!("{text}: {shown} of {all}"), theme.dim),
@@ -132,7 +134,7 @@ fn words(state: &State, lead: &[(String, Style)], width: usize) -> Vec<Word> {
 }
 
 /// What the word at this place across the screen does.
-pub fn action_at(state: &State, x: u16) -> Option<Action> {
+pub(super) fn action_at(state: &State, x: u16) -> Option<Action> {
     let (x, width) = (usize::from(x), usize::from(state.context.size.width));
     let words = words(state, &lead(state, width), width);
     let hit = words
@@ -157,4 +159,3 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
             .text(word.word, theme.dim);
     }
 }
-

@@ -7,11 +7,11 @@ use unicode_width::UnicodeWidthStr;
 
 use super::state::State;
 use crate::context::Link;
-use crate::widgets::paint::{Pen, fill};
 use crate::format::{age, percent};
 use crate::keys::Mode;
 use crate::model::summary::{CPU, MEMORY};
 use crate::theme::Severity;
+use crate::widgets::paint::{Pen, fill};
 
 /// Beyond this a moment is told with its date.
 const DAY_MS: i64 = 86_400_000;
@@ -118,7 +118,10 @@ fn parts(state: &State, place: Mode) -> Vec<String> {
         parts.push(bad.trim_end().to_owned());
     }
     if counts.live > 0 {
-        let (cpu, memory) = (state.screens.fleet.mean(CPU), state.screens.fleet.mean(MEMORY));
+        let (cpu, memory) = (
+            state.screens.fleet.mean(CPU),
+            state.screens.fleet.mean(MEMORY),
+        );
         parts.push(format!(
             "cpu {:>2}%  mem {:>2}%",
             percent(cpu),

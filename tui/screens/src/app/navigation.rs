@@ -9,7 +9,6 @@ use super::state::State;
 use crate::keys::Mode;
 use crate::model::host_rows::HostRows;
 use crate::model::spark::SPARK_STEP_MS;
-use crate::screen::Screen;
 use crate::theme::{Theme, ThemeName};
 
 /// How far one press of an arrow moves in time: a cell of a sparkline.

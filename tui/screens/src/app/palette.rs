@@ -45,7 +45,8 @@ fn commands(state: &State) -> Vec<Entry> {
 
 /// The commands that begin with `begin`.
 fn words(state: &State, begin: &'static str) -> Vec<Entry> {
-    let entry = |word: &str, help: &str, command| Entry::new(format!("{begin}{word}"), help, command);
+    let entry =
+        |word: &str, help: &str, command| Entry::new(format!("{begin}{word}"), help, command);
     match begin {
         "host " => {
             let names = state.screens.fleet.names();

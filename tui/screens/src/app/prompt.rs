@@ -4,7 +4,7 @@ use super::navigation::{go_to, moment};
 use super::palette;
 use super::state::State;
 use crate::keys::Mode;
-use crate::screen::{Outcome, Screen};
+use crate::screen::Outcome;
 
 /// What follows from an accepted input.
 pub(super) enum Accepted {

@@ -111,6 +111,7 @@ impl Shell {
         loop {
             self.draw_if_due()?;
             let is_busy = self.terminal.is_busy();
+            let sleep = self.sleep(is_busy);
             let message = tokio::select! {
                 biased;
                 event = events.next() => match event {
@@ -123,7 +124,7 @@ impl Shell {
                     continue;
                 }
                 event = screen.events.recv() => event.map(Message::Hub),
-                () = tokio::time::sleep(self.sleep(is_busy)) => None,
+                () = tokio::time::sleep(sleep) => None,
             };
             let wait = match &message {
                 None => Some(WITH_HOSTS),
@@ -160,7 +161,8 @@ impl Shell {
         (self.state.is_dirty, self.due) = (false, None);
         self.drawn = Instant::now();
         let state = &self.state;
-        self.terminal.draw(|area, buffer| draw(state, area, buffer))?;
+        self.terminal
+            .draw(|area, buffer| draw(state, area, buffer))?;
         self.stats.frames.add(self.drawn.elapsed());
         Ok(())
     }

@@ -85,7 +85,11 @@ fn tick(state: &mut State, local: UnixMs) {
     // The clock shows seconds; only a new one is worth a frame.
     state.is_dirty |= now.floor(1000) != state.context.now.floor(1000);
     state.context.now = now;
-    if state.remark.as_ref().is_some_and(|(_, until)| now >= *until) {
+    if state
+        .remark
+        .as_ref()
+        .is_some_and(|(_, until)| now >= *until)
+    {
         state.remark = None;
         state.is_dirty = true;
     }

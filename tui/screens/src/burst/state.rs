@@ -4,10 +4,10 @@ use sysmon_wire::message::Request;
 use sysmon_wire::{Label, UnixMs};
 
 /// Milliseconds between samples.
-pub const BURST_INTERVAL_MS: u32 = 100;
+pub(super) const BURST_INTERVAL_MS: u32 = 100;
 
 /// How long a burst lasts, and the time that its screen shows.
-pub const BURST_MS: i64 = 60_000;
+pub(super) const BURST_MS: i64 = 60_000;
 
 /// A burst that was requested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

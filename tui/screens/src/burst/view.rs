@@ -6,15 +6,15 @@ use sysmon_config::time::format_clock;
 use sysmon_wire::UnixMs;
 use sysmon_wire::metrics::{CPU_UTILIZATION, DISK_IO, MEMORY_UTILIZATION, Metric, NET_IO};
 
-use crate::widgets::chart::{POINTS_PER_CELL, line};
-use crate::widgets::paint::Pen;
-use crate::widgets::sparkline::round_scale;
-use crate::format::{amount, percent};
 use super::state::{BURST_INTERVAL_MS, BURST_MS, BurstScreen};
 use crate::context::Context;
+use crate::format::{amount, percent};
 use crate::model::host_rows::{HostRows, Step};
 use crate::model::process::NOT_STORED;
 use crate::widgets::axis::{SCALE_WIDTH, draw_scale, plot_of};
+use crate::widgets::chart::{POINTS_PER_CELL, line};
+use crate::widgets::paint::Pen;
+use crate::widgets::sparkline::round_scale;
 
 type Attributes = &'static [(&'static str, &'static str)];
 
@@ -128,7 +128,13 @@ fn end(burst: &BurstScreen, context: &Context, host: &HostRows) -> Option<UnixMs
     Some((end + 1).floor(i64::from(BURST_INTERVAL_MS)))
 }
 
-fn draw_heading(burst: &BurstScreen, context: &Context, host: &HostRows, area: Rect, buffer: &mut Buffer) {
+fn draw_heading(
+    burst: &BurstScreen,
+    context: &Context,
+    host: &HostRows,
+    area: Rect,
+    buffer: &mut Buffer,
+) {
     let theme = &context.theme;
     let interval = format!("{BURST_INTERVAL_MS} ms");
     let is_fast = host.interval_ms().is_some_and(|ms| ms <= APART_MS_MAX);
@@ -142,7 +148,10 @@ fn draw_heading(burst: &BurstScreen, context: &Context, host: &HostRows, area: R
             None => "not started".to_owned(),
         },
         (None, _) if !is_fast => format!("starting: samples every {interval}"),
-        (None, left) => format!("one sample every {interval}, {} s left", (left + 999) / 1000),
+        (None, left) => format!(
+            "one sample every {interval}, {} s left",
+            (left + 999) / 1000
+        ),
     };
     Pen::new(buffer, area, 0)
         .skip(1)

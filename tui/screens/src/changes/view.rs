@@ -45,7 +45,7 @@ pub(super) fn draw(changes: &Changes, context: &Context, area: Rect, buffer: &mu
     let mut pen = Pen::new(buffer, area, 0);
     pen.skip(1).text("WHAT CHANGED", theme.title).skip(2);
     let Some(time) = changes.time else {
-        pen.text("asking the hub", theme.dim);
+        pen.text("waiting for the hub", theme.dim);
         return;
     };
     let clock = format_clock(time.0, &context.zone);
@@ -113,7 +113,8 @@ fn headings(changes: &Changes, context: &Context, area: Rect, buffer: &mut Buffe
 }
 
 fn draw_change(
-    changes: &Changes, context: &Context,
+    changes: &Changes,
+    context: &Context,
     change: &Change,
     is_selected: bool,
     area: Rect,
@@ -207,7 +208,7 @@ pub(super) fn value(change: &Change, value: f64) -> String {
 mod tests {
     use super::*;
     use crate::keys::Mode;
-    use crate::testing::{change, process, screen, state};
+    use crate::testing::{change, context, drawn, process};
     use sysmon_wire::UnixMs;
 
     #[test]
@@ -229,17 +230,20 @@ mod tests {
         assert_eq!(value(&change("h", "x", 0.0, 0.0), f64::NAN), "–%");
     }
 
+    fn screen(changes: &Changes, width: u16, height: u16) -> String {
+        drawn(changes, &mut context(Mode::Changes), (width, height))
+    }
+
     #[test]
     fn the_list_is_readable_at_every_size() {
-        let mut state = state();
-        state.mode = Mode::Changes;
-        assert!(screen(&state, 80, 10).contains("asking"));
-        state.changes.take(UnixMs(3_600_000), Vec::new());
-        assert!(screen(&state, 80, 10).contains("no significant change"));
+        let mut changes = Changes::default();
+        assert!(screen(&changes, 80, 10).contains("waiting for the hub"));
+        changes.set(UnixMs(3_600_000), Vec::new());
+        assert!(screen(&changes, 80, 10).contains("no significant change"));
         let many =
             (0..40).map(|n| change(&format!("host-{n}"), "system.cpu.utilization", 0.1, 0.9));
-        state.changes.take(UnixMs(3_600_000), many.collect());
-        let wide = screen(&state, 80, 10);
+        changes.set(UnixMs(3_600_000), many.collect());
+        let wide = screen(&changes, 80, 10);
         for wanted in [
             "WHAT CHANGED",
             "01:00:00",
@@ -251,10 +255,10 @@ mod tests {
             assert!(wide.contains(wanted), "{wanted} in {wide}");
         }
         for (width, height) in [(1, 1), (20, 5), (40, 3), (300, 80)] {
-            screen(&state, width, height);
+            screen(&changes, width, height);
         }
-        state.changes.move_by(39);
-        state.changes.scroll(rows(Size::new(80, 10)));
-        assert!(screen(&state, 80, 10).contains("host-39"));
+        changes.move_by(39);
+        changes.scroll_to_selected(rows(Size::new(80, 10)));
+        assert!(screen(&changes, 80, 10).contains("host-39"));
     }
 }

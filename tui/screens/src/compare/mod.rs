@@ -59,9 +59,9 @@ impl Screen for Compare {
     fn subscriptions(&self, context: &Context, wanted: &mut Vec<Subscription>) {
         if context.place() == Mode::Compare {
             let requests = self.requests().into_iter().enumerate();
-            wanted.extend(requests.map(|(line, request)| {
-                Subscription::new(Topic::Compare(line), request)
-            }));
+            wanted.extend(
+                requests.map(|(line, request)| Subscription::new(Topic::Compare(line), request)),
+            );
         }
     }
 

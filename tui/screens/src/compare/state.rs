@@ -9,7 +9,7 @@ use sysmon_wire::{Label, UnixMs};
 use crate::model::window::Window;
 
 /// Hosts compared at most: more are no longer told apart on any screen.
-pub const LINES_MAX: usize = 24;
+pub(super) const LINES_MAX: usize = 24;
 
 /// Of how many hosts, those that are highest, if none is marked.
 pub const UNMARKED: usize = 10;
@@ -162,7 +162,10 @@ impl Compare {
         self.ago = Some(next);
         self.left_out = 0;
         let ago_ms = AGO.get(next).map_or(0, |(ms, _)| *ms);
-        self.begin(vec![CompareLine::new(name.clone(), 0), CompareLine::new(name, ago_ms)]);
+        self.begin(vec![
+            CompareLine::new(name.clone(), 0),
+            CompareLine::new(name, ago_ms),
+        ]);
     }
 
     /// Shows another metric of the same lines.
@@ -258,7 +261,10 @@ impl Compare {
             return Vec::new();
         };
         let of = |line: &CompareLine| {
-            let (from, to) = (requested.begin - line.ago_ms, requested.to - 1 - line.ago_ms);
+            let (from, to) = (
+                requested.begin - line.ago_ms,
+                requested.to - 1 - line.ago_ms,
+            );
             Request::Query(Query {
                 host: Some(line.host.clone()),
                 ..Query::new(Label::new(self.alias()), from, to, requested.step_ms)
@@ -352,8 +358,14 @@ mod tests {
         compare.follow(window(1_000, 61_500));
         let first = queries(&compare);
         assert_eq!((first[0].metric.as_str(), first[0].step_ms), ("cpu", 1_000));
-        assert_eq!((first.len(), first[0].host.as_ref().unwrap().as_str()), (2, "a"));
-        assert_eq!((first[0].from, first[0].to), (UnixMs(1_000), UnixMs(60_999)));
+        assert_eq!(
+            (first.len(), first[0].host.as_ref().unwrap().as_str()),
+            (2, "a")
+        );
+        assert_eq!(
+            (first[0].from, first[0].to),
+            (UnixMs(1_000), UnixMs(60_999))
+        );
         compare.follow(window(1_900, 61_900));
         assert_eq!(queries(&compare), first, "no new point");
         compare.complete(0);

@@ -228,7 +228,12 @@ fn draw_title(compare: &Compare, context: &Context, area: Rect, buffer: &mut Buf
 }
 
 /// The values of a line, as many as a chart of this width has columns.
-fn columns(compare: &Compare, context: &Context, line: &CompareLine, width: u16) -> Vec<Option<f64>> {
+fn columns(
+    compare: &Compare,
+    context: &Context,
+    line: &CompareLine,
+    width: u16,
+) -> Vec<Option<f64>> {
     let window = context.window();
     let count = i64::from(width) * POINTS_PER_CELL as i64;
     let span = window.to - window.from;
@@ -272,7 +277,13 @@ fn shown_value(compare: &Compare, context: &Context, line: &CompareLine) -> Stri
 }
 
 /// Draws a page of small charts; returns where those at the bottom are.
-fn draw_small(compare: &Compare, context: &Context, max: f64, area: Rect, buffer: &mut Buffer) -> Vec<Rect> {
+fn draw_small(
+    compare: &Compare,
+    context: &Context,
+    max: f64,
+    area: Rect,
+    buffer: &mut Buffer,
+) -> Vec<Rect> {
     let theme = &context.theme;
     let grid = Grid::of(area, compare.lines().len());
     let first = page(compare.selected_at(), grid.per_page());
@@ -317,7 +328,13 @@ fn draw_small(compare: &Compare, context: &Context, max: f64, area: Rect, buffer
 }
 
 /// Why a chart is empty.
-fn draw_plot_or_why(compare: &Compare, context: &Context, line: &CompareLine, plot: Rect, buffer: &mut Buffer) {
+fn draw_plot_or_why(
+    compare: &Compare,
+    context: &Context,
+    line: &CompareLine,
+    plot: Rect,
+    buffer: &mut Buffer,
+) {
     if line.points().next().is_some() {
         return;
     }
@@ -336,7 +353,13 @@ fn letter(at: usize) -> char {
 }
 
 /// Draws all lines in one chart, the selected one before the others; returns where it is.
-fn draw_overlaid(compare: &Compare, context: &Context, max: f64, area: Rect, buffer: &mut Buffer) -> Vec<Rect> {
+fn draw_overlaid(
+    compare: &Compare,
+    context: &Context,
+    max: f64,
+    area: Rect,
+    buffer: &mut Buffer,
+) -> Vec<Rect> {
     let theme = &context.theme;
     let lines = compare.lines();
     let (left, list) = overlay_parts(area, lines.len());
@@ -422,7 +445,11 @@ fn draw_list(
             .skip(1)
             .text(&fit(&compare.name(line), name_width), name)
             .skip(1)
-            .right(&shown_value(compare, context, line), VALUE_WIDTH, theme.title);
+            .right(
+                &shown_value(compare, context, line),
+                VALUE_WIDTH,
+                theme.title,
+            );
     }
 }
 

@@ -73,7 +73,8 @@ impl Events {
     /// Changes the list; the selection follows its row. The first row stays selected whatever it becomes, unless
     /// it is an alert, which somebody may be about to acknowledge.
     fn keep_selected(&mut self, change: impl FnOnce(&mut Self)) {
-        let is_chosen = |entry: &EventRow<'_>| self.selected > 0 || matches!(entry, EventRow::Alert(_));
+        let is_chosen =
+            |entry: &EventRow<'_>| self.selected > 0 || matches!(entry, EventRow::Alert(_));
         let before = self.selected().filter(is_chosen).map(EventRow::key);
         change(self);
         let at = before.and_then(|key| self.rows().position(|entry| entry.key() == key));

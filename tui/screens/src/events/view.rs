@@ -82,9 +82,7 @@ pub(super) fn draw(events: &Events, context: &Context, area: Rect, buffer: &mut 
     }
     let is_long = context.span.ms() > DAY_MS;
     let time_width = if is_long { MOMENT_WIDTH } else { CLOCK_WIDTH };
-    let names = events
-        .rows()
-        .map(|entry| entry.host().as_str().width());
+    let names = events.rows().map(|entry| entry.host().as_str().width());
     let host_width = names.max().unwrap_or(0).clamp(4, HOST_WIDTH);
     let mut pen = Pen::new(buffer, area, 1);
     pen.skip(3)
@@ -135,7 +133,9 @@ fn firing([open, acknowledged, silenced]: [usize; 3]) -> String {
         (silenced, "silenced"),
     ];
     let some = counts.iter().filter(|(count, _)| *count > 0);
-    let parts: Vec<_> = some.map(|(count, what)| format!("{count} {what}")).collect();
+    let parts: Vec<_> = some
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
     parts.join(", ")
 }
 
@@ -218,17 +218,17 @@ fn draw_full(events: &Events, context: &Context, area: Rect, buffer: &mut Buffer
 mod tests {
     use super::*;
     use crate::keys::Mode;
-    use crate::testing::{screen, state};
+    use crate::testing::{context, drawn};
     use sysmon_wire::UnixMs;
     use sysmon_wire::message::{Blob, Severity};
     use sysmon_wire::timeline::{Event, EventKind, Timeline};
 
     #[test]
     fn events_and_their_marks_are_readable_at_every_size() {
-        let mut state = state();
-        state.now = UnixMs(100 * DAY_MS);
-        state.mode = Mode::Events;
-        assert!(screen(&state, 80, 24).contains("nothing happened"));
+        let mut events = Events::default();
+        let mut context = context(Mode::Events);
+        context.now = UnixMs(100 * DAY_MS);
+        assert!(drawn(&events, &mut context, (80, 24)).contains("no events"));
         let kinds = [
             EventKind::Joined,
             EventKind::Offline,
@@ -238,21 +238,21 @@ mod tests {
             EventKind::Fired(Severity::Critical),
             EventKind::Resolved(Severity::Critical),
         ];
-        let from = state.now - 3_600_000;
+        let from = context.now - 3_600_000;
         let event = |(n, kind): (i64, &EventKind)| Event {
             time: from + n * 400_000,
             host: "db-1".into(),
             kind: *kind,
             text: "a text".into(),
         };
-        state.timeline.take(Timeline {
+        events.set(Timeline {
             from,
             step_ms: 15_000,
             oldest: from,
             covered: Blob((0..240).map(|n| u8::from(n % 60 > 5)).collect()),
             events: (0..).zip(&kinds).map(event).collect(),
         });
-        let wide = screen(&state, 100, 24);
+        let wide = drawn(&events, &mut context, (100, 24));
         for wanted in [
             "EVENTS",
             "db-1",
@@ -260,20 +260,18 @@ mod tests {
             "▲ critical",
             "✓ resolved",
             "a text",
-            "┃",
-            "1 h",
         ] {
             assert!(wide.contains(wanted), "{wanted} in {wide}");
         }
-        let strip = wide.lines().nth(22).unwrap();
-        assert!(
-            strip.contains("┄┄") && strip.contains('▲') && strip.contains("   "),
-            "{strip}"
-        );
-        state.theme.ascii = true;
-        assert!(screen(&state, 100, 24).is_ascii());
+        let line = Rect::new(0, 0, 100, 1);
+        let mut buffer = Buffer::empty(line);
+        super::super::strip::draw(&events, &context, line, &mut buffer);
+        let strip = crate::text::plain(&buffer);
+        for wanted in ["┄┄", "▲", "   ", "┃", "1 h"] {
+            assert!(strip.contains(wanted), "{wanted} in {strip}");
+        }
         for (width, height) in [(1, 1), (20, 5), (50, 14), (300, 80)] {
-            screen(&state, width, height);
+            drawn(&events, &mut context, (width, height));
         }
     }
 }

@@ -112,4 +112,3 @@ pub(super) fn draw(fleet: &Fleet, context: &Context, body: Rect, buffer: &mut Bu
             .text(help, on(theme.dim));
     }
 }
-

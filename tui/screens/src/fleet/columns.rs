@@ -19,6 +19,7 @@ const fn cells(column: Column) -> usize {
         Column::CpuLine | Column::NetLine => 10,
         Column::MemoryBar => 8,
         Column::Cpu | Column::Memory | Column::Filesystem | Column::Temperature => 3,
+        Column::Written => 5,
         _ => 4,
     }
 }

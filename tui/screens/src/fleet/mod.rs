@@ -25,7 +25,8 @@ use crate::records::Records;
 use crate::screen::{Outcome, Outcomes, Screen, done, remark};
 use crate::subscriptions::{Subscription, Topic};
 pub use state::{Filter, Fleet, HINT, HostRow, Sort};
-pub use view::FIRST_ROW;
+#[cfg(test)]
+pub(crate) use view::FIRST_ROW;
 
 /// A host in one line, for the clipboard.
 pub fn text(host: &HostRow) -> String {

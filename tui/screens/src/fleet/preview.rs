@@ -15,7 +15,7 @@ const PROCESSES_MS: i64 = 5_000;
 
 /// A host around a moment.
 #[derive(Debug)]
-pub struct Preview {
+pub(super) struct Preview {
     pub host: HostRows,
     at: Option<UnixMs>,
     from: UnixMs,
@@ -67,7 +67,7 @@ impl Preview {
 
 /// The preview of the selected host, once the selection rests.
 #[derive(Debug, Default)]
-pub struct PreviewPanel {
+pub(super) struct PreviewPanel {
     pub shown: Option<Preview>,
     /// A host selected since, and when.
     next: Option<(Label, UnixMs)>,
@@ -75,7 +75,7 @@ pub struct PreviewPanel {
 
 impl PreviewPanel {
     /// Follows the selection; `selected` is `None` where the panel is hidden.
-    pub fn follow(&mut self, selected: Option<Label>, context: &Context) {
+    pub(super) fn follow(&mut self, selected: Option<Label>, context: &Context) {
         let Some(name) = selected else {
             *self = Self::default();
             return;
@@ -109,13 +109,13 @@ impl PreviewPanel {
         }
     }
 
-    pub fn subscriptions(&self, wanted: &mut Vec<Subscription>) {
+    pub(super) fn subscriptions(&self, wanted: &mut Vec<Subscription>) {
         if let Some(preview) = &self.shown {
             preview.subscriptions(wanted);
         }
     }
 
-    pub fn receive(&mut self, topic: Topic, reply: Reply, is_first: bool) {
+    pub(super) fn receive(&mut self, topic: Topic, reply: Reply, is_first: bool) {
         if let Some(preview) = &mut self.shown {
             preview.receive(reply, is_first && topic == Topic::Preview);
         }

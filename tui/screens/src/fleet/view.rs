@@ -21,7 +21,7 @@ use crate::widgets::paint::{Pen, more};
 use crate::widgets::sparkline::round_scale;
 
 /// The line of the first host on the screen, below header and headings.
-pub(super) const FIRST_ROW: u16 = 2;
+pub(crate) const FIRST_ROW: u16 = 2;
 
 /// Screens at least this high tell more of the selected host below the table.
 const DETAIL_FROM_HEIGHT: u16 = 14;
@@ -201,4 +201,3 @@ fn net_scale(context: &Context, shown: &[Row<'_>], layout: &Layout) -> i64 {
             .max(10_000),
     )
 }
-

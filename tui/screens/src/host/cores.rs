@@ -4,12 +4,12 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use sysmon_wire::metrics::CPU_UTILIZATION;
 
-use crate::widgets::paint::Pen;
-use crate::widgets::sparkline::sparkline;
 use crate::context::Context;
 use crate::format::percent;
 use crate::model::host_rows::HostRows;
 use crate::theme::Severity;
+use crate::widgets::paint::Pen;
+use crate::widgets::sparkline::sparkline;
 
 /// Cells of a processor's number and of its value, with the space around them.
 const TEXT_WIDTH: u16 = 10;
@@ -60,7 +60,13 @@ pub(super) fn scroll_max(host: &HostRows, area: Rect) -> u16 {
     u16::try_from(rows.saturating_sub(room)).unwrap_or(u16::MAX)
 }
 
-pub(super) fn draw(scroll: u16, context: &Context, host: &HostRows, area: Rect, buffer: &mut Buffer) {
+pub(super) fn draw(
+    scroll: u16,
+    context: &Context,
+    host: &HostRows,
+    area: Rect,
+    buffer: &mut Buffer,
+) {
     let theme = &context.theme;
     let cores = cores(host);
     let (across, rows) = grid(cores.len(), area);

@@ -40,7 +40,13 @@ pub(super) fn draw(panes: &Panes, context: &Context, area: Rect, buffer: &mut Bu
     }
 }
 
-fn draw_heading(panes: &Panes, context: &Context, host: &HostRows, area: Rect, buffer: &mut Buffer) {
+fn draw_heading(
+    panes: &Panes,
+    context: &Context,
+    host: &HostRows,
+    area: Rect,
+    buffer: &mut Buffer,
+) {
     let theme = &context.theme;
     let moment = match host.newest() {
         Some(newest) => format!("at {}", format_clock(newest.0, &context.zone)),

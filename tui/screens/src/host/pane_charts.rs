@@ -9,12 +9,12 @@ use sysmon_wire::metrics::{
 
 use super::state::{Pane, Panes};
 use crate::context::Context;
-use crate::widgets::chart::{POINTS_PER_CELL, line};
-use crate::widgets::paint::Pen;
-use crate::widgets::sparkline::round_scale;
 use crate::format::{amount, percent, size};
 use crate::model::host_rows::{HostRows, Step};
 use crate::widgets::axis::{SCALE_WIDTH, draw_axis, draw_scale, plot_of, step_ms};
+use crate::widgets::chart::{POINTS_PER_CELL, line};
+use crate::widgets::paint::Pen;
+use crate::widgets::sparkline::round_scale;
 
 /// A chart is so high at least and at most, its title included, and so wide at least.
 const HEIGHT: (u16, u16) = (4, 14);
@@ -228,7 +228,13 @@ pub(super) fn scroll_max(panes: &Panes, host: &HostRows, area: Rect) -> u16 {
     rows.saturating_sub(rows_shown(height, area))
 }
 
-pub(super) fn draw(panes: &Panes, context: &Context, host: &HostRows, area: Rect, buffer: &mut Buffer) {
+pub(super) fn draw(
+    panes: &Panes,
+    context: &Context,
+    host: &HostRows,
+    area: Rect,
+    buffer: &mut Buffer,
+) {
     let smalls = smalls(host, panes.focus);
     if smalls.is_empty() {
         let dim = context.theme.dim;

@@ -12,9 +12,9 @@ use sysmon_wire::metrics::{
 };
 use sysmon_wire::{Kind, Label};
 
+use super::state::{Pane, Panes};
 use crate::format::{amount, degrees, percent, size};
 use crate::model::host_rows::HostRows;
-use super::state::{Pane, Panes};
 use crate::theme::Severity;
 
 type Attributes = &'static [(&'static str, &'static str)];

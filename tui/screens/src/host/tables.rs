@@ -83,7 +83,12 @@ fn columns(width: u16) -> (u16, u16) {
 }
 
 /// The width of those columns in such an area that have any line.
-pub(super) fn width_needed(screen: &HostScreen, context: &Context, host: &HostRows, area: Rect) -> u16 {
+pub(super) fn width_needed(
+    screen: &HostScreen,
+    context: &Context,
+    host: &HostRows,
+    area: Rect,
+) -> u16 {
     let (count, width) = columns(area.width);
     let lines = lines(screen, context, host, area.width).len();
     let filled = lines.div_ceil(usize::from(area.height).max(1)).max(1);
@@ -94,7 +99,12 @@ pub(super) fn width_needed(screen: &HostScreen, context: &Context, host: &HostRo
 }
 
 /// All lines of the tables on a screen of this width.
-fn lines(screen: &HostScreen, context: &Context, host: &HostRows, width: u16) -> Vec<(Option<Pane>, Line)> {
+fn lines(
+    screen: &HostScreen,
+    context: &Context,
+    host: &HostRows,
+    width: u16,
+) -> Vec<(Option<Pane>, Line)> {
     let theme = &context.theme;
     let width = usize::from(columns(width).1);
     let mut lines = Lines {
@@ -121,7 +131,12 @@ fn lines(screen: &HostScreen, context: &Context, host: &HostRows, width: u16) ->
 }
 
 /// The panes that are tables and have something to show.
-pub(super) fn panes(screen: &HostScreen, context: &Context, host: &HostRows, width: u16) -> Vec<Pane> {
+pub(super) fn panes(
+    screen: &HostScreen,
+    context: &Context,
+    host: &HostRows,
+    width: u16,
+) -> Vec<Pane> {
     let mut found = Vec::new();
     for (pane, _) in lines(screen, context, host, width) {
         found.extend(pane.filter(|pane| found.last() != Some(pane)));
@@ -130,13 +145,23 @@ pub(super) fn panes(screen: &HostScreen, context: &Context, host: &HostRows, wid
 }
 
 /// How far the tables can be scrolled in an area of this size.
-pub(super) fn scroll_max(screen: &HostScreen, context: &Context, host: &HostRows, area: Rect) -> u16 {
+pub(super) fn scroll_max(
+    screen: &HostScreen,
+    context: &Context,
+    host: &HostRows,
+    area: Rect,
+) -> u16 {
     let lines = lines(screen, context, host, area.width).len();
     u16::try_from(lines.saturating_sub(capacity(area))).unwrap_or(u16::MAX)
 }
 
 /// How far they are to be scrolled so that a pane is seen.
-pub(super) fn scroll_to(screen: &HostScreen, context: &Context, host: &HostRows, area: Rect) -> u16 {
+pub(super) fn scroll_to(
+    screen: &HostScreen,
+    context: &Context,
+    host: &HostRows,
+    area: Rect,
+) -> u16 {
     let lines = lines(screen, context, host, area.width);
     let is_it = |line: &(Option<Pane>, Line)| line.0 == Some(screen.panes.focus);
     let (Some(first), Some(last)) = (lines.iter().position(is_it), lines.iter().rposition(is_it))
@@ -176,7 +201,13 @@ pub(super) fn pane_at(
     lines.get(at(area, top, place.x, place.y)?)?.0
 }
 
-pub(super) fn draw(screen: &HostScreen, context: &Context, host: &HostRows, area: Rect, buffer: &mut Buffer) {
+pub(super) fn draw(
+    screen: &HostScreen,
+    context: &Context,
+    host: &HostRows,
+    area: Rect,
+    buffer: &mut Buffer,
+) {
     let theme = &context.theme;
     let lines = lines(screen, context, host, area.width);
     let (_, width) = columns(area.width);

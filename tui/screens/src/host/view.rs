@@ -246,7 +246,13 @@ fn graphs(host: &HostRows) -> Vec<Graph> {
     ]
 }
 
-fn draw_charts(screen: &HostScreen, context: &Context, host: &HostRows, area: Rect, buffer: &mut Buffer) {
+fn draw_charts(
+    screen: &HostScreen,
+    context: &Context,
+    host: &HostRows,
+    area: Rect,
+    buffer: &mut Buffer,
+) {
     let theme = &context.theme;
     // A title and at least two lines each; on a low screen the last graphs are left out, but their
     // titles, which hold the values, stay as long as there is a line for them.
@@ -272,7 +278,13 @@ fn draw_charts(screen: &HostScreen, context: &Context, host: &HostRows, area: Re
     }
 }
 
-fn draw_title(screen: &HostScreen, context: &Context, graph: &Graph, area: Rect, buffer: &mut Buffer) {
+fn draw_title(
+    screen: &HostScreen,
+    context: &Context,
+    graph: &Graph,
+    area: Rect,
+    buffer: &mut Buffer,
+) {
     let theme = &context.theme;
     let is_focus = screen.panes.focus == graph.pane;
     let style = if is_focus { theme.key } else { theme.title };

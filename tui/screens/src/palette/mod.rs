@@ -14,7 +14,7 @@ const ENTRIES_MAX: usize = 200;
 
 /// What an entry does.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Command {
+pub(crate) enum Command {
     Act(Action),
     OpenHost(Label),
     GoToTime(String),
@@ -28,7 +28,7 @@ pub enum Command {
 
 /// A line of the list.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub(crate) struct Entry {
     pub text: String,
     pub help: String,
     /// The keys that do the same.
@@ -37,7 +37,7 @@ pub struct Entry {
 }
 
 impl Entry {
-    pub fn new(text: impl Into<String>, help: impl Into<String>, command: Command) -> Self {
+    pub(crate) fn new(text: impl Into<String>, help: impl Into<String>, command: Command) -> Self {
         Self {
             text: text.into(),
             help: help.into(),
@@ -48,7 +48,7 @@ impl Entry {
 }
 
 /// Commands that need another word: how they begin, how they are listed, and their help.
-pub const WITH_WORD: [(&str, &str, &str); 5] = [
+pub(crate) const WITH_WORD: [(&str, &str, &str); 5] = [
     ("host ", "host NAME", "open a host"),
     (
         "time ",
@@ -62,7 +62,7 @@ pub const WITH_WORD: [(&str, &str, &str); 5] = [
 
 /// The commands that match the input, the best match first. `words` lists the commands that begin with one of
 /// [`WITH_WORD`].
-pub fn matching(
+pub(crate) fn matching(
     input: &str,
     commands: Vec<Entry>,
     words: impl Fn(&'static str) -> Vec<Entry>,
@@ -118,4 +118,3 @@ fn badness(name: &str, help: &str, wanted: &str) -> Option<u8> {
         None
     }
 }
-

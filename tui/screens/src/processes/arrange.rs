@@ -41,7 +41,7 @@ impl Arrangement {
 }
 
 /// The container that a process runs in, or else its unit.
-pub fn container(process: &Process) -> &str {
+pub(super) fn container(process: &Process) -> &str {
     let group = process.identity.cgroup.as_str();
     let last = group.rsplit('/').next().unwrap_or(group);
     if last.is_empty() {

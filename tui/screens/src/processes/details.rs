@@ -129,10 +129,7 @@ fn fields(
         fields.push((label, wrapped(group, room, 2)));
     }
     let name = |child: &Process| format!("{} {}", child.identity.pid, program(child));
-    let children: Vec<_> = processes
-        .children_of(identity.pid)
-        .map(name)
-        .collect();
+    let children: Vec<_> = processes.children_of(identity.pid).map(name).collect();
     if !children.is_empty() {
         let text = children.join(", ");
         let count = format!("{}: {text}", children.len());
@@ -173,7 +170,11 @@ fn started(context: &Context, start: UnixMs, time: UnixMs) -> String {
         return NONE.to_owned();
     }
     let age = format_span((time - start).max(0));
-    let when = if context.at.is_some() { "before" } else { "ago" };
+    let when = if context.at.is_some() {
+        "before"
+    } else {
+        "ago"
+    };
     format!("{}, {age} {when}", format_moment(start.0, &context.zone))
 }
 
@@ -257,9 +258,10 @@ fn draw_charts(context: &Context, process: &Process, area: Rect, buffer: &mut Bu
             height: area.bottom().saturating_sub(memory_area.bottom() + 1),
             ..area
         };
-        Pen::new(buffer, last, 0)
-            .skip(3)
-            .text("gaps: not among the busiest at that time", context.theme.dim);
+        Pen::new(buffer, last, 0).skip(3).text(
+            "gaps: not among the busiest at that time",
+            context.theme.dim,
+        );
     }
 }
 
@@ -323,13 +325,10 @@ mod tests {
     use super::*;
     use crate::keys::Mode;
     use crate::model::host_rows::HostRows;
-    use crate::testing::{process, screen, state};
+    use crate::testing::{context, drawn, process};
 
-    fn opened() -> State {
-        let mut state = state();
-        state.now = UnixMs(7_200_000);
-        state.mode = Mode::Process;
-        state.host = Some(HostRows::new("h".into()));
+    fn opened() -> Processes {
+        let mut processes = Processes::default();
         let mut parent = process(1, "/sbin/init", 0, 1);
         parent.parent = 0;
         let mut one = process(20, "/usr/bin/postgres", 981, 3 << 30);
@@ -337,9 +336,16 @@ mod tests {
         let mut child = process(30, "worker", 5, 1);
         child.parent = 20;
         let rows = vec![parent, one, child];
-        state.processes.take(UnixMs(7_200_000), true, rows);
-        state.processes.open_selected();
-        state
+        processes.set(UnixMs(7_200_000), true, rows);
+        processes.open_selected();
+        processes
+    }
+
+    fn screen(processes: &Processes, width: u16, height: u16) -> String {
+        let mut context = context(Mode::Process);
+        context.now = UnixMs(7_200_000);
+        context.host = Some(HostRows::new("h".into()));
+        drawn(processes, &mut context, (width, height))
     }
 
     #[test]
@@ -366,11 +372,11 @@ mod tests {
 
     #[test]
     fn what_is_gone_is_said_to_be() {
-        let mut state = opened();
-        state.processes.take(UnixMs(7_201_000), true, Vec::new());
-        assert!(screen(&state, 100, 30).contains("has ended"));
-        state.processes.take(UnixMs(7_202_000), false, Vec::new());
-        assert!(screen(&state, 100, 30).contains("not among the busiest"));
+        let mut processes = opened();
+        processes.set(UnixMs(7_201_000), true, Vec::new());
+        assert!(screen(&processes, 100, 30).contains("has ended"));
+        processes.set(UnixMs(7_202_000), false, Vec::new());
+        assert!(screen(&processes, 100, 30).contains("not among the busiest"));
     }
 
     #[test]

@@ -19,8 +19,8 @@ use crate::model::process::{ProcessSort, text, usage};
 use crate::records::Records;
 use crate::screen::{Outcome, Outcomes, Screen, done, remark};
 use crate::subscriptions::Topic;
-use state::SORTS;
 pub use state::Processes;
+use state::SORTS;
 
 const FIELDS: [&str; 11] = [
     "pid",

@@ -9,7 +9,7 @@ use crate::model::pattern::Pattern;
 use crate::model::process::{ProcessSort, program};
 
 /// The orders of the list.
-pub const SORTS: [ProcessSort; 5] = [
+pub(super) const SORTS: [ProcessSort; 5] = [
     ProcessSort::Cpu,
     ProcessSort::Memory,
     ProcessSort::Disk,
@@ -124,7 +124,9 @@ impl Processes {
 
     /// The process that has a pid, shown or not.
     pub fn by_pid(&self, pid: u32) -> Option<&Process> {
-        self.received.iter().find(|process| process.identity.pid == pid)
+        self.received
+            .iter()
+            .find(|process| process.identity.pid == pid)
     }
 
     /// The processes whose parent has a pid, shown or not.
@@ -138,7 +140,9 @@ impl Processes {
         self.rows = match self.arrangement {
             Arrangement::List | Arrangement::Tree => self.received.clone(),
             Arrangement::Programs => grouped(&self.received, |process| program(process).to_owned()),
-            Arrangement::Containers => grouped(&self.received, |process| container(process).to_owned()),
+            Arrangement::Containers => {
+                grouped(&self.received, |process| container(process).to_owned())
+            }
         };
         let matches = |process: &Process| self.filter.finds_process(process);
         let rows = &self.rows;

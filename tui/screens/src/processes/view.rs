@@ -120,7 +120,12 @@ pub(super) fn draw(processes: &Processes, context: &Context, area: Rect, buffer:
 
 fn columns(
     width: u16,
-) -> impl Iterator<Item = (usize, &'static (&'static str, usize, Option<ProcessSort>, u16))> {
+) -> impl Iterator<
+    Item = (
+        usize,
+        &'static (&'static str, usize, Option<ProcessSort>, u16),
+    ),
+> {
     COLUMNS
         .iter()
         .enumerate()
@@ -228,4 +233,3 @@ fn draw_process(
     }
     command(identity, &mut pen, on, theme);
 }
-

@@ -9,7 +9,7 @@ use crate::model::pattern::Pattern;
 use crate::model::process::ProcessSort;
 
 /// The orders of the list.
-pub const SORTS: [ProcessSort; 5] = [
+pub(super) const SORTS: [ProcessSort; 5] = [
     ProcessSort::Cpu,
     ProcessSort::Memory,
     ProcessSort::Disk,

@@ -226,36 +226,36 @@ fn draw_process(
 mod tests {
     use super::*;
     use crate::keys::Mode;
-    use crate::testing::{process, screen, state};
+    use crate::testing::{context, drawn, process};
     use sysmon_wire::UnixMs;
 
-    fn listed() -> State {
-        let mut state = state();
-        state.mode = Mode::Top;
+    fn listed() -> Top {
+        let mut top = Top::default();
         let row = |n: u32| HostProcess {
             host: format!("host-{n}").as_str().into(),
             process: process(1000 + n, "/usr/bin/cc1", 990 - n, 1 << 30),
         };
-        state
-            .top
-            .take(UnixMs(3_600_000), 41, (0..40).map(row).collect());
-        state
+        top.set(UnixMs(3_600_000), 41, (0..40).map(row).collect());
+        top
+    }
+
+    fn screen(top: &Top, width: u16, height: u16) -> String {
+        drawn(top, &mut context(Mode::Top), (width, height))
     }
 
     #[test]
     fn the_list_is_readable_at_every_size() {
-        let mut state = state();
-        state.mode = Mode::Top;
-        assert!(screen(&state, 80, 10).contains("waiting for the hub"));
-        state.top.take(UnixMs(5), 0, Vec::new());
-        assert!(screen(&state, 80, 10).contains("no host reported"));
-        let mut state = listed();
-        state.top.filter = "nosuch".into();
-        state.top.reorder();
-        assert!(screen(&state, 80, 10).contains("no matching process"));
-        state.top.filter = "".into();
-        state.top.reorder();
-        let text = screen(&state, 80, 10);
+        let mut top = Top::default();
+        assert!(screen(&top, 80, 10).contains("waiting for the hub"));
+        top.set(UnixMs(5), 0, Vec::new());
+        assert!(screen(&top, 80, 10).contains("no host reported"));
+        let mut top = listed();
+        top.filter = "nosuch".into();
+        top.reorder();
+        assert!(screen(&top, 80, 10).contains("no matching process"));
+        top.filter = "".into();
+        top.reorder();
+        let text = screen(&top, 80, 10);
         for wanted in [
             "40 on 41 hosts",
             "01:00:00",
@@ -267,18 +267,17 @@ mod tests {
             assert!(text.contains(wanted), "{wanted} in {text}");
         }
         for (width, height) in [(1, 1), (20, 5), (40, 3), (300, 80)] {
-            screen(&state, width, height);
+            screen(&top, width, height);
         }
-        assert!(screen(&state, 20, 5).contains("99.0"));
-        state.top.move_by(39);
-        state.top.scroll(rows(Size::new(80, 10)));
-        assert!(screen(&state, 80, 10).contains("host-39"));
+        assert!(screen(&top, 20, 5).contains("99.0"));
+        top.move_by(39);
+        top.scroll_to_selected(rows(Size::new(80, 10)));
+        assert!(screen(&top, 80, 10).contains("host-39"));
     }
 
     #[test]
     fn a_heading_is_where_its_column_is() {
-        let state = listed();
-        let text = screen(&state, 80, 10);
+        let text = screen(&listed(), 80, 10);
         let headings = text.lines().nth(2).unwrap();
         for (title, sort) in [
             ("HOST", ProcessSort::Host),

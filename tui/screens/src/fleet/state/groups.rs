@@ -9,9 +9,7 @@ use sysmon_wire::metrics::SUMMARY;
 
 use super::row::HostRow;
 use super::sort::{Sort, natural};
-use crate::model::summary::{
-    FILESYSTEM, READ, RECEIVED, TEMPERATURE, TRANSMITTED, WRITTEN,
-};
+use crate::model::summary::{FILESYSTEM, READ, RECEIVED, TEMPERATURE, TRANSMITTED, WRITTEN};
 use crate::theme::Severity;
 
 /// What hosts without a tag are filed under.

@@ -14,11 +14,11 @@ use sysmon_config::Column;
 use sysmon_wire::message::{FleetUpdate, HostState};
 use sysmon_wire::{Label, UnixMs};
 
-use crate::model::ROW_MS;
 use super::preview::PreviewPanel;
+use crate::model::ROW_MS;
 pub use filter::{Filter, HINT};
 use groups::grouped;
-pub use groups::{Counts, Group};
+pub(super) use groups::{Counts, Group};
 use hosts::{Changed, Hosts};
 pub use row::HostRow;
 pub use sort::Sort;

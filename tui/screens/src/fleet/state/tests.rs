@@ -1,6 +1,7 @@
 //! Tests of the fleet's order, groups and selection.
 
 use super::*;
+use crate::model::summary::{CPU, MEMORY};
 use crate::testing::fleet_update;
 use sysmon_wire::message::HostTick;
 
@@ -128,7 +129,7 @@ fn a_thousand_hosts_are_put_in_order_only_when_that_may_change() {
 
 #[test]
 fn values_change_the_order_once_a_second() {
-    let mut fleet = Fleet::new(Sort::Value(CPU));
+    let mut fleet = Fleet::new(Sort::Value(CPU), Column::all());
     fleet.apply(fleet_update(&[("a", 100), ("b", 200)]));
     assert_eq!(names(&fleet), ["b", "a"]);
     let ordered = fleet.ordered;
@@ -158,7 +159,7 @@ fn the_selection_stays_on_its_host_when_the_order_changes() {
     assert_eq!(fleet.selected_at(), Some(0));
     fleet.move_by(100);
     assert_eq!(fleet.selected().unwrap().line.name, "a");
-    fleet.scroll(2);
+    fleet.scroll_to_selected(2);
     assert_eq!(fleet.top, 1);
 }
 
@@ -251,7 +252,7 @@ fn folded_groups_show_no_hosts_and_keep_the_selection() {
     assert!(fleet.fold());
     assert_eq!(rows(&fleet), ["-x", "a", "b", "+y"]);
     fleet.move_by(3);
-    fleet.scroll(2);
+    fleet.scroll_to_selected(2);
     assert_eq!(
         (fleet.selected_group().unwrap().name(), fleet.top),
         ("y", 2)
