@@ -10,7 +10,8 @@ use sysmon_agent::run::AgentOptions;
 use sysmon_agent::simulated::Simulated;
 use sysmon_agent::spool::SpoolLimits;
 use sysmon_certs::{HubState, Identity, PeerName};
-use sysmon_hub::client;
+use sysmon_client::Client;
+use sysmon_clock::{Clock, Random};
 use sysmon_link::Connector;
 use tokio::sync::{oneshot, watch};
 
@@ -299,6 +300,8 @@ impl FleetAtWork {
                 disk_bytes: 0,
                 age: options.past + Duration::from_hours(1),
             },
+            clock: Clock::system(),
+            random: Random::system(),
             state: None,
         };
         let (stop, stopped) = watch::channel(false);
@@ -345,8 +348,9 @@ fn wait_for_past(owner: &Identity, hub: &str, options: TerminalOptions) -> anyho
     let end = Instant::now() + PAST_WITHIN.0 + PAST_WITHIN.1 * options.hosts as u32;
     runtime()?.block_on(async {
         let connector = Connector::new(owner, VERSION)?;
+        let client = Client::connect(&connector, hub).await?;
         while Instant::now() < end {
-            let picture = client::picture(&connector, hub, None).await?;
+            let picture = client.fleet(None).await?;
             let mut rows = picture.hosts.iter().map(|(line, _)| line.health.rows);
             if rows.len() > options.hosts && rows.all(|rows| rows >= options.past.as_secs()) {
                 return Ok(());

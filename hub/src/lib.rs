@@ -5,7 +5,6 @@
 
 pub mod audit;
 pub mod changes;
-pub mod client;
 pub mod events;
 pub mod exposition;
 pub mod fleet;
@@ -17,7 +16,6 @@ pub mod own;
 pub mod processes;
 pub mod query;
 pub mod reload;
-pub mod report;
 pub mod server;
 pub mod top;
 pub mod view;

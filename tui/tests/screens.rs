@@ -22,17 +22,17 @@ use sysmon_hub::fleet::{Fleet, FleetOptions};
 use sysmon_hub::query::{Past, Plan};
 use sysmon_hub::top::top;
 use sysmon_hub::view::{HostWatch, SparkRequest, fleet_picture};
+use sysmon_screens::feed::{of_fleet, of_host, of_top};
+use sysmon_screens::keys::{Keymap, Mode};
+use sysmon_screens::state::burst::Burst;
+use sysmon_screens::state::fleet::{CPU, RECEIVED, SPARK_POINTS, SPARK_STEP_MS};
+use sysmon_screens::state::host::{HostView, WINDOW_MS};
+use sysmon_screens::state::panes::Pane;
+use sysmon_screens::state::timeline::STEPS;
+use sysmon_screens::state::{Feed, Options, State};
+use sysmon_screens::text::plain;
+use sysmon_screens::update::{Message, update};
 use sysmon_store::Limits;
-use sysmon_tui::feed::{of_fleet, of_host, of_top};
-use sysmon_tui::keys::{Keymap, Mode};
-use sysmon_tui::state::burst::Burst;
-use sysmon_tui::state::fleet::{CPU, RECEIVED, SPARK_POINTS, SPARK_STEP_MS};
-use sysmon_tui::state::host::{HostView, WINDOW_MS};
-use sysmon_tui::state::panes::Pane;
-use sysmon_tui::state::timeline::STEPS;
-use sysmon_tui::state::{Feed, Options, State};
-use sysmon_tui::text::plain;
-use sysmon_tui::update::{Message, update};
 use sysmon_wire::alerts::{Acknowledgement, AlertState, Alerts};
 use sysmon_wire::message::{Aggregate, Query, Reply, RunId, Severity, TopBy};
 use sysmon_wire::metrics::{CPU_UTILIZATION, NET_IO};
@@ -217,7 +217,7 @@ fn alerts() -> Alerts {
     let alert = |host: &str, rule: &str, severity, minutes: i64, summary: &str| AlertState {
         host: host.into(),
         rule: rule.into(),
-        what: "".into(),
+        device: "".into(),
         severity,
         since: UnixMs(NOON - minutes * 60_000),
         summary: summary.into(),
@@ -303,7 +303,7 @@ fn answer(state: &mut State) {
 fn drawn(state: &State) -> String {
     let area = Rect::new(0, 0, state.size.width, state.size.height);
     let mut buffer = Buffer::empty(area);
-    sysmon_tui::view::draw(state, area, &mut buffer);
+    sysmon_screens::view::draw(state, area, &mut buffer);
     plain(&buffer)
 }
 
@@ -450,7 +450,7 @@ fn a_theme_changes_no_letter_but_colours() {
             go(&mut state, place, "db-1");
             let area = Rect::new(0, 0, 120, 30);
             let mut buffer = Buffer::empty(area);
-            sysmon_tui::view::draw(&state, area, &mut buffer);
+            sysmon_screens::view::draw(&state, area, &mut buffer);
             buffer
         };
         let dark = look(Theme::Dark);

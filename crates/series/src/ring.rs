@@ -265,7 +265,7 @@ impl Ring {
 
     /// Takes back a chunk of an earlier ring, while rows may come in already; false if it is here.
     pub fn restore_chunk(&mut self, chunk: Chunk) -> bool {
-        let is_new = !self.ending_at(chunk.last()).any(|other| *other == chunk);
+        let is_new = !self.contains(&chunk);
         if is_new {
             self.insert(chunk);
         }
@@ -275,6 +275,10 @@ impl Ring {
     /// Whether a chunk with these ends is here.
     pub fn has_chunk(&self, first: UnixMs, last: UnixMs) -> bool {
         self.ending_at(last).any(|chunk| chunk.first() == first)
+    }
+
+    fn contains(&self, chunk: &Chunk) -> bool {
+        self.ending_at(chunk.last()).any(|other| other == chunk)
     }
 
     fn ending_at(&self, last: UnixMs) -> impl Iterator<Item = &Chunk> {
@@ -424,16 +428,37 @@ impl Ring {
     }
 
     /// Rows from `from` to `to`, both included, in order of time.
+    ///
+    /// # Errors
+    /// A sealed chunk does not decode.
     pub fn read(&self, series: &[u32], from: UnixMs, to: UnixMs) -> Result<Table, ChunkError> {
+        self.read_with(&[], series, from, to)
+    }
+
+    /// Rows of this ring and of `borrowed` chunks, as if those were in it; one that is in it counts once.
+    ///
+    /// # Errors
+    /// A sealed chunk does not decode.
+    pub fn read_with(
+        &self,
+        borrowed: &[&Chunk],
+        series: &[u32],
+        from: UnixMs,
+        to: UnixMs,
+    ) -> Result<Table, ChunkError> {
         let mut table = Table {
             times: Vec::new(),
             columns: vec![Vec::new(); series.len()],
         };
-        for chunk in self
-            .sealed
-            .iter()
-            .filter(|c| c.first() <= to && c.last() >= from)
-        {
+        let overlaps = |chunk: &&Chunk| chunk.first() <= to && chunk.last() >= from;
+        let mut chunks: Vec<&Chunk> = self.sealed.iter().filter(overlaps).collect();
+        let missing = borrowed.iter().copied().filter(overlaps);
+        let sealed = chunks.len();
+        chunks.extend(missing.filter(|chunk| !self.contains(chunk)));
+        if chunks.len() > sealed {
+            chunks.sort_by_key(|chunk| chunk.last());
+        }
+        for chunk in chunks {
             read_chunk(chunk, series, from, to, &mut table)?;
         }
         for head in [&self.late, &self.head] {
@@ -451,8 +476,25 @@ impl Ring {
     }
 
     /// The newest row at or before `at`, but not before `since`, with the values of `series`.
+    ///
+    /// # Errors
+    /// A sealed chunk does not decode.
     pub fn at(
         &self,
+        series: &[u32],
+        since: UnixMs,
+        at: UnixMs,
+    ) -> Result<Option<(UnixMs, Vec<i64>)>, ChunkError> {
+        self.at_with(&[], series, since, at)
+    }
+
+    /// The same with `borrowed` chunks, as [`Ring::read_with`] reads them.
+    ///
+    /// # Errors
+    /// A sealed chunk does not decode.
+    pub fn at_with(
+        &self,
+        borrowed: &[&Chunk],
         series: &[u32],
         since: UnixMs,
         at: UnixMs,
@@ -464,7 +506,7 @@ impl Ring {
             let row = || (newest.time, series.iter().map(value).collect());
             return Ok((newest.time >= since).then(row));
         }
-        let table = self.read(series, since, at)?;
+        let table = self.read_with(borrowed, series, since, at)?;
         let Some(&time) = table.times.last() else {
             return Ok(None);
         };

@@ -4,9 +4,10 @@ use anyhow::{Context, anyhow};
 use jiff::tz::TimeZone;
 use sysmon_config::{Config, Failure, Theme, stop_signal};
 use sysmon_link::Connector;
-use sysmon_tui::keys::Keymap;
-use sysmon_tui::state::Options;
-use sysmon_tui::{VERSION, app};
+use sysmon_screens::app;
+use sysmon_screens::keys::Keymap;
+use sysmon_screens::state::Options;
+use sysmon_tui::VERSION;
 
 use super::args::Args;
 use super::target::{Target, runtime};

@@ -1,4 +1,4 @@
-//! The public page: shows what it may, keeps standing while the hub is away, and gives nothing else away.
+//! The public page: shows what the hub shares and nothing else, also while the hub is disconnected.
 
 use std::io::{Read, Write};
 use std::net::{TcpStream, UdpSocket};
@@ -63,7 +63,7 @@ fn edge(place: &Place) -> (crate::place::Running, String, String) {
         "edge.log",
         &[&["--state", "cloud"], &web[..]].concat(),
     );
-    edge.has_logged("shows the page on");
+    edge.has_logged("edge started");
     let log = std::fs::read_to_string(place.dir("edge.log")).unwrap();
     let web = log.split("http://").nth(1).unwrap();
     let web = web.split_whitespace().next().unwrap().to_owned();
@@ -308,10 +308,12 @@ fn the_page_shows_what_it_may_and_outlives_the_hub() {
     });
     // The hub goes; the page stays and says so. It comes back, and the page goes on.
     drop(hub);
-    until("the page says that the hub is away", fleet, |fleet| {
-        fleet["live"] == false
-    });
-    assert!(get(&web, "/").2.contains("the hub is away"));
+    until(
+        "the page says that the hub is disconnected",
+        fleet,
+        |fleet| fleet["live"] == false,
+    );
+    assert!(get(&web, "/").2.contains("Hub disconnected"));
     let _hub = place.hub_again_with(&address, &env);
     until("the page goes on", fleet, |fleet| {
         fleet["live"] == true && state(fleet, "Shop") == "live"

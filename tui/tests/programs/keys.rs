@@ -1,7 +1,7 @@
 //! Every key of the table, pressed in a real pseudo-terminal.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-use sysmon_tui::keys::{Action, BINDINGS, Mode};
+use sysmon_screens::keys::{Action, BINDINGS, Mode};
 
 use crate::terminal::Session;
 

@@ -249,3 +249,22 @@ proptest! {
         prop_assert!(ring.sealed.iter().all(|chunk| chunk.last() >= UnixMs(horizon)));
     }
 }
+
+#[test]
+fn borrowed_chunks_are_read_as_if_they_were_in_the_ring_which_stays_as_it_is() {
+    let seal = |times: &[i64]| Chunk::seal(times, [times].into_iter()).unwrap();
+    let (old, shared) = (seal(&[1, 5, 9]), seal(&[10, 20]));
+    let mut ring = Ring::new();
+    ring.restore_chunk(shared.clone());
+    ring.append(UnixMs(7), &[7]).unwrap();
+    ring.append(UnixMs(30), &[30]).unwrap();
+    let before = (ring.rows(), ring.bytes(), ring.oldest());
+    let table = ring
+        .read_with(&[&old, &shared], &[0], UnixMs(5), UnixMs(30))
+        .unwrap();
+    assert_eq!(table.times, [5, 7, 9, 10, 20, 30]);
+    assert_eq!(table.columns, [table.times.clone()]);
+    let at = ring.at_with(&[&old], &[0], UnixMs(0), UnixMs(6)).unwrap();
+    assert_eq!(at, Some((UnixMs(5), vec![5])));
+    assert_eq!((ring.rows(), ring.bytes(), ring.oldest()), before);
+}
