@@ -9,7 +9,7 @@ use sysmon_wire::{Kind, metrics};
 
 use crate::source::{read, tracked};
 
-const PAGES: &str = "docs/src/reference";
+const PAGES: &str = "docs/reference";
 const PROGRAMS: [&str; 5] = [
     "sysmon-agent",
     "sysmon-hub",

@@ -20,7 +20,7 @@ cargo xtask COMMAND [--root DIR]
   words    fail on phrases and names that xtask/words.toml replaces
   links    fail on relative links in Markdown files that lead nowhere
   tests    fail on tests that SECURITY.md names and the source does not have
-  docs     regenerate docs/src/reference; with --check, fail if a page is stale";
+  docs     regenerate docs/reference; with --check, fail if a page is stale";
 
 #[expect(clippy::print_stderr, reason = "the command's result")]
 fn main() {
