@@ -11,6 +11,7 @@ use syn::{Attribute, Item, UseTree};
 use crate::source::{is_shipped, package, read, tracked};
 
 /// A module: inline ones belong to the file around them.
+#[derive(Default)]
 struct Module {
     file: String,
     parent: Option<usize>,
@@ -32,11 +33,7 @@ impl Crate {
         self.modules.push(Module {
             file: file.to_owned(),
             parent,
-            children: BTreeMap::new(),
-            uses: BTreeMap::new(),
-            globs: Vec::new(),
-            items: BTreeSet::new(),
-            paths: BTreeSet::new(),
+            ..Module::default()
         });
         self.modules.len() - 1
     }
@@ -306,4 +303,61 @@ pub(crate) fn check(root: &Path) -> Result<String> {
         "files that import each other:\n\n  {}",
         rings.join("\n\n  ")
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn edges_of(files: &[(&str, &str)]) -> Vec<(String, String)> {
+        let root = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            std::fs::write(root.path().join(name), text).unwrap();
+        }
+        let mut parsed = Crate::default();
+        parsed.load(root.path(), "lib.rs", ".", None).unwrap();
+        let owned = |from: &str, to: &str| (from[2..].to_owned(), to[2..].to_owned());
+        let edges = parsed.edges();
+        let pairs = edges
+            .iter()
+            .flat_map(|(from, to)| to.iter().map(|to| owned(from, to)));
+        pairs.collect()
+    }
+
+    fn pair(from: &str, to: &str) -> (String, String) {
+        (from.to_owned(), to.to_owned())
+    }
+
+    #[test]
+    fn imports_through_a_reexport_reach_the_file_that_declares_the_item() {
+        let found = edges_of(&[
+            ("lib.rs", "mod a; mod b; pub use b::B;"),
+            ("a.rs", "use crate::B; pub struct A;"),
+            ("b.rs", "pub struct B(super::a::A);"),
+        ]);
+        assert_eq!(found, [pair("a.rs", "b.rs"), pair("b.rs", "a.rs")]);
+    }
+
+    #[test]
+    fn paths_in_macro_calls_count_and_tests_do_not() {
+        let found = edges_of(&[
+            ("lib.rs", "mod a; mod b;"),
+            ("a.rs", "fn f() { println!(\"{}\", crate::b::text()); }"),
+            (
+                "b.rs",
+                "pub fn text() -> u8 { 1 }\n#[cfg(test)] mod tests { use crate::a; }",
+            ),
+        ]);
+        assert_eq!(found, [pair("a.rs", "b.rs")]);
+    }
+
+    #[test]
+    fn the_shortest_ring_is_found() {
+        let edges = BTreeMap::from([
+            ("a", BTreeSet::from(["b", "c"])),
+            ("b", BTreeSet::from(["a"])),
+            ("c", BTreeSet::from(["b"])),
+        ]);
+        assert_eq!(ring(&edges, "a").unwrap(), ["a", "b"]);
+    }
 }

@@ -164,7 +164,12 @@ fn commands(programs: &Path) -> Result<String> {
 }
 
 /// The files of the agent and the hub that mention the registry's constant for the metric `name`.
-fn sources(registry: &str, files: &[(String, String)], name: &str, fills: impl Fn(&str) -> bool) -> String {
+fn sources(
+    registry: &str,
+    files: &[(String, String)],
+    name: &str,
+    fills: impl Fn(&str) -> bool,
+) -> String {
     let entry = format!(" = \"{name}\",");
     let line = registry
         .lines()
@@ -173,7 +178,9 @@ fn sources(registry: &str, files: &[(String, String)], name: &str, fills: impl F
     let constant = line.split(" = ").next().unwrap_or_default().trim();
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
     let mentions = |text: &str| text.split(|c| !is_word(c)).any(|word| word == constant);
-    let found = files.iter().filter(|(path, text)| fills(path) && mentions(text));
+    let found = files
+        .iter()
+        .filter(|(path, text)| fills(path) && mentions(text));
     found
         .map(|(path, _)| format!("`{path}`"))
         .collect::<Vec<_>>()
