@@ -592,7 +592,7 @@ impl Fleet {
         if is_first {
             self.note(id, row.time, EventKind::Joined, "");
         } else if was_away {
-            self.note(id, now, EventKind::Back, "");
+            self.note(id, now, EventKind::Online, "");
         } else if is_another_run && is_newest {
             self.note(id, row.time, EventKind::Restarted, "");
         }
@@ -698,7 +698,7 @@ impl Fleet {
         }
         any |= !found.is_empty();
         for (id, arrival) in left {
-            self.note(id, arrival, EventKind::Left, "");
+            self.note(id, arrival, EventKind::Offline, "");
         }
         for (id, transitions) in found {
             self.take_transitions(id, transitions, now);
@@ -958,8 +958,8 @@ pub(crate) mod tests {
             told,
             [
                 (1_000, EventKind::Joined, ""),
-                (2_010, EventKind::Left, ""),
-                (50_010, EventKind::Back, ""),
+                (2_010, EventKind::Offline, ""),
+                (50_010, EventKind::Online, ""),
                 (51_000, EventKind::Restarted, ""),
                 (52_000, EventKind::Clock, "2.5 s behind"),
             ]

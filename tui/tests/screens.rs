@@ -217,7 +217,7 @@ fn alerts() -> Alerts {
     let alert = |host: &str, rule: &str, severity, minutes: i64, summary: &str| AlertState {
         host: host.into(),
         rule: rule.into(),
-        what: "".into(),
+        device: "".into(),
         severity,
         since: UnixMs(NOON - minutes * 60_000),
         summary: summary.into(),

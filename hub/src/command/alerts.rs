@@ -359,13 +359,10 @@ fn acknowledge(state: &HubState, scope: &str, note: &str) -> Result<(), Failure>
     let alerts = ask(state, ANSWER_MAX, async |client: &Client| {
         client.acknowledge(host, rule, note).await
     })?;
-    if alerts.acknowledged == 0 {
+    if alerts.changed == 0 {
         return Err(anyhow!("nothing fires on {scope}: see `sysmon-hub status`").into());
     }
-    let text = format!(
-        "{} alerts of {scope} are taken care of\n",
-        alerts.acknowledged
-    );
+    let text = format!("{} alerts of {scope} are taken care of\n", alerts.changed);
     Ok(sysmon_config::print(&text)?)
 }
 
@@ -375,12 +372,12 @@ fn unacknowledge(state: &HubState, scope: &str) -> Result<(), Failure> {
     let alerts = ask(state, ANSWER_MAX, async |client: &Client| {
         client.unacknowledge(host, rule).await
     })?;
-    if alerts.acknowledged == 0 {
+    if alerts.changed == 0 {
         return Err(anyhow!("nobody takes care of {scope}: see `sysmon-hub status`").into());
     }
     let text = format!(
         "nobody takes care of {} alerts of {scope} any more\n",
-        alerts.acknowledged
+        alerts.changed
     );
     Ok(sysmon_config::print(&text)?)
 }

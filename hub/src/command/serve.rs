@@ -41,7 +41,7 @@ pub(crate) fn serve(args: &Args, config: &Config, state: &HubState) -> Result<()
             }
         };
         hub.serve(stop).await;
-        state.forget_address();
+        state.remove_address();
         tracing::info!("stopped");
         Ok(())
     })

@@ -164,7 +164,7 @@ pub(crate) fn authority(state: &HubState, command: &CaCommand) -> Result<(), Fai
 
 /// The authority, and those whose newest certificate is of the one before.
 fn about(state: &HubState, authority: &Authority, now: SystemTime) -> Result<String, CertError> {
-    let (since, until) = authority.life()?;
+    let (since, until) = authority.validity()?;
     let span = |time: Result<Duration, _>| {
         let time: Duration = time.unwrap_or_default();
         format_span(time.as_millis() as i64)
@@ -174,10 +174,10 @@ fn about(state: &HubState, authority: &Authority, now: SystemTime) -> Result<Str
         span(now.duration_since(since)),
         span(until.duration_since(now))
     );
-    if authority.older().is_none() {
+    if authority.previous().is_none() {
         return Ok(text);
     }
-    let missing = state.register().issued_before_only(since, now)?;
+    let missing = state.register().not_reissued_since(since, now)?;
     text.push_str("the authority before it is still trusted\n");
     match missing.as_slice() {
         [] => text.push_str(

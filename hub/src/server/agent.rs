@@ -87,7 +87,7 @@ enum StreamError {
 
 /// Serves an agent until it leaves; returns why it left.
 pub(super) async fn serve(hub: &Arc<Hub>, session: PeerSession) -> LinkError {
-    let name = Label::new(session.who.peer.name.as_str());
+    let name = Label::new(session.certificate.peer.name.as_str());
     let offset = session.clock_offset_ms(now());
     let host = {
         let mut fleet = hub.fleet();
@@ -109,7 +109,7 @@ pub(super) async fn serve(hub: &Arc<Hub>, session: PeerSession) -> LinkError {
     };
     let PeerSession {
         connection,
-        who,
+        certificate,
         sender,
         receiver,
         ..
@@ -119,7 +119,7 @@ pub(super) async fn serve(hub: &Arc<Hub>, session: PeerSession) -> LinkError {
         error = listen(hub, host, receiver) => error,
         error = answer(hub, host, sender, &settled) => error,
         error = take_streams(hub, host, &name, &connection, &settled) => error,
-        error = renewal::serve(hub, &connection, &who) => error,
+        error = renewal::serve(hub, &connection, &certificate) => error,
     }
 }
 

@@ -23,7 +23,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use sysmon_certs::{Identity, Peer, Role};
-use sysmon_link::{CloseCode, Greeted, LinkError, Listener, PeerSession, Stranger};
+use sysmon_link::{CloseCode, JoinSession, LinkError, Listener, NewSession, PeerSession};
 use sysmon_wire::message::{HubStatus, Purpose};
 use sysmon_wire::{Label, UnixMs};
 use thiserror::Error;
@@ -334,7 +334,7 @@ impl BoundHub {
             while let Some(arrival) = self.listener.accept().await {
                 let address = arrival.address();
                 if handshakes.taken() >= CHALLENGE_FROM && !arrival.is_validated() {
-                    arrival.challenge();
+                    arrival.require_retry();
                     continue;
                 }
                 let Some(handshake) = handshakes.take(address.ip()) else {
@@ -350,9 +350,9 @@ impl BoundHub {
                 };
                 let hub = Arc::clone(&self.hub);
                 tokio::spawn(async move {
-                    let greeted = arrival.greet().await;
+                    let greeted = arrival.handshake().await;
                     // Who has no certificate stays where he is counted until he has joined.
-                    let is_known = matches!(greeted, Ok(Greeted::Peer(_)));
+                    let is_known = matches!(greeted, Ok(NewSession::Peer(_)));
                     let handshake = Some(handshake).filter(|_| !is_known);
                     welcome(hub, address, greeted).await;
                     drop(handshake);
@@ -410,31 +410,31 @@ async fn review(hub: &Hub) {
     }
 }
 
-async fn welcome(hub: Arc<Hub>, address: SocketAddr, greeted: Result<Greeted, LinkError>) {
+async fn welcome(hub: Arc<Hub>, address: SocketAddr, greeted: Result<NewSession, LinkError>) {
     let mut session = match greeted {
-        Ok(Greeted::Peer(session)) => session,
-        Ok(Greeted::Stranger(stranger)) => return join(&hub, address, stranger).await,
+        Ok(NewSession::Peer(session)) => session,
+        Ok(NewSession::Join(stranger)) => return join(&hub, address, stranger).await,
         Err(error) => {
             hub.refused(None, Some(address), &error.to_string());
             return;
         }
     };
-    let peer = session.who.peer.clone();
+    let peer = session.certificate.peer.clone();
     // Before it is looked: who is revoked from here on is cut off.
     let _entry = hub
         .trust
         .as_ref()
-        .map(|trust| trust.enter(&session.who.serial, &session.connection));
+        .map(|trust| trust.enter(&session.certificate.serial, &session.connection));
     let is_revoked = hub
         .trust
         .as_ref()
-        .is_some_and(|trust| trust.is_revoked(&session.who.serial));
+        .is_some_and(|trust| trust.is_revoked(&session.certificate.serial));
     if let Some(reason) = is_revoked.then_some(REVOKED).or_else(|| refusal(&session)) {
         hub.refused(Some(&peer), Some(address), reason);
         session.refuse(reason).await;
         return;
     }
-    let Some(_place) = hub.certificates.take(session.who.serial.clone()) else {
+    let Some(_place) = hub.certificates.take(session.certificate.serial.clone()) else {
         hub.refused(Some(&peer), Some(address), TOO_MANY);
         session.refuse(TOO_MANY).await;
         return;
@@ -447,7 +447,10 @@ async fn welcome(hub: Arc<Hub>, address: SocketAddr, greeted: Result<Greeted, Li
     let version = &session.hello.version;
     tracing::info!("{peer} connected from {address}, version {version}");
     let connection = session.connection.clone();
-    let expires = session.who.expires.duration_since(SystemTime::now());
+    let expires = session
+        .certificate
+        .expires
+        .duration_since(SystemTime::now());
     let served = async {
         match purpose {
             Purpose::Push => {
@@ -473,7 +476,7 @@ async fn welcome(hub: Arc<Hub>, address: SocketAddr, greeted: Result<Greeted, Li
     tracing::info!("{peer} at {address} disconnected: {ended}");
 }
 
-async fn join(hub: &Hub, address: SocketAddr, stranger: Stranger) {
+async fn join(hub: &Hub, address: SocketAddr, stranger: JoinSession) {
     let joined = match &hub.trust {
         _ if !stranger.wants_to_join() => {
             stranger
@@ -501,7 +504,7 @@ async fn join(hub: &Hub, address: SocketAddr, stranger: Stranger) {
 
 /// Why a peer may not do what it says it wants; its role stands in its certificate.
 fn refusal(session: &PeerSession) -> Option<&'static str> {
-    match (session.hello.purpose, session.who.peer.role) {
+    match (session.hello.purpose, session.certificate.peer.role) {
         (Purpose::Push, Role::Agent) | (Purpose::View, Role::Operator) => None,
         (Purpose::Push, _) => Some("only a certificate of role agent may push rows"),
         (Purpose::View, _) => Some("only a certificate of role operator may view the fleet"),

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sysmon_certs::{Identity, Role};
-use sysmon_link::{Backoff, CloseCode, Connector, FrameSender, HubSession, LinkError, Shown};
+use sysmon_link::{
+    Backoff, CloseCode, Connector, FrameSender, HubSession, LinkError, PeerCertificate,
+};
 use sysmon_wire::alerts::{Acknowledgement, AlertState, Alerts};
 use sysmon_wire::message::{
     AlertLine, FleetUpdate, HostHealth, HostLine, HostTick, Purpose, Reply,
@@ -211,7 +213,7 @@ impl<'a> Redaction<'a> {
             Some(AlertState {
                 host: host.clone(),
                 rule: alert.rule.clone(),
-                what: nothing(),
+                device: nothing(),
                 severity: alert.severity,
                 since: alert.since,
                 summary: nothing(),
@@ -329,7 +331,7 @@ async fn keep_shown(hub: Arc<Hub>, edge: String, options: Arc<EdgeOptions>, conn
                 tracing::info!("edge {} at {edge} is shown the fleet", session.hub);
                 told.clear();
                 backoff.reset();
-                match sysmon_link::shown(&session.connection) {
+                match sysmon_link::peer_certificate(&session.connection) {
                     Ok(Some(edge)) => attend(&hub, &options, &session, &edge).await,
                     Ok(None) => LinkError::StreamEnded,
                     Err(error) => error,
@@ -351,7 +353,7 @@ async fn attend(
     hub: &Arc<Hub>,
     options: &EdgeOptions,
     session: &HubSession,
-    edge: &Shown,
+    edge: &PeerCertificate,
 ) -> LinkError {
     let connection = &session.connection;
     let _entry = hub
@@ -566,7 +568,7 @@ mod tests {
         let alert = |host: &str, by: Option<&str>| AlertState {
             host: host.into(),
             rule: "disk-full".into(),
-            what: "/secret".into(),
+            device: "/secret".into(),
             severity: sysmon_wire::message::Severity::Critical,
             since: UnixMs(5),
             summary: "/secret of web-1 is full".into(),

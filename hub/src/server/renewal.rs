@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use sysmon_certs::{Identity, is_of_same_key};
-use sysmon_link::{CloseCode, Connection, FrameReceiver, FrameSender, LinkError, Listener, Shown};
+use sysmon_link::{
+    CloseCode, Connection, FrameReceiver, FrameSender, LinkError, Listener, PeerCertificate,
+};
 use sysmon_wire::Label;
 use sysmon_wire::message::{Reply, Request};
 use tokio::sync::watch;
@@ -36,9 +38,9 @@ pub(super) async fn follow(hub: &Hub, listener: &Listener, identity: &watch::Sen
 }
 
 /// What is answered to a peer that asks to renew its certificate.
-pub(super) fn answer(hub: &Hub, who: &Shown, request: &[u8]) -> Reply {
+pub(super) fn answer(hub: &Hub, who: &PeerCertificate, request: &[u8]) -> Reply {
     let renewed = match &hub.trust {
-        Some(_) if !is_of_same_key(request, &who.certificate) => {
+        Some(_) if !is_of_same_key(request, &who.der) => {
             Err("a request for another key than that of the certificate that was shown".to_owned())
         }
         Some(trust) => trust.renew(who, request),
@@ -54,7 +56,11 @@ pub(super) fn answer(hub: &Hub, who: &Shown, request: &[u8]) -> Reply {
 }
 
 /// Answers a peer that may ask for nothing else, one request after the other, until the connection ends.
-pub(super) async fn serve(hub: &Arc<Hub>, connection: &Connection, who: &Shown) -> LinkError {
+pub(super) async fn serve(
+    hub: &Arc<Hub>,
+    connection: &Connection,
+    who: &PeerCertificate,
+) -> LinkError {
     loop {
         let answered = async {
             let (send, recv) = connection.accept_bi().await?;

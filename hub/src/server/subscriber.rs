@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use sysmon_link::{
-    CloseCode, FrameReceiver, FrameSender, HELLO_TIMEOUT, LinkError, PeerSession, Shown,
+    CloseCode, FrameReceiver, FrameSender, HELLO_TIMEOUT, LinkError, PeerCertificate, PeerSession,
 };
 use sysmon_wire::codec::CodecError;
 use sysmon_wire::limits::{CHANGES_MAX, HOSTS_PER_FRAME_MAX};
@@ -39,7 +39,7 @@ const PAST_INTERVAL: Duration = Duration::from_secs(1);
 /// Serves a subscriber until it leaves; returns why it left.
 pub(super) async fn serve(hub: &Arc<Hub>, session: PeerSession) -> LinkError {
     let connection = session.connection;
-    let who = Arc::new(session.who);
+    let who = Arc::new(session.certificate);
     loop {
         let (send, recv) = match connection.accept_bi().await {
             Ok(streams) => streams,
@@ -80,7 +80,7 @@ pub(super) async fn request(receiver: &mut FrameReceiver) -> Result<Option<Reque
 
 async fn answer(
     hub: &Arc<Hub>,
-    who: &Shown,
+    who: &PeerCertificate,
     request: Request,
     sender: &mut FrameSender,
 ) -> Result<(), LinkError> {

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use sysmon_certs::{CertError, GrantError, HubState, Identity, Peer, PeerName, Role};
-use sysmon_link::{CloseCode, Connection, RENEWAL_INTERVAL, Shown, Stranger};
+use sysmon_certs::{CertError, HubState, Identity, Peer, PeerName, Role, TokenStoreError};
+use sysmon_link::{CloseCode, Connection, JoinSession, PeerCertificate, RENEWAL_INTERVAL};
 use sysmon_wire::message::{Blob, JoinReply, JoinRequest, Reply};
 use sysmon_wire::{Label, UnixMs};
 
@@ -118,7 +118,7 @@ impl Trust {
     }
 
     /// Signs the key of a peer that is connected again, or says why not.
-    pub(super) fn renew(&self, who: &Shown, request: &[u8]) -> Result<Reply, String> {
+    pub(super) fn renew(&self, who: &PeerCertificate, request: &[u8]) -> Result<Reply, String> {
         let peer = &who.peer;
         if self.renewals.is_over(peer, Instant::now()) {
             return Err("certificates are renewed too often: try again in an hour".to_owned());
@@ -132,7 +132,7 @@ impl Trust {
         // It may have been revoked since it was last looked.
         match state
             .register()
-            .note_renewed(&signed, (peer, &who.serial), now, days)
+            .record_renewal(&signed, (peer, &who.serial), now, days)
         {
             Ok(true) => self.renewals.count(peer.clone(), Instant::now()),
             Ok(false) => return Err(REVOKED.to_owned()),
@@ -200,7 +200,7 @@ impl Trust {
     /// Lets a machine join, or says why not.
     pub(super) async fn join(
         &self,
-        mut stranger: Stranger,
+        mut stranger: JoinSession,
         from: IpAddr,
         hub: &str,
         version: &str,
@@ -261,9 +261,9 @@ impl Trust {
             .sign(&request.request.0, role, &name, now)
             .map_err(|error| error.to_string())?;
         // Of two who use a token at once only one gets past this.
-        match tokens.redeem(&grant) {
+        match tokens.consume(&grant) {
             Ok(true) => {}
-            Ok(false) => return Err(GrantError::Unknown.to_string()),
+            Ok(false) => return Err(TokenStoreError::Unknown.to_string()),
             Err(error) => return Err(error.to_string()),
         }
         let reply = JoinReply::Granted {
@@ -286,7 +286,7 @@ impl Trust {
         let signed = authority.sign(request, role, name, now, days)?;
         state
             .register()
-            .note_signed(&signed, role, name, now, days)?;
+            .record_signed(&signed, role, name, now, days)?;
         Ok((signed.authority_pem, signed.certificate_pem))
     }
 

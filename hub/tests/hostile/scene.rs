@@ -10,6 +10,7 @@ use sysmon_agent::run::{AgentOptions, Summary, run};
 use sysmon_agent::simulated::Simulated;
 use sysmon_agent::spool::SpoolLimits;
 use sysmon_certs::{Authority, HubState, Identity, PeerName, Role};
+use sysmon_clock::{Clock, Random};
 use sysmon_hub::fleet::FleetOptions;
 use sysmon_hub::host::Host;
 use sysmon_hub::server::{
@@ -95,6 +96,8 @@ fn push(identities: &[Identity], hub: String, stopped: &watch::Receiver<bool>) -
             age: Duration::from_hours(1),
         },
         state: None,
+        clock: Clock::system(),
+        random: Random::system(),
     };
     runtime().block_on(async {
         let agents = identities.iter().zip(0..).map(|(identity, number)| {
@@ -197,7 +200,7 @@ impl Scene {
         let now = SystemTime::now();
         let name = name.parse().unwrap();
         let identity = self.authority.issue(role, &name, now, 30).unwrap();
-        self.state.register().note(&identity, now).unwrap();
+        self.state.register().record(&identity, now).unwrap();
         identity
     }
 
