@@ -4,12 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use sysmon_wire::UnixMs;
+use sysmon_wire::alerts::Acknowledgement;
 
 use crate::silence::{Scope, Suppressions};
 use crate::{Alert, Transition};
-
-/// Longest name or note of an acknowledgement, in characters.
-const TEXT_MAX: usize = 200;
 
 /// A firing alert.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -21,18 +19,6 @@ pub struct ActiveAlert {
     /// Who took responsibility for it.
     #[serde(default)]
     pub acknowledged: Option<Acknowledgement>,
-}
-
-/// A person takes responsibility for an alert.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Acknowledgement {
-    /// The operator's name, from the certificate.
-    pub by: String,
-    /// When the hub received it.
-    pub at: UnixMs,
-    /// The operator's remark; may be empty.
-    #[serde(default)]
-    pub note: String,
 }
 
 impl ActiveAlert {
@@ -121,14 +107,7 @@ impl ActiveAlerts {
             scope.includes(&active.alert)
                 && (acknowledgement.is_some() || active.acknowledged.is_some())
         });
-        let cut = |text: &str| text.chars().take(TEXT_MAX).collect();
-        let set = |active: &mut ActiveAlert| {
-            active.acknowledged = acknowledgement.map(|given| Acknowledgement {
-                by: cut(&given.by),
-                at: given.at,
-                note: cut(&given.note),
-            });
-        };
+        let set = |active: &mut ActiveAlert| active.acknowledged = acknowledgement.cloned();
         in_scope.map(set).count()
     }
 }
@@ -222,9 +201,9 @@ mod tests {
 
     fn by_jane() -> Acknowledgement {
         Acknowledgement {
-            by: "jane".to_owned(),
+            by: "jane".into(),
             at: UnixMs(3),
-            note: String::new(),
+            note: "".into(),
         }
     }
 }

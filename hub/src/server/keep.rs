@@ -228,7 +228,7 @@ pub(super) async fn finish(hub: &Hub) {
 mod tests {
     use super::*;
     use crate::fleet::tests::{fleet, host_with_cpu, row};
-    use sysmon_alerts::engine::Alert;
+    use sysmon_alerts::Alert;
     use sysmon_wire::message::RunId;
 
     const BEGIN: i64 = 1_700_000_000_000;
@@ -246,10 +246,7 @@ mod tests {
             fleet
                 .apply(id, RunId(7), &row(second as u64 + 1, at.0, cpu(second)), at)
                 .unwrap();
-            let news = fleet
-                .take_news()
-                .into_iter()
-                .flat_map(|news| news.transitions);
+            let news = fleet.take_news().into_iter();
             told.extend(news.map(|t| (second, t.alert.rule, t.firing)));
         }
         told
@@ -315,7 +312,7 @@ mod tests {
             .unwrap();
         let firing: Vec<Alert> = before.firing().cloned().collect();
         let mut after = started_anew(store, &path, firing, 905);
-        assert!(after.take_news().is_none(), "of the past nothing is told");
+        assert!(after.take_news().is_empty(), "of the past nothing is told");
         let told = take(&mut after, 905..1_300, cpu);
         assert_eq!(said(&told), [(1_200, "long", true), (1_250, "long", false)]);
     }
@@ -334,7 +331,7 @@ mod tests {
             .commit(&before.take_batch(UnixMs(BEGIN + 300_000)))
             .unwrap();
         let mut after = started_anew(store, &path, Vec::new(), 310);
-        let news = after.take_news().unwrap().transitions;
+        let news = after.take_news();
         assert_eq!((news.len(), news[0].alert.since), (1, UnixMs(BEGIN)));
     }
 

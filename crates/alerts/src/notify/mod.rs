@@ -21,9 +21,10 @@ use std::time::{Duration, SystemTime};
 
 use sysmon_clock::Clock;
 use sysmon_wire::UnixMs;
+use sysmon_wire::alerts::Acknowledgement;
 
 use crate::Transition;
-use crate::active::{Acknowledgement, ActiveAlert, ActiveAlerts};
+use crate::active::{ActiveAlert, ActiveAlerts};
 use crate::silence::{MaintenanceWindow, Scope, SilenceFile, Suppressions};
 use delivery::Delivery;
 pub use delivery::RouteHealth;

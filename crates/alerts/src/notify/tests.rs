@@ -212,9 +212,9 @@ fn acknowledgements_survive_a_restart() {
     let notifier = place.start(&[]);
     notifier.apply(one("a", true));
     let jane = Acknowledgement {
-        by: "jane".to_owned(),
+        by: "jane".into(),
         at: UnixMs(7),
-        note: "on it".to_owned(),
+        note: "on it".into(),
     };
     assert_eq!(notifier.acknowledge(&Scope::of("a"), Some(&jane)), 1);
     notifier.finish();
