@@ -22,7 +22,7 @@ use sysmon_alerts::baseline::Baseline;
 use sysmon_alerts::engine::{Engine, HostCheck, HostRow};
 use sysmon_alerts::rule::Rule;
 use sysmon_alerts::{Alert, Transition};
-use sysmon_store::{Batch, KeptHost};
+use sysmon_store::{Batch, LoadedHost};
 
 /// Time without a look at the hosts after which the hub itself was away.
 const OUTAGE_MS: i64 = 10_000;
@@ -332,7 +332,7 @@ impl Fleet {
     }
 
     /// Takes back a host that the history knew.
-    pub fn restore(&mut self, kept: KeptHost) {
+    pub fn restore(&mut self, kept: LoadedHost) {
         let Ok(id) = self.host_id(&kept.name) else {
             return;
         };

@@ -9,6 +9,7 @@ use sysmon_wire::UnixMs;
 use super::{HistoryOptions, Hub, now};
 use crate::fleet::{Fleet, HostId};
 use crate::own;
+use sysmon_clock::Clock;
 use sysmon_store::Limits;
 use sysmon_store::store::{Reader, Store, StoreError};
 use sysmon_store::worker::Worker;
@@ -35,7 +36,7 @@ impl Hub {
             return Ok(());
         };
         let worker = history.lock().unwrap_or_else(PoisonError::into_inner);
-        worker.health(now)
+        worker.health(now).map_err(|error| error.to_string())
     }
 
     /// Bytes of history on disk, and microseconds of the last commit.
@@ -120,7 +121,7 @@ pub(super) fn open_history(
         .into_iter()
         .for_each(|event| fleet.restore_event(event));
     recall(&options.path, fleet, now());
-    Worker::start(store, &options.path, options.limits)
+    Worker::start(store, &options.path, options.limits, Clock::system())
 }
 
 /// Has the rules look at the last hour, so that what has begun to be bad goes on being so; at as many hosts as
