@@ -26,7 +26,11 @@ impl Events {
 
     /// Takes an event.
     pub fn push(&mut self, event: Event) {
-        if let Some(unsaved) = self.unsaved.as_mut().filter(|u| u.len() < EVENTS_STORED_MAX) {
+        if let Some(unsaved) = self
+            .unsaved
+            .as_mut()
+            .filter(|u| u.len() < EVENTS_STORED_MAX)
+        {
             unsaved.push(event.clone());
         }
         self.keep(event);

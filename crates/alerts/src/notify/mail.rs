@@ -10,9 +10,9 @@ use lettre::message::{Mailbox, header::ContentType};
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
 use lettre::{SmtpTransport, Transport};
+use percent_encoding::percent_decode_str;
 
 use super::notification::Notification;
-use super::send::SendError;
 
 /// Recipients of one mail.
 const RECIPIENTS_MAX: usize = 20;
@@ -144,42 +144,18 @@ fn mailbox(text: &str) -> Result<Mailbox, String> {
         .map_err(|_| format!("{text:?} is not a mail address"))
 }
 
-/// Decodes `%40` and the like (RFC 3986, section 2.1).
+/// Decodes `%40` and the like.
 fn decode(text: &str) -> String {
-    let (mut bytes, mut rest) = (Vec::with_capacity(text.len()), text.as_bytes());
-    while let [first, after @ ..] = rest {
-        let digit = |byte: &u8| char::from(*byte).to_digit(16);
-        let code = match after {
-            [high, low, ..] if *first == b'%' => digit(high).zip(digit(low)),
-            _ => None,
-        };
-        match code {
-            Some((high, low)) => {
-                bytes.push((high * 16 + low) as u8);
-                rest = after.get(2..).unwrap_or_default();
-            }
-            None => {
-                bytes.push(*first);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
 impl Mail {
-    pub(super) fn send(
-        &self,
-        notification: &Notification,
-        wait: Duration,
-    ) -> Result<(), SendError> {
-        let sent = || -> Result<(), String> {
-            let mail = self.mail(notification)?;
-            // The server's reply may repeat the mail, but never the password.
-            let reply = self.transport(wait)?.send(&mail);
-            reply.map(drop).map_err(|error| error.to_string())
-        };
-        sent().map_err(SendError::Mail)
+    /// Hands a mail to the server.
+    pub(super) fn send(&self, notification: &Notification, wait: Duration) -> Result<(), String> {
+        let mail = self.mail(notification)?;
+        // The server's reply may repeat the mail, but never the password.
+        let reply = self.transport(wait)?.send(&mail);
+        reply.map(drop).map_err(|error| error.to_string())
     }
 
     /// The mail. Its `Message-ID` is the notification's, by which mail programs recognise duplicates.

@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 use sysmon_wire::UnixMs;
 use sysmon_wire::message::Severity;
 
-use super::route::Format;
 use crate::{Alert, Transition};
 
 /// Lines of one notification; further ones are counted.
@@ -21,6 +20,16 @@ const TEXT_MAX: usize = 1_900;
 /// FNV-1a with 128 bits (<https://datatracker.ietf.org/doc/html/draft-eastlake-fnv>).
 const FNV_OFFSET: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
 const FNV_PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
+
+/// Format of a POST's body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    Json,
+    Slack,
+    Teams,
+    Discord,
+    Ntfy,
+}
 
 /// One transition in one line.
 fn line(transition: &Transition) -> String {

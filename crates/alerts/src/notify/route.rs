@@ -19,6 +19,7 @@ use sysmon_wire::message::Severity;
 use thiserror::Error;
 
 use super::mail::Mail;
+use super::notification::Format;
 
 /// Largest file that is read for `file:PATH`.
 const SECRET_BYTES_MAX: u64 = 4_096;
@@ -39,16 +40,6 @@ pub(super) enum Target {
     Post(Format, String),
     Mail(Mail),
     Command(String),
-}
-
-/// Format of a POST's body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Format {
-    Json,
-    Slack,
-    Teams,
-    Discord,
-    Ntfy,
 }
 
 const FORMATS: [(&str, Format); 5] = [

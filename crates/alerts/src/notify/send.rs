@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use super::notification::Notification;
-use super::route::{Format, Route, Target};
+use super::notification::{Format, Notification};
+use super::route::{Route, Target};
 
 /// Longest time of one attempt.
 const ATTEMPT_MAX: Duration = Duration::from_secs(10);
@@ -45,7 +45,9 @@ pub enum SendError {
 pub fn send(route: &Route, notification: &Notification) -> Result<(), SendError> {
     match &route.target {
         Target::Command(command) => run(command, notification),
-        Target::Mail(mail) => mail.send(notification, ATTEMPT_MAX),
+        Target::Mail(mail) => mail
+            .send(notification, ATTEMPT_MAX)
+            .map_err(SendError::Mail),
         Target::Post(format, url) => post(*format, url, notification),
     }
 }

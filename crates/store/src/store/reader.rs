@@ -145,7 +145,7 @@ impl Reader {
                 match Chunk::decode(row.get_ref(0)?.as_blob().unwrap_or_default()) {
                     Ok(chunk) => found.push((part, chunk)),
                     Err(error) => {
-                        tracing::warn!(host, %error, "skipping damaged buckets of the history")
+                        tracing::warn!(host, %error, "skipping damaged buckets of the history");
                     }
                 }
             }
