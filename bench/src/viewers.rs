@@ -34,11 +34,13 @@ thread_local! {
     static READ: RefCell<Vec<u8>> = RefCell::new(vec![0; 64 << 10]);
 }
 
-/// Decodes WebSocket frames from arbitrary pieces.
+/// Decodes WebSocket messages from arbitrary pieces.
 #[derive(Debug, Default)]
 struct Frames {
     head: Vec<u8>,
     left: usize,
+    /// Whether the current frame ends its message.
+    is_last: bool,
     /// The content so far, if it is to be parsed.
     content: Option<Vec<u8>>,
 }
@@ -51,8 +53,8 @@ impl Frames {
         }
     }
 
-    /// Decodes `bytes` and calls `on_frame` at the end of each frame. False for anything but whole text frames.
-    fn decode(&mut self, mut bytes: &[u8], mut on_frame: impl FnMut(&[u8])) -> bool {
+    /// Decodes `bytes` and calls `on_message` at the end of each message. False for anything but unmasked text.
+    fn decode(&mut self, mut bytes: &[u8], mut on_message: impl FnMut(&[u8])) -> bool {
         loop {
             if self.left > 0 {
                 let (part, rest) = bytes.split_at(self.left.min(bytes.len()));
@@ -64,7 +66,10 @@ impl Frames {
                 if self.left > 0 {
                     return true;
                 }
-                on_frame(self.content.as_deref().unwrap_or_default());
+                if !self.is_last {
+                    continue;
+                }
+                on_message(self.content.as_deref().unwrap_or_default());
                 if let Some(content) = &mut self.content {
                     content.clear();
                 }
@@ -74,10 +79,12 @@ impl Frames {
             };
             self.head.push(*byte);
             bytes = rest;
-            // An edge sends whole, unmasked text frames only.
-            if self.head.first() != Some(&0x81) || self.head.len() > HEAD_MAX {
+            // An edge sends text, in one frame (0x81) or several (0x01, 0x00, …, 0x80).
+            let first = self.head.first().copied().unwrap_or_default();
+            if !matches!(first, 0x81 | 0x01 | 0x00 | 0x80) || self.head.len() > HEAD_MAX {
                 return false;
             }
+            self.is_last = first & 0x80 != 0;
             if let Some(length) = length(&self.head) {
                 self.left = length;
                 self.head.clear();
@@ -280,6 +287,13 @@ mod tests {
             }
             assert_eq!(seen, all);
         }
+        let mut parts = frame(b"ab");
+        parts[0] = 0x01;
+        parts.extend(frame(b"c"));
+        parts[4] = 0x80;
+        let (mut frames, mut seen) = (Frames::new(true), Vec::new());
+        assert!(frames.decode(&parts, |content| seen.push(content.to_vec())));
+        assert_eq!(seen, [b"abc"], "one message of two frames");
         let (mut frames, mut count) = (Frames::new(false), 0);
         assert!(frames.decode(&bytes, |content| count += 1 + content.len()));
         assert_eq!(count, 3, "no content is stored");
