@@ -215,7 +215,7 @@ impl Shared {
         while let Err(error) = store.commit(batch) {
             self.commits().failing = Some(error.to_string());
             if !std::mem::replace(&mut failing, true) {
-                tracing::error!(%error, "cannot write the history, retrying: agents keep their rows meanwhile");
+                tracing::error!(%error, "cannot write the history, retrying: rows are not acknowledged meanwhile");
             }
             if self.stop.load(Ordering::Acquire) {
                 return false;

@@ -347,7 +347,7 @@ impl Shared {
             if state.version != saved {
                 saved = state.version;
                 self.save(state);
-                // Under the lock, so that nobody who has just looked for the file misses it.
+                // Under the lock, so that a test that waits for the file does not miss it.
                 let _state = self.lock();
                 self.changed.notify_all();
             }

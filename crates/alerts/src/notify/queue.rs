@@ -22,7 +22,7 @@ pub struct DeliveryQueue {
 }
 
 impl DeliveryQueue {
-    /// Adds a transition. Of one alert only the newest is sent; one that takes back an unsent transition removes
+    /// Adds a transition. Of one alert only the newest is sent; one that reverts an unsent transition removes
     /// both.
     pub fn add(&mut self, transition: Transition) {
         let is_same = |queued: &Transition| queued.alert.key() == transition.alert.key();
