@@ -159,7 +159,7 @@ fn a_flapping_alert_is_resolved_only_after_the_condition_stays_clear() {
     );
     assert!(!row(&mut engine, 799, [0, 0, 0, 0])[0].firing);
     let later = row(&mut engine, 2000, [950, 0, 0, 0]);
-    assert!(!later[0].alert.summary.contains("flaps"));
+    assert!(!later[0].alert.summary.contains("flapping"));
     assert!(
         !row(&mut engine, 2001, [0, 0, 0, 0])[0].firing,
         "over at once again"
