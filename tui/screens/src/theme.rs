@@ -1,4 +1,4 @@
-//! Colours and signs. Severity is never told by colour alone.
+//! Colours and signs. Severity is never shown by colour alone.
 
 use ratatui::style::{Color, Modifier, Style};
 pub use sysmon_config::Theme as ThemeName;
@@ -6,11 +6,8 @@ pub use sysmon_config::Theme as ThemeName;
 /// How bad something is, least first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
-    /// Nothing to see.
     None,
-    /// Worth a look.
     Warning,
-    /// Worth getting up for.
     Critical,
 }
 
@@ -101,7 +98,7 @@ impl Theme {
                 critical: on(15, 9).add_modifier(bold),
                 ascii,
             },
-            // Blue and orange are told apart with every kind of colour blindness (Okabe & Ito, 2008).
+            // Blue and orange are distinguishable with every kind of colour blindness (Okabe & Ito, 2008).
             ThemeName::ColourBlind => Self {
                 text: fg(252),
                 dim: fg(243),

@@ -11,10 +11,10 @@ use crate::keys::{Action, Mode};
 use crate::theme::Severity;
 use crate::widgets::paint::Pen;
 
-/// Cells between things that stand here.
+/// Cells between parts of the footer.
 const GAP: usize = 3;
 
-/// A key, its word, and where they stand.
+/// A key, its word, and their place.
 struct Word {
     x: usize,
     key: String,
@@ -33,7 +33,7 @@ fn is_wrong(state: &State) -> bool {
     state.context.mode() == Mode::Filter && state.screen().is_filter_invalid()
 }
 
-/// What is being typed, told or filtered by.
+/// The prompt, the remark or the filter.
 fn lead(state: &State, width: usize) -> Vec<(String, Style)> {
     let theme = &state.context.theme;
     let prompt = match state.context.mode() {

@@ -55,7 +55,7 @@ pub fn open_host(state: &mut State, name: Label) {
     open(state, name, &[Mode::Fleet, Mode::Host]);
 }
 
-/// Opens a host at a moment; one that is open keeps its pane.
+/// Opens a host at a moment; if it is open already, its focused pane stays.
 pub(super) fn open_at(state: &mut State, name: Label, at: UnixMs, is_process: bool) {
     let modes: &[Mode] = match is_process {
         true => &[Mode::Fleet, Mode::Host, Mode::Processes],

@@ -34,7 +34,7 @@ impl Row<'_> {
         &self.context.theme
     }
 
-    /// What is selected keeps its own colours on the selection's ground.
+    /// The style on the background of a selected row.
     fn on(&self, style: Style) -> Style {
         if self.is_selected {
             let back = self.theme().selected;

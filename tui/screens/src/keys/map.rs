@@ -5,7 +5,7 @@ use sysmon_config::suggest;
 
 use super::{Action, BINDINGS, Binding, Key, Mode};
 
-/// Places where rebound keys count; prompts keep theirs.
+/// Modes with rebound keys; those of prompts are fixed.
 const PLACES: [Mode; 12] = [
     Mode::Fleet,
     Mode::Host,
@@ -21,7 +21,7 @@ const PLACES: [Mode; 12] = [
     Mode::Help,
 ];
 
-/// Keys that have a name in the configuration; a comma and `=` stand between its words.
+/// Keys with a name in the configuration, where a comma and `=` are separators.
 const NAMED: [(&str, KeyCode); 19] = [
     ("enter", KeyCode::Enter),
     ("esc", KeyCode::Esc),
@@ -92,13 +92,13 @@ impl Keymap {
             }
         }
         for action in &changed {
-            map.give_way(*action, &changed)?;
+            map.reassign_keys(*action, &changed)?;
         }
         Ok(map)
     }
 
     /// Takes the keys of an action from all others that would hear them too.
-    fn give_way(&mut self, action: Action, changed: &[Action]) -> Result<(), String> {
+    fn reassign_keys(&mut self, action: Action, changed: &[Action]) -> Result<(), String> {
         let own: Vec<Bound> = self
             .0
             .iter()
@@ -150,7 +150,7 @@ impl Keymap {
             .filter(move |bound| bound.binding.modes.contains(&mode))
     }
 
-    /// The first key of an action in a mode, as people read it.
+    /// The first key of an action in a mode, for display.
     pub fn key_of(&self, mode: Mode, action: Action, ascii: bool) -> Option<String> {
         let mut here = self.of(mode);
         let bound = here.find(|bound| bound.binding.action == action)?;
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_is_told_with_what_is_near() {
+    fn unknown_names_are_reported_with_a_suggestion() {
         assert_eq!(
             wrong(&["qiut = x"]),
             "unknown action \"qiut\"; did you mean \"quit\"?"
@@ -264,7 +264,7 @@ mod tests {
         assert!(map(&["quit = s", "sort-next = S"]).is_ok());
         assert!(
             wrong(&["accept = x"]).contains("unknown action"),
-            "prompts keep their keys"
+            "keys of prompts are fixed"
         );
     }
 

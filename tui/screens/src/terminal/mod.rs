@@ -1,4 +1,4 @@
-//! The terminal: one write a frame of the cells that changed, and always given back as it was.
+//! The terminal: one write per frame of the cells that changed, and always restored at the end.
 //!
 //! A frame is written beside everything else, and the next is made only once it is out: a slow line gets fewer
 //! frames, each of which shows the newest, and delays neither keys nor what the hub sends.
@@ -26,7 +26,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use self::colours::Colours;
 use self::difference::{Print, write_difference};
 
-/// Whether the terminal is ours, so that whoever ends the program first gives it back.
+/// Whether the terminal has to be restored, so that it is restored once, however the program ends.
 static ENTERED: AtomicBool = AtomicBool::new(false);
 
 /// A terminal that shows frames.
@@ -46,7 +46,7 @@ pub struct Terminal {
 struct Output {
     frame: Vec<u8>,
     written: u64,
-    /// The frame that is being written; gives its buffer back.
+    /// The frame that is being written; returns its buffer.
     sending: Option<JoinHandle<io::Result<Vec<u8>>>>,
 }
 
@@ -75,7 +75,7 @@ impl Output {
         }));
     }
 
-    /// Waits until all is written. What this waits for goes on if it is given up.
+    /// Waits until everything is written. The write goes on if this is cancelled.
     async fn sent(&mut self) -> io::Result<()> {
         if let Some(sending) = &mut self.sending {
             let frame = sending.await;
@@ -107,7 +107,7 @@ impl Terminal {
         self.output.sending.is_some()
     }
 
-    /// Waits until the last frame is written. What this waits for goes on if it is given up.
+    /// Waits until the last frame is written. The write goes on if this is cancelled.
     pub async fn sent(&mut self) -> io::Result<()> {
         self.output.sent().await
     }
@@ -138,7 +138,7 @@ impl Terminal {
         Ok(())
     }
 
-    /// Takes the terminal's size anew, and draws every cell with the next frame.
+    /// Reads the terminal's size, and draws every cell with the next frame.
     pub fn redraw(&mut self) -> Size {
         let size = size();
         let area = Rect::new(0, 0, size.width, size.height);
@@ -185,7 +185,7 @@ impl Drop for Terminal {
     }
 }
 
-/// The terminal's size; 80×24 where it does not tell.
+/// The terminal's size; 80×24 if unknown.
 pub fn size() -> Size {
     match crossterm::terminal::size() {
         Ok((width, height)) if width > 0 && height > 0 => Size::new(width, height),
@@ -219,7 +219,7 @@ fn take(title: &str) -> io::Result<()> {
 /// Gives the terminal back as it was; harmless if it is not ours.
 pub fn leave() {
     if ENTERED.swap(false, Ordering::SeqCst) {
-        // Whatever fails here, there is nobody left to tell.
+        // An error here cannot be reported any more.
         let _ = execute!(
             io::stdout(),
             DisableBracketedPaste,
@@ -244,7 +244,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_copied_is_encoded() {
+    fn copied_text_is_encoded() {
         assert_eq!(clipboard("a\x07b"), b"\x1b]52;c;YQdi\x07");
     }
 }

@@ -1,4 +1,4 @@
-//! Which hosts are shown: words that all have to fit.
+//! The filter of hosts: words that all have to match.
 //!
 //! `db` is letters of the name or a tag, in order; `#web` or `tag:web` a tag, `is:offline` a state; `!` before one
 //! of them leaves out what fits.
@@ -75,7 +75,7 @@ impl Filter {
         self.0.iter().any(is_state)
     }
 
-    /// How badly a host fits, if it does: not at all if what was typed stands in it as it is.
+    /// How badly a host matches, if it does: 0 if it contains what was typed.
     pub(super) fn badness(&self, host: &HostRow) -> Option<u8> {
         let mut worst = 0;
         for word in &self.0 {
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_understood_can_be_told() {
+    fn a_filter_can_be_explained() {
         let told = |text: &str| Filter::new(text).explain();
         assert_eq!(
             told("db #web !is:o").unwrap(),

@@ -1,4 +1,4 @@
-//! What hosts are sorted by.
+//! Orders of hosts.
 
 use std::cmp::Ordering;
 
@@ -43,7 +43,6 @@ impl Sort {
             .map(|(name, order)| (order.into(), name))
     }
 
-    /// Its name.
     pub fn name(self) -> &'static str {
         let known = Self::all().find(|(sort, _)| *sort == self);
         match (known, self) {
@@ -54,7 +53,6 @@ impl Sort {
         }
     }
 
-    /// The way after this one.
     pub fn next(self) -> Self {
         let mut after = Self::all().skip_while(|(sort, _)| *sort != self).skip(1);
         after.next().map_or(Self::Worst, |(sort, _)| sort)
