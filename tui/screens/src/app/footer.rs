@@ -95,7 +95,7 @@ fn understood(state: &State, lead: &[(String, Style)], width: usize) -> Option<(
     let (text, style) = match Filter::new(&state.prompt.input).explain() {
         Ok(text) if text.is_empty() => (HINT.to_owned(), theme.dim),
         Ok(text) => (format!("{text}: {shown} of {all}"), theme.dim),
-        Err(text) => (text, theme.severity(Severity::Warning)),
+        Err(error) => (error.to_string(), theme.severity(Severity::Warning)),
     };
     let taken =
         |lead: &[(String, Style)]| -> usize { lead.iter().map(|(text, _)| text.width()).sum() };

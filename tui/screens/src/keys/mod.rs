@@ -5,7 +5,7 @@ mod table;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-pub use map::{Bound, Keymap};
+pub use map::{Bound, Keymap, KeymapError};
 pub use table::BINDINGS;
 
 /// A screen, overlay or prompt: what keys mean depends on it.

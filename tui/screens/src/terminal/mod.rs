@@ -87,7 +87,10 @@ impl Output {
 }
 
 impl Terminal {
-    /// Takes the terminal: raw mode, the alternate screen, no cursor, mouse clicks and wheel.
+    /// Prepares the terminal: raw mode, the alternate screen, no cursor, mouse clicks and wheel.
+    ///
+    /// # Errors
+    /// The terminal cannot be written.
     pub fn enter(title: &str) -> io::Result<Self> {
         take(title)?;
         restore_on_panic();
@@ -108,11 +111,17 @@ impl Terminal {
     }
 
     /// Waits until the last frame is written. The write goes on if this is cancelled.
+    ///
+    /// # Errors
+    /// The terminal cannot be written.
     pub async fn sent(&mut self) -> io::Result<()> {
         self.output.sent().await
     }
 
-    /// Shows what `view` draws, unless the last frame is still being written; writes nothing if that is what is there.
+    /// Shows what `view` draws, unless the last frame is still being written; writes nothing if nothing changed.
+    ///
+    /// # Errors
+    /// The terminal cannot be written.
     pub fn draw(&mut self, view: impl FnOnce(Rect, &mut Buffer)) -> io::Result<()> {
         if self.is_busy() {
             return Ok(());
@@ -148,7 +157,10 @@ impl Terminal {
         size
     }
 
-    /// Puts a text on the clipboard, where the terminal lets programs do that (OSC 52).
+    /// Copies a text to the clipboard, if the terminal allows it (OSC 52).
+    ///
+    /// # Errors
+    /// The terminal cannot be written.
     pub async fn copy(&mut self, text: &str) -> io::Result<()> {
         self.sent().await?;
         self.output.frame.extend_from_slice(&clipboard(text));
@@ -161,7 +173,10 @@ impl Terminal {
         self.output.written
     }
 
-    /// Leaves the terminal to the shell until it calls the program back.
+    /// Returns to the shell until it resumes the program.
+    ///
+    /// # Errors
+    /// The terminal cannot be written.
     #[cfg(unix)]
     pub async fn suspend(&mut self, title: &str) -> io::Result<()> {
         use rustix::process::{Signal, kill_current_process_group};
@@ -171,9 +186,12 @@ impl Terminal {
         take(title)
     }
 
-    /// There is no such thing here.
+    /// Does nothing: this system cannot suspend programs.
+    ///
+    /// # Errors
+    /// The terminal cannot be written.
     #[cfg(not(unix))]
-    #[expect(clippy::unused_async, reason = "as where there is such a thing")]
+    #[expect(clippy::unused_async, reason = "as on systems that can")]
     pub async fn suspend(&mut self, _title: &str) -> io::Result<()> {
         Ok(())
     }

@@ -94,8 +94,11 @@ impl Filter {
         Some(worst)
     }
 
-    /// What was understood, for people; what was not.
-    pub fn explain(&self) -> Result<String, String> {
+    /// What the filter means, in words.
+    ///
+    /// # Errors
+    /// A state is unknown.
+    pub fn explain(&self) -> Result<String, UnknownState> {
         let mut parts = Vec::new();
         for word in &self.0 {
             let what = match &word.what {
@@ -104,8 +107,7 @@ impl Filter {
                 What::State(state) => {
                     let names: Vec<_> = states(state).map(|(name, _)| *name).collect();
                     if names.is_empty() {
-                        let all: Vec<_> = STATES.iter().map(|(name, _)| *name).collect();
-                        return Err(format!("is: {}", all.join(", ")));
+                        return Err(UnknownState);
                     }
                     names.join(" or ")
                 }
@@ -119,6 +121,19 @@ impl Filter {
         Ok(parts.join(" and "))
     }
 }
+
+/// No state begins with what follows `is:`; its text lists the states.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnknownState;
+
+impl std::fmt::Display for UnknownState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let all: Vec<_> = STATES.iter().map(|(name, _)| *name).collect();
+        write!(f, "is: {}", all.join(", "))
+    }
+}
+
+impl std::error::Error for UnknownState {}
 
 fn tags(host: &HostRow) -> impl Iterator<Item = String> {
     let tags = host.line.facts.tags.iter();
@@ -203,12 +218,17 @@ mod tests {
 
     #[test]
     fn a_filter_can_be_explained() {
-        let told = |text: &str| Filter::new(text).explain();
+        let explained = |text: &str| Filter::new(text).explain();
         assert_eq!(
-            told("db #web !is:o").unwrap(),
+            explained("db #web !is:o").unwrap(),
             "db and tag web and not offline"
         );
-        assert!(told("is:x").unwrap_err().contains("live, stale, offline"));
-        assert_eq!(told("").unwrap(), "");
+        assert!(
+            explained("is:x")
+                .unwrap_err()
+                .to_string()
+                .contains("live, stale, offline")
+        );
+        assert_eq!(explained("").unwrap(), "");
     }
 }
