@@ -242,17 +242,19 @@ fn acknowledged_by_key(place: &Place, address: &str) {
     let mut session = Session::start(120, 30, &args, &[]);
     session.is("the host", |text| text.contains("✕ a"));
     session.press("a");
-    session.is("what fires", |text| {
-        text.contains("1 alert fires") && text.contains("▲ FIRES")
+    session.is("the firing alert", |text| {
+        text.contains("1 firing") && text.contains("▲ FIRING")
     });
     session.press("A");
-    session.is("who takes care", |text| {
+    session.is("who acknowledged it", |text| {
         text.contains("1 acknowledged") && text.contains("by owner: ")
     });
     let taken = place.status();
     assert!(taken.contains("[acknowledged by owner]"), "{taken}");
     session.press("A");
-    session.is("that nobody does", |text| text.contains("1 alert fires"));
+    session.is("the acknowledgement is withdrawn", |text| {
+        text.contains("1 firing")
+    });
     session.press("\r");
     session.is("the host as it was", |text| text.contains("PAST"));
     session.press("q");

@@ -281,7 +281,7 @@ mod tests {
             wrong(&["quit = entr"]),
             "unknown key \"entr\"; did you mean \"enter\"?"
         );
-        assert!(wrong(&["quit"]).contains("write for example"));
+        assert!(wrong(&["quit"]).contains("for example"));
         assert!(wrong(&["quit = "]).contains("unknown key \"\""));
         assert!(wrong(&["quit = f13"]).contains("unknown key \"f13\""));
         assert_eq!(wrong(&["quit = x", "quit = y"]), "quit is listed twice");

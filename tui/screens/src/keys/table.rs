@@ -434,7 +434,7 @@ pub const BINDINGS: &[Binding] = &[
         ANY,
         &[char('?'), key(KeyCode::F(1))],
         Action::Help,
-        "help",
+        "show or hide this help",
         Some("help"),
     ),
     bind(
