@@ -82,12 +82,12 @@ pub fn timeline(
     match host {
         Some(host) => {
             // What cannot be read counts as not there.
-            let _ = host.ring.cover(from, step_ms, &mut covered);
+            let _ = host.ring.mark_covered(from, step_ms, &mut covered);
             oldest = host.ring.oldest().unwrap_or(oldest);
         }
         None => {
             for (_, host) in fleet.watched_hosts() {
-                host.ring.cover_roughly(from, step_ms, &mut covered);
+                host.ring.mark_covered_roughly(from, step_ms, &mut covered);
                 oldest = oldest.min(host.ring.oldest().unwrap_or(oldest));
             }
         }

@@ -277,7 +277,7 @@ impl Fleet {
         is_restored
             && self
                 .host(id)
-                .is_none_or(|host| host.ring.is_whole_from(from))
+                .is_none_or(|host| host.ring.has_all_since(from))
     }
 
     /// Has sealed rows of the past in memory while `look` looks at them.
@@ -295,7 +295,7 @@ impl Fleet {
         let seen = look(self);
         for (at, chunk) in lent {
             if let Some(host) = self.hosts.get_mut(at) {
-                host.ring.give_back(chunk);
+                host.ring.remove(chunk);
             }
         }
         seen

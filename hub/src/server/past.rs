@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use sysmon_series::{Chunk, rows_of_buckets};
+use sysmon_series::{Chunk, rows_from_buckets};
 use sysmon_wire::timeline::Timeline;
 use sysmon_wire::{Kind, Label, SeriesKey, UnixMs};
 use tokio::sync::OwnedSemaphorePermit;
@@ -126,7 +126,7 @@ impl Missing {
             .into_iter()
             .map(|(part, chunk)| (part * PART_SERIES, chunk))
             .collect();
-        Ok(rows_of_buckets(&parts, &self.kinds, from, to)?)
+        Ok(rows_from_buckets(&parts, &self.kinds, from, to)?)
     }
 }
 
