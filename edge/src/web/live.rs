@@ -1,52 +1,57 @@
-//! Live updates: the same JSON as `/api/v1/fleet`, once a second, over a WebSocket or as server-sent events.
+//! Live updates: the JSON of `/api/v1/fleet` once a second, over a WebSocket or as server-sent events.
 
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Extension;
 use axum::body::{Body, Bytes};
-use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::extract::State;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::ws::{CloseCode, CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::{Stream, stream};
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::frame::{self, Close, Event};
 use super::guard::Client;
-use super::limits::{Held, Kind};
-use super::{App, Tick, answer};
+use super::limits::{Kind, Permit};
+use super::{App, Update, response};
 
-/// People who may look at once.
+/// Live viewers of all addresses.
 const VIEWERS_MAX: u64 = 20_000;
 
-/// Frames that a viewer may send between two updates: there is nothing to say.
-const FRAMES_PER_TICK: u32 = 16;
+/// Frames a viewer may send between two updates; the protocol needs none but an occasional ping.
+const FRAMES_PER_UPDATE: u32 = 16;
 
-/// How long the end of a connection may take.
-const CLOSE_MAX: Duration = Duration::from_secs(2);
+/// Bytes of a frame a viewer sends: as much as a control frame may carry (RFC 6455, section 5.5).
+const FRAME_BYTES_MAX: usize = 125;
 
-/// Somebody who watches, counted while there.
+/// A viewer sends next to nothing, so its read buffer is small.
+const READ_BUFFER_BYTES: usize = 256;
+
+/// Time for the closing handshake.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A live viewer, counted until it is dropped.
 struct Viewer {
-    all: Arc<AtomicU64>,
-    _address: Option<Held>,
+    count: Arc<AtomicU64>,
+    _permit: Option<Permit>,
 }
 
 impl Viewer {
     fn new(app: &App, client: Client) -> Result<Self, StatusCode> {
-        let hold = |ip| Held::new(&app.addresses, ip, Kind::Viewer, Instant::now());
-        let address = match client.0 {
-            Some(ip) => Some(hold(ip).ok_or(StatusCode::TOO_MANY_REQUESTS)?),
+        let acquire = |ip| Permit::acquire(&app.clients, ip, Kind::Viewer, app.clock.instant());
+        let permit = match client.0 {
+            Some(ip) => Some(acquire(ip).ok_or(StatusCode::TOO_MANY_REQUESTS)?),
             None => None,
         };
         let before = app.viewers.fetch_add(1, Ordering::Relaxed);
         let viewer = Self {
-            all: Arc::clone(&app.viewers),
-            _address: address,
+            count: Arc::clone(&app.viewers),
+            _permit: permit,
         };
         if before < VIEWERS_MAX {
             Ok(viewer)
@@ -58,129 +63,100 @@ impl Viewer {
 
 impl Drop for Viewer {
     fn drop(&mut self) {
-        self.all.fetch_sub(1, Ordering::Relaxed);
+        self.count.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-fn has(headers: &HeaderMap, name: HeaderName, word: &str) -> bool {
-    let values = headers.get_all(name).iter();
-    let mut words = values
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','));
-    words.any(|one| one.trim().eq_ignore_ascii_case(word))
+/// Whether another site's page opens the socket: browsers send the user's credentials along, so on a private page it
+/// would read with them.
+fn is_cross_origin(app: &App, headers: &HeaderMap) -> bool {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+    let Some(origin) = text(header::ORIGIN) else {
+        return false;
+    };
+    let host = origin.split_once("://").map(|(_, host)| host);
+    app.access.is_private() && host != text(header::HOST)
 }
 
-/// The answer to a browser's key.
-fn handshake(headers: &HeaderMap) -> Option<String> {
-    let wanted = has(headers, header::CONNECTION, "upgrade")
-        && has(headers, header::UPGRADE, "websocket")
-        && has(headers, header::SEC_WEBSOCKET_VERSION, "13");
-    let key = headers.get(header::SEC_WEBSOCKET_KEY)?;
-    wanted.then(|| frame::accept(key.as_bytes())).flatten()
-}
-
-/// A page of somebody else would look with what lets in who reads it.
-fn is_foreign(app: &App, headers: &HeaderMap) -> bool {
-    let origin = headers
-        .get(header::ORIGIN)
-        .and_then(|origin| origin.to_str().ok());
-    let own = headers
-        .get(header::HOST)
-        .and_then(|host| host.to_str().ok());
-    let host = |origin: &str| origin.split_once("://").map(|(_, host)| host.to_owned());
-    app.access.is_private() && origin.is_some_and(|origin| host(origin).as_deref() != own)
+fn upgrade_required() -> Response {
+    let why = "this path speaks WebSocket; /api/v1/events sends the same as server-sent events";
+    let mut response = response::problem(StatusCode::UPGRADE_REQUIRED, why);
+    for (name, value) in [("upgrade", "websocket"), ("sec-websocket-version", "13")] {
+        let value = HeaderValue::from_static(value);
+        response.headers_mut().insert(name, value);
+    }
+    response
 }
 
 pub(super) async fn socket(
     State(app): State<Arc<App>>,
     Extension(client): Extension<Client>,
-    mut request: Request,
+    headers: HeaderMap,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
-    let Some(accepted) = handshake(request.headers()) else {
-        let why = "this is for WebSockets; /api/v1/events has the same as server-sent events";
-        let mut response = answer::problem(StatusCode::UPGRADE_REQUIRED, why);
-        let headers = [("upgrade", "websocket"), ("sec-websocket-version", "13")];
-        for (name, value) in headers {
-            let value = axum::http::HeaderValue::from_static(value);
-            response.headers_mut().insert(name, value);
-        }
-        return response;
+    let Ok(upgrade) = upgrade else {
+        return upgrade_required();
     };
-    if is_foreign(&app, request.headers()) {
-        return answer::problem(StatusCode::FORBIDDEN, "only pages from here may look");
+    if is_cross_origin(&app, &headers) {
+        return response::problem(StatusCode::FORBIDDEN, "cross-origin requests are refused");
     }
     let viewer = match Viewer::new(&app, client) {
         Ok(viewer) => viewer,
-        Err(status) => return answer::problem(status, "too many are looking"),
+        Err(status) => return response::problem(status, "too many live viewers"),
     };
-    let upgrade = hyper::upgrade::on(&mut request);
-    let ticks = app.tick.subscribe();
-    tokio::spawn(async move {
-        if let Ok(connection) = upgrade.await {
-            watch(TokioIo::new(connection), ticks).await;
-        }
-        drop(viewer);
-    });
-    let headers = [
-        (header::CONNECTION, "upgrade"),
-        (header::UPGRADE, "websocket"),
-        (header::SEC_WEBSOCKET_ACCEPT, accepted.as_str()),
-    ];
-    (StatusCode::SWITCHING_PROTOCOLS, headers).into_response()
+    let updates = app.updates.subscribe();
+    upgrade
+        .read_buffer_size(READ_BUFFER_BYTES)
+        .write_buffer_size(0)
+        .max_frame_size(FRAME_BYTES_MAX)
+        .max_message_size(FRAME_BYTES_MAX)
+        .on_upgrade(|socket| async move {
+            send_updates(socket, updates).await;
+            drop(viewer);
+        })
 }
 
-/// Sends the newest update whenever there is one: a slow viewer skips, and never queues.
-async fn watch(connection: impl AsyncRead + AsyncWrite, mut ticks: watch::Receiver<Tick>) {
-    let (mut from, mut to) = tokio::io::split(connection);
-    let mut came = Vec::new();
+/// Sends the newest update whenever there is one: a slow viewer skips updates and never queues them.
+async fn send_updates(mut socket: WebSocket, mut updates: watch::Receiver<Update>) {
     let mut frames = 0;
-    ticks.mark_changed();
-    let why = loop {
+    updates.mark_changed();
+    let code = loop {
         tokio::select! {
-            changed = ticks.changed() => {
+            changed = updates.changed() => {
                 if changed.is_err() {
-                    break Close::Normal;
+                    break close_code::NORMAL;
                 }
                 frames = 0;
-                let update = ticks.borrow_and_update().frame.clone();
-                if to.write_all(&update).await.is_err() || to.flush().await.is_err() {
+                let message = updates.borrow_and_update().message.clone();
+                if socket.send(message).await.is_err() {
                     return;
                 }
             }
-            read = from.read_buf(&mut came) => if !matches!(read, Ok(1..)) {
-                return;
-            }
-        }
-        let mut end = None;
-        while let Some(event) = frame::take(&mut came) {
-            frames += 1;
-            match event {
-                Event::End(why) => end = Some(why),
-                Event::Ping(_) | Event::Pong if frames > FRAMES_PER_TICK => {
-                    end = Some(Close::Unwelcome);
+            received = socket.recv() => {
+                frames += 1;
+                match received {
+                    // The library answers pings.
+                    Some(Ok(Message::Ping(_) | Message::Pong(_))) if frames <= FRAMES_PER_UPDATE => {}
+                    Some(Ok(Message::Close(_))) => break close_code::NORMAL,
+                    Some(Ok(_)) => break close_code::POLICY,
+                    Some(Err(_)) => break close_code::PROTOCOL,
+                    None => return,
                 }
-                Event::Ping(content) => {
-                    if to.write_all(&frame::pong(&content)).await.is_err() {
-                        return;
-                    }
-                }
-                Event::Pong => {}
             }
-            if end.is_some() {
-                break;
-            }
-        }
-        if let Some(why) = end {
-            break why;
         }
     };
-    let end = async {
-        to.write_all(&frame::close(why)).await?;
-        to.shutdown().await?;
-        // What is on its way is read, or the last frame would be lost.
-        tokio::io::copy(&mut from, &mut tokio::io::sink()).await
+    let _ = timeout(CLOSE_TIMEOUT, close(socket, code)).await;
+}
+
+/// Closes with `code`, or finishes the handshake that the viewer began. Reads to the end: unread bytes would reset
+/// the connection and could lose the close frame.
+async fn close(mut socket: WebSocket, code: CloseCode) {
+    let frame = CloseFrame {
+        code,
+        reason: "".into(),
     };
-    let _ = timeout(CLOSE_MAX, end).await;
+    let _ = socket.send(Message::Close(Some(frame))).await;
+    while let Some(Ok(_)) = socket.recv().await {}
 }
 
 pub(super) async fn events(
@@ -190,18 +166,21 @@ pub(super) async fn events(
     match Viewer::new(&app, client) {
         Ok(viewer) => {
             let kind = (header::CONTENT_TYPE, "text/event-stream");
-            ([kind], Body::from_stream(updates(&app, viewer))).into_response()
+            ([kind], Body::from_stream(event_stream(&app, viewer))).into_response()
         }
-        Err(status) => answer::problem(status, "too many are looking"),
+        Err(status) => response::problem(status, "too many live viewers"),
     }
 }
 
-fn updates(app: &App, viewer: Viewer) -> impl Stream<Item = Result<Bytes, Infallible>> + use<> {
-    let mut ticks = app.tick.subscribe();
-    ticks.mark_changed();
-    stream::unfold((ticks, viewer), |(mut ticks, viewer)| async move {
-        ticks.changed().await.ok()?;
-        let event = ticks.borrow_and_update().event.clone();
-        Some((Ok(event), (ticks, viewer)))
+fn event_stream(
+    app: &App,
+    viewer: Viewer,
+) -> impl Stream<Item = Result<Bytes, Infallible>> + use<> {
+    let mut updates = app.updates.subscribe();
+    updates.mark_changed();
+    stream::unfold((updates, viewer), |(mut updates, viewer)| async move {
+        updates.changed().await.ok()?;
+        let event = updates.borrow_and_update().event.clone();
+        Some((Ok(event), (updates, viewer)))
     })
 }

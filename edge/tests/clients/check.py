@@ -30,7 +30,7 @@ def values_change(place, page):
 
     until("values change", other)
     assert "2 of 2 hosts live" in text(page, "#status")
-    assert page.locator("#away").is_hidden()
+    assert page.locator("#notice").is_hidden()
 
 
 def a_host_goes_and_comes_back(place, page):
@@ -76,10 +76,10 @@ def keys_reach_everything(place, page):
 def the_hub_goes_and_comes_back(place, page):
     page.goto(place.web + "/")
     place.stop("hub")
-    until("the page says that the hub is away", lambda: "the hub is away" in text(page, "#away"))
+    until("the page says that the hub is disconnected", lambda: "Hub disconnected" in text(page, "#notice"))
     assert page.locator("#fleet tbody tr").count() == 2
     place.start_hub()
-    until("the page goes on", lambda: page.locator("#away").is_hidden() and "2 of 2" in text(page, "#status"))
+    until("the page goes on", lambda: page.locator("#notice").is_hidden() and "2 of 2" in text(page, "#status"))
 
     def no_gap():
         points = place.get("/api/v1/hosts/Shop/series?metric=cpu")["points"]

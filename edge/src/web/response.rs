@@ -1,4 +1,4 @@
-//! Answers: with a tag, so that nobody is sent twice what they have, and compressed once where many ask.
+//! Responses with entity tags, and with bodies that are compressed once for all clients.
 
 use std::io::Write;
 
@@ -7,13 +7,13 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 use sysmon_wire::fnv1a;
 
-/// JSON as it is sent.
 const JSON: &str = "application/json";
 
-/// Compresses something that will be sent often.
+/// Compresses as small as gzip can, for bodies that are sent many times.
 pub(super) fn gzip(bytes: &[u8]) -> Bytes {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     // Writing to memory does not fail.
@@ -21,21 +21,25 @@ pub(super) fn gzip(bytes: &[u8]) -> Bytes {
     encoder.finish().unwrap_or_default().into()
 }
 
-/// Whether a browser takes what is compressed with gzip.
-pub(super) fn takes_gzip(headers: &HeaderMap) -> bool {
+/// The views have string keys and no failing serializers, so this does not fail.
+pub(super) fn to_json(view: &impl Serialize) -> String {
+    serde_json::to_string(view).unwrap_or_default()
+}
+
+pub(super) fn accepts_gzip(headers: &HeaderMap) -> bool {
     let accepted = headers.get_all(header::ACCEPT_ENCODING).iter();
-    let mut words = accepted
+    let mut codings = accepted
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
-        .map(|word| word.trim().to_ascii_lowercase());
-    words.any(|word| {
-        let (coding, quality) = word.split_once(';').unwrap_or((&word, ""));
+        .map(|coding| coding.trim().to_ascii_lowercase());
+    codings.any(|coding| {
+        let (name, quality) = coding.split_once(';').unwrap_or((&coding, ""));
         let is_refused = matches!(quality.trim(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000");
-        coding.trim() == "gzip" && !is_refused
+        name.trim() == "gzip" && !is_refused
     })
 }
 
-fn is_known(headers: &HeaderMap, tag: &str) -> bool {
+fn has_current(headers: &HeaderMap, tag: &str) -> bool {
     let known = headers.get_all(header::IF_NONE_MATCH).iter();
     let mut known = known
         .filter_map(|value| value.to_str().ok())
@@ -44,20 +48,21 @@ fn is_known(headers: &HeaderMap, tag: &str) -> bool {
     known.any(|one| one == "*" || one.trim_start_matches("W/") == tag.trim_start_matches("W/"))
 }
 
-/// An answer whose content has this tag: nothing but that if the one who asks has it.
+/// The body with an `ETag`, or 304 without a body if the client has it.
 pub(super) fn tagged(
     headers: &HeaderMap,
     tag: u64,
-    kind: &'static str,
-    content: impl FnOnce() -> Response,
+    content_type: &'static str,
+    body: impl FnOnce() -> Response,
 ) -> Response {
     let tag = format!("W/\"{tag:x}\"");
-    let mut response = if is_known(headers, &tag) {
+    let mut response = if has_current(headers, &tag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
-        let mut response = content();
+        let mut response = body();
+        let content_type = HeaderValue::from_static(content_type);
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+        headers.insert(header::CONTENT_TYPE, content_type);
         response
     };
     if let Ok(tag) = HeaderValue::from_str(&tag) {
@@ -66,26 +71,25 @@ pub(super) fn tagged(
     response
 }
 
-/// Something of this kind.
-pub(super) fn content(headers: &HeaderMap, kind: &'static str, content: String) -> Response {
-    let tag = fnv1a(content.as_bytes());
-    tagged(headers, tag, kind, || content.into_response())
+/// A body tagged by its hash.
+pub(super) fn content(headers: &HeaderMap, content_type: &'static str, body: String) -> Response {
+    let tag = fnv1a(body.as_bytes());
+    tagged(headers, tag, content_type, || body.into_response())
 }
 
-/// Something as JSON.
-pub(super) fn json_of(headers: &HeaderMap, value: &Value) -> Response {
-    content(headers, JSON, value.to_string())
+pub(super) fn json(headers: &HeaderMap, view: &impl Serialize) -> Response {
+    content(headers, JSON, to_json(view))
 }
 
-/// JSON that is at hand, plain and compressed.
-pub(super) fn ready_json(
+/// JSON that is already encoded, plain and compressed.
+pub(super) fn encoded_json(
     headers: &HeaderMap,
     tag: u64,
     plain: &Bytes,
     gzipped: impl FnOnce() -> Bytes,
 ) -> Response {
     tagged(headers, tag, JSON, || {
-        if takes_gzip(headers) {
+        if accepts_gzip(headers) {
             compressed(gzipped())
         } else {
             Body::from(plain.clone()).into_response()
@@ -93,7 +97,7 @@ pub(super) fn ready_json(
     })
 }
 
-/// What has been compressed before.
+/// A body that [`gzip`] compressed.
 pub(super) fn compressed(bytes: Bytes) -> Response {
     let mut response = Body::from(bytes).into_response();
     let headers = response.headers_mut();
@@ -102,10 +106,11 @@ pub(super) fn compressed(bytes: Bytes) -> Response {
     response
 }
 
-/// Why there is no answer.
+/// An error as `{"error": "…"}`.
 pub(super) fn problem(status: StatusCode, why: &str) -> Response {
-    let kind: (HeaderName, &str) = (header::CONTENT_TYPE, JSON);
-    (status, [kind], json!({ "error": why }).to_string()).into_response()
+    let content_type: (HeaderName, &str) = (header::CONTENT_TYPE, JSON);
+    let body = json!({ "error": why }).to_string();
+    (status, [content_type], body).into_response()
 }
 
 #[cfg(test)]
@@ -117,27 +122,23 @@ mod tests {
     }
 
     #[test]
-    fn who_has_it_already_gets_nothing_but_that() {
-        let ask = |known| {
-            content(
-                &headers(header::IF_NONE_MATCH, known),
-                "text/plain",
-                "x".into(),
-            )
-        };
-        let first = content(&HeaderMap::new(), "text/plain", "x".into());
+    fn a_body_the_client_has_is_not_sent_again() {
+        let get = |headers: &HeaderMap| content(headers, "text/plain", "x".into());
+        let first = get(&HeaderMap::new());
         assert_eq!(first.status(), StatusCode::OK);
         assert_eq!(first.headers()[header::ETAG], "W/\"af63f54c86021707\"");
         for known in ["W/\"af63f54c86021707\"", "\"1\", \"af63f54c86021707\"", "*"] {
-            assert_eq!(ask(known).status(), StatusCode::NOT_MODIFIED, "{known}");
+            let again = get(&headers(header::IF_NONE_MATCH, known));
+            assert_eq!(again.status(), StatusCode::NOT_MODIFIED, "{known}");
         }
-        assert_eq!(ask("\"af63\"").status(), StatusCode::OK);
+        let other = get(&headers(header::IF_NONE_MATCH, "\"af63\""));
+        assert_eq!(other.status(), StatusCode::OK);
     }
 
     #[test]
-    fn only_who_takes_gzip_gets_it() {
-        let takes = |value| takes_gzip(&headers(header::ACCEPT_ENCODING, value));
-        assert!(takes("br, gzip") && takes("GZIP;q=1.0") && takes("gzip; q=0.5"));
-        assert!(!takes("br") && !takes("gzip;q=0") && !takes_gzip(&HeaderMap::new()));
+    fn gzip_is_sent_only_to_clients_that_accept_it() {
+        let accepts = |value| accepts_gzip(&headers(header::ACCEPT_ENCODING, value));
+        assert!(accepts("br, gzip") && accepts("GZIP;q=1.0") && accepts("gzip; q=0.5"));
+        assert!(!accepts("br") && !accepts("gzip;q=0") && !accepts_gzip(&HeaderMap::new()));
     }
 }
