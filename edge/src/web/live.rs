@@ -7,14 +7,20 @@ use std::time::Duration;
 
 use axum::Extension;
 use axum::body::{Body, Bytes};
-use axum::extract::State;
-use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::ws::{CloseCode, CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use futures_util::{Stream, stream};
+use futures_util::{SinkExt, Stream, StreamExt, stream};
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
 use tokio::sync::watch;
 use tokio::time::timeout;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
+use tokio_tungstenite::tungstenite::protocol::frame::{CloseFrame, Frame, Utf8Bytes};
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::guard::Client;
 use super::limits::{Kind, Permit};
@@ -27,13 +33,18 @@ const VIEWERS_MAX: u64 = 20_000;
 const FRAMES_PER_UPDATE: u32 = 16;
 
 /// Bytes of a frame a viewer sends: as much as a control frame may carry (RFC 6455, section 5.5).
-const FRAME_BYTES_MAX: usize = 125;
+const RECEIVED_FRAME_BYTES_MAX: usize = 125;
+
+/// Payload of a frame that is sent, and so the size of a viewer's write buffer.
+const SENT_FRAME_BYTES: usize = 4096;
 
 /// A viewer sends next to nothing, so its read buffer is small.
 const READ_BUFFER_BYTES: usize = 256;
 
 /// Time for the closing handshake.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+type Socket = WebSocketStream<TokioIo<Upgraded>>;
 
 /// A live viewer, counted until it is dropped.
 struct Viewer {
@@ -78,68 +89,130 @@ fn is_cross_origin(app: &App, headers: &HeaderMap) -> bool {
     app.access.is_private() && host != text(header::HOST)
 }
 
+/// Whether a header with a comma-separated list has `word`.
+fn lists(headers: &HeaderMap, name: HeaderName, word: &str) -> bool {
+    let values = headers.get_all(name).iter();
+    let mut words = values
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','));
+    words.any(|one| one.trim().eq_ignore_ascii_case(word))
+}
+
+/// The `Sec-WebSocket-Accept` of a valid upgrade request (RFC 6455, section 4.2).
+fn accept_key(headers: &HeaderMap) -> Option<String> {
+    let is_upgrade = lists(headers, header::CONNECTION, "upgrade")
+        && lists(headers, header::UPGRADE, "websocket")
+        && lists(headers, header::SEC_WEBSOCKET_VERSION, "13");
+    let key = headers.get(header::SEC_WEBSOCKET_KEY)?;
+    is_upgrade.then(|| derive_accept_key(key.as_bytes()))
+}
+
 fn upgrade_required() -> Response {
     let why = "this path speaks WebSocket; /api/v1/events sends the same as server-sent events";
-    let mut response = response::problem(StatusCode::UPGRADE_REQUIRED, why);
-    for (name, value) in [("upgrade", "websocket"), ("sec-websocket-version", "13")] {
-        let value = HeaderValue::from_static(value);
-        response.headers_mut().insert(name, value);
-    }
-    response
+    let headers = [
+        (header::UPGRADE, "websocket"),
+        (header::SEC_WEBSOCKET_VERSION, "13"),
+    ];
+    (
+        headers,
+        response::problem(StatusCode::UPGRADE_REQUIRED, why),
+    )
+        .into_response()
 }
 
 pub(super) async fn socket(
     State(app): State<Arc<App>>,
     Extension(client): Extension<Client>,
-    headers: HeaderMap,
-    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+    mut request: Request,
 ) -> Response {
-    let Ok(upgrade) = upgrade else {
+    let Some(accept_key) = accept_key(request.headers()) else {
         return upgrade_required();
     };
-    if is_cross_origin(&app, &headers) {
+    if is_cross_origin(&app, request.headers()) {
         return response::problem(StatusCode::FORBIDDEN, "cross-origin requests are refused");
     }
     let viewer = match Viewer::new(&app, client) {
         Ok(viewer) => viewer,
         Err(status) => return response::problem(status, "too many live viewers"),
     };
+    let upgrade = hyper::upgrade::on(&mut request);
     let updates = app.updates.subscribe();
-    upgrade
+    tokio::spawn(async move {
+        if let Ok(connection) = upgrade.await {
+            let (stream, role) = (TokioIo::new(connection), Role::Server);
+            let socket = Socket::from_raw_socket(stream, role, Some(config())).await;
+            send_updates(socket, updates).await;
+        }
+        drop(viewer);
+    });
+    let headers = [
+        (header::CONNECTION, "upgrade"),
+        (header::UPGRADE, "websocket"),
+        (header::SEC_WEBSOCKET_ACCEPT, accept_key.as_str()),
+    ];
+    (StatusCode::SWITCHING_PROTOCOLS, headers).into_response()
+}
+
+fn config() -> WebSocketConfig {
+    WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER_BYTES)
         .write_buffer_size(0)
-        .max_frame_size(FRAME_BYTES_MAX)
-        .max_message_size(FRAME_BYTES_MAX)
-        .on_upgrade(|socket| async move {
-            send_updates(socket, updates).await;
-            drop(viewer);
-        })
+        .max_frame_size(Some(RECEIVED_FRAME_BYTES_MAX))
+        .max_message_size(Some(RECEIVED_FRAME_BYTES_MAX))
+}
+
+/// `json` as the frames of one WebSocket message. The library copies a frame into a buffer of each viewer, so frames are
+/// small; their payloads here are shared by all viewers.
+pub(super) fn frames(json: &Bytes) -> Arc<[Message]> {
+    let starts = (0..json.len().max(1)).step_by(SENT_FRAME_BYTES);
+    let frame = |start: usize| {
+        let end = (start + SENT_FRAME_BYTES).min(json.len());
+        let kind = if start == 0 {
+            Data::Text
+        } else {
+            Data::Continue
+        };
+        let payload = json.slice(start..end);
+        Message::Frame(Frame::message(
+            payload,
+            OpCode::Data(kind),
+            end == json.len(),
+        ))
+    };
+    starts.map(frame).collect()
+}
+
+async fn send(socket: &mut Socket, update: &Update) -> Result<(), Error> {
+    for frame in update.frames.iter() {
+        socket.feed(frame.clone()).await?;
+    }
+    socket.flush().await
 }
 
 /// Sends the newest update whenever there is one: a slow viewer skips updates and never queues them.
-async fn send_updates(mut socket: WebSocket, mut updates: watch::Receiver<Update>) {
-    let mut frames = 0;
+async fn send_updates(mut socket: Socket, mut updates: watch::Receiver<Update>) {
+    let mut received_frames = 0;
     updates.mark_changed();
     let code = loop {
         tokio::select! {
             changed = updates.changed() => {
                 if changed.is_err() {
-                    break close_code::NORMAL;
+                    break CloseCode::Normal;
                 }
-                frames = 0;
-                let message = updates.borrow_and_update().message.clone();
-                if socket.send(message).await.is_err() {
+                received_frames = 0;
+                let update = updates.borrow_and_update().clone();
+                if send(&mut socket, &update).await.is_err() {
                     return;
                 }
             }
-            received = socket.recv() => {
-                frames += 1;
+            received = socket.next() => {
+                received_frames += 1;
                 match received {
                     // The library answers pings.
-                    Some(Ok(Message::Ping(_) | Message::Pong(_))) if frames <= FRAMES_PER_UPDATE => {}
-                    Some(Ok(Message::Close(_))) => break close_code::NORMAL,
-                    Some(Ok(_)) => break close_code::POLICY,
-                    Some(Err(_)) => break close_code::PROTOCOL,
+                    Some(Ok(Message::Ping(_) | Message::Pong(_))) if received_frames <= FRAMES_PER_UPDATE => {}
+                    Some(Ok(Message::Close(_))) => break CloseCode::Normal,
+                    Some(Ok(_)) => break CloseCode::Policy,
+                    Some(Err(_)) => break CloseCode::Protocol,
                     None => return,
                 }
             }
@@ -150,13 +223,13 @@ async fn send_updates(mut socket: WebSocket, mut updates: watch::Receiver<Update
 
 /// Closes with `code`, or finishes the handshake that the viewer began. Reads to the end: unread bytes would reset
 /// the connection and could lose the close frame.
-async fn close(mut socket: WebSocket, code: CloseCode) {
+async fn close(mut socket: Socket, code: CloseCode) {
     let frame = CloseFrame {
         code,
-        reason: "".into(),
+        reason: Utf8Bytes::default(),
     };
-    let _ = socket.send(Message::Close(Some(frame))).await;
-    while let Some(Ok(_)) = socket.recv().await {}
+    let _ = socket.close(Some(frame)).await;
+    while let Some(Ok(_)) = socket.next().await {}
 }
 
 pub(super) async fn events(
@@ -183,4 +256,29 @@ fn event_stream(
         let event = updates.borrow_and_update().event.clone();
         Some((Ok(event), (updates, viewer)))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_update_is_one_message_of_small_frames() {
+        for length in [1, SENT_FRAME_BYTES, SENT_FRAME_BYTES * 2 + 7] {
+            let json = Bytes::from(vec![b'x'; length]);
+            let frames = frames(&json);
+            let mut received = Vec::new();
+            for (at, frame) in frames.iter().enumerate() {
+                let Message::Frame(frame) = frame else {
+                    panic!("{frame:?}");
+                };
+                let kind = if at == 0 { Data::Text } else { Data::Continue };
+                assert_eq!(frame.header().opcode, OpCode::Data(kind));
+                assert_eq!(frame.header().is_final, at + 1 == frames.len());
+                assert!(frame.payload().len() <= SENT_FRAME_BYTES);
+                received.extend_from_slice(frame.payload());
+            }
+            assert_eq!(received, json);
+        }
+    }
 }

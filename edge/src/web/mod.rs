@@ -24,12 +24,12 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::ws::{Message, Utf8Bytes};
 use axum::http::StatusCode;
 use axum::middleware;
 use axum::routing::get;
 use sysmon_clock::Clock;
 use tokio::sync::watch;
+use tokio_tungstenite::tungstenite::Message;
 use tower_http::compression::CompressionLayer;
 use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::timeout::TimeoutLayer;
@@ -54,8 +54,8 @@ struct Update {
     /// Identifies this state of the fleet in an `ETag`.
     tag: u64,
     json: Bytes,
-    /// `json` as a WebSocket message.
-    message: Message,
+    /// `json` as the frames of one WebSocket message.
+    frames: Arc<[Message]>,
     /// `json` as a server-sent event.
     event: Bytes,
     /// `json` compressed, made on the first request for it.
@@ -65,11 +65,11 @@ struct Update {
 impl Update {
     fn new(tag: u64, json: String) -> Self {
         let event = format!("data: {json}\n\n").into();
-        let text = Utf8Bytes::from(json);
+        let json = Bytes::from(json);
         Self {
             tag,
-            json: text.clone().into(),
-            message: Message::Text(text),
+            frames: live::frames(&json),
+            json,
             event,
             gzipped: Arc::default(),
         }
