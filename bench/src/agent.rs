@@ -230,7 +230,11 @@ pub fn agent(processes: usize, span: Duration) -> anyhow::Result<String> {
             }
         )?;
     }
-    let owner = HubState::new(std::path::Path::new(&hub_state)).existing_owner()?;
+    let owner = HubState::new(
+        std::path::Path::new(&hub_state),
+        &sysmon_clock::Random::system(),
+    )
+    .existing_owner()?;
     let shown = measure(&watched, &relay, span, || watch(&owner, &address, span))?;
     if let Some((share, peak, bytes)) = shown.first() {
         writeln!(
@@ -283,7 +287,7 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 fn watch(owner: &Identity, hub: &str, span: Duration) {
     let looked = runtime().and_then(|runtime| {
         runtime.block_on(async {
-            let connector = Connector::new(owner, VERSION)?;
+            let connector = Connector::new(owner, VERSION, &sysmon_clock::Clock::system())?;
             let session = connector.connect(hub, Purpose::View).await?;
             let request = Request::Processes {
                 host: Label::new("a"),
@@ -303,7 +307,7 @@ fn watch(owner: &Identity, hub: &str, span: Duration) {
 /// How many series there are, and milliseconds that reading a sample takes.
 fn about(owner: &Identity, hub: &str) -> anyhow::Result<(u32, f64)> {
     runtime()?.block_on(async {
-        let connector = Connector::new(owner, VERSION)?;
+        let connector = Connector::new(owner, VERSION, &sysmon_clock::Clock::system())?;
         let client = Client::connect(&connector, hub).await?;
         let picture = client.fleet(None).await?;
         let series = picture

@@ -289,7 +289,7 @@ impl FleetAtWork {
         hub_state: &str,
         newest: &Arc<Newest>,
     ) -> anyhow::Result<Self> {
-        let state = HubState::new(Path::new(hub_state));
+        let state = HubState::new(Path::new(hub_state), &sysmon_clock::Random::system());
         let authority = state.existing_authority()?;
         let simulated = move |at: usize| Simulated::new(at as u64).with_past(options.past);
         let agent = AgentOptions {
@@ -347,7 +347,7 @@ impl FleetAtWork {
 fn wait_for_past(owner: &Identity, hub: &str, options: TerminalOptions) -> anyhow::Result<()> {
     let end = Instant::now() + PAST_WITHIN.0 + PAST_WITHIN.1 * options.hosts as u32;
     runtime()?.block_on(async {
-        let connector = Connector::new(owner, VERSION)?;
+        let connector = Connector::new(owner, VERSION, &sysmon_clock::Clock::system())?;
         let client = Client::connect(&connector, hub).await?;
         while Instant::now() < end {
             let picture = client.fleet(None).await?;

@@ -204,15 +204,15 @@ impl fmt::Debug for Identity {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::{Authority, Role};
     use std::time::Duration;
+    use sysmon_clock::{Clock, Random};
 
     #[test]
     fn a_certificate_is_renewed_for_the_same_key_and_name_only() {
-        let now = SystemTime::now();
+        let now = Clock::system().system_time();
         let day = Duration::from_hours(24);
-        let authority = Authority::in_memory(now).unwrap();
+        let authority = Authority::in_memory(now, &Random::system()).unwrap();
         let name = "a".parse().unwrap();
         let old = authority.issue(Role::Agent, &name, now, 30).unwrap();
         assert!(!old.is_renewal_due(now + day * 19) && old.is_renewal_due(now + day * 20));

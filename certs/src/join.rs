@@ -140,15 +140,15 @@ impl ServerCertVerifier for ByFingerprint {
 mod tests {
     use super::*;
     use crate::{Authority, Role};
-    use std::time::SystemTime;
+    use sysmon_clock::Clock;
 
     #[test]
-    fn a_signed_request_is_an_identity_of_that_authority_only() {
-        let now = SystemTime::now();
-        let authority = Authority::in_memory(now).unwrap();
+    fn a_signed_request_becomes_an_identity_of_that_authority_only() {
+        let now = Clock::system().system_time();
+        let authority = Authority::in_memory(now, &Random::system()).unwrap();
         let name = "a".parse().unwrap();
         let sign = || {
-            let key = JoinKey::generate().unwrap();
+            let key = JoinKey::generate(&Random::system()).unwrap();
             let signed = authority
                 .sign(&key.request().unwrap(), Role::Agent, &name, now, 1)
                 .unwrap();

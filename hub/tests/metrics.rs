@@ -73,7 +73,7 @@ fn runtime() -> tokio::runtime::Runtime {
 impl Running {
     fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let state = HubState::new(dir.path());
+        let state = HubState::new(dir.path(), &sysmon_clock::Random::system());
         let now = SystemTime::now();
         let authority = state.authority(now).unwrap();
         let name = "lan-box".parse().unwrap();
@@ -195,7 +195,7 @@ fn the_status_has_the_hub_s_own_figures_and_no_host_more() {
     let hub = Running::start();
     let runtime = runtime();
     runtime.block_on(async {
-        let connector = Connector::new(&hub.owner, "0").unwrap();
+        let connector = Connector::new(&hub.owner, "0", &sysmon_clock::Clock::system()).unwrap();
         let address = hub.quic.to_string();
         let start = Instant::now();
         // Two rows are there after two seconds.
@@ -284,7 +284,7 @@ fn what_many_hosts_are_is_told_before_what_they_were() {
     }
     let runtime = runtime();
     runtime.block_on(async {
-        let connector = Connector::new(&hub.owner, "0").unwrap();
+        let connector = Connector::new(&hub.owner, "0", &sysmon_clock::Clock::system()).unwrap();
         let to = hub.quic.to_string();
         let session = connector.connect(&to, Purpose::View).await.unwrap();
         let request = Request::Fleet {

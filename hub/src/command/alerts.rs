@@ -139,7 +139,8 @@ pub(super) fn ask<T>(
     let owner = state.existing_owner().map_err(anyhow::Error::from)?;
     let address = state.address().map_err(anyhow::Error::from)?.to_string();
     let answer = runtime()?.block_on(async {
-        let connector = Connector::new(&owner, VERSION).map_err(anyhow::Error::from)?;
+        let connector = Connector::new(&owner, VERSION, &sysmon_clock::Clock::system())
+            .map_err(anyhow::Error::from)?;
         let answered = async {
             let client = Client::connect(&connector, &address).await?;
             requests(&client).await

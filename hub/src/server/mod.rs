@@ -258,7 +258,7 @@ fn now() -> UnixMs {
 impl BoundHub {
     /// Takes the socket; from here on peers can arrive.
     pub fn bind(options: HubOptions, identity: &Identity) -> Result<Self, StartError> {
-        let listener = Listener::bind(options.listen, identity)?;
+        let listener = Listener::bind(options.listen, identity, &sysmon_clock::Clock::system())?;
         let listen = |address| {
             metrics::bind(address).map_err(|source| StartError::Metrics { address, source })
         };

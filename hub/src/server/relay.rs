@@ -300,7 +300,7 @@ pub(super) async fn run(
         // Dropped, and so ended, before the next round.
         let mut edges = JoinSet::new();
         if !present.edges.is_empty() {
-            match Connector::new(&own, VERSION) {
+            match Connector::new(&own, VERSION, &sysmon_clock::Clock::system()) {
                 Ok(connector) => {
                     for edge in present.edges.iter().cloned() {
                         let (hub, present) = (Arc::clone(hub), Arc::clone(&present));

@@ -211,14 +211,14 @@ impl Trust {
             .map_err(|error| error.to_string())?;
         match self.grant(&request, network_of(from), SystemTime::now()) {
             Ok((identified, reply)) => {
-                stranger.answer(&reply).await;
+                stranger.reply(&reply).await;
                 Ok(identified)
             }
             Err(reason) => {
                 let refused = JoinReply::Refused {
                     reason: Label::new(&reason),
                 };
-                stranger.answer(&refused).await;
+                stranger.reply(&refused).await;
                 Err(reason)
             }
         }
@@ -329,7 +329,7 @@ mod tests {
     #[test]
     fn a_token_is_used_up_by_the_first_who_joins_and_names_are_not_taken_over() {
         let dir = tempfile::tempdir().unwrap();
-        let state = HubState::new(dir.path());
+        let state = HubState::new(dir.path(), &sysmon_clock::Random::system());
         let now = SystemTime::now();
         let authority = state.authority(now).unwrap();
         let print = authority.fingerprint().unwrap();
@@ -351,7 +351,12 @@ mod tests {
             let request = JoinRequest {
                 secret: Blob(secret.to_vec()),
                 name: name.into(),
-                request: Blob(JoinKey::generate().unwrap().request().unwrap()),
+                request: Blob(
+                    JoinKey::generate(&sysmon_clock::Random::system())
+                        .unwrap()
+                        .request()
+                        .unwrap(),
+                ),
             };
             trust.grant(&request, [192, 0, 2, 1].into(), now)
         };

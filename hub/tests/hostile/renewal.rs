@@ -38,7 +38,7 @@ async fn only_the_same_key_is_signed_again_and_only_for_the_same_name() {
     let scene = Scene::new().await;
     for role in [Role::Agent, Role::Operator] {
         let identity = scene.identity(role, "evil");
-        let connector = Connector::new(&identity, "1").unwrap();
+        let connector = Connector::new(&identity, "1", &sysmon_clock::Clock::system()).unwrap();
         let purpose = if role == Role::Agent {
             Purpose::Push
         } else {
@@ -59,7 +59,10 @@ async fn only_the_same_key_is_signed_again_and_only_for_the_same_name() {
             // Somebody else's key, without a proof that one has it.
             (&altered, "certificate"),
             (
-                &JoinKey::generate().unwrap().request().unwrap(),
+                &JoinKey::generate(&sysmon_clock::Random::system())
+                    .unwrap()
+                    .request()
+                    .unwrap(),
                 "another key",
             ),
         ] {
@@ -96,7 +99,7 @@ async fn only_the_same_key_is_signed_again_and_only_for_the_same_name() {
 async fn who_asks_again_and_again_is_stopped() {
     let scene = Scene::new().await;
     let identity = scene.identity(Role::Agent, "evil");
-    let connector = Connector::new(&identity, "1").unwrap();
+    let connector = Connector::new(&identity, "1", &sysmon_clock::Clock::system()).unwrap();
     let session = connector
         .connect(&scene.address.to_string(), Purpose::Push)
         .await
@@ -119,7 +122,7 @@ async fn who_asks_again_and_again_is_stopped() {
 async fn a_revoked_certificate_is_not_renewed_not_even_before_the_hub_has_looked() {
     let scene = Scene::new().await;
     let identity = scene.identity(Role::Agent, "evil");
-    let connector = Connector::new(&identity, "1").unwrap();
+    let connector = Connector::new(&identity, "1", &sysmon_clock::Clock::system()).unwrap();
     let session = connector
         .connect(&scene.address.to_string(), Purpose::Push)
         .await

@@ -19,8 +19,16 @@ pub(crate) fn join(
     let user = std::env::var("USER").unwrap_or_default();
     let name = name.cloned().unwrap_or_else(|| PeerName::nearest(&user));
     let joined = runtime()?.block_on(async {
-        let connector = Connector::for_joining(token.fingerprint(), VERSION)?;
-        connector.join(&hub.to_string(), token, name.as_str()).await
+        let connector =
+            Connector::for_joining(token.fingerprint(), VERSION, &sysmon_clock::Clock::system())?;
+        connector
+            .join(
+                &hub.to_string(),
+                token,
+                name.as_str(),
+                &sysmon_clock::Random::system(),
+            )
+            .await
     });
     let identity = joined.with_context(|| format!("cannot join the hub at {hub}"))?;
     let profile = profile.map_or(hub.host(), PeerName::as_str);

@@ -42,7 +42,8 @@ pub(crate) fn show(args: &Args, config: &Config) -> Result<(), Failure> {
     let options = options(args, config)?;
     let target = Target::find(args, config)?;
     runtime()?.block_on(async {
-        let connector = Connector::new(&target.identity, VERSION).map_err(anyhow::Error::from)?;
+        let connector = Connector::new(&target.identity, VERSION, &sysmon_clock::Clock::system())
+            .map_err(anyhow::Error::from)?;
         let slow = args.low_bandwidth;
         let (hub, dir) = (&target.hub, target.dir.as_deref());
         let stats = app::run(&connector, hub, options, slow, dir, stop_signal())

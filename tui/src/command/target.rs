@@ -136,7 +136,7 @@ impl Profile {
             Err(error @ CertError::NoIdentity(_)) => error,
             Err(error) => return Err(error),
         };
-        let owner = HubState::new(&self.beside).existing_owner();
+        let owner = HubState::new(&self.beside, &sysmon_clock::Random::system()).existing_owner();
         owner.map(|owner| (owner, None)).map_err(|_| error)
     }
 }
@@ -178,7 +178,7 @@ pub(crate) fn answer<T>(
     ask: impl AsyncFnOnce(&Connector) -> Result<T, ClientError>,
 ) -> Result<T, Failure> {
     let answered = runtime()?.block_on(async {
-        let connector = Connector::new(&target.identity, VERSION)?;
+        let connector = Connector::new(&target.identity, VERSION, &sysmon_clock::Clock::system())?;
         let answered = tokio::time::timeout(ANSWER_WITHIN, ask(&connector)).await;
         if let (Some(dir), true) = (&target.dir, connector.is_renewal_due()) {
             // What was asked for is there; that this failed is told when it is too late for another try.
