@@ -37,7 +37,7 @@ impl Endpoint {
         clock: &Clock,
     ) -> Result<Self, LinkError> {
         Ok(Self {
-            listener: Listener::bind(address, &identity, clock)?,
+            listener: Listener::bind(address, &identity, clock, &sysmon_clock::Clock::system())?,
             identity: Mutex::new(identity),
             state,
             clock: clock.clone(),
@@ -71,7 +71,7 @@ impl Endpoint {
                     match saved.and(self.listener.set_identity(&new)) {
                         Ok(()) => tracing::info!("certificate renewed"),
                         Err(error) => {
-                            tracing::error!(%error, "cannot save the renewed certificate")
+                            tracing::error!(%error, "cannot save the renewed certificate");
                         }
                     }
                     *self.identity() = new;

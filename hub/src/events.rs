@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use sysmon_store::EVENTS_KEPT_MAX;
+use sysmon_store::EVENTS_STORED_MAX;
 use sysmon_wire::limits::{EVENTS_MAX, TIMELINE_STEPS_MAX};
 use sysmon_wire::message::Blob;
 use sysmon_wire::timeline::{Event, Timeline};
@@ -26,7 +26,11 @@ impl Events {
 
     /// Takes an event.
     pub fn push(&mut self, event: Event) {
-        if let Some(unsaved) = self.unsaved.as_mut().filter(|u| u.len() < EVENTS_KEPT_MAX) {
+        if let Some(unsaved) = self
+            .unsaved
+            .as_mut()
+            .filter(|u| u.len() < EVENTS_STORED_MAX)
+        {
             unsaved.push(event.clone());
         }
         self.keep(event);
@@ -38,7 +42,7 @@ impl Events {
     }
 
     fn keep(&mut self, event: Event) {
-        if self.kept.len() >= EVENTS_KEPT_MAX {
+        if self.kept.len() >= EVENTS_STORED_MAX {
             self.kept.pop_front();
         }
         self.kept.push_back(event);
@@ -121,17 +125,17 @@ mod tests {
     fn the_newest_events_are_kept_and_told_in_order_of_time() {
         let mut events = Events::default();
         events.record();
-        for n in 0..EVENTS_KEPT_MAX as i64 + 5 {
+        for n in 0..EVENTS_STORED_MAX as i64 + 5 {
             events.push(event(n, "a"));
         }
         events.push(event(7, "b"));
-        assert_eq!(events.kept.len(), EVENTS_KEPT_MAX);
+        assert_eq!(events.kept.len(), EVENTS_STORED_MAX);
         let all = events.between(None, UnixMs(0), UnixMs(i64::MAX));
         assert_eq!(all.len(), EVENTS_MAX);
         assert!(all.is_sorted_by_key(|event| event.time));
         let b = events.between(Some(&"b".into()), UnixMs(0), UnixMs(10));
         assert_eq!(b, [event(7, "b")]);
-        assert_eq!(events.take_unsaved().len(), EVENTS_KEPT_MAX);
+        assert_eq!(events.take_unsaved().len(), EVENTS_STORED_MAX);
         assert_eq!(events.take_unsaved(), []);
     }
 }

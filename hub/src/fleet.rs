@@ -18,11 +18,11 @@ pub use sysmon_alerts::HostId;
 use crate::events::Events;
 use crate::host::Host;
 use crate::own;
-use sysmon_alerts::engine::{Alert, Engine, Observed, Transition, Whole};
-use sysmon_alerts::notify::News;
+use sysmon_alerts::baseline::Baseline;
+use sysmon_alerts::engine::{Engine, HostCheck, HostRow};
 use sysmon_alerts::rule::Rule;
-use sysmon_alerts::week::Usual;
-use sysmon_store::{Batch, KeptHost};
+use sysmon_alerts::{Alert, Transition};
+use sysmon_store::{Batch, LoadedHost};
 
 /// Time without a look at the hosts after which the hub itself was away.
 const OUTAGE_MS: i64 = 10_000;
@@ -154,7 +154,7 @@ impl Fleet {
             return Ok(());
         };
         let mut values = vec![ABSENT; host.keys().len()];
-        let row = Observed {
+        let row = HostRow {
             id,
             name: &host.name,
             tags: &host.facts.tags,
@@ -162,7 +162,7 @@ impl Fleet {
             time: from,
             values: &[],
         };
-        let series = self.alerts.watched(row);
+        let series = self.alerts.used_series(row);
         let table = host.ring.read(&series, from, UnixMs(i64::MAX))?;
         for (at, time) in table.times.iter().enumerate() {
             for (index, column) in series.iter().zip(&table.columns) {
@@ -170,7 +170,7 @@ impl Fleet {
                     *place = column.get(at).copied().unwrap_or(ABSENT);
                 }
             }
-            self.alerts.recall(Observed {
+            self.alerts.recall(HostRow {
                 time: UnixMs(*time),
                 values: &values,
                 ..row
@@ -183,13 +183,13 @@ impl Fleet {
     }
 
     /// Up to so many hosts of which rules ask what was usual in an hour of earlier weeks.
-    pub fn lacking_week(&self, hour: i64, hosts_max: usize) -> Vec<(HostId, Vec<u32>)> {
-        self.alerts.lacking_week(hour, hosts_max)
+    pub fn missing_baselines(&self, hour: i64, hosts_max: usize) -> Vec<(HostId, Vec<u32>)> {
+        self.alerts.missing_baselines(hour, hosts_max)
     }
 
     /// Takes what is usual of a series in an hour; none if nobody knows.
-    pub fn take_week(&mut self, id: HostId, series: u32, hour: i64, usual: Option<Usual>) {
-        self.alerts.take_week(id, series, hour, usual);
+    pub fn set_baseline(&mut self, id: HostId, series: u32, hour: i64, usual: Option<Baseline>) {
+        self.alerts.set_baseline(id, series, hour, usual);
     }
 
     /// Keeps hosts otherwise from now on; what is too old or too much by that goes at once.
@@ -203,14 +203,9 @@ impl Fleet {
         self.keep_budget();
     }
 
-    /// What became of alerts since the last call; none if nothing did.
-    pub fn take_news(&mut self) -> Option<News> {
-        if self.transitions.is_empty() {
-            return None;
-        }
-        Some(News {
-            transitions: std::mem::take(&mut self.transitions),
-        })
+    /// Transitions of alerts since the last call.
+    pub fn take_news(&mut self) -> Vec<Transition> {
+        std::mem::take(&mut self.transitions)
     }
 
     fn take_transitions(&mut self, id: HostId, transitions: Vec<Transition>, time: UnixMs) {
@@ -337,7 +332,7 @@ impl Fleet {
     }
 
     /// Takes back a host that the history knew.
-    pub fn restore(&mut self, kept: KeptHost) {
+    pub fn restore(&mut self, kept: LoadedHost) {
         let Ok(id) = self.host_id(&kept.name) else {
             return;
         };
@@ -569,7 +564,7 @@ impl Fleet {
             host.observe(row.time, Some((run, row.seq)), &row.values);
         }
         let transitions = if is_newest {
-            self.alerts.observe(Observed {
+            self.alerts.observe(HostRow {
                 id,
                 name: &host.name,
                 tags: &host.facts.tags,
@@ -665,7 +660,7 @@ impl Fleet {
             let judged = host.last_arrival().filter(|_| !is_own);
             if let Some(silence) = host.silence(now, back).filter(|_| !is_own) {
                 let id = HostId(at as u32);
-                let transitions = self.alerts.look_at(Whole {
+                let transitions = self.alerts.check(HostCheck {
                     id,
                     name: &host.name,
                     tags: &host.facts.tags,
@@ -793,8 +788,7 @@ pub(crate) mod tests {
         );
         let told = |fleet: &mut Fleet, now: i64| {
             fleet.review_states(UnixMs(now));
-            let news = fleet.take_news().map(|news| news.transitions);
-            let told = news.into_iter().flatten();
+            let told = fleet.take_news().into_iter();
             told.map(|t| (t.alert.host, t.firing)).collect::<Vec<_>>()
         };
         for id in [a, b] {

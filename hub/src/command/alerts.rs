@@ -3,11 +3,11 @@
 use std::time::{Duration, SystemTime};
 
 use anyhow::anyhow;
-use sysmon_alerts::notify::{Message, Route, send};
-use sysmon_alerts::replay::{self, Episode, Recorded};
+use sysmon_alerts::baseline::WEEKS_MIN;
+use sysmon_alerts::notify::{Notification, Route, send};
+use sysmon_alerts::replay::{self, Episode, RecordedHost};
 use sysmon_alerts::rule::{Rule, parse_all};
 use sysmon_alerts::silence::{SILENCES_MAX, Scope, Silence, SilenceFile};
-use sysmon_alerts::week::WEEKS_MIN;
 use sysmon_certs::HubState;
 use sysmon_client::{Client, ClientError};
 use sysmon_config::time::format_span;
@@ -112,7 +112,7 @@ fn test(
     if routes.is_empty() {
         return Err(anyhow!("nobody is told of alerts: set notify in [hub]").into());
     }
-    let message = Message::test(hub_name(args, config).as_str(), now());
+    let message = Notification::test(hub_name(args, config).as_str(), now());
     let (mut text, mut failed) = (String::new(), 0);
     for route in &routes {
         match send(route, &message) {
@@ -162,7 +162,7 @@ async fn recorded(
     host: Option<&str>,
     from: UnixMs,
     to: UnixMs,
-) -> Result<Vec<Recorded>, ClientError> {
+) -> Result<Vec<RecordedHost>, ClientError> {
     let mut recorded = Vec::new();
     for (line, _) in client.fleet(None).await?.hosts {
         let tags = line.facts.tags.iter().map(Label::as_str);
@@ -171,7 +171,7 @@ async fn recorded(
             continue;
         }
         let queries = replay::queries(rule, &line.name, from, to);
-        recorded.push(Recorded {
+        recorded.push(RecordedHost {
             series: series(client, queries.series).await?,
             before: series(client, queries.before).await?,
             host: line.name,
@@ -198,7 +198,7 @@ fn check(
     host: Option<&str>,
 ) -> Result<(), Failure> {
     let rule = rule(args, config, state, wanted)?;
-    if replay::is_unknown_later(&rule) {
+    if !replay::is_replayable(&rule) {
         return Err(Failure::Usage(anyhow!(
             "how far clocks were off is not kept, so that {:?} cannot be tried out",
             rule.name
@@ -220,7 +220,9 @@ fn check(
         format_span(span_ms),
         format_span(replay::step_ms(span_ms))
     );
-    let silent = hosts.iter().filter(|host| replay::is_silent(&rule, host));
+    let silent = hosts
+        .iter()
+        .filter(|host| replay::lacks_baseline(&rule, host));
     match silent.count() {
         0 => {}
         count => text.push_str(&format!(
@@ -236,7 +238,7 @@ fn listed(episodes: &[Episode], now: UnixMs) -> String {
     if episodes.is_empty() {
         return "it would not have fired\n".to_owned();
     }
-    let lasted = |episode: &Episode| episode.over.unwrap_or(now) - episode.fired;
+    let lasted = |episode: &Episode| episode.resolved.unwrap_or(now) - episode.fired;
     let all: i64 = episodes.iter().map(lasted).sum();
     let times = match episodes.len() {
         1 => "once".to_owned(),
@@ -247,7 +249,7 @@ fn listed(episodes: &[Episode], now: UnixMs) -> String {
         format_span(all)
     );
     for episode in episodes.iter().take(EPISODES_MAX) {
-        let state = if episode.over.is_some() {
+        let state = if episode.resolved.is_some() {
             ""
         } else {
             " (still)"

@@ -9,6 +9,7 @@ use sysmon_wire::UnixMs;
 use super::{HistoryOptions, Hub, now};
 use crate::fleet::{Fleet, HostId};
 use crate::own;
+use sysmon_clock::Clock;
 use sysmon_store::Limits;
 use sysmon_store::store::{Reader, Store, StoreError};
 use sysmon_store::worker::Worker;
@@ -35,7 +36,7 @@ impl Hub {
             return Ok(());
         };
         let worker = history.lock().unwrap_or_else(PoisonError::into_inner);
-        worker.health(now)
+        worker.health(now).map_err(|error| error.to_string())
     }
 
     /// Bytes of history on disk, and microseconds of the last commit.
@@ -120,7 +121,7 @@ pub(super) fn open_history(
         .into_iter()
         .for_each(|event| fleet.restore_event(event));
     recall(&options.path, fleet, now());
-    Worker::start(store, &options.path, options.limits)
+    Worker::start(store, &options.path, options.limits, Clock::system())
 }
 
 /// Has the rules look at the last hour, so that what has begun to be bad goes on being so; at as many hosts as
@@ -228,7 +229,7 @@ pub(super) async fn finish(hub: &Hub) {
 mod tests {
     use super::*;
     use crate::fleet::tests::{fleet, host_with_cpu, row};
-    use sysmon_alerts::engine::Alert;
+    use sysmon_alerts::Alert;
     use sysmon_wire::message::RunId;
 
     const BEGIN: i64 = 1_700_000_000_000;
@@ -246,10 +247,7 @@ mod tests {
             fleet
                 .apply(id, RunId(7), &row(second as u64 + 1, at.0, cpu(second)), at)
                 .unwrap();
-            let news = fleet
-                .take_news()
-                .into_iter()
-                .flat_map(|news| news.transitions);
+            let news = fleet.take_news().into_iter();
             told.extend(news.map(|t| (second, t.alert.rule, t.firing)));
         }
         told
@@ -315,7 +313,7 @@ mod tests {
             .unwrap();
         let firing: Vec<Alert> = before.firing().cloned().collect();
         let mut after = started_anew(store, &path, firing, 905);
-        assert!(after.take_news().is_none(), "of the past nothing is told");
+        assert!(after.take_news().is_empty(), "of the past nothing is told");
         let told = take(&mut after, 905..1_300, cpu);
         assert_eq!(said(&told), [(1_200, "long", true), (1_250, "long", false)]);
     }
@@ -334,7 +332,7 @@ mod tests {
             .commit(&before.take_batch(UnixMs(BEGIN + 300_000)))
             .unwrap();
         let mut after = started_anew(store, &path, Vec::new(), 310);
-        let news = after.take_news().unwrap().transitions;
+        let news = after.take_news();
         assert_eq!((news.len(), news[0].alert.since), (1, UnixMs(BEGIN)));
     }
 

@@ -36,8 +36,10 @@ use demand::Demands;
 use limits::Places;
 use past::{PAGING_MAX, Readers};
 pub use relay::{AlertWords, EdgeOptions, Share};
-use sysmon_alerts::notify::{Kept, News, Notifier, NotifierOptions};
+use sysmon_alerts::Transition;
+use sysmon_alerts::notify::{Notifier, NotifierOptions, NotifierState};
 use sysmon_alerts::rule::Rule;
+use sysmon_clock::Clock;
 use sysmon_store::Limits;
 use sysmon_store::store::StoreError;
 use sysmon_store::worker::Worker;
@@ -179,9 +181,9 @@ impl Hub {
     }
 
     /// Tells of alerts, if there is news.
-    fn tell_news(&self, news: Option<News>) {
-        if let Some(news) = news {
-            self.notifier.tell(news);
+    fn tell_news(&self, news: Vec<Transition>) {
+        if !news.is_empty() {
+            self.notifier.apply(news);
         }
     }
 
@@ -196,7 +198,8 @@ impl Hub {
         self.announce(generation);
         self.set_history_limits(options.history.map(|history| history.limits));
         let telling = options.alerts.telling;
-        self.notifier.reroute(telling.routes, telling.maintenance);
+        self.notifier
+            .reconfigure(telling.routes, telling.maintenance);
         self.tell_news(news);
         if let (Some(trust), Some(options)) = (&self.trust, options.trust) {
             trust.set_days(options.days);
@@ -265,9 +268,13 @@ impl BoundHub {
         let metrics = options.metrics.map(listen).transpose()?;
         let mut fleet = Fleet::new(options.fleet);
         let telling = options.alerts.telling;
-        let kept = telling.path.as_deref().map(Kept::load).unwrap_or_default();
+        let kept = telling
+            .path
+            .as_deref()
+            .map(NotifierState::load)
+            .unwrap_or_default();
         fleet.watch(options.alerts.rules, kept.firing());
-        let notifier = Notifier::start(telling, kept).map_err(StoreError::from)?;
+        let notifier = Notifier::start(telling, kept, Clock::system()).map_err(StoreError::from)?;
         let history = match &options.history {
             Some(history) => Some(keep::open_history(history, &mut fleet)?),
             None => None,

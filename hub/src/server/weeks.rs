@@ -9,7 +9,7 @@ use sysmon_wire::{Label, MetricDef, UnixMs};
 
 use super::{Hub, now};
 use crate::fleet::{Fleet, HostId};
-use sysmon_alerts::week::{SLOT_MS, Usual, hour, windows};
+use sysmon_alerts::baseline::{Baseline, SLOT_MS, hour, windows};
 use sysmon_store::Tier;
 use sysmon_store::store::{PART_SERIES, Reader, StoreError};
 
@@ -32,7 +32,7 @@ struct Lacking {
 }
 
 /// What was found of a host.
-type Found = (Lacking, Vec<Option<Usual>>);
+type Found = (Lacking, Vec<Option<Baseline>>);
 
 /// Looks again and again for what rules ask of earlier weeks. Each series is read once an hour.
 pub(super) async fn learn(hub: &Arc<Hub>) {
@@ -68,7 +68,7 @@ async fn learn_some(hub: &Arc<Hub>) -> bool {
             let mut fleet = hub.fleet();
             for (host, usual) in found {
                 for ((series, _), usual) in host.series.iter().zip(usual) {
-                    fleet.take_week(host.id, *series, host.hour, usual);
+                    fleet.set_baseline(host.id, *series, host.hour, usual);
                 }
             }
             is_more
@@ -84,10 +84,10 @@ async fn learn_some(hub: &Arc<Hub>) -> bool {
 /// Hosts of which something is not known that rules ask now or soon.
 fn lacking(fleet: &Fleet, now: UnixMs) -> Vec<Lacking> {
     let (present, soon) = (hour(now), hour(now + AHEAD_MS));
-    let mut lacking = fleet.lacking_week(present, HOSTS_MAX);
+    let mut lacking = fleet.missing_baselines(present, HOSTS_MAX);
     let mut hour = present;
     if lacking.is_empty() && soon != present {
-        lacking = fleet.lacking_week(soon, HOSTS_MAX);
+        lacking = fleet.missing_baselines(soon, HOSTS_MAX);
         hour = soon;
     }
     let of_host = |(id, series): (HostId, Vec<u32>)| {
@@ -104,7 +104,7 @@ fn lacking(fleet: &Fleet, now: UnixMs) -> Vec<Lacking> {
 }
 
 /// What is usual of each series, from minutes; of weeks that have none any more from hours.
-fn usual(reader: &Reader, host: &Lacking) -> Result<Vec<Option<Usual>>, StoreError> {
+fn usual(reader: &Reader, host: &Lacking) -> Result<Vec<Option<Baseline>>, StoreError> {
     let indices: Vec<u32> = host.series.iter().map(|(index, _)| *index).collect();
     let mut weeks: Vec<Vec<Vec<f64>>> = vec![Vec::new(); indices.len()];
     for (from, to) in windows(host.hour) {
@@ -133,7 +133,7 @@ fn usual(reader: &Reader, host: &Lacking) -> Result<Vec<Option<Usual>>, StoreErr
     let metrics = host.series.iter().map(|(_, metric)| metric);
     let usual = weeks.iter().zip(metrics);
     Ok(usual
-        .map(|(weeks, metric)| Usual::of(weeks, metric))
+        .map(|(weeks, metric)| Baseline::of(weeks, metric))
         .collect())
 }
 
@@ -191,7 +191,7 @@ mod tests {
         );
         let later = find(&fleet, now + 2 * 3_600_000);
         assert_eq!((later.low, later.high), (0.1, 0.1));
-        fleet.take_week(id, 0, hour(now), Some(noon));
+        fleet.set_baseline(id, 0, hour(now), Some(noon));
         assert!(lacking(&fleet, now + 60_000).is_empty());
         assert_eq!(
             lacking(&fleet, now + 55 * 60_000)[0].hour,

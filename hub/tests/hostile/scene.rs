@@ -209,8 +209,7 @@ impl Scene {
         Connector::new(
             &self.identity(role, name),
             "1",
-            &sysmon_clock::Clock::system(),
-        )
+            &sysmon_clock::Clock::system(), &sysmon_clock::Clock::system())
         .unwrap()
     }
 

@@ -1,4 +1,4 @@
-//! What an alert says.
+//! The one-line summary of an alert.
 
 use std::time::Duration;
 
@@ -6,22 +6,22 @@ use sysmon_config::time::format_span;
 use sysmon_wire::quantity::{self, Prefixes, significant};
 use sysmon_wire::{Kind, Label, MetricDef, SeriesKey};
 
-use super::super::rule::{Measure, Rule, Term};
+use crate::rule::{Measure, Rule, Term};
 
-/// Values of a series' attributes, which tell it from the host's others.
+/// The values of a series' attributes, which distinguish it from the host's other series of the metric.
 pub(super) fn what(key: &SeriesKey) -> String {
     let values = key.attributes.iter().map(|(_, value)| value.as_str());
     values.collect::<Vec<_>>().join(" ")
 }
 
-/// What a value was found to be, and what it was compared with.
+/// A value and the limit that it was compared with.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Found {
     pub(super) value: f64,
     pub(super) limit: f64,
 }
 
-/// What an alert of a value says.
+/// The summary of an alert about a series.
 pub(super) fn of_value(
     rule: &Rule,
     term: &Term,
@@ -55,29 +55,33 @@ pub(super) fn of_value(
     let side = if term.above { "over" } else { "under" };
     match term.measure {
         Measure::Value => format!("{metric}{of} is {value}, {side} {limit}"),
-        Measure::Turn => format!("{metric}{of} is {value} now"),
+        Measure::Turn => format!("{metric}{of} turned to {value}"),
         Measure::Rate(over) => {
             let over = span(over);
             format!("{metric}{of} changed by {value} over {over}, {side} {limit}")
         }
-        Measure::Unlike => {
+        Measure::Deviation => {
             let side = if found.value < found.limit {
                 "under"
             } else {
                 "over"
             };
-            format!("{metric}{of} is {value}, {side} the {limit} of this hour in other weeks")
+            format!("{metric}{of} is {value}, {side} the baseline of {limit} for this hour")
         }
         Measure::Within(within, _) => {
             let within = span(within);
-            format!("{metric}{of} will be {side} {limit} within {within}, if the last hour goes on")
+            format!(
+                "{metric}{of} will be {side} {limit} within {within}, by the trend of the last hour"
+            )
         }
     }
 }
 
-/// What an alert of a whole host says.
-pub(super) fn of_host(rule: &Rule, host: &Label, usual: String, value: &str) -> String {
-    let Some(say) = &rule.say else { return usual };
+/// The summary of an alert about a host as a whole; `default` unless the rule has a template.
+pub(super) fn of_host(rule: &Rule, host: &Label, default: String, value: &str) -> String {
+    let Some(say) = &rule.say else {
+        return default;
+    };
     say.fill(|field| match field {
         "host" => host.to_string(),
         "value" => value.to_owned(),
@@ -98,14 +102,14 @@ fn human(metric: &MetricDef, is_rate: bool, value: f64) -> String {
     match metric.unit.as_str() {
         "1" if metric.scale == -3 && is_rate => format!("{:.1} %/h", value * 360_000.0),
         "1" if metric.scale == -3 => format!("{:.1} %", value * 100.0),
-        // Seconds of something a second are a share.
+        // Seconds per second are a share of time.
         "s" if is_rate => format!("{:.1} % of the time", value * 100.0),
         "Cel" => format!("{value:.1} °C{per}"),
         "By" => format!("{}B{per}", si(value)),
         "1" => format!("{}{per}", significant(value)),
         unit if unit.starts_with('{') => {
-            let things = unit.trim_matches(['{', '}']);
-            format!("{} {things}{per}", significant(value))
+            let noun = unit.trim_matches(['{', '}']);
+            format!("{} {noun}{per}", significant(value))
         }
         "" => format!("{}{per}", significant(value)),
         unit => format!("{}{unit}{per}", si(value)),

@@ -1,42 +1,42 @@
-//! What a series usually does at one hour of the week, from the same hour of the weeks before. Pure.
+//! The usual values of a series at one hour of the week, from the same hour of earlier weeks. Pure.
 
 use sysmon_wire::{Kind, MetricDef, UnixMs};
 
-/// Milliseconds of an hour and of a week.
+/// Milliseconds of an hour.
 pub const HOUR_MS: i64 = 3_600_000;
 const WEEK_MS: i64 = 7 * 24 * HOUR_MS;
 
-/// Means over this long are compared.
+/// Milliseconds of the means that are compared.
 pub const SLOT_MS: i64 = 600_000;
 
-/// Weeks looked back: as far as minutes are usually kept.
+/// Earlier weeks that are used: the default retention of minutes.
 pub const WEEKS_MAX: i64 = 4;
 
-/// Weeks that tell what is usual; fewer tell nothing.
+/// Weeks that a baseline needs at least.
 pub const WEEKS_MIN: usize = 2;
 
-/// The standard deviation of what is spread normally, in median absolute deviations.
+/// Standard deviation of a normal distribution in median absolute deviations.
 const DEVIATIONS: f64 = 1.4826;
 
-/// A spread is at least this share of what is usual.
+/// The spread is at least this share of the usual value.
 const SHARE_MIN: f64 = 0.1;
 
-/// What a series usually is at one hour of the week.
+/// The usual band of a series at one hour of the week, in the metric's unit.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Usual {
-    /// From this ten-minute mean.
+pub struct Baseline {
+    /// Lowest usual ten-minute mean.
     pub low: f64,
-    /// To this one.
+    /// Highest usual ten-minute mean.
     pub high: f64,
-    /// How far one week is from another.
+    /// How much weeks differ.
     pub spread: f64,
 }
 
-impl Usual {
-    /// From the ten-minute means of the hour in each week; none of fewer than two weeks that have any.
+impl Baseline {
+    /// From the ten-minute means of the hour in each week; none if fewer than [`WEEKS_MIN`] weeks have any.
     ///
-    /// What comes and goes within the hour is between `low` and `high`; how far weeks differ is `spread`, the
-    /// median distance from the median, so that one odd week counts for little.
+    /// Variation within the hour lies between `low` and `high`; `spread` is the median absolute deviation between
+    /// weeks, so that one odd week counts for little.
     pub fn of(weeks: &[Vec<f64>], metric: &MetricDef) -> Option<Self> {
         let known = weeks.iter().map(|week| {
             let finite = week.iter().copied().filter(|value| value.is_finite());
@@ -65,20 +65,20 @@ impl Usual {
         })
     }
 
-    /// The values that are not further than so many spreads from what is usual.
+    /// The band widened by `spreads` times the spread.
     pub fn within(&self, spreads: f64) -> (f64, f64) {
         let margin = self.spread * spreads;
         (self.low - margin, self.high + margin)
     }
 }
 
-/// The hour a moment lies in, counted since 1970 in UTC.
+/// Hours since the Unix epoch (UTC).
 pub fn hour(time: UnixMs) -> i64 {
     time.0.div_euclid(HOUR_MS)
 }
 
-/// From when to before when the means lie that tell of an hour, week by week; with the ten minutes on each side,
-/// for what begins a little earlier or ends a little later is not unusual.
+/// The time ranges of each earlier week, end exclusive, that make the baseline of an hour: with ten minutes on each
+/// side, because a job that begins a little earlier or ends a little later is not unusual.
 pub fn windows(hour: i64) -> impl Iterator<Item = (UnixMs, UnixMs)> {
     (1..=WEEKS_MAX).map(move |week| {
         let start = UnixMs(hour.saturating_mul(HOUR_MS)) - week * WEEK_MS;
@@ -86,13 +86,13 @@ pub fn windows(hour: i64) -> impl Iterator<Item = (UnixMs, UnixMs)> {
     })
 }
 
-/// Differences that nobody wants to hear of, however flat the weeks were.
+/// The smallest spread that is significant for a metric, however flat the weeks were.
 fn noise(metric: &MetricDef) -> f64 {
     match (metric.unit.as_str(), metric.kind) {
         ("1", _) if metric.scale == -3 => 0.02,
-        // Of what programs tell of themselves nobody knows how large it is.
+        // The magnitude of a custom metric is unknown.
         ("1", _) if metric.scale < -3 => 1e-6,
-        // Seconds of something a second are a share.
+        // Seconds per second are a share of time.
         ("s", Kind::Counter) => 0.02,
         ("By", Kind::Counter) => 1e5,
         ("By", Kind::Gauge) => 1e8,
@@ -116,39 +116,43 @@ mod tests {
     use sysmon_wire::metrics::{CPU_UTILIZATION, NET_IO};
 
     #[test]
-    fn one_odd_week_and_noise_of_a_flat_series_count_for_little() {
+    fn one_odd_week_and_the_noise_of_a_flat_series_hardly_change_the_baseline() {
         let cpu = CPU_UTILIZATION.def();
         let weeks = |means: &[f64]| -> Vec<Vec<f64>> {
             means.iter().map(|mean| vec![*mean, mean + 0.01]).collect()
         };
-        let usual = Usual::of(&weeks(&[0.2, 0.21, 0.95, 0.19]), &cpu).unwrap();
-        assert!((0.18..0.22).contains(&usual.low), "{usual:?}");
-        assert!((0.01..0.05).contains(&usual.spread), "{usual:?}");
-        let flat = Usual::of(&weeks(&[0.0, 0.0, 0.0]), &cpu).unwrap();
+        let baseline = Baseline::of(&weeks(&[0.2, 0.21, 0.95, 0.19]), &cpu).unwrap();
+        assert!((0.18..0.22).contains(&baseline.low), "{baseline:?}");
+        assert!((0.01..0.05).contains(&baseline.spread), "{baseline:?}");
+        let flat = Baseline::of(&weeks(&[0.0, 0.0, 0.0]), &cpu).unwrap();
         assert!(flat.within(4.0).1 >= 0.08, "{flat:?}");
-        let flat = Usual::of(&[vec![0.0], vec![0.0]], &NET_IO.def()).unwrap();
+        let flat = Baseline::of(&[vec![0.0], vec![0.0]], &NET_IO.def()).unwrap();
         assert!(flat.within(4.0).1 >= 4e5);
         let own = MetricDef {
             scale: -6,
             ..cpu.clone()
         };
-        let seldom = Usual::of(&[vec![0.001], vec![0.001]], &own).unwrap();
+        let seldom = Baseline::of(&[vec![0.001], vec![0.001]], &own).unwrap();
         assert!(seldom.within(4.0).1 < 0.01, "{seldom:?}");
-        assert_eq!(Usual::of(&weeks(&[0.2]), &cpu), None);
+        assert_eq!(Baseline::of(&weeks(&[0.2]), &cpu), None);
         let gap = [vec![f64::NAN], vec![0.2], Vec::new()];
-        assert_eq!(Usual::of(&gap, &cpu), None, "a week without values is none");
+        assert_eq!(
+            Baseline::of(&gap, &cpu),
+            None,
+            "a week without values does not count"
+        );
     }
 
     #[test]
-    fn what_comes_and_goes_within_the_hour_is_usual() {
+    fn variation_within_the_hour_is_inside_the_band() {
         let backup = vec![0.05, 0.9, 0.9, 0.05, 0.05, 0.05];
-        let usual = Usual::of(&vec![backup; 3], &CPU_UTILIZATION.def()).unwrap();
-        let (low, high) = usual.within(1.0);
-        assert!(low < 0.05 && high > 0.9, "{usual:?}");
+        let baseline = Baseline::of(&vec![backup; 3], &CPU_UTILIZATION.def()).unwrap();
+        let (low, high) = baseline.within(1.0);
+        assert!(low < 0.05 && high > 0.9, "{baseline:?}");
     }
 
     #[test]
-    fn hours_of_the_weeks_before_are_looked_at() {
+    fn windows_are_the_same_hour_of_earlier_weeks() {
         let now = UnixMs(1_700_000_000_000);
         let spans: Vec<_> = windows(hour(now)).collect();
         assert_eq!(spans.len(), 4);
@@ -160,9 +164,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_the_weeks_had_is_usual_if_they_agree(values in proptest::collection::vec(-1e6f64..1e6, 1..9)) {
-            let usual = Usual::of(&[values.clone(), values.clone()], &NET_IO.def()).unwrap();
-            let (low, high) = usual.within(1.0);
+        fn values_of_identical_weeks_are_inside_the_band(values in proptest::collection::vec(-1e6f64..1e6, 1..9)) {
+            let baseline = Baseline::of(&[values.clone(), values.clone()], &NET_IO.def()).unwrap();
+            let (low, high) = baseline.within(1.0);
             prop_assert!(values.iter().all(|value| (low..=high).contains(value)));
         }
     }

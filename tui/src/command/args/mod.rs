@@ -1,4 +1,7 @@
-//! What can be typed.
+//! The command line.
+
+mod query;
+mod top;
 
 use std::net::SocketAddr;
 
@@ -10,41 +13,41 @@ use sysmon_tui::VERSION;
 use sysmon_tui::standalone::DEMO_HOSTS_MAX;
 use sysmon_tui::web::{DEFAULT_ADDRESS, loopback};
 
-use super::query::QueryArgs;
-use super::top::TopArgs;
+pub(crate) use query::{Format, QueryArgs};
+pub(crate) use top::{By, TopArgs};
 
-/// Shows the whole fleet in the terminal, live or as it was at any past second.
+/// Monitors your machines from the terminal: one-second metrics for every host, live or at any point in the past.
 #[derive(Debug, Parser)]
 #[command(name = "sysmon-tui", version = VERSION, after_help = "\
 Examples:
-  sysmon-tui                          this machine, with a hub and an agent inside
-  sysmon-tui --demo 20                and twenty simulated hosts
-  sysmon-tui --hub lan-box            the fleet of the hub on lan-box
-  sysmon-tui --web                    this machine as a page for a browser here
+  sysmon-tui                          this machine, with a built-in hub and agent
+  sysmon-tui --demo 20                this machine and twenty simulated hosts
+  sysmon-tui --hub lan-box            the hosts of the hub on lan-box
+  sysmon-tui --web                    this machine as a web page, for a browser on it
   sysmon-tui snapshot --json | jq '.hosts[] | select(.state != \"live\")'
   sysmon-tui query cpu --host db-1 --since 1h")]
 pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) common: CommonArgs,
-    /// The hub to attach to [default: a hub and an agent inside, for this machine]
+    /// Hub to connect to [default: a built-in hub and agent for this machine]
     #[arg(long, value_name = "HOST:PORT", global = true)]
     pub(crate) hub: Option<HubAddress>,
-    /// Without a hub: simulated hosts besides this machine
+    /// Add N simulated hosts to the built-in hub
     #[arg(long, value_name = "N", global = true, conflicts_with = "hub", value_parser = clap::value_parser!(u16).range(0..=DEMO_HOSTS_MAX as i64))]
     pub(crate) demo: Option<u16>,
-    /// Colours: dark, light, high-contrast, colour-blind, mono
+    /// Colour theme: dark, light, high-contrast, colour-blind, mono
     #[arg(long, global = true, value_parser = theme)]
     pub(crate) theme: Option<Theme>,
     /// Draw with ASCII characters only
     #[arg(long, global = true)]
     pub(crate) ascii: bool,
-    /// On a slow line: draw every five seconds, and when a key asks for it
+    /// For slow connections: draw every five seconds and after each key
     #[arg(long)]
     pub(crate) low_bandwidth: bool,
-    /// At the end, tell how many frames and bytes there were and what they took
+    /// On exit, print the number of frames, their bytes and how long they took
     #[arg(long)]
     pub(crate) stats: bool,
-    /// Show this machine, or a demo, as a web page that only this machine can ask for [address: 127.0.0.1:8080]
+    /// Serve a web page to browsers on this machine instead of drawing in the terminal [address: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDRESS:PORT", num_args = 0..=1, default_missing_value = DEFAULT_ADDRESS, value_parser = loopback, conflicts_with_all = ["hub", "low_bandwidth", "stats"])]
     pub(crate) web: Option<SocketAddr>,
     #[command(subcommand)]
@@ -53,7 +56,7 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Print one picture of the fleet or of a host
+    /// Print the fleet, or one host, once
     #[command(after_help = "\
 Examples:
   sysmon-tui snapshot
@@ -61,24 +64,12 @@ Examples:
   sysmon-tui snapshot --json | jq '.hosts[].metrics.cpu'
   sysmon-tui snapshot --svg > fleet.svg")]
     Snapshot(SnapshotArgs),
-    /// Join a hub with a token, as an operator
+    /// Enrol as an operator with a token
     #[command(after_help = "\
-Examples, as `sysmon-hub token create --role operator --name jane` prints it:
+Examples, as printed by `sysmon-hub token create --role operator --name jane`:
   sysmon-tui join lan-box:7979 sysmon1.…
   sysmon-tui join 10.0.0.5:7979 sysmon1.… --as office     then: sysmon-tui --hub office")]
-    Join {
-        /// The hub
-        #[arg(value_name = "HOST:PORT")]
-        address: HubAddress,
-        /// The token
-        token: Token,
-        /// What to be called, if the token does not say [default: the user's name]
-        #[arg(long)]
-        name: Option<PeerName>,
-        /// What to call the hub, for `--hub` later [default: HOST]
-        #[arg(long = "as", value_name = "NAME")]
-        profile: Option<PeerName>,
-    },
+    Join(JoinArgs),
     /// Print one metric over time
     #[command(after_help = "\
 Examples:
@@ -88,7 +79,7 @@ Examples:
   sysmon-tui query net.rx --by all --across sum --since 30d --step 1d
   sysmon-tui query system.memory.usage --from 09:00 --to 09:30 --format csv > memory.csv")]
     Query(QueryArgs),
-    /// Print the busiest processes of all hosts as one list
+    /// Print the busiest processes of all hosts
     #[command(after_help = "\
 Examples:
   sysmon-tui top
@@ -100,16 +91,16 @@ Examples:
 
 #[derive(Debug, Default, clap::Args)]
 pub(crate) struct SnapshotArgs {
-    /// As JSON
+    /// Print JSON
     #[arg(long, conflicts_with = "svg")]
     pub(crate) json: bool,
-    /// As a picture of the screen
+    /// Print the screen as an SVG picture
     #[arg(long)]
     pub(crate) svg: bool,
-    /// Only this host
+    /// Show this host only
     #[arg(long, value_name = "NAME")]
     pub(crate) host: Option<String>,
-    /// As it was then: 14:03, -2h, "yesterday 9:00", 2026-05-04T09:00
+    /// Show the past: 14:03, -2h, "yesterday 9:00", 2026-05-04T09:00
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub(crate) at: Option<String>,
     /// Columns and rows of the screen
@@ -117,11 +108,26 @@ pub(crate) struct SnapshotArgs {
     pub(crate) size: Size,
 }
 
+#[derive(Debug, clap::Args)]
+pub(crate) struct JoinArgs {
+    /// Address of the hub
+    #[arg(value_name = "HOST:PORT")]
+    pub(crate) address: HubAddress,
+    /// One-time token
+    pub(crate) token: Token,
+    /// Name of the operator, unless the token sets it [default: the user's name]
+    #[arg(long)]
+    pub(crate) name: Option<PeerName>,
+    /// Name for the hub, to use with `--hub` later [default: HOST]
+    #[arg(long = "as", value_name = "NAME")]
+    pub(crate) profile: Option<PeerName>,
+}
+
 fn theme(text: &str) -> Result<Theme, String> {
     let known = Theme::ALL.iter().find(|(name, _)| *name == text);
     known.map(|(_, theme)| *theme).ok_or_else(|| {
         let names: Vec<_> = Theme::ALL.iter().map(|(name, _)| *name).collect();
-        format!("it should be one of {}", names.join(", "))
+        format!("expected one of {}", names.join(", "))
     })
 }
 
@@ -131,5 +137,5 @@ fn size(text: &str) -> Result<Size, String> {
         .and_then(|(width, height)| Some(Size::new(width.parse().ok()?, height.parse().ok()?)));
     parsed
         .filter(|size| (1..=1000).contains(&size.width) && (1..=1000).contains(&size.height))
-        .ok_or_else(|| "it should be columns and rows, such as 120x30".to_owned())
+        .ok_or_else(|| "expected columns and rows, such as 120x30".to_owned())
 }
