@@ -152,7 +152,8 @@ pub fn agent(processes: usize, span: Duration) -> anyhow::Result<String> {
     for (at, ((label, _), cost)) in measured.iter().zip(&at_rest).enumerate() {
         line(&mut out, label, cost, at == 0)?;
     }
-    let owner = HubState::new(Path::new(&hub.state), &sysmon_clock::Random::system()).existing_owner()?;
+    let owner =
+        HubState::new(Path::new(&hub.state), &sysmon_clock::Random::system()).existing_owner()?;
     let follow = || follow_processes(&owner, &hub.address, span);
     let shown = measure(&measured, &relay, span, follow)?;
     if let Some(cost) = shown.first() {

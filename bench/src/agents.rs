@@ -42,7 +42,9 @@ pub(crate) fn connectors(
                 .insert(Connector::new(
                     &identity,
                     VERSION,
-                    &sysmon_clock::Clock::system(), &sysmon_clock::Clock::system())?)
+                    &sysmon_clock::Clock::system(),
+                    &sysmon_clock::Clock::system(),
+                )?)
                 .clone(),
         });
         progress.update(connectors.len());

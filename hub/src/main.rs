@@ -20,7 +20,9 @@ fn main() -> ExitCode {
         let config = args.common.load()?;
         let state = HubState::new(
             &state_dir(Program::Hub, args.common.state.as_deref()),
-            &sysmon_clock::Random::system(), &sysmon_clock::Random::system());
+            &sysmon_clock::Random::system(),
+            &sysmon_clock::Random::system(),
+        );
         match &args.command {
             None => serve::serve(&args, &config, &state),
             Some(Command::Status { json }) => show::status(&state, *json),

@@ -76,7 +76,9 @@ async fn a_peer_of_another_authority_is_refused_and_both_sides_say_why() {
     let stranger = Connector::new(
         &issue(&authority(), Role::Agent, "a"),
         "1",
-        &Clock::system(), &sysmon_clock::Clock::system())
+        &Clock::system(),
+        &sysmon_clock::Clock::system(),
+    )
     .unwrap();
     let (session, peer) = tokio::join!(stranger.connect(&address, Purpose::Push), greet(&listener));
     let (mine, theirs) = (
@@ -129,7 +131,9 @@ async fn where_nobody_listens_the_answer_names_the_place() {
     let connector = Connector::new(
         &issue(&authority(), Role::Agent, "a"),
         "1",
-        &Clock::system(), &sysmon_clock::Clock::system())
+        &Clock::system(),
+        &sysmon_clock::Clock::system(),
+    )
     .unwrap();
     let error = connector
         .connect("no-such-host.invalid:1", Purpose::Push)

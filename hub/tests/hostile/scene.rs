@@ -209,7 +209,9 @@ impl Scene {
         Connector::new(
             &self.identity(role, name),
             "1",
-            &sysmon_clock::Clock::system(), &sysmon_clock::Clock::system())
+            &sysmon_clock::Clock::system(),
+            &sysmon_clock::Clock::system(),
+        )
         .unwrap()
     }
 
