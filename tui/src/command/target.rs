@@ -8,7 +8,7 @@ use sysmon_certs::Identity;
 use sysmon_client::{Client, ClientError, FleetSnapshot, summary_value};
 use sysmon_config::Failure;
 use sysmon_link::{Connector, LinkError};
-use sysmon_screens::state::fleet::RECEIVED;
+use sysmon_screens::model::summary::RECEIVED;
 use sysmon_tui::VERSION;
 use sysmon_tui::standalone::Standalone;
 use sysmon_wire::message::{HostState, Purpose};
