@@ -37,7 +37,7 @@ impl Endpoint {
         clock: &Clock,
     ) -> Result<Self, LinkError> {
         Ok(Self {
-            listener: Listener::bind(address, &identity, clock, &sysmon_clock::Clock::system())?,
+            listener: Listener::bind(address, &identity, clock)?,
             identity: Mutex::new(identity),
             state,
             clock: clock.clone(),
