@@ -43,7 +43,6 @@ pub(crate) fn connectors(
                     &identity,
                     VERSION,
                     &sysmon_clock::Clock::system(),
-                    &sysmon_clock::Clock::system(),
                 )?)
                 .clone(),
         });

@@ -93,8 +93,7 @@ impl Page {
         let url = listener.url().map_err(listen_error)?;
         let clock = options.clock.clone();
         let now = clock.system_time();
-        let authority =
-            Authority::in_memory(now, &options.random, &sysmon_clock::Random::system())?;
+        let authority = Authority::in_memory(now, &options.random)?;
         let name = PeerName::nearest("page");
         let identity = authority.issue(Role::Edge, &name, now, CERTIFICATE_DAYS)?;
         let endpoint = Endpoint::bind((Ipv4Addr::LOCALHOST, 0).into(), identity, None, &clock)?;
