@@ -84,11 +84,7 @@ impl Standalone {
     /// # Errors
     /// A certificate, socket or thread cannot be made.
     pub fn start(options: StandaloneOptions) -> Result<Self, StandaloneError> {
-        let authority = Authority::in_memory(
-            options.clock.system_time(),
-            &options.random,
-            &sysmon_clock::Random::system(),
-        )?;
+        let authority = Authority::in_memory(options.clock.system_time(), &options.random)?;
         Self::with_authority(options, authority, EdgeOptions::default())
     }
 
@@ -222,12 +218,7 @@ impl Agents {
         let identity = self.authority.issue(Role::Agent, name, now, days)?;
         Ok(match socket {
             Some(socket) => socket.with_identity(&identity)?,
-            None => Connector::new(
-                &identity,
-                VERSION,
-                &self.options.clock,
-                &sysmon_clock::Clock::system(),
-            )?,
+            None => Connector::new(&identity, VERSION, &self.options.clock)?,
         })
     }
 
