@@ -21,7 +21,6 @@ fn main() -> ExitCode {
         let state = HubState::new(
             &state_dir(Program::Hub, args.common.state.as_deref()),
             &sysmon_clock::Random::system(),
-            &sysmon_clock::Random::system(),
         );
         match &args.command {
             None => serve::serve(&args, &config, &state),

@@ -210,7 +210,6 @@ impl Scene {
             &self.identity(role, name),
             "1",
             &sysmon_clock::Clock::system(),
-            &sysmon_clock::Clock::system(),
         )
         .unwrap()
     }
