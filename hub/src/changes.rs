@@ -14,6 +14,7 @@ use sysmon_wire::message::Change;
 use sysmon_wire::metrics::{LOAD_1M, LOAD_5M, LOAD_15M, UPTIME, unscale};
 use sysmon_wire::{ABSENT, Kind, Label, ProcessIdentity, SeriesKey, UnixMs};
 
+use crate::fleet::HostView;
 use crate::host::Host;
 
 /// The minute that is looked at.
@@ -53,14 +54,14 @@ struct Values {
 }
 
 /// The most telling changes of a host in the minute before `at`, first the most telling one.
-pub fn of_host(host: &Host, at: UnixMs, limit: usize) -> Result<Vec<Change>, ChunkError> {
+pub fn of_host(host: HostView<'_>, at: UnixMs, limit: usize) -> Result<Vec<Change>, ChunkError> {
     let windows = Windows {
         from: at - AFTER_MS - BEFORE_MS,
         split: at - AFTER_MS,
         to: at,
     };
     let series: Vec<u32> = (0..host.keys().len() as u32).collect();
-    let table = host.ring.read(&series, windows.from, windows.to)?;
+    let table = host.read(&series, windows.from, windows.to)?;
     let mut changes = Vec::new();
     for (key, column) in host.keys().iter().zip(&table.columns) {
         if !is_told(key) {

@@ -49,7 +49,7 @@ impl HostScrape {
         Self {
             name: host.name.clone(),
             state: host.state,
-            rows_taken: host.rows_taken,
+            rows_taken: host.rows_stored,
             duplicate_rows: health.duplicate_rows,
             missing_rows: health.missing_rows,
             lag_ms: lag_ms(host, now),
@@ -67,7 +67,7 @@ impl HostScrape {
 impl Scrape {
     /// Takes what is to be told.
     pub fn of(fleet: &Fleet, hub: Figures, uptime_ms: u64, now: UnixMs) -> Self {
-        let hosts = fleet.watched_hosts();
+        let hosts = fleet.machines();
         Self {
             hub,
             uptime_ms,
@@ -143,7 +143,7 @@ impl Scrape {
                 "sysmon_host_rows_total",
                 "Rows taken in since the hub started",
                 "counter",
-                |host| Some(host.rows_taken as f64),
+                |host| Some(host.rows_stored as f64),
             ),
             (
                 "sysmon_host_duplicate_rows_total",

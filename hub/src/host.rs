@@ -32,11 +32,35 @@ const AHEAD_MS: i64 = 5_000;
 /// Silence after which no more rows are waited for before those that came are sealed.
 const SETTLED_MS: i64 = 1_800_000;
 
-/// A host as the hub knows it.
+/// Begins the name of a host that stands for a hub; names in certificates cannot contain a colon.
+pub const HUB_PREFIX: &str = "hub:";
+
+/// What a host stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HostKind {
+    /// A machine with an agent.
+    Machine,
+    /// A hub that records its own figures: this one, or one of an earlier name.
+    Hub,
+}
+
+impl HostKind {
+    /// Only the name is stored, so that it decides when a host is added.
+    pub fn of_name(name: &Label) -> Self {
+        match name.as_str().starts_with(HUB_PREFIX) {
+            true => Self::Hub,
+            false => Self::Machine,
+        }
+    }
+}
+
+/// One host: its series and rows, its state, and what is missing of its record.
 #[derive(Debug)]
 pub struct Host {
-    /// Its name, from its agent's certificate.
+    /// From its agent's certificate.
     pub name: Label,
+    /// What it stands for.
+    pub kind: HostKind,
     /// What it is.
     pub facts: HostFacts,
     /// Its rows.
@@ -60,7 +84,7 @@ pub struct Host {
     /// Its alerts that fire, worst first.
     pub alerts: Vec<AlertLine>,
     /// Rows of it kept since the hub started, dropped since or not.
-    pub rows_taken: u64,
+    pub rows_stored: u64,
     keys: Vec<Arc<SeriesKey>>,
     indices: HashMap<Arc<SeriesKey>, u32>,
     runs: VecDeque<(RunId, SeqSet)>,
@@ -101,9 +125,10 @@ struct Present {
 
 impl Host {
     /// A host that has sent nothing yet.
-    pub fn new(name: Label, ring: Ring) -> Self {
+    pub fn new(name: Label, kind: HostKind, ring: Ring) -> Self {
         Self {
             name,
+            kind,
             facts: HostFacts::unknown(),
             ring,
             clock_offset_ms: 0,
@@ -115,7 +140,7 @@ impl Host {
             processes: HostProcesses::default(),
             notes: Vec::new(),
             alerts: Vec::new(),
-            rows_taken: 0,
+            rows_stored: 0,
             keys: Vec::new(),
             indices: HashMap::new(),
             runs: VecDeque::new(),
@@ -193,7 +218,7 @@ impl Host {
     }
 
     /// Takes what the host is; whether that is news.
-    pub fn take_facts(&mut self, facts: HostFacts) -> bool {
+    pub fn set_facts(&mut self, facts: HostFacts) -> bool {
         let is_new = self.facts != facts;
         if is_new {
             self.facts = facts;
@@ -272,7 +297,7 @@ impl Host {
     }
 
     /// Counts a row that was not kept.
-    pub fn refuse(&mut self) {
+    pub fn count_refused_row(&mut self) {
         self.refused_rows += 1;
     }
 
@@ -349,16 +374,6 @@ impl Host {
         self.present.raw
     }
 
-    /// Rows of the fleet line's values; one that the host does not have is absent in all.
-    pub fn summary_rows(&self, from: UnixMs, to: UnixMs) -> Option<Table> {
-        let series: Vec<u32> = self
-            .summary
-            .iter()
-            .map(|slot| slot.unwrap_or(u32::MAX))
-            .collect();
-        self.ring.read(&series, from, to).ok()
-    }
-
     /// The fleet line's values of the last of such rows, if that is not before `since`.
     pub fn newest_of(table: &Table, since: UnixMs) -> Option<(UnixMs, [i64; SUMMARY])> {
         let row = |n: usize| {
@@ -379,13 +394,6 @@ impl Host {
             .and_then(row)
             .unwrap_or((now.0, [ABSENT; SUMMARY]));
         Some((now.0, shown(before, now)))
-    }
-
-    /// The processes that used most at a past moment, from the newest row within `reach_ms` before it.
-    pub fn processes_at(&self, at: UnixMs, reach_ms: i64) -> Option<(UnixMs, Vec<Process>)> {
-        let series = self.processes.series();
-        let (time, values) = self.ring.at(&series, at - reach_ms, at).ok()??;
-        Some((time, self.processes.of_values(&values)))
     }
 
     /// How whole its record is.
@@ -420,7 +428,7 @@ mod tests {
     use sysmon_wire::metrics::{CPU_UTILIZATION, NET_IO};
 
     fn host() -> Host {
-        let mut host = Host::new("h".into(), Ring::new());
+        let mut host = Host::new("h".into(), HostKind::Machine, Ring::new());
         let rx = NET_IO.series(&[("network.io.direction", "receive")]);
         assert_eq!(
             host.series_index(Arc::new(CPU_UTILIZATION.series(&[])), 9),

@@ -4,7 +4,8 @@ use sysmon_wire::message::{Lane, Push, RunId};
 use sysmon_wire::{ABSENT, Row, RowDecoder, RowError, SchemaError, SeqSet, UnixMs};
 use thiserror::Error;
 
-use crate::fleet::{Applied, Fleet, FleetError, HostId};
+use crate::core::Core;
+use crate::fleet::{Appended, FleetError, HostId};
 
 /// Why a stream of rows is broken off.
 #[derive(Debug, Error)]
@@ -67,7 +68,7 @@ impl RowStream {
     pub fn take(
         &mut self,
         push: Push,
-        fleet: &mut Fleet,
+        core: &mut Core,
         now: UnixMs,
     ) -> Result<Taken, IngestError> {
         match push {
@@ -83,7 +84,7 @@ impl RowStream {
                 if self.places.len() + keys.len() > sysmon_wire::limits::SERIES_PER_HOST_MAX {
                     return Err(SchemaError::TooMany("series per host").into());
                 }
-                let places = fleet.series(self.host, keys)?;
+                let places = core.fleet.series(self.host, keys)?;
                 self.places.extend(places);
                 self.in_order = self
                     .places
@@ -93,19 +94,19 @@ impl RowStream {
                 Ok(Taken::default())
             }
             Push::Processes(processes) => {
-                fleet.name_processes(self.host, processes, now);
+                core.fleet.name_processes(self.host, processes, now);
                 Ok(Taken::default())
             }
             Push::Keyframe(block) => {
                 self.decoder.reset();
                 self.has_keyframe = true;
-                self.rows(&block.0, fleet, now)
+                self.rows(&block.0, core, now)
             }
             Push::Rows(block) => {
                 if !self.has_keyframe {
                     return Err(IngestError::NoKeyframe);
                 }
-                self.rows(&block.0, fleet, now)
+                self.rows(&block.0, core, now)
             }
         }
     }
@@ -113,7 +114,7 @@ impl RowStream {
     fn rows(
         &mut self,
         mut block: &[u8],
-        fleet: &mut Fleet,
+        core: &mut Core,
         now: UnixMs,
     ) -> Result<Taken, IngestError> {
         let (run, lane) = self.run.ok_or(IngestError::NoRun)?;
@@ -121,18 +122,18 @@ impl RowStream {
         let mut settled = SeqSet::new();
         while let Some(row) = self.decoder.decode(&mut block, self.places.len())? {
             let applied = if self.in_order {
-                fleet.apply(self.host, run, row, now)?
+                core.apply(self.host, run, row, now)?
             } else {
                 put_in_order(row, &self.places, &mut self.row);
-                fleet.apply(self.host, run, &self.row, now)?
+                core.apply(self.host, run, &self.row, now)?
             };
             settled.insert(row.seq);
-            if lane == Lane::Live && applied == Applied::Kept {
+            if lane == Lane::Live && matches!(applied, Appended::Stored(_)) {
                 taken.ahead_ms = Some(row.time - now);
             }
         }
         if lane == Lane::Backfill {
-            fleet.past_came(self.host);
+            core.fleet.mark_past_changed(self.host);
         }
         taken.settled = Some((run, settled));
         Ok(taken)
@@ -216,7 +217,7 @@ mod tests {
             run: RunId(1),
             lane: Lane::Live,
         };
-        let first = |pushes: Vec<Push>, fleet: &mut Fleet| {
+        let first = |pushes: Vec<Push>, core: &mut Core| {
             let mut stream = RowStream::new(id);
             pushes
                 .into_iter()

@@ -6,6 +6,7 @@
 pub mod audit;
 pub mod changes;
 pub mod client;
+pub mod core;
 pub mod events;
 pub mod exposition;
 pub mod fleet;
@@ -19,6 +20,7 @@ pub mod query;
 pub mod reload;
 pub mod report;
 pub mod server;
+pub mod timeline;
 pub mod top;
 pub mod view;
 

@@ -11,24 +11,17 @@ use sysmon_wire::{
 };
 
 use crate::VERSION;
+use crate::core::Core;
 use crate::fleet::Fleet;
-use crate::host::Host;
+use crate::host::{HUB_PREFIX, Host};
 use crate::ingest::{IngestError, RowStream};
-
-/// Begins the name of a host that stands for a hub. Names in certificates have no colon.
-const PREFIX: &str = "hub:";
 
 /// Milliseconds between two rows.
 pub const INTERVAL_MS: i64 = 1_000;
 
 /// What the host that stands for the hub `name` is called.
 pub fn host_name(name: &str) -> Label {
-    Label::new(&format!("{PREFIX}{name}"))
-}
-
-/// Whether a host stands for a hub, this one or one it was before it was called otherwise.
-pub fn is_own(name: &Label) -> bool {
-    name.as_str().starts_with(PREFIX)
+    Label::new(&format!("{HUB_PREFIX}{name}"))
 }
 
 /// A hub's figures at a moment, scaled as their metrics say; [`ABSENT`] for what is not known.
@@ -108,7 +101,7 @@ pub fn lag_ms(host: &Host, now: UnixMs) -> Option<i64> {
 /// The largest lag of the hosts that are live, in milliseconds; [`ABSENT`] if none is.
 pub fn largest_lag_ms(fleet: &Fleet, now: UnixMs) -> i64 {
     let live = fleet
-        .watched_hosts()
+        .machines()
         .filter(|(_, host)| host.state == HostState::Live);
     live.filter_map(|(_, host)| lag_ms(host, now))
         .max()
@@ -127,25 +120,25 @@ pub struct Recorder {
 impl Recorder {
     /// Begins a run of the hub `name`.
     pub fn start(
-        fleet: &mut Fleet,
+        core: &mut Core,
         name: &str,
         run: RunId,
         now: UnixMs,
     ) -> Result<Self, IngestError> {
-        let host = fleet.host_id(&host_name(name))?;
+        let host = core.host_id(&host_name(name))?;
         let facts = HostFacts {
             agent_version: Label::new(VERSION),
             ..HostFacts::unknown()
         };
-        fleet.set_facts(host, facts);
+        core.fleet.set_facts(host, facts);
         let mut stream = RowStream::new(host);
         let lane = Lane::Live;
-        stream.take(Push::Begin { run, lane }, fleet, now)?;
+        stream.take(Push::Begin { run, lane }, core, now)?;
         let keys: Vec<_> = FIGURES
             .iter()
             .map(|figure| figure.metric.series(&[]))
             .collect();
-        stream.take(Push::Series(SeriesTable::new(&keys)), fleet, now)?;
+        stream.take(Push::Series(SeriesTable::new(&keys)), core, now)?;
         Ok(Self {
             stream,
             encoder: RowEncoder::new(),
@@ -157,7 +150,7 @@ impl Recorder {
     /// Records a row, of the whole second at or before `now`, if there is none of that yet.
     pub fn record(
         &mut self,
-        fleet: &mut Fleet,
+        core: &mut Core,
         figures: &Figures,
         now: UnixMs,
     ) -> Result<(), IngestError> {
@@ -174,7 +167,7 @@ impl Recorder {
             1 => Push::Keyframe(Blob(block)),
             _ => Push::Rows(Blob(block)),
         };
-        self.stream.take(push, fleet, now).map(|_| ())
+        self.stream.take(push, core, now).map(|_| ())
     }
 }
 

@@ -86,7 +86,7 @@ impl HostProcesses {
     }
 
     /// Takes the whole table.
-    pub fn take_table(&mut self, time: UnixMs, mut processes: Vec<Process>) {
+    pub fn set_table(&mut self, time: UnixMs, mut processes: Vec<Process>) {
         let mut bytes = 0;
         let fit = processes.iter().take(PROCESSES_PER_TABLE_MAX);
         let fit = fit.take_while(|process| {
@@ -104,7 +104,7 @@ impl HostProcesses {
     }
 
     /// Forgets the table, when nobody looks any more.
-    pub fn forget_table(&mut self) {
+    pub fn drop_table(&mut self) {
         self.table = None;
     }
 

@@ -5,14 +5,14 @@ use std::cmp::Ordering;
 use sysmon_wire::UnixMs;
 use sysmon_wire::message::{HostProcess, Reply, TopBy};
 
-use crate::fleet::{Fleet, HostId};
+use crate::fleet::{FleetView, HostId};
 use crate::view::PAST_REACH_MS;
 
 /// The `limit` busiest processes of a host or of all at `moment`, the busiest first.
-pub fn top(fleet: &Fleet, only: Option<HostId>, moment: UnixMs, by: TopBy, limit: usize) -> Reply {
+pub fn top(fleet: &FleetView<'_>, only: Option<HostId>, moment: UnixMs, by: TopBy, limit: usize) -> Reply {
     let (mut hosts, mut time, mut found) = (0, None, Vec::new());
     let order = |a: &HostProcess, b: &HostProcess| compare(a, b, by);
-    let asked = fleet.watched_hosts();
+    let asked = fleet.machines();
     for (_, host) in asked.filter(|(id, _)| only.is_none_or(|only| only == *id)) {
         let Some((at, processes)) = host.processes_at(moment, PAST_REACH_MS) else {
             continue;

@@ -12,7 +12,7 @@ use sysmon_wire::metrics::{ALIASES, ALL, Alias, alias};
 use sysmon_wire::{Kind, Label, SeriesKey, UnixMs};
 use thiserror::Error;
 
-use crate::fleet::{Fleet, HostId};
+use crate::fleet::{Fleet, HostId, HostView};
 use crate::host::Host;
 use combine::HOST;
 pub use combine::combine;
@@ -273,13 +273,13 @@ impl Plan {
     /// The points of one host's series.
     pub fn of_host(
         &self,
-        host: &Host,
+        host: HostView<'_>,
         series: &[u32],
         past: &Past,
     ) -> Result<Vec<Points>, QueryError> {
         let resample = &self.resample;
         let rows_from = past.rows_from.max(resample.from);
-        let table = host.ring.read(series, rows_from - RATE_REACH_MS, self.to)?;
+        let table = host.read(series, rows_from - RATE_REACH_MS, self.to)?;
         // What lies before is there for rates only, unless buckets tell of it.
         let keep = match past.buckets.is_empty() {
             true => 0,
@@ -360,7 +360,7 @@ fn hosts(fleet: &Fleet, name: Option<&Label>) -> Result<Vec<HostId>, QueryError>
 /// The host with the nearest name, or all if there are few.
 fn near_hosts(fleet: &Fleet, name: &Label) -> String {
     let names: Vec<&str> = fleet
-        .watched_hosts()
+        .machines()
         .map(|(_, host)| host.name.as_str())
         .collect();
     let told = suggest(name.as_str(), names.iter().copied());
