@@ -11,9 +11,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, bail};
 use sysmon_certs::{HubState, Identity};
-use sysmon_hub::client;
+use sysmon_client::Client;
 use sysmon_link::Connector;
-use sysmon_wire::message::{Purpose, Query, Reply, Request};
+use sysmon_wire::message::{Purpose, Query, Request};
 use sysmon_wire::metrics::AGENT_SAMPLE_TIME;
 use sysmon_wire::{Label, UnixMs};
 
@@ -304,31 +304,21 @@ fn watch(owner: &Identity, hub: &str, span: Duration) {
 fn about(owner: &Identity, hub: &str) -> anyhow::Result<(u32, f64)> {
     runtime()?.block_on(async {
         let connector = Connector::new(owner, VERSION)?;
-        let picture = client::picture(&connector, hub, None).await?;
+        let client = Client::connect(&connector, hub).await?;
+        let picture = client.fleet(None).await?;
         let series = picture
             .hosts
             .first()
             .map_or(0, |(line, _)| line.health.series);
-        let session = connector.connect(hub, Purpose::View).await?;
         let now = UnixMs::from_system(SystemTime::now());
-        let request = Request::Query(Query::new(
-            Label::new(AGENT_SAMPLE_TIME.name),
-            now - 60_000,
-            now,
-            60_000,
-        ));
-        let mut replies = session.request(&request).await?;
-        let mut seconds = f64::NAN;
-        while let Some(reply) = replies.next().await? {
-            if let Reply::Points(points) = reply {
-                seconds = points
-                    .values
-                    .iter()
-                    .copied()
-                    .find(|value| value.is_finite())
-                    .unwrap_or(f64::NAN);
-            }
-        }
+        let metric = Label::new(AGENT_SAMPLE_TIME.name);
+        let points = client
+            .query(Query::new(metric, now - 60_000, now, 60_000))
+            .await?;
+        let mut values = points
+            .iter()
+            .flat_map(|points| points.values.iter().copied());
+        let seconds = values.find(|value| value.is_finite()).unwrap_or(f64::NAN);
         Ok((series, seconds * 1000.0))
     })
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use sysmon_certs::HubState;
-use sysmon_hub::client;
+use sysmon_client::Client;
 use sysmon_link::Connector;
 use sysmon_wire::metrics::{HUB_CPU_TIME, HUB_MEMORY_USAGE, HUB_REFUSED};
 
@@ -37,9 +37,10 @@ impl Asked {
     }
 
     pub(crate) async fn figures(&self) -> anyhow::Result<HubFigures> {
-        let picture = client::status(&self.connector, &self.hub).await?;
-        let own = picture.own.context("the hub tells nothing of itself")?;
-        let value = |metric| own.value(metric).unwrap_or_default();
+        let client = Client::connect(&self.connector, &self.hub).await?;
+        let figures = client.status().await?.figures;
+        let figures = figures.context("the hub does not report its own figures")?;
+        let value = |metric| figures.value(metric).unwrap_or_default();
         Ok(HubFigures {
             memory_bytes: value(&HUB_MEMORY_USAGE),
             cpu: Duration::try_from_secs_f64(value(&HUB_CPU_TIME)).unwrap_or_default(),

@@ -10,7 +10,7 @@ use sysmon_agent::run::AgentOptions;
 use sysmon_agent::simulated::Simulated;
 use sysmon_agent::spool::SpoolLimits;
 use sysmon_certs::{HubState, Identity, PeerName};
-use sysmon_hub::client;
+use sysmon_client::Client;
 use sysmon_link::Connector;
 use tokio::sync::{oneshot, watch};
 
@@ -345,8 +345,9 @@ fn wait_for_past(owner: &Identity, hub: &str, options: TerminalOptions) -> anyho
     let end = Instant::now() + PAST_WITHIN.0 + PAST_WITHIN.1 * options.hosts as u32;
     runtime()?.block_on(async {
         let connector = Connector::new(owner, VERSION)?;
+        let client = Client::connect(&connector, hub).await?;
         while Instant::now() < end {
-            let picture = client::picture(&connector, hub, None).await?;
+            let picture = client.fleet(None).await?;
             let mut rows = picture.hosts.iter().map(|(line, _)| line.health.rows);
             if rows.len() > options.hosts && rows.all(|rows| rows >= options.past.as_secs()) {
                 return Ok(());

@@ -5,6 +5,7 @@
 
 use std::fmt::Write;
 
+use sysmon_client::hub_figures::{FIGURES, Figures};
 use sysmon_wire::message::{HostState, Severity};
 use sysmon_wire::metrics::{ALIASES, Alias, SUMMARY, unscale};
 use sysmon_wire::{ABSENT, Kind, Label, UnixMs};
@@ -12,7 +13,7 @@ use sysmon_wire::{ABSENT, Kind, Label, UnixMs};
 use crate::VERSION;
 use crate::fleet::Fleet;
 use crate::host::Host;
-use crate::own::{FIGURES, Figures, lag_ms};
+use crate::own::lag_ms;
 
 /// What the answer says it is.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";

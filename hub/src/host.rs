@@ -4,12 +4,13 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use sysmon_client::hub_figures::HOST_PREFIX;
 use sysmon_series::{ChunkError, Ring, Table, rate};
 use sysmon_wire::limits::RUNS_PER_HOST_MAX;
 use sysmon_wire::message::{AlertLine, HostHealth, HostState, RunId};
 use sysmon_wire::metrics::{ALIASES, SUMMARY};
 use sysmon_wire::{
-    ABSENT, HostFacts, Kind, Label, Process, ProcessIdentity, Row, SeqSet, SeriesKey, UnixMs,
+    ABSENT, HostFacts, Kind, Label, ProcessIdentity, Row, SeqSet, SeriesKey, UnixMs,
 };
 
 use crate::processes::HostProcesses;
@@ -32,9 +33,6 @@ const AHEAD_MS: i64 = 5_000;
 /// Silence after which no more rows are waited for before those that came are sealed.
 const SETTLED_MS: i64 = 1_800_000;
 
-/// Begins the name of a host that stands for a hub; names in certificates cannot contain a colon.
-pub const HUB_PREFIX: &str = "hub:";
-
 /// What a host stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HostKind {
@@ -47,7 +45,7 @@ pub enum HostKind {
 impl HostKind {
     /// Only the name is stored, so that it decides when a host is added.
     pub fn of_name(name: &Label) -> Self {
-        match name.as_str().starts_with(HUB_PREFIX) {
+        match name.as_str().starts_with(HOST_PREFIX) {
             true => Self::Hub,
             false => Self::Machine,
         }

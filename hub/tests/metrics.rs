@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
 use sysmon_certs::{HubState, Identity};
-use sysmon_hub::client;
+use sysmon_client::Client;
 use sysmon_hub::fleet::FleetOptions;
 use sysmon_hub::server::{
     AlertOptions, BoundHub, EdgeOptions, HistoryOptions, Hub, HubOptions, StartError,
@@ -200,15 +200,16 @@ fn the_status_has_the_hub_s_own_figures_and_no_host_more() {
         let start = Instant::now();
         // Two rows are there after two seconds.
         let picture = loop {
-            let picture = client::status(&connector, &address).await.unwrap();
-            let own = picture.own.as_ref().unwrap();
+            let client = Client::connect(&connector, &address).await.unwrap();
+            let picture = client.status().await.unwrap();
+            let own = picture.figures.as_ref().unwrap();
             if own.rate(&HUB_INGEST_ROWS).is_some() {
                 break picture;
             }
             assert!(start.elapsed() < PATIENCE, "{own:?}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         };
-        let own = picture.own.as_ref().unwrap();
+        let own = picture.figures.as_ref().unwrap();
         assert_eq!(
             own.rate(&HUB_INGEST_ROWS),
             Some(0.0),

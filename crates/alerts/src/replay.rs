@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sysmon_wire::message::Points;
+use sysmon_wire::message::{Aggregate, Points, Query};
 use sysmon_wire::metrics::metric;
 use sysmon_wire::{ABSENT, Kind, Label, MetricDef, SeriesKey, UnixMs};
 
@@ -39,9 +39,58 @@ pub struct Episode {
     pub summary: String,
 }
 
+/// Steps in which a rule is replayed, by the longest span that they are used for: as fine as an answer has room for.
+const STEPS_MS: [(i64, i64); 3] = [
+    (6 * 3_600_000, 1_000),
+    (86_400_000, 10_000),
+    (30 * 86_400_000, 60_000),
+];
+
+/// Milliseconds of a step in a replay of `span_ms`.
+pub fn step_ms(span_ms: i64) -> i64 {
+    let step = STEPS_MS.iter().find(|(span, _)| span_ms <= *span);
+    step.map_or(3_600_000, |(_, step)| *step)
+}
+
+/// The queries whose answers make a [`Recorded`] host.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Queries {
+    /// For [`Recorded::series`].
+    pub series: Vec<Query>,
+    /// For [`Recorded::before`].
+    pub before: Vec<Query>,
+}
+
+/// What has to be asked of a host to replay a rule between two moments.
+pub fn queries(rule: &Rule, host: &Label, from: UnixMs, to: UnixMs) -> Queries {
+    let query = |metric: &MetricName, from: UnixMs, step_ms: i64| Query {
+        host: Some(host.clone()),
+        ..Query::new(Label::new(&metric.to_string()), from, to, step_ms)
+    };
+    let step_ms = step_ms(to - from);
+    let series = needs(rule, step_ms)
+        .into_iter()
+        .map(|(metric, extreme)| Query {
+            aggregate: match extreme {
+                None => Aggregate::Mean,
+                Some(true) => Aggregate::Max,
+                Some(false) => Aggregate::Min,
+            },
+            ..query(&metric, from, step_ms)
+        });
+    let oldest = windows(hour(from)).map(|(oldest, _)| oldest).min();
+    let before = rule
+        .of_week()
+        .map(|metric| query(metric, oldest.unwrap_or(from), SLOT_MS));
+    Queries {
+        series: series.collect(),
+        before: before.collect(),
+    }
+}
+
 /// Metrics that have to be known to play a rule again, and whether the largest or smallest value of a step
 /// is to be looked at rather than the mean, because one bad value is enough.
-pub fn needs(rule: &Rule, step_ms: i64) -> Vec<(MetricName, Option<bool>)> {
+fn needs(rule: &Rule, step_ms: i64) -> Vec<(MetricName, Option<bool>)> {
     let Condition::All(terms) = &rule.condition else {
         // Whatever every host has.
         return vec![(MetricName::Alias("cpu"), None)];

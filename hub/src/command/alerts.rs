@@ -4,23 +4,25 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::anyhow;
 use sysmon_alerts::notify::{Message, Route, send};
-use sysmon_alerts::replay::{self, Episode};
+use sysmon_alerts::replay::{self, Episode, Recorded};
 use sysmon_alerts::rule::{Rule, parse_all};
 use sysmon_alerts::silence::{SILENCES_MAX, Scope, Silence, SilenceFile};
 use sysmon_alerts::week::WEEKS_MIN;
 use sysmon_certs::HubState;
+use sysmon_client::{Client, ClientError};
 use sysmon_config::time::format_span;
 use sysmon_config::{Config, Failure, suggest};
-use sysmon_hub::{VERSION, client};
+use sysmon_hub::VERSION;
 use sysmon_link::Connector;
-use sysmon_wire::UnixMs;
+use sysmon_wire::message::{Points, Query};
+use sysmon_wire::{Label, UnixMs};
 
 use super::args::{AlertsCommand, Args};
 use super::options::{alert_options, hub_name, known_hosts};
 use super::runtime;
 
 /// How long a hub may take to answer.
-const ANSWER_MAX: Duration = Duration::from_secs(5);
+pub(super) const ANSWER_MAX: Duration = Duration::from_secs(5);
 
 /// How long it may take to tell of the past.
 const PAST_MAX: Duration = Duration::from_secs(120);
@@ -128,17 +130,21 @@ fn test(
     Ok(())
 }
 
-/// Asks the running hub something.
-fn ask<T>(
+/// Sends requests to the running hub.
+pub(super) fn ask<T>(
     state: &HubState,
     wait: Duration,
-    question: impl AsyncFnOnce(&Connector, &str) -> Result<T, sysmon_link::LinkError>,
+    requests: impl AsyncFnOnce(&Client) -> Result<T, ClientError>,
 ) -> Result<T, Failure> {
     let owner = state.existing_owner().map_err(anyhow::Error::from)?;
     let address = state.address().map_err(anyhow::Error::from)?.to_string();
     let answer = runtime()?.block_on(async {
         let connector = Connector::new(&owner, VERSION).map_err(anyhow::Error::from)?;
-        let answer = match tokio::time::timeout(wait, question(&connector, &address)).await {
+        let answered = async {
+            let client = Client::connect(&connector, &address).await?;
+            requests(&client).await
+        };
+        let answer = match tokio::time::timeout(wait, answered).await {
             Ok(answer) => answer.map_err(anyhow::Error::from),
             Err(_) => Err(anyhow!("the hub at {address} does not answer")),
         };
@@ -146,6 +152,40 @@ fn ask<T>(
         answer
     })?;
     Ok(answer)
+}
+
+/// What the hub has recorded for a rule, of all hosts that it applies to or of one.
+async fn recorded(
+    client: &Client,
+    rule: &Rule,
+    host: Option<&str>,
+    from: UnixMs,
+    to: UnixMs,
+) -> Result<Vec<Recorded>, ClientError> {
+    let mut recorded = Vec::new();
+    for (line, _) in client.fleet(None).await?.hosts {
+        let tags = line.facts.tags.iter().map(Label::as_str);
+        let is_other = host.is_some_and(|host| line.name != host);
+        if is_other || !rule.hosts.include(line.name.as_str(), tags) {
+            continue;
+        }
+        let queries = replay::queries(rule, &line.name, from, to);
+        recorded.push(Recorded {
+            series: series(client, queries.series).await?,
+            before: series(client, queries.before).await?,
+            host: line.name,
+            tags: line.facts.tags,
+        });
+    }
+    Ok(recorded)
+}
+
+async fn series(client: &Client, queries: Vec<Query>) -> Result<Vec<Points>, ClientError> {
+    let mut series = Vec::new();
+    for query in queries {
+        series.extend(client.query(query).await?);
+    }
+    Ok(series)
 }
 
 fn check(
@@ -165,25 +205,21 @@ fn check(
     }
     let span_ms = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
     let now = now();
-    let past = ask(state, PAST_MAX, async |connector: &Connector, hub: &str| {
-        client::past(connector, hub, &rule, host, now - span_ms, now).await
+    let hosts = ask(state, PAST_MAX, async |client: &Client| {
+        recorded(client, &rule, host, now - span_ms, now).await
     })?;
-    let mut episodes: Vec<Episode> = past
-        .hosts
+    let mut episodes: Vec<Episode> = hosts
         .iter()
         .flat_map(|host| replay::replay(&rule, host))
         .collect();
     episodes.sort_by_key(|episode| episode.fired);
     let mut text = format!(
         "{rule}\nlooked at {} hosts over {}, a value every {}\n",
-        past.hosts.len(),
+        hosts.len(),
         format_span(span_ms),
-        format_span(past.step_ms)
+        format_span(replay::step_ms(span_ms))
     );
-    let silent = past
-        .hosts
-        .iter()
-        .filter(|host| replay::is_silent(&rule, host));
+    let silent = hosts.iter().filter(|host| replay::is_silent(&rule, host));
     match silent.count() {
         0 => {}
         count => text.push_str(&format!(
@@ -319,13 +355,10 @@ fn unsilence(state: &HubState, id: &str) -> Result<(), Failure> {
 
 fn acknowledge(state: &HubState, scope: &str, note: &str) -> Result<(), Failure> {
     let scope = Scope::of(scope);
-    let alerts = ask(
-        state,
-        ANSWER_MAX,
-        async |connector: &Connector, hub: &str| {
-            client::acknowledge(connector, hub, &scope, note).await
-        },
-    )?;
+    let (host, rule) = scope.parts();
+    let alerts = ask(state, ANSWER_MAX, async |client: &Client| {
+        client.acknowledge(host, rule, note).await
+    })?;
     if alerts.acknowledged == 0 {
         return Err(anyhow!("nothing fires on {scope}: see `sysmon-hub status`").into());
     }
@@ -338,13 +371,10 @@ fn acknowledge(state: &HubState, scope: &str, note: &str) -> Result<(), Failure>
 
 fn unacknowledge(state: &HubState, scope: &str) -> Result<(), Failure> {
     let scope = Scope::of(scope);
-    let alerts = ask(
-        state,
-        ANSWER_MAX,
-        async |connector: &Connector, hub: &str| {
-            client::unacknowledge(connector, hub, &scope).await
-        },
-    )?;
+    let (host, rule) = scope.parts();
+    let alerts = ask(state, ANSWER_MAX, async |client: &Client| {
+        client.unacknowledge(host, rule).await
+    })?;
     if alerts.acknowledged == 0 {
         return Err(anyhow!("nobody takes care of {scope}: see `sysmon-hub status`").into());
     }

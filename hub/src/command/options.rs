@@ -5,9 +5,9 @@ use sysmon_alerts::notify::{NotifierOptions, Route};
 use sysmon_alerts::rule::{DEFAULTS, parse_all};
 use sysmon_alerts::silence::SilenceFile;
 use sysmon_certs::{HubState, PeerName, Role};
+use sysmon_client::hub_figures;
 use sysmon_config::{Config, Failure, ShareAlerts};
 use sysmon_hub::fleet::FleetOptions;
-use sysmon_hub::own;
 use sysmon_hub::server::{
     AlertOptions, AlertWords, EdgeOptions, HistoryOptions, HubOptions, TrustOptions,
 };
@@ -37,7 +37,7 @@ pub(crate) fn known_hosts(args: &Args, config: &Config, state: &HubState) -> Vec
     // Before anybody has joined, every name may be right.
     if !hosts.is_empty() {
         hosts.push(PeerName::nearest(&sysmon_config::host_name()).to_string());
-        hosts.push(own::host_name(hub_name(args, config).as_str()).to_string());
+        hosts.push(hub_figures::host_name(hub_name(args, config).as_str()).to_string());
     }
     hosts
 }

@@ -5,36 +5,25 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, anyhow};
 use jiff::tz::TimeZone;
 use sysmon_certs::HubState;
+use sysmon_client::Client;
 use sysmon_config::time::format_moment;
 use sysmon_config::{Config, Failure};
 use sysmon_hub::audit::{Audit, Entry};
-use sysmon_hub::{VERSION, client};
-use sysmon_link::Connector;
 use sysmon_store::store::Store;
 use sysmon_wire::UnixMs;
 
+use super::alerts::{ANSWER_MAX, ask};
 use super::args::Args;
 use super::options::options;
-use super::runtime;
 
 pub(crate) fn status(state: &HubState, json: bool) -> Result<(), Failure> {
-    let owner = state.existing_owner().map_err(anyhow::Error::from)?;
-    let address = state.address().map_err(anyhow::Error::from)?.to_string();
-    let picture = runtime()?.block_on(async {
-        let connector = Connector::new(&owner, VERSION).map_err(anyhow::Error::from)?;
-        let wait = Duration::from_secs(5);
-        let fetched = client::status(&connector, &address);
-        let picture = match tokio::time::timeout(wait, fetched).await {
-            Ok(picture) => picture.map_err(anyhow::Error::from),
-            Err(_) => Err(anyhow!("the hub at {address} does not answer")),
-        };
-        connector.close().await;
-        picture
+    let snapshot = ask(state, ANSWER_MAX, async |client: &Client| {
+        client.status().await
     })?;
     let text = if json {
-        format!("{}\n", picture.to_json())
+        format!("{}\n", snapshot.to_json())
     } else {
-        picture.to_table()
+        snapshot.to_table()
     };
     Ok(sysmon_config::print(&text)?)
 }

@@ -4,12 +4,13 @@ use std::convert::Infallible;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use sysmon_client::hub_figures::Figures;
 use sysmon_wire::ABSENT;
 use sysmon_wire::message::RunId;
 
 use super::{Hub, now};
 use crate::ingest::IngestError;
-use crate::own::{Figures, INTERVAL_MS, Recorder, largest_lag_ms};
+use crate::own::{INTERVAL_MS, Recorder, largest_lag_ms};
 
 impl Hub {
     /// The hub's figures now.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use Table;
+use sysmon_series::Table;
 use sysmon_wire::limits::ROWS_PER_FRAME_MAX;
 use sysmon_wire::message::{Blob, Reply};
 use sysmon_wire::{ABSENT, RowEncoder, SeriesKey, SeriesTable, SeriesTableBuilder, UnixMs};

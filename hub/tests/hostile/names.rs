@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use sysmon_certs::Role;
-use sysmon_hub::client;
+use sysmon_client::Client;
 use sysmon_link::Connection;
 use sysmon_wire::limits::FRAME_BYTES_MAX;
 use sysmon_wire::message::{
@@ -200,9 +200,8 @@ async fn one_host_that_says_too_much_of_itself_blinds_nobody() {
         })
         .await;
     let operator = scene.connector(Role::Operator, "o");
-    let picture = client::picture(&operator, &scene.address.to_string(), None)
-        .await
-        .unwrap();
+    let client = Client::connect(&operator, &scene.address.to_string()).await;
+    let picture = client.unwrap().fleet(None).await.unwrap();
     assert_eq!(picture.hosts.len(), 3);
     scene.stays_unharmed().await;
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use quinn::TransportConfig;
 use sysmon_certs::Role;
-use sysmon_hub::client;
+use sysmon_client::Client;
 use sysmon_link::{HELLO_TIMEOUT, LinkError};
 use sysmon_wire::message::{Blob, Lane, Purpose, Push, Request, RunId};
 use sysmon_wire::{ALPN, MINOR};
@@ -106,11 +106,8 @@ async fn who_reads_nothing_waits_alone() {
     let other = scene.connector(Role::Operator, "o");
     for _ in 0..10 {
         let address = scene.address.to_string();
-        let picture = timeout(
-            Duration::from_secs(10),
-            client::picture(&other, &address, None),
-        )
-        .await;
+        let picture = async { Client::connect(&other, &address).await?.fleet(None).await };
+        let picture = timeout(Duration::from_secs(10), picture).await;
         assert!(picture.unwrap().is_ok());
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
@@ -170,7 +167,8 @@ async fn empty_frames_by_the_million_cost_nobody_else_time() {
         let address = scene.address.to_string();
         for _ in 0..5 {
             let start = Instant::now();
-            client::picture(&other, &address, None).await.unwrap();
+            let client = Client::connect(&other, &address).await.unwrap();
+            client.fleet(None).await.unwrap();
             assert!(start.elapsed() < Duration::from_secs(2), "it has to wait");
             tokio::time::sleep(Duration::from_millis(200)).await;
         }

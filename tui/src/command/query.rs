@@ -3,11 +3,11 @@
 use anyhow::anyhow;
 use clap::ValueEnum;
 use jiff::tz::TimeZone;
+use sysmon_client::Client;
 use sysmon_config::time::{format_span, parse_span};
 use sysmon_config::{Config, Failure, note};
-use sysmon_link::LinkError;
 use sysmon_screens::points::Table;
-use sysmon_wire::message::{Aggregate, Group, Purpose, Query, Reply, Request};
+use sysmon_wire::message::{Aggregate, Group, Query};
 use sysmon_wire::{Label, UnixMs};
 
 use super::args::Args;
@@ -94,8 +94,8 @@ fn aggregate(text: &str) -> Result<Aggregate, String> {
     }
 }
 
-/// The request that answers the command line.
-fn request(asked: &QueryArgs, from: UnixMs, to: UnixMs, step_ms: i64) -> Request {
+/// The query that the command line describes.
+fn wanted_query(asked: &QueryArgs, from: UnixMs, to: UnixMs, step_ms: i64) -> Query {
     let metric = Label::new(&asked.metric);
     let host = asked.host.as_deref().map(Label::new);
     let aggregate = asked.aggregate;
@@ -104,7 +104,7 @@ fn request(asked: &QueryArgs, from: UnixMs, to: UnixMs, step_ms: i64) -> Request
         by: by.map(|name| Label::new(name)).collect(),
         across: asked.across,
     };
-    Request::Query(Query {
+    Query {
         metric,
         host,
         from,
@@ -113,7 +113,7 @@ fn request(asked: &QueryArgs, from: UnixMs, to: UnixMs, step_ms: i64) -> Request
         aggregate,
         group: (!asked.by.is_empty()).then_some(group),
         top: asked.top.unwrap_or(0),
-    })
+    }
 }
 
 pub(crate) fn query(args: &Args, config: &Config, asked: &QueryArgs) -> Result<(), Failure> {
@@ -128,23 +128,14 @@ pub(crate) fn query(args: &Args, config: &Config, asked: &QueryArgs) -> Result<(
         )));
     }
     let target = Target::find(args, config)?;
-    let request = request(asked, from, to, step_ms);
+    let query = wanted_query(asked, from, to, step_ms);
     let parts = answer(&target, async |connector| {
         if target.inside.is_some() {
             let hosts = usize::from(args.demo.unwrap_or(0)) + 1;
             first_picture(connector, &target.hub, hosts, None).await?;
         }
-        let session = connector.connect(&target.hub, Purpose::View).await?;
-        let mut replies = session.request(&request).await?;
-        let mut parts = Vec::new();
-        while let Some(reply) = replies.next().await? {
-            match reply {
-                Reply::Points(points) => parts.push(points),
-                Reply::Refused { reason } => return Err(LinkError::Refused(reason.to_string())),
-                _ => {}
-            }
-        }
-        Ok(parts)
+        let client = Client::connect(connector, &target.hub).await?;
+        client.query(query.clone()).await
     })?;
     let told_ms = parts.first().map_or(step_ms, |points| points.step_ms);
     if told_ms > step_ms {

@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use anyhow::anyhow;
+use sysmon_client::{Client, ClientError, FleetSnapshot, summary_value};
 use sysmon_config::{Config, Failure};
-use sysmon_hub::client;
-use sysmon_hub::report::{Picture, real};
-use sysmon_link::{Connector, LinkError};
+use sysmon_link::Connector;
 use sysmon_screens::state::fleet::RECEIVED;
 use sysmon_screens::{shot, svg, text};
 use sysmon_wire::message::{HostState, HostTick};
@@ -26,7 +25,12 @@ pub(crate) fn snapshot(args: &Args, config: &Config, asked: &SnapshotArgs) -> Re
     let at = asked.at.as_deref().map(moment).transpose()?;
     let target = Target::find(args, config)?;
     let mut picture = answer(&target, async |connector| match &target.inside {
-        None => client::picture(connector, &target.hub, at).await,
+        None => {
+            Client::connect(connector, &target.hub)
+                .await?
+                .fleet(at)
+                .await
+        }
         Some(_) => {
             first_picture(
                 connector,
@@ -43,7 +47,7 @@ pub(crate) fn snapshot(args: &Args, config: &Config, asked: &SnapshotArgs) -> Re
             .iter()
             .map(|(line, _)| line.name.to_string())
             .collect();
-        if !picture.keep_only(name) {
+        if !picture.retain_host(name) {
             return Err(
                 anyhow!("there is no host {name:?}; there are: {}", names.join(", ")).into(),
             );
@@ -65,23 +69,24 @@ pub(crate) async fn first_picture(
     hub: &str,
     hosts: usize,
     at: Option<UnixMs>,
-) -> Result<Picture, LinkError> {
+) -> Result<FleetSnapshot, ClientError> {
     let start = tokio::time::Instant::now();
-    let is_there = |picture: &Picture| {
+    let is_there = |picture: &FleetSnapshot| {
         let live = picture
             .hosts
             .iter()
             .filter(|(_, tick)| tick.state == HostState::Live);
         // Rates need two rows, and a host without a network never has any.
-        let is_rated = |tick: &HostTick| real(tick, RECEIVED).is_some();
+        let is_rated = |tick: &HostTick| summary_value(tick, RECEIVED).is_some();
         let patient = start.elapsed() < FIRST_RATES_WITHIN;
         live.filter(|(_, tick)| !patient || is_rated(tick)).count() >= hosts
     };
+    let client = Client::connect(connector, hub).await?;
     loop {
-        let picture = client::picture(connector, hub, None).await?;
+        let picture = client.fleet(None).await?;
         if is_there(&picture) || start.elapsed() > FIRST_ROWS_WITHIN {
             return match at {
-                Some(_) => client::picture(connector, hub, at).await,
+                Some(_) => client.fleet(at).await,
                 None => Ok(picture),
             };
         }
@@ -99,7 +104,7 @@ fn screen(
     let host = asked.host.as_deref().map(Label::new);
     let options = options(args, config)?;
     let buffer = answer(target, async |connector| {
-        shot::screen(
+        Ok(shot::screen(
             connector,
             &target.hub,
             host.as_ref(),
@@ -107,7 +112,7 @@ fn screen(
             asked.size,
             options.clone(),
         )
-        .await
+        .await?)
     })?;
     if asked.svg {
         let what = asked.host.as_deref().unwrap_or("the fleet");

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::Context;
 use jiff::tz::TimeZone;
 use sysmon_certs::{CertError, HubState, Identity, PeerName, Role};
+use sysmon_client::ClientError;
 use sysmon_config::time::parse_moment;
 use sysmon_config::{Config, Failure, HubAddress, Program, state_dir};
 use sysmon_link::{Connector, LinkError};
@@ -164,7 +165,7 @@ async fn renew(connector: &Connector, hub: &str, dir: &Path) -> Result<(), LinkE
 /// Runs `ask` with a connector, within a time that people wait.
 pub(crate) fn answer<T>(
     target: &Target,
-    ask: impl AsyncFnOnce(&Connector) -> Result<T, LinkError>,
+    ask: impl AsyncFnOnce(&Connector) -> Result<T, ClientError>,
 ) -> Result<T, Failure> {
     let answered = runtime()?.block_on(async {
         let connector = Connector::new(&target.identity, VERSION)?;
@@ -174,7 +175,7 @@ pub(crate) fn answer<T>(
             let _ = tokio::time::timeout(ANSWER_WITHIN, renew(&connector, &target.hub, dir)).await;
         }
         connector.close().await;
-        answered.unwrap_or_else(|_| Err(LinkError::HelloTimeout))
+        answered.unwrap_or_else(|_| Err(LinkError::HelloTimeout.into()))
     });
     Ok(answered.with_context(|| format!("cannot ask the hub at {}", target.hub))?)
 }

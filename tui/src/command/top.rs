@@ -1,13 +1,13 @@
 //! `sysmon-tui top`.
 
 use clap::ValueEnum;
+use sysmon_client::Client;
 use sysmon_config::time::format_moment;
 use sysmon_config::{Config, Failure};
-use sysmon_link::LinkError;
 use sysmon_screens::format::{amount, size};
 use sysmon_screens::state::shown::busiest;
 use sysmon_wire::limits::TOP_MAX;
-use sysmon_wire::message::{HostProcess, Purpose, Reply, Request, TopBy};
+use sysmon_wire::message::{HostProcess, Reply, Request, TopBy};
 use sysmon_wire::{Label, UnixMs};
 use unicode_width::UnicodeWidthStr;
 
@@ -62,19 +62,15 @@ pub(crate) fn top(args: &Args, config: &Config, asked: &TopArgs) -> Result<(), F
             let hosts = usize::from(args.demo.unwrap_or(0)) + 1;
             first_picture(connector, &target.hub, hosts, None).await?;
         }
-        let session = connector.connect(&target.hub, Purpose::View).await?;
-        let mut replies = session.request(&request).await?;
-        // The first list is enough.
-        while let Some(reply) = replies.next().await? {
-            match reply {
+        let client = Client::connect(connector, &target.hub).await?;
+        client
+            .first(&request, |reply| match reply {
                 Reply::Top {
                     time, processes, ..
-                } => return Ok((time, processes)),
-                Reply::Refused { reason } => return Err(LinkError::Refused(reason.to_string())),
-                _ => {}
-            }
-        }
-        Err(LinkError::StreamEnded)
+                } => Some((time, processes)),
+                _ => None,
+            })
+            .await
     })?;
     let text = if asked.json {
         busiest(time, processes.iter()).to_json()

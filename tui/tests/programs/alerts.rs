@@ -140,7 +140,7 @@ fn one_incident_is_one_message_by_webhook_and_one_by_mail_over_a_restart_of_the_
         "{taken}"
     );
     assert!(
-        place.status().contains("[owner takes care: on it]"),
+        place.status().contains("[acknowledged by owner: on it]"),
         "{}",
         place.status()
     );
@@ -255,7 +255,7 @@ fn acknowledged_by_key(place: &Place, address: &str) {
         text.contains("1 acknowledged") && text.contains("by owner: ")
     });
     let taken = place.status();
-    assert!(taken.contains("[owner takes care]"), "{taken}");
+    assert!(taken.contains("[acknowledged by owner]"), "{taken}");
     session.press("A");
     session.is("that nobody does", |text| text.contains("1 alert fires"));
     session.press("\r");

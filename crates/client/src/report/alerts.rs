@@ -1,11 +1,11 @@
-//! What fires and how it is told, for `status`.
+//! Firing alerts and the state of the notification routes, for `status`.
 
 use serde_json::{Value, json};
 use sysmon_config::time::format_span;
 use sysmon_wire::UnixMs;
 use sysmon_wire::alerts::{AlertState, Alerts, RouteState};
 
-/// Alerts listed.
+/// Alerts listed in the table; the rest is counted.
 const LINES_MAX: usize = 20;
 
 pub(super) fn alerts_json(alerts: &Alerts) -> Value {
@@ -32,7 +32,7 @@ pub(super) fn routes_json(alerts: &Alerts) -> Value {
     alerts.routes.iter().map(route).collect()
 }
 
-/// For people; nothing if there is nothing to say.
+/// A table of alerts and routes; empty if there are none.
 pub(super) fn alerts_table(alerts: &Alerts, now: UnixMs) -> String {
     let mut out = String::new();
     if !alerts.alerts.is_empty() {
@@ -64,19 +64,19 @@ pub(super) fn alerts_table(alerts: &Alerts, now: UnixMs) -> String {
         out.push_str(&format!("and {more} more\n"));
     }
     if !alerts.routes.is_empty() {
-        out.push_str("\nTOLD BY\n");
+        out.push_str("\nNOTIFICATIONS\n");
     }
     for route in &alerts.routes {
         let state = match (route.failing, route.told) {
             (Some(since), _) => {
                 let span = format_span((now - since).max(0));
                 format!(
-                    "failing for {span}: {}; {} wait",
+                    "failing for {span}: {}; {} queued",
                     route.error, route.waiting
                 )
             }
-            (None, Some(told)) => format!("last {} ago", format_span((now - told).max(0))),
-            (None, None) => "nothing yet".to_owned(),
+            (None, Some(told)) => format!("last sent {} ago", format_span((now - told).max(0))),
+            (None, None) => "nothing sent yet".to_owned(),
         };
         let dropped = match route.dropped {
             0 => String::new(),
@@ -87,11 +87,11 @@ pub(super) fn alerts_table(alerts: &Alerts, now: UnixMs) -> String {
     out
 }
 
-/// Who takes care of an alert, or why nobody is told of it.
+/// Who acknowledged an alert, or why it is silenced.
 fn note(alert: &AlertState) -> String {
     match (&alert.acknowledged, &alert.silenced) {
-        (Some(who), _) if who.note.as_str().is_empty() => format!(" [{} takes care]", who.by),
-        (Some(who), _) => format!(" [{} takes care: {}]", who.by, who.note),
+        (Some(who), _) if who.note.as_str().is_empty() => format!(" [acknowledged by {}]", who.by),
+        (Some(who), _) => format!(" [acknowledged by {}: {}]", who.by, who.note),
         (None, Some(reason)) => format!(" [silenced: {reason}]"),
         (None, None) => String::new(),
     }
@@ -104,7 +104,7 @@ mod tests {
     use sysmon_wire::message::Severity;
 
     #[test]
-    fn what_fires_and_who_cannot_be_told_is_shown() {
+    fn firing_alerts_and_failing_routes_are_listed() {
         let alert = |host: &str| AlertState {
             host: host.into(),
             rule: "full".into(),
@@ -137,18 +137,18 @@ mod tests {
                 dropped: 0,
                 told: None,
                 failing: Some(UnixMs(40_000)),
-                error: "it answered 500".into(),
+                error: "HTTP status 500".into(),
             }],
             ..Alerts::default()
         };
         assert_eq!(
             alerts_table(&alerts, UnixMs(70_000)),
-            "\nALERTS\ncritical  a  full    1 m 0 s  / is full [jane takes care: on it]\n\
+            "\nALERTS\ncritical  a  full    1 m 0 s  / is full [acknowledged by jane: on it]\n\
              critical  b  full    1 m 0 s  / is full [silenced: new disks]\nand 3 more\n\
-             \nTOLD BY\nwebhook at x: failing for 30 s: it answered 500; 2 wait\n"
+             \nNOTIFICATIONS\nwebhook at x: failing for 30 s: HTTP status 500; 2 queued\n"
         );
         assert_eq!(alerts_json(&alerts)[0]["acknowledged_by"], "jane");
-        assert_eq!(routes_json(&alerts)[0]["error"], "it answered 500");
+        assert_eq!(routes_json(&alerts)[0]["error"], "HTTP status 500");
         assert_eq!(alerts_table(&Alerts::default(), UnixMs(0)), "");
     }
 }

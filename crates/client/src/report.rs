@@ -1,10 +1,11 @@
-//! The fleet as text for people and as JSON for programs: `status`, `snapshot`.
+//! The fleet as a table and as JSON: the output of `status` and `snapshot`.
 //!
-//! The JSON is a contract: its fields never change their meaning, and `"schema"` says which they are.
+//! The JSON is a contract: a field never changes its meaning, and `"schema"` numbers the set of fields.
 
 mod alerts;
 
 use serde_json::{Map, Value, json};
+use sysmon_config::time::format_span;
 use sysmon_wire::alerts::Alerts;
 use sysmon_wire::message::{AlertLine, FleetUpdate, HostLine, HostTick, HubStatus};
 use sysmon_wire::metrics::{
@@ -14,28 +15,27 @@ use sysmon_wire::metrics::{
 use sysmon_wire::{ABSENT, Kind, UnixMs};
 
 use self::alerts::{alerts_json, alerts_table, routes_json};
-use crate::own::{FIGURES, Seen};
+use crate::hub_figures::{FIGURES, ReceivedFigures};
 
-/// Which fields the JSON has.
 const SCHEMA: u32 = 1;
 
-/// The fleet at one moment, put together from a hub's replies.
+/// The fleet at one moment, assembled from a hub's replies.
 #[derive(Clone, Debug, Default)]
-pub struct Picture {
-    /// The moment.
+pub struct FleetSnapshot {
+    /// The moment, by the hub's clock.
     pub now: UnixMs,
-    /// The hub about itself.
+    /// The hub's status.
     pub hub: Option<HubStatus>,
-    /// The hub's own figures, if they were asked for.
-    pub own: Option<Seen>,
-    /// What fires and how it is told, if that was asked for.
+    /// The hub's own figures, if requested.
+    pub figures: Option<ReceivedFigures>,
+    /// Firing alerts and the state of their routes, if requested.
     pub alerts: Option<Alerts>,
-    /// Hosts, by name.
+    /// Hosts, sorted by name.
     pub hosts: Vec<(HostLine, HostTick)>,
 }
 
-impl Picture {
-    /// Adds a part of the fleet.
+impl FleetSnapshot {
+    /// Adds a part of the hub's reply.
     pub fn add(&mut self, update: FleetUpdate) {
         self.now = update.now;
         for line in update.lines {
@@ -47,40 +47,40 @@ impl Picture {
         self.hosts.sort_by(|a, b| a.0.name.cmp(&b.0.name));
     }
 
-    /// Keeps only one host; false if there is none of that name.
-    pub fn keep_only(&mut self, name: &str) -> bool {
+    /// Removes all hosts but `name`; false if there is no such host.
+    pub fn retain_host(&mut self, name: &str) -> bool {
         self.hosts.retain(|(line, _)| line.name == name);
         !self.hosts.is_empty()
     }
 
-    /// As JSON: SI base units, times in Unix milliseconds.
+    /// JSON in SI base units, with times in Unix milliseconds.
     pub fn to_json(&self) -> Value {
         json!({
             "schema": SCHEMA,
             "now_ms": self.now.0,
-            "hub": self.hub.as_ref().map(|hub| hub_json(hub, self.own.as_ref())),
+            "hub": self.hub.as_ref().map(|hub| hub_json(hub, self.figures.as_ref())),
             "alerts": self.alerts.as_ref().map(alerts_json),
             "routes": self.alerts.as_ref().map(routes_json),
             "hosts": self.hosts.iter().map(host_json).collect::<Vec<_>>(),
         })
     }
 
-    /// As a table for people.
+    /// A table for people.
     pub fn to_table(&self) -> String {
         let mut out = String::new();
         if let Some(hub) = &self.hub {
             out.push_str(&format!(
-                "hub {} · version {} · up {} s · {} rows in · {} bytes in memory · {} watching\n\n",
+                "hub {} · version {} · up {} · {} rows received · {}B in memory · {} subscribers\n\n",
                 hub.name,
                 hub.version,
-                hub.uptime_ms / 1000,
+                format_span(i64::try_from(hub.uptime_ms).unwrap_or(i64::MAX)),
                 hub.ingest_rows_total,
-                hub.ring_bytes,
+                bytes(hub.ring_bytes as f64),
                 hub.subscribers
             ));
-            if let Some(own) = &self.own {
+            if let Some(figures) = &self.figures {
                 // Between the hub's line and the empty one.
-                out.insert_str(out.len() - 1, &own_line(own, hub));
+                out.insert_str(out.len() - 1, &figures_line(figures, hub));
             }
         }
         let width = self
@@ -115,8 +115,8 @@ impl Picture {
     }
 }
 
-/// A value of the fleet's line in its real unit.
-pub fn real(tick: &HostTick, at: usize) -> Option<f64> {
+/// The value of the `at`th column of the fleet's table, in its metric's unit.
+pub fn summary_value(tick: &HostTick, at: usize) -> Option<f64> {
     let value = tick
         .values
         .get(at)
@@ -126,7 +126,7 @@ pub fn real(tick: &HostTick, at: usize) -> Option<f64> {
 }
 
 fn cell(tick: &HostTick, at: usize) -> String {
-    let (Some(value), Some(alias)) = (real(tick, at), ALIASES.get(at)) else {
+    let (Some(value), Some(alias)) = (summary_value(tick, at), ALIASES.get(at)) else {
         return "–".to_owned();
     };
     match (alias.metric.unit, alias.metric.kind) {
@@ -137,7 +137,7 @@ fn cell(tick: &HostTick, at: usize) -> String {
     }
 }
 
-/// Bytes, or bytes a second, in three digits and a decimal prefix.
+/// Bytes or bytes per second in three digits with an SI prefix.
 fn bytes(value: f64) -> String {
     let mut value = value;
     for prefix in ["", "k", "M", "G", "T"] {
@@ -150,27 +150,27 @@ fn bytes(value: f64) -> String {
     format!("{value:.0}P")
 }
 
-/// How the hub does, for people.
-fn own_line(own: &Seen, hub: &HubStatus) -> String {
+/// The hub's own figures as one line.
+fn figures_line(figures: &ReceivedFigures, hub: &HubStatus) -> String {
     let number = |value: Option<f64>, show: fn(f64) -> String| value.map_or("–".to_owned(), show);
-    let memory = number(own.value(&HUB_MEMORY_USAGE), bytes);
+    let memory = number(figures.value(&HUB_MEMORY_USAGE), bytes);
     format!(
-        "{} rows/s · commit {} · rings {} ({} not compressed yet) of {memory} resident · history {} · agents {} · refused {} · worst lag {}\n",
-        number(own.rate(&HUB_INGEST_ROWS), |rate| format!("{rate:.0}")),
-        number(own.value(&HUB_COMMIT_TIME), |s| format!(
+        "{} rows/s · commit {} · rings {} ({} not compressed) of {memory} resident · history {} · agents {} · refused {} · worst lag {}\n",
+        number(figures.rate(&HUB_INGEST_ROWS), |rate| format!("{rate:.0}")),
+        number(figures.value(&HUB_COMMIT_TIME), |s| format!(
             "{:.1} ms",
             s * 1000.0
         )),
         bytes(hub.ring_bytes as f64),
-        number(own.value(&HUB_RING_UNSEALED), bytes),
+        number(figures.value(&HUB_RING_UNSEALED), bytes),
         bytes(hub.history_bytes as f64),
-        number(own.value(&HUB_AGENTS), |count| format!("{count:.0}")),
+        number(figures.value(&HUB_AGENTS), |count| format!("{count:.0}")),
         hub.refused_total,
-        number(own.value(&HUB_LAG), |s| format!("{s:.1} s")),
+        number(figures.value(&HUB_LAG), |s| format!("{s:.1} s")),
     )
 }
 
-fn hub_json(hub: &HubStatus, own: Option<&Seen>) -> Value {
+fn hub_json(hub: &HubStatus, figures: Option<&ReceivedFigures>) -> Value {
     let mut json = json!({
         "name": hub.name,
         "version": hub.version,
@@ -183,10 +183,10 @@ fn hub_json(hub: &HubStatus, own: Option<&Seen>) -> Value {
         "subscribers": hub.subscribers,
         "refused_total": hub.refused_total,
     });
-    if let (Some(own), Some(fields)) = (own, json.as_object_mut()) {
-        // What stands there already is as new as can be; these are up to a second old.
+    if let (Some(figures), Some(fields)) = (figures, json.as_object_mut()) {
+        // Fields of the status are newer: recorded figures are up to a second old.
         for figure in FIGURES {
-            let value = own
+            let value = figures
                 .value(&figure.metric)
                 .map(|value| match figure.metric.scale {
                     0 => json!(value as i64),
@@ -199,7 +199,7 @@ fn hub_json(hub: &HubStatus, own: Option<&Seen>) -> Value {
             ("ingest_values_per_second", HUB_INGEST_VALUES),
         ];
         for (name, metric) in rates {
-            fields.insert(name.to_owned(), json!(own.rate(&metric)));
+            fields.insert(name.to_owned(), json!(figures.rate(&metric)));
         }
     }
     json
@@ -226,7 +226,7 @@ fn host_json((line, tick): &(HostLine, HostTick)) -> Value {
         .iter()
         .take(SUMMARY)
         .enumerate()
-        .map(|(at, alias)| (alias.alias.to_owned(), json!(real(tick, at))))
+        .map(|(at, alias)| (alias.alias.to_owned(), json!(summary_value(tick, at))))
         .collect();
     json!({
         "name": line.name,
@@ -254,7 +254,7 @@ mod tests {
     use sysmon_wire::HostFacts;
     use sysmon_wire::message::{HostHealth, HostState};
 
-    fn picture() -> Picture {
+    fn snapshot() -> FleetSnapshot {
         let line = HostLine {
             index: 3,
             name: "db-1".into(),
@@ -280,14 +280,14 @@ mod tests {
             ticks: vec![tick],
             sparks: Vec::new(),
         };
-        let mut picture = Picture::default();
-        picture.add(update);
-        picture
+        let mut snapshot = FleetSnapshot::default();
+        snapshot.add(update);
+        snapshot
     }
 
     #[test]
-    fn json_is_in_base_units_and_says_null_for_nothing() {
-        let json = picture().to_json();
+    fn json_has_base_units_and_null_for_missing_values() {
+        let json = snapshot().to_json();
         let host = &json["hosts"][0];
         assert_eq!(
             (&json["schema"], &host["state"]),
@@ -304,17 +304,17 @@ mod tests {
     }
 
     #[test]
-    fn the_table_has_people_s_units() {
-        let table = picture().to_table();
+    fn the_table_has_units_for_people() {
+        let table = snapshot().to_table();
         let line = table.lines().nth(1).unwrap();
         for cell in ["db-1", "live", "61%", "0.52", "1.2M", "0.5 s"] {
             assert!(line.contains(cell), "{cell} in {line}");
         }
-        assert!(Picture::default().to_table().contains("no hosts yet"));
+        assert!(FleetSnapshot::default().to_table().contains("no hosts yet"));
     }
 
     #[test]
-    fn a_missing_host_is_told() {
-        assert!(picture().keep_only("db-1") && !picture().keep_only("x"));
+    fn a_snapshot_of_an_unknown_host_is_empty() {
+        assert!(snapshot().retain_host("db-1") && !snapshot().retain_host("x"));
     }
 }

@@ -1,104 +1,28 @@
-//! What the hub tells of itself: a row a second, of a host that stands for it.
+//! The hub's own figures, recorded once a second as the rows of a host that stands for it. Pure.
 //!
-//! The rows go the way of every agent's, so that ring, history and queries have them. The host is called
-//! `hub:NAME`, which no certificate can name, and is left out wherever hosts are listed.
+//! The rows take the same path as an agent's, so ring, history, queries and rules have them. The host is called
+//! `hub:NAME`, which no certificate can name, and is left out wherever machines are listed.
 
+use sysmon_client::hub_figures::{FIGURES, Figures, host_name};
 use sysmon_wire::message::{Blob, HostState, Lane, Push, RunId};
-use sysmon_wire::metrics::{self, Metric, unscale};
-use sysmon_wire::{
-    ABSENT, HostFacts, Kind, Label, RowDecoder, RowEncoder, RowError, SeriesKey, SeriesTable,
-    UnixMs,
-};
+use sysmon_wire::{ABSENT, HostFacts, Label, RowEncoder, SeriesTable, UnixMs};
 
 use crate::VERSION;
 use crate::core::Core;
 use crate::fleet::Fleet;
-use crate::host::{HUB_PREFIX, Host};
+use crate::host::Host;
 use crate::ingest::{IngestError, RowStream};
 
 /// Milliseconds between two rows.
 pub const INTERVAL_MS: i64 = 1_000;
 
-/// What the host that stands for the hub `name` is called.
-pub fn host_name(name: &str) -> Label {
-    Label::new(&format!("{HUB_PREFIX}{name}"))
-}
-
-/// A hub's figures at a moment, scaled as their metrics say; [`ABSENT`] for what is not known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Figures {
-    /// Rows taken in since it started.
-    pub ingest_rows: i64,
-    /// Values in them.
-    pub ingest_values: i64,
-    /// Microseconds of the last commit.
-    pub commit_us: i64,
-    /// Bytes of all rings.
-    pub ring_bytes: i64,
-    /// Of those, bytes of rows that are not sealed yet.
-    pub unsealed_bytes: i64,
-    /// Bytes of history on disk.
-    pub history_bytes: i64,
-    /// Subscriptions open.
-    pub subscribers: i64,
-    /// Agents connected.
-    pub agents: i64,
-    /// Connections, streams and requests refused since it started.
-    pub refused: i64,
-    /// Milliseconds that the live host furthest behind is behind.
-    pub lag_ms: i64,
-    /// Microseconds of processor time used since it started.
-    pub cpu_us: i64,
-    /// Bytes of resident memory.
-    pub resident_bytes: i64,
-}
-
-/// One of the figures.
-#[derive(Clone, Copy, Debug)]
-pub struct Figure {
-    /// Its metric.
-    pub metric: Metric,
-    /// What programs that are not ours know it by: `sysmon_hub_NAME`, and `NAME` in JSON.
-    pub name: &'static str,
-    /// Takes it from the others.
-    pub get: fn(&Figures) -> i64,
-}
-
-macro_rules! figures {
-    ($($metric:ident, $name:literal, $field:ident;)*) => {
-        &[$(Figure { metric: metrics::$metric, name: $name, get: |figures| figures.$field }),*]
-    };
-}
-
-/// Every figure, in the order of a row's values.
-pub const FIGURES: &[Figure] = figures! {
-    HUB_INGEST_ROWS, "ingest_rows_total", ingest_rows;
-    HUB_INGEST_VALUES, "ingest_values_total", ingest_values;
-    HUB_COMMIT_TIME, "commit_seconds", commit_us;
-    HUB_RING_USAGE, "ring_bytes", ring_bytes;
-    HUB_RING_UNSEALED, "ring_unsealed_bytes", unsealed_bytes;
-    HUB_HISTORY_USAGE, "history_bytes", history_bytes;
-    HUB_SUBSCRIBERS, "subscribers", subscribers;
-    HUB_AGENTS, "agents", agents;
-    HUB_REFUSED, "refused_total", refused;
-    HUB_LAG, "lag_seconds", lag_ms;
-    HUB_CPU_TIME, "cpu_seconds_total", cpu_us;
-    HUB_MEMORY_USAGE, "resident_bytes", resident_bytes;
-};
-
-impl Figures {
-    fn values(&self) -> Vec<i64> {
-        FIGURES.iter().map(|figure| (figure.get)(self)).collect()
-    }
-}
-
-/// Milliseconds since the newest row of a host was taken, by the hub's clock; none if it has no row.
+/// Age of a host's newest row by the hub's clock; none if it has no row.
 pub fn lag_ms(host: &Host, now: UnixMs) -> Option<i64> {
     let (time, _) = host.present();
     (time.0 != 0).then(|| (now - time).saturating_add(host.clock_offset_ms).max(0))
 }
 
-/// The largest lag of the hosts that are live, in milliseconds; [`ABSENT`] if none is.
+/// The largest lag among live hosts; [`ABSENT`] if none is live.
 pub fn largest_lag_ms(fleet: &Fleet, now: UnixMs) -> i64 {
     let live = fleet
         .machines()
@@ -108,7 +32,7 @@ pub fn largest_lag_ms(fleet: &Fleet, now: UnixMs) -> i64 {
         .unwrap_or(ABSENT)
 }
 
-/// Records figures as the rows of one run of an agent.
+/// Records figures the way an agent sends rows.
 #[derive(Debug)]
 pub struct Recorder {
     stream: RowStream,
@@ -118,7 +42,10 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Begins a run of the hub `name`.
+    /// Starts a run of the hub `name`.
+    ///
+    /// # Errors
+    /// The fleet is full.
     pub fn start(
         core: &mut Core,
         name: &str,
@@ -147,7 +74,10 @@ impl Recorder {
         })
     }
 
-    /// Records a row, of the whole second at or before `now`, if there is none of that yet.
+    /// Records one row for the whole second at or before `now`; a second call within that second does nothing.
+    ///
+    /// # Errors
+    /// The row cannot be stored.
     pub fn record(
         &mut self,
         core: &mut Core,
@@ -160,9 +90,9 @@ impl Recorder {
         }
         self.newest = time;
         self.seq += 1;
+        let values: Vec<i64> = FIGURES.iter().map(|figure| (figure.get)(figures)).collect();
         let mut block = Vec::new();
-        self.encoder
-            .encode(self.seq, time, &figures.values(), &mut block);
+        self.encoder.encode(self.seq, time, &values, &mut block);
         let push = match self.seq {
             1 => Push::Keyframe(Blob(block)),
             _ => Push::Rows(Blob(block)),
@@ -171,61 +101,12 @@ impl Recorder {
     }
 }
 
-/// The newest figures as a subscriber gets them: put together from the rows of the host that stands for a hub.
-#[derive(Clone, Debug, Default)]
-pub struct Seen {
-    keys: Vec<SeriesKey>,
-    decoder: RowDecoder,
-    /// The row before the newest, and the newest.
-    rows: [Option<(UnixMs, Vec<i64>)>; 2],
-}
-
-impl Seen {
-    /// Takes definitions of series.
-    pub fn define(&mut self, keys: Vec<SeriesKey>) {
-        self.keys.extend(keys);
-    }
-
-    /// Takes rows.
-    pub fn take(&mut self, mut block: &[u8]) -> Result<(), RowError> {
-        while let Some(row) = self.decoder.decode(&mut block, self.keys.len())? {
-            let [before, newest] = &mut self.rows;
-            *before = newest.replace((row.time, row.values.clone()));
-        }
-        Ok(())
-    }
-
-    /// A figure in its real unit.
-    pub fn value(&self, metric: &Metric) -> Option<f64> {
-        let [_, newest] = &self.rows;
-        let raw = self.raw(newest.as_ref()?, metric)?;
-        Some(unscale(raw, metric.scale))
-    }
-
-    /// How much a counter rises in a second.
-    pub fn rate(&self, metric: &Metric) -> Option<f64> {
-        let [Some(before), Some(newest)] = &self.rows else {
-            return None;
-        };
-        let raw = |row: &(UnixMs, Vec<i64>)| Some((row.0.0, self.raw(row, metric)?));
-        let rate = sysmon_series::rate(raw(before)?, raw(newest)?)?;
-        (metric.kind == Kind::Counter).then(|| rate * 10f64.powi(i32::from(metric.scale)))
-    }
-
-    fn raw(&self, row: &(UnixMs, Vec<i64>), metric: &Metric) -> Option<i64> {
-        let found = self
-            .keys
-            .iter()
-            .position(|key| key.metric.name == metric.name && key.attributes.is_empty())?;
-        row.1.get(found).copied().filter(|raw| *raw != ABSENT)
-    }
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
     use crate::fleet::tests::{fleet, host_with_cpu, row};
     use crate::view::{HostWatch, SparkRequest, fleet_changes, fleet_picture};
+    use sysmon_client::hub_figures::ReceivedFigures;
     use sysmon_wire::message::Reply;
     use sysmon_wire::metrics::{HUB_INGEST_ROWS, HUB_LAG};
 
@@ -273,11 +154,11 @@ pub(crate) mod tests {
             (3, 3),
             "one a second"
         );
-        let mut seen = Seen::default();
+        let mut seen = ReceivedFigures::default();
         for reply in HostWatch::new(id, UnixMs(0)).updates(&fleet, None) {
             match reply {
                 Reply::HostSeries(table) => seen.define(table.keys().unwrap()),
-                Reply::HostKeyframe(block) | Reply::HostRows(block) => seen.take(&block.0).unwrap(),
+                Reply::HostKeyframe(block) | Reply::HostRows(block) => seen.add(&block.0).unwrap(),
                 _ => {}
             }
         }

@@ -1,0 +1,129 @@
+//! The hub's own figures as data: metric, name in JSON and expositions, and how a subscriber reads them.
+//!
+//! A hub records them once a second as the rows of a host called `hub:NAME`.
+
+use sysmon_wire::metrics::{self, Metric, unscale};
+use sysmon_wire::{ABSENT, Kind, Label, RowDecoder, RowError, SeriesKey, UnixMs};
+
+/// Prefix of the name of the host that stands for a hub; certificate names cannot contain a colon.
+pub const HOST_PREFIX: &str = "hub:";
+
+/// Name of the host that stands for the hub `name`.
+pub fn host_name(name: &str) -> Label {
+    Label::new(&format!("{HOST_PREFIX}{name}"))
+}
+
+/// A hub's figures at one moment, scaled as their metrics say; [`ABSENT`] where unknown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Figures {
+    /// Rows received since the hub started.
+    pub ingest_rows: i64,
+    /// Values in those rows.
+    pub ingest_values: i64,
+    /// Duration of the last commit in microseconds.
+    pub commit_us: i64,
+    /// Size of all rings.
+    pub ring_bytes: i64,
+    /// The part of the rings that is not compressed into chunks yet.
+    pub unsealed_bytes: i64,
+    /// Size of the history on disk.
+    pub history_bytes: i64,
+    /// Open subscriptions.
+    pub subscribers: i64,
+    /// Connected agents.
+    pub agents: i64,
+    /// Connections, streams and requests refused since the hub started.
+    pub refused: i64,
+    /// Lag of the live host that is furthest behind.
+    pub lag_ms: i64,
+    /// Processor time used since the hub started, in microseconds.
+    pub cpu_us: i64,
+    /// Resident memory of the process.
+    pub resident_bytes: i64,
+}
+
+/// Describes one of the [`Figures`].
+#[derive(Clone, Copy, Debug)]
+pub struct Figure {
+    /// Metric under which it is recorded.
+    pub metric: Metric,
+    /// `NAME` in JSON and `sysmon_hub_NAME` in expositions.
+    pub name: &'static str,
+    /// Reads its raw value.
+    pub get: fn(&Figures) -> i64,
+}
+
+macro_rules! figures {
+    ($($metric:ident, $name:literal, $field:ident;)*) => {
+        &[$(Figure { metric: metrics::$metric, name: $name, get: |figures| figures.$field }),*]
+    };
+}
+
+/// Every figure, in the order of a row's values.
+pub const FIGURES: &[Figure] = figures! {
+    HUB_INGEST_ROWS, "ingest_rows_total", ingest_rows;
+    HUB_INGEST_VALUES, "ingest_values_total", ingest_values;
+    HUB_COMMIT_TIME, "commit_seconds", commit_us;
+    HUB_RING_USAGE, "ring_bytes", ring_bytes;
+    HUB_RING_UNSEALED, "ring_unsealed_bytes", unsealed_bytes;
+    HUB_HISTORY_USAGE, "history_bytes", history_bytes;
+    HUB_SUBSCRIBERS, "subscribers", subscribers;
+    HUB_AGENTS, "agents", agents;
+    HUB_REFUSED, "refused_total", refused;
+    HUB_LAG, "lag_seconds", lag_ms;
+    HUB_CPU_TIME, "cpu_seconds_total", cpu_us;
+    HUB_MEMORY_USAGE, "resident_bytes", resident_bytes;
+};
+
+/// The newest figures as a subscriber decodes them from the rows of the host that stands for a hub.
+#[derive(Clone, Debug, Default)]
+pub struct ReceivedFigures {
+    keys: Vec<SeriesKey>,
+    decoder: RowDecoder,
+    /// The second newest row and the newest.
+    rows: [Option<(UnixMs, Vec<i64>)>; 2],
+}
+
+impl ReceivedFigures {
+    /// Adds definitions of series.
+    pub fn define(&mut self, keys: Vec<SeriesKey>) {
+        self.keys.extend(keys);
+    }
+
+    /// Adds an encoded block of rows.
+    ///
+    /// # Errors
+    /// The block is damaged, or does not fit the series defined so far.
+    pub fn add(&mut self, mut block: &[u8]) -> Result<(), RowError> {
+        while let Some(row) = self.decoder.decode(&mut block, self.keys.len())? {
+            let [before, newest] = &mut self.rows;
+            *before = newest.replace((row.time, row.values.clone()));
+        }
+        Ok(())
+    }
+
+    /// The newest value in the metric's unit.
+    pub fn value(&self, metric: &Metric) -> Option<f64> {
+        let [_, newest] = &self.rows;
+        let raw = self.raw(newest.as_ref()?, metric)?;
+        Some(unscale(raw, metric.scale))
+    }
+
+    /// A counter's increase per second, between the two newest rows.
+    pub fn rate(&self, metric: &Metric) -> Option<f64> {
+        let [Some(before), Some(newest)] = &self.rows else {
+            return None;
+        };
+        let raw = |row: &(UnixMs, Vec<i64>)| Some((row.0.0, self.raw(row, metric)?));
+        let rate = sysmon_series::rate(raw(before)?, raw(newest)?)?;
+        (metric.kind == Kind::Counter).then(|| rate * 10f64.powi(i32::from(metric.scale)))
+    }
+
+    fn raw(&self, row: &(UnixMs, Vec<i64>), metric: &Metric) -> Option<i64> {
+        let found = self
+            .keys
+            .iter()
+            .position(|key| key.metric.name == metric.name && key.attributes.is_empty())?;
+        row.1.get(found).copied().filter(|raw| *raw != ABSENT)
+    }
+}
