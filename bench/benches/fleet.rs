@@ -11,7 +11,8 @@ use anyhow::Context;
 use sysmon_bench::recording::Recording;
 use sysmon_bench::tape::Tape;
 use sysmon_hub::changes;
-use sysmon_hub::fleet::{Fleet, FleetOptions};
+use sysmon_hub::core::Core;
+use sysmon_hub::fleet::FleetOptions;
 use sysmon_hub::query::{Past, Plan, combine};
 use sysmon_hub::view::{SparkRequest, fleet_picture};
 use sysmon_series::{Changes, Chunk, HeadChanges};
@@ -115,10 +116,10 @@ struct Day {
 
 impl Day {
     fn write(tape: &Tape, path: &Path) -> anyhow::Result<Self> {
-        let mut fleet = Fleet::new(options());
-        fleet.record();
-        let id = fleet.host_id(&Label::new("host-0"))?;
-        fleet.series(id, tape.keys().to_vec())?;
+        let mut core = Core::new(options());
+        core.track_unsaved();
+        let id = core.host_id(&Label::new("host-0"))?;
+        core.fleet.series(id, tape.keys().to_vec())?;
         let mut store = Store::open(path)?;
         let mut place = tape.start(0);
         let mut row = Row {
@@ -131,11 +132,11 @@ impl Day {
             row.seq += 1;
             row.time = UnixMs(START_MS + n * 1000);
             tape.play(&mut place, &mut row.values);
-            fleet.apply(id, RunId(1), &row, row.time)?;
+            core.apply(id, RunId(1), &row, row.time)?;
             if n % ROWS_PER_COMMIT != ROWS_PER_COMMIT - 1 {
                 continue;
             }
-            let batch = fleet.take_batch(row.time);
+            let batch = core.take_batch(row.time);
             for host in &batch.hosts {
                 let [changes, _] = &host.ring.heads;
                 if changes.restarted {
@@ -248,27 +249,27 @@ impl Day {
         drop(store);
         println!("{HOSTS} hosts with a day each\n");
         let (took, _) = quickest(|| {
-            let mut fleet = Fleet::new(options());
+            let mut core = Core::new(options());
             let mut store = Store::open(path)?;
-            fleet.record();
+            core.track_unsaved();
             store
                 .load()?
                 .into_iter()
-                .for_each(|host| fleet.restore(host));
-            Ok(fleet.len())
+                .for_each(|host| core.restore(host));
+            Ok(core.fleet.len())
         })?;
         tell("from the start to serving", took, "ms", Some(2_000.0));
         Ok(())
     }
 
     fn report_questions(&self) -> anyhow::Result<()> {
-        let mut fleet = Fleet::new(options());
+        let mut core = Core::new(options());
         for number in 0..HOSTS {
             let name = Label::new(&format!("host-{number}"));
-            let id = fleet.host_id(&name)?;
-            fleet.series(id, self.keys.iter().map(|key| (**key).clone()).collect())?;
+            let id = core.host_id(&name)?;
+            core.fleet.series(id, self.keys.iter().map(|key| (**key).clone()).collect())?;
             for chunk in &self.chunks {
-                fleet.restore_chunk(&name, chunk.clone());
+                core.fleet.restore_chunk(&name, chunk.clone());
             }
         }
         let reader = Reader::open(&self.path)?;
@@ -286,7 +287,7 @@ impl Day {
             let plan = Plan::new(query, &fleet, &limits(), END)?;
             let mut all = Vec::new();
             for (id, series) in &plan.hosts {
-                let host = fleet.host(*id).context("no host")?;
+                let host = core.fleet.host(*id).context("no host")?;
                 let past = match plan.tier() {
                     Some(tier) => {
                         // All are copies of this one.
@@ -301,7 +302,7 @@ impl Day {
                     }
                     None => Past::default(),
                 };
-                all.extend(plan.of_host(host, series, &past)?);
+                all.extend(plan.of_host(host.into(), series, &past)?);
             }
             Ok(combine(all, query.group.as_ref(), query.top.into()))
         };
@@ -337,8 +338,8 @@ impl Day {
         );
         let (took, found) = quickest(|| {
             let mut all = Vec::new();
-            for (_, host) in fleet.watched_hosts() {
-                all.extend(changes::of_host(host, END - 43_200_000, 100)?);
+            for (_, host) in core.fleet.machines() {
+                all.extend(changes::of_host(host.into(), END - 43_200_000, 100)?);
             }
             Ok(changes::ranked(all, 100).len())
         })?;
@@ -354,7 +355,7 @@ impl Day {
             aliases: vec![0, 3],
         };
         let noon = Some(END - 43_200_000);
-        let (took, _) = quickest(|| Ok(fleet_picture(&fleet, noon, END, &sparks).len()))?;
+        let (took, _) = quickest(|| Ok(fleet_picture(&core.fleet.view(), noon, END, &sparks).len()))?;
         tell(
             "the fleet at noon, with two sparklines a host",
             took,
@@ -368,24 +369,24 @@ impl Day {
 
 fn report_newest(tape: &Tape) -> anyhow::Result<()> {
     println!("{MANY_HOSTS} hosts\n");
-    let mut fleet = Fleet::new(options());
+    let mut core = Core::new(options());
     let mut row = Row {
         seq: 1,
         time: UnixMs(START_MS),
         values: vec![0; tape.keys().len()],
     };
     for number in 0..MANY_HOSTS {
-        let id = fleet.host_id(&Label::new(&format!("host-{number}")))?;
-        fleet.series(id, tape.keys().to_vec())?;
+        let id = core.host_id(&Label::new(&format!("host-{number}")))?;
+        core.fleet.series(id, tape.keys().to_vec())?;
         tape.play(&mut tape.start(number as u64), &mut row.values);
-        fleet.apply(id, RunId(1), &row, row.time)?;
+        core.apply(id, RunId(1), &row, row.time)?;
     }
     let none = SparkRequest {
         points: 0,
         step_ms: 1000,
         aliases: Vec::new(),
     };
-    let (took, frames) = quickest(|| Ok(fleet_picture(&fleet, None, row.time, &none)))?;
+    let (took, frames) = quickest(|| Ok(fleet_picture(&core.fleet.view(), None, row.time, &none)))?;
     tell("the newest values of all", took, "ms", Some(5.0));
     let replies: Vec<Reply> = frames.into_iter().map(Reply::Fleet).collect();
     let (took, bytes) = quickest(|| {
@@ -404,20 +405,20 @@ fn report_newest(tape: &Tape) -> anyhow::Result<()> {
 /// What a terminal asks for when somebody goes to a moment.
 fn report_moment(tape: &Tape) -> anyhow::Result<()> {
     println!("\n{PAST_HOSTS} hosts\n");
-    let mut fleet = Fleet::new(options());
+    let mut core = Core::new(options());
     let mut row = Row {
         values: vec![0; tape.keys().len()],
         ..Row::default()
     };
     for number in 0..PAST_HOSTS {
-        let id = fleet.host_id(&Label::new(&format!("host-{number}")))?;
-        fleet.series(id, tape.keys().to_vec())?;
+        let id = core.host_id(&Label::new(&format!("host-{number}")))?;
+        core.fleet.series(id, tape.keys().to_vec())?;
         let mut place = tape.start(number as u64);
         for n in 0..PAST_ROWS {
             row.seq = n as u64 + 1;
             row.time = UnixMs(START_MS + n * 1000);
             tape.play(&mut place, &mut row.values);
-            fleet.apply(id, RunId(number as u64 + 1), &row, row.time)?;
+            core.apply(id, RunId(number as u64 + 1), &row, row.time)?;
         }
     }
     let now = row.time;
@@ -431,14 +432,14 @@ fn report_moment(tape: &Tape) -> anyhow::Result<()> {
         ..sparks.clone()
     };
     let moment = Some(now - PAST_ROWS * 400);
-    let (took, _) = quickest(|| Ok(fleet_picture(&fleet, moment, now, &none)))?;
+    let (took, _) = quickest(|| Ok(fleet_picture(&core.fleet.view(), moment, now, &none)))?;
     tell(
         "the values of all at a moment of the past",
         took,
         "ms",
         None,
     );
-    let (took, frames) = quickest(|| Ok(fleet_picture(&fleet, moment, now, &sparks)))?;
+    let (took, frames) = quickest(|| Ok(fleet_picture(&core.fleet.view(), moment, now, &sparks)))?;
     tell(
         "the same with the lines of two of them",
         took,

@@ -68,11 +68,16 @@ pub fn of_host(host: HostView<'_>, at: UnixMs, limit: usize) -> Result<Vec<Chang
             continue;
         }
         let values = Values::of_series(key, &table.times, column);
-        changes.extend(values.change(windows, &key.metric.unit_told(), Subject::Series(key), host));
+        changes.extend(values.change(
+            windows,
+            &key.metric.unit_told(),
+            Subject::Series(key),
+            &host,
+        ));
     }
     let totals_to_leave = told_by_device(&changes);
     changes.retain(|change| device(change).is_some() || !totals_to_leave.contains(&change.metric));
-    changes.extend(of_processes(host, &table, windows));
+    changes.extend(of_processes(&host, &table, windows));
     Ok(ranked(changes, limit))
 }
 
@@ -366,6 +371,7 @@ impl Values {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::HostKind;
     use sysmon_series::Ring;
     use sysmon_wire::metrics::{
         CPU_UTILIZATION, MEMORY_UTILIZATION, NET_IO, PROCESS_CPU, PROCESS_IDENTITY,
@@ -383,7 +389,7 @@ mod tests {
 
     /// Eleven minutes; in the last two the processor and the network become busy because of a process.
     fn host() -> Host {
-        let mut host = Host::new("h".into(), Ring::new());
+        let mut host = Host::new("h".into(), HostKind::Machine, Ring::new());
         host.facts.cpus = 4;
         let rank = ("sysmon.rank", "0");
         let keys = [
@@ -424,7 +430,7 @@ mod tests {
 
     #[test]
     fn what_changed_is_told_with_its_beginning_and_what_did_not_is_not() {
-        let changes = of_host(&host(), UnixMs(659_000), 20).unwrap();
+        let changes = of_host((&host()).into(), UnixMs(659_000), 20).unwrap();
         let told: Vec<_> = changes
             .iter()
             .map(|c| (c.metric.as_str(), c.began.0))
@@ -447,7 +453,7 @@ mod tests {
     #[test]
     fn a_change_is_seen_after_five_seconds_and_not_after_two() {
         let seen = |second: i64| {
-            let changes = of_host(&host(), UnixMs(second * 1000), 20).unwrap();
+            let changes = of_host((&host()).into(), UnixMs(second * 1000), 20).unwrap();
             changes
                 .iter()
                 .map(|c| (c.metric.to_string(), c.began.0))
@@ -477,8 +483,16 @@ mod tests {
 
     #[test]
     fn a_quiet_time_has_no_changes_and_too_little_is_not_judged() {
-        assert!(of_host(&host(), UnixMs(500_000), 20).unwrap().is_empty());
-        assert!(of_host(&host(), UnixMs(3_000), 20).unwrap().is_empty());
+        assert!(
+            of_host((&host()).into(), UnixMs(500_000), 20)
+                .unwrap()
+                .is_empty()
+        );
+        assert!(
+            of_host((&host()).into(), UnixMs(3_000), 20)
+                .unwrap()
+                .is_empty()
+        );
     }
 
     #[test]

@@ -13,7 +13,7 @@ use sysmon_wire::{ABSENT, Kind, Label, UnixMs};
 use crate::VERSION;
 use crate::fleet::Fleet;
 use crate::host::Host;
-use crate::own::lag_ms;
+use crate::self_monitoring::lag_ms;
 
 /// What the answer says it is.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -31,7 +31,7 @@ pub struct Scrape {
 struct HostScrape {
     name: Label,
     state: HostState,
-    rows_taken: u64,
+    rows_stored: u64,
     duplicate_rows: u64,
     missing_rows: u64,
     lag_ms: Option<i64>,
@@ -50,7 +50,7 @@ impl HostScrape {
         Self {
             name: host.name.clone(),
             state: host.state,
-            rows_taken: host.rows_stored,
+            rows_stored: host.rows_stored,
             duplicate_rows: health.duplicate_rows,
             missing_rows: health.missing_rows,
             lag_ms: lag_ms(host, now),
@@ -264,21 +264,21 @@ fn escape(out: &mut String, text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::tests::{fleet, host_with_cpu, row};
-    use crate::own::tests::figures;
+    use crate::core::tests::{core, host_with_cpu, row};
+    use crate::self_monitoring::tests::figures;
     use std::collections::HashSet;
     use sysmon_wire::message::RunId;
 
     fn text() -> String {
-        let mut fleet = fleet();
+        let mut core = core();
         for (name, time) in [("a", 60_000), ("away", 1_000), ("x\\y\"z", 60_000)] {
-            let id = host_with_cpu(&mut fleet, name);
+            let id = host_with_cpu(&mut core, name);
             let row = row(1, time, 613);
-            fleet.apply(id, RunId(1), &row, UnixMs(time)).unwrap();
+            core.apply(id, RunId(1), &row, UnixMs(time)).unwrap();
         }
-        fleet.host_id(&"hub:h".into()).unwrap();
-        fleet.review_states(UnixMs(60_500));
-        Scrape::of(&fleet, figures(), 9_500, UnixMs(60_500)).render()
+        core.host_id(&"hub:h".into()).unwrap();
+        core.review_silence(UnixMs(60_500));
+        Scrape::of(&core.fleet, figures(), 9_500, UnixMs(60_500)).render()
     }
 
     #[test]

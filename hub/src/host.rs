@@ -423,6 +423,7 @@ fn shown(before: (UnixMs, [i64; SUMMARY]), now: (UnixMs, [i64; SUMMARY])) -> [i6
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fleet::HostView;
     use sysmon_wire::metrics::{CPU_UTILIZATION, NET_IO};
 
     fn host() -> Host {
@@ -472,7 +473,9 @@ mod tests {
         for (t, values) in [(1000, [120, 5000]), (3000, [130, 9000]), (4000, [1, 9001])] {
             host.ring.append(UnixMs(t), &values).unwrap();
         }
-        let rows = host.summary_rows(UnixMs(0), UnixMs(3500)).unwrap();
+        let rows = HostView::from(&host)
+            .summary_rows(UnixMs(0), UnixMs(3500))
+            .unwrap();
         let (time, values) = Host::newest_of(&rows, UnixMs(0)).unwrap();
         assert_eq!((time, values[0], values[3]), (UnixMs(3000), 130, 2000));
         assert_eq!(Host::newest_of(&rows, UnixMs(3501)), None);

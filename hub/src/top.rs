@@ -9,7 +9,13 @@ use crate::fleet::{FleetView, HostId};
 use crate::view::PAST_REACH_MS;
 
 /// The `limit` busiest processes of a host or of all at `moment`, the busiest first.
-pub fn top(fleet: &FleetView<'_>, only: Option<HostId>, moment: UnixMs, by: TopBy, limit: usize) -> Reply {
+pub fn top(
+    fleet: &FleetView<'_>,
+    only: Option<HostId>,
+    moment: UnixMs,
+    by: TopBy,
+    limit: usize,
+) -> Reply {
     let (mut hosts, mut time, mut found) = (0, None, Vec::new());
     let order = |a: &HostProcess, b: &HostProcess| compare(a, b, by);
     let asked = fleet.machines();
@@ -51,7 +57,8 @@ fn compare(a: &HostProcess, b: &HostProcess, by: TopBy) -> Ordering {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::tests::fleet;
+    use crate::core::Core;
+    use crate::core::tests::core;
     use sysmon_wire::message::RunId;
     use sysmon_wire::metrics::{PROCESS_CPU, PROCESS_IDENTITY, PROCESS_MEMORY};
     use sysmon_wire::{ProcessIdentity, Row};
@@ -67,10 +74,10 @@ mod tests {
     }
 
     /// Hosts with two processes each in every second from 1 to `until`: one takes processors, the other memory.
-    fn filled(hosts: &[(&str, i64)]) -> Fleet {
-        let mut fleet = fleet();
+    fn filled(hosts: &[(&str, i64)]) -> Core {
+        let mut core = core();
         for (number, (name, until)) in hosts.iter().enumerate() {
-            let id = fleet.host_id(&(*name).into()).unwrap();
+            let id = core.host_id(&(*name).into()).unwrap();
             let mut keys = Vec::new();
             for rank in ["0", "1"] {
                 let rank = [("sysmon.rank", rank)];
@@ -78,10 +85,11 @@ mod tests {
                 keys.push(PROCESS_CPU.series(&rank));
                 keys.push(PROCESS_MEMORY.series(&rank));
             }
-            fleet.series(id, keys).unwrap();
+            core.fleet.series(id, keys).unwrap();
             let number = number as i64 + 1;
             let (busy, large) = (identity(1), identity(2));
-            fleet.name_processes(id, vec![busy.clone(), large.clone()], UnixMs(0));
+            core.fleet
+                .name_processes(id, vec![busy.clone(), large.clone()], UnixMs(0));
             for second in 1..=*until {
                 let values = vec![busy.id(), number * 100, 5, large.id(), 1, number * 1000];
                 let row = Row {
@@ -89,10 +97,10 @@ mod tests {
                     time: UnixMs(second * 1000),
                     values,
                 };
-                fleet.apply(id, RunId(1), &row, row.time).unwrap();
+                core.apply(id, RunId(1), &row, row.time).unwrap();
             }
         }
-        fleet
+        core
     }
 
     fn told(reply: Reply) -> (i64, u32, Vec<(String, u32)>) {
@@ -114,21 +122,21 @@ mod tests {
 
     #[test]
     fn the_busiest_of_all_hosts_come_first() {
-        let fleet = filled(&[("a", 20), ("b", 20), ("c", 20)]);
-        let top = |by, limit| told(top(&fleet, None, UnixMs(20_500), by, limit));
+        let core = filled(&[("a", 20), ("b", 20), ("c", 20)]);
+        let top = |by, limit| told(top(&core.fleet.view(), None, UnixMs(20_500), by, limit));
         assert_eq!(top(TopBy::Cpu, 2), (20_000, 3, of(&[("c", 1), ("b", 1)])));
         assert_eq!(top(TopBy::Memory, 2).2, of(&[("c", 2), ("b", 2)]));
         assert_eq!(top(TopBy::Cpu, 99).2.len(), 6);
         assert_eq!(top(TopBy::Cpu, 0).2, []);
-        let one = fleet.find("a");
-        let of_one = super::top(&fleet, one, UnixMs(20_500), TopBy::Cpu, 9);
+        let one = core.fleet.find("a");
+        let of_one = super::top(&core.fleet.view(), one, UnixMs(20_500), TopBy::Cpu, 9);
         assert_eq!(told(of_one).2, of(&[("a", 1), ("a", 2)]));
     }
 
     #[test]
     fn who_is_silent_is_left_out_and_the_past_has_who_was_there() {
-        let fleet = filled(&[("a", 40), ("b", 5)]);
-        let at = |ms| told(top(&fleet, None, UnixMs(ms), TopBy::Cpu, 1));
+        let core = filled(&[("a", 40), ("b", 5)]);
+        let at = |ms| told(top(&core.fleet.view(), None, UnixMs(ms), TopBy::Cpu, 1));
         assert_eq!(at(40_000), (40_000, 1, of(&[("a", 1)])));
         assert_eq!(at(4_700), (4_000, 2, of(&[("b", 1)])));
         assert_eq!(at(900), (900, 0, vec![]));
@@ -138,7 +146,13 @@ mod tests {
     fn among_many_none_of_the_busiest_is_lost() {
         let names: Vec<String> = (0..60).map(|n| format!("h{n:02}")).collect();
         let hosts: Vec<(&str, i64)> = names.iter().map(|name| (name.as_str(), 2)).collect();
-        let found = told(top(&filled(&hosts), None, UnixMs(2_000), TopBy::Cpu, 3));
+        let found = told(top(
+            &filled(&hosts).fleet.view(),
+            None,
+            UnixMs(2_000),
+            TopBy::Cpu,
+            3,
+        ));
         assert_eq!(found.2, of(&[("h59", 1), ("h58", 1), ("h57", 1)]));
     }
 }

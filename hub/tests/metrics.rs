@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use sysmon_certs::{HubState, Identity};
 use sysmon_client::Client;
+use sysmon_clock::{Clock, Random};
 use sysmon_hub::fleet::FleetOptions;
 use sysmon_hub::server::{
     AlertOptions, BoundHub, EdgeOptions, HistoryOptions, Hub, HubOptions, StartError,
@@ -58,7 +59,9 @@ fn options(dir: &std::path::Path, metrics: SocketAddr) -> HubOptions {
                 hours: Duration::from_hours(24 * 730),
             },
         }),
-        trust: None,
+        access: None,
+        clock: Clock::system(),
+        random: Random::system(),
         alerts: AlertOptions::default(),
         edges: EdgeOptions::default(),
         metrics: Some(metrics),
@@ -243,7 +246,8 @@ fn rules_that_come_later_watch_the_hub_s_own_figures_too() {
         });
     };
     let alerts = || {
-        let fleet = hub.hub.fleet();
+        let core = hub.hub.core();
+        let fleet = &core.fleet;
         let own = fleet.find("hub:lan-box").and_then(|id| fleet.host(id));
         own.map_or(0, |host| host.alerts.len())
     };
@@ -271,15 +275,15 @@ fn what_many_hosts_are_is_told_before_what_they_were() {
     let hub = Running::start();
     let now = UnixMs::from_system(SystemTime::now()).floor(1000);
     for n in 0..MANY {
-        let mut fleet = hub.hub.fleet();
-        let id = fleet.host_id(&Label::new(&format!("host-{n}"))).unwrap();
+        let mut core = hub.hub.core();
+        let id = core.host_id(&Label::new(&format!("host-{n}"))).unwrap();
         let keys = vec![CPU_UTILIZATION.series(&[])];
-        fleet.series(id, keys).unwrap();
+        core.fleet.series(id, keys).unwrap();
         for seq in 1..=3 {
             let time = now - (4 - seq as i64) * 1000;
             let values = vec![500];
             let row = Row { seq, time, values };
-            fleet.apply(id, RunId(n as u64 + 1), &row, now).unwrap();
+            core.apply(id, RunId(n as u64 + 1), &row, now).unwrap();
         }
     }
     let runtime = runtime();

@@ -14,6 +14,7 @@ use sysmon_agent::spool::SpoolLimits;
 use sysmon_alerts::rule::DEFAULTS;
 use sysmon_certs::{Authority, CertError, Identity, PeerName, Role};
 use sysmon_config::{AgentConfig, HubConfig, host_name};
+use sysmon_clock::{Clock, Random};
 use sysmon_hub::fleet::FleetOptions;
 use sysmon_hub::server::{AlertOptions, BoundHub, EdgeOptions, HubOptions, StartError};
 use sysmon_link::{Connector, LinkError};
@@ -148,7 +149,9 @@ fn hub_options(hub: &HubConfig, name: &PeerName, edges: EdgeOptions) -> HubOptio
             memory_bytes: hub.memory,
         },
         history: None,
-        trust: None,
+        access: None,
+        clock: Clock::system(),
+        random: Random::system(),
         metrics: None,
         edges,
         alerts: AlertOptions {

@@ -63,6 +63,13 @@ pub enum Appended {
     Refused,
 }
 
+impl Appended {
+    /// Whether the row is in the ring.
+    pub fn is_stored(self) -> bool {
+        matches!(self, Self::Stored(_))
+    }
+}
+
 /// What a stored row means for its host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stored {

@@ -53,7 +53,10 @@ impl Fleet {
         let Some((id, host)) = id.and_then(|id| Some((id, self.hosts.get_mut(id)?))) else {
             return true;
         };
-        if self.usage.track(host, |host| host.ring.restore_chunk(chunk)) {
+        if self
+            .usage
+            .track(host, |host| host.ring.restore_chunk(chunk))
+        {
             self.touch_line(id);
             self.mark_past_changed(id);
         }

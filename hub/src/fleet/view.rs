@@ -80,6 +80,17 @@ pub struct HostView<'a> {
     step_ms: i64,
 }
 
+impl<'a> From<&'a Host> for HostView<'a> {
+    /// A host with nothing but what is in memory.
+    fn from(host: &'a Host) -> Self {
+        Self {
+            host,
+            borrowed: &[],
+            step_ms: ROW_MS,
+        }
+    }
+}
+
 impl Deref for HostView<'_> {
     type Target = Host;
 

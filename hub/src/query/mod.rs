@@ -411,7 +411,8 @@ mod tests {
     use sysmon_wire::message::Group;
 
     use super::*;
-    use crate::fleet::tests::{fleet, host_with_cpu, row};
+    use crate::core::Core;
+    use crate::core::tests::{core, host_with_cpu, row};
     use sysmon_series::Buckets;
     use sysmon_wire::message::RunId;
 
@@ -425,30 +426,29 @@ mod tests {
     }
 
     /// Answers from memory alone.
-    fn query(fleet: &Fleet, query: &Query) -> Result<Vec<Points>, QueryError> {
-        let plan = Plan::new(query, fleet, &limits(), UnixMs(40_000))?;
+    fn query(core: &Core, query: &Query) -> Result<Vec<Points>, QueryError> {
+        let plan = Plan::new(query, &core.fleet, &limits(), UnixMs(40_000))?;
         let mut all = Vec::new();
         for (id, series) in &plan.hosts {
-            let host = fleet.host(*id).unwrap();
-            all.extend(plan.of_host(host, series, &Past::default())?);
+            let host = core.fleet.host(*id).unwrap();
+            all.extend(plan.of_host(host.into(), series, &Past::default())?);
         }
         Ok(combine(all, query.group.as_ref(), query.top.into()))
     }
 
-    fn filled() -> Fleet {
-        let mut fleet = fleet();
-        let id = host_with_cpu(&mut fleet, "a");
+    fn filled() -> Core {
+        let mut core = core();
+        let id = host_with_cpu(&mut core, "a");
         for n in (1..=30i64).filter(|n| *n != 15) {
-            fleet
-                .apply(
-                    id,
-                    RunId(1),
-                    &row(n as u64, n * 1000, n * 10),
-                    UnixMs(n * 1000),
-                )
-                .unwrap();
+            core.apply(
+                id,
+                RunId(1),
+                &row(n as u64, n * 1000, n * 10),
+                UnixMs(n * 1000),
+            )
+            .unwrap();
         }
-        fleet
+        core
     }
 
     fn ask(metric: &str, from: i64, to: i64, step_ms: i64) -> Query {
@@ -478,8 +478,8 @@ mod tests {
 
     #[test]
     fn questions_without_an_answer_say_why() {
-        let fleet = filled();
-        let no = |q: Query| query(&fleet, &q).unwrap_err().to_string();
+        let core = filled();
+        let no = |q: Query| query(&core, &q).unwrap_err().to_string();
         assert!(no(ask("cqu", 0, 1, 1)).contains("try one of cpu"));
         assert!(no(ask("system.cpu.utilisation.cpu", 0, 1, 1)).contains("did you mean cpu"));
         assert!(no(ask("cpu", 9, 1, 1)).contains("ends before it begins"));
@@ -500,7 +500,7 @@ mod tests {
             ..ask("cpu", 0, 1, 1)
         };
         assert!(no(by("nosuch")).contains("no attribute \"nosuch\""));
-        assert!(query(&fleet, &by("host")).is_ok());
+        assert!(query(&core, &by("host")).is_ok());
     }
 
     #[test]
@@ -514,13 +514,13 @@ mod tests {
     /// The same question of the same seconds, from rows alone, and from minutes and the rows after them.
     #[test]
     fn minutes_and_rows_together_say_what_the_rows_said() {
-        let mut fleet = fleet();
-        let id = host_with_cpu(&mut fleet, "a");
+        let mut core = core();
+        let id = host_with_cpu(&mut core, "a");
         for n in 1..=1_500i64 {
             let row = row(n as u64, n * 1000, n * 7919 % 1000);
-            fleet.apply(id, RunId(1), &row, UnixMs(n * 1000)).unwrap();
+            core.apply(id, RunId(1), &row, UnixMs(n * 1000)).unwrap();
         }
-        let host = fleet.host(id).unwrap();
+        let host = core.fleet.host(id).unwrap();
         let table = host.ring.read(&[0], UnixMs(0), UnixMs(1_500_000)).unwrap();
         let chunk = Chunk::seal(&table.times, table.columns.iter().map(Vec::as_slice)).unwrap();
         let end = UnixMs(900_000);
@@ -537,14 +537,14 @@ mod tests {
                 aggregate,
                 ..ask("cpu", 0, 1_500_000, 120_000)
             };
-            let plan = Plan::new(&question, &fleet, &limits(), UnixMs(1_500_000)).unwrap();
-            let rows = plan.of_host(host, &[0], &Past::default()).unwrap();
+            let plan = Plan::new(&question, &core.fleet, &limits(), UnixMs(1_500_000)).unwrap();
+            let rows = plan.of_host(host.into(), &[0], &Past::default()).unwrap();
             let past = Past {
                 rows_from: plan.rows_from(Tier::Minute, UnixMs(850_001), UnixMs(0)),
                 buckets: vec![(0, minutes.clone())],
             };
             assert_eq!(past.rows_from, end);
-            let both = plan.of_host(host, &[0], &past).unwrap();
+            let both = plan.of_host(host.into(), &[0], &past).unwrap();
             let pairs = rows[0].values.iter().zip(&both[0].values);
             for (rows, both) in pairs {
                 assert!((rows - both).abs() < 1e-9, "{aggregate:?} {rows} {both}");
@@ -554,14 +554,14 @@ mod tests {
 
     #[test]
     fn what_is_old_is_told_in_longer_steps_and_quantiles_not_at_all() {
-        let fleet = filled();
+        let core = filled();
         let now = UnixMs(40 * 86_400_000);
         let step = |from: i64, aggregate| {
             let question = Query {
                 aggregate,
                 ..ask("cpu", from * 86_400_000, now.0, 10_000)
             };
-            let plan = Plan::new(&question, &fleet, &limits(), now);
+            let plan = Plan::new(&question, &core.fleet, &limits(), now);
             plan.map(|plan| (plan.resample.step_ms, plan.tier()))
         };
         let (mean, p95) = (Aggregate::Mean, Aggregate::Quantile(950));
@@ -572,7 +572,7 @@ mod tests {
             step_ms: 90 * 60_000,
             ..ask("cpu", 3 * 86_400_000, now.0, 1)
         };
-        let plan = Plan::new(&odd, &fleet, &limits(), now).unwrap();
+        let plan = Plan::new(&odd, &core.fleet, &limits(), now).unwrap();
         assert_eq!(plan.resample.step_ms, 7_200_000, "whole hours");
         assert!(step(39, p95).is_ok());
         assert_eq!(step(20, p95), Err(QueryError::RowsGone(24)));

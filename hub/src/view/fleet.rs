@@ -103,7 +103,7 @@ pub fn histories(
 }
 
 /// Everything about a host that a fleet's list shows besides values.
-pub fn line(id: HostId, host: &Host) -> HostLine {
+pub(super) fn line(id: HostId, host: &Host) -> HostLine {
     HostLine {
         index: id.0,
         name: host.name.clone(),

@@ -100,7 +100,7 @@ impl HostWatch {
         let mut replies = Vec::new();
         if host.line_changed > self.line_generation || self.line_generation == 0 {
             self.line_generation = fleet.generation();
-            replies.push(Reply::Host(Box::new(line(self.host, host))));
+            replies.push(Reply::Host(Box::new(line(self.host, &host))));
         }
         if let Some(new @ [_, ..]) = host.keys().get(self.series..) {
             replies.extend(tables(new).into_iter().map(Reply::HostSeries));

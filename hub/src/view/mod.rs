@@ -16,9 +16,12 @@ pub const PAST_REACH_MS: i64 = 10_000;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::tests::{fleet, host_with_cpu, row};
+    use crate::core::Core;
+    use crate::core::tests::{core, host_with_cpu, row};
+    use crate::fleet::HostId;
     use sysmon_wire::RowDecoder;
-    use sysmon_wire::message::RunId;
+    use sysmon_wire::UnixMs;
+    use sysmon_wire::message::{HostState, Reply, RunId};
 
     const SPARKS: SparkRequest = SparkRequest {
         points: 4,
@@ -26,38 +29,37 @@ mod tests {
         aliases: Vec::new(),
     };
 
-    fn filled() -> (Fleet, HostId) {
-        let mut fleet = fleet();
-        let id = host_with_cpu(&mut fleet, "a");
+    fn filled() -> (Core, HostId) {
+        let mut core = core();
+        let id = host_with_cpu(&mut core, "a");
         for n in 1..=30i64 {
-            fleet
-                .apply(
-                    id,
-                    RunId(1),
-                    &row(n as u64, n * 1000, n * 10),
-                    UnixMs(n * 1000),
-                )
-                .unwrap();
+            core.apply(
+                id,
+                RunId(1),
+                &row(n as u64, n * 1000, n * 10),
+                UnixMs(n * 1000),
+            )
+            .unwrap();
         }
-        fleet.review_states(UnixMs(30_000));
-        (fleet, id)
+        core.review_silence(UnixMs(30_000));
+        (core, id)
     }
 
     #[test]
     fn a_picture_of_the_past_has_no_alert_that_began_later() {
-        let mut fleet = fleet();
-        fleet.watch(
+        let mut core = core();
+        core.set_rules(
             vec!["busy: cpu > 20% critical".parse().unwrap()],
             Vec::new(),
         );
-        let id = host_with_cpu(&mut fleet, "a");
+        let id = host_with_cpu(&mut core, "a");
         for n in 1..=30i64 {
             let row = row(n as u64, n * 1000, n * 10);
             let time = UnixMs(n * 1000);
-            fleet.apply(id, RunId(1), &row, time).unwrap();
+            core.apply(id, RunId(1), &row, time).unwrap();
         }
         let alerts = |at: Option<UnixMs>| {
-            let picture = fleet_picture(&fleet, at, UnixMs(30_000), &SPARKS);
+            let picture = fleet_picture(&core.fleet.view(), at, UnixMs(30_000), &SPARKS);
             picture[0].lines[0].alerts.len()
         };
         assert_eq!(alerts(None), 1);
@@ -67,9 +69,9 @@ mod tests {
 
     #[test]
     fn the_first_picture_has_all_and_later_ones_what_changed() {
-        let (mut fleet, id) = filled();
-        host_with_cpu(&mut fleet, "b");
-        let first = fleet_picture(&fleet, None, UnixMs(30_000), &SPARKS);
+        let (mut core, id) = filled();
+        host_with_cpu(&mut core, "b");
+        let first = fleet_picture(&core.fleet.view(), None, UnixMs(30_000), &SPARKS);
         assert_eq!(
             (
                 first.len(),
@@ -78,41 +80,55 @@ mod tests {
             ),
             (1, 2, 300)
         );
-        let seen = fleet.generation();
-        assert!(fleet_changes(&fleet, seen, UnixMs(30_500)).is_empty());
-        fleet
-            .apply(id, RunId(1), &row(31, 31_000, 7), UnixMs(31_000))
+        let seen = core.fleet.generation();
+        assert!(fleet_changes(&core.fleet, seen, UnixMs(30_500)).is_empty());
+        core.apply(id, RunId(1), &row(31, 31_000, 7), UnixMs(31_000))
             .unwrap();
-        let then = fleet_changes(&fleet, seen, UnixMs(31_000));
+        let then = fleet_changes(&core.fleet, seen, UnixMs(31_000));
         assert_eq!((then[0].lines.len(), then[0].ticks.len()), (0, 1));
         assert_eq!(then[0].ticks[0].values[0], 7);
     }
 
     #[test]
     fn the_past_is_what_was() {
-        let (fleet, _) = filled();
-        let then = fleet_picture(&fleet, Some(UnixMs(12_500)), UnixMs(30_000), &SPARKS);
+        let (core, _) = filled();
+        let then = fleet_picture(
+            &core.fleet.view(),
+            Some(UnixMs(12_500)),
+            UnixMs(30_000),
+            &SPARKS,
+        );
         assert_eq!(
             (then[0].ticks[0].time, then[0].ticks[0].values[0]),
             (UnixMs(12_000), 120)
         );
         assert_eq!(then[0].ticks[0].state, HostState::Live);
-        let before = fleet_picture(&fleet, Some(UnixMs(500)), UnixMs(30_000), &SPARKS);
+        let before = fleet_picture(
+            &core.fleet.view(),
+            Some(UnixMs(500)),
+            UnixMs(30_000),
+            &SPARKS,
+        );
         assert_eq!(before[0].ticks[0].state, HostState::Offline);
     }
 
     #[test]
     fn a_past_of_minutes_is_that_of_the_minute_a_moment_lies_in() {
-        let mut fleet = fleet();
-        let id = host_with_cpu(&mut fleet, "a");
+        let mut core = core();
+        let id = host_with_cpu(&mut core, "a");
         for minute in 1..=9i64 {
             let row = row(minute as u64, minute * 60_000, minute * 10);
             let now = UnixMs(minute * 60_000);
-            fleet.apply(id, RunId(1), &row, now).unwrap();
+            core.apply(id, RunId(1), &row, now).unwrap();
         }
         let picture = |at: i64| {
             let at = Some(UnixMs(at));
-            let mut frames = fleet_picture_by(&fleet, at, UnixMs(900_000), &SPARKS, 60_000);
+            let mut frames = fleet_picture(
+                &core.fleet.view_with(&[], 60_000),
+                at,
+                UnixMs(900_000),
+                &SPARKS,
+            );
             let frame = frames.remove(0);
             (frame.ticks[0].clone(), frame.sparks)
         };
@@ -128,18 +144,23 @@ mod tests {
             ..SPARKS
         };
         let at = Some(UnixMs(330_000));
-        let frames = fleet_picture_by(&fleet, at, UnixMs(900_000), &request, 60_000);
+        let frames = fleet_picture(
+            &core.fleet.view_with(&[], 60_000),
+            at,
+            UnixMs(900_000),
+            &request,
+        );
         assert_eq!(frames[0].sparks[0].points, [20, 30, 40, 50]);
     }
 
     #[test]
     fn history_is_the_mean_of_each_step() {
-        let (fleet, _) = filled();
+        let (core, _) = filled();
         let request = SparkRequest {
             aliases: vec![0, 200],
             ..SPARKS
         };
-        let picture = fleet_picture(&fleet, None, UnixMs(30_000), &request);
+        let picture = fleet_picture(&core.fleet.view(), None, UnixMs(30_000), &request);
         let [spark] = &picture[0].sparks[..] else {
             panic!("one spark")
         };
@@ -151,7 +172,7 @@ mod tests {
 
     #[test]
     fn a_watch_sends_every_row_once() {
-        let (mut fleet, id) = filled();
+        let (mut core, id) = filled();
         let mut watch = HostWatch::new(id, UnixMs(11_000));
         let (mut decoder, mut seen) = (RowDecoder::new(), Vec::new());
         let mut take = |replies: Vec<Reply>| {
@@ -165,12 +186,11 @@ mod tests {
                 }
             }
         };
-        take(watch.updates(&fleet, None));
-        take(watch.updates(&fleet, None));
-        fleet
-            .apply(id, RunId(1), &row(31, 31_000, 7), UnixMs(31_000))
+        take(watch.updates(&core.fleet.view(), None));
+        take(watch.updates(&core.fleet.view(), None));
+        core.apply(id, RunId(1), &row(31, 31_000, 7), UnixMs(31_000))
             .unwrap();
-        take(watch.updates(&fleet, None));
+        take(watch.updates(&core.fleet.view(), None));
         let mut want: Vec<_> = (11..=30).map(|n| (n * 1000, n * 10)).collect();
         want.push((31_000, 7));
         assert_eq!(seen, want);

@@ -113,7 +113,7 @@ async fn each_role_may_do_one_thing() {
                 (Push, _) => "only a certificate of role agent may push",
                 (View, _) => "only a certificate of role operator may view",
                 (Join, _) => "has joined already",
-                (Mirror, _) => "a hub shows itself to edges",
+                (Mirror, _) => "edges do not connect to the hub",
             };
             let before = scene.refusals();
             let answer = connector.connect(&scene.address.to_string(), purpose).await;

@@ -194,7 +194,8 @@ async fn one_host_that_says_too_much_of_itself_blinds_nobody() {
     evil.up.write_all(&[said, notes].concat()).await.unwrap();
     scene
         .until("its facts are there", || {
-            let fleet = scene.hub.fleet();
+            let core = scene.hub.core();
+            let fleet = &core.fleet;
             let host = fleet.find("evil").and_then(|id| fleet.host(id));
             host.is_some_and(|host| !host.notes.is_empty())
         })

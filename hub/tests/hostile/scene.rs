@@ -10,10 +10,11 @@ use sysmon_agent::run::{AgentOptions, Summary, run};
 use sysmon_agent::simulated::Simulated;
 use sysmon_agent::spool::SpoolLimits;
 use sysmon_certs::{Authority, HubState, Identity, PeerName, Role};
+use sysmon_clock::{Clock, Random};
 use sysmon_hub::fleet::FleetOptions;
 use sysmon_hub::host::Host;
 use sysmon_hub::server::{
-    AlertOptions, BoundHub, EdgeOptions, HistoryOptions, Hub, HubOptions, TrustOptions,
+    AccessOptions, AlertOptions, BoundHub, EdgeOptions, HistoryOptions, Hub, HubOptions,
 };
 use sysmon_link::{Connector, HubSession};
 use sysmon_store::Limits;
@@ -62,7 +63,9 @@ fn options(dir: &Path, state: &HubState, name: &PeerName, edges: EdgeOptions) ->
                 hours: Duration::from_hours(24 * 730),
             },
         }),
-        trust: Some(TrustOptions {
+        clock: Clock::system(),
+        random: Random::system(),
+        access: Some(AccessOptions {
             state: state.clone(),
             name: name.clone(),
             days: 30,
@@ -175,7 +178,8 @@ impl Scene {
 
     /// How whole the record of a host is; nothing of one that is not there.
     pub(crate) fn health(&self, name: &str) -> HostHealth {
-        let fleet = self.hub.fleet();
+        let core = self.hub.core();
+        let fleet = &core.fleet;
         let host = fleet.find(name).and_then(|id| fleet.host(id));
         host.map(Host::health).unwrap_or_default()
     }
