@@ -1,12 +1,12 @@
-//! What the hub wants besides a row a second, because somebody looks: it ends by itself. Pure.
+//! Costly collection that the hub asks for while somebody needs it; it expires by itself. Pure.
 
 use sysmon_wire::UnixMs;
 use sysmon_wire::limits::{BURST_INTERVAL_MS_MIN, BURST_MS_MAX};
 
-/// The longest time for which all processes are told without being asked again.
+/// The longest time for which one request has every process reported.
 const WATCH_MS_MAX: u32 = 60_000;
 
-/// What is wanted, and until when.
+/// What the hub currently asks for.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Demand {
     processes_until: UnixMs,
@@ -20,12 +20,12 @@ struct Burst {
 }
 
 impl Demand {
-    /// All processes are wanted for this long.
+    /// Requests every process for the next `for_ms`.
     pub fn watch_processes(&mut self, for_ms: u32, now: UnixMs) {
         self.processes_until = now + i64::from(for_ms.min(WATCH_MS_MAX));
     }
 
-    /// Samples are wanted more often for this long.
+    /// Requests samples at a shorter interval for the next `for_ms`.
     pub fn burst(&mut self, interval_ms: u32, for_ms: u32, now: UnixMs) {
         self.burst = Some(Burst {
             interval_ms: i64::from(interval_ms.max(BURST_INTERVAL_MS_MIN)),
@@ -33,18 +33,17 @@ impl Demand {
         });
     }
 
-    /// Whether all processes are wanted now.
     pub fn wants_processes(&self, now: UnixMs) -> bool {
-        // A clock set back far does not make a watch of a minute one of years.
+        // The upper bound: setting the clock back must not turn a minute into years.
         (1..=i64::from(WATCH_MS_MAX)).contains(&(self.processes_until - now))
     }
 
-    /// The time between samples now; `usual_ms` where nobody wants more.
-    pub fn interval_ms(&self, usual_ms: i64, now: UnixMs) -> i64 {
+    /// The current time between samples; never more than the configured `interval_ms`.
+    pub fn interval_ms(&self, interval_ms: i64, now: UnixMs) -> i64 {
         let burst = self
             .burst
             .filter(|burst| (1..=i64::from(BURST_MS_MAX)).contains(&(burst.until - now)));
-        burst.map_or(usual_ms, |burst| burst.interval_ms.min(usual_ms))
+        burst.map_or(interval_ms, |burst| burst.interval_ms.min(interval_ms))
     }
 }
 
@@ -53,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_wanted_ends_by_itself_and_has_bounds() {
+    fn demand_is_bounded_and_expires_by_itself() {
         let mut demand = Demand::default();
         let now = UnixMs(1_000_000);
         assert!(!demand.wants_processes(now));
@@ -65,13 +64,13 @@ mod tests {
         assert_eq!(
             demand.interval_ms(50, now),
             50,
-            "never less often than usual"
+            "a burst never lengthens the interval"
         );
         assert_eq!(demand.interval_ms(1000, now + 60_000), 1000);
         assert_eq!(
             demand.interval_ms(1000, UnixMs(0)),
             1000,
-            "after a clock was set back"
+            "the clock was set back"
         );
     }
 }

@@ -1,70 +1,79 @@
-//! Which identity an agent uses, and where its hub is if nobody says.
+//! The agent's identity, and its hub where none is configured.
 
 use std::path::Path;
-use std::time::SystemTime;
 
 use sysmon_certs::{CertError, HubState, Identity, PeerName, Role};
+use sysmon_clock::Clock;
 use sysmon_config::HubAddress;
 
-/// Days the certificate of an agent beside its hub is valid.
+/// Validity in days of the certificate that an agent on the hub's machine is issued.
 const DAYS: u32 = 30;
 
-/// The file in a state directory that says which hub was joined.
+/// File in the state directory that stores the address of the joined hub.
 const HUB_FILE: &str = "hub";
 
-/// Notes which hub was joined, for later starts without a configuration.
+/// Stores the address of the joined hub, for later starts without a configuration.
+///
+/// # Errors
+/// The file cannot be written.
 pub fn remember_hub(state: &Path, hub: &HubAddress) -> std::io::Result<()> {
     std::fs::write(state.join(HUB_FILE), format!("{hub}\n"))
 }
 
-/// The hub that was joined, if one was.
+/// The joined hub, if there is one.
 pub fn known_hub(state: &Path) -> Option<HubAddress> {
     let text = std::fs::read_to_string(state.join(HUB_FILE)).ok()?;
     text.trim().parse().ok()
 }
 
-/// The hub that runs on this machine as the same user, if there is one.
+/// The hub on this machine that runs as the same user, if there is one.
 #[derive(Debug)]
 pub struct LocalHub(HubState);
 
 impl LocalHub {
-    /// The hub whose state would be in `dir`.
+    /// `dir` is the state directory that the hub would have.
     pub fn find(dir: &Path) -> Self {
         Self(HubState::new(dir))
     }
 
-    /// Where it is reached.
+    /// The address it listens on, as `HOST:PORT`.
+    ///
+    /// # Errors
+    /// No hub is running with this state directory.
     pub fn address(&self) -> Result<String, CertError> {
         self.0.address().map(|address| address.to_string())
     }
 }
 
-/// The identity in `state`. Whoever can read the state of a hub on the same machine owns that hub,
-/// so that beside it an agent's identity is made when there is none yet.
+/// Loads the identity in `state`. Where there is none but the state directory of a hub is readable, issues one:
+/// reading that directory means owning the hub.
+///
+/// # Errors
+/// There is no identity and no readable hub, files cannot be read or written, or the identity is not that of
+/// agent `name`.
 pub fn load(
     state: &Path,
     name: Option<&PeerName>,
     local: &LocalHub,
+    clock: &Clock,
 ) -> Result<Identity, CertError> {
     let identity = match Identity::load(state) {
         Err(CertError::NoIdentity(dir)) => {
             let Ok(authority) = local.0.existing_authority() else {
                 return Err(CertError::NoIdentity(dir));
             };
-            let here = || PeerName::nearest(&sysmon_config::host_name());
-            let name = name.cloned().unwrap_or_else(here);
-            let identity =
-                local
-                    .0
-                    .issue(&authority, Role::Agent, &name, SystemTime::now(), DAYS)?;
+            let host_name = || PeerName::nearest(&sysmon_config::host_name());
+            let name = name.cloned().unwrap_or_else(host_name);
+            let now = clock.system_time();
+            let identity = local.0.issue(&authority, Role::Agent, &name, now, DAYS)?;
             identity.save(state)?;
             identity
         }
         other => other?,
     };
     let peer = identity.peer();
-    let is_wanted = peer.role == Role::Agent && name.is_none_or(|name| *name == peer.name);
-    if is_wanted {
+    let is_expected = peer.role == Role::Agent && name.is_none_or(|name| *name == peer.name);
+    if is_expected {
         return Ok(identity);
     }
     Err(CertError::WrongPeer {
@@ -79,17 +88,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn beside_its_hub_an_agent_needs_nothing_and_elsewhere_an_identity() {
+    fn an_agent_beside_its_hub_is_issued_an_identity_and_elsewhere_needs_one() {
         let dir = tempfile::tempdir().unwrap();
         let (hub, state) = (dir.path().join("hub"), dir.path().join("agent"));
         let local = LocalHub::find(&hub);
+        let clock = Clock::system();
         let name: PeerName = "a".parse().unwrap();
-        let error = load(&state, Some(&name), &local).unwrap_err();
+        let error = load(&state, Some(&name), &local, &clock).unwrap_err();
         assert!(matches!(error, CertError::NoIdentity(_)), "{error}");
-        HubState::new(&hub).authority(SystemTime::now()).unwrap();
-        assert_eq!(load(&state, Some(&name), &local).unwrap().peer().name, name);
+        HubState::new(&hub).authority(clock.system_time()).unwrap();
+        assert_eq!(
+            load(&state, Some(&name), &local, &clock)
+                .unwrap()
+                .peer()
+                .name,
+            name
+        );
         let other: PeerName = "b".parse().unwrap();
-        let error = load(&state, Some(&other), &local).unwrap_err().to_string();
+        let error = load(&state, Some(&other), &local, &clock)
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("is of agent a, not of agent b"), "{error}");
     }
 }

@@ -1,7 +1,12 @@
-//! The agent: collects one host's metrics and pushes them to the hub.
+//! The agent: collects the metrics of one host and pushes them to the hub.
 //!
-//! [`sampler`] makes rows, [`spool`] keeps them until the hub has them for good, [`uplink`] sends
-//! them, and [`run`] is the loop around the three.
+//! [`sampler`] produces a row per interval, [`spool`] stores rows until the hub acknowledges them, [`uplink`]
+//! sends them, and [`run`] is the loop around the three.
+
+#![allow(
+    missing_docs,
+    reason = "a program: names say what fields and accessors hold"
+)]
 
 pub mod board;
 pub mod demand;
@@ -21,5 +26,4 @@ pub mod spool;
 mod total;
 pub mod uplink;
 
-/// Version of this program.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,8 +1,8 @@
-//! `sysmon-agent`: the command.
+//! The command line of `sysmon-agent`.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
@@ -12,28 +12,28 @@ use sysmon_agent::sampler::Sampler;
 use sysmon_agent::spool::{SpoolHealth, SpoolLimits};
 use sysmon_agent::{VERSION, identity, report};
 use sysmon_certs::{PeerName, Token};
+use sysmon_clock::{Clock, Random};
 use sysmon_config::{
     CommonArgs, Config, Failure, HubAddress, Program, init_logs, notify, run, state_dir,
     stop_signal,
 };
 use sysmon_link::{Connector, LinkError};
-use sysmon_wire::UnixMs;
 
-/// Collects this machine's metrics and pushes them to a hub.
+/// Collects the metrics of this machine and pushes them to a hub
 #[derive(Debug, Parser)]
 #[command(name = "sysmon-agent", version = VERSION, after_help = "\
 Examples:
-  sysmon-agent                                push to the hub of the configuration, or to the one
-                                              that runs on this machine
+  sysmon-agent                                push to the configured hub, or to the hub on this
+                                              machine
   sysmon-agent --hub lan-box --state db-1     push to lan-box with the identity in db-1
-  sysmon-agent sample                         one sample of this machine, to look at")]
+  sysmon-agent sample                         print one sample of this machine")]
 struct Args {
     #[command(flatten)]
     common: CommonArgs,
-    /// The hub to push to
+    /// Hub to push to
     #[arg(long, value_name = "HOST:PORT")]
     hub: Option<HubAddress>,
-    /// The name of this host; it must be that of the identity
+    /// Name of this host; must match the identity
     #[arg(long)]
     name: Option<PeerName>,
     #[command(subcommand)]
@@ -42,21 +42,21 @@ struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Join a hub with a token, remember it, and go on running
+    /// Join a hub with a token, then start pushing to it
     #[command(after_help = "\
-Example, as `sysmon-hub token create` prints it:
+Example, as printed by `sysmon-hub token create`:
   sysmon-agent join lan-box:7979 sysmon1.…")]
     Join {
-        /// The hub
+        /// Hub to join
         #[arg(value_name = "HOST:PORT")]
         hub: HubAddress,
-        /// The token
+        /// Join token
         token: Token,
     },
-    /// Take one sample of this machine and print it
+    /// Print one sample of this machine
     #[command(after_help = "Example:\n  sysmon-agent sample --json | jq '.series[].metric'")]
     Sample {
-        /// As JSON
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
@@ -66,13 +66,14 @@ fn main() -> ExitCode {
     let args = Args::parse();
     run("sysmon-agent", || {
         let config = args.common.load()?;
+        let clock = Clock::system();
         match &args.command {
-            None => push(&args, &config),
+            None => push(&args, &config, clock),
             Some(Command::Join { hub, token }) => {
                 join(&args, hub, token)?;
-                push(&args, &config)
+                push(&args, &config, clock)
             }
-            Some(Command::Sample { json }) => sample(&config, *json),
+            Some(Command::Sample { json }) => sample(&config, *json, &clock),
         }
     })
 }
@@ -80,7 +81,7 @@ fn main() -> ExitCode {
 fn state(args: &Args) -> PathBuf {
     let state = state_dir(Program::Agent, args.common.state.as_deref());
     match (&args.name, &args.common.state) {
-        // Several agents on one machine, each with a place of its own.
+        // Several agents on one machine each get their own directory.
         (Some(name), None) => state.join(name.as_str()),
         _ => state,
     }
@@ -90,7 +91,7 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
-    Ok(runtime.context("cannot start")?)
+    Ok(runtime.context("cannot start the async runtime")?)
 }
 
 fn join(args: &Args, hub: &HubAddress, token: &Token) -> Result<(), Failure> {
@@ -98,26 +99,26 @@ fn join(args: &Args, hub: &HubAddress, token: &Token) -> Result<(), Failure> {
     let name = args.name.as_ref().map(ToString::to_string);
     let name = name.unwrap_or_else(|| PeerName::nearest(&sysmon_config::host_name()).to_string());
     let joined = runtime()?.block_on(async {
-        let connector = Connector::joining(token.fingerprint(), VERSION)?;
+        let connector = Connector::for_joining(token.fingerprint(), VERSION)?;
         connector.join(&hub.to_string(), token, &name).await
     });
     let identity = joined.with_context(|| format!("cannot join the hub at {hub}"))?;
     identity.save(&state).map_err(anyhow::Error::from)?;
     identity::remember_hub(&state, hub).map_err(anyhow::Error::from)?;
     let text = format!(
-        "joined the hub at {hub} as {}; identity in {}\n",
+        "joined the hub at {hub} as {}; identity stored in {}\n",
         identity.peer(),
         state.display()
     );
     Ok(sysmon_config::print(&text)?)
 }
 
-fn push(args: &Args, config: &Config) -> Result<(), Failure> {
+fn push(args: &Args, config: &Config, clock: Clock) -> Result<(), Failure> {
     init_logs(&args.common);
     let state = state(args);
     let local = identity::LocalHub::find(&state_dir(Program::Hub, None));
     let identity =
-        identity::load(&state, args.name.as_ref(), &local).map_err(anyhow::Error::from)?;
+        identity::load(&state, args.name.as_ref(), &local, &clock).map_err(anyhow::Error::from)?;
     let joined = match &args.command {
         Some(Command::Join { hub, .. }) => Some(hub.clone()),
         _ => identity::known_hub(&state),
@@ -129,7 +130,7 @@ fn push(args: &Args, config: &Config) -> Result<(), Failure> {
         None => local.address().map_err(|e| {
             Failure::Usage(
                 anyhow::Error::from(e)
-                    .context("which hub? Name it with --hub HOST:PORT or in the configuration"),
+                    .context("no hub is configured; set it with --hub HOST:PORT or [agent] hub"),
             )
         })?,
     };
@@ -142,10 +143,12 @@ fn push(args: &Args, config: &Config) -> Result<(), Failure> {
             age: config.agent.spool_age,
         },
         state: Some(state),
+        clock,
+        random: Random::system(),
     };
     let runtime = runtime()?;
-    tracing::info!("{} pushes to {}", identity.peer(), options.hub);
-    let sampler = Sampler::new(&config.agent);
+    tracing::info!(agent = %identity.peer(), hub = %options.hub, "starting");
+    let sampler = Sampler::new(&config.agent, &options.clock);
     let summary = runtime
         .block_on(async {
             let connector = Connector::new(&identity, VERSION)?;
@@ -155,28 +158,27 @@ fn push(args: &Args, config: &Config) -> Result<(), Failure> {
                     () = notify::watchdog() => {}
                 }
             };
-            notify::ready(&format!("pushes to {}", options.hub));
+            notify::ready(&format!("pushing to {}", options.hub));
             Ok(sysmon_agent::run::run(options, connector, sampler, stop).await)
         })
         .map_err(|error: LinkError| anyhow::Error::from(error))?;
     tracing::info!(
-        "stopped after {} rows; {} wait in the spool, {} had no room",
-        summary.rows,
-        summary.waiting,
-        summary.dropped
+        rows = summary.rows,
+        unacknowledged = summary.waiting,
+        dropped = summary.dropped,
+        "stopped"
     );
     Ok(())
 }
 
-/// Between the two looks that rates and utilizations are made of.
+/// Time between the two readings that rates and utilizations are computed from.
 const SAMPLE_SPAN: Duration = Duration::from_millis(500);
 
-fn sample(config: &Config, json: bool) -> Result<(), Failure> {
-    let now = || UnixMs::from_system(SystemTime::now());
-    let mut sampler = Sampler::new(&config.agent);
-    sampler.sample(now(), SpoolHealth::default());
+fn sample(config: &Config, json: bool, clock: &Clock) -> Result<(), Failure> {
+    let mut sampler = Sampler::new(&config.agent, clock);
+    sampler.sample(clock.now(), SpoolHealth::default());
     std::thread::sleep(SAMPLE_SPAN);
-    let time = now();
+    let time = clock.now();
     sampler.sample(time, SpoolHealth::default());
     let Sample { series, values, .. } = sampler.row();
     let text = if json {

@@ -1,23 +1,22 @@
-//! A look at an agent from outside, for those who measure.
+//! Hooks into a running agent, for measurements.
 
 use std::fmt::Debug;
 
 use sysmon_link::LinkError;
 use sysmon_wire::UnixMs;
 
-/// Hears what becomes of an agent's connections and of its rows. Nothing here may take long.
+/// Receives the events of an agent's connections and rows. Called on the agent's own thread: must not block.
 pub trait Observer: Debug + Send + Sync {
-    /// A connection stands.
     fn connected(&self) {}
-    /// A connection that stood has ended.
+    /// An established connection has ended.
     fn disconnected(&self, _error: &LinkError) {}
-    /// No connection came about.
+    /// A connection attempt failed.
     fn failed(&self, _error: &LinkError) {}
-    /// A row was taken, and from here on waits for the hub.
+    /// A row was sampled and now waits to be acknowledged.
     fn pushed(&self, _seq: u64, _time: UnixMs) {}
-    /// The hub has the rows of this run in these inclusive ranges for good.
+    /// The hub committed the rows of this run in these inclusive ranges.
     fn acknowledged(&self, _ranges: &[(u64, u64)]) {}
 }
 
-/// Nobody looks.
+/// Ignores every event.
 impl Observer for () {}

@@ -1,19 +1,18 @@
-//! What the sampler hands to the uplink: rows into the spool, and ready-made frames for the live lane.
+//! Rows on their way from the sampler to the uplink: into the spool, and encoded for the live lane.
 
 use sysmon_wire::message::{Blob, Push, RunId};
 use sysmon_wire::{HostFacts, ProcessIdentity, RowEncoder, SeriesKey, SeriesTable, UnixMs};
 
-use crate::sample::{Named, Sample};
-use crate::spool::{Backfill, DiskOrder, Spool, SpoolHealth};
+use crate::sample::{ProcessSet, Sample};
+use crate::spool::{Backfill, DiskOp, Spool, SpoolHealth};
 
-/// Bytes of rows that may wait while the hub's window is full; then the live lane skips ahead, and
-/// what it skipped is backfilled.
+/// Bytes of rows that may wait while the hub's flow control blocks; past this the live lane skips ahead, and
+/// the skipped rows are backfilled.
 const LIVE_BYTES_MAX: usize = 256 * 1024;
 
-/// Processes remembered as told of; past that they are told of again.
-const NAMED_MAX: usize = 4096;
+/// Processes remembered as sent; past this the set is cleared and they are sent again.
+const PROCESSES_MAX: usize = 4096;
 
-/// Rows on their way from the sampler to the hub.
 #[derive(Debug)]
 pub struct Outbox {
     spool: Spool,
@@ -22,14 +21,14 @@ pub struct Outbox {
     live: Option<Live>,
 }
 
-/// The live lane of the present connection.
+/// The live lane of the current connection.
 #[derive(Debug, Default)]
 struct Live {
     encoder: RowEncoder,
-    /// Series defined on the stream so far.
+    /// How many series the stream has defined.
     series_sent: usize,
-    /// Processes told of on the stream so far, and those to be told of.
-    named: Named,
+    processes_sent: ProcessSet,
+    /// Processes to send before the next rows.
     processes: Vec<ProcessIdentity>,
     rows: Vec<u8>,
     seqs: Vec<u64>,
@@ -37,7 +36,6 @@ struct Live {
 }
 
 impl Outbox {
-    /// An outbox over `spool` for a host that is `facts`.
     pub fn new(spool: Spool, facts: HostFacts) -> Self {
         Self {
             spool,
@@ -47,17 +45,15 @@ impl Outbox {
         }
     }
 
-    /// This run.
     pub fn run(&self) -> RunId {
         self.spool.run()
     }
 
-    /// What the host is.
     pub fn facts(&self) -> &HostFacts {
         &self.facts
     }
 
-    /// Takes a row.
+    /// Spools a row, and encodes it for the live lane while connected.
     pub fn push(&mut self, seq: u64, time: UnixMs, sample: &Sample<'_>) {
         if let Some(new) = sample.series.get(self.series.len()..) {
             self.series.extend_from_slice(new);
@@ -67,7 +63,7 @@ impl Outbox {
         if live.rows.len() > LIVE_BYTES_MAX {
             *live = Live {
                 series_sent: live.series_sent,
-                named: std::mem::take(&mut live.named),
+                processes_sent: std::mem::take(&mut live.processes_sent),
                 processes: std::mem::take(&mut live.processes),
                 ..Live::default()
             };
@@ -77,29 +73,27 @@ impl Outbox {
         }
         live.encoder
             .encode(seq, time, sample.values, &mut live.rows);
-        let new = live.named.take_new(sample.processes);
+        let new = live.processes_sent.insert_all(sample.processes);
         live.processes.extend(new);
         live.seqs.push(seq);
     }
 
-    /// A connection begins: the live lane starts with the next row, all before it is backfill.
+    /// A connection is established: the live lane starts with the next row, earlier rows are backfill.
     pub fn connected(&mut self) {
         self.spool.connected();
         self.live = Some(Live::default());
     }
 
-    /// Whether there is a connection.
     pub fn is_connected(&self) -> bool {
         self.live.is_some()
     }
 
-    /// The connection is gone.
     pub fn disconnected(&mut self) {
         self.spool.disconnected();
         self.live = None;
     }
 
-    /// Frames for the live lane; empty if there is nothing new.
+    /// The next frames of the live lane; empty if there is no new row.
     pub fn take_live(&mut self) -> Vec<Push> {
         let Some(live) = &mut self.live else {
             return Vec::new();
@@ -115,8 +109,8 @@ impl Outbox {
         if !live.processes.is_empty() {
             frames.push(Push::Processes(std::mem::take(&mut live.processes)));
         }
-        if live.named.len() > NAMED_MAX {
-            live.named = Named::default();
+        if live.processes_sent.len() > PROCESSES_MAX {
+            live.processes_sent = ProcessSet::default();
         }
         let rows = Blob(std::mem::take(&mut live.rows));
         let keyframe = std::mem::take(&mut live.keyframe);
@@ -131,45 +125,44 @@ impl Outbox {
         frames
     }
 
-    /// The oldest rows that this connection has not sent yet.
+    /// The oldest rows that this connection has not sent.
     pub fn next_backfill(&mut self) -> Option<Backfill> {
         self.spool.next_backfill(&self.series)
     }
 
-    /// A file of the spool could not be read back.
+    /// See [`Spool::lost_file`].
     pub fn lost_file(&mut self, file: &str) {
         self.spool.lost_file(file);
     }
 
-    /// Rows in these ranges are durable on the hub.
+    /// See [`Spool::acknowledge`].
     pub fn acknowledge(&mut self, run: RunId, ranges: &[(u64, u64)]) {
         self.spool.acknowledge(run, ranges);
     }
 
-    /// What was ordered to be appended to a file of the spool is there, or could not be written.
+    /// See [`Spool::appended`].
     pub fn appended(&mut self, file: &str, ok: bool) {
         self.spool.appended(file, ok);
     }
 
-    /// How the spool fares.
     pub fn health(&self) -> SpoolHealth {
         self.spool.health()
     }
 
-    /// What is to be done on disk since the last call.
-    pub fn take_orders(&mut self) -> Vec<DiskOrder> {
-        self.spool.take_orders()
+    /// See [`Spool::take_disk_ops`].
+    pub fn take_disk_ops(&mut self) -> Vec<DiskOp> {
+        self.spool.take_disk_ops()
     }
 
-    /// Puts everything that is not acknowledged on disk, before the program ends.
-    pub fn persist(&mut self) -> Vec<DiskOrder> {
+    /// The operations that put every unacknowledged row on disk, before the program exits.
+    pub fn persist(&mut self) -> Vec<DiskOp> {
         self.spool.persist();
-        self.spool.take_orders()
+        self.spool.take_disk_ops()
     }
 
-    /// Rows dropped because the spool was full, in this run.
+    /// Rows of this run dropped because the spool was full.
     pub fn dropped_rows(&self) -> u64 {
-        self.spool.dropped_rows()
+        self.spool.health().rows_dropped
     }
 
     /// Rows that are not acknowledged.
@@ -186,7 +179,7 @@ mod tests {
     use sysmon_wire::metrics::{CPU_UTILIZATION, UPTIME};
 
     #[test]
-    fn the_live_lane_begins_with_series_and_a_keyframe_and_goes_on_with_rows() {
+    fn the_live_lane_starts_with_series_and_a_keyframe_followed_by_rows() {
         let limits = SpoolLimits {
             memory_bytes: 1 << 20,
             disk_bytes: 0,

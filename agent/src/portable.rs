@@ -1,6 +1,6 @@
-//! Systems without collectors of their own: whatever the sysinfo crate can tell.
+//! Systems without collectors of their own: the metrics of the sysinfo crate.
 //!
-//! Compiled and tested on Linux too, so that it does not rot.
+//! Compiled and tested on Linux too, so that it keeps working.
 
 use std::collections::HashMap;
 
@@ -18,10 +18,10 @@ use crate::total::Total;
 
 const DIRECTION: &str = "network.io.direction";
 
-/// Samples between two looks at disks and temperatures.
+/// Samples per reading of disks and temperatures.
 const SLOW_EVERY: u64 = 10;
 
-/// A collector for any system sysinfo knows. What the system does not offer is left out.
+/// A collector for any system that sysinfo supports. Unsupported metrics are left out.
 #[derive(Debug)]
 pub struct PortableCollector {
     system: Option<System>,
@@ -36,7 +36,6 @@ pub struct PortableCollector {
 }
 
 impl PortableCollector {
-    /// Asks the system what it offers.
     pub fn new(board: &mut Board) -> Self {
         let mut total =
             |direction: &str| Total::new(board.slot(NET_IO.series(&[(DIRECTION, direction)])));
@@ -53,29 +52,25 @@ impl PortableCollector {
         }
     }
 
-    /// The processes that the last sample names: none, here.
     pub fn ranked(&self) -> &[ProcessIdentity] {
         &[]
     }
 
-    /// All processes: none, here.
     pub fn processes(&self) -> Vec<Process> {
         Vec::new()
     }
 
-    /// What could not be seen.
     pub fn notes(&mut self) -> Vec<String> {
         let is_first = std::mem::replace(&mut self.is_noted, true);
-        let note = "processes are not collected on this system yet".to_owned();
+        let note = "processes are not collected on this operating system".to_owned();
         if is_first { Vec::new() } else { vec![note] }
     }
 
-    /// Takes a sample onto the board.
     pub fn sample(&mut self, _now: UnixMs, _all_processes: bool, board: &mut Board) {
         if let Some(system) = &mut self.system {
             system.refresh_cpu_usage();
             system.refresh_memory();
-            // Utilization is between two refreshes.
+            // Utilization is computed between two refreshes.
             if self.samples > 0 {
                 processors(system, board);
             }
@@ -89,7 +84,6 @@ impl PortableCollector {
         self.samples += 1;
     }
 
-    /// What the host is.
     pub fn facts(&self) -> HostFacts {
         let text = |value: Result<String, sysinfo::Error>| Label::new(&value.unwrap_or_default());
         let mut system = System::new().ok();
@@ -134,8 +128,8 @@ impl PortableCollector {
                 self.transmitted.add(before.map(|b| b[1]), now[1]);
             }
         }
-        self.received.show(board);
-        self.transmitted.show(board);
+        self.received.publish(board);
+        self.transmitted.publish(board);
     }
 
     fn disks(&mut self, board: &mut Board) {
@@ -229,7 +223,7 @@ fn memory(system: &System, board: &mut Board) {
     }
 }
 
-/// `part` of `whole` in permille.
+/// The share of `part` in `whole`, in permille.
 fn share(part: u64, whole: u64) -> u64 {
     if whole == 0 {
         0
@@ -248,7 +242,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_tells_of_this_machine() {
+    fn this_machine_has_memory_and_processors() {
         let mut board = Board::new();
         let mut collector = PortableCollector::new(&mut board);
         collector.sample(UnixMs(0), false, &mut board);

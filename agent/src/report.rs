@@ -1,10 +1,10 @@
-//! One sample, for people and for programs.
+//! Output of `sysmon-agent sample`: JSON and a table.
 
 use serde_json::{Map, Value, json};
 use sysmon_wire::metrics::unscale;
 use sysmon_wire::{ABSENT, HostFacts, SeriesKey, UnixMs};
 
-/// The sample as JSON, in the units of each metric.
+/// Values are in the unit of their metric; absent ones are left out.
 pub fn to_json(time: UnixMs, facts: &HostFacts, series: &[SeriesKey], values: &[i64]) -> Value {
     let one = |(key, value): (&SeriesKey, &i64)| {
         let attributes: Map<String, Value> = key
@@ -23,7 +23,7 @@ pub fn to_json(time: UnixMs, facts: &HostFacts, series: &[SeriesKey], values: &[
             "value": unscale(*value, key.metric.scale),
         })
     };
-    let there = series
+    let present = series
         .iter()
         .zip(values)
         .filter(|(_, value)| **value != ABSENT);
@@ -31,11 +31,11 @@ pub fn to_json(time: UnixMs, facts: &HostFacts, series: &[SeriesKey], values: &[
         "schema": 1,
         "time_ms": time.0,
         "host": facts,
-        "series": there.map(one).collect::<Vec<_>>(),
+        "series": present.map(one).collect::<Vec<_>>(),
     })
 }
 
-/// The sample as a table, a line a series.
+/// One line per series, sorted by name.
 pub fn to_table(facts: &HostFacts, series: &[SeriesKey], values: &[i64]) -> String {
     let mut lines: Vec<(String, String)> = series
         .iter()

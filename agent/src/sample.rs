@@ -1,36 +1,36 @@
-//! What a source gives for one moment.
+//! One sample of a source, and the processes that its rows refer to.
 
 use std::collections::HashSet;
 
 use sysmon_wire::{ProcessIdentity, SeriesKey};
 
-/// All series of a run so far, their values in one sample, and the processes those name.
+/// Series, values and ranked processes of one moment.
 #[derive(Clone, Copy, Debug)]
 pub struct Sample<'a> {
-    /// The series, which only ever become more.
+    /// Every series of the run so far; only ever appended to, so that an index means the same for a whole run.
     pub series: &'a [SeriesKey],
-    /// Their values, by index.
+    /// One value per series, in the same order.
     pub values: &'a [i64],
-    /// The processes whose [`ProcessIdentity::id`] is among the values.
+    /// The processes whose [`ProcessIdentity::id`] occurs among the values.
     pub processes: &'a [ProcessIdentity],
 }
 
-/// The processes that were told of, so that each is told once.
+/// The processes already described on a stream or in a segment, so that each is described once.
 #[derive(Debug, Default)]
-pub struct Named {
+pub struct ProcessSet {
     ids: HashSet<i64>,
     all: Vec<ProcessIdentity>,
-    /// The ids of the sample before, which are mostly those of the next.
-    last: Vec<ProcessIdentity>,
+    /// The processes of the previous sample: mostly those of the next, which then costs one comparison.
+    previous: Vec<ProcessIdentity>,
 }
 
-impl Named {
-    /// Those of `processes` that are new.
-    pub fn take_new(&mut self, processes: &[ProcessIdentity]) -> Vec<ProcessIdentity> {
-        if self.last == processes {
+impl ProcessSet {
+    /// Adds `processes` and returns those that were not in the set.
+    pub fn insert_all(&mut self, processes: &[ProcessIdentity]) -> Vec<ProcessIdentity> {
+        if self.previous == processes {
             return Vec::new();
         }
-        self.last = processes.to_vec();
+        self.previous = processes.to_vec();
         let new = processes
             .iter()
             .filter(|process| self.ids.insert(process.id()));
@@ -39,18 +39,15 @@ impl Named {
         new
     }
 
-    /// How many there are.
     pub fn len(&self) -> usize {
         self.all.len()
     }
 
-    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.all.is_empty()
     }
 
-    /// All of them.
-    pub fn into_all(self) -> Vec<ProcessIdentity> {
+    pub fn into_vec(self) -> Vec<ProcessIdentity> {
         self.all
     }
 }
@@ -61,7 +58,7 @@ mod tests {
     use sysmon_wire::UnixMs;
 
     #[test]
-    fn each_process_is_told_once() {
+    fn each_process_is_new_once() {
         let process = |pid| ProcessIdentity {
             pid,
             start: UnixMs(1),
@@ -69,11 +66,11 @@ mod tests {
             command: "c".into(),
             cgroup: "".into(),
         };
-        let mut named = Named::default();
-        assert_eq!(named.take_new(&[process(1), process(2)]).len(), 2);
-        assert_eq!(named.take_new(&[process(1), process(2)]).len(), 0);
-        assert_eq!(named.take_new(&[process(3), process(2)]), [process(3)]);
-        assert_eq!(named.take_new(&[process(1)]).len(), 0);
-        assert_eq!(named.into_all().len(), 3);
+        let mut set = ProcessSet::default();
+        assert_eq!(set.insert_all(&[process(1), process(2)]).len(), 2);
+        assert_eq!(set.insert_all(&[process(1), process(2)]).len(), 0);
+        assert_eq!(set.insert_all(&[process(3), process(2)]), [process(3)]);
+        assert_eq!(set.insert_all(&[process(1)]).len(), 0);
+        assert_eq!(set.into_vec().len(), 3);
     }
 }

@@ -1,7 +1,6 @@
-//! One host's samples: the collectors of its system, and the agent's own numbers.
+//! Samples of this machine: the collectors of its operating system, and the agent's own metrics.
 
-use std::time::Instant;
-
+use sysmon_clock::Clock;
 use sysmon_config::AgentConfig;
 use sysmon_wire::metrics::{AGENT_ROWS_DROPPED, AGENT_SAMPLE_TIME, AGENT_SPOOL_ERRORS, UPTIME};
 use sysmon_wire::{HostFacts, Label, Process, UnixMs};
@@ -12,17 +11,17 @@ use crate::sample::Sample;
 use crate::spool::SpoolHealth;
 
 #[cfg(target_os = "linux")]
-use crate::linux::{LinuxCollector as Collector, OwnMetrics, Roots};
+use crate::linux::{CustomMetrics, LinuxCollector as Collector, Roots};
 #[cfg(not(target_os = "linux"))]
 use crate::portable::PortableCollector as Collector;
 
-/// Steps in which the time to take a sample is told, in microseconds: finer ones would change with
-/// every sample and cost more to send than they say.
+/// Resolution of the sample time metric, in microseconds: a finer one would change with every sample and cost
+/// more to send than it is worth.
 const SAMPLE_TIME_STEP_US: u128 = 50;
 
-/// Takes samples of this machine.
 #[derive(Debug)]
 pub struct Sampler {
+    clock: Clock,
     board: Board,
     collector: Collector,
     tags: Vec<Label>,
@@ -35,19 +34,19 @@ pub struct Sampler {
 }
 
 impl Sampler {
-    /// Begins a run on this machine.
-    pub fn new(config: &AgentConfig) -> Self {
+    pub fn new(config: &AgentConfig, clock: &Clock) -> Self {
         let mut board = Board::new();
         #[cfg(target_os = "linux")]
-        let own = OwnMetrics {
+        let custom = CustomMetrics {
             textfiles: config.textfiles.clone(),
             commands: config.commands.clone(),
         };
         #[cfg(target_os = "linux")]
-        let collector = Collector::new(Roots::default(), &own, &mut board);
+        let collector = Collector::new(Roots::default(), &custom, clock, &mut board);
         #[cfg(not(target_os = "linux"))]
         let collector = Collector::new(&mut board);
         Self {
+            clock: clock.clone(),
             uptime: board.slot(UPTIME.series(&[])),
             sample_time: board.slot(AGENT_SAMPLE_TIME.series(&[])),
             rows_dropped: board.slot(AGENT_ROWS_DROPPED.series(&[])),
@@ -70,7 +69,7 @@ impl Source for Sampler {
     }
 
     fn sample(&mut self, now: UnixMs, spool: SpoolHealth) {
-        let start = Instant::now();
+        let start = self.clock.instant();
         self.collector
             .sample(now, self.all_processes, &mut self.board);
         let board = &mut self.board;
@@ -79,7 +78,9 @@ impl Source for Sampler {
         }
         board.set_u64(self.rows_dropped, spool.rows_dropped);
         board.set_u64(self.spool_errors, spool.disk_errors);
-        let steps = start.elapsed().as_micros().div_ceil(SAMPLE_TIME_STEP_US);
+        let steps = (self.clock.instant() - start)
+            .as_micros()
+            .div_ceil(SAMPLE_TIME_STEP_US);
         board.set_u64(self.sample_time, (steps * SAMPLE_TIME_STEP_US) as u64);
     }
 
@@ -120,14 +121,16 @@ mod tests {
     }
 
     #[test]
-    fn a_sample_of_this_machine_has_what_people_ask_for() {
-        let mut sampler = Sampler::new(&AgentConfig {
+    fn a_sample_of_this_machine_has_the_common_metrics() {
+        let config = AgentConfig {
             tags: vec!["desk".to_owned()],
             ..AgentConfig::default()
-        });
-        let start = UnixMs::from_system(std::time::SystemTime::now());
+        };
+        let clock = Clock::system();
+        let mut sampler = Sampler::new(&config, &clock);
+        let start = clock.now();
         sampler.sample(start, SpoolHealth::default());
-        // Until the kernel's tick counter has moved there is no utilization to tell.
+        // There is no utilization until the kernel's tick counter has advanced.
         let mut tries = 0;
         while value(&sampler, "cpu") == ABSENT && tries < 1_000_000 {
             sampler.sample(start, SpoolHealth::default());

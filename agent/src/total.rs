@@ -1,14 +1,14 @@
-//! A host's total of a counter that several devices have.
+//! A host-wide counter over devices that come and go.
 
 use crate::board::{Board, Slot};
 
-/// The sum of what its devices counted while they were there: a device that goes takes nothing
-/// away, and one that comes back or starts over adds nothing at once.
+/// The sum of what each device counted while it was present: a device that disappears subtracts nothing, and
+/// one that returns or restarts its counter adds nothing at once.
 #[derive(Debug)]
 pub(crate) struct Total {
     slot: Slot,
     sum: u64,
-    /// Devices of the first sample count whole, so that the total begins where the kernel is.
+    /// Devices of the first sample count in full, so that the total starts at the kernel's own value.
     started: bool,
 }
 
@@ -21,18 +21,18 @@ impl Total {
         }
     }
 
-    /// Takes a device's counter, with what it was in the sample before if it was there.
+    /// Adds a device's counter; `before` is its value in the previous sample, if it was present then.
     pub(crate) fn add(&mut self, before: Option<u64>, now: u64) {
-        let more = match before {
+        let increase = match before {
             Some(before) => now.saturating_sub(before),
             None if self.started => 0,
             None => now,
         };
-        self.sum = self.sum.saturating_add(more);
+        self.sum = self.sum.saturating_add(increase);
     }
 
     /// Ends a sample.
-    pub(crate) fn show(&mut self, board: &mut Board) {
+    pub(crate) fn publish(&mut self, board: &mut Board) {
         self.started = true;
         board.set_u64(self.slot, self.sum);
     }

@@ -1,13 +1,14 @@
-//! The agent's connection to its hub: keeps it up, and moves rows and acknowledgements over it.
+//! The agent's connection to its hub: reconnects, and moves rows and acknowledgements over it.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
+use sysmon_clock::{Clock, Random};
 use sysmon_link::{
     Backoff, Connection, Connector, FrameReceiver, FrameSender, HubSession, LinkError,
 };
-use sysmon_wire::message::{FromAgent, Lane, Purpose, Push, ToAgent};
+use sysmon_wire::message::{FromAgent, Lane, Purpose, Push, RunId, ToAgent};
 use sysmon_wire::{Label, Process, UnixMs};
 use tokio::sync::Notify;
 
@@ -17,131 +18,111 @@ use crate::outbox::Outbox;
 use crate::spool::Backfill;
 use crate::spool::journal::{self, Journal};
 
-/// How often rows that missed the live lane are looked for.
+/// How often the spool is checked for rows that missed the live lane.
 const BACKFILL_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Live rows go before anything else on the connection.
+/// QUIC stream priority: live rows precede everything else on the connection.
 const LIVE_PRIORITY: i32 = 1;
 
-/// Backfill fills what is left.
+/// QUIC stream priority: backfill uses the bandwidth that is left.
 const BACKFILL_PRIORITY: i32 = -1;
 
-/// What the sampler and the uplink share.
+/// Distinct notes reported to the hub; further ones appear in the agent's log only.
+const NOTES_MAX: usize = 16;
+
+/// State shared by the sampling loop and the uplink.
 #[derive(Debug)]
 pub struct Shared {
     outbox: Mutex<Outbox>,
     demand: Mutex<Demand>,
-    told: Mutex<Told>,
-    /// A row was pushed.
+    reports: Mutex<Reports>,
+    /// Signalled after each pushed row.
     pub pushed: Notify,
-    /// The hub wants something else than before.
-    pub demanded: Notify,
-    /// There is something to tell besides rows.
-    telling: Notify,
+    /// Signalled when the hub changes its [`Demand`].
+    pub demand_changed: Notify,
+    report_ready: Notify,
 }
 
-/// What is told besides rows; only the newest counts.
+/// Messages besides rows; only the newest process list is sent.
 #[derive(Debug, Default)]
-struct Told {
+struct Reports {
     processes: Option<FromAgent>,
     notes: Vec<Label>,
-    /// Whether the hub has been told the notes.
+    /// Whether this connection has sent the current notes.
     notes_sent: bool,
 }
 
-/// Notes kept; an agent that finds more wrong than that has made its point.
-const NOTES_MAX: usize = 16;
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 impl Shared {
-    /// Shares an outbox.
     pub fn new(outbox: Outbox) -> Self {
         Self {
             outbox: Mutex::new(outbox),
             demand: Mutex::default(),
-            told: Mutex::default(),
+            reports: Mutex::default(),
             pushed: Notify::new(),
-            demanded: Notify::new(),
-            telling: Notify::new(),
+            demand_changed: Notify::new(),
+            report_ready: Notify::new(),
         }
     }
 
-    /// What the hub wants now.
     pub fn demand(&self) -> Demand {
-        *self.demand.lock().unwrap_or_else(PoisonError::into_inner)
+        *lock(&self.demand)
     }
 
-    fn told(&self) -> MutexGuard<'_, Told> {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Sends the process list as soon as the connection accepts it, instead of an older unsent one.
+    pub fn report_processes(&self, time: UnixMs, processes: Vec<Process>) {
+        lock(&self.reports).processes = Some(FromAgent::Processes { time, processes });
+        self.report_ready.notify_one();
     }
 
-    /// Tells all processes as soon as there is room.
-    pub fn tell_processes(&self, time: UnixMs, processes: Vec<Process>) {
-        self.told().processes = Some(FromAgent::Processes { time, processes });
-        self.telling.notify_one();
-    }
-
-    /// Tells what could not be seen.
-    pub fn tell_notes(&self, notes: &[String]) {
-        let mut told = self.told();
+    /// Adds notes on collection problems, to be sent on this and every later connection.
+    pub fn report_notes(&self, notes: &[String]) {
+        let mut reports = lock(&self.reports);
         for note in notes {
             let note = Label::new(note);
-            if told.notes.len() < NOTES_MAX && !told.notes.contains(&note) {
-                told.notes.push(note);
-                told.notes_sent = false;
+            if reports.notes.len() < NOTES_MAX && !reports.notes.contains(&note) {
+                reports.notes.push(note);
+                reports.notes_sent = false;
             }
         }
-        drop(told);
-        self.telling.notify_one();
+        drop(reports);
+        self.report_ready.notify_one();
     }
 
-    fn take_demand(&self, order: &ToAgent) {
-        let now = UnixMs::from_system(SystemTime::now());
-        let mut demand = self.demand.lock().unwrap_or_else(PoisonError::into_inner);
-        match order {
-            ToAgent::WatchProcesses { for_ms } => demand.watch_processes(*for_ms, now),
-            ToAgent::Burst {
-                interval_ms,
-                for_ms,
-            } => demand.burst(*interval_ms, *for_ms, now),
-            ToAgent::Ack { .. } => return,
-        }
-        drop(demand);
-        self.demanded.notify_one();
-    }
-
-    /// The outbox, for a moment: nothing may be awaited while it is held.
+    /// The outbox, locked: the guard must not be held across an await.
     pub fn outbox(&self) -> MutexGuard<'_, Outbox> {
-        self.outbox.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.outbox)
     }
 }
 
-/// Where the uplink goes and what it writes to.
 #[derive(Debug)]
 pub struct Uplink {
     /// The hub as `HOST:PORT`.
     pub hub: String,
-    /// Opens connections.
     pub connector: Connector,
-    /// What to send.
     pub shared: Arc<Shared>,
-    /// The spool's files, and the folder they are in; none where nothing is kept on disk.
+    /// The spool's writer and its folder; none where rows are kept in memory only.
     pub journal: Option<(Journal, PathBuf)>,
-    /// Where the identity is kept, which is renewed now and then; none if it is not.
+    /// State directory of the identity, which the hub renews; none to keep the renewed one in memory only.
     pub identity: Option<PathBuf>,
-    /// Who hears what becomes of it.
     pub observer: Arc<dyn Observer>,
+    pub clock: Clock,
+    pub random: Random,
 }
 
 impl Uplink {
-    /// Connects, serves, and connects again, for ever.
+    /// Connects, serves the connection, and reconnects with back-off, forever.
     pub async fn run(&self) {
         let mut backoff = Backoff::default();
-        let mut told = String::new();
+        let mut logged = String::new();
         loop {
             let error = match self.connector.connect(&self.hub, Purpose::Push).await {
                 Ok(session) => {
-                    tracing::info!("connected to hub {} at {}", session.hub, self.hub);
-                    told.clear();
+                    tracing::info!(hub = %session.hub, address = %self.hub, "connected to hub");
+                    logged.clear();
                     backoff.reset();
                     self.shared.outbox().connected();
                     self.observer.connected();
@@ -155,24 +136,21 @@ impl Uplink {
                     error
                 }
             };
-            // The same trouble is told once, not at every attempt.
+            // Repeated attempts log the same error once.
             let text = error.to_string();
-            if text != told {
-                tracing::warn!(
-                    "no connection to {}: {text}; rows are kept, trying again",
-                    self.hub
-                );
-                told = text;
+            if text != logged {
+                tracing::warn!(address = %self.hub, %error, "hub unreachable; rows are spooled, retrying");
+                logged = text;
             }
-            tokio::time::sleep(backoff.next(fastrand::f64())).await;
+            tokio::time::sleep(backoff.next(self.random.f64())).await;
         }
     }
 
     async fn serve(&self, session: HubSession) -> LinkError {
-        let (connection, with) = (session.connection.clone(), session.clock_offset_ms);
+        let (connection, offset_ms) = (session.connection.clone(), session.clock_offset_ms);
         tokio::select! {
             error = self.serve_rows(session) => error,
-            never = self.connector.keep_renewed(&connection, with, self.identity.as_deref()) => match never {},
+            never = self.connector.renew_periodically(&connection, offset_ms, self.identity.as_deref()) => match never {},
         }
     }
 
@@ -187,12 +165,12 @@ impl Uplink {
         if let Err(error) = sender.send(&facts).await {
             return error;
         }
-        self.shared.told().notes_sent = false;
+        lock(&self.shared.reports).notes_sent = false;
         let ended = tokio::try_join!(
-            self.tell(sender),
+            self.send_reports(sender),
             self.send_live(&connection),
             self.send_backfill(&connection),
-            self.take_acks(receiver),
+            self.receive(receiver),
         );
         match ended {
             Err(error) => connection.close_reason().map_or(error, Into::into),
@@ -200,23 +178,23 @@ impl Uplink {
         }
     }
 
-    async fn tell(&self, mut sender: FrameSender) -> Result<Never, LinkError> {
+    async fn send_reports(&self, mut sender: FrameSender) -> Result<Never, LinkError> {
         loop {
             let (processes, notes) = {
-                let mut told = self.shared.told();
-                let is_new = !std::mem::replace(&mut told.notes_sent, true);
-                let notes = (is_new && !told.notes.is_empty()).then(|| told.notes.clone());
-                (told.processes.take(), notes)
+                let mut reports = lock(&self.shared.reports);
+                let is_new = !std::mem::replace(&mut reports.notes_sent, true);
+                let notes = (is_new && !reports.notes.is_empty()).then(|| reports.notes.clone());
+                (reports.processes.take(), notes)
             };
             for message in processes.into_iter().chain(notes.map(FromAgent::Notes)) {
                 sender.queue(&message)?;
             }
             sender.flush().await?;
-            self.shared.telling.notified().await;
+            self.shared.report_ready.notified().await;
         }
     }
 
-    async fn lane(
+    async fn open_lane(
         &self,
         connection: &Connection,
         lane: Lane,
@@ -230,7 +208,9 @@ impl Uplink {
     }
 
     async fn send_live(&self, connection: &Connection) -> Result<Never, LinkError> {
-        let mut sender = self.lane(connection, Lane::Live, LIVE_PRIORITY).await?;
+        let mut sender = self
+            .open_lane(connection, Lane::Live, LIVE_PRIORITY)
+            .await?;
         loop {
             let frames = self.shared.outbox().take_live();
             if frames.is_empty() {
@@ -256,7 +236,7 @@ impl Uplink {
             let sender = match &mut stream {
                 Some(sender) => sender,
                 None => stream.insert(
-                    self.lane(connection, Lane::Backfill, BACKFILL_PRIORITY)
+                    self.open_lane(connection, Lane::Backfill, BACKFILL_PRIORITY)
                         .await?,
                 ),
             };
@@ -267,7 +247,7 @@ impl Uplink {
         }
     }
 
-    /// The frames of a backfill; none if its file has gone.
+    /// The frames of a backfill; empty if its file is missing or damaged.
     fn frames(&self, backfill: Backfill) -> Option<Vec<Push>> {
         let file = match backfill {
             Backfill::Frames(frames) => return Some(frames),
@@ -277,37 +257,50 @@ impl Uplink {
         match journal::read(folder, &file) {
             Ok(frames) if !frames.is_empty() => Some(frames),
             _ => {
-                tracing::warn!(
-                    "the spool file {} is gone or damaged",
-                    folder.join(&file).display()
-                );
+                let path = folder.join(&file);
+                tracing::warn!(path = %path.display(), "spool file missing or damaged; its rows are lost");
                 self.shared.outbox().lost_file(&file);
                 Some(Vec::new())
             }
         }
     }
 
-    async fn take_acks(&self, mut receiver: FrameReceiver) -> Result<Never, LinkError> {
+    /// Handles acknowledgements and demands of the hub.
+    async fn receive(&self, mut receiver: FrameReceiver) -> Result<Never, LinkError> {
         while let Some(message) = receiver.next::<ToAgent>().await? {
-            let ToAgent::Ack { run, ranges } = message else {
-                self.shared.take_demand(&message);
-                continue;
-            };
-            let (orders, is_this_run) = {
-                let mut outbox = self.shared.outbox();
-                outbox.acknowledge(run, &ranges);
-                (outbox.take_orders(), outbox.run() == run)
-            };
-            if is_this_run {
-                self.observer.acknowledged(&ranges);
+            let now = self.clock.now();
+            match message {
+                ToAgent::Ack { run, ranges } => {
+                    self.acknowledge(run, &ranges);
+                    continue;
+                }
+                ToAgent::WatchProcesses { for_ms } => {
+                    lock(&self.shared.demand).watch_processes(for_ms, now);
+                }
+                ToAgent::Burst {
+                    interval_ms,
+                    for_ms,
+                } => lock(&self.shared.demand).burst(interval_ms, for_ms, now),
             }
-            if let Some((journal, _)) = &self.journal {
-                journal.carry_out(orders);
-            }
+            self.shared.demand_changed.notify_one();
         }
         Err(LinkError::StreamEnded)
     }
+
+    fn acknowledge(&self, run: RunId, ranges: &[(u64, u64)]) {
+        let (ops, is_this_run) = {
+            let mut outbox = self.shared.outbox();
+            outbox.acknowledge(run, ranges);
+            (outbox.take_disk_ops(), outbox.run() == run)
+        };
+        if is_this_run {
+            self.observer.acknowledged(ranges);
+        }
+        if let Some((journal, _)) = &self.journal {
+            journal.submit(ops);
+        }
+    }
 }
 
-/// What a task that ends only with an error would return.
+/// The success value of a task that ends only with an error.
 enum Never {}

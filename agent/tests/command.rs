@@ -1,4 +1,4 @@
-//! The command as people call it.
+//! The command line of the agent.
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use std::process::Command;
@@ -21,7 +21,7 @@ fn agent(args: &[&str]) -> (i32, String, String) {
 }
 
 #[test]
-fn a_sample_is_printed_for_people_and_for_programs() {
+fn a_sample_is_printed_as_table_and_json() {
     let (code, table, _) = agent(&["sample"]);
     assert_eq!(code, 0);
     assert!(table.contains("system.cpu.utilization"), "{table}");
@@ -39,7 +39,7 @@ fn a_sample_is_printed_for_people_and_for_programs() {
 }
 
 #[test]
-fn without_a_hub_it_says_what_to_do() {
+fn without_a_hub_it_fails_with_an_error_message() {
     let (code, _, stderr) = agent(&[]);
     assert_ne!(code, 0);
     assert!(

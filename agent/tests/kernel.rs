@@ -1,34 +1,58 @@
-//! What the agent tells agrees with what the system's own tools tell on the running machine.
+//! Metrics agree with the output of the system's own tools on the running machine.
 #![cfg(target_os = "linux")]
-#![expect(clippy::print_stderr, reason = "what could not be compared is told")]
 
 use std::process::Command;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use sysmon_agent::run::Source;
 use sysmon_agent::sample::Sample;
 use sysmon_agent::sampler::Sampler;
 use sysmon_agent::spool::SpoolHealth;
+use sysmon_clock::Clock;
 use sysmon_config::AgentConfig;
+use sysmon_wire::ABSENT;
 use sysmon_wire::metrics::unscale;
-use sysmon_wire::{ABSENT, UnixMs};
 
-struct Measured(Sampler);
+/// Attempts of [`Measured::wait_for`], 10 ms apart.
+const ATTEMPTS_MAX: usize = 1000;
+
+struct Measured {
+    clock: Clock,
+    sampler: Sampler,
+}
 
 impl Measured {
     fn now() -> Self {
-        let mut sampler = Sampler::new(&AgentConfig::default());
-        let now = || UnixMs::from_system(SystemTime::now());
-        sampler.sample(now(), SpoolHealth::default());
-        // Filesystems are looked at on a thread of their own.
-        std::thread::sleep(Duration::from_millis(300));
-        sampler.sample(now(), SpoolHealth::default());
-        sampler.sample(now(), SpoolHealth::default());
-        Self(sampler)
+        let clock = Clock::system();
+        let sampler = Sampler::new(&AgentConfig::default(), &clock);
+        let mut measured = Self { clock, sampler };
+        measured.sample();
+        measured
+    }
+
+    fn sample(&mut self) {
+        let now = self.clock.now();
+        self.sampler.sample(now, SpoolHealth::default());
+    }
+
+    /// Samples until a metric that is collected in the background has a value.
+    fn wait_for(&mut self, metric: &str) {
+        for _ in 0..ATTEMPTS_MAX {
+            let Sample { series, values, .. } = self.sampler.row();
+            let has_value = |(key, value): (&sysmon_wire::SeriesKey, &i64)| {
+                key.metric.name == metric && *value != ABSENT
+            };
+            if series.iter().zip(values).any(has_value) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+            self.sample();
+        }
+        panic!("{metric} never has a value");
     }
 
     fn value(&self, metric: &str, attributes: &[&str]) -> Option<f64> {
-        let Sample { series, values, .. } = self.0.row();
+        let Sample { series, values, .. } = self.sampler.row();
         let at = series.iter().position(|key| {
             key.metric.name == metric
                 && key.attributes.len() == attributes.len()
@@ -40,17 +64,12 @@ impl Measured {
     }
 }
 
-/// What a tool prints; none, and a word about it, where it is not installed.
-fn tool(name: &str, args: &[&str]) -> Option<String> {
-    match Command::new(name).args(args).env("LC_ALL", "C").output() {
-        Ok(output) if output.status.success() => {
-            Some(String::from_utf8_lossy(&output.stdout).into_owned())
-        }
-        _ => {
-            eprintln!("NOT RUN: `{name}` is not installed");
-            None
-        }
-    }
+/// The output of a tool, which must be installed.
+fn tool(name: &str, args: &[&str]) -> String {
+    let output = Command::new(name).args(args).env("LC_ALL", "C").output();
+    let output = output.unwrap_or_else(|error| panic!("cannot run {name}: {error}; install it"));
+    assert!(output.status.success(), "{name} {args:?}: {output:?}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 fn near(ours: f64, theirs: f64, share: f64, what: &str) {
@@ -68,10 +87,9 @@ fn numbers(line: &str) -> Vec<f64> {
 }
 
 #[test]
-fn memory_is_what_free_says() {
-    let Some(text) = tool("free", &["-b"]) else {
-        return;
-    };
+#[ignore = "needs procps"]
+fn memory_agrees_with_free() {
+    let text = tool("free", &["-b"]);
     let measured = Measured::now();
     let memory = numbers(text.lines().find(|line| line.starts_with("Mem:")).unwrap());
     let of = |metric: &str, attributes: &[&str]| measured.value(metric, attributes).unwrap();
@@ -93,18 +111,15 @@ fn memory_is_what_free_says() {
 }
 
 #[test]
-fn filesystems_are_what_df_says() {
-    let (Some(blocks), Some(inodes)) = (
-        tool("df", &["-P", "-B1", "/"]),
-        tool("df", &["-P", "-i", "/"]),
-    ) else {
-        return;
-    };
-    let measured = Measured::now();
+fn filesystems_agree_with_df() {
+    let blocks = tool("df", &["-P", "-B1", "/"]);
+    let inodes = tool("df", &["-P", "-i", "/"]);
+    let mut measured = Measured::now();
+    measured.wait_for("system.filesystem.limit");
     let line = |text: &str| numbers(text.lines().last().unwrap());
     // Filesystem, size, used, available, share, mount point.
     let (blocks, inodes) = (line(&blocks), line(&inodes));
-    let Sample { series, .. } = measured.0.row();
+    let Sample { series, .. } = measured.sampler.row();
     let root = series.iter().find(|key| {
         key.metric.name == "system.filesystem.limit"
             && key.attributes.iter().any(|(_, v)| *v == "/")
@@ -137,16 +152,15 @@ fn filesystems_are_what_df_says() {
 }
 
 #[test]
-fn interfaces_are_what_ip_says() {
-    let Some(text) = tool("ip", &["-s", "link", "show", "lo"]) else {
-        return;
-    };
+#[ignore = "needs iproute2"]
+fn interfaces_agree_with_ip() {
+    let text = tool("ip", &["-s", "link", "show", "lo"]);
     let measured = Measured::now();
-    // The line after each heading: bytes, packets, errors, dropped, …
-    let after = |heading: &str| {
+    // The line after each header: bytes, packets, errors, dropped, …
+    let after = |header: &str| {
         let mut lines = text
             .lines()
-            .skip_while(|line| !line.trim_start().starts_with(heading));
+            .skip_while(|line| !line.trim_start().starts_with(header));
         numbers(lines.nth(1).unwrap())
     };
     let (rx, tx) = (after("RX:"), after("TX:"));
@@ -184,8 +198,7 @@ fn interfaces_are_what_ip_says() {
 }
 
 #[test]
-fn disks_are_what_the_kernel_says_since_boot() {
-    // iostat reads the same file, but rounds to kilobytes.
+fn disks_agree_with_diskstats() {
     let text = std::fs::read_to_string("/proc/diskstats").unwrap();
     let measured = Measured::now();
     for line in text.lines() {
@@ -195,34 +208,32 @@ fn disks_are_what_the_kernel_says_since_boot() {
             let sectors: f64 = words[5].parse().unwrap();
             near(read, sectors * 512.0, 0.05, words[2]);
             let reads: f64 = words[3].parse().unwrap();
-            near(
-                of("system.disk.operations", "read").unwrap(),
-                reads,
-                0.05,
-                words[2],
-            );
-        }
-    }
-    if let Some(text) = tool("iostat", &["-d", "-k"]) {
-        for line in text.lines().skip(3).filter(|line| !line.is_empty()) {
-            let name = line.split_whitespace().next().unwrap();
-            // tps, kB_read/s, kB_wrtn/s, kB_dscd/s, kB_read, kB_wrtn, kB_dscd
-            let columns = numbers(line);
-            if let (Some(read), [_, _, _, _, kilobytes, ..]) = (
-                measured.value("system.disk.io", &[name, "read"]),
-                &columns[..],
-            ) {
-                near(read, kilobytes * 1024.0, 0.05, name);
-            }
+            let operations = of("system.disk.operations", "read").unwrap();
+            near(operations, reads, 0.05, words[2]);
         }
     }
 }
 
 #[test]
-fn sockets_are_what_ss_says() {
-    let Some(text) = tool("ss", &["-s"]) else {
-        return;
-    };
+#[ignore = "needs sysstat"]
+fn disks_agree_with_iostat() {
+    let text = tool("iostat", &["-d", "-k"]);
+    let measured = Measured::now();
+    for line in text.lines().skip(3).filter(|line| !line.is_empty()) {
+        let name = line.split_whitespace().next().unwrap();
+        // tps, kB_read/s, kB_wrtn/s, kB_dscd/s, kB_read, kB_wrtn, kB_dscd
+        let columns = numbers(line);
+        let read = measured.value("system.disk.io", &[name, "read"]);
+        if let (Some(read), [_, _, _, _, kilobytes, ..]) = (read, &columns[..]) {
+            near(read, kilobytes * 1024.0, 0.05, name);
+        }
+    }
+}
+
+#[test]
+#[ignore = "needs iproute2"]
+fn sockets_agree_with_ss() {
+    let text = tool("ss", &["-s"]);
     let measured = Measured::now();
     let line = text.lines().find(|line| line.starts_with("TCP:")).unwrap();
     // "TCP:   12 (estab 3, closed 2, orphaned 0, timewait 2)"
@@ -232,27 +243,29 @@ fn sockets_are_what_ss_says() {
         .and_then(|rest| rest.split(',').next()?.parse::<f64>().ok());
     let ours = measured.value("system.network.connection.count", &["tcp", "established"]);
     if let (Some(ours), Some(theirs)) = (ours, estab) {
-        // Other tests connect and leave meanwhile.
+        // Other processes open and close connections between the two readings.
         assert!((ours - theirs).abs() <= 20.0, "{ours} and {theirs}");
     }
 }
 
 #[test]
-fn load_and_uptime_are_the_kernels() {
-    let text = std::fs::read_to_string("/proc/loadavg").unwrap();
+fn load_agrees_with_the_kernel() {
     let measured = Measured::now();
-    let loads = numbers(&text);
-    near(
-        measured.value("system.cpu.load_average.15m", &[]).unwrap(),
-        loads[2],
-        0.2,
-        "load",
-    );
-    let uptime = numbers(&std::fs::read_to_string("/proc/uptime").unwrap())[0];
-    near(
-        measured.value("system.uptime", &[]).unwrap(),
-        uptime,
-        0.0,
-        "uptime",
+    let load = measured.value("system.cpu.load_average.15m", &[]).unwrap();
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap();
+    near(load, numbers(&text)[2], 0.2, "load");
+}
+
+#[test]
+fn uptime_agrees_with_the_kernel() {
+    let uptime = || numbers(&std::fs::read_to_string("/proc/uptime").unwrap())[0];
+    let before = uptime();
+    let measured = Measured::now();
+    let measured = measured.value("system.uptime", &[]).unwrap();
+    let after = uptime();
+    // The kernel's boot time has a resolution of one second.
+    assert!(
+        (before - 2.0..=after + 2.0).contains(&measured),
+        "{before}, {measured}, {after}"
     );
 }

@@ -1,11 +1,12 @@
-//! Files of `/proc` that were recorded from several kernels are read as those kernels meant them.
+//! Recorded `/proc` files of several kernels yield the expected values.
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "a test may fail anywhere")]
 
 use std::path::{Path, PathBuf};
 
 use sysmon_agent::board::Board;
-use sysmon_agent::linux::{LinuxCollector, OwnMetrics, Roots};
+use sysmon_agent::linux::{CustomMetrics, LinuxCollector, Roots};
+use sysmon_clock::Clock;
 use sysmon_wire::{ABSENT, UnixMs};
 
 fn recorded(kernel: &str) -> Board {
@@ -13,7 +14,7 @@ fn recorded(kernel: &str) -> Board {
         .join("tests/kernels")
         .join(kernel);
     assert!(proc.join("stat").exists(), "{}", proc.display());
-    // Of `/sys` nothing was recorded; which disks are whole stands there.
+    // `/sys` is not recorded, but whole disks are recognized by their folder there.
     let sys = tempfile::tempdir().unwrap();
     std::fs::create_dir_all(sys.path().join("block/vda")).unwrap();
     let mut board = Board::new();
@@ -21,13 +22,18 @@ fn recorded(kernel: &str) -> Board {
         proc,
         sys: sys.path().to_owned(),
     };
-    let mut collector = LinuxCollector::new(roots, &OwnMetrics::default(), &mut board);
+    let mut collector = LinuxCollector::new(
+        roots,
+        &CustomMetrics::default(),
+        &Clock::system(),
+        &mut board,
+    );
     collector.sample(UnixMs(1_000_000), false, &mut board);
     collector.sample(UnixMs(1_001_000), false, &mut board);
     board
 }
 
-/// The value of a series, in the registry's scale.
+/// The value of a series, in the scale of the metric registry.
 fn value(board: &Board, metric: &str, attributes: &[(&str, &str)]) -> Option<i64> {
     let at = board.keys().iter().position(|key| {
         key.metric.name == metric
@@ -39,7 +45,7 @@ fn value(board: &Board, metric: &str, attributes: &[(&str, &str)]) -> Option<i64
     Some(board.values()[at]).filter(|value| *value != ABSENT)
 }
 
-/// A metric's name, its attributes, and its value in the registry's scale.
+/// The name, attributes and value of a series, in the scale of the metric registry.
 type Expected<'a> = (&'a str, &'a [(&'a str, &'a str)], i64);
 
 fn expect(kernel: &str, expected: &[Expected<'_>]) {
@@ -111,17 +117,16 @@ fn linux_6_18() {
                 &[("network.tcp.side", "active")],
                 681,
             ),
-            // 65 into full buffers, 412 to ports where nobody listened.
+            // 65 receive buffer errors and 412 datagrams to closed ports.
             ("system.network.udp.errors", &[], 477),
             ("system.linux.file_handles.usage", &[], 323),
         ],
     );
 }
 
-/// Every file cut at every length, which is what a kernel that says less looks like: nothing panics, and
-/// what is not there has no value.
+/// Truncated files stand for kernels with fewer values.
 #[test]
-fn files_that_end_early_are_no_more_than_missing_values() {
+fn truncated_files_yield_missing_values() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kernels/6.18");
     let files = [
         "stat",
@@ -149,7 +154,12 @@ fn files_that_end_early_are_no_more_than_missing_values() {
             proc: dir.path().to_owned(),
             sys: PathBuf::from("/nonexistent"),
         };
-        let mut collector = LinuxCollector::new(roots, &OwnMetrics::default(), &mut board);
+        let mut collector = LinuxCollector::new(
+            roots,
+            &CustomMetrics::default(),
+            &Clock::system(),
+            &mut board,
+        );
         collector.sample(UnixMs(1_000_000), true, &mut board);
         let memory = value(&board, "system.memory.limit", &[]);
         assert!(memory.is_none_or(|bytes| bytes <= 24_683_656 << 10));

@@ -267,7 +267,8 @@ impl Day {
         for number in 0..HOSTS {
             let name = Label::new(&format!("host-{number}"));
             let id = core.host_id(&name)?;
-            core.fleet.series(id, self.keys.iter().map(|key| (**key).clone()).collect())?;
+            core.fleet
+                .series(id, self.keys.iter().map(|key| (**key).clone()).collect())?;
             for chunk in &self.chunks {
                 core.fleet.restore_chunk(&name, chunk.clone());
             }
@@ -355,7 +356,8 @@ impl Day {
             aliases: vec![0, 3],
         };
         let noon = Some(END - 43_200_000);
-        let (took, _) = quickest(|| Ok(fleet_picture(&core.fleet.view(), noon, END, &sparks).len()))?;
+        let (took, _) =
+            quickest(|| Ok(fleet_picture(&core.fleet.view(), noon, END, &sparks).len()))?;
         tell(
             "the fleet at noon, with two sparklines a host",
             took,

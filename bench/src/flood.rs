@@ -13,6 +13,7 @@ use quinn::{ClientConfig, Endpoint};
 use sysmon_agent::run::{AgentOptions, Summary};
 use sysmon_agent::spool::SpoolLimits;
 use sysmon_certs::{HubState, PeerName, Role, join_config, server_name};
+use sysmon_clock::{Clock, Random};
 use sysmon_wire::ALPN;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -74,6 +75,8 @@ pub async fn flood(hub: &str, attempts: usize, state: &Path) -> anyhow::Result<S
             disk_bytes: 0,
             age: Duration::from_hours(1),
         },
+        clock: Clock::system(),
+        random: Random::system(),
         state: None,
     };
     let packets = first_packets(attempts / 2).await?;

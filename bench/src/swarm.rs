@@ -8,6 +8,7 @@ use anyhow::Context;
 use sysmon_agent::run::{AgentOptions, Summary};
 use sysmon_agent::spool::SpoolLimits;
 use sysmon_certs::{HubState, PeerName};
+use sysmon_clock::{Clock, Random};
 use sysmon_wire::UnixMs;
 use tokio::sync::watch;
 
@@ -57,6 +58,8 @@ pub async fn swarm(options: SwarmOptions, state: &Path) -> anyhow::Result<SwarmR
             disk_bytes: 0,
             age: Duration::from_hours(1),
         },
+        clock: Clock::system(),
+        random: Random::system(),
         state: None,
     };
     let mut number = 0..;

@@ -11,6 +11,7 @@ use sysmon_agent::simulated::Simulated;
 use sysmon_agent::spool::SpoolLimits;
 use sysmon_certs::{HubState, Identity, PeerName};
 use sysmon_client::Client;
+use sysmon_clock::{Clock, Random};
 use sysmon_link::Connector;
 use tokio::sync::{oneshot, watch};
 
@@ -299,6 +300,8 @@ impl FleetAtWork {
                 disk_bytes: 0,
                 age: options.past + Duration::from_hours(1),
             },
+            clock: Clock::system(),
+            random: Random::system(),
             state: None,
         };
         let (stop, stopped) = watch::channel(false);

@@ -34,11 +34,13 @@ thread_local! {
     static READ: RefCell<Vec<u8>> = RefCell::new(vec![0; 64 << 10]);
 }
 
-/// Frames of a WebSocket as they come, in pieces.
+/// Messages of a WebSocket, from bytes in pieces of any size.
 #[derive(Debug, Default)]
 struct Frames {
     head: Vec<u8>,
     left: usize,
+    /// Whether the current frame ends its message.
+    is_last: bool,
     /// The content so far, if it is looked into.
     kept: Option<Vec<u8>>,
 }
@@ -51,7 +53,7 @@ impl Frames {
         }
     }
 
-    /// Takes what came; calls `whole` at the end of each frame, and says whether all was as it should be.
+    /// Takes what came; calls `whole` at the end of each message, and says whether all was as it should be.
     fn take(&mut self, mut bytes: &[u8], mut whole: impl FnMut(&[u8])) -> bool {
         loop {
             if self.left > 0 {
@@ -64,6 +66,9 @@ impl Frames {
                 if self.left > 0 {
                     return true;
                 }
+                if !self.is_last {
+                    continue;
+                }
                 whole(self.kept.as_deref().unwrap_or_default());
                 if let Some(kept) = &mut self.kept {
                     kept.clear();
@@ -74,10 +79,12 @@ impl Frames {
             };
             self.head.push(*byte);
             bytes = rest;
-            // Text, whole, not masked: all that an edge says.
-            if self.head.first() != Some(&0x81) || self.head.len() > HEAD_MAX {
+            // An edge sends text, in one frame (0x81) or several (0x01, 0x00, …, 0x80).
+            let first = self.head.first().copied().unwrap_or_default();
+            if !matches!(first, 0x81 | 0x01 | 0x00 | 0x80) || self.head.len() > HEAD_MAX {
                 return false;
             }
+            self.is_last = first & 0x80 != 0;
             if let Some(length) = length(&self.head) {
                 self.left = length;
                 self.head.clear();
@@ -276,6 +283,13 @@ mod tests {
             }
             assert_eq!(seen, all);
         }
+        let mut parts = frame(b"ab");
+        parts[0] = 0x01;
+        parts.extend(frame(b"c"));
+        parts[4] = 0x80;
+        let (mut frames, mut seen) = (Frames::new(true), Vec::new());
+        assert!(frames.take(&parts, |content| seen.push(content.to_vec())));
+        assert_eq!(seen, [b"abc"], "one message of two frames");
         let (mut frames, mut count) = (Frames::new(false), 0);
         assert!(frames.take(&bytes, |content| count += 1 + content.len()));
         assert_eq!(count, 3, "nothing is kept");

@@ -23,8 +23,8 @@ const CERTIFICATE_FILE: &str = "ca.pem";
 const KEY_FILE: &str = "ca-key.pem";
 
 /// The authority whose place another has taken, while it is still trusted.
-const OLDER_CERTIFICATE_FILE: &str = "old.pem";
-const OLDER_KEY_FILE: &str = "old-key.pem";
+const PREVIOUS_CERTIFICATE_FILE: &str = "old.pem";
+const PREVIOUS_KEY_FILE: &str = "old-key.pem";
 
 /// How long an authority lasts.
 const AUTHORITY_LIFE: Duration = Duration::from_hours(10 * 365 * 24);
@@ -40,13 +40,13 @@ const BACKDATE: Duration = Duration::from_hours(1);
 
 /// Makes the certificates that all peers of one hub trust.
 ///
-/// While it takes the place of an older one, both are trusted: it issues what peers show, and the older one the
+/// While it takes the place of an previous one, both are trusted: it issues what peers show, and the previous one the
 /// hub's own certificate, which all must be able to check who have not heard of the new one.
 #[derive(Debug)]
 pub struct Authority {
     certificate_pem: String,
     issuer: Issuer<'static, KeyPair>,
-    older: Option<Box<Self>>,
+    previous: Option<Box<Self>>,
 }
 
 impl Authority {
@@ -87,13 +87,13 @@ impl Authority {
             &read_private(&path)?,
             &path,
         )?;
-        let older = dir.join(OLDER_CERTIFICATE_FILE);
-        if older.exists() {
-            let path = dir.join(OLDER_KEY_FILE);
-            let older = Self::from_pem(read(&older)?, &read_private(&path)?, &path)?;
+        let previous = dir.join(PREVIOUS_CERTIFICATE_FILE);
+        if previous.exists() {
+            let path = dir.join(PREVIOUS_KEY_FILE);
+            let previous = Self::from_pem(read(&previous)?, &read_private(&path)?, &path)?;
             // The same one is there twice where a rotation was cut short before it began.
-            if older.certificate_pem != authority.certificate_pem {
-                authority.older = Some(Box::new(older));
+            if previous.certificate_pem != authority.certificate_pem {
+                authority.previous = Some(Box::new(previous));
             }
         }
         Ok(authority)
@@ -102,12 +102,12 @@ impl Authority {
     /// Puts a new authority in the place of the one in `dir`, which stays trusted until [`Authority::retire`].
     pub fn rotate(dir: &Path, now: SystemTime) -> Result<Self, CertError> {
         let present = Self::open(dir)?;
-        if present.older.is_some() {
+        if present.previous.is_some() {
             return Err(CertError::Rotating);
         }
         let copy = |from: &str, to: &str| write_private(&dir.join(to), &read(&dir.join(from))?);
-        copy(KEY_FILE, OLDER_KEY_FILE)?;
-        copy(CERTIFICATE_FILE, OLDER_CERTIFICATE_FILE)?;
+        copy(KEY_FILE, PREVIOUS_KEY_FILE)?;
+        copy(CERTIFICATE_FILE, PREVIOUS_CERTIFICATE_FILE)?;
         // From here on a cut leaves no certificate, or a key without one: the next start makes it anew.
         let path = dir.join(CERTIFICATE_FILE);
         fs::remove_file(&path).map_err(|source| CertError::Write { path, source })?;
@@ -117,13 +117,13 @@ impl Authority {
         Self::open(dir)
     }
 
-    /// Forgets the older authority in `dir`: what it signed is worth nothing any more.
+    /// Forgets the previous authority in `dir`: what it signed is worth nothing any more.
     pub fn retire(dir: &Path) -> Result<Self, CertError> {
-        if Self::open(dir)?.older.is_none() {
+        if Self::open(dir)?.previous.is_none() {
             return Err(CertError::NotRotating);
         }
         // Without its certificate, its key says nothing.
-        for name in [OLDER_CERTIFICATE_FILE, OLDER_KEY_FILE] {
+        for name in [PREVIOUS_CERTIFICATE_FILE, PREVIOUS_KEY_FILE] {
             let path = dir.join(name);
             fs::remove_file(&path).map_err(|source| CertError::Write { path, source })?;
         }
@@ -131,23 +131,25 @@ impl Authority {
     }
 
     /// The authority whose place this one takes, while both are trusted.
-    pub fn older(&self) -> Option<&Self> {
-        self.older.as_deref()
+    pub fn previous(&self) -> Option<&Self> {
+        self.previous.as_deref()
     }
 
     /// The certificates of all that are trusted, the newest first.
     pub(crate) fn bundle_pem(&self) -> String {
-        let older = self.older().map_or("", |older| &older.certificate_pem);
-        format!("{}{older}", self.certificate_pem)
+        let previous = self
+            .previous()
+            .map_or("", |previous| &previous.certificate_pem);
+        format!("{}{previous}", self.certificate_pem)
     }
 
     /// The one that those know who have not heard of any other.
     fn best_known(&self) -> &Self {
-        self.older().unwrap_or(self)
+        self.previous().unwrap_or(self)
     }
 
     /// When it was made, to the second, and until when it is good.
-    pub fn life(&self) -> Result<(SystemTime, SystemTime), CertError> {
+    pub fn validity(&self) -> Result<(SystemTime, SystemTime), CertError> {
         let (from, until) = validity_of(&self.der()?)?;
         Ok((from + BACKDATE, until))
     }
@@ -169,7 +171,7 @@ impl Authority {
         Ok(Self {
             certificate_pem,
             issuer,
-            older: None,
+            previous: None,
         })
     }
 
@@ -205,11 +207,11 @@ impl Authority {
         name: &PeerName,
         now: SystemTime,
         days: u32,
-    ) -> Result<Signed, CertError> {
+    ) -> Result<SignedCertificate, CertError> {
         let request = CertificateSigningRequestParams::from_der(&request.into())?;
         let certificate =
             params(role, name, now, days)?.signed_by(&request.public_key, &self.issuer)?;
-        Ok(Signed {
+        Ok(SignedCertificate {
             serial: serial_of(certificate.der())?,
             authority_pem: self.bundle_pem(),
             certificate_pem: certificate.pem(),
@@ -219,7 +221,7 @@ impl Authority {
 
 /// A certificate for somebody else's key pair.
 #[derive(Clone, Debug)]
-pub struct Signed {
+pub struct SignedCertificate {
     /// Its serial number in hexadecimal digits.
     pub serial: String,
     /// The certificates of the authorities that are trusted.

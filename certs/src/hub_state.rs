@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::files::{create_private_dir, write_private};
-use crate::{Authority, CertError, Identity, PeerName, Register, Role, Tokens};
+use crate::{Authority, CertError, Identity, PeerName, Register, Role, TokenStore};
 
 /// Where the hub and those on its machine find what they need.
 #[derive(Clone, Debug)]
@@ -55,8 +55,8 @@ impl HubState {
     }
 
     /// The tokens that wait to be used.
-    pub fn tokens(&self) -> Tokens {
-        Tokens::new(self.dir.join("tokens"))
+    pub fn tokens(&self) -> TokenStore {
+        TokenStore::new(self.dir.join("tokens"))
     }
 
     /// The certificates that were made.
@@ -74,7 +74,7 @@ impl HubState {
         days: u32,
     ) -> Result<Identity, CertError> {
         let identity = authority.issue(role, name, now, days)?;
-        self.register().note(&identity, now)?;
+        self.register().record(&identity, now)?;
         Ok(identity)
     }
 
@@ -154,7 +154,7 @@ impl HubState {
     }
 
     /// Forgets where, when the hub stops.
-    pub fn forget_address(&self) {
+    pub fn remove_address(&self) {
         // If it cannot be removed, those who follow it find nobody there and say so.
         let _ = fs::remove_file(self.dir.join("address"));
     }
@@ -251,14 +251,14 @@ mod tests {
         for (from, to) in [("ca.pem", "old.pem"), ("ca-key.pem", "old-key.pem")] {
             fs::copy(ca.join(from), ca.join(to)).unwrap();
         }
-        assert!(state.authority(now).unwrap().older().is_none());
+        assert!(state.authority(now).unwrap().previous().is_none());
         // Cut after the new key was written: the new one is there.
         fs::remove_file(ca.join("ca.pem")).unwrap();
         let key = rcgen::KeyPair::generate().unwrap().serialize_pem();
         write_private(&ca.join("ca-key.pem"), &key).unwrap();
         let cut = state.authority(now).unwrap();
         assert_eq!(cut.fingerprint().unwrap(), new.fingerprint().unwrap());
-        assert!(cut.older().is_some());
+        assert!(cut.previous().is_some());
     }
 
     #[test]
@@ -276,7 +276,7 @@ mod tests {
             .write_address("127.0.0.1:7979".parse().unwrap())
             .unwrap();
         assert_eq!(state.address().unwrap().port(), 7979);
-        state.forget_address();
+        state.remove_address();
         assert!(state.address().is_err());
     }
 }

@@ -15,7 +15,7 @@ mod role;
 mod tls;
 mod token;
 
-pub use authority::{Authority, CERTIFICATE_DAYS_MAX, Signed};
+pub use authority::{Authority, CERTIFICATE_DAYS_MAX, SignedCertificate};
 pub use error::CertError;
 pub use files::{create_private_dir, read_private, write_private};
 pub use hub_state::HubState;
@@ -23,6 +23,6 @@ pub use identity::Identity;
 pub use join::{JoinKey, join_config};
 pub use name::{NameError, PEER_NAME_BYTES_MAX, PeerName};
 pub use peer::{Peer, is_of_same_key, peer_of, serial_of, validity_of};
-pub use register::{Issued, Register};
+pub use register::{IssuedCertificate, Register};
 pub use role::{Role, RoleError, server_name};
-pub use token::{Fingerprint, Grant, GrantError, Token, TokenError, Tokens};
+pub use token::{Fingerprint, StoredToken, Token, TokenError, TokenStore, TokenStoreError};

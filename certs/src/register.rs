@@ -9,14 +9,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use crate::files::{create_private_dir, write_private};
-use crate::{CertError, Identity, Peer, PeerName, Role, Signed};
+use crate::{CertError, Identity, Peer, PeerName, Role, SignedCertificate};
 
 /// Bytes of the register that are read: some 80,000 certificates.
 const BYTES_MAX: usize = 16 << 20;
 
 /// A certificate that was made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Issued {
+pub struct IssuedCertificate {
     /// Its serial number in hexadecimal digits.
     pub serial: String,
     /// Role of its owner.
@@ -50,7 +50,7 @@ impl Register {
     }
 
     /// Notes a certificate that was made.
-    pub fn note(&self, identity: &Identity, now: SystemTime) -> Result<(), CertError> {
+    pub fn record(&self, identity: &Identity, now: SystemTime) -> Result<(), CertError> {
         self.append(
             identity.serial(),
             identity.peer(),
@@ -60,9 +60,9 @@ impl Register {
     }
 
     /// Notes a certificate that was made for somebody else's key.
-    pub fn note_signed(
+    pub fn record_signed(
         &self,
-        signed: &Signed,
+        signed: &SignedCertificate,
         role: Role,
         name: &PeerName,
         now: SystemTime,
@@ -78,9 +78,9 @@ impl Register {
 
     /// Notes one that was made in the place of another, unless that has been revoked: then it may not be handed
     /// out, and the answer is false. Nobody revokes meanwhile, so that neither can miss the other.
-    pub fn note_renewed(
+    pub fn record_renewal(
         &self,
-        signed: &Signed,
+        signed: &SignedCertificate,
         of: (&Peer, &str),
         now: SystemTime,
         days: u32,
@@ -90,7 +90,7 @@ impl Register {
         if self.revoked()?.contains(shown) {
             return Ok(false);
         }
-        self.note_signed(signed, peer.role, &peer.name, now, days)?;
+        self.record_signed(signed, peer.role, &peer.name, now, days)?;
         Ok(true)
     }
 
@@ -117,7 +117,7 @@ impl Register {
         expires: SystemTime,
     ) -> Result<(), CertError> {
         create_private_dir(&self.dir)?;
-        let issued = Issued {
+        let issued = IssuedCertificate {
             serial: serial.to_owned(),
             role: peer.role.to_string(),
             name: peer.name.to_string(),
@@ -137,7 +137,7 @@ impl Register {
     }
 
     /// All certificates that were made, in that order.
-    pub fn issued(&self) -> Result<Vec<Issued>, CertError> {
+    pub fn issued(&self) -> Result<Vec<IssuedCertificate>, CertError> {
         let text = Self::read(self.issued_path())?;
         // A line that was cut short by a crash is of a certificate nobody got.
         Ok(text
@@ -147,17 +147,17 @@ impl Register {
     }
 
     /// Of each peer whose newest certificate was made before a moment, that one, if it is still good.
-    pub fn issued_before_only(
+    pub fn not_reissued_since(
         &self,
         moment: SystemTime,
         now: SystemTime,
-    ) -> Result<Vec<Issued>, CertError> {
+    ) -> Result<Vec<IssuedCertificate>, CertError> {
         let revoked = self.revoked()?;
         let mut newest = BTreeMap::new();
         for issued in self.issued()? {
             newest.insert((issued.role.clone(), issued.name.clone()), issued);
         }
-        let is_missing = |issued: &Issued| {
+        let is_missing = |issued: &IssuedCertificate| {
             issued.role != Role::Hub.to_string()
                 && issued.issued_ms < unix_ms(moment)
                 && issued.expires_ms > unix_ms(now)
@@ -231,7 +231,7 @@ mod tests {
             let identity = authority
                 .issue(Role::Agent, &name.parse().unwrap(), now, 1)
                 .unwrap();
-            register.note(&identity, now).unwrap();
+            register.record(&identity, now).unwrap();
         }
         let issued = register.issued().unwrap();
         assert_eq!(issued.len(), 3);

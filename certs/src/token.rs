@@ -27,7 +27,7 @@ const SECRET_BYTES: usize = 16;
 /// Digits of the hash that name a token in lists.
 const ID_DIGITS: usize = 8;
 
-/// Tokens that may wait to be used.
+/// TokenStore that may wait to be used.
 const TOKENS_MAX: usize = 1_000;
 
 /// The SHA-256 of an authority's certificate.
@@ -100,7 +100,7 @@ impl FromStr for Token {
 
 /// What the hub keeps of a token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Grant {
+pub struct StoredToken {
     /// The SHA-256 of the secret, in hexadecimal digits.
     hash: String,
     role: String,
@@ -108,7 +108,7 @@ pub struct Grant {
     expires_ms: u64,
 }
 
-impl Grant {
+impl StoredToken {
     /// What it is called in lists.
     pub fn id(&self) -> &str {
         self.hash.get(..ID_DIGITS).unwrap_or(&self.hash)
@@ -132,7 +132,7 @@ impl Grant {
 
 /// Why a token is not taken.
 #[derive(Debug, Error)]
-pub enum GrantError {
+pub enum TokenStoreError {
     /// It is not known.
     #[error("this token is not known: it was used before, revoked, or is of another hub")]
     Unknown,
@@ -149,11 +149,11 @@ pub enum GrantError {
 
 /// The tokens of a hub: a file each, so that using one is removing it, which only one can do.
 #[derive(Clone, Debug)]
-pub struct Tokens {
+pub struct TokenStore {
     dir: PathBuf,
 }
 
-impl Tokens {
+impl TokenStore {
     pub(crate) fn new(dir: PathBuf) -> Self {
         Self { dir }
     }
@@ -170,15 +170,15 @@ impl Tokens {
         name: Option<&PeerName>,
         ttl: Duration,
         now: SystemTime,
-    ) -> Result<(Token, Grant), GrantError> {
+    ) -> Result<(Token, StoredToken), TokenStoreError> {
         if self.list()?.len() >= TOKENS_MAX {
-            return Err(GrantError::TooMany);
+            return Err(TokenStoreError::TooMany);
         }
         let mut secret = [0; SECRET_BYTES];
         let filled = SystemRandom::new().fill(&mut secret);
         filled.map_err(|_| CertError::Tls("the system has no random numbers".to_owned()))?;
         let expires = (now + ttl).duration_since(UNIX_EPOCH).unwrap_or_default();
-        let grant = Grant {
+        let grant = StoredToken {
             hash: hash(&secret),
             role: role.to_string(),
             name: name.map(ToString::to_string),
@@ -197,7 +197,7 @@ impl Tokens {
     }
 
     /// All tokens that were not used, by when they expire.
-    pub fn list(&self) -> Result<Vec<Grant>, CertError> {
+    pub fn list(&self) -> Result<Vec<StoredToken>, CertError> {
         let entries = match fs::read_dir(&self.dir) {
             Ok(entries) => entries,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -208,7 +208,7 @@ impl Tokens {
                 });
             }
         };
-        let mut grants: Vec<Grant> = entries
+        let mut grants: Vec<StoredToken> = entries
             .flatten()
             .filter_map(|entry| read_grant(&entry.path()))
             .collect();
@@ -239,19 +239,19 @@ impl Tokens {
     }
 
     /// Looks a secret up without using it.
-    pub fn find(&self, secret: &[u8], now: SystemTime) -> Result<Grant, GrantError> {
+    pub fn find(&self, secret: &[u8], now: SystemTime) -> Result<StoredToken, TokenStoreError> {
         let hash = hash(secret);
         let grant = read_grant(&self.path(&hash)).filter(|grant| grant.hash == hash);
-        let grant = grant.ok_or(GrantError::Unknown)?;
+        let grant = grant.ok_or(TokenStoreError::Unknown)?;
         if grant.expires() <= now {
             self.remove(&hash)?;
-            return Err(GrantError::Expired);
+            return Err(TokenStoreError::Expired);
         }
         Ok(grant)
     }
 
     /// Uses a grant up: true for the one who did.
-    pub fn redeem(&self, grant: &Grant) -> Result<bool, CertError> {
+    pub fn consume(&self, grant: &StoredToken) -> Result<bool, CertError> {
         self.remove(&grant.hash)
     }
 }
@@ -260,7 +260,7 @@ fn hash(secret: &[u8]) -> String {
     HEXLOWER.encode(digest(&SHA256, secret).as_ref())
 }
 
-fn read_grant(path: &Path) -> Option<Grant> {
+fn read_grant(path: &Path) -> Option<StoredToken> {
     serde_json::from_str(&read_private(path).ok()?).ok()
 }
 
@@ -272,7 +272,7 @@ mod tests {
     #[test]
     fn a_token_is_good_once_and_for_its_time() {
         let dir = tempfile::tempdir().unwrap();
-        let tokens = Tokens::new(dir.path().join("tokens"));
+        let tokens = TokenStore::new(dir.path().join("tokens"));
         assert!(tokens.list().unwrap().is_empty());
         let now = SystemTime::now();
         let hour = Duration::from_hours(1);
@@ -291,16 +291,16 @@ mod tests {
             (Some(Role::Agent), Some(name.clone()))
         );
         assert_eq!(found, grant);
-        assert!(tokens.redeem(&found).unwrap());
-        assert!(!tokens.redeem(&found).unwrap(), "only once");
+        assert!(tokens.consume(&found).unwrap());
+        assert!(!tokens.consume(&found).unwrap(), "only once");
         assert!(matches!(
             tokens.find(pasted.secret(), now),
-            Err(GrantError::Unknown)
+            Err(TokenStoreError::Unknown)
         ));
         let (token, _) = make();
         assert!(matches!(
             tokens.find(token.secret(), now + hour),
-            Err(GrantError::Expired)
+            Err(TokenStoreError::Expired)
         ));
         let (token, grant) = make();
         let stored = fs::read_to_string(tokens.path(&grant.hash)).unwrap();

@@ -1,6 +1,6 @@
 "use strict";
-// Keeps the page as the edge says it is: over a WebSocket, or by server-sent events where that fails. The edge draws the
-// page as HTML; what is here changes values in it, and fetches the page anew when hosts come or go.
+// Keeps the page current, over a WebSocket or, where that fails, server-sent events. The edge renders the page as HTML; this
+// script changes values in it and fetches the page again when hosts are added or removed.
 
 const get = (id) => document.getElementById(id);
 const host = document.body.dataset.host;
@@ -8,13 +8,12 @@ const colour = (name) => getComputedStyle(document.documentElement).getPropertyV
 const clock = (ms) => new Date(ms).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const moment = (ms) => (Math.abs(Date.now() - ms) < 43200000 ? clock(ms) : new Date(ms).toLocaleString());
 
-// Values, as text.rs writes them too ---------------------------------------------------------
+// Values, formatted as in text.rs ------------------------------------------------------------
 const bytes = (value) => {
-  for (const prefix of ["", "k", "M", "G"]) {
-    if (value < 999.5) return value.toFixed(value < 9.95 && prefix ? 1 : 0) + " " + prefix + "B";
+  for (const prefix of ["", "k", "M", "G", "T", "P"]) {
+    if (value < 999.5 || prefix === "P") return value.toFixed(value < 9.95 && prefix ? 1 : 0) + " " + prefix + "B";
     value /= 1000;
   }
-  return value.toFixed(1) + " TB";
 };
 const share = (value) => (value * 100).toFixed(0) + " %";
 const formats = {
@@ -24,7 +23,7 @@ const formats = {
 };
 const isShare = (metric) => formats[metric] === share;
 const text = (metric, value) => (value === null || value === undefined ? "–" : (formats[metric] || bytes)(value));
-const signs = { live: "●", stale: "◐", offline: "○" };
+const symbols = { live: "●", stale: "◐", offline: "○" };
 
 const setText = (element, value) => { if (element && element.textContent !== value) element.textContent = value; };
 const make = (name, content, kind) => {
@@ -46,11 +45,11 @@ const showValues = (root, metrics) => {
 
 const showState = (element, one, more) => {
   element.className = "state " + one.state;
-  setText(element.firstElementChild, signs[one.state]);
+  setText(element.firstElementChild, symbols[one.state]);
   element.lastChild.textContent = " " + one.state + more;
 };
 
-// What stands above everything ----------------------------------------------------------------
+// Above the hosts -----------------------------------------------------------------------------
 const counts = (hosts) => {
   const of = (state) => hosts.filter((one) => one.state === state).length;
   const words = [of("live") + " of " + hosts.length + " hosts live"];
@@ -61,15 +60,15 @@ const counts = (hosts) => {
 };
 
 let newest = null;
-const showAway = (why) => {
-  const away = get("away");
-  setText(away, why);
-  away.hidden = !why;
+const showNotice = (why) => {
+  const notice = get("notice");
+  setText(notice, why);
+  notice.hidden = !why;
 };
-const whyAway = (fleet) => {
+const noticeOf = (fleet) => {
   if (fleet.live) return "";
-  if (!fleet.as_of_ms) return "Nothing is known yet: the hub has not been here.";
-  return "As of " + moment(fleet.as_of_ms) + ": the hub is away, and what is shown is what it said last.";
+  if (!fleet.as_of_ms) return "No data yet: the hub has not connected";
+  return "Hub disconnected: showing data as of " + moment(fleet.as_of_ms);
 };
 
 let alertsShown = null;
@@ -80,8 +79,8 @@ const showAlerts = (hosts) => {
   alertsShown = key;
   get("alerts").hidden = all.length === 0;
   get("alerts").querySelector("ul").replaceChildren(...all.map((alert) => {
-    const care = alert.acknowledged_ms ? ", acknowledged " + moment(alert.acknowledged_ms) : "";
-    const line = make("li", "", alert.severity + (care ? " cared" : "")), sign = make("span", care ? "△" : "▲");
+    const acknowledged = alert.acknowledged_ms ? ", acknowledged " + moment(alert.acknowledged_ms) : "";
+    const line = make("li", "", alert.severity + (acknowledged ? " acknowledged" : "")), sign = make("span", acknowledged ? "△" : "▲");
     sign.setAttribute("aria-hidden", "true");
     line.append(sign, " " + alert.severity + " ");
     if (!host) {
@@ -89,7 +88,7 @@ const showAlerts = (hosts) => {
       link.href = "/hosts/" + encodeURIComponent(alert.host);
       line.append(link, " ");
     }
-    line.append([alert.rule, alert.summary || ""].join(" ") + " ", make("small", "since " + moment(alert.since_ms) + care));
+    line.append([alert.rule, alert.summary || ""].join(" ") + " ", make("small", "since " + moment(alert.since_ms) + acknowledged));
     return line;
   }));
 };
@@ -97,14 +96,14 @@ const showAlerts = (hosts) => {
 // All hosts -----------------------------------------------------------------------------------
 const rows = () => [...document.querySelectorAll("#fleet tbody tr")];
 
-const isOther = (fleet) => {
+const hasOtherHosts = (fleet) => {
   const shown = rows().map((row) => row.dataset.host);
   const columns = document.querySelectorAll("#fleet thead th.number").length;
   return columns !== fleet.metrics.length || shown.join("\n") !== fleet.hosts.map((one) => one.name).join("\n");
 };
 
 let fetched = 0;
-const drawAnew = async () => {
+const reload = async () => {
   if (Date.now() - fetched < 3000) return;
   fetched = Date.now();
   const focused = document.activeElement && document.activeElement.closest("[data-host]");
@@ -118,7 +117,7 @@ const drawAnew = async () => {
 };
 
 const showFleet = (fleet) => {
-  if (isOther(fleet)) drawAnew().catch(() => {});
+  if (hasOtherHosts(fleet)) reload().catch(() => {});
   const byName = new Map(fleet.hosts.map((one) => [one.name, one]));
   for (const row of rows()) {
     const one = byName.get(row.dataset.host);
@@ -199,7 +198,7 @@ const fill = async (chart) => {
   if (chart.plot) chart.plot.setData(data); else chart.plot = new uPlot(options(chart), data, chart.place);
   legend(chart, null);
   const most = Math.max(...data.slice(1).flat().map((value) => value || 0));
-  chart.place.setAttribute("aria-label", chart.title + ": now " + chart.legend.textContent.trim() + ", at most " + text(chart.metrics[0][0], most));
+  chart.place.setAttribute("aria-label", chart.title + ": now " + chart.legend.textContent.trim() + ", peak " + text(chart.metrics[0][0], most));
 };
 const fillAll = () => Promise.all(charts.map((chart) => fill(chart).catch(() => {})));
 
@@ -220,7 +219,7 @@ const makeCharts = (metrics) => {
 const showHost = (fleet) => {
   const one = fleet.hosts.find((candidate) => candidate.name === host);
   if (!one) return;
-  const since = one.state !== "live" && one.last_sample_ms ? ", last heard of at " + moment(one.last_sample_ms) : "";
+  const since = one.state !== "live" && one.last_sample_ms ? ", last sample at " + moment(one.last_sample_ms) : "";
   showState(get("state"), one, since);
   showValues(get("values"), one.metrics);
 };
@@ -249,12 +248,12 @@ const startHost = () => {
 };
 
 // Live ----------------------------------------------------------------------------------------
-let heard = Date.now();
+let received = Date.now();
 const show = (json) => {
   const fleet = JSON.parse(json);
-  [newest, heard] = [fleet, Date.now()];
+  [newest, received] = [fleet, Date.now()];
   setText(get("status"), counts(fleet.hosts));
-  showAway(whyAway(fleet));
+  showNotice(noticeOf(fleet));
   showAlerts(host ? fleet.hosts.filter((one) => one.name === host) : fleet.hosts);
   if (host) showHost(fleet); else showFleet(fleet);
 };
@@ -265,7 +264,7 @@ const watch = () => {
   socket.onmessage = (event) => { failures = 0; show(event.data); };
   socket.onclose = () => {
     failures += 1;
-    // Where WebSockets never get through, events may.
+    // Proxies that block WebSockets often let server-sent events through.
     if (failures === 3) listen(); else setTimeout(watch, Math.min(1000 * 2 ** failures, 30000) * (0.5 + Math.random() / 2));
   };
 };
@@ -278,7 +277,7 @@ const listen = () => {
 if (host) startHost();
 watch();
 setInterval(() => {
-  if (Date.now() - heard > 15000) showAway((newest ? "As of " + moment(newest.as_of_ms) + ": t" : "T") + "he connection to this page is lost; trying again.");
+  if (Date.now() - received > 15000) showNotice("Connection lost" + (newest ? ": showing data as of " + moment(newest.as_of_ms) : "") + "; reconnecting");
 }, 5000);
 setInterval(() => { if (!document.hidden) (host ? fillAll() : drawSparks()).catch(() => {}); }, 10000);
 document.addEventListener("visibilitychange", () => { if (!document.hidden) (host ? fillAll() : drawSparks()).catch(() => {}); });

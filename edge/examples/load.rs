@@ -1,11 +1,12 @@
-//! A page of simulated hosts for measurements, without a hub: `load HOSTS ADDRESS:PORT`. Once a second it prints its share of a
-//! core, its memory and how many watch.
+//! A page of simulated hosts for measurements, without a hub: `load HOSTS ADDRESS:PORT`. Prints its CPU, memory and viewers
+//! once a second.
 
-#![expect(clippy::print_stdout, reason = "that is what it is for")]
+#![expect(clippy::print_stdout, reason = "a command line program")]
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
+use sysmon_clock::{Clock, Random};
 use sysmon_edge::web::{App, Listener, Options, serve};
 use sysmon_wire::message::{FleetUpdate, HostHealth, HostLine, HostState, HostTick};
 use sysmon_wire::metrics::SUMMARY;
@@ -13,10 +14,6 @@ use sysmon_wire::{HostFacts, Label, UnixMs};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-fn now() -> UnixMs {
-    UnixMs::from_system(SystemTime::now())
-}
 
 fn lines(hosts: u32) -> Vec<HostLine> {
     let line = |index| HostLine {
@@ -30,8 +27,8 @@ fn lines(hosts: u32) -> Vec<HostLine> {
     (0..hosts).map(line).collect()
 }
 
-fn ticks(hosts: u32) -> Vec<HostTick> {
-    // As large as such values are: shares in permille, bytes a second, hundredths of load, millidegrees.
+fn ticks(hosts: u32, time: UnixMs, random: &Random) -> Vec<HostTick> {
+    // Upper bounds in each metric's unit: permille, hundredths of load, bytes per second, millidegrees.
     let sizes = [
         1000, 1000, 800, 9_000_000, 4_000_000, 2_000_000, 9_000_000, 1000, 60_000,
     ];
@@ -39,18 +36,18 @@ fn ticks(hosts: u32) -> Vec<HostTick> {
         sizes
             .iter()
             .take(SUMMARY)
-            .map(|size| fastrand::i64(1..*size))
+            .map(|size: &i64| 1 + (random.f64() * (*size - 1) as f64) as i64)
     };
     let tick = |index| HostTick {
         index,
         state: HostState::Live,
-        time: now(),
+        time,
         values: values().collect(),
     };
     (0..hosts).map(tick).collect()
 }
 
-/// Seconds of processor time used so far, and bytes of memory.
+/// CPU time in seconds and resident memory in bytes.
 fn used() -> (f64, i64) {
     let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let fields: Vec<i64> = text
@@ -61,35 +58,37 @@ fn used() -> (f64, i64) {
         .filter_map(|field| field.parse().ok())
         .collect();
     let field = |at: usize| fields.get(at).copied().unwrap_or(0);
-    // Of those that are numbers after the state: user and system time, and resident pages.
+    // Places count from the field after the state: utime, stime and rss of proc(5).
     ((field(10) + field(11)) as f64 / 100.0, field(20) * 4096)
 }
 
-async fn tell(app: &App, hosts: u32) {
+async fn update(app: &App, hosts: u32) {
+    let (clock, random) = (app.clock(), Random::system());
     let stream = app.mirror().begin();
     let mut timer = tokio::time::interval(Duration::from_secs(1));
     let mut lines = lines(hosts);
-    let (mut before, mut at) = (used().0, Instant::now());
+    let (mut before, mut at) = (used().0, clock.instant());
     loop {
         timer.tick().await;
+        let now = clock.now();
         let update = FleetUpdate {
-            now: now(),
+            now,
             lines: std::mem::take(&mut lines),
-            ticks: ticks(hosts),
+            ticks: ticks(hosts, now, &random),
             sparks: Vec::new(),
         };
-        if app.mirror().apply(stream, update, now()).is_err() {
+        if app.mirror().apply(stream, update, now).is_err() {
             return;
         }
-        let ((cpu, memory), seconds) = (used(), at.elapsed().as_secs_f64());
+        let ((cpu, memory), seconds) = (used(), (clock.instant() - at).as_secs_f64());
         let share = (cpu - before) / seconds.max(0.001) * 100.0;
         println!(
-            "{share:.0} % of a core, {:.0} MiB, {} watch, {} requests",
+            "{share:.0} % of a core, {:.0} MiB, {} viewers, {} requests",
             memory as f64 / f64::from(1u32 << 20),
             app.viewers(),
             app.requests()
         );
-        (before, at) = (cpu, Instant::now());
+        (before, at) = (cpu, clock.instant());
     }
 }
 
@@ -100,7 +99,7 @@ fn main() -> std::io::Result<()> {
         .and_then(|hosts| hosts.parse().ok())
         .unwrap_or(50);
     let address = args.next().unwrap_or_else(|| "127.0.0.1:8080".to_owned());
-    let app = Arc::new(App::new(Options::default()));
+    let app = Arc::new(App::new(Options::default(), Clock::system()));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -109,8 +108,8 @@ fn main() -> std::io::Result<()> {
         let listener = Listener::bind(address, None)?;
         println!("{} of {hosts} hosts", listener.url()?);
         tokio::select! {
-            () = tell(&app, hosts) => {}
-            () = app.tick() => {}
+            () = update(&app, hosts) => {}
+            () = app.publish_forever() => {}
             () = serve(Arc::clone(&app), listener) => {}
         }
         Ok(())

@@ -1,11 +1,12 @@
 //! The edge: a public, read-only, redacted view of the fleet.
 //!
-//! [`mirror`] is the pure part: what the hub said, and a few hours of it. [`ingest`] takes it from the hub, which
-//! dials in; [`web`] shows it. Nothing here can ask a hub for anything.
+//! [`mirror`] is the pure part: the fleet as the hub last sent it, and a few hours of it. [`ingest`] receives it from the
+//! hub, which dials in; [`web`] serves it to browsers. Nothing here can send a request to a hub.
+#![warn(clippy::missing_errors_doc)]
 
-pub mod confine;
 pub mod ingest;
 pub mod mirror;
+pub mod sandbox;
 pub mod web;
 
 /// Version of this program.

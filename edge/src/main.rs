@@ -1,39 +1,39 @@
-//! `sysmon-edge`: the command.
+//! `sysmon-edge`: the command line.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use sysmon_certs::{CertError, Identity, PeerName, Role, Token};
+use sysmon_clock::Clock;
 use sysmon_config::{
     CommonArgs, Config, EdgeConfig, Failure, HubAddress, Program, init_logs, notify, run,
     state_dir, stop_signal,
 };
-use sysmon_edge::web::{
-    Access, AcmeOptions, App, Listener, Logins, Options, Tls, serve as serve_web,
-};
-use sysmon_edge::{VERSION, confine, ingest};
+use sysmon_edge::ingest::{self, Endpoint};
+use sysmon_edge::web::{self, Access, AcmeOptions, App, Listener, Logins, Options, Tls};
+use sysmon_edge::{VERSION, sandbox};
 use sysmon_link::Connector;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Shows the public a redacted view of the fleet, which the hub sends here.
+/// Serves a public, redacted view of the fleet as a web page; the hub dials in and sends it.
 #[derive(Debug, Parser)]
 #[command(name = "sysmon-edge", version = VERSION, after_help = "\
 Examples:
-  sysmon-edge join lan-box:7979 sysmon1.…       get an identity, with the hub's token, where the hub can be reached
+  sysmon-edge join lan-box:7979 sysmon1.…       enrol with a token of role edge, where the hub is reachable
   sysmon-edge --web 0.0.0.0:8080                run; the hub needs edges = [\"HOST:7979\"] and share = [\"*\"]")]
 struct Args {
     #[command(flatten)]
     common: CommonArgs,
-    /// Where the hub reaches it [default: [::]:7979]
+    /// Address for the hub's connection (UDP) [default: [::]:7979]
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<SocketAddr>,
-    /// Where browsers reach it [default: 127.0.0.1:8080]
+    /// Address of the web page (TCP) [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDRESS:PORT")]
     web: Option<SocketAddr>,
     #[command(subcommand)]
@@ -42,13 +42,13 @@ struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Get an identity with a token of role edge
+    /// Enrol with a token of role edge
     #[command(after_help = "Example:\n  sysmon-edge join lan-box:7979 sysmon1.…")]
     Join {
-        /// The hub
+        /// Address of the hub
         #[arg(value_name = "HOST:PORT")]
         hub: HubAddress,
-        /// The token
+        /// One-time token from `sysmon-hub token create --role edge`
         token: Token,
     },
 }
@@ -69,19 +69,19 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
-    Ok(runtime.context("cannot start")?)
+    Ok(runtime.context("cannot start the async runtime")?)
 }
 
 fn join(state: &Path, hub: &HubAddress, token: &Token) -> Result<(), Failure> {
     let name = PeerName::nearest(&sysmon_config::host_name());
     let joined = runtime()?.block_on(async {
-        let connector = Connector::joining(token.fingerprint(), VERSION)?;
+        let connector = Connector::for_joining(token.fingerprint(), VERSION)?;
         connector.join(&hub.to_string(), token, name.as_str()).await
     });
     let identity = joined.with_context(|| format!("cannot join the hub at {hub}"))?;
     identity.save(state).map_err(anyhow::Error::from)?;
     let text = format!(
-        "joined the hub at {hub} as {}; identity in {}\n",
+        "joined the hub at {hub} as {}; identity saved in {}\n",
         identity.peer(),
         state.display()
     );
@@ -100,15 +100,14 @@ fn identity(state: PathBuf) -> Result<Identity, CertError> {
     })
 }
 
-/// Where the page's certificate comes from, if it has one.
 fn tls(config: &EdgeConfig, state: &Path) -> Result<Option<Tls>, anyhow::Error> {
     if !config.acme.is_empty() {
-        return Ok(Some(Tls::fetch(AcmeOptions {
+        return Ok(Some(Tls::acme(AcmeOptions {
             domains: config.acme.clone(),
             contact: config.acme_contact.clone(),
             directory: config.acme_directory.clone(),
             roots: config.acme_roots.clone(),
-            kept: state.join("acme"),
+            cache: state.join("acme"),
         })?));
     }
     Ok(match (config.certificate.clone(), config.key.clone()) {
@@ -117,8 +116,8 @@ fn tls(config: &EdgeConfig, state: &Path) -> Result<Option<Tls>, anyhow::Error> 
     })
 }
 
-/// The port at which the authority is asked for certificates, if it is.
-fn authority(config: &EdgeConfig) -> Option<u16> {
+/// TCP port of the ACME directory, if certificates come by ACME.
+fn acme_port(config: &EdgeConfig) -> Option<u16> {
     let directory = (!config.acme.is_empty()).then_some(&config.acme_directory)?;
     let directory: axum::http::Uri = directory.parse().ok()?;
     Some(directory.port_u16().unwrap_or(443))
@@ -139,46 +138,40 @@ fn access(config: &EdgeConfig) -> Result<Access, anyhow::Error> {
 fn serve(args: &Args, config: &Config, state: PathBuf) -> Result<(), Failure> {
     init_logs(&args.common);
     let identity = identity(state.clone()).map_err(anyhow::Error::from)?;
-    let (listen, web) = (
-        args.listen.unwrap_or(config.edge.listen),
-        args.web.unwrap_or(config.edge.web),
-    );
+    let name = identity.peer().name.to_string();
+    let listen = args.listen.unwrap_or(config.edge.listen);
+    let address = args.web.unwrap_or(config.edge.web);
     let tls = tls(&config.edge, &state)?;
-    let app = Arc::new(App::new(Options {
+    let options = Options {
         title: config.edge.title.clone(),
         proxies: config.edge.proxies.clone(),
         access: access(&config.edge)?,
-    }));
+    };
+    let app = Arc::new(App::new(options, Clock::system()));
     runtime()?.block_on(async {
-        let listener = ingest::bind(listen, &identity).map_err(anyhow::Error::from)?;
-        let hub_address = listener.address().context("the socket has no address")?;
-        let sockets =
-            Listener::bind(web, tls).with_context(|| format!("cannot listen on {web}"))?;
-        let url = sockets.url().context("the socket has no address")?;
-        let confined = confine::confine(&confine::Needs {
+        let endpoint = Endpoint::bind(listen, identity, Some(state.clone()));
+        let endpoint = Arc::new(endpoint.map_err(anyhow::Error::from)?);
+        let hub_address = endpoint
+            .address()
+            .context("the UDP socket has no address")?;
+        let page = Listener::bind(address, tls);
+        let page = page.with_context(|| format!("cannot listen on {address}"))?;
+        let url = page.url().context("the TCP socket has no address")?;
+        sandbox::enter(&sandbox::Allowed {
             state: &state,
             files: [&config.edge.certificate, &config.edge.key],
-            authority: authority(&config.edge),
+            acme_port: acme_port(&config.edge),
         });
-        let name = identity.peer().name.to_string();
-        tracing::info!(
-            "edge {name} waits for its hub on {hub_address} (UDP) and shows the page on {url}"
-        );
-        tracing::info!("{confined}");
+        tracing::info!(%name, %hub_address, %url, "edge started");
         notify::ready(&format!("page on {url}"));
-        let own = Arc::new(ingest::Own {
-            listener: listener.clone(),
-            identity: Mutex::new(identity),
-            state: Some(state),
-        });
         tokio::select! {
-            () = ingest::listen(Arc::clone(&app), own) => {}
-            () = app.tick() => {}
-            () = serve_web(Arc::clone(&app), sockets) => {}
+            () = ingest::listen(Arc::clone(&app), Arc::clone(&endpoint)) => {}
+            () = app.publish_forever() => {}
+            () = web::serve(Arc::clone(&app), page) => {}
             () = notify::watchdog() => {}
             () = stop_signal() => notify::stopping(),
         }
-        listener.close().await;
+        endpoint.close().await;
         tracing::info!("stopped");
         Ok(())
     })

@@ -1,4 +1,4 @@
-//! The command as people call it.
+//! The command line.
 
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
@@ -22,7 +22,7 @@ fn edge(args: &[&str]) -> (i32, String, String) {
 }
 
 #[test]
-fn without_an_identity_it_says_what_to_do() {
+fn without_an_identity_the_error_names_the_next_command() {
     let (code, _, stderr) = edge(&[]);
     assert_eq!(code, 1);
     assert!(stderr.contains("sysmon-hub token create"), "{stderr}");

@@ -1,4 +1,4 @@
-//! The page as browsers, programs and those who mean no good ask for it.
+//! The web page as browsers, programs and attackers request it.
 
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 #![expect(clippy::indexing_slicing, reason = "a test that panics has failed")]
@@ -9,12 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
+use sysmon_clock::Clock;
 use sysmon_edge::web::{Access, App, Listener, Logins, Options, Tls, serve};
+use sysmon_wire::HostFacts;
 use sysmon_wire::message::{
     AlertLine, FleetUpdate, HostHealth, HostLine, HostState, HostTick, Severity, Spark,
 };
 use sysmon_wire::metrics::SUMMARY;
-use sysmon_wire::{HostFacts, UnixMs};
 
 /// An edge that serves until the test ends.
 struct Edge {
@@ -23,14 +24,10 @@ struct Edge {
     address: SocketAddr,
 }
 
-fn now() -> UnixMs {
-    UnixMs::from_system(std::time::SystemTime::now())
-}
-
 impl Edge {
-    fn with(options: Options, tls: Option<Tls>) -> Self {
-        let app = Arc::new(App::new(options));
-        let (tell, told) = std::sync::mpsc::channel();
+    fn start(options: Options, tls: Option<Tls>) -> Self {
+        let app = Arc::new(App::new(options, Clock::system()));
+        let (started, url) = std::sync::mpsc::channel();
         let served = Arc::clone(&app);
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
@@ -39,31 +36,32 @@ impl Edge {
                 .unwrap();
             runtime.block_on(async {
                 let listener = Listener::bind("127.0.0.1:0".parse().unwrap(), tls).unwrap();
-                tell.send(listener.url().unwrap()).unwrap();
+                started.send(listener.url().unwrap()).unwrap();
                 tokio::select! {
-                    () = served.tick() => {}
+                    () = served.publish_forever() => {}
                     () = serve(Arc::clone(&served), listener) => {}
                 }
             });
         });
-        let url = told.recv().unwrap();
+        let url = url.recv().unwrap();
         let address = url.split("//").nth(1).unwrap().parse().unwrap();
         Self { app, url, address }
     }
 
-    /// One that knows two hosts, one of which has an alert.
+    /// An edge with two hosts.
     fn new() -> Self {
         let options = Options {
             title: "Shops & more".to_owned(),
             proxies: vec!["127.0.0.1".parse().unwrap()],
             access: Access::Anyone,
         };
-        let edge = Self::with(options, None);
-        edge.hear(&["Shop", "b<b>"]);
+        let edge = Self::start(options, None);
+        edge.update(&["Shop", "b<b>"]);
         edge
     }
 
-    fn hear(&self, names: &[&str]) {
+    fn update(&self, names: &[&str]) {
+        let now = self.app.clock().now();
         let indexed = || names.iter().enumerate();
         let line = |(index, name): (usize, &&str)| HostLine {
             index: index as u32,
@@ -75,65 +73,67 @@ impl Edge {
                 rule: "disk-full".into(),
                 summary: "".into(),
                 severity: Severity::Critical,
-                since: now() - 60_000,
+                since: now - 60_000,
             }],
         };
         let tick = |(index, _): (usize, &&str)| HostTick {
             index: index as u32,
             state: HostState::Live,
-            time: now(),
+            time: now,
             values: vec![500; SUMMARY],
         };
         let update = FleetUpdate {
-            now: now(),
+            now,
             lines: indexed().map(line).collect(),
             ticks: indexed().map(tick).collect(),
             sparks: vec![Spark {
                 index: 0,
                 alias: 0,
-                end: now(),
+                end: now,
                 points: vec![250; 60],
             }],
         };
         let mut mirror = self.app.mirror();
         let stream = mirror.begin();
-        mirror.apply(stream, update, now()).unwrap();
+        mirror.apply(stream, update, now).unwrap();
         mirror.complete(stream).unwrap();
+        drop(mirror);
+        self.app.publish();
     }
 
     fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address).unwrap();
-        let patience = Some(Duration::from_secs(10));
-        stream.set_read_timeout(patience).unwrap();
-        stream.set_write_timeout(patience).unwrap();
+        let time_out = Some(Duration::from_secs(10));
+        stream.set_read_timeout(time_out).unwrap();
+        stream.set_write_timeout(time_out).unwrap();
         stream
     }
 
-    fn send(&self, request: &[u8]) -> Answer {
+    fn send(&self, request: &[u8]) -> Reply {
         let mut stream = self.connect();
-        // Refused before all of it was said: the answer is there all the same.
+        // A request that is refused early still gets its response.
         let _ = stream.write_all(request);
-        Answer::read(&mut stream)
+        Reply::read(&mut stream)
     }
 
-    fn get_with(&self, path: &str, headers: &str) -> Answer {
+    fn get_with(&self, path: &str, headers: &str) -> Reply {
         let head = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n");
         self.send(head.as_bytes())
     }
 
-    fn get(&self, path: &str) -> Answer {
+    fn get(&self, path: &str) -> Reply {
         self.get_with(path, "")
     }
 }
 
 #[derive(Debug)]
-struct Answer {
+struct Reply {
     status: u16,
     head: String,
     body: Vec<u8>,
 }
 
-impl Answer {
+impl Reply {
     fn read(stream: &mut impl Read) -> Self {
         let mut all = Vec::new();
         let _ = stream.read_to_end(&mut all);
@@ -165,7 +165,7 @@ impl Answer {
 }
 
 #[test]
-fn what_is_wrong_gets_its_answer_and_others_notice_nothing() {
+fn malformed_requests_get_an_error_and_do_not_affect_others() {
     let edge = Edge::new();
     let long = "x".repeat(10 << 20);
     let series = |query: &str| format!("/api/v1/hosts/Shop/series?{query}");
@@ -196,11 +196,11 @@ fn what_is_wrong_gets_its_answer_and_others_notice_nothing() {
         (format!("/{}", "a".repeat(15_000)), 404),
     ];
     for (path, wanted) in cases {
-        let answer = edge.get(&path);
+        let reply = edge.get(&path);
         let path = path.get(..60).unwrap_or(&path);
-        assert_eq!(answer.status, wanted, "{path}");
+        assert_eq!(reply.status, wanted, "{path}");
         if wanted == 400 && path.contains("series") {
-            assert!(answer.json()["error"].is_string(), "{path}");
+            assert!(reply.json()["error"].is_string(), "{path}");
         }
     }
     let flood: String = (0..100).map(|n| format!("X-{n}: y\r\n")).collect();
@@ -211,8 +211,8 @@ fn what_is_wrong_gets_its_answer_and_others_notice_nothing() {
     for method in ["POST", "PUT", "DELETE", "OPTIONS", "TRACE", "NONSENSE"] {
         for path in ["/api/v1/fleet", "/nowhere"] {
             let head = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-            let answer = edge.send(head.as_bytes());
-            assert_eq!((answer.status, answer.header("allow")), (405, "get, head"));
+            let reply = edge.send(head.as_bytes());
+            assert_eq!((reply.status, reply.header("allow")), (405, "get, head"));
         }
     }
     assert_eq!(edge.send(b"\x16\x03\x01\x02nonsense\r\n\r\n").status, 400);
@@ -220,15 +220,15 @@ fn what_is_wrong_gets_its_answer_and_others_notice_nothing() {
 }
 
 #[test]
-fn the_page_is_whole_without_a_script_and_asks_nobody_else() {
+fn pages_are_complete_without_a_script_and_load_nothing_from_elsewhere() {
     let edge = Edge::new();
     for path in ["/", "/hosts/Shop", "/hosts/b%3Cb%3E"] {
-        let answer = edge.get(path);
+        let reply = edge.get(path);
         assert_eq!(
-            (answer.status, answer.header("content-type")),
+            (reply.status, reply.header("content-type")),
             (200, "text/html; charset=utf-8")
         );
-        let page = answer.text();
+        let page = reply.text();
         for part in [
             "Shops &amp; more",
             "50 %",
@@ -255,46 +255,45 @@ fn the_page_is_whole_without_a_script_and_asks_nobody_else() {
         ("strict-transport-security", "max-age=31536000"),
     ];
     for path in ["/", "/nowhere", "/api/v1/fleet", "/healthz"] {
-        let answer = edge.get(path);
+        let reply = edge.get(path);
         for (name, value) in headers {
-            assert_eq!(answer.header(name), value, "{name} of {path}");
+            assert_eq!(reply.header(name), value, "{name} of {path}");
         }
     }
 }
 
-/// All that a browser fetches for a page, compressed.
+/// Bytes of a page and its assets, compressed, with heads.
 fn weight(edge: &Edge, path: &str) -> usize {
     let page = edge.get(path).text();
     let own = |word: &&str| word.starts_with("/assets/");
     let assets: Vec<_> = page.split('"').filter(own).map(str::to_owned).collect();
     assert!(assets.len() >= 3, "{page}");
     let fetch = |path: &str| {
-        let answer = edge.get_with(path, "Accept-Encoding: gzip, br\r\n");
+        let reply = edge.get_with(path, "Accept-Encoding: gzip, br\r\n");
         assert_eq!(
-            (answer.status, answer.header("content-encoding")),
+            (reply.status, reply.header("content-encoding")),
             (200, "gzip"),
             "{path}"
         );
         if path.starts_with("/assets/") {
-            let for_ever = "public, max-age=31536000, immutable";
-            assert_eq!(answer.header("cache-control"), for_ever);
+            let immutable = "public, max-age=31536000, immutable";
+            assert_eq!(reply.header("cache-control"), immutable);
         }
-        answer.head.len() + answer.body.len()
+        reply.head.len() + reply.body.len()
     };
     fetch(path) + assets.iter().map(|path| fetch(path)).sum::<usize>()
 }
 
 #[test]
-fn the_page_is_light() {
+fn a_page_with_its_assets_is_small() {
     let edge = Edge::new();
     let (fleet, host) = (weight(&edge, "/"), weight(&edge, "/hosts/Shop"));
     assert!(fleet < 20_000 && host < 50_000, "{fleet} and {host} bytes");
 }
 
 #[test]
-fn who_has_it_already_is_not_sent_it_again() {
+fn an_unchanged_body_is_not_sent_again() {
     let edge = Edge::new();
-    std::thread::sleep(Duration::from_millis(1100));
     for path in [
         "/api/v1/fleet",
         "/api/v1/alerts",
@@ -335,7 +334,7 @@ fn watch(edge: &Edge, headers: &str) -> (u16, TcpStream) {
     (head.split(' ').nth(1).unwrap().parse().unwrap(), stream)
 }
 
-/// The next frame: its first byte, and what it carries.
+/// The next WebSocket frame: its first byte and its payload.
 fn frame(stream: &mut TcpStream) -> (u8, Vec<u8>) {
     let mut head = [0; 2];
     stream.read_exact(&mut head).unwrap();
@@ -353,7 +352,7 @@ fn frame(stream: &mut TcpStream) -> (u8, Vec<u8>) {
 }
 
 #[test]
-fn garbage_ends_one_viewer_and_the_others_go_on() {
+fn a_protocol_error_ends_one_viewer_and_not_the_others() {
     let edge = Edge::new();
     let (status, mut good) = watch(&edge, "");
     assert_eq!(status, 101);
@@ -364,7 +363,7 @@ fn garbage_ends_one_viewer_and_the_others_go_on() {
         (&[0xff; 64], 1002),
         (b"\x81\x02hi", 1002),
         (&[0x81, 0x82, 0, 0, 0, 0, b'h', b'i'], 1008),
-        (&[0x88, 0x80, 0, 0, 0, 0], 1000),
+        (&[0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8], 1000),
     ];
     for (garbage, wanted) in cases {
         let (_, mut bad) = watch(&edge, "");
@@ -391,25 +390,25 @@ fn garbage_ends_one_viewer_and_the_others_go_on() {
     (&events)
         .write_all(b"GET /api/v1/events HTTP/1.1\r\nHost: x\r\n\r\n")
         .unwrap();
-    let mut told = Vec::new();
-    while !String::from_utf8_lossy(&told).contains("data: {\"as_of_ms\"") {
+    let mut received = Vec::new();
+    while !String::from_utf8_lossy(&received).contains("data: {\"as_of_ms\"") {
         let mut some = [0; 512];
         let read = (&events).read(&mut some).unwrap();
-        told.extend(&some[..read]);
+        received.extend(&some[..read]);
         assert!(read > 0);
     }
 }
 
 #[test]
-fn one_address_can_take_only_so_much() {
+fn requests_and_viewers_of_one_address_are_limited() {
     let edge = Edge::new();
     let from = |address: &str| format!("X-Forwarded-For: {address}\r\n");
-    let asked = |address: &str| edge.get_with("/healthz", &from(address)).status;
+    let status = |address: &str| edge.get_with("/healthz", &from(address)).status;
     let refused = (0..400)
-        .map(|_| asked("9.9.9.9"))
-        .find(|status| *status != 200);
+        .map(|_| status("9.9.9.9"))
+        .find(|code| *code != 200);
     assert_eq!(refused, Some(429));
-    assert_eq!(asked("8.8.8.8"), 200);
+    assert_eq!(status("8.8.8.8"), 200);
     let watched: Vec<_> = (0..33).map(|_| watch(&edge, &from("7.7.7.7"))).collect();
     let accepted = watched.iter().filter(|(status, _)| *status == 101).count();
     assert_eq!((accepted, watched.last().unwrap().0), (32, 429));
@@ -417,7 +416,7 @@ fn one_address_can_take_only_so_much() {
 }
 
 #[test]
-fn a_private_page_asks_who_looks() {
+fn a_private_page_requires_a_login() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("logins");
     std::fs::write(&file, "jane:secret\n").unwrap();
@@ -439,7 +438,7 @@ fn a_private_page_asks_who_looks() {
         access: Access::Logins(Logins::read(&file).unwrap()),
         ..Options::default()
     };
-    let edge = Edge::with(options, None);
+    let edge = Edge::start(options, None);
     let login = "Authorization: Basic amFuZTpzZWNyZXQ=\r\n";
     for path in [
         "/",
@@ -449,9 +448,9 @@ fn a_private_page_asks_who_looks() {
         "/nowhere",
         "/api/v1/live",
     ] {
-        let answer = edge.get(path);
-        assert_eq!(answer.status, 401, "{path}");
-        assert!(answer.header("www-authenticate").starts_with("basic"));
+        let reply = edge.get(path);
+        assert_eq!(reply.status, 401, "{path}");
+        assert!(reply.header("www-authenticate").starts_with("basic"));
         assert_ne!(edge.get_with(path, login).status, 401, "{path}");
     }
     assert_eq!(edge.get("/healthz").status, 200);
@@ -461,14 +460,14 @@ fn a_private_page_asks_who_looks() {
 }
 
 #[test]
-fn whom_a_trusted_proxy_names_may_look_and_nobody_else() {
+fn users_that_a_trusted_proxy_names_may_see_the_page() {
     let behind = |proxy: &str| {
         let options = Options {
             proxies: vec![proxy.parse().unwrap()],
             access: Access::Proxy("X-Forwarded-User".parse().unwrap()),
             ..Options::default()
         };
-        Edge::with(options, None)
+        Edge::start(options, None)
     };
     let (edge, elsewhere) = (behind("127.0.0.1"), behind("10.0.0.1"));
     let jane = "X-Forwarded-User: jane@example.org\r\n";
@@ -481,12 +480,12 @@ fn whom_a_trusted_proxy_names_may_look_and_nobody_else() {
     ] {
         assert_eq!(edge.get(path).status, 403, "{path}");
         assert_ne!(edge.get_with(path, jane).status, 403, "{path}");
-        // Past the proxy anybody can write the header.
+        // From another address anybody can set the header.
         assert_eq!(elsewhere.get_with(path, jane).status, 403, "{path}");
     }
     let twice = format!("{jane}X-Forwarded-User: joe\r\n");
-    for nobody in ["X-Forwarded-User: \r\n", "X-Remote-User: jane\r\n", &twice] {
-        assert_eq!(edge.get_with("/", nobody).status, 403, "{nobody}");
+    for headers in ["X-Forwarded-User: \r\n", "X-Remote-User: jane\r\n", &twice] {
+        assert_eq!(edge.get_with("/", headers).status, 403, "{headers}");
     }
     assert_eq!(edge.get("/healthz").status, 200);
     let foreign = format!("{jane}Origin: https://elsewhere.example\r\n");
@@ -503,7 +502,7 @@ fn certificates_in_files_make_it_https() {
     std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
     assert!(Tls::read(key.clone(), certificate.clone()).is_err());
     let tls = Tls::read(certificate, key).unwrap();
-    let edge = Edge::with(Options::default(), Some(tls));
+    let edge = Edge::start(Options::default(), Some(tls));
     assert!(edge.url.starts_with("https://"));
     let mut roots = rustls::RootCertStore::empty();
     roots.add(made.cert.der().clone()).unwrap();
@@ -523,7 +522,7 @@ fn certificates_in_files_make_it_https() {
     stream
         .write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         .unwrap();
-    assert_eq!(Answer::read(&mut stream).status, 200);
+    assert_eq!(Reply::read(&mut stream).status, 200);
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     let mut stream = client(config);
     // The preface, and settings that change nothing.
@@ -534,6 +533,6 @@ fn certificates_in_files_make_it_https() {
     stream.read_exact(&mut head).unwrap();
     assert_eq!(stream.conn.alpn_protocol(), Some(&b"h2"[..]));
     assert_eq!(head[3], 4, "settings come first");
-    // Whoever speaks without TLS is not answered.
+    // A request without TLS gets no response.
     assert_eq!(edge.get("/healthz").status, 0);
 }

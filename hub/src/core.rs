@@ -250,7 +250,7 @@ impl Core {
         }
         any |= !found.is_empty();
         for (id, arrival) in left {
-            self.add_event(id, arrival, EventKind::Left, "");
+            self.add_event(id, arrival, EventKind::Offline, "");
         }
         for (id, transitions) in found {
             self.add_transitions(id, transitions, now);

@@ -64,7 +64,7 @@ mod tests {
         Event {
             time: UnixMs(time),
             host: host.into(),
-            kind: EventKind::Back,
+            kind: EventKind::Online,
             text: "".into(),
         }
     }

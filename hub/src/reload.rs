@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use sysmon_config::HubConfig;
+use sysmon_wire::quantity;
 
 use sysmon_alerts::notify::Route;
 
@@ -99,7 +100,7 @@ fn span(span: &Duration) -> String {
         ("s", 1_000),
         ("ms", 1),
     ];
-    in_units(u64::try_from(span.as_millis()).unwrap_or(u64::MAX), &units)
+    quantity::exact(u64::try_from(span.as_millis()).unwrap_or(u64::MAX), &units)
 }
 
 fn bytes(bytes: &u64) -> String {
@@ -109,15 +110,7 @@ fn bytes(bytes: &u64) -> String {
         ("KiB", 1 << 10),
         (" bytes", 1),
     ];
-    in_units(*bytes, &units)
-}
-
-fn in_units(value: u64, units: &[(&str, u64)]) -> String {
-    let fits = |(_, size): &&(&str, u64)| value > 0 && value.is_multiple_of(*size);
-    let found = units.iter().find(fits).or(units.last());
-    found.map_or_else(String::new, |(unit, size)| {
-        format!("{}{unit}", value / size)
-    })
+    quantity::exact(*bytes, &units)
 }
 
 fn list(values: &[impl ToString]) -> String {

@@ -1,11 +1,11 @@
-//! A hub and an agent inside this program, for looking at one machine without setting anything up.
+//! A hub and agents inside this program, so that one machine needs no setup.
 //!
-//! They are the real ones, over QUIC on loopback, with an authority that lives in memory: nothing
-//! is left behind.
+//! They are the ones of `sysmon-hub` and `sysmon-agent` and talk QUIC over loopback. The certificate authority is in
+//! memory, and nothing is written to disk.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use sysmon_agent::run::{AgentOptions, Source, Summary, run};
 use sysmon_agent::sampler::Sampler;
@@ -13,8 +13,8 @@ use sysmon_agent::simulated::Simulated;
 use sysmon_agent::spool::SpoolLimits;
 use sysmon_alerts::rule::DEFAULTS;
 use sysmon_certs::{Authority, CertError, Identity, PeerName, Role};
-use sysmon_config::{AgentConfig, HubConfig, host_name};
 use sysmon_clock::{Clock, Random};
+use sysmon_config::{AgentConfig, HubConfig, host_name};
 use sysmon_hub::fleet::FleetOptions;
 use sysmon_hub::server::{AlertOptions, BoundHub, EdgeOptions, HubOptions, StartError};
 use sysmon_link::{Connector, LinkError};
@@ -23,99 +23,115 @@ use tokio::sync::oneshot;
 
 use crate::VERSION;
 
-/// Days its certificates are valid; it never runs that long.
-pub(crate) const DAYS: u32 = 30;
+/// Validity of its certificates, far longer than a terminal stays open.
+pub(crate) const CERTIFICATE_DAYS: u32 = 30;
 
-/// Simulated hosts there can be.
+/// Most simulated hosts.
 pub const DEMO_HOSTS_MAX: usize = 1_000;
 
-/// How far back simulated hosts remember, so that there is something to look at.
-const DEMO_PAST: Duration = Duration::from_mins(10);
+/// History that simulated hosts begin with, so that charts are not empty.
+const DEMO_HISTORY: Duration = Duration::from_mins(10);
 
-/// Why it cannot start.
+/// Why the hub inside cannot start.
 #[derive(Debug, Error)]
 pub enum StandaloneError {
-    /// No certificates.
+    /// Its certificates cannot be made.
     #[error(transparent)]
     Certificates(#[from] CertError),
-    /// No sockets.
+    /// It cannot open its sockets.
     #[error(transparent)]
     Link(#[from] LinkError),
-    /// No hub.
+    /// The hub's own reasons.
     #[error(transparent)]
     Hub(#[from] StartError),
-    /// No thread or timer.
-    #[error("cannot start the hub inside: {0}")]
+    /// The system refuses a thread or a timer.
+    #[error("cannot start the built-in hub: {0}")]
     Start(#[from] std::io::Error),
-    /// It stopped before it began.
-    #[error("the hub inside stopped at once")]
+    /// It stopped while it started.
+    #[error("the built-in hub stopped while it started")]
     Stopped,
 }
 
-/// The hub inside; it ends when this is dropped.
+/// A running hub with its agents; dropping it stops them.
 #[derive(Debug)]
 pub struct Standalone {
-    /// Where it listens.
+    /// Its address.
     pub hub: String,
-    /// Its owner, who may look at it.
+    /// An operator's identity to connect with.
     pub owner: Identity,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
+/// What a [`Standalone`] consists of.
+#[derive(Clone, Debug)]
+pub struct StandaloneOptions {
+    /// Configuration of this machine's agent, and in part of the simulated ones.
+    pub agent: AgentConfig,
+    /// Configuration of the hub.
+    pub hub: HubConfig,
+    /// Number of simulated hosts.
+    pub demo_hosts: usize,
+    /// Clock of hub and agents.
+    pub clock: Clock,
+    /// Randomness of the agents.
+    pub random: Random,
+}
+
 impl Standalone {
-    /// Starts a hub, an agent for this machine and `demo_hosts` simulated hosts.
-    pub fn start(
-        agent: AgentConfig,
-        hub: &HubConfig,
-        demo_hosts: usize,
-    ) -> Result<Self, StandaloneError> {
-        let authority = Authority::in_memory(SystemTime::now())?;
-        Self::under(authority, agent, hub, demo_hosts, EdgeOptions::default())
+    /// Starts a hub, an agent for this machine and the simulated hosts.
+    ///
+    /// # Errors
+    /// A certificate, socket or thread cannot be made.
+    pub fn start(options: StandaloneOptions) -> Result<Self, StandaloneError> {
+        let authority = Authority::in_memory(options.clock.system_time())?;
+        Self::with_authority(options, authority, EdgeOptions::default())
     }
 
-    /// The same under an authority that is there, and shown to edges that it knows.
-    pub fn under(
+    /// Starts the same with an existing certificate authority, and relays to `edges`.
+    ///
+    /// # Errors
+    /// A certificate, socket or thread cannot be made.
+    pub fn with_authority(
+        options: StandaloneOptions,
         authority: Authority,
-        agent: AgentConfig,
-        hub: &HubConfig,
-        demo_hosts: usize,
         edges: EdgeOptions,
     ) -> Result<Self, StandaloneError> {
-        let now = SystemTime::now();
+        let days = CERTIFICATE_DAYS;
+        let now = options.clock.system_time();
         let name = PeerName::nearest(&host_name());
-        let hub_identity = authority.issue(Role::Hub, &name, now, DAYS)?;
-        let owner = authority.issue(Role::Operator, &PeerName::nearest("owner"), now, DAYS)?;
+        let hub_identity = authority.issue(Role::Hub, &name, now, days)?;
+        let owner = authority.issue(Role::Operator, &PeerName::nearest("owner"), now, days)?;
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
         let bound = {
-            // Sockets belong to the runtime that is entered when they are made.
+            // Sockets belong to the runtime that is current when they are opened.
             let _guard = runtime.enter();
-            BoundHub::bind(hub_options(hub, &name, edges), &hub_identity)?
+            BoundHub::bind(hub_options(&options, &name, edges), &hub_identity)?
         };
         let address = bound
             .loopback()
             .ok_or(StandaloneError::Stopped)?
             .to_string();
         let (stop, stopped) = oneshot::channel::<()>();
-        let inside = Inside {
+        let agents = Agents {
             authority,
             name,
             hub: address.clone(),
-            agent,
+            options,
         };
         let thread = thread::Builder::new()
             .name("hub".to_owned())
             .spawn(move || {
                 runtime.block_on(async {
                     let stopped = async {
-                        // A sender that is dropped says the same.
+                        // A dropped sender means stop as well.
                         let _ = stopped.await;
                     };
                     tokio::select! {
                         () = bound.serve(stopped) => {}
-                        error = inside.push(demo_hosts) => tracing::error!("{error}"),
+                        error = agents.run() => tracing::error!(%error, "built-in agents stopped"),
                     }
                 });
             })?;
@@ -132,13 +148,14 @@ impl Drop for Standalone {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // A thread that panicked has told so itself.
+            // A panic has already been printed.
             let _ = thread.join();
         }
     }
 }
 
-fn hub_options(hub: &HubConfig, name: &PeerName, edges: EdgeOptions) -> HubOptions {
+fn hub_options(options: &StandaloneOptions, name: &PeerName, edges: EdgeOptions) -> HubOptions {
+    let hub = &options.hub;
     HubOptions {
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         name: name.to_string(),
@@ -150,8 +167,8 @@ fn hub_options(hub: &HubConfig, name: &PeerName, edges: EdgeOptions) -> HubOptio
         },
         history: None,
         access: None,
-        clock: Clock::system(),
-        random: Random::system(),
+        clock: options.clock.clone(),
+        random: options.random.clone(),
         metrics: None,
         edges,
         alerts: AlertOptions {
@@ -164,44 +181,44 @@ fn hub_options(hub: &HubConfig, name: &PeerName, edges: EdgeOptions) -> HubOptio
     }
 }
 
-/// The agents inside.
-struct Inside {
+/// The agent of this machine and the simulated ones.
+struct Agents {
     authority: Authority,
     name: PeerName,
     hub: String,
-    agent: AgentConfig,
+    options: StandaloneOptions,
 }
 
-impl Inside {
-    /// Runs all agents; returns only if one cannot.
-    async fn push(self, demo_hosts: usize) -> StandaloneError {
+impl Agents {
+    /// Runs all agents; returns only if one cannot start.
+    async fn run(self) -> StandaloneError {
         let own = match self.connector(&self.name, None) {
             Ok(connector) => connector,
             Err(error) => return error,
         };
         let mut simulated = tokio::task::JoinSet::new();
-        for number in 0..demo_hosts.min(DEMO_HOSTS_MAX) {
-            let source = Simulated::new(number as u64).with_past(DEMO_PAST);
+        for number in 0..self.options.demo_hosts.min(DEMO_HOSTS_MAX) {
+            let source = Simulated::new(number as u64).with_past(DEMO_HISTORY);
             let started = self.connector(&source.name(), Some(&own));
             match started {
                 Ok(connector) => simulated.spawn(self.agent(connector, source)),
                 Err(error) => return error,
             };
         }
-        let this = self.agent(own, Sampler::new(&self.agent));
-        this.await;
+        let sampler = Sampler::new(&self.options.agent, &self.options.clock);
+        self.agent(own, sampler).await;
         StandaloneError::Stopped
     }
 
-    /// A connector of an agent; many agents share the socket of the first.
+    /// A connector for one agent; all share the socket of the first.
     fn connector(
         &self,
         name: &PeerName,
         socket: Option<&Connector>,
     ) -> Result<Connector, StandaloneError> {
-        let identity = self
-            .authority
-            .issue(Role::Agent, name, SystemTime::now(), DAYS)?;
+        let now = self.options.clock.system_time();
+        let days = CERTIFICATE_DAYS;
+        let identity = self.authority.issue(Role::Agent, name, now, days)?;
         Ok(match socket {
             Some(socket) => socket.with_identity(&identity)?,
             None => Connector::new(&identity, VERSION)?,
@@ -213,15 +230,18 @@ impl Inside {
         connector: Connector,
         source: impl Source + 'static,
     ) -> impl Future<Output = Summary> + 'static {
+        let config = &self.options.agent;
         let options = AgentOptions {
             hub: self.hub.clone(),
-            interval: self.agent.interval.max(Duration::from_millis(100)),
+            interval: config.interval.max(Duration::from_millis(100)),
             spool: SpoolLimits {
-                memory_bytes: usize::try_from(self.agent.spool_memory).unwrap_or(usize::MAX),
+                memory_bytes: usize::try_from(config.spool_memory).unwrap_or(usize::MAX),
                 disk_bytes: 0,
-                age: self.agent.spool_age,
+                age: config.spool_age,
             },
             state: None,
+            clock: self.options.clock.clone(),
+            random: self.options.random.clone(),
         };
         run(options, connector, source, std::future::pending())
     }

@@ -1,36 +1,29 @@
-//! The edge's page for this machine alone: hub, agent and edge inside this program, as each is on its own elsewhere.
+//! The web page of this machine alone: hub, agents and edge run inside this program and talk QUIC over loopback.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex};
-use std::time::SystemTime;
+use std::sync::Arc;
 
 use sysmon_certs::{Authority, PeerName, Role};
-use sysmon_config::{AgentConfig, HubConfig};
-use sysmon_edge::ingest::{self, Own};
+use sysmon_edge::ingest::{self, Endpoint};
 use sysmon_edge::web::{Access, App, Listener, Options, serve};
 use sysmon_hub::server::{AlertWords, EdgeOptions};
 use sysmon_link::LinkError;
 use thiserror::Error;
 
-use crate::standalone::{DAYS, Standalone, StandaloneError};
+use crate::standalone::{CERTIFICATE_DAYS, Standalone, StandaloneError, StandaloneOptions};
 
-/// Where the page is if nobody says otherwise.
-pub const USUAL_ADDRESS: &str = "127.0.0.1:8080";
+/// Where the page is unless an address is given.
+pub const DEFAULT_ADDRESS: &str = "127.0.0.1:8080";
 
-/// Why there is no page.
+/// Why the page cannot start.
 #[derive(Debug, Error)]
 pub enum WebError {
-    /// No hub inside.
+    /// The hub or an agent inside does not start.
     #[error(transparent)]
-    Inside(#[from] StandaloneError),
-    /// The address cannot be had.
-    #[error("cannot listen on {address}: {error}")]
-    Address {
-        /// Which.
-        address: SocketAddr,
-        /// Why.
-        error: std::io::Error,
-    },
+    Standalone(#[from] StandaloneError),
+    /// The page's address is in use or not allowed.
+    #[error("cannot listen on {0}: {1}")]
+    Listen(SocketAddr, std::io::Error),
 }
 
 impl From<sysmon_certs::CertError> for WebError {
@@ -45,84 +38,92 @@ impl From<LinkError> for WebError {
     }
 }
 
-/// An address of this machine alone, as people write it: a port will do.
-pub fn loopback(text: &str) -> Result<SocketAddr, String> {
+/// Why `--web` refuses an address.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum AddressError {
+    /// Other machines can reach it, and the page has no login.
+    #[error(
+        "other machines can reach {0}, and this page has no login; use a loopback address such as {DEFAULT_ADDRESS}, or run sysmon-edge"
+    )]
+    Public(std::net::IpAddr),
+    /// Neither a port nor an address.
+    #[error("expected a port or a loopback address, such as 8080, {DEFAULT_ADDRESS} or [::1]:8080")]
+    Malformed,
+}
+
+/// Parses a loopback address, or a port alone.
+///
+/// # Errors
+/// The text is not an address, or other machines can reach it.
+pub fn loopback(text: &str) -> Result<SocketAddr, AddressError> {
     let spelled = match text.parse::<u16>() {
         Ok(port) => format!("127.0.0.1:{port}"),
         Err(_) => text.replacen("localhost:", "127.0.0.1:", 1),
     };
     match spelled.parse::<SocketAddr>() {
         Ok(address) if address.ip().is_loopback() => Ok(address),
-        Ok(address) => Err(format!(
-            "{} can be reached by others, and nobody is asked who they are: this page is for its own machine, as on {USUAL_ADDRESS}; \
-             for others run sysmon-edge",
-            address.ip()
-        )),
-        Err(_) => Err(format!(
-            "it should be a port or an address of this machine, such as 8080, {USUAL_ADDRESS} or [::1]:8080"
-        )),
+        Ok(address) => Err(AddressError::Public(address.ip())),
+        Err(_) => Err(AddressError::Malformed),
     }
 }
 
-/// A page that can be asked for.
+/// A page, ready to be served.
 #[derive(Debug)]
 pub struct Page {
     app: Arc<App>,
-    own: Arc<Own>,
+    endpoint: Arc<Endpoint>,
     listener: Listener,
-    /// Where it is.
+    /// Its address as a URL.
     pub url: String,
-    _inside: Standalone,
+    _standalone: Standalone,
 }
 
 impl Page {
-    /// Starts hub, agents and edge. All that an edge ever shows of a host is shown, of every host.
-    pub async fn start(
+    /// Starts hub, agents and edge. The hub shares every host with the edge, as far as edges may see hosts at all.
+    ///
+    /// # Errors
+    /// The address is in use, or a hub or agent does not start.
+    pub fn start(
         address: SocketAddr,
-        agent: AgentConfig,
-        hub: &HubConfig,
-        demo_hosts: usize,
         title: String,
+        options: StandaloneOptions,
     ) -> Result<Self, WebError> {
-        let wrong = |error| WebError::Address { address, error };
-        let listener = Listener::bind(address, None).map_err(wrong)?;
-        let url = listener.url().map_err(wrong)?;
-        let now = SystemTime::now();
+        let listen_error = |error| WebError::Listen(address, error);
+        let listener = Listener::bind(address, None).map_err(listen_error)?;
+        let url = listener.url().map_err(listen_error)?;
+        let clock = options.clock.clone();
+        let now = clock.system_time();
         let authority = Authority::in_memory(now)?;
-        let identity = authority.issue(Role::Edge, &PeerName::nearest("page"), now, DAYS)?;
-        let ears = ingest::bind((Ipv4Addr::LOCALHOST, 0).into(), &identity)?;
-        let edge = ears.address().ok_or(StandaloneError::Stopped)?;
+        let name = PeerName::nearest("page");
+        let identity = authority.issue(Role::Edge, &name, now, CERTIFICATE_DAYS)?;
+        let endpoint = Endpoint::bind((Ipv4Addr::LOCALHOST, 0).into(), identity, None)?;
+        let edge = endpoint.address().ok_or(StandaloneError::Stopped)?;
         let edges = EdgeOptions {
             edges: vec![edge.to_string()],
             share: "*".parse().into_iter().collect(),
             alerts: AlertWords::Summaries,
             ..EdgeOptions::default()
         };
-        let inside = Standalone::under(authority, agent, hub, demo_hosts, edges)?;
-        let app = App::new(Options {
+        let standalone = Standalone::with_authority(options, authority, edges)?;
+        let page = Options {
             title,
             proxies: Vec::new(),
             access: Access::Loopback,
-        });
-        let own = Own {
-            listener: ears,
-            identity: Mutex::new(identity),
-            state: None,
         };
         Ok(Self {
-            app: Arc::new(app),
-            own: Arc::new(own),
+            app: Arc::new(App::new(page, clock)),
+            endpoint: Arc::new(endpoint),
             listener,
             url,
-            _inside: inside,
+            _standalone: standalone,
         })
     }
 
-    /// Serves it until `stop`.
+    /// Serves the page until `stop`.
     pub async fn serve(self, stop: impl Future<Output = ()>) {
         tokio::select! {
-            () = ingest::listen(Arc::clone(&self.app), self.own) => {}
-            () = self.app.tick() => {}
+            () = ingest::listen(Arc::clone(&self.app), self.endpoint) => {}
+            () = self.app.publish_forever() => {}
             () = serve(Arc::clone(&self.app), self.listener) => {}
             () = stop => {}
         }
@@ -134,24 +135,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_addresses_of_this_machine_are_taken() {
-        let shown = |text| loopback(text).map(|address| address.to_string());
+    fn only_loopback_addresses_are_accepted() {
         for (text, wanted) in [
             ("8081", "127.0.0.1:8081"),
             ("localhost:0", "127.0.0.1:0"),
             ("127.0.0.2:80", "127.0.0.2:80"),
             ("[::1]:8080", "[::1]:8080"),
         ] {
-            assert_eq!(shown(text), Ok(wanted.to_owned()));
+            assert_eq!(loopback(text).unwrap().to_string(), wanted);
         }
-        for open in ["0.0.0.0:8080", "[::]:8080", "192.168.1.5:80"] {
-            assert!(shown(open).unwrap_err().contains("sysmon-edge"), "{open}");
+        for public in ["0.0.0.0:8080", "[::]:8080", "192.168.1.5:80"] {
+            let error = loopback(public).unwrap_err().to_string();
+            assert!(error.contains("sysmon-edge"), "{public}: {error}");
         }
-        for wrong in ["70000", "snapshot", "::1", ""] {
-            assert!(
-                shown(wrong).unwrap_err().contains("127.0.0.1:8080"),
-                "{wrong}"
-            );
+        for malformed in ["70000", "snapshot", "::1", ""] {
+            assert_eq!(loopback(malformed), Err(AddressError::Malformed));
         }
     }
 }

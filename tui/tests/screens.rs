@@ -59,7 +59,8 @@ fn core() -> Core {
         for second in 0..=600 - silent_s {
             let time = UnixMs(NOON + (second - 600) * 1000);
             host.sample(time, SpoolHealth::default());
-            core.fleet.name_processes(id, host.row().processes.to_vec(), time);
+            core.fleet
+                .name_processes(id, host.row().processes.to_vec(), time);
             let row = Row {
                 seq: second as u64 + 1,
                 time,
@@ -144,12 +145,15 @@ fn panel(state: &mut State) {
         return;
     };
     let moment = state.at.unwrap_or(UnixMs(NOON));
-    let id = shared().find(name.as_str()).unwrap();
+    let id = shared().fleet.find(name.as_str()).unwrap();
     let mut tell = |told| feed(state, Feed::Preview(Box::new(told)));
-    for reply in HostWatch::new(id, moment - WINDOW_MS).updates(&shared().fleet.view(), Some(moment)) {
+    for reply in
+        HostWatch::new(id, moment - WINDOW_MS).updates(&shared().fleet.view(), Some(moment))
+    {
         tell(of_host(reply).unwrap());
     }
     let (time, processes) = shared()
+        .fleet
         .host(id)
         .unwrap()
         .processes_at(moment, 10_000)
@@ -218,7 +222,7 @@ fn alerts() -> Alerts {
     let alert = |host: &str, rule: &str, severity, minutes: i64, summary: &str| AlertState {
         host: host.into(),
         rule: rule.into(),
-        what: "".into(),
+        device: "".into(),
         severity,
         since: UnixMs(NOON - minutes * 60_000),
         summary: summary.into(),
@@ -292,8 +296,8 @@ fn answer(state: &mut State) {
         };
         let plan = Plan::new(&query, &shared().fleet, &limits, NOW).unwrap();
         for (id, series) in &plan.hosts {
-            let host = shared().host(*id).unwrap();
-            for part in plan.of_host(host, series, &Past::default()).unwrap() {
+            let host = shared().fleet.host(*id).unwrap();
+            for part in plan.of_host(host.into(), series, &Past::default()).unwrap() {
                 feed(state, Feed::Compare { number, line, part });
             }
         }

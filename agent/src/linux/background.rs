@@ -1,5 +1,5 @@
-//! Things that may take long (other people's files and commands, drivers): read on a thread of their
-//! own, so that none of them can hold up a sample.
+//! Sources that may block (custom files and commands, drivers), each on a thread of its own, so that none delays
+//! a sample.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,12 +10,12 @@ use sysmon_wire::SeriesKey;
 
 use crate::board::{Board, Slot};
 
-/// Series one background source may have.
+/// Series per background source.
 pub(super) const SERIES_MAX: usize = 512;
 
-/// What a source found.
+/// One reading of a source.
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub(super) struct Reading {
     pub(super) values: Vec<(SeriesKey, i64)>,
     pub(super) notes: Vec<String>,
 }
@@ -23,35 +23,35 @@ pub(super) struct Found {
 #[derive(Debug, Default)]
 struct Published {
     generation: u64,
-    found: Found,
+    reading: Reading,
 }
 
 /// A source on a thread of its own.
 #[derive(Debug)]
 pub(super) struct Background {
     published: Arc<Mutex<Published>>,
-    seen: u64,
+    collected: u64,
     slots: HashMap<SeriesKey, Slot>,
-    shown: Vec<Slot>,
+    current: Vec<Slot>,
 }
 
 impl Background {
-    /// Calls `look` every `period` until it returns nothing. Where no thread can be had there is
-    /// nothing to see.
+    /// Calls `read` every `period` until it returns none. If the thread cannot be started, the source has no
+    /// values.
     pub(super) fn start(
         name: &str,
         period: Duration,
-        mut look: impl FnMut() -> Option<Found> + Send + 'static,
+        mut read: impl FnMut() -> Option<Reading> + Send + 'static,
     ) -> Self {
         let published = Arc::<Mutex<Published>>::default();
         let shared = Arc::clone(&published);
         let body = move || {
-            while let Some(mut found) = look() {
-                found.values.truncate(SERIES_MAX);
+            while let Some(mut reading) = read() {
+                reading.values.truncate(SERIES_MAX);
                 let mut published = shared.lock().unwrap_or_else(PoisonError::into_inner);
                 published.generation += 1;
-                published.found.values = found.values;
-                published.found.notes.extend(found.notes);
+                published.reading.values = reading.values;
+                published.reading.notes.extend(reading.notes);
                 drop(published);
                 if Arc::strong_count(&shared) == 1 {
                     return;
@@ -60,30 +60,29 @@ impl Background {
             }
         };
         if let Err(error) = thread::Builder::new().name(name.to_owned()).spawn(body) {
-            tracing::warn!("{name} is not collected: {error}");
+            tracing::warn!(source = name, %error, "cannot start a thread; source is not collected");
         }
         Self {
             published,
-            seen: 0,
+            collected: 0,
             slots: HashMap::new(),
-            shown: Vec::new(),
+            current: Vec::new(),
         }
     }
 
-    /// Takes what was found since the last time; notes go to `notes`.
+    /// Moves the newest reading to the board, and its notes to `notes`.
     pub(super) fn collect(&mut self, board: &mut Board, notes: &mut Vec<String>) {
         let mut published = self
             .published
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if published.generation == self.seen {
+        if published.generation == self.collected {
             return;
         }
-        self.seen = published.generation;
-        notes.append(&mut published.found.notes);
-        // What is not found any more has no value.
-        self.shown.drain(..).for_each(|slot| board.clear(slot));
-        for (key, value) in published.found.values.drain(..) {
+        self.collected = published.generation;
+        notes.append(&mut published.reading.notes);
+        self.current.drain(..).for_each(|slot| board.clear(slot));
+        for (key, value) in published.reading.values.drain(..) {
             let slot = match self.slots.get(&key) {
                 Some(slot) => *slot,
                 None if self.slots.len() >= SERIES_MAX * 2 => continue,
@@ -94,7 +93,7 @@ impl Background {
                 }
             };
             board.set(slot, value);
-            self.shown.push(slot);
+            self.current.push(slot);
         }
     }
 }
@@ -106,18 +105,18 @@ mod tests {
     use sysmon_wire::metrics::UPTIME;
 
     #[test]
-    fn what_is_found_comes_onto_the_board_and_what_is_gone_leaves_it() {
-        let mut looks = 0;
+    fn values_are_set_while_the_source_has_them_and_cleared_afterwards() {
+        let mut reads = 0;
         let mut source = Background::start("test", Duration::from_millis(1), move || {
-            looks += 1;
-            let values = if looks < 50 {
+            reads += 1;
+            let values = if reads < 50 {
                 vec![(UPTIME.series(&[]), 7)]
             } else {
                 Vec::new()
             };
-            Some(Found {
+            Some(Reading {
                 values,
-                notes: vec![format!("look {looks}")],
+                notes: vec![format!("read {reads}")],
             })
         });
         let (mut board, mut notes) = (Board::new(), Vec::new());
@@ -134,6 +133,6 @@ mod tests {
             };
         until(&mut source, &mut board, &mut notes, 7);
         until(&mut source, &mut board, &mut notes, ABSENT);
-        assert_eq!(notes[0], "look 1");
+        assert_eq!(notes[0], "read 1");
     }
 }

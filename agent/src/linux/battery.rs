@@ -4,62 +4,65 @@ use sysmon_wire::Label;
 use sysmon_wire::metrics::{BATTERY_CHARGE, BATTERY_DISCHARGING};
 
 use super::hwmon::text;
-use super::{Context, KeptFile, Roots};
+use super::{Context, KernelFile, Roots};
 use crate::board::{Board, Slot};
 
-/// Batteries read.
+/// Batteries per host.
 const BATTERIES_MAX: usize = 8;
 
 #[derive(Debug)]
-struct One {
+struct Supply {
     name: String,
-    capacity: (KeptFile, Slot),
-    status: (KeptFile, Slot),
+    capacity: (KernelFile, Slot),
+    status: (KernelFile, Slot),
 }
 
 #[derive(Debug)]
 pub(super) struct Battery {
-    batteries: Vec<One>,
+    supplies: Vec<Supply>,
 }
 
 impl Battery {
     pub(super) fn new(roots: &Roots, board: &mut Board) -> Self {
         let mut battery = Self {
-            batteries: Vec::new(),
+            supplies: Vec::new(),
         };
         battery.scan(roots, board);
         battery
     }
 
-    /// Looks for batteries that came or went.
+    /// Updates the list of batteries.
     pub(super) fn scan(&mut self, roots: &Roots, board: &mut Board) {
         let folder = roots.sys.join("class/power_supply");
-        self.batteries.retain(|one| {
-            let there = folder.join(&one.name).exists();
-            if !there {
-                board.clear(one.capacity.1);
-                board.clear(one.status.1);
+        self.supplies.retain(|supply| {
+            let is_present = folder.join(&supply.name).exists();
+            if !is_present {
+                board.clear(supply.capacity.1);
+                board.clear(supply.status.1);
             }
-            there
+            is_present
         });
         for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
             let (path, name) = (
                 entry.path(),
                 entry.file_name().to_string_lossy().into_owned(),
             );
-            let known = self.batteries.iter().any(|one| one.name == name);
+            let known = self.supplies.iter().any(|supply| supply.name == name);
             let is_battery = text(&path.join("type")).as_deref() == Some("Battery");
-            if known || !is_battery || self.batteries.len() >= BATTERIES_MAX {
+            if known || !is_battery || self.supplies.len() >= BATTERIES_MAX {
                 continue;
             }
             let label = Label::new(&name);
             let mut slot = |metric: sysmon_wire::metrics::Metric| {
                 board.slot(metric.series(&[("hw.name", label.as_str())]))
             };
-            self.batteries.push(One {
-                capacity: (KeptFile::open(&path.join("capacity")), slot(BATTERY_CHARGE)),
+            self.supplies.push(Supply {
+                capacity: (
+                    KernelFile::open(&path.join("capacity")),
+                    slot(BATTERY_CHARGE),
+                ),
                 status: (
-                    KeptFile::open(&path.join("status")),
+                    KernelFile::open(&path.join("status")),
                     slot(BATTERY_DISCHARGING),
                 ),
                 name,
@@ -68,15 +71,15 @@ impl Battery {
     }
 
     pub(super) fn collect(&mut self, context: &mut Context<'_>) {
-        for one in &mut self.batteries {
-            if let Some(percent) = one.capacity.0.read_i64(context.buffer) {
+        for supply in &mut self.supplies {
+            if let Some(percent) = supply.capacity.0.read_i64(context.buffer) {
                 context
                     .board
-                    .set(one.capacity.1, percent.saturating_mul(10));
+                    .set(supply.capacity.1, percent.saturating_mul(10));
             }
-            if let Some(status) = one.status.0.read(context.buffer) {
+            if let Some(status) = supply.status.0.read(context.buffer) {
                 context.board.set(
-                    one.status.1,
+                    supply.status.1,
                     i64::from(status.trim_ascii() == b"Discharging"),
                 );
             }
@@ -92,7 +95,7 @@ mod tests {
     use sysmon_wire::UnixMs;
 
     #[test]
-    fn batteries_are_read_and_mains_are_not() {
+    fn batteries_are_read_and_mains_supplies_are_not() {
         let dir = tempfile::tempdir().unwrap();
         for (supply, kind) in [("BAT0", "Battery"), ("AC", "Mains")] {
             let path = dir.path().join("class/power_supply").join(supply);

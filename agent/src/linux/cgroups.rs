@@ -1,9 +1,10 @@
-//! What containers use, from control groups version 2 (Documentation/admin-guide/cgroup-v2.rst).
+//! Resource usage of containers, from control groups version 2 (Documentation/admin-guide/cgroup-v2.rst).
 
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use sysmon_clock::Clock;
 use sysmon_wire::Label;
 use sysmon_wire::metrics::{
     CONTAINER_CPU_THROTTLED, CONTAINER_CPU_TIME, CONTAINER_DISK_IO, CONTAINER_MEMORY_USAGE,
@@ -13,13 +14,13 @@ use sysmon_wire::metrics::{
 use super::container_names::Names;
 use super::containers::container_name;
 use super::parse::{lines, number, words};
-use super::{Context, KeptFile, ReadBuffer, Roots};
+use super::{Context, KernelFile, ReadBuffer, Roots};
 use crate::board::{Board, Slot};
 
-/// Containers watched.
+/// Containers per host.
 const CONTAINERS_MAX: usize = 128;
 
-/// Folders looked at in one scan, and how deep: `/kubepods.slice/…burstable…/…pod…/cri-….scope`.
+/// Folders visited per scan, and their depth: `/kubepods.slice/…burstable…/…pod…/cri-….scope`.
 const FOLDERS_MAX: usize = 4096;
 const DEPTH_MAX: usize = 6;
 
@@ -34,16 +35,16 @@ pub(super) struct Cgroups {
 struct Container {
     id: String,
     label: Label,
-    cpu: KeptFile,
-    memory: KeptFile,
-    io: KeptFile,
-    pids: KeptFile,
-    events: KeptFile,
+    cpu: KernelFile,
+    memory: KernelFile,
+    io: KernelFile,
+    pids: KernelFile,
+    events: KernelFile,
     slots: [Slot; 7],
 }
 
 impl Cgroups {
-    pub(super) fn new(roots: &Roots, board: &mut Board) -> Self {
+    pub(super) fn new(roots: &Roots, clock: &Clock, board: &mut Board) -> Self {
         let unified = ["fs/cgroup", "fs/cgroup/unified"].map(|dir| roots.sys.join(dir));
         let root = unified
             .into_iter()
@@ -51,32 +52,32 @@ impl Cgroups {
         let mut cgroups = Self {
             root,
             containers: HashMap::new(),
-            names: Names::default(),
+            names: Names::new(clock.clone()),
         };
         cgroups.scan(board);
         cgroups
     }
 
-    /// Looks for containers that came or went.
+    /// Updates the list of containers.
     pub(super) fn scan(&mut self, board: &mut Board) {
         let Some(root) = &self.root else { return };
         let mut found = Vec::new();
         find(root, root, DEPTH_MAX, &mut FOLDERS_MAX.clone(), &mut found);
         found.truncate(CONTAINERS_MAX);
         self.containers.retain(|path, container| {
-            let is_there = found.iter().any(|(there, _)| there == path);
-            if !is_there {
+            let is_present = found.iter().any(|(present, _)| present == path);
+            if !is_present {
                 container.slots.iter().for_each(|slot| board.clear(*slot));
             }
-            is_there
+            is_present
         });
         for (path, id) in found {
-            let known = self.names.of(&id);
-            let label = Label::new(known.as_deref().unwrap_or(&id));
+            let name = self.names.get(&id);
+            let label = Label::new(name.as_deref().unwrap_or(&id));
             match self.containers.get_mut(&path) {
                 Some(container) if container.label == label => {}
                 Some(container) => {
-                    // Its name became known: its series go on under it.
+                    // Its name became known: from now on its series have it.
                     container.slots.iter().for_each(|slot| board.clear(*slot));
                     container.slots = slots(&label, board);
                     container.label = label;
@@ -87,8 +88,10 @@ impl Cgroups {
                 }
             }
         }
-        let unnamed = self.containers.values().any(|c| c.label == *c.id);
-        self.names.ask(unnamed);
+        let has_unnamed = self.containers.values().any(|c| c.label == *c.id);
+        if has_unnamed {
+            self.names.request();
+        }
     }
 
     pub(super) fn collect(&mut self, context: &mut Context<'_>) {
@@ -98,7 +101,7 @@ impl Cgroups {
     }
 }
 
-/// Folders below `dir` that are a container's, outermost first.
+/// The folders of containers below `dir`, outermost first.
 fn find(
     root: &Path,
     dir: &Path,
@@ -113,8 +116,8 @@ fn find(
         }
         *left -= 1;
         let path = entry.path();
-        let below = path.strip_prefix(root).unwrap_or(&path);
-        let text = format!("/{}", below.to_string_lossy());
+        let relative = path.strip_prefix(root).unwrap_or(&path);
+        let text = format!("/{}", relative.to_string_lossy());
         match container_name(text.as_bytes()) {
             Some(id) => found.push((path, String::from_utf8_lossy(id).into_owned())),
             None if depth > 0 => find(root, &path, depth - 1, left, found),
@@ -139,7 +142,7 @@ fn slots(label: &Label, board: &mut Board) -> [Slot; 7] {
 
 impl Container {
     fn open(path: &Path, id: String, label: Label, board: &mut Board) -> Self {
-        let file = |name: &str| KeptFile::open(&path.join(name));
+        let file = |name: &str| KernelFile::open(&path.join(name));
         Self {
             id,
             slots: slots(&label, board),
@@ -155,18 +158,18 @@ impl Container {
     fn collect(&mut self, context: &mut Context<'_>) {
         let [cpu, throttled, memory, read, written, pids, kills] = self.slots;
         if let Some(text) = self.cpu.read(context.buffer) {
-            put(context.board, cpu, of_key(text, b"usage_usec"));
-            put(context.board, throttled, of_key(text, b"throttled_usec"));
+            put(context.board, cpu, field(text, b"usage_usec"));
+            put(context.board, throttled, field(text, b"throttled_usec"));
         }
         if let Some(text) = self.io.read(context.buffer) {
-            let [of_read, of_written] = traffic(text);
-            context.board.set_u64(read, of_read);
-            context.board.set_u64(written, of_written);
+            let [read_bytes, written_bytes] = io_bytes(text);
+            context.board.set_u64(read, read_bytes);
+            context.board.set_u64(written, written_bytes);
         }
         if let Some(text) = self.events.read(context.buffer) {
-            put(context.board, kills, of_key(text, b"oom_kill"));
+            put(context.board, kills, field(text, b"oom_kill"));
         }
-        let mut single = |file: &mut KeptFile, slot: Slot, buffer: &mut ReadBuffer| {
+        let mut single = |file: &mut KernelFile, slot: Slot, buffer: &mut ReadBuffer| {
             let value = file
                 .read_i64(buffer)
                 .and_then(|value| u64::try_from(value).ok());
@@ -185,7 +188,7 @@ fn put(board: &mut Board, slot: Slot, value: Option<u64>) {
 }
 
 /// The number after `key` at the start of a line.
-fn of_key(text: &[u8], key: &[u8]) -> Option<u64> {
+fn field(text: &[u8], key: &[u8]) -> Option<u64> {
     lines(text).find_map(|line| {
         let mut words = words(line);
         (words.next() == Some(key))
@@ -194,8 +197,8 @@ fn of_key(text: &[u8], key: &[u8]) -> Option<u64> {
     })
 }
 
-/// Bytes read and written on all devices: `8:0 rbytes=1 wbytes=2 rios=…`.
-fn traffic(text: &[u8]) -> [u64; 2] {
+/// Bytes read and written, summed over devices: `8:0 rbytes=1 wbytes=2 rios=…`.
+fn io_bytes(text: &[u8]) -> [u64; 2] {
     let mut sums = [0u64; 2];
     for word in lines(text).flat_map(words) {
         for (sum, key) in sums.iter_mut().zip([&b"rbytes="[..], b"wbytes="]) {
@@ -212,7 +215,7 @@ mod tests {
     use sysmon_wire::{ABSENT, UnixMs};
 
     #[test]
-    fn containers_are_found_read_and_forgotten() {
+    fn containers_are_found_read_and_removed() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("fs/cgroup");
         let id = "0123456789abcdef".repeat(4);
@@ -237,7 +240,7 @@ mod tests {
             sys: dir.path().to_owned(),
         };
         let mut board = Board::new();
-        let mut cgroups = Cgroups::new(&roots, &mut board);
+        let mut cgroups = Cgroups::new(&roots, &Clock::system(), &mut board);
         cgroups.collect(&mut Context {
             board: &mut board,
             buffer: &mut ReadBuffer::default(),
@@ -253,7 +256,7 @@ mod tests {
         assert_eq!(of(&board, "container.disk.io", &["write"]), 20);
         assert_eq!(of(&board, "container.process.count", &[]), 3);
         assert_eq!(of(&board, "container.oom_kills", &[]), 1);
-        assert_eq!(board.keys().len(), 7, "slices are no containers");
+        assert_eq!(board.keys().len(), 7, "slices are not containers");
         fs::remove_dir_all(&scope).unwrap();
         cgroups.scan(&mut board);
         assert_eq!(of(&board, "container.memory.usage", &[]), ABSENT);

@@ -1,4 +1,4 @@
-//! Whether the clock can be trusted, and uptime: adjtimex(2) and clock_gettime(2).
+//! Whether the system clock is synchronized: adjtimex(2).
 
 #![expect(
     unsafe_code,
@@ -10,16 +10,16 @@ use sysmon_wire::metrics::{CLOCK_ERROR, CLOCK_SYNCHRONIZED};
 use super::Context;
 use crate::board::{Board, Slot};
 
-/// The kernel's bound on the error of a clock that nothing keeps, in microseconds.
+/// The kernel's bound on the error of an unsynchronized clock, in microseconds.
 const ERROR_MAX_US: i64 = 16_000_000;
 
 #[derive(Debug)]
-pub(super) struct Clock {
+pub(super) struct ClockStatus {
     synchronized: Slot,
     error: Slot,
 }
 
-impl Clock {
+impl ClockStatus {
     pub(super) fn new(board: &mut Board) -> Self {
         Self {
             synchronized: board.slot(CLOCK_SYNCHRONIZED.series(&[])),
@@ -35,7 +35,7 @@ impl Clock {
         context
             .board
             .set(self.synchronized, i64::from(synchronized));
-        // In steps of 10 ms: the kernel's estimate grows all the time between two corrections.
+        // Rounded to 10 ms, because the kernel's estimate grows continuously between corrections.
         context.board.set(
             self.error,
             error_us.clamp(0, ERROR_MAX_US) / 10_000 * 10_000,
@@ -43,9 +43,9 @@ impl Clock {
     }
 }
 
-/// Whether the clock is synchronized, and its largest error in microseconds.
+/// Whether the clock is synchronized, and its maximum error in microseconds.
 fn read() -> Option<(bool, i64)> {
-    // SAFETY: `timex` is plain numbers, for which zero is a value.
+    // SAFETY: `timex` consists of integers, for which zero is valid.
     let mut timex: libc::timex = unsafe { std::mem::zeroed() };
     // SAFETY: the pointer is to a live `timex`; with `modes` 0 the call only reads the clock.
     let state = unsafe { libc::adjtimex(&raw mut timex) };

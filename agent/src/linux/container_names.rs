@@ -1,4 +1,4 @@
-//! What Docker or Podman call their containers, asked over their socket when there is a new one.
+//! Names of containers, requested from the socket of Docker or Podman when there is an unnamed one.
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
@@ -9,38 +9,46 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use sysmon_clock::Clock;
 
-/// Where they listen.
 const SOCKETS: [&str; 2] = ["/run/docker.sock", "/run/podman/podman.sock"];
 
-/// How long an answer may take, and be.
 const TIMEOUT: Duration = Duration::from_secs(2);
-const ANSWER_BYTES_MAX: u64 = 4 << 20;
+const RESPONSE_BYTES_MAX: u64 = 4 << 20;
 
-/// Time between two questions, however many containers come and go.
+/// Minimum time between two requests.
 const PERIOD: Duration = Duration::from_secs(30);
 
-/// Digits of an identifier that tell containers apart, as control groups are cut to.
+/// Digits that identifiers are shortened to, as in the names of control groups.
 const ID_DIGITS: usize = 12;
 
-/// Names by the first digits of the identifier.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Names {
+    clock: Clock,
+    /// By the first digits of the identifier.
     known: Arc<Mutex<HashMap<String, String>>>,
-    asked: Option<Instant>,
+    requested: Option<Instant>,
 }
 
 impl Names {
+    pub(super) fn new(clock: Clock) -> Self {
+        Self {
+            clock,
+            known: Arc::default(),
+            requested: None,
+        }
+    }
+
     /// The name of a container, if it is known yet.
-    pub(super) fn of(&self, id: &str) -> Option<String> {
+    pub(super) fn get(&self, id: &str) -> Option<String> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.get(id).cloned()
     }
 
-    /// Asks, if there is a container without a name and somebody who may know it.
-    pub(super) fn ask(&mut self, is_unnamed: bool) {
-        let is_recent = self.asked.is_some_and(|asked| asked.elapsed() < PERIOD);
-        if !is_unnamed || is_recent {
+    /// Requests the names on a thread of its own, at most once per [`PERIOD`].
+    pub(super) fn request(&mut self) {
+        let now = self.clock.instant();
+        if self.requested.is_some_and(|last| now - last < PERIOD) {
             return;
         }
         let Some(socket) = SOCKETS
@@ -49,34 +57,36 @@ impl Names {
         else {
             return;
         };
-        self.asked = Some(Instant::now());
+        self.requested = Some(now);
         let known = Arc::clone(&self.known);
-        let ask = move || match list(socket) {
+        let request = move || match list(socket) {
             Ok(names) => *known.lock().unwrap_or_else(PoisonError::into_inner) = names,
-            Err(error) => tracing::debug!("no container names from {socket}: {error}"),
+            Err(error) => tracing::debug!(socket, %error, "cannot list containers"),
         };
-        // Without a thread containers go by their identifiers.
+        // Without the thread, containers are shown by identifier.
         let _ = thread::Builder::new()
             .name("containers".to_owned())
-            .spawn(ask);
+            .spawn(request);
     }
 }
 
-/// `GET /containers/json` (Docker Engine API, which Podman speaks too).
+/// `GET /containers/json` of the Docker Engine API, which Podman implements too.
 fn list(socket: &str) -> std::io::Result<HashMap<String, String>> {
     let mut stream = UnixStream::connect(socket)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
-    // Version 1.0: the answer ends with the connection and is not chunked.
+    // HTTP/1.0: the response ends with the connection and is not chunked.
     stream.write_all(b"GET /containers/json HTTP/1.0\r\nHost: localhost\r\n\r\n")?;
-    let mut answer = Vec::new();
-    stream.take(ANSWER_BYTES_MAX).read_to_end(&mut answer)?;
-    Ok(names(&answer))
+    let mut response = Vec::new();
+    stream.take(RESPONSE_BYTES_MAX).read_to_end(&mut response)?;
+    Ok(names(&response))
 }
 
-fn names(answer: &[u8]) -> HashMap<String, String> {
-    let body = answer.windows(4).position(|four| four == b"\r\n\r\n");
-    let body = body.and_then(|at| answer.get(at + 4..)).unwrap_or_default();
+fn names(response: &[u8]) -> HashMap<String, String> {
+    let body = response.windows(4).position(|four| four == b"\r\n\r\n");
+    let body = body
+        .and_then(|at| response.get(at + 4..))
+        .unwrap_or_default();
     let list: Value = serde_json::from_slice(body).unwrap_or_default();
     let entry = |container: &Value| {
         let id = container.get("Id")?.as_str()?.get(..ID_DIGITS)?;
@@ -95,11 +105,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_found_in_what_docker_answers() {
-        let answer = b"HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n\
+    fn names_are_found_in_the_response_of_docker() {
+        let response = b"HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n\
             [{\"Id\":\"0123456789abcdef\",\"Names\":[\"/web\"]},{\"Id\":7},{\"Id\":\"short\",\"Names\":[\"/x\"]}]";
         assert_eq!(
-            names(answer),
+            names(response),
             HashMap::from([("0123456789ab".to_owned(), "web".to_owned())])
         );
         assert!(names(b"garbage").is_empty() && names(b"\r\n\r\n{").is_empty());

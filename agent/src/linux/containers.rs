@@ -1,10 +1,9 @@
-//! Which container a control group belongs to.
+//! Container identifiers in the paths of control groups.
 
-/// The shortest identifier that is taken for a container's.
+/// Minimum length of a container identifier, and the length it is shortened to.
 const ID_MIN: usize = 12;
 
-/// Names that container managers put before an identifier: systemd's `PREFIX-ID.scope` as written by
-/// Docker, Podman, containerd and CRI-O.
+/// Prefixes of systemd scopes, `PREFIX-ID.scope`, of Docker, Podman, containerd, CRI-O and nerdctl.
 const PREFIXES: [&[u8]; 5] = [
     b"docker-",
     b"libpod-",
@@ -13,12 +12,12 @@ const PREFIXES: [&[u8]; 5] = [
     b"nerdctl-",
 ];
 
-/// The container's name, or the first twelve digits of its identifier, in a control group's path.
+/// The container's name, or the first digits of its identifier, in the path of a control group.
 pub(super) fn container_name(cgroup: &[u8]) -> Option<&[u8]> {
     let mut parent: &[u8] = b"";
     let mut found = None;
     for part in cgroup.split(|&byte| byte == b'/') {
-        if let Some(name) = of_part(part, parent) {
+        if let Some(name) = name_in_part(part, parent) {
             found = Some(name);
         }
         parent = part;
@@ -26,7 +25,7 @@ pub(super) fn container_name(cgroup: &[u8]) -> Option<&[u8]> {
     found
 }
 
-fn of_part<'a>(part: &'a [u8], parent: &[u8]) -> Option<&'a [u8]> {
+fn name_in_part<'a>(part: &'a [u8], parent: &[u8]) -> Option<&'a [u8]> {
     let bare = part.strip_suffix(b".scope").unwrap_or(part);
     if let Some(id) = PREFIXES
         .iter()
@@ -62,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn containers_are_known_by_their_control_group() {
+    fn containers_are_recognized_by_their_control_group() {
         let id = "0123456789abcdef".repeat(4);
         let name = |path: &str| {
             container_name(path.replace("ID", &id).as_bytes())

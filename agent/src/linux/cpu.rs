@@ -5,16 +5,16 @@ use sysmon_wire::metrics::{
 };
 
 use super::parse::{lines, number, numbers, words};
-use super::{Context, KeptFile, Roots};
+use super::{Context, KernelFile, Roots};
 use crate::board::{Board, Slot};
 
-/// Processors shown one by one.
+/// Processors with series of their own.
 const CORES_MAX: usize = 256;
 
-/// The columns of a `cpu` line after its name, as far as they are used.
+/// Columns read of a `cpu` line, after its name.
 const COLUMNS: usize = 8;
 
-/// Columns that are modes of being busy, with OpenTelemetry's names; `idle` and `iowait` are not busy.
+/// Columns with their OpenTelemetry mode names. `iowait`, like `idle`, is not busy time.
 const MODES: [(usize, &str); 7] = [
     (0, "user"),
     (1, "nice"),
@@ -28,10 +28,10 @@ const MODES: [(usize, &str); 7] = [
 const IDLE: usize = 3;
 const IOWAIT: usize = 4;
 
-/// Ticks between two samples that are believed: centuries of a thousand processors.
+/// Upper bound of plausible ticks between two samples: centuries of a thousand processors.
 const TICKS_MAX: u64 = 1 << 40;
 
-/// Ticks spent in each column.
+/// Ticks per column.
 type Ticks = [u64; COLUMNS];
 
 #[derive(Debug)]
@@ -59,14 +59,14 @@ impl Processor {
         }
     }
 
-    fn take(&mut self, board: &mut Board, ticks: Ticks) {
+    fn update(&mut self, board: &mut Board, ticks: Ticks) {
         self.seen = true;
         let Some(before) = self.before.replace(ticks) else {
             return;
         };
         let mut spent = [0; COLUMNS];
         for ((spent, now), before) in spent.iter_mut().zip(ticks).zip(before) {
-            // iowait may go backwards (proc_stat(5)): then no time was spent there.
+            // iowait may decrease (proc_stat(5)): counted as no time spent.
             *spent = now.saturating_sub(before).min(TICKS_MAX);
         }
         let total: u64 = spent.iter().sum();
@@ -90,7 +90,7 @@ impl Processor {
 
 #[derive(Debug)]
 pub(super) struct Cpu {
-    file: KeptFile,
+    file: KernelFile,
     all: Processor,
     cores: Vec<Option<Processor>>,
     count: Slot,
@@ -104,7 +104,7 @@ pub(super) struct Cpu {
 impl Cpu {
     pub(super) fn new(roots: &Roots, board: &mut Board) -> Self {
         Self {
-            file: KeptFile::open(&roots.proc.join("stat")),
+            file: KernelFile::open(&roots.proc.join("stat")),
             all: Processor::new(board, None),
             cores: Vec::new(),
             count: board.slot(CPU_COUNT.series(&[])),
@@ -131,7 +131,7 @@ impl Cpu {
                 b"cpu" => {
                     let (ticks, columns) = numbers::<COLUMNS>(words);
                     if columns > IDLE {
-                        self.all.take(board, ticks);
+                        self.all.update(board, ticks);
                     }
                 }
                 b"intr" => set(board, self.interrupts, words.next()),
@@ -147,13 +147,13 @@ impl Cpu {
                     let core = usize::try_from(core).unwrap_or(usize::MAX);
                     count += 1;
                     if columns > IDLE && core < CORES_MAX {
-                        self.core(core, board).take(board, ticks);
+                        self.core(core, board).update(board, ticks);
                     }
                 }
             }
         }
         board.set(self.count, count);
-        // A processor taken offline is missing from the file.
+        // Offline processors are missing from the file.
         for core in self.cores.iter_mut().flatten() {
             if !std::mem::take(&mut core.seen) {
                 core.clear(board);
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn busy_is_what_is_neither_idle_nor_waiting() {
+    fn idle_and_iowait_are_not_busy_time() {
         let mut board = Board::new();
         let mut cpu = cpu(&mut board);
         cpu.parse(
@@ -241,7 +241,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_make_it_panic(
+        fn arbitrary_input_does_not_panic(
             texts in proptest::collection::vec("(cpu[0-9]{0,4} ([0-9]{0,22} ){0,12}\n|\\PC{0,30}\n){0,6}", 2)
         ) {
             let mut board = Board::new();

@@ -9,22 +9,22 @@ use sysmon_wire::metrics::{
 };
 
 use super::parse::{lines, numbers, words};
-use super::{Context, KeptFile, Roots};
+use super::{Context, KernelFile, Roots};
 use crate::board::{Board, Slot};
 use crate::total::Total;
 
-/// Disks shown; those beyond still count towards the total.
+/// Disks with series of their own; further ones still count towards the total.
 const DISKS_MAX: usize = 128;
 
-/// Columns of a line after the name that are read; kernels since 4.18 and 5.5 have more.
+/// Columns read of a line, after the name; kernels since 4.18 and 5.5 have more.
 const COLUMNS: usize = 11;
 
-/// The kernel counts in sectors of this many bytes, whatever the disk's own are.
+/// The kernel counts in sectors of this size, regardless of the disk's own.
 const SECTOR_BYTES: u64 = 512;
 
 const DIRECTION: &str = "disk.io.direction";
 
-/// A column of the file, what it counts, and in which direction.
+/// Column of the file, its metric and direction, and the factor to the metric's unit.
 const COUNTERS: [(usize, Metric, Option<&str>, u64); 10] = [
     (0, DISK_OPERATIONS, Some("read"), 1),
     (1, DISK_MERGED, Some("read"), 1),
@@ -45,20 +45,20 @@ const WRITTEN: usize = 6;
 #[derive(Debug)]
 struct Disk {
     name: Vec<u8>,
-    /// Whether it is shown at all: partitions, loops and RAM disks are not.
-    shown: bool,
-    /// Whether it counts towards the host's total: not what is built of other disks.
+    /// Whether it has series: partitions, loop devices and RAM disks do not.
+    has_series: bool,
+    /// Whether it counts towards the host's total: not disks that are built from others.
     physical: bool,
     counters: [Slot; COUNTERS.len()],
     pending: Slot,
-    /// Bytes read and written when last seen.
+    /// Bytes read and written in the previous sample.
     before: Option<[u64; 2]>,
     seen: bool,
 }
 
 #[derive(Debug)]
 pub(super) struct Disks {
-    file: KeptFile,
+    file: KernelFile,
     blocks: PathBuf,
     disks: Vec<Disk>,
     read: Total,
@@ -70,7 +70,7 @@ impl Disks {
         let mut total =
             |direction: &str| Total::new(board.slot(DISK_IO.series(&[(DIRECTION, direction)])));
         Self {
-            file: KeptFile::open(&roots.proc.join("diskstats")),
+            file: KernelFile::open(&roots.proc.join("diskstats")),
             blocks: roots.sys.join("block"),
             disks: Vec::new(),
             read: total("read"),
@@ -93,7 +93,7 @@ impl Disks {
             if count < COLUMNS {
                 continue;
             }
-            // Lines keep their order, so a disk is nearly always where it was.
+            // The order of lines hardly ever changes, so the index of the last sample is tried first.
             let found = match self.disks.get(at) {
                 Some(disk) if disk.name == name => Some(at),
                 _ => self.disks.iter().position(|disk| disk.name == name),
@@ -109,16 +109,16 @@ impl Disks {
             let Some(disk) = self.disks.get_mut(index) else {
                 continue;
             };
-            disk.take(&columns, board, &mut self.read, &mut self.written);
+            disk.update(&columns, board, &mut self.read, &mut self.written);
         }
-        for disk in self.disks.iter_mut().filter(|disk| disk.shown) {
+        for disk in self.disks.iter_mut().filter(|disk| disk.has_series) {
             if !std::mem::take(&mut disk.seen) && disk.before.take().is_some() {
                 disk.counters.iter().for_each(|slot| board.clear(*slot));
                 board.clear(disk.pending);
             }
         }
-        self.read.show(board);
-        self.written.show(board);
+        self.read.publish(board);
+        self.written.publish(board);
     }
 
     fn new_disk(&self, name: &[u8], board: &mut Board) -> Disk {
@@ -127,12 +127,12 @@ impl Disks {
         let virtual_disk = ["loop", "ram", "zram", "fd", "sr"]
             .iter()
             .any(|p| text.starts_with(p));
-        // The kernel writes ! for / in directory names.
+        // In the names of sysfs directories, the kernel replaces / by !.
         let whole = self.blocks.join(text.replace('/', "!")).is_dir();
-        let shown_before = self.disks.iter().filter(|disk| disk.shown).count();
-        let shown = whole && !virtual_disk && shown_before < DISKS_MAX;
+        let series_before = self.disks.iter().filter(|disk| disk.has_series).count();
+        let has_series = whole && !virtual_disk && series_before < DISKS_MAX;
         let mut slot = |metric: Metric, direction: Option<&str>| {
-            if !shown {
+            if !has_series {
                 return Slot::NONE;
             }
             let direction = direction.map(|d| (DIRECTION, d));
@@ -146,7 +146,7 @@ impl Disks {
             counters: COUNTERS.map(|(_, metric, direction, _)| slot(metric, direction)),
             pending: slot(DISK_PENDING, None),
             name: name.to_vec(),
-            shown,
+            has_series,
             physical: whole && !virtual_disk && !text.starts_with("dm-") && !text.starts_with("md"),
             before: None,
             seen: false,
@@ -155,14 +155,14 @@ impl Disks {
 }
 
 impl Disk {
-    fn take(
+    fn update(
         &mut self,
         columns: &[u64; COLUMNS],
         board: &mut Board,
         read: &mut Total,
         written: &mut Total,
     ) {
-        if !self.shown && !self.physical {
+        if !self.has_series && !self.physical {
             return;
         }
         self.seen = true;
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_disks_are_shown_and_physical_ones_make_the_total() {
+    fn whole_disks_have_series_and_physical_ones_are_the_total() {
         let mut board = Board::new();
         let (mut disks, _dir) = disks(&["sda", "dm-0", "loop0"], &mut board);
         let text = b"   8  0 sda 10 1 100 5 20 2 200 6 3 70 80\n   8  1 sda1 9 1 90 5 20 2 200 6 0 70 80\n 253 0 dm-0 10 1 100 5 20 2 200 6 0 70 80\n 7 0 loop0 1 1 1 1 1 1 1 1 1 1 1\n";
@@ -220,12 +220,12 @@ mod tests {
         assert_eq!(
             value(&board, "system.disk.io", &["read"]),
             51_200,
-            "the total begins with what there is"
+            "the total starts at the kernel's own value"
         );
     }
 
     #[test]
-    fn the_total_does_not_jump_when_a_disk_goes_or_comes() {
+    fn the_total_does_not_jump_when_a_disk_is_removed_or_added() {
         let mut board = Board::new();
         let (mut disks, _dir) = disks(&["sda", "sdb"], &mut board);
         let both = b"8 0 sda 0 0 100 0 0 0 0 0 0 0 0\n8 16 sdb 0 0 1000 0 0 0 0 0 0 0 0\n";
@@ -239,13 +239,13 @@ mod tests {
         assert_eq!(
             total(&board),
             1105,
-            "sda went back, sdb came back: neither is new traffic"
+            "sda restarted its counter and sdb returned: neither is new traffic"
         );
     }
 
     proptest! {
         #[test]
-        fn no_bytes_make_it_panic(text in "(( [0-9]{1,3}){2} sd[ab]( [0-9]{1,22}){0,16}\n){0,4}") {
+        fn arbitrary_input_does_not_panic(text in "(( [0-9]{1,3}){2} sd[ab]( [0-9]{1,22}){0,16}\n){0,4}") {
             let mut board = Board::new();
             let (mut disks, _dir) = disks(&["sda"], &mut board);
             disks.parse(text.as_bytes(), &mut board);

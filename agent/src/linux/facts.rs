@@ -1,4 +1,4 @@
-//! What the host is: os-release(5), `/proc/cpuinfo`, uname(2).
+//! Facts of the host: os-release(5), `/proc/cpuinfo`, uname(2).
 
 use sysmon_wire::{HostFacts, Label, UnixMs};
 
@@ -6,7 +6,6 @@ use super::Roots;
 use super::parse::{lines, number, words};
 use crate::VERSION;
 
-/// The facts of this host.
 pub(super) fn facts(roots: &Roots) -> HostFacts {
     let proc = |file: &str| std::fs::read(roots.proc.join(file)).unwrap_or_default();
     let uname = rustix::system::uname();
@@ -45,7 +44,7 @@ fn pretty_name(text: &str) -> Option<String> {
     Some(name.trim_matches(['"', '\'']).to_owned())
 }
 
-/// x86 says `model name`, some Arm kernels `Model` or `Hardware`, others nothing.
+/// x86 has `model name`, some Arm kernels have `Model` or `Hardware`, others nothing.
 fn cpu_model(cpuinfo: &[u8]) -> String {
     let text = String::from_utf8_lossy(cpuinfo);
     let field = |name: &str| {
@@ -69,7 +68,7 @@ fn processors(stat: &[u8]) -> u32 {
     lines(stat).filter(is_processor).count() as u32
 }
 
-/// The first number of the line that begins with `name`.
+/// The first number of the line that starts with `name`.
 fn value(text: &[u8], name: &[u8]) -> Option<u64> {
     let line = lines(text).find(|line| words(line).next() == Some(name))?;
     words(line).nth(1).and_then(number)
@@ -80,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn facts_are_found_in_the_files_of_different_systems() {
+    fn facts_are_parsed_from_the_files_of_different_systems() {
         assert_eq!(
             pretty_name("NAME=\"Debian\"\nPRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\n")
                 .unwrap(),

@@ -1,6 +1,6 @@
-//! What disks, filesystems and arrays say of their own faults, readable by everybody: the kernel's count of
-//! commands that a SCSI or SATA disk failed (`ioerr_cnt`), errors that ext4 found
-//! (Documentation/ABI/testing/sysfs-fs-ext4) and disks that arrays lack (`/proc/mdstat`, md(4)).
+//! Hardware and filesystem faults, readable without privileges: commands that a SCSI or SATA disk failed
+//! (`ioerr_cnt`), errors found by ext4 (Documentation/ABI/testing/sysfs-fs-ext4), and disks missing from RAID
+//! arrays (`/proc/mdstat`, md(4)).
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -14,10 +14,10 @@ use super::parse::{lines, words};
 use super::{Context, Roots};
 use crate::board::Slot;
 
-/// Devices of one kind that are read.
+/// Devices per kind.
 const DEVICES_MAX: usize = 128;
 
-/// Bytes of one file that are read: an array has some 200.
+/// Bytes read of one file: an array takes about 200.
 const BYTES_MAX: u64 = 64 * 1024;
 
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub(super) struct Faults {
     blocks: PathBuf,
     ext4: PathBuf,
     arrays: PathBuf,
-    /// Every series there has been, and whether the last look found it.
+    /// Every series so far, and whether the last reading found its device.
     slots: HashMap<(&'static str, Label), (Slot, bool)>,
 }
 
@@ -39,28 +39,27 @@ impl Faults {
         }
     }
 
-    /// Looks at all of them; to be called once in a while.
     pub(super) fn collect(&mut self, context: &mut Context<'_>) {
         self.slots.values_mut().for_each(|(_, seen)| *seen = false);
         for (name, path) in devices(&self.blocks) {
             if let Some(count) = number(&path.join("device/ioerr_cnt")) {
-                self.show(DISK_ERRORS, name, count, context);
+                self.set(DISK_ERRORS, name, count, context);
             }
         }
         for (name, path) in devices(&self.ext4) {
             if let Some(count) = number(&path.join("errors_count")) {
-                self.show(FS_ERRORS, name, count, context);
+                self.set(FS_ERRORS, name, count, context);
             }
         }
         for (name, count) in missing(&content(&self.arrays).unwrap_or_default()) {
-            self.show(RAID_MISSING, name, count, context);
+            self.set(RAID_MISSING, name, count, context);
         }
         for (slot, _) in self.slots.values().filter(|(_, seen)| !seen) {
             context.board.clear(*slot);
         }
     }
 
-    fn show(&mut self, metric: Metric, device: Label, count: u64, context: &mut Context<'_>) {
+    fn set(&mut self, metric: Metric, device: Label, count: u64, context: &mut Context<'_>) {
         let key = (metric.name, device);
         if self.slots.len() >= 4 * DEVICES_MAX && !self.slots.contains_key(&key) {
             return;
@@ -75,20 +74,20 @@ impl Faults {
     }
 }
 
-/// Folders of devices, by name.
+/// The folders of devices, sorted by name.
 fn devices(dir: &Path) -> Vec<(Label, PathBuf)> {
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
     let entries = entries.take(8 * DEVICES_MAX).map(|entry| {
         let name = entry.file_name();
         (Label::from_bytes(name.as_encoded_bytes()), entry.path())
     });
-    // Loops and the like are many, and have no faults of their own.
-    let is_own = |name: &Label| {
+    // Loop devices and RAM disks are numerous and have no faults of their own.
+    let is_physical = |name: &Label| {
         !["loop", "ram", "zram"]
             .iter()
             .any(|of| name.as_str().starts_with(of))
     };
-    let mut devices: Vec<_> = entries.filter(|(name, _)| is_own(name)).collect();
+    let mut devices: Vec<_> = entries.filter(|(name, _)| is_physical(name)).collect();
     devices.sort();
     devices.truncate(DEVICES_MAX);
     devices
@@ -105,7 +104,7 @@ fn number(path: &Path) -> Option<u64> {
     parse_number(&content(path)?)
 }
 
-/// A number as the kernel writes it: in tens, or in sixteens after `0x`.
+/// Decimal, or hexadecimal after `0x`.
 fn parse_number(text: &[u8]) -> Option<u64> {
     let text = std::str::from_utf8(text).ok()?.trim();
     match text.strip_prefix("0x") {
@@ -114,7 +113,7 @@ fn parse_number(text: &[u8]) -> Option<u64> {
     }
 }
 
-/// How many disks each array lacks. An array without redundancy lacks none as long as it runs.
+/// The number of missing disks of each array. Arrays without redundancy are not listed.
 fn missing(text: &[u8]) -> Vec<(Label, u64)> {
     let mut arrays: Vec<(Label, u64)> = Vec::new();
     let mut present: Option<Label> = None;
@@ -136,7 +135,7 @@ fn missing(text: &[u8]) -> Vec<(Label, u64)> {
     arrays
 }
 
-/// `[2/1]`: two disks belong to it, one is there.
+/// `[2/1]`: the array has two disks, one is present.
 fn members(word: &[u8]) -> Option<(u64, u64)> {
     let inner = word.strip_prefix(b"[")?.strip_suffix(b"]")?;
     let (wanted, there) = std::str::from_utf8(inner).ok()?.split_once('/')?;
@@ -164,14 +163,14 @@ md127 : active raid0 sdf[1] sde[0]\n      \
 1000 blocks super 1.2 512k chunks\n\nunused devices: <none>\n";
 
     #[test]
-    fn arrays_tell_how_many_disks_they_lack() {
+    fn missing_disks_of_arrays_are_counted() {
         assert_eq!(missing(MDSTAT), [("md1".into(), 1), ("md0".into(), 0)]);
         let none = b"Personalities : \nunused devices: <none>\n";
         assert_eq!(missing(none), []);
     }
 
     #[test]
-    fn faults_are_counted_and_gone_with_their_device() {
+    fn faults_are_counted_until_their_device_is_removed() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path();
         let roots = Roots {
@@ -191,14 +190,14 @@ md127 : active raid0 sdf[1] sde[0]\n      \
         write("sys/fs/ext4/features/lazy_itable_init", b"supported\n");
         let (mut board, mut buffer) = (Board::new(), ReadBuffer::default());
         let mut faults = Faults::new(&roots);
-        let mut look = |faults: &mut Faults, board: &mut Board| {
+        let mut read = |faults: &mut Faults, board: &mut Board| {
             faults.collect(&mut Context {
                 board,
                 buffer: &mut buffer,
                 now: UnixMs(0),
             });
         };
-        look(&mut faults, &mut board);
+        read(&mut faults, &mut board);
         assert_eq!(value(&board, "system.linux.disk.errors", &["sda"]), 31);
         assert_eq!(
             value(&board, "system.linux.filesystem.errors", &["dm-1"]),
@@ -208,13 +207,13 @@ md127 : active raid0 sdf[1] sde[0]\n      \
         assert_eq!(value(&board, "system.linux.raid.missing", &["md0"]), 0);
         assert_eq!(board.keys().len(), 4);
         std::fs::remove_dir_all(root.join("sys/block/sda")).unwrap();
-        look(&mut faults, &mut board);
+        read(&mut faults, &mut board);
         assert_eq!(value(&board, "system.linux.disk.errors", &["sda"]), ABSENT);
     }
 
     proptest! {
         #[test]
-        fn no_bytes_make_it_panic(
+        fn arbitrary_input_does_not_panic(
             bytes in proptest::collection::vec(any::<u8>(), 0..300), text in "(md[0-9] : a|  b \\[[0-9]{1,30}/[0-9]\\]|\n){0,20}",
         ) {
             let _ = (missing(&bytes), parse_number(&bytes), missing(text.as_bytes()));

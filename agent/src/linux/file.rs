@@ -1,4 +1,4 @@
-//! A file that stays open between samples.
+//! Kernel files that stay open between samples.
 
 use std::fs::File;
 use std::io::ErrorKind;
@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
-/// Bytes read of one file at most; `/proc/stat` of a machine with 1,024 processors has some 150 KiB.
+/// Bytes read of one file; `/proc/stat` of a machine with 1,024 processors has about 150 KiB.
 const FILE_BYTES_MAX: usize = 1 << 20;
 
-/// What files are read into, and how often that failed.
+/// The buffer that files are read into, and a count of failed reads.
 #[derive(Debug, Default)]
 pub struct ReadBuffer {
     bytes: Vec<u8>,
@@ -18,22 +18,22 @@ pub struct ReadBuffer {
 }
 
 impl ReadBuffer {
-    /// Readings that failed for another reason than that there is no value or device.
+    /// Failed reads, except where there is currently no value or device.
     pub fn errors(&self) -> u64 {
         self.errors
     }
 }
 
-/// A kernel file kept open and read from its start each time.
+/// A file of `/proc` or `/sys`, kept open and read from its start each time.
 #[derive(Debug)]
-pub struct KeptFile {
+pub struct KernelFile {
     path: PathBuf,
     file: Option<File>,
     denied: bool,
 }
 
-impl KeptFile {
-    /// Opens the file; one that is not there stays absent.
+impl KernelFile {
+    /// A missing file stays absent until [`Self::reopen`].
     pub fn open(path: &Path) -> Self {
         let file = File::open(path);
         let denied = |error: &std::io::Error| error.kind() == ErrorKind::PermissionDenied;
@@ -44,55 +44,55 @@ impl KeptFile {
         }
     }
 
-    /// Whether there is such a file.
-    pub fn is_there(&self) -> bool {
+    /// Whether the file could be opened.
+    pub fn exists(&self) -> bool {
         self.file.is_some()
     }
 
-    /// Whether the file is there but may not be read.
+    /// Whether opening the file was refused.
     pub fn is_denied(&self) -> bool {
         self.denied
     }
 
-    /// Opens the file if it was not there, or went away, when last tried.
+    /// Opens the file if it was missing or removed.
     pub fn reopen(&mut self) {
         if self.file.is_none() {
             *self = Self::open(&self.path);
         }
     }
 
-    /// Reads the whole file into `buffer` and returns it; none if there is no value now.
+    /// Reads the whole file; none if there is currently no value.
     pub fn read<'a>(&mut self, buffer: &'a mut ReadBuffer) -> Option<&'a [u8]> {
         let file = self.file.as_ref()?;
         match read_at_start(file, &mut buffer.bytes) {
             Ok(length) => buffer.bytes.get(..length),
             Err(error) => {
                 match Failure::of(&error) {
-                    Failure::NoValueNow => {}
+                    Failure::NoValue => {}
                     Failure::Gone => self.file = None,
                     Failure::Unexpected => buffer.errors += 1,
                 }
-                tracing::debug!("cannot read {}: {error}", self.path.display());
+                tracing::debug!(path = %self.path.display(), %error, "cannot read");
                 None
             }
         }
     }
 
-    /// Reads a file that holds one number.
+    /// Reads a file that contains one number.
     pub fn read_i64(&mut self, buffer: &mut ReadBuffer) -> Option<i64> {
         let text = std::str::from_utf8(self.read(buffer)?).ok()?;
         text.trim().parse().ok()
     }
 }
 
-/// What it means that a file cannot be read.
+/// What a failed read means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Failure {
-    /// An interface that is down, a sensor or disk that is asleep: the next reading may succeed.
-    NoValueNow,
-    /// The device was removed, or the kernel does not offer this at all.
+    /// An interface that is down, a sensor or disk that is asleep: the next read may succeed.
+    NoValue,
+    /// The device was removed, or the kernel does not support the file.
     Gone,
-    /// Anything else, which is worth counting.
+    /// Anything else: counted.
     Unexpected,
 }
 
@@ -100,7 +100,7 @@ impl Failure {
     fn of(error: &std::io::Error) -> Self {
         match error.raw_os_error().map(Errno::from_raw_os_error) {
             Some(Errno::INVAL | Errno::AGAIN | Errno::NODATA | Errno::BUSY | Errno::PERM) => {
-                Self::NoValueNow
+                Self::NoValue
             }
             Some(Errno::NODEV | Errno::NXIO | Errno::NOENT | Errno::SRCH | Errno::OPNOTSUPP) => {
                 Self::Gone
@@ -110,8 +110,7 @@ impl Failure {
     }
 }
 
-/// One `pread` for a file that fits into the buffer as it is; more only while the buffer grows to
-/// the file's size.
+/// One `pread` for a file that fits the buffer; more only while the buffer grows to the size of the file.
 fn read_at_start(file: &File, buffer: &mut Vec<u8>) -> std::io::Result<usize> {
     let mut length = 0;
     if buffer.len() < 4096 {
@@ -124,7 +123,7 @@ fn read_at_start(file: &File, buffer: &mut Vec<u8>) -> std::io::Result<usize> {
         let read = file.read_at(space, length as u64)?;
         length += read;
         if read == 0 || length < buffer.len() {
-            // The kernel hands out small files whole: a short read is the end.
+            // The kernel returns small files whole: a short read is the end.
             return Ok(length);
         }
         if buffer.len() >= FILE_BYTES_MAX {
@@ -139,37 +138,37 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_read_anew_each_time_and_may_grow() {
+    fn a_file_is_read_from_its_start_each_time_and_may_grow() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("f");
         let mut buffer = ReadBuffer::default();
         std::fs::write(&path, "12\n").unwrap();
-        let mut file = KeptFile::open(&path);
+        let mut file = KernelFile::open(&path);
         assert_eq!(file.read_i64(&mut buffer), Some(12));
         std::fs::write(&path, vec![b'x'; 100_000]).unwrap();
         assert_eq!(file.read(&mut buffer).unwrap().len(), 100_000);
         std::fs::write(&path, "7").unwrap();
         assert_eq!(file.read_i64(&mut buffer), Some(7));
         let late = dir.path().join("late");
-        let mut file = KeptFile::open(&late);
-        assert!(!file.is_there() && !file.is_denied());
+        let mut file = KernelFile::open(&late);
+        assert!(!file.exists() && !file.is_denied());
         std::fs::write(&late, "3").unwrap();
         file.reopen();
         assert_eq!(file.read_i64(&mut buffer), Some(3));
     }
 
     #[test]
-    fn a_sensor_that_is_asleep_is_tried_again_and_one_that_is_gone_is_not() {
+    fn a_sleeping_sensor_is_read_again_and_a_removed_one_is_not() {
         let of = |errno: Errno| Failure::of(&std::io::Error::from(errno));
-        assert_eq!(of(Errno::INVAL), Failure::NoValueNow);
+        assert_eq!(of(Errno::INVAL), Failure::NoValue);
         assert_eq!(of(Errno::NODEV), Failure::Gone);
         assert_eq!(of(Errno::IO), Failure::Unexpected);
-        // A folder opens but cannot be read: counted, and kept.
+        // A folder can be opened but not read: counted, and tried again.
         let dir = tempfile::tempdir().unwrap();
-        let mut file = KeptFile::open(dir.path());
+        let mut file = KernelFile::open(dir.path());
         let mut buffer = ReadBuffer::default();
         assert_eq!(file.read(&mut buffer), None);
         assert_eq!(buffer.errors(), 1);
-        assert!(file.is_there());
+        assert!(file.exists());
     }
 }

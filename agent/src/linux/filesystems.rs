@@ -1,13 +1,14 @@
 //! Filesystems: `/proc/self/mounts` (fstab(5)) and statvfs(3), on a thread of their own.
 //!
-//! `statvfs` on a network mount whose server is gone can hang for ever, so the sampler never calls
-//! it: a worker does, and when it has hung for too long it is left behind and replaced.
+//! `statvfs` can block forever on a network mount whose server is unreachable, so the sampler never calls it: a
+//! worker thread does, and one that blocks for too long is abandoned and replaced.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use sysmon_clock::Clock;
 use sysmon_wire::Label;
 use sysmon_wire::metrics::{
     FS_INODES_LIMIT, FS_INODES_USAGE, FS_LIMIT, FS_READ_ONLY, FS_UNREACHABLE, FS_USAGE,
@@ -19,16 +20,16 @@ use super::mounts::{Mount, mounts};
 use super::{Context, Roots};
 use crate::board::{Board, Slot};
 
-/// Time between two looks; sizes change slowly.
+/// Time between two readings; sizes change slowly.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// A filesystem that does not answer for this long is unreachable.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
+/// Time without a response after which a filesystem counts as unreachable.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Workers that may hang at once; past that unreachable mounts are not tried again.
-const HUNG_MAX: usize = 4;
+/// Blocked workers at a time; past this, mounts are reported as unreachable without being tried.
+const BLOCKED_MAX: usize = 4;
 
-/// What statvfs says, in bytes and inodes.
+/// The result of statvfs, in bytes and inodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Space {
     total: u64,
@@ -39,22 +40,22 @@ struct Space {
     read_only: bool,
 }
 
-/// What a worker has found so far.
+/// State shared with a worker.
 #[derive(Debug, Default)]
-struct Findings {
-    /// The mount it is asking, and since when.
-    asking: Option<(Mount, Instant)>,
-    /// The last whole look; none for a mount that did not answer.
+struct Shared {
+    /// The mount that the worker is querying, and since when.
+    current: Option<(Mount, Instant)>,
+    /// The last complete reading; no space for a mount that is unreachable.
     spaces: Vec<(Mount, Option<Space>)>,
-    /// Rises with every whole look.
-    looks: u64,
-    /// Set when nobody listens to the worker any more.
+    /// Increases with every complete reading.
+    readings: u64,
+    /// Set when the worker has been replaced.
     abandoned: bool,
-    hung: Arc<Mutex<HungMounts>>,
+    blocked: Arc<Mutex<BlockedWorkers>>,
 }
 
-/// Mounts that hang, and how many workers hang on them.
-type HungMounts = HashMap<Label, usize>;
+/// The number of blocked workers per mount point.
+type BlockedWorkers = HashMap<Label, usize>;
 
 #[derive(Debug)]
 struct Slots {
@@ -72,12 +73,13 @@ struct Slots {
 
 #[derive(Debug)]
 pub(super) struct Filesystems {
+    clock: Clock,
     mounts_file: PathBuf,
-    worker: Arc<Mutex<Findings>>,
-    hung: Arc<Mutex<HungMounts>>,
-    looks_shown: u64,
+    worker: Arc<Mutex<Shared>>,
+    blocked: Arc<Mutex<BlockedWorkers>>,
+    readings_collected: u64,
     slots: HashMap<Label, Slots>,
-    shown: Vec<Label>,
+    mounted: Vec<Label>,
     worst: Slot,
 }
 
@@ -86,49 +88,51 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Filesystems {
-    pub(super) fn new(roots: &Roots, board: &mut Board) -> Self {
+    pub(super) fn new(roots: &Roots, clock: &Clock, board: &mut Board) -> Self {
         let mounts_file = roots.proc.join("self/mounts");
-        let hung = Arc::default();
+        let blocked = Arc::default();
         Self {
-            worker: start_worker(mounts_file.clone(), &hung),
+            worker: start_worker(mounts_file.clone(), clock.clone(), &blocked),
+            clock: clock.clone(),
             mounts_file,
-            hung,
-            looks_shown: 0,
+            blocked,
+            readings_collected: 0,
             slots: HashMap::new(),
-            shown: Vec::new(),
+            mounted: Vec::new(),
             worst: board.slot(FS_UTILIZATION.series(&[])),
         }
     }
 
     pub(super) fn collect(&mut self, context: &mut Context<'_>) {
         let worker = Arc::clone(&self.worker);
-        let mut findings = lock(&worker);
-        let stuck = findings
-            .asking
+        let mut shared = lock(&worker);
+        let now = self.clock.instant();
+        let stuck = shared
+            .current
             .as_ref()
-            .filter(|(_, since)| since.elapsed() > ANSWER_TIMEOUT);
+            .filter(|(_, since)| now - *since > RESPONSE_TIMEOUT);
         if let Some((mount, _)) = stuck.cloned() {
-            findings.abandoned = true;
-            drop(findings);
+            shared.abandoned = true;
+            drop(shared);
             self.replace_worker(&mount, context.board);
             return;
         }
-        if findings.looks == self.looks_shown {
+        if shared.readings == self.readings_collected {
             return;
         }
-        self.looks_shown = findings.looks;
-        let spaces = findings.spaces.clone();
-        drop(findings);
+        self.readings_collected = shared.readings;
+        let spaces = shared.spaces.clone();
+        drop(shared);
         self.show(&spaces, context.board);
     }
 
     fn replace_worker(&mut self, mount: &Mount, board: &mut Board) {
-        *lock(&self.hung).entry(mount.point.clone()).or_default() += 1;
-        tracing::warn!("the filesystem {} does not answer", mount.point);
+        *lock(&self.blocked).entry(mount.point.clone()).or_default() += 1;
+        tracing::warn!(mount = %mount.point, "filesystem does not respond");
         let slots = slots(&mut self.slots, mount, board);
         board.set(slots.unreachable, 1);
-        self.looks_shown = 0;
-        self.worker = start_worker(self.mounts_file.clone(), &self.hung);
+        self.readings_collected = 0;
+        self.worker = start_worker(self.mounts_file.clone(), self.clock.clone(), &self.blocked);
     }
 
     fn show(&mut self, spaces: &[(Mount, Option<Space>)], board: &mut Board) {
@@ -146,17 +150,16 @@ impl Filesystems {
             Some(permille) => board.set(self.worst, permille),
             None => board.clear(self.worst),
         }
-        // What is no longer mounted has no values.
-        for gone in self
-            .shown
+        for unmounted in self
+            .mounted
             .iter()
             .filter(|point| !spaces.iter().any(|(m, _)| m.point == **point))
         {
-            if let Some(slots) = self.slots.get(gone) {
+            if let Some(slots) = self.slots.get(unmounted) {
                 slots.clear(board);
             }
         }
-        self.shown = spaces
+        self.mounted = spaces
             .iter()
             .map(|(mount, _)| mount.point.clone())
             .collect();
@@ -211,8 +214,8 @@ impl Slots {
     }
 }
 
-/// Sets the values of one filesystem and returns its utilization as `df` shows it, in permille:
-/// used of what ordinary users can have, rounded up.
+/// Sets the values of one filesystem and returns its utilization as `df` shows it, in permille of the space
+/// available to unprivileged users.
 fn show_space(slots: &Slots, space: &Space, board: &mut Board) -> i64 {
     let used = space.total.saturating_sub(space.free);
     board.set_u64(slots.limit, space.total);
@@ -237,44 +240,46 @@ fn show_space(slots: &Slots, space: &Space, board: &mut Board) -> i64 {
     }
 }
 
-fn start_worker(mounts_file: PathBuf, hung: &Arc<Mutex<HungMounts>>) -> Arc<Mutex<Findings>> {
-    let findings = Findings {
-        hung: Arc::clone(hung),
-        ..Findings::default()
-    };
-    let findings = Arc::new(Mutex::new(findings));
-    let worker = Arc::clone(&findings);
+fn start_worker(
+    mounts_file: PathBuf,
+    clock: Clock,
+    blocked: &Arc<Mutex<BlockedWorkers>>,
+) -> Arc<Mutex<Shared>> {
+    let shared = Arc::new(Mutex::new(Shared {
+        blocked: Arc::clone(blocked),
+        ..Shared::default()
+    }));
+    let worker = Arc::clone(&shared);
     let started = std::thread::Builder::new()
         .name("filesystems".to_owned())
         .stack_size(128 * 1024)
-        .spawn(move || work(&mounts_file, &worker));
+        .spawn(move || work(&mounts_file, &clock, &worker));
     if let Err(error) = started {
-        tracing::warn!("filesystems are not watched: {error}");
+        tracing::warn!(%error, "cannot start a thread; filesystems are not collected");
     }
-    findings
+    shared
 }
 
-fn work(mounts_file: &std::path::Path, findings: &Mutex<Findings>) {
+fn work(mounts_file: &Path, clock: &Clock, shared: &Mutex<Shared>) {
     loop {
         let mut spaces = Vec::new();
         let text = std::fs::read(mounts_file).unwrap_or_default();
         for mount in mounts(&text) {
-            let hung = Arc::clone(&lock(findings).hung);
-            if lock(&hung)
+            let blocked = Arc::clone(&lock(shared).blocked);
+            let is_blocked = lock(&blocked)
                 .get(&mount.point)
-                .is_some_and(|workers| *workers > 0)
-                || lock(&hung).values().sum::<usize>() > HUNG_MAX
-            {
+                .is_some_and(|workers| *workers > 0);
+            if is_blocked || lock(&blocked).values().sum::<usize>() > BLOCKED_MAX {
                 spaces.push((mount, None));
                 continue;
             }
-            lock(findings).asking = Some((mount.clone(), Instant::now()));
+            lock(shared).current = Some((mount.clone(), clock.instant()));
             let space = space(&mount);
-            let mut findings = lock(findings);
-            findings.asking = None;
-            if findings.abandoned {
-                // It answered after all: from now on it may be asked again.
-                if let Some(workers) = lock(&hung).get_mut(&mount.point) {
+            let mut shared = lock(shared);
+            shared.current = None;
+            if shared.abandoned {
+                // It responded after all: the replacement may query it again.
+                if let Some(workers) = lock(&blocked).get_mut(&mount.point) {
                     *workers = workers.saturating_sub(1);
                 }
                 return;
@@ -284,15 +289,15 @@ fn work(mounts_file: &std::path::Path, findings: &Mutex<Findings>) {
             }
         }
         {
-            let mut findings = lock(findings);
-            findings.spaces = spaces;
-            findings.looks += 1;
+            let mut shared = lock(shared);
+            shared.spaces = spaces;
+            shared.readings += 1;
         }
         std::thread::sleep(INTERVAL);
     }
 }
 
-/// What a filesystem says of itself; none for one without blocks, or that may not be looked at.
+/// None for a filesystem without blocks, or that may not be accessed.
 fn space(mount: &Mount) -> Option<Space> {
     let stat = rustix::fs::statvfs(mount.path.as_slice()).ok()?;
     let bytes = |blocks: u64| blocks.saturating_mul(stat.f_frsize);
@@ -330,9 +335,9 @@ mod tests {
     };
 
     #[test]
-    fn the_fullest_writable_filesystem_is_the_hosts_worst() {
+    fn the_utilization_of_the_host_is_that_of_the_fullest_writable_filesystem() {
         let mut board = Board::new();
-        let mut all = Filesystems::new(&collector_roots(), &mut board);
+        let mut all = Filesystems::new(&collector_roots(), &Clock::system(), &mut board);
         let full = Space {
             free: 0,
             available: 0,

@@ -1,16 +1,16 @@
-//! How fast processors run: `cpufreq` (Documentation/admin-guide/pm/cpufreq.rst).
+//! Processor frequencies: `cpufreq` (Documentation/admin-guide/pm/cpufreq.rst).
 
 use sysmon_wire::metrics::CPU_FREQUENCY;
 
-use super::{Context, KeptFile, Roots};
+use super::{Context, KernelFile, Roots};
 use crate::board::{Board, Slot};
 
-/// Processors read; on larger machines the first ones speak for the others.
+/// Processors per host; on larger machines the first ones are representative.
 const PROCESSORS_MAX: usize = 64;
 
 #[derive(Debug)]
 pub(super) struct Frequency {
-    processors: Vec<(KeptFile, Slot)>,
+    processors: Vec<(KernelFile, Slot)>,
 }
 
 impl Frequency {
@@ -18,8 +18,8 @@ impl Frequency {
         let mut processors = Vec::new();
         for number in 0..PROCESSORS_MAX {
             let path = format!("devices/system/cpu/cpu{number}/cpufreq/scaling_cur_freq");
-            let file = KeptFile::open(&roots.sys.join(path));
-            if !file.is_there() {
+            let file = KernelFile::open(&roots.sys.join(path));
+            if !file.exists() {
                 break;
             }
             let number = number.to_string();

@@ -1,5 +1,4 @@
-//! Graphics processors: AMD's and Intel's drivers tell in `/sys/class/drm`, NVIDIA's through NVML, which
-//! is loaded only where the driver is.
+//! Graphics processors: `/sys/class/drm` for AMD and Intel; NVML for NVIDIA, loaded only where its driver is.
 
 use std::path::Path;
 use std::time::Duration;
@@ -10,20 +9,20 @@ use sysmon_wire::metrics::{
     GPU_MEMORY_LIMIT, GPU_MEMORY_USAGE, GPU_UTILIZATION, POWER, TEMPERATURE,
 };
 
-use super::background::{Background, Found};
-use super::{Context, KeptFile, Roots};
+use super::background::{Background, Reading};
+use super::{Context, KernelFile, Roots};
 use crate::board::{Board, Slot};
 
-/// Cards read.
+/// Cards per host.
 const CARDS_MAX: usize = 16;
 
-/// How often NVML is asked: its calls take a millisecond or more.
+/// Time between two NVML readings: its calls take a millisecond or more.
 const NVML_PERIOD: Duration = Duration::from_secs(2);
 
-/// The cards whose driver tells in `/sys`.
+/// The cards with values in `/sys`.
 #[derive(Debug)]
 pub(super) struct Cards {
-    cards: Vec<[(KeptFile, Slot, i64); 3]>,
+    cards: Vec<[(KernelFile, Slot, i64); 3]>,
 }
 
 impl Cards {
@@ -41,12 +40,12 @@ impl Cards {
         let mut cards = Vec::new();
         for name in names.into_iter().take(CARDS_MAX) {
             let device = roots.sys.join("class/drm").join(&name).join("device");
-            let busy = KeptFile::open(&device.join("gpu_busy_percent"));
-            if !busy.is_there() {
+            let busy = KernelFile::open(&device.join("gpu_busy_percent"));
+            if !busy.exists() {
                 continue;
             }
             let id = ("hw.id", name.as_str());
-            let memory = |file: &str| KeptFile::open(&device.join(file));
+            let memory = |file: &str| KernelFile::open(&device.join(file));
             cards.push([
                 (busy, board.slot(GPU_UTILIZATION.series(&[id])), 10),
                 (
@@ -73,7 +72,7 @@ impl Cards {
     }
 }
 
-/// NVIDIA's cards, where their driver is loaded.
+/// NVIDIA cards, if their driver is loaded.
 pub(super) fn nvidia(roots: &Roots) -> Option<Background> {
     if !Path::new(&roots.proc).join("driver/nvidia").exists() {
         return None;
@@ -87,8 +86,8 @@ pub(super) fn nvidia(roots: &Roots) -> Option<Background> {
     }))
 }
 
-fn cards(nvml: &Nvml) -> Found {
-    let mut found = Found::default();
+fn cards(nvml: &Nvml) -> Reading {
+    let mut values = Vec::new();
     let count = nvml.device_count().unwrap_or(0).min(CARDS_MAX as u32);
     for index in 0..count {
         let Ok(device) = nvml.device_by_index(index) else {
@@ -98,33 +97,26 @@ fn cards(nvml: &Nvml) -> Found {
         let id = ("hw.id", id.as_str());
         let name = Label::new(&device.name().unwrap_or_else(|_| format!("GPU {index}")));
         let hw = ("hw.name", name.as_str());
-        if let Ok(use_) = device.utilization_rates() {
-            found
-                .values
-                .push((GPU_UTILIZATION.series(&[id]), i64::from(use_.gpu) * 10));
+        if let Ok(rates) = device.utilization_rates() {
+            values.push((GPU_UTILIZATION.series(&[id]), i64::from(rates.gpu) * 10));
         }
         if let Ok(memory) = device.memory_info() {
             let bytes = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
-            found
-                .values
-                .push((GPU_MEMORY_LIMIT.series(&[id]), bytes(memory.total)));
-            found
-                .values
-                .push((GPU_MEMORY_USAGE.series(&[id]), bytes(memory.used)));
+            values.push((GPU_MEMORY_LIMIT.series(&[id]), bytes(memory.total)));
+            values.push((GPU_MEMORY_USAGE.series(&[id]), bytes(memory.used)));
         }
         use nvml_wrapper::enum_wrappers::device::TemperatureSensor;
         if let Ok(degrees) = device.temperature(TemperatureSensor::Gpu) {
-            found
-                .values
-                .push((TEMPERATURE.series(&[id, hw]), i64::from(degrees) * 1000));
+            values.push((TEMPERATURE.series(&[id, hw]), i64::from(degrees) * 1000));
         }
         if let Ok(milliwatts) = device.power_usage() {
-            found
-                .values
-                .push((POWER.series(&[id, hw]), i64::from(milliwatts) * 1000));
+            values.push((POWER.series(&[id, hw]), i64::from(milliwatts) * 1000));
         }
     }
-    found
+    Reading {
+        values,
+        notes: Vec::new(),
+    }
 }
 
 #[cfg(test)]
@@ -135,7 +127,7 @@ mod tests {
     use sysmon_wire::UnixMs;
 
     #[test]
-    fn a_card_in_sys_is_read_and_its_connectors_are_not_cards() {
+    fn cards_in_sysfs_are_read_and_connectors_are_not_cards() {
         let dir = tempfile::tempdir().unwrap();
         let device = dir.path().join("class/drm/card0/device");
         std::fs::create_dir_all(&device).unwrap();

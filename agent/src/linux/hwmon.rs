@@ -5,28 +5,28 @@ use std::path::{Path, PathBuf};
 use sysmon_wire::Label;
 use sysmon_wire::metrics::{FAN_SPEED, Metric, POWER, TEMPERATURE, TEMPERATURE_LIMIT};
 
-use super::{Context, KeptFile, Roots};
+use super::{Context, KernelFile, Roots};
 use crate::board::{Board, Slot};
 
-/// Sensors read; a large server has some 200.
+/// Sensors per host; a large server has about 200.
 const SENSORS_MAX: usize = 256;
 
-/// Temperatures outside of this are of a sensor that is not connected, in thousandths of a degree.
+/// Plausible temperatures in thousandths of a degree; others come from sensors that are not connected.
 const PLAUSIBLE: std::ops::RangeInclusive<i64> = -60_000..=150_000;
 
-/// Limits that mean something, in thousandths of a degree; drivers write 0 or 65 261 °C for none.
+/// Plausible limits in thousandths of a degree; drivers report 0 or 65 261 °C for none.
 const LIMITS: std::ops::RangeInclusive<i64> = 30_000..=150_000;
 
-/// Looks for sensors between two looks at their limits, which hardly ever change.
+/// Scans per reading of limits, which hardly ever change.
 const LIMITS_EVERY: u64 = 20;
 
 #[derive(Debug)]
 struct Sensor {
     path: PathBuf,
-    file: KeptFile,
+    file: KernelFile,
     slot: Slot,
     is_temperature: bool,
-    /// The file of its own critical limit and where that goes, if it has one.
+    /// File and slot of its critical limit, if it has one.
     limit: Option<(PathBuf, Slot)>,
 }
 
@@ -48,17 +48,17 @@ impl Hwmon {
         hwmon
     }
 
-    /// Looks for sensors that came or went.
+    /// Updates the list of sensors.
     pub(super) fn scan(&mut self, roots: &Roots, board: &mut Board) {
         self.sensors.retain_mut(|sensor| {
-            let there = sensor.path.exists();
-            if there {
+            let is_present = sensor.path.exists();
+            if is_present {
                 sensor.file.reopen();
             } else {
                 board.clear(sensor.slot);
                 sensor.limit.iter().for_each(|(_, slot)| board.clear(*slot));
             }
-            there
+            is_present
         });
         let mut chips: Vec<_> = entries(&roots.sys.join("class/hwmon"));
         chips.sort();
@@ -73,7 +73,7 @@ impl Hwmon {
         if self.scans.is_multiple_of(LIMITS_EVERY) {
             self.sensors
                 .iter()
-                .for_each(|sensor| sensor.show_limit(board));
+                .for_each(|sensor| sensor.update_limit(board));
         }
         self.scans += 1;
     }
@@ -95,7 +95,7 @@ impl Hwmon {
         let mut name = name;
         let mut slot = board.slot(metric.series(&[("hw.name", name.as_str())]));
         if self.sensors.iter().any(|known| known.slot == slot) {
-            // Two chips of one name: told apart by their number.
+            // Two chips of the same name are distinguished by number.
             let number = chip.file_name().unwrap_or_default().to_string_lossy();
             name = Label::new(&format!("{chip_name} {number} {label}"));
             slot = board.slot(metric.series(&[("hw.name", name.as_str())]));
@@ -110,13 +110,13 @@ impl Hwmon {
             (limit, board.slot(key))
         });
         let sensor = Sensor {
-            file: KeptFile::open(&path),
+            file: KernelFile::open(&path),
             path,
             slot,
             is_temperature,
             limit,
         };
-        sensor.show_limit(board);
+        sensor.update_limit(board);
         self.sensors.push(sensor);
     }
 
@@ -144,7 +144,7 @@ impl Hwmon {
 }
 
 impl Sensor {
-    fn show_limit(&self, board: &mut Board) {
+    fn update_limit(&self, board: &mut Board) {
         let Some((path, slot)) = &self.limit else {
             return;
         };
@@ -160,7 +160,7 @@ fn read_limit(path: &Path) -> Option<i64> {
     limit.filter(|limit| LIMITS.contains(limit))
 }
 
-/// What a file of a chip measures, if it is one that is read.
+/// The name and metric of the sensor that a file belongs to.
 fn sensor(file: &str) -> Option<(&str, Metric)> {
     let metric = match file.trim_end_matches("_input").trim_end_matches("_average") {
         name if name.starts_with("temp") => TEMPERATURE,
@@ -198,7 +198,7 @@ mod tests {
     use sysmon_wire::{ABSENT, UnixMs};
 
     #[test]
-    fn sensors_are_named_by_chip_and_label_and_the_hottest_is_known() {
+    fn sensors_are_named_by_chip_and_label_and_the_hottest_is_the_hosts_temperature() {
         let dir = tempfile::tempdir().unwrap();
         let chip = dir.path().join("class/hwmon/hwmon0");
         std::fs::create_dir_all(&chip).unwrap();
@@ -240,7 +240,7 @@ mod tests {
         assert_eq!(value(&board, "hw.temperature", &["coretemp temp3"]), ABSENT);
         let limit = |board: &Board, name| value(board, "hw.temperature.limit", &[name]);
         assert_eq!(limit(&board, "coretemp Package id 0"), 105_000);
-        assert_eq!(limit(&board, "coretemp temp2"), ABSENT, "none at all");
+        assert_eq!(limit(&board, "coretemp temp2"), ABSENT, "implausible");
         assert_eq!(value(&board, "hw.fan.speed", &["coretemp fan1"]), 1200);
         assert_eq!(value(&board, "hw.power", &["coretemp power1"]), 15_000_000);
         std::fs::remove_file(chip.join("temp2_input")).unwrap();

@@ -8,20 +8,20 @@ use sysmon_wire::metrics::{
 };
 
 use super::parse::{lines, numbers, words};
-use super::{Context, KeptFile, Roots};
+use super::{Context, KernelFile, Roots};
 use crate::board::{Board, Slot};
 use crate::total::Total;
 
-/// Interfaces shown; those beyond still count towards the total.
+/// Interfaces with series of their own; further ones still count towards the total.
 const INTERFACES_MAX: usize = 128;
 
-/// Columns after the name: eight of receiving, eight of transmitting.
+/// Columns after the name: eight for receive, eight for transmit.
 const COLUMNS: usize = 16;
 
 const DIRECTION: &str = "network.io.direction";
 const NAME: &str = "network.interface.name";
 
-/// A column of the file, what it counts, and in which direction.
+/// Column of the file, its metric and direction.
 const COUNTERS: [(usize, Metric, &str); 8] = [
     (0, NET_IO, "receive"),
     (1, NET_PACKETS, "receive"),
@@ -39,13 +39,13 @@ const TRANSMITTED: usize = 8;
 #[derive(Debug)]
 struct Interface {
     name: Vec<u8>,
-    shown: bool,
-    /// Whether a device is behind it.
+    has_series: bool,
+    /// Whether it has a hardware device.
     physical: bool,
     loopback: bool,
     counters: [Slot; COUNTERS.len()],
-    up: (KeptFile, Slot),
-    speed: (KeptFile, Slot),
+    up: (KernelFile, Slot),
+    speed: (KernelFile, Slot),
     /// Bytes received and transmitted in the sample before, and in this one.
     before: Option<[u64; 2]>,
     now: [u64; 2],
@@ -54,7 +54,7 @@ struct Interface {
 
 #[derive(Debug)]
 pub(super) struct Interfaces {
-    file: KeptFile,
+    file: KernelFile,
     class: PathBuf,
     interfaces: Vec<Interface>,
     received: Total,
@@ -66,7 +66,7 @@ impl Interfaces {
         let mut total =
             |direction: &str| Total::new(board.slot(NET_IO.series(&[(DIRECTION, direction)])));
         Self {
-            file: KeptFile::open(&roots.proc.join("net/dev")),
+            file: KernelFile::open(&roots.proc.join("net/dev")),
             class: roots.sys.join("class/net"),
             interfaces: Vec::new(),
             received: total("receive"),
@@ -81,12 +81,12 @@ impl Interfaces {
         self.parse(text, context.board);
     }
 
-    /// Link state and speed, which change seldom.
+    /// Link state and speed, which rarely change.
     pub(super) fn collect_slow(&mut self, context: &mut Context<'_>) {
-        for interface in self.interfaces.iter_mut().filter(|i| i.shown) {
-            // Both files answer EINVAL while the interface is down; then there is no value.
+        for interface in self.interfaces.iter_mut().filter(|i| i.has_series) {
+            // Both files fail with EINVAL while the interface is down.
             for (file, slot) in [&mut interface.up, &mut interface.speed] {
-                if !file.is_there() {
+                if !file.exists() {
                     continue;
                 }
                 match file.read_i64(context.buffer) {
@@ -98,7 +98,7 @@ impl Interfaces {
     }
 
     fn parse(&mut self, text: &[u8], board: &mut Board) {
-        // Two lines of heading.
+        // Two header lines.
         for (at, line) in lines(text).skip(2).enumerate() {
             let Some(colon) = line.iter().position(|&b| b == b':') else {
                 continue;
@@ -122,15 +122,15 @@ impl Interfaces {
                 self.interfaces.len() - 1
             });
             if let Some(interface) = self.interfaces.get_mut(index) {
-                interface.take(&columns, board);
+                interface.update(&columns, board);
             }
         }
-        self.total(board);
+        self.publish(board);
     }
 
-    /// Adds up the physical interfaces, or all but the loopback where there are none (as in a
-    /// container), and forgets those that are gone.
-    fn total(&mut self, board: &mut Board) {
+    /// Sums the physical interfaces, or all but the loopback where there are none (as in a container), and
+    /// clears the values of removed ones.
+    fn publish(&mut self, board: &mut Board) {
         let any_physical = self.interfaces.iter().any(|i| i.physical && i.seen);
         for interface in &mut self.interfaces {
             if !interface.seen {
@@ -156,33 +156,32 @@ impl Interfaces {
                 self.transmitted.add(before.map(|b| b[1]), interface.now[1]);
             }
         }
-        self.received.show(board);
-        self.transmitted.show(board);
+        self.received.publish(board);
+        self.transmitted.publish(board);
     }
 
     fn new_interface(&self, name: &[u8], board: &mut Board) -> Interface {
         let label = Label::from_bytes(name);
         let text = label.as_str();
         let folder = self.class.join(text);
-        let shown_before = self.interfaces.iter().filter(|i| i.shown).count();
-        // A container's end of a pair comes and goes with it, and says what its bridge says too.
-        let shown = !text.starts_with("veth") && shown_before < INTERFACES_MAX;
+        let series_before = self.interfaces.iter().filter(|i| i.has_series).count();
+        // A veth is short-lived, and its bridge counts the same traffic.
+        let has_series = !text.starts_with("veth") && series_before < INTERFACES_MAX;
         let mut slot = |metric: Metric, direction: Option<&str>| {
-            if !shown {
+            if !has_series {
                 return Slot::NONE;
             }
             let direction = direction.map(|d| (DIRECTION, d));
             let attributes: Vec<_> = direction.into_iter().chain([(NAME, text)]).collect();
             board.slot(metric.series(&attributes))
         };
-        let kept = |file: &str| KeptFile::open(&folder.join(file));
-        let speed = kept("speed");
+        let open = |file: &str| KernelFile::open(&folder.join(file));
         Interface {
             counters: COUNTERS.map(|(_, metric, direction)| slot(metric, Some(direction))),
-            up: (kept("carrier"), slot(NET_UP, None)),
-            speed: (speed, slot(NET_SPEED, None)),
+            up: (open("carrier"), slot(NET_UP, None)),
+            speed: (open("speed"), slot(NET_SPEED, None)),
             name: name.to_vec(),
-            shown,
+            has_series,
             physical: folder.join("device").exists(),
             loopback: text == "lo",
             before: None,
@@ -193,7 +192,7 @@ impl Interfaces {
 }
 
 impl Interface {
-    fn take(&mut self, columns: &[u64; COLUMNS], board: &mut Board) {
+    fn update(&mut self, columns: &[u64; COLUMNS], board: &mut Board) {
         self.seen = true;
         let column = |at: usize| columns.get(at).copied().unwrap_or(0);
         for (slot, (at, _, _)) in self.counters.iter().zip(COUNTERS) {
@@ -230,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn physical_interfaces_make_the_total_and_pairs_are_not_shown() {
+    fn physical_interfaces_are_the_total_and_veths_have_no_series() {
         let mut board = Board::new();
         let (mut all, _dir) = interfaces(&["eth0"], &mut board);
         let text = [
@@ -265,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn where_nothing_is_physical_all_but_the_loopback_counts() {
+    fn without_physical_interfaces_the_total_is_all_but_the_loopback() {
         let mut board = Board::new();
         let (mut all, _dir) = interfaces(&[], &mut board);
         let at = |n: u64| [HEAD, &line("lo", 5, 5), &line("tun0", n, n)].concat();
@@ -282,7 +281,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_make_it_panic(text in "(\\PC{0,8}:( [0-9]{1,21}){0,20}\n){0,5}") {
+        fn arbitrary_input_does_not_panic(text in "(\\PC{0,8}:( [0-9]{1,21}){0,20}\n){0,5}") {
             let mut board = Board::new();
             let (mut all, _dir) = interfaces(&[], &mut board);
             all.parse([HEAD, &text].concat().as_bytes(), &mut board);

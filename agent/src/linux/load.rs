@@ -3,12 +3,12 @@
 use sysmon_wire::metrics::{LOAD_1M, LOAD_5M, LOAD_15M};
 
 use super::parse::{hundredths, lines, words};
-use super::{Context, KeptFile, Roots};
+use super::{Context, KernelFile, Roots};
 use crate::board::{Board, Slot};
 
 #[derive(Debug)]
 pub(super) struct Load {
-    file: KeptFile,
+    file: KernelFile,
     slots: [Slot; 3],
 }
 
@@ -16,7 +16,7 @@ impl Load {
     pub(super) fn new(roots: &Roots, board: &mut Board) -> Self {
         let slots = [LOAD_1M, LOAD_5M, LOAD_15M].map(|metric| board.slot(metric.series(&[])));
         Self {
-            file: KeptFile::open(&roots.proc.join("loadavg")),
+            file: KernelFile::open(&roots.proc.join("loadavg")),
             slots,
         }
     }
@@ -44,7 +44,7 @@ mod tests {
     use crate::linux::testing::{collector_roots, value};
 
     #[test]
-    fn loads_are_read_in_hundredths() {
+    fn load_averages_are_stored_in_hundredths() {
         let mut board = Board::new();
         Load::new(&collector_roots(), &mut board).parse(b"0.52 1.00 12.34 3/411 9\n", &mut board);
         assert_eq!(value(&board, "system.cpu.load_average.1m", &[]), 52);

@@ -7,16 +7,16 @@ use sysmon_wire::metrics::{
 };
 
 use super::parse::{lines, number, words};
-use super::{Context, KeptFile, Roots};
+use super::{Context, KernelFile, Roots};
 use crate::board::{Board, Slot};
 
-/// Values in the file that are shown as they are, in KiB there and bytes here.
+/// Values that are copied from the file, converted from KiB to bytes.
 const PLAIN: usize = 12;
 
-/// An amount of memory that is believed, so that a few of them can be added up.
+/// Upper bound of plausible values, so that sums do not overflow.
 const BYTES_MAX: u64 = 1 << 60;
 
-/// Other values that are computed with.
+/// Values that others are derived from.
 #[derive(Debug, Default)]
 struct Facts {
     total: Option<u64>,
@@ -34,7 +34,7 @@ struct Facts {
 
 #[derive(Debug)]
 pub(super) struct Memory {
-    file: KeptFile,
+    file: KernelFile,
     plain: [(&'static [u8], Slot); PLAIN],
     used: Slot,
     cached: Slot,
@@ -54,7 +54,7 @@ impl Memory {
             board.slot(metric.series(attributes))
         };
         Self {
-            file: KeptFile::open(&roots.proc.join("meminfo")),
+            file: KernelFile::open(&roots.proc.join("meminfo")),
             plain: [
                 (b"MemTotal:", slot(MEMORY_LIMIT, &[])),
                 (b"MemFree:", slot(MEMORY_USAGE, &[(state, "free")])),
@@ -117,7 +117,7 @@ impl Memory {
                 b"HugePages_Free:" => facts.huge_free = bytes,
                 b"Hugepagesize:" => facts.huge_size = bytes,
                 b"Zswap:" => {
-                    // Few kernels have it, so its series is made only where it is.
+                    // Few kernels have it, so its series is created on first sight.
                     let slot = board.slot(MEMORY_ZSWAP.series(&[]));
                     board.set_u64(slot, bytes);
                 }
@@ -127,11 +127,11 @@ impl Memory {
         self.derive(&facts, board);
     }
 
-    /// What people ask for: used as `free` counts it (procps 4: total less available).
+    /// `used` as `free` of procps 4 counts it: total minus available.
     fn derive(&self, facts: &Facts, board: &mut Board) {
         let cached = facts.cached + facts.reclaimable;
         if let (Some(total), Some(free)) = (facts.total, facts.free) {
-            // Linux before 3.14 does not say what is available.
+            // Linux before 3.14 has no MemAvailable.
             let available = facts
                 .available
                 .unwrap_or(free + facts.buffers + cached)
@@ -158,7 +158,7 @@ impl Memory {
     }
 }
 
-/// Sets `part` of `whole` in permille.
+/// Sets the share of `part` in `whole`, in permille.
 pub(super) fn set_share(board: &mut Board, slot: Slot, part: u64, whole: u64) {
     if whole > 0 {
         let permille = (u128::from(part) * 1000 + u128::from(whole) / 2) / u128::from(whole);
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn used_is_what_is_not_available() {
+    fn used_memory_is_total_minus_available() {
         let board = parsed(
             b"MemTotal:        1000 kB\nMemFree:          100 kB\nMemAvailable:     400 kB\n\
               Buffers:           50 kB\nCached:           200 kB\nSReclaimable:      30 kB\n\
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kernel_that_does_not_say_what_is_available_is_estimated() {
+    fn available_memory_is_estimated_for_kernels_without_it() {
         // Linux 2.6.32, shortened.
         let board = parsed(b"MemTotal: 1000 kB\nMemFree: 100 kB\nBuffers: 50 kB\nCached: 250 kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\n");
         assert_eq!(value(&board, "system.memory.utilization", &[]), 600);
@@ -210,7 +210,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_make_it_panic(text in "((MemTotal|MemFree|MemAvailable|SwapFree|SwapTotal|Cached): [0-9]{0,20}( kB)?\n){0,8}") {
+        fn arbitrary_input_does_not_panic(text in "((MemTotal|MemFree|MemAvailable|SwapFree|SwapTotal|Cached): [0-9]{0,20}( kB)?\n){0,8}") {
             parsed(text.as_bytes());
         }
     }

@@ -1,24 +1,24 @@
-//! Uptime, open files, entropy: single numbers in `/proc`.
+//! Single numbers in `/proc`: open files and entropy.
 
 use sysmon_wire::metrics::{ENTROPY, FILES_OPEN};
 
 use super::parse::{number, words};
-use super::{Context, KeptFile, Roots};
+use super::{Context, KernelFile, Roots};
 use crate::board::{Board, Slot};
 
 #[derive(Debug)]
 pub(super) struct Misc {
-    files: (KeptFile, Slot),
-    entropy: (KeptFile, Slot),
+    files: (KernelFile, Slot),
+    entropy: (KernelFile, Slot),
 }
 
 impl Misc {
     pub(super) fn new(roots: &Roots, board: &mut Board) -> Self {
-        let kept = |path: &str| KeptFile::open(&roots.proc.join(path));
+        let open = |path: &str| KernelFile::open(&roots.proc.join(path));
         Self {
-            files: (kept("sys/fs/file-nr"), board.slot(FILES_OPEN.series(&[]))),
+            files: (open("sys/fs/file-nr"), board.slot(FILES_OPEN.series(&[]))),
             entropy: (
-                kept("sys/kernel/random/entropy_avail"),
+                open("sys/kernel/random/entropy_avail"),
                 board.slot(ENTROPY.series(&[])),
             ),
         }

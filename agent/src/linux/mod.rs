@@ -1,7 +1,7 @@
-//! Linux: kept-open files of `/proc` and `/sys`, read with `pread` and parsed in place.
+//! Linux: files of `/proc` and `/sys`, kept open, read with `pread` and parsed in place.
 //!
-//! Each collector is a file: a pure parser over bytes, tested with recorded samples, and a thin
-//! reader. In the steady state a sample allocates nothing.
+//! Each collector is a file: a pure parser over bytes, tested with recorded samples, and a thin reader. In the
+//! steady state a sample allocates nothing.
 
 mod background;
 mod battery;
@@ -39,20 +39,19 @@ mod vmstat;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use sysmon_clock::Clock;
 use sysmon_wire::metrics::{AGENT_READ_ERRORS, PROCESS_COUNT};
 use sysmon_wire::{HostFacts, Process, ProcessIdentity, UnixMs};
 
 use crate::board::{Board, Slot};
 use background::Background;
 
-pub use file::{KeptFile, ReadBuffer};
+pub use file::{KernelFile, ReadBuffer};
 
-/// Where the kernel's files are; elsewhere in tests.
+/// Where the kernel's files are mounted; tests use other directories.
 #[derive(Clone, Debug)]
 pub struct Roots {
-    /// Usually `/proc`.
     pub proc: PathBuf,
-    /// Usually `/sys`.
     pub sys: PathBuf,
 }
 
@@ -65,39 +64,36 @@ impl Default for Roots {
     }
 }
 
-/// Samples between two looks at what changes slowly; such groups take turns.
+/// Samples per reading of slowly changing values; their groups alternate, so that no second is heavy.
 const SLOW_EVERY: u64 = 5;
 
-/// Samples between two looks for devices that came or went.
+/// Samples per scan for added and removed devices.
 const SCAN_EVERY: u64 = 30;
 
-/// When between two such looks it is asked for faults: early, so that the first is soon.
+/// The sample, of [`SCAN_EVERY`], that reads error counters: an early one, so that the first is soon.
 const FAULTS_AT: u64 = 2;
 
-/// Samples between two looks for containers.
+/// Samples per scan for containers.
 const CONTAINERS_EVERY: u64 = 10;
 
-/// Metrics that the owner adds.
+/// Metrics that the configuration adds.
 #[derive(Clone, Debug, Default)]
-pub struct OwnMetrics {
+pub struct CustomMetrics {
     /// A directory of `*.prom` files.
     pub textfiles: Option<PathBuf>,
-    /// Commands, each with the time between two runs.
+    /// Shell commands, each with the time between two runs.
     pub commands: Vec<(Duration, String)>,
 }
 
-/// What all collectors share while a sample is taken.
+/// What every collector gets for one sample.
 #[derive(Debug)]
 pub struct Context<'a> {
-    /// Where values go.
     pub board: &'a mut Board,
-    /// Files are read into this.
     pub buffer: &'a mut ReadBuffer,
-    /// When the sample is taken.
     pub now: UnixMs,
 }
 
-/// All collectors of a Linux host.
+/// Every collector of a Linux host.
 #[derive(Debug)]
 pub struct LinuxCollector {
     roots: Roots,
@@ -115,7 +111,7 @@ pub struct LinuxCollector {
     powercap: powercap::PowerCap,
     battery: battery::Battery,
     misc: misc::Misc,
-    clock: clock::Clock,
+    clock_status: clock::ClockStatus,
     processes: processes::Processes,
     ranked: ranked::RankedSeries,
     cgroups: cgroups::Cgroups,
@@ -131,16 +127,20 @@ pub struct LinuxCollector {
 }
 
 impl LinuxCollector {
-    /// Opens what there is; what is missing costs nothing afterwards.
-    pub fn new(roots: Roots, own: &OwnMetrics, board: &mut Board) -> Self {
-        let files = own.textfiles.clone().map(custom::files);
-        let commands = own.commands.iter();
-        let commands = commands.map(|(period, line)| custom::command(line.clone(), *period));
+    /// Opens the files that exist; missing ones cost nothing afterwards.
+    pub fn new(roots: Roots, custom: &CustomMetrics, clock: &Clock, board: &mut Board) -> Self {
+        let files = custom
+            .textfiles
+            .clone()
+            .map(|dir| custom::files(dir, clock.clone()));
+        let commands = custom.commands.iter();
+        let commands =
+            commands.map(|(period, line)| custom::command(line.clone(), *period, clock.clone()));
         let background = files.into_iter().chain(commands);
         let background = background.chain(gpu::nvidia(&roots));
-        let background = background.chain(sessions::units_in_trouble()).collect();
+        let background = background.chain(sessions::failing_units()).collect();
         Self {
-            cgroups: cgroups::Cgroups::new(&roots, board),
+            cgroups: cgroups::Cgroups::new(&roots, clock, board),
             cards: gpu::Cards::new(&roots, board),
             frequency: frequency::Frequency::new(&roots, board),
             sessions: sessions::Sessions::new(board),
@@ -153,14 +153,14 @@ impl LinuxCollector {
             pressure: pressure::Pressure::new(&roots, board),
             disks: disks::Disks::new(&roots, board),
             faults: faults::Faults::new(&roots),
-            filesystems: filesystems::Filesystems::new(&roots, board),
+            filesystems: filesystems::Filesystems::new(&roots, clock, board),
             interfaces: interfaces::Interfaces::new(&roots, board),
             network: network::Network::new(&roots, board),
             hwmon: hwmon::Hwmon::new(&roots, board),
             powercap: powercap::PowerCap::new(&roots, board),
             battery: battery::Battery::new(&roots, board),
             misc: misc::Misc::new(&roots, board),
-            clock: clock::Clock::new(board),
+            clock_status: clock::ClockStatus::new(board),
             processes: processes::Processes::new(&roots.proc),
             ranked: ranked::RankedSeries::new(board),
             process_count: board.slot(PROCESS_COUNT.series(&[])),
@@ -171,7 +171,7 @@ impl LinuxCollector {
         }
     }
 
-    /// Takes a sample onto the board; with `all_processes` every process is looked at.
+    /// Samples onto the board; with `all_processes` every process is read.
     pub fn sample(&mut self, now: UnixMs, all_processes: bool, board: &mut Board) {
         self.processes.refresh(now, all_processes);
         self.ranked.collect(&self.processes, board);
@@ -196,23 +196,23 @@ impl LinuxCollector {
         for source in &mut self.background {
             source.collect(context.board, &mut self.notes);
         }
-        // What changes slowly takes turns, so that no second is heavy; the first sample has all.
-        let turn = |group: u64| self.samples < 2 || self.samples % SLOW_EVERY == group;
-        if turn(0) {
+        // The first samples read every group.
+        let is_turn = |group: u64| self.samples < 2 || self.samples % SLOW_EVERY == group;
+        if is_turn(0) {
             self.hwmon.collect(context);
         }
-        if turn(1) {
+        if is_turn(1) {
             self.misc.collect(context);
         }
-        if turn(2) {
+        if is_turn(2) {
             self.battery.collect(context);
-            self.clock.collect(context);
+            self.clock_status.collect(context);
         }
-        if turn(3) {
+        if is_turn(3) {
             self.network.collect_slow(context);
             self.interfaces.collect_slow(context);
         }
-        if turn(4) {
+        if is_turn(4) {
             self.frequency.collect(context);
             self.sessions.collect(context);
         }
@@ -231,23 +231,22 @@ impl LinuxCollector {
         board.set_u64(self.read_errors, errors);
     }
 
-    /// The processes that the last sample names.
+    /// The processes that the last sample refers to.
     pub fn ranked(&self) -> &[ProcessIdentity] {
         self.ranked.holders()
     }
 
-    /// All processes as of the last sample.
+    /// Every process as of the last sample.
     pub fn processes(&self) -> Vec<Process> {
         self.processes.all()
     }
 
-    /// What could not be seen and why, each once.
+    /// Problems since the last call.
     pub fn notes(&mut self) -> Vec<String> {
         self.notes.append(&mut self.processes.notes());
         std::mem::take(&mut self.notes)
     }
 
-    /// What the host is.
     pub fn facts(&self) -> HostFacts {
         facts::facts(&self.roots)
     }

@@ -1,4 +1,4 @@
-//! Which mounts are shown: `/proc/self/mounts` (fstab(5)).
+//! The mounts with series of their own: `/proc/self/mounts` (fstab(5)).
 
 use std::collections::HashSet;
 
@@ -6,10 +6,10 @@ use sysmon_wire::Label;
 
 use super::parse::{lines, words};
 
-/// Mounts shown.
+/// Mounts per host.
 const MOUNTS_MAX: usize = 128;
 
-/// Filesystems that hold somebody's data. Others are the kernel's own, or views of these.
+/// Filesystems that store user data. Others are pseudo filesystems, or views of these.
 const TYPES: &[&[u8]] = &[
     b"ext2",
     b"ext3",
@@ -45,17 +45,16 @@ const TYPES: &[&[u8]] = &[
     b"apfs",
 ];
 
-/// A mounted filesystem.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Mount {
     pub(super) device: Label,
     pub(super) point: Label,
-    /// The mount point as the kernel knows it.
+    /// The unmodified mount point; `point` may have replaced characters.
     pub(super) path: Vec<u8>,
 }
 
-/// The mounts to show. Of several mounts of one device the first counts: the others, as bind
-/// mounts, are the same space again.
+/// Of several mounts of one device only the first is returned: the others, such as bind mounts, are the same
+/// space.
 pub(super) fn mounts(text: &[u8]) -> Vec<Mount> {
     let mut devices = HashSet::new();
     let mut out = Vec::new();
@@ -66,9 +65,9 @@ pub(super) fn mounts(text: &[u8]) -> Vec<Mount> {
             continue;
         };
         let path = unescape(point);
-        // In a container the root is an overlay, and the only filesystem there is.
-        let wanted = TYPES.contains(&kind) || (kind == b"overlay" && path == b"/");
-        if !wanted || !devices.insert(device) || out.len() >= MOUNTS_MAX {
+        // In a container the root is an overlay, and often the only filesystem.
+        let is_included = TYPES.contains(&kind) || (kind == b"overlay" && path == b"/");
+        if !is_included || !devices.insert(device) || out.len() >= MOUNTS_MAX {
             continue;
         }
         let device = Label::from_bytes(&unescape(device));
@@ -81,7 +80,7 @@ pub(super) fn mounts(text: &[u8]) -> Vec<Mount> {
     out
 }
 
-/// Spaces, tabs, newlines and backslashes are written as a backslash and three octal digits.
+/// Replaces the octal escapes of spaces, tabs, newlines and backslashes, such as `\040`.
 fn unescape(word: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(word.len());
     let mut rest = word;
@@ -113,7 +112,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn real_filesystems_are_shown_once_with_their_names_unescaped() {
+    fn data_filesystems_are_listed_once_with_unescaped_names() {
         let text = b"proc /proc proc rw 0 0\n/dev/sda1 / ext4 rw 0 0\n/dev/sda1 /bind ext4 rw 0 0\n\
             overlay /var/lib/docker/overlay2/x/merged overlay rw 0 0\nnas:/a /mnt/my\\040disk nfs4 rw 0 0\n\
             tmpfs /run tmpfs rw 0 0\n/dev/loop3 /snap/core squashfs ro 0 0\n";
@@ -131,13 +130,13 @@ mod tests {
     }
 
     #[test]
-    fn the_root_of_a_container_is_shown() {
+    fn the_root_of_a_container_is_listed() {
         assert_eq!(mounts(b"overlay / overlay rw 0 0\n").len(), 1);
     }
 
     proptest! {
         #[test]
-        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        fn arbitrary_input_does_not_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
             let _ = (mounts(&bytes), unescape(&bytes));
         }
     }

@@ -1,4 +1,4 @@
-//! TCP and UDP of the whole host: `/proc/net/snmp`, `netstat` and `sockstat`
+//! Host-wide TCP and UDP statistics: `/proc/net/snmp`, `netstat` and `sockstat`
 //! (Documentation/networking/snmp_counter.rst; RFC 4022 and 4113 name the counters).
 
 use sysmon_wire::metrics::{
@@ -7,17 +7,17 @@ use sysmon_wire::metrics::{
 };
 
 use super::parse::{lines, number, words};
-use super::{Context, KeptFile, Roots};
+use super::{Context, KernelFile, Roots};
 use crate::board::{Board, Slot};
 
-/// A line's name, a column of it, and where its value goes.
+/// The first word of a line, the name of a column, and the slot of its value.
 type Column = (&'static [u8], &'static [u8], Slot);
 
 #[derive(Debug)]
 pub(super) struct Network {
-    snmp: KeptFile,
-    netstat: KeptFile,
-    sockstat: KeptFile,
+    snmp: KernelFile,
+    netstat: KernelFile,
+    sockstat: KernelFile,
     counters: [Column; 8],
     overflows: [Column; 1],
     sockets: [Column; 4],
@@ -37,9 +37,9 @@ impl Network {
         };
         let mut slot = |key| board.slot(key);
         Self {
-            snmp: KeptFile::open(&net.join("snmp")),
-            netstat: KeptFile::open(&net.join("netstat")),
-            sockstat: KeptFile::open(&net.join("sockstat")),
+            snmp: KernelFile::open(&net.join("snmp")),
+            netstat: KernelFile::open(&net.join("netstat")),
+            sockstat: KernelFile::open(&net.join("sockstat")),
             counters: [
                 (
                     b"Tcp:",
@@ -103,7 +103,7 @@ impl Network {
         }
     }
 
-    /// `/proc/net/netstat` has some 150 counters, of which one is wanted, and not every second.
+    /// `/proc/net/netstat` has about 150 counters, of which one is used, so it is read less often.
     pub(super) fn collect_slow(&mut self, context: &mut Context<'_>) {
         if let Some(text) = self.netstat.read(context.buffer) {
             parse_table(text, &self.overflows, context.board);
@@ -111,9 +111,9 @@ impl Network {
     }
 }
 
-/// A line of names is followed by a line of values, both beginning with the same word.
-fn parse_table(text: &[u8], wanted: &[Column], board: &mut Board) {
-    for (table, name, slot) in wanted {
+/// Each table is a line of names followed by a line of values, both starting with the same word.
+fn parse_table(text: &[u8], columns: &[Column], board: &mut Board) {
+    for (table, name, slot) in columns {
         if let Some(value) = column(text, table, name) {
             board.set_u64(*slot, value);
         }
@@ -127,13 +127,13 @@ fn column(text: &[u8], table: &[u8], name: &[u8]) -> Option<u64> {
     words(values).nth(at).and_then(number)
 }
 
-/// A line is a name and then pairs of names and values.
-fn parse_pairs(text: &[u8], wanted: &[Column], board: &mut Board) {
+/// A line is a name followed by pairs of a name and a value.
+fn parse_pairs(text: &[u8], columns: &[Column], board: &mut Board) {
     for line in lines(text) {
         let mut words = words(line);
         let Some(first) = words.next() else { continue };
         while let (Some(name), Some(value)) = (words.next(), words.next()) {
-            let slot = wanted
+            let slot = columns
                 .iter()
                 .find(|(line, column, _)| *line == first && *column == name);
             if let (Some((_, _, slot)), Some(value)) = (slot, number(value)) {
@@ -149,7 +149,7 @@ mod tests {
     use crate::linux::testing::{collector_roots, value};
 
     #[test]
-    fn counters_are_found_by_name_wherever_they_stand() {
+    fn counters_are_found_by_name_in_any_column() {
         let mut board = Board::new();
         let network = Network::new(&collector_roots(), &mut board);
         let text = b"Ip: Forwarding DefaultTTL\nIp: 1 64\nTcp: RtoAlgorithm MaxConn ActiveOpens CurrEstab RetransSegs\nTcp: 1 -1 52 7 3\nUdp: InDatagrams NoPorts InErrors\nUdp: 100 2 1\n";
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn sockets_are_pairs() {
+    fn socket_counts_are_read_from_pairs() {
         let mut board = Board::new();
         let network = Network::new(&collector_roots(), &mut board);
         let text =

@@ -1,17 +1,17 @@
 //! Words and numbers in the kernel's text files, in place.
 
-/// The lines of a text.
+/// The non-empty lines of a text.
 pub(super) fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     bytes.split(|&b| b == b'\n').filter(|line| !line.is_empty())
 }
 
-/// The words of a line.
+/// Words separated by spaces and tabs.
 pub(super) fn words(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     line.split(|b| matches!(b, b' ' | b'\t'))
         .filter(|word| !word.is_empty())
 }
 
-/// A decimal number.
+/// None for anything but decimal digits, and on overflow.
 pub(super) fn number(word: &[u8]) -> Option<u64> {
     if word.is_empty() {
         return None;
@@ -22,7 +22,7 @@ pub(super) fn number(word: &[u8]) -> Option<u64> {
     })
 }
 
-/// A decimal fraction with two digits after the point, in hundredths: `1.05` is 105.
+/// A number with exactly two decimals, in hundredths: `1.05` is 105.
 pub(super) fn hundredths(word: &[u8]) -> Option<u64> {
     let point = word.iter().position(|&b| b == b'.')?;
     let (whole, fraction) = (word.get(..point)?, word.get(point + 1..)?);
@@ -30,7 +30,7 @@ pub(super) fn hundredths(word: &[u8]) -> Option<u64> {
     (fraction.len() == 2).then_some(number(whole)?.checked_mul(100)?.checked_add(cents)?)
 }
 
-/// The numbers of a line, up to as many as there are places; a word that is none ends them.
+/// The leading numbers of a line and their count, at most `N`; the first word that is not a number ends them.
 pub(super) fn numbers<'a, const N: usize>(
     words: impl Iterator<Item = &'a [u8]>,
 ) -> ([u64; N], usize) {
@@ -50,7 +50,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn numbers_are_read_in_place() {
+    fn numbers_and_words_are_parsed() {
         assert_eq!(number(b"184"), Some(184));
         assert_eq!(number(b""), None);
         assert_eq!(number(b"-1"), None);
@@ -62,7 +62,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
+        fn arbitrary_input_does_not_panic(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
             let _ = (number(&bytes), hundredths(&bytes), numbers::<4>(words(&bytes)));
         }
     }

@@ -1,18 +1,18 @@
-//! Energy used by processors: `/sys/class/powercap` (Documentation/power/powercap/powercap.rst).
+//! Energy consumption of processors: `/sys/class/powercap` (Documentation/power/powercap/powercap.rst).
 
 use sysmon_wire::Label;
 use sysmon_wire::metrics::ENERGY;
 
 use super::hwmon::text;
-use super::{Context, KeptFile, Roots};
+use super::{Context, KernelFile, Roots};
 use crate::board::{Board, Slot};
 
-/// Domains read: package, core, uncore, memory of each socket.
+/// Domains per host: package, core, uncore and memory of each socket.
 const DOMAINS_MAX: usize = 32;
 
 #[derive(Debug)]
 pub(super) struct PowerCap {
-    domains: Vec<(KeptFile, Slot)>,
+    domains: Vec<(KernelFile, Slot)>,
 }
 
 impl PowerCap {
@@ -23,11 +23,11 @@ impl PowerCap {
         paths.sort();
         let mut domains = Vec::new();
         for path in paths.into_iter().take(DOMAINS_MAX) {
-            let file = KeptFile::open(&path.join("energy_uj"));
-            let (true, Some(name)) = (file.is_there(), text(&path.join("name"))) else {
+            let file = KernelFile::open(&path.join("energy_uj"));
+            let (true, Some(name)) = (file.exists(), text(&path.join("name"))) else {
                 continue;
             };
-            // "intel-rapl:0:1" tells the sockets apart.
+            // The numbers of "intel-rapl:0:1" distinguish sockets.
             let id = path.file_name().unwrap_or_default().to_string_lossy();
             let socket = id.split_once(':').map_or("", |(_, socket)| socket);
             let name = Label::new(&format!("{name} {socket}"));

@@ -3,12 +3,12 @@
 use sysmon_wire::metrics::PRESSURE_TIME;
 
 use super::parse::{lines, number, words};
-use super::{Context, KeptFile, ReadBuffer, Roots};
+use super::{Context, KernelFile, ReadBuffer, Roots};
 use crate::board::{Board, Slot};
 
 #[derive(Debug)]
 struct Resource {
-    file: KeptFile,
+    file: KernelFile,
     some: Slot,
     full: Slot,
 }
@@ -21,8 +21,8 @@ pub(super) struct Pressure {
 impl Pressure {
     pub(super) fn new(roots: &Roots, board: &mut Board) -> Self {
         let open = |resource: &str| {
-            let mut file = KeptFile::open(&roots.proc.join("pressure").join(resource));
-            // Kernels with psi=0 have the files but answer EOPNOTSUPP.
+            let mut file = KernelFile::open(&roots.proc.join("pressure").join(resource));
+            // Kernels with psi=0 have the files, but reading fails with EOPNOTSUPP.
             file.read(&mut ReadBuffer::default())?;
             let mut slot = |scope: &str| {
                 let attributes = [
@@ -60,7 +60,7 @@ impl Pressure {
     }
 }
 
-/// Microseconds that some, and that all tasks were stalled.
+/// Microseconds in which some tasks, and in which all tasks were stalled.
 fn parse(text: &[u8]) -> (Option<u64>, Option<u64>) {
     let total = |name: &[u8]| {
         let line = lines(text).find(|line| line.starts_with(name))?;
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn totals_are_read_and_old_kernels_have_no_full_line_for_cpu() {
+    fn totals_are_read_and_the_full_line_is_optional() {
         let new = b"some avg10=0.00 avg60=0.00 avg300=0.00 total=123\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=7\n";
         assert_eq!(parse(new), (Some(123), Some(7)));
         assert_eq!(

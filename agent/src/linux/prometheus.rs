@@ -1,4 +1,4 @@
-//! The text format in which Prometheus's exporters tell metrics, as far as files and commands use it
+//! The subset of the Prometheus text format that files and commands use
 //! (<https://prometheus.io/docs/instrumenting/exposition_formats/>). Pure.
 
 use std::collections::HashMap;
@@ -6,17 +6,17 @@ use std::collections::HashMap;
 use sysmon_wire::limits::ATTRIBUTES_PER_SERIES_MAX;
 use sysmon_wire::{ABSENT, Kind, Label, MetricDef, SeriesKey};
 
-/// Values are kept to a millionth; those beyond this only to whole numbers, so that they fit.
+/// Values are stored in millionths; those beyond this do not fit and are absent.
 const EXACT_MAX: f64 = 1e12;
 
-/// A line that is no metric, and why.
+/// A line that cannot be parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct BadLine {
     pub(super) line: usize,
-    pub(super) why: &'static str,
+    pub(super) reason: &'static str,
 }
 
-/// The metrics in a text, up to `limit`; the first bad line, which is passed over as are all others.
+/// Up to `limit` metrics, and the first line that cannot be parsed; such lines are skipped.
 pub(super) fn parse(text: &str, limit: usize) -> (Vec<(SeriesKey, i64)>, Option<BadLine>) {
     let mut kinds: HashMap<&str, Kind> = HashMap::new();
     let (mut values, mut bad) = (Vec::new(), None);
@@ -42,14 +42,17 @@ pub(super) fn parse(text: &str, limit: usize) -> (Vec<(SeriesKey, i64)>, Option<
         if values.len() >= limit {
             bad.get_or_insert(BadLine {
                 line: at + 1,
-                why: "too many metrics",
+                reason: "too many metrics",
             });
             break;
         }
         match sample(line, &kinds) {
             Ok(sample) => values.push(sample),
-            Err(why) => {
-                bad.get_or_insert(BadLine { line: at + 1, why });
+            Err(reason) => {
+                bad.get_or_insert(BadLine {
+                    line: at + 1,
+                    reason,
+                });
             }
         }
     }
@@ -67,7 +70,7 @@ fn sample(line: &str, kinds: &HashMap<&str, Kind>) -> Result<(SeriesKey, i64), &
         Some(labels) => labels_of(labels)?,
         None => (Vec::new(), rest),
     };
-    // A time may follow; the value counts as of now.
+    // An optional timestamp follows; the value counts for the time of the sample.
     let number = rest.split_whitespace().next().ok_or("no value")?;
     let number: f64 = number.parse().map_err(|_| "not a number")?;
     attributes.sort();
@@ -97,11 +100,11 @@ fn labels_of(mut text: &str) -> Result<Labels<'_>, &'static str> {
         if let Some(rest) = text.strip_prefix('}') {
             return Ok((labels, rest));
         }
-        let (name, rest) = text.split_once('=').ok_or("a label without a value")?;
+        let (name, rest) = text.split_once('=').ok_or("label without a value")?;
         let rest = rest
             .trim_start()
             .strip_prefix('"')
-            .ok_or("a label's value without quotes")?;
+            .ok_or("label value without quotes")?;
         let (mut value, mut escaped, mut end) = (String::new(), false, None);
         for (at, c) in rest.char_indices() {
             match (escaped, c) {
@@ -116,7 +119,7 @@ fn labels_of(mut text: &str) -> Result<Labels<'_>, &'static str> {
             }
             escaped = !escaped && c == '\\';
         }
-        let end = end.ok_or("a label's value that does not end")?;
+        let end = end.ok_or("unterminated label value")?;
         if labels.len() >= ATTRIBUTES_PER_SERIES_MAX {
             return Err("too many labels");
         }
@@ -131,7 +134,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn what_exporters_write_is_understood() {
+    fn output_of_exporters_is_parsed() {
         let text = "\
 # HELP backup_age_seconds Age of the last backup.
 # TYPE backup_age_seconds gauge
@@ -160,7 +163,7 @@ nothing NaN
     }
 
     #[test]
-    fn garbage_is_told_with_its_line_and_the_rest_still_counts() {
+    fn invalid_lines_are_reported_with_their_number_and_skipped() {
         let (values, bad) = parse("a 1\n{} 2\nb x\nc{d=\"e 3\nf 4\n", 100);
         assert_eq!(
             values
@@ -173,7 +176,7 @@ nothing NaN
             bad,
             Some(BadLine {
                 line: 2,
-                why: "no metric name"
+                reason: "no metric name"
             })
         );
         let (values, bad) = parse("a 1\nb 2\nc 3\n", 2);
@@ -182,7 +185,7 @@ nothing NaN
 
     proptest! {
         #[test]
-        fn no_text_makes_it_panic(text in "\\PC*", lines in "([a-z{}=\", \\\\0-9.\n#]){0,200}") {
+        fn arbitrary_input_does_not_panic(text in "\\PC*", lines in "([a-z{}=\", \\\\0-9.\n#]){0,200}") {
             let _ = parse(&text, 10);
             let _ = parse(&lines, 10);
         }

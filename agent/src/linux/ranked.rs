@@ -1,6 +1,6 @@
-//! The processes that use most, as series with places: which process is where, and what it uses.
+//! The processes that use most resources, as series per rank: the identity of a process and its usage.
 //!
-//! A process keeps its place while it is among them, so that its values change little from row to row.
+//! A process keeps its rank while it is among them, so that values change little from row to row.
 
 use sysmon_wire::ProcessIdentity;
 use sysmon_wire::limits::RANKED_PROCESSES;
@@ -12,30 +12,29 @@ use super::processes::Processes;
 use crate::board::{Board, Slot};
 
 #[derive(Debug)]
-struct Place {
+struct Rank {
     holder: Option<ProcessIdentity>,
     id: i64,
     identity: Slot,
     /// As in [`super::processes::Ranked::values`].
     values: [Slot; 5],
-    taken: bool,
+    used: bool,
 }
 
-/// The places.
 #[derive(Debug)]
 pub(super) struct RankedSeries {
-    places: Vec<Place>,
+    ranks: Vec<Rank>,
     holders: Vec<ProcessIdentity>,
-    left_over: Vec<usize>,
+    unplaced: Vec<usize>,
 }
 
 impl RankedSeries {
     pub(super) fn new(board: &mut Board) -> Self {
-        let place = |rank: usize| {
-            let rank = rank.to_string();
-            let rank = ("sysmon.rank", rank.as_str());
+        let rank = |number: usize| {
+            let number = number.to_string();
+            let rank = ("sysmon.rank", number.as_str());
             let disk = |direction| [rank, ("disk.io.direction", direction)];
-            Place {
+            Rank {
                 holder: None,
                 id: 0,
                 identity: board.slot(PROCESS_IDENTITY.series(&[rank])),
@@ -46,66 +45,66 @@ impl RankedSeries {
                     board.slot(PROCESS_DISK_RATE.series(&disk("write"))),
                     board.slot(PROCESS_THREADS.series(&[rank])),
                 ],
-                taken: false,
+                used: false,
             }
         };
         Self {
-            places: (0..RANKED_PROCESSES).map(place).collect(),
+            ranks: (0..RANKED_PROCESSES).map(rank).collect(),
             holders: Vec::new(),
-            left_over: Vec::new(),
+            unplaced: Vec::new(),
         }
     }
 
-    /// Who is in a place now.
+    /// The processes that have a rank.
     pub(super) fn holders(&self) -> &[ProcessIdentity] {
         &self.holders
     }
 
     pub(super) fn collect(&mut self, processes: &Processes, board: &mut Board) {
-        for place in &mut self.places {
-            place.taken = false;
+        for rank in &mut self.ranks {
+            rank.used = false;
         }
-        self.left_over.clear();
+        self.unplaced.clear();
         for (at, ranked) in processes.ranked().enumerate() {
             let Some(id) = ranked.id() else { continue };
-            let held = |place: &&mut Place| place.holder.is_some() && place.id == id;
-            match self.places.iter_mut().find(held) {
-                Some(place) => place.set(&ranked.values(), board),
-                None => self.left_over.push(at),
+            let is_holder = |rank: &&mut Rank| rank.holder.is_some() && rank.id == id;
+            match self.ranks.iter_mut().find(is_holder) {
+                Some(rank) => rank.set(&ranked.values(), board),
+                None => self.unplaced.push(at),
             }
         }
         let mut changed = false;
-        for &at in &self.left_over {
-            let (Some(ranked), Some(place)) = (
+        for &at in &self.unplaced {
+            let (Some(ranked), Some(rank)) = (
                 processes.ranked().nth(at),
-                self.places.iter_mut().find(|place| !place.taken),
+                self.ranks.iter_mut().find(|rank| !rank.used),
             ) else {
                 continue;
             };
             let identity = ranked.identity();
-            place.id = identity.id();
-            place.holder = Some(identity);
-            board.set(place.identity, place.id);
-            place.set(&ranked.values(), board);
+            rank.id = identity.id();
+            rank.holder = Some(identity);
+            board.set(rank.identity, rank.id);
+            rank.set(&ranked.values(), board);
             changed = true;
         }
-        for place in self.places.iter_mut().filter(|place| !place.taken) {
-            if place.holder.take().is_some() {
+        for rank in self.ranks.iter_mut().filter(|rank| !rank.used) {
+            if rank.holder.take().is_some() {
                 changed = true;
-                board.clear(place.identity);
-                place.values.iter().for_each(|slot| board.clear(*slot));
+                board.clear(rank.identity);
+                rank.values.iter().for_each(|slot| board.clear(*slot));
             }
         }
         if changed {
-            let holders = self.places.iter().filter_map(|place| place.holder.clone());
+            let holders = self.ranks.iter().filter_map(|rank| rank.holder.clone());
             self.holders = holders.collect();
         }
     }
 }
 
-impl Place {
+impl Rank {
     fn set(&mut self, values: &[u64; 5], board: &mut Board) {
-        self.taken = true;
+        self.used = true;
         for (slot, value) in self.values.iter().zip(values) {
             board.set_u64(*slot, *value);
         }

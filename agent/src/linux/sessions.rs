@@ -1,4 +1,4 @@
-//! Who is logged in, and which systemd units failed or are being restarted.
+//! Logged-in users, and systemd units that failed or are being restarted.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -7,23 +7,22 @@ use std::time::Duration;
 use sysmon_wire::metrics::{Metric, UNITS_FAILED, UNITS_RESTARTING, USERS};
 
 use super::Context;
-use super::background::{Background, Found};
+use super::background::{Background, Reading};
 use crate::board::{Board, Slot};
 
-/// How often systemd is asked: a question costs it and us some milliseconds.
+/// Time between two runs of systemctl, which costs some milliseconds here and in systemd.
 const UNITS_PERIOD: Duration = Duration::from_secs(60);
 
-/// Units that are named, of each sort.
+/// Units with series of their own, per state.
 const UNITS_MAX: usize = 64;
 
-/// Sessions of systemd-logind, one file each.
+/// One file per session of systemd-logind.
 const SESSIONS: &str = "/run/systemd/sessions";
 
-/// Bytes of a record of utmp(5) on Linux, where its type stands, and the type of a login.
+/// Bytes of a utmp(5) record on Linux, and its first byte for a login.
 const UTMP_RECORD: usize = 384;
 const UTMP_USER_PROCESS: u8 = 7;
 
-/// How many users are logged in.
 #[derive(Debug)]
 pub(super) struct Sessions {
     folder: PathBuf,
@@ -46,7 +45,7 @@ impl Sessions {
 
     fn count(&self) -> usize {
         if let Ok(entries) = std::fs::read_dir(&self.folder) {
-            // Beside each session may stand a pipe "N.ref".
+            // Sessions may also have a pipe, "N.ref".
             let names = entries.flatten().map(|entry| entry.file_name());
             return names
                 .filter(|name| !name.to_string_lossy().contains('.'))
@@ -60,8 +59,8 @@ impl Sessions {
     }
 }
 
-/// Units of systemd that failed or wait to be restarted, where systemd runs.
-pub(super) fn units_in_trouble() -> Option<Background> {
+/// systemd units that failed or wait for a restart, where systemd runs.
+pub(super) fn failing_units() -> Option<Background> {
     if !Path::new("/run/systemd/system").exists() {
         return None;
     }
@@ -73,19 +72,19 @@ pub(super) fn units_in_trouble() -> Option<Background> {
             "--no-legend",
             "--no-pager",
         ];
-        let asked = Command::new("systemctl")
+        let output = Command::new("systemctl")
             .args(list)
             .stdin(Stdio::null())
             .output();
-        // Where there is no such command, it is not asked again.
-        let text = asked.ok()?.stdout;
+        // Without systemctl this source ends.
+        let text = output.ok()?.stdout;
         Some(units(&String::from_utf8_lossy(&text)))
     }))
 }
 
-/// Lines of `UNIT LOAD ACTIVE SUB DESCRIPTION`.
-fn units(text: &str) -> Found {
-    let of = |metric: Metric, sub: &str| {
+/// Parses lines of `UNIT LOAD ACTIVE SUB DESCRIPTION`.
+fn units(text: &str) -> Reading {
+    let in_state = |metric: Metric, sub: &str| {
         let names = text.lines().filter_map(|line| {
             let mut words = line.split_whitespace();
             let name = words.next()?;
@@ -97,9 +96,9 @@ fn units(text: &str) -> Found {
         let named = named.map(|name| (metric.series(&[("systemd.unit.name", name)]), 1));
         std::iter::once(count).chain(named).collect::<Vec<_>>()
     };
-    let mut values = of(UNITS_FAILED, "failed");
-    values.extend(of(UNITS_RESTARTING, "auto-restart"));
-    Found {
+    let mut values = in_state(UNITS_FAILED, "failed");
+    values.extend(in_state(UNITS_RESTARTING, "auto-restart"));
+    Reading {
         values,
         notes: Vec::new(),
     }
@@ -110,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sessions_are_counted_either_way() {
+    fn sessions_are_counted_from_logind_or_utmp() {
         let dir = tempfile::tempdir().unwrap();
         let mut board = Board::new();
         let mut sessions = Sessions::new(&mut board);
@@ -129,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn units_in_trouble_are_counted_and_named() {
+    fn failing_units_are_counted_and_named() {
         let found = units(
             "nginx.service loaded failed failed A web server\n\
              app.service loaded activating auto-restart An application\n\

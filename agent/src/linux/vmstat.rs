@@ -1,16 +1,16 @@
-//! Paging and kills for want of memory: `/proc/vmstat` (proc_vmstat(5)).
+//! Paging and out-of-memory kills: `/proc/vmstat` (proc_vmstat(5)).
 
 use sysmon_wire::metrics::{OOM_KILLS, PAGING_FAULTS, PAGING_OPERATIONS};
 
 use super::parse::{lines, number, words};
-use super::{Context, KeptFile, Roots};
+use super::{Context, KernelFile, Roots};
 use crate::board::{Board, Slot};
 
 #[derive(Debug)]
 pub(super) struct VmStat {
-    file: KeptFile,
+    file: KernelFile,
     counters: [(&'static [u8], Slot); 4],
-    /// Minor faults are all less the major ones.
+    /// Minor faults: all minus the major ones.
     minor: Slot,
 }
 
@@ -25,7 +25,7 @@ impl VmStat {
             (b"oom_kill", OOM_KILLS.series(&[])),
         ];
         Self {
-            file: KeptFile::open(&roots.proc.join("vmstat")),
+            file: KernelFile::open(&roots.proc.join("vmstat")),
             counters: counters.map(|(name, key)| (name, board.slot(key))),
             minor: board.slot(PAGING_FAULTS.series(&[(kind, "minor")])),
         }
@@ -40,7 +40,7 @@ impl VmStat {
 
     fn parse(&self, text: &[u8], board: &mut Board) {
         let (mut all, mut major) = (None, 0);
-        // Everything looked for begins with p or o; the other 150 lines are passed over quickly.
+        // The first letter of every name used: skips the other 150 lines cheaply.
         for line in lines(text).filter(|line| matches!(line.first(), Some(b'p' | b'o'))) {
             let mut words = words(line);
             let (Some(name), Some(value)) = (words.next(), words.next().and_then(number)) else {
@@ -67,7 +67,7 @@ mod tests {
     use crate::linux::testing::{collector_roots, value};
 
     #[test]
-    fn minor_faults_are_all_less_the_major_ones() {
+    fn minor_faults_are_all_minus_the_major_ones() {
         let mut board = Board::new();
         let vmstat = VmStat::new(&collector_roots(), &mut board);
         vmstat.parse(

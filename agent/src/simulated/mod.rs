@@ -1,8 +1,8 @@
-//! Hosts that do not exist, with loads such as real ones have: for demonstrations and load tests.
+//! Simulated hosts with realistic load, for demonstrations and load tests.
 //!
-//! Every host has a role, from which its size and habits follow, and a demand that swings over the
-//! day, wanders from second to second, and now and then bursts. What is measured follows from the
-//! demand the way it does on real machines.
+//! Every host has a role, which determines its size, and a demand that swings over the day, drifts from second
+//! to second, and sometimes bursts. The metrics follow from the demand as they do on real machines. The same
+//! host number always produces the same sequence.
 
 mod processes;
 mod roles;
@@ -29,7 +29,6 @@ use roles::{ROLES, Role};
 const GIB: f64 = 1024.0 * 1024.0 * 1024.0;
 const DAY_MS: f64 = 86_400_000.0;
 
-/// One such host.
 #[derive(Debug)]
 pub struct Simulated {
     role: &'static Role,
@@ -41,14 +40,14 @@ pub struct Simulated {
     processes: Processes,
     boot: UnixMs,
     last: Option<UnixMs>,
-    /// How far the demand has wandered from its average.
+    /// Current deviation of the demand from its daily curve.
     drift: f64,
     burst_until: UnixMs,
     loads: [f64; 3],
     memory: f64,
     degrees: f64,
     bytes: [f64; 4],
-    busy_ms: f64,
+    io_time_ms: f64,
 }
 
 #[derive(Debug)]
@@ -58,8 +57,8 @@ struct Slots {
     cores: Vec<Slot>,
     loads: [Slot; 3],
     memory: [Slot; 4],
-    flow: [Slot; 4],
-    device_flow: [Slot; 4],
+    traffic: [Slot; 4],
+    device_traffic: [Slot; 4],
     io_time: Slot,
     filesystem: [Slot; 4],
     degrees: [Slot; 2],
@@ -103,8 +102,8 @@ impl Slots {
                 slot(&MEMORY_USAGE, &[memory_state("used")]),
                 slot(&MEMORY_USAGE, &[memory_state("cached")]),
             ],
-            flow: [0, 1, 2, 3].map(|at| slot(&metric(at), &DIRECTIONS[at..=at])),
-            device_flow: [0, 1, 2, 3].map(|at| slot(&metric(at), &[device(at), DIRECTIONS[at]])),
+            traffic: [0, 1, 2, 3].map(|at| slot(&metric(at), &DIRECTIONS[at..=at])),
+            device_traffic: [0, 1, 2, 3].map(|at| slot(&metric(at), &[device(at), DIRECTIONS[at]])),
             io_time: slot(&DISK_IO_TIME, &[("system.device", "nvme0n1")]),
             filesystem: [
                 slot(&FS_UTILIZATION, &[]),
@@ -123,7 +122,7 @@ impl Slots {
 }
 
 impl Simulated {
-    /// The host of this number; the same number makes the same host.
+    /// The same number produces the same host.
     pub fn new(number: u64) -> Self {
         let role = &ROLES[(number % ROLES.len() as u64) as usize];
         let mut random =
@@ -140,9 +139,9 @@ impl Simulated {
             burst_until: UnixMs(0),
             loads: [role.demand.0 * f64::from(role.cpus); 3],
             memory: role.memory + (random.f64() - 0.5) * 0.1,
-            degrees: role.cool,
+            degrees: role.idle_degrees,
             bytes: [0; 4].map(|_: i32| random.f64() * 1e12),
-            busy_ms: 0.0,
+            io_time_ms: 0.0,
             role,
             number,
             past: Duration::ZERO,
@@ -151,28 +150,27 @@ impl Simulated {
         }
     }
 
-    /// The same host, which also tells what was before the start.
+    /// Also produces rows of this time before the start.
     pub fn with_past(self, past: Duration) -> Self {
         Self { past, ..self }
     }
 
-    /// Its name: its role, and which one of them.
+    /// Its role and a number within the role, such as `db-2`.
     pub fn name(&self) -> PeerName {
-        let which = self.number / ROLES.len() as u64 + 1;
-        PeerName::nearest(&format!("{}-{which}", self.role.name))
+        let ordinal = self.number / ROLES.len() as u64 + 1;
+        PeerName::nearest(&format!("{}-{ordinal}", self.role.name))
     }
 
-    /// Share of its processors that its work asks for, 1 for all of them; `elapsed_s` since the last
-    /// sample.
+    /// Runnable work relative to the processors: 1 uses all of them, more queues.
     fn demand(&mut self, now: UnixMs, elapsed_s: f64) -> f64 {
         let role = self.role;
         let phase = self.number as f64 * 0.05;
         let of_day = (now.0 as f64 / DAY_MS + phase).fract();
-        // An Ornstein-Uhlenbeck walk: wanders, and comes back within a minute or so.
+        // An Ornstein-Uhlenbeck process that reverts within about a minute.
         let noise = self.random.f64() + self.random.f64() + self.random.f64() - 1.5;
         self.drift +=
-            -self.drift * (elapsed_s / 40.0).min(1.0) + role.restless * noise * elapsed_s.sqrt();
-        if now > self.burst_until && self.random.f64() < elapsed_s / role.burst_every {
+            -self.drift * (elapsed_s / 40.0).min(1.0) + role.volatility * noise * elapsed_s.sqrt();
+        if now > self.burst_until && self.random.f64() < elapsed_s / role.burst_period_s {
             self.burst_until = now + self.random.i64(5_000..60_000);
         }
         let burst = if now <= self.burst_until { 0.85 } else { 0.0 };
@@ -180,16 +178,79 @@ impl Simulated {
         (average + self.drift + burst).max(0.01)
     }
 
-    fn cores(&mut self, busy: f64) {
-        // Some processors do more than others, and which ones they are changes slowly.
-        for at in 0..self.slots.cores.len() {
-            let lean = ((at as f64 * 1.7 + self.number as f64).sin() * 0.5 + 1.0) * busy;
-            let share = (lean + (self.random.f64() - 0.5) * 0.1).clamp(0.0, 1.0);
-            if let Some(slot) = self.slots.cores.get(at) {
-                self.board.set(*slot, permille(share));
-            }
+    fn sample_processors(&mut self, demand: f64, elapsed_s: f64) {
+        let role = self.role;
+        let busy = demand.min(1.0);
+        let disk = (role.throughput[2] + role.throughput[3]) / 2e9;
+        let iowait = disk * busy * self.random.f64();
+        self.board.set(self.slots.cpu, permille(busy));
+        let shares = [busy * 0.74, busy * 0.26, iowait.min(1.0 - busy)];
+        for (slot, share) in self.slots.modes.into_iter().zip(shares) {
+            self.board.set(slot, permille(share));
+        }
+        // Load differs between processors, and the differences change slowly.
+        for (at, slot) in self.slots.cores.iter().enumerate() {
+            let bias = (at as f64 * 1.7 + self.number as f64).sin() * 0.5 + 1.0;
+            let share = (bias * busy + (self.random.f64() - 0.5) * 0.1).clamp(0.0, 1.0);
+            self.board.set(*slot, permille(share));
+        }
+        let runnable = demand * f64::from(role.cpus);
+        let windows_s = [60.0, 300.0, 900.0];
+        let loads = self.loads.iter_mut().zip(self.slots.loads);
+        for ((load, slot), window_s) in loads.zip(windows_s) {
+            *load += (runnable - *load) * (elapsed_s / window_s).min(1.0);
+            self.board.set(slot, (*load * 100.0).round() as i64);
         }
     }
+
+    fn sample_memory(&mut self, busy: f64, elapsed_s: f64) {
+        let role = self.role;
+        let target = (role.memory + 0.08 * (busy - role.demand.0)).clamp(0.02, 0.985);
+        self.memory += (target - self.memory) * (elapsed_s / 120.0).min(1.0);
+        let total = role.memory_gib * GIB;
+        let values = [
+            whole_pages(total),
+            permille(self.memory),
+            whole_pages(total * self.memory),
+            whole_pages(total * (1.0 - self.memory) * 0.8),
+        ];
+        for (slot, value) in self.slots.memory.into_iter().zip(values) {
+            self.board.set(slot, value);
+        }
+    }
+
+    fn sample_traffic(&mut self, busy: f64, elapsed_s: f64) {
+        let role = self.role;
+        for at in 0..4 {
+            let rate = role.throughput[at] * busy * (0.5 + self.random.f64());
+            self.bytes[at] += rate * elapsed_s;
+            let total = self.bytes[at] as i64;
+            self.board.set(self.slots.traffic[at], total);
+            self.board.set(self.slots.device_traffic[at], total);
+        }
+        let disk = (role.throughput[2] + role.throughput[3]) * busy;
+        self.io_time_ms += (disk / 600e6).min(1.0) * elapsed_s * 1000.0;
+        self.board.set(self.slots.io_time, self.io_time_ms as i64);
+    }
+
+    fn sample_filesystem(&mut self, now: UnixMs) {
+        let limit = self.role.disk_gib * GIB;
+        // Grows by a thousandth within each day.
+        let used = (self.role.disk + (now.0 as f64 / DAY_MS).fract() * 0.001).min(1.0);
+        let values = [
+            permille(used),
+            permille(used),
+            whole_pages(limit),
+            whole_pages(limit * used),
+        ];
+        for (slot, value) in self.slots.filesystem.into_iter().zip(values) {
+            self.board.set(slot, value);
+        }
+    }
+}
+
+fn whole_pages(bytes: f64) -> i64 {
+    (bytes / 4096.0) as i64 * 4096
 }
 
 fn permille(share: f64) -> i64 {
@@ -223,78 +284,29 @@ impl Source for Simulated {
         self.last = Some(now);
         let demand = self.demand(now, elapsed_s);
         let busy = demand.min(1.0);
-        let iowait = (role.flow[2] + role.flow[3]) / 2e9 * busy * self.random.f64();
-        self.board.set(self.slots.cpu, permille(busy));
-        let shares = [busy * 0.74, busy * 0.26, iowait.min(1.0 - busy)];
-        for (slot, share) in self.slots.modes.into_iter().zip(shares) {
-            self.board.set(slot, permille(share));
-        }
-        self.cores(busy);
-        let runnable = demand * f64::from(role.cpus);
-        for ((load, slot), window_s) in self
-            .loads
-            .iter_mut()
-            .zip(self.slots.loads)
-            .zip([60.0, 300.0, 900.0])
-        {
-            *load += (runnable - *load) * (elapsed_s / window_s).min(1.0);
-            self.board.set(slot, (*load * 100.0).round() as i64);
-        }
-        let wanted = (role.memory + 0.08 * (busy - role.demand.0)).clamp(0.02, 0.985);
-        self.memory += (wanted - self.memory) * (elapsed_s / 120.0).min(1.0);
-        let total = role.memory_gib * GIB;
-        let page = |bytes: f64| (bytes / 4096.0) as i64 * 4096;
-        let memory = [
-            page(total),
-            permille(self.memory),
-            page(total * self.memory),
-            page(total * (1.0 - self.memory) * 0.8),
-        ];
-        for (slot, value) in self.slots.memory.into_iter().zip(memory) {
-            self.board.set(slot, value);
-        }
-        for at in 0..4 {
-            let flow = role.flow[at] * busy * (0.5 + self.random.f64());
-            self.bytes[at] += flow * elapsed_s;
-            self.board.set(self.slots.flow[at], self.bytes[at] as i64);
-            self.board
-                .set(self.slots.device_flow[at], self.bytes[at] as i64);
-        }
-        let disk_busy = ((role.flow[2] + role.flow[3]) * busy / 600e6).min(1.0);
-        self.busy_ms += disk_busy * elapsed_s * 1000.0;
-        self.board.set(self.slots.io_time, self.busy_ms as i64);
-        let limit = role.disk_gib * GIB;
-        // Fills by a thousandth a day.
-        let disk = (role.disk + (now.0 as f64 / DAY_MS).fract() * 0.001).min(1.0);
-        let filesystem = [
-            permille(disk),
-            permille(disk),
-            page(limit),
-            page(limit * disk),
-        ];
-        for (slot, value) in self.slots.filesystem.into_iter().zip(filesystem) {
-            self.board.set(slot, value);
-        }
-        self.degrees += (role.cool + 38.0 * busy - self.degrees) * (elapsed_s / 20.0).min(1.0);
+        self.sample_processors(demand, elapsed_s);
+        self.sample_memory(busy, elapsed_s);
+        self.sample_traffic(busy, elapsed_s);
+        self.sample_filesystem(now);
+        self.degrees +=
+            (role.idle_degrees + 38.0 * busy - self.degrees) * (elapsed_s / 20.0).min(1.0);
         for slot in self.slots.degrees {
-            // Sensors tell whole degrees, in thousandths.
+            // Real sensors report whole degrees, in thousandths.
             self.board.set(slot, self.degrees.round() as i64 * 1000);
         }
         let load = Load {
             now,
             burst_until: (now <= self.burst_until).then_some(self.burst_until),
             busy_permille: busy * f64::from(role.cpus) * 1000.0,
-            memory_bytes: total * self.memory,
-            disk: [role.flow[2] * busy, role.flow[3] * busy],
+            memory_bytes: role.memory_gib * GIB * self.memory,
+            disk: [role.throughput[2] * busy, role.throughput[3] * busy],
         };
         self.processes
             .sample(&load, &mut self.random, &mut self.board);
-        self.board.set(
-            self.slots.processes,
-            120 + i64::from(role.cpus) * 12 + (busy * 40.0) as i64,
-        );
-        self.board
-            .set(self.slots.uptime, ((now - self.boot) / 1000).max(0));
+        let processes = 120 + i64::from(role.cpus) * 12 + (busy * 40.0) as i64;
+        self.board.set(self.slots.processes, processes);
+        let uptime_s = ((now - self.boot) / 1000).max(0);
+        self.board.set(self.slots.uptime, uptime_s);
     }
 
     fn row(&self) -> Sample<'_> {
@@ -316,7 +328,7 @@ mod tests {
     use sysmon_wire::metrics::alias;
 
     #[test]
-    fn every_role_stays_within_what_is_possible_and_hosts_differ() {
+    fn every_role_produces_plausible_values_and_hosts_differ() {
         let mut loads = Vec::new();
         for number in 0..16 {
             let mut host = Simulated::new(number);

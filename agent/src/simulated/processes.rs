@@ -1,4 +1,4 @@
-//! The processes of a simulated host: its role's programs, and what each uses of the whole.
+//! The processes of a simulated host: the programs of its role, each with a share of the host's usage.
 
 use sysmon_wire::metrics::{
     PROCESS_CPU, PROCESS_DISK_RATE, PROCESS_IDENTITY, PROCESS_MEMORY, PROCESS_THREADS,
@@ -8,24 +8,22 @@ use sysmon_wire::{Process, ProcessIdentity, UnixMs};
 use super::roles::Program;
 use crate::board::{Board, Slot};
 
-/// Process id of the first program, and the distance to the next.
+/// Pid of the first program, and the distance to the next.
 const PIDS: (u32, u32) = (812, 67);
 
-/// What the host as a whole does at a moment.
+/// Usage of the whole host at one moment.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Load {
     pub(super) now: UnixMs,
-    /// When the burst ends, if there is one.
+    /// End of the current burst, if there is one.
     pub(super) burst_until: Option<UnixMs>,
-    /// Processor time in use, in thousandths of one processor.
+    /// In thousandths of one processor.
     pub(super) busy_permille: f64,
-    /// Memory in use.
     pub(super) memory_bytes: f64,
-    /// Bytes read and written a second.
+    /// Bytes read and written per second.
     pub(super) disk: [f64; 2],
 }
 
-/// A program and where its values go.
 #[derive(Debug)]
 struct Running {
     program: &'static Program,
@@ -35,7 +33,6 @@ struct Running {
     is_running: bool,
 }
 
-/// All of a host's processes that matter.
 #[derive(Debug)]
 pub(super) struct Processes {
     running: Vec<Running>,
@@ -72,16 +69,16 @@ impl Processes {
             identities: Vec::new(),
             burst_until: None,
         };
-        processes.name();
+        processes.update_identities();
         processes
     }
 
-    fn name(&mut self) {
+    fn update_identities(&mut self) {
         let running = self.running.iter().filter(|running| running.is_running);
         self.identities = running.map(|r| r.process.identity.clone()).collect();
     }
 
-    /// Those that run; as long as none comes or goes they stay the same.
+    /// The running processes.
     pub(super) fn identities(&self) -> &[ProcessIdentity] {
         &self.identities
     }
@@ -91,21 +88,20 @@ impl Processes {
         running.map(|running| running.process.clone()).collect()
     }
 
-    /// Shares out what the host does among its programs. In a burst its own program takes most, and
-    /// the others what is left.
+    /// Divides the usage of the host among its programs. During a burst, its program uses most.
     pub(super) fn sample(&mut self, load: &Load, random: &mut fastrand::Rng, board: &mut Board) {
-        let burst_ended_or_began = self.burst_until != load.burst_until;
-        if burst_ended_or_began {
+        let burst_changed = self.burst_until != load.burst_until;
+        if burst_changed {
             self.burst_until = load.burst_until;
             for running in self.running.iter_mut().filter(|r| r.program.in_bursts) {
                 running.is_running = load.burst_until.is_some();
                 running.process.identity.start = load.now;
                 running.process.identity.pid = 20_000 + random.u32(0..12_000);
             }
-            self.name();
+            self.update_identities();
         }
         let in_burst = self.running.iter().filter(|r| r.program.in_bursts);
-        let taken: f64 = match load.burst_until {
+        let burst_share: f64 = match load.burst_until {
             Some(_) => in_burst.map(|r| r.program.cpu).sum(),
             None => 0.0,
         };
@@ -113,7 +109,7 @@ impl Processes {
             let left = if running.program.in_bursts {
                 1.0
             } else {
-                1.0 - taken
+                1.0 - burst_share
             };
             running.sample(load, left, random, board);
         }
@@ -172,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_burst_brings_its_own_process_which_takes_most() {
+    fn a_burst_starts_a_process_that_uses_most() {
         let mut board = Board::new();
         let mut random = fastrand::Rng::with_seed(1);
         let mut processes = Processes::new(ROLES[3].programs, UnixMs(5), &mut board);

@@ -1,6 +1,5 @@
-//! What simulated hosts are for, from which their size, their habits and their processes follow.
+//! Roles of simulated hosts, which determine their size, load and processes.
 
-/// What a host is for.
 #[derive(Debug)]
 pub(super) struct Role {
     pub(super) name: &'static str,
@@ -8,37 +7,36 @@ pub(super) struct Role {
     pub(super) cpus: u32,
     pub(super) memory_gib: f64,
     pub(super) disk_gib: f64,
-    /// Share of its processors used on average, and how far that swings over a day.
+    /// Average share of its processors in use, and the amplitude of the daily swing.
     pub(super) demand: (f64, f64),
-    /// How much it wanders from second to second.
-    pub(super) restless: f64,
-    /// Seconds between bursts on average; a burst takes all it can get.
-    pub(super) burst_every: f64,
-    /// Share of memory in use.
+    /// Volatility of the load from second to second.
+    pub(super) volatility: f64,
+    /// Average seconds between bursts, which use all processors.
+    pub(super) burst_period_s: f64,
+    /// Share of its memory in use.
     pub(super) memory: f64,
     /// Share of its disk in use.
     pub(super) disk: f64,
-    /// Bytes a second received, sent, read and written at full demand.
-    pub(super) flow: [f64; 4],
-    /// Degrees idle.
-    pub(super) cool: f64,
-    /// Its programs that matter; the last one runs only in a burst.
+    /// Bytes per second received, sent, read and written at full load.
+    pub(super) throughput: [f64; 4],
+    /// Temperature when idle, in degrees Celsius.
+    pub(super) idle_degrees: f64,
+    /// The programs that use most; the last runs only during bursts.
     pub(super) programs: &'static [Program],
 }
 
-/// A program that a host of a role runs.
 #[derive(Debug)]
 pub(super) struct Program {
     pub(super) command: &'static str,
     pub(super) user: &'static str,
-    /// Share of the host's busy processors it uses.
+    /// Share of the host's processor usage.
     pub(super) cpu: f64,
-    /// Share of the host's used memory it has.
+    /// Share of the host's memory usage.
     pub(super) memory: f64,
-    /// Shares of what the host reads and writes.
+    /// Shares of the bytes that the host reads and writes.
     pub(super) disk: [f64; 2],
     pub(super) threads: u32,
-    /// Whether it runs only while the host is in a burst.
+    /// Whether it runs only during bursts.
     pub(super) in_bursts: bool,
 }
 
@@ -86,12 +84,12 @@ pub(super) const ROLES: [Role; 8] = [
         memory_gib: 8.0,
         disk_gib: 80.0,
         demand: (0.30, 0.20),
-        restless: 0.05,
-        burst_every: 900.0,
+        volatility: 0.05,
+        burst_period_s: 900.0,
         memory: 0.55,
         disk: 0.38,
-        flow: [12e6, 60e6, 0.2e6, 2e6],
-        cool: 41.0,
+        throughput: [12e6, 60e6, 0.2e6, 2e6],
+        idle_degrees: 41.0,
         programs: &[
             Program::new(
                 "nginx: worker process",
@@ -114,12 +112,12 @@ pub(super) const ROLES: [Role; 8] = [
         memory_gib: 128.0,
         disk_gib: 2000.0,
         demand: (0.35, 0.15),
-        restless: 0.04,
-        burst_every: 1200.0,
+        volatility: 0.04,
+        burst_period_s: 1200.0,
         memory: 0.88,
         disk: 0.71,
-        flow: [25e6, 40e6, 180e6, 90e6],
-        cool: 48.0,
+        throughput: [25e6, 40e6, 180e6, 90e6],
+        idle_degrees: 48.0,
         programs: &[
             Program::new(
                 "postgres: walwriter",
@@ -171,12 +169,12 @@ pub(super) const ROLES: [Role; 8] = [
         memory_gib: 64.0,
         disk_gib: 40.0,
         demand: (0.18, 0.10),
-        restless: 0.02,
-        burst_every: 5000.0,
+        volatility: 0.02,
+        burst_period_s: 5000.0,
         memory: 0.79,
         disk: 0.22,
-        flow: [80e6, 90e6, 0.0, 0.1e6],
-        cool: 44.0,
+        throughput: [80e6, 90e6, 0.0, 0.1e6],
+        idle_degrees: 44.0,
         programs: &[
             Program::new("/usr/bin/redis-server", "redis", 0.88, 0.92, [0.0, 0.9], 5),
             Program::new(
@@ -196,12 +194,12 @@ pub(super) const ROLES: [Role; 8] = [
         memory_gib: 128.0,
         disk_gib: 1000.0,
         demand: (0.10, 0.08),
-        restless: 0.03,
-        burst_every: 150.0,
+        volatility: 0.03,
+        burst_period_s: 150.0,
         memory: 0.34,
         disk: 0.63,
-        flow: [8e6, 2e6, 120e6, 260e6],
-        cool: 46.0,
+        throughput: [8e6, 2e6, 120e6, 260e6],
+        idle_degrees: 46.0,
         programs: &[
             Program::new(
                 "/usr/local/bin/build-agent",
@@ -223,12 +221,12 @@ pub(super) const ROLES: [Role; 8] = [
         memory_gib: 16.0,
         disk_gib: 200.0,
         demand: (0.55, 0.25),
-        restless: 0.08,
-        burst_every: 600.0,
+        volatility: 0.08,
+        burst_period_s: 600.0,
         memory: 0.61,
         disk: 0.44,
-        flow: [4e6, 4e6, 8e6, 12e6],
-        cool: 52.0,
+        throughput: [4e6, 4e6, 8e6, 12e6],
+        idle_degrees: 52.0,
         programs: &[
             Program::new("/usr/bin/python3", "jobs", 0.7, 0.55, [0.5, 0.4], 9),
             Program::new("/usr/bin/ffmpeg", "jobs", 0.18, 0.2, [0.3, 0.4], 16),
@@ -243,12 +241,12 @@ pub(super) const ROLES: [Role; 8] = [
         memory_gib: 32.0,
         disk_gib: 16000.0,
         demand: (0.07, 0.04),
-        restless: 0.02,
-        burst_every: 400.0,
+        volatility: 0.02,
+        burst_period_s: 400.0,
         memory: 0.42,
         disk: 0.915,
-        flow: [40e6, 110e6, 240e6, 110e6],
-        cool: 38.0,
+        throughput: [40e6, 110e6, 240e6, 110e6],
+        idle_degrees: 38.0,
         programs: &[
             Program::new("/usr/sbin/smbd", "root", 0.45, 0.2, [0.5, 0.4], 3),
             Program::new("/usr/sbin/nfsd", "root", 0.25, 0.02, [0.3, 0.3], 1),
@@ -263,12 +261,12 @@ pub(super) const ROLES: [Role; 8] = [
         memory_gib: 32.0,
         disk_gib: 1000.0,
         demand: (0.12, 0.10),
-        restless: 0.06,
-        burst_every: 300.0,
+        volatility: 0.06,
+        burst_period_s: 300.0,
         memory: 0.47,
         disk: 0.52,
-        flow: [6e6, 1e6, 30e6, 20e6],
-        cool: 43.0,
+        throughput: [6e6, 1e6, 30e6, 20e6],
+        idle_degrees: 43.0,
         programs: &[
             Program::new(
                 "/usr/lib/firefox/firefox",
@@ -291,12 +289,12 @@ pub(super) const ROLES: [Role; 8] = [
         memory_gib: 2.0,
         disk_gib: 20.0,
         demand: (0.08, 0.05),
-        restless: 0.03,
-        burst_every: 1500.0,
+        volatility: 0.03,
+        burst_period_s: 1500.0,
         memory: 0.66,
         disk: 0.57,
-        flow: [2e6, 9e6, 0.1e6, 0.4e6],
-        cool: 39.0,
+        throughput: [2e6, 9e6, 0.1e6, 0.4e6],
+        idle_degrees: 39.0,
         programs: &[
             Program::new("/usr/bin/caddy", "caddy", 0.6, 0.25, [0.1, 0.4], 9),
             Program::new("/usr/bin/wireguard-go", "root", 0.2, 0.05, [0.0, 0.0], 6),

@@ -1,8 +1,4 @@
-//! The spool's files: rows that outlive the process.
-//!
-//! A file is a sequence of records, each `length (u32 LE), CRC-32 of the payload (u32 LE),
-//! payload`, where the payload is one encoded [`Push`] frame. The first record that is cut short
-//! or does not match its checksum ends the file: that is where the machine lost power.
+//! The spool's files: rows that outlive the process, in the format of [`records`].
 
 use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
@@ -11,99 +7,97 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use sysmon_wire::limits::{FRAME_BYTES_MAX, SERIES_PER_HOST_MAX};
+use sysmon_wire::UnixMs;
 use sysmon_wire::message::{Push, RunId};
-use sysmon_wire::{RowDecoder, UnixMs, codec};
 
-use super::DiskOrder;
+use super::{DiskOp, records};
 
-/// Bytes of a file that are read back: twice what a segment can grow to.
+/// Bytes read of one file: twice what a segment can grow to.
 const FILE_BYTES_MAX: u64 = 16 << 20;
 
-/// Orders that may wait for a slow disk; beyond, rows stay in memory only and are counted.
-const ORDERS_MAX: usize = 256;
+/// Batches that may queue for a slow disk; past this, appends fail and their rows stay in memory.
+const BATCHES_MAX: usize = 256;
 
 /// A file of an earlier run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
-    /// Its name in the spool folder.
+pub struct SpoolFile {
+    /// Name in the spool folder.
     pub file: String,
-    /// The run its rows are of.
     pub run: RunId,
-    /// The first row.
+    /// Sequence number of the first row.
     pub first: u64,
-    /// The last row.
+    /// Sequence number of the last row.
     pub last: u64,
-    /// When the last row was taken.
+    /// Time of the last row.
     pub last_time: UnixMs,
-    /// Its length.
     pub bytes: u64,
 }
 
-/// Carries out [`DiskOrder`]s on a thread of its own, so that a slow disk delays no sample.
+/// Executes [`DiskOp`]s on a thread of its own, so that a slow disk delays no sample.
 #[derive(Debug)]
 pub struct Journal {
-    orders: SyncSender<Vec<DiskOrder>>,
+    batches: SyncSender<Vec<DiskOp>>,
     shared: Arc<Mutex<Shared>>,
 }
 
-/// What the thread and those who give orders both know.
 #[derive(Debug, Default)]
 struct Shared {
-    outcomes: Vec<Appended>,
-    /// Files that lack a row. Rows are told as differences, so nothing may follow it there.
-    spoiled: HashSet<String>,
+    results: Vec<AppendResult>,
+    /// Files that lack a row. Rows are encoded as differences, so nothing may follow the gap.
+    incomplete: HashSet<String>,
 }
 
-/// What became of a [`DiskOrder::Append`].
+/// The result of a [`DiskOp::Append`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Appended {
-    /// The file.
+pub struct AppendResult {
     pub file: String,
-    /// Whether what was to be appended is on stable storage.
+    /// Whether the data is on stable storage.
     pub ok: bool,
 }
 
 impl Journal {
-    /// Starts the thread; the folder is made when it is first needed.
+    /// Starts the thread; the folder is created by the first write.
+    ///
+    /// # Errors
+    /// The thread cannot be started.
     pub fn start(folder: PathBuf) -> io::Result<Self> {
-        let (orders, queue) = sync_channel(ORDERS_MAX);
+        let (batches, queue) = sync_channel(BATCHES_MAX);
         let shared = Arc::<Mutex<Shared>>::default();
-        let of_thread = Arc::clone(&shared);
+        let thread_shared = Arc::clone(&shared);
         std::thread::Builder::new()
             .name("spool".to_owned())
-            .spawn(move || write_orders(&folder, &queue, &of_thread))?;
-        Ok(Self { orders, shared })
+            .spawn(move || execute_all(&folder, &queue, &thread_shared))?;
+        Ok(Self { batches, shared })
     }
 
-    /// Has these orders carried out. Where the disk is so slow that too many wait, they fail.
-    pub fn carry_out(&self, orders: Vec<DiskOrder>) {
-        if orders.is_empty() {
+    /// Queues operations; appends fail at once while the queue is full.
+    pub fn submit(&self, ops: Vec<DiskOp>) {
+        if ops.is_empty() {
             return;
         }
-        if let Err(TrySendError::Full(orders) | TrySendError::Disconnected(orders)) =
-            self.orders.try_send(orders)
+        if let Err(TrySendError::Full(ops) | TrySendError::Disconnected(ops)) =
+            self.batches.try_send(ops)
         {
-            for order in orders {
-                if let DiskOrder::Append { file, .. } = order {
+            for op in ops {
+                if let DiskOp::Append { file, .. } = op {
                     lock(&self.shared).appended(file, false);
                 }
             }
         }
     }
 
-    /// What became of the appends since the last call, in their order.
-    pub fn take_outcomes(&self) -> Vec<Appended> {
-        std::mem::take(&mut lock(&self.shared).outcomes)
+    /// The results of appends since the last call, in order.
+    pub fn take_results(&self) -> Vec<AppendResult> {
+        std::mem::take(&mut lock(&self.shared).results)
     }
 }
 
 impl Shared {
     fn appended(&mut self, file: String, ok: bool) {
         if !ok {
-            self.spoiled.insert(file.clone());
+            self.incomplete.insert(file.clone());
         }
-        self.outcomes.push(Appended { file, ok });
+        self.results.push(AppendResult { file, ok });
     }
 }
 
@@ -111,38 +105,39 @@ fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn write_orders(folder: &Path, queue: &Receiver<Vec<DiskOrder>>, shared: &Mutex<Shared>) {
-    let mut told = false;
-    while let Ok(orders) = queue.recv() {
-        for order in orders {
-            let done = match &order {
-                DiskOrder::Append { file, .. } if lock(shared).spoiled.contains(file) => {
+fn execute_all(folder: &Path, queue: &Receiver<Vec<DiskOp>>, shared: &Mutex<Shared>) {
+    let mut is_failing = false;
+    while let Ok(ops) = queue.recv() {
+        for op in ops {
+            let done = match &op {
+                DiskOp::Append { file, .. } if lock(shared).incomplete.contains(file) => {
                     lock(shared).appended(file.clone(), false);
                     continue;
                 }
-                order => carry_out(folder, order),
+                op => execute(folder, op),
             };
             if let Err(error) = &done
-                && !told
+                && !is_failing
             {
-                let folder = folder.display();
-                tracing::warn!(
-                    "cannot write to the spool in {folder}: {error}; rows wait in memory"
-                );
+                let path = folder.display();
+                tracing::warn!(%path, %error, "cannot write to the spool; rows are kept in memory");
             }
-            told = done.is_err();
-            match order {
-                DiskOrder::Append { file, .. } => lock(shared).appended(file, done.is_ok()),
-                DiskOrder::Remove { file } => drop(lock(shared).spoiled.remove(&file)),
+            is_failing = done.is_err();
+            match op {
+                DiskOp::Append { file, .. } => lock(shared).appended(file, done.is_ok()),
+                DiskOp::Remove { file } => drop(lock(shared).incomplete.remove(&file)),
             }
         }
     }
 }
 
-/// Does one order; what was appended is on stable storage when it returns.
-pub fn carry_out(folder: &Path, order: &DiskOrder) -> io::Result<()> {
-    match order {
-        DiskOrder::Append { file, frames } => {
+/// Executes one operation; appended data is on stable storage when it returns.
+///
+/// # Errors
+/// The file cannot be created, written, synced or removed.
+pub fn execute(folder: &Path, op: &DiskOp) -> io::Result<()> {
+    match op {
+        DiskOp::Append { file, frames } => {
             let path = folder.join(file);
             let mut options = OpenOptions::new();
             options.create(true).append(true);
@@ -155,71 +150,35 @@ pub fn carry_out(folder: &Path, order: &DiskOrder) -> io::Result<()> {
             };
             let before = file.metadata()?.len();
             let written = file
-                .write_all(&records(frames)?)
+                .write_all(&records::encode(frames)?)
                 .and_then(|()| file.sync_data());
             if written.is_err() {
-                // Half a record would hide whatever came after it.
+                // A partial record would hide everything after it.
                 let _ = file.set_len(before);
             }
             written
         }
-        DiskOrder::Remove { file } => match fs::remove_file(folder.join(file)) {
+        DiskOp::Remove { file } => match fs::remove_file(folder.join(file)) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
             _ => Ok(()),
         },
     }
 }
 
-fn records(frames: &[Push]) -> io::Result<Vec<u8>> {
-    let mut out = Vec::new();
-    for frame in frames {
-        let start = out.len();
-        out.extend_from_slice(&[0; 8]);
-        codec::encode(frame, &mut out).map_err(io::Error::other)?;
-        let (head, payload) = out.split_at_mut(start + 8);
-        let length = u32::try_from(payload.len())
-            .map_err(io::Error::other)?
-            .to_le_bytes();
-        let sum = crc32fast::hash(payload).to_le_bytes();
-        if let Some(place) = head.get_mut(start..) {
-            place.copy_from_slice(&[length, sum].concat());
-        }
-    }
-    Ok(out)
-}
-
-/// The frames of a file up to where it is whole.
+/// The frames of a file up to the first damaged record.
+///
+/// # Errors
+/// The file cannot be opened or read.
 pub fn read(folder: &Path, file: &str) -> io::Result<Vec<Push>> {
     let mut bytes = Vec::new();
     File::open(folder.join(file))?
         .take(FILE_BYTES_MAX)
         .read_to_end(&mut bytes)?;
-    Ok(parse(&bytes))
+    Ok(records::decode(&bytes))
 }
 
-pub(super) fn parse(mut bytes: &[u8]) -> Vec<Push> {
-    let mut frames = Vec::new();
-    while let Some((frame, rest)) = record(bytes) {
-        frames.push(frame);
-        bytes = rest;
-    }
-    frames
-}
-
-fn record(bytes: &[u8]) -> Option<(Push, &[u8])> {
-    let (length, rest) = bytes.split_first_chunk::<4>()?;
-    let (sum, rest) = rest.split_first_chunk::<4>()?;
-    let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
-    let (payload, rest) = rest.split_at_checked(length.min(FRAME_BYTES_MAX + 1))?;
-    let whole = crc32fast::hash(payload) == u32::from_le_bytes(*sum);
-    whole
-        .then(|| codec::decode(payload).ok())
-        .flatten()
-        .map(|frame| (frame, rest))
-}
-
-/// Files that an earlier run left, oldest first. Those without a whole row are removed.
-pub fn find(folder: &Path) -> Vec<Found> {
+/// The files that earlier runs left, oldest first. Files without a complete row are removed.
+pub fn find(folder: &Path) -> Vec<SpoolFile> {
     let Ok(entries) = fs::read_dir(folder) else {
         return Vec::new();
     };
@@ -232,9 +191,10 @@ pub fn find(folder: &Path) -> Vec<Found> {
             continue;
         }
         let bytes = entry.metadata().map_or(0, |data| data.len());
-        match read(folder, &file).ok().and_then(|frames| span(&frames)) {
+        let frames = read(folder, &file).ok();
+        match frames.and_then(|frames| records::span(&frames)) {
             Some((run, first, last, last_time)) => {
-                found.push(Found {
+                found.push(SpoolFile {
                     file,
                     run,
                     first,
@@ -248,33 +208,6 @@ pub fn find(folder: &Path) -> Vec<Found> {
     }
     found.sort_by_key(|file| (file.last_time, file.first));
     found
-}
-
-/// The run of the frames, their first and last row, and when the last was taken.
-pub(super) fn span(frames: &[Push]) -> Option<(RunId, u64, u64, UnixMs)> {
-    let mut decoder = RowDecoder::new();
-    let (mut run, mut first, mut last) = (None, None, None);
-    for frame in frames {
-        let rows = match frame {
-            Push::Begin { run: of, .. } => {
-                run = Some(*of);
-                continue;
-            }
-            Push::Series(_) | Push::Processes(_) => continue,
-            Push::Keyframe(rows) => {
-                decoder.reset();
-                rows
-            }
-            Push::Rows(rows) => rows,
-        };
-        let mut bytes = &rows.0[..];
-        while let Some(row) = decoder.decode(&mut bytes, SERIES_PER_HOST_MAX).ok()? {
-            first.get_or_insert(row.seq);
-            last = Some((row.seq, row.time));
-        }
-    }
-    let (last, time) = last?;
-    Some((run?, first?, last, time))
 }
 
 #[cfg(test)]
@@ -301,44 +234,46 @@ mod tests {
                 processes: &[],
             };
             spool.push(seq, UnixMs(seq as i64 * 1000), &sample);
-            for order in spool.take_orders() {
-                carry_out(folder, &order).unwrap();
+            for op in spool.take_disk_ops() {
+                execute(folder, &op).unwrap();
             }
         }
     }
 
     #[test]
-    fn after_a_row_that_could_not_be_written_nothing_follows_in_its_file() {
+    fn nothing_is_appended_to_a_file_after_a_failed_write() {
         let dir = tempfile::tempdir().unwrap();
-        // A file where the folder should be: nothing can be written.
+        // A file in place of the folder makes every write fail.
         let folder = dir.path().join("spool");
         fs::write(&folder, "").unwrap();
         let journal = Journal::start(folder.clone()).unwrap();
-        let append = |file: &str| DiskOrder::Append {
+        let append = |file: &str| DiskOp::Append {
             file: file.to_owned(),
             frames: vec![Push::Rows(Blob(vec![1]))],
         };
-        let outcomes = |count: usize| {
-            let end = std::time::Instant::now() + Duration::from_secs(10);
+        let results = |count: usize| {
             let mut all = Vec::new();
-            while all.len() < count && std::time::Instant::now() < end {
-                all.extend(journal.take_outcomes());
-                std::thread::yield_now();
+            for _ in 0..10_000 {
+                all.extend(journal.take_results());
+                if all.len() >= count {
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(1));
             }
             all.into_iter().map(|a| (a.file, a.ok)).collect::<Vec<_>>()
         };
-        journal.carry_out(vec![append("a.rows")]);
-        assert_eq!(outcomes(1), [("a.rows".to_owned(), false)]);
+        journal.submit(vec![append("a.rows")]);
+        assert_eq!(results(1), [("a.rows".to_owned(), false)]);
         fs::remove_file(&folder).unwrap();
-        journal.carry_out(vec![append("a.rows"), append("b.rows")]);
+        journal.submit(vec![append("a.rows"), append("b.rows")]);
         let wanted = [("a.rows".to_owned(), false), ("b.rows".to_owned(), true)];
-        assert_eq!(outcomes(2), wanted);
+        assert_eq!(results(2), wanted);
         assert!(!folder.join("a.rows").exists());
         assert_eq!(read(&folder, "b.rows").unwrap().len(), 1);
     }
 
     #[test]
-    fn rows_of_a_killed_run_are_found_again() {
+    fn rows_of_a_killed_run_are_found_by_the_next() {
         let folder = tempfile::tempdir().unwrap();
         fill(folder.path(), 5, 700);
         let found = find(folder.path());
@@ -361,35 +296,40 @@ mod tests {
         let Some(Backfill::File(file)) = next.next_backfill(&[]) else {
             panic!("no backfill")
         };
-        assert_eq!(span(&read(folder.path(), &file).unwrap()).unwrap().2, 301);
+        assert_eq!(
+            records::span(&read(folder.path(), &file).unwrap())
+                .unwrap()
+                .2,
+            301
+        );
         next.acknowledge(RunId(5), &[(1, 700)]);
-        assert_eq!(next.take_orders().len(), 3);
+        assert_eq!(next.take_disk_ops().len(), 3);
     }
 
     #[test]
-    fn a_file_cut_at_any_byte_keeps_its_whole_rows() {
+    fn a_file_truncated_at_any_byte_yields_its_complete_rows() {
         let folder = tempfile::tempdir().unwrap();
         fill(folder.path(), 5, 20);
         let file = find(folder.path()).remove(0).file;
         let bytes = fs::read(folder.path().join(&file)).unwrap();
-        let mut whole = 0;
+        let mut complete = 0;
         for cut in 0..=bytes.len() {
-            let last = span(&parse(&bytes[..cut])).map_or(0, |span| span.2);
-            assert!(last >= whole, "a longer file has no fewer rows");
-            whole = last;
+            let last = records::span(&records::decode(&bytes[..cut])).map_or(0, |span| span.2);
+            assert!(last >= complete, "a longer file has at least as many rows");
+            complete = last;
         }
-        assert_eq!(whole, 20);
+        assert_eq!(complete, 20);
     }
 
     #[test]
-    fn a_flipped_bit_ends_the_file_there() {
+    fn a_flipped_bit_ends_the_file_at_its_record() {
         let folder = tempfile::tempdir().unwrap();
         fill(folder.path(), 5, 20);
         let file = find(folder.path()).remove(0).file;
         let mut bytes = fs::read(folder.path().join(&file)).unwrap();
         let middle = bytes.len() / 2;
         bytes[middle] ^= 1;
-        let rows = span(&parse(&bytes)).unwrap().2;
+        let rows = records::span(&records::decode(&bytes)).unwrap().2;
         assert!((1..20).contains(&rows), "{rows}");
     }
 }

@@ -1,15 +1,16 @@
-//! Rows that the hub has not yet said to be durable.
+//! Rows that the hub has not acknowledged yet.
 //!
-//! Rows are kept in *segments* of a few minutes, each of which can be understood by itself. While
-//! the hub acknowledges promptly they live in memory only. When it does not, every row also goes
-//! to a file (see [`journal`]), so that neither `kill -9` nor a long outage loses it. Past their
-//! bounds the oldest segments are dropped first, and the rows in them counted.
+//! Rows are stored in *segments* of a few minutes, each decodable on its own. While the hub acknowledges
+//! promptly they stay in memory. When it does not, every row is also written to a file (see [`journal`]), so
+//! that neither `kill -9` nor a long outage loses it. Past the limits the oldest segments are dropped first,
+//! and their rows counted.
 //!
-//! This file is the pure part: it decides, and says what is to be written as [`DiskOrder`]s.
+//! This file is pure: it decides, and returns what is to be done on disk as [`DiskOp`]s.
 
 pub mod journal;
+mod pending_writes;
+mod records;
 mod segment;
-mod written;
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -19,88 +20,83 @@ use sysmon_wire::message::{Push, RunId};
 use sysmon_wire::{SeqSet, SeriesKey, UnixMs};
 
 use crate::sample::Sample;
+use pending_writes::PendingWrites;
 use segment::{Open, Segment};
-use written::Written;
 
-/// Bounds of the spool.
+/// Limits of the spool.
 #[derive(Clone, Copy, Debug)]
 pub struct SpoolLimits {
-    /// Bytes of rows held in memory.
+    /// Encoded rows in memory.
     pub memory_bytes: usize,
-    /// Bytes of rows held on disk; 0 for no disk.
+    /// Encoded rows on disk; 0 to write none.
     pub disk_bytes: u64,
     /// Age past which rows are dropped.
     pub age: Duration,
 }
 
-/// How the spool fares, in this run.
+/// Counters of this run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SpoolHealth {
-    /// Rows dropped because there was no room for them.
+    /// Rows dropped because the spool was full.
     pub rows_dropped: u64,
-    /// Times that something could not be written to disk.
+    /// Failed writes to disk.
     pub disk_errors: u64,
 }
 
-/// Without an acknowledgement for this long rows go to disk as well.
+/// Without an acknowledgement for this long, rows are also written to disk.
 const UNACKNOWLEDGED_MS_MAX: i64 = 3_000;
 
-/// How long a disk that did not take rows is left alone: long enough for somebody to make room.
-const DISK_REST_MS: i64 = 60_000;
+/// Time from a failed write to the next attempt: somebody has to make room first.
+const DISK_RETRY_MS: i64 = 60_000;
 
-/// What is to be done on disk, in order.
+/// An operation on the spool folder; to be executed in order.
 #[derive(Clone, Debug, PartialEq)]
-pub enum DiskOrder {
-    /// Append frames to a file, making it if it is not there.
+pub enum DiskOp {
+    /// Append frames to a file, which is created if it does not exist.
     Append {
-        /// The file's name in the spool folder.
         file: String,
-        /// What to append.
         frames: Vec<Push>,
     },
-    /// Remove a file.
     Remove {
-        /// The file's name in the spool folder.
         file: String,
     },
 }
 
-/// Something to send on the backfill lane.
+/// Rows to send on the backfill lane.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Backfill {
-    /// These frames.
     Frames(Vec<Push>),
-    /// The frames in this file of the spool folder.
+    /// A file of the spool folder.
     File(String),
 }
 
-/// The rows of this run and of earlier ones that are not acknowledged.
+/// The unacknowledged rows of this run and of earlier ones.
 #[derive(Debug)]
 pub struct Spool {
     run: RunId,
     limits: SpoolLimits,
     open: Open,
     closed: VecDeque<Segment>,
-    /// Rows of this run that went up on the live lane of the present connection.
+    /// Rows that the current connection has sent on the live lane.
     sent_live: SeqSet,
     connected: bool,
-    /// Whether rows are being written to disk.
+    /// Whether rows are currently written to disk.
     spilling: bool,
     oldest_unacknowledged: Option<UnixMs>,
     dropped_rows: u64,
-    orders: Vec<DiskOrder>,
-    written: Written,
+    disk_ops: Vec<DiskOp>,
+    pending_writes: PendingWrites,
     disk_errors: u64,
-    /// The time of the last row.
+    /// Time of the last row.
     newest: UnixMs,
-    /// Nothing is ordered onto a disk that failed before this.
-    disk_rests_until: UnixMs,
+    /// After a failed write, nothing is written before this.
+    disk_retry_at: UnixMs,
 }
 
 impl Spool {
-    /// An empty spool for a new run; `found` are files of earlier runs, oldest first.
-    pub fn new(run: RunId, limits: SpoolLimits, found: Vec<journal::Found>) -> Self {
-        let closed = found.into_iter().map(Segment::from_file).collect();
+    /// A spool for a new run; `files` are those of earlier runs, oldest first.
+    pub fn new(run: RunId, limits: SpoolLimits, files: Vec<journal::SpoolFile>) -> Self {
+        let closed = files.into_iter().map(Segment::from_file).collect();
         Self {
             run,
             limits,
@@ -111,25 +107,18 @@ impl Spool {
             spilling: false,
             oldest_unacknowledged: None,
             dropped_rows: 0,
-            orders: Vec::new(),
-            written: Written::default(),
+            disk_ops: Vec::new(),
+            pending_writes: PendingWrites::default(),
             disk_errors: 0,
             newest: UnixMs(0),
-            disk_rests_until: UnixMs(i64::MIN),
+            disk_retry_at: UnixMs(i64::MIN),
         }
     }
 
-    /// This run.
     pub fn run(&self) -> RunId {
         self.run
     }
 
-    /// Rows dropped because the spool was full, in this run.
-    pub fn dropped_rows(&self) -> u64 {
-        self.dropped_rows
-    }
-
-    /// How it fares.
     pub fn health(&self) -> SpoolHealth {
         SpoolHealth {
             rows_dropped: self.dropped_rows,
@@ -137,53 +126,53 @@ impl Spool {
         }
     }
 
-    /// Keeps a row.
+    /// Stores a row.
     pub fn push(&mut self, seq: u64, time: UnixMs, sample: &Sample<'_>) {
         let oldest = *self.oldest_unacknowledged.get_or_insert(time);
         let late = time - oldest > UNACKNOWLEDGED_MS_MAX;
         self.newest = time;
-        // A clock that is set back must not make the rest longer.
-        let rest = self.disk_rests_until - DISK_REST_MS..self.disk_rests_until;
-        let may_spill = self.limits.disk_bytes > 0 && !rest.contains(&time);
+        // A range, so that setting the clock back does not lengthen the wait.
+        let no_disk = self.disk_retry_at - DISK_RETRY_MS..self.disk_retry_at;
+        let may_spill = self.limits.disk_bytes > 0 && !no_disk.contains(&time);
         if !self.spilling && may_spill && (!self.connected || late) {
             self.spill_all();
         }
         let frames = self.open.push(self.run, seq, time, sample, self.spilling);
         if self.spilling {
             let file = self.open.file(self.run);
-            self.order(file, frames);
+            self.append(file, frames);
         }
         if self.open.is_full() {
             self.close_open();
         }
-        self.keep_bounds(time);
+        self.enforce_limits(time);
     }
 
-    fn order(&mut self, file: String, frames: Vec<Push>) {
-        self.written.ordered(&file);
-        self.orders.push(DiskOrder::Append { file, frames });
+    fn append(&mut self, file: String, frames: Vec<Push>) {
+        self.pending_writes.requested(&file);
+        self.disk_ops.push(DiskOp::Append { file, frames });
     }
 
-    /// A [`DiskOrder::Append`] to this file was carried out, or failed. What is not on disk stays in
-    /// memory, and the disk is left alone for a while.
+    /// A [`DiskOp::Append`] to this file succeeded or failed. After a failure the rows stay in memory, and
+    /// writing pauses for [`DISK_RETRY_MS`].
     pub fn appended(&mut self, file: &str, ok: bool) {
-        self.written.outcome(file);
+        self.pending_writes.finished(file);
         if ok {
             return;
         }
         self.disk_errors += 1;
-        self.disk_rests_until = self.newest + DISK_REST_MS;
+        self.disk_retry_at = self.newest + DISK_RETRY_MS;
         self.stop_spilling();
-        let is_it = |segment: &&mut Segment| segment.file.as_deref() == Some(file);
-        if let Some(segment) = self.closed.iter_mut().find(is_it)
+        let is_segment = |segment: &&mut Segment| segment.file.as_deref() == Some(file);
+        if let Some(segment) = self.closed.iter_mut().find(is_segment)
             && segment.block.is_some()
         {
-            // The rows that are there may be all that is left after a power cut: they stay.
-            segment.lacks_rows_on_disk = true;
+            // The file stays: after a power cut its rows may be all that is left.
+            segment.is_file_incomplete = true;
         }
     }
 
-    /// Rows in these inclusive ranges are durable on the hub.
+    /// The hub committed the rows in these inclusive ranges.
     pub fn acknowledge(&mut self, run: RunId, ranges: &[(u64, u64)]) {
         for segment in self.closed.iter_mut().filter(|segment| segment.run == run) {
             segment.acknowledge(ranges);
@@ -191,26 +180,26 @@ impl Spool {
         if run == self.run {
             self.open.acknowledge(ranges);
         }
-        let (orders, written) = (&mut self.orders, &mut self.written);
+        let (ops, writes) = (&mut self.disk_ops, &mut self.pending_writes);
         self.closed.retain(|segment| {
-            let done = segment.is_acknowledged();
-            if let (true, Some(file)) = (done, &segment.file) {
-                written.forget(file);
-                orders.push(DiskOrder::Remove { file: file.clone() });
+            let is_done = segment.is_acknowledged();
+            if let (true, Some(file)) = (is_done, &segment.file) {
+                writes.forget(file);
+                ops.push(DiskOp::Remove { file: file.clone() });
             }
-            !done
+            !is_done
         });
         self.oldest_unacknowledged = self.open.oldest_unacknowledged();
         let waiting = self.closed.iter().filter(|segment| segment.run == self.run);
         if let Some(oldest) = waiting.map(|segment| segment.first_time).min() {
             self.oldest_unacknowledged = Some(oldest);
         } else if self.spilling && self.connected {
-            // The hub keeps up again: from here on memory is enough.
+            // The hub acknowledges promptly again: memory is enough.
             self.stop_spilling();
         }
     }
 
-    /// A connection begins: everything not acknowledged has to be sent again.
+    /// A connection is established: everything not acknowledged is sent again.
     pub fn connected(&mut self) {
         self.connected = true;
         self.sent_live = SeqSet::new();
@@ -220,21 +209,24 @@ impl Spool {
         }
     }
 
-    /// The connection is gone: from here on rows go to disk.
+    /// The connection is lost: from now on rows are written to disk.
     pub fn disconnected(&mut self) {
         self.connected = false;
     }
 
-    /// The row went up on the live lane.
+    /// The row was sent on the live lane.
     pub fn sent_live(&mut self, seq: u64) {
         self.sent_live.insert(seq);
     }
 
-    /// The oldest rows that this connection has not sent yet, if there are any.
+    /// The oldest rows that this connection has not sent.
     pub fn next_backfill(&mut self, series: &[SeriesKey]) -> Option<Backfill> {
         let (run, sent_live) = (self.run, &self.sent_live);
-        let went_live = |s: &Segment| s.run == run && sent_live.contains_range(s.first, s.last);
-        let segment = self.closed.iter_mut().find(|s| !s.sent && !went_live(s))?;
+        let is_sent_live = |s: &Segment| s.run == run && sent_live.contains_range(s.first, s.last);
+        let segment = self
+            .closed
+            .iter_mut()
+            .find(|s| !s.sent && !is_sent_live(s))?;
         segment.sent = true;
         Some(match (&segment.block, &segment.file) {
             (Some(block), _) => Backfill::Frames(block.frames(segment.run, series)),
@@ -243,7 +235,7 @@ impl Spool {
         })
     }
 
-    /// A file could not be read back: its rows are lost.
+    /// A file could not be read: its rows are dropped.
     pub fn lost_file(&mut self, file: &str) {
         let Some(at) = self
             .closed
@@ -257,9 +249,9 @@ impl Spool {
         }
     }
 
-    /// What is to be done on disk since the last call.
-    pub fn take_orders(&mut self) -> Vec<DiskOrder> {
-        std::mem::take(&mut self.orders)
+    /// The operations since the last call.
+    pub fn take_disk_ops(&mut self) -> Vec<DiskOp> {
+        std::mem::take(&mut self.disk_ops)
     }
 
     /// Rows that are not acknowledged.
@@ -267,7 +259,7 @@ impl Spool {
         self.open.waiting() + self.closed.iter().map(Segment::waiting).sum::<u64>()
     }
 
-    /// Orders everything that is not acknowledged onto disk, before the program ends.
+    /// Writes everything that is not acknowledged to disk, before the program exits.
     pub fn persist(&mut self) {
         if self.limits.disk_bytes > 0 {
             self.spill_all();
@@ -294,16 +286,16 @@ impl Spool {
                 continue;
             };
             let file = segment::file_name(segment.run, segment.first);
-            if std::mem::take(&mut segment.lacks_rows_on_disk) {
-                self.written.forget(&file);
+            if std::mem::take(&mut segment.is_file_incomplete) {
+                self.pending_writes.forget(&file);
                 let file = file.clone();
-                self.orders.push(DiskOrder::Remove { file });
+                self.disk_ops.push(DiskOp::Remove { file });
             }
             let frames = block.frames(segment.run, &self.open.series);
             segment.file = Some(file.clone());
             segment.disk_bytes = block.bytes() as u64;
-            self.written.ordered(&file);
-            self.orders.push(DiskOrder::Append { file, frames });
+            self.pending_writes.requested(&file);
+            self.disk_ops.push(DiskOp::Append { file, frames });
         }
     }
 
@@ -312,7 +304,7 @@ impl Spool {
         self.spilling = false;
     }
 
-    fn keep_bounds(&mut self, now: UnixMs) {
+    fn enforce_limits(&mut self, now: UnixMs) {
         let horizon = now - i64::try_from(self.limits.age.as_millis()).unwrap_or(i64::MAX);
         while self
             .closed
@@ -328,11 +320,11 @@ impl Spool {
         }
         let mut memory = self.memory_bytes();
         if memory > self.limits.memory_bytes {
-            // What is on disk need not be in memory too.
-            let written = &self.written;
+            // Rows on disk need not be in memory too.
+            let writes = &self.pending_writes;
             let is_on_disk = |segment: &Segment| {
                 let file = segment.file.as_deref();
-                !segment.is_only_in_memory() && file.is_some_and(|file| written.holds_all(file))
+                !segment.is_only_in_memory() && file.is_some_and(|file| writes.is_complete(file))
             };
             for segment in self.closed.iter_mut().filter(|segment| is_on_disk(segment)) {
                 memory -= segment.block.take().map_or(0, |block| block.bytes());
@@ -343,8 +335,7 @@ impl Spool {
         }
     }
 
-    /// Drops the oldest segment that only memory has. What is on its way to the disk is waited for: the
-    /// queue there is short.
+    /// Drops the oldest segment without a file. Segments with pending writes are spared: that queue is short.
     fn drop_oldest_in_memory(&mut self) -> bool {
         let at = self.closed.iter().position(Segment::is_only_in_memory);
         let Some(segment) = at.and_then(|at| self.closed.remove(at)) else {
@@ -365,8 +356,8 @@ impl Spool {
     fn drop_segment(&mut self, segment: &Segment) {
         self.dropped_rows += segment.waiting();
         if let Some(file) = &segment.file {
-            self.written.forget(file);
-            self.orders.push(DiskOrder::Remove { file: file.clone() });
+            self.pending_writes.forget(file);
+            self.disk_ops.push(DiskOp::Remove { file: file.clone() });
         }
     }
 
@@ -385,7 +376,7 @@ impl Spool {
     }
 }
 
-/// Where the spool's files are.
+/// The folder of the spool's files.
 pub fn folder(state: &std::path::Path) -> PathBuf {
     state.join("spool")
 }
@@ -462,12 +453,12 @@ mod tests {
             spool.acknowledge(RunId(7), &[(seq, seq)]);
             assert_eq!(spool.next_backfill(&series()), None);
         }
-        assert_eq!(spool.take_orders(), []);
+        assert_eq!(spool.take_disk_ops(), []);
         assert_eq!(spool.waiting_rows(), 0);
     }
 
     #[test]
-    fn rows_of_an_outage_are_written_at_once_and_sent_when_it_ends() {
+    fn rows_of_an_outage_are_written_immediately_and_sent_when_it_ends() {
         let mut spool = spool(LIMITS);
         spool.connected();
         push(&mut spool, 1..=3);
@@ -476,10 +467,10 @@ mod tests {
         spool.disconnected();
         push(&mut spool, 4..=700);
         let mut on_disk = Vec::new();
-        for order in spool.take_orders() {
-            match order {
-                DiskOrder::Append { frames, .. } => on_disk.extend(rows_of_any(&frames)),
-                DiskOrder::Remove { file } => panic!("{file} removed"),
+        for op in spool.take_disk_ops() {
+            match op {
+                DiskOp::Append { frames, .. } => on_disk.extend(rows_of_any(&frames)),
+                DiskOp::Remove { file } => panic!("{file} removed"),
             }
         }
         assert_eq!(on_disk.len(), 700, "1 to 3 as one segment, then each row");
@@ -488,12 +479,12 @@ mod tests {
         assert!((2..=700).all(|seq| sent.contains(&seq)));
         spool.acknowledge(RunId(7), &[(2, 700)]);
         assert_eq!(spool.waiting_rows(), 0);
-        let orders = spool.take_orders();
-        assert!(!orders.is_empty());
-        assert!(orders.iter().all(|o| matches!(o, DiskOrder::Remove { .. })));
+        let ops = spool.take_disk_ops();
+        assert!(!ops.is_empty());
+        assert!(ops.iter().all(|o| matches!(o, DiskOp::Remove { .. })));
     }
 
-    /// Sequence numbers of frames that need not begin with a keyframe: how many rows there are.
+    /// One unit per row, for frames that need not start with a keyframe.
     fn rows_of_any(frames: &[Push]) -> Vec<()> {
         let blocks = frames
             .iter()
@@ -511,14 +502,14 @@ mod tests {
     }
 
     #[test]
-    fn past_its_bounds_the_oldest_rows_go_first_and_are_counted() {
+    fn past_the_limits_the_oldest_rows_are_dropped_first_and_counted() {
         let mut spool = spool(SpoolLimits {
             memory_bytes: 8_000,
             disk_bytes: 0,
             ..LIMITS
         });
         push(&mut spool, 1..=5000);
-        let dropped = spool.dropped_rows();
+        let dropped = spool.health().rows_dropped;
         assert!(dropped > 0);
         assert_eq!(spool.waiting_rows() + dropped, 5000);
         spool.connected();
@@ -528,46 +519,49 @@ mod tests {
         );
     }
 
-    /// Carries out orders on a disk that is full, or is not.
-    fn carry_out(spool: &mut Spool, ok: bool) {
-        for order in spool.take_orders() {
-            if let DiskOrder::Append { file, .. } = order {
+    /// Finishes every append, on a disk that is full or is not.
+    fn finish_writes(spool: &mut Spool, ok: bool) {
+        for op in spool.take_disk_ops() {
+            if let DiskOp::Append { file, .. } = op {
                 spool.appended(&file, ok);
             }
         }
     }
 
     #[test]
-    fn what_a_full_disk_does_not_take_stays_in_memory_and_is_written_when_there_is_room() {
+    fn rows_stay_in_memory_while_the_disk_is_full_and_are_written_when_there_is_room() {
         let mut spool = spool(SpoolLimits {
             memory_bytes: 16_000,
             ..LIMITS
         });
         for seq in 1..=400 {
             push(&mut spool, seq..=seq);
-            carry_out(&mut spool, false);
+            finish_writes(&mut spool, false);
         }
-        assert_eq!((spool.waiting_rows(), spool.dropped_rows()), (400, 0));
+        assert_eq!(
+            (spool.waiting_rows(), spool.health().rows_dropped),
+            (400, 0)
+        );
         assert!(
             spool.closed.len() < 20,
-            "the disk is not tried with every row"
+            "a write is not attempted with every row"
         );
-        // Past the bound of memory the oldest rows go, and are counted.
+        // Past the memory limit the oldest rows are dropped and counted.
         for seq in 401..=5000 {
             push(&mut spool, seq..=seq);
-            carry_out(&mut spool, false);
+            finish_writes(&mut spool, false);
         }
-        let dropped = spool.dropped_rows();
+        let dropped = spool.health().rows_dropped;
         assert!(dropped > 0);
         assert_eq!(spool.waiting_rows() + dropped, 5000);
         spool.connected();
         let wanted: Vec<_> = (dropped + 1..=5000).collect();
         assert_eq!(backfilled(&mut spool), wanted);
-        // There is room again when the program ends.
+        // There is room again when the program exits.
         spool.persist();
         let mut written = Vec::new();
-        for order in spool.take_orders() {
-            if let DiskOrder::Append { frames, .. } = order {
+        for op in spool.take_disk_ops() {
+            if let DiskOp::Append { frames, .. } = op {
                 written.extend(rows_of(&frames));
             }
         }
@@ -575,40 +569,40 @@ mod tests {
     }
 
     #[test]
-    fn a_disk_that_failed_is_tried_again_after_a_rest_or_when_the_clock_was_set_back() {
+    fn a_failed_disk_is_retried_after_a_pause_or_when_the_clock_was_set_back() {
         let mut spool = spool(LIMITS);
         push(&mut spool, 5000..=5000);
-        carry_out(&mut spool, false);
-        assert!(matches!(spool.take_orders()[..], []));
+        finish_writes(&mut spool, false);
+        assert!(matches!(spool.take_disk_ops()[..], []));
         let sample = Sample {
             series: &series(),
             values: &[1, 1],
             processes: &[],
         };
-        let tried = |spool: &mut Spool, seq: u64, time: i64| {
+        let is_attempted = |spool: &mut Spool, seq: u64, time: i64| {
             spool.push(seq, UnixMs(time), &sample);
-            let orders = spool.take_orders();
-            orders.iter().any(|o| matches!(o, DiskOrder::Append { .. }))
+            let ops = spool.take_disk_ops();
+            ops.iter().any(|o| matches!(o, DiskOp::Append { .. }))
         };
-        assert!(!tried(&mut spool, 5001, 5_001_000));
-        assert!(!tried(&mut spool, 5002, 5_059_000));
-        assert!(tried(&mut spool, 5003, 5_060_000));
-        carry_out(&mut spool, false);
+        assert!(!is_attempted(&mut spool, 5001, 5_001_000));
+        assert!(!is_attempted(&mut spool, 5002, 5_059_000));
+        assert!(is_attempted(&mut spool, 5003, 5_060_000));
+        finish_writes(&mut spool, false);
         spool.appended(&segment::file_name(RunId(7), 5000), false);
-        assert!(tried(&mut spool, 5004, 1_000_000));
+        assert!(is_attempted(&mut spool, 5004, 1_000_000));
     }
 
     #[test]
-    fn only_what_is_known_to_be_on_disk_leaves_memory() {
+    fn rows_leave_memory_only_after_their_write_succeeded() {
         let mut spool = spool(SpoolLimits {
             memory_bytes: 2_000,
             ..LIMITS
         });
         for seq in 1..=900 {
             push(&mut spool, seq..=seq);
-            carry_out(&mut spool, true);
+            finish_writes(&mut spool, true);
         }
-        assert_eq!(spool.dropped_rows(), 0, "the disk has them");
+        assert_eq!(spool.health().rows_dropped, 0, "they are on disk");
         assert!(spool.memory_bytes() < 4_000);
     }
 

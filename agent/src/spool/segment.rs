@@ -1,38 +1,38 @@
-//! A few minutes of rows that can be understood by themselves.
+//! Segments: a few minutes of rows that can be decoded on their own.
 
 use sysmon_wire::message::{Blob, Lane, Push, RunId};
 use sysmon_wire::{ProcessIdentity, RowEncoder, SeqSet, SeriesKey, SeriesTable, UnixMs};
 
-use super::journal::Found;
-use crate::sample::{Named, Sample};
+use super::journal::SpoolFile;
+use crate::sample::{ProcessSet, Sample};
 
-/// Rows of a full segment: five minutes at one a second.
+/// Rows of a full segment: five minutes at one per second.
 const ROWS_MAX: u64 = 300;
 
-/// Bytes of a full segment, far below a frame's limit.
+/// Bytes of a full segment, far below the limit of a frame.
 const BYTES_MAX: usize = 128 * 1024;
 
-/// About what an identity of a process takes.
+/// Approximate size of one process identity.
 const PROCESS_BYTES: usize = 128;
 
-/// The name of a segment's file; names sort by run and age.
+/// File name of a segment; names sort by run and age.
 pub(super) fn file_name(run: RunId, first: u64) -> String {
     format!("{:016x}-{first:010}.rows", run.0)
 }
 
-/// Rows in memory.
+/// The rows of a segment, in memory.
 #[derive(Debug)]
 pub(super) struct Block {
-    /// How many series the run had when the last row was taken.
+    /// How many series the run had at the last row.
     pub(super) series: usize,
-    /// A row block that begins with a keyframe.
+    /// An encoded row block that starts with a keyframe.
     pub(super) rows: Vec<u8>,
-    /// The processes its rows name.
+    /// The processes that the rows refer to.
     pub(super) processes: Vec<ProcessIdentity>,
 }
 
 impl Block {
-    /// The block as frames that can be understood by themselves; `series` are all of the run.
+    /// The block as self-contained frames; `series` are those of the whole run.
     pub(super) fn frames(&self, run: RunId, series: &[SeriesKey]) -> Vec<Push> {
         let begin = Push::Begin {
             run,
@@ -52,7 +52,7 @@ impl Block {
     }
 }
 
-/// A segment that gets no more rows.
+/// A complete segment.
 #[derive(Debug)]
 pub(super) struct Segment {
     pub(super) run: RunId,
@@ -62,26 +62,26 @@ pub(super) struct Segment {
     pub(super) last_time: Option<UnixMs>,
     pub(super) block: Option<Block>,
     pub(super) file: Option<String>,
-    /// Whether its file ends before its last row, because the disk took no more.
-    pub(super) lacks_rows_on_disk: bool,
+    /// Whether its file lacks rows because a write failed.
+    pub(super) is_file_incomplete: bool,
     pub(super) disk_bytes: u64,
-    /// Whether it went up on the backfill lane of the present connection.
+    /// Whether the current connection has sent it on the backfill lane.
     pub(super) sent: bool,
     acknowledged: SeqSet,
 }
 
 impl Segment {
-    pub(super) fn from_file(found: Found) -> Self {
+    pub(super) fn from_file(file: SpoolFile) -> Self {
         Self {
-            run: found.run,
-            first: found.first,
-            last: found.last,
-            first_time: found.last_time,
-            last_time: Some(found.last_time),
+            run: file.run,
+            first: file.first,
+            last: file.last,
+            first_time: file.last_time,
+            last_time: Some(file.last_time),
             block: None,
-            file: Some(found.file),
-            lacks_rows_on_disk: false,
-            disk_bytes: found.bytes,
+            file: Some(file.file),
+            is_file_incomplete: false,
+            disk_bytes: file.bytes,
             sent: false,
             acknowledged: SeqSet::new(),
         }
@@ -94,9 +94,9 @@ impl Segment {
         }
     }
 
-    /// Whether some of its rows are nowhere but in memory.
+    /// Whether some of its rows exist in memory only.
     pub(super) fn is_only_in_memory(&self) -> bool {
-        self.file.is_none() || self.lacks_rows_on_disk
+        self.file.is_none() || self.is_file_incomplete
     }
 
     pub(super) fn is_acknowledged(&self) -> bool {
@@ -108,7 +108,7 @@ impl Segment {
     }
 }
 
-/// The segment that rows are added to.
+/// The segment that rows are appended to.
 #[derive(Debug, Default)]
 pub(super) struct Open {
     encoder: RowEncoder,
@@ -118,11 +118,11 @@ pub(super) struct Open {
     first_time: UnixMs,
     last_time: UnixMs,
     acknowledged: SeqSet,
-    /// All series of the run as of the last row.
+    /// Every series of the run as of the last row.
     pub(super) series: Vec<SeriesKey>,
-    /// The processes that the segment's rows name.
-    processes: Named,
-    /// How many of the series its file defines.
+    /// The processes that its rows refer to.
+    processes: ProcessSet,
+    /// How many series its file has defined.
     written_series: usize,
     written_bytes: u64,
 }
@@ -144,7 +144,7 @@ impl Open {
         file_name(run, self.first)
     }
 
-    /// Adds a row; the frames for its file, if it has one.
+    /// Appends a row and returns the frames for its file, if it has one.
     pub(super) fn push(
         &mut self,
         run: RunId,
@@ -162,13 +162,13 @@ impl Open {
             self.encoder.reset();
             (self.first, self.first_time) = (seq, time);
             (self.written_series, self.written_bytes) = (0, 0);
-            self.processes = Named::default();
+            self.processes = ProcessSet::default();
         }
         (self.last, self.last_time) = (seq, time);
         let start = self.rows.len();
         self.encoder
             .encode(seq, time, sample.values, &mut self.rows);
-        let named = self.processes.take_new(sample.processes);
+        let new_processes = self.processes.insert_all(sample.processes);
         if !to_disk {
             return Vec::new();
         }
@@ -185,9 +185,9 @@ impl Open {
             frames.push(Push::Series(SeriesTable::new(new)));
             self.written_series = series.len();
         }
-        if !named.is_empty() {
-            self.written_bytes += (named.len() * PROCESS_BYTES) as u64;
-            frames.push(Push::Processes(named));
+        if !new_processes.is_empty() {
+            self.written_bytes += (new_processes.len() * PROCESS_BYTES) as u64;
+            frames.push(Push::Processes(new_processes));
         }
         let row = Blob(row.to_vec());
         frames.push(if is_first {
@@ -208,7 +208,7 @@ impl Open {
         }
     }
 
-    /// A time not after that of the oldest row that is not acknowledged.
+    /// A lower bound of the time of the oldest unacknowledged row.
     pub(super) fn oldest_unacknowledged(&self) -> Option<UnixMs> {
         if self.is_empty() || self.waiting() == 0 {
             return None;
@@ -218,10 +218,10 @@ impl Open {
             .ranges()
             .first()
             .filter(|range| range.0 == self.first);
-        // Rows lie evenly between the first and the last, near enough for a time-out of seconds.
-        let done = prefix.map_or(0, |range| range.1 - range.0 + 1) as i64;
+        // Assumes evenly spaced rows: precise enough for a time-out of seconds.
+        let acknowledged = prefix.map_or(0, |range| range.1 - range.0 + 1) as i64;
         let rows = (self.last - self.first).max(1) as i64;
-        Some(self.first_time + (self.last_time - self.first_time) / rows * done)
+        Some(self.first_time + (self.last_time - self.first_time) / rows * acknowledged)
     }
 
     pub(super) fn waiting(&self) -> u64 {
@@ -232,7 +232,7 @@ impl Open {
         }
     }
 
-    /// Ends the segment; none if it has no rows.
+    /// Completes the segment; none if it has no rows.
     pub(super) fn close(&mut self, run: RunId, on_disk: bool) -> Option<Segment> {
         if self.is_empty() {
             return None;
@@ -246,10 +246,10 @@ impl Open {
             block: Some(Block {
                 series: self.series.len(),
                 rows: std::mem::take(&mut self.rows),
-                processes: std::mem::take(&mut self.processes).into_all(),
+                processes: std::mem::take(&mut self.processes).into_vec(),
             }),
             file: on_disk.then(|| self.file(run)),
-            lacks_rows_on_disk: false,
+            is_file_incomplete: false,
             disk_bytes: self.written_bytes,
             sent: false,
             acknowledged: self.acknowledged.take(),

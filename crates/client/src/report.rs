@@ -12,6 +12,7 @@ use sysmon_wire::metrics::{
     ALIASES, HUB_AGENTS, HUB_COMMIT_TIME, HUB_INGEST_ROWS, HUB_INGEST_VALUES, HUB_LAG,
     HUB_MEMORY_USAGE, HUB_RING_UNSEALED, SUMMARY, unscale,
 };
+use sysmon_wire::quantity::{self, Prefixes};
 use sysmon_wire::{ABSENT, Kind, UnixMs};
 
 use self::alerts::{alerts_json, alerts_table, routes_json};
@@ -139,15 +140,7 @@ fn cell(tick: &HostTick, at: usize) -> String {
 
 /// Bytes or bytes per second in three digits with an SI prefix.
 fn bytes(value: f64) -> String {
-    let mut value = value;
-    for prefix in ["", "k", "M", "G", "T"] {
-        if value < 999.5 {
-            let decimals = usize::from(value < 9.95 && !prefix.is_empty());
-            return format!("{value:.decimals$}{prefix}");
-        }
-        value /= 1000.0;
-    }
-    format!("{value:.0}P")
+    quantity::format(value, Prefixes::Si, "")
 }
 
 /// The hub's own figures as one line.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use sysmon_wire::quantity::BYTE_UNITS;
+
 /// Milliseconds of each unit, smallest first.
 const SPANS: &[(&str, u64)] = &[
     ("ms", 1),
@@ -11,16 +13,6 @@ const SPANS: &[(&str, u64)] = &[
     ("h", 3_600_000),
     ("d", 86_400_000),
     ("w", 604_800_000),
-];
-
-const SIZES: &[(&str, u64)] = &[
-    ("B", 1),
-    ("kB", 1_000),
-    ("MB", 1_000_000),
-    ("GB", 1_000_000_000),
-    ("KiB", 1 << 10),
-    ("MiB", 1 << 20),
-    ("GiB", 1 << 30),
 ];
 
 /// "1s", "500ms", "1h30m": whole numbers each with a unit, spaces allowed.
@@ -42,7 +34,7 @@ pub(crate) fn duration(text: &str) -> Option<Duration> {
 /// "64MiB" or "1 GB".
 pub(crate) fn size(text: &str) -> Option<u64> {
     let (value, unit, rest) = quantity(text.trim())?;
-    let (_, bytes) = SIZES
+    let (_, bytes) = BYTE_UNITS
         .iter()
         .find(|(name, _)| name.eq_ignore_ascii_case(unit))?;
     rest.is_empty().then(|| value.checked_mul(*bytes)).flatten()

@@ -68,10 +68,10 @@ pub struct HubSession {
 impl Connector {
     /// Connects as `identity`; `version` is the program's, for people.
     pub fn new(identity: &Identity, version: &str) -> Result<Self, LinkError> {
-        Self::with(Credentials::of(identity)?, version)
+        Self::from_credentials(Credentials::of(identity)?, version)
     }
 
-    fn with(credentials: Credentials, version: &str) -> Result<Self, LinkError> {
+    fn from_credentials(credentials: Credentials, version: &str) -> Result<Self, LinkError> {
         let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
         let socket = bind(any).map_err(LinkError::Socket)?;
         let config = EndpointConfig::default();
@@ -86,14 +86,14 @@ impl Connector {
     }
 
     /// For a machine without an identity: connects to the hub whose authority has this fingerprint.
-    pub fn joining(fingerprint: Fingerprint, version: &str) -> Result<Self, LinkError> {
+    pub fn for_joining(fingerprint: Fingerprint, version: &str) -> Result<Self, LinkError> {
         let tls = join_config(fingerprint, &[ALPN])?;
         let credentials = Credentials {
             config: quic_config(tls)?,
             identity: None,
             is_due: false,
         };
-        Self::with(credentials, version)
+        Self::from_credentials(credentials, version)
     }
 
     /// One that connects as another identity over the same socket.

@@ -16,7 +16,10 @@ pub use backoff::Backoff;
 pub use client::{Connector, HubSession, Replies};
 pub use error::{CloseCode, LinkError};
 pub use frame::{FrameReceiver, FrameSender};
-pub use listener::{Arrival, Greeted, Listener, PeerSession, Shown, Stranger, shown};
+pub use listener::{
+    IncomingConnection, JoinSession, Listener, NewSession, PeerCertificate, PeerSession,
+    peer_certificate,
+};
 pub use renewal::{RENEWAL_INTERVAL, renew_if_due};
 pub use token_bucket::TokenBucket;
 pub use transport::HELLO_TIMEOUT;

@@ -33,20 +33,20 @@ pub struct Listener {
 
 /// Somebody at the door, not yet known.
 #[derive(Debug)]
-pub struct Arrival(Incoming);
+pub struct IncomingConnection(Incoming);
 
 /// A connection that has said hello and waits for its welcome.
 #[derive(Debug)]
-pub enum Greeted {
+pub enum NewSession {
     /// From a peer with a certificate of our authority.
     Peer(PeerSession),
     /// From somebody without a certificate.
-    Stranger(Stranger),
+    Join(JoinSession),
 }
 
 /// A connection from somebody without a certificate.
 #[derive(Debug)]
-pub struct Stranger {
+pub struct JoinSession {
     connection: Connection,
     hello: Hello,
     sender: FrameSender,
@@ -59,7 +59,7 @@ pub struct PeerSession {
     /// The connection.
     pub connection: Connection,
     /// Who it is, from its certificate.
-    pub who: Shown,
+    pub certificate: PeerCertificate,
     /// What it said.
     pub hello: Hello,
     /// Control frames down.
@@ -102,8 +102,8 @@ impl Listener {
     }
 
     /// The next arrival; `None` once the listener is closed.
-    pub async fn accept(&self) -> Option<Arrival> {
-        self.endpoint.accept().await.map(Arrival)
+    pub async fn accept(&self) -> Option<IncomingConnection> {
+        self.endpoint.accept().await.map(IncomingConnection)
     }
 
     /// Closes every connection and waits, for a moment, until the peers have been told.
@@ -112,14 +112,14 @@ impl Listener {
     }
 }
 
-impl Arrival {
-    /// Whether whoever it is has shown to be where it says; see [`Arrival::challenge`].
+impl IncomingConnection {
+    /// Whether whoever it is has shown to be where it says; see [`IncomingConnection::require_retry`].
     pub fn is_validated(&self) -> bool {
         self.0.remote_address_validated()
     }
 
     /// Has whoever it is show first to be where it says, which costs nothing to remember (RFC 9000, 8.1.2).
-    pub fn challenge(self) {
+    pub fn require_retry(self) {
         // One that has shown it already is let be: it comes again if it means it.
         let _ = self.0.retry();
     }
@@ -136,7 +136,7 @@ impl Arrival {
     }
 
     /// Does the handshake and hears the hello.
-    pub async fn greet(self) -> Result<Greeted, LinkError> {
+    pub async fn handshake(self) -> Result<NewSession, LinkError> {
         let deadline = Instant::now() + HELLO_TIMEOUT;
         let connecting = self.0.accept()?;
         let connection = timeout_at(deadline, connecting)
@@ -148,8 +148,8 @@ impl Arrival {
         heard.inspect_err(|error| turn_away(&connection, error))
     }
 
-    async fn hear(connection: Connection) -> Result<Greeted, LinkError> {
-        let known = shown(&connection)?;
+    async fn hear(connection: Connection) -> Result<NewSession, LinkError> {
+        let known = peer_certificate(&connection)?;
         let (send, recv) = connection.accept_bi().await?;
         let sender = FrameSender::new(send);
         let mut receiver = FrameReceiver::new(recv);
@@ -159,14 +159,14 @@ impl Arrival {
             .await?
             .ok_or(LinkError::StreamEnded)?;
         Ok(match known {
-            Some(who) => Greeted::Peer(PeerSession {
+            Some(certificate) => NewSession::Peer(PeerSession {
                 connection,
-                who,
+                certificate,
                 hello,
                 sender,
                 receiver,
             }),
-            None => Greeted::Stranger(Stranger {
+            None => NewSession::Join(JoinSession {
                 connection,
                 hello,
                 sender,
@@ -176,7 +176,7 @@ impl Arrival {
     }
 }
 
-impl Stranger {
+impl JoinSession {
     /// Whether it wants to join; there is nothing else it may do.
     pub fn wants_to_join(&self) -> bool {
         self.hello.purpose == Purpose::Join
@@ -241,13 +241,13 @@ async fn refuse(connection: &Connection, mut sender: FrameSender, reason: &str) 
 
 /// What a certificate that was shown says.
 #[derive(Clone, Debug)]
-pub struct Shown {
+pub struct PeerCertificate {
     /// Whose it is.
     pub peer: Peer,
     /// Its serial number.
     pub serial: String,
     /// All of it, in DER.
-    pub certificate: CertificateDer<'static>,
+    pub der: CertificateDer<'static>,
     /// When it expires.
     pub expires: SystemTime,
 }
@@ -261,15 +261,15 @@ pub(crate) fn chain(connection: &Connection) -> Vec<CertificateDer<'static>> {
 }
 
 /// What the certificate at the other end says; none for who showed no certificate.
-pub fn shown(connection: &Connection) -> Result<Option<Shown>, LinkError> {
+pub fn peer_certificate(connection: &Connection) -> Result<Option<PeerCertificate>, LinkError> {
     let chain = chain(connection);
     let Some(end) = chain.first() else {
         return Ok(None);
     };
-    Ok(Some(Shown {
+    Ok(Some(PeerCertificate {
         peer: peer_of(end)?,
         serial: serial_of(end)?,
-        certificate: end.clone(),
+        der: end.clone(),
         expires: validity_of(end)?.1,
     }))
 }

@@ -47,7 +47,7 @@ impl Connector {
 impl Connector {
     /// Renews the certificate whenever it is time, and keeps it in a directory if there is one, for as long as this
     /// is awaited.
-    pub async fn keep_renewed(
+    pub async fn renew_periodically(
         &self,
         connection: &Connection,
         clock_offset_ms: i64,

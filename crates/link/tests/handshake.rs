@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use sysmon_certs::{Authority, Fingerprint, Identity, PeerName, Role};
 use sysmon_link::{
-    Connector, FrameReceiver, FrameSender, Greeted, LinkError, Listener, PeerSession,
+    Connector, FrameReceiver, FrameSender, LinkError, Listener, NewSession, PeerSession,
 };
 use sysmon_wire::message::{Blob, Purpose, Reply, Request};
 
@@ -28,12 +28,12 @@ fn listen(identity: &Identity) -> (Listener, String) {
 
 /// Greets the next peer, and accepts it if it may come in.
 async fn greet(listener: &Listener) -> Result<PeerSession, LinkError> {
-    match listener.accept().await.unwrap().greet().await? {
-        Greeted::Peer(mut session) => {
+    match listener.accept().await.unwrap().handshake().await? {
+        NewSession::Peer(mut session) => {
             session.accept("h", "1").await?;
             Ok(session)
         }
-        Greeted::Stranger(stranger) => {
+        NewSession::Join(stranger) => {
             stranger.refuse("a certificate is needed").await;
             Err(LinkError::Refused("a stranger".to_owned()))
         }
@@ -53,7 +53,7 @@ async fn peers_of_one_authority_know_each_other_by_role_and_name() {
     assert_eq!(
         (
             session.unwrap().hub.as_str(),
-            peer.unwrap().who.peer.to_string().as_str()
+            peer.unwrap().certificate.peer.to_string().as_str()
         ),
         ("h", "agent a")
     );
@@ -61,7 +61,7 @@ async fn peers_of_one_authority_know_each_other_by_role_and_name() {
     assert_eq!(
         (
             session.unwrap().hub.as_str(),
-            peer.unwrap().who.peer.to_string().as_str()
+            peer.unwrap().certificate.peer.to_string().as_str()
         ),
         ("h", "operator o")
     );
@@ -96,14 +96,14 @@ async fn a_peer_that_is_no_hub_is_not_taken_for_one() {
 async fn a_peer_without_a_certificate_is_refused() {
     let authority = authority();
     let (listener, address) = listen(&issue(&authority, Role::Hub, "h"));
-    let stranger = Connector::joining(authority.fingerprint().unwrap(), "1").unwrap();
+    let stranger = Connector::for_joining(authority.fingerprint().unwrap(), "1").unwrap();
     let (session, peer) = tokio::join!(stranger.connect(&address, Purpose::View), greet(&listener));
     assert!(
         matches!(session.unwrap_err(), LinkError::Refused(reason) if reason.contains("certificate"))
     );
     assert!(peer.unwrap_err().to_string().contains("stranger"));
     // And a hub of another authority is not told anything at all.
-    let elsewhere = Connector::joining(Fingerprint([1; 32]), "1").unwrap();
+    let elsewhere = Connector::for_joining(Fingerprint([1; 32]), "1").unwrap();
     let (session, peer) =
         tokio::join!(elsewhere.connect(&address, Purpose::Join), greet(&listener));
     assert!(
@@ -140,7 +140,7 @@ async fn renew_one(
         let Some(Request::Renew { request }) = receiver.next().await.unwrap() else {
             panic!("something else was asked");
         };
-        let (peer, now) = (&session.who.peer, SystemTime::now());
+        let (peer, now) = (&session.certificate.peer, SystemTime::now());
         let signed = authority.sign(&request.0, peer.role, &peer.name, now, 30);
         let signed = signed.unwrap();
         let reply = Reply::Renewed {
@@ -187,7 +187,7 @@ async fn a_certificate_is_renewed_when_it_is_time_by_the_hub_s_clock_or_another_
     let (session, peer) =
         tokio::join!(connector.connect(&address, Purpose::Push), greet(&listener));
     let (session, peer) = (session.unwrap(), peer.unwrap());
-    assert_eq!(peer.who.serial, renewed.serial());
+    assert_eq!(peer.certificate.serial, renewed.serial());
     let renewed = tokio::select! {
         () = renew_one(&peer, &both, &asked) => unreachable!(),
         renewed = connector.renew_if_due(&session.connection, session.clock_offset_ms) => renewed.unwrap(),

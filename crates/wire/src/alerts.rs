@@ -9,7 +9,7 @@ use crate::{Label, UnixMs};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alerts {
     /// Alerts that were acknowledged by the request, or are no longer.
-    pub acknowledged: u32,
+    pub changed: u32,
     /// What fires, by host, at most [`crate::limits::ALERTS_MAX`].
     pub alerts: Vec<AlertState>,
     /// How many more do.
@@ -26,7 +26,7 @@ pub struct AlertState {
     /// The rule's name.
     pub rule: Label,
     /// Which of the host's devices, if one of several.
-    pub what: Label,
+    pub device: Label,
     /// How bad it is.
     pub severity: Severity,
     /// When it became bad.
@@ -56,13 +56,13 @@ pub struct RouteState {
     /// Where, without secrets.
     pub route: Label,
     /// Alerts that wait.
-    pub waiting: u32,
+    pub queued: u32,
     /// Alerts that were dropped because too many waited.
     pub dropped: u64,
     /// When something was told there last, since the hub started.
-    pub told: Option<UnixMs>,
+    pub last_sent: Option<UnixMs>,
     /// Since when every attempt has failed.
-    pub failing: Option<UnixMs>,
+    pub failing_since: Option<UnixMs>,
     /// Why the last one did.
     pub error: Label,
 }

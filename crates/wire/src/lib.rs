@@ -6,11 +6,13 @@
 pub mod alerts;
 pub mod codec;
 mod facts;
+mod hash;
 mod label;
 pub mod limits;
 pub mod message;
 pub mod metrics;
 mod process;
+pub mod quantity;
 pub mod rows;
 mod schema;
 mod seqset;
@@ -19,6 +21,7 @@ pub mod timeline;
 pub mod varint;
 
 pub use facts::HostFacts;
+pub use hash::fnv1a;
 pub use label::Label;
 pub use process::{Process, ProcessIdentity};
 pub use rows::{ABSENT, Row, RowDecoder, RowEncoder, RowError};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Label, UnixMs};
+use crate::{Label, UnixMs, fnv1a};
 
 /// What stays the same about a process while it runs one program.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,8 +23,6 @@ impl ProcessIdentity {
     /// A number that stands for this identity in rows: the same on every run of an agent. FNV-1a over
     /// all of it, of which 62 bits are kept, so that it is a value like any other.
     pub fn id(&self) -> i64 {
-        const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
-        const PRIME: u64 = 0x0100_0000_01b3;
         let numbers = self
             .pid
             .to_le_bytes()
@@ -33,10 +31,7 @@ impl ProcessIdentity {
         let texts = [&self.user, &self.command, &self.cgroup]
             .into_iter()
             .flat_map(|label| label.as_str().bytes().chain([0xff]));
-        let hash = numbers.chain(texts).fold(OFFSET, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(PRIME)
-        });
-        (hash >> 2) as i64
+        (fnv1a(numbers.chain(texts)) >> 2) as i64
     }
 }
 

@@ -23,10 +23,10 @@ pub struct Event {
 pub enum EventKind {
     /// Its first row came.
     Joined,
-    /// It fell silent.
-    Left,
-    /// It is heard again.
-    Back,
+    /// It stopped reporting.
+    Offline,
+    /// It reports again.
+    Online,
     /// Its agent started anew.
     Restarted,
     /// Its clock was found to be off.
@@ -42,8 +42,8 @@ impl EventKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Joined => "joined",
-            Self::Left => "silent",
-            Self::Back => "back",
+            Self::Offline => "silent",
+            Self::Online => "back",
             Self::Restarted => "agent restarted",
             Self::Clock => "clock",
             Self::Fired(severity) => severity.as_str(),

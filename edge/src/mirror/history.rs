@@ -5,30 +5,30 @@ use std::collections::VecDeque;
 use sysmon_wire::message::Spark;
 use sysmon_wire::{ABSENT, UnixMs};
 
-/// Milliseconds a point of history stands for.
+/// Time that a point of history stands for.
 pub const STEP_MS: i64 = 10_000;
 
-/// How many points are kept: six hours.
+/// Points of one value: six hours.
 pub const POINTS_MAX: usize = 2_160;
 
-/// Means of one value over steps of time, the newest still filling.
+/// Means of one value over steps of time; the newest step is incomplete.
 #[derive(Clone, Debug, Default)]
 pub(super) struct History {
-    /// The first step.
+    /// Number of the first step since 1970.
     first: i64,
-    /// Means, as far as they are known; of single precision, as nobody sees more in a chart.
+    /// Means, NaN where unknown. Single precision is more than a chart shows.
     steps: VecDeque<f32>,
     /// Sum and count of the newest step.
     filling: (f64, u32),
 }
 
-/// The step in which a moment lies.
+/// Number of the step that `time` is in.
 pub(super) fn step(time: UnixMs) -> i64 {
     time.0.div_euclid(STEP_MS)
 }
 
 impl History {
-    /// Takes a value of the present.
+    /// Adds a live value; one older than the newest step is ignored.
     pub(super) fn add(&mut self, time: UnixMs, value: i64) {
         if value == ABSENT {
             return;
@@ -47,13 +47,13 @@ impl History {
         }
     }
 
-    /// Fills steps of which nothing is known, up to the step of `newest`.
+    /// Fills unknown steps up to that of `newest` with older values from the hub.
     pub(super) fn fill(&mut self, spark: &Spark, newest: UnixMs) {
         let (end, newest) = (step(spark.end), step(newest));
-        let kept = newest.saturating_sub(POINTS_MAX as i64);
+        let oldest = newest.saturating_sub(POINTS_MAX as i64);
         for (back, &value) in spark.points.iter().rev().enumerate() {
             let at = end.saturating_sub(back as i64);
-            if value == ABSENT || at > newest || at <= kept {
+            if value == ABSENT || at > newest || at <= oldest {
                 continue;
             }
             if let Some(place) = self.place(at).filter(|place| place.is_nan()) {
@@ -66,7 +66,7 @@ impl History {
         self.first + self.steps.len() as i64 - 1
     }
 
-    /// A step, for which room is made; none if it is too old.
+    /// The place of a step, extending the history to it; none if the step is too old.
     fn place(&mut self, step: i64) -> Option<&mut f32> {
         if self.steps.is_empty() || step.saturating_sub(self.last()) > POINTS_MAX as i64 {
             self.steps.clear();
@@ -89,7 +89,7 @@ impl History {
         self.steps.get_mut(usize::try_from(step - self.first).ok()?)
     }
 
-    /// The mean of the steps from `from` to before `to`, if any is known.
+    /// Mean of the known steps from `from` to before `to`.
     pub(super) fn mean(&self, from: i64, to: i64) -> Option<f64> {
         let known = (from..to).filter_map(|step| {
             let at = usize::try_from(step - self.first).ok()?;
@@ -101,7 +101,6 @@ impl History {
         (count > 0).then(|| sum / f64::from(count))
     }
 
-    /// Whether anything is known.
     pub(super) fn is_known(&self) -> bool {
         !self.steps.is_empty()
     }

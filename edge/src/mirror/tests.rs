@@ -1,7 +1,8 @@
-//! What the mirror makes of what hubs say.
+//! The mirror as hubs update it.
 
 use super::*;
 use proptest::prelude::*;
+use serde_json::{Value, json};
 use sysmon_wire::HostFacts;
 use sysmon_wire::alerts::Acknowledgement;
 use sysmon_wire::message::Spark;
@@ -38,6 +39,10 @@ fn update(now: i64, lines: Vec<HostLine>, ticks: Vec<HostTick>, sparks: Vec<Spar
     }
 }
 
+fn names(mirror: &Mirror) -> Vec<&str> {
+    mirror.hosts.keys().map(Label::as_str).collect()
+}
+
 fn spark(end: i64, points: &[i64]) -> Spark {
     Spark {
         index: 0,
@@ -48,24 +53,22 @@ fn spark(end: i64, points: &[i64]) -> Spark {
 }
 
 fn points(mirror: &Mirror, from: i64, to: i64) -> Value {
-    mirror
-        .series("a", "cpu", UnixMs(from), UnixMs(to), 1)
-        .unwrap()["points"]
-        .clone()
+    let series = mirror.series("a", "cpu", UnixMs(from), UnixMs(to), 1);
+    json!(series.unwrap().points)
 }
 
 #[test]
-fn an_alert_that_somebody_takes_care_of_says_so_until_it_is_another() {
+fn an_acknowledgement_belongs_to_one_firing_of_one_rule() {
     let alert = |since: i64| AlertLine {
         rule: "full".into(),
         severity: Severity::Critical,
         since: UnixMs(since),
         summary: "".into(),
     };
-    let cared = |host: &str, since: i64| AlertState {
+    let acknowledged = |host: &str, since: i64| AlertState {
         host: host.into(),
         rule: "full".into(),
-        what: "".into(),
+        device: "".into(),
         severity: Severity::Critical,
         since: UnixMs(since),
         summary: "".into(),
@@ -83,32 +86,27 @@ fn an_alert_that_somebody_takes_care_of_says_so_until_it_is_another() {
     let first = update(100, vec![host], Vec::new(), Vec::new());
     mirror.apply(stream, first, UnixMs(100)).unwrap();
     let before = mirror.generation;
-    let told = [cared("a", 50), cared("unknown", 50)];
-    mirror.care(stream, &told).unwrap();
-    assert!(mirror.generation > before, "the page is drawn anew");
-    let seen = |mirror: &Mirror| {
-        let alerts = mirror.alerts();
+    let states = [acknowledged("a", 50), acknowledged("unknown", 50)];
+    mirror.set_acknowledged(stream, &states).unwrap();
+    assert!(mirror.generation > before, "live viewers get an update");
+    let shown = |mirror: &Mirror| {
+        let alerts = json!(mirror.alerts());
         [0, 1].map(|at| alerts["alerts"][at]["acknowledged_ms"].clone())
     };
-    assert_eq!(seen(&mirror), [json!(70), Value::Null]);
-    assert_eq!(
-        mirror.host("a").unwrap()["alerts"][0]["acknowledged_ms"],
-        70
-    );
-    mirror.care(stream, &[]).unwrap();
-    assert_eq!(seen(&mirror), [Value::Null, Value::Null]);
-    mirror.care(stream, &told).unwrap();
+    assert_eq!(shown(&mirror), [json!(70), Value::Null]);
+    let host = json!(mirror.host("a").unwrap());
+    assert_eq!(host["alerts"][0]["acknowledged_ms"], 70);
+    mirror.set_acknowledged(stream, &[]).unwrap();
+    assert_eq!(shown(&mirror), [Value::Null, Value::Null]);
+    mirror.set_acknowledged(stream, &states).unwrap();
     mirror.begin();
-    assert_eq!(
-        seen(&mirror)[0],
-        Value::Null,
-        "a hub that tells anew tells this too"
-    );
-    assert_eq!(mirror.care(stream, &told), Err(Superseded));
+    let again = &shown(&mirror)[0];
+    assert_eq!(again, &Value::Null, "a new stream sends them again");
+    assert_eq!(mirror.set_acknowledged(stream, &states), Err(Superseded));
 }
 
 #[test]
-fn what_the_hub_says_is_shown_and_a_gap_is_filled_when_it_comes_back() {
+fn updates_are_shown_and_a_reconnecting_hub_fills_the_gap() {
     let mut mirror = Mirror::default();
     let stream = mirror.begin();
     let first = update(
@@ -125,7 +123,7 @@ fn what_the_hub_says_is_shown_and_a_gap_is_filled_when_it_comes_back() {
         json!([[80_000, 0.1], [90_000, 0.2], [100_000, 0.5]])
     );
     assert!(mirror.is_live(UnixMs(80_000)) && !mirror.is_live(UnixMs(100_000)));
-    // Ten steps away; then the hub tells what was.
+    // The hub is disconnected for ten steps, then sends what is missing.
     let stream = mirror.begin();
     let later = update(
         205_000,
@@ -136,23 +134,19 @@ fn what_the_hub_says_is_shown_and_a_gap_is_filled_when_it_comes_back() {
     mirror.apply(stream, later, UnixMs(175_000)).unwrap();
     mirror.complete(stream).unwrap();
     let all = points(&mirror, 100_000, 200_000);
-    assert_eq!(all[0], json!([100_000, 0.5]), "what was known stays");
+    assert_eq!(all[0], json!([100_000, 0.5]), "a known point stays");
     assert_eq!(
         (&all[1], &all[9]),
         (&json!([110_000, 0.7]), &json!([190_000, 0.7]))
     );
-    assert_eq!(
-        mirror.names().collect::<Vec<_>>(),
-        ["a"],
-        "b is not shown any more"
-    );
-    let fleet = mirror.fleet("t", UnixMs(176_000));
+    assert_eq!(names(&mirror), ["a"], "b is no longer shared");
+    let fleet = json!(mirror.fleet("t", UnixMs(176_000)));
     assert_eq!(
         (&fleet["live"], &fleet["hosts"][0]["metrics"]["cpu"]),
         (&json!(true), &json!(0.9))
     );
     assert_eq!(fleet["metrics"], json!(["cpu"]));
-    let sparks = mirror.sparks("cpu").unwrap();
+    let sparks = json!(mirror.sparks("cpu").unwrap());
     assert_eq!(
         (&sparks["end_ms"], &sparks["hosts"]["a"][29]),
         (&json!(180_000), &json!(0.7667)),
@@ -161,30 +155,30 @@ fn what_the_hub_says_is_shown_and_a_gap_is_filled_when_it_comes_back() {
 }
 
 #[test]
-fn a_hub_that_reconnects_while_it_tells_is_not_mixed_up_with_itself() {
+fn updates_of_a_superseded_stream_are_refused() {
     let mut mirror = Mirror::default();
     let old = mirror.begin();
-    let said = update(1000, vec![line(0, "a"), line(1, "b")], vec![], vec![]);
-    mirror.apply(old, said, UnixMs(1000)).unwrap();
-    // Before it has told everything it is back, with other indices.
+    let sent = update(1000, vec![line(0, "a"), line(1, "b")], vec![], vec![]);
+    mirror.apply(old, sent, UnixMs(1000)).unwrap();
+    // The hub reconnects before its first stream is complete; indices differ.
     let new = mirror.begin();
-    let said = update(2000, vec![line(1, "a")], vec![tick(1, 2000, 100)], vec![]);
-    mirror.apply(new, said, UnixMs(2000)).unwrap();
+    let sent = update(2000, vec![line(1, "a")], vec![tick(1, 2000, 100)], vec![]);
+    mirror.apply(new, sent, UnixMs(2000)).unwrap();
     let stale = update(1000, vec![], vec![tick(1, 1000, 900)], vec![]);
     assert_eq!(mirror.apply(old, stale, UnixMs(2000)), Err(Superseded));
     assert_eq!(mirror.complete(old), Err(Superseded));
     mirror.complete(new).unwrap();
-    assert_eq!(mirror.names().collect::<Vec<_>>(), ["a"]);
-    assert_eq!(mirror.host("a").unwrap()["metrics"]["cpu"], json!(0.1));
+    assert_eq!(names(&mirror), ["a"]);
+    assert_eq!(json!(mirror.host("a").unwrap())["metrics"]["cpu"], 0.1);
 }
 
 #[test]
-fn older_data_and_data_of_the_future_leave_the_history_as_it_is() {
+fn older_and_future_values_do_not_enter_the_history() {
     let mut mirror = Mirror::default();
     let stream = mirror.begin();
-    let mut say = |now, ticks, sparks| {
-        let said = update(now, vec![line(0, "a")], ticks, sparks);
-        mirror.apply(stream, said, UnixMs(now)).unwrap();
+    let mut send = |now, ticks, sparks| {
+        let sent = update(now, vec![line(0, "a")], ticks, sparks);
+        mirror.apply(stream, sent, UnixMs(now)).unwrap();
         points(&mirror, 0, 10_000_000)
     };
     let known = |points: &Value| {
@@ -194,14 +188,14 @@ fn older_data_and_data_of_the_future_leave_the_history_as_it_is() {
             .cloned()
             .collect::<Vec<_>>()
     };
-    say(105_000, vec![tick(0, 105_000, 500)], vec![]);
-    let older = say(
+    send(105_000, vec![tick(0, 105_000, 500)], vec![]);
+    let older = send(
         106_000,
         vec![tick(0, 95_000, 100), tick(0, 104_000, 900)],
         vec![],
     );
     assert_eq!(known(&older), [json!([100_000, 0.5])]);
-    let future = say(
+    let future = send(
         107_000,
         vec![tick(0, 9_000_000, 900)],
         vec![spark(9_000_000, &[300; 5])],
@@ -210,37 +204,37 @@ fn older_data_and_data_of_the_future_leave_the_history_as_it_is() {
 }
 
 #[test]
-fn questions_without_an_answer_are_told_apart() {
+fn a_missing_view_names_what_is_wrong() {
     let mut mirror = Mirror::default();
     let stream = mirror.begin();
-    let said = update(1, vec![line(0, "a")], Vec::new(), Vec::new());
-    mirror.apply(stream, said, UnixMs(1)).unwrap();
-    let ask = |host: &str, metric: &str, from, to, step| {
+    let sent = update(1, vec![line(0, "a")], Vec::new(), Vec::new());
+    mirror.apply(stream, sent, UnixMs(1)).unwrap();
+    let error = |host: &str, metric: &str, from, to, step| {
         mirror
             .series(host, metric, UnixMs(from), UnixMs(to), step)
             .unwrap_err()
     };
-    assert_eq!(ask("x", "cpu", 0, 1, 1), Unknown::Host);
-    assert_eq!(ask("a", "uptime", 0, 1, 1), Unknown::Metric);
-    assert_eq!(ask("a", "cpu", 1, 1, 1), Unknown::Range);
-    assert_eq!(ask("a", "cpu", 0, 1, 0), Unknown::Range);
+    assert_eq!(error("x", "cpu", 0, 1, 1), NotFound::Host);
+    assert_eq!(error("a", "uptime", 0, 1, 1), NotFound::Metric);
+    assert_eq!(error("a", "cpu", 1, 1, 1), NotFound::Range);
+    assert_eq!(error("a", "cpu", 0, 1, 0), NotFound::Range);
     let all = mirror.series("a", "cpu", UnixMs(0), UnixMs(i64::MAX / 2), i64::MAX / 4);
-    assert!(all.unwrap()["points"].as_array().unwrap().len() <= POINTS_MAX + 1);
+    assert!(all.unwrap().points.len() <= POINTS_MAX + 1);
 }
 
 proptest! {
     #[test]
-    fn nothing_a_hub_says_makes_it_grow_or_panic(
+    fn arbitrary_updates_neither_panic_nor_grow_the_history(
         ticks in proptest::collection::vec((any::<i64>(), any::<i64>()), 0..50),
         end in any::<i64>(),
     ) {
         let mut mirror = Mirror::default();
         let stream = mirror.begin();
-        let said = update(end / 4, vec![line(0, "a")], Vec::new(), vec![spark(end / 4, &[5; 100])]);
-        mirror.apply(stream, said, UnixMs(0)).unwrap();
+        let sent = update(end / 4, vec![line(0, "a")], Vec::new(), vec![spark(end / 4, &[5; 100])]);
+        mirror.apply(stream, sent, UnixMs(0)).unwrap();
         for (time, value) in ticks {
-            let said = update(time / 4, Vec::new(), vec![tick(0, time / 4, value)], Vec::new());
-            mirror.apply(stream, said, UnixMs(0)).unwrap();
+            let sent = update(time / 4, Vec::new(), vec![tick(0, time / 4, value)], Vec::new());
+            mirror.apply(stream, sent, UnixMs(0)).unwrap();
             let _ = mirror.sparks("cpu");
         }
         prop_assert!(mirror.hosts.values().all(|host| host.history.iter().all(|h| h.len() <= POINTS_MAX)));

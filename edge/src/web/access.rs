@@ -1,63 +1,66 @@
-//! Who may look at the page.
+//! Who may see the page.
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use super::answer::problem;
 use super::logins::Logins;
+use super::response::problem;
 
-/// Who may look at the page.
+/// Who may see the page.
 #[derive(Debug, Default)]
 pub enum Access {
-    /// Anybody.
+    /// Everyone.
     #[default]
     Anyone,
-    /// Who brings a name and a password.
+    /// Users of HTTP basic authentication.
     Logins(Logins),
-    /// Whom a trusted proxy names in this header.
+    /// Users that a trusted proxy names in this header.
     Proxy(HeaderName),
-    /// Who asks for this machine by an address of its own: pages of others, which browsers here may have open, do not.
+    /// Requests for a loopback address: a page of another site that is open in a local browser cannot send those.
     Loopback,
 }
 
 impl Access {
-    /// Whether only some may look.
+    /// Whether the page is for some users only.
     pub(super) fn is_private(&self) -> bool {
         !matches!(self, Self::Anyone)
     }
 
-    /// What one who may not look is told; the other end of the connection may be a trusted proxy.
+    /// The response to a request that may not see the page. `from_proxy`: it comes from a trusted proxy.
     pub(super) fn refusal(&self, headers: &HeaderMap, from_proxy: bool) -> Option<Response> {
         match self {
             Self::Anyone => None,
-            Self::Logins(logins) => (!logins.allow(headers)).then(ask_for_login),
-            Self::Proxy(name) => (!(from_proxy && names_one(headers, name))).then(|| {
-                let why = "only who is let in by the proxy in front of this page may look";
+            Self::Logins(logins) => (!logins.allow(headers)).then(login_required),
+            Self::Proxy(name) => (!(from_proxy && names_user(headers, name))).then(|| {
+                let why = "access only through the authenticating proxy";
                 problem(StatusCode::FORBIDDEN, why)
             }),
             Self::Loopback => (!is_for_loopback(headers)).then(|| {
-                let why = "this page is for its own machine: ask for 127.0.0.1 or localhost";
+                let why = "this page is for this machine only; open it as 127.0.0.1 or localhost";
                 problem(StatusCode::MISDIRECTED_REQUEST, why)
             }),
         }
     }
 }
 
-fn ask_for_login() -> Response {
+fn login_required() -> Response {
     let mut response = StatusCode::UNAUTHORIZED.into_response();
-    let ask = HeaderValue::from_static("Basic realm=\"sysmon\", charset=\"UTF-8\"");
-    response.headers_mut().insert(header::WWW_AUTHENTICATE, ask);
+    let scheme = HeaderValue::from_static("Basic realm=\"sysmon\", charset=\"UTF-8\"");
+    response
+        .headers_mut()
+        .insert(header::WWW_AUTHENTICATE, scheme);
     response
 }
 
-/// Whether a header names somebody: exactly once, or the proxy let through what the client wrote.
-fn names_one(headers: &HeaderMap, name: &HeaderName) -> bool {
+/// Whether the header names a user exactly once: a second value comes from the client, not the proxy.
+fn names_user(headers: &HeaderMap, name: &HeaderName) -> bool {
     let mut values = headers.get_all(name).iter();
     let is_named = |value: &HeaderValue| !value.as_bytes().trim_ascii().is_empty();
     values.next().is_some_and(is_named) && values.next().is_none()
 }
 
-/// Whether a request is for an address of this machine alone. A foreign name may lead here too, if who owns it wants.
+/// Whether the request is for a loopback address or `localhost`. Any other name may resolve to loopback as well, if its
+/// owner wants that (DNS rebinding).
 fn is_for_loopback(headers: &HeaderMap) -> bool {
     let host = headers
         .get(header::HOST)
@@ -90,22 +93,22 @@ mod tests {
     }
 
     #[test]
-    fn only_a_trusted_proxy_names_who_may_look() {
+    fn only_a_trusted_proxy_names_the_user() {
         let access = Access::Proxy(HeaderName::from_static("x-forwarded-user"));
         let jane = ("x-forwarded-user", "jane");
         assert_eq!(status(&access, &[jane], true), 200);
         assert_eq!(status(&access, &[jane], false), 403);
         assert_eq!(status(&access, &[], true), 403);
-        for nobody in ["", " \t"] {
-            assert_eq!(status(&access, &[("x-forwarded-user", nobody)], true), 403);
+        for empty in ["", " \t"] {
+            assert_eq!(status(&access, &[("x-forwarded-user", empty)], true), 403);
         }
         assert_eq!(status(&access, &[jane, jane], true), 403);
         assert_eq!(status(&access, &[("x-remote-user", "jane")], true), 403);
     }
 
     #[test]
-    fn a_foreign_name_does_not_lead_to_a_page_on_loopback() {
-        let of = |host| status(&Access::Loopback, &[("host", host)], false);
+    fn a_foreign_name_does_not_reach_a_loopback_page() {
+        let status_for = |host| status(&Access::Loopback, &[("host", host)], false);
         for own in [
             "localhost:8080",
             "LOCALHOST",
@@ -113,7 +116,7 @@ mod tests {
             "127.9.9.9",
             "[::1]:8080",
         ] {
-            assert_eq!(of(own), 200, "{own}");
+            assert_eq!(status_for(own), 200, "{own}");
         }
         for foreign in [
             "evil.example:8080",
@@ -123,7 +126,7 @@ mod tests {
             "a b",
             "[::2]",
         ] {
-            assert_eq!(of(foreign), 421, "{foreign}");
+            assert_eq!(status_for(foreign), 421, "{foreign}");
         }
         assert_eq!(status(&Access::Loopback, &[], false), 421);
     }

@@ -1,4 +1,4 @@
-//! Scripts and styles: in the program, with a hash in their names, so that browsers keep them for ever.
+//! Scripts and styles, built into the program. Their names contain a hash, so browsers cache them without asking again.
 
 use std::sync::Arc;
 
@@ -7,12 +7,12 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use super::{App, answer};
+use super::{App, response};
 
 const JS: &str = "text/javascript; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
 
-/// Stem, extension, kind and content.
+/// Stem, extension, content type and content.
 type File = (&'static str, &'static str, &'static str, &'static str);
 
 const FILES: [File; 5] = [
@@ -38,7 +38,7 @@ const FILES: [File; 5] = [
     ),
 ];
 
-/// All assets, by the names they are served under.
+/// All assets.
 #[derive(Debug)]
 pub struct Assets(Vec<Asset>);
 
@@ -48,30 +48,30 @@ struct Asset {
     extension: &'static str,
     name: String,
     hash: u64,
-    kind: &'static str,
+    content_type: &'static str,
     content: &'static str,
     gzipped: Bytes,
 }
 
 impl Assets {
-    /// Names every asset by its content, and compresses it once.
+    /// Hashes and compresses every asset.
     pub fn new() -> Self {
-        let asset = |&(stem, extension, kind, content): &File| {
-            let hash = answer::hash(content.as_bytes());
+        let asset = |&(stem, extension, content_type, content): &File| {
+            let hash = sysmon_wire::fnv1a(content.as_bytes());
             Asset {
                 stem,
                 extension,
                 name: format!("{stem}.{hash:016x}.{extension}"),
                 hash,
-                kind,
+                content_type,
                 content,
-                gzipped: answer::gzip(content.as_bytes()),
+                gzipped: response::gzip(content.as_bytes()),
             }
         };
         Self(FILES.iter().map(asset).collect())
     }
 
-    /// The path of an asset.
+    /// The path that an asset is served under.
     pub(super) fn path(&self, stem: &str, extension: &str) -> String {
         let found = self
             .0
@@ -95,15 +95,15 @@ pub(super) async fn serve(
     let Some(asset) = app.assets.0.iter().find(|asset| asset.name == name) else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    let mut response = answer::tagged(&headers, asset.hash, asset.kind, || {
-        if answer::takes_gzip(&headers) {
-            answer::compressed(asset.gzipped.clone())
+    let mut response = response::tagged(&headers, asset.hash, asset.content_type, || {
+        if response::accepts_gzip(&headers) {
+            response::compressed(asset.gzipped.clone())
         } else {
             asset.content.into_response()
         }
     });
-    let for_ever = HeaderValue::from_static("public, max-age=31536000, immutable");
+    let immutable = HeaderValue::from_static("public, max-age=31536000, immutable");
     let headers = response.headers_mut();
-    headers.insert(header::CACHE_CONTROL, for_ever);
+    headers.insert(header::CACHE_CONTROL, immutable);
     response
 }

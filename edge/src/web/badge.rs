@@ -1,16 +1,15 @@
-//! Badges: a word or two as SVG, for other people's pages.
+//! Status badges as SVG, to embed in other sites.
 
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use maud::html;
 use sysmon_wire::message::HostState;
 
-use super::text::escape;
-use super::{App, answer, now};
+use super::{App, response};
 
-/// All is well; something is not; nothing is known.
 const GOOD: &str = "#2a7d2e";
 const BAD: &str = "#b32d00";
 const UNKNOWN: &str = "#6a6a6a";
@@ -18,15 +17,17 @@ const UNKNOWN: &str = "#6a6a6a";
 fn badge(headers: &HeaderMap, label: &str, value: &str, colour: &str) -> Response {
     let width = |text: &str| text.chars().count() * 7 + 12;
     let (left, right) = (width(label), width(value));
-    let (all, middle, end) = (left + right, left / 2, left + right / 2);
-    let (label, value) = (escape(label), escape(value));
-    let svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{all}\" height=\"20\" role=\"img\" aria-label=\"{label}: {value}\">\
-         <rect width=\"{left}\" height=\"20\" fill=\"#444\"/><rect x=\"{left}\" width=\"{right}\" height=\"20\" fill=\"{colour}\"/>\
-         <g fill=\"#fff\" text-anchor=\"middle\" font-family=\"Verdana,DejaVu Sans,sans-serif\" font-size=\"11\">\
-         <text x=\"{middle}\" y=\"14\">{label}</text><text x=\"{end}\" y=\"14\">{value}</text></g></svg>"
-    );
-    let mut response = answer::content(headers, "image/svg+xml", svg);
+    let svg = html! {
+        svg xmlns="http://www.w3.org/2000/svg" width=(left + right) height="20" role="img" aria-label={ (label) ": " (value) } {
+            rect width=(left) height="20" fill="#444" {}
+            rect x=(left) width=(right) height="20" fill=(colour) {}
+            g fill="#fff" text-anchor="middle" font-family="Verdana,DejaVu Sans,sans-serif" font-size="11" {
+                text x=(left / 2) y="14" { (label) }
+                text x=(left + right / 2) y="14" { (value) }
+            }
+        }
+    };
+    let mut response = response::content(headers, "image/svg+xml", svg.into_string());
     let headers = response.headers_mut();
     headers.insert(
         "cross-origin-resource-policy",
@@ -37,39 +38,37 @@ fn badge(headers: &HeaderMap, label: &str, value: &str, colour: &str) -> Respons
     response
 }
 
-/// How many hosts are live.
-pub(super) async fn fleet(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
-    let (counts, is_live) = {
-        let mirror = app.mirror();
-        (mirror.counts(), mirror.is_live(now()))
-    };
-    if !is_live {
-        return badge(&headers, "hosts", "unknown", UNKNOWN);
-    }
-    let live = counts.iter().find(|(state, _)| *state == HostState::Live);
-    let live = live.map_or(0, |(_, count)| *count);
-    let all: usize = counts.iter().map(|(_, count)| count).sum();
-    let colour = if live == all { GOOD } else { BAD };
-    badge(&headers, "hosts", &format!("{live}/{all} live"), colour)
+fn colour(is_good: bool) -> &'static str {
+    if is_good { GOOD } else { BAD }
 }
 
-/// How one does.
+/// Number of live hosts.
+pub(super) async fn fleet(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    let mirror = app.mirror();
+    if !mirror.is_live(app.clock.now()) {
+        return badge(&headers, "hosts", "unknown", UNKNOWN);
+    }
+    let counts = mirror.counts();
+    let [(_, live), ..] = counts;
+    let all: usize = counts.iter().map(|(_, count)| count).sum();
+    let value = format!("{live}/{all} live");
+    badge(&headers, "hosts", &value, colour(live == all))
+}
+
+/// State of one host.
 pub(super) async fn host(
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
     headers: HeaderMap,
 ) -> Response {
     let name = name.strip_suffix(".svg").unwrap_or(&name);
-    let (state, is_live) = {
-        let mirror = app.mirror();
-        (mirror.state(name), mirror.is_live(now()))
-    };
-    match state {
+    let mirror = app.mirror();
+    match mirror.state(name) {
         Err(_) => StatusCode::NOT_FOUND.into_response(),
-        Ok(_) if !is_live => badge(&headers, name, "unknown", UNKNOWN),
+        Ok(_) if !mirror.is_live(app.clock.now()) => badge(&headers, name, "unknown", UNKNOWN),
         Ok(state) => {
-            let colour = if state == HostState::Live { GOOD } else { BAD };
-            badge(&headers, name, state.as_str(), colour)
+            let is_live = state == HostState::Live;
+            badge(&headers, name, state.as_str(), colour(is_live))
         }
     }
 }

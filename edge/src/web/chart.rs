@@ -1,15 +1,15 @@
-//! Small pictures of values over time, as SVG that needs no script. Pure.
+//! Sparklines and charts as SVG, for pages without a script. Pure.
 
 use std::fmt::Write as _;
 
-/// Width and height of the little one beside a host.
-const SPARK: (f64, f64) = (120.0, 24.0);
+use maud::{Markup, html};
 
-/// And of a chart.
-const CHART: (f64, f64) = (600.0, 120.0);
+/// Width and height of a sparkline, and of a chart.
+const SPARK_SIZE: (f64, f64) = (120.0, 24.0);
+const CHART_SIZE: (f64, f64) = (600.0, 120.0);
 
-/// Lines through what is known: a gap is a gap.
-fn lines(values: &[Option<f64>], max: f64, (width, height): (f64, f64)) -> String {
+/// The path of a line that is interrupted where values are unknown.
+fn path(values: &[Option<f64>], max: f64, (width, height): (f64, f64)) -> String {
     let each = width / (values.len().max(2) - 1) as f64;
     let mut path = String::new();
     let mut pen_is_down = false;
@@ -22,7 +22,7 @@ fn lines(values: &[Option<f64>], max: f64, (width, height): (f64, f64)) -> Strin
         let letter = if pen_is_down { 'L' } else { 'M' };
         let _ = write!(path, "{letter}{:.0} {y:.1}", at as f64 * each);
         if !pen_is_down {
-            // A point between two gaps is seen too.
+            // Makes a point between two gaps visible.
             path.push_str("h1");
         }
         pen_is_down = true;
@@ -30,29 +30,31 @@ fn lines(values: &[Option<f64>], max: f64, (width, height): (f64, f64)) -> Strin
     path
 }
 
-/// The largest value that is known.
+fn view_box((width, height): (f64, f64)) -> String {
+    format!("0 0 {width} {height}")
+}
+
+/// The largest known value.
 pub(super) fn largest(values: &[Option<f64>]) -> Option<f64> {
     values.iter().flatten().copied().reduce(f64::max)
 }
 
-/// A small picture of a share of one.
-pub(super) fn spark(values: &[Option<f64>]) -> String {
-    svg(values, 1.0, SPARK, "class=\"spark\" aria-hidden=\"true\"")
+/// A sparkline of values from 0 to 1.
+pub(super) fn spark(values: &[Option<f64>]) -> Markup {
+    html! {
+        svg.spark aria-hidden="true" viewBox=(view_box(SPARK_SIZE)) preserveAspectRatio="none" {
+            path d=(path(values, 1.0, SPARK_SIZE)) {}
+        }
+    }
 }
 
-/// A chart from 0 to `max`, which `label` tells in words.
-pub(super) fn chart(values: &[Option<f64>], max: f64, label: &str) -> String {
-    let attributes = format!("class=\"chart\" role=\"img\" aria-label=\"{label}\"");
-    svg(values, max, CHART, &attributes)
-}
-
-fn svg(values: &[Option<f64>], max: f64, size: (f64, f64), attributes: &str) -> String {
-    format!(
-        "<svg {attributes} viewBox=\"0 0 {} {}\" preserveAspectRatio=\"none\"><path d=\"{}\"/></svg>",
-        size.0,
-        size.1,
-        lines(values, max, size)
-    )
+/// A chart of values from 0 to `max`; `label` describes it to screen readers.
+pub(super) fn chart(values: &[Option<f64>], max: f64, label: &str) -> Markup {
+    html! {
+        svg.chart role="img" aria-label=(label) viewBox=(view_box(CHART_SIZE)) preserveAspectRatio="none" {
+            path d=(path(values, max, CHART_SIZE)) {}
+        }
+    }
 }
 
 #[cfg(test)]
@@ -60,10 +62,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_known_is_a_gap_and_nothing_leaves_the_picture() {
-        let path = lines(&[Some(0.0), None, Some(1.0), Some(9.0)], 1.0, (30.0, 12.0));
-        assert_eq!(path, "M0 11.0h1M20 1.0h1L30 1.0");
-        assert_eq!(lines(&[], 1.0, (30.0, 12.0)), "");
-        assert!(!spark(&[Some(f64::NAN), Some(-1.0)]).contains("NaN"));
+    fn unknown_values_are_gaps_and_the_line_stays_within_the_picture() {
+        let line = path(&[Some(0.0), None, Some(1.0), Some(9.0)], 1.0, (30.0, 12.0));
+        assert_eq!(line, "M0 11.0h1M20 1.0h1L30 1.0");
+        assert_eq!(path(&[], 1.0, (30.0, 12.0)), "");
+        assert!(!spark(&[Some(f64::NAN), Some(-1.0)]).0.contains("NaN"));
     }
 }

@@ -1,22 +1,21 @@
-//! What every request passes: who asks, how often, whether they may, and the headers of every answer.
+//! Middleware for every request: method, rate limit, access, and the headers of every response.
 
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 
-use super::{App, answer};
+use super::{App, response};
 
-/// Only what we serve ourselves, no inline script or style, no frames.
+/// Resources of this origin only, no inline script or style, no frames.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
     connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// Headers of every answer that does not say otherwise.
+/// Headers of every response that does not set its own.
 const HEADERS: [(&str, &str); 9] = [
     ("content-security-policy", POLICY),
     ("x-content-type-options", "nosniff"),
@@ -32,14 +31,13 @@ const HEADERS: [(&str, &str); 9] = [
     ("cache-control", "no-cache"),
 ];
 
-/// What proxies say whom they ask for.
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// The other end of the connection.
+/// The address of the connection's other end, maybe a proxy.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Peer(pub(super) IpAddr);
 
-/// Who asks, as far as limits go; none if nobody is to be limited.
+/// The client address that limits apply to; none if it is not limited.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Client(pub(super) Option<IpAddr>);
 
@@ -47,8 +45,7 @@ fn is_proxy(address: IpAddr, proxies: &[IpAddr]) -> bool {
     proxies.contains(&address.to_canonical())
 }
 
-/// Who asks: the other end, or whom a trusted proxy names. This machine itself is not limited, as a proxy that is
-/// not named may be there.
+/// The peer, or the client that a trusted proxy names. Loopback is not limited: an unconfigured proxy may run there.
 fn client(peer: IpAddr, headers: &HeaderMap, proxies: &[IpAddr]) -> Client {
     let mut address = peer.to_canonical();
     if is_proxy(address, proxies) {
@@ -57,7 +54,7 @@ fn client(peer: IpAddr, headers: &HeaderMap, proxies: &[IpAddr]) -> Client {
             .filter_map(|value| value.to_str().ok())
             .flat_map(|value| value.split(','))
             .collect();
-        // From the right: what is left of somebody unknown is anybody's word.
+        // From the right: entries left of the first untrusted address may be forged by the client.
         while is_proxy(address, proxies) {
             let Some(next) = named.pop().and_then(|name| name.trim().parse().ok()) else {
                 break;
@@ -70,23 +67,26 @@ fn client(peer: IpAddr, headers: &HeaderMap, proxies: &[IpAddr]) -> Client {
 
 fn refusal(app: &App, client: Client, request: &Request) -> Option<Response> {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        let mut response = answer::problem(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD");
+        let mut response = response::problem(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "only GET and HEAD are allowed",
+        );
         let allowed = HeaderValue::from_static("GET, HEAD");
         response.headers_mut().insert(header::ALLOW, allowed);
         return Some(response);
     }
     if !client
         .0
-        .is_none_or(|address| app.addresses().may_ask(address, Instant::now()))
+        .is_none_or(|address| app.clients().allow_request(address, app.clock.instant()))
     {
-        let why = "that was too often; wait a second";
-        let mut response = answer::problem(StatusCode::TOO_MANY_REQUESTS, why);
+        let why = "too many requests; retry after a second";
+        let mut response = response::problem(StatusCode::TOO_MANY_REQUESTS, why);
         let second = HeaderValue::from_static("1");
         response.headers_mut().insert(header::RETRY_AFTER, second);
         return Some(response);
     }
-    let is_open = matches!(request.uri().path(), "/healthz" | "/readyz");
-    if is_open {
+    let is_probe = matches!(request.uri().path(), "/healthz" | "/readyz");
+    if is_probe {
         return None;
     }
     let peer = request.extensions().get::<Peer>();
@@ -112,7 +112,7 @@ pub(super) async fn pass(
     };
     let headers = response.headers_mut();
     if app.access.is_private() && is_badge {
-        // What only some may see is embedded nowhere, and kept by no cache on the way.
+        // A private badge is neither embedded in other sites nor cached on the way.
         headers.insert(
             header::CACHE_CONTROL,
             HeaderValue::from_static("private, no-cache"),
@@ -132,8 +132,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_proxies_that_are_named_say_who_asks() {
-        let of = |peer: &str, forwarded: &str, proxies: &[&str]| {
+    fn only_trusted_proxies_name_the_client() {
+        let limited = |peer: &str, forwarded: &str, proxies: &[&str]| {
             let mut headers = HeaderMap::new();
             headers.insert(FORWARDED_FOR, forwarded.parse().unwrap());
             let proxies: Vec<IpAddr> = proxies.iter().map(|p| p.parse().unwrap()).collect();
@@ -142,20 +142,20 @@ mod tests {
                 .map(|address| address.to_string())
         };
         let some = |text: &str| Some(text.to_owned());
-        assert_eq!(of("8.8.8.8", "1.2.3.4", &[]), some("8.8.8.8"));
-        assert_eq!(of("::ffff:8.8.8.8", "", &[]), some("8.8.8.8"));
-        assert_eq!(of("127.0.0.1", "1.2.3.4", &[]), None);
+        assert_eq!(limited("8.8.8.8", "1.2.3.4", &[]), some("8.8.8.8"));
+        assert_eq!(limited("::ffff:8.8.8.8", "", &[]), some("8.8.8.8"));
+        assert_eq!(limited("127.0.0.1", "1.2.3.4", &[]), None);
         let proxies = ["127.0.0.1", "10.0.0.1"];
-        assert_eq!(of("127.0.0.1", "1.2.3.4", &proxies), some("1.2.3.4"));
-        // What a client wrote itself stands left.
+        assert_eq!(limited("127.0.0.1", "1.2.3.4", &proxies), some("1.2.3.4"));
+        // The client's own entries are on the left.
         assert_eq!(
-            of(
+            limited(
                 "127.0.0.1",
                 "127.0.0.1, 6.6.6.6, 1.2.3.4, 10.0.0.1",
                 &proxies
             ),
             some("1.2.3.4")
         );
-        assert_eq!(of("10.0.0.1", "nonsense", &proxies), some("10.0.0.1"));
+        assert_eq!(limited("10.0.0.1", "nonsense", &proxies), some("10.0.0.1"));
     }
 }

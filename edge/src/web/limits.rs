@@ -1,29 +1,35 @@
-//! How much one address may have of the edge. Pure: time comes as an argument.
+//! What one client address may use of the edge. Pure: time comes as an argument.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Requests a second of one address, and how many at once: a page with its charts takes some fifteen.
-const REQUESTS_PER_SECOND: f64 = 50.0;
-const REQUESTS_AT_ONCE: f64 = 200.0;
+use sysmon_link::TokenBucket;
 
-/// Connections of one address: a browser opens six, and a family shares an address.
-pub(super) const CONNECTIONS_MAX: u32 = 64;
+/// Requests of one address, on average and at once: a page with its charts needs some fifteen.
+const REQUESTS_PER_S: f64 = 50.0;
+const REQUESTS_BURST: f64 = 200.0;
 
-/// People behind one address who watch live.
-pub(super) const VIEWERS_MAX: u32 = 32;
+/// Connections of one address: a browser opens six, and a household shares an address.
+const CONNECTIONS_MAX: u32 = 64;
 
-/// Addresses that are remembered; beyond, all newcomers share one account.
+/// Live viewers behind one address.
+const VIEWERS_MAX: u32 = 32;
+
+/// Addresses with an entry of their own; beyond, all new ones share one.
 const ADDRESSES_MAX: usize = 20_000;
 
-/// An address, or the network that one customer of a provider has.
+/// How often idle entries are removed while the table is full.
+const PRUNE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// An IPv4 address, or the IPv6 /64 that a provider assigns to one customer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Network {
     V4(u32),
     V6(u64),
-    Others,
+    /// All addresses that came when the table was full.
+    Shared,
 }
 
 impl Network {
@@ -35,35 +41,26 @@ impl Network {
     }
 }
 
-/// What is counted.
+/// What a [`Permit`] is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// A connection.
     Connection,
-    /// Somebody who watches live.
     Viewer,
 }
 
 #[derive(Debug)]
-struct Account {
-    requests: f64,
-    at: Instant,
+struct Usage {
+    requests: TokenBucket,
     connections: u32,
     viewers: u32,
 }
 
-impl Account {
-    fn refill(&mut self, now: Instant) {
-        let seconds = now.saturating_duration_since(self.at).as_secs_f64();
-        self.requests = (self.requests + seconds * REQUESTS_PER_SECOND).min(REQUESTS_AT_ONCE);
-        self.at = now;
+impl Usage {
+    fn is_idle(&self, now: Instant) -> bool {
+        self.connections == 0 && self.viewers == 0 && self.requests.is_full(now)
     }
 
-    fn is_idle(&self) -> bool {
-        self.connections == 0 && self.viewers == 0 && self.requests >= REQUESTS_AT_ONCE
-    }
-
-    fn held(&mut self, kind: Kind) -> (&mut u32, u32) {
+    fn count(&mut self, kind: Kind) -> (&mut u32, u32) {
         match kind {
             Kind::Connection => (&mut self.connections, CONNECTIONS_MAX),
             Kind::Viewer => (&mut self.viewers, VIEWERS_MAX),
@@ -71,157 +68,154 @@ impl Account {
     }
 }
 
-/// What each address has of the edge.
+/// What each client address uses.
 #[derive(Debug, Default)]
-pub(super) struct Addresses {
-    accounts: HashMap<Network, Account>,
-    /// How many accounts there may be before the idle are looked for again.
-    look_at: usize,
-    looked: Option<Instant>,
+pub(super) struct Clients {
+    usage: HashMap<Network, Usage>,
+    /// Number of entries at which idle ones are removed next.
+    prune_at: usize,
+    pruned: Option<Instant>,
 }
 
-impl Addresses {
-    fn account(&mut self, address: IpAddr, now: Instant) -> (Network, &mut Account) {
+impl Clients {
+    fn usage(&mut self, address: IpAddr, now: Instant) -> (Network, &mut Usage) {
         let mut network = Network::of(address);
-        if !self.accounts.contains_key(&network) {
-            self.make_room(now);
-            if self.accounts.len() >= ADDRESSES_MAX {
-                network = Network::Others;
+        if !self.usage.contains_key(&network) {
+            self.prune(now);
+            if self.usage.len() >= ADDRESSES_MAX {
+                network = Network::Shared;
             }
         }
-        let account = self.accounts.entry(network).or_insert(Account {
-            requests: REQUESTS_AT_ONCE,
-            at: now,
+        let usage = self.usage.entry(network).or_insert_with(|| Usage {
+            requests: TokenBucket::new(REQUESTS_PER_S, REQUESTS_BURST, now),
             connections: 0,
             viewers: 0,
         });
-        account.refill(now);
-        (network, account)
+        (network, usage)
     }
 
-    /// Forgets those who want nothing. That costs as much as there are accounts, so it is done once for as many
-    /// newcomers, and once a second when there is no room.
-    fn make_room(&mut self, now: Instant) {
-        let is_due = |at: Instant| now.saturating_duration_since(at) >= Duration::from_secs(1);
-        if self.accounts.len() < self.look_at
-            || self.accounts.len() >= ADDRESSES_MAX && !self.looked.is_none_or(is_due)
+    /// Removes idle entries. That visits every entry, so it happens only when their number has doubled, and at most
+    /// once a second while the table is full.
+    fn prune(&mut self, now: Instant) {
+        let is_due = |at: Instant| now.saturating_duration_since(at) >= PRUNE_INTERVAL;
+        if self.usage.len() < self.prune_at
+            || self.usage.len() >= ADDRESSES_MAX && !self.pruned.is_none_or(is_due)
         {
             return;
         }
-        self.looked = Some(now);
-        for account in self.accounts.values_mut() {
-            account.refill(now);
-        }
-        self.accounts.retain(|_, account| !account.is_idle());
-        self.look_at = (self.accounts.len() * 2).clamp(64, ADDRESSES_MAX);
+        self.pruned = Some(now);
+        self.usage.retain(|_, usage| !usage.is_idle(now));
+        self.prune_at = (self.usage.len() * 2).clamp(64, ADDRESSES_MAX);
     }
 
-    /// Whether an address may ask once more.
-    pub(super) fn may_ask(&mut self, address: IpAddr, now: Instant) -> bool {
-        let (_, account) = self.account(address, now);
-        let may = account.requests >= 1.0;
-        if may {
-            account.requests -= 1.0;
-        }
-        may
+    /// Counts a request; false if the address has sent too many.
+    pub(super) fn allow_request(&mut self, address: IpAddr, now: Instant) -> bool {
+        self.usage(address, now).1.requests.try_take(now)
     }
 
-    fn hold(&mut self, address: IpAddr, kind: Kind, now: Instant) -> Option<Network> {
-        let (network, account) = self.account(address, now);
-        let (held, max) = account.held(kind);
-        (*held < max).then(|| {
-            *held += 1;
+    fn acquire(&mut self, address: IpAddr, kind: Kind, now: Instant) -> Option<Network> {
+        let (network, usage) = self.usage(address, now);
+        let (count, max) = usage.count(kind);
+        (*count < max).then(|| {
+            *count += 1;
             network
         })
     }
 
     fn release(&mut self, network: Network, kind: Kind) {
-        if let Some(account) = self.accounts.get_mut(&network) {
-            let (held, _) = account.held(kind);
-            *held = held.saturating_sub(1);
+        if let Some(usage) = self.usage.get_mut(&network) {
+            let (count, _) = usage.count(kind);
+            *count = count.saturating_sub(1);
         }
     }
 }
 
-/// The addresses, for a moment.
-pub(super) fn locked(addresses: &Mutex<Addresses>) -> MutexGuard<'_, Addresses> {
-    addresses.lock().unwrap_or_else(PoisonError::into_inner)
+pub(super) fn lock(clients: &Mutex<Clients>) -> MutexGuard<'_, Clients> {
+    clients.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Something an address has; it is given back when this is dropped.
+/// A connection or viewer of an address, counted until it is dropped.
 #[derive(Debug)]
-pub(super) struct Held {
-    addresses: Arc<Mutex<Addresses>>,
+pub(super) struct Permit {
+    clients: Arc<Mutex<Clients>>,
     network: Network,
     kind: Kind,
 }
 
-impl Held {
-    /// One more for this address, if it may.
-    pub(super) fn new(
-        addresses: &Arc<Mutex<Addresses>>,
+impl Permit {
+    /// None if the address has as many as it may.
+    pub(super) fn acquire(
+        clients: &Arc<Mutex<Clients>>,
         address: IpAddr,
         kind: Kind,
         now: Instant,
     ) -> Option<Self> {
-        let network = locked(addresses).hold(address, kind, now)?;
+        let network = lock(clients).acquire(address, kind, now)?;
         Some(Self {
-            addresses: Arc::clone(addresses),
+            clients: Arc::clone(clients),
             network,
             kind,
         })
     }
 }
 
-impl Drop for Held {
+impl Drop for Permit {
     fn drop(&mut self) {
-        locked(&self.addresses).release(self.network, self.kind);
+        lock(&self.clients).release(self.network, self.kind);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sysmon_clock::Clock;
 
     fn ip(text: &str) -> IpAddr {
         text.parse().unwrap()
     }
 
+    fn now() -> Instant {
+        Clock::system().instant()
+    }
+
     #[test]
-    fn who_asks_too_often_waits_and_others_notice_nothing() {
-        let (mut addresses, now) = (Addresses::default(), Instant::now());
-        let asked = (0..1000).filter(|_| addresses.may_ask(ip("1.2.3.4"), now));
-        assert_eq!(asked.count(), REQUESTS_AT_ONCE as usize);
-        assert!(addresses.may_ask(ip("1.2.3.5"), now));
+    fn an_address_that_asks_too_often_is_refused_and_others_are_not() {
+        let (mut clients, now) = (Clients::default(), now());
+        let mut allowed = |address: &str, at| {
+            let allowed = (0..1000).filter(|_| clients.allow_request(ip(address), at));
+            allowed.count()
+        };
+        assert_eq!(allowed("1.2.3.4", now), REQUESTS_BURST as usize);
+        assert_eq!(allowed("1.2.3.5", now), REQUESTS_BURST as usize);
         let later = now + Duration::from_secs(1);
-        let asked = (0..1000).filter(|_| addresses.may_ask(ip("::ffff:1.2.3.4"), later));
-        assert_eq!(asked.count(), REQUESTS_PER_SECOND as usize);
-        // One network of the newer kind is one customer.
-        let asked = (0..1000).filter(|n| addresses.may_ask(ip(&format!("2001:db8::{n:x}")), now));
-        assert_eq!(asked.count(), REQUESTS_AT_ONCE as usize);
+        assert_eq!(allowed("::ffff:1.2.3.4", later), REQUESTS_PER_S as usize);
+        let mut clients = Clients::default();
+        let addresses = (0..1000).map(|n| ip(&format!("2001:db8::{n:x}")));
+        let allowed = addresses.filter(|address| clients.allow_request(*address, now));
+        assert_eq!(allowed.count(), REQUESTS_BURST as usize, "one /64");
     }
 
     #[test]
-    fn connections_are_given_back() {
-        let (addresses, now) = (Arc::default(), Instant::now());
-        let hold = |address: &str| Held::new(&addresses, ip(address), Kind::Connection, now);
-        let held: Vec<_> = (0..100).filter_map(|_| hold("1.2.3.4")).collect();
-        assert_eq!(held.len(), CONNECTIONS_MAX as usize);
-        assert!(hold("4.3.2.1").is_some());
-        drop(held);
-        assert!(hold("1.2.3.4").is_some());
+    fn a_dropped_connection_makes_room_for_another() {
+        let (clients, now) = (Arc::default(), now());
+        let connect = |address: &str| Permit::acquire(&clients, ip(address), Kind::Connection, now);
+        let permits: Vec<_> = (0..100).filter_map(|_| connect("1.2.3.4")).collect();
+        assert_eq!(permits.len(), CONNECTIONS_MAX as usize);
+        assert!(connect("4.3.2.1").is_some());
+        drop(permits);
+        assert!(connect("1.2.3.4").is_some());
     }
 
     #[test]
-    fn no_number_of_addresses_makes_it_grow() {
-        let (mut addresses, now) = (Addresses::default(), Instant::now());
+    fn the_table_of_addresses_is_bounded_and_forgets_idle_ones() {
+        let (mut clients, now) = (Clients::default(), now());
         for n in 0..ADDRESSES_MAX as u32 * 2 {
-            addresses.may_ask(IpAddr::from(n.to_be_bytes()), now);
+            clients.allow_request(IpAddr::from(n.to_be_bytes()), now);
         }
-        assert!(addresses.accounts.len() <= ADDRESSES_MAX + 1);
+        assert!(clients.usage.len() <= ADDRESSES_MAX + 1);
         let later = now + Duration::from_secs(9);
-        addresses.look_at = 0;
-        assert!(addresses.may_ask(ip("9.9.9.9"), later));
-        assert_eq!(addresses.accounts.len(), 1);
+        clients.prune_at = 0;
+        assert!(clients.allow_request(ip("9.9.9.9"), later));
+        assert_eq!(clients.usage.len(), 1);
     }
 }

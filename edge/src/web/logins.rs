@@ -1,4 +1,4 @@
-//! Names and passwords of a page that is not for everybody.
+//! Users of HTTP basic authentication, from a file of `NAME:PASSWORD` lines.
 
 use std::io;
 use std::path::Path;
@@ -7,27 +7,27 @@ use axum::http::{HeaderMap, header};
 use data_encoding::BASE64;
 use ring::digest;
 
-/// Names and passwords in one file.
+/// Every request is compared with all logins, so their number is bounded.
 const LOGINS_MAX: usize = 1_000;
 
-/// Who may look: digests of `NAME:PASSWORD`, as they are compared in constant time.
+/// SHA-256 digests of `NAME:PASSWORD`: of equal length, they are compared in constant time.
 #[derive(Debug)]
 pub struct Logins(Vec<digest::Digest>);
 
-/// The file cannot be used.
+/// Why the file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum LoginError {
-    /// It cannot be read.
+    /// Reading it failed.
     #[error("{0}")]
     Io(#[from] io::Error),
-    /// Others can read it.
-    #[error("others can read it: chmod 600")]
+    /// It contains passwords, but others can read it.
+    #[error("other users can read it; run chmod 600")]
     Open,
-    /// A line is no login.
+    /// A line has another form.
     #[error("line {0} is not NAME:PASSWORD")]
     Line(usize),
-    /// There are none, or too many.
-    #[error("{0} logins; there should be 1 to {LOGINS_MAX}")]
+    /// It contains none, or too many.
+    #[error("{0} logins; expected 1 to {LOGINS_MAX}")]
     Count(usize),
 }
 
@@ -36,7 +36,10 @@ fn digest(login: &[u8]) -> digest::Digest {
 }
 
 impl Logins {
-    /// Reads `NAME:PASSWORD` lines from a file that only we can read.
+    /// Reads a file that only its owner may read.
+    ///
+    /// # Errors
+    /// The file cannot be read, others can read it, or a line is malformed.
     pub fn read(path: &Path) -> Result<Self, LoginError> {
         #[cfg(unix)]
         if std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(path)?) & 0o077 != 0 {
@@ -61,24 +64,24 @@ impl Logins {
         Ok(Self(logins))
     }
 
-    /// Whether a request brings one of them.
+    /// Whether the `Authorization` header has one of them.
     pub(super) fn allow(&self, headers: &HeaderMap) -> bool {
-        let given = headers
+        let sent = headers
             .get(header::AUTHORIZATION)
             .map(axum::http::HeaderValue::as_bytes);
-        let given = given.and_then(|given| {
-            let (scheme, rest) = given.split_at_checked(6)?;
+        let sent = sent.and_then(|sent| {
+            let (scheme, rest) = sent.split_at_checked(6)?;
             let login = scheme.eq_ignore_ascii_case(b"basic ").then_some(rest)?;
             BASE64.decode(login.trim_ascii()).ok()
         });
-        let Some(given) = given.map(|given| digest(&given)) else {
+        let Some(sent) = sent.map(|sent| digest(&sent)) else {
             return false;
         };
         let is_same = |login: &&digest::Digest| {
-            let bytes = login.as_ref().iter().zip(given.as_ref());
+            let bytes = login.as_ref().iter().zip(sent.as_ref());
             bytes.fold(0, |different, (a, b)| different | (a ^ b)) == 0
         };
-        // All are looked at, so that the time tells nothing.
+        // Compares with all, so that the duration reveals nothing.
         self.0.iter().filter(is_same).count() > 0
     }
 }
@@ -88,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_who_is_in_the_file_may_look() {
+    fn only_logins_of_the_file_are_allowed() {
         let logins = Logins::parse("# people\njane:pass:word\n\nbob:x\n").unwrap();
         let with = |value: &str| {
             let value = value.parse().unwrap();
@@ -107,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_cannot_be_meant_is_refused() {
+    fn malformed_files_are_refused() {
         assert!(matches!(
             Logins::parse("jane:x\nbob\n"),
             Err(LoginError::Line(2))

@@ -1,34 +1,35 @@
-//! What browsers and programs see: pages, the API, and live updates. Read-only.
+//! The public HTTP side: pages, the API and live updates. Read-only.
 
 mod access;
-mod answer;
 mod api;
 mod assets;
 mod badge;
 mod chart;
-mod frame;
 mod guard;
 mod limits;
 mod live;
 mod logins;
 mod page;
+mod prometheus;
+mod response;
 mod server;
-mod stall;
 mod text;
+mod timed_stream;
 mod tls;
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
 use axum::http::StatusCode;
 use axum::middleware;
 use axum::routing::get;
-use sysmon_wire::UnixMs;
+use sysmon_clock::Clock;
 use tokio::sync::watch;
+use tokio_tungstenite::tungstenite::Message;
 use tower_http::compression::CompressionLayer;
 use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::timeout::TimeoutLayer;
@@ -41,40 +42,41 @@ pub use logins::{LoginError, Logins};
 pub use server::{Listener, serve};
 pub use tls::{AcmeOptions, Tls, TlsError};
 
-/// How long a request may take.
-const REQUEST_MAX: Duration = Duration::from_secs(10);
+/// Time for a request, live updates aside.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How often those who look are told what changed.
-const TICK: Duration = Duration::from_secs(1);
+/// How often live viewers get an update.
+const UPDATE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What everybody is told: the fleet, encoded once.
-#[derive(Clone, Debug, Default)]
-struct Tick {
-    /// Tells it apart from others.
+/// The fleet, encoded once for all viewers.
+#[derive(Clone, Debug)]
+struct Update {
+    /// Identifies this state of the fleet in an `ETag`.
     tag: u64,
-    /// As JSON.
     json: Bytes,
-    /// That as a frame of a WebSocket.
-    frame: Bytes,
-    /// That as a server-sent event.
+    /// `json` as the frames of one WebSocket message.
+    frames: Arc<[Message]>,
+    /// `json` as a server-sent event.
     event: Bytes,
-    /// That compressed, once somebody asks.
+    /// `json` compressed, made on the first request for it.
     gzipped: Arc<OnceLock<Bytes>>,
 }
 
-impl Tick {
+impl Update {
     fn new(tag: u64, json: String) -> Self {
+        let event = format!("data: {json}\n\n").into();
+        let json = Bytes::from(json);
         Self {
             tag,
-            frame: frame::text(&json),
-            event: format!("data: {json}\n\n").into(),
-            json: json.into(),
+            frames: live::frames(&json),
+            json,
+            event,
             gzipped: Arc::default(),
         }
     }
 
     fn gzipped(&self) -> Bytes {
-        let gzipped = self.gzipped.get_or_init(|| answer::gzip(&self.json));
+        let gzipped = self.gzipped.get_or_init(|| response::gzip(&self.json));
         gzipped.clone()
     }
 }
@@ -82,92 +84,96 @@ impl Tick {
 /// How the page is shown, and to whom.
 #[derive(Debug, Default)]
 pub struct Options {
-    /// What it is called.
+    /// The page's title.
     pub title: String,
-    /// Proxies whose word counts on whom they ask for.
+    /// Addresses of reverse proxies whose `X-Forwarded-For` is trusted.
     pub proxies: Vec<IpAddr>,
-    /// Who may look.
+    /// Who may see the page.
     pub access: Access,
 }
 
-/// What all requests share.
+/// State that all requests share.
 #[derive(Debug)]
 pub struct App {
     title: String,
     proxies: Vec<IpAddr>,
     access: Access,
     assets: Assets,
+    clock: Clock,
     mirror: Mutex<Mirror>,
-    tick: watch::Sender<Tick>,
+    updates: watch::Sender<Update>,
     requests: AtomicU64,
     connections: Arc<AtomicU64>,
     viewers: Arc<AtomicU64>,
-    addresses: Arc<Mutex<limits::Addresses>>,
+    clients: Arc<Mutex<limits::Clients>>,
 }
 
 impl App {
-    /// A page that shows nothing yet.
-    pub fn new(options: Options) -> Self {
+    /// An app whose mirror is empty.
+    pub fn new(options: Options, clock: Clock) -> Self {
         let app = Self {
             title: options.title,
             proxies: options.proxies,
             access: options.access,
             assets: Assets::new(),
+            clock,
             mirror: Mutex::default(),
-            tick: watch::Sender::default(),
+            updates: watch::Sender::new(Update::new(0, String::new())),
             requests: AtomicU64::new(0),
             connections: Arc::default(),
             viewers: Arc::default(),
-            addresses: Arc::default(),
+            clients: Arc::default(),
         };
-        app.encode();
+        app.publish();
         app
     }
 
-    /// The mirror, for a moment: nothing may be awaited while it is held.
+    /// The clock that requests are timed by.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Locks the mirror; do not hold the guard across an await.
     pub fn mirror(&self) -> MutexGuard<'_, Mirror> {
         self.mirror.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many watch.
+    /// Number of live viewers.
     pub fn viewers(&self) -> u64 {
         self.viewers.load(Ordering::Relaxed)
     }
 
-    /// How many requests there were.
+    /// Requests since the start.
     pub fn requests(&self) -> u64 {
         self.requests.load(Ordering::Relaxed)
     }
 
-    fn addresses(&self) -> MutexGuard<'_, limits::Addresses> {
-        limits::locked(&self.addresses)
+    fn clients(&self) -> MutexGuard<'_, limits::Clients> {
+        limits::lock(&self.clients)
     }
 
-    fn encode(&self) {
-        let (tag, fleet) = {
-            let (mirror, now) = (self.mirror(), now());
-            let tag = mirror.generation * 2 + u64::from(mirror.is_live(now));
-            (tag, mirror.fleet(&self.title, now))
+    /// Encodes the fleet as it is now and hands it to all live viewers.
+    pub fn publish(&self) {
+        let (tag, json) = {
+            let (mirror, now) = (self.mirror(), self.clock.now());
+            let tag = mirror.generation() * 2 + u64::from(mirror.is_live(now));
+            (tag, response::to_json(&mirror.fleet(&self.title, now)))
         };
-        self.tick.send_replace(Tick::new(tag, fleet.to_string()));
+        self.updates.send_replace(Update::new(tag, json));
     }
 
-    /// Encodes the fleet once a second for all who look.
-    pub async fn tick(&self) {
-        let mut timer = tokio::time::interval(TICK);
+    /// Publishes once a second until it is dropped.
+    pub async fn publish_forever(&self) {
+        let mut timer = tokio::time::interval(UPDATE_INTERVAL);
         timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             timer.tick().await;
-            self.encode();
+            self.publish();
         }
     }
 }
 
-fn now() -> UnixMs {
-    UnixMs::from_system(SystemTime::now())
-}
-
-/// All there is to see.
+/// All routes.
 pub fn router(app: Arc<App>) -> Router {
     let api = Router::new()
         .route("/fleet", get(api::fleet))
@@ -178,7 +184,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/openapi.json", get(api::openapi))
         .route("/live", get(live::socket))
         .route("/events", get(live::events))
-        .fallback(api::nothing);
+        .fallback(api::not_found);
     Router::new()
         .route("/", get(page::fleet))
         .route("/hosts/{host}", get(page::host))
@@ -187,14 +193,14 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/badge/{host}", get(badge::host))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(api::ready))
-        .route("/metrics", get(api::metrics))
+        .route("/metrics", get(prometheus::metrics))
         .nest("/api/v1", api)
-        .fallback(page::nothing)
+        .fallback(page::not_found)
         .layer(CompressionLayer::new())
         .layer(RequestBodyLimitLayer::new(0))
         .layer(TimeoutLayer::with_status_code(
             StatusCode::REQUEST_TIMEOUT,
-            REQUEST_MAX,
+            REQUEST_TIMEOUT,
         ))
         .layer(middleware::from_fn_with_state(
             Arc::clone(&app),

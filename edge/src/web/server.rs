@@ -1,10 +1,10 @@
-//! Connections of browsers: how many there may be, how long they may take, and with or without TLS.
+//! Accepts browsers' connections, with or without TLS, and bounds their number and time-outs.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
@@ -18,36 +18,37 @@ use tokio::time::timeout;
 use tower::ServiceExt;
 
 use super::guard::Peer;
-use super::limits::{Held, Kind};
-use super::stall::Impatient;
+use super::limits::{Kind, Permit};
+use super::timed_stream::TimedStream;
 use super::tls::Tls;
 use super::{App, router};
 
-/// Connections at once, if the system gives as many files.
+/// Connections of all addresses, as far as the file limit allows.
 const CONNECTIONS_MAX: u64 = 25_000;
 
-/// How long a TLS handshake, and the head of a request, may take.
-const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
-const HEAD_MAX: Duration = Duration::from_secs(10);
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Bytes and number of the headers of a request.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 const HEADERS_MAX: usize = 64;
 
-/// Requests at once of one connection, and bytes that wait in it.
+/// Concurrent requests, and unsent bytes of each, of one HTTP/2 connection.
 const STREAMS_MAX: u32 = 64;
 const SEND_BYTES_MAX: usize = 64 * 1024;
 
-/// Bytes the system keeps for one who reads slowly.
-const SOCKET_BYTES: u32 = 128 * 1024;
+/// The system's send buffer for a slow client.
+const SEND_BUFFER_BYTES: u32 = 128 * 1024;
 
-/// How often a silent HTTP/2 connection is asked whether it is still there.
+/// How often an idle HTTP/2 connection is pinged.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 
-/// Connections that wait to be taken.
+/// Connections that wait to be accepted.
 const BACKLOG: u32 = 1024;
 
-/// Where browsers come in.
+/// Pause after an accept that failed.
+const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+
+/// A TCP socket that browsers connect to.
 #[derive(Debug)]
 pub struct Listener {
     socket: TcpListener,
@@ -55,7 +56,10 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Opens it; without TLS if there is none.
+    /// Listens on `address`.
+    ///
+    /// # Errors
+    /// The address is in use, or may not be bound.
     pub fn bind(address: SocketAddr, tls: Option<Tls>) -> io::Result<Self> {
         let socket = match address {
             SocketAddr::V4(_) => TcpSocket::new_v4()?,
@@ -63,7 +67,7 @@ impl Listener {
         };
         #[cfg(unix)]
         socket.set_reuseaddr(true)?;
-        socket.set_send_buffer_size(SOCKET_BYTES)?;
+        socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
         socket.bind(address)?;
         Ok(Self {
             socket: socket.listen(BACKLOG)?,
@@ -71,34 +75,38 @@ impl Listener {
         })
     }
 
-    /// Its address, as browsers write it.
+    /// Its address as a URL.
+    ///
+    /// # Errors
+    /// The socket has no address.
     pub fn url(&self) -> io::Result<String> {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
         Ok(format!("{scheme}://{}", self.socket.local_addr()?))
     }
 }
 
-/// A connection, counted while it is there.
+/// A connection, counted until it is dropped.
 struct Connected {
-    all: Arc<AtomicU64>,
-    _address: Option<Held>,
+    count: Arc<AtomicU64>,
+    _permit: Option<Permit>,
 }
 
 impl Connected {
+    /// None if there are too many connections, of this address or in all.
     fn new(app: &App, peer: IpAddr) -> Option<Self> {
         let peer = peer.to_canonical();
-        let is_free = peer.is_loopback() || app.proxies.contains(&peer);
-        let address = if is_free {
+        let is_unlimited = peer.is_loopback() || app.proxies.contains(&peer);
+        let permit = if is_unlimited {
             None
         } else {
-            let now = Instant::now();
-            Some(Held::new(&app.addresses, peer, Kind::Connection, now)?)
+            let now = app.clock.instant();
+            Some(Permit::acquire(&app.clients, peer, Kind::Connection, now)?)
         };
-        let all = Arc::clone(&app.connections);
-        let before = all.fetch_add(1, Ordering::Relaxed);
+        let count = Arc::clone(&app.connections);
+        let before = count.fetch_add(1, Ordering::Relaxed);
         let connected = Self {
-            all,
-            _address: address,
+            count,
+            _permit: permit,
         };
         (before < CONNECTIONS_MAX).then_some(connected)
     }
@@ -106,11 +114,11 @@ impl Connected {
 
 impl Drop for Connected {
     fn drop(&mut self) {
-        self.all.fetch_sub(1, Ordering::Relaxed);
+        self.count.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-/// Serves whoever comes, for ever.
+/// Serves browsers until it is dropped.
 pub async fn serve(app: Arc<App>, listener: Listener) {
     let renew = async {
         match &listener.tls {
@@ -130,9 +138,9 @@ async fn accept(app: Arc<App>, listener: &Listener) {
         let (stream, peer) = match listener.socket.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
-                tracing::warn!("nobody can connect: {error}");
-                // Most likely there are no files left: some will be given back.
-                tokio::time::sleep(Duration::from_millis(100)).await;
+                tracing::warn!(%error, "cannot accept connections");
+                // Most likely the file limit is reached; connections that end free some.
+                tokio::time::sleep(ACCEPT_RETRY).await;
                 continue;
             }
         };
@@ -152,7 +160,7 @@ async fn connection(stream: TcpStream, peer: IpAddr, router: Router, tls: Option
     let Some(tls) = tls else {
         return serve_http1(stream, peer, router).await;
     };
-    let Ok(Ok(stream)) = timeout(HANDSHAKE_MAX, tls.acceptor().accept(stream)).await else {
+    let Ok(Ok(stream)) = timeout(HANDSHAKE_TIMEOUT, tls.acceptor().accept(stream)).await else {
         return;
     };
     let protocol = stream.get_ref().1.alpn_protocol();
@@ -163,7 +171,7 @@ async fn connection(stream: TcpStream, peer: IpAddr, router: Router, tls: Option
     }
 }
 
-/// A connection that fails is of no interest but to the one at its other end.
+/// Errors of a connection are ignored: they concern its client alone.
 async fn serve_http1<S>(stream: S, peer: IpAddr, router: Router)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -171,12 +179,12 @@ where
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_MAX)
+        .header_read_timeout(HEAD_TIMEOUT)
         .max_headers(HEADERS_MAX)
         .max_buf_size(HEAD_BYTES_MAX);
-    let answer =
-        service_fn(move |request: hyper::Request<Incoming>| answer(&router, peer, request));
-    let connection = builder.serve_connection(TokioIo::new(Impatient::new(stream)), answer);
+    let service =
+        service_fn(move |request: hyper::Request<Incoming>| respond(&router, peer, request));
+    let connection = builder.serve_connection(TokioIo::new(TimedStream::new(stream)), service);
     let _ = connection.with_upgrades().await;
 }
 
@@ -191,13 +199,13 @@ where
         .max_concurrent_streams(STREAMS_MAX)
         .max_header_list_size(HEAD_BYTES_MAX as u32)
         .max_send_buf_size(SEND_BYTES_MAX);
-    let answer =
-        service_fn(move |request: hyper::Request<Incoming>| answer(&router, peer, request));
-    let connection = builder.serve_connection(TokioIo::new(Impatient::new(stream)), answer);
+    let service =
+        service_fn(move |request: hyper::Request<Incoming>| respond(&router, peer, request));
+    let connection = builder.serve_connection(TokioIo::new(TimedStream::new(stream)), service);
     let _ = connection.await;
 }
 
-fn answer(
+fn respond(
     router: &Router,
     peer: IpAddr,
     request: hyper::Request<Incoming>,
@@ -211,8 +219,13 @@ fn answer(
 mod tests {
     use super::*;
     use crate::web::Options;
+    use sysmon_clock::Clock;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
     use tokio::time::Instant;
+
+    fn app() -> Arc<App> {
+        Arc::new(App::new(Options::default(), Clock::system()))
+    }
 
     fn browser(app: &Arc<App>) -> DuplexStream {
         let (ours, theirs) = duplex(512);
@@ -221,7 +234,7 @@ mod tests {
         theirs
     }
 
-    /// What comes until the end, and after how many seconds that is.
+    /// The response until the connection closes, and the seconds that takes.
     async fn end(mut browser: DuplexStream) -> (String, u64) {
         let (start, mut all) = (Instant::now(), Vec::new());
         let _ = browser.read_to_end(&mut all).await;
@@ -230,8 +243,8 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn slow_heads_end_and_so_do_those_who_say_nothing_more() {
-        let app = Arc::new(App::new(Options::default()));
+    async fn slow_and_idle_connections_are_closed() {
+        let app = app();
         let silent = browser(&app);
         assert_eq!(end(silent).await, (String::new(), 10));
         let mut slow = browser(&app);
@@ -245,21 +258,21 @@ mod tests {
         };
         let start = Instant::now();
         drip.await;
-        assert!(start.elapsed() <= HEAD_MAX + Duration::from_secs(2));
+        assert!(start.elapsed() <= HEAD_TIMEOUT + Duration::from_secs(2));
         let mut done = browser(&app);
         done.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
             .await
             .unwrap();
-        let (answer, seconds) = end(done).await;
-        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-        assert_eq!(seconds, HEAD_MAX.as_secs());
+        let (response, seconds) = end(done).await;
+        assert!(response.starts_with("HTTP/1.1 200"), "{response}");
+        assert_eq!(seconds, HEAD_TIMEOUT.as_secs());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_viewer_that_never_reads_is_left_and_the_others_are_told() {
-        let app = Arc::new(App::new(Options::default()));
-        let ticking = Arc::clone(&app);
-        tokio::spawn(async move { ticking.tick().await });
+    async fn a_viewer_that_never_reads_is_dropped_and_others_get_updates() {
+        let app = app();
+        let publishing = Arc::clone(&app);
+        tokio::spawn(async move { publishing.publish_forever().await });
         let watch = async || {
             let mut viewer = browser(&app);
             let head = "GET /api/v1/live HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
@@ -267,19 +280,19 @@ mod tests {
             viewer.write_all(head.as_bytes()).await.unwrap();
             viewer
         };
-        let (deaf, mut good) = (watch().await, watch().await);
+        let (silent, mut good) = (watch().await, watch().await);
         let count = || app.viewers.load(Ordering::Relaxed);
         let mut some = [0; 512];
-        let mut told = 0;
+        let mut received = 0;
         let start = Instant::now();
         while start.elapsed() < Duration::from_secs(60) {
-            told += good.read(&mut some).await.unwrap();
+            received += good.read(&mut some).await.unwrap();
             if start.elapsed().as_secs() == 5 {
                 assert_eq!(count(), 2);
             }
         }
-        assert_eq!(count(), 1, "only the one that reads is left");
-        assert!(told > 60 * 50, "{told} bytes");
-        drop(deaf);
+        assert_eq!(count(), 1, "only the one that reads");
+        assert!(received > 60 * 50, "{received} bytes");
+        drop(silent);
     }
 }

@@ -1,8 +1,13 @@
-//! Values in words and numbers, as `app.js` writes them too. Pure.
+//! Values in words and numbers, formatted as `app.js` does. Pure.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, utf8_percent_encode};
+use sysmon_wire::UnixMs;
 use sysmon_wire::message::HostState;
+use sysmon_wire::quantity::{self, Prefixes};
 
-/// What a metric is called.
+/// RFC 3986's unreserved characters, except `~`.
+const UNRESERVED: AsciiSet = NON_ALPHANUMERIC.remove(b'.').remove(b'_').remove(b'-');
+
 pub(super) fn heading(metric: &str) -> &'static str {
     match metric {
         "cpu" => "CPU",
@@ -17,17 +22,17 @@ pub(super) fn heading(metric: &str) -> &'static str {
     }
 }
 
-/// Whether a metric is a share of one.
+/// Whether the metric ranges from 0 to 1.
 pub(super) fn is_share(metric: &str) -> bool {
     matches!(metric, "cpu" | "mem" | "fs.worst")
 }
 
-/// Shares from which on a value is marked.
+/// Whether a value is so high that it is highlighted.
 pub(super) fn is_hot(metric: &str, value: Option<f64>) -> bool {
     is_share(metric) && value.is_some_and(|value| value >= 0.9)
 }
 
-/// A value with its unit.
+/// A value with its unit, or a dash.
 pub(super) fn number(metric: &str, value: Option<f64>) -> String {
     let Some(value) = value else {
         return "–".to_owned();
@@ -36,43 +41,28 @@ pub(super) fn number(metric: &str, value: Option<f64>) -> String {
         _ if is_share(metric) => format!("{:.0} %", value * 100.0),
         "load1" => format!("{value:.2}"),
         "temp.max" => format!("{value:.0} °C"),
-        _ => bytes(value),
+        _ => quantity::format(value, Prefixes::Si, " ") + "B",
     }
 }
 
-fn bytes(mut value: f64) -> String {
-    for prefix in ["", "k", "M", "G"] {
-        if value < 999.5 {
-            let decimals = usize::from(value < 9.95 && !prefix.is_empty());
-            return format!("{value:.decimals$} {prefix}B");
-        }
-        value /= 1000.0;
-    }
-    format!("{value:.1} TB")
-}
-
-/// A state's sign: it is not told by colour alone.
-pub(super) fn sign(state: &str) -> &'static str {
+/// A symbol beside the word, so that colour is not the only difference.
+pub(super) fn symbol(state: HostState) -> &'static str {
     match state {
-        "live" => "●",
-        "stale" => "◐",
-        _ => "○",
+        HostState::Live => "●",
+        HostState::Stale => "◐",
+        HostState::Offline => "○",
     }
 }
 
-/// Seconds of the day in UTC: the page's script shows the reader's own time.
-pub(super) fn clock(ms: i64) -> String {
-    let seconds = ms.div_euclid(1000).rem_euclid(86_400);
-    format!(
-        "{:02}:{:02}:{:02} UTC",
-        seconds / 3600,
-        seconds / 60 % 60,
-        seconds % 60
-    )
+/// Time of day in UTC; the page's script replaces it by the reader's own time.
+pub(super) fn time_of_day(time: UnixMs) -> String {
+    let seconds = time.0.div_euclid(1000).rem_euclid(86_400);
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    format!("{hours:02}:{minutes:02}:{seconds:02} UTC")
 }
 
-/// How many hosts are live, and what is wrong.
-pub(super) fn counts(counts: [(HostState, usize); 3], alerts: usize) -> String {
+/// One line about all hosts: `2 of 3 hosts live · 1 stale · 1 alert`.
+pub(super) fn summary(counts: [(HostState, usize); 3], alerts: usize) -> String {
     let all: usize = counts.iter().map(|(_, count)| count).sum();
     let mut words = Vec::new();
     for (state, count) in counts {
@@ -90,24 +80,9 @@ pub(super) fn counts(counts: [(HostState, usize); 3], alerts: usize) -> String {
     words.join(" · ")
 }
 
-/// A text as HTML.
-pub(super) fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
-}
-
-/// A name as part of a path.
-pub(super) fn path(name: &str) -> String {
-    let byte = |byte: u8| {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-') {
-            char::from(byte).to_string()
-        } else {
-            format!("%{byte:02X}")
-        }
-    };
-    name.bytes().map(byte).collect()
+/// A name as a segment of a path.
+pub(super) fn segment(name: &str) -> PercentEncode<'_> {
+    utf8_percent_encode(name, &UNRESERVED)
 }
 
 #[cfg(test)]
@@ -115,20 +90,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_have_units_and_what_is_not_known_is_a_dash() {
+    fn values_have_units_and_unknown_ones_are_a_dash() {
         let shown = |metric, value| number(metric, Some(value));
         assert_eq!(shown("cpu", 0.126), "13 %");
         assert_eq!(shown("load1", 1.0), "1.00");
         assert_eq!(shown("net.rx", 999.0), "999 B");
         assert_eq!(shown("net.rx", 999.6), "1.0 kB");
-        assert_eq!(shown("net.rx", 2.2e15), "2200.0 TB");
+        assert_eq!(shown("net.rx", 2.2e15), "2.2 PB");
         assert_eq!(number("cpu", None), "–");
-        assert_eq!(clock(-1), "23:59:59 UTC");
+        assert_eq!(time_of_day(UnixMs(-1)), "23:59:59 UTC");
     }
 
     #[test]
-    fn names_cannot_leave_their_place() {
-        assert_eq!(escape("<a href=\"&\">"), "&lt;a href=&quot;&amp;&quot;&gt;");
-        assert_eq!(path("../a b?"), "..%2Fa%20b%3F");
+    fn a_name_stays_one_segment_of_a_path() {
+        assert_eq!(segment("../a b?").to_string(), "..%2Fa%20b%3F");
     }
 }

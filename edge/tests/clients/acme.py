@@ -1,7 +1,7 @@
 """A certificate by ACME from a real authority: PROGRAMS=target/debug PEBBLE=/usr/bin/pebble acme.py
 
-Pebble is Let's Encrypt's server for tests (Debian: pebble). The edge gets a certificate from it by TLS-ALPN-01 on the port of its
-page, keeps it where nobody else can read it, and shows it again at once after a restart without asking. Needs openssl too.
+Pebble is Let's Encrypt's test server (Debian: pebble). The edge obtains a certificate from it by TLS-ALPN-01 on the page's port,
+stores it for its owner only, and after a restart serves it at once without the authority. Needs openssl too.
 """
 
 import json
@@ -17,13 +17,13 @@ from pathlib import Path
 
 from place import Place, free_port, until
 
-# Without refusing good nonces now and then, after which the edge waits for a while, and without waiting itself.
+# Pebble neither rejects good nonces at random, which makes the edge wait, nor sleeps before validation.
 QUICK = {"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "0"}
 NAMES = ["status.example.test", "page.example.test"]
 
 
 def certificate_for(folder):
-    """An authority of our own, and a certificate for 127.0.0.1 by it: what Pebble shows those who ask it."""
+    """A certificate authority and its certificate for 127.0.0.1, which Pebble's API presents."""
     def openssl(*arguments):
         subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
 
@@ -35,7 +35,7 @@ def certificate_for(folder):
 
 
 class Authority:
-    """Pebble, and its server of names, by which all names lead to this machine."""
+    """Pebble with its name server, which resolves every name to this machine."""
 
     def __init__(self, folder, tls_port):
         self.folder, self.port = folder, free_port(socket.SOCK_STREAM)
@@ -62,21 +62,21 @@ class Authority:
             process.wait(10)
 
 
-def shown(port, name):
-    """Names in the certificate that the page shows, its issuer and its serial number."""
+def presented(port, name):
+    """Status line of a response, and the names, issuer and serial number of the page's certificate."""
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     with socket.create_connection(("127.0.0.1", port), 5) as raw, context.wrap_socket(raw, server_hostname=name) as page:
         der = page.getpeercert(binary_form=True)
         page.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-        answer = page.recv(4096)
+        response = page.recv(4096)
     text = subprocess.run(["openssl", "x509", "-inform", "DER", "-noout", "-issuer", "-serial", "-ext", "subjectAltName"], input=der, capture_output=True, check=True)
-    return answer[:15], text.stdout.decode()
+    return response[:15], text.stdout.decode()
 
 
 def is_closed(port):
     try:
-        shown(port, NAMES[0])
+        presented(port, NAMES[0])
     except (ssl.SSLError, OSError):
         return True
     return False
@@ -84,7 +84,7 @@ def is_closed(port):
 
 place = Place()
 page = free_port(socket.SOCK_STREAM)
-kept = Path(place.folder.name) / "cloud" / "acme"
+cache = Path(place.folder.name) / "cloud" / "acme"
 with tempfile.TemporaryDirectory() as folder:
     authority = Authority(folder, page)
 
@@ -104,21 +104,21 @@ with tempfile.TemporaryDirectory() as folder:
     try:
         began = time.monotonic()
         start_edge()
-        until("the edge listens", lambda: b"shows the page" in log.read_bytes())
+        until("the edge listens", lambda: b"edge started" in log.read_bytes())
         assert is_closed(page), "there is no certificate yet"
-        answer, text = until("the page has a certificate", lambda: None if is_closed(page) else shown(page, NAMES[0]))
+        response, text = until("the page has a certificate", lambda: None if is_closed(page) else presented(page, NAMES[0]))
         print(f"ok   a certificate after {time.monotonic() - began:.1f} s: {text.strip()}", flush=True)
-        assert answer == b"HTTP/1.1 200 OK" and "Pebble" in text and all(f"DNS:{name}" in text for name in NAMES), (answer, text)
-        files = until("both are kept", lambda: sorted(kept.iterdir()) if len(list(kept.iterdir())) == 2 else None)
-        modes = [stat.S_IMODE(one.stat().st_mode) for one in [kept, *files]]
+        assert response == b"HTTP/1.1 200 OK" and "Pebble" in text and all(f"DNS:{name}" in text for name in NAMES), (response, text)
+        files = until("account and certificate are stored", lambda: sorted(cache.iterdir()) if len(list(cache.iterdir())) == 2 else None)
+        modes = [stat.S_IMODE(one.stat().st_mode) for one in [cache, *files]]
         assert modes == [0o700, 0o600, 0o600], modes
-        print("ok   kept where nobody else can read it:", *[one.name for one in files], flush=True)
+        print("ok   stored for the owner only:", *[one.name for one in files], flush=True)
         place.stop("cloud")
         authority.stop()
         start_edge()
-        again = until("the page is there again", lambda: None if is_closed(page) else shown(page, NAMES[1]))
-        assert again[1] == text, "the same certificate, though the authority is gone"
-        print("ok   after a restart without the authority the same one is shown", flush=True)
+        again = until("the page is available again", lambda: None if is_closed(page) else presented(page, NAMES[1]))
+        assert again[1] == text, "the same certificate, without the authority"
+        print("ok   after a restart without the authority the same certificate is served", flush=True)
     except BaseException:
         print(log.read_text(), (Path(folder) / "pebble.log").read_text()[-3000:], file=sys.stderr)
         raise

@@ -1,4 +1,4 @@
-"""A browser by its debugging pipe, with nothing but Python: Chromium's own protocol, a message and a zero byte at a time."""
+"""Chromium through its debugging pipe: DevTools protocol messages, each followed by a zero byte. Needs nothing but Python."""
 
 import json
 import os
@@ -13,10 +13,10 @@ class Browser:
         self.folder = tempfile.TemporaryDirectory()
         ours_in, theirs_out = os.pipe()
         theirs_in, ours_out = os.pipe()
-        self.reads, self.writes, self.came, self.number, self.events = ours_in, ours_out, b"", 0, []
+        self.reads, self.writes, self.received, self.number, self.events = ours_in, ours_out, b"", 0, []
 
         def pipes():
-            # Chromium reads from 3 and writes to 4; copies first, or one of them may be the other.
+            # Chromium reads from descriptor 3 and writes to 4. Copy first: either may already be one of the two.
             first, second = os.dup(theirs_in), os.dup(theirs_out)
             os.dup2(first, 3)
             os.dup2(second, 4)
@@ -29,33 +29,33 @@ class Browser:
         os.close(theirs_in)
         os.close(theirs_out)
 
-    def _next(self, patience):
-        end = time.monotonic() + patience
-        while b"\0" not in self.came:
+    def _next(self, timeout_s):
+        end = time.monotonic() + timeout_s
+        while b"\0" not in self.received:
             left = end - time.monotonic()
             if left <= 0 or not select.select([self.reads], [], [], left)[0]:
-                raise TimeoutError("the browser says nothing")
-            came = os.read(self.reads, 1 << 16)
-            if not came:
-                raise EOFError("the browser is gone")
-            self.came += came
-        message, self.came = self.came.split(b"\0", 1)
+                raise TimeoutError("no message from the browser")
+            data = os.read(self.reads, 1 << 16)
+            if not data:
+                raise EOFError("the browser has exited")
+            self.received += data
+        message, self.received = self.received.split(b"\0", 1)
         return json.loads(message)
 
-    def ask(self, method, session=None, **params):
+    def call(self, method, session=None, **params):
         self.number += 1
         message = {"id": self.number, "method": method, "params": params} | ({"sessionId": session} if session else {})
         os.write(self.writes, json.dumps(message).encode() + b"\0")
         while True:
-            came = self._next(60)
-            if came.get("id") == self.number:
-                if "error" in came:
-                    raise RuntimeError(came["error"])
-                return came["result"]
-            self.events.append(came)
+            reply = self._next(60)
+            if reply.get("id") == self.number:
+                if "error" in reply:
+                    raise RuntimeError(reply["error"])
+                return reply["result"]
+            self.events.append(reply)
 
     def listen(self, seconds):
-        """Takes events for so long."""
+        """Collects events for this time."""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             try:
@@ -64,25 +64,25 @@ class Browser:
                 return
 
     def visit(self, url, settle=1.5):
-        """Opens a page as one who has never been there; its times in milliseconds since it was asked for, and bytes over the wire."""
-        context = self.ask("Target.createBrowserContext")["browserContextId"]
-        target = self.ask("Target.createTarget", url="about:blank", browserContextId=context)["targetId"]
-        session = self.ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        """Opens a page with an empty cache; returns its times in milliseconds since the request, and the bytes transferred."""
+        context = self.call("Target.createBrowserContext")["browserContextId"]
+        target = self.call("Target.createTarget", url="about:blank", browserContextId=context)["targetId"]
+        session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Network", "Page", "Runtime"):
-            self.ask(domain + ".enable", session)
-        self.ask("Page.addScriptToEvaluateOnNewDocument", session, source=WATCH)
+            self.call(domain + ".enable", session)
+        self.call("Page.addScriptToEvaluateOnNewDocument", session, source=WATCH)
         self.events.clear()
-        self.ask("Page.navigate", session, url=url)
+        self.call("Page.navigate", session, url=url)
         self.listen(settle)
-        asked = self.ask("Runtime.evaluate", session, expression=TIMES, returnByValue=True)
-        times = json.loads(asked["result"]["value"])
+        evaluated = self.call("Runtime.evaluate", session, expression=TIMES, returnByValue=True)
+        times = json.loads(evaluated["result"]["value"])
         loaded = [event["params"]["encodedDataLength"] for event in self.events if event.get("method") == "Network.loadingFinished"]
-        self.ask("Target.disposeBrowserContext", browserContextId=context)
+        self.call("Target.disposeBrowserContext", browserContextId=context)
         return times | {"bytes": sum(loaded), "requests": len(loaded)}
 
     def close(self):
         try:
-            self.ask("Browser.close")
+            self.call("Browser.close")
         except (OSError, EOFError, TimeoutError, RuntimeError):
             pass
         try:
@@ -93,15 +93,15 @@ class Browser:
         self.folder.cleanup()
 
 
-# Notes when the first value stands in the page, when the first chart does, and when the first live update has come.
+# Records when the first value and the first chart are in the page, and when the first live update has arrived.
 WATCH = """
 window.times = {};
-const look = () => {
+const check = () => {
   const cell = document.querySelector("[data-metric] span");
   if (cell && cell.textContent.trim() && times.value === undefined) times.value = performance.now();
   if (document.querySelector("#charts canvas") && times.chart === undefined) times.chart = performance.now();
 };
-new MutationObserver(look).observe(document, { childList: true, subtree: true });
+new MutationObserver(check).observe(document, { childList: true, subtree: true });
 const Socket = window.WebSocket;
 window.WebSocket = class extends Socket {
   constructor(...all) {

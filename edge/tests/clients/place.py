@@ -1,4 +1,4 @@
-"""A hub, an edge and agents in a folder of their own, which end with the program."""
+"""A hub, an edge and two agents in a temporary directory; they end with the program."""
 
 import json
 import os
@@ -9,21 +9,21 @@ import time
 import urllib.request
 from pathlib import Path
 
-PATIENCE = 60
+TIMEOUT_S = 60
 
 
-def until(what, look):
-    """Waits until `look` gives something true, and returns it."""
-    end = time.monotonic() + PATIENCE
+def until(what, check):
+    """Waits until `check` returns something true, and returns it."""
+    end = time.monotonic() + TIMEOUT_S
     while time.monotonic() < end:
         try:
-            seen = look()
+            result = check()
         except OSError:
-            seen = None
-        if seen:
-            return seen
+            result = None
+        if result:
+            return result
         time.sleep(0.1)
-    raise AssertionError(f"waited in vain until {what}")
+    raise AssertionError(f"timed out waiting until {what}")
 
 
 def free_port(kind):
@@ -44,8 +44,8 @@ class Place:
         self.issue("agent", "db")
 
     def environment(self):
-        kept = {key: value for key, value in os.environ.items() if not key.startswith("SYSMON_")}
-        return kept | {
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith("SYSMON_")}
+        return inherited | {
             "HOME": self.folder.name,
             "SYSMON_HUB__EDGES": json.dumps([f"127.0.0.1:{self.edge_port}"]),
             "SYSMON_HUB__SHARE": '["web=Shop", "db"]',
@@ -76,7 +76,7 @@ class Place:
     def stop(self, name):
         process = self.running.pop(name)
         process.terminate()
-        process.wait(PATIENCE)
+        process.wait(TIMEOUT_S)
 
     def __enter__(self):
         try:
@@ -96,8 +96,8 @@ class Place:
         self.folder.cleanup()
 
     def get(self, path):
-        with urllib.request.urlopen(self.web + path, timeout=10) as answer:
-            return json.load(answer)
+        with urllib.request.urlopen(self.web + path, timeout=10) as response:
+            return json.load(response)
 
     def fleet(self):
         return self.get("/api/v1/fleet")

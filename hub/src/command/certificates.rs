@@ -110,18 +110,18 @@ pub(crate) fn authority(context: &Context, command: &CaCommand) -> Result<(), Fa
 
 /// The certificate authority, and which peers still have a certificate of the previous one.
 fn describe(state: &HubState, authority: &Authority, now: SystemTime) -> Result<String, CertError> {
-    let (since, until) = authority.life()?;
+    let (since, until) = authority.validity()?;
     let span = |time: Result<Duration, _>| format_span(span_ms(time.unwrap_or_default()));
     let mut text = format!(
         "certificate authority created {} ago, valid for another {}\n",
         span(now.duration_since(since)),
         span(until.duration_since(now))
     );
-    if authority.older().is_none() {
+    if authority.previous().is_none() {
         return Ok(text);
     }
     text += "the previous certificate authority is still trusted\n";
-    let missing = state.register().issued_before_only(since, now)?;
+    let missing = state.register().not_reissued_since(since, now)?;
     if missing.is_empty() {
         text += "every peer has a certificate of the new one: `sysmon-hub ca retire` retires the previous one\n";
         return Ok(text);

@@ -37,7 +37,7 @@ pub(crate) fn serve(context: &Context) -> Result<(), Failure> {
             }
         };
         hub.serve(stop).await;
-        state.forget_address();
+        state.remove_address();
         tracing::info!("stopped");
         Ok(())
     })

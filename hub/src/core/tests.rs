@@ -230,8 +230,8 @@ fn events_have_the_time_at_which_they_happened() {
         told,
         [
             (1_000, EventKind::Joined, ""),
-            (2_010, EventKind::Left, ""),
-            (50_010, EventKind::Back, ""),
+            (2_010, EventKind::Offline, ""),
+            (50_010, EventKind::Online, ""),
             (51_000, EventKind::Restarted, ""),
             (52_000, EventKind::Clock, "2.5 s behind"),
         ]

@@ -316,7 +316,7 @@ impl Fleet {
         let was_away = std::mem::take(&mut host.is_away);
         let event = match (is_first, was_away, is_another_run && is_newest) {
             (true, _, _) => Some((row.time, EventKind::Joined)),
-            (_, true, _) => Some((now, EventKind::Back)),
+            (_, true, _) => Some((now, EventKind::Online)),
             (_, _, true) => Some((row.time, EventKind::Restarted)),
             _ => None,
         };

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use sysmon_certs::{CertError, GrantError, HubState, Identity, Peer, PeerName, Role};
+use sysmon_certs::{CertError, HubState, Identity, Peer, PeerName, Role, TokenStoreError};
 use sysmon_clock::Clock;
-use sysmon_link::{CloseCode, Connection, RENEWAL_INTERVAL, Shown, Stranger};
+use sysmon_link::{CloseCode, Connection, JoinSession, PeerCertificate, RENEWAL_INTERVAL};
 use sysmon_wire::message::{Blob, JoinReply, JoinRequest, Reply};
 use sysmon_wire::{Label, UnixMs};
 
@@ -128,7 +128,7 @@ impl AccessControl {
     }
 
     /// Signs the key of a connected peer again, or returns the reason for the refusal.
-    pub(super) fn renew(&self, who: &Shown, request: &[u8]) -> Result<Reply, String> {
+    pub(super) fn renew(&self, who: &PeerCertificate, request: &[u8]) -> Result<Reply, String> {
         let peer = &who.peer;
         let instant = self.clock.instant();
         if self.renewals.is_over(peer, instant) {
@@ -143,7 +143,7 @@ impl AccessControl {
         // The certificate may have been revoked since the last review.
         match state
             .register()
-            .note_renewed(&signed, (peer, &who.serial), now, days)
+            .record_renewal(&signed, (peer, &who.serial), now, days)
         {
             Ok(true) => self.renewals.count(peer.clone(), instant),
             Ok(false) => return Err(REVOKED.to_owned()),
@@ -209,25 +209,25 @@ impl AccessControl {
     /// Lets a machine join, or returns the reason for the refusal.
     pub(super) async fn join(
         &self,
-        mut stranger: Stranger,
+        mut session: JoinSession,
         from: IpAddr,
         hub: &str,
         version: &str,
     ) -> Result<Peer, String> {
-        let request = stranger
+        let request = session
             .request(hub, version)
             .await
             .map_err(|error| error.to_string())?;
         match self.grant(&request, network_of(from), self.clock.system_time()) {
             Ok((peer, reply)) => {
-                stranger.answer(&reply).await;
+                session.answer(&reply).await;
                 Ok(peer)
             }
             Err(reason) => {
                 let refused = JoinReply::Refused {
                     reason: Label::new(&reason),
                 };
-                stranger.answer(&refused).await;
+                session.answer(&refused).await;
                 Err(reason)
             }
         }
@@ -270,9 +270,9 @@ impl AccessControl {
             .sign(&request.request.0, role, &name, now)
             .map_err(|error| error.to_string())?;
         // If two peers use a token at the same time, only one gets past this.
-        match tokens.redeem(&grant) {
+        match tokens.consume(&grant) {
             Ok(true) => {}
-            Ok(false) => return Err(GrantError::Unknown.to_string()),
+            Ok(false) => return Err(TokenStoreError::Unknown.to_string()),
             Err(error) => return Err(error.to_string()),
         }
         let reply = JoinReply::Granted {
@@ -295,7 +295,7 @@ impl AccessControl {
         let signed = authority.sign(request, role, name, now, days)?;
         state
             .register()
-            .note_signed(&signed, role, name, now, days)?;
+            .record_signed(&signed, role, name, now, days)?;
         Ok((signed.authority_pem, signed.certificate_pem))
     }
 

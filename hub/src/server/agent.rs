@@ -91,7 +91,7 @@ enum StreamError {
 /// Serves an agent until it leaves; returns the reason.
 pub(super) async fn serve(hub: &Arc<Hub>, session: PeerSession) -> LinkError {
     let _counted = hub.agents.count();
-    let name = Label::new(session.who.peer.name.as_str());
+    let name = Label::new(session.certificate.peer.name.as_str());
     let offset = session.clock_offset_ms(hub.now());
     let host = hub.update(|core| {
         let id = core.host_id(&name)?;
@@ -111,7 +111,7 @@ pub(super) async fn serve(hub: &Arc<Hub>, session: PeerSession) -> LinkError {
     };
     let PeerSession {
         connection,
-        who,
+        certificate,
         sender,
         receiver,
         ..
@@ -121,7 +121,7 @@ pub(super) async fn serve(hub: &Arc<Hub>, session: PeerSession) -> LinkError {
         error = receive_reports(hub, host, receiver) => error,
         error = send_orders(hub, host, sender, &unacknowledged) => error,
         error = accept_streams(hub, host, &name, &connection, &unacknowledged) => error,
-        error = certificates::serve_renewals(hub, &connection, &who) => error,
+        error = certificates::serve_renewals(hub, &connection, &certificate) => error,
     }
 }
 

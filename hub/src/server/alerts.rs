@@ -14,7 +14,7 @@ impl Hub {
     pub fn alerts(&self) -> Alerts {
         let open = self.notifier.open(self.now());
         Alerts {
-            acknowledged: 0,
+            changed: 0,
             more: u32::try_from(open.len().saturating_sub(ALERTS_MAX)).unwrap_or(u32::MAX),
             alerts: open.iter().take(ALERTS_MAX).map(alert).collect(),
             routes: self.notifier.health().iter().map(route).collect(),
@@ -57,9 +57,9 @@ impl Hub {
         (scope, count)
     }
 
-    fn alerts_after(&self, acknowledged: usize) -> Alerts {
+    fn alerts_after(&self, changed: usize) -> Alerts {
         Alerts {
-            acknowledged: u32::try_from(acknowledged).unwrap_or(u32::MAX),
+            changed: u32::try_from(changed).unwrap_or(u32::MAX),
             ..self.alerts()
         }
     }
@@ -70,7 +70,7 @@ fn alert((open, silenced): &(Open, Option<String>)) -> AlertState {
     AlertState {
         host: Label::new(&alert.host),
         rule: Label::new(&alert.rule),
-        what: Label::new(&alert.what),
+        device: Label::new(&alert.what),
         severity: alert.severity,
         since: alert.since,
         summary: Label::new(&alert.summary),
@@ -87,10 +87,10 @@ fn route(health: &Health) -> RouteState {
     let failing = health.failing.as_ref();
     RouteState {
         route: Label::new(&health.route),
-        waiting: u32::try_from(health.waiting).unwrap_or(u32::MAX),
+        queued: u32::try_from(health.waiting).unwrap_or(u32::MAX),
         dropped: health.dropped,
-        told: health.told,
-        failing: failing.map(|(since, _): &(UnixMs, String)| *since),
+        last_sent: health.told,
+        failing_since: failing.map(|(since, _): &(UnixMs, String)| *since),
         error: Label::new(failing.map_or("", |(_, why)| why)),
     }
 }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use sysmon_certs::{Identity, is_of_same_key};
-use sysmon_link::{CloseCode, Connection, FrameReceiver, FrameSender, LinkError, Listener, Shown};
+use sysmon_link::{
+    CloseCode, Connection, FrameReceiver, FrameSender, LinkError, Listener, PeerCertificate,
+};
 use sysmon_wire::Label;
 use sysmon_wire::message::{Reply, Request};
 use tokio::sync::watch;
@@ -36,9 +38,9 @@ pub(super) async fn renew_own(hub: &Hub, listener: &Listener, identity: &watch::
 }
 
 /// The reply to a peer that requests a renewal of its certificate.
-pub(super) fn answer(hub: &Hub, who: &Shown, request: &[u8]) -> Reply {
+pub(super) fn answer(hub: &Hub, who: &PeerCertificate, request: &[u8]) -> Reply {
     let renewed = match &hub.access {
-        Some(_) if !is_of_same_key(request, &who.certificate) => {
+        Some(_) if !is_of_same_key(request, &who.der) => {
             Err("the request is for another key than that of the peer's certificate".to_owned())
         }
         Some(access) => access.renew(who, request),
@@ -57,7 +59,7 @@ pub(super) fn answer(hub: &Hub, who: &Shown, request: &[u8]) -> Reply {
 pub(super) async fn serve_renewals(
     hub: &Arc<Hub>,
     connection: &Connection,
-    who: &Shown,
+    who: &PeerCertificate,
 ) -> LinkError {
     loop {
         let answered = async {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use sysmon_certs::Role;
-use sysmon_link::{CloseCode, Greeted, LinkError, PeerSession, Stranger};
+use sysmon_link::{CloseCode, JoinSession, LinkError, NewSession, PeerSession};
 use sysmon_wire::message::Purpose;
 
 use super::access::REVOKED;
@@ -17,17 +17,21 @@ const EXPIRED: &str = "this certificate has expired";
 const TOO_MANY: &str = "this certificate already has 64 connections open, the limit";
 
 /// Serves a peer whose handshake is done, until it leaves or is refused.
-pub(super) async fn serve(hub: Arc<Hub>, address: SocketAddr, greeted: Result<Greeted, LinkError>) {
-    match greeted {
-        Ok(Greeted::Peer(session)) => serve_peer(hub, address, session).await,
-        Ok(Greeted::Stranger(stranger)) => join(&hub, address, stranger).await,
+pub(super) async fn serve(
+    hub: Arc<Hub>,
+    address: SocketAddr,
+    session: Result<NewSession, LinkError>,
+) {
+    match session {
+        Ok(NewSession::Peer(session)) => serve_peer(hub, address, session).await,
+        Ok(NewSession::Join(session)) => join(&hub, address, session).await,
         Err(error) => hub.audit_refusal(None, Some(address), &error.to_string()),
     }
 }
 
 async fn serve_peer(hub: Arc<Hub>, address: SocketAddr, mut session: PeerSession) {
-    let peer = session.who.peer.clone();
-    let serial = session.who.serial.clone();
+    let peer = session.certificate.peer.clone();
+    let serial = session.certificate.serial.clone();
     let access = hub.access.as_ref();
     // Registered before the check, so that a revocation from here on closes the connection.
     let _registered = access.map(|access| access.register(&serial, &session.connection));
@@ -49,7 +53,10 @@ async fn serve_peer(hub: Arc<Hub>, address: SocketAddr, mut session: PeerSession
     let version = &session.hello.version;
     tracing::info!(%peer, %address, %version, "peer connected");
     let connection = session.connection.clone();
-    let expires = session.who.expires.duration_since(hub.clock.system_time());
+    let expires = session
+        .certificate
+        .expires
+        .duration_since(hub.clock.system_time());
     let served = async {
         match session.hello.purpose {
             Purpose::Push => agent::serve(&hub, session).await,
@@ -72,7 +79,7 @@ async fn serve_peer(hub: Arc<Hub>, address: SocketAddr, mut session: PeerSession
 
 /// Why a peer may not do what it asks for in its hello; its certificate states its role.
 fn refusal(session: &PeerSession) -> Option<&'static str> {
-    match (session.hello.purpose, session.who.peer.role) {
+    match (session.hello.purpose, session.certificate.peer.role) {
         (Purpose::Push, Role::Agent) | (Purpose::View, Role::Operator) => None,
         (Purpose::Push, _) => Some("only a certificate of role agent may push rows"),
         (Purpose::View, _) => Some("only a certificate of role operator may view the fleet"),
@@ -82,23 +89,20 @@ fn refusal(session: &PeerSession) -> Option<&'static str> {
 }
 
 /// Lets a machine without a certificate join, or refuses it.
-async fn join(hub: &Hub, address: SocketAddr, stranger: Stranger) {
+async fn join(hub: &Hub, address: SocketAddr, session: JoinSession) {
     let refused = match &hub.access {
-        _ if !stranger.wants_to_join() => {
+        _ if !session.wants_to_join() => {
             Some("no certificate was shown: without one a peer can only join")
         }
         None => Some("this hub accepts no joins"),
         Some(_) => None,
     };
     if let Some(reason) = refused {
-        stranger.refuse(reason).await;
+        session.refuse(reason).await;
         return hub.audit_refusal(None, Some(address), reason);
     }
     let Some(access) = &hub.access else { return };
-    match access
-        .join(stranger, address.ip(), &hub.name, VERSION)
-        .await
-    {
+    match access.join(session, address.ip(), &hub.name, VERSION).await {
         Ok(peer) => {
             tracing::info!(%peer, %address, "joined");
             let entry = Entry::new(hub.now(), "joined", &peer);

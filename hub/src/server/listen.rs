@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use sysmon_alerts::notify::{Kept, Notifier};
 use sysmon_certs::Identity;
-use sysmon_link::{Greeted, Listener};
+use sysmon_link::{Listener, NewSession};
 use sysmon_store::store::StoreError;
 use tokio::sync::{Semaphore, watch};
 
@@ -163,7 +163,7 @@ async fn accept(hub: &Arc<Hub>, listener: &Listener) {
     while let Some(arrival) = listener.accept().await {
         let address = arrival.address();
         if handshakes.used() >= CHALLENGE_FROM && !arrival.is_validated() {
-            arrival.challenge();
+            arrival.require_retry();
             continue;
         }
         let Some(handshake) = handshakes.acquire(address.ip()) else {
@@ -178,11 +178,11 @@ async fn accept(hub: &Arc<Hub>, listener: &Listener) {
         };
         let hub = Arc::clone(hub);
         tokio::spawn(async move {
-            let greeted = arrival.greet().await;
+            let session = arrival.handshake().await;
             // A peer without a certificate keeps its handshake slot until it has joined.
-            let is_known = matches!(greeted, Ok(Greeted::Peer(_)));
+            let is_known = matches!(session, Ok(NewSession::Peer(_)));
             let handshake = Some(handshake).filter(|_| !is_known);
-            connection::serve(hub, address, greeted).await;
+            connection::serve(hub, address, session).await;
             drop(handshake);
             drop(slot);
         });

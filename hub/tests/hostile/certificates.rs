@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use rcgen::{CertificateParams, Issuer, KeyPair, SanType};
 use sysmon_certs::{Authority, HubState, Identity, Role};
 use sysmon_hub::server::EdgeOptions;
-use sysmon_link::{Connector, Greeted, LinkError, Listener};
+use sysmon_link::{Connector, LinkError, Listener, NewSession};
 use sysmon_wire::ALPN;
 use sysmon_wire::message::{Purpose, Welcome};
 
@@ -167,7 +167,7 @@ async fn a_revoked_edge_is_shown_nothing_any_more() {
     let authority = state.authority(now).unwrap();
     let name = "edge-1".parse().unwrap();
     let identity = authority.issue(Role::Edge, &name, now, 30).unwrap();
-    state.register().note(&identity, now).unwrap();
+    state.register().record(&identity, now).unwrap();
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let edge = Listener::bind(any, &identity).unwrap();
     let edges = EdgeOptions {
@@ -176,7 +176,8 @@ async fn a_revoked_edge_is_shown_nothing_any_more() {
         ..EdgeOptions::default()
     };
     let greet = async || {
-        let Greeted::Peer(mut hub) = edge.accept().await.unwrap().greet().await.unwrap() else {
+        let NewSession::Peer(mut hub) = edge.accept().await.unwrap().handshake().await.unwrap()
+        else {
             panic!("the hub shows no certificate");
         };
         hub.accept("edge-1", "1").await.unwrap();

@@ -98,6 +98,8 @@ fn push(identities: &[Identity], hub: String, stopped: &watch::Receiver<bool>) -
             age: Duration::from_hours(1),
         },
         state: None,
+        clock: Clock::system(),
+        random: Random::system(),
     };
     runtime().block_on(async {
         let agents = identities.iter().zip(0..).map(|(identity, number)| {
@@ -201,7 +203,7 @@ impl Scene {
         let now = SystemTime::now();
         let name = name.parse().unwrap();
         let identity = self.authority.issue(role, &name, now, 30).unwrap();
-        self.state.register().note(&identity, now).unwrap();
+        self.state.register().record(&identity, now).unwrap();
         identity
     }
 

@@ -1,6 +1,6 @@
 //! Streams that are opened and left, or opened by the thousand, and answers that nobody reads.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use quinn::TransportConfig;
 use sysmon_certs::Role;
@@ -107,9 +107,7 @@ async fn who_reads_nothing_waits_alone() {
     for _ in 0..10 {
         let address = scene.address.to_string();
         let picture = async { Client::connect(&other, &address).await?.fleet(None).await };
-        let picture = timeout(Duration::from_secs(10), picture).await;
-        assert!(picture.unwrap().is_ok());
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert!(timeout(LONG, picture).await.unwrap().is_ok());
     }
     scene.stays_unharmed().await;
 }
@@ -165,12 +163,9 @@ async fn empty_frames_by_the_million_cost_nobody_else_time() {
     let looked = async {
         let other = scene.connector(Role::Operator, "o");
         let address = scene.address.to_string();
-        for _ in 0..5 {
-            let start = Instant::now();
-            let client = Client::connect(&other, &address).await.unwrap();
-            client.fleet(None).await.unwrap();
-            assert!(start.elapsed() < Duration::from_secs(2), "it has to wait");
-            tokio::time::sleep(Duration::from_millis(200)).await;
+        for _ in 0..20 {
+            let picture = async { Client::connect(&other, &address).await?.fleet(None).await };
+            assert!(timeout(LONG, picture).await.unwrap().is_ok());
         }
     };
     tokio::select! {

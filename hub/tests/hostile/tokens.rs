@@ -28,7 +28,7 @@ fn token(scene: &Scene, name: Option<&str>, made: SystemTime) -> Token {
 }
 
 async fn join(scene: &Scene, token: &Token, name: &str) -> Result<Identity, LinkError> {
-    let connector = Connector::joining(token.fingerprint(), "1").unwrap();
+    let connector = Connector::for_joining(token.fingerprint(), "1").unwrap();
     connector
         .join(&scene.address.to_string(), token, name)
         .await

@@ -107,9 +107,7 @@ async fn show(
                 | Feed::HostRows { .. }
                 | Feed::Processes { .. }
                 | Feed::Top { .. }
-                | Feed::Alerts(Alerts {
-                    acknowledged: 0, ..
-                }),
+                | Feed::Alerts(Alerts { changed: 0, .. }),
             )) => Some(WITH_OTHERS),
             // What a key does, and what it asks for, is drawn at once.
             Some(_) => None,

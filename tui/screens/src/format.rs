@@ -1,6 +1,7 @@
 //! Numbers as people read them: the same units and rounding everywhere, in constant width.
 
 use sysmon_wire::UnixMs;
+use sysmon_wire::quantity::{self, Prefixes};
 use unicode_width::UnicodeWidthChar;
 
 /// Shown where there is no value.
@@ -13,34 +14,19 @@ pub fn percent(share: Option<f64>) -> String {
 
 /// An amount in at most four characters with a decimal prefix: `0`, `340k`, `1.2M`, `88M`.
 pub fn amount(value: Option<f64>) -> String {
-    let Some(value) = value else {
-        return NONE.to_owned();
-    };
-    scaled(value, 1000.0, &["", "k", "M", "G", "T", "P"])
+    with_prefix(value, Prefixes::Si)
 }
 
 /// Bytes of memory or disk in at most four characters with a binary prefix: `512M`, `3.1G`.
 pub fn size(bytes: Option<f64>) -> String {
-    let Some(bytes) = bytes else {
-        return NONE.to_owned();
-    };
-    scaled(bytes, 1024.0, &["", "K", "M", "G", "T", "P"])
+    with_prefix(bytes, Prefixes::Iec)
 }
 
-fn scaled(value: f64, base: f64, prefixes: &[&str]) -> String {
-    let mut value = value.max(0.0);
-    let mut prefix = 0;
-    // What would round to four digits goes to the next prefix.
-    while value >= 999.5 && prefix + 1 < prefixes.len() {
-        value /= base;
-        prefix += 1;
-    }
-    let name = prefixes.get(prefix).copied().unwrap_or_default();
-    if prefix > 0 && value < 9.95 {
-        format!("{value:.1}{name}")
-    } else {
-        format!("{value:.0}{name}")
-    }
+fn with_prefix(value: Option<f64>, prefixes: Prefixes) -> String {
+    value.map_or_else(
+        || NONE.to_owned(),
+        |value| quantity::format(value.max(0.0), prefixes, ""),
+    )
 }
 
 /// A load average in at most four characters: `0.12`, `31.2`, `512`.

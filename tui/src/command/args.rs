@@ -8,7 +8,7 @@ use sysmon_certs::{PeerName, Token};
 use sysmon_config::{CommonArgs, HubAddress, Theme};
 use sysmon_tui::VERSION;
 use sysmon_tui::standalone::DEMO_HOSTS_MAX;
-use sysmon_tui::web::{USUAL_ADDRESS, loopback};
+use sysmon_tui::web::{DEFAULT_ADDRESS, loopback};
 
 use super::query::QueryArgs;
 use super::top::TopArgs;
@@ -45,7 +45,7 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) stats: bool,
     /// Show this machine, or a demo, as a web page that only this machine can ask for [address: 127.0.0.1:8080]
-    #[arg(long, value_name = "ADDRESS:PORT", num_args = 0..=1, default_missing_value = USUAL_ADDRESS, value_parser = loopback, conflicts_with_all = ["hub", "low_bandwidth", "stats"])]
+    #[arg(long, value_name = "ADDRESS:PORT", num_args = 0..=1, default_missing_value = DEFAULT_ADDRESS, value_parser = loopback, conflicts_with_all = ["hub", "low_bandwidth", "stats"])]
     pub(crate) web: Option<SocketAddr>,
     #[command(subcommand)]
     pub(crate) command: Option<Command>,

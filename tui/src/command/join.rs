@@ -19,7 +19,7 @@ pub(crate) fn join(
     let user = std::env::var("USER").unwrap_or_default();
     let name = name.cloned().unwrap_or_else(|| PeerName::nearest(&user));
     let joined = runtime()?.block_on(async {
-        let connector = Connector::joining(token.fingerprint(), VERSION)?;
+        let connector = Connector::for_joining(token.fingerprint(), VERSION)?;
         connector.join(&hub.to_string(), token, name.as_str()).await
     });
     let identity = joined.with_context(|| format!("cannot join the hub at {hub}"))?;

@@ -1,17 +1,18 @@
 //! The hub that is asked, and how it is asked once.
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use anyhow::Context;
 use jiff::tz::TimeZone;
 use sysmon_certs::{CertError, HubState, Identity, PeerName, Role};
 use sysmon_client::ClientError;
+use sysmon_clock::{Clock, Random};
 use sysmon_config::time::parse_moment;
 use sysmon_config::{Config, Failure, HubAddress, Program, state_dir};
 use sysmon_link::{Connector, LinkError};
 use sysmon_tui::VERSION;
-use sysmon_tui::standalone::Standalone;
+use sysmon_tui::standalone::{Standalone, StandaloneOptions};
 use sysmon_wire::UnixMs;
 use sysmon_wire::message::Purpose;
 
@@ -46,15 +47,24 @@ impl Target {
                 inside: None,
             });
         }
-        let hosts = usize::from(args.demo.unwrap_or(0));
-        let inside = Standalone::start(config.agent.clone(), &config.hub, hosts)
-            .map_err(anyhow::Error::from)?;
+        let inside = Standalone::start(standalone(args, config)).map_err(anyhow::Error::from)?;
         Ok(Self {
             hub: inside.hub.clone(),
             identity: inside.owner.clone(),
             dir: None,
             inside: Some(inside),
         })
+    }
+}
+
+/// The hub and agents that run inside this program.
+pub(crate) fn standalone(args: &Args, config: &Config) -> StandaloneOptions {
+    StandaloneOptions {
+        agent: config.agent.clone(),
+        hub: config.hub.clone(),
+        demo_hosts: usize::from(args.demo.unwrap_or(0)),
+        clock: Clock::system(),
+        random: Random::system(),
     }
 }
 
@@ -140,7 +150,7 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 
 /// The present, by this machine's clock.
 pub(crate) fn now() -> UnixMs {
-    UnixMs::from_system(SystemTime::now())
+    Clock::system().now()
 }
 
 /// A moment as people type it.

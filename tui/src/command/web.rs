@@ -7,7 +7,7 @@ use sysmon_config::{Config, Failure, host_name, init_logs, stop_signal};
 use sysmon_tui::web::Page;
 
 use super::args::Args;
-use super::target::runtime;
+use super::target::{runtime, standalone};
 
 pub(crate) fn web(args: &Args, config: &Config, address: SocketAddr) -> Result<(), Failure> {
     if args.command.is_some() {
@@ -25,8 +25,8 @@ pub(crate) fn web(args: &Args, config: &Config, address: SocketAddr) -> Result<(
         init_logs(&args.common);
     }
     runtime()?.block_on(async {
-        let started = Page::start(address, config.agent.clone(), &config.hub, hosts, title).await;
-        let page = started.context("there is no page")?;
+        let started = Page::start(address, title, standalone(args, config));
+        let page = started.context("cannot start the page")?;
         sysmon_config::print(&format!("{}/ until ctrl-C\n", page.url))?;
         page.serve(stop_signal()).await;
         Ok(())

@@ -1,6 +1,4 @@
-//! A host falls silent: somebody is told, once, and once more when it is back.
-
-use std::time::Duration;
+//! Alerts from rule to notification: a host that stops reporting fires once and resolves once.
 
 use serde_json::Value;
 
@@ -9,7 +7,7 @@ use crate::receivers::{mail_server, webhook};
 use crate::terminal::Session;
 
 #[test]
-fn a_silent_host_is_told_of_and_shown() {
+fn a_host_that_stops_reporting_fires_once_and_resolves_once() {
     let place = Place::new();
     let file = place.dir("told.jsonl");
     let route = format!("[\"command:cat >> {0}; echo >> {0}\"]", file.display());
@@ -48,7 +46,7 @@ fn a_silent_host_is_told_of_and_shown() {
         .map(|line| serde_json::from_str::<Value>(line).unwrap()["alerts"][0]["state"].clone())
         .collect();
     assert_eq!(states, ["firing", "resolved"]);
-    // A rule that is none is refused with what would be right.
+    // An invalid rule is refused with a suggestion.
     let (code, stderr) = place.fails_with(
         "sysmon-hub",
         &["check"],
@@ -62,7 +60,7 @@ fn a_silent_host_is_told_of_and_shown() {
 }
 
 #[test]
-fn one_incident_is_one_message_by_webhook_and_one_by_mail_over_a_restart_of_the_hub() {
+fn one_incident_is_one_notification_per_route_across_hub_restarts() {
     let place = Place::new();
     let (ca, secret) = (place.dir("ca.pem"), place.dir("route"));
     let (hook, posts, takes) = webhook();
@@ -84,7 +82,7 @@ fn one_incident_is_one_message_by_webhook_and_one_by_mail_over_a_restart_of_the_
     let rows = || place.snapshot("me")["hosts"][0]["rows"].as_u64();
     until("a has rows", rows, |rows| *rows > Some(0));
     drop(agent);
-    // The letter arrives, and the webhook does not: the hub is told to stop before it tries again.
+    // The mail arrives, the webhook fails: the hub is terminated before it retries.
     until(
         "a letter",
         || letters.count("CRITICAL a:"),
@@ -101,10 +99,7 @@ fn one_incident_is_one_message_by_webhook_and_one_by_mail_over_a_restart_of_the_
         "{status}"
     );
     assert!(!status.contains("secret"), "{status}");
-    assert_eq!(
-        (hub.terminate(Duration::from_secs(20)), posts.all().len()),
-        (Some(0), 0)
-    );
+    assert_eq!((hub.terminate(), posts.all().len()), (Some(0), 0));
     takes.store(true, std::sync::atomic::Ordering::SeqCst);
     let hub = place.hub_again_with(&address, &env);
     until(
@@ -121,7 +116,7 @@ fn one_incident_is_one_message_by_webhook_and_one_by_mail_over_a_restart_of_the_
         || place.status(),
         |status| status.contains(&line),
     );
-    // Killed, it has nothing to tell again.
+    // A killed hub repeats no notification.
     drop(hub);
     let hub = place.hub_again_with(&address, &env);
     assert!(
@@ -136,7 +131,7 @@ fn one_incident_is_one_message_by_webhook_and_one_by_mail_over_a_restart_of_the_
         ],
     );
     assert!(
-        taken.contains("1 alerts of a:silent are taken care of"),
+        taken.contains("1 alert of a:silent acknowledged"),
         "{taken}"
     );
     assert!(
@@ -148,7 +143,7 @@ fn one_incident_is_one_message_by_webhook_and_one_by_mail_over_a_restart_of_the_
         "sysmon-hub",
         &["--state", "hub", "alerts", "unack", "a:silent"],
     );
-    assert!(taken.contains("nobody takes care of 1 alerts"), "{taken}");
+    assert!(taken.contains("acknowledgement of 1 alert"), "{taken}");
     acknowledged_by_key(&place, &address);
     let _agent = place.agent_for("a", &address);
     until(
@@ -170,7 +165,7 @@ fn one_incident_is_one_message_by_webhook_and_one_by_mail_over_a_restart_of_the_
 }
 
 #[test]
-fn alerts_are_tried_out_and_silenced_by_command() {
+fn rules_are_checked_and_alerts_silenced_on_the_command_line() {
     let place = Place::new();
     let file = place.dir("told");
     let routes = format!("[\"command:cat >> {}\"]", file.display());
@@ -190,7 +185,7 @@ fn alerts_are_tried_out_and_silenced_by_command() {
     let _hub = place.hub_with(&env);
     let silenced = hub(&["silence", "a", "--for", "1h", "--reason", "new disks"]);
     assert!(
-        silenced.contains("silence 1: nobody is told of a for 1 h 0 m"),
+        silenced.contains("silence 1: notifications of a suppressed for 1 h 0 m"),
         "{silenced}"
     );
     let _agent = place.agent("a");
@@ -200,14 +195,14 @@ fn alerts_are_tried_out_and_silenced_by_command() {
     assert!(hub(&["silences"]).contains("new disks"));
     let told = || std::fs::read_to_string(&file).unwrap_or_default();
     assert_eq!(told(), "");
-    // A running hub notices that it is taken back.
+    // A running hub notices that the silence was removed.
     hub(&["unsilence", "1"]);
     until("it is told", told, |told| {
         told.contains("\"rule\":\"loaded\"")
     });
     let check = hub(&["check", "x: load1 > -1", "--since", "1h"]);
     assert!(
-        check.contains("looked at 1 hosts over 1 h 0 m, a value every 1 s"),
+        check.contains("replayed for 1 host over 1 h 0 m, 1 s per value"),
         "{check}"
     );
     assert!(check.contains("it would have fired once"), "{check}");
@@ -224,10 +219,8 @@ fn alerts_are_tried_out_and_silenced_by_command() {
     assert!(fails(&["check", "slient"]).contains("did you mean \"silent\"?"));
     assert!(fails(&["silence", "b", "--for", "1h", "--reason", "x"]).contains("there is no host"));
     assert!(fails(&["unsilence", "7"]).contains("there is no silence"));
-    assert!(fails(&["ack", "b"]).contains("nothing fires on b"));
-    assert!(
-        fails(&["test", "slack"]).contains("there is no route") || !fails(&["test"]).is_empty()
-    );
+    assert!(fails(&["ack", "b"]).contains("no alert is firing on b"));
+    assert!(fails(&["test", "slack"]).contains("no route") || !fails(&["test"]).is_empty());
     let (code, stderr) = place.fails_with(
         "sysmon-hub",
         &["--state", "hub", "check"],
@@ -240,7 +233,7 @@ fn alerts_are_tried_out_and_silenced_by_command() {
     );
 }
 
-/// Whoever sees it in the terminal takes care of it with one key, and takes that back with the same.
+/// One key in the terminal acknowledges the alert, and the same key withdraws the acknowledgement.
 fn acknowledged_by_key(place: &Place, address: &str) {
     let state = place.dir("hub").display().to_string();
     let args = ["--hub", address, "--state", &state];

@@ -1,4 +1,4 @@
-//! The public page: shows what it may, keeps standing while the hub is away, and gives nothing else away.
+//! The public page: serves shared data only, and keeps serving while the hub is unreachable.
 
 use std::io::{Read, Write};
 use std::net::{TcpStream, UdpSocket};
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::place::{Place, until};
 
-/// An answer's status, head and body.
+/// Status, head and body of a response.
 pub(crate) fn get(address: &str, path: &str) -> (u16, String, String) {
     request(address, &format!("GET {path} HTTP/1.0\r\nHost: x\r\n\r\n"))
 }
@@ -20,7 +20,7 @@ pub(crate) fn request(address: &str, request: &str) -> (u16, String, String) {
         .unwrap();
     stream.write_all(request.as_bytes()).unwrap();
     let mut answer = Vec::new();
-    // A connection that is reset after the answer has been read.
+    // The connection may be reset after the response.
     let _ = stream.read_to_end(&mut answer);
     let answer = String::from_utf8_lossy(&answer).into_owned();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
@@ -53,7 +53,7 @@ fn free_port() -> u16 {
         .port()
 }
 
-/// A running edge, and where browsers and the hub reach it.
+/// A running edge, and its addresses for browsers and for the hub.
 fn edge(place: &Place) -> (crate::place::Running, String, String) {
     place.issue("edge", "cloud");
     let listen = format!("127.0.0.1:{}", free_port());
@@ -63,14 +63,14 @@ fn edge(place: &Place) -> (crate::place::Running, String, String) {
         "edge.log",
         &[&["--state", "cloud"], &web[..]].concat(),
     );
-    edge.has_logged("shows the page on");
+    edge.has_logged("edge started");
     let log = std::fs::read_to_string(place.dir("edge.log")).unwrap();
     let web = log.split("http://").nth(1).unwrap();
     let web = web.split_whitespace().next().unwrap().to_owned();
     (edge, web, listen)
 }
 
-/// All that a process has in memory and may write to, but for what was never written to.
+/// The writable memory of a process, except pages that were never written.
 #[cfg(target_os = "linux")]
 fn memory(pid: u32) -> Vec<u8> {
     use std::os::unix::fs::FileExt;
@@ -87,7 +87,7 @@ fn memory(pid: u32) -> Vec<u8> {
         pages.read_exact_at(&mut entries, from / PAGE * 8).unwrap();
         for (at, entry) in entries.chunks(8).enumerate() {
             let mut page = [0; PAGE as usize];
-            // Present, or swapped out; some pages, such as those the kernel put there, cannot be read.
+            // Present or swapped out; some pages, such as those mapped by the kernel, cannot be read.
             let is_used = entry[7] & 0xc0 != 0;
             if is_used
                 && memory
@@ -101,7 +101,7 @@ fn memory(pid: u32) -> Vec<u8> {
     all
 }
 
-/// Words that begin with `planted`.
+/// The ends of all words that start with `planted`.
 #[cfg(target_os = "linux")]
 fn planted(bytes: &[u8]) -> std::collections::BTreeSet<String> {
     let words = bytes.split(|byte| *byte == b'p');
@@ -113,7 +113,7 @@ fn planted(bytes: &[u8]) -> std::collections::BTreeSet<String> {
     ends.map(letters).collect()
 }
 
-/// A process that ends with the test.
+/// A process that is killed at the end of the test.
 #[cfg(target_os = "linux")]
 struct Busy(std::process::Child);
 
@@ -125,17 +125,17 @@ impl Drop for Busy {
     }
 }
 
-/// What an agent and its hub know and the public must not: planted as a tag, a name, a process, a metric and an alert's words.
+/// Private data of agent and hub is planted as a tag, a name, a process, a metric and an alert's note.
 #[cfg(target_os = "linux")]
 #[test]
-fn what_was_not_shared_is_nowhere_in_the_edge() {
+fn unshared_data_never_reaches_the_edge() {
     let place = Place::new();
     let (edge, web, listen) = edge(&place);
     let textfiles = place.dir("textfiles");
     std::fs::create_dir(&textfiles).unwrap();
     let metric = "plantedmetric{mount=\"/plantedmount\",user=\"planteduser\"} 7\n";
     std::fs::write(textfiles.join("x.prom"), metric).unwrap();
-    // Busy, so that it is among the processes that every row names.
+    // Busy, so that it is among the ranked processes of every row.
     let program = place.dir("plantedcommand");
     std::fs::copy("/bin/sh", &program).unwrap();
     let _process = Busy(
@@ -175,9 +175,10 @@ fn what_was_not_shared_is_nowhere_in_the_edge() {
         let all = [&["--state", "hub", "alerts"], words].concat();
         place.output("sysmon-hub", &all);
     };
-    let cared = || json(&web, "/api/v1/alerts")["alerts"][0]["acknowledged_ms"].is_number();
+    let is_acknowledged =
+        || json(&web, "/api/v1/alerts")["alerts"][0]["acknowledged_ms"].is_number();
     alerts(&["ack", "plantedhost:seven", "--note", "plantednote"]);
-    until("somebody takes care", cared, |cared| *cared);
+    until("it is acknowledged", is_acknowledged, |is| *is);
     assert!(get(&web, "/").2.contains(", acknowledged "));
     let names = [
         "user", "mount", "metric", "command", "host", "other", "tag", "note",
@@ -214,11 +215,11 @@ fn what_was_not_shared_is_nowhere_in_the_edge() {
     }
     assert_eq!(planted(&held), [].into());
     alerts(&["unack", "plantedhost:seven"]);
-    until("nobody does", cared, |cared| !cared);
+    until("it is withdrawn", is_acknowledged, |is| !is);
 }
 
 #[test]
-fn the_page_shows_what_it_may_and_outlives_the_hub() {
+fn the_page_serves_shared_hosts_and_survives_the_hub() {
     let place = Place::new();
     let (_edge, web, listen) = edge(&place);
     let fleet = || json(&web, "/api/v1/fleet");
@@ -252,7 +253,7 @@ fn the_page_shows_what_it_may_and_outlives_the_hub() {
     ] {
         assert!(head.to_lowercase().contains(header), "{header} in {head}");
     }
-    // What was not to be shown is nowhere.
+    // Unshared data is absent.
     let paths = [
         "/",
         "/hosts/Shop",
@@ -269,7 +270,7 @@ fn the_page_shows_what_it_may_and_outlives_the_hub() {
             assert!(!body.contains(secret), "{secret} in {path}: {body}");
         }
     }
-    // What is wrong gets its answer.
+    // Invalid requests get the right status.
     let cases = [
         ("/api/v1/hosts/nobody", 404),
         ("/api/v1/hosts/a", 404),
@@ -297,7 +298,7 @@ fn the_page_shows_what_it_may_and_outlives_the_hub() {
         .0,
         405
     );
-    // An agent goes, and comes back.
+    // An agent stops and starts again.
     drop(agent_a);
     until("Shop is offline", fleet, |fleet| {
         state(fleet, "Shop") == "offline"
@@ -306,12 +307,14 @@ fn the_page_shows_what_it_may_and_outlives_the_hub() {
     until("Shop is back", fleet, |fleet| {
         state(fleet, "Shop") == "live"
     });
-    // The hub goes; the page stays and says so. It comes back, and the page goes on.
+    // The hub stops: the page keeps serving and says so. The hub starts again: the page is live again.
     drop(hub);
-    until("the page says that the hub is away", fleet, |fleet| {
-        fleet["live"] == false
-    });
-    assert!(get(&web, "/").2.contains("the hub is away"));
+    until(
+        "the page says that the hub is disconnected",
+        fleet,
+        |fleet| fleet["live"] == false,
+    );
+    assert!(get(&web, "/").2.contains("Hub disconnected"));
     let _hub = place.hub_again_with(&address, &env);
     until("the page goes on", fleet, |fleet| {
         fleet["live"] == true && state(fleet, "Shop") == "live"

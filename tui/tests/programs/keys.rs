@@ -1,11 +1,11 @@
-//! Every key of the table, pressed in a real pseudo-terminal.
+//! Every key of the table, pressed in a pseudo-terminal.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use sysmon_screens::keys::{Action, BINDINGS, Mode};
 
 use crate::terminal::Session;
 
-/// What a terminal sends for a key.
+/// The bytes that a terminal sends for a key.
 fn bytes(event: KeyEvent) -> String {
     let is_shifted = event.modifiers.contains(KeyModifiers::SHIFT);
     let arrow = |letter: char| match is_shifted {
@@ -35,7 +35,7 @@ fn bytes(event: KeyEvent) -> String {
     }
 }
 
-/// The keys that lead from the fleet to a mode, and what shows that one is there.
+/// The keys that lead from the fleet to a mode, and the text that appears there.
 fn way(mode: Mode) -> (&'static str, &'static str) {
     match mode {
         Mode::Fleet => ("", "HOST"),
@@ -57,7 +57,7 @@ fn way(mode: Mode) -> (&'static str, &'static str) {
     }
 }
 
-/// What stands on the screen when an action was done in a mode; none where that depends on the fleet.
+/// Text on the screen after an action in a mode; none where it depends on the fleet.
 fn seen(action: Action, mode: Mode) -> Option<&'static str> {
     Some(match (action, mode) {
         (Action::Open, Mode::Fleet | Mode::Compare) => "MEMORY",
@@ -99,7 +99,7 @@ fn seen(action: Action, mode: Mode) -> Option<&'static str> {
 }
 
 #[test]
-fn every_key_of_the_table_does_what_it_says() {
+fn every_key_of_the_table_performs_its_action() {
     let mut session = Session::start(120, 44, &["--demo", "3"], &[]);
     session.is("hosts", |text| text.contains("4 live"));
     for binding in BINDINGS {
@@ -109,7 +109,7 @@ fn every_key_of_the_table_does_what_it_says() {
         for key in binding.keys {
             let name = format!("{:?} by {} in {mode:?}", binding.action, key.name(true));
             if matches!(binding.action, Action::Quit | Action::Suspend) {
-                // They end or stop the program: each has a test of its own.
+                // They end or stop the program, and have their own tests.
                 continue;
             }
             let (there, sign) = way(mode);
@@ -126,7 +126,8 @@ fn every_key_of_the_table_does_what_it_says() {
             if binding.action == Action::Group {
                 session.press(&bytes(key.event()));
             }
-            // Back to the fleet, live, whatever it was: a prompt is left, then the screens.
+            // Back to the live fleet from any screen. The pause separates the escape from what follows: terminals
+            // send sequences that start with it, so the program tells them apart by time.
             for _ in 0..4 {
                 session.press("\x1b");
                 std::thread::sleep(std::time::Duration::from_millis(60));
@@ -143,7 +144,7 @@ fn every_key_of_the_table_does_what_it_says() {
 }
 
 #[test]
-fn control_c_quits_too() {
+fn control_c_quits() {
     let mut session = Session::start(80, 24, &[], &[]);
     session.is("this machine", |text| text.contains("1 live"));
     session.press("\x03");

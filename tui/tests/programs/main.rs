@@ -1,4 +1,4 @@
-//! The real programs, as people run them.
+//! The built programs, run as processes.
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod alerts;

@@ -1,4 +1,4 @@
-//! Starts the programs of the workspace in a place of their own.
+//! Runs the programs of the workspace in a temporary directory.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -7,15 +7,15 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-/// How long anything may take on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(40);
+/// Time-out of every wait, generous for a busy machine.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(40);
 
-/// A directory that holds everything the programs read and write.
+/// A temporary directory that contains everything the programs read and write.
 pub(crate) struct Place {
     dir: tempfile::TempDir,
 }
 
-/// A program that runs; it is killed when this is dropped.
+/// A running program, killed on drop.
 pub(crate) struct Running {
     child: Child,
     log: PathBuf,
@@ -29,13 +29,13 @@ impl Drop for Running {
 }
 
 impl Running {
-    /// Which process it is.
+    /// Process id.
     #[cfg(target_os = "linux")]
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// Waits until the program has logged this.
+    /// Waits until the log contains `text`.
     pub(crate) fn has_logged(&self, text: &str) {
         let read = || std::fs::read_to_string(&self.log).unwrap_or_default();
         until(&format!("{text:?} is logged"), read, |log| {
@@ -43,42 +43,42 @@ impl Running {
         });
     }
 
-    /// Asks the program to end; its exit code.
-    pub(crate) fn terminate(mut self, within: Duration) -> Option<i32> {
+    /// Sends SIGTERM and returns the exit code.
+    pub(crate) fn terminate(mut self) -> Option<i32> {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").arg(pid).status().unwrap().success());
         let start = Instant::now();
-        while start.elapsed() < within {
+        while start.elapsed() < TIMEOUT {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status.code();
             }
             std::thread::sleep(Duration::from_millis(10));
         }
-        panic!("still running after {within:?}");
+        panic!("still running after {TIMEOUT:?}");
     }
 }
 
-/// Waits until `look` sees what is `wanted`.
+/// Reads repeatedly until the value is as expected, and returns it.
 pub(crate) fn until<T: std::fmt::Debug>(
     what: &str,
-    look: impl Fn() -> T,
-    wanted: impl Fn(&T) -> bool,
+    read: impl Fn() -> T,
+    is_expected: impl Fn(&T) -> bool,
 ) -> T {
     let start = Instant::now();
     loop {
-        let seen = look();
-        if wanted(&seen) {
-            return seen;
+        let value = read();
+        if is_expected(&value) {
+            return value;
         }
         assert!(
-            start.elapsed() < PATIENCE,
-            "waited in vain until {what}: {seen:?}"
+            start.elapsed() < TIMEOUT,
+            "timed out waiting until {what}: {value:?}"
         );
         std::thread::sleep(Duration::from_millis(50));
     }
 }
 
-/// The program of this workspace called `name`.
+/// Path of a built program.
 pub(crate) fn program(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_BIN_EXE_sysmon-tui"))
         .parent()
@@ -121,10 +121,6 @@ impl Place {
         command
     }
 
-    fn start(&self, name: &str, log: &str, args: &[&str]) -> Running {
-        self.start_with(name, log, args, &[])
-    }
-
     fn start_with(&self, name: &str, log: &str, args: &[&str], env: &[(&str, &str)]) -> Running {
         let log = self.dir(log);
         let file = File::create(&log).unwrap();
@@ -138,28 +134,22 @@ impl Place {
         Running { child, log }
     }
 
-    /// A program that goes on running.
+    /// Starts a program in the background.
     pub(crate) fn run(&self, name: &str, log: &str, args: &[&str]) -> Running {
-        self.start(name, log, args)
+        self.start_with(name, log, args, &[])
     }
 
-    /// A hub on a port of its own, ready to be connected to.
+    /// Starts a hub on a free port and waits until it listens.
     pub(crate) fn hub(&self) -> Running {
-        let hub = self.start(
-            "sysmon-hub",
-            "hub.log",
-            &["--state", "hub", "--listen", "127.0.0.1:0"],
-        );
-        hub.has_logged("listens on");
-        hub
+        self.hub_with(&[])
     }
 
-    /// A hub with more in its environment.
+    /// [`Self::hub`] with further environment variables.
     pub(crate) fn hub_with(&self, env: &[(&str, &str)]) -> Running {
         self.hub_again_with("127.0.0.1:0", env)
     }
 
-    /// The same hub again, with more in its environment.
+    /// Restarts the hub at `address` with further environment variables.
     pub(crate) fn hub_again_with(&self, address: &str, env: &[(&str, &str)]) -> Running {
         let args = ["--state", "hub", "--listen", address];
         let hub = self.start_with("sysmon-hub", "hub.log", &args, env);
@@ -167,18 +157,12 @@ impl Place {
         hub
     }
 
-    /// The same hub again, at the same place.
+    /// Restarts the hub at `address`.
     pub(crate) fn hub_at(&self, address: &str) -> Running {
-        let hub = self.start(
-            "sysmon-hub",
-            "hub.log",
-            &["--state", "hub", "--listen", address],
-        );
-        hub.has_logged("listens on");
-        hub
+        self.hub_again_with(address, &[])
     }
 
-    /// Where the hub listens.
+    /// The address of the hub.
     pub(crate) fn address(&self) -> String {
         std::fs::read_to_string(self.dir("hub/address"))
             .unwrap()
@@ -186,7 +170,7 @@ impl Place {
             .to_owned()
     }
 
-    /// An identity in a directory called as the peer.
+    /// Issues an identity into a directory named like the peer.
     pub(crate) fn issue(&self, role: &str, name: &str) {
         let args = [
             "--state", "hub", "cert", "issue", "--role", role, "--name", name, "--out", name,
@@ -194,17 +178,17 @@ impl Place {
         self.output("sysmon-hub", &args);
     }
 
-    /// An agent called `name`, with an identity that was copied to it.
+    /// Starts agent `name`, with an issued identity.
     pub(crate) fn agent(&self, name: &str) -> Running {
         self.agent_for(name, &self.address())
     }
 
-    /// An agent of a hub that need not run.
+    /// Starts an agent for a hub that may not be running.
     pub(crate) fn agent_for(&self, name: &str, address: &str) -> Running {
         self.agent_with(name, address, &[])
     }
 
-    /// An agent with more in its environment.
+    /// [`Self::agent_for`] with further environment variables.
     pub(crate) fn agent_with(&self, name: &str, address: &str, env: &[(&str, &str)]) -> Running {
         if !self.dir(name).exists() {
             self.issue("agent", name);
@@ -213,7 +197,7 @@ impl Place {
         self.start_with("sysmon-agent", &format!("{name}.log"), &args, env)
     }
 
-    /// What a command prints; it must succeed.
+    /// The output of a command, which must succeed.
     pub(crate) fn output(&self, name: &str, args: &[&str]) -> String {
         let Output {
             status,
@@ -225,12 +209,12 @@ impl Place {
         String::from_utf8(stdout).unwrap()
     }
 
-    /// The exit code and complaint of a command that must fail.
+    /// The exit code and error output of a command, which must fail.
     pub(crate) fn fails(&self, name: &str, args: &[&str]) -> (i32, String) {
         self.fails_with(name, args, &[])
     }
 
-    /// The same, with more in its environment.
+    /// [`Self::fails`] with further environment variables.
     pub(crate) fn fails_with(
         &self,
         name: &str,
@@ -243,14 +227,14 @@ impl Place {
         (status.code().unwrap(), String::from_utf8(stderr).unwrap())
     }
 
-    /// What the terminal program prints for the operator whose identity is in `state`.
+    /// The output of `sysmon-tui` for the operator whose identity is in `state`.
     pub(crate) fn tui(&self, state: &str, args: &[&str]) -> String {
         let address = self.address();
         let all = [&["--state", state, "--hub", &address], args].concat();
         self.output("sysmon-tui", &all)
     }
 
-    /// What `sysmon-hub status` prints.
+    /// The output of `sysmon-hub status`.
     pub(crate) fn status(&self) -> String {
         self.output("sysmon-hub", &["--state", "hub", "status"])
     }

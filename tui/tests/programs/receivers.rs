@@ -1,4 +1,4 @@
-//! A receiver of webhooks and a mail server with TLS, for alerts to be told to.
+//! A webhook receiver and a mail server with TLS, as targets of notifications.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-/// What came in, oldest first.
+/// Received messages, oldest first.
 #[derive(Clone, Default)]
 pub(crate) struct Received(Arc<Mutex<Vec<String>>>);
 
@@ -18,7 +18,7 @@ impl Received {
         self.0.lock().unwrap().clone()
     }
 
-    /// How many have these words.
+    /// How many contain this text.
     pub(crate) fn count(&self, words: &str) -> usize {
         self.all()
             .iter()
@@ -31,7 +31,7 @@ impl Received {
     }
 }
 
-/// Takes connections one after the other, each on a thread of its own.
+/// Serves each connection on a thread of its own.
 fn listen(serve: impl Fn(TcpStream) + Clone + Send + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -44,7 +44,7 @@ fn listen(serve: impl Fn(TcpStream) + Clone + Send + 'static) -> SocketAddr {
     address
 }
 
-/// A receiver of webhooks, which answers with an error until it is told to take what comes.
+/// A webhook receiver that responds with an error until the flag is set.
 pub(crate) fn webhook() -> (String, Received, Arc<AtomicBool>) {
     let received = Received::default();
     let takes = Arc::new(AtomicBool::new(false));
@@ -75,7 +75,7 @@ pub(crate) fn webhook() -> (String, Received, Arc<AtomicBool>) {
     (format!("http://{address}/hook"), received, takes)
 }
 
-/// A mail server with TLS from the first byte, whose certificate is written to `ca`. It takes one user.
+/// A mail server with implicit TLS and one user, whose certificate is written to `ca`.
 pub(crate) fn mail_server(ca: &Path) -> (SocketAddr, Received) {
     let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
     std::fs::write(ca, made.cert.pem()).unwrap();
@@ -92,13 +92,13 @@ pub(crate) fn mail_server(ca: &Path) -> (SocketAddr, Received) {
     let seen = received.clone();
     let address = listen(move |stream| {
         let session = ServerConnection::new(Arc::clone(&config)).unwrap();
-        // Who leaves in the middle of a sentence has left.
+        // A client may disconnect at any time.
         let _ = converse(StreamOwned::new(session, stream), &seen);
     });
     (address, received)
 }
 
-/// RFC 5321, as far as it takes to get a letter.
+/// The subset of RFC 5321 that receives a message.
 fn converse(stream: impl Read + Write, received: &Received) -> std::io::Result<()> {
     let mut stream = BufReader::new(stream);
     let mut is_known = false;

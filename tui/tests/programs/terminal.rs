@@ -1,14 +1,12 @@
-//! The program in a real pseudo-terminal, from start to quit.
+//! `sysmon-tui` in a pseudo-terminal, from start to quit.
 
 use std::io::{Read, Write};
 use std::num::NonZeroU16;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use crate::place::{Place, program};
+use crate::place::{Place, TIMEOUT, program};
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
-
-const PATIENCE: Duration = Duration::from_secs(40);
 
 pub(crate) struct Session {
     child: Box<dyn Child + Send + Sync>,
@@ -91,8 +89,8 @@ impl Session {
                 return;
             }
             assert!(
-                start.elapsed() < PATIENCE,
-                "waited in vain for {what:?} in:\n{text}"
+                start.elapsed() < TIMEOUT,
+                "timed out waiting for {what:?} in:\n{text}"
             );
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -107,21 +105,17 @@ impl Session {
             .set_size(cells(rows), cells(columns));
     }
 
-    /// Waits for the end, and looks whether the terminal was given back.
+    /// Waits for the exit, and checks that the terminal was restored.
     pub(crate) fn ended(mut self) -> u32 {
         let start = Instant::now();
         let status = loop {
             if let Some(status) = self.child.try_wait().unwrap() {
                 break status;
             }
-            assert!(
-                start.elapsed() < PATIENCE,
-                "it does not end:\n{}",
-                self.text()
-            );
+            assert!(start.elapsed() < TIMEOUT, "still running:\n{}", self.text());
             std::thread::sleep(Duration::from_millis(20));
         };
-        let is_given_back = || {
+        let is_restored = || {
             let parser = self.screen.lock().unwrap();
             let screen = parser.screen();
             !screen.alternate_screen()
@@ -129,15 +123,12 @@ impl Session {
                 && !screen.bracketed_paste()
                 && screen.mouse_protocol_mode() == vt100::MouseProtocolMode::None
         };
-        while !is_given_back() {
-            assert!(
-                start.elapsed() < PATIENCE,
-                "the terminal was not given back"
-            );
+        while !is_restored() {
+            assert!(start.elapsed() < TIMEOUT, "the terminal was not restored");
             std::thread::sleep(Duration::from_millis(20));
         }
-        let kept: Vec<_> = walk(self.home.path());
-        assert!(kept.is_empty(), "left behind: {kept:?}");
+        let files: Vec<_> = walk(self.home.path());
+        assert!(files.is_empty(), "left behind: {files:?}");
         status.exit_code()
     }
 }
@@ -150,13 +141,13 @@ fn walk(dir: &std::path::Path) -> Vec<std::path::PathBuf> {
 }
 
 #[test]
-fn from_start_to_quit() {
+fn screens_open_and_close_from_start_to_quit() {
     let mut session = Session::start(120, 30, &["--demo", "3"], &[]);
     session.shows("cache-1");
     session.shows("live");
     session.is("four live hosts", |text| text.contains("4 live"));
     assert!(session.screen.lock().unwrap().screen().alternate_screen());
-    // The history of simulated hosts is there at once.
+    // Simulated hosts have past rows from the start.
     let bars = |line: &str| line.chars().filter(|c| ('▁'..='█').contains(c)).count();
     session.is("sparklines", |text| {
         text.lines()
@@ -184,7 +175,7 @@ fn from_start_to_quit() {
 }
 
 #[test]
-fn what_changed_is_told_of_the_fleet_and_of_a_host() {
+fn changes_are_listed_for_the_fleet_and_for_a_host() {
     let mut session = Session::start(120, 30, &["--demo", "8"], &[]);
     session.is("all are live", |text| text.contains("9 live"));
     session.press("w");
@@ -204,7 +195,7 @@ fn what_changed_is_told_of_the_fleet_and_of_a_host() {
 }
 
 #[test]
-fn the_busiest_of_all_hosts_lead_to_a_process_live_and_in_the_past() {
+fn the_busiest_processes_of_the_fleet_open_live_and_in_the_past() {
     let mut session = Session::start(120, 40, &["--demo", "3"], &[]);
     session.is("hosts", |text| text.contains("4 live"));
     session.press("p");
@@ -255,7 +246,7 @@ fn every_size_is_usable() {
 }
 
 #[test]
-fn a_terminal_without_utf8_or_colour_gets_ascii() {
+fn a_terminal_without_utf8_and_color_gets_plain_ascii() {
     let mut session = Session::start(
         100,
         24,
@@ -275,13 +266,13 @@ fn a_terminal_without_utf8_or_colour_gets_ascii() {
             .filter_map(|(row, column)| screen.cell(row, column))
             .all(|cell| cell.fgcolor() == vt100::Color::Default)
     };
-    assert!(is_plain, "no colour");
+    assert!(is_plain, "no color");
     session.press("q");
     assert_eq!(session.ended(), 0);
 }
 
 #[test]
-fn a_signal_ends_it_and_the_terminal_is_given_back() {
+fn a_signal_ends_the_program_and_the_terminal_is_restored() {
     for signal in ["-TERM", "-INT", "-HUP"] {
         let session = Session::start(80, 24, &[], &[]);
         session.shows("live");
@@ -298,7 +289,7 @@ fn a_signal_ends_it_and_the_terminal_is_given_back() {
 }
 
 #[test]
-fn no_hub_means_it_says_where_and_keeps_trying() {
+fn an_unreachable_hub_is_shown_and_retried() {
     let place = Place::new();
     let hub = place.hub();
     place.issue("operator", "me");
@@ -313,15 +304,15 @@ fn no_hub_means_it_says_where_and_keeps_trying() {
 }
 
 #[test]
-fn a_line_that_stands_still_gets_no_queue_of_frames_and_then_the_newest() {
+fn a_blocked_terminal_gets_the_newest_frame_only() {
     let mut session = Session::start(200, 50, &["--demo", "12", "--stats"], &[]);
     session.shows("13 live");
     let screen = Arc::clone(&session.screen);
-    // Nobody reads what is written while this is held.
+    // While this is locked, nothing that the program writes is read.
     let held = screen.lock().unwrap();
     let switches = 200;
     for _ in 0..switches {
-        // The help comes and goes.
+        // Opens and closes the help.
         session.press("?");
         std::thread::sleep(Duration::from_millis(10));
         session.press("?");

@@ -1,4 +1,4 @@
-//! The past beyond what every second is kept of: minutes, and after them hours.
+//! History beyond one-second rows: minutes, then hours.
 
 use std::time::{Duration, SystemTime};
 
@@ -18,7 +18,7 @@ use crate::terminal::Session;
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
 
-/// Fills a hub's history with eight hours of a host that end at a moment; then only minutes or hours are left.
+/// Fills the history with eight hours of a host up to `end`, of which only minutes or hours remain.
 fn fill(place: &Place, end: UnixMs, now: UnixMs, minutes: Duration) {
     let mut core = Core::new(FleetOptions {
         stale_after: Duration::from_secs(5),
@@ -37,7 +37,7 @@ fn fill(place: &Place, end: UnixMs, now: UnixMs, minutes: Duration) {
     let rows = 8 * 360;
     for seq in 1..=rows {
         let time = end - (rows - seq) * 10_000;
-        // In each minute 20%, 22, … 30, and ten thousand bytes a second.
+        // 20%, 22%, … 30% within each minute, and 10,000 bytes per second.
         let cpu = 200 + 20 * (time.0.rem_euclid(60_000) / 10_000);
         let row = Row {
             seq: seq as u64,
@@ -74,7 +74,7 @@ fn metrics(place: &Place, at: &str) -> Value {
 }
 
 #[test]
-fn a_moment_of_days_ago_is_shown_by_the_minute() {
+fn a_moment_days_ago_is_shown_in_minutes() {
     let place = Place::new();
     let (end, now) = (now() - 3 * DAY_MS, now());
     fill(&place, end, now, Duration::from_hours(24 * 30));
@@ -87,7 +87,7 @@ fn a_moment_of_days_ago_is_shown_by_the_minute() {
         (&0.25.into(), &10_000.0.into())
     );
     let before = metrics(&place, &(end - 9 * HOUR_MS).0.to_string());
-    assert_eq!(before["cpu"], Value::Null, "it was not there yet");
+    assert_eq!(before["cpu"], Value::Null, "before the first row");
     let address = place.address();
     let args = [
         "--state", "me", "--hub", &address, "snapshot", "--svg", "--host", "old", "--at", &at,
@@ -99,7 +99,7 @@ fn a_moment_of_days_ago_is_shown_by_the_minute() {
 }
 
 #[test]
-fn where_minutes_are_gone_hours_are_shown() {
+fn a_moment_past_the_minutes_is_shown_in_hours() {
     let place = Place::new();
     let (end, now) = (now() - 40 * DAY_MS, now());
     fill(&place, end, now, Duration::from_hours(24 * 30));
@@ -117,7 +117,7 @@ fn where_minutes_are_gone_hours_are_shown() {
 
 #[test]
 #[cfg(unix)]
-fn the_screen_goes_there_and_the_strip_shows_it() {
+fn the_terminal_shows_minutes_and_the_strip_marks_them() {
     let place = Place::new();
     let (end, now) = (now() - 3 * DAY_MS, now());
     fill(&place, end, now, Duration::from_hours(24 * 30));
@@ -132,7 +132,7 @@ fn the_screen_goes_there_and_the_strip_shows_it() {
     session.is("minutes", |text| {
         text.contains("by the minute") && text.contains("25")
     });
-    // The strip is a line where there is something, and blank where there is nothing.
+    // The strip is a line where there is data, and blank elsewhere.
     session.press("---");
     session.is("what is there", |text| {
         let strip = text.lines().rev().nth(1).unwrap_or_default();

@@ -1,11 +1,9 @@
-//! `sysmon-tui --web`: the page without a hub or an edge of one's own.
-
-use std::time::Duration;
+//! `sysmon-tui --web`: the page without a separate hub or edge.
 
 use crate::edge::{get, json, request, state};
 use crate::place::{Place, Running, until};
 
-/// The page that runs, and where.
+/// A running page and its address.
 fn page(place: &Place, more: &[&str]) -> (Running, String) {
     let page = place.run("sysmon-tui", "web.log", &[&["--web", "0"], more].concat());
     page.has_logged("until ctrl-C");
@@ -23,7 +21,7 @@ fn ask(address: &str, path: &str, host: &str) -> (u16, String, String) {
 }
 
 #[test]
-fn this_machine_and_a_demo_are_shown_to_this_machine_alone() {
+fn this_machine_and_a_demo_are_served_to_this_machine_only() {
     let place = Place::new();
     let (page, address) = page(&place, &["--demo", "2"]);
     let fleet =
@@ -38,7 +36,7 @@ fn this_machine_and_a_demo_are_shown_to_this_machine_alone() {
         status == 200 && html.contains("2 simulated hosts") && html.contains("web-1"),
         "{html}"
     );
-    // Simulated hosts have a past of their own.
+    // Simulated hosts have past rows.
     let path = "/api/v1/hosts/web-1/series?metric=cpu";
     let series = || {
         serde_json::from_str::<serde_json::Value>(&ask(&address, path, &address).2)
@@ -48,17 +46,17 @@ fn this_machine_and_a_demo_are_shown_to_this_machine_alone() {
         let points = series["points"].as_array().cloned().unwrap_or_default();
         points.iter().filter(|point| point[1].is_number()).count() > 30
     });
-    // Nothing of what a hub knows beside, and nothing to those who come by a name that is not ours.
+    // No other data of the hub, and no response to foreign host names.
     for part in ["processes", "address", "user", "kernel"] {
         assert!(!fleet.to_string().contains(part), "{part}");
     }
     assert_eq!(get(&address, "/api/v1/fleet").0, 421);
     assert_eq!(json(&address, "/")["hosts"], serde_json::Value::Null);
-    assert_eq!(page.terminate(Duration::from_secs(5)), Some(0));
+    assert_eq!(page.terminate(), Some(0));
 }
 
 #[test]
-fn an_address_that_others_reach_is_refused() {
+fn an_address_reachable_by_others_is_refused() {
     let place = Place::new();
     for open in ["0.0.0.0:8080", "[::]:8080"] {
         let (code, why) = place.fails("sysmon-tui", &["--web", open]);

@@ -1,4 +1,4 @@
-//! What changes seldom about a process: owner, command, control group.
+//! Attributes of a process that rarely change: owner, command, control group.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -11,10 +11,9 @@ use super::stat::Name;
 use crate::linux::containers::container_name;
 use crate::linux::parse::{lines, number, words};
 
-/// Bytes read of the list of users, and users remembered.
+/// Bytes read of the list of users.
 const PASSWD_BYTES_MAX: usize = 1 << 20;
 
-/// What is shown of a process besides its numbers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Details {
     pub(super) user: Label,
@@ -23,8 +22,8 @@ pub(super) struct Details {
 }
 
 impl Details {
-    /// What can be told without reading anything.
-    pub(super) fn of_name(name: &Name, user: Label) -> Self {
+    /// Details that need no further reading.
+    pub(super) fn from_name(name: &Name, user: Label) -> Self {
         Self {
             user,
             command: Label::from_bytes(name.as_bytes()),
@@ -32,20 +31,20 @@ impl Details {
         }
     }
 
-    /// Reads a process's details. What may not be read is left as the name says it.
+    /// Reads the details of a process. Where reading is refused, the name alone is used.
     pub(super) fn read(dir: &ProcDir, pid: u32, name: &Name, users: &mut Users) -> Self {
         let mut buffer = [0; READ_BYTES_MAX];
         let owner = dir.read(pid, "status", &mut buffer).ok().and_then(owner);
         let user = owner.map_or_else(|| Label::new(""), |uid| users.name(uid));
         let cgroup = dir.read(pid, "cgroup", &mut buffer).ok();
         let cgroup = cgroup.map_or(&b""[..], control_group);
-        let mut details = Self::of_name(name, user);
+        let mut details = Self::from_name(name, user);
         details.cgroup = match container_name(cgroup) {
             Some(container) => Label::from_bytes(container),
             None => Label::from_bytes(cgroup),
         };
         if let Ok(path) = dir.link(pid, "exe") {
-            // An upgraded program goes on running from the file that was removed.
+            // A program that was upgraded while it runs has this suffix.
             let path = path.strip_suffix(b" (deleted)").unwrap_or(&path);
             if !path.is_empty() {
                 details.command = Label::from_bytes(path);
@@ -55,34 +54,36 @@ impl Details {
     }
 }
 
-/// The effective user of `/proc/PID/status`.
+/// The effective user in `/proc/PID/status`.
 fn owner(status: &[u8]) -> Option<u32> {
     let line = lines(status).find_map(|line| line.strip_prefix(b"Uid:"))?;
     words(line).nth(1).and_then(number)?.try_into().ok()
 }
 
-/// The process that a thread or process of `/proc/PID/status` belongs to.
+/// The process that the thread of `/proc/PID/status` belongs to.
 pub(super) fn leader(status: &[u8]) -> Option<u32> {
     let line = lines(status).find_map(|line| line.strip_prefix(b"Tgid:"))?;
     words(line).next().and_then(number)?.try_into().ok()
 }
 
-/// The path in `/proc/PID/cgroup`: version 2's, or systemd's where that one says nothing.
+/// The path in `/proc/PID/cgroup`: that of version 2, or of systemd where the former is the root.
 fn control_group(text: &[u8]) -> &[u8] {
-    let of = |name: &[u8]| {
+    let path_of = |name: &[u8]| {
         let mut found = lines(text).filter_map(|line| {
             let after = line.get(line.iter().position(|&b| b == b':')? + 1..)?;
             after.strip_prefix(name)
         });
         found.next()
     };
-    match of(b":") {
-        None | Some(b"/") => of(b"name=systemd:").or(of(b":")).unwrap_or_default(),
+    match path_of(b":") {
+        None | Some(b"/") => path_of(b"name=systemd:")
+            .or(path_of(b":"))
+            .unwrap_or_default(),
         Some(path) => path,
     }
 }
 
-/// Bytes read from and written to storage, of `/proc/PID/io` (proc_pid_io(5)).
+/// Bytes read from and written to storage, in `/proc/PID/io` (proc_pid_io(5)).
 pub(super) fn storage_bytes(text: &[u8]) -> Option<[u64; 2]> {
     let value = |name: &[u8]| {
         let value = lines(text).find_map(|line| line.strip_prefix(name))?;
@@ -91,7 +92,7 @@ pub(super) fn storage_bytes(text: &[u8]) -> Option<[u64; 2]> {
     Some([value(b"read_bytes:")?, value(b"write_bytes:")?])
 }
 
-/// Names of users, from passwd(5).
+/// User names, from passwd(5).
 #[derive(Debug)]
 pub(super) struct Users {
     path: PathBuf,
@@ -108,7 +109,7 @@ impl Users {
         }
     }
 
-    /// The user's name, or number where there is no name.
+    /// The name of a user, or the number where there is no name.
     pub(super) fn name(&mut self, uid: u32) -> Label {
         if !self.names.contains_key(&uid) {
             self.reload();
@@ -137,7 +138,7 @@ fn users(passwd: &[u8]) -> HashMap<u32, Label> {
         let uid = fields.nth(1).and_then(number)?.try_into().ok()?;
         Some((uid, Label::from_bytes(name)))
     };
-    // Of several names of one number the first is the one that getpwuid(3) finds.
+    // Like getpwuid(3), the first of several names of one number.
     let mut names = HashMap::new();
     for (uid, name) in lines(passwd).filter_map(user) {
         names.entry(uid).or_insert(name);
@@ -151,14 +152,14 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn owner_and_leader_are_found() {
+    fn owner_and_leader_are_parsed() {
         let status = b"Name:\tsshd\nTgid:\t81\nPid:\t82\nUid:\t0\t1000\t0\t0\n";
         assert_eq!((owner(status), leader(status)), (Some(1000), Some(81)));
         assert_eq!(owner(b"Uid:\tx\n"), None);
     }
 
     #[test]
-    fn the_control_group_is_the_unified_one_or_systemds() {
+    fn the_control_group_is_that_of_version_2_or_of_systemd() {
         assert_eq!(control_group(b"0::/user.slice/a:b\n"), b"/user.slice/a:b");
         let hybrid = b"4:memory:/m\n1:name=systemd:/init.scope\n0::/\n";
         assert_eq!(control_group(hybrid), b"/init.scope");
@@ -167,14 +168,14 @@ mod tests {
     }
 
     #[test]
-    fn storage_is_what_reached_the_disk() {
+    fn storage_bytes_are_those_that_reached_the_disk() {
         let text = b"rchar: 9\nwchar: 8\nsyscr: 1\nread_bytes: 4096\nwrite_bytes: 512\ncancelled_write_bytes: 0\n";
         assert_eq!(storage_bytes(text), Some([4096, 512]));
         assert_eq!(storage_bytes(b"rchar: 9\n"), None);
     }
 
     #[test]
-    fn users_have_names_or_numbers() {
+    fn users_without_a_name_are_shown_by_number() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("passwd");
         std::fs::write(
@@ -189,7 +190,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        fn arbitrary_input_does_not_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = (owner(&bytes), leader(&bytes), control_group(&bytes).len());
             let _ = (storage_bytes(&bytes), users(&bytes).len());
         }

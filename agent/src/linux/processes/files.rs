@@ -1,4 +1,4 @@
-//! The process directory: finding, opening and reading, without paths on the heap.
+//! The process directory: listing, opening and reading without heap allocations for paths.
 
 use std::ffi::CStr;
 use std::io::Write;
@@ -11,13 +11,13 @@ use rustix::io::Errno;
 
 use crate::linux::parse::number;
 
-/// Bytes read of a process's file; all that is wanted stands at the beginning.
+/// Bytes read of one file of a process; everything used is at its start.
 pub(super) const READ_BYTES_MAX: usize = 2048;
 
-/// The longest path below the directory: a pid, a slash and a name.
+/// Length of the longest relative path: a pid, a slash and a name.
 const PATH_BYTES_MAX: usize = 32;
 
-/// Bytes of directory entries asked for at once.
+/// Bytes of directory entries per system call.
 const ENTRIES_BYTES: usize = 8 * 1024;
 
 /// `/proc`, kept open.
@@ -34,7 +34,6 @@ impl ProcDir {
         }
     }
 
-    /// Opens a file of a process.
     pub(super) fn open_file(&self, pid: u32, file: &str) -> Result<OwnedFd, Errno> {
         let dir = self.dir.as_ref().ok_or(Errno::NOENT)?;
         let mut path = [0; PATH_BYTES_MAX];
@@ -43,7 +42,6 @@ impl ProcDir {
         rustix::fs::openat(dir, path, flags, Mode::empty())
     }
 
-    /// Opens, reads and closes a file of a process.
     pub(super) fn read<'a>(
         &self,
         pid: u32,
@@ -53,7 +51,7 @@ impl ProcDir {
         read(&self.open_file(pid, file)?, buffer)
     }
 
-    /// Where a link of a process leads.
+    /// The target of a symbolic link of a process.
     pub(super) fn link(&self, pid: u32, file: &str) -> Result<Vec<u8>, Errno> {
         let dir = self.dir.as_ref().ok_or(Errno::NOENT)?;
         let mut path = [0; PATH_BYTES_MAX];
@@ -62,7 +60,7 @@ impl ProcDir {
         Ok(target.into_bytes())
     }
 
-    /// Calls `found` with the pid of every process there is.
+    /// Calls `found` with the pid of every process.
     pub(super) fn pids(&self, mut found: impl FnMut(u32)) {
         let Some(dir) = &self.dir else { return };
         if rustix::fs::seek(dir, SeekFrom::Start(0)).is_err() {
@@ -93,7 +91,7 @@ fn path_of<'a>(
     pid: u32,
     file: &str,
 ) -> Result<&'a CStr, Errno> {
-    // The rest of the array is zero, which ends the path.
+    // The rest of the array is zero, which terminates the path.
     let mut rest = &mut path[..PATH_BYTES_MAX - 1];
     write!(rest, "{pid}/{file}").map_err(|_| Errno::NAMETOOLONG)?;
     CStr::from_bytes_until_nul(path).map_err(|_| Errno::INVAL)
@@ -104,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn this_process_is_found_and_read() {
+    fn this_process_is_listed_and_read() {
         let dir = ProcDir::open(Path::new("/proc"));
         let me = std::process::id();
         let mut found = false;
@@ -124,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_root_that_is_not_there_has_no_processes() {
+    fn a_missing_root_has_no_processes() {
         let dir = ProcDir::open(Path::new("/nonexistent"));
         dir.pids(|_| panic!("there is none"));
         assert_eq!(dir.open_file(1, "stat").unwrap_err(), Errno::NOENT);

@@ -1,8 +1,8 @@
-//! Processes: `/proc/PID`, looked at in turn so that hundreds cost next to nothing.
+//! Processes: `/proc/PID`, with idle ones read less often, so that hundreds cost little.
 //!
-//! A process's stat file stays open and is read by one `pread`. Those that use the processor are
-//! looked at each time, sleepers every tenth or less. New ones are found by the kernel's last pid,
-//! which tells where to look, and by a scan now and then.
+//! The stat file of a process stays open and is read by one `pread`: in every round while the process uses the
+//! processor, in every tenth or fewer while it is idle. New processes are found through the last pid that the
+//! kernel assigned, and by periodic scans of the directory.
 
 mod details;
 mod entry;
@@ -23,47 +23,46 @@ use self::files::{ProcDir, READ_BYTES_MAX, read};
 use self::rank::union_of_first;
 use self::stat::{Stat, parse};
 use super::parse::{lines, number, words};
-use super::{KeptFile, ReadBuffer};
+use super::{KernelFile, ReadBuffer};
 
-/// Processes watched; beyond that a machine is in other trouble.
+/// Processes per host; a machine with more has other problems.
 const PROCESSES_MAX: usize = 32_768;
 
-/// Stat files kept open, and at most half of what the process may open.
+/// Stat files kept open, if that is at most half of what the agent may open.
 const KEPT_FILES_MAX: u64 = 4096;
 
-/// Rounds between two looks at a sleeper while all processes are shown.
-const SLEEPER_ROUNDS_SHOWN: u64 = 4;
+/// Rounds between two readings of an idle process while every process is requested.
+const IDLE_ROUNDS_WATCHED: u64 = 4;
 
-/// Looks in one refresh; on a machine with more processes the others come next time.
-const LOOKS_MAX: usize = 4096;
+/// Readings per refresh; on a machine with more processes the others follow in the next.
+const READINGS_MAX: usize = 4096;
 
-/// New processes taken up in one refresh.
+/// New processes per refresh.
 const NEW_MAX: usize = 2048;
 
-/// Pids beyond the last one that are tried one by one; for more, the directory is read.
+/// New pids that are tried one by one; for more, the directory is scanned.
 const PROBE_MAX: u32 = 64;
 
-/// Time between two scans of the directory, with and without knowing the kernel's last pid.
+/// Time between two scans of the directory, with and without knowledge of the kernel's last pid.
 const SCAN_MS: (i64, i64) = (30_000, 2_000);
 
-/// By each measure so many are told with every row.
+/// Processes per measure that every row contains.
 const RANKED_MAX: usize = RANKED_PROCESSES / 3;
 
-/// Processes whose details are read in one refresh.
+/// Processes whose details are read per refresh.
 const DETAILS_MAX: usize = 256;
 
-/// The processes of a host.
 #[derive(Debug)]
 pub struct Processes {
     dir: ProcDir,
-    /// By pid.
+    /// Sorted by pid.
     entries: Vec<Entry>,
     users: Users,
-    clock: Clock,
-    last_pid_file: Option<KeptFile>,
+    units: KernelUnits,
+    last_pid_file: Option<KernelFile>,
     last_pid: Option<u32>,
     scanned: Option<UnixMs>,
-    /// When all processes there were had been found.
+    /// When every existing process had last been found.
     complete: Option<UnixMs>,
     round: u64,
     cursor: usize,
@@ -76,7 +75,7 @@ pub struct Processes {
     noted_storage: bool,
 }
 
-/// Room that is used again each time.
+/// Buffers that are reused in every refresh.
 #[derive(Debug)]
 struct Scratch {
     file: Box<[u8; READ_BYTES_MAX]>,
@@ -85,29 +84,28 @@ struct Scratch {
     found: Vec<u32>,
 }
 
-/// The kernel's units.
 #[derive(Clone, Copy, Debug)]
-struct Clock {
+struct KernelUnits {
     boot: UnixMs,
     hz: u64,
     page_bytes: u64,
 }
 
 impl Processes {
-    /// Watches the processes below `proc_root`, usually `/proc`.
+    /// `proc_root` is usually `/proc`.
     pub fn new(proc_root: &Path) -> Self {
         let may_open = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
         Self {
             dir: ProcDir::open(proc_root),
             entries: Vec::new(),
             users: Users::new(PathBuf::from("/etc/passwd")),
-            clock: Clock {
+            units: KernelUnits {
                 boot: boot_time(proc_root),
                 hz: rustix::param::clock_ticks_per_second().max(1),
                 page_bytes: rustix::param::page_size() as u64,
             },
             last_pid_file: is_own_namespace(proc_root)
-                .then(|| KeptFile::open(&proc_root.join("loadavg"))),
+                .then(|| KernelFile::open(&proc_root.join("loadavg"))),
             last_pid: None,
             scanned: None,
             complete: None,
@@ -128,21 +126,20 @@ impl Processes {
         }
     }
 
-    /// Looks at the processes whose turn it is; with `full` it is their turn more often.
+    /// Reads the processes that are due; with `full`, idle ones are due more often.
     pub fn refresh(&mut self, now: UnixMs, full: bool) {
-        self.look(now, full);
+        self.read_due(now, full);
         self.discover(now);
         self.choose();
         self.read_details(now, full);
         self.round += 1;
     }
 
-    /// How many there are.
     pub fn count(&self) -> usize {
         self.entries.len()
     }
 
-    /// Those that use most processor time, memory or storage.
+    /// The processes that use most processor time, memory or storage.
     pub fn ranked(&self) -> impl Iterator<Item = Ranked<'_>> {
         let entries = self
             .chosen
@@ -150,11 +147,11 @@ impl Processes {
             .filter_map(|&at| self.entries.get(at as usize));
         entries.map(|entry| Ranked {
             entry,
-            clock: self.clock,
+            units: self.units,
         })
     }
 
-    /// All processes as they were when last looked at, by pid; of too many those that use most.
+    /// Every process as of its last reading, sorted by pid; if there are too many, those that use most.
     pub fn all(&self) -> Vec<Process> {
         let mut all: Vec<&Entry> = self.entries.iter().collect();
         if all.len() > PROCESSES_PER_TABLE_MAX {
@@ -165,42 +162,42 @@ impl Processes {
             all.sort_by_key(|entry| entry.pid);
         }
         all.into_iter()
-            .map(|entry| self.clock.process(entry))
+            .map(|entry| self.units.process(entry))
             .collect()
     }
 
-    /// What could not be seen and why, each once.
+    /// Problems since the last call.
     pub fn notes(&mut self) -> Vec<String> {
         std::mem::take(&mut self.notes)
     }
 
-    fn look(&mut self, now: UnixMs, full: bool) {
+    fn read_due(&mut self, now: UnixMs, full: bool) {
         let count = self.entries.len();
-        let sleeper_rounds = sleeper_rounds(count);
-        let mut looks = 0;
+        let idle_rounds = idle_rounds(count);
+        let mut readings = 0;
         let start = self.cursor;
         for step in 0..count {
             let at = (start + step) % count;
             let Some(entry) = self.entries.get_mut(at) else {
                 continue;
             };
-            let is_shown = full && entry.is_turn_of_many(self.round, SLEEPER_ROUNDS_SHOWN);
-            if !is_shown && !entry.is_due(self.round) {
+            let is_watched = full && entry.is_due_every(self.round, IDLE_ROUNDS_WATCHED);
+            if !is_watched && !entry.is_due(self.round) {
                 continue;
             }
-            if looks == LOOKS_MAX {
+            if readings == READINGS_MAX {
                 self.cursor = at;
                 break;
             }
-            looks += 1;
+            readings += 1;
             let file = &mut self.scratch.file;
-            if look_at(entry, &self.dir, file, now, self.clock.hz) == Err(Denied) {
+            if read_entry(entry, &self.dir, file, now, self.units.hz) == Err(Denied) {
                 entry.storage_denied = true;
                 if !std::mem::replace(&mut self.noted_storage, true) {
                     self.notes.push(STORAGE_NOTE.to_owned());
                 }
             }
-            entry.plan(self.round, sleeper_rounds);
+            entry.plan(self.round, idle_rounds);
         }
         let kept = &mut self.kept_files;
         self.entries.retain(|entry| {
@@ -221,8 +218,8 @@ impl Processes {
             }
             _ => None,
         };
-        let (seldom, often) = SCAN_MS;
-        let wait_ms = if last.is_some() { seldom } else { often };
+        let (long, short) = SCAN_MS;
+        let wait_ms = if last.is_some() { long } else { short };
         let is_scan_due = self
             .scanned
             .is_none_or(|at| !(0..wait_ms).contains(&(now - at)));
@@ -238,7 +235,7 @@ impl Processes {
                 }
             });
         } else if let Some(probe) = probe {
-            // The kernel hands out pids to threads too, which are not listed but can be opened.
+            // Threads get pids too: they are not listed but can be opened.
             found.extend(probe.filter(|pid| self.is_new_process(*pid)));
         } else {
             self.scratch.found = found;
@@ -258,20 +255,20 @@ impl Processes {
         for &pid in found.iter().take(NEW_MAX) {
             if self.entries.len() >= PROCESSES_MAX {
                 if !std::mem::replace(&mut self.noted_limit, true) {
-                    let note =
-                        format!("only {PROCESSES_MAX} processes are watched: there are more");
-                    self.notes.push(note);
+                    self.notes.push(format!(
+                        "more than {PROCESSES_MAX} processes; the others are ignored"
+                    ));
                 }
                 break;
             }
             self.add(pid, now, since);
         }
-        // Once for all: to put each in its place would move thousands each time.
+        // Sorted once: inserting each in order would move thousands of entries each time.
         self.entries.sort_by_key(|entry| entry.pid);
         self.complete = (found.len() <= NEW_MAX).then_some(now);
     }
 
-    /// Takes up a process that is not known yet, unless it has ended already.
+    /// Adds a new process, unless it has already exited.
     fn add(&mut self, pid: u32, now: UnixMs, since: Option<UnixMs>) {
         let Ok(file) = self.dir.open_file(pid, "stat") else {
             return;
@@ -280,7 +277,7 @@ impl Processes {
         let Some(stat) = text.ok().and_then(parse) else {
             return;
         };
-        let mut entry = Entry::new(pid, stat, now, since, self.clock.hz);
+        let mut entry = Entry::new(pid, stat, now, since, self.units.hz);
         if self.kept_files < self.kept_files_max {
             self.kept_files += 1;
             entry.file = Some(file);
@@ -313,13 +310,13 @@ impl Processes {
             }
             left -= 1;
             let details = if entry.stat.is_kernel_thread {
-                Details::of_name(&entry.stat.name, self.users.name(0))
+                Details::from_name(&entry.stat.name, self.users.name(0))
             } else {
                 Details::read(&self.dir, entry.pid, &entry.stat.name, &mut self.users)
             };
-            entry.take_details(details, now);
+            entry.set_details(details, now);
             if entry.identity.is_none() {
-                entry.identity = Some(self.clock.identity(entry).id());
+                entry.identity = Some(self.units.identity(entry).id());
             }
         }
     }
@@ -329,29 +326,27 @@ impl Processes {
 #[derive(Debug)]
 pub struct Ranked<'a> {
     entry: &'a Entry,
-    clock: Clock,
+    units: KernelUnits,
 }
 
 impl Ranked<'_> {
-    /// The number that stands for its identity.
+    /// [`ProcessIdentity::id`], without building the identity.
     pub fn id(&self) -> Option<i64> {
         self.entry.identity
     }
 
-    /// Its identity.
     pub fn identity(&self) -> ProcessIdentity {
-        self.clock.identity(self.entry)
+        self.units.identity(self.entry)
     }
 
-    /// Processor time in thousandths of one processor, bytes of memory, bytes read and written a
-    /// second, threads.
+    /// Thousandths of one processor, bytes of memory, bytes read and written per second, threads.
     pub fn values(&self) -> [u64; 5] {
         let entry = self.entry;
         let [read, written] = entry.storage_rate;
         let memory = entry
             .stat
             .resident_pages
-            .saturating_mul(self.clock.page_bytes);
+            .saturating_mul(self.units.page_bytes);
         [
             u64::from(entry.cpu_permille),
             memory,
@@ -362,15 +357,15 @@ impl Ranked<'_> {
     }
 }
 
-const STORAGE_NOTE: &str = "the disk traffic of other users' processes cannot be read: \
-    run the agent as root or give it the capability CAP_SYS_PTRACE";
+const STORAGE_NOTE: &str = "cannot read the disk traffic of other users' processes: \
+    permission denied; run the agent as root or with the capability CAP_SYS_PTRACE";
 
-/// A process's storage traffic may not be read.
+/// Reading the storage traffic of a process was refused.
 #[derive(Debug, PartialEq, Eq)]
 struct Denied;
 
-/// Reads a process's numbers anew, or finds it gone.
-fn look_at(
+/// Updates a process, or marks it as gone.
+fn read_entry(
     entry: &mut Entry,
     dir: &ProcDir,
     buffer: &mut [u8; READ_BYTES_MAX],
@@ -387,22 +382,22 @@ fn look_at(
             entry.gone = true;
             return Ok(());
         }
-        // Too many open files, say: it is still there, and the next look may succeed.
+        // For example too many open files: the next reading may succeed.
         Err(_) => None,
     };
     let Some(stat) = stat else { return Ok(()) };
     if stat.start_ticks != entry.stat.start_ticks {
-        // Another process has its pid now, and will be found as a new one.
+        // The pid was reused; the new process is found by the next scan.
         entry.gone = true;
         return Ok(());
     }
-    let Some(elapsed_ms) = entry.take(stat, now, hz) else {
+    let Some(elapsed_ms) = entry.update(stat, now, hz) else {
         return Ok(());
     };
     match dir.read(entry.pid, "io", buffer) {
         Ok(text) => {
             if let Some(bytes) = storage_bytes(text) {
-                entry.take_storage(bytes, elapsed_ms);
+                entry.update_storage(bytes, elapsed_ms);
             }
             Ok(())
         }
@@ -411,11 +406,11 @@ fn look_at(
     }
 }
 
-impl Clock {
+impl KernelUnits {
     fn identity(&self, entry: &Entry) -> ProcessIdentity {
         let stat = &entry.stat;
         let details = entry.details.clone();
-        let details = details.unwrap_or_else(|| Details::of_name(&stat.name, Label::new("")));
+        let details = details.unwrap_or_else(|| Details::from_name(&stat.name, Label::new("")));
         let since_boot_ms = u128::from(stat.start_ticks) * 1000 / u128::from(self.hz);
         let since_boot_ms = i64::try_from(since_boot_ms).unwrap_or(i64::MAX);
         ProcessIdentity {
@@ -456,19 +451,19 @@ fn measures(entries: &[Entry], index: usize) -> [u64; 3] {
     })
 }
 
-/// Rounds between two looks at a sleeper: ten, and more where there are thousands of them.
-fn sleeper_rounds(count: usize) -> u64 {
+/// Rounds between two readings of an idle process: ten, or more where there are thousands of processes.
+fn idle_rounds(count: usize) -> u64 {
     (count as u64 / 100).clamp(10, 60)
 }
 
-/// The last pid the kernel handed out: the last word of `/proc/loadavg` (proc_loadavg(5)).
+/// The last pid that the kernel assigned: the last word of `/proc/loadavg` (proc_loadavg(5)).
 fn last_pid(text: &[u8]) -> Option<u32> {
     let pid = words(lines(text).next()?).nth(4).and_then(number)?;
     u32::try_from(pid).ok()
 }
 
-/// Whether the pids below `proc_root` are those of our own namespace, so that its last pid says
-/// something about them: a container may be given the host's `/proc`.
+/// Whether `proc_root` shows the agent's own pid namespace, so that its last pid applies: a container may have the
+/// `/proc` of its host mounted.
 fn is_own_namespace(proc_root: &Path) -> bool {
     let own = std::fs::read_link(proc_root.join("self")).ok();
     own.is_some_and(|own| own == Path::new(&std::process::id().to_string()))

@@ -1,7 +1,7 @@
-//! Which processes matter most: the union of the first by several measures.
+//! Selects the processes that use most: the union of the first by several measures.
 
-/// Puts into `chosen` the indices of the union of the first `n` by each measure, in the order of
-/// the first measure that chose them. What measures nothing is not chosen.
+/// Fills `chosen` with the indices of the first `n` by each measure, in the order of the first measure that chose
+/// them. Zero is never chosen.
 pub(super) fn union_of_first<const MEASURES: usize>(
     count: usize,
     n: usize,
@@ -16,7 +16,7 @@ pub(super) fn union_of_first<const MEASURES: usize>(
         let all = (0..count).map(|index| (value(index), index as u32));
         scratch.extend(all.filter(|(value, _)| *value > 0));
         let first = n.min(scratch.len());
-        // Of equals the older pid comes first, so that the choice does not flicker.
+        // Ties are broken by index, so that the choice is stable.
         let order = |a: &(u64, u32), b: &(u64, u32)| b.0.cmp(&a.0).then(a.1.cmp(&b.1));
         if first < scratch.len() {
             scratch.select_nth_unstable_by(first, order);
@@ -53,7 +53,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nobody_left_out_beats_somebody_chosen(all in proptest::collection::vec(0u64..9, 0..40), n in 0usize..10) {
+        fn no_unchosen_process_uses_more_than_a_chosen_one(all in proptest::collection::vec(0u64..9, 0..40), n in 0usize..10) {
             let measures: Vec<[u64; 2]> = all.iter().map(|&v| [v, 0]).collect();
             let chosen = chosen(&measures, n);
             prop_assert_eq!(chosen.len(), n.min(all.iter().filter(|v| **v > 0).count()));

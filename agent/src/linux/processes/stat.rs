@@ -2,16 +2,16 @@
 
 use crate::linux::parse::number;
 
-/// Bytes of a name that are kept; the kernel's own names of workers are the longest.
+/// Bytes stored of a name; those of kernel workers are the longest.
 const NAME_BYTES_MAX: usize = 32;
 
 /// Bit of `flags` that marks a kernel thread (`PF_KTHREAD`).
 const KERNEL_THREAD: u64 = 0x0020_0000;
 
-/// The last column that is read.
+/// Columns read, counted from the state.
 const COLUMNS: usize = 22;
 
-/// A process's short name, cut to what fits.
+/// The short name of a process, truncated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Name {
     bytes: [u8; NAME_BYTES_MAX],
@@ -38,31 +38,31 @@ impl Name {
     }
 }
 
-/// What is read of a process each time it is looked at.
+/// The values read of a process each time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stat {
     pub(super) name: Name,
     pub(super) state: u8,
     pub(super) parent: u32,
     pub(super) is_kernel_thread: bool,
-    /// Processor time used, in ticks.
+    /// User and system time, in ticks.
     pub(super) ticks: u64,
     pub(super) threads: u32,
-    /// When it started, in ticks since boot.
+    /// Start time, in ticks since boot.
     pub(super) start_ticks: u64,
     pub(super) resident_pages: u64,
 }
 
-/// Parses the file; none where a column that is needed is missing.
+/// None if a required column is missing.
 pub(super) fn parse(text: &[u8]) -> Option<Stat> {
-    // The name is whatever the process calls itself, brackets and spaces included.
+    // A process chooses its name freely, including brackets and spaces.
     let open = text.iter().position(|&b| b == b'(')?;
     let close = text.iter().rposition(|&b| b == b')')?;
     let name = Name::new(text.get(open + 1..close)?);
     let mut columns = [None; COLUMNS];
     let rest = text.get(close + 1..)?.trim_ascii_start();
     let words = rest.split(u8::is_ascii_whitespace);
-    // Negative numbers stand in columns that are not read.
+    // Only columns that are not used can be negative.
     columns
         .iter_mut()
         .zip(words)
@@ -76,7 +76,7 @@ pub(super) fn parse(text: &[u8]) -> Option<Stat> {
         ticks: column(11)?.saturating_add(column(12)?),
         threads: u32::try_from(column(17)?).ok()?,
         start_ticks: column(19)?,
-        // Zombies of some kernels have none.
+        // Missing for zombies on some kernels.
         resident_pages: column(21).unwrap_or(0),
     })
 }
@@ -92,7 +92,7 @@ mod tests {
     const OLD: &[u8] = b"1 (init) S 0 0 0 0 -1 256 1 2 3 4 5 6 7 8 16 0 1 0 35 1970176 120 4294967295 134512640 134541012 3221224848 3221224132 9 0 0 1475401980 671819267 0 0 0 0 0 0\n";
 
     #[test]
-    fn lines_of_old_and_new_kernels_are_read() {
+    fn lines_of_old_and_new_kernels_are_parsed() {
         let new = parse(NEW).unwrap();
         assert_eq!((new.ticks, new.threads, new.start_ticks), (42, 1, 729_447));
         assert_eq!(
@@ -121,7 +121,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200), cut in 0usize..400) {
+        fn arbitrary_input_does_not_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200), cut in 0usize..400) {
             let _ = parse(&bytes);
             let _ = parse(NEW.get(..cut).unwrap_or(NEW));
         }

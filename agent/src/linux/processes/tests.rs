@@ -1,17 +1,17 @@
-//! The watch over processes against a made-up process directory, and against this machine's.
+//! Collection of processes from a generated process directory, and from this machine.
 
 use super::*;
 use std::fs;
 use std::process::{Command, Stdio};
 
-/// A process directory with processes that do what the test says.
+/// A process directory with generated processes.
 struct Host {
     dir: tempfile::TempDir,
 }
 
 impl Host {
     fn new() -> Self {
-        // In memory where there is such a place: a disk takes long to make thousands of directories.
+        // In memory if possible: creating thousands of directories on disk is slow.
         let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
         let dir = dir.unwrap();
         fs::write(dir.path().join("stat"), "cpu 1 1 1 1\nbtime 1000\n").unwrap();
@@ -43,9 +43,9 @@ impl Host {
         fs::remove_dir_all(self.dir.path().join(pid.to_string())).unwrap();
     }
 
-    fn watch(&self) -> Processes {
+    fn collector(&self) -> Processes {
         let mut processes = Processes::new(self.dir.path());
-        // A file that is removed stays readable while it is open; the kernel's do not.
+        // An ordinary file stays readable after removal while it is open; those of the kernel do not.
         processes.kept_files_max = 0;
         processes
     }
@@ -60,11 +60,11 @@ fn pids(processes: &Processes) -> Vec<u32> {
 }
 
 #[test]
-fn processes_come_and_go_and_pids_are_used_again() {
+fn processes_start_and_exit_and_pids_are_reused() {
     let host = Host::new();
     host.set(7, 100, 10);
     host.set(9, 100, 10);
-    let mut processes = host.watch();
+    let mut processes = host.collector();
     processes.refresh(UnixMs(0), false);
     assert_eq!(pids(&processes), [7, 9]);
     host.end(7);
@@ -74,11 +74,11 @@ fn processes_come_and_go_and_pids_are_used_again() {
     let new = &processes.all()[0];
     assert_eq!(
         new.cpu_permille, 166,
-        "it used all of it since the last look"
+        "all of it was used since the last reading"
     );
     assert_eq!(new.identity.start, UnixMs(1_000_080));
     assert_eq!(processes.count(), 2);
-    // The same pid with another start is another process.
+    // A reused pid has another start time.
     let path = host.dir.path().join("9/stat");
     let other = fs::read_to_string(&path)
         .unwrap()
@@ -89,12 +89,12 @@ fn processes_come_and_go_and_pids_are_used_again() {
 }
 
 #[test]
-fn the_top_is_by_processor_memory_and_storage() {
+fn processes_are_ranked_by_processor_memory_and_storage() {
     let host = Host::new();
     for pid in 1..=40 {
         host.set(pid, 0, 1);
     }
-    let mut processes = host.watch();
+    let mut processes = host.collector();
     processes.refresh(UnixMs(0), false);
     host.set(11, 50, 1);
     host.set(12, 0, 5000);
@@ -124,26 +124,26 @@ fn the_top_is_by_processor_memory_and_storage() {
 }
 
 #[test]
-fn sleepers_are_looked_at_more_often_when_somebody_is_looking() {
+fn idle_processes_are_read_more_often_while_every_process_is_requested() {
     let host = Host::new();
     host.set(5, 0, 1);
-    let mut processes = host.watch();
+    let mut processes = host.collector();
     for second in 0..30 {
         processes.refresh(UnixMs(second * 1000), false);
     }
     host.set(5, 10, 1);
-    let was_seen = (30..34).any(|second| {
+    let is_noticed = (30..34).any(|second| {
         processes.refresh(UnixMs(second * 1000), true);
         processes.all()[0].cpu_permille > 0
     });
-    assert!(was_seen);
+    assert!(is_noticed);
 }
 
 #[test]
-fn hostile_names_are_cleaned() {
+fn control_characters_in_names_are_replaced() {
     let host = Host::new();
     host.set_name(3, "a) Z (\x1b[31m", 0, 1);
-    let mut processes = host.watch();
+    let mut processes = host.collector();
     processes.refresh(UnixMs(0), true);
     let process = &processes.all()[0];
     assert_eq!(process.state, b'S');
@@ -151,7 +151,7 @@ fn hostile_names_are_cleaned() {
 }
 
 #[test]
-fn this_machines_processes_are_seen_and_a_child_that_ends_is_forgotten() {
+fn a_child_process_is_listed_until_it_exits() {
     let mut child = Command::new("cat")
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
@@ -174,7 +174,7 @@ fn this_machines_processes_are_seen_and_a_child_that_ends_is_forgotten() {
     child.wait().unwrap();
     processes.refresh(UnixMs(2000), true);
     assert!(!pids(&processes).contains(&pid));
-    // One that begins now is found by its pid, without a scan.
+    // A new process is found by its pid, without a scan.
     let mut child = Command::new("cat")
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
@@ -185,14 +185,14 @@ fn this_machines_processes_are_seen_and_a_child_that_ends_is_forgotten() {
     assert_eq!(
         processes.scanned,
         Some(UnixMs(0)),
-        "or the kernel handed out many pids meanwhile"
+        "unless the kernel assigned many pids meanwhile"
     );
     child.kill().unwrap();
     child.wait().unwrap();
 }
 
 #[test]
-fn thirty_thousand_processes_are_taken_up_in_turn_and_a_name_may_hold_anything() {
+fn thirty_thousand_processes_are_added_over_several_refreshes() {
     let host = Host::new();
     for pid in 1..=30_000u32 {
         let path = host.dir.path().join(pid.to_string());
@@ -200,12 +200,12 @@ fn thirty_thousand_processes_are_taken_up_in_turn_and_a_name_may_hold_anything()
         let name = if pid == 29_999 {
             "a) \u{1b}[2J\n(b"
         } else {
-            "sleeper"
+            "idle"
         };
         let stat = format!("{pid} ({name}) S 1 1 1 0 -1 0 0 0 0 0 7 0 0 0 20 0 2 0 {pid} 0 10 0\n");
         fs::write(path.join("stat"), stat).unwrap();
     }
-    let mut processes = host.watch();
+    let mut processes = host.collector();
     let mut rounds = 0i64;
     while processes.count() < 30_000 {
         processes.refresh(UnixMs(rounds * 1000), false);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use sysmon_config::time::format_span;
+use sysmon_wire::quantity::{self, Prefixes, significant};
 use sysmon_wire::{Kind, Label, MetricDef, SeriesKey};
 
 use super::super::rule::{Measure, Rule, Term};
@@ -101,41 +102,20 @@ fn human(metric: &MetricDef, is_rate: bool, value: f64) -> String {
         "s" if is_rate => format!("{:.1} % of the time", value * 100.0),
         "Cel" => format!("{value:.1} °C{per}"),
         "By" => format!("{}B{per}", si(value)),
-        "1" => format!("{}{per}", short(value)),
+        "1" => format!("{}{per}", significant(value)),
         unit if unit.starts_with('{') => {
             let things = unit.trim_matches(['{', '}']);
-            format!("{} {things}{per}", short(value))
+            format!("{} {things}{per}", significant(value))
         }
-        "" => format!("{}{per}", short(value)),
+        "" => format!("{}{per}", significant(value)),
         unit => format!("{}{unit}{per}", si(value)),
     }
 }
 
-/// Three digits, and a prefix of a thousand.
+/// Three digits and an SI prefix, ready for a unit: `2.5 G`.
 fn si(value: f64) -> String {
-    let mut value = value;
-    for prefix in ["", "k", "M", "G"] {
-        if value.abs() < 999.5 {
-            return format!("{} {prefix}", short(value));
-        }
-        value /= 1000.0;
-    }
-    format!("{} T", short(value))
-}
-
-/// As many decimals as say something.
-fn short(value: f64) -> String {
-    let decimals = match value.abs() {
-        v if v.fract() == 0.0 || v >= 100.0 => 0,
-        v if v >= 10.0 => 1,
-        v if v >= 0.1 => 2,
-        _ => 4,
-    };
-    let text = format!("{value:.decimals$}");
-    match text.contains('.') {
-        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
-        false => text,
-    }
+    let (value, prefix) = quantity::scale(value, Prefixes::Si);
+    format!("{} {prefix}", significant(value))
 }
 
 #[cfg(test)]

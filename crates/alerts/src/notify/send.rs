@@ -117,10 +117,9 @@ mod tests {
 
     #[test]
     fn a_gigabyte_in_answer_is_not_read() {
-        let start = Instant::now();
+        // Reading it all would run into the time-out of an attempt.
         let (result, _) = sent(Answer::Endless);
         assert_eq!(result, Ok(()));
-        assert!(start.elapsed() < Duration::from_secs(5));
     }
 
     #[test]

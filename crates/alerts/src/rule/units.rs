@@ -2,21 +2,7 @@
 
 use sysmon_wire::Kind;
 use sysmon_wire::metrics::Metric;
-
-/// Prefixes of a thousand.
-const SI: [(&str, f64); 5] = [("", 1.0), ("k", 1e3), ("M", 1e6), ("G", 1e9), ("T", 1e12)];
-
-const BYTES: [(&str, f64); 9] = [
-    ("B", 1.0),
-    ("kB", 1e3),
-    ("MB", 1e6),
-    ("GB", 1e9),
-    ("TB", 1e12),
-    ("KiB", 1024.0),
-    ("MiB", 1_048_576.0),
-    ("GiB", 1_073_741_824.0),
-    ("TiB", 1_099_511_627_776.0),
-];
+use sysmon_wire::quantity::{BYTE_UNITS, SI_PREFIXES};
 
 const SECONDS: [(&str, f64); 7] = [
     ("us", 1e-6),
@@ -70,29 +56,33 @@ impl Quantity<'_> {
             Some(_) => return None,
             None => (suffix, 1.0),
         };
-        let of = |table: &[(&str, f64)]| {
+        let of = |table: &[(&str, u64)]| {
             let found = table.iter().find(|(name, _)| *name == suffix);
+            found.map(|(_, factor)| *factor as f64)
+        };
+        let seconds = || {
+            let found = SECONDS.iter().find(|(name, _)| *name == suffix);
             found.map(|(_, factor)| *factor)
         };
         let prefixed = |unit: &str| {
-            let found = SI
+            let found = SI_PREFIXES
                 .iter()
                 .find(|(prefix, _)| suffix.strip_prefix(prefix) == Some(unit));
-            found.map(|(_, factor)| *factor)
+            found.map(|(_, factor)| *factor as f64)
         };
         let percent = (suffix == "%").then_some(0.01);
         let fits = match unit {
             "1" => percent,
-            "By" => of(&BYTES),
+            "By" => of(&BYTE_UNITS),
             // Seconds of something a second are a share.
-            "s" if is_per_second => percent.or_else(|| of(&SECONDS)),
-            "s" => of(&SECONDS),
+            "s" if is_per_second => percent.or_else(seconds),
+            "s" => seconds(),
             "Cel" => matches!(suffix, "C" | "°C").then_some(1.0),
-            "" if is_open => percent.or_else(|| of(&BYTES)).or_else(|| of(&SECONDS)),
+            "" if is_open => percent.or_else(|| of(&BYTE_UNITS)).or_else(seconds),
             unit if unit.starts_with('{') => None,
             unit => prefixed(unit),
         };
-        fits.or_else(|| of(&SI)).map(|factor| factor * per)
+        fits.or_else(|| of(&SI_PREFIXES)).map(|factor| factor * per)
     }
 
     fn is_per_second(&self) -> bool {

@@ -12,7 +12,7 @@ pub(super) fn alerts_json(alerts: &Alerts) -> Value {
     let alert = |alert: &AlertState| {
         let who = alert.acknowledged.as_ref();
         json!({
-            "host": alert.host, "rule": alert.rule, "what": alert.what,
+            "host": alert.host, "rule": alert.rule, "what": alert.device,
             "severity": alert.severity.as_str(), "since_ms": alert.since.0, "summary": alert.summary,
             "acknowledged_by": who.map(|who| &who.by), "acknowledged_ms": who.map(|who| who.at.0),
             "note": who.map(|who| &who.note), "silenced": alert.silenced,
@@ -24,9 +24,9 @@ pub(super) fn alerts_json(alerts: &Alerts) -> Value {
 pub(super) fn routes_json(alerts: &Alerts) -> Value {
     let route = |route: &RouteState| {
         json!({
-            "route": route.route, "waiting": route.waiting, "dropped": route.dropped,
-            "told_ms": route.told.map(|told| told.0), "failing_since_ms": route.failing.map(|since| since.0),
-            "error": route.failing.map(|_| &route.error),
+            "route": route.route, "waiting": route.queued, "dropped": route.dropped,
+            "told_ms": route.last_sent.map(|sent| sent.0), "failing_since_ms": route.failing_since.map(|since| since.0),
+            "error": route.failing_since.map(|_| &route.error),
         })
     };
     alerts.routes.iter().map(route).collect()
@@ -67,15 +67,15 @@ pub(super) fn alerts_table(alerts: &Alerts, now: UnixMs) -> String {
         out.push_str("\nNOTIFICATIONS\n");
     }
     for route in &alerts.routes {
-        let state = match (route.failing, route.told) {
+        let state = match (route.failing_since, route.last_sent) {
             (Some(since), _) => {
                 let span = format_span((now - since).max(0));
                 format!(
                     "failing for {span}: {}; {} queued",
-                    route.error, route.waiting
+                    route.error, route.queued
                 )
             }
-            (None, Some(told)) => format!("last sent {} ago", format_span((now - told).max(0))),
+            (None, Some(sent)) => format!("last sent {} ago", format_span((now - sent).max(0))),
             (None, None) => "nothing sent yet".to_owned(),
         };
         let dropped = match route.dropped {
@@ -108,7 +108,7 @@ mod tests {
         let alert = |host: &str| AlertState {
             host: host.into(),
             rule: "full".into(),
-            what: "/".into(),
+            device: "/".into(),
             severity: Severity::Critical,
             since: UnixMs(10_000),
             summary: "/ is full".into(),
@@ -133,10 +133,10 @@ mod tests {
             more: 3,
             routes: vec![RouteState {
                 route: "webhook at x".into(),
-                waiting: 2,
+                queued: 2,
                 dropped: 0,
-                told: None,
-                failing: Some(UnixMs(40_000)),
+                last_sent: None,
+                failing_since: Some(UnixMs(40_000)),
                 error: "HTTP status 500".into(),
             }],
             ..Alerts::default()

@@ -14,7 +14,7 @@ pub enum Purpose {
     View,
     /// Get a first certificate, with a token; open to those who have none.
     Join,
-    /// Show an edge the redacted fleet: [`Reply::Fleet`] on a stream the hub opens.
+    /// Show an edge the redacted fleet: `Reply::Fleet` on a stream the hub opens.
     Mirror,
 }
 

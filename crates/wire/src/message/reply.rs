@@ -16,7 +16,7 @@ pub struct HostProcess {
     pub process: Process,
 }
 
-/// An answer to a [`Request`].
+/// An answer to a `Request`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Reply {
     /// The request cannot be met; the last frame.
@@ -24,24 +24,24 @@ pub enum Reply {
         /// The reason, for people.
         reason: Label,
     },
-    /// To [`Request::Status`].
+    /// To `Request::Status`.
     Status(HubStatus),
-    /// To [`Request::Fleet`]: a part of the picture, or what changed since.
+    /// To `Request::Fleet`: a part of the picture, or what changed since.
     Fleet(FleetUpdate),
-    /// To [`Request::Host`]: what the host is; comes first, and again on change.
+    /// To `Request::Host`: what the host is; comes first, and again on change.
     Host(Box<HostLine>),
-    /// To [`Request::Host`]: further series, as in [`Push::Series`].
+    /// To `Request::Host`: further series, as in `Push::Series`.
     HostSeries(SeriesTable),
-    /// To [`Request::Host`]: rows, as in [`Push::Keyframe`], in place of all rows before; comes
+    /// To `Request::Host`: rows, as in `Push::Keyframe`, in place of all rows before; comes
     /// again when rows of the past have come. Earlier series stay valid.
     HostKeyframe(Blob),
-    /// To [`Request::Host`]: rows, as in [`Push::Rows`].
+    /// To `Request::Host`: rows, as in `Push::Rows`.
     HostRows(Blob),
-    /// To [`Request::Query`]: a series, or a further part of the one before.
+    /// To `Request::Query`: a series, or a further part of the one before.
     Points(Points),
     /// Nothing more follows of what was there when the request was made.
     Complete,
-    /// To [`Request::Processes`]: as they were at a moment.
+    /// To `Request::Processes`: as they were at a moment.
     Processes {
         /// The moment.
         time: UnixMs,
@@ -50,23 +50,23 @@ pub enum Reply {
         /// The processes.
         processes: Vec<Process>,
     },
-    /// To [`Request::Changes`]: the most telling first.
+    /// To `Request::Changes`: the most telling first.
     Changes {
         /// The end of the minute that was compared with the time before it.
         time: UnixMs,
         /// What is different.
         changes: Vec<Change>,
     },
-    /// To [`Request::Timeline`].
+    /// To `Request::Timeline`.
     Timeline(Timeline),
-    /// To [`Request::Renew`].
+    /// To `Request::Renew`.
     Renewed {
         /// Certificates of the authorities that are trusted from now on, in PEM, one after the other.
         authority: Blob,
         /// The certificate, in PEM.
         certificate: Blob,
     },
-    /// To [`Request::Top`], in place of the list before.
+    /// To `Request::Top`, in place of the list before.
     Top {
         /// The moment.
         time: UnixMs,
@@ -75,13 +75,13 @@ pub enum Reply {
         /// The busiest first.
         processes: Vec<HostProcess>,
     },
-    /// To [`Request::Fleet`] and [`Request::Host`] of a time of which only minutes or hours are kept: what follows
+    /// To `Request::Fleet` and `Request::Host` of a time of which only minutes or hours are kept: what follows
     /// has a row for each of them, at its beginning, and reaches so much further back.
     Resolution {
         /// Milliseconds from one row to the next.
         step_ms: i64,
     },
-    /// To [`Request::Alerts`] and [`Request::Acknowledge`]; to edges, of which alerts somebody takes care.
+    /// To `Request::Alerts` and `Request::Acknowledge`; to edges, of which alerts somebody takes care.
     Alerts(Alerts),
 }
 

@@ -71,7 +71,7 @@ pub enum Request {
         steps: u16,
     },
     /// A new certificate for whoever asks, with the same role and name; open to every role, and answered with
-    /// [`Reply::Renewed`].
+    /// `Reply::Renewed`.
     Renew {
         /// A signing request for its key (PKCS #10, DER).
         request: Blob,

@@ -1,4 +1,4 @@
-//! Certificates that are fetched by ACME: by TLS-ALPN-01, so on the port of the page.
+//! Certificates by ACME (RFC 8555) with TLS-ALPN-01 (RFC 8737), which needs no port but the page's own.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,13 +22,14 @@ use tokio::time::{sleep, timeout};
 
 use super::{TlsError, configure};
 
-/// What the authority speaks when it looks whether a name leads here.
+/// The protocol of TLS-ALPN-01, in which the certificate authority checks that a domain leads here.
 pub(super) const PROTOCOL: &[u8] = b"acme-tls/1";
 
-/// Whatever hangs is begun anew after this; a certificate that is there is kept, and its time looked at again.
-const ANEW_AFTER: Duration = Duration::from_hours(6);
+/// A state machine without an event for this long is restarted, in case it hangs; it finds the current certificate in
+/// the cache.
+const RESTART_AFTER: Duration = Duration::from_hours(6);
 
-/// How long after one failure, two, three and so on: an authority refuses those who fail five times an hour.
+/// Pauses after the first failure, the second and so on: Let's Encrypt refuses clients that fail five times an hour.
 const PAUSES: [Duration; 4] = [
     Duration::from_secs(20),
     Duration::from_mins(5),
@@ -36,29 +37,29 @@ const PAUSES: [Duration; 4] = [
     Duration::from_hours(2),
 ];
 
-/// Which certificate is fetched, and from whom.
+/// Which certificate to obtain, and from which authority.
 #[derive(Clone, Debug)]
 pub struct AcmeOptions {
-    /// Names of the page.
+    /// The page's domains.
     pub domains: Vec<String>,
-    /// A mail address of who runs it.
+    /// The operator's mail address.
     pub contact: Option<String>,
-    /// Where the authority tells what it offers.
+    /// URL of the authority's directory.
     pub directory: String,
-    /// Roots by which it is trusted; those of browsers if not set.
+    /// File of roots that the authority's own certificate is verified with; browsers' roots if none.
     pub roots: Option<PathBuf>,
-    /// Where account and certificate are kept.
-    pub kept: PathBuf,
+    /// Directory for account and certificate.
+    pub cache: PathBuf,
 }
 
-/// A certificate that is fetched and renewed.
+/// A certificate that ACME obtains and renews.
 #[derive(Debug)]
 pub(super) struct Acme {
     options: AcmeOptions,
     client: Option<Arc<ClientConfig>>,
     config: Arc<ServerConfig>,
-    answers: Arc<Answers>,
-    /// The first round, which begins when this is served.
+    resolver: Arc<Resolver>,
+    /// Polled once the page is served, because the authority then connects to it.
     first: Mutex<Option<State>>,
 }
 
@@ -66,17 +67,21 @@ type State = AcmeState<CertError, CertError>;
 
 impl Acme {
     pub(super) fn new(options: AcmeOptions) -> Result<Self, TlsError> {
-        create_private_dir(&options.kept)?;
-        let client = options.roots.as_deref().map(trusting).transpose()?;
+        create_private_dir(&options.cache)?;
+        let client = options
+            .roots
+            .as_deref()
+            .map(client_with_roots)
+            .transpose()?;
         let state = state(&options, client.as_ref());
-        let answers = Arc::new(Answers::new(&state));
-        let resolver = Arc::clone(&answers);
-        let mut config = configure(|builder| Ok(builder.with_cert_resolver(resolver)))?;
+        let resolver = Arc::new(Resolver::new(&state));
+        let certificates = Arc::clone(&resolver);
+        let mut config = configure(|builder| Ok(builder.with_cert_resolver(certificates)))?;
         config.alpn_protocols.push(PROTOCOL.to_vec());
         Ok(Self {
             client,
             config: Arc::new(config),
-            answers,
+            resolver,
             options,
             first: Mutex::new(Some(state)),
         })
@@ -86,9 +91,9 @@ impl Acme {
         Arc::clone(&self.config)
     }
 
-    /// Fetches a certificate when there is none or it is time, for ever.
+    /// Obtains and renews the certificate until it is dropped.
     pub(super) async fn renew(&self) {
-        let names = self.options.domains.join(", ");
+        let domains = self.options.domains.join(", ");
         let first = self
             .first
             .lock()
@@ -97,45 +102,43 @@ impl Acme {
         let mut state = first.unwrap_or_else(|| state(&self.options, self.client.as_ref()));
         let mut failures = 0;
         loop {
-            match timeout(ANEW_AFTER, state.next()).await {
+            match timeout(RESTART_AFTER, state.next()).await {
                 Ok(Some(Ok(done))) => {
                     if matches!(done, EventOk::DeployedNewCert | EventOk::DeployedCachedCert) {
-                        self.answers.show(&state);
+                        self.resolver.serve(&state);
                         failures = 0;
                     }
                     if matches!(done, EventOk::DeployedNewCert) {
-                        tracing::info!("the page has a new certificate for {names}");
+                        tracing::info!(%domains, "page certificate obtained");
                     }
                 }
                 Ok(Some(Err(EventError::CertCacheStore(error)))) => {
-                    tracing::error!("the page's certificate is not kept over a restart: {error}");
+                    tracing::error!(%error, "cannot store the page certificate; it is lost at a restart");
                 }
                 Ok(Some(Err(error))) => {
                     let pause = PAUSES.get(failures).or(PAUSES.last());
-                    let pause = pause.copied().unwrap_or(ANEW_AFTER);
+                    let pause = pause.copied().unwrap_or(RESTART_AFTER);
                     failures += 1;
                     tracing::error!(
-                        "no certificate for {names} from {}: {error}; trying again in {} s",
-                        self.options.directory,
-                        pause.as_secs()
+                        %domains,
+                        directory = self.options.directory,
+                        retry_s = pause.as_secs(),
+                        %error,
+                        "cannot obtain the page certificate"
                     );
                     sleep(pause).await;
                 }
                 Ok(None) | Err(_) => {
                     state = self::state(&self.options, self.client.as_ref());
-                    self.answers.begin(&state);
+                    self.resolver.challenge(&state);
                 }
             }
         }
     }
 }
 
-/// A client that trusts the roots of a file.
-fn trusting(path: &Path) -> Result<Arc<ClientConfig>, TlsError> {
-    let file = |error| TlsError::File {
-        path: path.to_owned(),
-        error,
-    };
+fn client_with_roots(path: &Path) -> Result<Arc<ClientConfig>, TlsError> {
+    let file = |error| TlsError::File(path.to_owned(), error);
     let mut roots = RootCertStore::empty();
     for root in CertificateDer::pem_file_iter(path).map_err(file)? {
         roots.add(root.map_err(file)?)?;
@@ -161,59 +164,63 @@ fn state(options: &AcmeOptions, client: Option<&Arc<ClientConfig>>) -> State {
     config
         .contact(contact.map(|address| format!("mailto:{address}")))
         .directory(&options.directory)
-        .cache(Kept(options.kept.clone()))
+        .cache(Cache(options.cache.clone()))
         .state()
 }
 
-/// Who answers: the authority asks the round that runs, everybody else that which had a certificate last.
+/// Certificates for handshakes: the challenge's from the state machine that runs, the page's from the one that last had
+/// a certificate, so that a restart does not interrupt the page.
 #[derive(Debug)]
-struct Answers {
-    running: Mutex<Arc<ResolvesServerCertAcme>>,
-    shown: Mutex<Arc<ResolvesServerCertAcme>>,
+struct Resolver {
+    challenge: Mutex<Arc<ResolvesServerCertAcme>>,
+    page: Mutex<Arc<ResolvesServerCertAcme>>,
 }
 
-impl Answers {
+impl Resolver {
     fn new(state: &State) -> Self {
         Self {
-            running: Mutex::new(state.resolver()),
-            shown: Mutex::new(state.resolver()),
+            challenge: Mutex::new(state.resolver()),
+            page: Mutex::new(state.resolver()),
         }
     }
 
-    fn begin(&self, state: &State) {
-        *self.running.lock().unwrap_or_else(PoisonError::into_inner) = state.resolver();
+    fn challenge(&self, state: &State) {
+        *self
+            .challenge
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = state.resolver();
     }
 
-    fn show(&self, state: &State) {
-        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = state.resolver();
+    fn serve(&self, state: &State) {
+        *self.page.lock().unwrap_or_else(PoisonError::into_inner) = state.resolver();
     }
 }
 
-impl ResolvesServerCert for Answers {
+impl ResolvesServerCert for Resolver {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let is_authority = hello
+        let is_challenge = hello
             .alpn()
             .is_some_and(|mut protocols| protocols.any(|protocol| protocol == PROTOCOL));
-        let who = if is_authority {
-            &self.running
+        let resolver = if is_challenge {
+            &self.challenge
         } else {
-            &self.shown
+            &self.page
         };
-        let who = Arc::clone(&who.lock().unwrap_or_else(PoisonError::into_inner));
-        who.resolve(hello)
+        let resolver = Arc::clone(&resolver.lock().unwrap_or_else(PoisonError::into_inner));
+        resolver.resolve(hello)
     }
 }
 
-/// Account and certificates, in files that nobody else may read.
-struct Kept(PathBuf);
+/// Account and certificates, in files that only their owner can read.
+struct Cache(PathBuf);
 
-impl Kept {
-    /// The file of something that belongs to these names and that authority.
-    fn path(&self, what: &str, names: &[String], directory: &str) -> PathBuf {
-        let all = [names, &[directory.to_owned()]].concat().join("\n");
+impl Cache {
+    /// Other domains or another directory have files of their own.
+    fn path(&self, kind: &str, domains: &[String], directory: &str) -> PathBuf {
+        let all = [domains, &[directory.to_owned()]].concat().join("\n");
         let hash = HEXLOWER.encode(digest::digest(&digest::SHA256, all.as_bytes()).as_ref());
         let hash = hash.get(..16).unwrap_or(&hash);
-        self.0.join(format!("{what}-{hash}"))
+        self.0.join(format!("{kind}-{hash}"))
     }
 
     fn read(path: &Path) -> Result<Option<String>, CertError> {
@@ -228,50 +235,50 @@ impl Kept {
 }
 
 #[async_trait]
-impl CertCache for Kept {
+impl CertCache for Cache {
     type EC = CertError;
 
     async fn load_cert(
         &self,
-        names: &[String],
+        domains: &[String],
         directory: &str,
     ) -> Result<Option<Vec<u8>>, CertError> {
-        let read = Self::read(&self.path("certificate", names, directory))?;
+        let read = Self::read(&self.path("certificate", domains, directory))?;
         Ok(read.map(String::into_bytes))
     }
 
     async fn store_cert(
         &self,
-        names: &[String],
+        domains: &[String],
         directory: &str,
         pem: &[u8],
     ) -> Result<(), CertError> {
-        let path = self.path("certificate", names, directory);
+        let path = self.path("certificate", domains, directory);
         write_private(&path, &String::from_utf8_lossy(pem))
     }
 }
 
 #[async_trait]
-impl AccountCache for Kept {
+impl AccountCache for Cache {
     type EA = CertError;
 
     async fn load_account(
         &self,
-        names: &[String],
+        domains: &[String],
         directory: &str,
     ) -> Result<Option<Vec<u8>>, CertError> {
-        let read = Self::read(&self.path("account", names, directory))?;
-        // A key that cannot be read is as good as none: another account does as well.
+        let read = Self::read(&self.path("account", domains, directory))?;
+        // A damaged key counts as none: a new account works as well.
         Ok(read.and_then(|text| BASE64.decode(text.trim().as_bytes()).ok()))
     }
 
     async fn store_account(
         &self,
-        names: &[String],
+        domains: &[String],
         directory: &str,
         key: &[u8],
     ) -> Result<(), CertError> {
-        let path = self.path("account", names, directory);
+        let path = self.path("account", domains, directory);
         write_private(&path, &BASE64.encode(key))
     }
 }

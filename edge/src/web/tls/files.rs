@@ -1,7 +1,7 @@
-//! Certificates in files that somebody else renews.
+//! Certificate and key in files that another program renews.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use rustls::ServerConfig;
@@ -10,22 +10,24 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::{TlsError, configure};
 
-/// How often the files are looked at.
-const LOOK_INTERVAL: Duration = Duration::from_secs(60);
+/// How often the files are checked for changes.
+const CHECK_INTERVAL: Duration = Duration::from_secs(60);
 
-/// Certificate and key, as they are now.
 #[derive(Debug)]
 pub(super) struct Files {
     certificate: PathBuf,
     key: PathBuf,
-    present: Mutex<(Arc<ServerConfig>, [SystemTime; 2])>,
+    loaded: Mutex<Loaded>,
+}
+
+#[derive(Debug)]
+struct Loaded {
+    config: Arc<ServerConfig>,
+    modified: [SystemTime; 2],
 }
 
 fn load(certificate: &PathBuf, key: &PathBuf) -> Result<ServerConfig, TlsError> {
-    let file = |path: &PathBuf, error| TlsError::File {
-        path: path.clone(),
-        error,
-    };
+    let file = |path: &PathBuf, error| TlsError::File(path.clone(), error);
     let chain: Result<Vec<CertificateDer<'static>>, _> =
         CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect);
     let chain = chain.map_err(|error| file(certificate, error))?;
@@ -33,55 +35,56 @@ fn load(certificate: &PathBuf, key: &PathBuf) -> Result<ServerConfig, TlsError> 
     configure(|builder| builder.with_single_cert(chain, private))
 }
 
-fn changed(paths: [&PathBuf; 2]) -> Result<[SystemTime; 2], TlsError> {
+fn modified(paths: [&PathBuf; 2]) -> Result<[SystemTime; 2], TlsError> {
     let [certificate, key] = paths.map(|path| {
-        let changed = std::fs::metadata(path).and_then(|file| file.modified());
-        changed.map_err(|error| TlsError::Io {
-            path: path.clone(),
-            error,
-        })
+        let modified = std::fs::metadata(path).and_then(|file| file.modified());
+        modified.map_err(|error| TlsError::Io(path.clone(), error))
     });
     Ok([certificate?, key?])
 }
 
 impl Files {
-    /// Reads them.
     pub(super) fn read(certificate: PathBuf, key: PathBuf) -> Result<Self, TlsError> {
-        let at = changed([&certificate, &key])?;
+        let modified = modified([&certificate, &key])?;
         let config = Arc::new(load(&certificate, &key)?);
         Ok(Self {
             certificate,
             key,
-            present: Mutex::new((config, at)),
+            loaded: Mutex::new(Loaded { config, modified }),
         })
     }
 
     pub(super) fn config(&self) -> Arc<ServerConfig> {
-        let present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(&present.0)
+        Arc::clone(&self.loaded().config)
     }
 
-    /// Reads them again if they are others now; whether they were.
-    fn look(&self) -> Result<bool, TlsError> {
-        let at = changed([&self.certificate, &self.key])?;
-        let mut present = self.present.lock().unwrap_or_else(PoisonError::into_inner);
-        if present.1 == at {
+    fn loaded(&self) -> MutexGuard<'_, Loaded> {
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads the files again if they have changed; whether they have.
+    fn reload(&self) -> Result<bool, TlsError> {
+        let modified = modified([&self.certificate, &self.key])?;
+        let mut loaded = self.loaded();
+        if loaded.modified == modified {
             return Ok(false);
         }
-        // Not again before they change once more, whether they can be used or not.
-        present.1 = at;
-        present.0 = Arc::new(load(&self.certificate, &self.key)?);
+        // Files that cannot be used are not tried again until they change.
+        loaded.modified = modified;
+        loaded.config = Arc::new(load(&self.certificate, &self.key)?);
         Ok(true)
     }
 
-    /// Takes new files when there are some, for ever.
+    /// Reloads changed files until it is dropped.
     pub(super) async fn renew(&self) {
         loop {
-            tokio::time::sleep(LOOK_INTERVAL).await;
-            match self.look() {
+            tokio::time::sleep(CHECK_INTERVAL).await;
+            match self.reload() {
                 Ok(false) => {}
-                Ok(true) => tracing::info!("the page has a new certificate"),
-                Err(error) => tracing::error!("the page keeps its certificate: {error}"),
+                Ok(true) => tracing::info!("page certificate reloaded"),
+                Err(error) => {
+                    tracing::error!(%error, "cannot reload the page certificate; the previous one stays in use");
+                }
             }
         }
     }

@@ -1,4 +1,4 @@
-//! TLS for the page: certificates in files, or fetched by ACME.
+//! TLS for browsers, with certificates from files or by ACME.
 
 mod acme;
 mod files;
@@ -13,34 +13,24 @@ use tokio_rustls::TlsAcceptor;
 
 pub use acme::AcmeOptions;
 
-/// The files cannot be used.
+/// Why TLS cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// One of them cannot be read.
-    #[error("{path}: {error}")]
-    File {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        error: rustls::pki_types::pem::Error,
-    },
-    /// Where what is fetched is to be kept nothing can be.
+    /// A PEM file is unreadable or has no certificate or key.
+    #[error("cannot read {0}: {1}")]
+    File(PathBuf, rustls::pki_types::pem::Error),
+    /// The directory for ACME's account and certificate cannot be used.
     #[error(transparent)]
-    Kept(#[from] sysmon_certs::CertError),
-    /// They do not fit.
-    #[error("certificate and key cannot be used: {0}")]
+    Cache(#[from] sysmon_certs::CertError),
+    /// The certificate does not belong to the key, or has a form that rustls refuses.
+    #[error("cannot use certificate and key: {0}")]
     Tls(#[from] rustls::Error),
-    /// One of them is not there.
-    #[error("{path}: {error}")]
-    Io {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        error: io::Error,
-    },
+    /// A file's metadata cannot be read.
+    #[error("cannot read {0}: {1}")]
+    Io(PathBuf, io::Error),
 }
 
-/// Where the page's certificate comes from.
+/// A source of the page's certificate.
 #[derive(Debug)]
 pub struct Tls(Source);
 
@@ -52,13 +42,19 @@ enum Source {
 
 impl Tls {
     /// Reads certificate and key from files, and again when they change.
+    ///
+    /// # Errors
+    /// A file is unreadable, or the two do not belong together.
     pub fn read(certificate: PathBuf, key: PathBuf) -> Result<Self, TlsError> {
         let files = files::Files::read(certificate, key)?;
         Ok(Self(Source::Files(files)))
     }
 
-    /// Fetches a certificate by ACME, and renews it; until the first is there nobody gets in.
-    pub fn fetch(options: AcmeOptions) -> Result<Self, TlsError> {
+    /// Obtains a certificate by ACME and renews it; handshakes fail until the first one is there.
+    ///
+    /// # Errors
+    /// The cache directory or the file of roots cannot be used.
+    pub fn acme(options: AcmeOptions) -> Result<Self, TlsError> {
         let acme = Box::new(acme::Acme::new(options)?);
         Ok(Self(Source::Acme(acme)))
     }
@@ -70,12 +66,12 @@ impl Tls {
         })
     }
 
-    /// Whether a connection was there only to see that the page's name leads here.
+    /// Whether the connection was only ACME's check that the domain leads here.
     pub(super) fn is_challenge(protocol: Option<&[u8]>) -> bool {
         protocol == Some(acme::PROTOCOL)
     }
 
-    /// Sees to it that the certificate is a good one, for ever.
+    /// Renews or reloads the certificate until it is dropped.
     pub(super) async fn renew(&self) {
         match &self.0 {
             Source::Files(files) => files.renew().await,
@@ -84,7 +80,7 @@ impl Tls {
     }
 }
 
-/// A configuration that speaks HTTP.
+/// A server configuration for HTTP/2 and HTTP/1.1.
 fn configure(
     finish: impl FnOnce(
         ConfigBuilder<ServerConfig, WantsServerCert>,

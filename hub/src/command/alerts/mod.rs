@@ -190,12 +190,12 @@ fn acknowledge(context: &Context, scope: &str, note: &str) -> Result<String, Fai
     let alerts = context.ask(ANSWER_MAX, async |client: &Client| {
         client.acknowledge(host, rule, note).await
     })?;
-    if alerts.acknowledged == 0 {
+    if alerts.changed == 0 {
         return Err(anyhow!("no alert is firing on {scope}; see `sysmon-hub status`").into());
     }
     Ok(format!(
         "{} of {scope} acknowledged\n",
-        count(alerts.acknowledged)
+        count(alerts.changed)
     ))
 }
 
@@ -205,11 +205,11 @@ fn unacknowledge(context: &Context, scope: &str) -> Result<String, Failure> {
     let alerts = context.ask(ANSWER_MAX, async |client: &Client| {
         client.unacknowledge(host, rule).await
     })?;
-    if alerts.acknowledged == 0 {
+    if alerts.changed == 0 {
         return Err(anyhow!("no alert of {scope} is acknowledged; see `sysmon-hub status`").into());
     }
     Ok(format!(
         "acknowledgement of {} of {scope} removed\n",
-        count(alerts.acknowledged)
+        count(alerts.changed)
     ))
 }

@@ -11,7 +11,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sysmon_certs::{Identity, Role};
-use sysmon_link::{Backoff, CloseCode, Connector, FrameSender, HubSession, LinkError, Shown};
+use sysmon_link::{
+    Backoff, CloseCode, Connector, FrameSender, HubSession, LinkError, PeerCertificate,
+};
 use sysmon_wire::alerts::{AlertState, Alerts};
 use sysmon_wire::message::{FleetUpdate, Purpose, Reply};
 use tokio::sync::watch;
@@ -82,7 +84,7 @@ async fn stay_connected(
                 tracing::info!(address = %edge, name = %session.hub, "connected to edge");
                 logged.clear();
                 backoff.reset();
-                match sysmon_link::shown(&session.connection) {
+                match sysmon_link::peer_certificate(&session.connection) {
                     Ok(Some(edge)) => serve(&hub, &options, &session, &edge).await,
                     Ok(None) => LinkError::StreamEnded,
                     Err(error) => error,
@@ -104,7 +106,7 @@ async fn serve(
     hub: &Arc<Hub>,
     options: &EdgeOptions,
     session: &HubSession,
-    edge: &Shown,
+    edge: &PeerCertificate,
 ) -> LinkError {
     let connection = &session.connection;
     let access = hub.access.as_ref();

@@ -93,7 +93,7 @@ impl<'a> Redaction<'a> {
             Some(AlertState {
                 host: host.clone(),
                 rule: alert.rule.clone(),
-                what: nothing(),
+                device: nothing(),
                 severity: alert.severity,
                 since: alert.since,
                 summary: nothing(),
@@ -179,7 +179,7 @@ mod tests {
         let alert = |host: &str, by: Option<&str>| AlertState {
             host: host.into(),
             rule: "disk-full".into(),
-            what: "/secret".into(),
+            device: "/secret".into(),
             severity: sysmon_wire::message::Severity::Critical,
             since: UnixMs(5),
             summary: "/secret of web-1 is full".into(),

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sysmon_link::{
-    CloseCode, FrameReceiver, FrameSender, HELLO_TIMEOUT, LinkError, PeerSession, Shown,
+    CloseCode, FrameReceiver, FrameSender, HELLO_TIMEOUT, LinkError, PeerCertificate, PeerSession,
 };
 use sysmon_wire::Label;
 use sysmon_wire::message::{Reply, Request};
@@ -39,7 +39,7 @@ const PAST_INTERVAL: Duration = Duration::from_secs(1);
 /// Serves a subscriber until it leaves; returns the reason.
 pub(super) async fn serve(hub: &Arc<Hub>, session: PeerSession) -> LinkError {
     let connection = session.connection;
-    let who = Arc::new(session.who);
+    let who = Arc::new(session.certificate);
     loop {
         let (send, recv) = match connection.accept_bi().await {
             Ok(streams) => streams,
@@ -53,7 +53,7 @@ pub(super) async fn serve(hub: &Arc<Hub>, session: PeerSession) -> LinkError {
 
 async fn serve_request(
     hub: &Arc<Hub>,
-    who: &Shown,
+    who: &PeerCertificate,
     mut sender: FrameSender,
     mut receiver: FrameReceiver,
 ) {
@@ -87,7 +87,7 @@ pub(super) async fn receive_request(
 
 async fn answer(
     hub: &Arc<Hub>,
-    who: &Shown,
+    who: &PeerCertificate,
     request: Request,
     sender: &mut FrameSender,
 ) -> Result<(), LinkError> {

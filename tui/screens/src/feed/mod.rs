@@ -161,7 +161,7 @@ impl Feeder {
                 Ok(never) => match never {},
                 Err(end) => end,
             },
-            never = connector.keep_renewed(&session.connection, session.clock_offset_ms, identity) => match never {},
+            never = connector.renew_periodically(&session.connection, session.clock_offset_ms, identity) => match never {},
         }
     }
 

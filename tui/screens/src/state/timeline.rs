@@ -258,7 +258,7 @@ impl Entry<'_> {
     fn key(self) -> Key {
         match self {
             Self::Alert(alert) => {
-                Key::Alert(alert.host.clone(), alert.rule.clone(), alert.what.clone())
+                Key::Alert(alert.host.clone(), alert.rule.clone(), alert.device.clone())
             }
             Self::Event(event) => Key::Event(event.time, event.host.clone(), event.kind),
         }
@@ -276,7 +276,7 @@ mod tests {
         AlertState {
             host: host.into(),
             rule: "cpu".into(),
-            what: Label::new(""),
+            device: Label::new(""),
             severity: Severity::Warning,
             since: UnixMs(5),
             summary: Label::new(""),
@@ -349,7 +349,7 @@ mod tests {
         let event = |time: i64| Event {
             time: UnixMs(time),
             host: "a".into(),
-            kind: EventKind::Left,
+            kind: EventKind::Offline,
             text: "".into(),
         };
         let mut state = TimelineState::default();

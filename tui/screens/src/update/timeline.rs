@@ -45,7 +45,7 @@ pub(super) fn refresh_alerts(state: &mut State) -> Option<Effect> {
 /// Takes what fires, and tells what somebody did about it.
 pub(super) fn take_alerts(state: &mut State, told: Alerts) {
     if let Some((host, rule, done)) = state.timeline.alerts.doing.take() {
-        let text = match (told.acknowledged, done) {
+        let text = match (told.changed, done) {
             (0, _) => format!("{rule} on {host} is over"),
             (_, true) => format!("you take care of {rule} on {host}; A takes it back"),
             (_, false) => format!("nobody takes care of {rule} on {host}"),

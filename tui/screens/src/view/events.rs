@@ -235,8 +235,8 @@ mod tests {
         assert!(screen(&state, 80, 24).contains("nothing happened"));
         let kinds = [
             EventKind::Joined,
-            EventKind::Left,
-            EventKind::Back,
+            EventKind::Offline,
+            EventKind::Online,
             EventKind::Restarted,
             EventKind::Clock,
             EventKind::Fired(Severity::Critical),

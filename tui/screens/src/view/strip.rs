@@ -151,9 +151,9 @@ fn rank(kind: EventKind) -> u8 {
     match kind {
         EventKind::Fired(AlertSeverity::Critical) => 5,
         EventKind::Fired(AlertSeverity::Warning) => 4,
-        EventKind::Left => 3,
+        EventKind::Offline => 3,
         EventKind::Restarted | EventKind::Clock => 2,
-        EventKind::Joined | EventKind::Back => 1,
+        EventKind::Joined | EventKind::Online => 1,
         EventKind::Resolved(_) => 0,
     }
 }
@@ -168,8 +168,8 @@ pub(super) fn sign(kind: EventKind, theme: &Theme) -> (&'static str, ratatui::st
             };
             (theme.severity_sign(severity), theme.severity(severity))
         }
-        EventKind::Left => (theme.pick("✕", "x"), theme.severity(Severity::Warning)),
-        EventKind::Joined | EventKind::Back => (theme.pick("●", "o"), theme.text),
+        EventKind::Offline => (theme.pick("✕", "x"), theme.severity(Severity::Warning)),
+        EventKind::Joined | EventKind::Online => (theme.pick("●", "o"), theme.text),
         EventKind::Restarted => (theme.pick("↻", "r"), theme.text),
         EventKind::Clock => (theme.pick("◷", "c"), theme.text),
         EventKind::Resolved(_) => (theme.pick("✓", "v"), theme.dim),

@@ -1,0 +1,140 @@
+//! What the mirror shows, as `openapi.json` describes it. Fields are declared in the order of the JSON: alphabetically.
+
+use std::collections::BTreeMap;
+
+use serde::{Serialize, Serializer};
+use sysmon_wire::message::{HostState, Severity};
+use sysmon_wire::metrics::unscale;
+use sysmon_wire::{Label, UnixMs};
+
+/// Version of the JSON's fields.
+pub(super) const SCHEMA: u32 = 1;
+
+/// The whole fleet at one moment.
+#[derive(Debug, Serialize)]
+pub struct FleetView<'a> {
+    /// The hub's clock when it last sent something; 0 if it never did.
+    pub as_of_ms: UnixMs,
+    /// In alphabetical order.
+    pub hosts: Vec<HostView<'a>>,
+    /// Whether the hub is connected and sends.
+    pub live: bool,
+    /// Metrics that any host has.
+    pub metrics: Vec<&'static str>,
+    /// The edge's clock.
+    pub now_ms: UnixMs,
+    pub(super) schema: u32,
+    /// The page's title.
+    pub title: &'a str,
+}
+
+/// One host at one moment.
+#[derive(Debug, Serialize)]
+pub struct HostView<'a> {
+    /// Firing alerts.
+    pub alerts: Vec<AlertView<'a>>,
+    /// When the host last reported.
+    pub last_sample_ms: Option<UnixMs>,
+    /// Present values, by the metric's short name; none where unknown or the host is not live.
+    pub metrics: BTreeMap<&'static str, Option<Value>>,
+    /// The host's name.
+    pub name: &'a Label,
+    /// Whether it reports.
+    #[serde(serialize_with = "state")]
+    pub state: HostState,
+}
+
+/// A firing alert.
+#[derive(Debug, Serialize)]
+pub struct AlertView<'a> {
+    /// Since when somebody has acknowledged it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acknowledged_ms: Option<UnixMs>,
+    /// Its host, unless the alert stands within one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host: Option<&'a Label>,
+    /// The rule's name.
+    pub rule: &'a Label,
+    /// How bad it is.
+    #[serde(serialize_with = "severity")]
+    pub severity: Severity,
+    /// Since when it fires.
+    pub since_ms: UnixMs,
+    /// What the rule says about it, where the hub shares that.
+    #[serde(skip_serializing_if = "is_empty")]
+    pub summary: &'a Label,
+}
+
+/// The firing alerts of all hosts.
+#[derive(Debug, Serialize)]
+pub struct AlertsView<'a> {
+    /// In alphabetical order of hosts.
+    pub alerts: Vec<AlertView<'a>>,
+    /// The hub's clock when it last sent something.
+    pub as_of_ms: UnixMs,
+    pub(super) schema: u32,
+}
+
+/// One metric of one host over time.
+#[derive(Debug, Serialize)]
+pub struct SeriesView<'a> {
+    /// The host's name.
+    pub host: &'a Label,
+    /// The metric's short name.
+    pub metric: &'static str,
+    /// Start and mean of each step.
+    pub points: Vec<(UnixMs, Option<Value>)>,
+    pub(super) schema: u32,
+    /// Length of a step.
+    pub step_ms: i64,
+}
+
+/// The last quarter of an hour of one metric of all hosts.
+#[derive(Debug, Serialize)]
+pub struct SparksView<'a> {
+    /// Start of the last step.
+    pub end_ms: UnixMs,
+    /// Means of the steps, by host.
+    pub hosts: BTreeMap<&'a Label, Vec<Option<Value>>>,
+    /// The metric's short name.
+    pub metric: &'static str,
+    pub(super) schema: u32,
+    /// Length of a step.
+    pub step_ms: i64,
+}
+
+/// A value in its metric's unit, rounded to one digit more than the metric's scale has.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Value(pub f64);
+
+impl Value {
+    pub(super) fn rounded(scaled: f64, scale: i8) -> Self {
+        Self(match scale {
+            0.. => scaled.round() * unscale(1, scale),
+            _ => (scaled * 10.0).round() / 10.0 / 10f64.powi(-i32::from(scale)),
+        })
+    }
+}
+
+/// Whole numbers stand without a fraction.
+impl Serialize for Value {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.0.fract() == 0.0 && self.0.abs() < 9e15 {
+            serializer.serialize_i64(self.0 as i64)
+        } else {
+            serializer.serialize_f64(self.0)
+        }
+    }
+}
+
+fn state<S: Serializer>(state: &HostState, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(state.as_str())
+}
+
+fn severity<S: Serializer>(severity: &Severity, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(severity.as_str())
+}
+
+fn is_empty(label: &Label) -> bool {
+    label.as_str().is_empty()
+}
