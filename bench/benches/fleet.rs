@@ -285,7 +285,7 @@ impl Day {
             top,
         };
         let ask = |query: &Query| -> anyhow::Result<Vec<Points>> {
-            let plan = Plan::new(query, &fleet, &limits(), END)?;
+            let plan = Plan::new(query, &core.fleet, &limits(), END)?;
             let mut all = Vec::new();
             for (id, series) in &plan.hosts {
                 let host = core.fleet.host(*id).context("no host")?;
