@@ -1,8 +1,9 @@
-//! What watching costs: ten thousand hosts, twenty rules, a row of each host a second.
+//! CPU of alert rules: ten thousand hosts, twenty rules, one row per host and second; and the time from a row to
+//! the request of a webhook.
 //!
-//! `cargo bench -p sysmon-bench --bench alerts`. Then how long it takes from the row that is too much to the
-//! request that tells of it.
-#![expect(clippy::print_stdout, reason = "a report for people")]
+//! `cargo bench -p sysmon-bench --bench alerts`
+#![expect(clippy::print_stdout, reason = "prints its report")]
+#![allow(clippy::disallowed_methods, reason = "measures real time")]
 
 use std::io::Read;
 use std::net::TcpListener;
@@ -18,23 +19,23 @@ use sysmon_bench::tape::Tape;
 use sysmon_hub::fleet::HostId;
 use sysmon_wire::{Label, SeriesKey, UnixMs};
 
-/// The hub's own.
+/// The same allocator as the hub.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 const HOSTS: u32 = 10_000;
 
-/// Seconds that are watched; lines are laid through minutes, so that some of these are in it.
+/// Seconds measured; includes minute boundaries, at which forecasts are computed.
 const SECONDS: i64 = 150;
 
-/// Rules beside the usual ones, to make twenty.
+/// Rules besides the default ones, to make twenty.
 const MORE: [&str; 3] = [
     "leak: system.linux.memory.available < 1MB within 4h",
     "dirty: rate(system.linux.memory.dirty) > 50GB/s over 2m",
     "inodes: system.filesystem.inodes.usage < 1 within 4h and load5 > 2*load15",
 ];
 
-/// Times the way to the webhook is measured.
+/// Measurements of the time to the webhook.
 const TRIES: usize = 20;
 
 fn main() -> anyhow::Result<()> {
@@ -57,13 +58,13 @@ fn engine() -> anyhow::Result<()> {
     let names: Vec<Label> = (0..hosts)
         .map(|n| Label::new(&format!("host-{n}")))
         .collect();
-    let mut places: Vec<_> = (0..hosts).map(|n| tape.start(u64::from(n))).collect();
+    let mut positions: Vec<_> = (0..hosts).map(|n| tape.start(u64::from(n))).collect();
     let mut row = vec![0; keys.len()];
-    let (mut times, mut told) = (Vec::new(), 0);
+    let (mut times, mut transition_count) = (Vec::new(), 0);
     for second in 0..SECONDS {
         let mut spent = Duration::ZERO;
-        for (id, (name, place)) in (0..).zip(names.iter().zip(&mut places)) {
-            tape.play(place, &mut row);
+        for (id, (name, position)) in (0..).zip(names.iter().zip(&mut positions)) {
+            tape.play(position, &mut row);
             let start = Instant::now();
             let transitions = engine.observe(Observed {
                 id: HostId(id),
@@ -74,9 +75,9 @@ fn engine() -> anyhow::Result<()> {
                 values: &row,
             });
             spent += start.elapsed();
-            told += transitions.len();
+            transition_count += transitions.len();
         }
-        // The first finds out which series there are.
+        // The first second resolves series.
         if second > 0 {
             times.push(spent);
         }
@@ -85,7 +86,7 @@ fn engine() -> anyhow::Result<()> {
     let share = |time: Option<&Duration>| time.map_or(0.0, |time| time.as_secs_f64() * 100.0);
     let mean = times.iter().sum::<Duration>() / times.len().max(1) as u32;
     println!(
-        "{hosts} hosts, {count} rules, {} series a host, a row a second; {told} transitions",
+        "{hosts} hosts, {count} rules, {} series per host, one row per second; {transition_count} transitions",
         keys.len()
     );
     println!(
@@ -97,7 +98,7 @@ fn engine() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// From the row to the first byte of the request.
+/// Time from the row to the first byte of the request.
 fn webhook() -> anyhow::Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let mut times = Vec::new();
@@ -128,7 +129,7 @@ fn webhook() -> anyhow::Result<()> {
     let last = times.last().context("no time was measured")?;
     let median = times.get(TRIES / 2).unwrap_or(last);
     println!(
-        "from the row to the webhook's request: median {median:.1?}, worst {last:.1?}   aim 200 ms"
+        "from the row to the request of the webhook: median {median:.1?}, maximum {last:.1?}   aim 200 ms"
     );
     Ok(())
 }

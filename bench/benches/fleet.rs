@@ -1,7 +1,8 @@
-//! What a hub's questions, its history on disk and its start take, with a day of real rows.
+//! Time of queries, of history on disk and of the start of a hub, with a day of real rows.
 //!
 //! `cargo bench -p sysmon-bench --bench fleet`. Hosts are copies of one recorded machine.
-#![expect(clippy::print_stdout, reason = "a report for people")]
+#![expect(clippy::print_stdout, reason = "prints its report")]
+#![allow(clippy::disallowed_methods, reason = "measures real time")]
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use sysmon_bench::recording::Recording;
 use sysmon_bench::tape::Tape;
 use sysmon_hub::changes;
 use sysmon_hub::core::Core;
-use sysmon_hub::fleet::FleetOptions;
+use sysmon_hub::fleet::{Fleet, FleetOptions};
 use sysmon_hub::query::{Past, Plan, combine};
 use sysmon_hub::view::{SparkRequest, fleet_picture};
 use sysmon_series::{Changes, Chunk, HeadChanges};
@@ -21,36 +22,36 @@ use sysmon_store::{Batch, HostBatch, Limits, Tier};
 use sysmon_wire::message::{Aggregate, Group, Points, Query, Reply, RunId};
 use sysmon_wire::{Label, Row, SeriesKey, UnixMs, codec};
 
-/// The hub's own.
+/// The same allocator as the hub.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// A day, at a row a second.
+/// A day, at one row per second.
 const ROWS: i64 = 86_400;
 
-/// Rows that are committed together here, for time's sake; a hub commits every second.
+/// Rows per commit, to save time; a hub commits every second.
 const ROWS_PER_COMMIT: i64 = 10;
 
-/// The moment of row 0: the beginning of a day.
+/// Time of row 0: the start of a day.
 const START_MS: i64 = 1_700_006_400_000;
 
-/// The moment after the last row.
+/// Time after the last row.
 const END: UnixMs = UnixMs(START_MS + ROWS * 1000);
 
-/// Hosts that have a day each.
+/// Hosts with a day of rows each.
 const HOSTS: usize = 100;
 
-/// Hosts whose newest values are asked for.
+/// Hosts whose newest values are requested.
 const MANY_HOSTS: usize = 10_000;
 
-/// Hosts that are shown as they were, and the rows that each has of that time.
+/// Hosts shown at a past moment, and the rows of each.
 const PAST_HOSTS: usize = 1_000;
 const PAST_ROWS: i64 = 900;
 
-/// Points of a chart.
+/// Points per chart.
 const POINTS: i64 = 200;
 
-/// Times each question is asked; the shortest counts, for the others were disturbed.
+/// Attempts per measurement; the shortest counts, because the others were disturbed.
 const TRIES: usize = 5;
 
 fn main() -> anyhow::Result<()> {
@@ -59,7 +60,10 @@ fn main() -> anyhow::Result<()> {
     let day = Day::write(&tape, &dir.path().join("one.db"))?;
     day.report()?;
     day.report_start(&dir.path().join("many.db"))?;
-    day.report_questions()?;
+    let core = day.core()?;
+    day.report_queries(&core.fleet)?;
+    report_noon(&core.fleet)?;
+    drop(core);
     report_newest(&tape)?;
     report_moment(&tape)
 }
@@ -82,21 +86,21 @@ fn limits() -> Limits {
     }
 }
 
-/// The time of the quickest of some tries in milliseconds, and what it gave.
-fn quickest<T>(mut ask: impl FnMut() -> anyhow::Result<T>) -> anyhow::Result<(f64, T)> {
+/// The shortest time of all attempts in milliseconds, and its result.
+fn quickest<T>(mut run: impl FnMut() -> anyhow::Result<T>) -> anyhow::Result<(f64, T)> {
     let mut best: Option<(f64, T)> = None;
     for _ in 0..TRIES {
         let start = Instant::now();
-        let answer = ask()?;
+        let result = run()?;
         let took = start.elapsed().as_secs_f64() * 1000.0;
         if best.as_ref().is_none_or(|(quickest, _)| took < *quickest) {
-            best = Some((took, answer));
+            best = Some((took, result));
         }
     }
-    best.context("no try")
+    best.context("no attempt")
 }
 
-fn tell(what: &str, took: f64, unit: &str, aim: Option<f64>) {
+fn print(what: &str, took: f64, unit: &str, aim: Option<f64>) {
     let verdict = aim.map_or(String::new(), |aim| {
         let met = if took <= aim { "met" } else { "missed" };
         format!("   aim {aim}: {met}")
@@ -121,7 +125,7 @@ impl Day {
         let id = core.host_id(&Label::new("host-0"))?;
         core.fleet.series(id, tape.keys().to_vec())?;
         let mut store = Store::open(path)?;
-        let mut place = tape.start(0);
+        let mut position = tape.start(0);
         let mut row = Row {
             values: vec![0; tape.keys().len()],
             ..Row::default()
@@ -131,7 +135,7 @@ impl Day {
         for n in 0..ROWS {
             row.seq += 1;
             row.time = UnixMs(START_MS + n * 1000);
-            tape.play(&mut place, &mut row.values);
+            tape.play(&mut position, &mut row.values);
             core.apply(id, RunId(1), &row, row.time)?;
             if n % ROWS_PER_COMMIT != ROWS_PER_COMMIT - 1 {
                 continue;
@@ -170,14 +174,14 @@ impl Day {
         let mut store = Store::open(&self.path)?;
         store.load()?;
         let sealed: usize = self.chunks.iter().map(|chunk| chunk.encode().len()).sum();
-        tell(
-            "bytes a value, sealed",
+        print(
+            "bytes per value, sealed",
             sealed as f64 / self.values,
             "",
             Some(0.5),
         );
-        tell(
-            "bytes a value, the file and its log",
+        print(
+            "bytes per value, file and log",
             store.bytes() as f64 / self.values,
             "",
             None,
@@ -185,14 +189,14 @@ impl Day {
         let commits = ROWS / ROWS_PER_COMMIT;
         let commit = self.commits.as_secs_f64() * 1000.0 / commits as f64;
         let text = format!("a commit of {ROWS_PER_COMMIT} rows, synced");
-        tell(&text, commit, "ms", None);
+        print(&text, commit, "ms", None);
         let (start, mut windows) = (Instant::now(), 0);
         while store.roll_up(END + 3_600_000)? {
             windows += 1;
         }
         let took = start.elapsed().as_secs_f64() * 1000.0;
-        tell(
-            "minutes and hours of two hours of rows",
+        print(
+            "roll-up of two hours of rows",
             took / f64::from(windows),
             "ms",
             None,
@@ -205,10 +209,10 @@ impl Day {
             let first = found.iter().filter(|(part, _)| *part == 0);
             let rows: usize = first.map(|(_, chunk)| chunk.rows()).sum();
             let buckets_a_day = 86_400_000.0 / tier.step_ms() as f64;
-            let kept = bytes as f64 / rows as f64 * buckets_a_day * days / 1e6;
-            tell(
+            let stored = bytes as f64 / rows as f64 * buckets_a_day * days / 1e6;
+            print(
                 &format!("{tier:?}s of a host, {days} days"),
-                kept,
+                stored,
                 "MB",
                 None,
             );
@@ -217,7 +221,7 @@ impl Day {
         Ok(())
     }
 
-    /// Time until a hub that has a day of many hosts on disk serves.
+    /// Time until a hub with a day of many hosts on disk is ready.
     fn report_start(&self, path: &Path) -> anyhow::Result<()> {
         let mut store = Store::open(path)?;
         for number in 0..HOSTS {
@@ -247,7 +251,7 @@ impl Day {
             })?;
         }
         drop(store);
-        println!("{HOSTS} hosts with a day each\n");
+        println!("{HOSTS} hosts with a day of rows each\n");
         let (took, _) = quickest(|| {
             let mut core = Core::new(options());
             let mut store = Store::open(path)?;
@@ -258,11 +262,12 @@ impl Day {
                 .for_each(|host| core.restore(host));
             Ok(core.fleet.len())
         })?;
-        tell("from the start to serving", took, "ms", Some(2_000.0));
+        print("start until ready", took, "ms", Some(2_000.0));
         Ok(())
     }
 
-    fn report_questions(&self) -> anyhow::Result<()> {
+    /// A fleet of copies of this day.
+    fn core(&self) -> anyhow::Result<Core> {
         let mut core = Core::new(options());
         for number in 0..HOSTS {
             let name = Label::new(&format!("host-{number}"));
@@ -273,100 +278,112 @@ impl Day {
                 core.fleet.restore_chunk(&name, chunk.clone());
             }
         }
+        Ok(core)
+    }
+
+    fn report_queries(&self, fleet: &Fleet) -> anyhow::Result<()> {
         let reader = Reader::open(&self.path)?;
-        let day = |metric: &str, aggregate, group: Option<Group>, top| Query {
-            metric: Label::new(metric),
-            host: None,
-            from: UnixMs(START_MS),
-            to: END - 1,
-            step_ms: ROWS * 1000 / POINTS,
-            aggregate,
-            group,
-            top,
-        };
-        let ask = |query: &Query| -> anyhow::Result<Vec<Points>> {
-            let plan = Plan::new(query, &core.fleet, &limits(), END)?;
-            let mut all = Vec::new();
-            for (id, series) in &plan.hosts {
-                let host = core.fleet.host(*id).context("no host")?;
-                let past = match plan.tier() {
-                    Some(tier) => {
-                        // All are copies of this one.
-                        let name = Label::new("host-0");
-                        let rolled = reader.rolled(&name)?;
-                        let from = plan.resample.from;
-                        let rows_from = plan.rows_from(tier, from, rolled);
-                        Past {
-                            buckets: reader.buckets(&name, tier, series, from, rows_from)?,
-                            rows_from,
-                        }
-                    }
-                    None => Past::default(),
-                };
-                all.extend(plan.of_host(host.into(), series, &past)?);
-            }
-            Ok(combine(all, query.group.as_ref(), query.top.into()))
-        };
         let mean = Aggregate::Mean;
-        for (metric, aim) in [("load1", Some(50.0)), ("net.rx", Some(50.0))] {
-            let (took, points) = quickest(|| ask(&day(metric, mean, None, 0)))?;
-            let text = format!(
-                "a day of {metric}, {} series, {POINTS} points",
-                points.len()
-            );
-            tell(&text, took, "ms", aim);
+        let measure = |query: &Query| quickest(|| answer(fleet, &reader, query));
+        for metric in ["load1", "net.rx"] {
+            let (took, points) = measure(&day_query(metric, mean, None, 0))?;
+            let series = points.len();
+            let text = format!("a day of {metric}, {series} series, {POINTS} points");
+            print(&text, took, "ms", Some(50.0));
         }
         let all = Group {
             by: Vec::new(),
             across: Aggregate::Sum,
         };
-        let (took, _) = quickest(|| ask(&day("net.rx", mean, Some(all.clone()), 0)))?;
-        tell("a day of net.rx, all hosts in one", took, "ms", None);
-        let (took, _) = quickest(|| ask(&day("load1", mean, None, 10)))?;
-        tell(
-            "the ten hosts whose load1 was highest in a day",
-            took,
-            "ms",
-            None,
-        );
         let p95 = Aggregate::Quantile(950);
-        let (took, _) = quickest(|| ask(&day("load1", p95, None, 0)))?;
-        tell(
-            "the same day's 95th percentiles, of every row",
-            took,
-            "ms",
-            None,
-        );
-        let (took, found) = quickest(|| {
-            let mut all = Vec::new();
-            for (_, host) in core.fleet.machines() {
-                all.extend(changes::of_host(host.into(), END - 43_200_000, 100)?);
-            }
-            Ok(changes::ranked(all, 100).len())
-        })?;
-        tell(
-            &format!("what changed at noon, {found} found"),
-            took,
-            "ms",
-            None,
-        );
-        let sparks = SparkRequest {
-            points: 60,
-            step_ms: 1000,
-            aliases: vec![0, 3],
-        };
-        let noon = Some(END - 43_200_000);
-        let (took, _) =
-            quickest(|| Ok(fleet_picture(&core.fleet.view(), noon, END, &sparks).len()))?;
-        tell(
-            "the fleet at noon, with two sparklines a host",
-            took,
-            "ms",
-            Some(100.0),
-        );
-        println!();
+        let others = [
+            (
+                "a day of net.rx, summed over all hosts",
+                day_query("net.rx", mean, Some(all), 0),
+            ),
+            (
+                "the ten hosts with the highest load1 of a day",
+                day_query("load1", mean, None, 10),
+            ),
+            (
+                "95th percentiles of a day, from every row",
+                day_query("load1", p95, None, 0),
+            ),
+        ];
+        for (text, query) in &others {
+            print(text, measure(query)?.0, "ms", None);
+        }
         Ok(())
     }
+}
+
+/// A query over the whole day.
+fn day_query(metric: &str, aggregate: Aggregate, group: Option<Group>, top: u16) -> Query {
+    Query {
+        metric: Label::new(metric),
+        host: None,
+        from: UnixMs(START_MS),
+        to: END - 1,
+        step_ms: ROWS * 1000 / POINTS,
+        aggregate,
+        group,
+        top,
+    }
+}
+
+fn answer(fleet: &Fleet, reader: &Reader, query: &Query) -> anyhow::Result<Vec<Points>> {
+    let plan = Plan::new(query, fleet, &limits(), END)?;
+    let mut all = Vec::new();
+    for (id, series) in &plan.hosts {
+        let host = fleet.host(*id).context("no host")?;
+        let past = match plan.tier() {
+            Some(tier) => {
+                // All hosts are copies of this one.
+                let name = Label::new("host-0");
+                let rolled = reader.rolled(&name)?;
+                let from = plan.resample.from;
+                let rows_from = plan.rows_from(tier, from, rolled);
+                Past {
+                    buckets: reader.buckets(&name, tier, series, from, rows_from)?,
+                    rows_from,
+                }
+            }
+            None => Past::default(),
+        };
+        all.extend(plan.of_host(host.into(), series, &past)?);
+    }
+    Ok(combine(all, query.group.as_ref(), query.top.into()))
+}
+
+fn report_noon(fleet: &Fleet) -> anyhow::Result<()> {
+    let (took, found) = quickest(|| {
+        let mut all = Vec::new();
+        for (_, host) in fleet.machines() {
+            all.extend(changes::of_host(host.into(), END - 43_200_000, 100)?);
+        }
+        Ok(changes::ranked(all, 100).len())
+    })?;
+    print(
+        &format!("significant changes at noon, {found} found"),
+        took,
+        "ms",
+        None,
+    );
+    let sparks = SparkRequest {
+        points: 60,
+        step_ms: 1000,
+        aliases: vec![0, 3],
+    };
+    let noon = Some(END - 43_200_000);
+    let (took, _) = quickest(|| Ok(fleet_picture(&fleet.view(), noon, END, &sparks).len()))?;
+    print(
+        "the fleet at noon, with two sparklines per host",
+        took,
+        "ms",
+        Some(100.0),
+    );
+    println!();
+    Ok(())
 }
 
 fn report_newest(tape: &Tape) -> anyhow::Result<()> {
@@ -389,7 +406,7 @@ fn report_newest(tape: &Tape) -> anyhow::Result<()> {
         aliases: Vec::new(),
     };
     let (took, frames) = quickest(|| Ok(fleet_picture(&core.fleet.view(), None, row.time, &none)))?;
-    tell("the newest values of all", took, "ms", Some(5.0));
+    print("newest values of all hosts", took, "ms", Some(5.0));
     let replies: Vec<Reply> = frames.into_iter().map(Reply::Fleet).collect();
     let (took, bytes) = quickest(|| {
         let mut bytes = 0;
@@ -400,11 +417,11 @@ fn report_newest(tape: &Tape) -> anyhow::Result<()> {
         }
         Ok(bytes)
     })?;
-    tell(&format!("the same as {bytes} bytes"), took, "ms", None);
+    print(&format!("encoded to {bytes} bytes"), took, "ms", None);
     Ok(())
 }
 
-/// What a terminal asks for when somebody goes to a moment.
+/// The requests of a terminal that opens a moment of the past.
 fn report_moment(tape: &Tape) -> anyhow::Result<()> {
     println!("\n{PAST_HOSTS} hosts\n");
     let mut core = Core::new(options());
@@ -415,11 +432,11 @@ fn report_moment(tape: &Tape) -> anyhow::Result<()> {
     for number in 0..PAST_HOSTS {
         let id = core.host_id(&Label::new(&format!("host-{number}")))?;
         core.fleet.series(id, tape.keys().to_vec())?;
-        let mut place = tape.start(number as u64);
+        let mut position = tape.start(number as u64);
         for n in 0..PAST_ROWS {
             row.seq = n as u64 + 1;
             row.time = UnixMs(START_MS + n * 1000);
-            tape.play(&mut place, &mut row.values);
+            tape.play(&mut position, &mut row.values);
             core.apply(id, RunId(number as u64 + 1), &row, row.time)?;
         }
     }
@@ -435,15 +452,10 @@ fn report_moment(tape: &Tape) -> anyhow::Result<()> {
     };
     let moment = Some(now - PAST_ROWS * 400);
     let (took, _) = quickest(|| Ok(fleet_picture(&core.fleet.view(), moment, now, &none)))?;
-    tell(
-        "the values of all at a moment of the past",
-        took,
-        "ms",
-        None,
-    );
+    print("values of all hosts at a past moment", took, "ms", None);
     let (took, frames) = quickest(|| Ok(fleet_picture(&core.fleet.view(), moment, now, &sparks)))?;
-    tell(
-        "the same with the lines of two of them",
+    print(
+        "the same with two sparklines per host",
         took,
         "ms",
         Some(50.0),
@@ -457,6 +469,6 @@ fn report_moment(tape: &Tape) -> anyhow::Result<()> {
         }
         Ok(bytes)
     })?;
-    tell(&format!("that as {bytes} bytes"), took, "ms", None);
+    print(&format!("encoded to {bytes} bytes"), took, "ms", None);
     Ok(())
 }

@@ -1,7 +1,7 @@
-//! Gorilla, to compare with: the time series encoding of Pelkonen et al., "Gorilla: A Fast, Scalable, In-Memory
-//! Time Series Database", VLDB 2015, section 4.1. One block holds one series.
+//! Gorilla, for comparison: the time series encoding of Pelkonen et al., "Gorilla: A Fast, Scalable, In-Memory
+//! Time Series Database", VLDB 2015, section 4.1. One block contains one series.
 
-/// Bits after bits, highest first.
+/// Appends bits, highest first.
 #[derive(Default)]
 struct BitWriter {
     bytes: Vec<u8>,
@@ -65,20 +65,20 @@ impl BitReader<'_> {
     }
 }
 
-/// The bits that differed in the value before.
+/// The range of bits that differed in the previous value.
 #[derive(Clone, Copy, Default)]
 struct Window {
     leading: u32,
     bits: u32,
 }
 
-/// Bits of the difference between two distances in time, by how many ones announce it.
+/// Bits of the difference between two time deltas, by the number of leading ones that announce it.
 const TIME_BITS: [u32; 5] = [0, 7, 9, 12, 32];
 
-/// Bits of the first distance in time: a block is of at most four hours.
+/// Bits of the first time delta: a block covers at most four hours.
 const FIRST_DELTA_BITS: u32 = 14;
 
-/// A series that is written.
+/// Writes a series.
 #[derive(Default)]
 pub(crate) struct Encoder {
     out: BitWriter,
@@ -165,14 +165,13 @@ impl Encoder {
     }
 }
 
-/// A series that can be read.
+/// An encoded series.
 pub(crate) struct Block {
     rows: usize,
     bytes: Vec<u8>,
 }
 
 impl Block {
-    /// Bytes it takes.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes.len()
     }
@@ -210,7 +209,7 @@ impl Block {
     }
 }
 
-/// The difference between two distances in time.
+/// The difference between two time deltas.
 fn time_change(bits: &mut BitReader<'_>) -> i64 {
     let width = TIME_BITS.get(bits.ones(4) as usize).copied().unwrap_or(0);
     if width == 0 {

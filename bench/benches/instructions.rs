@@ -1,8 +1,8 @@
-//! How many instructions the hot paths take: figures that neither the machine nor its load can change.
+//! Instruction counts of the hot paths: independent of the machine and its load.
 //!
-//! Counted by valgrind, once each; run by `bench/instructions.sh`. What prepares a count is not in it.
+//! Counted by valgrind, once each; run by `bench/instructions.sh`. Setup is not counted.
 #![expect(clippy::unwrap_used, reason = "a bench that panics has failed")]
-#![expect(missing_docs, reason = "the macros make public items")]
+#![expect(missing_docs, reason = "the macros generate public items")]
 
 use std::hint::black_box;
 
@@ -13,13 +13,13 @@ use sysmon_wire::message::{FleetUpdate, HostHealth, HostLine, HostState, HostTic
 use sysmon_wire::metrics::SUMMARY;
 use sysmon_wire::{HostFacts, RowDecoder, RowEncoder, UnixMs, codec};
 
-/// Rows before the one that is counted: the first is a keyframe and unlike the others.
+/// Rows before the counted one: the first is a keyframe, unlike the others.
 const BEFORE: usize = 100;
 
-/// Rows of the ring that is read: an hour and what was not sealed yet.
+/// Rows of the ring that is read: an hour, and unsealed rows.
 const RING_ROWS: usize = 8 * ROWS_PER_CHUNK + 256;
 
-/// Hosts of a fleet's first picture, as many as fit in a frame of it.
+/// Hosts per frame of a fleet.
 const HOSTS: u32 = 100;
 
 fn time_of(row: usize) -> UnixMs {
@@ -32,7 +32,7 @@ fn rows(count: usize) -> Vec<Vec<i64>> {
     (0..count).map(|_| player.next_row().to_vec()).collect()
 }
 
-/// A ring of all rows but the last, and that.
+/// A ring of all rows but the last, and the last row.
 fn ring(count: usize) -> (Ring, Vec<i64>) {
     let mut rows = rows(count);
     let last = rows.pop().unwrap();
@@ -43,7 +43,7 @@ fn ring(count: usize) -> (Ring, Vec<i64>) {
     (ring, last)
 }
 
-/// A chunk's times and columns.
+/// The times and columns of a chunk.
 fn columns() -> (Vec<i64>, Vec<Vec<i64>>) {
     let rows = rows(ROWS_PER_CHUNK);
     let series = rows.first().unwrap().len();
@@ -52,7 +52,7 @@ fn columns() -> (Vec<i64>, Vec<Vec<i64>>) {
     (times, (0..series).map(column).collect())
 }
 
-/// A sealed chunk, and the series that changes most in it or never.
+/// A sealed chunk, and its series that changes most or least.
 fn chunk(busiest: bool) -> (Chunk, u32) {
     let (times, columns) = columns();
     let changes = |column: &Vec<i64>| column.windows(2).filter(|w| w[0] != w[1]).count();
@@ -76,7 +76,7 @@ fn encoder() -> (RowEncoder, Vec<i64>, Vec<u8>) {
     (encoder, last, out)
 }
 
-/// A decoder that has read all rows but the last, that, and how many series there are.
+/// A decoder after all rows but the last, the encoded last row, and the number of series.
 fn decoder() -> (RowDecoder, Vec<u8>, usize) {
     let (mut encoder, last, mut out) = encoder();
     let start = out.len();

@@ -1,8 +1,9 @@
-//! What a day of one host takes in the ring, and how long writing and reading it takes, beside Gorilla and zstd.
+//! Size of a day of one host in the ring, and time to write and read it, compared with Gorilla and zstd.
 //!
-//! `cargo bench -p sysmon-bench --bench ring`: all figures are of one run over the same recorded
+//! `cargo bench -p sysmon-bench --bench ring`: all figures are from one run over the same recorded
 //! values, so that their ratios hold on any machine.
-#![expect(clippy::print_stdout, reason = "a report for people")]
+#![expect(clippy::print_stdout, reason = "prints its report")]
+#![allow(clippy::disallowed_methods, reason = "measures real time")]
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -20,25 +21,24 @@ mod gorilla;
 #[global_allocator]
 static ALLOCATOR: Counting = Counting::new();
 
-/// A day, at a row a second.
+/// A day, at one row per second.
 const ROWS: usize = 86_400;
 
-/// An hour.
 const HOUR: usize = 3_600;
 
 /// Rows of a Gorilla block: two hours, as in the paper.
 const GORILLA_ROWS: usize = 7_200;
 
-/// The level zstd takes when none is named.
+/// The default level of zstd.
 const ZSTD_LEVEL: i32 = 3;
 
-/// Times each reading is done; the shortest counts, for the others were disturbed.
+/// Attempts per measurement; the shortest counts, because the others were disturbed.
 const TRIES: usize = 5;
 
-/// The moment of row 0; any whole second does.
+/// Time of row 0; any whole second works.
 const START_MS: i64 = 1_700_000_000_000;
 
-/// What is to be met: bytes a value all in and sealed, and milliseconds to read an hour.
+/// Targets: bytes per value in all and sealed, and milliseconds to read an hour.
 const ALL_IN_MAX: f64 = 0.25;
 const SEALED_MAX: f64 = 0.20;
 const HOUR_MS_MAX: f64 = 1.0;
@@ -55,15 +55,15 @@ fn main() -> anyhow::Result<()> {
     day.report_reading()
 }
 
-/// The same day written four ways, and what that took.
+/// The same day written in four ways.
 struct Day {
     series: usize,
     ring: Ring,
-    /// What the allocator says the ring has.
+    /// Bytes that the ring has allocated.
     ring_live: usize,
     sealed_bytes: usize,
     sealed_values: usize,
-    /// By series.
+    /// Blocks per series.
     gorilla: Vec<Vec<gorilla::Block>>,
     zstd_bytes: usize,
     ring_time: Duration,
@@ -184,16 +184,16 @@ impl Day {
                 per_value / zstd
             );
         };
-        println!("bytes a value");
+        println!("bytes per value");
         let all_in = self.ring_live as f64 / values;
         let sealed = self.sealed_bytes as f64 / self.sealed_values as f64;
         line(
-            "ring, all in, by the allocator",
+            "ring in all, by the allocator",
             all_in,
             &aim(all_in, ALL_IN_MAX),
         );
         line(
-            "ring, all in, by its own count",
+            "ring in all, by its own count",
             self.ring.bytes() as f64 / values,
             "",
         );
@@ -231,7 +231,7 @@ impl Day {
         let gorilla_hour = self.gorilla_each(HOUR)?;
         let gorilla_day = self.gorilla_each(ROWS)?;
         println!(
-            "milliseconds to read one series at full resolution: median and worst of all series"
+            "milliseconds to read one series at full resolution: median and maximum of all series"
         );
         let line = |what: &str, times: &[Duration], floor: &[Duration], rows: usize, goal: bool| {
             let (median, worst) = (middle_ms(times), worst_ms(times));
@@ -247,13 +247,7 @@ impl Day {
             );
         };
         line("ring, the newest hour", &newest, &gorilla_hour, HOUR, true);
-        line(
-            "ring, an hour of the past",
-            &past,
-            &gorilla_hour,
-            HOUR,
-            true,
-        );
+        line("ring, an older hour", &past, &gorilla_hour, HOUR, true);
         line(
             "Gorilla, an hour",
             &gorilla_hour,
@@ -266,7 +260,7 @@ impl Day {
         Ok(())
     }
 
-    /// Reads rows of each series by itself.
+    /// Reads each series separately.
     fn read_each(&self, first: usize, rows: usize) -> anyhow::Result<Vec<Duration>> {
         let (from, to) = (time_of(first), time_of(first + rows - 1));
         let mut times = Vec::new();
@@ -291,7 +285,7 @@ impl Day {
                 (times, values)
             });
             took.push(time);
-            // Both must hold the same, or the comparison means nothing.
+            // Both must contain the same values, or the comparison is meaningless.
             let table = self.ring.read(&[series], time_of(0), time_of(rows - 1))?;
             let column = table.columns.first().into_iter().flatten();
             ensure!(column.map(|&value| value as f64).eq(values));
@@ -327,17 +321,17 @@ fn worst_ms(times: &[Duration]) -> f64 {
     times.iter().max().map_or(0.0, Duration::as_secs_f64) * 1000.0
 }
 
-/// Copying so many times and values.
+/// Time to copy `rows` times and values.
 fn copy_ms(rows: usize) -> f64 {
     let from = vec![1i64; rows * 2];
     shortest(|| black_box(&from).clone()).0.as_secs_f64() * 1000.0
 }
 
-/// The shortest time it took, and the last result.
-fn shortest<T>(mut what: impl FnMut() -> T) -> (Duration, T) {
+/// The shortest time of all attempts, and the last result.
+fn shortest<T>(mut run: impl FnMut() -> T) -> (Duration, T) {
     let mut once = || {
         let start = Instant::now();
-        let result = black_box(what());
+        let result = black_box(run());
         (start.elapsed(), result)
     };
     let (mut time, mut result) = once();

@@ -1,4 +1,4 @@
-//! Many agents in this process, each with an identity and a connection of its own.
+//! Many agents in one process, each with its own identity and connection.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -13,23 +13,23 @@ use tokio::time::timeout;
 
 use crate::VERSION;
 use crate::progress::Progress;
-use crate::tally::{Tally, Watched};
+use crate::tally::{AgentObserver, Tally};
 
-/// Agents that share a socket: one would be a bottleneck, one each too many files.
+/// Agents per socket: one socket for all is a bottleneck, one each needs too many files.
 const AGENTS_PER_SOCKET: usize = 64;
 
-/// Time those have whose first attempt failed: the longest wait between attempts, and the next.
-const PATIENCE: Duration = Duration::from_secs(40);
+/// Time-out for agents whose first attempt failed: the longest back-off and the next attempt.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(40);
 
-/// How long identities are good for.
+/// Validity of identities, in days.
 const DAYS: u32 = 1;
 
-/// What agents are to connect with.
+/// Issues an identity for each name, and prepares its connection.
 pub(crate) fn connectors(
     authority: &Authority,
     names: impl ExactSizeIterator<Item = PeerName>,
 ) -> anyhow::Result<Vec<Connector>> {
-    let mut progress = Progress::new("identities are made", names.len());
+    let mut progress = Progress::new("identities issued", names.len());
     let mut connectors = Vec::with_capacity(names.len());
     let mut socket: Option<Connector> = None;
     for name in names {
@@ -40,12 +40,12 @@ pub(crate) fn connectors(
             }
             _ => socket.insert(Connector::new(&identity, VERSION)?).clone(),
         });
-        progress.tell(connectors.len());
+        progress.update(connectors.len());
     }
     Ok(connectors)
 }
 
-/// Starts agents, so many at a time, and waits until all are connected or have had their time.
+/// Starts agents, with `handshakes` attempts at a time, and waits until all are connected or time out.
 pub(crate) async fn connect<S: Source + Send + 'static>(
     options: &AgentOptions,
     handshakes: usize,
@@ -54,7 +54,7 @@ pub(crate) async fn connect<S: Source + Send + 'static>(
     stopped: &watch::Receiver<bool>,
 ) -> anyhow::Result<JoinSet<Summary>> {
     let hosts = agents.len();
-    let mut progress = Progress::new("agents are connected", hosts);
+    let mut progress = Progress::new("agents connected", hosts);
     let mut up = tally.up();
     let handshakes = Arc::new(Semaphore::new(handshakes));
     let mut running = JoinSet::new();
@@ -62,10 +62,10 @@ pub(crate) async fn connect<S: Source + Send + 'static>(
         let attempt = Arc::clone(&handshakes).acquire_owned().await?;
         let mut stopped = stopped.clone();
         let stop = async move {
-            // A sender that is gone says the same.
+            // A dropped sender stops the agent too.
             let _ = stopped.wait_for(|stop| *stop).await;
         };
-        let observer = Arc::new(Watched::new(tally, attempt));
+        let observer = Arc::new(AgentObserver::new(tally, attempt));
         running.spawn(run_observed(
             options.clone(),
             connector,
@@ -75,22 +75,34 @@ pub(crate) async fn connect<S: Source + Send + 'static>(
         ));
         let connected = *up.borrow_and_update();
         if connected == 0 && tally.counts().failed > 0 {
-            bail!("no agent is let in: {}", tally.counts().last_error);
+            bail!("no agent can connect: {}", tally.counts().last_error);
         }
-        progress.tell(connected);
+        progress.update(connected);
     }
     let all = up.wait_for(|up| {
-        progress.tell(*up);
+        progress.update(*up);
         *up >= hosts
     });
-    let all = timeout(PATIENCE, all).await.is_ok();
+    let all = timeout(CONNECT_TIMEOUT, all).await.is_ok();
     let connected = *tally.up().borrow();
     if !all {
         let error = tally.counts().last_error.clone();
         if connected == 0 {
-            bail!("no agent is let in: {error}");
+            bail!("no agent can connect: {error}");
         }
-        tracing::warn!("{connected} of {hosts} agents are connected: {error}");
+        tracing::warn!(connected, hosts, %error, "not every agent is connected");
     }
     Ok(running)
+}
+
+/// Waits for the end of every agent, and adds up their rows.
+pub(crate) async fn total(mut agents: JoinSet<Summary>) -> anyhow::Result<Summary> {
+    let mut total = Summary::default();
+    while let Some(summary) = agents.join_next().await {
+        let summary = summary?;
+        total.rows += summary.rows;
+        total.dropped += summary.dropped;
+        total.waiting += summary.waiting;
+    }
+    Ok(total)
 }

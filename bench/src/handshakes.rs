@@ -1,6 +1,5 @@
-//! How many peers a hub can greet: whole handshakes with certificates on both sides, one after the other.
+//! Complete mutual TLS handshakes per second that a hub performs.
 
-use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,12 +12,13 @@ use sysmon_wire::message::Purpose;
 use tokio::task::JoinSet;
 
 use crate::VERSION;
-use crate::hub_figures::Asked;
+use crate::hub_status::HubStatus;
+use crate::report::Lines;
 
-/// Time that the figures which the hub tells of itself are behind.
-const FIGURES_LAG: Duration = Duration::from_millis(1_500);
+/// Delay of the hub's own metrics.
+const STATUS_DELAY: Duration = Duration::from_millis(1_500);
 
-/// Handshakes for `length`, so many at the same time.
+/// Performs handshakes for `length`, `at_once` of them concurrently.
 pub async fn handshakes(
     hub: &str,
     at_once: usize,
@@ -28,9 +28,9 @@ pub async fn handshakes(
     let authority = HubState::new(state)
         .existing_authority()
         .with_context(|| format!("{} is not the state directory of a hub", state.display()))?;
-    let asked = Asked::new(hub, state)?;
+    let status = HubStatus::new(hub, state)?;
     let (done, failed) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
-    let before = asked.figures().await?;
+    let before = status.read().await?;
     let start = Instant::now();
     let mut workers = JoinSet::new();
     for number in 0..at_once {
@@ -49,16 +49,16 @@ pub async fn handshakes(
         });
     }
     while workers.join_next().await.is_some() {}
-    let took = start.elapsed().as_secs_f64();
-    tokio::time::sleep(FIGURES_LAG).await;
-    let after = asked.figures().await?;
+    let seconds = start.elapsed().as_secs_f64();
+    tokio::time::sleep(STATUS_DELAY).await;
+    let after = status.read().await?;
     let cpu = after.cpu.saturating_sub(before.cpu).as_secs_f64();
     let (done, failed) = (done.load(Ordering::Relaxed), failed.load(Ordering::Relaxed));
-    let mut out = String::new();
-    writeln!(out, "{:<34} {done}", "handshakes, with certificates")?;
-    writeln!(out, "{:<34} {failed}", "  failed")?;
-    writeln!(out, "{:<34} {:.0}", "  a second", done as f64 / took)?;
+    let mut lines = Lines::default();
+    lines.add("handshakes, both sides verified", done);
+    lines.add("  failed", failed);
+    lines.add("  per second", format!("{:.0}", done as f64 / seconds));
     let per_core = done as f64 / cpu.max(f64::EPSILON);
-    writeln!(out, "{:<34} {per_core:.0}", "  a second of the hub's CPU")?;
-    Ok(out)
+    lines.add("  per CPU second of the hub", format!("{per_core:.0}"));
+    Ok(lines.to_string())
 }

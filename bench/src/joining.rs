@@ -1,28 +1,18 @@
-//! How long it takes from the pasted line until the machine's first row can be seen.
+//! Time from the `join` command until the machine's first row is visible.
 
-use std::path::Path;
-use std::process::Command;
 use std::time::Instant;
 
 use anyhow::{Context, bail};
 use serde_json::Value;
 
-use crate::programs::{PATIENCE, Running, program, wait_for_file};
+use crate::programs::{LocalHub, Running, TIMEOUT, output, program};
+use crate::report::Times;
 
-/// Times it is measured.
+/// Measurements.
 const TRIES: usize = 5;
 
-/// What a program prints.
-fn printed(program: &Path, args: &[&str]) -> anyhow::Result<String> {
-    let output = Command::new(program).args(args).output()?;
-    if !output.status.success() {
-        bail!("{}", String::from_utf8_lossy(&output.stderr));
-    }
-    Ok(String::from_utf8(output.stdout)?)
-}
-
-/// Whether a host is live, and something is known of it.
-fn is_seen(snapshot: &str, name: &str) -> bool {
+/// Whether a host is live and has rows.
+fn is_visible(snapshot: &str, name: &str) -> bool {
     let snapshot: Value = serde_json::from_str(snapshot).unwrap_or_default();
     let hosts = snapshot.get("hosts").and_then(Value::as_array);
     hosts.into_iter().flatten().any(|host| {
@@ -32,47 +22,38 @@ fn is_seen(snapshot: &str, name: &str) -> bool {
     })
 }
 
-/// Joins machines to a new hub, one after the other, and tells how long each took, in words.
+/// Joins machines to a new hub, one after the other, and reports how long each took.
 pub fn joining() -> anyhow::Result<String> {
-    let (hub, agent, tui) = (
-        program("sysmon-hub")?,
-        program("sysmon-agent")?,
-        program("sysmon-tui")?,
-    );
-    let dir = tempfile::tempdir()?;
-    let state = dir.path().join("hub").display().to_string();
-    let _hub = Running::start(
-        &hub,
-        &["--state", &state, "--listen", "127.0.0.1:0"],
-        dir.path(),
-    )?;
-    let address = wait_for_file(&dir.path().join("hub/address"))?;
+    let (agent, tui) = (program("sysmon-agent")?, program("sysmon-tui")?);
+    let hub = LocalHub::start()?;
     let mut times = Vec::new();
     for number in 0..TRIES {
         let name = format!("joined-{number}");
-        let args = ["--state", &state, "token", "create", "--name", &name];
-        let token = printed(&hub, &args)?;
-        let token = token.split_whitespace().last().context("no token")?;
-        let own = dir.path().join(&name).display().to_string();
+        let created = hub.command(&["token", "create", "--name", &name])?;
+        let token = created.split_whitespace().last().context("no token")?;
+        let state = hub.path(&name);
         let start = Instant::now();
-        let _agent = Running::start(
-            &agent,
-            &["--state", &own, "join", &address, token],
-            dir.path(),
-        )?;
-        let ask = ["--hub", &address, "--state", &state, "snapshot", "--json"];
-        while !is_seen(&printed(&tui, &ask)?, &name) {
-            if start.elapsed() > PATIENCE {
-                bail!("{name} is not to be seen");
+        let args = ["--state", &state, "join", &hub.address, token];
+        let _agent = Running::start(&agent, &args, hub.home())?;
+        let snapshot = [
+            "--hub",
+            &hub.address,
+            "--state",
+            &hub.state,
+            "snapshot",
+            "--json",
+        ];
+        while !is_visible(&output(&tui, &snapshot)?, &name) {
+            if start.elapsed() > TIMEOUT {
+                bail!("{name} did not appear within {TIMEOUT:?}");
             }
         }
         times.push(start.elapsed());
     }
-    times.sort_unstable();
-    let ms = |at: usize| times.get(at).map_or(0, std::time::Duration::as_millis);
+    let times = Times::new(times);
     Ok(format!(
-        "from the line that joins to the first row seen: median {} ms, longest {} ms, of {TRIES}\n",
-        ms(TRIES / 2),
-        ms(TRIES - 1)
+        "from the join command to the first visible row: median {:.0} ms, maximum {:.0} ms, {TRIES} runs\n",
+        times.quantile_ms(0.5),
+        times.quantile_ms(1.0)
     ))
 }

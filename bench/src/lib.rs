@@ -1,20 +1,28 @@
-//! Simulated agents and the benchmarks.
+//! Load generators and measurements: simulated agents, and what the programs cost.
+
+#![allow(
+    missing_docs,
+    reason = "a program: names say what fields and accessors hold"
+)]
+#![allow(clippy::disallowed_methods, reason = "measures real time")]
 
 pub mod agent;
 mod agents;
 pub mod figures;
 pub mod flood;
 pub mod handshakes;
-mod hub_figures;
+mod hub_status;
 pub mod joining;
-mod on_terminal;
 mod probe;
 pub mod process;
 mod programs;
 mod progress;
+mod pty;
 pub mod recorded;
-mod recorded_names;
+mod recorded_series;
 pub mod recording;
+mod relay;
+mod report;
 pub mod swarm;
 pub mod swarm_report;
 mod tally;
@@ -22,5 +30,14 @@ pub mod tape;
 pub mod terminal;
 pub mod viewers;
 
-/// Version of this program.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// A runtime on the current thread.
+///
+/// # Errors
+/// The operating system refuses its resources.
+pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+}

@@ -1,4 +1,4 @@
-//! `sysmon-bench`: load, and figures.
+//! The command line of `sysmon-bench`.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -6,27 +6,27 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use sysmon_bench::agent::agent;
 use sysmon_bench::flood::flood;
-use sysmon_bench::handshakes::handshakes as greet;
+use sysmon_bench::handshakes::handshakes;
 use sysmon_bench::joining::joining;
 use sysmon_bench::swarm::{SwarmOptions, swarm};
 use sysmon_bench::terminal::{TerminalOptions, terminal};
 use sysmon_bench::viewers::viewers;
-use sysmon_bench::{VERSION, figures};
+use sysmon_bench::{VERSION, figures, runtime};
 use sysmon_config::time::parse_span;
 use sysmon_config::{CommonArgs, HubAddress, Program, init_logs, run, state_dir};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Puts load on a hub, and measures what sysmon costs.
+/// Generates load and measures the resource usage of sysmon
 #[derive(Debug, Parser)]
 #[command(name = "sysmon-bench", version = VERSION, after_help = "\
 Examples:
   sysmon-bench swarm --hub localhost --hosts 1000 --series 200 --for 60s --state hub-state
   sysmon-bench flood --hub localhost --state hub-state
-  sysmon-bench join                         how soon a machine that joins is seen
-  sysmon-bench agent                        what the agent costs with 400 processes
-  sysmon-bench figures                      how fast it starts and what it costs at rest")]
+  sysmon-bench join                         time from joining to the first visible row
+  sysmon-bench agent                        usage of the agent with 400 processes
+  sysmon-bench figures                      start-up time and usage at rest")]
 struct Args {
     #[command(flatten)]
     common: CommonArgs,
@@ -36,118 +36,118 @@ struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Be many agents that play a recorded machine, with identities made by the authority of the hub whose
-    /// state is --state
+    /// Push from many agents that replay a recorded machine; --state is the state directory of the hub, whose
+    /// authority issues their identities
     #[command(after_help = "\
 Examples:
   sysmon-bench swarm --hub localhost --hosts 1000 --for 60s --state ~/.local/state/sysmon/hub
   sysmon-bench swarm --hub localhost --hosts 5000 --series 200 --json --state hub-state | jq .lag_ms")]
     Swarm {
-        /// The hub
+        /// Hub to connect to
         #[arg(long, value_name = "HOST:PORT")]
         hub: HubAddress,
-        /// How many agents
+        /// Number of agents
         #[arg(long, default_value_t = 100)]
         hosts: usize,
-        /// Only so many of the recorded series, the first ones [default: all 368]
+        /// Use only the first N of the recorded series [default: all 368]
         #[arg(long, value_name = "N")]
         series: Option<usize>,
-        /// How many agents connect at the same time
-        #[arg(long, value_name = "N", default_value = "32", value_parser = handshakes)]
+        /// Concurrent connection attempts
+        #[arg(long, value_name = "N", default_value = "32", value_parser = concurrency)]
         handshakes: usize,
         /// Time between samples
         #[arg(long, value_name = "SPAN", default_value = "1s", value_parser = parse_span)]
         interval: Duration,
-        /// How long to measure, once all are connected
+        /// Duration of the measurement, once all are connected
         #[arg(long = "for", value_name = "SPAN", default_value = "60s", value_parser = parse_span)]
         length: Duration,
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Be thousands of peers at once that nobody knows, while a few agents push, with identities made by the
-    /// authority of the hub whose state is --state
+    /// Connect from thousands of unauthenticated peers while a few agents push; --state is the state directory of
+    /// the hub
     #[command(
         after_help = "Example:\n  sysmon-bench flood --hub localhost --attempts 10000 --state hub-state"
     )]
     Flood {
-        /// The hub
+        /// Hub to connect to
         #[arg(long, value_name = "HOST:PORT")]
         hub: HubAddress,
-        /// How many attempts to connect
+        /// Number of connection attempts
         #[arg(long, default_value_t = 10_000)]
         attempts: usize,
     },
-    /// Measure how many whole handshakes a hub does, as operators made by the authority whose state is --state
+    /// Measure complete handshakes per second; --state is the state directory of the hub
     Handshakes {
-        /// The hub
+        /// Hub to connect to
         #[arg(long, value_name = "HOST:PORT")]
         hub: HubAddress,
-        /// How many at the same time
-        #[arg(long, value_name = "N", default_value = "32", value_parser = handshakes)]
+        /// Concurrent handshakes
+        #[arg(long, value_name = "N", default_value = "32", value_parser = concurrency)]
         at_once: usize,
-        /// For how long
+        /// Duration of the measurement
         #[arg(long = "for", value_name = "SPAN", default_value = "10s", value_parser = parse_span)]
         length: Duration,
     },
-    /// Measure how long it takes from the line that joins a machine to its first row on a screen
+    /// Measure the time from the join command to the first visible row
     Join,
-    /// Measure what the agent costs, beside others' that are installed (Linux)
+    /// Measure the usage of the agent, and of comparable programs that are installed (Linux)
     #[command(after_help = "Example:\n  sysmon-bench agent --processes 400 --span 60s")]
     Agent {
-        /// Have at least so many processes, by starting some that sleep
+        /// Minimum number of processes; sleeping ones are started as needed
         #[arg(long, default_value_t = 400)]
         processes: usize,
-        /// How long to watch, once at rest and once while processes are shown
+        /// Duration of each measurement: at rest, and while processes are shown
         #[arg(long, value_name = "SPAN", default_value = "60s", value_parser = parse_span)]
         span: Duration,
     },
-    /// Measure what following a fleet in a terminal costs and how soon it shows what it is asked for, beside others
-    /// that are installed (Linux)
+    /// Measure usage and latency of a terminal that follows a fleet, and the usage of comparable programs that are
+    /// installed (Linux)
     #[command(after_help = "\
 Examples:
   sysmon-bench terminal --hosts 40 --size 200x50
   sysmon-bench terminal --hosts 1000 --past 2m
   sysmon-bench terminal --past 1d           moments of a whole day; takes minutes to prepare")]
     Terminal {
-        /// Simulated hosts
+        /// Number of simulated hosts
         #[arg(long, default_value_t = 40)]
         hosts: usize,
-        /// How far back they tell what was
+        /// How far before the start the hosts have rows
         #[arg(long, value_name = "SPAN", default_value = "10m", value_parser = parse_span)]
         past: Duration,
-        /// How long to watch the programs at rest
+        /// Duration of the measurement at rest
         #[arg(long, value_name = "SPAN", default_value = "60s", value_parser = parse_span)]
         span: Duration,
         /// Columns and rows
         #[arg(long, value_name = "WIDTHxHEIGHT", default_value = "200x50", value_parser = size)]
         size: (u16, u16),
     },
-    /// Be many who watch an edge's page live; tell as JSON what they got
+    /// Follow the page of an edge with many live viewers, and print the result as JSON
     #[command(
         after_help = "Example:\n  sysmon-bench viewers --edge 127.0.0.1:8080 --count 5000 --span 30s"
     )]
     Viewers {
-        /// The edge, without TLS, as HOST:PORT
+        /// Edge to connect to, without TLS
         #[arg(long, value_name = "HOST:PORT")]
         edge: String,
-        /// How many
+        /// Number of viewers
         #[arg(long, value_name = "N", default_value_t = 1000)]
         count: usize,
-        /// For how long, once all are there
+        /// Duration of the measurement, once all are connected
         #[arg(long, value_name = "SPAN", default_value = "30s", value_parser = parse_span)]
         span: Duration,
     },
-    /// Measure how fast the programs start and what they cost at rest (Linux)
+    /// Measure start-up time and usage at rest of the programs (Linux)
     #[command(after_help = "Example:\n  sysmon-bench figures --rest 60s")]
     Figures {
-        /// How long to watch them at rest
+        /// Duration of the measurement at rest
         #[arg(long, value_name = "SPAN", default_value = "30s", value_parser = parse_span)]
         rest: Duration,
     },
 }
 
-/// Thousands of agents that each tell of a connection tell nothing.
+/// Logs warnings only, unless verbose: thousands of agents log one line per connection.
 fn init_quietly(args: &CommonArgs) {
     init_logs(&CommonArgs {
         quiet: args.verbose == 0,
@@ -159,20 +159,14 @@ fn size(text: &str) -> Result<(u16, u16), String> {
     let size = text.split_once('x');
     let size = size.and_then(|(width, height)| Some((height.parse().ok()?, width.parse().ok()?)));
     size.filter(|(rows, columns)| (1..=1000).contains(rows) && (1..=1000).contains(columns))
-        .ok_or_else(|| "columns and rows, such as 200x50".to_owned())
+        .ok_or_else(|| "expected columns and rows from 1 to 1000, such as 200x50".to_owned())
 }
 
-fn handshakes(text: &str) -> Result<usize, String> {
+fn concurrency(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(count @ 1..=10_000) => Ok(count),
-        _ => Err("a number from 1 to 10000".to_owned()),
+        _ => Err("expected a number from 1 to 10000".to_owned()),
     }
-}
-
-fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
 }
 
 fn main() -> ExitCode {
@@ -208,8 +202,8 @@ fn main() -> ExitCode {
         Command::Flood { hub, attempts } => {
             init_quietly(&args.common);
             let state = state_dir(Program::Hub, args.common.state.as_deref());
-            let told = runtime()?.block_on(flood(&hub.to_string(), *attempts, &state))?;
-            Ok(sysmon_config::print(&told)?)
+            let report = runtime()?.block_on(flood(&hub.to_string(), *attempts, &state))?;
+            Ok(sysmon_config::print(&report)?)
         }
         Command::Handshakes {
             hub,
@@ -219,8 +213,8 @@ fn main() -> ExitCode {
             init_quietly(&args.common);
             let state = state_dir(Program::Hub, args.common.state.as_deref());
             let hub = hub.to_string();
-            let greeted = greet(&hub, *at_once, *length, &state);
-            Ok(sysmon_config::print(&runtime()?.block_on(greeted)?)?)
+            let measured = handshakes(&hub, *at_once, *length, &state);
+            Ok(sysmon_config::print(&runtime()?.block_on(measured)?)?)
         }
         Command::Join => Ok(sysmon_config::print(&joining()?)?),
         Command::Agent { processes, span } => {
@@ -244,8 +238,8 @@ fn main() -> ExitCode {
         }
         Command::Viewers { edge, count, span } => {
             init_quietly(&args.common);
-            let told = runtime()?.block_on(viewers(edge, *count, *span))?;
-            Ok(sysmon_config::print(&format!("{told:#}\n"))?)
+            let report = runtime()?.block_on(viewers(edge, *count, *span))?;
+            Ok(sysmon_config::print(&format!("{report:#}\n"))?)
         }
         Command::Figures { rest } => Ok(sysmon_config::print(&figures::figures(*rest)?)?),
     })

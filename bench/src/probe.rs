@@ -1,4 +1,4 @@
-//! A host whose load says when it was, so that a screen tells which moment it shows.
+//! A host whose load encodes the time, so that a screen reveals which moment it shows.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,10 +11,8 @@ use sysmon_wire::{HostFacts, Label, SeriesKey, UnixMs};
 
 use crate::VERSION;
 
-/// Its name.
 pub(crate) const NAME: &str = "probe";
 
-/// Such a host.
 pub(crate) struct Probe {
     past: Duration,
     keys: [SeriesKey; 1],
@@ -22,7 +20,7 @@ pub(crate) struct Probe {
     newest: Arc<Newest>,
 }
 
-/// When the newest sample was taken, by the host's clock and by a steady one.
+/// Time of the newest sample, on the wall clock and on the monotonic clock.
 #[derive(Debug, Default)]
 pub(crate) struct Newest(Mutex<Option<(UnixMs, Instant)>>);
 
@@ -33,7 +31,7 @@ impl Newest {
 }
 
 impl Probe {
-    /// One that tells what it was for some time before the start.
+    /// `past` is how far before the start it has rows.
     pub(crate) fn new(past: Duration, newest: Arc<Newest>) -> Self {
         Self {
             past,
@@ -44,12 +42,12 @@ impl Probe {
     }
 }
 
-/// The load at a moment in hundredths, from 10.0 to 99.9 and another each second.
+/// The load at a moment, in hundredths: from 10.0 to 99.9, different in every second of 15 minutes.
 fn load(time: UnixMs) -> i64 {
     1000 + (time.0.div_euclid(1000) * 7).rem_euclid(900) * 10
 }
 
-/// That load as a screen shows it.
+/// The same as displayed.
 pub(crate) fn shown(time: UnixMs) -> String {
     format!("{:.1}", load(time) as f64 / 100.0)
 }
@@ -87,7 +85,7 @@ mod tests {
     use std::collections::HashSet;
 
     #[test]
-    fn each_second_of_a_quarter_of_an_hour_shows_otherwise() {
+    fn each_second_of_fifteen_minutes_has_its_own_load() {
         let all: HashSet<_> = (0..900).map(|s| shown(UnixMs(s * 1000))).collect();
         assert_eq!(all.len(), 900);
         assert!(all.iter().all(|text| text.len() == 4));

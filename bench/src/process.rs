@@ -1,22 +1,22 @@
-//! What a running process costs, from `/proc` (Linux only).
+//! Resource usage of a process, from `/proc` (Linux only).
 
 use std::fs;
 use std::time::Duration;
 
-/// Processor time and memory of a process so far.
+/// Usage since the start of the process.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Usage {
-    /// On a processor, all threads together.
+    /// Processor time of all threads.
     pub cpu: Duration,
-    /// Resident memory now, in bytes.
+    /// Current resident memory.
     pub memory_bytes: u64,
-    /// The most it ever was.
+    /// Peak resident memory.
     pub peak_bytes: u64,
-    /// Voluntary and other switches, all threads together.
+    /// Context switches of all threads, voluntary and involuntary.
     pub switches: u64,
 }
 
-/// Reads what a process used; none if it is gone or this is not Linux.
+/// None if the process has exited, or on other systems than Linux.
 pub fn usage(pid: u32) -> Option<Usage> {
     let mut usage = Usage::default();
     for task in fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten() {
@@ -39,7 +39,7 @@ fn field(text: &str, name: &str) -> Option<u64> {
     line.split_whitespace().next()?.parse().ok()
 }
 
-/// How many processes there are.
+/// The number of processes on this machine.
 pub fn count() -> usize {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     entries

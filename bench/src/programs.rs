@@ -1,15 +1,17 @@
-//! The programs of the workspace, as processes.
+//! The built programs, run as processes.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 
-/// How long a program has to do anything at all.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+use crate::process::{Usage, usage};
 
-/// A program that is ended when this is dropped.
+/// Time-out for anything that a program is expected to do.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// A process that is killed on drop.
 pub(crate) struct Running(pub(crate) Child);
 
 impl Drop for Running {
@@ -20,7 +22,7 @@ impl Drop for Running {
 }
 
 impl Running {
-    /// Starts a program with a home directory of its own.
+    /// Starts a program with `home` as its home directory.
     pub(crate) fn start(program: &Path, args: &[&str], home: &Path) -> anyhow::Result<Self> {
         let child = Command::new(program)
             .args(args)
@@ -33,27 +35,103 @@ impl Running {
     }
 }
 
-/// The program beside this one.
+/// A hub on a free port of loopback, with its state in a temporary directory.
+pub(crate) struct LocalHub {
+    program: PathBuf,
+    dir: tempfile::TempDir,
+    running: Running,
+    /// State directory of the hub.
+    pub(crate) state: String,
+    /// `HOST:PORT`.
+    pub(crate) address: String,
+}
+
+impl LocalHub {
+    pub(crate) fn start() -> anyhow::Result<Self> {
+        let program = program("sysmon-hub")?;
+        let dir = tempfile::tempdir()?;
+        let state = dir.path().join("hub").display().to_string();
+        let args = ["--state", &state, "--listen", "127.0.0.1:0"];
+        let running = Running::start(&program, &args, dir.path())?;
+        let address = wait_for_file(&dir.path().join("hub/address"))?;
+        Ok(Self {
+            program,
+            dir,
+            running,
+            state,
+            address,
+        })
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.running.0.id()
+    }
+
+    /// Runs `sysmon-hub` with this state directory and returns its output.
+    pub(crate) fn command(&self, args: &[&str]) -> anyhow::Result<String> {
+        output(&self.program, &[&["--state", &self.state], args].concat())
+    }
+
+    /// Path of a file or state directory of this name.
+    pub(crate) fn path(&self, name: &str) -> String {
+        self.dir.path().join(name).display().to_string()
+    }
+
+    pub(crate) fn home(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Starts agent `name`, which connects to `address`.
+    pub(crate) fn agent(&self, name: &str, address: &str) -> anyhow::Result<Running> {
+        let state = self.path(name);
+        let issue = [
+            "cert", "issue", "--role", "agent", "--name", name, "--out", &state,
+        ];
+        self.command(&issue)?;
+        let args = ["--state", &state, "--hub", address];
+        Running::start(&program("sysmon-agent")?, &args, self.home())
+    }
+}
+
+/// The output of a program, which must succeed.
+pub(crate) fn output(program: &Path, args: &[&str]) -> anyhow::Result<String> {
+    let output = Command::new(program).args(args).output()?;
+    if !output.status.success() {
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        bail!("{} failed: {}", program.display(), stderr.trim());
+    }
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// What each of these processes has used so far.
+pub(crate) fn usages(processes: &[(&str, u32)]) -> anyhow::Result<Vec<Usage>> {
+    let read = |(name, pid): &(&str, u32)| {
+        usage(*pid).with_context(|| format!("{name} has exited; run it by hand to see why"))
+    };
+    processes.iter().map(read).collect()
+}
+
+/// Path of the program beside this one.
 pub(crate) fn program(name: &str) -> anyhow::Result<PathBuf> {
     let own = std::env::current_exe()?;
     let path = own.with_file_name(name);
     if !path.exists() {
         bail!(
-            "{} is not built: run `cargo build --release --workspace`",
+            "{} is not built; run `cargo build --release --workspace`",
             path.display()
         );
     }
     Ok(path)
 }
 
-/// What is in a file, once it is there.
-pub(crate) fn wait_for_file(path: &Path) -> anyhow::Result<String> {
+/// The trimmed content of a file, once it exists.
+fn wait_for_file(path: &Path) -> anyhow::Result<String> {
     let start = Instant::now();
-    while start.elapsed() < PATIENCE {
+    while start.elapsed() < TIMEOUT {
         if let Ok(text) = std::fs::read_to_string(path) {
             return Ok(text.trim().to_owned());
         }
         std::thread::sleep(Duration::from_millis(5));
     }
-    bail!("{} never appeared", path.display())
+    bail!("{} did not appear within {TIMEOUT:?}", path.display())
 }

@@ -1,15 +1,14 @@
-//! A line now and then about work that takes long.
+//! Occasional progress messages on standard error.
 
 use std::time::{Duration, Instant};
 
-/// Work that is shorter than this is not told of, and longer work no more often.
-const BETWEEN: Duration = Duration::from_secs(2);
+/// Minimum time between messages; shorter work prints none.
+const INTERVAL: Duration = Duration::from_secs(2);
 
-/// How far something is.
 pub(crate) struct Progress {
     what: &'static str,
     total: usize,
-    told: Instant,
+    printed: Instant,
 }
 
 impl Progress {
@@ -17,18 +16,14 @@ impl Progress {
         Self {
             what,
             total,
-            told: Instant::now(),
+            printed: Instant::now(),
         }
     }
 
-    /// So many are done.
-    #[expect(
-        clippy::print_stderr,
-        reason = "for who waits; the result goes to standard output"
-    )]
-    pub(crate) fn tell(&mut self, done: usize) {
-        if self.told.elapsed() >= BETWEEN {
-            self.told = Instant::now();
+    #[expect(clippy::print_stderr, reason = "standard output has the result only")]
+    pub(crate) fn update(&mut self, done: usize) {
+        if self.printed.elapsed() >= INTERVAL {
+            self.printed = Instant::now();
             eprintln!("{done} of {} {}", self.total, self.what);
         }
     }

@@ -1,4 +1,4 @@
-//! A host that lives through what was recorded.
+//! A host that replays the recording.
 
 use std::sync::Arc;
 
@@ -8,21 +8,21 @@ use sysmon_agent::spool::SpoolHealth;
 use sysmon_wire::{ABSENT, HostFacts, Label, UnixMs};
 
 use crate::VERSION;
-use crate::tape::{Place, Tape};
+use crate::tape::{Position, Tape};
 
-/// One such host. Every sample is the next recorded second, whatever the interval.
+/// Every sample is the next recorded second, regardless of the interval.
 #[derive(Debug)]
 pub struct Recorded {
     tape: Arc<Tape>,
-    place: Place,
+    position: Position,
     values: Vec<i64>,
 }
 
 impl Recorded {
-    /// The host of this number.
+    /// Each number starts at another position of the tape.
     pub fn new(tape: Arc<Tape>, number: u64) -> Self {
         Self {
-            place: tape.start(number),
+            position: tape.start(number),
             values: vec![ABSENT; tape.keys().len()],
             tape,
         }
@@ -45,7 +45,7 @@ impl Source for Recorded {
     }
 
     fn sample(&mut self, _now: UnixMs, _spool: SpoolHealth) {
-        self.tape.play(&mut self.place, &mut self.values);
+        self.tape.play(&mut self.position, &mut self.values);
     }
 
     fn row(&self) -> Sample<'_> {

@@ -1,34 +1,36 @@
-//! One real machine's series, recorded once a second for 1,480 seconds, and played for as long as one likes.
+//! The series of one real machine, recorded once per second for 1,480 seconds, and replayed in a loop.
 
 use std::io::Read;
 
 use anyhow::{Context, ensure};
 
-/// Lines of a series' name, a tab, and its values with spaces between, gzipped.
+/// Gzipped lines: the name of a series, a tab, and its values separated by spaces.
 const RECORDED: &[u8] = include_bytes!("../data/host-1hz.tsv.gz");
 
-/// Decimals kept of values that have some: seconds to the microsecond, as the agent's metrics do.
+/// Decimals stored of fractions: seconds to the microsecond, as in the metrics of the agent.
 const DECIMALS_MAX: u32 = 6;
 
-/// A series as integers.
+/// A series, as integers.
 pub(crate) struct Series {
-    /// As it was recorded: a name, and labels in braces if it has some.
+    /// As recorded: a name, and labels in braces if there are any.
     pub(crate) name: String,
     pub(crate) values: Vec<i64>,
-    /// Decimals that the integers have.
+    /// Decimals of the integers.
     pub(crate) decimals: u32,
-    /// Whether it only ever rises, so that its differences are what is to be played again.
+    /// Whether it never falls, so that its increases are replayed.
     pub(crate) is_counter: bool,
 }
 
-/// The recording.
 pub struct Recording {
     pub(crate) series: Vec<Series>,
     pub(crate) rows: usize,
 }
 
 impl Recording {
-    /// Unpacks the recording.
+    /// Decompresses the recording.
+    ///
+    /// # Errors
+    /// The embedded data is damaged.
     pub fn load() -> anyhow::Result<Self> {
         let mut text = String::new();
         flate2::read::GzDecoder::new(RECORDED).read_to_string(&mut text)?;
@@ -41,7 +43,7 @@ impl Recording {
         Ok(Self { series, rows })
     }
 
-    /// Plays it from the start.
+    /// Replays it from the start.
     pub fn play(&self) -> Player<'_> {
         Player {
             recording: self,
@@ -52,13 +54,13 @@ impl Recording {
 }
 
 fn parse(line: &str) -> anyhow::Result<Series> {
-    let (name, values) = line.split_once('\t').context("a line without a tab")?;
+    let (name, values) = line.split_once('\t').context("line without a tab")?;
     let reals = values
         .split(' ')
         .map(str::parse)
         .collect::<Result<Vec<f64>, _>>()?;
     let scale_of = |decimals: u32| 10f64.powi(decimals as i32);
-    // The fewest decimals that say the same.
+    // The fewest decimals that lose nothing.
     let decimals = (0..DECIMALS_MAX)
         .find(|decimals| {
             let scale = scale_of(*decimals);
@@ -77,7 +79,7 @@ fn parse(line: &str) -> anyhow::Result<Series> {
     })
 }
 
-/// Makes row after row.
+/// An endless sequence of rows.
 pub struct Player<'a> {
     recording: &'a Recording,
     played: usize,
@@ -85,8 +87,7 @@ pub struct Player<'a> {
 }
 
 impl Player<'_> {
-    /// The next row. Every time through begins elsewhere in the recording, so that neither its seam
-    /// nor anything in it comes at the same place of two chunks.
+    /// The next row. Every loop starts at another position of the recording, so that no chunk repeats another.
     pub fn next_row(&mut self) -> &[i64] {
         let rows = self.recording.rows;
         let phase = self.played / rows * 397;
@@ -95,7 +96,7 @@ impl Player<'_> {
         for (value, series) in self.row.iter_mut().zip(&self.recording.series) {
             let recorded = series.values.get(at).copied().unwrap_or_default();
             if series.is_counter && self.played > 0 {
-                // Counters go on rising: over the recording's end they stand still for a second.
+                // Counters continue to rise; at the end of the recording they pause for one second.
                 let before = series.values.get(before).copied().unwrap_or_default();
                 *value += (recorded - before).max(0);
             } else {

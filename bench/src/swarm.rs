@@ -1,18 +1,18 @@
-//! Many agents in one process, each with an identity and a connection of its own, that play what was recorded.
+//! Load on a hub: many agents in one process that replay the recording.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context;
-use sysmon_agent::run::{AgentOptions, Summary};
+use sysmon_agent::run::AgentOptions;
 use sysmon_agent::spool::SpoolLimits;
 use sysmon_certs::{HubState, PeerName};
 use sysmon_clock::{Clock, Random};
 use sysmon_wire::UnixMs;
 use tokio::sync::watch;
 
-use crate::agents::{connect, connectors};
+use crate::agents::{connect, connectors, total};
 use crate::process::usage;
 use crate::recorded::Recorded;
 use crate::recording::Recording;
@@ -20,27 +20,25 @@ use crate::swarm_report::{Lag, SwarmReport};
 use crate::tally::Tally;
 use crate::tape::Tape;
 
-/// Memory one agent may keep for rows that the hub has not taken.
+/// Memory limit of unacknowledged rows per agent.
 const SPOOL_BYTES: usize = 1 << 20;
 
-/// What a swarm does.
 #[derive(Clone, Debug)]
 pub struct SwarmOptions {
     /// The hub as `HOST:PORT`.
     pub hub: String,
-    /// How many agents.
     pub hosts: usize,
-    /// The first so many of the recorded series; all if none.
+    /// The first N of the recorded series; all if none.
     pub series: Option<usize>,
-    /// How many agents connect at the same time.
+    /// Concurrent connection attempts.
     pub handshakes: usize,
     /// Time between samples.
     pub interval: Duration,
-    /// How long, once all are connected.
+    /// How long to measure, once all are connected.
     pub length: Duration,
 }
 
-/// Runs a swarm whose identities are made by the hub's authority in `state`.
+/// Runs a swarm with identities issued by the authority in `state`, the state directory of the hub.
 pub async fn swarm(options: SwarmOptions, state: &Path) -> anyhow::Result<SwarmReport> {
     let authority = HubState::new(state)
         .existing_authority()
@@ -69,23 +67,17 @@ pub async fn swarm(options: SwarmOptions, state: &Path) -> anyhow::Result<SwarmR
     });
 
     let start = Instant::now();
-    let mut agents = connect(&agent, options.handshakes, sources, &tally, &stopped).await?;
+    let agents = connect(&agent, options.handshakes, sources, &tally, &stopped).await?;
     let connected = *tally.up().borrow();
     let connecting = start.elapsed();
 
-    // A row that is on its way at this moment is of the time before.
-    tally.begin(now() + 1);
+    // Rows in flight are not counted.
+    tally.start(now() + 1);
     let (start, cpu_before) = (Instant::now(), cpu());
     tokio::time::sleep(options.length).await;
     let (steady, cpu_after) = (start.elapsed(), cpu());
     stop.send_replace(true);
-    let mut total = Summary::default();
-    while let Some(summary) = agents.join_next().await {
-        let summary = summary?;
-        total.rows += summary.rows;
-        total.dropped += summary.dropped;
-        total.waiting += summary.waiting;
-    }
+    let total = total(agents).await?;
     let counts = tally.counts();
     let lag = |share| counts.lags.quantile(share);
     let used = cpu_before.zip(cpu_after);
@@ -116,7 +108,7 @@ pub(crate) fn now() -> UnixMs {
     UnixMs::from_system(SystemTime::now())
 }
 
-/// Processor time of this process so far.
+/// Processor time of this process.
 fn cpu() -> Option<Duration> {
     usage(std::process::id()).map(|usage| usage.cpu)
 }

@@ -1,4 +1,4 @@
-//! What a swarm found, for people and for programs.
+//! The result of a swarm, as text and JSON.
 
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
@@ -6,45 +6,42 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use sysmon_agent::run::Summary;
 
-/// What a swarm found.
+use crate::report::Lines;
+
 #[derive(Clone, Debug)]
 pub struct SwarmReport {
-    /// How many agents there were.
     pub agents: usize,
-    /// How many were connected when measuring began.
+    /// Agents that were connected when the measurement started.
     pub connected: usize,
-    /// Series of each.
+    /// Series per agent.
     pub series: usize,
-    /// Time it took until all were connected.
+    /// Time until all were connected.
     pub connecting: Duration,
-    /// Time after that: what follows is of it unless it says otherwise.
+    /// Duration of the measurement.
     pub steady: Duration,
-    /// Rows of all agents, from their start on.
+    /// Rows of all agents since their start.
     pub total: Summary,
-    /// Rows that came more than a little after the whole interval, because the swarm was behind.
+    /// Rows sampled clearly after their interval, because the swarm was overloaded.
     pub late: u64,
-    /// Values in acknowledged rows.
+    /// Values of acknowledged rows.
     pub values_per_second: f64,
-    /// From a row's time to its acknowledgement; none if none was acknowledged.
+    /// None if no row was acknowledged.
     pub lag: Option<Lag>,
-    /// Attempts to connect that failed, from the start on.
+    /// Failed connection attempts since the start.
     pub failed: u64,
-    /// Connections that ended, from the start on.
+    /// Lost connections since the start.
     pub lost: u64,
-    /// Why the last of either.
+    /// The last error of either.
     pub last_error: String,
-    /// Processor time of the swarm itself, of one core; none where that cannot be told.
+    /// CPU of the swarm itself, of one core; none where the system does not report it.
     pub cpu_percent: Option<f64>,
 }
 
 /// Milliseconds from a row's time to its acknowledgement.
 #[derive(Clone, Copy, Debug)]
 pub struct Lag {
-    /// Half of them are no longer.
     pub median: u64,
-    /// 99 of 100 are no longer.
     pub p99: u64,
-    /// The longest.
     pub worst: u64,
 }
 
@@ -54,7 +51,6 @@ impl SwarmReport {
         self.total.rows.saturating_sub(open)
     }
 
-    /// As JSON.
     pub fn to_json(&self) -> Value {
         json!({
             "agents": self.agents,
@@ -87,41 +83,35 @@ impl SwarmReport {
 
 impl Display for SwarmReport {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let mut line = |what: &str, value: &dyn Display| writeln!(f, "{what:<34} {value}");
-        line("agents", &self.agents)?;
-        line("connected", &self.connected)?;
-        line("series of each", &self.series)?;
-        line(
-            "s to connect",
-            &format!("{:.1}", self.connecting.as_secs_f64()),
-        )?;
-        line("failed attempts to connect", &self.failed)?;
-        line("connections lost", &self.lost)?;
+        let mut lines = Lines::default();
+        lines.add("agents", self.agents);
+        lines.add("connected", self.connected);
+        lines.add("series per agent", self.series);
+        let connecting = self.connecting.as_secs_f64();
+        lines.add("s to connect", format!("{connecting:.1}"));
+        lines.add("failed connection attempts", self.failed);
+        lines.add("connections lost", self.lost);
         if !self.last_error.is_empty() {
-            line("  the last because", &self.last_error)?;
+            lines.add("  last error", &self.last_error);
         }
-        line("rows made", &self.total.rows)?;
-        line("rows acknowledged", &self.acknowledged())?;
-        line("rows not acknowledged", &self.total.waiting)?;
-        line("rows dropped", &self.total.dropped)?;
-        line(
-            "s measured, all connected",
-            &format!("{:.1}", self.steady.as_secs_f64()),
-        )?;
-        line("  rows the swarm was late with", &self.late)?;
-        line(
-            "  values acknowledged a second",
-            &format!("{:.0}", self.values_per_second),
-        )?;
+        lines.add("rows sampled", self.total.rows);
+        lines.add("rows acknowledged", self.acknowledged());
+        lines.add("rows not acknowledged", self.total.waiting);
+        lines.add("rows dropped", self.total.dropped);
+        let steady = self.steady.as_secs_f64();
+        lines.add("s measured, all connected", format!("{steady:.1}"));
+        lines.add("  late rows of the swarm", self.late);
+        let rate = self.values_per_second;
+        lines.add("  values acknowledged per second", format!("{rate:.0}"));
         if let Some(Lag { median, p99, worst }) = self.lag {
-            line("  ms to acknowledgement, median", &median)?;
-            line("  ms to acknowledgement, 99 %", &p99)?;
-            line("  ms to acknowledgement, worst", &worst)?;
+            lines.add("  ms to acknowledgement, median", median);
+            lines.add("  ms to acknowledgement, 99 %", p99);
+            lines.add("  ms to acknowledgement, maximum", worst);
         }
         if let Some(percent) = self.cpu_percent {
-            line("  swarm's own CPU, % of a core", &format!("{percent:.1}"))?;
+            lines.add("  CPU of the swarm, % of a core", format!("{percent:.1}"));
         }
-        Ok(())
+        lines.fmt(f)
     }
 }
 
@@ -130,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_and_json_tell_the_same() {
+    fn text_and_json_have_the_same_figures() {
         let report = SwarmReport {
             agents: 3,
             connected: 2,
@@ -155,13 +145,17 @@ mod tests {
             cpu_percent: None,
         };
         let text = report.to_string();
-        let told = |what: &str| {
-            let line = text.lines().find(|line| line.trim().starts_with(what));
+        let value = |label: &str| {
+            let line = text.lines().find(|line| line.trim().starts_with(label));
             line.and_then(|line| line.split_whitespace().last())
         };
-        assert_eq!(told("rows acknowledged"), Some("170"), "{text}");
-        assert_eq!(told("ms to acknowledgement, worst"), Some("612"), "{text}");
-        assert_eq!(told("swarm's own CPU"), None, "{text}");
+        assert_eq!(value("rows acknowledged"), Some("170"), "{text}");
+        assert_eq!(
+            value("ms to acknowledgement, maximum"),
+            Some("612"),
+            "{text}"
+        );
+        assert_eq!(value("CPU of the swarm"), None, "{text}");
         let json = report.to_json();
         assert_eq!(json["rows"]["acknowledged"], 170);
         assert_eq!(json["lag_ms"]["p99"], 260);

@@ -1,4 +1,4 @@
-//! What becomes of a swarm's connections and rows, counted as it happens.
+//! Counts of connections and acknowledgements of a swarm.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,13 +9,13 @@ use sysmon_link::LinkError;
 use sysmon_wire::UnixMs;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
-/// Lags are told apart by the millisecond up to this; longer ones are as this, but for the worst.
+/// Resolution limit: longer lags count as this one, except for the maximum.
 const LAG_MS_MAX: usize = 60_000;
 
-/// Rows of one agent whose acknowledgement is awaited; what waits longer than these is no longer measured.
+/// Unacknowledged rows remembered per agent; older ones are no longer measured.
 const WAITING_MAX: usize = 3_600;
 
-/// What all agents of a swarm share.
+/// Shared by all agents of a swarm.
 #[derive(Debug)]
 pub(crate) struct Tally {
     up: watch::Sender<usize>,
@@ -23,24 +23,22 @@ pub(crate) struct Tally {
     interval_ms: i64,
 }
 
-/// What was counted.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Counts {
-    /// Attempts to connect that failed.
+    /// Failed connection attempts.
     pub(crate) failed: u64,
-    /// Connections that stood and ended.
+    /// Established connections that ended.
     pub(crate) lost: u64,
-    /// Why the last attempt failed or connection ended.
+    /// The last error of either.
     pub(crate) last_error: String,
-    /// Rows are counted from this time on.
+    /// Rows of this time and later are counted.
     since: Option<UnixMs>,
-    /// Of those, how many came more than a little after the whole interval.
+    /// Counted rows that were clearly late, because the swarm is overloaded.
     pub(crate) late: u64,
     pub(crate) lags: Lags,
 }
 
 impl Tally {
-    /// Nothing yet, of agents with this interval.
     pub(crate) fn new(interval: Duration) -> Self {
         Self {
             up: watch::Sender::new(0),
@@ -51,26 +49,25 @@ impl Tally {
         }
     }
 
-    /// How many agents are connected.
+    /// The number of connected agents.
     pub(crate) fn up(&self) -> watch::Receiver<usize> {
         self.up.subscribe()
     }
 
-    /// Counts rows of this time and later.
-    pub(crate) fn begin(&self, since: UnixMs) {
+    /// Starts to count, with rows of this time.
+    pub(crate) fn start(&self, since: UnixMs) {
         self.counts().since = Some(since);
     }
 
-    /// What was counted so far.
     pub(crate) fn counts(&self) -> MutexGuard<'_, Counts> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// How long rows took from their time to their acknowledgement, in milliseconds.
+/// Histogram of the time from a row to its acknowledgement.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Lags {
-    /// How many there are of each.
+    /// Count per millisecond.
     by_ms: Vec<u64>,
     count: u64,
     worst: u64,
@@ -89,17 +86,15 @@ impl Lags {
         self.worst = self.worst.max(ms);
     }
 
-    /// How many were measured.
     pub(crate) fn count(&self) -> u64 {
         self.count
     }
 
-    /// The longest.
     pub(crate) fn worst(&self) -> Option<u64> {
         (self.count > 0).then_some(self.worst)
     }
 
-    /// What this share of all, from 0 to 1, does not exceed.
+    /// The lag that `share` of all, from 0 to 1, do not exceed.
     pub(crate) fn quantile(&self, share: f64) -> Option<u64> {
         let wanted = ((self.count as f64 * share).ceil() as u64).max(1);
         let mut seen = 0;
@@ -111,17 +106,17 @@ impl Lags {
     }
 }
 
-/// One agent, looked at.
+/// Observes one agent.
 #[derive(Debug)]
-pub(crate) struct Watched {
+pub(crate) struct AgentObserver {
     tally: Arc<Tally>,
-    /// Rows whose acknowledgement has not come, by sequence number.
+    /// Unacknowledged rows, by sequence number.
     waiting: Mutex<VecDeque<(u64, UnixMs)>>,
-    /// Held until the first attempt to connect is over.
+    /// Held until the first connection attempt has succeeded or failed.
     attempt: Mutex<Option<OwnedSemaphorePermit>>,
 }
 
-impl Watched {
+impl AgentObserver {
     pub(crate) fn new(tally: &Arc<Tally>, attempt: OwnedSemaphorePermit) -> Self {
         Self {
             tally: Arc::clone(tally),
@@ -140,7 +135,7 @@ impl Watched {
     }
 }
 
-impl Observer for Watched {
+impl Observer for AgentObserver {
     fn connected(&self) {
         self.tally.up.send_modify(|up| *up += 1);
         self.attempted();
@@ -180,13 +175,13 @@ impl Observer for Watched {
         let now = UnixMs::from_system(SystemTime::now());
         let mut counts = self.tally.counts();
         self.waiting().retain(|&(seq, time)| {
-            let is_there = ranges
+            let is_acknowledged = ranges
                 .iter()
                 .any(|(low, high)| (*low..=*high).contains(&seq));
-            if is_there {
+            if is_acknowledged {
                 counts.lags.add(u64::try_from(now - time).unwrap_or(0));
             }
-            !is_there
+            !is_acknowledged
         });
     }
 }
@@ -197,7 +192,7 @@ mod tests {
     use tokio::sync::Semaphore;
 
     #[test]
-    fn quantiles_are_of_all_lags() {
+    fn quantiles_cover_all_lags() {
         let mut lags = Lags::default();
         assert_eq!((lags.quantile(0.5), lags.worst()), (None, None));
         (1..=100).for_each(|ms| lags.add(ms * 10));
@@ -209,11 +204,11 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_counted_from_the_beginning_on_and_each_once() {
+    fn rows_are_counted_once_and_from_the_start_on() {
         let tally = Arc::new(Tally::new(Duration::from_secs(1)));
         let handshakes = Arc::new(Semaphore::new(1));
         let permit = Arc::clone(&handshakes).try_acquire_owned().unwrap();
-        let agent = Watched::new(&tally, permit);
+        let agent = AgentObserver::new(&tally, permit);
         agent.failed(&LinkError::StreamEnded);
         assert_eq!(handshakes.available_permits(), 1);
         agent.connected();
@@ -221,7 +216,7 @@ mod tests {
 
         let now = UnixMs::from_system(SystemTime::now()).floor(1000);
         agent.pushed(1, now - 1000);
-        tally.begin(now);
+        tally.start(now);
         agent.pushed(2, now);
         agent.pushed(3, now + 250);
         agent.acknowledged(&[(1, 2)]);

@@ -1,38 +1,40 @@
-//! The recording as a swarm plays it: one copy for all agents, each of which is elsewhere in it.
+//! The recording as a swarm replays it: shared by all agents, each at another position.
 
 use anyhow::ensure;
 use sysmon_wire::{Kind, SeriesKey};
 
-use crate::recorded_names::{Named, named};
+use crate::recorded_series::{Mapped, map_all};
 use crate::recording::Recording;
 
-/// How much further in the recording the next agent begins. It shares no divisor with the number of
-/// rows, so that all places are taken once before one is taken again.
+/// Distance between the positions of consecutive agents. Coprime to the number of rows, so that every position is
+/// used once before one is used again.
 const STEP: u64 = 397;
 
-/// Rows that lie ready.
 #[derive(Debug)]
 pub struct Tape {
     keys: Vec<SeriesKey>,
     /// Row after row.
     values: Vec<i64>,
-    /// How far each counter comes in one time through; 0 for gauges.
+    /// Increase of each counter per loop; 0 for gauges.
     rises: Vec<i64>,
     rows: u64,
 }
 
 impl Tape {
-    /// The first so many series of a recording, or all.
+    /// The first `series` of a recording; all if none.
+    ///
+    /// # Errors
+    /// The recording has fewer series.
     pub fn new(recording: &Recording, series: Option<usize>) -> anyhow::Result<Self> {
         let recorded = recording.series.len();
         let count = series.unwrap_or(recorded);
         ensure!(
             (1..=recorded).contains(&count),
-            "the recording has {recorded} series: --series takes 1 to {recorded}"
+            "cannot replay {count} series: the recording has {recorded}; choose --series from 1 to {recorded}"
         );
-        let named = named(recording).into_iter().zip(&recording.series);
+        let mapped = map_all(recording).into_iter().zip(&recording.series);
         let (mut keys, mut rises, mut columns) = (Vec::new(), Vec::new(), Vec::new());
-        for (Named { key, factor }, series) in named.take(count) {
+        for (Mapped { key, factor }, series) in mapped.take(count) {
             let (first, last) = (series.values.first(), series.values.last());
             let rise = last.zip(first).map_or(0, |(last, first)| last - first);
             let is_counter = key.metric.kind == Kind::Counter;
@@ -54,44 +56,43 @@ impl Tape {
         })
     }
 
-    /// The series.
     pub fn keys(&self) -> &[SeriesKey] {
         &self.keys
     }
 
-    /// Where the agent of this number begins: no two of them at the same place and time through.
-    pub fn start(&self, number: u64) -> Place {
-        Place {
+    /// The start of the agent of this number: distinct for every agent.
+    pub fn start(&self, number: u64) -> Position {
+        Position {
             row: number * STEP % self.rows,
             round: number / self.rows,
         }
     }
 
-    /// Puts a row into `out`, which has room for it, and goes on to the next.
-    pub fn play(&self, place: &mut Place, out: &mut [i64]) {
+    /// Writes the current row to `out`, which has one element per series, and advances.
+    pub fn play(&self, position: &mut Position, out: &mut [i64]) {
         let width = self.keys.len();
-        let start = place.row as usize * width;
+        let start = position.row as usize * width;
         let recorded = self.values.get(start..start + width).unwrap_or_default();
-        let round = place.round as i64;
+        let round = position.round as i64;
         for ((value, recorded), rise) in out.iter_mut().zip(recorded).zip(&self.rises) {
-            // Counters go on rising: over the recording's end they stand still for a row.
+            // Counters continue to rise; at the end of the recording they pause for one row.
             *value = recorded + rise * round;
         }
-        place.row += 1;
-        if place.row == self.rows {
-            *place = Place {
+        position.row += 1;
+        if position.row == self.rows {
+            *position = Position {
                 row: 0,
-                round: place.round + 1,
+                round: position.round + 1,
             };
         }
     }
 }
 
-/// A place in the recording.
+/// A position in the recording.
 #[derive(Clone, Copy, Debug)]
-pub struct Place {
+pub struct Position {
     row: u64,
-    /// How often it has been played through before.
+    /// Completed loops.
     round: u64,
 }
 
@@ -104,16 +105,16 @@ mod tests {
     }
 
     #[test]
-    fn counters_rise_over_the_seam_and_gauges_come_back() {
+    fn counters_rise_across_loops_and_gauges_repeat() {
         let tape = tape(None);
-        let mut place = tape.start(3);
+        let mut position = tape.start(3);
         let mut before = vec![0; tape.keys().len()];
-        tape.play(&mut place, &mut before);
+        tape.play(&mut position, &mut before);
         let first = before.clone();
         let mut row = before.clone();
         let is_counter = |at: usize| tape.keys()[at].metric.kind == Kind::Counter;
         for _ in 0..tape.rows * 2 {
-            tape.play(&mut place, &mut row);
+            tape.play(&mut position, &mut row);
             for (at, (now, before)) in row.iter().zip(&before).enumerate() {
                 assert!(now >= before || !is_counter(at), "{:?}", tape.keys()[at]);
             }
@@ -125,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn agents_are_at_different_places() {
+    fn agents_start_at_different_positions() {
         let tape = tape(Some(200));
         assert_eq!(tape.keys().len(), 200);
         let row = |number| {
@@ -134,11 +135,7 @@ mod tests {
             row
         };
         assert_ne!(row(0), row(1));
-        assert_ne!(
-            row(0),
-            row(tape.rows),
-            "the same place, one time through later"
-        );
+        assert_ne!(row(0), row(tape.rows), "the same position, one loop later");
         let starts: std::collections::HashSet<_> = (0..tape.rows)
             .map(|number| tape.start(number).row)
             .collect();
@@ -146,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn there_are_only_so_many_series() {
+    fn the_number_of_series_is_checked() {
         let recording = Recording::load().unwrap();
         assert!(Tape::new(&recording, Some(0)).is_err());
         assert!(Tape::new(&recording, Some(369)).is_err());

@@ -1,4 +1,4 @@
-//! Many who watch an edge's page live: whether each gets every update, and how late.
+//! Many live viewers of an edge: whether each receives every update, and with what delay.
 
 use std::cell::RefCell;
 use std::io::ErrorKind;
@@ -14,54 +14,54 @@ use tokio::time::{sleep, timeout};
 
 use crate::swarm::now;
 
-/// Who connect at the same time: an edge takes them one by one.
-const AT_ONCE: usize = 128;
+/// Concurrent connection attempts.
+const CONNECTING_MAX: usize = 128;
 
-/// How long one waits to be let in.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Time-out of a connection attempt.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Time in which nothing is counted, once all are there.
+/// Time between the last connection and the start of the measurement.
 const SETTLE: Duration = Duration::from_secs(3);
 
-/// One of so many looks into what it gets.
-const LOOKS: usize = 50;
+/// One in this many viewers parses its updates; the others only count bytes and frames.
+const PARSING_EVERY: usize = 50;
 
-/// The most that a frame's head has before its content.
+/// Maximum length of a frame header.
 const HEAD_MAX: usize = 10;
 
 thread_local! {
-    /// What was read last: nobody keeps it, so one does for all.
+    /// The most recent read; shared by all viewers, because none keeps it.
     static READ: RefCell<Vec<u8>> = RefCell::new(vec![0; 64 << 10]);
 }
 
-/// Messages of a WebSocket, from bytes in pieces of any size.
+/// Decodes WebSocket messages from arbitrary pieces.
 #[derive(Debug, Default)]
 struct Frames {
     head: Vec<u8>,
     left: usize,
     /// Whether the current frame ends its message.
     is_last: bool,
-    /// The content so far, if it is looked into.
-    kept: Option<Vec<u8>>,
+    /// The content so far, if it is to be parsed.
+    content: Option<Vec<u8>>,
 }
 
 impl Frames {
-    fn new(looks: bool) -> Self {
+    fn new(parses: bool) -> Self {
         Self {
-            kept: looks.then(Vec::new),
+            content: parses.then(Vec::new),
             ..Self::default()
         }
     }
 
-    /// Takes what came; calls `whole` at the end of each message, and says whether all was as it should be.
-    fn take(&mut self, mut bytes: &[u8], mut whole: impl FnMut(&[u8])) -> bool {
+    /// Decodes `bytes` and calls `on_message` at the end of each message. False for anything but unmasked text.
+    fn decode(&mut self, mut bytes: &[u8], mut on_message: impl FnMut(&[u8])) -> bool {
         loop {
             if self.left > 0 {
-                let (content, rest) = bytes.split_at(self.left.min(bytes.len()));
-                if let Some(kept) = &mut self.kept {
-                    kept.extend_from_slice(content);
+                let (part, rest) = bytes.split_at(self.left.min(bytes.len()));
+                if let Some(content) = &mut self.content {
+                    content.extend_from_slice(part);
                 }
-                self.left -= content.len();
+                self.left -= part.len();
                 bytes = rest;
                 if self.left > 0 {
                     return true;
@@ -69,9 +69,9 @@ impl Frames {
                 if !self.is_last {
                     continue;
                 }
-                whole(self.kept.as_deref().unwrap_or_default());
-                if let Some(kept) = &mut self.kept {
-                    kept.clear();
+                on_message(self.content.as_deref().unwrap_or_default());
+                if let Some(content) = &mut self.content {
+                    content.clear();
                 }
             }
             let Some((byte, rest)) = bytes.split_first() else {
@@ -93,7 +93,7 @@ impl Frames {
     }
 }
 
-/// The length that a frame's head tells, once it is whole.
+/// The length in a complete frame header.
 fn length(head: &[u8]) -> Option<usize> {
     let big = |bytes: &[u8]| {
         bytes
@@ -107,13 +107,13 @@ fn length(head: &[u8]) -> Option<usize> {
     }
 }
 
-/// What one viewer saw.
+/// Counts of one viewer.
 #[derive(Clone, Debug, Default)]
 struct Seen {
     frames: u64,
     bytes: u64,
     is_lost: bool,
-    /// Milliseconds from the edge's encoding to here, of those who look.
+    /// Milliseconds from encoding at the edge to here; only of viewers that parse.
     late: Vec<i64>,
 }
 
@@ -128,7 +128,7 @@ async fn connect(address: &str) -> anyhow::Result<TcpStream> {
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];
         if tokio::io::AsyncReadExt::read(&mut stream, &mut byte).await? == 0 || head.len() > 4096 {
-            bail!("the edge said no");
+            bail!("the edge closed the connection");
         }
         head.push(byte[0]);
     }
@@ -144,15 +144,15 @@ async fn connect(address: &str) -> anyhow::Result<TcpStream> {
     Ok(stream)
 }
 
-/// The edge's clock in an update.
-fn told_at(json: &[u8]) -> Option<i64> {
+/// The time of an update, on the clock of the edge.
+fn encoded_at(json: &[u8]) -> Option<i64> {
     let fleet: serde_json::Value = serde_json::from_slice(json).ok()?;
     fleet.get("now_ms")?.as_i64()
 }
 
-/// Watches until told to stop; counts once told to.
-async fn watch(stream: TcpStream, looks: bool, mut counts: watch::Receiver<Option<bool>>) -> Seen {
-    let (mut frames, mut seen) = (Frames::new(looks), Seen::default());
+/// Receives updates until stopped; `counts` starts and stops counting.
+async fn watch(stream: TcpStream, parses: bool, mut counts: watch::Receiver<Option<bool>>) -> Seen {
+    let (mut frames, mut seen) = (Frames::new(parses), Seen::default());
     loop {
         let state = *counts.borrow_and_update();
         if state == Some(false) {
@@ -163,20 +163,20 @@ async fn watch(stream: TcpStream, looks: bool, mut counts: watch::Receiver<Optio
                 return seen;
             },
             ready = stream.readable() => {
-                let is_good = ready.is_ok() && READ.with_borrow_mut(|buffer| match stream.try_read(buffer) {
+                let is_open = ready.is_ok() && READ.with_borrow_mut(|buffer| match stream.try_read(buffer) {
                     Ok(0) => false,
                     Ok(length) => {
-                        let came = buffer.get(..length).unwrap_or_default();
+                        let bytes = buffer.get(..length).unwrap_or_default();
                         seen.bytes += if state.is_some() { length as u64 } else { 0 };
-                        frames.take(came, |content| if state.is_some() {
+                        frames.decode(bytes, |content| if state.is_some() {
                             seen.frames += 1;
-                            let late = told_at(content).map(|told| now().0 - told);
+                            let late = encoded_at(content).map(|encoded| now().0 - encoded);
                             seen.late.extend(late);
                         })
                     }
                     Err(error) => error.kind() == ErrorKind::WouldBlock,
                 });
-                if !is_good {
+                if !is_open {
                     seen.is_lost = true;
                     return seen;
                 }
@@ -185,7 +185,7 @@ async fn watch(stream: TcpStream, looks: bool, mut counts: watch::Receiver<Optio
     }
 }
 
-/// As many files as the system gives.
+/// Raises the limit of open files to the maximum.
 fn raise_file_limit() {
     #[cfg(unix)]
     {
@@ -195,41 +195,45 @@ fn raise_file_limit() {
             current: limit.maximum,
             ..limit
         };
-        // If not, it is told which viewer has none.
+        // On failure, the first viewer without a file reports it.
         let _ = setrlimit(Resource::Nofile, raised);
     }
 }
 
-/// So many watch the edge at `address` for `span`; what came of it, as JSON.
+/// Follows the edge at `address` with `count` viewers for `span`, and returns the result as JSON.
 pub async fn viewers(
     address: &str,
     count: usize,
     span: Duration,
 ) -> anyhow::Result<serde_json::Value> {
     raise_file_limit();
-    let (tell, told) = watch::channel(None);
+    let (control, counts) = watch::channel(None);
     let (start, mut watching, mut connecting) = (Instant::now(), JoinSet::new(), JoinSet::new());
     let mut number = 0;
     while number < count || !connecting.is_empty() {
-        while number < count && connecting.len() < AT_ONCE {
+        while number < count && connecting.len() < CONNECTING_MAX {
             let address = address.to_owned();
-            connecting.spawn(async move { timeout(PATIENCE, connect(&address)).await });
+            connecting.spawn(async move { timeout(CONNECT_TIMEOUT, connect(&address)).await });
             number += 1;
         }
         let Some(connected) = connecting.join_next().await else {
             break;
         };
         let at = watching.len();
-        let stream = connected?.context("an edge that lets nobody in")?;
-        let stream = stream.with_context(|| format!("viewer {at} is not let in"))?;
-        watching.spawn(watch(stream, at.is_multiple_of(LOOKS), told.clone()));
+        let stream = connected?.context("the edge did not respond in time")?;
+        let stream = stream.with_context(|| format!("viewer {at} cannot connect"))?;
+        watching.spawn(watch(
+            stream,
+            at.is_multiple_of(PARSING_EVERY),
+            counts.clone(),
+        ));
     }
     let connected = start.elapsed();
     sleep(SETTLE).await;
-    let (start, _) = (Instant::now(), tell.send_replace(Some(true)));
+    let (start, _) = (Instant::now(), control.send_replace(Some(true)));
     sleep(span).await;
     let seconds = start.elapsed().as_secs_f64();
-    tell.send_replace(Some(false));
+    control.send_replace(Some(false));
     let seen = watching.join_all().await;
     Ok(report(&seen, connected, seconds))
 }
@@ -273,13 +277,13 @@ mod tests {
     }
 
     #[test]
-    fn frames_are_counted_however_they_come() {
+    fn frames_are_decoded_from_any_pieces() {
         let all = [vec![b'a'; 5], vec![b'b'; 300], vec![b'c'; 70_000]];
         let bytes: Vec<u8> = all.iter().flat_map(|content| frame(content)).collect();
         for piece in [1, 7, 4096, bytes.len()] {
             let (mut frames, mut seen) = (Frames::new(true), Vec::new());
             for bytes in bytes.chunks(piece) {
-                assert!(frames.take(bytes, |content| seen.push(content.to_vec())));
+                assert!(frames.decode(bytes, |content| seen.push(content.to_vec())));
             }
             assert_eq!(seen, all);
         }
@@ -288,16 +292,16 @@ mod tests {
         parts.extend(frame(b"c"));
         parts[4] = 0x80;
         let (mut frames, mut seen) = (Frames::new(true), Vec::new());
-        assert!(frames.take(&parts, |content| seen.push(content.to_vec())));
+        assert!(frames.decode(&parts, |content| seen.push(content.to_vec())));
         assert_eq!(seen, [b"abc"], "one message of two frames");
         let (mut frames, mut count) = (Frames::new(false), 0);
-        assert!(frames.take(&bytes, |content| count += 1 + content.len()));
-        assert_eq!(count, 3, "nothing is kept");
-        assert!(!frames.take(&[0x88, 2], |_| {}), "the edge ends it");
+        assert!(frames.decode(&bytes, |content| count += 1 + content.len()));
+        assert_eq!(count, 3, "no content is stored");
+        assert!(!frames.decode(&[0x88, 2], |_| {}), "a close frame");
     }
 
     #[tokio::test]
-    async fn each_gets_what_is_said_and_who_is_lost_is_told() {
+    async fn updates_and_lost_connections_are_counted_per_viewer() {
         use tokio::io::AsyncReadExt;
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -319,14 +323,14 @@ mod tests {
                 });
             }
         });
-        let told = viewers(&address, 3, Duration::from_secs(1)).await.unwrap();
+        let report = viewers(&address, 3, Duration::from_secs(1)).await.unwrap();
         assert_eq!(
-            (&told["viewers"], &told["lost"]),
+            (&report["viewers"], &report["lost"]),
             (&3.into(), &1.into()),
-            "{told}"
+            "{report}"
         );
-        let rate = told["updates_per_second_median"].as_f64().unwrap();
-        assert!((5.0..12.0).contains(&rate), "{told}");
-        assert!(told["late_ms_median"].as_i64().unwrap() >= 5, "{told}");
+        let rate = report["updates_per_second_median"].as_f64().unwrap();
+        assert!((5.0..12.0).contains(&rate), "{report}");
+        assert!(report["late_ms_median"].as_i64().unwrap() >= 5, "{report}");
     }
 }

@@ -1,4 +1,4 @@
-//! The rules that every hub begins with, tried on a day of a real machine and on faults that were made up.
+//! The default alert rules, on a day of a real machine and on simulated faults.
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use sysmon_wire::metrics::{
 };
 use sysmon_wire::{Label, SeriesKey, UnixMs};
 
-/// Seconds between rows, so that a day takes no time; rules hold for longer than that.
+/// Seconds between rows, to save time; the durations of rules are longer.
 const STEP: i64 = 5;
 
 const DAY: i64 = 86_400;
@@ -42,24 +42,23 @@ fn observe(
     })
 }
 
-fn stalls(resource: &str) -> SeriesKey {
+fn pressure(resource: &str) -> SeriesKey {
     PRESSURE_TIME.series(&[
         ("linux.pressure.resource", resource),
         ("linux.pressure.scope", "some"),
     ])
 }
 
-/// A host, all of whose values are ordinary but those that a test makes otherwise.
-struct Made {
+/// A host with ordinary values, except those that a test changes.
+struct TestHost {
     keys: Vec<Arc<SeriesKey>>,
-    /// Counters so far: cpu, memory and io stalled, kills, rows dropped, spool errors, errors of the disk and of
-    /// its filesystem.
-    counted: [i64; 8],
+    /// Counters: cpu, memory and io pressure, OOM kills, dropped rows, spool errors, disk and filesystem errors.
+    counters: [i64; 8],
 }
 
-/// What a host does at a second.
+/// Values of one moment.
 #[derive(Clone, Copy)]
-struct Doing {
+struct Values {
     cpu: i64,
     load: i64,
     memory: i64,
@@ -73,14 +72,14 @@ struct Doing {
     kills: i64,
     dropped: i64,
     spool_errors: i64,
-    /// Of a disk that bears 85 °C.
+    /// Of a disk with a critical limit of 85 °C.
     disk_degrees: i64,
     disk_errors: i64,
     fs_errors: i64,
     disks_missing: i64,
 }
 
-const ORDINARY: Doing = Doing {
+const ORDINARY: Values = Values {
     cpu: 150,
     load: 90,
     memory: 550,
@@ -99,7 +98,7 @@ const ORDINARY: Doing = Doing {
     disks_missing: 0,
 };
 
-impl Made {
+impl TestHost {
     fn new() -> Self {
         let of = |metric: sysmon_wire::metrics::Metric, mount| {
             metric.series(&[("system.filesystem.mountpoint", mount)])
@@ -122,9 +121,9 @@ impl Made {
             nvme(TEMPERATURE),
             nvme(TEMPERATURE_LIMIT),
             disk(RAID_MISSING),
-            stalls("cpu"),
-            stalls("memory"),
-            stalls("io"),
+            pressure("cpu"),
+            pressure("memory"),
+            pressure("io"),
             OOM_KILLS.series(&[]),
             AGENT_ROWS_DROPPED.series(&[]),
             AGENT_SPOOL_ERRORS.series(&[]),
@@ -133,177 +132,180 @@ impl Made {
         ];
         Self {
             keys: keys.map(Arc::new).to_vec(),
-            counted: [0; 8],
+            counters: [0; 8],
         }
     }
 
-    fn row(&mut self, doing: &Doing) -> Vec<i64> {
-        let [cpu, memory, io] = doing.stalled.map(|permille| permille * 1_000 * STEP);
+    fn row(&mut self, values: &Values) -> Vec<i64> {
+        let [cpu, memory, io] = values.stalled.map(|permille| permille * 1_000 * STEP);
         let more = [
             cpu,
             memory,
             io,
-            doing.kills,
-            doing.dropped,
-            doing.spool_errors,
-            doing.disk_errors,
-            doing.fs_errors,
+            values.kills,
+            values.dropped,
+            values.spool_errors,
+            values.disk_errors,
+            values.fs_errors,
         ];
-        for (counted, more) in self.counted.iter_mut().zip(more) {
-            *counted += more;
+        for (counter, more) in self.counters.iter_mut().zip(more) {
+            *counter += more;
         }
         let gauges = [
-            doing.cpu,
+            values.cpu,
             8,
-            doing.load,
-            doing.memory,
-            doing.root,
-            doing.data,
+            values.load,
+            values.memory,
+            values.root,
+            values.data,
             1,
-            doing.read_only,
-            doing.unreachable,
-            doing.degrees * 1000,
-            doing.disk_degrees * 1000,
+            values.read_only,
+            values.unreachable,
+            values.degrees * 1000,
+            values.disk_degrees * 1000,
             85_000,
-            doing.disks_missing,
+            values.disks_missing,
         ];
-        gauges.into_iter().chain(self.counted).collect()
+        gauges.into_iter().chain(self.counters).collect()
     }
 
-    /// What is told while a host does something for so many seconds: rules, and whether they fire.
-    fn tells(
+    /// The transitions while the host has these values for `seconds`: rule, and whether it fires or resolves.
+    fn transitions(
         &mut self,
         engine: &mut Engine,
         seconds: i64,
-        doing: impl Fn(i64) -> Doing,
+        values: impl Fn(i64) -> Values,
     ) -> Vec<(String, bool)> {
-        let mut told = Vec::new();
+        let mut transitions = Vec::new();
         for second in (0..seconds).step_by(STEP as usize) {
-            let row = self.row(&doing(second));
-            told.extend(observe(engine, &self.keys, second, &row));
+            let row = self.row(&values(second));
+            transitions.extend(observe(engine, &self.keys, second, &row));
         }
-        told.into_iter().map(|t| (t.alert.rule, t.firing)).collect()
+        transitions
+            .into_iter()
+            .map(|t| (t.alert.rule, t.firing))
+            .collect()
     }
 }
 
 #[test]
-fn a_day_of_the_recorded_machine_is_quiet() {
+fn a_day_of_the_recorded_machine_fires_nothing() {
     let tape = Tape::new(&Recording::load().unwrap(), None).unwrap();
     let keys: Vec<_> = tape.keys().iter().cloned().map(Arc::new).collect();
-    let (mut place, mut row) = (tape.start(0), vec![0; keys.len()]);
+    let (mut position, mut row) = (tape.start(0), vec![0; keys.len()]);
     let mut engine = engine();
     for second in 0..DAY {
-        tape.play(&mut place, &mut row);
+        tape.play(&mut position, &mut row);
         if second % STEP == 0 {
-            let told = observe(&mut engine, &keys, second, &row);
-            assert!(told.is_empty(), "at {second}: {told:?}");
+            let transitions = observe(&mut engine, &keys, second, &row);
+            assert!(transitions.is_empty(), "at {second}: {transitions:?}");
         }
     }
 }
 
-/// A compile of an hour, a backup that reads and writes for two, logs that grow and are rotated, a cache that
-/// fills the memory, a build directory that comes and goes, a warm afternoon.
+/// An hour of compiling, a two-hour backup, logs that grow and are rotated, a cache that fills the memory, a
+/// temporary build directory, a warm afternoon.
 #[test]
-fn a_day_of_ordinary_work_is_quiet() {
-    let (mut made, mut engine) = (Made::new(), engine());
-    let told = made.tells(&mut engine, DAY, |second| {
+fn a_day_of_ordinary_work_fires_nothing() {
+    let (mut host, mut engine) = (TestHost::new(), engine());
+    let transitions = host.transitions(&mut engine, DAY, |second| {
         let (hour, minute) = (second / 3600, second / 60);
         let logs = (second % 43_200) * 60 / 43_200;
-        let mut doing = Doing {
+        let mut values = Values {
             root: 480 + logs + minute % 2,
-            // Somebody asks the disk for what it does not know, every half hour.
+            // Unsupported commands to the disk, every half hour.
             disk_errors: i64::from(second % 1_800 == 60) * 5,
             ..ORDINARY
         };
         match hour {
-            // A compile: everything is busy, and there is more to do than processors.
+            // Compiling: more runnable tasks than processors.
             3 => {
-                doing.cpu = 1000;
-                doing.load = 1_200;
-                doing.stalled[0] = 550;
-                doing.root += 60 * (second % 3600) / 3600;
+                values.cpu = 1000;
+                values.load = 1_200;
+                values.stalled[0] = 550;
+                values.root += 60 * (second % 3600) / 3600;
             }
             // A backup.
             10 | 11 => {
-                doing.disk_degrees = 78;
-                doing.stalled[2] = 600;
-                doing.memory = 930;
-                doing.cpu = 400;
+                values.disk_degrees = 78;
+                values.stalled[2] = 600;
+                values.memory = 930;
+                values.cpu = 400;
             }
-            // A release is built in twenty minutes, and cleaned up.
-            15 if second % 3600 < 1_200 => doing.data += 150 * (second % 1_200) / 1_200,
-            15 if second % 3600 < 2_400 => doing.data += 150,
-            14..=17 => doing.degrees = 88,
-            // A short squeeze.
-            20 if second % 3600 < 60 => doing.stalled[1] = 400,
+            // A release build of twenty minutes, cleaned up later.
+            15 if second % 3600 < 1_200 => values.data += 150 * (second % 1_200) / 1_200,
+            15 if second % 3600 < 2_400 => values.data += 150,
+            14..=17 => values.degrees = 88,
+            // Short memory pressure.
+            20 if second % 3600 < 60 => values.stalled[1] = 400,
             _ => {}
         }
-        doing
+        values
     });
-    assert_eq!(told, []);
+    assert_eq!(transitions, []);
 }
 
 #[test]
-fn every_fault_is_told_once_by_its_rule_and_over_once() {
-    type Fault = fn(&mut Doing, i64);
-    // What is done to a host, an hour and a half after its start; for how long; what tells of it.
+fn every_fault_fires_its_rule_once_and_resolves_once() {
+    type Fault = fn(&mut Values, i64);
+    // Rule, duration and values of each fault, which starts after an hour and a half.
     let faults: [(&str, i64, Fault); 13] = [
-        ("disk-full", 1_800, |doing, _| doing.root = 970),
-        ("disk-filling", 7_200, |doing, second| {
-            doing.data = 720 + second * 220 / 7_200;
+        ("disk-full", 1_800, |values, _| values.root = 970),
+        ("disk-filling", 7_200, |values, second| {
+            values.data = 720 + second * 220 / 7_200;
         }),
-        ("disk-unreachable", 600, |doing, _| doing.unreachable = 1),
-        ("read-only", 600, |doing, _| doing.read_only = 1),
-        ("memory-stalls", 600, |doing, _| doing.stalled[1] = 450),
-        ("oom-kill", 5, |doing, _| doing.kills = 1),
-        ("cpu-saturated", 3_600, |doing, _| {
-            doing.stalled[0] = 850;
-            doing.load = 2_600;
+        ("disk-unreachable", 600, |values, _| values.unreachable = 1),
+        ("read-only", 600, |values, _| values.read_only = 1),
+        ("memory-stalls", 600, |values, _| values.stalled[1] = 450),
+        ("oom-kill", 5, |values, _| values.kills = 1),
+        ("cpu-saturated", 3_600, |values, _| {
+            values.stalled[0] = 850;
+            values.load = 2_600;
         }),
-        ("disk-stalls", 3_600, |doing, _| doing.stalled[2] = 950),
-        ("hot", 600, |doing, _| doing.degrees = 97),
-        ("near-critical", 600, |doing, _| doing.disk_degrees = 82),
-        ("disk-errors", 1_800, |doing, _| doing.disk_errors = 1),
-        ("filesystem-errors", 5, |doing, _| doing.fs_errors = 1),
-        ("raid-degraded", 600, |doing, _| doing.disks_missing = 1),
+        ("disk-stalls", 3_600, |values, _| values.stalled[2] = 950),
+        ("hot", 600, |values, _| values.degrees = 97),
+        ("near-critical", 600, |values, _| values.disk_degrees = 82),
+        ("disk-errors", 1_800, |values, _| values.disk_errors = 1),
+        ("filesystem-errors", 5, |values, _| values.fs_errors = 1),
+        ("raid-degraded", 600, |values, _| values.disks_missing = 1),
     ];
-    for (rule, lasts, fault) in faults {
-        let (mut made, mut engine) = (Made::new(), engine());
+    for (rule, duration, fault) in faults {
+        let (mut host, mut engine) = (TestHost::new(), engine());
         let start = 5_400;
-        let told = made.tells(&mut engine, start + lasts + 7_200, |second| {
-            let mut doing = ORDINARY;
-            if (start..start + lasts).contains(&second) {
-                fault(&mut doing, second - start);
+        let transitions = host.transitions(&mut engine, start + duration + 7_200, |second| {
+            let mut values = ORDINARY;
+            if (start..start + duration).contains(&second) {
+                fault(&mut values, second - start);
             }
-            doing
+            values
         });
         let expected = [(rule.to_owned(), true), (rule.to_owned(), false)];
-        assert_eq!(told, expected, "{rule}");
+        assert_eq!(transitions, expected, "{rule}");
     }
 }
 
 #[test]
-fn an_agent_that_loses_rows_or_cannot_write_is_told() {
-    let (mut made, mut engine) = (Made::new(), engine());
-    let told = made.tells(&mut engine, 1_800, |second| Doing {
+fn dropped_rows_and_spool_errors_fire() {
+    let (mut host, mut engine) = (TestHost::new(), engine());
+    let transitions = host.transitions(&mut engine, 1_800, |second| Values {
         dropped: i64::from(second == 600) * 20,
         spool_errors: i64::from(second == 900),
         ..ORDINARY
     });
-    let fired: Vec<_> = told
+    let fired: Vec<_> = transitions
         .iter()
         .filter(|(_, firing)| *firing)
         .map(|(rule, _)| rule.as_str())
         .collect();
     assert_eq!(fired, ["rows-dropped", "spool-errors"]);
-    assert_eq!(told.len(), 4);
+    assert_eq!(transitions.len(), 4);
 }
 
 #[test]
-fn a_silent_host_and_one_whose_clock_is_off_are_told() {
+fn a_silent_host_and_a_wrong_clock_fire() {
     let mut engine = engine();
     let name = Label::new("db-1");
-    let mut told = Vec::new();
+    let mut transitions = Vec::new();
     for second in 0..400 {
         let whole = Whole {
             id: HostId(0),
@@ -321,19 +323,19 @@ fn a_silent_host_and_one_whose_clock_is_off_are_told() {
             },
             now: UnixMs(second as i64 * 1000),
         };
-        told.extend(
+        transitions.extend(
             engine
                 .look_at(whole)
                 .into_iter()
                 .map(|t| (t.alert.rule, t.firing, second)),
         );
     }
-    let told: Vec<_> = told
+    let transitions: Vec<_> = transitions
         .iter()
         .map(|(rule, firing, at)| (rule.as_str(), *firing, *at))
         .collect();
     assert_eq!(
-        told,
+        transitions,
         [
             ("silent", true, 80),
             ("silent", false, 100),

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use proc_macro2::{TokenStream, TokenTree};
+use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{Attribute, Item, UseTree};
 
@@ -21,6 +21,20 @@ struct Module {
     globs: Vec<Vec<String>>,
     items: BTreeSet<String>,
     paths: BTreeSet<Vec<String>>,
+}
+
+impl Module {
+    fn bind(&mut self, prefix: &[String], name: &Ident, alias: &Ident) {
+        let mut path = prefix.to_vec();
+        let mut alias = alias.to_string();
+        if name != "self" {
+            path.push(name.to_string());
+        } else if alias == "self" {
+            alias = path.last().cloned().unwrap_or_default();
+        }
+        self.paths.insert(path.clone());
+        self.uses.insert(alias, path);
+    }
 }
 
 #[derive(Default)]
@@ -82,11 +96,9 @@ impl Crate {
                 Item::Mod(_) | Item::Use(_) => {}
                 other => {
                     let tokens = other.to_token_stream();
+                    self.modules[at].items.extend(item_name(tokens.clone()));
                     if !tokens.to_string().starts_with("# [cfg (test)]") {
                         self.add_paths(at, tokens);
-                    }
-                    if let Some(name) = item_name(&other) {
-                        self.modules[at].items.insert(name);
                     }
                 }
             }
@@ -107,24 +119,8 @@ impl Crate {
                 .iter()
                 .for_each(|tree| self.add_use(at, prefix, tree)),
             UseTree::Glob(_) => module.globs.push(prefix.clone()),
-            UseTree::Name(_) | UseTree::Rename(_) => {
-                let (name, alias) = match tree {
-                    UseTree::Rename(tree) => (tree.ident.to_string(), tree.rename.to_string()),
-                    UseTree::Name(tree) => (tree.ident.to_string(), tree.ident.to_string()),
-                    _ => return,
-                };
-                let mut path = prefix.clone();
-                let alias = if name == "self" {
-                    path.last().cloned().unwrap_or(alias)
-                } else {
-                    alias
-                };
-                if name != "self" {
-                    path.push(name);
-                }
-                module.paths.insert(path.clone());
-                module.uses.insert(alias, path);
-            }
+            UseTree::Name(tree) => module.bind(prefix, &tree.ident, &tree.ident),
+            UseTree::Rename(tree) => module.bind(prefix, &tree.ident, &tree.rename),
         }
     }
 
@@ -236,19 +232,14 @@ fn is_test(attributes: &[Attribute]) -> bool {
         .any(|a| a.to_token_stream().to_string().contains("cfg (test)"))
 }
 
-fn item_name(item: &Item) -> Option<String> {
-    let ident = match item {
-        Item::Const(item) => &item.ident,
-        Item::Enum(item) => &item.ident,
-        Item::Fn(item) => &item.sig.ident,
-        Item::Static(item) => &item.ident,
-        Item::Struct(item) => &item.ident,
-        Item::Trait(item) => &item.ident,
-        Item::Type(item) => &item.ident,
-        Item::Union(item) => &item.ident,
-        _ => return None,
-    };
-    Some(ident.to_string())
+/// The name that an item declares: what follows its keyword.
+fn item_name(tokens: TokenStream) -> Option<String> {
+    const KEYWORDS: [&str; 8] = [
+        "const", "enum", "fn", "static", "struct", "trait", "type", "union",
+    ];
+    let names = tokens.into_iter().map(|token| token.to_string());
+    let mut names = names.skip_while(|name| !KEYWORDS.contains(&name.as_str()));
+    names.find(|name| !KEYWORDS.contains(&name.as_str()) && name != "unsafe" && name != "async")
 }
 
 /// The shortest way from `start` back to it.

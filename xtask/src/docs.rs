@@ -92,6 +92,7 @@ fn configuration(root: &Path) -> Result<String> {
             .find(|(s, name, _)| s == section && name == key.name);
         let (.., about) =
             about.with_context(|| format!("config.example.toml does not explain {key:?}"))?;
+        let about = about.replace('*', "\\*").replace('<', "\\<");
         let variable = format!(
             "SYSMON_{}__{}",
             section.to_uppercase(),
@@ -191,7 +192,9 @@ fn metric_table(root: &Path) -> Result<String> {
     let registry = read(root, "crates/wire/src/metrics.rs")?;
     let mut files = Vec::new();
     for path in tracked(root, &["rs"])? {
-        if path.starts_with("agent/src/linux/") || path.starts_with("hub/src/") {
+        let may_fill = ["agent/src/", "hub/src/", "crates/client/src/"];
+        let is_simulated = path.contains("/simulated/");
+        if may_fill.iter().any(|prefix| path.starts_with(prefix)) && !is_simulated {
             let text = read(root, &path)?;
             files.push((path, crate::source::without_tests(&text).to_owned()));
         }
@@ -203,7 +206,8 @@ fn metric_table(root: &Path) -> Result<String> {
             Kind::Counter => "counter",
         };
         // The hub reads many metrics and fills those about itself.
-        let fills = |path: &str| path.starts_with("agent/") || metric.name.starts_with("sysmon.");
+        let fills =
+            |path: &str| path.starts_with("agent/src/linux/") || metric.name.starts_with("sysmon.");
         let from = sources(&registry, &files, metric.name, fills);
         let (name, unit, scale, about) = (metric.name, metric.unit, metric.scale, metric.about);
         writeln!(
@@ -213,18 +217,11 @@ fn metric_table(root: &Path) -> Result<String> {
     }
     page += "\n## Aliases\n\n| alias | stands for |\n|---|---|\n";
     for alias in metrics::ALIASES {
-        let attributes: Vec<_> = alias
-            .attributes
-            .iter()
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect();
-        writeln!(
-            page,
-            "| `{}` | `{}` {} |",
-            alias.alias,
-            alias.metric.name,
-            attributes.join(", ")
-        )?;
+        write!(page, "| `{}` | `{}`", alias.alias, alias.metric.name)?;
+        for (name, value) in alias.attributes {
+            write!(page, " {name}={value}")?;
+        }
+        page += " |\n";
     }
     Ok(page)
 }

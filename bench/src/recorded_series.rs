@@ -1,4 +1,4 @@
-//! What the recorded series are called in the metric registry, and how the others are.
+//! Maps recorded series to those of the metric registry, or to custom ones.
 
 use std::collections::HashMap;
 
@@ -30,8 +30,8 @@ const fn memory(state: &'static str) -> (&'static str, &'static str) {
     ("system.memory.state", state)
 }
 
-/// Recorded series that the registry has. The machine had one disk and one interface, so that their
-/// bytes are the host's.
+/// Recorded series with a counterpart in the registry. The machine had one disk and one interface, so their bytes
+/// are the totals of the host.
 #[rustfmt::skip]
 const KNOWN: &[(&str, Metric, Attributes)] = &[
     ("node_context_switches_total", CONTEXT_SWITCHES, &[]),
@@ -105,17 +105,17 @@ const KNOWN: &[(&str, Metric, Attributes)] = &[
     ("node_vmstat_pswpout", PAGING_OPERATIONS, &[("system.paging.direction", "out")]),
 ];
 
-/// What a recorded series travels as.
+/// A recorded series, as it is sent.
 #[derive(Clone, Debug)]
-pub(crate) struct Named {
+pub(crate) struct Mapped {
     pub(crate) key: SeriesKey,
-    /// What the recorded integers are multiplied by to have the metric's scale.
+    /// Converts recorded integers to the scale of the metric.
     pub(crate) factor: i64,
 }
 
-/// All series of the recording, named, in its order.
-pub(crate) fn named(recording: &Recording) -> Vec<Named> {
-    let defs = foreign(&recording.series);
+/// Every series of the recording, in its order.
+pub(crate) fn map_all(recording: &Recording) -> Vec<Mapped> {
+    let defs = custom_defs(&recording.series);
     let name = |series: &Series| {
         let known = KNOWN.iter().find(|(name, ..)| *name == series.name);
         let key = match known {
@@ -128,29 +128,29 @@ pub(crate) fn named(recording: &Recording) -> Vec<Named> {
                     metric: defs
                         .get(name)
                         .cloned()
-                        .unwrap_or_else(|| foreign_def(name, series)),
+                        .unwrap_or_else(|| custom_def(name, series)),
                     attributes: attributes(labels),
                 }
             }
         };
         let factor = factor(key.metric.scale, series.decimals).unwrap_or(1);
-        Named { key, factor }
+        Mapped { key, factor }
     };
     recording.series.iter().map(name).collect()
 }
 
-/// What lifts integers with so many decimals to a scale; none if that would cut some off.
+/// The factor from `decimals` to `scale`; none if that loses digits.
 fn factor(scale: i8, decimals: u32) -> Option<i64> {
     let wanted = u32::try_from(-i32::from(scale)).ok()?;
     Some(10i64.pow(wanted.checked_sub(decimals)?))
 }
 
-/// Definitions by recorded name: one name is one metric, with as many decimals as any of its series has.
-fn foreign(series: &[Series]) -> HashMap<&str, MetricDef> {
+/// Definitions by name: each name is one metric, with the most decimals of its series.
+fn custom_defs(series: &[Series]) -> HashMap<&str, MetricDef> {
     let mut defs: HashMap<&str, MetricDef> = HashMap::new();
     for series in series {
         let (name, _) = split(&series.name);
-        let new = foreign_def(name, series);
+        let new = custom_def(name, series);
         let def = defs.entry(name).or_insert_with(|| new.clone());
         def.scale = def.scale.min(new.scale);
         if new.kind == Kind::Counter {
@@ -160,8 +160,8 @@ fn foreign(series: &[Series]) -> HashMap<&str, MetricDef> {
     defs
 }
 
-fn foreign_def(name: &str, series: &Series) -> MetricDef {
-    // Amounts of memory that happened to rise are no counters.
+fn custom_def(name: &str, series: &Series) -> MetricDef {
+    // Gauges of memory may happen to rise throughout the recording.
     let rises = series.is_counter && !name.starts_with("node_memory_");
     let unit = if name.contains("_bytes") {
         "By"
@@ -182,13 +182,13 @@ fn foreign_def(name: &str, series: &Series) -> MetricDef {
     }
 }
 
-/// The name, and what is between the braces after it.
+/// The name, and the text between the braces after it.
 fn split(name: &str) -> (&str, &str) {
     let (name, labels) = name.split_once('{').unwrap_or((name, ""));
     (name, labels.strip_suffix('}').unwrap_or(labels))
 }
 
-/// Labels as attributes; one without a value is the same as none.
+/// Labels as attributes; those with an empty value are left out, as Prometheus does.
 fn attributes(labels: &str) -> Vec<(Label, Label)> {
     let labels = labels.split_terminator("\",");
     let pairs = labels.filter_map(|label| label.split_once("=\""));
@@ -208,23 +208,23 @@ mod tests {
     use sysmon_wire::SeriesTable;
 
     #[test]
-    fn all_series_are_distinct_and_those_of_the_registry_are_found() {
+    fn series_are_distinct_and_mapped_to_the_registry() {
         let recording = Recording::load().unwrap();
-        let named = named(&recording);
-        let keys: HashSet<_> = named.iter().map(|named| &named.key).collect();
+        let mapped = map_all(&recording);
+        let keys: HashSet<_> = mapped.iter().map(|mapped| &mapped.key).collect();
         assert_eq!(keys.len(), 368);
         for (name, metric, attributes) in KNOWN {
             let at = recording.series.iter().position(|s| s.name == *name);
             let at = at.unwrap_or_else(|| panic!("{name} was not recorded"));
-            assert_eq!(named[at].key, metric.series(attributes), "{name}");
+            assert_eq!(mapped[at].key, metric.series(attributes), "{name}");
         }
-        // The hub takes them as they are.
-        let table = SeriesTable::new(named.iter().map(|named| &named.key));
+        // They survive the wire format.
+        let table = SeriesTable::new(mapped.iter().map(|mapped| &mapped.key));
         let read_back = table.keys().unwrap();
-        assert!(read_back.iter().eq(named.iter().map(|named| &named.key)));
+        assert!(read_back.iter().eq(mapped.iter().map(|mapped| &mapped.key)));
         let metrics: HashSet<_> = keys.iter().map(|key| &key.metric).collect();
         let names: HashSet<_> = metrics.iter().map(|metric| &metric.name).collect();
-        assert_eq!(metrics.len(), names.len(), "one definition for one name");
+        assert_eq!(metrics.len(), names.len(), "one definition per name");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What a running hub tells of itself.
+//! Resource usage of a running hub, from its own metrics.
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,21 +11,21 @@ use sysmon_wire::metrics::{HUB_CPU_TIME, HUB_MEMORY_USAGE, HUB_REFUSED};
 
 use crate::VERSION;
 
-/// A running hub, asked as its owner.
-pub(crate) struct Asked {
+/// Reads the status of a hub as its owner.
+pub(crate) struct HubStatus {
     connector: Connector,
     hub: String,
 }
 
-/// What it costs, and whom it turned away.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct HubFigures {
     pub(crate) memory_bytes: f64,
     pub(crate) cpu: Duration,
+    /// Refused connections.
     pub(crate) refused: f64,
 }
 
-impl Asked {
+impl HubStatus {
     pub(crate) fn new(hub: &str, state: &Path) -> anyhow::Result<Self> {
         let owner = HubState::new(state)
             .existing_owner()
@@ -36,10 +36,10 @@ impl Asked {
         })
     }
 
-    pub(crate) async fn figures(&self) -> anyhow::Result<HubFigures> {
+    pub(crate) async fn read(&self) -> anyhow::Result<HubFigures> {
         let client = Client::connect(&self.connector, &self.hub).await?;
         let figures = client.status().await?.figures;
-        let figures = figures.context("the hub does not report its own figures")?;
+        let figures = figures.context("the hub does not report its own metrics")?;
         let value = |metric| figures.value(metric).unwrap_or_default();
         Ok(HubFigures {
             memory_bytes: value(&HUB_MEMORY_USAGE),

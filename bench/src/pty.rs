@@ -1,4 +1,4 @@
-//! A program on a pseudo-terminal, and what it shows.
+//! A program in a pseudo-terminal, and its screen.
 
 use std::io::{Read, Write};
 use std::path::Path;
@@ -10,40 +10,39 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use portable_pty::{CommandBuilder, MasterPty, PtySize, native_pty_system};
 
-use crate::programs::PATIENCE;
+use crate::programs::TIMEOUT;
 
-/// Rows and columns of a terminal.
+/// Rows and columns.
 pub(crate) type Size = (u16, u16);
 
-/// Some programs ask where the cursor is before they begin, and the answer.
-const WHERE: &[u8] = b"\x1b[6n";
-const HERE: &[u8] = b"\x1b[1;1R";
+/// The request for the cursor position, which some programs send first, and the response.
+const CURSOR_REQUEST: &[u8] = b"\x1b[6n";
+const CURSOR_RESPONSE: &[u8] = b"\x1b[1;1R";
 
-/// What was on the screen after a read, and when that read came.
-struct Shown {
+/// The text on the screen after a read, and the time of the read.
+struct Screen {
     at: Instant,
     text: String,
 }
 
-/// A program on a pseudo-terminal.
-pub(crate) struct OnTerminal {
+/// A program in a pseudo-terminal, killed on drop.
+pub(crate) struct PtyProgram {
     child: Box<dyn portable_pty::Child + Send + Sync>,
     writer: Arc<Mutex<Box<dyn Write + Send>>>,
     _master: Box<dyn MasterPty + Send>,
-    screens: Receiver<Shown>,
+    screens: Receiver<Screen>,
     bytes: Arc<AtomicU64>,
     started: Instant,
 }
 
-impl Drop for OnTerminal {
+impl Drop for PtyProgram {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-impl OnTerminal {
-    /// Starts a program.
+impl PtyProgram {
     pub(crate) fn start(program: &Path, args: &[&str], size: Size) -> anyhow::Result<Self> {
         let (rows, cols) = size;
         let pair = native_pty_system().openpty(PtySize {
@@ -68,8 +67,8 @@ impl OnTerminal {
             cols.try_into().context("a terminal needs columns")?,
             0,
         );
-        let (counted, answers) = (Arc::clone(&bytes), Arc::clone(&writer));
-        std::thread::spawn(move || read(reader, parser, &counted, &answers, &sender));
+        let (bytes_read, responses) = (Arc::clone(&bytes), Arc::clone(&writer));
+        std::thread::spawn(move || read(reader, parser, &bytes_read, &responses, &sender));
         Ok(Self {
             child,
             writer,
@@ -80,45 +79,47 @@ impl OnTerminal {
         })
     }
 
-    /// Waits until it shows this; when that was.
-    pub(crate) fn wait_for(&self, wanted: &str) -> anyhow::Result<Instant> {
-        let shown = self.wait_until(PATIENCE, |text| text.contains(wanted))?;
-        shown.with_context(|| format!("{wanted:?} never came on the screen"))
+    /// Waits until the screen contains `text` and returns when it first did.
+    pub(crate) fn wait_for(&self, text: &str) -> anyhow::Result<Instant> {
+        let shown = self.wait_until(TIMEOUT, |screen| screen.contains(text))?;
+        shown.with_context(|| format!("{text:?} did not appear on the screen within {TIMEOUT:?}"))
     }
 
-    /// Waits so long for a screen that is as wanted; when it came.
+    /// Waits for a matching screen and returns when it came; none after the time-out.
     pub(crate) fn wait_until(
         &self,
-        patience: Duration,
-        is_wanted: impl Fn(&str) -> bool,
+        time_out: Duration,
+        matches: impl Fn(&str) -> bool,
     ) -> anyhow::Result<Option<Instant>> {
-        let end = Instant::now() + patience;
+        let end = Instant::now() + time_out;
         loop {
             let rest = end.saturating_duration_since(Instant::now());
             match self.screens.recv_timeout(rest) {
-                Ok(shown) if is_wanted(&shown.text) => return Ok(Some(shown.at)),
+                Ok(shown) if matches(&shown.text) => return Ok(Some(shown.at)),
                 Ok(_) => {}
                 Err(RecvTimeoutError::Timeout) => return Ok(None),
-                Err(RecvTimeoutError::Disconnected) => bail!("the program has ended"),
+                Err(RecvTimeoutError::Disconnected) => {
+                    bail!("the program has exited; run it by hand to see why")
+                }
             }
         }
     }
 
-    /// The last screen it showed before it ended.
-    pub(crate) fn last_words(&self) -> String {
+    /// The last screen before the program exits.
+    pub(crate) fn last_screen(&self) -> String {
         let mut last = String::new();
-        while let Ok(shown) = self.screens.recv_timeout(PATIENCE) {
+        while let Ok(shown) = self.screens.recv_timeout(TIMEOUT) {
             last = shown.text;
         }
         last
     }
 
-    /// Forgets what it has shown.
-    pub(crate) fn forget(&self) {
+    /// Discards earlier screens.
+    pub(crate) fn discard(&self) {
         while self.screens.try_recv().is_ok() {}
     }
 
-    /// Types this; when that was.
+    /// Types `keys` and returns when.
     pub(crate) fn type_in(&self, keys: &str) -> anyhow::Result<Instant> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let at = Instant::now();
@@ -127,42 +128,43 @@ impl OnTerminal {
         Ok(at)
     }
 
-    /// When it was started.
     pub(crate) fn started(&self) -> Instant {
         self.started
     }
 
-    /// Bytes it has written.
+    /// Bytes written by the program.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Its process id.
     pub(crate) fn pid(&self) -> u32 {
         self.child.process_id().unwrap_or(0)
     }
 }
 
-/// Reads what a program writes until it ends or nobody looks.
+/// Reads the output of the program until it exits or is dropped.
 fn read(
     mut reader: Box<dyn Read + Send>,
     mut parser: vt100::Parser,
-    counted: &AtomicU64,
-    answers: &Mutex<Box<dyn Write + Send>>,
-    screens: &mpsc::Sender<Shown>,
+    bytes_read: &AtomicU64,
+    responses: &Mutex<Box<dyn Write + Send>>,
+    screens: &mpsc::Sender<Screen>,
 ) {
     let mut buffer = [0; 65536];
     while let Ok(n @ 1..) = reader.read(&mut buffer) {
         let at = Instant::now();
-        counted.fetch_add(n as u64, Ordering::Relaxed);
+        bytes_read.fetch_add(n as u64, Ordering::Relaxed);
         let bytes = buffer.get(..n).unwrap_or_default();
-        if bytes.windows(WHERE.len()).any(|bytes| bytes == WHERE) {
-            let mut writer = answers.lock().unwrap_or_else(PoisonError::into_inner);
-            let _ = writer.write_all(HERE);
+        if bytes
+            .windows(CURSOR_REQUEST.len())
+            .any(|bytes| bytes == CURSOR_REQUEST)
+        {
+            let mut writer = responses.lock().unwrap_or_else(PoisonError::into_inner);
+            let _ = writer.write_all(CURSOR_RESPONSE);
         }
         parser.process(bytes);
         let text = parser.screen().contents();
-        if screens.send(Shown { at, text }).is_err() {
+        if screens.send(Screen { at, text }).is_err() {
             return;
         }
     }
