@@ -11,11 +11,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use sysmon_alerts::engine::{Engine, Observed};
-use sysmon_alerts::notify::{Kept, News, Notifier, NotifierOptions};
+use sysmon_alerts::engine::{Engine, HostRow};
+use sysmon_alerts::notify::{Notifier, NotifierOptions, NotifierState};
 use sysmon_alerts::rule::{DEFAULTS, Rule};
 use sysmon_bench::recording::Recording;
 use sysmon_bench::tape::Tape;
+use sysmon_clock::Clock;
 use sysmon_hub::fleet::HostId;
 use sysmon_wire::{Label, SeriesKey, UnixMs};
 
@@ -66,7 +67,7 @@ fn engine() -> anyhow::Result<()> {
         for (id, (name, position)) in (0..).zip(names.iter().zip(&mut positions)) {
             tape.play(position, &mut row);
             let start = Instant::now();
-            let transitions = engine.observe(Observed {
+            let transitions = engine.observe(HostRow {
                 id: HostId(id),
                 name,
                 tags: &[],
@@ -108,11 +109,11 @@ fn webhook() -> anyhow::Result<()> {
             routes: vec![url.parse()?],
             ..NotifierOptions::default()
         };
-        let notifier = Notifier::start(options, Kept::default())?;
+        let notifier = Notifier::start(options, NotifierState::default(), Clock::system())?;
         let mut engine = Engine::new(vec!["busy: load1 > 5".parse()?], Vec::new());
         let key = Arc::new(sysmon_wire::metrics::LOAD_1M.series(&[]));
         let start = Instant::now();
-        let transitions = engine.observe(Observed {
+        let transitions = engine.observe(HostRow {
             id: HostId(0),
             name: &Label::new(&format!("host-{attempt}")),
             tags: &[],
@@ -120,7 +121,7 @@ fn webhook() -> anyhow::Result<()> {
             time: UnixMs(1_700_000_000_000),
             values: &[900],
         });
-        notifier.tell(News { transitions });
+        notifier.apply(transitions);
         let (mut stream, _) = listener.accept()?;
         stream.read_exact(&mut [0])?;
         times.push(start.elapsed());

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sysmon_alerts::engine::{Engine, Observed, Transition, Whole};
+use sysmon_alerts::Transition;
+use sysmon_alerts::engine::{Engine, HostCheck, HostRow};
 use sysmon_alerts::rule::DEFAULTS;
 use sysmon_bench::recording::Recording;
 use sysmon_bench::tape::Tape;
@@ -32,7 +33,7 @@ fn observe(
     second: i64,
     values: &[i64],
 ) -> Vec<Transition> {
-    engine.observe(Observed {
+    engine.observe(HostRow {
         id: HostId(0),
         name: &Label::new("db-1"),
         tags: &[],
@@ -307,7 +308,7 @@ fn a_silent_host_and_a_wrong_clock_fire() {
     let name = Label::new("db-1");
     let mut transitions = Vec::new();
     for second in 0..400 {
-        let whole = Whole {
+        let check = HostCheck {
             id: HostId(0),
             name: &name,
             tags: &[],
@@ -325,7 +326,7 @@ fn a_silent_host_and_a_wrong_clock_fire() {
         };
         transitions.extend(
             engine
-                .look_at(whole)
+                .check(check)
                 .into_iter()
                 .map(|t| (t.alert.rule, t.firing, second)),
         );

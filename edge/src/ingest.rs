@@ -66,7 +66,7 @@ impl Endpoint {
                     match saved.and(self.listener.set_identity(&new)) {
                         Ok(()) => tracing::info!("certificate renewed"),
                         Err(error) => {
-                            tracing::error!(%error, "cannot save the renewed certificate")
+                            tracing::error!(%error, "cannot save the renewed certificate");
                         }
                     }
                     *self.identity() = new;

@@ -1,11 +1,11 @@
 //! The fleet, its events and its alerts as one state: rows go in here.
 
-use sysmon_alerts::HostId;
-use sysmon_alerts::engine::{Alert, Engine, Observed, Transition, Whole};
+use sysmon_alerts::baseline::Baseline;
+use sysmon_alerts::engine::{Engine, HostCheck, HostRow};
 use sysmon_alerts::rule::Rule;
-use sysmon_alerts::week::Usual;
+use sysmon_alerts::{Alert, HostId, Transition};
 use sysmon_series::ChunkError;
-use sysmon_store::{Batch, KeptHost};
+use sysmon_store::{Batch, LoadedHost};
 use sysmon_wire::message::RunId;
 use sysmon_wire::timeline::{Event, EventKind};
 use sysmon_wire::{ABSENT, Label, Row, UnixMs};
@@ -81,7 +81,7 @@ impl Core {
             return Ok(());
         };
         let mut values = vec![ABSENT; host.keys().len()];
-        let row = Observed {
+        let row = HostRow {
             id,
             name: &host.name,
             tags: &host.facts.tags,
@@ -89,7 +89,7 @@ impl Core {
             time: from,
             values: &[],
         };
-        let series = self.engine.watched(row);
+        let series = self.engine.used_series(row);
         let table = host.ring.read(&series, from, UnixMs(i64::MAX))?;
         for (at, time) in table.times.iter().enumerate() {
             for (index, column) in series.iter().zip(&table.columns) {
@@ -97,7 +97,7 @@ impl Core {
                     *value = column.get(at).copied().unwrap_or(ABSENT);
                 }
             }
-            self.engine.recall(Observed {
+            self.engine.recall(HostRow {
                 time: UnixMs(*time),
                 values: &values,
                 ..row
@@ -110,13 +110,13 @@ impl Core {
     }
 
     /// Up to `hosts_max` hosts with series whose baseline of an hour is not known yet.
-    pub fn lacking_baselines(&self, hour: i64, hosts_max: usize) -> Vec<(HostId, Vec<u32>)> {
-        self.engine.lacking_week(hour, hosts_max)
+    pub fn missing_baselines(&self, hour: i64, hosts_max: usize) -> Vec<(HostId, Vec<u32>)> {
+        self.engine.missing_baselines(hour, hosts_max)
     }
 
     /// Sets the baseline of a series in an hour; none if the history has too little of it.
-    pub fn set_baseline(&mut self, id: HostId, series: u32, hour: i64, baseline: Option<Usual>) {
-        self.engine.take_week(id, series, hour, baseline);
+    pub fn set_baseline(&mut self, id: HostId, series: u32, hour: i64, baseline: Option<Baseline>) {
+        self.engine.set_baseline(id, series, hour, baseline);
     }
 
     /// What became of alerts since the last call.
@@ -209,7 +209,7 @@ impl Core {
             self.add_event(id, time, kind, "");
         }
         if let Some(host) = self.fleet.host(id).filter(|_| stored.is_newest) {
-            let transitions = self.engine.observe(Observed {
+            let transitions = self.engine.observe(HostRow {
                 id,
                 name: &host.name,
                 tags: &host.facts.tags,
@@ -236,7 +236,7 @@ impl Core {
             let Some(silence) = host.silence(now, since) else {
                 continue;
             };
-            let transitions = self.engine.look_at(Whole {
+            let transitions = self.engine.check(HostCheck {
                 id,
                 name: &host.name,
                 tags: &host.facts.tags,
@@ -285,7 +285,7 @@ impl Core {
     }
 
     /// Restores a host from the history; one beyond the limit of hosts is left out.
-    pub fn restore(&mut self, stored: KeptHost) {
+    pub fn restore(&mut self, stored: LoadedHost) {
         if let Ok(id) = self.host_id(&stored.name) {
             self.fleet.restore(id, stored);
         }

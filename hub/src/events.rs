@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use sysmon_store::EVENTS_KEPT_MAX;
+use sysmon_store::EVENTS_STORED_MAX;
 use sysmon_wire::limits::EVENTS_MAX;
 use sysmon_wire::timeline::Event;
 use sysmon_wire::{Label, UnixMs};
@@ -23,7 +23,11 @@ impl EventLog {
 
     /// Adds an event that just happened.
     pub fn push(&mut self, event: Event) {
-        if let Some(unsaved) = self.unsaved.as_mut().filter(|u| u.len() < EVENTS_KEPT_MAX) {
+        if let Some(unsaved) = self
+            .unsaved
+            .as_mut()
+            .filter(|u| u.len() < EVENTS_STORED_MAX)
+        {
             unsaved.push(event.clone());
         }
         self.restore(event);
@@ -31,7 +35,7 @@ impl EventLog {
 
     /// Adds an event that is in the history already.
     pub fn restore(&mut self, event: Event) {
-        if self.newest.len() >= EVENTS_KEPT_MAX {
+        if self.newest.len() >= EVENTS_STORED_MAX {
             self.newest.pop_front();
         }
         self.newest.push_back(event);
@@ -73,17 +77,17 @@ mod tests {
     fn the_newest_events_are_listed_in_order_of_time() {
         let mut events = EventLog::default();
         events.track_unsaved();
-        for n in 0..EVENTS_KEPT_MAX as i64 + 5 {
+        for n in 0..EVENTS_STORED_MAX as i64 + 5 {
             events.push(event(n, "a"));
         }
         events.push(event(7, "b"));
-        assert_eq!(events.newest.len(), EVENTS_KEPT_MAX);
+        assert_eq!(events.newest.len(), EVENTS_STORED_MAX);
         let all = events.between(None, UnixMs(0), UnixMs(i64::MAX));
         assert_eq!(all.len(), EVENTS_MAX);
         assert!(all.is_sorted_by_key(|event| event.time));
         let b = events.between(Some(&"b".into()), UnixMs(0), UnixMs(10));
         assert_eq!(b, [event(7, "b")]);
-        assert_eq!(events.take_unsaved().len(), EVENTS_KEPT_MAX);
+        assert_eq!(events.take_unsaved().len(), EVENTS_STORED_MAX);
         assert_eq!(events.take_unsaved(), []);
     }
 }

@@ -14,7 +14,7 @@ use sysmon_wire::{
 };
 
 use crate::processes::HostProcesses;
-use sysmon_store::{HostBatch, KeptHost};
+use sysmon_store::{HostBatch, LoadedHost};
 
 /// Events of one host that are noted in an hour; one that restarts every minute has 60.
 const EVENTS_PER_HOUR_MAX: u32 = 200;
@@ -254,7 +254,7 @@ impl Host {
     }
 
     /// Takes back what the history knew.
-    pub fn restore(&mut self, kept: KeptHost, keys: Vec<Arc<SeriesKey>>) {
+    pub fn restore(&mut self, kept: LoadedHost, keys: Vec<Arc<SeriesKey>>) {
         self.facts = kept.facts;
         let count = keys.len();
         for key in keys {

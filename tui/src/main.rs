@@ -1,4 +1,4 @@
-//! `sysmon-tui`: the command.
+//! `sysmon-tui`: the command line.
 
 mod command;
 
@@ -6,30 +6,31 @@ use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::Parser;
+use sysmon_clock::{Clock, Random};
 use sysmon_config::run;
 
 use command::args::{Args, Command, SnapshotArgs};
-use command::{join, query, show, snapshot, top, web};
+use command::{Invocation, join, query, show, snapshot, top, web};
 
 fn main() -> ExitCode {
     let args = Args::parse();
     run("sysmon-tui", || {
-        let config = args.common.load()?;
-        if let Some(address) = args.web {
-            return web::web(&args, &config, address);
+        let invocation = Invocation {
+            config: args.common.load()?,
+            args,
+            clock: Clock::system(),
+            random: Random::system(),
+        };
+        if let Some(address) = invocation.args.web {
+            return web::web(&invocation, address);
         }
-        match &args.command {
-            None if std::io::stdout().is_terminal() => show::show(&args, &config),
-            None => snapshot::snapshot(&args, &config, &SnapshotArgs::default()),
-            Some(Command::Snapshot(asked)) => snapshot::snapshot(&args, &config, asked),
-            Some(Command::Join {
-                address,
-                token,
-                name,
-                profile,
-            }) => join::join(&args, address, token, name.as_ref(), profile.as_ref()),
-            Some(Command::Query(asked)) => query::query(&args, &config, asked),
-            Some(Command::Top(asked)) => top::top(&args, &config, asked),
+        match &invocation.args.command {
+            None if std::io::stdout().is_terminal() => show::show(&invocation),
+            None => snapshot::snapshot(&invocation, &SnapshotArgs::default()),
+            Some(Command::Snapshot(args)) => snapshot::snapshot(&invocation, args),
+            Some(Command::Join(args)) => join::join(&invocation, args),
+            Some(Command::Query(args)) => query::query(&invocation, args),
+            Some(Command::Top(args)) => top::top(&invocation, args),
         }
     })
 }

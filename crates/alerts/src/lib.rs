@@ -1,13 +1,20 @@
-//! Alerts: [`rule`] says what is bad, [`engine`] finds it in the rows, [`desk`] knows who was told and
-//! [`silence`] who wants to hear nothing, and [`notify`] tells somebody. [`week`] is what a series usually does.
+//! Alert rules and everything that follows from them.
+//!
+//! [`rule`] parses rules, [`engine`] evaluates them against rows, [`baseline`] says which values are usual at an hour
+//! of the week. [`active`] holds the firing alerts and who acknowledged them, [`silence`] suppresses notifications,
+//! and [`notify`] delivers them. [`replay`] evaluates a rule against the past.
 
-pub mod desk;
+#![warn(clippy::missing_errors_doc)]
+
+pub mod active;
+mod alert;
+pub mod baseline;
 pub mod engine;
 mod host_id;
 pub mod notify;
 pub mod replay;
 pub mod rule;
 pub mod silence;
-pub mod week;
 
+pub use alert::{Alert, Transition};
 pub use host_id::HostId;

@@ -1,4 +1,4 @@
-//! What a rule would have told of the past, found by the same engine that looks at the present. Pure.
+//! Evaluates a rule against the past, with the engine that evaluates the present. Pure.
 
 use std::sync::Arc;
 
@@ -6,40 +6,40 @@ use sysmon_wire::message::{Aggregate, Points, Query};
 use sysmon_wire::metrics::metric;
 use sysmon_wire::{ABSENT, Kind, Label, MetricDef, SeriesKey, UnixMs};
 
-use super::engine::{Engine, Observed, Transition, Whole};
-use super::rule::{Bound, Condition, Measure, MetricName, Rule};
-use super::week::{HOUR_MS, SLOT_MS, Usual, hour, windows};
-use crate::HostId;
+use crate::baseline::{Baseline, HOUR_MS, SLOT_MS, hour, windows};
+use crate::engine::{Engine, HostCheck, HostRow};
+use crate::rule::{Bound, Condition, Measure, MetricName, Rule};
+use crate::{HostId, Transition};
 
-/// What was recorded of one host, in steps.
+/// The recorded series of one host.
 #[derive(Clone, Debug)]
-pub struct Recorded {
-    /// The host.
+pub struct RecordedHost {
+    /// The host's name.
     pub host: Label,
-    /// Words it is filed under.
+    /// The host's tags.
     pub tags: Vec<Label>,
-    /// Its series, all with the same steps.
+    /// The series that the rule uses, all with the same steps.
     pub series: Vec<Points>,
-    /// What those were before that are compared with earlier weeks, in means of [`SLOT_MS`] or longer.
+    /// The series that the rule compares with their baseline, from earlier weeks on, in means of [`SLOT_MS`] or longer.
     pub before: Vec<Points>,
 }
 
-/// Once that an alert would have fired.
+/// A time for which the alert would have fired.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Episode {
-    /// The host.
+    /// The host's name.
     pub host: String,
     /// Which of its devices.
     pub what: String,
-    /// When it would have been told.
+    /// When the alert would have fired.
     pub fired: UnixMs,
-    /// When it was over; none if it still fires.
-    pub over: Option<UnixMs>,
-    /// What would have been told.
+    /// When it would have been resolved; none if it still fires.
+    pub resolved: Option<UnixMs>,
+    /// The alert's summary.
     pub summary: String,
 }
 
-/// Steps in which a rule is replayed, by the longest span that they are used for: as fine as an answer has room for.
+/// Milliseconds of a step by the longest span that it is used for: as fine as the reply to a query has room for.
 const STEPS_MS: [(i64, i64); 3] = [
     (6 * 3_600_000, 1_000),
     (86_400_000, 10_000),
@@ -52,16 +52,16 @@ pub fn step_ms(span_ms: i64) -> i64 {
     step.map_or(3_600_000, |(_, step)| *step)
 }
 
-/// The queries whose answers make a [`Recorded`] host.
+/// The queries whose replies make a [`RecordedHost`] host.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Queries {
-    /// For [`Recorded::series`].
+    /// For [`RecordedHost::series`].
     pub series: Vec<Query>,
-    /// For [`Recorded::before`].
+    /// For [`RecordedHost::before`].
     pub before: Vec<Query>,
 }
 
-/// What has to be asked of a host to replay a rule between two moments.
+/// The queries about a host that a replay of a rule needs.
 pub fn queries(rule: &Rule, host: &Label, from: UnixMs, to: UnixMs) -> Queries {
     let query = |metric: &MetricName, from: UnixMs, step_ms: i64| Query {
         host: Some(host.clone()),
@@ -80,7 +80,7 @@ pub fn queries(rule: &Rule, host: &Label, from: UnixMs, to: UnixMs) -> Queries {
         });
     let oldest = windows(hour(from)).map(|(oldest, _)| oldest).min();
     let before = rule
-        .of_week()
+        .baseline_metrics()
         .map(|metric| query(metric, oldest.unwrap_or(from), SLOT_MS));
     Queries {
         series: series.collect(),
@@ -88,11 +88,11 @@ pub fn queries(rule: &Rule, host: &Label, from: UnixMs, to: UnixMs) -> Queries {
     }
 }
 
-/// Metrics that have to be known to play a rule again, and whether the largest or smallest value of a step
-/// is to be looked at rather than the mean, because one bad value is enough.
+/// The metrics that a replay of a rule needs. Where one value within a step is enough to fire, its largest (true) or
+/// smallest value is needed rather than the mean.
 fn needs(rule: &Rule, step_ms: i64) -> Vec<(MetricName, Option<bool>)> {
     let Condition::All(terms) = &rule.condition else {
-        // Whatever every host has.
+        // A metric that every host reports.
         return vec![(MetricName::Alias("cpu"), None)];
     };
     let is_at_once = rule.hold.as_millis() < u128::from(step_ms.unsigned_abs());
@@ -104,7 +104,7 @@ fn needs(rule: &Rule, step_ms: i64) -> Vec<(MetricName, Option<bool>)> {
             needs.push((other.clone(), None));
         }
     }
-    // Of a metric that is needed twice one is looked at.
+    // A metric is queried only once.
     let mut seen: Vec<MetricName> = Vec::new();
     needs.retain(|(name, _)| {
         let is_new = !seen.contains(name);
@@ -114,15 +114,15 @@ fn needs(rule: &Rule, step_ms: i64) -> Vec<(MetricName, Option<bool>)> {
     needs
 }
 
-/// Whether a rule looks at something that is not kept.
-pub fn is_unknown_later(rule: &Rule) -> bool {
-    matches!(rule.condition, Condition::ClockOff(_))
+/// Whether the history has everything that a rule needs; clock offsets are not recorded.
+pub fn is_replayable(rule: &Rule) -> bool {
+    !matches!(rule.condition, Condition::ClockOff(_))
 }
 
-/// Plays a rule again over what was recorded of a host.
-pub fn replay(rule: &Rule, recorded: &Recorded) -> Vec<Episode> {
+/// Evaluates a rule against the recorded series of a host.
+pub fn replay(rule: &Rule, recorded: &RecordedHost) -> Vec<Episode> {
     let mut engine = Engine::new(vec![rule.clone()], Vec::new());
-    let mut columns: Vec<Column<'_>> = recorded.series.iter().map(Column::new).collect();
+    let mut columns: Vec<RawSeries<'_>> = recorded.series.iter().map(RawSeries::new).collect();
     let keys: Vec<Arc<SeriesKey>> = columns
         .iter()
         .map(|column| Arc::clone(&column.key))
@@ -131,19 +131,19 @@ pub fn replay(rule: &Rule, recorded: &Recorded) -> Vec<Episode> {
         return Vec::new();
     };
     let mut episodes = Vec::new();
-    let mut heard = None;
+    let mut last_row = None;
     let steps = recorded
         .series
         .iter()
         .map(|points| points.values.len())
         .max();
     for step in 0..steps.unwrap_or(0) {
-        // A step is known when it is over.
+        // A step's values are known at its end.
         let time = first.start + first.step_ms.saturating_mul(step as i64 + 1);
         let values: Vec<i64> = columns.iter_mut().map(|column| column.next(step)).collect();
         if values.iter().any(|value| *value != ABSENT) {
-            heard = Some(time);
-            let row = Observed {
+            last_row = Some(time);
+            let row = HostRow {
                 id: HostId(0),
                 name: &recorded.host,
                 tags: &recorded.tags,
@@ -151,12 +151,12 @@ pub fn replay(rule: &Rule, recorded: &Recorded) -> Vec<Episode> {
                 time,
                 values: &values,
             };
-            note(&mut episodes, engine.observe(row), time);
-            look_up_weeks(&mut engine, recorded, &keys, hour(time));
+            add(&mut episodes, engine.observe(row), time);
+            set_baselines(&mut engine, recorded, &keys, hour(time));
         }
-        if let Some(heard) = heard {
-            let silence = std::time::Duration::from_millis((time - heard).unsigned_abs());
-            let whole = Whole {
+        if let Some(last_row) = last_row {
+            let silence = std::time::Duration::from_millis((time - last_row).unsigned_abs());
+            let check = HostCheck {
                 id: HostId(0),
                 name: &recorded.host,
                 tags: &recorded.tags,
@@ -164,30 +164,30 @@ pub fn replay(rule: &Rule, recorded: &Recorded) -> Vec<Episode> {
                 clock_offset_ms: 0,
                 now: time,
             };
-            note(&mut episodes, engine.look_at(whole), time);
+            add(&mut episodes, engine.check(check), time);
         }
     }
     episodes
 }
 
-/// Tells the engine what is usual in an hour, as far as it asks.
-fn look_up_weeks(engine: &mut Engine, recorded: &Recorded, keys: &[Arc<SeriesKey>], hour: i64) {
-    for (id, series) in engine.lacking_week(hour, 1) {
+/// Sets the baselines that the engine misses in an hour.
+fn set_baselines(engine: &mut Engine, recorded: &RecordedHost, keys: &[Arc<SeriesKey>], hour: i64) {
+    for (id, series) in engine.missing_baselines(hour, 1) {
         for index in series {
             let key = keys.get(index as usize);
-            let usual = key.and_then(|key| usual(recorded, key, hour));
-            engine.take_week(id, index, hour, usual);
+            let baseline = key.and_then(|key| baseline(recorded, key, hour));
+            engine.set_baseline(id, index, hour, baseline);
         }
     }
 }
 
-/// What is usual of a series in an hour.
-fn usual(recorded: &Recorded, key: &SeriesKey, hour: i64) -> Option<Usual> {
+/// The baseline of a series in an hour.
+fn baseline(recorded: &RecordedHost, key: &SeriesKey, hour: i64) -> Option<Baseline> {
     let is_it =
         |points: &&Points| points.metric == key.metric.name && points.attributes == key.attributes;
     let points = recorded.before.iter().find(is_it)?;
     let step_ms = points.step_ms.max(1);
-    // Hours alone tell of the hour only.
+    // Means of an hour cover the hour only, without its margins.
     let margin = if step_ms < HOUR_MS { 0 } else { SLOT_MS };
     let week = |(from, to): (UnixMs, UnixMs)| {
         let (from, to) = (from + margin, to - margin);
@@ -197,57 +197,57 @@ fn usual(recorded: &Recorded, key: &SeriesKey, hour: i64) -> Option<Usual> {
         points.values.get(range).unwrap_or_default().to_vec()
     };
     let weeks: Vec<Vec<f64>> = windows(hour).map(week).collect();
-    Usual::of(&weeks, &key.metric)
+    Baseline::of(&weeks, &key.metric)
 }
 
-/// Whether a rule compares with earlier weeks and too little of them is known to say anything of the end.
-pub fn is_silent(rule: &Rule, recorded: &Recorded) -> bool {
-    let mut names = rule.of_week();
+/// Whether the rule compares with a baseline that the history is too short for at the end of the replay.
+pub fn lacks_baseline(rule: &Rule, recorded: &RecordedHost) -> bool {
+    let mut names = rule.baseline_metrics();
     names.any(|name| {
-        let columns = recorded.series.iter().map(Column::new);
+        let columns = recorded.series.iter().map(RawSeries::new);
         let mut keys = columns
             .map(|column| column.key)
             .filter(|key| name.matches(key));
         let end = recorded.series.first().map_or(0, |points| {
             hour(points.start + points.step_ms * points.values.len().saturating_sub(1) as i64)
         });
-        keys.all(|key| usual(recorded, &key, end).is_none())
+        keys.all(|key| baseline(recorded, &key, end).is_none())
     })
 }
 
-fn note(episodes: &mut Vec<Episode>, transitions: Vec<Transition>, time: UnixMs) {
+fn add(episodes: &mut Vec<Episode>, transitions: Vec<Transition>, time: UnixMs) {
     for Transition { alert, firing } in transitions {
         if firing {
             episodes.push(Episode {
                 host: alert.host,
                 what: alert.what,
                 fired: time,
-                over: None,
+                resolved: None,
                 summary: alert.summary,
             });
             continue;
         }
         let open = episodes.iter_mut().rev();
-        let mut open = open.filter(|episode| episode.over.is_none());
+        let mut open = open.filter(|episode| episode.resolved.is_none());
         if let Some(episode) = open.find(|episode| episode.what == alert.what) {
-            episode.over = Some(time);
+            episode.resolved = Some(time);
         }
     }
 }
 
-/// A series of the past, as the numbers an agent would have sent.
-struct Column<'a> {
+/// A recorded series as the raw values that the agent sent.
+struct RawSeries<'a> {
     key: Arc<SeriesKey>,
     points: &'a Points,
-    /// What a counter has come to.
-    counted: f64,
+    /// The sum of a counter's rates so far.
+    total: f64,
 }
 
-impl<'a> Column<'a> {
+impl<'a> RawSeries<'a> {
     fn new(points: &'a Points) -> Self {
         let metric = match metric(points.metric.as_str()) {
             Some(known) => known.def(),
-            None => own_metric(points),
+            None => custom_metric(points),
         };
         Self {
             key: Arc::new(SeriesKey {
@@ -255,7 +255,7 @@ impl<'a> Column<'a> {
                 attributes: points.attributes.clone(),
             }),
             points,
-            counted: 0.0,
+            total: 0.0,
         }
     }
 
@@ -268,16 +268,16 @@ impl<'a> Column<'a> {
         let value = match metric.kind {
             Kind::Gauge => value,
             Kind::Counter => {
-                self.counted += value * self.points.step_ms as f64 / 1000.0;
-                self.counted
+                self.total += value * self.points.step_ms as f64 / 1000.0;
+                self.total
             }
         };
         (value / 10f64.powi(i32::from(metric.scale))).round() as i64
     }
 }
 
-/// A metric that is not ours, to a millionth.
-fn own_metric(points: &Points) -> MetricDef {
+/// The definition of a custom metric, with a resolution of a millionth.
+fn custom_metric(points: &Points) -> MetricDef {
     let unit = points.unit.as_str();
     let (unit, kind) = match unit.strip_suffix("/s") {
         Some(unit) => (unit, Kind::Counter),
@@ -297,8 +297,8 @@ mod tests {
     use proptest::prelude::*;
     use sysmon_wire::metrics::{CPU_UTILIZATION, OOM_KILLS};
 
-    fn recorded(metric: &str, step_ms: i64, values: Vec<f64>) -> Recorded {
-        Recorded {
+    fn recorded(metric: &str, step_ms: i64, values: Vec<f64>) -> RecordedHost {
+        RecordedHost {
             host: Label::new("db-1"),
             tags: Vec::new(),
             series: vec![Points {
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_is_played_over_the_past() {
+    fn a_rule_is_evaluated_against_the_past() {
         let rule = "busy: cpu > 90% for 2m".parse().unwrap();
         let mut values = vec![0.5; 30];
         values[5..10].fill(0.95);
@@ -323,20 +323,20 @@ mod tests {
         let found = replay(&rule, &recorded(CPU_UTILIZATION.name, 60_000, values));
         let times = found
             .iter()
-            .map(|e| (e.fired.0 / 60_000, e.over.map(|t| t.0 / 60_000)));
+            .map(|e| (e.fired.0 / 60_000, e.resolved.map(|t| t.0 / 60_000)));
         let times: Vec<_> = times.collect();
         assert_eq!(times, [(8, Some(11)), (23, None)]);
     }
 
     #[test]
-    fn silence_and_counters_are_played_too() {
+    fn silent_hosts_and_counters_are_replayed() {
         let silent = "silent: silent for 3m".parse().unwrap();
         let mut values = vec![0.5; 20];
         values[5..10].fill(f64::NAN);
         let found = replay(&silent, &recorded(CPU_UTILIZATION.name, 60_000, values));
         let times = found
             .iter()
-            .map(|e| (e.fired.0 / 60_000, e.over.map(|t| t.0 / 60_000)));
+            .map(|e| (e.fired.0 / 60_000, e.resolved.map(|t| t.0 / 60_000)));
         assert_eq!(times.collect::<Vec<_>>(), [(8, Some(11))]);
         let kills = "oom: rate(system.linux.oom_kills) > 0 over 5m"
             .parse()
@@ -345,7 +345,7 @@ mod tests {
         values[10] = 1.0 / 60.0;
         let found = replay(&kills, &recorded(OOM_KILLS.name, 60_000, values));
         assert_eq!((found.len(), found[0].fired), (1, UnixMs(660_000)));
-        assert!(found[0].over.is_some());
+        assert!(found[0].resolved.is_some());
     }
 
     /// A month in ten-minute means: half busy at daytime on weekdays, each week a little more or less.
@@ -357,8 +357,8 @@ mod tests {
         base + 0.01 * (week % 3) as f64 + 0.005 * (slot % 5) as f64
     }
 
-    /// What is recorded of the 29th day, by the minute, with what was before.
-    fn day(weeks_known: i64, value: impl Fn(i64) -> f64) -> Recorded {
+    /// The 29th day by the minute, with the weeks before.
+    fn day(weeks_known: i64, value: impl Fn(i64) -> f64) -> RecordedHost {
         let start = 28 * 1_440;
         let values = (start..start + 1_440).map(|minute| value(minute - start));
         let mut day = recorded(CPU_UTILIZATION.name, 60_000, values.collect());
@@ -375,11 +375,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unlike_its_week_is_found_and_a_usual_day_is_not() {
-        let rule: Rule = "odd: cpu unlike its week for 10m".parse().unwrap();
+    fn deviations_from_the_baseline_are_found_and_a_usual_day_fires_nothing() {
+        let rule: Rule = "odd: cpu deviates from baseline for 10m".parse().unwrap();
         let usual = |minute: i64| month(28 * 144 + minute / 10);
         assert_eq!(replay(&rule, &day(4, usual)), []);
-        // Nothing to do from ten to eleven, and much at night.
+        // Idle from ten to eleven, and busy at night.
         let odd = |minute: i64| match minute {
             600..660 => 0.02,
             1_320..1_380 => 0.5,
@@ -391,7 +391,7 @@ mod tests {
             .map(|e| {
                 (
                     e.fired.0 / 60_000 - 28 * 1_440,
-                    e.over.map(|t| t.0 / 60_000 - 28 * 1_440),
+                    e.resolved.map(|t| t.0 / 60_000 - 28 * 1_440),
                 )
             })
             .collect();
@@ -407,17 +407,17 @@ mod tests {
             "{times:?}"
         );
         assert!(
-            found[0].summary.contains("under the"),
+            found[0].summary.contains("under the baseline"),
             "{}",
             found[0].summary
         );
         assert!(
-            found[1].summary.contains("over the"),
+            found[1].summary.contains("over the baseline"),
             "{}",
             found[1].summary
         );
-        // What is much as well is the night alone: as the ten minutes after eleven, it has to last.
-        let two = "odd: cpu unlike its week and cpu > 40% for 15m"
+        // Only the night is above 40 % as well; the ten minutes after eleven are too short.
+        let two = "odd: cpu deviates from baseline and cpu > 40% for 15m"
             .parse()
             .unwrap();
         let found = replay(&two, &day(4, odd));
@@ -425,22 +425,22 @@ mod tests {
     }
 
     #[test]
-    fn with_less_than_two_earlier_weeks_nothing_is_unlike_them_and_it_is_known_why() {
-        let rule: Rule = "odd: cpu unlike its week".parse().unwrap();
+    fn without_two_earlier_weeks_nothing_fires_and_the_baseline_is_reported_missing() {
+        let rule: Rule = "odd: cpu deviates from baseline".parse().unwrap();
         let odd = |_| 0.99;
-        assert!(replay(&rule, &day(1, odd)).is_empty() && is_silent(&rule, &day(1, odd)));
-        assert!(!replay(&rule, &day(2, odd)).is_empty() && !is_silent(&rule, &day(2, odd)));
+        assert!(replay(&rule, &day(1, odd)).is_empty() && lacks_baseline(&rule, &day(1, odd)));
+        assert!(!replay(&rule, &day(2, odd)).is_empty() && !lacks_baseline(&rule, &day(2, odd)));
         let other = "busy: cpu > 90%".parse().unwrap();
-        assert!(!is_silent(&other, &day(1, odd)));
-        // Where only hours are left they do.
+        assert!(!lacks_baseline(&other, &day(1, odd)));
+        // Means of an hour are enough.
         let mut hours = day(4, odd);
         hours.before[0].step_ms = HOUR_MS;
         hours.before[0].values = (0..4 * 168).map(|hour| month(hour * 6)).collect();
-        assert!(!replay(&rule, &hours).is_empty() && !is_silent(&rule, &hours));
+        assert!(!replay(&rule, &hours).is_empty() && !lacks_baseline(&rule, &hours));
     }
 
     #[test]
-    fn what_a_rule_needs_is_known() {
+    fn a_replay_needs_every_metric_of_the_rule() {
         let rule = "a: cpu > 90% and load5 > 2*system.cpu.logical.count"
             .parse()
             .unwrap();
@@ -458,9 +458,9 @@ mod tests {
     }
 
     proptest! {
-        /// Live rows and their recording, whatever they are, make the same rules tell the same.
+        /// Live rows and their recording make the same alerts.
         #[test]
-        fn a_replay_tells_what_was_told_live(
+        fn a_replay_finds_the_transitions_that_were_found_live(
             permille in proptest::collection::vec(prop_oneof![0i64..1000, Just(ABSENT)], 1..300),
         ) {
             for text in [
@@ -473,21 +473,21 @@ mod tests {
                 let mut live = Engine::new(vec![rule.clone()], Vec::new());
                 let keys = [Arc::new(CPU_UTILIZATION.series(&[]))];
                 let name = Label::new("db-1");
-                let (mut told, mut heard) = (Vec::new(), None);
+                let (mut found, mut last_row) = (Vec::new(), None);
                 for (second, value) in (1i64..).zip(&permille) {
                     let time = UnixMs(second * 1000);
-                    let mut take = |transitions: Vec<Transition>| {
-                        told.extend(transitions.into_iter().map(|t| (time, t.firing)));
+                    let mut add = |transitions: Vec<Transition>| {
+                        found.extend(transitions.into_iter().map(|t| (time, t.firing)));
                     };
                     if *value != ABSENT {
-                        heard = Some(time);
-                        take(live.observe(Observed {
+                        last_row = Some(time);
+                        add(live.observe(HostRow {
                             id: HostId(0), name: &name, tags: &[], keys: &keys, time, values: &[*value],
                         }));
                     }
-                    let Some(heard) = heard else { continue };
-                    let silence = std::time::Duration::from_millis((time - heard) as u64);
-                    take(live.look_at(Whole {
+                    let Some(last_row) = last_row else { continue };
+                    let silence = std::time::Duration::from_millis((time - last_row) as u64);
+                    add(live.check(HostCheck {
                         id: HostId(0), name: &name, tags: &[], silence, clock_offset_ms: 0, now: time,
                     }));
                 }
@@ -496,9 +496,9 @@ mod tests {
                 let mut again = Vec::new();
                 for episode in replay(&rule, &recorded(CPU_UTILIZATION.name, 1000, values)) {
                     again.push((episode.fired, true));
-                    again.extend(episode.over.map(|over| (over, false)));
+                    again.extend(episode.resolved.map(|over| (over, false)));
                 }
-                prop_assert_eq!(&again, &told, "{}", text);
+                prop_assert_eq!(&again, &found, "{}", text);
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Who wants to hear nothing of what, and until when. Pure but for the file it is kept in.
+//! Silences and maintenance windows, which suppress notifications. Pure but for [`SilenceFile`].
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -6,17 +6,18 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 use sysmon_config::Weekly;
 use sysmon_wire::UnixMs;
+use thiserror::Error;
 
-use super::engine::Alert;
-use super::rule::{Hosts, glob};
+use crate::Alert;
+use crate::rule::{Hosts, glob};
 
-/// Silences kept.
+/// Silences at one time.
 pub const SILENCES_MAX: usize = 200;
 
-/// Bytes of the file that are read.
+/// Largest file that is read.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
-/// What alerts are meant: those of hosts, by name or tag, and of rules by name.
+/// Selects alerts by host (name or tag) and rule name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Scope {
     hosts: String,
@@ -24,7 +25,7 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// As people write it: `HOST`, `HOST:RULE`, with `*` for any letters, or `#TAG`.
+    /// Parses `HOST`, `HOST:RULE` or `#TAG`; `*` stands for any characters.
     pub fn of(text: &str) -> Self {
         // The hub's own host has a colon in its name.
         let (hosts, rule) = match text.strip_prefix("hub:") {
@@ -40,7 +41,7 @@ impl Scope {
         Self::new(&hosts, rule)
     }
 
-    /// Alerts of hosts and rules of these names; nothing stands for all.
+    /// Alerts of these hosts and rules; an empty pattern matches all.
     pub fn new(hosts: &str, rule: &str) -> Self {
         let or_all = |text: &str| if text.is_empty() { "*" } else { text }.to_owned();
         Self {
@@ -49,17 +50,17 @@ impl Scope {
         }
     }
 
-    /// The one host that is meant, if it is one.
+    /// The host's name, if the scope names a single host without a pattern.
     pub fn host(&self) -> Option<String> {
         Hosts::of(&self.hosts).one().map(str::to_owned)
     }
 
-    /// Names of hosts, and of rules.
+    /// The host pattern and the rule pattern.
     pub fn parts(&self) -> (&str, &str) {
         (&self.hosts, &self.rule)
     }
 
-    /// Whether an alert is meant.
+    /// Whether the scope selects `alert`.
     pub fn includes(&self, alert: &Alert) -> bool {
         let tags = alert.tags.iter().map(String::as_str);
         Hosts::of(&self.hosts).include(&alert.host, tags) && glob(&self.rule, &alert.rule)
@@ -76,41 +77,44 @@ impl std::fmt::Display for Scope {
     }
 }
 
-/// Alerts that nobody is told of for a while.
+/// Suppresses notifications of matching alerts for a limited time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Silence {
-    /// What people call it.
+    /// Number by which `unsilence` removes it.
     pub id: String,
-    /// Which alerts.
+    /// The alerts that it suppresses.
     pub scope: Scope,
-    /// From when on.
+    /// Start, inclusive.
     pub from: UnixMs,
-    /// Up to when.
+    /// End, exclusive.
     pub until: UnixMs,
-    /// Why.
+    /// Shown beside silenced alerts.
     pub reason: String,
 }
 
-/// A time of the week in which nobody is told of some alerts.
+/// A silence that recurs every day or week.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Maintenance {
+pub struct MaintenanceWindow {
     scope: Scope,
     weekly: Weekly,
 }
 
-impl std::str::FromStr for Maintenance {
-    type Err = String;
+impl std::str::FromStr for MaintenanceWindow {
+    type Err = MaintenanceWindowError;
 
     /// `SCOPE DAYS HH:MM-HH:MM`.
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, MaintenanceWindowError> {
         let (scope, weekly) = text
             .trim()
             .split_once(char::is_whitespace)
             .unwrap_or_default();
         let weekly = weekly
             .trim()
-            .parse()
-            .map_err(|why| format!("{text:?}: {why}"))?;
+            .parse::<Weekly>()
+            .map_err(|error| MaintenanceWindowError {
+                window: text.to_owned(),
+                reason: error.to_string(),
+            })?;
         Ok(Self {
             scope: Scope::of(scope),
             weekly,
@@ -118,53 +122,65 @@ impl std::str::FromStr for Maintenance {
     }
 }
 
-/// Everything for which nobody is told of an alert.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Quiet {
-    /// What people have asked for.
-    pub silences: Vec<Silence>,
-    /// What the configuration says.
-    pub maintenance: Vec<Maintenance>,
+/// A text that is not a maintenance window.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("{window:?}: {reason}")]
+pub struct MaintenanceWindowError {
+    window: String,
+    reason: String,
 }
 
-impl Quiet {
-    /// Why nobody is told of an alert at `now`; none if they are.
+/// Everything that suppresses notifications.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Suppressions {
+    /// Set by operators.
+    pub silences: Vec<Silence>,
+    /// Set in the configuration.
+    pub maintenance: Vec<MaintenanceWindow>,
+}
+
+impl Suppressions {
+    /// Why `alert` is not notified at `now`; none if it is.
     pub fn reason(&self, alert: &Alert, now: UnixMs) -> Option<&str> {
         let is_on = |silence: &&Silence| {
             (silence.from..silence.until).contains(&now) && silence.scope.includes(alert)
         };
         let silence = self.silences.iter().find(is_on);
-        let is_window =
-            |window: &Maintenance| window.weekly.includes(now.0) && window.scope.includes(alert);
+        let is_window = |window: &MaintenanceWindow| {
+            window.weekly.includes(now.0) && window.scope.includes(alert)
+        };
         match silence {
             Some(silence) => Some(&silence.reason),
             None => self
                 .maintenance
                 .iter()
                 .any(is_window)
-                .then_some("maintenance"),
+                .then_some("maintenance window"),
         }
     }
 }
 
-/// The silences of a hub, in a file that its command writes and the running hub reads.
+/// The file with a hub's silences, which commands write and the running hub reads.
 #[derive(Clone, Debug)]
 pub struct SilenceFile(PathBuf);
 
 impl SilenceFile {
-    /// That of the hub with this state directory.
+    /// The file in a hub's state directory.
     pub fn new(dir: &Path) -> Self {
         Self(dir.join("silences.json"))
     }
 
-    /// When it was written last; none if it was not.
-    pub fn written(&self) -> Option<SystemTime> {
+    /// When the file was last modified; none if it does not exist.
+    pub fn modified(&self) -> Option<SystemTime> {
         std::fs::metadata(&self.0)
             .and_then(|file| file.modified())
             .ok()
     }
 
-    /// All silences that are not over.
+    /// The silences that have not expired at `now`.
+    ///
+    /// # Errors
+    /// The file cannot be read, or is not JSON of silences. A missing file has no silences.
     pub fn read(&self, now: UnixMs) -> std::io::Result<Vec<Silence>> {
         use std::io::Read;
         let mut text = String::new();
@@ -178,7 +194,10 @@ impl SilenceFile {
         Ok(silences)
     }
 
-    /// Puts these in place of what was there.
+    /// Replaces all silences.
+    ///
+    /// # Errors
+    /// The file cannot be written.
     pub fn write(&self, silences: &[Silence]) -> std::io::Result<()> {
         let temporary = self.0.with_extension("new");
         std::fs::write(&temporary, serde_json::to_string_pretty(silences)?)?;
@@ -188,7 +207,6 @@ impl SilenceFile {
 
 #[cfg(test)]
 mod tests {
-    use super::super::engine::Alert;
     use super::*;
     use sysmon_wire::message::Severity;
 
@@ -206,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn alerts_are_meant_by_host_tag_and_rule() {
+    fn a_scope_selects_alerts_by_host_tag_and_rule() {
         let includes =
             |scope: &str, host: &str, rule: &str| Scope::of(scope).includes(&alert(host, rule));
         assert!(includes("db-*", "db-1", "hot") && !includes("db-*", "web", "hot"));
@@ -219,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_silence_has_its_time_and_its_reason_and_is_kept() {
+    fn a_silence_suppresses_for_its_time_and_survives_a_restart() {
         let dir = tempfile::tempdir().unwrap();
         let file = SilenceFile::new(dir.path());
         assert_eq!(file.read(UnixMs(0)).unwrap(), Vec::new());
@@ -231,13 +249,13 @@ mod tests {
             reason: "new disks".to_owned(),
         };
         file.write(std::slice::from_ref(&silence)).unwrap();
-        assert!(file.written().is_some());
-        let quiet = Quiet {
+        assert!(file.modified().is_some());
+        let suppressions = Suppressions {
             silences: file.read(UnixMs(15)).unwrap(),
             maintenance: Vec::new(),
         };
-        assert_eq!(quiet.silences, [silence]);
-        let reason = |now: i64| quiet.reason(&alert("db-1", "hot"), UnixMs(now));
+        assert_eq!(suppressions.silences, [silence]);
+        let reason = |now: i64| suppressions.reason(&alert("db-1", "hot"), UnixMs(now));
         assert_eq!(
             [9, 10, 19, 20].map(reason),
             [None, Some("new disks"), Some("new disks"), None]
@@ -246,9 +264,9 @@ mod tests {
     }
 
     #[test]
-    fn maintenance_is_read_as_people_write_it() {
-        assert!("web-* sun 02:00-04:00".parse::<Maintenance>().is_ok());
-        let wrong = "web-* sunday".parse::<Maintenance>().unwrap_err();
-        assert!(wrong.contains("02:00-04:00"), "{wrong}");
+    fn maintenance_windows_are_parsed_with_an_example_in_the_error() {
+        assert!("web-* sun 02:00-04:00".parse::<MaintenanceWindow>().is_ok());
+        let wrong = "web-* sunday".parse::<MaintenanceWindow>().unwrap_err();
+        assert!(wrong.to_string().contains("02:00-04:00"), "{wrong}");
     }
 }

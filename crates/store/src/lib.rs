@@ -1,8 +1,8 @@
-//! Durable history: what the fleet holds in memory, kept in a file so that a hub that is killed holds it
-//! again. A row is acknowledged once it is in here.
+//! History on disk: a hub that is killed loads it again, and acknowledges a row only once it is in here.
 //!
-//! The pure part is [`Batch`], which a fleet makes; [`store`] is the file and
-//! [`worker`] the thread that writes to it.
+//! A fleet makes a [`Batch`] of its changes; [`worker`] is the thread that commits it to the file, [`store`].
+
+#![warn(clippy::missing_errors_doc)]
 
 pub mod store;
 pub mod worker;
@@ -15,41 +15,41 @@ use sysmon_wire::message::RunId;
 use sysmon_wire::timeline::Event;
 use sysmon_wire::{HostFacts, Label, ProcessIdentity, SeqSet, SeriesKey, UnixMs};
 
-/// Events in memory and on disk; past that the oldest go.
-pub const EVENTS_KEPT_MAX: usize = 10_000;
+/// Events in memory and on disk; beyond that the oldest are removed.
+pub const EVENTS_STORED_MAX: usize = 10_000;
 
-/// Everything that changed since the batch before.
+/// Everything that changed since the previous batch.
 #[derive(Debug, Default)]
 pub struct Batch {
-    /// The fleet's generation that it brings the history up to.
+    /// Generation of the fleet that is durable once the batch is committed.
     pub generation: u64,
-    /// Hosts that changed.
+    /// Changes by host.
     pub hosts: Vec<HostBatch>,
-    /// What happened.
+    /// New events.
     pub events: Vec<Event>,
-    /// When it was made.
+    /// When the batch was made.
     pub now: UnixMs,
 }
 
-/// How much of the past is kept on disk.
+/// Retention, and the size of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of the file.
+    /// Largest size of the file.
     pub bytes: u64,
-    /// How long every row is kept.
+    /// Retention of rows.
     pub rows: Duration,
-    /// How long minutes are.
+    /// Retention of minutes.
     pub minutes: Duration,
-    /// How long hours are.
+    /// Retention of hours.
     pub hours: Duration,
 }
 
-/// What is kept of rows that are too old to be kept one by one; the numbers are those in the file.
+/// Resolution of downsampled rows; the numbers are those in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tier {
-    /// A bucket a minute.
+    /// One bucket per minute.
     Minute = 0,
-    /// A bucket an hour.
+    /// One bucket per hour.
     Hour = 1,
 }
 
@@ -63,38 +63,38 @@ impl Tier {
     }
 }
 
-/// What changed about one host.
+/// Changes of one host.
 #[derive(Debug)]
 pub struct HostBatch {
-    /// The host.
+    /// The host's name.
     pub name: Label,
-    /// What it is, if that changed.
+    /// Its facts, if they changed.
     pub facts: Option<HostFacts>,
-    /// The index of the first new series, and the new series.
+    /// Index of the first new series, and the new series.
     pub series: (usize, Vec<Arc<SeriesKey>>),
-    /// Processes that were named, with the moment.
+    /// Processes that rows name, with the time of the newest.
     pub processes: Vec<(ProcessIdentity, UnixMs)>,
-    /// Which rows came, of each run of which any came.
+    /// Sequence numbers received so far of each run with new rows.
     pub runs: Vec<(RunId, SeqSet)>,
-    /// The oldest row that is not sealed.
+    /// Time of the oldest row that is not in a chunk.
     pub oldest_unsealed: Option<UnixMs>,
-    /// The rows.
+    /// New chunks, and changes of the heads.
     pub ring: Changes,
 }
 
-/// A host as it was when the history was last written.
+/// A host as of the last commit.
 #[derive(Debug)]
-pub struct KeptHost {
-    /// Its name.
+pub struct LoadedHost {
+    /// The host's name.
     pub name: Label,
-    /// What it is.
+    /// Its facts.
     pub facts: HostFacts,
-    /// Its series.
+    /// All of its series, by index.
     pub series: Vec<SeriesKey>,
-    /// Processes that its rows name.
+    /// Processes that its rows name, with the time of the newest.
     pub processes: Vec<(ProcessIdentity, UnixMs)>,
-    /// Which rows came, the run heard from last at the end.
+    /// Sequence numbers received of each run, the most recent run last.
     pub runs: Vec<(RunId, SeqSet)>,
-    /// The head and the late head of its ring.
+    /// The encoded head and late head of its ring.
     pub heads: [Vec<u8>; 2],
 }

@@ -1,4 +1,4 @@
-//! The thread that writes the history, so that a slow disk delays nobody but the acknowledgements.
+//! The thread that writes the history, so that a slow disk delays nothing but acknowledgements.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -7,65 +7,75 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use sysmon_clock::Clock;
 use sysmon_wire::UnixMs;
+use thiserror::Error;
 use tokio::sync::watch;
 
 use super::store::{Store, StoreError};
 use super::{Batch, Limits};
 
-/// Time to wait before a batch that could not be written is tried again.
+/// Wait before a failed commit is repeated.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// A commit is due every second; one that is this old says that the disk hangs.
+/// A commit is due every second; when the last is older than this, the disk hangs.
 const COMMIT_AGE_MAX: Duration = Duration::from_secs(30);
 
-/// How often old rows are removed.
-const TIDY_INTERVAL: Duration = Duration::from_secs(60);
+/// Time between two removals of old data.
+const RETENTION_INTERVAL: Duration = Duration::from_secs(60);
 
-/// How long minutes and hours may be made between two commits.
+/// Longest time of downsampling between two commits.
 const ROLL_UP_MAX: Duration = Duration::from_millis(300);
 
 /// The history's thread.
 #[derive(Debug)]
 pub struct Worker {
     path: PathBuf,
-    orders: Option<SyncSender<Batch>>,
+    batches: Option<SyncSender<Batch>>,
     thread: Option<thread::JoinHandle<()>>,
     shared: Arc<Shared>,
 }
 
 #[derive(Debug)]
 struct Shared {
+    clock: Clock,
     /// The generation up to which everything is on disk.
     durable: watch::Sender<u64>,
     bytes: AtomicU64,
-    /// Microseconds that the last commit took.
+    /// Duration of the last commit in microseconds.
     commit_us: AtomicU64,
     commits: Mutex<Commits>,
     limits: Mutex<Limits>,
-    /// A batch is being written, or tried again.
+    /// A batch is being written or retried.
     busy: AtomicBool,
     stop: AtomicBool,
 }
 
-/// How commits do. Pure.
+/// Why rows are not becoming durable.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum Unhealthy {
+    /// The current commit fails and is retried.
+    #[error("{0}")]
+    Failing(String),
+    /// The last commit was long ago.
+    #[error("the history was last written {} s ago", .0.as_secs())]
+    Stalled(Duration),
+}
+
 #[derive(Clone, Debug)]
 struct Commits {
-    /// When the last was done, or the thread began.
+    /// When the last commit succeeded, or the thread started.
     last: Instant,
-    /// Why the present one fails, if it does.
+    /// The error of the current commit.
     failing: Option<String>,
 }
 
 impl Commits {
-    fn health(&self, now: Instant) -> Result<(), String> {
+    fn health(&self, now: Instant) -> Result<(), Unhealthy> {
         let age = now.saturating_duration_since(self.last);
         match &self.failing {
-            Some(why) => Err(why.clone()),
-            None if age > COMMIT_AGE_MAX => Err(format!(
-                "the history was last written {} s ago",
-                age.as_secs()
-            )),
+            Some(error) => Err(Unhealthy::Failing(error.clone())),
+            None if age > COMMIT_AGE_MAX => Err(Unhealthy::Stalled(age)),
             None => Ok(()),
         }
     }
@@ -73,84 +83,94 @@ impl Commits {
 
 impl Worker {
     /// Starts the thread for a store.
-    pub fn start(store: Store, path: &Path, limits: Limits) -> Result<Self, StoreError> {
-        // At most one batch is under way: `busy` sees to that.
-        let (orders, batches) = sync_channel(1);
+    ///
+    /// # Errors
+    /// The thread cannot be started.
+    pub fn start(
+        store: Store,
+        path: &Path,
+        limits: Limits,
+        clock: Clock,
+    ) -> Result<Self, StoreError> {
+        // `busy` ensures that at most one batch is under way.
+        let (sender, batches) = sync_channel(1);
         let shared = Arc::new(Shared {
             durable: watch::Sender::new(0),
             bytes: AtomicU64::new(store.bytes()),
             commit_us: AtomicU64::new(0),
             commits: Mutex::new(Commits {
-                last: Instant::now(),
+                last: clock.instant(),
                 failing: None,
             }),
             limits: Mutex::new(limits),
             busy: AtomicBool::new(false),
             stop: AtomicBool::new(false),
+            clock,
         });
         let of_thread = Arc::clone(&shared);
         let thread = thread::Builder::new()
             .name("history".to_owned())
-            .spawn(move || write(store, &batches, &of_thread))?;
+            .spawn(move || of_thread.run(store, &batches))?;
         Ok(Self {
             path: path.to_owned(),
-            orders: Some(orders),
+            batches: Some(sender),
             thread: Some(thread),
             shared,
         })
     }
 
-    /// Where the file is.
+    /// Path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// How much of the past it keeps.
+    /// The limits in force.
     pub fn limits(&self) -> Limits {
         *self.shared.limits()
     }
 
-    /// Keeps so much from now on.
+    /// Replaces the limits.
     pub fn set_limits(&self, limits: Limits) {
         *self.shared.limits() = limits;
     }
 
-    /// Tells the generation up to which everything is durable.
+    /// The generation up to which everything is durable.
     pub fn durable(&self) -> watch::Receiver<u64> {
         self.shared.durable.subscribe()
     }
 
-    /// Hands over a batch, unless the one before is not written yet: then changes go on gathering in
-    /// the fleet. Whether it was taken.
+    /// Commits a batch. While the previous one is not committed yet, it makes none and returns false: changes
+    /// accumulate in the fleet.
     pub fn offer(&self, batch: impl FnOnce() -> Batch) -> bool {
-        let Some(orders) = self
-            .orders
-            .as_ref()
-            .filter(|_| !self.shared.busy.swap(true, Ordering::AcqRel))
-        else {
+        let batches = self.batches.as_ref();
+        let idle = batches.filter(|_| !self.shared.busy.swap(true, Ordering::AcqRel));
+        let Some(batches) = idle else {
             return false;
         };
-        if orders.send(batch()).is_err() {
-            tracing::error!("the history's thread is gone: rows are not acknowledged any more");
+        if batches.send(batch()).is_err() {
+            tracing::error!("the history's thread has ended: rows are no longer acknowledged");
         }
         true
     }
 
-    /// Bytes on disk, and microseconds of the last commit.
+    /// Bytes on disk, and the duration of the last commit in microseconds.
     pub fn figures(&self) -> (u64, u64) {
         let of = |number: &AtomicU64| number.load(Ordering::Relaxed);
         (of(&self.shared.bytes), of(&self.shared.commit_us))
     }
 
-    /// Whether commits succeed and the last is not long ago, at `now`; if not, why.
-    pub fn health(&self, now: Instant) -> Result<(), String> {
+    /// Whether commits succeed and the last is recent at `now`.
+    ///
+    /// # Errors
+    /// Why rows are not becoming durable.
+    pub fn health(&self, now: Instant) -> Result<(), Unhealthy> {
         self.shared.commits().health(now)
     }
 
-    /// Writes what was handed over and ends the thread.
+    /// Commits the batch under way, and ends the thread.
     pub fn finish(&mut self) {
         self.shared.stop.store(true, Ordering::Release);
-        self.orders = None;
+        self.batches = None;
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
@@ -165,59 +185,68 @@ impl Shared {
     fn limits(&self) -> MutexGuard<'_, Limits> {
         self.limits.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-fn write(mut store: Store, batches: &Receiver<Batch>, shared: &Shared) {
-    let mut tidied = Instant::now();
-    while let Ok(batch) = batches.recv() {
-        let start = Instant::now();
-        let mut failing = false;
-        while let Err(error) = store.commit(&batch) {
-            shared.commits().failing = Some(error.to_string());
-            if !std::mem::replace(&mut failing, true) {
-                tracing::error!(
-                    "{error}; rows are not acknowledged meanwhile, and agents keep them"
-                );
-            }
-            if shared.stop.load(Ordering::Acquire) {
+    fn elapsed(&self, since: Instant) -> Duration {
+        self.clock.instant().saturating_duration_since(since)
+    }
+
+    fn run(&self, mut store: Store, batches: &Receiver<Batch>) {
+        let mut retained = self.clock.instant();
+        while let Ok(batch) = batches.recv() {
+            if !self.commit(&mut store, &batch) {
                 return;
+            }
+            if self.elapsed(retained) >= RETENTION_INTERVAL {
+                retained = self.clock.instant();
+                let limits = *self.limits();
+                if let Err(error) = store.tidy(batch.now, &limits) {
+                    tracing::warn!(%error, "cannot remove old rows from the history");
+                }
+            }
+            self.roll_up(&mut store, batch.now);
+            self.bytes.store(store.bytes(), Ordering::Relaxed);
+        }
+    }
+
+    /// Commits a batch, retrying until it succeeds; false if the thread has to stop first.
+    fn commit(&self, store: &mut Store, batch: &Batch) -> bool {
+        let start = self.clock.instant();
+        let mut failing = false;
+        while let Err(error) = store.commit(batch) {
+            self.commits().failing = Some(error.to_string());
+            if !std::mem::replace(&mut failing, true) {
+                tracing::error!(%error, "cannot write the history, retrying: rows are not acknowledged meanwhile");
+            }
+            if self.stop.load(Ordering::Acquire) {
+                return false;
             }
             thread::sleep(RETRY);
         }
         if failing {
             tracing::info!("the history is written again");
         }
-        shared
-            .commit_us
-            .store(start.elapsed().as_micros() as u64, Ordering::Relaxed);
-        *shared.commits() = Commits {
-            last: Instant::now(),
+        let commit_us = self.elapsed(start).as_micros() as u64;
+        self.commit_us.store(commit_us, Ordering::Relaxed);
+        *self.commits() = Commits {
+            last: self.clock.instant(),
             failing: None,
         };
-        shared.durable.send_replace(batch.generation);
-        shared.busy.store(false, Ordering::Release);
-        if tidied.elapsed() >= TIDY_INTERVAL {
-            tidied = Instant::now();
-            let limits = *shared.limits();
-            if let Err(error) = store.tidy(batch.now, &limits) {
-                tracing::warn!("old rows cannot be removed: {error}");
-            }
-        }
-        roll_up(&mut store, batch.now);
-        shared.bytes.store(store.bytes(), Ordering::Relaxed);
+        self.durable.send_replace(batch.generation);
+        self.busy.store(false, Ordering::Release);
+        true
     }
-}
 
-/// Makes minutes and hours while nobody waits for a commit.
-fn roll_up(store: &mut Store, now: UnixMs) {
-    let start = Instant::now();
-    while start.elapsed() < ROLL_UP_MAX {
-        match store.roll_up(now) {
-            Ok(true) => {}
-            Ok(false) => return,
-            Err(error) => {
-                tracing::warn!("old rows cannot be summed up: {error}");
-                return;
+    /// Downsamples until nothing is due or a commit should not wait longer.
+    fn roll_up(&self, store: &mut Store, now: UnixMs) {
+        let start = self.clock.instant();
+        while self.elapsed(start) < ROLL_UP_MAX {
+            match store.roll_up(now) {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(error) => {
+                    tracing::warn!(%error, "cannot downsample old rows");
+                    return;
+                }
             }
         }
     }
@@ -226,18 +255,23 @@ fn roll_up(store: &mut Store, now: UnixMs) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sysmon_clock::ManualTime;
 
     #[test]
-    fn commits_that_fail_or_stay_away_are_told() {
-        let last = Instant::now();
+    fn failing_and_stalled_commits_are_unhealthy() {
+        let time = ManualTime::new(UnixMs(0));
+        let (clock, last) = (time.clock(), time.clock().instant());
         let mut commits = Commits {
             last,
             failing: None,
         };
-        assert_eq!(commits.health(last + COMMIT_AGE_MAX), Ok(()));
-        let late = commits.health(last + Duration::from_secs(45)).unwrap_err();
-        assert_eq!(late, "the history was last written 45 s ago");
+        time.advance(COMMIT_AGE_MAX);
+        assert_eq!(commits.health(clock.instant()), Ok(()));
+        time.advance(Duration::from_secs(15));
+        let stalled = commits.health(clock.instant()).unwrap_err();
+        assert_eq!(stalled.to_string(), "the history was last written 45 s ago");
         commits.failing = Some("disk full".to_owned());
-        assert_eq!(commits.health(last), Err("disk full".to_owned()));
+        let failing = Unhealthy::Failing("disk full".to_owned());
+        assert_eq!(commits.health(last), Err(failing));
     }
 }

@@ -3,7 +3,7 @@
 use anyhow::anyhow;
 use sysmon_alerts::notify::{NotifierOptions, Route};
 use sysmon_alerts::rule::{DEFAULTS, parse_all};
-use sysmon_alerts::silence::SilenceFile;
+use sysmon_alerts::silence::{MaintenanceWindowError, SilenceFile};
 use sysmon_certs::{PeerName, Role};
 use sysmon_client::hub_figures;
 use sysmon_config::{Config, Failure, ShareAlerts};
@@ -52,7 +52,7 @@ pub(crate) fn alert_options(context: &Context, config: &Config) -> Result<AlertO
     for (at, window) in config.hub.maintenance.iter().enumerate() {
         let window = window
             .parse()
-            .map_err(|error| wrong("maintenance", at, error));
+            .map_err(|error: MaintenanceWindowError| wrong("maintenance", at, error.to_string()));
         notifier.maintenance.push(window?);
     }
     Ok(AlertOptions { rules, notifier })

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use sysmon_series::Chunk;
-use sysmon_store::{HostBatch, KeptHost};
+use sysmon_store::{HostBatch, LoadedHost};
 use sysmon_wire::{Label, UnixMs};
 
 use super::{Fleet, HostId};
@@ -32,7 +32,7 @@ impl Fleet {
     }
 
     /// Restores a host that was just added from the history.
-    pub(crate) fn restore(&mut self, id: HostId, mut stored: KeptHost) {
+    pub(crate) fn restore(&mut self, id: HostId, mut stored: LoadedHost) {
         let keys = std::mem::take(&mut stored.series);
         let keys = keys.into_iter().map(|key| self.shared_key(key)).collect();
         if let Some(host) = self.hosts.get_mut(id) {

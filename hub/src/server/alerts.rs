@@ -5,14 +5,14 @@ use sysmon_wire::limits::ALERTS_MAX;
 use sysmon_wire::{Label, UnixMs};
 
 use super::Hub;
-use sysmon_alerts::desk::{Acknowledged, Open};
-use sysmon_alerts::notify::Health;
+use sysmon_alerts::active::ActiveAlert;
+use sysmon_alerts::notify::RouteHealth;
 use sysmon_alerts::silence::Scope;
 
 impl Hub {
     /// Firing alerts and the state of each route.
     pub fn alerts(&self) -> Alerts {
-        let open = self.notifier.open(self.now());
+        let open = self.notifier.active(self.now());
         Alerts {
             changed: 0,
             more: u32::try_from(open.len().saturating_sub(ALERTS_MAX)).unwrap_or(u32::MAX),
@@ -29,10 +29,10 @@ impl Hub {
         rule: Option<&str>,
         note: &str,
     ) -> Alerts {
-        let acknowledged = Acknowledged {
-            by: by.to_owned(),
+        let acknowledged = Acknowledgement {
+            by: Label::new(by),
             at: self.now(),
-            note: note.to_owned(),
+            note: Label::new(note),
         };
         let (scope, count) = self.set_acknowledged(host, rule, Some(&acknowledged));
         tracing::info!(by, %scope, alerts = count, "alerts acknowledged");
@@ -50,7 +50,7 @@ impl Hub {
         &self,
         host: &str,
         rule: Option<&str>,
-        acknowledged: Option<&Acknowledged>,
+        acknowledged: Option<&Acknowledgement>,
     ) -> (Scope, usize) {
         let scope = Scope::new(host, rule.unwrap_or("*"));
         let count = self.notifier.acknowledge(&scope, acknowledged);
@@ -65,7 +65,7 @@ impl Hub {
     }
 }
 
-fn alert((open, silenced): &(Open, Option<String>)) -> AlertState {
+fn alert((open, silenced): &(ActiveAlert, Option<String>)) -> AlertState {
     let alert = &open.alert;
     AlertState {
         host: Label::new(&alert.host),
@@ -74,22 +74,18 @@ fn alert((open, silenced): &(Open, Option<String>)) -> AlertState {
         severity: alert.severity,
         since: alert.since,
         summary: Label::new(&alert.summary),
-        acknowledged: open.acknowledged.as_ref().map(|who| Acknowledgement {
-            by: Label::new(&who.by),
-            at: who.at,
-            note: Label::new(&who.note),
-        }),
+        acknowledged: open.acknowledged.clone(),
         silenced: silenced.as_deref().map(Label::new),
     }
 }
 
-fn route(health: &Health) -> RouteState {
+fn route(health: &RouteHealth) -> RouteState {
     let failing = health.failing.as_ref();
     RouteState {
         route: Label::new(&health.route),
-        queued: u32::try_from(health.waiting).unwrap_or(u32::MAX),
+        queued: u32::try_from(health.queued).unwrap_or(u32::MAX),
         dropped: health.dropped,
-        last_sent: health.told,
+        last_sent: health.sent,
         failing_since: failing.map(|(since, _): &(UnixMs, String)| *since),
         error: Label::new(failing.map_or("", |(_, why)| why)),
     }

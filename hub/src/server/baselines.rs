@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sysmon_alerts::week::{SLOT_MS, Usual, hour, windows};
+use sysmon_alerts::baseline::{Baseline, SLOT_MS, hour, windows};
 use sysmon_series::{Resample, Steps};
 use sysmon_store::Tier;
 use sysmon_store::store::{PART_SERIES, Reader, StoreError};
@@ -32,7 +32,7 @@ struct Missing {
     hour: i64,
 }
 
-type Found = (Missing, Vec<Option<Usual>>);
+type Found = (Missing, Vec<Option<Baseline>>);
 
 /// Reads missing baselines for as long as the hub runs. Each series is read once an hour.
 pub(super) async fn keep_current(hub: &Arc<Hub>) {
@@ -72,10 +72,10 @@ async fn read_some(hub: &Arc<Hub>) -> bool {
 /// Hosts with baselines that rules need now or soon.
 fn missing(core: &Core, now: UnixMs) -> Vec<Missing> {
     let (present, soon) = (hour(now), hour(now + AHEAD_MS));
-    let mut missing = core.lacking_baselines(present, HOSTS_MAX);
+    let mut missing = core.missing_baselines(present, HOSTS_MAX);
     let mut hour = present;
     if missing.is_empty() && soon != present {
-        missing = core.lacking_baselines(soon, HOSTS_MAX);
+        missing = core.missing_baselines(soon, HOSTS_MAX);
         hour = soon;
     }
     let of_host = |(id, series): (HostId, Vec<u32>)| {
@@ -92,7 +92,7 @@ fn missing(core: &Core, now: UnixMs) -> Vec<Missing> {
 }
 
 /// The baseline of each series, from minutes; from hours for weeks whose minutes are gone.
-fn baselines(reader: &Reader, host: &Missing) -> Result<Vec<Option<Usual>>, StoreError> {
+fn baselines(reader: &Reader, host: &Missing) -> Result<Vec<Option<Baseline>>, StoreError> {
     let indices: Vec<u32> = host.series.iter().map(|(index, _)| *index).collect();
     let mut weeks: Vec<Vec<Vec<f64>>> = vec![Vec::new(); indices.len()];
     for (from, to) in windows(host.hour) {
@@ -121,7 +121,7 @@ fn baselines(reader: &Reader, host: &Missing) -> Result<Vec<Option<Usual>>, Stor
     let metrics = host.series.iter().map(|(_, metric)| metric);
     let weeks = weeks.iter().zip(metrics);
     Ok(weeks
-        .map(|(weeks, metric)| Usual::of(weeks, metric))
+        .map(|(weeks, metric)| Baseline::of(weeks, metric))
         .collect())
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use sysmon_alerts::notify::{Kept, Notifier};
+use sysmon_alerts::notify::{Notifier, NotifierState};
 use sysmon_certs::Identity;
 use sysmon_link::{Listener, NewSession};
 use sysmon_store::store::StoreError;
@@ -64,9 +64,14 @@ impl BoundHub {
         let metrics = options.metrics.map(listen).transpose()?;
         let mut core = Core::new(options.fleet);
         let notifier = options.alerts.notifier;
-        let kept = notifier.path.as_deref().map(Kept::load).unwrap_or_default();
+        let kept = notifier
+            .path
+            .as_deref()
+            .map(NotifierState::load)
+            .unwrap_or_default();
         core.set_rules(options.alerts.rules, kept.firing());
-        let notifier = Notifier::start(notifier, kept).map_err(StoreError::from)?;
+        let notifier =
+            Notifier::start(notifier, kept, options.clock.clone()).map_err(StoreError::from)?;
         let history = match &options.history {
             Some(history) => Some(persistence::open(history, &mut core, &options.clock)?),
             None => None,

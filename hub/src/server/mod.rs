@@ -89,8 +89,7 @@ impl Hub {
         self.changed
             .send_if_modified(|known| std::mem::replace(known, generation) != generation);
         if !transitions.is_empty() {
-            self.notifier
-                .tell(sysmon_alerts::notify::News { transitions });
+            self.notifier.apply(transitions);
         }
         result
     }
@@ -109,7 +108,8 @@ impl Hub {
         });
         self.set_history_limits(options.history.map(|history| history.limits));
         let notifier = options.alerts.notifier;
-        self.notifier.reroute(notifier.routes, notifier.maintenance);
+        self.notifier
+            .reconfigure(notifier.routes, notifier.maintenance);
         if let (Some(access), Some(options)) = (&self.access, options.access) {
             access.set_days(options.days);
         }

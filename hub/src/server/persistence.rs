@@ -38,7 +38,9 @@ impl Hub {
     /// An error with the reason if commits to the history fail.
     pub(super) fn health(&self) -> Result<(), String> {
         let now = self.clock.instant();
-        self.worker().map_or(Ok(()), |worker| worker.health(now))
+        self.worker().map_or(Ok(()), |worker| {
+            worker.health(now).map_err(|error| error.to_string())
+        })
     }
 
     /// Bytes of history on disk, and the duration of the last commit in microseconds.
@@ -101,7 +103,7 @@ pub(super) fn open(
         core.restore_event(event);
     }
     recall(&options.path, core, clock);
-    Worker::start(store, &options.path, options.limits)
+    Worker::start(store, &options.path, options.limits, clock.clone())
 }
 
 /// Evaluates the rules for the last hour, so that conditions that were true go on being true; for as many hosts
@@ -204,7 +206,7 @@ pub(super) async fn finish(hub: &Hub) {
 mod tests {
     use super::*;
     use crate::core::tests::{core, host_with_cpu, row};
-    use sysmon_alerts::engine::Alert;
+    use sysmon_alerts::Alert;
     use sysmon_clock::ManualTime;
     use sysmon_wire::message::RunId;
 

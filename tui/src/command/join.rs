@@ -1,37 +1,35 @@
 //! `sysmon-tui join`.
 
 use anyhow::Context;
-use sysmon_certs::{PeerName, Token};
-use sysmon_config::{Failure, HubAddress};
+use sysmon_certs::PeerName;
+use sysmon_config::Failure;
 use sysmon_link::Connector;
 use sysmon_tui::VERSION;
 
-use super::args::Args;
-use super::target::{Profile, runtime};
+use super::Invocation;
+use super::args::JoinArgs;
+use super::invocation::runtime;
+use super::profile::Profile;
 
-pub(crate) fn join(
-    args: &Args,
-    hub: &HubAddress,
-    token: &Token,
-    name: Option<&PeerName>,
-    profile: Option<&PeerName>,
-) -> Result<(), Failure> {
+pub(crate) fn join(invocation: &Invocation, args: &JoinArgs) -> Result<(), Failure> {
+    let (hub, token) = (&args.address, &args.token);
     let user = std::env::var("USER").unwrap_or_default();
-    let name = name.cloned().unwrap_or_else(|| PeerName::nearest(&user));
+    let name = args.name.clone();
+    let name = name.unwrap_or_else(|| PeerName::nearest(&user));
     let joined = runtime()?.block_on(async {
         let connector = Connector::for_joining(token.fingerprint(), VERSION)?;
         connector.join(&hub.to_string(), token, name.as_str()).await
     });
     let identity = joined.with_context(|| format!("cannot join the hub at {hub}"))?;
-    let profile = profile.map_or(hub.host(), PeerName::as_str);
-    let state = args.common.state.as_deref();
-    Profile::keep(state, hub, profile, &identity)?;
-    let called = match state {
+    let profile = args.profile.as_ref().map_or(hub.host(), PeerName::as_str);
+    let state = invocation.args.common.state.as_deref();
+    Profile::save(state, hub, profile, &identity)?;
+    let address = match state {
         Some(state) => format!("{hub} --state {}", state.display()),
         None => profile.to_owned(),
     };
     let text = format!(
-        "joined the hub at {hub} as {}; look at it with\n\n  sysmon-tui --hub {called}\n",
+        "joined the hub at {hub} as {}; connect with\n\n  sysmon-tui --hub {address}\n",
         identity.peer()
     );
     Ok(sysmon_config::print(&text)?)

@@ -1,10 +1,14 @@
-//! What people type, a file for each command.
+//! The commands, a file each.
 
 pub(crate) mod args;
+mod invocation;
 pub(crate) mod join;
+mod profile;
 pub(crate) mod query;
 pub(crate) mod show;
 pub(crate) mod snapshot;
 mod target;
 pub(crate) mod top;
 pub(crate) mod web;
+
+pub(crate) use invocation::Invocation;

@@ -1,122 +1,53 @@
 //! `sysmon-tui snapshot`.
 
-use std::time::Duration;
-
 use anyhow::anyhow;
-use sysmon_client::{Client, ClientError, FleetSnapshot, summary_value};
-use sysmon_config::{Config, Failure};
-use sysmon_link::Connector;
-use sysmon_screens::state::fleet::RECEIVED;
-use sysmon_screens::{shot, svg, text};
-use sysmon_wire::message::{HostState, HostTick};
+use sysmon_config::Failure;
+use sysmon_screens::{snapshot as screens, svg, text};
 use sysmon_wire::{Label, UnixMs};
 
-use super::args::{Args, SnapshotArgs};
+use super::Invocation;
+use super::args::SnapshotArgs;
 use super::show::options;
-use super::target::{Target, answer, moment};
+use super::target::Target;
 
-/// How long a hub inside has to show its first rows.
-const FIRST_ROWS_WITHIN: Duration = Duration::from_secs(5);
-
-/// How long rates are waited for: a little longer than the second row takes.
-const FIRST_RATES_WITHIN: Duration = Duration::from_millis(2_200);
-
-pub(crate) fn snapshot(args: &Args, config: &Config, asked: &SnapshotArgs) -> Result<(), Failure> {
-    let at = asked.at.as_deref().map(moment).transpose()?;
-    let target = Target::find(args, config)?;
-    let mut picture = answer(&target, async |connector| match &target.inside {
-        None => {
-            Client::connect(connector, &target.hub)
-                .await?
-                .fleet(at)
-                .await
-        }
-        Some(_) => {
-            first_picture(
-                connector,
-                &target.hub,
-                usize::from(args.demo.unwrap_or(0)) + 1,
-                at,
-            )
-            .await
-        }
-    })?;
-    if let Some(name) = &asked.host {
-        let names: Vec<_> = picture
-            .hosts
-            .iter()
-            .map(|(line, _)| line.name.to_string())
-            .collect();
-        if !picture.retain_host(name) {
-            return Err(
-                anyhow!("there is no host {name:?}; there are: {}", names.join(", ")).into(),
-            );
+pub(crate) fn snapshot(invocation: &Invocation, args: &SnapshotArgs) -> Result<(), Failure> {
+    let at = args.at.as_deref().map(|text| invocation.moment(text));
+    let at = at.transpose()?;
+    let target = Target::find(invocation)?;
+    let mut fleet = target.ask(async |client| client.fleet(at).await)?;
+    if let Some(name) = &args.host {
+        let names = fleet.hosts.iter().map(|(line, _)| line.name.to_string());
+        let names = names.collect::<Vec<_>>().join(", ");
+        if !fleet.retain_host(name) {
+            return Err(anyhow!("no host {name:?}; hosts: {names}").into());
         }
     }
-    let text = if asked.json {
-        format!("{}\n", picture.to_json())
-    } else if asked.svg || asked.host.is_some() {
-        screen(args, config, asked, at, &target)?
+    let text = if args.json {
+        format!("{}\n", fleet.to_json())
+    } else if args.svg || args.host.is_some() {
+        screen(invocation, args, at, &target)?
     } else {
-        picture.to_table()
+        fleet.to_table()
     };
     Ok(sysmon_config::print(&text)?)
 }
 
-/// The first picture of a hub that just started in which every host is live, with rates.
-pub(crate) async fn first_picture(
-    connector: &Connector,
-    hub: &str,
-    hosts: usize,
-    at: Option<UnixMs>,
-) -> Result<FleetSnapshot, ClientError> {
-    let start = tokio::time::Instant::now();
-    let is_there = |picture: &FleetSnapshot| {
-        let live = picture
-            .hosts
-            .iter()
-            .filter(|(_, tick)| tick.state == HostState::Live);
-        // Rates need two rows, and a host without a network never has any.
-        let is_rated = |tick: &HostTick| summary_value(tick, RECEIVED).is_some();
-        let patient = start.elapsed() < FIRST_RATES_WITHIN;
-        live.filter(|(_, tick)| !patient || is_rated(tick)).count() >= hosts
-    };
-    let client = Client::connect(connector, hub).await?;
-    loop {
-        let picture = client.fleet(None).await?;
-        if is_there(&picture) || start.elapsed() > FIRST_ROWS_WITHIN {
-            return match at {
-                Some(_) => client.fleet(at).await,
-                None => Ok(picture),
-            };
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
+/// The screen as the terminal would draw it, as SVG or text.
 fn screen(
-    args: &Args,
-    config: &Config,
-    asked: &SnapshotArgs,
+    invocation: &Invocation,
+    args: &SnapshotArgs,
     at: Option<UnixMs>,
     target: &Target,
 ) -> Result<String, Failure> {
-    let host = asked.host.as_deref().map(Label::new);
-    let options = options(args, config)?;
-    let buffer = answer(target, async |connector| {
-        Ok(shot::screen(
-            connector,
-            &target.hub,
-            host.as_ref(),
-            at,
-            asked.size,
-            options.clone(),
-        )
-        .await?)
+    let host = args.host.as_deref().map(Label::new);
+    let options = options(invocation)?;
+    let buffer = target.with_connector(async |connector| {
+        let (hub, size, now) = (&target.hub, args.size, invocation.clock.now());
+        Ok(screens::screen(connector, hub, host.as_ref(), at, size, options, now).await?)
     })?;
-    if asked.svg {
-        let what = asked.host.as_deref().unwrap_or("the fleet");
-        return Ok(svg::svg(&buffer, &format!("sysmon: {what}")));
+    if args.svg {
+        let title = args.host.as_deref().unwrap_or("the fleet");
+        return Ok(svg::svg(&buffer, &format!("sysmon: {title}")));
     }
     Ok(text::plain(&buffer))
 }

@@ -1,166 +1,119 @@
-//! The hub that is asked, and how it is asked once.
+//! The hub that a command asks: a remote one, or one inside this program.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
-use jiff::tz::TimeZone;
-use sysmon_certs::{CertError, HubState, Identity, PeerName, Role};
-use sysmon_client::ClientError;
-use sysmon_clock::{Clock, Random};
-use sysmon_config::time::parse_moment;
-use sysmon_config::{Config, Failure, HubAddress, Program, state_dir};
+use sysmon_certs::Identity;
+use sysmon_client::{Client, ClientError, FleetSnapshot, summary_value};
+use sysmon_config::Failure;
 use sysmon_link::{Connector, LinkError};
+use sysmon_screens::model::summary::RECEIVED;
 use sysmon_tui::VERSION;
-use sysmon_tui::standalone::{Standalone, StandaloneOptions};
-use sysmon_wire::UnixMs;
-use sysmon_wire::message::Purpose;
+use sysmon_tui::standalone::Standalone;
+use sysmon_wire::message::{HostState, Purpose};
 
-use super::args::Args;
+use super::Invocation;
+use super::invocation::runtime;
+use super::profile::Profile;
 
-/// The file in a profile that says where its hub is.
-const HUB_FILE: &str = "hub";
+/// Time for a hub to answer a snapshot or query.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a hub has to answer a snapshot or query.
-const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// Time for every host of a built-in hub to send its first row.
+const FIRST_ROWS_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The hub that is looked at, and as whom.
+/// Time for rates, which need a second row; a host without a network never has any.
+const FIRST_RATES_TIMEOUT: Duration = Duration::from_millis(2_200);
+
+/// How often a built-in hub is checked for first rows.
+const FIRST_ROWS_INTERVAL: Duration = Duration::from_millis(20);
+
 pub(crate) struct Target {
     pub(crate) hub: String,
     pub(crate) identity: Identity,
-    /// Where that is kept, if it is ours to renew.
+    /// Where a renewed identity is saved, if this program renews it.
     pub(crate) dir: Option<PathBuf>,
-    /// Kept alive as long as it is looked at.
-    pub(crate) inside: Option<Standalone>,
+    /// The built-in hub and the number of its hosts.
+    built_in: Option<(Standalone, usize)>,
 }
 
 impl Target {
-    pub(crate) fn find(args: &Args, config: &Config) -> Result<Self, Failure> {
-        let hub = args.hub.as_ref().or(config.tui.hub.as_ref());
+    /// The hub of the command line or the configuration; starts a built-in one if neither names a hub.
+    pub(crate) fn find(invocation: &Invocation) -> Result<Self, Failure> {
+        let args = &invocation.args;
+        let hub = args.hub.as_ref().or(invocation.config.tui.hub.as_ref());
         if let (Some(hub), None) = (hub, args.demo) {
-            let found = Profile::find(args.common.state.as_deref(), hub);
-            let (identity, dir) = found.identity().map_err(anyhow::Error::from)?;
+            let profile = Profile::find(args.common.state.as_deref(), hub);
+            let (identity, dir) = profile.identity().map_err(anyhow::Error::from)?;
             return Ok(Self {
-                hub: found.hub.to_string(),
+                hub: profile.hub.to_string(),
                 identity,
                 dir,
-                inside: None,
+                built_in: None,
             });
         }
-        let inside = Standalone::start(standalone(args, config)).map_err(anyhow::Error::from)?;
+        let standalone = Standalone::start(invocation.standalone()).map_err(anyhow::Error::from)?;
         Ok(Self {
-            hub: inside.hub.clone(),
-            identity: inside.owner.clone(),
+            hub: standalone.hub.clone(),
+            identity: standalone.owner.clone(),
             dir: None,
-            inside: Some(inside),
+            built_in: Some((standalone, invocation.demo_hosts() + 1)),
         })
     }
-}
 
-/// The hub and agents that run inside this program.
-pub(crate) fn standalone(args: &Args, config: &Config) -> StandaloneOptions {
-    StandaloneOptions {
-        agent: config.agent.clone(),
-        hub: config.hub.clone(),
-        demo_hosts: usize::from(args.demo.unwrap_or(0)),
-        clock: Clock::system(),
-        random: Random::system(),
-    }
-}
-
-/// A hub, and where the identity to look at it with may be.
-pub(crate) struct Profile {
-    hub: HubAddress,
-    dir: PathBuf,
-    /// The state directory of a hub, whose owner needs no identity of his own.
-    beside: PathBuf,
-}
-
-impl Profile {
-    /// The profile that is called like the hub, if `sysmon-tui join` has made one; else what is in the state
-    /// directory itself.
-    fn find(state: Option<&Path>, hub: &HubAddress) -> Self {
-        let dir = state_dir(Program::Tui, state);
-        let beside = state.map_or_else(|| state_dir(Program::Hub, None), Path::to_owned);
-        let named = dir.join(PeerName::nearest(hub.host()).as_str());
-        let joined = std::fs::read_to_string(named.join(HUB_FILE)).ok();
-        match joined.and_then(|text| text.trim().parse().ok()) {
-            Some(joined) => Self {
-                // A port that was typed is meant.
-                hub: if hub.is_usual_port() {
-                    joined
-                } else {
-                    hub.clone()
-                },
-                dir: named,
-                beside,
-            },
-            None => Self {
-                hub: hub.clone(),
-                dir,
-                beside,
-            },
-        }
-    }
-
-    /// Keeps an identity for a hub, to be found by this name; where that is. A state directory that was named is
-    /// taken as it is.
-    pub(crate) fn keep(
-        state: Option<&Path>,
-        hub: &HubAddress,
-        name: &str,
-        identity: &Identity,
-    ) -> Result<PathBuf, anyhow::Error> {
-        let dir = match state {
-            Some(state) => state.to_owned(),
-            None => state_dir(Program::Tui, None).join(PeerName::nearest(name).as_str()),
-        };
-        identity.save(&dir)?;
-        std::fs::write(dir.join(HUB_FILE), format!("{hub}\n"))?;
-        Ok(dir)
-    }
-
-    /// The operator's identity, and where it is kept; beside a hub its owner's, which the hub keeps.
-    fn identity(&self) -> Result<(Identity, Option<PathBuf>), CertError> {
-        let error = match Identity::load(&self.dir) {
-            Ok(identity) if identity.peer().role == Role::Operator => {
-                return Ok((identity, Some(self.dir.clone())));
+    /// Runs `request` with a session; a built-in hub first has time to receive its hosts' first rows.
+    pub(crate) fn ask<T>(
+        &self,
+        request: impl AsyncFnOnce(&Client) -> Result<T, ClientError>,
+    ) -> Result<T, Failure> {
+        self.with_connector(async |connector| {
+            let client = Client::connect(connector, &self.hub).await?;
+            if let Some((_, hosts)) = &self.built_in {
+                first_rows(&client, *hosts).await?;
             }
-            Ok(identity) => {
-                return Err(CertError::WrongPeer {
-                    dir: self.dir.clone(),
-                    found: identity.peer().to_string(),
-                    wanted: "an operator".to_owned(),
-                });
+            request(&client).await
+        })
+    }
+
+    /// Runs `request` within [`ANSWER_TIMEOUT`], and renews the operator's certificate if it is due.
+    pub(crate) fn with_connector<T>(
+        &self,
+        request: impl AsyncFnOnce(&Connector) -> Result<T, ClientError>,
+    ) -> Result<T, Failure> {
+        let answer = runtime()?.block_on(async {
+            let connector = Connector::new(&self.identity, VERSION)?;
+            let answer = tokio::time::timeout(ANSWER_TIMEOUT, request(&connector)).await;
+            if let (Some(dir), true) = (&self.dir, connector.is_renewal_due()) {
+                // The answer is there; a renewal that fails is retried by the next command.
+                let renewal = renew(&connector, &self.hub, dir);
+                let _ = tokio::time::timeout(ANSWER_TIMEOUT, renewal).await;
             }
-            Err(error @ CertError::NoIdentity(_)) => error,
-            Err(error) => return Err(error),
-        };
-        let owner = HubState::new(&self.beside).existing_owner();
-        owner.map(|owner| (owner, None)).map_err(|_| error)
+            connector.close().await;
+            answer.unwrap_or_else(|_| Err(LinkError::HelloTimeout.into()))
+        });
+        Ok(answer.with_context(|| format!("no answer from the hub at {}", self.hub))?)
     }
 }
 
-pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    Ok(runtime.context("cannot start")?)
+/// Waits until every host is live and has rates, as far as they come in time.
+async fn first_rows(client: &Client, hosts: usize) -> Result<(), ClientError> {
+    let start = tokio::time::Instant::now();
+    let is_complete = |fleet: &FleetSnapshot| {
+        let needs_rates = start.elapsed() < FIRST_RATES_TIMEOUT;
+        let is_ready = fleet.hosts.iter().filter(|(_, tick)| {
+            let has_rates = summary_value(tick, RECEIVED).is_some();
+            tick.state == HostState::Live && (has_rates || !needs_rates)
+        });
+        is_ready.count() >= hosts
+    };
+    while !is_complete(&client.fleet(None).await?) && start.elapsed() <= FIRST_ROWS_TIMEOUT {
+        tokio::time::sleep(FIRST_ROWS_INTERVAL).await;
+    }
+    Ok(())
 }
 
-/// The present, by this machine's clock.
-pub(crate) fn now() -> UnixMs {
-    Clock::system().now()
-}
-
-/// A moment as people type it.
-pub(crate) fn moment(text: &str) -> Result<UnixMs, Failure> {
-    parse_moment(text, now().0, &TimeZone::system())
-        .map(UnixMs)
-        .map_err(|error| Failure::Usage(error.into()))
-}
-
-/// Renews the operator's certificate, for those who ask again and again but never look.
+/// A command's connection is too short for the renewal that long sessions do.
 async fn renew(connector: &Connector, hub: &str, dir: &Path) -> Result<(), LinkError> {
     let session = connector.connect(hub, Purpose::View).await?;
     let renewed = connector
@@ -170,22 +123,4 @@ async fn renew(connector: &Connector, hub: &str, dir: &Path) -> Result<(), LinkE
         identity.save(dir)?;
     }
     Ok(())
-}
-
-/// Runs `ask` with a connector, within a time that people wait.
-pub(crate) fn answer<T>(
-    target: &Target,
-    ask: impl AsyncFnOnce(&Connector) -> Result<T, ClientError>,
-) -> Result<T, Failure> {
-    let answered = runtime()?.block_on(async {
-        let connector = Connector::new(&target.identity, VERSION)?;
-        let answered = tokio::time::timeout(ANSWER_WITHIN, ask(&connector)).await;
-        if let (Some(dir), true) = (&target.dir, connector.is_renewal_due()) {
-            // What was asked for is there; that this failed is told when it is too late for another try.
-            let _ = tokio::time::timeout(ANSWER_WITHIN, renew(&connector, &target.hub, dir)).await;
-        }
-        connector.close().await;
-        answered.unwrap_or_else(|_| Err(LinkError::HelloTimeout.into()))
-    });
-    Ok(answered.with_context(|| format!("cannot ask the hub at {}", target.hub))?)
 }

@@ -1,86 +1,49 @@
 //! `sysmon-tui top`.
 
-use clap::ValueEnum;
-use sysmon_client::Client;
+use jiff::tz::TimeZone;
+use sysmon_config::Failure;
 use sysmon_config::time::format_moment;
-use sysmon_config::{Config, Failure};
 use sysmon_screens::format::{amount, size};
-use sysmon_screens::state::shown::busiest;
-use sysmon_wire::limits::TOP_MAX;
+use sysmon_screens::top::records;
 use sysmon_wire::message::{HostProcess, Reply, Request, TopBy};
 use sysmon_wire::{Label, UnixMs};
 use unicode_width::UnicodeWidthStr;
 
-use jiff::tz::TimeZone;
+use super::Invocation;
+use super::args::{By, TopArgs};
+use super::target::Target;
 
-use super::args::Args;
-use super::snapshot::first_picture;
-use super::target::{Target, answer, moment};
+const NO_DATA: &str = "no data for this time\n";
 
-#[derive(Debug, clap::Args)]
-pub(crate) struct TopArgs {
-    /// As JSON
-    #[arg(long)]
-    pub(crate) json: bool,
-    /// Only of this host
-    #[arg(long, value_name = "NAME")]
-    pub(crate) host: Option<String>,
-    /// As it was then: 14:03, -2h, "yesterday 9:00", 2026-05-04T09:00
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    pub(crate) at: Option<String>,
-    /// What the busiest are by
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) by: By,
-    /// Only so many processes
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=i64::from(TOP_MAX)))]
-    pub(crate) limit: u16,
-}
-
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-pub(crate) enum By {
-    #[default]
-    Cpu,
-    Memory,
-    Disk,
-}
-
-pub(crate) fn top(args: &Args, config: &Config, asked: &TopArgs) -> Result<(), Failure> {
-    let at = asked.at.as_deref().map(moment).transpose()?;
+pub(crate) fn top(invocation: &Invocation, args: &TopArgs) -> Result<(), Failure> {
+    let at = args.at.as_deref().map(|text| invocation.moment(text));
     let request = Request::Top {
-        host: asked.host.as_deref().map(Label::new),
-        at,
-        by: match asked.by {
+        host: args.host.as_deref().map(Label::new),
+        at: at.transpose()?,
+        by: match args.by {
             By::Cpu => TopBy::Cpu,
             By::Memory => TopBy::Memory,
             By::Disk => TopBy::Disk,
         },
-        limit: asked.limit,
+        limit: args.limit,
     };
-    let target = Target::find(args, config)?;
-    let (time, processes) = answer(&target, async |connector| {
-        if target.inside.is_some() {
-            let hosts = usize::from(args.demo.unwrap_or(0)) + 1;
-            first_picture(connector, &target.hub, hosts, None).await?;
-        }
-        let client = Client::connect(connector, &target.hub).await?;
-        client
-            .first(&request, |reply| match reply {
-                Reply::Top {
-                    time, processes, ..
-                } => Some((time, processes)),
-                _ => None,
-            })
-            .await
-    })?;
-    let text = if asked.json {
-        busiest(time, processes.iter()).to_json()
+    let target = Target::find(invocation)?;
+    let pick = |reply| match reply {
+        Reply::Top {
+            time, processes, ..
+        } => Some((time, processes)),
+        _ => None,
+    };
+    let (time, processes) = target.ask(async |client| client.first(&request, pick).await)?;
+    let text = if args.json {
+        records(time, processes.iter()).to_json()
     } else {
         table(time, &processes, &TimeZone::system())
     };
     Ok(sysmon_config::print(&text)?)
 }
 
-/// As a table for people, in columns as wide as their longest text.
+/// A table whose columns are as wide as their longest text.
 fn table(time: UnixMs, processes: &[HostProcess], zone: &TimeZone) -> String {
     let widest = |text: fn(&HostProcess) -> &Label, title: &str| {
         let widths = processes.iter().map(|row| text(row).as_str().width());
@@ -88,10 +51,7 @@ fn table(time: UnixMs, processes: &[HostProcess], zone: &TimeZone) -> String {
     };
     let host_width = widest(|row| &row.host, "HOST");
     let user_width = widest(|row| &row.process.identity.user, "USER");
-    let mut out = format!(
-        "the busiest processes at {}\n\n",
-        format_moment(time.0, zone)
-    );
+    let mut out = format!("busiest processes at {}\n\n", format_moment(time.0, zone));
     let mut line = |host: &str, pid: &str, user: &str, numbers: [&str; 4], command: &str| {
         let [cpu, memory, read, written] = numbers;
         let host_gap = host_width.saturating_sub(host.width());
@@ -101,10 +61,10 @@ fn table(time: UnixMs, processes: &[HostProcess], zone: &TimeZone) -> String {
             "", ""
         ));
     };
-    let titles = ["CPU%", "MEM", "READ", "WRIT"];
+    let titles = ["CPU%", "MEM", "READ", "WRITE"];
     line("HOST", "PID", "USER", titles, "COMMAND");
     if processes.is_empty() {
-        out.push_str("nothing was recorded of this moment\n");
+        out.push_str(NO_DATA);
         return out;
     }
     for HostProcess { host, process } in processes {
@@ -130,7 +90,7 @@ mod tests {
     use sysmon_wire::{Process, ProcessIdentity};
 
     #[test]
-    fn columns_stand_below_their_titles() {
+    fn columns_are_aligned_with_their_titles() {
         let row = |host: &str, pid: u32| HostProcess {
             host: host.into(),
             process: Process {
@@ -152,7 +112,7 @@ mod tests {
         };
         let rows = [row("a-long-name", 7), row("b", 1234)];
         let none = table(UnixMs(5), &[], &TimeZone::UTC);
-        assert!(none.ends_with("\nnothing was recorded of this moment\n"));
+        assert!(none.ends_with(NO_DATA));
         let text = table(UnixMs(5_000), &rows, &TimeZone::UTC);
         let lines: Vec<_> = text.lines().collect();
         assert!(lines[0].ends_with("1970-01-01 00:00:05"), "{text}");

@@ -3,30 +3,30 @@
 use std::net::SocketAddr;
 
 use anyhow::{Context, anyhow};
-use sysmon_config::{Config, Failure, host_name, init_logs, stop_signal};
+use sysmon_config::{Failure, host_name, init_logs, stop_signal};
 use sysmon_tui::web::Page;
 
-use super::args::Args;
-use super::target::{runtime, standalone};
+use super::Invocation;
+use super::invocation::runtime;
 
-pub(crate) fn web(args: &Args, config: &Config, address: SocketAddr) -> Result<(), Failure> {
+pub(crate) fn web(invocation: &Invocation, address: SocketAddr) -> Result<(), Failure> {
+    let args = &invocation.args;
     if args.command.is_some() {
         return Err(Failure::Usage(anyhow!(
-            "--web shows a page until it is stopped: it goes with no command"
+            "--web cannot be combined with a command"
         )));
     }
-    let hosts = usize::from(args.demo.unwrap_or(0));
-    let title = match hosts {
+    let title = match invocation.demo_hosts() {
         0 => host_name(),
-        _ => format!("{} and {hosts} simulated hosts", host_name()),
+        hosts => format!("{} and {hosts} simulated hosts", host_name()),
     };
-    // Hub and agents inside log a line for each other; who wants to see that asks for it.
+    // The built-in hub and agents log a line about each other at every start, which is of interest only with -v.
     if args.common.verbose > 0 {
         init_logs(&args.common);
     }
     runtime()?.block_on(async {
-        let started = Page::start(address, title, standalone(args, config));
-        let page = started.context("cannot start the page")?;
+        let page = Page::start(address, title, invocation.standalone());
+        let page = page.context("cannot start the page")?;
         sysmon_config::print(&format!("{}/ until ctrl-C\n", page.url))?;
         page.serve(stop_signal()).await;
         Ok(())

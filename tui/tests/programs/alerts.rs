@@ -33,7 +33,7 @@ fn a_host_that_stops_reporting_fires_once_and_resolves_once() {
         (&firing[0]["rule"], &firing[0]["severity"]),
         (&Value::from("silent"), &Value::from("critical"))
     );
-    hub.has_logged("CRITICAL a: a says nothing any more");
+    hub.has_logged("a is not reporting");
     let _agent = place.agent("a");
     until("it is over", alerts, |alerts| {
         alerts.as_array().is_some_and(Vec::is_empty)
@@ -91,11 +91,11 @@ fn one_incident_is_one_notification_per_route_across_hub_restarts() {
     until(
         "a try",
         || place.status(),
-        |status| status.contains("it answered 500"),
+        |status| status.contains("HTTP status 500"),
     );
     let status = place.status();
     assert!(
-        status.contains("mail to me@example.org by 127.0.0.1: last"),
+        status.contains("mail to me@example.org via 127.0.0.1: last sent"),
         "{status}"
     );
     assert!(!status.contains("secret"), "{status}");
@@ -228,7 +228,7 @@ fn rules_are_checked_and_alerts_silenced_on_the_command_line() {
     );
     assert_eq!(code, 2);
     assert!(
-        stderr.contains("which is no host; did you mean \"a\"?"),
+        stderr.contains("unknown host \"aa\"; did you mean \"a\"?"),
         "{stderr}"
     );
 }

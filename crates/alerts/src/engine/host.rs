@@ -1,50 +1,51 @@
-//! What the engine knows of one host: the series that rules look at, and what they found.
+//! The rules on one host: which series each uses, and its state on them.
 
 use std::sync::Arc;
 
 use sysmon_wire::{Label, SeriesKey, UnixMs};
 
-use super::super::rule::{Bound, Condition, Measure, MetricName, Rule, Term};
-use super::super::week::Usual;
+use super::HostRow;
 use super::probe::{Need, Probe};
-use super::state::{Alert, State};
-use super::words::{self, Found};
-use super::{Observed, Transition};
+use super::state::State;
+use super::summary::{self, Found};
+use crate::baseline::Baseline;
+use crate::rule::{Bound, Condition, Measure, MetricName, Rule, Term};
+use crate::{Alert, Transition};
 
-/// Things watched on one host.
-const WATCHED_MAX: usize = 512;
+/// Pairs of rule and series on one host.
+const WATCHES_MAX: usize = 512;
 
-/// Something that has no value any more for this long is gone, and so is its alert.
+/// A series without a value for this long no longer exists; its alerts are resolved.
 const GONE_MS: i64 = 600_000;
 
-/// A rule, looking at one series of its first condition.
+/// A rule on one series of its first condition.
 #[derive(Debug)]
 struct Watch {
     rule: usize,
     series: u32,
     key: Arc<SeriesKey>,
-    /// What each condition looks at.
-    terms: Vec<Looked>,
+    /// The probes of each condition.
+    terms: Vec<TermProbes>,
     state: State,
 }
 
-/// Places of probes that a condition looks at.
+/// Indices of the probes that a condition uses.
 #[derive(Debug, Default)]
-struct Looked {
+struct TermProbes {
     probes: Vec<usize>,
-    /// What the values are compared with, if that is no number.
+    /// The probe whose value is the limit, if that is not a number.
     bound: Option<usize>,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Host {
-    /// How many of the host's series were looked at for rules.
+    /// How many of the host's series were matched with rules.
     known_series: usize,
     probes: Vec<Probe>,
     watches: Vec<Watch>,
-    /// Of rules about the host as a whole, each with the place of its rule.
+    /// States of the rules about the host as a whole, by index of the rule.
     whole: Vec<(usize, State)>,
-    /// Alerts that fired before a restart or under another rule, of things that were not seen since.
+    /// Alerts that fired before a restart or under a changed rule, and that no series has claimed yet.
     restored: Vec<Alert>,
     first_row: Option<UnixMs>,
 }
@@ -57,10 +58,10 @@ impl Host {
         }
     }
 
-    /// Series that rules look at.
-    pub(super) fn watched(&mut self, rules: &[Rule], row: &Observed<'_>) -> Vec<u32> {
+    /// Indices of the series that rules use.
+    pub(super) fn used_series(&mut self, rules: &[Rule], row: &HostRow<'_>) -> Vec<u32> {
         if row.keys.len() != self.known_series {
-            self.learn(rules, row);
+            self.match_new_series(rules, row);
         }
         let mut series: Vec<u32> = self.probes.iter().map(|probe| probe.series).collect();
         series.sort_unstable();
@@ -68,47 +69,51 @@ impl Host {
         series
     }
 
-    /// Takes a row of before a restart. What fires since before it stays as it is.
-    pub(super) fn recall(&mut self, rules: &[Rule], row: &Observed<'_>) {
+    /// Evaluates a row from before a restart. Alerts that fired before it stay as they are.
+    pub(super) fn recall(&mut self, rules: &[Rule], row: &HostRow<'_>) {
         for probe in &mut self.probes {
-            probe.take(row.time, row.values);
+            probe.add(row.time, row.values);
         }
         let probes = &self.probes;
-        for watch in self.watches.iter_mut().filter(|watch| !watch.state.is_kept) {
+        for watch in self
+            .watches
+            .iter_mut()
+            .filter(|watch| !watch.state.is_restored)
+        {
             if let Some(rule) = rules.get(watch.rule) {
-                watch.look(rule, probes, row);
+                watch.evaluate(rule, probes, row);
             }
         }
     }
 
-    /// Alerts that fire by rows of before a restart, and that nobody knew of.
+    /// Alerts that fire after recalled rows only.
     pub(super) fn recalled(&self) -> impl Iterator<Item = &Alert> {
         let states = self.watches.iter().map(|watch| &watch.state);
-        let new = states.filter(|state| !state.is_kept);
+        let new = states.filter(|state| !state.is_restored);
         new.filter_map(|state| state.firing.as_ref())
     }
 
-    /// Looks at a row.
-    pub(super) fn observe(&mut self, rules: &[Rule], row: &Observed<'_>) -> Vec<Transition> {
+    /// Evaluates the rules against a row.
+    pub(super) fn observe(&mut self, rules: &[Rule], row: &HostRow<'_>) -> Vec<Transition> {
         if row.keys.len() != self.known_series {
-            self.learn(rules, row);
+            self.match_new_series(rules, row);
         }
         for probe in &mut self.probes {
-            probe.take(row.time, row.values);
+            probe.add(row.time, row.values);
         }
         let mut transitions = Vec::new();
         let probes = &self.probes;
         for watch in &mut self.watches {
             if let Some(rule) = rules.get(watch.rule) {
-                transitions.extend(watch.look(rule, probes, row));
+                transitions.extend(watch.evaluate(rule, probes, row));
             }
         }
-        self.forget_gone(rules, row.time, &mut transitions);
+        self.resolve_gone(rules, row.time, &mut transitions);
         transitions
     }
 
-    /// Alerts of before whose series have not come back in a while are over.
-    fn forget_gone(&mut self, rules: &[Rule], now: UnixMs, transitions: &mut Vec<Transition>) {
+    /// Resolves restored alerts whose series have not come back within [`GONE_MS`].
+    fn resolve_gone(&mut self, rules: &[Rule], now: UnixMs, transitions: &mut Vec<Transition>) {
         let first = *self.first_row.get_or_insert(now);
         if self.restored.is_empty() || now - first < GONE_MS {
             return;
@@ -118,14 +123,11 @@ impl Host {
             rule.is_none_or(|rule| matches!(rule.condition, Condition::All(_)))
         };
         let gone = self.restored.extract_if(.., is_of_series);
-        transitions.extend(gone.map(|alert| Transition {
-            alert,
-            firing: false,
-        }));
+        transitions.extend(gone.map(Transition::resolved));
     }
 
-    /// Finds which of the host's new series rules look at.
-    fn learn(&mut self, rules: &[Rule], row: &Observed<'_>) {
+    /// Matches the host's new series with the rules.
+    fn match_new_series(&mut self, rules: &[Rule], row: &HostRow<'_>) {
         let new = row.keys.get(self.known_series..).unwrap_or_default();
         let tags = || row.tags.iter().map(Label::as_str);
         for (number, rule) in rules.iter().enumerate() {
@@ -144,28 +146,28 @@ impl Host {
             }
         }
         self.known_series = row.keys.len();
-        // Other conditions may look at what has come now.
+        // Further conditions of older watches may use the new series.
         let mut watches = std::mem::take(&mut self.watches);
         for watch in &mut watches {
             let Some(Condition::All(terms)) = rules.get(watch.rule).map(|rule| &rule.condition)
             else {
                 continue;
             };
-            let looked = terms.iter().enumerate().map(|(at, term)| {
+            let probes = terms.iter().enumerate().map(|(at, term)| {
                 let only = (at == 0).then_some(watch.series);
-                self.looked_at(term, only, &watch.key, row)
+                self.term_probes(term, only, &watch.key, row)
             });
-            watch.terms = looked.collect();
+            watch.terms = probes.collect();
         }
         self.watches = watches;
     }
 
     fn watch(&mut self, number: usize, rule: &Rule, series: u32, key: &Arc<SeriesKey>) {
         let is_same = |watch: &Watch| watch.rule == number && watch.series == series;
-        if self.watches.len() >= WATCHED_MAX || self.watches.iter().any(is_same) {
+        if self.watches.len() >= WATCHES_MAX || self.watches.iter().any(is_same) {
             return;
         }
-        let restored = self.take_restored(rule, &words::what(key));
+        let restored = self.take_restored(rule, &summary::what(key));
         self.watches.push(Watch {
             rule: number,
             series,
@@ -183,21 +185,21 @@ impl Host {
         Some(alert)
     }
 
-    /// The probes that a condition needs: of `only` one series, else of those with the attributes of `like`,
-    /// else of all that match.
-    fn looked_at(
+    /// The probes of a condition: of the series `only`, else of the one with the attributes of `like`, else of all
+    /// that match.
+    fn term_probes(
         &mut self,
         term: &Term,
         only: Option<u32>,
         like: &SeriesKey,
-        row: &Observed<'_>,
-    ) -> Looked {
+        row: &HostRow<'_>,
+    ) -> TermProbes {
         let phase = i64::from(row.id.0).wrapping_mul(7_919);
         let need = match term.measure {
             Measure::Value | Measure::Turn => Need::Value,
             Measure::Rate(over) => Need::Rate(i64::try_from(over.as_millis()).unwrap_or(i64::MAX)),
             Measure::Within(..) => Need::Forecast,
-            Measure::Unlike => Need::Week,
+            Measure::Deviation => Need::Baseline,
         };
         let series = match only {
             Some(series) => vec![series],
@@ -214,10 +216,10 @@ impl Host {
                 series.and_then(|series| self.probe(series, Need::Value, phase, row.keys))
             }
         };
-        Looked { probes, bound }
+        TermProbes { probes, bound }
     }
 
-    /// The place of a probe, a new one if there is none.
+    /// The index of a probe, which is added if there is none.
     fn probe(
         &mut self,
         series: u32,
@@ -236,7 +238,7 @@ impl Host {
     }
 
     /// The state of a rule about the host as a whole.
-    pub(super) fn whole(&mut self, number: usize, rule: &Rule) -> Option<&mut State> {
+    pub(super) fn whole_state(&mut self, number: usize, rule: &Rule) -> Option<&mut State> {
         if !self.whole.iter().any(|(of, _)| *of == number) {
             let restored = self.take_restored(rule, "");
             self.whole.push((number, State::restored(restored)));
@@ -245,7 +247,7 @@ impl Host {
         states.find_map(|(of, state)| (*of == number).then_some(state))
     }
 
-    /// Takes other rules; `place` says where each of the old ones is now.
+    /// Replaces the rules; `place` maps the index of an old rule to its new one.
     pub(super) fn replace(&mut self, place: impl Fn(usize) -> Option<usize>) {
         let mut left = Vec::new();
         for mut watch in std::mem::take(&mut self.watches) {
@@ -263,36 +265,35 @@ impl Host {
                 None => left.push(state),
             }
         }
-        // New rules look at all series.
+        // All series are matched with the new rules.
         self.known_series = 0;
         self.restored
             .extend(left.into_iter().filter_map(|state| state.firing));
     }
 
-    /// Series of which it is not known what is usual in an hour.
-    pub(super) fn lacking_week(&self, hour: i64) -> impl Iterator<Item = u32> {
-        let lacking = self
+    /// Indices of the series whose baseline of an hour is not known yet.
+    pub(super) fn missing_baselines(&self, hour: i64) -> impl Iterator<Item = u32> {
+        let missing = self
             .probes
             .iter()
-            .filter(move |probe| probe.lacks_week(hour));
-        lacking.map(|probe| probe.series)
+            .filter(move |probe| probe.lacks_baseline(hour));
+        missing.map(|probe| probe.series)
     }
 
-    /// Takes what is usual of a series in an hour.
-    pub(super) fn take_week(&mut self, series: u32, hour: i64, usual: Option<Usual>) {
-        let is_it = |probe: &&mut Probe| probe.series == series && probe.need == Need::Week;
+    pub(super) fn set_baseline(&mut self, series: u32, hour: i64, baseline: Option<Baseline>) {
+        let is_it = |probe: &&mut Probe| probe.series == series && probe.need == Need::Baseline;
         if let Some(probe) = self.probes.iter_mut().find(is_it) {
-            probe.take_week(hour, usual);
+            probe.set_baseline(hour, baseline);
         }
     }
 
-    /// Alerts of rules that are gone.
-    pub(super) fn take_gone(&mut self, rules: &[Rule]) -> Vec<Alert> {
+    /// Removes the restored alerts of rules that no longer exist.
+    pub(super) fn remove_without_rule(&mut self, rules: &[Rule]) -> Vec<Alert> {
         let is_gone = |alert: &mut Alert| rules.iter().all(|rule| rule.name != alert.rule);
         self.restored.extract_if(.., is_gone).collect()
     }
 
-    /// Every alert that fires.
+    /// Every firing alert.
     pub(super) fn firing(&self) -> impl Iterator<Item = &Alert> {
         let watched = self.watches.iter().map(|watch| &watch.state);
         let states = watched.chain(self.whole.iter().map(|(_, state)| state));
@@ -302,7 +303,7 @@ impl Host {
     }
 }
 
-/// Series of a metric: the one of the same device as `like`, else all.
+/// Series of a metric: the one with the attributes of `like`, else all.
 fn matching(metric: &MetricName, like: &SeriesKey, keys: &[Arc<SeriesKey>]) -> Vec<u32> {
     let series = (0u32..).zip(keys).filter(|(_, key)| metric.matches(key));
     let all: Vec<_> = series.collect();
@@ -315,7 +316,7 @@ fn matching(metric: &MetricName, like: &SeriesKey, keys: &[Arc<SeriesKey>]) -> V
     }
 }
 
-/// The series of a metric that a value is compared with: that of the same device, else the host's one.
+/// The series of a metric that is the limit: the one with the attributes of `like`, else the one without any.
 fn bounding(metric: &MetricName, like: &SeriesKey, keys: &[Arc<SeriesKey>]) -> Option<u32> {
     let place = |attributes: &[(Label, Label)]| {
         let is_it = |key: &Arc<SeriesKey>| metric.matches(key) && key.attributes == attributes;
@@ -334,15 +335,15 @@ fn bounding(metric: &MetricName, like: &SeriesKey, keys: &[Arc<SeriesKey>]) -> O
 }
 
 impl Watch {
-    fn look(&mut self, rule: &Rule, probes: &[Probe], row: &Observed<'_>) -> Option<Transition> {
+    fn evaluate(&mut self, rule: &Rule, probes: &[Probe], row: &HostRow<'_>) -> Option<Transition> {
         let Condition::All(terms) = &rule.condition else {
             return None;
         };
-        let (mut is_bad, mut is_known, mut first) = (true, true, None);
-        for (term, looked) in terms.iter().zip(&self.terms) {
-            match looked.find(term, probes, self.state.firing.is_some()) {
+        let (mut holds, mut is_known, mut first) = (true, true, None);
+        for (term, used) in terms.iter().zip(&self.terms) {
+            match used.find(term, probes, self.state.firing.is_some()) {
                 Some((found, true)) => first = first.or(Some(found)),
-                Some((_, false)) => is_bad = false,
+                Some((_, false)) => holds = false,
                 None => is_known = false,
             }
         }
@@ -350,42 +351,42 @@ impl Watch {
         if self
             .terms
             .first()
-            .is_some_and(|looked| looked.probes.iter().all(absent))
+            .is_some_and(|used| used.probes.iter().all(absent))
         {
             let since = *self.state.absent_since.get_or_insert(row.time);
             return (row.time - since >= GONE_MS)
-                .then(|| self.state.end())
+                .then(|| self.state.resolve())
                 .flatten();
         }
         self.state.absent_since = None;
-        if !is_bad {
-            return self.state.good(row.time);
+        if !holds {
+            return self.state.clears(row.time);
         }
         if !is_known {
-            // No value is no news.
+            // A missing value decides nothing.
             return None;
         }
         let (term, found) = (terms.first()?, first?);
-        // What was there at the first look did not turn.
-        if term.measure == Measure::Turn && !self.state.was_good {
+        // A condition that holds from the start did not turn.
+        if term.measure == Measure::Turn && !self.state.was_clear {
             return None;
         }
         let key = &self.key;
-        self.state.bad(rule.hold, row.time, || Alert {
+        self.state.holds(rule.hold, row.time, || Alert {
             rule: rule.name.clone(),
             severity: rule.severity,
             host: row.name.to_string(),
             tags: row.tags.iter().map(Label::to_string).collect(),
-            what: words::what(key),
+            what: summary::what(key),
             since: row.time,
             value: Some(found.value),
-            summary: words::of_value(rule, term, row.name, key, found),
+            summary: summary::of_value(rule, term, row.name, key, found),
         })
     }
 }
 
-impl Looked {
-    /// The value that is furthest beyond, and whether that is beyond its limit; none while nothing is known.
+impl TermProbes {
+    /// The value that is furthest beyond the limit, and whether it is beyond; none while no value is known.
     fn find(&self, term: &Term, probes: &[Probe], is_firing: bool) -> Option<(Found, bool)> {
         let bound = if is_firing {
             &term.clear
@@ -396,10 +397,10 @@ impl Looked {
             Bound::Number(number) => *number,
             Bound::Of(factor, _) => factor * probes.get(self.bound?)?.value()?,
         };
-        if term.measure == Measure::Unlike {
+        if term.measure == Measure::Deviation {
             let judged = self.probes.iter().filter_map(|place| {
-                let (value, usual) = probes.get(*place)?.in_its_week()?;
-                Some(unlike(value, usual, limit))
+                let (value, baseline) = probes.get(*place)?.with_baseline()?;
+                Some(deviation(value, baseline, limit))
             });
             let furthest = judged.max_by(|(_, a), (_, b)| a.total_cmp(b));
             return furthest.map(|(found, beyond)| (found, beyond > 0.0));
@@ -409,7 +410,7 @@ impl Looked {
             match term.measure {
                 Measure::Value | Measure::Turn => probe.value(),
                 Measure::Rate(_) => probe.rate(),
-                Measure::Unlike => None,
+                Measure::Deviation => None,
                 Measure::Within(within, clear) => {
                     let ahead = if is_firing { clear } else { within };
                     probe.in_ms(i64::try_from(ahead.as_millis()).ok()?)
@@ -422,7 +423,7 @@ impl Looked {
             false => values.min_by(f64::total_cmp),
         }?;
         let is_beyond = match (term.above, term.measure) {
-            // Full is full, not more than that.
+            // `full within` means reaching 100 %, not exceeding it.
             (true, Measure::Within(..)) => value >= limit,
             (true, _) => value > limit,
             (false, _) => value < limit,
@@ -431,9 +432,9 @@ impl Looked {
     }
 }
 
-/// A value with the nearer end of what is at most so many spreads from what is usual, and how far it is beyond.
-fn unlike(value: f64, usual: Usual, spreads: f64) -> (Found, f64) {
-    let (low, high) = usual.within(spreads);
+/// A value with the nearer end of the band that is `spreads` wide around the baseline, and how far it is beyond.
+fn deviation(value: f64, baseline: Baseline, spreads: f64) -> (Found, f64) {
+    let (low, high) = baseline.within(spreads);
     let (limit, beyond) = match value < (low + high) / 2.0 {
         true => (low, low - value),
         false => (high, value - high),

@@ -1,9 +1,9 @@
-//! From rows to alerts. Pure: time comes in with the rows.
+//! Evaluates rules against rows. Pure: the time comes with the rows.
 
 mod host;
 mod probe;
 mod state;
-mod words;
+mod summary;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,66 +12,56 @@ use std::time::Duration;
 use sysmon_wire::message::AlertLine;
 use sysmon_wire::{Label, SeriesKey, UnixMs};
 
-use super::rule::{Condition, Rule};
-use super::week::Usual;
-use crate::HostId;
+use crate::baseline::Baseline;
+use crate::rule::{Condition, Rule};
+use crate::{Alert, HostId, Transition};
 use host::Host;
-pub use state::Alert;
 
-/// What becomes of an alert.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Transition {
-    /// The alert.
-    pub alert: Alert,
-    /// Whether it fires now, or is over.
-    pub firing: bool,
-}
-
-/// All rules, and what they found.
+/// All rules, with their state on every host.
 #[derive(Debug)]
 pub struct Engine {
     rules: Vec<Rule>,
     hosts: HashMap<HostId, Host>,
-    /// Alerts that fired before a restart, of hosts that were not seen since: they are not told again.
+    /// Alerts that fired before a restart, by hosts that have not reported since; they do not fire again.
     restored: HashMap<String, Vec<Alert>>,
 }
 
-/// What the engine is told of a host.
+/// A row of one host.
 #[derive(Clone, Copy, Debug)]
-pub struct Observed<'a> {
+pub struct HostRow<'a> {
     /// The host.
     pub id: HostId,
-    /// Its name.
+    /// The host's name.
     pub name: &'a Label,
-    /// Words it is filed under.
+    /// The host's tags.
     pub tags: &'a [Label],
-    /// Its series.
+    /// All series of the host so far; only ever extended.
     pub keys: &'a [Arc<SeriesKey>],
-    /// When the row was taken.
+    /// When the agent sampled the row.
     pub time: UnixMs,
-    /// Its values.
+    /// Raw values in the order of `keys`.
     pub values: &'a [i64],
 }
 
-/// What the hub knows of a host beside its rows.
+/// What the hub knows of a host besides its rows.
 #[derive(Clone, Copy, Debug)]
-pub struct Whole<'a> {
+pub struct HostCheck<'a> {
     /// The host.
     pub id: HostId,
-    /// Its name.
+    /// The host's name.
     pub name: &'a Label,
-    /// Words it is filed under.
+    /// The host's tags.
     pub tags: &'a [Label],
-    /// How long it has been silent.
+    /// Time since the newest row.
     pub silence: Duration,
-    /// How far its clock is ahead.
+    /// How far the host's clock is ahead of the hub's.
     pub clock_offset_ms: i64,
-    /// The moment.
+    /// The hub's clock.
     pub now: UnixMs,
 }
 
 impl Engine {
-    /// An engine with these rules; `firing` are alerts that were told of before.
+    /// An engine with these rules; `firing` are the alerts that fired before a restart.
     pub fn new(rules: Vec<Rule>, firing: Vec<Alert>) -> Self {
         let mut restored: HashMap<String, Vec<Alert>> = HashMap::new();
         for alert in firing {
@@ -84,33 +74,29 @@ impl Engine {
         }
     }
 
-    /// Takes other rules; what is over by that.
+    /// Replaces the rules; returns the alerts that this resolves.
     ///
-    /// What a rule that stays has found goes on as it is. An alert of a rule that was changed is looked at
-    /// anew, as after a restart: it is not told again if it is still bad. One of a rule that is gone is over.
+    /// A rule that stays keeps its state. An alert of a changed rule is evaluated as after a restart: it does not
+    /// fire again if the condition still holds. An alert of a removed rule is resolved.
     pub fn replace(&mut self, rules: Vec<Rule>) -> Vec<Transition> {
         let stays = |rule: &Rule| rules.iter().position(|new| new == rule);
         let places: Vec<Option<usize>> = self.rules.iter().map(stays).collect();
-        let mut over = Vec::new();
+        let mut removed = Vec::new();
         for host in self.hosts.values_mut() {
             host.replace(|rule| places.get(rule).copied().flatten());
-            over.extend(host.take_gone(&rules));
+            removed.extend(host.remove_without_rule(&rules));
         }
         let is_gone = |alert: &mut Alert| rules.iter().all(|rule| rule.name != alert.rule);
         for restored in self.restored.values_mut() {
-            over.extend(restored.extract_if(.., is_gone));
+            removed.extend(restored.extract_if(.., is_gone));
         }
-        over.sort_by(|a, b| a.key().cmp(&b.key()));
+        removed.sort_by(|a, b| a.key().cmp(&b.key()));
         self.rules = rules;
-        let end = |alert| Transition {
-            alert,
-            firing: false,
-        };
-        over.into_iter().map(end).collect()
+        removed.into_iter().map(Transition::resolved).collect()
     }
 
-    /// Looks at a row. Rows of one host come in the order of their times.
-    pub fn observe(&mut self, row: Observed<'_>) -> Vec<Transition> {
+    /// Evaluates the rules against a row. The rows of a host have to come in the order of their times.
+    pub fn observe(&mut self, row: HostRow<'_>) -> Vec<Transition> {
         if self.rules.is_empty() {
             return Vec::new();
         }
@@ -118,83 +104,79 @@ impl Engine {
         host.observe(&self.rules, &row)
     }
 
-    /// Series of a host that rules look at.
-    pub fn watched(&mut self, row: Observed<'_>) -> Vec<u32> {
+    /// Indices of the host's series that rules use.
+    pub fn used_series(&mut self, row: HostRow<'_>) -> Vec<u32> {
         let host = host(&mut self.hosts, &mut self.restored, row.id, row.name);
-        host.watched(&self.rules, &row)
+        host.used_series(&self.rules, &row)
     }
 
-    /// Takes a row of before a restart, so that what had begun goes on; to be called after [`Self::watched`], in
-    /// the order of time, before any newer row.
-    pub fn recall(&mut self, row: Observed<'_>) {
+    /// Evaluates a row from before a restart, so that the time for which a condition has held goes on; to be
+    /// called after [`Self::used_series`], in the order of time, before any newer row.
+    pub fn recall(&mut self, row: HostRow<'_>) {
         let host = host(&mut self.hosts, &mut self.restored, row.id, row.name);
         host.recall(&self.rules, &row);
     }
 
-    /// Alerts of a host that fire by recalled rows without having fired before the restart.
+    /// Alerts of a host that fire after recalled rows and did not fire before the restart.
     pub fn recalled(&self, id: HostId) -> Vec<Transition> {
         let alerts = self.hosts.get(&id).into_iter().flat_map(Host::recalled);
-        let fires = |alert: &Alert| Transition {
-            alert: alert.clone(),
-            firing: true,
-        };
-        alerts.map(fires).collect()
+        alerts.cloned().map(Transition::fired).collect()
     }
 
-    /// Up to so many hosts with series of which it is not known what is usual in an hour.
-    pub fn lacking_week(&self, hour: i64, hosts_max: usize) -> Vec<(HostId, Vec<u32>)> {
+    /// Up to `hosts_max` hosts with the indices of their series whose baseline of `hour` is not known yet.
+    pub fn missing_baselines(&self, hour: i64, hosts_max: usize) -> Vec<(HostId, Vec<u32>)> {
         if self
             .rules
             .iter()
-            .all(|rule| rule.of_week().next().is_none())
+            .all(|rule| rule.baseline_metrics().next().is_none())
         {
             return Vec::new();
         }
-        let lacking = self
+        let missing = self
             .hosts
             .iter()
-            .map(|(id, host)| (*id, host.lacking_week(hour).collect::<Vec<u32>>()));
-        lacking
+            .map(|(id, host)| (*id, host.missing_baselines(hour).collect::<Vec<u32>>()));
+        missing
             .filter(|(_, series)| !series.is_empty())
             .take(hosts_max)
             .collect()
     }
 
-    /// Takes what is usual of a series in an hour; none if nobody knows. Until then its rule says nothing.
-    pub fn take_week(&mut self, id: HostId, series: u32, hour: i64, usual: Option<Usual>) {
+    /// Sets the baseline of a series in an hour; none if the history is too short. Until then its rules do not fire.
+    pub fn set_baseline(&mut self, id: HostId, series: u32, hour: i64, baseline: Option<Baseline>) {
         if let Some(host) = self.hosts.get_mut(&id) {
-            host.take_week(series, hour, usual);
+            host.set_baseline(series, hour, baseline);
         }
     }
 
-    /// Looks at a host as a whole: how long it has been silent, and its clock.
-    pub fn look_at(&mut self, whole: Whole<'_>) -> Vec<Transition> {
+    /// Evaluates the rules about a host as a whole: `silent` and `clock off`.
+    pub fn check(&mut self, check: HostCheck<'_>) -> Vec<Transition> {
         let mut transitions = Vec::new();
         for (at, rule) in self.rules.iter().enumerate() {
             let value = match rule.condition {
                 Condition::All(_) => continue,
-                Condition::Silent => whole.silence,
+                Condition::Silent => check.silence,
                 Condition::ClockOff(_) => {
-                    Duration::from_millis(whole.clock_offset_ms.unsigned_abs())
+                    Duration::from_millis(check.clock_offset_ms.unsigned_abs())
                 }
             };
-            let tags = whole.tags.iter().map(Label::as_str);
-            if !rule.hosts.include(whole.name.as_str(), tags) {
+            let tags = check.tags.iter().map(Label::as_str);
+            if !rule.hosts.include(check.name.as_str(), tags) {
                 continue;
             }
-            let host = host(&mut self.hosts, &mut self.restored, whole.id, whole.name);
-            transitions.extend(look(host, at, rule, value, &whole));
+            let host = host(&mut self.hosts, &mut self.restored, check.id, check.name);
+            transitions.extend(check_host(host, at, rule, value, &check));
         }
         transitions
     }
 
-    /// Every alert that fires.
+    /// Every firing alert.
     pub fn firing(&self) -> impl Iterator<Item = &Alert> {
         let seen = self.hosts.values().flat_map(Host::firing);
         seen.chain(self.restored.values().flatten())
     }
 
-    /// The alerts of a host, worst first.
+    /// The firing alerts of a host, the most severe first.
     pub fn of_host(&self, id: HostId, name: &Label) -> Vec<AlertLine> {
         let restored = self.restored.get(name.as_str()).into_iter().flatten();
         let seen = self.hosts.get(&id).into_iter().flat_map(Host::firing);
@@ -212,7 +194,7 @@ impl Engine {
     }
 }
 
-/// What is known of a host, with what fired before a restart.
+/// The state of a host; a new one begins with the alerts that fired before a restart.
 fn host<'a>(
     hosts: &'a mut HashMap<HostId, Host>,
     restored: &mut HashMap<String, Vec<Alert>>,
@@ -224,45 +206,45 @@ fn host<'a>(
         .or_insert_with(|| Host::new(restored.remove(name.as_str()).unwrap_or_default()))
 }
 
-/// Looks at one value of a host as a whole.
-fn look(
+/// Evaluates one rule about a host as a whole against its value.
+fn check_host(
     host: &mut Host,
     at: usize,
     rule: &Rule,
     value: Duration,
-    whole: &Whole<'_>,
+    check: &HostCheck<'_>,
 ) -> Option<Transition> {
-    let name = whole.name;
-    // A silence is the time it has been bad already.
-    let (limit, hold, since, usual) = match rule.condition {
+    let name = check.name;
+    // A silence is itself the time for which the condition has held.
+    let (limit, hold, since, default) = match rule.condition {
         Condition::ClockOff(limit) => {
-            let side = if whole.clock_offset_ms > 0 {
+            let side = if check.clock_offset_ms > 0 {
                 "ahead of"
             } else {
                 "behind"
             };
-            let off = format!("its clock is {} {side} the hub's", words::span(value));
-            (limit, rule.hold, whole.now, off)
+            let off = format!("its clock is {} {side} the hub's", summary::span(value));
+            (limit, rule.hold, check.now, off)
         }
         _ => {
             let ms = i64::try_from(value.as_millis()).unwrap_or(i64::MAX);
-            let silent = format!("{name} says nothing any more");
-            (rule.hold, Duration::ZERO, whole.now - ms, silent)
+            let silent = format!("{name} is not reporting");
+            (rule.hold, Duration::ZERO, check.now - ms, silent)
         }
     };
-    let state = host.whole(at, rule)?;
+    let state = host.whole_state(at, rule)?;
     if value < limit {
-        return state.good(whole.now);
+        return state.clears(check.now);
     }
-    state.bad(hold, whole.now, || Alert {
+    state.holds(hold, check.now, || Alert {
         rule: rule.name.clone(),
         severity: rule.severity,
         host: name.to_string(),
-        tags: whole.tags.iter().map(Label::to_string).collect(),
+        tags: check.tags.iter().map(Label::to_string).collect(),
         what: String::new(),
         since,
         value: None,
-        summary: words::of_host(rule, name, usual, &words::span(value)),
+        summary: summary::of_host(rule, name, default, &summary::span(value)),
     })
 }
 

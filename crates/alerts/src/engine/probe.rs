@@ -1,4 +1,4 @@
-//! What is known of one series: its value, and where it has been going. Pure.
+//! One series as conditions see it: value, rate, forecast, and ten-minute mean. Pure.
 
 use std::collections::VecDeque;
 
@@ -6,58 +6,58 @@ use sysmon_series::rate;
 use sysmon_wire::metrics::unscale;
 use sysmon_wire::{ABSENT, Kind, MetricDef, UnixMs};
 
-use super::super::week::{SLOT_MS, Usual, hour};
+use crate::baseline::{Baseline, SLOT_MS, hour};
 
-/// Slots that a line is laid through.
+/// Slots through which the line of a rate is fitted.
 const RATE_SLOTS: i64 = 10;
 
-/// Time that tells where a value will be, and the minutes in it.
+/// Time from which a forecast is made, and the slots in it.
 const FORECAST_MS: i64 = 3_600_000;
 const FORECAST_SLOTS: i64 = 60;
 
-/// What share of all pairs of points has to agree on the direction; noise agrees on none.
+/// Share of all pairs of points that has to agree on the direction; noise agrees on none.
 const AGREEMENT: f64 = 0.6;
 
-/// What a series is looked at for.
+/// What a condition needs of a series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Need {
-    /// Its value.
+    /// The newest value.
     Value,
-    /// How fast it changes over so many milliseconds.
+    /// The rate of change over so many milliseconds.
     Rate(i64),
-    /// Where it will be.
+    /// The value at a later time.
     Forecast,
-    /// Whether it is as it was in earlier weeks.
-    Week,
+    /// The ten-minute mean, with the baseline.
+    Baseline,
 }
 
-/// One series, as far as rules look at it.
+/// The state of one series for one need.
 #[derive(Debug)]
 pub(super) struct Probe {
-    /// Its place in the host's rows.
+    /// Index in the host's rows.
     pub(super) series: u32,
     pub(super) need: Need,
     kind: Kind,
     scale: i8,
     before: Option<(i64, i64)>,
-    /// Its newest value in its real unit; of a counter its rate. None if the newest row has none.
+    /// Newest value in the metric's unit, of a counter the rate; none if the newest row has none.
     value: Option<f64>,
-    /// Whether the newest row says nothing of it.
+    /// Whether the newest row has no value.
     is_absent: bool,
     trend: Option<Trend>,
-    /// The hour of the newest row.
+    /// Hour of the newest row.
     hour: i64,
-    /// What is usual in this hour and the next, as far as that was looked up.
-    weeks: Vec<(i64, Option<Usual>)>,
+    /// Baselines of this hour and the next, once they were set.
+    baselines: Vec<(i64, Option<Baseline>)>,
 }
 
 impl Probe {
-    /// `phase` spreads the work of many hosts over time.
+    /// `phase` spreads the slot boundaries of many hosts over time.
     pub(super) fn new(series: u32, need: Need, metric: &MetricDef, phase: i64) -> Self {
         let trend = match need {
             Need::Value => None,
             Need::Rate(over_ms) => Some(Trend::new(over_ms / RATE_SLOTS, RATE_SLOTS, phase)),
-            Need::Week => Some(Trend::new(SLOT_MS / RATE_SLOTS, RATE_SLOTS, phase)),
+            Need::Baseline => Some(Trend::new(SLOT_MS / RATE_SLOTS, RATE_SLOTS, phase)),
             Need::Forecast => {
                 let slot_ms = FORECAST_MS / FORECAST_SLOTS;
                 Some(Trend::new(slot_ms, FORECAST_SLOTS, phase))
@@ -73,18 +73,18 @@ impl Probe {
             is_absent: false,
             trend,
             hour: 0,
-            weeks: Vec::new(),
+            baselines: Vec::new(),
         }
     }
 
-    /// Takes the newest row's value.
-    pub(super) fn take(&mut self, time: UnixMs, values: &[i64]) {
+    /// Adds the newest row.
+    pub(super) fn add(&mut self, time: UnixMs, values: &[i64]) {
         let raw = values.get(self.series as usize).copied().unwrap_or(ABSENT);
         self.is_absent = raw == ABSENT;
         self.hour = hour(time);
         self.value = match (raw, self.kind) {
             (ABSENT, _) => {
-                // What comes under this name later may be another thing.
+                // A later series of this name may be another device's.
                 self.before = None;
                 None
             }
@@ -110,7 +110,7 @@ impl Probe {
         self.value
     }
 
-    /// How fast it changes a second; of a counter how fast it counted.
+    /// Change per second; of a counter its mean rate over the time.
     pub(super) fn rate(&self) -> Option<f64> {
         let trend = self.trend.as_ref()?;
         match self.kind {
@@ -119,31 +119,29 @@ impl Probe {
         }
     }
 
-    /// Whether it is not known what is usual in an hour.
-    pub(super) fn lacks_week(&self, hour: i64) -> bool {
-        self.need == Need::Week && self.weeks.iter().all(|(of, _)| *of != hour)
+    pub(super) fn lacks_baseline(&self, hour: i64) -> bool {
+        self.need == Need::Baseline && self.baselines.iter().all(|(of, _)| *of != hour)
     }
 
-    /// Takes what is usual in an hour; none if nobody knows.
-    pub(super) fn take_week(&mut self, hour: i64, usual: Option<Usual>) {
+    pub(super) fn set_baseline(&mut self, hour: i64, baseline: Option<Baseline>) {
         let near = (hour - 1)..=(hour + 1);
-        self.weeks
+        self.baselines
             .retain(|(of, _)| near.contains(of) && *of != hour);
-        self.weeks.push((hour, usual));
+        self.baselines.push((hour, baseline));
     }
 
-    /// Its ten-minute mean, and what is usual in this hour.
-    pub(super) fn in_its_week(&self) -> Option<(f64, Usual)> {
-        let (_, usual) = self.weeks.iter().find(|(of, _)| *of == self.hour)?;
-        // A line says that most of the time has values.
+    /// The ten-minute mean and the baseline of this hour.
+    pub(super) fn with_baseline(&self) -> Option<(f64, Baseline)> {
+        let (_, baseline) = self.baselines.iter().find(|(of, _)| *of == self.hour)?;
+        // A line exists only if most of the slots have values.
         let trend = self.trend.as_ref().filter(|trend| trend.line.is_some())?;
-        Some((trend.mean()?, (*usual)?))
+        Some((trend.mean()?, (*baseline)?))
     }
 
-    /// Where it will be in so many milliseconds, if the last hour goes on.
+    /// The value in `ahead_ms`, if the trend of the last hour continues.
     pub(super) fn in_ms(&self, ahead_ms: i64) -> Option<f64> {
         let line = self.trend.as_ref()?.line?;
-        // From where it is, for the line is a little behind.
+        // From the newest value, because the line lags behind.
         Some(self.value? + line.slope * ahead_ms as f64)
     }
 }
@@ -158,19 +156,19 @@ fn unscale_rate(rate: f64, scale: i8) -> f64 {
 /// A straight line.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Line {
-    /// A millisecond.
+    /// Change per millisecond.
     slope: f64,
 }
 
-/// Means of the last slots of time, and the line through them.
+/// Means of the last slots, and the line through them.
 #[derive(Debug)]
 struct Trend {
     slot_ms: i64,
     slots_max: i64,
     phase: i64,
-    /// Number and mean of each slot that is over, oldest first.
+    /// Number and mean of each complete slot, oldest first.
     slots: VecDeque<(i64, f64)>,
-    /// Number, sum and count of the present one.
+    /// Number, sum and count of the current slot.
     present: (i64, f64, u32),
     line: Option<Line>,
 }
@@ -197,7 +195,7 @@ impl Trend {
             return;
         }
         if slot < *number {
-            // The clock was set back: what was before is of another time.
+            // The clock was set back: earlier slots are of another time.
             self.slots.clear();
             self.line = None;
         } else if *count > 0 {
@@ -217,9 +215,9 @@ impl Trend {
             .is_some_and(|(old, _)| slot - old >= self.slots_max / 2)
             && self.slots.len() as i64 >= self.slots_max / 4;
         let points: &[(i64, f64)] = self.slots.make_contiguous();
-        let going_on = self.slots_max == FORECAST_SLOTS;
+        let is_forecast = self.slots_max == FORECAST_SLOTS;
         self.line = is_enough.then(|| {
-            let slope = match going_on {
+            let slope = match is_forecast {
                 true => lasting(points, slot - self.slots_max / 3),
                 false => theil_sen(points),
             };
@@ -229,7 +227,7 @@ impl Trend {
         });
     }
 
-    /// The mean over the time, the present slot with it.
+    /// The mean over all slots, including the current one.
     fn mean(&self) -> Option<f64> {
         let (_, sum, count) = self.present;
         let present = (count > 0).then(|| sum / f64::from(count));
@@ -239,7 +237,7 @@ impl Trend {
     }
 }
 
-/// How it grew, if it goes on doing so: what grew until lately and stands now grows no more.
+/// The slope of the growth, 0 if it has stopped lately.
 fn lasting(points: &[(i64, f64)], lately: i64) -> f64 {
     let all = theil_sen(points);
     let at = points.partition_point(|(slot, _)| *slot < lately);
@@ -251,7 +249,7 @@ fn lasting(points: &[(i64, f64)], lately: i64) -> f64 {
     }
 }
 
-/// The median of the slopes of all pairs (Theil and Sen), or nothing if they do not agree on a direction.
+/// The median slope of all pairs (Theil–Sen estimator), 0 if the pairs do not agree on a direction.
 fn theil_sen(points: &[(i64, f64)]) -> f64 {
     let mut slopes = Vec::with_capacity(points.len() * points.len() / 2);
     for (at, a) in points.iter().enumerate() {
@@ -278,25 +276,25 @@ mod tests {
     use proptest::prelude::*;
     use sysmon_wire::metrics::{FS_UTILIZATION, OOM_KILLS};
 
-    /// A filesystem an hour long, a value every ten seconds.
+    /// An hour of a filesystem, a value every ten seconds.
     fn hour(value: impl Fn(i64) -> f64) -> Probe {
         let mut probe = Probe::new(0, Need::Forecast, &FS_UTILIZATION.def(), 17_000);
         for second in (0..3_600).step_by(10) {
             let permille = (value(second) * 1000.0).round() as i64;
-            probe.take(UnixMs(1_700_000_000_000 + second * 1000), &[permille]);
+            probe.add(UnixMs(1_700_000_000_000 + second * 1000), &[permille]);
         }
         probe
     }
 
     #[test]
-    fn what_grows_steadily_is_seen_to_be_full() {
+    fn steady_growth_is_forecast() {
         let probe = hour(|second| 0.5 + 0.15 * second as f64 / 3_600.0);
         let then = probe.in_ms(4 * 3_600_000).unwrap();
         assert!((then - 1.25).abs() < 0.01, "{then}");
     }
 
     #[test]
-    fn a_spike_a_step_or_noise_is_no_growth() {
+    fn spikes_steps_and_noise_are_not_growth() {
         let spike = hour(|second| {
             if (600..660).contains(&second) {
                 0.9
@@ -308,21 +306,24 @@ mod tests {
         let step = hour(|second| if second < 3_000 { 0.5 } else { 0.6 });
         assert!(step.in_ms(14_400_000).unwrap() < 0.61);
         let built = hour(|second| 0.5 + 0.2 * (second - 1_200).clamp(0, 1_200) as f64 / 1_200.0);
-        assert!(built.in_ms(14_400_000).unwrap() < 0.71, "it stands now");
+        assert!(
+            built.in_ms(14_400_000).unwrap() < 0.71,
+            "it has stopped growing"
+        );
         let saw = hour(|second| 0.5 + 0.1 * (second % 600) as f64 / 600.0);
         assert!(saw.in_ms(14_400_000).unwrap() < 0.61);
         let mut few = Probe::new(0, Need::Forecast, &FS_UTILIZATION.def(), 0);
         for second in 0..900 {
-            few.take(UnixMs(second * 1000), &[second]);
+            few.add(UnixMs(second * 1000), &[second]);
         }
         assert_eq!(few.in_ms(1), None, "a quarter of an hour is too little");
     }
 
     #[test]
-    fn counters_are_counted_over_the_time() {
+    fn the_rate_of_a_counter_is_its_mean_over_the_time() {
         let mut probe = Probe::new(0, Need::Rate(300_000), &OOM_KILLS.def(), 0);
         let mut at = |second: i64, kills: i64| {
-            probe.take(UnixMs(second * 1000), &[kills]);
+            probe.add(UnixMs(second * 1000), &[kills]);
             probe.rate()
         };
         assert_eq!(at(0, 5), None);
@@ -333,12 +334,12 @@ mod tests {
             (340..700).map(|second| at(second, 6)).last(),
             Some(Some(0.0))
         );
-        assert_eq!(at(700, 0), Some(0.0), "counting anew is no kill");
+        assert_eq!(at(700, 0), Some(0.0), "a counter reset is not an increase");
     }
 
     proptest! {
         #[test]
-        fn a_line_goes_through_points_on_a_line_whatever_a_fifth_of_them_do(
+        fn a_tenth_of_wrong_points_hardly_changes_the_slope(
             slope in -100f64..100.0, wrong in proptest::collection::vec((0usize..60, -1e6f64..1e6), 0..6),
         ) {
             let mut points: Vec<(i64, f64)> = (0..60).map(|x| (x, slope * x as f64)).collect();

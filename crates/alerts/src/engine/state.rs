@@ -1,101 +1,65 @@
-//! Whether one thing that is watched is bad, and what becomes of that. Pure.
+//! The state of one rule on one series: from holding, through firing, to resolved. Pure.
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use sysmon_wire::UnixMs;
-use sysmon_wire::message::Severity;
 
-use super::Transition;
+use crate::{Alert, Transition};
 
-/// Times that an alert goes off within the window before it is one that comes and goes.
+/// An alert that fires this often within the window is flapping.
 const FLAPS_MAX: usize = 3;
 
-/// That window; and how long such an alert has to be quiet before it is over.
+/// That window; also how long the condition of a flapping alert must not hold before the alert is resolved.
 const FLAP_WINDOW_MS: i64 = 600_000;
 
-/// An alert.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Alert {
-    /// Its rule.
-    pub rule: String,
-    /// How bad it is.
-    pub severity: Severity,
-    /// The host.
-    pub host: String,
-    /// Words it was filed under.
-    #[serde(default)]
-    pub tags: Vec<String>,
-    /// Which of the host's series: the values of its attributes, or nothing.
-    pub what: String,
-    /// When it became bad.
-    pub since: UnixMs,
-    /// The value then; none for a host that is silent.
-    pub value: Option<f64>,
-    /// What it says, for people.
-    pub summary: String,
-}
-
-impl Alert {
-    /// Whether both are of the same thing.
-    pub fn is_about(&self, other: &Self) -> bool {
-        self.key() == other.key()
-    }
-
-    /// What tells it apart from others.
-    pub fn key(&self) -> (&str, &str, &str) {
-        (&self.host, &self.rule, &self.what)
-    }
-}
-
-/// What nobody looked at for this long may have been good in between; rows are seldom a minute apart.
+/// After a gap this long the condition may not have held in between; rows are seldom a minute apart.
 const UNSEEN_MS: i64 = 180_000;
 
-/// Whether something that is watched is bad.
+/// One rule on one series or host.
 #[derive(Clone, Debug, Default)]
 pub(super) struct State {
-    /// Since when it has been bad without a break.
-    bad_since: Option<UnixMs>,
-    /// When it was found bad last.
-    seen_bad: Option<UnixMs>,
-    /// Since when it has been good, while the alert still stands.
-    good_since: Option<UnixMs>,
-    /// Since when there has been no value.
+    /// Since when the condition has held without a break.
+    held_since: Option<UnixMs>,
+    /// When the condition was last seen to hold.
+    held_at: Option<UnixMs>,
+    /// Since when the condition has not held, while the alert still fires.
+    clear_since: Option<UnixMs>,
+    /// Since when the series has had no value.
     pub(super) absent_since: Option<UnixMs>,
-    /// Whether it was good before.
-    pub(super) was_good: bool,
-    /// The alert, while it fires.
+    /// Whether the condition did not hold at some time before.
+    pub(super) was_clear: bool,
+    /// The alert while it fires.
     pub(super) firing: Option<Alert>,
-    /// When it fired, lately.
+    /// When it fired within the window.
     fired: Vec<UnixMs>,
-    /// Whether it fired before a restart, so that rows of before it are known to it.
-    pub(super) is_kept: bool,
+    /// Whether the alert fired before a restart; recalled rows then change nothing.
+    pub(super) is_restored: bool,
 }
 
 impl State {
-    /// That of an alert that fired before a restart, or before its rule was changed.
+    /// The state of an alert that fired before a restart, or before its rule was changed.
     pub(super) fn restored(firing: Option<Alert>) -> Self {
         Self {
-            was_good: firing.is_some(),
-            is_kept: firing.is_some(),
+            was_clear: firing.is_some(),
+            is_restored: firing.is_some(),
             firing,
             ..Self::default()
         }
     }
 
-    /// Takes that it is bad; `alert` makes the alert, when it has been for long enough.
-    pub(super) fn bad(
+    /// The condition holds at `now`; `alert` makes the alert once it has held for `hold`.
+    pub(super) fn holds(
         &mut self,
         hold: Duration,
         now: UnixMs,
         alert: impl FnOnce() -> Alert,
     ) -> Option<Transition> {
-        self.good_since = None;
-        let seen = self.seen_bad.replace(now);
+        self.clear_since = None;
+        let seen = self.held_at.replace(now);
         if seen.is_none_or(|seen| now - seen > UNSEEN_MS) {
-            self.bad_since = None;
+            self.held_since = None;
         }
-        let since = *self.bad_since.get_or_insert(now);
+        let since = *self.held_since.get_or_insert(now);
         let hold_ms = i64::try_from(hold.as_millis()).unwrap_or(i64::MAX);
         if self.firing.is_some() || now - since < hold_ms {
             return None;
@@ -105,39 +69,33 @@ impl State {
         let mut alert = alert();
         alert.since = alert.since.min(since);
         if self.is_flapping() {
-            alert.summary.push_str(" (it comes and goes)");
+            alert.summary.push_str(" (flapping)");
         }
         self.firing = Some(alert.clone());
-        Some(Transition {
-            alert,
-            firing: true,
-        })
+        Some(Transition::fired(alert))
     }
 
-    /// Takes that it is good.
-    pub(super) fn good(&mut self, now: UnixMs) -> Option<Transition> {
-        self.bad_since = None;
-        self.was_good = true;
+    /// The condition does not hold at `now`.
+    pub(super) fn clears(&mut self, now: UnixMs) -> Option<Transition> {
+        self.held_since = None;
+        self.was_clear = true;
         self.firing.as_ref()?;
-        let since = *self.good_since.get_or_insert(now);
+        let since = *self.clear_since.get_or_insert(now);
         if self.is_flapping() && now - since < FLAP_WINDOW_MS {
             return None;
         }
-        self.end()
+        self.resolve()
     }
 
-    /// The alert is over, if there is one.
-    pub(super) fn end(&mut self) -> Option<Transition> {
+    /// Resolves the alert, if it fires.
+    pub(super) fn resolve(&mut self) -> Option<Transition> {
         if self.is_flapping() {
             self.fired.clear();
         }
-        self.bad_since = None;
-        self.good_since = None;
+        self.held_since = None;
+        self.clear_since = None;
         let alert = self.firing.take()?;
-        Some(Transition {
-            alert,
-            firing: false,
-        })
+        Some(Transition::resolved(alert))
     }
 
     fn is_flapping(&self) -> bool {

@@ -1,4 +1,4 @@
-//! The engine with a clock that the tests turn.
+//! The engine with rows at times that the tests choose.
 
 use super::*;
 use proptest::prelude::*;
@@ -34,7 +34,7 @@ fn keys() -> Vec<Arc<SeriesKey>> {
 
 fn row(engine: &mut Engine, second: i64, values: [i64; 4]) -> Vec<Transition> {
     let (name, keys) = (Label::new("db-1"), keys());
-    engine.observe(Observed {
+    engine.observe(HostRow {
         id: HostId(0),
         name: &name,
         tags: &[],
@@ -45,7 +45,7 @@ fn row(engine: &mut Engine, second: i64, values: [i64; 4]) -> Vec<Transition> {
 }
 
 #[test]
-fn an_alert_fires_after_its_time_once_and_clears_below_its_other_limit() {
+fn an_alert_fires_once_after_its_time_and_clears_below_its_clear_limit() {
     let mut engine = engine(&["busy: cpu > 90% for 10s clear 80% critical"]);
     for second in 0..10 {
         assert!(row(&mut engine, second, [950, 0, 0, 0]).is_empty());
@@ -62,21 +62,24 @@ fn an_alert_fires_after_its_time_once_and_clears_below_its_other_limit() {
         alert.summary,
         "system.cpu.utilization is 96.0 %, over 90.0 %"
     );
-    assert!(row(&mut engine, 11, [990, 0, 0, 0]).is_empty(), "told once");
+    assert!(
+        row(&mut engine, 11, [990, 0, 0, 0]).is_empty(),
+        "it fires once"
+    );
     assert!(
         row(&mut engine, 12, [850, 0, 0, 0]).is_empty(),
         "between the limits nothing changes"
     );
     let over = row(&mut engine, 13, [790, 0, 0, 0]);
     assert!(!over[0].firing && engine.firing().next().is_none());
-    // A moment's dip begins the time anew.
+    // The time begins again after a dip.
     row(&mut engine, 14, [950, 0, 0, 0]);
     row(&mut engine, 20, [100, 0, 0, 0]);
     assert!(row(&mut engine, 25, [950, 0, 0, 0]).is_empty());
 }
 
 #[test]
-fn each_series_is_judged_by_itself_and_counters_by_their_rate() {
+fn each_series_is_evaluated_separately_and_counters_by_their_rate() {
     let mut engine = engine(&[
         "full: system.filesystem.utilization > 90%",
         "stalls: psi.mem > 20%",
@@ -95,17 +98,17 @@ fn each_series_is_judged_by_itself_and_counters_by_their_rate() {
     assert_eq!(engine.of_host(HostId(0), &Label::new("db-1")).len(), 2);
     assert!(
         row(&mut engine, 4, [0, ABSENT, 100, ABSENT]).is_empty(),
-        "no value is no news"
+        "a missing value decides nothing"
     );
 }
 
 #[test]
-fn a_silent_host_is_told_once_and_again_when_it_speaks() {
+fn a_silent_host_fires_once_and_is_resolved_when_it_reports() {
     let mut engine = engine(&["silent: silent for 60s on db-* critical"]);
     let name = Label::new("db-1");
     let mut look = |seconds: u64| {
         let now = UnixMs(1_000_000 + seconds as i64 * 1000);
-        engine.look_at(Whole {
+        engine.check(HostCheck {
             id: HostId(0),
             name: &name,
             tags: &[],
@@ -122,17 +125,17 @@ fn a_silent_host_is_told_once_and_again_when_it_speaks() {
 }
 
 #[test]
-fn what_fired_before_a_restart_is_not_told_again_but_its_end_is() {
+fn an_alert_from_before_a_restart_does_not_fire_again_but_is_resolved() {
     let rules = ["busy: cpu > 90%"];
     let mut before = engine(&rules);
     row(&mut before, 1, [950, 0, 0, 0]);
-    let kept: Vec<Alert> = before.firing().cloned().collect();
+    let restored: Vec<Alert> = before.firing().cloned().collect();
     let rules = || rules.iter().map(|rule| rule.parse().unwrap()).collect();
-    let mut after = Engine::new(rules(), kept.clone());
+    let mut after = Engine::new(rules(), restored.clone());
     assert_eq!(after.firing().count(), 1);
     assert!(row(&mut after, 5, [960, 0, 0, 0]).is_empty());
     assert!(!row(&mut after, 6, [0, 0, 0, 0])[0].firing);
-    let mut after = Engine::new(rules(), kept);
+    let mut after = Engine::new(rules(), restored);
     assert!(
         !row(&mut after, 5, [0, 0, 0, 0])[0].firing,
         "over while the hub was away"
@@ -140,23 +143,23 @@ fn what_fired_before_a_restart_is_not_told_again_but_its_end_is() {
 }
 
 #[test]
-fn what_flaps_is_told_a_few_times_and_over_once_when_it_was_quiet() {
+fn a_flapping_alert_is_resolved_only_after_the_condition_stays_clear() {
     let mut engine = engine(&["busy: cpu > 90%"]);
-    let mut told = Vec::new();
+    let mut found = Vec::new();
     for second in 0..200 {
         let cpu = if second % 2 == 0 { 950 } else { 0 };
-        told.extend(row(&mut engine, second, [cpu, 0, 0, 0]));
+        found.extend(row(&mut engine, second, [cpu, 0, 0, 0]));
     }
-    let states: Vec<_> = told.iter().map(|transition| transition.firing).collect();
+    let states: Vec<_> = found.iter().map(|transition| transition.firing).collect();
     assert_eq!(states, [true, false, true, false, true]);
-    assert!(told[4].alert.summary.ends_with("(it comes and goes)"));
+    assert!(found[4].alert.summary.ends_with("(flapping)"));
     assert!(
         row(&mut engine, 798, [0, 0, 0, 0]).is_empty(),
         "not quiet for long enough"
     );
     assert!(!row(&mut engine, 799, [0, 0, 0, 0])[0].firing);
     let later = row(&mut engine, 2000, [950, 0, 0, 0]);
-    assert!(!later[0].alert.summary.contains("comes and goes"));
+    assert!(!later[0].alert.summary.contains("flapping"));
     assert!(
         !row(&mut engine, 2001, [0, 0, 0, 0])[0].firing,
         "over at once again"
@@ -164,7 +167,7 @@ fn what_flaps_is_told_a_few_times_and_over_once_when_it_was_quiet() {
 }
 
 #[test]
-fn conditions_hold_together_and_of_the_same_device() {
+fn all_conditions_have_to_hold_on_the_same_device() {
     let mut busy = engine(&["both: cpu > 90% clear 80% and system.filesystem.utilization > 90%"]);
     assert!(row(&mut busy, 1, [950, 100, 200, 0]).is_empty());
     assert!(row(&mut busy, 2, [100, 950, 200, 0]).is_empty());
@@ -188,7 +191,7 @@ fn conditions_hold_together_and_of_the_same_device() {
 }
 
 #[test]
-fn a_value_can_be_compared_with_another_of_the_host() {
+fn a_value_can_be_compared_with_another_series_of_the_host() {
     let mut engine = engine(&["much: system.filesystem.utilization > 2*cpu"]);
     assert!(row(&mut engine, 1, [400, 800, 700, 0]).is_empty());
     let fired = row(&mut engine, 2, [400, 900, 700, 0]);
@@ -203,26 +206,26 @@ fn a_value_can_be_compared_with_another_of_the_host() {
     );
 }
 
-/// The usual rule of a name.
-fn usual_rule(name: &str) -> &'static str {
+/// The default rule of a name.
+fn default_rule(name: &str) -> &'static str {
     let mut rules = crate::rule::DEFAULTS.into_iter();
     rules
         .find(|rule| rule.starts_with(&format!("{name}:")))
         .unwrap()
 }
 
-/// Plays a usual rule over rows of a value each, ten seconds from one to the next; what was told.
-fn told_by(
+/// Evaluates a default rule against rows ten seconds apart: second, device and firing of each transition.
+fn transitions_of(
     name: &str,
     keys: &[SeriesKey],
     rows: impl Iterator<Item = Vec<i64>>,
 ) -> Vec<(i64, String, bool)> {
-    let mut engine = engine(&[usual_rule(name)]);
+    let mut engine = engine(&[default_rule(name)]);
     let keys: Vec<_> = keys.iter().cloned().map(Arc::new).collect();
     let name = Label::new("db-1");
-    let mut told = Vec::new();
+    let mut found = Vec::new();
     for (second, values) in (0..).step_by(10).zip(rows) {
-        let row = Observed {
+        let row = HostRow {
             id: HostId(0),
             name: &name,
             tags: &[],
@@ -230,14 +233,14 @@ fn told_by(
             time: UnixMs(second * 1000),
             values: &values,
         };
-        let found = engine.observe(row).into_iter();
-        told.extend(found.map(|t| (second, t.alert.what, t.firing)));
+        let transitions = engine.observe(row).into_iter();
+        found.extend(transitions.map(|t| (second, t.alert.what, t.firing)));
     }
-    told
+    found
 }
 
 #[test]
-fn a_sensor_is_hot_by_its_own_limit() {
+fn a_sensor_is_compared_with_its_own_limit() {
     let of = |metric: &sysmon_wire::metrics::Metric, name| metric.series(&[("hw.name", name)]);
     let keys = [
         TEMPERATURE.series(&[]),
@@ -247,7 +250,7 @@ fn a_sensor_is_hot_by_its_own_limit() {
         of(&TEMPERATURE_LIMIT, "cpu"),
         of(&TEMPERATURE_LIMIT, "nvme"),
     ];
-    // 82 °C are nothing to the processor and much to the disk; a sensor without a limit is not judged.
+    // 82 °C is below the processor's limit and above the disk's; a sensor without a limit does not fire.
     let rows = (0..60).map(|n| {
         let nvme = if (10..40).contains(&n) {
             82_000
@@ -256,35 +259,38 @@ fn a_sensor_is_hot_by_its_own_limit() {
         };
         vec![120_000, 82_000, nvme, 120_000, 100_000, 84_850]
     });
-    let told = told_by("near-critical", &keys, rows);
+    let found = transitions_of("near-critical", &keys, rows);
     let nvme = || "nvme".to_owned();
-    assert_eq!(told, [(220, nvme(), true), (400, nvme(), false)]);
+    assert_eq!(found, [(220, nvme(), true), (400, nvme(), false)]);
 }
 
 #[test]
-fn faults_of_disks_filesystems_and_arrays_are_told_and_old_ones_are_not() {
+fn new_faults_of_disks_filesystems_and_arrays_fire_and_old_ones_do_not() {
     let series =
         |metric: &sysmon_wire::metrics::Metric| [metric.series(&[("system.device", "sda")])];
     // One error of a year ago, and one now.
     let rows = (0..200).map(|n| vec![if n < 100 { 1 } else { 2 }]);
-    let told = told_by("filesystem-errors", &series(&FS_ERRORS), rows);
-    assert_eq!((told.len(), told[0].0), (2, 1_000), "{told:?}");
-    // Some commands that a disk does not know, every half hour; and a disk that fails.
+    let found = transitions_of("filesystem-errors", &series(&FS_ERRORS), rows);
+    assert_eq!((found.len(), found[0].0), (2, 1_000), "{found:?}");
+    // A few unsupported commands every half hour; and a failing disk.
     let asked = (0..1_000).map(|n| vec![(n + 175) / 180 * 5]);
-    assert_eq!(told_by("disk-errors", &series(&DISK_ERRORS), asked), []);
+    assert_eq!(
+        transitions_of("disk-errors", &series(&DISK_ERRORS), asked),
+        []
+    );
     let fails = (0..250).map(|n| vec![(n - 100).max(0)]);
-    let told = told_by("disk-errors", &series(&DISK_ERRORS), fails);
+    let found = transitions_of("disk-errors", &series(&DISK_ERRORS), fails);
     assert!(
-        told.len() == 1 && (1_600..1_900).contains(&told[0].0),
-        "{told:?}"
+        found.len() == 1 && (1_600..1_900).contains(&found[0].0),
+        "{found:?}"
     );
     let array = (0..100).map(|n| vec![i64::from(n >= 50)]);
-    let told = told_by("raid-degraded", &series(&RAID_MISSING), array);
-    assert_eq!(told, [(560, "sda".to_owned(), true)]);
+    let found = transitions_of("raid-degraded", &series(&RAID_MISSING), array);
+    assert_eq!(found, [(560, "sda".to_owned(), true)]);
 }
 
 #[test]
-fn what_turned_bad_is_told_and_what_was_so_from_the_start_is_not() {
+fn a_condition_that_holds_from_the_start_did_not_turn() {
     let mut engine = engine(&["turned: system.filesystem.utilization turns > 90%"]);
     assert!(row(&mut engine, 1, [0, 990, 100, 0]).is_empty());
     let fired = row(&mut engine, 2, [0, 990, 950, 0]);
@@ -294,29 +300,29 @@ fn what_turned_bad_is_told_and_what_was_so_from_the_start_is_not() {
 }
 
 #[test]
-fn a_filesystem_that_fills_is_told_before_it_is_full() {
+fn a_filling_filesystem_fires_before_it_is_full() {
     let mut engine = engine(&["fills: system.filesystem.utilization full within 4h for 5m"]);
-    let mut told = Vec::new();
-    // A tenth of it an hour: at 60 % it has four hours left.
+    let mut found = Vec::new();
+    // It grows by 10 % per hour: at 60 % it has four hours left.
     for second in (0..7_200).step_by(5) {
         let permille = 500 + second / 36;
-        told.extend(row(&mut engine, second, [0, permille, 500, 0]));
+        found.extend(row(&mut engine, second, [0, permille, 500, 0]));
     }
-    assert_eq!((told.len(), told[0].alert.what.as_str()), (1, "/"));
-    let at = told[0].alert.since.0 / 1000;
+    assert_eq!((found.len(), found[0].alert.what.as_str()), (1, "/"));
+    let at = found[0].alert.since.0 / 1000;
     assert!((3_500..3_800).contains(&at), "{at}");
-    // It stays full as far as it is: over an hour that is no growth any more.
+    // It stops growing, so that after an hour there is no trend.
     for second in (7_200..12_000).step_by(5) {
-        told.extend(row(&mut engine, second, [0, 700, 500, 0]));
+        found.extend(row(&mut engine, second, [0, 700, 500, 0]));
     }
     assert_eq!(
-        told.iter().map(|t| t.firing).collect::<Vec<_>>(),
+        found.iter().map(|t| t.firing).collect::<Vec<_>>(),
         [true, false]
     );
 }
 
 #[test]
-fn what_has_no_value_any_more_is_over_after_a_while() {
+fn a_series_without_values_is_resolved_after_ten_minutes() {
     let mut engine = engine(&["full: system.filesystem.utilization > 90%"]);
     row(&mut engine, 1, [0, 950, 0, 0]);
     for second in 2..602 {
@@ -326,7 +332,7 @@ fn what_has_no_value_any_more_is_over_after_a_while() {
         );
     }
     assert!(!row(&mut engine, 602, [0, ABSENT, 0, 0])[0].firing);
-    // One that fired before a restart, of something that never comes back.
+    // An alert from before a restart whose series does not come back.
     let gone = Alert {
         rule: "full".to_owned(),
         severity: Severity::Warning,
@@ -344,11 +350,11 @@ fn what_has_no_value_any_more_is_over_after_a_while() {
 }
 
 #[test]
-fn a_clock_that_is_off_is_told_after_its_time() {
+fn a_clock_that_is_off_fires_after_its_time() {
     let mut engine = engine(&["clock: clock off 2s for 60s"]);
     let name = Label::new("db-1");
     let mut look = |second: i64, clock_offset_ms: i64| {
-        engine.look_at(Whole {
+        engine.check(HostCheck {
             id: HostId(0),
             name: &name,
             tags: &[],
@@ -364,7 +370,7 @@ fn a_clock_that_is_off_is_told_after_its_time() {
 }
 
 #[test]
-fn alerts_say_what_their_rule_has_them_say() {
+fn the_summary_follows_the_template_of_the_rule() {
     let mut engine =
         engine(&["busy: cpu > 90% say {host} is at {value} of {threshold} ({rule}, {severity})"]);
     let fired = row(&mut engine, 1, [950, 0, 0, 0]);
@@ -375,7 +381,7 @@ fn alerts_say_what_their_rule_has_them_say() {
 }
 
 #[test]
-fn other_rules_leave_what_stays_as_it_is_and_end_what_is_gone() {
+fn replacing_rules_keeps_the_state_of_those_that_stay_and_resolves_removed_ones() {
     let busy = "busy: cpu > 90% for 5s";
     let mut engine = engine(&[
         busy,
@@ -394,12 +400,16 @@ fn other_rules_leave_what_stays_as_it_is_and_end_what_is_gone() {
     let over = engine.replace(rules.map(|rule| rule.parse().unwrap()).to_vec());
     assert_eq!(over.len(), 1);
     assert!(!over[0].firing && over[0].alert.rule == "stalls");
-    let told = row(&mut engine, 6, [950, 990, 0, 3_500_000]);
-    let told: Vec<_> = told
+    let found = row(&mut engine, 6, [950, 990, 0, 3_500_000]);
+    let found: Vec<_> = found
         .iter()
         .map(|t| (t.alert.rule.as_str(), t.firing))
         .collect();
-    assert_eq!(told, [("half", true)], "what was told is not told again");
+    assert_eq!(
+        found,
+        [("half", true)],
+        "unchanged alerts do not fire again"
+    );
     let mut firing: Vec<_> = engine
         .firing()
         .map(|alert| (alert.rule.as_str(), alert.since))
@@ -417,8 +427,8 @@ fn other_rules_leave_what_stays_as_it_is_and_end_what_is_gone() {
     assert_eq!(engine.firing().count(), 0);
 }
 
-/// What is to be found of one value by one rule, said in another way: it looks at all that came so far.
-fn is_bad_for_its_time(values: &[(i64, i64)]) -> bool {
+/// An independent model of the rule: whether it holds after all values so far.
+fn has_held_long_enough(values: &[(i64, i64)]) -> bool {
     let Some(&(now, _)) = values.last() else {
         return false;
     };
@@ -428,32 +438,32 @@ fn is_bad_for_its_time(values: &[(i64, i64)]) -> bool {
 
 proptest! {
     #[test]
-    fn nothing_happens_without_cause_in_turn_and_replaying_tells_the_same(
+    fn transitions_have_a_cause_alternate_and_are_deterministic(
         values in proptest::collection::vec((1i64..20, -10i64..1200), 0..200),
     ) {
         let play = || {
             let mut engine = engine(&["busy: cpu > 90% for 5s clear 70%"]);
-            let (mut second, mut told, mut seen) = (0, Vec::new(), Vec::new());
+            let (mut second, mut found, mut seen) = (0, Vec::new(), Vec::new());
             for &(step, cpu) in &values {
                 second += step;
                 seen.push((second, cpu));
                 for transition in row(&mut engine, second, [cpu, 0, 0, 0]) {
                     let cause = match transition.firing {
-                        true => is_bad_for_its_time(&seen),
+                        true => has_held_long_enough(&seen),
                         false => cpu <= 700,
                     };
                     assert!(cause, "{transition:?} after {seen:?}");
-                    told.push(transition);
+                    found.push(transition);
                 }
                 let is_firing = engine.firing().next().is_some();
-                assert!(is_firing || !is_bad_for_its_time(&seen), "nothing after {seen:?}");
+                assert!(is_firing || !has_held_long_enough(&seen), "nothing after {seen:?}");
             }
-            told
+            found
         };
-        let told = play();
-        for (at, transition) in told.iter().enumerate() {
+        let found = play();
+        for (at, transition) in found.iter().enumerate() {
             prop_assert_eq!(transition.firing, at % 2 == 0);
         }
-        prop_assert_eq!(told, play());
+        prop_assert_eq!(found, play());
     }
 }

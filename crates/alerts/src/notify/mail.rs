@@ -1,4 +1,4 @@
-//! Letters: an address of a mail server, and sending to it over TLS.
+//! Mail routes: the address of a mail server, and sending to it over TLS.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -10,13 +10,14 @@ use lettre::message::{Mailbox, header::ContentType};
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
 use lettre::{SmtpTransport, Transport};
+use percent_encoding::percent_decode_str;
 
-use super::message::Message;
+use super::notification::Notification;
 
-/// Receivers of one letter.
-const RECEIVERS_MAX: usize = 20;
+/// Recipients of one mail.
+const RECIPIENTS_MAX: usize = 20;
 
-/// Where letters are handed in, and to whom they go.
+/// A mail server, a sender and recipients.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Mail {
     host: String,
@@ -25,18 +26,18 @@ pub(super) struct Mail {
     credentials: Option<(String, String)>,
     from: Mailbox,
     to: Vec<Mailbox>,
-    /// A certificate of the server's authority, if it is not one that everybody knows.
+    /// Certificate of the server's authority, unless that is a public one.
     authority: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Security {
-    /// From the first byte.
+    /// TLS from the first byte.
     Wrapped,
-    /// After asking for it.
-    Asked,
-    /// None: to this machine itself only.
-    Local,
+    /// STARTTLS is required.
+    StartTls,
+    /// No TLS: only on this machine.
+    None,
 }
 
 /// Without the password.
@@ -49,7 +50,7 @@ impl fmt::Debug for Mail {
 impl fmt::Display for Mail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let to: Vec<_> = self.to.iter().map(|to| to.email.to_string()).collect();
-        write!(f, "mail to {} by {}", to.join(", "), self.host)
+        write!(f, "mail to {} via {}", to.join(", "), self.host)
     }
 }
 
@@ -64,7 +65,11 @@ impl FromStr for Mail {
         let is_wrapped = match scheme {
             "smtps" => true,
             "smtp" => false,
-            _ => return Err(format!("a mail server is smtps:// or smtp://: {EXAMPLE}")),
+            _ => {
+                return Err(format!(
+                    "a mail route begins with smtps:// or smtp://: {EXAMPLE}"
+                ));
+            }
         };
         let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
         let place = place.trim_end_matches('/');
@@ -83,12 +88,16 @@ impl FromStr for Mail {
                 "from" => from = Some(mailbox(value)?),
                 "to" => to = value.split(',').map(mailbox).collect::<Result<_, _>>()?,
                 "ca" => authority = Some(PathBuf::from(decode(value))),
-                other => return Err(format!("a mail server has no {other:?}: {EXAMPLE}")),
+                other => {
+                    return Err(format!(
+                        "a mail route has no parameter {other:?}: {EXAMPLE}"
+                    ));
+                }
             }
         }
-        if to.is_empty() || to.len() > RECEIVERS_MAX {
+        if to.is_empty() || to.len() > RECIPIENTS_MAX {
             return Err(format!(
-                "mail goes to 1 to {RECEIVERS_MAX} people: {EXAMPLE}"
+                "a mail route needs 1 to {RECIPIENTS_MAX} recipients: {EXAMPLE}"
             ));
         }
         let is_local = host == "localhost"
@@ -97,11 +106,11 @@ impl FromStr for Mail {
                 .is_ok_and(|address| address.is_loopback());
         let security = match (is_wrapped, is_local && authority.is_none()) {
             (true, _) => Security::Wrapped,
-            (false, true) => Security::Local,
-            (false, false) => Security::Asked,
+            (false, true) => Security::None,
+            (false, false) => Security::StartTls,
         };
         Ok(Self {
-            from: from.ok_or_else(|| format!("mail needs a sender: {EXAMPLE}"))?,
+            from: from.ok_or_else(|| format!("a mail route needs a sender: {EXAMPLE}"))?,
             host,
             port,
             security,
@@ -112,17 +121,19 @@ impl FromStr for Mail {
     }
 }
 
-fn host_and_port(place: &str, usual: u16) -> Result<(String, u16), String> {
+fn host_and_port(place: &str, default: u16) -> Result<(String, u16), String> {
     let (host, port) = match place.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => {
-            let port = port.parse().map_err(|_| format!("{port:?} is no port"))?;
+            let port = port
+                .parse()
+                .map_err(|_| format!("{port:?} is not a port"))?;
             (host, port)
         }
-        _ => (place, usual),
+        _ => (place, default),
     };
     let host = host.trim_matches(['[', ']']);
     if host.is_empty() {
-        return Err(format!("a mail server has a name: {EXAMPLE}"));
+        return Err(format!("a mail route needs the server's name: {EXAMPLE}"));
     }
     Ok((host.to_owned(), port))
 }
@@ -130,65 +141,43 @@ fn host_and_port(place: &str, usual: u16) -> Result<(String, u16), String> {
 fn mailbox(text: &str) -> Result<Mailbox, String> {
     let text = decode(text);
     text.parse()
-        .map_err(|_| format!("{text:?} is not an address of a person"))
+        .map_err(|_| format!("{text:?} is not a mail address"))
 }
 
-/// Undoes `%40` and the like.
+/// Decodes `%40` and the like.
 fn decode(text: &str) -> String {
-    let (mut bytes, mut rest) = (Vec::with_capacity(text.len()), text.as_bytes());
-    while let [first, after @ ..] = rest {
-        let digit = |byte: &u8| char::from(*byte).to_digit(16);
-        let code = match after {
-            [high, low, ..] if *first == b'%' => digit(high).zip(digit(low)),
-            _ => None,
-        };
-        match code {
-            Some((high, low)) => {
-                bytes.push((high * 16 + low) as u8);
-                rest = after.get(2..).unwrap_or_default();
-            }
-            None => {
-                bytes.push(*first);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
 impl Mail {
-    /// Hands in a letter; an error says why it was not taken.
-    pub(super) fn send(&self, message: &Message, wait: Duration) -> Result<(), String> {
-        let letter = self.letter(message)?;
-        let transport = self.transport(wait)?;
-        // An answer may repeat what was sent, but never the password.
-        transport
-            .send(&letter)
-            .map(drop)
-            .map_err(|error| error.to_string())
+    /// Hands a mail to the server.
+    pub(super) fn send(&self, notification: &Notification, wait: Duration) -> Result<(), String> {
+        let mail = self.mail(notification)?;
+        // The server's reply may repeat the mail, but never the password.
+        let reply = self.transport(wait)?.send(&mail);
+        reply.map(drop).map_err(|error| error.to_string())
     }
 
-    /// A letter; the same news has the same number, by which mail programs know what they have.
-    fn letter(&self, message: &Message) -> Result<lettre::Message, String> {
-        let id = format!("<{}@{}>", message.id(), self.from.email.domain());
-        let mut letter = lettre::Message::builder()
+    /// The mail. Its `Message-ID` is the notification's, by which mail programs recognise duplicates.
+    fn mail(&self, notification: &Notification) -> Result<lettre::Message, String> {
+        let id = format!("<{}@{}>", notification.id(), self.from.email.domain());
+        let mut mail = lettre::Message::builder()
             .from(self.from.clone())
-            .subject(message.title())
+            .subject(notification.title())
             .message_id(Some(id))
             .header(ContentType::TEXT_PLAIN);
         for to in &self.to {
-            letter = letter.to(to.clone());
+            mail = mail.to(to.clone());
         }
-        letter
-            .body(message.text())
+        mail.body(notification.text())
             .map_err(|error| error.to_string())
     }
 
     fn transport(&self, wait: Duration) -> Result<SmtpTransport, String> {
         let tls = match self.security {
-            Security::Local => Tls::None,
+            Security::None => Tls::None,
             Security::Wrapped => Tls::Wrapper(self.tls()?),
-            Security::Asked => Tls::Required(self.tls()?),
+            Security::StartTls => Tls::Required(self.tls()?),
         };
         let mut builder = SmtpTransport::builder_dangerous(&self.host)
             .port(self.port)
@@ -203,7 +192,12 @@ impl Mail {
     fn tls(&self) -> Result<TlsParameters, String> {
         let mut builder = TlsParameters::builder(self.host.clone());
         if let Some(path) = &self.authority {
-            let failed = |why: String| format!("{} is no authority: {why}", path.display());
+            let failed = |why: String| {
+                format!(
+                    "cannot use {} as certificate authority: {why}",
+                    path.display()
+                )
+            };
             let pem = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
             let certificate =
                 Certificate::from_pem(&pem).map_err(|error| failed(error.to_string()))?;
@@ -218,14 +212,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_news_is_the_same_letter() {
+    fn the_same_notification_has_the_same_message_id() {
         let text = "smtps://[::1]/?from=hub@x.org&to=me@y.org";
         let mail: Mail = text.parse().unwrap();
         let head = |since: i64| {
-            let message = Message::test("hub", sysmon_wire::UnixMs(since));
-            let letter = mail.letter(&message).unwrap().formatted();
-            let letter = String::from_utf8(letter).unwrap();
-            let id = letter.lines().find(|line| line.starts_with("Message-ID: "));
+            let notification = Notification::test("hub", sysmon_wire::UnixMs(since));
+            let text = mail.mail(&notification).unwrap().formatted();
+            let text = String::from_utf8(text).unwrap();
+            let id = text.lines().find(|line| line.starts_with("Message-ID: "));
             id.unwrap().to_owned()
         };
         assert_eq!(head(1), head(1));
@@ -234,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mail_server_is_read_with_who_writes_to_whom() {
+    fn mail_routes_are_parsed_with_login_sender_and_recipients() {
         let text =
             "smtps://me%40x.org:p%3Aw@mx.example.org:4650/?from=hub@x.org&to=a@x.org,b@y.org";
         let mail: Mail = text.parse().unwrap();
@@ -245,20 +239,20 @@ mod tests {
         );
         assert_eq!(
             format!("{mail:?}"),
-            "mail to a@x.org, b@y.org by mx.example.org"
+            "mail to a@x.org, b@y.org via mx.example.org"
         );
         let of = |text: &str| text.parse::<Mail>().map(|mail| (mail.port, mail.security));
-        let people = "?from=a@b.org&to=c@d.org";
+        let addresses = "?from=a@b.org&to=c@d.org";
         assert_eq!(
-            of(&format!("smtp://mx.org{people}")),
-            Ok((587, Security::Asked))
+            of(&format!("smtp://mx.org{addresses}")),
+            Ok((587, Security::StartTls))
         );
         assert_eq!(
-            of(&format!("smtp://[::1]:25{people}")),
-            Ok((25, Security::Local))
+            of(&format!("smtp://[::1]:25{addresses}")),
+            Ok((25, Security::None))
         );
         assert_eq!(
-            of(&format!("smtps://[::1]{people}")),
+            of(&format!("smtps://[::1]{addresses}")),
             Ok((465, Security::Wrapped))
         );
         for bad in [

@@ -1,14 +1,15 @@
-//! Telling somebody: the desk, a queue in front of each route, and a thread for each that sends.
+//! Notifications: the firing alerts, a delivery queue for each route, and a thread that sends each queue.
 //!
-//! A receiver that hangs holds up nobody but itself. What waits is kept in a file, so that a restart neither
-//! forgets it nor tells it twice.
+//! A receiver that hangs delays no other. Alerts and queues are in a state file, so that a restart neither loses a
+//! notification nor repeats one that was delivered.
 
-mod kept;
+mod delivery;
 mod mail;
-mod message;
+mod notification;
 mod queue;
 mod route;
 mod send;
+mod state_file;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -16,70 +17,46 @@ mod tests;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
+use sysmon_clock::Clock;
 use sysmon_wire::UnixMs;
+use sysmon_wire::alerts::Acknowledgement;
 
-use super::desk::{Acknowledged, Desk, Open};
-use super::engine::Transition;
-use super::silence::{Maintenance, Quiet, Scope, SilenceFile};
-pub use kept::Kept;
-pub use message::{Message, Told};
-pub use queue::Queue;
+use crate::Transition;
+use crate::active::{ActiveAlert, ActiveAlerts};
+use crate::silence::{MaintenanceWindow, Scope, SilenceFile, Suppressions};
+use delivery::Delivery;
+pub use delivery::RouteHealth;
+pub use notification::Notification;
+pub use queue::DeliveryQueue;
 pub use route::{Route, RouteError};
-pub use send::send;
+pub use send::{SendError, send};
+pub use state_file::NotifierState;
 
-/// Waits between attempts: doubled each time between these.
-const RETRY: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(300));
+/// Time between two checks whether a silence of a pending alert has ended.
+const SILENCE_POLL: Duration = Duration::from_secs(1);
 
-/// What happens within this is told together.
-const COLLECT: Duration = Duration::from_millis(50);
+/// Longest wait of a thread that has nothing to do.
+const IDLE: Duration = Duration::from_secs(3600);
 
-/// Time between two messages over one route, in which what happens is collected.
-const PAUSE: Duration = Duration::from_secs(5);
-
-/// How often it is looked at whether what was silenced is not any more.
-const REVIEW: Duration = Duration::from_secs(1);
-
-/// How long a hub that stops waits for attempts that are under way.
+/// How long a stopping hub waits for attempts under way.
 const FINISH_MAX: Duration = Duration::from_secs(3);
 
-/// Something that happened.
-#[derive(Debug)]
-pub struct News {
-    /// What became of alerts.
-    pub transitions: Vec<Transition>,
-}
-
-/// Who is told, who is not, and where that is kept.
+/// Where notifications are sent, what suppresses them, and where their state is stored.
 #[derive(Clone, Debug, Default)]
 pub struct NotifierOptions {
-    /// Where alerts are told.
+    /// Where notifications are sent.
     pub routes: Vec<Route>,
-    /// Where what fires and waits is kept; nowhere if not set.
+    /// The state file; without one, nothing survives a restart.
     pub path: Option<PathBuf>,
-    /// Where silences are.
+    /// The file with the silences.
     pub silences: Option<SilenceFile>,
-    /// When nobody is told of what.
-    pub maintenance: Vec<Maintenance>,
+    /// Recurring silences.
+    pub maintenance: Vec<MaintenanceWindow>,
 }
 
-/// How a route does.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Health {
-    /// The route, without secrets.
-    pub route: String,
-    /// Alerts that wait.
-    pub waiting: usize,
-    /// Alerts that were dropped because too many waited.
-    pub dropped: u64,
-    /// When something was told over it last, since the hub started.
-    pub told: Option<UnixMs>,
-    /// Since when every attempt has failed, and why the last one did.
-    pub failing: Option<(UnixMs, String)>,
-}
-
-/// Tells alerts on threads of its own.
+/// Sends notifications on threads of its own.
 #[derive(Debug)]
 pub struct Notifier {
     shared: Arc<Shared>,
@@ -87,363 +64,323 @@ pub struct Notifier {
 
 #[derive(Debug)]
 struct Shared {
-    office: Mutex<Office>,
+    clock: Clock,
+    state: Mutex<State>,
     changed: Condvar,
     path: Option<PathBuf>,
-    /// The version that was written last; held while another is.
+    /// Version of the state that was written last; locked while one is written.
     written: Mutex<u64>,
 }
 
 #[derive(Debug)]
-struct Office {
-    desk: Desk,
-    quiet: Quiet,
+struct State {
+    active: ActiveAlerts,
+    suppressions: Suppressions,
     silences: Option<SilenceFile>,
-    silences_written: Option<SystemTime>,
-    lanes: Vec<Lane>,
-    next_lane: u64,
+    silences_modified: Option<SystemTime>,
+    deliveries: Vec<Delivery>,
+    next_id: u64,
+    /// Rises with every change that the state file has to follow.
     version: u64,
-    ends: bool,
-}
-
-/// A route, what waits for it, and when it is tried again.
-#[derive(Debug)]
-struct Lane {
-    number: u64,
-    route: Route,
-    queue: Queue,
-    is_sending: bool,
-    wait: Duration,
-    next: Instant,
-    health: Health,
+    is_stopping: bool,
 }
 
 impl Notifier {
-    /// Starts the threads, with what was kept.
-    pub fn start(options: NotifierOptions, kept: Kept) -> std::io::Result<Self> {
-        let (open, mut queues) = kept.into_parts();
-        let mut office = Office {
-            desk: Desk::new(open),
-            quiet: Quiet {
+    /// Starts the threads, with the state from before a restart.
+    ///
+    /// # Errors
+    /// A thread cannot be started.
+    pub fn start(
+        options: NotifierOptions,
+        restored: NotifierState,
+        clock: Clock,
+    ) -> std::io::Result<Self> {
+        let (active, mut queues) = restored.into_parts();
+        let mut state = State {
+            active: ActiveAlerts::new(active),
+            suppressions: Suppressions {
                 silences: Vec::new(),
                 maintenance: options.maintenance,
             },
             silences: options.silences,
-            silences_written: None,
-            lanes: Vec::new(),
-            next_lane: 0,
+            silences_modified: None,
+            deliveries: Vec::new(),
+            next_id: 0,
             version: 1,
-            ends: false,
+            is_stopping: false,
         };
         for route in options.routes {
             let queue = queues.remove(&route.id()).unwrap_or_default();
-            office.open_lane(route, queue);
+            state.add_delivery(route, queue, &clock);
         }
+        let ids: Vec<u64> = state.deliveries.iter().map(|one| one.id).collect();
         let shared = Arc::new(Shared {
-            office: Mutex::new(office),
+            clock,
+            state: Mutex::new(state),
             changed: Condvar::new(),
             path: options.path,
             written: Mutex::new(0),
         });
         let keeper = Arc::clone(&shared);
         let builder = std::thread::Builder::new().name("alerts".to_owned());
-        builder.spawn(move || keeper.keep())?;
-        let lanes: Vec<u64> = shared.lock().lanes.iter().map(|lane| lane.number).collect();
-        lanes
-            .into_iter()
-            .try_for_each(|lane| spawn_lane(&shared, lane))?;
+        builder.spawn(move || keeper.keep_state_file())?;
+        ids.into_iter()
+            .try_for_each(|id| spawn_delivery(&shared, id))?;
         Ok(Self { shared })
     }
 
-    /// Tells news as soon as that can be.
-    pub fn tell(&self, news: News) {
-        let mut office = self.shared.lock();
-        for transition in news.transitions {
-            let told = Told::from(transition.clone());
-            if told.firing {
-                tracing::warn!("{}", told.line());
-            } else {
-                tracing::info!("{}", told.line());
+    /// Applies transitions, and queues the notifications that are due.
+    pub fn apply(&self, transitions: Vec<Transition>) {
+        let mut state = self.shared.lock();
+        for transition in transitions {
+            log(&transition);
+            if let Some(resolved) = state.active.apply(transition) {
+                state.queue(&resolved, &self.shared.clock);
             }
-            let over = office.desk.take(transition);
-            over.into_iter().for_each(|told| office.say(&told));
         }
-        office.review(now());
-        self.shared.changed(office);
+        state.queue_due(&self.shared.clock);
+        self.shared.changed(state);
     }
 
-    /// Tells over other routes from now on, and leaves out what falls into other windows. What waits for a
-    /// route that stays goes on waiting.
-    pub fn reroute(&self, routes: Vec<Route>, maintenance: Vec<Maintenance>) {
-        let mut office = self.shared.lock();
-        office.quiet.maintenance = maintenance;
+    /// Replaces routes and maintenance windows. A route that stays keeps its queue.
+    pub fn reconfigure(&self, routes: Vec<Route>, maintenance: Vec<MaintenanceWindow>) {
+        let mut state = self.shared.lock();
+        state.suppressions.maintenance = maintenance;
         let mut new = Vec::new();
-        let mut old = std::mem::take(&mut office.lanes);
+        let mut old = std::mem::take(&mut state.deliveries);
         for route in routes {
-            match old.iter().position(|lane| lane.route == route) {
-                Some(at) => office.lanes.push(old.swap_remove(at)),
-                None => new.push(office.open_lane(route, Queue::default())),
+            match old.iter().position(|delivery| delivery.route == route) {
+                Some(at) => state.deliveries.push(old.swap_remove(at)),
+                None => {
+                    let queue = DeliveryQueue::default();
+                    new.push(state.add_delivery(route, queue, &self.shared.clock));
+                }
             }
         }
-        office.review(now());
-        self.shared.changed(office);
-        for lane in new {
-            if let Err(error) = spawn_lane(&self.shared, lane) {
-                tracing::error!("a route for alerts is not served: {error}");
+        state.queue_due(&self.shared.clock);
+        self.shared.changed(state);
+        for id in new {
+            if let Err(error) = spawn_delivery(&self.shared, id) {
+                tracing::error!(%error, "cannot start the thread of a notification route");
             }
         }
     }
 
-    /// Somebody takes care of some alerts, or nobody does any more; how many that are.
-    pub fn acknowledge(&self, scope: &Scope, acknowledged: Option<&Acknowledged>) -> usize {
-        let mut office = self.shared.lock();
-        let count = office.desk.acknowledge(scope, acknowledged);
-        self.shared.changed(office);
+    /// Acknowledges the alerts in `scope`, or withdraws that with none; returns how many alerts that changes.
+    pub fn acknowledge(&self, scope: &Scope, acknowledgement: Option<&Acknowledgement>) -> usize {
+        let mut state = self.shared.lock();
+        let count = state.active.acknowledge(scope, acknowledgement);
+        self.shared.changed(state);
         count
     }
 
-    /// All alerts that fire, with why nobody is told of them.
-    pub fn open(&self, now: UnixMs) -> Vec<(Open, Option<String>)> {
-        let mut office = self.shared.lock();
-        office.read_silences(now);
-        let open = office.desk.open().cloned();
-        open.map(|open| {
-            let reason = office.quiet.reason(&open.alert, now).map(str::to_owned);
-            (open, reason)
-        })
-        .collect()
+    /// All firing alerts, each with the reason for which it is silenced.
+    pub fn active(&self, now: UnixMs) -> Vec<(ActiveAlert, Option<String>)> {
+        let mut state = self.shared.lock();
+        state.read_silences(now);
+        let active = state.active.iter().cloned();
+        active
+            .map(|active| {
+                let reason = state.suppressions.reason(&active.alert, now);
+                let reason = reason.map(str::to_owned);
+                (active, reason)
+            })
+            .collect()
     }
 
-    /// How the routes do.
-    pub fn health(&self) -> Vec<Health> {
-        let office = self.shared.lock();
-        let health = |lane: &Lane| {
-            let (waiting, dropped) = lane.queue.figures();
-            Health {
-                waiting,
-                dropped,
-                ..lane.health.clone()
-            }
-        };
-        office.lanes.iter().map(health).collect()
+    /// The state of each route.
+    pub fn health(&self) -> Vec<RouteHealth> {
+        let state = self.shared.lock();
+        state.deliveries.iter().map(Delivery::health).collect()
     }
 
-    /// Waits for attempts that are under way, and keeps what is to be kept.
+    /// Stops the threads, waits for attempts under way, and writes the state file.
     pub fn finish(&self) {
-        let end = Instant::now() + FINISH_MAX;
-        let mut office = self.shared.lock();
-        office.ends = true;
+        let end = self.shared.clock.instant() + FINISH_MAX;
+        let mut state = self.shared.lock();
+        state.is_stopping = true;
         self.shared.changed.notify_all();
-        while office.lanes.iter().any(|lane| lane.is_sending) {
-            let left = end.saturating_duration_since(Instant::now());
+        while state.deliveries.iter().any(|one| one.is_sending) {
+            let left = end.saturating_duration_since(self.shared.clock.instant());
             if left.is_zero() {
                 break;
             }
-            office = self.shared.wait(office, left);
+            state = self.shared.wait(state, left);
         }
-        self.shared.save(office);
+        self.shared.save(state);
     }
 }
 
 impl Drop for Notifier {
     fn drop(&mut self) {
-        self.shared.lock().ends = true;
+        self.shared.lock().is_stopping = true;
         self.shared.changed.notify_all();
     }
 }
 
-fn spawn_lane(shared: &Arc<Shared>, number: u64) -> std::io::Result<()> {
+fn log(Transition { alert, firing }: &Transition) {
+    let (host, rule, summary) = (&alert.host, &alert.rule, &alert.summary);
+    let severity = alert.severity.as_str();
+    if *firing {
+        tracing::warn!(%host, %rule, severity, %summary, "alert firing");
+    } else {
+        tracing::info!(%host, %rule, severity, %summary, "alert resolved");
+    }
+}
+
+fn spawn_delivery(shared: &Arc<Shared>, id: u64) -> std::io::Result<()> {
     let shared = Arc::clone(shared);
     let builder = std::thread::Builder::new().name("alert route".to_owned());
-    builder.spawn(move || shared.serve(number)).map(drop)
+    builder.spawn(move || shared.deliver(id)).map(drop)
 }
 
-fn now() -> UnixMs {
-    UnixMs::from_system(SystemTime::now())
-}
-
-impl Office {
-    fn open_lane(&mut self, route: Route, queue: Queue) -> u64 {
-        let number = self.next_lane;
-        self.next_lane += 1;
-        self.lanes.push(Lane {
-            number,
-            queue,
-            is_sending: false,
-            wait: RETRY.0,
-            next: Instant::now(),
-            health: Health {
-                route: route.to_string(),
-                ..Health::default()
-            },
-            route,
-        });
-        number
+impl State {
+    fn add_delivery(&mut self, route: Route, queue: DeliveryQueue, clock: &Clock) -> u64 {
+        let id = self.next_id;
+        self.next_id += 1;
+        self.deliveries
+            .push(Delivery::new(id, route, queue, clock.instant()));
+        id
     }
 
-    /// Has every route tell something that takes it.
-    fn say(&mut self, told: &Told) {
-        let takes = |lane: &&mut Lane| lane.route.takes(told.alert.severity);
-        for lane in self.lanes.iter_mut().filter(takes) {
-            if lane.queue.figures().0 == 0 {
-                lane.next = lane.next.max(Instant::now() + COLLECT);
+    fn delivery(&mut self, id: u64) -> Option<&mut Delivery> {
+        self.deliveries
+            .iter_mut()
+            .find(|delivery| delivery.id == id)
+    }
+
+    /// Adds a transition to the queue of each route that accepts it.
+    fn queue(&mut self, transition: &Transition, clock: &Clock) {
+        let severity = transition.alert.severity;
+        let now = clock.instant();
+        for delivery in &mut self.deliveries {
+            if delivery.route.accepts(severity) {
+                delivery.add(transition.clone(), now);
             }
-            lane.queue.add(told.clone());
         }
     }
 
-    /// Tells what fires and is not silenced.
-    fn review(&mut self, now: UnixMs) {
-        if !self.desk.has_untold() {
+    /// Queues pending alerts that nothing suppresses.
+    fn queue_due(&mut self, clock: &Clock) {
+        if !self.active.has_pending() {
             return;
         }
+        let now = clock.now();
         self.read_silences(now);
-        let told = self.desk.review(&self.quiet, now);
-        if !told.is_empty() {
+        let due = self.active.due(&self.suppressions, now);
+        if !due.is_empty() {
             self.version += 1;
         }
-        told.iter().for_each(|told| self.say(told));
+        due.iter().for_each(|one| self.queue(one, clock));
     }
 
-    /// Reads the silences, if they were written since.
+    /// Reads the silences if their file was modified.
     fn read_silences(&mut self, now: UnixMs) {
         let Some(file) = &self.silences else { return };
-        let written = file.written();
-        if written == self.silences_written {
+        let modified = file.modified();
+        if modified == self.silences_modified {
             return;
         }
         match file.read(now) {
-            Ok(silences) => self.quiet.silences = silences,
-            // What was silenced before stays so.
-            Err(error) => tracing::warn!("silences cannot be read: {error}"),
+            Ok(silences) => self.suppressions.silences = silences,
+            // The silences read before stay in force.
+            Err(error) => tracing::warn!(%error, "cannot read the silences"),
         }
-        self.silences_written = written;
+        self.silences_modified = modified;
     }
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Office> {
-        self.office.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wait<'a>(
-        &self,
-        office: MutexGuard<'a, Office>,
-        at_most: Duration,
-    ) -> MutexGuard<'a, Office> {
-        let waited = self.changed.wait_timeout(office, at_most);
+    fn wait<'a>(&self, state: MutexGuard<'a, State>, at_most: Duration) -> MutexGuard<'a, State> {
+        let waited = self.changed.wait_timeout(state, at_most);
         waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
-    /// Something is another: the threads look at it.
-    fn changed(&self, mut office: MutexGuard<'_, Office>) {
-        office.version += 1;
-        drop(office);
+    /// Ends a change: the threads wake up, and the state file follows.
+    fn changed(&self, mut state: MutexGuard<'_, State>) {
+        state.version += 1;
+        drop(state);
         self.changed.notify_all();
     }
 
-    /// Writes what is to be kept, if that was not written yet.
-    fn save(&self, office: MutexGuard<'_, Office>) {
+    /// Writes the state file, unless a newer version was written.
+    fn save(&self, state: MutexGuard<'_, State>) {
         let Some(path) = &self.path else { return };
-        let version = office.version;
-        let queues = office
-            .lanes
+        let version = state.version;
+        let queues = state
+            .deliveries
             .iter()
-            .map(|lane| (lane.route.id(), &lane.queue));
-        let text = Kept::to_text(office.desk.open(), queues);
-        drop(office);
+            .map(|delivery| (delivery.route.id(), &delivery.queue));
+        let text = NotifierState::to_text(state.active.iter(), queues);
+        drop(state);
         let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
         if *written < version {
-            kept::write(path, &text);
+            state_file::write(path, &text);
             *written = version;
         }
     }
 
-    /// The keeper's thread: keeps what changed, and looks whether silences are over.
-    fn keep(&self) {
+    /// Thread that writes the state file, and queues alerts whose silence has ended.
+    fn keep_state_file(&self) {
         let mut saved = 0;
         loop {
-            let mut office = self.lock();
-            if office.ends {
+            let mut state = self.lock();
+            if state.is_stopping {
                 return;
             }
-            if office.version == saved {
-                let pause = match office.desk.has_untold() {
-                    true => REVIEW,
-                    false => Duration::from_secs(3600),
+            if state.version == saved {
+                let pause = match state.active.has_pending() {
+                    true => SILENCE_POLL,
+                    false => IDLE,
                 };
-                office = self.wait(office, pause);
+                state = self.wait(state, pause);
             }
-            let before = office.version;
-            office.review(now());
-            if office.version != before {
+            let before = state.version;
+            state.queue_due(&self.clock);
+            if state.version != before {
                 self.changed.notify_all();
             }
-            if office.version != saved {
-                saved = office.version;
-                self.save(office);
+            if state.version != saved {
+                saved = state.version;
+                self.save(state);
+                // Under the lock, so that a test that waits for the file does not miss it.
+                let _state = self.lock();
+                self.changed.notify_all();
             }
         }
     }
 
-    /// The thread of one route: sends what waits for it.
-    fn serve(&self, number: u64) {
-        let find = |office: &mut Office| office.lanes.iter().position(|lane| lane.number == number);
-        let mut office = self.lock();
+    /// Thread that sends the queue of one route.
+    fn deliver(&self, id: u64) {
+        let mut state = self.lock();
         loop {
-            let at = find(&mut office).filter(|_| !office.ends);
-            let Some(lane) = at.and_then(|at| office.lanes.get_mut(at)) else {
+            if state.is_stopping {
+                return;
+            }
+            let Some(delivery) = state.delivery(id) else {
                 return;
             };
-            let left = lane.next.saturating_duration_since(Instant::now());
-            if lane.queue.figures().0 == 0 || !left.is_zero() {
-                let pause = match lane.queue.figures().0 {
-                    0 => Duration::from_secs(3600),
-                    _ => left,
-                };
-                office = self.wait(office, pause);
+            let wait = delivery.wait(self.clock.instant());
+            if wait != Some(Duration::ZERO) {
+                state = self.wait(state, wait.unwrap_or(IDLE));
                 continue;
             }
-            let Some(message) = lane.queue.send() else {
+            let Some(notification) = delivery.start() else {
                 continue;
             };
-            lane.is_sending = true;
-            let route = lane.route.clone();
-            drop(office);
-            let sent = send(&route, &message);
-            office = self.lock();
-            if let Some(lane) = find(&mut office).and_then(|at| office.lanes.get_mut(at)) {
-                lane.take_result(sent, now());
+            let route = delivery.route.clone();
+            drop(state);
+            let sent = send(&route, &notification);
+            state = self.lock();
+            if let Some(delivery) = state.delivery(id) {
+                delivery.finish(sent, self.clock.now(), self.clock.instant());
             }
-            self.changed(office);
-            office = self.lock();
-        }
-    }
-}
-
-impl Lane {
-    fn take_result(&mut self, sent: Result<(), String>, now: UnixMs) {
-        self.is_sending = false;
-        match sent {
-            Ok(()) => {
-                self.queue.arrived();
-                self.wait = RETRY.0;
-                self.next = Instant::now() + PAUSE;
-                self.health.told = Some(now);
-                self.health.failing = None;
-            }
-            Err(why) => {
-                self.queue.failed();
-                tracing::warn!("{} was not told: {why}; trying again", self.route);
-                self.next = Instant::now() + self.wait;
-                self.wait = (self.wait * 2).min(RETRY.1);
-                let since = self
-                    .health
-                    .failing
-                    .as_ref()
-                    .map_or(now, |(since, _)| *since);
-                self.health.failing = Some((since, why));
-            }
+            self.changed(state);
+            state = self.lock();
         }
     }
 }

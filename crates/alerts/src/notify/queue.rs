@@ -1,131 +1,145 @@
-//! What waits to be told over one route. Pure.
+//! The delivery queue of one route. Pure.
 
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 
-use super::message::{Message, Told};
+use super::notification::Notification;
+use crate::Transition;
 
-/// Alerts that wait; past that the oldest are dropped, for the newest state is what matters.
-const WAITING_MAX: usize = 1_000;
+/// Queued transitions; beyond that the oldest are dropped, because the newest state matters most.
+const QUEUED_MAX: usize = 1_000;
 
-/// What waits to be told, oldest first.
+/// Transitions to notify over one route, oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Queue {
-    /// On its way: whether it arrives is not known yet.
+pub struct DeliveryQueue {
+    /// Part of the attempt under way, whose result is unknown.
     #[serde(default)]
-    sending: Vec<Told>,
-    waiting: VecDeque<Told>,
-    /// How many were dropped because there were too many.
+    sending: Vec<Transition>,
+    waiting: VecDeque<Transition>,
+    /// Transitions dropped because the queue was full.
     dropped: u64,
 }
 
-impl Queue {
-    /// Adds something to tell. Of one alert only the newest state is told: if nobody knows that it fired,
-    /// nobody needs to know that it is over, and the other way round.
-    pub fn add(&mut self, told: Told) {
-        let is_same = |waiting: &Told| waiting.alert.is_about(&told.alert);
+impl DeliveryQueue {
+    /// Adds a transition. Of one alert only the newest is sent; one that reverts an unsent transition removes
+    /// both.
+    pub fn add(&mut self, transition: Transition) {
+        let is_same = |queued: &Transition| queued.alert.key() == transition.alert.key();
         if let Some(at) = self.waiting.iter().position(is_same) {
             let before = self.waiting.remove(at);
-            if before.is_some_and(|before| before.firing != told.firing) {
+            if before.is_some_and(|before| before.firing != transition.firing) {
                 return;
             }
         }
-        if self.waiting.len() >= WAITING_MAX {
+        if self.waiting.len() >= QUEUED_MAX {
             self.waiting.pop_front();
             self.dropped += 1;
         }
-        self.waiting.push_back(told);
+        self.waiting.push_back(transition);
     }
 
-    /// Everything that waits, in one message that is on its way from now on; none if nothing waits.
-    pub fn send(&mut self) -> Option<Message> {
+    /// Begins an attempt: everything queued as one notification; none if the queue is empty.
+    pub fn start(&mut self) -> Option<Notification> {
         self.sending.extend(self.waiting.drain(..));
-        (!self.sending.is_empty()).then(|| Message(self.sending.clone()))
+        (!self.sending.is_empty()).then(|| Notification(self.sending.clone()))
     }
 
-    /// What was on its way arrived.
-    pub fn arrived(&mut self) {
+    /// The attempt succeeded.
+    pub fn succeeded(&mut self) {
         self.sending.clear();
     }
 
-    /// What was on its way did not arrive, and waits again.
+    /// The attempt failed: its transitions are queued again.
     pub fn failed(&mut self) {
         let later = std::mem::take(&mut self.waiting);
         let all = std::mem::take(&mut self.sending).into_iter().chain(later);
-        all.for_each(|told| self.add(told));
+        all.for_each(|transition| self.add(transition));
     }
 
-    /// How many wait, and how many were dropped.
-    pub fn figures(&self) -> (usize, u64) {
-        (self.sending.len() + self.waiting.len(), self.dropped)
+    /// Transitions queued or part of the attempt under way.
+    pub fn len(&self) -> usize {
+        self.sending.len() + self.waiting.len()
+    }
+
+    /// Whether there is nothing to send.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Transitions dropped because the queue was full.
+    pub fn dropped(&self) -> u64 {
+        self.dropped
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::message::tests::told;
+    use super::super::notification::tests::transition;
     use super::*;
     use proptest::prelude::*;
 
-    fn states(message: &Message) -> Vec<(String, bool)> {
+    fn states(message: &Notification) -> Vec<(String, bool)> {
         let states = message.0.iter();
         states
-            .map(|told| (told.alert.host.clone(), told.firing))
+            .map(|transition| (transition.alert.host.clone(), transition.firing))
             .collect()
     }
 
     #[test]
-    fn of_one_alert_only_the_newest_state_is_told() {
-        let mut queue = Queue::default();
-        queue.add(told("a", "busy", true));
-        queue.add(told("b", "busy", true));
-        queue.add(told("a", "busy", false));
-        assert_eq!(states(&queue.send().unwrap()), [("b".to_owned(), true)]);
-        // Its end comes while it is on its way: it waits, for whether that arrives is not known.
-        queue.add(told("b", "busy", false));
-        queue.arrived();
-        assert_eq!(states(&queue.send().unwrap()), [("b".to_owned(), false)]);
-        queue.add(told("b", "busy", true));
+    fn only_the_newest_state_of_an_alert_is_sent() {
+        let mut queue = DeliveryQueue::default();
+        queue.add(transition("a", "busy", true));
+        queue.add(transition("b", "busy", true));
+        queue.add(transition("a", "busy", false));
+        assert_eq!(states(&queue.start().unwrap()), [("b".to_owned(), true)]);
+        // A resolution during the attempt is queued, because the result of the attempt is unknown.
+        queue.add(transition("b", "busy", false));
+        queue.succeeded();
+        assert_eq!(states(&queue.start().unwrap()), [("b".to_owned(), false)]);
+        queue.add(transition("b", "busy", true));
         queue.failed();
-        assert!(queue.send().is_none(), "they know that it fires");
-        for n in 0..WAITING_MAX * 2 {
-            queue.add(told(&n.to_string(), "busy", true));
+        assert!(queue.start().is_none(), "the receiver knows that it fires");
+        for n in 0..QUEUED_MAX * 2 {
+            queue.add(transition(&n.to_string(), "busy", true));
         }
-        assert_eq!(queue.figures(), (WAITING_MAX, WAITING_MAX as u64));
+        assert_eq!(
+            (queue.len(), queue.dropped()),
+            (QUEUED_MAX, QUEUED_MAX as u64)
+        );
     }
 
     proptest! {
-        /// Whatever fails and whenever, who is told has heard each change once, and in the end the truth.
+        /// Whichever attempts fail, a receiver gets each change once and in order, and finally the current state.
         #[test]
-        fn a_receiver_hears_changes_in_turn_and_in_the_end_the_truth(
+        fn a_receiver_gets_changes_in_order_and_finally_the_current_state(
             steps in proptest::collection::vec((0u8..4, 0usize..3), 0..80),
         ) {
-            let (mut queue, mut truth, mut heard) = (Queue::default(), [false; 3], [false; 3]);
-            let mut on_its_way: Option<Message> = None;
-            let hear = |message: Option<Message>, heard: &mut [bool; 3]| {
+            let (mut queue, mut current, mut received) = (DeliveryQueue::default(), [false; 3], [false; 3]);
+            let mut attempt: Option<Notification> = None;
+            let receive = |message: Option<Notification>, received: &mut [bool; 3]| {
                 for (host, firing) in message.iter().flat_map(states) {
-                    let heard = &mut heard[host.parse::<usize>().unwrap()];
-                    assert_ne!(*heard, firing, "told twice");
-                    *heard = firing;
+                    let received = &mut received[host.parse::<usize>().unwrap()];
+                    assert_ne!(*received, firing, "sent twice");
+                    *received = firing;
                 }
             };
             for (step, host) in steps {
                 match step {
                     0 | 1 => {
-                        truth[host] = !truth[host];
-                        queue.add(told(&host.to_string(), "busy", truth[host]));
+                        current[host] = !current[host];
+                        queue.add(transition(&host.to_string(), "busy", current[host]));
                     }
-                    2 => match on_its_way.take() {
-                        Some(message) => { hear(Some(message), &mut heard); queue.arrived(); }
-                        None => on_its_way = queue.send(),
+                    2 => match attempt.take() {
+                        Some(message) => { receive(Some(message), &mut received); queue.succeeded(); }
+                        None => attempt = queue.start(),
                     },
-                    _ => if on_its_way.take().is_some() { queue.failed() },
+                    _ => if attempt.take().is_some() { queue.failed() },
                 }
             }
-            if on_its_way.is_some() { queue.failed() }
-            hear(queue.send(), &mut heard);
-            prop_assert_eq!(heard, truth);
+            if attempt.is_some() { queue.failed() }
+            receive(queue.start(), &mut received);
+            prop_assert_eq!(received, current);
         }
     }
 }

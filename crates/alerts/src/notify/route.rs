@@ -1,15 +1,15 @@
-//! Where alerts are told, as people write it.
+//! Routes: where notifications are sent, and how the configuration writes it.
 //!
-//! | route | what is sent |
+//! | route | delivery |
 //! |---|---|
 //! | `https://…`, `http://…` | a POST of JSON: `{"schema":1,"text":…,"alerts":[…]}` |
-//! | `slack:https://…`, `teams:https://…`, `discord:https://…` | a POST of the text, as they take it |
+//! | `slack:https://…`, `teams:https://…`, `discord:https://…` | a POST of the text in the service's format |
 //! | `ntfy:https://…` | a POST of the text, with title and priority |
-//! | `mail:smtps://USER:PASSWORD@HOST/?from=A&to=B,C` | a letter; `smtp://` asks for TLS itself (STARTTLS) |
-//! | `command:…` | the JSON on a command's standard input, run through the shell |
+//! | `mail:smtps://USER:PASSWORD@HOST/?from=A&to=B,C` | a mail; `smtp://` uses STARTTLS |
+//! | `command:…` | the JSON on the standard input of a shell command |
 //!
-//! `critical` before it leaves out warnings. What follows the kind, or all of it, may be `file:PATH` or
-//! `env:NAME` for what is there: addresses with secrets in them belong elsewhere than in the configuration.
+//! The prefix `critical ` leaves out warnings. The whole route, or the part after the kind, may be `file:PATH` or
+//! `env:NAME`, because an address that is a secret does not belong into the configuration.
 
 use std::fmt;
 use std::io::Read;
@@ -19,76 +19,68 @@ use sysmon_wire::message::Severity;
 use thiserror::Error;
 
 use super::mail::Mail;
+use super::notification::Format;
 
-/// Bytes of a file that holds a route.
+/// Largest file that is read for `file:PATH`.
 const SECRET_BYTES_MAX: u64 = 4_096;
 
-/// Where alerts are told.
+/// Where notifications are sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
-    /// How.
     pub(super) target: Target,
-    /// The least severity that is told.
-    least: Severity,
-    /// Tells it from others without saying what it is.
+    /// Lowest severity that is sent.
+    min_severity: Severity,
+    /// Hash of the route, which does not reveal its secret.
     id: u32,
 }
 
-/// How something is told.
+/// How notifications are delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Target {
-    /// A POST to an address, in one of some forms.
-    Post(Form, String),
+    Post(Format, String),
     Mail(Mail),
     Command(String),
 }
 
-/// What a receiver takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Form {
-    Json,
-    Slack,
-    Teams,
-    Discord,
-    Ntfy,
-}
-
-const FORMS: [(&str, Form); 5] = [
-    ("slack:", Form::Slack),
-    ("teams:", Form::Teams),
-    ("discord:", Form::Discord),
-    ("ntfy:", Form::Ntfy),
-    ("json:", Form::Json),
+const FORMATS: [(&str, Format); 5] = [
+    ("slack:", Format::Slack),
+    ("teams:", Format::Teams),
+    ("discord:", Format::Discord),
+    ("ntfy:", Format::Ntfy),
+    ("json:", Format::Json),
 ];
 
-/// A text that is no route. It says what, but never the text, which may be a secret.
+/// A text that is not a route. The message never contains the text, which may be a secret.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum RouteError {
-    /// Of no kind.
+    /// No route begins like this.
     #[error(
-        "no route for alerts begins with {0:?}: write https://…, slack:https://…, teams:https://…, discord:https://…, ntfy:https://…, mail:smtps://… or command:…"
+        "unknown kind of notification route {0:?}: write https://…, slack:https://…, teams:https://…, discord:https://…, ntfy:https://…, mail:smtps://… or command:…"
     )]
     Kind(String),
-    /// An address that is none.
-    #[error("a webhook is an address: write https://… after the kind")]
+    /// The target of a webhook is not a URL.
+    #[error("a webhook route needs a URL: write https://… after the kind")]
     Address,
-    /// A letter to nobody.
+    /// The mail server, sender or recipients are wrong.
     #[error("{0}")]
     Mail(String),
-    /// Where it is said to be is nothing.
-    #[error("the route from {from} cannot be read: {why}")]
+    /// The file or environment variable has no route.
+    #[error("cannot read the route from {from}: {reason}")]
     Secret {
-        /// The file or variable.
+        /// `file:PATH` or `env:NAME`.
         from: String,
-        /// Why not.
-        why: String,
+        /// The error, or what is expected.
+        reason: String,
     },
 }
 
 impl Route {
-    /// Reads a route whose parts may stand in files or in the environment.
+    /// Parses a route, reading `file:` and `env:`.
+    ///
+    /// # Errors
+    /// The text is not a route, or its file or variable cannot be read.
     pub fn resolve(text: &str) -> Result<Self, RouteError> {
-        let (least, rest) = severity(text);
+        let (min_severity, rest) = severity(text);
         let (kind, target) = split(rest);
         let rest = match (secret(rest)?, secret(target)?) {
             (Some(all), _) => all,
@@ -96,14 +88,14 @@ impl Route {
             (None, None) => rest.to_owned(),
         };
         let mut route: Self = rest.parse()?;
-        route.least = route.least.max(least);
+        route.min_severity = route.min_severity.max(min_severity);
         Ok(route)
     }
 
-    /// A route as it stands in the configuration, without what may be secret.
+    /// A route of the configuration without secrets; files and variables are not read.
     pub fn describe(text: &str) -> String {
-        let (least, rest) = severity(text);
-        let only = match least {
+        let (min_severity, rest) = severity(text);
+        let only = match min_severity {
             Severity::Critical => "critical ",
             Severity::Warning => "",
         };
@@ -114,16 +106,16 @@ impl Route {
         }
         match rest.parse::<Self>() {
             Ok(route) => format!("{only}{route}"),
-            Err(_) => "something that is no route".to_owned(),
+            Err(_) => "(invalid route)".to_owned(),
         }
     }
 
-    /// Whether an alert of this severity is told there.
-    pub fn takes(&self, severity: Severity) -> bool {
-        severity >= self.least
+    /// Whether alerts of this severity are sent there.
+    pub fn accepts(&self, severity: Severity) -> bool {
+        severity >= self.min_severity
     }
 
-    /// Tells it from others, over restarts too, without saying what it is.
+    /// Identifies the route across restarts without revealing its secret.
     pub fn id(&self) -> u32 {
         self.id
     }
@@ -133,15 +125,15 @@ impl FromStr for Route {
     type Err = RouteError;
 
     fn from_str(text: &str) -> Result<Self, RouteError> {
-        let (least, rest) = severity(text);
+        let (min_severity, rest) = severity(text);
         let (kind, target) = split(rest);
-        let form = FORMS.iter().find(|(name, _)| *name == kind);
+        let format = FORMATS.iter().find(|(name, _)| *name == kind);
         let is_url = target.starts_with("https://") || target.starts_with("http://");
-        let target = match (kind, form) {
+        let target = match (kind, format) {
             ("command:", _) if !target.trim().is_empty() => Target::Command(target.to_owned()),
             ("mail:", _) => Target::Mail(target.parse().map_err(RouteError::Mail)?),
-            ("", _) if is_url => Target::Post(Form::Json, target.to_owned()),
-            (_, Some((_, form))) if is_url => Target::Post(*form, target.to_owned()),
+            ("", _) if is_url => Target::Post(Format::Json, target.to_owned()),
+            (_, Some((_, format))) if is_url => Target::Post(*format, target.to_owned()),
             (_, Some(_)) => return Err(RouteError::Address),
             _ => {
                 let kind = rest.split(':').next().unwrap_or_default();
@@ -150,7 +142,7 @@ impl FromStr for Route {
         };
         Ok(Self {
             target,
-            least,
+            min_severity,
             id: crc32fast::hash(rest.as_bytes()),
         })
     }
@@ -165,9 +157,9 @@ fn severity(text: &str) -> (Severity, &str) {
     }
 }
 
-/// The kind with its colon, if there is one, and the rest.
+/// The kind with its colon, or nothing, and the rest.
 fn split(text: &str) -> (&str, &str) {
-    let kinds = FORMS
+    let kinds = FORMATS
         .iter()
         .map(|(kind, _)| *kind)
         .chain(["mail:", "command:"]);
@@ -175,11 +167,11 @@ fn split(text: &str) -> (&str, &str) {
     text.split_at(found.map_or(0, str::len))
 }
 
-/// What is in the file or variable that is named; none if none is.
+/// The content of `file:PATH` or `env:NAME`; none for other texts.
 fn secret(text: &str) -> Result<Option<String>, RouteError> {
-    let failed = |why: String| RouteError::Secret {
+    let failed = |reason: String| RouteError::Secret {
         from: text.to_owned(),
-        why,
+        reason,
     };
     let found = if let Some(path) = text.strip_prefix("file:") {
         let mut content = String::new();
@@ -194,24 +186,24 @@ fn secret(text: &str) -> Result<Option<String>, RouteError> {
     };
     let found = found.trim();
     if found.is_empty() || found.contains('\n') {
-        return Err(failed("it should be one line".to_owned()));
+        return Err(failed("it has to be one line".to_owned()));
     }
     Ok(Some(found.to_owned()))
 }
 
 impl fmt::Display for Route {
-    /// Without what may be secret: the path of a webhook is its password.
+    /// Without secrets: the path of a webhook is its password.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.least == Severity::Critical {
+        if self.min_severity == Severity::Critical {
             f.write_str("critical ")?;
         }
         match &self.target {
             Target::Command(command) => write!(f, "command {command}"),
             Target::Mail(mail) => write!(f, "{mail}"),
-            Target::Post(form, url) => {
+            Target::Post(format, url) => {
                 let host = url.split('/').nth(2).unwrap_or_default();
                 let host = host.rsplit('@').next().unwrap_or_default();
-                let kind = FORMS.iter().find(|(_, other)| other == form);
+                let kind = FORMATS.iter().find(|(_, other)| other == format);
                 match kind.map(|(kind, _)| kind.trim_end_matches(':')) {
                     Some("json") | None => write!(f, "webhook at {host}"),
                     Some(kind) => write!(f, "{kind} webhook at {host}"),
@@ -226,7 +218,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn routes_are_read_and_shown_without_their_secret() {
+    fn routes_are_displayed_without_their_secret() {
         let shown = |text: &str| text.parse::<Route>().unwrap().to_string();
         assert_eq!(
             shown("slack:https://hooks.example.org/T1/secret"),
@@ -238,7 +230,7 @@ mod tests {
         );
         assert_eq!(
             shown("critical mail:smtps://me:secret@mx.example.org/?from=a@b.org&to=c@d.org"),
-            "critical mail to c@d.org by mx.example.org"
+            "critical mail to c@d.org via mx.example.org"
         );
         assert!("command:/usr/bin/true".parse::<Route>().is_ok());
         for bad in [
@@ -255,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_come_from_files_and_the_environment() {
+    fn routes_are_read_from_files_and_the_environment() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("url");
         std::fs::write(&path, "https://hooks.example.org/T1/secret\n").unwrap();
@@ -263,13 +255,13 @@ mod tests {
         let route = Route::resolve(&text).unwrap();
         let plain: Route = "slack:https://hooks.example.org/T1/secret".parse().unwrap();
         assert_eq!((&route.target, route.id()), (&plain.target, plain.id()));
-        assert!(route.takes(Severity::Critical) && !route.takes(Severity::Warning));
+        assert!(route.accepts(Severity::Critical) && !route.accepts(Severity::Warning));
         assert_eq!(Route::describe(&text), text);
         let missing = Route::resolve("slack:file:/nowhere")
             .unwrap_err()
             .to_string();
         assert!(
-            missing.starts_with("the route from file:/nowhere cannot be read"),
+            missing.starts_with("cannot read the route from file:/nowhere"),
             "{missing}"
         );
         assert!(Route::resolve("env:SYSMON_NO_SUCH_VARIABLE").is_err());

@@ -1,90 +1,123 @@
-//! One attempt to tell something: it takes a limited time, and of the answer only the first line is read.
+//! One attempt to deliver a notification: limited in time, and of the answer only the status is read.
 
 use std::io::Write;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
 
-use super::message::Message;
-use super::route::{Form, Route, Target};
+use thiserror::Error;
 
-/// How long one attempt may take.
+use super::notification::{Format, Notification};
+use super::route::{Route, Target};
+
+/// Longest time of one attempt.
 const ATTEMPT_MAX: Duration = Duration::from_secs(10);
 
-/// Characters kept of why an attempt failed.
-const WHY_MAX: usize = 200;
+/// Time between two checks whether a command has exited.
+const EXIT_POLL: Duration = Duration::from_millis(20);
 
-/// Sends a message over a route; an error says why it did not arrive.
-pub fn send(route: &Route, message: &Message) -> Result<(), String> {
-    let sent = match &route.target {
-        Target::Command(command) => run(command, message),
-        Target::Mail(mail) => mail.send(message, ATTEMPT_MAX),
-        Target::Post(form, url) => post(*form, url, message),
-    };
-    sent.map_err(|why| why.chars().take(WHY_MAX).collect())
+/// Why a notification was not delivered.
+#[derive(Debug, Error)]
+pub enum SendError {
+    /// The receiver answered with another status than success.
+    #[error("HTTP status {0}")]
+    Status(String),
+    /// The receiver was not reached, or did not answer in time.
+    #[error("{0}")]
+    Http(String),
+    /// The mail was not handed to the server.
+    #[error("{0}")]
+    Mail(String),
+    /// The command could not be started.
+    #[error("cannot run the command: {0}")]
+    Command(#[from] std::io::Error),
+    /// The command failed.
+    #[error("the command failed: {0}")]
+    Exit(ExitStatus),
+    /// The command ran too long and was killed.
+    #[error("the command ran longer than {} s", ATTEMPT_MAX.as_secs())]
+    CommandTimeout,
 }
 
-fn post(form: Form, url: &str, message: &Message) -> Result<(), String> {
+/// Sends a notification over a route, once.
+///
+/// # Errors
+/// It did not arrive, as far as is known; the message contains no secret of the route.
+pub fn send(route: &Route, notification: &Notification) -> Result<(), SendError> {
+    match &route.target {
+        Target::Command(command) => run(command, notification),
+        Target::Mail(mail) => mail
+            .send(notification, ATTEMPT_MAX)
+            .map_err(SendError::Mail),
+        Target::Post(format, url) => post(*format, url, notification),
+    }
+}
+
+fn post(format: Format, url: &str, notification: &Notification) -> Result<(), SendError> {
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .timeout_global(Some(ATTEMPT_MAX))
-        // A receiver that sends us elsewhere is not the one that was configured.
+        // A redirect's target is not the receiver that was configured.
         .max_redirects(0)
         .http_status_as_error(false)
         .build()
         .into();
-    let body = message.body(form);
-    let mut request = agent.post(url).header("Idempotency-Key", message.id());
-    request = match form {
-        Form::Ntfy => {
-            let priority = if message.is_critical() {
-                "urgent"
-            } else {
-                "default"
+    let mut request = agent.post(url).header("Idempotency-Key", notification.id());
+    request = match format {
+        Format::Ntfy => {
+            let priority = match notification.is_critical() {
+                true => "urgent",
+                false => "default",
             };
             request
                 .header("Content-Type", "text/plain; charset=utf-8")
-                .header("Title", message.title())
+                .header("Title", notification.title())
                 .header("Priority", priority)
         }
         _ => request.header("Content-Type", "application/json"),
     };
     // The answer's body is not read, however long it is.
-    match request.send(&body) {
+    match request.send(&notification.body(format)) {
         Ok(answer) if answer.status().is_success() => Ok(()),
-        Ok(answer) => Err(format!("it answered {}", answer.status())),
-        // What went wrong may name the address, whose path is a secret.
-        Err(error) => Err(error.to_string().replace(url, "the address")),
+        Ok(answer) => Err(SendError::Status(answer.status().to_string())),
+        // The error may contain the URL, whose path is a secret.
+        Err(error) => Err(SendError::Http(error.to_string().replace(url, "the URL"))),
     }
 }
 
-fn run(command: &str, message: &Message) -> Result<(), String> {
+fn run(command: &str, notification: &Notification) -> Result<(), SendError> {
     let mut child = Command::new("/bin/sh")
         .args(["-c", command])
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        .spawn()
-        .map_err(|error| error.to_string())?;
-    let start = Instant::now();
-    let json = message.json().to_string();
+        .spawn()?;
+    let json = notification.json().to_string();
     if let Some(mut stdin) = child.stdin.take() {
-        // A command that does not read is free to, and must not hold us up.
+        // On a thread, because a command that does not read its input must not block this one.
         let write = move || drop(stdin.write_all(json.as_bytes()));
         let _ = std::thread::Builder::new()
             .name("alert".to_owned())
             .spawn(write);
     }
-    loop {
-        match child.try_wait().map_err(|error| error.to_string())? {
-            Some(status) if status.success() => return Ok(()),
-            Some(status) => return Err(format!("it failed: {status}")),
-            None if start.elapsed() < ATTEMPT_MAX => std::thread::sleep(Duration::from_millis(20)),
-            None => {
-                let _ = child.kill();
-                let _ = child.wait();
-                return Err(format!("it took longer than {} s", ATTEMPT_MAX.as_secs()));
-            }
+    match exit_status(&mut child)? {
+        Some(status) if status.success() => Ok(()),
+        Some(status) => Err(SendError::Exit(status)),
+        None => {
+            let _ = child.kill();
+            let _ = child.wait();
+            Err(SendError::CommandTimeout)
         }
     }
+}
+
+/// Waits for the exit of a command; none after [`ATTEMPT_MAX`].
+fn exit_status(child: &mut Child) -> std::io::Result<Option<ExitStatus>> {
+    for _ in 0..ATTEMPT_MAX.as_millis() / EXIT_POLL.as_millis() {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some(status));
+        }
+        std::thread::sleep(EXIT_POLL);
+    }
+    Ok(None)
 }
 
 #[cfg(test)]
@@ -93,50 +126,48 @@ mod tests {
     use super::*;
     use sysmon_wire::UnixMs;
 
-    fn sent(answer: Answer) -> (Result<(), String>, Vec<String>) {
+    fn notification() -> Notification {
+        Notification::test("hub", UnixMs(5))
+    }
+
+    fn sent(answer: Answer) -> (Result<(), String>, Receiver) {
         let receiver = Receiver::start(vec![answer]);
         let route = receiver.url().parse().unwrap();
-        (
-            send(&route, &Message::test("hub", UnixMs(5))),
-            receiver.requests(),
-        )
+        let sent = send(&route, &notification());
+        (sent.map_err(|error| error.to_string()), receiver)
     }
 
     #[test]
-    fn what_a_receiver_answers_is_told() {
-        let (result, requests) = sent(Answer::Status("204 No Content"));
-        assert!(result.is_ok() && requests[0].contains("only a test"));
+    fn the_status_of_the_answer_decides_and_errors_hide_the_url() {
+        let (result, receiver) = sent(Answer::Status("204 No Content"));
+        assert!(result.is_ok() && receiver.requests()[0].contains("only a test"));
         let (result, _) = sent(Answer::Status("302 Found"));
         assert!(result.unwrap_err().contains("302"));
         let (result, _) = sent(Answer::Status("500 No"));
         assert!(result.unwrap_err().contains("500"));
-        let nobody = "http://127.0.0.1:1/secret".parse().unwrap();
-        let why = send(&nobody, &Message::test("hub", UnixMs(5))).unwrap_err();
-        assert!(!why.contains("secret"), "{why}");
+        let unreachable = "http://127.0.0.1:1/secret".parse().unwrap();
+        let error = send(&unreachable, &notification()).unwrap_err();
+        assert!(!error.to_string().contains("secret"), "{error}");
     }
 
     #[test]
-    fn a_gigabyte_in_answer_is_not_read() {
-        // Reading it all would run into the time-out of an attempt.
-        let (result, _) = sent(Answer::Endless);
+    fn an_endless_answer_is_not_read() {
+        let (result, receiver) = sent(Answer::Endless);
         assert_eq!(result, Ok(()));
+        receiver.answer_was_cut_short();
     }
 
     #[test]
-    fn commands_get_the_message_and_may_fail() {
+    fn commands_get_the_json_and_may_ignore_it_or_fail() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("out");
-        let message = Message::test("hub", UnixMs(5));
         let route: Route = format!("command:cat > {}", file.display()).parse().unwrap();
-        send(&route, &message).unwrap();
-        assert!(
-            std::fs::read_to_string(file)
-                .unwrap()
-                .contains("only a test")
-        );
-        let failed = send(&"command:exit 3".parse().unwrap(), &message).unwrap_err();
-        assert!(failed.contains("failed"));
-        let deaf = send(&"command:exec <&-; true".parse().unwrap(), &message);
-        assert_eq!(deaf, Ok(()));
+        send(&route, &notification()).unwrap();
+        let json = std::fs::read_to_string(file).unwrap();
+        assert!(json.contains("only a test"));
+        let failed = send(&"command:exit 3".parse().unwrap(), &notification()).unwrap_err();
+        assert!(failed.to_string().contains("exit status: 3"), "{failed}");
+        let ignores = "command:exec <&-; true".parse().unwrap();
+        assert!(send(&ignores, &notification()).is_ok());
     }
 }

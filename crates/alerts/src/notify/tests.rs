@@ -1,29 +1,28 @@
-//! Real receivers, and hubs that stop in the middle.
+//! Real receivers, and hubs that stop at any time.
 
-use std::time::{Duration, Instant};
-
-use super::message::tests::told;
-use super::testing::{Answer, Receiver};
+use super::notification::tests::transition;
+use super::testing::{Answer, PATIENCE, Receiver};
 use super::*;
 
-fn news(host: &str, firing: bool) -> News {
-    News {
-        transitions: vec![Transition {
-            alert: told(host, "busy", true).alert,
-            firing,
-        }],
-    }
+fn one(host: &str, firing: bool) -> Vec<Transition> {
+    vec![Transition {
+        alert: transition(host, "busy", true).alert,
+        firing,
+    }]
 }
 
-fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let start = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(start.elapsed() < Duration::from_secs(30), "never: {what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+/// Waits until `find` finds something; it is tried again whenever the notifier's state changes.
+fn wait_until<T>(what: &str, notifier: &Notifier, mut find: impl FnMut(&State) -> Option<T>) -> T {
+    let shared = &notifier.shared;
+    let mut found = None;
+    let waited = shared
+        .changed
+        .wait_timeout_while(shared.lock(), PATIENCE, |state| {
+            found = find(state);
+            found.is_none()
+        });
+    drop(waited.unwrap());
+    found.unwrap_or_else(|| panic!("not in time: {what}"))
 }
 
 struct Place {
@@ -48,61 +47,66 @@ impl Place {
             silences: Some(SilenceFile::new(self.dir.path())),
             maintenance: Vec::new(),
         };
-        Notifier::start(options, Kept::load(&self.path())).unwrap()
+        let restored = NotifierState::load(&self.path());
+        Notifier::start(options, restored, Clock::system()).unwrap()
     }
 }
 
 #[test]
-fn a_receiver_gets_one_message_for_one_incident_over_a_restart_in_its_middle() {
+fn a_restart_between_attempts_neither_loses_nor_repeats_a_notification() {
     let place = Place::new();
     let receiver = Receiver::start(vec![Answer::Status("500 No"), Answer::Status("200 OK")]);
     let notifier = place.start(&[receiver.url()]);
-    notifier.tell(news("a", true));
-    until("the attempt failed", || {
-        notifier.health()[0]
-            .failing
-            .clone()
-            .filter(|(_, why)| why.contains("500"))
+    notifier.apply(one("a", true));
+    wait_until("the attempt fails", &notifier, |state| {
+        let failing = state.deliveries[0].health().failing;
+        failing.filter(|(_, error)| error.contains("500"))
     });
     notifier.finish();
     drop(notifier);
     let again = place.start(&[receiver.url()]);
-    until("it arrived", || again.health()[0].told);
+    wait_until("the notification arrives", &again, |state| {
+        state.deliveries[0].health().sent
+    });
     assert_eq!(again.health()[0].failing, None);
     again.finish();
     drop(again);
-    // A third start has nothing to tell, until it is over.
+    // A third start sends nothing until the alert is resolved.
     let last = place.start(&[receiver.url()]);
-    assert_eq!(Kept::load(&place.path()).firing().len(), 1);
-    last.tell(news("a", false));
-    let requests = receiver.has(3);
+    assert_eq!(NotifierState::load(&place.path()).firing().len(), 1);
+    last.apply(one("a", false));
+    let requests = receiver.wait_for(3);
     let key = |request: &String| {
         let line = request
             .lines()
             .find(|line| line.to_lowercase().starts_with("idempotency-key: "));
         line.unwrap().to_owned()
     };
-    assert_eq!(key(&requests[0]), key(&requests[1]), "tried again");
+    assert_eq!(
+        key(&requests[0]),
+        key(&requests[1]),
+        "the same notification"
+    );
     assert_ne!(key(&requests[1]), key(&requests[2]));
     assert!(requests[1].contains("\"state\":\"firing\"") && requests[2].contains("resolved"));
     last.finish();
     assert_eq!(receiver.requests().len(), 3);
-    assert!(Kept::load(&place.path()).firing().is_empty());
+    assert!(NotifierState::load(&place.path()).firing().is_empty());
 }
 
 #[test]
-fn what_a_killed_hub_tells_twice_has_the_same_key() {
+fn a_notification_repeated_after_a_kill_has_the_same_key() {
     let place = Place::new();
     let receiver = Receiver::start(vec![Answer::Hang, Answer::Status("200 OK")]);
     let killed = place.start(&[receiver.url()]);
-    killed.tell(news("a", true));
-    receiver.has(1);
-    until("it is kept", || {
-        (!Kept::load(&place.path()).firing().is_empty()).then_some(())
+    killed.apply(one("a", true));
+    receiver.wait_for(1);
+    wait_until("the state file is written", &killed, |_| {
+        (!NotifierState::load(&place.path()).firing().is_empty()).then_some(())
     });
-    // The first never hears that it arrived, and a second one starts with what is in the file.
+    // The first never gets an answer, and a second one starts from the state file.
     let again = place.start(&[receiver.url()]);
-    let requests = receiver.has(2);
+    let requests = receiver.wait_for(2);
     let key = |request: &str| {
         let lower = request.to_lowercase();
         let key = lower
@@ -116,37 +120,35 @@ fn what_a_killed_hub_tells_twice_has_the_same_key() {
 }
 
 #[test]
-fn a_receiver_that_hangs_holds_up_nobody_else() {
+fn a_receiver_that_hangs_delays_no_other() {
     let place = Place::new();
     let hangs = Receiver::start(vec![Answer::Hang]);
     let works = Receiver::start(vec![Answer::Status("200 OK")]);
     let notifier = place.start(&[hangs.url(), works.url()]);
-    let start = Instant::now();
-    notifier.tell(news("a", true));
-    works.has(1);
-    assert!(start.elapsed() < Duration::from_secs(5));
+    notifier.apply(one("a", true));
+    works.wait_for(1);
     let health = notifier.health();
-    assert_eq!((health[0].waiting, health[0].told), (1, None));
+    assert_eq!((health[0].queued, health[0].sent), (1, None));
 }
 
 #[test]
-fn what_happens_at_once_is_one_message_and_warnings_go_where_they_are_wanted() {
+fn transitions_at_once_are_one_notification_and_a_critical_route_gets_no_warnings() {
     let place = Place::new();
     let all = Receiver::start(vec![Answer::Status("200 OK")]);
-    let bad = Receiver::start(vec![Answer::Status("200 OK")]);
-    let critical = format!("critical {}", bad.url());
-    let notifier = place.start(&[all.url(), &critical]);
-    let mut mild = news("c", true);
-    mild.transitions[0].alert.severity = sysmon_wire::message::Severity::Warning;
-    notifier.tell(mild);
-    notifier.tell(news("a", true));
-    notifier.tell(news("b", true));
-    let request = all.has(1).remove(0);
+    let critical = Receiver::start(vec![Answer::Status("200 OK")]);
+    let critical_only = format!("critical {}", critical.url());
+    let notifier = place.start(&[all.url(), &critical_only]);
+    let mut warning = one("c", true);
+    warning[0].alert.severity = sysmon_wire::message::Severity::Warning;
+    notifier.apply(warning);
+    notifier.apply(one("a", true));
+    notifier.apply(one("b", true));
+    let request = all.wait_for(1).remove(0);
     assert!(
         request.contains("CRITICAL busy: 2 hosts: a, b\\nWARNING c"),
         "{request}"
     );
-    let request = bad.has(1).remove(0);
+    let request = critical.wait_for(1).remove(0);
     assert!(
         request.contains("hosts: a, b") && !request.contains("WARNING"),
         "{request}"
@@ -154,11 +156,11 @@ fn what_happens_at_once_is_one_message_and_warnings_go_where_they_are_wanted() {
 }
 
 #[test]
-fn what_is_silenced_is_told_when_the_silence_is_taken_back() {
+fn a_silenced_alert_is_notified_when_the_silence_is_removed() {
     let place = Place::new();
     let receiver = Receiver::start(vec![Answer::Status("200 OK")]);
     let file = SilenceFile::new(place.dir.path());
-    let silence = super::super::silence::Silence {
+    let silence = crate::silence::Silence {
         id: "1".to_owned(),
         scope: Scope::of("a"),
         from: UnixMs(0),
@@ -167,21 +169,21 @@ fn what_is_silenced_is_told_when_the_silence_is_taken_back() {
     };
     file.write(&[silence]).unwrap();
     let notifier = place.start(&[receiver.url()]);
-    notifier.tell(news("a", true));
-    notifier.tell(news("b", true));
-    let request = receiver.has(1).remove(0);
+    notifier.apply(one("a", true));
+    notifier.apply(one("b", true));
+    let request = receiver.wait_for(1).remove(0);
     assert!(
         request.contains("CRITICAL b") && !request.contains("CRITICAL a"),
         "{request}"
     );
     let reasons: Vec<_> = notifier
-        .open(now())
+        .active(Clock::system().now())
         .into_iter()
         .map(|(_, reason)| reason)
         .collect();
     assert_eq!(reasons, [Some("new disks".to_owned()), None]);
     file.write(&[]).unwrap();
-    let request = receiver.has(2).remove(1);
+    let request = receiver.wait_for(2).remove(1);
     assert!(
         request.contains("CRITICAL a") && !request.contains("CRITICAL b"),
         "{request}"
@@ -189,37 +191,37 @@ fn what_is_silenced_is_told_when_the_silence_is_taken_back() {
 }
 
 #[test]
-fn what_waits_for_a_route_that_stays_goes_on_waiting() {
+fn a_route_that_stays_keeps_its_queue() {
     let place = Place::new();
-    let (nobody, other) = ("http://127.0.0.1:1/a", "http://127.0.0.1:1/b");
-    let notifier = place.start(&[nobody, other]);
-    notifier.tell(news("a", true));
+    let (first, other) = ("http://127.0.0.1:1/a", "http://127.0.0.1:1/b");
+    let notifier = place.start(&[first, other]);
+    notifier.apply(one("a", true));
     let route = |text: &str| text.parse::<Route>().unwrap();
-    notifier.reroute(
+    notifier.reconfigure(
         vec![route("http://127.0.0.1:1/c"), route(other)],
         Vec::new(),
     );
-    let waiting: Vec<_> = notifier
-        .health()
-        .iter()
-        .map(|health| health.waiting)
-        .collect();
-    assert_eq!(waiting, [0, 1]);
+    let health = notifier.health();
+    let queued: Vec<_> = health.iter().map(|health| health.queued).collect();
+    assert_eq!(queued, [0, 1]);
 }
 
 #[test]
-fn acknowledged_is_kept() {
+fn acknowledgements_survive_a_restart() {
     let place = Place::new();
     let notifier = place.start(&[]);
-    notifier.tell(news("a", true));
-    let jane = Acknowledged {
-        by: "jane".to_owned(),
+    notifier.apply(one("a", true));
+    let jane = Acknowledgement {
+        by: "jane".into(),
         at: UnixMs(7),
-        note: "on it".to_owned(),
+        note: "on it".into(),
     };
     assert_eq!(notifier.acknowledge(&Scope::of("a"), Some(&jane)), 1);
     notifier.finish();
     drop(notifier);
     let again = place.start(&[]);
-    assert_eq!(again.open(now())[0].0.acknowledged, Some(jane));
+    assert_eq!(
+        again.active(Clock::system().now())[0].0.acknowledged,
+        Some(jane)
+    );
 }

@@ -1,9 +1,9 @@
-//! What is watched from the start.
+//! The rules of a hub whose configuration has none.
 
-/// The usual rules.
+/// The default rules.
 ///
-/// Each is about something that somebody has to do something about. A busy processor, a full page cache or a
-/// clock that nothing keeps are none of these.
+/// Each of them requires somebody to act. A busy processor, a full page cache or an unsynchronised clock that is
+/// nevertheless right do not.
 pub const DEFAULTS: [&str; 17] = [
     "silent: silent for 60s critical",
     "disk-full: system.filesystem.utilization > 95% clear 93% for 5m critical",

@@ -1,4 +1,4 @@
-//! Rules, one line each: what is to be watched, and when it is bad.
+//! Alert rules, one line each: a condition, and what follows when it holds.
 //!
 //! ```text
 //! NAME: CONDITION [and CONDITION]… [for SPAN] [on HOSTS] [warning|critical] [say TEXT]
@@ -6,17 +6,18 @@
 //! NAME: clock off SPAN …
 //! ```
 //!
-//! | condition | bad when |
+//! | condition | holds when |
 //! |---|---|
-//! | `METRIC > VALUE [clear VALUE]`, also `<` | it is beyond the value, until it is on the good side of the other |
-//! | `rate(METRIC) > VALUE [over SPAN]` | it grows faster, over five minutes |
-//! | `METRIC > VALUE within SPAN [clear SPAN]` | it will be, if the last hour goes on; `full within` is for `> 100% within` |
-//! | `METRIC turns > VALUE` | it is now, and was not before |
-//! | `METRIC unlike its week [by N] [clear N]` | its ten-minute mean is N spreads beyond what this hour of earlier weeks had |
+//! | `METRIC > VALUE [clear VALUE]`, also `<` | the value is beyond the first, until it is not beyond the second |
+//! | `rate(METRIC) > VALUE [over SPAN]` | the change per second over SPAN (five minutes) is beyond VALUE |
+//! | `METRIC > VALUE within SPAN [clear SPAN]` | the trend of the last hour reaches VALUE within SPAN; `full within` means `> 100% within` |
+//! | `METRIC turns > VALUE` | the value is beyond VALUE now, and was not before |
+//! | `METRIC deviates from baseline [by N] [clear N]` | the ten-minute mean is N spreads outside what this hour of earlier weeks had |
 //!
-//! METRIC is an alias or a full name, of which every series of a host is judged by itself; conditions after the
-//! first are of the same device where they know it, else of any of the host's. VALUE is a number with a unit
-//! that fits the metric, or `[N*]METRIC`. HOSTS is a name with `*` for any letters, or `#TAG`.
+//! METRIC is an alias or a full name; each series of a host is evaluated separately. A condition after the first
+//! uses the series of the same device if the metric has one, else any of the host's. VALUE is a number with a unit
+//! that fits the metric, or `[N*]METRIC`. HOSTS is a name with `*` for any characters, or `#TAG`. `unlike its week`
+//! is an alias of `deviates from baseline`.
 
 mod defaults;
 mod parse;
@@ -34,63 +35,63 @@ pub use defaults::DEFAULTS;
 pub use parse::{RuleError, parse_all};
 pub use template::Template;
 
-/// Rules a hub may have.
+/// Rules of one hub.
 pub const RULES_MAX: usize = 200;
 
 /// Conditions of one rule.
 pub const TERMS_MAX: usize = 4;
 
-/// What a rule looks at.
+/// When a rule holds.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Condition {
-    /// Values: all of these hold.
+    /// All of these conditions hold.
     All(Vec<Term>),
-    /// A host that says nothing.
+    /// The host has not reported for the rule's `for` time.
     Silent,
-    /// A host whose clock is off by this much.
+    /// The host's clock differs from the hub's by at least this much.
     ClockOff(Duration),
 }
 
-/// One thing that has to hold of a value.
+/// One condition on the series of a metric.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Term {
-    /// Which series.
+    /// The metric whose series are evaluated.
     pub metric: MetricName,
-    /// What of it.
+    /// What is compared.
     pub measure: Measure,
-    /// Whether above it is bad, or below it.
+    /// Whether the condition holds above the threshold, or below it.
     pub above: bool,
-    /// Where it becomes bad.
+    /// Limit at which the alert fires.
     pub threshold: Bound,
-    /// Where it is good again.
+    /// Limit at which a firing alert is resolved.
     pub clear: Bound,
 }
 
-/// What is looked at of a series.
+/// What is compared of a series.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Measure {
-    /// Its value; of a counter its rate.
+    /// The value; of a counter the rate.
     Value,
-    /// Its value, if it was on the good side before.
+    /// The value, if it was not beyond the threshold before.
     Turn,
-    /// How fast it changes, over a time.
+    /// Change per second over a time.
     Rate(Duration),
-    /// Where it will be in a time; another while it fires.
+    /// Forecast for this time ahead; the second while the alert fires.
     Within(Duration, Duration),
-    /// How many spreads it is away from what it was at this hour of earlier weeks.
-    Unlike,
+    /// Distance from the baseline, in spreads.
+    Deviation,
 }
 
-/// What a value is compared with.
+/// A limit.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Bound {
-    /// A number, in the metric's unit.
+    /// A number in the metric's unit.
     Number(f64),
-    /// A share of another series of the host.
+    /// This factor times another series of the host.
     Of(f64, MetricName),
 }
 
-/// The series a rule looks at.
+/// The series that a rule evaluates.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum MetricName {
     /// The one series of an alias.
@@ -100,7 +101,7 @@ pub enum MetricName {
 }
 
 impl MetricName {
-    /// Whether a series is looked at.
+    /// Whether `key` is one of these series.
     pub fn matches(&self, key: &SeriesKey) -> bool {
         match self {
             Self::Alias(name) => alias(name).is_some_and(|alias: &Alias| alias.is(key)),
@@ -108,7 +109,7 @@ impl MetricName {
         }
     }
 
-    /// The metric, if it is one of ours.
+    /// The metric's definition, unless it is a custom metric.
     pub fn known(&self) -> Option<&'static Metric> {
         match self {
             Self::Alias(name) => alias(name).map(|alias| &alias.metric),
@@ -126,19 +127,19 @@ impl fmt::Display for MetricName {
     }
 }
 
-/// Which hosts a rule is for.
+/// Selects hosts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Hosts {
-    /// All of them.
+    /// Every host.
     All,
-    /// Those whose name matches, with `*` for any letters.
+    /// Hosts whose name matches a pattern in which `*` stands for any characters.
     Named(String),
-    /// Those filed under a tag.
+    /// Hosts with this tag.
     Tagged(String),
 }
 
 impl Hosts {
-    /// As people write it: a name with `*` for any letters, or `#TAG`.
+    /// Parses a name, a pattern with `*`, or `#TAG`.
     pub fn of(text: &str) -> Self {
         match text.strip_prefix('#') {
             Some(tag) => Self::Tagged(tag.to_owned()),
@@ -147,7 +148,7 @@ impl Hosts {
         }
     }
 
-    /// The one host that is meant, if it is one.
+    /// The host's name, if this selects a single host without a pattern.
     pub fn one(&self) -> Option<&str> {
         match self {
             Self::Named(name) if !name.contains('*') => Some(name),
@@ -155,7 +156,7 @@ impl Hosts {
         }
     }
 
-    /// Whether a host is among them.
+    /// Whether this selects a host with these tags.
     pub fn include<'a>(&self, name: &str, mut tags: impl Iterator<Item = &'a str>) -> bool {
         match self {
             Self::All => true,
@@ -165,7 +166,7 @@ impl Hosts {
     }
 }
 
-/// Whether a name is as a pattern with `*` for any letters says.
+/// Whether `name` matches `pattern`, in which `*` stands for any characters.
 pub fn glob(pattern: &str, name: &str) -> bool {
     let Some((before, after)) = pattern.split_once('*') else {
         return pattern == name;
@@ -176,34 +177,36 @@ pub fn glob(pattern: &str, name: &str) -> bool {
     (0..=rest.len()).any(|at| rest.get(at..).is_some_and(|rest| glob(after, rest)))
 }
 
-/// A rule.
+/// An alert rule.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rule {
-    /// What it is called.
+    /// Unique name.
     pub name: String,
-    /// What it looks at.
+    /// When it holds.
     pub condition: Condition,
-    /// How long it has to be bad.
+    /// How long the condition has to hold before the alert fires.
     pub hold: Duration,
-    /// Which hosts.
+    /// The hosts that it applies to.
     pub hosts: Hosts,
-    /// How bad it is.
+    /// Severity of its alerts.
     pub severity: Severity,
-    /// What it says, if that is not the usual.
+    /// Summary of its alerts, if the default does not fit.
     pub say: Option<Template>,
-    /// The line, with single spaces.
+    /// The line with single spaces.
     text: String,
 }
 
 impl Rule {
-    /// The series that it compares with those of earlier weeks.
-    pub fn of_week(&self) -> impl Iterator<Item = &MetricName> {
+    /// The metrics that it compares with their baseline.
+    pub fn baseline_metrics(&self) -> impl Iterator<Item = &MetricName> {
         let terms = match &self.condition {
             Condition::All(terms) => terms.as_slice(),
             _ => &[],
         };
-        let unlike = terms.iter().filter(|term| term.measure == Measure::Unlike);
-        unlike.map(|term| &term.metric)
+        let deviating = terms
+            .iter()
+            .filter(|term| term.measure == Measure::Deviation);
+        deviating.map(|term| &term.metric)
     }
 }
 
@@ -218,7 +221,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hosts_are_chosen_by_name_or_tag() {
+    fn hosts_are_selected_by_name_or_tag() {
         let includes =
             |pattern: &str, name: &str| Hosts::of(pattern).include(name, ["lab"].into_iter());
         assert!(includes("db-*", "db-1") && !includes("db-*", "web-1") && includes("*", "x"));

@@ -1,4 +1,4 @@
-//! From a line to a rule, or to what is wrong with it.
+//! Parses a line into a rule, or explains why it is not one.
 
 use std::slice::Iter;
 use std::str::FromStr;
@@ -16,27 +16,33 @@ use super::{
     Bound, Condition, Hosts, Measure, MetricName, RULES_MAX, Rule, TERMS_MAX, Template, Term,
 };
 
-/// Time over which it is looked at how fast something changes, if no other is named.
+/// Default time of a rate.
 const RATE_OVER: Duration = Duration::from_secs(300);
 
-/// The longest such time.
+/// Longest time of a rate.
 const RATE_OVER_MAX: Duration = Duration::from_secs(86_400);
 
-/// How far ahead the last hour tells.
+/// Longest time of a forecast.
 const WITHIN_MAX: Duration = Duration::from_secs(7 * 86_400);
 
-/// How near an own metric's name may be to an alias before it is taken for a slip.
-const SLIP: f64 = 0.9;
+/// A name this similar to an alias (Jaro–Winkler) is a typing error rather than a custom metric.
+const TYPO: f64 = 0.9;
 
-/// Spreads away from its week at which a series is unlike it, if no other number is named, and where that is over.
-const UNLIKE: (f64, f64) = (4.0, 2.0);
+/// Default distances from the baseline, in spreads, at which an alert fires and at which it is resolved.
+const DEVIATION: (f64, f64) = (4.0, 2.0);
 
-/// The most such spreads.
-const UNLIKE_MAX: f64 = 100.0;
+/// Largest distance from the baseline, in spreads.
+const DEVIATION_MAX: f64 = 100.0;
+
+/// Comparison with the baseline: the documented form, and its alias.
+const DEVIATES: [(&str, [&str; 2]); 2] = [
+    ("deviates", ["from", "baseline"]),
+    ("unlike", ["its", "week"]),
+];
 
 const OPTIONS: [&str; 6] = ["and", "for", "on", "warning", "critical", "say"];
 
-/// A line that is no rule.
+/// A line that is not a rule, and what is wrong with it.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[error("the alert rule {rule:?} {problem}")]
 pub struct RuleError {
@@ -44,9 +50,12 @@ pub struct RuleError {
     problem: String,
 }
 
-/// Reads rules that are used together; of what is wrong the number of its line.
+/// Parses the rules of one hub.
 ///
-/// `hosts` are those that are known, with which names of single hosts are compared; none if nobody knows.
+/// Names of single hosts have to be among `hosts`, unless that is empty.
+///
+/// # Errors
+/// The index of the first line that is wrong, and why.
 pub fn parse_all(lines: &[String], hosts: &[String]) -> Result<Vec<Rule>, (usize, RuleError)> {
     let mut rules: Vec<Rule> = Vec::new();
     for (at, line) in lines.iter().enumerate() {
@@ -59,15 +68,18 @@ pub fn parse_all(lines: &[String], hosts: &[String]) -> Result<Vec<Rule>, (usize
             return Err(wrong(format!("is over the limit of {RULES_MAX}")));
         }
         if rules.iter().any(|other| other.name == rule.name) {
-            return Err(wrong(format!("has the name of another: {}", rule.name)));
+            return Err(wrong(format!(
+                "has the name of another rule: {}",
+                rule.name
+            )));
         }
-        let stranger = rule
+        let unknown = rule
             .hosts
             .one()
             .filter(|name| !hosts.iter().any(|host| host == name));
-        if let Some(name) = stranger.filter(|_| !hosts.is_empty()) {
+        if let Some(name) = unknown.filter(|_| !hosts.is_empty()) {
             let hint = suggest(name, hosts.iter().map(String::as_str));
-            return Err(wrong(format!("is for {name:?}, which is no host{hint}")));
+            return Err(wrong(format!("is for an unknown host {name:?}{hint}")));
         }
         rules.push(rule);
     }
@@ -82,21 +94,21 @@ impl FromStr for Rule {
             rule: text.to_owned(),
             problem,
         };
-        read(text).map_err(error)
+        parse(text).map_err(error)
     }
 }
 
-fn read(text: &str) -> Result<Rule, String> {
+fn parse(text: &str) -> Result<Rule, String> {
     let (name, rest) = text
         .split_once(':')
         .ok_or("has no name: write for example \"busy: cpu > 95% for 10m\"")?;
     let name = name.trim();
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     if name.is_empty() || !name.chars().all(fits) {
-        return Err("should begin with a name of letters, digits and dashes".to_owned());
+        return Err("has to begin with a name of letters, digits and dashes".to_owned());
     }
     let words: Vec<&str> = rest.split_whitespace().collect();
-    let mut reader = Reader {
+    let mut parser = Parser {
         words: words.iter(),
         rule: Rule {
             name: name.to_owned(),
@@ -108,18 +120,18 @@ fn read(text: &str) -> Result<Rule, String> {
             text: format!("{name}: {}", words.join(" ")),
         },
     };
-    reader.read()?;
-    check(&reader.rule)?;
-    Ok(reader.rule)
+    parser.parse()?;
+    check(&parser.rule)?;
+    Ok(parser.rule)
 }
 
-struct Reader<'a> {
+struct Parser<'a> {
     words: Iter<'a, &'a str>,
     rule: Rule,
 }
 
-impl<'a> Reader<'a> {
-    fn read(&mut self) -> Result<(), String> {
+impl<'a> Parser<'a> {
+    fn parse(&mut self) -> Result<(), String> {
         match self.peek() {
             Some("silent") => {
                 self.words.next();
@@ -155,7 +167,7 @@ impl<'a> Reader<'a> {
         parse_span(self.argument(after)?).map_err(|error| error.to_string())
     }
 
-    /// Reads what stands after a condition, up to the next one.
+    /// Parses the options after a condition, up to the next condition.
     fn options(&mut self, mut term: Option<&mut Term>) -> Result<(), String> {
         while let Some(option) = self.peek() {
             if let Some(term) = term.as_deref_mut() {
@@ -184,7 +196,7 @@ impl<'a> Reader<'a> {
                         other,
                         OPTIONS.into_iter().chain(["clear", "over", "within", "by"]),
                     );
-                    return Err(format!("has {other:?} where it cannot stand{hint}"));
+                    return Err(format!("has an unexpected {other:?}{hint}"));
                 }
             }
         }
@@ -192,7 +204,7 @@ impl<'a> Reader<'a> {
     }
 
     fn term(&mut self) -> Result<Term, String> {
-        let incomplete = "does not say what is watched: write METRIC > VALUE";
+        let incomplete = "has no condition: write METRIC > VALUE";
         let [subject, sign, _, ..] = *self.words.as_slice() else {
             return Err(incomplete.to_owned());
         };
@@ -210,8 +222,10 @@ impl<'a> Reader<'a> {
             measure = Measure::Turn;
             sign = self.argument("turns")?;
         }
-        if sign == "unlike" {
-            return self.unlike(metric, inner.is_some());
+        for (first, rest) in DEVIATES {
+            if sign == first {
+                return self.deviation(metric, first, rest, inner.is_some());
+            }
         }
         let is_full = sign == "full";
         let above = match sign {
@@ -219,7 +233,7 @@ impl<'a> Reader<'a> {
             "<" => false,
             other => {
                 return Err(format!(
-                    "compares by {other:?}: use > or <, or \"unlike its week\""
+                    "compares by {other:?}: use >, < or \"deviates from baseline\""
                 ));
             }
         };
@@ -236,26 +250,37 @@ impl<'a> Reader<'a> {
         };
         self.options(Some(&mut term))?;
         if is_full && !matches!(term.measure, Measure::Within(..)) {
-            return Err("does not say when it is full: write \"full within 4h\"".to_owned());
+            return Err("has \"full\" without a time: write \"full within 4h\"".to_owned());
         }
         Ok(term)
     }
 
-    /// Reads what follows "unlike".
-    fn unlike(&mut self, metric: MetricName, is_rate: bool) -> Result<Term, String> {
-        let words = [self.argument("unlike")?, self.argument("its")?];
-        if words != ["its", "week"] {
-            return Err("is unlike something else: write \"unlike its week\"".to_owned());
+    /// Parses what follows the first word of [`DEVIATES`].
+    fn deviation(
+        &mut self,
+        metric: MetricName,
+        first: &str,
+        rest: [&str; 2],
+        is_rate: bool,
+    ) -> Result<Term, String> {
+        let words = [self.argument(first)?, self.argument(rest[0])?];
+        if words != rest {
+            let [second, third] = rest;
+            return Err(format!(
+                "has {first:?} alone: write \"{first} {second} {third}\""
+            ));
         }
         if is_rate {
-            return Err("is unlike its week by its value: write it without rate()".to_owned());
+            return Err(
+                "compares a rate with a baseline: write the metric without rate()".to_owned(),
+            );
         }
         let mut term = Term {
             metric,
-            measure: Measure::Unlike,
+            measure: Measure::Deviation,
             above: true,
-            threshold: Bound::Number(UNLIKE.0),
-            clear: Bound::Number(UNLIKE.1),
+            threshold: Bound::Number(DEVIATION.0),
+            clear: Bound::Number(DEVIATION.1),
         };
         self.options(Some(&mut term))?;
         Ok(term)
@@ -264,35 +289,35 @@ impl<'a> Reader<'a> {
     fn spreads(&mut self, after: &str) -> Result<Bound, String> {
         let text = self.argument(after)?;
         let number = text.parse::<f64>().ok();
-        let number = number.filter(|number| *number > 0.0 && *number <= UNLIKE_MAX);
+        let number = number.filter(|number| *number > 0.0 && *number <= DEVIATION_MAX);
         number.map(Bound::Number).ok_or_else(|| {
-            format!("has {text:?}, which is no number of spreads: write for example 4")
+            format!("has {text:?}, which is not a number of spreads: write for example 4")
         })
     }
 
-    /// Reads what belongs to one condition alone; false if that is not what comes next.
+    /// Parses an option of a single condition; false if `option` is none.
     fn term_option(&mut self, option: &str, term: &mut Term) -> Result<bool, String> {
         match (option, &mut term.measure) {
             ("over", Measure::Rate(over)) => {
                 self.words.next();
                 *over = self.span(option)?;
                 if !(Duration::from_secs(10)..=RATE_OVER_MAX).contains(over) {
-                    return Err("looks over a time that is not from 10s to 1d".to_owned());
+                    return Err("has a time after \"over\" that is not from 10s to 1d".to_owned());
                 }
             }
-            ("by", Measure::Unlike) => {
+            ("by", Measure::Deviation) => {
                 self.words.next();
-                let usual = |by: &Bound| match by {
-                    Bound::Number(by) => Some(Bound::Number(by * UNLIKE.1 / UNLIKE.0)),
+                let default_clear = |by: &Bound| match by {
+                    Bound::Number(by) => Some(Bound::Number(by * DEVIATION.1 / DEVIATION.0)),
                     Bound::Of(..) => None,
                 };
-                let is_named = usual(&term.threshold).as_ref() != Some(&term.clear);
+                let is_named = default_clear(&term.threshold).as_ref() != Some(&term.clear);
                 term.threshold = self.spreads(option)?;
-                if let Some(clear) = usual(&term.threshold).filter(|_| !is_named) {
+                if let Some(clear) = default_clear(&term.threshold).filter(|_| !is_named) {
                     term.clear = clear;
                 }
             }
-            ("clear", Measure::Unlike) => {
+            ("clear", Measure::Deviation) => {
                 self.words.next();
                 term.clear = self.spreads(option)?;
             }
@@ -300,9 +325,7 @@ impl<'a> Reader<'a> {
                 self.words.next();
                 let within = self.span(option)?;
                 if within > WITHIN_MAX {
-                    return Err(
-                        "looks more than a week ahead, which an hour cannot tell".to_owned()
-                    );
+                    return Err("forecasts more than a week from the trend of an hour".to_owned());
                 }
                 term.measure = Measure::Within(within, within * 3 / 2);
             }
@@ -325,14 +348,14 @@ impl<'a> Reader<'a> {
 }
 
 fn before_it_fires() -> String {
-    "would clear before it fires: look at its clear value".to_owned()
+    "would clear before it fires: check the value after \"clear\"".to_owned()
 }
 
-/// What no single word can tell.
+/// Checks that need the whole rule.
 fn check(rule: &Rule) -> Result<(), String> {
     let Condition::All(terms) = &rule.condition else {
         if rule.condition == Condition::Silent && rule.hold.is_zero() {
-            return Err("does not say for how long: write \"silent for 60s\"".to_owned());
+            return Err("has no time: write \"silent for 60s\"".to_owned());
         }
         return Ok(());
     };
@@ -349,7 +372,7 @@ fn check(rule: &Rule) -> Result<(), String> {
                     return Err(before_it_fires());
                 }
             }
-            _ => return Err("clears by another measure than it fires by".to_owned()),
+            _ => return Err("clears by another metric than it fires by".to_owned()),
         }
     }
     for (at, a) in terms.iter().enumerate() {
@@ -374,7 +397,7 @@ fn check_numbers(term: &Term, threshold: f64, clear: f64) -> Result<(), String> 
         return Err(before_it_fires());
     }
     let metric = term.metric.known();
-    // Shares of the host are at most all of it; those of a process may be of several processors.
+    // A share of a host is at most 100 %; that of a process may exceed it with several processors.
     let is_share = metric.is_some_and(|metric| {
         let of_host = ["system.", "hw."]
             .iter()
@@ -398,7 +421,7 @@ fn check_numbers(term: &Term, threshold: f64, clear: f64) -> Result<(), String> 
     Ok(())
 }
 
-/// The two numbers that no value is between, if there are such.
+/// The two limits that no value satisfies at once, if there are such.
 fn contradiction(a: &Term, b: &Term) -> Option<(f64, f64)> {
     if a.metric != b.metric || a.measure != b.measure || a.above == b.above {
         return None;
@@ -420,7 +443,7 @@ fn bound(text: &str, metric: &MetricName, measure: Measure) -> Result<Bound, Str
             metric: None,
             is_rate: false,
         };
-        // A slip in a number is likelier than a metric of one's own here.
+        // A mistyped number is likelier here than a custom metric.
         let other = metric_name(other)
             .ok()
             .filter(|name| name.known().is_some());
@@ -437,25 +460,25 @@ fn bound(text: &str, metric: &MetricName, measure: Measure) -> Result<Bound, Str
     quantity.read(text).map(Bound::Number)
 }
 
-/// A metric that is known, or may be somebody's own.
+/// A known metric, or a name that may be a custom metric.
 fn metric_name(text: &str) -> Result<MetricName, String> {
     if let Some(known) = ALIASES.iter().find(|alias| alias.alias == text) {
         return Ok(MetricName::Alias(known.alias));
     }
-    // Prometheus's names, which people's own metrics have, are without dots.
-    let is_ours = text.contains('.');
+    // Custom metrics have Prometheus names, which contain no dot.
+    let is_built_in = text.contains('.');
     if ALL.iter().any(|metric| metric.name == text) {
         return Ok(MetricName::Metric(text.to_owned()));
     }
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ':' | '.');
     if text.is_empty() || !text.chars().all(fits) {
-        return Err(format!("watches {text:?}, which cannot be a metric"));
+        return Err(format!("has {text:?}, which cannot be a metric"));
     }
     let aliases = ALIASES.iter().map(|alias| alias.alias);
     let nearness = |name: &str| strsim::jaro_winkler(name, text);
-    let is_near = aliases.clone().any(|alias| nearness(alias) >= SLIP);
-    let is_slip = is_ours || (is_near && !text.contains(['_', ':']));
-    if !is_slip {
+    let is_near = aliases.clone().any(|alias| nearness(alias) >= TYPO);
+    let is_typo = is_built_in || (is_near && !text.contains(['_', ':']));
+    if !is_typo {
         return Ok(MetricName::Metric(text.to_owned()));
     }
     let names = ALL.iter().map(|metric| metric.name).chain(aliases);
@@ -463,7 +486,7 @@ fn metric_name(text: &str) -> Result<MetricName, String> {
     let hint = nearest
         .map(|name| format!("; did you mean {name}?"))
         .unwrap_or_default();
-    Err(format!("watches {text:?}, which is not a metric{hint}"))
+    Err(format!("has an unknown metric {text:?}{hint}"))
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! What an alert says, in somebody's own words: a text with `{fields}`.
+//! The summary that a rule defines after `say`: a text with `{fields}`.
 
 use sysmon_config::suggest;
 
-/// What can be filled in.
+/// Names that may stand in braces.
 const FIELDS: [&str; 7] = [
     "host",
     "what",
@@ -24,17 +24,16 @@ enum Part {
 }
 
 impl Template {
-    /// Reads a text, or says which field there is not.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
         let (mut parts, mut rest) = (Vec::new(), text);
         while let Some((before, after)) = rest.split_once('{') {
             let (name, after) = after
                 .split_once('}')
-                .ok_or_else(|| format!("has a {{ without a }} in {text:?}"))?;
+                .ok_or_else(|| format!("has an unclosed {{ in {text:?}"))?;
             let field = FIELDS.iter().find(|field| **field == name);
             let field = field.ok_or_else(|| {
                 let hint = suggest(name, FIELDS);
-                format!("says {{{name}}}, which is no field{hint}")
+                format!("uses the unknown field {{{name}}}{hint}")
             })?;
             parts.push(Part::Text(before.to_owned()));
             parts.push(Part::Field(field));
@@ -44,7 +43,7 @@ impl Template {
         Ok(Self(parts))
     }
 
-    /// The text with its fields filled in.
+    /// Replaces each field by its value.
     pub fn fill(&self, field: impl Fn(&str) -> String) -> String {
         let part = |part: &Part| match part {
             Part::Text(text) => text.clone(),
@@ -59,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fields_are_filled_in_and_unknown_ones_refused() {
+    fn fields_are_replaced_and_unknown_ones_rejected() {
         let template = Template::parse("{what} on {host}: {value}!").unwrap();
         assert_eq!(template.fill(str::to_uppercase), "WHAT on HOST: VALUE!");
         let wrong = Template::parse("{hosst}").unwrap_err();

@@ -1,4 +1,4 @@
-//! Numbers as people write them, with the units that fit a metric.
+//! Numbers with units that fit a metric.
 
 use sysmon_wire::Kind;
 use sysmon_wire::metrics::Metric;
@@ -16,17 +16,17 @@ const SECONDS: [(&str, f64); 7] = [
 
 const PER: [(&str, f64); 4] = [("/s", 1.0), ("/m", 60.0), ("/h", 3_600.0), ("/d", 86_400.0)];
 
-/// What a number is of.
+/// What a number measures.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Quantity<'a> {
-    /// The metric, if it is one of ours.
+    /// The metric's definition; none of a custom metric.
     pub(super) metric: Option<&'a Metric>,
-    /// Whether how fast it changes is meant.
+    /// Whether the number is a rate of change.
     pub(super) is_rate: bool,
 }
 
 impl Quantity<'_> {
-    /// Reads a number with or without a unit, into the metric's own unit.
+    /// Parses a number with or without a unit into the metric's unit.
     pub(super) fn read(&self, text: &str) -> Result<f64, String> {
         let end = text.find(|c: char| !(c.is_ascii_digit() || matches!(c, '.' | '-' | '+')));
         let (digits, suffix) = text.split_at(end.unwrap_or(text.len()));
@@ -74,7 +74,7 @@ impl Quantity<'_> {
         let fits = match unit {
             "1" => percent,
             "By" => of(&BYTE_UNITS),
-            // Seconds of something a second are a share.
+            // Seconds per second are a share of time.
             "s" if is_per_second => percent.or_else(seconds),
             "s" => seconds(),
             "Cel" => matches!(suffix, "C" | "°C").then_some(1.0),
@@ -104,7 +104,7 @@ impl Quantity<'_> {
             "s" => ("seconds", "500ms"),
             "Cel" => ("degrees", "90°C"),
             "Hz" => ("hertz", "2GHz"),
-            "bit/s" => ("bits a second", "100Mbit"),
+            "bit/s" => ("bits per second", "100Mbit"),
             unit if unit.starts_with('{') => ("a count", "1k"),
             unit => (unit, "100"),
         };
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn units_that_fit_are_read() {
+    fn fitting_units_are_converted() {
         assert_eq!(read(&CPU_UTILIZATION, "95%"), Ok(0.95));
         assert_eq!(read(&FS_USAGE, "2GiB"), Ok(2_147_483_648.0));
         assert_eq!(read(&FS_USAGE, "5G"), Ok(5e9));
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn units_that_do_not_fit_are_refused_with_one_that_does() {
+    fn unfitting_units_are_rejected_with_an_example() {
         let wrong = |metric, text| read(metric, text).unwrap_err();
         assert!(wrong(&FS_USAGE, "95%").contains("is bytes: write for example 500MB"));
         assert!(wrong(&NET_IO, "5%").contains("500MB/s"));

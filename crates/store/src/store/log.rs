@@ -1,8 +1,8 @@
-//! The log: what a commit says of all hosts' newest rows, in one piece.
+//! The log: the newest rows of all hosts, appended by each commit as one blob.
 //!
-//! A row for each host and second would cost a search in a tree each. So rows that are not sealed yet go to
-//! `log`, one blob for many hosts, and most are never moved again: by the time that a part of the log is old,
-//! its rows have been sealed. What was not is then folded into the tables `head` and `run`.
+//! A table row for each host and second would cost a B-tree search each. So rows that are not sealed yet go to
+//! `log`, one blob for many hosts, and most are never moved: by the time a part of the log is old, its rows have
+//! been sealed. The others are then folded into the tables `head` and `run`.
 //!
 //! ```text
 //! part    = time(zigzag) entry… crc32(u32 LE, of all before)
@@ -11,7 +11,7 @@
 //! head    = restarted(0 or 1) length bytes…
 //! ```
 //!
-//! Integers are LEB128 where nothing else is said.
+//! Integers are LEB128 unless noted.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -22,18 +22,19 @@ use sysmon_wire::varint::{get_i64, get_u64, put_i64, put_u64};
 use sysmon_wire::{SeqSet, UnixMs};
 
 use super::StoreError;
+use super::commit::bytes_of;
 use crate::HostBatch;
 
-/// Bytes after which another part begins.
+/// Size at which another part begins.
 const PART_BYTES: usize = 256 << 10;
 
-/// How long parts stay in the log: longer than a ring's head lives at a row a second.
-const KEPT_MS: i64 = 600_000;
+/// How long parts stay in the log: longer than a ring's head lives at one row per second.
+const PART_AGE_MS_MAX: i64 = 600_000;
 
-/// Parts that are folded after one commit at most; more than one commit makes.
+/// Most parts that one commit folds; more than one commit appends.
 const FOLDED_AT_ONCE: usize = 32;
 
-/// One host in a part.
+/// The changes of one host in a part.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Entry {
     pub(super) host: i64,
@@ -41,21 +42,21 @@ pub(super) struct Entry {
     pub(super) heads: [Head; 2],
 }
 
-/// What happened to one of a host's heads.
+/// The change of one of a host's heads.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Head {
     pub(super) restarted: bool,
     pub(super) bytes: Vec<u8>,
 }
 
-/// Where in the log things were said last: what was said before of the same need not be kept.
+/// Which part has the newest state of each run and head; older parts need not be folded.
 #[derive(Debug, Default)]
 pub(super) struct Log {
     /// The part in which a head was last restarted.
     restarted: HashMap<(i64, usize), i64>,
-    /// The part in which a run was last told of.
+    /// The part with the newest state of a run.
     runs: HashMap<(i64, RunId), i64>,
-    /// The parts there are, and when they were written.
+    /// All parts with their times, oldest first.
     parts: VecDeque<(i64, UnixMs)>,
 }
 
@@ -77,17 +78,17 @@ fn put_entry(out: &mut Vec<u8>, host: i64, batch: &HostBatch) {
     }
 }
 
-fn take<'a>(bytes: &mut &'a [u8], length: u64) -> Option<&'a [u8]> {
-    let (taken, rest) = bytes.split_at_checked(usize::try_from(length).ok()?)?;
+fn split<'a>(bytes: &mut &'a [u8], length: u64) -> Option<&'a [u8]> {
+    let (first, rest) = bytes.split_at_checked(usize::try_from(length).ok()?)?;
     *bytes = rest;
-    Some(taken)
+    Some(first)
 }
 
 fn get_entry(bytes: &mut &[u8]) -> Option<Entry> {
     let host = i64::try_from(get_u64(bytes)?).ok()?;
     let mut runs = Vec::new();
     for _ in 0..get_u64(bytes)? {
-        let run = u64::from_le_bytes(take(bytes, 8)?.try_into().ok()?);
+        let run = u64::from_le_bytes(split(bytes, 8)?.try_into().ok()?);
         let mut ranges = Vec::new();
         for _ in 0..get_u64(bytes)? {
             let low = get_u64(bytes)?;
@@ -97,14 +98,14 @@ fn get_entry(bytes: &mut &[u8]) -> Option<Entry> {
     }
     let mut heads: [Head; 2] = Default::default();
     for head in &mut heads {
-        head.restarted = take(bytes, 1)? == [1];
+        head.restarted = split(bytes, 1)? == [1];
         let length = get_u64(bytes)?;
-        head.bytes = take(bytes, length)?.to_vec();
+        head.bytes = split(bytes, length)?.to_vec();
     }
     Some(Entry { host, runs, heads })
 }
 
-/// When a part was written, and its entries; none if it is damaged.
+/// The time and entries of a part; none if it is damaged.
 pub(super) fn entries(part: &[u8]) -> Option<(UnixMs, Vec<Entry>)> {
     let (mut body, checksum) = part.split_last_chunk::<4>()?;
     if crc32fast::hash(body) != u32::from_le_bytes(*checksum) {
@@ -119,32 +120,32 @@ pub(super) fn entries(part: &[u8]) -> Option<(UnixMs, Vec<Entry>)> {
 }
 
 impl Log {
-    /// Appends what a commit says of hosts; the parts, for [`Log::settle`].
+    /// Appends the changes of hosts; returns the new parts for [`Log::committed`].
     pub(super) fn append<'a>(
         &mut self,
         transaction: &Transaction<'_>,
         hosts: impl Iterator<Item = (i64, &'a HostBatch)>,
         now: UnixMs,
     ) -> Result<Vec<(i64, UnixMs)>, StoreError> {
-        let is_told = |(_, batch): &(i64, &HostBatch)| {
+        let has_changes = |(_, batch): &(i64, &HostBatch)| {
             let idle = |head: &sysmon_series::HeadChanges| !head.restarted && head.bytes.is_empty();
             !(batch.runs.is_empty() && batch.ring.heads.iter().all(idle))
         };
-        let mut hosts = hosts.filter(is_told).peekable();
+        let mut hosts = hosts.filter(has_changes).peekable();
         let mut parts = Vec::new();
         while hosts.peek().is_some() {
-            let (mut part, mut told) = (Vec::new(), Vec::new());
+            let (mut part, mut in_part) = (Vec::new(), Vec::new());
             put_i64(&mut part, now.0);
             while let Some((host, batch)) = hosts.next_if(|_| part.len() < PART_BYTES) {
                 put_entry(&mut part, host, batch);
-                told.push((host, batch));
+                in_part.push((host, batch));
             }
             let checksum = crc32fast::hash(&part);
             part.extend_from_slice(&checksum.to_le_bytes());
             let id: i64 = transaction
                 .prepare_cached("INSERT INTO log (data) VALUES (?) RETURNING id")?
                 .query_row([part], |row| row.get(0))?;
-            for (host, batch) in told {
+            for (host, batch) in in_part {
                 let runs = batch.runs.iter().map(|(run, _)| *run);
                 let heads = batch.ring.heads.iter().map(|head| head.restarted);
                 self.note(id, host, runs, heads);
@@ -154,15 +155,15 @@ impl Log {
         Ok(parts)
     }
 
-    /// Takes that a commit succeeded which appended parts and folded those up to `folded`.
-    pub(super) fn settle(&mut self, appended: Vec<(i64, UnixMs)>, folded: i64) {
+    /// Records that a commit succeeded which appended parts and folded those up to `folded`.
+    pub(super) fn committed(&mut self, appended: Vec<(i64, UnixMs)>, folded: i64) {
         self.parts.extend(appended);
         while self.parts.front().is_some_and(|(id, _)| *id <= folded) {
             self.parts.pop_front();
         }
     }
 
-    /// Notes what a part says.
+    /// Records that a part has the newest state of runs and heads.
     fn note(
         &mut self,
         id: i64,
@@ -180,8 +181,8 @@ impl Log {
         }
     }
 
-    /// Calls `each` with everything in the log, oldest first. It ends where a part is damaged, since rows are
-    /// told as differences; what follows is removed. Whether all was whole.
+    /// Calls `each` with every entry, oldest first. The rows after a damaged part cannot be decoded, because rows are
+    /// encoded as differences: it is removed with all that follow, and the result is false.
     pub(super) fn replay(
         &mut self,
         connection: &Connection,
@@ -194,8 +195,8 @@ impl Log {
             let data = part.get_ref(1)?.as_blob().unwrap_or_default();
             let Some((time, entries)) = entries(data) else {
                 tracing::error!(
-                    "the history's newest rows are damaged from part {id} of its log: agents send again \
-                     what they still hold"
+                    part = id,
+                    "the newest rows of the history are damaged: agents send again what they still have"
                 );
                 connection.execute("DELETE FROM log WHERE id >= ?", [id])?;
                 return Ok(false);
@@ -211,14 +212,13 @@ impl Log {
         Ok(true)
     }
 
-    /// Moves what is old and not sealed into the tables, and removes it from the log; the last part that was,
-    /// for [`Log::settle`].
+    /// Moves old parts into the tables; returns the last of them for [`Log::committed`].
     pub(super) fn fold(
         &mut self,
         transaction: &Transaction<'_>,
         now: UnixMs,
     ) -> Result<i64, StoreError> {
-        let is_old = |(_, time): &&(i64, UnixMs)| now - *time > KEPT_MS;
+        let is_old = |(_, time): &&(i64, UnixMs)| now - *time > PART_AGE_MS_MAX;
         let old = self.parts.iter().take_while(is_old).take(FOLDED_AT_ONCE);
         let Some((last, _)) = old.last().copied() else {
             return Ok(0);
@@ -255,12 +255,7 @@ impl Log {
             self.runs.remove(&(host, run));
             transaction
                 .prepare_cached("INSERT OR REPLACE INTO run VALUES (?, ?, ?, ?)")?
-                .execute(params![
-                    host,
-                    run.0.cast_signed(),
-                    id,
-                    super::bytes_of(&ranges)?
-                ])?;
+                .execute(params![host, run.0.cast_signed(), id, bytes_of(&ranges)?])?;
             transaction
                 .prepare_cached(
                     "DELETE FROM run WHERE host = ?1 AND run NOT IN \
@@ -289,7 +284,6 @@ impl Log {
     }
 }
 
-/// The set that ranges make.
 pub(super) fn set_of(ranges: &[(u64, u64)]) -> SeqSet {
     let mut set = SeqSet::new();
     ranges
@@ -331,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_part_says_is_read_again_and_one_flipped_bit_is_seen() {
+    fn a_part_is_decoded_as_encoded_and_one_flipped_bit_is_detected() {
         let heads = [
             HeadChanges {
                 restarted: true,
@@ -368,7 +362,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_make_reading_a_part_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        fn no_bytes_make_decoding_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let mut bytes = bytes;
             let checksum = crc32fast::hash(&bytes);
             bytes.extend(checksum.to_le_bytes());

@@ -1,4 +1,4 @@
-//! Reading beside a hub that writes.
+//! Reads chunks and buckets while the hub writes.
 
 use std::path::Path;
 
@@ -9,41 +9,50 @@ use sysmon_wire::{Label, UnixMs};
 use super::{PART_SERIES, StoreError};
 use crate::Tier;
 
-/// Reads sealed rows and tiers, beside a hub that writes.
+/// A connection that reads chunks and buckets while the hub writes.
 #[derive(Debug)]
 pub struct Reader {
     connection: Connection,
 }
 
-/// A chunk that can be read.
+/// Refers to a chunk on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChunkPlace {
     id: i64,
-    /// The time of its first row.
+    /// Time of its first row.
     pub first: UnixMs,
-    /// The time of its last row.
+    /// Time of its last row.
     pub last: UnixMs,
 }
 
 impl Reader {
     /// Opens the file for reading.
+    ///
+    /// # Errors
+    /// The file does not exist or cannot be read.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags)?;
         Ok(Self { connection })
     }
 
-    /// Reads several things as they were at one moment.
+    /// Calls `read` with a consistent view of the file.
+    ///
+    /// # Errors
+    /// The file cannot be read, or `read` fails.
     pub fn at_once<T>(
         &self,
         read: impl FnOnce(&Self) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        // Ends when it is dropped; nothing was written.
+        // Dropping it ends the transaction, in which nothing is written.
         let _transaction = self.connection.unchecked_transaction()?;
         read(self)
     }
 
     /// All chunks that end after `horizon`, the newest first.
+    ///
+    /// # Errors
+    /// The file cannot be read.
     pub fn newest_first(&self, horizon: UnixMs) -> Result<Vec<ChunkPlace>, StoreError> {
         let mut statement = self
             .connection
@@ -52,7 +61,10 @@ impl Reader {
         Ok(places.collect::<Result<_, _>>()?)
     }
 
-    /// Chunks of a host that lie between two moments at least in part.
+    /// The chunks of a host that overlap a time range.
+    ///
+    /// # Errors
+    /// The file cannot be read.
     pub fn between(
         &self,
         host: &Label,
@@ -78,7 +90,10 @@ impl Reader {
             .optional()?)
     }
 
-    /// A chunk and its host; none if it was removed or is damaged, which is told.
+    /// A chunk and its host's name; none if it was removed or is damaged, which is logged.
+    ///
+    /// # Errors
+    /// The file cannot be read.
     pub fn read(&self, place: ChunkPlace) -> Result<Option<(Label, Chunk)>, StoreError> {
         let mut statement = self.connection.prepare_cached(
             "SELECT name, data FROM chunk JOIN host ON host.id = chunk.host WHERE chunk.id = ?",
@@ -94,14 +109,17 @@ impl Reader {
         match Chunk::decode(&data) {
             Ok(chunk) => Ok(Some((Label::new(&name), chunk))),
             Err(error) => {
-                tracing::warn!("rows of {name:?} in the history are passed over: {error}");
+                tracing::warn!(host = %name, %error, "skipping a damaged chunk of the history");
                 Ok(None)
             }
         }
     }
 
-    /// Buckets of a host that lie between two moments at least in part, of the parts that hold these series,
-    /// each with the number of its part, in order of time.
+    /// The buckets of a host that overlap a time range, of the parts with these series: the number of the part and
+    /// its buckets, in order of time.
+    ///
+    /// # Errors
+    /// The file cannot be read.
     pub fn buckets(
         &self,
         host: &Label,
@@ -126,14 +144,19 @@ impl Reader {
             while let Some(row) = rows.next()? {
                 match Chunk::decode(row.get_ref(0)?.as_blob().unwrap_or_default()) {
                     Ok(chunk) => found.push((part, chunk)),
-                    Err(error) => tracing::warn!("a tier of the history is passed over: {error}"),
+                    Err(error) => {
+                        tracing::warn!(host, %error, "skipping damaged buckets of the history");
+                    }
                 }
             }
         }
         Ok(found)
     }
 
-    /// Whether there is a bucket of a host in which a moment lies.
+    /// Whether a host has buckets at a moment.
+    ///
+    /// # Errors
+    /// The file cannot be read.
     pub fn has_bucket(&self, host: &Label, tier: Tier, at: UnixMs) -> Result<bool, StoreError> {
         let Some(host) = self.host(host)? else {
             return Ok(false);
@@ -145,7 +168,10 @@ impl Reader {
         Ok(statement.exists([host, tier as i64, at.0, after.0])?)
     }
 
-    /// From when to when there are buckets between two moments, of one host or of the first `hosts_max`.
+    /// The time ranges of buckets that overlap a time range, of one host or of the first `hosts_max`.
+    ///
+    /// # Errors
+    /// The file cannot be read.
     pub fn covered(
         &self,
         host: Option<&Label>,
@@ -178,18 +204,27 @@ impl Reader {
         Ok(found)
     }
 
-    /// Up to when a host's rows are in buckets.
+    /// The time up to which a host's rows are in buckets.
+    ///
+    /// # Errors
+    /// The file cannot be read.
     pub fn rolled(&self, host: &Label) -> Result<UnixMs, StoreError> {
         let until = self.oldest(host, "SELECT until FROM rolled WHERE host = ?")?;
         Ok(until.unwrap_or_default())
     }
 
-    /// The oldest sealed row of a host.
+    /// Time of the oldest sealed row of a host.
+    ///
+    /// # Errors
+    /// The file cannot be read.
     pub fn oldest_row(&self, host: &Label) -> Result<Option<UnixMs>, StoreError> {
         self.oldest(host, "SELECT MIN(first) FROM chunk WHERE host = ?")
     }
 
-    /// When the oldest bucket of a host begins.
+    /// Start of the oldest bucket of a host.
+    ///
+    /// # Errors
+    /// The file cannot be read.
     pub fn oldest_bucket(&self, host: &Label, tier: Tier) -> Result<Option<UnixMs>, StoreError> {
         let query = match tier {
             Tier::Minute => "SELECT MIN(first) FROM bucket WHERE host = ? AND tier = 0",

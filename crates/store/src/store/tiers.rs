@@ -1,42 +1,46 @@
-//! Tiers: minutes and hours of rows that are sealed, made a window at a time between two commits.
+//! Downsampling of sealed rows to minutes and hours, one window of one host at a time, between commits.
 
 use rusqlite::{Connection, OptionalExtension, params};
 use sysmon_series::{Buckets, Chunk};
 use sysmon_wire::{Kind, UnixMs};
 
-use super::{Store, StoreError};
+use super::load::series;
+use super::{Store, StoreError, StoredHost};
 use crate::Tier;
 
-/// Rows are summed up this much at once. Longer compresses better; but what is not summed up yet is read
-/// row by row.
+/// Milliseconds that are downsampled at once. Longer windows compress better, but rows that are not downsampled yet
+/// are slower to read.
 pub const WINDOW_MS: i64 = 2 * 3_600_000;
 
-/// Series whose buckets are kept together: who wants one series reads a few kilobytes.
+/// Series whose buckets share a blob: reading one series reads a few kilobytes.
 pub const PART_SERIES: usize = 32;
 
-/// A window is summed up this long after its end, so that most rows which come late are in it.
+/// A window is downsampled this long after its end, so that it includes most late rows.
 const AFTER_MS: i64 = 900_000;
 
-/// Hours are kept by the day.
+/// The hours of one day share a blob.
 const DAY_MS: i64 = 86_400_000;
 
-/// How far before a window a row may lie to make its first rate.
+/// How far before a window the row for its first rate may lie.
 const RATE_REACH_MS: i64 = 60_000;
 
-/// Rows stay on disk at least this long: until they are summed up.
+/// Rows stay on disk at least this long, until they are downsampled.
 pub(super) const ROWS_MS_MIN: i64 = WINDOW_MS + 4 * AFTER_MS;
 
 impl Store {
-    /// Sums up one window of one host, if one is due; whether there was one.
+    /// Downsamples one window of one host; returns false if none is due.
+    ///
+    /// # Errors
+    /// The file cannot be read or written.
     pub fn roll_up(&mut self, now: UnixMs) -> Result<bool, StoreError> {
-        let is_due = |rows: &super::HostRows| {
+        let is_due = |rows: &StoredHost| {
             let end = rows.rolled.floor(WINDOW_MS) + WINDOW_MS;
             let settled = rows.oldest_unsealed.is_none_or(|oldest| oldest >= end);
             settled && end + AFTER_MS <= now
         };
         let due = self.hosts.values().find(|rows| is_due(rows)).copied();
         let Some(rows) = due else { return Ok(false) };
-        // Where rows go on; a host may have been silent for days.
+        // The next rows; a host may have been offline for days.
         let next: Option<i64> = self
             .connection
             .prepare_cached("SELECT MIN(MAX(first, ?2)) FROM chunk WHERE host = ?1 AND last >= ?2")?
@@ -47,9 +51,9 @@ impl Store {
         let to = from + WINDOW_MS;
         let settled = rows.oldest_unsealed.is_none_or(|oldest| oldest >= to);
         let rolled = if next.is_some() && settled && to + AFTER_MS <= now {
-            // One host's damage must not keep the others waiting.
+            // Damaged rows of one host must not stop the others.
             if let Err(error) = self.roll_up_window(rows.id, from.max(rows.rolled), to) {
-                tracing::error!("two hours of rows of one host cannot be summed up: {error}");
+                tracing::error!(host = rows.id, from = from.0, %error, "cannot downsample rows");
             }
             to
         } else {
@@ -62,7 +66,7 @@ impl Store {
     }
 
     fn roll_up_window(&mut self, host: i64, from: UnixMs, to: UnixMs) -> Result<(), StoreError> {
-        let kinds: Vec<Kind> = super::series(&self.connection, host)?
+        let kinds: Vec<Kind> = series(&self.connection, host)?
             .iter()
             .map(|key| key.metric.kind)
             .collect();
@@ -94,8 +98,8 @@ impl Store {
         Ok(())
     }
 
-    /// Late rows were sealed that begin at `first`: what was summed up from there is summed up again, as long
-    /// as all its rows are still on disk.
+    /// Marks buckets from `first` on to be made again, because late rows were sealed, unless rows of their window
+    /// were removed. Returns the time up to which buckets remain.
     pub(super) fn redo_from(
         connection: &Connection,
         host: i64,
@@ -123,8 +127,7 @@ impl Store {
     }
 }
 
-/// Sealed rows of a host that lie between two moments at least in part, oldest first. Those that are damaged
-/// are passed over.
+/// The chunks of a host that overlap a time range, oldest first. Damaged chunks are skipped.
 pub(super) fn chunks(
     connection: &Connection,
     host: i64,
@@ -139,7 +142,7 @@ pub(super) fn chunks(
     while let Some(row) = rows.next()? {
         match Chunk::decode(row.get_ref(0)?.as_blob().unwrap_or_default()) {
             Ok(chunk) => found.push(chunk),
-            Err(error) => tracing::warn!("rows in the history are passed over: {error}"),
+            Err(error) => tracing::warn!(host, %error, "skipping a damaged chunk of the history"),
         }
     }
     Ok(found)

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use anyhow::anyhow;
-use sysmon_alerts::replay::{self, Episode, Recorded};
+use sysmon_alerts::baseline::WEEKS_MIN;
+use sysmon_alerts::replay::{self, Episode, RecordedHost};
 use sysmon_alerts::rule::{Rule, parse_all};
-use sysmon_alerts::week::WEEKS_MIN;
 use sysmon_client::{Client, ClientError};
 use sysmon_config::time::{format_local, format_span};
 use sysmon_config::{Failure, suggest};
@@ -28,7 +28,7 @@ pub(super) fn check(
     host: Option<&str>,
 ) -> Result<String, Failure> {
     let rule = find_rule(context, wanted)?;
-    if replay::is_unknown_later(&rule) {
+    if !replay::is_replayable(&rule) {
         return Err(Failure::Usage(anyhow!(
             "rule {:?} cannot be replayed: clock offsets are not recorded",
             rule.name
@@ -50,7 +50,9 @@ pub(super) fn check(
         format_span(span_ms),
         format_span(replay::step_ms(span_ms))
     );
-    let without = hosts.iter().filter(|host| replay::is_silent(&rule, host));
+    let without = hosts
+        .iter()
+        .filter(|host| replay::lacks_baseline(&rule, host));
     match without.count() {
         0 => {}
         count => {
@@ -85,7 +87,7 @@ async fn recorded(
     host: Option<&str>,
     from: UnixMs,
     to: UnixMs,
-) -> Result<Vec<Recorded>, ClientError> {
+) -> Result<Vec<RecordedHost>, ClientError> {
     let mut recorded = Vec::new();
     for (line, _) in client.fleet(None).await?.hosts {
         let tags = line.facts.tags.iter().map(Label::as_str);
@@ -94,7 +96,7 @@ async fn recorded(
             continue;
         }
         let queries = replay::queries(rule, &line.name, from, to);
-        recorded.push(Recorded {
+        recorded.push(RecordedHost {
             series: series(client, queries.series).await?,
             before: series(client, queries.before).await?,
             host: line.name,
@@ -117,7 +119,7 @@ fn describe(episodes: &[Episode], now: UnixMs) -> String {
     if episodes.is_empty() {
         return "it would not have fired\n".to_owned();
     }
-    let duration = |episode: &Episode| episode.over.unwrap_or(now) - episode.fired;
+    let duration = |episode: &Episode| episode.resolved.unwrap_or(now) - episode.fired;
     let total: i64 = episodes.iter().map(duration).sum();
     let times = match episodes.len() {
         1 => "once".to_owned(),
@@ -128,7 +130,7 @@ fn describe(episodes: &[Episode], now: UnixMs) -> String {
         format_span(total)
     );
     for episode in episodes.iter().take(EPISODES_MAX) {
-        let state = match episode.over {
+        let state = match episode.resolved {
             Some(_) => "",
             None => " (still firing)",
         };

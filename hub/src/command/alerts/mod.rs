@@ -5,7 +5,7 @@ mod check;
 use std::time::Duration;
 
 use anyhow::anyhow;
-use sysmon_alerts::notify::{Message, Route, send};
+use sysmon_alerts::notify::{Notification, Route, send};
 use sysmon_alerts::silence::{SILENCES_MAX, Scope, Silence, SilenceFile};
 use sysmon_client::Client;
 use sysmon_config::time::format_span;
@@ -85,7 +85,7 @@ fn test(context: &Context, wanted: Option<&str>) -> Result<(), Failure> {
     if routes.is_empty() {
         return Err(anyhow!("no route is configured; set notify in [hub]").into());
     }
-    let message = Message::test(context.hub_name().as_str(), context.clock.now());
+    let message = Notification::test(context.hub_name().as_str(), context.clock.now());
     let (mut text, mut failed) = (String::new(), 0);
     for route in &routes {
         match send(route, &message) {

@@ -1,4 +1,4 @@
-//! Rules as people write them, right and wrong.
+//! Valid and invalid rules.
 
 use super::super::DEFAULTS;
 use super::*;
@@ -16,7 +16,7 @@ fn terms(text: &str) -> Vec<Term> {
 }
 
 #[test]
-fn rules_are_read_as_people_write_them() {
+fn options_may_follow_in_any_order() {
     let rule = rule("db-memory:  mem > 95%  for 5m clear 90% on db-* critical");
     assert_eq!(
         (rule.hold, rule.severity, rule.to_string().as_str()),
@@ -39,7 +39,7 @@ fn rules_are_read_as_people_write_them() {
 }
 
 #[test]
-fn every_kind_of_condition_is_read() {
+fn every_kind_of_condition_is_parsed() {
     let both = terms(
         "a: cpu > 90% and load5 > 2*system.cpu.logical.count clear 1*system.cpu.logical.count for 5m",
     );
@@ -66,7 +66,7 @@ fn every_kind_of_condition_is_read() {
 }
 
 #[test]
-fn what_is_wrong_is_told_with_the_nearest_right_thing() {
+fn errors_name_the_closest_valid_word() {
     let wrong = [
         ("cpu > 5", "has no name"),
         (
@@ -86,15 +86,15 @@ fn what_is_wrong_is_told_with_the_nearest_right_thing() {
         ("a: cpu > 5% clear 6%", "clear before"),
         ("a: cpu > 90% and cpu < 80%", "can never hold: cpu"),
         ("a: load1 > 2*procs clear 3*procs", "clear before"),
-        ("a: load1 > 2*procs clear 3", "another measure"),
+        ("a: load1 > 2*procs clear 3", "another metric"),
         ("a: load1 > 2*prosc", "not a number or a metric"),
-        ("a: silent", "how long"),
+        ("a: silent", "has no time"),
         ("a: cpu > 5% on", "ends after"),
-        ("a: fs.worst full", "does not say"),
+        ("a: fs.worst full", "has no condition"),
         ("a: fs.worst full for 5m", "full within"),
         ("a: fs.worst full within 4h clear 1h", "clear before"),
         ("a: rate(cpu) > 1% over 1s", "from 10s"),
-        ("a: cpu > 5% and", "does not say what is watched"),
+        ("a: cpu > 5% and", "has no condition"),
         ("a: cpu > 5% say {hosts} is busy", "did you mean \"host\"?"),
         (
             "a: cpu > 5% and cpu > 6% and cpu > 7% and cpu > 8% and cpu > 9%",
@@ -108,7 +108,7 @@ fn what_is_wrong_is_told_with_the_nearest_right_thing() {
 }
 
 #[test]
-fn rules_are_checked_against_each_other_and_the_hosts_there_are() {
+fn rules_are_checked_against_each_other_and_known_hosts() {
     let all = |lines: &[&str], hosts: &[&str]| {
         let owned = |texts: &[&str]| texts.iter().map(ToString::to_string).collect::<Vec<_>>();
         parse_all(&owned(lines), &owned(hosts)).map_err(|(at, error)| (at, error.to_string()))
@@ -122,26 +122,31 @@ fn rules_are_checked_against_each_other_and_the_hosts_there_are() {
         "{problem}"
     );
     let (at, problem) = all(&["a: mem > 5%", "a: cpu > 5%"], &[]).unwrap_err();
-    assert!(at == 1 && problem.contains("name of another"), "{problem}");
+    assert!(
+        at == 1 && problem.contains("name of another rule"),
+        "{problem}"
+    );
 }
 
 #[test]
-fn what_is_unlike_its_week_is_read() {
-    let odd = terms("a: cpu unlike its week by 6 for 20m");
-    assert_eq!(odd[0].measure, Measure::Unlike);
+fn deviation_from_the_baseline_is_parsed_in_both_forms() {
+    let odd = terms("a: cpu deviates from baseline by 6 for 20m");
+    assert_eq!(odd[0].measure, Measure::Deviation);
     let bounds = |term: &Term| (term.threshold.clone(), term.clear.clone());
     assert_eq!(bounds(&odd[0]), (Bound::Number(6.0), Bound::Number(3.0)));
-    let odd = terms("a: cpu unlike its week clear 1 and cpu > 50%");
+    assert_eq!(odd, terms("a: cpu unlike its week by 6 for 20m"));
+    let odd = terms("a: cpu deviates from baseline clear 1 and cpu > 50%");
     assert_eq!(bounds(&odd[0]), (Bound::Number(4.0), Bound::Number(1.0)));
     for (text, why) in [
         ("a: cpu unlike its weak", "unlike its week"),
-        ("a: cpu unlike its week by many", "number of spreads"),
-        ("a: cpu unlike its week by 0", "number of spreads"),
+        ("a: cpu deviates from basline", "deviates from baseline"),
+        ("a: cpu deviates from baseline by many", "number of spreads"),
+        ("a: cpu deviates from baseline by 0", "number of spreads"),
         (
-            "a: cpu unlike its week by 3 clear 4",
+            "a: cpu deviates from baseline by 3 clear 4",
             "clear before it fires",
         ),
-        ("a: rate(cpu) unlike its week", "without rate()"),
+        ("a: rate(cpu) deviates from baseline", "without rate()"),
     ] {
         let error = text.parse::<Rule>().unwrap_err().to_string();
         assert!(error.contains(why), "{error}");

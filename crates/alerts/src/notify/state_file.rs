@@ -1,0 +1,66 @@
+//! The state file, which survives a restart: firing alerts, and the delivery queue of each route.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::queue::DeliveryQueue;
+use crate::Alert;
+use crate::active::ActiveAlert;
+
+/// Contents of the state file.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+pub struct NotifierState {
+    #[serde(default)]
+    active: Vec<ActiveAlert>,
+    /// By the number of the route.
+    #[serde(default)]
+    queues: Vec<(u32, DeliveryQueue)>,
+}
+
+#[derive(Serialize)]
+struct NotifierStateRef<'a> {
+    active: Vec<&'a ActiveAlert>,
+    queues: Vec<(u32, &'a DeliveryQueue)>,
+}
+
+impl NotifierState {
+    /// Loads a state file; empty if there is none or it is damaged.
+    pub fn load(path: &Path) -> Self {
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        serde_json::from_str(&text).unwrap_or_default()
+    }
+
+    /// The firing alerts.
+    pub fn firing(&self) -> Vec<Alert> {
+        let alerts = self.active.iter().map(|active| &active.alert);
+        alerts.cloned().collect()
+    }
+
+    pub(super) fn into_parts(self) -> (Vec<ActiveAlert>, HashMap<u32, DeliveryQueue>) {
+        let mut queues: HashMap<u32, DeliveryQueue> = self.queues.into_iter().collect();
+        // Whether an attempt under way succeeded is unknown: a duplicate is better than a loss.
+        queues.values_mut().for_each(DeliveryQueue::failed);
+        (self.active, queues)
+    }
+
+    pub(super) fn to_text<'a>(
+        active: impl Iterator<Item = &'a ActiveAlert>,
+        queues: impl Iterator<Item = (u32, &'a DeliveryQueue)>,
+    ) -> String {
+        let state = NotifierStateRef {
+            active: active.collect(),
+            queues: queues.collect(),
+        };
+        serde_json::to_string(&state).unwrap_or_default()
+    }
+}
+
+pub(super) fn write(path: &Path, text: &str) {
+    let temporary = path.with_extension("new");
+    let written = std::fs::write(&temporary, text).and_then(|()| std::fs::rename(&temporary, path));
+    if let Err(error) = written {
+        tracing::warn!(path = %path.display(), %error, "cannot write the alert state file");
+    }
+}

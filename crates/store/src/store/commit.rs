@@ -1,0 +1,101 @@
+//! Commits: what changed in the fleet, written in one transaction.
+
+use rusqlite::{Transaction, params};
+use sysmon_wire::{HostFacts, SeriesTable, UnixMs, codec};
+
+use super::{Store, StoreError, StoredHost};
+use crate::{Batch, HostBatch};
+
+impl Store {
+    /// Writes a batch in one transaction: afterwards all of it is durable, or nothing was written.
+    ///
+    /// # Errors
+    /// The transaction failed; the same batch can be committed again.
+    pub fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
+        if batch.hosts.is_empty() && batch.events.is_empty() {
+            return Ok(());
+        }
+        let transaction = self.connection.transaction()?;
+        let mut stored = Vec::with_capacity(batch.hosts.len());
+        for host in &batch.hosts {
+            let mut stored_host = match self.hosts.get(&host.name) {
+                Some(stored) => *stored,
+                None => new_host(&transaction, host)?,
+            };
+            write_host(&transaction, &mut stored_host, host)?;
+            stored.push((host.name.clone(), stored_host));
+        }
+        let with_ids = stored.iter().map(|(_, stored)| stored.id).zip(&batch.hosts);
+        let appended = self.log.append(&transaction, with_ids, batch.now)?;
+        for event in &batch.events {
+            transaction
+                .prepare_cached("INSERT INTO event (time, data) VALUES (?, ?)")?
+                .execute(params![event.time.0, bytes_of(event)?])?;
+        }
+        let folded = self.log.fold(&transaction, batch.now)?;
+        transaction.commit()?;
+        self.log.committed(appended, folded);
+        self.hosts.extend(stored);
+        Ok(())
+    }
+}
+
+fn new_host(transaction: &Transaction<'_>, host: &HostBatch) -> Result<StoredHost, StoreError> {
+    let facts = bytes_of(&HostFacts::unknown())?;
+    let name = host.name.as_str();
+    let id = transaction
+        .prepare_cached("INSERT INTO host (name, facts) VALUES (?, ?) RETURNING id")?
+        .query_row(params![name, facts], |row| row.get(0))?;
+    Ok(StoredHost {
+        id,
+        rolled: UnixMs(0),
+        oldest_unsealed: None,
+    })
+}
+
+/// Writes the changes of a host that do not go to the log.
+fn write_host(
+    transaction: &Transaction<'_>,
+    stored: &mut StoredHost,
+    host: &HostBatch,
+) -> Result<(), StoreError> {
+    let id = stored.id;
+    if let Some(facts) = &host.facts {
+        let mut update = transaction.prepare_cached("UPDATE host SET facts = ? WHERE id = ?")?;
+        update.execute(params![bytes_of(facts)?, id])?;
+    }
+    let (first, keys) = &host.series;
+    for (number, key) in keys.iter().enumerate() {
+        let mut insert =
+            transaction.prepare_cached("INSERT OR REPLACE INTO series VALUES (?, ?, ?)")?;
+        let table = SeriesTable::new(std::iter::once(key.as_ref()));
+        insert.execute(params![id, (first + number) as i64, bytes_of(&table)?])?;
+    }
+    for (identity, seen) in &host.processes {
+        let mut insert =
+            transaction.prepare_cached("INSERT OR REPLACE INTO process VALUES (?, ?, ?, ?)")?;
+        insert.execute(params![id, identity.id(), seen.0, bytes_of(identity)?])?;
+    }
+    for chunk in &host.ring.chunks {
+        let mut insert = transaction
+            .prepare_cached("INSERT INTO chunk (host, first, last, data) VALUES (?, ?, ?, ?)")?;
+        insert.execute(params![id, chunk.first().0, chunk.last().0, chunk.encode()])?;
+    }
+    if let Some(first) = host
+        .ring
+        .chunks
+        .iter()
+        .map(sysmon_series::Chunk::first)
+        .min()
+    {
+        stored.rolled = Store::redo_from(transaction, id, stored.rolled, first)?;
+    }
+    stored.oldest_unsealed = host.oldest_unsealed;
+    Ok(())
+}
+
+pub(super) fn bytes_of<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, StoreError> {
+    let mut bytes = Vec::new();
+    codec::encode(value, &mut bytes)?;
+    Ok(bytes)
+}

@@ -1,0 +1,110 @@
+//! The tables of the history, and opening or creating its file.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+
+use super::error::{StoreError, is_damage};
+
+/// Version of the tables, in SQLite's `user_version`.
+const VERSION: i64 = 2;
+
+const TABLES: &str = "
+CREATE TABLE host (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, facts BLOB NOT NULL);
+CREATE TABLE series (host INTEGER, number INTEGER, key BLOB NOT NULL, PRIMARY KEY (host, number)) WITHOUT ROWID;
+CREATE TABLE process (host INTEGER, id INTEGER, seen INTEGER NOT NULL, identity BLOB NOT NULL, PRIMARY KEY (host, id)) WITHOUT ROWID;
+CREATE TABLE log (id INTEGER PRIMARY KEY AUTOINCREMENT, data BLOB NOT NULL);
+CREATE TABLE run (host INTEGER, run INTEGER, heard INTEGER NOT NULL, ranges BLOB NOT NULL, PRIMARY KEY (host, run)) WITHOUT ROWID;
+CREATE TABLE head (host INTEGER, late INTEGER, number INTEGER, rows BLOB NOT NULL, PRIMARY KEY (host, late, number)) WITHOUT ROWID;
+CREATE TABLE chunk (id INTEGER PRIMARY KEY, host INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, data BLOB NOT NULL);
+CREATE INDEX chunk_last ON chunk (last);
+CREATE INDEX chunk_host ON chunk (host, last);
+CREATE TABLE bucket (host INTEGER, tier INTEGER, part INTEGER, first INTEGER, last INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (host, tier, part, first));
+CREATE INDEX bucket_last ON bucket (tier, last);
+CREATE TABLE rolled (host INTEGER PRIMARY KEY, until INTEGER NOT NULL);
+CREATE TABLE removed (host INTEGER PRIMARY KEY, until INTEGER NOT NULL);
+CREATE TABLE event (id INTEGER PRIMARY KEY, time INTEGER NOT NULL, data BLOB NOT NULL);
+";
+
+/// Bytes that SQLite's write-ahead log may have after a checkpoint.
+const WAL_BYTES: u32 = 16 << 20;
+
+/// Opens or creates the file. A damaged one is moved aside, and a new one created.
+pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
+    match try_open(path) {
+        Err(StoreError::Sqlite(error)) if is_damage(&error) => {
+            let moved_to = set_aside(path)?;
+            tracing::error!(
+                path = %path.display(), moved_to = %moved_to.display(), %error,
+                "the history is damaged: beginning a new one, agents send again what they still have"
+            );
+            try_open(path)
+        }
+        other => other,
+    }
+}
+
+fn try_open(path: &Path) -> Result<Connection, StoreError> {
+    if !path.exists() {
+        // Created here rather than by SQLite, so that no other user can read it.
+        let mut options = fs::OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::OpenOptionsExt;
+            options.mode(0o600);
+        }
+        options.open(path)?;
+    }
+    let connection = Connection::open(path)?;
+    connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    // Every commit reaches the disk: that is what an acknowledgement promises.
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "journal_size_limit", WAL_BYTES)?;
+    match connection.query_row("PRAGMA user_version", [], |row| row.get(0))? {
+        VERSION => {}
+        0 => connection.execute_batch(&format!(
+            "BEGIN; {TABLES} PRAGMA user_version = {VERSION}; COMMIT;"
+        ))?,
+        other => return Err(StoreError::Format(other)),
+    }
+    Ok(connection)
+}
+
+/// Moves a damaged file aside, and returns its new path.
+fn set_aside(path: &Path) -> Result<PathBuf, StoreError> {
+    let aside = (1..)
+        .map(|n| path.with_extension(format!("damaged-{n}")))
+        .find(|aside| !aside.exists())
+        .unwrap_or_else(|| path.with_extension("damaged"));
+    fs::rename(path, &aside)?;
+    for extension in ["db-wal", "db-shm"] {
+        // SQLite would apply the log of the damaged file to the new one.
+        match fs::remove_file(path.with_extension(extension)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+    }
+    Ok(aside)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_of_another_version_is_refused_and_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("history.db");
+        open(&path)
+            .unwrap()
+            .pragma_update(None, "user_version", 1)
+            .unwrap();
+        let error = open(&path).unwrap_err().to_string();
+        assert!(error.contains("format 1"), "{error}");
+        assert!(error.contains("move history.db away"), "{error}");
+        assert!(path.exists());
+    }
+}

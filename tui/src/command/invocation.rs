@@ -1,0 +1,50 @@
+//! What every command gets: the command line, the configuration, and the sources of time and randomness.
+
+use anyhow::Context;
+use jiff::tz::TimeZone;
+use sysmon_clock::{Clock, Random};
+use sysmon_config::time::parse_moment;
+use sysmon_config::{Config, Failure};
+use sysmon_tui::standalone::StandaloneOptions;
+use sysmon_wire::UnixMs;
+
+use super::args::Args;
+
+pub(crate) struct Invocation {
+    pub(crate) args: Args,
+    pub(crate) config: Config,
+    pub(crate) clock: Clock,
+    pub(crate) random: Random,
+}
+
+impl Invocation {
+    /// Number of simulated hosts.
+    pub(crate) fn demo_hosts(&self) -> usize {
+        usize::from(self.args.demo.unwrap_or(0))
+    }
+
+    /// The hub and agents that would run inside this program.
+    pub(crate) fn standalone(&self) -> StandaloneOptions {
+        StandaloneOptions {
+            agent: self.config.agent.clone(),
+            hub: self.config.hub.clone(),
+            demo_hosts: self.demo_hosts(),
+            clock: self.clock.clone(),
+            random: self.random.clone(),
+        }
+    }
+
+    /// Parses a moment, absolute or relative to now.
+    pub(crate) fn moment(&self, text: &str) -> Result<UnixMs, Failure> {
+        parse_moment(text, self.clock.now().0, &TimeZone::system())
+            .map(UnixMs)
+            .map_err(|error| Failure::Usage(error.into()))
+    }
+}
+
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    Ok(runtime.context("cannot start the async runtime")?)
+}
