@@ -1,7 +1,7 @@
 //! The hub and its hosts in Prometheus's text format, version 0.0.4. Pure.
 //!
-//! The format: <https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format>. Counters are
-//! told as counters, so that whoever scrapes makes rates of them.
+//! The format: <https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format>. Counters
+//! stay counters: the scraper computes rates.
 
 use std::fmt::Write;
 
@@ -15,10 +15,10 @@ use crate::fleet::Fleet;
 use crate::host::Host;
 use crate::self_monitoring::lag_ms;
 
-/// What the answer says it is.
+/// The HTTP content type of the text format.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// A hub and its hosts at a moment: copied at once, so that the fleet is free while it is written out.
+/// A hub and its hosts at one moment: copied first, so that the core is free while the text is rendered.
 #[derive(Clone, Debug)]
 pub struct Scrape {
     hub: Figures,
@@ -56,7 +56,7 @@ impl HostScrape {
             lag_ms: lag_ms(host, now),
             warnings: alerts(Severity::Warning),
             criticals: alerts(Severity::Critical),
-            // Values of a host that is away are not those of now.
+            // Values of an offline host are not present ones.
             summary: match host.state {
                 HostState::Offline => [ABSENT; SUMMARY],
                 HostState::Live | HostState::Stale => host.present_raw(),
@@ -66,7 +66,7 @@ impl HostScrape {
 }
 
 impl Scrape {
-    /// Takes what is to be told.
+    /// Copies what is rendered.
     pub fn of(fleet: &Fleet, hub: Figures, uptime_ms: u64, now: UnixMs) -> Self {
         let hosts = fleet.machines();
         Self {
@@ -76,7 +76,7 @@ impl Scrape {
         }
     }
 
-    /// Writes it out.
+    /// Renders the text format.
     pub fn render(&self) -> String {
         let mut out = String::new();
         self.hub(&mut out);

@@ -29,7 +29,7 @@ pub fn top(
             host: host.name.clone(),
             process,
         }));
-        // What cannot be among them any more goes early, so that a large fleet takes little memory.
+        // Dropped early what cannot be among them, so that a large fleet needs little memory.
         if limit > 0 && found.len() > 4 * limit {
             found.select_nth_unstable_by(limit - 1, order);
             found.truncate(limit);
@@ -44,7 +44,7 @@ pub fn top(
     }
 }
 
-/// The busier one first; of two that are alike always the same one.
+/// The busier one first; ties are always broken the same way.
 fn compare(a: &HostProcess, b: &HostProcess, by: TopBy) -> Ordering {
     let (p, q) = (&a.process, &b.process);
     by.of(q)
@@ -73,7 +73,7 @@ mod tests {
         }
     }
 
-    /// Hosts with two processes each in every second from 1 to `until`: one takes processors, the other memory.
+    /// Hosts with two processes in every second from 1 to `until`: one uses processors, the other memory.
     fn filled(hosts: &[(&str, i64)]) -> Core {
         let mut core = core();
         for (number, (name, until)) in hosts.iter().enumerate() {
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn the_busiest_of_all_hosts_come_first() {
+    fn the_busiest_processes_of_all_hosts_come_first() {
         let core = filled(&[("a", 20), ("b", 20), ("c", 20)]);
         let top = |by, limit| told(top(&core.fleet.view(), None, UnixMs(20_500), by, limit));
         assert_eq!(top(TopBy::Cpu, 2), (20_000, 3, of(&[("c", 1), ("b", 1)])));
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_silent_is_left_out_and_the_past_has_who_was_there() {
+    fn silent_hosts_are_left_out_and_the_past_has_those_that_reported() {
         let core = filled(&[("a", 40), ("b", 5)]);
         let at = |ms| told(top(&core.fleet.view(), None, UnixMs(ms), TopBy::Cpu, 1));
         assert_eq!(at(40_000), (40_000, 1, of(&[("a", 1)])));
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn among_many_none_of_the_busiest_is_lost() {
+    fn none_of_the_busiest_is_lost_among_many_hosts() {
         let names: Vec<String> = (0..60).map(|n| format!("h{n:02}")).collect();
         let hosts: Vec<(&str, i64)> = names.iter().map(|name| (name.as_str(), 2)).collect();
         let found = told(top(

@@ -84,8 +84,8 @@ fn a_reload_applies_what_can_change_and_rejects_errors_with_their_line() {
     let good = "[hub]\nstale_after = \"9s\"\nname = \"other\"\nalerts = [\"hot: temp.max > 90\"]\n";
     hub.reload(good);
     hub.has_logged("configuration changed change=stale_after: 5s → 9s\n");
-    hub.has_logged("name: the machine's name → other (at the next start)\n");
-    hub.has_logged("alerts: the usual rules → [\"hot: temp.max > 90\"]\n");
+    hub.has_logged("name: the machine's name → other (after a restart)\n");
+    hub.has_logged("alerts: the default rules → [\"hot: temp.max > 90\"]\n");
     hub.has_logged("configuration reloaded changes=3 after_restart=1");
     hub.reload("[hub]\n\nstale_aftr = \"9s\"\n");
     let place = format!("{}:3: unknown key \"stale_aftr\"", hub.config().display());

@@ -6,49 +6,53 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use sysmon_link::TokenBucket;
-
 /// Keys that a limiter remembers; further ones are not limited until there is room again.
 const KEYS_MAX: usize = 10_000;
 
-/// A token bucket for each key, such as an address.
+/// Limits how often each key, such as an address, may attempt something: once over the limit it waits until its
+/// window ends, however often it retries.
 #[derive(Debug)]
 pub(super) struct RateLimiter<K> {
-    buckets: Mutex<HashMap<K, TokenBucket>>,
-    burst: f64,
-    rate_per_s: f64,
+    /// Start of the present window of each key, and the attempts in it.
+    windows: Mutex<HashMap<K, (Instant, u32)>>,
+    limit: u32,
+    window: Duration,
 }
 
 impl<K: Eq + Hash> RateLimiter<K> {
-    /// Allows `burst` at once, and as many again in each `within`.
-    pub(super) fn new(burst: u32, within: Duration) -> Self {
+    pub(super) fn new(limit: u32, window: Duration) -> Self {
         Self {
-            buckets: Mutex::default(),
-            burst: burst.into(),
-            rate_per_s: f64::from(burst) / within.as_secs_f64(),
+            windows: Mutex::default(),
+            limit,
+            window,
         }
     }
 
     /// Whether another attempt is over the limit. Attempts are counted by [`RateLimiter::count`].
     pub(super) fn is_over(&self, key: &K, now: Instant) -> bool {
-        let bucket = self.lock().get(key).copied();
-        bucket.is_some_and(|mut bucket| !bucket.try_take(now))
+        self.lock().get(key).is_some_and(|(since, count)| {
+            *count >= self.limit && now.saturating_duration_since(*since) < self.window
+        })
     }
 
     pub(super) fn count(&self, key: K, now: Instant) {
-        let mut buckets = self.lock();
-        if buckets.len() >= KEYS_MAX && !buckets.contains_key(&key) {
-            buckets.retain(|_, bucket| !bucket.is_full(now));
-            if buckets.len() >= KEYS_MAX {
+        let mut windows = self.lock();
+        let is_open = |since: &Instant| now.saturating_duration_since(*since) < self.window;
+        if windows.len() >= KEYS_MAX && !windows.contains_key(&key) {
+            windows.retain(|_, (since, _)| is_open(since));
+            if windows.len() >= KEYS_MAX {
                 return;
             }
         }
-        let full = || TokenBucket::new(self.rate_per_s, self.burst, now);
-        buckets.entry(key).or_insert_with(full).try_take(now);
+        let (since, count) = windows.entry(key).or_insert((now, 0));
+        if !is_open(since) {
+            (*since, *count) = (now, 0);
+        }
+        *count += 1;
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<K, TokenBucket>> {
-        self.buckets.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, HashMap<K, (Instant, u32)>> {
+        self.windows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
