@@ -242,17 +242,14 @@ fn one_seed_gives_one_authority_and_the_same_keys() {
     let now = std::time::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
     let name: PeerName = "a".parse().unwrap();
     let make = |seed| {
-        let authority =
-            Authority::in_memory(now, &Random::seeded(seed), &sysmon_clock::Random::system())
-                .unwrap();
+        let authority = Authority::in_memory(now, &Random::seeded(seed)).unwrap();
         let agent = authority.issue(Role::Agent, &name, now, 30).unwrap();
         (authority.fingerprint().unwrap(), agent.serial().to_owned())
     };
     assert_eq!(make(7), make(7));
     assert_ne!(make(7).0, make(8).0);
     // TLS accepts the seeded keys on both sides.
-    let authority =
-        Authority::in_memory(now, &Random::seeded(7), &sysmon_clock::Random::system()).unwrap();
+    let authority = Authority::in_memory(now, &Random::seeded(7)).unwrap();
     let hub = authority.issue(Role::Hub, &name, now, 30).unwrap();
     assert!(hub.server_config(&[]).is_ok() && hub.client_config(&[]).is_ok());
 }

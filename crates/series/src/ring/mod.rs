@@ -240,13 +240,6 @@ impl Ring {
         chunk.rows() as u64
     }
 
-    /// Drops a chunk that was restored for one reading.
-    pub fn remove(&mut self, chunk: &Chunk) {
-        if let Some(at) = self.sealed.iter().position(|other| other == chunk) {
-            self.remove_at(at);
-        }
-    }
-
     fn remove_at(&mut self, at: usize) -> Option<Chunk> {
         let chunk = self.sealed.remove(at)?;
         self.sealed_bytes -= chunk.bytes();
