@@ -159,12 +159,7 @@ fn push(args: &Args, config: &Config, clock: Clock) -> Result<(), Failure> {
     let sampler = Sampler::new(&config.agent, &options.clock);
     let summary = runtime
         .block_on(async {
-            let connector = Connector::new(
-                &identity,
-                VERSION,
-                &options.clock,
-                &sysmon_clock::Clock::system(),
-            )?;
+            let connector = Connector::new(&identity, VERSION, &options.clock)?;
             let stop = async {
                 tokio::select! {
                     () = stop_signal() => notify::stopping(),
