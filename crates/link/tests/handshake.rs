@@ -77,7 +77,6 @@ async fn a_peer_of_another_authority_is_refused_and_both_sides_say_why() {
         &issue(&authority(), Role::Agent, "a"),
         "1",
         &Clock::system(),
-        &sysmon_clock::Clock::system(),
     )
     .unwrap();
     let (session, peer) = tokio::join!(stranger.connect(&address, Purpose::Push), greet(&listener));
@@ -132,7 +131,6 @@ async fn where_nobody_listens_the_answer_names_the_place() {
         &issue(&authority(), Role::Agent, "a"),
         "1",
         &Clock::system(),
-        &sysmon_clock::Clock::system(),
     )
     .unwrap();
     let error = connector
