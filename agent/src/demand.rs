@@ -1,4 +1,4 @@
-//! Costly collection that the hub asks for while somebody needs it; it expires by itself. Pure.
+//! Costly collection that the hub requests while an operator needs it; it expires by itself. Pure.
 
 use sysmon_wire::UnixMs;
 use sysmon_wire::limits::{BURST_INTERVAL_MS_MIN, BURST_MS_MAX};

@@ -3,7 +3,7 @@
 use crate::board::{Board, Slot};
 
 /// The sum of what each device counted while it was present: a device that disappears subtracts nothing, and
-/// one that returns or restarts its counter adds nothing at once.
+/// one that returns or restarts its counter adds nothing by that alone.
 #[derive(Debug)]
 pub(crate) struct Total {
     slot: Slot,

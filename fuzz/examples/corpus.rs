@@ -1,6 +1,6 @@
-//! Writes what the fuzzing begins with, `corpus/`: what sysmon's own encoders make.
+//! Generates the seed inputs in `corpus/` with sysmon's own encoders.
 //!
-//! `cargo run --example corpus`, in this folder, after a format has changed.
+//! Run `cargo run --example corpus` in this folder after changing a format.
 
 use std::error::Error;
 use std::fs;
@@ -22,27 +22,27 @@ use sysmon_wire::{
     ABSENT, HostFacts, Process, ProcessIdentity, RowEncoder, SeriesTable, UnixMs, codec,
 };
 
-type Done = Result<(), Box<dyn Error>>;
+type Written = Result<(), Box<dyn Error>>;
 
-/// The moment of the first row.
+/// Time of the first row.
 const START_MS: i64 = 1_700_000_000_000;
 
-/// Series of the rows below.
+/// Number of series of the rows.
 const SERIES: u8 = 4;
 
-fn main() -> Done {
+fn main() -> Written {
     handshakes()?;
     certificates()?;
     pushes()?;
     requests()?;
     replies()?;
-    keep("rows", "host", &[vec![SERIES], rows(1, 40)].concat())?;
-    keep("chunk", "host", &chunk()?)?;
-    keep("spool", "host", &spool_file()?)?;
-    keep("series_table", "host", &encoded(&table())?)
+    write("rows", "host", &[vec![SERIES], rows(1, 40)].concat())?;
+    write("chunk", "host", &chunk()?)?;
+    write("spool", "host", &spool_file()?)?;
+    write("series_table", "host", &encoded(&table())?)
 }
 
-fn keep(target: &str, name: &str, bytes: &[u8]) -> Done {
+fn write(target: &str, name: &str, bytes: &[u8]) -> Written {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("corpus")
         .join(target);
@@ -56,12 +56,12 @@ fn encoded<M: Serialize>(message: &M) -> Result<Vec<u8>, Box<dyn Error>> {
     Ok(out)
 }
 
-/// Keeps a message behind the number that stands for its kind in `targets/messages.rs`.
-fn message<M: Serialize>(kind: u8, name: &str, message: &M) -> Done {
-    keep("messages", name, &[vec![kind], encoded(message)?].concat())
+/// Writes a message after the number of its kind in `targets/messages.rs`.
+fn message<M: Serialize>(kind: u8, name: &str, message: &M) -> Written {
+    write("messages", name, &[vec![kind], encoded(message)?].concat())
 }
 
-fn handshakes() -> Done {
+fn handshakes() -> Written {
     let hello = Hello {
         minor: 1,
         version: "0.1.0".into(),
@@ -93,7 +93,7 @@ fn handshakes() -> Done {
     message(3, "join_reply", &granted)
 }
 
-fn certificates() -> Done {
+fn certificates() -> Written {
     let now = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
     let authority = Authority::in_memory(now)?;
     let name = "web-1".parse()?;
@@ -103,23 +103,23 @@ fn certificates() -> Done {
     let print = authority.fingerprint()?;
     let identity = key.identity(&signed.authority_pem, &signed.certificate_pem, print)?;
     let der = identity.authorities().first().ok_or("no authority")?;
-    keep(
+    write(
         "certificates",
         "authority",
         &[vec![0], der.to_vec()].concat(),
     )?;
     let own = CertificateDer::from_pem_slice(signed.certificate_pem.as_bytes())?;
-    keep("certificates", "agent", &[vec![0], own.to_vec()].concat())?;
-    keep("certificates", "request", &[vec![1], request].concat())?;
+    write("certificates", "agent", &[vec![0], own.to_vec()].concat())?;
+    write("certificates", "request", &[vec![1], request].concat())?;
     let answer = format!("\u{2}{}\0{}", signed.authority_pem, signed.certificate_pem);
-    keep("certificates", "answer", answer.as_bytes())?;
+    write("certificates", "answer", answer.as_bytes())?;
     let token = format!("sysmon1.{}", "A".repeat(64));
     token.parse::<Token>()?;
-    keep("token", "token", token.as_bytes())?;
-    keep("token", "name", b"web-1.lan")
+    write("token", "token", token.as_bytes())?;
+    write("token", "name", b"web-1.lan")
 }
 
-fn pushes() -> Done {
+fn pushes() -> Written {
     for (name, frame) in ["begin", "series", "keyframe", "rows", "processes"]
         .iter()
         .zip(frames())
@@ -149,7 +149,7 @@ fn pushes() -> Done {
     message(6, "to_agent_burst", &burst)
 }
 
-fn requests() -> Done {
+fn requests() -> Written {
     message(7, "request_status", &Request::Status)?;
     let fleet = Request::Fleet {
         at: Some(UnixMs(START_MS)),
@@ -210,7 +210,7 @@ fn requests() -> Done {
     message(7, "request_host", &host)
 }
 
-fn replies() -> Done {
+fn replies() -> Written {
     let line = HostLine {
         index: 0,
         name: "web-1".into(),
@@ -314,7 +314,7 @@ fn table() -> SeriesTable {
     ])
 }
 
-/// A counter, a level, one that never changes, and one that comes and goes.
+/// A counter, a gauge, a constant, and a series that is sometimes absent.
 fn values(seq: i64) -> [i64; SERIES as usize] {
     let comes_and_goes = if seq % 5 == 0 { ABSENT } else { seq % 3 };
     [seq * seq * 100, 500 + seq * 37 % 11, 7, comes_and_goes]
@@ -329,7 +329,7 @@ fn rows(first: u64, count: u64) -> Vec<u8> {
     out
 }
 
-/// A chunk without its checksum, as `targets/chunk.rs` takes it.
+/// A chunk without its checksum, as expected by `targets/chunk.rs`.
 fn chunk() -> Result<Vec<u8>, Box<dyn Error>> {
     let seqs = 1..=100i64;
     let times: Vec<i64> = seqs.clone().map(|seq| START_MS + seq * 1000).collect();
@@ -355,7 +355,7 @@ fn frames() -> Vec<Push> {
     ]
 }
 
-/// Records as the agent's journal writes them.
+/// Records in the format of the agent's spool.
 fn spool_file() -> Result<Vec<u8>, Box<dyn Error>> {
     let mut out = Vec::new();
     for frame in frames() {

@@ -1,4 +1,4 @@
-//! Any bytes as a certificate, as a signing request, and as what a hub answers to one; the first byte chooses.
+//! Arbitrary bytes as a certificate, a signing request, or the response of a hub; the first byte selects which.
 #![no_main]
 
 use std::sync::LazyLock;
@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use libfuzzer_sys::fuzz_target;
 use sysmon_certs::{Authority, Identity, Role, is_of_same_key, peer_of, serial_of, validity_of};
 
-/// An authority that is the same for all inputs, and somebody whom it knows.
+/// One authority for all inputs, and an identity that it issued.
 static KNOWN: LazyLock<(Authority, Identity)> = LazyLock::new(|| {
     let authority = Authority::in_memory(now()).expect("an authority");
     let identity = authority.issue(Role::Agent, &name(), now(), 30);
@@ -33,7 +33,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
 });
 
-/// As the handshake hands it on.
+/// A certificate as the handshake passes it on.
 fn certificate(bytes: &[u8]) {
     let _ = (
         serial_of(bytes),
@@ -45,7 +45,7 @@ fn certificate(bytes: &[u8]) {
     }
 }
 
-/// Whatever is asked for, what is signed is for the name that the hub says.
+/// Whatever the request contains, the signed certificate has the name that the hub chose.
 fn request(bytes: &[u8]) {
     let (authority, identity) = &*KNOWN;
     let own = identity.renewal_request().expect("a request");
@@ -55,7 +55,7 @@ fn request(bytes: &[u8]) {
     }
 }
 
-/// Two texts in PEM, parted by a zero.
+/// Two PEM texts separated by a zero byte.
 fn answer(bytes: &[u8]) {
     let (_, identity) = &*KNOWN;
     let text = String::from_utf8_lossy(bytes);

@@ -1,15 +1,15 @@
-//! Any bytes as a chunk from disk, under the checksum that belongs to them.
+//! Arbitrary bytes as a chunk from disk, with a correct checksum.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use sysmon_series::{Chunk, Ring};
 use sysmon_wire::UnixMs;
 
-/// Columns that are read of one chunk: each may say that it has 65,536 equal values.
+/// Columns read of one chunk: each may claim 65,536 equal values.
 const COLUMNS_MAX: u32 = 16;
 
 fuzz_target!(|body: &[u8]| {
-    // No fuzzer guesses a checksum, and a disk is not the only one that can write a file.
+    // No fuzzer guesses a checksum, but an attacker with access to the file can compute it.
     let mut bytes = body.to_vec();
     bytes.extend(crc32fast::hash(body).to_le_bytes());
     let Ok(chunk) = Chunk::decode(&bytes) else {
@@ -24,13 +24,13 @@ fuzz_target!(|body: &[u8]| {
             assert!(there && out.len() == chunk.rows());
         }
     }
-    let said = chunk.encode();
-    let again = Chunk::decode(&said).expect("what was encoded can be decoded");
-    assert_eq!(again.encode(), said);
+    let encoded = chunk.encode();
+    let again = Chunk::decode(&encoded).expect("an encoded chunk can be decoded");
+    assert_eq!(again.encode(), encoded);
     read_from_a_ring(chunk);
 });
 
-/// What a chunk says of itself need not be true: its times may lie elsewhere and in any order.
+/// The header of a chunk may be wrong: its times may lie elsewhere and in any order.
 fn read_from_a_ring(chunk: Chunk) {
     let (first, middle) = (chunk.first(), UnixMs(0));
     let mut ring = Ring::new();

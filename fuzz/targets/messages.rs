@@ -1,4 +1,4 @@
-//! Any bytes as each message of the protocol; the first byte chooses which.
+//! Arbitrary bytes as a message of the protocol; the first byte selects which.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -27,15 +27,15 @@ fuzz_target!(|bytes: &[u8]| {
     }
 });
 
-/// What was understood can be said, and is understood as the same again.
+/// A decoded message can be encoded, and decodes to the same message.
 fn check<M: Serialize + DeserializeOwned>(bytes: &[u8]) {
     let Ok(message) = codec::decode::<M>(bytes) else {
         return;
     };
-    let (mut said, mut again) = (Vec::new(), Vec::new());
-    codec::encode(&message, &mut said).expect("a message that was decoded can be encoded");
-    let back: M = codec::decode(&said).expect("what was encoded can be decoded");
-    // Bytes are compared, for values that are not numbers equal nothing.
+    let (mut encoded, mut again) = (Vec::new(), Vec::new());
+    codec::encode(&message, &mut encoded).expect("a message that was decoded can be encoded");
+    let back: M = codec::decode(&encoded).expect("an encoded message can be decoded");
+    // Compares bytes, because NaN does not equal itself.
     codec::encode(&back, &mut again).expect("it was encoded before");
-    assert_eq!(said, again);
+    assert_eq!(encoded, again);
 }

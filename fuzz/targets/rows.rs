@@ -1,11 +1,11 @@
-//! Any bytes as a row block; the first byte says of how many series.
+//! Arbitrary bytes as a row block; the first byte is the number of series.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use sysmon_wire::{Row, RowDecoder, RowEncoder};
 
-/// Beyond this, times are no longer exact: distances between them would leave 64 bits. They mean
-/// nothing there, and the hub refuses rows an hour from now.
+/// Past this, differences between times overflow 64 bits. Such times are meaningless: the hub refuses rows an hour in
+/// the future.
 const EXACT_MS: u64 = 1 << 60;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -17,16 +17,16 @@ fuzz_target!(|bytes: &[u8]| {
     if rows.iter().any(|row| row.time.0.unsigned_abs() > EXACT_MS) {
         return;
     }
-    let (mut encoder, mut said) = (RowEncoder::new(), Vec::new());
+    let (mut encoder, mut encoded) = (RowEncoder::new(), Vec::new());
     for row in &rows {
-        encoder.encode(row.seq, row.time, &row.values, &mut said);
+        encoder.encode(row.seq, row.time, &row.values, &mut encoded);
     }
-    let mut said = &said[..];
-    assert_eq!(decode(&mut said, series), rows);
-    assert!(said.is_empty());
+    let mut encoded = &encoded[..];
+    assert_eq!(decode(&mut encoded, series), rows);
+    assert!(encoded.is_empty());
 });
 
-/// The rows up to the first mistake.
+/// The rows up to the first error.
 fn decode(bytes: &mut &[u8], series: usize) -> Vec<Row> {
     let mut decoder = RowDecoder::new();
     let mut rows = Vec::new();

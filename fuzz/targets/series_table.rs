@@ -1,4 +1,4 @@
-//! Any bytes as a table of series, and the series it defines.
+//! Arbitrary bytes as a series table, and the series that it defines.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

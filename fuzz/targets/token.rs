@@ -1,4 +1,4 @@
-//! Any text as a token to join with.
+//! Arbitrary text as a join token.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -10,7 +10,7 @@ fuzz_target!(|text: &str| {
         assert!(again.as_ref() == Ok(&token));
         assert_eq!(text.trim(), token.to_string());
     }
-    // What a machine says that it is called.
+    // The name of a peer.
     if let Ok(name) = text.parse::<PeerName>() {
         assert_eq!(name.as_str(), text);
     }

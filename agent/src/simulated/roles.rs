@@ -76,6 +76,7 @@ impl Program {
 }
 
 /// The roles, which hosts take in turn.
+#[rustfmt::skip]
 pub(super) const ROLES: [Role; 8] = [
     Role {
         name: "web",
@@ -91,14 +92,7 @@ pub(super) const ROLES: [Role; 8] = [
         throughput: [12e6, 60e6, 0.2e6, 2e6],
         idle_degrees: 41.0,
         programs: &[
-            Program::new(
-                "nginx: worker process",
-                "www-data",
-                0.3,
-                0.08,
-                [0.1, 0.2],
-                1,
-            ),
+            Program::new("nginx: worker process", "www-data", 0.3, 0.08, [0.1, 0.2], 1),
             Program::new("/usr/bin/node", "shop", 0.52, 0.55, [0.1, 0.2], 11),
             Program::new("/usr/bin/redis-server", "redis", 0.04, 0.12, [0.0, 0.05], 5),
             Program::new("/usr/bin/vector", "vector", 0.05, 0.06, [0.1, 0.4], 8),
@@ -119,47 +113,12 @@ pub(super) const ROLES: [Role; 8] = [
         throughput: [25e6, 40e6, 180e6, 90e6],
         idle_degrees: 48.0,
         programs: &[
-            Program::new(
-                "postgres: walwriter",
-                "postgres",
-                0.06,
-                0.03,
-                [0.0, 0.45],
-                1,
-            ),
-            Program::new(
-                "postgres: checkpointer",
-                "postgres",
-                0.04,
-                0.3,
-                [0.0, 0.3],
-                1,
-            ),
-            Program::new(
-                "postgres: shop app",
-                "postgres",
-                0.42,
-                0.28,
-                [0.45, 0.05],
-                1,
-            ),
-            Program::new(
-                "postgres: shop report",
-                "postgres",
-                0.22,
-                0.2,
-                [0.4, 0.0],
-                1,
-            ),
+            Program::new("postgres: walwriter", "postgres", 0.06, 0.03, [0.0, 0.45], 1),
+            Program::new("postgres: checkpointer", "postgres", 0.04, 0.3, [0.0, 0.3], 1),
+            Program::new("postgres: shop app", "postgres", 0.42, 0.28, [0.45, 0.05], 1),
+            Program::new("postgres: shop report", "postgres", 0.22, 0.2, [0.4, 0.0], 1),
             Program::new("/usr/bin/pgbouncer", "pgbouncer", 0.05, 0.01, [0.0, 0.0], 2),
-            Program::burst(
-                "postgres: autovacuum worker",
-                "postgres",
-                0.8,
-                0.1,
-                [0.6, 0.3],
-                1,
-            ),
+            Program::burst("postgres: autovacuum worker", "postgres", 0.8, 0.1, [0.6, 0.3], 1),
         ],
     },
     Role {
@@ -177,14 +136,7 @@ pub(super) const ROLES: [Role; 8] = [
         idle_degrees: 44.0,
         programs: &[
             Program::new("/usr/bin/redis-server", "redis", 0.88, 0.92, [0.0, 0.9], 5),
-            Program::new(
-                "/usr/bin/redis-sentinel",
-                "redis",
-                0.04,
-                0.01,
-                [0.0, 0.0],
-                4,
-            ),
+            Program::new("/usr/bin/redis-sentinel", "redis", 0.04, 0.01, [0.0, 0.0], 4),
         ],
     },
     Role {
@@ -201,14 +153,7 @@ pub(super) const ROLES: [Role; 8] = [
         throughput: [8e6, 2e6, 120e6, 260e6],
         idle_degrees: 46.0,
         programs: &[
-            Program::new(
-                "/usr/local/bin/build-agent",
-                "build",
-                0.1,
-                0.04,
-                [0.05, 0.05],
-                14,
-            ),
+            Program::new("/usr/local/bin/build-agent", "build", 0.1, 0.04, [0.05, 0.05], 14),
             Program::new("/usr/bin/sccache", "build", 0.3, 0.1, [0.4, 0.3], 34),
             Program::new("/usr/lib/ld", "build", 0.2, 0.12, [0.2, 0.3], 1),
             Program::burst("rustc", "build", 0.95, 0.35, [0.3, 0.5], 18),
@@ -268,14 +213,7 @@ pub(super) const ROLES: [Role; 8] = [
         throughput: [6e6, 1e6, 30e6, 20e6],
         idle_degrees: 43.0,
         programs: &[
-            Program::new(
-                "/usr/lib/firefox/firefox",
-                "user",
-                0.38,
-                0.4,
-                [0.1, 0.3],
-                96,
-            ),
+            Program::new("/usr/lib/firefox/firefox", "user", 0.38, 0.4, [0.1, 0.3], 96),
             Program::new("/usr/bin/gnome-shell", "user", 0.22, 0.14, [0.0, 0.05], 24),
             Program::new("/usr/bin/code", "user", 0.2, 0.24, [0.2, 0.2], 31),
             Program::new("/usr/bin/pipewire", "user", 0.04, 0.01, [0.0, 0.0], 3),
@@ -298,14 +236,7 @@ pub(super) const ROLES: [Role; 8] = [
         programs: &[
             Program::new("/usr/bin/caddy", "caddy", 0.6, 0.25, [0.1, 0.4], 9),
             Program::new("/usr/bin/wireguard-go", "root", 0.2, 0.05, [0.0, 0.0], 6),
-            Program::burst(
-                "/usr/bin/unattended-upgrade",
-                "root",
-                0.8,
-                0.2,
-                [0.4, 0.6],
-                2,
-            ),
+            Program::burst("/usr/bin/unattended-upgrade", "root", 0.8, 0.2, [0.4, 0.6], 2),
         ],
     },
 ];

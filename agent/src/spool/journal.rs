@@ -70,7 +70,7 @@ impl Journal {
         Ok(Self { batches, shared })
     }
 
-    /// Queues operations; appends fail at once while the queue is full.
+    /// Queues operations; appends fail immediately while the queue is full.
     pub fn submit(&self, ops: Vec<DiskOp>) {
         if ops.is_empty() {
             return;

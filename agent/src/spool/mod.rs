@@ -46,7 +46,7 @@ pub struct SpoolHealth {
 /// Without an acknowledgement for this long, rows are also written to disk.
 const UNACKNOWLEDGED_MS_MAX: i64 = 3_000;
 
-/// Time from a failed write to the next attempt: somebody has to make room first.
+/// Time from a failed write to the next attempt: the disk may need space freed first.
 const DISK_RETRY_MS: i64 = 60_000;
 
 /// An operation on the spool folder; to be executed in order.

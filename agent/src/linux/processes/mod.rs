@@ -29,7 +29,7 @@ use super::{KernelFile, ReadBuffer};
 const PROCESSES_MAX: usize = 32_768;
 
 /// Stat files kept open, if that is at most half of what the agent may open.
-const KEPT_FILES_MAX: u64 = 4096;
+const OPEN_FILES_MAX: u64 = 4096;
 
 /// Rounds between two readings of an idle process while every process is requested.
 const IDLE_ROUNDS_WATCHED: u64 = 4;
@@ -66,8 +66,8 @@ pub struct Processes {
     complete: Option<UnixMs>,
     round: u64,
     cursor: usize,
-    kept_files: u64,
-    kept_files_max: u64,
+    open_files: u64,
+    open_files_max: u64,
     chosen: Vec<u32>,
     scratch: Scratch,
     notes: Vec<String>,
@@ -111,8 +111,8 @@ impl Processes {
             complete: None,
             round: 0,
             cursor: 0,
-            kept_files: 0,
-            kept_files_max: KEPT_FILES_MAX.min(may_open / 2),
+            open_files: 0,
+            open_files_max: OPEN_FILES_MAX.min(may_open / 2),
             chosen: Vec::new(),
             scratch: Scratch {
                 file: Box::new([0; READ_BYTES_MAX]),
@@ -199,10 +199,10 @@ impl Processes {
             }
             entry.plan(self.round, idle_rounds);
         }
-        let kept = &mut self.kept_files;
+        let open = &mut self.open_files;
         self.entries.retain(|entry| {
             if entry.gone && entry.file.is_some() {
-                *kept = kept.saturating_sub(1);
+                *open = open.saturating_sub(1);
             }
             !entry.gone
         });
@@ -278,8 +278,8 @@ impl Processes {
             return;
         };
         let mut entry = Entry::new(pid, stat, now, since, self.units.hz);
-        if self.kept_files < self.kept_files_max {
-            self.kept_files += 1;
+        if self.open_files < self.open_files_max {
+            self.open_files += 1;
             entry.file = Some(file);
         }
         self.entries.push(entry);

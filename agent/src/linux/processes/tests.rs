@@ -46,7 +46,7 @@ impl Host {
     fn collector(&self) -> Processes {
         let mut processes = Processes::new(self.dir.path());
         // An ordinary file stays readable after removal while it is open; those of the kernel do not.
-        processes.kept_files_max = 0;
+        processes.open_files_max = 0;
         processes
     }
 }
@@ -169,7 +169,7 @@ fn a_child_process_is_listed_until_it_exits() {
     assert_eq!(cat.parent, std::process::id());
     assert!(cat.identity.command.as_str().starts_with('/') || cat.identity.command == "cat");
     assert!(cat.memory_bytes > 0 && cat.identity.start > UnixMs(0));
-    assert!(processes.kept_files > 0 && processes.kept_files <= processes.kept_files_max);
+    assert!(processes.open_files > 0 && processes.open_files <= processes.open_files_max);
     child.kill().unwrap();
     child.wait().unwrap();
     processes.refresh(UnixMs(2000), true);
