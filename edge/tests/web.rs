@@ -17,7 +17,7 @@ use sysmon_wire::message::{
 use sysmon_wire::metrics::SUMMARY;
 use sysmon_wire::{HostFacts, UnixMs};
 
-/// Time stands still, so that rate limits do not depend on how fast the test runs.
+/// The clock never advances, so that rate limits do not depend on how fast the test runs.
 const NOW: UnixMs = UnixMs(1_800_000_000_000);
 
 /// An edge that serves until the test ends.
