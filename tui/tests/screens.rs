@@ -17,24 +17,26 @@ use sysmon_agent::simulated::Simulated;
 use sysmon_agent::spool::SpoolHealth;
 use sysmon_config::{Column, Order, Theme};
 use sysmon_hub::changes;
-use sysmon_hub::events::timeline;
-use sysmon_hub::fleet::{Fleet, FleetOptions};
+use sysmon_hub::core::Core;
+use sysmon_hub::fleet::FleetOptions;
 use sysmon_hub::query::{Past, Plan};
+use sysmon_hub::timeline::timeline;
 use sysmon_hub::top::top;
 use sysmon_hub::view::{HostWatch, SparkRequest, fleet_picture};
-use sysmon_screens::feed::{of_fleet, of_host, of_top};
+use sysmon_screens::app::{Message, Options, State, deliver, draw, open_host, update};
+use sysmon_screens::burst::Burst;
+use sysmon_screens::events::STEPS;
+use sysmon_screens::feed::HubEvent;
+use sysmon_screens::host::Pane;
 use sysmon_screens::keys::{Keymap, Mode};
-use sysmon_screens::state::burst::Burst;
-use sysmon_screens::state::fleet::{CPU, RECEIVED, SPARK_POINTS, SPARK_STEP_MS};
-use sysmon_screens::state::host::{HostView, WINDOW_MS};
-use sysmon_screens::state::panes::Pane;
-use sysmon_screens::state::timeline::STEPS;
-use sysmon_screens::state::{Feed, Options, State};
+use sysmon_screens::model::host_rows::{HostRows, WINDOW_MS};
+use sysmon_screens::model::spark::{SPARK_POINTS, SPARK_STEP_MS};
+use sysmon_screens::model::summary::{CPU, RECEIVED};
+use sysmon_screens::subscriptions::Topic;
 use sysmon_screens::text::plain;
-use sysmon_screens::update::{Message, update};
 use sysmon_store::Limits;
 use sysmon_wire::alerts::{Acknowledgement, AlertState, Alerts};
-use sysmon_wire::message::{Aggregate, Query, Reply, RunId, Severity, TopBy};
+use sysmon_wire::message::{Reply, Request, RunId, Severity, TopBy};
 use sysmon_wire::metrics::{CPU_UTILIZATION, NET_IO};
 use sysmon_wire::{Row, RowEncoder, SeriesTable, UnixMs};
 
@@ -42,8 +44,8 @@ use sysmon_wire::{Row, RowEncoder, SeriesTable, UnixMs};
 const NOON: i64 = 1_777_896_000_000;
 
 /// Eight hosts with ten minutes behind them; the last was cut off a minute ago.
-fn fleet() -> Fleet {
-    let mut fleet = Fleet::new(FleetOptions {
+fn core() -> Core {
+    let mut core = Core::new(FleetOptions {
         stale_after: Duration::from_secs(5),
         offline_after: Duration::from_secs(30),
         retention: Duration::from_hours(24),
@@ -51,30 +53,31 @@ fn fleet() -> Fleet {
     });
     for number in 0..8 {
         let mut host = Simulated::new(number);
-        let id = fleet.host_id(&host.name().as_str().into()).unwrap();
-        fleet.set_facts(id, host.facts());
-        fleet.series(id, host.row().series.to_vec()).unwrap();
+        let id = core.host_id(&host.name().as_str().into()).unwrap();
+        core.fleet.set_facts(id, host.facts());
+        core.fleet.series(id, host.row().series.to_vec()).unwrap();
         let silent_s = if number == 7 { 60 } else { 0 };
         for second in 0..=600 - silent_s {
             let time = UnixMs(NOON + (second - 600) * 1000);
             host.sample(time, SpoolHealth::default());
-            fleet.name_processes(id, host.row().processes.to_vec(), time);
+            core.fleet
+                .name_processes(id, host.row().processes.to_vec(), time);
             let row = Row {
                 seq: second as u64 + 1,
                 time,
                 values: host.row().values.to_vec(),
             };
-            fleet.apply(id, RunId(number), &row, time).unwrap();
+            core.apply(id, RunId(number), &row, time).unwrap();
         }
     }
-    fleet.review_states(UnixMs(NOON));
-    fleet
+    core.review_silence(UnixMs(NOON));
+    core
 }
 
 /// The same fleet for every picture.
-fn shared() -> &'static Fleet {
-    static FLEET: OnceLock<Fleet> = OnceLock::new();
-    FLEET.get_or_init(fleet)
+fn shared() -> &'static Core {
+    static CORE: OnceLock<Core> = OnceLock::new();
+    CORE.get_or_init(core)
 }
 
 /// What can be on screen.
@@ -107,112 +110,106 @@ fn state(theme: Theme, ascii: bool, size: Size, at: Option<UnixMs>) -> State {
         sort: Order::default(),
         columns: Column::all(),
     });
-    state.size = size;
-    state.at = at;
+    state.context.size = size;
     update(&mut state, Message::Tick(NOW));
-    let connected = Feed::Connected {
+    state.context.at = at;
+    let connected = HubEvent::Connected {
         hub: "lan-box".into(),
-        version: "0.1.0".into(),
         clock_offset_ms: 0,
     };
-    feed(&mut state, connected);
-    feed(&mut state, Feed::FleetBegin);
+    update(&mut state, Message::Hub(connected));
     let sparks = SparkRequest {
         points: SPARK_POINTS,
         step_ms: SPARK_STEP_MS,
         aliases: vec![CPU as u8, RECEIVED as u8],
     };
-    for frame in fleet_picture(shared(), at, NOW, &sparks) {
-        feed(&mut state, of_fleet(Reply::Fleet(frame)).unwrap());
+    let frames = fleet_picture(&shared().fleet.view(), at, NOW, &sparks);
+    for (n, frame) in frames.into_iter().enumerate() {
+        deliver(&mut state, Topic::Fleet, Some(Reply::Fleet(frame)), n == 0);
     }
-    feed(&mut state, Feed::FleetComplete);
+    reply(&mut state, Topic::Fleet, Reply::Complete);
+    update(&mut state, Message::Tick(NOW));
     panel(&mut state);
-    let window = state.timeline.window(NOW, at);
+    let window = state.context.window();
     let timeline = timeline(shared(), None, window.from, window.to, STEPS);
-    feed(&mut state, Feed::Timeline(timeline));
+    reply(&mut state, Topic::Timeline, Reply::Timeline(timeline));
     state
 }
 
-/// What the panel below the table asks for.
-fn panel(state: &mut State) {
-    let Some(name) = state
-        .preview
-        .as_ref()
-        .map(|preview| preview.host.name.clone())
-    else {
-        return;
-    };
-    let moment = state.at.unwrap_or(UnixMs(NOON));
-    let id = shared().find(name.as_str()).unwrap();
-    let mut tell = |told| feed(state, Feed::Preview(Box::new(told)));
-    for reply in HostWatch::new(id, moment - WINDOW_MS).updates(shared(), Some(moment)) {
-        tell(of_host(reply).unwrap());
-    }
-    let (time, processes) = shared()
-        .host(id)
-        .unwrap()
-        .processes_at(moment, 10_000)
-        .unwrap_or_default();
-    let all = false;
-    tell(Feed::Processes {
-        time,
-        all,
-        processes,
-    });
+/// A reply that is not the first.
+fn reply(state: &mut State, topic: Topic, reply: Reply) {
+    deliver(state, topic, Some(reply), false);
 }
 
-fn feed(state: &mut State, feed: Feed) {
-    update(state, Message::Feed(feed));
+/// Answers what the panel below the table requests.
+fn panel(state: &mut State) {
+    let Some(Request::Host { host, .. }) = state.request(Topic::Preview).cloned() else {
+        return;
+    };
+    let moment = state.context.at.unwrap_or(UnixMs(NOON));
+    let id = shared().fleet.find(host.as_str()).unwrap();
+    for part in HostWatch::new(id, moment - WINDOW_MS).updates(&shared().fleet.view(), Some(moment))
+    {
+        reply(state, Topic::Preview, part);
+    }
+    let fleet = shared().fleet.view();
+    let host = fleet.host(id).unwrap();
+    let (time, processes) = host.processes_at(moment, 10_000).unwrap_or_default();
+    let list = Reply::Processes {
+        time,
+        all: false,
+        processes,
+    };
+    reply(state, Topic::PreviewProcesses, list);
 }
 
 /// Goes to one of the places, of a host where it is of one.
 fn go(state: &mut State, place: Mode, name: &str) {
-    let fleet = shared();
+    let fleet = shared().fleet.view();
     let id = fleet.find(name).unwrap();
-    let moment = state.at.unwrap_or(UnixMs(NOON));
+    let moment = state.context.at.unwrap_or(UnixMs(NOON));
     if place == Mode::Top {
-        let list = top(fleet, None, moment, TopBy::Cpu, 200);
-        feed(state, of_top(list).unwrap());
+        let list = top(&fleet, None, moment, TopBy::Cpu, 200);
+        reply(state, Topic::Top, list);
     } else if !matches!(place, Mode::Fleet | Mode::Columns | Mode::Events) {
-        state.host = Some(HostView::new(name.into()));
+        open_host(state, name.into());
         let mut watch = HostWatch::new(id, moment - WINDOW_MS);
-        for reply in watch.updates(fleet, state.at) {
-            feed(state, of_host(reply).unwrap());
+        for part in watch.updates(&fleet, state.context.at) {
+            reply(state, Topic::Host, part);
         }
-        feed(state, Feed::HostComplete);
+        reply(state, Topic::Host, Reply::Complete);
         let host = fleet.host(id).unwrap();
         let (time, processes) = host.processes_at(moment, 10_000).unwrap();
-        let all = false;
-        feed(
-            state,
-            Feed::Processes {
-                time,
-                all,
-                processes,
-            },
-        );
+        let list = Reply::Processes {
+            time,
+            all: false,
+            processes,
+        };
+        reply(state, Topic::HostProcesses, list);
         let changes = changes::of_host(host, moment, 40).unwrap();
         let time = moment;
-        feed(state, Feed::Changes { time, changes });
+        reply(state, Topic::Changes, Reply::Changes { time, changes });
     }
     if place == Mode::Process {
-        state.processes.open_selected();
+        state.screens.processes.open_selected();
     }
-    state.mode = place;
+    state.context.enter(place);
     if place == Mode::Events {
-        feed(state, Feed::Alerts(alerts()));
+        reply(state, Topic::Alerts, Reply::Alerts(alerts()));
     }
-    state.panes.go(Pane::Network);
+    state.screens.host.panes.go(Pane::Network);
     if place == Mode::Compare {
-        state.host = None;
+        state.context.host = None;
         compare(state);
     }
     if place == Mode::Help {
-        state.back.push(Mode::Host);
+        state
+            .context
+            .set_modes(&[Mode::Fleet, Mode::Host, Mode::Help]);
     }
 }
 
-/// What fires: one that nobody takes care of, one that somebody does, one that is silenced.
+/// A firing alert, an acknowledged and a silenced one.
 fn alerts() -> Alerts {
     let alert = |host: &str, rule: &str, severity, minutes: i64, summary: &str| AlertState {
         host: host.into(),
@@ -224,14 +221,14 @@ fn alerts() -> Alerts {
         acknowledged: None,
         silenced: None,
     };
-    let mut taken = alert(
+    let mut acknowledged = alert(
         "web-2",
         "disk-full",
         Severity::Critical,
         40,
         "/srv is full in 2 h",
     );
-    taken.acknowledged = Some(Acknowledgement {
+    acknowledged.acknowledged = Some(Acknowledgement {
         by: "jane".into(),
         at: UnixMs(NOON - 600_000),
         note: "making room".into(),
@@ -252,58 +249,45 @@ fn alerts() -> Alerts {
         "memory is short: 34 % of the time",
     );
     Alerts {
-        alerts: vec![silenced, taken, open],
+        alerts: vec![silenced, acknowledged, open],
         ..Alerts::default()
     }
 }
 
-/// What the comparison asks for, of all hosts.
+/// Compares all hosts.
 fn compare(state: &mut State) {
-    let hosts = shared().watched_hosts();
+    let hosts = shared().fleet.machines();
     let names = hosts.map(|(_, host)| host.name.clone()).collect();
-    if state.compare.lines().is_empty() {
-        state.compare.hosts(names, true);
+    if state.screens.compare.lines().is_empty() {
+        state.screens.compare.hosts(names, true);
     }
-    answer(state);
-}
-
-/// Answers what is asked next.
-fn answer(state: &mut State) {
-    let window = state.timeline.window(state.now, state.at);
-    let question = state.compare.ask(window).unwrap();
-    let number = question.number;
+    state.screens.compare.follow(state.context.window());
     let limits = Limits {
         bytes: u64::MAX,
         rows: Duration::from_hours(24),
         minutes: Duration::from_hours(24),
         hours: Duration::from_hours(24),
     };
-    for (line, (host, from, to)) in question.lines.into_iter().enumerate() {
-        let query = Query {
-            metric: question.metric.into(),
-            host: Some(host),
-            from,
-            to,
-            step_ms: question.step_ms,
-            aggregate: Aggregate::Mean,
-            group: None,
-            top: 0,
+    let requests = state.screens.compare.requests().into_iter().enumerate();
+    for (line, request) in requests {
+        let Request::Query(query) = request else {
+            panic!("{request:?}");
         };
-        let plan = Plan::new(&query, shared(), &limits, NOW).unwrap();
+        let plan = Plan::new(&query, &shared().fleet, &limits, NOW).unwrap();
         for (id, series) in &plan.hosts {
-            let host = shared().host(*id).unwrap();
-            for part in plan.of_host(host, series, &Past::default()).unwrap() {
-                feed(state, Feed::Compare { number, line, part });
+            let host = shared().fleet.host(*id).unwrap();
+            for part in plan.of_host(host.into(), series, &Past::default()).unwrap() {
+                reply(state, Topic::Compare(line), Reply::Points(part));
             }
         }
+        deliver(state, Topic::Compare(line), None, false);
     }
-    feed(state, Feed::CompareComplete { number });
 }
 
 fn drawn(state: &State) -> String {
-    let area = Rect::new(0, 0, state.size.width, state.size.height);
+    let area = Rect::new(0, 0, state.context.size.width, state.context.size.height);
     let mut buffer = Buffer::empty(area);
-    sysmon_screens::view::draw(state, area, &mut buffer);
+    draw(state, area, &mut buffer);
     plain(&buffer)
 }
 
@@ -351,7 +335,7 @@ fn before_anything_was_recorded_no_host_is_offline() {
     let before = Some(UnixMs(NOON - 1_200_000));
     let state = state(Theme::Dark, false, Size::new(120, 30), before);
     let drawn = drawn(&state);
-    assert!(drawn.contains("8 not recorded then"), "{drawn}");
+    assert!(drawn.contains("8 no data yet"), "{drawn}");
     assert!(!drawn.contains("offline"), "{drawn}");
     insta::assert_snapshot!("fleet-before", drawn);
 }
@@ -365,15 +349,15 @@ fn every_pane_fills_the_screen() {
     {
         let mut state = state(Theme::Dark, false, Size::new(80, 24), None);
         go(&mut state, Mode::Pane, "db-1");
-        state.panes.go(pane);
+        state.screens.host.panes.go(pane);
         let name = pane.title().to_lowercase();
         insta::assert_snapshot!(format!("pane-{name}-80x24"), drawn(&state));
     }
 }
 
 /// A host with so many processors, and ten minutes.
-fn with_processors(count: i64) -> HostView {
-    let mut host = HostView::new("big".into());
+fn with_processors(count: i64) -> HostRows {
+    let mut host = HostRows::new("big".into());
     let numbers = (0..count).map(|number| number.to_string());
     let keys: Vec<_> = numbers
         .map(|number| CPU_UTILIZATION.series(&[("cpu.logical_number", &number)]))
@@ -393,9 +377,9 @@ fn with_processors(count: i64) -> HostView {
 fn a_few_processors_and_many_fit_on_a_screen() {
     for count in [4, 128] {
         let mut state = state(Theme::Dark, false, Size::new(80, 24), None);
-        state.host = Some(with_processors(count));
-        state.mode = Mode::Pane;
-        state.panes.go(Pane::Cores);
+        state.context.host = Some(with_processors(count));
+        state.context.enter(Mode::Pane);
+        state.screens.host.panes.go(Pane::Cores);
         let drawn = drawn(&state);
         let last = format!("  {} ", count - 1);
         assert!(drawn.lines().any(|line| line.contains(last.trim_start())));
@@ -407,7 +391,7 @@ fn a_few_processors_and_many_fit_on_a_screen() {
 #[test]
 fn a_burst_is_shown_with_its_gaps() {
     let mut state = state(Theme::Dark, false, Size::new(120, 30), None);
-    let mut host = HostView::new("fast".into());
+    let mut host = HostRows::new("fast".into());
     let keys = [
         CPU_UTILIZATION.series(&[]),
         NET_IO.series(&[("network.io.direction", "receive")]),
@@ -431,9 +415,9 @@ fn a_burst_is_shown_with_its_gaps() {
         );
     }
     host.add_rows(true, &block).unwrap();
-    state.host = Some(host);
-    state.mode = Mode::Burst;
-    state.burst = Some(Burst::new(UnixMs(NOON - 30_000)));
+    state.context.host = Some(host);
+    state.context.enter(Mode::Burst);
+    state.screens.burst.asked = Some(Burst::new(UnixMs(NOON - 30_000)));
     let drawn = drawn(&state);
     assert!(
         drawn.contains("100 ms") && drawn.contains("30 s left"),
@@ -450,7 +434,7 @@ fn a_theme_changes_no_letter_but_colours() {
             go(&mut state, place, "db-1");
             let area = Rect::new(0, 0, 120, 30);
             let mut buffer = Buffer::empty(area);
-            sysmon_screens::view::draw(&state, area, &mut buffer);
+            draw(&state, area, &mut buffer);
             buffer
         };
         let dark = look(Theme::Dark);
@@ -478,16 +462,16 @@ fn a_comparison_in_one_chart_live_and_past_and_of_a_host_with_its_past() {
         let look = ["", "-ascii"][usize::from(ascii)];
         let size = Size::new(width, height);
         let mut all = state(Theme::Dark, ascii, size, Some(PAST));
-        all.timeline.zoom(-1);
+        all.context.span.zoom(-1);
         go(&mut all, Mode::Compare, "db-1");
-        all.compare.is_overlaid = true;
-        all.compare.select(3);
+        all.screens.compare.is_overlaid = true;
+        all.screens.compare.select(3);
         insta::assert_snapshot!(format!("overlay-{width}x{height}{look}"), drawn(&all));
         let mut one = state(Theme::Dark, ascii, size, None);
-        one.timeline.zoom(-1);
+        one.context.span.zoom(-1);
         for _ in 0..3 {
             // A day, a week, an hour.
-            one.compare.itself("db-1".into());
+            one.screens.compare.itself("db-1".into());
         }
         go(&mut one, Mode::Compare, "db-1");
         insta::assert_snapshot!(format!("itself-{width}x{height}{look}"), drawn(&one));
@@ -508,15 +492,18 @@ fn in_ascii_there_is_nothing_else() {
 #[test]
 fn the_past_and_a_lost_hub_cannot_be_taken_for_the_present() {
     let mut state = state(Theme::Dark, false, Size::new(120, 20), None);
-    state.at = Some(UnixMs(NOON - 7_200_000));
+    state.context.at = Some(UnixMs(NOON - 7_200_000));
     let past = drawn(&state);
     assert!(past.lines().next().unwrap().contains("PAST"), "{past}");
-    state.at = None;
-    let lost = Feed::Lost {
+    state.context.at = None;
+    let lost = HubEvent::Lost {
         reason: "no answer".to_owned(),
         retry_in_ms: 3000,
     };
-    update(&mut state, Message::Feed(lost));
+    update(&mut state, Message::Hub(lost));
     let lost = drawn(&state);
-    assert!(lost.lines().next().unwrap().contains("hub lost"), "{lost}");
+    assert!(
+        lost.lines().next().unwrap().contains("HUB UNREACHABLE"),
+        "{lost}"
+    );
 }

@@ -2,7 +2,7 @@
 
 use sysmon_wire::UnixMs;
 use sysmon_wire::quantity::{self, Prefixes};
-use unicode_width::UnicodeWidthChar;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Shown where there is no value.
 pub const NONE: &str = "–";
@@ -92,6 +92,27 @@ pub fn fit(text: &str, width: usize) -> String {
     out
 }
 
+/// A text in lines of at most `width` cells, broken between words.
+pub fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.width() + 1 + word.width() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+/// Whether the letters of `wanted` occur in `text` in their order, in either case.
+pub fn is_subsequence(text: &str, wanted: &str) -> bool {
+    let mut letters = text.chars().flat_map(char::to_lowercase);
+    wanted.chars().all(|letter| letters.any(|l| l == letter))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,6 +135,11 @@ mod tests {
             }
             value *= 1.07;
         }
+    }
+
+    #[test]
+    fn long_texts_are_wrapped() {
+        assert_eq!(wrap("aa bb cc", 5), ["aa bb", "cc"]);
     }
 
     #[test]

@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use sysmon_config::time::format_moment;
 use sysmon_wire::message::Points;
 
+use crate::csv::Csv;
+
 /// Which fields the JSON has.
 const SCHEMA: u32 = 1;
 
@@ -90,16 +92,15 @@ impl Table {
 
     /// As CSV (RFC 4180): a line a point.
     pub fn to_csv(&self) -> String {
-        let mut out = String::from("time_ms,host,attributes,value\r\n");
+        let mut csv = Csv::new(&["time_ms", "host", "attributes", "value"]);
         for series in &self.series {
-            let attributes = field(&series.attributes_text());
-            let host = field(&series.host);
             for (time, value) in &series.points {
                 let value = value.map_or_else(String::new, |value| value.to_string());
-                out.push_str(&format!("{time},{host},{attributes},{value}\r\n"));
+                let (host, attributes) = (series.host.clone(), series.attributes_text());
+                csv.row([time.to_string(), host, attributes, value].into_iter());
             }
         }
-        out
+        csv.into_text()
     }
 
     /// As a table for people: a line a moment, a column a series.
@@ -194,19 +195,6 @@ fn number(value: f64) -> String {
         size if size >= 100.0 => format!("{value:.0}"),
         size if size >= 1.0 => format!("{value:.2}"),
         _ => format!("{value:.4}"),
-    }
-}
-
-/// A field of CSV. What a spreadsheet would take for a formula is kept from being one.
-pub(crate) fn field(text: &str) -> String {
-    let text = match text.chars().next() {
-        Some('=' | '+' | '-' | '@') => format!("'{text}"),
-        _ => text.to_owned(),
-    };
-    if text.contains([',', '"', '\n', '\r']) {
-        format!("\"{}\"", text.replace('"', "\"\""))
-    } else {
-        text
     }
 }
 

@@ -1,18 +1,17 @@
-//! A small fleet for tests.
+//! Sample data, and screens drawn alone, for tests.
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use jiff::tz::TimeZone;
 use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
-use sysmon_config::{Column, Order};
+use ratatui::layout::{Rect, Size};
 use sysmon_wire::message::{Change, FleetUpdate, HostHealth, HostLine, HostState, HostTick};
 use sysmon_wire::metrics::SUMMARY;
 use sysmon_wire::{ABSENT, HostFacts, Process, ProcessIdentity, UnixMs};
 
-use crate::keys::Keymap;
-use crate::state::{Feed, Options, State};
+use crate::context::Context;
+use crate::keys::{Keymap, Mode};
+use crate::layout;
+use crate::screen::Screen;
 use crate::theme::ThemeName;
-use crate::update::{Effect, Message, update};
 
 /// Hosts with a name and a CPU utilization in permille, at one second.
 pub(crate) fn fleet_update(hosts: &[(&str, i64)]) -> FleetUpdate {
@@ -42,26 +41,6 @@ pub(crate) fn fleet_update(hosts: &[(&str, i64)]) -> FleetUpdate {
     }
 }
 
-/// The screen as text.
-pub(crate) fn screen(state: &State, width: u16, height: u16) -> String {
-    let area = Rect::new(0, 0, width, height);
-    let mut buffer = Buffer::empty(area);
-    crate::view::draw(state, area, &mut buffer);
-    crate::text::plain(&buffer)
-}
-
-/// An empty screen.
-pub(crate) fn state() -> State {
-    State::new(Options {
-        theme: ThemeName::Dark,
-        ascii: false,
-        zone: TimeZone::UTC,
-        keys: Keymap::default(),
-        sort: Order::default(),
-        columns: Column::all(),
-    })
-}
-
 /// A process with a command, thousandths of a processor and bytes of memory.
 pub(crate) fn process(pid: u32, command: &str, cpu_permille: u32, memory_bytes: u64) -> Process {
     Process {
@@ -82,7 +61,7 @@ pub(crate) fn process(pid: u32, command: &str, cpu_permille: u32, memory_bytes: 
     }
 }
 
-/// A series of a host that is different from before.
+/// A change of a series.
 pub(crate) fn change(host: &str, metric: &str, before: f64, after: f64) -> Change {
     Change {
         host: host.into(),
@@ -97,33 +76,21 @@ pub(crate) fn change(host: &str, metric: &str, before: f64, after: f64) -> Chang
     }
 }
 
-/// Presses keys one after the other; what the last one did.
-pub(crate) fn press(state: &mut State, keys: &str) -> Vec<Effect> {
-    let mut effects = Vec::new();
-    for c in keys.chars() {
-        let code = match c {
-            '\n' => KeyCode::Enter,
-            '\u{1b}' => KeyCode::Esc,
-            '\t' => KeyCode::Tab,
-            '\u{8}' => KeyCode::Backspace,
-            '<' => KeyCode::Left,
-            '>' => KeyCode::Right,
-            c => KeyCode::Char(c),
-        };
-        let (code, modifiers) = match code {
-            KeyCode::Char('\u{15}') => (KeyCode::Char('u'), KeyModifiers::CONTROL),
-            code => (code, KeyModifiers::NONE),
-        };
-        effects = update(state, Message::Key(KeyEvent::new(code, modifiers)));
-    }
-    effects
+/// The context of a screen that is open.
+pub(crate) fn context(mode: Mode) -> Context {
+    let mut context = Context::new(ThemeName::Dark, false, TimeZone::UTC, Keymap::default());
+    context.enter(mode);
+    context
 }
 
-/// Three hosts, at second 1000.
-pub(crate) fn fleet() -> State {
-    let mut state = state();
-    update(&mut state, Message::Tick(UnixMs(1_000_000)));
-    let update_ = fleet_update(&[("a", 100), ("b", 200), ("c", 300)]);
-    update(&mut state, Message::Feed(Feed::Fleet(update_)));
-    state
+/// A screen alone, on a terminal of a size, as text.
+pub(crate) fn drawn(
+    screen: &dyn Screen,
+    context: &mut Context,
+    (width, height): (u16, u16),
+) -> String {
+    context.size = Size::new(width, height);
+    let mut buffer = Buffer::empty(Rect::new(0, 0, width, height));
+    screen.draw(context, layout::body(context.size), &mut buffer);
+    crate::text::plain(&buffer)
 }

@@ -14,6 +14,15 @@ pub enum Severity {
     Critical,
 }
 
+impl From<sysmon_wire::message::Severity> for Severity {
+    fn from(severity: sysmon_wire::message::Severity) -> Self {
+        match severity {
+            sysmon_wire::message::Severity::Warning => Self::Warning,
+            sysmon_wire::message::Severity::Critical => Self::Critical,
+        }
+    }
+}
+
 /// The styles of everything on screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Theme {

@@ -4,9 +4,8 @@ use anyhow::{Context, anyhow};
 use jiff::tz::TimeZone;
 use sysmon_config::{Failure, Theme, stop_signal};
 use sysmon_link::Connector;
-use sysmon_screens::app;
+use sysmon_screens::app::{Options, RunOptions, run};
 use sysmon_screens::keys::Keymap;
-use sysmon_screens::state::Options;
 use sysmon_tui::VERSION;
 
 use super::Invocation;
@@ -45,10 +44,16 @@ pub(crate) fn show(invocation: &Invocation) -> Result<(), Failure> {
     let target = Target::find(invocation)?;
     let args = &invocation.args;
     runtime()?.block_on(async {
-        let connector = Connector::new(&target.identity, VERSION).map_err(anyhow::Error::from)?;
-        let slow = args.low_bandwidth;
-        let (hub, dir) = (&target.hub, target.dir.as_deref());
-        let stats = app::run(&connector, hub, options, slow, dir, stop_signal())
+        let connector = Connector::new(&target.identity, VERSION, &invocation.clock)
+            .map_err(anyhow::Error::from)?;
+        let run_options = RunOptions {
+            low_bandwidth: args.low_bandwidth,
+            identity: target.dir.as_deref(),
+            clock: invocation.clock.clone(),
+            random: invocation.random.clone(),
+        };
+        let hub = &target.hub;
+        let stats = run(&connector, hub, options, &run_options, stop_signal())
             .await
             .context("cannot use the terminal")?;
         if args.stats {

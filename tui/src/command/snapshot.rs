@@ -2,7 +2,7 @@
 
 use anyhow::anyhow;
 use sysmon_config::Failure;
-use sysmon_screens::{shot, svg, text};
+use sysmon_screens::{snapshot as screens, svg, text};
 use sysmon_wire::{Label, UnixMs};
 
 use super::Invocation;
@@ -42,8 +42,8 @@ fn screen(
     let host = args.host.as_deref().map(Label::new);
     let options = options(invocation)?;
     let buffer = target.with_connector(async |connector| {
-        let (hub, size) = (&target.hub, args.size);
-        Ok(shot::screen(connector, hub, host.as_ref(), at, size, options).await?)
+        let (hub, size, now) = (&target.hub, args.size, invocation.clock.now());
+        Ok(screens::screen(connector, hub, host.as_ref(), at, size, options, now).await?)
     })?;
     if args.svg {
         let title = args.host.as_deref().unwrap_or("the fleet");

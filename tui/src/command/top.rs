@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 use sysmon_config::Failure;
 use sysmon_config::time::format_moment;
 use sysmon_screens::format::{amount, size};
-use sysmon_screens::state::shown::busiest;
+use sysmon_screens::top::records;
 use sysmon_wire::message::{HostProcess, Reply, Request, TopBy};
 use sysmon_wire::{Label, UnixMs};
 use unicode_width::UnicodeWidthStr;
@@ -36,7 +36,7 @@ pub(crate) fn top(invocation: &Invocation, args: &TopArgs) -> Result<(), Failure
     };
     let (time, processes) = target.ask(async |client| client.first(&request, pick).await)?;
     let text = if args.json {
-        busiest(time, processes.iter()).to_json()
+        records(time, processes.iter()).to_json()
     } else {
         table(time, &processes, &TimeZone::system())
     };

@@ -1,4 +1,4 @@
-//! Every key: one table `(mode, key) → action` that also makes the help, the footer and the palette.
+//! One table `(mode, key) → action`, from which help, footer and palette follow.
 
 mod map;
 mod table;
@@ -8,45 +8,32 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 pub use map::{Bound, Keymap};
 pub use table::BINDINGS;
 
-/// What the screen is doing, and so what keys mean.
+/// A screen, overlay or prompt: what keys mean depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mode {
-    /// The table of hosts.
     Fleet,
-    /// One host.
     Host,
-    /// A pane of one host that fills the screen.
+    /// A maximized pane of a host.
     Pane,
-    /// One host at ten samples a second.
     Burst,
-    /// The processes of one host.
     Processes,
-    /// One process.
     Process,
     /// The busiest processes of all hosts.
     Top,
-    /// What is different from before, of one host or of all.
     Changes,
-    /// What happened, to one host or to all.
     Events,
-    /// One metric of several hosts.
     Compare,
-    /// The columns of the table of hosts, to choose from.
+    /// The list of columns over the table of hosts.
     Columns,
-    /// The help.
     Help,
-    /// Typing a filter.
     Filter,
-    /// Typing a time.
     Time,
-    /// Typing a command.
     Palette,
-    /// Typing the name of a file.
     Export,
 }
 
 impl Mode {
-    /// What the screen is called.
+    /// Its name in the help.
     pub fn name(self) -> &'static str {
         match self {
             Self::Fleet => "fleet",
@@ -55,7 +42,7 @@ impl Mode {
             Self::Burst => "burst",
             Self::Processes => "processes",
             Self::Process => "process",
-            Self::Top => "top of all hosts",
+            Self::Top => "top processes",
             Self::Changes => "what changed",
             Self::Events => "events",
             Self::Compare => "comparison",
@@ -68,7 +55,12 @@ impl Mode {
         }
     }
 
-    /// Whether one types here.
+    /// Whether it is a screen of its own and not a prompt or overlay.
+    pub fn is_place(self) -> bool {
+        !self.is_prompt() && !matches!(self, Self::Columns | Self::Help)
+    }
+
+    /// Whether it accepts typed text.
     pub fn is_prompt(self) -> bool {
         matches!(
             self,
@@ -80,110 +72,60 @@ impl Mode {
 /// What a key does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
-    /// End the program.
     Quit,
-    /// Show what the keys do.
     Help,
-    /// Show the host's processes.
     Processes,
-    /// Show the busiest processes of all hosts.
     Top,
-    /// The next pane has the focus.
     NextPane,
-    /// The pane before has the focus.
     PreviousPane,
-    /// The pane that has the focus fills the screen.
     Zoom,
-    /// Ask for ten samples a second.
     Burst,
-    /// Show what is different from before.
     Changes,
-    /// Show what happened.
     Events,
-    /// Take care of the selected alert, or no longer.
     Acknowledge,
-    /// Mark the selected host, or no longer.
     Mark,
-    /// Compare hosts, or one with its past.
     Compare,
-    /// Compare the next metric.
     Metric,
-    /// All lines in one chart, or each in its own.
     Overlay,
-    /// Go to the event before.
     PreviousEvent,
-    /// Go to the next event.
     NextEvent,
-    /// The strip of time shows more.
     ZoomOut,
-    /// The strip of time shows less.
     ZoomIn,
-    /// Go back to where one came from.
     Back,
-    /// Open the selected host.
     Open,
-    /// Up one row.
     Up,
-    /// Down one row.
     Down,
-    /// Up one screen.
     PageUp,
-    /// Down one screen.
     PageDown,
-    /// To the first row.
     First,
-    /// To the last row.
     Last,
-    /// Type a filter.
     Filter,
-    /// Forget the filter.
     ClearFilter,
-    /// Sort by the next column.
     Sort,
-    /// Turn the order around.
     Reverse,
-    /// File hosts under their tags, or list them all.
     Group,
-    /// Fold all groups, or unfold them.
     FoldAll,
-    /// Choose columns.
     Columns,
-    /// Show the chosen column, or hide it.
     Toggle,
-    /// Arrange processes in the next way.
     Arrange,
-    /// Stop at this moment, or go on.
     Freeze,
-    /// One step into the past.
     Earlier,
-    /// One step towards now.
     Later,
-    /// Ten steps into the past.
     MuchEarlier,
-    /// Ten steps towards now.
     MuchLater,
-    /// Type a time to go to.
     GoToTime,
-    /// Back to now.
     Live,
-    /// The next theme.
     Theme,
-    /// Draw everything anew.
     Redraw,
-    /// Leave the terminal to the shell until called back.
     Suspend,
-    /// Copy the selected row.
     Copy,
-    /// Type the name of a file to save what is shown in.
     Export,
-    /// Type a command.
     Palette,
-    /// Take what was typed.
     Accept,
 }
 
 impl Action {
-    /// What it is called in the palette and the configuration.
+    /// Its name in the palette and the configuration.
     pub fn name(self) -> &'static str {
         match self {
             Self::Quit => "quit",
@@ -243,20 +185,18 @@ impl Action {
 /// One line of the table.
 #[derive(Clone, Copy, Debug)]
 pub struct Binding {
-    /// Where it counts.
+    /// Where it applies.
     pub modes: &'static [Mode],
-    /// The keys.
     pub keys: &'static [Key],
-    /// What they do.
     pub action: Action,
     /// What the help says.
     pub help: &'static str,
-    /// What the footer says, for the few keys that stand there.
+    /// What the footer says, for the most important keys.
     pub footer: Option<&'static str>,
 }
 
 impl Binding {
-    /// Whether it only counts where one types.
+    /// Whether it applies to prompts only.
     pub fn is_of_prompts(&self) -> bool {
         self.modes.iter().all(|mode| mode.is_prompt())
     }
@@ -351,7 +291,7 @@ mod tests {
     ];
 
     #[test]
-    fn no_key_means_two_things_in_one_mode() {
+    fn a_key_has_one_meaning_in_a_mode() {
         for mode in ALL {
             let here: Vec<_> = BINDINGS
                 .iter()
@@ -367,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn every_mode_can_be_left_and_has_a_footer_of_at_most_seven() {
+    fn every_mode_can_be_left_and_has_at_most_seven_footer_keys() {
         for mode in ALL {
             let here = || BINDINGS.iter().filter(|b| b.modes.contains(&mode));
             assert!(

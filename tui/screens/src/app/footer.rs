@@ -1,0 +1,161 @@
+//! The line at the bottom: the most important keys, a prompt, or a remark.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use unicode_width::UnicodeWidthStr;
+
+use super::state::State;
+use crate::fleet::{Filter, HINT};
+use crate::keys::{Action, Mode};
+use crate::theme::Severity;
+use crate::widgets::paint::Pen;
+
+/// Cells between things that stand here.
+const GAP: usize = 3;
+
+/// A key, its word, and where they stand.
+struct Word {
+    x: usize,
+    key: String,
+    word: &'static str,
+    action: Action,
+}
+
+impl Word {
+    fn width(&self) -> usize {
+        self.key.width() + 1 + self.word.width()
+    }
+}
+
+/// Whether what is typed as a filter is meant as a regular expression and is none.
+fn is_wrong(state: &State) -> bool {
+    state.context.mode() == Mode::Filter && state.screen().is_filter_invalid()
+}
+
+/// What is being typed, told or filtered by.
+fn lead(state: &State, width: usize) -> Vec<(String, Style)> {
+    let theme = &state.context.theme;
+    let prompt = match state.context.mode() {
+        Mode::Filter => Some("filter "),
+        Mode::Time => Some("time (14:03, -2h, yesterday 9:00) "),
+        Mode::Export => Some("save as (.svg .txt .json .csv) "),
+        Mode::Palette => Some(": "),
+        _ => None,
+    };
+    if let Some(prompt) = prompt {
+        let cursor = (theme.pick("▏", "_").to_owned(), theme.key);
+        // What is typed goes before what is asked, and its end before its beginning.
+        let room = width.saturating_sub(2);
+        let fits = prompt.width() + state.prompt.input.width() <= room;
+        let prompt = if fits { prompt } else { "" };
+        let mut rest = state.prompt.input.as_str();
+        while rest.width() > room {
+            let mut chars = rest.chars();
+            chars.next();
+            rest = chars.as_str();
+        }
+        let mut lead = vec![
+            (prompt.to_owned(), theme.dim),
+            (rest.to_owned(), theme.text),
+            cursor,
+        ];
+        if is_wrong(state) {
+            let wrong = "   not a regular expression: matched as plain text".to_owned();
+            lead.push((wrong, theme.severity(Severity::Warning)));
+        }
+        lead.extend(understood(state, &lead, width));
+        if let Some((remark, _)) = &state.remark {
+            lead.push((format!("   {remark}"), theme.severity(Severity::Warning)));
+        }
+        return lead;
+    }
+    if let Some((remark, _)) = &state.remark {
+        return vec![(remark.clone(), theme.text)];
+    }
+    if !state.screens.fleet.filter.is_empty() && state.context.mode() == Mode::Fleet {
+        return vec![
+            ("filter ".to_owned(), theme.dim),
+            (state.screens.fleet.filter.clone(), theme.text),
+        ];
+    }
+    Vec::new()
+}
+
+/// What is understood of the filter that is being typed, where there is room to say so.
+fn understood(state: &State, lead: &[(String, Style)], width: usize) -> Option<(String, Style)> {
+    if state.context.mode() != Mode::Filter || state.context.place() != Mode::Fleet {
+        return None;
+    }
+    let theme = &state.context.theme;
+    let (shown, all) = (
+        state.screens.fleet.shown_len(),
+        state.screens.fleet.names().count(),
+    );
+    let (text, style) = match Filter::new(&state.prompt.input).explain() {
+        Ok(text) if text.is_empty() => (HINT.to_owned(), theme.dim),
+        Ok(text) => (format!("{text}: {shown} of {all}"), theme.dim),
+        Err(text) => (text, theme.severity(Severity::Warning)),
+    };
+    let taken =
+        |lead: &[(String, Style)]| -> usize { lead.iter().map(|(text, _)| text.width()).sum() };
+    let keys = words(state, &[], width);
+    let keys: usize = keys.iter().map(|word| word.width() + GAP).sum();
+    let room = width.saturating_sub(1 + taken(lead) + keys + GAP);
+    let short = format!("{shown} of {all}");
+    let fitting = [text, short].into_iter().find(|text| text.width() <= room);
+    fitting.map(|text| (format!("   {text}"), style))
+}
+
+/// The words there is room for.
+fn words(state: &State, lead: &[(String, Style)], width: usize) -> Vec<Word> {
+    let mut x = 1;
+    if !lead.is_empty() {
+        x += lead.iter().map(|(text, _)| text.width()).sum::<usize>() + GAP;
+    }
+    let mut words = Vec::new();
+    for bound in state.context.keys.of(state.context.mode()) {
+        let (Some(word), Some(key)) = (bound.binding.footer, bound.keys.first()) else {
+            continue;
+        };
+        let word = Word {
+            x,
+            key: key.name(state.context.theme.ascii),
+            word,
+            action: bound.binding.action,
+        };
+        x += word.width() + GAP;
+        if x > width + GAP {
+            break;
+        }
+        words.push(word);
+    }
+    words
+}
+
+/// What the word at this place across the screen does.
+pub(super) fn action_at(state: &State, x: u16) -> Option<Action> {
+    let (x, width) = (usize::from(x), usize::from(state.context.size.width));
+    let words = words(state, &lead(state, width), width);
+    let hit = words
+        .iter()
+        .find(|word| (word.x..word.x + word.width()).contains(&x));
+    hit.map(|word| word.action)
+}
+
+pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
+    let theme = &state.context.theme;
+    let width = usize::from(area.width);
+    let lead = lead(state, width);
+    let mut pen = Pen::new(buffer, area, 0);
+    pen.skip(1);
+    for (text, style) in &lead {
+        pen.text(text, *style);
+    }
+    for word in words(state, &lead, width) {
+        pen.to(area.x + word.x as u16)
+            .text(&word.key, theme.key)
+            .skip(1)
+            .text(word.word, theme.dim);
+    }
+}

@@ -1,0 +1,25 @@
+//! The application: composes the screens, owns navigation and time travel, and alone knows them all.
+
+mod act;
+mod comparison;
+mod footer;
+mod header;
+mod mouse;
+mod navigation;
+mod output;
+mod palette;
+mod prompt;
+mod run;
+mod save;
+mod state;
+#[cfg(test)]
+mod tests;
+mod typing;
+mod update;
+mod view;
+
+pub use navigation::open_host;
+pub use run::{RunOptions, run};
+pub use state::{Options, Screens, State};
+pub use update::{Effect, Message, deliver, update};
+pub use view::draw;

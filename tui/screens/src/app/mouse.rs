@@ -1,0 +1,54 @@
+//! The mouse: clicks on the footer, the strip and the screen, and the wheel.
+
+use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
+use ratatui::layout::{Position, Rect};
+
+use super::act::{act, apply, scroll};
+use super::footer;
+use super::navigation::show;
+use super::state::State;
+use super::update::Effect;
+use crate::events::strip;
+use crate::layout::parts;
+
+/// Rows the wheel moves.
+const WHEEL_ROWS: isize = 3;
+
+pub(super) fn mouse(state: &mut State, event: MouseEvent) -> Vec<Effect> {
+    match event.kind {
+        MouseEventKind::ScrollDown => scroll(state, WHEEL_ROWS),
+        MouseEventKind::ScrollUp => scroll(state, -WHEEL_ROWS),
+        MouseEventKind::Down(MouseButton::Left) => {
+            state.is_dirty = true;
+            return click(state, Position::new(event.column, event.row));
+        }
+        _ => return Vec::new(),
+    }
+    state.is_dirty = true;
+    Vec::new()
+}
+
+fn click(state: &mut State, place: Position) -> Vec<Effect> {
+    let size = state.context.size;
+    let Some(parts) = parts(Rect::new(0, 0, size.width, size.height)) else {
+        return Vec::new();
+    };
+    let is_in = |part: Option<Rect>| part.is_some_and(|part| part.contains(place));
+    if is_in(parts.footer) {
+        let action = footer::action_at(state, place.x);
+        return action.map_or_else(Vec::new, |action| act(state, action));
+    }
+    if is_in(parts.strip) {
+        let moment = strip::moment(state.context.window(), place.x, size.width);
+        if let Some(at) = moment {
+            show(state, Some(at.floor(1000)));
+        }
+        return Vec::new();
+    }
+    let mode = state.context.mode();
+    if mode.is_prompt() {
+        return Vec::new();
+    }
+    let outcomes = state.screens.of_mut(mode).click(place, &state.context);
+    apply(state, outcomes.unwrap_or_default())
+}

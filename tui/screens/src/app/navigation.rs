@@ -1,0 +1,149 @@
+//! From screen to screen and through time.
+
+use jiff::tz::TimeZone;
+use sysmon_config::time::parse_moment;
+use sysmon_wire::{Label, UnixMs};
+
+use super::comparison;
+use super::state::State;
+use crate::keys::Mode;
+use crate::model::host_rows::HostRows;
+use crate::model::spark::SPARK_STEP_MS;
+use crate::theme::{Theme, ThemeName};
+
+/// How far one press of an arrow moves in time: a cell of a sparkline.
+pub(super) const STEP_MS: i64 = SPARK_STEP_MS as i64;
+
+/// Leaves the current mode.
+pub(super) fn back(state: &mut State) {
+    if state.context.mode() == Mode::Compare && comparison::back_to_hosts(state) {
+        return;
+    }
+    let left = state.context.leave();
+    match left {
+        Mode::Burst => state.screens.burst.stop(),
+        Mode::Process => state.screens.processes.open = None,
+        Mode::Host | Mode::Processes if state.context.mode() != Mode::Host => close_host(state),
+        Mode::Filter => {
+            let before = std::mem::take(&mut state.prompt.filter_before);
+            let place = state.context.place();
+            state.screens.of_mut(place).set_filter(&before);
+        }
+        _ => {}
+    }
+}
+
+fn close_host(state: &mut State) {
+    state.context.host = None;
+    state.screens.burst.stop();
+    state.screens.processes.clear();
+    state.screens.host.request(&state.context);
+}
+
+/// Opens a host; `modes` become the current mode and the way back.
+pub(super) fn open(state: &mut State, name: Label, modes: &[Mode]) {
+    state.screens.burst.stop();
+    state.screens.host.reset();
+    state.screens.processes.clear();
+    state.context.host = Some(HostRows::new(name));
+    state.context.set_modes(modes);
+    state.screens.host.request(&state.context);
+}
+
+/// Opens a host from the fleet.
+pub fn open_host(state: &mut State, name: Label) {
+    open(state, name, &[Mode::Fleet, Mode::Host]);
+}
+
+/// Opens a host at a moment; one that is open keeps its pane.
+pub(super) fn open_at(state: &mut State, name: Label, at: UnixMs, is_process: bool) {
+    let modes: &[Mode] = match is_process {
+        true => &[Mode::Fleet, Mode::Host, Mode::Processes],
+        false => &[Mode::Fleet, Mode::Host],
+    };
+    if state.context.host_name() != Some(&name) {
+        open(state, name, modes);
+    }
+    state.context.set_modes(modes);
+    state.context.at = None;
+    show(state, Some(at));
+}
+
+/// Shows another moment on every screen. A moment in the future is now.
+pub(super) fn show(state: &mut State, at: Option<UnixMs>) {
+    let at = at.filter(|at| *at <= state.context.now);
+    if at == state.context.at {
+        return;
+    }
+    state.context.at = at;
+    // Through time the same host stays selected, not the one that is worst there.
+    state.screens.fleet.hold();
+    state.screens.host.request(&state.context);
+}
+
+/// Moves in time; where only minutes or hours are stored, a step is one of them.
+pub(super) fn travel(state: &mut State, ms: i64) {
+    let context = &state.context;
+    let from = context.at.unwrap_or_else(|| context.now.floor(1000));
+    let cells = context.resolution_ms().max(STEP_MS) / STEP_MS;
+    show(state, Some(from + ms * cells));
+}
+
+/// Shows the moment that was typed, or says why it is none.
+pub(super) fn go_to(state: &mut State, text: &str) {
+    match moment(text, state.context.now, &state.context.zone) {
+        Ok(at) => show(state, Some(at)),
+        Err(error) => state.remark(error),
+    }
+}
+
+pub(super) fn moment(text: &str, now: UnixMs, zone: &TimeZone) -> Result<UnixMs, String> {
+    let moment = parse_moment(text, now.0, zone);
+    moment.map(UnixMs).map_err(|error| error.to_string())
+}
+
+/// Shows the event before the moment shown.
+pub(super) fn previous_event(state: &mut State) {
+    let moment = state.context.moment().floor(1000);
+    let Some(event) = state.screens.events.before(moment) else {
+        return state.remark("no earlier event; - shows more time");
+    };
+    let (text, time) = (crate::events::text(event), event.time);
+    state.remark(text);
+    show(state, Some(time));
+}
+
+/// Shows the event after the moment shown, or now.
+pub(super) fn next_event(state: &mut State) {
+    let moment = state.context.moment().floor(1000) + 999;
+    let event = state.screens.events.after(moment);
+    let Some(event) = event.filter(|_| state.context.at.is_some()) else {
+        return show(state, None);
+    };
+    let (text, time) = (crate::events::text(event), event.time);
+    state.remark(text);
+    show(state, Some(time));
+}
+
+pub(super) fn zoom(state: &mut State, by: isize) {
+    state.context.span.zoom(by);
+    let text = state.context.span.text();
+    state.remark(format!("the strip shows {text}"));
+}
+
+pub(super) fn next_theme(state: &mut State) {
+    let all = &ThemeName::ALL;
+    let is_current = |(_, name): &(&str, ThemeName)| *name == state.context.theme_name;
+    let at = all.iter().position(is_current).unwrap_or(0);
+    if let Some((_, name)) = all.get((at + 1) % all.len()) {
+        set_theme(state, *name);
+    }
+}
+
+pub(super) fn set_theme(state: &mut State, name: ThemeName) {
+    state.context.theme_name = name;
+    state.context.theme = Theme::new(name, state.context.theme.ascii);
+    let known = ThemeName::ALL.iter().find(|(_, known)| *known == name);
+    let label = known.map_or("", |(label, _)| label);
+    state.remark(format!("theme {label}"));
+}

@@ -1,0 +1,188 @@
+//! Everything on screen.
+
+use jiff::tz::TimeZone;
+use sysmon_config::{Column, Order};
+use sysmon_wire::UnixMs;
+use sysmon_wire::message::Request;
+
+use crate::burst::BurstScreen;
+use crate::changes::Changes;
+use crate::compare::Compare;
+use crate::context::Context;
+use crate::events::Events;
+use crate::fleet::Fleet;
+use crate::help::Help;
+use crate::host::HostScreen;
+use crate::keys::{Keymap, Mode};
+use crate::processes::Processes;
+use crate::screen::Screen;
+use crate::subscriptions::{Subscriptions, Topic};
+use crate::theme::ThemeName;
+use crate::top::Top;
+
+/// How long a remark stays in the footer.
+const REMARK_MS: i64 = 5_000;
+
+/// What is set once, at the start.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub theme: ThemeName,
+    /// Draw with ASCII characters only.
+    pub ascii: bool,
+    pub zone: TimeZone,
+    pub keys: Keymap,
+    /// The order of the table of hosts.
+    pub sort: Order,
+    /// The columns of the table of hosts.
+    pub columns: Vec<Column>,
+}
+
+/// All screens. A new one is listed here and in [`Screens::of`] and its like.
+#[derive(Debug)]
+pub struct Screens {
+    pub fleet: Fleet,
+    pub host: HostScreen,
+    pub burst: BurstScreen,
+    pub processes: Processes,
+    pub top: Top,
+    pub changes: Changes,
+    pub events: Events,
+    pub compare: Compare,
+    pub help: Help,
+}
+
+impl Screens {
+    /// The screen of a mode; prompts have that of the fleet.
+    pub fn of(&self, mode: Mode) -> &dyn Screen {
+        match mode {
+            Mode::Host | Mode::Pane => &self.host,
+            Mode::Burst => &self.burst,
+            Mode::Processes | Mode::Process => &self.processes,
+            Mode::Top => &self.top,
+            Mode::Changes => &self.changes,
+            Mode::Events => &self.events,
+            Mode::Compare => &self.compare,
+            Mode::Help => &self.help,
+            _ => &self.fleet,
+        }
+    }
+
+    pub fn of_mut(&mut self, mode: Mode) -> &mut dyn Screen {
+        match mode {
+            Mode::Host | Mode::Pane => &mut self.host,
+            Mode::Burst => &mut self.burst,
+            Mode::Processes | Mode::Process => &mut self.processes,
+            Mode::Top => &mut self.top,
+            Mode::Changes => &mut self.changes,
+            Mode::Events => &mut self.events,
+            Mode::Compare => &mut self.compare,
+            Mode::Help => &mut self.help,
+            _ => &mut self.fleet,
+        }
+    }
+
+    /// The screen that receives replies about a topic.
+    pub(super) fn about(&mut self, topic: Topic) -> &mut dyn Screen {
+        match topic {
+            Topic::Fleet | Topic::Preview | Topic::PreviewProcesses => &mut self.fleet,
+            Topic::Host => &mut self.host,
+            Topic::HostProcesses => &mut self.processes,
+            Topic::Burst => &mut self.burst,
+            Topic::Top => &mut self.top,
+            Topic::Changes => &mut self.changes,
+            Topic::Timeline | Topic::Alerts => &mut self.events,
+            Topic::Compare(_) => &mut self.compare,
+        }
+    }
+
+    pub(super) fn all(&self) -> [&dyn Screen; 7] {
+        [
+            &self.fleet,
+            &self.host,
+            &self.burst,
+            &self.top,
+            &self.changes,
+            &self.events,
+            &self.compare,
+        ]
+    }
+
+    pub(super) fn all_mut(&mut self) -> [&mut dyn Screen; 7] {
+        [
+            &mut self.fleet,
+            &mut self.host,
+            &mut self.burst,
+            &mut self.top,
+            &mut self.changes,
+            &mut self.events,
+            &mut self.compare,
+        ]
+    }
+}
+
+/// What is being typed.
+#[derive(Debug, Default)]
+pub struct Prompt {
+    pub input: String,
+    /// Whether the input is a proposal that the first typed character replaces.
+    pub is_proposed: bool,
+    /// The chosen command of the palette.
+    pub chosen: usize,
+    /// The filter before a new one was begun.
+    pub filter_before: String,
+}
+
+/// Everything on screen.
+#[derive(Debug)]
+pub struct State {
+    pub context: Context,
+    pub screens: Screens,
+    pub prompt: Prompt,
+    /// A remark for the footer, and until when.
+    pub remark: Option<(String, UnixMs)>,
+    /// Whether anything changed since the last frame.
+    pub is_dirty: bool,
+    /// Milliseconds that this machine's clock is ahead of the hub's.
+    pub(super) clock_offset_ms: i64,
+    pub(super) subscriptions: Subscriptions,
+}
+
+impl State {
+    /// Shows nothing yet.
+    pub fn new(options: Options) -> Self {
+        let Options { theme, ascii, .. } = options;
+        Self {
+            context: Context::new(theme, ascii, options.zone, options.keys),
+            screens: Screens {
+                fleet: Fleet::new(options.sort.into(), options.columns),
+                host: HostScreen::default(),
+                burst: BurstScreen::default(),
+                processes: Processes::default(),
+                top: Top::default(),
+                changes: Changes::default(),
+                events: Events::default(),
+                compare: Compare::default(),
+                help: Help::default(),
+            },
+            prompt: Prompt::default(),
+            remark: None,
+            is_dirty: true,
+            clock_offset_ms: 0,
+            subscriptions: Subscriptions::default(),
+        }
+    }
+
+    /// The screen below prompts.
+    pub(super) fn screen(&self) -> &dyn Screen {
+        self.screens.of(self.context.place())
+    }
+
+    pub(super) fn remark(&mut self, text: impl Into<String>) {
+        self.remark = Some((text.into(), self.context.now + REMARK_MS));
+    }
+
+    /// The request that is open for a topic.
+    pub fn request(&self, topic: Topic) -> Option<&Request> {
+        self.subscriptions.request(topic)
+    }
+}

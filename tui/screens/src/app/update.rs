@@ -1,0 +1,157 @@
+//! What happens: `(state, message) → effects`. Pure.
+
+use crossterm::event::{KeyEvent, MouseEvent};
+use ratatui::layout::Size;
+use sysmon_wire::UnixMs;
+use sysmon_wire::message::Reply;
+
+use super::state::State;
+use super::{act, mouse, typing};
+use crate::context::Link;
+use crate::feed::HubEvent;
+use crate::keys::Mode;
+use crate::subscriptions::{Change, Topic};
+
+/// Something that happened.
+#[derive(Debug)]
+pub enum Message {
+    Key(KeyEvent),
+    Mouse(MouseEvent),
+    Paste(String),
+    Resize(Size),
+    /// Time passed; this machine's clock.
+    Tick(UnixMs),
+    /// Shows a remark.
+    Remark(String),
+    Hub(HubEvent),
+}
+
+/// What has to be done outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    Quit,
+    /// Returns to the shell until called back.
+    Suspend,
+    /// Draws every cell again.
+    Redraw,
+    /// Copies a text to the clipboard.
+    Copy(String),
+    /// Saves a new file.
+    Export {
+        path: String,
+        content: String,
+    },
+    /// Opens or closes a request to the hub.
+    Hub(Change),
+}
+
+/// Handles a message.
+pub fn update(state: &mut State, message: Message) -> Vec<Effect> {
+    let mut effects = handle(state, message);
+    for screen in state.screens.all_mut() {
+        screen.refresh(&state.context);
+    }
+    if state.context.is_connected() {
+        let mut wanted = Vec::new();
+        for screen in state.screens.all() {
+            screen.subscriptions(&state.context, &mut wanted);
+        }
+        let changes = state.subscriptions.update(wanted);
+        effects.extend(changes.into_iter().map(Effect::Hub));
+    }
+    effects
+}
+
+fn handle(state: &mut State, message: Message) -> Vec<Effect> {
+    state.is_dirty |= !matches!(message, Message::Tick(_) | Message::Mouse(_));
+    match message {
+        Message::Key(event) => return typing::key(state, event),
+        Message::Mouse(event) => return mouse::mouse(state, event),
+        Message::Paste(text) => typing::paste(state, &text),
+        Message::Resize(size) => {
+            state.context.size = size;
+            state.screens.of_mut(Mode::Fleet).reveal(&state.context);
+            return vec![Effect::Redraw];
+        }
+        Message::Tick(local) => tick(state, local),
+        Message::Remark(text) => state.remark(text),
+        Message::Hub(event) => return receive(state, event),
+    }
+    Vec::new()
+}
+
+fn tick(state: &mut State, local: UnixMs) {
+    let now = local - state.clock_offset_ms;
+    // The clock shows seconds; only a new one is worth a frame.
+    state.is_dirty |= now.floor(1000) != state.context.now.floor(1000);
+    state.context.now = now;
+    if state
+        .remark
+        .as_ref()
+        .is_some_and(|(_, until)| now >= *until)
+    {
+        state.remark = None;
+        state.is_dirty = true;
+    }
+}
+
+fn receive(state: &mut State, event: HubEvent) -> Vec<Effect> {
+    match event {
+        HubEvent::Connecting { to } => {
+            if !matches!(state.context.link, Link::Lost { .. }) {
+                state.context.link = Link::Connecting { to };
+            }
+        }
+        HubEvent::Connected {
+            hub,
+            clock_offset_ms,
+        } => {
+            state.clock_offset_ms = clock_offset_ms;
+            state.context.link = Link::Connected { hub };
+            state.subscriptions.clear();
+            state.screens.host.request(&state.context);
+            for screen in state.screens.all_mut() {
+                screen.disconnected();
+            }
+        }
+        HubEvent::Lost {
+            reason,
+            retry_in_ms,
+        } => {
+            state.context.link = Link::Lost {
+                reason,
+                retry_at: state.context.now + retry_in_ms,
+            };
+        }
+        HubEvent::Reply { serial, reply } => {
+            if let Some((topic, is_first)) = state.subscriptions.topic(serial) {
+                return deliver(state, topic, reply, is_first);
+            }
+        }
+    }
+    Vec::new()
+}
+
+/// Delivers a reply to its screen; `None` means that the hub sends no more.
+pub fn deliver(
+    state: &mut State,
+    topic: Topic,
+    reply: Option<Reply>,
+    is_first: bool,
+) -> Vec<Effect> {
+    match (topic, &reply) {
+        (Topic::Fleet, Some(Reply::Complete)) => state.screens.events.forget_requested(),
+        // The processes on screen are of another moment.
+        (Topic::Host, Some(Reply::Resolution { .. })) => {
+            state.screens.processes.clear();
+            state.screens.host.set_processes(&[]);
+        }
+        (Topic::HostProcesses, Some(Reply::Processes { processes, .. })) => {
+            state.screens.host.set_processes(processes);
+        }
+        _ => {}
+    }
+    let screen = state.screens.about(topic);
+    let outcomes = screen.reply(topic, reply, is_first, &mut state.context);
+    act::apply(state, outcomes)
+}

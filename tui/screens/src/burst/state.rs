@@ -1,0 +1,60 @@
+//! A burst: ten samples per second for a minute, on request.
+
+use sysmon_wire::message::Request;
+use sysmon_wire::{Label, UnixMs};
+
+/// Milliseconds between samples.
+pub(super) const BURST_INTERVAL_MS: u32 = 100;
+
+/// How long a burst lasts, and the time that its screen shows.
+pub(super) const BURST_MS: i64 = 60_000;
+
+/// A burst that was requested.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Burst {
+    /// When it ends.
+    pub until: UnixMs,
+}
+
+impl Burst {
+    pub fn new(now: UnixMs) -> Self {
+        Self {
+            until: now + BURST_MS,
+        }
+    }
+
+    pub fn left_ms(self, now: UnixMs) -> i64 {
+        (self.until - now).clamp(0, BURST_MS)
+    }
+}
+
+/// The burst of the open host.
+#[derive(Debug, Default)]
+pub struct BurstScreen {
+    /// The last one requested.
+    pub asked: Option<Burst>,
+    pub(super) request: Option<Request>,
+    pub(super) round: u32,
+}
+
+impl BurstScreen {
+    /// Requests a burst, unless one is running.
+    pub fn start(&mut self, host: Label, now: UnixMs) {
+        if self.asked.is_some_and(|burst| burst.left_ms(now) > 0) {
+            return;
+        }
+        self.asked = Some(Burst::new(now));
+        self.round = self.round.wrapping_add(1);
+        self.request = Some(Request::Burst {
+            host,
+            interval_ms: BURST_INTERVAL_MS,
+            for_ms: BURST_MS as u32,
+        });
+    }
+
+    /// Ends the burst, if one is running.
+    pub fn stop(&mut self) {
+        self.asked = None;
+        self.request = None;
+    }
+}

@@ -1,0 +1,497 @@
+//! One metric of several hosts: a small chart each with one scale, or all in one.
+//!
+//! ```text
+//!  COMPARE cpu  top 10  in 1 h  from 0 to 100%  15 s per point
+//!  ▌ db-1                    97%     web-1                   12%
+//!    ⣀⣀⣠⣤⣶⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿⣿        ⣀⣀⣀⣀⣀⣀⣀⣠⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀⣀
+//! ```
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Rect, Size};
+use sysmon_config::time::{format_clock, format_moment, format_span};
+use unicode_width::UnicodeWidthStr;
+
+use super::state::{Compare, CompareLine};
+use crate::context::Context;
+use crate::format::fit;
+use crate::layout::body;
+use crate::model::host_rows::Step;
+use crate::model::summary::{CPU, FILESYSTEM, LOAD, MEMORY, TEMPERATURE, value_text};
+use crate::widgets::chart::{POINTS_PER_CELL, chart};
+use crate::widgets::paint::Pen;
+use crate::widgets::sparkline::round_scale;
+use crate::widgets::traces::{Trace, traces};
+
+/// Lines above the charts: what is shown.
+const LINES_ABOVE: u16 = 1;
+
+/// Cells that a small chart takes at least, and the lines with its name that it should have, and has to.
+const CHART_WIDTH: u16 = 28;
+const CHART_ROWS: u16 = 4;
+const CHART_ROWS_MIN: u16 = 2;
+
+/// Lower screens tell no clocks below the charts.
+const CLOCKS_FROM: u16 = 8;
+
+/// Cells of the list beside a chart of all, and from which width on it stands there.
+const LIST_WIDTH: u16 = 30;
+const LIST_BESIDE_FROM: u16 = 70;
+
+/// Cells of a scale, and of a value.
+const SCALE_WIDTH: u16 = 5;
+const VALUE_WIDTH: usize = 7;
+
+/// Cells before the name of a host, and between two charts.
+const MARK: usize = 3;
+const GAP: u16 = 2;
+
+/// Beyond this clocks are told with their date.
+const DAY_MS: i64 = 86_400_000;
+
+/// The top of the one scale: all of a share, else the highest of what is shown, rounded up.
+fn scale(compare: &Compare) -> f64 {
+    let lines = compare.lines().iter();
+    let highest = lines
+        .flat_map(CompareLine::points)
+        .fold(0.0f64, |a, (_, b)| a.max(b));
+    match compare.metric {
+        CPU | MEMORY | FILESYSTEM => 1.0,
+        LOAD => round_scale((highest.ceil() as i64).max(1)) as f64,
+        TEMPERATURE => round_scale((highest.ceil() as i64).max(50)) as f64,
+        _ => round_scale((highest.ceil() as i64).max(1_000)) as f64,
+    }
+}
+
+/// Where the small charts stand on a page.
+struct Grid {
+    area: Rect,
+    columns: usize,
+    rows: usize,
+    size: Size,
+}
+
+impl Grid {
+    /// As wide charts as are high enough.
+    fn of(area: Rect, count: usize) -> Self {
+        let columns_max = usize::from(area.width / CHART_WIDTH).max(1);
+        let height = |columns: usize| {
+            let rows = count.max(1).div_ceil(columns);
+            usize::from(area.height) / rows
+        };
+        let is_high = |columns: &usize| height(*columns) >= usize::from(CHART_ROWS);
+        let columns = (1..=columns_max).find(is_high).unwrap_or(columns_max);
+        let high = height(columns).max(usize::from(CHART_ROWS_MIN)) as u16;
+        Self {
+            area,
+            columns,
+            rows: usize::from(area.height / high).max(1),
+            size: Size::new(area.width / columns as u16, high),
+        }
+    }
+
+    fn per_page(&self) -> usize {
+        self.columns * self.rows
+    }
+
+    /// Where the chart at a place of the page stands; they follow each other downwards.
+    fn place(&self, at: usize) -> Rect {
+        let (column, row) = (at / self.rows, at % self.rows);
+        Rect {
+            x: self.area.x + column as u16 * self.size.width,
+            y: self.area.y + row as u16 * self.size.height,
+            width: self.size.width,
+            height: self.size.height,
+        }
+    }
+}
+
+/// Charts, and below them a line of clocks where there is room.
+fn parts(body: Rect) -> (Rect, Option<Rect>) {
+    let clocks = u16::from(body.height >= CLOCKS_FROM);
+    let charts = Rect {
+        y: body.y + LINES_ABOVE,
+        height: body.height.saturating_sub(LINES_ABOVE + clocks),
+        ..body
+    };
+    let line = Rect {
+        y: charts.bottom(),
+        height: 1,
+        ..body
+    };
+    (charts, (clocks > 0).then_some(line))
+}
+
+/// The chart of all, and the list of what its lines are: beside it, or on a narrow screen below.
+fn overlay_parts(charts: Rect, count: usize) -> (Rect, Rect) {
+    if charts.width >= LIST_BESIDE_FROM {
+        let width = charts.width - LIST_WIDTH;
+        let list = Rect {
+            x: charts.x + width,
+            width: LIST_WIDTH,
+            ..charts
+        };
+        return (Rect { width, ..charts }, list);
+    }
+    let height = (count as u16).min(charts.height / 2);
+    let list = Rect {
+        y: charts.bottom() - height,
+        height,
+        ..charts
+    };
+    let height = charts.height - height;
+    (Rect { height, ..charts }, list)
+}
+
+/// The first line that is on screen, of so many a page.
+fn page(selected: usize, per_page: usize) -> usize {
+    selected / per_page.max(1) * per_page.max(1)
+}
+
+/// Which line stands at a place of the screen.
+pub(super) fn line_at(compare: &Compare, context: &Context, x: u16, y: u16) -> Option<usize> {
+    let (charts, _) = parts(body(context.size));
+    let count = compare.lines().len();
+    let hit = |area: Rect| area.contains((x, y).into());
+    let (first, at) = if compare.is_overlaid {
+        let (_, list) = overlay_parts(charts, count);
+        let first = page(compare.selected_at(), usize::from(list.height));
+        (first, hit(list).then(|| usize::from(y - list.y)))
+    } else {
+        let grid = Grid::of(charts, count);
+        let first = page(compare.selected_at(), grid.per_page());
+        let at = (0..grid.per_page()).find(|at| hit(grid.place(*at)));
+        (first, at)
+    };
+    at.map(|at| first + at).filter(|at| *at < count)
+}
+
+pub(super) fn draw(compare: &Compare, context: &Context, area: Rect, buffer: &mut Buffer) {
+    draw_title(compare, context, area, buffer);
+    let (charts, clocks) = parts(area);
+    let theme = &context.theme;
+    let told = match &compare.refused {
+        Some(reason) => Some(reason.as_str()),
+        None if compare.lines().is_empty() => Some("no host to compare"),
+        None => None,
+    };
+    if let Some(told) = told {
+        Pen::new(buffer, charts, 1)
+            .skip(MARK)
+            .text(told, theme.text);
+        return;
+    }
+    let max = scale(compare);
+    let plots = if compare.is_overlaid {
+        draw_overlaid(compare, context, max, charts, buffer)
+    } else {
+        draw_small(compare, context, max, charts, buffer)
+    };
+    if let Some(line) = clocks {
+        for plot in plots {
+            let part = Rect {
+                x: plot.x,
+                width: plot.width,
+                ..line
+            };
+            draw_clocks(context, part, buffer);
+        }
+    }
+}
+
+fn draw_title(compare: &Compare, context: &Context, area: Rect, buffer: &mut Buffer) {
+    let theme = &context.theme;
+    let count = compare.lines().len();
+    let what = match (compare.ago_text(), compare.selected()) {
+        (Some(ago), Some(line)) => format!("{} and {ago} before", line.host),
+        _ if compare.is_marked => format!("{count} marked"),
+        _ => format!("top {count}"),
+    };
+    let top = value_text(compare.metric, Some(scale(compare)));
+    let mut more = vec![format!("in {}", context.span.text())];
+    if compare.left_out > 0 {
+        more.insert(0, format!("{} more left out", compare.left_out));
+    }
+    more.push(format!("from 0 to {top}"));
+    more.push(format!("{} per point", format_span(compare.step_ms())));
+    let mut pen = Pen::new(buffer, area, 0);
+    pen.skip(1)
+        .text("COMPARE ", theme.title)
+        .text(compare.alias(), theme.title)
+        .skip(2)
+        .text(&what, theme.text);
+    for part in more {
+        // Half a sentence tells nothing.
+        if pen.room() > part.width() + 2 {
+            pen.skip(2).text(&part, theme.dim);
+        }
+    }
+}
+
+/// The values of a line, as many as a chart of this width has columns.
+fn columns(
+    compare: &Compare,
+    context: &Context,
+    line: &CompareLine,
+    width: u16,
+) -> Vec<Option<f64>> {
+    let window = context.window();
+    let count = i64::from(width) * POINTS_PER_CELL as i64;
+    let span = window.to - window.from;
+    // The newest step is not full yet: what is known stands at the right edge.
+    let late = match context.at {
+        Some(_) => 0,
+        None => (window.to - window.to.floor(compare.step_ms())).min(span),
+    };
+    let moment = |n: i64| window.from - late + span * n / count.max(1);
+    (0..count)
+        .map(|n| line.mean(moment(n), moment(n + 1)))
+        .collect()
+}
+
+/// The cell of a chart that the moment shown lies in, if it is not now.
+fn cursor(context: &Context, width: u16) -> Option<u16> {
+    let window = context.window();
+    let cell = window.cell(context.at?, usize::from(width))?;
+    u16::try_from(cell).ok()
+}
+
+/// A line through the charts at the moment shown.
+fn draw_cursor(context: &Context, plot: Rect, buffer: &mut Buffer) {
+    let theme = &context.theme;
+    let Some(x) = cursor(context, plot.width) else {
+        return;
+    };
+    for y in plot.top()..plot.bottom() {
+        let Some(cell) = buffer.cell_mut((plot.x + x, y)) else {
+            continue;
+        };
+        if cell.symbol() == " " {
+            cell.set_symbol(theme.pick("│", "|"));
+        }
+        cell.set_style(theme.key);
+    }
+}
+
+fn shown_value(compare: &Compare, context: &Context, line: &CompareLine) -> String {
+    value_text(compare.metric, compare.value(line, context.now, context.at))
+}
+
+/// Draws a page of small charts; returns where those at the bottom are.
+fn draw_small(
+    compare: &Compare,
+    context: &Context,
+    max: f64,
+    area: Rect,
+    buffer: &mut Buffer,
+) -> Vec<Rect> {
+    let theme = &context.theme;
+    let grid = Grid::of(area, compare.lines().len());
+    let first = page(compare.selected_at(), grid.per_page());
+    let mut lowest: Vec<Rect> = Vec::new();
+    let shown = compare.lines().iter().enumerate().skip(first);
+    for (place, (at, line)) in shown.take(grid.per_page()).enumerate() {
+        let block = grid.place(place);
+        let is_selected = at == compare.selected_at();
+        let text = shown_value(compare, context, line);
+        let width = usize::from(block.width.saturating_sub(GAP));
+        let name_width = width.saturating_sub(MARK + text.width() + 1);
+        let mark = if is_selected {
+            theme.pick("▌", ">")
+        } else {
+            " "
+        };
+        let name = if is_selected { theme.title } else { theme.text };
+        Pen::new(buffer, block, 0)
+            .skip(1)
+            .text(mark, theme.key)
+            .skip(1)
+            .text(&fit(&compare.name(line), name_width), name)
+            .skip(1)
+            .text(&text, theme.title);
+        let plot = Rect {
+            x: block.x + MARK as u16,
+            y: block.y + 1,
+            width: block.width.saturating_sub(MARK as u16 + GAP),
+            height: block.height.saturating_sub(1),
+        };
+        let values = columns(compare, context, line, plot.width).into_iter();
+        let steps: Vec<_> = values.map(|value| value.map(Step::of)).collect();
+        draw_plot_or_why(compare, context, line, plot, buffer);
+        chart(buffer, plot, &steps, max, theme.graph, theme.ascii);
+        draw_cursor(context, plot, buffer);
+        match lowest.last_mut() {
+            Some(above) if above.x == plot.x => *above = plot,
+            _ => lowest.push(plot),
+        }
+    }
+    lowest
+}
+
+/// Why a chart is empty.
+fn draw_plot_or_why(
+    compare: &Compare,
+    context: &Context,
+    line: &CompareLine,
+    plot: Rect,
+    buffer: &mut Buffer,
+) {
+    if line.points().next().is_some() {
+        return;
+    }
+    let text = if compare.is_answered() {
+        "no samples at this time"
+    } else {
+        "waiting for the hub"
+    };
+    let row = plot.height.saturating_sub(1) / 2;
+    Pen::new(buffer, plot, row).text(text, context.theme.dim);
+}
+
+/// What stands for a line.
+fn letter(at: usize) -> char {
+    char::from_digit(10 + at as u32, 36).unwrap_or('*')
+}
+
+/// Draws all lines in one chart, the selected one before the others; returns where it is.
+fn draw_overlaid(
+    compare: &Compare,
+    context: &Context,
+    max: f64,
+    area: Rect,
+    buffer: &mut Buffer,
+) -> Vec<Rect> {
+    let theme = &context.theme;
+    let lines = compare.lines();
+    let (left, list) = overlay_parts(area, lines.len());
+    let plot = Rect {
+        x: left.x + SCALE_WIDTH + 2,
+        width: left.width.saturating_sub(SCALE_WIDTH + 5),
+        ..left
+    };
+    let top = value_text(compare.metric, Some(max));
+    let top = top.trim_end_matches("B/s");
+    Pen::new(buffer, left, 0)
+        .skip(1)
+        .right(top, usize::from(SCALE_WIDTH), theme.dim);
+    Pen::new(buffer, left, left.height.saturating_sub(1))
+        .skip(1)
+        .right("0", usize::from(SCALE_WIDTH), theme.dim);
+    if let Some(line) = lines
+        .first()
+        .filter(|_| lines.iter().all(|l| l.points().next().is_none()))
+    {
+        draw_plot_or_why(compare, context, line, plot, buffer);
+    }
+    let selected = compare.selected_at();
+    // Two lines are told apart by their colours, many by which is selected.
+    let style = |at: usize| match lines.len() {
+        ..=2 if at == 0 => theme.graph,
+        ..=2 => theme.graph_second,
+        _ if at == selected => theme.key,
+        _ => theme.dim,
+    };
+    let others = (0..lines.len()).filter(|at| *at != selected);
+    let order: Vec<usize> = others.chain([selected]).collect();
+    let trace = |&at: &usize| {
+        Some(Trace {
+            values: columns(compare, context, lines.get(at)?, plot.width),
+            letter: letter(at),
+            style: style(at),
+        })
+    };
+    let drawn: Vec<Trace> = order.iter().filter_map(trace).collect();
+    traces(buffer, plot, &drawn, max, theme.ascii);
+    draw_cursor(context, plot, buffer);
+    // The letter stands where a line ends.
+    for trace in &drawn {
+        let end = trace.values.last().copied().flatten();
+        let Some(share) = end.map(|end| (end / max.max(f64::MIN_POSITIVE)).clamp(0.0, 1.0)) else {
+            continue;
+        };
+        let last = f64::from(plot.height.saturating_sub(1));
+        let row = plot.y + (last - (share * last).round()) as u16;
+        if let Some(cell) = buffer.cell_mut((plot.right() + 1, row)) {
+            cell.set_char(trace.letter).set_style(trace.style);
+        }
+    }
+    draw_list(compare, context, list, &style, buffer);
+    vec![plot]
+}
+
+fn draw_list(
+    compare: &Compare,
+    context: &Context,
+    list: Rect,
+    style: &dyn Fn(usize) -> ratatui::style::Style,
+    buffer: &mut Buffer,
+) {
+    let theme = &context.theme;
+    let first = page(compare.selected_at(), usize::from(list.height));
+    let shown = compare.lines().iter().enumerate().skip(first);
+    for (row, (at, line)) in (0..list.height).zip(shown) {
+        let is_selected = at == compare.selected_at();
+        let mark = if is_selected {
+            theme.pick("▌", ">")
+        } else {
+            " "
+        };
+        let name = if is_selected { theme.title } else { theme.text };
+        let name_width = usize::from(list.width).saturating_sub(MARK + 2 + VALUE_WIDTH + 2);
+        Pen::new(buffer, list, row)
+            .skip(1)
+            .text(mark, theme.key)
+            .skip(1)
+            .text(&letter(at).to_string(), style(at))
+            .skip(1)
+            .text(&fit(&compare.name(line), name_width), name)
+            .skip(1)
+            .right(
+                &shown_value(compare, context, line),
+                VALUE_WIDTH,
+                theme.title,
+            );
+    }
+}
+
+/// When a chart begins and ends.
+fn draw_clocks(context: &Context, line: Rect, buffer: &mut Buffer) {
+    let window = context.window();
+    let is_long = window.to - window.from >= DAY_MS;
+    let clock = |at: sysmon_wire::UnixMs| match is_long {
+        true => {
+            let mut text = format_moment(at.0, &context.zone);
+            text.truncate(16);
+            text
+        }
+        false => format_clock(at.0, &context.zone),
+    };
+    let (from, to) = (clock(window.from), clock(window.to));
+    let dim = context.theme.dim;
+    Pen::new(buffer, line, 0).text(&from, dim);
+    if usize::from(line.width) > from.width() + to.width() + 1 {
+        Pen::new(buffer, line, 0).right(&to, usize::from(line.width), dim);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn charts_are_as_wide_as_they_can_be_and_stay_on_the_screen() {
+        for (width, height) in [(20, 2), (80, 18), (120, 24), (300, 74)] {
+            let area = Rect::new(0, 1, width, height);
+            for count in 1..=24 {
+                let grid = Grid::of(area, count);
+                for at in 0..grid.per_page() {
+                    let place = grid.place(at);
+                    assert_eq!(place.intersection(area), place, "{width}x{height}, {count}");
+                }
+            }
+        }
+        let one = Grid::of(Rect::new(0, 0, 120, 24), 1);
+        assert_eq!((one.columns, one.size), (1, Size::new(120, 24)));
+        let ten = Grid::of(Rect::new(0, 0, 120, 25), 10);
+        assert_eq!((ten.columns, ten.size), (2, Size::new(60, 5)));
+    }
+}

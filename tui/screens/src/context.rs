@@ -1,0 +1,132 @@
+//! What every screen may know: the terminal, the moment shown, the connection to the hub and the open host.
+
+use jiff::tz::TimeZone;
+use ratatui::layout::Size;
+use sysmon_wire::{Label, UnixMs};
+
+use crate::keys::{Keymap, Mode};
+use crate::model::ROW_MS;
+use crate::model::host_rows::HostRows;
+use crate::model::window::{Span, Window};
+use crate::theme::{Theme, ThemeName};
+
+/// The connection to the hub.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Link {
+    Connecting {
+        to: String,
+    },
+    Connected {
+        hub: Label,
+    },
+    /// What is shown stays on screen.
+    Lost {
+        reason: String,
+        retry_at: UnixMs,
+    },
+}
+
+/// What screens share.
+#[derive(Debug)]
+pub struct Context {
+    pub theme: Theme,
+    pub theme_name: ThemeName,
+    pub zone: TimeZone,
+    pub keys: Keymap,
+    /// The hub's clock.
+    pub now: UnixMs,
+    /// The moment shown; `None` while live.
+    pub at: Option<UnixMs>,
+    pub size: Size,
+    pub link: Link,
+    /// Shown by the strip and the comparison.
+    pub span: Span,
+    /// The open host.
+    pub host: Option<HostRows>,
+    /// Milliseconds between rows of the fleet.
+    pub fleet_resolution_ms: i64,
+    /// The screens and prompts on top of each other, the current one last; never empty.
+    modes: Vec<Mode>,
+}
+
+impl Context {
+    pub fn new(theme_name: ThemeName, ascii: bool, zone: TimeZone, keys: Keymap) -> Self {
+        Self {
+            theme: Theme::new(theme_name, ascii),
+            theme_name,
+            zone,
+            keys,
+            now: UnixMs(0),
+            at: None,
+            size: Size::new(80, 24),
+            link: Link::Connecting { to: String::new() },
+            span: Span::default(),
+            host: None,
+            fleet_resolution_ms: ROW_MS,
+            modes: vec![Mode::Fleet],
+        }
+    }
+
+    /// What keys mean now.
+    pub fn mode(&self) -> Mode {
+        self.modes.last().copied().unwrap_or(Mode::Fleet)
+    }
+
+    /// The screen below prompts and overlays.
+    pub fn place(&self) -> Mode {
+        let mut modes = self.modes.iter().rev();
+        let place = modes.find(|mode| mode.is_place());
+        place.copied().unwrap_or(Mode::Fleet)
+    }
+
+    /// Puts a mode on top of the current one.
+    pub fn enter(&mut self, mode: Mode) {
+        self.modes.push(mode);
+    }
+
+    /// Leaves the current mode and returns it.
+    pub fn leave(&mut self) -> Mode {
+        match self.modes.len() {
+            0 | 1 => Mode::Fleet,
+            _ => self.modes.pop().unwrap_or(Mode::Fleet),
+        }
+    }
+
+    /// Replaces all modes: the last is the current one, those before are the way back.
+    pub fn set_modes(&mut self, modes: &[Mode]) {
+        self.modes = modes.to_vec();
+    }
+
+    pub fn modes(&self) -> &[Mode] {
+        &self.modes
+    }
+
+    /// The moment shown, or now.
+    pub fn moment(&self) -> UnixMs {
+        self.at.unwrap_or(self.now)
+    }
+
+    /// Milliseconds between rows of what is shown: more than [`ROW_MS`] where only minutes or hours are stored.
+    pub fn resolution_ms(&self) -> i64 {
+        let of_host = self.host.as_ref().map(HostRows::resolution_ms);
+        self.at
+            .map_or(ROW_MS, |_| of_host.unwrap_or(self.fleet_resolution_ms))
+    }
+
+    /// Whether what is shown consists of minutes or hours instead of seconds.
+    pub fn is_downsampled(&self) -> bool {
+        self.resolution_ms() > ROW_MS
+    }
+
+    pub fn is_connected(&self) -> bool {
+        matches!(self.link, Link::Connected { .. })
+    }
+
+    pub fn host_name(&self) -> Option<&Label> {
+        self.host.as_ref().map(|host| &host.name)
+    }
+
+    pub fn window(&self) -> Window {
+        self.span.window(self.now, self.at)
+    }
+}

@@ -1,0 +1,172 @@
+//! Events and firing alerts, as a list and as the strip of time.
+
+mod alerts;
+mod state;
+pub(crate) mod strip;
+mod view;
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+use sysmon_wire::alerts::Alerts;
+use sysmon_wire::message::Reply;
+use sysmon_wire::timeline::Event;
+
+use crate::context::Context;
+use crate::keys::{Action, Mode};
+use crate::layout::{has_strip, list_at};
+use crate::screen::{Outcome, Outcomes, Screen, done, remark};
+use crate::subscriptions::{Subscription, Topic};
+use alerts::Pending;
+pub use state::{EventRow, Events, STEPS};
+
+/// An event in one line.
+pub(crate) fn text(event: &Event) -> String {
+    let text = format!("{}: {} {}", event.host, event.kind.as_str(), event.text);
+    text.trim_end().to_owned()
+}
+
+impl Events {
+    /// Opens the host of the selected row at its moment.
+    fn open(&self) -> Outcomes {
+        let Some(row) = self.selected() else {
+            return done();
+        };
+        let (host, at) = (row.host().clone(), row.time());
+        let text = match row {
+            EventRow::Alert(alert) => {
+                format!("{host}: {} {}", alert.severity.as_str(), alert.summary)
+            }
+            EventRow::Event(event) => text(event),
+        };
+        let is_process = false;
+        Some(vec![
+            Outcome::OpenAt {
+                host,
+                at,
+                is_process,
+            },
+            Outcome::Remark(text),
+        ])
+    }
+
+    fn acknowledge(&mut self, context: &Context) -> Outcomes {
+        let Some(EventRow::Alert(alert)) = self.selected() else {
+            return remark("select a firing alert: they are at the top of the list");
+        };
+        let pending = Pending {
+            host: alert.host.clone(),
+            rule: alert.rule.clone(),
+            is_acknowledged: alert.acknowledged.is_none(),
+        };
+        if !context.is_connected() {
+            return remark("hub unreachable: cannot acknowledge");
+        }
+        self.alerts.acknowledge(pending);
+        done()
+    }
+
+    fn receive_alerts(&mut self, alerts: Alerts, context: &Context) -> Vec<Outcome> {
+        let answer = self.alerts.answer(&alerts).map(Outcome::Remark);
+        if shows_alerts(context) {
+            let mut alerts = alerts.alerts;
+            if let Some(host) = context.host_name() {
+                alerts.retain(|alert| alert.host == *host);
+            }
+            self.set_alerts(alerts);
+            self.reveal(context);
+        }
+        answer.into_iter().collect()
+    }
+}
+
+/// Only the present is known of alerts, and only the list shows them.
+fn shows_alerts(context: &Context) -> bool {
+    context.mode() == Mode::Events && context.at.is_none()
+}
+
+fn is_shown(context: &Context) -> bool {
+    has_strip(context.size) || context.place() == Mode::Events
+}
+
+impl Screen for Events {
+    fn draw(&self, context: &Context, area: Rect, buffer: &mut Buffer) {
+        view::draw(self, context, area, buffer);
+    }
+
+    fn act(&mut self, action: Action, context: &Context) -> Outcomes {
+        match action {
+            Action::Open => self.open(),
+            Action::Acknowledge => self.acknowledge(context),
+            _ => None,
+        }
+    }
+
+    fn scroll(&mut self, rows: isize, context: &Context) {
+        self.move_by(rows);
+        self.reveal(context);
+    }
+
+    fn reveal(&mut self, context: &Context) {
+        self.scroll_to_selected(view::rows(context.size));
+    }
+
+    fn click(&mut self, place: Position, context: &Context) -> Outcomes {
+        let rows = view::rows(context.size);
+        let at = list_at(place.y, view::FIRST_ROW, rows, self.top)?;
+        if at < self.len() {
+            self.select(at);
+        }
+        done()
+    }
+
+    fn refresh(&mut self, context: &Context) {
+        if is_shown(context) {
+            self.follow(context.host_name(), context.window());
+        }
+        if shows_alerts(context) {
+            self.alerts.follow(context.now);
+        } else {
+            self.alerts.clear();
+            self.move_by(0);
+        }
+    }
+
+    fn subscriptions(&self, context: &Context, wanted: &mut Vec<Subscription>) {
+        if let Some(request) = self.request().filter(|_| is_shown(context)) {
+            wanted.push(Subscription {
+                round: self.round,
+                ..Subscription::new(Topic::Timeline, request)
+            });
+        }
+        if let Some(request) = &self.alerts.request {
+            wanted.push(Subscription {
+                round: self.alerts.round,
+                ..Subscription::new(Topic::Alerts, request.clone())
+            });
+        }
+    }
+
+    fn reply(
+        &mut self,
+        _topic: Topic,
+        reply: Option<Reply>,
+        _is_first: bool,
+        context: &mut Context,
+    ) -> Vec<Outcome> {
+        match reply {
+            Some(Reply::Timeline(timeline)) => {
+                self.set(timeline);
+                self.reveal(context);
+                Vec::new()
+            }
+            Some(Reply::Alerts(alerts)) => self.receive_alerts(alerts, context),
+            Some(Reply::Refused { reason }) => vec![Outcome::Remark(reason.to_string())],
+            _ => Vec::new(),
+        }
+    }
+
+    fn disconnected(&mut self) {
+        self.forget_requested();
+        self.alerts.forget_requested();
+    }
+}

@@ -1,0 +1,292 @@
+//! Events and firing alerts, and which one is selected.
+
+use sysmon_wire::alerts::AlertState;
+use sysmon_wire::message::Request;
+use sysmon_wire::timeline::{Event, EventKind, Timeline};
+use sysmon_wire::{Label, UnixMs};
+
+use super::alerts::OpenAlerts;
+use crate::model::window::Window;
+
+/// Steps requested: as many as a wide screen has cells.
+pub const STEPS: u16 = 240;
+
+/// Events are requested this often, however long a cell of the strip is.
+const FOLLOW_MS_MAX: i64 = 5_000;
+
+/// The strip, and the list of what happened.
+#[derive(Clone, Debug, Default)]
+pub struct Events {
+    known: Option<Timeline>,
+    /// The host and window requested last.
+    requested: Option<(Option<Label>, Window)>,
+    pub(super) round: u32,
+    /// What fires now; stands above what happened.
+    pub alerts: OpenAlerts,
+    selected: usize,
+    /// The first row of the list on screen.
+    pub top: usize,
+}
+
+impl Events {
+    /// Requests the timeline again once what is known is a step old, or is of another host or span.
+    pub fn follow(&mut self, host: Option<&Label>, window: Window) {
+        let span = window.to - window.from;
+        let step = (span / i64::from(STEPS)).clamp(1_000, FOLLOW_MS_MAX);
+        if let Some((of, before)) = &self.requested {
+            let is_current = of.as_ref() == host
+                && before.to - before.from == span
+                && (0..step).contains(&(window.to - before.to));
+            if is_current {
+                return;
+            }
+        }
+        self.requested = Some((host.cloned(), window));
+    }
+
+    /// The request for what the strip and the list show.
+    pub fn request(&self) -> Option<Request> {
+        let (host, window) = self.requested.clone()?;
+        Some(Request::Timeline {
+            host,
+            from: window.from,
+            to: window.to,
+            steps: STEPS,
+        })
+    }
+
+    /// Requests the timeline again at the next opportunity.
+    pub fn forget_requested(&mut self) {
+        self.requested = None;
+        self.round = self.round.wrapping_add(1);
+    }
+
+    pub fn set(&mut self, timeline: Timeline) {
+        self.keep_selected(|this| this.known = Some(timeline));
+    }
+
+    /// Replaces the firing alerts.
+    pub fn set_alerts(&mut self, alerts: Vec<AlertState>) {
+        self.keep_selected(|this| this.alerts.set(alerts));
+    }
+
+    /// Changes the list; the selection follows its row. The first row stays selected whatever it becomes, unless
+    /// it is an alert, which somebody may be about to acknowledge.
+    fn keep_selected(&mut self, change: impl FnOnce(&mut Self)) {
+        let is_chosen =
+            |entry: &EventRow<'_>| self.selected > 0 || matches!(entry, EventRow::Alert(_));
+        let before = self.selected().filter(is_chosen).map(EventRow::key);
+        change(self);
+        let at = before.and_then(|key| self.rows().position(|entry| entry.key() == key));
+        self.selected = at.unwrap_or(self.selected);
+        self.move_by(0);
+    }
+
+    /// Whether there are rows at a moment; none if that is not known.
+    pub fn is_covered(&self, time: UnixMs) -> Option<bool> {
+        let known = self.known.as_ref()?;
+        let at = usize::try_from((time - known.from).div_euclid(known.step_ms.max(1))).ok()?;
+        known.covered.0.get(at).map(|covered| *covered != 0)
+    }
+
+    /// What happened, in order of time.
+    pub fn events(&self) -> &[Event] {
+        self.known.as_ref().map_or(&[], |known| &known.events)
+    }
+
+    /// The last event before a moment.
+    pub fn before(&self, time: UnixMs) -> Option<&Event> {
+        self.events().iter().rev().find(|event| event.time < time)
+    }
+
+    /// The first event after a moment.
+    pub fn after(&self, time: UnixMs) -> Option<&Event> {
+        self.events().iter().find(|event| event.time > time)
+    }
+
+    /// The rows of the list: firing alerts, the worst first, then events, the newest first.
+    pub fn rows(&self) -> impl Iterator<Item = EventRow<'_>> {
+        let alerts = self.alerts.shown().iter().map(EventRow::Alert);
+        alerts.chain(self.events().iter().rev().map(EventRow::Event))
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.alerts.shown().len() + self.events().len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The row that is selected in the list.
+    pub fn selected(&self) -> Option<EventRow<'_>> {
+        self.rows().nth(self.selected)
+    }
+
+    /// Where the selected one stands.
+    pub fn selected_at(&self) -> usize {
+        self.selected
+    }
+
+    /// Selects another, as far as there are some.
+    pub fn move_by(&mut self, rows: isize) {
+        let last = self.len().saturating_sub(1);
+        self.selected = self.selected.saturating_add_signed(rows).min(last);
+    }
+
+    /// Selects a row of the list.
+    pub fn select(&mut self, at: usize) {
+        self.selected = at;
+        self.move_by(0);
+    }
+
+    /// Keeps the selected one among the `height` rows on screen.
+    pub fn scroll_to_selected(&mut self, height: usize) {
+        let least = (self.selected + 1).saturating_sub(height.max(1));
+        self.top = self.top.clamp(least, self.selected.max(least));
+    }
+}
+
+/// A row of the list.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum EventRow<'a> {
+    /// Something that fires now.
+    Alert(&'a AlertState),
+    /// Something that happened.
+    Event(&'a Event),
+}
+
+/// What a row is known by.
+#[derive(PartialEq)]
+enum Key {
+    Alert(Label, Label, Label),
+    Event(UnixMs, Label, EventKind),
+}
+
+impl EventRow<'_> {
+    /// When it happened, or began.
+    pub fn time(&self) -> UnixMs {
+        match self {
+            Self::Alert(alert) => alert.since,
+            Self::Event(event) => event.time,
+        }
+    }
+
+    /// The host.
+    pub fn host(&self) -> &Label {
+        match self {
+            Self::Alert(alert) => &alert.host,
+            Self::Event(event) => &event.host,
+        }
+    }
+
+    fn key(self) -> Key {
+        match self {
+            Self::Alert(alert) => {
+                Key::Alert(alert.host.clone(), alert.rule.clone(), alert.device.clone())
+            }
+            Self::Event(event) => Key::Event(event.time, event.host.clone(), event.kind),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::window::Span;
+    use sysmon_wire::alerts::Acknowledgement;
+    use sysmon_wire::message::{Blob, Severity};
+    use sysmon_wire::timeline::EventKind;
+
+    fn alert(host: &str, is_taken: bool) -> AlertState {
+        AlertState {
+            host: host.into(),
+            rule: "cpu".into(),
+            device: Label::new(""),
+            severity: Severity::Warning,
+            since: UnixMs(5),
+            summary: Label::new(""),
+            acknowledged: is_taken.then(|| Acknowledgement {
+                by: "jane".into(),
+                at: UnixMs(6),
+                note: Label::new(""),
+            }),
+            silenced: None,
+        }
+    }
+
+    #[test]
+    fn what_is_selected_stays_so_wherever_it_goes() {
+        let mut state = Events::default();
+        state.set_alerts(vec![alert("a", false), alert("b", false)]);
+        let host = |state: &Events| state.selected().unwrap().host().to_string();
+        assert_eq!((state.len(), host(&state).as_str()), (2, "a"));
+        state.move_by(1);
+        assert_eq!(host(&state), "b");
+        // Of what fires that comes first of which nobody takes care.
+        state.set_alerts(vec![alert("a", true), alert("b", false), alert("c", false)]);
+        assert_eq!((state.selected_at(), host(&state).as_str()), (0, "b"));
+        state.set_alerts(vec![alert("c", false), alert("b", false), alert("a", true)]);
+        assert_eq!((state.selected_at(), host(&state).as_str()), (1, "b"));
+        state.move_by(1);
+        assert_eq!(host(&state), "a");
+        state.set_alerts(vec![alert("c", false)]);
+        assert_eq!(host(&state), "c");
+    }
+
+    #[test]
+    fn the_timeline_is_requested_again_after_a_step_and_for_another_host_or_span() {
+        let mut state = Events::default();
+        let window = |now: i64| Span::default().window(UnixMs(now), None);
+        let mut followed = |host: Option<&str>, window: Window| {
+            let before = state.request();
+            state.follow(host.map(Label::new).as_ref(), window);
+            before != state.request()
+        };
+        assert!(followed(None, window(10_000_000)));
+        assert!(!followed(None, window(10_001_000)));
+        assert!(followed(None, window(10_020_000)), "a step later");
+        assert!(followed(Some("a"), window(10_020_000)));
+        let mut wider = Span::default();
+        wider.zoom(1);
+        assert!(followed(Some("a"), wider.window(UnixMs(10_020_000), None)));
+        let round = state.round;
+        state.forget_requested();
+        assert_ne!(state.round, round);
+        assert_eq!(state.request(), None);
+    }
+
+    #[test]
+    fn events_are_found_on_both_sides_of_a_moment() {
+        let event = |time: i64| Event {
+            time: UnixMs(time),
+            host: "a".into(),
+            kind: EventKind::Offline,
+            text: "".into(),
+        };
+        let mut state = Events::default();
+        assert_eq!(
+            (state.is_covered(UnixMs(5)), state.selected()),
+            (None, None)
+        );
+        state.set(Timeline {
+            from: UnixMs(0),
+            step_ms: 10,
+            oldest: UnixMs(0),
+            covered: Blob(vec![1, 0]),
+            events: vec![event(3), event(15)],
+        });
+        assert_eq!(state.before(UnixMs(15)), Some(&event(3)));
+        assert_eq!(state.after(UnixMs(3)), Some(&event(15)));
+        assert_eq!(state.after(UnixMs(15)), None);
+        assert_eq!(
+            state.selected(),
+            Some(EventRow::Event(&event(15))),
+            "the newest first"
+        );
+        let covered = [5, 15, 25].map(|time| state.is_covered(UnixMs(time)));
+        assert_eq!(covered, [Some(true), Some(false), None]);
+    }
+}

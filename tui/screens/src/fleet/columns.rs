@@ -1,0 +1,249 @@
+//! The columns of the table of hosts: which there is room for, their headings, and what they sort by.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use sysmon_config::Column;
+use unicode_width::UnicodeWidthStr;
+
+use super::state::{Fleet, Row, Sort};
+use crate::context::Context;
+use crate::format::{amount, fit};
+use crate::model::summary::{
+    CPU, FILESYSTEM, LOAD, MEMORY, READ, RECEIVED, TEMPERATURE, TRANSMITTED, WRITTEN,
+};
+use crate::widgets::paint::Pen;
+
+/// Cells a column takes; lines take what is left besides.
+const fn cells(column: Column) -> usize {
+    match column {
+        Column::CpuLine | Column::NetLine => 10,
+        Column::MemoryBar => 8,
+        Column::Cpu | Column::Memory | Column::Filesystem | Column::Temperature => 3,
+        Column::Written => 5,
+        _ => 4,
+    }
+}
+
+/// The order in which columns leave a screen that is too narrow; name, state, CPU and memory stay.
+const LEAVING: [Column; 11] = [
+    Column::Temperature,
+    Column::Read,
+    Column::Written,
+    Column::Up,
+    Column::MemoryBar,
+    Column::NetLine,
+    Column::Transmitted,
+    Column::Received,
+    Column::Filesystem,
+    Column::Load,
+    Column::CpuLine,
+];
+
+/// Cells between columns.
+pub(super) const GAP: usize = 2;
+
+/// Cells of the sign before a host's name.
+pub(super) const SIGN: usize = 3;
+
+/// Cells of the sign before a group's name that says whether it is folded.
+pub(super) const FOLD: usize = 2;
+
+/// A line of history is not wider than the history that is asked for.
+const LINE_MAX: usize = 48;
+
+/// Where things stand in the table.
+pub(super) struct Layout {
+    pub(super) name: usize,
+    pub(super) columns: Vec<(Column, usize)>,
+}
+
+pub(super) fn layout(chosen: &[Column], width: usize, longest_name: usize) -> Layout {
+    let name = longest_name
+        .clamp(4, 20)
+        .min(width.saturating_sub(SIGN + 10).max(4));
+    let mut columns: Vec<_> = chosen
+        .iter()
+        .map(|column| (*column, cells(*column)))
+        .collect();
+    let taken = |columns: &[(Column, usize)]| {
+        SIGN + name + columns.iter().map(|(_, width)| width + GAP).sum::<usize>() + 1
+    };
+    for leaving in LEAVING {
+        if taken(&columns) <= width {
+            break;
+        }
+        columns.retain(|(cell, _)| *cell != leaving);
+    }
+    let is_line = |cell: &Column| matches!(cell, Column::CpuLine | Column::NetLine);
+    let lines = columns
+        .iter()
+        .filter(|(cell, _)| is_line(cell))
+        .count()
+        .max(1);
+    let spare = width.saturating_sub(taken(&columns)) / lines;
+    for (_, width) in columns.iter_mut().filter(|(cell, _)| is_line(cell)) {
+        *width = (*width + spare).min(LINE_MAX);
+    }
+    Layout { name, columns }
+}
+
+/// What a click on a column's heading sorts by.
+fn sort_of(column: Column) -> Option<Sort> {
+    Some(Sort::Value(match column {
+        Column::Up => return None,
+        Column::CpuLine | Column::Cpu => CPU,
+        Column::MemoryBar | Column::Memory => MEMORY,
+        Column::Load => LOAD,
+        Column::NetLine | Column::Received => RECEIVED,
+        Column::Transmitted => TRANSMITTED,
+        Column::Read => READ,
+        Column::Written => WRITTEN,
+        Column::Filesystem => FILESYSTEM,
+        Column::Temperature => TEMPERATURE,
+    }))
+}
+
+/// The layout on a screen of this width, for the names that are shown.
+pub(super) fn layout_of(fleet: &Fleet, width: u16) -> Layout {
+    let widths = fleet.rows().map(|row| match row {
+        Row::Host(host) => host.line.name.as_str().width(),
+        Row::Group(group) => group.name().width() + FOLD,
+    });
+    let longest = widths.max().unwrap_or(0);
+    layout(&fleet.columns, usize::from(width), longest)
+}
+
+/// Whether it can be seen what hosts are sorted by.
+pub(super) fn shows(fleet: &Fleet, width: u16, sort: Sort) -> bool {
+    let layout = layout_of(fleet, width);
+    let mut columns = layout.columns.iter();
+    !matches!(sort, Sort::Value(_)) || columns.any(|(column, _)| sort_of(*column) == Some(sort))
+}
+
+/// What the heading at this place across the screen sorts by.
+pub(super) fn sort_at(fleet: &Fleet, width: u16, x: u16) -> Option<Sort> {
+    let x = usize::from(x);
+    let layout = layout_of(fleet, width);
+    let mut end = SIGN + layout.name;
+    if x < end {
+        return Some(Sort::Name);
+    }
+    for (cell, width) in &layout.columns {
+        end += GAP + width;
+        if x < end {
+            return sort_of(*cell);
+        }
+    }
+    None
+}
+
+pub(super) fn draw_headings(
+    fleet: &Fleet,
+    context: &Context,
+    layout: &Layout,
+    net_scale: i64,
+    area: Rect,
+    buffer: &mut Buffer,
+) {
+    let theme = &context.theme;
+    let mut pen = Pen::new(buffer, area, 0);
+    let style = |sorted: bool| if sorted { theme.title } else { theme.dim };
+    let sort = fleet.sort;
+    // How bad hosts are is what their signs tell.
+    let worst = (sort == Sort::Worst).then(|| theme.pick("▲", "#"));
+    pen.skip(1)
+        .text(worst.unwrap_or(" "), theme.dim)
+        .skip(SIGN - 2)
+        .text(&fit("HOST", layout.name), style(sort == Sort::Name));
+    for (at, (cell, width)) in layout.columns.iter().enumerate() {
+        let after = |graph: Column| {
+            let before = at.checked_sub(1).and_then(|at| layout.columns.get(at));
+            before.is_some_and(|(column, _)| *column == graph)
+        };
+        let (down, up) = (theme.pick("↓", "rx"), theme.pick("↑", "tx"));
+        let title = match cell {
+            Column::Up => "UP".to_owned(),
+            Column::CpuLine => {
+                let span = line_span(*width, fleet.spark_step_ms());
+                either(format!("CPU last {span}"), format!("CPU {span}"), *width)
+            }
+            Column::Cpu if after(Column::CpuLine) => "%".to_owned(),
+            Column::Cpu => "CPU".to_owned(),
+            Column::MemoryBar => "MEM".to_owned(),
+            Column::Memory if after(Column::MemoryBar) => "%".to_owned(),
+            Column::Memory => "MEM".to_owned(),
+            Column::Load => "LOAD".to_owned(),
+            Column::NetLine => {
+                let top = amount(Some(net_scale as f64));
+                either(
+                    format!("NET {down} to {top}"),
+                    format!("{down} to {top}"),
+                    *width,
+                )
+            }
+            Column::Received => format!("{down}/s"),
+            Column::Transmitted => format!("{up}/s"),
+            Column::Read => "READ".to_owned(),
+            Column::Written => "WRITE".to_owned(),
+            Column::Filesystem => "FS".to_owned(),
+            Column::Temperature => theme.pick("°C", "C").to_owned(),
+        };
+        let is_wide = matches!(cell, Column::CpuLine | Column::NetLine | Column::MemoryBar);
+        let sorted = !is_wide && sort_of(*cell) == Some(sort);
+        pen.skip(GAP);
+        if is_wide {
+            pen.text(&fit(&title, *width), style(sorted));
+        } else {
+            pen.right(
+                &fit(&title, title.width().min(*width)),
+                *width,
+                style(sorted),
+            );
+        }
+    }
+}
+
+/// The long title where it fits, else the short one.
+fn either(long: String, short: String, width: usize) -> String {
+    if long.width() <= width { long } else { short }
+}
+
+/// The time a line of this many cells stands for.
+fn line_span(cells: usize, step_ms: i64) -> String {
+    let seconds = cells as i64 * step_ms / 1000;
+    if step_ms >= 3_600_000 {
+        return format!("{} h", seconds / 3_600);
+    }
+    if seconds % 60 == 0 || seconds > 180 {
+        format!("{} min", seconds / 60)
+    } else {
+        format!("{seconds} s")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_leave_in_their_order_and_never_stand_past_the_edge() {
+        let mut before = usize::MAX;
+        for width in (20..=200).rev() {
+            let layout = layout(&Column::all(), width, 8);
+            let taken: usize = layout.columns.iter().map(|(_, w)| w + GAP).sum();
+            assert!(SIGN + layout.name + taken <= width.max(24), "{width}");
+            assert!(layout.columns.len() <= before);
+            before = layout.columns.len();
+        }
+        let cells: Vec<_> = layout(&Column::all(), 20, 8)
+            .columns
+            .iter()
+            .map(|(cell, _)| *cell)
+            .collect();
+        assert_eq!(cells, [Column::Cpu, Column::Memory]);
+        assert_eq!(
+            layout(&Column::all(), 160, 8).columns.len(),
+            Column::ALL.len()
+        );
+    }
+}

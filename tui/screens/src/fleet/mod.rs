@@ -1,0 +1,318 @@
+//! The table of all hosts.
+
+mod chooser;
+mod columns;
+mod detail;
+mod panel;
+mod preview;
+mod rows;
+mod state;
+mod view;
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+use serde_json::json;
+use sysmon_config::Column;
+use sysmon_wire::message::{Reply, Request};
+use sysmon_wire::metrics::{ALIASES, SUMMARY};
+
+use crate::context::Context;
+use crate::keys::{Action, Mode};
+use crate::layout::list_at;
+use crate::model::spark::{SPARK_POINTS, SPARK_STEP_MS};
+use crate::model::summary::{CPU, RECEIVED, value_text};
+use crate::records::Records;
+use crate::screen::{Outcome, Outcomes, Screen, done, remark};
+use crate::subscriptions::{Subscription, Topic};
+pub use state::{Filter, Fleet, HINT, HostRow, Sort};
+#[cfg(test)]
+pub(crate) use view::FIRST_ROW;
+
+/// A host in one line, for the clipboard.
+pub fn text(host: &HostRow) -> String {
+    let name = host.line.name.to_string();
+    let mut parts = vec![name, host.tick.state.as_str().to_owned()];
+    for (place, alias) in ALIASES.iter().take(SUMMARY).enumerate() {
+        if let Some(value) = host.value(place) {
+            let text = value_text(place, Some(value));
+            parts.push(format!("{} {text}", alias.alias));
+        }
+    }
+    parts.join("  ")
+}
+
+/// Hosts for other programs.
+pub fn records<'a>(context: &Context, hosts: impl Iterator<Item = &'a HostRow>) -> Records {
+    let mut fields = vec!["name", "state", "last_sample_ms"];
+    fields.extend(ALIASES.iter().take(SUMMARY).map(|alias| alias.alias));
+    let row = |host: &HostRow| {
+        let last = Some(host.tick.time.0).filter(|time| *time > 0);
+        let state = host.tick.state.as_str();
+        let mut row = vec![json!(host.line.name), json!(state), json!(last)];
+        row.extend((0..SUMMARY).map(|place| json!(host.value(place))));
+        row
+    };
+    Records::new("hosts", context.moment(), &fields, hosts.map(row))
+}
+
+/// How many hosts fit on a screen.
+pub fn page(context: &Context) -> usize {
+    view::rows(context.size).max(1)
+}
+
+impl Fleet {
+    fn sort_and_remark(&mut self, sort: Sort) -> Outcomes {
+        (self.sort, self.reverse) = (sort, false);
+        self.reorder();
+        remark(format!("sorted by {}", sort.name()))
+    }
+
+    /// The next order whose column is on screen.
+    fn next_sort(&self, context: &Context) -> Sort {
+        let mut next = self.sort.next();
+        while !columns::shows(self, context.size.width, next) {
+            next = next.next();
+        }
+        next
+    }
+
+    fn reverse(&mut self) -> Outcomes {
+        self.reverse = !self.reverse;
+        self.reorder();
+        done()
+    }
+
+    fn open(&mut self) -> Outcomes {
+        if self.fold() {
+            return done();
+        }
+        self.hold();
+        let name = self.selected().map(|host| host.line.name.clone());
+        Some(name.map(Outcome::Open).into_iter().collect())
+    }
+
+    /// Shows all hosts; the selection stays where it is. If all are shown, clears the marks.
+    fn clear_filter(&mut self) {
+        if self.filter.is_empty() {
+            self.unmark();
+        }
+        self.hold();
+        self.filter.clear();
+        self.reorder();
+    }
+
+    fn group(&mut self) -> Outcomes {
+        self.grouped = !self.grouped;
+        self.reorder();
+        remark(if self.grouped {
+            "hosts grouped by their first tag"
+        } else {
+            "hosts in one list"
+        })
+    }
+
+    fn fold_groups(&mut self, context: &Context) -> Outcomes {
+        if !self.grouped {
+            let ascii = context.theme.ascii;
+            let key = context.keys.key_of(Mode::Fleet, Action::Group, ascii);
+            let key = key.unwrap_or_default();
+            return remark(format!("hosts are not grouped; {key} groups them"));
+        }
+        remark(if self.fold_all() {
+            "all groups collapsed"
+        } else {
+            "all groups expanded"
+        })
+    }
+
+    /// Hides the chosen column, or shows it in its usual place. The last one stays.
+    fn toggle_column(&mut self) {
+        let Some(&(_, column)) = Column::ALL.get(self.chosen) else {
+            return;
+        };
+        let shown = &mut self.columns;
+        if shown.contains(&column) {
+            if shown.len() > 1 {
+                shown.retain(|other| *other != column);
+            }
+            return;
+        }
+        let place = |column: Column| Column::ALL.iter().position(|(_, of)| *of == column);
+        let later = |other: &Column| place(*other) > place(column);
+        let at = shown.iter().position(later).unwrap_or(shown.len());
+        shown.insert(at, column);
+    }
+
+    fn perform(&mut self, action: Action, context: &Context) -> Outcomes {
+        match action {
+            Action::Open => return self.open(),
+            Action::Mark => {
+                self.mark();
+                self.move_by(1);
+            }
+            Action::First => self.select_first(),
+            Action::ClearFilter => self.clear_filter(),
+            Action::Group => return self.group(),
+            Action::FoldAll => return self.fold_groups(context),
+            Action::Columns => {
+                self.chosen = 0;
+                return Some(vec![Outcome::Enter(Mode::Columns)]);
+            }
+            Action::Toggle => self.toggle_column(),
+            Action::Sort => return self.sort_and_remark(self.next_sort(context)),
+            Action::Reverse => return self.reverse(),
+            _ => return None,
+        }
+        done()
+    }
+
+    /// Sorts by a heading; another click on it reverses the order.
+    fn click_heading(&mut self, x: u16, context: &Context) -> Outcomes {
+        if self.rows_len() == 0 {
+            return done();
+        }
+        match columns::sort_at(self, context.size.width, x) {
+            Some(sort) if sort == self.sort => self.reverse(),
+            Some(sort) => self.sort_and_remark(sort),
+            None => done(),
+        }
+    }
+}
+
+impl Screen for Fleet {
+    fn draw(&self, context: &Context, area: Rect, buffer: &mut Buffer) {
+        view::draw(self, context, area, buffer);
+        if context.mode() == Mode::Columns {
+            chooser::draw(self, context, area, buffer);
+        }
+    }
+
+    fn act(&mut self, action: Action, context: &Context) -> Outcomes {
+        let outcomes = self.perform(action, context);
+        self.reveal(context);
+        outcomes
+    }
+
+    fn scroll(&mut self, rows: isize, context: &Context) {
+        if context.mode() == Mode::Columns {
+            let last = Column::ALL.len() - 1;
+            self.chosen = self.chosen.saturating_add_signed(rows).min(last);
+            return;
+        }
+        self.move_by(rows);
+        self.reveal(context);
+    }
+
+    fn reveal(&mut self, context: &Context) {
+        self.scroll_to_selected(page(context));
+    }
+
+    /// A click selects a host, on its sign marks it, and on the selected host opens it.
+    fn click(&mut self, place: Position, context: &Context) -> Outcomes {
+        if context.mode() == Mode::Columns {
+            self.chosen = chooser::column_at(self, context.size, place.x, place.y)?;
+            self.toggle_column();
+            return done();
+        }
+        if place.y + 1 == view::FIRST_ROW {
+            let outcomes = self.click_heading(place.x, context);
+            self.reveal(context);
+            return outcomes;
+        }
+        let at = list_at(place.y, view::FIRST_ROW, page(context), self.top)?;
+        if at >= self.rows_len() {
+            return done();
+        }
+        if usize::from(place.x) < columns::SIGN {
+            self.select(at);
+            self.mark();
+        } else if self.selected_at() == Some(at) {
+            return Some(vec![Outcome::Act(Action::Open)]);
+        } else {
+            self.select(at);
+        }
+        done()
+    }
+
+    fn refresh(&mut self, context: &Context) {
+        if !context.is_connected() {
+            return;
+        }
+        let is_shown = context.place() == Mode::Fleet && view::has_panel(context.size);
+        let selected = self.selected().filter(|_| is_shown);
+        let selected = selected.map(|host| host.line.name.clone());
+        self.preview.follow(selected, context);
+    }
+
+    fn subscriptions(&self, context: &Context, wanted: &mut Vec<Subscription>) {
+        let fleet = Request::Fleet {
+            at: context.at,
+            once: false,
+            spark_points: SPARK_POINTS,
+            spark_step_ms: SPARK_STEP_MS,
+            sparks: vec![CPU as u8, RECEIVED as u8],
+        };
+        wanted.push(Subscription::new(Topic::Fleet, fleet));
+        self.preview.subscriptions(wanted);
+    }
+
+    fn reply(
+        &mut self,
+        topic: Topic,
+        reply: Option<Reply>,
+        is_first: bool,
+        context: &mut Context,
+    ) -> Vec<Outcome> {
+        let Some(reply) = reply else {
+            return Vec::new();
+        };
+        if topic != Topic::Fleet {
+            self.preview.receive(topic, reply, is_first);
+            return Vec::new();
+        }
+        if is_first {
+            self.begin();
+        }
+        match reply {
+            Reply::Fleet(update) => self.apply(update),
+            Reply::Resolution { step_ms } => self.set_resolution(step_ms),
+            Reply::Complete => self.complete(),
+            Reply::Refused { reason } => return vec![Outcome::Remark(reason.to_string())],
+            _ => {}
+        }
+        context.fleet_resolution_ms = self.resolution_ms();
+        self.reveal(context);
+        Vec::new()
+    }
+
+    fn disconnected(&mut self) {
+        self.preview = preview::PreviewPanel::default();
+    }
+
+    fn filter(&self) -> Option<String> {
+        Some(self.filter.clone())
+    }
+
+    fn set_filter(&mut self, filter: &str) {
+        filter.clone_into(&mut self.filter);
+        self.reorder();
+    }
+
+    fn sorts(&self) -> Vec<&'static str> {
+        Sort::all().map(|(_, name)| name).collect()
+    }
+
+    fn sort_by(&mut self, name: &str) -> Outcomes {
+        let (sort, _) = Sort::all().find(|(_, of)| *of == name)?;
+        self.sort_and_remark(sort)
+    }
+
+    fn selected_text(&self, _context: &Context) -> Option<(String, String)> {
+        let host = self.selected()?;
+        Some((host.line.name.to_string(), text(host)))
+    }
+
+    fn records(&self, context: &Context) -> Option<Records> {
+        Some(records(context, self.shown()))
+    }
+}

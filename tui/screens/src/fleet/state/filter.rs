@@ -1,0 +1,214 @@
+//! Which hosts are shown: words that all have to fit.
+//!
+//! `db` is letters of the name or a tag, in order; `#web` or `tag:web` a tag, `is:offline` a state; `!` before one
+//! of them leaves out what fits.
+
+use sysmon_wire::message::HostState;
+
+use super::row::HostRow;
+use crate::format::is_subsequence;
+use crate::theme::Severity;
+
+/// What is said before anything was typed.
+pub const HINT: &str = "name  #tag  is:alert  !not";
+
+/// How a host may be, and whether it is so.
+type State = (&'static str, fn(&HostRow) -> bool);
+
+/// All of these.
+const STATES: [State; 7] = [
+    ("live", |host| host.tick.state == HostState::Live),
+    ("stale", |host| host.tick.state == HostState::Stale),
+    ("offline", |host| {
+        host.tick.state == HostState::Offline && !host.is_unrecorded()
+    }),
+    ("alert", |host| host.severity() != Severity::None),
+    ("warning", |host| host.severity() == Severity::Warning),
+    ("critical", |host| host.severity() == Severity::Critical),
+    ("unrecorded", HostRow::is_unrecorded),
+];
+
+/// What was typed, understood.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Filter(Vec<Word>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Word {
+    is_not: bool,
+    what: What,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum What {
+    /// In the name or a tag.
+    Text(String),
+    /// A tag begins so.
+    Tag(String),
+    /// A state's name begins so.
+    State(String),
+}
+
+impl Filter {
+    /// Reads what was typed. What is only begun leaves nothing out.
+    pub fn new(text: &str) -> Self {
+        let word = |text: &str| {
+            let (is_not, text) = match text.strip_prefix('!') {
+                Some(rest) => (true, rest),
+                None => (false, text),
+            };
+            let tag = text.strip_prefix("tag:").or(text.strip_prefix('#'));
+            let what = match (tag, text.strip_prefix("is:")) {
+                (Some(tag), _) => What::Tag(tag.to_owned()),
+                (None, Some(state)) => What::State(state.to_owned()),
+                (None, None) => What::Text(text.to_owned()),
+            };
+            let (What::Text(rest) | What::Tag(rest) | What::State(rest)) = &what;
+            (!rest.is_empty()).then_some(Word { is_not, what })
+        };
+        let lower = text.to_lowercase();
+        Self(lower.split_whitespace().filter_map(word).collect())
+    }
+
+    /// Whether it depends on how hosts are, not only on what they are called.
+    pub(super) fn is_of_states(&self) -> bool {
+        let is_state = |word: &Word| matches!(word.what, What::State(_));
+        self.0.iter().any(is_state)
+    }
+
+    /// How badly a host fits, if it does: not at all if what was typed stands in it as it is.
+    pub(super) fn badness(&self, host: &HostRow) -> Option<u8> {
+        let mut worst = 0;
+        for word in &self.0 {
+            let fits = match &word.what {
+                What::Text(text) => badness_of(host, text),
+                What::Tag(tag) => tags(host).any(|of| of.starts_with(tag)).then_some(0),
+                What::State(state) => is(host, state).then_some(0),
+            };
+            match (fits, word.is_not) {
+                // Letters somewhere in a name are too little to leave it out.
+                (None | Some(1..), true) => {}
+                (Some(badness), false) => worst = worst.max(badness),
+                _ => return None,
+            }
+        }
+        Some(worst)
+    }
+
+    /// What was understood, for people; what was not.
+    pub fn explain(&self) -> Result<String, String> {
+        let mut parts = Vec::new();
+        for word in &self.0 {
+            let what = match &word.what {
+                What::Text(text) => text.clone(),
+                What::Tag(tag) => format!("tag {tag}"),
+                What::State(state) => {
+                    let names: Vec<_> = states(state).map(|(name, _)| *name).collect();
+                    if names.is_empty() {
+                        let all: Vec<_> = STATES.iter().map(|(name, _)| *name).collect();
+                        return Err(format!("is: {}", all.join(", ")));
+                    }
+                    names.join(" or ")
+                }
+            };
+            parts.push(if word.is_not {
+                format!("not {what}")
+            } else {
+                what
+            });
+        }
+        Ok(parts.join(" and "))
+    }
+}
+
+fn tags(host: &HostRow) -> impl Iterator<Item = String> {
+    let tags = host.line.facts.tags.iter();
+    tags.map(|tag| tag.as_str().to_lowercase())
+}
+
+/// The states whose name begins so.
+fn states(begin: &str) -> impl Iterator<Item = &'static State> {
+    STATES
+        .iter()
+        .filter(move |(name, _)| name.starts_with(begin))
+}
+
+fn is(host: &HostRow, state: &str) -> bool {
+    states(state).any(|(_, is)| is(host))
+}
+
+fn badness_of(host: &HostRow, wanted: &str) -> Option<u8> {
+    let name = host.line.name.as_str().to_lowercase();
+    if name.contains(wanted) || tags(host).any(|tag| tag.contains(wanted)) {
+        Some(0)
+    } else if is_subsequence(&name, wanted) || tags(host).any(|tag| is_subsequence(&tag, wanted)) {
+        Some(1)
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Fleet;
+    use super::*;
+    use crate::testing::fleet_update;
+    use sysmon_wire::Label;
+
+    /// Names of what is shown of five hosts, two of them web servers, of which one is offline.
+    fn shown(filter: &str) -> Vec<String> {
+        let mut fleet = Fleet::default();
+        let mut update = fleet_update(&[
+            ("db-1", 100),
+            ("dashboard", 100),
+            ("web-1", 950),
+            ("web-2", 100),
+            ("cache-10", 100),
+        ]);
+        for line in &mut update.lines[2..4] {
+            line.facts.tags = vec![Label::new("Web"), Label::new("lab")];
+        }
+        update.lines[0].facts.tags = vec![Label::new("db")];
+        update.ticks[3].state = HostState::Offline;
+        fleet.apply(update);
+        fleet.filter = filter.to_owned();
+        fleet.reorder();
+        fleet
+            .shown()
+            .map(|host| host.line.name.to_string())
+            .collect()
+    }
+
+    #[test]
+    fn words_combine_and_leave_out() {
+        assert_eq!(
+            shown("db"),
+            ["db-1", "dashboard"],
+            "the better one before the other"
+        );
+        assert_eq!(shown("WEB 1"), ["web-1"]);
+        assert_eq!(shown("#web"), ["web-1", "web-2"]);
+        assert_eq!(
+            shown("tag:w !is:offline"),
+            ["web-1"],
+            "while it is being typed"
+        );
+        assert_eq!(shown("is:off"), ["web-2"]);
+        assert_eq!(shown("is:alert"), ["web-1"]);
+        assert_eq!(shown("!#web !db"), ["cache-10", "dashboard"]);
+        assert_eq!(shown("is:nothing"), [""; 0]);
+        for begun in ["", " ", "!", "#", "tag:", "is:", "!is:"] {
+            assert_eq!(shown(begun).len(), 5, "{begun:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_understood_can_be_told() {
+        let told = |text: &str| Filter::new(text).explain();
+        assert_eq!(
+            told("db #web !is:o").unwrap(),
+            "db and tag web and not offline"
+        );
+        assert!(told("is:x").unwrap_err().contains("live, stale, offline"));
+        assert_eq!(told("").unwrap(), "");
+    }
+}

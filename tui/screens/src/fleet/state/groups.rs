@@ -1,0 +1,182 @@
+//! Hosts filed under their first tag, and what they come to together.
+
+use std::cmp::Ordering;
+use std::collections::HashMap;
+
+use sysmon_wire::Label;
+use sysmon_wire::message::HostState;
+use sysmon_wire::metrics::SUMMARY;
+
+use super::row::HostRow;
+use super::sort::{Sort, natural};
+use crate::model::summary::{FILESYSTEM, READ, RECEIVED, TEMPERATURE, TRANSMITTED, WRITTEN};
+use crate::theme::Severity;
+
+/// What hosts without a tag are filed under.
+const UNTAGGED: &str = "untagged";
+
+/// How many hosts are in which state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// All of them.
+    pub hosts: usize,
+    /// Reporting.
+    pub live: usize,
+    /// Silent for some seconds.
+    pub stale: usize,
+    /// Silent for longer.
+    pub offline: usize,
+    /// The moment shown lies before their first row.
+    pub unrecorded: usize,
+    /// With a warning as the worst.
+    pub warning: usize,
+    /// With something critical.
+    pub critical: usize,
+}
+
+impl Counts {
+    /// Counts a host.
+    pub(super) fn add(&mut self, host: &HostRow) {
+        self.hosts += 1;
+        match host.tick.state {
+            HostState::Live => self.live += 1,
+            HostState::Stale => self.stale += 1,
+            HostState::Offline if host.is_unrecorded() => self.unrecorded += 1,
+            HostState::Offline => self.offline += 1,
+        }
+        match host.severity() {
+            Severity::None => {}
+            Severity::Warning => self.warning += 1,
+            Severity::Critical => self.critical += 1,
+        }
+    }
+
+    /// How bad the worst is.
+    pub fn severity(&self) -> Severity {
+        match (self.critical, self.warning) {
+            (1.., _) => Severity::Critical,
+            (0, 1..) => Severity::Warning,
+            (0, 0) => Severity::None,
+        }
+    }
+}
+
+/// Hosts with the same first tag.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// The tag; none for hosts without one.
+    pub tag: Option<Label>,
+    /// Its hosts by their state.
+    pub counts: Counts,
+    /// Whether only its totals are shown.
+    pub is_folded: bool,
+    /// Places of its hosts among all, in the order shown.
+    pub(super) hosts: Vec<usize>,
+    /// The highest rank of its hosts.
+    level: u8,
+    totals: [Total; SUMMARY],
+}
+
+/// A value of all live hosts of a group.
+#[derive(Clone, Copy, Debug, Default)]
+struct Total {
+    sum: f64,
+    highest: f64,
+    count: u32,
+}
+
+impl Group {
+    fn new(tag: Option<Label>) -> Self {
+        Self {
+            tag,
+            counts: Counts::default(),
+            is_folded: false,
+            hosts: Vec::new(),
+            level: 0,
+            totals: [Total::default(); SUMMARY],
+        }
+    }
+
+    fn add(&mut self, at: usize, host: &HostRow) {
+        self.hosts.push(at);
+        self.counts.add(host);
+        self.level = self.level.max(host.rank.level());
+        if host.tick.state != HostState::Live {
+            return;
+        }
+        for (place, total) in self.totals.iter_mut().enumerate() {
+            if let Some(value) = host.value(place) {
+                total.sum += value;
+                total.highest = total.highest.max(value);
+                total.count += 1;
+            }
+        }
+    }
+
+    /// What it is called.
+    pub fn name(&self) -> &str {
+        self.tag.as_ref().map_or(UNTAGGED, Label::as_str)
+    }
+
+    /// A value of its live hosts: the sum of what goes over networks and disks, the highest of
+    /// filesystems and temperatures, the mean of all else.
+    pub fn value(&self, place: usize) -> Option<f64> {
+        let total = self.totals.get(place).filter(|total| total.count > 0)?;
+        Some(match place {
+            RECEIVED | TRANSMITTED | READ | WRITTEN => total.sum,
+            FILESYSTEM | TEMPERATURE => total.highest,
+            _ => total.sum / f64::from(total.count),
+        })
+    }
+
+    fn compare(&self, other: &Self, sort: Sort) -> Ordering {
+        let first = match sort {
+            Sort::Name => Ordering::Equal,
+            Sort::Worst => other.level.cmp(&self.level),
+            Sort::Value(place) => {
+                let value = |group: &Self| group.value(place).unwrap_or(f64::NEG_INFINITY);
+                value(other).total_cmp(&value(self))
+            }
+        };
+        // Hosts without a tag come last.
+        let by_name = || {
+            let last = |group: &Self| group.tag.is_none();
+            let names = || natural(self.name(), other.name());
+            last(self).cmp(&last(other)).then_with(names)
+        };
+        first.then_with(by_name)
+    }
+}
+
+/// Files hosts, which come in their order, under their tags.
+pub(super) fn grouped(
+    hosts: &[HostRow],
+    order: &[usize],
+    sort: Sort,
+    is_reversed: bool,
+) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    let mut places: HashMap<Option<&Label>, usize> = HashMap::new();
+    for &at in order {
+        let Some(host) = hosts.get(at) else {
+            continue;
+        };
+        let tag = host.line.facts.tags.first();
+        let place = *places.entry(tag).or_insert_with(|| {
+            groups.push(Group::new(tag.cloned()));
+            groups.len() - 1
+        });
+        if let Some(group) = groups.get_mut(place) {
+            group.add(at, host);
+        }
+    }
+    groups.sort_by(|a, b| {
+        let ordering = a.compare(b, sort);
+        if is_reversed {
+            ordering.reverse()
+        } else {
+            ordering
+        }
+    });
+    groups
+}

@@ -1,0 +1,103 @@
+//! Hosts as the hub tells them.
+
+use sysmon_wire::limits::HOSTS_MAX;
+use sysmon_wire::message::FleetUpdate;
+
+use super::row::HostRow;
+use super::sort::natural;
+use crate::model::ROW_MS;
+use crate::model::spark::SPARK_STEP_MS;
+use crate::model::summary::{CPU, RECEIVED};
+
+/// All hosts, in the order in which they were told.
+#[derive(Clone, Debug)]
+pub(super) struct Hosts {
+    pub(super) rows: Vec<HostRow>,
+    /// Milliseconds from one row of each to the next.
+    pub(super) resolution_ms: i64,
+}
+
+impl Default for Hosts {
+    fn default() -> Self {
+        Self {
+            rows: Vec::new(),
+            resolution_ms: ROW_MS,
+        }
+    }
+}
+
+/// What an update changed, as far as an order of hosts may depend on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Changed {
+    /// What is known of hosts, or which there are.
+    pub(super) lines: bool,
+    /// How bad one of them is.
+    pub(super) standing: bool,
+}
+
+impl Hosts {
+    /// Milliseconds a cell of a sparkline stands for.
+    pub(super) fn spark_step_ms(&self) -> i64 {
+        self.resolution_ms.max(i64::from(SPARK_STEP_MS))
+    }
+
+    fn find(&mut self, index: u32) -> Option<&mut HostRow> {
+        self.rows.iter_mut().find(|host| host.line.index == index)
+    }
+
+    pub(super) fn apply(&mut self, update: FleetUpdate) -> Changed {
+        let moment = update.now;
+        let mut changed = Changed {
+            lines: !update.lines.is_empty(),
+            standing: false,
+        };
+        let known = self.rows.len();
+        for line in update.lines {
+            if let Some(host) = self.find(line.index) {
+                host.line = line;
+                changed.standing |= host.stand(moment);
+            } else if self.rows.len() < HOSTS_MAX {
+                let step = self.spark_step_ms();
+                self.rows.push(HostRow::new(line, step));
+            }
+        }
+        if self.rows.len() > known {
+            self.place_names();
+        }
+        // Ticks come in the order of the hosts, so each is looked for after the one before.
+        let mut at = 0;
+        for tick in update.ticks {
+            let of_it = |host: &HostRow| host.line.index == tick.index;
+            let after = self.rows.get(at..).unwrap_or_default();
+            let found = after.iter().position(of_it).map(|n| at + n);
+            let Some(place) = found.or_else(|| self.rows.iter().position(of_it)) else {
+                continue;
+            };
+            at = place + 1;
+            if let Some(host) = self.rows.get_mut(place) {
+                host.take(tick);
+                changed.standing |= host.stand(moment);
+            }
+        }
+        for spark in update.sparks {
+            let Some(host) = self.find(spark.index) else {
+                continue;
+            };
+            match usize::from(spark.alias) {
+                CPU => host.cpu.load(spark.end, &spark.points),
+                RECEIVED => host.received.load(spark.end, &spark.points),
+                _ => {}
+            }
+        }
+        changed
+    }
+
+    /// Finds out once where each name stands, so that no order has to compare names again.
+    fn place_names(&mut self) {
+        let mut order: Vec<&mut HostRow> = self.rows.iter_mut().collect();
+        order.sort_by(|a, b| natural(a.line.name.as_str(), b.line.name.as_str()));
+        for (place, host) in order.into_iter().enumerate() {
+            host.name_place = place;
+        }
+    }
+}

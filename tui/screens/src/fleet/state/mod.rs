@@ -1,0 +1,394 @@
+//! The fleet as the hub tells it: hosts, their order, and which is selected.
+
+mod filter;
+mod groups;
+mod hosts;
+mod marks;
+mod rank;
+mod row;
+mod sort;
+
+use std::collections::{BTreeSet, HashSet};
+
+use sysmon_config::Column;
+use sysmon_wire::message::{FleetUpdate, HostState};
+use sysmon_wire::{Label, UnixMs};
+
+use super::preview::PreviewPanel;
+use crate::model::ROW_MS;
+pub use filter::{Filter, HINT};
+use groups::grouped;
+pub(super) use groups::{Counts, Group};
+use hosts::{Changed, Hosts};
+pub use row::HostRow;
+pub use sort::Sort;
+
+/// Rows are put in order of values that change not more often: hosts speak once a second, each at its own time.
+const ORDER_EVERY_MS: i64 = 900;
+
+/// A row of the table.
+#[derive(Clone, Copy, Debug)]
+pub enum Row<'a> {
+    /// A host.
+    Host(&'a HostRow),
+    /// What the hosts with a tag come to; they follow, unless it is folded.
+    Group(&'a Group),
+}
+
+/// Where a row's host or group is.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    Host(usize),
+    Group(usize),
+}
+
+/// What is selected, wherever it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Selected {
+    Host(Label),
+    Group(Option<Label>),
+}
+
+/// All hosts and how they are shown.
+#[derive(Debug, Default)]
+pub struct Fleet {
+    hosts: Hosts,
+    /// A new picture that is not whole yet; until it is, the one before stays on screen.
+    incoming: Option<Hosts>,
+    /// Places in `hosts` of those that fit the filter, in order.
+    order: Vec<usize>,
+    groups: Vec<Group>,
+    rows: Vec<Place>,
+    /// When they were put in order because of what the hub said.
+    ordered_at: UnixMs,
+    /// Tags of groups that are folded; at most those that were on screen.
+    folded: HashSet<Option<Label>>,
+    /// None follows whatever stands in the first row.
+    selected: Option<Selected>,
+    /// Names of hosts that were marked, each once one of those known.
+    marked: BTreeSet<Label>,
+    /// The first row on screen.
+    pub top: usize,
+    /// What the hosts are sorted by.
+    pub sort: Sort,
+    /// Whether the order is turned around.
+    pub reverse: bool,
+    /// Whether hosts are filed under their tags.
+    pub grouped: bool,
+    /// What was typed to say which hosts are shown.
+    pub filter: String,
+    /// Columns of the table.
+    pub columns: Vec<Column>,
+    /// The chosen one in the list of columns.
+    pub chosen: usize,
+    pub(super) preview: PreviewPanel,
+    /// How often hosts were put in order.
+    #[cfg(test)]
+    ordered: usize,
+}
+
+impl Fleet {
+    pub fn new(sort: Sort, columns: Vec<Column>) -> Self {
+        Self {
+            sort,
+            columns,
+            ..Self::default()
+        }
+    }
+
+    /// Begins a new picture.
+    pub fn begin(&mut self) {
+        self.incoming = Some(Hosts::default());
+    }
+
+    /// Takes how far rows are apart in the new picture.
+    pub fn set_resolution(&mut self, step_ms: i64) {
+        let hosts = self.incoming.as_mut().unwrap_or(&mut self.hosts);
+        hosts.resolution_ms = step_ms.max(ROW_MS);
+    }
+
+    /// Milliseconds from one row to the next: more than a second where only minutes or hours are kept.
+    pub fn resolution_ms(&self) -> i64 {
+        self.hosts.resolution_ms
+    }
+
+    /// Milliseconds a cell of a sparkline stands for.
+    pub fn spark_step_ms(&self) -> i64 {
+        self.hosts.spark_step_ms()
+    }
+
+    /// Shows the new picture, now that it is whole; how hosts are shown and selected stays.
+    pub fn complete(&mut self) {
+        if let Some(hosts) = self.incoming.take() {
+            self.hosts = hosts;
+            self.reorder();
+        }
+    }
+
+    /// Takes what the hub says.
+    pub fn apply(&mut self, update: FleetUpdate) {
+        if let Some(incoming) = &mut self.incoming {
+            incoming.apply(update);
+            return;
+        }
+        let now = update.now;
+        let changed = self.hosts.apply(update);
+        let is_due = !(0..ORDER_EVERY_MS).contains(&(now - self.ordered_at));
+        if self.depends_on(changed) || (is_due && self.is_of_values()) {
+            self.ordered_at = now;
+            self.reorder();
+        }
+    }
+
+    /// Whether rows have to stand elsewhere at once.
+    fn depends_on(&self, changed: Changed) -> bool {
+        let by_standing = self.sort == Sort::Worst || Filter::new(&self.filter).is_of_states();
+        changed.lines || (by_standing && changed.standing)
+    }
+
+    /// Whether every value may change where rows stand, or totals.
+    fn is_of_values(&self) -> bool {
+        self.grouped || matches!(self.sort, Sort::Value(_))
+    }
+
+    /// Puts the hosts in order anew, after `sort`, `reverse`, `grouped` or `filter` changed.
+    pub fn reorder(&mut self) {
+        #[cfg(test)]
+        {
+            self.ordered += 1;
+        }
+        let filter = Filter::new(&self.filter);
+        let hosts = &self.hosts.rows;
+        let fitting = hosts.iter().enumerate();
+        let mut order: Vec<(u8, usize, &HostRow)> = fitting
+            .filter_map(|(at, host)| Some((filter.badness(host)?, at, host)))
+            .collect();
+        let (sort, is_reversed) = (self.sort, self.reverse);
+        order.sort_by(|(a_fit, _, a), (b_fit, _, b)| {
+            let ordering = sort.compare(a, b);
+            let ordering = if is_reversed {
+                ordering.reverse()
+            } else {
+                ordering
+            };
+            a_fit.cmp(b_fit).then(ordering)
+        });
+        self.order = order.into_iter().map(|(_, at, _)| at).collect();
+        self.groups = Vec::new();
+        if self.grouped {
+            self.groups = grouped(hosts, &self.order, sort, is_reversed);
+        }
+        self.lay_out();
+    }
+
+    /// Makes the rows of the order and the groups.
+    fn lay_out(&mut self) {
+        self.rows.clear();
+        if !self.grouped {
+            self.rows
+                .extend(self.order.iter().copied().map(Place::Host));
+        }
+        for (at, group) in self.groups.iter_mut().enumerate() {
+            group.is_folded = self.folded.contains(&group.tag);
+            self.rows.push(Place::Group(at));
+            if !group.is_folded {
+                self.rows
+                    .extend(group.hosts.iter().copied().map(Place::Host));
+            }
+        }
+        if self.selected.is_some() && self.selected_at().is_none() {
+            self.selected = self.group_of_selected();
+        }
+    }
+
+    /// The folded group that the selected host is in.
+    fn group_of_selected(&self) -> Option<Selected> {
+        let Some(Selected::Host(name)) = &self.selected else {
+            return None;
+        };
+        let is_it = |at: &usize| {
+            let host = self.hosts.rows.get(*at);
+            host.is_some_and(|host| host.line.name == *name)
+        };
+        let mut folded = self.groups.iter().filter(|group| group.is_folded);
+        let group = folded.find(|group| group.hosts.iter().any(is_it))?;
+        Some(Selected::Group(group.tag.clone()))
+    }
+
+    /// The rows of the table, in order.
+    pub fn rows(&self) -> impl Iterator<Item = Row<'_>> {
+        self.rows.iter().filter_map(|place| self.row(*place))
+    }
+
+    fn row(&self, place: Place) -> Option<Row<'_>> {
+        match place {
+            Place::Host(at) => self.hosts.rows.get(at).map(Row::Host),
+            Place::Group(at) => self.groups.get(at).map(Row::Group),
+        }
+    }
+
+    /// How many rows there are.
+    pub fn rows_len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// The groups, in order; none unless hosts are grouped.
+    pub fn groups(&self) -> &[Group] {
+        &self.groups
+    }
+
+    /// The hosts that fit the filter, in order, also those of folded groups.
+    pub fn shown(&self) -> impl Iterator<Item = &HostRow> {
+        self.order.iter().filter_map(|&at| self.hosts.rows.get(at))
+    }
+
+    /// How many hosts fit the filter.
+    pub fn shown_len(&self) -> usize {
+        self.order.len()
+    }
+
+    /// Names of all hosts, shown or not.
+    pub fn names(&self) -> impl Iterator<Item = &Label> {
+        self.hosts.rows.iter().map(|host| &host.line.name)
+    }
+
+    /// A host by name.
+    pub fn host(&self, name: &Label) -> Option<&HostRow> {
+        self.hosts.rows.iter().find(|host| host.line.name == *name)
+    }
+
+    /// The selected host, if a host is selected.
+    pub fn selected(&self) -> Option<&HostRow> {
+        match self.selected_row()? {
+            Row::Host(host) => Some(host),
+            Row::Group(_) => None,
+        }
+    }
+
+    /// The selected group, if a group is selected.
+    pub fn selected_group(&self) -> Option<&Group> {
+        match self.selected_row()? {
+            Row::Group(group) => Some(group),
+            Row::Host(_) => None,
+        }
+    }
+
+    fn selected_row(&self) -> Option<Row<'_>> {
+        let place = self.rows.get(self.selected_at()?)?;
+        self.row(*place)
+    }
+
+    /// Where the selected row stands.
+    pub fn selected_at(&self) -> Option<usize> {
+        let Some(selected) = &self.selected else {
+            return (!self.rows.is_empty()).then_some(0);
+        };
+        self.rows().position(|row| match (row, selected) {
+            (Row::Host(host), Selected::Host(name)) => host.line.name == *name,
+            (Row::Group(group), Selected::Group(tag)) => group.tag == *tag,
+            _ => false,
+        })
+    }
+
+    /// Selects the row at a place, or the nearest.
+    pub fn select(&mut self, at: usize) {
+        let at = at.min(self.rows.len().saturating_sub(1));
+        let row = self.rows.get(at).and_then(|place| self.row(*place));
+        self.selected = row.map(|row| match row {
+            Row::Host(host) => Selected::Host(host.line.name.clone()),
+            Row::Group(group) => Selected::Group(group.tag.clone()),
+        });
+    }
+
+    /// Selects whatever stands in the first row, also when that changes.
+    pub fn select_first(&mut self) {
+        self.selected = None;
+    }
+
+    /// Keeps the selection on what is selected now.
+    pub fn hold(&mut self) {
+        if let Some(at) = self.selected_at() {
+            self.select(at);
+        }
+    }
+
+    /// Moves the selection.
+    pub fn move_by(&mut self, rows: isize) {
+        let at = self.selected_at().unwrap_or(0);
+        self.select(at.saturating_add_signed(rows));
+    }
+
+    /// Folds the selected group, or unfolds it; whether a group is selected.
+    pub fn fold(&mut self) -> bool {
+        let Some(tag) = self.selected_group().map(|group| group.tag.clone()) else {
+            return false;
+        };
+        self.hold();
+        if !self.folded.remove(&tag) {
+            self.folded.insert(tag);
+        }
+        self.lay_out();
+        true
+    }
+
+    /// Folds all groups, or unfolds them if they are; whether they are now.
+    pub fn fold_all(&mut self) -> bool {
+        let fold = self.groups.iter().any(|group| !group.is_folded);
+        self.folded.clear();
+        if fold {
+            let tags = self.groups.iter().map(|group| group.tag.clone());
+            self.folded = tags.collect();
+        }
+        self.hold();
+        self.lay_out();
+        fold
+    }
+
+    /// Keeps the selected row among the `height` rows on screen.
+    pub fn scroll_to_selected(&mut self, height: usize) {
+        let at = self.selected_at().unwrap_or(0);
+        let last_top = self.rows.len().saturating_sub(height);
+        self.top = self
+            .top
+            .min(at)
+            .max((at + 1).saturating_sub(height))
+            .min(last_top);
+    }
+
+    /// How many hosts are in which state.
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts::default();
+        for host in &self.hosts.rows {
+            counts.add(host);
+        }
+        counts
+    }
+
+    /// The mean of a value over all live hosts.
+    pub fn mean(&self, place: usize) -> Option<f64> {
+        let live = self
+            .hosts
+            .rows
+            .iter()
+            .filter(|host| host.tick.state == HostState::Live);
+        let (mut sum, mut count) = (0.0, 0u32);
+        for value in live.filter_map(|host| host.value(place)) {
+            sum += value;
+            count += 1;
+        }
+        (count > 0).then(|| sum / f64::from(count))
+    }
+
+    /// When the newest row of any host was taken.
+    pub fn newest(&self) -> Option<UnixMs> {
+        self.hosts
+            .rows
+            .iter()
+            .map(|host| host.tick.time)
+            .max()
+            .filter(|time| time.0 > 0)
+    }
+}
+
+#[cfg(test)]
+mod tests;

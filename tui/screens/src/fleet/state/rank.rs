@@ -1,0 +1,93 @@
+//! Where a host stands in the order of how bad they are: up at once, down only after a while.
+
+use sysmon_wire::UnixMs;
+use sysmon_wire::message::HostState;
+
+use super::row::HostRow;
+use crate::model::summary::{CPU, LOAD};
+use crate::theme::Severity;
+
+/// How long a live host has to be better before it goes down, so that rows do not jump.
+const FALL_AFTER_MS: i64 = 15_000;
+
+/// Shares of the processors in use, and tasks for each, from which on a host stands higher.
+const PRESSED: [f64; 2] = [0.5, 0.75];
+const QUEUED: [f64; 2] = [1.0, 1.5];
+
+/// How bad a host is now: critical, warning, offline, stale, then by what its processors have to do.
+pub(super) fn level(host: &HostRow) -> u8 {
+    match (host.severity(), host.tick.state) {
+        (Severity::Critical, _) => 7,
+        (Severity::Warning, _) => 6,
+        (Severity::None, HostState::Offline) if host.is_unrecorded() => 0,
+        (Severity::None, HostState::Offline) => 5,
+        (Severity::None, HostState::Stale) => 4,
+        (Severity::None, HostState::Live) => 1 + pressure(host),
+    }
+}
+
+fn pressure(host: &HostRow) -> u8 {
+    let processors = f64::from(host.line.facts.cpus.max(1));
+    let cpu = host.value(CPU).unwrap_or(0.0);
+    let load = host.value(LOAD).unwrap_or(0.0) / processors;
+    let over = |value: f64, steps: [f64; 2]| steps.iter().filter(|step| value >= **step).count();
+    over(cpu, PRESSED).max(over(load, QUEUED)) as u8
+}
+
+/// A level that is held for a while after it was left.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Rank {
+    held: Option<u8>,
+    /// Since when it has been lower, and the highest it was since.
+    lower: Option<(UnixMs, u8)>,
+}
+
+impl Rank {
+    /// The level it is held at.
+    pub(super) fn level(self) -> u8 {
+        self.held.unwrap_or(0)
+    }
+
+    /// Takes the level of a moment; whether another is held now.
+    pub(super) fn take(&mut self, level: u8, now: UnixMs, is_live: bool) -> bool {
+        let before = self.held;
+        match before {
+            Some(held) if level < held && is_live => {
+                let (since, highest) = self.lower.unwrap_or((now, level));
+                let highest = highest.max(level);
+                if now - since >= FALL_AFTER_MS {
+                    (self.held, self.lower) = (Some(highest), None);
+                } else {
+                    self.lower = Some((since, highest));
+                }
+            }
+            _ => (self.held, self.lower) = (Some(level), None),
+        }
+        self.held != before
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_rises_at_once_and_falls_when_it_has_been_lower_for_a_while() {
+        let mut rank = Rank::default();
+        let mut take = |level, seconds: i64| {
+            rank.take(level, UnixMs(seconds * 1000), true);
+            rank.level()
+        };
+        assert_eq!(take(1, 0), 1);
+        assert_eq!(take(6, 1), 6);
+        assert_eq!(take(1, 2), 6);
+        assert_eq!(take(3, 10), 6);
+        assert_eq!(take(1, 16), 6);
+        assert_eq!(take(1, 17), 3, "the highest of the time since");
+        assert_eq!(take(1, 18), 3);
+        assert_eq!(take(3, 30), 3, "that counts from anew");
+        assert_eq!(take(1, 44), 3);
+        assert!(rank.take(5, UnixMs(65_000), false));
+        assert!(rank.take(4, UnixMs(66_000), false), "silent: at once");
+    }
+}

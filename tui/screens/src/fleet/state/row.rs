@@ -1,0 +1,150 @@
+//! One host of the fleet: its line, its newest values, and how bad they are.
+
+use sysmon_wire::message::{HostLine, HostState, HostTick};
+use sysmon_wire::metrics::{ALIASES, SUMMARY, unscale};
+use sysmon_wire::{ABSENT, UnixMs};
+
+use super::rank::{Rank, level};
+use crate::model::spark::SparkLine;
+use crate::model::summary::{CPU, FILESYSTEM, LOAD, MEMORY, RECEIVED, TEMPERATURE};
+use crate::theme::Severity;
+
+/// One host of the fleet.
+#[derive(Clone, Debug)]
+pub struct HostRow {
+    /// What is known of it.
+    pub line: HostLine,
+    /// Its newest values.
+    pub tick: HostTick,
+    /// History of its CPU.
+    pub cpu: SparkLine,
+    /// History of bytes received.
+    pub received: SparkLine,
+    /// Where its name stands among all names.
+    pub(super) name_place: usize,
+    /// Where it stands among all in order of how bad they are.
+    pub(super) rank: Rank,
+    standing: Standing,
+}
+
+/// What an order or a filter may depend on, apart from names and values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Standing {
+    state: HostState,
+    severity: Severity,
+    is_unrecorded: bool,
+}
+
+impl HostRow {
+    pub(super) fn new(line: HostLine, step: i64) -> Self {
+        let state = HostState::Offline;
+        let tick = HostTick {
+            index: line.index,
+            state,
+            time: UnixMs(0),
+            values: vec![ABSENT; SUMMARY],
+        };
+        Self {
+            line,
+            tick,
+            cpu: SparkLine::new(step),
+            received: SparkLine::new(step),
+            name_place: 0,
+            rank: Rank::default(),
+            standing: Standing {
+                state,
+                severity: Severity::None,
+                is_unrecorded: false,
+            },
+        }
+    }
+
+    pub(super) fn take(&mut self, tick: HostTick) {
+        if tick.time > self.tick.time {
+            let value = |place: usize| tick.values.get(place).copied().unwrap_or(ABSENT);
+            self.cpu.push(tick.time, value(CPU));
+            self.received.push(tick.time, value(RECEIVED));
+        }
+        if self.tick.time.0 == 0 {
+            // Without a sample it was nowhere that it could be held at.
+            self.rank = Rank::default();
+        }
+        self.tick = tick;
+    }
+
+    /// Finds out how it stands at a moment, after its line or values changed; whether that is new.
+    pub(super) fn stand(&mut self, moment: UnixMs) -> bool {
+        let silent = self.tick.state == HostState::Offline && self.tick.time.0 == 0;
+        let standing = Standing {
+            state: self.tick.state,
+            severity: self.worst(),
+            is_unrecorded: silent && self.line.health.oldest > moment,
+        };
+        let is_new = standing != self.standing;
+        self.standing = standing;
+        let level = level(self);
+        let ranked = self
+            .rank
+            .take(level, moment, self.tick.state == HostState::Live);
+        is_new || ranked
+    }
+
+    /// Whether the moment shown lies before its first row.
+    pub fn is_unrecorded(&self) -> bool {
+        self.standing.is_unrecorded
+    }
+
+    /// A value of its line in its real unit.
+    pub fn value(&self, place: usize) -> Option<f64> {
+        let value = self
+            .tick
+            .values
+            .get(place)
+            .copied()
+            .filter(|value| *value != ABSENT)?;
+        Some(unscale(value, ALIASES.get(place)?.metric.scale))
+    }
+
+    /// How bad one of its values is: memory or disk nearly full, a processor that is never idle,
+    /// twice as many runnable tasks as processors.
+    pub fn severity_of(&self, place: usize) -> Severity {
+        let Some(value) = self
+            .value(place)
+            .filter(|_| self.tick.state == HostState::Live)
+        else {
+            return Severity::None;
+        };
+        let (warning, critical) = match place {
+            CPU => (0.90, 0.97),
+            MEMORY => (0.90, 0.97),
+            FILESYSTEM => (0.90, 0.97),
+            LOAD => {
+                let processors = f64::from(self.line.facts.cpus.max(1));
+                (processors * 2.0, processors * 8.0)
+            }
+            TEMPERATURE => (85.0, 95.0),
+            _ => return Severity::None,
+        };
+        if value >= critical {
+            Severity::Critical
+        } else if value >= warning {
+            Severity::Warning
+        } else {
+            Severity::None
+        }
+    }
+
+    /// How bad the worst of its values and alerts is.
+    pub fn severity(&self) -> Severity {
+        self.standing.severity
+    }
+
+    fn worst(&self) -> Severity {
+        let alerts = self.line.alerts.iter().map(|alert| alert.severity.into());
+        (0..SUMMARY)
+            .map(|place| self.severity_of(place))
+            .chain(alerts)
+            .max()
+            .unwrap_or(Severity::None)
+    }
+}

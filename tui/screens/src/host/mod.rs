@@ -1,0 +1,198 @@
+//! The open host: charts and tables side by side, or one of them maximized.
+
+mod cores;
+mod pane;
+mod pane_charts;
+mod pane_tables;
+mod state;
+mod tables;
+mod view;
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+use serde_json::json;
+use sysmon_wire::message::Reply;
+
+use crate::context::Context;
+use crate::keys::{Action, Mode};
+use crate::model::host_rows::HostRows;
+use crate::records::Records;
+use crate::screen::{Outcome, Outcomes, Screen, done, remark};
+use crate::subscriptions::{Subscription, Topic};
+pub use state::{HostScreen, Pane, Panes};
+
+impl HostScreen {
+    /// Focuses the next pane or the one before; a maximized pane gives way to it.
+    fn step(&mut self, is_back: bool, context: &Context) {
+        let mut there = view::panes(self, context);
+        if context.mode() == Mode::Pane {
+            // Processes have a screen of their own.
+            there.retain(|pane| *pane != Pane::Processes);
+        }
+        self.panes.step(&there, is_back);
+        self.scroll = view::scroll_to_focus(self, context);
+    }
+
+    fn maximize(&self) -> Outcomes {
+        Some(vec![Outcome::Enter(match self.panes.focus {
+            Pane::Processes => Mode::Processes,
+            _ => Mode::Pane,
+        })])
+    }
+
+    /// Sorts the maximized table by the next column on screen, the name first.
+    fn sort_next(&mut self, context: &Context) -> Outcomes {
+        let columns = pane::columns(self.panes.focus).len();
+        let shown = pane::sorts(&self.panes, context);
+        loop {
+            self.panes.sort_next(columns);
+            if self.panes.sort.is_none_or(|sort| shown.contains(&sort)) {
+                break;
+            }
+        }
+        self.sort_remark()
+    }
+
+    fn sort_at(&mut self, x: u16, context: &Context) -> Outcomes {
+        let Some(column) = pane::sort_at(&self.panes, context, x) else {
+            return done();
+        };
+        if self.panes.sort == Some(column) {
+            self.panes.reverse = !self.panes.reverse;
+            return done();
+        }
+        (self.panes.sort, self.panes.reverse) = (Some(column), false);
+        self.sort_remark()
+    }
+
+    fn sort_remark(&self) -> Outcomes {
+        let columns = pane::columns(self.panes.focus);
+        let name = match self.panes.sort {
+            Some(at) => columns.get(at).copied().unwrap_or_default(),
+            None if columns.is_empty() => return done(),
+            None => "the host's order",
+        };
+        remark(format!("sorted by {name}"))
+    }
+}
+
+fn scrolled(from: u16, rows: isize, last: u16) -> u16 {
+    let to = usize::from(from).saturating_add_signed(rows);
+    u16::try_from(to).unwrap_or(u16::MAX).min(last)
+}
+
+impl Screen for HostScreen {
+    fn draw(&self, context: &Context, area: Rect, buffer: &mut Buffer) {
+        match context.place() {
+            Mode::Pane => pane::draw(&self.panes, context, area, buffer),
+            _ => view::draw(self, context, area, buffer),
+        }
+    }
+
+    fn act(&mut self, action: Action, context: &Context) -> Outcomes {
+        match action {
+            Action::NextPane | Action::PreviousPane => {
+                self.step(action == Action::PreviousPane, context);
+                done()
+            }
+            Action::Zoom => self.maximize(),
+            Action::Sort if context.mode() == Mode::Pane => self.sort_next(context),
+            Action::Reverse if context.mode() == Mode::Pane => {
+                self.panes.reverse = !self.panes.reverse;
+                done()
+            }
+            _ => None,
+        }
+    }
+
+    fn scroll(&mut self, rows: isize, context: &Context) {
+        if context.mode() == Mode::Pane {
+            let last = pane::scroll_max(&self.panes, context);
+            self.panes.scroll = scrolled(self.panes.scroll, rows, last);
+        } else {
+            self.scroll = scrolled(self.scroll, rows, view::scroll_max(self, context));
+        }
+    }
+
+    /// Focuses a pane, or maximizes the focused one.
+    fn click(&mut self, place: Position, context: &Context) -> Outcomes {
+        if context.mode() == Mode::Pane {
+            return match place.y == pane::HEADING_ROW {
+                true => self.sort_at(place.x, context),
+                false => done(),
+            };
+        }
+        let pane = view::pane_at(self, context, place)?;
+        if pane == self.panes.focus {
+            return self.maximize();
+        }
+        self.panes.go(pane);
+        done()
+    }
+
+    fn subscriptions(&self, context: &Context, wanted: &mut Vec<Subscription>) {
+        if context.host.is_some()
+            && let Some((rows, processes)) = self.requests()
+        {
+            wanted.push(Subscription::new(Topic::Host, rows));
+            wanted.push(Subscription::new(Topic::HostProcesses, processes));
+        }
+    }
+
+    fn reply(
+        &mut self,
+        _topic: Topic,
+        reply: Option<Reply>,
+        is_first: bool,
+        context: &mut Context,
+    ) -> Vec<Outcome> {
+        let (Some(host), Some(reply)) = (&mut context.host, reply) else {
+            return Vec::new();
+        };
+        if is_first {
+            *host = HostRows::new(host.name.clone());
+        }
+        match reply {
+            Reply::Refused { reason } => {
+                let text = reason.to_string();
+                host.refused = Some(reason);
+                vec![Outcome::Remark(text)]
+            }
+            reply => match host.receive(reply) {
+                Ok(()) => Vec::new(),
+                Err(error) => {
+                    let text = format!("cannot read rows of {}: {error}", host.name);
+                    vec![Outcome::Remark(text)]
+                }
+            },
+        }
+    }
+
+    /// The table of the maximized pane, or the newest values of its charts.
+    fn records(&self, context: &Context) -> Option<Records> {
+        if context.place() != Mode::Pane {
+            return None;
+        }
+        let (fields, rows) = pane::table(&self.panes, context);
+        let row = |(name, values): pane::TableRow| {
+            let values = values.into_iter().map(|value| json!(value));
+            std::iter::once(json!(name)).chain(values).collect()
+        };
+        let host = context.host.as_ref();
+        Some(Records {
+            time: host.and_then(HostRows::newest).unwrap_or(context.moment()),
+            host: context.host_name().cloned(),
+            kind: "rows",
+            fields: fields.into_iter().map(Into::into).collect(),
+            rows: rows.into_iter().map(row).collect(),
+        })
+    }
+
+    fn file_stem(&self, context: &Context) -> Option<String> {
+        let host = context.host_name()?;
+        Some(match context.place() {
+            Mode::Pane => format!("{host}-{}", self.panes.focus.title().to_lowercase()),
+            _ => host.to_string(),
+        })
+    }
+}

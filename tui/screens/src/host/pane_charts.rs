@@ -1,0 +1,331 @@
+//! The charts of a pane that fills the screen: one for each series or pair of them, with one scale.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use sysmon_wire::metrics::{
+    CPU_UTILIZATION, DISK_IO, MEMORY_DIRTY, MEMORY_LIMIT, MEMORY_USAGE, Metric, NET_IO,
+    PAGING_LIMIT, PAGING_USAGE, PRESSURE_TIME,
+};
+
+use super::state::{Pane, Panes};
+use crate::context::Context;
+use crate::format::{amount, percent, size};
+use crate::model::host_rows::{HostRows, Step};
+use crate::widgets::axis::{SCALE_WIDTH, draw_axis, draw_scale, plot_of, step_ms};
+use crate::widgets::chart::{POINTS_PER_CELL, line};
+use crate::widgets::paint::Pen;
+use crate::widgets::sparkline::round_scale;
+
+/// A chart is so high at least and at most, its title included, and so wide at least.
+const HEIGHT: (u16, u16) = (4, 14);
+const WIDTH_MIN: u16 = 38;
+
+/// Charts side by side at most.
+const ACROSS_MAX: u16 = 6;
+
+/// What the numbers of a chart are.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Scale {
+    /// Shares of one.
+    Share,
+    /// Bytes, up to so many.
+    Size(f64),
+    /// Bytes a second, up to the highest of all charts.
+    Rate,
+}
+
+impl Scale {
+    fn text(self, value: Option<f64>) -> String {
+        match self {
+            // The times of two rows are a little off; more than all of it is not possible.
+            Self::Share => percent(value.map(|share| share.min(1.0))) + "%",
+            Self::Size(_) => size(value),
+            Self::Rate => amount(value) + "B/s",
+        }
+    }
+
+    fn top(self, max: f64) -> String {
+        match self {
+            Self::Rate => amount(Some(max)),
+            scale => scale.text(Some(max)),
+        }
+    }
+}
+
+/// One chart.
+struct Small {
+    title: String,
+    /// A word for each line, and its series.
+    lines: Vec<(&'static str, Metric, usize)>,
+    scale: Scale,
+}
+
+/// A chart of the series of a metric with exactly these attributes, where there is one.
+fn one(
+    host: &HostRows,
+    title: &str,
+    metric: Metric,
+    attributes: &[(&str, &str)],
+    scale: Scale,
+) -> Option<Small> {
+    Some(Small {
+        title: title.to_owned(),
+        lines: vec![("", metric, host.find(&metric, attributes)?)],
+        scale,
+    })
+}
+
+fn smalls(host: &HostRows, pane: Pane) -> Vec<Small> {
+    match pane {
+        Pane::Cpu => cpu(host),
+        Pane::Memory => memory(host),
+        Pane::Network => pairs(
+            host,
+            NET_IO,
+            "network.interface.name",
+            "network.io.direction",
+            [("in", "receive"), ("out", "transmit")],
+        ),
+        Pane::Disk => pairs(
+            host,
+            DISK_IO,
+            "system.device",
+            "disk.io.direction",
+            [("read", "read"), ("write", "write")],
+        ),
+        Pane::Pressure => pressure(host),
+        _ => Vec::new(),
+    }
+}
+
+/// What each line of a pane's charts is at now.
+pub(super) fn values(host: &HostRows, pane: Pane) -> Vec<(String, Option<f64>)> {
+    let smalls = smalls(host, pane).into_iter();
+    let of_one = |small: Small| {
+        let title = small.title;
+        let value = move |(word, metric, at): (&str, Metric, usize)| {
+            let name = format!("{title} {word}");
+            (name.trim_end().to_owned(), host.now_at(&metric, at))
+        };
+        small.lines.into_iter().map(value)
+    };
+    smalls.flat_map(of_one).collect()
+}
+
+fn cpu(host: &HostRows) -> Vec<Small> {
+    let of = |title: &str, attributes: &[(&str, &str)]| {
+        one(host, title, CPU_UTILIZATION, attributes, Scale::Share)
+    };
+    let modes = host.values_of(&CPU_UTILIZATION, "cpu.mode");
+    let modes = modes
+        .iter()
+        .filter_map(|mode| of(mode.as_str(), &[("cpu.mode", mode.as_str())]));
+    of("busy", &[]).into_iter().chain(modes).collect()
+}
+
+fn memory(host: &HostRows) -> Vec<Small> {
+    let limit = Scale::Size(host.now(&MEMORY_LIMIT, &[]).unwrap_or(0.0));
+    let swap = host.now(&PAGING_LIMIT, &[]).unwrap_or(0.0);
+    let state = |title: &str| {
+        let state = [("system.memory.state", title)];
+        one(host, title, MEMORY_USAGE, &state, limit)
+    };
+    let mut all: Vec<_> = ["used", "cached", "buffers", "free"]
+        .into_iter()
+        .filter_map(state)
+        .collect();
+    all.extend(one(host, "dirty", MEMORY_DIRTY, &[], limit));
+    if swap > 0.0 {
+        let used = [("system.paging.state", "used")];
+        all.extend(one(
+            host,
+            "swap used",
+            PAGING_USAGE,
+            &used,
+            Scale::Size(swap),
+        ));
+    }
+    all
+}
+
+fn pressure(host: &HostRows) -> Vec<Small> {
+    let mut all = Vec::new();
+    for resource in ["cpu", "memory", "io"] {
+        let lines = ["some", "full"].into_iter().filter_map(|scope| {
+            let attributes = [
+                ("linux.pressure.resource", resource),
+                ("linux.pressure.scope", scope),
+            ];
+            Some((
+                scope,
+                PRESSURE_TIME,
+                host.find(&PRESSURE_TIME, &attributes)?,
+            ))
+        });
+        all.push(Small {
+            title: format!("waiting for {resource}"),
+            lines: lines.collect(),
+            scale: Scale::Share,
+        });
+    }
+    all.retain(|small| !small.lines.is_empty());
+    all
+}
+
+/// Both directions of the whole, and of each device where there are several.
+fn pairs(
+    host: &HostRows,
+    metric: Metric,
+    device: &str,
+    direction: &str,
+    words: [(&'static str, &str); 2],
+) -> Vec<Small> {
+    let of = |title: &str, own: Option<&str>| {
+        let lines = words.iter().filter_map(|(word, value)| {
+            let mut attributes = vec![(direction, *value)];
+            attributes.extend(own.map(|own| (device, own)));
+            Some((*word, metric, host.find(&metric, &attributes)?))
+        });
+        Small {
+            title: title.to_owned(),
+            lines: lines.collect(),
+            scale: Scale::Rate,
+        }
+    };
+    let devices = host.values_of(&metric, device);
+    let whole = (devices.len() != 1).then(|| of("all", None));
+    let each = devices
+        .iter()
+        .map(|name| of(name.as_str(), Some(name.as_str())));
+    let mut all: Vec<_> = whole.into_iter().chain(each).collect();
+    all.retain(|small| !small.lines.is_empty());
+    all
+}
+
+/// How many charts stand side by side, and how high each is.
+fn grid(count: usize, area: Rect) -> (u16, u16) {
+    let count = u16::try_from(count).unwrap_or(u16::MAX).max(1);
+    let widest = (area.width / WIDTH_MIN).clamp(1, ACROSS_MAX).min(count);
+    let room = area.height.saturating_sub(1);
+    // As few side by side as fit without scrolling.
+    let fits = |across: &u16| count.div_ceil(*across) * HEIGHT.0 <= room;
+    let across = (1..=widest).find(fits).unwrap_or(widest);
+    // Wide screens have several even so: a chart of 300 columns is hard to read.
+    let across = across.max(count.min(area.width / 120).clamp(1, widest));
+    let height = (room / count.div_ceil(across)).clamp(HEIGHT.0, HEIGHT.1);
+    (across, height.min(room.max(1)))
+}
+
+/// Rows of charts that fit.
+fn rows_shown(height: u16, area: Rect) -> u16 {
+    (area.height.saturating_sub(1) / height.max(1)).max(1)
+}
+
+pub(super) fn scroll_max(panes: &Panes, host: &HostRows, area: Rect) -> u16 {
+    let count = smalls(host, panes.focus).len();
+    let (across, height) = grid(count, area);
+    let rows = u16::try_from(count).unwrap_or(u16::MAX).div_ceil(across);
+    rows.saturating_sub(rows_shown(height, area))
+}
+
+pub(super) fn draw(
+    panes: &Panes,
+    context: &Context,
+    host: &HostRows,
+    area: Rect,
+    buffer: &mut Buffer,
+) {
+    let smalls = smalls(host, panes.focus);
+    if smalls.is_empty() {
+        let dim = context.theme.dim;
+        Pen::new(buffer, area, 0)
+            .skip(1)
+            .text("no data at this moment", dim);
+    }
+    let (across, height) = grid(smalls.len(), area);
+    let width = area.width / across;
+    let plot_width = width.saturating_sub(SCALE_WIDTH + 3);
+    let step = step_ms(host, plot_width);
+    let points = usize::from(plot_width) * POINTS_PER_CELL;
+    let drawn: Vec<Vec<Vec<Option<Step>>>> = smalls
+        .iter()
+        .map(|small| {
+            let lines = small.lines.iter();
+            lines
+                .map(|(_, metric, at)| host.history_at(metric, *at, points, step))
+                .collect()
+        })
+        .collect();
+    let highest = drawn.iter().flatten().flatten().flatten();
+    let highest = highest.fold(0.0f64, |a, step| a.max(step.max));
+    let rate = round_scale((highest.ceil() as i64).max(1_000)) as f64;
+    let top = panes.scroll.min(scroll_max(panes, host, area)) * across;
+    let shown = usize::from(rows_shown(height, area) * across);
+    let mut bottom = area.y;
+    let all = smalls.iter().zip(&drawn).skip(usize::from(top)).take(shown);
+    for (place, (small, lines)) in (0u16..).zip(all) {
+        let block = Rect {
+            x: area.x + place % across * width,
+            y: area.y + place / across * height,
+            width,
+            height,
+        }
+        .intersection(area);
+        bottom = bottom.max(block.bottom());
+        draw_small(context, host, (small, lines, rate), block, buffer);
+    }
+    if bottom < area.bottom() {
+        let columns = across.min(u16::try_from(smalls.len()).unwrap_or(u16::MAX));
+        for column in 0..columns {
+            let axis = Rect {
+                x: area.x + column * width + SCALE_WIDTH + 1,
+                y: bottom,
+                width: plot_width,
+                height: 1,
+            };
+            draw_axis(context, host, axis, buffer);
+        }
+    }
+}
+
+fn draw_small(
+    context: &Context,
+    host: &HostRows,
+    (small, lines, rate): (&Small, &[Vec<Option<Step>>], f64),
+    block: Rect,
+    buffer: &mut Buffer,
+) {
+    let theme = &context.theme;
+    let styles = [theme.graph, theme.graph_second];
+    let room = Rect {
+        width: block.width.saturating_sub(2),
+        ..block
+    };
+    let mut pen = Pen::new(buffer, room, 0);
+    pen.skip(1).text(&small.title, theme.title);
+    for ((word, metric, at), style) in small.lines.iter().zip(styles) {
+        // The word has the colour of its line.
+        pen.skip(2).text(word, style);
+        pen.skip(usize::from(!word.is_empty()))
+            .text(&small.scale.text(host.now_at(metric, *at)), theme.text);
+    }
+    if let [values] = lines {
+        let all = || values.iter().flatten();
+        let low = all().map(|step| step.min).reduce(f64::min);
+        let high = all().map(|step| step.max).reduce(f64::max);
+        let text = small.scale;
+        let extent = format!("{} to {}", text.text(low), text.text(high));
+        pen.skip(2).text(&extent, theme.dim);
+    }
+    let max = match small.scale {
+        Scale::Share => 1.0,
+        Scale::Size(max) => max,
+        Scale::Rate => rate,
+    };
+    let plot = plot_of(block);
+    draw_scale(buffer, plot, &small.scale.top(max), theme);
+    // The first line goes over the second where both have a cell.
+    for (values, style) in lines.iter().zip(styles).rev() {
+        line(buffer, plot, values, max, style, theme.ascii);
+    }
+}

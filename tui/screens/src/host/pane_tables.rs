@@ -1,0 +1,502 @@
+//! What the tables of panes hold: which series make a row, and which columns it has.
+
+use std::cmp::Ordering;
+
+use sysmon_wire::metrics::{
+    BATTERY_CHARGE, CONTAINER_CPU_THROTTLED, CONTAINER_CPU_TIME, CONTAINER_DISK_IO,
+    CONTAINER_MEMORY_USAGE, CONTAINER_OOM_KILLS, CONTAINER_PIDS, DISK_IO, DISK_IO_TIME,
+    DISK_OPERATIONS, DISK_PENDING, ENERGY, FAN_SPEED, FS_INODES_LIMIT, FS_INODES_USAGE, FS_LIMIT,
+    FS_READ_ONLY, FS_UNREACHABLE, FS_USAGE, FS_UTILIZATION, GPU_MEMORY_LIMIT, GPU_MEMORY_USAGE,
+    GPU_UTILIZATION, Metric, NET_DROPPED, NET_ERRORS, NET_IO, NET_PACKETS, NET_SPEED, POWER,
+    TEMPERATURE, UNITS_FAILED, UNITS_RESTARTING,
+};
+use sysmon_wire::{Kind, Label};
+
+use super::state::{Pane, Panes};
+use crate::format::{amount, degrees, percent, size};
+use crate::model::host_rows::HostRows;
+use crate::theme::Severity;
+
+type Attributes = &'static [(&'static str, &'static str)];
+
+/// How a value is written.
+#[derive(Clone, Copy, Debug)]
+enum Show {
+    /// A share as percent; from these on it is a warning and critical.
+    Share(f64, f64),
+    /// With a decimal prefix.
+    Amount,
+    /// Bytes with a binary prefix.
+    Size,
+    /// What a counter counted since the host started.
+    Total,
+    /// With its unit behind it.
+    Unit(&'static str),
+    /// This word where it is not 0.
+    Word(&'static str, Severity),
+}
+
+impl Show {
+    /// Cells that a column of it takes.
+    fn width(self) -> usize {
+        match self {
+            Self::Share(..) | Self::Size => 7,
+            Self::Amount | Self::Total | Self::Unit(_) => 9,
+            Self::Word(word, _) => word.len() + 2,
+        }
+    }
+}
+
+/// A column of a table.
+#[derive(Debug)]
+struct Column {
+    title: &'static str,
+    metric: Metric,
+    with: Attributes,
+    show: Show,
+}
+
+/// Rows of one kind.
+#[derive(Debug)]
+struct Group {
+    /// There is a row for each value of this attribute among the series of this metric.
+    metric: Metric,
+    attribute: &'static str,
+    columns: &'static [Column],
+    /// The series whose past is drawn.
+    trend: (Metric, Attributes),
+}
+
+const fn column(title: &'static str, metric: Metric, with: Attributes, show: Show) -> Column {
+    Column {
+        title,
+        metric,
+        with,
+        show,
+    }
+}
+
+const NO: f64 = f64::INFINITY;
+const READ: Attributes = &[("disk.io.direction", "read")];
+const WRITE: Attributes = &[("disk.io.direction", "write")];
+const RECEIVE: Attributes = &[("network.io.direction", "receive")];
+const TRANSMIT: Attributes = &[("network.io.direction", "transmit")];
+const USED: Attributes = &[("system.filesystem.state", "used")];
+const FREE: Attributes = &[("system.filesystem.state", "free")];
+
+const FILESYSTEMS: &[Group] = &[Group {
+    metric: FS_UTILIZATION,
+    attribute: "system.filesystem.mountpoint",
+    columns: &[
+        column("%", FS_UTILIZATION, &[], Show::Share(0.90, 0.97)),
+        column("used", FS_USAGE, USED, Show::Size),
+        column("free", FS_USAGE, FREE, Show::Size),
+        column("of", FS_LIMIT, &[], Show::Size),
+        column("inodes", FS_INODES_USAGE, USED, Show::Amount),
+        column("of", FS_INODES_LIMIT, &[], Show::Amount),
+        column(
+            "",
+            FS_READ_ONLY,
+            &[],
+            Show::Word("read-only", Severity::None),
+        ),
+        column(
+            "",
+            FS_UNREACHABLE,
+            &[],
+            Show::Word("no answer", Severity::Critical),
+        ),
+    ],
+    trend: (FS_UTILIZATION, &[]),
+}];
+
+const INTERFACES: &[Group] = &[Group {
+    metric: NET_IO,
+    attribute: "network.interface.name",
+    columns: &[
+        column("in/s", NET_IO, RECEIVE, Show::Amount),
+        column("out/s", NET_IO, TRANSMIT, Show::Amount),
+        column("pk in/s", NET_PACKETS, RECEIVE, Show::Amount),
+        column("pk out/s", NET_PACKETS, TRANSMIT, Show::Amount),
+        column("err in", NET_ERRORS, RECEIVE, Show::Total),
+        column("err out", NET_ERRORS, TRANSMIT, Show::Total),
+        column("drop in", NET_DROPPED, RECEIVE, Show::Total),
+        column("drop out", NET_DROPPED, TRANSMIT, Show::Total),
+        column("bit/s", NET_SPEED, &[], Show::Amount),
+    ],
+    trend: (NET_IO, RECEIVE),
+}];
+
+const DISKS: &[Group] = &[Group {
+    metric: DISK_IO,
+    attribute: "system.device",
+    columns: &[
+        column("read/s", DISK_IO, READ, Show::Amount),
+        column("write/s", DISK_IO, WRITE, Show::Amount),
+        column("reads/s", DISK_OPERATIONS, READ, Show::Amount),
+        column("writes/s", DISK_OPERATIONS, WRITE, Show::Amount),
+        column("busy %", DISK_IO_TIME, &[], Show::Share(0.9, NO)),
+        column("waiting", DISK_PENDING, &[], Show::Amount),
+    ],
+    trend: (DISK_IO_TIME, &[]),
+}];
+
+const SENSORS: &[Group] = &[
+    Group {
+        metric: TEMPERATURE,
+        attribute: "hw.name",
+        columns: &[column("value", TEMPERATURE, &[], Show::Unit("°C"))],
+        trend: (TEMPERATURE, &[]),
+    },
+    Group {
+        metric: FAN_SPEED,
+        attribute: "hw.name",
+        columns: &[column("value", FAN_SPEED, &[], Show::Unit("rpm"))],
+        trend: (FAN_SPEED, &[]),
+    },
+    Group {
+        metric: POWER,
+        attribute: "hw.name",
+        columns: &[column("value", POWER, &[], Show::Unit("W"))],
+        trend: (POWER, &[]),
+    },
+    Group {
+        metric: ENERGY,
+        attribute: "hw.name",
+        // Joules a second are watts.
+        columns: &[column("value", ENERGY, &[], Show::Unit("W"))],
+        trend: (ENERGY, &[]),
+    },
+    Group {
+        metric: BATTERY_CHARGE,
+        attribute: "hw.name",
+        columns: &[column("value", BATTERY_CHARGE, &[], Show::Unit("%"))],
+        trend: (BATTERY_CHARGE, &[]),
+    },
+];
+
+const GPUS: &[Group] = &[Group {
+    metric: GPU_UTILIZATION,
+    attribute: "hw.id",
+    columns: &[
+        column("busy %", GPU_UTILIZATION, &[], Show::Share(NO, NO)),
+        column("memory", GPU_MEMORY_USAGE, &[], Show::Size),
+        column("of", GPU_MEMORY_LIMIT, &[], Show::Size),
+        column("temp", TEMPERATURE, &[], Show::Unit("°C")),
+        column("power", POWER, &[], Show::Unit("W")),
+    ],
+    trend: (GPU_UTILIZATION, &[]),
+}];
+
+const CONTAINERS: &[Group] = &[Group {
+    metric: CONTAINER_MEMORY_USAGE,
+    attribute: "container.name",
+    columns: &[
+        column("cpu %", CONTAINER_CPU_TIME, &[], Show::Share(NO, NO)),
+        column("memory", CONTAINER_MEMORY_USAGE, &[], Show::Size),
+        column("read/s", CONTAINER_DISK_IO, READ, Show::Amount),
+        column("write/s", CONTAINER_DISK_IO, WRITE, Show::Amount),
+        column("procs", CONTAINER_PIDS, &[], Show::Amount),
+        column("held %", CONTAINER_CPU_THROTTLED, &[], Show::Share(0.1, NO)),
+        column("killed", CONTAINER_OOM_KILLS, &[], Show::Total),
+    ],
+    trend: (CONTAINER_CPU_TIME, &[]),
+}];
+
+const UNITS: &[Group] = &[
+    Group {
+        metric: UNITS_FAILED,
+        attribute: "systemd.unit.name",
+        columns: &[column(
+            "state",
+            UNITS_FAILED,
+            &[],
+            Show::Word("failed", Severity::Warning),
+        )],
+        trend: (UNITS_FAILED, &[]),
+    },
+    Group {
+        metric: UNITS_RESTARTING,
+        attribute: "systemd.unit.name",
+        columns: &[column(
+            "state",
+            UNITS_RESTARTING,
+            &[],
+            Show::Word("restarting", Severity::Warning),
+        )],
+        trend: (UNITS_RESTARTING, &[]),
+    },
+];
+
+fn groups(pane: Pane) -> &'static [Group] {
+    match pane {
+        Pane::Filesystems => FILESYSTEMS,
+        Pane::Interfaces => INTERFACES,
+        Pane::Disks => DISKS,
+        Pane::Sensors => SENSORS,
+        Pane::Gpus => GPUS,
+        Pane::Containers => CONTAINERS,
+        Pane::Units => UNITS,
+        _ => &[],
+    }
+}
+
+/// A value of a table.
+#[derive(Clone, Debug)]
+pub(super) struct Cell {
+    pub(super) text: String,
+    pub(super) severity: Severity,
+    value: Option<f64>,
+}
+
+/// A row of a table.
+#[derive(Clone, Debug)]
+pub(super) struct Row {
+    pub(super) name: Label,
+    pub(super) cells: Vec<Cell>,
+    /// The series whose past is drawn.
+    pub(super) trend: Option<(Metric, usize)>,
+    /// The place of its first value among the fields of all rows.
+    first_field: usize,
+}
+
+/// The titles of a pane's columns after that of the name, and how many cells they take.
+pub(super) fn titles(pane: Pane) -> Vec<(&'static str, usize)> {
+    let columns = groups(pane).first().map(|group| group.columns);
+    columns
+        .unwrap_or_default()
+        .iter()
+        .map(|column| (column.title, column.show.width()))
+        .collect()
+}
+
+/// What the columns of all rows are called for programs: the metric, and of which kind of it.
+pub(super) fn fields(pane: Pane) -> Vec<String> {
+    let field = |column: &Column| {
+        let kind = column.with.iter().map(|(_, value)| *value);
+        let parts: Vec<_> = std::iter::once(column.metric.name).chain(kind).collect();
+        parts.join(".")
+    };
+    let columns = groups(pane).iter().flat_map(|group| group.columns);
+    columns.map(field).collect()
+}
+
+/// The values of a row, one for each of these fields; those of rows of another kind it does not have.
+pub(super) fn values(row: &Row, fields: usize) -> Vec<Option<f64>> {
+    let before = std::iter::repeat_n(None, row.first_field);
+    let own = row.cells.iter().map(|cell| cell.value);
+    let after = std::iter::repeat(None);
+    before.chain(own).chain(after).take(fields).collect()
+}
+
+/// A column that is shown.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shown {
+    /// Its place among the cells of a row.
+    pub(super) at: usize,
+    pub(super) title: &'static str,
+    pub(super) width: usize,
+}
+
+/// The columns in which any row has something, as many as there is room for.
+pub(super) fn shown(pane: Pane, rows: &[Row], mut room: usize) -> Vec<Shown> {
+    let is_there = |at: usize| {
+        let mut cells = rows.iter().filter_map(|row| row.cells.get(at));
+        cells.any(|cell| cell.value.is_some() && !cell.text.is_empty())
+    };
+    let mut shown = Vec::new();
+    for (at, (title, width)) in titles(pane).into_iter().enumerate() {
+        if !is_there(at) {
+            continue;
+        }
+        if width > room {
+            break;
+        }
+        room -= width;
+        shown.push(Shown { at, title, width });
+    }
+    shown
+}
+
+/// The rows of a pane as the host tells them.
+pub(super) fn rows(host: &HostRows, pane: Pane) -> Vec<Row> {
+    let mut fields = 0;
+    let of_group = |group: &'static Group| {
+        let names = host.values_of(&group.metric, group.attribute);
+        let first = fields;
+        fields += group.columns.len();
+        let of = move |name| row(host, group, first, name);
+        names.into_iter().map(of)
+    };
+    groups(pane).iter().flat_map(of_group).collect()
+}
+
+/// The same in the order that was asked for: by name, or by a column, the highest first.
+pub(super) fn sorted(host: &HostRows, panes: &Panes) -> Vec<Row> {
+    let mut rows = rows(host, panes.focus);
+    if let Some(sort) = panes.sort {
+        rows.sort_by(|a, b| match sort.checked_sub(1) {
+            None => a.name.as_str().cmp(b.name.as_str()),
+            Some(column) => compare(b.cells.get(column), a.cells.get(column)),
+        });
+    }
+    if panes.reverse {
+        rows.reverse();
+    }
+    rows
+}
+
+fn compare(a: Option<&Cell>, b: Option<&Cell>) -> Ordering {
+    let value = |cell: Option<&Cell>| cell.and_then(|c| c.value).unwrap_or(f64::NEG_INFINITY);
+    value(a).total_cmp(&value(b))
+}
+
+fn row(host: &HostRows, group: &Group, first_field: usize, name: Label) -> Row {
+    let find = |metric: &Metric, with: Attributes| {
+        let attributes = [&[(group.attribute, name.as_str())], with].concat();
+        host.find_with(metric, &attributes)
+    };
+    let cells = group.columns.iter().map(|column| {
+        let at = find(&column.metric, column.with);
+        cell(host, column, at)
+    });
+    let (metric, with) = group.trend;
+    Row {
+        cells: cells.collect(),
+        trend: find(&metric, with).map(|at| (metric, at)),
+        first_field,
+        name,
+    }
+}
+
+fn cell(host: &HostRows, column: &Column, at: Option<usize>) -> Cell {
+    let metric = &column.metric;
+    let value = at.and_then(|at| match column.show {
+        Show::Total => host.total_at(metric, at),
+        _ => host.now_at(metric, at),
+    });
+    let mut severity = Severity::None;
+    let text = match column.show {
+        Show::Share(warning, critical) => {
+            severity = match value {
+                Some(share) if share >= critical => Severity::Critical,
+                Some(share) if share >= warning => Severity::Warning,
+                _ => Severity::None,
+            };
+            percent(value)
+        }
+        Show::Amount | Show::Total => amount(value),
+        Show::Size => size(value),
+        Show::Unit(unit @ "%") => percent(value) + unit,
+        Show::Unit(unit @ "°C") => degrees(value) + unit,
+        Show::Unit(unit) => format!("{} {unit}", amount(value)),
+        Show::Word(word, bad) => {
+            let is = value.is_some_and(|value| value != 0.0);
+            if is {
+                severity = bad;
+            }
+            if is { word } else { "" }.to_owned()
+        }
+    };
+    Cell {
+        text,
+        severity,
+        value,
+    }
+}
+
+/// The top of the scale of a pane's trends, where it is not that of the highest value.
+pub(super) fn trend_max(pane: Pane) -> Option<f64> {
+    matches!(pane, Pane::Filesystems | Pane::Disks | Pane::Gpus).then_some(1.0)
+}
+
+/// What is drawn of a pane's past.
+pub(super) fn trend_title(pane: Pane) -> &'static str {
+    match pane {
+        Pane::Filesystems => "used",
+        Pane::Interfaces => "in",
+        Pane::Disks | Pane::Gpus => "busy",
+        Pane::Containers => "cpu",
+        _ => "",
+    }
+}
+
+/// Whether a share of one whole is drawn, rather than an amount.
+pub(super) fn is_share(metric: &Metric) -> bool {
+    metric.unit == "1" || (metric.unit == "s" && metric.kind == Kind::Counter)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sysmon_wire::{RowEncoder, SeriesTable, UnixMs};
+
+    fn host() -> HostRows {
+        let mut host = HostRows::new("h".into());
+        let of = |metric: Metric, name: &str, more: Attributes| {
+            metric.series(&[&[("container.name", name)], more].concat())
+        };
+        let keys = [
+            of(CONTAINER_MEMORY_USAGE, "b", &[]),
+            of(CONTAINER_CPU_TIME, "b", &[]),
+            of(CONTAINER_DISK_IO, "b", WRITE),
+            of(CONTAINER_MEMORY_USAGE, "a", &[]),
+            of(CONTAINER_CPU_TIME, "a", &[]),
+        ];
+        host.add_series(&SeriesTable::new(&keys)).unwrap();
+        let (mut encoder, mut block) = (RowEncoder::new(), Vec::new());
+        for n in 1..=2i64 {
+            let values = [1 << 20, n * 250_000, n * 5000, 2 << 20, n * 500_000];
+            encoder.encode(n as u64, UnixMs(n * 1000), &values, &mut block);
+        }
+        host.add_rows(true, &block).unwrap();
+        host
+    }
+
+    #[test]
+    fn a_row_has_what_is_known_in_every_column() {
+        let rows = rows(&host(), Pane::Containers);
+        let texts: Vec<_> = rows[0].cells.iter().map(|cell| &cell.text[..]).collect();
+        assert_eq!(rows[0].name, "b");
+        assert_eq!(texts, ["25", "1.0M", "–", "5.0k", "–", "–", "–"]);
+        assert_eq!(rows[1].cells[3].text, "–", "another row's are its own");
+    }
+
+    #[test]
+    fn rows_are_sorted_by_name_or_by_a_column_with_the_highest_first() {
+        let names = |sort, reverse| {
+            let panes = Panes {
+                focus: Pane::Containers,
+                sort,
+                reverse,
+                ..Panes::default()
+            };
+            let rows = sorted(&host(), &panes);
+            rows.iter()
+                .map(|row| row.name.to_string())
+                .collect::<String>()
+        };
+        assert_eq!(names(None, false), "ba");
+        assert_eq!(names(Some(0), false), "ab");
+        assert_eq!(names(Some(1), false), "ab");
+        assert_eq!(names(Some(1), true), "ba");
+        assert_eq!(names(Some(4), false), "ba", "none is lower than any");
+    }
+
+    #[test]
+    fn columns_are_called_by_what_is_measured() {
+        assert_eq!(fields(Pane::Filesystems)[1], "system.filesystem.usage.used");
+        for pane in Pane::ALL {
+            let mut all = fields(pane);
+            let count = all.len();
+            all.sort();
+            all.dedup();
+            assert_eq!(all.len(), count, "{pane:?}");
+        }
+        // A row has the fields of its kind only.
+        let mut row = rows(&host(), Pane::Containers).remove(0);
+        row.cells.truncate(1);
+        row.first_field = 1;
+        assert_eq!(values(&row, 3), [None, Some(0.25), None]);
+    }
+}

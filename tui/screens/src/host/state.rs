@@ -1,0 +1,226 @@
+//! The panes of the host screen: which one is focused, and how a maximized one is sorted.
+
+use sysmon_wire::message::Request;
+use sysmon_wire::{Label, Process, UnixMs};
+
+use crate::context::Context;
+use crate::model::host_rows::WINDOW_MS;
+use crate::model::process::ProcessSort;
+
+/// Processes that the tables list at most.
+const BUSIEST_MAX: usize = 15;
+
+/// The screen of the open host.
+#[derive(Debug, Default)]
+pub struct HostScreen {
+    /// How far the tables are scrolled.
+    pub scroll: u16,
+    pub panes: Panes,
+    /// The busiest processes, at most [`BUSIEST_MAX`].
+    pub busiest: Vec<Process>,
+    requested: Option<Requested>,
+}
+
+#[derive(Debug)]
+struct Requested {
+    host: Label,
+    from: UnixMs,
+    until: Option<UnixMs>,
+}
+
+impl HostScreen {
+    /// Requests rows and processes of the open host around the moment shown.
+    pub fn request(&mut self, context: &Context) {
+        self.requested = context.host_name().map(|host| Requested {
+            host: host.clone(),
+            from: context.moment() - WINDOW_MS,
+            until: context.at,
+        });
+    }
+
+    /// Starts over for another host or moment.
+    pub fn reset(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Keeps the busiest of the host's processes.
+    pub fn set_processes(&mut self, processes: &[Process]) {
+        let mut busiest: Vec<&Process> = processes.iter().collect();
+        busiest.sort_by(|a, b| ProcessSort::Cpu.compare(("", a), ("", b)));
+        self.busiest = busiest.into_iter().take(BUSIEST_MAX).cloned().collect();
+    }
+
+    /// The requests for rows and for processes.
+    pub(super) fn requests(&self) -> Option<(Request, Request)> {
+        let Requested { host, from, until } = self.requested.as_ref()?;
+        let (from, until) = (*from, *until);
+        let rows = Request::Host {
+            host: host.clone(),
+            from,
+            until,
+        };
+        let processes = Request::Processes {
+            host: host.clone(),
+            at: until,
+        };
+        Some((rows, processes))
+    }
+}
+
+/// A part of the host screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pane {
+    /// All processors together.
+    Cpu,
+    /// Memory and what it is used for.
+    Memory,
+    /// What the network carries.
+    Network,
+    /// What the disks read and write.
+    Disk,
+    /// The processes that use most.
+    Processes,
+    /// Each processor.
+    Cores,
+    /// Time spent waiting for processor, memory and disks.
+    Pressure,
+    /// Filesystems.
+    Filesystems,
+    /// Network interfaces.
+    Interfaces,
+    /// Disks.
+    Disks,
+    /// Temperatures, fans, power and batteries.
+    Sensors,
+    /// Graphics processors.
+    Gpus,
+    /// Containers.
+    Containers,
+    /// Units that failed or wait to be started again.
+    Units,
+}
+
+impl Pane {
+    /// All, in the order in which the focus goes through them.
+    pub const ALL: [Self; 14] = [
+        Self::Cpu,
+        Self::Memory,
+        Self::Network,
+        Self::Disk,
+        Self::Processes,
+        Self::Cores,
+        Self::Pressure,
+        Self::Filesystems,
+        Self::Interfaces,
+        Self::Disks,
+        Self::Sensors,
+        Self::Gpus,
+        Self::Containers,
+        Self::Units,
+    ];
+
+    /// What stands above it.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Cpu => "CPU",
+            Self::Memory => "MEMORY",
+            Self::Network => "NETWORK",
+            Self::Disk => "DISK",
+            Self::Processes => "PROCESSES",
+            Self::Cores => "PROCESSORS",
+            Self::Pressure => "PRESSURE",
+            Self::Filesystems => "FILESYSTEMS",
+            Self::Interfaces => "INTERFACES",
+            Self::Disks => "DISKS",
+            Self::Sensors => "SENSORS",
+            Self::Gpus => "GPUS",
+            Self::Containers => "CONTAINERS",
+            Self::Units => "UNITS",
+        }
+    }
+}
+
+/// Which pane is focused, and how it is shown when maximized.
+#[derive(Clone, Copy, Debug)]
+pub struct Panes {
+    pub focus: Pane,
+    pub scroll: u16,
+    /// The column that its table is sorted by; `None` for the host's order.
+    pub sort: Option<usize>,
+    pub reverse: bool,
+}
+
+impl Default for Panes {
+    fn default() -> Self {
+        Self {
+            focus: Pane::Processes,
+            scroll: 0,
+            sort: None,
+            reverse: false,
+        }
+    }
+}
+
+impl Panes {
+    /// Gives the focus to a pane.
+    pub fn go(&mut self, pane: Pane) {
+        *self = Self {
+            focus: pane,
+            ..Self::default()
+        };
+    }
+
+    /// Gives the focus to the next of those that are there, or the one before.
+    pub fn step(&mut self, there: &[Pane], is_back: bool) {
+        let place = |pane: Pane| Pane::ALL.iter().position(|p| *p == pane);
+        let here = place(self.focus);
+        let next = if is_back {
+            let before = there.iter().rev().find(|p| place(**p) < here);
+            before.or(there.last())
+        } else {
+            there.iter().find(|p| place(**p) > here).or(there.first())
+        };
+        if let Some(pane) = next {
+            self.go(*pane);
+        }
+    }
+
+    /// Sorts by the next of so many columns; after the last as the host tells it.
+    pub fn sort_next(&mut self, columns: usize) {
+        let next = self.sort.map_or(0, |at| at + 1);
+        self.sort = (next < columns).then_some(next);
+        self.reverse = false;
+        self.scroll = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_focus_goes_around_those_that_are_there() {
+        let mut panes = Panes::default();
+        let there = [Pane::Cpu, Pane::Disk, Pane::Units];
+        for wanted in [Pane::Units, Pane::Cpu, Pane::Disk, Pane::Units] {
+            panes.step(&there, false);
+            assert_eq!(panes.focus, wanted);
+        }
+        for wanted in [Pane::Disk, Pane::Cpu, Pane::Units] {
+            panes.step(&there, true);
+            assert_eq!(panes.focus, wanted);
+        }
+        panes.step(&[], false);
+        assert_eq!(panes.focus, Pane::Units);
+    }
+
+    #[test]
+    fn after_the_last_column_the_order_is_the_hosts() {
+        let mut panes = Panes::default();
+        let sorts = [Some(0), Some(1), None, Some(0)];
+        for wanted in sorts {
+            panes.sort_next(2);
+            assert_eq!(panes.sort, wanted);
+        }
+    }
+}

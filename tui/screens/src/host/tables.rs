@@ -1,0 +1,596 @@
+//! The tables of the host screen, each a pane: processes, processors, filesystems, interfaces and so on.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+use ratatui::style::Style;
+use sysmon_wire::metrics::{
+    CPU_UTILIZATION, DISK_IO, DISK_IO_TIME, FS_LIMIT, FS_READ_ONLY, FS_UNREACHABLE, FS_USAGE,
+    FS_UTILIZATION, NET_DROPPED, NET_ERRORS, NET_IO, PRESSURE_TIME,
+};
+
+use super::pane_tables;
+use super::state::{HostScreen, Pane};
+use crate::context::Context;
+use crate::format::{amount, fit, percent, size, wrap};
+use crate::model::host_rows::HostRows;
+use crate::model::process::NOT_STORED;
+use crate::theme::{Severity, Theme};
+use crate::widgets::paint::{Pen, bar, fill};
+
+/// A line of a table: pieces of text with their styles.
+pub(super) type Line = Vec<(String, Style)>;
+
+/// Cells of the names in front of the numbers.
+const NAME_WIDTH: usize = 16;
+
+/// Processors side by side.
+const CORE_COLUMNS_MAX: usize = 4;
+
+/// Cells one processor takes.
+const CORE_WIDTH: usize = 16;
+
+/// Cells of a column of tables at least, where there are several.
+const COLUMN_WIDTH_MIN: u16 = 44;
+
+/// Columns of tables side by side at most.
+const COLUMNS_MAX: u16 = 4;
+
+/// The lines of all tables, and of which pane each is.
+pub(super) struct Lines {
+    all: Vec<(Option<Pane>, Line)>,
+    pane: Option<Pane>,
+    focus: Pane,
+    theme: Theme,
+}
+
+impl Lines {
+    fn push(&mut self, line: Line) {
+        self.all.push((self.pane, line));
+    }
+
+    /// The heading of a pane begins it.
+    fn begin(&mut self, pane: Pane, columns: &str) {
+        let is_focus = self.focus == pane;
+        let style = if is_focus {
+            self.theme.key
+        } else {
+            self.theme.title
+        };
+        self.heading(Some(pane), pane.title(), columns, style);
+    }
+
+    fn heading(&mut self, pane: Option<Pane>, title: &str, columns: &str, style: Style) {
+        self.pane = None;
+        if !self.all.is_empty() {
+            self.push(Vec::new());
+        }
+        self.pane = pane;
+        self.push(vec![
+            (fit(title, NAME_WIDTH), style),
+            (columns.to_owned(), self.theme.dim),
+        ]);
+    }
+
+    fn other(&mut self, title: &str) {
+        self.heading(None, title, "", self.theme.title);
+    }
+}
+
+/// How many columns of tables there are, and how wide each is.
+fn columns(width: u16) -> (u16, u16) {
+    let count = (width / COLUMN_WIDTH_MIN).clamp(1, COLUMNS_MAX);
+    (count, width / count)
+}
+
+/// The width of those columns in such an area that have any line.
+pub(super) fn width_needed(
+    screen: &HostScreen,
+    context: &Context,
+    host: &HostRows,
+    area: Rect,
+) -> u16 {
+    let (count, width) = columns(area.width);
+    let lines = lines(screen, context, host, area.width).len();
+    let filled = lines.div_ceil(usize::from(area.height).max(1)).max(1);
+    match u16::try_from(filled) {
+        Ok(filled) if filled < count => filled * width,
+        _ => area.width,
+    }
+}
+
+/// All lines of the tables on a screen of this width.
+fn lines(
+    screen: &HostScreen,
+    context: &Context,
+    host: &HostRows,
+    width: u16,
+) -> Vec<(Option<Pane>, Line)> {
+    let theme = &context.theme;
+    let width = usize::from(columns(width).1);
+    let mut lines = Lines {
+        all: Vec::new(),
+        pane: None,
+        focus: screen.panes.focus,
+        theme: *theme,
+    };
+    let lines_ = &mut lines;
+    alerts(context, host, width, lines_);
+    processes(screen, context, width, lines_);
+    cores(host, theme, width, lines_);
+    pressure(host, theme, lines_);
+    units(host, theme, lines_);
+    filesystems(host, theme, lines_);
+    interfaces(host, theme, lines_);
+    disks(host, theme, lines_);
+    containers(host, theme, lines_);
+    gpus(host, theme, lines_);
+    sensors(host, theme, lines_);
+    record(context, host, theme, lines_);
+    notes(host, theme, width, lines_);
+    lines.all
+}
+
+/// The panes that are tables and have something to show.
+pub(super) fn panes(
+    screen: &HostScreen,
+    context: &Context,
+    host: &HostRows,
+    width: u16,
+) -> Vec<Pane> {
+    let mut found = Vec::new();
+    for (pane, _) in lines(screen, context, host, width) {
+        found.extend(pane.filter(|pane| found.last() != Some(pane)));
+    }
+    found
+}
+
+/// How far the tables can be scrolled in an area of this size.
+pub(super) fn scroll_max(
+    screen: &HostScreen,
+    context: &Context,
+    host: &HostRows,
+    area: Rect,
+) -> u16 {
+    let lines = lines(screen, context, host, area.width).len();
+    u16::try_from(lines.saturating_sub(capacity(area))).unwrap_or(u16::MAX)
+}
+
+/// How far they are to be scrolled so that a pane is seen.
+pub(super) fn scroll_to(
+    screen: &HostScreen,
+    context: &Context,
+    host: &HostRows,
+    area: Rect,
+) -> u16 {
+    let lines = lines(screen, context, host, area.width);
+    let is_it = |line: &(Option<Pane>, Line)| line.0 == Some(screen.panes.focus);
+    let (Some(first), Some(last)) = (lines.iter().position(is_it), lines.iter().rposition(is_it))
+    else {
+        return screen.scroll;
+    };
+    let top = usize::from(screen.scroll);
+    // The last line may tell how much more there is.
+    let room = capacity(area).saturating_sub(1);
+    let top = top.max((last + 1).saturating_sub(room)).min(first);
+    u16::try_from(top).unwrap_or(u16::MAX)
+}
+
+fn capacity(area: Rect) -> usize {
+    usize::from(columns(area.width).0) * usize::from(area.height)
+}
+
+/// Which line stands where: the lines go down one column and on at the top of the next.
+fn at(area: Rect, top: usize, column: u16, row: u16) -> Option<usize> {
+    let (count, width) = columns(area.width);
+    let across = column.checked_sub(area.x)? / width.max(1);
+    let down = row.checked_sub(area.y)?;
+    let inside = across < count && down < area.height;
+    inside.then(|| top + usize::from(across) * usize::from(area.height) + usize::from(down))
+}
+
+/// The pane at a place of the screen.
+pub(super) fn pane_at(
+    screen: &HostScreen,
+    context: &Context,
+    host: &HostRows,
+    area: Rect,
+    place: Position,
+) -> Option<Pane> {
+    let lines = lines(screen, context, host, area.width);
+    let top = usize::from(screen.scroll).min(lines.len().saturating_sub(capacity(area)));
+    lines.get(at(area, top, place.x, place.y)?)?.0
+}
+
+pub(super) fn draw(
+    screen: &HostScreen,
+    context: &Context,
+    host: &HostRows,
+    area: Rect,
+    buffer: &mut Buffer,
+) {
+    let theme = &context.theme;
+    let lines = lines(screen, context, host, area.width);
+    let (_, width) = columns(area.width);
+    let last = lines.len().saturating_sub(capacity(area));
+    let top = usize::from(screen.scroll).min(last);
+    let shown = lines.iter().skip(top).take(capacity(area));
+    for (place, (_, line)) in shown.enumerate() {
+        let column = place / usize::from(area.height);
+        let part = Rect {
+            x: area.x + column as u16 * width,
+            width,
+            ..area
+        };
+        let mut pen = Pen::new(buffer, part, (place % usize::from(area.height)) as u16);
+        pen.skip(1);
+        for (text, style) in line {
+            pen.text(text, *style);
+        }
+    }
+    if top < last && area.height > 0 {
+        // The last line gives way to how much more there is.
+        let place = Rect {
+            x: area.right().saturating_sub(width),
+            y: area.bottom().saturating_sub(1),
+            width,
+            height: 1,
+        };
+        fill(buffer, place, theme.text);
+        let more = format!("{} more {}", last - top + 1, theme.pick("↓", "v"));
+        let width = usize::from(width).saturating_sub(1);
+        Pen::new(buffer, place, 0).right(&more, width, theme.dim);
+    }
+}
+
+/// What is wrong, and since when.
+fn alerts(context: &Context, host: &HostRows, width: usize, lines: &mut Lines) {
+    let theme = &context.theme;
+    let alerts = host
+        .line
+        .as_ref()
+        .map(|line| &line.alerts[..])
+        .unwrap_or_default();
+    if alerts.is_empty() {
+        return;
+    }
+    lines.other("ALERTS");
+    for alert in alerts {
+        let severity = alert.severity.into();
+        let since = sysmon_config::time::format_clock(alert.since.0, &context.zone);
+        let text = format!("{} since {since}: {}", alert.rule, alert.summary);
+        let parts = wrap(&text, width.saturating_sub(4).max(10));
+        for (at, part) in parts.into_iter().enumerate() {
+            let sign = if at == 0 {
+                theme.severity_sign(severity)
+            } else {
+                " "
+            };
+            lines.push(vec![
+                (format!("{sign} "), theme.severity(severity)),
+                (part, theme.text),
+            ]);
+        }
+    }
+}
+
+fn cores(host: &HostRows, theme: &Theme, width: usize, lines: &mut Lines) {
+    let mut numbers: Vec<u32> = host
+        .values_of(&CPU_UTILIZATION, "cpu.logical_number")
+        .iter()
+        .filter_map(|number| number.as_str().parse().ok())
+        .collect();
+    numbers.sort_unstable();
+    if numbers.is_empty() {
+        return;
+    }
+    lines.begin(Pane::Cores, "");
+    let columns = (width.saturating_sub(2) / CORE_WIDTH).clamp(1, CORE_COLUMNS_MAX);
+    let rows = numbers.len().div_ceil(columns);
+    for row in 0..rows {
+        // Down the columns, as people count.
+        let line = numbers.iter().skip(row).step_by(rows).map(|number| {
+            let number = number.to_string();
+            let busy = host.now(&CPU_UTILIZATION, &[("cpu.logical_number", &number)]);
+            core(theme, &number, busy)
+        });
+        lines.push(line.flatten().collect());
+    }
+}
+
+fn core(theme: &Theme, number: &str, busy: Option<f64>) -> Line {
+    let share = busy.unwrap_or(0.0);
+    let severity = if share >= 0.97 {
+        Severity::Warning
+    } else {
+        Severity::None
+    };
+    let bar_style = if severity == Severity::None {
+        theme.graph
+    } else {
+        theme.severity(severity)
+    };
+    vec![
+        (format!("{number:>3} "), theme.dim),
+        (bar(share, 6, theme.ascii), bar_style),
+        (format!("{:>4}  ", percent(busy)), theme.text),
+    ]
+}
+
+/// The first few; all of them are a key away.
+fn processes(screen: &HostScreen, context: &Context, width: usize, lines: &mut Lines) {
+    let shown = match context.size.height {
+        ..40 => 5,
+        40..60 => 8,
+        _ => 15,
+    };
+    let theme = &context.theme;
+    if context.is_downsampled() {
+        lines.begin(Pane::Processes, "");
+        lines.push(vec![(NOT_STORED.to_owned(), theme.dim)]);
+        return;
+    }
+    if screen.busiest.is_empty() {
+        return;
+    }
+    lines.begin(Pane::Processes, "    pid   cpu %    mem");
+    for process in screen.busiest.iter().take(shown) {
+        let path = process.identity.command.as_str();
+        let name = path
+            .rsplit('/')
+            .next()
+            .filter(|name| !name.is_empty())
+            .unwrap_or(path);
+        let cpu = f64::from(process.cpu_permille) / 10.0;
+        lines.push(vec![
+            (fit(name, NAME_WIDTH.min(width)), theme.text),
+            (format!("{:>7}", process.identity.pid), theme.dim),
+            (format!("{cpu:>8.1}"), theme.text),
+            (
+                format!("{:>7}", size(Some(process.memory_bytes as f64))),
+                theme.text,
+            ),
+        ]);
+    }
+}
+
+fn pressure(host: &HostRows, theme: &Theme, lines: &mut Lines) {
+    let share = |resource: &str, scope: &str| {
+        let attributes = [
+            ("linux.pressure.resource", resource),
+            ("linux.pressure.scope", scope),
+        ];
+        host.now(&PRESSURE_TIME, &attributes)
+    };
+    if share("cpu", "some").is_none() {
+        return;
+    }
+    lines.begin(Pane::Pressure, "waiting for it, % of time");
+    let mut line = Vec::new();
+    for resource in ["cpu", "memory", "io"] {
+        let some = share(resource, "some");
+        let severity = match some {
+            Some(share) if share >= 0.5 => Severity::Warning,
+            _ => Severity::None,
+        };
+        line.push((format!("{resource} "), theme.dim));
+        line.push((format!("{:<6}", percent(some)), theme.severity(severity)));
+    }
+    lines.push(line);
+}
+
+fn filesystems(host: &HostRows, theme: &Theme, lines: &mut Lines) {
+    let mount = "system.filesystem.mountpoint";
+    let points = host.values_of(&FS_UTILIZATION, mount);
+    if points.is_empty() {
+        return;
+    }
+    lines.begin(Pane::Filesystems, "             %   used    of");
+    for point in points {
+        let devices = host.device_of(&FS_UTILIZATION, mount, &point);
+        let mut here = vec![(mount, point.as_str())];
+        if let Some(device) = &devices {
+            here.push(("system.device", device.as_str()));
+        }
+        let share = host.now(&FS_UTILIZATION, &here);
+        let used = [&here[..], &[("system.filesystem.state", "used")]].concat();
+        let severity = match share {
+            Some(share) if share >= 0.97 => Severity::Critical,
+            Some(share) if share >= 0.90 => Severity::Warning,
+            _ => Severity::None,
+        };
+        let style = if severity == Severity::None {
+            theme.graph
+        } else {
+            theme.severity(severity)
+        };
+        let mut line = vec![
+            (fit(point.as_str(), NAME_WIDTH), theme.text),
+            (bar(share.unwrap_or(0.0), 10, theme.ascii), style),
+            (format!("{:>4}", percent(share)), theme.severity(severity)),
+            (
+                format!("{:>7}", size(host.now(&FS_USAGE, &used))),
+                theme.text,
+            ),
+            (
+                format!("{:>6}", size(host.now(&FS_LIMIT, &here))),
+                theme.dim,
+            ),
+        ];
+        if host.now(&FS_READ_ONLY, &here) == Some(1.0) {
+            line.push(("  read-only".to_owned(), theme.dim));
+        }
+        if host.now(&FS_UNREACHABLE, &here) == Some(1.0) {
+            let sign = theme.severity_sign(Severity::Critical);
+            line.push((
+                format!("  {sign} no answer"),
+                theme.severity(Severity::Critical),
+            ));
+        }
+        lines.push(line);
+    }
+}
+
+fn interfaces(host: &HostRows, theme: &Theme, lines: &mut Lines) {
+    let interfaces = host.values_of(&NET_IO, "network.interface.name");
+    if interfaces.is_empty() {
+        return;
+    }
+    lines.begin(Pane::Interfaces, "   in/s  out/s errors drops");
+    for name in interfaces {
+        let at = |direction| {
+            [
+                ("network.interface.name", name.as_str()),
+                ("network.io.direction", direction),
+            ]
+        };
+        let both = |metric| {
+            let (rx, tx) = (
+                host.total(metric, &at("receive")),
+                host.total(metric, &at("transmit")),
+            );
+            rx.map(|rx| rx + tx.unwrap_or(0.0))
+        };
+        lines.push(vec![
+            (fit(name.as_str(), NAME_WIDTH), theme.text),
+            (
+                format!("{:>7}", amount(host.now(&NET_IO, &at("receive")))),
+                theme.text,
+            ),
+            (
+                format!("{:>7}", amount(host.now(&NET_IO, &at("transmit")))),
+                theme.text,
+            ),
+            (format!("{:>7}", amount(both(&NET_ERRORS))), theme.dim),
+            (format!("{:>6}", amount(both(&NET_DROPPED))), theme.dim),
+        ]);
+    }
+}
+
+fn disks(host: &HostRows, theme: &Theme, lines: &mut Lines) {
+    let disks = host.values_of(&DISK_IO, "system.device");
+    if disks.is_empty() {
+        return;
+    }
+    lines.begin(Pane::Disks, "  read/s write/s   busy %");
+    for name in disks {
+        let at = |direction| {
+            [
+                ("system.device", name.as_str()),
+                ("disk.io.direction", direction),
+            ]
+        };
+        // Seconds busy a second are the share of time.
+        let busy = host.now(&DISK_IO_TIME, &[("system.device", name.as_str())]);
+        let severity = match busy {
+            Some(share) if share >= 0.9 => Severity::Warning,
+            _ => Severity::None,
+        };
+        lines.push(vec![
+            (fit(name.as_str(), NAME_WIDTH), theme.text),
+            (
+                format!("{:>8}", amount(host.now(&DISK_IO, &at("read")))),
+                theme.text,
+            ),
+            (
+                format!("{:>8}", amount(host.now(&DISK_IO, &at("write")))),
+                theme.text,
+            ),
+            (
+                format!("{:>9}", percent(busy.map(|b| b.min(1.0)))),
+                theme.severity(severity),
+            ),
+        ]);
+    }
+}
+
+fn sensors(host: &HostRows, theme: &Theme, lines: &mut Lines) {
+    table(host, theme, (Pane::Sensors, &[0]), "", lines);
+}
+
+fn gpus(host: &HostRows, theme: &Theme, lines: &mut Lines) {
+    let columns = "busy %  memory      of";
+    table(host, theme, (Pane::Gpus, &[0, 1, 2]), columns, lines);
+}
+
+fn containers(host: &HostRows, theme: &Theme, lines: &mut Lines) {
+    let columns = " cpu %  memory";
+    table(host, theme, (Pane::Containers, &[0, 1]), columns, lines);
+}
+
+fn units(host: &HostRows, theme: &Theme, lines: &mut Lines) {
+    table(host, theme, (Pane::Units, &[0]), "", lines);
+}
+
+/// Some columns of a pane; the others are seen when it fills the screen.
+fn table(
+    host: &HostRows,
+    theme: &Theme,
+    (pane, columns): (Pane, &[usize]),
+    titles: &str,
+    lines: &mut Lines,
+) {
+    let rows = pane_tables::rows(host, pane);
+    if rows.is_empty() {
+        return;
+    }
+    lines.begin(pane, titles);
+    for row in rows {
+        let mut line = vec![(fit(row.name.as_str(), NAME_WIDTH), theme.text)];
+        for (at, cell) in columns
+            .iter()
+            .filter_map(|at| Some((*at, row.cells.get(*at)?)))
+        {
+            let width = if at == 0 { 6 } else { 8 };
+            let text = format!("{:>width$}", cell.text);
+            line.push((text, theme.severity(cell.severity)));
+        }
+        lines.push(line);
+    }
+}
+
+/// What the agent cannot see.
+fn notes(host: &HostRows, theme: &Theme, width: usize, lines: &mut Lines) {
+    let notes = host
+        .line
+        .as_ref()
+        .map(|line| &line.notes[..])
+        .unwrap_or_default();
+    if notes.is_empty() {
+        return;
+    }
+    lines.other("NOTES");
+    for note in notes {
+        for part in wrap(note.as_str(), width.saturating_sub(2).max(10)) {
+            lines.push(vec![(part, theme.dim)]);
+        }
+    }
+}
+
+/// How whole the host's record is.
+fn record(context: &Context, host: &HostRows, theme: &Theme, lines: &mut Lines) {
+    let Some(line) = &host.line else { return };
+    let health = &line.health;
+    lines.other("RECORD");
+    lines.push(vec![
+        ("since ".to_owned(), theme.dim),
+        (
+            sysmon_config::time::format_moment(health.oldest.0, &context.zone),
+            theme.text,
+        ),
+        ("   series ".to_owned(), theme.dim),
+        (health.series.to_string(), theme.text),
+    ]);
+    let severity = if health.missing_rows > 0 {
+        Severity::Warning
+    } else {
+        Severity::None
+    };
+    lines.push(vec![
+        ("missing ".to_owned(), theme.dim),
+        (health.missing_rows.to_string(), theme.severity(severity)),
+        ("   refused ".to_owned(), theme.dim),
+        (health.refused_rows.to_string(), theme.text),
+        ("   clock off ".to_owned(), theme.dim),
+        (format!("{} ms", health.clock_offset_ms), theme.text),
+    ]);
+}

@@ -1,0 +1,75 @@
+//! Where header, body, strip of time and footer are on a terminal of a given size.
+
+use ratatui::layout::{Rect, Size};
+
+/// The strip of time is hidden on smaller terminals.
+const STRIP_FROM: Size = Size {
+    width: 50,
+    height: 14,
+};
+
+/// Terminals at least this high have a footer.
+const FOOTER_FROM: u16 = 4;
+
+/// The parts of the terminal.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Parts {
+    pub(crate) header: Rect,
+    pub(crate) body: Rect,
+    pub(crate) strip: Option<Rect>,
+    pub(crate) footer: Option<Rect>,
+}
+
+pub(crate) fn has_strip(size: Size) -> bool {
+    size.width >= STRIP_FROM.width && size.height >= STRIP_FROM.height
+}
+
+pub(crate) fn parts(area: Rect) -> Option<Parts> {
+    if area.width == 0 || area.height == 0 {
+        return None;
+    }
+    let footer_rows = u16::from(area.height >= FOOTER_FROM);
+    let strip_rows = u16::from(has_strip(area.as_size()));
+    let line = |y: u16| Rect {
+        y: area.y + y,
+        height: 1,
+        ..area
+    };
+    let body = Rect {
+        y: area.y + 1,
+        height: area.height - 1 - footer_rows - strip_rows,
+        ..area
+    };
+    Some(Parts {
+        header: line(0),
+        body,
+        strip: (strip_rows > 0).then(|| line(area.height - 2)),
+        footer: (footer_rows > 0).then(|| line(area.height - 1)),
+    })
+}
+
+/// The part between header and strip or footer.
+pub(crate) fn body(size: Size) -> Rect {
+    let area = Rect::new(0, 0, size.width, size.height);
+    parts(area).map_or(Rect::ZERO, |parts| parts.body)
+}
+
+/// An area without its first rows.
+pub(crate) fn below(area: Rect, rows: u16) -> Rect {
+    Rect {
+        y: area.y + rows.min(area.height),
+        height: area.height.saturating_sub(rows),
+        ..area
+    }
+}
+
+/// How many rows a list has below its headings, at least one.
+pub(crate) fn list_rows(size: Size, lines_above: u16) -> usize {
+    usize::from(body(size).height.saturating_sub(lines_above)).max(1)
+}
+
+/// The place in a list, scrolled down by `top`, of a line of the terminal.
+pub(crate) fn list_at(line: u16, first: u16, rows: usize, top: usize) -> Option<usize> {
+    let row = line.checked_sub(first).map(usize::from)?;
+    (row < rows).then_some(top + row)
+}

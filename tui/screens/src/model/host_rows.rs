@@ -1,0 +1,543 @@
+//! One host in full: a window of its rows, and the values and rates made of them.
+
+use std::collections::VecDeque;
+
+use sysmon_series::rate;
+use sysmon_wire::limits::SERIES_PER_HOST_MAX;
+use sysmon_wire::message::{HostLine, Reply};
+use sysmon_wire::metrics::{Metric, PROCESS_CPU, PROCESS_IDENTITY, PROCESS_MEMORY, unscale};
+use sysmon_wire::{
+    ABSENT, Kind, Label, RowDecoder, RowError, SchemaError, SeriesKey, SeriesTable, UnixMs,
+};
+
+use super::ROW_MS;
+
+/// Milliseconds of rows asked for when a host is opened.
+pub const WINDOW_MS: i64 = 10 * 60 * 1000;
+
+/// Rows kept at most: the window at ten a second, as in a burst. Older than the window are forgotten.
+const ROWS_MAX: usize = 6_000;
+
+/// Rows a little older than the window stay, so that its first step is full.
+const WINDOW_SPARE_MS: i64 = 10_000;
+
+/// What a series was within one step of time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Step {
+    /// The smallest value.
+    pub min: f64,
+    /// The mean.
+    pub mean: f64,
+    /// The largest value.
+    pub max: f64,
+    /// How many values.
+    pub count: u32,
+}
+
+impl Step {
+    /// A step of one value.
+    pub fn of(value: f64) -> Self {
+        Self {
+            min: value,
+            mean: value,
+            max: value,
+            count: 1,
+        }
+    }
+
+    fn add(&mut self, value: f64) {
+        self.min = self.min.min(value);
+        self.max = self.max.max(value);
+        self.count += 1;
+        self.mean += (value - self.mean) / f64::from(self.count);
+    }
+}
+
+/// What a process used over time, from the rows in which it was among the busiest.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProcessHistory {
+    /// Shares of a processor.
+    pub cpu: Vec<Option<Step>>,
+    /// Bytes of memory.
+    pub memory: Vec<Option<Step>>,
+    /// Whether there are rows in which it was not.
+    pub is_missed: bool,
+}
+
+/// Why series or rows cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum RowsError {
+    #[error(transparent)]
+    Series(#[from] SchemaError),
+    #[error(transparent)]
+    Rows(#[from] RowError),
+}
+
+/// A host with every row of the last minutes.
+#[derive(Debug)]
+pub struct HostRows {
+    /// Its name.
+    pub name: Label,
+    /// What is known of it.
+    pub line: Option<HostLine>,
+    /// Whether everything asked for is here.
+    pub complete: bool,
+    /// Why the hub does not show it, if it does not.
+    pub refused: Option<Label>,
+    resolution_ms: i64,
+    keys: Vec<SeriesKey>,
+    rows: VecDeque<(i64, Vec<i64>)>,
+    decoder: RowDecoder,
+    /// Whether rows are passed over, since there were some that cannot be read.
+    lost: bool,
+}
+
+impl HostRows {
+    /// A host of which nothing is known yet.
+    pub fn new(name: Label) -> Self {
+        Self {
+            name,
+            line: None,
+            complete: false,
+            refused: None,
+            resolution_ms: ROW_MS,
+            keys: Vec::new(),
+            rows: VecDeque::new(),
+            decoder: RowDecoder::new(),
+            lost: false,
+        }
+    }
+
+    /// Milliseconds from one row to the next: more than a second where only minutes or hours are kept.
+    pub fn resolution_ms(&self) -> i64 {
+        self.resolution_ms
+    }
+
+    /// Takes how far rows are apart.
+    pub fn set_resolution(&mut self, step_ms: i64) {
+        self.resolution_ms = step_ms.max(ROW_MS);
+    }
+
+    /// The window that charts stand for: as many rows, however far they are apart.
+    pub fn window_ms(&self) -> i64 {
+        (WINDOW_MS / ROW_MS).saturating_mul(self.resolution_ms)
+    }
+
+    /// Milliseconds of each of so many points of the window: whole rows, so that all hold the same number.
+    pub fn step_ms(&self, points: usize) -> i64 {
+        let step = self.window_ms() / i64::try_from(points).unwrap_or(i64::MAX).max(1);
+        (step / self.resolution_ms).max(1) * self.resolution_ms
+    }
+
+    /// Takes further series.
+    pub fn add_series(&mut self, table: &SeriesTable) -> Result<(), SchemaError> {
+        let keys = table.keys()?;
+        if self.keys.len() + keys.len() > SERIES_PER_HOST_MAX {
+            return Err(SchemaError::TooMany("series"));
+        }
+        self.keys.extend(keys);
+        Ok(())
+    }
+
+    /// Takes rows. After rows that cannot be read, others are passed over up to the next keyframe.
+    pub fn add_rows(&mut self, keyframe: bool, bytes: &[u8]) -> Result<(), RowError> {
+        if keyframe {
+            self.decoder.reset();
+            self.rows.clear();
+            self.lost = false;
+        }
+        if self.lost {
+            return Ok(());
+        }
+        let taken = self.take_rows(bytes);
+        self.lost = taken.is_err();
+        taken
+    }
+
+    fn take_rows(&mut self, mut bytes: &[u8]) -> Result<(), RowError> {
+        let kept_ms = self.window_ms() + WINDOW_SPARE_MS;
+        while let Some(row) = self.decoder.decode(&mut bytes, self.keys.len())? {
+            let oldest = row.time.0 - kept_ms;
+            while self.rows.len() >= ROWS_MAX || self.rows.front().is_some_and(|r| r.0 < oldest) {
+                self.rows.pop_front();
+            }
+            self.rows.push_back((row.time.0, row.values.clone()));
+        }
+        Ok(())
+    }
+
+    /// Receives a reply about the host.
+    ///
+    /// # Errors
+    /// If series or rows cannot be decoded; rows are then skipped up to the next keyframe.
+    pub fn receive(&mut self, reply: Reply) -> Result<(), RowsError> {
+        match reply {
+            Reply::Resolution { step_ms } => self.set_resolution(step_ms),
+            Reply::Host(line) => self.line = Some(*line),
+            Reply::HostSeries(table) => self.add_series(&table)?,
+            Reply::HostKeyframe(block) => self.add_rows(true, &block.0)?,
+            Reply::HostRows(block) => self.add_rows(false, &block.0)?,
+            Reply::Complete => self.complete = true,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// When the newest row was taken.
+    pub fn newest(&self) -> Option<UnixMs> {
+        self.rows.back().map(|(time, _)| UnixMs(*time))
+    }
+
+    /// The index of the series of a metric that has exactly these attributes.
+    pub fn find(&self, metric: &Metric, attributes: &[(&str, &str)]) -> Option<usize> {
+        self.keys.iter().position(|key| {
+            key.metric.name == metric.name
+                && key.attributes.len() == attributes.len()
+                && attributes
+                    .iter()
+                    .all(|(k, v)| key.attribute(k).is_some_and(|a| *a == *v))
+        })
+    }
+
+    /// The index of the first series of a metric that has these attributes, whatever else it has.
+    pub fn find_with(&self, metric: &Metric, attributes: &[(&str, &str)]) -> Option<usize> {
+        self.keys.iter().position(|key| {
+            key.metric.name == metric.name
+                && attributes
+                    .iter()
+                    .all(|(k, v)| key.attribute(k).is_some_and(|a| *a == *v))
+        })
+    }
+
+    /// The different values that an attribute has among the series of a metric, with at least one
+    /// value now, in the order the host tells them.
+    pub fn values_of(&self, metric: &Metric, attribute: &str) -> Vec<Label> {
+        let mut found: Vec<Label> = Vec::new();
+        for (at, key) in self.keys.iter().enumerate() {
+            if key.metric.name != metric.name || self.raw(at).is_none() {
+                continue;
+            }
+            if let Some(value) = key.attribute(attribute)
+                && !found.contains(value)
+            {
+                found.push(value.clone());
+            }
+        }
+        found
+    }
+
+    /// The device of the series of a metric whose `attribute` has this value.
+    pub fn device_of(&self, metric: &Metric, attribute: &str, value: &Label) -> Option<Label> {
+        let of_it = |key: &&SeriesKey| {
+            key.metric.name == metric.name && key.attribute(attribute) == Some(value)
+        };
+        self.keys
+            .iter()
+            .find(of_it)?
+            .attribute("system.device")
+            .cloned()
+    }
+
+    /// The newest value of a series: a gauge's level, or a counter's rate a second.
+    pub fn now(&self, metric: &Metric, attributes: &[(&str, &str)]) -> Option<f64> {
+        self.now_at(metric, self.find(metric, attributes)?)
+    }
+
+    /// The same of the series with this index.
+    pub fn now_at(&self, metric: &Metric, at: usize) -> Option<f64> {
+        let (time, value) = self
+            .rows
+            .back()
+            .and_then(|row| Some((row.0, *row.1.get(at)?)))?;
+        match metric.kind {
+            Kind::Gauge => (value != ABSENT).then(|| unscale(value, metric.scale)),
+            Kind::Counter => {
+                let before = self
+                    .rows
+                    .len()
+                    .checked_sub(2)
+                    .and_then(|n| self.rows.get(n))?;
+                let rate = rate((before.0, *before.1.get(at)?), (time, value))?;
+                Some(rate * 10f64.powi(i32::from(metric.scale)))
+            }
+        }
+    }
+
+    /// The newest count of a counter, as it stands.
+    pub fn total(&self, metric: &Metric, attributes: &[(&str, &str)]) -> Option<f64> {
+        self.total_at(metric, self.find(metric, attributes)?)
+    }
+
+    /// The same of the series with this index.
+    pub fn total_at(&self, metric: &Metric, at: usize) -> Option<f64> {
+        Some(unscale(self.raw(at)?, metric.scale))
+    }
+
+    /// The time between the newest two rows.
+    pub fn interval_ms(&self) -> Option<i64> {
+        let newest = self.rows.back()?.0;
+        let before = self.rows.len().checked_sub(2)?;
+        Some(newest - self.rows.get(before)?.0)
+    }
+
+    fn raw(&self, at: usize) -> Option<i64> {
+        self.rows
+            .back()?
+            .1
+            .get(at)
+            .copied()
+            .filter(|value| *value != ABSENT)
+    }
+
+    /// What a series was in each of `points` steps of `step_ms`, the last of which ends at or before the
+    /// newest row. Only full steps are shown, so that the picture moves a whole step at a time.
+    pub fn history(
+        &self,
+        metric: &Metric,
+        attributes: &[(&str, &str)],
+        points: usize,
+        step_ms: i64,
+    ) -> Vec<Option<Step>> {
+        match self.find(metric, attributes) {
+            Some(at) => self.history_at(metric, at, points, step_ms),
+            None => vec![None; points],
+        }
+    }
+
+    /// The same of the series with this index.
+    pub fn history_at(
+        &self,
+        metric: &Metric,
+        at: usize,
+        points: usize,
+        step_ms: i64,
+    ) -> Vec<Option<Step>> {
+        let Some(newest) = self.newest() else {
+            return vec![None; points];
+        };
+        self.steps(metric, at, points, step_ms, (newest + 1).floor(step_ms))
+    }
+
+    /// The same up to a moment, for steps so short that a row seldom comes on time: a step without one
+    /// is filled from that before, if only one is missing.
+    pub fn moments(
+        &self,
+        metric: &Metric,
+        attributes: &[(&str, &str)],
+        points: usize,
+        step_ms: i64,
+        end: UnixMs,
+    ) -> Vec<Option<Step>> {
+        let Some(at) = self.find(metric, attributes) else {
+            return vec![None; points];
+        };
+        let mut steps = self.steps(metric, at, points, step_ms, end);
+        let mut before = None;
+        for step in &mut steps {
+            let own = *step;
+            *step = own.or(before);
+            before = own;
+        }
+        steps
+    }
+
+    fn steps(
+        &self,
+        metric: &Metric,
+        at: usize,
+        points: usize,
+        step_ms: i64,
+        end: UnixMs,
+    ) -> Vec<Option<Step>> {
+        let mut steps = vec![None; points];
+        let start = end - step_ms.saturating_mul(points as i64);
+        let factor = 10f64.powi(i32::from(metric.scale));
+        let mut before = (0, ABSENT);
+        for (time, values) in &self.rows {
+            let value = values.get(at).copied().unwrap_or(ABSENT);
+            let real = match metric.kind {
+                Kind::Gauge => (value != ABSENT).then_some(value as f64),
+                Kind::Counter => rate(before, (*time, value)),
+            };
+            before = (*time, value);
+            let step = (*time - start.0).div_euclid(step_ms);
+            let step = usize::try_from(step)
+                .ok()
+                .and_then(|step| steps.get_mut(step));
+            match (real, step) {
+                (Some(real), Some(Some(step))) => Step::add(step, real * factor),
+                (Some(real), Some(step)) => *step = Some(Step::of(real * factor)),
+                _ => {}
+            }
+        }
+        steps
+    }
+
+    /// What a process used, in steps as [`Self::history`] has them.
+    pub fn history_of_process(&self, id: i64, points: usize, step_ms: i64) -> ProcessHistory {
+        let mut history = ProcessHistory {
+            cpu: vec![None; points],
+            memory: vec![None; points],
+            is_missed: false,
+        };
+        let end = self.newest().map_or(0, |n| (n + 1).floor(step_ms).0);
+        let start = end - step_ms.saturating_mul(points as i64);
+        let ranks = self.ranks();
+        for (time, values) in &self.rows {
+            let step = usize::try_from((*time - start).div_euclid(step_ms));
+            let Some(step) = step.ok().filter(|step| *step < points) else {
+                continue;
+            };
+            let value = |at: Option<usize>| at.and_then(|at| values.get(at)).copied();
+            let place = ranks.iter().find(|(at, ..)| value(Some(*at)) == Some(id));
+            let Some((_, cpu, memory)) = place else {
+                history.is_missed = true;
+                continue;
+            };
+            let number = |at| value(at).filter(|v| *v != ABSENT).unwrap_or(0);
+            let add = |steps: &mut Vec<Option<Step>>, value: f64| match steps.get_mut(step) {
+                Some(Some(step)) => step.add(value),
+                Some(none) => *none = Some(Step::of(value)),
+                None => {}
+            };
+            add(&mut history.cpu, unscale(number(*cpu), PROCESS_CPU.scale));
+            add(
+                &mut history.memory,
+                unscale(number(*memory), PROCESS_MEMORY.scale),
+            );
+        }
+        history
+    }
+
+    /// Where the places of the busiest processes are among the series: who it is, processor, memory.
+    fn ranks(&self) -> Vec<(usize, Option<usize>, Option<usize>)> {
+        let place = |(at, key): (usize, &SeriesKey)| {
+            let rank = key.attribute("sysmon.rank")?;
+            let attributes = [("sysmon.rank", rank.as_str())];
+            let of = |metric: &Metric| self.find(metric, &attributes);
+            (key.metric.name == PROCESS_IDENTITY.name)
+                .then(|| (at, of(&PROCESS_CPU), of(&PROCESS_MEMORY)))
+        };
+        self.keys.iter().enumerate().filter_map(place).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sysmon_wire::RowEncoder;
+    use sysmon_wire::metrics::{CPU_UTILIZATION, NET_IO};
+
+    const RECEIVE: &[(&str, &str)] = &[("network.io.direction", "receive")];
+
+    fn view() -> HostRows {
+        let mut view = HostRows::new("h".into());
+        let keys = [CPU_UTILIZATION.series(&[]), NET_IO.series(RECEIVE)];
+        view.add_series(&SeriesTable::new(&keys)).unwrap();
+        let (mut encoder, mut block) = (RowEncoder::new(), Vec::new());
+        for n in (1..=20i64).filter(|n| !(7..=9).contains(n)) {
+            encoder.encode(n as u64, UnixMs(n * 1000), &[n * 10, n * 500], &mut block);
+        }
+        view.add_rows(true, &block).unwrap();
+        view
+    }
+
+    #[test]
+    fn gauges_are_levels_and_counters_rates() {
+        let view = view();
+        assert_eq!(view.now(&CPU_UTILIZATION, &[]), Some(0.2));
+        assert_eq!(view.now(&NET_IO, RECEIVE), Some(500.0));
+        assert_eq!(view.total(&NET_IO, RECEIVE), Some(10_000.0));
+        assert_eq!(view.now(&NET_IO, &[]), None);
+        assert_eq!(view.values_of(&NET_IO, "network.io.direction"), ["receive"]);
+    }
+
+    #[test]
+    fn a_process_is_found_at_whatever_place_it_had() {
+        let mut view = HostRows::new("h".into());
+        let mut keys = Vec::new();
+        for rank in ["0", "1"] {
+            let rank = [("sysmon.rank", rank)];
+            keys.push(PROCESS_IDENTITY.series(&rank));
+            keys.push(PROCESS_CPU.series(&rank));
+            keys.push(PROCESS_MEMORY.series(&rank));
+        }
+        view.add_series(&SeriesTable::new(&keys)).unwrap();
+        let (mut encoder, mut block) = (RowEncoder::new(), Vec::new());
+        for n in 0..8i64 {
+            let (ours, other) = ([7, n * 100, 50], [8, 1, 1]);
+            let values = match n {
+                // Not among them.
+                4 | 5 => [9, 1, 1, 8, 1, 1],
+                n if n % 2 == 0 => [7, ours[1], 50, 8, 1, 1],
+                _ => [8, other[1], 1, 7, ours[1], 50],
+            };
+            encoder.encode(n as u64 + 1, UnixMs(n * 1000), &values, &mut block);
+        }
+        view.add_rows(true, &block).unwrap();
+        let history = view.history_of_process(7, 4, 2000);
+        let cpu: Vec<_> = history
+            .cpu
+            .iter()
+            .map(|v| v.map(|v| (v.mean * 1000.0).round()))
+            .collect();
+        assert_eq!(cpu[1..], [Some(50.0), Some(250.0), None][..], "{cpu:?}");
+        let memory: Vec<_> = history.memory.iter().map(|v| v.map(|v| v.mean)).collect();
+        assert_eq!(memory[1..], [Some(50.0), Some(50.0), None][..]);
+        assert!(history.is_missed && !view.history_of_process(7, 1, 1000).is_missed);
+    }
+
+    #[test]
+    fn history_is_of_full_steps_and_gaps_are_gaps() {
+        let history = view().history(&CPU_UTILIZATION, &[], 8, 2000);
+        let shown: Vec<_> = history
+            .iter()
+            .map(|v| v.map(|v| (v.mean * 1000.0).round()))
+            .collect();
+        // Steps begin at 4, 6, 8, 10 … s; the row at 20 s begins a step that is not full.
+        assert_eq!(shown[..4], [Some(45.0), Some(60.0), None, Some(105.0)]);
+        assert_eq!(shown[7], Some(185.0));
+    }
+
+    #[test]
+    fn a_step_knows_its_smallest_and_largest() {
+        let history = view().history(&CPU_UTILIZATION, &[], 2, 5000);
+        let last = history[1].unwrap();
+        assert_eq!((last.min, last.mean, last.max), (0.15, 0.17, 0.19));
+    }
+
+    #[test]
+    fn a_single_moment_that_is_late_is_no_gap_and_two_are() {
+        let shown: Vec<_> = view()
+            .moments(&CPU_UTILIZATION, &[], 7, 1000, UnixMs(12_000))
+            .iter()
+            .map(|step| step.map(|step| (step.mean * 100.0).round()))
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                Some(5.0),
+                Some(6.0),
+                Some(6.0),
+                None,
+                None,
+                Some(10.0),
+                Some(11.0)
+            ]
+        );
+    }
+
+    #[test]
+    fn rows_older_than_the_window_are_forgotten() {
+        let mut view = HostRows::new("h".into());
+        view.add_series(&SeriesTable::new(&[CPU_UTILIZATION.series(&[])]))
+            .unwrap();
+        let (mut encoder, mut block) = (RowEncoder::new(), Vec::new());
+        for n in 1..=8000i64 {
+            encoder.encode(n as u64, UnixMs(n * 500), &[n], &mut block);
+        }
+        view.add_rows(true, &block).unwrap();
+        assert_eq!(view.rows.len(), 1_221);
+        assert_eq!(view.interval_ms(), Some(500));
+    }
+}

@@ -1,0 +1,11 @@
+//! What several screens share: rows of a host, processes, sparklines, search patterns and spans of time.
+
+pub mod host_rows;
+pub mod pattern;
+pub mod process;
+pub mod spark;
+pub mod summary;
+pub mod window;
+
+/// Milliseconds between rows at full resolution.
+pub const ROW_MS: i64 = 1_000;

@@ -1,0 +1,150 @@
+//! A short history of one value: means of fixed steps, the newest step incomplete.
+
+use std::collections::VecDeque;
+
+use sysmon_wire::{ABSENT, UnixMs};
+
+/// Milliseconds a cell of a sparkline stands for.
+pub const SPARK_STEP_MS: u32 = 5_000;
+
+/// Points of history requested with the first picture: 10 minutes.
+pub const SPARK_POINTS: u16 = 120;
+
+/// Points kept, enough for the widest terminal.
+const POINTS_MAX: usize = 256;
+
+/// Means over whole steps of time. It moves only when a step is full, so that a screen of sparklines
+/// stands still most of the time.
+#[derive(Clone, Debug)]
+pub struct SparkLine {
+    step_ms: i64,
+    /// Means of full steps, oldest first; [`ABSENT`] for a step without a sample.
+    points: VecDeque<i64>,
+    /// Beginning of the step that is filling.
+    filling: Option<UnixMs>,
+    sum: i64,
+    count: i64,
+}
+
+impl SparkLine {
+    /// An empty history with steps of `step_ms`.
+    pub fn new(step_ms: i64) -> Self {
+        Self {
+            step_ms,
+            points: VecDeque::new(),
+            filling: None,
+            sum: 0,
+            count: 0,
+        }
+    }
+
+    /// Begins with what the hub remembers; the last point may be of a step that is not full.
+    pub fn load(&mut self, end: UnixMs, points: &[i64]) {
+        let Some((last, full)) = points.split_last() else {
+            return;
+        };
+        let from = full.len().saturating_sub(POINTS_MAX);
+        self.points = full.iter().skip(from).copied().collect();
+        self.filling = Some(end.floor(self.step_ms));
+        let has = *last != ABSENT;
+        (self.sum, self.count) = if has { (*last, 1) } else { (0, 0) };
+    }
+
+    /// Takes a value.
+    pub fn push(&mut self, time: UnixMs, value: i64) {
+        let step = time.floor(self.step_ms);
+        match self.filling {
+            // An older value has its place in a step that is drawn already.
+            Some(filling) if step < filling => return,
+            Some(filling) if step > filling => {
+                self.close();
+                let missed = (step - filling) / self.step_ms - 1;
+                for _ in 0..missed.min(POINTS_MAX as i64) {
+                    self.keep(ABSENT);
+                }
+                self.filling = Some(step);
+            }
+            Some(_) => {}
+            None => self.filling = Some(step),
+        }
+        if value != ABSENT {
+            self.sum = self.sum.saturating_add(value);
+            self.count += 1;
+        }
+    }
+
+    fn close(&mut self) {
+        let mean = if self.count > 0 {
+            self.sum / self.count
+        } else {
+            ABSENT
+        };
+        self.keep(mean);
+        (self.sum, self.count) = (0, 0);
+    }
+
+    fn keep(&mut self, point: i64) {
+        if self.points.len() >= POINTS_MAX {
+            self.points.pop_front();
+        }
+        self.points.push_back(point);
+    }
+
+    /// The last `count` points as of `now`, oldest first; steps that passed without a sample since
+    /// are gaps.
+    pub fn last(&self, count: usize, now: UnixMs) -> impl Iterator<Item = Option<i64>> + '_ {
+        let silent = self.filling.map_or(0, |filling| {
+            ((now.floor(self.step_ms) - filling) / self.step_ms).clamp(0, count as i64) as usize
+        });
+        // The step that was filling when the silence began counts as a point then.
+        let partial = (silent > 0).then(|| {
+            if self.count > 0 {
+                Some(self.sum / self.count)
+            } else {
+                None
+            }
+        });
+        let gaps = silent.saturating_sub(1);
+        let known = count.saturating_sub(silent).min(self.points.len());
+        let lead = count.saturating_sub(silent).saturating_sub(known);
+        let from = self.points.len() - known;
+        let real = self
+            .points
+            .iter()
+            .skip(from)
+            .map(|&p| (p != ABSENT).then_some(p));
+        std::iter::repeat_n(None, lead)
+            .chain(real)
+            .chain(partial)
+            .chain(std::iter::repeat_n(None, gaps))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(line: &SparkLine, now: i64) -> Vec<Option<i64>> {
+        line.last(4, UnixMs(now)).collect()
+    }
+
+    #[test]
+    fn it_moves_when_a_step_is_full() {
+        let mut line = SparkLine::new(5000);
+        line.load(UnixMs(20_000), &[1, 2, 3]);
+        line.push(UnixMs(21_000), 5);
+        assert_eq!(shown(&line, 21_000), [None, None, Some(1), Some(2)]);
+        line.push(UnixMs(25_000), 9);
+        assert_eq!(shown(&line, 25_000), [None, Some(1), Some(2), Some(4)]);
+    }
+
+    #[test]
+    fn silence_is_a_gap() {
+        let mut line = SparkLine::new(5000);
+        line.push(UnixMs(20_000), 8);
+        assert_eq!(shown(&line, 36_000), [None, Some(8), None, None]);
+        line.push(UnixMs(36_000), 6);
+        line.push(UnixMs(40_000), 7);
+        assert_eq!(shown(&line, 40_000), [Some(8), None, None, Some(6)]);
+    }
+}

@@ -1,0 +1,120 @@
+//! What a screen is: it draws itself, performs actions, and declares what it needs from the hub.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Position, Rect};
+use sysmon_wire::message::Reply;
+use sysmon_wire::{Label, UnixMs};
+
+use crate::context::Context;
+use crate::keys::{Action, Mode};
+use crate::records::Records;
+use crate::subscriptions::{Subscription, Topic};
+
+/// What a screen asks of the application.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Shows a remark in the footer.
+    Remark(String),
+    /// Goes to a mode; back leads here.
+    Enter(Mode),
+    /// Opens a host.
+    Open(Label),
+    /// Opens a process among those of its host; back leads here.
+    OpenProcess { host: Label, pid: u32 },
+    /// Opens a host at a moment.
+    OpenAt {
+        host: Label,
+        at: UnixMs,
+        is_process: bool,
+    },
+    /// Performs an action, as if its key were pressed.
+    Act(Action),
+}
+
+/// What [`Screen::act`] and [`Screen::click`] return: `None` leaves it to the application.
+pub type Outcomes = Option<Vec<Outcome>>;
+
+/// Performed; nothing is asked of the application.
+pub(crate) fn done() -> Outcomes {
+    Some(Vec::new())
+}
+
+pub(crate) fn remark(text: impl Into<String>) -> Outcomes {
+    Some(vec![Outcome::Remark(text.into())])
+}
+
+/// A screen. It knows the widgets, the context and its own state, and no other screen.
+pub trait Screen {
+    fn draw(&self, context: &Context, area: Rect, buffer: &mut Buffer);
+
+    /// Performs an action that means something particular on this screen.
+    fn act(&mut self, _action: Action, _context: &Context) -> Outcomes {
+        None
+    }
+
+    /// Moves the selection, or scrolls.
+    fn scroll(&mut self, _rows: isize, _context: &Context) {}
+
+    /// Keeps the selected row visible.
+    fn reveal(&mut self, _context: &Context) {}
+
+    fn click(&mut self, _place: Position, _context: &Context) -> Outcomes {
+        None
+    }
+
+    /// Follows the clock and the context before [`Self::subscriptions`] is called.
+    fn refresh(&mut self, _context: &Context) {}
+
+    /// Declares the requests this screen needs.
+    fn subscriptions(&self, _context: &Context, _wanted: &mut Vec<Subscription>) {}
+
+    /// Receives a reply to one of them; `None` means that the hub sends no more. `is_first` is set for the first reply.
+    fn reply(
+        &mut self,
+        _topic: Topic,
+        _reply: Option<Reply>,
+        _is_first: bool,
+        _context: &mut Context,
+    ) -> Vec<Outcome> {
+        Vec::new()
+    }
+
+    /// Forgets what is pending on a connection that was lost.
+    fn disconnected(&mut self) {}
+
+    /// The filter of its list, if it has one.
+    fn filter(&self) -> Option<String> {
+        None
+    }
+
+    fn set_filter(&mut self, _filter: &str) {}
+
+    /// Whether the filter is meant as a regular expression but is none.
+    fn is_filter_invalid(&self) -> bool {
+        false
+    }
+
+    /// Names of the orders of its list.
+    fn sorts(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
+
+    fn sort_by(&mut self, _name: &str) -> Outcomes {
+        None
+    }
+
+    /// The selected row for the clipboard: what it is called, and its text.
+    fn selected_text(&self, _context: &Context) -> Option<(String, String)> {
+        None
+    }
+
+    /// What the screen shows, for export.
+    fn records(&self, _context: &Context) -> Option<Records> {
+        None
+    }
+
+    /// Part of the name of an exported file.
+    fn file_stem(&self, _context: &Context) -> Option<String> {
+        None
+    }
+}

@@ -1,0 +1,200 @@
+//! The busiest processes of all hosts: in which order, and which is selected.
+
+use std::cmp::Ordering;
+
+use sysmon_wire::message::{HostProcess, TopBy};
+use sysmon_wire::{Label, UnixMs};
+
+use crate::model::pattern::Pattern;
+use crate::model::process::ProcessSort;
+
+/// The orders of the list.
+pub(super) const SORTS: [ProcessSort; 5] = [
+    ProcessSort::Cpu,
+    ProcessSort::Memory,
+    ProcessSort::Disk,
+    ProcessSort::Host,
+    ProcessSort::Command,
+];
+
+/// The list at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Top {
+    /// The moment; none before the first list came.
+    pub time: Option<UnixMs>,
+    /// Of how many hosts.
+    pub hosts: u32,
+    /// What the busiest are by.
+    pub by: TopBy,
+    /// What they are sorted by.
+    pub sort: ProcessSort,
+    /// Whether the order is turned around.
+    pub reverse: bool,
+    /// What a host, command, user, container or pid must be like to be shown.
+    pub filter: Pattern,
+    /// The first row on screen.
+    pub top: usize,
+    /// Why the hub does not tell it, if it does not.
+    pub refused: Option<Label>,
+    received: Vec<HostProcess>,
+    /// Places in `received` of those shown, in the order shown.
+    order: Vec<usize>,
+    selected: Option<(Label, u32)>,
+}
+
+impl Top {
+    /// Takes a list in place of the one before.
+    pub fn set(&mut self, time: UnixMs, hosts: u32, processes: Vec<HostProcess>) {
+        (self.time, self.hosts, self.received) = (Some(time), hosts, processes);
+        self.refused = None;
+        self.reorder();
+    }
+
+    /// Sorts in another way.
+    pub fn sort_by(&mut self, sort: ProcessSort) {
+        (self.sort, self.reverse) = (sort, false);
+        self.by = sort.rank().unwrap_or(self.by);
+        self.reorder();
+    }
+
+    /// Puts the processes in order anew.
+    pub fn reorder(&mut self) {
+        let received = &self.received;
+        let fits = |row: &HostProcess| {
+            self.filter.finds_process(&row.process) || self.filter.finds(row.host.as_str())
+        };
+        let mut order: Vec<usize> = (0..received.len())
+            .filter(|&at| received.get(at).is_some_and(fits))
+            .collect();
+        let compare = |a: &HostProcess, b: &HostProcess| {
+            let a = (a.host.as_str(), &a.process);
+            self.sort.compare(a, (b.host.as_str(), &b.process))
+        };
+        order.sort_by(|&a, &b| match (received.get(a), received.get(b)) {
+            (Some(a), Some(b)) if self.reverse => compare(b, a),
+            (Some(a), Some(b)) => compare(a, b),
+            _ => Ordering::Equal,
+        });
+        self.order = order;
+        if self.selected_at().is_none() {
+            self.select(0);
+        }
+    }
+
+    /// The processes shown, in order.
+    pub fn shown(&self) -> impl Iterator<Item = &HostProcess> {
+        self.order.iter().filter_map(|&at| self.received.get(at))
+    }
+
+    /// How many are shown.
+    pub fn shown_len(&self) -> usize {
+        self.order.len()
+    }
+
+    /// How many there are, shown or not.
+    pub fn len(&self) -> usize {
+        self.received.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.received.is_empty()
+    }
+
+    /// The selected process.
+    pub fn selected(&self) -> Option<&HostProcess> {
+        self.shown().nth(self.selected_at()?)
+    }
+
+    /// Where the selected process stands among those shown.
+    pub fn selected_at(&self) -> Option<usize> {
+        let (host, pid) = self.selected.as_ref()?;
+        self.shown()
+            .position(|row| row.host == *host && row.process.identity.pid == *pid)
+    }
+
+    /// Selects the process at a place among those shown, or the nearest.
+    pub fn select(&mut self, at: usize) {
+        let at = at.min(self.order.len().saturating_sub(1));
+        let chosen = self.shown().nth(at);
+        self.selected = chosen.map(|row| (row.host.clone(), row.process.identity.pid));
+    }
+
+    /// Moves the selection.
+    pub fn move_by(&mut self, rows: isize) {
+        let at = self.selected_at().unwrap_or(0);
+        self.select(at.saturating_add_signed(rows));
+    }
+
+    /// Keeps the selected row among the `height` rows on screen.
+    pub fn scroll_to_selected(&mut self, height: usize) {
+        let at = self.selected_at().unwrap_or(0);
+        let last_top = self.order.len().saturating_sub(height);
+        let lowest = (at + 1).saturating_sub(height);
+        self.top = self.top.min(at).max(lowest).min(last_top);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::process;
+
+    fn row(host: &str, pid: u32, command: &str, cpu: u32, memory: u64) -> HostProcess {
+        HostProcess {
+            host: host.into(),
+            process: process(pid, command, cpu, memory),
+        }
+    }
+
+    fn list() -> Top {
+        let mut top = Top::default();
+        let rows = vec![
+            row("a", 1, "init", 5, 10),
+            row("b", 1, "postgres", 900, 70),
+            row("a", 9, "cc1", 990, 30),
+        ];
+        top.set(UnixMs(1), 2, rows);
+        top
+    }
+
+    fn shown(top: &Top) -> Vec<(&str, u32)> {
+        let name = |row: &HostProcess| row.process.identity.pid;
+        top.shown()
+            .map(|row| (row.host.as_str(), name(row)))
+            .collect()
+    }
+
+    #[test]
+    fn sorted_by_names_the_busiest_stay_the_same() {
+        let mut top = list();
+        assert_eq!(shown(&top), [("a", 9), ("b", 1), ("a", 1)]);
+        top.sort_by(ProcessSort::Memory);
+        assert_eq!(shown(&top), [("b", 1), ("a", 9), ("a", 1)]);
+        top.sort_by(ProcessSort::Host);
+        assert_eq!((top.by, shown(&top)[0]), (TopBy::Memory, ("a", 9)));
+        top.reverse = true;
+        top.reorder();
+        assert_eq!(shown(&top)[0], ("b", 1));
+    }
+
+    #[test]
+    fn hosts_are_found_too_and_the_selection_follows_its_process() {
+        let mut top = list();
+        top.select(1);
+        top.set(
+            UnixMs(2),
+            1,
+            vec![row("a", 1, "init", 5, 1), row("b", 1, "postgres", 1, 1)],
+        );
+        assert_eq!(
+            top.selected().unwrap().host,
+            "b",
+            "not a's process of the same number"
+        );
+        top.filter = "^a$".into();
+        top.reorder();
+        assert_eq!(shown(&top), [("a", 1)]);
+        assert_eq!(top.selected_at(), Some(0));
+    }
+}

@@ -1,0 +1,69 @@
+//! What stands around a chart of a host: its scale and the line of time below it.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use sysmon_config::time::{format_clock, format_moment, format_span};
+
+use super::chart::POINTS_PER_CELL;
+use super::paint::Pen;
+use crate::context::Context;
+use crate::model::host_rows::HostRows;
+use crate::theme::Theme;
+
+/// Cells at the left of a chart for its scale.
+pub(crate) const SCALE_WIDTH: u16 = 5;
+
+/// Longer charts name times with their date.
+const DAY_MS: i64 = 86_400_000;
+
+/// Where a chart is drawn in a block with a title above and a scale at the left.
+pub(crate) fn plot_of(block: Rect) -> Rect {
+    Rect {
+        x: block.x + SCALE_WIDTH + 1,
+        y: block.y + 1,
+        width: block.width.saturating_sub(SCALE_WIDTH + 3),
+        height: block.height.saturating_sub(1),
+    }
+}
+
+/// Draws the ends of the scale at the left of a plot.
+pub(crate) fn draw_scale(buffer: &mut Buffer, plot: Rect, top: &str, theme: &Theme) {
+    let cells = usize::from(SCALE_WIDTH);
+    let scale = Rect {
+        x: plot.x.saturating_sub(SCALE_WIDTH + 1),
+        width: SCALE_WIDTH,
+        ..plot
+    };
+    Pen::new(buffer, scale, 0).right(top, cells, theme.dim);
+    if plot.height > 1 {
+        Pen::new(buffer, scale, plot.height - 1).right("0", cells, theme.dim);
+    }
+}
+
+/// Milliseconds a point stands for in a chart that shows the host's whole window.
+pub(crate) fn step_ms(host: &HostRows, width: u16) -> i64 {
+    host.step_ms(usize::from(width) * POINTS_PER_CELL)
+}
+
+/// Draws how long ago while live, and the time of day in the past.
+pub(crate) fn draw_axis(context: &Context, host: &HostRows, line: Rect, buffer: &mut Buffer) {
+    let theme = &context.theme;
+    let span_ms = step_ms(host, line.width) * i64::from(line.width) * POINTS_PER_CELL as i64;
+    let text = |ms: i64| match (context.at, ms) {
+        (Some(at), _) if span_ms >= DAY_MS => {
+            let mut text = format_moment((at - ms).0, &context.zone);
+            text.truncate(16);
+            text
+        }
+        (Some(at), _) => format_clock((at - ms).0, &context.zone),
+        (None, 0) => "now".to_owned(),
+        (None, _) => format!("{}{}", theme.pick("−", "-"), format_span(ms)),
+    };
+    let middle = usize::from(line.width / 2);
+    let mut pen = Pen::new(buffer, line, 0);
+    pen.text(&text(span_ms), theme.dim);
+    Pen::new(buffer, line, 0)
+        .skip(middle)
+        .text(&text(span_ms / 2), theme.dim);
+    Pen::new(buffer, line, 0).right(&text(0), usize::from(line.width), theme.dim);
+}

@@ -1,0 +1,8 @@
+//! What screens are drawn with; knows no screen.
+
+pub(crate) mod axis;
+pub(crate) mod chart;
+pub(crate) mod command;
+pub(crate) mod paint;
+pub(crate) mod sparkline;
+pub(crate) mod traces;
