@@ -14,8 +14,8 @@ use sysmon_certs::{Authority, JoinKey, Role, Token};
 use sysmon_series::Chunk;
 use sysmon_wire::message::{
     Aggregate, Blob, FleetUpdate, FromAgent, Group, Hello, HostHealth, HostLine, HostProcess,
-    HostState, HostTick, JoinReply, JoinRequest, Lane, Points, Purpose, Push, Reply, Request,
-    RunId, Spark, ToAgent, TopBy, Welcome,
+    HostState, HostTick, JoinReply, JoinRequest, Lane, Points, Purpose, Push, Query, Reply,
+    Request, RunId, Spark, ToAgent, TopBy, Welcome,
 };
 use sysmon_wire::metrics::UPTIME;
 use sysmon_wire::{
@@ -95,9 +95,9 @@ fn handshakes() -> Written {
 
 fn certificates() -> Written {
     let now = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
-    let authority = Authority::in_memory(now)?;
+    let authority = Authority::in_memory(now, &sysmon_clock::Random::system())?;
     let name = "web-1".parse()?;
-    let key = JoinKey::generate()?;
+    let key = JoinKey::generate(&sysmon_clock::Random::system())?;
     let request = key.request()?;
     let signed = authority.sign(&request, Role::Agent, &name, now, 30)?;
     let print = authority.fingerprint()?;
@@ -170,7 +170,7 @@ fn requests() -> Written {
         top: 0,
     });
     message(7, "request_query", &query)?;
-    let select = Request::Query(Query {
+    let grouped = Request::Query(Query {
         metric: "net.rx".into(),
         host: None,
         from: UnixMs(START_MS),
@@ -183,7 +183,7 @@ fn requests() -> Written {
         }),
         top: 10,
     });
-    message(7, "request_select", &select)?;
+    message(7, "request_query_grouped", &grouped)?;
     let timeline = Request::Timeline {
         host: None,
         from: UnixMs(START_MS),

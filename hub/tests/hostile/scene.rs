@@ -1,4 +1,4 @@
-//! A hub with trust and a history, and two agents that push rows to it all the time.
+//! A hub with enrolment and a history, and two agents that push rows to it all the time.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -14,7 +14,7 @@ use sysmon_clock::{Clock, Random};
 use sysmon_hub::fleet::FleetOptions;
 use sysmon_hub::host::Host;
 use sysmon_hub::server::{
-    AlertOptions, BoundHub, EdgeOptions, HistoryOptions, Hub, HubOptions, TrustOptions,
+    AccessOptions, AlertOptions, BoundHub, EdgeOptions, HistoryOptions, Hub, HubOptions,
 };
 use sysmon_link::{Connector, HubSession};
 use sysmon_store::Limits;
@@ -22,13 +22,13 @@ use sysmon_wire::message::{HostHealth, Purpose};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
-/// How long anything may take on a busy machine.
+/// Bound for every wait, for busy machines.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
 
-/// Time between two rows of those that behave well.
+/// Time between two rows of the well-behaved agents.
 const INTERVAL: Duration = Duration::from_millis(100);
 
-/// Those that behave well.
+/// The well-behaved agents.
 const GOOD: [&str; 2] = ["good-1", "good-2"];
 
 /// A hub under attack.
@@ -63,7 +63,9 @@ fn options(dir: &Path, state: &HubState, name: &PeerName, edges: EdgeOptions) ->
                 hours: Duration::from_hours(24 * 730),
             },
         }),
-        trust: Some(TrustOptions {
+        clock: Clock::system(),
+        random: Random::system(),
+        access: Some(AccessOptions {
             state: state.clone(),
             name: name.clone(),
             days: 30,
@@ -85,7 +87,7 @@ async fn until_set(mut stopped: watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stop| *stop).await;
 }
 
-/// Pushes as several agents until told to stop.
+/// Pushes as several agents until stopped.
 fn push(identities: &[Identity], hub: String, stopped: &watch::Receiver<bool>) -> Vec<Summary> {
     let options = AgentOptions {
         hub,
@@ -101,7 +103,7 @@ fn push(identities: &[Identity], hub: String, stopped: &watch::Receiver<bool>) -
     };
     runtime().block_on(async {
         let agents = identities.iter().zip(0..).map(|(identity, number)| {
-            let connector = Connector::new(identity, "1").unwrap();
+            let connector = Connector::new(identity, "1", &sysmon_clock::Clock::system()).unwrap();
             let stop = until_set(stopped.clone());
             tokio::spawn(run(
                 options.clone(),
@@ -121,17 +123,18 @@ fn push(identities: &[Identity], hub: String, stopped: &watch::Receiver<bool>) -
 impl Scene {
     pub(crate) async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let authority = HubState::new(dir.path()).authority(SystemTime::now());
+        let authority =
+            HubState::new(dir.path(), &sysmon_clock::Random::system()).authority(SystemTime::now());
         Self::with_edges(dir, authority.unwrap(), EdgeOptions::default()).await
     }
 
-    /// The same with edges, whose identities are made by the authority in `dir` before the hub is there.
+    /// The same with edges, whose identities the authority in `dir` issues before the hub starts.
     pub(crate) async fn with_edges(
         dir: tempfile::TempDir,
         authority: Authority,
         edges: EdgeOptions,
     ) -> Self {
-        let state = HubState::new(dir.path());
+        let state = HubState::new(dir.path(), &sysmon_clock::Random::system());
         let now = SystemTime::now();
         let name: PeerName = "lan-box".parse().unwrap();
         let identity = state.hub_identity(&authority, &name, now, 30).unwrap();
@@ -176,9 +179,10 @@ impl Scene {
         self.dir.path()
     }
 
-    /// How whole the record of a host is; nothing of one that is not there.
+    /// The counts of a host; zeros if there is no such host.
     pub(crate) fn health(&self, name: &str) -> HostHealth {
-        let fleet = self.hub.fleet();
+        let core = self.hub.core();
+        let fleet = &core.fleet;
         let host = fleet.find(name).and_then(|id| fleet.host(id));
         host.map(Host::health).unwrap_or_default()
     }
@@ -195,7 +199,7 @@ impl Scene {
         }
     }
 
-    /// A certificate that the hub has made and noted.
+    /// A certificate that the hub has issued and recorded.
     pub(crate) fn identity(&self, role: Role, name: &str) -> Identity {
         let now = SystemTime::now();
         let name = name.parse().unwrap();
@@ -205,10 +209,15 @@ impl Scene {
     }
 
     pub(crate) fn connector(&self, role: Role, name: &str) -> Connector {
-        Connector::new(&self.identity(role, name), "1").unwrap()
+        Connector::new(
+            &self.identity(role, name),
+            "1",
+            &sysmon_clock::Clock::system(),
+        )
+        .unwrap()
     }
 
-    /// A session that is let in.
+    /// An accepted session.
     pub(crate) async fn session(&self, role: Role, name: &str) -> HubSession {
         let purpose = match role {
             Role::Agent => Purpose::Push,
@@ -219,7 +228,7 @@ impl Scene {
         session.unwrap()
     }
 
-    /// Those that behave well still push, have lost nothing, and the hub has taken nothing twice or refused.
+    /// The well-behaved agents still push, have lost nothing, and the hub has neither duplicated nor refused rows.
     pub(crate) async fn stays_unharmed(mut self) {
         for name in GOOD {
             let before = self.health(name).rows;

@@ -27,9 +27,7 @@ pub struct Theme {
     pub text: Style,
     /// Labels and what matters less.
     pub dim: Style,
-    /// Titles.
     pub title: Style,
-    /// Graphs.
     pub graph: Style,
     /// A second graph beside the first.
     pub graph_second: Style,
@@ -48,7 +46,6 @@ pub struct Theme {
 }
 
 impl Theme {
-    /// A theme by its name.
     pub fn new(name: ThemeName, ascii: bool) -> Self {
         let plain = Style::new();
         let fg = |index: u8| Style::new().fg(Color::Indexed(index));
@@ -144,7 +141,6 @@ impl Theme {
         if self.ascii { ascii } else { unicode }
     }
 
-    /// The sign of a severity.
     pub fn severity_sign(&self, severity: Severity) -> &'static str {
         match (severity, self.ascii) {
             (Severity::None, _) => " ",

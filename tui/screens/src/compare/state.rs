@@ -37,7 +37,6 @@ const FRESH_MS: i64 = 10_000;
 /// A host over time.
 #[derive(Clone, Debug)]
 pub struct CompareLine {
-    /// The host.
     pub host: Label,
     /// How long before what is shown it was.
     pub ago_ms: i64,
@@ -121,7 +120,6 @@ struct Requested {
     step_ms: i64,
 }
 
-/// The comparison.
 #[derive(Clone, Debug, Default)]
 pub struct Compare {
     /// The metric's place in [`ALIASES`].
@@ -293,7 +291,6 @@ impl Compare {
         }
     }
 
-    /// The selected line.
     pub fn selected(&self) -> Option<&CompareLine> {
         self.lines.get(self.selected)
     }

@@ -173,7 +173,6 @@ impl EventRow<'_> {
         }
     }
 
-    /// The host.
     pub fn host(&self) -> &Label {
         match self {
             Self::Alert(alert) => &alert.host,

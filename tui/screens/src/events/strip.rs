@@ -147,7 +147,6 @@ fn rank(kind: EventKind) -> u8 {
     }
 }
 
-/// The sign of an event, and its style.
 pub(super) fn sign(kind: EventKind, theme: &Theme) -> (&'static str, ratatui::style::Style) {
     match kind {
         EventKind::Fired(severity) => {

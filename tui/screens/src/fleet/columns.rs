@@ -208,7 +208,6 @@ fn either(long: String, short: String, width: usize) -> String {
     if long.width() <= width { long } else { short }
 }
 
-/// The span of a line of this many cells.
 fn line_span(cells: usize, step_ms: i64) -> String {
     let seconds = cells as i64 * step_ms / 1000;
     if step_ms >= 3_600_000 {

@@ -69,7 +69,6 @@ impl Row<'_> {
         pen
     }
 
-    /// Draws a host.
     pub(super) fn draw_host(&self, host: &HostRow, buffer: &mut Buffer) {
         let theme = self.theme();
         let live = host.tick.state == HostState::Live;

@@ -26,7 +26,6 @@ const ACROSS_MAX: u16 = 6;
 /// What the numbers of a chart are.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Scale {
-    /// Shares of one.
     Share,
     /// Bytes, up to so many.
     Size(f64),

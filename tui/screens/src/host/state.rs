@@ -84,17 +84,14 @@ pub enum Pane {
     Cores,
     /// Time spent waiting for processor, memory and disks.
     Pressure,
-    /// Filesystems.
     Filesystems,
     /// Network interfaces.
     Interfaces,
-    /// Disks.
     Disks,
     /// Temperatures, fans, power and batteries.
     Sensors,
     /// Graphics processors.
     Gpus,
-    /// Containers.
     Containers,
     /// Units that failed or wait to be started again.
     Units,

@@ -114,7 +114,6 @@ pub(super) fn scroll_to_focus(screen: &HostScreen, context: &Context) -> u16 {
     tables::scroll_to(screen, context, host, area)
 }
 
-/// The pane at a place of the screen.
 pub(super) fn pane_at(screen: &HostScreen, context: &Context, place: Position) -> Option<Pane> {
     let host = context.host.as_ref()?;
     let (charts, area) = parts(screen, context, host, below(body(context.size), 1));

@@ -84,7 +84,6 @@ pub enum KeymapError {
 pub struct Bound {
     /// The line.
     pub binding: &'static Binding,
-    /// Its keys.
     pub keys: Vec<Key>,
 }
 
@@ -198,7 +197,6 @@ fn is_of(bound: &Bound, action: Action) -> bool {
     bound.binding.action == action && !bound.binding.is_of_prompts()
 }
 
-/// An action and its keys.
 fn read(text: &str) -> Result<(Action, Vec<Key>), KeymapError> {
     let Some((name, keys)) = text.split_once('=') else {
         return Err(KeymapError::Malformed(text.to_owned()));

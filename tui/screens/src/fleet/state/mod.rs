@@ -29,7 +29,6 @@ const ORDER_EVERY_MS: i64 = 900;
 /// A row of the table.
 #[derive(Clone, Copy, Debug)]
 pub enum Row<'a> {
-    /// A host.
     Host(&'a HostRow),
     /// Totals of the hosts with a tag; they follow unless the group is collapsed.
     Group(&'a Group),
@@ -219,7 +218,6 @@ impl Fleet {
         }
     }
 
-    /// How many rows there are.
     pub fn rows_len(&self) -> usize {
         self.rows.len()
     }
@@ -243,12 +241,10 @@ impl Fleet {
         self.hosts.rows.iter().map(|host| &host.line.name)
     }
 
-    /// A host by name.
     pub fn host(&self, name: &Label) -> Option<&HostRow> {
         self.hosts.rows.iter().find(|host| host.line.name == *name)
     }
 
-    /// The selected host, if a host is selected.
     pub fn selected(&self) -> Option<&HostRow> {
         match self.selected_row()? {
             Row::Host(host) => Some(host),
@@ -256,7 +252,6 @@ impl Fleet {
         }
     }
 
-    /// The selected group, if a group is selected.
     pub fn selected_group(&self) -> Option<&Group> {
         match self.selected_row()? {
             Row::Group(group) => Some(group),

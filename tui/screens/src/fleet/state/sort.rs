@@ -14,7 +14,6 @@ pub enum Sort {
     /// How bad they are, worst first.
     #[default]
     Worst,
-    /// Their name.
     Name,
     /// A value of their line, highest first.
     Value(usize),

@@ -1,0 +1,413 @@
+//! Which peers are let in: joining with a token, renewing certificates, and revoked certificates.
+
+use std::collections::{HashMap, HashSet};
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use sysmon_certs::{CertError, HubState, Identity, Peer, PeerName, Role, TokenStoreError};
+use sysmon_clock::Clock;
+use sysmon_link::{CloseCode, Connection, JoinSession, PeerCertificate, RENEWAL_INTERVAL};
+use sysmon_wire::message::{Blob, JoinReply, JoinRequest, Reply};
+use sysmon_wire::{Label, UnixMs};
+
+use super::limits::RateLimiter;
+use crate::audit::{Audit, Entry};
+
+/// Failed attempts to join in a minute from one address: a token cannot be guessed, and one address does not
+/// keep others out.
+const FAILED_JOINS_MAX: u32 = 60;
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Renewals of one peer in an hour, of which one in twenty days is normal. Each is recorded, and revoking a
+/// certificate reads all records.
+const RENEWALS_MAX: u32 = 6;
+const HOUR: Duration = Duration::from_hours(1);
+
+/// Why the connection of a revoked certificate ends.
+pub(super) const REVOKED: &str = "this certificate has been revoked";
+
+/// What a hub needs to issue certificates.
+#[derive(Clone, Debug)]
+pub struct AccessOptions {
+    /// The hub's state directory.
+    pub state: HubState,
+    /// The name in the hub's own certificate.
+    pub name: PeerName,
+    /// Validity of issued certificates in days.
+    pub days: u32,
+}
+
+/// Tokens, certificates and revocations of a running hub.
+#[derive(Debug)]
+pub(super) struct AccessControl {
+    options: AccessOptions,
+    clock: Clock,
+    /// Validity in days of certificates issued from now on.
+    days: AtomicU32,
+    /// Revoked serial numbers, and when their file was last modified.
+    revoked: Mutex<(HashSet<String>, Option<SystemTime>)>,
+    /// Serial number and connection of every open session.
+    sessions: Mutex<HashMap<u64, (String, Connection)>>,
+    failed_joins: RateLimiter<IpAddr>,
+    renewals: RateLimiter<Peer>,
+    audit: Audit,
+    /// When the certificate authority was last replaced, and when the hub's own certificate was last checked.
+    own_checked: Mutex<(Option<SystemTime>, Instant)>,
+}
+
+/// Registers a connection until it is dropped.
+#[derive(Debug)]
+pub(super) struct Registered<'a> {
+    access: &'a AccessControl,
+    number: u64,
+}
+
+impl Drop for Registered<'_> {
+    fn drop(&mut self) {
+        lock(&self.access.sessions).remove(&self.number);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl AccessControl {
+    pub(super) fn new(options: AccessOptions, clock: Clock) -> Self {
+        let replaced = options.state.authority_changed();
+        let now = clock.instant();
+        let access = Self {
+            audit: Audit::new(options.state.dir(), now),
+            days: AtomicU32::new(options.days),
+            options,
+            clock,
+            revoked: Mutex::default(),
+            sessions: Mutex::default(),
+            failed_joins: RateLimiter::new(FAILED_JOINS_MAX, MINUTE),
+            renewals: RateLimiter::new(RENEWALS_MAX, HOUR),
+            own_checked: Mutex::new((replaced, now)),
+        };
+        access.review();
+        access
+    }
+
+    /// Renews the hub's own identity if its certificate is due or the certificate authority was replaced; the
+    /// latter closes all connections too, so that peers reconnect and renew theirs.
+    pub(super) fn renew_own(&self) -> Result<Option<Identity>, CertError> {
+        let state = &self.options.state;
+        let replaced = state.authority_changed();
+        {
+            let mut checked = lock(&self.own_checked);
+            let now = self.clock.instant();
+            if replaced == checked.0 && now - checked.1 < RENEWAL_INTERVAL {
+                return Ok(None);
+            }
+            *checked = (replaced, now);
+        }
+        let now = self.clock.system_time();
+        let authority = state.existing_authority()?;
+        let days = self.days.load(Ordering::Relaxed);
+        let before = state.existing_identity()?;
+        let identity = state.hub_identity(&authority, &self.options.name, now, days)?;
+        state.owner_identity(&authority, now, days)?;
+        if before.serial() == identity.serial() {
+            return Ok(None);
+        }
+        if before.authorities() != identity.authorities() {
+            tracing::info!("certificate authority changed: closing all connections");
+            for (_, connection) in lock(&self.sessions).values() {
+                connection.close(
+                    CloseCode::Shutdown.into(),
+                    b"the hub has another certificate authority",
+                );
+            }
+        }
+        Ok(Some(identity))
+    }
+
+    /// Signs the key of a connected peer again, or returns the reason for the refusal.
+    pub(super) fn renew(&self, who: &PeerCertificate, request: &[u8]) -> Result<Reply, String> {
+        let peer = &who.peer;
+        let instant = self.clock.instant();
+        if self.renewals.is_over(peer, instant) {
+            return Err("certificates are renewed too often: retry in an hour".to_owned());
+        }
+        let state = &self.options.state;
+        let (now, days) = (self.clock.system_time(), self.days.load(Ordering::Relaxed));
+        let signed = state
+            .existing_authority()
+            .and_then(|authority| authority.sign(request, peer.role, &peer.name, now, days))
+            .map_err(|error| error.to_string())?;
+        // The certificate may have been revoked since the last review.
+        match state
+            .register()
+            .record_renewal(&signed, (peer, &who.serial), now, days)
+        {
+            Ok(true) => self.renewals.count(peer.clone(), instant),
+            Ok(false) => return Err(REVOKED.to_owned()),
+            Err(error) => return Err(error.to_string()),
+        }
+        tracing::info!(%peer, "certificate renewed");
+        self.audit
+            .note(&Entry::new(UnixMs::from_system(now), "renewed", peer));
+        Ok(Reply::Renewed {
+            authority: Blob(signed.authority_pem.into_bytes()),
+            certificate: Blob(signed.certificate_pem.into_bytes()),
+        })
+    }
+
+    pub(super) fn audit(&self) -> &Audit {
+        &self.audit
+    }
+
+    /// Sets the validity of certificates issued from now on.
+    pub(super) fn set_days(&self, days: u32) {
+        self.days.store(days, Ordering::Relaxed);
+    }
+
+    /// Reads the revoked certificates if their file changed, and closes their connections.
+    pub(super) fn review(&self) {
+        let register = self.options.state.register();
+        let changed = std::fs::metadata(register.revoked_path())
+            .and_then(|file| file.modified())
+            .ok();
+        if changed == lock(&self.revoked).1 {
+            return;
+        }
+        let serials = match register.revoked() {
+            Ok(serials) => serials,
+            Err(error) => {
+                // Certificates known to be revoked stay so.
+                tracing::error!(%error, "cannot read revoked certificates");
+                return;
+            }
+        };
+        for (serial, connection) in lock(&self.sessions).values() {
+            if serials.contains(serial) {
+                connection.close(CloseCode::Refused.into(), REVOKED.as_bytes());
+            }
+        }
+        *lock(&self.revoked) = (serials, changed);
+    }
+
+    pub(super) fn is_revoked(&self, serial: &str) -> bool {
+        lock(&self.revoked).0.contains(serial)
+    }
+
+    /// Registers a connection, so that a revocation can close it.
+    pub(super) fn register(&self, serial: &str, connection: &Connection) -> Registered<'_> {
+        let number = connection.stable_id() as u64;
+        lock(&self.sessions).insert(number, (serial.to_owned(), connection.clone()));
+        Registered {
+            access: self,
+            number,
+        }
+    }
+
+    /// Lets a machine join, or returns the reason for the refusal.
+    pub(super) async fn join(
+        &self,
+        mut session: JoinSession,
+        from: IpAddr,
+        hub: &str,
+        version: &str,
+    ) -> Result<Peer, String> {
+        let request = session
+            .request(hub, version)
+            .await
+            .map_err(|error| error.to_string())?;
+        match self.grant(&request, network_of(from), self.clock.system_time()) {
+            Ok((peer, reply)) => {
+                session.reply(&reply).await;
+                Ok(peer)
+            }
+            Err(reason) => {
+                let refused = JoinReply::Refused {
+                    reason: Label::new(&reason),
+                };
+                session.reply(&refused).await;
+                Err(reason)
+            }
+        }
+    }
+
+    fn grant(
+        &self,
+        request: &JoinRequest,
+        from: IpAddr,
+        now: SystemTime,
+    ) -> Result<(Peer, JoinReply), String> {
+        if self.failed_joins.is_over(&from, self.clock.instant()) {
+            return Err("too many failed attempts to join: retry in a minute".to_owned());
+        }
+        let tokens = self.options.state.tokens();
+        let grant = tokens.find(&request.secret.0, now).map_err(|error| {
+            self.failed_joins.count(from, self.clock.instant());
+            error.to_string()
+        })?;
+        let role = grant.role().ok_or("the token's role is not known")?;
+        let name = match grant.name() {
+            Some(name) => name,
+            None => request
+                .name
+                .as_str()
+                .parse::<PeerName>()
+                .map_err(|error| error.to_string())?,
+        };
+        // An unbound token gives a new name, never the name of an existing peer.
+        if grant.name().is_none()
+            && self
+                .is_taken(role, &name, now)
+                .map_err(|error| error.to_string())?
+        {
+            return Err(format!(
+                "the name {name} is taken: choose another with --name, or create a token with --name {name}"
+            ));
+        }
+        let (authority, certificate) = self
+            .sign(&request.request.0, role, &name, now)
+            .map_err(|error| error.to_string())?;
+        // If two peers use a token at the same time, only one gets past this.
+        match tokens.consume(&grant) {
+            Ok(true) => {}
+            Ok(false) => return Err(TokenStoreError::Unknown.to_string()),
+            Err(error) => return Err(error.to_string()),
+        }
+        let reply = JoinReply::Granted {
+            authority: Blob(authority.into_bytes()),
+            certificate: Blob(certificate.into_bytes()),
+        };
+        Ok((Peer { role, name }, reply))
+    }
+
+    fn sign(
+        &self,
+        request: &[u8],
+        role: Role,
+        name: &PeerName,
+        now: SystemTime,
+    ) -> Result<(String, String), CertError> {
+        let state = &self.options.state;
+        let authority = state.existing_authority()?;
+        let days = self.days.load(Ordering::Relaxed);
+        let signed = authority.sign(request, role, name, now, days)?;
+        state
+            .register()
+            .record_signed(&signed, role, name, now, days)?;
+        Ok((signed.authority_pem, signed.certificate_pem))
+    }
+
+    fn is_taken(&self, role: Role, name: &PeerName, now: SystemTime) -> Result<bool, CertError> {
+        let now = UnixMs::from_system(now).0.unsigned_abs();
+        let issued = self.options.state.register().issued()?;
+        Ok(issued.iter().any(|issued| {
+            issued.role == role.to_string()
+                && issued.name == name.as_str()
+                && issued.expires_ms > now
+                && !self.is_revoked(&issued.serial)
+        }))
+    }
+}
+
+/// The key by which an address is rate limited: an IPv6 peer usually has a whole /64.
+fn network_of(address: IpAddr) -> IpAddr {
+    const HOST_BITS: u32 = 64;
+    match address.to_canonical() {
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> HOST_BITS << HOST_BITS)),
+        v4 => v4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sysmon_certs::JoinKey;
+
+    #[test]
+    fn a_token_works_once_and_never_gives_the_name_of_an_existing_peer() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = HubState::new(dir.path(), &sysmon_clock::Random::system());
+        let clock = Clock::system();
+        let now = clock.system_time();
+        let authority = state.authority(now).unwrap();
+        let print = authority.fingerprint().unwrap();
+        let options = AccessOptions {
+            state: state.clone(),
+            name: "box".parse().unwrap(),
+            days: 30,
+        };
+        let access = AccessControl::new(options, clock);
+        let token = |name: Option<&str>| {
+            let name = name.map(|name| name.parse().unwrap());
+            let hour = Duration::from_hours(1);
+            state
+                .tokens()
+                .create(print, Role::Agent, name.as_ref(), hour, now)
+                .unwrap()
+                .0
+        };
+        let ask = |secret: &[u8], name: &str| {
+            let request = JoinRequest {
+                secret: Blob(secret.to_vec()),
+                name: name.into(),
+                request: Blob(
+                    JoinKey::generate(&sysmon_clock::Random::system())
+                        .unwrap()
+                        .request()
+                        .unwrap(),
+                ),
+            };
+            access.grant(&request, [192, 0, 2, 1].into(), now)
+        };
+        let first = token(None);
+        let (who, _) = ask(first.secret(), "db-1").unwrap();
+        assert_eq!((who.role, who.name.as_str()), (Role::Agent, "db-1"));
+        assert!(
+            ask(first.secret(), "db-2")
+                .unwrap_err()
+                .contains("not known")
+        );
+        let second = token(None);
+        assert!(
+            ask(second.secret(), "db-1")
+                .unwrap_err()
+                .contains("is taken")
+        );
+        assert!(
+            ask(second.secret(), "../x")
+                .unwrap_err()
+                .contains("cannot be a name")
+        );
+        assert!(
+            ask(second.secret(), "db-3").is_ok(),
+            "a refusal does not use up the token"
+        );
+        let bound = token(Some("db-1"));
+        let (who, _) = ask(bound.secret(), "whatever").unwrap();
+        assert_eq!(
+            who.name.as_str(),
+            "db-1",
+            "a token bound to a name gives that name"
+        );
+        assert_eq!(
+            state.register().revoke(&"db-1".parse().unwrap()).unwrap(),
+            2
+        );
+        access.review();
+        let again = token(None);
+        assert!(
+            ask(again.secret(), "db-1").is_ok(),
+            "the name of a revoked peer can be reused"
+        );
+        for _ in 0..FAILED_JOINS_MAX {
+            assert!(ask(b"guess", "x").is_err());
+        }
+        assert!(
+            ask(token(None).secret(), "x")
+                .unwrap_err()
+                .contains("too many")
+        );
+    }
+}

@@ -1,0 +1,107 @@
+//! Measures the hub itself once a second.
+
+use std::convert::Infallible;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use sysmon_client::hub_figures::Figures;
+use sysmon_wire::ABSENT;
+use sysmon_wire::message::RunId;
+
+use super::Hub;
+use crate::ingest::IngestError;
+use crate::self_monitoring::{INTERVAL_MS, Recorder, largest_lag_ms};
+
+impl Hub {
+    /// The hub's figures now.
+    pub(super) fn figures(&self) -> Figures {
+        let (history_bytes, commit_us) = self.history_figures();
+        let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        let core = self.core();
+        let fleet = &core.fleet;
+        let (rows, values) = fleet.totals();
+        Figures {
+            ingest_rows: signed(rows),
+            ingest_values: signed(values),
+            // Unknown before the first commit, and without a history.
+            commit_us: if commit_us > 0 {
+                signed(commit_us)
+            } else {
+                ABSENT
+            },
+            ring_bytes: signed(fleet.ring_size().0),
+            unsealed_bytes: signed(fleet.head_bytes()),
+            history_bytes: signed(history_bytes),
+            subscribers: signed(self.subscribers.get()),
+            agents: signed(self.agents.get()),
+            refused: signed(self.refused.load(Ordering::Relaxed)),
+            lag_ms: largest_lag_ms(fleet, self.now()),
+            cpu_us: cpu_us().unwrap_or(ABSENT),
+            resident_bytes: resident_bytes().unwrap_or(ABSENT),
+        }
+    }
+}
+
+/// Rows of a whole second have arrived this much later; what is missing then is late.
+const ARRIVAL_MS: i64 = 500;
+
+/// Records the hub's figures of every whole second, as agents do.
+pub(super) async fn record(hub: &Hub) {
+    let Err(error) = record_every_second(hub).await;
+    tracing::warn!(%error, "the hub's own figures are no longer recorded");
+    std::future::pending::<()>().await;
+}
+
+async fn record_every_second(hub: &Hub) -> Result<Infallible, IngestError> {
+    let run = RunId(hub.random.u64());
+    let mut recorder = hub.update(|core| Recorder::start(core, &hub.name, run, hub.now()))?;
+    loop {
+        let left = INTERVAL_MS - (hub.now().0 - ARRIVAL_MS).rem_euclid(INTERVAL_MS);
+        tokio::time::sleep(Duration::from_millis(left.unsigned_abs())).await;
+        let figures = hub.figures();
+        hub.update(|core| recorder.record(core, &figures, hub.now()))?;
+    }
+}
+
+/// Microseconds of processor time this process has used.
+fn cpu_us() -> Option<i64> {
+    #[cfg(unix)]
+    {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+        Some(time.tv_sec * 1_000_000 + time.tv_nsec / 1_000)
+    }
+    #[cfg(not(unix))]
+    None
+}
+
+/// Bytes of memory this process has in use; known on Linux only.
+fn resident_bytes() -> Option<i64> {
+    // proc_pid_status(5).
+    resident_of(&std::fs::read_to_string("/proc/self/status").ok()?)
+}
+
+fn resident_of(status: &str) -> Option<i64> {
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: i64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    kib.checked_mul(1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn resident_memory_is_read_as_the_kernel_writes_it() {
+        let status = "Name:\tsysmon-hub\nVmHWM:\t   99 kB\nVmRSS:\t   15360 kB\nThreads:\t3\n";
+        assert_eq!(resident_of(status), Some(15 << 20));
+        assert_eq!(resident_of("Name:\tx\n"), None);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn this_process_is_measured() {
+        assert!(cpu_us() > Some(0) && resident_bytes() > Some(1 << 20));
+    }
+}
