@@ -67,6 +67,7 @@ pub(super) fn open_at(state: &mut State, name: Label, at: UnixMs, is_process: bo
     state.context.set_modes(modes);
     state.context.at = None;
     show(state, Some(at));
+    state.screens.host.request(&state.context);
 }
 
 /// Shows another moment on every screen. A moment in the future is now.
