@@ -12,6 +12,7 @@ use anyhow::Context;
 use sysmon_bench::recording::Recording;
 use sysmon_bench::tape::Tape;
 use sysmon_hub::changes;
+use sysmon_hub::core::Core;
 use sysmon_hub::fleet::{Fleet, FleetOptions};
 use sysmon_hub::query::{Past, Plan, combine};
 use sysmon_hub::view::{SparkRequest, fleet_picture};
@@ -59,10 +60,10 @@ fn main() -> anyhow::Result<()> {
     let day = Day::write(&tape, &dir.path().join("one.db"))?;
     day.report()?;
     day.report_start(&dir.path().join("many.db"))?;
-    let fleet = day.fleet()?;
-    day.report_queries(&fleet)?;
-    report_noon(&fleet)?;
-    drop(fleet);
+    let core = day.core()?;
+    day.report_queries(&core.fleet)?;
+    report_noon(&core.fleet)?;
+    drop(core);
     report_newest(&tape)?;
     report_moment(&tape)
 }
@@ -119,10 +120,10 @@ struct Day {
 
 impl Day {
     fn write(tape: &Tape, path: &Path) -> anyhow::Result<Self> {
-        let mut fleet = Fleet::new(options());
-        fleet.record();
-        let id = fleet.host_id(&Label::new("host-0"))?;
-        fleet.series(id, tape.keys().to_vec())?;
+        let mut core = Core::new(options());
+        core.track_unsaved();
+        let id = core.host_id(&Label::new("host-0"))?;
+        core.fleet.series(id, tape.keys().to_vec())?;
         let mut store = Store::open(path)?;
         let mut position = tape.start(0);
         let mut row = Row {
@@ -135,11 +136,11 @@ impl Day {
             row.seq += 1;
             row.time = UnixMs(START_MS + n * 1000);
             tape.play(&mut position, &mut row.values);
-            fleet.apply(id, RunId(1), &row, row.time)?;
+            core.apply(id, RunId(1), &row, row.time)?;
             if n % ROWS_PER_COMMIT != ROWS_PER_COMMIT - 1 {
                 continue;
             }
-            let batch = fleet.take_batch(row.time);
+            let batch = core.take_batch(row.time);
             for host in &batch.hosts {
                 let [changes, _] = &host.ring.heads;
                 if changes.restarted {
@@ -252,31 +253,32 @@ impl Day {
         drop(store);
         println!("{HOSTS} hosts with a day of rows each\n");
         let (took, _) = quickest(|| {
-            let mut fleet = Fleet::new(options());
+            let mut core = Core::new(options());
             let mut store = Store::open(path)?;
-            fleet.record();
+            core.track_unsaved();
             store
                 .load()?
                 .into_iter()
-                .for_each(|host| fleet.restore(host));
-            Ok(fleet.len())
+                .for_each(|host| core.restore(host));
+            Ok(core.fleet.len())
         })?;
         print("start until ready", took, "ms", Some(2_000.0));
         Ok(())
     }
 
     /// A fleet of copies of this day.
-    fn fleet(&self) -> anyhow::Result<Fleet> {
-        let mut fleet = Fleet::new(options());
+    fn core(&self) -> anyhow::Result<Core> {
+        let mut core = Core::new(options());
         for number in 0..HOSTS {
             let name = Label::new(&format!("host-{number}"));
-            let id = fleet.host_id(&name)?;
-            fleet.series(id, self.keys.iter().map(|key| (**key).clone()).collect())?;
+            let id = core.host_id(&name)?;
+            core.fleet
+                .series(id, self.keys.iter().map(|key| (**key).clone()).collect())?;
             for chunk in &self.chunks {
-                fleet.restore_chunk(&name, chunk.clone());
+                core.fleet.restore_chunk(&name, chunk.clone());
             }
         }
-        Ok(fleet)
+        Ok(core)
     }
 
     fn report_queries(&self, fleet: &Fleet) -> anyhow::Result<()> {
@@ -348,7 +350,7 @@ fn answer(fleet: &Fleet, reader: &Reader, query: &Query) -> anyhow::Result<Vec<P
             }
             None => Past::default(),
         };
-        all.extend(plan.of_host(host, series, &past)?);
+        all.extend(plan.of_host(host.into(), series, &past)?);
     }
     Ok(combine(all, query.group.as_ref(), query.top.into()))
 }
@@ -356,8 +358,8 @@ fn answer(fleet: &Fleet, reader: &Reader, query: &Query) -> anyhow::Result<Vec<P
 fn report_noon(fleet: &Fleet) -> anyhow::Result<()> {
     let (took, found) = quickest(|| {
         let mut all = Vec::new();
-        for (_, host) in fleet.watched_hosts() {
-            all.extend(changes::of_host(host, END - 43_200_000, 100)?);
+        for (_, host) in fleet.machines() {
+            all.extend(changes::of_host(host.into(), END - 43_200_000, 100)?);
         }
         Ok(changes::ranked(all, 100).len())
     })?;
@@ -373,7 +375,7 @@ fn report_noon(fleet: &Fleet) -> anyhow::Result<()> {
         aliases: vec![0, 3],
     };
     let noon = Some(END - 43_200_000);
-    let (took, _) = quickest(|| Ok(fleet_picture(fleet, noon, END, &sparks).len()))?;
+    let (took, _) = quickest(|| Ok(fleet_picture(&fleet.view(), noon, END, &sparks).len()))?;
     print(
         "the fleet at noon, with two sparklines per host",
         took,
@@ -386,24 +388,24 @@ fn report_noon(fleet: &Fleet) -> anyhow::Result<()> {
 
 fn report_newest(tape: &Tape) -> anyhow::Result<()> {
     println!("{MANY_HOSTS} hosts\n");
-    let mut fleet = Fleet::new(options());
+    let mut core = Core::new(options());
     let mut row = Row {
         seq: 1,
         time: UnixMs(START_MS),
         values: vec![0; tape.keys().len()],
     };
     for number in 0..MANY_HOSTS {
-        let id = fleet.host_id(&Label::new(&format!("host-{number}")))?;
-        fleet.series(id, tape.keys().to_vec())?;
+        let id = core.host_id(&Label::new(&format!("host-{number}")))?;
+        core.fleet.series(id, tape.keys().to_vec())?;
         tape.play(&mut tape.start(number as u64), &mut row.values);
-        fleet.apply(id, RunId(1), &row, row.time)?;
+        core.apply(id, RunId(1), &row, row.time)?;
     }
     let none = SparkRequest {
         points: 0,
         step_ms: 1000,
         aliases: Vec::new(),
     };
-    let (took, frames) = quickest(|| Ok(fleet_picture(&fleet, None, row.time, &none)))?;
+    let (took, frames) = quickest(|| Ok(fleet_picture(&core.fleet.view(), None, row.time, &none)))?;
     print("newest values of all hosts", took, "ms", Some(5.0));
     let replies: Vec<Reply> = frames.into_iter().map(Reply::Fleet).collect();
     let (took, bytes) = quickest(|| {
@@ -422,20 +424,20 @@ fn report_newest(tape: &Tape) -> anyhow::Result<()> {
 /// The requests of a terminal that opens a moment of the past.
 fn report_moment(tape: &Tape) -> anyhow::Result<()> {
     println!("\n{PAST_HOSTS} hosts\n");
-    let mut fleet = Fleet::new(options());
+    let mut core = Core::new(options());
     let mut row = Row {
         values: vec![0; tape.keys().len()],
         ..Row::default()
     };
     for number in 0..PAST_HOSTS {
-        let id = fleet.host_id(&Label::new(&format!("host-{number}")))?;
-        fleet.series(id, tape.keys().to_vec())?;
+        let id = core.host_id(&Label::new(&format!("host-{number}")))?;
+        core.fleet.series(id, tape.keys().to_vec())?;
         let mut position = tape.start(number as u64);
         for n in 0..PAST_ROWS {
             row.seq = n as u64 + 1;
             row.time = UnixMs(START_MS + n * 1000);
             tape.play(&mut position, &mut row.values);
-            fleet.apply(id, RunId(number as u64 + 1), &row, row.time)?;
+            core.apply(id, RunId(number as u64 + 1), &row, row.time)?;
         }
     }
     let now = row.time;
@@ -449,9 +451,9 @@ fn report_moment(tape: &Tape) -> anyhow::Result<()> {
         ..sparks.clone()
     };
     let moment = Some(now - PAST_ROWS * 400);
-    let (took, _) = quickest(|| Ok(fleet_picture(&fleet, moment, now, &none)))?;
+    let (took, _) = quickest(|| Ok(fleet_picture(&core.fleet.view(), moment, now, &none)))?;
     print("values of all hosts at a past moment", took, "ms", None);
-    let (took, frames) = quickest(|| Ok(fleet_picture(&fleet, moment, now, &sparks)))?;
+    let (took, frames) = quickest(|| Ok(fleet_picture(&core.fleet.view(), moment, now, &sparks)))?;
     print(
         "the same with two sparklines per host",
         took,

@@ -14,8 +14,8 @@ use sysmon_certs::{Authority, JoinKey, Role, Token};
 use sysmon_series::Chunk;
 use sysmon_wire::message::{
     Aggregate, Blob, FleetUpdate, FromAgent, Group, Hello, HostHealth, HostLine, HostProcess,
-    HostState, HostTick, JoinReply, JoinRequest, Lane, Points, Purpose, Push, Reply, Request,
-    RunId, Spark, ToAgent, TopBy, Welcome,
+    HostState, HostTick, JoinReply, JoinRequest, Lane, Points, Purpose, Push, Query, Reply,
+    Request, RunId, Spark, ToAgent, TopBy, Welcome,
 };
 use sysmon_wire::metrics::UPTIME;
 use sysmon_wire::{
@@ -170,7 +170,7 @@ fn requests() -> Written {
         top: 0,
     });
     message(7, "request_query", &query)?;
-    let select = Request::Query(Query {
+    let grouped = Request::Query(Query {
         metric: "net.rx".into(),
         host: None,
         from: UnixMs(START_MS),
@@ -183,7 +183,7 @@ fn requests() -> Written {
         }),
         top: 10,
     });
-    message(7, "request_select", &select)?;
+    message(7, "request_query_grouped", &grouped)?;
     let timeline = Request::Timeline {
         host: None,
         from: UnixMs(START_MS),

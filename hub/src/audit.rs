@@ -1,7 +1,7 @@
-//! Who came in, who was turned away, and who changed what: lines of JSON beside the history.
+//! The audit log: who joined, who was refused, and who changed what, as lines of JSON in the state directory.
 //!
-//! Each of the two files is cut in halves of [`HALF_BYTES`], of which the older goes. Refusals have a file of their
-//! own and a pace, so that whoever knocks all day neither fills the disk nor hides what matters.
+//! Refusals have a file of their own and a rate limit, so that a peer that retries all day neither fills the disk
+//! nor hides what matters. Each file is rotated at [`FILE_BYTES`]; one older file of each is preserved.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -11,34 +11,36 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
+use sysmon_link::TokenBucket;
 use sysmon_wire::UnixMs;
 
-/// Bytes of a file before a new one is begun: some 20,000 lines.
-const HALF_BYTES: u64 = 4 << 20;
+/// Bytes of a file before it is rotated: some 20,000 lines.
+const FILE_BYTES: u64 = 4 << 20;
 
-/// Refusals that are told at once, and of which one more is told each second.
+/// Refusals that are written at once, and further ones each second.
 const REFUSALS_AT_ONCE: f64 = 60.0;
+const REFUSALS_PER_SECOND: f64 = 1.0;
 
-/// Bytes of what somebody says of himself in a line.
+/// Bytes of [`Entry::what`], which may hold text from a peer.
 const WHAT_BYTES_MAX: usize = 200;
 
-/// Something that is noted.
+/// One line of the audit log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// When, in Unix milliseconds.
+    /// Unix time.
     pub time_ms: i64,
-    /// What kind: `joined`, `renewed`, `refused`, `revoked`, `token`, `issued`, `authority`, `reloaded`.
+    /// One of `joined`, `renewed`, `refused`, `revoked`, `token`, `issued`, `authority` or `reloaded`.
     pub event: String,
-    /// Whose certificate or token it is about; empty if nobody's.
+    /// The peer or token that it is about; may be empty.
     pub who: String,
-    /// Where they are; empty if on the hub's own machine.
+    /// The peer's address; empty for commands on the hub's machine.
     pub from: String,
-    /// More, for people.
+    /// Details in plain text.
     pub what: String,
 }
 
 impl Entry {
-    /// Something that happened at a moment.
+    /// An entry without address and details.
     pub fn new(now: UnixMs, event: &str, who: &dyn std::fmt::Display) -> Self {
         Self {
             time_ms: now.0,
@@ -49,7 +51,7 @@ impl Entry {
         }
     }
 
-    /// Where whoever it is about is.
+    /// With the peer's address.
     #[must_use]
     pub fn from(self, address: SocketAddr) -> Self {
         Self {
@@ -58,7 +60,7 @@ impl Entry {
         }
     }
 
-    /// More about it.
+    /// With details, cleaned and cut to [`WHAT_BYTES_MAX`].
     #[must_use]
     pub fn what(self, what: &str) -> Self {
         let mut end = what.len().min(WHAT_BYTES_MAX);
@@ -73,51 +75,41 @@ impl Entry {
     }
 }
 
-/// Lets so much pass at once and so much a second, and counts the rest. Pure.
-#[derive(Clone, Copy, Debug)]
-pub struct Gate {
-    allowed: f64,
-    at: Instant,
-    withheld: u64,
+/// Limits how many refusals are written, and counts those in between.
+#[derive(Debug)]
+struct Refusals {
+    limit: TokenBucket,
+    suppressed: u64,
 }
 
-impl Gate {
-    /// One that is open.
-    pub fn new(now: Instant) -> Self {
-        Self {
-            allowed: REFUSALS_AT_ONCE,
-            at: now,
-            withheld: 0,
-        }
-    }
-
-    /// Whether something passes; then how much did not since the last that did.
-    pub fn pass(&mut self, now: Instant) -> Option<u64> {
-        let passed = now.saturating_duration_since(self.at).as_secs_f64();
-        self.at = now;
-        self.allowed = (self.allowed + passed).min(REFUSALS_AT_ONCE);
-        if self.allowed < 1.0 {
-            self.withheld += 1;
+impl Refusals {
+    /// Whether a refusal is written; if so, how many were suppressed since the last that was.
+    fn pass(&mut self, now: Instant) -> Option<u64> {
+        if !self.limit.try_take(now) {
+            self.suppressed += 1;
             return None;
         }
-        self.allowed -= 1.0;
-        Some(std::mem::take(&mut self.withheld))
+        Some(std::mem::take(&mut self.suppressed))
     }
 }
 
-/// The two files of a hub.
+/// The audit log of a hub.
 #[derive(Debug)]
 pub struct Audit {
     dir: PathBuf,
-    gate: Mutex<Gate>,
+    refusals: Mutex<Refusals>,
 }
 
 impl Audit {
-    /// The files in a state directory.
-    pub fn new(dir: &Path) -> Self {
+    /// The log in a state directory.
+    pub fn new(dir: &Path, now: Instant) -> Self {
+        let limit = TokenBucket::new(REFUSALS_PER_SECOND, REFUSALS_AT_ONCE, now);
         Self {
             dir: dir.to_owned(),
-            gate: Mutex::new(Gate::new(Instant::now())),
+            refusals: Mutex::new(Refusals {
+                limit,
+                suppressed: 0,
+            }),
         }
     }
 
@@ -130,38 +122,39 @@ impl Audit {
         self.dir.join(name)
     }
 
-    /// Notes something; that it cannot be is told in the log.
+    /// Writes an entry; a failure is logged.
     pub fn note(&self, entry: &Entry) {
-        if let Err(error) = write(&self.path(false), entry) {
-            tracing::error!("cannot note in {}: {error}", self.path(false).display());
+        self.append(false, entry);
+    }
+
+    fn append(&self, is_refusal: bool, entry: &Entry) {
+        let path = self.path(is_refusal);
+        if let Err(error) = write(&path, entry) {
+            tracing::error!(path = %path.display(), %error, "cannot write the audit log");
         }
     }
 
-    /// Notes and logs that somebody was turned away, unless there were too many of late.
-    pub fn refused(&self, entry: Entry) {
+    /// Writes and logs a refusal, unless there were too many lately; those are counted with the next.
+    pub fn refused(&self, entry: Entry, now: Instant) {
         let passed = {
-            let mut gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
-            gate.pass(Instant::now())
+            let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+            refusals.pass(now)
         };
-        let Some(withheld) = passed else {
+        let Some(suppressed) = passed else {
             return;
         };
-        let more = match withheld {
-            0 => String::new(),
-            count => format!("; {count} more before, which are not told one by one"),
+        tracing::warn!(peer = %entry.who, from = %entry.from, reason = %entry.what, suppressed, "refused");
+        let what = match suppressed {
+            0 => entry.what.clone(),
+            count => format!("{}; {count} earlier refusals suppressed", entry.what),
         };
-        let at = match (entry.who.as_str(), entry.from.as_str()) {
-            ("", from) => from.to_owned(),
-            (who, from) => format!("{who} at {from}"),
-        };
-        tracing::warn!("refused {at}: {}{more}", entry.what);
-        let what = format!("{}{more}", entry.what);
-        if let Err(error) = write(&self.path(true), &entry.what(&what)) {
-            tracing::error!("cannot note in {}: {error}", self.path(true).display());
-        }
+        self.append(true, &entry.what(&what));
     }
 
-    /// All that is noted since a moment, in that order.
+    /// All entries since a moment, in order of time.
+    ///
+    /// # Errors
+    /// A file cannot be read.
     pub fn since(&self, since: UnixMs) -> io::Result<Vec<Entry>> {
         let mut entries = Vec::new();
         for is_refusal in [false, true] {
@@ -172,7 +165,7 @@ impl Audit {
                     Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                     Err(error) => return Err(error),
                 };
-                // A line that was cut short by a crash says nothing.
+                // A line that a crash cut short is skipped.
                 let read = text
                     .lines()
                     .filter_map(|line| serde_json::from_str(line).ok());
@@ -190,12 +183,12 @@ fn older(path: &Path) -> PathBuf {
 
 fn write(path: &Path, entry: &Entry) -> io::Result<()> {
     let mut file = open(path)?;
-    if file.metadata()?.len() > HALF_BYTES {
+    if file.metadata()?.len() > FILE_BYTES {
         fs::rename(path, older(path))?;
         file = open(path)?;
     }
     let line = serde_json::to_string(entry).map_err(io::Error::other)?;
-    // One write, so that lines of two programs do not mix.
+    // A single write, so that lines of two processes do not mix.
     file.write_all(format!("{line}\n").as_bytes())
 }
 
@@ -211,25 +204,32 @@ fn open(path: &Path) -> io::Result<File> {
 mod tests {
     use super::*;
     use std::time::Duration;
+    use sysmon_clock::Clock;
 
     #[test]
-    fn who_knocks_all_day_is_told_once_a_second_and_counted() {
-        let start = Instant::now();
-        let mut gate = Gate::new(start);
-        let passed = (0..1000).filter(|_| gate.pass(start).is_some()).count();
-        assert_eq!(passed, 60);
-        assert_eq!(gate.pass(start + Duration::from_millis(500)), None);
-        assert_eq!(gate.pass(start + Duration::from_secs(1)), Some(941));
-        assert_eq!(gate.pass(start + Duration::from_secs(9)), Some(0));
+    fn refusals_beyond_the_rate_limit_are_counted_but_not_written() {
+        let start = Clock::system().instant();
+        let mut refusals = Refusals {
+            limit: TokenBucket::new(REFUSALS_PER_SECOND, REFUSALS_AT_ONCE, start),
+            suppressed: 0,
+        };
+        let mut pass = |after_ms| refusals.pass(start + Duration::from_millis(after_ms));
+        assert_eq!((0..1000).filter(|_| pass(0).is_some()).count(), 60);
+        assert_eq!(pass(500), None);
+        assert_eq!(pass(1_000), Some(941));
+        assert_eq!(pass(9_000), Some(0));
     }
 
     #[test]
-    fn files_are_bounded_and_clean_and_read_in_order() {
+    fn files_are_bounded_and_entries_are_clean_and_read_in_order() {
         let dir = tempfile::tempdir().unwrap();
-        let audit = Audit::new(dir.path());
+        let audit = Audit::new(dir.path(), Clock::system().instant());
         let address: SocketAddr = "10.0.0.1:5".parse().unwrap();
         let entry = |ms, event| Entry::new(UnixMs(ms), event, &"agent a").from(address);
-        audit.refused(entry(2, "refused").what("a\x1b[2J\u{202e}b"));
+        audit.refused(
+            entry(2, "refused").what("a\x1b[2J\u{202e}b"),
+            Clock::system().instant(),
+        );
         audit.note(&entry(3, "joined"));
         audit.note(&entry(1, "token"));
         let read = audit.since(UnixMs(2)).unwrap();
@@ -242,7 +242,7 @@ mod tests {
         assert!(!read[0].what.contains('\x1b') && !read[0].what.contains('\u{202e}'));
         let long = entry(4, "token").what(&"ä".repeat(5000));
         assert!(long.what.len() <= WHAT_BYTES_MAX);
-        let many = (2 * HALF_BYTES / 300) as i64 + 100;
+        let many = (2 * FILE_BYTES / 300) as i64 + 100;
         for n in 0..many {
             write(
                 &audit.path(false),
@@ -254,8 +254,8 @@ mod tests {
             .unwrap();
         }
         let size = |path: PathBuf| fs::metadata(path).unwrap().len();
-        assert!(size(audit.path(false)) <= HALF_BYTES + 1000);
-        assert!(size(older(&audit.path(false))) <= HALF_BYTES + 1000);
+        assert!(size(audit.path(false)) <= FILE_BYTES + 1000);
+        assert!(size(older(&audit.path(false))) <= FILE_BYTES + 1000);
         let read = audit.since(UnixMs(0)).unwrap();
         assert_eq!(read.last().unwrap().time_ms, 9 + many);
     }

@@ -1,5 +1,4 @@
-//! What changed: all series and processes of hosts, ranked by how much a minute differs from the time
-//! before it. Pure.
+//! Significant changes: series and processes ranked by how much a minute differs from the ten minutes before it. Pure.
 //!
 //! A series' values of both windows are compared by the two-sample Kolmogorov–Smirnov statistic, the
 //! largest distance between their distributions: 0 where they are alike, 1 where they do not overlap. It
@@ -14,28 +13,29 @@ use sysmon_wire::message::Change;
 use sysmon_wire::metrics::{LOAD_1M, LOAD_5M, LOAD_15M, UPTIME, unscale};
 use sysmon_wire::{ABSENT, Kind, Label, ProcessIdentity, SeriesKey, UnixMs};
 
+use crate::fleet::HostView;
 use crate::host::Host;
 
-/// The minute that is looked at.
+/// The minute that is compared.
 pub const AFTER_MS: i64 = 60_000;
 
-/// What it is compared with.
+/// The time before it.
 pub const BEFORE_MS: i64 = 600_000;
 
-/// How far back it looks, with room for a row that makes the first rate.
+/// How far back rows are read, with room for the row that makes the first rate.
 pub const REACH_MS: i64 = AFTER_MS + BEFORE_MS + 60_000;
 
 /// Values a window must have to be compared.
 const VALUES_MIN: usize = 5;
 
-/// Differences that mean less than this are not told.
+/// Changes with a lower score are left out.
 const SCORE_MIN: f64 = 0.1;
 
-/// The end of the minute, in which a change that is too young for the rest of it can be seen.
+/// The end of the minute, in which a change shows that is too recent for its median.
 const RECENT_MS: i64 = 5_000;
 
-/// Such a change is told if it means as much as this, and none of its values was there before: one short
-/// stray of each series would be many.
+/// Score that such a change needs; besides, none of its values may have occurred before, because one short outlier
+/// in each series would make many changes.
 const RECENT_SCORE_MIN: f64 = 0.3;
 
 /// The windows that are compared: `before` until `split`, then until `to`.
@@ -46,32 +46,40 @@ struct Windows {
     to: UnixMs,
 }
 
-/// One thing's values over both windows.
+/// Values of a series or process over both windows.
 #[derive(Debug, Default)]
 struct Values {
     points: Vec<(i64, f64)>,
 }
 
-/// The most telling changes of a host in the minute before `at`, first the most telling one.
-pub fn of_host(host: &Host, at: UnixMs, limit: usize) -> Result<Vec<Change>, ChunkError> {
+/// The most significant changes of a host in the minute before `at`, the highest score first.
+///
+/// # Errors
+/// A chunk is damaged.
+pub fn of_host(host: HostView<'_>, at: UnixMs, limit: usize) -> Result<Vec<Change>, ChunkError> {
     let windows = Windows {
         from: at - AFTER_MS - BEFORE_MS,
         split: at - AFTER_MS,
         to: at,
     };
     let series: Vec<u32> = (0..host.keys().len() as u32).collect();
-    let table = host.ring.read(&series, windows.from, windows.to)?;
+    let table = host.read(&series, windows.from, windows.to)?;
     let mut changes = Vec::new();
     for (key, column) in host.keys().iter().zip(&table.columns) {
-        if !is_told(key) {
+        if !is_comparable(key) {
             continue;
         }
         let values = Values::of_series(key, &table.times, column);
-        changes.extend(values.change(windows, &key.metric.unit_told(), Subject::Series(key), host));
+        changes.extend(values.change(
+            windows,
+            &shown_unit(&key.metric),
+            Subject::Series(key),
+            &host,
+        ));
     }
-    let totals_to_leave = told_by_device(&changes);
-    changes.retain(|change| device(change).is_some() || !totals_to_leave.contains(&change.metric));
-    changes.extend(of_processes(host, &table, windows));
+    let repeated = metrics_of_devices(&changes);
+    changes.retain(|change| device(change).is_some() || !repeated.contains(&change.metric));
+    changes.extend(of_processes(&host, &table, windows));
     Ok(ranked(changes, limit))
 }
 
@@ -82,7 +90,7 @@ pub fn ranked(mut changes: Vec<Change>, limit: usize) -> Vec<Change> {
     changes
 }
 
-/// Those that fit one message, the most telling first.
+/// As many of the changes as fit one message.
 pub fn fitting(mut changes: Vec<Change>) -> Vec<Change> {
     let mut bytes = 0;
     let fit = changes.iter().take_while(|change| {
@@ -94,7 +102,7 @@ pub fn fitting(mut changes: Vec<Change>) -> Vec<Change> {
     changes
 }
 
-/// What a change takes in a message, at most.
+/// Bytes that a change uses in a message at most.
 fn bytes_of(change: &Change) -> usize {
     const REST: usize = 100;
     let attributes = change
@@ -108,10 +116,10 @@ fn bytes_of(change: &Change) -> usize {
     REST + texts.map(|text| text.as_str().len() + 3).sum::<usize>()
 }
 
-/// Whether a series says something by itself. Places of processes are told as processes, single
-/// processors follow from the whole, the longer load averages from the shortest, the agent's own
-/// figures say nothing about the host, and time always goes on.
-fn is_told(key: &SeriesKey) -> bool {
+/// Whether a series is worth comparing by itself. Ranks of processes are compared as processes, single processors
+/// follow from the total, the longer load averages from the shortest, the agent's own figures say nothing about the
+/// host, and uptime always rises.
+fn is_comparable(key: &SeriesKey) -> bool {
     let name = key.metric.name.as_str();
     let is_part = ["sysmon.rank", "cpu.logical_number"]
         .iter()
@@ -120,7 +128,7 @@ fn is_told(key: &SeriesKey) -> bool {
     !is_part && !is_smoothed && !name.starts_with("sysmon.") && name != UPTIME.name
 }
 
-/// The disk, interface or the like that a change is of.
+/// The device that a change is about, such as a disk or interface.
 fn device(change: &Change) -> Option<&Label> {
     const DEVICES: [&str; 4] = [
         "system.device",
@@ -136,30 +144,24 @@ fn device(change: &Change) -> Option<&Label> {
         .map(|(_, value)| value)
 }
 
-/// Metrics of which a device is told, so that the total would say the same again.
-fn told_by_device(changes: &[Change]) -> HashSet<Label> {
+/// Metrics with a change of a device, whose total would only repeat it.
+fn metrics_of_devices(changes: &[Change]) -> HashSet<Label> {
     let of_devices = changes.iter().filter(|change| device(change).is_some());
     of_devices.map(|change| change.metric.clone()).collect()
 }
 
-/// Whose values they are.
+/// What the values are of.
 #[derive(Clone, Copy)]
 enum Subject<'a> {
     Series(&'a SeriesKey),
     Process(&'a ProcessIdentity, &'a str),
 }
 
-/// The unit of what is told of a metric.
-trait UnitTold {
-    fn unit_told(&self) -> String;
-}
-
-impl UnitTold for sysmon_wire::MetricDef {
-    fn unit_told(&self) -> String {
-        match self.kind {
-            Kind::Gauge => self.unit.to_string(),
-            Kind::Counter => format!("{}{}", self.unit, sysmon_series::RATE_UNIT_SUFFIX),
-        }
+/// The unit of a metric's values once counters are rates.
+fn shown_unit(metric: &sysmon_wire::MetricDef) -> String {
+    match metric.kind {
+        Kind::Gauge => metric.unit.to_string(),
+        Kind::Counter => format!("{}{}", metric.unit, sysmon_series::RATE_UNIT_SUFFIX),
     }
 }
 
@@ -184,7 +186,7 @@ impl Values {
         Self { points }
     }
 
-    /// How the minute differs from the time before; none if it does not, or too little is known.
+    /// How the minute differs from the time before; none if it does not, or if there are too few values.
     fn change(
         &self,
         windows: Windows,
@@ -210,7 +212,7 @@ impl Values {
         };
         let minute = step(&part(windows.split, windows.to));
         let minute = minute.filter(|(_, _, _, score)| *score >= SCORE_MIN);
-        // What began a moment ago is not half of the minute yet, which is what the median takes.
+        // A change in the last seconds does not move the median of the minute yet.
         let is_clear = |(_, _, distance, score): &(f64, f64, f64, f64)| {
             *distance >= 1.0 && *score >= RECENT_SCORE_MIN
         };
@@ -235,7 +237,7 @@ impl Values {
         })
     }
 
-    /// The values after one moment and up to another, the smallest first.
+    /// The values after one moment and up to another, sorted.
     fn sorted(&self, after: UnixMs, to: UnixMs) -> Vec<f64> {
         let upto = |moment: UnixMs| self.points.partition_point(|(time, _)| *time <= moment.0);
         let part = self.points.get(upto(after)..upto(to)).unwrap_or_default();
@@ -244,8 +246,8 @@ impl Values {
         values
     }
 
-    /// Since when it has been nearer to what it is than to what it was: the moment from which the most
-    /// values are so and the fewest are not, for one that strays is no end of it.
+    /// Since when values have been nearer to `is` than to `was`: the moment after which the majority that is so is
+    /// largest, so that an outlier does not end the change.
     fn began(&self, was: f64, is: f64) -> UnixMs {
         let (mut sum, mut most, mut began) = (0i64, i64::MIN, UnixMs(0));
         for (time, value) in self.points.iter().rev() {
@@ -280,10 +282,10 @@ fn distance(a: &[f64], b: &[f64]) -> f64 {
     largest
 }
 
-/// What a difference of this unit means, from 0 to 1.
+/// The significance of a difference in this unit, from 0 to 1.
 ///
-/// Shares and times stalled are their own scale. Processor time counts by what the host has. Everything
-/// else counts by how many times it grew or shrank, above what is noise in its unit.
+/// Ratios and stall times are their own scale. Processor time is relative to the host's processors. Everything else
+/// counts by the factor by which it grew or shrank, above the noise of its unit.
 fn weight(unit: &str, was: f64, is: f64, host: &Host) -> f64 {
     let difference = (is - was).abs();
     let noise = match unit {
@@ -295,7 +297,7 @@ fn weight(unit: &str, was: f64, is: f64, host: &Host) -> f64 {
         _ => 100.0,
     };
     let (most, least) = (was.abs().max(is.abs()), was.abs().min(is.abs()));
-    // 1 for a hundredfold, one half for a tenfold.
+    // 1 for a factor of 100, 0.5 for a factor of 10.
     let times = ((most + noise) / (least + noise)).log10() / 2.0;
     times.clamp(0.0, 1.0)
 }
@@ -303,7 +305,7 @@ fn weight(unit: &str, was: f64, is: f64, host: &Host) -> f64 {
 /// Unit of a process's processor time: processors.
 pub const CORES: &str = "{cpu}";
 
-/// What is told of a process, its unit, and what one stands for.
+/// Metrics of a process with their unit and scale.
 const OF_PROCESSES: [(&str, &str, f64); 4] = [
     ("cpu", CORES, 0.001),
     ("mem", "By", 1.0),
@@ -311,7 +313,7 @@ const OF_PROCESSES: [(&str, &str, f64); 4] = [
     ("disk.write", "By/s", 1.0),
 ];
 
-/// Changes of the processes that were among those that use most; while one was not, it counts as 0.
+/// Changes of the processes that were among the busiest; where one was not, it counts as 0.
 fn of_processes(host: &Host, table: &Table, windows: Windows) -> Vec<Change> {
     let mut known: HashMap<i64, (ProcessIdentity, [Values; 4])> = HashMap::new();
     let series = host.processes.series();
@@ -349,7 +351,7 @@ fn of_processes(host: &Host, table: &Table, windows: Windows) -> Vec<Change> {
 }
 
 impl Values {
-    /// With 0 for every row in which there was no value.
+    /// With 0 for every row without a value.
     fn filled(self, times: &[i64]) -> Self {
         let mut given = self.points.into_iter().peekable();
         let point = |&time: &i64| {
@@ -365,6 +367,7 @@ impl Values {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::HostKind;
     use sysmon_series::Ring;
     use sysmon_wire::metrics::{
         CPU_UTILIZATION, MEMORY_UTILIZATION, NET_IO, PROCESS_CPU, PROCESS_IDENTITY,
@@ -382,7 +385,7 @@ mod tests {
 
     /// Eleven minutes; in the last two the processor and the network become busy because of a process.
     fn host() -> Host {
-        let mut host = Host::new("h".into(), Ring::new());
+        let mut host = Host::new("h".into(), HostKind::Machine, Ring::new());
         host.facts.cpus = 4;
         let rank = ("sysmon.rank", "0");
         let keys = [
@@ -422,8 +425,8 @@ mod tests {
     }
 
     #[test]
-    fn what_changed_is_told_with_its_beginning_and_what_did_not_is_not() {
-        let changes = of_host(&host(), UnixMs(659_000), 20).unwrap();
+    fn only_changes_are_listed_and_each_with_its_beginning() {
+        let changes = of_host((&host()).into(), UnixMs(659_000), 20).unwrap();
         let told: Vec<_> = changes
             .iter()
             .map(|c| (c.metric.as_str(), c.began.0))
@@ -446,7 +449,7 @@ mod tests {
     #[test]
     fn a_change_is_seen_after_five_seconds_and_not_after_two() {
         let seen = |second: i64| {
-            let changes = of_host(&host(), UnixMs(second * 1000), 20).unwrap();
+            let changes = of_host((&host()).into(), UnixMs(second * 1000), 20).unwrap();
             changes
                 .iter()
                 .map(|c| (c.metric.to_string(), c.began.0))
@@ -476,8 +479,16 @@ mod tests {
 
     #[test]
     fn a_quiet_time_has_no_changes_and_too_little_is_not_judged() {
-        assert!(of_host(&host(), UnixMs(500_000), 20).unwrap().is_empty());
-        assert!(of_host(&host(), UnixMs(3_000), 20).unwrap().is_empty());
+        assert!(
+            of_host((&host()).into(), UnixMs(500_000), 20)
+                .unwrap()
+                .is_empty()
+        );
+        assert!(
+            of_host((&host()).into(), UnixMs(3_000), 20)
+                .unwrap()
+                .is_empty()
+        );
     }
 
     #[test]

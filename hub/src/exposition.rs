@@ -1,7 +1,7 @@
 //! The hub and its hosts in Prometheus's text format, version 0.0.4. Pure.
 //!
-//! The format: <https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format>. Counters are
-//! told as counters, so that whoever scrapes makes rates of them.
+//! The format: <https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format>. Counters
+//! stay counters: the scraper computes rates.
 
 use std::fmt::Write;
 
@@ -13,12 +13,12 @@ use sysmon_wire::{ABSENT, Kind, Label, UnixMs};
 use crate::VERSION;
 use crate::fleet::Fleet;
 use crate::host::Host;
-use crate::own::lag_ms;
+use crate::self_monitoring::lag_ms;
 
-/// What the answer says it is.
+/// The HTTP content type of the text format.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// A hub and its hosts at a moment: copied at once, so that the fleet is free while it is written out.
+/// A hub and its hosts at one moment: copied first, so that the core is free while the text is rendered.
 #[derive(Clone, Debug)]
 pub struct Scrape {
     hub: Figures,
@@ -31,7 +31,7 @@ pub struct Scrape {
 struct HostScrape {
     name: Label,
     state: HostState,
-    rows_taken: u64,
+    rows_stored: u64,
     duplicate_rows: u64,
     missing_rows: u64,
     lag_ms: Option<i64>,
@@ -50,13 +50,13 @@ impl HostScrape {
         Self {
             name: host.name.clone(),
             state: host.state,
-            rows_taken: host.rows_taken,
+            rows_stored: host.rows_stored,
             duplicate_rows: health.duplicate_rows,
             missing_rows: health.missing_rows,
             lag_ms: lag_ms(host, now),
             warnings: alerts(Severity::Warning),
             criticals: alerts(Severity::Critical),
-            // Values of a host that is away are not those of now.
+            // Values of an offline host are not present ones.
             summary: match host.state {
                 HostState::Offline => [ABSENT; SUMMARY],
                 HostState::Live | HostState::Stale => host.present_raw(),
@@ -66,9 +66,9 @@ impl HostScrape {
 }
 
 impl Scrape {
-    /// Takes what is to be told.
+    /// Copies what is rendered.
     pub fn of(fleet: &Fleet, hub: Figures, uptime_ms: u64, now: UnixMs) -> Self {
-        let hosts = fleet.watched_hosts();
+        let hosts = fleet.machines();
         Self {
             hub,
             uptime_ms,
@@ -76,7 +76,7 @@ impl Scrape {
         }
     }
 
-    /// Writes it out.
+    /// Renders the text format.
     pub fn render(&self) -> String {
         let mut out = String::new();
         self.hub(&mut out);
@@ -144,7 +144,7 @@ impl Scrape {
                 "sysmon_host_rows_total",
                 "Rows taken in since the hub started",
                 "counter",
-                |host| Some(host.rows_taken as f64),
+                |host| Some(host.rows_stored as f64),
             ),
             (
                 "sysmon_host_duplicate_rows_total",
@@ -264,21 +264,21 @@ fn escape(out: &mut String, text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::tests::{fleet, host_with_cpu, row};
-    use crate::own::tests::figures;
+    use crate::core::tests::{core, host_with_cpu, row};
+    use crate::self_monitoring::tests::figures;
     use std::collections::HashSet;
     use sysmon_wire::message::RunId;
 
     fn text() -> String {
-        let mut fleet = fleet();
+        let mut core = core();
         for (name, time) in [("a", 60_000), ("away", 1_000), ("x\\y\"z", 60_000)] {
-            let id = host_with_cpu(&mut fleet, name);
+            let id = host_with_cpu(&mut core, name);
             let row = row(1, time, 613);
-            fleet.apply(id, RunId(1), &row, UnixMs(time)).unwrap();
+            core.apply(id, RunId(1), &row, UnixMs(time)).unwrap();
         }
-        fleet.host_id(&"hub:h".into()).unwrap();
-        fleet.review_states(UnixMs(60_500));
-        Scrape::of(&fleet, figures(), 9_500, UnixMs(60_500)).render()
+        core.host_id(&"hub:h".into()).unwrap();
+        core.review_silence(UnixMs(60_500));
+        Scrape::of(&core.fleet, figures(), 9_500, UnixMs(60_500)).render()
     }
 
     #[test]

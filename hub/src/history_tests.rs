@@ -1,4 +1,4 @@
-//! What the store gives back of what a fleet had.
+//! What the store gives back of what a core had.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,8 @@ use sysmon_store::{Limits, Tier};
 use sysmon_wire::UnixMs;
 use sysmon_wire::message::RunId;
 
-use crate::fleet::tests::{fleet, host_with_cpu, row};
+use crate::core::Core;
+use crate::core::tests::{core, host_with_cpu, row};
 
 fn now() -> UnixMs {
     UnixMs(10_000_000)
@@ -20,48 +21,45 @@ fn now() -> UnixMs {
 fn what_was_committed_is_there_again_and_repeated_rows_are_known() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("history.db");
-    let mut fleet = fleet();
-    fleet.record();
-    let id = host_with_cpu(&mut fleet, "a");
+    let mut core = core();
+    core.track_unsaved();
+    let id = host_with_cpu(&mut core, "a");
     let mut store = Store::open(&path).unwrap();
     for seq in 1..=1500 {
         let time = now().0 - 1_500_000 + seq * 1000;
-        fleet
-            .apply(id, RunId(7), &row(seq as u64, time, seq % 11), now())
+        core.apply(id, RunId(7), &row(seq as u64, time, seq % 11), now())
             .unwrap();
         if seq % 100 == 0 {
-            store.commit(&fleet.take_batch(now())).unwrap();
+            store.commit(&core.take_batch(now())).unwrap();
         }
     }
     // One late row, and one that is not committed.
-    fleet
-        .apply(id, RunId(7), &row(1501, 9_000_500, 3), now())
+    core.apply(id, RunId(7), &row(1501, 9_000_500, 3), now())
         .unwrap();
-    store.commit(&fleet.take_batch(now())).unwrap();
-    fleet
-        .apply(id, RunId(7), &row(1502, 9_999_999, 3), now())
+    store.commit(&core.take_batch(now())).unwrap();
+    core.apply(id, RunId(7), &row(1502, 9_999_999, 3), now())
         .unwrap();
     drop(store);
 
     let mut store = Store::open(&path).unwrap();
-    let mut again = crate::fleet::tests::fleet();
-    again.record();
+    let mut again = crate::core::tests::core();
+    again.track_unsaved();
     for host in store.load().unwrap() {
         again.restore(host);
     }
     let reader = Reader::open(&path).unwrap();
     for place in reader.newest_first(UnixMs(0)).unwrap() {
         let (name, chunk) = reader.read(place).unwrap().unwrap();
-        again.restore_chunk(&name, chunk);
+        again.fleet.restore_chunk(&name, chunk);
     }
-    let id = again.find("a").unwrap();
-    let health = again.host(id).unwrap().health();
+    let id = again.fleet.find("a").unwrap();
+    let health = again.fleet.host(id).unwrap().health();
     assert_eq!((health.rows, health.missing_rows), (1501, 0));
-    let read = |fleet: &crate::fleet::Fleet| {
-        let ring = &fleet.host(fleet.find("a").unwrap()).unwrap().ring;
+    let read = |core: &Core| {
+        let ring = &core.fleet.host(core.fleet.find("a").unwrap()).unwrap().ring;
         ring.read(&[0], UnixMs(0), UnixMs(9_999_000)).unwrap()
     };
-    let (was, is) = (read(&fleet), read(&again));
+    let (was, is) = (read(&core), read(&again));
     assert_eq!(is.times.len(), 1500);
     assert_eq!(was.times[..1499], is.times[..1499]);
     assert_eq!(was.columns[0][..1400], is.columns[0][..1400]);
@@ -72,11 +70,11 @@ fn what_was_committed_is_there_again_and_repeated_rows_are_known() {
     let applied = again
         .apply(id, RunId(7), &row(700, 9_200_000, 5), now())
         .unwrap();
-    assert_eq!(applied, crate::fleet::Applied::Duplicate);
+    assert_eq!(applied, crate::fleet::Appended::Duplicate);
     let applied = again
         .apply(id, RunId(7), &row(1502, 9_999_999, 3), now())
         .unwrap();
-    assert_eq!(applied, crate::fleet::Applied::Kept);
+    assert!(applied.is_stored());
     store.commit(&again.take_batch(now())).unwrap();
     let runs = store.load().unwrap().remove(0).runs;
     assert_eq!(runs[0].1.ranges(), [(1, 1502)]);
@@ -108,21 +106,21 @@ fn limits(bytes: u64, rows_ms: i64) -> Limits {
 }
 
 /// A store with a host that tells a row every ten seconds for so many hours up to now.
-fn filled(path: &Path, hours: i64, now: UnixMs) -> (Store, crate::fleet::Fleet) {
-    let mut fleet = crate::fleet::Fleet::new(crate::fleet::FleetOptions {
+fn filled(path: &Path, hours: i64, now: UnixMs) -> (Store, Core) {
+    let mut core = Core::new(crate::fleet::FleetOptions {
         retention: Duration::from_hours(24 * 9),
-        ..crate::fleet::tests::options()
+        ..crate::core::tests::options()
     });
-    fleet.record();
-    let id = host_with_cpu(&mut fleet, "a");
+    core.track_unsaved();
+    let id = host_with_cpu(&mut core, "a");
     let store = Store::open(path).unwrap();
     let rows = hours * 360;
     for seq in 1..=rows {
         let time = now.0 - (rows - seq) * 10_000;
         let row = row(seq as u64, time, (seq * seq * 7919) % 100_003);
-        fleet.apply(id, RunId(7), &row, UnixMs(time)).unwrap();
+        core.apply(id, RunId(7), &row, UnixMs(time)).unwrap();
     }
-    (store, fleet)
+    (store, core)
 }
 
 #[test]
@@ -130,8 +128,8 @@ fn what_is_old_or_too_much_is_removed_and_a_backup_is_whole() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("history.db");
     let now = UnixMs(1_000 * HOUR_MS);
-    let (mut store, mut fleet) = filled(&path, 20, now);
-    store.commit(&fleet.take_batch(now)).unwrap();
+    let (mut store, mut core) = filled(&path, 20, now);
+    store.commit(&core.take_batch(now)).unwrap();
     let chunks = |path: &Path| {
         let reader = Reader::open(path).unwrap();
         reader.newest_first(UnixMs(0)).unwrap().len()
@@ -162,8 +160,8 @@ fn rows_become_minutes_and_hours_and_late_ones_are_added() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("history.db");
     let now = UnixMs(1_000 * HOUR_MS);
-    let (mut store, mut fleet) = filled(&path, 30, now);
-    store.commit(&fleet.take_batch(now)).unwrap();
+    let (mut store, mut core) = filled(&path, 30, now);
+    store.commit(&core.take_batch(now)).unwrap();
     while store.roll_up(now).unwrap() {}
     let count = |tier: Tier| -> (i64, usize) {
         let reader = Reader::open(&path).unwrap();
@@ -185,12 +183,12 @@ fn rows_become_minutes_and_hours_and_late_ones_are_added() {
     assert_eq!(count(Tier::Minute), (rows, minutes));
     assert_eq!(count(Tier::Hour), (rows, hours));
     // A late row in the middle, and what was summed up there is summed up again.
-    let id = fleet.find("a").unwrap();
+    let id = core.fleet.find("a").unwrap();
     let late = row(900_000, now.0 - 20 * HOUR_MS + 5_000, 7);
-    fleet.apply(id, RunId(8), &late, now).unwrap();
-    fleet.settle(now);
-    fleet.settle(now);
-    store.commit(&fleet.take_batch(now)).unwrap();
+    core.apply(id, RunId(8), &late, now).unwrap();
+    core.fleet.settle(now);
+    core.fleet.settle(now);
+    store.commit(&core.take_batch(now)).unwrap();
     while store.roll_up(now).unwrap() {}
     assert_eq!(count(Tier::Minute), (rows + 1, minutes));
     assert_eq!(count(Tier::Hour), (rows + 1, hours));
@@ -206,23 +204,21 @@ fn rows_become_minutes_and_hours_and_late_ones_are_added() {
 fn the_log_stays_short_and_what_was_not_sealed_is_not_lost() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("history.db");
-    let mut fleet = fleet();
-    fleet.record();
+    let mut core = core();
+    core.track_unsaved();
     let mut store = Store::open(&path).unwrap();
-    let busy = host_with_cpu(&mut fleet, "busy");
-    let idle = host_with_cpu(&mut fleet, "idle");
+    let busy = host_with_cpu(&mut core, "busy");
+    let idle = host_with_cpu(&mut core, "idle");
     let now = UnixMs(1_000 * HOUR_MS);
     for seq in 1..=2_000i64 {
         let at = now + seq * 1000;
-        fleet
-            .apply(busy, RunId(1), &row(seq as u64, at.0, seq % 7), at)
+        core.apply(busy, RunId(1), &row(seq as u64, at.0, seq % 7), at)
             .unwrap();
         if seq % 300 == 0 {
-            fleet
-                .apply(idle, RunId(2), &row(seq as u64, at.0, seq), at)
+            core.apply(idle, RunId(2), &row(seq as u64, at.0, seq), at)
                 .unwrap();
         }
-        store.commit(&fleet.take_batch(at)).unwrap();
+        store.commit(&core.take_batch(at)).unwrap();
     }
     let parts: i64 = Connection::open(&path)
         .unwrap()
@@ -234,11 +230,11 @@ fn the_log_stays_short_and_what_was_not_sealed_is_not_lost() {
     let told: Vec<_> = store.events().unwrap();
     assert_eq!(told.len(), 2, "that both joined: {told:?}");
     let kept = store.load().unwrap();
-    let mut again = crate::fleet::tests::fleet();
+    let mut again = crate::core::tests::core();
     kept.into_iter().for_each(|host| again.restore(host));
     for name in ["busy", "idle"] {
-        let host = again.host(again.find(name).unwrap()).unwrap();
-        let was = fleet.host(fleet.find(name).unwrap()).unwrap();
+        let host = again.fleet.host(again.fleet.find(name).unwrap()).unwrap();
+        let was = core.fleet.host(core.fleet.find(name).unwrap()).unwrap();
         let oldest = was.ring.oldest_unsealed();
         assert_eq!(host.ring.oldest_unsealed(), oldest);
         let read = |ring: &sysmon_series::Ring| ring.read(&[0], oldest.unwrap(), now + 9_999_000);
@@ -252,8 +248,8 @@ fn a_full_history_lets_go_of_what_is_summed_up_first() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("history.db");
     let now = UnixMs(1_000 * HOUR_MS);
-    let (mut store, mut fleet) = filled(&path, 30, now);
-    store.commit(&fleet.take_batch(now)).unwrap();
+    let (mut store, mut core) = filled(&path, 30, now);
+    store.commit(&core.take_batch(now)).unwrap();
     while store.roll_up(now).unwrap() {}
     let reader = Reader::open(&path).unwrap();
     let oldest = || {
@@ -276,12 +272,12 @@ fn a_full_history_lets_go_of_what_is_summed_up_first() {
             .is_some()
     );
     // A row that comes late does not have minutes made anew whose rows are gone.
-    let id = fleet.find("a").unwrap();
+    let id = core.fleet.find("a").unwrap();
     let late = row(900_000, now.0 - 20 * HOUR_MS + 5_000, 7);
-    fleet.apply(id, RunId(8), &late, now).unwrap();
-    fleet.settle(now);
-    fleet.settle(now);
-    store.commit(&fleet.take_batch(now)).unwrap();
+    core.apply(id, RunId(8), &late, now).unwrap();
+    core.fleet.settle(now);
+    core.fleet.settle(now);
+    store.commit(&core.take_batch(now)).unwrap();
     assert_eq!(reader.rolled(&"a".into()).unwrap(), rolled);
     assert!(store.remove_oldest().unwrap() && store.remove_oldest().unwrap());
 }
@@ -290,25 +286,24 @@ fn a_full_history_lets_go_of_what_is_summed_up_first() {
 fn a_damaged_log_loses_its_newest_rows_and_doubles_none() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("history.db");
-    let mut fleet = fleet();
-    fleet.record();
-    let id = host_with_cpu(&mut fleet, "a");
+    let mut core = core();
+    core.track_unsaved();
+    let id = host_with_cpu(&mut core, "a");
     let mut store = Store::open(&path).unwrap();
     let now = UnixMs(1_000 * HOUR_MS);
     // The head is sealed after the part that will be damaged.
     for seq in 1..=300i64 {
         let at = now + seq * 1000;
-        fleet
-            .apply(id, RunId(1), &row(seq as u64, at.0, seq % 7), at)
+        core.apply(id, RunId(1), &row(seq as u64, at.0, seq % 7), at)
             .unwrap();
-        store.commit(&fleet.take_batch(at)).unwrap();
+        store.commit(&core.take_batch(at)).unwrap();
     }
     let damage = "UPDATE log SET data = substr(data, 1, 20) WHERE id = 200";
     drop(store);
     let damaged = Connection::open(&path).unwrap().execute(damage, []);
     assert_eq!(damaged.unwrap(), 1);
     let mut store = Store::open(&path).unwrap();
-    let mut again = crate::fleet::tests::fleet();
+    let mut again = crate::core::tests::core();
     store
         .load()
         .unwrap()
@@ -317,9 +312,9 @@ fn a_damaged_log_loses_its_newest_rows_and_doubles_none() {
     let reader = Reader::open(&path).unwrap();
     for place in reader.newest_first(UnixMs(0)).unwrap() {
         let (name, chunk) = reader.read(place).unwrap().unwrap();
-        again.restore_chunk(&name, chunk);
+        again.fleet.restore_chunk(&name, chunk);
     }
-    let host = again.host(again.find("a").unwrap()).unwrap();
+    let host = again.fleet.host(again.fleet.find("a").unwrap()).unwrap();
     let table = host.ring.read(&[0], UnixMs(0), now + 999_000).unwrap();
     assert_eq!(table.times.len(), 256, "what was sealed, once");
     assert!(table.times.windows(2).all(|pair| pair[0] < pair[1]));

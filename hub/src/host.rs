@@ -1,109 +1,130 @@
-//! One host: its series, rows, and how whole its record is.
+//! One host: its series, rows and state, and what is missing of its record. Pure.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use sysmon_client::hub_figures::HOST_PREFIX;
 use sysmon_series::{ChunkError, Ring, Table, rate};
 use sysmon_wire::limits::RUNS_PER_HOST_MAX;
 use sysmon_wire::message::{AlertLine, HostHealth, HostState, RunId};
 use sysmon_wire::metrics::{ALIASES, SUMMARY};
 use sysmon_wire::{
-    ABSENT, HostFacts, Kind, Label, Process, ProcessIdentity, Row, SeqSet, SeriesKey, UnixMs,
+    ABSENT, HostFacts, Kind, Label, ProcessIdentity, Row, SeqSet, SeriesKey, UnixMs,
 };
 
 use crate::processes::HostProcesses;
 use sysmon_store::{HostBatch, LoadedHost};
 
-/// Events of one host that are noted in an hour; one that restarts every minute has 60.
+/// Events recorded of one host in an hour; a host that restarts every minute has 60.
 const EVENTS_PER_HOUR_MAX: u32 = 200;
 
 const HOUR_MS: i64 = 3_600_000;
 
-/// Agents come back to a hub that was away within this; their pauses end after half a minute.
+/// Agents reconnect to a restarted hub within this time: their backoff ends at half a minute.
 const RETURN_MS: i64 = 60_000;
 
-/// A host that had been silent for longer than this when the hub came back is not missed.
+/// A host that was silent for longer than this when the hub restarted does not count as silent.
 const MISSED_MS: i64 = 86_400_000;
 
-/// A row that lies this far ahead of now was taken by a clock that was wrong.
+/// A row this far ahead of now is from a wrong clock.
 const AHEAD_MS: i64 = 5_000;
 
-/// Silence after which no more rows are waited for before those that came are sealed.
+/// Silence after which a host's unsealed rows are sealed.
 const SETTLED_MS: i64 = 1_800_000;
 
-/// A host as the hub knows it.
+/// What a host stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HostKind {
+    /// A machine with an agent.
+    Machine,
+    /// A hub that records its own figures: this one, or one of an earlier name.
+    Hub,
+}
+
+impl HostKind {
+    /// Only the name is stored, so that it decides when a host is added.
+    pub fn of_name(name: &Label) -> Self {
+        match name.as_str().starts_with(HOST_PREFIX) {
+            true => Self::Hub,
+            false => Self::Machine,
+        }
+    }
+}
+
+/// One host: its series and rows, its state, and what is missing of its record.
 #[derive(Debug)]
 pub struct Host {
-    /// Its name, from its agent's certificate.
+    /// From its agent's certificate.
     pub name: Label,
-    /// What it is.
+    /// What it stands for.
+    pub kind: HostKind,
+    /// What its agent reports about the machine.
     pub facts: HostFacts,
-    /// Its rows.
     pub ring: Ring,
-    /// How far its clock is ahead of the hub's.
+    /// How far its clock is ahead of the hub's; negative if behind.
     pub clock_offset_ms: i64,
     /// The fleet's generation when its values or state last changed.
     pub changed: u64,
     /// The fleet's generation when its line last changed.
     pub line_changed: u64,
-    /// The fleet's generation when rows of the past last came.
+    /// The fleet's generation when rows of the past last arrived.
     pub past_changed: u64,
-    /// Whether it reported when last looked at.
+    /// By its silence at the last review.
     pub state: HostState,
-    /// Whether it was noticed to be silent.
+    /// Whether an event records that it went offline.
     pub is_away: bool,
-    /// Its processes.
     pub processes: HostProcesses,
-    /// What its agent cannot see and why.
+    /// What its agent cannot collect, and why.
     pub notes: Vec<Label>,
-    /// Its alerts that fire, worst first.
+    /// Its firing alerts, the most severe first.
     pub alerts: Vec<AlertLine>,
-    /// Rows of it kept since the hub started, dropped since or not.
-    pub rows_taken: u64,
+    /// Rows stored since the hub started, evicted ones included.
+    pub rows_stored: u64,
     keys: Vec<Arc<SeriesKey>>,
     indices: HashMap<Arc<SeriesKey>, u32>,
     runs: VecDeque<(RunId, SeqSet)>,
-    /// Where the aliases of the fleet's line are among the series.
+    /// The series of each metric of the fleet's summary.
     summary: [Option<u32>; SUMMARY],
     present: Present,
     last_arrival: Option<UnixMs>,
-    /// Since when events are counted, and how many there were.
+    /// Start of the present hour of events, and how many it has.
     events: (UnixMs, u32),
     duplicate_rows: u64,
     refused_rows: u64,
-    /// Late rows that were not sealed when last looked at.
+    /// Late rows that were not sealed at the last call of [`Host::settle`].
     late_rows: u32,
     unsaved: Unsaved,
 }
 
-/// What the history has not been told yet.
+/// What the history has not got yet.
 #[derive(Debug, Default)]
 struct Unsaved {
     facts: bool,
-    /// How many of the series it knows.
+    /// How many of the series the history has.
     series_saved: usize,
     processes: Vec<(ProcessIdentity, UnixMs)>,
     runs: Vec<RunId>,
 }
 
-/// The newest values of the fleet's line.
+/// The newest values of the fleet's summary.
 #[derive(Clone, Copy, Debug)]
 struct Present {
     time: UnixMs,
-    /// The row's run and number, if they are known.
+    /// The row's run and sequence number; unknown for restored rows.
     row: Option<(RunId, u64)>,
-    /// As they came, counters not yet made rates.
+    /// As received: counters are no rates yet.
     raw: [i64; SUMMARY],
-    /// As they are shown.
+    /// With counters as rates.
     shown: [i64; SUMMARY],
 }
 
 impl Host {
     /// A host that has sent nothing yet.
-    pub fn new(name: Label, ring: Ring) -> Self {
+    pub fn new(name: Label, kind: HostKind, ring: Ring) -> Self {
         Self {
             name,
+            kind,
             facts: HostFacts::unknown(),
             ring,
             clock_offset_ms: 0,
@@ -115,7 +136,7 @@ impl Host {
             processes: HostProcesses::default(),
             notes: Vec::new(),
             alerts: Vec::new(),
-            rows_taken: 0,
+            rows_stored: 0,
             keys: Vec::new(),
             indices: HashMap::new(),
             runs: VecDeque::new(),
@@ -135,7 +156,7 @@ impl Host {
         }
     }
 
-    /// The index of a series, new or known; `None` past `limit` series.
+    /// The index of a series, which is added if it is new; `None` beyond `limit` series.
     pub fn series_index(&mut self, key: Arc<SeriesKey>, limit: usize) -> Option<u32> {
         if let Some(&index) = self.indices.get(&key) {
             return Some(index);
@@ -161,17 +182,17 @@ impl Host {
         &self.keys
     }
 
-    /// Where the fleet line's values are among the series.
+    /// The series of each metric of the fleet's summary.
     pub fn summary(&self) -> &[Option<u32>; SUMMARY] {
         &self.summary
     }
 
-    /// Whether rows of this run came before.
+    /// Whether rows of this run arrived before.
     pub fn knows_run(&self, run: RunId) -> bool {
         self.runs.iter().any(|(known, _)| *known == run)
     }
 
-    /// Marks a row as seen; false if it was before, or its run is too old to know.
+    /// Marks a row as received; false if it was before.
     pub fn is_new(&mut self, run: RunId, seq: u64) -> bool {
         let known = self.runs.iter().rposition(|(known, _)| *known == run);
         let set = match known {
@@ -192,8 +213,8 @@ impl Host {
         new
     }
 
-    /// Takes what the host is; whether that is news.
-    pub fn take_facts(&mut self, facts: HostFacts) -> bool {
+    /// Sets what the agent reports about the machine; true if that is new.
+    pub fn set_facts(&mut self, facts: HostFacts) -> bool {
         let is_new = self.facts != facts;
         if is_new {
             self.facts = facts;
@@ -202,16 +223,21 @@ impl Host {
         is_new
     }
 
-    /// Takes names that rows will refer to.
-    pub fn name_processes(&mut self, processes: Vec<ProcessIdentity>, now: UnixMs, record: bool) {
-        if record {
+    /// Adds identities that rows refer to.
+    pub fn name_processes(
+        &mut self,
+        processes: Vec<ProcessIdentity>,
+        now: UnixMs,
+        has_history: bool,
+    ) {
+        if has_history {
             let named = processes.iter().map(|process| (process.clone(), now));
             self.unsaved.processes.extend(named);
         }
         self.processes.name(processes, now);
     }
 
-    /// Everything that the history has not been told yet.
+    /// Everything that the history has not got yet.
     pub fn take_unsaved(&mut self) -> HostBatch {
         let unsaved = &mut self.unsaved;
         let first = unsaved.series_saved;
@@ -230,7 +256,7 @@ impl Host {
         }
     }
 
-    /// Takes back what the history knew.
+    /// Restores what the history has.
     pub fn restore(&mut self, kept: LoadedHost, keys: Vec<Arc<SeriesKey>>) {
         self.facts = kept.facts;
         let count = keys.len();
@@ -251,8 +277,11 @@ impl Host {
         }
     }
 
-    /// Seals late rows of which none came since the last call, and all rows of a host silent for
-    /// [`SETTLED_MS`]; whether there were any.
+    /// Seals late rows if none arrived since the last call, and all rows of a host silent for [`SETTLED_MS`]; true
+    /// if there were any.
+    ///
+    /// # Errors
+    /// The rows cannot be compressed.
     pub fn settle(&mut self, now: UnixMs) -> Result<bool, ChunkError> {
         let late = self.ring.late_rows();
         let is_late_over = late > 0 && late == self.late_rows;
@@ -271,18 +300,17 @@ impl Host {
         Ok(is_late_over || is_silent)
     }
 
-    /// Counts a row that was not kept.
-    pub fn refuse(&mut self) {
+    /// Counts a row that was not stored.
+    pub fn count_refused_row(&mut self) {
         self.refused_rows += 1;
     }
 
-    /// Notes that rows arrive.
+    /// Notes that a row arrived.
     pub fn arrived(&mut self, now: UnixMs) {
         self.last_arrival = Some(now);
     }
 
-    /// Counts that something happened to it; whether that is noted, for one that makes things happen all the time
-    /// is not to crowd out the others.
+    /// Counts an event; false if the host has had so many in this hour that it would crowd out the others.
     pub fn counts_event(&mut self) -> bool {
         let now = self.last_arrival.unwrap_or(UnixMs(0));
         if now - self.events.0 > HOUR_MS {
@@ -292,10 +320,10 @@ impl Host {
         self.events.1 <= EVENTS_PER_HOUR_MAX
     }
 
-    /// How long it has been silent, for a hub that listens since `back`; none while that cannot be told.
+    /// How long it has been silent, for a hub that runs since `back`; none while that is not known.
     ///
-    /// Who was heard since is judged by that. Others have time to come back first; then all the time since their
-    /// newest row counts, unless that is so old that they are not missed.
+    /// A host that was heard since is judged by that. Others have [`RETURN_MS`] to reconnect; then the time since
+    /// their newest row counts, unless that row is older than [`MISSED_MS`].
     pub fn silence(&self, now: UnixMs, back: UnixMs) -> Option<Duration> {
         let heard = self.last_arrival.filter(|arrival| *arrival >= back);
         let since = match heard {
@@ -315,8 +343,8 @@ impl Host {
         self.last_arrival
     }
 
-    /// Whether a row is newer than the one that is shown: of the same run by its number, for the machine's
-    /// clock may have been set back; of another by its time, unless what is shown is from the future.
+    /// Whether a row is newer than the present one: within a run by its sequence number, because the machine's clock
+    /// may have been set back; between runs by its time, unless the present row is from the future.
     pub fn is_newest(&self, run: RunId, row: &Row, now: UnixMs) -> bool {
         match self.present.row {
             Some((shown, seq)) if shown == run => row.seq > seq,
@@ -324,7 +352,7 @@ impl Host {
         }
     }
 
-    /// Takes the newest row's values into the fleet's line.
+    /// Sets the newest row's values as the present summary.
     pub fn observe(&mut self, time: UnixMs, row: Option<(RunId, u64)>, values: &[i64]) {
         let raw = self.summary.map(|slot| {
             slot.and_then(|index| values.get(index as usize).copied())
@@ -339,27 +367,17 @@ impl Host {
         };
     }
 
-    /// When the newest row was taken, and the values of the fleet's line then.
+    /// The newest row's time and summary, with counters as rates.
     pub fn present(&self) -> (UnixMs, [i64; SUMMARY]) {
         (self.present.time, self.present.shown)
     }
 
-    /// The newest row's values of the fleet's line as they came: counters not made rates.
+    /// The newest row's summary as received, with counters as counters.
     pub fn present_raw(&self) -> [i64; SUMMARY] {
         self.present.raw
     }
 
-    /// Rows of the fleet line's values; one that the host does not have is absent in all.
-    pub fn summary_rows(&self, from: UnixMs, to: UnixMs) -> Option<Table> {
-        let series: Vec<u32> = self
-            .summary
-            .iter()
-            .map(|slot| slot.unwrap_or(u32::MAX))
-            .collect();
-        self.ring.read(&series, from, to).ok()
-    }
-
-    /// The fleet line's values of the last of such rows, if that is not before `since`.
+    /// The summary of the last of these rows, unless it is before `since`.
     pub fn newest_of(table: &Table, since: UnixMs) -> Option<(UnixMs, [i64; SUMMARY])> {
         let row = |n: usize| {
             let time = UnixMs(*table.times.get(n)?);
@@ -381,14 +399,7 @@ impl Host {
         Some((now.0, shown(before, now)))
     }
 
-    /// The processes that used most at a past moment, from the newest row within `reach_ms` before it.
-    pub fn processes_at(&self, at: UnixMs, reach_ms: i64) -> Option<(UnixMs, Vec<Process>)> {
-        let series = self.processes.series();
-        let (time, values) = self.ring.at(&series, at - reach_ms, at).ok()??;
-        Some((time, self.processes.of_values(&values)))
-    }
-
-    /// How whole its record is.
+    /// Stored, duplicate, missing and refused rows.
     pub fn health(&self) -> HostHealth {
         HostHealth {
             rows: self.ring.rows(),
@@ -402,7 +413,7 @@ impl Host {
     }
 }
 
-/// Values as the fleet's line shows them: counters as rates a second.
+/// Counters as rates per second.
 fn shown(before: (UnixMs, [i64; SUMMARY]), now: (UnixMs, [i64; SUMMARY])) -> [i64; SUMMARY] {
     let mut out = now.1;
     for ((value, old), alias) in out.iter_mut().zip(before.1).zip(ALIASES) {
@@ -417,10 +428,11 @@ fn shown(before: (UnixMs, [i64; SUMMARY]), now: (UnixMs, [i64; SUMMARY])) -> [i6
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fleet::HostView;
     use sysmon_wire::metrics::{CPU_UTILIZATION, NET_IO};
 
     fn host() -> Host {
-        let mut host = Host::new("h".into(), Ring::new());
+        let mut host = Host::new("h".into(), HostKind::Machine, Ring::new());
         let rx = NET_IO.series(&[("network.io.direction", "receive")]);
         assert_eq!(
             host.series_index(Arc::new(CPU_UTILIZATION.series(&[])), 9),
@@ -431,7 +443,7 @@ mod tests {
     }
 
     #[test]
-    fn the_line_shows_gauges_as_they_are_and_counters_as_rates() {
+    fn the_summary_has_gauges_as_they_are_and_counters_as_rates() {
         let mut host = host();
         host.observe(UnixMs(1000), None, &[120, 5000]);
         assert_eq!(host.present().1[..4], [120, ABSENT, ABSENT, ABSENT]);
@@ -456,24 +468,26 @@ mod tests {
         host.observe(UnixMs(3_600_000), Some((RunId(1), 7)), &[130, 9000]);
         assert!(
             host.is_newest(RunId(2), &row(1, 4000), now),
-            "what was shown was from the future"
+            "the present row is from the future"
         );
     }
 
     #[test]
-    fn the_past_shows_what_the_present_showed_then() {
+    fn a_past_summary_equals_the_present_one_of_that_time() {
         let mut host = host();
         for (t, values) in [(1000, [120, 5000]), (3000, [130, 9000]), (4000, [1, 9001])] {
             host.ring.append(UnixMs(t), &values).unwrap();
         }
-        let rows = host.summary_rows(UnixMs(0), UnixMs(3500)).unwrap();
+        let rows = HostView::from(&host)
+            .summary_rows(UnixMs(0), UnixMs(3500))
+            .unwrap();
         let (time, values) = Host::newest_of(&rows, UnixMs(0)).unwrap();
         assert_eq!((time, values[0], values[3]), (UnixMs(3000), 130, 2000));
         assert_eq!(Host::newest_of(&rows, UnixMs(3501)), None);
     }
 
     #[test]
-    fn rows_are_known_by_run_and_number() {
+    fn rows_are_identified_by_run_and_sequence_number() {
         let mut host = host();
         assert!(host.is_new(RunId(1), 5) && host.is_new(RunId(2), 5) && host.is_new(RunId(1), 7));
         assert!(!host.is_new(RunId(1), 5));

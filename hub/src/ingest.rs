@@ -1,41 +1,42 @@
-//! One stream of rows from an agent: frames in, rows into the fleet.
+//! One stream of rows from an agent: frames in, rows into the core. Pure.
 
 use sysmon_wire::message::{Lane, Push, RunId};
 use sysmon_wire::{ABSENT, Row, RowDecoder, RowError, SchemaError, SeqSet, UnixMs};
 use thiserror::Error;
 
-use crate::fleet::{Applied, Fleet, FleetError, HostId};
+use crate::core::Core;
+use crate::fleet::{FleetError, HostId};
 
-/// Why a stream of rows is broken off.
+/// Why a stream of rows is ended.
 #[derive(Debug, Error)]
 pub enum IngestError {
     /// Rows came before the run they belong to.
     #[error("rows before the run they belong to")]
     NoRun,
-    /// Rows that go on from none.
+    /// Differences came before the row that they refer to.
     #[error("rows before a keyframe")]
     NoKeyframe,
-    /// Bytes that are no rows.
+    /// The rows do not decode.
     #[error(transparent)]
     Rows(#[from] RowError),
-    /// Definitions that define nothing.
+    /// The definitions of series do not decode.
     #[error(transparent)]
     Schema(#[from] SchemaError),
-    /// Over a limit of the hub.
+    /// The rows are over a limit of the hub.
     #[error(transparent)]
     Fleet(#[from] FleetError),
 }
 
-/// What a frame brought.
+/// What came of a frame.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Taken {
-    /// The run and those of its rows that need not be sent again.
-    pub settled: Option<(RunId, SeqSet)>,
-    /// How far the newest live row's time lies ahead of now.
+pub struct Ingested {
+    /// The rows that are acknowledged once they are durable, duplicates and refused ones included.
+    pub rows: Option<(RunId, SeqSet)>,
+    /// How far the newest live row is ahead of the hub's clock.
     pub ahead_ms: Option<i64>,
 }
 
-/// What is known of a stream between frames.
+/// A stream's state between frames.
 #[derive(Debug)]
 pub struct RowStream {
     host: HostId,
@@ -50,7 +51,7 @@ pub struct RowStream {
 }
 
 impl RowStream {
-    /// A stream that has brought nothing yet.
+    /// A stream without frames so far.
     pub fn new(host: HostId) -> Self {
         Self {
             host,
@@ -63,49 +64,52 @@ impl RowStream {
         }
     }
 
-    /// Takes one frame.
-    pub fn take(
+    /// Decodes one frame and adds its content to the core.
+    ///
+    /// # Errors
+    /// The frame is out of turn, damaged, or over a limit; the stream cannot go on.
+    pub fn ingest(
         &mut self,
         push: Push,
-        fleet: &mut Fleet,
+        core: &mut Core,
         now: UnixMs,
-    ) -> Result<Taken, IngestError> {
+    ) -> Result<Ingested, IngestError> {
         match push {
             Push::Begin { run, lane } => {
                 self.run = Some((run, lane));
                 self.has_keyframe = false;
                 self.places.clear();
                 self.in_order = true;
-                Ok(Taken::default())
+                Ok(Ingested::default())
             }
             Push::Series(table) => {
                 let keys = table.keys()?;
                 if self.places.len() + keys.len() > sysmon_wire::limits::SERIES_PER_HOST_MAX {
                     return Err(SchemaError::TooMany("series per host").into());
                 }
-                let places = fleet.series(self.host, keys)?;
+                let places = core.fleet.series(self.host, keys)?;
                 self.places.extend(places);
                 self.in_order = self
                     .places
                     .iter()
                     .enumerate()
                     .all(|(at, &p)| at == p as usize);
-                Ok(Taken::default())
+                Ok(Ingested::default())
             }
             Push::Processes(processes) => {
-                fleet.name_processes(self.host, processes, now);
-                Ok(Taken::default())
+                core.fleet.name_processes(self.host, processes, now);
+                Ok(Ingested::default())
             }
             Push::Keyframe(block) => {
                 self.decoder.reset();
                 self.has_keyframe = true;
-                self.rows(&block.0, fleet, now)
+                self.rows(&block.0, core, now)
             }
             Push::Rows(block) => {
                 if !self.has_keyframe {
                     return Err(IngestError::NoKeyframe);
                 }
-                self.rows(&block.0, fleet, now)
+                self.rows(&block.0, core, now)
             }
         }
     }
@@ -113,29 +117,29 @@ impl RowStream {
     fn rows(
         &mut self,
         mut block: &[u8],
-        fleet: &mut Fleet,
+        core: &mut Core,
         now: UnixMs,
-    ) -> Result<Taken, IngestError> {
+    ) -> Result<Ingested, IngestError> {
         let (run, lane) = self.run.ok_or(IngestError::NoRun)?;
-        let mut taken = Taken::default();
-        let mut settled = SeqSet::new();
+        let mut ingested = Ingested::default();
+        let mut received = SeqSet::new();
         while let Some(row) = self.decoder.decode(&mut block, self.places.len())? {
             let applied = if self.in_order {
-                fleet.apply(self.host, run, row, now)?
+                core.apply(self.host, run, row, now)?
             } else {
                 put_in_order(row, &self.places, &mut self.row);
-                fleet.apply(self.host, run, &self.row, now)?
+                core.apply(self.host, run, &self.row, now)?
             };
-            settled.insert(row.seq);
-            if lane == Lane::Live && applied == Applied::Kept {
-                taken.ahead_ms = Some(row.time - now);
+            received.insert(row.seq);
+            if lane == Lane::Live && applied.is_stored() {
+                ingested.ahead_ms = Some(row.time - now);
             }
         }
         if lane == Lane::Backfill {
-            fleet.past_came(self.host);
+            core.fleet.mark_past_changed(self.host);
         }
-        taken.settled = Some((run, settled));
-        Ok(taken)
+        ingested.rows = Some((run, received));
+        Ok(ingested)
     }
 }
 
@@ -157,7 +161,7 @@ fn put_in_order(row: &Row, places: &[u32], out: &mut Row) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::tests::fleet;
+    use crate::core::tests::core;
     use sysmon_wire::message::Blob;
     use sysmon_wire::metrics::{CPU_UTILIZATION, LOAD_1M, UPTIME};
     use sysmon_wire::{RowEncoder, SeriesKey, SeriesTable};
@@ -176,8 +180,8 @@ mod tests {
 
     #[test]
     fn a_second_run_with_other_series_lands_in_the_same_columns() {
-        let mut fleet = fleet();
-        let id = fleet.host_id(&"a".into()).unwrap();
+        let mut core = core();
+        let id = core.host_id(&"a".into()).unwrap();
         let now = UnixMs(100_000);
         let (cpu, load, up) = (
             CPU_UTILIZATION.series(&[]),
@@ -189,17 +193,17 @@ mod tests {
             (2, [up, cpu.clone()], [30, 11]),
         ] {
             let mut stream = RowStream::new(id);
-            let mut take = |push| stream.take(push, &mut fleet, now).unwrap();
+            let mut take = |push| stream.ingest(push, &mut core, now).unwrap();
             take(Push::Begin {
                 run: RunId(run),
                 lane: Lane::Live,
             });
             take(series(&keys));
             let block = rows(&mut RowEncoder::new(), &[run * 10], &values);
-            let taken = take(Push::Keyframe(block));
-            assert_eq!(taken.settled.unwrap().1.ranges(), [(run * 10, run * 10)]);
+            let ingested = take(Push::Keyframe(block));
+            assert_eq!(ingested.rows.unwrap().1.ranges(), [(run * 10, run * 10)]);
         }
-        let host = fleet.host(id).unwrap();
+        let host = core.fleet.host(id).unwrap();
         let table = host.ring.read(&[0, 1, 2], UnixMs(0), now).unwrap();
         assert_eq!(
             table.columns,
@@ -209,25 +213,25 @@ mod tests {
 
     #[test]
     fn frames_out_of_turn_end_the_stream() {
-        let mut fleet = fleet();
-        let id = fleet.host_id(&"a".into()).unwrap();
+        let mut core = core();
+        let id = core.host_id(&"a".into()).unwrap();
         let block = rows(&mut RowEncoder::new(), &[1], &[1]);
         let begin = Push::Begin {
             run: RunId(1),
             lane: Lane::Live,
         };
-        let first = |pushes: Vec<Push>, fleet: &mut Fleet| {
+        let first = |pushes: Vec<Push>, core: &mut Core| {
             let mut stream = RowStream::new(id);
             pushes
                 .into_iter()
-                .map(|p| stream.take(p, fleet, UnixMs(0)))
+                .map(|p| stream.ingest(p, core, UnixMs(0)))
                 .find(Result::is_err)
         };
-        let no_run = first(vec![Push::Keyframe(block.clone())], &mut fleet);
+        let no_run = first(vec![Push::Keyframe(block.clone())], &mut core);
         assert!(matches!(no_run, Some(Err(IngestError::NoRun))));
-        let no_key = first(vec![begin.clone(), Push::Rows(block.clone())], &mut fleet);
+        let no_key = first(vec![begin.clone(), Push::Rows(block.clone())], &mut core);
         assert!(matches!(no_key, Some(Err(IngestError::NoKeyframe))));
-        let no_series = first(vec![begin, Push::Keyframe(block)], &mut fleet);
+        let no_series = first(vec![begin, Push::Keyframe(block)], &mut core);
         assert!(matches!(no_series, Some(Err(IngestError::Rows(_)))));
     }
 }

@@ -1,10 +1,12 @@
-//! The hub: receives every host's rows, remembers them, and shows them to those who ask.
+//! The hub: collects rows from every agent, stores them, and serves them to terminals and edges.
 //!
-//! The pure part is [`fleet`] with [`host`], [`ingest`], [`view`], [`query`], [`own`] and [`exposition`]; time comes
-//! in as an argument. [`server`] is the shell: connections, clocks and the lock around the fleet.
+//! The state is [`core::Core`]: fleet, events and alerts. It is pure, as is everything that reads it ([`view`],
+//! [`query`], [`changes`], [`top`], [`exposition`]): time comes in as an argument. [`server`] is the shell:
+//! connections, clocks and the lock around the core.
 
 pub mod audit;
 pub mod changes;
+pub mod core;
 pub mod events;
 pub mod exposition;
 pub mod fleet;
@@ -12,11 +14,12 @@ pub mod fleet;
 mod history_tests;
 pub mod host;
 pub mod ingest;
-pub mod own;
 pub mod processes;
 pub mod query;
 pub mod reload;
+pub mod self_monitoring;
 pub mod server;
+pub mod timeline;
 pub mod top;
 pub mod view;
 

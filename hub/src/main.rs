@@ -6,10 +6,11 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use sysmon_certs::HubState;
+use sysmon_clock::{Clock, Random};
 use sysmon_config::{Program, run, state_dir};
 
-use command::args::{Args, CertCommand, Command};
-use command::{alerts, serve, show, trust};
+use command::args::{Args, Command};
+use command::{Context, alerts, certificates, serve, show, tokens};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -17,24 +18,23 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let args = Args::parse();
     run("sysmon-hub", || {
-        let config = args.common.load()?;
-        let state = HubState::new(&state_dir(Program::Hub, args.common.state.as_deref()));
-        match &args.command {
-            None => serve::serve(&args, &config, &state),
-            Some(Command::Status { json }) => show::status(&state, *json),
-            Some(Command::Check) => show::check(&args, &config, &state),
-            Some(Command::Alerts { command }) => {
-                alerts::alerts(&args, &config, &state, command.as_ref())
-            }
-            Some(Command::Backup { file }) => show::backup(&state, file),
-            Some(Command::Token(command)) => trust::token(&args, &config, &state, command),
-            Some(Command::Audit { since, json }) => show::audit(&state, *since, *json),
-            Some(Command::Ca(command)) => trust::authority(&state, command),
-            Some(Command::Cert(CertCommand::List)) => trust::list(&state),
-            Some(Command::Cert(CertCommand::Revoke { name })) => trust::revoke(&state, name),
-            Some(Command::Cert(CertCommand::Issue { role, name, out })) => {
-                trust::issue(&config, &state, *role, name, out)
-            }
+        let context = Context {
+            config: args.common.load()?,
+            state: HubState::new(&state_dir(Program::Hub, args.common.state.as_deref())),
+            args,
+            clock: Clock::system(),
+            random: Random::system(),
+        };
+        match &context.args.command {
+            None => serve::serve(&context),
+            Some(Command::Status { json }) => show::status(&context, *json),
+            Some(Command::Check) => show::check(&context),
+            Some(Command::Alerts { command }) => alerts::alerts(&context, command.as_ref()),
+            Some(Command::Backup { file }) => show::backup(&context, file),
+            Some(Command::Token(command)) => tokens::token(&context, command),
+            Some(Command::Audit { since, json }) => show::audit(&context, *since, *json),
+            Some(Command::Ca(command)) => certificates::authority(&context, command),
+            Some(Command::Cert(command)) => certificates::certificate(&context, command),
         }
     })
 }

@@ -1,4 +1,4 @@
-//! A host's processes: the names that rows refer to, and the table while somebody looks. Pure.
+//! A host's processes: identities that rows refer to, and the table while it is demanded. Pure.
 
 use std::collections::HashMap;
 
@@ -8,26 +8,26 @@ use sysmon_wire::metrics::{
 };
 use sysmon_wire::{ABSENT, Label, Process, ProcessIdentity, SeriesKey, UnixMs};
 
-/// Identities kept for one host. A host whose busiest processes change every second names some 40,000
-/// in a day at about 150 bytes each; the oldest go first.
+/// Identities of one host. A host whose busiest processes change every second names some 40,000 in a day, at about
+/// 150 bytes each; the oldest are evicted.
 pub const IDENTITIES_MAX: usize = 40_000;
 
-/// Bytes of the whole table, so that it fits a frame also when it is told on: names may be longer once they are cleaned.
+/// Bytes of the table, so that it fits a frame to a subscriber too: names may grow when they are cleaned.
 const TABLE_BYTES_MAX: usize = FRAME_BYTES_MAX / 4 * 3;
 
-/// Values of a place, in the order of [`Ranks`].
+/// Series of one rank: identity, processors, memory, read, written, threads.
 const FIELDS: usize = 6;
 
-/// What is known of a host's processes.
+/// The processes of one host.
 #[derive(Debug, Default)]
 pub struct HostProcesses {
     identities: HashMap<i64, (ProcessIdentity, UnixMs)>,
     ranks: Ranks,
-    /// All of them, as last told.
+    /// The last table, with its time.
     table: Option<(UnixMs, Vec<Process>)>,
 }
 
-/// What a process takes in a message, at most.
+/// Bytes that a process uses in a message at most.
 fn bytes_of(process: &Process) -> usize {
     const NUMBERS: usize = 80;
     let identity = &process.identity;
@@ -35,12 +35,12 @@ fn bytes_of(process: &Process) -> usize {
     NUMBERS + texts.iter().map(|text| text.as_str().len()).sum::<usize>()
 }
 
-/// Where the series of the places are among the host's series.
+/// The host's series of each rank.
 #[derive(Debug, Default)]
 struct Ranks([[Option<u32>; FIELDS]; RANKED_PROCESSES]);
 
 impl HostProcesses {
-    /// Notes a new series, if it is one of a place.
+    /// Notes a new series if it belongs to a rank.
     pub fn note_series(&mut self, index: u32, key: &SeriesKey) {
         let rank = key.attribute("sysmon.rank");
         let rank = rank.and_then(|rank| rank.as_str().parse::<usize>().ok());
@@ -61,18 +61,18 @@ impl HostProcesses {
         }
     }
 
-    /// Takes names that rows will refer to.
+    /// Adds identities that rows refer to.
     pub fn name(&mut self, processes: Vec<ProcessIdentity>, now: UnixMs) {
         for process in processes {
             if self.identities.len() >= IDENTITIES_MAX {
-                self.forget_oldest();
+                self.evict_older_half();
             }
             self.identities.insert(process.id(), (process, now));
         }
     }
 
-    /// Forgets the older half, so that this happens seldom.
-    fn forget_oldest(&mut self) {
+    /// Half of them at once, so that this happens rarely.
+    fn evict_older_half(&mut self) {
         let mut times: Vec<i64> = self.identities.values().map(|(_, time)| time.0).collect();
         let middle = times.len() / 2;
         let (_, median, _) = times.select_nth_unstable(middle);
@@ -85,8 +85,8 @@ impl HostProcesses {
         });
     }
 
-    /// Takes the whole table.
-    pub fn take_table(&mut self, time: UnixMs, mut processes: Vec<Process>) {
+    /// Replaces the table, cut to what fits a message.
+    pub fn set_table(&mut self, time: UnixMs, mut processes: Vec<Process>) {
         let mut bytes = 0;
         let fit = processes.iter().take(PROCESSES_PER_TABLE_MAX);
         let fit = fit.take_while(|process| {
@@ -98,24 +98,23 @@ impl HostProcesses {
         self.table = Some((time, processes));
     }
 
-    /// The whole table as last told.
+    /// The last table, with its time.
     pub fn table(&self) -> Option<&(UnixMs, Vec<Process>)> {
         self.table.as_ref()
     }
 
-    /// Forgets the table, when nobody looks any more.
-    pub fn forget_table(&mut self) {
+    /// Drops the table, once nobody demands it.
+    pub fn drop_table(&mut self) {
         self.table = None;
     }
 
-    /// The series of all places, for reading them from the ring; places that are not there are
-    /// `u32::MAX`, which no ring has.
+    /// The series of all ranks, for reading them from the ring; `u32::MAX`, which no ring has, where one is missing.
     pub fn series(&self) -> Vec<u32> {
         let all = self.ranks.0.iter().flatten();
         all.map(|index| index.unwrap_or(u32::MAX)).collect()
     }
 
-    /// The processes of a row's values, which are in the order of [`Self::series`].
+    /// The processes in a row's values, which are in the order of [`Self::series`].
     pub fn of_values(&self, values: &[i64]) -> Vec<Process> {
         let process = |place: &[i64]| {
             let [id, numbers @ ..] = place else {
@@ -156,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rows_places_are_processes_again() {
+    fn processes_are_read_from_the_ranks_of_a_row() {
         let mut processes = HostProcesses::default();
         let rank = ("sysmon.rank", "1");
         processes.note_series(7, &PROCESS_IDENTITY.series(&[rank]));
@@ -174,7 +173,7 @@ mod tests {
         values[6..12].copy_from_slice(&[identity(5).id(), 250, ABSENT, ABSENT, 4096, ABSENT]);
         values[0] = 12345;
         let of = processes.of_values(&values);
-        assert_eq!(of.len(), 1, "a name that is not known is left out");
+        assert_eq!(of.len(), 1, "an unknown identity is left out");
         assert_eq!(
             (
                 of[0].identity.pid,
@@ -186,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn names_have_a_bound_and_the_oldest_go() {
+    fn identities_are_bounded_and_the_oldest_are_evicted() {
         let mut processes = HostProcesses::default();
         for pid in 0..IDENTITIES_MAX as u32 + 10 {
             processes.name(vec![identity(pid)], UnixMs(i64::from(pid)));

@@ -1,4 +1,4 @@
-//! What another configuration changes of a running hub, and what of that has to wait for its next start. Pure.
+//! Differences between two configurations, and which of them a running hub can apply. Pure.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,16 +8,16 @@ use sysmon_wire::quantity;
 
 use sysmon_alerts::notify::Route;
 
-/// A key whose value is another now.
+/// A key with another value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// The key, of `[hub]`.
+    /// A key of `[hub]`.
     pub key: &'static str,
-    /// What it was, as it would stand in the file but for secrets.
+    /// The old value as in the file, without secrets.
     pub old: String,
-    /// What it is now.
+    /// The new value.
     pub new: String,
-    /// Whether a running hub can take it.
+    /// Whether a running hub applies it.
     pub is_live: bool,
 }
 
@@ -25,13 +25,13 @@ impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {} → {}", self.key, self.old, self.new)?;
         if !self.is_live {
-            f.write_str(" (at the next start)")?;
+            f.write_str(" (after a restart)")?;
         }
         Ok(())
     }
 }
 
-/// A key as far as this goes.
+/// How values of a key are compared and shown.
 struct Key {
     name: &'static str,
     is_live: bool,
@@ -50,7 +50,7 @@ macro_rules! keys {
     };
 }
 
-/// Every key of `[hub]`, and whether a running hub can take it.
+/// Every key of `[hub]`, and whether a running hub applies it.
 const KEYS: &[Key] = keys! {
     listen at_start ToString::to_string;
     name at_start |name: &Option<String>| optional(name.as_ref(), "the machine's name");
@@ -64,7 +64,7 @@ const KEYS: &[Key] = keys! {
     certificate_life live span;
     alerts live |rules: &Option<Vec<String>>| match rules {
         Some(rules) => list(rules),
-        None => "the usual rules".to_owned(),
+        None => "the default rules".to_owned(),
     };
     notify live routes;
     maintenance live list;
@@ -75,7 +75,7 @@ const KEYS: &[Key] = keys! {
     metrics at_start |address: &Option<_>| optional(address.as_ref(), "not served");
 };
 
-/// What `new` changes, in the order of the file.
+/// What `new` changes, in the order of [`KEYS`].
 pub fn changes(old: &HubConfig, new: &HubConfig) -> Vec<Change> {
     let changed = KEYS.iter().filter(|key| !(key.is_same)(old, new));
     let change = |key: &Key| Change {
@@ -91,7 +91,7 @@ fn optional(value: Option<&impl ToString>, otherwise: &str) -> String {
     value.map_or_else(|| otherwise.to_owned(), ToString::to_string)
 }
 
-/// In the largest unit that leaves nothing over, as people would write it.
+/// In the largest unit that divides the value.
 fn span(span: &Duration) -> String {
     let units = [
         ("d", 86_400_000),
@@ -120,7 +120,7 @@ fn list(values: &[impl ToString]) -> String {
     )
 }
 
-/// Addresses of webhooks are secrets: only where they lead is told.
+/// Webhook URLs are secrets: only their host is shown.
 fn routes(routes: &[String]) -> String {
     let describe = |route: &String| Route::describe(route);
     list(&routes.iter().map(describe).collect::<Vec<_>>())
@@ -131,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_key_of_the_hub_is_looked_at() {
+    fn every_key_of_the_hub_is_compared() {
         let of_hub = sysmon_config::keys()
             .iter()
             .filter(|key| key.section == "hub");
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn changes_are_told_as_they_stand_in_the_file_without_secrets() {
+    fn changes_are_shown_as_in_the_file_without_secrets() {
         let old = HubConfig::default();
         assert_eq!(changes(&old, &old), Vec::new());
         let new = HubConfig {
@@ -160,12 +160,12 @@ mod tests {
         assert_eq!(
             told,
             [
-                "name: the machine's name → box (at the next start)",
+                "name: the machine's name → box (after a restart)",
                 "stale_after: 5s → 90s",
                 "retention: 1d → 36h",
                 "memory: 1GiB → 1536MiB",
-                "history: 8GiB → 0 bytes (at the next start)",
-                "alerts: the usual rules → [\"hot: temp.max > 90\"]",
+                "history: 8GiB → 0 bytes (after a restart)",
+                "alerts: the default rules → [\"hot: temp.max > 90\"]",
                 "notify: [] → [\"webhook at hooks.example.org\"]",
             ]
         );

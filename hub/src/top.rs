@@ -5,14 +5,20 @@ use std::cmp::Ordering;
 use sysmon_wire::UnixMs;
 use sysmon_wire::message::{HostProcess, Reply, TopBy};
 
-use crate::fleet::{Fleet, HostId};
+use crate::fleet::{FleetView, HostId};
 use crate::view::PAST_REACH_MS;
 
 /// The `limit` busiest processes of a host or of all at `moment`, the busiest first.
-pub fn top(fleet: &Fleet, only: Option<HostId>, moment: UnixMs, by: TopBy, limit: usize) -> Reply {
+pub fn top(
+    fleet: &FleetView<'_>,
+    only: Option<HostId>,
+    moment: UnixMs,
+    by: TopBy,
+    limit: usize,
+) -> Reply {
     let (mut hosts, mut time, mut found) = (0, None, Vec::new());
     let order = |a: &HostProcess, b: &HostProcess| compare(a, b, by);
-    let asked = fleet.watched_hosts();
+    let asked = fleet.machines();
     for (_, host) in asked.filter(|(id, _)| only.is_none_or(|only| only == *id)) {
         let Some((at, processes)) = host.processes_at(moment, PAST_REACH_MS) else {
             continue;
@@ -23,7 +29,7 @@ pub fn top(fleet: &Fleet, only: Option<HostId>, moment: UnixMs, by: TopBy, limit
             host: host.name.clone(),
             process,
         }));
-        // What cannot be among them any more goes early, so that a large fleet takes little memory.
+        // Dropped early what cannot be among them, so that a large fleet needs little memory.
         if limit > 0 && found.len() > 4 * limit {
             found.select_nth_unstable_by(limit - 1, order);
             found.truncate(limit);
@@ -38,7 +44,7 @@ pub fn top(fleet: &Fleet, only: Option<HostId>, moment: UnixMs, by: TopBy, limit
     }
 }
 
-/// The busier one first; of two that are alike always the same one.
+/// The busier one first; ties are always broken the same way.
 fn compare(a: &HostProcess, b: &HostProcess, by: TopBy) -> Ordering {
     let (p, q) = (&a.process, &b.process);
     by.of(q)
@@ -51,7 +57,8 @@ fn compare(a: &HostProcess, b: &HostProcess, by: TopBy) -> Ordering {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::tests::fleet;
+    use crate::core::Core;
+    use crate::core::tests::core;
     use sysmon_wire::message::RunId;
     use sysmon_wire::metrics::{PROCESS_CPU, PROCESS_IDENTITY, PROCESS_MEMORY};
     use sysmon_wire::{ProcessIdentity, Row};
@@ -66,11 +73,11 @@ mod tests {
         }
     }
 
-    /// Hosts with two processes each in every second from 1 to `until`: one takes processors, the other memory.
-    fn filled(hosts: &[(&str, i64)]) -> Fleet {
-        let mut fleet = fleet();
+    /// Hosts with two processes in every second from 1 to `until`: one uses processors, the other memory.
+    fn filled(hosts: &[(&str, i64)]) -> Core {
+        let mut core = core();
         for (number, (name, until)) in hosts.iter().enumerate() {
-            let id = fleet.host_id(&(*name).into()).unwrap();
+            let id = core.host_id(&(*name).into()).unwrap();
             let mut keys = Vec::new();
             for rank in ["0", "1"] {
                 let rank = [("sysmon.rank", rank)];
@@ -78,10 +85,11 @@ mod tests {
                 keys.push(PROCESS_CPU.series(&rank));
                 keys.push(PROCESS_MEMORY.series(&rank));
             }
-            fleet.series(id, keys).unwrap();
+            core.fleet.series(id, keys).unwrap();
             let number = number as i64 + 1;
             let (busy, large) = (identity(1), identity(2));
-            fleet.name_processes(id, vec![busy.clone(), large.clone()], UnixMs(0));
+            core.fleet
+                .name_processes(id, vec![busy.clone(), large.clone()], UnixMs(0));
             for second in 1..=*until {
                 let values = vec![busy.id(), number * 100, 5, large.id(), 1, number * 1000];
                 let row = Row {
@@ -89,10 +97,10 @@ mod tests {
                     time: UnixMs(second * 1000),
                     values,
                 };
-                fleet.apply(id, RunId(1), &row, row.time).unwrap();
+                core.apply(id, RunId(1), &row, row.time).unwrap();
             }
         }
-        fleet
+        core
     }
 
     fn told(reply: Reply) -> (i64, u32, Vec<(String, u32)>) {
@@ -113,32 +121,38 @@ mod tests {
     }
 
     #[test]
-    fn the_busiest_of_all_hosts_come_first() {
-        let fleet = filled(&[("a", 20), ("b", 20), ("c", 20)]);
-        let top = |by, limit| told(top(&fleet, None, UnixMs(20_500), by, limit));
+    fn the_busiest_processes_of_all_hosts_come_first() {
+        let core = filled(&[("a", 20), ("b", 20), ("c", 20)]);
+        let top = |by, limit| told(top(&core.fleet.view(), None, UnixMs(20_500), by, limit));
         assert_eq!(top(TopBy::Cpu, 2), (20_000, 3, of(&[("c", 1), ("b", 1)])));
         assert_eq!(top(TopBy::Memory, 2).2, of(&[("c", 2), ("b", 2)]));
         assert_eq!(top(TopBy::Cpu, 99).2.len(), 6);
         assert_eq!(top(TopBy::Cpu, 0).2, []);
-        let one = fleet.find("a");
-        let of_one = super::top(&fleet, one, UnixMs(20_500), TopBy::Cpu, 9);
+        let one = core.fleet.find("a");
+        let of_one = super::top(&core.fleet.view(), one, UnixMs(20_500), TopBy::Cpu, 9);
         assert_eq!(told(of_one).2, of(&[("a", 1), ("a", 2)]));
     }
 
     #[test]
-    fn who_is_silent_is_left_out_and_the_past_has_who_was_there() {
-        let fleet = filled(&[("a", 40), ("b", 5)]);
-        let at = |ms| told(top(&fleet, None, UnixMs(ms), TopBy::Cpu, 1));
+    fn silent_hosts_are_left_out_and_the_past_has_those_that_reported() {
+        let core = filled(&[("a", 40), ("b", 5)]);
+        let at = |ms| told(top(&core.fleet.view(), None, UnixMs(ms), TopBy::Cpu, 1));
         assert_eq!(at(40_000), (40_000, 1, of(&[("a", 1)])));
         assert_eq!(at(4_700), (4_000, 2, of(&[("b", 1)])));
         assert_eq!(at(900), (900, 0, vec![]));
     }
 
     #[test]
-    fn among_many_none_of_the_busiest_is_lost() {
+    fn none_of_the_busiest_is_lost_among_many_hosts() {
         let names: Vec<String> = (0..60).map(|n| format!("h{n:02}")).collect();
         let hosts: Vec<(&str, i64)> = names.iter().map(|name| (name.as_str(), 2)).collect();
-        let found = told(top(&filled(&hosts), None, UnixMs(2_000), TopBy::Cpu, 3));
+        let found = told(top(
+            &filled(&hosts).fleet.view(),
+            None,
+            UnixMs(2_000),
+            TopBy::Cpu,
+            3,
+        ));
         assert_eq!(found.2, of(&[("h59", 1), ("h58", 1), ("h57", 1)]));
     }
 }

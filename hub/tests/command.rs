@@ -1,4 +1,4 @@
-//! The command as people call it, without a hub that runs.
+//! The commands without a running hub.
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use std::path::Path;
@@ -21,7 +21,7 @@ fn hub(home: &Path, args: &[&str]) -> (i32, String, String) {
 }
 
 #[test]
-fn identities_are_issued_once_and_for_the_roles_there_are() {
+fn identities_are_issued_once_and_only_for_known_roles() {
     let home = tempfile::tempdir().unwrap();
     let out = home.path().join("db-1").display().to_string();
     let issue = |role: &str| {
@@ -54,7 +54,7 @@ fn identities_are_issued_once_and_for_the_roles_there_are() {
 }
 
 #[test]
-fn the_configuration_is_checked_and_status_says_that_nothing_runs() {
+fn check_validates_the_configuration_and_status_fails_without_a_hub() {
     let home = tempfile::tempdir().unwrap();
     let (code, told, _) = hub(home.path(), &["check"]);
     assert!(code == 0 && told.contains("would listen on"), "{told}");

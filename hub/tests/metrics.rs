@@ -1,4 +1,4 @@
-//! A hub that runs: what it tells of itself, over QUIC and over HTTP.
+//! A running hub's own figures, over QUIC and over HTTP.
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use std::io::{Read, Write};
@@ -9,6 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use sysmon_certs::{HubState, Identity};
 use sysmon_client::Client;
+use sysmon_clock::{Clock, Random};
 use sysmon_hub::fleet::FleetOptions;
 use sysmon_hub::server::{
     AlertOptions, BoundHub, EdgeOptions, HistoryOptions, Hub, HubOptions, StartError,
@@ -20,7 +21,7 @@ use sysmon_wire::metrics::{CPU_UTILIZATION, HUB_INGEST_ROWS, HUB_MEMORY_USAGE};
 use sysmon_wire::{Label, Row, UnixMs};
 use tokio::sync::oneshot;
 
-/// How long anything may take on a busy machine.
+/// Bound for every wait, for busy machines.
 const PATIENCE: Duration = Duration::from_secs(40);
 
 fn local(port: u16) -> SocketAddr {
@@ -58,7 +59,9 @@ fn options(dir: &std::path::Path, metrics: SocketAddr) -> HubOptions {
                 hours: Duration::from_hours(24 * 730),
             },
         }),
-        trust: None,
+        access: None,
+        clock: Clock::system(),
+        random: Random::system(),
         alerts: AlertOptions::default(),
         edges: EdgeOptions::default(),
         metrics: Some(metrics),
@@ -104,7 +107,7 @@ impl Running {
         }
     }
 
-    /// The answer to a request: its status, its head and its body.
+    /// Status, head and body of the response to a request.
     fn ask(&self, request: &str) -> (u16, String, String) {
         let mut stream = TcpStream::connect(self.http).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -117,7 +120,7 @@ impl Running {
         (status, head.to_lowercase(), body.to_owned())
     }
 
-    /// Asks until the answer is as wanted.
+    /// Repeats a request until the response is as wanted.
     fn until(&self, request: &str, wanted: impl Fn(u16, &str) -> bool) -> String {
         let start = Instant::now();
         loop {
@@ -162,13 +165,13 @@ fn metrics_are_read_by_get_and_head_alone() {
     assert_eq!((status, body.as_str()), (200, ""));
     assert_eq!(hub.ask("POST /metrics").0, 405);
     assert_eq!(hub.ask("GET /").0, 404);
-    // A head that asks for a body to be read as well.
+    // A HEAD request that announces a body.
     let (status, _, _) = hub.ask("GET /metrics HTTP/1.1\r\nContent-Length: 5\r\nX: x");
     assert_eq!(status, 413);
 }
 
 #[test]
-fn a_history_that_cannot_be_written_is_not_healthy() {
+fn failing_commits_make_the_hub_unhealthy() {
     let hub = Running::start();
     let (status, _, body) = hub.ask("GET /healthz");
     assert_eq!((status, body.as_str()), (200, "ok\n"));
@@ -181,7 +184,7 @@ fn a_history_that_cannot_be_written_is_not_healthy() {
 }
 
 #[test]
-fn a_port_that_is_taken_is_told() {
+fn a_metrics_port_in_use_is_an_error() {
     let hub = Running::start();
     let runtime = runtime();
     let _guard = runtime.enter();
@@ -191,14 +194,14 @@ fn a_port_that_is_taken_is_told() {
 }
 
 #[test]
-fn the_status_has_the_hub_s_own_figures_and_no_host_more() {
+fn the_status_has_the_hubs_own_figures_and_no_further_host() {
     let hub = Running::start();
     let runtime = runtime();
     runtime.block_on(async {
         let connector = Connector::new(&hub.owner, "0").unwrap();
         let address = hub.quic.to_string();
         let start = Instant::now();
-        // Two rows are there after two seconds.
+        // Two rows exist after two seconds.
         let picture = loop {
             let client = Client::connect(&connector, &address).await.unwrap();
             let picture = client.status().await.unwrap();
@@ -229,7 +232,7 @@ fn the_status_has_the_hub_s_own_figures_and_no_host_more() {
 }
 
 #[test]
-fn rules_that_come_later_watch_the_hub_s_own_figures_too() {
+fn rules_added_by_a_reload_apply_to_the_hubs_own_figures() {
     let hub = Running::start();
     let reload = |rules: &[&str]| {
         let rules = rules.iter().map(|rule| rule.parse().unwrap()).collect();
@@ -243,7 +246,8 @@ fn rules_that_come_later_watch_the_hub_s_own_figures_too() {
         });
     };
     let alerts = || {
-        let fleet = hub.hub.fleet();
+        let core = hub.hub.core();
+        let fleet = &core.fleet;
         let own = fleet.find("hub:lan-box").and_then(|id| fleet.host(id));
         own.map_or(0, |host| host.alerts.len())
     };
@@ -251,35 +255,35 @@ fn rules_that_come_later_watch_the_hub_s_own_figures_too() {
     reload(&["rings: sysmon.hub.ring.usage > 1"]);
     let start = Instant::now();
     while alerts() == 0 {
-        assert!(start.elapsed() < PATIENCE, "nothing fires");
+        assert!(start.elapsed() < PATIENCE, "no alert is firing");
         std::thread::sleep(Duration::from_millis(20));
     }
     reload(&[
         "rings: sysmon.hub.ring.usage > 1",
         "lag: sysmon.hub.lag > 60",
     ]);
-    assert_eq!(alerts(), 1, "it goes on firing");
+    assert_eq!(alerts(), 1, "it is still firing");
     reload(&[]);
-    assert_eq!(alerts(), 0, "it is over with its rule");
+    assert_eq!(alerts(), 0, "it is resolved with its rule");
 }
 
-/// Hosts that do not fit one message.
+/// More hosts than fit one message.
 const MANY: usize = 150;
 
 #[test]
-fn what_many_hosts_are_is_told_before_what_they_were() {
+fn present_values_of_many_hosts_are_sent_before_their_history() {
     let hub = Running::start();
     let now = UnixMs::from_system(SystemTime::now()).floor(1000);
     for n in 0..MANY {
-        let mut fleet = hub.hub.fleet();
-        let id = fleet.host_id(&Label::new(&format!("host-{n}"))).unwrap();
+        let mut core = hub.hub.core();
+        let id = core.host_id(&Label::new(&format!("host-{n}"))).unwrap();
         let keys = vec![CPU_UTILIZATION.series(&[])];
-        fleet.series(id, keys).unwrap();
+        core.fleet.series(id, keys).unwrap();
         for seq in 1..=3 {
             let time = now - (4 - seq as i64) * 1000;
             let values = vec![500];
             let row = Row { seq, time, values };
-            fleet.apply(id, RunId(n as u64 + 1), &row, now).unwrap();
+            core.apply(id, RunId(n as u64 + 1), &row, now).unwrap();
         }
     }
     let runtime = runtime();

@@ -1,4 +1,4 @@
-//! A hub that runs reads its configuration again when it is told to.
+//! A running hub reloads its configuration on SIGHUP.
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// How long anything may take on a busy machine.
+/// Bound for every wait, for busy machines.
 const PATIENCE: Duration = Duration::from_secs(40);
 
 struct Running {
@@ -55,13 +55,13 @@ impl Running {
         assert!(sent.unwrap().success());
     }
 
-    /// Another configuration is there, and the hub is told.
+    /// Replaces the configuration and sends SIGHUP.
     fn reload(&self, config: &str) {
         std::fs::write(self.config(), config).unwrap();
         self.signal("HUP");
     }
 
-    /// Waits until it has logged this.
+    /// Waits until the log contains `text`.
     fn has_logged(&mut self, text: &str) {
         let start = Instant::now();
         loop {
@@ -78,34 +78,34 @@ impl Running {
 }
 
 #[test]
-fn what_can_change_changes_and_what_is_wrong_is_refused_with_its_line() {
+fn a_reload_applies_what_can_change_and_rejects_errors_with_their_line() {
     let mut hub = Running::start("[hub]\nstale_after = \"5s\"\n");
     hub.has_logged("listens on");
     let good = "[hub]\nstale_after = \"9s\"\nname = \"other\"\nalerts = [\"hot: temp.max > 90\"]\n";
     hub.reload(good);
-    hub.has_logged("stale_after: 5s → 9s\n");
-    hub.has_logged("name: the machine's name → other (at the next start)\n");
-    hub.has_logged("alerts: the usual rules → [\"hot: temp.max > 90\"]\n");
-    hub.has_logged("configuration read again: 3 changes, 1 of which wait for the next start");
+    hub.has_logged("configuration changed change=stale_after: 5s → 9s\n");
+    hub.has_logged("name: the machine's name → other (after a restart)\n");
+    hub.has_logged("alerts: the default rules → [\"hot: temp.max > 90\"]\n");
+    hub.has_logged("configuration reloaded changes=3 after_restart=1");
     hub.reload("[hub]\n\nstale_aftr = \"9s\"\n");
     let place = format!("{}:3: unknown key \"stale_aftr\"", hub.config().display());
-    hub.has_logged(&format!("the configuration stays as it was: {place}"));
+    hub.has_logged(&format!("configuration not reloaded error={place}"));
     hub.reload("[hub]\nalerts = [\"hot: temp.max ! 90\"]\n");
     let place = format!("{}:2: [hub] alerts: the alert rule", hub.config().display());
-    hub.has_logged(&format!("the configuration stays as it was: {place}"));
+    hub.has_logged(&format!("configuration not reloaded error={place}"));
     let rules = "[hub]\nalerts = [\n  \"hot: temp.max > 90\",\n  \"busy: cpu > 90GB\",\n]\n";
     hub.reload(rules);
     let place = format!("{}:4: [hub] alerts: the alert rule", hub.config().display());
-    hub.has_logged(&format!("the configuration stays as it was: {place}"));
+    hub.has_logged(&format!("configuration not reloaded error={place}"));
     hub.reload("[hub]\nnotify = [\"slack:file:/nowhere\"]\n");
     hub.has_logged("[hub] notify: the route from file:/nowhere cannot be read");
-    // Compared with what it has, not with what was refused.
+    // Compared with the configuration in use, not with the rejected one.
     hub.reload(good);
-    hub.has_logged("configuration read again: nothing changed");
+    hub.has_logged("configuration reloaded changes=0");
     hub.signal("TERM");
     let start = Instant::now();
     while hub.child.try_wait().unwrap().is_none() {
-        assert!(start.elapsed() < PATIENCE, "it does not end");
+        assert!(start.elapsed() < PATIENCE, "the hub does not end");
         std::thread::sleep(Duration::from_millis(20));
     }
     assert_eq!(hub.child.wait().unwrap().code(), Some(0));

@@ -108,7 +108,7 @@ impl Standalone {
         let bound = {
             // Sockets belong to the runtime that is current when they are opened.
             let _guard = runtime.enter();
-            BoundHub::bind(hub_options(&options.hub, &name, edges), &hub_identity)?
+            BoundHub::bind(hub_options(&options, &name, edges), &hub_identity)?
         };
         let address = bound
             .loopback()
@@ -154,7 +154,8 @@ impl Drop for Standalone {
     }
 }
 
-fn hub_options(hub: &HubConfig, name: &PeerName, edges: EdgeOptions) -> HubOptions {
+fn hub_options(options: &StandaloneOptions, name: &PeerName, edges: EdgeOptions) -> HubOptions {
+    let hub = &options.hub;
     HubOptions {
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         name: name.to_string(),
@@ -165,7 +166,9 @@ fn hub_options(hub: &HubConfig, name: &PeerName, edges: EdgeOptions) -> HubOptio
             memory_bytes: hub.memory,
         },
         history: None,
-        trust: None,
+        access: None,
+        clock: options.clock.clone(),
+        random: options.random.clone(),
         metrics: None,
         edges,
         alerts: AlertOptions {

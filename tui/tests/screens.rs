@@ -17,9 +17,10 @@ use sysmon_agent::simulated::Simulated;
 use sysmon_agent::spool::SpoolHealth;
 use sysmon_config::{Column, Order, Theme};
 use sysmon_hub::changes;
-use sysmon_hub::events::timeline;
-use sysmon_hub::fleet::{Fleet, FleetOptions};
+use sysmon_hub::core::Core;
+use sysmon_hub::fleet::FleetOptions;
 use sysmon_hub::query::{Past, Plan};
+use sysmon_hub::timeline::timeline;
 use sysmon_hub::top::top;
 use sysmon_hub::view::{HostWatch, SparkRequest, fleet_picture};
 use sysmon_screens::app::{Message, Options, State, deliver, draw, open_host, update};
@@ -43,8 +44,8 @@ use sysmon_wire::{Row, RowEncoder, SeriesTable, UnixMs};
 const NOON: i64 = 1_777_896_000_000;
 
 /// Eight hosts with ten minutes behind them; the last was cut off a minute ago.
-fn fleet() -> Fleet {
-    let mut fleet = Fleet::new(FleetOptions {
+fn core() -> Core {
+    let mut core = Core::new(FleetOptions {
         stale_after: Duration::from_secs(5),
         offline_after: Duration::from_secs(30),
         retention: Duration::from_hours(24),
@@ -52,30 +53,31 @@ fn fleet() -> Fleet {
     });
     for number in 0..8 {
         let mut host = Simulated::new(number);
-        let id = fleet.host_id(&host.name().as_str().into()).unwrap();
-        fleet.set_facts(id, host.facts());
-        fleet.series(id, host.row().series.to_vec()).unwrap();
+        let id = core.host_id(&host.name().as_str().into()).unwrap();
+        core.fleet.set_facts(id, host.facts());
+        core.fleet.series(id, host.row().series.to_vec()).unwrap();
         let silent_s = if number == 7 { 60 } else { 0 };
         for second in 0..=600 - silent_s {
             let time = UnixMs(NOON + (second - 600) * 1000);
             host.sample(time, SpoolHealth::default());
-            fleet.name_processes(id, host.row().processes.to_vec(), time);
+            core.fleet
+                .name_processes(id, host.row().processes.to_vec(), time);
             let row = Row {
                 seq: second as u64 + 1,
                 time,
                 values: host.row().values.to_vec(),
             };
-            fleet.apply(id, RunId(number), &row, time).unwrap();
+            core.apply(id, RunId(number), &row, time).unwrap();
         }
     }
-    fleet.review_states(UnixMs(NOON));
-    fleet
+    core.review_silence(UnixMs(NOON));
+    core
 }
 
 /// The same fleet for every picture.
-fn shared() -> &'static Fleet {
-    static FLEET: OnceLock<Fleet> = OnceLock::new();
-    FLEET.get_or_init(fleet)
+fn shared() -> &'static Core {
+    static CORE: OnceLock<Core> = OnceLock::new();
+    CORE.get_or_init(core)
 }
 
 /// What can be on screen.
@@ -121,7 +123,7 @@ fn state(theme: Theme, ascii: bool, size: Size, at: Option<UnixMs>) -> State {
         step_ms: SPARK_STEP_MS,
         aliases: vec![CPU as u8, RECEIVED as u8],
     };
-    let frames = fleet_picture(shared(), at, NOW, &sparks);
+    let frames = fleet_picture(&shared().fleet.view(), at, NOW, &sparks);
     for (n, frame) in frames.into_iter().enumerate() {
         deliver(&mut state, Topic::Fleet, Some(Reply::Fleet(frame)), n == 0);
     }
@@ -145,11 +147,13 @@ fn panel(state: &mut State) {
         return;
     };
     let moment = state.context.at.unwrap_or(UnixMs(NOON));
-    let id = shared().find(host.as_str()).unwrap();
-    for part in HostWatch::new(id, moment - WINDOW_MS).updates(shared(), Some(moment)) {
+    let id = shared().fleet.find(host.as_str()).unwrap();
+    for part in HostWatch::new(id, moment - WINDOW_MS).updates(&shared().fleet.view(), Some(moment))
+    {
         reply(state, Topic::Preview, part);
     }
-    let host = shared().host(id).unwrap();
+    let fleet = shared().fleet.view();
+    let host = fleet.host(id).unwrap();
     let (time, processes) = host.processes_at(moment, 10_000).unwrap_or_default();
     let list = Reply::Processes {
         time,
@@ -161,16 +165,16 @@ fn panel(state: &mut State) {
 
 /// Goes to one of the places, of a host where it is of one.
 fn go(state: &mut State, place: Mode, name: &str) {
-    let fleet = shared();
+    let fleet = shared().fleet.view();
     let id = fleet.find(name).unwrap();
     let moment = state.context.at.unwrap_or(UnixMs(NOON));
     if place == Mode::Top {
-        let list = top(fleet, None, moment, TopBy::Cpu, 200);
+        let list = top(&fleet, None, moment, TopBy::Cpu, 200);
         reply(state, Topic::Top, list);
     } else if !matches!(place, Mode::Fleet | Mode::Columns | Mode::Events) {
         open_host(state, name.into());
         let mut watch = HostWatch::new(id, moment - WINDOW_MS);
-        for part in watch.updates(fleet, state.context.at) {
+        for part in watch.updates(&fleet, state.context.at) {
             reply(state, Topic::Host, part);
         }
         reply(state, Topic::Host, Reply::Complete);
@@ -252,7 +256,7 @@ fn alerts() -> Alerts {
 
 /// Compares all hosts.
 fn compare(state: &mut State) {
-    let hosts = shared().watched_hosts();
+    let hosts = shared().fleet.machines();
     let names = hosts.map(|(_, host)| host.name.clone()).collect();
     if state.screens.compare.lines().is_empty() {
         state.screens.compare.hosts(names, true);
@@ -269,10 +273,10 @@ fn compare(state: &mut State) {
         let Request::Query(query) = request else {
             panic!("{request:?}");
         };
-        let plan = Plan::new(&query, shared(), &limits, NOW).unwrap();
+        let plan = Plan::new(&query, &shared().fleet, &limits, NOW).unwrap();
         for (id, series) in &plan.hosts {
-            let host = shared().host(*id).unwrap();
-            for part in plan.of_host(host, series, &Past::default()).unwrap() {
+            let host = shared().fleet.host(*id).unwrap();
+            for part in plan.of_host(host.into(), series, &Past::default()).unwrap() {
                 reply(state, Topic::Compare(line), Reply::Points(part));
             }
         }

@@ -1,4 +1,4 @@
-//! What people type: the command, its subcommands and flags.
+//! The command line: subcommands, flags and their help.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -10,20 +10,20 @@ use sysmon_config::CommonArgs;
 use sysmon_config::time::parse_span;
 use sysmon_hub::VERSION;
 
-/// Receives the metrics of every host, remembers them, and shows them to those who ask.
+/// Collects metrics from every agent, stores them, and serves them to terminals and edges.
 #[derive(Debug, Parser)]
 #[command(name = "sysmon-hub", version = VERSION, after_help = "\
 Examples:
   sysmon-hub                                        run, listening on port 7979
-  sysmon-hub token create                           a token, and the command to join with it
-  sysmon-hub status                                 how the running hub does")]
+  sysmon-hub token create                           create a token and print the command to join with it
+  sysmon-hub status                                 show the running hub and its hosts")]
 pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) common: CommonArgs,
-    /// Where to listen [default: [::]:7979]
+    /// Address to listen on (UDP) [default: [::]:7979]
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) listen: Option<SocketAddr>,
-    /// What the hub is called [default: this machine's name]
+    /// Name of the hub [default: this machine's name]
     #[arg(long)]
     pub(crate) name: Option<PeerName>,
     #[command(subcommand)]
@@ -32,46 +32,46 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Show how the running hub and its hosts do
+    /// Show the status of the running hub and its hosts
     #[command(after_help = "Example:\n  sysmon-hub status --json | jq '.hosts[].name'")]
     Status {
-        /// As JSON
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Check the configuration and say what would be used
+    /// Validate the configuration and show what would be used
     #[command(after_help = "Example:\n  sysmon-hub check --config config.toml")]
     Check,
-    /// Copy the history to a file, while the hub runs or not
+    /// Copy the history to a file, whether the hub is running or not
     #[command(after_help = "Example:\n  sysmon-hub backup history-monday.db")]
     Backup {
-        /// The file to write; it must not exist yet
+        /// File to write; must not exist yet
         file: PathBuf,
     },
-    /// Show what is watched and who is told, try it out, or keep it quiet
+    /// Show rules and routes, test and replay them, silence and acknowledge alerts
     Alerts {
         #[command(subcommand)]
         command: Option<AlertsCommand>,
     },
-    /// Tokens with which machines and people join
+    /// Manage join tokens for machines, people and edges
     #[command(subcommand)]
     Token(TokenCommand),
-    /// Certificates of agents, operators and edges
+    /// Manage certificates of agents, operators and edges
     #[command(subcommand)]
     Cert(CertCommand),
-    /// The authority that all certificates come from
+    /// Manage the certificate authority that issues all certificates
     #[command(subcommand)]
     Ca(CaCommand),
-    /// Show who joined, was turned away, and changed what
+    /// Show who joined, who was refused, and who changed what
     #[command(after_help = "\
 Examples:
   sysmon-hub audit
   sysmon-hub audit --since 1h --json | jq 'select(.event == \"refused\")'")]
     Audit {
-        /// How far back
+        /// How far back to look
         #[arg(long, value_name = "SPAN", default_value = "7d", value_parser = parse_span)]
         since: Duration,
-        /// A line of JSON for each
+        /// Print one line of JSON per entry
         #[arg(long)]
         json: bool,
     },
@@ -79,61 +79,61 @@ Examples:
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum AlertsCommand {
-    /// Send a message to every route, or to one
+    /// Send a test message over every route, or over one
     #[command(after_help = "Example:\n  sysmon-hub alerts test slack")]
     Test {
-        /// Its number as `alerts` shows it, or a part of what is shown
+        /// Number of the route in `sysmon-hub alerts`, or part of its description
         route: Option<String>,
     },
-    /// Say when and for how long a rule would have fired, from what the running hub remembers
+    /// Replay a rule over the running hub's history: when and for how long it would have fired
     #[command(after_help = "\
 Examples:
   sysmon-hub alerts check disk-full --since 7d
   sysmon-hub alerts check \"busy: cpu > 90% for 10m on db-*\" --since 1d")]
     Check {
-        /// The name of one of the rules, or a rule as it would stand in the configuration
+        /// Name of a configured rule, or a rule as written in the configuration
         rule: String,
-        /// Back from now
+        /// How far back to replay
         #[arg(long, value_name = "SPAN", default_value = "7d", value_parser = parse_span)]
         since: Duration,
-        /// Only this host
+        /// Replay for this host only
         #[arg(long, value_name = "NAME")]
         host: Option<String>,
     },
-    /// Tell nobody of some alerts for a while; they are shown all the same
+    /// Silence matching alerts for a limited time; screens still show them
     #[command(after_help = "\
 Examples:
   sysmon-hub alerts silence db-1 --for 2h --reason \"new disks\"
   sysmon-hub alerts silence \"web-*:cpu-saturated\" --for 1d --reason \"load test\"")]
     Silence {
-        /// HOST, HOST:RULE or :RULE, with * for any letters, or #TAG in place of HOST
+        /// HOST, HOST:RULE or :RULE, with * for any characters; #TAG instead of HOST
         scope: String,
-        /// How long
+        /// How long the silence lasts
         #[arg(long = "for", value_name = "SPAN", value_parser = parse_span)]
         span: Duration,
-        /// Why, for those who wonder
+        /// Reason, shown with the alert
         #[arg(long)]
         reason: String,
     },
-    /// Show the silences
+    /// List the silences
     Silences,
-    /// Take a silence back; what still fires is told
+    /// Remove a silence; alerts that are still firing are sent
     Unsilence {
-        /// As `alerts silences` shows it
+        /// ID from `sysmon-hub alerts silences`
         id: String,
     },
-    /// Say that you take care of what fires
+    /// Acknowledge firing alerts: you take responsibility for them
     #[command(
         after_help = "Example:\n  sysmon-hub alerts ack db-1:disk-full --note \"making room\""
     )]
     Ack {
         /// HOST, HOST:RULE or :RULE, as for `alerts silence`
         scope: String,
-        /// What others should know
+        /// Note for others
         #[arg(long, default_value = "")]
         note: String,
     },
-    /// Say that you no longer do, so that the next of those who look will
+    /// Withdraw an acknowledgement
     Unack {
         /// HOST, HOST:RULE or :RULE, as for `alerts silence`
         scope: String,
@@ -142,66 +142,66 @@ Examples:
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum CaCommand {
-    /// Show the authority, and who still has a certificate of the one before
+    /// Show the certificate authority, and peers that still have a certificate of the previous one
     Show,
-    /// Put a new authority in its place; the present one stays trusted until `ca retire`
+    /// Create a new certificate authority; the present one stays trusted until `ca retire`
     #[command(after_help = "\
-Whoever is connected gets a certificate of the new authority at once, and everybody else when they connect. \
-`sysmon-hub ca show` says who is missing.")]
+Connected peers get a certificate of the new authority at once, others when they connect. \
+`sysmon-hub ca show` lists the peers that are missing.")]
     Rotate,
-    /// Trust the authority before this one no more: what it signed is worth nothing from then on
+    /// Stop trusting the previous certificate authority and every certificate that it signed
     Retire,
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum TokenCommand {
-    /// Make a token that is good once, and print the command to join with
+    /// Create a token that works once, and print the command to join with it
     #[command(after_help = "\
 Examples:
   sysmon-hub token create                                an agent, under its machine's name
   sysmon-hub token create --role operator --name jane --ttl 1d")]
     Create {
-        /// agent, operator or edge
+        /// Role of the peer that joins: agent, operator or edge
         #[arg(long, default_value = "agent")]
         role: Role,
-        /// The name of whoever joins with it [default: what they ask for]
+        /// Name of the peer that joins [default: the name that it asks for]
         #[arg(long)]
         name: Option<PeerName>,
-        /// How long it is good
+        /// How long the token is valid
         #[arg(long, value_name = "SPAN", default_value = "1h", value_parser = parse_span)]
         ttl: Duration,
     },
-    /// Show the tokens that were not used yet
+    /// List unused tokens
     List,
-    /// Make a token useless
+    /// Revoke a token
     Revoke {
-        /// As `token list` shows it
+        /// ID from `sysmon-hub token list`
         id: String,
     },
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum CertCommand {
-    /// Show the certificates that were made and have not expired
+    /// List issued certificates that have not expired
     List,
-    /// Make all certificates of a name useless, and end their connections
+    /// Revoke all certificates of a name and close their connections
     #[command(after_help = "Example:\n  sysmon-hub cert revoke db-1")]
     Revoke {
-        /// The host's or person's name
+        /// Name of the host or person
         name: PeerName,
     },
-    /// Make an identity and write it to a directory, to be copied to where it is used
+    /// Issue an identity and write it to a directory, to be copied to the machine that uses it
     #[command(
         after_help = "Example:\n  sysmon-hub cert issue --role operator --name jane --out jane"
     )]
     Issue {
-        /// agent, operator or edge
+        /// Role of the peer that joins: agent, operator or edge
         #[arg(long)]
         role: Role,
-        /// The host's or person's name
+        /// Name of the host or person
         #[arg(long)]
         name: PeerName,
-        /// The directory to write to
+        /// Directory to write to
         #[arg(long)]
         out: PathBuf,
     },

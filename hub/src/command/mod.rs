@@ -1,18 +1,93 @@
-//! The commands of `sysmon-hub`, a file for each thing that people do with a hub.
+//! The commands of `sysmon-hub`: one file for each group.
 
 pub(crate) mod alerts;
 pub(crate) mod args;
+pub(crate) mod certificates;
 pub(crate) mod options;
 pub(crate) mod serve;
 pub(crate) mod show;
-pub(crate) mod trust;
+pub(crate) mod tokens;
 
-use anyhow::Context;
-use sysmon_config::Failure;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use sysmon_certs::{HubState, PeerName};
+use sysmon_client::{Client, ClientError};
+use sysmon_clock::{Clock, Random};
+use sysmon_config::{Config, Failure};
+use sysmon_hub::VERSION;
+use sysmon_hub::audit::{Audit, Entry};
+use sysmon_link::Connector;
+
+use args::Args;
+
+/// How long a running hub may take to answer most requests.
+pub(crate) const ANSWER_MAX: Duration = Duration::from_secs(5);
+
+/// What every command works with.
+pub(crate) struct Context {
+    pub(crate) args: Args,
+    pub(crate) config: Config,
+    pub(crate) state: HubState,
+    pub(crate) clock: Clock,
+    pub(crate) random: Random,
+}
+
+impl Context {
+    pub(crate) fn hub_name(&self) -> PeerName {
+        let configured = || self.config.hub.name.as_ref()?.parse().ok();
+        let named = self.args.name.clone().or_else(configured);
+        named.unwrap_or_else(|| PeerName::nearest(&sysmon_config::host_name()))
+    }
+
+    /// Validity of issued certificates.
+    pub(crate) fn days(&self) -> u32 {
+        (self.config.hub.certificate_life.as_secs() / 86_400) as u32
+    }
+
+    /// Adds an entry to the audit log of the state directory.
+    pub(crate) fn audit(&self, event: &str, who: &str, what: &str) {
+        let entry = Entry::new(self.clock.now(), event, &who).what(what);
+        Audit::new(self.state.dir(), self.clock.instant()).note(&entry);
+    }
+
+    /// Sends requests to the running hub as its owner.
+    pub(crate) fn ask<T>(
+        &self,
+        wait: Duration,
+        requests: impl AsyncFnOnce(&Client) -> Result<T, ClientError>,
+    ) -> Result<T, Failure> {
+        let owner = self.state.existing_owner().map_err(anyhow::Error::from)?;
+        let address = self.state.address().map_err(anyhow::Error::from)?;
+        let address = address.to_string();
+        let answer = runtime()?.block_on(async {
+            let connector = Connector::new(&owner, VERSION).map_err(anyhow::Error::from)?;
+            let answered = async {
+                let client = Client::connect(&connector, &address).await?;
+                requests(&client).await
+            };
+            let answer = match tokio::time::timeout(wait, answered).await {
+                Ok(answer) => answer.map_err(anyhow::Error::from),
+                Err(_) => Err(anyhow!(
+                    "no answer from the hub at {address} within {} s; see its log",
+                    wait.as_secs()
+                )),
+            };
+            connector.close().await;
+            answer
+        })?;
+        Ok(answer)
+    }
+}
 
 pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
-    Ok(runtime.context("cannot start")?)
+    Ok(runtime.context("cannot start the async runtime")?)
+}
+
+/// A span in milliseconds, for arithmetic with Unix times.
+pub(crate) fn span_ms(span: Duration) -> i64 {
+    i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }

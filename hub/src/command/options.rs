@@ -1,102 +1,82 @@
-//! From flags and configuration to what the hub is told.
+//! Turns flags and configuration into what the hub is started with.
 
 use anyhow::anyhow;
 use sysmon_alerts::notify::{NotifierOptions, Route};
 use sysmon_alerts::rule::{DEFAULTS, parse_all};
 use sysmon_alerts::silence::{MaintenanceWindowError, SilenceFile};
-use sysmon_certs::{HubState, PeerName, Role};
+use sysmon_certs::{PeerName, Role};
 use sysmon_client::hub_figures;
 use sysmon_config::{Config, Failure, ShareAlerts};
 use sysmon_hub::fleet::FleetOptions;
 use sysmon_hub::server::{
-    AlertOptions, AlertWords, EdgeOptions, HistoryOptions, HubOptions, TrustOptions,
+    AccessOptions, AlertOptions, AlertWords, EdgeOptions, HistoryOptions, HubOptions,
 };
 use sysmon_store::Limits;
 
-use super::args::Args;
+use super::Context;
 
-pub(crate) fn hub_name(args: &Args, config: &Config) -> PeerName {
-    let named = args
-        .name
-        .clone()
-        .or_else(|| config.hub.name.as_ref()?.parse().ok());
-    named.unwrap_or_else(|| PeerName::nearest(&sysmon_config::host_name()))
-}
-
-pub(crate) fn days(config: &Config) -> u32 {
-    (config.hub.certificate_life.as_secs() / 86_400) as u32
-}
-
-/// Hosts that may send rows: all that ever got a certificate, this machine, and the hub about itself.
-pub(crate) fn known_hosts(args: &Args, config: &Config, state: &HubState) -> Vec<String> {
-    let issued = state.register().issued().unwrap_or_default();
+/// Hosts that may send rows: every agent that got a certificate, this machine, and the hub itself. Empty before
+/// any agent has joined, when no name can be called wrong.
+pub(crate) fn known_hosts(context: &Context) -> Vec<String> {
+    let issued = context.state.register().issued().unwrap_or_default();
     let agents = issued
         .into_iter()
         .filter(|issued| issued.role == Role::Agent.to_string());
     let mut hosts: Vec<String> = agents.map(|issued| issued.name).collect();
-    // Before anybody has joined, every name may be right.
     if !hosts.is_empty() {
         hosts.push(PeerName::nearest(&sysmon_config::host_name()).to_string());
-        hosts.push(hub_figures::host_name(hub_name(args, config).as_str()).to_string());
+        hosts.push(hub_figures::host_name(context.hub_name().as_str()).to_string());
     }
     hosts
 }
 
-pub(crate) fn alert_options(
-    args: &Args,
-    config: &Config,
-    state: &HubState,
-) -> Result<AlertOptions, Failure> {
+/// Rules, routes and maintenance windows of a configuration; errors name the file and line.
+pub(crate) fn alert_options(context: &Context, config: &Config) -> Result<AlertOptions, Failure> {
     let wrong = |key: &str, at: usize, problem: String| {
         Failure::Usage(anyhow!("{}: {problem}", config.place("hub", key, at)))
     };
-    let usual = || DEFAULTS.iter().map(ToString::to_string).collect();
-    let rules: Vec<String> = config.hub.alerts.clone().unwrap_or_else(usual);
-    let rules = parse_all(&rules, &known_hosts(args, config, state))
+    let defaults = || DEFAULTS.iter().map(ToString::to_string).collect();
+    let rules: Vec<String> = config.hub.alerts.clone().unwrap_or_else(defaults);
+    let rules = parse_all(&rules, &known_hosts(context))
         .map_err(|(at, error)| wrong("alerts", at, error.to_string()))?;
-    let mut telling = NotifierOptions {
-        path: Some(state.dir().join("alerts.json")),
-        silences: Some(SilenceFile::new(state.dir())),
+    let state = context.state.dir();
+    let mut notifier = NotifierOptions {
+        path: Some(state.join("alerts.json")),
+        silences: Some(SilenceFile::new(state)),
         ..NotifierOptions::default()
     };
     for (at, route) in config.hub.notify.iter().enumerate() {
         let route = Route::resolve(route).map_err(|error| wrong("notify", at, error.to_string()));
-        telling.routes.push(route?);
+        notifier.routes.push(route?);
     }
     for (at, window) in config.hub.maintenance.iter().enumerate() {
         let window = window
             .parse()
             .map_err(|error: MaintenanceWindowError| wrong("maintenance", at, error.to_string()));
-        telling.maintenance.push(window?);
+        notifier.maintenance.push(window?);
     }
-    Ok(AlertOptions { rules, telling })
+    Ok(AlertOptions { rules, notifier })
 }
 
-pub(crate) fn options(
-    args: &Args,
-    config: &Config,
-    state: &HubState,
-) -> Result<HubOptions, Failure> {
-    Ok(HubOptions {
-        alerts: alert_options(args, config, state)?,
-        edges: EdgeOptions {
-            edges: config.hub.edges.iter().map(ToString::to_string).collect(),
-            share: config
-                .hub
-                .share
-                .iter()
-                .filter_map(|share| share.parse().ok())
-                .collect(),
-            metrics: Some(config.hub.share_metrics.clone()),
-            alerts: match config.hub.share_alerts {
-                ShareAlerts::None => AlertWords::None,
-                ShareAlerts::Names => AlertWords::Names,
-                ShareAlerts::Summaries => AlertWords::Summaries,
-            },
+fn edge_options(config: &Config) -> EdgeOptions {
+    let shares = config.hub.share.iter();
+    EdgeOptions {
+        edges: config.hub.edges.iter().map(ToString::to_string).collect(),
+        share: shares.filter_map(|share| share.parse().ok()).collect(),
+        metrics: Some(config.hub.share_metrics.clone()),
+        alerts: match config.hub.share_alerts {
+            ShareAlerts::None => AlertWords::None,
+            ShareAlerts::Names => AlertWords::Names,
+            ShareAlerts::Summaries => AlertWords::Summaries,
         },
-        metrics: config.hub.metrics,
-        listen: args.listen.unwrap_or(config.hub.listen),
-        name: hub_name(args, config).to_string(),
+    }
+}
+
+/// What the hub is started or reloaded with.
+pub(crate) fn options(context: &Context, config: &Config) -> Result<HubOptions, Failure> {
+    Ok(HubOptions {
+        listen: context.args.listen.unwrap_or(config.hub.listen),
+        name: context.hub_name().to_string(),
         fleet: FleetOptions {
             stale_after: config.hub.stale_after,
             offline_after: config.hub.offline_after,
@@ -104,7 +84,7 @@ pub(crate) fn options(
             memory_bytes: config.hub.memory,
         },
         history: (config.hub.history > 0).then(|| HistoryOptions {
-            path: state.dir().join("history.db"),
+            path: context.state.dir().join("history.db"),
             limits: Limits {
                 bytes: config.hub.history,
                 rows: config.hub.retention,
@@ -112,10 +92,15 @@ pub(crate) fn options(
                 hours: config.hub.retention_1h,
             },
         }),
-        trust: Some(TrustOptions {
-            state: state.clone(),
-            name: hub_name(args, config),
-            days: days(config),
+        access: Some(AccessOptions {
+            state: context.state.clone(),
+            name: context.hub_name(),
+            days: (config.hub.certificate_life.as_secs() / 86_400) as u32,
         }),
+        alerts: alert_options(context, config)?,
+        edges: edge_options(config),
+        metrics: config.hub.metrics,
+        clock: context.clock.clone(),
+        random: context.random.clone(),
     })
 }

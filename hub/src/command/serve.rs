@@ -1,38 +1,34 @@
-//! Running the hub until it is told to stop, and reading its configuration again when that is asked for.
+//! Runs the hub until it is stopped, and reloads its configuration on SIGHUP.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use anyhow::anyhow;
-use sysmon_certs::HubState;
 use sysmon_config::{Config, Failure, Hangup, Hangups, end_signal, init_logs, notify};
-use sysmon_hub::audit::{Audit, Entry};
 use sysmon_hub::reload::changes;
 use sysmon_hub::server::{BoundHub, Hub};
-use sysmon_wire::UnixMs;
 
-use super::args::Args;
-use super::options::{days, hub_name, options};
-use super::runtime;
+use super::options::options;
+use super::{Context, runtime};
 
-pub(crate) fn serve(args: &Args, config: &Config, state: &HubState) -> Result<(), Failure> {
-    init_logs(&args.common);
-    let now = SystemTime::now();
+pub(crate) fn serve(context: &Context) -> Result<(), Failure> {
+    init_logs(&context.args.common);
+    let (state, name, days) = (&context.state, context.hub_name(), context.days());
+    let now = context.clock.system_time();
     let authority = state.authority(now).map_err(anyhow::Error::from)?;
     let identity = state
-        .hub_identity(&authority, &hub_name(args, config), now, days(config))
+        .hub_identity(&authority, &name, now, days)
         .and_then(|identity| {
-            state.owner_identity(&authority, now, days(config))?;
+            state.owner_identity(&authority, now, days)?;
             Ok(identity)
         })
         .map_err(anyhow::Error::from)?;
     runtime()?.block_on(async {
-        // Before anybody knows that we run: a hang-up that nobody waits for would end us.
+        // Before the hub is announced: without a handler a SIGHUP would end it.
         let hangups = Hangups::new();
-        let hub = BoundHub::bind(options(args, config, state)?, &identity)
+        let hub = BoundHub::bind(options(context, &context.config)?, &identity)
             .map_err(anyhow::Error::from)?;
-        announce(&hub, hub_name(args, config).as_str(), state)?;
-        let reloads = reload(args, config, state, Arc::clone(hub.hub()), hangups);
+        announce(context, &hub)?;
+        let reloads = reload_on_hangup(context, Arc::clone(hub.hub()), hangups);
         let stop = async {
             tokio::select! {
                 () = end_signal() => notify::stopping(),
@@ -47,69 +43,59 @@ pub(crate) fn serve(args: &Args, config: &Config, state: &HubState) -> Result<()
     })
 }
 
-/// Says where the hub is.
-fn announce(hub: &BoundHub, name: &str, state: &HubState) -> Result<(), Failure> {
+/// Publishes the hub's addresses: in its state directory, in the log and to the service manager.
+fn announce(context: &Context, hub: &BoundHub) -> Result<(), Failure> {
     let address = hub
         .address()
-        .ok_or_else(|| anyhow!("the socket has no address"))?;
+        .ok_or_else(|| anyhow!("the QUIC socket has no address"))?;
+    let state = &context.state;
     if let Some(loopback) = hub.loopback() {
         state.write_address(loopback).map_err(anyhow::Error::from)?;
     }
     if let Some(address) = hub.metrics_address() {
-        tracing::info!("metrics for this machine on http://{address}/metrics");
+        tracing::info!(url = %format_args!("http://{address}/metrics"), "serves metrics");
     }
-    tracing::info!(
-        "hub {name} listens on {address} (UDP), state in {}",
-        state.dir().display()
-    );
+    let (name, state) = (context.hub_name(), state.dir().display());
+    tracing::info!(%name, %address, %state, "listens on UDP");
     notify::ready(&format!("listens on {address}"));
     Ok(())
 }
 
-/// Reads the configuration again at each hang-up; done when the hang-up was the terminal's last.
-async fn reload(
-    args: &Args,
-    config: &Config,
-    state: &HubState,
-    hub: Arc<Hub>,
-    mut hangups: Hangups,
-) {
-    let mut present = config.clone();
+/// Reloads the configuration at each SIGHUP; returns when the hang-up ends the hub's own terminal.
+async fn reload_on_hangup(context: &Context, hub: Arc<Hub>, mut hangups: Hangups) {
+    let mut present = context.config.clone();
     while hangups.next().await == Hangup::Reload {
-        match read(args, &present, state, &hub) {
+        match reload(context, &present, &hub) {
             Ok(config) => present = config,
             Err(Failure::Usage(error) | Failure::Failed(error)) => {
-                tracing::error!("the configuration stays as it was: {error:#}");
+                tracing::error!(error = %format_args!("{error:#}"), "configuration not reloaded");
             }
         }
     }
 }
 
-/// Takes what the configuration says now, or nothing of it if it cannot be understood.
-fn read(args: &Args, old: &Config, state: &HubState, hub: &Hub) -> Result<Config, Failure> {
-    let new = args.common.load()?;
-    let options = options(args, &new, state)?;
+/// Applies the configuration as it is now, or nothing of it if it is invalid.
+fn reload(context: &Context, old: &Config, hub: &Hub) -> Result<Config, Failure> {
+    let new = context.args.common.load()?;
+    let options = options(context, &new)?;
     let changes = changes(&old.hub, &new.hub);
     for change in &changes {
-        tracing::info!("{change}");
+        tracing::info!(%change, "configuration changed");
     }
     if changes.iter().any(|change| change.is_live) {
         hub.reload(options);
     }
-    let waiting = changes.iter().filter(|change| !change.is_live).count();
-    let waits = match waiting {
-        0 => String::new(),
-        _ => format!(", {waiting} of which wait for the next start"),
+    let after_restart = changes.iter().filter(|change| !change.is_live).count();
+    tracing::info!(
+        changes = changes.len(),
+        after_restart,
+        "configuration reloaded"
+    );
+    let changed: Vec<_> = changes.iter().map(ToString::to_string).collect();
+    let what = match changed.as_slice() {
+        [] => "nothing changed".to_owned(),
+        changed => changed.join("; "),
     };
-    let what = match changes.len() {
-        0 => "nothing changed".to_owned(),
-        1 => format!("1 change{waits}"),
-        count => format!("{count} changes{waits}"),
-    };
-    tracing::info!("configuration read again: {what}");
-    let now = UnixMs::from_system(SystemTime::now());
-    let told: Vec<_> = changes.iter().map(ToString::to_string).collect();
-    let entry = Entry::new(now, "reloaded", &"").what(&format!("{what}: {}", told.join("; ")));
-    Audit::new(state.dir()).note(&entry);
+    context.audit("reloaded", "", &what);
     Ok(new)
 }

@@ -1,25 +1,21 @@
-//! What can be seen of a hub: how it does, what it would use, what it watches.
+//! Commands that show a hub: its status, its audit log, its configuration, a copy of its history.
 
-use std::time::{Duration, SystemTime};
+use std::path::Path;
+use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context as _, anyhow};
 use jiff::tz::TimeZone;
-use sysmon_certs::HubState;
 use sysmon_client::Client;
+use sysmon_config::Failure;
 use sysmon_config::time::format_moment;
-use sysmon_config::{Config, Failure};
 use sysmon_hub::audit::{Audit, Entry};
 use sysmon_store::store::Store;
-use sysmon_wire::UnixMs;
 
-use super::alerts::{ANSWER_MAX, ask};
-use super::args::Args;
 use super::options::options;
+use super::{ANSWER_MAX, Context, span_ms};
 
-pub(crate) fn status(state: &HubState, json: bool) -> Result<(), Failure> {
-    let snapshot = ask(state, ANSWER_MAX, async |client: &Client| {
-        client.status().await
-    })?;
+pub(crate) fn status(context: &Context, json: bool) -> Result<(), Failure> {
+    let snapshot = context.ask(ANSWER_MAX, async |client: &Client| client.status().await)?;
     let text = if json {
         format!("{}\n", snapshot.to_json())
     } else {
@@ -28,59 +24,62 @@ pub(crate) fn status(state: &HubState, json: bool) -> Result<(), Failure> {
     Ok(sysmon_config::print(&text)?)
 }
 
-pub(crate) fn audit(state: &HubState, since: Duration, json: bool) -> Result<(), Failure> {
-    let now = UnixMs::from_system(SystemTime::now());
-    let since = now - i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
-    let entries = Audit::new(state.dir()).since(since);
-    let entries = entries.with_context(|| format!("cannot read {}", state.dir().display()))?;
-    let zone = TimeZone::system();
-    let text: String = if json {
+pub(crate) fn audit(context: &Context, since: Duration, json: bool) -> Result<(), Failure> {
+    let (clock, dir) = (&context.clock, context.state.dir());
+    let entries = Audit::new(dir, clock.instant()).since(clock.now() - span_ms(since));
+    let entries =
+        entries.with_context(|| format!("cannot read the audit log in {}", dir.display()))?;
+    let text = if json {
         let line = |entry| serde_json::to_string(entry).unwrap_or_default() + "\n";
         entries.iter().map(line).collect()
     } else {
-        let line = |entry: &Entry| {
-            let time = format_moment(entry.time_ms, &zone);
-            let line = format!(
-                "{time}  {:<10}{:<28}{:<24}{}",
-                entry.event, entry.who, entry.from, entry.what
-            );
-            line.trim_end().to_owned() + "\n"
-        };
-        let heading = format!(
-            "{:<21}{:<10}{:<28}{:<24}WHAT\n",
-            "TIME", "EVENT", "WHO", "FROM"
-        );
-        std::iter::once(heading)
-            .chain(entries.iter().map(line))
-            .collect()
+        table(&entries)
     };
     Ok(sysmon_config::print(&text)?)
 }
 
-pub(crate) fn backup(state: &HubState, file: &std::path::Path) -> Result<(), Failure> {
+fn table(entries: &[Entry]) -> String {
+    let zone = TimeZone::system();
+    let row = |time: &str, event: &str, who: &str, from: &str, what: &str| {
+        let row = format!("{time:<21}{event:<10}{who:<28}{from:<24}{what}");
+        row.trim_end().to_owned() + "\n"
+    };
+    let mut text = row("TIME", "EVENT", "WHO", "FROM", "WHAT");
+    for entry in entries {
+        let time = format_moment(entry.time_ms, &zone);
+        text += &row(&time, &entry.event, &entry.who, &entry.from, &entry.what);
+    }
+    text
+}
+
+pub(crate) fn backup(context: &Context, file: &Path) -> Result<(), Failure> {
     if file.exists() {
         return Err(Failure::Usage(anyhow!(
-            "{} exists already: choose another name",
+            "{} exists already; choose another file name",
             file.display()
         )));
     }
-    let history = state.dir().join("history.db");
+    let history = context.state.dir().join("history.db");
     if !history.exists() {
-        return Err(anyhow!("there is no history in {}", state.dir().display()).into());
+        return Err(anyhow!(
+            "no history in {}; name the hub's state directory with --state",
+            context.state.dir().display()
+        )
+        .into());
     }
     Store::backup(&history, file).map_err(anyhow::Error::from)?;
     let text = format!(
-        "history written to {}; to go back to it, stop the hub and put it in place of {}\n",
+        "history copied to {}\nto restore it, stop the hub and move the copy to {}\n",
         file.display(),
         history.display()
     );
     Ok(sysmon_config::print(&text)?)
 }
 
-pub(crate) fn check(args: &Args, config: &Config, state: &HubState) -> Result<(), Failure> {
-    let options = options(args, config, state)?;
+pub(crate) fn check(context: &Context) -> Result<(), Failure> {
+    let options = options(context, &context.config)?;
     let text = format!(
-        "the configuration is good\nhub {} would listen on {}, keep {} h of rows in up to {} MiB\n",
+        "configuration valid\nhub {} would listen on {} and keep {} h of rows in up to {} MiB of memory\n",
         options.name,
         options.listen,
         options.fleet.retention.as_secs() / 3600,

@@ -1,4 +1,4 @@
-//! Series put together, or chosen. Pure.
+//! Groups and ranks series. Pure.
 
 use std::collections::BTreeMap;
 
@@ -6,12 +6,12 @@ use sysmon_series::quantile;
 use sysmon_wire::Label;
 use sysmon_wire::message::{Aggregate, Group, Points};
 
-/// Stands for the host's name among the attributes to group by.
+/// Names the host among the attributes to group by.
 pub(super) const HOST: &str = "host";
 
-/// Puts series together as `group` says, and keeps the `top` that are highest on average; 0 keeps all.
+/// Groups series, and returns the `top` with the highest mean; all of them if `top` is 0.
 ///
-/// All have the same steps. A series without one of the attributes counts as one where it is empty.
+/// All have the same steps. A series without one of the attributes is grouped as if it were empty.
 pub fn combine(all: Vec<Points>, group: Option<&Group>, top: usize) -> Vec<Points> {
     let mut all = match group {
         Some(group) => grouped(all, group),
@@ -24,7 +24,7 @@ pub fn combine(all: Vec<Points>, group: Option<&Group>, top: usize) -> Vec<Point
     all
 }
 
-/// The mean of what is there; less than everything if nothing is.
+/// The mean of the present values; below every number if there are none.
 fn mean(values: &[f64]) -> f64 {
     let there = values.iter().filter(|value| !value.is_nan());
     let (count, sum) = there.fold((0u32, 0.0), |(count, sum), value| (count + 1, sum + value));
@@ -71,7 +71,7 @@ fn grouped(all: Vec<Points>, group: &Group) -> Vec<Points> {
         .collect()
 }
 
-/// One value a step of all that are there.
+/// One value per step across all series.
 fn across(members: &[Points], how: Aggregate) -> Vec<f64> {
     let steps = members.iter().map(|points| points.values.len()).max();
     let mut there: Vec<f64> = Vec::with_capacity(members.len());
@@ -92,7 +92,7 @@ fn across(members: &[Points], how: Aggregate) -> Vec<f64> {
                     there.sort_unstable_by(f64::total_cmp);
                     quantile(&there, f64::from(permille) / 1000.0)
                 }
-                // The last two are refused before.
+                // Plans refuse `Last` and `Rate`.
                 Aggregate::Mean | Aggregate::Last | Aggregate::Rate => sum() / there.len() as f64,
             }
         })
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn series_of_a_host_or_of_a_device_become_one() {
+    fn series_are_grouped_by_host_or_by_device() {
         let by_host = combine(all(), group(&["host"], Aggregate::Sum).as_ref(), 0);
         let found: Vec<_> = by_host
             .iter()
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn the_highest_come_first_and_what_is_not_there_last() {
+    fn the_highest_series_come_first_and_empty_ones_last() {
         let mut all = all();
         all.push(points("c", "sda", &[f64::NAN, f64::NAN]));
         let top = combine(all, None, 2);

@@ -1,7 +1,7 @@
-//! One metric over time, of one host or of all.
+//! One metric over time, of one host or of all. Pure.
 //!
-//! A question is planned once, answered host by host so that rows come in meanwhile, and its series are then put
-//! together or chosen by [`combine`].
+//! A query is planned once, answered host by host so that rows are accepted meanwhile, and its series are then
+//! grouped or ranked by [`combine`].
 
 mod combine;
 
@@ -12,7 +12,7 @@ use sysmon_wire::metrics::{ALIASES, ALL, Alias, alias};
 use sysmon_wire::{Kind, Label, SeriesKey, UnixMs};
 use thiserror::Error;
 
-use crate::fleet::{Fleet, HostId};
+use crate::fleet::{Fleet, HostId, HostView};
 use crate::host::Host;
 use combine::HOST;
 pub use combine::combine;
@@ -20,79 +20,77 @@ use sysmon_config::suggest;
 use sysmon_store::store::PART_SERIES;
 use sysmon_store::{Limits, Tier};
 
-/// How far before the first step a row may lie to make the first rate.
+/// How far before the first step a row may lie to count for the first rate.
 pub const RATE_REACH_MS: i64 = 60_000;
 
-/// Steps from which on buckets are looked at although there are rows: they are read much faster.
+/// Steps from which on buckets are read although there are rows: they are read much faster.
 pub const TIER_FROM_MS: i64 = 240_000;
 
-/// Hosts that are listed for somebody who named none of them.
-const HOSTS_TOLD_MAX: usize = 12;
+/// Hosts that an error about an unknown host lists.
+const HOSTS_LISTED_MAX: usize = 12;
 
-/// Time that a question may be on its way.
+/// Time that a query may be under way.
 const LATE_MS: i64 = 60_000;
 
-/// Points that may be made on the way to an answer that puts series together or chooses some.
+/// Points that may be computed for an answer that groups or ranks series.
 const POINTS_MAX: usize = 4 * QUERY_POINTS_MAX;
 
-/// A question of which is known what has to be looked at.
+/// What has to be read for a query.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// The steps.
     pub resample: Resample,
     /// The last moment asked for.
     pub to: UnixMs,
-    /// Hosts, and those of their series that are meant.
+    /// Hosts and their matching series.
     pub hosts: Vec<(HostId, Vec<u32>)>,
 }
 
-/// What buckets tell of a host's past, so that its rows need not be looked at or are gone.
+/// A host's buckets for the part of a query where they replace its rows.
 #[derive(Clone, Debug, Default)]
 pub struct Past {
-    /// From when on rows are to be taken.
+    /// Where rows take over.
     pub rows_from: UnixMs,
-    /// Buckets before that with the number of their part, in order of time.
+    /// Buckets before that with the index of their part, in order of time.
     pub buckets: Vec<(usize, Chunk)>,
 }
 
-/// Why a question has no answer.
+/// Why a query is refused.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum QueryError {
-    /// No such metric anywhere.
+    /// No host has the metric, and it is not a known one.
     #[error("no host has a metric {0:?}{1}")]
     UnknownMetric(Label, String),
-    /// No such host.
+    /// There is no such host.
     #[error("there is no host {0:?}{1}")]
     UnknownHost(Label, String),
-    /// No series has such an attribute.
-    #[error("the series of {0:?} have no attribute {1:?} to be put together by; they have {2}")]
+    /// No series has the attribute to group by.
+    #[error("the series of {0:?} have no attribute {1:?} to group by; they have {2}")]
     UnknownAttribute(Label, Label, String),
-    /// It begins after it ends, or the like.
+    /// It ends before it begins.
     #[error("the time range is empty: it ends before it begins")]
     EmptyRange,
-    /// A step of nothing.
+    /// The step is zero or negative.
     #[error("the step must be at least 1 ms")]
     BadStep,
-    /// Too much for one answer.
+    /// The answer would be too large.
     #[error(
-        "{0} points are over the limit of {QUERY_POINTS_MAX}: use a longer step or a shorter range"
+        "{0} points are over the limit of {QUERY_POINTS_MAX}; use a longer step or a shorter range"
     )]
     TooManyPoints(usize),
-    /// Quantiles of what is gone.
-    #[error(
-        "quantiles are made of every row, and those are kept for {0} hours: ask for later times"
-    )]
+    /// Quantiles need rows that are gone.
+    #[error("quantiles need rows, which are stored for {0} hours; choose a later start")]
     RowsGone(u64),
-    /// A way to put series together that means nothing.
-    #[error("series can be put together by mean, min, max, sum or a quantile")]
+    /// The aggregate makes no sense across series.
+    #[error("series can be grouped by mean, min, max, sum or a quantile")]
     BadAcross,
-    /// A quantile of more than all.
-    #[error("a quantile lies between 0 and 1000 thousandths")]
+    /// The quantile is out of range.
+    #[error("a quantile must be between 0 and 1000 permille")]
     BadQuantile,
     /// Too many attributes to group by.
     #[error("series can be grouped by {ATTRIBUTES_PER_SERIES_MAX} attributes at most")]
     TooManyAttributes,
-    /// The ring cannot be read.
+    /// A chunk is damaged.
     #[error("{0}")]
     Damaged(String),
 }
@@ -104,7 +102,10 @@ impl From<ChunkError> for QueryError {
 }
 
 impl Plan {
-    /// What has to be looked at for an answer at `now`, of a hub that keeps so much of the past.
+    /// Plans a query at `now`, for a hub that stores as much of the past as `limits` say.
+    ///
+    /// # Errors
+    /// The query is invalid, or its answer would be too large.
     pub fn new(
         query: &Query,
         fleet: &Fleet,
@@ -137,7 +138,7 @@ impl Plan {
             over => query.step_ms.saturating_add(coarsest - over),
         };
         let step_ms = match step_ms >= TIER_FROM_MS && !is_of_rows(query) {
-            // Buckets fill whole steps; nobody minds 420 seconds instead of 432.
+            // Rounded to whole buckets: 420 seconds instead of 432.
             true => {
                 UnixMs(step_ms.saturating_add(Tier::Minute.step_ms() / 2))
                     .floor(Tier::Minute.step_ms())
@@ -162,7 +163,7 @@ impl Plan {
     }
 }
 
-/// Refuses to group by what no series has.
+/// Refuses to group by an attribute that no series has.
 fn check_attributes(
     query: &Query,
     fleet: &Fleet,
@@ -228,7 +229,7 @@ fn coarsest(query: &Query, limits: &Limits, now: UnixMs) -> Result<i64, QueryErr
     let begin =
         |kept: std::time::Duration| now - i64::try_from(kept.as_millis()).unwrap_or(i64::MAX);
     let rows = begin(limits.rows);
-    // Who asks for as long as rows are kept asks a little later than that began.
+    // A query for the whole retention of rows arrives a little later than it was sent.
     if query.from >= rows - LATE_MS {
         return Ok(1);
     }
@@ -244,7 +245,7 @@ fn coarsest(query: &Query, limits: &Limits, now: UnixMs) -> Result<i64, QueryErr
 }
 
 impl Plan {
-    /// The tier whose buckets fit into the steps, if any does.
+    /// The coarsest tier whose buckets fit the steps.
     pub fn tier(&self) -> Option<Tier> {
         let step_ms = self.resample.step_ms;
         let fits = |tier: &Tier| step_ms % tier.step_ms() == 0;
@@ -254,8 +255,8 @@ impl Plan {
             .find(|tier| fits(tier) && !is_of_rows)
     }
 
-    /// The moment from which on rows are taken of a host that has them from `oldest` on, and buckets up to
-    /// `rolled`: a whole step of the tier, so that none tells of the same rows as another.
+    /// Where rows take over for a host that has them from `oldest` on, and buckets up to `rolled`: a boundary of the
+    /// tier, so that no row counts twice.
     pub fn rows_from(&self, tier: Tier, oldest: UnixMs, rolled: UnixMs) -> UnixMs {
         let begin = oldest.floor(tier.step_ms());
         let begin = if begin == oldest {
@@ -271,16 +272,19 @@ impl Plan {
     }
 
     /// The points of one host's series.
+    ///
+    /// # Errors
+    /// A chunk is damaged.
     pub fn of_host(
         &self,
-        host: &Host,
+        host: HostView<'_>,
         series: &[u32],
         past: &Past,
     ) -> Result<Vec<Points>, QueryError> {
         let resample = &self.resample;
         let rows_from = past.rows_from.max(resample.from);
-        let table = host.ring.read(series, rows_from - RATE_REACH_MS, self.to)?;
-        // What lies before is there for rates only, unless buckets tell of it.
+        let table = host.read(series, rows_from - RATE_REACH_MS, self.to)?;
+        // Rows before that only make rates, unless buckets do.
         let keep = match past.buckets.is_empty() {
             true => 0,
             false => table.times.partition_point(|time| *time < rows_from.0),
@@ -324,7 +328,7 @@ impl Plan {
     }
 }
 
-/// Parts of points, each short enough for one frame.
+/// Splits points into parts that fit one frame each.
 pub fn frames(points: Vec<Points>) -> impl Iterator<Item = Points> {
     points.into_iter().flat_map(|points| {
         let parts: Vec<Points> = points
@@ -357,16 +361,16 @@ fn hosts(fleet: &Fleet, name: Option<&Label>) -> Result<Vec<HostId>, QueryError>
     }
 }
 
-/// The host with the nearest name, or all if there are few.
+/// Suggests the closest host name, or lists all hosts if there are few.
 fn near_hosts(fleet: &Fleet, name: &Label) -> String {
     let names: Vec<&str> = fleet
-        .watched_hosts()
+        .machines()
         .map(|(_, host)| host.name.as_str())
         .collect();
-    let told = suggest(name.as_str(), names.iter().copied());
-    let is_near = told.contains("did you mean");
-    match is_near || names.len() <= HOSTS_TOLD_MAX {
-        true => told,
+    let hint = suggest(name.as_str(), names.iter().copied());
+    let is_near = hint.contains("did you mean");
+    match is_near || names.len() <= HOSTS_LISTED_MAX {
+        true => hint,
         false => String::new(),
     }
 }
@@ -386,7 +390,7 @@ fn is_known(metric: &Label) -> bool {
     alias(metric.as_str()).is_some() || ALL.iter().any(|known| *metric == known.name)
 }
 
-/// Known names that share a part with the one asked for.
+/// Suggests known names that share a part with an unknown one.
 fn suggestion(metric: &Label) -> String {
     let asked = metric.as_str();
     let part = asked.rsplit('.').next().unwrap_or(asked);
@@ -411,7 +415,8 @@ mod tests {
     use sysmon_wire::message::Group;
 
     use super::*;
-    use crate::fleet::tests::{fleet, host_with_cpu, row};
+    use crate::core::Core;
+    use crate::core::tests::{core, host_with_cpu, row};
     use sysmon_series::Buckets;
     use sysmon_wire::message::RunId;
 
@@ -425,30 +430,29 @@ mod tests {
     }
 
     /// Answers from memory alone.
-    fn query(fleet: &Fleet, query: &Query) -> Result<Vec<Points>, QueryError> {
-        let plan = Plan::new(query, fleet, &limits(), UnixMs(40_000))?;
+    fn query(core: &Core, query: &Query) -> Result<Vec<Points>, QueryError> {
+        let plan = Plan::new(query, &core.fleet, &limits(), UnixMs(40_000))?;
         let mut all = Vec::new();
         for (id, series) in &plan.hosts {
-            let host = fleet.host(*id).unwrap();
-            all.extend(plan.of_host(host, series, &Past::default())?);
+            let host = core.fleet.host(*id).unwrap();
+            all.extend(plan.of_host(host.into(), series, &Past::default())?);
         }
         Ok(combine(all, query.group.as_ref(), query.top.into()))
     }
 
-    fn filled() -> Fleet {
-        let mut fleet = fleet();
-        let id = host_with_cpu(&mut fleet, "a");
+    fn filled() -> Core {
+        let mut core = core();
+        let id = host_with_cpu(&mut core, "a");
         for n in (1..=30i64).filter(|n| *n != 15) {
-            fleet
-                .apply(
-                    id,
-                    RunId(1),
-                    &row(n as u64, n * 1000, n * 10),
-                    UnixMs(n * 1000),
-                )
-                .unwrap();
+            core.apply(
+                id,
+                RunId(1),
+                &row(n as u64, n * 1000, n * 10),
+                UnixMs(n * 1000),
+            )
+            .unwrap();
         }
-        fleet
+        core
     }
 
     fn ask(metric: &str, from: i64, to: i64, step_ms: i64) -> Query {
@@ -477,9 +481,9 @@ mod tests {
     }
 
     #[test]
-    fn questions_without_an_answer_say_why() {
-        let fleet = filled();
-        let no = |q: Query| query(&fleet, &q).unwrap_err().to_string();
+    fn errors_say_why_a_query_is_refused() {
+        let core = filled();
+        let no = |q: Query| query(&core, &q).unwrap_err().to_string();
         assert!(no(ask("cqu", 0, 1, 1)).contains("try one of cpu"));
         assert!(no(ask("system.cpu.utilisation.cpu", 0, 1, 1)).contains("did you mean cpu"));
         assert!(no(ask("cpu", 9, 1, 1)).contains("ends before it begins"));
@@ -500,27 +504,26 @@ mod tests {
             ..ask("cpu", 0, 1, 1)
         };
         assert!(no(by("nosuch")).contains("no attribute \"nosuch\""));
-        assert!(query(&fleet, &by("host")).is_ok());
+        assert!(query(&core, &by("host")).is_ok());
     }
 
     #[test]
-    fn a_known_metric_that_no_host_has_is_no_error() {
+    fn a_known_metric_without_series_is_not_an_error() {
         assert_eq!(
             query(&filled(), &ask("temp.max", 0, 1000, 1000)),
             Ok(Vec::new())
         );
     }
 
-    /// The same question of the same seconds, from rows alone, and from minutes and the rows after them.
     #[test]
-    fn minutes_and_rows_together_say_what_the_rows_said() {
-        let mut fleet = fleet();
-        let id = host_with_cpu(&mut fleet, "a");
+    fn minutes_and_rows_together_answer_like_rows_alone() {
+        let mut core = core();
+        let id = host_with_cpu(&mut core, "a");
         for n in 1..=1_500i64 {
             let row = row(n as u64, n * 1000, n * 7919 % 1000);
-            fleet.apply(id, RunId(1), &row, UnixMs(n * 1000)).unwrap();
+            core.apply(id, RunId(1), &row, UnixMs(n * 1000)).unwrap();
         }
-        let host = fleet.host(id).unwrap();
+        let host = core.fleet.host(id).unwrap();
         let table = host.ring.read(&[0], UnixMs(0), UnixMs(1_500_000)).unwrap();
         let chunk = Chunk::seal(&table.times, table.columns.iter().map(Vec::as_slice)).unwrap();
         let end = UnixMs(900_000);
@@ -537,14 +540,14 @@ mod tests {
                 aggregate,
                 ..ask("cpu", 0, 1_500_000, 120_000)
             };
-            let plan = Plan::new(&question, &fleet, &limits(), UnixMs(1_500_000)).unwrap();
-            let rows = plan.of_host(host, &[0], &Past::default()).unwrap();
+            let plan = Plan::new(&question, &core.fleet, &limits(), UnixMs(1_500_000)).unwrap();
+            let rows = plan.of_host(host.into(), &[0], &Past::default()).unwrap();
             let past = Past {
                 rows_from: plan.rows_from(Tier::Minute, UnixMs(850_001), UnixMs(0)),
                 buckets: vec![(0, minutes.clone())],
             };
             assert_eq!(past.rows_from, end);
-            let both = plan.of_host(host, &[0], &past).unwrap();
+            let both = plan.of_host(host.into(), &[0], &past).unwrap();
             let pairs = rows[0].values.iter().zip(&both[0].values);
             for (rows, both) in pairs {
                 assert!((rows - both).abs() < 1e-9, "{aggregate:?} {rows} {both}");
@@ -553,15 +556,15 @@ mod tests {
     }
 
     #[test]
-    fn what_is_old_is_told_in_longer_steps_and_quantiles_not_at_all() {
-        let fleet = filled();
+    fn old_data_has_longer_steps_and_no_quantiles() {
+        let core = filled();
         let now = UnixMs(40 * 86_400_000);
         let step = |from: i64, aggregate| {
             let question = Query {
                 aggregate,
                 ..ask("cpu", from * 86_400_000, now.0, 10_000)
             };
-            let plan = Plan::new(&question, &fleet, &limits(), now);
+            let plan = Plan::new(&question, &core.fleet, &limits(), now);
             plan.map(|plan| (plan.resample.step_ms, plan.tier()))
         };
         let (mean, p95) = (Aggregate::Mean, Aggregate::Quantile(950));
@@ -572,7 +575,7 @@ mod tests {
             step_ms: 90 * 60_000,
             ..ask("cpu", 3 * 86_400_000, now.0, 1)
         };
-        let plan = Plan::new(&odd, &fleet, &limits(), now).unwrap();
+        let plan = Plan::new(&odd, &core.fleet, &limits(), now).unwrap();
         assert_eq!(plan.resample.step_ms, 7_200_000, "whole hours");
         assert!(step(39, p95).is_ok());
         assert_eq!(step(20, p95), Err(QueryError::RowsGone(24)));

@@ -1,110 +1,112 @@
-//! An agent's connection: rows in, acknowledgements out.
+//! An agent's connection: rows in, acknowledgements and demand out.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use sysmon_link::{CloseCode, FrameReceiver, FrameSender, LinkError, PeerSession};
+use sysmon_link::{CloseCode, FrameReceiver, FrameSender, LinkError, PeerSession, TokenBucket};
 use sysmon_wire::message::{FromAgent, Push, RunId, ToAgent};
 use sysmon_wire::{Label, SeqSet};
 use thiserror::Error;
 
-use super::limits::Pace;
-use super::{Hub, now, renewal};
+use super::{Hub, certificates};
 use crate::fleet::HostId;
-use crate::ingest::{IngestError, RowStream};
+use crate::ingest::{IngestError, Ingested, RowStream};
 
-/// A host's clock is known from its hello. Later rows correct that when they come from further ahead
-/// than this, or from further behind than a sample and its way can take.
+/// A host's clock offset is known from its hello. Rows correct it when they come from further ahead than this,
+/// or from further behind than sampling and transport take.
 const CLOCK_STEP_MS: std::ops::RangeInclusive<i64> = -3_000..=250;
 
-/// Names that take as long to note as a row.
+/// Rows that one stream may send in a second. A day of backfill takes three quarters of a minute; a faster agent
+/// is read more slowly and spools the rest.
+const ROWS_PER_SECOND: f64 = 2_000.0;
+
+/// Rows that may come at once: two of the largest frames.
+const ROWS_AT_ONCE: f64 = 1_200.0;
+
+/// Names that cost as much as a row.
 const NAMES_PER_ROW: u64 = 16;
 
-/// Frames of rows that wait for their acknowledgement: an hour of them.
-const SETTLED_MAX: usize = 4_096;
+/// Unacknowledged frames of rows: an hour of them.
+const UNACKNOWLEDGED_MAX: usize = 4_096;
 
-/// Rows taken in but not yet acknowledged.
-type Settled = Arc<Mutex<Vec<Taken>>>;
+type Unacknowledged = Arc<Mutex<Vec<Received>>>;
 
-/// Rows that can be acknowledged once the fleet is durable up to a generation.
+/// Rows that can be acknowledged once the core is durable up to a generation.
 #[derive(Debug)]
-struct Taken {
+struct Received {
     generation: u64,
     run: RunId,
     rows: SeqSet,
 }
 
-/// Notes rows that can be acknowledged later; an error if there are too many already.
-fn settle(settled: &mut Vec<Taken>, taken: Taken) -> Result<(), StreamError> {
-    if settled.len() < SETTLED_MAX {
-        settled.push(taken);
+fn insert_all(rows: &mut SeqSet, others: &SeqSet) {
+    for &(low, high) in others.ranges() {
+        rows.insert_range(low, high);
+    }
+}
+
+/// Adds rows that are acknowledged later; an error if there are too many already.
+fn add(unacknowledged: &mut Vec<Received>, received: Received) -> Result<(), StreamError> {
+    if unacknowledged.len() < UNACKNOWLEDGED_MAX {
+        unacknowledged.push(received);
         return Ok(());
     }
-    // Where the disk takes nothing for long they are acknowledged together, and later.
-    let last = settled.last_mut().filter(|last| last.run == taken.run);
+    // While commits hang for long, rows of a run are acknowledged together, with the last of them.
+    let last = unacknowledged.last_mut();
+    let last = last.filter(|last| last.run == received.run);
     let last = last.ok_or(StreamError::Unacknowledged)?;
-    last.generation = taken.generation;
-    let ranges = taken.rows.ranges().iter();
-    ranges.for_each(|&(low, high)| last.rows.insert_range(low, high));
+    last.generation = received.generation;
+    insert_all(&mut last.rows, &received.rows);
     Ok(())
 }
 
-/// The acknowledgements of rows that are durable up to `generation`, which are removed.
-fn due(settled: &mut Vec<Taken>, generation: u64) -> Vec<ToAgent> {
-    let mut rows: Vec<(RunId, SeqSet)> = Vec::new();
-    settled.retain(|taken| {
-        let is_due = taken.generation <= generation;
-        if is_due {
-            let at = rows.iter().position(|(run, _)| *run == taken.run);
-            let at = at.unwrap_or_else(|| {
-                rows.push((taken.run, SeqSet::new()));
-                rows.len() - 1
-            });
-            if let Some((_, set)) = rows.get_mut(at) {
-                let ranges = taken.rows.ranges().iter();
-                ranges.for_each(|&(low, high)| set.insert_range(low, high));
-            }
+/// Removes the rows that are durable up to `generation`, and returns their acknowledgements.
+fn take_durable(unacknowledged: &mut Vec<Received>, generation: u64) -> Vec<ToAgent> {
+    let mut runs: Vec<(RunId, SeqSet)> = Vec::new();
+    let is_durable = |received: &mut Received| received.generation <= generation;
+    for received in unacknowledged.extract_if(.., is_durable) {
+        match runs.iter_mut().find(|(run, _)| *run == received.run) {
+            Some((_, rows)) => insert_all(rows, &received.rows),
+            None => runs.push((received.run, received.rows)),
         }
-        !is_due
-    });
-    let ack = |(run, set): (RunId, SeqSet)| ToAgent::Ack {
+    }
+    let ack = |(run, rows): (RunId, SeqSet)| ToAgent::Ack {
         run,
-        ranges: set.ranges().to_vec(),
+        ranges: rows.ranges().to_vec(),
     };
-    rows.into_iter().map(ack).collect()
+    runs.into_iter().map(ack).collect()
 }
 
-/// Why an agent's stream was broken off.
+/// Why the hub ends an agent's stream.
 #[derive(Debug, Error)]
 enum StreamError {
     #[error(transparent)]
     Link(#[from] LinkError),
     #[error(transparent)]
     Ingest(#[from] IngestError),
-    #[error("rows of too many runs wait for their acknowledgement")]
+    #[error("rows of too many runs are unacknowledged")]
     Unacknowledged,
 }
 
-/// Serves an agent until it leaves; returns why it left.
+/// Serves an agent until it leaves; returns the reason.
 pub(super) async fn serve(hub: &Arc<Hub>, session: PeerSession) -> LinkError {
+    let _counted = hub.agents.count();
     let name = Label::new(session.certificate.peer.name.as_str());
-    let offset = session.clock_offset_ms(now());
-    let host = {
-        let mut fleet = hub.fleet();
-        let host = fleet.host_id(&name);
-        if let Ok(id) = host {
-            fleet.set_clock_offset(id, offset, now());
-        }
-        host
-    };
+    let offset = session.clock_offset_ms(hub.now());
+    let host = hub.update(|core| {
+        let id = core.host_id(&name)?;
+        core.set_clock_offset(id, offset, hub.now());
+        Ok::<_, crate::fleet::FleetError>(id)
+    });
     let host = match host {
         Ok(host) => host,
         Err(error) => {
             hub.count_refusal();
+            let reason = error.to_string();
             session
                 .connection
-                .close(CloseCode::Limit.into(), error.to_string().as_bytes());
-            return LinkError::Refused(error.to_string());
+                .close(CloseCode::Limit.into(), reason.as_bytes());
+            return LinkError::Refused(reason);
         }
     };
     let PeerSession {
@@ -114,69 +116,77 @@ pub(super) async fn serve(hub: &Arc<Hub>, session: PeerSession) -> LinkError {
         receiver,
         ..
     } = session;
-    let settled = Settled::default();
+    let unacknowledged = Unacknowledged::default();
     tokio::select! {
-        error = listen(hub, host, receiver) => error,
-        error = answer(hub, host, sender, &settled) => error,
-        error = take_streams(hub, host, &name, &connection, &settled) => error,
-        error = renewal::serve(hub, &connection, &certificate) => error,
+        error = receive_reports(hub, host, receiver) => error,
+        error = send_orders(hub, host, sender, &unacknowledged) => error,
+        error = accept_streams(hub, host, &name, &connection, &unacknowledged) => error,
+        error = certificates::serve_renewals(hub, &connection, &certificate) => error,
     }
 }
 
-async fn listen(hub: &Hub, host: HostId, mut receiver: FrameReceiver) -> LinkError {
-    let mut pace = Pace::new(Instant::now());
+fn row_limit(hub: &Hub) -> TokenBucket {
+    TokenBucket::new(ROWS_PER_SECOND, ROWS_AT_ONCE, hub.clock.instant())
+}
+
+/// Waits until the limit allows what was just received.
+async fn wait_for(limit: &mut TokenBucket, cost: u64, now: Instant) {
+    let wait = limit.charge(cost as f64, now);
+    if !wait.is_zero() {
+        tokio::time::sleep(wait).await;
+    }
+}
+
+/// Receives what is no row: facts, process tables and notes.
+async fn receive_reports(hub: &Hub, host: HostId, mut receiver: FrameReceiver) -> LinkError {
+    let mut limit = row_limit(hub);
     loop {
-        let wait = pace.count(1, Instant::now());
-        if !wait.is_zero() {
-            tokio::time::sleep(wait).await;
-        }
+        wait_for(&mut limit, 1, hub.clock.instant()).await;
         match receiver.next::<FromAgent>().await {
-            Ok(Some(FromAgent::Facts(facts))) => {
-                let mut fleet = hub.fleet();
-                fleet.set_facts(host, facts);
-                let generation = fleet.generation();
-                drop(fleet);
-                hub.announce(generation);
-            }
-            Ok(Some(FromAgent::Processes { time, processes })) => {
-                let mut fleet = hub.fleet();
-                fleet.take_processes(host, time, processes);
-                let generation = fleet.generation();
-                drop(fleet);
-                hub.announce(generation);
-            }
-            Ok(Some(FromAgent::Notes(notes))) => hub.fleet().set_notes(host, notes),
+            Ok(Some(report)) => hub.update(|core| match report {
+                FromAgent::Facts(facts) => core.fleet.set_facts(host, facts),
+                FromAgent::Processes { time, processes } => {
+                    core.fleet.set_processes(host, time, processes);
+                }
+                FromAgent::Notes(notes) => core.fleet.set_notes(host, notes),
+            }),
             Ok(None) => return LinkError::StreamEnded,
             Err(error) => return error,
         }
     }
 }
 
-/// Tells the agent which rows are durable, and what those who look want of it.
-async fn answer(hub: &Hub, host: HostId, mut sender: FrameSender, settled: &Settled) -> LinkError {
+/// Acknowledges durable rows, and passes on what subscribers need of the agent.
+async fn send_orders(
+    hub: &Hub,
+    host: HostId,
+    mut sender: FrameSender,
+    unacknowledged: &Unacknowledged,
+) -> LinkError {
     let mut durable = hub.durable.clone();
-    let mut demanded = hub.demands.subscribe();
+    let mut demand = hub.demand.subscribe();
     let mut again = None;
     loop {
         let is_alive = tokio::select! {
             () = sleep_until(again) => true,
             changed = durable.changed() => changed.is_ok(),
-            changed = demanded.changed() => changed.is_ok(),
+            changed = demand.changed() => changed.is_ok(),
         };
         if !is_alive {
             return LinkError::StreamEnded;
         }
         let generation = *durable.borrow_and_update();
-        let wanted = hub.demands.due(host);
-        if wanted.is_over {
-            hub.fleet().forget_processes(host);
+        let due = hub.demand.due(host);
+        if due.has_ended {
+            hub.update(|core| core.fleet.drop_processes(host));
         }
-        again = wanted.again;
-        let mut orders = wanted.orders;
-        orders.extend(due(
-            &mut settled.lock().unwrap_or_else(PoisonError::into_inner),
-            generation,
-        ));
+        again = due.again;
+        let mut orders = due.orders;
+        {
+            let rows = unacknowledged.lock();
+            let mut rows = rows.unwrap_or_else(PoisonError::into_inner);
+            orders.extend(take_durable(&mut rows, generation));
+        }
         if orders.is_empty() {
             continue;
         }
@@ -199,24 +209,26 @@ async fn sleep_until(moment: Option<Instant>) {
     }
 }
 
-async fn take_streams(
+/// Accepts streams of rows and reads each in a task of its own.
+async fn accept_streams(
     hub: &Arc<Hub>,
     host: HostId,
     name: &Label,
     connection: &sysmon_link::Connection,
-    settled: &Settled,
+    unacknowledged: &Unacknowledged,
 ) -> LinkError {
     loop {
         let stream = match connection.accept_uni().await {
             Ok(stream) => FrameReceiver::new(stream),
             Err(error) => return error.into(),
         };
-        let (hub, name, settled) = (Arc::clone(hub), name.clone(), Arc::clone(settled));
-        // Ends with the connection: then its stream fails.
+        let (hub, name) = (Arc::clone(hub), name.clone());
+        let unacknowledged = Arc::clone(unacknowledged);
+        // The task ends with the connection: then its stream fails.
         tokio::spawn(async move {
-            if let Err(error) = take_rows(&hub, host, stream, &settled).await {
+            if let Err(error) = receive_rows(&hub, host, stream, &unacknowledged).await {
                 hub.count_refusal();
-                tracing::warn!("broke off a stream of agent {name}: {error}");
+                tracing::warn!(agent = %name, %error, "stream of rows ended by the hub");
             }
         });
     }
@@ -231,79 +243,90 @@ fn names_in(frame: &Push) -> u64 {
     }
 }
 
-async fn take_rows(
+async fn receive_rows(
     hub: &Hub,
     host: HostId,
     mut stream: FrameReceiver,
-    settled: &Settled,
+    unacknowledged: &Unacknowledged,
 ) -> Result<(), StreamError> {
     let mut rows = RowStream::new(host);
-    let mut pace = Pace::new(Instant::now());
+    let mut limit = row_limit(hub);
     let mut durable = hub.durable.clone();
     loop {
         let frame = match stream.next::<Push>().await {
             Ok(Some(frame)) => frame,
-            // The connection's end is told once, where it is served.
+            // The end of the connection is logged once, where it is served.
             Ok(None) | Err(LinkError::Lost(_)) => return Ok(()),
             Err(error) => {
                 stream.stop(CloseCode::Protocol);
                 return Err(error.into());
             }
         };
-        let named = names_in(&frame);
-        let result = {
-            let mut fleet = hub.fleet();
-            let result = rows.take(frame, &mut fleet, now());
-            let ahead_ms = result.as_ref().ok().and_then(|taken| taken.ahead_ms);
-            let known = fleet.host(host).map_or(0, |host| host.clock_offset_ms);
-            if let Some(ahead_ms) =
-                ahead_ms.filter(|ahead| !CLOCK_STEP_MS.contains(&(ahead - known)))
-            {
-                fleet.set_clock_offset(host, ahead_ms, now());
-            }
-            let (generation, news) = (fleet.generation(), fleet.take_news());
-            drop(fleet);
-            hub.announce(generation);
-            hub.tell_news(news);
-            result.map(|taken| (generation, taken))
-        };
-        let noted = result.map_err(StreamError::from);
-        let noted = noted.and_then(|(generation, taken)| {
-            let Some((run, rows)) = taken.settled.filter(|(_, rows)| !rows.is_empty()) else {
-                return Ok(0);
-            };
-            let count = rows.len();
-            let taken = Taken {
-                generation,
-                run,
-                rows,
-            };
-            settle(
-                &mut settled.lock().unwrap_or_else(PoisonError::into_inner),
-                taken,
-            )?;
-            Ok(count)
-        });
-        let rows = noted.inspect_err(|_| stream.stop(CloseCode::Protocol))?;
-        // A frame costs something even if there is nothing in it, and names cost more.
-        let cost = rows.max(1) + named / NAMES_PER_ROW;
-        let wait = pace.count(cost, Instant::now());
-        if !wait.is_zero() {
-            tokio::time::sleep(wait).await;
-        }
-        // While the disk takes nothing the agent keeps its rows, and they wait there.
-        while hub.fleet().is_unsaved_full() && durable.changed().await.is_ok() {}
+        let names = names_in(&frame);
+        let ingested = ingest(hub, host, &mut rows, frame).map_err(StreamError::from);
+        let count = ingested
+            .and_then(|(generation, ingested)| {
+                acknowledge_later(unacknowledged, generation, ingested)
+            })
+            .inspect_err(|_| stream.stop(CloseCode::Protocol))?;
+        // Every frame costs something even if it is empty, and names cost more.
+        let cost = count.max(1) + names / NAMES_PER_ROW;
+        wait_for(&mut limit, cost, hub.clock.instant()).await;
+        // While commits hang the agent's rows stay in its spool.
+        while hub.core().fleet.is_unsaved_full() && durable.changed().await.is_ok() {}
     }
+}
+
+/// Adds a frame's content to the core; returns the generation that has it.
+fn ingest(
+    hub: &Hub,
+    host: HostId,
+    rows: &mut RowStream,
+    frame: Push,
+) -> Result<(u64, Ingested), IngestError> {
+    hub.update(|core| {
+        let ingested = rows.ingest(frame, core, hub.now())?;
+        let known = core.fleet.host(host).map_or(0, |host| host.clock_offset_ms);
+        let is_step = |ahead: &i64| !CLOCK_STEP_MS.contains(&(ahead - known));
+        if let Some(ahead_ms) = ingested.ahead_ms.filter(is_step) {
+            core.set_clock_offset(host, ahead_ms, hub.now());
+        }
+        Ok((core.fleet.generation(), ingested))
+    })
+}
+
+/// Notes that rows have to be acknowledged once they are durable; returns how many.
+fn acknowledge_later(
+    unacknowledged: &Unacknowledged,
+    generation: u64,
+    ingested: Ingested,
+) -> Result<u64, StreamError> {
+    let Some((run, rows)) = ingested.rows.filter(|(_, rows)| !rows.is_empty()) else {
+        return Ok(0);
+    };
+    let count = rows.len();
+    let received = Received {
+        generation,
+        run,
+        rows,
+    };
+    let mut unacknowledged = unacknowledged
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    add(&mut unacknowledged, received)?;
+    Ok(count)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
+    use sysmon_clock::Clock;
 
-    fn taken(run: u64, seq: u64) -> Taken {
+    fn received(run: u64, seq: u64) -> Received {
         let mut rows = SeqSet::new();
         rows.insert(seq);
-        Taken {
+        Received {
             generation: seq,
             run: RunId(run),
             rows,
@@ -311,18 +334,32 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_for_its_acknowledgement_is_bounded() {
-        let mut settled = Vec::new();
-        for seq in 1..=2 * SETTLED_MAX as u64 {
-            settle(&mut settled, taken(1, seq)).unwrap();
+    fn unacknowledged_rows_are_bounded() {
+        let mut unacknowledged = Vec::new();
+        for seq in 1..=2 * UNACKNOWLEDGED_MAX as u64 {
+            add(&mut unacknowledged, received(1, seq)).unwrap();
         }
-        assert_eq!(settled.len(), SETTLED_MAX);
-        assert!(settle(&mut settled, taken(2, 1)).is_err());
-        let acks = due(&mut settled, u64::MAX);
+        assert_eq!(unacknowledged.len(), UNACKNOWLEDGED_MAX);
+        assert!(add(&mut unacknowledged, received(2, 1)).is_err());
+        let acks = take_durable(&mut unacknowledged, u64::MAX);
         let all = ToAgent::Ack {
             run: RunId(1),
-            ranges: vec![(1, 2 * SETTLED_MAX as u64)],
+            ranges: vec![(1, 2 * UNACKNOWLEDGED_MAX as u64)],
         };
         assert_eq!(acks, [all]);
+    }
+
+    #[test]
+    fn ten_rows_a_second_never_wait_and_a_flood_does() {
+        let start = Clock::system().instant();
+        let mut limit = TokenBucket::new(ROWS_PER_SECOND, ROWS_AT_ONCE, start);
+        for tenth in 0..1_000 {
+            let now = start + Duration::from_millis(tenth * 100);
+            assert_eq!(limit.charge(1.0, now), Duration::ZERO);
+        }
+        let now = start + Duration::from_secs(200);
+        assert_eq!(limit.charge(600.0, now), Duration::ZERO);
+        assert_eq!(limit.charge(600.0, now), Duration::ZERO);
+        assert_eq!(limit.charge(2_000.0, now), Duration::from_secs(1));
     }
 }

@@ -1,18 +1,18 @@
-//! What fires and how it is told, for those who ask.
+//! Firing alerts and the state of the routes, as subscribers request them.
 
 use sysmon_wire::alerts::{Acknowledgement, AlertState, Alerts, RouteState};
 use sysmon_wire::limits::ALERTS_MAX;
 use sysmon_wire::{Label, UnixMs};
 
-use super::{Hub, now};
+use super::Hub;
 use sysmon_alerts::active::ActiveAlert;
 use sysmon_alerts::notify::RouteHealth;
 use sysmon_alerts::silence::Scope;
 
 impl Hub {
-    /// What fires, and how the routes do.
+    /// Firing alerts and the state of each route.
     pub fn alerts(&self) -> Alerts {
-        let open = self.notifier.active(now());
+        let open = self.notifier.active(self.now());
         Alerts {
             changed: 0,
             more: u32::try_from(open.len().saturating_sub(ALERTS_MAX)).unwrap_or(u32::MAX),
@@ -21,7 +21,7 @@ impl Hub {
         }
     }
 
-    /// Somebody takes care of what fires on some hosts.
+    /// Acknowledges the firing alerts of a scope on behalf of `by`.
     pub(super) fn acknowledge(
         &self,
         by: &str,
@@ -31,25 +31,35 @@ impl Hub {
     ) -> Alerts {
         let acknowledged = Acknowledgement {
             by: Label::new(by),
-            at: now(),
+            at: self.now(),
             note: Label::new(note),
         };
-        let scope = Scope::new(host, rule.unwrap_or("*"));
-        let count = self.notifier.acknowledge(&scope, Some(&acknowledged));
-        tracing::info!("{by} takes care of {count} alerts of {scope}");
-        Alerts {
-            changed: u32::try_from(count).unwrap_or(u32::MAX),
-            ..self.alerts()
-        }
+        let (scope, count) = self.set_acknowledged(host, rule, Some(&acknowledged));
+        tracing::info!(by, %scope, alerts = count, "alerts acknowledged");
+        self.alerts_after(count)
     }
 
-    /// Nobody takes care any more of what fires on some hosts.
+    /// Removes the acknowledgements of a scope.
     pub(super) fn unacknowledge(&self, by: &str, host: &str, rule: Option<&str>) -> Alerts {
+        let (scope, count) = self.set_acknowledged(host, rule, None);
+        tracing::info!(by, %scope, alerts = count, "acknowledgements removed");
+        self.alerts_after(count)
+    }
+
+    fn set_acknowledged(
+        &self,
+        host: &str,
+        rule: Option<&str>,
+        acknowledged: Option<&Acknowledgement>,
+    ) -> (Scope, usize) {
         let scope = Scope::new(host, rule.unwrap_or("*"));
-        let count = self.notifier.acknowledge(&scope, None);
-        tracing::info!("{by} says that nobody takes care of {count} alerts of {scope}");
+        let count = self.notifier.acknowledge(&scope, acknowledged);
+        (scope, count)
+    }
+
+    fn alerts_after(&self, changed: usize) -> Alerts {
         Alerts {
-            changed: u32::try_from(count).unwrap_or(u32::MAX),
+            changed: u32::try_from(changed).unwrap_or(u32::MAX),
             ..self.alerts()
         }
     }

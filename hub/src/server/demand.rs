@@ -1,77 +1,80 @@
-//! What those who look want of which agent: kept for a moment, and passed on by its connection.
+//! Costly collection that subscribers need of an agent at present; its connection passes it on.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use sysmon_clock::Clock;
 use sysmon_wire::limits::{BURST_INTERVAL_MS_MIN, BURST_MS_MAX};
 use sysmon_wire::message::ToAgent;
 use tokio::sync::watch;
 
 use crate::fleet::HostId;
 
-/// How long an agent tells all processes after it was last asked.
+/// How long an agent sends its process table after the last request.
 const WATCH: Duration = Duration::from_secs(5);
 
-/// How often it is asked again while somebody looks.
+/// How often the request is repeated while a subscriber needs the table.
 const RENEW: Duration = Duration::from_secs(2);
 
-/// Hosts that are sampled more often at a time: each then sends ten times the rows, all of which are kept.
+/// Hosts that may sample faster at the same time: each then sends ten times the rows, and all of them are stored.
 const BURSTS_MAX: usize = 16;
 
-/// What is wanted of agents.
+/// What subscribers need of each host.
 #[derive(Debug)]
-pub(super) struct Demands {
-    wanted: Mutex<HashMap<HostId, Wanted>>,
-    /// How many want a burst of which host.
+pub(super) struct Demand {
+    clock: Clock,
+    hosts: Mutex<HashMap<HostId, HostDemand>>,
+    /// Open burst requests of each host.
     bursts: Mutex<HashMap<HostId, usize>>,
     changed: watch::Sender<u64>,
 }
 
 #[derive(Debug, Default)]
-struct Wanted {
+struct HostDemand {
     processes_until: Option<Instant>,
-    asked: Option<Instant>,
+    requested: Option<Instant>,
     burst: Option<ToAgent>,
 }
 
-/// What is due to a host's agent.
+/// What to send to a host's agent now.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Due {
     pub(super) orders: Vec<ToAgent>,
-    /// Its processes are looked at no longer.
-    pub(super) is_over: bool,
-    /// When to look again, if anything will be due then.
+    /// Nobody needs the process table any longer.
+    pub(super) has_ended: bool,
+    /// When something is due next.
     pub(super) again: Option<Instant>,
 }
 
-impl Demands {
-    pub(super) fn new() -> Self {
+impl Demand {
+    pub(super) fn new(clock: Clock) -> Self {
         Self {
-            wanted: Mutex::default(),
+            clock,
+            hosts: Mutex::default(),
             bursts: Mutex::default(),
             changed: watch::Sender::new(0),
         }
     }
 
-    /// Tells when anything is wanted anew.
+    /// Changes whenever there is new demand.
     pub(super) fn subscribe(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()
     }
 
-    /// Somebody looks at a host's processes for about this long.
-    pub(super) fn processes(&self, host: HostId, for_: Duration) {
-        let until = Instant::now() + for_;
-        let is_first = self.with(host, |wanted| {
-            wanted.processes_until.replace(until).is_none()
+    /// A subscriber needs a host's process table for about this long.
+    pub(super) fn processes(&self, host: HostId, span: Duration) {
+        let until = self.clock.instant() + span;
+        let is_first = self.with(host, |demand| {
+            demand.processes_until.replace(until).is_none()
         });
         if is_first {
             self.changed.send_modify(|n| *n += 1);
         }
     }
 
-    /// Somebody wants a burst, within the limits, until the result is dropped; none if too many hosts
-    /// have one.
+    /// A subscriber needs faster samples, within the limits, until the result is dropped; none if too many hosts
+    /// sample faster already.
     pub(super) fn burst(&self, host: HostId, interval_ms: u32, for_ms: u32) -> Option<Burst<'_>> {
         {
             let mut bursts = self.bursts.lock().unwrap_or_else(PoisonError::into_inner);
@@ -84,9 +87,9 @@ impl Demands {
         let for_ms = for_ms.min(BURST_MS_MAX);
         self.order_burst(host, interval_ms, for_ms);
         Some(Burst {
-            demands: self,
+            demand: self,
             host,
-            lasts: Duration::from_millis(u64::from(for_ms)),
+            span: Duration::from_millis(u64::from(for_ms)),
         })
     }
 
@@ -95,54 +98,54 @@ impl Demands {
             interval_ms,
             for_ms,
         };
-        self.with(host, |wanted| wanted.burst = Some(burst));
+        self.with(host, |demand| demand.burst = Some(burst));
         self.changed.send_modify(|n| *n += 1);
     }
-    fn with<T>(&self, host: HostId, f: impl FnOnce(&mut Wanted) -> T) -> T {
-        let mut all = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
-        f(all.entry(host).or_default())
+
+    fn with<T>(&self, host: HostId, change: impl FnOnce(&mut HostDemand) -> T) -> T {
+        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        change(hosts.entry(host).or_default())
     }
 
-    /// What the host's agent is to be told now.
+    /// What the host's agent has to be sent now.
     pub(super) fn due(&self, host: HostId) -> Due {
-        let mut all = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(wanted) = all.get_mut(&host) else {
+        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(demand) = hosts.get_mut(&host) else {
             return Due::default();
         };
-        let now = Instant::now();
+        let now = self.clock.instant();
         let mut due = Due {
-            orders: wanted.burst.take().into_iter().collect(),
+            orders: demand.burst.take().into_iter().collect(),
             ..Due::default()
         };
-        let Some(until) = wanted.processes_until.filter(|until| *until >= now) else {
-            all.remove(&host);
-            due.is_over = true;
+        let Some(until) = demand.processes_until.filter(|until| *until >= now) else {
+            hosts.remove(&host);
+            due.has_ended = true;
             return due;
         };
-        let asked = wanted.asked.filter(|asked| now - *asked < RENEW);
-        if asked.is_none() {
+        let requested = demand.requested.filter(|at| now - *at < RENEW);
+        if requested.is_none() {
             due.orders.push(ToAgent::WatchProcesses {
                 for_ms: WATCH.as_millis() as u32,
             });
         }
-        let asked = *wanted.asked.insert(asked.unwrap_or(now));
-        due.again = Some((asked + RENEW).min(until + Duration::from_millis(1)));
+        let requested = *demand.requested.insert(requested.unwrap_or(now));
+        due.again = Some((requested + RENEW).min(until + Duration::from_millis(1)));
         due
     }
 }
 
-/// A burst that somebody wants.
+/// An open request for faster samples.
 #[derive(Debug)]
 pub(super) struct Burst<'a> {
-    demands: &'a Demands,
+    demand: &'a Demand,
     host: HostId,
-    /// How long it lasts.
-    pub(super) lasts: Duration,
+    pub(super) span: Duration,
 }
 
 impl Drop for Burst<'_> {
     fn drop(&mut self) {
-        let bursts = self.demands.bursts.lock();
+        let bursts = self.demand.bursts.lock();
         let mut bursts = bursts.unwrap_or_else(PoisonError::into_inner);
         let others = bursts.get(&self.host).map_or(0, |count| count - 1);
         if others > 0 {
@@ -151,67 +154,68 @@ impl Drop for Burst<'_> {
         }
         bursts.remove(&self.host);
         drop(bursts);
-        // Also takes the place of an order that an agent who is away did not get.
-        self.demands
-            .order_burst(self.host, BURST_INTERVAL_MS_MIN, 0);
+        // Replaces an order that was not sent yet because the agent is disconnected.
+        self.demand.order_burst(self.host, BURST_INTERVAL_MS_MIN, 0);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sysmon_clock::ManualTime;
 
     #[test]
-    fn a_burst_is_bounded_and_ends_with_the_last_who_wants_it() {
-        let demands = Demands::new();
+    fn a_burst_is_bounded_and_ends_with_its_last_request() {
+        let demand = Demand::new(Clock::system());
         let host = HostId(3);
-        let orders = || demands.due(host).orders;
+        let orders = || demand.due(host).orders;
         let order = |for_ms| ToAgent::Burst {
             interval_ms: BURST_INTERVAL_MS_MIN,
             for_ms,
         };
-        let first = demands.burst(host, 1, u32::MAX).unwrap();
-        assert_eq!(first.lasts, Duration::from_secs(60));
+        let first = demand.burst(host, 1, u32::MAX).unwrap();
+        assert_eq!(first.span, Duration::from_secs(60));
         assert_eq!(orders(), [order(BURST_MS_MAX)]);
-        let second = demands.burst(host, 100, 5000).unwrap();
+        let second = demand.burst(host, 100, 5000).unwrap();
         assert_eq!(orders(), [order(5000)]);
         drop(first);
-        assert_eq!(orders(), [], "another still wants it");
+        assert_eq!(orders(), [], "another request is open");
         drop(second);
         assert_eq!(orders(), [order(0)]);
         let hosts = 10..10 + BURSTS_MAX as u32;
         let all: Vec<_> = hosts
-            .map(|n| demands.burst(HostId(n), 100, 5000).unwrap())
+            .map(|n| demand.burst(HostId(n), 100, 5000).unwrap())
             .collect();
-        assert!(demands.burst(host, 100, 5000).is_none());
-        assert!(demands.burst(HostId(10), 100, 5000).is_some());
+        assert!(demand.burst(host, 100, 5000).is_none());
+        assert!(demand.burst(HostId(10), 100, 5000).is_some());
         drop(all);
-        assert!(demands.burst(host, 100, 5000).is_some());
+        assert!(demand.burst(host, 100, 5000).is_some());
     }
 
     #[test]
-    fn an_agent_is_asked_once_in_a_while_and_told_of_a_burst_once() {
-        let demands = Demands::new();
+    fn a_process_table_is_requested_periodically_and_a_burst_once() {
+        let time = ManualTime::new(sysmon_wire::UnixMs(0));
+        let demand = Demand::new(time.clock());
         let host = HostId(3);
-        assert_eq!(demands.due(host), Due::default());
-        demands.processes(host, Duration::from_secs(60));
-        let _burst = demands.burst(host, 100, 5000);
-        let due = demands.due(host);
+        assert_eq!(demand.due(host), Due::default());
+        demand.processes(host, Duration::from_secs(60));
+        let _burst = demand.burst(host, 100, 5000);
+        let due = demand.due(host);
         assert!(matches!(
             due.orders[..],
             [ToAgent::Burst { .. }, ToAgent::WatchProcesses { .. }]
         ));
         let again = due.again.unwrap();
-        assert!(!due.is_over && again > Instant::now() && again <= Instant::now() + RENEW);
-        let due = demands.due(host);
+        assert!(!due.has_ended && again == time.clock().instant() + RENEW);
+        let due = demand.due(host);
         assert_eq!((due.orders, due.again), (Vec::new(), Some(again)));
-        demands.processes(host, Duration::ZERO);
-        std::thread::sleep(Duration::from_millis(2));
-        let over = Due {
-            is_over: true,
+        demand.processes(host, Duration::ZERO);
+        time.advance(Duration::from_millis(2));
+        let ended = Due {
+            has_ended: true,
             ..Due::default()
         };
-        assert_eq!(demands.due(host), over, "nobody looks any more");
-        assert_eq!(demands.due(host), Due::default());
+        assert_eq!(demand.due(host), ended, "the demand has ended");
+        assert_eq!(demand.due(host), Due::default());
     }
 }

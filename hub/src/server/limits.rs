@@ -1,143 +1,116 @@
-//! What one peer may take of the hub. Pure.
+//! Limits for each peer: how much of something at once, and how often. Pure.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Rows of one stream that are taken in a second, all in all. A day of backfill takes three quarters of a minute;
-/// whoever sends more is read more slowly, and keeps the rest.
-const ROWS_PER_SECOND: f64 = 2_000.0;
+/// Keys that a limiter remembers; further ones are not limited until there is room again.
+const KEYS_MAX: usize = 10_000;
 
-/// Rows that may come at once: two of the largest frames.
-const ROWS_AT_ONCE: f64 = 1_200.0;
-
-/// How fast a stream's rows are taken.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Pace {
-    allowed: f64,
-    at: Instant,
-}
-
-impl Pace {
-    pub(super) fn new(now: Instant) -> Self {
-        Self {
-            allowed: ROWS_AT_ONCE,
-            at: now,
-        }
-    }
-
-    /// Counts rows that came; the time to wait before more are read.
-    pub(super) fn count(&mut self, rows: u64, now: Instant) -> Duration {
-        let passed = now.saturating_duration_since(self.at).as_secs_f64();
-        self.at = now;
-        self.allowed = (self.allowed + passed * ROWS_PER_SECOND).min(ROWS_AT_ONCE) - rows as f64;
-        Duration::from_secs_f64((-self.allowed / ROWS_PER_SECOND).max(0.0))
-    }
-}
-
-/// How often each of many may try something in a while. Those who have not tried for that long are forgotten.
+/// Limits how often each key, such as an address, may attempt something: once over the limit it waits until its
+/// window ends, however often it retries.
 #[derive(Debug)]
-pub(super) struct Tries<K> {
-    made: Mutex<HashMap<K, (Instant, u32)>>,
-    most: u32,
-    within: Duration,
+pub(super) struct RateLimiter<K> {
+    /// Start of the present window of each key, and the attempts in it.
+    windows: Mutex<HashMap<K, (Instant, u32)>>,
+    limit: u32,
+    window: Duration,
 }
 
-/// Keys that are remembered; more of them share what is left to one.
-const TRIES_KEYS_MAX: usize = 10_000;
-
-impl<K: Eq + Hash> Tries<K> {
-    pub(super) fn new(most: u32, within: Duration) -> Self {
+impl<K: Eq + Hash> RateLimiter<K> {
+    pub(super) fn new(limit: u32, window: Duration) -> Self {
         Self {
-            made: Mutex::default(),
-            most,
-            within,
+            windows: Mutex::default(),
+            limit,
+            window,
         }
     }
 
-    /// Whether one more is too many.
+    /// Whether another attempt is over the limit. Attempts are counted by [`RateLimiter::count`].
     pub(super) fn is_over(&self, key: &K, now: Instant) -> bool {
-        let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        made.get(key).is_some_and(|(since, count)| {
-            *count >= self.most && now.saturating_duration_since(*since) < self.within
+        self.lock().get(key).is_some_and(|(since, count)| {
+            *count >= self.limit && now.saturating_duration_since(*since) < self.window
         })
     }
 
-    /// Counts one.
     pub(super) fn count(&self, key: K, now: Instant) {
-        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_new = |since: &Instant| now.saturating_duration_since(*since) < self.within;
-        if made.len() >= TRIES_KEYS_MAX && !made.contains_key(&key) {
-            made.retain(|_, (since, _)| is_new(since));
-            if made.len() >= TRIES_KEYS_MAX {
+        let mut windows = self.lock();
+        let is_open = |since: &Instant| now.saturating_duration_since(*since) < self.window;
+        if windows.len() >= KEYS_MAX && !windows.contains_key(&key) {
+            windows.retain(|_, (since, _)| is_open(since));
+            if windows.len() >= KEYS_MAX {
                 return;
             }
         }
-        let (since, count) = made.entry(key).or_insert((now, 0));
-        if !is_new(since) {
+        let (since, count) = windows.entry(key).or_insert((now, 0));
+        if !is_open(since) {
             (*since, *count) = (now, 0);
         }
         *count += 1;
     }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<K, (Instant, u32)>> {
+        self.windows.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-/// Places of which each key, such as an address, may take so many.
+/// A number of slots for each key, such as an address.
 #[derive(Debug)]
-pub(super) struct Places<K> {
-    taken: Mutex<HashMap<K, usize>>,
-    /// Of all keys together.
-    places: AtomicUsize,
-    most: usize,
+pub(super) struct Slots<K> {
+    used: Mutex<HashMap<K, usize>>,
+    /// By all keys together.
+    total: AtomicUsize,
+    per_key: usize,
 }
 
-/// A place, until it is dropped.
+/// A slot, released when dropped.
 #[derive(Debug)]
-pub(super) struct Place<K: Eq + Hash> {
-    places: Arc<Places<K>>,
+pub(super) struct Slot<K: Eq + Hash> {
+    slots: Arc<Slots<K>>,
     key: K,
 }
 
-impl<K: Eq + Hash + Clone> Places<K> {
-    pub(super) fn new(most: usize) -> Arc<Self> {
+impl<K: Eq + Hash + Clone> Slots<K> {
+    pub(super) fn new(per_key: usize) -> Arc<Self> {
         Arc::new(Self {
-            taken: Mutex::default(),
-            places: AtomicUsize::new(0),
-            most,
+            used: Mutex::default(),
+            total: AtomicUsize::new(0),
+            per_key,
         })
     }
 
-    /// How many places are taken by all.
-    pub(super) fn taken(&self) -> usize {
-        self.places.load(Ordering::Relaxed)
+    /// How many slots all keys together use.
+    pub(super) fn used(&self) -> usize {
+        self.total.load(Ordering::Relaxed)
     }
 
-    /// Takes a place; none if there is none left.
-    pub(super) fn take(self: &Arc<Self>, key: K) -> Option<Place<K>> {
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = taken.entry(key.clone()).or_default();
-        if *count >= self.most {
+    /// A slot for `key`, or none if it uses all of its slots.
+    pub(super) fn acquire(self: &Arc<Self>, key: K) -> Option<Slot<K>> {
+        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = used.entry(key.clone()).or_default();
+        if *count >= self.per_key {
             return None;
         }
         *count += 1;
-        self.places.fetch_add(1, Ordering::Relaxed);
-        Some(Place {
-            places: Arc::clone(self),
+        self.total.fetch_add(1, Ordering::Relaxed);
+        Some(Slot {
+            slots: Arc::clone(self),
             key,
         })
     }
 }
 
-impl<K: Eq + Hash> Drop for Place<K> {
+impl<K: Eq + Hash> Drop for Slot<K> {
     fn drop(&mut self) {
-        self.places.places.fetch_sub(1, Ordering::Relaxed);
-        let taken = self.places.taken.lock();
-        let mut taken = taken.unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = taken.get_mut(&self.key) {
+        self.slots.total.fetch_sub(1, Ordering::Relaxed);
+        let used = self.slots.used.lock();
+        let mut used = used.unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = used.get_mut(&self.key) {
             *count -= 1;
             if *count == 0 {
-                taken.remove(&self.key);
+                used.remove(&self.key);
             }
         }
     }
@@ -146,51 +119,32 @@ impl<K: Eq + Hash> Drop for Place<K> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sysmon_clock::Clock;
 
     #[test]
-    fn places_come_back_when_they_are_left() {
-        let places = Places::new(2);
-        let (a, b) = (places.take("x"), places.take("x"));
-        assert!(a.is_some() && b.is_some() && places.take("x").is_none());
-        assert_eq!(places.taken(), 2);
-        assert!(places.take("y").is_some());
+    fn a_dropped_slot_is_free_again() {
+        let slots = Slots::new(2);
+        let (a, b) = (slots.acquire("x"), slots.acquire("x"));
+        assert!(a.is_some() && b.is_some() && slots.acquire("x").is_none());
+        assert_eq!(slots.used(), 2);
+        assert!(slots.acquire("y").is_some());
         drop(a);
-        assert!(places.take("x").is_some());
+        assert!(slots.acquire("x").is_some());
         drop(b);
-        assert!(places.taken.lock().unwrap().is_empty());
+        assert!(slots.used.lock().unwrap().is_empty());
     }
 
     #[test]
-    fn who_tries_too_often_waits_and_nobody_else() {
-        let (start, minute) = (Instant::now(), Duration::from_secs(60));
-        let tries = Tries::new(2, minute);
+    fn only_the_key_that_attempts_too_often_is_limited() {
+        let (start, minute) = (Clock::system().instant(), Duration::from_secs(60));
+        let limiter = RateLimiter::new(2, minute);
         for _ in 0..2 {
-            assert!(!tries.is_over(&"x", start));
-            tries.count("x", start);
+            assert!(!limiter.is_over(&"x", start));
+            limiter.count("x", start);
         }
-        assert!(tries.is_over(&"x", start) && !tries.is_over(&"y", start));
-        assert!(!tries.is_over(&"x", start + minute));
-        tries.count("x", start + minute);
-        assert!(!tries.is_over(&"x", start + minute));
-    }
-
-    #[test]
-    fn rows_at_a_usual_pace_never_wait_and_a_flood_does() {
-        let start = Instant::now();
-        let mut pace = Pace::new(start);
-        for tenth in 0..1_000 {
-            let now = start + Duration::from_millis(tenth * 100);
-            assert_eq!(
-                pace.count(1, now),
-                Duration::ZERO,
-                "a burst of ten a second"
-            );
-        }
-        let now = start + Duration::from_secs(200);
-        assert_eq!(pace.count(600, now), Duration::ZERO);
-        assert_eq!(pace.count(600, now), Duration::ZERO);
-        assert_eq!(pace.count(600, now), Duration::from_millis(300));
-        let later = now + Duration::from_millis(300);
-        assert_eq!(pace.count(0, later), Duration::ZERO);
+        assert!(limiter.is_over(&"x", start) && !limiter.is_over(&"y", start));
+        assert!(!limiter.is_over(&"x", start + minute));
+        limiter.count("x", start + minute);
+        assert!(!limiter.is_over(&"x", start + minute));
     }
 }

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
@@ -19,37 +19,37 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Sleep, sleep};
 use tower_http::limit::RequestBodyLimitLayer;
 
-use super::{Hub, now};
+use super::Hub;
 use crate::exposition::{CONTENT_TYPE, Scrape};
 
-/// How long a connection may last, of one request and its answer: a scrape of a full fleet takes a fraction.
+/// How long a connection may last. A scrape of a full fleet takes a fraction of it.
 const CONNECTION_MAX: Duration = Duration::from_secs(10);
 
 /// Connections at once; others wait. One scraper and one health check need two.
 const CONNECTIONS_MAX: usize = 16;
 
-/// Time to wait after a connection could not be taken, for want of file handles mostly.
+/// Pause after accepting failed, mostly for want of file descriptors.
 const RETRY: Duration = Duration::from_millis(100);
 
-/// Takes the socket.
+/// Opens the socket.
 pub(super) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let listener = TcpListener::bind(address)?;
     listener.set_nonblocking(true)?;
     Ok(listener)
 }
 
-/// Answers for as long as the hub runs.
+/// Serves for as long as the hub runs.
 pub(super) async fn serve(hub: &Arc<Hub>, listener: TcpListener) {
     let served = async {
         let listener = Limited {
             listener: tokio::net::TcpListener::from_std(listener)?,
-            places: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
-            life: CONNECTION_MAX,
+            slots: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
+            duration: CONNECTION_MAX,
         };
         axum::serve(listener, router(Arc::clone(hub))).await
     };
     if let Err(error) = served.await {
-        tracing::error!("metrics are not served any more: {error}");
+        tracing::error!(%error, "metrics are no longer served");
     }
     std::future::pending::<()>().await;
 }
@@ -59,13 +59,18 @@ fn router(hub: Arc<Hub>) -> Router {
     Router::new()
         .route("/metrics", get(metrics))
         .route("/healthz", get(health))
-        .fallback(|| async { (StatusCode::NOT_FOUND, "there are /metrics and /healthz\n") })
+        .fallback(|| async {
+            (
+                StatusCode::NOT_FOUND,
+                "not found: this port serves /metrics and /healthz\n",
+            )
+        })
         .layer(RequestBodyLimitLayer::new(0))
         .layer(axum::middleware::map_response(close))
         .with_state(hub)
 }
 
-/// One request a connection: whoever scrapes comes every few seconds at most.
+/// One request a connection: scrapers come every few seconds at most.
 async fn close(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -79,9 +84,8 @@ async fn close(mut response: Response) -> Response {
 
 async fn metrics(State(hub): State<Arc<Hub>>) -> Response {
     let figures = hub.figures();
-    let uptime_ms = hub.started.elapsed().as_millis() as u64;
-    let scrape = Scrape::of(&hub.fleet(), figures, uptime_ms, now());
-    // Of ten thousand hosts it is megabytes: written elsewhere, so that rows do not wait for it.
+    let scrape = Scrape::of(&hub.core().fleet, figures, hub.uptime_ms(), hub.now());
+    // Ten thousand hosts make megabytes: rendered on another thread, so that rows do not wait for it.
     match tokio::task::spawn_blocking(move || scrape.render()).await {
         Ok(text) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
@@ -89,17 +93,17 @@ async fn metrics(State(hub): State<Arc<Hub>>) -> Response {
 }
 
 async fn health(State(hub): State<Arc<Hub>>) -> Response {
-    match hub.health(Instant::now()) {
+    match hub.health() {
         Ok(()) => (StatusCode::OK, "ok\n").into_response(),
         Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")).into_response(),
     }
 }
 
-/// A listener with few connections, none of which lasts long.
+/// A listener with few connections of limited duration.
 struct Limited {
     listener: tokio::net::TcpListener,
-    places: Arc<Semaphore>,
-    life: Duration,
+    slots: Arc<Semaphore>,
+    duration: Duration,
 }
 
 impl Listener for Limited {
@@ -109,18 +113,18 @@ impl Listener for Limited {
     async fn accept(&mut self) -> (Brief, SocketAddr) {
         loop {
             // The semaphore is never closed.
-            let place = Arc::clone(&self.places).acquire_owned().await.ok();
+            let slot = Arc::clone(&self.slots).acquire_owned().await.ok();
             match self.listener.accept().await {
                 Ok((stream, address)) => {
                     let connection = Brief {
                         stream,
-                        end: Box::pin(sleep(self.life)),
-                        place,
+                        end: Box::pin(sleep(self.duration)),
+                        slot,
                     };
                     return (connection, address);
                 }
                 Err(error) => {
-                    tracing::debug!("a connection for metrics was not taken: {error}");
+                    tracing::debug!(%error, "cannot accept a connection for metrics");
                     sleep(RETRY).await;
                 }
             }
@@ -132,12 +136,12 @@ impl Listener for Limited {
     }
 }
 
-/// A connection that fails when its time is over, whatever it does then.
+/// A connection that fails after a fixed time, whatever it does then.
 struct Brief {
     stream: TcpStream,
     end: Pin<Box<Sleep>>,
-    #[expect(dead_code, reason = "kept for as long as the connection is")]
-    place: Option<OwnedSemaphorePermit>,
+    #[expect(dead_code, reason = "held for as long as the connection")]
+    slot: Option<OwnedSemaphorePermit>,
 }
 
 impl Brief {
@@ -186,13 +190,13 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_connection_on_which_nothing_is_said_ends_and_leaves_its_place() {
+    async fn an_idle_connection_ends_and_frees_its_slot() {
         let socket = bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
         let address = socket.local_addr().unwrap();
         let mut listener = Limited {
             listener: tokio::net::TcpListener::from_std(socket).unwrap(),
-            places: Arc::new(Semaphore::new(1)),
-            life: Duration::from_millis(20),
+            slots: Arc::new(Semaphore::new(1)),
+            duration: Duration::from_millis(20),
         };
         let _silent = TcpStream::connect(address).await.unwrap();
         let (mut connection, _) = listener.accept().await;
@@ -203,8 +207,8 @@ mod tests {
         });
         let error = read.await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        assert_eq!(listener.places.available_permits(), 0);
+        assert_eq!(listener.slots.available_permits(), 0);
         drop(connection);
-        assert_eq!(listener.places.available_permits(), 1);
+        assert_eq!(listener.slots.available_permits(), 1);
     }
 }

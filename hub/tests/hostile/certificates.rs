@@ -1,4 +1,4 @@
-//! Those who show the wrong certificate, or none.
+//! Peers with a wrong certificate, or none.
 
 use std::time::{Duration, SystemTime};
 
@@ -24,8 +24,8 @@ fn said(answer: Result<Welcome, LinkError>) -> String {
     }
 }
 
-/// What somebody would put into a certificate who wants to be `good-1`.
-fn wishes() -> CertificateParams {
+/// Parameters of a forged certificate for `good-1`.
+fn forged_params() -> CertificateParams {
     let mut params = CertificateParams::default();
     params.subject_alt_names = vec![SanType::URI("sysmon://agent/good-1".try_into().unwrap())];
     params
@@ -37,16 +37,16 @@ fn made_at(authority: &Authority, role: Role, name: &str, moment: SystemTime) ->
 }
 
 #[tokio::test]
-async fn papers_that_are_not_of_the_hubs_authority_or_of_its_time_are_refused_by_name() {
+async fn foreign_and_expired_certificates_are_refused_with_the_reason() {
     let scene = Scene::new().await;
     let now = SystemTime::now();
     let key = KeyPair::generate().unwrap();
-    let own = wishes().self_signed(&key).unwrap();
+    let own = forged_params().self_signed(&key).unwrap();
     let self_signed = Papers::of_pem(&own.pem(), &key.serialize_pem());
-    // The right authority's name over another's signature.
+    // The right authority's name with another one's signature.
     let real = std::fs::read_to_string(scene.dir().join("ca/ca.pem")).unwrap();
     let issuer = Issuer::from_ca_cert_pem(&real, KeyPair::generate().unwrap()).unwrap();
-    let forged = wishes().signed_by(&key, &issuer).unwrap();
+    let forged = forged_params().signed_by(&key, &issuer).unwrap();
     let forged = Papers::of_pem(&forged.pem(), &key.serialize_pem());
     let elsewhere = Authority::in_memory(now).unwrap();
     let issued = |authority: &Authority, moment| {
@@ -75,7 +75,7 @@ async fn papers_that_are_not_of_the_hubs_authority_or_of_its_time_are_refused_by
 }
 
 #[tokio::test]
-async fn a_protocol_of_the_future_is_refused_and_a_minor_version_of_it_is_met() {
+async fn a_newer_major_protocol_is_refused_and_a_newer_minor_one_accepted() {
     let scene = Scene::new().await;
     let papers = || Some(Papers::of(&scene.identity(Role::Operator, "o")));
     let error = connect(&scene, HERE, papers(), b"sysmon/2")
@@ -102,7 +102,7 @@ async fn a_protocol_of_the_future_is_refused_and_a_minor_version_of_it_is_met() 
 }
 
 #[tokio::test]
-async fn each_role_may_do_one_thing() {
+async fn each_role_is_limited_to_its_purpose() {
     use Purpose::{Join, Mirror, Push, View};
     let scene = Scene::new().await;
     for role in [Role::Agent, Role::Operator, Role::Edge, Role::Hub] {
@@ -113,7 +113,7 @@ async fn each_role_may_do_one_thing() {
                 (Push, _) => "only a certificate of role agent may push",
                 (View, _) => "only a certificate of role operator may view",
                 (Join, _) => "has joined already",
-                (Mirror, _) => "a hub shows itself to edges",
+                (Mirror, _) => "edges do not connect to the hub",
             };
             let before = scene.refusals();
             let answer = connector.connect(&scene.address.to_string(), purpose).await;
@@ -128,7 +128,7 @@ async fn each_role_may_do_one_thing() {
 }
 
 #[tokio::test]
-async fn a_revoked_certificate_is_cut_off_whatever_it_has_open_and_stays_out() {
+async fn revoking_a_certificate_closes_its_connections_and_keeps_it_out() {
     let scene = Scene::new().await;
     for (role, name) in [(Role::Agent, "a"), (Role::Operator, "o")] {
         let identity = scene.identity(role, name);
@@ -158,9 +158,9 @@ async fn a_revoked_certificate_is_cut_off_whatever_it_has_open_and_stays_out() {
     scene.stays_unharmed().await;
 }
 
-/// The hub goes to its edges, not they to it: those too are cut off.
+/// The hub connects to edges; revocation closes those connections too.
 #[tokio::test]
-async fn a_revoked_edge_is_shown_nothing_any_more() {
+async fn a_revoked_edge_receives_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let state = HubState::new(dir.path());
     let now = SystemTime::now();
@@ -193,9 +193,9 @@ async fn a_revoked_edge_is_shown_nothing_any_more() {
     scene.stays_unharmed().await;
 }
 
-/// What a stolen authority opens, and that replacing it without an overlap closes that.
+/// What a stolen certificate authority allows, and that replacing it without an overlap ends that.
 #[tokio::test]
-async fn who_has_the_authority_can_be_anyone_until_it_is_replaced() {
+async fn a_stolen_authority_works_until_it_is_replaced() {
     let scene = Scene::new().await;
     let stolen = Authority::open(&scene.dir().join("ca")).unwrap();
     let now = SystemTime::now();

@@ -1,4 +1,4 @@
-//! Bytes that are not what they should be, at every place where a peer is listened to.
+//! Malformed bytes on every stream that the hub reads.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use sysmon_wire::{ALPN, MINOR, RowEncoder, SeriesTable, UnixMs};
 use crate::raw::{HERE, Papers, connect, frame, garbage, hello};
 use crate::scene::Scene;
 
-/// The code that says that somebody did not keep to the protocol.
+/// The close code for a violation of the protocol.
 const PROTOCOL: u64 = 2;
 
 async fn ended(connection: &Connection) -> String {
@@ -19,17 +19,17 @@ async fn ended(connection: &Connection) -> String {
     LinkError::from(ended.unwrap()).to_string()
 }
 
-/// The code with which the hub broke off a stream.
+/// The code with which the hub stopped a stream.
 async fn stopped(connection: &Connection, bytes: &[u8]) -> u64 {
     let mut stream = connection.open_uni().await.unwrap();
-    // The hub may break it off before all is written.
+    // The hub may stop it before everything is written.
     let _ = stream.write_all(bytes).await;
     let code = tokio::time::timeout(Duration::from_secs(20), stream.stopped()).await;
     code.unwrap().unwrap().unwrap().into_inner()
 }
 
 #[tokio::test]
-async fn who_does_not_say_hello_properly_is_told_so() {
+async fn a_malformed_hello_is_refused_with_the_reason() {
     let scene = Scene::new().await;
     for has_papers in [true, false] {
         for bytes in garbage() {
@@ -57,7 +57,7 @@ async fn who_does_not_say_hello_properly_is_told_so() {
 }
 
 #[tokio::test]
-async fn a_control_stream_with_garbage_ends_the_connection_and_all_that_is_open_on_it() {
+async fn garbage_on_the_control_stream_ends_the_connection_and_its_streams() {
     let scene = Scene::new().await;
     for bytes in garbage() {
         let raw = connect(
@@ -72,7 +72,7 @@ async fn a_control_stream_with_garbage_ends_the_connection_and_all_that_is_open_
         send.write_all(&frame(&hello(MINOR, Purpose::Push)))
             .await
             .unwrap();
-        // A stream of rows that is in order, and stays open.
+        // A valid stream of rows that stays open.
         let mut rows = raw.connection.open_uni().await.unwrap();
         let begin = Push::Begin {
             run: RunId(1),
@@ -89,9 +89,9 @@ async fn a_control_stream_with_garbage_ends_the_connection_and_all_that_is_open_
     scene.stays_unharmed().await;
 }
 
-/// Otherwise nothing could cut it off later: not a revocation, and not the end of its certificate.
+/// Otherwise neither a revocation nor the expiry of its certificate could end it later.
 #[tokio::test]
-async fn who_ends_its_control_stream_is_gone_with_all_that_is_open() {
+async fn ending_the_control_stream_ends_the_connection_and_its_streams() {
     let scene = Scene::new().await;
     let mut session = scene.session(Role::Agent, "evil").await;
     let mut rows = session.connection.open_uni().await.unwrap();
@@ -107,7 +107,7 @@ async fn who_ends_its_control_stream_is_gone_with_all_that_is_open() {
 }
 
 #[tokio::test]
-async fn a_stream_of_rows_with_garbage_is_broken_off_and_the_connection_stays() {
+async fn garbage_on_a_stream_of_rows_ends_only_that_stream() {
     let scene = Scene::new().await;
     let session = scene.session(Role::Agent, "evil").await;
     let begin = Push::Begin {
@@ -133,7 +133,7 @@ async fn a_stream_of_rows_with_garbage_is_broken_off_and_the_connection_stays() 
             keyframe(&block[..block.len() - 1]),
         ]
         .concat(),
-        // A table that names what it does not have: one series of metric 7.
+        // A table with a dangling reference: one series of metric 7.
         [
             frame(&begin),
             frame(&(
@@ -164,7 +164,7 @@ async fn a_stream_of_rows_with_garbage_is_broken_off_and_the_connection_stays() 
 }
 
 #[tokio::test]
-async fn a_length_that_promises_more_than_comes_holds_nobody_up() {
+async fn an_incomplete_frame_holds_up_nobody_else() {
     let scene = Scene::new().await;
     let session = scene.session(Role::Agent, "evil").await;
     let before = scene.refusals();
@@ -182,7 +182,7 @@ async fn a_length_that_promises_more_than_comes_holds_nobody_up() {
 }
 
 #[tokio::test]
-async fn a_request_of_garbage_is_broken_off_alone() {
+async fn a_garbage_request_ends_only_its_stream() {
     let scene = Scene::new().await;
     let session = scene.session(Role::Operator, "o").await;
     for bytes in garbage() {

@@ -1,4 +1,4 @@
-//! Attacks on a hub that runs: each ends in a refusal with a name, and costs nobody else a row.
+//! Attacks on a running hub: each ends in a refusal with a reason, and costs no other peer a row.
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 mod certificates;

@@ -1,4 +1,4 @@
-//! Those who want the hub to remember much of them before it knows them.
+//! Peers that make the hub buffer data before they are authenticated.
 
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ use crate::scene::Scene;
 
 const WAIT: Duration = Duration::from_millis(300);
 
-/// What a peer may send ahead before it is let in.
+/// Bytes that a peer may send before it is accepted.
 const BYTES_MAX: usize = 64 << 10;
 
-/// What of a long frame is taken, until the hub says that it is enough or takes no more.
+/// How many bytes of a long frame the hub accepts before it stops the stream or its window is full.
 async fn taken(stream: &mut SendStream, length: [u8; 3]) -> usize {
     let mut taken = 0;
     let _ = stream.write_all(&length).await;
@@ -28,7 +28,7 @@ async fn taken(stream: &mut SendStream, length: [u8; 3]) -> usize {
 }
 
 #[tokio::test]
-async fn nobody_makes_the_hub_hold_much_before_it_is_let_in() {
+async fn unaccepted_peers_cannot_make_the_hub_buffer_much() {
     let scene = Scene::new().await;
     for papers in [None, Some(Papers::of(&scene.identity(Role::Agent, "evil")))] {
         let raw = connect(&scene, HERE, papers, ALPN).await.unwrap();
@@ -40,7 +40,7 @@ async fn nobody_makes_the_hub_hold_much_before_it_is_let_in() {
         let bytes = taken(&mut stream, [0xff, 0xff, 0x3f]).await;
         assert!(bytes <= BYTES_MAX, "{bytes} bytes");
     }
-    // Nor one that says that it wants to join, and then sends a long request.
+    // A joining peer with a long request cannot either.
     let raw = connect(&scene, HERE, None, ALPN).await.unwrap();
     let (mut stream, mut recv) = raw.connection.open_bi().await.unwrap();
     let hello = frame(&hello(MINOR, Purpose::Join));

@@ -1,4 +1,4 @@
-//! Texts that would move a cursor or turn a line round, and more of them than there is room for.
+//! Texts with control and bidi characters, and more text than fits.
 
 use std::time::{Duration, SystemTime};
 
@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use crate::raw::{Agent, agent, frame, hello};
 use crate::scene::Scene;
 
-/// What each dirty text holds behind a word that is looked for.
+/// What each dirty text holds after a marker.
 const DIRT: &str = "\u{1b}[2J\u{202e}\u{9b}\r\n\u{0}";
 
 const WORD: &str = "filth";
@@ -32,12 +32,12 @@ fn now() -> UnixMs {
     UnixMs::from_system(SystemTime::now())
 }
 
-/// `FromAgent::Facts` as no honest encoder makes it.
+/// `FromAgent::Facts` as no honest encoder writes it.
 fn facts(text: &str, tags: &[String]) -> Vec<u8> {
     frame(&(0u32, (text, text, text, text, 1u32, 2u64, 3i64, text, tags)))
 }
 
-/// Everything the hub answers to a request within a moment, as bytes.
+/// The bytes of the hub's replies to a request.
 async fn answer(connection: &Connection, request: &Request) -> Vec<u8> {
     let (mut send, mut recv) = connection.open_bi().await.unwrap();
     send.write_all(&frame(request)).await.unwrap();
@@ -105,7 +105,7 @@ async fn push_dirt(connection: &Connection) {
 }
 
 #[tokio::test]
-async fn no_reply_holds_what_would_move_a_cursor() {
+async fn no_reply_contains_control_or_bidi_characters() {
     let scene = Scene::new().await;
     let mut evil = evil(&scene).await;
     evil.up
@@ -182,10 +182,10 @@ async fn no_reply_holds_what_would_move_a_cursor() {
 }
 
 #[tokio::test]
-async fn one_host_that_says_too_much_of_itself_blinds_nobody() {
+async fn one_host_with_too_much_text_does_not_affect_others() {
     let scene = Scene::new().await;
     let mut evil = evil(&scene).await;
-    // As many tags as a frame has room for; cleaned, they are three times as long.
+    // As many tags as fit a frame; cleaning makes them three times as long.
     let tags: Vec<String> = (0..11_000).map(|_| "\u{1}".repeat(85)).collect();
     let long = "\u{1}".repeat(85);
     let said = facts(&long, &tags);
@@ -194,7 +194,8 @@ async fn one_host_that_says_too_much_of_itself_blinds_nobody() {
     evil.up.write_all(&[said, notes].concat()).await.unwrap();
     scene
         .until("its facts are there", || {
-            let fleet = scene.hub.fleet();
+            let core = scene.hub.core();
+            let fleet = &core.fleet;
             let host = fleet.find("evil").and_then(|id| fleet.host(id));
             host.is_some_and(|host| !host.notes.is_empty())
         })
@@ -207,7 +208,7 @@ async fn one_host_that_says_too_much_of_itself_blinds_nobody() {
 }
 
 #[tokio::test]
-async fn series_and_processes_with_long_names_are_still_told() {
+async fn series_and_processes_with_long_names_are_still_sent() {
     let scene = Scene::new().await;
     let mut evil = evil(&scene).await;
     let operator = scene.session(Role::Operator, "o").await;
@@ -222,7 +223,7 @@ async fn series_and_processes_with_long_names_are_still_told() {
         watched.next().await.unwrap(),
         Some(Reply::Complete)
     ));
-    // 4,000 series with names that are long, in frames that are not.
+    // 4,000 series with long names, in short frames.
     let mut rows = evil.raw.connection.open_uni().await.unwrap();
     let begin = Push::Begin {
         run: RunId(1),
@@ -264,7 +265,7 @@ async fn series_and_processes_with_long_names_are_still_told() {
         }
     }
     assert_eq!(series, 4000);
-    // A table of processes that fits a frame, but not once it is cleaned.
+    // A process table that fits a frame until it is cleaned.
     let long = "\u{1}".repeat(85);
     let process = |pid: u32| {
         (

@@ -1,4 +1,4 @@
-//! A peer that does as it likes: any certificate or none, any bytes.
+//! A peer with any certificate or none that sends any bytes.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use sysmon_wire::{ALPN, MINOR, UnixMs, codec};
 
 use crate::scene::Scene;
 
-/// What it shows of itself.
+/// The certificate and key that it presents.
 pub(crate) struct Papers {
     pub(crate) chain: Vec<CertificateDer<'static>>,
     pub(crate) key: PrivateKeyDer<'static>,
@@ -41,7 +41,7 @@ impl Papers {
     }
 }
 
-/// A connection, and the socket it needs.
+/// A connection with its socket.
 pub(crate) struct Raw {
     pub(crate) connection: Connection,
     _endpoint: Endpoint,
@@ -49,7 +49,7 @@ pub(crate) struct Raw {
 
 pub(crate) const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
-/// Connects from an address of this machine, whatever the hub thinks of it.
+/// Connects from an address of this machine, without verifying the hub.
 pub(crate) async fn connect(
     scene: &Scene,
     from: IpAddr,
@@ -59,7 +59,7 @@ pub(crate) async fn connect(
     connect_with(scene, from, papers, alpn, TransportConfig::default()).await
 }
 
-/// The same with windows and the like of its own.
+/// The same with another transport configuration.
 pub(crate) async fn connect_with(
     scene: &Scene,
     from: IpAddr,
@@ -107,7 +107,7 @@ pub(crate) fn hello(minor: u16, purpose: Purpose) -> Hello {
     }
 }
 
-/// Says hello as whoever shows these papers; why it is not let in, or what welcome it gets.
+/// Sends a hello with these credentials; returns the welcome or the reason for the refusal.
 pub(crate) async fn knock(
     scene: &Scene,
     papers: Option<Papers>,
@@ -127,7 +127,7 @@ pub(crate) async fn knock(
     }
 }
 
-/// A message behind its length.
+/// A message with its length prefix.
 pub(crate) fn frame(message: &impl Serialize) -> Vec<u8> {
     let (mut body, mut out) = (Vec::new(), Vec::new());
     codec::encode(message, &mut body).unwrap();
@@ -136,7 +136,7 @@ pub(crate) fn frame(message: &impl Serialize) -> Vec<u8> {
     out
 }
 
-/// A length that promises more than any frame may have.
+/// A length prefix over the limit of frames.
 pub(crate) fn too_long() -> Vec<u8> {
     let mut out = Vec::new();
     sysmon_wire::varint::put_u64(&mut out, sysmon_wire::limits::FRAME_BYTES_MAX as u64 + 1);
@@ -144,14 +144,14 @@ pub(crate) fn too_long() -> Vec<u8> {
     out
 }
 
-/// Frames that no decoder should understand.
+/// Frames that no decoder may accept.
 pub(crate) fn garbage() -> Vec<Vec<u8>> {
     let framed = |body: &[u8]| [&[body.len() as u8], body].concat();
     vec![
         too_long(),
-        // A length that never ends.
+        // A varint length without end.
         vec![0xff; 32],
-        // No such variant.
+        // An unknown variant.
         framed(&[200, 1, 2, 3]),
         // A blob of 2^60 bytes in a frame of ten.
         framed(&[[2, 253].as_slice(), &(1u64 << 60).to_le_bytes()].concat()),
@@ -161,7 +161,7 @@ pub(crate) fn garbage() -> Vec<Vec<u8>> {
     ]
 }
 
-/// An agent that is let in, and whose control stream carries any bytes.
+/// An accepted agent whose control stream carries any bytes.
 pub(crate) struct Agent {
     pub(crate) raw: Raw,
     pub(crate) up: SendStream,

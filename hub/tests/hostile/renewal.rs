@@ -1,4 +1,4 @@
-//! Those who want a new certificate that is not for them.
+//! Renewals of certificates that are not the peer's own.
 
 use rcgen::{CertificateParams, DnType, KeyPair, SanType};
 use sysmon_certs::{JoinKey, Role, peer_of};
@@ -34,7 +34,7 @@ fn certificate(reply: Reply) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn only_the_same_key_is_signed_again_and_only_for_the_same_name() {
+async fn a_renewal_is_for_the_same_key_and_name_only() {
     let scene = Scene::new().await;
     for role in [Role::Agent, Role::Operator] {
         let identity = scene.identity(role, "evil");
@@ -56,7 +56,7 @@ async fn only_the_same_key_is_signed_again_and_only_for_the_same_name() {
             (&b"garbage"[..], "certificate"),
             (&[], "certificate"),
             (&good[..good.len() / 2], "certificate"),
-            // Somebody else's key, without a proof that one has it.
+            // Another peer's key without proof of possession.
             (&altered, "certificate"),
             (
                 &JoinKey::generate().unwrap().request().unwrap(),
@@ -73,7 +73,7 @@ async fn only_the_same_key_is_signed_again_and_only_for_the_same_name() {
             peer_of(&renewed).unwrap().to_string(),
             format!("{role} evil")
         );
-        // What a request says of names and roles is not listened to.
+        // Names and roles in a request are ignored.
         let dir = tempfile::tempdir().unwrap();
         identity.save(dir.path()).unwrap();
         let key = KeyPair::from_pem(&std::fs::read_to_string(dir.path().join("key.pem")).unwrap())
@@ -93,7 +93,7 @@ async fn only_the_same_key_is_signed_again_and_only_for_the_same_name() {
 }
 
 #[tokio::test]
-async fn who_asks_again_and_again_is_stopped() {
+async fn repeated_renewals_are_limited() {
     let scene = Scene::new().await;
     let identity = scene.identity(Role::Agent, "evil");
     let connector = Connector::new(&identity, "1").unwrap();
@@ -116,7 +116,7 @@ async fn who_asks_again_and_again_is_stopped() {
 }
 
 #[tokio::test]
-async fn a_revoked_certificate_is_not_renewed_not_even_before_the_hub_has_looked() {
+async fn a_revoked_certificate_is_never_renewed_even_before_the_next_review() {
     let scene = Scene::new().await;
     let identity = scene.identity(Role::Agent, "evil");
     let connector = Connector::new(&identity, "1").unwrap();
@@ -140,7 +140,7 @@ async fn a_revoked_certificate_is_not_renewed_not_even_before_the_hub_has_looked
     match answer {
         Ok(Some(Reply::Refused { reason })) => assert!(reason.as_str().contains("revoked")),
         Ok(other) => panic!("{other:?}"),
-        // The hub has looked already.
+        // The hub has reviewed revocations already.
         Err(error) => assert!(error.to_string().contains("revoked"), "{error}"),
     }
     let issued = scene.state.register().issued().unwrap();

@@ -1,4 +1,4 @@
-//! Requests with numbers at the ends of what fits, and rows as another host.
+//! Requests and rows with extreme numbers, and rows of another host.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::scene::Scene;
 const MIN: UnixMs = UnixMs(i64::MIN);
 const MAX: UnixMs = UnixMs(i64::MAX);
 
-/// Each kind of request, of each span of time.
+/// Every kind of request for a span of time.
 fn requests(host: &str, from: UnixMs, to: UnixMs) -> Vec<Request> {
     let name = || Label::new(host);
     let host = || Some(name());
@@ -96,7 +96,7 @@ fn requests(host: &str, from: UnixMs, to: UnixMs) -> Vec<Request> {
     all
 }
 
-/// A task that has panicked leaves a stream that ends without a last word.
+/// A task that panics leaves a stream that ends without `Complete`.
 async fn is_answered(session: &HubSession, request: &Request) {
     let mut replies = session.request(request).await.unwrap();
     let mut last = None;
@@ -115,7 +115,7 @@ async fn is_answered(session: &HubSession, request: &Request) {
 }
 
 #[tokio::test]
-async fn every_request_has_an_answer_whatever_its_numbers() {
+async fn every_request_is_answered_whatever_its_numbers() {
     let scene = Scene::new().await;
     let session = scene.session(Role::Operator, "o").await;
     for (from, to) in [
@@ -133,7 +133,7 @@ async fn every_request_has_an_answer_whatever_its_numbers() {
 }
 
 #[tokio::test]
-async fn a_burst_is_bounded_whatever_is_asked_for() {
+async fn a_burst_is_bounded_whatever_is_requested() {
     let scene = Scene::new().await;
     let session = scene.session(Role::Operator, "o").await;
     let request = Request::Burst {
@@ -147,9 +147,9 @@ async fn a_burst_is_bounded_whatever_is_asked_for() {
     scene.stays_unharmed().await;
 }
 
-/// Nothing that is sent names a host: the certificate does.
+/// The certificate alone names the host.
 #[tokio::test]
-async fn rows_are_of_the_host_that_the_certificate_names() {
+async fn rows_belong_to_the_host_that_the_certificate_names() {
     let scene = Scene::new().await;
     let time = || UnixMs::from_system(std::time::SystemTime::now());
     let series = Push::Series(SeriesTable::new(&[UPTIME.series(&[])]));
@@ -173,16 +173,16 @@ async fn rows_are_of_the_host_that_the_certificate_names() {
     scene
         .until("its row is there", || scene.health("evil").rows == 1)
         .await;
-    // An operator of the same name as a host pushes nothing, though it is let in.
+    // An operator with the name of a host cannot push.
     let operator = scene.session(Role::Operator, "good-1").await;
     let mut rows = operator.connection.open_uni().await.unwrap();
     rows.write_all(&stream(9_999_999)).await.unwrap();
-    // Nor does an agent ask for anything.
+    // An agent cannot make requests.
     for request in requests("good-1", MIN, MAX) {
         let mut replies = evil.request(&request).await.unwrap();
         match replies.next().await.unwrap() {
             Some(Reply::Refused { reason }) => {
-                assert!(reason.as_str().contains("nothing else to ask for"));
+                assert!(reason.as_str().contains("only certificate renewals"));
             }
             other => panic!("{request:?}: {other:?}"),
         }
@@ -190,9 +190,9 @@ async fn rows_are_of_the_host_that_the_certificate_names() {
     scene.stays_unharmed().await;
 }
 
-/// Rows and clocks from the ends of time.
+/// Rows and clocks with extreme times.
 #[tokio::test]
-async fn no_time_is_too_far_away_to_be_refused() {
+async fn rows_with_extreme_times_are_refused() {
     let scene = Scene::new().await;
     for now in [MIN, MAX, UnixMs(0)] {
         let said = Hello {
@@ -220,7 +220,7 @@ async fn no_time_is_too_far_away_to_be_refused() {
             let _ = rows.finish();
             let _ = rows.stopped().await;
         }
-        // One that is in time, after all the others.
+        // A valid row after all the others.
         let mut block = Vec::new();
         let time = UnixMs::from_system(std::time::SystemTime::now());
         RowEncoder::new().encode(10 + now.0.unsigned_abs() % 5, time, &[1], &mut block);
@@ -243,9 +243,9 @@ async fn no_time_is_too_far_away_to_be_refused() {
     scene.stays_unharmed().await;
 }
 
-/// Every metric that a screen or a rule reads, of a scale that it does not have, with values from both ends.
+/// Every metric that screens and rules read, with a wrong scale and extreme values.
 #[tokio::test]
-async fn no_value_is_too_large_to_be_told() {
+async fn extreme_values_are_sent_like_others() {
     let scene = Scene::new().await;
     let evil = scene.session(Role::Agent, "evil").await;
     let operator = scene.session(Role::Operator, "o").await;

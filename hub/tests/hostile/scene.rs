@@ -1,4 +1,4 @@
-//! A hub with trust and a history, and two agents that push rows to it all the time.
+//! A hub with enrolment and a history, and two agents that push rows to it all the time.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -14,7 +14,7 @@ use sysmon_clock::{Clock, Random};
 use sysmon_hub::fleet::FleetOptions;
 use sysmon_hub::host::Host;
 use sysmon_hub::server::{
-    AlertOptions, BoundHub, EdgeOptions, HistoryOptions, Hub, HubOptions, TrustOptions,
+    AccessOptions, AlertOptions, BoundHub, EdgeOptions, HistoryOptions, Hub, HubOptions,
 };
 use sysmon_link::{Connector, HubSession};
 use sysmon_store::Limits;
@@ -22,13 +22,13 @@ use sysmon_wire::message::{HostHealth, Purpose};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
-/// How long anything may take on a busy machine.
+/// Bound for every wait, for busy machines.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(40);
 
-/// Time between two rows of those that behave well.
+/// Time between two rows of the well-behaved agents.
 const INTERVAL: Duration = Duration::from_millis(100);
 
-/// Those that behave well.
+/// The well-behaved agents.
 const GOOD: [&str; 2] = ["good-1", "good-2"];
 
 /// A hub under attack.
@@ -63,7 +63,9 @@ fn options(dir: &Path, state: &HubState, name: &PeerName, edges: EdgeOptions) ->
                 hours: Duration::from_hours(24 * 730),
             },
         }),
-        trust: Some(TrustOptions {
+        clock: Clock::system(),
+        random: Random::system(),
+        access: Some(AccessOptions {
             state: state.clone(),
             name: name.clone(),
             days: 30,
@@ -85,7 +87,7 @@ async fn until_set(mut stopped: watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stop| *stop).await;
 }
 
-/// Pushes as several agents until told to stop.
+/// Pushes as several agents until stopped.
 fn push(identities: &[Identity], hub: String, stopped: &watch::Receiver<bool>) -> Vec<Summary> {
     let options = AgentOptions {
         hub,
@@ -125,7 +127,7 @@ impl Scene {
         Self::with_edges(dir, authority.unwrap(), EdgeOptions::default()).await
     }
 
-    /// The same with edges, whose identities are made by the authority in `dir` before the hub is there.
+    /// The same with edges, whose identities the authority in `dir` issues before the hub starts.
     pub(crate) async fn with_edges(
         dir: tempfile::TempDir,
         authority: Authority,
@@ -176,9 +178,10 @@ impl Scene {
         self.dir.path()
     }
 
-    /// How whole the record of a host is; nothing of one that is not there.
+    /// The counts of a host; zeros if there is no such host.
     pub(crate) fn health(&self, name: &str) -> HostHealth {
-        let fleet = self.hub.fleet();
+        let core = self.hub.core();
+        let fleet = &core.fleet;
         let host = fleet.find(name).and_then(|id| fleet.host(id));
         host.map(Host::health).unwrap_or_default()
     }
@@ -195,7 +198,7 @@ impl Scene {
         }
     }
 
-    /// A certificate that the hub has made and noted.
+    /// A certificate that the hub has issued and recorded.
     pub(crate) fn identity(&self, role: Role, name: &str) -> Identity {
         let now = SystemTime::now();
         let name = name.parse().unwrap();
@@ -208,7 +211,7 @@ impl Scene {
         Connector::new(&self.identity(role, name), "1").unwrap()
     }
 
-    /// A session that is let in.
+    /// An accepted session.
     pub(crate) async fn session(&self, role: Role, name: &str) -> HubSession {
         let purpose = match role {
             Role::Agent => Purpose::Push,
@@ -219,7 +222,7 @@ impl Scene {
         session.unwrap()
     }
 
-    /// Those that behave well still push, have lost nothing, and the hub has taken nothing twice or refused.
+    /// The well-behaved agents still push, have lost nothing, and the hub has neither duplicated nor refused rows.
     pub(crate) async fn stays_unharmed(mut self) {
         for name in GOOD {
             let before = self.health(name).rows;

@@ -1,4 +1,4 @@
-//! Streams that are opened and left, or opened by the thousand, and answers that nobody reads.
+//! Idle streams, thousands of streams, and replies that are not read.
 
 use std::time::Duration;
 
@@ -15,11 +15,11 @@ use crate::scene::Scene;
 
 const STREAMS: usize = 10_000;
 
-/// Longer than anybody is waited for.
+/// Longer than the hub waits for any peer.
 const LONG: Duration = HELLO_TIMEOUT.saturating_mul(3);
 
 #[tokio::test]
-async fn who_connects_and_says_nothing_is_told_to_go() {
+async fn a_silent_connection_is_closed() {
     let scene = Scene::new().await;
     let silent = connect(&scene, HERE, None, ALPN).await.unwrap();
     let known = connect(
@@ -41,7 +41,7 @@ async fn who_connects_and_says_nothing_is_told_to_go() {
 }
 
 #[tokio::test]
-async fn a_request_that_is_begun_and_left_is_broken_off() {
+async fn an_unfinished_request_is_ended() {
     let scene = Scene::new().await;
     for role in [Role::Operator, Role::Agent] {
         let session = scene.session(role, "evil").await;
@@ -55,7 +55,7 @@ async fn a_request_that_is_begun_and_left_is_broken_off() {
 }
 
 #[tokio::test]
-async fn ten_thousand_streams_are_no_more_than_a_few_at_a_time() {
+async fn streams_per_connection_are_limited() {
     let scene = Scene::new().await;
     let session = scene.session(Role::Operator, "o").await;
     let mut held = Vec::new();
@@ -87,7 +87,7 @@ async fn ten_thousand_streams_are_no_more_than_a_few_at_a_time() {
 }
 
 #[tokio::test]
-async fn who_reads_nothing_waits_alone() {
+async fn a_subscriber_that_does_not_read_delays_only_itself() {
     let scene = Scene::new().await;
     let slow = scene.session(Role::Operator, "slow").await;
     let fleet = frame(&Request::Fleet {
@@ -112,9 +112,9 @@ async fn who_reads_nothing_waits_alone() {
     scene.stays_unharmed().await;
 }
 
-/// Not even the hub's welcome, or its refusal.
+/// Neither the hub's welcome nor its refusal is read.
 #[tokio::test]
-async fn who_takes_nothing_at_all_is_not_waited_for() {
+async fn the_hub_does_not_wait_for_a_peer_that_reads_nothing() {
     let scene = Scene::new().await;
     let mut waiting = Vec::new();
     for (has_papers, purpose) in [
@@ -143,9 +143,9 @@ async fn who_takes_nothing_at_all_is_not_waited_for() {
     scene.stays_unharmed().await;
 }
 
-/// Frames that hold nothing, as many as fit the line, and no acknowledgement read.
+/// Empty frames as fast as the link allows, without reading acknowledgements.
 #[tokio::test]
-async fn empty_frames_by_the_million_cost_nobody_else_time() {
+async fn a_flood_of_empty_frames_delays_nobody_else() {
     let scene = Scene::new().await;
     let evil = scene.session(Role::Agent, "evil").await;
     let begin = Push::Begin {

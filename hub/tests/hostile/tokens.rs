@@ -1,4 +1,4 @@
-//! Those who join with a token that is not theirs, or not any more.
+//! Attempts to join with a token that is unknown, altered, used or expired.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, SystemTime};
@@ -11,7 +11,7 @@ use sysmon_wire::{ALPN, MINOR};
 use crate::raw::{HERE, connect, hello};
 use crate::scene::Scene;
 
-/// More guesses than a hub hears in a minute.
+/// More guesses than the hub answers in a minute.
 const GUESSES: u8 = 80;
 
 fn token(scene: &Scene, name: Option<&str>, made: SystemTime) -> Token {
@@ -34,7 +34,7 @@ async fn join(scene: &Scene, token: &Token, name: &str) -> Result<Identity, Link
         .await
 }
 
-/// Joins with any secret and any signing request, from any address of this machine.
+/// Sends any secret and any signing request, from any address of this machine.
 async fn ask(scene: &Scene, from: IpAddr, secret: &[u8], name: &str, request: &[u8]) -> JoinReply {
     let raw = connect(scene, from, None, ALPN).await.unwrap();
     let (send, recv) = raw.connection.open_bi().await.unwrap();
@@ -59,7 +59,7 @@ fn reason(reply: JoinReply) -> String {
 }
 
 #[tokio::test]
-async fn a_token_is_good_once_unaltered_and_in_time() {
+async fn a_token_works_once_unaltered_and_before_it_expires() {
     let scene = Scene::new().await;
     let now = SystemTime::now();
     let good = token(&scene, None, now);
@@ -102,7 +102,7 @@ async fn a_token_is_good_once_unaltered_and_in_time() {
 }
 
 #[tokio::test]
-async fn who_guesses_is_stopped_and_nobody_else() {
+async fn only_the_address_that_guesses_tokens_is_limited() {
     let scene = Scene::new().await;
     let key = JoinKey::generate().unwrap().request().unwrap();
     let guesser = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
@@ -110,11 +110,11 @@ async fn who_guesses_is_stopped_and_nobody_else() {
     for guess in 0..GUESSES {
         told = reason(ask(&scene, guesser, &[guess; 16], "x", &key).await);
     }
-    assert!(told.contains("too many attempts"), "{told}");
-    // Even with the right one it has to wait.
+    assert!(told.contains("too many failed attempts"), "{told}");
+    // Even the right token has to wait.
     let right = token(&scene, None, SystemTime::now());
     let told = reason(ask(&scene, guesser, right.secret(), "x", &key).await);
-    assert!(told.contains("too many attempts"), "{told}");
+    assert!(told.contains("too many failed attempts"), "{told}");
     assert!(join(&scene, &right, "honest").await.is_ok());
     scene.stays_unharmed().await;
 }

@@ -9,7 +9,7 @@ use crate::terminal::Session;
 #[test]
 fn a_host_that_stops_reporting_fires_once_and_resolves_once() {
     let place = Place::new();
-    let file = place.dir("told.jsonl");
+    let file = place.dir("notifications.jsonl");
     let route = format!("[\"command:cat >> {0}; echo >> {0}\"]", file.display());
     let rules = "[\"silent: silent for 2s critical\", \"load: load1 > 100000\"]";
     let hub = place.hub_with(&[
@@ -38,8 +38,10 @@ fn a_host_that_stops_reporting_fires_once_and_resolves_once() {
     until("it is over", alerts, |alerts| {
         alerts.as_array().is_some_and(Vec::is_empty)
     });
-    let told = || std::fs::read_to_string(&file).unwrap_or_default();
-    let text = until("both were told", told, |told| told.contains("resolved"));
+    let sent = || std::fs::read_to_string(&file).unwrap_or_default();
+    let text = until("both notifications are sent", sent, |sent| {
+        sent.contains("resolved")
+    });
     let states: Vec<_> = text
         .lines()
         .filter(|line| !line.is_empty())
@@ -63,7 +65,7 @@ fn a_host_that_stops_reporting_fires_once_and_resolves_once() {
 fn one_incident_is_one_notification_per_route_across_hub_restarts() {
     let place = Place::new();
     let (ca, secret) = (place.dir("ca.pem"), place.dir("route"));
-    let (hook, posts, takes) = webhook();
+    let (hook, posts, accepts) = webhook();
     let (smtp, letters) = mail_server(&ca);
     let mail = format!(
         "mail:smtps://hub:secret@{smtp}/?from=hub@example.org&to=me@example.org&ca={}",
@@ -100,7 +102,7 @@ fn one_incident_is_one_notification_per_route_across_hub_restarts() {
     );
     assert!(!status.contains("secret"), "{status}");
     assert_eq!((hub.terminate(), posts.all().len()), (Some(0), 0));
-    takes.store(true, std::sync::atomic::Ordering::SeqCst);
+    accepts.store(true, std::sync::atomic::Ordering::SeqCst);
     let hub = place.hub_again_with(&address, &env);
     until(
         "a post",
@@ -131,7 +133,7 @@ fn one_incident_is_one_notification_per_route_across_hub_restarts() {
         ],
     );
     assert!(
-        taken.contains("1 alerts of a:silent are taken care of"),
+        taken.contains("1 alert of a:silent acknowledged"),
         "{taken}"
     );
     assert!(
@@ -143,13 +145,13 @@ fn one_incident_is_one_notification_per_route_across_hub_restarts() {
         "sysmon-hub",
         &["--state", "hub", "alerts", "unack", "a:silent"],
     );
-    assert!(taken.contains("nobody takes care of 1 alerts"), "{taken}");
+    assert!(taken.contains("acknowledgement of 1 alert"), "{taken}");
     acknowledged_by_key(&place, &address);
     let _agent = place.agent_for("a", &address);
     until(
         "it is over",
         || (posts.all().len(), letters.all().len()),
-        |told| *told == (2, 2),
+        |counts| *counts == (2, 2),
     );
     assert_eq!(posts.count("\"state\":\"resolved\""), 1);
     assert_eq!(letters.count("RESOLVED a:"), 1);
@@ -167,7 +169,7 @@ fn one_incident_is_one_notification_per_route_across_hub_restarts() {
 #[test]
 fn rules_are_checked_and_alerts_silenced_on_the_command_line() {
     let place = Place::new();
-    let file = place.dir("told");
+    let file = place.dir("notifications");
     let routes = format!("[\"command:cat >> {}\"]", file.display());
     let env = [
         (
@@ -185,7 +187,7 @@ fn rules_are_checked_and_alerts_silenced_on_the_command_line() {
     let _hub = place.hub_with(&env);
     let silenced = hub(&["silence", "a", "--for", "1h", "--reason", "new disks"]);
     assert!(
-        silenced.contains("silence 1: nobody is told of a for 1 h 0 m"),
+        silenced.contains("silence 1: notifications of a suppressed for 1 h 0 m"),
         "{silenced}"
     );
     let _agent = place.agent("a");
@@ -193,16 +195,16 @@ fn rules_are_checked_and_alerts_silenced_on_the_command_line() {
     let status = until("it fires", || place.status(), fires);
     assert!(status.contains("[silenced: new disks]"), "{status}");
     assert!(hub(&["silences"]).contains("new disks"));
-    let told = || std::fs::read_to_string(&file).unwrap_or_default();
-    assert_eq!(told(), "");
+    let sent = || std::fs::read_to_string(&file).unwrap_or_default();
+    assert_eq!(sent(), "");
     // A running hub notices that the silence was removed.
     hub(&["unsilence", "1"]);
-    until("it is told", told, |told| {
-        told.contains("\"rule\":\"loaded\"")
+    until("it is sent", sent, |sent| {
+        sent.contains("\"rule\":\"loaded\"")
     });
     let check = hub(&["check", "x: load1 > -1", "--since", "1h"]);
     assert!(
-        check.contains("looked at 1 hosts over 1 h 0 m, a value every 1 s"),
+        check.contains("replayed for 1 host over 1 h 0 m, 1 s per value"),
         "{check}"
     );
     assert!(check.contains("it would have fired once"), "{check}");
@@ -219,10 +221,8 @@ fn rules_are_checked_and_alerts_silenced_on_the_command_line() {
     assert!(fails(&["check", "slient"]).contains("did you mean \"silent\"?"));
     assert!(fails(&["silence", "b", "--for", "1h", "--reason", "x"]).contains("there is no host"));
     assert!(fails(&["unsilence", "7"]).contains("there is no silence"));
-    assert!(fails(&["ack", "b"]).contains("nothing fires on b"));
-    assert!(
-        fails(&["test", "slack"]).contains("there is no route") || !fails(&["test"]).is_empty()
-    );
+    assert!(fails(&["ack", "b"]).contains("no alert is firing on b"));
+    assert!(fails(&["test", "slack"]).contains("no route") || !fails(&["test"]).is_empty());
     let (code, stderr) = place.fails_with(
         "sysmon-hub",
         &["--state", "hub", "check"],
@@ -246,13 +246,15 @@ fn acknowledged_by_key(place: &Place, address: &str) {
         text.contains("1 alert fires") && text.contains("▲ FIRES")
     });
     session.press("A");
-    session.is("who takes care", |text| {
+    session.is("the acknowledgement", |text| {
         text.contains("1 acknowledged") && text.contains("by owner: ")
     });
     let taken = place.status();
     assert!(taken.contains("[acknowledged by owner]"), "{taken}");
     session.press("A");
-    session.is("that nobody does", |text| text.contains("1 alert fires"));
+    session.is("the withdrawn acknowledgement", |text| {
+        text.contains("1 alert fires")
+    });
     session.press("\r");
     session.is("the host as it was", |text| text.contains("PAST"));
     session.press("q");

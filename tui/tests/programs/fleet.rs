@@ -148,7 +148,7 @@ fn peers_of_the_wrong_role_or_authority_are_refused_with_a_reason() {
     let (code, stderr) = place.tui_fails_with(&elsewhere.dir("eve"), &["snapshot"]);
     assert_eq!(code, 1);
     assert!(stderr.contains("another authority"), "{stderr}");
-    hub.has_logged("refused 127.0.0.1");
+    hub.has_logged("from=127.0.0.1");
 }
 
 #[test]

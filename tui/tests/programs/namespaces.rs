@@ -150,7 +150,7 @@ fn two_machines_are_set_up_by_the_readme_and_a_used_token_is_refused() {
         snapshot["hosts"][0]["state"].clone()
     };
     until("it is live", seen, |state| *state == "live");
-    logs(&log, &format!("joined from {AGENT_ADDRESS}"));
+    logs(&log, &format!("address={AGENT_ADDRESS}"));
     // The same line on another machine.
     let again = lan.output(&agent, "other", &line);
     let stderr = String::from_utf8_lossy(&again.stderr);
@@ -159,5 +159,5 @@ fn two_machines_are_set_up_by_the_readme_and_a_used_token_is_refused() {
     let left = lan.dir.path().join("other/.local/state/sysmon");
     let left = fs::read_dir(left).map_or(0, Iterator::count);
     assert_eq!(left, 0, "a failed attempt leaves no files");
-    logs(&log, &format!("refused {AGENT_ADDRESS}"));
+    logs(&log, &format!("from={AGENT_ADDRESS}"));
 }

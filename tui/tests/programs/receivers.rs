@@ -47,8 +47,8 @@ fn listen(serve: impl Fn(TcpStream) + Clone + Send + 'static) -> SocketAddr {
 /// A webhook receiver that responds with an error until the flag is set.
 pub(crate) fn webhook() -> (String, Received, Arc<AtomicBool>) {
     let received = Received::default();
-    let takes = Arc::new(AtomicBool::new(false));
-    let (seen, is_taken) = (received.clone(), Arc::clone(&takes));
+    let accepts = Arc::new(AtomicBool::new(false));
+    let (seen, is_accepted) = (received.clone(), Arc::clone(&accepts));
     let address = listen(move |stream| {
         let mut reader = BufReader::new(stream);
         let mut length = 0;
@@ -64,15 +64,15 @@ pub(crate) fn webhook() -> (String, Received, Arc<AtomicBool>) {
         }
         let mut body = vec![0; length];
         reader.read_exact(&mut body).unwrap();
-        let is_taken = is_taken.load(Ordering::SeqCst);
-        let status = if is_taken { "200 OK" } else { "500 Not yet" };
-        if is_taken {
+        let is_accepted = is_accepted.load(Ordering::SeqCst);
+        let status = if is_accepted { "200 OK" } else { "500 Not yet" };
+        if is_accepted {
             seen.add(String::from_utf8(body).unwrap());
         }
         let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
         let _ = reader.into_inner().write_all(answer.as_bytes());
     });
-    (format!("http://{address}/hook"), received, takes)
+    (format!("http://{address}/hook"), received, accepts)
 }
 
 /// A mail server with implicit TLS and one user, whose certificate is written to `ca`.

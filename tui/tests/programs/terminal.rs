@@ -181,7 +181,7 @@ fn changes_are_listed_for_the_fleet_and_for_a_host() {
     session.press("w");
     session.shows("against the ten minutes before it");
     session.press("\x1b[D");
-    session.is("the past is told too", |text| {
+    session.is("a past moment", |text| {
         text.contains("PAST") && text.contains("in the minute before")
     });
     session.press("h");

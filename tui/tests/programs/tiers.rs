@@ -3,7 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
-use sysmon_hub::fleet::{Fleet, FleetOptions};
+use sysmon_hub::core::Core;
+use sysmon_hub::fleet::FleetOptions;
 use sysmon_store::Limits;
 use sysmon_store::store::Store;
 use sysmon_wire::message::RunId;
@@ -19,16 +20,16 @@ const DAY_MS: i64 = 24 * HOUR_MS;
 
 /// Fills the history with eight hours of a host up to `end`, of which only minutes or hours remain.
 fn fill(place: &Place, end: UnixMs, now: UnixMs, minutes: Duration) {
-    let mut fleet = Fleet::new(FleetOptions {
+    let mut core = Core::new(FleetOptions {
         stale_after: Duration::from_secs(5),
         offline_after: Duration::from_secs(30),
         retention: Duration::from_hours(24 * 90),
         memory_bytes: 1 << 30,
     });
-    fleet.record();
-    let id = fleet.host_id(&"old".into()).unwrap();
+    core.track_unsaved();
+    let id = core.host_id(&"old".into()).unwrap();
     let receive = NET_IO.series(&[("network.io.direction", "receive")]);
-    fleet
+    core.fleet
         .series(id, vec![CPU_UTILIZATION.series(&[]), receive])
         .unwrap();
     std::fs::create_dir_all(place.dir("hub")).unwrap();
@@ -43,9 +44,9 @@ fn fill(place: &Place, end: UnixMs, now: UnixMs, minutes: Duration) {
             time,
             values: vec![cpu, 10_000 * (time.0 / 1_000)],
         };
-        fleet.apply(id, RunId(1), &row, time).unwrap();
+        core.apply(id, RunId(1), &row, time).unwrap();
     }
-    store.commit(&fleet.take_batch(now)).unwrap();
+    store.commit(&core.take_batch(now)).unwrap();
     while store.roll_up(now).unwrap() {}
     let limits = Limits {
         bytes: u64::MAX,

@@ -1,105 +1,112 @@
-//! Who may come in: joining with a token, and keeping out those whose certificate was revoked.
+//! Which peers are let in: joining with a token, renewing certificates, and revoked certificates.
 
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use sysmon_certs::{CertError, HubState, Identity, Peer, PeerName, Role, TokenStoreError};
+use sysmon_clock::Clock;
 use sysmon_link::{CloseCode, Connection, JoinSession, PeerCertificate, RENEWAL_INTERVAL};
 use sysmon_wire::message::{Blob, JoinReply, JoinRequest, Reply};
 use sysmon_wire::{Label, UnixMs};
 
-use super::limits::Tries;
+use super::limits::RateLimiter;
 use crate::audit::{Audit, Entry};
 
-/// Attempts to join with a token that is not good, in a minute from one address: a token cannot be guessed, and
-/// who tries does not keep others out.
-const BAD_ATTEMPTS_MAX: u32 = 60;
+/// Failed attempts to join in a minute from one address: a token cannot be guessed, and one address does not
+/// keep others out.
+const FAILED_JOINS_MAX: u32 = 60;
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Certificates that a peer has renewed in an hour; one in twenty days is enough. Each is noted, and revoking one
-/// reads them all.
+/// Renewals of one peer in an hour, of which one in twenty days is normal. Each is recorded, and revoking a
+/// certificate reads all records.
 const RENEWALS_MAX: u32 = 6;
 const HOUR: Duration = Duration::from_hours(1);
 
-/// What the hub needs to let machines join.
+/// Why the connection of a revoked certificate ends.
+pub(super) const REVOKED: &str = "this certificate has been revoked";
+
+/// What a hub needs to issue certificates.
 #[derive(Clone, Debug)]
-pub struct TrustOptions {
+pub struct AccessOptions {
     /// The hub's state directory.
     pub state: HubState,
-    /// What the hub is called in its certificate.
+    /// The name in the hub's own certificate.
     pub name: PeerName,
-    /// Days that certificates are valid.
+    /// Validity of issued certificates in days.
     pub days: u32,
 }
 
-/// Tokens and revocations of a running hub.
+/// Tokens, certificates and revocations of a running hub.
 #[derive(Debug)]
-pub(super) struct Trust {
-    options: TrustOptions,
-    /// Days that certificates it issues from now on are valid.
+pub(super) struct AccessControl {
+    options: AccessOptions,
+    clock: Clock,
+    /// Validity in days of certificates issued from now on.
     days: AtomicU32,
-    /// Serial numbers that are not let in, and when the file with them was changed.
+    /// Revoked serial numbers, and when their file was last modified.
     revoked: Mutex<(HashSet<String>, Option<SystemTime>)>,
-    /// Connections that are there now.
+    /// Serial number and connection of every open session.
     sessions: Mutex<HashMap<u64, (String, Connection)>>,
-    /// Attempts to join with a token that is not good, by address.
-    attempts: Tries<IpAddr>,
-    renewals: Tries<Peer>,
+    failed_joins: RateLimiter<IpAddr>,
+    renewals: RateLimiter<Peer>,
     audit: Audit,
-    /// When the authority was last replaced, and when it was last looked whether the hub's own certificate is due.
-    looked: Mutex<(Option<SystemTime>, Instant)>,
+    /// When the certificate authority was last replaced, and when the hub's own certificate was last checked.
+    own_checked: Mutex<(Option<SystemTime>, Instant)>,
 }
 
-/// Notes a connection for as long as it lives.
+/// Registers a connection until it is dropped.
 #[derive(Debug)]
-pub(super) struct Stay<'a> {
-    trust: &'a Trust,
+pub(super) struct Registered<'a> {
+    access: &'a AccessControl,
     number: u64,
 }
 
-impl Drop for Stay<'_> {
+impl Drop for Registered<'_> {
     fn drop(&mut self) {
-        lock(&self.trust.sessions).remove(&self.number);
+        lock(&self.access.sessions).remove(&self.number);
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-impl Trust {
-    pub(super) fn new(options: TrustOptions) -> Self {
-        let options_changed = options.state.authority_changed();
-        let trust = Self {
-            audit: Audit::new(options.state.dir()),
+impl AccessControl {
+    pub(super) fn new(options: AccessOptions, clock: Clock) -> Self {
+        let replaced = options.state.authority_changed();
+        let now = clock.instant();
+        let access = Self {
+            audit: Audit::new(options.state.dir(), now),
             days: AtomicU32::new(options.days),
             options,
+            clock,
             revoked: Mutex::default(),
             sessions: Mutex::default(),
-            attempts: Tries::new(BAD_ATTEMPTS_MAX, MINUTE),
-            renewals: Tries::new(RENEWALS_MAX, HOUR),
-            looked: Mutex::new((options_changed, Instant::now())),
+            failed_joins: RateLimiter::new(FAILED_JOINS_MAX, MINUTE),
+            renewals: RateLimiter::new(RENEWALS_MAX, HOUR),
+            own_checked: Mutex::new((replaced, now)),
         };
-        trust.review();
-        trust
+        access.review();
+        access
     }
 
-    /// The hub's own identity, if it is another from now on: the certificate was due, or the authority has been
-    /// replaced. Then all connections end too, so that those who come again renew theirs.
-    pub(super) fn take_identity(&self) -> Result<Option<Identity>, CertError> {
+    /// Renews the hub's own identity if its certificate is due or the certificate authority was replaced; the
+    /// latter closes all connections too, so that peers reconnect and renew theirs.
+    pub(super) fn renew_own(&self) -> Result<Option<Identity>, CertError> {
         let state = &self.options.state;
-        let changed = state.authority_changed();
+        let replaced = state.authority_changed();
         {
-            let mut looked = lock(&self.looked);
-            if changed == looked.0 && looked.1.elapsed() < RENEWAL_INTERVAL {
+            let mut checked = lock(&self.own_checked);
+            let now = self.clock.instant();
+            if replaced == checked.0 && now - checked.1 < RENEWAL_INTERVAL {
                 return Ok(None);
             }
-            *looked = (changed, Instant::now());
+            *checked = (replaced, now);
         }
-        let now = SystemTime::now();
+        let now = self.clock.system_time();
         let authority = state.existing_authority()?;
         let days = self.days.load(Ordering::Relaxed);
         let before = state.existing_identity()?;
@@ -109,56 +116,58 @@ impl Trust {
             return Ok(None);
         }
         if before.authorities() != identity.authorities() {
-            tracing::info!("the authority has been replaced: all who are connected come again");
+            tracing::info!("certificate authority changed: closing all connections");
             for (_, connection) in lock(&self.sessions).values() {
-                connection.close(CloseCode::Shutdown.into(), b"the hub has another authority");
+                connection.close(
+                    CloseCode::Shutdown.into(),
+                    b"the hub has another certificate authority",
+                );
             }
         }
         Ok(Some(identity))
     }
 
-    /// Signs the key of a peer that is connected again, or says why not.
+    /// Signs the key of a connected peer again, or returns the reason for the refusal.
     pub(super) fn renew(&self, who: &PeerCertificate, request: &[u8]) -> Result<Reply, String> {
         let peer = &who.peer;
-        if self.renewals.is_over(peer, Instant::now()) {
-            return Err("certificates are renewed too often: try again in an hour".to_owned());
+        let instant = self.clock.instant();
+        if self.renewals.is_over(peer, instant) {
+            return Err("certificates are renewed too often: retry in an hour".to_owned());
         }
         let state = &self.options.state;
-        let (now, days) = (SystemTime::now(), self.days.load(Ordering::Relaxed));
+        let (now, days) = (self.clock.system_time(), self.days.load(Ordering::Relaxed));
         let signed = state
             .existing_authority()
             .and_then(|authority| authority.sign(request, peer.role, &peer.name, now, days))
             .map_err(|error| error.to_string())?;
-        // It may have been revoked since it was last looked.
+        // The certificate may have been revoked since the last review.
         match state
             .register()
             .record_renewal(&signed, (peer, &who.serial), now, days)
         {
-            Ok(true) => self.renewals.count(peer.clone(), Instant::now()),
+            Ok(true) => self.renewals.count(peer.clone(), instant),
             Ok(false) => return Err(REVOKED.to_owned()),
             Err(error) => return Err(error.to_string()),
         }
-        let signed = (signed.authority_pem, signed.certificate_pem);
-        tracing::info!("the certificate of {peer} is renewed");
+        tracing::info!(%peer, "certificate renewed");
         self.audit
             .note(&Entry::new(UnixMs::from_system(now), "renewed", peer));
         Ok(Reply::Renewed {
-            authority: Blob(signed.0.into_bytes()),
-            certificate: Blob(signed.1.into_bytes()),
+            authority: Blob(signed.authority_pem.into_bytes()),
+            certificate: Blob(signed.certificate_pem.into_bytes()),
         })
     }
 
-    /// Where it is noted who came in and who did not.
     pub(super) fn audit(&self) -> &Audit {
         &self.audit
     }
 
-    /// Issues certificates that are valid for this long from now on.
+    /// Sets the validity of certificates issued from now on.
     pub(super) fn set_days(&self, days: u32) {
         self.days.store(days, Ordering::Relaxed);
     }
 
-    /// Reads which certificates are revoked, if that changed, and ends their connections.
+    /// Reads the revoked certificates if their file changed, and closes their connections.
     pub(super) fn review(&self) {
         let register = self.options.state.register();
         let changed = std::fs::metadata(register.revoked_path())
@@ -170,8 +179,8 @@ impl Trust {
         let serials = match register.revoked() {
             Ok(serials) => serials,
             Err(error) => {
-                // Those known to be revoked stay out.
-                tracing::error!("{error}");
+                // Certificates known to be revoked stay so.
+                tracing::error!(%error, "cannot read revoked certificates");
                 return;
             }
         };
@@ -187,38 +196,38 @@ impl Trust {
         lock(&self.revoked).0.contains(serial)
     }
 
-    /// Notes a connection, so that it can be ended.
-    pub(super) fn enter(&self, serial: &str, connection: &Connection) -> Stay<'_> {
+    /// Registers a connection, so that a revocation can close it.
+    pub(super) fn register(&self, serial: &str, connection: &Connection) -> Registered<'_> {
         let number = connection.stable_id() as u64;
         lock(&self.sessions).insert(number, (serial.to_owned(), connection.clone()));
-        Stay {
-            trust: self,
+        Registered {
+            access: self,
             number,
         }
     }
 
-    /// Lets a machine join, or says why not.
+    /// Lets a machine join, or returns the reason for the refusal.
     pub(super) async fn join(
         &self,
-        mut stranger: JoinSession,
+        mut session: JoinSession,
         from: IpAddr,
         hub: &str,
         version: &str,
-    ) -> Result<Identified, String> {
-        let request = stranger
+    ) -> Result<Peer, String> {
+        let request = session
             .request(hub, version)
             .await
             .map_err(|error| error.to_string())?;
-        match self.grant(&request, network_of(from), SystemTime::now()) {
-            Ok((identified, reply)) => {
-                stranger.answer(&reply).await;
-                Ok(identified)
+        match self.grant(&request, network_of(from), self.clock.system_time()) {
+            Ok((peer, reply)) => {
+                session.answer(&reply).await;
+                Ok(peer)
             }
             Err(reason) => {
                 let refused = JoinReply::Refused {
                     reason: Label::new(&reason),
                 };
-                stranger.answer(&refused).await;
+                session.answer(&refused).await;
                 Err(reason)
             }
         }
@@ -229,13 +238,13 @@ impl Trust {
         request: &JoinRequest,
         from: IpAddr,
         now: SystemTime,
-    ) -> Result<(Identified, JoinReply), String> {
-        if self.attempts.is_over(&from, Instant::now()) {
-            return Err("too many attempts to join: try again in a minute".to_owned());
+    ) -> Result<(Peer, JoinReply), String> {
+        if self.failed_joins.is_over(&from, self.clock.instant()) {
+            return Err("too many failed attempts to join: retry in a minute".to_owned());
         }
         let tokens = self.options.state.tokens();
         let grant = tokens.find(&request.secret.0, now).map_err(|error| {
-            self.attempts.count(from, Instant::now());
+            self.failed_joins.count(from, self.clock.instant());
             error.to_string()
         })?;
         let role = grant.role().ok_or("the token's role is not known")?;
@@ -247,30 +256,30 @@ impl Trust {
                 .parse::<PeerName>()
                 .map_err(|error| error.to_string())?,
         };
-        // Who holds an unbound token may take a new name, but not the place of another.
+        // An unbound token gives a new name, never the name of an existing peer.
         if grant.name().is_none()
             && self
                 .is_taken(role, &name, now)
                 .map_err(|error| error.to_string())?
         {
             return Err(format!(
-                "the name {name} is taken: choose another with --name, or make a token with --name {name}"
+                "the name {name} is taken: choose another with --name, or create a token with --name {name}"
             ));
         }
-        let signed = self
+        let (authority, certificate) = self
             .sign(&request.request.0, role, &name, now)
             .map_err(|error| error.to_string())?;
-        // Of two who use a token at once only one gets past this.
+        // If two peers use a token at the same time, only one gets past this.
         match tokens.consume(&grant) {
             Ok(true) => {}
             Ok(false) => return Err(TokenStoreError::Unknown.to_string()),
             Err(error) => return Err(error.to_string()),
         }
         let reply = JoinReply::Granted {
-            authority: Blob(signed.0.into_bytes()),
-            certificate: Blob(signed.1.into_bytes()),
+            authority: Blob(authority.into_bytes()),
+            certificate: Blob(certificate.into_bytes()),
         };
-        Ok((Identified { role, name }, reply))
+        Ok((Peer { role, name }, reply))
     }
 
     fn sign(
@@ -302,7 +311,7 @@ impl Trust {
     }
 }
 
-/// What stands for an address where it is counted: who has one of IPv6 has a whole network of them.
+/// The key by which an address is rate limited: an IPv6 peer usually has a whole /64.
 fn network_of(address: IpAddr) -> IpAddr {
     const HOST_BITS: u32 = 64;
     match address.to_canonical() {
@@ -311,33 +320,25 @@ fn network_of(address: IpAddr) -> IpAddr {
     }
 }
 
-/// Why a revoked certificate's connection ends.
-pub(super) const REVOKED: &str = "this certificate has been revoked";
-
-/// Who joined.
-#[derive(Debug)]
-pub(super) struct Identified {
-    pub(super) role: Role,
-    pub(super) name: PeerName,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use sysmon_certs::JoinKey;
 
     #[test]
-    fn a_token_is_used_up_by_the_first_who_joins_and_names_are_not_taken_over() {
+    fn a_token_works_once_and_never_gives_the_name_of_an_existing_peer() {
         let dir = tempfile::tempdir().unwrap();
         let state = HubState::new(dir.path());
-        let now = SystemTime::now();
+        let clock = Clock::system();
+        let now = clock.system_time();
         let authority = state.authority(now).unwrap();
         let print = authority.fingerprint().unwrap();
-        let trust = Trust::new(TrustOptions {
+        let options = AccessOptions {
             state: state.clone(),
             name: "box".parse().unwrap(),
             days: 30,
-        });
+        };
+        let access = AccessControl::new(options, clock);
         let token = |name: Option<&str>| {
             let name = name.map(|name| name.parse().unwrap());
             let hour = Duration::from_hours(1);
@@ -353,7 +354,7 @@ mod tests {
                 name: name.into(),
                 request: Blob(JoinKey::generate().unwrap().request().unwrap()),
             };
-            trust.grant(&request, [192, 0, 2, 1].into(), now)
+            access.grant(&request, [192, 0, 2, 1].into(), now)
         };
         let first = token(None);
         let (who, _) = ask(first.secret(), "db-1").unwrap();
@@ -376,7 +377,7 @@ mod tests {
         );
         assert!(
             ask(second.secret(), "db-3").is_ok(),
-            "a refusal does not use the token up"
+            "a refusal does not use up the token"
         );
         let bound = token(Some("db-1"));
         let (who, _) = ask(bound.secret(), "whatever").unwrap();
@@ -389,13 +390,13 @@ mod tests {
             state.register().revoke(&"db-1".parse().unwrap()).unwrap(),
             2
         );
-        trust.review();
+        access.review();
         let again = token(None);
         assert!(
             ask(again.secret(), "db-1").is_ok(),
-            "a revoked name is free again"
+            "the name of a revoked peer can be reused"
         );
-        for _ in 0..BAD_ATTEMPTS_MAX {
+        for _ in 0..FAILED_JOINS_MAX {
             assert!(ask(b"guess", "x").is_err());
         }
         assert!(

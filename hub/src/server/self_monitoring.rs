@@ -1,4 +1,4 @@
-//! The hub looks at itself once a second.
+//! Measures the hub itself once a second.
 
 use std::convert::Infallible;
 use std::sync::atomic::Ordering;
@@ -8,71 +8,59 @@ use sysmon_client::hub_figures::Figures;
 use sysmon_wire::ABSENT;
 use sysmon_wire::message::RunId;
 
-use super::{Hub, now};
+use super::Hub;
 use crate::ingest::IngestError;
-use crate::own::{INTERVAL_MS, Recorder, largest_lag_ms};
+use crate::self_monitoring::{INTERVAL_MS, Recorder, largest_lag_ms};
 
 impl Hub {
     /// The hub's figures now.
     pub(super) fn figures(&self) -> Figures {
-        let (history_bytes, commit_us) = match self.history {
-            Some(_) => self.history_figures(),
-            None => (0, 0),
-        };
-        let known = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
-        let fleet = self.fleet();
+        let (history_bytes, commit_us) = self.history_figures();
+        let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        let core = self.core();
+        let fleet = &core.fleet;
         let (rows, values) = fleet.totals();
         Figures {
-            ingest_rows: known(rows),
-            ingest_values: known(values),
-            // Before the first commit, as without a history, there is no such time.
+            ingest_rows: signed(rows),
+            ingest_values: signed(values),
+            // Unknown before the first commit, and without a history.
             commit_us: if commit_us > 0 {
-                known(commit_us)
+                signed(commit_us)
             } else {
                 ABSENT
             },
-            ring_bytes: known(fleet.ring_size().0),
-            unsealed_bytes: known(fleet.head_bytes()),
-            history_bytes: known(history_bytes),
-            subscribers: known(self.subscribers.load(Ordering::Relaxed)),
-            agents: known(self.agents.load(Ordering::Relaxed)),
-            refused: known(self.refused.load(Ordering::Relaxed)),
-            lag_ms: largest_lag_ms(&fleet, now()),
+            ring_bytes: signed(fleet.ring_size().0),
+            unsealed_bytes: signed(fleet.head_bytes()),
+            history_bytes: signed(history_bytes),
+            subscribers: signed(self.subscribers.get()),
+            agents: signed(self.agents.get()),
+            refused: signed(self.refused.load(Ordering::Relaxed)),
+            lag_ms: largest_lag_ms(fleet, self.now()),
             cpu_us: cpu_us().unwrap_or(ABSENT),
             resident_bytes: resident_bytes().unwrap_or(ABSENT),
         }
     }
 }
 
-/// Agents sample on whole seconds; this much later their rows have come, and what is not there is late.
-const ROWS_COME_MS: i64 = 500;
+/// Rows of a whole second have arrived this much later; what is missing then is late.
+const ARRIVAL_MS: i64 = 500;
 
 /// Records the hub's figures of every whole second, as agents do.
 pub(super) async fn record(hub: &Hub) {
-    let Err(error) = record_all(hub).await;
-    tracing::warn!("the hub's own figures are not recorded any more: {error}");
+    let Err(error) = record_every_second(hub).await;
+    tracing::warn!(%error, "the hub's own figures are no longer recorded");
     std::future::pending::<()>().await;
 }
 
-async fn record_all(hub: &Hub) -> Result<Infallible, IngestError> {
-    let run = RunId(fastrand::u64(..));
-    let mut recorder = Recorder::start(&mut hub.fleet(), &hub.name, run, now())?;
+async fn record_every_second(hub: &Hub) -> Result<Infallible, IngestError> {
+    let run = RunId(hub.random.u64());
+    let mut recorder = hub.update(|core| Recorder::start(core, &hub.name, run, hub.now()))?;
     loop {
-        let left = INTERVAL_MS - (now().0 - ROWS_COME_MS).rem_euclid(INTERVAL_MS);
+        let left = INTERVAL_MS - (hub.now().0 - ARRIVAL_MS).rem_euclid(INTERVAL_MS);
         tokio::time::sleep(Duration::from_millis(left.unsigned_abs())).await;
-        record_one(hub, &mut recorder)?;
+        let figures = hub.figures();
+        hub.update(|core| recorder.record(core, &figures, hub.now()))?;
     }
-}
-
-fn record_one(hub: &Hub, recorder: &mut Recorder) -> Result<(), IngestError> {
-    let figures = hub.figures();
-    let mut fleet = hub.fleet();
-    recorder.record(&mut fleet, &figures, now())?;
-    let (generation, news) = (fleet.generation(), fleet.take_news());
-    drop(fleet);
-    hub.announce(generation);
-    hub.tell_news(news);
-    Ok(())
 }
 
 /// Microseconds of processor time this process has used.

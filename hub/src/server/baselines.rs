@@ -1,116 +1,104 @@
-//! What rules compare with earlier weeks: read from the history on a thread that nobody waits for.
+//! Baselines that rules compare with, read from the history of earlier weeks.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use sysmon_alerts::baseline::{Baseline, SLOT_MS, hour, windows};
 use sysmon_series::{Resample, Steps};
+use sysmon_store::Tier;
+use sysmon_store::store::{PART_SERIES, Reader, StoreError};
 use sysmon_wire::message::Aggregate;
 use sysmon_wire::{Label, MetricDef, UnixMs};
 
-use super::{Hub, now};
-use crate::fleet::{Fleet, HostId};
-use sysmon_alerts::baseline::{Baseline, SLOT_MS, hour, windows};
-use sysmon_store::Tier;
-use sysmon_store::store::{PART_SERIES, Reader, StoreError};
+use super::Hub;
+use crate::core::Core;
+use crate::fleet::HostId;
 
-/// Time between two looks for what is not known yet.
+/// Time between two checks for missing baselines.
 const INTERVAL: Duration = Duration::from_secs(30);
 
-/// An hour is read this long before it begins.
+/// The baselines of an hour are read this long before it begins.
 const AHEAD_MS: i64 = 600_000;
 
-/// Hosts read of at once.
+/// Hosts read in one go.
 const HOSTS_MAX: usize = 100;
 
-/// A host of which something is not known.
+/// A host with series whose baselines of an hour are missing.
 #[derive(Clone, Debug)]
-struct Lacking {
+struct Missing {
     id: HostId,
     name: Label,
     series: Vec<(u32, MetricDef)>,
     hour: i64,
 }
 
-/// What was found of a host.
-type Found = (Lacking, Vec<Option<Baseline>>);
+type Found = (Missing, Vec<Option<Baseline>>);
 
-/// Looks again and again for what rules ask of earlier weeks. Each series is read once an hour.
-pub(super) async fn learn(hub: &Arc<Hub>) {
+/// Reads missing baselines for as long as the hub runs. Each series is read once an hour.
+pub(super) async fn keep_current(hub: &Arc<Hub>) {
     loop {
-        if !learn_some(hub).await {
+        if !read_some(hub).await {
             tokio::time::sleep(INTERVAL).await;
         }
     }
 }
 
-/// Reads of some hosts; whether there are likely more.
-async fn learn_some(hub: &Arc<Hub>) -> bool {
-    let lacking = lacking(&hub.fleet(), now());
-    let Some(path) = hub.history_path().filter(|_| !lacking.is_empty()) else {
+/// Reads the baselines of some hosts; true if more are probably missing.
+async fn read_some(hub: &Arc<Hub>) -> bool {
+    let hosts = missing(&hub.core(), hub.now());
+    if hosts.is_empty() {
+        return false;
+    }
+    let is_more = hosts.len() >= HOSTS_MAX;
+    let read = move |reader: &Reader| {
+        let found = hosts.into_iter().map(|host| {
+            let baselines = baselines(reader, &host)?;
+            Ok((host, baselines))
+        });
+        found.collect::<Result<Vec<Found>, StoreError>>()
+    };
+    let Some((found, _)) = hub.page_in(read).await else {
         return false;
     };
-    let is_more = lacking.len() >= HOSTS_MAX;
-    let permit = Arc::clone(&hub.paging).acquire_owned().await;
-    let readers = Arc::clone(&hub.readers);
-    let read = move || {
-        readers.with(&path, |reader| {
-            let found = lacking.into_iter().map(|host| {
-                let usual = usual(reader, &host)?;
-                Ok((host, usual))
-            });
-            found.collect::<Result<Vec<Found>, StoreError>>()
-        })
-    };
-    let found = tokio::task::spawn_blocking(read).await;
-    drop(permit);
-    match found {
-        Ok(Ok(found)) => {
-            let mut fleet = hub.fleet();
-            for (host, usual) in found {
-                for ((series, _), usual) in host.series.iter().zip(usual) {
-                    fleet.set_baseline(host.id, *series, host.hour, usual);
-                }
-            }
-            is_more
+    let mut core = hub.core();
+    for (host, baselines) in found {
+        for ((series, _), baseline) in host.series.iter().zip(baselines) {
+            core.set_baseline(host.id, *series, host.hour, baseline);
         }
-        Ok(Err(error)) => {
-            tracing::warn!("earlier weeks cannot be read: {error}");
-            false
-        }
-        Err(_) => false,
     }
+    is_more
 }
 
-/// Hosts of which something is not known that rules ask now or soon.
-fn lacking(fleet: &Fleet, now: UnixMs) -> Vec<Lacking> {
+/// Hosts with baselines that rules need now or soon.
+fn missing(core: &Core, now: UnixMs) -> Vec<Missing> {
     let (present, soon) = (hour(now), hour(now + AHEAD_MS));
-    let mut lacking = fleet.missing_baselines(present, HOSTS_MAX);
+    let mut missing = core.missing_baselines(present, HOSTS_MAX);
     let mut hour = present;
-    if lacking.is_empty() && soon != present {
-        lacking = fleet.missing_baselines(soon, HOSTS_MAX);
+    if missing.is_empty() && soon != present {
+        missing = core.missing_baselines(soon, HOSTS_MAX);
         hour = soon;
     }
     let of_host = |(id, series): (HostId, Vec<u32>)| {
-        let host = fleet.host(id)?;
+        let host = core.fleet.host(id)?;
         let metric = |index: u32| Some((index, host.keys().get(index as usize)?.metric.clone()));
-        Some(Lacking {
+        Some(Missing {
             id,
             name: host.name.clone(),
             series: series.into_iter().filter_map(metric).collect(),
             hour,
         })
     };
-    lacking.into_iter().filter_map(of_host).collect()
+    missing.into_iter().filter_map(of_host).collect()
 }
 
-/// What is usual of each series, from minutes; of weeks that have none any more from hours.
-fn usual(reader: &Reader, host: &Lacking) -> Result<Vec<Option<Baseline>>, StoreError> {
+/// The baseline of each series, from minutes; from hours for weeks whose minutes are gone.
+fn baselines(reader: &Reader, host: &Missing) -> Result<Vec<Option<Baseline>>, StoreError> {
     let indices: Vec<u32> = host.series.iter().map(|(index, _)| *index).collect();
     let mut weeks: Vec<Vec<Vec<f64>>> = vec![Vec::new(); indices.len()];
     for (from, to) in windows(host.hour) {
         let mut buckets = reader.buckets(&host.name, Tier::Minute, &indices, from, to)?;
         let (mut from, mut to) = (from, to);
-        // Of hours it is known between what they were, too.
+        // An hour's extremes are known besides its mean.
         let mut aggregates = [Aggregate::Mean].as_slice();
         if buckets.is_empty() {
             aggregates = &[Aggregate::Min, Aggregate::Mean, Aggregate::Max];
@@ -131,8 +119,8 @@ fn usual(reader: &Reader, host: &Lacking) -> Result<Vec<Option<Baseline>>, Store
         }
     }
     let metrics = host.series.iter().map(|(_, metric)| metric);
-    let usual = weeks.iter().zip(metrics);
-    Ok(usual
+    let weeks = weeks.iter().zip(metrics);
+    Ok(weeks
         .map(|(weeks, metric)| Baseline::of(weeks, metric))
         .collect())
 }
@@ -140,27 +128,27 @@ fn usual(reader: &Reader, host: &Lacking) -> Result<Vec<Option<Baseline>>, Store
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::tests::{host_with_cpu, options, row};
     use crate::fleet::FleetOptions;
-    use crate::fleet::tests::{host_with_cpu, options, row};
     use sysmon_store::store::Store;
     use sysmon_wire::message::RunId;
 
     const DAY_MS: i64 = 86_400_000;
 
     #[test]
-    fn the_same_hour_of_earlier_weeks_is_found_in_the_history() {
+    fn baselines_come_from_the_same_hour_of_earlier_weeks() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("history.db");
-        let mut fleet = Fleet::new(FleetOptions {
+        let mut core = Core::new(FleetOptions {
             retention: Duration::from_hours(24 * 40),
             ..options()
         });
-        fleet.record();
-        fleet.watch(
+        core.track_unsaved();
+        core.set_rules(
             vec!["odd: cpu unlike its week".parse().unwrap()],
             Vec::new(),
         );
-        let id = host_with_cpu(&mut fleet, "a");
+        let id = host_with_cpu(&mut core, "a");
         let mut store = Store::open(&path).unwrap();
         // Three weeks and a day, a value every five minutes: 80 % in one hour of the day, 10 % else.
         let now = UnixMs(3_000 * DAY_MS) + 12 * 3_600_000;
@@ -171,38 +159,37 @@ mod tests {
             } else {
                 100
             };
-            fleet
-                .apply(id, RunId(7), &row(seq, at, cpu), UnixMs(at))
+            core.apply(id, RunId(7), &row(seq, at, cpu), UnixMs(at))
                 .unwrap();
         }
-        store.commit(&fleet.take_batch(now)).unwrap();
+        store.commit(&core.take_batch(now)).unwrap();
         while store.roll_up(now).unwrap() {}
         let reader = Reader::open(&path).unwrap();
-        let find = |fleet: &Fleet, at: UnixMs| {
-            let lacking = lacking(fleet, at);
-            assert_eq!(lacking.len(), 1);
-            usual(&reader, &lacking[0]).unwrap()[0].unwrap()
+        let find = |core: &Core, at: UnixMs| {
+            let missing = missing(core, at);
+            assert_eq!(missing.len(), 1);
+            baselines(&reader, &missing[0]).unwrap()[0].unwrap()
         };
-        let noon = find(&fleet, now + 60_000);
+        let noon = find(&core, now + 60_000);
         assert_eq!(
             (noon.low, noon.high),
             (0.1, 0.8),
-            "ten minutes before are usual too"
+            "the ten minutes before count too"
         );
-        let later = find(&fleet, now + 2 * 3_600_000);
+        let later = find(&core, now + 2 * 3_600_000);
         assert_eq!((later.low, later.high), (0.1, 0.1));
-        fleet.set_baseline(id, 0, hour(now), Some(noon));
-        assert!(lacking(&fleet, now + 60_000).is_empty());
+        core.set_baseline(id, 0, hour(now), Some(noon));
+        assert!(missing(&core, now + 60_000).is_empty());
         assert_eq!(
-            lacking(&fleet, now + 55 * 60_000)[0].hour,
+            missing(&core, now + 55 * 60_000)[0].hour,
             hour(now) + 1,
             "in advance"
         );
         // Ten days have one earlier week only.
-        let early = Lacking {
+        let early = Missing {
             hour: hour(begin + 10 * DAY_MS),
-            ..lacking(&fleet, now + 2 * 3_600_000)[0].clone()
+            ..missing(&core, now + 2 * 3_600_000)[0].clone()
         };
-        assert_eq!(usual(&reader, &early).unwrap(), [None]);
+        assert_eq!(baselines(&reader, &early).unwrap(), [None]);
     }
 }

@@ -1,13 +1,14 @@
-//! What the hub tells of itself: a row a second, of a host that stands for it.
+//! The hub's own figures, recorded once a second as the rows of a host that stands for it. Pure.
 //!
-//! The rows go the way of every agent's, so that ring, history and queries have them. The host is called
-//! `hub:NAME`, which no certificate can name, and is left out wherever hosts are listed.
+//! The rows take the same path as an agent's, so ring, history, queries and rules have them. The host is called
+//! `hub:NAME`, which no certificate can name, and is left out wherever machines are listed.
 
-use sysmon_client::hub_figures::{FIGURES, Figures, HOST_PREFIX, host_name};
+use sysmon_client::hub_figures::{FIGURES, Figures, host_name};
 use sysmon_wire::message::{Blob, HostState, Lane, Push, RunId};
 use sysmon_wire::{ABSENT, HostFacts, Label, RowEncoder, SeriesTable, UnixMs};
 
 use crate::VERSION;
+use crate::core::Core;
 use crate::fleet::Fleet;
 use crate::host::Host;
 use crate::ingest::{IngestError, RowStream};
@@ -15,28 +16,23 @@ use crate::ingest::{IngestError, RowStream};
 /// Milliseconds between two rows.
 pub const INTERVAL_MS: i64 = 1_000;
 
-/// Whether a host stands for a hub, this one or one it was before it was called otherwise.
-pub fn is_own(name: &Label) -> bool {
-    name.as_str().starts_with(HOST_PREFIX)
-}
-
-/// Milliseconds since the newest row of a host was taken, by the hub's clock; none if it has no row.
+/// Age of a host's newest row by the hub's clock; none if it has no row.
 pub fn lag_ms(host: &Host, now: UnixMs) -> Option<i64> {
     let (time, _) = host.present();
     (time.0 != 0).then(|| (now - time).saturating_add(host.clock_offset_ms).max(0))
 }
 
-/// The largest lag of the hosts that are live, in milliseconds; [`ABSENT`] if none is.
+/// The largest lag among live hosts; [`ABSENT`] if none is live.
 pub fn largest_lag_ms(fleet: &Fleet, now: UnixMs) -> i64 {
     let live = fleet
-        .watched_hosts()
+        .machines()
         .filter(|(_, host)| host.state == HostState::Live);
     live.filter_map(|(_, host)| lag_ms(host, now))
         .max()
         .unwrap_or(ABSENT)
 }
 
-/// Records figures as the rows of one run of an agent.
+/// Records figures the way an agent sends rows.
 #[derive(Debug)]
 pub struct Recorder {
     stream: RowStream,
@@ -46,27 +42,30 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Begins a run of the hub `name`.
+    /// Starts a run of the hub `name`.
+    ///
+    /// # Errors
+    /// The fleet is full.
     pub fn start(
-        fleet: &mut Fleet,
+        core: &mut Core,
         name: &str,
         run: RunId,
         now: UnixMs,
     ) -> Result<Self, IngestError> {
-        let host = fleet.host_id(&host_name(name))?;
+        let host = core.host_id(&host_name(name))?;
         let facts = HostFacts {
             agent_version: Label::new(VERSION),
             ..HostFacts::unknown()
         };
-        fleet.set_facts(host, facts);
+        core.fleet.set_facts(host, facts);
         let mut stream = RowStream::new(host);
         let lane = Lane::Live;
-        stream.take(Push::Begin { run, lane }, fleet, now)?;
+        stream.ingest(Push::Begin { run, lane }, core, now)?;
         let keys: Vec<_> = FIGURES
             .iter()
             .map(|figure| figure.metric.series(&[]))
             .collect();
-        stream.take(Push::Series(SeriesTable::new(&keys)), fleet, now)?;
+        stream.ingest(Push::Series(SeriesTable::new(&keys)), core, now)?;
         Ok(Self {
             stream,
             encoder: RowEncoder::new(),
@@ -75,10 +74,13 @@ impl Recorder {
         })
     }
 
-    /// Records a row, of the whole second at or before `now`, if there is none of that yet.
+    /// Records one row for the whole second at or before `now`; a second call within that second does nothing.
+    ///
+    /// # Errors
+    /// The row cannot be stored.
     pub fn record(
         &mut self,
-        fleet: &mut Fleet,
+        core: &mut Core,
         figures: &Figures,
         now: UnixMs,
     ) -> Result<(), IngestError> {
@@ -95,14 +97,15 @@ impl Recorder {
             1 => Push::Keyframe(Blob(block)),
             _ => Push::Rows(Blob(block)),
         };
-        self.stream.take(push, fleet, now).map(|_| ())
+        self.stream.ingest(push, core, now).map(|_| ())
     }
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::fleet::tests::{fleet, host_with_cpu, row};
+    use crate::core::tests::{core, host_with_cpu, row};
+    use crate::host::HostKind;
     use crate::view::{HostWatch, SparkRequest, fleet_changes, fleet_picture};
     use sysmon_client::hub_figures::ReceivedFigures;
     use sysmon_wire::message::Reply;
@@ -127,33 +130,37 @@ pub(crate) mod tests {
 
     #[test]
     fn names_of_agents_are_never_the_hub_s() {
-        assert!(is_own(&host_name("lan-box")));
+        assert_eq!(HostKind::of_name(&host_name("lan-box")), HostKind::Hub);
         assert_eq!(host_name("lan-box"), "hub:lan-box");
         assert!("hub:lan-box".parse::<sysmon_certs::PeerName>().is_err());
     }
 
     #[test]
     fn figures_are_rows_like_those_of_any_host_but_are_not_listed() {
-        let mut fleet = fleet();
-        host_with_cpu(&mut fleet, "a");
-        let mut recorder = Recorder::start(&mut fleet, "h", RunId(1), UnixMs(1000)).unwrap();
+        let mut core = core();
+        host_with_cpu(&mut core, "a");
+        let mut recorder = Recorder::start(&mut core, "h", RunId(1), UnixMs(1000)).unwrap();
         for (now, rows) in [(5_900, 100), (6_100, 160), (6_900, 999), (8_050, 200)] {
             let figures = Figures {
                 ingest_rows: rows,
                 ..figures()
             };
-            recorder.record(&mut fleet, &figures, UnixMs(now)).unwrap();
+            recorder.record(&mut core, &figures, UnixMs(now)).unwrap();
         }
-        assert_eq!(fleet.totals(), (0, 0), "only rows of hosts are counted");
-        let id = fleet.find("hub:h").unwrap();
-        let host = fleet.host(id).unwrap();
         assert_eq!(
-            (host.health().rows, host.rows_taken),
+            core.fleet.totals(),
+            (0, 0),
+            "only rows of hosts are counted"
+        );
+        let id = core.fleet.find("hub:h").unwrap();
+        let host = core.fleet.host(id).unwrap();
+        assert_eq!(
+            (host.health().rows, host.rows_stored),
             (3, 3),
             "one a second"
         );
         let mut seen = ReceivedFigures::default();
-        for reply in HostWatch::new(id, UnixMs(0)).updates(&fleet, None) {
+        for reply in HostWatch::new(id, UnixMs(0)).updates(&core.fleet.view(), None) {
             match reply {
                 Reply::HostSeries(table) => seen.define(table.keys().unwrap()),
                 Reply::HostKeyframe(block) | Reply::HostRows(block) => seen.add(&block.0).unwrap(),
@@ -171,28 +178,27 @@ pub(crate) mod tests {
             step_ms: 1000,
             aliases: Vec::new(),
         };
-        let picture = fleet_picture(&fleet, None, UnixMs(9000), &sparks);
+        let picture = fleet_picture(&core.fleet.view(), None, UnixMs(9000), &sparks);
         let names: Vec<_> = picture[0].lines.iter().map(|line| &line.name).collect();
         assert_eq!(names, ["a"]);
-        let changes = fleet_changes(&fleet, 0, UnixMs(9000));
+        let changes = fleet_changes(&core.fleet, 0, UnixMs(9000));
         assert_eq!(changes[0].lines.len(), 1);
     }
 
     #[test]
     fn the_lag_is_that_of_the_live_host_furthest_behind_by_the_hub_s_clock() {
-        let mut fleet = fleet();
-        assert_eq!(largest_lag_ms(&fleet, UnixMs(9000)), ABSENT);
+        let mut core = core();
+        assert_eq!(largest_lag_ms(&core.fleet, UnixMs(9000)), ABSENT);
         for (name, time, ahead) in [("a", 9_000, 0), ("b", 8_000, -500), ("c", 9_900, 900)] {
-            let id = host_with_cpu(&mut fleet, name);
-            fleet.set_clock_offset(id, ahead, UnixMs(0));
-            fleet
-                .apply(id, RunId(1), &row(1, time, 5), UnixMs(9_500))
+            let id = host_with_cpu(&mut core, name);
+            core.set_clock_offset(id, ahead, UnixMs(0));
+            core.apply(id, RunId(1), &row(1, time, 5), UnixMs(9_500))
                 .unwrap();
         }
-        assert_eq!(largest_lag_ms(&fleet, UnixMs(10_000)), 1_500);
-        fleet.review_states(UnixMs(60_000));
+        assert_eq!(largest_lag_ms(&core.fleet, UnixMs(10_000)), 1_500);
+        core.review_silence(UnixMs(60_000));
         assert_eq!(
-            largest_lag_ms(&fleet, UnixMs(60_000)),
+            largest_lag_ms(&core.fleet, UnixMs(60_000)),
             ABSENT,
             "none is live"
         );

@@ -1,4 +1,4 @@
-//! Certificates that are made anew: the hub's own, and those of whoever is connected.
+//! Renewing certificates: the hub's own, and those of connected peers.
 
 use std::sync::Arc;
 
@@ -10,53 +10,53 @@ use sysmon_wire::Label;
 use sysmon_wire::message::{Reply, Request};
 use tokio::sync::watch;
 
-use super::{Hub, REVIEW_INTERVAL, subscriber};
+use super::listen::REVIEW_INTERVAL;
+use super::{Hub, subscriber};
 
-/// Shows the hub's own identity anew whenever it is another, for as long as this is awaited.
-pub(super) async fn follow(hub: &Hub, listener: &Listener, identity: &watch::Sender<Identity>) {
-    let Some(trust) = &hub.trust else {
+/// Renews the hub's own certificate when it is due or the certificate authority was rotated.
+pub(super) async fn renew_own(hub: &Hub, listener: &Listener, identity: &watch::Sender<Identity>) {
+    let Some(access) = &hub.access else {
         return std::future::pending().await;
     };
     let mut timer = tokio::time::interval(REVIEW_INTERVAL);
     loop {
         timer.tick().await;
-        let taken = trust.take_identity().map_err(|error| error.to_string());
-        let shown = match taken {
+        let renewed = match access.renew_own() {
             Ok(None) => continue,
             Ok(Some(new)) => {
-                let shown = listener.set_identity(&new);
+                let applied = listener.set_identity(&new);
                 identity.send_replace(new);
-                shown.map_err(|error| error.to_string())
+                applied.map_err(|error| error.to_string())
             }
-            Err(error) => Err(error),
+            Err(error) => Err(error.to_string()),
         };
-        match shown {
-            Ok(()) => tracing::info!("the hub's own certificate is renewed"),
-            Err(error) => tracing::error!("the hub's own certificate stays as it was: {error}"),
+        match renewed {
+            Ok(()) => tracing::info!("the hub's own certificate was renewed"),
+            Err(error) => tracing::error!(%error, "cannot renew the hub's own certificate"),
         }
     }
 }
 
-/// What is answered to a peer that asks to renew its certificate.
+/// The reply to a peer that requests a renewal of its certificate.
 pub(super) fn answer(hub: &Hub, who: &PeerCertificate, request: &[u8]) -> Reply {
-    let renewed = match &hub.trust {
+    let renewed = match &hub.access {
         Some(_) if !is_of_same_key(request, &who.der) => {
-            Err("a request for another key than that of the certificate that was shown".to_owned())
+            Err("the request is for another key than that of the peer's certificate".to_owned())
         }
-        Some(trust) => trust.renew(who, request),
+        Some(access) => access.renew(who, request),
         None => Err("this hub renews no certificates".to_owned()),
     };
     renewed.unwrap_or_else(|reason| {
-        let what = format!("the certificate is not renewed: {reason}");
-        hub.refused(Some(&who.peer), None, &what);
+        let what = format!("certificate not renewed: {reason}");
+        hub.audit_refusal(Some(&who.peer), None, &what);
         Reply::Refused {
             reason: Label::new(&reason),
         }
     })
 }
 
-/// Answers a peer that may ask for nothing else, one request after the other, until the connection ends.
-pub(super) async fn serve(
+/// Answers renewals, the only requests that such a peer may make, until the connection ends.
+pub(super) async fn serve_renewals(
     hub: &Arc<Hub>,
     connection: &Connection,
     who: &PeerCertificate,
@@ -65,15 +65,15 @@ pub(super) async fn serve(
         let answered = async {
             let (send, recv) = connection.accept_bi().await?;
             let (mut sender, mut receiver) = (FrameSender::new(send), FrameReceiver::new(recv));
-            let heard = subscriber::request(&mut receiver).await;
-            let heard = heard.inspect_err(|_| {
+            let received = subscriber::receive_request(&mut receiver).await;
+            let received = received.inspect_err(|_| {
                 hub.count_refusal();
                 sender.reset(CloseCode::Protocol);
             });
-            let reply = match heard? {
+            let reply = match received? {
                 Some(Request::Renew { request }) => answer(hub, who, &request.0),
                 _ => Reply::Refused {
-                    reason: Label::new("there is nothing else to ask for here"),
+                    reason: Label::new("only certificate renewals are answered here"),
                 },
             };
             sender.send(&reply).await?;
@@ -83,7 +83,7 @@ pub(super) async fn serve(
         if let Err(error) = answered.await {
             match connection.close_reason() {
                 Some(reason) => return reason.into(),
-                None => tracing::debug!("broke off a request of {}: {error}", who.peer),
+                None => tracing::debug!(peer = %who.peer, %error, "request ended by the hub"),
             }
         }
     }

@@ -1,12 +1,12 @@
-//! Moments of requests, brought to where there can be anything. Pure.
+//! Clamps the times in requests to a range in which arithmetic cannot overflow. Pure.
 
 use sysmon_wire::UnixMs;
 use sysmon_wire::message::Request;
 
-/// The year 1970 and the year 10,000: with what lies between, no sum or difference leaves 64 bits.
+/// The years 1970 and 10,000: sums and differences of what lies between fit 64 bits.
 const MOMENTS: (UnixMs, UnixMs) = (UnixMs(0), UnixMs(253_402_300_800_000));
 
-/// The request with all its moments and spans in bounds; before and after there is nothing to be told.
+/// The request with all its moments and spans clamped; there is no data outside of that range.
 pub(super) fn bounded(mut request: Request) -> Request {
     let (moments, span) = moments(&mut request);
     for moment in moments.into_iter().flatten() {
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_can_be_is_left_as_it_is() {
+    fn only_times_out_of_range_are_clamped() {
         let host = |from: i64, until: Option<i64>| Request::Host {
             host: "a".into(),
             from: UnixMs(from),

@@ -1,0 +1,215 @@
+//! Commands for alerts: rules and routes, silences, acknowledgements.
+
+mod check;
+
+use std::time::Duration;
+
+use anyhow::anyhow;
+use sysmon_alerts::notify::{Notification, Route, send};
+use sysmon_alerts::silence::{SILENCES_MAX, Scope, Silence, SilenceFile};
+use sysmon_client::Client;
+use sysmon_config::time::format_span;
+use sysmon_config::{Failure, suggest};
+
+use super::args::AlertsCommand;
+use super::options::{alert_options, known_hosts};
+use super::{ANSWER_MAX, Context, span_ms};
+
+pub(crate) fn alerts(context: &Context, command: Option<&AlertsCommand>) -> Result<(), Failure> {
+    let text = match command {
+        None => show(context)?,
+        Some(AlertsCommand::Test { route }) => return test(context, route.as_deref()),
+        Some(AlertsCommand::Check { rule, since, host }) => {
+            check::check(context, rule, *since, host.as_deref())?
+        }
+        Some(AlertsCommand::Silence {
+            scope,
+            span,
+            reason,
+        }) => silence(context, scope, *span, reason)?,
+        Some(AlertsCommand::Silences) => silences(context)?,
+        Some(AlertsCommand::Unsilence { id }) => unsilence(context, id)?,
+        Some(AlertsCommand::Ack { scope, note }) => acknowledge(context, scope, note)?,
+        Some(AlertsCommand::Unack { scope }) => unacknowledge(context, scope)?,
+    };
+    Ok(sysmon_config::print(&text)?)
+}
+
+/// A number of alerts in words.
+fn count(alerts: u32) -> String {
+    match alerts {
+        1 => "1 alert".to_owned(),
+        many => format!("{many} alerts"),
+    }
+}
+
+fn show(context: &Context) -> Result<String, Failure> {
+    let options = alert_options(context, &context.config)?;
+    let mut text = String::from("rules:\n");
+    for rule in &options.rules {
+        text += &format!("  {rule}\n");
+    }
+    text += "routes:\n";
+    if options.notifier.routes.is_empty() {
+        text += "  none: alerts are shown on screens and in the log; set notify in [hub] to send them\n";
+    }
+    for (number, route) in (1..).zip(&options.notifier.routes) {
+        text += &format!("  {number}  {route}\n");
+    }
+    Ok(text)
+}
+
+/// All routes, the one with a number, or those whose description contains a text.
+fn matching<'a>(routes: &'a [Route], wanted: Option<&str>) -> Result<Vec<&'a Route>, Failure> {
+    let Some(wanted) = wanted else {
+        return Ok(routes.iter().collect());
+    };
+    let number = wanted.parse::<usize>().ok();
+    let index = number.and_then(|number| number.checked_sub(1));
+    if let Some(route) = index.and_then(|index| routes.get(index)) {
+        return Ok(vec![route]);
+    }
+    let matches = |route: &&Route| route.to_string().contains(wanted);
+    let found: Vec<_> = routes.iter().filter(matches).collect();
+    if found.is_empty() {
+        return Err(Failure::Usage(anyhow!(
+            "no route {wanted:?}; `sysmon-hub alerts` lists the routes with their numbers"
+        )));
+    }
+    Ok(found)
+}
+
+fn test(context: &Context, wanted: Option<&str>) -> Result<(), Failure> {
+    let options = alert_options(context, &context.config)?;
+    let routes = matching(&options.notifier.routes, wanted)?;
+    if routes.is_empty() {
+        return Err(anyhow!("no route is configured; set notify in [hub]").into());
+    }
+    let message = Notification::test(context.hub_name().as_str(), context.clock.now());
+    let (mut text, mut failed) = (String::new(), 0);
+    for route in &routes {
+        match send(route, &message) {
+            Ok(()) => text += &format!("{route}: delivered\n"),
+            Err(reason) => {
+                failed += 1;
+                text += &format!("{route}: failed: {reason}\n");
+            }
+        }
+    }
+    sysmon_config::print(&text)?;
+    if failed > 0 {
+        return Err(anyhow!("{failed} of {} routes failed", routes.len()).into());
+    }
+    Ok(())
+}
+
+fn silence(
+    context: &Context,
+    scope: &str,
+    span: Duration,
+    reason: &str,
+) -> Result<String, Failure> {
+    let dir = context.state.dir();
+    let (file, now) = (SilenceFile::new(dir), context.clock.now());
+    let (scope, hosts) = (Scope::of(scope), known_hosts(context));
+    if let Some(host) = scope
+        .host()
+        .filter(|host| !hosts.is_empty() && !hosts.contains(host))
+    {
+        let hint = suggest(&host, hosts.iter().map(String::as_str));
+        return Err(Failure::Usage(anyhow!("there is no host {host:?}{hint}")));
+    }
+    if !dir.exists() {
+        return Err(anyhow!(
+            "no hub has run with state directory {}; name it with --state",
+            dir.display()
+        )
+        .into());
+    }
+    let mut silences = file.read(now)?;
+    if silences.len() >= SILENCES_MAX {
+        return Err(anyhow!(
+            "there are {SILENCES_MAX} silences, the limit; remove one with `sysmon-hub alerts unsilence`"
+        )
+        .into());
+    }
+    let id = (1u32..)
+        .map(|id| id.to_string())
+        .find(|id| silences.iter().all(|other| other.id != *id));
+    let silence = Silence {
+        id: id.unwrap_or_default(),
+        scope,
+        from: now,
+        until: now + span_ms(span),
+        reason: reason.to_owned(),
+    };
+    let text = format!(
+        "silence {}: notifications of {} suppressed for {}; a running hub applies it within a second\n",
+        silence.id,
+        silence.scope,
+        format_span(silence.until - now)
+    );
+    silences.push(silence);
+    file.write(&silences)?;
+    Ok(text)
+}
+
+fn silences(context: &Context) -> Result<String, Failure> {
+    let now = context.clock.now();
+    let row = |id: &str, scope: &str, left: &str, reason: &str| {
+        format!("{id:<6}{scope:<28}{left:<14}{reason}\n")
+    };
+    let mut text = row("ID", "SCOPE", "ENDS IN", "REASON");
+    for silence in SilenceFile::new(context.state.dir()).read(now)? {
+        let left = format_span(silence.until - now);
+        let scope = silence.scope.to_string();
+        text += &row(&silence.id, &scope, &left, &silence.reason);
+    }
+    Ok(text)
+}
+
+fn unsilence(context: &Context, id: &str) -> Result<String, Failure> {
+    let file = SilenceFile::new(context.state.dir());
+    let mut silences = file.read(context.clock.now())?;
+    let before = silences.len();
+    silences.retain(|silence| silence.id != id);
+    if silences.len() == before {
+        return Err(
+            anyhow!("there is no silence {id:?}; `sysmon-hub alerts silences` lists them").into(),
+        );
+    }
+    file.write(&silences)?;
+    Ok(format!(
+        "silence {id} removed; alerts that are still firing are sent within a second\n"
+    ))
+}
+
+fn acknowledge(context: &Context, scope: &str, note: &str) -> Result<String, Failure> {
+    let scope = Scope::of(scope);
+    let (host, rule) = scope.parts();
+    let alerts = context.ask(ANSWER_MAX, async |client: &Client| {
+        client.acknowledge(host, rule, note).await
+    })?;
+    if alerts.changed == 0 {
+        return Err(anyhow!("no alert is firing on {scope}; see `sysmon-hub status`").into());
+    }
+    Ok(format!(
+        "{} of {scope} acknowledged\n",
+        count(alerts.changed)
+    ))
+}
+
+fn unacknowledge(context: &Context, scope: &str) -> Result<String, Failure> {
+    let scope = Scope::of(scope);
+    let (host, rule) = scope.parts();
+    let alerts = context.ask(ANSWER_MAX, async |client: &Client| {
+        client.unacknowledge(host, rule).await
+    })?;
+    if alerts.changed == 0 {
+        return Err(anyhow!("no alert of {scope} is acknowledged; see `sysmon-hub status`").into());
+    }
+    Ok(format!(
+        "acknowledgement of {} of {scope} removed\n",
+        count(alerts.changed)
+    ))
+}

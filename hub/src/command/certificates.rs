@@ -1,0 +1,135 @@
+//! Commands for certificates and the certificate authority.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use anyhow::anyhow;
+use sysmon_certs::{Authority, CertError, HubState, PeerName, Role};
+use sysmon_config::Failure;
+use sysmon_config::time::format_span;
+
+use super::args::{CaCommand, CertCommand};
+use super::{Context, span_ms};
+
+pub(crate) fn certificate(context: &Context, command: &CertCommand) -> Result<(), Failure> {
+    let text = match command {
+        CertCommand::List => list(context)?,
+        CertCommand::Revoke { name } => revoke(context, name)?,
+        CertCommand::Issue { role, name, out } => issue(context, *role, name, out)?,
+    };
+    Ok(sysmon_config::print(&text)?)
+}
+
+fn list(context: &Context) -> Result<String, Failure> {
+    let register = context.state.register();
+    let revoked = register.revoked().map_err(anyhow::Error::from)?;
+    let now = context.clock.now().0.unsigned_abs();
+    let mut text = format!("{:<24}{:<10}{:<20}STATE\n", "NAME", "ROLE", "EXPIRES");
+    let issued = register.issued().map_err(anyhow::Error::from)?;
+    for issued in issued.iter().filter(|issued| issued.expires_ms > now) {
+        let state = if revoked.contains(&issued.serial) {
+            "revoked"
+        } else {
+            "valid"
+        };
+        let expires = format!("in {}", format_span((issued.expires_ms - now) as i64));
+        text += &format!(
+            "{:<24}{:<10}{expires:<20}{state}\n",
+            issued.name, issued.role
+        );
+    }
+    Ok(text)
+}
+
+fn revoke(context: &Context, name: &PeerName) -> Result<String, Failure> {
+    let revoked = context.state.register().revoke(name);
+    let count = match revoked.map_err(anyhow::Error::from)? {
+        0 => {
+            return Err(anyhow!(
+                "{name} has no certificate that is valid; `sysmon-hub cert list` shows them"
+            )
+            .into());
+        }
+        1 => "1 certificate".to_owned(),
+        count => format!("{count} certificates"),
+    };
+    context.audit("revoked", name.as_str(), &count);
+    Ok(format!(
+        "{count} of {name} revoked; a running hub closes their connections within a second\n"
+    ))
+}
+
+fn issue(context: &Context, role: Role, name: &PeerName, out: &Path) -> Result<String, Failure> {
+    if role == Role::Hub {
+        return Err(Failure::Usage(anyhow!(
+            "a hub creates its own identity; choose agent, operator or edge"
+        )));
+    }
+    if out.join("key.pem").exists() {
+        return Err(Failure::Usage(anyhow!(
+            "{} holds an identity already; choose another --out or remove it",
+            out.display()
+        )));
+    }
+    let (state, now) = (&context.state, context.clock.system_time());
+    let issued = state
+        .authority(now)
+        .and_then(|authority| state.issue(&authority, role, name, now, context.days()))
+        .and_then(|identity| identity.save(out));
+    issued.map_err(anyhow::Error::from)?;
+    context.audit("issued", &format!("{role} {name}"), "with cert issue");
+    Ok(format!(
+        "identity of {role} {name} written to {}\n\
+         copy the directory to the machine that uses it, and name it there with --state\n",
+        out.display()
+    ))
+}
+
+pub(crate) fn authority(context: &Context, command: &CaCommand) -> Result<(), Failure> {
+    let (state, now) = (&context.state, context.clock.system_time());
+    let (authority, done) = match command {
+        CaCommand::Show => (state.existing_authority(), ""),
+        CaCommand::Rotate => (
+            state.rotate_authority(now),
+            "new certificate authority created; a running hub uses it within a second\n\n",
+        ),
+        CaCommand::Retire => (
+            state.retire_authority(),
+            "previous certificate authority retired; a running hub stops trusting it within a second\n\n",
+        ),
+    };
+    let authority = authority.map_err(anyhow::Error::from)?;
+    match command {
+        CaCommand::Show => {}
+        CaCommand::Rotate => context.audit("authority", "", "rotated"),
+        CaCommand::Retire => context.audit("authority", "", "previous one retired"),
+    }
+    let text = describe(state, &authority, now).map_err(anyhow::Error::from)?;
+    Ok(sysmon_config::print(&format!("{done}{text}"))?)
+}
+
+/// The certificate authority, and which peers still have a certificate of the previous one.
+fn describe(state: &HubState, authority: &Authority, now: SystemTime) -> Result<String, CertError> {
+    let (since, until) = authority.validity()?;
+    let span = |time: Result<Duration, _>| format_span(span_ms(time.unwrap_or_default()));
+    let mut text = format!(
+        "certificate authority created {} ago, valid for another {}\n",
+        span(now.duration_since(since)),
+        span(until.duration_since(now))
+    );
+    if authority.previous().is_none() {
+        return Ok(text);
+    }
+    text += "the previous certificate authority is still trusted\n";
+    let missing = state.register().not_reissued_since(since, now)?;
+    if missing.is_empty() {
+        text += "every peer has a certificate of the new one: `sysmon-hub ca retire` retires the previous one\n";
+        return Ok(text);
+    }
+    text +=
+        "peers that have not connected since, and whose certificates are of the previous one:\n";
+    for issued in missing {
+        text += &format!("  {} {}\n", issued.role, issued.name);
+    }
+    Ok(text)
+}

@@ -1,0 +1,88 @@
+//! Commands for join tokens.
+
+use std::time::Duration;
+
+use anyhow::anyhow;
+use sysmon_certs::{PeerName, Role};
+use sysmon_config::time::format_span;
+use sysmon_config::{Failure, host_name};
+
+use super::args::TokenCommand;
+use super::options::options;
+use super::{Context, span_ms};
+
+pub(crate) fn token(context: &Context, command: &TokenCommand) -> Result<(), Failure> {
+    let text = match command {
+        TokenCommand::Create { role, name, ttl } => create(context, *role, name.as_ref(), *ttl)?,
+        TokenCommand::List => list(context)?,
+        TokenCommand::Revoke { id } => revoke(context, id)?,
+    };
+    Ok(sysmon_config::print(&text)?)
+}
+
+/// Creates a token; its text is the last word of the output.
+fn create(
+    context: &Context,
+    role: Role,
+    name: Option<&PeerName>,
+    ttl: Duration,
+) -> Result<String, Failure> {
+    let program = match role {
+        Role::Agent => "sysmon-agent",
+        Role::Operator => "sysmon-tui",
+        Role::Edge => "sysmon-edge",
+        Role::Hub => {
+            return Err(Failure::Usage(anyhow!(
+                "a hub creates its own identity; choose agent, operator or edge"
+            )));
+        }
+    };
+    let (state, now) = (&context.state, context.clock.system_time());
+    let authority = state.authority(now).map_err(anyhow::Error::from)?;
+    let fingerprint = authority.fingerprint().map_err(anyhow::Error::from)?;
+    let created = state.tokens().create(fingerprint, role, name, ttl, now);
+    let (token, grant) = created.map_err(anyhow::Error::from)?;
+    let who = match name {
+        Some(name) => format!("{role} {name}"),
+        None => format!("any {role}"),
+    };
+    context.audit("token", &who, &format!("{} created", grant.id()));
+    let port = match state.address() {
+        Ok(address) => address.port(),
+        Err(_) => options(context, &context.config)?.listen.port(),
+    };
+    let (host, span) = (host_name(), format_span(span_ms(ttl)));
+    Ok(format!(
+        "token {} for role {role}: works once and expires after {span}\n\
+         run this on the machine that joins:\n\n  \
+         {program} join {host}:{port} {token}\n",
+        grant.id()
+    ))
+}
+
+fn list(context: &Context) -> Result<String, Failure> {
+    let now = context.clock.system_time();
+    let mut text = format!("{:<10}{:<10}{:<24}EXPIRES\n", "TOKEN", "ROLE", "NAME");
+    for grant in context.state.tokens().list().map_err(anyhow::Error::from)? {
+        let role = grant.role().map_or("?".to_owned(), |role| role.to_string());
+        let name = grant
+            .name()
+            .map_or("any".to_owned(), |name| name.to_string());
+        let left = grant.expires().duration_since(now).unwrap_or_default();
+        let left = match span_ms(left) {
+            0 => "expired".to_owned(),
+            ms => format!("in {}", format_span(ms)),
+        };
+        text += &format!("{:<10}{role:<10}{name:<24}{left}\n", grant.id());
+    }
+    Ok(text)
+}
+
+fn revoke(context: &Context, id: &str) -> Result<String, Failure> {
+    let revoked = context.state.tokens().revoke(id);
+    if !revoked.map_err(anyhow::Error::from)? {
+        return Err(anyhow!("no token {id:?}; `sysmon-hub token list` shows the tokens").into());
+    }
+    context.audit("token", "", &format!("{id} revoked"));
+    Ok(format!("token {id} revoked\n"))
+}

@@ -1,0 +1,301 @@
+//! The fleet, its events and its alerts as one state: rows go in here.
+
+use sysmon_alerts::baseline::Baseline;
+use sysmon_alerts::engine::{Engine, HostCheck, HostRow};
+use sysmon_alerts::rule::Rule;
+use sysmon_alerts::{Alert, HostId, Transition};
+use sysmon_series::ChunkError;
+use sysmon_store::{Batch, LoadedHost};
+use sysmon_wire::message::RunId;
+use sysmon_wire::timeline::{Event, EventKind};
+use sysmon_wire::{ABSENT, Label, Row, UnixMs};
+
+use crate::events::EventLog;
+use crate::fleet::{Appended, Fleet, FleetError, FleetOptions};
+use crate::host::HostKind;
+
+/// Time without a review of silent hosts after which the hub itself was stopped.
+const OUTAGE_MS: i64 = 10_000;
+
+/// A clock offset that changes by at least this is an event.
+const CLOCK_EVENT_MS: i64 = 2_000;
+
+/// What the hub knows at present.
+#[derive(Debug)]
+pub struct Core {
+    /// Hosts and their rows. Rows are appended by [`Core::apply`], which evaluates the rules too.
+    pub fleet: Fleet,
+    engine: Engine,
+    events: EventLog,
+    /// When silent hosts were last reviewed, and since when the hub has been running without an outage.
+    reviewed: Option<(UnixMs, UnixMs)>,
+    transitions: Vec<Transition>,
+}
+
+impl Core {
+    /// Without hosts and rules.
+    pub fn new(options: FleetOptions) -> Self {
+        Self {
+            fleet: Fleet::new(options),
+            engine: Engine::new(Vec::new(), Vec::new()),
+            events: EventLog::default(),
+            reviewed: None,
+            transitions: Vec::new(),
+        }
+    }
+
+    /// Evaluates these rules from now on; `firing` are alerts that were firing before a restart.
+    pub fn set_rules(&mut self, rules: Vec<Rule>, firing: Vec<Alert>) {
+        self.engine = Engine::new(rules, firing);
+    }
+
+    /// Replaces the rules; those that stay keep their state.
+    pub fn replace_rules(&mut self, rules: Vec<Rule>) {
+        self.transitions.extend(self.engine.replace(rules));
+        let of_host = |(id, name): (HostId, &Label)| (id, self.engine.of_host(id, name));
+        let hosts = self.fleet.hosts().map(|(id, host)| (id, &host.name));
+        let alerts: Vec<_> = hosts.map(of_host).collect();
+        for (id, alerts) in alerts {
+            if let Some(host) = self.fleet.host_mut(id)
+                && host.alerts != alerts
+            {
+                host.alerts = alerts;
+                self.fleet.touch_line(id);
+            }
+        }
+    }
+
+    /// Every alert that is firing.
+    #[cfg(test)]
+    pub(crate) fn firing(&self) -> impl Iterator<Item = &Alert> {
+        self.engine.firing()
+    }
+
+    /// Evaluates the rules for what is in memory of a host since `from`, as if the hub had not restarted.
+    ///
+    /// # Errors
+    /// A chunk is damaged.
+    pub fn recall(&mut self, id: HostId, from: UnixMs) -> Result<(), ChunkError> {
+        let host = self.fleet.host(id);
+        let Some(host) = host.filter(|host| host.ring.newest() >= Some(from)) else {
+            return Ok(());
+        };
+        let mut values = vec![ABSENT; host.keys().len()];
+        let row = HostRow {
+            id,
+            name: &host.name,
+            tags: &host.facts.tags,
+            keys: host.keys(),
+            time: from,
+            values: &[],
+        };
+        let series = self.engine.used_series(row);
+        let table = host.ring.read(&series, from, UnixMs(i64::MAX))?;
+        for (at, time) in table.times.iter().enumerate() {
+            for (index, column) in series.iter().zip(&table.columns) {
+                if let Some(value) = values.get_mut(*index as usize) {
+                    *value = column.get(at).copied().unwrap_or(ABSENT);
+                }
+            }
+            self.engine.recall(HostRow {
+                time: UnixMs(*time),
+                values: &values,
+                ..row
+            });
+        }
+        let newest = table.times.last().map_or(from, |time| UnixMs(*time));
+        let firing = self.engine.recalled(id);
+        self.add_transitions(id, firing, newest);
+        Ok(())
+    }
+
+    /// Up to `hosts_max` hosts with series whose baseline of an hour is not known yet.
+    pub fn missing_baselines(&self, hour: i64, hosts_max: usize) -> Vec<(HostId, Vec<u32>)> {
+        self.engine.missing_baselines(hour, hosts_max)
+    }
+
+    /// Sets the baseline of a series in an hour; none if the history has too little of it.
+    pub fn set_baseline(&mut self, id: HostId, series: u32, hour: i64, baseline: Option<Baseline>) {
+        self.engine.set_baseline(id, series, hour, baseline);
+    }
+
+    /// What became of alerts since the last call.
+    pub fn take_transitions(&mut self) -> Vec<Transition> {
+        std::mem::take(&mut self.transitions)
+    }
+
+    fn add_transitions(&mut self, id: HostId, transitions: Vec<Transition>, time: UnixMs) {
+        if transitions.is_empty() {
+            return;
+        }
+        for Transition { alert, firing, .. } in &transitions {
+            let (kind, time) = match firing {
+                true => (EventKind::Fired(alert.severity), alert.since),
+                false => (EventKind::Resolved(alert.severity), time),
+            };
+            self.add_event(id, time, kind, &alert.summary);
+        }
+        self.transitions.extend(transitions);
+        if let Some(host) = self.fleet.host_mut(id) {
+            host.alerts = self.engine.of_host(id, &host.name);
+        }
+        self.fleet.touch_line(id);
+    }
+
+    /// The newest events of all hosts.
+    pub fn events(&self) -> &EventLog {
+        &self.events
+    }
+
+    fn add_event(&mut self, id: HostId, time: UnixMs, kind: EventKind, text: &str) {
+        let host = self.fleet.host_mut(id);
+        let Some(host) = host.filter(|host| host.kind == HostKind::Machine) else {
+            return;
+        };
+        if host.counts_event() {
+            self.events.push(Event {
+                time,
+                host: host.name.clone(),
+                kind,
+                text: Label::new(text),
+            });
+        }
+    }
+
+    /// The host called `name`, added if it is new.
+    ///
+    /// # Errors
+    /// The fleet is full.
+    pub fn host_id(&mut self, name: &Label) -> Result<HostId, FleetError> {
+        if let Some(id) = self.fleet.find(name.as_str()) {
+            return Ok(id);
+        }
+        let id = self.fleet.add(name)?;
+        if let Some(host) = self.fleet.host_mut(id) {
+            host.alerts = self.engine.of_host(id, name);
+        }
+        Ok(id)
+    }
+
+    /// Sets how far a host's clock is ahead of the hub's.
+    pub fn set_clock_offset(&mut self, id: HostId, offset_ms: i64, now: UnixMs) {
+        let Some(before) = self.fleet.set_clock_offset(id, offset_ms) else {
+            return;
+        };
+        if (offset_ms - before).abs() >= CLOCK_EVENT_MS {
+            let direction = if offset_ms >= 0 { "ahead" } else { "behind" };
+            let seconds = offset_ms.abs() as f64 / 1000.0;
+            let text = format!("{seconds:.1} s {direction}");
+            self.add_event(id, now, EventKind::Clock, &text);
+        }
+    }
+
+    /// Appends a row whose values are in the order of the host's series, and evaluates the rules.
+    ///
+    /// # Errors
+    /// The row cannot be encoded.
+    pub fn apply(
+        &mut self,
+        id: HostId,
+        run: RunId,
+        row: &Row,
+        now: UnixMs,
+    ) -> Result<Appended, FleetError> {
+        let appended = self.fleet.append(id, run, row, now)?;
+        let Appended::Stored(stored) = appended else {
+            return Ok(appended);
+        };
+        if let Some((time, kind)) = stored.event {
+            self.add_event(id, time, kind, "");
+        }
+        if let Some(host) = self.fleet.host(id).filter(|_| stored.is_newest) {
+            let transitions = self.engine.observe(HostRow {
+                id,
+                name: &host.name,
+                tags: &host.facts.tags,
+                keys: host.keys(),
+                time: row.time,
+                values: &row.values,
+            });
+            self.add_transitions(id, transitions, row.time);
+        }
+        self.fleet.enforce_budget();
+        Ok(appended)
+    }
+
+    /// Reviews how long each host has been silent; true if a host's state or an alert changed.
+    pub fn review_silence(&mut self, now: UnixMs) -> bool {
+        if self.fleet.is_unsaved_full() {
+            // The hub accepts no rows meanwhile, so silence means nothing.
+            return false;
+        }
+        let since = self.running_since(now);
+        let (left, mut any) = self.fleet.review_states(now);
+        let mut found = Vec::new();
+        for (id, host) in self.fleet.machines() {
+            let Some(silence) = host.silence(now, since) else {
+                continue;
+            };
+            let transitions = self.engine.check(HostCheck {
+                id,
+                name: &host.name,
+                tags: &host.facts.tags,
+                silence,
+                clock_offset_ms: host.clock_offset_ms,
+                now,
+            });
+            if !transitions.is_empty() {
+                found.push((id, transitions));
+            }
+        }
+        any |= !found.is_empty();
+        for (id, arrival) in left {
+            self.add_event(id, arrival, EventKind::Offline, "");
+        }
+        for (id, transitions) in found {
+            self.add_transitions(id, transitions, now);
+        }
+        any
+    }
+
+    /// Since when the hub has been running without an outage: during one it hears no host, whatever they send.
+    fn running_since(&mut self, now: UnixMs) -> UnixMs {
+        let since = match self.reviewed {
+            Some((last, since)) if (0..OUTAGE_MS).contains(&(now - last)) => since,
+            _ => now,
+        };
+        self.reviewed = Some((now, since));
+        since
+    }
+
+    /// Tracks what is unsaved from now on, for [`Core::take_batch`].
+    pub fn track_unsaved(&mut self) {
+        self.events.track_unsaved();
+        self.fleet.track_unsaved();
+    }
+
+    /// Everything that changed since the last call.
+    pub fn take_batch(&mut self, now: UnixMs) -> Batch {
+        Batch {
+            generation: self.fleet.generation(),
+            hosts: self.fleet.take_unsaved(),
+            events: self.events.take_unsaved(),
+            now,
+        }
+    }
+
+    /// Restores a host from the history; one beyond the limit of hosts is left out.
+    pub fn restore(&mut self, stored: LoadedHost) {
+        if let Ok(id) = self.host_id(&stored.name) {
+            self.fleet.restore(id, stored);
+        }
+    }
+
+    /// Restores an event from the history.
+    pub fn restore_event(&mut self, event: Event) {
+        self.events.restore(event);
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

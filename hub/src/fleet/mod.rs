@@ -1,0 +1,376 @@
+//! All hosts with their rows, states and series.
+
+mod budget;
+mod hosts;
+mod persistence;
+mod view;
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sysmon_series::{ChunkError, Ring};
+use sysmon_wire::limits::{
+    FUTURE_MS_MAX, HOSTS_MAX, NOTES_PER_HOST_MAX, SERIES_PER_HOST_MAX, TAGS_PER_HOST_MAX,
+};
+use sysmon_wire::message::{HostState, RunId};
+use sysmon_wire::timeline::EventKind;
+use sysmon_wire::{HostFacts, Label, Process, ProcessIdentity, Row, SeriesKey, UnixMs};
+use thiserror::Error;
+
+pub use sysmon_alerts::HostId;
+
+use crate::host::{Host, HostKind};
+use budget::RingUsage;
+use hosts::HostTable;
+pub use view::{FleetView, HostView};
+
+/// Limits that the configuration sets.
+#[derive(Clone, Copy, Debug)]
+pub struct FleetOptions {
+    /// Silence after which a host is stale.
+    pub stale_after: Duration,
+    /// Silence after which it is offline.
+    pub offline_after: Duration,
+    /// Age at which rows are dropped.
+    pub retention: Duration,
+    /// Budget of all rings together.
+    pub memory_bytes: u64,
+}
+
+/// Why a host's data is rejected.
+#[derive(Debug, Error)]
+pub enum FleetError {
+    /// The fleet is full.
+    #[error("this hub already has {HOSTS_MAX} hosts, its limit")]
+    TooManyHosts,
+    /// The host is full.
+    #[error("host {0} has more than {SERIES_PER_HOST_MAX} series, the limit")]
+    TooManySeries(Label),
+    /// The row cannot be encoded.
+    #[error(transparent)]
+    Chunk(#[from] ChunkError),
+}
+
+/// The outcome of appending a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Appended {
+    /// The row is in the ring.
+    Stored(Stored),
+    /// A row of the same run and sequence number came before.
+    Duplicate,
+    /// The row is from the future, or from before the retention.
+    Refused,
+}
+
+impl Appended {
+    /// Whether the row is in the ring.
+    pub fn is_stored(self) -> bool {
+        matches!(self, Self::Stored(_))
+    }
+}
+
+/// What a stored row means for its host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// No row of the host is newer.
+    pub is_newest: bool,
+    /// An event that the row shows, and when it happened.
+    pub event: Option<(UnixMs, EventKind)>,
+}
+
+/// Every host that the hub knows.
+#[derive(Debug)]
+pub struct Fleet {
+    options: FleetOptions,
+    hosts: HostTable,
+    /// Each series key once: most hosts have the same ones.
+    keys: HashSet<Arc<SeriesKey>>,
+    generation: u64,
+    rows_total: u64,
+    values_total: u64,
+    usage: RingUsage,
+    /// Every row that was on disk at the start is in memory from here on; none while they are being restored.
+    restored_from: Option<UnixMs>,
+    /// Hosts with changes that the history has not got yet; none without a history.
+    unsaved: Option<BTreeSet<HostId>>,
+}
+
+impl Fleet {
+    /// A fleet without hosts.
+    pub fn new(options: FleetOptions) -> Self {
+        Self {
+            options,
+            hosts: HostTable::default(),
+            keys: HashSet::new(),
+            generation: 0,
+            rows_total: 0,
+            values_total: 0,
+            usage: RingUsage::default(),
+            restored_from: Some(UnixMs(i64::MIN)),
+            unsaved: None,
+        }
+    }
+
+    /// Applies other limits, evicting at once what exceeds them.
+    pub fn set_options(&mut self, options: FleetOptions, now: UnixMs) {
+        self.options = options;
+        let horizon = self.horizon(now);
+        for (_, host) in self.hosts.iter_mut() {
+            self.usage
+                .track(host, |host| host.ring.evict_before(horizon));
+        }
+        self.enforce_budget();
+    }
+
+    /// The time before which rows are dropped.
+    pub fn horizon(&self, now: UnixMs) -> UnixMs {
+        now - i64::try_from(self.options.retention.as_millis()).unwrap_or(i64::MAX)
+    }
+
+    fn shared_key(&mut self, key: SeriesKey) -> Arc<SeriesKey> {
+        match self.keys.get(&key) {
+            Some(known) => Arc::clone(known),
+            None => {
+                let key = Arc::new(key);
+                self.keys.insert(Arc::clone(&key));
+                key
+            }
+        }
+    }
+
+    /// Adds a host whose name is new.
+    pub(crate) fn add(&mut self, name: &Label) -> Result<HostId, FleetError> {
+        let kind = HostKind::of_name(name);
+        // The hub's own figures use up no machine's slot.
+        if kind == HostKind::Machine && self.hosts.machines() >= HOSTS_MAX {
+            return Err(FleetError::TooManyHosts);
+        }
+        let mut ring = match self.unsaved {
+            Some(_) => Ring::recording(),
+            None => Ring::new(),
+        };
+        ring.stagger(self.hosts.next_id().0);
+        self.usage.bytes += ring.bytes() as u64;
+        let id = self.hosts.insert(Host::new(name.clone(), kind, ring));
+        self.mark_unsaved(id);
+        self.touch_line(id);
+        Ok(id)
+    }
+
+    /// Looks a host up by name.
+    pub fn find(&self, name: &str) -> Option<HostId> {
+        self.hosts.find(name)
+    }
+
+    /// A host, or none if the id is unknown.
+    pub fn host(&self, id: HostId) -> Option<&Host> {
+        self.hosts.get(id)
+    }
+
+    pub(crate) fn host_mut(&mut self, id: HostId) -> Option<&mut Host> {
+        self.hosts.get_mut(id)
+    }
+
+    /// All hosts in the order they were added, hubs included.
+    pub fn hosts(&self) -> impl Iterator<Item = (HostId, &Host)> {
+        self.hosts.iter()
+    }
+
+    /// Every host but those that stand for hubs: what screens list and counts count.
+    pub fn machines(&self) -> impl Iterator<Item = (HostId, &Host)> {
+        self.hosts()
+            .filter(|(_, host)| host.kind == HostKind::Machine)
+    }
+
+    /// How many hosts there are, hubs included.
+    pub fn len(&self) -> usize {
+        self.hosts.len()
+    }
+
+    /// Whether there is no host.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Rises with every change.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Sets what a host's agent reports about the machine.
+    pub fn set_facts(&mut self, id: HostId, mut facts: HostFacts) {
+        facts.tags.truncate(TAGS_PER_HOST_MAX);
+        let host = self.hosts.get_mut(id);
+        if host.is_some_and(|host| host.set_facts(facts)) {
+            self.mark_unsaved(id);
+            self.touch_line(id);
+        }
+    }
+
+    /// Sets how far a host's clock is ahead of the hub's; returns the offset before.
+    pub(crate) fn set_clock_offset(&mut self, id: HostId, offset_ms: i64) -> Option<i64> {
+        let host = self.hosts.get_mut(id)?;
+        let before = std::mem::replace(&mut host.clock_offset_ms, offset_ms);
+        self.touch_line(id);
+        Some(before)
+    }
+
+    /// The indices of `keys` among the host's series; new series are added.
+    ///
+    /// # Errors
+    /// The host would have more series than its limit.
+    pub fn series(&mut self, id: HostId, keys: Vec<SeriesKey>) -> Result<Vec<u32>, FleetError> {
+        let keys: Vec<_> = keys.into_iter().map(|key| self.shared_key(key)).collect();
+        let Some(host) = self.hosts.get_mut(id) else {
+            return Ok(Vec::new());
+        };
+        let before = host.keys().len();
+        let mut indices = Vec::with_capacity(keys.len());
+        for key in keys {
+            let index = host.series_index(key, SERIES_PER_HOST_MAX);
+            indices.push(index.ok_or_else(|| FleetError::TooManySeries(host.name.clone()))?);
+        }
+        if host.keys().len() != before {
+            self.mark_unsaved(id);
+            self.touch_line(id);
+        }
+        Ok(indices)
+    }
+
+    /// Adds identities of processes that rows of the host refer to.
+    pub fn name_processes(&mut self, id: HostId, processes: Vec<ProcessIdentity>, now: UnixMs) {
+        let has_history = self.unsaved.is_some();
+        if let Some(host) = self.hosts.get_mut(id) {
+            host.name_processes(processes, now, has_history);
+            self.mark_unsaved(id);
+        }
+    }
+
+    /// Replaces a host's process table.
+    pub fn set_processes(&mut self, id: HostId, time: UnixMs, processes: Vec<Process>) {
+        self.generation += 1;
+        if let Some(host) = self.hosts.get_mut(id) {
+            host.processes.set_table(time, processes);
+        }
+    }
+
+    /// Drops a host's process table, which is out of date once nobody asks for it.
+    pub fn drop_processes(&mut self, id: HostId) {
+        if let Some(host) = self.hosts.get_mut(id) {
+            host.processes.drop_table();
+        }
+    }
+
+    /// Sets what an agent cannot collect, and why.
+    pub fn set_notes(&mut self, id: HostId, mut notes: Vec<Label>) {
+        notes.truncate(NOTES_PER_HOST_MAX);
+        if let Some(host) = self.hosts.get_mut(id) {
+            host.notes = notes;
+            self.touch_line(id);
+        }
+    }
+
+    /// Appends a row whose values are in the order of the host's series.
+    pub(crate) fn append(
+        &mut self,
+        id: HostId,
+        run: RunId,
+        row: &Row,
+        now: UnixMs,
+    ) -> Result<Appended, FleetError> {
+        let horizon = self.horizon(now);
+        let Some(host) = self.hosts.get_mut(id) else {
+            return Ok(Appended::Refused);
+        };
+        host.arrived(now);
+        let is_first = host.ring.rows() == 0;
+        let is_another_run = !is_first && !host.knows_run(run);
+        if !host.is_new(run, row.seq) {
+            return Ok(Appended::Duplicate);
+        }
+        if let Some(unsaved) = &mut self.unsaved {
+            unsaved.insert(id);
+        }
+        if row.time - now > FUTURE_MS_MAX || row.time < horizon {
+            host.count_refused_row();
+            return Ok(Appended::Refused);
+        }
+        self.usage.track(host, |host| {
+            host.ring.append(row.time, &row.values)?;
+            host.ring.evict_before(horizon);
+            Ok::<_, ChunkError>(())
+        })?;
+        let is_newest = host.is_newest(run, row, now);
+        if is_newest {
+            host.observe(row.time, Some((run, row.seq)), &row.values);
+        }
+        host.rows_stored += 1;
+        if host.kind == HostKind::Machine {
+            self.rows_total += 1;
+            self.values_total += row.values.len() as u64;
+        }
+        self.generation += 1;
+        host.changed = self.generation;
+        host.state = HostState::Live;
+        let was_away = std::mem::take(&mut host.is_away);
+        let event = match (is_first, was_away, is_another_run && is_newest) {
+            (true, _, _) => Some((row.time, EventKind::Joined)),
+            (_, true, _) => Some((now, EventKind::Online)),
+            (_, _, true) => Some((row.time, EventKind::Restarted)),
+            _ => None,
+        };
+        Ok(Appended::Stored(Stored { is_newest, event }))
+    }
+
+    /// Notes that rows of the past arrived, so that subscribers read the past again.
+    pub fn mark_past_changed(&mut self, id: HostId) {
+        let generation = self.generation;
+        if let Some(host) = self.hosts.get_mut(id) {
+            host.past_changed = generation;
+        }
+    }
+
+    /// Sets each host's state by its silence; returns the machines that went offline since the last call with
+    /// the moment they were last heard, and whether any state changed.
+    pub(crate) fn review_states(&mut self, now: UnixMs) -> (Vec<(HostId, UnixMs)>, bool) {
+        let ms = |d: Duration| i64::try_from(d.as_millis()).unwrap_or(i64::MAX);
+        let (stale_ms, offline_ms) = (ms(self.options.stale_after), ms(self.options.offline_after));
+        let (mut left, mut any) = (Vec::new(), false);
+        for (id, host) in self.hosts.iter_mut() {
+            let heard = host.last_arrival();
+            let state = match heard.map_or(i64::MAX, |arrival| now - arrival) {
+                silence if silence >= offline_ms => HostState::Offline,
+                silence if silence >= stale_ms => HostState::Stale,
+                _ => HostState::Live,
+            };
+            let is_gone = state == HostState::Offline && !host.is_away;
+            if let Some(arrival) = heard.filter(|_| is_gone && host.kind == HostKind::Machine) {
+                host.is_away = true;
+                left.push((id, arrival));
+            }
+            if state != host.state {
+                host.state = state;
+                self.generation += 1;
+                host.changed = self.generation;
+                any = true;
+            }
+        }
+        (left, any)
+    }
+
+    /// Rows of machines stored since the start, and the values in them.
+    pub fn totals(&self) -> (u64, u64) {
+        (self.rows_total, self.values_total)
+    }
+
+    /// Marks everything that a fleet's line shows of a host as changed.
+    pub(crate) fn touch_line(&mut self, id: HostId) {
+        self.generation += 1;
+        let generation = self.generation;
+        if let Some(host) = self.hosts.get_mut(id) {
+            host.changed = generation;
+            host.line_changed = generation;
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Between the fleet and its history: what is restored at the start, and what is unsaved since.
+
+use std::collections::BTreeSet;
+
+use sysmon_series::Chunk;
+use sysmon_store::{HostBatch, LoadedHost};
+use sysmon_wire::{Label, UnixMs};
+
+use super::{Fleet, HostId};
+
+impl Fleet {
+    /// Tracks what is unsaved from now on, for [`Fleet::take_unsaved`].
+    pub(crate) fn track_unsaved(&mut self) {
+        self.unsaved = Some(BTreeSet::new());
+        self.restored_from = None;
+    }
+
+    pub(super) fn mark_unsaved(&mut self, id: HostId) {
+        if let Some(unsaved) = &mut self.unsaved {
+            unsaved.insert(id);
+        }
+    }
+
+    /// Everything that changed since the last call.
+    pub(crate) fn take_unsaved(&mut self) -> Vec<HostBatch> {
+        let unsaved = self.unsaved.as_mut().map(std::mem::take);
+        self.usage.unsaved_bytes = 0;
+        let hosts = &mut self.hosts;
+        let batch = |id: HostId| Some(hosts.get_mut(id)?.take_unsaved());
+        let unsaved = unsaved.unwrap_or_default().into_iter();
+        unsaved.filter_map(batch).collect()
+    }
+
+    /// Restores a host that was just added from the history.
+    pub(crate) fn restore(&mut self, id: HostId, mut stored: LoadedHost) {
+        let keys = std::mem::take(&mut stored.series);
+        let keys = keys.into_iter().map(|key| self.shared_key(key)).collect();
+        if let Some(host) = self.hosts.get_mut(id) {
+            self.usage.track(host, |host| host.restore(stored, keys));
+        }
+        if let Some(unsaved) = &mut self.unsaved {
+            unsaved.remove(&id);
+        }
+        self.touch_line(id);
+    }
+
+    /// Restores sealed rows from the history; false if the memory budget has no room for them.
+    pub fn restore_chunk(&mut self, name: &Label, chunk: Chunk) -> bool {
+        if self.usage.bytes + chunk.bytes() as u64 > self.options.memory_bytes {
+            return false;
+        }
+        let id = self.hosts.find(name.as_str());
+        let Some((id, host)) = id.and_then(|id| Some((id, self.hosts.get_mut(id)?))) else {
+            return true;
+        };
+        if self
+            .usage
+            .track(host, |host| host.ring.restore_chunk(chunk))
+        {
+            self.touch_line(id);
+            self.mark_past_changed(id);
+        }
+        true
+    }
+
+    /// States that every stored row from `from` on is in memory.
+    pub fn set_restored_from(&mut self, from: UnixMs) {
+        self.restored_from = Some(from);
+    }
+
+    /// Whether every row of a host from `from` on is in memory.
+    pub fn is_whole_from(&self, id: HostId, from: UnixMs) -> bool {
+        let is_restored = self.restored_from.is_some_and(|restored| restored <= from);
+        let is_whole = |host: &crate::host::Host| host.ring.is_whole_from(from);
+        is_restored && self.host(id).is_none_or(is_whole)
+    }
+}

@@ -1,0 +1,435 @@
+//! Rows, minutes and hours that are on disk only: read when a request needs them.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use sysmon_series::{Chunk, rows_of_buckets};
+use sysmon_store::Tier;
+use sysmon_store::store::{ChunkPlace, PART_SERIES, Reader, StoreError};
+use sysmon_wire::timeline::Timeline;
+use sysmon_wire::{Kind, Label, SeriesKey, UnixMs};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::Hub;
+use crate::fleet::{Fleet, FleetView, HostId};
+use crate::host::Host;
+use crate::query::{Past, Plan, TIER_FROM_MS};
+
+/// Idle readers at most.
+const READERS_MAX: usize = 4;
+
+/// Bytes of chunks that are read for one answer; the rest is left out.
+const BYTES_MAX: usize = 256 << 20;
+
+/// Milliseconds from one row to the next.
+const ROW_MS: i64 = 1_000;
+
+/// Hosts that are sampled to find out when there is anything of any host.
+const COVER_HOSTS_MAX: i64 = 32;
+
+/// Over longer spans only hours are looked at: minutes have twelve times as many chunks.
+const MINUTES_MS_MAX: i64 = 8 * 86_400_000;
+
+/// Answers that may read the history at the same time.
+pub(super) const PAGING_MAX: usize = 2;
+
+/// Idle readers, because opening one takes longer than most answers.
+#[derive(Debug, Default)]
+pub(super) struct Readers(Mutex<Vec<Reader>>);
+
+impl Readers {
+    /// Reads with an idle reader or a new one.
+    pub(super) fn with<T>(
+        &self,
+        path: &Path,
+        read: impl FnOnce(&Reader) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let idle = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let reader = match idle {
+            Some(reader) => reader,
+            None => Reader::open(path)?,
+        };
+        let found = reader.at_once(read)?;
+        let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < READERS_MAX {
+            idle.push(reader);
+        }
+        Ok(found)
+    }
+}
+
+/// Chunks that were read for one answer; further answers wait until it is dropped.
+#[derive(Debug, Default)]
+pub(super) struct Borrowed {
+    chunks: Vec<(Label, Chunk)>,
+    /// What the rows were made from, where the rows themselves are gone.
+    pub(super) tier: Option<Tier>,
+    #[expect(dead_code, reason = "held for as long as the chunks")]
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Borrowed {
+    /// Milliseconds from one row to the next.
+    pub(super) fn step_ms(&self) -> i64 {
+        self.tier.map_or(ROW_MS, Tier::step_ms)
+    }
+
+    /// The fleet together with these chunks.
+    pub(super) fn view<'a>(&'a self, fleet: &'a Fleet) -> FleetView<'a> {
+        fleet.view_with(&self.chunks, self.step_ms())
+    }
+}
+
+/// Chunks by host name, up to [`BYTES_MAX`].
+#[derive(Default)]
+struct Collected {
+    chunks: Vec<(Label, Chunk)>,
+    bytes: usize,
+}
+
+impl Collected {
+    /// Adds a chunk; false if the limit is reached.
+    fn add(&mut self, name: Label, chunk: Chunk) -> bool {
+        self.bytes += chunk.bytes();
+        self.chunks.push((name, chunk));
+        let has_room = self.bytes <= BYTES_MAX;
+        if !has_room {
+            let limit_bytes = BYTES_MAX;
+            tracing::warn!(limit_bytes, "a request for the past is cut at the limit");
+        }
+        has_room
+    }
+}
+
+/// A host with rows that are not in memory.
+#[derive(Clone, Debug)]
+struct Incomplete {
+    name: Label,
+    /// Its oldest row in memory.
+    oldest: UnixMs,
+    /// The kind of each series; none for series that buckets cannot replace.
+    kinds: Vec<Option<Kind>>,
+}
+
+impl Incomplete {
+    fn of(host: &Host, is_needed: impl Fn(u32) -> bool) -> Self {
+        // Process identities have no mean.
+        let places = host.processes.series();
+        let kind = |(index, key): (u32, &Arc<SeriesKey>)| {
+            (is_needed(index) && !places.contains(&index)).then_some(key.metric.kind)
+        };
+        Self {
+            name: host.name.clone(),
+            oldest: host.ring.oldest().unwrap_or(UnixMs(i64::MAX)),
+            kinds: (0..).zip(host.keys()).map(kind).collect(),
+        }
+    }
+
+    /// Whether rows of a moment exist, in memory or on disk.
+    fn has_rows(&self, reader: &Reader, at: UnixMs) -> Result<bool, StoreError> {
+        if self.oldest <= at {
+            return Ok(true);
+        }
+        let oldest = reader.oldest_row(&self.name)?;
+        Ok(oldest.is_some_and(|oldest| oldest <= at))
+    }
+
+    /// Rows made from its buckets, up to where its rows begin.
+    fn rows(
+        &self,
+        reader: &Reader,
+        tier: Tier,
+        (from, to): (UnixMs, UnixMs),
+    ) -> Result<Option<Chunk>, StoreError> {
+        let oldest = reader.oldest_row(&self.name)?.unwrap_or(self.oldest);
+        let before = oldest.min(self.oldest) - tier.step_ms();
+        let needed = (0..).zip(&self.kinds).filter(|(_, kind)| kind.is_some());
+        let series: Vec<u32> = needed.map(|(index, _)| index).collect();
+        let to = to.min(before);
+        let parts = reader.buckets(&self.name, tier, &series, from, to)?;
+        let parts: Vec<_> = parts
+            .into_iter()
+            .map(|(part, chunk)| (part * PART_SERIES, chunk))
+            .collect();
+        Ok(rows_of_buckets(&parts, &self.kinds, from, to)?)
+    }
+}
+
+/// The coarsest tier that any of the hosts needs at a moment; none if all have rows, or nothing.
+fn coarsest_tier(
+    reader: &Reader,
+    hosts: &[Incomplete],
+    at: UnixMs,
+) -> Result<Option<Tier>, StoreError> {
+    let mut coarsest = None;
+    for host in hosts {
+        if host.has_rows(reader, at)? {
+            continue;
+        }
+        if reader.has_bucket(&host.name, Tier::Minute, at)? {
+            coarsest = coarsest.or(Some(Tier::Minute));
+        } else if reader.has_bucket(&host.name, Tier::Hour, at)? {
+            return Ok(Some(Tier::Hour));
+        }
+    }
+    Ok(coarsest)
+}
+
+/// The hosts that an answer is about.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Hosts {
+    One(HostId),
+    All,
+}
+
+impl Hosts {
+    /// Those of them for which `is_incomplete`.
+    fn incomplete<T>(
+        self,
+        fleet: &Fleet,
+        is_incomplete: impl Fn(HostId, &Host) -> bool,
+        make: impl Fn(&Host) -> T,
+    ) -> Vec<T> {
+        let one = match self {
+            Self::One(id) => fleet.host(id).map(|host| (id, host)),
+            Self::All => None,
+        };
+        let all = matches!(self, Self::All).then(|| fleet.machines());
+        let hosts = one.into_iter().chain(all.into_iter().flatten());
+        let found = hosts.filter(|(id, host)| is_incomplete(*id, host));
+        found.map(|(_, host)| make(host)).collect()
+    }
+}
+
+impl Hub {
+    /// Reads from the history on a thread that may block; none if there is no history or reading fails.
+    async fn read_history<T: Send + 'static>(
+        self: &Arc<Self>,
+        read: impl FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
+    ) -> Option<T> {
+        let path = self.history_path()?;
+        let readers = Arc::clone(&self.readers);
+        let read = tokio::task::spawn_blocking(move || readers.with(&path, read));
+        match read.await {
+            Ok(Ok(found)) => Some(found),
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "cannot read the history");
+                None
+            }
+            Err(_) => None,
+        }
+    }
+
+    /// The same for what takes much memory: only [`PAGING_MAX`] answers at a time.
+    pub(super) async fn page_in<T: Send + 'static>(
+        self: &Arc<Self>,
+        read: impl FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
+    ) -> Option<(T, Option<OwnedSemaphorePermit>)> {
+        let permit = Arc::clone(&self.paging).acquire_owned().await.ok();
+        Some((self.read_history(read).await?, permit))
+    }
+
+    /// Up to `rows` rows of hosts before a moment that are not in memory; made from minutes or hours where the
+    /// rows themselves are gone.
+    pub(super) async fn rows_before(
+        self: &Arc<Self>,
+        of: Hosts,
+        rows: i64,
+        at: UnixMs,
+    ) -> Borrowed {
+        let from = at - rows.saturating_mul(ROW_MS);
+        let hosts = {
+            let core = self.core();
+            let fleet = &core.fleet;
+            // A host can be whole as far as rows are kept and still have minutes from before.
+            let is_incomplete = |id, host: &Host| {
+                !fleet.is_whole_from(id, from)
+                    || host.ring.oldest().is_none_or(|oldest| oldest > at)
+            };
+            of.incomplete(fleet, is_incomplete, |host| match of {
+                Hosts::One(_) => Incomplete::of(host, |_| true),
+                Hosts::All => Incomplete::of(host, |at| host.summary().contains(&Some(at))),
+            })
+        };
+        if hosts.is_empty() {
+            return Borrowed::default();
+        }
+        let read = move |reader: &Reader| {
+            let Some(tier) = coarsest_tier(reader, &hosts, at)? else {
+                return Ok(None);
+            };
+            // The first rate needs the row before.
+            let from = at.floor(tier.step_ms()) - (rows + 1).saturating_mul(tier.step_ms());
+            let mut collected = Collected::default();
+            for host in &hosts {
+                if let Some(chunk) = host.rows(reader, tier, (from, at))?
+                    && !collected.add(host.name.clone(), chunk)
+                {
+                    break;
+                }
+            }
+            Ok(Some((tier, collected.chunks)))
+        };
+        let (found, permit) = self.page_in(read).await.unwrap_or_default();
+        let Some((tier, chunks)) = found else {
+            // Not held while this task waits for the next permit.
+            drop(permit);
+            return self.rows_between(of, from, at).await;
+        };
+        Borrowed {
+            chunks,
+            tier: Some(tier),
+            permit,
+        }
+    }
+
+    /// Chunks of hosts between two moments that are not in memory.
+    pub(super) async fn rows_between(
+        self: &Arc<Self>,
+        of: Hosts,
+        from: UnixMs,
+        to: UnixMs,
+    ) -> Borrowed {
+        let names = {
+            let core = self.core();
+            let is_incomplete = |id, _: &Host| !core.fleet.is_whole_from(id, from);
+            of.incomplete(&core.fleet, is_incomplete, |host| host.name.clone())
+        };
+        if names.is_empty() {
+            return Borrowed::default();
+        }
+        let hub = Arc::clone(self);
+        let read = move |reader: &Reader| {
+            let mut collected = Collected::default();
+            for name in names {
+                for place in reader.between(&name, from, to)? {
+                    if hub.has_chunk(&name, place) {
+                        continue;
+                    }
+                    if let Some((name, chunk)) = reader.read(place)?
+                        && !collected.add(name, chunk)
+                    {
+                        return Ok(collected.chunks);
+                    }
+                }
+            }
+            Ok(collected.chunks)
+        };
+        match self.page_in(read).await {
+            Some((chunks, permit)) => Borrowed {
+                chunks,
+                tier: None,
+                permit,
+            },
+            None => Borrowed::default(),
+        }
+    }
+
+    /// Marks in `covered` when there are minutes or hours of one host, or of any, and sets the oldest.
+    pub(super) async fn cover(self: &Arc<Self>, host: Option<Label>, timeline: &mut Timeline) {
+        let steps = timeline.covered.0.len() as i64;
+        let (from, step_ms) = (timeline.from, timeline.step_ms);
+        let to = timeline.oldest.min(from + steps.saturating_mul(step_ms));
+        if from >= to {
+            return;
+        }
+        let read = move |reader: &Reader| {
+            let covered =
+                |tier, to| reader.covered(host.as_ref(), tier, (from, to), COVER_HOSTS_MAX);
+            let mut found = match to - from {
+                ..MINUTES_MS_MAX => covered(Tier::Minute, to)?,
+                _ => Vec::new(),
+            };
+            let minutes_from = found.iter().map(|(first, _)| *first).min();
+            let to = minutes_from.map_or(to, |first| first.min(to));
+            let hours = covered(Tier::Hour, to)?;
+            found.extend(hours.iter().map(|(first, last)| (*first, (*last).min(to))));
+            Ok(found)
+        };
+        for (first, last) in self.read_history(read).await.unwrap_or_default() {
+            mark(timeline, first, last);
+        }
+    }
+
+    /// A host's buckets for the part of a query where they replace its rows.
+    pub(super) async fn buckets(self: &Arc<Self>, id: HostId, series: &[u32], plan: &Plan) -> Past {
+        let from = plan.resample.from;
+        let (name, oldest) = {
+            let core = self.core();
+            let host = core.fleet.host(id);
+            let oldest = host.and_then(|host| host.ring.oldest());
+            let is_in_memory = plan.resample.step_ms < TIER_FROM_MS
+                && core.fleet.is_whole_from(id, from)
+                && oldest.is_some_and(|oldest| oldest <= from);
+            let name = host.filter(|_| !is_in_memory).map(|host| host.name.clone());
+            (name, oldest.unwrap_or(plan.to))
+        };
+        let Some((name, tier)) = name.zip(plan.tier()) else {
+            return Past::default();
+        };
+        let (plan, series) = (plan.clone(), series.to_vec());
+        let read = move |reader: &Reader| {
+            let oldest = reader.oldest_row(&name)?.map_or(oldest, |o| o.min(oldest));
+            let rows_from = plan.rows_from(tier, oldest, reader.rolled(&name)?);
+            let buckets = match rows_from > from {
+                true => reader.buckets(&name, tier, &series, from, rows_from)?,
+                false => Vec::new(),
+            };
+            Ok(Past { rows_from, buckets })
+        };
+        let past = self.read_history(read).await;
+        past.filter(|past| !past.buckets.is_empty())
+            .unwrap_or_default()
+    }
+
+    fn has_chunk(&self, name: &Label, place: ChunkPlace) -> bool {
+        let core = self.core();
+        let id = core.fleet.find(name.as_str());
+        let host = id.and_then(|id| core.fleet.host(id));
+        host.is_some_and(|host| host.ring.has_chunk(place.first, place.last))
+    }
+}
+
+/// Marks the steps between two moments.
+fn mark(timeline: &mut Timeline, first: UnixMs, last: UnixMs) {
+    timeline.oldest = timeline.oldest.min(first);
+    let step = |time: UnixMs| {
+        (time - timeline.from)
+            .div_euclid(timeline.step_ms.max(1))
+            .max(0) as usize
+    };
+    let (begin, end) = (step(first), step(last - 1));
+    if last <= timeline.from {
+        return;
+    }
+    let covered = &mut timeline.covered.0;
+    let end = (end + 1).min(covered.len());
+    if let Some(steps) = covered.get_mut(begin.min(end)..end) {
+        steps.fill(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sysmon_wire::message::Blob;
+
+    #[test]
+    fn only_the_steps_between_the_two_moments_are_marked() {
+        let mut timeline = Timeline {
+            from: UnixMs(100),
+            step_ms: 10,
+            oldest: UnixMs(150),
+            covered: Blob(vec![0; 5]),
+            events: Vec::new(),
+        };
+        mark(&mut timeline, UnixMs(115), UnixMs(130));
+        assert_eq!(timeline.covered.0, [0, 1, 1, 0, 0]);
+        mark(&mut timeline, UnixMs(145), UnixMs(900));
+        assert_eq!(timeline.covered.0, [0, 1, 1, 0, 1]);
+        mark(&mut timeline, UnixMs(20), UnixMs(100));
+        assert_eq!((timeline.covered.0[0], timeline.oldest), (0, UnixMs(20)));
+        mark(&mut timeline, UnixMs(20), UnixMs(101));
+        assert_eq!(timeline.covered.0[0], 1);
+    }
+}

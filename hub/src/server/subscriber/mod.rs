@@ -1,0 +1,208 @@
+//! A subscriber's connection: one stream for each request, pushed to while anything changes.
+
+mod bounds;
+mod changes;
+mod fleet;
+mod host;
+mod processes;
+mod query;
+mod timeline;
+mod top;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sysmon_link::{
+    CloseCode, FrameReceiver, FrameSender, HELLO_TIMEOUT, LinkError, PeerCertificate, PeerSession,
+};
+use sysmon_wire::Label;
+use sysmon_wire::message::{Reply, Request};
+use tokio::sync::watch;
+
+use super::history::Borrowed;
+use super::{Hub, certificates};
+use crate::fleet::HostId;
+use crate::view::SparkRequest;
+use bounds::bounded;
+pub(super) use fleet::send_fleet;
+
+/// Requests open at once, of all subscribers.
+const SUBSCRIBERS_MAX: u64 = 4_096;
+
+/// Changes within this time are sent together. Agents report on whole seconds, so a fleet's rows arrive in a
+/// burst; a terminal needs them within 50 ms.
+const COALESCE: Duration = Duration::from_millis(20);
+
+/// How often changes of the past are sent.
+const PAST_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Serves a subscriber until it leaves; returns the reason.
+pub(super) async fn serve(hub: &Arc<Hub>, session: PeerSession) -> LinkError {
+    let connection = session.connection;
+    let who = Arc::new(session.certificate);
+    loop {
+        let (send, recv) = match connection.accept_bi().await {
+            Ok(streams) => streams,
+            Err(error) => return error.into(),
+        };
+        let (hub, who) = (Arc::clone(hub), Arc::clone(&who));
+        let (sender, receiver) = (FrameSender::new(send), FrameReceiver::new(recv));
+        tokio::spawn(async move { serve_request(&hub, &who, sender, receiver).await });
+    }
+}
+
+async fn serve_request(
+    hub: &Arc<Hub>,
+    who: &PeerCertificate,
+    mut sender: FrameSender,
+    mut receiver: FrameReceiver,
+) {
+    let request = match receive_request(&mut receiver).await {
+        Ok(Some(request)) => request,
+        Ok(None) | Err(LinkError::Lost(_)) => return,
+        Err(error) => {
+            hub.count_refusal();
+            tracing::warn!(peer = %who.peer, %error, "request ended by the hub");
+            sender.reset(CloseCode::Protocol);
+            return;
+        }
+    };
+    let Some(_counted) = hub.subscribers.count_up_to(SUBSCRIBERS_MAX) else {
+        hub.count_refusal();
+        let _ = refuse(&mut sender, "too many requests are open on this hub").await;
+        return;
+    };
+    // An error means that the subscriber left: there is nobody to report it to.
+    let _ = answer(hub, who, bounded(request), &mut sender).await;
+    sender.finish();
+}
+
+/// Reads a request, which follows at once on the stream that it opens.
+pub(super) async fn receive_request(
+    receiver: &mut FrameReceiver,
+) -> Result<Option<Request>, LinkError> {
+    let received = tokio::time::timeout(HELLO_TIMEOUT, receiver.next()).await;
+    received.unwrap_or(Err(LinkError::HelloTimeout))
+}
+
+async fn answer(
+    hub: &Arc<Hub>,
+    who: &PeerCertificate,
+    request: Request,
+    sender: &mut FrameSender,
+) -> Result<(), LinkError> {
+    let by = who.peer.name.as_str();
+    match request {
+        Request::Renew { request } => {
+            let reply = certificates::answer(hub, who, &request.0);
+            sender.send(&reply).await
+        }
+        Request::Alerts => sender.send(&Reply::Alerts(hub.alerts())).await,
+        Request::Acknowledge { host, rule, note } => {
+            let rule = rule.as_ref().map(Label::as_str);
+            let alerts = hub.acknowledge(by, host.as_str(), rule, note.as_str());
+            sender.send(&Reply::Alerts(alerts)).await
+        }
+        Request::Unacknowledge { host, rule } => {
+            let rule = rule.as_ref().map(Label::as_str);
+            let alerts = hub.unacknowledge(by, host.as_str(), rule);
+            sender.send(&Reply::Alerts(alerts)).await
+        }
+        Request::Status => sender.send(&Reply::Status(hub.status())).await,
+        Request::Fleet {
+            at,
+            once,
+            spark_points,
+            spark_step_ms,
+            sparks,
+        } => {
+            let sparks = SparkRequest {
+                points: spark_points,
+                step_ms: spark_step_ms,
+                aliases: sparks,
+            };
+            fleet::watch(hub, at, once, &sparks, sender).await
+        }
+        Request::Host { host, from, until } => host::watch(hub, &host, from, until, sender).await,
+        Request::Processes { host, at } => processes::watch(hub, &host, at, sender).await,
+        Request::Burst {
+            host,
+            interval_ms,
+            for_ms,
+        } => processes::burst(hub, &host, interval_ms, for_ms, sender).await,
+        Request::Changes { host, at, limit } => {
+            changes::answer(hub, host.as_ref(), at, limit, sender).await
+        }
+        Request::Query(query) => query::answer(hub, query, sender).await,
+        Request::Timeline {
+            host,
+            from,
+            to,
+            steps,
+        } => timeline::answer(hub, host, (from, to), steps, sender).await,
+        Request::Top {
+            host,
+            at,
+            by,
+            limit,
+        } => top::watch(hub, host.as_ref(), at, (by, limit), sender).await,
+    }
+}
+
+async fn refuse(sender: &mut FrameSender, reason: &str) -> Result<(), LinkError> {
+    sender
+        .send(&Reply::Refused {
+            reason: Label::new(reason),
+        })
+        .await
+}
+
+/// Looks a host up for a request; the error is the reason for its refusal.
+fn find(hub: &Hub, name: &Label) -> Result<HostId, String> {
+    let found = hub.core().fleet.find(name.as_str());
+    found.ok_or_else(|| format!("there is no host {name:?}"))
+}
+
+/// Announces that the rows that follow were made from minutes or hours.
+async fn send_resolution(rows: &Borrowed, sender: &mut FrameSender) -> Result<(), LinkError> {
+    let step_ms = rows.step_ms();
+    if rows.tier.is_some() {
+        sender.send(&Reply::Resolution { step_ms }).await?;
+    }
+    Ok(())
+}
+
+/// Waits for the next change and for those that follow within [`COALESCE`]; an error if the subscriber left.
+async fn wait_for_change(
+    changes: &mut watch::Receiver<u64>,
+    sender: &mut FrameSender,
+) -> Result<(), LinkError> {
+    tokio::select! {
+        changed = changes.changed() => changed.map_err(|_| LinkError::StreamEnded)?,
+        () = sender.stopped() => return Err(LinkError::StreamEnded),
+    }
+    tokio::time::sleep(COALESCE).await;
+    changes.borrow_and_update();
+    Ok(())
+}
+
+/// Limits changes of the past, whose rows arrive by the hundred, to one update each [`PAST_INTERVAL`].
+struct PastUpdates {
+    sent: Instant,
+}
+
+impl PastUpdates {
+    fn new(hub: &Hub) -> Self {
+        let sent = hub.clock.instant();
+        Self { sent }
+    }
+
+    fn is_due(&mut self, hub: &Hub) -> bool {
+        let now = hub.clock.instant();
+        let is_due = now - self.sent >= PAST_INTERVAL;
+        if is_due {
+            self.sent = now;
+        }
+        is_due
+    }
+}

@@ -1,0 +1,52 @@
+//! One metric over time.
+
+use std::sync::Arc;
+
+use sysmon_link::{FrameSender, LinkError};
+use sysmon_wire::message::{Query, Reply};
+
+use super::super::Hub;
+use super::super::history::Hosts;
+use super::refuse;
+use crate::query::{Plan, RATE_REACH_MS, combine, frames};
+
+/// Answers host by host; between two, other tasks run, so that rows are accepted meanwhile.
+pub(super) async fn answer(
+    hub: &Arc<Hub>,
+    query: Query,
+    sender: &mut FrameSender,
+) -> Result<(), LinkError> {
+    let limits = hub.history_limits();
+    let plan = Plan::new(&query, &hub.core().fleet, &limits, hub.now());
+    let plan = match plan {
+        Ok(plan) => plan,
+        Err(error) => return refuse(sender, &error.to_string()).await,
+    };
+    let is_combined = query.group.is_some() || query.top > 0;
+    let mut all = Vec::new();
+    for (id, series) in plan.hosts.iter().filter(|(_, series)| !series.is_empty()) {
+        let past = hub.buckets(*id, series, &plan).await;
+        let from = past.rows_from.max(plan.resample.from) - RATE_REACH_MS;
+        let rows = hub.rows_between(Hosts::One(*id), from, plan.to).await;
+        let points = {
+            let core = hub.core();
+            let view = rows.view(&core.fleet);
+            let host = view.host(*id);
+            host.map_or_else(|| Ok(Vec::new()), |host| plan.of_host(host, series, &past))
+        };
+        match points {
+            Ok(points) if is_combined => all.extend(points),
+            Ok(points) => {
+                for part in frames(points) {
+                    sender.send(&Reply::Points(part)).await?;
+                }
+            }
+            Err(error) => return refuse(sender, &error.to_string()).await,
+        }
+        tokio::task::yield_now().await;
+    }
+    for part in frames(combine(all, query.group.as_ref(), query.top.into())) {
+        sender.send(&Reply::Points(part)).await?;
+    }
+    sender.send(&Reply::Complete).await
+}

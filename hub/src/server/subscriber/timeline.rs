@@ -1,0 +1,29 @@
+//! When there are rows, and what happened meanwhile.
+
+use std::sync::Arc;
+
+use sysmon_link::{FrameSender, LinkError};
+use sysmon_wire::message::Reply;
+use sysmon_wire::{Label, UnixMs};
+
+use super::super::Hub;
+use super::{find, refuse};
+use crate::timeline::timeline;
+
+pub(super) async fn answer(
+    hub: &Arc<Hub>,
+    host: Option<Label>,
+    (from, to): (UnixMs, UnixMs),
+    steps: u16,
+    sender: &mut FrameSender,
+) -> Result<(), LinkError> {
+    let id = match host.as_ref().map(|name| find(hub, name)).transpose() {
+        Ok(id) => id,
+        Err(reason) => return refuse(sender, &reason).await,
+    };
+    let mut timeline = timeline(&hub.core(), id, from, to, steps);
+    if timeline.from < timeline.oldest {
+        hub.cover(host, &mut timeline).await;
+    }
+    sender.send(&Reply::Timeline(timeline)).await
+}

@@ -1,0 +1,54 @@
+//! The busiest processes of one host or of all.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sysmon_link::{FrameSender, LinkError};
+use sysmon_wire::limits::TOP_MAX;
+use sysmon_wire::message::{Reply, TopBy};
+use sysmon_wire::{Label, UnixMs};
+
+use super::super::Hub;
+use super::super::history::Hosts;
+use super::{find, refuse, wait_for_change};
+use crate::top::top;
+use crate::view::PAST_REACH_MS;
+
+/// Pause between two lists, a little less than a second: agents report on whole seconds, and the next list
+/// waits for the next of them.
+const PAUSE: Duration = Duration::from_millis(900);
+
+/// Sends the list of a past moment once, or of now again and again.
+pub(super) async fn watch(
+    hub: &Arc<Hub>,
+    host: Option<&Label>,
+    at: Option<UnixMs>,
+    (by, limit): (TopBy, u16),
+    sender: &mut FrameSender,
+) -> Result<(), LinkError> {
+    let only = match host.map(|name| find(hub, name)).transpose() {
+        Ok(only) => only,
+        Err(reason) => return refuse(sender, &reason).await,
+    };
+    let limit = usize::from(limit.min(TOP_MAX));
+    if let Some(at) = at {
+        let of = only.map_or(Hosts::All, Hosts::One);
+        let rows = hub.rows_between(of, at - PAST_REACH_MS, at).await;
+        let list = top(&rows.view(&hub.core().fleet), only, at, by, limit);
+        sender.send(&list).await?;
+        return sender.send(&Reply::Complete).await;
+    }
+    let mut changes = hub.changed.subscribe();
+    let list = || top(&hub.core().fleet.view(), only, hub.now(), by, limit);
+    sender.send(&list()).await?;
+    sender.send(&Reply::Complete).await?;
+    loop {
+        wait_for_change(&mut changes, sender).await?;
+        sender.send(&list()).await?;
+        tokio::select! {
+            () = tokio::time::sleep(PAUSE) => {}
+            () = sender.stopped() => return Err(LinkError::StreamEnded),
+        }
+        changes.borrow_and_update();
+    }
+}

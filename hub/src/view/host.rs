@@ -1,0 +1,145 @@
+//! One host as a subscriber gets it: its line, series and rows, then what is new. Pure.
+
+use std::sync::Arc;
+
+use sysmon_series::Table;
+use sysmon_wire::limits::ROWS_PER_FRAME_MAX;
+use sysmon_wire::message::{Blob, Reply};
+use sysmon_wire::{ABSENT, RowEncoder, SeriesKey, SeriesTable, SeriesTableBuilder, UnixMs};
+
+use super::fleet::line;
+use crate::fleet::{Fleet, FleetView, HostId};
+
+/// Bytes of rows after which a frame is sent: 600 rows of 400 busy series are about 400 KiB.
+const ROW_BYTES_PER_FRAME: usize = 256 * 1024;
+
+/// Bytes of series names after which a frame is sent; a typical host has a tenth of that.
+const SERIES_BYTES_PER_FRAME: usize = 512 * 1024;
+
+/// Tables of these series, each of which fits one message however long the names are.
+fn tables(keys: &[Arc<SeriesKey>]) -> Vec<SeriesTable> {
+    let mut tables = Vec::new();
+    let (mut builder, mut bytes) = (SeriesTableBuilder::default(), 0);
+    for key in keys {
+        let attributes = key
+            .attributes
+            .iter()
+            .flat_map(|(name, value)| [name, value]);
+        let texts = attributes.chain([&key.metric.name, &key.metric.unit]);
+        bytes += texts.map(|text| text.as_str().len() + 8).sum::<usize>();
+        if bytes > SERIES_BYTES_PER_FRAME {
+            tables.push(std::mem::take(&mut builder).finish());
+            bytes = 0;
+        }
+        builder.push(key);
+    }
+    tables.push(builder.finish());
+    tables
+}
+
+/// How much of one host a subscriber has been sent.
+#[derive(Debug)]
+pub struct HostWatch {
+    host: HostId,
+    from: UnixMs,
+    /// The fleet's generation up to which everything was sent.
+    seen: u64,
+    /// The same when sending rows last started over.
+    seen_past: u64,
+    line_generation: u64,
+    series: usize,
+    /// The newest row sent; rows after it are new.
+    newest: UnixMs,
+    encoder: RowEncoder,
+    rows: u64,
+}
+
+impl HostWatch {
+    /// Watches `host` from `from` on.
+    pub fn new(host: HostId, from: UnixMs) -> Self {
+        Self {
+            host,
+            from,
+            seen: 0,
+            seen_past: 0,
+            line_generation: 0,
+            series: 0,
+            newest: from - 1,
+            encoder: RowEncoder::new(),
+            rows: 0,
+        }
+    }
+
+    /// Whether rows of the past arrived since, so that [`Self::restart`] is due.
+    pub fn is_past_changed(&self, fleet: &Fleet) -> bool {
+        fleet
+            .host(self.host)
+            .is_some_and(|host| host.past_changed > self.seen_past)
+    }
+
+    /// Sends all rows again with the next update.
+    pub fn restart(&mut self) {
+        self.newest = self.from - 1;
+        self.rows = 0;
+        self.encoder = RowEncoder::new();
+        self.seen = 0;
+    }
+
+    /// Everything up to `until` that was not sent yet.
+    pub fn updates(&mut self, fleet: &FleetView<'_>, until: Option<UnixMs>) -> Vec<Reply> {
+        let Some(host) = fleet.host(self.host) else {
+            return Vec::new();
+        };
+        if host.changed <= self.seen {
+            return Vec::new();
+        }
+        self.seen = fleet.generation();
+        if self.rows == 0 {
+            self.seen_past = self.seen;
+        }
+        let mut replies = Vec::new();
+        if host.line_changed > self.line_generation || self.line_generation == 0 {
+            self.line_generation = fleet.generation();
+            replies.push(Reply::Host(Box::new(line(self.host, &host))));
+        }
+        if let Some(new @ [_, ..]) = host.keys().get(self.series..) {
+            replies.extend(tables(new).into_iter().map(Reply::HostSeries));
+            self.series = host.keys().len();
+        }
+        let all: Vec<u32> = (0..self.series as u32).collect();
+        let until = until.unwrap_or(UnixMs(i64::MAX));
+        match host.read(&all, self.newest + 1, until) {
+            Ok(table) => self.rows(&table, &mut replies),
+            Err(error) => replies.push(Reply::Refused {
+                reason: error.to_string().as_str().into(),
+            }),
+        }
+        replies
+    }
+
+    fn rows(&mut self, table: &Table, replies: &mut Vec<Reply>) {
+        let mut values = vec![ABSENT; table.columns.len()];
+        let (mut block, mut count) = (Vec::new(), 0);
+        let mut first = self.rows == 0;
+        for (n, &time) in table.times.iter().enumerate() {
+            for (value, column) in values.iter_mut().zip(&table.columns) {
+                *value = column.get(n).copied().unwrap_or(ABSENT);
+            }
+            self.rows += 1;
+            self.newest = UnixMs(time);
+            self.encoder
+                .encode(self.rows, UnixMs(time), &values, &mut block);
+            count += 1;
+            let last = n + 1 == table.times.len();
+            if last || count >= ROWS_PER_FRAME_MAX || block.len() >= ROW_BYTES_PER_FRAME {
+                let rows = Blob(std::mem::take(&mut block));
+                replies.push(if first {
+                    Reply::HostKeyframe(rows)
+                } else {
+                    Reply::HostRows(rows)
+                });
+                (count, first) = (0, false);
+            }
+        }
+    }
+}
