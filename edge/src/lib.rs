@@ -5,7 +5,7 @@
 #![warn(clippy::missing_errors_doc)]
 #![allow(
     missing_docs,
-    reason = "a program: names say what fields and accessors hold"
+    reason = "a program: fields and variants whose names say it all need no comment"
 )]
 
 pub mod ingest;
