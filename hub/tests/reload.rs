@@ -1,6 +1,10 @@
 //! A running hub reloads its configuration on SIGHUP.
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests wait in real time and issue certificates for the present"
+)]
 
 use std::fs::File;
 use std::path::PathBuf;
