@@ -296,7 +296,7 @@ impl Host {
                 .last_arrival
                 .is_none_or(|arrival| now - arrival > SETTLED_MS);
         if is_late_over || is_silent {
-            self.ring.settle(is_silent)?;
+            self.ring.seal_heads(is_silent)?;
         }
         self.late_rows = self.ring.late_rows();
         Ok(is_late_over || is_silent)

@@ -53,7 +53,7 @@ impl BoundHub {
     /// # Errors
     /// A socket or the history cannot be opened.
     pub fn bind(options: HubOptions, identity: &Identity) -> Result<Self, StartError> {
-        let listener = Listener::bind(options.listen, identity)?;
+        let listener = Listener::bind(options.listen, identity, &sysmon_clock::Clock::system())?;
         let listen = |address| {
             metrics::bind(address).map_err(|source| StartError::Metrics { address, source })
         };

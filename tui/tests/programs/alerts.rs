@@ -126,26 +126,7 @@ fn one_incident_is_one_notification_per_route_across_hub_restarts() {
         "{}",
         place.status()
     );
-    let taken = place.output(
-        "sysmon-hub",
-        &[
-            "--state", "hub", "alerts", "ack", "a:silent", "--note", "on it",
-        ],
-    );
-    assert!(
-        taken.contains("1 alert of a:silent acknowledged"),
-        "{taken}"
-    );
-    assert!(
-        place.status().contains("[acknowledged by owner: on it]"),
-        "{}",
-        place.status()
-    );
-    let taken = place.output(
-        "sysmon-hub",
-        &["--state", "hub", "alerts", "unack", "a:silent"],
-    );
-    assert!(taken.contains("acknowledgement of 1 alert"), "{taken}");
+    acknowledged_by_command(&place);
     acknowledged_by_key(&place, &address);
     let _agent = place.agent_for("a", &address);
     until(
@@ -233,6 +214,30 @@ fn rules_are_checked_and_alerts_silenced_on_the_command_line() {
         stderr.contains("unknown host \"aa\"; did you mean \"a\"?"),
         "{stderr}"
     );
+}
+
+/// The command line acknowledges the alert, and withdraws the acknowledgement.
+fn acknowledged_by_command(place: &Place) {
+    let taken = place.output(
+        "sysmon-hub",
+        &[
+            "--state", "hub", "alerts", "ack", "a:silent", "--note", "on it",
+        ],
+    );
+    assert!(
+        taken.contains("1 alert of a:silent acknowledged"),
+        "{taken}"
+    );
+    assert!(
+        place.status().contains("[acknowledged by owner: on it]"),
+        "{}",
+        place.status()
+    );
+    let taken = place.output(
+        "sysmon-hub",
+        &["--state", "hub", "alerts", "unack", "a:silent"],
+    );
+    assert!(taken.contains("acknowledgement of 1 alert"), "{taken}");
 }
 
 /// One key in the terminal acknowledges the alert, and the same key withdraws the acknowledgement.

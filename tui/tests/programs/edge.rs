@@ -125,6 +125,22 @@ impl Drop for Busy {
     }
 }
 
+/// Every kind of page of the edge.
+#[cfg(target_os = "linux")]
+const PAGES: [&str; 11] = [
+    "/",
+    "/hosts/Shop",
+    "/api/v1/fleet",
+    "/api/v1/hosts/Shop",
+    "/api/v1/hosts/Shop/series?metric=mem",
+    "/api/v1/sparks?metric=mem",
+    "/api/v1/alerts",
+    "/api/v1/openapi.json",
+    "/metrics",
+    "/badge.svg",
+    "/badge/Shop.svg",
+];
+
 /// Private data of agent and hub is planted as a tag, a name, a process, a metric and an alert's note.
 #[cfg(target_os = "linux")]
 #[test]
@@ -195,20 +211,7 @@ fn unshared_data_never_reaches_the_edge() {
         held.extend(std::fs::read(path.unwrap().path()).unwrap());
     }
     held.extend(std::fs::read(place.dir("edge.log")).unwrap());
-    let paths = [
-        "/",
-        "/hosts/Shop",
-        "/api/v1/fleet",
-        "/api/v1/hosts/Shop",
-        "/api/v1/hosts/Shop/series?metric=mem",
-        "/api/v1/sparks?metric=mem",
-        "/api/v1/alerts",
-        "/api/v1/openapi.json",
-        "/metrics",
-        "/badge.svg",
-        "/badge/Shop.svg",
-    ];
-    for path in paths {
+    for path in PAGES {
         let (status, head, body) = get(&web, path);
         assert_eq!(status, 200, "{path}");
         held.extend(format!("{head}{body}").into_bytes());
@@ -270,34 +273,7 @@ fn the_page_serves_shared_hosts_and_survives_the_hub() {
             assert!(!body.contains(secret), "{secret} in {path}: {body}");
         }
     }
-    // Invalid requests get the right status.
-    let cases = [
-        ("/api/v1/hosts/nobody", 404),
-        ("/api/v1/hosts/a", 404),
-        ("/api/v1/hosts/Shop/series?metric=none", 400),
-        ("/api/v1/hosts/Shop/series?metric=cpu&step=0", 400),
-        ("/api/v1/hosts/Shop/series?metric=cpu&from=9&to=1", 400),
-        ("/api/v1/hosts/Shop/series?metric=cpu&from=x", 400),
-        ("/api/v1/../../etc/passwd", 404),
-        ("/assets/..%2f..%2fetc%2fpasswd", 404),
-        ("/nowhere", 404),
-        ("/badge/Shop.svg", 200),
-        ("/api/v1/openapi.json", 200),
-        ("/healthz", 200),
-        ("/readyz", 200),
-    ];
-    for (path, wanted) in cases {
-        let (status, _, body) = get(&web, path);
-        assert_eq!(status, wanted, "{path}: {body}");
-    }
-    assert_eq!(
-        request(
-            &web,
-            "POST /api/v1/fleet HTTP/1.0\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
-        )
-        .0,
-        405
-    );
+    invalid_requests_are_refused(&web);
     // An agent stops and starts again.
     drop(agent_a);
     until("Shop is offline", fleet, |fleet| {
@@ -319,4 +295,34 @@ fn the_page_serves_shared_hosts_and_survives_the_hub() {
     until("the page goes on", fleet, |fleet| {
         fleet["live"] == true && state(fleet, "Shop") == "live"
     });
+}
+
+fn invalid_requests_are_refused(web: &str) {
+    let cases = [
+        ("/api/v1/hosts/nobody", 404),
+        ("/api/v1/hosts/a", 404),
+        ("/api/v1/hosts/Shop/series?metric=none", 400),
+        ("/api/v1/hosts/Shop/series?metric=cpu&step=0", 400),
+        ("/api/v1/hosts/Shop/series?metric=cpu&from=9&to=1", 400),
+        ("/api/v1/hosts/Shop/series?metric=cpu&from=x", 400),
+        ("/api/v1/../../etc/passwd", 404),
+        ("/assets/..%2f..%2fetc%2fpasswd", 404),
+        ("/nowhere", 404),
+        ("/badge/Shop.svg", 200),
+        ("/api/v1/openapi.json", 200),
+        ("/healthz", 200),
+        ("/readyz", 200),
+    ];
+    for (path, wanted) in cases {
+        let (status, _, body) = get(web, path);
+        assert_eq!(status, wanted, "{path}: {body}");
+    }
+    assert_eq!(
+        request(
+            web,
+            "POST /api/v1/fleet HTTP/1.0\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
+        )
+        .0,
+        405
+    );
 }

@@ -20,6 +20,18 @@ fn state(snapshot: &Value, name: &str) -> String {
     })
 }
 
+/// Metrics that every host has.
+const METRICS: [&str; 8] = [
+    "cpu",
+    "mem",
+    "load1",
+    "net.rx",
+    "net.tx",
+    "disk.read",
+    "disk.write",
+    "fs.worst",
+];
+
 #[test]
 fn hosts_go_stale_offline_and_live_again() {
     let place = Place::new();
@@ -63,16 +75,7 @@ fn hosts_go_stale_offline_and_live_again() {
     ] {
         assert!(!a[field].is_null(), "{field} in {a}");
     }
-    for metric in [
-        "cpu",
-        "mem",
-        "load1",
-        "net.rx",
-        "net.tx",
-        "disk.read",
-        "disk.write",
-        "fs.worst",
-    ] {
+    for metric in METRICS {
         assert!(a["metrics"][metric].is_number(), "{metric} in {a}");
     }
     // Both agents continue to sample, on whole seconds.
@@ -125,7 +128,7 @@ fn peers_of_the_wrong_role_or_authority_are_refused_with_a_reason() {
         .build()
         .unwrap();
     let error = runtime.block_on(async {
-        let connector = Connector::new(&identity, "1").unwrap();
+        let connector = Connector::new(&identity, "1", &sysmon_clock::Clock::system()).unwrap();
         connector
             .connect(&place.address(), Purpose::View)
             .await

@@ -1,5 +1,6 @@
 //! The built programs, run as processes.
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
+#![allow(clippy::disallowed_methods, reason = "processes run in real time")]
 
 mod alerts;
 mod edge;
