@@ -33,7 +33,7 @@ pub struct LocalHub(HubState);
 impl LocalHub {
     /// `dir` is the state directory that the hub would have.
     pub fn find(dir: &Path) -> Self {
-        Self(HubState::new(dir))
+        Self(HubState::new(dir, &sysmon_clock::Random::system()))
     }
 
     /// The address it listens on, as `HOST:PORT`.
@@ -96,7 +96,9 @@ mod tests {
         let name: PeerName = "a".parse().unwrap();
         let error = load(&state, Some(&name), &local, &clock).unwrap_err();
         assert!(matches!(error, CertError::NoIdentity(_)), "{error}");
-        HubState::new(&hub).authority(clock.system_time()).unwrap();
+        HubState::new(&hub, &sysmon_clock::Random::system())
+            .authority(clock.system_time())
+            .unwrap();
         assert_eq!(
             load(&state, Some(&name), &local, &clock)
                 .unwrap()

@@ -99,8 +99,16 @@ fn join(args: &Args, hub: &HubAddress, token: &Token) -> Result<(), Failure> {
     let name = args.name.as_ref().map(ToString::to_string);
     let name = name.unwrap_or_else(|| PeerName::nearest(&sysmon_config::host_name()).to_string());
     let joined = runtime()?.block_on(async {
-        let connector = Connector::for_joining(token.fingerprint(), VERSION)?;
-        connector.join(&hub.to_string(), token, &name).await
+        let connector =
+            Connector::for_joining(token.fingerprint(), VERSION, &sysmon_clock::Clock::system())?;
+        connector
+            .join(
+                &hub.to_string(),
+                token,
+                &name,
+                &sysmon_clock::Random::system(),
+            )
+            .await
     });
     let identity = joined.with_context(|| format!("cannot join the hub at {hub}"))?;
     identity.save(&state).map_err(anyhow::Error::from)?;
@@ -151,7 +159,7 @@ fn push(args: &Args, config: &Config, clock: Clock) -> Result<(), Failure> {
     let sampler = Sampler::new(&config.agent, &options.clock);
     let summary = runtime
         .block_on(async {
-            let connector = Connector::new(&identity, VERSION)?;
+            let connector = Connector::new(&identity, VERSION, &options.clock)?;
             let stop = async {
                 tokio::select! {
                     () = stop_signal() => notify::stopping(),

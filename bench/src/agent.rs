@@ -152,7 +152,8 @@ pub fn agent(processes: usize, span: Duration) -> anyhow::Result<String> {
     for (at, ((label, _), cost)) in measured.iter().zip(&at_rest).enumerate() {
         line(&mut out, label, cost, at == 0)?;
     }
-    let owner = HubState::new(Path::new(&hub.state)).existing_owner()?;
+    let owner =
+        HubState::new(Path::new(&hub.state), &sysmon_clock::Random::system()).existing_owner()?;
     let follow = || follow_processes(&owner, &hub.address, span);
     let shown = measure(&measured, &relay, span, follow)?;
     if let Some(cost) = shown.first() {
@@ -210,7 +211,7 @@ fn measure(
 /// Subscribes to the processes of the agent for a while.
 fn follow_processes(owner: &Identity, hub: &str, span: Duration) {
     let follow = async {
-        let connector = Connector::new(owner, VERSION)?;
+        let connector = Connector::new(owner, VERSION, &sysmon_clock::Clock::system())?;
         let session = connector.connect(hub, Purpose::View).await?;
         let request = Request::Processes {
             host: Label::new("a"),
@@ -232,7 +233,7 @@ fn follow_processes(owner: &Identity, hub: &str, span: Duration) {
 /// The number of series, and the time that one sample takes in milliseconds.
 fn sampling(owner: &Identity, hub: &str) -> anyhow::Result<(u32, f64)> {
     runtime()?.block_on(async {
-        let connector = Connector::new(owner, VERSION)?;
+        let connector = Connector::new(owner, VERSION, &sysmon_clock::Clock::system())?;
         let client = Client::connect(&connector, hub).await?;
         let picture = client.fleet(None).await?;
         let series = picture

@@ -38,7 +38,13 @@ pub(crate) fn connectors(
             Some(shared) if connectors.len() % AGENTS_PER_SOCKET != 0 => {
                 shared.with_identity(&identity)?
             }
-            _ => socket.insert(Connector::new(&identity, VERSION)?).clone(),
+            _ => socket
+                .insert(Connector::new(
+                    &identity,
+                    VERSION,
+                    &sysmon_clock::Clock::system(),
+                )?)
+                .clone(),
         });
         progress.update(connectors.len());
     }

@@ -55,7 +55,7 @@ pub async fn flood(hub: &str, attempts: usize, state: &Path) -> anyhow::Result<S
     let address = tokio::net::lookup_host(hub).await?.next();
     let address = address.context("the name of the hub has no address")?;
     let status = HubStatus::new(hub, state)?;
-    let authority = HubState::new(state).existing_authority()?;
+    let authority = HubState::new(state, &sysmon_clock::Random::system()).existing_authority()?;
     let tape = Arc::new(Tape::new(&Recording::load()?, None)?);
     let name = |number| PeerName::nearest(&format!("flood-{number:02}"));
     let sources = connectors(&authority, (0..AGENTS).map(name))?;

@@ -25,7 +25,7 @@ pub async fn handshakes(
     length: Duration,
     state: &Path,
 ) -> anyhow::Result<String> {
-    let authority = HubState::new(state)
+    let authority = HubState::new(state, &sysmon_clock::Random::system())
         .existing_authority()
         .with_context(|| format!("{} is not the state directory of a hub", state.display()))?;
     let status = HubStatus::new(hub, state)?;
@@ -36,7 +36,7 @@ pub async fn handshakes(
     for number in 0..at_once {
         let name = PeerName::nearest(&format!("bench-{number}"));
         let identity = authority.issue(Role::Operator, &name, SystemTime::now(), 1)?;
-        let connector = Connector::new(&identity, VERSION)?;
+        let connector = Connector::new(&identity, VERSION, &sysmon_clock::Clock::system())?;
         let (hub, done, failed) = (hub.to_owned(), Arc::clone(&done), Arc::clone(&failed));
         workers.spawn(async move {
             while start.elapsed() < length {

@@ -27,11 +27,11 @@ pub(crate) struct HubFigures {
 
 impl HubStatus {
     pub(crate) fn new(hub: &str, state: &Path) -> anyhow::Result<Self> {
-        let owner = HubState::new(state)
+        let owner = HubState::new(state, &sysmon_clock::Random::system())
             .existing_owner()
             .with_context(|| format!("{} is not the state directory of a hub", state.display()))?;
         Ok(Self {
-            connector: Connector::new(&owner, VERSION)?,
+            connector: Connector::new(&owner, VERSION, &sysmon_clock::Clock::system())?,
             hub: hub.to_owned(),
         })
     }

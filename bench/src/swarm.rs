@@ -50,7 +50,7 @@ pub struct SwarmOptions {
 
 /// Runs a swarm with identities issued by the authority in `state`, the state directory of the hub.
 pub async fn swarm(options: &SwarmOptions, state: &Path) -> anyhow::Result<SwarmReport> {
-    let authority = HubState::new(state)
+    let authority = HubState::new(state, &sysmon_clock::Random::system())
         .existing_authority()
         .with_context(|| format!("{} is not the state directory of a hub", state.display()))?;
     let tape = Arc::new(Tape::new(&Recording::load()?, options.series)?);

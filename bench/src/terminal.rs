@@ -287,7 +287,7 @@ impl RunningFleet {
         hub: &LocalHub,
         newest: &Arc<Newest>,
     ) -> anyhow::Result<Self> {
-        let state = HubState::new(Path::new(&hub.state));
+        let state = HubState::new(Path::new(&hub.state), &sysmon_clock::Random::system());
         let authority = state.existing_authority()?;
         let simulated = move |at: usize| Simulated::new(at as u64).with_past(options.past);
         let agent = AgentOptions {
@@ -345,7 +345,7 @@ impl RunningFleet {
 fn wait_for_past(owner: &Identity, hub: &str, options: TerminalOptions) -> anyhow::Result<()> {
     let end = Instant::now() + PAST_TIMEOUT.0 + PAST_TIMEOUT.1 * options.hosts as u32;
     runtime()?.block_on(async {
-        let connector = Connector::new(owner, VERSION)?;
+        let connector = Connector::new(owner, VERSION, &sysmon_clock::Clock::system())?;
         let client = Client::connect(&connector, hub).await?;
         while Instant::now() < end {
             let picture = client.fleet(None).await?;

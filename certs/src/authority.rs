@@ -9,75 +9,92 @@ use rcgen::{
     DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKeyData,
     SanType,
 };
-use ring::rand::{SecureRandom, SystemRandom};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
+use sysmon_clock::Random;
 use time::OffsetDateTime;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::files::{create_private_dir, read, read_private, write_private};
 use crate::identity::Identity;
-use crate::{CertError, Fingerprint, Peer, PeerName, Role, serial_of, server_name, validity_of};
+use crate::{
+    CertError, Fingerprint, Peer, PeerName, Role, key, serial_of, server_name, validity_of,
+};
 
 const CERTIFICATE_FILE: &str = "ca.pem";
 const KEY_FILE: &str = "ca-key.pem";
 
-/// The authority whose place another has taken, while it is still trusted.
+/// The previous authority, during a rotation.
 const PREVIOUS_CERTIFICATE_FILE: &str = "old.pem";
 const PREVIOUS_KEY_FILE: &str = "old-key.pem";
 
-/// How long an authority lasts.
+/// How long an authority is valid.
 const AUTHORITY_LIFE: Duration = Duration::from_hours(10 * 365 * 24);
 
-/// Days a certificate can be valid: as long as an authority lasts.
+/// The longest validity of a certificate in days: that of an authority.
 pub const CERTIFICATE_DAYS_MAX: u32 = 3650;
 
-/// Bytes of a serial number: random, so that nobody can tell the next.
+/// Serial numbers are random, so that the next cannot be predicted.
 const SERIAL_BYTES: usize = 16;
 
-/// Certificates are valid from a little before they are made, for peers whose clock is behind.
+/// Certificates are valid from an hour before they are issued, for peers whose clock is behind.
 const BACKDATE: Duration = Duration::from_hours(1);
 
-/// Makes the certificates that all peers of one hub trust.
+/// Issues the certificates that all peers of one hub trust.
 ///
-/// While it takes the place of an previous one, both are trusted: it issues what peers show, and the previous one the
-/// hub's own certificate, which all must be able to check who have not heard of the new one.
+/// During a rotation two authorities are trusted: the new one issues the peers' certificates, the previous one the hub's,
+/// which peers that do not know the new authority must be able to verify.
 #[derive(Debug)]
 pub struct Authority {
     certificate_pem: String,
     issuer: Issuer<'static, KeyPair>,
     previous: Option<Box<Self>>,
+    random: Random,
 }
 
 impl Authority {
-    /// A new authority that nothing remembers.
-    pub fn in_memory(now: SystemTime) -> Result<Self, CertError> {
-        let key = KeyPair::generate()?;
+    /// A new authority that is not saved.
+    ///
+    /// # Errors
+    /// There are no random numbers for its key.
+    pub fn in_memory(now: SystemTime, random: &Random) -> Result<Self, CertError> {
+        let key = key::generate(random)?;
         let certificate = self_signed(&key, now)?;
-        Self::from_pem(certificate, &key.serialize_pem(), Path::new(KEY_FILE))
+        Self::from_pem(
+            certificate,
+            &key.serialize_pem(),
+            Path::new(KEY_FILE),
+            random,
+        )
     }
 
-    /// The authority in `dir`, made if there is none.
-    pub fn open_or_create(dir: &Path, now: SystemTime) -> Result<Self, CertError> {
+    /// Opens the authority in `dir`, or creates one.
+    ///
+    /// # Errors
+    /// Its files are damaged or cannot be written.
+    pub fn open_or_create(dir: &Path, now: SystemTime, random: &Random) -> Result<Self, CertError> {
         if !dir.join(CERTIFICATE_FILE).exists() {
             create_private_dir(dir)?;
             let path = dir.join(KEY_FILE);
-            // A key that is there is kept: peers that hold certificates made with it stay trusted.
-            let key = if path.exists() {
+            // An existing key is reused, so that certificates signed with it stay valid.
+            let ca_key = if path.exists() {
                 KeyPair::from_pem(&read_private(&path)?).map_err(damaged(&path))?
             } else {
-                let key = KeyPair::generate()?;
-                write_private(&path, &key.serialize_pem())?;
-                key
+                let new = key::generate(random)?;
+                write_private(&path, &new.serialize_pem())?;
+                new
             };
-            // The certificate comes last: with it the authority is whole.
-            write_private(&dir.join(CERTIFICATE_FILE), &self_signed(&key, now)?)?;
+            // The certificate last: its presence marks a complete authority.
+            write_private(&dir.join(CERTIFICATE_FILE), &self_signed(&ca_key, now)?)?;
         }
-        Self::open(dir)
+        Self::open(dir, random)
     }
 
-    /// The authority in `dir`.
-    pub fn open(dir: &Path) -> Result<Self, CertError> {
+    /// Opens the authority in `dir`.
+    ///
+    /// # Errors
+    /// There is none, or its files are damaged.
+    pub fn open(dir: &Path, random: &Random) -> Result<Self, CertError> {
         let path = dir.join(KEY_FILE);
         if !fs::exists(&path).unwrap_or(false) {
             return Err(CertError::NoAuthority(dir.to_owned()));
@@ -86,12 +103,13 @@ impl Authority {
             read(&dir.join(CERTIFICATE_FILE))?,
             &read_private(&path)?,
             &path,
+            random,
         )?;
         let previous = dir.join(PREVIOUS_CERTIFICATE_FILE);
         if previous.exists() {
             let path = dir.join(PREVIOUS_KEY_FILE);
-            let previous = Self::from_pem(read(&previous)?, &read_private(&path)?, &path)?;
-            // The same one is there twice where a rotation was cut short before it began.
+            let previous = Self::from_pem(read(&previous)?, &read_private(&path)?, &path, random)?;
+            // An interrupted rotation can leave two copies of the same authority.
             if previous.certificate_pem != authority.certificate_pem {
                 authority.previous = Some(Box::new(previous));
             }
@@ -99,43 +117,49 @@ impl Authority {
         Ok(authority)
     }
 
-    /// Puts a new authority in the place of the one in `dir`, which stays trusted until [`Authority::retire`].
-    pub fn rotate(dir: &Path, now: SystemTime) -> Result<Self, CertError> {
-        let present = Self::open(dir)?;
+    /// Replaces the authority in `dir`, which stays trusted until [`Authority::retire`].
+    ///
+    /// # Errors
+    /// There is none, another rotation is not complete, or a file cannot be written.
+    pub fn rotate(dir: &Path, now: SystemTime, random: &Random) -> Result<Self, CertError> {
+        let present = Self::open(dir, random)?;
         if present.previous.is_some() {
             return Err(CertError::Rotating);
         }
         let copy = |from: &str, to: &str| write_private(&dir.join(to), &read(&dir.join(from))?);
         copy(KEY_FILE, PREVIOUS_KEY_FILE)?;
         copy(CERTIFICATE_FILE, PREVIOUS_CERTIFICATE_FILE)?;
-        // From here on a cut leaves no certificate, or a key without one: the next start makes it anew.
+        // An interruption from here on leaves a key without a certificate: the next start creates the certificate.
         let path = dir.join(CERTIFICATE_FILE);
         fs::remove_file(&path).map_err(|source| CertError::Write { path, source })?;
-        let key = KeyPair::generate()?;
+        let key = key::generate(random)?;
         write_private(&dir.join(KEY_FILE), &key.serialize_pem())?;
         write_private(&dir.join(CERTIFICATE_FILE), &self_signed(&key, now)?)?;
-        Self::open(dir)
+        Self::open(dir, random)
     }
 
-    /// Forgets the previous authority in `dir`: what it signed is worth nothing any more.
-    pub fn retire(dir: &Path) -> Result<Self, CertError> {
-        if Self::open(dir)?.previous.is_none() {
+    /// Deletes the previous authority in `dir`: certificates that it signed are no longer trusted.
+    ///
+    /// # Errors
+    /// There is no previous authority, or a file cannot be removed.
+    pub fn retire(dir: &Path, random: &Random) -> Result<Self, CertError> {
+        if Self::open(dir, random)?.previous.is_none() {
             return Err(CertError::NotRotating);
         }
-        // Without its certificate, its key says nothing.
+        // The certificate first: a key without it is ignored.
         for name in [PREVIOUS_CERTIFICATE_FILE, PREVIOUS_KEY_FILE] {
             let path = dir.join(name);
             fs::remove_file(&path).map_err(|source| CertError::Write { path, source })?;
         }
-        Self::open(dir)
+        Self::open(dir, random)
     }
 
-    /// The authority whose place this one takes, while both are trusted.
+    /// The previous authority, during a rotation.
     pub fn previous(&self) -> Option<&Self> {
         self.previous.as_deref()
     }
 
-    /// The certificates of all that are trusted, the newest first.
+    /// The certificates of all trusted authorities, newest first.
     pub(crate) fn bundle_pem(&self) -> String {
         let previous = self
             .previous()
@@ -143,12 +167,15 @@ impl Authority {
         format!("{}{previous}", self.certificate_pem)
     }
 
-    /// The one that those know who have not heard of any other.
-    fn best_known(&self) -> &Self {
+    /// The authority that every peer knows.
+    fn oldest(&self) -> &Self {
         self.previous().unwrap_or(self)
     }
 
-    /// When it was made, to the second, and until when it is good.
+    /// When the authority was created, to the second, and when it expires.
+    ///
+    /// # Errors
+    /// Its certificate does not parse.
     pub fn validity(&self) -> Result<(SystemTime, SystemTime), CertError> {
         let (from, until) = validity_of(&self.der()?)?;
         Ok((from + BACKDATE, until))
@@ -159,12 +186,17 @@ impl Authority {
             .map_err(|error| CertError::Tls(error.to_string()))
     }
 
-    fn from_pem(certificate_pem: String, key: &str, path: &Path) -> Result<Self, CertError> {
+    fn from_pem(
+        certificate_pem: String,
+        key: &str,
+        path: &Path,
+        random: &Random,
+    ) -> Result<Self, CertError> {
         let key = KeyPair::from_pem(key).map_err(damaged(path))?;
         if !is_of_key(&certificate_pem, &key) {
             return Err(CertError::Damaged {
                 path: path.to_owned(),
-                reason: format!("it does not belong to {CERTIFICATE_FILE} beside it"),
+                reason: format!("it does not belong to {CERTIFICATE_FILE}"),
             });
         }
         let issuer = Issuer::from_ca_cert_pem(&certificate_pem, key).map_err(damaged(path))?;
@@ -172,16 +204,22 @@ impl Authority {
             certificate_pem,
             issuer,
             previous: None,
+            random: random.clone(),
         })
     }
 
-    /// What tells the hub's authority from others.
+    /// The fingerprint that join tokens carry.
+    ///
+    /// # Errors
+    /// The certificate does not parse.
     pub fn fingerprint(&self) -> Result<Fingerprint, CertError> {
-        Ok(Fingerprint::of(&self.best_known().der()?))
+        Ok(Fingerprint::of(&self.oldest().der()?))
     }
 
-    /// Makes a key pair and a certificate for it, valid for `days` from `now`, or for
-    /// [`CERTIFICATE_DAYS_MAX`] if that is less.
+    /// Issues an identity with a new key pair, valid for `days` from `now`, at most [`CERTIFICATE_DAYS_MAX`].
+    ///
+    /// # Errors
+    /// There are no random numbers for its key.
     pub fn issue(
         &self,
         role: Role,
@@ -190,16 +228,21 @@ impl Authority {
         days: u32,
     ) -> Result<Identity, CertError> {
         let issuer = match role {
-            Role::Hub => &self.best_known().issuer,
+            Role::Hub => &self.oldest().issuer,
             _ => &self.issuer,
         };
-        let key = KeyPair::generate()?;
-        let certificate = params(role, name, now, days)?.signed_by(&key, issuer)?;
+        let key = key::generate(&self.random)?;
+        let certificate = self
+            .params(role, name, now, days)?
+            .signed_by(&key, issuer)?;
         Identity::from_pem(self.bundle_pem(), certificate.pem(), key.serialize_pem())
     }
 
-    /// Makes a certificate for a key pair that somebody else holds, who proves that by the signing
-    /// request (PKCS #10, DER). Only the key is taken from it: role and name are ours to say.
+    /// Issues a certificate for a key pair that the peer holds, as its signing request (PKCS #10, DER) proves. Only the
+    /// key comes from the request: the caller decides role and name.
+    ///
+    /// # Errors
+    /// The request does not parse, its signature is wrong, or there are no random numbers.
     pub fn sign(
         &self,
         request: &[u8],
@@ -209,63 +252,64 @@ impl Authority {
         days: u32,
     ) -> Result<SignedCertificate, CertError> {
         let request = CertificateSigningRequestParams::from_der(&request.into())?;
-        let certificate =
-            params(role, name, now, days)?.signed_by(&request.public_key, &self.issuer)?;
+        let certificate = self
+            .params(role, name, now, days)?
+            .signed_by(&request.public_key, &self.issuer)?;
         Ok(SignedCertificate {
             serial: serial_of(certificate.der())?,
             authority_pem: self.bundle_pem(),
             certificate_pem: certificate.pem(),
         })
     }
+
+    fn params(
+        &self,
+        role: Role,
+        name: &PeerName,
+        now: SystemTime,
+        days: u32,
+    ) -> Result<CertificateParams, CertError> {
+        let peer = Peer {
+            role,
+            name: name.clone(),
+        };
+        let mut params = CertificateParams::default();
+        let mut serial = vec![0; SERIAL_BYTES];
+        self.random.fill_secret(&mut serial)?;
+        // Positive, and as long in DER as here.
+        if let Some(first) = serial.first_mut() {
+            *first = *first & 0x3f | 0x40;
+        }
+        params.serial_number = Some(serial.into());
+        params.distinguished_name = common_name(&format!("{name} ({role})"));
+        params.not_before = OffsetDateTime::from(now - BACKDATE);
+        params.not_after =
+            OffsetDateTime::from(now + Duration::from_hours(24) * days.min(CERTIFICATE_DAYS_MAX));
+        params.use_authority_key_identifier_extension = true;
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        params.subject_alt_names = vec![SanType::URI(peer.uri().try_into()?)];
+        if role.listens() {
+            params
+                .extended_key_usages
+                .push(ExtendedKeyUsagePurpose::ServerAuth);
+            params
+                .subject_alt_names
+                .push(SanType::DnsName(server_name(role).try_into()?));
+        }
+        Ok(params)
+    }
 }
 
-/// A certificate for somebody else's key pair.
+/// A certificate for a key pair that the peer holds.
 #[derive(Clone, Debug)]
 pub struct SignedCertificate {
-    /// Its serial number in hexadecimal digits.
+    /// Serial number in hexadecimal digits.
     pub serial: String,
-    /// The certificates of the authorities that are trusted.
+    /// The certificates of all trusted authorities.
     pub authority_pem: String,
-    /// The certificate.
+    /// The issued certificate.
     pub certificate_pem: String,
-}
-
-fn params(
-    role: Role,
-    name: &PeerName,
-    now: SystemTime,
-    days: u32,
-) -> Result<CertificateParams, CertError> {
-    let peer = Peer {
-        role,
-        name: name.clone(),
-    };
-    let mut params = CertificateParams::default();
-    let mut serial = vec![0; SERIAL_BYTES];
-    let filled = SystemRandom::new().fill(&mut serial);
-    filled.map_err(|_| CertError::Tls("the system has no random numbers".to_owned()))?;
-    // A positive number, with all its bytes.
-    if let Some(first) = serial.first_mut() {
-        *first = *first & 0x3f | 0x40;
-    }
-    params.serial_number = Some(serial.into());
-    params.distinguished_name = common_name(&format!("{name} ({role})"));
-    params.not_before = OffsetDateTime::from(now - BACKDATE);
-    params.not_after =
-        OffsetDateTime::from(now + Duration::from_hours(24) * days.min(CERTIFICATE_DAYS_MAX));
-    params.use_authority_key_identifier_extension = true;
-    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-    params.subject_alt_names = vec![SanType::URI(peer.uri().try_into()?)];
-    if role.listens() {
-        params
-            .extended_key_usages
-            .push(ExtendedKeyUsagePurpose::ServerAuth);
-        params
-            .subject_alt_names
-            .push(SanType::DnsName(server_name(role).try_into()?));
-    }
-    Ok(params)
 }
 
 fn common_name(name: &str) -> DistinguishedName {
@@ -290,7 +334,7 @@ fn is_of_key(certificate_pem: &str, key: &KeyPair) -> bool {
 
 fn self_signed(key: &KeyPair, now: SystemTime) -> Result<String, CertError> {
     let mut params = CertificateParams::default();
-    // Told apart by name: then a peer of another hub is refused as unknown, not as forged.
+    // A distinct name makes a peer of another hub fail as unknown issuer, not as bad signature.
     let id: String = params
         .key_identifier(key)
         .iter()

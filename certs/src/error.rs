@@ -1,76 +1,86 @@
-//! What can be wrong with certificates and keys, in words for people.
+//! Errors with certificates, keys and the files they are in.
 
 use std::io;
 use std::path::PathBuf;
 
+use sysmon_clock::NoRandomness;
 use thiserror::Error;
 
-/// What is wrong with a certificate, key or the folder they are in.
+/// An error with a certificate, a key or the directory they are in.
 #[derive(Debug, Error)]
 pub enum CertError {
-    /// There is no identity yet.
+    /// The directory holds no identity.
     #[error(
-        "no identity in {0}: run `sysmon-hub token create` on the hub, and here the `join` command that it prints"
+        "no identity in {0}: run `sysmon-hub token create` on the hub, then the `join` command it prints on this machine"
     )]
     NoIdentity(PathBuf),
-    /// There is no authority where one must be.
-    #[error("no certificate authority in {0}: is this the state directory of a hub that has run?")]
-    NoAuthority(PathBuf),
-    /// No hub is running on a state directory.
-    #[error("no hub runs on {0}: start `sysmon-hub`, or name its state directory with --state")]
-    NotRunning(PathBuf),
-    /// An identity is of somebody else than wanted.
+    /// The directory holds no certificate authority.
     #[error(
-        "the identity in {dir} is of {found}, not of {wanted}: name another --state, or issue one for it"
+        "no certificate authority in {0}: name the state directory of a hub that has run with --state"
+    )]
+    NoAuthority(PathBuf),
+    /// No running hub uses the state directory.
+    #[error(
+        "no hub is running with state directory {0}: start `sysmon-hub`, or name its state directory with --state"
+    )]
+    NotRunning(PathBuf),
+    /// The identity is for another peer.
+    #[error(
+        "the identity in {dir} is for {found}, not for {wanted}: name another directory with --state, or issue one"
     )]
     WrongPeer {
-        /// Where it is.
+        /// The identity's directory.
         dir: PathBuf,
-        /// Whose it is.
+        /// The peer it is for.
         found: String,
-        /// Whose it should be.
+        /// The peer it should be for.
         wanted: String,
     },
     /// A file cannot be read.
     #[error("cannot read {path}: {source}")]
     Read {
-        /// The file.
+        /// The file or directory.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         source: io::Error,
     },
     /// A file cannot be written.
     #[error("cannot write {path}: {source}")]
     Write {
-        /// The file.
+        /// The file or directory.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         source: io::Error,
     },
-    /// Others can read a private key.
-    #[error("{0} can be read by others: run `chmod 600 {0}`, and issue it anew if they may have")]
+    /// Other users can read a private key.
+    #[error(
+        "{0} is readable by other users: run `chmod 600 {0}`, and replace the key if they may have read it"
+    )]
     Exposed(PathBuf),
-    /// A file is not what it should be.
-    #[error("{path} is damaged or not what it should be: {reason}")]
+    /// A file does not hold what it should.
+    #[error("{path} is damaged: {reason}")]
     Damaged {
-        /// The file.
+        /// The damaged file.
         path: PathBuf,
-        /// What is wrong.
+        /// What is wrong with it.
         reason: String,
     },
-    /// A certificate could not be made.
-    #[error("cannot make a certificate: {0}")]
+    /// A certificate or key cannot be created.
+    #[error("cannot create a certificate: {0}")]
     Make(#[from] rcgen::Error),
-    /// The TLS library refuses the material.
+    /// The TLS library rejects a certificate or key.
     #[error("cannot use this certificate or key: {0}")]
     Tls(String),
-    /// An authority takes the place of another already.
-    #[error("the authority before this one is still trusted: run `sysmon-hub ca retire` first")]
+    /// A rotation has not been completed.
+    #[error("the previous authority is still trusted: run `sysmon-hub ca retire` first")]
     Rotating,
-    /// There is no authority whose place another takes.
-    #[error("there is no older authority: run `sysmon-hub ca rotate` first")]
+    /// There is no previous authority to retire.
+    #[error("no previous authority to retire: run `sysmon-hub ca rotate` first")]
     NotRotating,
-    /// A verified certificate that names nobody.
-    #[error("a certificate that names no sysmon peer")]
+    /// The certificate carries no role and name.
+    #[error("the certificate names no sysmon peer")]
     NoPeer,
+    /// There are no random numbers for a key or secret.
+    #[error(transparent)]
+    Randomness(#[from] NoRandomness),
 }

@@ -1,4 +1,4 @@
-//! Files that nobody else may read.
+//! Files that only their owner can read.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Read, Write};
@@ -6,10 +6,13 @@ use std::path::Path;
 
 use crate::CertError;
 
-/// Bytes of a certificate or key file that are read; ours have less than one thousand.
+/// Bytes read of a certificate or key file; ours have less than a thousand.
 const FILE_BYTES_MAX: u64 = 64 << 10;
 
-/// Makes a folder (and those above it) that only its owner can enter.
+/// Creates a directory, and its parents, that only its owner can enter (mode 0700).
+///
+/// # Errors
+/// The system does not allow it.
 pub fn create_private_dir(dir: &Path) -> Result<(), CertError> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
@@ -21,7 +24,10 @@ pub fn create_private_dir(dir: &Path) -> Result<(), CertError> {
     })
 }
 
-/// Writes a file that only its owner can read: whole or not at all, whatever happens meanwhile.
+/// Writes a file that only its owner can read (mode 0600), atomically: a crash leaves the old or the new content.
+///
+/// # Errors
+/// The file or its directory cannot be written.
 pub fn write_private(path: &Path, text: &str) -> Result<(), CertError> {
     let write = || -> io::Result<()> {
         let temporary = path.with_extension("new");
@@ -44,7 +50,10 @@ pub fn write_private(path: &Path, text: &str) -> Result<(), CertError> {
     })
 }
 
-/// Reads a file that must not be readable by others.
+/// Reads a file that must be private.
+///
+/// # Errors
+/// The file cannot be read, or other users can read it too.
 pub fn read_private(path: &Path) -> Result<String, CertError> {
     #[cfg(unix)]
     {
@@ -60,7 +69,7 @@ pub fn read_private(path: &Path) -> Result<String, CertError> {
     read(path)
 }
 
-/// Reads a file that anyone may read.
+/// Reads a file that may be public.
 pub(crate) fn read(path: &Path) -> Result<String, CertError> {
     let mut text = String::new();
     fs::File::open(path)

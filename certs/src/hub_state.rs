@@ -1,70 +1,89 @@
-//! The hub's state directory: its authority, its own identity, and its owner's.
+//! The hub's state directory: authority, identities, tokens and register.
 
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use sysmon_clock::Random;
+
 use crate::files::{create_private_dir, write_private};
 use crate::{Authority, CertError, Identity, PeerName, Register, Role, TokenStore};
 
-/// Where the hub and those on its machine find what they need.
+/// A hub's state directory, as the hub and commands on its machine use it.
 #[derive(Clone, Debug)]
 pub struct HubState {
     dir: PathBuf,
+    random: Random,
 }
 
 impl HubState {
-    /// The state directory `dir`.
-    pub fn new(dir: &Path) -> Self {
+    /// The state directory `dir`; keys and secrets created there come from `random`.
+    pub fn new(dir: &Path, random: &Random) -> Self {
         Self {
             dir: dir.to_owned(),
+            random: random.clone(),
         }
     }
 
-    /// The directory.
+    /// The path of the directory.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    /// The authority, made at the hub's first start.
+    /// The authority, created at the hub's first start.
+    ///
+    /// # Errors
+    /// Its files are damaged or cannot be written.
     pub fn authority(&self, now: SystemTime) -> Result<Authority, CertError> {
         create_private_dir(&self.dir)?;
-        Authority::open_or_create(&self.dir.join("ca"), now)
+        Authority::open_or_create(&self.dir.join("ca"), now, &self.random)
     }
 
-    /// The authority of a hub that has run.
+    /// The authority of a hub that has run before.
+    ///
+    /// # Errors
+    /// There is none, or its files are damaged.
     pub fn existing_authority(&self) -> Result<Authority, CertError> {
-        Authority::open(&self.dir.join("ca"))
+        Authority::open(&self.dir.join("ca"), &self.random)
     }
 
-    /// When the authority was last replaced, by its file; none if there is none.
+    /// When the authority's directory last changed; `None` if there is none.
     pub fn authority_changed(&self) -> Option<SystemTime> {
         let dir = fs::metadata(self.dir.join("ca")).and_then(|dir| dir.modified());
         dir.ok()
     }
 
-    /// Puts a new authority in the place of the present one, which stays trusted meanwhile.
+    /// Replaces the authority; the previous one stays trusted until [`HubState::retire_authority`].
+    ///
+    /// # Errors
+    /// As [`Authority::rotate`].
     pub fn rotate_authority(&self, now: SystemTime) -> Result<Authority, CertError> {
-        Authority::rotate(&self.dir.join("ca"), now)
+        Authority::rotate(&self.dir.join("ca"), now, &self.random)
     }
 
-    /// Forgets the authority before this one.
+    /// Stops trusting the previous authority.
+    ///
+    /// # Errors
+    /// As [`Authority::retire`].
     pub fn retire_authority(&self) -> Result<Authority, CertError> {
-        Authority::retire(&self.dir.join("ca"))
+        Authority::retire(&self.dir.join("ca"), &self.random)
     }
 
-    /// The tokens that wait to be used.
+    /// The unused join tokens.
     pub fn tokens(&self) -> TokenStore {
-        TokenStore::new(self.dir.join("tokens"))
+        TokenStore::new(self.dir.join("tokens"), &self.random)
     }
 
-    /// The certificates that were made.
+    /// The certificates that were issued.
     pub fn register(&self) -> Register {
         Register::new(self.dir.join("register"))
     }
 
-    /// Makes an identity of the authority in this directory, and notes it.
+    /// Issues an identity and records it.
+    ///
+    /// # Errors
+    /// It cannot be issued, or the register cannot be written.
     pub fn issue(
         &self,
         authority: &Authority,
@@ -78,7 +97,10 @@ impl HubState {
         Ok(identity)
     }
 
-    /// The hub's own identity, made or renewed if need be.
+    /// The hub's own identity, issued or renewed where necessary.
+    ///
+    /// # Errors
+    /// It cannot be read, issued or saved.
     pub fn hub_identity(
         &self,
         authority: &Authority,
@@ -89,12 +111,18 @@ impl HubState {
         self.identity(&self.dir.join("hub"), authority, Role::Hub, name, now, days)
     }
 
-    /// The hub's own identity, as it was last made.
+    /// The hub's own identity as last issued.
+    ///
+    /// # Errors
+    /// There is none, or it is damaged.
     pub fn existing_identity(&self) -> Result<Identity, CertError> {
         Identity::load(&self.dir.join("hub"))
     }
 
-    /// The identity of whoever owns the state directory, to look at the hub from its own machine.
+    /// An operator identity for the owner of the state directory, issued or renewed where necessary.
+    ///
+    /// # Errors
+    /// It cannot be read, issued or saved.
     pub fn owner_identity(
         &self,
         authority: &Authority,
@@ -121,15 +149,15 @@ impl HubState {
         now: SystemTime,
         days: u32,
     ) -> Result<Identity, CertError> {
-        let is_good = |identity: &Identity| {
+        let is_current = |identity: &Identity| {
             identity.authority_pem() == authority.bundle_pem()
                 && !identity.is_renewal_due(now)
                 && identity.peer().role == role
                 && identity.peer().name == *name
         };
         match Identity::load(dir) {
-            Ok(identity) if is_good(&identity) => return Ok(identity),
-            // None yet, outdated, of an authority since replaced, or a renewal that was cut short.
+            Ok(identity) if is_current(&identity) => return Ok(identity),
+            // Missing, outdated, from a replaced authority, or left by an interrupted renewal.
             Ok(_)
             | Err(CertError::NoIdentity(_) | CertError::Damaged { .. } | CertError::NoPeer) => {}
             Err(error) => return Err(error),
@@ -139,7 +167,10 @@ impl HubState {
         Ok(identity)
     }
 
-    /// The owner's identity, made when the hub first ran.
+    /// The owner's identity, which the hub's first start created.
+    ///
+    /// # Errors
+    /// The hub never ran, or the identity is damaged.
     pub fn existing_owner(&self) -> Result<Identity, CertError> {
         let dir = self.dir.join("owner");
         if !dir.exists() {
@@ -148,18 +179,24 @@ impl HubState {
         Identity::load(&dir)
     }
 
-    /// Notes where the running hub is reached from this machine.
+    /// Records the address that programs on this machine connect to.
+    ///
+    /// # Errors
+    /// The file cannot be written.
     pub fn write_address(&self, address: SocketAddr) -> Result<(), CertError> {
         write_private(&self.dir.join("address"), &address.to_string())
     }
 
-    /// Forgets where, when the hub stops.
+    /// Removes the recorded address when the hub stops.
     pub fn remove_address(&self) {
-        // If it cannot be removed, those who follow it find nobody there and say so.
+        // A stale address only makes commands report that no hub answers there.
         let _ = fs::remove_file(self.dir.join("address"));
     }
 
-    /// Where the running hub is reached from this machine.
+    /// The recorded address of the running hub.
+    ///
+    /// # Errors
+    /// No hub is running with this state directory.
     pub fn address(&self) -> Result<SocketAddr, CertError> {
         fs::read_to_string(self.dir.join("address"))
             .ok()
@@ -172,13 +209,14 @@ impl HubState {
 mod tests {
     use super::*;
     use std::time::Duration;
+    use sysmon_clock::Clock;
 
     #[test]
-    fn the_first_start_makes_what_later_ones_find_and_renew() {
+    fn the_first_start_creates_identities_that_later_starts_reuse_and_renew() {
         let dir = tempfile::tempdir().unwrap();
-        let state = HubState::new(&dir.path().join("hub"));
+        let state = HubState::new(&dir.path().join("hub"), &Random::system());
         assert!(state.existing_authority().is_err() && state.existing_owner().is_err());
-        let now = SystemTime::now();
+        let now = Clock::system().system_time();
         let name = PeerName::nearest("box");
         let made = |now| {
             let authority = state.authority(now).unwrap();
@@ -195,10 +233,10 @@ mod tests {
     }
 
     #[test]
-    fn a_replaced_authority_or_a_renewal_cut_short_makes_identities_anew() {
+    fn identities_are_reissued_after_a_new_authority_or_an_interrupted_renewal() {
         let dir = tempfile::tempdir().unwrap();
-        let state = HubState::new(dir.path());
-        let (now, name) = (SystemTime::now(), PeerName::nearest("box"));
+        let state = HubState::new(dir.path(), &Random::system());
+        let (now, name) = (Clock::system().system_time(), PeerName::nearest("box"));
         let hub = || {
             let authority = state.authority(now).unwrap();
             let identity = state.hub_identity(&authority, &name, now, 30).unwrap();
@@ -224,10 +262,13 @@ mod tests {
     }
 
     #[test]
-    fn an_authority_is_replaced_in_two_steps_and_each_may_be_cut_short() {
+    fn rotating_and_retiring_an_authority_survive_interruption() {
         let dir = tempfile::tempdir().unwrap();
-        let (state, ca) = (HubState::new(dir.path()), dir.path().join("ca"));
-        let (now, name) = (SystemTime::now(), PeerName::nearest("box"));
+        let (state, ca) = (
+            HubState::new(dir.path(), &Random::system()),
+            dir.path().join("ca"),
+        );
+        let (now, name) = (Clock::system().system_time(), PeerName::nearest("box"));
         let first = state.authority(now).unwrap();
         let hub = |authority: &Authority| state.hub_identity(authority, &name, now, 30).unwrap();
         hub(&first);
@@ -240,37 +281,37 @@ mod tests {
             state.rotate_authority(now),
             Err(CertError::Rotating)
         ));
-        // Those who have not heard of the new one know the hub by the old one.
+        // Peers that do not know the new one verify the hub by the old one.
         assert_eq!(first.fingerprint().unwrap(), both.fingerprint().unwrap());
         assert_eq!(hub(&both).authorities().len(), 2);
         let new = state.retire_authority().unwrap();
         assert_ne!(first.fingerprint().unwrap(), new.fingerprint().unwrap());
         assert_eq!(hub(&new).authorities().len(), 1);
 
-        // Cut after the copies were made: nothing has happened yet.
+        // Interrupted after the copies: nothing has changed.
         for (from, to) in [("ca.pem", "old.pem"), ("ca-key.pem", "old-key.pem")] {
             fs::copy(ca.join(from), ca.join(to)).unwrap();
         }
         assert!(state.authority(now).unwrap().previous().is_none());
-        // Cut after the new key was written: the new one is there.
+        // Interrupted after writing the new key: the new authority is used.
         fs::remove_file(ca.join("ca.pem")).unwrap();
         let key = rcgen::KeyPair::generate().unwrap().serialize_pem();
         write_private(&ca.join("ca-key.pem"), &key).unwrap();
-        let cut = state.authority(now).unwrap();
-        assert_eq!(cut.fingerprint().unwrap(), new.fingerprint().unwrap());
-        assert!(cut.previous().is_some());
+        let resumed = state.authority(now).unwrap();
+        assert_eq!(resumed.fingerprint().unwrap(), new.fingerprint().unwrap());
+        assert!(resumed.previous().is_some());
     }
 
     #[test]
-    fn a_hub_that_does_not_run_has_no_address() {
+    fn a_stopped_hub_has_no_address() {
         let dir = tempfile::tempdir().unwrap();
-        let state = HubState::new(dir.path());
+        let state = HubState::new(dir.path(), &Random::system());
         assert!(
             state
                 .address()
                 .unwrap_err()
                 .to_string()
-                .contains("no hub runs")
+                .contains("no hub is running")
         );
         state
             .write_address("127.0.0.1:7979".parse().unwrap())

@@ -1,4 +1,4 @@
-//! What a program shows to prove who it is.
+//! An identity: the certificate, key and trusted authorities of one program.
 
 use std::fmt;
 use std::path::Path;
@@ -11,17 +11,17 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::files::{create_private_dir, read, read_private, write_private};
-use crate::tls::provider;
+use crate::provider::provider;
 use crate::{CertError, Peer, peer_of, serial_of, validity_of};
 
 const AUTHORITY_FILE: &str = "ca.pem";
 const CERTIFICATE_FILE: &str = "cert.pem";
 const KEY_FILE: &str = "key.pem";
 
-/// Authorities that are trusted at once: while one takes the other's place there are two.
+/// Authorities trusted at once: two during a rotation.
 const AUTHORITIES_MAX: usize = 4;
 
-/// The certificates of the authorities it trusts, one's own, and the private key to it.
+/// A certificate, its private key, and the certificates of the trusted authorities.
 #[derive(Clone)]
 pub struct Identity {
     authority_pem: String,
@@ -54,7 +54,7 @@ impl Identity {
         let own = certificate(CERTIFICATE_FILE, &certificate_pem)?;
         let key = PrivateKeyDer::from_pem_slice(key_pem.as_bytes())
             .map_err(|e| damaged(KEY_FILE, e.to_string()))?;
-        // A stop between writing the two would otherwise show only as refused handshakes.
+        // A crash between writing certificate and key would otherwise surface only as refused handshakes.
         CertifiedKey::from_der(vec![own.clone()], key.clone_key(), &provider()).map_err(|e| {
             damaged(
                 KEY_FILE,
@@ -78,7 +78,10 @@ impl Identity {
         })
     }
 
-    /// The identity in `dir`.
+    /// Loads the identity in `dir`.
+    ///
+    /// # Errors
+    /// There is none, a file is damaged, or other users can read the key.
     pub fn load(dir: &Path) -> Result<Self, CertError> {
         let key = dir.join(KEY_FILE);
         if !key.exists() {
@@ -97,16 +100,19 @@ impl Identity {
         })
     }
 
-    /// Writes the identity to `dir`, which only its owner can enter.
+    /// Saves the identity in `dir`, which only its owner can enter.
+    ///
+    /// # Errors
+    /// A file cannot be written.
     pub fn save(&self, dir: &Path) -> Result<(), CertError> {
         create_private_dir(dir)?;
         write_private(&dir.join(AUTHORITY_FILE), &self.authority_pem)?;
         write_private(&dir.join(CERTIFICATE_FILE), &self.certificate_pem)?;
-        // The key comes last: with it the identity is whole.
+        // The key last: its presence marks a complete identity.
         write_private(&dir.join(KEY_FILE), &self.key_pem)
     }
 
-    /// Who this is.
+    /// The role and name in the certificate.
     pub fn peer(&self) -> &Peer {
         &self.peer
     }
@@ -125,26 +131,31 @@ impl Identity {
         &self.authority_pem
     }
 
-    /// The certificates of the authorities it trusts, the newest first.
+    /// The certificates of the trusted authorities, newest first.
     pub fn authorities(&self) -> &[CertificateDer<'static>] {
         &self.authorities
     }
 
-    /// Whether two thirds of the certificate's life are over.
+    /// Whether two thirds of the certificate's life have passed.
     pub fn is_renewal_due(&self, now: SystemTime) -> bool {
         let life = self.not_after.duration_since(self.not_before);
         now >= self.not_before + life.unwrap_or_default() / 3 * 2
     }
 
-    /// A request to sign the same key again (PKCS #10, DER).
+    /// A signing request for the same key (PKCS #10, DER).
+    ///
+    /// # Errors
+    /// The key cannot be used.
     pub fn renewal_request(&self) -> Result<Vec<u8>, CertError> {
         let key = KeyPair::from_pem(&self.key_pem)?;
         let request = CertificateParams::default().serialize_request(&key)?;
         Ok(request.der().to_vec())
     }
 
-    /// The same identity with the certificate that came for [`Self::renewal_request`]. One that is for somebody
-    /// else, or for another key, is refused.
+    /// This identity with the certificate that answers [`Self::renewal_request`].
+    ///
+    /// # Errors
+    /// The certificate is damaged, or for another peer or key.
     pub fn renewed(&self, authority_pem: &str, certificate_pem: &str) -> Result<Self, CertError> {
         let renewed = Self::from_pem(
             authority_pem.to_owned(),
@@ -155,7 +166,7 @@ impl Identity {
             Ok(renewed)
         } else {
             Err(CertError::Tls(format!(
-                "the hub sent a certificate of {}, not of {}",
+                "the hub sent a certificate for {}, not for {}",
                 renewed.peer, self.peer
             )))
         }
@@ -177,7 +188,7 @@ fn authorities(pem: &str) -> Result<Vec<CertificateDer<'static>>, String> {
         .collect();
     let all = all.map_err(|error| error.to_string())?;
     if all.is_empty() {
-        return Err("there is no certificate in it".to_owned());
+        return Err("it contains no certificate".to_owned());
     }
     Ok(all)
 }
@@ -193,15 +204,15 @@ impl fmt::Debug for Identity {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::{Authority, Role};
     use std::time::Duration;
+    use sysmon_clock::{Clock, Random};
 
     #[test]
     fn a_certificate_is_renewed_for_the_same_key_and_name_only() {
-        let now = SystemTime::now();
+        let now = Clock::system().system_time();
         let day = Duration::from_hours(24);
-        let authority = Authority::in_memory(now).unwrap();
+        let authority = Authority::in_memory(now, &Random::system()).unwrap();
         let name = "a".parse().unwrap();
         let old = authority.issue(Role::Agent, &name, now, 30).unwrap();
         assert!(!old.is_renewal_due(now + day * 19) && old.is_renewal_due(now + day * 20));

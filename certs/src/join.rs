@@ -1,4 +1,4 @@
-//! The joining side: a key pair that stays here, a request to sign it, and trust in a hub by fingerprint.
+//! The joining side: a new key pair, the request to sign it, and trust in a hub by its fingerprint.
 
 use std::sync::Arc;
 
@@ -9,28 +9,37 @@ use rustls::crypto::verify_tls13_signature;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::version::TLS13;
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use sysmon_clock::Random;
 
-use crate::tls::provider;
-use crate::{CertError, Fingerprint, Identity};
+use crate::provider::provider;
+use crate::{CertError, Fingerprint, Identity, key};
 
-/// A key pair that waits for its certificate.
+/// A key pair without a certificate yet.
 #[derive(Debug)]
 pub struct JoinKey(KeyPair);
 
 impl JoinKey {
-    /// Makes a key pair; the private key never leaves this machine.
-    pub fn generate() -> Result<Self, CertError> {
-        Ok(Self(KeyPair::generate()?))
+    /// Generates a key pair; the private key never leaves this machine.
+    ///
+    /// # Errors
+    /// There are no random numbers.
+    pub fn generate(random: &Random) -> Result<Self, CertError> {
+        Ok(Self(key::generate(random)?))
     }
 
-    /// The signing request in DER (PKCS #10), which proves that one has the private key.
+    /// The signing request (PKCS #10, DER), which proves possession of the private key.
+    ///
+    /// # Errors
+    /// The key cannot be used.
     pub fn request(&self) -> Result<Vec<u8>, CertError> {
         let request = CertificateParams::default().serialize_request(&self.0)?;
         Ok(request.der().to_vec())
     }
 
-    /// The identity, once the certificate is there. It is refused if it is not for this key, or not by
-    /// the authority with this fingerprint.
+    /// The identity with the certificate that the hub issued.
+    ///
+    /// # Errors
+    /// The certificate is not for this key, or not from the authority with this fingerprint.
     pub fn identity(
         self,
         authority_pem: &str,
@@ -47,13 +56,16 @@ impl JoinKey {
             Ok(identity)
         } else {
             Err(CertError::Tls(
-                "the hub sent another authority than the token names".to_owned(),
+                "the hub sent another authority than the one the token names".to_owned(),
             ))
         }
     }
 }
 
 /// For a machine without a certificate: connects only to the hub whose authority has this fingerprint.
+///
+/// # Errors
+/// TLS cannot be set up.
 pub fn join_config(fingerprint: Fingerprint, alpn: &[&[u8]]) -> Result<ClientConfig, CertError> {
     let mut config = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&TLS13])
@@ -65,7 +77,7 @@ pub fn join_config(fingerprint: Fingerprint, alpn: &[&[u8]]) -> Result<ClientCon
     Ok(config)
 }
 
-/// Trusts the authority with a fingerprint, and what it signed, as any other client would.
+/// Verifies the server against the authority with a known fingerprint.
 #[derive(Debug)]
 struct ByFingerprint(Fingerprint);
 
@@ -98,7 +110,9 @@ impl ServerCertVerifier for ByFingerprint {
         _cert: &CertificateDer<'_>,
         _dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Err(rustls::Error::General("TLS 1.2 is not spoken".to_owned()))
+        Err(rustls::Error::General(
+            "TLS 1.2 is not supported".to_owned(),
+        ))
     }
 
     fn verify_tls13_signature(
@@ -126,15 +140,15 @@ impl ServerCertVerifier for ByFingerprint {
 mod tests {
     use super::*;
     use crate::{Authority, Role};
-    use std::time::SystemTime;
+    use sysmon_clock::Clock;
 
     #[test]
-    fn a_signed_request_is_an_identity_of_that_authority_only() {
-        let now = SystemTime::now();
-        let authority = Authority::in_memory(now).unwrap();
+    fn a_signed_request_becomes_an_identity_of_that_authority_only() {
+        let now = Clock::system().system_time();
+        let authority = Authority::in_memory(now, &Random::system()).unwrap();
         let name = "a".parse().unwrap();
         let sign = || {
-            let key = JoinKey::generate().unwrap();
+            let key = JoinKey::generate(&Random::system()).unwrap();
             let signed = authority
                 .sign(&key.request().unwrap(), Role::Agent, &name, now, 1)
                 .unwrap();

@@ -1,15 +1,19 @@
 //! The certificate authority, identities with a role, and the TLS configurations made from them.
 //!
-//! `certs/README.md` explains the trust model to those who run sysmon.
+//! `certs/README.md` explains the trust model to operators.
+#![warn(clippy::missing_errors_doc)]
 
 mod authority;
 mod error;
 mod files;
+mod fingerprint;
 mod hub_state;
 mod identity;
 mod join;
+mod key;
 mod name;
 mod peer;
+mod provider;
 mod register;
 mod role;
 mod tls;
@@ -18,6 +22,7 @@ mod token;
 pub use authority::{Authority, CERTIFICATE_DAYS_MAX, SignedCertificate};
 pub use error::CertError;
 pub use files::{create_private_dir, read_private, write_private};
+pub use fingerprint::Fingerprint;
 pub use hub_state::HubState;
 pub use identity::Identity;
 pub use join::{JoinKey, join_config};
@@ -25,4 +30,4 @@ pub use name::{NameError, PEER_NAME_BYTES_MAX, PeerName};
 pub use peer::{Peer, is_of_same_key, peer_of, serial_of, validity_of};
 pub use register::{IssuedCertificate, Register};
 pub use role::{Role, RoleError, server_name};
-pub use token::{Fingerprint, StoredToken, Token, TokenError, TokenStore, TokenStoreError};
+pub use token::{StoredToken, Token, TokenError, TokenStore, TokenStoreError};

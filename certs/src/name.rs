@@ -1,11 +1,11 @@
-//! Names of peers: what stands in a certificate.
+//! Peer names, as certificates carry them.
 
 use std::fmt;
 use std::str::FromStr;
 
 use thiserror::Error;
 
-/// Bytes in a name: a DNS label's, so that it fits into a certificate and a column.
+/// As long as a DNS label, so that a name fits into a certificate and a column.
 pub const PEER_NAME_BYTES_MAX: usize = 63;
 
 /// The name of a host, operator, edge or hub, as its certificate carries it.
@@ -14,7 +14,7 @@ pub const PEER_NAME_BYTES_MAX: usize = 63;
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PeerName(Box<str>);
 
-/// Why a text is no [`PeerName`].
+/// The text is not a valid [`PeerName`].
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error(
     "{0:?} cannot be a name: use 1 to 63 letters, digits, dots, dashes or underscores, beginning with a letter or digit"
@@ -22,7 +22,7 @@ pub struct PeerName(Box<str>);
 pub struct NameError(String);
 
 impl PeerName {
-    /// The nearest allowed name to `text`: other characters become dashes.
+    /// The valid name nearest to `text`: other characters become dashes.
     pub fn nearest(text: &str) -> Self {
         let mut name: String = text
             .chars()

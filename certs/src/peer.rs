@@ -1,4 +1,4 @@
-//! Who a certificate says somebody is.
+//! The peer that a certificate names.
 
 use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -9,21 +9,20 @@ use x509_parser::prelude::{ASN1Time, FromDer, X509Certificate};
 
 use crate::{CertError, PeerName, Role};
 
-/// The beginning of the URI, among a certificate's alternative names, that names a peer:
-/// `sysmon://ROLE/NAME`.
+/// A certificate names its peer by a URI among the subject alternative names: `sysmon://ROLE/NAME`.
 const SCHEME: &str = "sysmon://";
 
 /// A role and a name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Peer {
-    /// What it is.
+    /// What the peer may do.
     pub role: Role,
-    /// What it is called.
+    /// Unique within its role.
     pub name: PeerName,
 }
 
 impl Peer {
-    /// How the peer stands in its certificate.
+    /// The URI in the peer's certificate.
     pub(crate) fn uri(&self) -> String {
         format!("{SCHEME}{}/{}", self.role, self.name)
     }
@@ -43,7 +42,10 @@ impl fmt::Display for Peer {
     }
 }
 
-/// The peer of an end certificate, in DER, whose chain has been verified already.
+/// The peer named by an end certificate (DER) whose chain is verified.
+///
+/// # Errors
+/// It does not parse, is an authority's, or names no peer or several.
 pub fn peer_of(certificate: &[u8]) -> Result<Peer, CertError> {
     let (_, certificate) = X509Certificate::from_der(certificate).map_err(|_| CertError::NoPeer)?;
     if certificate.is_ca() {
@@ -68,7 +70,7 @@ pub fn peer_of(certificate: &[u8]) -> Result<Peer, CertError> {
     }
 }
 
-/// Whether a signing request (PKCS #10, DER) is for the key of a certificate, in DER.
+/// Whether a signing request (PKCS #10, DER) is for the key of a certificate (DER).
 pub fn is_of_same_key(request: &[u8], certificate: &[u8]) -> bool {
     let request = X509CertificationRequest::from_der(request);
     let certificate = X509Certificate::from_der(certificate);
@@ -76,13 +78,19 @@ pub fn is_of_same_key(request: &[u8], certificate: &[u8]) -> bool {
         if request.certification_request_info.subject_pki.raw == certificate.public_key().raw)
 }
 
-/// The serial number of a certificate, in DER, in hexadecimal digits.
+/// The serial number of a certificate (DER) in hexadecimal digits.
+///
+/// # Errors
+/// The certificate does not parse.
 pub fn serial_of(certificate: &[u8]) -> Result<String, CertError> {
     let (_, certificate) = X509Certificate::from_der(certificate).map_err(|_| CertError::NoPeer)?;
     Ok(data_encoding::HEXLOWER.encode(&certificate.tbs_certificate.serial.to_bytes_be()))
 }
 
-/// From when and until when a certificate, in DER, is valid.
+/// The first and last moment at which a certificate (DER) is valid.
+///
+/// # Errors
+/// The certificate does not parse.
 pub fn validity_of(certificate: &[u8]) -> Result<(SystemTime, SystemTime), CertError> {
     let (_, certificate) = X509Certificate::from_der(certificate).map_err(|_| CertError::NoPeer)?;
     let time = |time: ASN1Time| {

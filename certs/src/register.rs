@@ -1,4 +1,4 @@
-//! Which certificates were made, and which of them are revoked.
+//! The register: which certificates were issued, and which of them are revoked.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::{self, File};
@@ -11,25 +11,25 @@ use serde::{Deserialize, Serialize};
 use crate::files::{create_private_dir, write_private};
 use crate::{CertError, Identity, Peer, PeerName, Role, SignedCertificate};
 
-/// Bytes of the register that are read: some 80,000 certificates.
+/// Bytes read of the register: about 80,000 certificates.
 const BYTES_MAX: usize = 16 << 20;
 
-/// A certificate that was made.
+/// A line of the register.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IssuedCertificate {
-    /// Its serial number in hexadecimal digits.
+    /// Serial number in hexadecimal digits.
     pub serial: String,
-    /// Role of its owner.
+    /// The peer's role.
     pub role: String,
-    /// Name of its owner.
+    /// The peer's name.
     pub name: String,
-    /// When it was made, in Unix milliseconds.
+    /// When it was issued, in Unix milliseconds.
     pub issued_ms: u64,
-    /// When it expires.
+    /// When it expires, in Unix milliseconds.
     pub expires_ms: u64,
 }
 
-/// The certificates of one hub's authority.
+/// The certificates that one hub's authority issued.
 #[derive(Clone, Debug)]
 pub struct Register {
     dir: PathBuf,
@@ -44,12 +44,15 @@ impl Register {
         self.dir.join("issued.jsonl")
     }
 
-    /// Where the serial numbers of revoked certificates are, a line each.
+    /// The file with the serial numbers of revoked certificates, one a line.
     pub fn revoked_path(&self) -> PathBuf {
         self.dir.join("revoked")
     }
 
-    /// Notes a certificate that was made.
+    /// Records an issued certificate.
+    ///
+    /// # Errors
+    /// The register cannot be written.
     pub fn record(&self, identity: &Identity, now: SystemTime) -> Result<(), CertError> {
         self.append(
             identity.serial(),
@@ -59,7 +62,10 @@ impl Register {
         )
     }
 
-    /// Notes a certificate that was made for somebody else's key.
+    /// Records a certificate for a key that the peer holds.
+    ///
+    /// # Errors
+    /// The register cannot be written.
     pub fn record_signed(
         &self,
         signed: &SignedCertificate,
@@ -76,8 +82,11 @@ impl Register {
         self.append(&signed.serial, &peer, now, expires)
     }
 
-    /// Notes one that was made in the place of another, unless that has been revoked: then it may not be handed
-    /// out, and the answer is false. Nobody revokes meanwhile, so that neither can miss the other.
+    /// Records the renewal of the certificate with serial number `of.1`. False if that is revoked: the new certificate
+    /// must then not be sent. Holds the register's lock, so that a concurrent revocation sees both.
+    ///
+    /// # Errors
+    /// The register cannot be read or written.
     pub fn record_renewal(
         &self,
         signed: &SignedCertificate,
@@ -86,15 +95,15 @@ impl Register {
         days: u32,
     ) -> Result<bool, CertError> {
         let _lock = self.lock()?;
-        let (peer, shown) = of;
-        if self.revoked()?.contains(shown) {
+        let (peer, serial) = of;
+        if self.revoked()?.contains(serial) {
             return Ok(false);
         }
         self.record_signed(signed, peer.role, &peer.name, now, days)?;
         Ok(true)
     }
 
-    /// Held by whoever revokes, or must know that nobody does.
+    /// Serializes revoking and renewing across processes.
     fn lock(&self) -> Result<File, CertError> {
         create_private_dir(&self.dir)?;
         let path = self.dir.join("lock");
@@ -136,17 +145,23 @@ impl Register {
         written.map_err(|source| CertError::Write { path, source })
     }
 
-    /// All certificates that were made, in that order.
+    /// All issued certificates, oldest first.
+    ///
+    /// # Errors
+    /// The register cannot be read.
     pub fn issued(&self) -> Result<Vec<IssuedCertificate>, CertError> {
         let text = Self::read(self.issued_path())?;
-        // A line that was cut short by a crash is of a certificate nobody got.
+        // A crash can leave a partial line; that certificate was never sent.
         Ok(text
             .lines()
             .filter_map(|line| serde_json::from_str(line).ok())
             .collect())
     }
 
-    /// Of each peer whose newest certificate was made before a moment, that one, if it is still good.
+    /// The still valid certificates of peers that received no newer one since `moment`.
+    ///
+    /// # Errors
+    /// The register cannot be read.
     pub fn not_reissued_since(
         &self,
         moment: SystemTime,
@@ -167,6 +182,9 @@ impl Register {
     }
 
     /// Serial numbers of revoked certificates.
+    ///
+    /// # Errors
+    /// The register cannot be read.
     pub fn revoked(&self) -> Result<HashSet<String>, CertError> {
         let text = Self::read(self.revoked_path())?;
         Ok(text
@@ -191,7 +209,10 @@ impl Register {
         }
     }
 
-    /// Revokes every certificate of a name; how many were good before.
+    /// Revokes every certificate of a name; returns how many were not revoked before.
+    ///
+    /// # Errors
+    /// The register cannot be read or written.
     pub fn revoke(&self, name: &PeerName) -> Result<usize, CertError> {
         let _lock = self.lock()?;
         let mut revoked = self.revoked()?;
@@ -220,13 +241,14 @@ fn unix_ms(time: SystemTime) -> u64 {
 mod tests {
     use super::*;
     use crate::Authority;
+    use sysmon_clock::{Clock, Random};
 
     #[test]
-    fn certificates_are_noted_and_revoked_by_name() {
+    fn certificates_are_recorded_and_revoked_by_name() {
         let dir = tempfile::tempdir().unwrap();
+        let now = Clock::system().system_time();
         let register = Register::new(dir.path().to_owned());
-        let authority = Authority::in_memory(SystemTime::now()).unwrap();
-        let now = SystemTime::now();
+        let authority = Authority::in_memory(now, &Random::system()).unwrap();
         for name in ["a", "b", "a"] {
             let identity = authority
                 .issue(Role::Agent, &name.parse().unwrap(), now, 1)

@@ -1,33 +1,33 @@
-//! What a peer may be.
+//! Roles: what a certificate allows its peer to do.
 
 use std::fmt;
 use std::str::FromStr;
 
 use thiserror::Error;
 
-/// What a certificate lets its owner be; it stands in the certificate.
+/// What a peer may do, as written in its certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Role {
-    /// Takes in rows and shows them.
+    /// Collects rows and serves them.
     Hub,
-    /// Pushes the rows of the one host it is named after.
+    /// Pushes the rows of the host it is named after.
     Agent,
     /// Reads the whole fleet.
     Operator,
-    /// Gets the redacted view.
+    /// Receives the redacted view.
     Edge,
 }
 
-/// A text that is no role.
+/// The text is not a role.
 #[derive(Debug, Error, PartialEq, Eq)]
-#[error("{0:?} is no role: use hub, agent, operator or edge")]
+#[error("unknown role {0:?}: use hub, agent, operator or edge")]
 pub struct RoleError(String);
 
 impl Role {
     /// Every role.
     pub const ALL: [Self; 4] = [Self::Hub, Self::Agent, Self::Operator, Self::Edge];
 
-    /// The word for it in certificates and commands.
+    /// The name in certificates and commands.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Hub => "hub",
@@ -43,10 +43,10 @@ impl Role {
     }
 }
 
-/// The DNS name that the certificates of a listening role carry and that those who connect ask for.
+/// The DNS name in the certificates of a listening role, which clients verify.
 ///
-/// It never stands in any DNS: it lets the ordinary verification of server certificates prove the
-/// role. Names under `.internal` are reserved for private use (ICANN, 2024).
+/// It is in no DNS: it makes the ordinary verification of server certificates prove the role. Names under `.internal`
+/// are reserved for private use (ICANN, 2024).
 pub const fn server_name(role: Role) -> &'static str {
     match role {
         Role::Edge => "edge.sysmon.internal",

@@ -1,19 +1,22 @@
-//! TLS 1.3 configurations: both sides show a certificate of the same authority.
+//! TLS 1.3 configurations: both sides present a certificate of the same authority.
 
 use std::slice;
 use std::sync::Arc;
 
 use rustls::client::Resumption;
-use rustls::crypto::{CryptoProvider, ring};
 use rustls::server::WebPkiClientVerifier;
 use rustls::version::TLS13;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
+use crate::provider::provider;
 use crate::{CertError, Identity};
 
 impl Identity {
-    /// For those who accept connections. A certificate that is shown must be of an authority it trusts; who shows
-    /// none has no name, and may do nothing but join.
+    /// For the listening side. A presented certificate must be from a trusted authority; a client without one is
+    /// accepted at this level, and may only join.
+    ///
+    /// # Errors
+    /// TLS rejects the identity.
     pub fn server_config(&self, alpn: &[&[u8]]) -> Result<ServerConfig, CertError> {
         let verifier =
             WebPkiClientVerifier::builder_with_provider(Arc::new(self.roots()?), provider())
@@ -24,19 +27,22 @@ impl Identity {
             .with_protocol_versions(&[&TLS13])
             .map_err(tls)?
             .with_client_cert_verifier(verifier)
-            // The authorities go along for those who know one by its fingerprint only, or not yet.
+            // With the authorities, for clients that know one only by its fingerprint or not yet.
             .with_single_cert(
                 [slice::from_ref(self.certificate()), self.authorities()].concat(),
                 self.key(),
             )
             .map_err(tls)?;
         config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
-        // A resumed session would skip the look at the certificate, and with it a revocation.
+        // A resumed session would skip verifying the certificate, and so its revocation.
         config.send_tls13_tickets = 0;
         Ok(config)
     }
 
-    /// For those who connect: to a server of this authority, under the name of its role.
+    /// For the connecting side: to a server of the same authority, by the server name of its role.
+    ///
+    /// # Errors
+    /// TLS rejects the identity.
     pub fn client_config(&self, alpn: &[&[u8]]) -> Result<ClientConfig, CertError> {
         let mut config = ClientConfig::builder_with_provider(provider())
             .with_protocol_versions(&[&TLS13])
@@ -56,10 +62,6 @@ impl Identity {
         }
         Ok(roots)
     }
-}
-
-pub(crate) fn provider() -> Arc<CryptoProvider> {
-    Arc::new(ring::default_provider())
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the shape map_err wants")]

@@ -1,7 +1,7 @@
 //! Join tokens: one line that lets a machine get its first certificate.
 //!
-//! A token carries the fingerprint of the hub's authority, so that the joining machine knows the hub before it
-//! sends anything, and a secret that the hub keeps only as a hash.
+//! A token carries the fingerprint of the hub's authority, by which the joining machine verifies the hub before it sends
+//! anything, and a secret that the hub stores only as a hash.
 
 use std::fmt;
 use std::fs;
@@ -11,59 +11,46 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
 use ring::digest::{SHA256, digest};
-use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
+use sysmon_clock::Random;
 use thiserror::Error;
 
 use crate::files::{create_private_dir, read_private, write_private};
-use crate::{CertError, PeerName, Role};
+use crate::{CertError, Fingerprint, PeerName, Role};
 
-/// What tokens begin with: the version of their format.
+/// Every token starts with the version of the format.
 const PREFIX: &str = "sysmon1.";
 
-/// Bytes of the secret: too many to be guessed.
+/// 128 bits: infeasible to guess.
 const SECRET_BYTES: usize = 16;
 
-/// Digits of the hash that name a token in lists.
+/// Digits of the hash that identify a token in lists.
 const ID_DIGITS: usize = 8;
 
-/// TokenStore that may wait to be used.
+/// Unused tokens at one time.
 const TOKENS_MAX: usize = 1_000;
 
-/// The SHA-256 of an authority's certificate.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fingerprint(pub [u8; 32]);
-
-impl Fingerprint {
-    /// Of a certificate in DER.
-    pub fn of(certificate: &[u8]) -> Self {
-        let mut bytes = [0; 32];
-        bytes.copy_from_slice(digest(&SHA256, certificate).as_ref());
-        Self(bytes)
-    }
-}
-
-/// A token as it is pasted.
+/// A token as an operator copies it to the joining machine.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token {
     fingerprint: Fingerprint,
     secret: [u8; SECRET_BYTES],
 }
 
-/// A text that is no token.
+/// The text is not a token.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 #[error(
-    "this is not a whole join token: it begins with {PREFIX} and is one word, as `sysmon-hub token create` printed it"
+    "not a complete join token: copy the whole word starting with {PREFIX} that `sysmon-hub token create` printed"
 )]
 pub struct TokenError;
 
 impl Token {
-    /// The authority whose hub it is for.
+    /// The fingerprint of the authority to join.
     pub fn fingerprint(&self) -> Fingerprint {
         self.fingerprint
     }
 
-    /// What proves that one has it.
+    /// Proves to the hub that the token was issued.
     pub fn secret(&self) -> &[u8] {
         &self.secret
     }
@@ -98,7 +85,7 @@ impl FromStr for Token {
     }
 }
 
-/// What the hub keeps of a token.
+/// What the hub stores of a token.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredToken {
     /// The SHA-256 of the secret, in hexadecimal digits.
@@ -109,60 +96,67 @@ pub struct StoredToken {
 }
 
 impl StoredToken {
-    /// What it is called in lists.
+    /// Identifies the token in lists.
     pub fn id(&self) -> &str {
         self.hash.get(..ID_DIGITS).unwrap_or(&self.hash)
     }
 
-    /// The role of whoever joins with it.
+    /// The role that the joining peer receives.
     pub fn role(&self) -> Option<Role> {
         self.role.parse().ok()
     }
 
-    /// The name of whoever joins with it, if it is bound to one.
+    /// The name that the joining peer receives; `None` if it may choose.
     pub fn name(&self) -> Option<PeerName> {
         self.name.as_ref()?.parse().ok()
     }
 
-    /// When it expires.
+    /// When the token expires.
     pub fn expires(&self) -> SystemTime {
         UNIX_EPOCH + Duration::from_millis(self.expires_ms)
     }
 }
 
-/// Why a token is not taken.
+/// Why a token cannot be created or used.
 #[derive(Debug, Error)]
 pub enum TokenStoreError {
-    /// It is not known.
-    #[error("this token is not known: it was used before, revoked, or is of another hub")]
+    /// No such token is stored.
+    #[error("unknown token: already used, revoked, or from another hub")]
     Unknown,
-    /// It is too old.
-    #[error("this token has expired: make another with `sysmon-hub token create`")]
+    /// Its time to live is over.
+    #[error("this token has expired: create another with `sysmon-hub token create`")]
     Expired,
-    /// Too many.
-    #[error("{TOKENS_MAX} tokens wait to be used, the limit: revoke some")]
+    /// The limit of unused tokens is reached.
+    #[error("{TOKENS_MAX} unused tokens, the limit: revoke some with `sysmon-hub token revoke`")]
     TooMany,
-    /// The file system.
+    /// The token's file cannot be read or written.
     #[error(transparent)]
     Files(#[from] CertError),
 }
 
-/// The tokens of a hub: a file each, so that using one is removing it, which only one can do.
+/// The unused tokens of a hub, one file each: using a token removes its file, which succeeds only once.
 #[derive(Clone, Debug)]
 pub struct TokenStore {
     dir: PathBuf,
+    random: Random,
 }
 
 impl TokenStore {
-    pub(crate) fn new(dir: PathBuf) -> Self {
-        Self { dir }
+    pub(crate) fn new(dir: PathBuf, random: &Random) -> Self {
+        Self {
+            dir,
+            random: random.clone(),
+        }
     }
 
     fn path(&self, hash: &str) -> PathBuf {
         self.dir.join(hash)
     }
 
-    /// Makes a token that is good once, for `ttl` from `now`.
+    /// Creates a token that works once, until `ttl` after `now`.
+    ///
+    /// # Errors
+    /// Too many tokens are unused, there is no randomness, or the file cannot be written.
     pub fn create(
         &self,
         fingerprint: Fingerprint,
@@ -175,28 +169,31 @@ impl TokenStore {
             return Err(TokenStoreError::TooMany);
         }
         let mut secret = [0; SECRET_BYTES];
-        let filled = SystemRandom::new().fill(&mut secret);
-        filled.map_err(|_| CertError::Tls("the system has no random numbers".to_owned()))?;
+        let filled = self.random.fill_secret(&mut secret);
+        filled.map_err(CertError::from)?;
         let expires = (now + ttl).duration_since(UNIX_EPOCH).unwrap_or_default();
-        let grant = StoredToken {
+        let stored = StoredToken {
             hash: hash(&secret),
             role: role.to_string(),
             name: name.map(ToString::to_string),
             expires_ms: u64::try_from(expires.as_millis()).unwrap_or(u64::MAX),
         };
         create_private_dir(&self.dir)?;
-        let text = serde_json::to_string(&grant).unwrap_or_default();
-        write_private(&self.path(&grant.hash), &text)?;
+        let text = serde_json::to_string(&stored).unwrap_or_default();
+        write_private(&self.path(&stored.hash), &text)?;
         Ok((
             Token {
                 fingerprint,
                 secret,
             },
-            grant,
+            stored,
         ))
     }
 
-    /// All tokens that were not used, by when they expire.
+    /// All unused tokens, soonest to expire first.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
     pub fn list(&self) -> Result<Vec<StoredToken>, CertError> {
         let entries = match fs::read_dir(&self.dir) {
             Ok(entries) => entries,
@@ -208,23 +205,26 @@ impl TokenStore {
                 });
             }
         };
-        let mut grants: Vec<StoredToken> = entries
+        let mut tokens: Vec<StoredToken> = entries
             .flatten()
-            .filter_map(|entry| read_grant(&entry.path()))
+            .filter_map(|entry| read_stored(&entry.path()))
             .collect();
-        grants.sort_by_key(|grant| grant.expires_ms);
-        Ok(grants)
+        tokens.sort_by_key(|stored| stored.expires_ms);
+        Ok(tokens)
     }
 
-    /// Removes a token by the beginning of its name in lists; whether there was one.
+    /// Revokes the tokens whose [`StoredToken::id`] starts with `id`; returns whether there was one.
+    ///
+    /// # Errors
+    /// A file cannot be read or removed.
     pub fn revoke(&self, id: &str) -> Result<bool, CertError> {
         let mut any = false;
-        for grant in self
+        for stored in self
             .list()?
             .iter()
-            .filter(|grant| !id.is_empty() && grant.hash.starts_with(id))
+            .filter(|stored| !id.is_empty() && stored.hash.starts_with(id))
         {
-            any |= self.remove(&grant.hash)?;
+            any |= self.remove(&stored.hash)?;
         }
         Ok(any)
     }
@@ -238,21 +238,27 @@ impl TokenStore {
         }
     }
 
-    /// Looks a secret up without using it.
+    /// Finds the token of a secret without using it up.
+    ///
+    /// # Errors
+    /// The token is unknown or has expired.
     pub fn find(&self, secret: &[u8], now: SystemTime) -> Result<StoredToken, TokenStoreError> {
         let hash = hash(secret);
-        let grant = read_grant(&self.path(&hash)).filter(|grant| grant.hash == hash);
-        let grant = grant.ok_or(TokenStoreError::Unknown)?;
-        if grant.expires() <= now {
+        let stored = read_stored(&self.path(&hash)).filter(|stored| stored.hash == hash);
+        let stored = stored.ok_or(TokenStoreError::Unknown)?;
+        if stored.expires() <= now {
             self.remove(&hash)?;
             return Err(TokenStoreError::Expired);
         }
-        Ok(grant)
+        Ok(stored)
     }
 
-    /// Uses a grant up: true for the one who did.
-    pub fn consume(&self, grant: &StoredToken) -> Result<bool, CertError> {
-        self.remove(&grant.hash)
+    /// Uses the token up; true only for the first caller.
+    ///
+    /// # Errors
+    /// The file cannot be removed.
+    pub fn consume(&self, stored: &StoredToken) -> Result<bool, CertError> {
+        self.remove(&stored.hash)
     }
 }
 
@@ -260,7 +266,7 @@ fn hash(secret: &[u8]) -> String {
     HEXLOWER.encode(digest(&SHA256, secret).as_ref())
 }
 
-fn read_grant(path: &Path) -> Option<StoredToken> {
+fn read_stored(path: &Path) -> Option<StoredToken> {
     serde_json::from_str(&read_private(path).ok()?).ok()
 }
 
@@ -270,11 +276,11 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_token_is_good_once_and_for_its_time() {
+    fn a_token_works_once_until_it_expires() {
         let dir = tempfile::tempdir().unwrap();
-        let tokens = TokenStore::new(dir.path().join("tokens"));
+        let tokens = TokenStore::new(dir.path().join("tokens"), &Random::system());
         assert!(tokens.list().unwrap().is_empty());
-        let now = SystemTime::now();
+        let now = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
         let hour = Duration::from_hours(1);
         let name: PeerName = "db-1".parse().unwrap();
         let make = || {
@@ -282,7 +288,7 @@ mod tests {
                 .create(Fingerprint([7; 32]), Role::Agent, Some(&name), hour, now)
                 .unwrap()
         };
-        let (token, grant) = make();
+        let (token, stored) = make();
         let pasted: Token = token.to_string().parse().unwrap();
         assert_eq!(pasted, token);
         let found = tokens.find(pasted.secret(), now).unwrap();
@@ -290,7 +296,7 @@ mod tests {
             (found.role(), found.name()),
             (Some(Role::Agent), Some(name.clone()))
         );
-        assert_eq!(found, grant);
+        assert_eq!(found, stored);
         assert!(tokens.consume(&found).unwrap());
         assert!(!tokens.consume(&found).unwrap(), "only once");
         assert!(matches!(
@@ -302,17 +308,17 @@ mod tests {
             tokens.find(token.secret(), now + hour),
             Err(TokenStoreError::Expired)
         ));
-        let (token, grant) = make();
-        let stored = fs::read_to_string(tokens.path(&grant.hash)).unwrap();
+        let (token, stored) = make();
+        let file = fs::read_to_string(tokens.path(&stored.hash)).unwrap();
         let secret = HEXLOWER.encode(token.secret());
-        assert!(!stored.contains(&secret), "only its hash is kept");
-        assert!(tokens.revoke(grant.id()).unwrap());
-        assert!(!tokens.revoke(grant.id()).unwrap() && !tokens.revoke("").unwrap());
+        assert!(!file.contains(&secret), "only the hash is stored");
+        assert!(tokens.revoke(stored.id()).unwrap());
+        assert!(!tokens.revoke(stored.id()).unwrap() && !tokens.revoke("").unwrap());
     }
 
     proptest! {
         #[test]
-        fn altered_tokens_are_other_tokens_or_none(at in 0usize..72, c in "[A-Za-z0-9_-]") {
+        fn an_altered_token_never_equals_the_original(at in 0usize..72, c in "[A-Za-z0-9_-]") {
             let token = Token { fingerprint: Fingerprint([3; 32]), secret: [9; SECRET_BYTES] };
             let mut text = token.to_string();
             prop_assume!(text.get(at..=at) != Some(c.as_str()));

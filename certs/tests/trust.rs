@@ -7,7 +7,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use proptest::prelude::*;
 use rustls::pki_types::ServerName;
@@ -15,16 +15,19 @@ use rustls::{ClientConfig, ClientConnection, ServerConnection};
 use sysmon_certs::{
     Authority, CertError, Identity, PeerName, Role, join_config, peer_of, server_name,
 };
+use sysmon_clock::{Clock, Random};
 
 const ALPN: &[&[u8]] = &[b"test/1"];
 
 fn authority() -> Authority {
-    Authority::in_memory(SystemTime::now()).unwrap()
+    Authority::in_memory(Clock::system().system_time(), &Random::system()).unwrap()
 }
 
 fn issue(authority: &Authority, role: Role) -> Identity {
     let name: PeerName = "someone".parse().unwrap();
-    authority.issue(role, &name, SystemTime::now(), 30).unwrap()
+    authority
+        .issue(role, &name, Clock::system().system_time(), 30)
+        .unwrap()
 }
 
 /// Shakes hands; the server's view of the client's certificate, or what went wrong.
@@ -140,7 +143,7 @@ fn an_agent_cannot_pose_as_the_hub() {
 fn an_expired_certificate_is_refused() {
     let authority = authority();
     let hub = issue(&authority, Role::Hub);
-    let long_ago = SystemTime::now() - Duration::from_hours(48);
+    let long_ago = Clock::system().system_time() - Duration::from_hours(48);
     let name: PeerName = "old".parse().unwrap();
     let old = authority.issue(Role::Agent, &name, long_ago, 1).unwrap();
     let error = handshake(&hub, client(&old)).unwrap_err().to_string();
@@ -150,11 +153,11 @@ fn an_expired_certificate_is_refused() {
 #[test]
 fn authority_and_identity_survive_on_disk_unreadable_by_others() {
     let dir = tempfile::tempdir().unwrap();
-    let now = SystemTime::now();
+    let now = Clock::system().system_time();
     let (ca, own) = (dir.path().join("ca"), dir.path().join("own"));
-    let first = Authority::open_or_create(&ca, now).unwrap();
+    let first = Authority::open_or_create(&ca, now, &Random::system()).unwrap();
     let hub = issue(&first, Role::Hub);
-    let second = Authority::open_or_create(&ca, now).unwrap();
+    let second = Authority::open_or_create(&ca, now, &Random::system()).unwrap();
     issue(&second, Role::Agent).save(&own).unwrap();
     let agent = Identity::load(&own).unwrap();
     assert!(handshake(&hub, client(&agent)).is_ok());
@@ -173,19 +176,21 @@ fn authority_and_identity_survive_on_disk_unreadable_by_others() {
 #[test]
 fn a_lost_certificate_of_the_authority_is_made_anew_with_the_same_key() {
     let dir = tempfile::tempdir().unwrap();
-    let now = SystemTime::now();
+    let now = Clock::system().system_time();
     let before = issue(
-        &Authority::open_or_create(dir.path(), now).unwrap(),
+        &Authority::open_or_create(dir.path(), now, &Random::system()).unwrap(),
         Role::Agent,
     );
     std::fs::remove_file(dir.path().join("ca.pem")).unwrap();
-    let again = Authority::open_or_create(dir.path(), now).unwrap();
+    let again = Authority::open_or_create(dir.path(), now, &Random::system()).unwrap();
     handshake(&issue(&again, Role::Hub), client(&before)).unwrap();
 
     let other = tempfile::tempdir().unwrap();
-    Authority::open_or_create(other.path(), now).unwrap();
+    Authority::open_or_create(other.path(), now, &Random::system()).unwrap();
     std::fs::copy(other.path().join("ca.pem"), dir.path().join("ca.pem")).unwrap();
-    let error = Authority::open(dir.path()).unwrap_err().to_string();
+    let error = Authority::open(dir.path(), &Random::system())
+        .unwrap_err()
+        .to_string();
     assert!(
         error.contains("ca-key.pem") && error.contains("does not belong"),
         "{error}"
@@ -196,10 +201,10 @@ fn a_lost_certificate_of_the_authority_is_made_anew_with_the_same_key() {
 fn an_absurd_life_is_cut_to_the_limit() {
     let name: PeerName = "x".parse().unwrap();
     let long = authority()
-        .issue(Role::Agent, &name, SystemTime::now(), u32::MAX)
+        .issue(Role::Agent, &name, Clock::system().system_time(), u32::MAX)
         .unwrap();
     let limit = Duration::from_hours(24) * (sysmon_certs::CERTIFICATE_DAYS_MAX + 1);
-    assert!(long.not_after() < SystemTime::now() + limit);
+    assert!(long.not_after() < Clock::system().system_time() + limit);
 }
 
 #[test]
@@ -230,4 +235,21 @@ proptest! {
         }
         let _ = peer_of(&bytes);
     }
+}
+
+#[test]
+fn one_seed_gives_one_authority_and_the_same_keys() {
+    let now = std::time::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+    let name: PeerName = "a".parse().unwrap();
+    let make = |seed| {
+        let authority = Authority::in_memory(now, &Random::seeded(seed)).unwrap();
+        let agent = authority.issue(Role::Agent, &name, now, 30).unwrap();
+        (authority.fingerprint().unwrap(), agent.serial().to_owned())
+    };
+    assert_eq!(make(7), make(7));
+    assert_ne!(make(7).0, make(8).0);
+    // TLS accepts the seeded keys on both sides.
+    let authority = Authority::in_memory(now, &Random::seeded(7)).unwrap();
+    let hub = authority.issue(Role::Hub, &name, now, 30).unwrap();
+    assert!(hub.server_config(&[]).is_ok() && hub.client_config(&[]).is_ok());
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sysmon_certs::{Identity, Role};
+use sysmon_clock::Clock;
 use sysmon_link::{
     CloseCode, Connection, FrameReceiver, LinkError, Listener, NewSession, PeerSession,
     RENEWAL_INTERVAL, renew_if_due,
@@ -21,6 +22,7 @@ pub struct Endpoint {
     listener: Listener,
     identity: Mutex<Identity>,
     state: Option<PathBuf>,
+    clock: Clock,
 }
 
 impl Endpoint {
@@ -32,11 +34,13 @@ impl Endpoint {
         address: SocketAddr,
         identity: Identity,
         state: Option<PathBuf>,
+        clock: &Clock,
     ) -> Result<Self, LinkError> {
         Ok(Self {
-            listener: Listener::bind(address, &identity)?,
+            listener: Listener::bind(address, &identity, clock)?,
             identity: Mutex::new(identity),
             state,
+            clock: clock.clone(),
         })
     }
 
@@ -58,7 +62,8 @@ impl Endpoint {
     async fn renew(&self, connection: &Connection, clock_offset_ms: i64) -> Infallible {
         loop {
             let present = self.identity().clone();
-            match renew_if_due(connection, clock_offset_ms, &present).await {
+            let now = self.clock.system_time();
+            match renew_if_due(connection, now, clock_offset_ms, &present).await {
                 Ok(None) => {}
                 Ok(Some(new)) => {
                     let saved = self.state.as_ref().map_or(Ok(()), |state| new.save(state));

@@ -75,8 +75,16 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 fn join(state: &Path, hub: &HubAddress, token: &Token) -> Result<(), Failure> {
     let name = PeerName::nearest(&sysmon_config::host_name());
     let joined = runtime()?.block_on(async {
-        let connector = Connector::for_joining(token.fingerprint(), VERSION)?;
-        connector.join(&hub.to_string(), token, name.as_str()).await
+        let connector =
+            Connector::for_joining(token.fingerprint(), VERSION, &sysmon_clock::Clock::system())?;
+        connector
+            .join(
+                &hub.to_string(),
+                token,
+                name.as_str(),
+                &sysmon_clock::Random::system(),
+            )
+            .await
     });
     let identity = joined.with_context(|| format!("cannot join the hub at {hub}"))?;
     identity.save(state).map_err(anyhow::Error::from)?;
@@ -149,7 +157,7 @@ fn serve(args: &Args, config: &Config, state: PathBuf) -> Result<(), Failure> {
     };
     let app = Arc::new(App::new(options, Clock::system()));
     runtime()?.block_on(async {
-        let endpoint = Endpoint::bind(listen, identity, Some(state.clone()));
+        let endpoint = Endpoint::bind(listen, identity, Some(state.clone()), app.clock());
         let endpoint = Arc::new(endpoint.map_err(anyhow::Error::from)?);
         let hub_address = endpoint
             .address()

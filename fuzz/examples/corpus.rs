@@ -95,9 +95,9 @@ fn handshakes() -> Written {
 
 fn certificates() -> Written {
     let now = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
-    let authority = Authority::in_memory(now)?;
+    let authority = Authority::in_memory(now, &sysmon_clock::Random::system())?;
     let name = "web-1".parse()?;
-    let key = JoinKey::generate()?;
+    let key = JoinKey::generate(&sysmon_clock::Random::system())?;
     let request = key.request()?;
     let signed = authority.sign(&request, Role::Agent, &name, now, 30)?;
     let print = authority.fingerprint()?;

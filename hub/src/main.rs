@@ -20,7 +20,10 @@ fn main() -> ExitCode {
     run("sysmon-hub", || {
         let context = Context {
             config: args.common.load()?,
-            state: HubState::new(&state_dir(Program::Hub, args.common.state.as_deref())),
+            state: HubState::new(
+                &state_dir(Program::Hub, args.common.state.as_deref()),
+                &sysmon_clock::Random::system(),
+            ),
             args,
             clock: Clock::system(),
             random: Random::system(),

@@ -26,12 +26,12 @@ pub fn timeline(
     match host {
         Some(host) => {
             // A damaged chunk counts as missing.
-            let _ = host.ring.cover(from, step_ms, &mut covered);
+            let _ = host.ring.mark_covered(from, step_ms, &mut covered);
             oldest = host.ring.oldest().unwrap_or(oldest);
         }
         None => {
             for (_, host) in core.fleet.machines() {
-                host.ring.cover_roughly(from, step_ms, &mut covered);
+                host.ring.mark_covered_roughly(from, step_ms, &mut covered);
                 oldest = oldest.min(host.ring.oldest().unwrap_or(oldest));
             }
         }

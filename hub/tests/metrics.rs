@@ -1,5 +1,9 @@
 //! A running hub's own figures, over QUIC and over HTTP.
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests wait in real time and issue certificates for the present"
+)]
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -76,7 +80,7 @@ fn runtime() -> tokio::runtime::Runtime {
 impl Running {
     fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let state = HubState::new(dir.path());
+        let state = HubState::new(dir.path(), &sysmon_clock::Random::system());
         let now = SystemTime::now();
         let authority = state.authority(now).unwrap();
         let name = "lan-box".parse().unwrap();
@@ -198,7 +202,7 @@ fn the_status_has_the_hubs_own_figures_and_no_further_host() {
     let hub = Running::start();
     let runtime = runtime();
     runtime.block_on(async {
-        let connector = Connector::new(&hub.owner, "0").unwrap();
+        let connector = Connector::new(&hub.owner, "0", &sysmon_clock::Clock::system()).unwrap();
         let address = hub.quic.to_string();
         let start = Instant::now();
         // Two rows exist after two seconds.
@@ -288,7 +292,7 @@ fn present_values_of_many_hosts_are_sent_before_their_history() {
     }
     let runtime = runtime();
     runtime.block_on(async {
-        let connector = Connector::new(&hub.owner, "0").unwrap();
+        let connector = Connector::new(&hub.owner, "0", &sysmon_clock::Clock::system()).unwrap();
         let to = hub.quic.to_string();
         let session = connector.connect(&to, Purpose::View).await.unwrap();
         let request = Request::Fleet {

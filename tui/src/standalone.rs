@@ -84,7 +84,7 @@ impl Standalone {
     /// # Errors
     /// A certificate, socket or thread cannot be made.
     pub fn start(options: StandaloneOptions) -> Result<Self, StandaloneError> {
-        let authority = Authority::in_memory(options.clock.system_time())?;
+        let authority = Authority::in_memory(options.clock.system_time(), &options.random)?;
         Self::with_authority(options, authority, EdgeOptions::default())
     }
 
@@ -221,7 +221,7 @@ impl Agents {
         let identity = self.authority.issue(Role::Agent, name, now, days)?;
         Ok(match socket {
             Some(socket) => socket.with_identity(&identity)?,
-            None => Connector::new(&identity, VERSION)?,
+            None => Connector::new(&identity, VERSION, &self.options.clock)?,
         })
     }
 

@@ -93,10 +93,10 @@ impl Page {
         let url = listener.url().map_err(listen_error)?;
         let clock = options.clock.clone();
         let now = clock.system_time();
-        let authority = Authority::in_memory(now)?;
+        let authority = Authority::in_memory(now, &options.random)?;
         let name = PeerName::nearest("page");
         let identity = authority.issue(Role::Edge, &name, now, CERTIFICATE_DAYS)?;
-        let endpoint = Endpoint::bind((Ipv4Addr::LOCALHOST, 0).into(), identity, None)?;
+        let endpoint = Endpoint::bind((Ipv4Addr::LOCALHOST, 0).into(), identity, None, &clock)?;
         let edge = endpoint.address().ok_or(StandaloneError::Stopped)?;
         let edges = EdgeOptions {
             edges: vec![edge.to_string()],

@@ -9,7 +9,7 @@ use sysmon_wire::UnixMs;
 
 /// Where a [`Clock`] reads the time.
 pub trait TimeSource: fmt::Debug + Send + Sync {
-    /// Wall-clock time; may jump both ways when somebody sets the clock.
+    /// Wall-clock time; jumps in either direction when the clock is set.
     fn now(&self) -> UnixMs;
 
     /// Monotonic time; comparable only with instants of the same source.
@@ -95,7 +95,7 @@ impl ManualTime {
         Clock::new(self.clone())
     }
 
-    /// Lets both clocks go on.
+    /// Advances both clocks.
     pub fn advance(&self, by: Duration) {
         let ms = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
         self.elapsed_ms.fetch_add(ms, Ordering::Relaxed);

@@ -1,7 +1,8 @@
-//! The only place that reads the system's clocks and its randomness.
+//! The only place that reads the system's clocks and random numbers.
 //!
-//! Programs make one [`Clock`] and one [`Random`] in `main` and hand them in; tests and simulations hand in
-//! [`ManualTime`] and [`Random::seeded`]. `clippy.toml` disallows `SystemTime::now` and its like everywhere else.
+//! Programs create one [`Clock`] and one [`Random`] in `main` and pass them down; tests and simulations pass
+//! [`ManualTime`] and [`Random::seeded`]. `clippy.toml` disallows `SystemTime::now` and its like elsewhere.
+#![warn(clippy::missing_errors_doc)]
 
 mod clock;
 mod random;

@@ -36,6 +36,11 @@ impl Random {
         ))))
     }
 
+    /// Whether everything follows from a seed.
+    pub fn is_seeded(&self) -> bool {
+        matches!(&*self.0, Source::Seeded(_))
+    }
+
     /// Any number; good for identifiers and jitter, not for secrets.
     pub fn u64(&self) -> u64 {
         self.fast().u64(..)
@@ -46,10 +51,10 @@ impl Random {
         self.fast().f64()
     }
 
-    /// Fills `bytes` so that nobody can guess them: keys, token secrets, serial numbers.
+    /// Fills `bytes` with unguessable ones, for keys, token secrets and serial numbers.
     ///
     /// # Errors
-    /// The operating system's generator fails; there is no secret then.
+    /// The operating system's generator failed.
     pub fn fill_secret(&self, bytes: &mut [u8]) -> Result<(), NoRandomness> {
         match &*self.0 {
             Source::System(secure, _) => secure.fill(bytes).map_err(|_| NoRandomness),
@@ -66,7 +71,7 @@ impl Random {
     }
 }
 
-/// The operating system's generator of randomness fails.
+/// The operating system's random number generator failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoRandomness;
 

@@ -1,11 +1,11 @@
-//! Where a hub is, as people write it.
+//! Hub addresses: `HOST:PORT`.
 
 use std::fmt;
 use std::str::FromStr;
 
 use thiserror::Error;
 
-/// The port of a hub for which none is named.
+/// The port of a hub if the address names none.
 pub const DEFAULT_PORT: u16 = 7979;
 
 /// A host name or address, and a port.
@@ -15,7 +15,7 @@ pub struct HubAddress {
     port: u16,
 }
 
-/// A text that names no hub.
+/// The text is not a hub address.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error(
     "{0:?} is not HOST:PORT; write for example \"lan-box:7979\", \"192.168.1.5\" or \"[::1]:7979\""
@@ -28,7 +28,7 @@ impl HubAddress {
         &self.host
     }
 
-    /// Whether the port is the usual one.
+    /// Whether the port is [`DEFAULT_PORT`].
     pub fn is_usual_port(&self) -> bool {
         self.port == DEFAULT_PORT
     }

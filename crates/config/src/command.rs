@@ -1,4 +1,4 @@
-//! Flags, logs and exit codes that all commands have in common.
+//! Flags, logs and exit codes of all commands.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -26,9 +26,12 @@ pub struct CommonArgs {
 }
 
 impl CommonArgs {
-    /// The configuration these flags and the environment name.
+    /// Loads the configuration from the file and the environment.
+    ///
+    /// # Errors
+    /// The file cannot be read, or a key or value is invalid.
     pub fn load(&self) -> Result<crate::Config, ConfigError> {
-        // What is not UTF-8 is refused by its key, rather than passed over.
+        // A value that is not UTF-8 is then rejected by its key instead of being ignored.
         let env = std::env::vars_os().map(|(key, value)| {
             let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
             (text(key), text(value))
@@ -37,12 +40,12 @@ impl CommonArgs {
     }
 }
 
-/// How a command ends badly.
+/// Why a command failed.
 #[derive(Debug)]
 pub enum Failure {
-    /// It was called or configured wrongly: exit code 2.
+    /// Wrong arguments or configuration: exit code 2.
     Usage(anyhow::Error),
-    /// It could not do what it should: exit code 1.
+    /// The command could not do its work: exit code 1.
     Failed(anyhow::Error),
 }
 
@@ -64,7 +67,7 @@ impl From<io::Error> for Failure {
     }
 }
 
-/// Logs to standard error from here on.
+/// Starts logging to standard error.
 pub fn init_logs(args: &CommonArgs) {
     let level = match (args.quiet, args.verbose) {
         (true, _) => Level::WARN,
@@ -72,7 +75,7 @@ pub fn init_logs(args: &CommonArgs) {
         (false, 1) => Level::DEBUG,
         (false, _) => Level::TRACE,
     };
-    // Libraries are quieter than we are: their warnings are about peers, which we tell ourselves.
+    // Libraries log only errors: their warnings are about peers, which sysmon logs itself.
     let filter = tracing_subscriber::filter::Targets::new()
         .with_default(if args.verbose > 1 {
             Level::DEBUG
@@ -86,7 +89,7 @@ pub fn init_logs(args: &CommonArgs) {
         .with_writer(io::stderr)
         .with_target(false)
         .with_ansi(io::IsTerminal::is_terminal(&io::stderr()));
-    // A second call changes nothing, which is what a program that embeds another wants.
+    // A second call, from an embedded program, changes nothing.
     let _ = tracing_subscriber::registry()
         .with(lines)
         .with(filter)
@@ -94,27 +97,36 @@ pub fn init_logs(args: &CommonArgs) {
 }
 
 /// Writes a command's result to standard output.
+///
+/// # Errors
+/// Standard output is closed.
 pub fn print(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;
     out.flush()
 }
 
-/// Says something about a command's result beside it, on standard error.
-#[expect(clippy::print_stderr, reason = "this is where commands speak")]
+/// Prints a remark about a command's result on standard error.
+#[expect(
+    clippy::print_stderr,
+    reason = "the one place that prints to standard error"
+)]
 pub fn note(program: &str, text: &str) {
     eprintln!("{program}: {text}");
 }
 
 /// Runs a command: its failure becomes one line on standard error and an exit code.
-#[expect(clippy::print_stderr, reason = "this is where commands speak")]
+#[expect(
+    clippy::print_stderr,
+    reason = "the one place that prints to standard error"
+)]
 pub fn run(program: &str, body: impl FnOnce() -> Result<(), Failure>) -> ExitCode {
     let (code, error) = match body() {
         Ok(()) => return ExitCode::SUCCESS,
         Err(Failure::Usage(error)) => (2, error),
         Err(Failure::Failed(error)) => (1, error),
     };
-    // Whoever read our output has seen enough: `sysmon-tui query … | head`.
+    // The reader closed the pipe: `sysmon-tui query … | head`.
     let is_pipe = |e: &io::Error| e.kind() == io::ErrorKind::BrokenPipe;
     if error
         .chain()
@@ -127,7 +139,7 @@ pub fn run(program: &str, body: impl FnOnce() -> Result<(), Failure>) -> ExitCod
     ExitCode::from(code)
 }
 
-/// An error and what caused it. Many errors tell their cause already: it is not told twice.
+/// An error and its causes, without repeating causes that a message contains already.
 fn in_one_line(error: &anyhow::Error) -> String {
     let mut line = String::new();
     for cause in error.chain().map(ToString::to_string) {

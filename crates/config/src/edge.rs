@@ -1,9 +1,9 @@
-//! What the edge's keys take.
+//! `[edge]`: its keys and their readers.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
-use crate::keys::texts;
+use crate::read::texts;
 use crate::value::Value;
 
 /// The ACME directory of Let's Encrypt, as a file has it.
@@ -12,7 +12,7 @@ pub(crate) const DIRECTORY: &str = "\"https://acme-v02.api.letsencrypt.org/direc
 /// Names in one certificate.
 const DOMAINS_MAX: usize = 16;
 
-/// What `sysmon-edge` is told.
+/// `[edge]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EdgeConfig {
     /// Where the hub reaches it.
@@ -61,11 +61,11 @@ impl Default for EdgeConfig {
 }
 
 impl EdgeConfig {
-    /// What no single key can see: the keys that do not go together, and why.
+    /// Checks keys against each other: those that conflict, and why.
     pub(crate) fn check(&self) -> Result<(), (&'static [&'static str], &'static str)> {
         let has_acme = !self.acme.is_empty();
         if self.certificate.is_some() != self.key.is_some() {
-            let why = "certificate and key go together: give both, or neither";
+            let why = "certificate and key belong together: set both or neither";
             return Err((&["certificate", "key"], why));
         }
         if has_acme && self.certificate.is_some() {

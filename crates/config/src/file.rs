@@ -7,19 +7,21 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use crate::keys::{Config, Key, keys};
+use crate::location::Locations;
 use crate::places::config_file;
+use crate::suggest::suggest;
 use crate::value::Value;
 
-/// The environment variables that are configuration begin with this and have a [`SEPARATOR`].
+/// Prefix of environment variables that set keys.
 const PREFIX: &str = "SYSMON_";
 
-/// Stands between section and key in an environment variable: `SYSMON_HUB__LISTEN`.
+/// Between section and key in an environment variable: `SYSMON_HUB__LISTEN`.
 const SEPARATOR: &str = "__";
 
-/// Bytes of a configuration file that are read.
+/// Bytes of a configuration file.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
-/// What is wrong with the configuration, with its place.
+/// An error in the configuration, with file and line or environment variable.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("{place}: {problem}")]
 pub struct ConfigError {
@@ -27,63 +29,18 @@ pub struct ConfigError {
     problem: String,
 }
 
-/// Where each key that was set stands; of a key set twice, the later place.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Places(Vec<Place>);
-
-/// Where a key stands, and each item of its list.
-#[derive(Clone, Debug)]
-struct Place {
-    key: (&'static str, &'static str),
-    place: String,
-    items: Vec<String>,
-}
-
-/// Where something stands is no part of what it says.
-impl PartialEq for Places {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-
-impl Places {
-    fn note(&mut self, key: &Key, place: String, items: Vec<String>) {
-        self.0.push(Place {
-            key: (key.section, key.name),
-            place,
-            items,
-        });
-    }
-
-    /// The place of an item of a key that is a list; of the key, if that is all that is known.
-    pub(crate) fn of_item(&self, section: &str, name: &str, item: usize) -> Option<&str> {
-        let mut newest_first = self.0.iter().rev();
-        let place = newest_first.find(|place| place.key == (section, name))?;
-        Some(place.items.get(item).unwrap_or(&place.place))
-    }
-
-    /// The place of the first of `names` that was set.
-    fn first_of(&self, section: &'static str, names: &[&'static str]) -> String {
-        let place_of = |name: &&'static str| {
-            let mut newest_first = self.0.iter().rev();
-            newest_first.find(|place| place.key == (section, *name))
-        };
-        match names.iter().find_map(place_of) {
-            Some(found) => found.place.clone(),
-            None => format!("[{section}]"),
-        }
-    }
-}
-
 impl Config {
-    /// Reads the file at `path`, or the one in its usual place if there is one, and then the
-    /// environment, which goes before the file.
+    /// Reads the file at `path`, or the one in the default place if it exists, and then the environment, which takes
+    /// precedence over the file.
+    ///
+    /// # Errors
+    /// The file cannot be read, or a key or value is invalid.
     pub fn load(
         path: Option<&Path>,
         env: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
         let mut config = Self::default();
-        let mut places = Places::default();
+        let mut places = Locations::default();
         let usual = config_file();
         let (path, is_named) = (path.or(usual.as_deref()), path.is_some());
         if let Some(path) = path {
@@ -105,7 +62,7 @@ impl Config {
         Ok(config)
     }
 
-    /// Where an item of a list stands, file and line, with the key's name: for what only its user can judge.
+    /// File and line of an item of a list, with the key's name, for errors that only the user of the value can find.
     pub fn place(&self, section: &str, name: &str, item: usize) -> String {
         match self.places.of_item(section, name, item) {
             Some(place) => format!("{place}: [{section}] {name}"),
@@ -117,7 +74,7 @@ impl Config {
         &mut self,
         text: &str,
         file: &str,
-        places: &mut Places,
+        places: &mut Locations,
     ) -> Result<(), ConfigError> {
         let place = |offset: usize| {
             let before = text.get(..offset).unwrap_or(text);
@@ -145,7 +102,7 @@ impl Config {
             };
             let note = |key: &Key, offset: usize, items: &[usize]| {
                 let items = items.iter().map(|item| place(*item)).collect();
-                places.note(key, place(offset), items);
+                places.record((key.section, key.name), place(offset), items);
             };
             self.read_section(name, entries, note)
                 .map_err(|(offset, problem)| at(offset, problem))?;
@@ -174,7 +131,7 @@ impl Config {
     fn read_env(
         &mut self,
         env: impl IntoIterator<Item = (String, String)>,
-        places: &mut Places,
+        places: &mut Locations,
     ) -> Result<(), ConfigError> {
         for (variable, text) in env {
             let Some((section, name)) = variable
@@ -194,18 +151,18 @@ impl Config {
             // A text that looks like another kind: a hub may well be called 42.
             set.or_else(|e| (key.set)(self, &Value::Text(text)).map_err(|_| e))
                 .map_err(wrong)?;
-            places.note(key, place, Vec::new());
+            places.record((key.section, key.name), place, Vec::new());
         }
         Ok(())
     }
 
-    /// What no single key can see.
-    fn check(&self, places: &Places) -> Result<(), ConfigError> {
+    /// Checks keys against each other.
+    fn check(&self, places: &Locations) -> Result<(), ConfigError> {
         if self.hub.offline_after <= self.hub.stale_after {
             return Err(ConfigError {
                 place: places.first_of("hub", &["offline_after", "stale_after"]),
                 problem: format!(
-                    "[hub] offline_after: a host is stale before it is offline: {:?} must be longer than stale_after, {:?}",
+                    "[hub] offline_after: {:?} must be longer than stale_after, {:?}",
                     self.hub.offline_after, self.hub.stale_after
                 ),
             });
@@ -251,21 +208,6 @@ fn find(section: &str, name: &str) -> Result<&'static Key, String> {
     })
 }
 
-/// The nearest of what there is, or all of it.
-pub fn suggest<'a>(wrong: &str, right: impl IntoIterator<Item = &'a str>) -> String {
-    let right: Vec<&str> = right.into_iter().collect();
-    let nearest = right
-        .iter()
-        .max_by(|a, b| strsim::jaro_winkler(wrong, a).total_cmp(&strsim::jaro_winkler(wrong, b)));
-    match nearest {
-        Some(near) if strsim::jaro_winkler(wrong, near) > 0.75 => {
-            format!("; did you mean {near:?}?")
-        }
-        _ if right.is_empty() => String::new(),
-        _ => format!("; there are {}", right.join(", ")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -273,7 +215,7 @@ mod tests {
     use std::time::Duration;
 
     fn refusal(text: &str) -> String {
-        let (mut config, mut places) = (Config::default(), Places::default());
+        let (mut config, mut places) = (Config::default(), Locations::default());
         let read = config
             .read_toml(text, "config.toml", &mut places)
             .and_then(|()| config.check(&places));
@@ -305,7 +247,7 @@ mod tests {
             refusal("[tui]\ncolumns = [\"cpu\", \"mem-br\"]"),
             "config.toml:2: [tui] columns: there is no column \"mem-br\"; did you mean \"mem-bar\"?"
         );
-        assert!(refusal("[tui]\ncolumns = [\"cpu\", \"cpu\"]").contains("cpu is there twice"));
+        assert!(refusal("[tui]\ncolumns = [\"cpu\", \"cpu\"]").contains("cpu is listed twice"));
         assert!(refusal("[tui]\nsort = \"names\"").contains("did you mean \"name\"?"));
         assert!(refusal("[tui]\n\nascii = \"yes\"").starts_with("config.toml:3: [tui] ascii"));
         assert!(refusal("[hub]\nlisten = ").starts_with("config.toml:2: not TOML"));
@@ -317,7 +259,7 @@ mod tests {
         assert!(refusal("hub = 1").contains("should be a section"));
         assert_eq!(
             refusal("[hub]\nstale_after = \"40s\""),
-            "config.toml:2: [hub] offline_after: a host is stale before it is offline: 30s must be longer than stale_after, 40s"
+            "config.toml:2: [hub] offline_after: 30s must be longer than stale_after, 40s"
         );
         let both = "[hub]\nstale_after = \"40s\"\noffline_after = \"20s\"";
         assert!(refusal(both).starts_with("config.toml:3: [hub] offline_after"));
@@ -418,7 +360,7 @@ mod tests {
         let example = include_str!("../../../config.example.toml");
         let mut config = Config::default();
         let read = |config: &mut Config, text: &str| {
-            config.read_toml(text, "example", &mut Places::default())
+            config.read_toml(text, "example", &mut Locations::default())
         };
         read(&mut config, example).unwrap();
         assert_eq!(config, Config::default());
@@ -451,7 +393,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_makes_it_panic(text in "\\PC{0,200}") {
-            let _ = Config::default().read_toml(&text, "x", &mut Places::default());
+            let _ = Config::default().read_toml(&text, "x", &mut Locations::default());
             let _ = Value::from_env(&text);
         }
     }

@@ -1,4 +1,4 @@
-//! Every key of the configuration: one table that file, environment and example share.
+//! Every key of the configuration, in one table for file, environment and example.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -6,10 +6,13 @@ use std::time::Duration;
 
 use crate::address::HubAddress;
 use crate::edge::{self, EdgeConfig};
-use crate::file::Places;
-use crate::screen::{Column, Order, columns, order};
+use crate::location::Locations;
+use crate::read::{
+    addresses, boolean, bytes, commands, directory, listen, loopback, name, optional_address, path,
+    span, tags, texts,
+};
+use crate::screen::{Column, Order, Theme, columns, order, theme};
 use crate::shared::{self, ShareAlerts};
-use crate::units;
 use crate::value::Value;
 
 /// The configuration of all programs.
@@ -23,86 +26,86 @@ pub struct Config {
     pub tui: TuiConfig,
     /// `[edge]`.
     pub edge: EdgeConfig,
-    /// Where all of it stands.
-    pub(crate) places: Places,
+    /// Where each key was set.
+    pub(crate) places: Locations,
 }
 
-/// What `sysmon-agent` is told.
+/// `[agent]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AgentConfig {
     /// The hub to push to.
     pub hub: Option<HubAddress>,
     /// Time between samples.
     pub interval: Duration,
-    /// Words the host is filed under.
+    /// Tags for grouping the host.
     pub tags: Vec<String>,
-    /// Bytes of rows kept in memory while the hub is away.
+    /// Bytes of unacknowledged rows in memory.
     pub spool_memory: u64,
-    /// Bytes of rows kept on disk while the hub is away.
+    /// Bytes of unacknowledged rows on disk.
     pub spool_disk: u64,
-    /// Age past which such rows are dropped.
+    /// Age at which unacknowledged rows are dropped.
     pub spool_age: Duration,
-    /// A directory of `*.prom` files whose metrics are taken too.
+    /// A directory of `*.prom` files to collect metrics from.
     pub textfiles: Option<PathBuf>,
-    /// Commands whose output is taken too, each with the time between two runs.
+    /// Commands whose output is collected, each with its period.
     pub commands: Vec<(Duration, String)>,
 }
 
-/// What `sysmon-hub` is told.
+/// `[hub]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HubConfig {
-    /// Where it listens.
+    /// The address to listen on.
     pub listen: SocketAddr,
-    /// What it is called; the machine's name if not set.
+    /// The hub's name; by default the machine's.
     pub name: Option<String>,
-    /// Silence after which a host is stale.
+    /// A host is stale after this time without rows.
     pub stale_after: Duration,
-    /// Silence after which it is offline.
+    /// A host is offline after this time without rows.
     pub offline_after: Duration,
-    /// How long every row is kept.
+    /// Retention of full-resolution rows.
     pub retention: Duration,
-    /// Memory for rows, of all hosts together.
+    /// Memory budget for the rows of all hosts, in bytes.
     pub memory: u64,
     /// Bytes of history on disk; 0 for none.
     pub history: u64,
-    /// How long minutes are kept on disk.
+    /// Retention of rows downsampled to minutes.
     pub retention_1m: Duration,
-    /// How long hours are.
+    /// Retention of rows downsampled to hours.
     pub retention_1h: Duration,
-    /// How long certificates it issues are valid.
+    /// Validity of issued certificates.
     pub certificate_life: Duration,
-    /// What is watched, a rule a line; the usual things if not set.
+    /// Alert rules, one a line; the default rules if not set.
     pub alerts: Option<Vec<String>>,
-    /// Where alerts are told.
+    /// Receivers of notifications.
     pub notify: Vec<String>,
-    /// Times of the week in which nobody is told of some alerts.
+    /// Maintenance windows.
     pub maintenance: Vec<String>,
-    /// Edges that the hub shows itself to.
+    /// Edges that the hub connects to.
     pub edges: Vec<HubAddress>,
-    /// Hosts that edges may show.
+    /// Hosts shared with edges.
     pub share: Vec<String>,
-    /// Metrics that edges may show.
+    /// Metrics shared with edges.
     pub share_metrics: Vec<String>,
-    /// What edges may tell of alerts.
+    /// What edges may show of alerts.
     pub share_alerts: ShareAlerts,
-    /// Where programs on this machine get metrics over HTTP, an address of loopback; nowhere if not set.
+    /// Loopback address that serves metrics over HTTP; none if not set.
     pub metrics: Option<SocketAddr>,
 }
 
-/// What `sysmon-tui` is told.
+/// `[tui]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TuiConfig {
-    /// The hub to attach to; a hub inside if not set.
+    /// The hub to connect to; if not set, one inside this program.
     pub hub: Option<HubAddress>,
-    /// Colours.
+    /// Colour theme.
     pub theme: Theme,
     /// Draw with ASCII characters only.
     pub ascii: bool,
-    /// Keys other than the usual, an action a line: `open = o, enter`.
+    /// Key bindings that replace defaults, one action a line: `open = o, enter`.
     pub keys: Vec<String>,
-    /// What hosts are sorted by at the start.
+    /// Initial order of the hosts.
     pub sort: Order,
-    /// Columns of the table of hosts.
+    /// Columns of the fleet table.
     pub columns: Vec<Column>,
 }
 
@@ -117,33 +120,6 @@ impl Default for TuiConfig {
             columns: Column::all(),
         }
     }
-}
-
-/// Colours of the terminal.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Theme {
-    /// For dark backgrounds.
-    #[default]
-    Dark,
-    /// For light backgrounds.
-    Light,
-    /// As much contrast as can be had.
-    HighContrast,
-    /// Told apart by those who do not see red and green as different.
-    ColourBlind,
-    /// No colour.
-    Mono,
-}
-
-impl Theme {
-    /// Every theme, with its name.
-    pub const ALL: [(&'static str, Self); 5] = [
-        ("dark", Self::Dark),
-        ("light", Self::Light),
-        ("high-contrast", Self::HighContrast),
-        ("colour-blind", Self::ColourBlind),
-        ("mono", Self::Mono),
-    ];
 }
 
 impl Default for AgentConfig {
@@ -186,16 +162,16 @@ impl Default for HubConfig {
     }
 }
 
-/// One key.
+/// One key of the configuration.
 #[derive(Clone, Copy)]
 pub struct Key {
-    /// Its section.
+    /// Without brackets: `hub`.
     pub section: &'static str,
-    /// Its name.
+    /// As written in the file.
     pub name: &'static str,
-    /// Its default as it stands in a file; none where leaving it out means something of its own.
+    /// The default in TOML; `None` where a missing key has a meaning of its own.
     pub default: Option<&'static str>,
-    /// Reads a value into the configuration, or says what was expected.
+    /// Sets the value in a configuration; the error says what was expected.
     pub(crate) set: fn(&mut Config, &Value) -> Result<(), String>,
 }
 
@@ -222,10 +198,10 @@ macro_rules! key {
 const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_hours(24);
 
-/// All columns, as a file has them.
+/// All columns, in TOML.
 const COLUMNS: &str = r#"["up", "cpu-line", "cpu", "mem-bar", "mem", "load", "net-line", "net.rx", "net.tx", "disk.read", "disk.write", "fs", "temp"]"#;
 
-/// Every key there is.
+/// Every key.
 pub fn keys() -> &'static [Key] {
     &[
         key!(agent.hub, None, optional_address),
@@ -299,165 +275,4 @@ pub fn keys() -> &'static [Key] {
         key!(edge.proxy_user_header, None, |v| edge::header(v).map(Some)),
         key!(edge.logins, None, |v| path(v).map(Some)),
     ]
-}
-
-fn optional_address(value: &Value) -> Result<Option<HubAddress>, String> {
-    let text = value.text("a text such as \"lan-box:7979\"")?;
-    text.parse()
-        .map(Some)
-        .map_err(|e: crate::HubAddressError| e.to_string())
-}
-
-fn directory(value: &Value) -> Result<PathBuf, String> {
-    let path = PathBuf::from(value.text("a directory such as \"/var/lib/sysmon/textfiles\"")?);
-    if path.is_absolute() {
-        Ok(path)
-    } else {
-        Err(format!("{} should begin at the root: /…", path.display()))
-    }
-}
-
-fn path(value: &Value) -> Result<PathBuf, String> {
-    let path = PathBuf::from(value.text("a file such as \"/etc/sysmon/edge.pem\"")?);
-    if path.is_absolute() {
-        Ok(path)
-    } else {
-        Err(format!("{} should begin at the root: /…", path.display()))
-    }
-}
-
-fn commands(value: &Value) -> Result<Vec<(Duration, String)>, String> {
-    const COMMANDS_MAX: usize = 16;
-    let list = value.list("a list of texts such as [\"60s /usr/local/bin/backup-age\"]")?;
-    if list.len() > COMMANDS_MAX {
-        return Err(format!(
-            "{} commands are over the limit of {COMMANDS_MAX}",
-            list.len()
-        ));
-    }
-    let command = |text: &String| {
-        let (period, command) = text
-            .trim()
-            .split_once(char::is_whitespace)
-            .unwrap_or_default();
-        let period = units::duration(period).filter(|period| *period >= SECOND);
-        match period {
-            Some(period) if !command.trim().is_empty() => Ok((period, command.trim().to_owned())),
-            _ => Err(format!(
-                "{text:?} is not a period of at least 1s and a command; write for example \"60s /usr/local/bin/backup-age\""
-            )),
-        }
-    };
-    list.iter().map(command).collect()
-}
-
-fn listen(value: &Value) -> Result<SocketAddr, String> {
-    let text = value.text("a text such as \"[::]:7979\"")?;
-    text.parse().map_err(|_| {
-        format!("{text:?} is not an address and port; write for example \"[::]:7979\" or \"0.0.0.0:7979\"")
-    })
-}
-
-fn loopback(value: &Value) -> Result<SocketAddr, String> {
-    let text = value.text("a text such as \"127.0.0.1:9797\"")?;
-    match text.parse::<SocketAddr>() {
-        Ok(address) if address.ip().is_loopback() => Ok(address),
-        Ok(address) => Err(format!(
-            "{} is not on loopback: what is served there is neither encrypted nor asks who reads it, so only this machine may; write for example \"127.0.0.1:9797\" or \"[::1]:9797\"",
-            address.ip()
-        )),
-        Err(_) => Err(format!(
-            "{text:?} is not an address and port; write for example \"127.0.0.1:9797\" or \"[::1]:9797\""
-        )),
-    }
-}
-
-fn name(value: &Value) -> Result<String, String> {
-    let text = value.text("a text")?;
-    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    let first = text.starts_with(|c: char| c.is_ascii_alphanumeric());
-    if first && text.len() <= 63 && text.chars().all(fits) {
-        Ok(text.to_owned())
-    } else {
-        Err(format!(
-            "{text:?} cannot be a name: use up to 63 letters, digits, dots, dashes or underscores"
-        ))
-    }
-}
-
-fn addresses(value: &Value) -> Result<Vec<HubAddress>, String> {
-    let one = |text: &String| {
-        text.parse()
-            .map_err(|e: crate::HubAddressError| e.to_string())
-    };
-    texts(value, 16)?.iter().map(one).collect()
-}
-
-pub(crate) fn texts(value: &Value, max: usize) -> Result<Vec<String>, String> {
-    let texts = value.list("a list of texts")?;
-    if texts.len() > max {
-        return Err(format!("{} are over the limit of {max}", texts.len()));
-    }
-    Ok(texts.to_vec())
-}
-
-fn tags(value: &Value) -> Result<Vec<String>, String> {
-    /// As many as a hub keeps.
-    const TAGS_MAX: usize = 16;
-    let tags = value.list("a list of texts such as [\"home\", \"desk\"]")?;
-    if tags.len() > TAGS_MAX {
-        return Err(format!(
-            "{} tags are over the limit of {TAGS_MAX}",
-            tags.len()
-        ));
-    }
-    tags.iter()
-        .map(|tag| name(&Value::Text(tag.clone())))
-        .collect()
-}
-
-fn span(value: &Value, min: Duration, max: Duration) -> Result<Duration, String> {
-    let expected = "a duration such as \"500ms\", \"1s\" or \"10m\"";
-    let text = value.text(expected)?;
-    let span = units::duration(text).ok_or_else(|| {
-        format!("{text:?} is not a duration; write for example \"500ms\", \"1s\" or \"10m\"")
-    })?;
-    if (min..=max).contains(&span) {
-        Ok(span)
-    } else {
-        Err(format!(
-            "{text:?} is out of range: from {min:?} to {} s",
-            max.as_secs()
-        ))
-    }
-}
-
-fn bytes(value: &Value, min: u64) -> Result<u64, String> {
-    let bytes = match value {
-        Value::Integer(bytes) => u64::try_from(*bytes).ok(),
-        other => units::size(other.text("a size such as \"64MiB\"")?),
-    };
-    match bytes {
-        None => Err(format!(
-            "{value} is not a size; write for example \"64MiB\" or \"1GB\""
-        )),
-        Some(bytes) if bytes < min => Err(format!("{value} is too little: at least {min} bytes")),
-        Some(bytes) => Ok(bytes),
-    }
-}
-
-fn theme(value: &Value) -> Result<Theme, String> {
-    let text = value.text("a text")?;
-    let found = Theme::ALL.iter().find(|(name, _)| *name == text);
-    found.map(|(_, theme)| *theme).ok_or_else(|| {
-        let names = Theme::ALL.map(|(name, _)| name).join(", ");
-        format!("there is no theme {text:?}; there are {names}")
-    })
-}
-
-fn boolean(value: &Value) -> Result<bool, String> {
-    match value {
-        Value::Boolean(value) => Ok(*value),
-        other => Err(format!("{other} is not true or false")),
-    }
 }

@@ -1,15 +1,22 @@
-//! What every sysmon command shares: the configuration file, state directories, logs and exit codes.
+//! What every sysmon command shares: configuration, state directories, logs and exit codes.
+//!
+//! Keys are read by hand-written readers over `toml`'s spans because neither figment nor `config` reports the line of an
+//! invalid value or suggests the nearest key.
+#![warn(clippy::missing_errors_doc)]
 
 mod address;
 mod command;
 mod edge;
 mod file;
 mod keys;
+mod location;
 pub mod notify;
 mod places;
+mod read;
 mod screen;
 mod shared;
 mod stop;
+mod suggest;
 pub mod time;
 mod units;
 mod value;
@@ -18,10 +25,11 @@ mod weekly;
 pub use address::{DEFAULT_PORT, HubAddress, HubAddressError};
 pub use command::{CommonArgs, Failure, init_logs, note, print, run};
 pub use edge::EdgeConfig;
-pub use file::{ConfigError, suggest};
-pub use keys::{AgentConfig, Config, HubConfig, Key, Theme, TuiConfig, keys};
+pub use file::ConfigError;
+pub use keys::{AgentConfig, Config, HubConfig, Key, TuiConfig, keys};
 pub use places::{Program, config_file, host_name, state_dir};
-pub use screen::{Column, Order};
+pub use screen::{Column, Order, Theme};
 pub use shared::ShareAlerts;
 pub use stop::{Hangup, Hangups, end_signal, stop_signal};
-pub use weekly::Weekly;
+pub use suggest::suggest;
+pub use weekly::{Weekly, WeeklyError};

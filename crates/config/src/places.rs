@@ -1,4 +1,4 @@
-//! Where files are kept.
+//! Default paths of configuration and state.
 
 use std::path::{Path, PathBuf};
 
@@ -32,12 +32,12 @@ fn project() -> Option<ProjectDirs> {
     ProjectDirs::from("", "", "sysmon")
 }
 
-/// The configuration file's usual place; none where there is no home directory.
+/// The default configuration file; `None` without a home directory.
 pub fn config_file() -> Option<PathBuf> {
     project().map(|project| project.config_dir().join("config.toml"))
 }
 
-/// Where a program keeps its identity and state: `flag`, or its usual place.
+/// A program's state directory, which holds its identity too: `flag`, or the default.
 ///
 /// On Linux `~/.local/state/sysmon/PROGRAM`; without a home directory `/var/lib/sysmon/PROGRAM`.
 pub fn state_dir(program: Program, flag: Option<&Path>) -> PathBuf {

@@ -1,9 +1,9 @@
-//! How the table of hosts is shown: its columns and their order.
+//! Display settings of the terminal: theme, columns and order of the fleet table.
 
-use crate::file::suggest;
+use crate::suggest::suggest;
 use crate::value::Value;
 
-/// A column of the table of hosts.
+/// A column of the fleet table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Column {
     /// How long the host has been up.
@@ -35,7 +35,7 @@ pub enum Column {
 }
 
 impl Column {
-    /// Every column with its name, in the order in which they usually stand.
+    /// Every column with its name, in the default order.
     pub const ALL: [(&'static str, Self); 13] = [
         ("up", Self::Up),
         ("cpu-line", Self::CpuLine),
@@ -64,10 +64,10 @@ impl Column {
     }
 }
 
-/// What hosts are in order of.
+/// What hosts are sorted by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Order {
-    /// How bad they are, worst first.
+    /// Severity, worst first.
     #[default]
     Worst,
     /// Their names.
@@ -100,7 +100,34 @@ impl Order {
     ];
 }
 
-/// What is called so in a table, or what is near.
+/// Colour theme of the terminal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Theme {
+    /// For dark backgrounds.
+    #[default]
+    Dark,
+    /// For light backgrounds.
+    Light,
+    /// Maximum contrast.
+    HighContrast,
+    /// Distinguishable with red-green colour blindness.
+    ColourBlind,
+    /// No colour.
+    Mono,
+}
+
+impl Theme {
+    /// Every theme, with its name.
+    pub const ALL: [(&'static str, Self); 5] = [
+        ("dark", Self::Dark),
+        ("light", Self::Light),
+        ("high-contrast", Self::HighContrast),
+        ("colour-blind", Self::ColourBlind),
+        ("mono", Self::Mono),
+    ];
+}
+
+/// Looks `text` up in a table of names.
 fn named<T: Copy>(table: &[(&'static str, T)], text: &str, what: &str) -> Result<T, String> {
     let found = table.iter().find(|(name, _)| *name == text);
     found.map(|(_, value)| *value).ok_or_else(|| {
@@ -115,7 +142,7 @@ pub(crate) fn columns(value: &Value) -> Result<Vec<Column>, String> {
     for name in value.list("a list of columns such as [\"cpu\", \"mem\", \"load\"]")? {
         let column = named(&Column::ALL, name, "column")?;
         if columns.contains(&column) {
-            return Err(format!("{name} is there twice"));
+            return Err(format!("{name} is listed twice"));
         }
         columns.push(column);
     }
@@ -129,4 +156,14 @@ pub(crate) fn order(value: &Value) -> Result<Order, String> {
         value.text("a text such as \"worst\"")?,
         "order",
     )
+}
+
+/// A theme by its name; the American spelling is accepted too.
+pub(crate) fn theme(value: &Value) -> Result<Theme, String> {
+    let text = value.text("a text")?;
+    let name = match text {
+        "color-blind" => "colour-blind",
+        other => other,
+    };
+    named(&Theme::ALL, name, "theme")
 }

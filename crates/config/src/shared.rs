@@ -1,8 +1,8 @@
-//! What the hub shares with the public.
+//! What the hub shares with edges.
 
 use crate::value::Value;
 
-/// Metrics of a host's line, by their short names.
+/// Aliases of the metrics that can be shared.
 const NAMES: [&str; 9] = [
     "cpu",
     "mem",
@@ -15,10 +15,10 @@ const NAMES: [&str; 9] = [
     "temp.max",
 ];
 
-/// All of them, as a file has them.
+/// All of them, in TOML.
 pub(crate) const METRICS: &str = r#"["cpu", "mem", "load1", "net.rx", "net.tx", "disk.read", "disk.write", "fs.worst", "temp.max"]"#;
 
-/// What is told of alerts in public.
+/// What edges may show of alerts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ShareAlerts {
     /// Nothing.
@@ -26,7 +26,7 @@ pub enum ShareAlerts {
     /// Names of the rules.
     #[default]
     Names,
-    /// Their words too.
+    /// Names and summaries.
     Summaries,
 }
 

@@ -1,9 +1,9 @@
-//! When a program is told to stop, or to read its configuration again.
+//! Signals that stop a program or make it reload its configuration.
 
 #[cfg(unix)]
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Done when somebody presses ctrl-C, closes the terminal, or the system asks the program to end.
+/// Completes on SIGINT, SIGTERM or SIGHUP.
 pub async fn stop_signal() {
     let mut hangups = Hangups::new();
     tokio::select! {
@@ -12,13 +12,13 @@ pub async fn stop_signal() {
     }
 }
 
-/// The same but for hang-ups, for programs that [`Hangups`] tell to read their configuration again.
+/// Completes on SIGINT or SIGTERM, for programs that reload on SIGHUP (see [`Hangups`]).
 pub async fn end_signal() {
     #[cfg(unix)]
     {
         let mut waiting = tokio::task::JoinSet::new();
         for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
-            // A signal that cannot be waited for ends the program the hard way, as it would anyway.
+            // Without a handler the signal ends the program at once.
             if let Ok(mut signal) = signal(kind) {
                 waiting.spawn(async move { signal.recv().await });
             }
@@ -34,13 +34,13 @@ pub async fn end_signal() {
 /// What a hang-up (SIGHUP) means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hangup {
-    /// Somebody sent it: the configuration is to be read again.
+    /// A request to reload the configuration.
     Reload,
-    /// The terminal that the program was started from is gone, and with it whoever would stop it.
+    /// The terminal that started the program was closed.
     TerminalGone,
 }
 
-/// Hang-ups from here on; where there is no such signal, none ever comes.
+/// Receives SIGHUP; never yields on systems without it.
 #[derive(Debug)]
 pub struct Hangups {
     #[cfg(unix)]
@@ -50,7 +50,7 @@ pub struct Hangups {
 }
 
 impl Hangups {
-    /// Takes them from here on.
+    /// Starts receiving.
     pub fn new() -> Self {
         Self {
             #[cfg(unix)]
@@ -65,7 +65,7 @@ impl Hangups {
         #[cfg(unix)]
         if let Some(signal) = &mut self.signal {
             signal.recv().await;
-            // A terminal that is gone is no terminal any more: then this is its last message.
+            // Standard input stops being a terminal when the terminal is closed.
             return if self.had_terminal && !has_terminal() {
                 Hangup::TerminalGone
             } else {

@@ -1,4 +1,4 @@
-//! Moments and spans as people say them.
+//! Moments and durations: parsing and formatting.
 
 use std::time::Duration;
 
@@ -9,14 +9,14 @@ use thiserror::Error;
 
 use crate::units;
 
-/// A text that names no moment.
+/// The text is not a moment.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error(
     "{0:?} is not a time; write for example \"14:03\", \"-2h\", \"yesterday 9:00\" or \"2026-01-31 14:03\""
 )]
 pub struct MomentError(String);
 
-/// A text that names no span.
+/// The text is not a duration.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error(
     "{text:?} is not a span of time{hint}; write for example \"30s\", \"10m\", \"1h30m\" or \"2d\""
@@ -28,9 +28,12 @@ pub struct SpanError {
 
 /// Reads a moment, in Unix milliseconds.
 ///
-/// "now", "-2h", "2h ago", "14:03" and "14:03:20" (the last time it was that late), "yesterday
+/// "now", "-2h", "2h ago", "14:03" and "14:03:20" (the most recent such time), "yesterday
 /// 9:00", "today 9:00", "2026-01-31", "2026-01-31 14:03", RFC 3339, and Unix seconds ("@1769868180")
-/// or milliseconds. Times of day are of `zone`.
+/// or milliseconds. Times of day are in `zone`.
+///
+/// # Errors
+/// The text is none of these.
 pub fn parse_moment(text: &str, now_ms: i64, zone: &TimeZone) -> Result<i64, MomentError> {
     let wrong = || MomentError(text.chars().take(80).collect());
     let trimmed = text.trim();
@@ -64,7 +67,7 @@ pub fn parse_moment(text: &str, now_ms: i64, zone: &TimeZone) -> Result<i64, Mom
     };
     let ms = match date {
         Some(date) => at(date),
-        // Later than now can only mean yesterday: nobody looks into the future.
+        // A time of day later than now means yesterday's.
         None => at(now.date())
             .filter(|ms| *ms <= now_ms)
             .or_else(|| at(now.date().checked_sub(1.day()).ok()?)),
@@ -108,7 +111,10 @@ fn time_of_day(text: &str) -> Option<Time> {
     Time::new(hour, minute, second, 0).ok()
 }
 
-/// Reads a span such as "10m".
+/// Reads a duration such as "10m".
+///
+/// # Errors
+/// The text is not a duration, or is zero.
 pub fn parse_span(text: &str) -> Result<Duration, SpanError> {
     let span = units::duration(text).filter(|span| !span.is_zero());
     span.ok_or_else(|| SpanError {
@@ -117,12 +123,12 @@ pub fn parse_span(text: &str) -> Result<Duration, SpanError> {
     })
 }
 
-/// What is wrong with a span, where that is easily said.
+/// A hint for common mistakes.
 fn hint(text: &str) -> &'static str {
     if text.starts_with(['-', '\u{2212}']) {
-        ": it needs no sign, it always reaches back"
+        ": leave out the sign, it always counts back from now"
     } else if units::duration(text).is_some() {
-        ": it has to be longer than nothing"
+        ": it must be greater than zero"
     } else if text.ends_with(['y', 'Y']) {
         ": a year is \"365d\""
     } else {
@@ -130,7 +136,7 @@ fn hint(text: &str) -> &'static str {
     }
 }
 
-/// A span as people say it, in its two largest units: `2 h 11 m`, `41 s`.
+/// A duration in its two largest units: `2 h 11 m`, `41 s`.
 pub fn format_span(ms: i64) -> String {
     let seconds = ms.unsigned_abs() / 1000;
     let (d, h, m, s) = (
@@ -152,7 +158,7 @@ pub fn format_clock(ms: i64, zone: &TimeZone) -> String {
     format(ms, zone, "%H:%M:%S")
 }
 
-/// Date and time where this machine is.
+/// Date and time in the machine's zone.
 pub fn format_local(ms: i64) -> String {
     format_moment(ms, &TimeZone::system())
 }
@@ -188,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn moments_are_read_as_people_say_them() {
+    fn moments_parse_in_every_documented_form() {
         assert_eq!(at("now"), "2026-01-31 14:03:07");
         assert_eq!(at("-2h"), "2026-01-31 12:03:07");
         assert_eq!(at("1h30m ago"), "2026-01-31 12:33:07");
@@ -222,13 +228,13 @@ mod tests {
         assert_eq!(format_span(90_000_000), "1 d 1 h");
         assert!(parse_span("10m").is_ok() && parse_span("3d").is_ok());
         for (wrong, why) in [
-            ("-5m", "no sign"),
-            ("0s", "than nothing"),
+            ("-5m", "the sign"),
+            ("0s", "than zero"),
             ("100y", "365d"),
             ("x", "30s"),
         ] {
-            let told = parse_span(wrong).unwrap_err().to_string();
-            assert!(told.contains(why), "{told}");
+            let error = parse_span(wrong).unwrap_err().to_string();
+            assert!(error.contains(why), "{error}");
         }
     }
 

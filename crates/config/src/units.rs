@@ -1,4 +1,4 @@
-//! Durations and sizes as people write them.
+//! Parsing of durations and sizes.
 
 use std::time::Duration;
 

@@ -1,17 +1,17 @@
-//! A value as a file or the environment gives it, before its key has made sense of it.
+//! A raw value from the file or the environment.
 
 use std::fmt;
 
 use toml::de::DeValue;
 
-/// A value before its key has made sense of it.
+/// A raw value, before its key interprets it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Value {
     Text(String),
     Integer(i64),
     Boolean(bool),
     List(Vec<String>),
-    /// Of a kind no key has.
+    /// A kind that no key accepts.
     Other(&'static str),
 }
 

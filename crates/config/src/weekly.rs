@@ -1,44 +1,54 @@
-//! A time of the week, such as `sun 02:00-04:00`.
+//! Maintenance windows: recurring times of the week such as `sun 02:00-04:00`.
 
 use std::str::FromStr;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use thiserror::Error;
 
 const DAYS: [&str; 7] = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
 
 const MINUTES_A_DAY: i32 = 24 * 60;
 
-/// A stretch of time that comes again every week or day, in the machine's own time zone.
+/// A window that recurs weekly or daily, in the machine's time zone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Weekly {
-    /// Days on which it begins, from Monday.
+    /// Days on which the window starts, from Monday.
     days: [bool; 7],
     /// Minutes after midnight.
     from: i32,
     until: i32,
 }
 
+/// The text is not a maintenance window.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum WeeklyError {
+    /// Not days, a space, and two times of day.
+    #[error(
+        "is not days and a time: write for example \"sun 02:00-04:00\" or \"daily 23:00-01:00\""
+    )]
+    Syntax,
+    /// The window has no length.
+    #[error("starts and ends at the same time")]
+    Empty,
+}
+
 impl FromStr for Weekly {
-    type Err = String;
+    type Err = WeeklyError;
 
     /// `daily 01:00-02:00`, `sun 23:00-01:00`, `mon-fri 12:00-13:00`, `sat,sun 00:00-24:00`.
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || {
-            "is not days and a time: write for example \"sun 02:00-04:00\" or \"daily 23:00-01:00\""
-                .to_owned()
-        };
-        let (days, times) = text.trim().split_once(' ').ok_or_else(wrong)?;
-        let (from, until) = times.trim().split_once('-').ok_or_else(wrong)?;
+    fn from_str(text: &str) -> Result<Self, WeeklyError> {
+        let (days, times) = text.trim().split_once(' ').ok_or(WeeklyError::Syntax)?;
+        let (from, until) = times.trim().split_once('-').ok_or(WeeklyError::Syntax)?;
         let (from, until) = (
-            minutes(from).ok_or_else(wrong)?,
-            minutes(until).ok_or_else(wrong)?,
+            minutes(from).ok_or(WeeklyError::Syntax)?,
+            minutes(until).ok_or(WeeklyError::Syntax)?,
         );
         if from == until || from == MINUTES_A_DAY {
-            return Err("ends when it begins".to_owned());
+            return Err(WeeklyError::Empty);
         }
         Ok(Self {
-            days: read_days(days).ok_or_else(wrong)?,
+            days: read_days(days).ok_or(WeeklyError::Syntax)?,
             from,
             until,
         })
@@ -70,7 +80,7 @@ fn read_days(text: &str) -> Option<[bool; 7]> {
 }
 
 impl Weekly {
-    /// Whether a moment is in it.
+    /// Whether the window contains a moment.
     pub fn includes(&self, ms: i64) -> bool {
         self.includes_in(ms, &TimeZone::system())
     }
@@ -107,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn windows_come_again() {
+    fn windows_recur_on_their_days() {
         assert!(includes("sun 02:00-04:00", 0, 3) && includes("sun 02:00-04:00", 7, 2));
         assert!(!includes("sun 02:00-04:00", 0, 4) && !includes("sun 02:00-04:00", 1, 3));
         assert!(includes("sun 23:00-01:00", 0, 23) && includes("sun 23:00-01:00", 1, 0));

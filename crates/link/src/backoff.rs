@@ -1,8 +1,8 @@
-//! How long to wait before the next attempt.
+//! Exponential back-off between attempts. Pure.
 
 use std::time::Duration;
 
-/// Exponential back-off with jitter, so that a thousand agents do not return in one instant.
+/// Exponential back-off with jitter, so that a thousand agents do not reconnect at the same instant.
 #[derive(Clone, Debug)]
 pub struct Backoff {
     base: Duration,
@@ -20,7 +20,7 @@ impl Backoff {
         }
     }
 
-    /// The next wait; `random` from 0 to 1 places it between half and all of the present ceiling.
+    /// The next wait: between half of the current ceiling (`random` = 0) and all of it (`random` = 1).
     pub fn next(&mut self, random: f64) -> Duration {
         let ceiling = self
             .base
@@ -30,14 +30,14 @@ impl Backoff {
         ceiling.mul_f64(0.5 + 0.5 * random.clamp(0.0, 1.0))
     }
 
-    /// Begins anew, after a success.
+    /// Starts over after a success.
     pub fn reset(&mut self) {
         self.attempts = 0;
     }
 }
 
 impl Default for Backoff {
-    /// From a quarter of a second to half a minute.
+    /// From 250 ms to 30 s.
     fn default() -> Self {
         Self::new(Duration::from_millis(250), Duration::from_secs(30))
     }
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn waits_double_up_to_the_maximum_and_are_jittered() {
+    fn waits_double_up_to_the_maximum_with_jitter() {
         let mut backoff = Backoff::default();
         assert_eq!(backoff.next(1.0), Duration::from_millis(250));
         assert_eq!(backoff.next(0.0), Duration::from_millis(250));

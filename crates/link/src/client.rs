@@ -1,19 +1,20 @@
-//! The side that connects: agents, terminals, and the hub towards its edges.
+//! The connecting side: agents, terminals, and the hub towards its edges.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use quinn::{ClientConfig, Connection, Endpoint, EndpointConfig, SendStream, TokioRuntime};
 use sysmon_certs::{Fingerprint, Identity, JoinKey, Role, Token, join_config, server_name};
+use sysmon_clock::{Clock, Random};
 use sysmon_wire::message::{Blob, Hello, JoinReply, JoinRequest, Purpose, Reply, Request, Welcome};
-use sysmon_wire::{ALPN, Label, MINOR, UnixMs};
+use sysmon_wire::{ALPN, Label, MINOR};
 
-use crate::renewal::is_due;
-use crate::transport::{HELLO_TIMEOUT, bind, client_config, farewell, quic_config};
+use crate::certificate::is_renewal_due;
+use crate::transport::{HELLO_TIMEOUT, bind, client_config, close_endpoint, quic_config};
 use crate::{CloseCode, FrameReceiver, FrameSender, LinkError};
 
-/// Time to wait for an answer from one address before the next is tried.
+/// Time to wait for one address before trying the next.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Opens connections to a hub with one identity.
@@ -21,18 +22,19 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 pub struct Connector {
     endpoint: Endpoint,
     pub(crate) credentials: Arc<Mutex<Credentials>>,
-    /// One for each connector that uses the socket.
+    /// Counts the connectors that share the socket.
     users: Arc<()>,
     version: Label,
+    clock: Clock,
 }
 
-/// What a connector shows from its next connection on.
+/// What a connector presents from its next connection on.
 #[derive(Debug)]
 pub(crate) struct Credentials {
     config: ClientConfig,
-    /// None while it joins.
+    /// `None` before joining.
     pub(crate) identity: Option<Identity>,
-    /// Whether the last hub it was shown to would renew it.
+    /// Whether it was due for renewal at the last connection.
     pub(crate) is_due: bool,
 }
 
@@ -49,29 +51,36 @@ impl Credentials {
 /// A connection to a hub after its welcome.
 #[derive(Debug)]
 pub struct HubSession {
-    /// The connection.
+    /// The QUIC connection, for further streams.
     pub connection: Connection,
-    /// Control frames up.
+    /// Sends control frames to the hub.
     pub sender: FrameSender,
-    /// Control frames down.
+    /// Receives the hub's control frames.
     pub receiver: FrameReceiver,
-    /// Name of the hub.
+    /// The hub's name.
     pub hub: Label,
-    /// Version of its program.
+    /// The version of the hub's program.
     pub version: Label,
-    /// Minor version both sides use.
+    /// The minor protocol version that both sides use.
     pub minor: u16,
-    /// How far this machine's clock is ahead of the hub's, give or take half a round trip.
+    /// How far this machine's clock is ahead of the hub's, accurate to half a round trip.
     pub clock_offset_ms: i64,
 }
 
 impl Connector {
-    /// Connects as `identity`; `version` is the program's, for people.
-    pub fn new(identity: &Identity, version: &str) -> Result<Self, LinkError> {
-        Self::from_credentials(Credentials::of(identity)?, version)
+    /// Connects as `identity`; `version` is that of the program, for display.
+    ///
+    /// # Errors
+    /// No socket can be opened, or TLS rejects the identity.
+    pub fn new(identity: &Identity, version: &str, clock: &Clock) -> Result<Self, LinkError> {
+        Self::from_credentials(Credentials::of(identity)?, version, clock)
     }
 
-    fn from_credentials(credentials: Credentials, version: &str) -> Result<Self, LinkError> {
+    fn from_credentials(
+        credentials: Credentials,
+        version: &str,
+        clock: &Clock,
+    ) -> Result<Self, LinkError> {
         let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
         let socket = bind(any).map_err(LinkError::Socket)?;
         let config = EndpointConfig::default();
@@ -82,26 +91,41 @@ impl Connector {
             credentials: Arc::new(Mutex::new(credentials)),
             users: Arc::new(()),
             version: Label::new(version),
+            clock: clock.clone(),
         })
     }
 
-    /// For a machine without an identity: connects to the hub whose authority has this fingerprint.
-    pub fn for_joining(fingerprint: Fingerprint, version: &str) -> Result<Self, LinkError> {
+    /// For a machine without an identity: connects only to the hub whose authority has this fingerprint.
+    ///
+    /// # Errors
+    /// No socket can be opened, or TLS cannot be set up.
+    pub fn for_joining(
+        fingerprint: Fingerprint,
+        version: &str,
+        clock: &Clock,
+    ) -> Result<Self, LinkError> {
         let tls = join_config(fingerprint, &[ALPN])?;
         let credentials = Credentials {
             config: quic_config(tls)?,
             identity: None,
             is_due: false,
         };
-        Self::from_credentials(credentials, version)
+        Self::from_credentials(credentials, version, clock)
     }
 
-    /// One that connects as another identity over the same socket.
+    /// A connector with another identity on the same socket.
+    ///
+    /// # Errors
+    /// TLS rejects the identity.
     pub fn with_identity(&self, identity: &Identity) -> Result<Self, LinkError> {
         Ok(Self {
             credentials: Arc::new(Mutex::new(Credentials::of(identity)?)),
             ..self.clone()
         })
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     pub(crate) fn credentials(&self) -> MutexGuard<'_, Credentials> {
@@ -110,12 +134,18 @@ impl Connector {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Connects to `target`, a `HOST:PORT`, and says hello. Every address of the name is tried.
+    /// Connects to `target` (`HOST:PORT`) and says hello, trying every address of the name.
+    ///
+    /// # Errors
+    /// The name does not resolve, no address answers, or the hub refuses.
     pub async fn connect(&self, target: &str, purpose: Purpose) -> Result<HubSession, LinkError> {
         self.connect_as(target, Role::Hub, purpose).await
     }
 
-    /// Connects to a peer of another role that listens: an edge.
+    /// Like [`Connector::connect`], to a listener of another role: an edge.
+    ///
+    /// # Errors
+    /// As [`Connector::connect`].
     pub async fn connect_as(
         &self,
         target: &str,
@@ -134,7 +164,7 @@ impl Connector {
                 .await
             {
                 Ok(session) => return Ok(session),
-                // A refusal is an answer: another address of the same hub would give the same.
+                // The hub would refuse on its other addresses too.
                 Err(e @ (LinkError::Refused(_) | LinkError::Certificate(_))) => return Err(e),
                 Err(e) => error = e,
             }
@@ -186,10 +216,8 @@ impl Connector {
         let (send, recv) = connection.open_bi().await?;
         let mut sender = FrameSender::new(send);
         let mut receiver = FrameReceiver::new(recv);
-        let now = UnixMs::from_system(SystemTime::now());
+        let now = self.clock.now();
         let version = self.version.clone();
-        // A hub that refuses our certificate closes the connection; its reason is worth more than
-        // the failure to write or read.
         let hello = Hello {
             minor: MINOR,
             version,
@@ -222,8 +250,10 @@ impl Connector {
                 };
                 let mut credentials = self.credentials();
                 let identity = credentials.identity.as_ref();
-                credentials.is_due = identity
-                    .is_some_and(|own| is_due(&session.connection, session.clock_offset_ms, own));
+                credentials.is_due = identity.is_some_and(|identity| {
+                    let now = self.clock.system_time();
+                    is_renewal_due(&session.connection, now, session.clock_offset_ms, identity)
+                });
                 drop(credentials);
                 Ok(session)
             }
@@ -231,28 +261,33 @@ impl Connector {
                 connection.close(CloseCode::Done.into(), b"");
                 Err(LinkError::Refused(reason.to_string()))
             }
+            // A hub that refuses the certificate closes the connection: that reason says more than a failed read.
             Ok(None) | Err(LinkError::StreamEnded) => Err(connection.closed().await.into()),
             Err(error) => Err(connection.close_reason().map_or(error, Into::into)),
         }
     }
 
-    /// Closes every connection, and leaves the word time to go out. A socket that others use too stays
-    /// open: its connections close when they are dropped.
+    /// Closes every connection and waits briefly for the close frames to leave. A socket shared with other connectors
+    /// stays open: its connections close when they are dropped.
     pub async fn close(&self) {
         if Arc::strong_count(&self.users) == 1 {
-            farewell(&self.endpoint, b"stopping").await;
+            close_endpoint(&self.endpoint, b"stopping").await;
         }
     }
 
-    /// Gets a first certificate with a token: a key pair is made here, and signed by the hub.
+    /// Enrols this machine: generates a key pair here and has the hub sign it, authorized by the token.
+    ///
+    /// # Errors
+    /// The connection fails, the hub refuses the token, or its answer does not match the token.
     pub async fn join(
         &self,
         target: &str,
         token: &Token,
         name: &str,
+        random: &Random,
     ) -> Result<Identity, LinkError> {
         let mut session = self.connect(target, Purpose::Join).await?;
-        let key = JoinKey::generate()?;
+        let key = JoinKey::generate(random)?;
         let request = JoinRequest {
             secret: Blob(token.secret().to_vec()),
             name: Label::new(name),
@@ -275,19 +310,22 @@ impl Connector {
     }
 }
 
-/// The address as people write it.
+/// An IPv4 address without its IPv6 mapping, for messages.
 fn plain(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
 impl HubSession {
-    /// Sends a request; its replies come on a stream of their own.
+    /// Opens a stream for `request`.
+    ///
+    /// # Errors
+    /// The connection is lost.
     pub async fn request(&self, request: &Request) -> Result<Replies, LinkError> {
         Replies::open(&self.connection, request).await
     }
 }
 
-/// Answers to one request. Dropping it cancels the request.
+/// The replies to one request. Dropping it cancels the request.
 #[derive(Debug)]
 pub struct Replies {
     frames: FrameReceiver,
@@ -296,6 +334,9 @@ pub struct Replies {
 
 impl Replies {
     /// Opens a stream for `request`.
+    ///
+    /// # Errors
+    /// The connection is lost.
     pub async fn open(connection: &Connection, request: &Request) -> Result<Self, LinkError> {
         let (send, recv) = connection.open_bi().await?;
         let mut sender = FrameSender::new(send);
@@ -307,18 +348,11 @@ impl Replies {
         })
     }
 
-    /// The next answer; `None` after the last. Can be dropped and called again.
+    /// The next reply; `None` after the last. Cancel-safe.
+    ///
+    /// # Errors
+    /// The stream ends early or carries bytes that do not decode.
     pub async fn next(&mut self) -> Result<Option<Reply>, LinkError> {
         self.frames.next().await
     }
-}
-
-/// The address an agent or terminal on the hub's own machine connects to.
-pub(crate) fn loopback_of(listening: SocketAddr) -> SocketAddr {
-    let ip = match listening {
-        SocketAddr::V4(v4) if v4.ip().is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        SocketAddr::V6(v6) if v6.ip().is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        other => other.ip().to_canonical(),
-    };
-    SocketAddr::new(ip, listening.port())
 }

@@ -1,4 +1,4 @@
-//! What can go wrong between two programs, in words for people.
+//! Errors of a link, and the codes that close connections and streams.
 
 use std::io;
 use std::net::SocketAddr;
@@ -8,18 +8,18 @@ use sysmon_certs::CertError;
 use sysmon_wire::codec::CodecError;
 use thiserror::Error;
 
-/// Why a connection or stream was closed; the number travels.
+/// Why a connection or stream was closed, as its QUIC error code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CloseCode {
-    /// Nothing is wrong.
+    /// Finished without an error.
     Done = 0,
-    /// The peer may not do this.
+    /// The peer is not allowed to do this.
     Refused = 1,
-    /// The peer did not keep to the protocol.
+    /// The peer violated the protocol.
     Protocol = 2,
     /// The program is stopping.
     Shutdown = 3,
-    /// A limit was reached.
+    /// The peer exceeded a limit.
     Limit = 4,
 }
 
@@ -32,44 +32,44 @@ impl From<CloseCode> for VarInt {
 /// What went wrong on a link.
 #[derive(Debug, Error)]
 pub enum LinkError {
-    /// The name has no address.
-    #[error("cannot find {target}: {source}")]
+    /// The name lookup failed.
+    #[error("cannot resolve {target}: {source}")]
     Resolve {
-        /// What was looked up.
+        /// `HOST:PORT`.
         target: String,
-        /// Why.
+        /// The resolver's error.
         source: io::Error,
     },
-    /// The name has no address at all.
-    #[error("cannot find {0}: the name has no address")]
+    /// The name has no address.
+    #[error("cannot resolve {0}: the name has no address")]
     NoAddress(String),
-    /// No socket.
+    /// The address is in use or not allowed.
     #[error("cannot listen on {address}: {source}")]
     Listen {
-        /// The address.
+        /// The requested address.
         address: SocketAddr,
-        /// Why.
+        /// The system's error.
         source: io::Error,
     },
-    /// No socket to connect from.
+    /// No socket for outgoing connections.
     #[error("cannot open a UDP socket: {0}")]
     Socket(io::Error),
     /// The certificate or key cannot be used.
     #[error(transparent)]
     Identity(#[from] CertError),
-    /// The TLS library refuses the configuration.
+    /// The TLS library rejects the configuration.
     #[error("cannot set up TLS: {0}")]
     Tls(String),
-    /// Nobody answered.
-    #[error("no answer from {0}: is the hub running there, and is UDP let through?")]
+    /// No packet came back in time.
+    #[error("no answer from {0}: check that the hub is running there and that UDP reaches it")]
     NoAnswer(SocketAddr),
-    /// The hub's certificate was refused here, or ours there.
+    /// One side rejected the other's certificate.
     #[error("{0}")]
     Certificate(String),
-    /// The peer said no.
+    /// The peer refused, with this reason.
     #[error("refused: {0}")]
     Refused(String),
-    /// The connection ended.
+    /// The connection ended unexpectedly.
     #[error("connection lost: {0}")]
     Lost(ConnectionError),
     /// The stream ended inside a frame or was reset.
@@ -78,18 +78,18 @@ pub enum LinkError {
     /// The peer closed the stream with a reason.
     #[error("the peer closed the stream with code {0}")]
     StreamClosed(u64),
-    /// Bytes that are no message.
+    /// The bytes of a frame do not decode.
     #[error(transparent)]
     Codec(#[from] CodecError),
-    /// A frame that is longer than it may be here.
+    /// The length prefix exceeds what is allowed at this point.
     #[error("a frame of {length} bytes is over the limit of {limit}")]
     TooLong {
-        /// How long it says that it is.
+        /// The length it announces, in bytes.
         length: usize,
-        /// How long it may be.
+        /// The most bytes allowed.
         limit: usize,
     },
-    /// A peer did not say what it wants in time.
+    /// The peer sent no hello, or no answer to ours, in time.
     #[error("no hello in time")]
     HelloTimeout,
 }
@@ -100,11 +100,11 @@ const CRYPTO: std::ops::Range<u64> = 0x100..0x200;
 impl From<ConnectionError> for LinkError {
     fn from(error: ConnectionError) -> Self {
         match &error {
-            // Found wrong by us.
+            // Rejected by us.
             ConnectionError::TransportError(e) if CRYPTO.contains(&u64::from(e.code)) => {
                 Self::Certificate(our_refusal(&e.reason))
             }
-            // Found wrong by the peer.
+            // Rejected by the peer.
             ConnectionError::ConnectionClosed(close)
                 if CRYPTO.contains(&u64::from(close.error_code)) =>
             {
@@ -123,17 +123,17 @@ impl From<ConnectionError> for LinkError {
 
 fn our_refusal(reason: &str) -> String {
     let what = if reason.contains("UnknownIssuer") || reason.contains("BadSignature") {
-        "the peer's certificate was made by another authority: this program's identity is of another hub"
+        "the peer's certificate is from another authority: this program's identity belongs to another hub"
     } else if reason.contains("NotValidForName") || reason.contains("extended key usage") {
-        "the peer's certificate is not that of a hub"
+        "the peer's certificate is not a hub's"
     } else if reason.contains("expired") {
         "the peer's certificate has expired, or this machine's clock is ahead"
     } else if reason.contains("not valid yet") {
         "the peer's certificate is not valid yet: this machine's clock is behind"
     } else if reason.contains("NoCertificatesPresented") || reason.contains("sent no cert") {
-        "the peer showed no certificate"
+        "the peer presented no certificate"
     } else {
-        "the secure handshake failed"
+        "the TLS handshake failed"
     };
     format!("{what} ({})", sysmon_wire::Label::new(reason))
 }
@@ -141,15 +141,15 @@ fn our_refusal(reason: &str) -> String {
 fn their_refusal(alert: u64) -> String {
     match alert {
         42 | 43 | 46 | 48 => {
-            "the peer does not accept this program's certificate: it was made by another authority"
+            "the peer rejected this program's certificate: it is from another authority"
                 .to_owned()
         }
-        44 => "the peer has revoked this program's certificate".to_owned(),
-        45 => "the peer says this program's certificate has expired: renew it, or set the clock"
+        44 => "the peer rejected this program's certificate: it is revoked".to_owned(),
+        45 => "the peer rejected this program's certificate: it has expired; enrol again, or set the clock"
             .to_owned(),
-        116 => "the peer wants a certificate and this program has none".to_owned(),
-        120 => "the peer does not speak this version of the protocol".to_owned(),
-        other => format!("the peer refused the secure handshake (TLS alert {other})"),
+        116 => "the peer requires a certificate and this program has none".to_owned(),
+        120 => "the peer does not support this version of the protocol".to_owned(),
+        other => format!("the peer refused the TLS handshake (alert {other})"),
     }
 }
 

@@ -11,10 +11,10 @@ use sysmon_wire::varint::{get_u64, put_u64};
 
 use crate::{CloseCode, LinkError};
 
-/// Bytes taken from the stream at once.
+/// Bytes read from the stream at once.
 const READ_BYTES: usize = 64 * 1024;
 
-/// Room that a stream keeps between messages: a hub has thousands, and what opens each is its longest.
+/// Buffer capacity retained between messages: a hub has thousands of streams, and the first message of each is its longest.
 const IDLE_BYTES: usize = 1024;
 
 /// Bytes of the longest length prefix: five carry more than [`FRAME_BYTES_MAX`].
@@ -38,7 +38,10 @@ impl FrameSender {
         }
     }
 
-    /// Adds a message to what the next [`Self::flush`] sends, so that several share a packet.
+    /// Queues a message for the next [`Self::flush`], so that several share a packet.
+    ///
+    /// # Errors
+    /// The message is longer than a frame may be.
     pub fn queue<M: Serialize>(&mut self, message: &M) -> Result<(), LinkError> {
         self.body.clear();
         codec::encode(message, &mut self.body)?;
@@ -47,39 +50,43 @@ impl FrameSender {
         Ok(())
     }
 
-    /// Hands everything queued to the connection; waits while the peer's window is full.
+    /// Writes everything queued to the stream; waits while the peer's window is full. Not cancel-safe.
     ///
-    /// If it is dropped half-way the stream can no longer be used.
+    /// # Errors
+    /// The peer stopped the stream or the connection is lost.
     pub async fn flush(&mut self) -> Result<(), LinkError> {
         let sent = self.stream.write_all(&self.frames).await;
         self.frames.clear();
         Ok(sent?)
     }
 
-    /// Sends one message.
+    /// Queues and flushes one message.
+    ///
+    /// # Errors
+    /// As [`Self::queue`] and [`Self::flush`].
     pub async fn send<M: Serialize>(&mut self, message: &M) -> Result<(), LinkError> {
         self.queue(message)?;
         self.flush().await
     }
 
-    /// Says that nothing more comes.
+    /// Marks the end of the stream.
     pub fn finish(&mut self) {
-        // Already finished or reset: then there is nothing left to say.
+        // Fails only if the stream is finished or reset already.
         let _ = self.stream.finish();
     }
 
-    /// Waits until the peer has everything, or has closed the stream.
+    /// Ends the stream and waits until the peer has received everything or stopped it.
     pub async fn delivered(&mut self) {
         self.finish();
         let _ = self.stream.stopped().await;
     }
 
-    /// Breaks the stream off.
+    /// Aborts the stream.
     pub fn reset(&mut self, code: CloseCode) {
         let _ = self.stream.reset(code.into());
     }
 
-    /// Streams of lower priority send only when those of higher have nothing to send.
+    /// Streams of lower priority send only while those of higher priority have nothing to send.
     pub fn set_priority(&self, priority: i32) {
         let _ = self.stream.set_priority(priority);
     }
@@ -88,7 +95,7 @@ impl FrameSender {
         self.stream
     }
 
-    /// Waits until the peer wants nothing more of this stream.
+    /// Waits until the peer stops the stream.
     pub async fn stopped(&mut self) {
         let _ = self.stream.stopped().await;
     }
@@ -112,14 +119,15 @@ impl FrameReceiver {
         }
     }
 
-    /// Takes no longer frames than this from now on.
+    /// Rejects longer frames from now on.
     pub(crate) fn limit(&mut self, bytes: usize) {
         self.limit = bytes;
     }
 
-    /// The next message; `None` when the peer has ended the stream in good order.
+    /// The next message; `None` when the peer ended the stream between two messages. Cancel-safe.
     ///
-    /// Can be dropped and called again without losing anything.
+    /// # Errors
+    /// The stream breaks off, a frame is too long, or its bytes do not decode.
     pub async fn next<M: DeserializeOwned>(&mut self) -> Result<Option<M>, LinkError> {
         loop {
             if let Some(message) = self.buffered()? {
@@ -137,7 +145,10 @@ impl FrameReceiver {
         }
     }
 
-    /// A message that has already arrived whole, without waiting.
+    /// The next message if it has arrived completely, without waiting.
+    ///
+    /// # Errors
+    /// A frame is too long, or its bytes do not decode.
     pub fn buffered<M: DeserializeOwned>(&mut self) -> Result<Option<M>, LinkError> {
         let bytes: &[u8] = self.buffer.make_contiguous();
         let mut rest = bytes;
@@ -170,7 +181,7 @@ impl FrameReceiver {
         }
     }
 
-    /// Tells the peer to send nothing more.
+    /// Asks the peer to stop sending.
     pub fn stop(&mut self, code: CloseCode) {
         let _ = self.stream.stop(code.into());
     }

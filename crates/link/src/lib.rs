@@ -1,9 +1,11 @@
-//! The QUIC shell: connect, listen, hello, framed streams, and reconnecting with back-off.
+//! The QUIC shell: connect, listen, hello, framed streams, reconnecting with back-off.
 //!
-//! Everything here is I/O around the messages of `sysmon-wire` and the identities of
-//! `sysmon-certs`; what the messages mean is for the programs.
+//! I/O around the messages of `sysmon-wire` and the identities of `sysmon-certs`; what messages mean is up to the
+//! programs.
+#![warn(clippy::missing_errors_doc)]
 
 mod backoff;
+mod certificate;
 mod client;
 mod error;
 mod frame;
@@ -13,16 +15,14 @@ mod token_bucket;
 mod transport;
 
 pub use backoff::Backoff;
+pub use certificate::{PeerCertificate, peer_certificate};
 pub use client::{Connector, HubSession, Replies};
 pub use error::{CloseCode, LinkError};
 pub use frame::{FrameReceiver, FrameSender};
-pub use listener::{
-    IncomingConnection, JoinSession, Listener, NewSession, PeerCertificate, PeerSession,
-    peer_certificate,
-};
+pub use listener::{IncomingConnection, JoinSession, Listener, NewSession, PeerSession};
 pub use renewal::{RENEWAL_INTERVAL, renew_if_due};
 pub use token_bucket::TokenBucket;
 pub use transport::HELLO_TIMEOUT;
 
-/// The connection type of the QUIC library, for those who open streams of their own.
+/// The QUIC connection, for opening further streams.
 pub use quinn::Connection;

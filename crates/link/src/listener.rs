@@ -1,76 +1,90 @@
-//! The side that listens: the hub, and the edge towards its hub.
+//! The listening side: the hub, and the edge towards its hub.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use quinn::{Connection, Endpoint, EndpointConfig, Incoming, TokioRuntime};
-use rustls::pki_types::CertificateDer;
 use serde::Serialize;
-use sysmon_certs::{Identity, Peer, peer_of, serial_of, validity_of};
+use sysmon_certs::Identity;
+use sysmon_clock::Clock;
 use sysmon_wire::limits::FRAME_BYTES_MAX;
 use sysmon_wire::message::{Hello, JoinReply, JoinRequest, Purpose, Welcome};
 use sysmon_wire::{Label, MINOR, UnixMs};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::client::loopback_of;
+use crate::certificate::{PeerCertificate, peer_certificate};
 use crate::transport::{
-    HELLO_TIMEOUT, STRANGER_FRAME_BYTES_MAX, bind, farewell, open_up, server_config,
+    HELLO_TIMEOUT, UNKNOWN_FRAME_BYTES_MAX, bind, close_endpoint, loopback_of, raise_limits,
+    server_config,
 };
 use crate::{CloseCode, FrameReceiver, FrameSender, LinkError};
 
-/// How long a refusal or answer has to arrive before the connection closes.
-const DELIVERY_MAX: Duration = Duration::from_secs(2);
+/// Time for a last message to be delivered before the connection closes.
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A clock that is further away than a hundred years is as good as one that is so far away.
+/// A peer's clock offset is clamped to a hundred years.
 const CLOCK_OFFSET_MS_MAX: i64 = 100 * 365 * 24 * 3_600_000;
 
-/// A socket that peers with certificates of our authority can connect to.
+/// A UDP socket that accepts peers with certificates of our authority.
 #[derive(Clone, Debug)]
 pub struct Listener {
     endpoint: Endpoint,
+    clock: Clock,
 }
 
-/// Somebody at the door, not yet known.
+/// A connection attempt before the handshake.
 #[derive(Debug)]
-pub struct IncomingConnection(Incoming);
+pub struct IncomingConnection {
+    incoming: Incoming,
+    clock: Clock,
+}
 
-/// A connection that has said hello and waits for its welcome.
+/// A connection that sent its hello and waits for the welcome.
 #[derive(Debug)]
 pub enum NewSession {
-    /// From a peer with a certificate of our authority.
+    /// The peer presented a certificate of our authority.
     Peer(PeerSession),
-    /// From somebody without a certificate.
+    /// The peer has no certificate and may only join.
     Join(JoinSession),
 }
 
-/// A connection from somebody without a certificate.
+/// A connection from a machine without a certificate.
 #[derive(Debug)]
 pub struct JoinSession {
+    clock: Clock,
     connection: Connection,
     hello: Hello,
     sender: FrameSender,
     receiver: FrameReceiver,
 }
 
-/// A connection from a known peer that has said hello and waits for its welcome.
+/// A connection from a known peer that sent its hello and waits for the welcome.
 #[derive(Debug)]
 pub struct PeerSession {
-    /// The connection.
+    clock: Clock,
+    /// The QUIC connection, for further streams.
     pub connection: Connection,
-    /// Who it is, from its certificate.
+    /// Role and name of the peer.
     pub certificate: PeerCertificate,
-    /// What it said.
+    /// The peer's first frame.
     pub hello: Hello,
-    /// Control frames down.
+    /// Sends control frames to the peer.
     pub sender: FrameSender,
-    /// Control frames up.
+    /// Receives the peer's control frames.
     pub receiver: FrameReceiver,
 }
 
 impl Listener {
     /// Listens on `address` as `identity`.
-    pub fn bind(address: SocketAddr, identity: &Identity) -> Result<Self, LinkError> {
+    ///
+    /// # Errors
+    /// The address is in use or not allowed, or TLS rejects the identity.
+    pub fn bind(
+        address: SocketAddr,
+        identity: &Identity,
+        clock: &Clock,
+    ) -> Result<Self, LinkError> {
         let failed = |source| LinkError::Listen { address, source };
         let config = Some(server_config(identity)?);
         let socket = bind(address).map_err(failed)?;
@@ -81,153 +95,170 @@ impl Listener {
             Arc::new(TokioRuntime),
         )
         .map_err(failed)?;
-        Ok(Self { endpoint })
+        Ok(Self {
+            endpoint,
+            clock: clock.clone(),
+        })
     }
 
-    /// Shows another identity to those who come from now on.
+    /// Presents another identity to later connections.
+    ///
+    /// # Errors
+    /// TLS rejects the identity.
     pub fn set_identity(&self, identity: &Identity) -> Result<(), LinkError> {
         self.endpoint
             .set_server_config(Some(server_config(identity)?));
         Ok(())
     }
 
-    /// Where it listens.
+    /// The local address.
     pub fn address(&self) -> Option<SocketAddr> {
         self.endpoint.local_addr().ok()
     }
 
-    /// Where programs on this machine reach it.
+    /// The address that programs on this machine connect to.
     pub fn loopback(&self) -> Option<SocketAddr> {
         self.address().map(loopback_of)
     }
 
-    /// The next arrival; `None` once the listener is closed.
+    /// The next connection attempt; `None` once the listener is closed.
     pub async fn accept(&self) -> Option<IncomingConnection> {
-        self.endpoint.accept().await.map(IncomingConnection)
+        let incoming = self.endpoint.accept().await?;
+        Some(IncomingConnection {
+            incoming,
+            clock: self.clock.clone(),
+        })
     }
 
-    /// Closes every connection and waits, for a moment, until the peers have been told.
+    /// Closes every connection and waits briefly for the close frames to leave.
     pub async fn close(&self) {
-        farewell(&self.endpoint, b"the hub is stopping").await;
+        close_endpoint(&self.endpoint, b"the hub is stopping").await;
     }
 }
 
 impl IncomingConnection {
-    /// Whether whoever it is has shown to be where it says; see [`IncomingConnection::require_retry`].
+    /// Whether the peer's address is validated; see [`IncomingConnection::require_retry`].
     pub fn is_validated(&self) -> bool {
-        self.0.remote_address_validated()
+        self.incoming.remote_address_validated()
     }
 
-    /// Has whoever it is show first to be where it says, which costs nothing to remember (RFC 9000, 8.1.2).
+    /// Sends a Retry packet, so that the peer proves its address without state on our side (RFC 9000, 8.1.2).
     pub fn require_retry(self) {
-        // One that has shown it already is let be: it comes again if it means it.
-        let _ = self.0.retry();
+        // Fails only for an address that is validated already; then the peer retransmits.
+        let _ = self.incoming.retry();
     }
 
-    /// Pays no attention: no answer, no memory.
+    /// Drops the attempt without an answer.
     pub fn ignore(self) {
-        self.0.ignore();
+        self.incoming.ignore();
     }
 
-    /// Where it comes from; not proven yet.
+    /// The peer's address, which may be forged until it is validated.
     pub fn address(&self) -> SocketAddr {
-        let address = self.0.remote_address();
+        let address = self.incoming.remote_address();
         SocketAddr::new(address.ip().to_canonical(), address.port())
     }
 
-    /// Does the handshake and hears the hello.
+    /// Completes the TLS handshake and receives the hello.
+    ///
+    /// # Errors
+    /// TLS fails, the certificate names no peer, or no valid hello arrives in time; the peer learns the reason.
     pub async fn handshake(self) -> Result<NewSession, LinkError> {
         let deadline = Instant::now() + HELLO_TIMEOUT;
-        let connecting = self.0.accept()?;
+        let connecting = self.incoming.accept()?;
         let connection = timeout_at(deadline, connecting)
             .await
             .map_err(|_| LinkError::HelloTimeout)??;
-        let heard = timeout_at(deadline, Self::hear(connection.clone())).await;
-        // Whoever is turned away hears why.
-        let heard = heard.unwrap_or(Err(LinkError::HelloTimeout));
-        heard.inspect_err(|error| turn_away(&connection, error))
-    }
-
-    async fn hear(connection: Connection) -> Result<NewSession, LinkError> {
-        let known = peer_certificate(&connection)?;
-        let (send, recv) = connection.accept_bi().await?;
-        let sender = FrameSender::new(send);
-        let mut receiver = FrameReceiver::new(recv);
-        receiver.limit(STRANGER_FRAME_BYTES_MAX);
-        let hello = receiver
-            .next::<Hello>()
-            .await?
-            .ok_or(LinkError::StreamEnded)?;
-        Ok(match known {
-            Some(certificate) => NewSession::Peer(PeerSession {
-                connection,
-                certificate,
-                hello,
-                sender,
-                receiver,
-            }),
-            None => NewSession::Join(JoinSession {
-                connection,
-                hello,
-                sender,
-                receiver,
-            }),
-        })
+        let session = timeout_at(deadline, receive_hello(connection.clone(), self.clock)).await;
+        let session = session.unwrap_or(Err(LinkError::HelloTimeout));
+        session.inspect_err(|error| close_with(&connection, error))
     }
 }
 
+async fn receive_hello(connection: Connection, clock: Clock) -> Result<NewSession, LinkError> {
+    let known = peer_certificate(&connection)?;
+    let (send, recv) = connection.accept_bi().await?;
+    let sender = FrameSender::new(send);
+    let mut receiver = FrameReceiver::new(recv);
+    receiver.limit(UNKNOWN_FRAME_BYTES_MAX);
+    let hello = receiver
+        .next::<Hello>()
+        .await?
+        .ok_or(LinkError::StreamEnded)?;
+    Ok(match known {
+        Some(certificate) => NewSession::Peer(PeerSession {
+            clock,
+            connection,
+            certificate,
+            hello,
+            sender,
+            receiver,
+        }),
+        None => NewSession::Join(JoinSession {
+            clock,
+            connection,
+            hello,
+            sender,
+            receiver,
+        }),
+    })
+}
+
 impl JoinSession {
-    /// Whether it wants to join; there is nothing else it may do.
+    /// Whether the hello asks to join; nothing else is allowed.
     pub fn wants_to_join(&self) -> bool {
         self.hello.purpose == Purpose::Join
     }
 
-    /// Hears its request to join.
+    /// Sends the welcome and receives the join request.
+    ///
+    /// # Errors
+    /// The connection ends, or no valid request arrives in time; the peer learns the reason.
     pub async fn request(&mut self, hub: &str, version: &str) -> Result<JoinRequest, LinkError> {
-        let heard = async {
-            let welcome = welcome(&self.hello, hub, version);
+        let exchange = async {
+            let welcome = welcome(&self.hello, hub, version, &self.clock);
             self.sender.send(&welcome).await?;
             self.receiver.next().await
         };
-        let request = timeout(HELLO_TIMEOUT, heard).await;
+        let request = timeout(HELLO_TIMEOUT, exchange).await;
         let request = request.unwrap_or(Err(LinkError::HelloTimeout));
         let request = request.and_then(|request| request.ok_or(LinkError::StreamEnded));
-        request.inspect_err(|error| turn_away(&self.connection, error))
+        request.inspect_err(|error| close_with(&self.connection, error))
     }
 
-    /// Answers, and waits until the answer has arrived.
-    pub async fn answer(mut self, reply: &JoinReply) {
+    /// Sends the reply, waits for its delivery and closes the connection.
+    pub async fn reply(mut self, reply: &JoinReply) {
         deliver(&mut self.sender, reply).await;
         self.connection.close(CloseCode::Done.into(), b"");
     }
 
-    /// Turns it away with a reason.
+    /// Refuses the connection with a reason.
     pub async fn refuse(self, reason: &str) {
         refuse(&self.connection, self.sender, reason).await;
     }
 }
 
-/// Sends a last message, and waits for a moment until it is there. Some never take it.
+/// Sends a last message and waits for its delivery, within a time-out because some peers never read it.
 async fn deliver(sender: &mut FrameSender, message: &impl Serialize) {
     let delivered = async {
         if sender.send(message).await.is_ok() {
             sender.delivered().await;
         }
     };
-    let _ = timeout(DELIVERY_MAX, delivered).await;
+    let _ = timeout(DELIVERY_TIMEOUT, delivered).await;
 }
 
-/// Closes a connection on which something else came than what is spoken here, and says so.
-fn turn_away(connection: &Connection, error: &LinkError) {
+/// Closes the connection with the error as the reason.
+fn close_with(connection: &Connection, error: &LinkError) {
     connection.close(CloseCode::Protocol.into(), error.to_string().as_bytes());
 }
 
-fn welcome(hello: &Hello, hub: &str, version: &str) -> Welcome {
+fn welcome(hello: &Hello, hub: &str, version: &str, clock: &Clock) -> Welcome {
     Welcome::Accepted {
         minor: MINOR.min(hello.minor),
         version: Label::new(version),
         name: Label::new(hub),
-        now: UnixMs::from_system(SystemTime::now()),
+        now: clock.now(),
     }
 }
 
@@ -239,58 +270,26 @@ async fn refuse(connection: &Connection, mut sender: FrameSender, reason: &str) 
     connection.close(CloseCode::Refused.into(), reason.as_bytes());
 }
 
-/// What a certificate that was shown says.
-#[derive(Clone, Debug)]
-pub struct PeerCertificate {
-    /// Whose it is.
-    pub peer: Peer,
-    /// Its serial number.
-    pub serial: String,
-    /// All of it, in DER.
-    pub der: CertificateDer<'static>,
-    /// When it expires.
-    pub expires: SystemTime,
-}
-
-/// The certificates that the other end has shown, its own first; empty if none.
-pub(crate) fn chain(connection: &Connection) -> Vec<CertificateDer<'static>> {
-    connection
-        .peer_identity()
-        .and_then(|any| any.downcast::<Vec<CertificateDer<'static>>>().ok())
-        .map_or_else(Vec::new, |chain| *chain)
-}
-
-/// What the certificate at the other end says; none for who showed no certificate.
-pub fn peer_certificate(connection: &Connection) -> Result<Option<PeerCertificate>, LinkError> {
-    let chain = chain(connection);
-    let Some(end) = chain.first() else {
-        return Ok(None);
-    };
-    Ok(Some(PeerCertificate {
-        peer: peer_of(end)?,
-        serial: serial_of(end)?,
-        der: end.clone(),
-        expires: validity_of(end)?.1,
-    }))
-}
-
 impl PeerSession {
-    /// Lets the peer in.
+    /// Accepts the peer: sends the welcome and raises the connection's limits.
+    ///
+    /// # Errors
+    /// The welcome cannot be sent in time.
     pub async fn accept(&mut self, hub: &str, version: &str) -> Result<(), LinkError> {
         self.receiver.limit(FRAME_BYTES_MAX);
-        open_up(&self.connection);
-        let welcome = welcome(&self.hello, hub, version);
+        raise_limits(&self.connection);
+        let welcome = welcome(&self.hello, hub, version, &self.clock);
         let sent = timeout(HELLO_TIMEOUT, self.sender.send(&welcome)).await;
         let sent = sent.unwrap_or(Err(LinkError::HelloTimeout));
-        sent.inspect_err(|error| turn_away(&self.connection, error))
+        sent.inspect_err(|error| close_with(&self.connection, error))
     }
 
-    /// Turns the peer away with a reason, which reaches it before the connection closes.
+    /// Refuses the peer with a reason, delivered before the connection closes.
     pub async fn refuse(self, reason: &str) {
         refuse(&self.connection, self.sender, reason).await;
     }
 
-    /// How far the peer's clock is ahead of ours, give or take half a round trip.
+    /// How far the peer's clock is ahead of ours, accurate to half a round trip.
     pub fn clock_offset_ms(&self, now: UnixMs) -> i64 {
         let half = self.connection.rtt().as_millis() as i64 / 2;
         let offset = self.hello.now + half - now;

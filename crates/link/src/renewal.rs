@@ -1,4 +1,4 @@
-//! Renewing a certificate over the connection that it was shown on.
+//! Renewing a certificate over the connection that it was presented on.
 
 use std::convert::Infallible;
 use std::path::Path;
@@ -9,24 +9,27 @@ use sysmon_certs::Identity;
 use sysmon_wire::message::{Blob, Reply, Request};
 use tokio::time::timeout;
 
+use crate::certificate::is_renewal_due;
 use crate::client::Credentials;
-use crate::listener::chain;
 use crate::{Connector, LinkError, Replies};
 
-/// How often it is looked whether a certificate is to be renewed.
+/// How often certificates are checked for renewal.
 pub const RENEWAL_INTERVAL: Duration = Duration::from_hours(1);
 
-/// How long a hub has to sign.
+/// Time for the hub to sign.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Connector {
-    /// Whether the certificate was to be renewed when it was last shown.
+    /// Whether the certificate was due for renewal at the last connection.
     pub fn is_renewal_due(&self) -> bool {
         self.credentials().is_due
     }
 
-    /// Renews the certificate over a connection, as [`renew_if_due`] does, and shows the new one from the next
-    /// connection on. What is to be kept is returned.
+    /// Renews the certificate like [`renew_if_due`] and presents the new one from the next connection on. The caller
+    /// saves the returned identity.
+    ///
+    /// # Errors
+    /// As [`renew_if_due`].
     pub async fn renew_if_due(
         &self,
         connection: &Connection,
@@ -36,17 +39,15 @@ impl Connector {
         let Some(identity) = identity else {
             return Ok(None);
         };
-        let renewed = renew_if_due(connection, clock_offset_ms, &identity).await?;
+        let now = self.clock().system_time();
+        let renewed = renew_if_due(connection, now, clock_offset_ms, &identity).await?;
         if let Some(renewed) = &renewed {
             *self.credentials() = Credentials::of(renewed)?;
         }
         Ok(renewed)
     }
-}
 
-impl Connector {
-    /// Renews the certificate whenever it is time, and keeps it in a directory if there is one, for as long as this
-    /// is awaited.
+    /// Renews the certificate whenever it is due and saves it in `dir`; never returns.
     pub async fn renew_periodically(
         &self,
         connection: &Connection,
@@ -58,35 +59,39 @@ impl Connector {
                 Ok(None) => {}
                 Ok(Some(identity)) => match dir.map(|dir| identity.save(dir)) {
                     Some(Err(error)) => {
-                        tracing::error!("the renewed certificate is not kept: {error}");
+                        tracing::error!(%error, "cannot save the renewed certificate");
                     }
-                    _ => tracing::info!("the certificate is renewed"),
+                    _ => tracing::info!("certificate renewed"),
                 },
-                Err(error) => tracing::warn!("the certificate is not renewed: {error}"),
+                Err(error) => tracing::warn!(%error, "cannot renew the certificate"),
             }
             tokio::time::sleep(RENEWAL_INTERVAL).await;
         }
     }
 }
 
-/// Has the hub at the other end sign a certificate anew, if two thirds of its life are over by the hub's clock
-/// or the hub has another authority than before.
+/// Asks the hub to sign the identity's key again if two thirds of the certificate's life have passed on the hub's
+/// clock, or if the hub presents a new authority. `now` is this machine's clock.
+///
+/// # Errors
+/// The hub refuses, does not answer in time, or answers with a certificate for another peer or key.
 pub async fn renew_if_due(
     connection: &Connection,
+    now: SystemTime,
     clock_offset_ms: i64,
     identity: &Identity,
 ) -> Result<Option<Identity>, LinkError> {
-    if !is_due(connection, clock_offset_ms, identity) {
+    if !is_renewal_due(connection, now, clock_offset_ms, identity) {
         return Ok(None);
     }
     let request = Request::Renew {
         request: Blob(identity.renewal_request()?),
     };
-    let asked = async {
+    let exchange = async {
         let mut replies = Replies::open(connection, &request).await?;
         replies.next().await
     };
-    let answer = timeout(ANSWER_TIMEOUT, asked).await;
+    let answer = timeout(ANSWER_TIMEOUT, exchange).await;
     match answer.map_err(|_| LinkError::HelloTimeout)?? {
         Some(Reply::Renewed {
             authority,
@@ -100,20 +105,4 @@ pub async fn renew_if_due(
         Some(Reply::Refused { reason }) => Err(LinkError::Refused(reason.to_string())),
         _ => Err(LinkError::StreamEnded),
     }
-}
-
-/// Whether two thirds of a certificate's life are over by the hub's clock, or the hub has another authority than
-/// before.
-pub(crate) fn is_due(connection: &Connection, clock_offset_ms: i64, identity: &Identity) -> bool {
-    let ahead = Duration::from_millis(clock_offset_ms.unsigned_abs());
-    let now = SystemTime::now();
-    let now = if clock_offset_ms < 0 {
-        now + ahead
-    } else {
-        now - ahead
-    };
-    let shown = chain(connection);
-    let mut others = shown.iter().skip(1);
-    let is_new = others.any(|authority| !identity.authorities().contains(authority));
-    is_new || identity.is_renewal_due(now)
 }

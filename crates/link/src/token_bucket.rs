@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 pub struct TokenBucket {
     rate_per_s: f64,
     burst: f64,
-    /// Negative while [`TokenBucket::charge`] has taken more than there was.
+    /// Negative after [`TokenBucket::charge`] exceeded the balance.
     tokens: f64,
     refilled: Instant,
 }
@@ -23,7 +23,7 @@ impl TokenBucket {
         }
     }
 
-    /// Takes one token; false, and nothing taken, if there is none.
+    /// Spends one token if there is one; returns whether it did.
     pub fn try_take(&mut self, now: Instant) -> bool {
         self.refill(now);
         let is_allowed = self.tokens >= 1.0;
@@ -33,14 +33,14 @@ impl TokenBucket {
         is_allowed
     }
 
-    /// Takes `count` tokens, going into debt if need be; returns how long to wait before the next charge.
+    /// Spends `count` tokens, on credit if necessary; returns how long to wait before the next charge.
     pub fn charge(&mut self, count: f64, now: Instant) -> Duration {
         self.refill(now);
         self.tokens -= count;
         Duration::from_secs_f64((-self.tokens / self.rate_per_s).max(0.0))
     }
 
-    /// Whether it would be full at `now`, so that it need not be kept.
+    /// Whether the bucket is full at `now`: an idle one can be dropped.
     pub fn is_full(&self, now: Instant) -> bool {
         let mut later = *self;
         later.refill(now);
@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     #[expect(clippy::disallowed_methods, reason = "any instant will do")]
-    fn a_burst_passes_then_the_rate_and_debt_is_waited_off() {
+    fn a_burst_passes_then_the_rate_applies_and_debt_delays_the_next_charge() {
         let start = Instant::now();
         let mut bucket = TokenBucket::new(2.0, 3.0, start);
         let passed = (0..10).filter(|_| bucket.try_take(start)).count();

@@ -1,4 +1,4 @@
-//! How the QUIC library is set up, and why.
+//! QUIC settings and sockets.
 
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -11,8 +11,8 @@ use sysmon_wire::ALPN;
 
 use crate::{CloseCode, LinkError};
 
-/// A connection without a sign of life for this long is lost. Long enough for a laptop that
-/// changes networks, short enough that a dead peer's memory is soon free.
+/// A silent connection is lost after this time: long enough for a laptop that changes networks, short enough to free a
+/// dead peer's memory soon.
 const IDLE_TIMEOUT_MS: u32 = 20_000;
 
 /// Below half the idle timeout, so that one lost packet does not end a quiet connection.
@@ -21,35 +21,34 @@ const KEEP_ALIVE: Duration = Duration::from_secs(8);
 /// Time a peer has to finish the handshake and say hello.
 pub const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Bytes of the longest frame of somebody who is not let in yet: a hello, and a request to join with its signing
-/// request.
-pub(crate) const STRANGER_FRAME_BYTES_MAX: usize = 8 << 10;
+/// Bytes of a frame from a peer that is not accepted yet: a hello, or a join request with its signing request.
+pub(crate) const UNKNOWN_FRAME_BYTES_MAX: usize = 8 << 10;
 
-/// Bytes that somebody may send ahead who is not let in yet.
-const STRANGER_WINDOW_BYTES: u32 = 32 << 10;
+/// Receive window of a peer that is not accepted yet.
+const UNKNOWN_WINDOW_BYTES: u32 = 32 << 10;
 
-/// Connections that have sent something and wait to be looked at, and what is kept of them.
-const ARRIVALS_MAX: usize = 1_024;
-const ARRIVAL_BYTES_MAX: u64 = 16 << 10;
-const ARRIVALS_BYTES_MAX: u64 = 4 << 20;
+/// Connection attempts waiting for [`Endpoint::accept`], and bytes buffered for one and for all of them.
+const INCOMING_MAX: usize = 1_024;
+const INCOMING_BYTES_MAX: u64 = 16 << 10;
+const INCOMING_BYTES_TOTAL_MAX: u64 = 4 << 20;
 
-/// Requests a subscriber may have open: a screen shows far fewer things at once.
+/// Open requests of a subscriber: a screen needs far fewer at once.
 const REQUEST_STREAMS_MAX: u32 = 64;
 
-/// Row streams an agent may have open: live, backfill, and one of each just ending.
+/// Open row streams of an agent: live, backfill, and one of each that is ending.
 const ROW_STREAMS_MAX: u32 = 4;
 
-/// Bytes a stream may send ahead of its reader: one frame of the largest size.
+/// Receive window of a stream: one frame of the largest size.
 const STREAM_WINDOW_BYTES: u32 = 1 << 20;
 
-/// Bytes a connection may send ahead of its readers.
+/// Receive window of an accepted connection.
 const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
 
-/// Bytes kept for sending again what a peer has not confirmed.
+/// Bytes buffered for retransmission until the peer acknowledges them.
 const SEND_WINDOW_BYTES: u64 = 4 << 20;
 
-/// Lets a peer that is known have as many streams as it needs, and send as much ahead.
-pub(crate) fn open_up(connection: &Connection) {
+/// Raises the limits of a connection whose peer was accepted.
+pub(crate) fn raise_limits(connection: &Connection) {
     connection.set_receive_window(VarInt::from_u32(CONNECTION_WINDOW_BYTES));
     connection.set_max_concurrent_bi_streams(VarInt::from_u32(REQUEST_STREAMS_MAX));
     connection.set_max_concurrent_uni_streams(VarInt::from_u32(ROW_STREAMS_MAX));
@@ -74,17 +73,17 @@ pub(crate) fn server_config(identity: &Identity) -> Result<ServerConfig, LinkErr
     let quic = QuicServerConfig::try_from(tls).map_err(|e| LinkError::Tls(e.to_string()))?;
     let mut config = ServerConfig::with_crypto(Arc::new(quic));
     let mut transport = transport();
-    // One stream, for the hello; more for those who are let in: see `open_up`.
+    // One stream, for the hello; `raise_limits` follows once the peer is accepted.
     transport
         .max_concurrent_bidi_streams(VarInt::from_u32(1))
         .max_concurrent_uni_streams(VarInt::from_u32(0))
-        .receive_window(VarInt::from_u32(STRANGER_WINDOW_BYTES));
+        .receive_window(VarInt::from_u32(UNKNOWN_WINDOW_BYTES));
     config.transport_config(Arc::new(transport));
     config
         .migration(true)
-        .max_incoming(ARRIVALS_MAX)
-        .incoming_buffer_size(ARRIVAL_BYTES_MAX)
-        .incoming_buffer_size_total(ARRIVALS_BYTES_MAX);
+        .max_incoming(INCOMING_MAX)
+        .incoming_buffer_size(INCOMING_BYTES_MAX)
+        .incoming_buffer_size_total(INCOMING_BYTES_TOTAL_MAX);
     Ok(config)
 }
 
@@ -99,7 +98,7 @@ pub(crate) fn quic_config(tls: rustls::ClientConfig) -> Result<ClientConfig, Lin
     Ok(config)
 }
 
-/// A socket on `address`; where the host has no IPv6, "any address" means any IPv4 address.
+/// A socket on `address`; on a host without IPv6, `[::]` falls back to `0.0.0.0`.
 pub(crate) fn bind(address: SocketAddr) -> std::io::Result<UdpSocket> {
     UdpSocket::bind(address).or_else(|error| {
         if address.ip() == Ipv6Addr::UNSPECIFIED && error.kind() != std::io::ErrorKind::AddrInUse {
@@ -110,14 +109,24 @@ pub(crate) fn bind(address: SocketAddr) -> std::io::Result<UdpSocket> {
     })
 }
 
-/// Time for the packets that say farewell to leave. Peers that miss them notice by the silence.
-const FAREWELL: Duration = Duration::from_millis(10);
+/// Time for close frames to leave. A peer that misses them runs into its idle time-out.
+const CLOSE_DELAY: Duration = Duration::from_millis(10);
 
-/// Closes all connections of an endpoint. What quinn would wait for besides is that late packets of
-/// the peers have died out, which matters only to those who go on using the socket.
-pub(crate) async fn farewell(endpoint: &Endpoint, reason: &[u8]) {
+/// Closes all connections of an endpoint. Unlike `Endpoint::wait_idle` it does not wait for late packets to die out, which
+/// matters only if the socket stays in use.
+pub(crate) async fn close_endpoint(endpoint: &Endpoint, reason: &[u8]) {
     if endpoint.open_connections() > 0 {
         endpoint.close(CloseCode::Shutdown.into(), reason);
-        tokio::time::sleep(FAREWELL).await;
+        tokio::time::sleep(CLOSE_DELAY).await;
     }
+}
+
+/// The address that programs on the listener's machine connect to.
+pub(crate) fn loopback_of(listening: SocketAddr) -> SocketAddr {
+    let ip = match listening {
+        SocketAddr::V4(v4) if v4.ip().is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        SocketAddr::V6(v6) if v6.ip().is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        other => other.ip().to_canonical(),
+    };
+    SocketAddr::new(ip, listening.port())
 }

@@ -2,26 +2,28 @@
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::time::SystemTime;
 
 use sysmon_certs::{Authority, Fingerprint, Identity, PeerName, Role};
+use sysmon_clock::{Clock, Random};
 use sysmon_link::{
     Connector, FrameReceiver, FrameSender, LinkError, Listener, NewSession, PeerSession,
 };
 use sysmon_wire::message::{Blob, Purpose, Reply, Request};
 
 fn authority() -> Authority {
-    Authority::in_memory(SystemTime::now()).unwrap()
+    Authority::in_memory(Clock::system().system_time(), &Random::system()).unwrap()
 }
 
 fn issue(authority: &Authority, role: Role, name: &str) -> Identity {
     let name: PeerName = name.parse().unwrap();
-    authority.issue(role, &name, SystemTime::now(), 1).unwrap()
+    authority
+        .issue(role, &name, Clock::system().system_time(), 1)
+        .unwrap()
 }
 
 fn listen(identity: &Identity) -> (Listener, String) {
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let listener = Listener::bind(any, identity).unwrap();
+    let listener = Listener::bind(any, identity, &Clock::system()).unwrap();
     let address = listener.address().unwrap().to_string();
     (listener, address)
 }
@@ -44,7 +46,8 @@ async fn greet(listener: &Listener) -> Result<PeerSession, LinkError> {
 async fn peers_of_one_authority_know_each_other_by_role_and_name() {
     let authority = authority();
     let (listener, address) = listen(&issue(&authority, Role::Hub, "h"));
-    let connector = Connector::new(&issue(&authority, Role::Agent, "a"), "1").unwrap();
+    let connector =
+        Connector::new(&issue(&authority, Role::Agent, "a"), "1", &Clock::system()).unwrap();
     let other = connector
         .with_identity(&issue(&authority, Role::Operator, "o"))
         .unwrap();
@@ -70,7 +73,12 @@ async fn peers_of_one_authority_know_each_other_by_role_and_name() {
 #[tokio::test]
 async fn a_peer_of_another_authority_is_refused_and_both_sides_say_why() {
     let (listener, address) = listen(&issue(&authority(), Role::Hub, "h"));
-    let stranger = Connector::new(&issue(&authority(), Role::Agent, "a"), "1").unwrap();
+    let stranger = Connector::new(
+        &issue(&authority(), Role::Agent, "a"),
+        "1",
+        &Clock::system(),
+    )
+    .unwrap();
     let (session, peer) = tokio::join!(stranger.connect(&address, Purpose::Push), greet(&listener));
     let (mine, theirs) = (
         session.unwrap_err().to_string(),
@@ -84,7 +92,8 @@ async fn a_peer_of_another_authority_is_refused_and_both_sides_say_why() {
 async fn a_peer_that_is_no_hub_is_not_taken_for_one() {
     let authority = authority();
     let (listener, address) = listen(&issue(&authority, Role::Agent, "liar"));
-    let connector = Connector::new(&issue(&authority, Role::Agent, "a"), "1").unwrap();
+    let connector =
+        Connector::new(&issue(&authority, Role::Agent, "a"), "1", &Clock::system()).unwrap();
     let (session, peer) =
         tokio::join!(connector.connect(&address, Purpose::Push), greet(&listener));
     let error = session.unwrap_err().to_string();
@@ -96,14 +105,15 @@ async fn a_peer_that_is_no_hub_is_not_taken_for_one() {
 async fn a_peer_without_a_certificate_is_refused() {
     let authority = authority();
     let (listener, address) = listen(&issue(&authority, Role::Hub, "h"));
-    let stranger = Connector::for_joining(authority.fingerprint().unwrap(), "1").unwrap();
+    let stranger =
+        Connector::for_joining(authority.fingerprint().unwrap(), "1", &Clock::system()).unwrap();
     let (session, peer) = tokio::join!(stranger.connect(&address, Purpose::View), greet(&listener));
     assert!(
         matches!(session.unwrap_err(), LinkError::Refused(reason) if reason.contains("certificate"))
     );
     assert!(peer.unwrap_err().to_string().contains("stranger"));
     // And a hub of another authority is not told anything at all.
-    let elsewhere = Connector::for_joining(Fingerprint([1; 32]), "1").unwrap();
+    let elsewhere = Connector::for_joining(Fingerprint([1; 32]), "1", &Clock::system()).unwrap();
     let (session, peer) =
         tokio::join!(elsewhere.connect(&address, Purpose::Join), greet(&listener));
     assert!(
@@ -117,7 +127,12 @@ async fn a_peer_without_a_certificate_is_refused() {
 
 #[tokio::test]
 async fn where_nobody_listens_the_answer_names_the_place() {
-    let connector = Connector::new(&issue(&authority(), Role::Agent, "a"), "1").unwrap();
+    let connector = Connector::new(
+        &issue(&authority(), Role::Agent, "a"),
+        "1",
+        &Clock::system(),
+    )
+    .unwrap();
     let error = connector
         .connect("no-such-host.invalid:1", Purpose::Push)
         .await
@@ -140,7 +155,7 @@ async fn renew_one(
         let Some(Request::Renew { request }) = receiver.next().await.unwrap() else {
             panic!("something else was asked");
         };
-        let (peer, now) = (&session.certificate.peer, SystemTime::now());
+        let (peer, now) = (&session.certificate.peer, Clock::system().system_time());
         let signed = authority.sign(&request.0, peer.role, &peer.name, now, 30);
         let signed = signed.unwrap();
         let reply = Reply::Renewed {
@@ -156,13 +171,13 @@ async fn renew_one(
 async fn a_certificate_is_renewed_when_it_is_time_by_the_hub_s_clock_or_another_authority_is_shown()
 {
     let dir = tempfile::tempdir().unwrap();
-    let (now, hub) = (SystemTime::now(), "h".parse().unwrap());
-    let old = Authority::open_or_create(dir.path(), now).unwrap();
+    let (now, hub) = (Clock::system().system_time(), "h".parse().unwrap());
+    let old = Authority::open_or_create(dir.path(), now, &Random::system()).unwrap();
     let agent = old
         .issue(Role::Agent, &"a".parse().unwrap(), now, 30)
         .unwrap();
     let (listener, address) = listen(&old.issue(Role::Hub, &hub, now, 30).unwrap());
-    let connector = Connector::new(&agent, "1").unwrap();
+    let connector = Connector::new(&agent, "1", &Clock::system()).unwrap();
     let asked = std::sync::atomic::AtomicU32::new(0);
     let count = || asked.load(std::sync::atomic::Ordering::Relaxed);
     let (session, peer) =
@@ -180,7 +195,7 @@ async fn a_certificate_is_renewed_when_it_is_time_by_the_hub_s_clock_or_another_
     };
     assert!(count() == 1 && renewed.serial() != agent.serial());
     // The next connection shows the new one, and the hub a new authority beside the old.
-    let both = Authority::rotate(dir.path(), now).unwrap();
+    let both = Authority::rotate(dir.path(), now, &Random::system()).unwrap();
     listener
         .set_identity(&both.issue(Role::Hub, &hub, now, 30).unwrap())
         .unwrap();
@@ -194,14 +209,14 @@ async fn a_certificate_is_renewed_when_it_is_time_by_the_hub_s_clock_or_another_
     };
     assert_eq!(renewed.unwrap().authorities().len(), 2);
     // Without the old one, who has renewed is let in, and who has not is refused.
-    let new = Authority::retire(dir.path()).unwrap();
+    let new = Authority::retire(dir.path(), &Random::system()).unwrap();
     listener
         .set_identity(&new.issue(Role::Hub, &hub, now, 30).unwrap())
         .unwrap();
     let (session, peer) =
         tokio::join!(connector.connect(&address, Purpose::Push), greet(&listener));
     assert!(session.is_ok() && peer.is_ok());
-    let late = Connector::new(&agent, "1").unwrap();
+    let late = Connector::new(&agent, "1", &Clock::system()).unwrap();
     let (session, peer) = tokio::join!(late.connect(&address, Purpose::Push), greet(&listener));
     assert!(session.is_err() && peer.is_err());
 }

@@ -1,30 +1,27 @@
-//! Tiers: what is kept of rows that are too old to be kept one by one.
+//! Downsampling: count, minimum, maximum, sum and last value of each series and step.
 
 use sysmon_wire::{ABSENT, Kind, UnixMs};
 
-use crate::chunk::{Chunk, ChunkError};
-use crate::resample::rate;
+use crate::rate::{RATE_SCALE, rate};
+use crate::{Chunk, ChunkError};
 
-/// Counters are kept in buckets as rates, in thousandths a second, so that they stay integers.
-pub(crate) const RATE_SCALE: f64 = 1000.0;
-
-/// A series over one step: of a gauge its values, of a counter its rates in thousandths a second.
+/// One series over one step: of a gauge its values, of a counter its rates in thousandths of a unit per second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bucket {
-    /// How many values.
+    /// Number of values.
     pub count: i64,
-    /// The smallest.
+    /// Smallest value.
     pub min: i64,
-    /// The largest.
+    /// Largest value.
     pub max: i64,
-    /// Their sum, so that means of means are exact.
+    /// Sum of the values, so that means of means are exact.
     pub sum: i64,
-    /// The newest.
+    /// Newest value.
     pub last: i64,
 }
 
 impl Bucket {
-    /// Numbers that make a bucket, in this order: count, min, max, sum, last.
+    /// Columns of a bucket in a chunk, in this order: count, min, max, sum, last.
     pub const COLUMNS: usize = 5;
 
     pub(crate) const COUNT: usize = 0;
@@ -47,7 +44,7 @@ impl Bucket {
         self.count = self.count.saturating_add(later.count);
         self.min = self.min.min(later.min);
         self.max = self.max.max(later.max);
-        // Never the number that stands for none.
+        // A saturated sum must not become ABSENT.
         self.sum = self.sum.saturating_add(later.sum).max(ABSENT + 1);
         self.last = later.last;
     }
@@ -56,8 +53,8 @@ impl Bucket {
         [self.count, self.min, self.max, self.sum, self.last]
     }
 
-    /// The bucket in a row of columns; none if the series had no value.
-    pub fn of_row(columns: &[Vec<i64>; Self::COLUMNS], row: usize) -> Option<Self> {
+    /// The bucket in one row of its columns; `None` if the series had no value.
+    pub fn from_row(columns: &[Vec<i64>; Self::COLUMNS], row: usize) -> Option<Self> {
         let [count, min, max, sum, last] = columns;
         let number = |column: &Vec<i64>| column.get(row).copied().filter(|n| *n != ABSENT);
         Some(Self {
@@ -70,17 +67,61 @@ impl Bucket {
     }
 }
 
-/// Buckets of all series of a host. As a [`Chunk`], the five columns of each series stand side by side.
+/// The buckets of one series while they fill, at never falling times.
+struct Filling<'a> {
+    starts: &'a [i64],
+    buckets: Vec<Option<Bucket>>,
+    at: usize,
+}
+
+impl<'a> Filling<'a> {
+    fn new(starts: &'a [i64]) -> Self {
+        Self {
+            starts,
+            buckets: vec![None; starts.len()],
+            at: 0,
+        }
+    }
+
+    /// Merges `later` into the bucket that begins at `start`.
+    fn add(&mut self, start: i64, later: &Bucket) {
+        while self.starts.get(self.at).is_some_and(|at| *at < start) {
+            self.at += 1;
+        }
+        match self.buckets.get_mut(self.at) {
+            Some(Some(bucket)) => bucket.merge(later),
+            Some(empty) => *empty = Some(*later),
+            None => {}
+        }
+    }
+
+    fn into_columns(self) -> [Vec<i64>; Bucket::COLUMNS] {
+        let mut columns: [Vec<i64>; Bucket::COLUMNS] =
+            std::array::from_fn(|_| Vec::with_capacity(self.buckets.len()));
+        for bucket in self.buckets {
+            let numbers = bucket.map_or([ABSENT; Bucket::COLUMNS], |bucket| bucket.numbers());
+            for (column, number) in columns.iter_mut().zip(numbers) {
+                column.push(number);
+            }
+        }
+        columns
+    }
+}
+
+/// Buckets of all series of a host. In a [`Chunk`] the five columns of each series are neighbours.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Buckets {
-    /// When each begins, in Unix milliseconds, rising; times in which no row lies are left out.
+    /// Where each step begins, in rising Unix milliseconds; steps without rows are left out.
     times: Vec<i64>,
     series: Vec<[Vec<i64>; Bucket::COLUMNS]>,
 }
 
 impl Buckets {
-    /// Sums up the rows of `chunks` from `from` to before `to` in steps of `step_ms`; `kinds` are those of
-    /// the series. Rows before `from` count only as what the first rates rise from.
+    /// Downsamples the rows of `chunks` from `from` until before `to` to steps of `step_ms`. `kinds` has an entry for
+    /// each series. Rows before `from` serve only as the start of the first rates.
+    ///
+    /// # Errors
+    /// A chunk does not decode.
     pub fn roll_up(
         chunks: &[Chunk],
         kinds: &[Kind],
@@ -99,14 +140,10 @@ impl Buckets {
             order.sort_by_key(|&at| times.get(at).copied());
         }
         let time_of = |&at: &usize| times.get(at).copied().unwrap_or_default();
-        let step_of = |time: i64| time.div_euclid(step_ms) * step_ms;
+        let step_of = |time: i64| UnixMs(time).floor(step_ms).0;
         let is_wanted = |time: &i64| (from.0..to.0).contains(time);
-        let mut starts: Vec<i64> = order
-            .iter()
-            .map(time_of)
-            .filter(is_wanted)
-            .map(step_of)
-            .collect();
+        let wanted = order.iter().map(time_of).filter(is_wanted);
+        let mut starts: Vec<i64> = wanted.map(step_of).collect();
         starts.dedup();
         let mut series = Vec::with_capacity(kinds.len());
         let mut values = Vec::with_capacity(times.len());
@@ -119,8 +156,8 @@ impl Buckets {
                     values.resize(values.len() + chunk.rows(), ABSENT);
                 }
             }
-            let mut buckets: Vec<Option<Bucket>> = vec![None; starts.len()];
-            let (mut before, mut at) = ((0, ABSENT), 0);
+            let mut filling = Filling::new(&starts);
+            let mut before = (0, ABSENT);
             for row in &order {
                 let (time, value) = (time_of(row), values.get(*row).copied().unwrap_or(ABSENT));
                 let real = match kind {
@@ -130,19 +167,11 @@ impl Buckets {
                     }
                 };
                 before = (time, value);
-                let (Some(real), true) = (real, is_wanted(&time)) else {
-                    continue;
-                };
-                while starts.get(at).is_some_and(|start| *start < step_of(time)) {
-                    at += 1;
-                }
-                match buckets.get_mut(at) {
-                    Some(Some(bucket)) => bucket.merge(&Bucket::of(real)),
-                    Some(empty) => *empty = Some(Bucket::of(real)),
-                    None => {}
+                if let Some(real) = real.filter(|_| is_wanted(&time)) {
+                    filling.add(step_of(time), &Bucket::of(real));
                 }
             }
-            series.push(columns(&buckets));
+            series.push(filling.into_columns());
         }
         Ok(Self {
             times: starts,
@@ -150,44 +179,35 @@ impl Buckets {
         })
     }
 
-    /// Whether there are none.
+    /// Whether no step has rows.
     pub fn is_empty(&self) -> bool {
         self.times.is_empty()
     }
 
-    /// The same over longer steps, a multiple of those it has.
+    /// Downsamples further, to a multiple of the present step.
     #[must_use]
     pub fn coarser(&self, step_ms: i64) -> Self {
-        let step_of = |time: &i64| time.div_euclid(step_ms) * step_ms;
+        let step_of = |time: &i64| UnixMs(*time).floor(step_ms).0;
         let mut times: Vec<i64> = self.times.iter().map(step_of).collect();
         times.dedup();
-        let sum_up = |series: &[Vec<i64>; Bucket::COLUMNS]| {
-            let mut buckets: Vec<Option<Bucket>> = vec![None; times.len()];
-            let mut at = 0;
+        let merged = |series: &[Vec<i64>; Bucket::COLUMNS]| {
+            let mut filling = Filling::new(&times);
             for (row, time) in self.times.iter().enumerate() {
-                while times.get(at).is_some_and(|start| *start < step_of(time)) {
-                    at += 1;
-                }
-                let Some(later) = Bucket::of_row(series, row) else {
-                    continue;
-                };
-                match buckets.get_mut(at) {
-                    Some(Some(bucket)) => bucket.merge(&later),
-                    Some(empty) => *empty = Some(later),
-                    None => {}
+                if let Some(bucket) = Bucket::from_row(series, row) {
+                    filling.add(step_of(time), &bucket);
                 }
             }
-            columns(&buckets)
+            filling.into_columns()
         };
-        let series = self.series.iter().map(sum_up).collect();
+        let series = self.series.iter().map(merged).collect();
         Self { times, series }
     }
 
-    /// Adds what comes after; of times that both have, the later stand.
+    /// Appends `later`, which replaces everything from its first step on.
     pub fn extend(&mut self, later: &Self) {
         let first = later.times.first().copied().unwrap_or(i64::MAX);
-        let kept = self.times.partition_point(|time| *time < first);
-        self.times.truncate(kept);
+        let remaining = self.times.partition_point(|time| *time < first);
+        self.times.truncate(remaining);
         self.times.extend_from_slice(&later.times);
         let series = self.series.len().max(later.series.len());
         self.series.resize_with(series, Default::default);
@@ -195,14 +215,17 @@ impl Buckets {
         for (at, columns) in self.series.iter_mut().enumerate() {
             let more = later.series.get(at).unwrap_or(&none);
             for (column, more) in columns.iter_mut().zip(more) {
-                column.resize(kept, ABSENT);
+                column.resize(remaining, ABSENT);
                 column.extend_from_slice(more);
                 column.resize(self.times.len(), ABSENT);
             }
         }
     }
 
-    /// Compresses them; none if there are none.
+    /// Compresses the buckets; `None` if there are none.
+    ///
+    /// # Errors
+    /// Compression fails.
     pub fn seal(&self) -> Result<Option<Chunk>, ChunkError> {
         if self.times.is_empty() {
             return Ok(None);
@@ -211,7 +234,7 @@ impl Buckets {
         Chunk::seal(&self.times, columns).map(Some)
     }
 
-    /// The same in parts of so many series each, the last of fewer: who wants one series reads one part.
+    /// Splits the buckets into parts of `series` series each, so that reading one series reads one part.
     pub fn parts(&self, series: usize) -> impl Iterator<Item = Self> {
         self.series.chunks(series.max(1)).map(|part| Self {
             times: self.times.clone(),
@@ -219,12 +242,14 @@ impl Buckets {
         })
     }
 
-    /// Takes them out of a chunk again.
-    pub fn of_chunk(chunk: &Chunk) -> Result<Self, ChunkError> {
+    /// Reads buckets from a chunk that [`Buckets::seal`] made.
+    ///
+    /// # Errors
+    /// The chunk does not decode.
+    pub fn from_chunk(chunk: &Chunk) -> Result<Self, ChunkError> {
         let mut out = Self::default();
         chunk.times(&mut out.times)?;
-        let count = chunk.series() / Bucket::COLUMNS;
-        for index in 0..count {
+        for index in 0..chunk.series() / Bucket::COLUMNS {
             let mut columns: [Vec<i64>; Bucket::COLUMNS] = Default::default();
             for (which, column) in columns.iter_mut().enumerate() {
                 column_of(chunk, index, which, column)?;
@@ -235,14 +260,17 @@ impl Buckets {
     }
 }
 
-/// Where the counts begin that [`rows_of_buckets`] makes: so high that what follows them reads as a counter that
-/// began anew, and has no rate.
+/// Where counters made by [`rows_from_buckets`] start: so high that the real counter after them looks like a reset, so
+/// that no rate is computed between the two.
 const COUNTS_FROM: i64 = 1 << 60;
 
-/// Rows made of buckets, for those who read rows: one at the beginning of each, of gauges the means, of counters
-/// counts that rise as they did on average. `parts` are chunks of buckets, each with the index of its first series;
-/// series that have no kind in `kinds` have no values. None if no bucket begins between `from` and `to`.
-pub fn rows_of_buckets(
+/// Turns buckets back into rows, one at the beginning of each step: means of gauges, and counters that rise at their
+/// mean rate. `parts` are chunks of buckets, each with the index of its first series; a series without a kind in
+/// `kinds` has no values. `None` if no bucket begins between `from` and `to`.
+///
+/// # Errors
+/// A chunk does not decode.
+pub fn rows_from_buckets(
     parts: &[(usize, Chunk)],
     kinds: &[Option<Kind>],
     from: UnixMs,
@@ -288,7 +316,7 @@ pub fn rows_of_buckets(
     Chunk::seal(&times, columns.iter().map(Vec::as_slice)).map(Some)
 }
 
-/// Makes counts of rates in thousandths a second.
+/// Integrates rates (thousandths per second) into counts.
 fn counts_of_rates(times: &[i64], column: &mut [i64]) {
     let (mut millionths, mut before) = (0i128, None);
     for (time, value) in times.iter().zip(column) {
@@ -303,7 +331,7 @@ fn counts_of_rates(times: &[i64], column: &mut [i64]) {
     }
 }
 
-/// Reads one of the five columns of a series; false if the chunk is from before it existed.
+/// Reads one of the five columns of a series; false if the series is newer than the chunk.
 pub(crate) fn column_of(
     chunk: &Chunk,
     series: usize,
@@ -312,20 +340,6 @@ pub(crate) fn column_of(
 ) -> Result<bool, ChunkError> {
     let at = series.saturating_mul(Bucket::COLUMNS) + which;
     chunk.values(u32::try_from(at).unwrap_or(u32::MAX), out)
-}
-
-fn columns(buckets: &[Option<Bucket>]) -> [Vec<i64>; Bucket::COLUMNS] {
-    let mut columns: [Vec<i64>; Bucket::COLUMNS] =
-        std::array::from_fn(|_| Vec::with_capacity(buckets.len()));
-    for bucket in buckets {
-        let numbers = bucket
-            .as_ref()
-            .map_or([ABSENT; Bucket::COLUMNS], Bucket::numbers);
-        for (column, number) in columns.iter_mut().zip(numbers) {
-            column.push(number);
-        }
-    }
-    columns
 }
 
 #[cfg(test)]
@@ -353,9 +367,8 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(60))]
-        /// Whatever is asked of whole minutes, the rows and what is kept of them say the same.
         #[test]
-        fn buckets_say_what_their_rows_said(
+        fn whole_minutes_resample_the_same_from_rows_and_from_buckets(
             runs in proptest::collection::vec((0i64..40, 1usize..300, 1i64..3000), 1..8),
             cut in 0i64..40,
         ) {
@@ -370,16 +383,16 @@ mod tests {
                     }
                 }
             }
-            ring.settle(true).unwrap();
+            ring.seal_heads(true).unwrap();
             let chunks = ring.take_changes().chunks;
             let kinds = [Kind::Gauge, Kind::Counter, Kind::Gauge];
             let end = UnixMs(used.last().unwrap() + 1).floor(60_000) + 60_000;
             let cut = UnixMs(cut * 60_000).min(end);
             let roll_up = |from, to| Buckets::roll_up(&chunks, &kinds, from, to, 60_000).unwrap();
-            // In two parts, sealed in between, as a hub does.
+            // In two parts with a seal between them, as the store does it.
             let mut all = roll_up(UnixMs(0), cut);
             if let Some(chunk) = all.seal().unwrap() {
-                prop_assert_eq!(&Buckets::of_chunk(&chunk).unwrap(), &all);
+                prop_assert_eq!(&Buckets::from_chunk(&chunk).unwrap(), &all);
             }
             all.extend(&roll_up(cut, end));
             prop_assert_eq!(&all, &roll_up(UnixMs(0), end));
@@ -392,8 +405,8 @@ mod tests {
                         let rows = resample.apply(&metric.def(), &table.times, &table.columns[0]);
                         let mut steps = Steps::new(resample);
                         steps.add_buckets(&metric.def(), &chunk, index as usize, end).unwrap();
-                        let kept = steps.points(&metric.def());
-                        prop_assert!(near(&rows, &kept), "{aggregate:?} {rows:?} {kept:?}");
+                        let buckets = steps.points(&metric.def());
+                        prop_assert!(near(&rows, &buckets), "{aggregate:?} {rows:?} {buckets:?}");
                     }
                 }
             }
@@ -401,7 +414,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_of_buckets_are_their_means_and_counts_rise_as_they_did() {
+    fn rows_from_buckets_have_the_means_and_the_mean_rates() {
         let mut ring = Ring::recording();
         for second in 0..180i64 {
             // Ten a second in the first minute, thirty in the third; in the second nothing was recorded.
@@ -411,7 +424,7 @@ mod tests {
                     .unwrap();
             }
         }
-        ring.settle(true).unwrap();
+        ring.seal_heads(true).unwrap();
         let chunks = ring.take_changes().chunks;
         let kinds = [Kind::Gauge, Kind::Counter, Kind::Gauge];
         let all = Buckets::roll_up(&chunks, &kinds, UnixMs(0), UnixMs(180_000), 60_000).unwrap();
@@ -421,7 +434,7 @@ mod tests {
         };
         let kinds = [Some(Kind::Gauge), Some(Kind::Counter), None];
         let mut rows = Ring::new();
-        let made = rows_of_buckets(&parts(2), &kinds, UnixMs(0), UnixMs(180_000)).unwrap();
+        let made = rows_from_buckets(&parts(2), &kinds, UnixMs(0), UnixMs(180_000)).unwrap();
         rows.restore_chunk(made.unwrap());
         let table = rows.read(&[0, 1, 2], UnixMs(0), UnixMs(180_000)).unwrap();
         assert_eq!(table.times, [0, 120_000]);
@@ -432,14 +445,14 @@ mod tests {
         assert_eq!(
             rate(row(1), (121_000, 5_000_000)),
             None,
-            "what follows are real counts"
+            "real counts follow"
         );
-        let none = rows_of_buckets(&parts(2), &kinds, UnixMs(1), UnixMs(119_999)).unwrap();
+        let none = rows_from_buckets(&parts(2), &kinds, UnixMs(1), UnixMs(119_999)).unwrap();
         assert_eq!(none, None);
     }
 
     #[test]
-    fn series_that_come_later_have_no_buckets_before() {
+    fn a_later_series_has_no_earlier_buckets() {
         let chunk = |times: &[i64], columns: &[&[i64]]| {
             Chunk::seal(times, columns.iter().copied()).unwrap()
         };
@@ -458,8 +471,8 @@ mod tests {
         let mut all = roll_up(first, 1);
         all.extend(&roll_up(second, 2));
         assert_eq!(all.times, [0, 60_000]);
-        assert_eq!(Bucket::of_row(&all.series[1], 0), None);
-        let bucket = Bucket::of_row(&all.series[0], 1).unwrap();
+        assert_eq!(Bucket::from_row(&all.series[1], 0), None);
+        let bucket = Bucket::from_row(&all.series[0], 1).unwrap();
         assert_eq!((bucket.count, bucket.sum, bucket.last), (2, 8, 5));
     }
 }

@@ -1,47 +1,37 @@
-//! Sealed rows: columns side by side, each to be read without the others.
+//! A chunk: sealed rows as compressed columns, each readable without the others.
 
 use std::sync::Arc;
 
 use sysmon_wire::UnixMs;
 use sysmon_wire::varint::{get_i64, get_u64, put_i64, put_u64};
-use thiserror::Error;
 
-use crate::column;
+use crate::{ChunkError, column};
 
-/// The first byte of a chunk outside of memory: the version of its format.
+/// The first byte of an encoded chunk: the version of the format.
 const FORMAT: u8 = 1;
 
-/// Series and bytes a chunk read from outside may have.
+/// Columns of a decoded chunk.
 const COLUMNS_MAX: u64 = 1 << 20;
 
-/// Rows a chunk read from outside may have: a column that says all are equal would else take any memory.
+/// Rows of a decoded chunk: a constant column of a few bytes could otherwise claim any amount of memory.
 const ROWS_MAX: u32 = 1 << 16;
 
-/// Rows that no longer change, compressed by series. Its times are one more column. A copy shares its
-/// bytes.
+/// Immutable rows, compressed by series; the times are the first column. Clones share the bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chunk {
     first: UnixMs,
     last: UnixMs,
     rows: u32,
-    /// Where each column ends in `data`; the times come first.
+    /// Where each column ends in `data`.
     ends: Arc<[u32]>,
     data: Arc<[u8]>,
 }
 
-/// Why a chunk cannot be made or read.
-#[derive(Debug, Error)]
-pub enum ChunkError {
-    /// The bytes are not what was written.
-    #[error("a chunk is damaged: restore it from a backup or let its retention pass")]
-    Damaged,
-    /// The compressor refused.
-    #[error("a chunk cannot be compressed or read: {0}")]
-    Compression(#[from] pco::errors::PcoError),
-}
-
 impl Chunk {
-    /// Seals rows given by column; every column is as long as `times`, which must not be empty.
+    /// Compresses rows given by column. Every column is as long as `times`, which must not be empty.
+    ///
+    /// # Errors
+    /// `times` is empty, the columns exceed 4 GiB, or compression fails.
     pub fn seal<'a>(
         times: &'a [i64],
         columns: impl IntoIterator<Item = &'a [i64]>,
@@ -63,7 +53,7 @@ impl Chunk {
         })
     }
 
-    /// The chunk as bytes, to be kept outside of memory.
+    /// The chunk as bytes, for storage.
     ///
     /// ```text
     /// chunk = 1 first(zigzag) last(zigzag) rows columns column-length… data… crc32(u32 LE, of all before)
@@ -86,7 +76,10 @@ impl Chunk {
         out
     }
 
-    /// Reads what [`Chunk::encode`] wrote.
+    /// Decodes what [`Chunk::encode`] wrote.
+    ///
+    /// # Errors
+    /// The checksum, format version or a length is wrong.
     pub fn decode(bytes: &[u8]) -> Result<Self, ChunkError> {
         let (body, checksum) = bytes.split_last_chunk::<4>().ok_or(ChunkError::Damaged)?;
         if crc32fast::hash(body) != u32::from_le_bytes(*checksum) {
@@ -118,37 +111,43 @@ impl Chunk {
         })
     }
 
-    /// The earliest row.
+    /// The time of the earliest row.
     pub fn first(&self) -> UnixMs {
         self.first
     }
 
-    /// The latest row.
+    /// The time of the latest row.
     pub fn last(&self) -> UnixMs {
         self.last
     }
 
-    /// How many rows.
+    /// Number of rows.
     pub fn rows(&self) -> usize {
         self.rows as usize
     }
 
-    /// How many series.
+    /// Number of series.
     pub fn series(&self) -> usize {
         self.ends.len().saturating_sub(1)
     }
 
-    /// Memory it takes.
+    /// Bytes of memory used.
     pub fn bytes(&self) -> usize {
         size_of::<Self>() + self.data.len() + size_of_val(&*self.ends)
     }
 
-    /// Reads the rows' times into `out`.
+    /// Replaces `out` with the rows' times.
+    ///
+    /// # Errors
+    /// The column does not decode.
     pub fn times(&self, out: &mut Vec<i64>) -> Result<(), ChunkError> {
         self.column(0, out)
     }
 
-    /// Reads one series into `out`; false if the chunk is from before it existed.
+    /// Replaces `out` with the values of one series; false if the series is newer than the chunk.
+    ///
+    /// # Errors
+    /// The column does not decode.
     pub fn values(&self, series: u32, out: &mut Vec<i64>) -> Result<bool, ChunkError> {
         if series as usize >= self.series() {
             return Ok(false);

@@ -1,38 +1,28 @@
-//! From rows to the points of a chart: rates of counters, and one value a step.
+//! From rows to the points of a chart: one value per step, counters as rates.
 
 use sysmon_wire::message::Aggregate;
 use sysmon_wire::metrics::unscale;
 use sysmon_wire::{ABSENT, Kind, MetricDef, UnixMs};
 
-use crate::buckets::{Bucket, RATE_SCALE, column_of};
+use crate::buckets::{Bucket, column_of};
+use crate::rate::{RATE_SCALE, rate, slope};
 use crate::{Chunk, ChunkError};
 
-/// What a counter's unit gets when its rate is shown.
-pub const RATE_UNIT_SUFFIX: &str = "/s";
-
-/// The rate of a counter between two rows in scaled units a second; none across a reset, without
-/// one of the values, or without time between them.
-pub fn rate(before: (i64, i64), now: (i64, i64)) -> Option<f64> {
-    let ((t0, v0), (t1, v1)) = (before, now);
-    (v0 != ABSENT && v1 != ABSENT && v1 >= v0 && t1 > t0)
-        .then(|| v1.saturating_sub(v0) as f64 * 1000.0 / (t1 - t0) as f64)
-}
-
-/// How a series is to be made into points.
+/// Which points to make of a series.
 #[derive(Clone, Copy, Debug)]
 pub struct Resample {
     /// Beginning of the first step.
     pub from: UnixMs,
-    /// The last step is the one that holds this moment.
+    /// The last step contains this moment.
     pub to: UnixMs,
-    /// Milliseconds of a step, at least 1.
+    /// At least 1.
     pub step_ms: i64,
-    /// What a step's values become.
+    /// How the values of one step become a point.
     pub aggregate: Aggregate,
 }
 
 impl Resample {
-    /// A request with its times moved to whole steps, so that charts of different hosts line up.
+    /// Rounds the times down to whole steps, so that charts of different hosts line up.
     pub fn aligned(from: UnixMs, to: UnixMs, step_ms: i64, aggregate: Aggregate) -> Self {
         let step_ms = step_ms.max(1);
         Self {
@@ -43,16 +33,15 @@ impl Resample {
         }
     }
 
-    /// How many points it makes; 0 if it ends before it begins.
+    /// Number of points; 0 if `to` is before `from`.
     pub fn points(&self) -> usize {
         let steps = (self.to - self.from).div_euclid(self.step_ms);
         usize::try_from(steps.saturating_add(1)).unwrap_or(0)
     }
 
-    /// Makes the points of one series, NaN where no row lies in a step.
+    /// The points of one series, NaN for a step without rows.
     ///
-    /// A counter's rows become rates first; for the first of them to count, `times` begin with a
-    /// row before [`Self::from`].
+    /// Counters become rates first; the first step has one only if `times` starts with a row before [`Self::from`].
     pub fn apply(&self, metric: &MetricDef, times: &[i64], values: &[i64]) -> Vec<f64> {
         let mut steps = Steps::new(*self);
         steps.add_rows(metric, times, values);
@@ -65,18 +54,18 @@ impl Resample {
     }
 }
 
-/// The steps of one series while they fill: with rows, and with [`Buckets`](crate::Buckets) of rows that are gone.
+/// The steps of one series while they fill, with rows and with [`Buckets`](crate::Buckets) of evicted rows.
 #[derive(Clone, Debug)]
 pub struct Steps {
     resample: Resample,
     steps: Vec<Step>,
-    /// Every value with its step, where a quantile is wanted.
+    /// Every value with its step, for quantiles only.
     values: Vec<(usize, f64)>,
     is_quantile: bool,
-    /// The step of the last value, and when it begins.
+    /// Index and beginning of the step of the last value.
     at: usize,
     start: i64,
-    /// The row before, for rates.
+    /// The previous row, for rates.
     before: (i64, i64),
 }
 
@@ -94,17 +83,17 @@ impl Steps {
         }
     }
 
-    /// Whether each value becomes what it adds a second to the one before.
+    /// Whether values become rates of change.
     fn is_rate(&self, metric: &MetricDef) -> bool {
         metric.kind == Kind::Counter || self.resample.aggregate == Aggregate::Rate
     }
 
-    /// Takes the row before the next, which counts as what the next one's rate rises from and no more.
+    /// Sets the row that the next row's rate is computed from.
     pub fn start_after(&mut self, time: i64, value: i64) {
         self.before = (time, value);
     }
 
-    /// Takes rows in order of time, which come after all that was taken before.
+    /// Adds rows in order of time, later than everything added so far.
     pub fn add_rows(&mut self, metric: &MetricDef, times: &[i64], values: &[i64]) {
         let is_rate = self.is_rate(metric);
         let mut before = self.before;
@@ -122,8 +111,11 @@ impl Steps {
         self.before = before;
     }
 
-    /// Takes the buckets of a series, by its place in the chunk, that begin before `before`. They come after
-    /// all that was taken before. Quantiles cannot be made of them.
+    /// Adds the buckets of a series, by its index in the chunk, that begin before `before` and after everything
+    /// added so far. Quantiles see only their last values.
+    ///
+    /// # Errors
+    /// The chunk does not decode.
     pub fn add_buckets(
         &mut self,
         metric: &MetricDef,
@@ -136,7 +128,7 @@ impl Steps {
             Kind::Gauge => 1.0,
             Kind::Counter => 1.0 / RATE_SCALE,
         };
-        // Only what is needed is decompressed.
+        // Decompress only the column that the aggregate needs.
         let first = match self.resample.aggregate {
             Aggregate::Mean | Aggregate::Sum => Bucket::SUM,
             Aggregate::Rate if !is_slope => Bucket::SUM,
@@ -177,7 +169,7 @@ impl Steps {
             }
         }
         if metric.kind == Kind::Counter {
-            // What follows is no row next to these: it has no rate yet.
+            // The next row is not adjacent to a bucket, so its rate is unknown.
             self.before = (0, ABSENT);
         }
         Ok(())
@@ -185,7 +177,7 @@ impl Steps {
 
     #[inline]
     fn add(&mut self, time: i64, other: Step) {
-        // Almost every value lies in the step of the one before.
+        // Almost every value falls into the step of the previous one.
         let since = time - self.start;
         if !(0..self.resample.step_ms).contains(&since) {
             let Some(at) = self.resample.place(time) else {
@@ -203,7 +195,7 @@ impl Steps {
         }
     }
 
-    /// A point for each step in the metric's unit, NaN where nothing lies in it.
+    /// A point for each step in the metric's unit, NaN for an empty step.
     pub fn points(mut self, metric: &MetricDef) -> Vec<f64> {
         let scale = |value: f64| {
             if value.fract() == 0.0 && value.abs() < 9e15 {
@@ -233,8 +225,7 @@ impl Steps {
     }
 }
 
-/// The quantile `q`, from 0 to 1, of sorted values, between two of them by their distance, as Prometheus has it;
-/// NaN of none.
+/// The quantile `q` (0 to 1) of sorted values, interpolated linearly as in Prometheus; NaN for no values.
 pub fn quantile(sorted: &[f64], q: f64) -> f64 {
     let Some(end) = sorted.len().checked_sub(1) else {
         return f64::NAN;
@@ -245,14 +236,7 @@ pub fn quantile(sorted: &[f64], q: f64) -> f64 {
     low + (high - low) * rank.fract()
 }
 
-/// What a gauge adds in a second, as [`rate`] but down as well.
-fn slope(before: (i64, i64), now: (i64, i64)) -> Option<f64> {
-    let ((t0, v0), (t1, v1)) = (before, now);
-    (v0 != ABSENT && v1 != ABSENT && t1 > t0)
-        .then(|| v1.saturating_sub(v0) as f64 * 1000.0 / (t1 - t0) as f64)
-}
-
-/// What is kept of one step's values.
+/// Running aggregates of one step.
 #[derive(Clone, Copy, Debug)]
 struct Step {
     count: u64,
@@ -302,7 +286,7 @@ impl Step {
             Aggregate::Mean | Aggregate::Rate => self.sum / self.count as f64,
             Aggregate::Min => self.min,
             Aggregate::Max => self.max,
-            // Quantiles are made of all values.
+            // `points` computes quantiles from all values.
             Aggregate::Last | Aggregate::Quantile(_) => self.last,
             Aggregate::Sum => self.sum,
         }
@@ -328,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_without_a_row_is_missing() {
+    fn a_step_without_a_row_is_nan() {
         let got = points(
             &CPU_UTILIZATION.def(),
             1000,
@@ -338,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn counters_become_rates_and_a_reset_has_none() {
+    fn counters_become_rates_except_across_a_reset() {
         let rows = [(0, 100), (1000, 300), (2000, 300), (3000, 50), (4000, 150)];
         let got = points(&NET_IO.def(), 1000, &rows);
         assert!(same(&got, &[200.0, 0.0, f64::NAN, 100.0]), "{got:?}");
@@ -355,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn quantiles_lie_between_the_values_next_to_them() {
+    fn quantiles_interpolate_between_neighbours() {
         assert!(quantile(&[], 0.5).is_nan());
         assert_eq!(quantile(&[3.0], 0.99), 3.0);
         assert_eq!(quantile(&[1.0, 2.0, 4.0], 0.75), 3.0);

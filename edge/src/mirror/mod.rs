@@ -208,12 +208,10 @@ impl Mirror {
         self.generation
     }
 
-    /// Number of firing alerts.
     pub fn firing(&self) -> usize {
         self.hosts.values().map(|host| host.alerts.len()).sum()
     }
 
-    /// Number of hosts in each state.
     pub fn counts(&self) -> [(HostState, usize); 3] {
         [HostState::Live, HostState::Stale, HostState::Offline].map(|state| {
             let hosts = self.hosts.values().filter(|host| host.state == state);

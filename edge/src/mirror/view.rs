@@ -15,31 +15,24 @@ pub(super) const SCHEMA: u32 = 1;
 pub struct FleetView<'a> {
     /// The hub's clock when it last sent something; 0 if it never did.
     pub as_of_ms: UnixMs,
-    /// In alphabetical order.
     pub hosts: Vec<HostView<'a>>,
     /// Whether the hub is connected and sends.
     pub live: bool,
     /// Metrics that any host has.
     pub metrics: Vec<&'static str>,
-    /// The edge's clock.
     pub now_ms: UnixMs,
     pub(super) schema: u32,
-    /// The page's title.
     pub title: &'a str,
 }
 
 /// One host at one moment.
 #[derive(Debug, Serialize)]
 pub struct HostView<'a> {
-    /// Firing alerts.
     pub alerts: Vec<AlertView<'a>>,
-    /// When the host last reported.
     pub last_sample_ms: Option<UnixMs>,
     /// Present values, by the metric's short name; none where unknown or the host is not live.
     pub metrics: BTreeMap<&'static str, Option<Value>>,
-    /// The host's name.
     pub name: &'a Label,
-    /// Whether it reports.
     #[serde(serialize_with = "state")]
     pub state: HostState,
 }
@@ -53,9 +46,7 @@ pub struct AlertView<'a> {
     /// Its host, unless the alert stands within one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host: Option<&'a Label>,
-    /// The rule's name.
     pub rule: &'a Label,
-    /// How bad it is.
     #[serde(serialize_with = "severity")]
     pub severity: Severity,
     /// Since when it fires.
@@ -68,9 +59,7 @@ pub struct AlertView<'a> {
 /// The firing alerts of all hosts.
 #[derive(Debug, Serialize)]
 pub struct AlertsView<'a> {
-    /// In alphabetical order of hosts.
     pub alerts: Vec<AlertView<'a>>,
-    /// The hub's clock when it last sent something.
     pub as_of_ms: UnixMs,
     pub(super) schema: u32,
 }
@@ -78,14 +67,11 @@ pub struct AlertsView<'a> {
 /// One metric of one host over time.
 #[derive(Debug, Serialize)]
 pub struct SeriesView<'a> {
-    /// The host's name.
     pub host: &'a Label,
-    /// The metric's short name.
     pub metric: &'static str,
     /// Start and mean of each step.
     pub points: Vec<(UnixMs, Option<Value>)>,
     pub(super) schema: u32,
-    /// Length of a step.
     pub step_ms: i64,
 }
 
@@ -96,10 +82,8 @@ pub struct SparksView<'a> {
     pub end_ms: UnixMs,
     /// Means of the steps, by host.
     pub hosts: BTreeMap<&'a Label, Vec<Option<Value>>>,
-    /// The metric's short name.
     pub metric: &'static str,
     pub(super) schema: u32,
-    /// Length of a step.
     pub step_ms: i64,
 }
 

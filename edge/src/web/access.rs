@@ -9,7 +9,6 @@ use super::response::problem;
 /// Who may see the page.
 #[derive(Debug, Default)]
 pub enum Access {
-    /// Everyone.
     #[default]
     Anyone,
     /// Users of HTTP basic authentication.

@@ -38,7 +38,6 @@ const FILES: [File; 5] = [
     ),
 ];
 
-/// All assets.
 #[derive(Debug)]
 pub struct Assets(Vec<Asset>);
 

@@ -17,13 +17,11 @@ pub struct Logins(Vec<digest::Digest>);
 /// Why the file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum LoginError {
-    /// Reading it failed.
     #[error("{0}")]
     Io(#[from] io::Error),
     /// It contains passwords, but others can read it.
     #[error("other users can read it; run chmod 600")]
     Open,
-    /// A line has another form.
     #[error("line {0} is not NAME:PASSWORD")]
     Line(usize),
     /// It contains none, or too many.

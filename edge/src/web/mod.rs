@@ -14,7 +14,6 @@ mod prometheus;
 mod response;
 mod server;
 mod text;
-mod timed_stream;
 mod tls;
 
 use std::net::IpAddr;
@@ -84,11 +83,9 @@ impl Update {
 /// How the page is shown, and to whom.
 #[derive(Debug, Default)]
 pub struct Options {
-    /// The page's title.
     pub title: String,
     /// Addresses of reverse proxies whose `X-Forwarded-For` is trusted.
     pub proxies: Vec<IpAddr>,
-    /// Who may see the page.
     pub access: Access,
 }
 
@@ -138,12 +135,10 @@ impl App {
         self.mirror.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Number of live viewers.
     pub fn viewers(&self) -> u64 {
         self.viewers.load(Ordering::Relaxed)
     }
 
-    /// Requests since the start.
     pub fn requests(&self) -> u64 {
         self.requests.load(Ordering::Relaxed)
     }
@@ -173,7 +168,6 @@ impl App {
     }
 }
 
-/// All routes.
 pub fn router(app: Arc<App>) -> Router {
     let api = Router::new()
         .route("/fleet", get(api::fleet))

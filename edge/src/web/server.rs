@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -15,11 +16,11 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::time::timeout;
+use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt;
 
 use super::guard::Peer;
 use super::limits::{Kind, Permit};
-use super::timed_stream::TimedStream;
 use super::tls::Tls;
 use super::{App, router};
 
@@ -38,6 +39,12 @@ const SEND_BYTES_MAX: usize = 64 * 1024;
 
 /// The system's send buffer for a slow client.
 const SEND_BUFFER_BYTES: u32 = 128 * 1024;
+
+/// How long a write may make no progress.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How long an HTTP/2 connection may be silent; a client that is there answers pings.
+const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How often an idle HTTP/2 connection is pinged.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
@@ -171,6 +178,17 @@ async fn connection(stream: TcpStream, peer: IpAddr, router: Router, tls: Option
     }
 }
 
+/// Ends the connection of a client that does not read, or with `read_timeout` one that sends nothing.
+fn limited<S>(stream: S, read_timeout: Option<Duration>) -> Pin<Box<TimeoutStream<S>>>
+where
+    S: AsyncRead + AsyncWrite,
+{
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(WRITE_TIMEOUT));
+    stream.set_read_timeout(read_timeout);
+    Box::pin(stream)
+}
+
 /// Errors of a connection are ignored: they concern its client alone.
 async fn serve_http1<S>(stream: S, peer: IpAddr, router: Router)
 where
@@ -184,7 +202,7 @@ where
         .max_buf_size(HEAD_BYTES_MAX);
     let service =
         service_fn(move |request: hyper::Request<Incoming>| respond(&router, peer, request));
-    let connection = builder.serve_connection(TokioIo::new(TimedStream::new(stream)), service);
+    let connection = builder.serve_connection(TokioIo::new(limited(stream, None)), service);
     let _ = connection.with_upgrades().await;
 }
 
@@ -201,7 +219,8 @@ where
         .max_send_buf_size(SEND_BYTES_MAX);
     let service =
         service_fn(move |request: hyper::Request<Incoming>| respond(&router, peer, request));
-    let connection = builder.serve_connection(TokioIo::new(TimedStream::new(stream)), service);
+    let connection =
+        builder.serve_connection(TokioIo::new(limited(stream, Some(READ_TIMEOUT))), service);
     let _ = connection.await;
 }
 

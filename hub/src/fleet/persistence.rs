@@ -71,7 +71,7 @@ impl Fleet {
     /// Whether every row of a host from `from` on is in memory.
     pub fn is_whole_from(&self, id: HostId, from: UnixMs) -> bool {
         let is_restored = self.restored_from.is_some_and(|restored| restored <= from);
-        let is_whole = |host: &crate::host::Host| host.ring.is_whole_from(from);
+        let is_whole = |host: &crate::host::Host| host.ring.has_all_since(from);
         is_restored && self.host(id).is_none_or(is_whole)
     }
 }

@@ -25,6 +25,9 @@ const MINUTE: Duration = Duration::from_secs(60);
 const RENEWALS_MAX: u32 = 6;
 const HOUR: Duration = Duration::from_hours(1);
 
+/// How often revoked certificates, the hub's own certificate and silent hosts are reviewed.
+pub(super) const REVIEW_INTERVAL: Duration = Duration::from_millis(500);
+
 /// Why the connection of a revoked certificate ends.
 pub(super) const REVOKED: &str = "this certificate has been revoked";
 
@@ -220,14 +223,14 @@ impl AccessControl {
             .map_err(|error| error.to_string())?;
         match self.grant(&request, network_of(from), self.clock.system_time()) {
             Ok((peer, reply)) => {
-                session.answer(&reply).await;
+                session.reply(&reply).await;
                 Ok(peer)
             }
             Err(reason) => {
                 let refused = JoinReply::Refused {
                     reason: Label::new(&reason),
                 };
-                session.answer(&refused).await;
+                session.reply(&refused).await;
                 Err(reason)
             }
         }
@@ -328,7 +331,7 @@ mod tests {
     #[test]
     fn a_token_works_once_and_never_gives_the_name_of_an_existing_peer() {
         let dir = tempfile::tempdir().unwrap();
-        let state = HubState::new(dir.path());
+        let state = HubState::new(dir.path(), &sysmon_clock::Random::system());
         let clock = Clock::system();
         let now = clock.system_time();
         let authority = state.authority(now).unwrap();
@@ -352,7 +355,12 @@ mod tests {
             let request = JoinRequest {
                 secret: Blob(secret.to_vec()),
                 name: name.into(),
-                request: Blob(JoinKey::generate().unwrap().request().unwrap()),
+                request: Blob(
+                    JoinKey::generate(&sysmon_clock::Random::system())
+                        .unwrap()
+                        .request()
+                        .unwrap(),
+                ),
             };
             access.grant(&request, [192, 0, 2, 1].into(), now)
         };

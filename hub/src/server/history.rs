@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use sysmon_series::{Chunk, rows_of_buckets};
+use sysmon_series::{Chunk, rows_from_buckets};
 use sysmon_store::Tier;
 use sysmon_store::store::{ChunkPlace, PART_SERIES, Reader, StoreError};
 use sysmon_wire::timeline::Timeline;
@@ -151,7 +151,7 @@ impl Incomplete {
             .into_iter()
             .map(|(part, chunk)| (part * PART_SERIES, chunk))
             .collect();
-        Ok(rows_of_buckets(&parts, &self.kinds, from, to)?)
+        Ok(rows_from_buckets(&parts, &self.kinds, from, to)?)
     }
 }
 

@@ -48,7 +48,7 @@ async fn foreign_and_expired_certificates_are_refused_with_the_reason() {
     let issuer = Issuer::from_ca_cert_pem(&real, KeyPair::generate().unwrap()).unwrap();
     let forged = forged_params().signed_by(&key, &issuer).unwrap();
     let forged = Papers::of_pem(&forged.pem(), &key.serialize_pem());
-    let elsewhere = Authority::in_memory(now).unwrap();
+    let elsewhere = Authority::in_memory(now, &sysmon_clock::Random::system()).unwrap();
     let issued = |authority: &Authority, moment| {
         Papers::of(&made_at(authority, Role::Agent, "good-1", moment))
     };
@@ -137,7 +137,7 @@ async fn revoking_a_certificate_closes_its_connections_and_keeps_it_out() {
         } else {
             Purpose::View
         };
-        let connector = Connector::new(&identity, "1").unwrap();
+        let connector = Connector::new(&identity, "1", &sysmon_clock::Clock::system()).unwrap();
         let address = scene.address.to_string();
         let session = connector.connect(&address, purpose).await.unwrap();
         let revoked = scene
@@ -162,14 +162,14 @@ async fn revoking_a_certificate_closes_its_connections_and_keeps_it_out() {
 #[tokio::test]
 async fn a_revoked_edge_receives_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    let state = HubState::new(dir.path());
+    let state = HubState::new(dir.path(), &sysmon_clock::Random::system());
     let now = SystemTime::now();
     let authority = state.authority(now).unwrap();
     let name = "edge-1".parse().unwrap();
     let identity = authority.issue(Role::Edge, &name, now, 30).unwrap();
     state.register().record(&identity, now).unwrap();
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let edge = Listener::bind(any, &identity).unwrap();
+    let edge = Listener::bind(any, &identity, &sysmon_clock::Clock::system()).unwrap();
     let edges = EdgeOptions {
         edges: vec![edge.address().unwrap().to_string()],
         share: vec!["*".parse().unwrap()],
@@ -197,11 +197,11 @@ async fn a_revoked_edge_receives_nothing() {
 #[tokio::test]
 async fn a_stolen_authority_works_until_it_is_replaced() {
     let scene = Scene::new().await;
-    let stolen = Authority::open(&scene.dir().join("ca")).unwrap();
+    let stolen = Authority::open(&scene.dir().join("ca"), &sysmon_clock::Random::system()).unwrap();
     let now = SystemTime::now();
     let name = "owner".parse().unwrap();
     let thief = stolen.issue(Role::Operator, &name, now, 30).unwrap();
-    let connector = Connector::new(&thief, "1").unwrap();
+    let connector = Connector::new(&thief, "1", &sysmon_clock::Clock::system()).unwrap();
     let address = scene.address.to_string();
     let session = connector.connect(&address, Purpose::View).await.unwrap();
     scene.state.rotate_authority(now).unwrap();

@@ -38,7 +38,7 @@ async fn a_renewal_is_for_the_same_key_and_name_only() {
     let scene = Scene::new().await;
     for role in [Role::Agent, Role::Operator] {
         let identity = scene.identity(role, "evil");
-        let connector = Connector::new(&identity, "1").unwrap();
+        let connector = Connector::new(&identity, "1", &sysmon_clock::Clock::system()).unwrap();
         let purpose = if role == Role::Agent {
             Purpose::Push
         } else {
@@ -59,7 +59,10 @@ async fn a_renewal_is_for_the_same_key_and_name_only() {
             // Another peer's key without proof of possession.
             (&altered, "certificate"),
             (
-                &JoinKey::generate().unwrap().request().unwrap(),
+                &JoinKey::generate(&sysmon_clock::Random::system())
+                    .unwrap()
+                    .request()
+                    .unwrap(),
                 "another key",
             ),
         ] {
@@ -96,7 +99,7 @@ async fn a_renewal_is_for_the_same_key_and_name_only() {
 async fn repeated_renewals_are_limited() {
     let scene = Scene::new().await;
     let identity = scene.identity(Role::Agent, "evil");
-    let connector = Connector::new(&identity, "1").unwrap();
+    let connector = Connector::new(&identity, "1", &sysmon_clock::Clock::system()).unwrap();
     let session = connector
         .connect(&scene.address.to_string(), Purpose::Push)
         .await
@@ -119,7 +122,7 @@ async fn repeated_renewals_are_limited() {
 async fn a_revoked_certificate_is_never_renewed_even_before_the_next_review() {
     let scene = Scene::new().await;
     let identity = scene.identity(Role::Agent, "evil");
-    let connector = Connector::new(&identity, "1").unwrap();
+    let connector = Connector::new(&identity, "1", &sysmon_clock::Clock::system()).unwrap();
     let session = connector
         .connect(&scene.address.to_string(), Purpose::Push)
         .await

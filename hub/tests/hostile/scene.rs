@@ -103,7 +103,7 @@ fn push(identities: &[Identity], hub: String, stopped: &watch::Receiver<bool>) -
     };
     runtime().block_on(async {
         let agents = identities.iter().zip(0..).map(|(identity, number)| {
-            let connector = Connector::new(identity, "1").unwrap();
+            let connector = Connector::new(identity, "1", &sysmon_clock::Clock::system()).unwrap();
             let stop = until_set(stopped.clone());
             tokio::spawn(run(
                 options.clone(),
@@ -123,7 +123,8 @@ fn push(identities: &[Identity], hub: String, stopped: &watch::Receiver<bool>) -
 impl Scene {
     pub(crate) async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let authority = HubState::new(dir.path()).authority(SystemTime::now());
+        let authority =
+            HubState::new(dir.path(), &sysmon_clock::Random::system()).authority(SystemTime::now());
         Self::with_edges(dir, authority.unwrap(), EdgeOptions::default()).await
     }
 
@@ -133,7 +134,7 @@ impl Scene {
         authority: Authority,
         edges: EdgeOptions,
     ) -> Self {
-        let state = HubState::new(dir.path());
+        let state = HubState::new(dir.path(), &sysmon_clock::Random::system());
         let now = SystemTime::now();
         let name: PeerName = "lan-box".parse().unwrap();
         let identity = state.hub_identity(&authority, &name, now, 30).unwrap();
@@ -208,7 +209,12 @@ impl Scene {
     }
 
     pub(crate) fn connector(&self, role: Role, name: &str) -> Connector {
-        Connector::new(&self.identity(role, name), "1").unwrap()
+        Connector::new(
+            &self.identity(role, name),
+            "1",
+            &sysmon_clock::Clock::system(),
+        )
+        .unwrap()
     }
 
     /// An accepted session.

@@ -28,9 +28,15 @@ fn token(scene: &Scene, name: Option<&str>, made: SystemTime) -> Token {
 }
 
 async fn join(scene: &Scene, token: &Token, name: &str) -> Result<Identity, LinkError> {
-    let connector = Connector::for_joining(token.fingerprint(), "1").unwrap();
+    let connector =
+        Connector::for_joining(token.fingerprint(), "1", &sysmon_clock::Clock::system()).unwrap();
     connector
-        .join(&scene.address.to_string(), token, name)
+        .join(
+            &scene.address.to_string(),
+            token,
+            name,
+            &sysmon_clock::Random::system(),
+        )
         .await
 }
 
@@ -74,9 +80,9 @@ async fn a_token_works_once_unaltered_and_before_it_expires() {
     text[at] = if text[at] == b'A' { b'B' } else { b'A' };
     let altered: Token = String::from_utf8(text).unwrap().parse().unwrap();
     for (token, wanted) in [
-        (&good, "was used before"),
+        (&good, "already used"),
         (&old, "has expired"),
-        (&altered, "is not known"),
+        (&altered, "unknown token"),
     ] {
         let before = scene.refusals();
         let told = join(&scene, token, "next").await.unwrap_err().to_string();
@@ -86,7 +92,10 @@ async fn a_token_works_once_unaltered_and_before_it_expires() {
             .await;
     }
     // Nobody takes the place of another, and what is refused does not use the token up.
-    let key = JoinKey::generate().unwrap().request().unwrap();
+    let key = JoinKey::generate(&sysmon_clock::Random::system())
+        .unwrap()
+        .request()
+        .unwrap();
     for (name, request, wanted) in [
         ("new", &key[..], "is taken"),
         ("../x", &key, "cannot be a name"),
@@ -104,7 +113,10 @@ async fn a_token_works_once_unaltered_and_before_it_expires() {
 #[tokio::test]
 async fn only_the_address_that_guesses_tokens_is_limited() {
     let scene = Scene::new().await;
-    let key = JoinKey::generate().unwrap().request().unwrap();
+    let key = JoinKey::generate(&sysmon_clock::Random::system())
+        .unwrap()
+        .request()
+        .unwrap();
     let guesser = IpAddr::V4(Ipv4Addr::new(127, 0, 0, 2));
     let mut told = String::new();
     for guess in 0..GUESSES {

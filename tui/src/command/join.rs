@@ -17,8 +17,16 @@ pub(crate) fn join(invocation: &Invocation, args: &JoinArgs) -> Result<(), Failu
     let name = args.name.clone();
     let name = name.unwrap_or_else(|| PeerName::nearest(&user));
     let joined = runtime()?.block_on(async {
-        let connector = Connector::for_joining(token.fingerprint(), VERSION)?;
-        connector.join(&hub.to_string(), token, name.as_str()).await
+        let connector =
+            Connector::for_joining(token.fingerprint(), VERSION, &sysmon_clock::Clock::system())?;
+        connector
+            .join(
+                &hub.to_string(),
+                token,
+                name.as_str(),
+                &sysmon_clock::Random::system(),
+            )
+            .await
     });
     let identity = joined.with_context(|| format!("cannot join the hub at {hub}"))?;
     let profile = args.profile.as_ref().map_or(hub.host(), PeerName::as_str);

@@ -75,7 +75,8 @@ impl Profile {
             Err(error @ CertError::NoIdentity(_)) => error,
             Err(error) => return Err(error),
         };
-        let owner = HubState::new(&self.hub_state).existing_owner();
+        let owner =
+            HubState::new(&self.hub_state, &sysmon_clock::Random::system()).existing_owner();
         owner.map(|owner| (owner, None)).map_err(|_| error)
     }
 }

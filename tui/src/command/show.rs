@@ -44,7 +44,8 @@ pub(crate) fn show(invocation: &Invocation) -> Result<(), Failure> {
     let target = Target::find(invocation)?;
     let args = &invocation.args;
     runtime()?.block_on(async {
-        let connector = Connector::new(&target.identity, VERSION).map_err(anyhow::Error::from)?;
+        let connector = Connector::new(&target.identity, VERSION, &invocation.clock)
+            .map_err(anyhow::Error::from)?;
         let run_options = RunOptions {
             low_bandwidth: args.low_bandwidth,
             identity: target.dir.as_deref(),

@@ -82,7 +82,8 @@ impl Target {
         request: impl AsyncFnOnce(&Connector) -> Result<T, ClientError>,
     ) -> Result<T, Failure> {
         let answer = runtime()?.block_on(async {
-            let connector = Connector::new(&self.identity, VERSION)?;
+            let connector =
+                Connector::new(&self.identity, VERSION, &sysmon_clock::Clock::system())?;
             let answer = tokio::time::timeout(ANSWER_TIMEOUT, request(&connector)).await;
             if let (Some(dir), true) = (&self.dir, connector.is_renewal_due()) {
                 // The answer is there; a renewal that fails is retried by the next command.

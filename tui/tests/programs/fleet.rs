@@ -128,7 +128,7 @@ fn peers_of_the_wrong_role_or_authority_are_refused_with_a_reason() {
         .build()
         .unwrap();
     let error = runtime.block_on(async {
-        let connector = Connector::new(&identity, "1").unwrap();
+        let connector = Connector::new(&identity, "1", &sysmon_clock::Clock::system()).unwrap();
         connector
             .connect(&place.address(), Purpose::View)
             .await

@@ -233,7 +233,7 @@ impl<'a> Parser<'a> {
             "<" => false,
             other => {
                 return Err(format!(
-                    "compares by {other:?}: use >, < or \"deviates from baseline\""
+                    "compares by {other:?}: use > or <, or \"deviates from baseline\""
                 ));
             }
         };

@@ -1,9 +1,10 @@
-//! The ring against plain rows, whatever is done to it.
+//! The ring against a model of plain rows.
 
 use super::*;
 use proptest::prelude::*;
+use sysmon_wire::ABSENT;
 
-/// Rows as they are, to compare with.
+/// Plain rows to compare with.
 #[derive(Default)]
 struct Model(Vec<(i64, Vec<i64>)>);
 
@@ -44,12 +45,13 @@ fn sealed_and_unsealed_rows_read_as_one() {
 }
 
 #[test]
-fn gaps_are_seen_in_chunks_and_heads_and_slow_rows_leave_none() {
+fn gaps_in_chunks_and_heads_are_uncovered_but_slow_rows_leave_none() {
     let mut ring = Ring::new();
     let seconds = (0..900).chain(1200..1500).map(|n| n * 1000);
     seconds.for_each(|time| ring.append(UnixMs(time), &[1]).unwrap());
     let mut covered = [false; 10];
-    ring.cover(UnixMs(600_000), 100_000, &mut covered).unwrap();
+    ring.mark_covered(UnixMs(600_000), 100_000, &mut covered)
+        .unwrap();
     assert_eq!(
         covered,
         [1, 1, 1, 0, 0, 0, 1, 1, 1, 0].map(|there| there == 1)
@@ -57,7 +59,7 @@ fn gaps_are_seen_in_chunks_and_heads_and_slow_rows_leave_none() {
     let mut slow = Ring::new();
     (0..30).for_each(|n| slow.append(UnixMs(n * 60_000), &[1]).unwrap());
     let mut covered = [false; 20];
-    slow.cover(UnixMs(0), 10_000, &mut covered).unwrap();
+    slow.mark_covered(UnixMs(0), 10_000, &mut covered).unwrap();
     assert_eq!(covered, [true; 20]);
 }
 
@@ -77,7 +79,7 @@ fn the_row_at_a_moment_is_the_newest_before_it() {
     assert_eq!(ring.at(&[0], UnixMs(6000), UnixMs(9000)).unwrap(), None);
 }
 
-/// What a store would keep of a ring, and the ring made of it again.
+/// What a store saves of a ring, and the ring restored from it.
 #[derive(Default)]
 struct Kept {
     chunks: Vec<Vec<u8>>,
@@ -109,7 +111,7 @@ impl Kept {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
     #[test]
-    fn what_was_kept_makes_the_same_ring_again(
+    fn saved_changes_restore_the_same_ring(
         starts in proptest::collection::vec((0i64..5000, 1usize..700), 1..6),
         every in 1usize..300,
     ) {
@@ -139,7 +141,7 @@ proptest! {
         };
         prop_assert_eq!(sorted(all(&again)), sorted(all(&ring)));
         prop_assert_eq!(again.rows(), ring.rows());
-        // And it goes on as the other would have.
+        // The restored ring continues like the original.
         again.append(UnixMs(8000), &[1]).unwrap();
         prop_assert!(!again.take_changes().is_empty());
     }
@@ -148,7 +150,7 @@ proptest! {
     fn no_bytes_make_reading_a_chunk_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         let mut bytes = bytes;
         prop_assert!(Chunk::decode(&bytes).is_err());
-        // With the right checksum, too.
+        // Also with a correct checksum.
         let checksum = crc32fast::hash(&bytes);
         bytes.extend(checksum.to_le_bytes());
         if let Ok(chunk) = Chunk::decode(&bytes) {
@@ -168,7 +170,7 @@ proptest! {
                 let time = start + n;
                 if used.insert(time) {
                     let values: Vec<i64> = (0..=series as i64).map(|s| s * time % 7).collect();
-                    // Series only ever become more, and never fewer.
+                    // Series are only added.
                     ring.append(UnixMs(time), &values).unwrap();
                     model.0.push((time, values));
                 }
@@ -182,9 +184,9 @@ proptest! {
         prop_assert_eq!(ring.oldest().map(|t| t.0), model.0.first().map(|r| r.0));
     }
 
-    /// Rows in any order, with sealing, dropping for memory and taking back from disk in between.
+    /// Rows in any order, with sealing, eviction and restoring from disk in between.
     #[test]
-    fn whatever_happens_to_a_ring_it_reads_as_its_rows(
+    fn sealing_evicting_and_restoring_keep_the_rows_readable(
         steps in proptest::collection::vec((0i64..4000, 1usize..600, 0u8..6), 1..14),
         number in 0u32..1000, from in 0i64..5000, span in 0i64..5000,
     ) {
@@ -201,16 +203,16 @@ proptest! {
                 }
             }
             match then {
-                0 => ring.settle(false).unwrap(),
-                1 => ring.settle(true).unwrap(),
+                0 => ring.seal_heads(false).unwrap(),
+                1 => ring.seal_heads(true).unwrap(),
                 2 => { ring.evict_oldest(); }
                 3 => { ring.evict_oldest(); ring.evict_oldest(); }
                 _ => {}
             }
             disk.extend(ring.take_changes().chunks);
         }
-        // What was dropped is on disk; what is here already is not taken twice.
-        prop_assert!(disk.iter().all(|c| !ring.is_whole_from(c.last()) || ring.has_chunk(c.first(), c.last())));
+        // Evicted chunks are on disk; restoring one that is present changes nothing.
+        prop_assert!(disk.iter().all(|c| !ring.has_all_since(c.last()) || ring.has_chunk(c.first(), c.last())));
         for chunk in disk.iter().rev().chain(&disk) {
             ring.restore_chunk(chunk.clone());
         }
@@ -219,7 +221,7 @@ proptest! {
         prop_assert_eq!(ring.read(&[0, 1, 7], UnixMs(from), UnixMs(from + span)).unwrap(), want);
         prop_assert_eq!(ring.rows(), model.0.len() as u64);
         let oldest_unsealed = ring.oldest_unsealed();
-        ring.settle(true).unwrap();
+        ring.seal_heads(true).unwrap();
         prop_assert_eq!(ring.oldest_unsealed(), None);
         let sealed_now = ring.take_changes().chunks;
         prop_assert_eq!(oldest_unsealed, sealed_now.iter().map(Chunk::first).min());
@@ -228,7 +230,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_before_the_horizon_goes_and_nothing_else(
+    fn eviction_removes_exactly_the_chunks_before_the_horizon(
         rows in proptest::collection::vec(0i64..3000, 1..1500), horizon in 0i64..3000,
     ) {
         let (mut ring, mut model) = (Ring::new(), Model::default());
@@ -251,8 +253,8 @@ proptest! {
 }
 
 #[test]
-fn borrowed_chunks_are_read_as_if_they_were_in_the_ring_which_stays_as_it_is() {
-    let seal = |times: &[i64]| Chunk::seal(times, [times].into_iter()).unwrap();
+fn borrowed_chunks_are_read_without_changing_the_ring() {
+    let seal = |times: &[i64]| Chunk::seal(times, [times]).unwrap();
     let (old, shared) = (seal(&[1, 5, 9]), seal(&[10, 20]));
     let mut ring = Ring::new();
     ring.restore_chunk(shared.clone());
@@ -263,7 +265,7 @@ fn borrowed_chunks_are_read_as_if_they_were_in_the_ring_which_stays_as_it_is() {
         .read_with(&[&old, &shared], &[0], UnixMs(5), UnixMs(30))
         .unwrap();
     assert_eq!(table.times, [5, 7, 9, 10, 20, 30]);
-    assert_eq!(table.columns, [table.times.clone()]);
+    assert_eq!(table.columns, std::slice::from_ref(&table.times));
     let at = ring.at_with(&[&old], &[0], UnixMs(0), UnixMs(6)).unwrap();
     assert_eq!(at, Some((UnixMs(5), vec![5])));
     assert_eq!((ring.rows(), ring.bytes(), ring.oldest()), before);

@@ -76,7 +76,7 @@ impl Store {
         let transaction = self.connection.transaction()?;
         for (part, minutes) in (0i64..).zip(minutes.parts(PART_SERIES)) {
             let mut hours = match bucket_chunk(&transaction, host, Tier::Hour, part, day)? {
-                Some(chunk) => Buckets::of_chunk(&chunk)?,
+                Some(chunk) => Buckets::from_chunk(&chunk)?,
                 None => Buckets::default(),
             };
             hours.extend(&minutes.coarser(Tier::Hour.step_ms()));

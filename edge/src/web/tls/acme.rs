@@ -40,7 +40,6 @@ const PAUSES: [Duration; 4] = [
 /// Which certificate to obtain, and from which authority.
 #[derive(Clone, Debug)]
 pub struct AcmeOptions {
-    /// The page's domains.
     pub domains: Vec<String>,
     /// The operator's mail address.
     pub contact: Option<String>,

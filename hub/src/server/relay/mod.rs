@@ -48,7 +48,7 @@ pub(super) async fn run(
         // Dropping it at the end of the round aborts the sessions.
         let mut sessions = JoinSet::new();
         if !present.edges.is_empty() {
-            match Connector::new(&own, VERSION) {
+            match Connector::new(&own, VERSION, &sysmon_clock::Clock::system()) {
                 Ok(connector) => {
                     for edge in present.edges.iter().cloned() {
                         let (hub, present) = (Arc::clone(hub), Arc::clone(&present));

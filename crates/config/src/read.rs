@@ -1,0 +1,161 @@
+//! Readers: from a raw value to the type of a key, or what was expected instead.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::address::HubAddress;
+use crate::units;
+use crate::value::Value;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+pub(crate) fn optional_address(value: &Value) -> Result<Option<HubAddress>, String> {
+    let text = value.text("a text such as \"lan-box:7979\"")?;
+    text.parse()
+        .map(Some)
+        .map_err(|e: crate::HubAddressError| e.to_string())
+}
+
+pub(crate) fn directory(value: &Value) -> Result<PathBuf, String> {
+    absolute(value.text("a directory such as \"/var/lib/sysmon/textfiles\"")?)
+}
+
+pub(crate) fn path(value: &Value) -> Result<PathBuf, String> {
+    absolute(value.text("a file such as \"/etc/sysmon/edge.pem\"")?)
+}
+
+fn absolute(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    match path.is_absolute() {
+        true => Ok(path),
+        false => Err(format!("{text} is not an absolute path: start it with /")),
+    }
+}
+
+pub(crate) fn commands(value: &Value) -> Result<Vec<(Duration, String)>, String> {
+    const COMMANDS_MAX: usize = 16;
+    let list = value.list("a list of texts such as [\"60s /usr/local/bin/backup-age\"]")?;
+    if list.len() > COMMANDS_MAX {
+        return Err(format!(
+            "{} commands are over the limit of {COMMANDS_MAX}",
+            list.len()
+        ));
+    }
+    let command = |text: &String| {
+        let (period, command) = text
+            .trim()
+            .split_once(char::is_whitespace)
+            .unwrap_or_default();
+        let period = units::duration(period).filter(|period| *period >= SECOND);
+        match period {
+            Some(period) if !command.trim().is_empty() => Ok((period, command.trim().to_owned())),
+            _ => Err(format!(
+                "{text:?} is not a period of at least 1s and a command; write for example \"60s /usr/local/bin/backup-age\""
+            )),
+        }
+    };
+    list.iter().map(command).collect()
+}
+
+pub(crate) fn listen(value: &Value) -> Result<SocketAddr, String> {
+    let text = value.text("a text such as \"[::]:7979\"")?;
+    text.parse().map_err(|_| {
+        format!("{text:?} is not an address and port; write for example \"[::]:7979\" or \"0.0.0.0:7979\"")
+    })
+}
+
+pub(crate) fn loopback(value: &Value) -> Result<SocketAddr, String> {
+    let text = value.text("a text such as \"127.0.0.1:9797\"")?;
+    match text.parse::<SocketAddr>() {
+        Ok(address) if address.ip().is_loopback() => Ok(address),
+        Ok(address) => Err(format!(
+            "{} is not on loopback: metrics are served without encryption or authentication, so only to this machine; write for example \"127.0.0.1:9797\" or \"[::1]:9797\"",
+            address.ip()
+        )),
+        Err(_) => Err(format!(
+            "{text:?} is not an address and port; write for example \"127.0.0.1:9797\" or \"[::1]:9797\""
+        )),
+    }
+}
+
+pub(crate) fn name(value: &Value) -> Result<String, String> {
+    let text = value.text("a text")?;
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let first = text.starts_with(|c: char| c.is_ascii_alphanumeric());
+    if first && text.len() <= 63 && text.chars().all(fits) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!(
+            "{text:?} cannot be a name: use up to 63 letters, digits, dots, dashes or underscores"
+        ))
+    }
+}
+
+pub(crate) fn addresses(value: &Value) -> Result<Vec<HubAddress>, String> {
+    let one = |text: &String| {
+        text.parse()
+            .map_err(|e: crate::HubAddressError| e.to_string())
+    };
+    texts(value, 16)?.iter().map(one).collect()
+}
+
+pub(crate) fn texts(value: &Value, max: usize) -> Result<Vec<String>, String> {
+    let texts = value.list("a list of texts")?;
+    if texts.len() > max {
+        return Err(format!("{} are over the limit of {max}", texts.len()));
+    }
+    Ok(texts.to_vec())
+}
+
+pub(crate) fn tags(value: &Value) -> Result<Vec<String>, String> {
+    /// As many as a hub accepts.
+    const TAGS_MAX: usize = 16;
+    let tags = value.list("a list of texts such as [\"home\", \"desk\"]")?;
+    if tags.len() > TAGS_MAX {
+        return Err(format!(
+            "{} tags are over the limit of {TAGS_MAX}",
+            tags.len()
+        ));
+    }
+    tags.iter()
+        .map(|tag| name(&Value::Text(tag.clone())))
+        .collect()
+}
+
+pub(crate) fn span(value: &Value, min: Duration, max: Duration) -> Result<Duration, String> {
+    let expected = "a duration such as \"500ms\", \"1s\" or \"10m\"";
+    let text = value.text(expected)?;
+    let span = units::duration(text).ok_or_else(|| {
+        format!("{text:?} is not a duration; write for example \"500ms\", \"1s\" or \"10m\"")
+    })?;
+    if (min..=max).contains(&span) {
+        Ok(span)
+    } else {
+        Err(format!(
+            "{text:?} is out of range: from {min:?} to {} s",
+            max.as_secs()
+        ))
+    }
+}
+
+pub(crate) fn bytes(value: &Value, min: u64) -> Result<u64, String> {
+    let bytes = match value {
+        Value::Integer(bytes) => u64::try_from(*bytes).ok(),
+        other => units::size(other.text("a size such as \"64MiB\"")?),
+    };
+    match bytes {
+        None => Err(format!(
+            "{value} is not a size; write for example \"64MiB\" or \"1GB\""
+        )),
+        Some(bytes) if bytes < min => Err(format!("{value} is too small: at least {min} bytes")),
+        Some(bytes) => Ok(bytes),
+    }
+}
+
+pub(crate) fn boolean(value: &Value) -> Result<bool, String> {
+    match value {
+        Value::Boolean(value) => Ok(*value),
+        other => Err(format!("{other} is not true or false")),
+    }
+}

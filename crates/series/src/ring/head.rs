@@ -1,0 +1,106 @@
+//! The head: the newest rows of a ring, not yet compressed.
+
+use std::ops::ControlFlow;
+
+use sysmon_wire::{ABSENT, Row, RowDecoder, RowEncoder, UnixMs};
+
+use crate::{Chunk, ChunkError};
+
+/// What one head stored since [`Ring::take_changes`](super::Ring::take_changes) was last called.
+#[derive(Clone, Debug, Default)]
+pub struct HeadChanges {
+    /// Everything it held before was sealed: replace what was saved of it instead of appending.
+    pub restarted: bool,
+    /// Encoded rows to append to those saved earlier.
+    pub bytes: Vec<u8>,
+}
+
+/// Unsealed rows in the sparse form they travel in.
+#[derive(Debug, Default)]
+pub(super) struct Head {
+    encoder: RowEncoder,
+    bytes: Vec<u8>,
+    pub(super) rows: u32,
+    pub(super) first: UnixMs,
+    pub(super) values: u64,
+    /// How many of `bytes` [`Self::take_changes`] has handed out.
+    taken_bytes: usize,
+    restarted: bool,
+}
+
+impl Head {
+    pub(super) fn newest(&self) -> Option<&Row> {
+        (self.rows > 0).then(|| self.encoder.previous())
+    }
+
+    /// The times of its oldest and newest row.
+    pub(super) fn span(&self) -> Option<(UnixMs, UnixMs)> {
+        Some((self.first, self.newest()?.time))
+    }
+
+    pub(super) fn push(&mut self, time: UnixMs, values: &[i64]) {
+        if self.rows == 0 {
+            self.first = time;
+            self.encoder.reset();
+        }
+        self.rows += 1;
+        self.values += values.len() as u64;
+        self.encoder
+            .encode(u64::from(self.rows), time, values, &mut self.bytes);
+    }
+
+    /// Calls `each` with every row, oldest first, until it breaks off.
+    pub(super) fn for_each(&self, mut each: impl FnMut(&Row) -> ControlFlow<()>) {
+        let mut decoder = RowDecoder::new();
+        let mut bytes = &self.bytes[..];
+        // Our own encoder wrote the bytes, so they decode.
+        while let Ok(Some(row)) = decoder.decode(&mut bytes, self.encoder.previous().values.len()) {
+            if each(row).is_break() {
+                return;
+            }
+        }
+    }
+
+    pub(super) fn seal(&mut self) -> Result<Chunk, ChunkError> {
+        let series = self.encoder.previous().values.len();
+        let mut times = Vec::with_capacity(self.rows as usize);
+        let mut columns = vec![Vec::with_capacity(self.rows as usize); series];
+        self.for_each(|row| {
+            times.push(row.time.0);
+            for (index, column) in columns.iter_mut().enumerate() {
+                column.push(row.values.get(index).copied().unwrap_or(ABSENT));
+            }
+            ControlFlow::Continue(())
+        });
+        let chunk = Chunk::seal(&times, columns.iter().map(Vec::as_slice))?;
+        self.bytes.clear();
+        self.rows = 0;
+        self.values = 0;
+        self.taken_bytes = 0;
+        self.restarted = true;
+        Ok(chunk)
+    }
+
+    pub(super) fn take_changes(&mut self) -> HeadChanges {
+        let bytes = self.bytes.get(self.taken_bytes..).unwrap_or_default();
+        let bytes = bytes.to_vec();
+        self.taken_bytes = self.bytes.len();
+        HeadChanges {
+            restarted: std::mem::take(&mut self.restarted),
+            bytes,
+        }
+    }
+
+    /// Restores saved rows up to the first that does not decode.
+    pub(super) fn restore(&mut self, mut bytes: &[u8], series: usize) {
+        let mut decoder = RowDecoder::new();
+        while let Ok(Some(row)) = decoder.decode(&mut bytes, series) {
+            self.push(row.time, &row.values);
+        }
+        self.taken_bytes = self.bytes.len();
+    }
+
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.bytes.capacity() + self.encoder.previous().values.capacity() * size_of::<i64>()
+    }
+}
