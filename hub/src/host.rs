@@ -61,6 +61,7 @@ pub struct Host {
     pub kind: HostKind,
     /// What its agent reports about the machine.
     pub facts: HostFacts,
+    /// Rows within the retention and the memory budget.
     pub ring: Ring,
     /// How far its clock is ahead of the hub's; negative if behind.
     pub clock_offset_ms: i64,
@@ -74,6 +75,7 @@ pub struct Host {
     pub state: HostState,
     /// Whether an event records that it went offline.
     pub is_away: bool,
+    /// Identities that rows refer to, and the process table.
     pub processes: HostProcesses,
     /// What its agent cannot collect, and why.
     pub notes: Vec<Label>,

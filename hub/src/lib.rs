@@ -4,6 +4,11 @@
 //! [`query`], [`changes`], [`top`], [`exposition`]): time comes in as an argument. [`server`] is the shell:
 //! connections, clocks and the lock around the core.
 
+#![allow(
+    missing_docs,
+    reason = "a program: names say what fields and accessors hold"
+)]
+
 pub mod audit;
 pub mod changes;
 pub mod core;

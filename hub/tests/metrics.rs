@@ -1,5 +1,9 @@
 //! A running hub's own figures, over QUIC and over HTTP.
 #![expect(clippy::unwrap_used, reason = "a test that panics has failed")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "tests wait in real time and issue certificates for the present"
+)]
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};

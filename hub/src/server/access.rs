@@ -25,6 +25,9 @@ const MINUTE: Duration = Duration::from_secs(60);
 const RENEWALS_MAX: u32 = 6;
 const HOUR: Duration = Duration::from_hours(1);
 
+/// How often revoked certificates, the hub's own certificate and silent hosts are reviewed.
+pub(super) const REVIEW_INTERVAL: Duration = Duration::from_millis(500);
+
 /// Why the connection of a revoked certificate ends.
 pub(super) const REVOKED: &str = "this certificate has been revoked";
 

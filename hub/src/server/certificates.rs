@@ -10,8 +10,8 @@ use sysmon_wire::Label;
 use sysmon_wire::message::{Reply, Request};
 use tokio::sync::watch;
 
-use super::listen::REVIEW_INTERVAL;
-use super::{Hub, subscriber};
+use super::access::REVIEW_INTERVAL;
+use super::{Hub, requests};
 
 /// Renews the hub's own certificate when it is due or the certificate authority was rotated.
 pub(super) async fn renew_own(hub: &Hub, listener: &Listener, identity: &watch::Sender<Identity>) {
@@ -65,7 +65,7 @@ pub(super) async fn serve_renewals(
         let answered = async {
             let (send, recv) = connection.accept_bi().await?;
             let (mut sender, mut receiver) = (FrameSender::new(send), FrameReceiver::new(recv));
-            let received = subscriber::receive_request(&mut receiver).await;
+            let received = requests::receive(&mut receiver).await;
             let received = received.inspect_err(|_| {
                 hub.count_refusal();
                 sender.reset(CloseCode::Protocol);

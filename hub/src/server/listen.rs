@@ -3,7 +3,6 @@
 use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use sysmon_alerts::notify::{Notifier, NotifierState};
 use sysmon_certs::Identity;
@@ -11,7 +10,7 @@ use sysmon_link::{Listener, NewSession};
 use sysmon_store::store::StoreError;
 use tokio::sync::{Semaphore, watch};
 
-use super::access::AccessControl;
+use super::access::{AccessControl, REVIEW_INTERVAL};
 use super::demand::Demand;
 use super::gauge::Gauge;
 use super::history::PAGING_MAX;
@@ -21,9 +20,6 @@ use super::{
     self_monitoring,
 };
 use crate::core::Core;
-
-/// How often silent hosts and revoked certificates are looked for.
-pub(super) const REVIEW_INTERVAL: Duration = Duration::from_millis(500);
 
 /// Idle rows are sealed every so many reviews: once a minute.
 const SETTLE_EVERY: u64 = 120;

@@ -15,6 +15,7 @@ mod metrics;
 mod options;
 mod persistence;
 mod relay;
+mod requests;
 mod self_monitoring;
 mod subscriber;
 

@@ -12,15 +12,13 @@ mod top;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sysmon_link::{
-    CloseCode, FrameReceiver, FrameSender, HELLO_TIMEOUT, LinkError, PeerCertificate, PeerSession,
-};
+use sysmon_link::{CloseCode, FrameReceiver, FrameSender, LinkError, PeerCertificate, PeerSession};
 use sysmon_wire::Label;
 use sysmon_wire::message::{Reply, Request};
 use tokio::sync::watch;
 
 use super::history::Borrowed;
-use super::{Hub, certificates};
+use super::{Hub, certificates, requests};
 use crate::fleet::HostId;
 use crate::view::SparkRequest;
 use bounds::bounded;
@@ -57,7 +55,7 @@ async fn serve_request(
     mut sender: FrameSender,
     mut receiver: FrameReceiver,
 ) {
-    let request = match receive_request(&mut receiver).await {
+    let request = match requests::receive(&mut receiver).await {
         Ok(Some(request)) => request,
         Ok(None) | Err(LinkError::Lost(_)) => return,
         Err(error) => {
@@ -75,14 +73,6 @@ async fn serve_request(
     // An error means that the subscriber left: there is nobody to report it to.
     let _ = answer(hub, who, bounded(request), &mut sender).await;
     sender.finish();
-}
-
-/// Reads a request, which follows at once on the stream that it opens.
-pub(super) async fn receive_request(
-    receiver: &mut FrameReceiver,
-) -> Result<Option<Request>, LinkError> {
-    let received = tokio::time::timeout(HELLO_TIMEOUT, receiver.next()).await;
-    received.unwrap_or(Err(LinkError::HelloTimeout))
 }
 
 async fn answer(
