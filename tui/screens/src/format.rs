@@ -1,4 +1,4 @@
-//! Numbers as people read them: the same units and rounding everywhere, in constant width.
+//! Numbers and texts in a constant width, with the same units and rounding everywhere.
 
 use sysmon_wire::UnixMs;
 use sysmon_wire::quantity::{self, Prefixes};
@@ -56,7 +56,7 @@ pub fn short_span(ms: i64) -> String {
     }
 }
 
-/// The age of a sample: tenths while it is fresh, so that live looks live.
+/// The age of a sample: with tenths while it is fresh.
 pub fn age(now: UnixMs, then: UnixMs) -> String {
     let ms = (now - then).max(0);
     if ms < 10_000 {

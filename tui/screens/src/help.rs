@@ -19,11 +19,11 @@ const SIGNS: [(&str, &str, &str); 5] = [
     ("·", ".", "no data yet: its first sample is newer"),
 ];
 
-/// Cells a column of the help takes at least, and columns there are at most.
+/// Minimum width of a column of the help, and the most columns.
 const COLUMN_WIDTH: u16 = 59;
 const COLUMNS_MAX: u16 = 3;
 
-/// Cells the keys take at most before their explanation.
+/// Maximum width of the keys before their explanation.
 const KEYS_WIDTH_MAX: usize = 20;
 
 /// Keys of this many screens are not listed for each of them,
@@ -76,7 +76,7 @@ fn lines(context: &Context) -> Vec<Line> {
         };
         let keys: Vec<_> = bound.keys.iter().map(|key| key.name(theme.ascii)).collect();
         let entry = Line::Entry(keys.join("  "), bound.binding.help);
-        // The same key may stand in the footer of one screen and not of another.
+        // The same key may be in the footer of one screen and not of another.
         if sections.iter().any(|(_, entries)| entries.contains(&entry)) {
             continue;
         }

@@ -189,7 +189,7 @@ fn unit_text(unit: &str) -> &str {
     }
 }
 
-/// Enough digits to tell values apart, and no more.
+/// As many digits as are significant.
 fn number(value: f64) -> String {
     match value.abs() {
         size if size >= 100.0 => format!("{value:.0}"),

@@ -1,9 +1,9 @@
-//! What showing the fleet took: for `--stats`.
+//! Time and bytes spent on drawing, for `--stats`.
 
 use std::fmt;
 use std::time::Duration;
 
-/// Times of something that is done again and again.
+/// Durations of a repeated operation.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Times {
     count: u64,
@@ -12,7 +12,6 @@ pub struct Times {
 }
 
 impl Times {
-    /// Counts one more.
     pub fn add(&mut self, took: Duration) {
         self.count += 1;
         self.total += took;
@@ -33,16 +32,15 @@ impl fmt::Display for Times {
     }
 }
 
-/// What a run took.
+/// Totals of a run.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Stats {
-    /// Messages taken.
+    /// Messages handled.
     pub updates: Times,
     /// Frames drawn and written, where anything had changed.
     pub frames: Times,
     /// Bytes written to the terminal.
     pub bytes: u64,
-    /// How long it ran.
     pub ran: Duration,
 }
 
@@ -65,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_told_with_mean_and_worst() {
+    fn times_have_mean_and_maximum() {
         let mut times = Times::default();
         assert_eq!(times.to_string(), "0, 0 µs on average, 0 µs at most");
         times.add(Duration::from_micros(100));

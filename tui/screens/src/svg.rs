@@ -15,7 +15,7 @@ const MARGIN: f64 = 10.0;
 /// Colours of paper and ink where the screen names none.
 const PAPER: (&str, &str) = ("#16181d", "#d0d0d0");
 
-/// Draws a screen; `title` is for those who cannot see it.
+/// Draws a screen; `title` is its alternative text.
 pub fn svg(buffer: &Buffer, title: &str) -> String {
     let area = buffer.area;
     let width = f64::from(area.width) * CELL.0 + 2.0 * MARGIN;
@@ -42,7 +42,7 @@ pub fn svg(buffer: &Buffer, title: &str) -> String {
     out
 }
 
-/// Cells side by side that look alike.
+/// Adjacent cells of one style.
 struct Run {
     x: u16,
     width: u16,

@@ -12,7 +12,7 @@ pub fn plain(buffer: &Buffer) -> String {
         while x < buffer.area.right() {
             let symbol = buffer.cell((x, y)).map_or(" ", |cell| cell.symbol());
             line.push_str(symbol);
-            // A wide character stands in the cell after it too.
+            // A wide character occupies the next cell too.
             x += (symbol.width() as u16).max(1);
         }
         out.push_str(line.trim_end());

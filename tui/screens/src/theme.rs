@@ -1,4 +1,4 @@
-//! Colours and signs. Severity is never told by colour alone.
+//! Colours and signs. Severity is never shown by colour alone.
 
 use ratatui::style::{Color, Modifier, Style};
 pub use sysmon_config::Theme as ThemeName;
@@ -6,11 +6,8 @@ pub use sysmon_config::Theme as ThemeName;
 /// How bad something is, least first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
-    /// Nothing to see.
     None,
-    /// Worth a look.
     Warning,
-    /// Worth getting up for.
     Critical,
 }
 
@@ -30,9 +27,7 @@ pub struct Theme {
     pub text: Style,
     /// Labels and what matters less.
     pub dim: Style,
-    /// Titles.
     pub title: Style,
-    /// Graphs.
     pub graph: Style,
     /// A second graph beside the first.
     pub graph_second: Style,
@@ -51,7 +46,6 @@ pub struct Theme {
 }
 
 impl Theme {
-    /// A theme by its name.
     pub fn new(name: ThemeName, ascii: bool) -> Self {
         let plain = Style::new();
         let fg = |index: u8| Style::new().fg(Color::Indexed(index));
@@ -101,7 +95,7 @@ impl Theme {
                 critical: on(15, 9).add_modifier(bold),
                 ascii,
             },
-            // Blue and orange are told apart with every kind of colour blindness (Okabe & Ito, 2008).
+            // Blue and orange are distinguishable with every kind of colour blindness (Okabe & Ito, 2008).
             ThemeName::ColourBlind => Self {
                 text: fg(252),
                 dim: fg(243),
@@ -147,7 +141,6 @@ impl Theme {
         if self.ascii { ascii } else { unicode }
     }
 
-    /// The sign of a severity.
     pub fn severity_sign(&self, severity: Severity) -> &'static str {
         match (severity, self.ascii) {
             (Severity::None, _) => " ",

@@ -247,8 +247,8 @@ fn acknowledged_by_key(place: &Place, address: &str) {
     let mut session = Session::start(120, 30, &args, &[]);
     session.is("the host", |text| text.contains("✕ a"));
     session.press("a");
-    session.is("what fires", |text| {
-        text.contains("1 alert fires") && text.contains("▲ FIRES")
+    session.is("the firing alert", |text| {
+        text.contains("1 firing") && text.contains("▲ FIRING")
     });
     session.press("A");
     session.is("the acknowledgement", |text| {
@@ -258,7 +258,7 @@ fn acknowledged_by_key(place: &Place, address: &str) {
     assert!(taken.contains("[acknowledged by owner]"), "{taken}");
     session.press("A");
     session.is("the withdrawn acknowledgement", |text| {
-        text.contains("1 alert fires")
+        text.contains("1 firing")
     });
     session.press("\r");
     session.is("the host as it was", |text| text.contains("PAST"));

@@ -93,7 +93,7 @@ fn a_moment_days_ago_is_shown_in_minutes() {
         "--state", "me", "--hub", &address, "snapshot", "--svg", "--host", "old", "--at", &at,
     ];
     let picture = place.output("sysmon-tui", &args);
-    for wanted in ["by the minute", "25%", "10k", "not kept for that long"] {
+    for wanted in ["by the minute", "25%", "10k", "not stored for that long"] {
         assert!(picture.contains(wanted), "{wanted} in {picture}");
     }
 }

@@ -33,6 +33,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Back => navigation::back(state),
         _ => perform(state, action),
     }
+    state.screens.of_mut(Mode::Fleet).reveal(&state.context);
     Vec::new()
 }
 

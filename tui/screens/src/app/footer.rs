@@ -11,10 +11,10 @@ use crate::keys::{Action, Mode};
 use crate::theme::Severity;
 use crate::widgets::paint::Pen;
 
-/// Cells between things that stand here.
+/// Cells between parts of the footer.
 const GAP: usize = 3;
 
-/// A key, its word, and where they stand.
+/// A key, its word, and their place.
 struct Word {
     x: usize,
     key: String,
@@ -33,7 +33,7 @@ fn is_wrong(state: &State) -> bool {
     state.context.mode() == Mode::Filter && state.screen().is_filter_invalid()
 }
 
-/// What is being typed, told or filtered by.
+/// The prompt, the remark or the filter.
 fn lead(state: &State, width: usize) -> Vec<(String, Style)> {
     let theme = &state.context.theme;
     let prompt = match state.context.mode() {
@@ -95,7 +95,7 @@ fn understood(state: &State, lead: &[(String, Style)], width: usize) -> Option<(
     let (text, style) = match Filter::new(&state.prompt.input).explain() {
         Ok(text) if text.is_empty() => (HINT.to_owned(), theme.dim),
         Ok(text) => (format!("{text}: {shown} of {all}"), theme.dim),
-        Err(text) => (text, theme.severity(Severity::Warning)),
+        Err(error) => (error.to_string(), theme.severity(Severity::Warning)),
     };
     let taken =
         |lead: &[(String, Style)]| -> usize { lead.iter().map(|(text, _)| text.width()).sum() };

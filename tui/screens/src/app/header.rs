@@ -13,7 +13,7 @@ use crate::model::summary::{CPU, MEMORY};
 use crate::theme::Severity;
 use crate::widgets::paint::{Pen, fill};
 
-/// Beyond this a moment is told with its date.
+/// Moments further away include their date.
 const DAY_MS: i64 = 86_400_000;
 
 pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
@@ -27,7 +27,7 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     let time = time(state);
     let time_width = time.width();
     let width = usize::from(area.width);
-    // Time is always visible: everything else takes what it leaves.
+    // Time is always visible: everything else has the rest of the line.
     let left = Rect {
         width: (width.saturating_sub(time_width + 3)) as u16,
         ..area

@@ -55,7 +55,7 @@ pub fn open_host(state: &mut State, name: Label) {
     open(state, name, &[Mode::Fleet, Mode::Host]);
 }
 
-/// Opens a host at a moment; one that is open keeps its pane.
+/// Opens a host at a moment; if it is open already, its focused pane stays.
 pub(super) fn open_at(state: &mut State, name: Label, at: UnixMs, is_process: bool) {
     let modes: &[Mode] = match is_process {
         true => &[Mode::Fleet, Mode::Host, Mode::Processes],
@@ -67,6 +67,7 @@ pub(super) fn open_at(state: &mut State, name: Label, at: UnixMs, is_process: bo
     state.context.set_modes(modes);
     state.context.at = None;
     show(state, Some(at));
+    state.screens.host.request(&state.context);
 }
 
 /// Shows another moment on every screen. A moment in the future is now.

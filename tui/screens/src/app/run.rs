@@ -1,5 +1,6 @@
 //! The program on a terminal: events in, frames out.
 
+use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
 use std::time::Duration;
@@ -169,9 +170,9 @@ impl Shell {
 
     async fn handle(&mut self, message: Message, screen: &ScreenEnd) -> io::Result<Flow> {
         let start = Instant::now();
-        let effects = update(&mut self.state, message);
+        let mut effects = VecDeque::from(update(&mut self.state, message));
         self.stats.updates.add(start.elapsed());
-        for effect in effects {
+        while let Some(effect) = effects.pop_front() {
             match effect {
                 Effect::Quit => return Ok(Flow::Quit),
                 Effect::Suspend => {
@@ -182,7 +183,7 @@ impl Shell {
                 Effect::Copy(text) => self.terminal.copy(&text).await?,
                 Effect::Export { path, content } => {
                     let remark = Message::Remark(save(&path, &content));
-                    update(&mut self.state, remark);
+                    effects.extend(update(&mut self.state, remark));
                 }
                 // The feeder lives as long as this screen.
                 Effect::Hub(change) => drop(screen.changes.send(change)),

@@ -1,13 +1,13 @@
-//! Files that are exported: never in the place of others.
+//! Exported files: never overwrite others.
 
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-/// Names tried, with a number each, before it is given up.
+/// Numbered names tried before giving up.
 const NAMES_MAX: u32 = 1_000;
 
-/// Writes a new file, with a number in its name if there is one already; tells what became of it.
+/// Writes a new file, with a number in its name if one exists; returns a remark about the result.
 pub(crate) fn save(path: &str, content: &str) -> String {
     let wanted = Path::new(path);
     for number in 0..NAMES_MAX {
@@ -16,14 +16,14 @@ pub(crate) fn save(path: &str, content: &str) -> String {
             Ok(mut file) => {
                 return match file.write_all(content.as_bytes()) {
                     Ok(()) => format!("saved {}", name.display()),
-                    Err(error) => format!("{} is not whole: {error}", name.display()),
+                    Err(error) => format!("{} is incomplete: {error}", name.display()),
                 };
             }
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
             Err(error) => return format!("cannot save {}: {error}", name.display()),
         }
     }
-    format!("cannot save {path}: there are {NAMES_MAX} files of that name")
+    format!("cannot save {path}: {NAMES_MAX} files of that name exist")
 }
 
 /// `a.svg`, `a-1.svg`, `a-2.svg`…

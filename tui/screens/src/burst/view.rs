@@ -79,7 +79,7 @@ pub(super) fn draw(burst: &BurstScreen, context: &Context, area: Rect, buffer: &
     };
     let each = body.height / PARTS.len() as u16;
     let width = body.width.saturating_sub(SCALE_WIDTH + 3);
-    // The width stands for a minute, or what of it there is room for.
+    // The width is a minute, or as much of it as fits.
     let points = usize::from(width) * POINTS_PER_CELL;
     let step_ms = step_ms(points);
     // Whole steps, so that the picture moves one at a time.

@@ -27,15 +27,14 @@ const LINES_ABOVE: u16 = 2;
 /// The line of the first change on the screen, below the header too.
 pub(super) const FIRST_ROW: u16 = 1 + LINES_ABOVE;
 
-/// Cells of a value, of a time, and of a host's name.
+/// Widths of a value, a time, and a host's name.
 const VALUE_WIDTH: usize = 7;
 const TIME_WIDTH: usize = 8;
 const HOST_WIDTH: usize = 14;
 
-/// The time leaves on screens narrower than this.
+/// The time is hidden on screens narrower than this.
 const WIDE: u16 = 60;
 
-/// How many changes fit on a screen of this size.
 pub(super) fn rows(screen: Size) -> usize {
     list_rows(screen, LINES_ABOVE)
 }

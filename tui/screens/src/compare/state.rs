@@ -8,7 +8,7 @@ use sysmon_wire::{Label, UnixMs};
 
 use crate::model::window::Window;
 
-/// Hosts compared at most: more are no longer told apart on any screen.
+/// Hosts compared at most: more cannot be distinguished on any screen.
 pub(super) const LINES_MAX: usize = 24;
 
 /// Of how many hosts, those that are highest, if none is marked.
@@ -30,14 +30,13 @@ const STEPS_S: [i64; 18] = [
     172_800,
 ];
 
-/// A value older than this many steps, and than this, is not taken for that of now.
+/// A value older than this many steps, and than this, is not the current one.
 const FRESH_STEPS: i64 = 3;
 const FRESH_MS: i64 = 10_000;
 
 /// A host over time.
 #[derive(Clone, Debug)]
 pub struct CompareLine {
-    /// The host.
     pub host: Label,
     /// How long before what is shown it was.
     pub ago_ms: i64,
@@ -121,7 +120,6 @@ struct Requested {
     step_ms: i64,
 }
 
-/// The comparison.
 #[derive(Clone, Debug, Default)]
 pub struct Compare {
     /// The metric's place in [`ALIASES`].
@@ -214,7 +212,7 @@ impl Compare {
         }
     }
 
-    /// Milliseconds that a point stands for.
+    /// Milliseconds per point.
     pub fn step_ms(&self) -> i64 {
         let known = self.lines.iter().find(|line| !line.points.is_empty());
         let requested = self.requested.map_or(1_000, |requested| requested.step_ms);
@@ -293,12 +291,11 @@ impl Compare {
         }
     }
 
-    /// The selected line.
     pub fn selected(&self) -> Option<&CompareLine> {
         self.lines.get(self.selected)
     }
 
-    /// Where the selected one stands.
+    /// The place of the selected one.
     pub fn selected_at(&self) -> usize {
         self.selected
     }

@@ -25,15 +25,15 @@ use crate::widgets::traces::{Trace, traces};
 /// Lines above the charts: what is shown.
 const LINES_ABOVE: u16 = 1;
 
-/// Cells that a small chart takes at least, and the lines with its name that it should have, and has to.
+/// Minimum width of a small chart, and its preferred and minimum lines including its name.
 const CHART_WIDTH: u16 = 28;
 const CHART_ROWS: u16 = 4;
 const CHART_ROWS_MIN: u16 = 2;
 
-/// Lower screens tell no clocks below the charts.
+/// Lower screens have no times below the charts.
 const CLOCKS_FROM: u16 = 8;
 
-/// Cells of the list beside a chart of all, and from which width on it stands there.
+/// Width of the list beside the chart of all, and the width of screens that have it there.
 const LIST_WIDTH: u16 = 30;
 const LIST_BESIDE_FROM: u16 = 70;
 
@@ -45,7 +45,7 @@ const VALUE_WIDTH: usize = 7;
 const MARK: usize = 3;
 const GAP: u16 = 2;
 
-/// Beyond this clocks are told with their date.
+/// Longer charts name times with their date.
 const DAY_MS: i64 = 86_400_000;
 
 /// The top of the one scale: all of a share, else the highest of what is shown, rounded up.
@@ -62,7 +62,7 @@ fn scale(compare: &Compare) -> f64 {
     }
 }
 
-/// Where the small charts stand on a page.
+/// The places of small charts on a page.
 struct Grid {
     area: Rect,
     columns: usize,
@@ -93,7 +93,7 @@ impl Grid {
         self.columns * self.rows
     }
 
-    /// Where the chart at a place of the page stands; they follow each other downwards.
+    /// The area of the n-th chart of the page, numbered down the columns.
     fn place(&self, at: usize) -> Rect {
         let (column, row) = (at / self.rows, at % self.rows);
         Rect {
@@ -147,7 +147,7 @@ fn page(selected: usize, per_page: usize) -> usize {
     selected / per_page.max(1) * per_page.max(1)
 }
 
-/// Which line stands at a place of the screen.
+/// The line at a place of the screen.
 pub(super) fn line_at(compare: &Compare, context: &Context, x: u16, y: u16) -> Option<usize> {
     let (charts, _) = parts(body(context.size));
     let count = compare.lines().len();
@@ -220,7 +220,7 @@ fn draw_title(compare: &Compare, context: &Context, area: Rect, buffer: &mut Buf
         .skip(2)
         .text(&what, theme.text);
     for part in more {
-        // Half a sentence tells nothing.
+        // A part that does not fit is left out whole.
         if pen.room() > part.width() + 2 {
             pen.skip(2).text(&part, theme.dim);
         }
@@ -237,7 +237,7 @@ fn columns(
     let window = context.window();
     let count = i64::from(width) * POINTS_PER_CELL as i64;
     let span = window.to - window.from;
-    // The newest step is not full yet: what is known stands at the right edge.
+    // The newest step is incomplete: the last complete one is at the right edge.
     let late = match context.at {
         Some(_) => 0,
         None => (window.to - window.to.floor(compare.step_ms())).min(span),
@@ -347,7 +347,7 @@ fn draw_plot_or_why(
     Pen::new(buffer, plot, row).text(text, context.theme.dim);
 }
 
-/// What stands for a line.
+/// The letter of a line.
 fn letter(at: usize) -> char {
     char::from_digit(10 + at as u32, 36).unwrap_or('*')
 }
@@ -383,7 +383,7 @@ fn draw_overlaid(
         draw_plot_or_why(compare, context, line, plot, buffer);
     }
     let selected = compare.selected_at();
-    // Two lines are told apart by their colours, many by which is selected.
+    // Two lines are distinguished by colour; of many, the selected one is highlighted.
     let style = |at: usize| match lines.len() {
         ..=2 if at == 0 => theme.graph,
         ..=2 => theme.graph_second,
@@ -402,7 +402,7 @@ fn draw_overlaid(
     let drawn: Vec<Trace> = order.iter().filter_map(trace).collect();
     traces(buffer, plot, &drawn, max, theme.ascii);
     draw_cursor(context, plot, buffer);
-    // The letter stands where a line ends.
+    // The letter is where a line ends.
     for trace in &drawn {
         let end = trace.values.last().copied().flatten();
         let Some(share) = end.map(|end| (end / max.max(f64::MIN_POSITIVE)).clamp(0.0, 1.0)) else {

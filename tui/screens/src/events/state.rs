@@ -21,7 +21,7 @@ pub struct Events {
     /// The host and window requested last.
     requested: Option<(Option<Label>, Window)>,
     pub(super) round: u32,
-    /// What fires now; stands above what happened.
+    /// Firing alerts, listed above the events.
     pub alerts: OpenAlerts,
     selected: usize,
     /// The first row of the list on screen.
@@ -115,7 +115,6 @@ impl Events {
         self.alerts.shown().len() + self.events().len()
     }
 
-    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -125,7 +124,7 @@ impl Events {
         self.rows().nth(self.selected)
     }
 
-    /// Where the selected one stands.
+    /// The place of the selected one.
     pub fn selected_at(&self) -> usize {
         self.selected
     }
@@ -142,7 +141,7 @@ impl Events {
         self.move_by(0);
     }
 
-    /// Keeps the selected one among the `height` rows on screen.
+    /// Scrolls so that the selected row is among the `height` rows on screen.
     pub fn scroll_to_selected(&mut self, height: usize) {
         let least = (self.selected + 1).saturating_sub(height.max(1));
         self.top = self.top.clamp(least, self.selected.max(least));
@@ -174,7 +173,6 @@ impl EventRow<'_> {
         }
     }
 
-    /// The host.
     pub fn host(&self) -> &Label {
         match self {
             Self::Alert(alert) => &alert.host,
@@ -218,14 +216,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_selected_stays_so_wherever_it_goes() {
+    fn the_selection_follows_its_row() {
         let mut state = Events::default();
         state.set_alerts(vec![alert("a", false), alert("b", false)]);
         let host = |state: &Events| state.selected().unwrap().host().to_string();
         assert_eq!((state.len(), host(&state).as_str()), (2, "a"));
         state.move_by(1);
         assert_eq!(host(&state), "b");
-        // Of what fires that comes first of which nobody takes care.
+        // Neither acknowledged nor silenced alerts come first.
         state.set_alerts(vec![alert("a", true), alert("b", false), alert("c", false)]);
         assert_eq!((state.selected_at(), host(&state).as_str()), (0, "b"));
         state.set_alerts(vec![alert("c", false), alert("b", false), alert("a", true)]);

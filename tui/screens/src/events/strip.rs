@@ -106,7 +106,7 @@ pub(crate) fn draw(events: &Events, context: &Context, area: Rect, buffer: &mut 
     }
 }
 
-/// Round moments and where they stand, as far from each other as their text needs.
+/// Round moments and their cells, as far from each other as their text needs.
 fn clocks(context: &Context, window: Window, width: usize) -> Vec<(usize, String)> {
     let span = window.to - window.from;
     let offset = Timestamp::from_millisecond(window.from.0).map_or(0, |time| {
@@ -147,7 +147,6 @@ fn rank(kind: EventKind) -> u8 {
     }
 }
 
-/// The sign of an event, and its style.
 pub(super) fn sign(kind: EventKind, theme: &Theme) -> (&'static str, ratatui::style::Style) {
     match kind {
         EventKind::Fired(severity) => {

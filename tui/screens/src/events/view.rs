@@ -38,13 +38,13 @@ const CLOCK_WIDTH: usize = 8;
 const MOMENT_WIDTH: usize = 19;
 const HOST_WIDTH: usize = 14;
 
-/// Beyond this a moment is told with its date.
+/// Moments further away include their date.
 const DAY_MS: i64 = 86_400_000;
 
-/// Screens at least this high tell below the list what the selected event says in full.
+/// Screens at least this high show the whole text of the selected event below the list.
 const FULL_FROM: u16 = 14;
 
-/// Lines that takes, with the empty one before it.
+/// Lines of that text, with an empty one before it.
 const FULL_LINES: u16 = 3;
 
 /// How many events fit on a screen of this size.
@@ -111,7 +111,7 @@ pub(super) fn draw(events: &Events, context: &Context, area: Rect, buffer: &mut 
         pen.text(sign.0, sign.1).skip(1);
         pen.text(what.0, what.1).skip(2);
         let room = pen.room().saturating_sub(1);
-        // What is alike in most names says least; the whole text stands below.
+        // The common prefix says least; the whole text is below the list.
         let text = text.strip_prefix("system.").unwrap_or(&text);
         pen.text(&fit(text, text.width().min(room)), theme.dim);
     }

@@ -34,7 +34,7 @@ const NAME_WIDTH: usize = 11;
 /// Bodies lower than this have no room for a frame.
 const FRAME_FROM: u16 = 7;
 
-/// Where it stands on a screen with this body: at the right, below the headings.
+/// The area of the list: at the right, below the headings.
 fn place(body: Rect) -> Rect {
     if body.height < FRAME_FROM {
         return body;
@@ -67,7 +67,7 @@ fn inside(body: Rect) -> Rect {
     }
 }
 
-/// Which column stands at a place of the screen.
+/// The column at a place of the screen.
 pub(super) fn column_at(fleet: &Fleet, size: Size, x: u16, y: u16) -> Option<usize> {
     let list = inside(body(size));
     let row = y.checked_sub(list.y).filter(|row| *row < list.height)?;

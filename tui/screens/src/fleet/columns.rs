@@ -1,4 +1,4 @@
-//! The columns of the table of hosts: which there is room for, their headings, and what they sort by.
+//! The columns of the table of hosts: which ones fit, their headings, and what they sort by.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -13,7 +13,7 @@ use crate::model::summary::{
 };
 use crate::widgets::paint::Pen;
 
-/// Cells a column takes; lines take what is left besides.
+/// Width of a column; lines of history share what is left.
 const fn cells(column: Column) -> usize {
     match column {
         Column::CpuLine | Column::NetLine => 10,
@@ -24,7 +24,7 @@ const fn cells(column: Column) -> usize {
     }
 }
 
-/// The order in which columns leave a screen that is too narrow; name, state, CPU and memory stay.
+/// The order in which columns are hidden on a narrow screen; name, state, CPU and memory stay.
 const LEAVING: [Column; 11] = [
     Column::Temperature,
     Column::Read,
@@ -48,10 +48,10 @@ pub(super) const SIGN: usize = 3;
 /// Cells of the sign before a group's name that says whether it is folded.
 pub(super) const FOLD: usize = 2;
 
-/// A line of history is not wider than the history that is asked for.
+/// A line of history is not wider than the history that is requested.
 const LINE_MAX: usize = 48;
 
-/// Where things stand in the table.
+/// The widths of name and columns.
 pub(super) struct Layout {
     pub(super) name: usize,
     pub(super) columns: Vec<(Column, usize)>,
@@ -149,7 +149,7 @@ pub(super) fn draw_headings(
     let mut pen = Pen::new(buffer, area, 0);
     let style = |sorted: bool| if sorted { theme.title } else { theme.dim };
     let sort = fleet.sort;
-    // How bad hosts are is what their signs tell.
+    // The order by severity is shown at the signs.
     let worst = (sort == Sort::Worst).then(|| theme.pick("▲", "#"));
     pen.skip(1)
         .text(worst.unwrap_or(" "), theme.dim)
@@ -208,7 +208,6 @@ fn either(long: String, short: String, width: usize) -> String {
     if long.width() <= width { long } else { short }
 }
 
-/// The time a line of this many cells stands for.
 fn line_span(cells: usize, step_ms: i64) -> String {
     let seconds = cells as i64 * step_ms / 1000;
     if step_ms >= 3_600_000 {

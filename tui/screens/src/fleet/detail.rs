@@ -1,4 +1,4 @@
-//! Below the table of hosts: what the selected host or group is, and what is wrong with it.
+//! Below the table of hosts: details of the selected host or group, and its problems.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -14,7 +14,7 @@ use crate::model::summary::{CPU, FILESYSTEM, LOAD, MEMORY};
 use crate::theme::{Severity, Theme};
 use crate::widgets::paint::Pen;
 
-/// Draws what is selected, in as many lines as the area has; what is wrong comes first.
+/// Draws the details in as many lines as the area has; problems come first.
 pub(super) fn draw(fleet: &Fleet, context: &Context, area: Rect, buffer: &mut Buffer) {
     let theme = &context.theme;
     let (name, parts) = match (fleet.selected(), fleet.selected_group()) {
@@ -74,7 +74,7 @@ fn of_host(theme: &Theme, host: &HostRow) -> Vec<String> {
         parts.push(format!("{} processors", facts.cpus));
         parts.push(format!("{} memory", size(Some(facts.memory_bytes as f64))));
     }
-    // Tags come before what is seldom asked for.
+    // Tags come before what is rarely needed.
     if !facts.tags.is_empty() {
         let tags = facts.tags.iter().map(|tag| format!("#{tag}"));
         parts.push(tags.collect::<Vec<_>>().join(" "));
@@ -93,7 +93,7 @@ fn of_host(theme: &Theme, host: &HostRow) -> Vec<String> {
     parts
 }
 
-/// In words, which values give the host its sign.
+/// In words, the values that are too high.
 fn worries(host: &HostRow) -> Vec<String> {
     let worry = |place: usize| {
         if host.severity_of(place) == Severity::None {

@@ -1,4 +1,4 @@
-//! Below the table of hosts: the selected one's last minutes, and what used most.
+//! Below the table of hosts: the selected host's last minutes, and its busiest processes.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -14,10 +14,9 @@ use crate::widgets::chart::{POINTS_PER_CELL, chart};
 use crate::widgets::paint::Pen;
 use crate::widgets::sparkline::round_scale;
 
-/// Lines it takes.
 pub(super) const ROWS: u16 = 7;
 
-/// What a point of its charts stands for: they move every ten seconds, not every one.
+/// Milliseconds per point of its charts: they move every ten seconds, not every one.
 const STEP_MS: i64 = 5_000;
 
 /// Cells of the list of processes, and of a command in it.

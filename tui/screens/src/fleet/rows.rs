@@ -34,7 +34,7 @@ impl Row<'_> {
         &self.context.theme
     }
 
-    /// What is selected keeps its own colours on the selection's ground.
+    /// The style on the background of a selected row.
     fn on(&self, style: Style) -> Style {
         if self.is_selected {
             let back = self.theme().selected;
@@ -69,7 +69,6 @@ impl Row<'_> {
         pen
     }
 
-    /// Draws a host.
     pub(super) fn draw_host(&self, host: &HostRow, buffer: &mut Buffer) {
         let theme = self.theme();
         let live = host.tick.state == HostState::Live;

@@ -23,7 +23,7 @@ use crate::widgets::sparkline::round_scale;
 /// The line of the first host on the screen, below header and headings.
 pub(crate) const FIRST_ROW: u16 = 2;
 
-/// Screens at least this high tell more of the selected host below the table.
+/// Screens at least this high show details of the selected host below the table.
 const DETAIL_FROM_HEIGHT: u16 = 14;
 
 /// Screens at least this high have a second line for that.
@@ -40,7 +40,7 @@ pub(super) fn has_panel(screen: Size) -> bool {
     screen.height >= PANEL_FROM.height && screen.width >= PANEL_FROM.width
 }
 
-/// Lines that tell of the selected host: two where there is room, so that an alert is told whole.
+/// Lines with details of the selected host: two where there is room, so that an alert fits.
 fn detail_lines(screen: Size) -> u16 {
     match screen.height {
         TWO_DETAILS_FROM.. => 2,
@@ -60,7 +60,7 @@ fn lines_below(screen: Size) -> u16 {
 
 /// How many hosts fit on a screen of this size.
 pub(super) fn rows(screen: Size) -> usize {
-    // The headings take the body's first line.
+    // The first line of the body has the headings.
     let above = 1;
     usize::from(
         body(screen)
@@ -158,7 +158,7 @@ fn draw_empty(fleet: &Fleet, context: &Context, area: Rect, buffer: &mut Buffer)
     Pen::new(buffer, area, area.height / 3)
         .skip(3)
         .text(&first, theme.title);
-    // A reason may be long: it takes as many lines as it needs.
+    // A reason may need several lines.
     let width = usize::from(area.width).saturating_sub(6).max(10);
     for (at, line) in wrap(&second, width).iter().enumerate() {
         Pen::new(buffer, area, area.height / 3 + 1 + at as u16)

@@ -43,7 +43,7 @@ pub(super) fn values(host: &HostRows) -> Vec<(String, Option<f64>)> {
         .collect()
 }
 
-/// How many columns there are, and how many processors stand in each.
+/// How many columns there are, and how many processors are in each.
 fn grid(count: usize, area: Rect) -> (u16, usize) {
     let rows = usize::from(area.height.saturating_sub(1)).max(1);
     let most = usize::from((area.width / TEXT_WIDTH).max(1));
@@ -93,7 +93,7 @@ pub(super) fn draw(
             height: area.height.saturating_sub(1),
         };
         let history = host.history_at(&CPU_UTILIZATION, *at, usize::from(trend), step_ms);
-        // A cell is the largest value it stands for.
+        // A cell shows the largest value of its step.
         let values = history
             .iter()
             .map(|step| step.map(|step| (step.max * 1000.0).round() as i64));

@@ -1,5 +1,6 @@
 //! The open host: charts and tables side by side, or one of them maximized.
 
+mod compact;
 mod cores;
 mod pane;
 mod pane_charts;

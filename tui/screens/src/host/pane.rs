@@ -23,7 +23,7 @@ const TREND_WIDTH: (usize, usize) = (12, 120);
 /// The lines above the rows: what it is, and the headings.
 const HEAD_ROWS: u16 = 2;
 
-/// The line of the screen on which a table's headings stand.
+/// The line of the screen with a table's headings.
 pub(super) const HEADING_ROW: u16 = 2;
 
 pub(super) fn draw(panes: &Panes, context: &Context, area: Rect, buffer: &mut Buffer) {
@@ -244,7 +244,7 @@ impl Trends {
             _ => Vec::new(),
         };
         let all: Vec<Vec<Option<Step>>> = rows.iter().map(history).collect();
-        // Shares are drawn in thousandths. What a cell stands for is its largest value.
+        // Shares are drawn in thousandths. A cell shows the largest value of its step.
         let is_share = rows
             .iter()
             .find_map(|row| row.trend)

@@ -26,7 +26,6 @@ const ACROSS_MAX: u16 = 6;
 /// What the numbers of a chart are.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Scale {
-    /// Shares of one.
     Share,
     /// Bytes, up to so many.
     Size(f64),
@@ -202,7 +201,7 @@ fn pairs(
     all
 }
 
-/// How many charts stand side by side, and how high each is.
+/// How many charts are side by side, and how high each is.
 fn grid(count: usize, area: Rect) -> (u16, u16) {
     let count = u16::try_from(count).unwrap_or(u16::MAX).max(1);
     let widest = (area.width / WIDTH_MIN).clamp(1, ACROSS_MAX).min(count);

@@ -1,4 +1,4 @@
-//! What the tables of panes hold: which series make a row, and which columns it has.
+//! The tables of panes as data: which series make a row, and which columns it has.
 
 use std::cmp::Ordering;
 
@@ -22,22 +22,22 @@ type Attributes = &'static [(&'static str, &'static str)];
 /// How a value is written.
 #[derive(Clone, Copy, Debug)]
 enum Show {
-    /// A share as percent; from these on it is a warning and critical.
+    /// A share as percent; warning and critical from these values on.
     Share(f64, f64),
     /// With a decimal prefix.
     Amount,
     /// Bytes with a binary prefix.
     Size,
-    /// What a counter counted since the host started.
+    /// A counter since the host started.
     Total,
     /// With its unit behind it.
     Unit(&'static str),
-    /// This word where it is not 0.
+    /// This word if not 0.
     Word(&'static str, Severity),
 }
 
 impl Show {
-    /// Cells that a column of it takes.
+    /// Width of a column.
     fn width(self) -> usize {
         match self {
             Self::Share(..) | Self::Size => 7,
@@ -63,7 +63,7 @@ struct Group {
     metric: Metric,
     attribute: &'static str,
     columns: &'static [Column],
-    /// The series whose past is drawn.
+    /// The series of the trend.
     trend: (Metric, Attributes),
 }
 
@@ -246,7 +246,7 @@ fn groups(pane: Pane) -> &'static [Group] {
 pub(super) struct Cell {
     pub(super) text: String,
     pub(super) severity: Severity,
-    value: Option<f64>,
+    pub(super) value: Option<f64>,
 }
 
 /// A row of a table.
@@ -254,13 +254,13 @@ pub(super) struct Cell {
 pub(super) struct Row {
     pub(super) name: Label,
     pub(super) cells: Vec<Cell>,
-    /// The series whose past is drawn.
+    /// The series of the trend.
     pub(super) trend: Option<(Metric, usize)>,
     /// The place of its first value among the fields of all rows.
     first_field: usize,
 }
 
-/// The titles of a pane's columns after that of the name, and how many cells they take.
+/// The titles of a pane's columns after that of the name, and their widths.
 pub(super) fn titles(pane: Pane) -> Vec<(&'static str, usize)> {
     let columns = groups(pane).first().map(|group| group.columns);
     columns
@@ -270,7 +270,7 @@ pub(super) fn titles(pane: Pane) -> Vec<(&'static str, usize)> {
         .collect()
 }
 
-/// What the columns of all rows are called for programs: the metric, and of which kind of it.
+/// Names of the columns of all rows for programs: the metric, and the attribute values that select it.
 pub(super) fn fields(pane: Pane) -> Vec<String> {
     let field = |column: &Column| {
         let kind = column.with.iter().map(|(_, value)| *value);
@@ -281,7 +281,7 @@ pub(super) fn fields(pane: Pane) -> Vec<String> {
     columns.map(field).collect()
 }
 
-/// The values of a row, one for each of these fields; those of rows of another kind it does not have.
+/// The values of a row, one for each of these fields; `None` for fields of another kind of row.
 pub(super) fn values(row: &Row, fields: usize) -> Vec<Option<f64>> {
     let before = std::iter::repeat_n(None, row.first_field);
     let own = row.cells.iter().map(|cell| cell.value);
@@ -298,7 +298,7 @@ pub(super) struct Shown {
     pub(super) width: usize,
 }
 
-/// The columns in which any row has something, as many as there is room for.
+/// The columns in which any row has a value, as many as fit.
 pub(super) fn shown(pane: Pane, rows: &[Row], mut room: usize) -> Vec<Shown> {
     let is_there = |at: usize| {
         let mut cells = rows.iter().filter_map(|row| row.cells.get(at));
@@ -318,7 +318,7 @@ pub(super) fn shown(pane: Pane, rows: &[Row], mut room: usize) -> Vec<Shown> {
     shown
 }
 
-/// The rows of a pane as the host tells them.
+/// The rows of a pane in the host's order.
 pub(super) fn rows(host: &HostRows, pane: Pane) -> Vec<Row> {
     let mut fields = 0;
     let of_group = |group: &'static Group| {
@@ -331,7 +331,7 @@ pub(super) fn rows(host: &HostRows, pane: Pane) -> Vec<Row> {
     groups(pane).iter().flat_map(of_group).collect()
 }
 
-/// The same in the order that was asked for: by name, or by a column, the highest first.
+/// The rows by name or by a column, the highest first.
 pub(super) fn sorted(host: &HostRows, panes: &Panes) -> Vec<Row> {
     let mut rows = rows(host, panes.focus);
     if let Some(sort) = panes.sort {
@@ -410,7 +410,7 @@ pub(super) fn trend_max(pane: Pane) -> Option<f64> {
     matches!(pane, Pane::Filesystems | Pane::Disks | Pane::Gpus).then_some(1.0)
 }
 
-/// What is drawn of a pane's past.
+/// What a pane's trend shows.
 pub(super) fn trend_title(pane: Pane) -> &'static str {
     match pane {
         Pane::Filesystems => "used",
@@ -454,7 +454,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_has_what_is_known_in_every_column() {
+    fn a_row_has_every_known_value() {
         let rows = rows(&host(), Pane::Containers);
         let texts: Vec<_> = rows[0].cells.iter().map(|cell| &cell.text[..]).collect();
         assert_eq!(rows[0].name, "b");
@@ -484,7 +484,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_are_called_by_what_is_measured() {
+    fn fields_are_named_after_metrics() {
         assert_eq!(fields(Pane::Filesystems)[1], "system.filesystem.usage.used");
         for pane in Pane::ALL {
             let mut all = fields(pane);

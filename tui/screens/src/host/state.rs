@@ -84,17 +84,14 @@ pub enum Pane {
     Cores,
     /// Time spent waiting for processor, memory and disks.
     Pressure,
-    /// Filesystems.
     Filesystems,
     /// Network interfaces.
     Interfaces,
-    /// Disks.
     Disks,
     /// Temperatures, fans, power and batteries.
     Sensors,
     /// Graphics processors.
     Gpus,
-    /// Containers.
     Containers,
     /// Units that failed or wait to be started again.
     Units,
@@ -119,7 +116,6 @@ impl Pane {
         Self::Units,
     ];
 
-    /// What stands above it.
     pub fn title(self) -> &'static str {
         match self {
             Self::Cpu => "CPU",
@@ -185,7 +181,7 @@ impl Panes {
         }
     }
 
-    /// Sorts by the next of so many columns; after the last as the host tells it.
+    /// Sorts by the next of so many columns; after the last in the host's order.
     pub fn sort_next(&mut self, columns: usize) {
         let next = self.sort.map_or(0, |at| at + 1);
         self.sort = (next < columns).then_some(next);

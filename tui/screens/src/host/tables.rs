@@ -3,30 +3,21 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use ratatui::style::Style;
-use sysmon_wire::metrics::{
-    CPU_UTILIZATION, DISK_IO, DISK_IO_TIME, FS_LIMIT, FS_READ_ONLY, FS_UNREACHABLE, FS_USAGE,
-    FS_UTILIZATION, NET_DROPPED, NET_ERRORS, NET_IO, PRESSURE_TIME,
-};
+use sysmon_wire::metrics::{CPU_UTILIZATION, PRESSURE_TIME};
 
-use super::pane_tables;
+use super::compact::{self, Line, NAME_WIDTH};
 use super::state::{HostScreen, Pane};
 use crate::context::Context;
-use crate::format::{amount, fit, percent, size, wrap};
+use crate::format::{fit, percent, wrap};
 use crate::model::host_rows::HostRows;
-use crate::model::process::NOT_STORED;
+use crate::model::process::{NOT_STORED, memory, program};
 use crate::theme::{Severity, Theme};
 use crate::widgets::paint::{Pen, bar, fill};
-
-/// A line of a table: pieces of text with their styles.
-pub(super) type Line = Vec<(String, Style)>;
-
-/// Cells of the names in front of the numbers.
-const NAME_WIDTH: usize = 16;
 
 /// Processors side by side.
 const CORE_COLUMNS_MAX: usize = 4;
 
-/// Cells one processor takes.
+/// Width of one processor.
 const CORE_WIDTH: usize = 16;
 
 /// Cells of a column of tables at least, where there are several.
@@ -35,7 +26,18 @@ const COLUMN_WIDTH_MIN: u16 = 44;
 /// Columns of tables side by side at most.
 const COLUMNS_MAX: u16 = 4;
 
-/// The lines of all tables, and of which pane each is.
+/// The tables with a row per device, in their order.
+const TABLES: [Pane; 7] = [
+    Pane::Units,
+    Pane::Filesystems,
+    Pane::Interfaces,
+    Pane::Disks,
+    Pane::Containers,
+    Pane::Gpus,
+    Pane::Sensors,
+];
+
+/// The lines of all tables, each with its pane.
 pub(super) struct Lines {
     all: Vec<(Option<Pane>, Line)>,
     pane: Option<Pane>,
@@ -48,7 +50,6 @@ impl Lines {
         self.all.push((self.pane, line));
     }
 
-    /// The heading of a pane begins it.
     fn begin(&mut self, pane: Pane, columns: &str) {
         let is_focus = self.focus == pane;
         let style = if is_focus {
@@ -76,13 +77,13 @@ impl Lines {
     }
 }
 
-/// How many columns of tables there are, and how wide each is.
+/// How many columns of tables there are, and their width.
 fn columns(width: u16) -> (u16, u16) {
     let count = (width / COLUMN_WIDTH_MIN).clamp(1, COLUMNS_MAX);
     (count, width / count)
 }
 
-/// The width of those columns in such an area that have any line.
+/// The width of the columns with any line.
 pub(super) fn width_needed(
     screen: &HostScreen,
     context: &Context,
@@ -118,13 +119,13 @@ fn lines(
     processes(screen, context, width, lines_);
     cores(host, theme, width, lines_);
     pressure(host, theme, lines_);
-    units(host, theme, lines_);
-    filesystems(host, theme, lines_);
-    interfaces(host, theme, lines_);
-    disks(host, theme, lines_);
-    containers(host, theme, lines_);
-    gpus(host, theme, lines_);
-    sensors(host, theme, lines_);
+    for pane in TABLES {
+        let (titles, rows) = compact::table(host, theme, pane);
+        if !rows.is_empty() {
+            lines_.begin(pane, titles);
+            rows.into_iter().for_each(|row| lines_.push(row));
+        }
+    }
     record(context, host, theme, lines_);
     notes(host, theme, width, lines_);
     lines.all
@@ -169,7 +170,7 @@ pub(super) fn scroll_to(
         return screen.scroll;
     };
     let top = usize::from(screen.scroll);
-    // The last line may tell how much more there is.
+    // The last line may say how many more there are.
     let room = capacity(area).saturating_sub(1);
     let top = top.max((last + 1).saturating_sub(room)).min(first);
     u16::try_from(top).unwrap_or(u16::MAX)
@@ -179,7 +180,7 @@ fn capacity(area: Rect) -> usize {
     usize::from(columns(area.width).0) * usize::from(area.height)
 }
 
-/// Which line stands where: the lines go down one column and on at the top of the next.
+/// The line at a place: lines go down one column and continue at the top of the next.
 fn at(area: Rect, top: usize, column: u16, row: u16) -> Option<usize> {
     let (count, width) = columns(area.width);
     let across = column.checked_sub(area.x)? / width.max(1);
@@ -228,7 +229,7 @@ pub(super) fn draw(
         }
     }
     if top < last && area.height > 0 {
-        // The last line gives way to how much more there is.
+        // The last line is replaced by how many more there are.
         let place = Rect {
             x: area.right().saturating_sub(width),
             y: area.bottom().saturating_sub(1),
@@ -242,7 +243,6 @@ pub(super) fn draw(
     }
 }
 
-/// What is wrong, and since when.
 fn alerts(context: &Context, host: &HostRows, width: usize, lines: &mut Lines) {
     let theme = &context.theme;
     let alerts = host
@@ -287,7 +287,7 @@ fn cores(host: &HostRows, theme: &Theme, width: usize, lines: &mut Lines) {
     let columns = (width.saturating_sub(2) / CORE_WIDTH).clamp(1, CORE_COLUMNS_MAX);
     let rows = numbers.len().div_ceil(columns);
     for row in 0..rows {
-        // Down the columns, as people count.
+        // Numbered down the columns.
         let line = numbers.iter().skip(row).step_by(rows).map(|number| {
             let number = number.to_string();
             let busy = host.now(&CPU_UTILIZATION, &[("cpu.logical_number", &number)]);
@@ -316,7 +316,7 @@ fn core(theme: &Theme, number: &str, busy: Option<f64>) -> Line {
     ]
 }
 
-/// The first few; all of them are a key away.
+/// The busiest few.
 fn processes(screen: &HostScreen, context: &Context, width: usize, lines: &mut Lines) {
     let shown = match context.size.height {
         ..40 => 5,
@@ -334,21 +334,13 @@ fn processes(screen: &HostScreen, context: &Context, width: usize, lines: &mut L
     }
     lines.begin(Pane::Processes, "    pid   cpu %    mem");
     for process in screen.busiest.iter().take(shown) {
-        let path = process.identity.command.as_str();
-        let name = path
-            .rsplit('/')
-            .next()
-            .filter(|name| !name.is_empty())
-            .unwrap_or(path);
+        let name = program(process);
         let cpu = f64::from(process.cpu_permille) / 10.0;
         lines.push(vec![
             (fit(name, NAME_WIDTH.min(width)), theme.text),
             (format!("{:>7}", process.identity.pid), theme.dim),
             (format!("{cpu:>8.1}"), theme.text),
-            (
-                format!("{:>7}", size(Some(process.memory_bytes as f64))),
-                theme.text,
-            ),
+            (format!("{:>7}", memory(process)), theme.text),
         ]);
     }
 }
@@ -378,176 +370,6 @@ fn pressure(host: &HostRows, theme: &Theme, lines: &mut Lines) {
     lines.push(line);
 }
 
-fn filesystems(host: &HostRows, theme: &Theme, lines: &mut Lines) {
-    let mount = "system.filesystem.mountpoint";
-    let points = host.values_of(&FS_UTILIZATION, mount);
-    if points.is_empty() {
-        return;
-    }
-    lines.begin(Pane::Filesystems, "             %   used    of");
-    for point in points {
-        let devices = host.device_of(&FS_UTILIZATION, mount, &point);
-        let mut here = vec![(mount, point.as_str())];
-        if let Some(device) = &devices {
-            here.push(("system.device", device.as_str()));
-        }
-        let share = host.now(&FS_UTILIZATION, &here);
-        let used = [&here[..], &[("system.filesystem.state", "used")]].concat();
-        let severity = match share {
-            Some(share) if share >= 0.97 => Severity::Critical,
-            Some(share) if share >= 0.90 => Severity::Warning,
-            _ => Severity::None,
-        };
-        let style = if severity == Severity::None {
-            theme.graph
-        } else {
-            theme.severity(severity)
-        };
-        let mut line = vec![
-            (fit(point.as_str(), NAME_WIDTH), theme.text),
-            (bar(share.unwrap_or(0.0), 10, theme.ascii), style),
-            (format!("{:>4}", percent(share)), theme.severity(severity)),
-            (
-                format!("{:>7}", size(host.now(&FS_USAGE, &used))),
-                theme.text,
-            ),
-            (
-                format!("{:>6}", size(host.now(&FS_LIMIT, &here))),
-                theme.dim,
-            ),
-        ];
-        if host.now(&FS_READ_ONLY, &here) == Some(1.0) {
-            line.push(("  read-only".to_owned(), theme.dim));
-        }
-        if host.now(&FS_UNREACHABLE, &here) == Some(1.0) {
-            let sign = theme.severity_sign(Severity::Critical);
-            line.push((
-                format!("  {sign} no answer"),
-                theme.severity(Severity::Critical),
-            ));
-        }
-        lines.push(line);
-    }
-}
-
-fn interfaces(host: &HostRows, theme: &Theme, lines: &mut Lines) {
-    let interfaces = host.values_of(&NET_IO, "network.interface.name");
-    if interfaces.is_empty() {
-        return;
-    }
-    lines.begin(Pane::Interfaces, "   in/s  out/s errors drops");
-    for name in interfaces {
-        let at = |direction| {
-            [
-                ("network.interface.name", name.as_str()),
-                ("network.io.direction", direction),
-            ]
-        };
-        let both = |metric| {
-            let (rx, tx) = (
-                host.total(metric, &at("receive")),
-                host.total(metric, &at("transmit")),
-            );
-            rx.map(|rx| rx + tx.unwrap_or(0.0))
-        };
-        lines.push(vec![
-            (fit(name.as_str(), NAME_WIDTH), theme.text),
-            (
-                format!("{:>7}", amount(host.now(&NET_IO, &at("receive")))),
-                theme.text,
-            ),
-            (
-                format!("{:>7}", amount(host.now(&NET_IO, &at("transmit")))),
-                theme.text,
-            ),
-            (format!("{:>7}", amount(both(&NET_ERRORS))), theme.dim),
-            (format!("{:>6}", amount(both(&NET_DROPPED))), theme.dim),
-        ]);
-    }
-}
-
-fn disks(host: &HostRows, theme: &Theme, lines: &mut Lines) {
-    let disks = host.values_of(&DISK_IO, "system.device");
-    if disks.is_empty() {
-        return;
-    }
-    lines.begin(Pane::Disks, "  read/s write/s   busy %");
-    for name in disks {
-        let at = |direction| {
-            [
-                ("system.device", name.as_str()),
-                ("disk.io.direction", direction),
-            ]
-        };
-        // Seconds busy a second are the share of time.
-        let busy = host.now(&DISK_IO_TIME, &[("system.device", name.as_str())]);
-        let severity = match busy {
-            Some(share) if share >= 0.9 => Severity::Warning,
-            _ => Severity::None,
-        };
-        lines.push(vec![
-            (fit(name.as_str(), NAME_WIDTH), theme.text),
-            (
-                format!("{:>8}", amount(host.now(&DISK_IO, &at("read")))),
-                theme.text,
-            ),
-            (
-                format!("{:>8}", amount(host.now(&DISK_IO, &at("write")))),
-                theme.text,
-            ),
-            (
-                format!("{:>9}", percent(busy.map(|b| b.min(1.0)))),
-                theme.severity(severity),
-            ),
-        ]);
-    }
-}
-
-fn sensors(host: &HostRows, theme: &Theme, lines: &mut Lines) {
-    table(host, theme, (Pane::Sensors, &[0]), "", lines);
-}
-
-fn gpus(host: &HostRows, theme: &Theme, lines: &mut Lines) {
-    let columns = "busy %  memory      of";
-    table(host, theme, (Pane::Gpus, &[0, 1, 2]), columns, lines);
-}
-
-fn containers(host: &HostRows, theme: &Theme, lines: &mut Lines) {
-    let columns = " cpu %  memory";
-    table(host, theme, (Pane::Containers, &[0, 1]), columns, lines);
-}
-
-fn units(host: &HostRows, theme: &Theme, lines: &mut Lines) {
-    table(host, theme, (Pane::Units, &[0]), "", lines);
-}
-
-/// Some columns of a pane; the others are seen when it fills the screen.
-fn table(
-    host: &HostRows,
-    theme: &Theme,
-    (pane, columns): (Pane, &[usize]),
-    titles: &str,
-    lines: &mut Lines,
-) {
-    let rows = pane_tables::rows(host, pane);
-    if rows.is_empty() {
-        return;
-    }
-    lines.begin(pane, titles);
-    for row in rows {
-        let mut line = vec![(fit(row.name.as_str(), NAME_WIDTH), theme.text)];
-        for (at, cell) in columns
-            .iter()
-            .filter_map(|at| Some((*at, row.cells.get(*at)?)))
-        {
-            let width = if at == 0 { 6 } else { 8 };
-            let text = format!("{:>width$}", cell.text);
-            line.push((text, theme.severity(cell.severity)));
-        }
-        lines.push(line);
-    }
-}
-
 /// What the agent cannot see.
 fn notes(host: &HostRows, theme: &Theme, width: usize, lines: &mut Lines) {
     let notes = host
@@ -566,7 +388,7 @@ fn notes(host: &HostRows, theme: &Theme, width: usize, lines: &mut Lines) {
     }
 }
 
-/// How whole the host's record is.
+/// How complete the host's stored rows are.
 fn record(context: &Context, host: &HostRows, theme: &Theme, lines: &mut Lines) {
     let Some(line) = &host.line else { return };
     let health = &line.health;

@@ -60,7 +60,7 @@ pub(super) fn draw(screen: &HostScreen, context: &Context, area: Rect, buffer: &
     tables::draw(screen, context, host, right, buffer);
 }
 
-/// Where charts and tables stand: side by side, the tables as wide as they need to be, or on a narrow screen one above the other.
+/// The areas of charts and tables: side by side, the tables as wide as needed, or on a narrow screen one above the other.
 fn parts(screen: &HostScreen, context: &Context, host: &HostRows, body: Rect) -> (Rect, Rect) {
     if body.width >= TWO_COLUMNS_FROM {
         let most = Rect {
@@ -114,7 +114,6 @@ pub(super) fn scroll_to_focus(screen: &HostScreen, context: &Context) -> u16 {
     tables::scroll_to(screen, context, host, area)
 }
 
-/// The pane at a place of the screen.
 pub(super) fn pane_at(screen: &HostScreen, context: &Context, place: Position) -> Option<Pane> {
     let host = context.host.as_ref()?;
     let (charts, area) = parts(screen, context, host, below(body(context.size), 1));
@@ -129,7 +128,7 @@ pub(super) fn pane_at(screen: &HostScreen, context: &Context, place: Position) -
 /// The panes that are charts, from the top.
 const CHARTS: [Pane; 4] = [Pane::Cpu, Pane::Memory, Pane::Network, Pane::Disk];
 
-/// Where each chart stands, its title first. On a low screen the last ones are left out.
+/// The area of each chart with its title. On a low screen the last ones are left out.
 fn chart_blocks(area: Rect) -> Vec<Rect> {
     let count = CHARTS.len() as u16;
     let room = area.height.saturating_sub(axis_height(area));
@@ -175,7 +174,7 @@ fn draw_facts(context: &Context, host: &HostRows, area: Rect, buffer: &mut Buffe
 /// One of the charts.
 struct Graph {
     pane: Pane,
-    /// What stands beside the title: labels and values in turn.
+    /// Labels and values beside the title.
     values: Vec<(&'static str, String)>,
     /// Filled, and a second one in its own half if there are two.
     lines: Vec<(Metric, &'static [(&'static str, &'static str)])>,
@@ -261,7 +260,7 @@ fn draw_charts(
     for (graph, block) in graphs(host).iter().zip(chart_blocks(area)) {
         bottom = block.bottom();
         draw_title(screen, context, graph, block, buffer);
-        // A chart of one line tells nothing that the value does not; two lines of rates share one.
+        // A chart of one line shows no more than the value; two lines of rates share one.
         if block.height >= 3 {
             let plot = plot_of(block);
             draw_graph(host, graph, theme, plot, buffer);

@@ -5,7 +5,7 @@ use sysmon_config::suggest;
 
 use super::{Action, BINDINGS, Binding, Key, Mode};
 
-/// Places where rebound keys count; prompts keep theirs.
+/// Modes with rebound keys; those of prompts are fixed.
 const PLACES: [Mode; 12] = [
     Mode::Fleet,
     Mode::Host,
@@ -21,7 +21,7 @@ const PLACES: [Mode; 12] = [
     Mode::Help,
 ];
 
-/// Keys that have a name in the configuration; a comma and `=` stand between its words.
+/// Keys with a name in the configuration, where a comma and `=` are separators.
 const NAMED: [(&str, KeyCode); 19] = [
     ("enter", KeyCode::Enter),
     ("esc", KeyCode::Esc),
@@ -52,12 +52,38 @@ const WITH: [(&str, KeyModifiers); 4] = [
     ("alt-", KeyModifiers::ALT),
 ];
 
+/// Why keys cannot be bound as configured.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeymapError {
+    #[error("{0:?} is not of the form ACTION = KEYS; for example \"open = o, enter\"")]
+    Malformed(String),
+    #[error("unknown action {name:?}{near}")]
+    UnknownAction { name: String, near: String },
+    #[error("unknown key {name:?}{near}")]
+    UnknownKey { name: String, near: String },
+    #[error("{0} is listed twice")]
+    Duplicate(&'static str),
+    #[error("{key} is bound to both {one} and {two}")]
+    Conflict {
+        key: String,
+        one: &'static str,
+        two: &'static str,
+    },
+    #[error(
+        "{key} is bound to {one}, which leaves {two} without a key; bind it too, for example \"{two} = ctrl-x\""
+    )]
+    Unbound {
+        key: String,
+        one: &'static str,
+        two: &'static str,
+    },
+}
+
 /// A line of the table with the keys it has now.
 #[derive(Clone, Debug)]
 pub struct Bound {
     /// The line.
     pub binding: &'static Binding,
-    /// Its keys.
     pub keys: Vec<Key>,
 }
 
@@ -77,14 +103,17 @@ impl Default for Keymap {
 }
 
 impl Keymap {
-    /// The keys of the table, but for those of the actions named in `texts`: `open = o, enter`.
-    pub fn new(texts: &[String]) -> Result<Self, String> {
+    /// The keys of the table, with those of the actions in `texts` replaced: `open = o, enter`.
+    ///
+    /// # Errors
+    /// A text is malformed, or leaves an action without a key.
+    pub fn new(texts: &[String]) -> Result<Self, KeymapError> {
         let mut map = Self::default();
         let mut changed: Vec<Action> = Vec::new();
         for text in texts {
             let (action, keys) = read(text)?;
             if changed.contains(&action) {
-                return Err(format!("{} is listed twice", action.name()));
+                return Err(KeymapError::Duplicate(action.name()));
             }
             changed.push(action);
             for bound in map.0.iter_mut().filter(|bound| is_of(bound, action)) {
@@ -92,13 +121,13 @@ impl Keymap {
             }
         }
         for action in &changed {
-            map.give_way(*action, &changed)?;
+            map.reassign_keys(*action, &changed)?;
         }
         Ok(map)
     }
 
-    /// Takes the keys of an action from all others that would hear them too.
-    fn give_way(&mut self, action: Action, changed: &[Action]) -> Result<(), String> {
+    /// Removes the keys of an action from all others in the same modes.
+    fn reassign_keys(&mut self, action: Action, changed: &[Action]) -> Result<(), KeymapError> {
         let own: Vec<Bound> = self
             .0
             .iter()
@@ -107,11 +136,11 @@ impl Keymap {
             .collect();
         for bound in &own {
             for other in &mut self.0 {
-                let heard = |mode: &Mode| {
+                let is_shared = |mode: &Mode| {
                     bound.binding.modes.contains(mode) && other.binding.modes.contains(mode)
                 };
                 let name = other.binding.action;
-                if name == action || !PLACES.iter().any(heard) {
+                if name == action || !PLACES.iter().any(is_shared) {
                     continue;
                 }
                 let Some(key) = other
@@ -126,13 +155,11 @@ impl Keymap {
                 other.keys.retain(|key| !bound.keys.contains(key));
                 if changed.contains(&name) {
                     let (one, two) = (action.name(), name.name());
-                    return Err(format!("{key} is bound to both {one} and {two}"));
+                    return Err(KeymapError::Conflict { key, one, two });
                 }
                 if other.keys.is_empty() {
                     let (one, two) = (action.name(), name.name());
-                    return Err(format!(
-                        "{key} is bound to {one}, which leaves {two} without a key; bind it too, for example \"{two} = ctrl-x\""
-                    ));
+                    return Err(KeymapError::Unbound { key, one, two });
                 }
             }
         }
@@ -150,7 +177,7 @@ impl Keymap {
             .filter(move |bound| bound.binding.modes.contains(&mode))
     }
 
-    /// The first key of an action in a mode, as people read it.
+    /// The first key of an action in a mode, for display.
     pub fn key_of(&self, mode: Mode, action: Action, ascii: bool) -> Option<String> {
         let mut here = self.of(mode);
         let bound = here.find(|bound| bound.binding.action == action)?;
@@ -170,12 +197,9 @@ fn is_of(bound: &Bound, action: Action) -> bool {
     bound.binding.action == action && !bound.binding.is_of_prompts()
 }
 
-/// An action and its keys.
-fn read(text: &str) -> Result<(Action, Vec<Key>), String> {
+fn read(text: &str) -> Result<(Action, Vec<Key>), KeymapError> {
     let Some((name, keys)) = text.split_once('=') else {
-        return Err(format!(
-            "{text:?} is not of the form ACTION = KEYS; for example \"open = o, enter\""
-        ));
+        return Err(KeymapError::Malformed(text.to_owned()));
     };
     let name = name.trim();
     let actions = || {
@@ -184,14 +208,17 @@ fn read(text: &str) -> Result<(Action, Vec<Key>), String> {
     };
     let Some(action) = actions().find(|action| action.name() == name) else {
         let near = suggest(name, actions().map(Action::name));
-        return Err(format!("unknown action {name:?}{near}"));
+        return Err(KeymapError::UnknownAction {
+            name: name.to_owned(),
+            near,
+        });
     };
     let keys = keys.split(',').map(|key| parse(key.trim()));
     Ok((action, keys.collect::<Result<_, _>>()?))
 }
 
 /// A key as people write it: `x`, `G`, `enter`, `ctrl-x`, `f5`.
-fn parse(text: &str) -> Result<Key, String> {
+fn parse(text: &str) -> Result<Key, KeymapError> {
     let mut modifiers = KeyModifiers::NONE;
     let mut rest = text;
     // A single letter is a key, whatever it is.
@@ -219,7 +246,10 @@ fn parse(text: &str) -> Result<Key, String> {
             (None, Some(n @ 1..=12)) => KeyCode::F(n),
             _ => {
                 let near = suggest(&lower, NAMED.iter().map(|(name, _)| *name));
-                return Err(format!("unknown key {text:?}{near}"));
+                return Err(KeymapError::UnknownKey {
+                    name: text.to_owned(),
+                    near,
+                });
             }
         },
     };
@@ -230,17 +260,17 @@ fn parse(text: &str) -> Result<Key, String> {
 mod tests {
     use super::*;
 
-    fn map(texts: &[&str]) -> Result<Keymap, String> {
+    fn map(texts: &[&str]) -> Result<Keymap, KeymapError> {
         let texts: Vec<_> = texts.iter().map(|text| (*text).to_owned()).collect();
         Keymap::new(&texts)
     }
 
     fn wrong(texts: &[&str]) -> String {
-        map(texts).unwrap_err()
+        map(texts).unwrap_err().to_string()
     }
 
     #[test]
-    fn what_is_not_known_is_told_with_what_is_near() {
+    fn unknown_names_are_reported_with_a_suggestion() {
         assert_eq!(
             wrong(&["qiut = x"]),
             "unknown action \"qiut\"; did you mean \"quit\"?"
@@ -249,7 +279,7 @@ mod tests {
             wrong(&["quit = entr"]),
             "unknown key \"entr\"; did you mean \"enter\"?"
         );
-        assert!(wrong(&["quit"]).contains("write for example"));
+        assert!(wrong(&["quit"]).contains("for example"));
         assert!(wrong(&["quit = "]).contains("unknown key \"\""));
         assert!(wrong(&["quit = f13"]).contains("unknown key \"f13\""));
         assert_eq!(wrong(&["quit = x", "quit = y"]), "quit is listed twice");
@@ -264,7 +294,7 @@ mod tests {
         assert!(map(&["quit = s", "sort-next = S"]).is_ok());
         assert!(
             wrong(&["accept = x"]).contains("unknown action"),
-            "prompts keep their keys"
+            "keys of prompts are fixed"
         );
     }
 

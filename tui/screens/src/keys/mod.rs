@@ -5,7 +5,7 @@ mod table;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-pub use map::{Bound, Keymap};
+pub use map::{Bound, Keymap, KeymapError};
 pub use table::BINDINGS;
 
 /// A screen, overlay or prompt: what keys mean depends on it.
@@ -235,7 +235,7 @@ impl Key {
         KeyEvent::new(self.code, self.modifiers)
     }
 
-    /// The key as people read it.
+    /// The key for display.
     pub fn name(self, ascii: bool) -> String {
         let pick = |unicode: &str, plain: &str| (if ascii { plain } else { unicode }).to_owned();
         let name = match self.code {

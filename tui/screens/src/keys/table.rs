@@ -77,6 +77,16 @@ const fn bind(
     }
 }
 
+/// A binding without a place in the footer.
+const fn hidden(
+    modes: &'static [Mode],
+    keys: &'static [Key],
+    action: Action,
+    help: &'static str,
+) -> Binding {
+    bind(modes, keys, action, help, None)
+}
+
 /// Every binding, in the order of the help. The first match applies.
 pub const BINDINGS: &[Binding] = &[
     bind(
@@ -100,19 +110,18 @@ pub const BINDINGS: &[Binding] = &[
         "processes of the host",
         Some("processes"),
     ),
-    bind(
+    hidden(
         FLEET,
         &[char('p')],
         Action::Top,
         "the busiest processes of all hosts",
-        None,
     ),
     bind(
         &[Mode::Top],
         &[key(KeyCode::Enter), char('l')],
         Action::Open,
         "open the process on its host",
-        Some("go to"),
+        Some("open"),
     ),
     bind(
         &[Mode::Processes],
@@ -121,47 +130,43 @@ pub const BINDINGS: &[Binding] = &[
         "process details",
         Some("details"),
     ),
-    bind(
+    hidden(
         &[Mode::Host, Mode::Pane],
         &[key(KeyCode::Tab)],
         Action::NextPane,
         "focus the next pane",
-        None,
     ),
-    bind(
+    hidden(
         &[Mode::Host, Mode::Pane],
         &[shift(KeyCode::Tab)],
         Action::PreviousPane,
         "focus the previous pane",
-        None,
     ),
-    bind(
+    hidden(
         &[Mode::Pane],
         &[char('z'), key(KeyCode::Enter)],
         Action::Back,
         "restore the pane",
-        None,
     ),
-    bind(
+    hidden(
         &[Mode::Host, Mode::Pane, Mode::Burst],
         &[char('b')],
         Action::Burst,
         "ten samples per second for a minute",
-        None,
     ),
     bind(
         &[Mode::Changes],
         &[key(KeyCode::Enter), char('l')],
         Action::Open,
         "open the host at the start of the change",
-        Some("go to"),
+        Some("open"),
     ),
     bind(
         &[Mode::Events],
         &[key(KeyCode::Enter), char('l')],
         Action::Open,
         "open the host at the time of the event",
-        Some("go to"),
+        Some("open"),
     ),
     bind(
         &[Mode::Events],
@@ -177,19 +182,17 @@ pub const BINDINGS: &[Binding] = &[
         "filter: words, #tag, is:offline, or a regex",
         Some("filter"),
     ),
-    bind(
+    hidden(
         FLEET,
         &[key(KeyCode::Esc)],
         Action::ClearFilter,
         "clear the filter, then the marks",
-        None,
     ),
-    bind(
+    hidden(
         FLEET,
         &[char(' ')],
         Action::Mark,
         "mark the host for comparison",
-        None,
     ),
     bind(
         &[Mode::Compare],
@@ -219,34 +222,25 @@ pub const BINDINGS: &[Binding] = &[
         "with itself a day, a week or an hour ago",
         Some("its past"),
     ),
-    bind(
+    hidden(
         &[Mode::Fleet, Mode::Host],
         &[char('c')],
         Action::Compare,
         "compare marked hosts, or one with its past",
-        None,
     ),
-    bind(
+    hidden(
         FLEET,
         &[char('#')],
         Action::Group,
         "group by tag with totals, or ungroup",
-        None,
     ),
-    bind(
+    hidden(
         FLEET,
         &[char('z')],
         Action::FoldAll,
         "collapse or expand all groups",
-        None,
     ),
-    bind(
-        FLEET,
-        &[char('|')],
-        Action::Columns,
-        "choose the columns",
-        None,
-    ),
+    hidden(FLEET, &[char('|')], Action::Columns, "choose the columns"),
     bind(
         COLUMNS,
         &[char(' '), key(KeyCode::Enter)],
@@ -254,19 +248,17 @@ pub const BINDINGS: &[Binding] = &[
         "show or hide the column",
         Some("show or hide"),
     ),
-    bind(
+    hidden(
         COLUMNS,
         &[key(KeyCode::Up), char('k')],
         Action::Up,
         "previous column",
-        None,
     ),
-    bind(
+    hidden(
         COLUMNS,
         &[key(KeyCode::Down), char('j')],
         Action::Down,
         "next column",
-        None,
     ),
     bind(
         COLUMNS,
@@ -282,13 +274,12 @@ pub const BINDINGS: &[Binding] = &[
         "sort by the next column",
         Some("sort"),
     ),
-    bind(SORTED, &[char('r')], Action::Reverse, "reverse order", None),
-    bind(
+    hidden(SORTED, &[char('r')], Action::Reverse, "reverse order"),
+    hidden(
         &[Mode::Processes],
         &[char('v')],
         Action::Arrange,
         "tree, by program, by container or unit",
-        None,
     ),
     bind(
         &[
@@ -308,7 +299,7 @@ pub const BINDINGS: &[Binding] = &[
         "go back",
         Some("back"),
     ),
-    bind(
+    hidden(
         &[
             Mode::Fleet,
             Mode::Host,
@@ -320,29 +311,25 @@ pub const BINDINGS: &[Binding] = &[
         &[char('a')],
         Action::Events,
         "alerts and events",
-        None,
     ),
-    bind(
+    hidden(
         PLACES,
         &[char('[')],
         Action::PreviousEvent,
         "previous event",
-        None,
     ),
-    bind(PLACES, &[char(']')], Action::NextEvent, "next event", None),
-    bind(
+    hidden(PLACES, &[char(']')], Action::NextEvent, "next event"),
+    hidden(
         PLACES,
         &[char('-')],
         Action::ZoomOut,
         "more time in the strip",
-        None,
     ),
-    bind(
+    hidden(
         PLACES,
         &[char('+'), char('=')],
         Action::ZoomIn,
         "less time in the strip",
-        None,
     ),
     bind(
         &[Mode::Fleet, Mode::Host, Mode::Pane],
@@ -352,48 +339,37 @@ pub const BINDINGS: &[Binding] = &[
         Some("what changed"),
     ),
     // Without footer: those of these screens are full.
-    bind(
+    hidden(
         &[Mode::Processes, Mode::Process, Mode::Top],
         &[char('w')],
         Action::Changes,
         "what changed in the last minute",
-        None,
     ),
-    bind(ANY, &[key(KeyCode::Up), char('k')], Action::Up, "up", None),
-    bind(
-        ANY,
-        &[key(KeyCode::Down), char('j')],
-        Action::Down,
-        "down",
-        None,
-    ),
-    bind(
+    hidden(ANY, &[key(KeyCode::Up), char('k')], Action::Up, "up"),
+    hidden(ANY, &[key(KeyCode::Down), char('j')], Action::Down, "down"),
+    hidden(
         ANY,
         &[key(KeyCode::PageUp), ctrl('b')],
         Action::PageUp,
         "up a screen",
-        None,
     ),
-    bind(
+    hidden(
         ANY,
         &[key(KeyCode::PageDown), ctrl('f')],
         Action::PageDown,
         "down a screen",
-        None,
     ),
-    bind(
+    hidden(
         ANY,
         &[key(KeyCode::Home), char('g')],
         Action::First,
         "to the top",
-        None,
     ),
-    bind(
+    hidden(
         ANY,
         &[shift(KeyCode::End), char('G')],
         Action::Last,
         "to the bottom",
-        None,
     ),
     bind(
         PLACES,
@@ -402,83 +378,63 @@ pub const BINDINGS: &[Binding] = &[
         "one step back in time",
         Some("past"),
     ),
-    bind(
+    hidden(
         PLACES,
         &[key(KeyCode::Right)],
         Action::Later,
         "one step forward",
-        None,
     ),
-    bind(
+    hidden(
         PLACES,
         &[shift(KeyCode::Left)],
         Action::MuchEarlier,
         "ten steps back in time",
-        None,
     ),
-    bind(
+    hidden(
         PLACES,
         &[shift(KeyCode::Right)],
         Action::MuchLater,
         "ten steps forward",
-        None,
     ),
-    bind(
+    hidden(
         PLACES,
         &[char('t')],
         Action::GoToTime,
         "go to a time: 14:03, -2h, yesterday 9:00",
-        None,
     ),
-    bind(
-        PLACES,
-        &[key(KeyCode::End)],
-        Action::Live,
-        "back to live",
-        None,
-    ),
-    bind(
+    hidden(PLACES, &[key(KeyCode::End)], Action::Live, "back to live"),
+    hidden(
         PLACES,
         &[char('f'), ctrl(' ')],
         Action::Freeze,
         "freeze this moment, or resume",
-        None,
     ),
-    bind(
+    hidden(
         PLACES,
         &[char(':')],
         Action::Palette,
         "run a command, open a host, set a theme",
-        None,
     ),
-    bind(
+    hidden(
         PLACES,
         &[char('y')],
         Action::Copy,
         "copy the selected row, or the host's values",
-        None,
     ),
-    bind(
+    hidden(
         PLACES,
         &[char('e')],
         Action::Export,
         "export the screen: .svg, .txt, .json, .csv",
-        None,
     ),
-    bind(PLACES, &[char('T')], Action::Theme, "next theme", None),
-    bind(ANY, &[ctrl('l')], Action::Redraw, "redraw", None),
-    bind(
-        ANY,
-        &[ctrl('z')],
-        Action::Suspend,
-        "suspend; `fg` resumes",
-        None,
-    ),
+    hidden(PLACES, &[char('T')], Action::Theme, "next theme"),
+    hidden(ANY, &[ctrl('l')], Action::Redraw, "redraw"),
+    hidden(ANY, &[ctrl('z')], Action::Suspend, "suspend; `fg` resumes"),
     bind(
         ANY,
         &[char('?'), key(KeyCode::F(1))],
         Action::Help,
-        "help",
+        "show or hide this help",
         Some("help"),
     ),
     bind(
@@ -495,12 +451,11 @@ pub const BINDINGS: &[Binding] = &[
         "next command",
         Some("next"),
     ),
-    bind(
+    hidden(
         PALETTE,
         &[key(KeyCode::Up), shift(KeyCode::Tab), ctrl('p')],
         Action::Up,
         "previous command",
-        None,
     ),
     bind(
         PROMPTS,

@@ -1,4 +1,4 @@
-//! One host in full: a window of its rows, and the values and rates made of them.
+//! One host: a window of its rows, and values and rates computed from them.
 
 use std::collections::VecDeque;
 
@@ -12,25 +12,21 @@ use sysmon_wire::{
 
 use super::ROW_MS;
 
-/// Milliseconds of rows asked for when a host is opened.
+/// Milliseconds of rows requested when a host is opened.
 pub const WINDOW_MS: i64 = 10 * 60 * 1000;
 
-/// Rows kept at most: the window at ten a second, as in a burst. Older than the window are forgotten.
+/// Rows held at most: the window at ten per second, as in a burst. Older rows are dropped.
 const ROWS_MAX: usize = 6_000;
 
 /// Rows a little older than the window stay, so that its first step is full.
 const WINDOW_SPARE_MS: i64 = 10_000;
 
-/// What a series was within one step of time.
+/// A series within one step of time.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Step {
-    /// The smallest value.
     pub min: f64,
-    /// The mean.
     pub mean: f64,
-    /// The largest value.
     pub max: f64,
-    /// How many values.
     pub count: u32,
 }
 
@@ -53,14 +49,12 @@ impl Step {
     }
 }
 
-/// What a process used over time, from the rows in which it was among the busiest.
+/// What a process used over time, from the rows that list it among the busiest.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ProcessHistory {
-    /// Shares of a processor.
     pub cpu: Vec<Option<Step>>,
-    /// Bytes of memory.
     pub memory: Vec<Option<Step>>,
-    /// Whether there are rows in which it was not.
+    /// Whether some rows do not list it.
     pub is_missed: bool,
 }
 
@@ -76,24 +70,21 @@ pub enum RowsError {
 /// A host with every row of the last minutes.
 #[derive(Debug)]
 pub struct HostRows {
-    /// Its name.
     pub name: Label,
-    /// What is known of it.
     pub line: Option<HostLine>,
-    /// Whether everything asked for is here.
+    /// Whether everything requested has arrived.
     pub complete: bool,
-    /// Why the hub does not show it, if it does not.
+    /// Why the hub refused it.
     pub refused: Option<Label>,
     resolution_ms: i64,
     keys: Vec<SeriesKey>,
     rows: VecDeque<(i64, Vec<i64>)>,
     decoder: RowDecoder,
-    /// Whether rows are passed over, since there were some that cannot be read.
+    /// Whether rows are skipped because some could not be read.
     lost: bool,
 }
 
 impl HostRows {
-    /// A host of which nothing is known yet.
     pub fn new(name: Label) -> Self {
         Self {
             name,
@@ -108,17 +99,16 @@ impl HostRows {
         }
     }
 
-    /// Milliseconds from one row to the next: more than a second where only minutes or hours are kept.
+    /// Milliseconds between rows: more than a second where only minutes or hours are stored.
     pub fn resolution_ms(&self) -> i64 {
         self.resolution_ms
     }
 
-    /// Takes how far rows are apart.
     pub fn set_resolution(&mut self, step_ms: i64) {
         self.resolution_ms = step_ms.max(ROW_MS);
     }
 
-    /// The window that charts stand for: as many rows, however far they are apart.
+    /// The span of charts: always the same number of rows.
     pub fn window_ms(&self) -> i64 {
         (WINDOW_MS / ROW_MS).saturating_mul(self.resolution_ms)
     }
@@ -129,7 +119,10 @@ impl HostRows {
         (step / self.resolution_ms).max(1) * self.resolution_ms
     }
 
-    /// Takes further series.
+    /// Adds series.
+    ///
+    /// # Errors
+    /// The table is malformed, or there are too many series.
     pub fn add_series(&mut self, table: &SeriesTable) -> Result<(), SchemaError> {
         let keys = table.keys()?;
         if self.keys.len() + keys.len() > SERIES_PER_HOST_MAX {
@@ -139,7 +132,10 @@ impl HostRows {
         Ok(())
     }
 
-    /// Takes rows. After rows that cannot be read, others are passed over up to the next keyframe.
+    /// Adds rows. After rows that cannot be read, others are skipped up to the next keyframe.
+    ///
+    /// # Errors
+    /// The rows are malformed.
     pub fn add_rows(&mut self, keyframe: bool, bytes: &[u8]) -> Result<(), RowError> {
         if keyframe {
             self.decoder.reset();
@@ -183,7 +179,7 @@ impl HostRows {
         Ok(())
     }
 
-    /// When the newest row was taken.
+    /// The time of the newest row.
     pub fn newest(&self) -> Option<UnixMs> {
         self.rows.back().map(|(time, _)| UnixMs(*time))
     }
@@ -210,7 +206,7 @@ impl HostRows {
     }
 
     /// The different values that an attribute has among the series of a metric, with at least one
-    /// value now, in the order the host tells them.
+    /// value now, in the host's order.
     pub fn values_of(&self, metric: &Metric, attribute: &str) -> Vec<Label> {
         let mut found: Vec<Label> = Vec::new();
         for (at, key) in self.keys.iter().enumerate() {
@@ -263,7 +259,7 @@ impl HostRows {
         }
     }
 
-    /// The newest count of a counter, as it stands.
+    /// The newest count of a counter.
     pub fn total(&self, metric: &Metric, attributes: &[(&str, &str)]) -> Option<f64> {
         self.total_at(metric, self.find(metric, attributes)?)
     }

@@ -1,23 +1,23 @@
-//! What a text must be like to be shown: a regular expression, or plain letters.
+//! A search pattern: a regular expression, or plain text.
 
 use regex::{Regex, RegexBuilder};
 use sysmon_wire::Process;
 
-/// Bytes an expression may take when compiled; what takes more counts as plain letters.
+/// Bytes of a compiled expression; a larger one is matched as plain text.
 const COMPILED_MAX: usize = 1 << 20;
 
-/// What was typed, ready to be compared with.
+/// What was typed, compiled.
 #[derive(Clone, Debug, Default)]
 pub struct Pattern {
     text: String,
-    /// None where nothing was typed, or it is no expression.
+    /// `None` if nothing was typed, or it is no expression.
     expression: Option<Regex>,
-    /// The same, for texts that it has to fit from end to end.
+    /// The same, anchored at both ends.
     whole: Option<Regex>,
 }
 
 impl Pattern {
-    /// Of what was typed: letters count whether large or small, unless one typed is large.
+    /// Ignores case unless the text has a capital letter.
     pub fn new(text: &str) -> Self {
         let compile = |expression: &str| {
             RegexBuilder::new(expression)
@@ -37,7 +37,7 @@ impl Pattern {
         }
     }
 
-    /// That finds texts which are this one or a path that ends in it.
+    /// Finds this text, or paths that end in it.
     pub fn ending(text: &str) -> Self {
         Self::new(&format!("(^|/){}$", regex::escape(text)))
     }
@@ -47,12 +47,12 @@ impl Pattern {
         &self.text
     }
 
-    /// Whether everything fits.
+    /// Whether everything matches.
     pub fn is_empty(&self) -> bool {
         self.text.is_empty()
     }
 
-    /// Whether it is meant as an expression but is none, and so counts as plain letters.
+    /// Whether it is no valid expression, and so is matched as plain text.
     pub fn is_wrong(&self) -> bool {
         !self.text.is_empty() && self.expression.is_none()
     }
@@ -89,7 +89,7 @@ impl From<&str> for Pattern {
     }
 }
 
-/// Whether a large letter was typed that stands for itself: not that of `\W`.
+/// Whether the text has a capital letter that is not part of an escape such as `\W`.
 fn has_capital(text: &str) -> bool {
     let mut is_escaped = false;
     text.chars().any(|c| {
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_expression_is_plain_letters() {
+    fn an_invalid_expression_is_matched_as_plain_text() {
         let wrong = Pattern::new("a(b");
         assert!(wrong.is_wrong() && wrong.finds("XA(Bx") && !wrong.finds("ab"));
         assert!(!Pattern::new("a.b").is_wrong() && !Pattern::new("").is_wrong());
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_is_found_by_what_it_is_called_and_by_its_whole_pid() {
+    fn a_process_is_found_by_its_names_and_by_its_whole_pid() {
         let mut one = process(1234, "/usr/bin/cc1", 0, 0);
         one.identity.cgroup = "builder".into();
         let finds = |typed: &str| Pattern::new(typed).finds_process(&one);

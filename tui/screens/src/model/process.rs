@@ -11,7 +11,6 @@ use crate::format::{amount, size};
 /// Shown instead of processes where only minutes or hours are stored.
 pub const NOT_STORED: &str = "not stored for that long";
 
-/// What processes are sorted by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ProcessSort {
     #[default]

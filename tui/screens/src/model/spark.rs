@@ -4,17 +4,17 @@ use std::collections::VecDeque;
 
 use sysmon_wire::{ABSENT, UnixMs};
 
-/// Milliseconds a cell of a sparkline stands for.
+/// Milliseconds per cell of a sparkline.
 pub const SPARK_STEP_MS: u32 = 5_000;
 
 /// Points of history requested with the first picture: 10 minutes.
 pub const SPARK_POINTS: u16 = 120;
 
-/// Points kept, enough for the widest terminal.
+/// Points held: enough for the widest terminal.
 const POINTS_MAX: usize = 256;
 
 /// Means over whole steps of time. It moves only when a step is full, so that a screen of sparklines
-/// stands still most of the time.
+/// does not change most of the time.
 #[derive(Clone, Debug)]
 pub struct SparkLine {
     step_ms: i64,

@@ -39,7 +39,7 @@ pub(crate) fn draw(
         height,
         ..area
     };
-    // Nothing of what is behind stands beside it.
+    // The whole width is cleared.
     fill(buffer, list, theme.text);
     if rule > 0 {
         let line = theme.pick("─", "-").repeat(usize::from(list.width));

@@ -19,7 +19,6 @@ pub enum Arrangement {
 }
 
 impl Arrangement {
-    /// The one after this one.
     pub fn next(self) -> Self {
         match self {
             Self::List => Self::Tree,
@@ -29,7 +28,6 @@ impl Arrangement {
         }
     }
 
-    /// What it is called.
     pub fn name(self) -> &'static str {
         match self {
             Self::List => "one by one",
@@ -51,8 +49,8 @@ pub(super) fn container(process: &Process) -> &str {
     }
 }
 
-/// Places of processes, each below its parent, with how deep it lies. Children of one parent keep the order of
-/// `order`; whoever's parent is not among them begins a tree.
+/// Places of processes, each below its parent, with their depth. Children of one parent are in the order of
+/// `order`; a process whose parent is not listed is a root.
 pub(super) fn tree(rows: &[Process], order: &[usize]) -> Vec<(usize, u16)> {
     let pid = |at: usize| rows.get(at).map(|process| process.identity.pid);
     let there: HashSet<u32> = order.iter().filter_map(|&at| pid(at)).collect();
@@ -91,7 +89,7 @@ pub(super) fn tree(rows: &[Process], order: &[usize]) -> Vec<(usize, u16)> {
     }
 }
 
-/// One process for all that `name` gives the same name: what they use together, and how many they are.
+/// One process for all of the same `name`: what they use together, and how many there are.
 pub(super) fn grouped(rows: &[Process], name: impl Fn(&Process) -> String) -> Vec<Process> {
     let mut groups: HashMap<String, (Process, u32)> = HashMap::new();
     for process in rows {

@@ -28,7 +28,7 @@ use crate::widgets::sparkline::round_scale;
 /// Cells of a label.
 const LABEL_WIDTH: usize = 11;
 
-/// Lines that a command takes at most, and the children.
+/// Maximum lines of the command, and of the children.
 const COMMAND_LINES_MAX: usize = 4;
 const CHILDREN_LINES_MAX: usize = 3;
 
@@ -80,7 +80,7 @@ pub(super) fn draw(processes: &Processes, context: &Context, area: Rect, buffer:
     draw_charts(context, process, rest, buffer);
 }
 
-/// What is told of it, as labels and lines.
+/// Labels and lines.
 fn fields(
     processes: &Processes,
     context: &Context,
@@ -109,7 +109,7 @@ fn fields(
         Some(parent) => format!("{pid} {}", program(parent)),
         None => pid.to_string(),
     };
-    // Rows keep of the past what was used, and nothing of parents.
+    // The past is known from rows, which contain no parents.
     let is_known = process.parent > 0 || process.state != b'?';
     one(
         "parent",
@@ -315,7 +315,7 @@ fn share_scale(highest: f64) -> f64 {
     round_scale(((highest * 1_000.0).ceil() as i64).max(100)) as f64 / 1_000.0
 }
 
-/// The top of a scale of bytes: the next power of two, which is round in what people read.
+/// The top of a scale of bytes: the next power of two, which is round with binary prefixes.
 fn byte_scale(highest: f64) -> f64 {
     2f64.powi(highest.max(1_048_576.0).log2().ceil() as i32)
 }
@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_known_is_told() {
+    fn all_details_are_shown() {
         let text = screen(&opened(), 100, 30);
         for wanted in [
             "PROCESS 20",
@@ -371,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_gone_is_said_to_be() {
+    fn a_process_that_ended_is_marked_as_such() {
         let mut processes = opened();
         processes.set(UnixMs(7_201_000), true, Vec::new());
         assert!(screen(&processes, 100, 30).contains("has ended"));

@@ -1,4 +1,4 @@
-//! Processes of one host: which are shown, in which order, and which is selected.
+//! Processes of one host: which are shown, their order, and which one is selected.
 
 use std::cmp::Ordering;
 
@@ -20,22 +20,19 @@ pub(super) const SORTS: [ProcessSort; 5] = [
 /// Processes of one host at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct Processes {
-    /// The moment; none before the first came.
+    /// The moment; `None` until the first list arrives.
     pub time: Option<UnixMs>,
-    /// Whether these are all, or only those that used most.
+    /// Whether these are all processes, or only the busiest.
     pub all: bool,
-    /// How they are arranged.
     pub arrangement: Arrangement,
     received: Vec<Process>,
-    /// What there is a row for: processes, or groups of them.
+    /// Processes, or groups of them.
     rows: Vec<Process>,
     /// Places in `rows` of those shown, in the order shown, and how deep they lie below others.
     order: Vec<(usize, u16)>,
-    /// What they are sorted by.
     pub sort: ProcessSort,
-    /// Whether the order is turned around.
     pub reverse: bool,
-    /// What a command, user, container or pid must be like to be shown.
+    /// Matches command, user, container or pid.
     pub filter: Pattern,
     selected: Option<u32>,
     /// Selected as soon as a list contains it.
@@ -90,7 +87,7 @@ impl Processes {
         }
     }
 
-    /// Whether a row stands for several processes.
+    /// Whether a row is a group of processes.
     pub fn is_grouped(&self) -> bool {
         matches!(
             self.arrangement,
@@ -122,20 +119,18 @@ impl Processes {
         false
     }
 
-    /// The process that has a pid, shown or not.
     pub fn by_pid(&self, pid: u32) -> Option<&Process> {
         self.received
             .iter()
             .find(|process| process.identity.pid == pid)
     }
 
-    /// The processes whose parent has a pid, shown or not.
     pub fn children_of(&self, pid: u32) -> impl Iterator<Item = &Process> {
         let is_child = move |process: &&Process| process.parent == pid && pid > 0;
         self.received.iter().filter(is_child)
     }
 
-    /// Puts the processes in order anew.
+    /// Sorts and filters again.
     pub fn reorder(&mut self) {
         self.rows = match self.arrangement {
             Arrangement::List | Arrangement::Tree => self.received.clone(),
@@ -170,7 +165,7 @@ impl Processes {
         }
     }
 
-    /// The processes shown, in order.
+    /// The processes that match the filter, in order.
     pub fn shown(&self) -> impl Iterator<Item = &Process> {
         self.order.iter().filter_map(|&(at, _)| self.rows.get(at))
     }
@@ -180,23 +175,20 @@ impl Processes {
         self.order.get(at).map_or(0, |(_, depth)| *depth)
     }
 
-    /// How many there are, shown or not.
     pub fn len(&self) -> usize {
         self.rows.len()
     }
 
-    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
 
-    /// The selected process.
     pub fn selected(&self) -> Option<&Process> {
         let pid = self.selected?;
         self.shown().find(|process| process.identity.pid == pid)
     }
 
-    /// Where the selected process stands among those shown.
+    /// The place of the selected process among those shown.
     pub fn selected_at(&self) -> Option<usize> {
         let pid = self.selected?;
         self.shown().position(|process| process.identity.pid == pid)
@@ -214,13 +206,12 @@ impl Processes {
         self.selected = pid;
     }
 
-    /// Moves the selection.
     pub fn move_by(&mut self, rows: isize) {
         let at = self.selected_at().unwrap_or(0);
         self.select(at.saturating_add_signed(rows));
     }
 
-    /// Keeps the selected row among the `height` rows on screen.
+    /// Scrolls so that the selected row is among the `height` rows on screen.
     pub fn scroll_to_selected(&mut self, height: usize) {
         let at = self.selected_at().unwrap_or(0);
         let last_top = self.order.len().saturating_sub(height);
@@ -268,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wanted_is_selected_when_it_comes_unless_one_chose_meanwhile() {
+    fn a_wanted_process_is_selected_on_arrival_unless_another_was_selected_meanwhile() {
         let mut processes = processes();
         processes.filter = "init".into();
         processes.want(77);

@@ -27,11 +27,11 @@ const LINES_ABOVE: u16 = 2;
 /// The line of the first process on the screen, below the header too.
 pub(super) const FIRST_ROW: u16 = 1 + LINES_ABOVE;
 
-/// Columns that leave when the screen is narrower than this.
+/// Columns are hidden on screens narrower than this.
 const WIDE: u16 = 90;
 const MIDDLE: u16 = 60;
 
-/// Steps to the right that a tree takes at most.
+/// Maximum indentation of a tree.
 const DEPTH_MAX: u16 = 12;
 
 /// Cells of user names.

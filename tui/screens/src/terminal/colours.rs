@@ -1,4 +1,4 @@
-//! The colours that a terminal has, and what they look like (as in xterm).
+//! The colours of a terminal, and their RGB values (as in xterm).
 
 /// The sixteen that every terminal has.
 const BASIC: [(u8, u8, u8); 16] = [
@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn few_colours_are_told_by_their_names() {
+    fn the_first_colours_have_names() {
         for (term, colorterm, wanted) in [
             ("xterm-256color", "", Colours::Many),
             ("xterm", "truecolor", Colours::Many),

@@ -1,4 +1,4 @@
-//! The terminal: one write a frame of the cells that changed, and always given back as it was.
+//! The terminal: one write per frame of the cells that changed, and always restored at the end.
 //!
 //! A frame is written beside everything else, and the next is made only once it is out: a slow line gets fewer
 //! frames, each of which shows the newest, and delays neither keys nor what the hub sends.
@@ -26,7 +26,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use self::colours::Colours;
 use self::difference::{Print, write_difference};
 
-/// Whether the terminal is ours, so that whoever ends the program first gives it back.
+/// Whether the terminal has to be restored, so that it is restored once, however the program ends.
 static ENTERED: AtomicBool = AtomicBool::new(false);
 
 /// A terminal that shows frames.
@@ -46,7 +46,7 @@ pub struct Terminal {
 struct Output {
     frame: Vec<u8>,
     written: u64,
-    /// The frame that is being written; gives its buffer back.
+    /// The frame that is being written; returns its buffer.
     sending: Option<JoinHandle<io::Result<Vec<u8>>>>,
 }
 
@@ -75,7 +75,7 @@ impl Output {
         }));
     }
 
-    /// Waits until all is written. What this waits for goes on if it is given up.
+    /// Waits until everything is written. The write goes on if this is cancelled.
     async fn sent(&mut self) -> io::Result<()> {
         if let Some(sending) = &mut self.sending {
             let frame = sending.await;
@@ -87,7 +87,10 @@ impl Output {
 }
 
 impl Terminal {
-    /// Takes the terminal: raw mode, the alternate screen, no cursor, mouse clicks and wheel.
+    /// Prepares the terminal: raw mode, the alternate screen, no cursor, mouse clicks and wheel.
+    ///
+    /// # Errors
+    /// The terminal cannot be written.
     pub fn enter(title: &str) -> io::Result<Self> {
         take(title)?;
         restore_on_panic();
@@ -107,12 +110,18 @@ impl Terminal {
         self.output.sending.is_some()
     }
 
-    /// Waits until the last frame is written. What this waits for goes on if it is given up.
+    /// Waits until the last frame is written. The write goes on if this is cancelled.
+    ///
+    /// # Errors
+    /// The terminal cannot be written.
     pub async fn sent(&mut self) -> io::Result<()> {
         self.output.sent().await
     }
 
-    /// Shows what `view` draws, unless the last frame is still being written; writes nothing if that is what is there.
+    /// Shows what `view` draws, unless the last frame is still being written; writes nothing if nothing changed.
+    ///
+    /// # Errors
+    /// The terminal cannot be written.
     pub fn draw(&mut self, view: impl FnOnce(Rect, &mut Buffer)) -> io::Result<()> {
         if self.is_busy() {
             return Ok(());
@@ -138,7 +147,7 @@ impl Terminal {
         Ok(())
     }
 
-    /// Takes the terminal's size anew, and draws every cell with the next frame.
+    /// Reads the terminal's size, and draws every cell with the next frame.
     pub fn redraw(&mut self) -> Size {
         let size = size();
         let area = Rect::new(0, 0, size.width, size.height);
@@ -148,7 +157,10 @@ impl Terminal {
         size
     }
 
-    /// Puts a text on the clipboard, where the terminal lets programs do that (OSC 52).
+    /// Copies a text to the clipboard, if the terminal allows it (OSC 52).
+    ///
+    /// # Errors
+    /// The terminal cannot be written.
     pub async fn copy(&mut self, text: &str) -> io::Result<()> {
         self.sent().await?;
         self.output.frame.extend_from_slice(&clipboard(text));
@@ -161,7 +173,10 @@ impl Terminal {
         self.output.written
     }
 
-    /// Leaves the terminal to the shell until it calls the program back.
+    /// Returns to the shell until it resumes the program.
+    ///
+    /// # Errors
+    /// The terminal cannot be written.
     #[cfg(unix)]
     pub async fn suspend(&mut self, title: &str) -> io::Result<()> {
         use rustix::process::{Signal, kill_current_process_group};
@@ -171,9 +186,12 @@ impl Terminal {
         take(title)
     }
 
-    /// There is no such thing here.
+    /// Does nothing: this system cannot suspend programs.
+    ///
+    /// # Errors
+    /// The terminal cannot be written.
     #[cfg(not(unix))]
-    #[expect(clippy::unused_async, reason = "as where there is such a thing")]
+    #[expect(clippy::unused_async, reason = "as on systems that can")]
     pub async fn suspend(&mut self, _title: &str) -> io::Result<()> {
         Ok(())
     }
@@ -185,7 +203,7 @@ impl Drop for Terminal {
     }
 }
 
-/// The terminal's size; 80×24 where it does not tell.
+/// The terminal's size; 80×24 if unknown.
 pub fn size() -> Size {
     match crossterm::terminal::size() {
         Ok((width, height)) if width > 0 && height > 0 => Size::new(width, height),
@@ -219,7 +237,7 @@ fn take(title: &str) -> io::Result<()> {
 /// Gives the terminal back as it was; harmless if it is not ours.
 pub fn leave() {
     if ENTERED.swap(false, Ordering::SeqCst) {
-        // Whatever fails here, there is nobody left to tell.
+        // An error here cannot be reported any more.
         let _ = execute!(
             io::stdout(),
             DisableBracketedPaste,
@@ -244,7 +262,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_copied_is_encoded() {
+    fn copied_text_is_encoded() {
         assert_eq!(clipboard("a\x07b"), b"\x1b]52;c;YQdi\x07");
     }
 }

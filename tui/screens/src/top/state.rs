@@ -1,4 +1,4 @@
-//! The busiest processes of all hosts: in which order, and which is selected.
+//! The busiest processes of all hosts: their order, and which one is selected.
 
 use std::cmp::Ordering;
 
@@ -20,21 +20,18 @@ pub(super) const SORTS: [ProcessSort; 5] = [
 /// The list at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct Top {
-    /// The moment; none before the first list came.
+    /// The moment; `None` until the first list arrives.
     pub time: Option<UnixMs>,
-    /// Of how many hosts.
     pub hosts: u32,
-    /// What the busiest are by.
+    /// What the hub ranks by.
     pub by: TopBy,
-    /// What they are sorted by.
     pub sort: ProcessSort,
-    /// Whether the order is turned around.
     pub reverse: bool,
-    /// What a host, command, user, container or pid must be like to be shown.
+    /// Matches host, command, user, container or pid.
     pub filter: Pattern,
     /// The first row on screen.
     pub top: usize,
-    /// Why the hub does not tell it, if it does not.
+    /// Why the hub refused the request.
     pub refused: Option<Label>,
     received: Vec<HostProcess>,
     /// Places in `received` of those shown, in the order shown.
@@ -43,21 +40,19 @@ pub struct Top {
 }
 
 impl Top {
-    /// Takes a list in place of the one before.
     pub fn set(&mut self, time: UnixMs, hosts: u32, processes: Vec<HostProcess>) {
         (self.time, self.hosts, self.received) = (Some(time), hosts, processes);
         self.refused = None;
         self.reorder();
     }
 
-    /// Sorts in another way.
     pub fn sort_by(&mut self, sort: ProcessSort) {
         (self.sort, self.reverse) = (sort, false);
         self.by = sort.rank().unwrap_or(self.by);
         self.reorder();
     }
 
-    /// Puts the processes in order anew.
+    /// Sorts and filters again.
     pub fn reorder(&mut self) {
         let received = &self.received;
         let fits = |row: &HostProcess| {
@@ -81,32 +76,28 @@ impl Top {
         }
     }
 
-    /// The processes shown, in order.
+    /// The processes that match the filter, in order.
     pub fn shown(&self) -> impl Iterator<Item = &HostProcess> {
         self.order.iter().filter_map(|&at| self.received.get(at))
     }
 
-    /// How many are shown.
     pub fn shown_len(&self) -> usize {
         self.order.len()
     }
 
-    /// How many there are, shown or not.
     pub fn len(&self) -> usize {
         self.received.len()
     }
 
-    /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.received.is_empty()
     }
 
-    /// The selected process.
     pub fn selected(&self) -> Option<&HostProcess> {
         self.shown().nth(self.selected_at()?)
     }
 
-    /// Where the selected process stands among those shown.
+    /// The place of the selected process among those shown.
     pub fn selected_at(&self) -> Option<usize> {
         let (host, pid) = self.selected.as_ref()?;
         self.shown()
@@ -120,13 +111,12 @@ impl Top {
         self.selected = chosen.map(|row| (row.host.clone(), row.process.identity.pid));
     }
 
-    /// Moves the selection.
     pub fn move_by(&mut self, rows: isize) {
         let at = self.selected_at().unwrap_or(0);
         self.select(at.saturating_add_signed(rows));
     }
 
-    /// Keeps the selected row among the `height` rows on screen.
+    /// Scrolls so that the selected row is among the `height` rows on screen.
     pub fn scroll_to_selected(&mut self, height: usize) {
         let at = self.selected_at().unwrap_or(0);
         let last_top = self.order.len().saturating_sub(height);
@@ -166,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn sorted_by_names_the_busiest_stay_the_same() {
+    fn sorting_by_name_keeps_what_the_hub_ranks_by() {
         let mut top = list();
         assert_eq!(shown(&top), [("a", 9), ("b", 1), ("a", 1)]);
         top.sort_by(ProcessSort::Memory);

@@ -26,12 +26,11 @@ const LINES_ABOVE: u16 = 2;
 /// The line of the first process on the screen, below the header too.
 pub(super) const FIRST_ROW: u16 = 1 + LINES_ABOVE;
 
-/// Columns that leave when the screen is narrower than this.
+/// Columns are hidden on screens narrower than this.
 const WIDE: u16 = 90;
 const MIDDLE: u16 = 60;
 const NARROW: u16 = 40;
 
-/// What a column tells.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Column {
     Host,
@@ -123,7 +122,7 @@ pub(super) fn draw(top: &Top, context: &Context, area: Rect, buffer: &mut Buffer
     more(buffer, list, top.top > 0, is_more, theme);
 }
 
-/// The columns of a screen so wide, as what they tell, their heading, width, and sort.
+/// The columns of a screen of this width: what they show, heading, width, and sort.
 fn columns(width: u16) -> impl Iterator<Item = (Column, &'static str, usize, Option<ProcessSort>)> {
     let shown = COLUMNS.iter().filter(move |column| width >= column.4);
     shown.map(move |&(column, title, cells, sort, _)| {

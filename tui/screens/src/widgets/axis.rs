@@ -1,4 +1,4 @@
-//! What stands around a chart of a host: its scale and the line of time below it.
+//! The scale and the line of time of a host's chart.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -40,7 +40,7 @@ pub(crate) fn draw_scale(buffer: &mut Buffer, plot: Rect, top: &str, theme: &The
     }
 }
 
-/// Milliseconds a point stands for in a chart that shows the host's whole window.
+/// Milliseconds per point of a chart of the host's whole window.
 pub(crate) fn step_ms(host: &HostRows, width: u16) -> i64 {
     host.step_ms(usize::from(width) * POINTS_PER_CELL)
 }

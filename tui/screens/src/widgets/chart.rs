@@ -31,7 +31,7 @@ impl Column {
 
 /// Draws values from 0 to `max`, [`POINTS_PER_CELL`] to a cell, the last at the right edge: filled up to
 /// the mean of a step, with a dot at its largest value. A missing value is blank; one of 0 is a dot on
-/// the ground, so that it can be told from a gap.
+/// the ground, to distinguish it from a gap.
 pub(crate) fn chart(
     buffer: &mut Buffer,
     area: Rect,
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_short_history_stands_at_the_right() {
+    fn a_short_history_is_at_the_right() {
         assert_eq!(drawn(&[Some(1.0)], false), [" ⢸", " ⢸"]);
     }
 

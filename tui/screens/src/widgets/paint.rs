@@ -114,7 +114,7 @@ pub(crate) fn more(buffer: &mut Buffer, rows: Rect, above: bool, below: bool, th
         (below, last, theme.pick("↓", "v")),
     ];
     for (is_more, row, sign) in signs {
-        // Where a value stands, that says more.
+        // A value in that cell is more important.
         let cell = buffer.cell((edge, rows.y.saturating_add(row)));
         if is_more && cell.is_some_and(|cell| cell.symbol() == " ") {
             Pen::new(buffer, rows, row).to(edge).text(sign, theme.key);

@@ -16,7 +16,7 @@ const DOTS_PER_CELL: usize = 4;
 pub(crate) struct Trace {
     /// Values from left to right, [`POINTS_PER_CELL`] to a cell.
     pub(crate) values: Vec<Option<f64>>,
-    /// What stands for it.
+    /// Drawn instead of braille in ASCII.
     pub(crate) letter: char,
     /// How it is drawn.
     pub(crate) style: Style,
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_whole_and_has_gaps_where_there_is_no_value() {
+    fn a_line_is_continuous_and_has_gaps_where_there_is_no_value() {
         let rising = [Some(0.0), Some(1.0), None, Some(0.0)];
         assert_eq!(drawn(&[(&rising, 'a')], false), ["⢸ ", "⡸⢀"]);
         assert_eq!(drawn(&[(&rising, 'a')], true), ["a ", "aa"]);

@@ -1,4 +1,4 @@
-//! Which hosts are shown: words that all have to fit.
+//! The filter of hosts: words that all have to match.
 //!
 //! `db` is letters of the name or a tag, in order; `#web` or `tag:web` a tag, `is:offline` a state; `!` before one
 //! of them leaves out what fits.
@@ -75,7 +75,7 @@ impl Filter {
         self.0.iter().any(is_state)
     }
 
-    /// How badly a host fits, if it does: not at all if what was typed stands in it as it is.
+    /// How badly a host matches, if it does: 0 if it contains what was typed.
     pub(super) fn badness(&self, host: &HostRow) -> Option<u8> {
         let mut worst = 0;
         for word in &self.0 {
@@ -94,8 +94,11 @@ impl Filter {
         Some(worst)
     }
 
-    /// What was understood, for people; what was not.
-    pub fn explain(&self) -> Result<String, String> {
+    /// What the filter means, in words.
+    ///
+    /// # Errors
+    /// A state is unknown.
+    pub fn explain(&self) -> Result<String, UnknownState> {
         let mut parts = Vec::new();
         for word in &self.0 {
             let what = match &word.what {
@@ -104,8 +107,7 @@ impl Filter {
                 What::State(state) => {
                     let names: Vec<_> = states(state).map(|(name, _)| *name).collect();
                     if names.is_empty() {
-                        let all: Vec<_> = STATES.iter().map(|(name, _)| *name).collect();
-                        return Err(format!("is: {}", all.join(", ")));
+                        return Err(UnknownState);
                     }
                     names.join(" or ")
                 }
@@ -119,6 +121,19 @@ impl Filter {
         Ok(parts.join(" and "))
     }
 }
+
+/// No state begins with what follows `is:`; its text lists the states.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnknownState;
+
+impl std::fmt::Display for UnknownState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let all: Vec<_> = STATES.iter().map(|(name, _)| *name).collect();
+        write!(f, "is: {}", all.join(", "))
+    }
+}
+
+impl std::error::Error for UnknownState {}
 
 fn tags(host: &HostRow) -> impl Iterator<Item = String> {
     let tags = host.line.facts.tags.iter();
@@ -202,13 +217,18 @@ mod tests {
     }
 
     #[test]
-    fn what_is_understood_can_be_told() {
-        let told = |text: &str| Filter::new(text).explain();
+    fn a_filter_can_be_explained() {
+        let explained = |text: &str| Filter::new(text).explain();
         assert_eq!(
-            told("db #web !is:o").unwrap(),
+            explained("db #web !is:o").unwrap(),
             "db and tag web and not offline"
         );
-        assert!(told("is:x").unwrap_err().contains("live, stale, offline"));
-        assert_eq!(told("").unwrap(), "");
+        assert!(
+            explained("is:x")
+                .unwrap_err()
+                .to_string()
+                .contains("live, stale, offline")
+        );
+        assert_eq!(explained("").unwrap(), "");
     }
 }

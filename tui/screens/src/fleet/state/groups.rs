@@ -1,4 +1,4 @@
-//! Hosts filed under their first tag, and what they come to together.
+//! Hosts grouped by their first tag, with totals.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -113,7 +113,6 @@ impl Group {
         }
     }
 
-    /// What it is called.
     pub fn name(&self) -> &str {
         self.tag.as_ref().map_or(UNTAGGED, Label::as_str)
     }

@@ -1,4 +1,4 @@
-//! Hosts as the hub tells them.
+//! Hosts as the hub sends them.
 
 use sysmon_wire::limits::HOSTS_MAX;
 use sysmon_wire::message::FleetUpdate;
@@ -9,7 +9,7 @@ use crate::model::ROW_MS;
 use crate::model::spark::SPARK_STEP_MS;
 use crate::model::summary::{CPU, RECEIVED};
 
-/// All hosts, in the order in which they were told.
+/// All hosts, in the order of the hub.
 #[derive(Clone, Debug)]
 pub(super) struct Hosts {
     pub(super) rows: Vec<HostRow>,
@@ -36,7 +36,7 @@ pub(super) struct Changed {
 }
 
 impl Hosts {
-    /// Milliseconds a cell of a sparkline stands for.
+    /// Milliseconds per cell of a sparkline.
     pub(super) fn spark_step_ms(&self) -> i64 {
         self.resolution_ms.max(i64::from(SPARK_STEP_MS))
     }
@@ -64,7 +64,7 @@ impl Hosts {
         if self.rows.len() > known {
             self.place_names();
         }
-        // Ticks come in the order of the hosts, so each is looked for after the one before.
+        // Ticks are in the order of the hosts, so each is searched after the one before.
         let mut at = 0;
         for tick in update.ticks {
             let of_it = |host: &HostRow| host.line.index == tick.index;
@@ -92,7 +92,7 @@ impl Hosts {
         changed
     }
 
-    /// Finds out once where each name stands, so that no order has to compare names again.
+    /// Determines the place of each name once, so that sorting need not compare names.
     fn place_names(&mut self) {
         let mut order: Vec<&mut HostRow> = self.rows.iter_mut().collect();
         order.sort_by(|a, b| natural(a.line.name.as_str(), b.line.name.as_str()));

@@ -1,11 +1,11 @@
-//! Marked hosts, and those that are highest.
+//! Marked hosts, and the top hosts by a value.
 
 use sysmon_wire::Label;
 
 use super::{Fleet, HostRow};
 
 impl Fleet {
-    /// Marks the selected host, or no longer.
+    /// Marks or unmarks the selected host.
     pub fn mark(&mut self) {
         let Some(name) = self.selected().map(|host| host.line.name.clone()) else {
             return;
@@ -16,7 +16,6 @@ impl Fleet {
         }
     }
 
-    /// Marks none.
     pub fn unmark(&mut self) {
         self.marked.clear();
     }
@@ -31,7 +30,7 @@ impl Fleet {
         self.marked.iter().filter(|name| self.host(name).is_some())
     }
 
-    /// The hosts shown that are highest in a value of their line, the highest first.
+    /// The top hosts by a value, the highest first.
     pub fn highest(&self, place: usize, count: usize) -> Vec<Label> {
         let mut hosts: Vec<&HostRow> = self.shown().collect();
         let value = |host: &HostRow| host.value(place).unwrap_or(f64::NEG_INFINITY);

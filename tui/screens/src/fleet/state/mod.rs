@@ -1,4 +1,4 @@
-//! The fleet as the hub tells it: hosts, their order, and which is selected.
+//! The hosts, their order, and which one is selected.
 
 mod filter;
 mod groups;
@@ -23,15 +23,14 @@ use hosts::{Changed, Hosts};
 pub use row::HostRow;
 pub use sort::Sort;
 
-/// Rows are put in order of values that change not more often: hosts speak once a second, each at its own time.
+/// How often rows are sorted by values: hosts report once a second, each at its own time.
 const ORDER_EVERY_MS: i64 = 900;
 
 /// A row of the table.
 #[derive(Clone, Copy, Debug)]
 pub enum Row<'a> {
-    /// A host.
     Host(&'a HostRow),
-    /// What the hosts with a tag come to; they follow, unless it is folded.
+    /// Totals of the hosts with a tag; they follow unless the group is collapsed.
     Group(&'a Group),
 }
 
@@ -42,7 +41,6 @@ enum Place {
     Group(usize),
 }
 
-/// What is selected, wherever it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Selected {
     Host(Label),
@@ -53,36 +51,32 @@ enum Selected {
 #[derive(Debug, Default)]
 pub struct Fleet {
     hosts: Hosts,
-    /// A new picture that is not whole yet; until it is, the one before stays on screen.
+    /// A new picture that is incomplete; until it is complete, the old one stays on screen.
     incoming: Option<Hosts>,
-    /// Places in `hosts` of those that fit the filter, in order.
+    /// Places in `hosts` of those that match the filter, in order.
     order: Vec<usize>,
     groups: Vec<Group>,
     rows: Vec<Place>,
-    /// When they were put in order because of what the hub said.
+    /// When they were last sorted by values.
     ordered_at: UnixMs,
-    /// Tags of groups that are folded; at most those that were on screen.
+    /// Tags of collapsed groups; at most those that were on screen.
     folded: HashSet<Option<Label>>,
-    /// None follows whatever stands in the first row.
+    /// `None` selects the first row, whatever it is.
     selected: Option<Selected>,
-    /// Names of hosts that were marked, each once one of those known.
+    /// Names of marked hosts.
     marked: BTreeSet<Label>,
     /// The first row on screen.
     pub top: usize,
-    /// What the hosts are sorted by.
     pub sort: Sort,
-    /// Whether the order is turned around.
     pub reverse: bool,
-    /// Whether hosts are filed under their tags.
     pub grouped: bool,
-    /// What was typed to say which hosts are shown.
     pub filter: String,
     /// Columns of the table.
     pub columns: Vec<Column>,
     /// The chosen one in the list of columns.
     pub chosen: usize,
     pub(super) preview: PreviewPanel,
-    /// How often hosts were put in order.
+    /// How often hosts were sorted.
     #[cfg(test)]
     ordered: usize,
 }
@@ -96,28 +90,27 @@ impl Fleet {
         }
     }
 
-    /// Begins a new picture.
+    /// Begins a new picture; the old one stays until [`Self::complete`].
     pub fn begin(&mut self) {
         self.incoming = Some(Hosts::default());
     }
 
-    /// Takes how far rows are apart in the new picture.
     pub fn set_resolution(&mut self, step_ms: i64) {
         let hosts = self.incoming.as_mut().unwrap_or(&mut self.hosts);
         hosts.resolution_ms = step_ms.max(ROW_MS);
     }
 
-    /// Milliseconds from one row to the next: more than a second where only minutes or hours are kept.
+    /// Milliseconds between rows: more than a second where only minutes or hours are stored.
     pub fn resolution_ms(&self) -> i64 {
         self.hosts.resolution_ms
     }
 
-    /// Milliseconds a cell of a sparkline stands for.
+    /// Milliseconds per cell of a sparkline.
     pub fn spark_step_ms(&self) -> i64 {
         self.hosts.spark_step_ms()
     }
 
-    /// Shows the new picture, now that it is whole; how hosts are shown and selected stays.
+    /// Shows the new picture; order, filter and selection stay.
     pub fn complete(&mut self) {
         if let Some(hosts) = self.incoming.take() {
             self.hosts = hosts;
@@ -125,7 +118,6 @@ impl Fleet {
         }
     }
 
-    /// Takes what the hub says.
     pub fn apply(&mut self, update: FleetUpdate) {
         if let Some(incoming) = &mut self.incoming {
             incoming.apply(update);
@@ -140,18 +132,18 @@ impl Fleet {
         }
     }
 
-    /// Whether rows have to stand elsewhere at once.
+    /// Whether the rows have to be sorted at once.
     fn depends_on(&self, changed: Changed) -> bool {
         let by_standing = self.sort == Sort::Worst || Filter::new(&self.filter).is_of_states();
         changed.lines || (by_standing && changed.standing)
     }
 
-    /// Whether every value may change where rows stand, or totals.
+    /// Whether order or totals depend on values.
     fn is_of_values(&self) -> bool {
         self.grouped || matches!(self.sort, Sort::Value(_))
     }
 
-    /// Puts the hosts in order anew, after `sort`, `reverse`, `grouped` or `filter` changed.
+    /// Sorts and filters again, after `sort`, `reverse`, `grouped` or `filter` changed.
     pub fn reorder(&mut self) {
         #[cfg(test)]
         {
@@ -181,7 +173,6 @@ impl Fleet {
         self.lay_out();
     }
 
-    /// Makes the rows of the order and the groups.
     fn lay_out(&mut self) {
         self.rows.clear();
         if !self.grouped {
@@ -201,7 +192,7 @@ impl Fleet {
         }
     }
 
-    /// The folded group that the selected host is in.
+    /// The collapsed group of the selected host.
     fn group_of_selected(&self) -> Option<Selected> {
         let Some(Selected::Host(name)) = &self.selected else {
             return None;
@@ -227,7 +218,6 @@ impl Fleet {
         }
     }
 
-    /// How many rows there are.
     pub fn rows_len(&self) -> usize {
         self.rows.len()
     }
@@ -237,12 +227,11 @@ impl Fleet {
         &self.groups
     }
 
-    /// The hosts that fit the filter, in order, also those of folded groups.
+    /// The hosts that match the filter, in order, also those of collapsed groups.
     pub fn shown(&self) -> impl Iterator<Item = &HostRow> {
         self.order.iter().filter_map(|&at| self.hosts.rows.get(at))
     }
 
-    /// How many hosts fit the filter.
     pub fn shown_len(&self) -> usize {
         self.order.len()
     }
@@ -252,12 +241,10 @@ impl Fleet {
         self.hosts.rows.iter().map(|host| &host.line.name)
     }
 
-    /// A host by name.
     pub fn host(&self, name: &Label) -> Option<&HostRow> {
         self.hosts.rows.iter().find(|host| host.line.name == *name)
     }
 
-    /// The selected host, if a host is selected.
     pub fn selected(&self) -> Option<&HostRow> {
         match self.selected_row()? {
             Row::Host(host) => Some(host),
@@ -265,7 +252,6 @@ impl Fleet {
         }
     }
 
-    /// The selected group, if a group is selected.
     pub fn selected_group(&self) -> Option<&Group> {
         match self.selected_row()? {
             Row::Group(group) => Some(group),
@@ -278,7 +264,7 @@ impl Fleet {
         self.row(*place)
     }
 
-    /// Where the selected row stands.
+    /// The place of the selected row.
     pub fn selected_at(&self) -> Option<usize> {
         let Some(selected) = &self.selected else {
             return (!self.rows.is_empty()).then_some(0);
@@ -300,7 +286,7 @@ impl Fleet {
         });
     }
 
-    /// Selects whatever stands in the first row, also when that changes.
+    /// Selects the first row, also when it becomes another.
     pub fn select_first(&mut self) {
         self.selected = None;
     }
@@ -312,13 +298,12 @@ impl Fleet {
         }
     }
 
-    /// Moves the selection.
     pub fn move_by(&mut self, rows: isize) {
         let at = self.selected_at().unwrap_or(0);
         self.select(at.saturating_add_signed(rows));
     }
 
-    /// Folds the selected group, or unfolds it; whether a group is selected.
+    /// Collapses or expands the selected group; returns whether a group is selected.
     pub fn fold(&mut self) -> bool {
         let Some(tag) = self.selected_group().map(|group| group.tag.clone()) else {
             return false;
@@ -331,7 +316,7 @@ impl Fleet {
         true
     }
 
-    /// Folds all groups, or unfolds them if they are; whether they are now.
+    /// Collapses all groups, or expands them if they are collapsed; returns whether they are collapsed now.
     pub fn fold_all(&mut self) -> bool {
         let fold = self.groups.iter().any(|group| !group.is_folded);
         self.folded.clear();
@@ -344,7 +329,7 @@ impl Fleet {
         fold
     }
 
-    /// Keeps the selected row among the `height` rows on screen.
+    /// Scrolls so that the selected row is among the `height` rows on screen.
     pub fn scroll_to_selected(&mut self, height: usize) {
         let at = self.selected_at().unwrap_or(0);
         let last_top = self.rows.len().saturating_sub(height);
@@ -379,7 +364,7 @@ impl Fleet {
         (count > 0).then(|| sum / f64::from(count))
     }
 
-    /// When the newest row of any host was taken.
+    /// The time of the newest row of any host.
     pub fn newest(&self) -> Option<UnixMs> {
         self.hosts
             .rows

@@ -1,4 +1,4 @@
-//! Where a host stands in the order of how bad they are: up at once, down only after a while.
+//! The rank of a host in the order by severity: it rises at once and falls only after a while.
 
 use sysmon_wire::UnixMs;
 use sysmon_wire::message::HostState;
@@ -10,7 +10,7 @@ use crate::theme::Severity;
 /// How long a live host has to be better before it goes down, so that rows do not jump.
 const FALL_AFTER_MS: i64 = 15_000;
 
-/// Shares of the processors in use, and tasks for each, from which on a host stands higher.
+/// Shares of the processors in use, and tasks per processor, that raise the rank.
 const PRESSED: [f64; 2] = [0.5, 0.75];
 const QUEUED: [f64; 2] = [1.0, 1.5];
 

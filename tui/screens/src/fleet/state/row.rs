@@ -12,7 +12,6 @@ use crate::theme::Severity;
 /// One host of the fleet.
 #[derive(Clone, Debug)]
 pub struct HostRow {
-    /// What is known of it.
     pub line: HostLine,
     /// Its newest values.
     pub tick: HostTick,
@@ -20,9 +19,8 @@ pub struct HostRow {
     pub cpu: SparkLine,
     /// History of bytes received.
     pub received: SparkLine,
-    /// Where its name stands among all names.
+    /// The place of its name among all names.
     pub(super) name_place: usize,
-    /// Where it stands among all in order of how bad they are.
     pub(super) rank: Rank,
     standing: Standing,
 }
@@ -72,7 +70,7 @@ impl HostRow {
         self.tick = tick;
     }
 
-    /// Finds out how it stands at a moment, after its line or values changed; whether that is new.
+    /// Updates state and severity at a moment, after its line or values changed; returns whether they differ.
     pub(super) fn stand(&mut self, moment: UnixMs) -> bool {
         let silent = self.tick.state == HostState::Offline && self.tick.time.0 == 0;
         let standing = Standing {

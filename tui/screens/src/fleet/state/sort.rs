@@ -1,4 +1,4 @@
-//! What hosts are sorted by.
+//! Orders of hosts.
 
 use std::cmp::Ordering;
 
@@ -14,7 +14,6 @@ pub enum Sort {
     /// How bad they are, worst first.
     #[default]
     Worst,
-    /// Their name.
     Name,
     /// A value of their line, highest first.
     Value(usize),
@@ -43,7 +42,6 @@ impl Sort {
             .map(|(name, order)| (order.into(), name))
     }
 
-    /// Its name.
     pub fn name(self) -> &'static str {
         let known = Self::all().find(|(sort, _)| *sort == self);
         match (known, self) {
@@ -54,7 +52,6 @@ impl Sort {
         }
     }
 
-    /// The way after this one.
     pub fn next(self) -> Self {
         let mut after = Self::all().skip_while(|(sort, _)| *sort != self).skip(1);
         after.next().map_or(Self::Worst, |(sort, _)| sort)

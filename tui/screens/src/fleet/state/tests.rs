@@ -88,7 +88,7 @@ fn the_worst_come_first_and_do_not_jump() {
     ticks(&mut fleet, 2, &[10, 810, 10, 10, 905, 985]);
     let same = names(&fleet);
     assert_eq!(same[..2], first[..2]);
-    // Those two are back: the others keep their places, and are not even sorted again.
+    // Those two are back: the others stay in place, and are not even sorted again.
     ticks(&mut fleet, 3, &[40, 820, 10, 10, 400, 985]);
     let held = fleet.ordered;
     for second in 4..17 {
@@ -102,7 +102,7 @@ fn the_worst_come_first_and_do_not_jump() {
 }
 
 #[test]
-fn a_host_stands_where_it_belongs_from_its_first_sample_on() {
+fn a_host_is_ranked_from_its_first_sample_on() {
     let mut update = fleet_update(&[("a", 100), ("b", 100), ("new", 0)]);
     (update.ticks[2].state, update.ticks[2].time) = (HostState::Offline, UnixMs(0));
     let mut fleet = Fleet::default();

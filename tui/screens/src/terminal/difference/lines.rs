@@ -8,10 +8,10 @@ use super::{Print, changed};
 /// How far lines may have moved.
 const BY_MAX: isize = 3;
 
-/// Moves of one frame, which keeps its time bounded.
+/// Moves per frame, which bounds its time.
 const MOVES_MAX: usize = 6;
 
-/// A move has to save so many bytes; its sequences take about twenty.
+/// A move has to save this many bytes; its sequences are about twenty bytes.
 const SAVES_MIN: isize = 40;
 
 /// Frames of which less is to be written have nothing worth the search.
@@ -93,7 +93,7 @@ struct Search<'a> {
     shown: &'a [Print],
     next: &'a [Print],
     width: usize,
-    /// What each line costs as it stands.
+    /// What each line costs without a move.
     costs: &'a [usize],
     /// What it costs if it is blank before.
     blank: &'a [usize],
@@ -105,7 +105,7 @@ impl Search<'_> {
         cells.get(from..from + self.width).unwrap_or_default()
     }
 
-    /// What is saved on each line if what stands there comes from `by` lines below.
+    /// What is saved on each line if its content comes from `by` lines below.
     fn saved(&self, y: usize, by: isize) -> Option<isize> {
         let from = y
             .checked_add_signed(by)

@@ -1,9 +1,9 @@
 //! What has to be written so that the screen shows another frame. Pure.
 //!
 //! Sequences are those of ECMA-48 (5th edition, 1991) that every terminal since the VT102 knows: CUP and CUF move,
-//! SGR sets the look, EL erases the rest of a line, DCH and ICH delete and insert a character, DL and IL a line. With
-//! those a line of bars that moved on by one, or a list in which a row came or went, is moved where it stands instead
-//! of being written anew.
+//! SGR sets the style, EL erases the rest of a line, DCH and ICH delete and insert a character, DL and IL a line. With
+//! those a line of bars that moved by one, or a list in which a row appeared or disappeared, is moved on the terminal
+//! instead of being written again.
 
 mod lines;
 mod pen;
@@ -17,14 +17,14 @@ use self::pen::{Look, Pen};
 pub(super) use self::print::Print;
 use super::colours::Colours;
 
-/// A move is worth it if so many bytes of cells need not be written; its sequences take about twenty.
+/// A move has to save this many bytes of cells; its sequences are about twenty bytes.
 const MOVE_SAVES_MIN: usize = 24;
 
 /// Blanks at the end of a line that are erased rather than written.
 const ERASED_MIN: usize = 4;
 
-/// Appends to `out` what makes a screen that shows `shown` show `next`, from and to a cursor with the default look;
-/// nothing if they look alike. A screen of another size has been cleared.
+/// Appends to `out` what turns `shown` into `next`, from and to a cursor with the default style;
+/// nothing if they are equal. A screen of another size has been cleared.
 pub(super) fn write_difference(
     shown: &mut Vec<Print>,
     next: &Buffer,
@@ -58,16 +58,16 @@ pub(super) fn write_difference(
     *shown = prints;
 }
 
-/// Cells that are to be written, by their look: to change it takes more bytes than to move.
+/// Cells to write, by their style: changing it costs more bytes than moving.
 #[derive(Default)]
 struct Changes<'a> {
-    /// The looks, in the order in which they came.
+    /// The styles, in order of appearance.
     looks: Vec<Look>,
     cells: Vec<Change<'a>>,
 }
 
 struct Change<'a> {
-    /// The place among the looks.
+    /// The place among the styles.
     look: usize,
     at: (u16, u16),
     cell: &'a Cell,
@@ -77,7 +77,7 @@ struct Change<'a> {
 
 impl<'a> Changes<'a> {
     fn push(&mut self, (x, y): (u16, u16), cell: &'a Cell, is_last: bool) {
-        // A blank takes the look of what is written before it, where only the ground shows.
+        // A blank has the style of what is written before it, where only the background is visible.
         let before = self.cells.last().filter(|before| before.at.1 == y);
         let before = before.and_then(|before| self.looks.get(before.look));
         let look = before.copied().unwrap_or(Look::DEFAULT).of(cell);
@@ -107,7 +107,7 @@ impl<'a> Changes<'a> {
                 pen.erase(x, y, cell);
                 continue;
             }
-            // Where the cursor stands on a line of narrow characters, what lies between can be written again.
+            // On a line of narrow characters, what lies between can be written again.
             let from = pen.at.filter(|(from, row)| *row == y && *from < x);
             let gap = from.and_then(|(from, _)| {
                 let line = usize::from(y) * usize::from(next.area.width);

@@ -1,4 +1,4 @@
-//! Writes cells with as few bytes as it takes.
+//! Writes cells with as few bytes as possible.
 
 use std::ops::Range;
 
@@ -23,7 +23,7 @@ pub(super) struct Pen<'a> {
     look: Look,
 }
 
-/// How characters look.
+/// Colours and modifiers.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Look {
     fg: Color,
@@ -134,7 +134,7 @@ impl<'a> Pen<'a> {
     fn go(&mut self, x: u16, y: u16) {
         match self.at {
             Some((from, row)) if row == y => self.go_across(from, x),
-            // In raw mode a line feed is no more than that.
+            // In raw mode a line feed does not return to the first column.
             Some((from, row)) if cfg!(unix) && row + 1 == y && from.abs_diff(x) <= NEAR => {
                 self.out.push(b'\n');
                 self.go_across(from, x);
@@ -169,7 +169,7 @@ impl<'a> Pen<'a> {
         self.out.push(kind);
     }
 
-    /// Writes how characters look from here, as what differs or from the beginning, whichever is shorter.
+    /// Sets colours and modifiers: what differs, or all after a reset, whichever is shorter.
     fn set(&mut self, look: Look) {
         if look == self.look {
             return;
@@ -210,7 +210,7 @@ struct Codes {
     len: usize,
 }
 
-/// Each modifier with what sets and what takes it away.
+/// Each modifier with the codes that set and reset it.
 const MODIFIERS: [(Modifier, u8, u8); 8] = [
     (Modifier::BOLD, 1, 22),
     (Modifier::DIM, 2, 22),
@@ -250,7 +250,7 @@ impl Codes {
     }
 
     fn change(&mut self, from: Look, to: Look) {
-        // What takes one of bold and dim away takes both.
+        // One code resets both bold and dim.
         let weight = Modifier::BOLD | Modifier::DIM;
         let mut gone = from.modifier - to.modifier;
         if gone.intersects(weight) {

@@ -1,4 +1,4 @@
-//! What a cell looks like, as a number: two cells that look alike have the same.
+//! A cell as a number; equal cells have equal numbers.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -8,10 +8,10 @@ use ratatui::style::{Color, Modifier};
 /// Modifiers that do not show on a blank.
 pub(super) const OF_INK: Modifier = Modifier::BOLD.union(Modifier::DIM).union(Modifier::ITALIC);
 
-/// A character with its look; comparing and moving these is far cheaper than cells.
+/// A character with its style; comparing and moving these is far cheaper than cells.
 ///
-/// Characters of up to four bytes in colours of the palette are told apart exactly: 32 bits of the character, 3 of its
-/// length, 9 of each colour and 9 of modifiers. All others are told apart by a hash of 59 bits.
+/// Characters of up to four bytes in colours of the palette are distinguished exactly: 32 bits of the character, 3 of its
+/// length, 9 of each colour and 9 of modifiers. All others are distinguished by a hash of 59 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::terminal) struct Print(u64);
 
@@ -26,7 +26,6 @@ impl Print {
     /// A blank as a cleared screen has it.
     pub(in crate::terminal) const BARE: Self = Self(b' ' as u64 | 1 << BYTES_AT);
 
-    /// What a cell looks like.
     pub(super) fn of(cell: &Cell) -> Self {
         let symbol = cell.symbol().as_bytes();
         let wide = match symbol {
@@ -70,7 +69,7 @@ impl Print {
         (self.0 >> BYTES_AT & 7) as usize
     }
 
-    /// Whether it takes two cells.
+    /// Whether it is two cells wide.
     pub(super) fn is_wide(self) -> bool {
         self.0 & WIDE != 0
     }

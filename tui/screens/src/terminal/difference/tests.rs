@@ -1,4 +1,4 @@
-//! A terminal that is told the difference has to show the frame.
+//! A terminal that receives the difference has to show the frame.
 
 use proptest::prelude::*;
 use ratatui::buffer::CellWidth;
@@ -257,7 +257,7 @@ fn the_end_of_a_line_is_erased() {
 }
 
 #[test]
-fn a_look_is_told_once_and_taken_back() {
+fn a_style_is_set_once_and_reset() {
     let mut after = Buffer::empty(AREA);
     let warning = Style::new()
         .fg(Color::Indexed(179))
