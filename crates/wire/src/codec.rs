@@ -1,7 +1,7 @@
 //! Messages to bytes and back: the only file that knows bincode.
 //!
 //! Format: bincode 2 `standard()`: little endian, variable-length integers, enum variants by
-//! number. The crate is no longer maintained; a format-compatible one can replace it here.
+//! number. bincode is unmaintained; a format-compatible crate can replace it here.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -9,26 +9,29 @@ use thiserror::Error;
 
 use crate::limits::FRAME_BYTES_MAX;
 
-/// Why bytes are not a message, or a message does not fit.
+/// Why a message cannot be encoded or decoded.
 #[derive(Debug, Error)]
 pub enum CodecError {
-    /// The bytes are not such a message.
-    #[error("bytes that are no message of this kind: {0}")]
+    /// The bytes are not a message of the expected type.
+    #[error("malformed message: {0}")]
     Malformed(String),
-    /// Bytes are left over after the message.
-    #[error("{0} bytes too many after a message")]
+    /// Bytes follow the message.
+    #[error("{0} bytes follow the message")]
     Trailing(usize),
-    /// The frame is longer than a peer may send.
+    /// The message exceeds [`FRAME_BYTES_MAX`].
     #[error("a frame of {0} bytes is over the limit of {FRAME_BYTES_MAX}")]
     TooLong(usize),
 }
 
 fn config() -> impl bincode::config::Config {
-    // The limit also stops a length that lies from allocating.
+    // The limit also keeps a forged length from allocating memory.
     bincode::config::standard().with_limit::<FRAME_BYTES_MAX>()
 }
 
 /// Appends `message` to `out`.
+///
+/// # Errors
+/// The message exceeds [`FRAME_BYTES_MAX`].
 pub fn encode<M: Serialize>(message: &M, out: &mut Vec<u8>) -> Result<(), CodecError> {
     let start = out.len();
     bincode::serde::encode_into_std_write(message, out, config())
@@ -41,7 +44,10 @@ pub fn encode<M: Serialize>(message: &M, out: &mut Vec<u8>) -> Result<(), CodecE
     Ok(())
 }
 
-/// Reads one message that fills `bytes` exactly.
+/// Decodes one message that fills `bytes` exactly.
+///
+/// # Errors
+/// The bytes are malformed, too many or too few.
 pub fn decode<M: DeserializeOwned>(bytes: &[u8]) -> Result<M, CodecError> {
     if bytes.len() > FRAME_BYTES_MAX {
         return Err(CodecError::TooLong(bytes.len()));

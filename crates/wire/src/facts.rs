@@ -1,4 +1,4 @@
-//! What a host is, as opposed to how it does.
+//! Facts about a host, as opposed to its metrics.
 
 use serde::{Deserialize, Serialize};
 
@@ -23,12 +23,12 @@ pub struct HostFacts {
     pub boot: UnixMs,
     /// Version of the agent.
     pub agent_version: Label,
-    /// Words the owner files this host under, such as `home` or `desk`.
+    /// Tags for grouping hosts, such as `home` or `desk`.
     pub tags: Vec<Label>,
 }
 
 impl HostFacts {
-    /// Facts of a host of which nothing is known yet.
+    /// Placeholder before the agent sends its facts.
     pub fn unknown() -> Self {
         let none = Label::new("");
         Self {

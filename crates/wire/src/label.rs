@@ -1,4 +1,4 @@
-//! Text from outside, cleaned once.
+//! Labels: untrusted text, sanitized once.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 use crate::limits::LABEL_BYTES_MAX;
 
-/// A short text that can be put on a terminal or a page as it is.
+/// A short text that is safe to print on a terminal or a page.
 ///
 /// It holds at most [`LABEL_BYTES_MAX`] bytes and no control, bidirectional, invisible or line
 /// breaking character; each of those became U+FFFD when the label was made.
@@ -16,7 +16,7 @@ use crate::limits::LABEL_BYTES_MAX;
 pub struct Label(Arc<str>);
 
 impl Label {
-    /// Cleans `text` into a label; never fails.
+    /// Sanitizes `text`: replaces unsafe characters and cuts it to the limit.
     pub fn new(text: &str) -> Self {
         if text.len() <= LABEL_BYTES_MAX && text.bytes().all(|b| (0x20..0x7f).contains(&b)) {
             return Self(Arc::from(text));
@@ -36,7 +36,7 @@ impl Label {
         Self(Arc::from(clean))
     }
 
-    /// Cleans bytes that should be UTF-8 but may be anything.
+    /// Sanitizes bytes that should be UTF-8.
     pub fn from_bytes(bytes: &[u8]) -> Self {
         // No cut label needs more input than this, and the rest need not be scanned.
         let head = bytes.get(..LABEL_BYTES_MAX * 4).unwrap_or(bytes);

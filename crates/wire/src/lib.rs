@@ -1,9 +1,9 @@
 //! What travels between sysmon's programs: messages, the metric registry, labels, rows and their codec.
 //!
-//! Pure: no socket, clock, file or terminal. Everything that enters is bounded by [`limits`] and
-//! everything textual becomes a [`Label`] while it is decoded, so no later code meets a raw string.
+//! Pure: no socket, clock, file or terminal. [`limits`] bounds everything that is decoded, and every text becomes a
+//! [`Label`] while it is decoded, so that later code never sees a raw string.
+#![warn(clippy::missing_errors_doc)]
 
-pub mod alerts;
 pub mod codec;
 mod facts;
 mod hash;
@@ -17,12 +17,12 @@ pub mod rows;
 mod schema;
 mod seqset;
 mod time;
-pub mod timeline;
 pub mod varint;
 
 pub use facts::HostFacts;
 pub use hash::fnv1a;
 pub use label::Label;
+pub use message::{alerts, timeline};
 pub use process::{Process, ProcessIdentity};
 pub use rows::{ABSENT, Row, RowDecoder, RowEncoder, RowError};
 pub use schema::{Kind, MetricDef, SchemaError, SeriesKey, SeriesTable, SeriesTableBuilder};
@@ -32,7 +32,7 @@ pub use time::UnixMs;
 /// The application protocol of TLS: the major version of everything in this crate.
 pub const ALPN: &[u8] = b"sysmon/1";
 
-/// The minor version this build speaks; both sides then use the lower of the two.
+/// The minor version that this build supports; both sides use the lower of the two.
 ///
 /// A message variant added later is sent only to a peer whose minor version knows it; existing
 /// variants and structs never change. So an older agent works with a newer hub and the reverse.

@@ -1,4 +1,4 @@
-//! Every limit on what a peer can make us hold or do, with its reason.
+//! Every limit on what a peer can make this program store or do, with its reason.
 
 /// Bytes in one frame. The largest honest frame is a series table of [`SERIES_PER_HOST_MAX`]
 /// entries at about 40 bytes each, or a reply of [`QUERY_POINTS_MAX`] points at 9.
@@ -48,7 +48,7 @@ pub const FUTURE_MS_MAX: i64 = 60 * 60 * 1000;
 /// most are sent.
 pub const PROCESSES_PER_TABLE_MAX: usize = 4096;
 
-/// Places for the processes that use most, told with every row: five by each of three measures.
+/// Busiest processes named by every row: five by each of three measures.
 pub const RANKED_PROCESSES: usize = 15;
 
 /// The shortest interval of a burst, and how long one lasts at most.
@@ -63,7 +63,7 @@ pub const NOTES_PER_HOST_MAX: usize = 16;
 /// Tags of one host: as many as an agent's configuration may have.
 pub const TAGS_PER_HOST_MAX: usize = 16;
 
-/// Processes in one list of the busiest: with labels as long as can be half of [`FRAME_BYTES_MAX`].
+/// Processes in one top list: half of [`FRAME_BYTES_MAX`] with labels of maximum length.
 pub const TOP_MAX: u16 = 500;
 
 /// Changes in one answer: at 200 bytes each far below [`FRAME_BYTES_MAX`], and more than anybody reads.
@@ -75,5 +75,5 @@ pub const TIMELINE_STEPS_MAX: u16 = 1_024;
 /// Events in one answer: at 100 bytes each far below [`FRAME_BYTES_MAX`]; of more, the newest.
 pub const EVENTS_MAX: usize = 1_000;
 
-/// Alerts told of in one answer.
+/// Alerts in one reply.
 pub const ALERTS_MAX: usize = 1_000;

@@ -38,7 +38,7 @@ impl ProcessIdentity {
 /// A process as it was at a moment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Process {
-    /// Which one.
+    /// Constant while the process runs one program.
     pub identity: ProcessIdentity,
     /// Process id of its parent; 0 where that is not known.
     pub parent: u32,

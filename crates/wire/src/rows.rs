@@ -1,4 +1,4 @@
-//! Rows of values, and the sparse form in which they travel and are kept.
+//! Rows of values, and the sparse encoding in which they travel and are stored.
 //!
 //! A row block is rows one after the other, each as
 //!
@@ -34,14 +34,14 @@ pub struct Row {
     pub values: Vec<i64>,
 }
 
-/// Why bytes are not a row block.
+/// Why a row block does not decode.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum RowError {
     /// The bytes end inside a row or an integer is too long.
-    #[error("a row that is cut short")]
+    #[error("truncated row")]
     Truncated,
     /// An entry lies beyond the series defined so far.
-    #[error("a value for series {index} where only {series} are defined")]
+    #[error("value for series {index}, but only {series} are defined")]
     UnknownSeries {
         /// The series that was named.
         index: u64,
@@ -49,7 +49,7 @@ pub enum RowError {
         series: usize,
     },
     /// Sequence numbers must rise.
-    #[error("a row that does not come after the one before")]
+    #[error("sequence number does not rise")]
     NotRising,
 }
 
@@ -156,9 +156,11 @@ impl RowDecoder {
         *self = Self::default();
     }
 
-    /// Reads the next row of `bytes`, which hold values of at most `series` series.
+    /// Decodes the next row of `bytes` and moves `bytes` past it; `None` at the end. `series` is the number of series
+    /// defined so far.
     ///
-    /// Moves `bytes` past the row; `None` at their end. After an error the decoder needs a reset.
+    /// # Errors
+    /// The row is truncated or inconsistent; the decoder then needs a reset.
     pub fn decode<'a>(
         &'a mut self,
         bytes: &mut &[u8],

@@ -1,4 +1,4 @@
-//! Which series a host has: definitions that go ahead of the rows.
+//! Series definitions, which precede the rows that use them.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use thiserror::Error;
 use crate::Label;
 use crate::limits::{ATTRIBUTES_PER_SERIES_MAX, METRICS_PER_TABLE_MAX, SERIES_PER_HOST_MAX};
 
-/// How a metric's values are to be read (OpenTelemetry's data model).
+/// How to interpret a metric's values (OpenTelemetry's data model).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Kind {
     /// A level: the value itself means something.
@@ -59,14 +59,14 @@ pub struct SeriesTable {
     series: Vec<(u32, Vec<(u32, u32)>)>,
 }
 
-/// Why a series table is refused.
+/// Why a series table is rejected.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum SchemaError {
-    /// It refers to a text or metric it does not have.
-    #[error("a series table that refers to an entry it does not have")]
+    /// An index points outside the table.
+    #[error("series table refers to a missing entry")]
     Dangling,
-    /// Too much of something.
-    #[error("a series table over the limit of {0}")]
+    /// A limit is exceeded.
+    #[error("series table exceeds the limit of {0}")]
     TooMany(&'static str),
 }
 
@@ -80,17 +80,20 @@ impl SeriesTable {
         builder.finish()
     }
 
-    /// How many series it defines.
+    /// Number of series.
     pub fn len(&self) -> usize {
         self.series.len()
     }
 
-    /// Whether it defines none.
+    /// Whether it defines no series.
     pub fn is_empty(&self) -> bool {
         self.series.is_empty()
     }
 
-    /// The series, checked.
+    /// The series, validated.
+    ///
+    /// # Errors
+    /// An index points outside the table, or a limit is exceeded.
     pub fn keys(&self) -> Result<Vec<SeriesKey>, SchemaError> {
         if self.series.len() > SERIES_PER_HOST_MAX {
             return Err(SchemaError::TooMany("series per host"));

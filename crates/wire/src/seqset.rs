@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::limits::SEQ_RANGES_MAX;
 
-/// A set of sequence numbers, kept as sorted, disjoint, non-adjacent inclusive ranges.
+/// A set of sequence numbers as sorted, disjoint, non-adjacent inclusive ranges.
 ///
 /// Past [`SEQ_RANGES_MAX`] ranges the lowest two are joined: numbers in the hole between them then
 /// count as seen, which is right for a hole that old, since its rows can no longer be accepted.

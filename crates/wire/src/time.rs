@@ -1,4 +1,4 @@
-//! Moments.
+//! Moments as Unix milliseconds.
 
 use std::fmt;
 use std::ops::{Add, Sub};

@@ -9,22 +9,22 @@ use crate::{HostFacts, Label, Process, ProcessIdentity, SeriesTable, UnixMs};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct RunId(pub u64);
 
-/// What the hub tells an agent.
+/// Messages from the hub to an agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ToAgent {
-    /// Rows of `run` in these inclusive ranges are durable and can be forgotten.
+    /// Rows of `run` in these ranges are durable; the agent can drop them.
     Ack {
         /// The run.
         run: RunId,
         /// Inclusive ranges of sequence numbers.
         ranges: Vec<(u64, u64)>,
     },
-    /// Somebody looks at the host's processes: tell all of them with every sample for this long.
+    /// A subscriber follows the host's processes: send all of them with every sample for this long.
     WatchProcesses {
-        /// Milliseconds; asked for again while somebody looks.
+        /// Milliseconds; renewed while a subscriber follows.
         for_ms: u32,
     },
-    /// Sample more often for a while.
+    /// Sample more often for a limited time.
     Burst {
         /// Milliseconds between samples, at least [`crate::limits::BURST_INTERVAL_MS_MIN`].
         interval_ms: u32,
@@ -33,10 +33,10 @@ pub enum ToAgent {
     },
 }
 
-/// What an agent tells the hub beside its rows.
+/// Messages from an agent to the hub, besides rows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum FromAgent {
-    /// What the host is; sent first, and again when it changes.
+    /// Sent first, and again on change.
     Facts(HostFacts),
     /// All processes at a moment, because [`ToAgent::WatchProcesses`] asked.
     Processes {
@@ -45,14 +45,14 @@ pub enum FromAgent {
         /// By pid; those that use most if there are too many.
         processes: Vec<Process>,
     },
-    /// What the agent cannot see and why, in words; sent when it changes.
+    /// What the agent cannot measure and why; sent on change.
     Notes(Vec<Label>),
 }
 
 /// Whether a stream of rows carries the present or the past.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Lane {
-    /// Rows as they are taken.
+    /// Rows as they are sampled.
     Live,
     /// Rows of an outage, or of an earlier run.
     Backfill,
@@ -61,7 +61,7 @@ pub enum Lane {
 /// A frame on a stream of rows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Push {
-    /// Rows of this run follow. Forgets series and rows of whatever came before on the stream.
+    /// Rows of this run follow; resets the stream's series and decoder.
     Begin {
         /// The run.
         run: RunId,

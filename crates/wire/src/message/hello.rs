@@ -1,18 +1,18 @@
-//! How every connection begins, and how a machine joins.
+//! The start of every connection, and joining.
 
 use serde::{Deserialize, Serialize};
 
 use super::Blob;
 use crate::{Label, UnixMs};
 
-/// What a client wants of the hub; each is open to certain roles only.
+/// The purpose of a connection; each is allowed to certain roles only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Purpose {
     /// Push rows of the host that the certificate names.
     Push,
     /// Read the fleet.
     View,
-    /// Get a first certificate, with a token; open to those who have none.
+    /// Enrol with a join token; allowed without a certificate.
     Join,
     /// Show an edge the redacted fleet: `Reply::Fleet` on a stream the hub opens.
     Mirror,
@@ -23,7 +23,7 @@ pub enum Purpose {
 pub struct Hello {
     /// Minor version of the protocol the client speaks.
     pub minor: u16,
-    /// Version of the client's program, for people.
+    /// Version of the client's program, for display.
     pub version: Label,
     /// What it wants.
     pub purpose: Purpose,
@@ -34,20 +34,20 @@ pub struct Hello {
 /// The answer to a [`Hello`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Welcome {
-    /// Come in.
+    /// The connection is accepted.
     Accepted {
         /// Minor version both sides use from now on.
         minor: u16,
-        /// Version of the hub's program, for people.
+        /// Version of the hub's program, for display.
         version: Label,
         /// Name of the hub.
         name: Label,
         /// The hub's clock.
         now: UnixMs,
     },
-    /// No, and why.
+    /// The request is refused.
     Refused {
-        /// The reason, for people.
+        /// The reason, for display.
         reason: Label,
     },
 }
@@ -57,7 +57,7 @@ pub enum Welcome {
 pub struct JoinRequest {
     /// The token's secret.
     pub secret: Blob,
-    /// What it wants to be called, if the token names nobody.
+    /// The requested name, if the token is not bound to one.
     pub name: Label,
     /// A signing request for its key (PKCS #10, DER).
     pub request: Blob,
@@ -73,9 +73,9 @@ pub enum JoinReply {
         /// The certificate, in PEM.
         certificate: Blob,
     },
-    /// No, and why.
+    /// The request is refused.
     Refused {
-        /// The reason, for people.
+        /// The reason, for display.
         reason: Label,
     },
 }

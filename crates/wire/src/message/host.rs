@@ -1,4 +1,4 @@
-//! A host and its values, as the hub shows them.
+//! A host and its values as subscribers receive them.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,16 +7,16 @@ use crate::{HostFacts, Label, UnixMs};
 /// Whether a host reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum HostState {
-    /// Its rows come in.
+    /// Rows arrive.
     Live,
-    /// Its last row is some seconds old.
+    /// No row for a few seconds.
     Stale,
-    /// It has been silent for longer.
+    /// Not reporting for longer.
     Offline,
 }
 
 impl HostState {
-    /// The word for it in reports.
+    /// The name in reports.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Live => "live",
@@ -26,17 +26,17 @@ impl HostState {
     }
 }
 
-/// How bad an alert is, least first.
+/// Severity of an alert, lowest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Severity {
-    /// Worth a look.
+    /// Needs attention soon.
     Warning,
-    /// Worth getting up for.
+    /// Needs attention now.
     Critical,
 }
 
 impl Severity {
-    /// The word for it in reports.
+    /// The name in reports.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Warning => "warning",
@@ -45,7 +45,7 @@ impl Severity {
     }
 }
 
-/// An alert of a host that fires.
+/// A firing alert of a host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlertLine {
     /// The rule's name.
@@ -58,7 +58,7 @@ pub struct AlertLine {
     pub summary: Label,
 }
 
-/// How whole a host's record is.
+/// Completeness of a host's rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostHealth {
     /// Rows kept.
@@ -90,7 +90,7 @@ pub struct HostLine {
     pub health: HostHealth,
     /// What its agent cannot see and why.
     pub notes: Vec<Label>,
-    /// Alerts that fire, worst first.
+    /// Firing alerts, worst first.
     pub alerts: Vec<AlertLine>,
 }
 

@@ -10,11 +10,13 @@
 //! only to peers whose minor version knows them.
 
 mod agent;
+pub mod alerts;
 mod blob;
 mod hello;
 mod host;
 mod reply;
 mod request;
+pub mod timeline;
 
 pub use agent::{FromAgent, Lane, Push, RunId, ToAgent};
 pub use blob::Blob;

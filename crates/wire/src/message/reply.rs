@@ -1,4 +1,4 @@
-//! What the hub answers.
+//! Replies of the hub.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,7 +19,7 @@ pub struct HostProcess {
 /// An answer to a `Request`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Reply {
-    /// The request cannot be met; the last frame.
+    /// The request is refused; the last frame.
     Refused {
         /// The reason, for people.
         reason: Label,
@@ -81,11 +81,11 @@ pub enum Reply {
         /// Milliseconds from one row to the next.
         step_ms: i64,
     },
-    /// To `Request::Alerts` and `Request::Acknowledge`; to edges, of which alerts somebody takes care.
+    /// To `Request::Alerts` and `Request::Acknowledge`; to edges, only which alerts are acknowledged.
     Alerts(Alerts),
 }
 
-/// The hub about itself.
+/// Status of the hub.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HubStatus {
     /// Name of the hub.
@@ -96,7 +96,7 @@ pub struct HubStatus {
     pub now: UnixMs,
     /// Milliseconds since it started.
     pub uptime_ms: u64,
-    /// Rows taken in since it started.
+    /// Rows ingested since it started.
     pub ingest_rows_total: u64,
     /// Values in those rows.
     pub ingest_values_total: u64,
@@ -106,7 +106,7 @@ pub struct HubStatus {
     pub ring_values: u64,
     /// Bytes of history on disk.
     pub history_bytes: u64,
-    /// Subscriptions open.
+    /// Open subscriptions.
     pub subscribers: u64,
     /// Connections refused since it started.
     pub refused_total: u64,

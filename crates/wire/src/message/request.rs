@@ -1,11 +1,11 @@
-//! What a subscriber asks of the hub.
+//! Requests of subscribers.
 
 use serde::{Deserialize, Serialize};
 
 use super::Blob;
 use crate::{Label, Process, UnixMs};
 
-/// What a subscriber asks for.
+/// A subscriber's request; each opens a stream of its own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {
     /// The hub's own state.
@@ -41,7 +41,7 @@ pub enum Request {
         /// The moment, of which those that used most are known; none for all of them, live.
         at: Option<UnixMs>,
     },
-    /// Let a host sample more often for a while; closing the stream ends it before.
+    /// Sample a host more often for a limited time; closing the stream ends it early.
     Burst {
         /// The host.
         host: Label,
@@ -50,7 +50,7 @@ pub enum Request {
         /// Milliseconds it lasts.
         for_ms: u32,
     },
-    /// What is different from before.
+    /// Series and processes that changed.
     Changes {
         /// Of one host, or of all.
         host: Option<Label>,
@@ -59,7 +59,7 @@ pub enum Request {
         /// The most changes wanted, at most [`crate::limits::CHANGES_MAX`].
         limit: u16,
     },
-    /// When there are rows, and what happened.
+    /// Coverage and events of a time range.
     Timeline {
         /// To one host, or to all.
         host: Option<Label>,
@@ -70,7 +70,7 @@ pub enum Request {
         /// Into how many steps the time is cut, at most [`crate::limits::TIMELINE_STEPS_MAX`].
         steps: u16,
     },
-    /// A new certificate for whoever asks, with the same role and name; open to every role, and answered with
+    /// Renew the peer's certificate, with the same role and name; open to every role, and answered with
     /// `Reply::Renewed`.
     Renew {
         /// A signing request for its key (PKCS #10, DER).
@@ -87,18 +87,18 @@ pub enum Request {
         /// The most processes wanted, at most [`crate::limits::TOP_MAX`].
         limit: u16,
     },
-    /// What fires, and how it is told.
+    /// Firing alerts and notification routes.
     Alerts,
-    /// Whoever asks takes care of what fires; answered like [`Request::Alerts`].
+    /// Acknowledge firing alerts; answered like [`Request::Alerts`].
     Acknowledge {
         /// Of which hosts: a name with `*` for any letters, or `#TAG`.
         host: Label,
         /// Of which rule: a name with `*` for any letters; of all if not set.
         rule: Option<Label>,
-        /// What they say about it.
+        /// The operator's remark.
         note: Label,
     },
-    /// Nobody takes care of it any more; answered like [`Request::Alerts`].
+    /// Withdraw acknowledgements; answered like [`Request::Alerts`].
     Unacknowledge {
         /// Of which hosts, as in [`Request::Acknowledge`].
         host: Label,
@@ -144,7 +144,7 @@ impl Query {
     }
 }
 
-/// What the busiest processes are by.
+/// What processes are ranked by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TopBy {
     /// Processor time.

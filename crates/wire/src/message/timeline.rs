@@ -1,44 +1,44 @@
-//! What happened when, for the strip of time at the bottom of a screen.
+//! When a host has rows, and what happened to it.
 
 use serde::{Deserialize, Serialize};
 
-use crate::message::{Blob, Severity};
+use super::{Blob, Severity};
 use crate::{Label, UnixMs};
 
 /// Something that happened to a host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
-    /// When.
+    /// When it happened, not when it was noticed.
     pub time: UnixMs,
-    /// To which.
+    /// The host's name.
     pub host: Label,
-    /// What.
+    /// The kind of event.
     pub kind: EventKind,
-    /// More about it, for people; may be empty.
+    /// Details for display; may be empty.
     pub text: Label,
 }
 
 /// Kinds of events. New ones are added at the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum EventKind {
-    /// Its first row came.
+    /// The first row arrived.
     Joined,
     /// It stopped reporting.
     Offline,
     /// It reports again.
     Online,
-    /// Its agent started anew.
+    /// The agent restarted.
     Restarted,
-    /// Its clock was found to be off.
+    /// The clock is wrong.
     Clock,
-    /// An alert fires.
+    /// An alert started firing.
     Fired(Severity),
-    /// An alert is over.
+    /// An alert resolved.
     Resolved(Severity),
 }
 
 impl EventKind {
-    /// The words for it.
+    /// The name for display.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Joined => "joined",
@@ -52,17 +52,17 @@ impl EventKind {
     }
 }
 
-/// A stretch of time: when there are rows, and what happened.
+/// Coverage and events of a time range.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timeline {
     /// Beginning of the first step.
     pub from: UnixMs,
     /// Milliseconds of a step.
     pub step_ms: i64,
-    /// The oldest row there is.
+    /// The oldest row in memory or on disk.
     pub oldest: UnixMs,
     /// A byte for each step: 0 where there are no rows.
     pub covered: Blob,
-    /// What happened, in order of time.
+    /// Events in order of time.
     pub events: Vec<Event>,
 }
