@@ -1,8 +1,8 @@
 //! What the actions of the key table do, as far as no screen gives them a meaning of its own.
 
+use super::message::Effect;
 use super::navigation::{self, STEP_MS};
 use super::state::State;
-use super::update::Effect;
 use super::{comparison, output, palette, prompt};
 use crate::changes::Changes;
 use crate::fleet;

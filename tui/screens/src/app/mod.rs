@@ -4,6 +4,7 @@ mod act;
 mod comparison;
 mod footer;
 mod header;
+mod message;
 mod mouse;
 mod navigation;
 mod output;
@@ -18,8 +19,9 @@ mod typing;
 mod update;
 mod view;
 
+pub use message::{Effect, Message};
 pub use navigation::open_host;
 pub use run::{RunOptions, run};
 pub use state::{Options, Screens, State};
-pub use update::{Effect, Message, deliver, update};
+pub use update::{deliver, update};
 pub use view::draw;

@@ -5,9 +5,9 @@ use ratatui::layout::{Position, Rect};
 
 use super::act::{act, apply, scroll};
 use super::footer;
+use super::message::Effect;
 use super::navigation::show;
 use super::state::State;
-use super::update::Effect;
 use crate::events::strip;
 use crate::layout::parts;
 

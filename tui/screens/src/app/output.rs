@@ -4,8 +4,8 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use sysmon_config::time::format_moment;
 
+use super::message::Effect;
 use super::state::State;
-use super::update::Effect;
 use super::view;
 use crate::fleet::{self, HostRow};
 use crate::keys::Mode;

@@ -12,9 +12,10 @@ use sysmon_clock::{Clock, Random};
 use sysmon_link::Connector;
 use tokio::time::Instant;
 
+use super::message::{Effect, Message};
 use super::save::save;
 use super::state::{Options, State};
-use super::update::{Effect, Message, update};
+use super::update::update;
 use super::view::draw;
 use crate::feed::{HubEvent, ScreenEnd, channel};
 use crate::stats::Stats;

@@ -3,9 +3,9 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 use super::act::act;
+use super::message::Effect;
 use super::prompt::typed;
 use super::state::State;
-use super::update::Effect;
 
 /// Bytes that can be typed at a prompt.
 const INPUT_MAX: usize = 200;

@@ -1,49 +1,15 @@
 //! What happens: `(state, message) → effects`. Pure.
 
-use crossterm::event::{KeyEvent, MouseEvent};
-use ratatui::layout::Size;
 use sysmon_wire::UnixMs;
 use sysmon_wire::message::Reply;
 
+use super::message::{Effect, Message};
 use super::state::State;
 use super::{act, mouse, typing};
 use crate::context::Link;
 use crate::feed::HubEvent;
 use crate::keys::Mode;
-use crate::subscriptions::{Change, Topic};
-
-/// Something that happened.
-#[derive(Debug)]
-pub enum Message {
-    Key(KeyEvent),
-    Mouse(MouseEvent),
-    Paste(String),
-    Resize(Size),
-    /// Time passed; this machine's clock.
-    Tick(UnixMs),
-    /// Shows a remark.
-    Remark(String),
-    Hub(HubEvent),
-}
-
-/// What has to be done outside.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Effect {
-    Quit,
-    /// Returns to the shell until called back.
-    Suspend,
-    /// Draws every cell again.
-    Redraw,
-    /// Copies a text to the clipboard.
-    Copy(String),
-    /// Saves a new file.
-    Export {
-        path: String,
-        content: String,
-    },
-    /// Opens or closes a request to the hub.
-    Hub(Change),
-}
+use crate::subscriptions::Topic;
 
 /// Handles a message.
 pub fn update(state: &mut State, message: Message) -> Vec<Effect> {

@@ -4,7 +4,7 @@ use sysmon_wire::message::{HostLine, HostState, HostTick};
 use sysmon_wire::metrics::{ALIASES, SUMMARY, unscale};
 use sysmon_wire::{ABSENT, UnixMs};
 
-use super::rank::{Rank, level};
+use super::rank::Rank;
 use crate::model::spark::SparkLine;
 use crate::model::summary::{CPU, FILESYSTEM, LOAD, MEMORY, RECEIVED, TEMPERATURE};
 use crate::theme::Severity;
@@ -145,4 +145,28 @@ impl HostRow {
             .max()
             .unwrap_or(Severity::None)
     }
+}
+
+/// Shares of the processors in use, and tasks per processor, that raise the rank.
+const PRESSED: [f64; 2] = [0.5, 0.75];
+const QUEUED: [f64; 2] = [1.0, 1.5];
+
+/// How bad a host is now: critical, warning, offline, stale, then by what its processors have to do.
+fn level(host: &HostRow) -> u8 {
+    match (host.severity(), host.tick.state) {
+        (Severity::Critical, _) => 7,
+        (Severity::Warning, _) => 6,
+        (Severity::None, HostState::Offline) if host.is_unrecorded() => 0,
+        (Severity::None, HostState::Offline) => 5,
+        (Severity::None, HostState::Stale) => 4,
+        (Severity::None, HostState::Live) => 1 + pressure(host),
+    }
+}
+
+fn pressure(host: &HostRow) -> u8 {
+    let processors = f64::from(host.line.facts.cpus.max(1));
+    let cpu = host.value(CPU).unwrap_or(0.0);
+    let load = host.value(LOAD).unwrap_or(0.0) / processors;
+    let over = |value: f64, steps: [f64; 2]| steps.iter().filter(|step| value >= **step).count();
+    over(cpu, PRESSED).max(over(load, QUEUED)) as u8
 }
