@@ -41,3 +41,14 @@ pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
         .enable_all()
         .build()
 }
+
+/// Parses a number of concurrent connections.
+///
+/// # Errors
+/// Not a number, or out of range.
+pub fn concurrency(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count @ 1..=10_000) => Ok(count),
+        _ => Err("expected a number from 1 to 10000".to_owned()),
+    }
+}

@@ -11,7 +11,7 @@ use sysmon_bench::joining::joining;
 use sysmon_bench::swarm::{SwarmOptions, swarm};
 use sysmon_bench::terminal::{TerminalOptions, terminal};
 use sysmon_bench::viewers::viewers;
-use sysmon_bench::{VERSION, figures, runtime};
+use sysmon_bench::{VERSION, concurrency, figures, runtime};
 use sysmon_config::time::parse_span;
 use sysmon_config::{CommonArgs, HubAddress, Program, init_logs, run, state_dir};
 
@@ -43,24 +43,8 @@ Examples:
   sysmon-bench swarm --hub localhost --hosts 1000 --for 60s --state ~/.local/state/sysmon/hub
   sysmon-bench swarm --hub localhost --hosts 5000 --series 200 --json --state hub-state | jq .lag_ms")]
     Swarm {
-        /// Hub to connect to
-        #[arg(long, value_name = "HOST:PORT")]
-        hub: HubAddress,
-        /// Number of agents
-        #[arg(long, default_value_t = 100)]
-        hosts: usize,
-        /// Use only the first N of the recorded series [default: all 368]
-        #[arg(long, value_name = "N")]
-        series: Option<usize>,
-        /// Concurrent connection attempts
-        #[arg(long, value_name = "N", default_value = "32", value_parser = concurrency)]
-        handshakes: usize,
-        /// Time between samples
-        #[arg(long, value_name = "SPAN", default_value = "1s", value_parser = parse_span)]
-        interval: Duration,
-        /// Duration of the measurement, once all are connected
-        #[arg(long = "for", value_name = "SPAN", default_value = "60s", value_parser = parse_span)]
-        length: Duration,
+        #[command(flatten)]
+        options: SwarmOptions,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -109,20 +93,7 @@ Examples:
   sysmon-bench terminal --hosts 40 --size 200x50
   sysmon-bench terminal --hosts 1000 --past 2m
   sysmon-bench terminal --past 1d           moments of a whole day; takes minutes to prepare")]
-    Terminal {
-        /// Number of simulated hosts
-        #[arg(long, default_value_t = 40)]
-        hosts: usize,
-        /// How far before the start the hosts have rows
-        #[arg(long, value_name = "SPAN", default_value = "10m", value_parser = parse_span)]
-        past: Duration,
-        /// Duration of the measurement at rest
-        #[arg(long, value_name = "SPAN", default_value = "60s", value_parser = parse_span)]
-        span: Duration,
-        /// Columns and rows
-        #[arg(long, value_name = "WIDTHxHEIGHT", default_value = "200x50", value_parser = size)]
-        size: (u16, u16),
-    },
+    Terminal(TerminalOptions),
     /// Follow the page of an edge with many live viewers, and print the result as JSON
     #[command(
         after_help = "Example:\n  sysmon-bench viewers --edge 127.0.0.1:8080 --count 5000 --span 30s"
@@ -155,41 +126,11 @@ fn init_quietly(args: &CommonArgs) {
     });
 }
 
-fn size(text: &str) -> Result<(u16, u16), String> {
-    let size = text.split_once('x');
-    let size = size.and_then(|(width, height)| Some((height.parse().ok()?, width.parse().ok()?)));
-    size.filter(|(rows, columns)| (1..=1000).contains(rows) && (1..=1000).contains(columns))
-        .ok_or_else(|| "expected columns and rows from 1 to 1000, such as 200x50".to_owned())
-}
-
-fn concurrency(text: &str) -> Result<usize, String> {
-    match text.parse() {
-        Ok(count @ 1..=10_000) => Ok(count),
-        _ => Err("expected a number from 1 to 10000".to_owned()),
-    }
-}
-
 fn main() -> ExitCode {
     let args = Args::parse();
     run("sysmon-bench", || match &args.command {
-        Command::Swarm {
-            hub,
-            hosts,
-            series,
-            handshakes,
-            interval,
-            length,
-            json,
-        } => {
+        Command::Swarm { options, json } => {
             init_quietly(&args.common);
-            let options = SwarmOptions {
-                hub: hub.to_string(),
-                hosts: *hosts,
-                series: *series,
-                handshakes: *handshakes,
-                interval: *interval,
-                length: *length,
-            };
             let state = state_dir(Program::Hub, args.common.state.as_deref());
             let report = runtime()?.block_on(swarm(options, &state))?;
             let text = if *json {
@@ -221,20 +162,9 @@ fn main() -> ExitCode {
             init_logs(&args.common);
             Ok(sysmon_config::print(&agent(*processes, *span)?)?)
         }
-        Command::Terminal {
-            hosts,
-            past,
-            span,
-            size,
-        } => {
+        Command::Terminal(options) => {
             init_quietly(&args.common);
-            let options = TerminalOptions {
-                hosts: *hosts,
-                past: *past,
-                span: *span,
-                size: *size,
-            };
-            Ok(sysmon_config::print(&terminal(options)?)?)
+            Ok(sysmon_config::print(&terminal(*options)?)?)
         }
         Command::Viewers { edge, count, span } => {
             init_quietly(&args.common);

@@ -9,10 +9,13 @@ use sysmon_agent::run::AgentOptions;
 use sysmon_agent::spool::SpoolLimits;
 use sysmon_certs::{HubState, PeerName};
 use sysmon_clock::{Clock, Random};
+use sysmon_config::HubAddress;
+use sysmon_config::time::parse_span;
 use sysmon_wire::UnixMs;
 use tokio::sync::watch;
 
 use crate::agents::{connect, connectors, total};
+use crate::concurrency;
 use crate::process::usage;
 use crate::recorded::Recorded;
 use crate::recording::Recording;
@@ -23,23 +26,30 @@ use crate::tape::Tape;
 /// Memory limit of unacknowledged rows per agent.
 const SPOOL_BYTES: usize = 1 << 20;
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, clap::Args)]
 pub struct SwarmOptions {
-    /// The hub as `HOST:PORT`.
-    pub hub: String,
+    /// Hub to connect to
+    #[arg(long, value_name = "HOST:PORT")]
+    pub hub: HubAddress,
+    /// Number of agents
+    #[arg(long, default_value_t = 100)]
     pub hosts: usize,
-    /// The first N of the recorded series; all if none.
+    /// Use only the first N of the recorded series [default: all 368]
+    #[arg(long, value_name = "N")]
     pub series: Option<usize>,
-    /// Concurrent connection attempts.
+    /// Concurrent connection attempts
+    #[arg(long, value_name = "N", default_value = "32", value_parser = concurrency)]
     pub handshakes: usize,
-    /// Time between samples.
+    /// Time between samples
+    #[arg(long, value_name = "SPAN", default_value = "1s", value_parser = parse_span)]
     pub interval: Duration,
-    /// How long to measure, once all are connected.
+    /// Duration of the measurement, once all are connected
+    #[arg(long = "for", value_name = "SPAN", default_value = "60s", value_parser = parse_span)]
     pub length: Duration,
 }
 
 /// Runs a swarm with identities issued by the authority in `state`, the state directory of the hub.
-pub async fn swarm(options: SwarmOptions, state: &Path) -> anyhow::Result<SwarmReport> {
+pub async fn swarm(options: &SwarmOptions, state: &Path) -> anyhow::Result<SwarmReport> {
     let authority = HubState::new(state, &sysmon_clock::Random::system())
         .existing_authority()
         .with_context(|| format!("{} is not the state directory of a hub", state.display()))?;
@@ -49,7 +59,7 @@ pub async fn swarm(options: SwarmOptions, state: &Path) -> anyhow::Result<SwarmR
     let tally = Arc::new(Tally::new(options.interval));
     let (stop, stopped) = watch::channel(false);
     let agent = AgentOptions {
-        hub: options.hub.clone(),
+        hub: options.hub.to_string(),
         interval: options.interval,
         spool: SpoolLimits {
             memory_bytes: SPOOL_BYTES,

@@ -12,6 +12,7 @@ use sysmon_agent::spool::SpoolLimits;
 use sysmon_certs::{HubState, Identity, PeerName};
 use sysmon_client::Client;
 use sysmon_clock::{Clock, Random};
+use sysmon_config::time::parse_span;
 use sysmon_link::Connector;
 use tokio::sync::{oneshot, watch};
 
@@ -56,15 +57,27 @@ const HANDSHAKES: usize = 32;
 /// Time-out for the hub to store the past of one host, and of each further host.
 const PAST_TIMEOUT: (Duration, Duration) = (Duration::from_mins(2), Duration::from_secs(20));
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, clap::Args)]
 pub struct TerminalOptions {
-    /// Simulated hosts, besides the [`Probe`].
+    /// Number of simulated hosts
+    #[arg(long, default_value_t = 40)]
     pub hosts: usize,
-    /// How far before the start the hosts have rows.
+    /// How far before the start the hosts have rows
+    #[arg(long, value_name = "SPAN", default_value = "10m", value_parser = parse_span)]
     pub past: Duration,
-    /// Duration of the measurement at rest.
+    /// Duration of the measurement at rest
+    #[arg(long, value_name = "SPAN", default_value = "60s", value_parser = parse_span)]
     pub span: Duration,
+    /// Columns and rows
+    #[arg(long, value_name = "WIDTHxHEIGHT", default_value = "200x50", value_parser = parse_size)]
     pub size: Size,
+}
+
+fn parse_size(text: &str) -> Result<(u16, u16), String> {
+    let size = text.split_once('x');
+    let size = size.and_then(|(width, height)| Some((height.parse().ok()?, width.parse().ok()?)));
+    size.filter(|(rows, columns)| (1..=1000).contains(rows) && (1..=1000).contains(columns))
+        .ok_or_else(|| "expected columns and rows from 1 to 1000, such as 200x50".to_owned())
 }
 
 pub fn terminal(options: TerminalOptions) -> anyhow::Result<String> {
