@@ -97,7 +97,7 @@ async fn a_peer_that_is_no_hub_is_not_taken_for_one() {
     let (session, peer) =
         tokio::join!(connector.connect(&address, Purpose::Push), greet(&listener));
     let error = session.unwrap_err().to_string();
-    assert!(error.contains("not that of a hub"), "{error}");
+    assert!(error.contains("not a hub's"), "{error}");
     assert!(peer.is_err());
 }
 
