@@ -59,7 +59,7 @@ fn main() -> ExitCode {
         let config = args.common.load()?;
         let state = state_dir(Program::Edge, args.common.state.as_deref());
         match &args.command {
-            None => serve(&args, &config, state),
+            None => serve(&args, &config, &state),
             Some(Command::Join { hub, token }) => join(&state, hub, token),
         }
     })
@@ -143,13 +143,13 @@ fn access(config: &EdgeConfig) -> Result<Access, anyhow::Error> {
     Ok(Access::Logins(logins))
 }
 
-fn serve(args: &Args, config: &Config, state: PathBuf) -> Result<(), Failure> {
+fn serve(args: &Args, config: &Config, state: &Path) -> Result<(), Failure> {
     init_logs(&args.common);
-    let identity = identity(state.clone()).map_err(anyhow::Error::from)?;
+    let identity = identity(state.to_path_buf()).map_err(anyhow::Error::from)?;
     let name = identity.peer().name.to_string();
     let listen = args.listen.unwrap_or(config.edge.listen);
     let address = args.web.unwrap_or(config.edge.web);
-    let tls = tls(&config.edge, &state)?;
+    let tls = tls(&config.edge, state)?;
     let options = Options {
         title: config.edge.title.clone(),
         proxies: config.edge.proxies.clone(),
@@ -157,7 +157,7 @@ fn serve(args: &Args, config: &Config, state: PathBuf) -> Result<(), Failure> {
     };
     let app = Arc::new(App::new(options, Clock::system()));
     runtime()?.block_on(async {
-        let endpoint = Endpoint::bind(listen, identity, Some(state.clone()), app.clock());
+        let endpoint = Endpoint::bind(listen, identity, Some(state.to_path_buf()), app.clock());
         let endpoint = Arc::new(endpoint.map_err(anyhow::Error::from)?);
         let hub_address = endpoint
             .address()
@@ -166,7 +166,7 @@ fn serve(args: &Args, config: &Config, state: PathBuf) -> Result<(), Failure> {
         let page = page.with_context(|| format!("cannot listen on {address}"))?;
         let url = page.url().context("the TCP socket has no address")?;
         sandbox::enter(&sandbox::Allowed {
-            state: &state,
+            state: state,
             files: [&config.edge.certificate, &config.edge.key],
             acme_port: acme_port(&config.edge),
         });
