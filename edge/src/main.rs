@@ -166,7 +166,7 @@ fn serve(args: &Args, config: &Config, state: &Path) -> Result<(), Failure> {
         let page = page.with_context(|| format!("cannot listen on {address}"))?;
         let url = page.url().context("the TCP socket has no address")?;
         sandbox::enter(&sandbox::Allowed {
-            state: state,
+            state,
             files: [&config.edge.certificate, &config.edge.key],
             acme_port: acme_port(&config.edge),
         });
