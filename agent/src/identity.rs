@@ -6,21 +6,14 @@ use sysmon_certs::{CertError, HubState, Identity, PeerName, Role};
 use sysmon_clock::Clock;
 use sysmon_config::HubAddress;
 
-/// Validity in days of the certificate that an agent on the hub's machine is issued.
 const DAYS: u32 = 30;
 
-/// File in the state directory that stores the address of the joined hub.
 const HUB_FILE: &str = "hub";
 
-/// Stores the address of the joined hub, for later starts without a configuration.
-///
-/// # Errors
-/// The file cannot be written.
 pub fn remember_hub(state: &Path, hub: &HubAddress) -> std::io::Result<()> {
     std::fs::write(state.join(HUB_FILE), format!("{hub}\n"))
 }
 
-/// The joined hub, if there is one.
 pub fn known_hub(state: &Path) -> Option<HubAddress> {
     let text = std::fs::read_to_string(state.join(HUB_FILE)).ok()?;
     text.trim().parse().ok()
@@ -31,7 +24,6 @@ pub fn known_hub(state: &Path) -> Option<HubAddress> {
 pub struct LocalHub(HubState);
 
 impl LocalHub {
-    /// `dir` is the state directory that the hub would have.
     pub fn find(dir: &Path) -> Self {
         Self(HubState::new(dir, &sysmon_clock::Random::system()))
     }

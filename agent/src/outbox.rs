@@ -21,14 +21,12 @@ pub struct Outbox {
     live: Option<Live>,
 }
 
-/// The live lane of the current connection.
 #[derive(Debug, Default)]
 struct Live {
     encoder: RowEncoder,
     /// How many series the stream has defined.
     series_sent: usize,
     processes_sent: ProcessSet,
-    /// Processes to send before the next rows.
     processes: Vec<ProcessIdentity>,
     rows: Vec<u8>,
     seqs: Vec<u64>,
@@ -130,17 +128,14 @@ impl Outbox {
         self.spool.next_backfill(&self.series)
     }
 
-    /// See [`Spool::lost_file`].
     pub fn lost_file(&mut self, file: &str) {
         self.spool.lost_file(file);
     }
 
-    /// See [`Spool::acknowledge`].
     pub fn acknowledge(&mut self, run: RunId, ranges: &[(u64, u64)]) {
         self.spool.acknowledge(run, ranges);
     }
 
-    /// See [`Spool::appended`].
     pub fn appended(&mut self, file: &str, ok: bool) {
         self.spool.appended(file, ok);
     }
@@ -149,7 +144,6 @@ impl Outbox {
         self.spool.health()
     }
 
-    /// See [`Spool::take_disk_ops`].
     pub fn take_disk_ops(&mut self) -> Vec<DiskOp> {
         self.spool.take_disk_ops()
     }
@@ -160,12 +154,10 @@ impl Outbox {
         self.spool.take_disk_ops()
     }
 
-    /// Rows of this run dropped because the spool was full.
     pub fn dropped_rows(&self) -> u64 {
         self.spool.health().rows_dropped
     }
 
-    /// Rows that are not acknowledged.
     pub fn waiting_rows(&self) -> u64 {
         self.spool.waiting_rows()
     }

@@ -34,7 +34,6 @@ pub trait Source {
     }
     /// Samples at `now`; the state of the spool is reported in the sample.
     fn sample(&mut self, now: UnixMs, spool: SpoolHealth);
-    /// The most recent sample.
     fn row(&self) -> Sample<'_>;
     /// Whether the next samples read every process, which costs more.
     fn watch_processes(&mut self, _all: bool) {}
@@ -52,7 +51,6 @@ pub trait Source {
 pub struct AgentOptions {
     /// The hub as `HOST:PORT`.
     pub hub: String,
-    /// Time between samples.
     pub interval: Duration,
     pub spool: SpoolLimits,
     /// Where unacknowledged rows and the renewed identity are stored; none to keep both in memory only.
@@ -64,15 +62,12 @@ pub struct AgentOptions {
 /// Row counts of a finished run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
-    /// Rows sampled.
     pub rows: u64,
-    /// Rows dropped because the spool was full.
     pub dropped: u64,
     /// Rows that the hub had not acknowledged at the end.
     pub waiting: u64,
 }
 
-/// Samples and pushes until `stop` completes.
 pub async fn run(
     options: AgentOptions,
     connector: Connector,
@@ -230,7 +225,6 @@ async fn sample(
     }
 }
 
-/// Passes the results of finished disk writes to the spool.
 fn apply_write_results(uplink: &Uplink) {
     let Some((journal, folder)) = &uplink.journal else {
         return;

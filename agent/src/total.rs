@@ -31,7 +31,6 @@ impl Total {
         self.sum = self.sum.saturating_add(increase);
     }
 
-    /// Ends a sample.
     pub(crate) fn publish(&mut self, board: &mut Board) {
         self.started = true;
         board.set_u64(self.slot, self.sum);

@@ -30,7 +30,6 @@ const BACKFILL_PRIORITY: i32 = -1;
 /// Distinct notes reported to the hub; further ones appear in the agent's log only.
 const NOTES_MAX: usize = 16;
 
-/// State shared by the sampling loop and the uplink.
 #[derive(Debug)]
 pub struct Shared {
     outbox: Mutex<Outbox>,
@@ -100,7 +99,6 @@ impl Shared {
 
 #[derive(Debug)]
 pub struct Uplink {
-    /// The hub as `HOST:PORT`.
     pub hub: String,
     pub connector: Connector,
     pub shared: Arc<Shared>,
@@ -114,7 +112,6 @@ pub struct Uplink {
 }
 
 impl Uplink {
-    /// Connects, serves the connection, and reconnects with back-off, forever.
     pub async fn run(&self) {
         let mut backoff = Backoff::default();
         let mut logged = String::new();
@@ -247,7 +244,6 @@ impl Uplink {
         }
     }
 
-    /// The frames of a backfill; empty if its file is missing or damaged.
     fn frames(&self, backfill: Backfill) -> Option<Vec<Push>> {
         let file = match backfill {
             Backfill::Frames(frames) => return Some(frames),
@@ -265,7 +261,6 @@ impl Uplink {
         }
     }
 
-    /// Handles acknowledgements and demands of the hub.
     async fn receive(&self, mut receiver: FrameReceiver) -> Result<Never, LinkError> {
         while let Some(message) = receiver.next::<ToAgent>().await? {
             let now = self.clock.now();

@@ -35,7 +35,6 @@ const ROWS_PER_COMMIT: i64 = 10;
 /// Time of row 0: the start of a day.
 const START_MS: i64 = 1_700_006_400_000;
 
-/// Time after the last row.
 const END: UnixMs = UnixMs(START_MS + ROWS * 1000);
 
 /// Hosts with a day of rows each.
@@ -48,7 +47,6 @@ const MANY_HOSTS: usize = 10_000;
 const PAST_HOSTS: usize = 1_000;
 const PAST_ROWS: i64 = 900;
 
-/// Points per chart.
 const POINTS: i64 = 200;
 
 /// Attempts per measurement; the shortest counts, because the others were disturbed.

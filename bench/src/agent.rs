@@ -21,7 +21,6 @@ use crate::relay::Relay;
 use crate::report::{core_percent, mib};
 use crate::{VERSION, runtime};
 
-/// Another program that is measured too where it is installed.
 struct Comparison {
     name: &'static str,
     args: &'static [&'static str],
@@ -60,10 +59,8 @@ const COMPARISONS: [Comparison; 3] = [
 /// Time for everything to start, and for idle processes to be recognized as such.
 const SETTLE: Duration = Duration::from_secs(30);
 
-/// Time for another program to open its port.
 const COMPARISON_START: Duration = Duration::from_secs(1);
 
-/// Starts sleeping processes until there are `wanted` in all.
 fn sleepers(wanted: usize) -> anyhow::Result<Vec<Running>> {
     let missing = wanted.saturating_sub(count());
     let sleeper = |_| {
@@ -76,14 +73,12 @@ fn sleepers(wanted: usize) -> anyhow::Result<Vec<Running>> {
     (0..missing).map(sleeper).collect()
 }
 
-/// Another program, running, with its client.
 struct Compared {
     label: &'static str,
     running: Running,
     _client: Option<PtyProgram>,
 }
 
-/// Starts the other programs that are installed.
 fn comparisons() -> Vec<Compared> {
     let start = |other: &'static Comparison| {
         let mut command = Command::new(other.name);
@@ -124,7 +119,6 @@ fn scrape(port: u16) {
     }
 }
 
-/// Measures for `span` at rest, and for `span` while processes are shown.
 pub fn agent(processes: usize, span: Duration) -> anyhow::Result<String> {
     let _sleepers = sleepers(processes)?;
     let hub = LocalHub::start()?;
@@ -208,7 +202,6 @@ fn measure(
     Ok(costs.collect())
 }
 
-/// Subscribes to the processes of the agent for a while.
 fn follow_processes(owner: &Identity, hub: &str, span: Duration) {
     let follow = async {
         let connector = Connector::new(owner, VERSION, &sysmon_clock::Clock::system())?;

@@ -21,10 +21,8 @@ const AGENTS_PER_SOCKET: usize = 64;
 /// Time-out for agents whose first attempt failed: the longest back-off and the next attempt.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(40);
 
-/// Validity of identities, in days.
 const DAYS: u32 = 1;
 
-/// Issues an identity for each name, and prepares its connection.
 pub(crate) fn connectors(
     authority: &Authority,
     names: impl ExactSizeIterator<Item = PeerName>,
@@ -101,7 +99,6 @@ pub(crate) async fn connect<S: Source + Send + 'static>(
     Ok(running)
 }
 
-/// Waits for the end of every agent, and adds up their rows.
 pub(crate) async fn total(mut agents: JoinSet<Summary>) -> anyhow::Result<Summary> {
     let mut total = Summary::default();
     while let Some(summary) = agents.join_next().await {

@@ -33,16 +33,12 @@ const AGENTS: usize = 20;
 /// Time before and after the flood, for reading the memory of the hub at rest.
 const REST: Duration = Duration::from_secs(4);
 
-/// Concurrent handshakes.
 const HANDSHAKES: usize = 512;
 
-/// Time-out of a handshake.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Time between two readings of the memory of the hub.
 const STATUS_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Attempts by outcome.
 #[derive(Debug, Default)]
 struct Attempts {
     first_packets: AtomicU64,

@@ -15,10 +15,8 @@ use crate::VERSION;
 use crate::hub_status::HubStatus;
 use crate::report::Lines;
 
-/// Delay of the hub's own metrics.
 const STATUS_DELAY: Duration = Duration::from_millis(1_500);
 
-/// Performs handshakes for `length`, `at_once` of them concurrently.
 pub async fn handshakes(
     hub: &str,
     at_once: usize,

@@ -11,7 +11,6 @@ use sysmon_wire::metrics::{HUB_CPU_TIME, HUB_MEMORY_USAGE, HUB_REFUSED};
 
 use crate::VERSION;
 
-/// Reads the status of a hub as its owner.
 pub(crate) struct HubStatus {
     connector: Connector,
     hub: String,
@@ -21,7 +20,6 @@ pub(crate) struct HubStatus {
 pub(crate) struct HubFigures {
     pub(crate) memory_bytes: f64,
     pub(crate) cpu: Duration,
-    /// Refused connections.
     pub(crate) refused: f64,
 }
 

@@ -23,7 +23,6 @@ use crate::swarm_report::{Lag, SwarmReport};
 use crate::tally::Tally;
 use crate::tape::Tape;
 
-/// Memory limit of unacknowledged rows per agent.
 const SPOOL_BYTES: usize = 1 << 20;
 
 #[derive(Clone, Debug, clap::Args)]

@@ -28,10 +28,8 @@ use crate::{VERSION, runtime};
 /// Other programs that are measured too where they are installed; each shows one host.
 const COMPARISONS: [&str; 3] = ["btop", "btm", "socktop"];
 
-/// Time for everything to start.
 const SETTLE: Duration = Duration::from_secs(10);
 
-/// Measurements of the start.
 const STARTS: usize = 11;
 
 /// Measurements of the other latencies.
@@ -39,19 +37,15 @@ const KEYS: usize = 200;
 const SAMPLES: usize = 30;
 const SCRUBS: usize = 100;
 
-/// The cursor after typed text.
 const CURSOR: char = '▏';
 
-/// Letters per filter.
 const LETTERS: usize = 4;
 
 /// Time between two keys; not a fraction of a second, so that keys coincide with samples only sometimes.
 const BETWEEN_KEYS: Duration = Duration::from_millis(37);
 
-/// Time-out for an expected screen.
 const SCREEN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Concurrent connection attempts.
 const HANDSHAKES: usize = 32;
 
 /// Time-out for the hub to store the past of one host, and of each further host.
@@ -242,7 +236,6 @@ impl Bench {
         Ok(times)
     }
 
-    /// Opens moments throughout the past.
     fn scrubs(&self, session: &PtyProgram) -> anyhow::Result<Vec<Duration>> {
         let past = self.options.past.as_secs().max(120);
         let mut times = Vec::with_capacity(SCRUBS);
@@ -267,7 +260,6 @@ impl Bench {
     }
 }
 
-/// Time from `at` until the screen contains `wanted`.
 fn delay(session: &PtyProgram, at: Instant, wanted: &str) -> anyhow::Result<Duration> {
     let shown = session.wait_until(SCREEN_TIMEOUT, |text| text.contains(wanted))?;
     let shown =

@@ -29,7 +29,6 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Blocked workers at a time; past this, mounts are reported as unreachable without being tried.
 const BLOCKED_MAX: usize = 4;
 
-/// The result of statvfs, in bytes and inodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Space {
     total: u64,
@@ -40,21 +39,18 @@ struct Space {
     read_only: bool,
 }
 
-/// State shared with a worker.
 #[derive(Debug, Default)]
 struct Shared {
     /// The mount that the worker is querying, and since when.
     current: Option<(Mount, Instant)>,
     /// The last complete reading; no space for a mount that is unreachable.
     spaces: Vec<(Mount, Option<Space>)>,
-    /// Increases with every complete reading.
     readings: u64,
     /// Set when the worker has been replaced.
     abandoned: bool,
     blocked: Arc<Mutex<BlockedWorkers>>,
 }
 
-/// The number of blocked workers per mount point.
 type BlockedWorkers = HashMap<Label, usize>;
 
 #[derive(Debug)]

@@ -13,13 +13,11 @@ use super::background::{Background, Reading};
 use super::{Context, KernelFile, Roots};
 use crate::board::{Board, Slot};
 
-/// Cards per host.
 const CARDS_MAX: usize = 16;
 
 /// Time between two NVML readings: its calls take a millisecond or more.
 const NVML_PERIOD: Duration = Duration::from_secs(2);
 
-/// The cards with values in `/sys`.
 #[derive(Debug)]
 pub(super) struct Cards {
     cards: Vec<[(KernelFile, Slot, i64); 3]>,
@@ -72,7 +70,6 @@ impl Cards {
     }
 }
 
-/// NVIDIA cards, if their driver is loaded.
 pub(super) fn nvidia(roots: &Roots) -> Option<Background> {
     if !Path::new(&roots.proc).join("driver/nvidia").exists() {
         return None;

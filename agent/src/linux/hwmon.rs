@@ -26,7 +26,6 @@ struct Sensor {
     file: KernelFile,
     slot: Slot,
     is_temperature: bool,
-    /// File and slot of its critical limit, if it has one.
     limit: Option<(PathBuf, Slot)>,
 }
 
@@ -48,7 +47,6 @@ impl Hwmon {
         hwmon
     }
 
-    /// Updates the list of sensors.
     pub(super) fn scan(&mut self, roots: &Roots, board: &mut Board) {
         self.sensors.retain_mut(|sensor| {
             let is_present = sensor.path.exists();
@@ -160,7 +158,6 @@ fn read_limit(path: &Path) -> Option<i64> {
     limit.filter(|limit| LIMITS.contains(limit))
 }
 
-/// The name and metric of the sensor that a file belongs to.
 fn sensor(file: &str) -> Option<(&str, Metric)> {
     let metric = match file.trim_end_matches("_input").trim_end_matches("_average") {
         name if name.starts_with("temp") => TEMPERATURE,
@@ -183,7 +180,6 @@ fn entries(dir: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// A short text file, trimmed.
 pub(super) fn text(path: &Path) -> Option<String> {
     let bytes = std::fs::read(path).ok()?;
     let text = Label::from_bytes(bytes.trim_ascii()).to_string();

@@ -10,7 +10,6 @@ use super::parse::{lines, number, words};
 use super::{Context, KernelFile, Roots};
 use crate::board::{Board, Slot};
 
-/// The first word of a line, the name of a column, and the slot of its value.
 type Column = (&'static [u8], &'static [u8], Slot);
 
 #[derive(Debug)]

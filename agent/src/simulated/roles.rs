@@ -9,13 +9,10 @@ pub(super) struct Role {
     pub(super) disk_gib: f64,
     /// Average share of its processors in use, and the amplitude of the daily swing.
     pub(super) demand: (f64, f64),
-    /// Volatility of the load from second to second.
     pub(super) volatility: f64,
     /// Average seconds between bursts, which use all processors.
     pub(super) burst_period_s: f64,
-    /// Share of its memory in use.
     pub(super) memory: f64,
-    /// Share of its disk in use.
     pub(super) disk: f64,
     /// Bytes per second received, sent, read and written at full load.
     pub(super) throughput: [f64; 4],
@@ -29,14 +26,11 @@ pub(super) struct Role {
 pub(super) struct Program {
     pub(super) command: &'static str,
     pub(super) user: &'static str,
-    /// Share of the host's processor usage.
     pub(super) cpu: f64,
-    /// Share of the host's memory usage.
     pub(super) memory: f64,
     /// Shares of the bytes that the host reads and writes.
     pub(super) disk: [f64; 2],
     pub(super) threads: u32,
-    /// Whether it runs only during bursts.
     pub(super) in_bursts: bool,
 }
 
@@ -75,7 +69,6 @@ impl Program {
     }
 }
 
-/// The roles, which hosts take in turn.
 #[rustfmt::skip]
 pub(super) const ROLES: [Role; 8] = [
     Role {
