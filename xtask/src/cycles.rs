@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::iter::successors;
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{Item, UseTree};
 
-use crate::source::{is_shipped, package, read, tracked};
+use crate::source::{is_shipped, package, read, tracked, verdict};
 
 /// A module: inline ones belong to the file around them.
 #[derive(Default)]
@@ -229,11 +229,8 @@ pub(crate) fn check(root: &Path) -> Result<String> {
             }
         }
     }
-    if rings.is_empty() {
-        return Ok(format!("no import cycles in {} crates", files.len()));
-    }
-    let rings = rings.join("\n\n  ");
-    bail!("files that import each other:\n\n  {rings}")
+    let passed = format!("no import cycles in {} crates", files.len());
+    verdict(&rings, passed, "files that import each other")
 }
 
 #[cfg(test)]
