@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use sysmon_certs::{CertError, HubState, Identity, PeerName, Role};
-use sysmon_clock::Clock;
+use sysmon_clock::{Clock, Random};
 use sysmon_config::HubAddress;
 
 const DAYS: u32 = 30;
@@ -24,8 +24,8 @@ pub fn known_hub(state: &Path) -> Option<HubAddress> {
 pub struct LocalHub(HubState);
 
 impl LocalHub {
-    pub fn find(dir: &Path) -> Self {
-        Self(HubState::new(dir, &sysmon_clock::Random::system()))
+    pub fn find(dir: &Path, random: &Random) -> Self {
+        Self(HubState::new(dir, random))
     }
 
     /// The address it listens on, as `HOST:PORT`.
@@ -83,7 +83,7 @@ mod tests {
     fn an_agent_beside_its_hub_is_issued_an_identity_and_elsewhere_needs_one() {
         let dir = tempfile::tempdir().unwrap();
         let (hub, state) = (dir.path().join("hub"), dir.path().join("agent"));
-        let local = LocalHub::find(&hub);
+        let local = LocalHub::find(&hub, &Random::system());
         let clock = Clock::system();
         let name: PeerName = "a".parse().unwrap();
         let error = load(&state, Some(&name), &local, &clock).unwrap_err();

@@ -1,10 +1,10 @@
 //! Rows on their way from the sampler to the uplink: into the spool, and encoded for the live lane.
 
-use sysmon_wire::message::{Blob, Push, RunId};
+use sysmon_wire::message::{Blob, Push};
 use sysmon_wire::{HostFacts, ProcessIdentity, RowEncoder, SeriesKey, SeriesTable, UnixMs};
 
 use crate::sample::{ProcessSet, Sample};
-use crate::spool::{Backfill, DiskOp, Spool, SpoolHealth};
+use crate::spool::{Backfill, DiskOp, Spool};
 
 /// Bytes of rows that may wait while the hub's flow control blocks; past this the live lane skips ahead, and
 /// the skipped rows are backfilled.
@@ -15,7 +15,7 @@ const PROCESSES_MAX: usize = 4096;
 
 #[derive(Debug)]
 pub struct Outbox {
-    spool: Spool,
+    pub(crate) spool: Spool,
     series: Vec<SeriesKey>,
     facts: HostFacts,
     live: Option<Live>,
@@ -41,10 +41,6 @@ impl Outbox {
             facts,
             live: None,
         }
-    }
-
-    pub fn run(&self) -> RunId {
-        self.spool.run()
     }
 
     pub fn facts(&self) -> &HostFacts {
@@ -128,38 +124,10 @@ impl Outbox {
         self.spool.next_backfill(&self.series)
     }
 
-    pub fn lost_file(&mut self, file: &str) {
-        self.spool.lost_file(file);
-    }
-
-    pub fn acknowledge(&mut self, run: RunId, ranges: &[(u64, u64)]) {
-        self.spool.acknowledge(run, ranges);
-    }
-
-    pub fn appended(&mut self, file: &str, ok: bool) {
-        self.spool.appended(file, ok);
-    }
-
-    pub fn health(&self) -> SpoolHealth {
-        self.spool.health()
-    }
-
-    pub fn take_disk_ops(&mut self) -> Vec<DiskOp> {
-        self.spool.take_disk_ops()
-    }
-
     /// The operations that put every unacknowledged row on disk, before the program exits.
     pub fn persist(&mut self) -> Vec<DiskOp> {
         self.spool.persist();
         self.spool.take_disk_ops()
-    }
-
-    pub fn dropped_rows(&self) -> u64 {
-        self.spool.health().rows_dropped
-    }
-
-    pub fn waiting_rows(&self) -> u64 {
-        self.spool.waiting_rows()
     }
 }
 
@@ -168,6 +136,7 @@ mod tests {
     use super::*;
     use crate::spool::SpoolLimits;
     use std::time::Duration;
+    use sysmon_wire::message::RunId;
     use sysmon_wire::metrics::{CPU_UTILIZATION, UPTIME};
 
     #[test]

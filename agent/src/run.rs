@@ -126,8 +126,8 @@ pub async fn run_observed(
     let mut outbox = shared.outbox();
     let summary = Summary {
         rows: seq,
-        dropped: outbox.dropped_rows(),
-        waiting: outbox.waiting_rows(),
+        dropped: outbox.spool.health().rows_dropped,
+        waiting: outbox.spool.waiting_rows(),
     };
     if let Some(folder) = &spool_folder {
         persist(&mut outbox, folder);
@@ -169,7 +169,7 @@ fn persist(outbox: &mut Outbox, folder: &Path) {
 
 /// Completes when every row is acknowledged, or there is no connection to wait for.
 async fn drained(shared: &Shared) {
-    while shared.outbox().is_connected() && shared.outbox().waiting_rows() > 0 {
+    while shared.outbox().is_connected() && shared.outbox().spool.waiting_rows() > 0 {
         tokio::time::sleep(DRAIN_INTERVAL).await;
     }
 }
@@ -239,7 +239,7 @@ fn apply_write_results(uplink: &Uplink) {
     }
     let mut outbox = uplink.shared.outbox();
     for append in &results {
-        outbox.appended(&append.file, append.ok);
+        outbox.spool.appended(&append.file, append.ok);
     }
 }
 
@@ -247,11 +247,11 @@ fn push(source: &mut impl Source, uplink: &Uplink, seq: u64, time: UnixMs, all_p
     let shared = &uplink.shared;
     apply_write_results(uplink);
     source.watch_processes(all_processes);
-    source.sample(time, shared.outbox().health());
+    source.sample(time, shared.outbox().spool.health());
     let ops = {
         let mut outbox = shared.outbox();
         outbox.push(seq, time, &source.row());
-        outbox.take_disk_ops()
+        outbox.spool.take_disk_ops()
     };
     if let Some((journal, _)) = &uplink.journal {
         journal.submit(ops);

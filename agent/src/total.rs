@@ -1,4 +1,4 @@
-//! A host-wide counter over devices that come and go.
+//! A host-wide counter over devices that change.
 
 use crate::board::{Board, Slot};
 

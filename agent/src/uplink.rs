@@ -199,7 +199,7 @@ impl Uplink {
     ) -> Result<FrameSender, LinkError> {
         let mut sender = FrameSender::new(connection.open_uni().await?);
         sender.set_priority(priority);
-        let run = self.shared.outbox().run();
+        let run = self.shared.outbox().spool.run();
         sender.queue(&Push::Begin { run, lane })?;
         Ok(sender)
     }
@@ -255,7 +255,7 @@ impl Uplink {
             _ => {
                 let path = folder.join(&file);
                 tracing::warn!(path = %path.display(), "spool file missing or damaged; its rows are lost");
-                self.shared.outbox().lost_file(&file);
+                self.shared.outbox().spool.lost_file(&file);
                 Some(Vec::new())
             }
         }
@@ -285,8 +285,8 @@ impl Uplink {
     fn acknowledge(&self, run: RunId, ranges: &[(u64, u64)]) {
         let (ops, is_this_run) = {
             let mut outbox = self.shared.outbox();
-            outbox.acknowledge(run, ranges);
-            (outbox.take_disk_ops(), outbox.run() == run)
+            outbox.spool.acknowledge(run, ranges);
+            (outbox.spool.take_disk_ops(), outbox.spool.run() == run)
         };
         if is_this_run {
             self.observer.acknowledged(ranges);

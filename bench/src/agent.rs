@@ -7,9 +7,8 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context;
-use sysmon_certs::{HubState, Identity};
+use sysmon_certs::Identity;
 use sysmon_client::Client;
-use sysmon_link::Connector;
 use sysmon_wire::message::{Purpose, Query, Request};
 use sysmon_wire::metrics::AGENT_SAMPLE_TIME;
 use sysmon_wire::{Label, UnixMs};
@@ -19,7 +18,7 @@ use crate::programs::{LocalHub, Running, usages};
 use crate::pty::PtyProgram;
 use crate::relay::Relay;
 use crate::report::{core_percent, mib};
-use crate::{VERSION, runtime};
+use crate::{connector, hub_state, runtime};
 
 struct Comparison {
     name: &'static str,
@@ -146,8 +145,7 @@ pub fn agent(processes: usize, span: Duration) -> anyhow::Result<String> {
     for (at, ((label, _), cost)) in measured.iter().zip(&at_rest).enumerate() {
         line(&mut out, label, cost, at == 0)?;
     }
-    let owner =
-        HubState::new(Path::new(&hub.state), &sysmon_clock::Random::system()).existing_owner()?;
+    let owner = hub_state(&hub.state).existing_owner()?;
     let follow = || follow_processes(&owner, &hub.address, span);
     let shown = measure(&measured, &relay, span, follow)?;
     if let Some(cost) = shown.first() {
@@ -204,7 +202,7 @@ fn measure(
 
 fn follow_processes(owner: &Identity, hub: &str, span: Duration) {
     let follow = async {
-        let connector = Connector::new(owner, VERSION, &sysmon_clock::Clock::system())?;
+        let connector = connector(owner)?;
         let session = connector.connect(hub, Purpose::View).await?;
         let request = Request::Processes {
             host: Label::new("a"),
@@ -226,7 +224,7 @@ fn follow_processes(owner: &Identity, hub: &str, span: Duration) {
 /// The number of series, and the time that one sample takes in milliseconds.
 fn sampling(owner: &Identity, hub: &str) -> anyhow::Result<(u32, f64)> {
     runtime()?.block_on(async {
-        let connector = Connector::new(owner, VERSION, &sysmon_clock::Clock::system())?;
+        let connector = connector(owner)?;
         let client = Client::connect(&connector, hub).await?;
         let picture = client.fleet(None).await?;
         let series = picture

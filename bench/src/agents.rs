@@ -11,7 +11,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::VERSION;
+use crate::connector;
 use crate::progress::Progress;
 use crate::tally::{AgentObserver, Tally};
 
@@ -36,13 +36,7 @@ pub(crate) fn connectors(
             Some(shared) if connectors.len() % AGENTS_PER_SOCKET != 0 => {
                 shared.with_identity(&identity)?
             }
-            _ => socket
-                .insert(Connector::new(
-                    &identity,
-                    VERSION,
-                    &sysmon_clock::Clock::system(),
-                )?)
-                .clone(),
+            _ => socket.insert(connector(&identity)?).clone(),
         });
         progress.update(connectors.len());
     }

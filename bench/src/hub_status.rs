@@ -4,12 +4,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
-use sysmon_certs::HubState;
 use sysmon_client::Client;
 use sysmon_link::Connector;
 use sysmon_wire::metrics::{HUB_CPU_TIME, HUB_MEMORY_USAGE, HUB_REFUSED};
 
-use crate::VERSION;
+use crate::{connector, hub_state};
 
 pub(crate) struct HubStatus {
     connector: Connector,
@@ -25,11 +24,11 @@ pub(crate) struct HubFigures {
 
 impl HubStatus {
     pub(crate) fn new(hub: &str, state: &Path) -> anyhow::Result<Self> {
-        let owner = HubState::new(state, &sysmon_clock::Random::system())
+        let owner = hub_state(state)
             .existing_owner()
             .with_context(|| format!("{} is not the state directory of a hub", state.display()))?;
         Ok(Self {
-            connector: Connector::new(&owner, VERSION, &sysmon_clock::Clock::system())?,
+            connector: connector(&owner)?,
             hub: hub.to_owned(),
         })
     }

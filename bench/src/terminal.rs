@@ -6,14 +6,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, bail};
-use sysmon_agent::run::AgentOptions;
 use sysmon_agent::simulated::Simulated;
-use sysmon_agent::spool::SpoolLimits;
-use sysmon_certs::{HubState, Identity, PeerName};
+use sysmon_certs::{Identity, PeerName};
 use sysmon_client::Client;
-use sysmon_clock::{Clock, Random};
 use sysmon_config::time::parse_span;
-use sysmon_link::Connector;
 use tokio::sync::{oneshot, watch};
 
 use crate::agents::{connect, connectors};
@@ -23,7 +19,7 @@ use crate::programs::{LocalHub, program};
 use crate::pty::{PtyProgram, Size};
 use crate::report::{Times, core_percent, mib};
 use crate::tally::Tally;
-use crate::{VERSION, runtime};
+use crate::{agent_options, connector, hub_state, runtime};
 
 /// Other programs that are measured too where they are installed; each shows one host.
 const COMPARISONS: [&str; 3] = ["btop", "btm", "socktop"];
@@ -279,21 +275,11 @@ impl RunningFleet {
         hub: &LocalHub,
         newest: &Arc<Newest>,
     ) -> anyhow::Result<Self> {
-        let state = HubState::new(Path::new(&hub.state), &sysmon_clock::Random::system());
+        let state = hub_state(&hub.state);
         let authority = state.existing_authority()?;
         let simulated = move |at: usize| Simulated::new(at as u64).with_past(options.past);
-        let agent = AgentOptions {
-            hub: hub.address.clone(),
-            interval: Duration::from_secs(1),
-            spool: SpoolLimits {
-                memory_bytes: 64 << 20,
-                disk_bytes: 0,
-                age: options.past + Duration::from_hours(1),
-            },
-            clock: Clock::system(),
-            random: Random::system(),
-            state: None,
-        };
+        let mut agent = agent_options(&hub.address, Duration::from_secs(1), 64 << 20);
+        agent.spool.age += options.past;
         let (stop, stopped) = watch::channel(false);
         let (up, is_up) = oneshot::channel();
         let newest = Arc::clone(newest);
@@ -337,7 +323,7 @@ impl RunningFleet {
 fn wait_for_past(owner: &Identity, hub: &str, options: TerminalOptions) -> anyhow::Result<()> {
     let end = Instant::now() + PAST_TIMEOUT.0 + PAST_TIMEOUT.1 * options.hosts as u32;
     runtime()?.block_on(async {
-        let connector = Connector::new(owner, VERSION, &sysmon_clock::Clock::system())?;
+        let connector = connector(owner)?;
         let client = Client::connect(&connector, hub).await?;
         while Instant::now() < end {
             let picture = client.fleet(None).await?;

@@ -122,33 +122,22 @@ impl Hwmon {
         let mut hottest = None;
         for sensor in &mut self.sensors {
             let value = sensor.file.read_i64(context.buffer);
-            match value.filter(|v| !sensor.is_temperature || PLAUSIBLE.contains(v)) {
-                Some(value) => {
-                    context.board.set(sensor.slot, value);
-                    if sensor.is_temperature {
-                        hottest = hottest.max(Some(value));
-                    }
-                }
-                None => context.board.clear(sensor.slot),
+            let value = value.filter(|v| !sensor.is_temperature || PLAUSIBLE.contains(v));
+            context.board.set_or_clear(sensor.slot, value);
+            if sensor.is_temperature {
+                hottest = hottest.max(value);
             }
         }
         if let Some(slot) = self.hottest {
-            match hottest {
-                Some(value) => context.board.set(slot, value),
-                None => context.board.clear(slot),
-            }
+            context.board.set_or_clear(slot, hottest);
         }
     }
 }
 
 impl Sensor {
     fn update_limit(&self, board: &mut Board) {
-        let Some((path, slot)) = &self.limit else {
-            return;
-        };
-        match read_limit(path) {
-            Some(limit) => board.set(*slot, limit),
-            None => board.clear(*slot),
+        if let Some((path, slot)) = &self.limit {
+            board.set_or_clear(*slot, read_limit(path));
         }
     }
 }

@@ -87,10 +87,8 @@ impl Interfaces {
                 if !file.exists() {
                     continue;
                 }
-                match file.read_i64(context.buffer) {
-                    Some(value) if value >= 0 => context.board.set(*slot, value),
-                    _ => context.board.clear(*slot),
-                }
+                let value = file.read_i64(context.buffer).filter(|value| *value >= 0);
+                context.board.set_or_clear(*slot, value);
             }
         }
     }
