@@ -142,23 +142,14 @@ impl Filesystems {
                 worst = worst.max(Some(utilization));
             }
         }
-        match worst {
-            Some(permille) => board.set(self.worst, permille),
-            None => board.clear(self.worst),
+        board.set_or_clear(self.worst, worst);
+        let points = spaces.iter().map(|(mount, _)| mount.point.clone());
+        let mounted: Vec<Label> = points.collect();
+        let unmounted = self.mounted.iter().filter(|point| !mounted.contains(point));
+        for slots in unmounted.filter_map(|point| self.slots.get(point)) {
+            slots.clear(board);
         }
-        for unmounted in self
-            .mounted
-            .iter()
-            .filter(|point| !spaces.iter().any(|(m, _)| m.point == **point))
-        {
-            if let Some(slots) = self.slots.get(unmounted) {
-                slots.clear(board);
-            }
-        }
-        self.mounted = spaces
-            .iter()
-            .map(|(mount, _)| mount.point.clone())
-            .collect();
+        self.mounted = mounted;
     }
 }
 
@@ -200,13 +191,9 @@ impl Slots {
             self.utilization,
         ];
         let inodes = [self.inodes_limit, self.inodes_used, self.inodes_free];
-        space
-            .iter()
-            .chain(&inodes)
-            .for_each(|slot| board.clear(*slot));
-        [self.read_only, self.unreachable]
-            .iter()
-            .for_each(|slot| board.clear(*slot));
+        let flags = [self.read_only, self.unreachable];
+        let all = space.into_iter().chain(inodes).chain(flags);
+        all.for_each(|slot| board.clear(slot));
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use nvml_wrapper::Nvml;
 use sysmon_wire::Label;
 use sysmon_wire::metrics::{
-    GPU_MEMORY_LIMIT, GPU_MEMORY_USAGE, GPU_UTILIZATION, POWER, TEMPERATURE,
+    GPU_MEMORY_LIMIT, GPU_MEMORY_USAGE, GPU_UTILIZATION, Metric, POWER, TEMPERATURE,
 };
 
 use super::background::{Background, Reading};
@@ -43,20 +43,14 @@ impl Cards {
                 continue;
             }
             let id = ("hw.id", name.as_str());
-            let memory = |file: &str| KernelFile::open(&device.join(file));
-            cards.push([
-                (busy, board.slot(GPU_UTILIZATION.series(&[id])), 10),
-                (
-                    memory("mem_info_vram_total"),
-                    board.slot(GPU_MEMORY_LIMIT.series(&[id])),
-                    1,
-                ),
-                (
-                    memory("mem_info_vram_used"),
-                    board.slot(GPU_MEMORY_USAGE.series(&[id])),
-                    1,
-                ),
-            ]);
+            let mut memory = |file: &str, metric: Metric| {
+                let file = KernelFile::open(&device.join(file));
+                (file, board.slot(metric.series(&[id])), 1)
+            };
+            let limit = memory("mem_info_vram_total", GPU_MEMORY_LIMIT);
+            let usage = memory("mem_info_vram_used", GPU_MEMORY_USAGE);
+            let busy = (busy, board.slot(GPU_UTILIZATION.series(&[id])), 10);
+            cards.push([busy, limit, usage]);
         }
         Self { cards }
     }
