@@ -102,6 +102,6 @@ mod tests {
         let error = load(&state, Some(&other), &local, &clock)
             .unwrap_err()
             .to_string();
-        assert!(error.contains("is of agent a, not of agent b"), "{error}");
+        assert!(error.contains("is for agent a, not for agent b"), "{error}");
     }
 }
