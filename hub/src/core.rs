@@ -1,6 +1,5 @@
 //! The fleet, its events and its alerts as one state: rows go in here.
 
-use sysmon_alerts::baseline::Baseline;
 use sysmon_alerts::engine::{Engine, HostCheck, HostRow};
 use sysmon_alerts::rule::Rule;
 use sysmon_alerts::{Alert, HostId, Transition};
@@ -24,8 +23,8 @@ const CLOCK_EVENT_MS: i64 = 2_000;
 pub struct Core {
     /// Hosts and their rows. Rows are appended by [`Core::apply`], which evaluates the rules too.
     pub fleet: Fleet,
-    engine: Engine,
-    events: EventLog,
+    pub engine: Engine,
+    pub events: EventLog,
     /// When silent hosts were last reviewed, and since when the hub has been running without an outage.
     reviewed: Option<(UnixMs, UnixMs)>,
     transitions: Vec<Transition>,
@@ -103,14 +102,6 @@ impl Core {
         Ok(())
     }
 
-    pub fn missing_baselines(&self, hour: i64, hosts_max: usize) -> Vec<(HostId, Vec<u32>)> {
-        self.engine.missing_baselines(hour, hosts_max)
-    }
-
-    pub fn set_baseline(&mut self, id: HostId, series: u32, hour: i64, baseline: Option<Baseline>) {
-        self.engine.set_baseline(id, series, hour, baseline);
-    }
-
     pub fn take_transitions(&mut self) -> Vec<Transition> {
         std::mem::take(&mut self.transitions)
     }
@@ -131,10 +122,6 @@ impl Core {
             host.alerts = self.engine.of_host(id, &host.name);
         }
         self.fleet.touch_line(id);
-    }
-
-    pub fn events(&self) -> &EventLog {
-        &self.events
     }
 
     fn add_event(&mut self, id: HostId, time: UnixMs, kind: EventKind, text: &str) {
@@ -271,10 +258,6 @@ impl Core {
         if let Ok(id) = self.host_id(&stored.name) {
             self.fleet.restore(id, stored);
         }
-    }
-
-    pub fn restore_event(&mut self, event: Event) {
-        self.events.restore(event);
     }
 }
 

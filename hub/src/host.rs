@@ -81,11 +81,12 @@ pub struct Host {
     runs: VecDeque<(RunId, SeqSet)>,
     summary: [Option<u32>; SUMMARY],
     present: Present,
-    last_arrival: Option<UnixMs>,
+    /// By the hub's clock.
+    pub last_arrival: Option<UnixMs>,
     /// Start of the present hour of events, and how many it has.
     events: (UnixMs, u32),
     duplicate_rows: u64,
-    refused_rows: u64,
+    pub refused_rows: u64,
     /// Late rows that were not sealed at the last call of [`Host::settle`].
     late_rows: u32,
     unsaved: Unsaved,
@@ -281,14 +282,6 @@ impl Host {
         Ok(is_late_over || is_silent)
     }
 
-    pub fn count_refused_row(&mut self) {
-        self.refused_rows += 1;
-    }
-
-    pub fn arrived(&mut self, now: UnixMs) {
-        self.last_arrival = Some(now);
-    }
-
     /// Counts an event; false if the host has had so many in this hour that it would crowd out the others.
     pub fn counts_event(&mut self) -> bool {
         let now = self.last_arrival.unwrap_or(UnixMs(0));
@@ -315,11 +308,6 @@ impl Host {
             }
         };
         Some(Duration::from_millis((now - since).max(0).unsigned_abs()))
-    }
-
-    /// When rows last arrived, by the hub's clock.
-    pub fn last_arrival(&self) -> Option<UnixMs> {
-        self.last_arrival
     }
 
     /// Whether a row is newer than the present one: within a run by its sequence number, because the machine's clock

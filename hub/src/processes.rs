@@ -22,7 +22,7 @@ const FIELDS: usize = 6;
 pub struct HostProcesses {
     identities: HashMap<i64, (ProcessIdentity, UnixMs)>,
     ranks: Ranks,
-    table: Option<(UnixMs, Vec<Process>)>,
+    pub table: Option<(UnixMs, Vec<Process>)>,
 }
 
 /// Bytes that a process uses in a message at most.
@@ -91,15 +91,6 @@ impl HostProcesses {
         let fit = fit.count();
         processes.truncate(fit);
         self.table = Some((time, processes));
-    }
-
-    pub fn table(&self) -> Option<&(UnixMs, Vec<Process>)> {
-        self.table.as_ref()
-    }
-
-    /// Drops the table, once nobody demands it.
-    pub fn drop_table(&mut self) {
-        self.table = None;
     }
 
     /// The series of all ranks, for reading them from the ring; `u32::MAX`, which no ring has, where one is missing.

@@ -57,8 +57,8 @@ impl Context {
         let address = self.state.address().map_err(anyhow::Error::from)?;
         let address = address.to_string();
         let answer = runtime()?.block_on(async {
-            let connector = Connector::new(&owner, VERSION, &sysmon_clock::Clock::system())
-                .map_err(anyhow::Error::from)?;
+            let connector =
+                Connector::new(&owner, VERSION, &self.clock).map_err(anyhow::Error::from)?;
             let answered = async {
                 let client = Client::connect(&connector, &address).await?;
                 requests(&client).await

@@ -28,7 +28,7 @@ pub(crate) fn serve(context: &Context) -> Result<(), Failure> {
         let hub = BoundHub::bind(options(context, &context.config)?, &identity)
             .map_err(anyhow::Error::from)?;
         announce(context, &hub)?;
-        let reloads = reload_on_hangup(context, Arc::clone(hub.hub()), hangups);
+        let reloads = reload_on_hangup(context, Arc::clone(&hub.hub), hangups);
         let stop = async {
             tokio::select! {
                 () = end_signal() => notify::stopping(),

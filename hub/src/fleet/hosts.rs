@@ -52,10 +52,6 @@ impl HostTable {
         ids.zip(&mut self.hosts)
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.hosts.len()
-    }
-
     /// How many are machines rather than hubs.
     pub(super) fn machines(&self) -> usize {
         self.machines

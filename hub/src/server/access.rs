@@ -44,14 +44,14 @@ pub(super) struct AccessControl {
     options: AccessOptions,
     clock: Clock,
     /// Validity in days of certificates issued from now on.
-    days: AtomicU32,
+    pub(super) days: AtomicU32,
     /// Revoked serial numbers, and when their file was last modified.
     revoked: Mutex<(HashSet<String>, Option<SystemTime>)>,
     /// Serial number and connection of every open session.
     sessions: Mutex<HashMap<u64, (String, Connection)>>,
     failed_joins: RateLimiter<IpAddr>,
     renewals: RateLimiter<Peer>,
-    audit: Audit,
+    pub(super) audit: Audit,
     /// When the certificate authority was last replaced, and when the hub's own certificate was last checked.
     own_checked: Mutex<(Option<SystemTime>, Instant)>,
 }
@@ -154,14 +154,6 @@ impl AccessControl {
             authority: Blob(signed.authority_pem.into_bytes()),
             certificate: Blob(signed.certificate_pem.into_bytes()),
         })
-    }
-
-    pub(super) fn audit(&self) -> &Audit {
-        &self.audit
-    }
-
-    pub(super) fn set_days(&self, days: u32) {
-        self.days.store(days, Ordering::Relaxed);
     }
 
     /// Reads the revoked certificates if their file changed, and closes their connections.
@@ -367,7 +359,7 @@ mod tests {
         assert!(
             ask(first.secret(), "db-2")
                 .unwrap_err()
-                .contains("not known")
+                .contains("unknown token")
         );
         let second = token(None);
         assert!(

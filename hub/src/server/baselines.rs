@@ -61,7 +61,8 @@ async fn read_some(hub: &Arc<Hub>) -> bool {
     let mut core = hub.core();
     for (host, baselines) in found {
         for ((series, _), baseline) in host.series.iter().zip(baselines) {
-            core.set_baseline(host.id, *series, host.hour, baseline);
+            core.engine
+                .set_baseline(host.id, *series, host.hour, baseline);
         }
     }
     is_more
@@ -70,10 +71,10 @@ async fn read_some(hub: &Arc<Hub>) -> bool {
 /// Hosts with baselines that rules need now or soon.
 fn missing(core: &Core, now: UnixMs) -> Vec<Missing> {
     let (present, soon) = (hour(now), hour(now + AHEAD_MS));
-    let mut missing = core.missing_baselines(present, HOSTS_MAX);
+    let mut missing = core.engine.missing_baselines(present, HOSTS_MAX);
     let mut hour = present;
     if missing.is_empty() && soon != present {
-        missing = core.missing_baselines(soon, HOSTS_MAX);
+        missing = core.engine.missing_baselines(soon, HOSTS_MAX);
         hour = soon;
     }
     let of_host = |(id, series): (HostId, Vec<u32>)| {
@@ -176,7 +177,7 @@ mod tests {
         );
         let later = find(&core, now + 2 * 3_600_000);
         assert_eq!((later.low, later.high), (0.1, 0.1));
-        core.set_baseline(id, 0, hour(now), Some(noon));
+        core.engine.set_baseline(id, 0, hour(now), Some(noon));
         assert!(missing(&core, now + 60_000).is_empty());
         assert_eq!(
             missing(&core, now + 55 * 60_000)[0].hour,

@@ -41,7 +41,7 @@ pub(super) const CONNECTIONS_PER_CERTIFICATE_MAX: usize = 64;
 /// A hub that listens but does not serve yet.
 #[derive(Debug)]
 pub struct BoundHub {
-    hub: Arc<Hub>,
+    pub hub: Arc<Hub>,
     listener: Listener,
     identity: Identity,
     metrics: Option<TcpListener>,
@@ -50,7 +50,7 @@ pub struct BoundHub {
 impl BoundHub {
     /// Opens the sockets and restores what the history holds; peers can connect from here on.
     pub fn bind(options: HubOptions, identity: &Identity) -> Result<Self, StartError> {
-        let listener = Listener::bind(options.listen, identity, &sysmon_clock::Clock::system())?;
+        let listener = Listener::bind(options.listen, identity, &options.clock)?;
         let listen = |address| {
             metrics::bind(address).map_err(|source| StartError::Metrics { address, source })
         };
@@ -104,10 +104,6 @@ impl BoundHub {
             identity: identity.clone(),
             metrics,
         })
-    }
-
-    pub fn hub(&self) -> &Arc<Hub> {
-        &self.hub
     }
 
     pub fn address(&self) -> Option<SocketAddr> {

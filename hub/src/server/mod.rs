@@ -43,7 +43,7 @@ use history::Readers;
 use limits::Slots;
 pub use listen::BoundHub;
 pub use options::{AlertOptions, HistoryOptions, HubOptions, StartError};
-pub use relay::{AlertWords, EdgeOptions, Share};
+pub use relay::{EdgeOptions, Share};
 
 #[derive(Debug)]
 pub struct Hub {
@@ -110,7 +110,7 @@ impl Hub {
         self.notifier
             .reconfigure(notifier.routes, notifier.maintenance);
         if let (Some(access), Some(options)) = (&self.access, options.access) {
-            access.set_days(options.days);
+            access.days.store(options.days, Ordering::Relaxed);
         }
         self.edges.send_if_modified(|edges| {
             let is_new = *edges != options.edges;
@@ -154,7 +154,7 @@ impl Hub {
             None => entry,
         };
         match &self.access {
-            Some(access) => access.audit().refused(entry, self.clock.instant()),
+            Some(access) => access.audit.refused(entry, self.clock.instant()),
             None => tracing::warn!(peer = %entry.who, from = %entry.from, reason, "refused"),
         }
     }

@@ -99,7 +99,7 @@ pub(super) fn open(
         tracing::info!(hosts, path = %options.path.display(), "history restored");
     }
     for event in store.events()? {
-        core.restore_event(event);
+        core.events.restore(event);
     }
     recall(&options.path, core, clock);
     Worker::start(store, &options.path, options.limits, clock.clone())

@@ -25,7 +25,7 @@ use super::{Hub, certificates};
 use crate::VERSION;
 use crate::fleet::HostId;
 use crate::view::{SparkRequest, empty, fleet_changes, fleet_picture};
-pub use policy::{AlertWords, EdgeOptions, Share};
+pub use policy::{EdgeOptions, Share};
 use redaction::{Redaction, Withdrawn};
 use schedule::Schedule;
 
@@ -48,7 +48,7 @@ pub(super) async fn run(
         // Dropping it at the end of the round aborts the sessions.
         let mut sessions = JoinSet::new();
         if !present.edges.is_empty() {
-            match Connector::new(&own, VERSION, &sysmon_clock::Clock::system()) {
+            match Connector::new(&own, VERSION, &hub.clock) {
                 Ok(connector) => {
                     for edge in present.edges.iter().cloned() {
                         let (hub, present) = (Arc::clone(hub), Arc::clone(&present));
