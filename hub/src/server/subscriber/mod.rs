@@ -106,13 +106,11 @@ async fn answer(
         }
         Request::Alerts => Ok(sender.send(&Reply::Alerts(hub.alerts())).await?),
         Request::Acknowledge { host, rule, note } => {
-            let rule = rule.as_ref().map(Label::as_str);
-            let alerts = hub.acknowledge(by, host.as_str(), rule, note.as_str());
+            let alerts = hub.acknowledge(by, &host, rule.as_ref(), Some(note));
             Ok(sender.send(&Reply::Alerts(alerts)).await?)
         }
         Request::Unacknowledge { host, rule } => {
-            let rule = rule.as_ref().map(Label::as_str);
-            let alerts = hub.unacknowledge(by, host.as_str(), rule);
+            let alerts = hub.acknowledge(by, &host, rule.as_ref(), None);
             Ok(sender.send(&Reply::Alerts(alerts)).await?)
         }
         Request::Status => Ok(sender.send(&Reply::Status(hub.status())).await?),
