@@ -16,7 +16,6 @@ use crate::host::HostKind;
 /// Time without a review of silent hosts after which the hub itself was stopped.
 const OUTAGE_MS: i64 = 10_000;
 
-/// A clock offset that changes by at least this is an event.
 const CLOCK_EVENT_MS: i64 = 2_000;
 
 #[derive(Debug)]
@@ -46,7 +45,6 @@ impl Core {
         self.engine = Engine::new(rules, firing);
     }
 
-    /// Replaces the rules; those that stay keep their state.
     pub fn replace_rules(&mut self, rules: Vec<Rule>) {
         self.transitions.extend(self.engine.replace(rules));
         let of_host = |(id, name): (HostId, &Label)| (id, self.engine.of_host(id, name));
@@ -150,7 +148,6 @@ impl Core {
         Ok(id)
     }
 
-    /// Sets how far a host's clock is ahead of the hub's.
     pub fn set_clock_offset(&mut self, id: HostId, offset_ms: i64, now: UnixMs) {
         let Some(before) = self.fleet.set_clock_offset(id, offset_ms) else {
             return;

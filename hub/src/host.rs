@@ -30,7 +30,6 @@ const MISSED_MS: i64 = 86_400_000;
 /// A row this far ahead of now is from a wrong clock.
 const AHEAD_MS: i64 = 5_000;
 
-/// Silence after which a host's unsealed rows are sealed.
 const SETTLED_MS: i64 = 1_800_000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +67,6 @@ pub struct Host {
     pub past_changed: u64,
     /// By its silence at the last review.
     pub state: HostState,
-    /// Whether an event records that it went offline.
     pub is_away: bool,
     pub processes: HostProcesses,
     pub notes: Vec<Label>,
@@ -81,7 +79,6 @@ pub struct Host {
     runs: VecDeque<(RunId, SeqSet)>,
     summary: [Option<u32>; SUMMARY],
     present: Present,
-    /// By the hub's clock.
     pub last_arrival: Option<UnixMs>,
     /// Start of the present hour of events, and how many it has.
     events: (UnixMs, u32),
@@ -95,7 +92,6 @@ pub struct Host {
 #[derive(Debug, Default)]
 struct Unsaved {
     facts: bool,
-    /// How many of the series the history has.
     series_saved: usize,
     processes: Vec<(ProcessIdentity, UnixMs)>,
     runs: Vec<RunId>,
@@ -201,7 +197,6 @@ impl Host {
         new
     }
 
-    /// Sets what the agent reports about the machine; true if that is new.
     pub fn set_facts(&mut self, facts: HostFacts) -> bool {
         let is_new = self.facts != facts;
         if is_new {
@@ -319,7 +314,6 @@ impl Host {
         }
     }
 
-    /// Sets the newest row's values as the present summary.
     pub fn observe(&mut self, time: UnixMs, row: Option<(RunId, u64)>, values: &[i64]) {
         let raw = self.summary.map(|slot| {
             slot.and_then(|index| values.get(index as usize).copied())

@@ -25,7 +25,6 @@ pub struct HostProcesses {
     pub table: Option<(UnixMs, Vec<Process>)>,
 }
 
-/// Bytes that a process uses in a message at most.
 fn bytes_of(process: &Process) -> usize {
     const NUMBERS: usize = 80;
     let identity = &process.identity;
@@ -37,7 +36,6 @@ fn bytes_of(process: &Process) -> usize {
 struct Ranks([[Option<u32>; FIELDS]; RANKED_PROCESSES]);
 
 impl HostProcesses {
-    /// Notes a new series if it belongs to a rank.
     pub fn note_series(&mut self, index: u32, key: &SeriesKey) {
         let rank = key.attribute("sysmon.rank");
         let rank = rank.and_then(|rank| rank.as_str().parse::<usize>().ok());
@@ -99,7 +97,6 @@ impl HostProcesses {
         all.map(|index| index.unwrap_or(u32::MAX)).collect()
     }
 
-    /// The processes in a row's values, which are in the order of [`Self::series`].
     pub fn of_values(&self, values: &[i64]) -> Vec<Process> {
         let process = |place: &[i64]| {
             let [id, numbers @ ..] = place else {

@@ -21,7 +21,6 @@ use sysmon_link::Connector;
 
 use args::Args;
 
-/// How long a running hub may take to answer most requests.
 pub(crate) const ANSWER_MAX: Duration = Duration::from_secs(5);
 
 pub(crate) struct Context {

@@ -74,7 +74,6 @@ async fn reload_on_hangup(context: &Context, hub: Arc<Hub>, mut hangups: Hangups
     }
 }
 
-/// Applies the configuration as it is now, or nothing of it if it is invalid.
 fn reload(context: &Context, old: &Config, hub: &Hub) -> Result<Config, Failure> {
     let new = context.args.common.load()?;
     let options = options(context, &new)?;

@@ -97,7 +97,6 @@ impl Fleet {
         }
     }
 
-    /// Applies other limits, evicting at once what exceeds them.
     pub fn set_options(&mut self, options: FleetOptions, now: UnixMs) {
         self.options = options;
         let horizon = self.horizon(now);
@@ -123,7 +122,6 @@ impl Fleet {
         }
     }
 
-    /// Adds a host whose name is new.
     pub(crate) fn add(&mut self, name: &Label) -> Result<HostId, FleetError> {
         let kind = HostKind::of_name(name);
         // The hub's own figures use up no machine's slot.
@@ -154,7 +152,6 @@ impl Fleet {
         self.hosts.get_mut(id)
     }
 
-    /// All hosts in the order they were added, hubs included.
     pub fn hosts(&self) -> impl Iterator<Item = (HostId, &Host)> {
         self.hosts.iter()
     }

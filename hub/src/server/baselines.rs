@@ -21,7 +21,6 @@ const AHEAD_MS: i64 = 600_000;
 
 const HOSTS_MAX: usize = 100;
 
-/// A host with series whose baselines of an hour are missing.
 #[derive(Clone, Debug)]
 struct Missing {
     id: HostId,
@@ -68,7 +67,6 @@ async fn read_some(hub: &Arc<Hub>) -> bool {
     is_more
 }
 
-/// Hosts with baselines that rules need now or soon.
 fn missing(core: &Core, now: UnixMs) -> Vec<Missing> {
     let (present, soon) = (hour(now), hour(now + AHEAD_MS));
     let mut missing = core.engine.missing_baselines(present, HOSTS_MAX);

@@ -38,7 +38,6 @@ const CHALLENGE_FROM: usize = 64;
 /// Connections of one certificate at once: an operator has a few terminals, an agent has one connection.
 pub(super) const CONNECTIONS_PER_CERTIFICATE_MAX: usize = 64;
 
-/// A hub that listens but does not serve yet.
 #[derive(Debug)]
 pub struct BoundHub {
     pub hub: Arc<Hub>,
@@ -178,7 +177,6 @@ async fn accept(hub: &Arc<Hub>, listener: &Listener) {
     }
 }
 
-/// Looks for silent hosts and revoked certificates, and seals idle rows.
 async fn review(hub: &Hub) {
     let mut timer = tokio::time::interval(REVIEW_INTERVAL);
     timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

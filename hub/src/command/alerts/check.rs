@@ -15,7 +15,6 @@ use sysmon_wire::{Label, UnixMs};
 use super::super::options::{alert_options, known_hosts};
 use super::super::{Context, counted, span_ms};
 
-/// How long the hub may take to answer all queries.
 const ANSWER_MAX: Duration = Duration::from_secs(120);
 
 const EPISODES_MAX: usize = 50;
@@ -108,7 +107,6 @@ async fn series(client: &Client, queries: Vec<Query>) -> Result<Vec<Points>, Cli
     Ok(series)
 }
 
-/// When and for how long the rule would have been firing.
 fn describe(episodes: &[Episode], now: UnixMs) -> String {
     if episodes.is_empty() {
         return "it would not have fired\n".to_owned();

@@ -55,7 +55,6 @@ impl EdgeOptions {
         )
     }
 
-    /// Whether the metric at an index of [`ALIASES`] is shown.
     pub(super) fn shows(&self, place: usize) -> bool {
         let alias = ALIASES.get(place).map(|alias| alias.alias);
         let chosen = |names: &Vec<String>| names.iter().any(|name| Some(name.as_str()) == alias);

@@ -9,7 +9,6 @@ use sysmon_wire::{ABSENT, HostFacts, Label};
 
 use super::policy::EdgeOptions;
 
-/// A host that was shown may no longer be shown.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Withdrawn;
 

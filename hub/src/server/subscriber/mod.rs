@@ -35,7 +35,6 @@ const COALESCE: Duration = Duration::from_millis(20);
 
 const PAST_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Serves a subscriber until it leaves; returns the reason.
 pub(super) async fn serve(hub: &Arc<Hub>, session: PeerSession) -> LinkError {
     let connection = session.connection;
     let who = Arc::new(session.certificate);
@@ -162,7 +161,6 @@ async fn refuse(sender: &mut FrameSender, reason: &str) -> Result<(), LinkError>
         .await
 }
 
-/// Looks a host up for a request; the error is the reason for its refusal.
 fn find(hub: &Hub, name: &Label) -> Result<HostId, RequestError> {
     let found = hub.core().fleet.find(name.as_str());
     found.ok_or_else(|| RequestError::Refused(format!("there is no host {name:?}")))

@@ -18,7 +18,6 @@ use crate::view::PAST_REACH_MS;
 /// waits for the next of them.
 const PAUSE: Duration = Duration::from_millis(900);
 
-/// Sends the list of a past moment once, or of now again and again.
 pub(super) async fn watch(
     hub: &Arc<Hub>,
     host: Option<&Label>,
