@@ -142,7 +142,7 @@ mod tests {
         });
         core.track_unsaved();
         core.set_rules(
-            vec!["odd: cpu unlike its week".parse().unwrap()],
+            vec!["odd: cpu deviates from baseline".parse().unwrap()],
             Vec::new(),
         );
         let id = host_with_cpu(&mut core, "a");
