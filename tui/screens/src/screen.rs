@@ -13,15 +13,15 @@ use crate::subscriptions::{Subscription, Topic};
 /// What a screen asks of the application.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Shows a remark in the footer.
     Remark(String),
     /// Goes to a mode; back leads here.
     Enter(Mode),
-    /// Opens a host.
     Open(Label),
     /// Opens a process among those of its host; back leads here.
-    OpenProcess { host: Label, pid: u32 },
-    /// Opens a host at a moment.
+    OpenProcess {
+        host: Label,
+        pid: u32,
+    },
     OpenAt {
         host: Label,
         at: UnixMs,
@@ -52,7 +52,6 @@ pub trait Screen {
         None
     }
 
-    /// Moves the selection, or scrolls.
     fn scroll(&mut self, _rows: isize, _context: &Context) {}
 
     /// Keeps the selected row visible.
@@ -65,10 +64,9 @@ pub trait Screen {
     /// Follows the clock and the context before [`Self::subscriptions`] is called.
     fn refresh(&mut self, _context: &Context) {}
 
-    /// Declares the requests this screen needs.
     fn subscriptions(&self, _context: &Context, _wanted: &mut Vec<Subscription>) {}
 
-    /// Receives a reply to one of them; `None` means that the hub sends no more. `is_first` is set for the first reply.
+    /// Receives a reply to one of them; `None` is the end of the replies. `is_first` is set for the first reply.
     fn reply(
         &mut self,
         _topic: Topic,
@@ -82,7 +80,6 @@ pub trait Screen {
     /// Forgets what is pending on a connection that was lost.
     fn disconnected(&mut self) {}
 
-    /// The filter of its list, if it has one.
     fn filter(&self) -> Option<String> {
         None
     }
@@ -94,7 +91,6 @@ pub trait Screen {
         false
     }
 
-    /// Names of the orders of its list.
     fn sorts(&self) -> Vec<&'static str> {
         Vec::new()
     }
@@ -108,7 +104,6 @@ pub trait Screen {
         None
     }
 
-    /// What the screen shows, for export.
     fn records(&self, _context: &Context) -> Option<Records> {
         None
     }

@@ -3,7 +3,6 @@
 use ratatui::style::{Color, Modifier, Style};
 pub use sysmon_config::Theme as ThemeName;
 
-/// How bad something is, least first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     None,
@@ -20,28 +19,20 @@ impl From<sysmon_wire::message::Severity> for Severity {
     }
 }
 
-/// The styles of everything on screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Theme {
-    /// Plain values.
     pub text: Style,
     /// Labels and what matters less.
     pub dim: Style,
     pub title: Style,
     pub graph: Style,
-    /// A second graph beside the first.
     pub graph_second: Style,
-    /// The line at the top while live.
     pub header: Style,
-    /// The line at the top while showing the past.
     pub header_past: Style,
-    /// The row or word that is selected.
     pub selected: Style,
-    /// Keys in footer and help.
     pub key: Style,
     warning: Style,
     critical: Style,
-    /// Draw with ASCII characters only.
     pub ascii: bool,
 }
 
@@ -127,7 +118,6 @@ impl Theme {
         }
     }
 
-    /// The style of a value that is this bad.
     pub fn severity(&self, severity: Severity) -> Style {
         match severity {
             Severity::None => self.text,

@@ -11,7 +11,6 @@ use crate::feed::HubEvent;
 use crate::keys::Mode;
 use crate::subscriptions::Topic;
 
-/// Handles a message.
 pub fn update(state: &mut State, message: Message) -> Vec<Effect> {
     let mut effects = handle(state, message);
     for screen in state.screens.all_mut() {
@@ -98,7 +97,7 @@ fn receive(state: &mut State, event: HubEvent) -> Vec<Effect> {
     Vec::new()
 }
 
-/// Delivers a reply to its screen; `None` means that the hub sends no more.
+/// Delivers a reply to its screen; `None` is the end of the replies.
 pub fn deliver(
     state: &mut State,
     topic: Topic,

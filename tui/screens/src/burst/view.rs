@@ -54,7 +54,6 @@ const PARTS: [Part; 4] = [
     },
 ];
 
-/// The time that the charts show.
 struct Frame {
     points: usize,
     step_ms: i64,

@@ -101,7 +101,6 @@ impl Screen for Compare {
         Some((name.clone(), format!("{name}  {alias} {text}  {clock}")))
     }
 
-    /// Every point at its own time.
     fn records(&self, context: &Context) -> Option<Records> {
         let of_line = |line: &CompareLine| {
             let point = |(time, value): (UnixMs, f64)| {

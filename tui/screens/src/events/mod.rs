@@ -19,14 +19,12 @@ use crate::subscriptions::{Subscription, Topic};
 use alerts::Pending;
 pub use state::{EventRow, Events, STEPS};
 
-/// An event in one line.
 pub(crate) fn text(event: &Event) -> String {
     let text = format!("{}: {} {}", event.host, event.kind.as_str(), event.text);
     text.trim_end().to_owned()
 }
 
 impl Events {
-    /// Opens the host of the selected row at its moment.
     fn open(&self) -> Outcomes {
         let Some(row) = self.selected() else {
             return done();

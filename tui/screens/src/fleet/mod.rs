@@ -28,7 +28,6 @@ pub use state::{Filter, Fleet, HINT, HostRow, Sort};
 #[cfg(test)]
 pub(crate) use view::FIRST_ROW;
 
-/// A host in one line, for the clipboard.
 pub fn text(host: &HostRow) -> String {
     let name = host.line.name.to_string();
     let mut parts = vec![name, host.tick.state.as_str().to_owned()];
@@ -41,7 +40,6 @@ pub fn text(host: &HostRow) -> String {
     parts.join("  ")
 }
 
-/// Hosts for other programs.
 pub fn records<'a>(context: &Context, hosts: impl Iterator<Item = &'a HostRow>) -> Records {
     let mut fields = vec!["name", "state", "last_sample_ms"];
     fields.extend(ALIASES.iter().take(SUMMARY).map(|alias| alias.alias));
@@ -55,7 +53,6 @@ pub fn records<'a>(context: &Context, hosts: impl Iterator<Item = &'a HostRow>) 
     Records::new("hosts", context.moment(), &fields, hosts.map(row))
 }
 
-/// How many hosts fit on a screen.
 pub fn page(context: &Context) -> usize {
     view::rows(context.size).max(1)
 }

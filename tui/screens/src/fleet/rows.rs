@@ -18,7 +18,6 @@ use crate::theme::{Severity, Theme};
 use crate::widgets::paint::{Pen, bar, fill};
 use crate::widgets::sparkline::sparkline;
 
-/// A row that is being drawn.
 pub(super) struct Row<'a> {
     pub(super) fleet: &'a Fleet,
     pub(super) context: &'a Context,
@@ -44,7 +43,6 @@ impl Row<'_> {
         }
     }
 
-    /// Draws the sign and the name.
     fn begin<'b>(
         &self,
         buffer: &'b mut Buffer,

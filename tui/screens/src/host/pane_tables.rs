@@ -37,7 +37,6 @@ enum Show {
 }
 
 impl Show {
-    /// Width of a column.
     fn width(self) -> usize {
         match self {
             Self::Share(..) | Self::Size => 7,
@@ -47,7 +46,6 @@ impl Show {
     }
 }
 
-/// A column of a table.
 #[derive(Debug)]
 struct Column {
     title: &'static str,
@@ -56,14 +54,12 @@ struct Column {
     show: Show,
 }
 
-/// Rows of one kind.
 #[derive(Debug)]
 struct Group {
     /// There is a row for each value of this attribute among the series of this metric.
     metric: Metric,
     attribute: &'static str,
     columns: &'static [Column],
-    /// The series of the trend.
     trend: (Metric, Attributes),
 }
 
@@ -241,7 +237,6 @@ fn groups(pane: Pane) -> &'static [Group] {
     }
 }
 
-/// A value of a table.
 #[derive(Clone, Debug)]
 pub(super) struct Cell {
     pub(super) text: String,
@@ -249,12 +244,10 @@ pub(super) struct Cell {
     pub(super) value: Option<f64>,
 }
 
-/// A row of a table.
 #[derive(Clone, Debug)]
 pub(super) struct Row {
     pub(super) name: Label,
     pub(super) cells: Vec<Cell>,
-    /// The series of the trend.
     pub(super) trend: Option<(Metric, usize)>,
     /// The place of its first value among the fields of all rows.
     first_field: usize,
@@ -289,7 +282,6 @@ pub(super) fn values(row: &Row, fields: usize) -> Vec<Option<f64>> {
     before.chain(own).chain(after).take(fields).collect()
 }
 
-/// A column that is shown.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shown {
     /// Its place among the cells of a row.
@@ -410,7 +402,6 @@ pub(super) fn trend_max(pane: Pane) -> Option<f64> {
     matches!(pane, Pane::Filesystems | Pane::Disks | Pane::Gpus).then_some(1.0)
 }
 
-/// What a pane's trend shows.
 pub(super) fn trend_title(pane: Pane) -> &'static str {
     match pane {
         Pane::Filesystems => "used",

@@ -14,16 +14,13 @@ use crate::model::process::{NOT_STORED, memory, program};
 use crate::theme::{Severity, Theme};
 use crate::widgets::paint::{Pen, bar, fill};
 
-/// Processors side by side.
 const CORE_COLUMNS_MAX: usize = 4;
 
-/// Width of one processor.
 const CORE_WIDTH: usize = 16;
 
 /// Cells of a column of tables at least, where there are several.
 const COLUMN_WIDTH_MIN: u16 = 44;
 
-/// Columns of tables side by side at most.
 const COLUMNS_MAX: u16 = 4;
 
 /// The tables with a row per device, in their order.
@@ -37,7 +34,6 @@ const TABLES: [Pane; 7] = [
     Pane::Sensors,
 ];
 
-/// The lines of all tables, each with its pane.
 pub(super) struct Lines {
     all: Vec<(Option<Pane>, Line)>,
     pane: Option<Pane>,
@@ -77,13 +73,11 @@ impl Lines {
     }
 }
 
-/// How many columns of tables there are, and their width.
 fn columns(width: u16) -> (u16, u16) {
     let count = (width / COLUMN_WIDTH_MIN).clamp(1, COLUMNS_MAX);
     (count, width / count)
 }
 
-/// The width of the columns with any line.
 pub(super) fn width_needed(
     screen: &HostScreen,
     context: &Context,
@@ -99,7 +93,6 @@ pub(super) fn width_needed(
     }
 }
 
-/// All lines of the tables on a screen of this width.
 fn lines(
     screen: &HostScreen,
     context: &Context,
@@ -145,7 +138,6 @@ pub(super) fn panes(
     found
 }
 
-/// How far the tables can be scrolled in an area of this size.
 pub(super) fn scroll_max(
     screen: &HostScreen,
     context: &Context,
@@ -189,7 +181,6 @@ fn at(area: Rect, top: usize, column: u16, row: u16) -> Option<usize> {
     inside.then(|| top + usize::from(across) * usize::from(area.height) + usize::from(down))
 }
 
-/// The pane at a place of the screen.
 pub(super) fn pane_at(
     screen: &HostScreen,
     context: &Context,
@@ -316,7 +307,6 @@ fn core(theme: &Theme, number: &str, busy: Option<f64>) -> Line {
     ]
 }
 
-/// The busiest few.
 fn processes(screen: &HostScreen, context: &Context, width: usize, lines: &mut Lines) {
     let shown = match context.size.height {
         ..40 => 5,

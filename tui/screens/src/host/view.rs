@@ -85,7 +85,6 @@ fn parts(screen: &HostScreen, context: &Context, host: &HostRows, body: Rect) ->
     (Rect { height, ..body }, lower)
 }
 
-/// How far the tables can be scrolled.
 pub(super) fn scroll_max(screen: &HostScreen, context: &Context) -> u16 {
     let Some(host) = &context.host else { return 0 };
     let (_, area) = parts(screen, context, host, below(body(context.size), 1));
@@ -107,7 +106,6 @@ pub(super) fn panes(screen: &HostScreen, context: &Context) -> Vec<Pane> {
     Pane::ALL.into_iter().filter(is_there).collect()
 }
 
-/// How far the tables are to be scrolled so that the pane with the focus is seen.
 pub(super) fn scroll_to_focus(screen: &HostScreen, context: &Context) -> u16 {
     let Some(host) = &context.host else { return 0 };
     let (_, area) = parts(screen, context, host, below(body(context.size), 1));
@@ -125,7 +123,6 @@ pub(super) fn pane_at(screen: &HostScreen, context: &Context, place: Position) -
     tables::pane_at(screen, context, host, area, place)
 }
 
-/// The panes that are charts, from the top.
 const CHARTS: [Pane; 4] = [Pane::Cpu, Pane::Memory, Pane::Network, Pane::Disk];
 
 /// The area of each chart with its title. On a low screen the last ones are left out.
@@ -171,10 +168,8 @@ fn draw_facts(context: &Context, host: &HostRows, area: Rect, buffer: &mut Buffe
     Pen::new(buffer, area, 0).skip(1).text(&text, theme.dim);
 }
 
-/// One of the charts.
 struct Graph {
     pane: Pane,
-    /// Labels and values beside the title.
     values: Vec<(&'static str, String)>,
     /// Filled, and a second one in its own half if there are two.
     lines: Vec<(Metric, &'static [(&'static str, &'static str)])>,

@@ -16,7 +16,6 @@ pub enum ProcessSort {
     #[default]
     Cpu,
     Memory,
-    /// Bytes read and written.
     Disk,
     Host,
     Pid,
@@ -35,7 +34,6 @@ impl ProcessSort {
         }
     }
 
-    /// The one after this one among `all`.
     pub fn next(self, all: &[Self]) -> Self {
         let at = all.iter().position(|sort| *sort == self);
         let next = (at.unwrap_or(0) + 1) % all.len().max(1);
@@ -91,7 +89,6 @@ pub fn cpu_percent(permille: u32) -> String {
     }
 }
 
-/// Bytes a second.
 pub fn rate(bytes: u64) -> String {
     amount(Some(bytes as f64))
 }
@@ -100,7 +97,6 @@ pub fn memory(process: &Process) -> String {
     size(Some(process.memory_bytes as f64))
 }
 
-/// A process in one line, for the clipboard.
 pub fn text(process: &Process) -> String {
     let identity = &process.identity;
     format!(

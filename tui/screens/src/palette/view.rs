@@ -13,7 +13,6 @@ use crate::widgets::paint::{Pen, fill};
 /// Lines it has at most, with the one that parts it from the screen behind.
 const LINES_MAX: u16 = 10;
 
-/// Cells it is wide at most.
 const WIDTH_MAX: u16 = 90;
 
 /// Cells of names; longer ones, those of hosts, leave less for the explanation.

@@ -4,13 +4,10 @@ use std::collections::{HashMap, HashSet};
 
 use sysmon_wire::{Label, Process};
 
-/// How processes are arranged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Arrangement {
-    /// One after the other.
     #[default]
     List,
-    /// Children below their parents.
     Tree,
     /// A row for all of the same program.
     Programs,

@@ -25,17 +25,14 @@ use crate::widgets::chart::{POINTS_PER_CELL, chart};
 use crate::widgets::paint::Pen;
 use crate::widgets::sparkline::round_scale;
 
-/// Cells of a label.
 const LABEL_WIDTH: usize = 11;
 
-/// Maximum lines of the command, and of the children.
 const COMMAND_LINES_MAX: usize = 4;
 const CHILDREN_LINES_MAX: usize = 3;
 
 /// Wider screens have both charts side by side.
 const TWO_CHARTS_FROM: u16 = 100;
 
-/// Cells at the left of a chart for its scale.
 const SCALE_WIDTH: u16 = 6;
 
 /// Lines of a chart at most: more show nothing more.
@@ -80,7 +77,6 @@ pub(super) fn draw(processes: &Processes, context: &Context, area: Rect, buffer:
     draw_charts(context, process, rest, buffer);
 }
 
-/// Labels and lines.
 fn fields(
     processes: &Processes,
     context: &Context,

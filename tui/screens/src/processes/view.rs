@@ -21,23 +21,18 @@ use crate::theme::{Severity, Theme};
 use crate::widgets::command::command;
 use crate::widgets::paint::{Pen, fill, more};
 
-/// Lines above the first process: what is shown, and the headings.
 const LINES_ABOVE: u16 = 2;
 
-/// The line of the first process on the screen, below the header too.
 pub(super) const FIRST_ROW: u16 = 1 + LINES_ABOVE;
 
 /// Columns are hidden on screens narrower than this.
 const WIDE: u16 = 90;
 const MIDDLE: u16 = 60;
 
-/// Maximum indentation of a tree.
 const DEPTH_MAX: u16 = 12;
 
-/// Cells of user names.
 const USER_WIDTH: usize = 10;
 
-/// How many processes fit on a screen of this size.
 pub(super) fn rows(screen: Size) -> usize {
     list_rows(screen, LINES_ABOVE)
 }
@@ -132,7 +127,6 @@ fn columns(
         .filter(move |(_, column)| width >= column.3)
 }
 
-/// What the heading at this place across the screen sorts by.
 pub(super) fn sort_at(width: u16, x: u16) -> Option<ProcessSort> {
     let x = usize::from(x);
     let mut end = 1;

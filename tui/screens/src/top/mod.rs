@@ -37,7 +37,6 @@ const FIELDS: [&str; 11] = [
     "disk.write",
 ];
 
-/// Processes of several hosts for other programs.
 pub fn records<'a>(time: UnixMs, processes: impl Iterator<Item = &'a HostProcess>) -> Records {
     let row = |HostProcess { host, process }: &HostProcess| {
         let identity = &process.identity;

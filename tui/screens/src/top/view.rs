@@ -20,10 +20,8 @@ use crate::theme::Theme;
 use crate::widgets::command::command;
 use crate::widgets::paint::{Pen, fill, more};
 
-/// Lines above the first process: what is shown, and the headings.
 const LINES_ABOVE: u16 = 2;
 
-/// The line of the first process on the screen, below the header too.
 pub(super) const FIRST_ROW: u16 = 1 + LINES_ABOVE;
 
 /// Columns are hidden on screens narrower than this.
@@ -53,12 +51,10 @@ const COLUMNS: [(Column, &str, usize, Option<ProcessSort>, u16); 7] = [
     (Column::User, "USER", 10, None, WIDE),
 ];
 
-/// Cells of a host's name on the narrowest and on wide screens.
 const HOST_NARROW: usize = 6;
 const HOST_WIDE: usize = 24;
 const HOST_WIDE_FROM: u16 = 140;
 
-/// How many processes fit on a screen of this size.
 pub(super) fn rows(screen: Size) -> usize {
     list_rows(screen, LINES_ABOVE)
 }
@@ -122,7 +118,6 @@ pub(super) fn draw(top: &Top, context: &Context, area: Rect, buffer: &mut Buffer
     more(buffer, list, top.top > 0, is_more, theme);
 }
 
-/// The columns of a screen of this width: what they show, heading, width, and sort.
 fn columns(width: u16) -> impl Iterator<Item = (Column, &'static str, usize, Option<ProcessSort>)> {
     let shown = COLUMNS.iter().filter(move |column| width >= column.4);
     shown.map(move |&(column, title, cells, sort, _)| {
@@ -135,7 +130,6 @@ fn columns(width: u16) -> impl Iterator<Item = (Column, &'static str, usize, Opt
     })
 }
 
-/// What the heading at this place across the screen sorts by.
 pub(super) fn sort_at(width: u16, x: u16) -> Option<ProcessSort> {
     let x = usize::from(x);
     let mut end = 1;

@@ -10,7 +10,6 @@ use crate::context::Context;
 use crate::model::host_rows::HostRows;
 use crate::theme::Theme;
 
-/// Cells at the left of a chart for its scale.
 pub(crate) const SCALE_WIDTH: u16 = 5;
 
 /// Longer charts name times with their date.
@@ -26,7 +25,6 @@ pub(crate) fn plot_of(block: Rect) -> Rect {
     }
 }
 
-/// Draws the ends of the scale at the left of a plot.
 pub(crate) fn draw_scale(buffer: &mut Buffer, plot: Rect, top: &str, theme: &Theme) {
     let cells = usize::from(SCALE_WIDTH);
     let scale = Rect {
