@@ -24,10 +24,8 @@ const REFUSALS_PER_SECOND: f64 = 1.0;
 /// Bytes of [`Entry::what`], which may hold text from a peer.
 const WHAT_BYTES_MAX: usize = 200;
 
-/// One line of the audit log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// Unix time.
     pub time_ms: i64,
     /// One of `joined`, `renewed`, `refused`, `revoked`, `token`, `issued`, `authority` or `reloaded`.
     pub event: String,
@@ -40,7 +38,6 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// An entry without address and details.
     pub fn new(now: UnixMs, event: &str, who: &dyn std::fmt::Display) -> Self {
         Self {
             time_ms: now.0,
@@ -51,7 +48,6 @@ impl Entry {
         }
     }
 
-    /// With the peer's address.
     #[must_use]
     pub fn from(self, address: SocketAddr) -> Self {
         Self {
@@ -93,7 +89,6 @@ impl Refusals {
     }
 }
 
-/// The audit log of a hub.
 #[derive(Debug)]
 pub struct Audit {
     dir: PathBuf,
@@ -101,7 +96,6 @@ pub struct Audit {
 }
 
 impl Audit {
-    /// The log in a state directory.
     pub fn new(dir: &Path, now: Instant) -> Self {
         let limit = TokenBucket::new(REFUSALS_PER_SECOND, REFUSALS_AT_ONCE, now);
         Self {
@@ -122,7 +116,6 @@ impl Audit {
         self.dir.join(name)
     }
 
-    /// Writes an entry; a failure is logged.
     pub fn note(&self, entry: &Entry) {
         self.append(false, entry);
     }
@@ -152,9 +145,6 @@ impl Audit {
     }
 
     /// All entries since a moment, in order of time.
-    ///
-    /// # Errors
-    /// A file cannot be read.
     pub fn since(&self, since: UnixMs) -> io::Result<Vec<Entry>> {
         let mut entries = Vec::new();
         for is_refusal in [false, true] {

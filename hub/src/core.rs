@@ -20,7 +20,6 @@ const OUTAGE_MS: i64 = 10_000;
 /// A clock offset that changes by at least this is an event.
 const CLOCK_EVENT_MS: i64 = 2_000;
 
-/// What the hub knows at present.
 #[derive(Debug)]
 pub struct Core {
     /// Hosts and their rows. Rows are appended by [`Core::apply`], which evaluates the rules too.
@@ -33,7 +32,6 @@ pub struct Core {
 }
 
 impl Core {
-    /// Without hosts and rules.
     pub fn new(options: FleetOptions) -> Self {
         Self {
             fleet: Fleet::new(options),
@@ -65,16 +63,12 @@ impl Core {
         }
     }
 
-    /// Every alert that is firing.
     #[cfg(test)]
     pub(crate) fn firing(&self) -> impl Iterator<Item = &Alert> {
         self.engine.firing()
     }
 
     /// Evaluates the rules for what is in memory of a host since `from`, as if the hub had not restarted.
-    ///
-    /// # Errors
-    /// A chunk is damaged.
     pub fn recall(&mut self, id: HostId, from: UnixMs) -> Result<(), ChunkError> {
         let host = self.fleet.host(id);
         let Some(host) = host.filter(|host| host.ring.newest() >= Some(from)) else {
@@ -109,17 +103,14 @@ impl Core {
         Ok(())
     }
 
-    /// Up to `hosts_max` hosts with series whose baseline of an hour is not known yet.
     pub fn missing_baselines(&self, hour: i64, hosts_max: usize) -> Vec<(HostId, Vec<u32>)> {
         self.engine.missing_baselines(hour, hosts_max)
     }
 
-    /// Sets the baseline of a series in an hour; none if the history has too little of it.
     pub fn set_baseline(&mut self, id: HostId, series: u32, hour: i64, baseline: Option<Baseline>) {
         self.engine.set_baseline(id, series, hour, baseline);
     }
 
-    /// What became of alerts since the last call.
     pub fn take_transitions(&mut self) -> Vec<Transition> {
         std::mem::take(&mut self.transitions)
     }
@@ -142,7 +133,6 @@ impl Core {
         self.fleet.touch_line(id);
     }
 
-    /// The newest events of all hosts.
     pub fn events(&self) -> &EventLog {
         &self.events
     }
@@ -162,10 +152,6 @@ impl Core {
         }
     }
 
-    /// The host called `name`, added if it is new.
-    ///
-    /// # Errors
-    /// The fleet is full.
     pub fn host_id(&mut self, name: &Label) -> Result<HostId, FleetError> {
         if let Some(id) = self.fleet.find(name.as_str()) {
             return Ok(id);
@@ -191,9 +177,6 @@ impl Core {
     }
 
     /// Appends a row whose values are in the order of the host's series, and evaluates the rules.
-    ///
-    /// # Errors
-    /// The row cannot be encoded.
     pub fn apply(
         &mut self,
         id: HostId,
@@ -274,7 +257,6 @@ impl Core {
         self.fleet.track_unsaved();
     }
 
-    /// Everything that changed since the last call.
     pub fn take_batch(&mut self, now: UnixMs) -> Batch {
         Batch {
             generation: self.fleet.generation(),
@@ -291,7 +273,6 @@ impl Core {
         }
     }
 
-    /// Restores an event from the history.
     pub fn restore_event(&mut self, event: Event) {
         self.events.restore(event);
     }

@@ -15,7 +15,6 @@ use crate::fleet::Fleet;
 use crate::host::Host;
 use crate::self_monitoring::lag_ms;
 
-/// The HTTP content type of the text format.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// A hub and its hosts at one moment: copied first, so that the core is free while the text is rendered.
@@ -26,7 +25,6 @@ pub struct Scrape {
     hosts: Vec<HostScrape>,
 }
 
-/// A host at a moment.
 #[derive(Clone, Debug)]
 struct HostScrape {
     name: Label,
@@ -66,7 +64,6 @@ impl HostScrape {
 }
 
 impl Scrape {
-    /// Copies what is rendered.
     pub fn of(fleet: &Fleet, hub: Figures, uptime_ms: u64, now: UnixMs) -> Self {
         let hosts = fleet.machines();
         Self {
@@ -76,7 +73,6 @@ impl Scrape {
         }
     }
 
-    /// Renders the text format.
     pub fn render(&self) -> String {
         let mut out = String::new();
         self.hub(&mut out);
@@ -194,7 +190,6 @@ impl Scrape {
     }
 }
 
-/// A value of every host that has it.
 fn family<'a>(
     out: &mut String,
     name: &str,

@@ -33,10 +33,8 @@ const AHEAD_MS: i64 = 5_000;
 /// Silence after which a host's unsealed rows are sealed.
 const SETTLED_MS: i64 = 1_800_000;
 
-/// What a host stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HostKind {
-    /// A machine with an agent.
     Machine,
     /// A hub that records its own figures: this one, or one of an earlier name.
     Hub,
@@ -52,14 +50,11 @@ impl HostKind {
     }
 }
 
-/// One host: its series and rows, its state, and what is missing of its record.
 #[derive(Debug)]
 pub struct Host {
     /// From its agent's certificate.
     pub name: Label,
-    /// What it stands for.
     pub kind: HostKind,
-    /// What its agent reports about the machine.
     pub facts: HostFacts,
     /// Rows within the retention and the memory budget.
     pub ring: Ring,
@@ -75,9 +70,7 @@ pub struct Host {
     pub state: HostState,
     /// Whether an event records that it went offline.
     pub is_away: bool,
-    /// Identities that rows refer to, and the process table.
     pub processes: HostProcesses,
-    /// What its agent cannot collect, and why.
     pub notes: Vec<Label>,
     /// Its firing alerts, the most severe first.
     pub alerts: Vec<AlertLine>,
@@ -86,7 +79,6 @@ pub struct Host {
     keys: Vec<Arc<SeriesKey>>,
     indices: HashMap<Arc<SeriesKey>, u32>,
     runs: VecDeque<(RunId, SeqSet)>,
-    /// The series of each metric of the fleet's summary.
     summary: [Option<u32>; SUMMARY],
     present: Present,
     last_arrival: Option<UnixMs>,
@@ -99,7 +91,6 @@ pub struct Host {
     unsaved: Unsaved,
 }
 
-/// What the history has not got yet.
 #[derive(Debug, Default)]
 struct Unsaved {
     facts: bool,
@@ -109,7 +100,6 @@ struct Unsaved {
     runs: Vec<RunId>,
 }
 
-/// The newest values of the fleet's summary.
 #[derive(Clone, Copy, Debug)]
 struct Present {
     time: UnixMs,
@@ -117,12 +107,10 @@ struct Present {
     row: Option<(RunId, u64)>,
     /// As received: counters are no rates yet.
     raw: [i64; SUMMARY],
-    /// With counters as rates.
     shown: [i64; SUMMARY],
 }
 
 impl Host {
-    /// A host that has sent nothing yet.
     pub fn new(name: Label, kind: HostKind, ring: Ring) -> Self {
         Self {
             name,
@@ -179,17 +167,14 @@ impl Host {
         Some(index)
     }
 
-    /// The series, by index.
     pub fn keys(&self) -> &[Arc<SeriesKey>] {
         &self.keys
     }
 
-    /// The series of each metric of the fleet's summary.
     pub fn summary(&self) -> &[Option<u32>; SUMMARY] {
         &self.summary
     }
 
-    /// Whether rows of this run arrived before.
     pub fn knows_run(&self, run: RunId) -> bool {
         self.runs.iter().any(|(known, _)| *known == run)
     }
@@ -225,7 +210,6 @@ impl Host {
         is_new
     }
 
-    /// Adds identities that rows refer to.
     pub fn name_processes(
         &mut self,
         processes: Vec<ProcessIdentity>,
@@ -239,7 +223,6 @@ impl Host {
         self.processes.name(processes, now);
     }
 
-    /// Everything that the history has not got yet.
     pub fn take_unsaved(&mut self) -> HostBatch {
         let unsaved = &mut self.unsaved;
         let first = unsaved.series_saved;
@@ -258,7 +241,6 @@ impl Host {
         }
     }
 
-    /// Restores what the history has.
     pub fn restore(&mut self, kept: LoadedHost, keys: Vec<Arc<SeriesKey>>) {
         self.facts = kept.facts;
         let count = keys.len();
@@ -281,9 +263,6 @@ impl Host {
 
     /// Seals late rows if none arrived since the last call, and all rows of a host silent for [`SETTLED_MS`]; true
     /// if there were any.
-    ///
-    /// # Errors
-    /// The rows cannot be compressed.
     pub fn settle(&mut self, now: UnixMs) -> Result<bool, ChunkError> {
         let late = self.ring.late_rows();
         let is_late_over = late > 0 && late == self.late_rows;
@@ -302,12 +281,10 @@ impl Host {
         Ok(is_late_over || is_silent)
     }
 
-    /// Counts a row that was not stored.
     pub fn count_refused_row(&mut self) {
         self.refused_rows += 1;
     }
 
-    /// Notes that a row arrived.
     pub fn arrived(&mut self, now: UnixMs) {
         self.last_arrival = Some(now);
     }
@@ -401,7 +378,6 @@ impl Host {
         Some((now.0, shown(before, now)))
     }
 
-    /// Stored, duplicate, missing and refused rows.
     pub fn health(&self) -> HostHealth {
         HostHealth {
             rows: self.ring.rows(),
@@ -415,7 +391,6 @@ impl Host {
     }
 }
 
-/// Counters as rates per second.
 fn shown(before: (UnixMs, [i64; SUMMARY]), now: (UnixMs, [i64; SUMMARY])) -> [i64; SUMMARY] {
     let mut out = now.1;
     for ((value, old), alias) in out.iter_mut().zip(before.1).zip(ALIASES) {

@@ -28,5 +28,4 @@ pub mod timeline;
 pub mod top;
 pub mod view;
 
-/// Version of this program.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -18,12 +18,10 @@ const TABLE_BYTES_MAX: usize = FRAME_BYTES_MAX / 4 * 3;
 /// Series of one rank: identity, processors, memory, read, written, threads.
 const FIELDS: usize = 6;
 
-/// The processes of one host.
 #[derive(Debug, Default)]
 pub struct HostProcesses {
     identities: HashMap<i64, (ProcessIdentity, UnixMs)>,
     ranks: Ranks,
-    /// The last table, with its time.
     table: Option<(UnixMs, Vec<Process>)>,
 }
 
@@ -35,7 +33,6 @@ fn bytes_of(process: &Process) -> usize {
     NUMBERS + texts.iter().map(|text| text.as_str().len()).sum::<usize>()
 }
 
-/// The host's series of each rank.
 #[derive(Debug, Default)]
 struct Ranks([[Option<u32>; FIELDS]; RANKED_PROCESSES]);
 
@@ -61,7 +58,6 @@ impl HostProcesses {
         }
     }
 
-    /// Adds identities that rows refer to.
     pub fn name(&mut self, processes: Vec<ProcessIdentity>, now: UnixMs) {
         for process in processes {
             if self.identities.len() >= IDENTITIES_MAX {
@@ -85,7 +81,6 @@ impl HostProcesses {
         });
     }
 
-    /// Replaces the table, cut to what fits a message.
     pub fn set_table(&mut self, time: UnixMs, mut processes: Vec<Process>) {
         let mut bytes = 0;
         let fit = processes.iter().take(PROCESSES_PER_TABLE_MAX);
@@ -98,7 +93,6 @@ impl HostProcesses {
         self.table = Some((time, processes));
     }
 
-    /// The last table, with its time.
     pub fn table(&self) -> Option<&(UnixMs, Vec<Process>)> {
         self.table.as_ref()
     }

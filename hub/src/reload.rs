@@ -8,16 +8,12 @@ use sysmon_wire::quantity;
 
 use sysmon_alerts::notify::Route;
 
-/// A key with another value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// A key of `[hub]`.
     pub key: &'static str,
     /// The old value as in the file, without secrets.
     pub old: String,
-    /// The new value.
     pub new: String,
-    /// Whether a running hub applies it.
     pub is_live: bool,
 }
 
@@ -31,7 +27,6 @@ impl fmt::Display for Change {
     }
 }
 
-/// How values of a key are compared and shown.
 struct Key {
     name: &'static str,
     is_live: bool,

@@ -24,7 +24,6 @@ use args::Args;
 /// How long a running hub may take to answer most requests.
 pub(crate) const ANSWER_MAX: Duration = Duration::from_secs(5);
 
-/// What every command works with.
 pub(crate) struct Context {
     pub(crate) args: Args,
     pub(crate) config: Config,
@@ -40,18 +39,15 @@ impl Context {
         named.unwrap_or_else(|| PeerName::nearest(&sysmon_config::host_name()))
     }
 
-    /// Validity of issued certificates.
     pub(crate) fn days(&self) -> u32 {
         (self.config.hub.certificate_life.as_secs() / 86_400) as u32
     }
 
-    /// Adds an entry to the audit log of the state directory.
     pub(crate) fn audit(&self, event: &str, who: &str, what: &str) {
         let entry = Entry::new(self.clock.now(), event, &who).what(what);
         Audit::new(self.state.dir(), self.clock.instant()).note(&entry);
     }
 
-    /// Sends requests to the running hub as its owner.
     pub(crate) fn ask<T>(
         &self,
         wait: Duration,
@@ -88,7 +84,6 @@ pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     Ok(runtime.context("cannot start the async runtime")?)
 }
 
-/// A span in milliseconds, for arithmetic with Unix times.
 pub(crate) fn span_ms(span: Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }

@@ -72,7 +72,6 @@ fn edge_options(config: &Config) -> EdgeOptions {
     }
 }
 
-/// What the hub is started or reloaded with.
 pub(crate) fn options(context: &Context, config: &Config) -> Result<HubOptions, Failure> {
     Ok(HubOptions {
         listen: context.args.listen.unwrap_or(config.hub.listen),

@@ -5,7 +5,6 @@ use sysmon_wire::UnixMs;
 use super::Fleet;
 use crate::host::Host;
 
-/// Bytes that the rings of all hosts use.
 #[derive(Debug, Default)]
 pub(super) struct RingUsage {
     pub(super) bytes: u64,

@@ -21,7 +21,6 @@ impl Fleet {
         }
     }
 
-    /// Everything that changed since the last call.
     pub(crate) fn take_unsaved(&mut self) -> Vec<HostBatch> {
         let unsaved = self.unsaved.as_mut().map(std::mem::take);
         self.usage.unsaved_bytes = 0;

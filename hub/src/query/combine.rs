@@ -6,7 +6,6 @@ use sysmon_series::quantile;
 use sysmon_wire::Label;
 use sysmon_wire::message::{Aggregate, Group, Points};
 
-/// Names the host among the attributes to group by.
 pub(super) const HOST: &str = "host";
 
 /// Groups series, and returns the `top` with the highest mean; all of them if `top` is 0.

@@ -35,14 +35,10 @@ const LATE_MS: i64 = 60_000;
 /// Points that may be computed for an answer that groups or ranks series.
 const POINTS_MAX: usize = 4 * QUERY_POINTS_MAX;
 
-/// What has to be read for a query.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// The steps.
     pub resample: Resample,
-    /// The last moment asked for.
     pub to: UnixMs,
-    /// Hosts and their matching series.
     pub hosts: Vec<(HostId, Vec<u32>)>,
 }
 
@@ -55,25 +51,18 @@ pub struct Past {
     pub buckets: Vec<(usize, Chunk)>,
 }
 
-/// Why a query is refused.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum QueryError {
-    /// No host has the metric, and it is not a known one.
     #[error("no host has a metric {0:?}{1}")]
     UnknownMetric(Label, String),
-    /// There is no such host.
     #[error("there is no host {0:?}{1}")]
     UnknownHost(Label, String),
-    /// No series has the attribute to group by.
     #[error("the series of {0:?} have no attribute {1:?} to group by; they have {2}")]
     UnknownAttribute(Label, Label, String),
-    /// It ends before it begins.
     #[error("the time range is empty: it ends before it begins")]
     EmptyRange,
-    /// The step is zero or negative.
     #[error("the step must be at least 1 ms")]
     BadStep,
-    /// The answer would be too large.
     #[error(
         "{0} points are over the limit of {QUERY_POINTS_MAX}; use a longer step or a shorter range"
     )]
@@ -81,16 +70,12 @@ pub enum QueryError {
     /// Quantiles need rows that are gone.
     #[error("quantiles need rows, which are stored for {0} hours; choose a later start")]
     RowsGone(u64),
-    /// The aggregate makes no sense across series.
     #[error("series can be grouped by mean, min, max, sum or a quantile")]
     BadAcross,
-    /// The quantile is out of range.
     #[error("a quantile must be between 0 and 1000 permille")]
     BadQuantile,
-    /// Too many attributes to group by.
     #[error("series can be grouped by {ATTRIBUTES_PER_SERIES_MAX} attributes at most")]
     TooManyAttributes,
-    /// A chunk is damaged.
     #[error("{0}")]
     Damaged(String),
 }
@@ -103,9 +88,6 @@ impl From<ChunkError> for QueryError {
 
 impl Plan {
     /// Plans a query at `now`, for a hub that stores as much of the past as `limits` say.
-    ///
-    /// # Errors
-    /// The query is invalid, or its answer would be too large.
     pub fn new(
         query: &Query,
         fleet: &Fleet,
@@ -163,7 +145,6 @@ impl Plan {
     }
 }
 
-/// Refuses to group by an attribute that no series has.
 fn check_attributes(
     query: &Query,
     fleet: &Fleet,
@@ -194,7 +175,6 @@ fn check_attributes(
     }
 }
 
-/// Whether only rows can answer.
 fn is_of_rows(query: &Query) -> bool {
     matches!(query.aggregate, Aggregate::Quantile(_))
 }
@@ -271,10 +251,6 @@ impl Plan {
         }
     }
 
-    /// The points of one host's series.
-    ///
-    /// # Errors
-    /// A chunk is damaged.
     pub fn of_host(
         &self,
         host: HostView<'_>,
@@ -328,7 +304,6 @@ impl Plan {
     }
 }
 
-/// Splits points into parts that fit one frame each.
 pub fn frames(points: Vec<Points>) -> impl Iterator<Item = Points> {
     points.into_iter().flat_map(|points| {
         let parts: Vec<Points> = points

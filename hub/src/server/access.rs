@@ -31,18 +31,14 @@ pub(super) const REVIEW_INTERVAL: Duration = Duration::from_millis(500);
 /// Why the connection of a revoked certificate ends.
 pub(super) const REVOKED: &str = "this certificate has been revoked";
 
-/// What a hub needs to issue certificates.
 #[derive(Clone, Debug)]
 pub struct AccessOptions {
-    /// The hub's state directory.
     pub state: HubState,
     /// The name in the hub's own certificate.
     pub name: PeerName,
-    /// Validity of issued certificates in days.
     pub days: u32,
 }
 
-/// Tokens, certificates and revocations of a running hub.
 #[derive(Debug)]
 pub(super) struct AccessControl {
     options: AccessOptions,
@@ -60,7 +56,6 @@ pub(super) struct AccessControl {
     own_checked: Mutex<(Option<SystemTime>, Instant)>,
 }
 
-/// Registers a connection until it is dropped.
 #[derive(Debug)]
 pub(super) struct Registered<'a> {
     access: &'a AccessControl,
@@ -165,7 +160,6 @@ impl AccessControl {
         &self.audit
     }
 
-    /// Sets the validity of certificates issued from now on.
     pub(super) fn set_days(&self, days: u32) {
         self.days.store(days, Ordering::Relaxed);
     }
@@ -327,21 +321,34 @@ fn network_of(address: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
     use sysmon_certs::JoinKey;
+    use sysmon_clock::Random;
+
+    fn access(state: HubState) -> AccessControl {
+        let options = AccessOptions {
+            state,
+            name: "box".parse().unwrap(),
+            days: 30,
+        };
+        AccessControl::new(options, Clock::system())
+    }
+
+    fn request(secret: &[u8], name: &str) -> JoinRequest {
+        let key = JoinKey::generate(&Random::system()).unwrap();
+        JoinRequest {
+            secret: Blob(secret.to_vec()),
+            name: name.into(),
+            request: Blob(key.request().unwrap()),
+        }
+    }
 
     #[test]
     fn a_token_works_once_and_never_gives_the_name_of_an_existing_peer() {
         let dir = tempfile::tempdir().unwrap();
-        let state = HubState::new(dir.path(), &sysmon_clock::Random::system());
-        let clock = Clock::system();
-        let now = clock.system_time();
+        let state = HubState::new(dir.path(), &Random::system());
+        let now = Clock::system().system_time();
         let authority = state.authority(now).unwrap();
         let print = authority.fingerprint().unwrap();
-        let options = AccessOptions {
-            state: state.clone(),
-            name: "box".parse().unwrap(),
-            days: 30,
-        };
-        let access = AccessControl::new(options, clock);
+        let access = access(state.clone());
         let token = |name: Option<&str>| {
             let name = name.map(|name| name.parse().unwrap());
             let hour = Duration::from_hours(1);
@@ -352,17 +359,7 @@ mod tests {
                 .0
         };
         let ask = |secret: &[u8], name: &str| {
-            let request = JoinRequest {
-                secret: Blob(secret.to_vec()),
-                name: name.into(),
-                request: Blob(
-                    JoinKey::generate(&sysmon_clock::Random::system())
-                        .unwrap()
-                        .request()
-                        .unwrap(),
-                ),
-            };
-            access.grant(&request, [192, 0, 2, 1].into(), now)
+            access.grant(&request(secret, name), [192, 0, 2, 1].into(), now)
         };
         let first = token(None);
         let (who, _) = ask(first.secret(), "db-1").unwrap();

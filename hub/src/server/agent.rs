@@ -77,7 +77,6 @@ fn take_durable(unacknowledged: &mut Vec<Received>, generation: u64) -> Vec<ToAg
     runs.into_iter().map(ack).collect()
 }
 
-/// Why the hub ends an agent's stream.
 #[derive(Debug, Error)]
 enum StreamError {
     #[error(transparent)]

@@ -10,7 +10,6 @@ use sysmon_alerts::notify::RouteHealth;
 use sysmon_alerts::silence::Scope;
 
 impl Hub {
-    /// Firing alerts and the state of each route.
     pub fn alerts(&self) -> Alerts {
         let open = self.notifier.active(self.now());
         Alerts {
@@ -39,7 +38,6 @@ impl Hub {
         self.alerts_after(count)
     }
 
-    /// Removes the acknowledgements of a scope.
     pub(super) fn unacknowledge(&self, by: &str, host: &str, rule: Option<&str>) -> Alerts {
         let (scope, count) = self.set_acknowledged(host, rule, None);
         tracing::info!(by, %scope, alerts = count, "acknowledgements removed");

@@ -14,13 +14,11 @@ use super::Hub;
 use crate::core::Core;
 use crate::fleet::HostId;
 
-/// Time between two checks for missing baselines.
 const INTERVAL: Duration = Duration::from_secs(30);
 
 /// The baselines of an hour are read this long before it begins.
 const AHEAD_MS: i64 = 600_000;
 
-/// Hosts read in one go.
 const HOSTS_MAX: usize = 100;
 
 /// A host with series whose baselines of an hour are missing.

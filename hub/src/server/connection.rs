@@ -88,7 +88,6 @@ fn refusal(session: &PeerSession) -> Option<&'static str> {
     }
 }
 
-/// Lets a machine without a certificate join, or refuses it.
 async fn join(hub: &Hub, address: SocketAddr, session: JoinSession) {
     let refused = match &hub.access {
         _ if !session.wants_to_join() => {

@@ -20,12 +20,10 @@ const RENEW: Duration = Duration::from_secs(2);
 /// Hosts that may sample faster at the same time: each then sends ten times the rows, and all of them are stored.
 const BURSTS_MAX: usize = 16;
 
-/// What subscribers need of each host.
 #[derive(Debug)]
 pub(super) struct Demand {
     clock: Clock,
     hosts: Mutex<HashMap<HostId, HostDemand>>,
-    /// Open burst requests of each host.
     bursts: Mutex<HashMap<HostId, usize>>,
     changed: watch::Sender<u64>,
 }
@@ -107,7 +105,6 @@ impl Demand {
         change(hosts.entry(host).or_default())
     }
 
-    /// What the host's agent has to be sent now.
     pub(super) fn due(&self, host: HostId) -> Due {
         let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(demand) = hosts.get_mut(&host) else {
@@ -135,7 +132,6 @@ impl Demand {
     }
 }
 
-/// An open request for faster samples.
 #[derive(Debug)]
 pub(super) struct Burst<'a> {
     demand: &'a Demand,

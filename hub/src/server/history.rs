@@ -15,13 +15,11 @@ use crate::fleet::{Fleet, FleetView, HostId};
 use crate::host::Host;
 use crate::query::{Past, Plan, TIER_FROM_MS};
 
-/// Idle readers at most.
 const READERS_MAX: usize = 4;
 
 /// Bytes of chunks that are read for one answer; the rest is left out.
 const BYTES_MAX: usize = 256 << 20;
 
-/// Milliseconds from one row to the next.
 const ROW_MS: i64 = 1_000;
 
 /// Hosts that are sampled to find out when there is anything of any host.
@@ -38,7 +36,6 @@ pub(super) const PAGING_MAX: usize = 2;
 pub(super) struct Readers(Mutex<Vec<Reader>>);
 
 impl Readers {
-    /// Reads with an idle reader or a new one.
     pub(super) fn with<T>(
         &self,
         path: &Path,
@@ -69,12 +66,10 @@ pub(super) struct Borrowed {
 }
 
 impl Borrowed {
-    /// Milliseconds from one row to the next.
     pub(super) fn step_ms(&self) -> i64 {
         self.tier.map_or(ROW_MS, Tier::step_ms)
     }
 
-    /// The fleet together with these chunks.
     pub(super) fn view<'a>(&'a self, fleet: &'a Fleet) -> FleetView<'a> {
         fleet.view_with(&self.chunks, self.step_ms())
     }
@@ -88,7 +83,6 @@ struct Collected {
 }
 
 impl Collected {
-    /// Adds a chunk; false if the limit is reached.
     fn add(&mut self, name: Label, chunk: Chunk) -> bool {
         self.bytes += chunk.bytes();
         self.chunks.push((name, chunk));
@@ -101,7 +95,6 @@ impl Collected {
     }
 }
 
-/// A host with rows that are not in memory.
 #[derive(Clone, Debug)]
 struct Incomplete {
     name: Label,
@@ -175,7 +168,6 @@ fn coarsest_tier(
     Ok(coarsest)
 }
 
-/// The hosts that an answer is about.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Hosts {
     One(HostId),
@@ -390,7 +382,6 @@ impl Hub {
     }
 }
 
-/// Marks the steps between two moments.
 fn mark(timeline: &mut Timeline, first: UnixMs, last: UnixMs) {
     timeline.oldest = timeline.oldest.min(first);
     let step = |time: UnixMs| {

@@ -56,7 +56,6 @@ impl<K: Eq + Hash> RateLimiter<K> {
     }
 }
 
-/// A number of slots for each key, such as an address.
 #[derive(Debug)]
 pub(super) struct Slots<K> {
     used: Mutex<HashMap<K, usize>>,
@@ -65,7 +64,6 @@ pub(super) struct Slots<K> {
     per_key: usize,
 }
 
-/// A slot, released when dropped.
 #[derive(Debug)]
 pub(super) struct Slot<K: Eq + Hash> {
     slots: Arc<Slots<K>>,
@@ -81,7 +79,6 @@ impl<K: Eq + Hash + Clone> Slots<K> {
         })
     }
 
-    /// How many slots all keys together use.
     pub(super) fn used(&self) -> usize {
         self.total.load(Ordering::Relaxed)
     }

@@ -49,9 +49,6 @@ pub struct BoundHub {
 
 impl BoundHub {
     /// Opens the sockets and restores what the history holds; peers can connect from here on.
-    ///
-    /// # Errors
-    /// A socket or the history cannot be opened.
     pub fn bind(options: HubOptions, identity: &Identity) -> Result<Self, StartError> {
         let listener = Listener::bind(options.listen, identity, &sysmon_clock::Clock::system())?;
         let listen = |address| {
@@ -109,22 +106,18 @@ impl BoundHub {
         })
     }
 
-    /// The state that its connections share.
     pub fn hub(&self) -> &Arc<Hub> {
         &self.hub
     }
 
-    /// Where it listens.
     pub fn address(&self) -> Option<SocketAddr> {
         self.listener.address()
     }
 
-    /// Where programs on this machine reach it.
     pub fn loopback(&self) -> Option<SocketAddr> {
         self.listener.loopback()
     }
 
-    /// Where its metrics are served over HTTP.
     pub fn metrics_address(&self) -> Option<SocketAddr> {
         self.metrics.as_ref()?.local_addr().ok()
     }
@@ -157,7 +150,6 @@ impl BoundHub {
     }
 }
 
-/// Accepts connections and serves each in a task of its own.
 async fn accept(hub: &Arc<Hub>, listener: &Listener) {
     let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let handshakes = Slots::new(HANDSHAKES_PER_ADDRESS_MAX);

@@ -45,7 +45,6 @@ pub use listen::BoundHub;
 pub use options::{AlertOptions, HistoryOptions, HubOptions, StartError};
 pub use relay::{AlertWords, EdgeOptions, Share};
 
-/// The state that all connections share.
 #[derive(Debug)]
 pub struct Hub {
     name: String,
@@ -95,7 +94,6 @@ impl Hub {
         result
     }
 
-    /// The present by the hub's clock.
     fn now(&self) -> UnixMs {
         self.clock.now()
     }
@@ -121,7 +119,6 @@ impl Hub {
         });
     }
 
-    /// The hub's own state, as `status` shows it.
     pub fn status(&self) -> HubStatus {
         // Locked before the core: a thread that holds the history may wait for the core, never the reverse.
         let (history_bytes, _) = self.history_figures();

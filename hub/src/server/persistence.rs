@@ -48,7 +48,6 @@ impl Hub {
         self.worker().map_or((0, 0), |worker| worker.figures())
     }
 
-    /// Changes the size and retention of the history.
     pub(super) fn set_history_limits(&self, limits: Option<Limits>) {
         if let (Some(worker), Some(limits)) = (self.worker(), limits) {
             worker.set_limits(limits);
@@ -180,7 +179,6 @@ pub(super) async fn commit_every_second(hub: &Hub) {
     }
 }
 
-/// Time until the next commit.
 fn until_commit(now: UnixMs) -> Duration {
     let second = (now + EARLY_MS).floor(1_000);
     let [early, late] = COMMIT_AT_MS;

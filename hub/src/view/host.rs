@@ -55,7 +55,6 @@ pub struct HostWatch {
 }
 
 impl HostWatch {
-    /// Watches `host` from `from` on.
     pub fn new(host: HostId, from: UnixMs) -> Self {
         Self {
             host,

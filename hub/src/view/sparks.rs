@@ -10,12 +10,9 @@ use super::PAST_REACH_MS;
 use crate::fleet::{HostId, HostView};
 use crate::host::Host;
 
-/// Which history goes with the fleet's first picture.
 #[derive(Clone, Debug, Default)]
 pub struct SparkRequest {
-    /// Points of each metric.
     pub points: u16,
-    /// Milliseconds from one point to the next.
     pub step_ms: u32,
     /// Indices into [`ALIASES`], below [`SUMMARY`].
     pub aliases: Vec<u8>,

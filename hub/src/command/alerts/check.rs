@@ -18,7 +18,6 @@ use super::super::{Context, span_ms};
 /// How long the hub may take to answer all queries.
 const ANSWER_MAX: Duration = Duration::from_secs(120);
 
-/// Episodes listed.
 const EPISODES_MAX: usize = 50;
 
 pub(super) fn check(

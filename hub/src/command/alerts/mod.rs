@@ -35,7 +35,6 @@ pub(crate) fn alerts(context: &Context, command: Option<&AlertsCommand>) -> Resu
     Ok(sysmon_config::print(&text)?)
 }
 
-/// A number of alerts in words.
 fn count(alerts: u32) -> String {
     match alerts {
         1 => "1 alert".to_owned(),

@@ -7,28 +7,23 @@ use sysmon_wire::Label;
 use sysmon_wire::message::{AlertLine, HostLine};
 use sysmon_wire::metrics::{ALIASES, SUMMARY};
 
-/// How much of an alert edges show.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AlertWords {
     /// Nothing, not even that there are alerts.
     None,
-    /// The names of their rules.
     #[default]
     Names,
     /// Their summaries too, which may name mount points, devices and the like.
     Summaries,
 }
 
-/// The edges and what they may show.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EdgeOptions {
-    /// Addresses as `HOST:PORT`.
     pub edges: Vec<String>,
     /// Hosts that are shown; the first match decides.
     pub share: Vec<Share>,
     /// Aliases of the metrics that are shown; the whole summary if not set.
     pub metrics: Option<Vec<String>>,
-    /// How much of an alert edges show.
     pub alerts: AlertWords,
 }
 
@@ -55,7 +50,6 @@ impl FromStr for Share {
 }
 
 impl EdgeOptions {
-    /// A host's public name; none if it is not shown.
     pub(super) fn public_name(&self, line: &HostLine) -> Option<Label> {
         let tags = || line.facts.tags.iter().map(Label::as_str);
         let share = self

@@ -12,7 +12,6 @@ use super::policy::{AlertWords, EdgeOptions};
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Withdrawn;
 
-/// Applies the policy to all that is sent on one stream.
 #[derive(Debug)]
 pub(super) struct Redaction<'a> {
     options: &'a EdgeOptions,

@@ -24,14 +24,12 @@ use crate::view::SparkRequest;
 use bounds::bounded;
 pub(super) use fleet::send_fleet;
 
-/// Requests open at once, of all subscribers.
 const SUBSCRIBERS_MAX: u64 = 4_096;
 
 /// Changes within this time are sent together. Agents report on whole seconds, so a fleet's rows arrive in a
 /// burst; a terminal needs them within 50 ms.
 const COALESCE: Duration = Duration::from_millis(20);
 
-/// How often changes of the past are sent.
 const PAST_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Serves a subscriber until it leaves; returns the reason.
