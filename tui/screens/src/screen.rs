@@ -43,6 +43,15 @@ pub(crate) fn remark(text: impl Into<String>) -> Outcomes {
     Some(vec![Outcome::Remark(text.into())])
 }
 
+/// A reply to an open request of a screen.
+#[derive(Debug)]
+pub struct Answer {
+    pub topic: Topic,
+    /// `None` is the end of the replies.
+    pub reply: Option<Reply>,
+    pub is_first: bool,
+}
+
 /// A screen. It knows the widgets, the context and its own state, and no other screen.
 pub trait Screen {
     fn draw(&self, context: &Context, area: Rect, buffer: &mut Buffer);
@@ -66,14 +75,7 @@ pub trait Screen {
 
     fn subscriptions(&self, _context: &Context, _wanted: &mut Vec<Subscription>) {}
 
-    /// Receives a reply to one of them; `None` is the end of the replies. `is_first` is set for the first reply.
-    fn reply(
-        &mut self,
-        _topic: Topic,
-        _reply: Option<Reply>,
-        _is_first: bool,
-        _context: &mut Context,
-    ) -> Vec<Outcome> {
+    fn reply(&mut self, _answer: Answer, _context: &mut Context) -> Vec<Outcome> {
         Vec::new()
     }
 

@@ -126,6 +126,27 @@ impl Theme {
         }
     }
 
+    /// The style on the background of a row that may be selected.
+    pub fn on(&self, is_selected: bool, style: Style) -> Style {
+        let back = Style {
+            fg: None,
+            ..self.selected
+        };
+        if is_selected {
+            style.patch(back)
+        } else {
+            style
+        }
+    }
+
+    /// The sign at the left of a row that may be selected.
+    pub fn mark(&self, is_selected: bool) -> &'static str {
+        match is_selected {
+            true => self.pick("▌", ">"),
+            false => " ",
+        }
+    }
+
     /// The first of a pair where there is Unicode, the second in ASCII.
     pub fn pick<'a>(&self, unicode: &'a str, ascii: &'a str) -> &'a str {
         if self.ascii { ascii } else { unicode }

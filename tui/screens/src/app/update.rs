@@ -9,6 +9,7 @@ use super::{act, mouse, typing};
 use crate::context::Link;
 use crate::feed::HubEvent;
 use crate::keys::Mode;
+use crate::screen::Answer;
 use crate::subscriptions::Topic;
 
 pub fn update(state: &mut State, message: Message) -> Vec<Effect> {
@@ -117,6 +118,11 @@ pub fn deliver(
         _ => {}
     }
     let screen = state.screens.about(topic);
-    let outcomes = screen.reply(topic, reply, is_first, &mut state.context);
+    let answer = Answer {
+        topic,
+        reply,
+        is_first,
+    };
+    let outcomes = screen.reply(answer, &mut state.context);
     act::apply(state, outcomes)
 }

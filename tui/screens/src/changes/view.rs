@@ -118,11 +118,7 @@ fn draw_change(
 ) {
     let theme = &context.theme;
     let mut pen = Pen::new(buffer, area, row);
-    let mark = if is_selected {
-        theme.pick("▌", ">")
-    } else {
-        " "
-    };
+    let mark = theme.mark(is_selected);
     pen.skip(1).text(mark, theme.key).skip(1);
     if changes.host.is_none() {
         pen.text(&fit(change.host.as_str(), HOST_WIDTH), theme.text)

@@ -14,7 +14,7 @@ use crate::context::Context;
 use crate::keys::{Action, Mode};
 use crate::model::summary::value_text;
 use crate::records::Records;
-use crate::screen::{Outcome, Outcomes, Screen, done};
+use crate::screen::{Answer, Outcome, Outcomes, Screen, done};
 use crate::subscriptions::{Subscription, Topic};
 pub use state::{Compare, CompareLine, UNMARKED};
 
@@ -67,9 +67,7 @@ impl Screen for Compare {
 
     fn reply(
         &mut self,
-        topic: Topic,
-        reply: Option<Reply>,
-        _is_first: bool,
+        Answer { topic, reply, .. }: Answer,
         _context: &mut Context,
     ) -> Vec<Outcome> {
         let Topic::Compare(line) = topic else {

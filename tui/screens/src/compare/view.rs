@@ -288,11 +288,7 @@ fn draw_small(
         let text = shown_value(compare, context, line);
         let width = usize::from(block.width.saturating_sub(GAP));
         let name_width = width.saturating_sub(MARK + text.width() + 1);
-        let mark = if is_selected {
-            theme.pick("▌", ">")
-        } else {
-            " "
-        };
+        let mark = theme.mark(is_selected);
         let name = if is_selected { theme.title } else { theme.text };
         Pen::new(buffer, block, 0)
             .skip(1)
@@ -421,11 +417,7 @@ fn draw_list(
     let shown = compare.lines().iter().enumerate().skip(first);
     for (row, (at, line)) in (0..list.height).zip(shown) {
         let is_selected = at == compare.selected_at();
-        let mark = if is_selected {
-            theme.pick("▌", ">")
-        } else {
-            " "
-        };
+        let mark = theme.mark(is_selected);
         let name = if is_selected { theme.title } else { theme.text };
         let name_width = usize::from(list.width).saturating_sub(MARK + 2 + VALUE_WIDTH + 2);
         Pen::new(buffer, list, row)

@@ -90,11 +90,7 @@ pub(super) fn draw(events: &Events, context: &Context, area: Rect, buffer: &mut 
     let shown = events.rows().enumerate().skip(events.top);
     for (row, (at, entry)) in (LINES_ABOVE..).zip(shown.take(height)) {
         let mut pen = Pen::new(buffer, area, row);
-        let mark = if at == events.selected_at() {
-            theme.pick("▌", ">")
-        } else {
-            " "
-        };
+        let mark = theme.mark(at == events.selected_at());
         let time = match is_long {
             true => format_moment(entry.time().0, &context.zone),
             false => format_clock(entry.time().0, &context.zone),

@@ -22,7 +22,7 @@ use crate::layout::list_at;
 use crate::model::spark::{SPARK_POINTS, SPARK_STEP_MS};
 use crate::model::summary::{CPU, RECEIVED, value_text};
 use crate::records::Records;
-use crate::screen::{Outcome, Outcomes, Screen, done, remark};
+use crate::screen::{Answer, Outcome, Outcomes, Screen, done, remark};
 use crate::subscriptions::{Subscription, Topic};
 pub use state::{Filter, Fleet, HINT, HostRow, Sort};
 #[cfg(test)]
@@ -253,14 +253,13 @@ impl Screen for Fleet {
         self.preview.subscriptions(wanted);
     }
 
-    fn reply(
-        &mut self,
-        topic: Topic,
-        reply: Option<Reply>,
-        is_first: bool,
-        context: &mut Context,
-    ) -> Vec<Outcome> {
-        let Some(reply) = reply else {
+    fn reply(&mut self, answer: Answer, context: &mut Context) -> Vec<Outcome> {
+        let Answer {
+            topic,
+            reply: Some(reply),
+            is_first,
+        } = answer
+        else {
             return Vec::new();
         };
         if topic != Topic::Fleet {

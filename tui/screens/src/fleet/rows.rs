@@ -35,12 +35,7 @@ impl Row<'_> {
 
     /// The style on the background of a selected row.
     fn on(&self, style: Style) -> Style {
-        if self.is_selected {
-            let back = self.theme().selected;
-            style.patch(Style { fg: None, ..back })
-        } else {
-            style
-        }
+        self.theme().on(self.is_selected, style)
     }
 
     fn begin<'b>(

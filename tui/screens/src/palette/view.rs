@@ -69,11 +69,7 @@ pub(crate) fn draw(
         }
         let on = |style: Style| if is_chosen { theme.selected } else { style };
         let mut pen = Pen::new(buffer, line, 0);
-        let mark = if is_chosen {
-            theme.pick("▌", ">")
-        } else {
-            " "
-        };
+        let mark = theme.mark(is_chosen);
         pen.text(mark, on(theme.key)).skip(1);
         let name = fit(&entry.text, NAME_WIDTH.max(entry.text.width()));
         pen.text(&name, on(theme.text)).skip(2);
