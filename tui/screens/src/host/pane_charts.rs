@@ -315,8 +315,8 @@ fn draw_small(
         Scale::Size(max) => max,
         Scale::Rate => rate,
     };
-    let plot = plot_of(block);
-    draw_scale(buffer, plot, &small.scale.top(max), theme);
+    let plot = plot_of(block, SCALE_WIDTH);
+    draw_scale(buffer, plot, SCALE_WIDTH, &small.scale.top(max), theme);
     // The first line goes over the second where both have a cell.
     for (values, style) in lines.iter().zip(styles).rev() {
         line(buffer, plot, values, max, style, theme.ascii);

@@ -60,63 +60,26 @@ impl HostScreen {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pane {
-    Cpu,
-    Memory,
-    Network,
-    Disk,
-    Processes,
-    Cores,
-    /// Time spent waiting for processor, memory and disks.
-    Pressure,
-    Filesystems,
-    Interfaces,
-    Disks,
-    /// Temperatures, fans, power and batteries.
-    Sensors,
-    Gpus,
-    Containers,
-    /// Units that failed or wait to be started again.
-    Units,
-}
-
-impl Pane {
-    /// All, in the order in which the focus goes through them.
-    pub const ALL: [Self; 14] = [
-        Self::Cpu,
-        Self::Memory,
-        Self::Network,
-        Self::Disk,
-        Self::Processes,
-        Self::Cores,
-        Self::Pressure,
-        Self::Filesystems,
-        Self::Interfaces,
-        Self::Disks,
-        Self::Sensors,
-        Self::Gpus,
-        Self::Containers,
-        Self::Units,
-    ];
-
-    pub fn title(self) -> &'static str {
-        match self {
-            Self::Cpu => "CPU",
-            Self::Memory => "MEMORY",
-            Self::Network => "NETWORK",
-            Self::Disk => "DISK",
-            Self::Processes => "PROCESSES",
-            Self::Cores => "PROCESSORS",
-            Self::Pressure => "PRESSURE",
-            Self::Filesystems => "FILESYSTEMS",
-            Self::Interfaces => "INTERFACES",
-            Self::Disks => "DISKS",
-            Self::Sensors => "SENSORS",
-            Self::Gpus => "GPUS",
-            Self::Containers => "CONTAINERS",
-            Self::Units => "UNITS",
-        }
+named! {
+    /// The parts of the host screen, in the order in which the focus goes through them.
+    pub enum Pane: title {
+        Cpu = "CPU",
+        Memory = "MEMORY",
+        Network = "NETWORK",
+        Disk = "DISK",
+        Processes = "PROCESSES",
+        Cores = "PROCESSORS",
+        /// Time spent waiting for processor, memory and disks.
+        Pressure = "PRESSURE",
+        Filesystems = "FILESYSTEMS",
+        Interfaces = "INTERFACES",
+        Disks = "DISKS",
+        /// Temperatures, fans, power and batteries.
+        Sensors = "SENSORS",
+        Gpus = "GPUS",
+        Containers = "CONTAINERS",
+        /// Units that failed or wait to be started again.
+        Units = "UNITS",
     }
 }
 

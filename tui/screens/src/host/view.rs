@@ -14,7 +14,7 @@ use crate::format::{amount, load, percent, short_span, size};
 use crate::layout::{below, body};
 use crate::model::host_rows::HostRows;
 use crate::theme::Theme;
-use crate::widgets::axis::{draw_axis, draw_scale, plot_of, step_ms};
+use crate::widgets::axis::{SCALE_WIDTH, draw_axis, draw_scale, plot_of, step_ms};
 use crate::widgets::chart::{POINTS_PER_CELL, chart};
 use crate::widgets::paint::Pen;
 use crate::widgets::sparkline::round_scale;
@@ -103,7 +103,7 @@ pub(super) fn panes(screen: &HostScreen, context: &Context) -> Vec<Pane> {
     let (_, area) = parts(screen, context, host, below(body(context.size), 1));
     let listed = tables::panes(screen, context, host, area.width);
     let is_there = |pane: &Pane| CHARTS.contains(pane) || listed.contains(pane);
-    Pane::ALL.into_iter().filter(is_there).collect()
+    Pane::ALL.iter().copied().filter(is_there).collect()
 }
 
 pub(super) fn scroll_to_focus(screen: &HostScreen, context: &Context) -> u16 {
@@ -257,7 +257,7 @@ fn draw_charts(
         draw_title(screen, context, graph, block, buffer);
         // A chart of one line shows no more than the value; two lines of rates share one.
         if block.height >= 3 {
-            let plot = plot_of(block);
+            let plot = plot_of(block, SCALE_WIDTH);
             draw_graph(host, graph, theme, plot, buffer);
             newest_chart = Some(plot);
         }
@@ -325,7 +325,7 @@ fn draw_graph(host: &HostRows, graph: &Graph, theme: &Theme, plot: Rect, buffer:
         if rows == 0 {
             continue;
         }
-        draw_scale(buffer, part, &top, theme);
+        draw_scale(buffer, part, SCALE_WIDTH, &top, theme);
         chart(buffer, part, history, max, style, theme.ascii);
     }
 }

@@ -8,27 +8,10 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 pub use map::{Bound, Keymap, KeymapError};
 pub use table::BINDINGS;
 
-macro_rules! named {
-    ($(#[$doc:meta])* pub enum $enum:ident { $($(#[$variant_doc:meta])* $variant:ident = $name:literal,)+ }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum $enum {
-            $($(#[$variant_doc])* $variant,)+
-        }
-
-        impl $enum {
-            pub fn name(self) -> &'static str {
-                match self {
-                    $(Self::$variant => $name,)+
-                }
-            }
-        }
-    };
-}
-
 named! {
     /// A screen, overlay or prompt: what keys mean depends on it.
-    pub enum Mode {
+    #[derive(Hash)]
+    pub enum Mode: name {
         Fleet = "fleet",
         Host = "host",
         /// A maximized pane of a host.
@@ -65,7 +48,8 @@ impl Mode {
 
 named! {
     /// What a key does; the name is that of the palette and the configuration.
-    pub enum Action {
+    #[derive(Hash)]
+    pub enum Action: name {
         Quit = "quit",
         Help = "help",
         Processes = "processes",

@@ -11,29 +11,20 @@ use crate::format::{amount, size};
 /// Shown instead of processes where only minutes or hours are stored.
 pub const NOT_STORED: &str = "not stored for that long";
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ProcessSort {
-    #[default]
-    Cpu,
-    Memory,
-    Disk,
-    Host,
-    Pid,
-    Command,
+named! {
+    #[derive(Default)]
+    pub enum ProcessSort: name {
+        #[default]
+        Cpu = "cpu",
+        Memory = "memory",
+        Disk = "disk",
+        Host = "host",
+        Pid = "pid",
+        Command = "command",
+    }
 }
 
 impl ProcessSort {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Cpu => "cpu",
-            Self::Memory => "memory",
-            Self::Disk => "disk",
-            Self::Host => "host",
-            Self::Pid => "pid",
-            Self::Command => "command",
-        }
-    }
-
     pub fn next(self, all: &[Self]) -> Self {
         let at = all.iter().position(|sort| *sort == self);
         let next = (at.unwrap_or(0) + 1) % all.len().max(1);
