@@ -8,7 +8,7 @@ use sysmon_wire::metrics::{
 };
 
 use super::state::{HostScreen, Pane};
-use super::tables;
+use super::tables::Tables;
 use crate::context::Context;
 use crate::format::{amount, load, percent, short_span, size};
 use crate::layout::{below, body};
@@ -55,19 +55,28 @@ pub(super) fn draw(screen: &HostScreen, context: &Context, area: Rect, buffer: &
         Pen::new(buffer, main, 1).skip(3).text(text, theme.dim);
         return;
     }
-    let (charts, right) = parts(screen, context, host, main);
+    let tables = tables(screen, context, host);
+    let (charts, right) = parts(tables, main);
     draw_charts(screen, context, host, charts, buffer);
-    tables::draw(screen, context, host, right, buffer);
+    tables.draw(right, buffer);
+}
+
+fn tables<'a>(screen: &'a HostScreen, context: &'a Context, host: &'a HostRows) -> Tables<'a> {
+    Tables {
+        screen,
+        context,
+        host,
+    }
 }
 
 /// The areas of charts and tables: side by side, the tables as wide as needed, or on a narrow screen one above the other.
-fn parts(screen: &HostScreen, context: &Context, host: &HostRows, body: Rect) -> (Rect, Rect) {
+fn parts(tables: Tables<'_>, body: Rect) -> (Rect, Rect) {
     if body.width >= TWO_COLUMNS_FROM {
         let most = Rect {
             width: body.width - body.width * 11 / 20,
             ..body
         };
-        let needed = tables::width_needed(screen, context, host, most);
+        let needed = tables.width_needed(most);
         let width = body.width - needed;
         let right = Rect {
             x: body.x + width,
@@ -87,8 +96,9 @@ fn parts(screen: &HostScreen, context: &Context, host: &HostRows, body: Rect) ->
 
 pub(super) fn scroll_max(screen: &HostScreen, context: &Context) -> u16 {
     let Some(host) = &context.host else { return 0 };
-    let (_, area) = parts(screen, context, host, below(body(context.size), 1));
-    tables::scroll_max(screen, context, host, area)
+    let tables = tables(screen, context, host);
+    let (_, area) = parts(tables, below(body(context.size), 1));
+    tables.scroll_max(area)
 }
 
 /// The panes that have something to show.
@@ -100,27 +110,30 @@ pub(super) fn panes(screen: &HostScreen, context: &Context) -> Vec<Pane> {
         // Nobody knows yet.
         return Pane::ALL.to_vec();
     }
-    let (_, area) = parts(screen, context, host, below(body(context.size), 1));
-    let listed = tables::panes(screen, context, host, area.width);
+    let tables = tables(screen, context, host);
+    let (_, area) = parts(tables, below(body(context.size), 1));
+    let listed = tables.panes(area.width);
     let is_there = |pane: &Pane| CHARTS.contains(pane) || listed.contains(pane);
     Pane::ALL.iter().copied().filter(is_there).collect()
 }
 
 pub(super) fn scroll_to_focus(screen: &HostScreen, context: &Context) -> u16 {
     let Some(host) = &context.host else { return 0 };
-    let (_, area) = parts(screen, context, host, below(body(context.size), 1));
-    tables::scroll_to(screen, context, host, area)
+    let tables = tables(screen, context, host);
+    let (_, area) = parts(tables, below(body(context.size), 1));
+    tables.scroll_to(area)
 }
 
 pub(super) fn pane_at(screen: &HostScreen, context: &Context, place: Position) -> Option<Pane> {
     let host = context.host.as_ref()?;
-    let (charts, area) = parts(screen, context, host, below(body(context.size), 1));
+    let tables = tables(screen, context, host);
+    let (charts, area) = parts(tables, below(body(context.size), 1));
     if charts.contains(place) {
         let blocks = chart_blocks(charts);
         let at = blocks.iter().position(|block| block.contains(place))?;
         return CHARTS.get(at).copied();
     }
-    tables::pane_at(screen, context, host, area, place)
+    tables.pane_at(area, place)
 }
 
 const CHARTS: [Pane; 4] = [Pane::Cpu, Pane::Memory, Pane::Network, Pane::Disk];
