@@ -64,6 +64,12 @@ pub(crate) fn list_rows(size: Size, lines_above: u16) -> usize {
     usize::from(body(size).height.saturating_sub(lines_above)).max(1)
 }
 
+/// The first row on screen of a list of `count` rows, of which `height` fit, so that the row `at` is among them.
+pub(crate) fn scrolled_to(at: usize, top: usize, count: usize, height: usize) -> usize {
+    let lowest = (at + 1).saturating_sub(height);
+    top.min(at).max(lowest).min(count.saturating_sub(height))
+}
+
 /// The place in a list, scrolled down by `top`, of a line of the terminal.
 pub(crate) fn list_at(line: u16, first: u16, rows: usize, top: usize) -> Option<usize> {
     let row = line.checked_sub(first).map(usize::from)?;

@@ -7,7 +7,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::state::{Fleet, Row, Sort};
 use crate::context::Context;
-use crate::format::{amount, fit};
+use crate::format::{amount, degrees, fit, load, percent};
 use crate::model::summary::{
     CPU, FILESYSTEM, LOAD, MEMORY, READ, RECEIVED, TEMPERATURE, TRANSMITTED, WRITTEN,
 };
@@ -86,18 +86,29 @@ pub(super) fn layout(chosen: &[Column], width: usize, longest_name: usize) -> La
 }
 
 fn sort_of(column: Column) -> Option<Sort> {
-    Some(Sort::Value(match column {
+    let column = match column {
         Column::Up => return None,
-        Column::CpuLine | Column::Cpu => CPU,
-        Column::MemoryBar | Column::Memory => MEMORY,
-        Column::Load => LOAD,
-        Column::NetLine | Column::Received => RECEIVED,
-        Column::Transmitted => TRANSMITTED,
-        Column::Read => READ,
-        Column::Written => WRITTEN,
-        Column::Filesystem => FILESYSTEM,
-        Column::Temperature => TEMPERATURE,
-    }))
+        Column::CpuLine => Column::Cpu,
+        Column::MemoryBar => Column::Memory,
+        Column::NetLine => Column::Received,
+        other => other,
+    };
+    Some(Sort::Value(number(column).0))
+}
+
+/// The place of a column's value, and how it is written.
+pub(super) fn number(column: Column) -> (usize, fn(Option<f64>) -> String) {
+    match column {
+        Column::Cpu => (CPU, percent),
+        Column::Memory => (MEMORY, percent),
+        Column::Load => (LOAD, load),
+        Column::Received => (RECEIVED, amount),
+        Column::Transmitted => (TRANSMITTED, amount),
+        Column::Read => (READ, amount),
+        Column::Written => (WRITTEN, amount),
+        Column::Filesystem => (FILESYSTEM, percent),
+        _ => (TEMPERATURE, degrees),
+    }
 }
 
 pub(super) fn layout_of(fleet: &Fleet, width: u16) -> Layout {

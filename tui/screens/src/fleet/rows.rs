@@ -7,13 +7,11 @@ use sysmon_config::Column;
 use sysmon_wire::message::HostState;
 use unicode_width::UnicodeWidthStr;
 
-use super::columns::{GAP, Layout, SIGN};
+use super::columns::{GAP, Layout, SIGN, number};
 use super::state::{Counts, Fleet, Group, HostRow};
 use crate::context::Context;
-use crate::format::{age, amount, degrees, fit, load, percent, short_span};
-use crate::model::summary::{
-    CPU, FILESYSTEM, LOAD, MEMORY, READ, RECEIVED, TEMPERATURE, TRANSMITTED, WRITTEN,
-};
+use crate::format::{age, fit, short_span};
+use crate::model::summary::MEMORY;
 use crate::theme::{Severity, Theme};
 use crate::widgets::paint::{Pen, bar, fill};
 use crate::widgets::sparkline::sparkline;
@@ -256,21 +254,6 @@ fn counts(theme: &Theme, counts: &Counts, room: usize) -> String {
         .into_iter()
         .find(|text| text.trim_end().width() <= room)
         .unwrap_or(short)
-}
-
-/// The place of a column's value, and how it is written.
-fn number(column: Column) -> (usize, fn(Option<f64>) -> String) {
-    match column {
-        Column::Cpu => (CPU, percent),
-        Column::Memory => (MEMORY, percent),
-        Column::Load => (LOAD, load),
-        Column::Received => (RECEIVED, amount),
-        Column::Transmitted => (TRANSMITTED, amount),
-        Column::Read => (READ, amount),
-        Column::Written => (WRITTEN, amount),
-        Column::Filesystem => (FILESYSTEM, percent),
-        _ => (TEMPERATURE, degrees),
-    }
 }
 
 fn dash(theme: &Theme) -> String {

@@ -3,23 +3,8 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use sysmon_config::suggest;
 
+use super::table::CONFIGURED;
 use super::{Action, BINDINGS, Binding, Key, Mode};
-
-/// Modes with rebound keys; those of prompts are fixed.
-const PLACES: [Mode; 12] = [
-    Mode::Fleet,
-    Mode::Host,
-    Mode::Pane,
-    Mode::Burst,
-    Mode::Processes,
-    Mode::Process,
-    Mode::Top,
-    Mode::Changes,
-    Mode::Events,
-    Mode::Compare,
-    Mode::Columns,
-    Mode::Help,
-];
 
 /// Keys with a name in the configuration, where a comma and `=` are separators.
 const NAMED: [(&str, KeyCode); 19] = [
@@ -136,7 +121,7 @@ impl Keymap {
                     bound.binding.modes.contains(mode) && other.binding.modes.contains(mode)
                 };
                 let name = other.binding.action;
-                if name == action || !PLACES.iter().any(is_shared) {
+                if name == action || !CONFIGURED.iter().any(is_shared) {
                     continue;
                 }
                 let Some(key) = other

@@ -8,7 +8,7 @@ use unicode_width::UnicodeWidthStr;
 use super::Entry;
 use crate::context::Context;
 use crate::format::fit;
-use crate::widgets::paint::{Pen, fill};
+use crate::widgets::paint::{Pen, fill, note};
 
 /// Lines it has at most, with the one that parts it from the screen behind.
 const LINES_MAX: u16 = 10;
@@ -49,9 +49,7 @@ pub(crate) fn draw(
         ..list
     };
     if entries.is_empty() {
-        Pen::new(buffer, list, rule)
-            .skip(3)
-            .text("no matching command", theme.dim);
+        note(buffer, list, rule, "no matching command", theme.dim);
         return;
     }
     let chosen = chosen.min(entries.len() - 1);

@@ -158,12 +158,8 @@ pub(super) fn grouped(
         }
     }
     groups.sort_by(|a, b| {
-        let ordering = a.compare(b, sort);
-        if is_reversed {
-            ordering.reverse()
-        } else {
-            ordering
-        }
+        let (a, b) = if is_reversed { (b, a) } else { (a, b) };
+        a.compare(b, sort)
     });
     groups
 }

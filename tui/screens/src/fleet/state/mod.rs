@@ -15,6 +15,7 @@ use sysmon_wire::message::{FleetUpdate, HostState};
 use sysmon_wire::{Label, UnixMs};
 
 use super::preview::PreviewPanel;
+use crate::layout::scrolled_to;
 use crate::model::ROW_MS;
 pub use filter::{Filter, HINT};
 use groups::grouped;
@@ -319,12 +320,7 @@ impl Fleet {
 
     pub fn scroll_to_selected(&mut self, height: usize) {
         let at = self.selected_at().unwrap_or(0);
-        let last_top = self.rows.len().saturating_sub(height);
-        self.top = self
-            .top
-            .min(at)
-            .max((at + 1).saturating_sub(height))
-            .min(last_top);
+        self.top = scrolled_to(at, self.top, self.rows.len(), height);
     }
 
     pub fn counts(&self) -> Counts {

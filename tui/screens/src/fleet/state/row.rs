@@ -121,11 +121,7 @@ impl HostRow {
         };
         if value >= critical {
             Severity::Critical
-        } else if value >= warning {
-            Severity::Warning
-        } else {
-            Severity::None
-        }
+        } else Severity::warning_if(value >= warning)
     }
 
     /// How bad the worst of its values and alerts is.
