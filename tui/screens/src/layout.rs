@@ -59,7 +59,6 @@ pub(crate) fn below(area: Rect, rows: u16) -> Rect {
     }
 }
 
-/// How many rows a list has below its headings, at least one.
 pub(crate) fn list_rows(size: Size, lines_above: u16) -> usize {
     usize::from(body(size).height.saturating_sub(lines_above)).max(1)
 }

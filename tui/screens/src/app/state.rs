@@ -155,7 +155,6 @@ impl State {
         }
     }
 
-    /// The screen below prompts.
     pub(super) fn screen(&self) -> &dyn Screen {
         self.screens.of(self.context.place())
     }

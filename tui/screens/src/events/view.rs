@@ -35,13 +35,11 @@ const CLOCK_WIDTH: usize = 8;
 const MOMENT_WIDTH: usize = 19;
 const HOST_WIDTH: usize = 14;
 
-/// Moments further away include their date.
 const DAY_MS: i64 = 86_400_000;
 
 /// Screens at least this high show the whole text of the selected event below the list.
 const FULL_FROM: u16 = 14;
 
-/// Lines of that text, with an empty one before it.
 const FULL_LINES: u16 = 3;
 
 pub(super) fn rows(screen: Size) -> usize {

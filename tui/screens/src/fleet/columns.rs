@@ -13,7 +13,6 @@ use crate::model::summary::{
 };
 use crate::widgets::paint::Pen;
 
-/// Width of a column; lines of history share what is left.
 const fn cells(column: Column) -> usize {
     match column {
         Column::CpuLine | Column::NetLine => 10,
@@ -41,10 +40,8 @@ const LEAVING: [Column; 11] = [
 
 pub(super) const GAP: usize = 2;
 
-/// Cells of the sign before a host's name.
 pub(super) const SIGN: usize = 3;
 
-/// Cells of the sign before a group's name that says whether it is folded.
 pub(super) const FOLD: usize = 2;
 
 /// A line of history is not wider than the history that is requested.
@@ -120,7 +117,6 @@ pub(super) fn layout_of(fleet: &Fleet, width: u16) -> Layout {
     layout(&fleet.columns, usize::from(width), longest)
 }
 
-/// Whether it can be seen what hosts are sorted by.
 pub(super) fn shows(fleet: &Fleet, width: u16, sort: Sort) -> bool {
     let layout = layout_of(fleet, width);
     let mut columns = layout.columns.iter();

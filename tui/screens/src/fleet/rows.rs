@@ -20,7 +20,6 @@ pub(super) struct Row<'a> {
     pub(super) fleet: &'a Fleet,
     pub(super) context: &'a Context,
     pub(super) layout: &'a Layout,
-    /// The top of the lines of the network.
     pub(super) net_scale: i64,
     pub(super) is_selected: bool,
     pub(super) line: Rect,
@@ -31,7 +30,6 @@ impl Row<'_> {
         &self.context.theme
     }
 
-    /// The style on the background of a selected row.
     fn on(&self, style: Style) -> Style {
         self.theme().on(self.is_selected, style)
     }
@@ -172,7 +170,6 @@ impl Row<'_> {
         }
     }
 
-    /// Draws what the hosts of a group come to.
     pub(super) fn draw_group(&self, group: &Group, buffer: &mut Buffer) {
         let theme = self.theme();
         let sign = match (group.counts.severity(), group.counts) {

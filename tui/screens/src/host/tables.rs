@@ -18,7 +18,6 @@ const CORE_COLUMNS_MAX: usize = 4;
 
 const CORE_WIDTH: usize = 16;
 
-/// Cells of a column of tables at least, where there are several.
 const COLUMN_WIDTH_MIN: u16 = 44;
 
 const COLUMNS_MAX: u16 = 4;
@@ -91,7 +90,6 @@ fn at(area: Rect, top: usize, column: u16, row: u16) -> Option<usize> {
     inside.then(|| top + usize::from(across) * usize::from(area.height) + usize::from(down))
 }
 
-/// The tables of the open host.
 #[derive(Clone, Copy)]
 pub(super) struct Tables<'a> {
     pub(super) screen: &'a HostScreen,

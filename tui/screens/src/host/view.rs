@@ -19,7 +19,6 @@ use crate::widgets::chart::{POINTS_PER_CELL, chart};
 use crate::widgets::paint::{Pen, note};
 use crate::widgets::sparkline::round_scale;
 
-/// Narrower screens have the tables below the charts.
 const TWO_COLUMNS_FROM: u16 = 96;
 
 const RECEIVE: &[(&str, &str)] = &[("network.io.direction", "receive")];
@@ -99,7 +98,6 @@ pub(super) fn scroll_max(screen: &HostScreen, context: &Context) -> u16 {
     tables.scroll_max(area)
 }
 
-/// The panes that have something to show.
 pub(super) fn panes(screen: &HostScreen, context: &Context) -> Vec<Pane> {
     let Some(host) = &context.host else {
         return Vec::new();

@@ -29,7 +29,6 @@ const NAMED: [(&str, KeyCode); 19] = [
     ("end", KeyCode::End),
 ];
 
-/// Words before a key that is pressed together with another.
 const WITH: [(&str, KeyModifiers); 4] = [
     ("ctrl-", KeyModifiers::CONTROL),
     ("^", KeyModifiers::CONTROL),
@@ -69,7 +68,6 @@ pub struct Bound {
     pub keys: Vec<Key>,
 }
 
-/// Every line of the table with the keys it has now.
 #[derive(Clone, Debug)]
 pub struct Keymap(Vec<Bound>);
 
@@ -147,7 +145,6 @@ impl Keymap {
         Ok(())
     }
 
-    /// Every line, in the order of the help.
     pub fn all(&self) -> impl Iterator<Item = &Bound> {
         self.0.iter()
     }

@@ -18,7 +18,6 @@ const WIDTH_MAX: u16 = 90;
 /// Cells of names; longer ones, those of hosts, leave less for the explanation.
 const NAME_WIDTH: usize = 16;
 
-/// Screens lower than this have no line above the list.
 const RULE_FROM: u16 = 6;
 
 pub(crate) fn draw(

@@ -68,7 +68,6 @@ pub struct Fleet {
     pub grouped: bool,
     pub filter: String,
     pub columns: Vec<Column>,
-    /// The chosen one in the list of columns.
     pub chosen: usize,
     pub(super) preview: PreviewPanel,
     #[cfg(test)]
@@ -131,7 +130,6 @@ impl Fleet {
         changed.lines || (by_standing && changed.standing)
     }
 
-    /// Whether order or totals depend on values.
     fn is_of_values(&self) -> bool {
         self.grouped || matches!(self.sort, Sort::Value(_))
     }
@@ -227,7 +225,6 @@ impl Fleet {
         self.order.len()
     }
 
-    /// Names of all hosts, shown or not.
     pub fn names(&self) -> impl Iterator<Item = &Label> {
         self.hosts.rows.iter().map(|host| &host.line.name)
     }
@@ -280,7 +277,6 @@ impl Fleet {
         self.selected = None;
     }
 
-    /// Keeps the selection on what is selected now.
     pub fn hold(&mut self) {
         if let Some(at) = self.selected_at() {
             self.select(at);
