@@ -180,103 +180,36 @@ pub struct Alias {
 /// How many of [`ALIASES`], from the first, make up a host's line in the fleet.
 pub const SUMMARY: usize = 9;
 
-/// Every alias; the first [`SUMMARY`] are what the fleet shows of a host.
-pub const ALIASES: &[Alias] = &[
-    Alias {
-        alias: "cpu",
-        metric: CPU_UTILIZATION,
-        attributes: &[],
-    },
-    Alias {
-        alias: "mem",
-        metric: MEMORY_UTILIZATION,
-        attributes: &[],
-    },
-    Alias {
-        alias: "load1",
-        metric: LOAD_1M,
-        attributes: &[],
-    },
-    Alias {
-        alias: "net.rx",
-        metric: NET_IO,
-        attributes: &[("network.io.direction", "receive")],
-    },
-    Alias {
-        alias: "net.tx",
-        metric: NET_IO,
-        attributes: &[("network.io.direction", "transmit")],
-    },
-    Alias {
-        alias: "disk.read",
-        metric: DISK_IO,
-        attributes: &[("disk.io.direction", "read")],
-    },
-    Alias {
-        alias: "disk.write",
-        metric: DISK_IO,
-        attributes: &[("disk.io.direction", "write")],
-    },
-    Alias {
-        alias: "fs.worst",
-        metric: FS_UTILIZATION,
-        attributes: &[],
-    },
-    Alias {
-        alias: "temp.max",
-        metric: TEMPERATURE,
-        attributes: &[],
-    },
-    Alias {
-        alias: "load5",
-        metric: LOAD_5M,
-        attributes: &[],
-    },
-    Alias {
-        alias: "load15",
-        metric: LOAD_15M,
-        attributes: &[],
-    },
-    Alias {
-        alias: "swap",
-        metric: PAGING_UTILIZATION,
-        attributes: &[],
-    },
-    Alias {
-        alias: "procs",
-        metric: PROCESS_COUNT,
-        attributes: &[],
-    },
-    Alias {
-        alias: "uptime",
-        metric: UPTIME,
-        attributes: &[],
-    },
-    Alias {
-        alias: "psi.cpu",
-        metric: PRESSURE_TIME,
-        attributes: &[
-            ("linux.pressure.resource", "cpu"),
-            ("linux.pressure.scope", "some"),
-        ],
-    },
-    Alias {
-        alias: "psi.mem",
-        metric: PRESSURE_TIME,
-        attributes: &[
-            ("linux.pressure.resource", "memory"),
-            ("linux.pressure.scope", "some"),
-        ],
-    },
-    Alias {
-        alias: "psi.io",
-        metric: PRESSURE_TIME,
-        attributes: &[
-            ("linux.pressure.resource", "io"),
-            ("linux.pressure.scope", "some"),
-        ],
-    },
-];
+macro_rules! aliases {
+    ($($alias:literal = $metric:ident $({ $($name:literal: $value:literal),* })?;)*) => {
+        /// Every alias; the first [`SUMMARY`] are what the fleet shows of a host.
+        pub const ALIASES: &[Alias] = &[$(Alias {
+            alias: $alias,
+            metric: $metric,
+            attributes: &[$($(($name, $value)),*)?],
+        }),*];
+    };
+}
+
+aliases! {
+    "cpu" = CPU_UTILIZATION;
+    "mem" = MEMORY_UTILIZATION;
+    "load1" = LOAD_1M;
+    "net.rx" = NET_IO { "network.io.direction": "receive" };
+    "net.tx" = NET_IO { "network.io.direction": "transmit" };
+    "disk.read" = DISK_IO { "disk.io.direction": "read" };
+    "disk.write" = DISK_IO { "disk.io.direction": "write" };
+    "fs.worst" = FS_UTILIZATION;
+    "temp.max" = TEMPERATURE;
+    "load5" = LOAD_5M;
+    "load15" = LOAD_15M;
+    "swap" = PAGING_UTILIZATION;
+    "procs" = PROCESS_COUNT;
+    "uptime" = UPTIME;
+    "psi.cpu" = PRESSURE_TIME { "linux.pressure.resource": "cpu", "linux.pressure.scope": "some" };
+    "psi.mem" = PRESSURE_TIME { "linux.pressure.resource": "memory", "linux.pressure.scope": "some" };
+    "psi.io" = PRESSURE_TIME { "linux.pressure.resource": "io", "linux.pressure.scope": "some" };
+}
 
 impl Alias {
     /// Whether `key` is the series this alias stands for.

@@ -14,13 +14,11 @@ const REQUESTS_BURST: f64 = 200.0;
 /// Connections of one address: a browser opens six, and a household shares an address.
 const CONNECTIONS_MAX: u32 = 64;
 
-/// Live viewers behind one address.
 const VIEWERS_MAX: u32 = 32;
 
 /// Addresses with an entry of their own; beyond, all new ones share one.
 const ADDRESSES_MAX: usize = 20_000;
 
-/// How often idle entries are removed while the table is full.
 const PRUNE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// An IPv4 address, or the IPv6 /64 that a provider assigns to one customer.
@@ -28,7 +26,6 @@ const PRUNE_INTERVAL: Duration = Duration::from_secs(1);
 enum Network {
     V4(u32),
     V6(u64),
-    /// All addresses that came when the table was full.
     Shared,
 }
 
@@ -41,7 +38,6 @@ impl Network {
     }
 }
 
-/// What a [`Permit`] is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Connection,
@@ -68,7 +64,6 @@ impl Usage {
     }
 }
 
-/// What each client address uses.
 #[derive(Debug, Default)]
 pub(super) struct Clients {
     usage: HashMap<Network, Usage>,
@@ -108,7 +103,6 @@ impl Clients {
         self.prune_at = (self.usage.len() * 2).clamp(64, ADDRESSES_MAX);
     }
 
-    /// Counts a request; false if the address has sent too many.
     pub(super) fn allow_request(&mut self, address: IpAddr, now: Instant) -> bool {
         self.usage(address, now).1.requests.try_take(now)
     }
@@ -143,7 +137,6 @@ pub(super) struct Permit {
 }
 
 impl Permit {
-    /// None if the address has as many as it may.
     pub(super) fn acquire(
         clients: &Arc<Mutex<Clients>>,
         address: IpAddr,

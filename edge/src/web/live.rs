@@ -26,7 +26,6 @@ use super::guard::Client;
 use super::limits::{Kind, Permit};
 use super::{App, Update, response};
 
-/// Live viewers of all addresses.
 const VIEWERS_MAX: u64 = 20_000;
 
 /// Frames a viewer may send between two updates; the protocol needs none but an occasional ping.
@@ -38,15 +37,12 @@ const RECEIVED_FRAME_BYTES_MAX: usize = 125;
 /// Payload of a frame that is sent, and so the size of a viewer's write buffer.
 const SENT_FRAME_BYTES: usize = 4096;
 
-/// A viewer sends next to nothing, so its read buffer is small.
 const READ_BUFFER_BYTES: usize = 256;
 
-/// Time for the closing handshake.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 type Socket = WebSocketStream<TokioIo<Upgraded>>;
 
-/// A live viewer, counted until it is dropped.
 struct Viewer {
     count: Arc<AtomicU64>,
     _permit: Option<Permit>,
@@ -89,7 +85,6 @@ fn is_cross_origin(app: &App, headers: &HeaderMap) -> bool {
     app.access.is_private() && host != text(header::HOST)
 }
 
-/// Whether a header with a comma-separated list has `word`.
 fn lists(headers: &HeaderMap, name: HeaderName, word: &str) -> bool {
     let values = headers.get_all(name).iter();
     let mut words = values

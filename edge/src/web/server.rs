@@ -40,22 +40,17 @@ const SEND_BYTES_MAX: usize = 64 * 1024;
 /// The system's send buffer for a slow client.
 const SEND_BUFFER_BYTES: u32 = 128 * 1024;
 
-/// How long a write may make no progress.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How long an HTTP/2 connection may be silent; a client that is there answers pings.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How often an idle HTTP/2 connection is pinged.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 
-/// Connections that wait to be accepted.
 const BACKLOG: u32 = 1024;
 
-/// Pause after an accept that failed.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
-/// A TCP socket that browsers connect to.
 #[derive(Debug)]
 pub struct Listener {
     socket: TcpListener,
@@ -63,10 +58,6 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Listens on `address`.
-    ///
-    /// # Errors
-    /// The address is in use, or may not be bound.
     pub fn bind(address: SocketAddr, tls: Option<Tls>) -> io::Result<Self> {
         let socket = match address {
             SocketAddr::V4(_) => TcpSocket::new_v4()?,
@@ -82,10 +73,6 @@ impl Listener {
         })
     }
 
-    /// Its address as a URL.
-    ///
-    /// # Errors
-    /// The socket has no address.
     pub fn url(&self) -> io::Result<String> {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
         Ok(format!("{scheme}://{}", self.socket.local_addr()?))
@@ -125,7 +112,6 @@ impl Drop for Connected {
     }
 }
 
-/// Serves browsers until it is dropped.
 pub async fn serve(app: Arc<App>, listener: Listener) {
     let renew = async {
         match &listener.tls {

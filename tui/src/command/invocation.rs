@@ -18,12 +18,10 @@ pub(crate) struct Invocation {
 }
 
 impl Invocation {
-    /// Number of simulated hosts.
     pub(crate) fn demo_hosts(&self) -> usize {
         usize::from(self.args.demo.unwrap_or(0))
     }
 
-    /// The hub and agents that would run inside this program.
     pub(crate) fn standalone(&self) -> StandaloneOptions {
         StandaloneOptions {
             agent: self.config.agent.clone(),
@@ -34,7 +32,6 @@ impl Invocation {
         }
     }
 
-    /// Parses a moment, absolute or relative to now.
     pub(crate) fn moment(&self, text: &str) -> Result<UnixMs, Failure> {
         parse_moment(text, self.clock.now().0, &TimeZone::system())
             .map(UnixMs)

@@ -34,7 +34,6 @@ pub(crate) struct Target {
     pub(crate) identity: Identity,
     /// Where a renewed identity is saved, if this program renews it.
     pub(crate) dir: Option<PathBuf>,
-    /// The built-in hub and the number of its hosts.
     built_in: Option<(Standalone, usize)>,
 }
 
