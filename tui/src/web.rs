@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use sysmon_certs::{Authority, PeerName, Role};
+use sysmon_certs::{Authority, CertError, PeerName, Role};
 use sysmon_edge::ingest::{self, Endpoint};
 use sysmon_edge::web::{Access, App, Listener, Options, serve};
 use sysmon_hub::server::{AlertWords, EdgeOptions};
@@ -17,21 +17,13 @@ pub const DEFAULT_ADDRESS: &str = "127.0.0.1:8080";
 #[derive(Debug, Error)]
 pub enum WebError {
     #[error(transparent)]
+    Certificates(#[from] CertError),
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    #[error(transparent)]
     Standalone(#[from] StandaloneError),
     #[error("cannot listen on {0}: {1}")]
     Listen(SocketAddr, std::io::Error),
-}
-
-impl From<sysmon_certs::CertError> for WebError {
-    fn from(error: sysmon_certs::CertError) -> Self {
-        StandaloneError::from(error).into()
-    }
-}
-
-impl From<LinkError> for WebError {
-    fn from(error: LinkError) -> Self {
-        StandaloneError::from(error).into()
-    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_name_is_refused_with_what_was_meant() {
+    fn invalid_domains_are_rejected_with_a_suggestion() {
         let names = |list: &[&str]| {
             let list = list.iter().map(|&name| name.to_owned()).collect();
             domains(&Value::List(list))

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -155,6 +156,30 @@ impl Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         lock(&self.clients).release(self.network, self.kind);
+    }
+}
+
+/// A connection or viewer, counted until it is dropped.
+pub(super) struct Counted {
+    count: Arc<AtomicU64>,
+    _permit: Option<Permit>,
+}
+
+impl Counted {
+    /// None if there are `max` already.
+    pub(super) fn new(count: &Arc<AtomicU64>, max: u64, permit: Option<Permit>) -> Option<Self> {
+        let before = count.fetch_add(1, Ordering::Relaxed);
+        let counted = Self {
+            count: Arc::clone(count),
+            _permit: permit,
+        };
+        (before < max).then_some(counted)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.count.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

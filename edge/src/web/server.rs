@@ -4,7 +4,6 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -20,7 +19,7 @@ use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt;
 
 use super::guard::Peer;
-use super::limits::{Kind, Permit};
+use super::limits::{Counted, Kind, Permit};
 use super::tls::Tls;
 use super::{App, router};
 
@@ -79,37 +78,17 @@ impl Listener {
     }
 }
 
-/// A connection, counted until it is dropped.
-struct Connected {
-    count: Arc<AtomicU64>,
-    _permit: Option<Permit>,
-}
-
-impl Connected {
-    /// None if there are too many connections, of this address or in all.
-    fn new(app: &App, peer: IpAddr) -> Option<Self> {
-        let peer = peer.to_canonical();
-        let is_unlimited = peer.is_loopback() || app.proxies.contains(&peer);
-        let permit = if is_unlimited {
-            None
-        } else {
-            let now = app.clock.instant();
-            Some(Permit::acquire(&app.clients, peer, Kind::Connection, now)?)
-        };
-        let count = Arc::clone(&app.connections);
-        let before = count.fetch_add(1, Ordering::Relaxed);
-        let connected = Self {
-            count,
-            _permit: permit,
-        };
-        (before < CONNECTIONS_MAX).then_some(connected)
-    }
-}
-
-impl Drop for Connected {
-    fn drop(&mut self) {
-        self.count.fetch_sub(1, Ordering::Relaxed);
-    }
+/// None if there are too many connections, of this address or in all.
+fn connected(app: &App, peer: IpAddr) -> Option<Counted> {
+    let peer = peer.to_canonical();
+    let is_unlimited = peer.is_loopback() || app.proxies.contains(&peer);
+    let permit = if is_unlimited {
+        None
+    } else {
+        let now = app.clock.instant();
+        Some(Permit::acquire(&app.clients, peer, Kind::Connection, now)?)
+    };
+    Counted::new(&app.connections, CONNECTIONS_MAX, permit)
 }
 
 pub async fn serve(app: Arc<App>, listener: Listener) {
@@ -137,7 +116,7 @@ async fn accept(app: Arc<App>, listener: &Listener) {
                 continue;
             }
         };
-        let Some(connected) = Connected::new(&app, peer.ip()) else {
+        let Some(connected) = connected(&app, peer.ip()) else {
             continue;
         };
         let (router, tls) = (router.clone(), listener.tls.clone());
@@ -224,6 +203,7 @@ fn respond(
 mod tests {
     use super::*;
     use crate::web::Options;
+    use std::sync::atomic::Ordering;
     use sysmon_clock::Clock;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
     use tokio::time::Instant;

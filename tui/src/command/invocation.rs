@@ -1,6 +1,5 @@
 //! What every command gets: the command line, the configuration, and the sources of time and randomness.
 
-use anyhow::Context;
 use jiff::tz::TimeZone;
 use sysmon_clock::{Clock, Random};
 use sysmon_config::time::parse_moment;
@@ -37,11 +36,4 @@ impl Invocation {
             .map(UnixMs)
             .map_err(|error| Failure::Usage(error.into()))
     }
-}
-
-pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    Ok(runtime.context("cannot start the async runtime")?)
 }
