@@ -150,7 +150,7 @@ mod tests {
             "",
             "*",
         ] {
-            assert!(refused(wrong).contains("is not a name that"), "{wrong}");
+            assert!(refused(wrong).contains("is not a domain name"), "{wrong}");
         }
     }
 
