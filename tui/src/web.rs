@@ -6,7 +6,8 @@ use std::sync::Arc;
 use sysmon_certs::{Authority, CertError, PeerName, Role};
 use sysmon_edge::ingest::{self, Endpoint};
 use sysmon_edge::web::{Access, App, Listener, Options, serve};
-use sysmon_hub::server::{AlertWords, EdgeOptions};
+use sysmon_config::ShareAlerts;
+use sysmon_hub::server::EdgeOptions;
 use sysmon_link::LinkError;
 use thiserror::Error;
 
@@ -77,7 +78,7 @@ impl Page {
         let edges = EdgeOptions {
             edges: vec![edge.to_string()],
             share: "*".parse().into_iter().collect(),
-            alerts: AlertWords::Summaries,
+            alerts: ShareAlerts::Summaries,
             ..EdgeOptions::default()
         };
         let standalone = Standalone::with_authority(options, authority, edges)?;

@@ -2,16 +2,13 @@
 
 use ratatui::layout::{Rect, Size};
 
-/// The strip of time is hidden on smaller terminals.
 const STRIP_FROM: Size = Size {
     width: 50,
     height: 14,
 };
 
-/// Terminals at least this high have a footer.
 const FOOTER_FROM: u16 = 4;
 
-/// The parts of the terminal.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Parts {
     pub(crate) header: Rect,
@@ -54,7 +51,6 @@ pub(crate) fn body(size: Size) -> Rect {
     parts(area).map_or(Rect::ZERO, |parts| parts.body)
 }
 
-/// An area without its first rows.
 pub(crate) fn below(area: Rect, rows: u16) -> Rect {
     Rect {
         y: area.y + rows.min(area.height),

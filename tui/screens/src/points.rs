@@ -69,12 +69,10 @@ impl Table {
         table
     }
 
-    /// Whether there is no series.
     pub fn is_empty(&self) -> bool {
         self.series.is_empty()
     }
 
-    /// As JSON, in SI base units.
     pub fn to_json(&self) -> Value {
         let series = |series: &Series| {
             let attributes: BTreeMap<_, _> = series.attributes.iter().cloned().collect();
@@ -189,7 +187,6 @@ fn unit_text(unit: &str) -> &str {
     }
 }
 
-/// As many digits as are significant.
 fn number(value: f64) -> String {
     match value.abs() {
         size if size >= 100.0 => format!("{value:.0}"),

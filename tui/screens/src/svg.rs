@@ -9,7 +9,6 @@ use crate::terminal::colours::indexed;
 /// Pixels of a cell.
 const CELL: (f64, f64) = (8.4, 17.0);
 
-/// Pixels around the screen.
 const MARGIN: f64 = 10.0;
 
 /// Colours of paper and ink where the screen names none.

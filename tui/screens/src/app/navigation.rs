@@ -14,7 +14,6 @@ use crate::theme::{Theme, ThemeName};
 /// How far one press of an arrow moves in time: a cell of a sparkline.
 pub(super) const STEP_MS: i64 = SPARK_STEP_MS as i64;
 
-/// Leaves the current mode.
 pub(super) fn back(state: &mut State) {
     if state.context.mode() == Mode::Compare && comparison::back_to_hosts(state) {
         return;
@@ -50,7 +49,6 @@ pub(super) fn open(state: &mut State, name: Label, modes: &[Mode]) {
     state.screens.host.request(&state.context);
 }
 
-/// Opens a host from the fleet.
 pub fn open_host(state: &mut State, name: Label) {
     open(state, name, &[Mode::Fleet, Mode::Host]);
 }
@@ -103,7 +101,6 @@ pub(super) fn moment(text: &str, now: UnixMs, zone: &TimeZone) -> Result<UnixMs,
     moment.map(UnixMs).map_err(|error| error.to_string())
 }
 
-/// Shows the event before the moment shown.
 pub(super) fn previous_event(state: &mut State) {
     let moment = state.context.moment().floor(1000);
     let Some(event) = state.screens.events.before(moment) else {

@@ -9,13 +9,11 @@ use crate::palette::{Command, Entry, WITH_WORD, matching};
 use crate::screen::Outcome;
 use crate::theme::ThemeName;
 
-/// The commands that match the input.
 pub(super) fn entries(state: &State) -> Vec<Entry> {
     let input = &state.prompt.input;
     matching(input, commands(state), |begin| words(state, begin))
 }
 
-/// Moves the choice.
 pub(super) fn choose(state: &mut State, rows: isize) {
     let last = entries(state).len().saturating_sub(1);
     let chosen = &mut state.prompt.chosen;
@@ -43,7 +41,6 @@ fn commands(state: &State) -> Vec<Entry> {
     act.chain(more).collect()
 }
 
-/// The commands that begin with `begin`.
 fn words(state: &State, begin: &'static str) -> Vec<Entry> {
     let entry =
         |word: &str, help: &str, command| Entry::new(format!("{begin}{word}"), help, command);

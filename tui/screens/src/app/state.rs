@@ -20,20 +20,15 @@ use crate::subscriptions::{Subscriptions, Topic};
 use crate::theme::ThemeName;
 use crate::top::Top;
 
-/// How long a remark stays in the footer.
 const REMARK_MS: i64 = 5_000;
 
-/// What is set once, at the start.
 #[derive(Clone, Debug)]
 pub struct Options {
     pub theme: ThemeName,
-    /// Draw with ASCII characters only.
     pub ascii: bool,
     pub zone: TimeZone,
     pub keys: Keymap,
-    /// The order of the table of hosts.
     pub sort: Order,
-    /// The columns of the table of hosts.
     pub columns: Vec<Column>,
 }
 
@@ -81,7 +76,6 @@ impl Screens {
         }
     }
 
-    /// The screen that receives replies about a topic.
     pub(super) fn about(&mut self, topic: Topic) -> &mut dyn Screen {
         match topic {
             Topic::Fleet | Topic::Preview | Topic::PreviewProcesses => &mut self.fleet,
@@ -120,19 +114,15 @@ impl Screens {
     }
 }
 
-/// What is being typed.
 #[derive(Debug, Default)]
 pub struct Prompt {
     pub input: String,
     /// Whether the input is a proposal that the first typed character replaces.
     pub is_proposed: bool,
-    /// The chosen command of the palette.
     pub chosen: usize,
-    /// The filter before a new one was begun.
     pub filter_before: String,
 }
 
-/// Everything on screen.
 #[derive(Debug)]
 pub struct State {
     pub context: Context,
@@ -140,7 +130,6 @@ pub struct State {
     pub prompt: Prompt,
     /// A remark for the footer, and until when.
     pub remark: Option<(String, UnixMs)>,
-    /// Whether anything changed since the last frame.
     pub is_dirty: bool,
     /// Milliseconds that this machine's clock is ahead of the hub's.
     pub(super) clock_offset_ms: i64,
@@ -148,7 +137,6 @@ pub struct State {
 }
 
 impl State {
-    /// Shows nothing yet.
     pub fn new(options: Options) -> Self {
         let Options { theme, ascii, .. } = options;
         Self {
@@ -181,7 +169,6 @@ impl State {
         self.remark = Some((text.into(), self.context.now + REMARK_MS));
     }
 
-    /// The request that is open for a topic.
     pub fn request(&self, topic: Topic) -> Option<&Request> {
         self.subscriptions.request(topic)
     }

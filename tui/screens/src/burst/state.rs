@@ -3,16 +3,12 @@
 use sysmon_wire::message::Request;
 use sysmon_wire::{Label, UnixMs};
 
-/// Milliseconds between samples.
 pub(super) const BURST_INTERVAL_MS: u32 = 100;
 
-/// How long a burst lasts, and the time that its screen shows.
 pub(super) const BURST_MS: i64 = 60_000;
 
-/// A burst that was requested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Burst {
-    /// When it ends.
     pub until: UnixMs,
 }
 
@@ -28,10 +24,8 @@ impl Burst {
     }
 }
 
-/// The burst of the open host.
 #[derive(Debug, Default)]
 pub struct BurstScreen {
-    /// The last one requested.
     pub asked: Option<Burst>,
     pub(super) request: Option<Request>,
     pub(super) round: u32,
@@ -52,7 +46,6 @@ impl BurstScreen {
         });
     }
 
-    /// Ends the burst, if one is running.
     pub fn stop(&mut self) {
         self.asked = None;
         self.request = None;

@@ -15,7 +15,6 @@ pub struct Pending {
     pub is_acknowledged: bool,
 }
 
-/// Firing alerts, as far as they are shown.
 #[derive(Clone, Debug, Default)]
 pub struct OpenAlerts {
     alerts: Vec<AlertState>,
@@ -67,7 +66,6 @@ impl OpenAlerts {
         })
     }
 
-    /// Forgets what is pending on a connection that was lost.
     pub fn forget_requested(&mut self) {
         (self.requested, self.request, self.pending) = (None, None, None);
     }
@@ -81,7 +79,6 @@ impl OpenAlerts {
         self.alerts = alerts;
     }
 
-    /// Shows none and requests none.
     pub fn clear(&mut self) {
         self.alerts.clear();
         (self.requested, self.request) = (None, None);

@@ -18,7 +18,6 @@ use crate::model::window::Window;
 use crate::theme::{Severity, Theme};
 use crate::widgets::paint::Pen;
 
-/// Cells of the span at the left.
 const LABEL_WIDTH: usize = 8;
 
 /// Cells from one clock to the next at least, and round times between them.

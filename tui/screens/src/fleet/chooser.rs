@@ -10,7 +10,6 @@ use crate::format::fit;
 use crate::layout::body;
 use crate::widgets::paint::{Pen, fill, frame};
 
-/// What each column shows.
 const HELP: [&str; Column::ALL.len()] = [
     "since it was started",
     "processors, last minutes",
@@ -27,7 +26,6 @@ const HELP: [&str; Column::ALL.len()] = [
     "hottest sensor",
 ];
 
-/// Cells it is wide at most, with its frame, and those of a column's name.
 const WIDTH: u16 = 46;
 const NAME_WIDTH: usize = 11;
 
@@ -67,7 +65,6 @@ fn inside(body: Rect) -> Rect {
     }
 }
 
-/// The column at a place of the screen.
 pub(super) fn column_at(fleet: &Fleet, size: Size, x: u16, y: u16) -> Option<usize> {
     let list = inside(body(size));
     let row = y.checked_sub(list.y).filter(|row| *row < list.height)?;

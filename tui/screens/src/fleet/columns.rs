@@ -39,7 +39,6 @@ const LEAVING: [Column; 11] = [
     Column::CpuLine,
 ];
 
-/// Cells between columns.
 pub(super) const GAP: usize = 2;
 
 /// Cells of the sign before a host's name.
@@ -51,7 +50,6 @@ pub(super) const FOLD: usize = 2;
 /// A line of history is not wider than the history that is requested.
 const LINE_MAX: usize = 48;
 
-/// The widths of name and columns.
 pub(super) struct Layout {
     pub(super) name: usize,
     pub(super) columns: Vec<(Column, usize)>,
@@ -87,7 +85,6 @@ pub(super) fn layout(chosen: &[Column], width: usize, longest_name: usize) -> La
     Layout { name, columns }
 }
 
-/// What a click on a column's heading sorts by.
 fn sort_of(column: Column) -> Option<Sort> {
     Some(Sort::Value(match column {
         Column::Up => return None,
@@ -103,7 +100,6 @@ fn sort_of(column: Column) -> Option<Sort> {
     }))
 }
 
-/// The layout on a screen of this width, for the names that are shown.
 pub(super) fn layout_of(fleet: &Fleet, width: u16) -> Layout {
     let widths = fleet.rows().map(|row| match row {
         Row::Host(host) => host.line.name.as_str().width(),
@@ -120,7 +116,6 @@ pub(super) fn shows(fleet: &Fleet, width: u16, sort: Sort) -> bool {
     !matches!(sort, Sort::Value(_)) || columns.any(|(column, _)| sort_of(*column) == Some(sort))
 }
 
-/// What the heading at this place across the screen sorts by.
 pub(super) fn sort_at(fleet: &Fleet, width: u16, x: u16) -> Option<Sort> {
     let x = usize::from(x);
     let layout = layout_of(fleet, width);
@@ -203,7 +198,6 @@ pub(super) fn draw_headings(
     }
 }
 
-/// The long title where it fits, else the short one.
 fn either(long: String, short: String, width: usize) -> String {
     if long.width() <= width { long } else { short }
 }

@@ -19,7 +19,6 @@ pub(super) const ROWS: u16 = 7;
 /// Milliseconds per point of its charts: they move every ten seconds, not every one.
 const STEP_MS: i64 = 5_000;
 
-/// Cells of the list of processes, and of a command in it.
 const PROCESSES_WIDTH: u16 = 44;
 const COMMAND_WIDTH: usize = 20;
 

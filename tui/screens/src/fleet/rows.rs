@@ -18,7 +18,6 @@ use crate::theme::{Severity, Theme};
 use crate::widgets::paint::{Pen, bar, fill};
 use crate::widgets::sparkline::sparkline;
 
-/// A row that is being drawn.
 pub(super) struct Row<'a> {
     pub(super) fleet: &'a Fleet,
     pub(super) context: &'a Context,
@@ -36,15 +35,9 @@ impl Row<'_> {
 
     /// The style on the background of a selected row.
     fn on(&self, style: Style) -> Style {
-        if self.is_selected {
-            let back = self.theme().selected;
-            style.patch(Style { fg: None, ..back })
-        } else {
-            style
-        }
+        self.theme().on(self.is_selected, style)
     }
 
-    /// Draws the sign and the name.
     fn begin<'b>(
         &self,
         buffer: &'b mut Buffer,

@@ -18,7 +18,7 @@ use crate::context::Context;
 use crate::keys::{Action, Mode};
 use crate::model::host_rows::HostRows;
 use crate::records::Records;
-use crate::screen::{Outcome, Outcomes, Screen, done, remark};
+use crate::screen::{Answer, Outcome, Outcomes, Screen, done, remark};
 use crate::subscriptions::{Subscription, Topic};
 pub use state::{HostScreen, Pane, Panes};
 
@@ -142,9 +142,9 @@ impl Screen for HostScreen {
 
     fn reply(
         &mut self,
-        _topic: Topic,
-        reply: Option<Reply>,
-        is_first: bool,
+        Answer {
+            reply, is_first, ..
+        }: Answer,
         context: &mut Context,
     ) -> Vec<Outcome> {
         let (Some(host), Some(reply)) = (&mut context.host, reply) else {

@@ -52,7 +52,6 @@ const WITH: [(&str, KeyModifiers); 4] = [
     ("alt-", KeyModifiers::ALT),
 ];
 
-/// Why keys cannot be bound as configured.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeymapError {
     #[error("{0:?} is not of the form ACTION = KEYS; for example \"open = o, enter\"")]
@@ -79,10 +78,8 @@ pub enum KeymapError {
     },
 }
 
-/// A line of the table with the keys it has now.
 #[derive(Clone, Debug)]
 pub struct Bound {
-    /// The line.
     pub binding: &'static Binding,
     pub keys: Vec<Key>,
 }
@@ -92,7 +89,6 @@ pub struct Bound {
 pub struct Keymap(Vec<Bound>);
 
 impl Default for Keymap {
-    /// The keys of the table.
     fn default() -> Self {
         let bound = |binding: &'static Binding| Bound {
             binding,
@@ -171,20 +167,17 @@ impl Keymap {
         self.0.iter()
     }
 
-    /// The lines that count in a mode.
     pub fn of(&self, mode: Mode) -> impl Iterator<Item = &Bound> {
         self.all()
             .filter(move |bound| bound.binding.modes.contains(&mode))
     }
 
-    /// The first key of an action in a mode, for display.
     pub fn key_of(&self, mode: Mode, action: Action, ascii: bool) -> Option<String> {
         let mut here = self.of(mode);
         let bound = here.find(|bound| bound.binding.action == action)?;
         bound.keys.first().map(|key| key.name(ascii))
     }
 
-    /// What a key does in a mode.
     pub fn action(&self, mode: Mode, event: KeyEvent) -> Option<Action> {
         let pressed = Key::of(event);
         self.of(mode)

@@ -13,7 +13,6 @@ use crate::widgets::paint::{Pen, fill};
 /// Lines it has at most, with the one that parts it from the screen behind.
 const LINES_MAX: u16 = 10;
 
-/// Cells it is wide at most.
 const WIDTH_MAX: u16 = 90;
 
 /// Cells of names; longer ones, those of hosts, leave less for the explanation.
@@ -70,11 +69,7 @@ pub(crate) fn draw(
         }
         let on = |style: Style| if is_chosen { theme.selected } else { style };
         let mut pen = Pen::new(buffer, line, 0);
-        let mark = if is_chosen {
-            theme.pick("▌", ">")
-        } else {
-            " "
-        };
+        let mark = theme.mark(is_chosen);
         pen.text(mark, on(theme.key)).skip(1);
         let name = fit(&entry.text, NAME_WIDTH.max(entry.text.width()));
         pen.text(&name, on(theme.text)).skip(2);

@@ -36,7 +36,6 @@ pub(super) struct Changed {
 }
 
 impl Hosts {
-    /// Milliseconds per cell of a sparkline.
     pub(super) fn spark_step_ms(&self) -> i64 {
         self.resolution_ms.max(i64::from(SPARK_STEP_MS))
     }

@@ -9,15 +9,11 @@ use crate::model::spark::SparkLine;
 use crate::model::summary::{CPU, FILESYSTEM, LOAD, MEMORY, RECEIVED, TEMPERATURE};
 use crate::theme::Severity;
 
-/// One host of the fleet.
 #[derive(Clone, Debug)]
 pub struct HostRow {
     pub line: HostLine,
-    /// Its newest values.
     pub tick: HostTick,
-    /// History of its CPU.
     pub cpu: SparkLine,
-    /// History of bytes received.
     pub received: SparkLine,
     /// The place of its name among all names.
     pub(super) name_place: usize,

@@ -5,7 +5,6 @@ use std::ops::Range;
 use super::pen::Pen;
 use super::{Print, changed};
 
-/// How far lines may have moved.
 const BY_MAX: isize = 3;
 
 /// Moves per frame, which bounds its time.
@@ -116,7 +115,6 @@ impl Search<'_> {
         Some(cost as isize - moved as isize)
     }
 
-    /// The lines by whose move most is saved.
     fn best(&self, by: isize) -> Option<Move> {
         let mut best: Option<Move> = None;
         // Kadane's, with what it costs to begin and to end a run.
