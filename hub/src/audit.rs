@@ -7,12 +7,14 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use sysmon_link::TokenBucket;
 use sysmon_wire::UnixMs;
+
+use crate::lock;
 
 /// Bytes of a file before it is rotated: some 20,000 lines.
 const FILE_BYTES: u64 = 4 << 20;
@@ -33,7 +35,6 @@ pub struct Entry {
     pub who: String,
     /// The peer's address; empty for commands on the hub's machine.
     pub from: String,
-    /// Details in plain text.
     pub what: String,
 }
 
@@ -129,11 +130,7 @@ impl Audit {
 
     /// Writes and logs a refusal, unless there were too many lately; those are counted with the next.
     pub fn refused(&self, entry: Entry, now: Instant) {
-        let passed = {
-            let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
-            refusals.pass(now)
-        };
-        let Some(suppressed) = passed else {
+        let Some(suppressed) = lock(&self.refusals).pass(now) else {
             return;
         };
         tracing::warn!(peer = %entry.who, from = %entry.from, reason = %entry.what, suppressed, "refused");
@@ -144,7 +141,6 @@ impl Audit {
         self.append(true, &entry.what(&what));
     }
 
-    /// All entries since a moment, in order of time.
     pub fn since(&self, since: UnixMs) -> io::Result<Vec<Entry>> {
         let mut entries = Vec::new();
         for is_refusal in [false, true] {

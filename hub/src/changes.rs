@@ -23,10 +23,8 @@ pub const BEFORE_MS: i64 = 600_000;
 /// How far back rows are read, with room for the row that makes the first rate.
 pub const REACH_MS: i64 = AFTER_MS + BEFORE_MS + 60_000;
 
-/// Values a window must have to be compared.
 const VALUES_MIN: usize = 5;
 
-/// Changes with a lower score are left out.
 const SCORE_MIN: f64 = 0.1;
 
 /// The end of the minute, in which a change shows that is too recent for its median.
@@ -94,7 +92,6 @@ pub fn fitting(mut changes: Vec<Change>) -> Vec<Change> {
     changes
 }
 
-/// Bytes that a change uses in a message at most.
 fn bytes_of(change: &Change) -> usize {
     const REST: usize = 100;
     let attributes = change
@@ -148,7 +145,6 @@ enum Subject<'a> {
     Process(&'a ProcessIdentity, &'a str),
 }
 
-/// The unit of a metric's values once counters are rates.
 fn shown_unit(metric: &sysmon_wire::MetricDef) -> String {
     match metric.kind {
         Kind::Gauge => metric.unit.to_string(),
@@ -338,7 +334,6 @@ fn of_processes(host: &Host, table: &Table, windows: Windows) -> Vec<Change> {
 }
 
 impl Values {
-    /// With 0 for every row without a value.
     fn filled(self, times: &[i64]) -> Self {
         let mut given = self.points.into_iter().peekable();
         let point = |&time: &i64| {

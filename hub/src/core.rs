@@ -1,6 +1,5 @@
 //! The fleet, its events and its alerts as one state: rows go in here.
 
-use sysmon_alerts::baseline::Baseline;
 use sysmon_alerts::engine::{Engine, HostCheck, HostRow};
 use sysmon_alerts::rule::Rule;
 use sysmon_alerts::{Alert, HostId, Transition};
@@ -17,15 +16,14 @@ use crate::host::HostKind;
 /// Time without a review of silent hosts after which the hub itself was stopped.
 const OUTAGE_MS: i64 = 10_000;
 
-/// A clock offset that changes by at least this is an event.
 const CLOCK_EVENT_MS: i64 = 2_000;
 
 #[derive(Debug)]
 pub struct Core {
     /// Hosts and their rows. Rows are appended by [`Core::apply`], which evaluates the rules too.
     pub fleet: Fleet,
-    engine: Engine,
-    events: EventLog,
+    pub engine: Engine,
+    pub events: EventLog,
     /// When silent hosts were last reviewed, and since when the hub has been running without an outage.
     reviewed: Option<(UnixMs, UnixMs)>,
     transitions: Vec<Transition>,
@@ -47,7 +45,6 @@ impl Core {
         self.engine = Engine::new(rules, firing);
     }
 
-    /// Replaces the rules; those that stay keep their state.
     pub fn replace_rules(&mut self, rules: Vec<Rule>) {
         self.transitions.extend(self.engine.replace(rules));
         let of_host = |(id, name): (HostId, &Label)| (id, self.engine.of_host(id, name));
@@ -103,14 +100,6 @@ impl Core {
         Ok(())
     }
 
-    pub fn missing_baselines(&self, hour: i64, hosts_max: usize) -> Vec<(HostId, Vec<u32>)> {
-        self.engine.missing_baselines(hour, hosts_max)
-    }
-
-    pub fn set_baseline(&mut self, id: HostId, series: u32, hour: i64, baseline: Option<Baseline>) {
-        self.engine.set_baseline(id, series, hour, baseline);
-    }
-
     pub fn take_transitions(&mut self) -> Vec<Transition> {
         std::mem::take(&mut self.transitions)
     }
@@ -131,10 +120,6 @@ impl Core {
             host.alerts = self.engine.of_host(id, &host.name);
         }
         self.fleet.touch_line(id);
-    }
-
-    pub fn events(&self) -> &EventLog {
-        &self.events
     }
 
     fn add_event(&mut self, id: HostId, time: UnixMs, kind: EventKind, text: &str) {
@@ -163,7 +148,6 @@ impl Core {
         Ok(id)
     }
 
-    /// Sets how far a host's clock is ahead of the hub's.
     pub fn set_clock_offset(&mut self, id: HostId, offset_ms: i64, now: UnixMs) {
         let Some(before) = self.fleet.set_clock_offset(id, offset_ms) else {
             return;
@@ -271,10 +255,6 @@ impl Core {
         if let Ok(id) = self.host_id(&stored.name) {
             self.fleet.restore(id, stored);
         }
-    }
-
-    pub fn restore_event(&mut self, event: Event) {
-        self.events.restore(event);
     }
 }
 

@@ -30,7 +30,6 @@ const MISSED_MS: i64 = 86_400_000;
 /// A row this far ahead of now is from a wrong clock.
 const AHEAD_MS: i64 = 5_000;
 
-/// Silence after which a host's unsealed rows are sealed.
 const SETTLED_MS: i64 = 1_800_000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +67,6 @@ pub struct Host {
     pub past_changed: u64,
     /// By its silence at the last review.
     pub state: HostState,
-    /// Whether an event records that it went offline.
     pub is_away: bool,
     pub processes: HostProcesses,
     pub notes: Vec<Label>,
@@ -81,11 +79,11 @@ pub struct Host {
     runs: VecDeque<(RunId, SeqSet)>,
     summary: [Option<u32>; SUMMARY],
     present: Present,
-    last_arrival: Option<UnixMs>,
+    pub last_arrival: Option<UnixMs>,
     /// Start of the present hour of events, and how many it has.
     events: (UnixMs, u32),
     duplicate_rows: u64,
-    refused_rows: u64,
+    pub refused_rows: u64,
     /// Late rows that were not sealed at the last call of [`Host::settle`].
     late_rows: u32,
     unsaved: Unsaved,
@@ -94,7 +92,6 @@ pub struct Host {
 #[derive(Debug, Default)]
 struct Unsaved {
     facts: bool,
-    /// How many of the series the history has.
     series_saved: usize,
     processes: Vec<(ProcessIdentity, UnixMs)>,
     runs: Vec<RunId>,
@@ -200,7 +197,6 @@ impl Host {
         new
     }
 
-    /// Sets what the agent reports about the machine; true if that is new.
     pub fn set_facts(&mut self, facts: HostFacts) -> bool {
         let is_new = self.facts != facts;
         if is_new {
@@ -281,14 +277,6 @@ impl Host {
         Ok(is_late_over || is_silent)
     }
 
-    pub fn count_refused_row(&mut self) {
-        self.refused_rows += 1;
-    }
-
-    pub fn arrived(&mut self, now: UnixMs) {
-        self.last_arrival = Some(now);
-    }
-
     /// Counts an event; false if the host has had so many in this hour that it would crowd out the others.
     pub fn counts_event(&mut self) -> bool {
         let now = self.last_arrival.unwrap_or(UnixMs(0));
@@ -317,11 +305,6 @@ impl Host {
         Some(Duration::from_millis((now - since).max(0).unsigned_abs()))
     }
 
-    /// When rows last arrived, by the hub's clock.
-    pub fn last_arrival(&self) -> Option<UnixMs> {
-        self.last_arrival
-    }
-
     /// Whether a row is newer than the present one: within a run by its sequence number, because the machine's clock
     /// may have been set back; between runs by its time, unless the present row is from the future.
     pub fn is_newest(&self, run: RunId, row: &Row, now: UnixMs) -> bool {
@@ -331,7 +314,6 @@ impl Host {
         }
     }
 
-    /// Sets the newest row's values as the present summary.
     pub fn observe(&mut self, time: UnixMs, row: Option<(RunId, u64)>, values: &[i64]) {
         let raw = self.summary.map(|slot| {
             slot.and_then(|index| values.get(index as usize).copied())

@@ -55,7 +55,6 @@ impl RowStream {
         }
     }
 
-    /// Decodes one frame and adds its content to the core.
     pub fn ingest(
         &mut self,
         push: Push,

@@ -22,10 +22,9 @@ const FIELDS: usize = 6;
 pub struct HostProcesses {
     identities: HashMap<i64, (ProcessIdentity, UnixMs)>,
     ranks: Ranks,
-    table: Option<(UnixMs, Vec<Process>)>,
+    pub table: Option<(UnixMs, Vec<Process>)>,
 }
 
-/// Bytes that a process uses in a message at most.
 fn bytes_of(process: &Process) -> usize {
     const NUMBERS: usize = 80;
     let identity = &process.identity;
@@ -37,7 +36,6 @@ fn bytes_of(process: &Process) -> usize {
 struct Ranks([[Option<u32>; FIELDS]; RANKED_PROCESSES]);
 
 impl HostProcesses {
-    /// Notes a new series if it belongs to a rank.
     pub fn note_series(&mut self, index: u32, key: &SeriesKey) {
         let rank = key.attribute("sysmon.rank");
         let rank = rank.and_then(|rank| rank.as_str().parse::<usize>().ok());
@@ -93,22 +91,12 @@ impl HostProcesses {
         self.table = Some((time, processes));
     }
 
-    pub fn table(&self) -> Option<&(UnixMs, Vec<Process>)> {
-        self.table.as_ref()
-    }
-
-    /// Drops the table, once nobody demands it.
-    pub fn drop_table(&mut self) {
-        self.table = None;
-    }
-
     /// The series of all ranks, for reading them from the ring; `u32::MAX`, which no ring has, where one is missing.
     pub fn series(&self) -> Vec<u32> {
         let all = self.ranks.0.iter().flatten();
         all.map(|index| index.unwrap_or(u32::MAX)).collect()
     }
 
-    /// The processes in a row's values, which are in the order of [`Self::series`].
     pub fn of_values(&self, values: &[i64]) -> Vec<Process> {
         let process = |place: &[i64]| {
             let [id, numbers @ ..] = place else {

@@ -45,7 +45,6 @@ macro_rules! keys {
     };
 }
 
-/// Every key of `[hub]`, and whether a running hub applies it.
 const KEYS: &[Key] = keys! {
     listen at_start ToString::to_string;
     name at_start |name: &Option<String>| optional(name.as_ref(), "the machine's name");
@@ -70,7 +69,6 @@ const KEYS: &[Key] = keys! {
     metrics at_start |address: &Option<_>| optional(address.as_ref(), "not served");
 };
 
-/// What `new` changes, in the order of [`KEYS`].
 pub fn changes(old: &HubConfig, new: &HubConfig) -> Vec<Change> {
     let changed = KEYS.iter().filter(|key| !(key.is_same)(old, new));
     let change = |key: &Key| Change {

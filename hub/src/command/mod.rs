@@ -10,18 +10,17 @@ pub(crate) mod tokens;
 
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::anyhow;
 use sysmon_certs::{HubState, PeerName};
 use sysmon_client::{Client, ClientError};
 use sysmon_clock::{Clock, Random};
-use sysmon_config::{Config, Failure};
+use sysmon_config::{Config, Failure, runtime};
 use sysmon_hub::VERSION;
 use sysmon_hub::audit::{Audit, Entry};
 use sysmon_link::Connector;
 
 use args::Args;
 
-/// How long a running hub may take to answer most requests.
 pub(crate) const ANSWER_MAX: Duration = Duration::from_secs(5);
 
 pub(crate) struct Context {
@@ -57,8 +56,8 @@ impl Context {
         let address = self.state.address().map_err(anyhow::Error::from)?;
         let address = address.to_string();
         let answer = runtime()?.block_on(async {
-            let connector = Connector::new(&owner, VERSION, &sysmon_clock::Clock::system())
-                .map_err(anyhow::Error::from)?;
+            let connector =
+                Connector::new(&owner, VERSION, &self.clock).map_err(anyhow::Error::from)?;
             let answered = async {
                 let client = Client::connect(&connector, &address).await?;
                 requests(&client).await
@@ -77,11 +76,9 @@ impl Context {
     }
 }
 
-pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    Ok(runtime.context("cannot start the async runtime")?)
+pub(crate) fn counted(count: usize, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
 }
 
 pub(crate) fn span_ms(span: Duration) -> i64 {

@@ -16,7 +16,6 @@ pub(super) struct HostTable {
 }
 
 impl HostTable {
-    /// The id that [`HostTable::insert`] assigns next.
     pub(super) fn next_id(&self) -> HostId {
         HostId(self.hosts.len() as u32)
     }
@@ -41,7 +40,6 @@ impl HostTable {
         self.hosts.get_mut(id.0 as usize)
     }
 
-    /// In the order they were added.
     pub(super) fn iter(&self) -> impl Iterator<Item = (HostId, &Host)> {
         let ids = (0..).map(HostId);
         ids.zip(&self.hosts)
@@ -50,10 +48,6 @@ impl HostTable {
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (HostId, &mut Host)> {
         let ids = (0..).map(HostId);
         ids.zip(&mut self.hosts)
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.hosts.len()
     }
 
     /// How many are machines rather than hubs.

@@ -97,7 +97,6 @@ impl Fleet {
         }
     }
 
-    /// Applies other limits, evicting at once what exceeds them.
     pub fn set_options(&mut self, options: FleetOptions, now: UnixMs) {
         self.options = options;
         let horizon = self.horizon(now);
@@ -123,7 +122,6 @@ impl Fleet {
         }
     }
 
-    /// Adds a host whose name is new.
     pub(crate) fn add(&mut self, name: &Label) -> Result<HostId, FleetError> {
         let kind = HostKind::of_name(name);
         // The hub's own figures use up no machine's slot.
@@ -154,7 +152,6 @@ impl Fleet {
         self.hosts.get_mut(id)
     }
 
-    /// All hosts in the order they were added, hubs included.
     pub fn hosts(&self) -> impl Iterator<Item = (HostId, &Host)> {
         self.hosts.iter()
     }
@@ -163,14 +160,6 @@ impl Fleet {
     pub fn machines(&self) -> impl Iterator<Item = (HostId, &Host)> {
         self.hosts()
             .filter(|(_, host)| host.kind == HostKind::Machine)
-    }
-
-    pub fn len(&self) -> usize {
-        self.hosts.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 
     pub fn generation(&self) -> u64 {
@@ -231,7 +220,7 @@ impl Fleet {
     /// Drops a host's process table, which is out of date once nobody asks for it.
     pub fn drop_processes(&mut self, id: HostId) {
         if let Some(host) = self.hosts.get_mut(id) {
-            host.processes.drop_table();
+            host.processes.table = None;
         }
     }
 
@@ -255,7 +244,7 @@ impl Fleet {
         let Some(host) = self.hosts.get_mut(id) else {
             return Ok(Appended::Refused);
         };
-        host.arrived(now);
+        host.last_arrival = Some(now);
         let is_first = host.ring.rows() == 0;
         let is_another_run = !is_first && !host.knows_run(run);
         if !host.is_new(run, row.seq) {
@@ -265,7 +254,7 @@ impl Fleet {
             unsaved.insert(id);
         }
         if row.time - now > FUTURE_MS_MAX || row.time < horizon {
-            host.count_refused_row();
+            host.refused_rows += 1;
             return Ok(Appended::Refused);
         }
         self.usage.track(host, |host| {
@@ -310,7 +299,7 @@ impl Fleet {
         let (stale_ms, offline_ms) = (ms(self.options.stale_after), ms(self.options.offline_after));
         let (mut left, mut any) = (Vec::new(), false);
         for (id, host) in self.hosts.iter_mut() {
-            let heard = host.last_arrival();
+            let heard = host.last_arrival;
             let state = match heard.map_or(i64::MAX, |arrival| now - arrival) {
                 silence if silence >= offline_ms => HostState::Offline,
                 silence if silence >= stale_ms => HostState::Stale,

@@ -99,7 +99,6 @@ impl HostView<'_> {
         self.step_ms
     }
 
-    /// Rows of `series` between two moments, both included.
     pub fn read(&self, series: &[u32], from: UnixMs, to: UnixMs) -> Result<Table, ChunkError> {
         self.host.ring.read_with(self.borrowed, series, from, to)
     }

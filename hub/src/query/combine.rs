@@ -70,7 +70,6 @@ fn grouped(all: Vec<Points>, group: &Group) -> Vec<Points> {
         .collect()
 }
 
-/// One value per step across all series.
 fn across(members: &[Points], how: Aggregate) -> Vec<f64> {
     let steps = members.iter().map(|points| points.values.len()).max();
     let mut there: Vec<f64> = Vec::with_capacity(members.len());

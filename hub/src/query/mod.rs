@@ -26,7 +26,6 @@ pub const RATE_REACH_MS: i64 = 60_000;
 /// Steps from which on buckets are read although there are rows: they are read much faster.
 pub const TIER_FROM_MS: i64 = 240_000;
 
-/// Hosts that an error about an unknown host lists.
 const HOSTS_LISTED_MAX: usize = 12;
 
 /// Time that a query may be under way.
@@ -45,7 +44,6 @@ pub struct Plan {
 /// A host's buckets for the part of a query where they replace its rows.
 #[derive(Clone, Debug, Default)]
 pub struct Past {
-    /// Where rows take over.
     pub rows_from: UnixMs,
     /// Buckets before that with the index of their part, in order of time.
     pub buckets: Vec<(usize, Chunk)>,
@@ -67,7 +65,6 @@ pub enum QueryError {
         "{0} points are over the limit of {QUERY_POINTS_MAX}; use a longer step or a shorter range"
     )]
     TooManyPoints(usize),
-    /// Quantiles need rows that are gone.
     #[error("quantiles need rows, which are stored for {0} hours; choose a later start")]
     RowsGone(u64),
     #[error("series can be grouped by mean, min, max, sum or a quantile")]
@@ -204,7 +201,6 @@ fn check(query: &Query) -> Result<(), QueryError> {
     Ok(())
 }
 
-/// The step of the coarsest tier that is needed.
 fn coarsest(query: &Query, limits: &Limits, now: UnixMs) -> Result<i64, QueryError> {
     let begin =
         |kept: std::time::Duration| now - i64::try_from(kept.as_millis()).unwrap_or(i64::MAX);
@@ -225,7 +221,6 @@ fn coarsest(query: &Query, limits: &Limits, now: UnixMs) -> Result<i64, QueryErr
 }
 
 impl Plan {
-    /// The coarsest tier whose buckets fit the steps.
     pub fn tier(&self) -> Option<Tier> {
         let step_ms = self.resample.step_ms;
         let fits = |tier: &Tier| step_ms % tier.step_ms() == 0;
@@ -336,7 +331,6 @@ fn hosts(fleet: &Fleet, name: Option<&Label>) -> Result<Vec<HostId>, QueryError>
     }
 }
 
-/// Suggests the closest host name, or lists all hosts if there are few.
 fn near_hosts(fleet: &Fleet, name: &Label) -> String {
     let names: Vec<&str> = fleet
         .machines()
@@ -365,7 +359,6 @@ fn is_known(metric: &Label) -> bool {
     alias(metric.as_str()).is_some() || ALL.iter().any(|known| *metric == known.name)
 }
 
-/// Suggests known names that share a part with an unknown one.
 fn suggestion(metric: &Label) -> String {
     let asked = metric.as_str();
     let part = asked.rsplit('.').next().unwrap_or(asked);

@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use sysmon_certs::{CertError, HubState, Identity, Peer, PeerName, Role, TokenStoreError};
@@ -14,6 +14,7 @@ use sysmon_wire::{Label, UnixMs};
 
 use super::limits::RateLimiter;
 use crate::audit::{Audit, Entry};
+use crate::lock;
 
 /// Failed attempts to join in a minute from one address: a token cannot be guessed, and one address does not
 /// keep others out.
@@ -28,13 +29,11 @@ const HOUR: Duration = Duration::from_hours(1);
 /// How often revoked certificates, the hub's own certificate and silent hosts are reviewed.
 pub(super) const REVIEW_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Why the connection of a revoked certificate ends.
 pub(super) const REVOKED: &str = "this certificate has been revoked";
 
 #[derive(Clone, Debug)]
 pub struct AccessOptions {
     pub state: HubState,
-    /// The name in the hub's own certificate.
     pub name: PeerName,
     pub days: u32,
 }
@@ -44,14 +43,13 @@ pub(super) struct AccessControl {
     options: AccessOptions,
     clock: Clock,
     /// Validity in days of certificates issued from now on.
-    days: AtomicU32,
+    pub(super) days: AtomicU32,
     /// Revoked serial numbers, and when their file was last modified.
     revoked: Mutex<(HashSet<String>, Option<SystemTime>)>,
-    /// Serial number and connection of every open session.
     sessions: Mutex<HashMap<u64, (String, Connection)>>,
     failed_joins: RateLimiter<IpAddr>,
     renewals: RateLimiter<Peer>,
-    audit: Audit,
+    pub(super) audit: Audit,
     /// When the certificate authority was last replaced, and when the hub's own certificate was last checked.
     own_checked: Mutex<(Option<SystemTime>, Instant)>,
 }
@@ -66,10 +64,6 @@ impl Drop for Registered<'_> {
     fn drop(&mut self) {
         lock(&self.access.sessions).remove(&self.number);
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl AccessControl {
@@ -156,14 +150,6 @@ impl AccessControl {
         })
     }
 
-    pub(super) fn audit(&self) -> &Audit {
-        &self.audit
-    }
-
-    pub(super) fn set_days(&self, days: u32) {
-        self.days.store(days, Ordering::Relaxed);
-    }
-
     /// Reads the revoked certificates if their file changed, and closes their connections.
     pub(super) fn review(&self) {
         let register = self.options.state.register();
@@ -193,7 +179,6 @@ impl AccessControl {
         lock(&self.revoked).0.contains(serial)
     }
 
-    /// Registers a connection, so that a revocation can close it.
     pub(super) fn register(&self, serial: &str, connection: &Connection) -> Registered<'_> {
         let number = connection.stable_id() as u64;
         lock(&self.sessions).insert(number, (serial.to_owned(), connection.clone()));
@@ -367,7 +352,7 @@ mod tests {
         assert!(
             ask(first.secret(), "db-2")
                 .unwrap_err()
-                .contains("not known")
+                .contains("unknown token")
         );
         let second = token(None);
         assert!(

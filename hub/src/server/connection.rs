@@ -105,7 +105,7 @@ async fn join(hub: &Hub, address: SocketAddr, session: JoinSession) {
         Ok(peer) => {
             tracing::info!(%peer, %address, "joined");
             let entry = Entry::new(hub.now(), "joined", &peer);
-            access.audit().note(&entry.from(address));
+            access.audit.note(&entry.from(address));
         }
         Err(reason) => hub.audit_refusal(None, Some(address), &reason),
     }

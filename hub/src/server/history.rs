@@ -1,7 +1,7 @@
 //! Rows, minutes and hours that are on disk only: read when a request needs them.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use sysmon_series::{Chunk, rows_from_buckets};
 use sysmon_store::Tier;
@@ -13,6 +13,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::Hub;
 use crate::fleet::{Fleet, FleetView, HostId};
 use crate::host::Host;
+use crate::lock;
 use crate::query::{Past, Plan, TIER_FROM_MS};
 
 const READERS_MAX: usize = 4;
@@ -28,7 +29,6 @@ const COVER_HOSTS_MAX: i64 = 32;
 /// Over longer spans only hours are looked at: minutes have twelve times as many chunks.
 const MINUTES_MS_MAX: i64 = 8 * 86_400_000;
 
-/// Answers that may read the history at the same time.
 pub(super) const PAGING_MAX: usize = 2;
 
 /// Idle readers, because opening one takes longer than most answers.
@@ -41,13 +41,13 @@ impl Readers {
         path: &Path,
         read: impl FnOnce(&Reader) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let idle = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let idle = lock(&self.0).pop();
         let reader = match idle {
             Some(reader) => reader,
             None => Reader::open(path)?,
         };
         let found = reader.at_once(read)?;
-        let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut idle = lock(&self.0);
         if idle.len() < READERS_MAX {
             idle.push(reader);
         }
@@ -75,7 +75,6 @@ impl Borrowed {
     }
 }
 
-/// Chunks by host name, up to [`BYTES_MAX`].
 #[derive(Default)]
 struct Collected {
     chunks: Vec<(Label, Chunk)>,
@@ -98,7 +97,6 @@ impl Collected {
 #[derive(Clone, Debug)]
 struct Incomplete {
     name: Label,
-    /// Its oldest row in memory.
     oldest: UnixMs,
     /// The kind of each series; none for series that buckets cannot replace.
     kinds: Vec<Option<Kind>>,
@@ -118,7 +116,6 @@ impl Incomplete {
         }
     }
 
-    /// Whether rows of a moment exist, in memory or on disk.
     fn has_rows(&self, reader: &Reader, at: UnixMs) -> Result<bool, StoreError> {
         if self.oldest <= at {
             return Ok(true);
@@ -175,7 +172,6 @@ pub(super) enum Hosts {
 }
 
 impl Hosts {
-    /// Those of them for which `is_incomplete`.
     fn incomplete<T>(
         self,
         fleet: &Fleet,

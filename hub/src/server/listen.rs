@@ -38,10 +38,9 @@ const CHALLENGE_FROM: usize = 64;
 /// Connections of one certificate at once: an operator has a few terminals, an agent has one connection.
 pub(super) const CONNECTIONS_PER_CERTIFICATE_MAX: usize = 64;
 
-/// A hub that listens but does not serve yet.
 #[derive(Debug)]
 pub struct BoundHub {
-    hub: Arc<Hub>,
+    pub hub: Arc<Hub>,
     listener: Listener,
     identity: Identity,
     metrics: Option<TcpListener>,
@@ -50,7 +49,7 @@ pub struct BoundHub {
 impl BoundHub {
     /// Opens the sockets and restores what the history holds; peers can connect from here on.
     pub fn bind(options: HubOptions, identity: &Identity) -> Result<Self, StartError> {
-        let listener = Listener::bind(options.listen, identity, &sysmon_clock::Clock::system())?;
+        let listener = Listener::bind(options.listen, identity, &options.clock)?;
         let listen = |address| {
             metrics::bind(address).map_err(|source| StartError::Metrics { address, source })
         };
@@ -104,10 +103,6 @@ impl BoundHub {
             identity: identity.clone(),
             metrics,
         })
-    }
-
-    pub fn hub(&self) -> &Arc<Hub> {
-        &self.hub
     }
 
     pub fn address(&self) -> Option<SocketAddr> {
@@ -182,7 +177,6 @@ async fn accept(hub: &Arc<Hub>, listener: &Listener) {
     }
 }
 
-/// Looks for silent hosts and revoked certificates, and seals idle rows.
 async fn review(hub: &Hub) {
     let mut timer = tokio::time::interval(REVIEW_INTERVAL);
     timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

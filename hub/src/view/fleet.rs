@@ -86,7 +86,6 @@ pub fn hosts_with_new_past(fleet: &Fleet, generation: u64) -> Vec<HostId> {
     changed.map(|(id, _)| id).collect()
 }
 
-/// History of some hosts up to `end`, or up to each one's newest row.
 pub fn histories(
     fleet: &Fleet,
     hosts: &[HostId],

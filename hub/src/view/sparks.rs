@@ -19,7 +19,6 @@ pub struct SparkRequest {
 }
 
 impl SparkRequest {
-    /// Where the history of a picture of `at` begins.
     pub fn from(&self, at: UnixMs) -> UnixMs {
         let points = i64::from(self.points.min(SPARK_POINTS_MAX));
         at - points.saturating_mul(i64::from(self.step_ms.max(1)))
@@ -73,7 +72,6 @@ pub(super) fn past(
     (tick, columns.collect())
 }
 
-/// History up to `end`, or up to the newest row.
 pub(super) fn history(
     id: HostId,
     host: HostView<'_>,

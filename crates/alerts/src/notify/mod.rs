@@ -29,7 +29,7 @@ use crate::silence::{MaintenanceWindow, Scope, SilenceFile, Suppressions};
 use delivery::Delivery;
 pub use delivery::RouteHealth;
 pub use notification::Notification;
-pub use queue::DeliveryQueue;
+use queue::DeliveryQueue;
 pub use route::{Route, RouteError};
 pub use send::{SendError, send};
 pub use state_file::NotifierState;

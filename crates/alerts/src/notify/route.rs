@@ -28,13 +28,11 @@ const SECRET_BYTES_MAX: u64 = 4_096;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
     pub(super) target: Target,
-    /// Lowest severity that is sent.
     min_severity: Severity,
     /// Hash of the route, which does not reveal its secret.
     id: u32,
 }
 
-/// How notifications are delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Target {
     Post(Format, String),

@@ -3,19 +3,10 @@
 use std::str::FromStr;
 
 use sysmon_alerts::rule::Hosts;
+use sysmon_config::ShareAlerts;
 use sysmon_wire::Label;
 use sysmon_wire::message::{AlertLine, HostLine};
 use sysmon_wire::metrics::{ALIASES, SUMMARY};
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum AlertWords {
-    /// Nothing, not even that there are alerts.
-    None,
-    #[default]
-    Names,
-    /// Their summaries too, which may name mount points, devices and the like.
-    Summaries,
-}
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EdgeOptions {
@@ -24,7 +15,7 @@ pub struct EdgeOptions {
     pub share: Vec<Share>,
     /// Aliases of the metrics that are shown; the whole summary if not set.
     pub metrics: Option<Vec<String>>,
-    pub alerts: AlertWords,
+    pub alerts: ShareAlerts,
 }
 
 /// Hosts that edges show: `NAME`, with `*` for any characters, or `#TAG`; `=PUBLIC` gives another public name.
@@ -64,7 +55,6 @@ impl EdgeOptions {
         )
     }
 
-    /// Whether the metric at an index of [`ALIASES`] is shown.
     pub(super) fn shows(&self, place: usize) -> bool {
         let alias = ALIASES.get(place).map(|alias| alias.alias);
         let chosen = |names: &Vec<String>| names.iter().any(|name| Some(name.as_str()) == alias);
@@ -74,9 +64,9 @@ impl EdgeOptions {
     /// As much of an alert as is shown, with the host's public name.
     pub(super) fn alert(&self, alert: &AlertLine, host: &str, public: &str) -> Option<AlertLine> {
         let summary = match self.alerts {
-            AlertWords::None => return None,
-            AlertWords::Names => Label::new(""),
-            AlertWords::Summaries => Label::new(&alert.summary.as_str().replace(host, public)),
+            ShareAlerts::None => return None,
+            ShareAlerts::Names => Label::new(""),
+            ShareAlerts::Summaries => Label::new(&alert.summary.as_str().replace(host, public)),
         };
         Some(AlertLine {
             summary,

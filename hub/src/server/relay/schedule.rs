@@ -34,7 +34,6 @@ pub(super) struct Schedule {
 }
 
 impl Schedule {
-    /// Every piece of these hosts, for a fleet at a generation.
     pub(super) fn all(hosts: &[HostId], generation: u64) -> Self {
         let mut schedule = Self {
             seen: generation,
