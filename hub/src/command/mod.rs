@@ -10,11 +10,11 @@ pub(crate) mod tokens;
 
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::anyhow;
 use sysmon_certs::{HubState, PeerName};
 use sysmon_client::{Client, ClientError};
 use sysmon_clock::{Clock, Random};
-use sysmon_config::{Config, Failure};
+use sysmon_config::{Config, Failure, runtime};
 use sysmon_hub::VERSION;
 use sysmon_hub::audit::{Audit, Entry};
 use sysmon_link::Connector;
@@ -74,13 +74,6 @@ impl Context {
         })?;
         Ok(answer)
     }
-}
-
-pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    Ok(runtime.context("cannot start the async runtime")?)
 }
 
 pub(crate) fn counted(count: usize, noun: &str) -> String {

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use anyhow::anyhow;
-use sysmon_config::{Config, Failure, Hangup, Hangups, end_signal, init_logs, notify};
+use sysmon_config::{Config, Failure, Hangup, Hangups, end_signal, init_logs, notify, runtime};
 use sysmon_hub::reload::changes;
 use sysmon_hub::server::{BoundHub, Hub};
 
+use super::Context;
 use super::options::options;
-use super::{Context, runtime};
 
 pub(crate) fn serve(context: &Context) -> Result<(), Failure> {
     init_logs(&context.args.common);

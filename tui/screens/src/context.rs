@@ -31,7 +31,6 @@ pub struct Context {
     pub theme_name: ThemeName,
     pub zone: TimeZone,
     pub keys: Keymap,
-    /// The hub's clock.
     pub now: UnixMs,
     /// The moment shown; `None` while live.
     pub at: Option<UnixMs>,
@@ -67,7 +66,6 @@ impl Context {
         self.modes.last().copied().unwrap_or(Mode::Fleet)
     }
 
-    /// The screen below prompts and overlays.
     pub fn place(&self) -> Mode {
         let mut modes = self.modes.iter().rev();
         let place = modes.find(|mode| mode.is_place());

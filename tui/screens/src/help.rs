@@ -51,7 +51,6 @@ enum Line {
     Entry(String, &'static str),
 }
 
-/// The keys of the current screen, then those of most screens, then the others.
 fn lines(context: &Context) -> Vec<Line> {
     let theme = &context.theme;
     let place = context.place();

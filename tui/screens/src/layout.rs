@@ -59,9 +59,14 @@ pub(crate) fn below(area: Rect, rows: u16) -> Rect {
     }
 }
 
-/// How many rows a list has below its headings, at least one.
 pub(crate) fn list_rows(size: Size, lines_above: u16) -> usize {
     usize::from(body(size).height.saturating_sub(lines_above)).max(1)
+}
+
+/// The first row on screen of a list of `count` rows, of which `height` fit, so that the row `at` is among them.
+pub(crate) fn scrolled_to(at: usize, top: usize, count: usize, height: usize) -> usize {
+    let lowest = (at + 1).saturating_sub(height);
+    top.min(at).max(lowest).min(count.saturating_sub(height))
 }
 
 /// The place in a list, scrolled down by `top`, of a line of the terminal.

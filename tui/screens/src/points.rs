@@ -12,7 +12,6 @@ use crate::csv::Csv;
 /// Which fields the JSON has.
 const SCHEMA: u32 = 1;
 
-/// Series of a metric over the same steps of time.
 #[derive(Clone, Debug)]
 pub struct Table {
     metric: String,
@@ -30,7 +29,6 @@ struct Series {
 }
 
 impl Table {
-    /// Joins the parts in which a hub answers.
     pub fn join(metric: &str, step_ms: i64, parts: Vec<Points>) -> Self {
         let mut table = Self {
             metric: metric.to_owned(),
@@ -101,7 +99,6 @@ impl Table {
         csv.into_text()
     }
 
-    /// As a table for people: a line a moment, a column a series.
     pub fn to_text(&self, zone: &TimeZone) -> String {
         let mut out = format!("{} in {}\n\n", self.metric, unit_text(&self.unit));
         let names: Vec<_> = self.series.iter().map(Series::name).collect();

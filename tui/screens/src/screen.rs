@@ -43,7 +43,6 @@ pub(crate) fn remark(text: impl Into<String>) -> Outcomes {
     Some(vec![Outcome::Remark(text.into())])
 }
 
-/// A reply to an open request of a screen.
 #[derive(Debug)]
 pub struct Answer {
     pub topic: Topic,
@@ -56,14 +55,12 @@ pub struct Answer {
 pub trait Screen {
     fn draw(&self, context: &Context, area: Rect, buffer: &mut Buffer);
 
-    /// Performs an action that means something particular on this screen.
     fn act(&mut self, _action: Action, _context: &Context) -> Outcomes {
         None
     }
 
     fn scroll(&mut self, _rows: isize, _context: &Context) {}
 
-    /// Keeps the selected row visible.
     fn reveal(&mut self, _context: &Context) {}
 
     fn click(&mut self, _place: Position, _context: &Context) -> Outcomes {
@@ -110,7 +107,6 @@ pub trait Screen {
         None
     }
 
-    /// Part of the name of an exported file.
     fn file_stem(&self, _context: &Context) -> Option<String> {
         None
     }

@@ -34,7 +34,6 @@ impl fmt::Display for Times {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Stats {
     pub updates: Times,
-    /// Frames drawn and written, where anything had changed.
     pub frames: Times,
     pub bytes: u64,
     pub ran: Duration,

@@ -15,7 +15,6 @@ pub enum Topic {
     Changes,
     Timeline,
     Alerts,
-    /// A line of the comparison, by its place.
     Compare(usize),
 }
 

@@ -6,7 +6,6 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::terminal::colours::indexed;
 
-/// Pixels of a cell.
 const CELL: (f64, f64) = (8.4, 17.0);
 
 const MARGIN: f64 = 10.0;
@@ -41,7 +40,6 @@ pub fn svg(buffer: &Buffer, title: &str) -> String {
     out
 }
 
-/// Adjacent cells of one style.
 struct Run {
     x: u16,
     width: u16,

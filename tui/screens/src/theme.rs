@@ -10,6 +10,15 @@ pub enum Severity {
     Critical,
 }
 
+impl Severity {
+    pub fn warning_if(is_high: bool) -> Self {
+        match is_high {
+            true => Self::Warning,
+            false => Self::None,
+        }
+    }
+}
+
 impl From<sysmon_wire::message::Severity> for Severity {
     fn from(severity: sysmon_wire::message::Severity) -> Self {
         match severity {

@@ -31,7 +31,6 @@ fn is_wrong(state: &State) -> bool {
     state.context.mode() == Mode::Filter && state.screen().is_filter_invalid()
 }
 
-/// The prompt, the remark or the filter.
 fn lead(state: &State, width: usize) -> Vec<(String, Style)> {
     let theme = &state.context.theme;
     let prompt = match state.context.mode() {

@@ -11,7 +11,6 @@ use crate::model::host_rows::HostRows;
 use crate::model::spark::SPARK_STEP_MS;
 use crate::theme::{Theme, ThemeName};
 
-/// How far one press of an arrow moves in time: a cell of a sparkline.
 pub(super) const STEP_MS: i64 = SPARK_STEP_MS as i64;
 
 pub(super) fn back(state: &mut State) {
@@ -88,7 +87,6 @@ pub(super) fn travel(state: &mut State, ms: i64) {
     show(state, Some(from + ms * cells));
 }
 
-/// Shows the moment that was typed, or says why it is none.
 pub(super) fn go_to(state: &mut State, text: &str) {
     match moment(text, state.context.now, &state.context.zone) {
         Ok(at) => show(state, Some(at)),

@@ -59,7 +59,6 @@ pub(super) fn records(state: &State) -> Records {
     records.unwrap_or_else(|| fleet::records(&state.context, host_row(state).into_iter()))
 }
 
-/// Exports what is on screen in the format of the path's extension.
 pub(super) fn export(state: &mut State, path: &str) -> Vec<Effect> {
     let extension = path.rsplit_once('.').map(|(_, end)| end.to_lowercase());
     let content = match extension.as_deref() {

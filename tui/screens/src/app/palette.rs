@@ -20,7 +20,6 @@ pub(super) fn choose(state: &mut State, rows: isize) {
     *chosen = chosen.saturating_add_signed(rows).min(last);
 }
 
-/// The actions of the screen, and the commands that need another word.
 fn commands(state: &State) -> Vec<Entry> {
     let context = &state.context;
     let here = context.keys.of(context.place());
@@ -80,7 +79,6 @@ fn words(state: &State, begin: &'static str) -> Vec<Entry> {
     }
 }
 
-/// Runs the chosen command on the screen where the palette was opened.
 pub(super) fn run(state: &mut State) -> Vec<Outcome> {
     let chosen = entries(state).into_iter().nth(state.prompt.chosen);
     let Some(Entry { command, .. }) = chosen else {

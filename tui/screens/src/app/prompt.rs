@@ -31,7 +31,6 @@ pub(super) fn export(state: &mut State, proposal: String) {
     state.context.enter(Mode::Export);
 }
 
-/// The filter follows while it is typed.
 pub(super) fn typed(state: &mut State) {
     if state.context.mode() == Mode::Filter {
         let place = state.context.place();

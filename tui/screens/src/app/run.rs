@@ -35,11 +35,9 @@ const WITH_OTHERS: Duration = Duration::from_millis(5);
 /// A new second on the clock waits this long for the hosts' rows of it.
 const WITH_HOSTS: Duration = Duration::from_millis(60);
 
-/// What a run depends on besides the hub.
 #[derive(Debug)]
 pub struct RunOptions<'a> {
     pub low_bandwidth: bool,
-    /// Where a renewed identity is saved.
     pub identity: Option<&'a Path>,
     pub clock: Clock,
     pub random: Random,

@@ -46,34 +46,45 @@ pub struct Screens {
     pub help: Help,
 }
 
-impl Screens {
-    /// The screen of a mode; prompts have that of the fleet.
-    pub fn of(&self, mode: Mode) -> &dyn Screen {
-        match mode {
-            Mode::Host | Mode::Pane => &self.host,
-            Mode::Burst => &self.burst,
-            Mode::Processes | Mode::Process => &self.processes,
-            Mode::Top => &self.top,
-            Mode::Changes => &self.changes,
-            Mode::Events => &self.events,
-            Mode::Compare => &self.compare,
-            Mode::Help => &self.help,
-            _ => &self.fleet,
+/// The screen of a mode, shared or mutable; prompts have that of the fleet.
+macro_rules! screen_of {
+    ($screens:ident, $mode:ident $(, $mut:tt)?) => {
+        match $mode {
+            Mode::Host | Mode::Pane => &$($mut)? $screens.host,
+            Mode::Burst => &$($mut)? $screens.burst,
+            Mode::Processes | Mode::Process => &$($mut)? $screens.processes,
+            Mode::Top => &$($mut)? $screens.top,
+            Mode::Changes => &$($mut)? $screens.changes,
+            Mode::Events => &$($mut)? $screens.events,
+            Mode::Compare => &$($mut)? $screens.compare,
+            Mode::Help => &$($mut)? $screens.help,
+            _ => &$($mut)? $screens.fleet,
         }
+    };
+}
+
+/// The screens that follow the clock or request something.
+macro_rules! all_screens {
+    ($screens:ident $(, $mut:tt)?) => {
+        [
+            &$($mut)? $screens.fleet,
+            &$($mut)? $screens.host,
+            &$($mut)? $screens.burst,
+            &$($mut)? $screens.top,
+            &$($mut)? $screens.changes,
+            &$($mut)? $screens.events,
+            &$($mut)? $screens.compare,
+        ]
+    };
+}
+
+impl Screens {
+    pub fn of(&self, mode: Mode) -> &dyn Screen {
+        screen_of!(self, mode)
     }
 
     pub fn of_mut(&mut self, mode: Mode) -> &mut dyn Screen {
-        match mode {
-            Mode::Host | Mode::Pane => &mut self.host,
-            Mode::Burst => &mut self.burst,
-            Mode::Processes | Mode::Process => &mut self.processes,
-            Mode::Top => &mut self.top,
-            Mode::Changes => &mut self.changes,
-            Mode::Events => &mut self.events,
-            Mode::Compare => &mut self.compare,
-            Mode::Help => &mut self.help,
-            _ => &mut self.fleet,
-        }
+        screen_of!(self, mode, mut)
     }
 
     pub(super) fn about(&mut self, topic: Topic) -> &mut dyn Screen {
@@ -90,27 +101,11 @@ impl Screens {
     }
 
     pub(super) fn all(&self) -> [&dyn Screen; 7] {
-        [
-            &self.fleet,
-            &self.host,
-            &self.burst,
-            &self.top,
-            &self.changes,
-            &self.events,
-            &self.compare,
-        ]
+        all_screens!(self)
     }
 
     pub(super) fn all_mut(&mut self) -> [&mut dyn Screen; 7] {
-        [
-            &mut self.fleet,
-            &mut self.host,
-            &mut self.burst,
-            &mut self.top,
-            &mut self.changes,
-            &mut self.events,
-            &mut self.compare,
-        ]
+        all_screens!(self, mut)
     }
 }
 
@@ -160,7 +155,6 @@ impl State {
         }
     }
 
-    /// The screen below prompts.
     pub(super) fn screen(&self) -> &dyn Screen {
         self.screens.of(self.context.place())
     }

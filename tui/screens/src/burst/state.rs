@@ -32,7 +32,6 @@ pub struct BurstScreen {
 }
 
 impl BurstScreen {
-    /// Requests a burst, unless one is running.
     pub fn start(&mut self, host: Label, now: UnixMs) {
         if self.asked.is_some_and(|burst| burst.left_ms(now) > 0) {
             return;

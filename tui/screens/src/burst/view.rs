@@ -58,7 +58,6 @@ struct Frame {
     points: usize,
     step_ms: i64,
     end: UnixMs,
-    /// Up to when there are samples.
     newest: UnixMs,
 }
 

@@ -19,7 +19,7 @@ use crate::context::Context;
 use crate::format::{amount, degrees, fit, load, percent, size};
 use crate::layout::{below, list_rows};
 use crate::model::process::file_name;
-use crate::widgets::paint::{Pen, more};
+use crate::widgets::paint::{Pen, more, note};
 
 const LINES_ABOVE: u16 = 2;
 
@@ -53,9 +53,7 @@ pub(super) fn draw(changes: &Changes, context: &Context, area: Rect, buffer: &mu
         } else {
             "no significant change"
         };
-        Pen::new(buffer, area, LINES_ABOVE)
-            .skip(3)
-            .text(none, theme.text);
+        note(buffer, area, LINES_ABOVE, none, theme.text);
         return;
     }
     headings(changes, context, area, buffer);

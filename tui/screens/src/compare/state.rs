@@ -21,7 +21,6 @@ const AGO: [(i64, &str); 3] = [
     (3_600_000, "1 h"),
 ];
 
-/// Points of a line at most: more than a chart has columns on most screens.
 const POINTS_MAX: i64 = 300;
 
 const STEPS_S: [i64; 18] = [
@@ -104,9 +103,7 @@ impl CompareLine {
 
 #[derive(Clone, Copy, Debug)]
 struct Requested {
-    /// The first moment requested.
     begin: UnixMs,
-    /// The first moment shown.
     from: UnixMs,
     /// The end of both, exclusive.
     to: UnixMs,
@@ -141,7 +138,6 @@ impl Compare {
         self.begin(lines.map(|name| CompareLine::new(name, 0)).collect());
     }
 
-    /// Compares a host with itself, as long ago as the next way says.
     pub fn itself(&mut self, name: Label) {
         let next = self.ago.map_or(0, |at| (at + 1) % AGO.len());
         if self.ago.is_none() {
@@ -254,7 +250,6 @@ impl Compare {
         self.lines.iter().map(of).collect()
     }
 
-    /// Requests everything again at the next opportunity.
     pub fn forget_requested(&mut self) {
         self.requested = None;
     }
@@ -289,7 +284,6 @@ impl Compare {
     }
 }
 
-/// The shortest round step that makes few enough points of a span.
 fn step_for(span_ms: i64) -> i64 {
     let fits = |seconds: &&i64| span_ms / (**seconds * 1_000) <= POINTS_MAX;
     STEPS_S.iter().find(fits).copied().unwrap_or(4 * 86_400) * 1_000

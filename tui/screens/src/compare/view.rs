@@ -24,7 +24,6 @@ use crate::widgets::traces::{Trace, traces};
 
 const LINES_ABOVE: u16 = 1;
 
-/// Minimum width of a small chart, and its preferred and minimum lines including its name.
 const CHART_WIDTH: u16 = 28;
 const CHART_ROWS: u16 = 4;
 const CHART_ROWS_MIN: u16 = 2;
@@ -32,7 +31,6 @@ const CHART_ROWS_MIN: u16 = 2;
 /// Lower screens have no times below the charts.
 const CLOCKS_FROM: u16 = 8;
 
-/// Width of the list beside the chart of all, and the width of screens that have it there.
 const LIST_WIDTH: u16 = 30;
 const LIST_BESIDE_FROM: u16 = 70;
 
@@ -42,7 +40,6 @@ const VALUE_WIDTH: usize = 7;
 const MARK: usize = 3;
 const GAP: u16 = 2;
 
-/// Longer charts name times with their date.
 const DAY_MS: i64 = 86_400_000;
 
 /// The top of the one scale: all of a share, else the highest of what is shown, rounded up.
@@ -88,7 +85,6 @@ impl Grid {
         self.columns * self.rows
     }
 
-    /// The area of the n-th chart of the page, numbered down the columns.
     fn place(&self, at: usize) -> Rect {
         let (column, row) = (at / self.rows, at % self.rows);
         Rect {
@@ -137,7 +133,6 @@ fn overlay_parts(charts: Rect, count: usize) -> (Rect, Rect) {
     (Rect { height, ..charts }, list)
 }
 
-/// The first line that is on screen, of so many a page.
 fn page(selected: usize, per_page: usize) -> usize {
     selected / per_page.max(1) * per_page.max(1)
 }
@@ -269,7 +264,6 @@ fn shown_value(compare: &Compare, context: &Context, line: &CompareLine) -> Stri
     value_text(compare.metric, compare.value(line, context.now, context.at))
 }
 
-/// Draws a page of small charts; returns where those at the bottom are.
 fn draw_small(
     compare: &Compare,
     context: &Context,

@@ -7,7 +7,6 @@ use sysmon_wire::{Label, UnixMs};
 /// Firing alerts are requested this often while they are shown.
 const FOLLOW_MS: i64 = 2_000;
 
-/// An acknowledgement, or its removal, that the hub has not answered yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pending {
     pub host: Label,
@@ -52,7 +51,6 @@ impl OpenAlerts {
         self.pending = Some(pending);
     }
 
-    /// Says what the hub did about the pending acknowledgement.
     pub fn answer(&mut self, alerts: &Alerts) -> Option<String> {
         let Pending {
             host,

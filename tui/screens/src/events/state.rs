@@ -146,7 +146,6 @@ enum Key {
 }
 
 impl EventRow<'_> {
-    /// When it happened, or began.
     pub fn time(&self) -> UnixMs {
         match self {
             Self::Alert(alert) => alert.since,

@@ -134,7 +134,6 @@ fn clocks(context: &Context, window: Window, width: usize) -> Vec<(usize, String
         .collect()
 }
 
-/// How much an event matters.
 fn rank(kind: EventKind) -> u8 {
     match kind {
         EventKind::Fired(AlertSeverity::Critical) => 5,

@@ -25,7 +25,7 @@ use crate::context::Context;
 use crate::format::{fit, wrap};
 use crate::layout::body;
 use crate::theme::Theme;
-use crate::widgets::paint::{Pen, more};
+use crate::widgets::paint::{Pen, more, note};
 
 const LINES_ABOVE: u16 = 2;
 
@@ -35,13 +35,11 @@ const CLOCK_WIDTH: usize = 8;
 const MOMENT_WIDTH: usize = 19;
 const HOST_WIDTH: usize = 14;
 
-/// Moments further away include their date.
 const DAY_MS: i64 = 86_400_000;
 
 /// Screens at least this high show the whole text of the selected event below the list.
 const FULL_FROM: u16 = 14;
 
-/// Lines of that text, with an empty one before it.
 const FULL_LINES: u16 = 3;
 
 pub(super) fn rows(screen: Size) -> usize {
@@ -71,9 +69,13 @@ pub(super) fn draw(events: &Events, context: &Context, area: Rect, buffer: &mut 
         .skip(3)
         .text(&firing(events.alerts.counts()), theme.text);
     if events.is_empty() {
-        Pen::new(buffer, area, LINES_ABOVE)
-            .skip(3)
-            .text("no events; - shows more time", theme.text);
+        note(
+            buffer,
+            area,
+            LINES_ABOVE,
+            "no events; - shows more time",
+            theme.text,
+        );
         return;
     }
     let is_long = context.span.ms() > DAY_MS;
@@ -199,7 +201,7 @@ fn draw_full(events: &Events, context: &Context, area: Rect, buffer: &mut Buffer
     let wrapped = wrap(&text, width);
     let from = area.height - lines;
     for (row, line) in (from..area.height).zip(&wrapped) {
-        Pen::new(buffer, area, row).skip(3).text(line, theme.dim);
+        note(buffer, area, row, line, theme.dim);
     }
 }
 

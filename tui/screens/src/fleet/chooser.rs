@@ -29,7 +29,6 @@ const HELP: [&str; Column::ALL.len()] = [
 const WIDTH: u16 = 46;
 const NAME_WIDTH: usize = 11;
 
-/// Bodies lower than this have no room for a frame.
 const FRAME_FROM: u16 = 7;
 
 /// The area of the list: at the right, below the headings.
@@ -47,7 +46,6 @@ fn place(body: Rect) -> Rect {
     }
 }
 
-/// The first column on screen, so that the chosen one is, too.
 fn top(fleet: &Fleet, rows: u16) -> usize {
     (fleet.chosen + 1).saturating_sub(usize::from(rows))
 }

@@ -7,13 +7,12 @@ use unicode_width::UnicodeWidthStr;
 
 use super::state::{Fleet, Row, Sort};
 use crate::context::Context;
-use crate::format::{amount, fit};
+use crate::format::{amount, degrees, fit, load, percent};
 use crate::model::summary::{
     CPU, FILESYSTEM, LOAD, MEMORY, READ, RECEIVED, TEMPERATURE, TRANSMITTED, WRITTEN,
 };
 use crate::widgets::paint::Pen;
 
-/// Width of a column; lines of history share what is left.
 const fn cells(column: Column) -> usize {
     match column {
         Column::CpuLine | Column::NetLine => 10,
@@ -41,10 +40,8 @@ const LEAVING: [Column; 11] = [
 
 pub(super) const GAP: usize = 2;
 
-/// Cells of the sign before a host's name.
 pub(super) const SIGN: usize = 3;
 
-/// Cells of the sign before a group's name that says whether it is folded.
 pub(super) const FOLD: usize = 2;
 
 /// A line of history is not wider than the history that is requested.
@@ -86,18 +83,29 @@ pub(super) fn layout(chosen: &[Column], width: usize, longest_name: usize) -> La
 }
 
 fn sort_of(column: Column) -> Option<Sort> {
-    Some(Sort::Value(match column {
+    let column = match column {
         Column::Up => return None,
-        Column::CpuLine | Column::Cpu => CPU,
-        Column::MemoryBar | Column::Memory => MEMORY,
-        Column::Load => LOAD,
-        Column::NetLine | Column::Received => RECEIVED,
-        Column::Transmitted => TRANSMITTED,
-        Column::Read => READ,
-        Column::Written => WRITTEN,
-        Column::Filesystem => FILESYSTEM,
-        Column::Temperature => TEMPERATURE,
-    }))
+        Column::CpuLine => Column::Cpu,
+        Column::MemoryBar => Column::Memory,
+        Column::NetLine => Column::Received,
+        other => other,
+    };
+    Some(Sort::Value(number(column).0))
+}
+
+/// The place of a column's value, and how it is written.
+pub(super) fn number(column: Column) -> (usize, fn(Option<f64>) -> String) {
+    match column {
+        Column::Cpu => (CPU, percent),
+        Column::Memory => (MEMORY, percent),
+        Column::Load => (LOAD, load),
+        Column::Received => (RECEIVED, amount),
+        Column::Transmitted => (TRANSMITTED, amount),
+        Column::Read => (READ, amount),
+        Column::Written => (WRITTEN, amount),
+        Column::Filesystem => (FILESYSTEM, percent),
+        _ => (TEMPERATURE, degrees),
+    }
 }
 
 pub(super) fn layout_of(fleet: &Fleet, width: u16) -> Layout {
@@ -109,7 +117,6 @@ pub(super) fn layout_of(fleet: &Fleet, width: u16) -> Layout {
     layout(&fleet.columns, usize::from(width), longest)
 }
 
-/// Whether it can be seen what hosts are sorted by.
 pub(super) fn shows(fleet: &Fleet, width: u16, sort: Sort) -> bool {
     let layout = layout_of(fleet, width);
     let mut columns = layout.columns.iter();

@@ -64,7 +64,6 @@ impl Fleet {
         remark(format!("sorted by {}", sort.name()))
     }
 
-    /// The next order whose column is on screen.
     fn next_sort(&self, context: &Context) -> Sort {
         let mut next = self.sort.next();
         while !columns::shows(self, context.size.width, next) {
@@ -163,7 +162,6 @@ impl Fleet {
         done()
     }
 
-    /// Sorts by a heading; another click on it reverses the order.
     fn click_heading(&mut self, x: u16, context: &Context) -> Outcomes {
         if self.rows_len() == 0 {
             return done();

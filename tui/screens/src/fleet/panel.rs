@@ -22,7 +22,6 @@ const STEP_MS: i64 = 5_000;
 const PROCESSES_WIDTH: u16 = 44;
 const COMMAND_WIDTH: usize = 20;
 
-/// Narrower screens have no room for a second chart.
 const TWO_CHARTS_FROM: u16 = 110;
 
 const RECEIVE: &[(&str, &str)] = &[("network.io.direction", "receive")];

@@ -13,7 +13,6 @@ pub(super) type Line = Vec<(String, Style)>;
 
 pub(super) const NAME_WIDTH: usize = 16;
 
-/// A part of a line of a compact table, by the place of its cell in the table of the pane.
 enum Part {
     Bar(usize, usize),
     /// A value of a width.

@@ -102,7 +102,6 @@ pub(super) fn draw(
     }
 }
 
-/// The busiest, the mean, and how many are saturated.
 fn draw_summary(
     context: &Context,
     host: &HostRows,

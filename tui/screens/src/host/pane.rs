@@ -70,7 +70,6 @@ fn draw_heading(
     }
 }
 
-/// A name, and a value for each field after that of the name.
 pub(super) type TableRow = (String, Vec<Option<f64>>);
 
 /// The table of the pane that fills the screen, all its columns; of charts and processors, a row for each line.
@@ -224,7 +223,6 @@ pub(super) fn sort_at(panes: &Panes, context: &Context, x: u16) -> Option<usize>
     })
 }
 
-/// The last minutes of every row, with one scale.
 struct Trends {
     title: Option<String>,
     lines: Vec<Vec<Option<i64>>>,

@@ -51,12 +51,10 @@ impl Scale {
 
 struct Small {
     title: String,
-    /// A word for each line, and its series.
     lines: Vec<(&'static str, Metric, usize)>,
     scale: Scale,
 }
 
-/// A chart of the series of a metric with exactly these attributes, where there is one.
 fn one(
     host: &HostRows,
     title: &str,

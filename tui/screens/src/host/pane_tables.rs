@@ -19,7 +19,6 @@ use crate::theme::Severity;
 
 type Attributes = &'static [(&'static str, &'static str)];
 
-/// How a value is written.
 #[derive(Clone, Copy, Debug)]
 enum Show {
     /// A share as percent; warning and critical from these values on.
@@ -130,7 +129,6 @@ const DISKS: &[Group] = &[Group {
     trend: (DISK_IO_TIME, &[]),
 }];
 
-/// One kind of sensors, with one value each.
 macro_rules! sensor {
     ($metric:ident, $unit:literal) => {
         Group {
@@ -283,7 +281,6 @@ pub(super) fn shown(pane: Pane, rows: &[Row], mut room: usize) -> Vec<Shown> {
     shown
 }
 
-/// The rows of a pane in the host's order.
 pub(super) fn rows(host: &HostRows, pane: Pane) -> Vec<Row> {
     let mut fields = 0;
     let of_group = |group: &'static Group| {

@@ -25,7 +25,6 @@ struct Requested {
 }
 
 impl HostScreen {
-    /// Requests rows and processes of the open host around the moment shown.
     pub fn request(&mut self, context: &Context) {
         self.requested = context.host_name().map(|host| Requested {
             host: host.clone(),

@@ -18,7 +18,6 @@ const CORE_COLUMNS_MAX: usize = 4;
 
 const CORE_WIDTH: usize = 16;
 
-/// Cells of a column of tables at least, where there are several.
 const COLUMN_WIDTH_MIN: u16 = 44;
 
 const COLUMNS_MAX: u16 = 4;
@@ -91,7 +90,6 @@ fn at(area: Rect, top: usize, column: u16, row: u16) -> Option<usize> {
     inside.then(|| top + usize::from(across) * usize::from(area.height) + usize::from(down))
 }
 
-/// The tables of the open host.
 #[derive(Clone, Copy)]
 pub(super) struct Tables<'a> {
     pub(super) screen: &'a HostScreen,
@@ -269,11 +267,7 @@ fn cores(host: &HostRows, theme: &Theme, width: usize, lines: &mut Lines) {
 
 fn core(theme: &Theme, number: &str, busy: Option<f64>) -> Line {
     let share = busy.unwrap_or(0.0);
-    let severity = if share >= 0.97 {
-        Severity::Warning
-    } else {
-        Severity::None
-    };
+    let severity = Severity::warning_if(share >= 0.97);
     let bar_style = if severity == Severity::None {
         theme.graph
     } else {
@@ -329,10 +323,7 @@ fn pressure(host: &HostRows, theme: &Theme, lines: &mut Lines) {
     let mut line = Vec::new();
     for resource in ["cpu", "memory", "io"] {
         let some = share(resource, "some");
-        let severity = match some {
-            Some(share) if share >= 0.5 => Severity::Warning,
-            _ => Severity::None,
-        };
+        let severity = Severity::warning_if(some.is_some_and(|share| share >= 0.5));
         line.push((format!("{resource} "), theme.dim));
         line.push((format!("{:<6}", percent(some)), theme.severity(severity)));
     }
@@ -371,11 +362,7 @@ fn record(context: &Context, host: &HostRows, theme: &Theme, lines: &mut Lines) 
         ("   series ".to_owned(), theme.dim),
         (health.series.to_string(), theme.text),
     ]);
-    let severity = if health.missing_rows > 0 {
-        Severity::Warning
-    } else {
-        Severity::None
-    };
+    let severity = Severity::warning_if(health.missing_rows > 0);
     lines.push(vec![
         ("missing ".to_owned(), theme.dim),
         (health.missing_rows.to_string(), theme.severity(severity)),

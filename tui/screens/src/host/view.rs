@@ -16,10 +16,9 @@ use crate::model::host_rows::HostRows;
 use crate::theme::Theme;
 use crate::widgets::axis::{SCALE_WIDTH, draw_axis, draw_scale, plot_of, step_ms};
 use crate::widgets::chart::{POINTS_PER_CELL, chart};
-use crate::widgets::paint::Pen;
+use crate::widgets::paint::{Pen, note};
 use crate::widgets::sparkline::round_scale;
 
-/// Narrower screens have the tables below the charts.
 const TWO_COLUMNS_FROM: u16 = 96;
 
 const RECEIVE: &[(&str, &str)] = &[("network.io.direction", "receive")];
@@ -41,9 +40,7 @@ pub(super) fn draw(screen: &HostScreen, context: &Context, area: Rect, buffer: &
     );
     let main = below(area, 1);
     if let Some(reason) = &host.refused {
-        Pen::new(buffer, main, 1)
-            .skip(3)
-            .text(reason.as_str(), theme.title);
+        note(buffer, main, 1, reason.as_str(), theme.title);
         return;
     }
     if host.newest().is_none() {
@@ -52,7 +49,7 @@ pub(super) fn draw(screen: &HostScreen, context: &Context, area: Rect, buffer: &
         } else {
             "Loading"
         };
-        Pen::new(buffer, main, 1).skip(3).text(text, theme.dim);
+        note(buffer, main, 1, text, theme.dim);
         return;
     }
     let tables = tables(screen, context, host);
@@ -101,7 +98,6 @@ pub(super) fn scroll_max(screen: &HostScreen, context: &Context) -> u16 {
     tables.scroll_max(area)
 }
 
-/// The panes that have something to show.
 pub(super) fn panes(screen: &HostScreen, context: &Context) -> Vec<Pane> {
     let Some(host) = &context.host else {
         return Vec::new();

@@ -3,23 +3,8 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use sysmon_config::suggest;
 
+use super::table::CONFIGURED;
 use super::{Action, BINDINGS, Binding, Key, Mode};
-
-/// Modes with rebound keys; those of prompts are fixed.
-const PLACES: [Mode; 12] = [
-    Mode::Fleet,
-    Mode::Host,
-    Mode::Pane,
-    Mode::Burst,
-    Mode::Processes,
-    Mode::Process,
-    Mode::Top,
-    Mode::Changes,
-    Mode::Events,
-    Mode::Compare,
-    Mode::Columns,
-    Mode::Help,
-];
 
 /// Keys with a name in the configuration, where a comma and `=` are separators.
 const NAMED: [(&str, KeyCode); 19] = [
@@ -44,7 +29,6 @@ const NAMED: [(&str, KeyCode); 19] = [
     ("end", KeyCode::End),
 ];
 
-/// Words before a key that is pressed together with another.
 const WITH: [(&str, KeyModifiers); 4] = [
     ("ctrl-", KeyModifiers::CONTROL),
     ("^", KeyModifiers::CONTROL),
@@ -84,7 +68,6 @@ pub struct Bound {
     pub keys: Vec<Key>,
 }
 
-/// Every line of the table with the keys it has now.
 #[derive(Clone, Debug)]
 pub struct Keymap(Vec<Bound>);
 
@@ -136,7 +119,7 @@ impl Keymap {
                     bound.binding.modes.contains(mode) && other.binding.modes.contains(mode)
                 };
                 let name = other.binding.action;
-                if name == action || !PLACES.iter().any(is_shared) {
+                if name == action || !CONFIGURED.iter().any(is_shared) {
                     continue;
                 }
                 let Some(key) = other
@@ -162,7 +145,6 @@ impl Keymap {
         Ok(())
     }
 
-    /// Every line, in the order of the help.
     pub fn all(&self) -> impl Iterator<Item = &Bound> {
         self.0.iter()
     }

@@ -14,7 +14,6 @@ named! {
     pub enum Mode: name {
         Fleet = "fleet",
         Host = "host",
-        /// A maximized pane of a host.
         Pane = "pane",
         Burst = "burst",
         Processes = "processes",
@@ -109,7 +108,6 @@ pub struct Binding {
     pub keys: &'static [Key],
     pub action: Action,
     pub help: &'static str,
-    /// What the footer says, for the most important keys.
     pub footer: Option<&'static str>,
 }
 

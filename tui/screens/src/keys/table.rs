@@ -48,6 +48,9 @@ const PLACES: &[Mode] =
     modes!([Fleet Host Pane Burst Processes Process Top Changes Events Compare]);
 const LEAVABLE: &[Mode] =
     modes!([Host Pane Burst Processes Process Top Changes Events Compare Help]);
+/// Modes with rebound keys; those of prompts are fixed.
+pub(super) const CONFIGURED: &[Mode] =
+    modes!([Fleet Host Pane Burst Processes Process Top Changes Events Compare Columns Help]);
 const SORTED: &[Mode] = modes!([Fleet Processes Top Pane]);
 const PROMPTS: &[Mode] = modes!([Filter Time Palette Export]);
 

@@ -20,7 +20,6 @@ const ROWS_MAX: usize = 6_000;
 /// Rows a little older than the window stay, so that its first step is full.
 const WINDOW_SPARE_MS: i64 = 10_000;
 
-/// A series within one step of time.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Step {
     pub min: f64,
@@ -68,7 +67,6 @@ pub enum RowsError {
 pub struct HostRows {
     pub name: Label,
     pub line: Option<HostLine>,
-    /// Whether everything requested has arrived.
     pub complete: bool,
     pub refused: Option<Label>,
     resolution_ms: i64,

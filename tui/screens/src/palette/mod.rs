@@ -28,7 +28,6 @@ pub(crate) enum Command {
 pub(crate) struct Entry {
     pub text: String,
     pub help: String,
-    /// The keys that do the same.
     pub keys: String,
     pub command: Command,
 }

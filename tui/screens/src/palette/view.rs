@@ -8,7 +8,7 @@ use unicode_width::UnicodeWidthStr;
 use super::Entry;
 use crate::context::Context;
 use crate::format::fit;
-use crate::widgets::paint::{Pen, fill};
+use crate::widgets::paint::{Pen, fill, note};
 
 /// Lines it has at most, with the one that parts it from the screen behind.
 const LINES_MAX: u16 = 10;
@@ -18,7 +18,6 @@ const WIDTH_MAX: u16 = 90;
 /// Cells of names; longer ones, those of hosts, leave less for the explanation.
 const NAME_WIDTH: usize = 16;
 
-/// Screens lower than this have no line above the list.
 const RULE_FROM: u16 = 6;
 
 pub(crate) fn draw(
@@ -49,9 +48,7 @@ pub(crate) fn draw(
         ..list
     };
     if entries.is_empty() {
-        Pen::new(buffer, list, rule)
-            .skip(3)
-            .text("no matching command", theme.dim);
+        note(buffer, list, rule, "no matching command", theme.dim);
         return;
     }
     let chosen = chosen.min(entries.len() - 1);

@@ -10,9 +10,7 @@ named! {
         #[default]
         List = "one by one",
         Tree = "as a tree",
-        /// A row for all of the same program.
         Programs = "by program",
-        /// A row for all of the same container or systemd unit.
         Containers = "by container or unit",
     }
 }

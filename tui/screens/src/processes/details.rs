@@ -22,7 +22,7 @@ use crate::model::host_rows::Step;
 use crate::model::process::{cpu_percent, memory, program, rate};
 use crate::widgets::axis::{draw_axis, draw_scale, plot_of, step_ms};
 use crate::widgets::chart::{POINTS_PER_CELL, chart};
-use crate::widgets::paint::Pen;
+use crate::widgets::paint::{Pen, note};
 use crate::widgets::sparkline::round_scale;
 
 const LABEL_WIDTH: usize = 11;
@@ -255,7 +255,10 @@ fn draw_charts(context: &Context, process: &Process, area: Rect, buffer: &mut Bu
             height: area.bottom().saturating_sub(memory_area.bottom() + 1),
             ..area
         };
-        Pen::new(buffer, last, 0).skip(3).text(
+        note(
+            buffer,
+            last,
+            0,
             "gaps: not among the busiest at that time",
             context.theme.dim,
         );

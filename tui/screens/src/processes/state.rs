@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use sysmon_wire::{Process, UnixMs};
 
 use super::arrange::{Arrangement, container, grouped, tree};
+use crate::layout::scrolled_to;
 use crate::model::pattern::Pattern;
 use crate::model::process::{ProcessSort, program};
 
@@ -139,14 +140,8 @@ impl Processes {
             .filter(|&at| of(at).is_some_and(matches))
             .collect();
         order.sort_by(|&a, &b| match (of(a), of(b)) {
-            (Some(a), Some(b)) => {
-                let ordering = self.sort.compare(("", a), ("", b));
-                if self.reverse {
-                    ordering.reverse()
-                } else {
-                    ordering
-                }
-            }
+            (Some(a), Some(b)) if self.reverse => self.sort.compare(("", b), ("", a)),
+            (Some(a), Some(b)) => self.sort.compare(("", a), ("", b)),
             _ => Ordering::Equal,
         });
         self.order = match self.arrangement {
@@ -203,9 +198,7 @@ impl Processes {
 
     pub fn scroll_to_selected(&mut self, height: usize) {
         let at = self.selected_at().unwrap_or(0);
-        let last_top = self.order.len().saturating_sub(height);
-        let lowest = (at + 1).saturating_sub(height);
-        self.top = self.top.min(at).max(lowest).min(last_top);
+        self.top = scrolled_to(at, self.top, self.order.len(), height);
     }
 }
 

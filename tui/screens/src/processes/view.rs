@@ -13,7 +13,7 @@ use super::arrange::Arrangement;
 use super::state::Processes;
 use crate::context::Context;
 use crate::model::process::{NOT_STORED, ProcessSort};
-use crate::widgets::paint::Pen;
+use crate::widgets::paint::{Pen, note};
 use crate::widgets::process_list::{Column, Field, LINES_ABOVE, MIDDLE, ProcessList, Row, WIDE};
 
 pub(super) const COLUMNS: &[Column] = &[
@@ -38,7 +38,7 @@ pub(super) fn draw(processes: &Processes, context: &Context, area: Rect, buffer:
         } else {
             "Loading"
         };
-        Pen::new(buffer, area, 1).skip(3).text(text, theme.dim);
+        note(buffer, area, 1, text, theme.dim);
         return;
     };
     let row = |(at, process)| Row {
@@ -82,7 +82,5 @@ pub(super) fn draw(processes: &Processes, context: &Context, area: Rect, buffer:
         (_, true) => "no matching process",
         _ => "",
     };
-    Pen::new(buffer, area, LINES_ABOVE)
-        .skip(3)
-        .text(none, theme.text);
+    note(buffer, area, LINES_ABOVE, none, theme.text);
 }

@@ -1,6 +1,5 @@
 //! The colours of a terminal, and their RGB values (as in xterm).
 
-/// The sixteen that every terminal has.
 const BASIC: [(u8, u8, u8); 16] = [
     (0x00, 0x00, 0x00),
     (0xcd, 0x00, 0x00),

@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use sysmon_wire::message::{HostProcess, TopBy};
 use sysmon_wire::{Label, UnixMs};
 
+use crate::layout::scrolled_to;
 use crate::model::pattern::Pattern;
 use crate::model::process::ProcessSort;
 
@@ -109,9 +110,7 @@ impl Top {
 
     pub fn scroll_to_selected(&mut self, height: usize) {
         let at = self.selected_at().unwrap_or(0);
-        let last_top = self.order.len().saturating_sub(height);
-        let lowest = (at + 1).saturating_sub(height);
-        self.top = self.top.min(at).max(lowest).min(last_top);
+        self.top = scrolled_to(at, self.top, self.order.len(), height);
     }
 }
 

@@ -13,7 +13,7 @@ use sysmon_wire::message::HostProcess;
 use super::state::Top;
 use crate::context::Context;
 use crate::model::process::{NOT_STORED, ProcessSort};
-use crate::widgets::paint::Pen;
+use crate::widgets::paint::{Pen, note};
 use crate::widgets::process_list::{
     Column, Field, LINES_ABOVE, MIDDLE, NARROW, ProcessList, Row, WIDE,
 };
@@ -34,9 +34,7 @@ pub(super) fn draw(top: &Top, context: &Context, area: Rect, buffer: &mut Buffer
         .skip(1)
         .text("BUSIEST PROCESSES", theme.title);
     let message = |text: &str, buffer: &mut Buffer| {
-        Pen::new(buffer, area, LINES_ABOVE)
-            .skip(3)
-            .text(text, theme.text);
+        note(buffer, area, LINES_ABOVE, text, theme.text);
     };
     if let Some(reason) = &top.refused {
         return message(reason.as_str(), buffer);

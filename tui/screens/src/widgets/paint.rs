@@ -63,6 +63,11 @@ impl<'a> Pen<'a> {
     }
 }
 
+/// Writes a line of text where rows of a list begin.
+pub(crate) fn note(buffer: &mut Buffer, area: Rect, row: u16, text: &str, style: Style) {
+    Pen::new(buffer, area, row).skip(3).text(text, style);
+}
+
 pub(crate) fn fill(buffer: &mut Buffer, area: Rect, style: Style) {
     let area = area.intersection(buffer.area);
     for y in area.top()..area.bottom() {

@@ -168,10 +168,7 @@ fn cell(field: Field, row: &Row<'_>, theme: &Theme) -> (String, Style) {
         Field::User => (process.identity.user.to_string(), theme.dim),
         Field::State => {
             // D: waiting for a disk; Z: ended, and nobody asked how.
-            let severity = match process.state {
-                b'D' | b'Z' => Severity::Warning,
-                _ => Severity::None,
-            };
+            let severity = Severity::warning_if(matches!(process.state, b'D' | b'Z'));
             let letter = char::from(process.state).to_string();
             (letter, theme.severity(severity))
         }

@@ -18,9 +18,7 @@ const UNTAGGED: &str = "untagged";
 pub struct Counts {
     pub hosts: usize,
     pub live: usize,
-    /// Silent for some seconds.
     pub stale: usize,
-    /// Silent for longer.
     pub offline: usize,
     /// The moment shown lies before their first row.
     pub unrecorded: usize,
@@ -59,9 +57,7 @@ pub struct Group {
     /// The tag; none for hosts without one.
     pub tag: Option<Label>,
     pub counts: Counts,
-    /// Whether only its totals are shown.
     pub is_folded: bool,
-    /// Places of its hosts among all, in the order shown.
     pub(super) hosts: Vec<usize>,
     level: u8,
     totals: [Total; SUMMARY],
@@ -158,12 +154,8 @@ pub(super) fn grouped(
         }
     }
     groups.sort_by(|a, b| {
-        let ordering = a.compare(b, sort);
-        if is_reversed {
-            ordering.reverse()
-        } else {
-            ordering
-        }
+        let (a, b) = if is_reversed { (b, a) } else { (a, b) };
+        a.compare(b, sort)
     });
     groups
 }

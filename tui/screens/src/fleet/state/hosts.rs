@@ -9,7 +9,6 @@ use crate::model::ROW_MS;
 use crate::model::spark::SPARK_STEP_MS;
 use crate::model::summary::{CPU, RECEIVED};
 
-/// All hosts, in the order of the hub.
 #[derive(Clone, Debug)]
 pub(super) struct Hosts {
     pub(super) rows: Vec<HostRow>,
@@ -91,7 +90,6 @@ impl Hosts {
         changed
     }
 
-    /// Determines the place of each name once, so that sorting need not compare names.
     fn place_names(&mut self) {
         let mut order: Vec<&mut HostRow> = self.rows.iter_mut().collect();
         order.sort_by(|a, b| natural(a.line.name.as_str(), b.line.name.as_str()));

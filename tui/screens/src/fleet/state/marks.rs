@@ -23,7 +23,6 @@ impl Fleet {
         self.marked.contains(name)
     }
 
-    /// The marked hosts that there are, in the order of their names.
     pub fn marked(&self) -> impl Iterator<Item = &Label> {
         self.marked.iter().filter(|name| self.host(name).is_some())
     }

@@ -15,6 +15,7 @@ use sysmon_wire::message::{FleetUpdate, HostState};
 use sysmon_wire::{Label, UnixMs};
 
 use super::preview::PreviewPanel;
+use crate::layout::scrolled_to;
 use crate::model::ROW_MS;
 pub use filter::{Filter, HINT};
 use groups::grouped;
@@ -67,7 +68,6 @@ pub struct Fleet {
     pub grouped: bool,
     pub filter: String,
     pub columns: Vec<Column>,
-    /// The chosen one in the list of columns.
     pub chosen: usize,
     pub(super) preview: PreviewPanel,
     #[cfg(test)]
@@ -130,7 +130,6 @@ impl Fleet {
         changed.lines || (by_standing && changed.standing)
     }
 
-    /// Whether order or totals depend on values.
     fn is_of_values(&self) -> bool {
         self.grouped || matches!(self.sort, Sort::Value(_))
     }
@@ -226,7 +225,6 @@ impl Fleet {
         self.order.len()
     }
 
-    /// Names of all hosts, shown or not.
     pub fn names(&self) -> impl Iterator<Item = &Label> {
         self.hosts.rows.iter().map(|host| &host.line.name)
     }
@@ -279,7 +277,6 @@ impl Fleet {
         self.selected = None;
     }
 
-    /// Keeps the selection on what is selected now.
     pub fn hold(&mut self) {
         if let Some(at) = self.selected_at() {
             self.select(at);
@@ -319,12 +316,7 @@ impl Fleet {
 
     pub fn scroll_to_selected(&mut self, height: usize) {
         let at = self.selected_at().unwrap_or(0);
-        let last_top = self.rows.len().saturating_sub(height);
-        self.top = self
-            .top
-            .min(at)
-            .max((at + 1).saturating_sub(height))
-            .min(last_top);
+        self.top = scrolled_to(at, self.top, self.rows.len(), height);
     }
 
     pub fn counts(&self) -> Counts {

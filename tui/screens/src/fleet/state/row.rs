@@ -15,7 +15,6 @@ pub struct HostRow {
     pub tick: HostTick,
     pub cpu: SparkLine,
     pub received: SparkLine,
-    /// The place of its name among all names.
     pub(super) name_place: usize,
     pub(super) rank: Rank,
     standing: Standing,
@@ -121,14 +120,11 @@ impl HostRow {
         };
         if value >= critical {
             Severity::Critical
-        } else if value >= warning {
-            Severity::Warning
         } else {
-            Severity::None
+            Severity::warning_if(value >= warning)
         }
     }
 
-    /// How bad the worst of its values and alerts is.
     pub fn severity(&self) -> Severity {
         self.standing.severity
     }

@@ -38,7 +38,7 @@ impl Sort {
     pub fn all() -> impl Iterator<Item = (Self, &'static str)> {
         Order::ALL
             .into_iter()
-            .map(|(name, order)| (order.into(), name))
+            .map(|(name, order)| ((*order).into(), *name))
     }
 
     pub fn name(self) -> &'static str {
