@@ -14,7 +14,7 @@ use sysmon_agent::{VERSION, identity, report};
 use sysmon_certs::{PeerName, Token};
 use sysmon_clock::{Clock, Random};
 use sysmon_config::{
-    CommonArgs, Config, Failure, HubAddress, Program, init_logs, notify, run, state_dir,
+    CommonArgs, Config, Failure, HubAddress, Program, init_logs, notify, run, runtime, state_dir,
     stop_signal,
 };
 use sysmon_link::{Connector, LinkError};
@@ -85,13 +85,6 @@ fn state(args: &Args) -> PathBuf {
         (Some(name), None) => state.join(name.as_str()),
         _ => state,
     }
-}
-
-fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    Ok(runtime.context("cannot start the async runtime")?)
 }
 
 fn join(args: &Args, hub: &HubAddress, token: &Token, clock: &Clock) -> Result<(), Failure> {

@@ -258,7 +258,7 @@ impl Day {
                 .load()?
                 .into_iter()
                 .for_each(|host| core.restore(host));
-            Ok(core.fleet.len())
+            Ok(core.fleet.hosts().count())
         })?;
         print("start until ready", took, "ms", Some(2_000.0));
         Ok(())
