@@ -60,11 +60,6 @@ impl Core {
         }
     }
 
-    #[cfg(test)]
-    pub(crate) fn firing(&self) -> impl Iterator<Item = &Alert> {
-        self.engine.firing()
-    }
-
     /// Evaluates the rules for what is in memory of a host since `from`, as if the hub had not restarted.
     pub fn recall(&mut self, id: HostId, from: UnixMs) -> Result<(), ChunkError> {
         let host = self.fleet.host(id);

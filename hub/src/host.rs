@@ -77,7 +77,7 @@ pub struct Host {
     keys: Vec<Arc<SeriesKey>>,
     indices: HashMap<Arc<SeriesKey>, u32>,
     runs: VecDeque<(RunId, SeqSet)>,
-    summary: [Option<u32>; SUMMARY],
+    pub summary: [Option<u32>; SUMMARY],
     present: Present,
     pub last_arrival: Option<UnixMs>,
     /// Start of the present hour of events, and how many it has.
@@ -166,10 +166,6 @@ impl Host {
 
     pub fn keys(&self) -> &[Arc<SeriesKey>] {
         &self.keys
-    }
-
-    pub fn summary(&self) -> &[Option<u32>; SUMMARY] {
-        &self.summary
     }
 
     pub fn knows_run(&self, run: RunId) -> bool {

@@ -86,7 +86,7 @@ fn after_an_outage_of_the_hub_hosts_have_time_to_reconnect_before_they_count_as_
     }
     assert_eq!(told(&mut core, 760_000), [("b".to_owned(), true)]);
     // What was firing before a restart goes on until the host is heard, however short the hub has run.
-    let firing = core.firing().cloned().collect();
+    let firing = core.engine.firing().cloned().collect();
     core.set_rules(rule(), firing);
     assert!(told(&mut core, 3_000_000).is_empty() && told(&mut core, 3_000_500).is_empty());
     core.apply(b, RunId(1), &row(3, 3_001_000, 5), UnixMs(3_001_000))

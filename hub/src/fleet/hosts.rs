@@ -12,7 +12,8 @@ use crate::host::{Host, HostKind};
 pub(super) struct HostTable {
     hosts: Vec<Host>,
     by_name: HashMap<Label, HostId>,
-    machines: usize,
+    /// How many are machines rather than hubs.
+    pub(super) machines: usize,
 }
 
 impl HostTable {
@@ -48,10 +49,5 @@ impl HostTable {
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (HostId, &mut Host)> {
         let ids = (0..).map(HostId);
         ids.zip(&mut self.hosts)
-    }
-
-    /// How many are machines rather than hubs.
-    pub(super) fn machines(&self) -> usize {
-        self.machines
     }
 }

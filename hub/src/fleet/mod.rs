@@ -125,7 +125,7 @@ impl Fleet {
     pub(crate) fn add(&mut self, name: &Label) -> Result<HostId, FleetError> {
         let kind = HostKind::of_name(name);
         // The hub's own figures use up no machine's slot.
-        if kind == HostKind::Machine && self.hosts.machines() >= HOSTS_MAX {
+        if kind == HostKind::Machine && self.hosts.machines >= HOSTS_MAX {
             return Err(FleetError::TooManyHosts);
         }
         let mut ring = match self.unsaved {

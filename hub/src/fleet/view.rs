@@ -110,7 +110,7 @@ impl HostView<'_> {
 
     /// Rows of the summary's series; a series that the host lacks is absent in all of them.
     pub fn summary_rows(&self, from: UnixMs, to: UnixMs) -> Option<Table> {
-        let series: [u32; SUMMARY] = self.host.summary().map(|slot| slot.unwrap_or(u32::MAX));
+        let series: [u32; SUMMARY] = self.host.summary.map(|slot| slot.unwrap_or(u32::MAX));
         self.read(&series, from, to).ok()
     }
 

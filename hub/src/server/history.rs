@@ -236,7 +236,7 @@ impl Hub {
             };
             of.incomplete(fleet, is_incomplete, |host| match of {
                 Hosts::One(_) => Incomplete::of(host, |_| true),
-                Hosts::All => Incomplete::of(host, |at| host.summary().contains(&Some(at))),
+                Hosts::All => Incomplete::of(host, |at| host.summary.contains(&Some(at))),
             })
         };
         if hosts.is_empty() {

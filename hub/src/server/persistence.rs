@@ -284,7 +284,7 @@ mod tests {
         store
             .commit(&before.take_batch(UnixMs(BEGIN + 900_000)))
             .unwrap();
-        let firing: Vec<Alert> = before.firing().cloned().collect();
+        let firing: Vec<Alert> = before.engine.firing().cloned().collect();
         let mut after = started_anew(store, &path, firing, 905);
         assert!(
             after.take_transitions().is_empty(),

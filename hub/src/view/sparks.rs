@@ -115,7 +115,7 @@ fn aliases<'a>(
     request: &'a SparkRequest,
 ) -> impl Iterator<Item = (u8, u32, &'static Alias)> + 'a {
     let known = request.aliases.iter().filter_map(|&place| {
-        let index = (*host.summary().get(usize::from(place))?)?;
+        let index = (*host.summary.get(usize::from(place))?)?;
         Some((place, index, ALIASES.get(usize::from(place))?))
     });
     known.take(SUMMARY)

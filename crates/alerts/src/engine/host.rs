@@ -339,7 +339,7 @@ impl Watch {
                 None => is_known = false,
             }
         }
-        let absent = |place: &usize| probes.get(*place).is_some_and(Probe::is_absent);
+        let absent = |place: &usize| probes.get(*place).is_some_and(|probe| probe.is_absent);
         if self
             .terms
             .first()
@@ -387,7 +387,7 @@ impl TermProbes {
         };
         let limit = match bound {
             Bound::Number(number) => *number,
-            Bound::Of(factor, _) => factor * probes.get(self.bound?)?.value()?,
+            Bound::Of(factor, _) => factor * probes.get(self.bound?)?.value?,
         };
         if term.measure == Measure::Deviation {
             let judged = self.probes.iter().filter_map(|place| {
@@ -400,7 +400,7 @@ impl TermProbes {
         let value = |place: &usize| {
             let probe = probes.get(*place)?;
             match term.measure {
-                Measure::Value | Measure::Turn => probe.value(),
+                Measure::Value | Measure::Turn => probe.value,
                 Measure::Rate(_) => probe.rate(),
                 Measure::Deviation => None,
                 Measure::Within(within, clear) => {

@@ -39,9 +39,9 @@ pub(super) struct Probe {
     scale: i8,
     before: Option<(i64, i64)>,
     /// Newest value in the metric's unit, of a counter the rate; none if the newest row has none.
-    value: Option<f64>,
+    pub(super) value: Option<f64>,
     /// Whether the newest row has no value.
-    is_absent: bool,
+    pub(super) is_absent: bool,
     trend: Option<Trend>,
     /// Hour of the newest row.
     hour: i64,
@@ -97,14 +97,6 @@ impl Probe {
         if let (Some(trend), Some(value)) = (&mut self.trend, self.value) {
             trend.add(time.0, value);
         }
-    }
-
-    pub(super) fn is_absent(&self) -> bool {
-        self.is_absent
-    }
-
-    pub(super) fn value(&self) -> Option<f64> {
-        self.value
     }
 
     /// Change per second; of a counter its mean rate over the time.

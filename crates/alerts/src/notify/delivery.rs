@@ -107,7 +107,7 @@ impl Delivery {
         RouteHealth {
             route: self.route.to_string(),
             queued: self.queue.len(),
-            dropped: self.queue.dropped(),
+            dropped: self.queue.dropped,
             sent: self.sent,
             failing: self.failing.clone(),
         }

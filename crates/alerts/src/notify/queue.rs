@@ -17,7 +17,7 @@ pub(super) struct DeliveryQueue {
     sending: Vec<Transition>,
     waiting: VecDeque<Transition>,
     /// Transitions dropped because the queue was full.
-    dropped: u64,
+    pub(super) dropped: u64,
 }
 
 impl DeliveryQueue {
@@ -61,11 +61,6 @@ impl DeliveryQueue {
     pub(super) fn is_empty(&self) -> bool {
         self.len() == 0
     }
-
-    /// Transitions dropped because the queue was full.
-    pub(super) fn dropped(&self) -> u64 {
-        self.dropped
-    }
 }
 
 #[cfg(test)]
@@ -99,7 +94,7 @@ mod tests {
             queue.add(transition(&n.to_string(), "busy", true));
         }
         assert_eq!(
-            (queue.len(), queue.dropped()),
+            (queue.len(), queue.dropped),
             (QUEUED_MAX, QUEUED_MAX as u64)
         );
     }

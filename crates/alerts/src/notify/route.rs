@@ -30,7 +30,7 @@ pub struct Route {
     pub(super) target: Target,
     min_severity: Severity,
     /// Hash of the route, which does not reveal its secret.
-    id: u32,
+    pub(super) id: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,11 +111,6 @@ impl Route {
     /// Whether alerts of this severity are sent there.
     pub fn accepts(&self, severity: Severity) -> bool {
         severity >= self.min_severity
-    }
-
-    /// Identifies the route across restarts without revealing its secret.
-    pub fn id(&self) -> u32 {
-        self.id
     }
 }
 
@@ -252,7 +247,7 @@ mod tests {
         let text = format!("critical slack:file:{}", path.display());
         let route = Route::resolve(&text).unwrap();
         let plain: Route = "slack:https://hooks.example.org/T1/secret".parse().unwrap();
-        assert_eq!((&route.target, route.id()), (&plain.target, plain.id()));
+        assert_eq!((&route.target, route.id), (&plain.target, plain.id));
         assert!(route.accepts(Severity::Critical) && !route.accepts(Severity::Warning));
         assert_eq!(Route::describe(&text), text);
         let missing = Route::resolve("slack:file:/nowhere")
