@@ -4,9 +4,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use sysmon_certs::{Authority, CertError, PeerName, Role};
+use sysmon_config::ShareAlerts;
 use sysmon_edge::ingest::{self, Endpoint};
 use sysmon_edge::web::{Access, App, Listener, Options, serve};
-use sysmon_config::ShareAlerts;
 use sysmon_hub::server::EdgeOptions;
 use sysmon_link::LinkError;
 use thiserror::Error;

@@ -37,7 +37,7 @@ impl Sort {
     /// Every way to sort with its name, in the order they are gone through.
     pub fn all() -> impl Iterator<Item = (Self, &'static str)> {
         Order::ALL
-            .into_iter()
+            .iter()
             .map(|(name, order)| ((*order).into(), *name))
     }
 
