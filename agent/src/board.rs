@@ -5,12 +5,10 @@ use std::collections::HashMap;
 use sysmon_wire::limits::SERIES_PER_HOST_MAX;
 use sysmon_wire::{ABSENT, SeriesKey};
 
-/// The index of a series on the [`Board`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slot(Option<u32>);
 
 impl Slot {
-    /// Discards every value.
     pub const NONE: Self = Self(None);
 }
 
@@ -56,7 +54,6 @@ impl Board {
         self.set(slot, i64::try_from(value).unwrap_or(ABSENT));
     }
 
-    /// Clears the slot where there is no value.
     pub fn set_or_clear(&mut self, slot: Slot, value: Option<i64>) {
         self.set(slot, value.unwrap_or(ABSENT));
     }
@@ -65,12 +62,10 @@ impl Board {
         self.set(slot, ABSENT);
     }
 
-    /// Every series, by index.
     pub fn keys(&self) -> &[SeriesKey] {
         &self.keys
     }
 
-    /// Every value, by index.
     pub fn values(&self) -> &[i64] {
         &self.values
     }

@@ -6,7 +6,6 @@ use sysmon_wire::limits::{BURST_INTERVAL_MS_MIN, BURST_MS_MAX};
 /// The longest time for which one request has every process reported.
 const WATCH_MS_MAX: u32 = 60_000;
 
-/// What the hub currently asks for.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Demand {
     processes_until: UnixMs,
@@ -20,7 +19,6 @@ struct Burst {
 }
 
 impl Demand {
-    /// Requests every process for the next `for_ms`.
     pub fn watch_processes(&mut self, for_ms: u32, now: UnixMs) {
         self.processes_until = now + i64::from(for_ms.min(WATCH_MS_MAX));
     }

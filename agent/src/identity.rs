@@ -3,24 +3,17 @@
 use std::path::Path;
 
 use sysmon_certs::{CertError, HubState, Identity, PeerName, Role};
-use sysmon_clock::Clock;
+use sysmon_clock::{Clock, Random};
 use sysmon_config::HubAddress;
 
-/// Validity in days of the certificate that an agent on the hub's machine is issued.
 const DAYS: u32 = 30;
 
-/// File in the state directory that stores the address of the joined hub.
 const HUB_FILE: &str = "hub";
 
-/// Stores the address of the joined hub, for later starts without a configuration.
-///
-/// # Errors
-/// The file cannot be written.
 pub fn remember_hub(state: &Path, hub: &HubAddress) -> std::io::Result<()> {
     std::fs::write(state.join(HUB_FILE), format!("{hub}\n"))
 }
 
-/// The joined hub, if there is one.
 pub fn known_hub(state: &Path) -> Option<HubAddress> {
     let text = std::fs::read_to_string(state.join(HUB_FILE)).ok()?;
     text.trim().parse().ok()
@@ -31,9 +24,8 @@ pub fn known_hub(state: &Path) -> Option<HubAddress> {
 pub struct LocalHub(HubState);
 
 impl LocalHub {
-    /// `dir` is the state directory that the hub would have.
-    pub fn find(dir: &Path) -> Self {
-        Self(HubState::new(dir, &sysmon_clock::Random::system()))
+    pub fn find(dir: &Path, random: &Random) -> Self {
+        Self(HubState::new(dir, random))
     }
 
     /// The address it listens on, as `HOST:PORT`.
@@ -91,7 +83,7 @@ mod tests {
     fn an_agent_beside_its_hub_is_issued_an_identity_and_elsewhere_needs_one() {
         let dir = tempfile::tempdir().unwrap();
         let (hub, state) = (dir.path().join("hub"), dir.path().join("agent"));
-        let local = LocalHub::find(&hub);
+        let local = LocalHub::find(&hub, &Random::system());
         let clock = Clock::system();
         let name: PeerName = "a".parse().unwrap();
         let error = load(&state, Some(&name), &local, &clock).unwrap_err();
@@ -110,6 +102,6 @@ mod tests {
         let error = load(&state, Some(&other), &local, &clock)
             .unwrap_err()
             .to_string();
-        assert!(error.contains("is of agent a, not of agent b"), "{error}");
+        assert!(error.contains("is for agent a, not for agent b"), "{error}");
     }
 }

@@ -14,7 +14,7 @@ use sysmon_agent::{VERSION, identity, report};
 use sysmon_certs::{PeerName, Token};
 use sysmon_clock::{Clock, Random};
 use sysmon_config::{
-    CommonArgs, Config, Failure, HubAddress, Program, init_logs, notify, run, state_dir,
+    CommonArgs, Config, Failure, HubAddress, Program, init_logs, notify, run, runtime, state_dir,
     stop_signal,
 };
 use sysmon_link::{Connector, LinkError};
@@ -70,7 +70,7 @@ fn main() -> ExitCode {
         match &args.command {
             None => push(&args, &config, clock),
             Some(Command::Join { hub, token }) => {
-                join(&args, hub, token)?;
+                join(&args, hub, token, &clock)?;
                 push(&args, &config, clock)
             }
             Some(Command::Sample { json }) => sample(&config, *json, &clock),
@@ -87,28 +87,14 @@ fn state(args: &Args) -> PathBuf {
     }
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    Ok(runtime.context("cannot start the async runtime")?)
-}
-
-fn join(args: &Args, hub: &HubAddress, token: &Token) -> Result<(), Failure> {
+fn join(args: &Args, hub: &HubAddress, token: &Token, clock: &Clock) -> Result<(), Failure> {
     let state = state(args);
     let name = args.name.as_ref().map(ToString::to_string);
     let name = name.unwrap_or_else(|| PeerName::nearest(&sysmon_config::host_name()).to_string());
     let joined = runtime()?.block_on(async {
-        let connector =
-            Connector::for_joining(token.fingerprint(), VERSION, &sysmon_clock::Clock::system())?;
-        connector
-            .join(
-                &hub.to_string(),
-                token,
-                &name,
-                &sysmon_clock::Random::system(),
-            )
-            .await
+        let connector = Connector::for_joining(token.fingerprint(), VERSION, clock)?;
+        let hub = hub.to_string();
+        connector.join(&hub, token, &name, &Random::system()).await
     });
     let identity = joined.with_context(|| format!("cannot join the hub at {hub}"))?;
     identity.save(&state).map_err(anyhow::Error::from)?;
@@ -124,7 +110,7 @@ fn join(args: &Args, hub: &HubAddress, token: &Token) -> Result<(), Failure> {
 fn push(args: &Args, config: &Config, clock: Clock) -> Result<(), Failure> {
     init_logs(&args.common);
     let state = state(args);
-    let local = identity::LocalHub::find(&state_dir(Program::Hub, None));
+    let local = identity::LocalHub::find(&state_dir(Program::Hub, None), &Random::system());
     let identity =
         identity::load(&state, args.name.as_ref(), &local, &clock).map_err(anyhow::Error::from)?;
     let joined = match &args.command {

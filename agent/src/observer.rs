@@ -8,15 +8,11 @@ use sysmon_wire::UnixMs;
 /// Receives the events of an agent's connections and rows. Called on the agent's own thread: must not block.
 pub trait Observer: Debug + Send + Sync {
     fn connected(&self) {}
-    /// An established connection has ended.
     fn disconnected(&self, _error: &LinkError) {}
-    /// A connection attempt failed.
     fn failed(&self, _error: &LinkError) {}
-    /// A row was sampled and now waits to be acknowledged.
     fn pushed(&self, _seq: u64, _time: UnixMs) {}
     /// The hub committed the rows of this run in these inclusive ranges.
     fn acknowledged(&self, _ranges: &[(u64, u64)]) {}
 }
 
-/// Ignores every event.
 impl Observer for () {}

@@ -1,10 +1,10 @@
 //! Rows on their way from the sampler to the uplink: into the spool, and encoded for the live lane.
 
-use sysmon_wire::message::{Blob, Push, RunId};
+use sysmon_wire::message::{Blob, Push};
 use sysmon_wire::{HostFacts, ProcessIdentity, RowEncoder, SeriesKey, SeriesTable, UnixMs};
 
 use crate::sample::{ProcessSet, Sample};
-use crate::spool::{Backfill, DiskOp, Spool, SpoolHealth};
+use crate::spool::{Backfill, DiskOp, Spool};
 
 /// Bytes of rows that may wait while the hub's flow control blocks; past this the live lane skips ahead, and
 /// the skipped rows are backfilled.
@@ -15,20 +15,18 @@ const PROCESSES_MAX: usize = 4096;
 
 #[derive(Debug)]
 pub struct Outbox {
-    spool: Spool,
+    pub(crate) spool: Spool,
     series: Vec<SeriesKey>,
     facts: HostFacts,
     live: Option<Live>,
 }
 
-/// The live lane of the current connection.
 #[derive(Debug, Default)]
 struct Live {
     encoder: RowEncoder,
     /// How many series the stream has defined.
     series_sent: usize,
     processes_sent: ProcessSet,
-    /// Processes to send before the next rows.
     processes: Vec<ProcessIdentity>,
     rows: Vec<u8>,
     seqs: Vec<u64>,
@@ -43,10 +41,6 @@ impl Outbox {
             facts,
             live: None,
         }
-    }
-
-    pub fn run(&self) -> RunId {
-        self.spool.run()
     }
 
     pub fn facts(&self) -> &HostFacts {
@@ -130,44 +124,10 @@ impl Outbox {
         self.spool.next_backfill(&self.series)
     }
 
-    /// See [`Spool::lost_file`].
-    pub fn lost_file(&mut self, file: &str) {
-        self.spool.lost_file(file);
-    }
-
-    /// See [`Spool::acknowledge`].
-    pub fn acknowledge(&mut self, run: RunId, ranges: &[(u64, u64)]) {
-        self.spool.acknowledge(run, ranges);
-    }
-
-    /// See [`Spool::appended`].
-    pub fn appended(&mut self, file: &str, ok: bool) {
-        self.spool.appended(file, ok);
-    }
-
-    pub fn health(&self) -> SpoolHealth {
-        self.spool.health()
-    }
-
-    /// See [`Spool::take_disk_ops`].
-    pub fn take_disk_ops(&mut self) -> Vec<DiskOp> {
-        self.spool.take_disk_ops()
-    }
-
     /// The operations that put every unacknowledged row on disk, before the program exits.
     pub fn persist(&mut self) -> Vec<DiskOp> {
         self.spool.persist();
         self.spool.take_disk_ops()
-    }
-
-    /// Rows of this run dropped because the spool was full.
-    pub fn dropped_rows(&self) -> u64 {
-        self.spool.health().rows_dropped
-    }
-
-    /// Rows that are not acknowledged.
-    pub fn waiting_rows(&self) -> u64 {
-        self.spool.waiting_rows()
     }
 }
 
@@ -176,6 +136,7 @@ mod tests {
     use super::*;
     use crate::spool::SpoolLimits;
     use std::time::Duration;
+    use sysmon_wire::message::RunId;
     use sysmon_wire::metrics::{CPU_UTILIZATION, UPTIME};
 
     #[test]

@@ -18,7 +18,6 @@ use crate::total::Total;
 
 const DIRECTION: &str = "network.io.direction";
 
-/// Samples per reading of disks and temperatures.
 const SLOW_EVERY: u64 = 10;
 
 /// A collector for any system that sysinfo supports. Unsupported metrics are left out.
@@ -223,7 +222,6 @@ fn memory(system: &System, board: &mut Board) {
     }
 }
 
-/// The share of `part` in `whole`, in permille.
 fn share(part: u64, whole: u64) -> u64 {
     if whole == 0 {
         0

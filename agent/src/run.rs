@@ -34,7 +34,6 @@ pub trait Source {
     }
     /// Samples at `now`; the state of the spool is reported in the sample.
     fn sample(&mut self, now: UnixMs, spool: SpoolHealth);
-    /// The most recent sample.
     fn row(&self) -> Sample<'_>;
     /// Whether the next samples read every process, which costs more.
     fn watch_processes(&mut self, _all: bool) {}
@@ -52,7 +51,6 @@ pub trait Source {
 pub struct AgentOptions {
     /// The hub as `HOST:PORT`.
     pub hub: String,
-    /// Time between samples.
     pub interval: Duration,
     pub spool: SpoolLimits,
     /// Where unacknowledged rows and the renewed identity are stored; none to keep both in memory only.
@@ -64,15 +62,12 @@ pub struct AgentOptions {
 /// Row counts of a finished run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
-    /// Rows sampled.
     pub rows: u64,
-    /// Rows dropped because the spool was full.
     pub dropped: u64,
     /// Rows that the hub had not acknowledged at the end.
     pub waiting: u64,
 }
 
-/// Samples and pushes until `stop` completes.
 pub async fn run(
     options: AgentOptions,
     connector: Connector,
@@ -131,8 +126,8 @@ pub async fn run_observed(
     let mut outbox = shared.outbox();
     let summary = Summary {
         rows: seq,
-        dropped: outbox.dropped_rows(),
-        waiting: outbox.waiting_rows(),
+        dropped: outbox.spool.health().rows_dropped,
+        waiting: outbox.spool.waiting_rows(),
     };
     if let Some(folder) = &spool_folder {
         persist(&mut outbox, folder);
@@ -174,7 +169,7 @@ fn persist(outbox: &mut Outbox, folder: &Path) {
 
 /// Completes when every row is acknowledged, or there is no connection to wait for.
 async fn drained(shared: &Shared) {
-    while shared.outbox().is_connected() && shared.outbox().waiting_rows() > 0 {
+    while shared.outbox().is_connected() && shared.outbox().spool.waiting_rows() > 0 {
         tokio::time::sleep(DRAIN_INTERVAL).await;
     }
 }
@@ -230,7 +225,6 @@ async fn sample(
     }
 }
 
-/// Passes the results of finished disk writes to the spool.
 fn apply_write_results(uplink: &Uplink) {
     let Some((journal, folder)) = &uplink.journal else {
         return;
@@ -245,7 +239,7 @@ fn apply_write_results(uplink: &Uplink) {
     }
     let mut outbox = uplink.shared.outbox();
     for append in &results {
-        outbox.appended(&append.file, append.ok);
+        outbox.spool.appended(&append.file, append.ok);
     }
 }
 
@@ -253,11 +247,11 @@ fn push(source: &mut impl Source, uplink: &Uplink, seq: u64, time: UnixMs, all_p
     let shared = &uplink.shared;
     apply_write_results(uplink);
     source.watch_processes(all_processes);
-    source.sample(time, shared.outbox().health());
+    source.sample(time, shared.outbox().spool.health());
     let ops = {
         let mut outbox = shared.outbox();
         outbox.push(seq, time, &source.row());
-        outbox.take_disk_ops()
+        outbox.spool.take_disk_ops()
     };
     if let Some((journal, _)) = &uplink.journal {
         journal.submit(ops);

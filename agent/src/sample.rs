@@ -4,12 +4,10 @@ use std::collections::HashSet;
 
 use sysmon_wire::{ProcessIdentity, SeriesKey};
 
-/// Series, values and ranked processes of one moment.
 #[derive(Clone, Copy, Debug)]
 pub struct Sample<'a> {
     /// Every series of the run so far; only ever appended to, so that an index means the same for a whole run.
     pub series: &'a [SeriesKey],
-    /// One value per series, in the same order.
     pub values: &'a [i64],
     /// The processes whose [`ProcessIdentity::id`] occurs among the values.
     pub processes: &'a [ProcessIdentity],

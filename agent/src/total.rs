@@ -1,4 +1,4 @@
-//! A host-wide counter over devices that come and go.
+//! A host-wide counter over devices that change.
 
 use crate::board::{Board, Slot};
 
@@ -31,7 +31,6 @@ impl Total {
         self.sum = self.sum.saturating_add(increase);
     }
 
-    /// Ends a sample.
     pub(crate) fn publish(&mut self, board: &mut Board) {
         self.started = true;
         board.set_u64(self.slot, self.sum);

@@ -30,7 +30,6 @@ const BACKFILL_PRIORITY: i32 = -1;
 /// Distinct notes reported to the hub; further ones appear in the agent's log only.
 const NOTES_MAX: usize = 16;
 
-/// State shared by the sampling loop and the uplink.
 #[derive(Debug)]
 pub struct Shared {
     outbox: Mutex<Outbox>,
@@ -100,7 +99,6 @@ impl Shared {
 
 #[derive(Debug)]
 pub struct Uplink {
-    /// The hub as `HOST:PORT`.
     pub hub: String,
     pub connector: Connector,
     pub shared: Arc<Shared>,
@@ -114,7 +112,6 @@ pub struct Uplink {
 }
 
 impl Uplink {
-    /// Connects, serves the connection, and reconnects with back-off, forever.
     pub async fn run(&self) {
         let mut backoff = Backoff::default();
         let mut logged = String::new();
@@ -202,7 +199,7 @@ impl Uplink {
     ) -> Result<FrameSender, LinkError> {
         let mut sender = FrameSender::new(connection.open_uni().await?);
         sender.set_priority(priority);
-        let run = self.shared.outbox().run();
+        let run = self.shared.outbox().spool.run();
         sender.queue(&Push::Begin { run, lane })?;
         Ok(sender)
     }
@@ -247,7 +244,6 @@ impl Uplink {
         }
     }
 
-    /// The frames of a backfill; empty if its file is missing or damaged.
     fn frames(&self, backfill: Backfill) -> Option<Vec<Push>> {
         let file = match backfill {
             Backfill::Frames(frames) => return Some(frames),
@@ -259,13 +255,12 @@ impl Uplink {
             _ => {
                 let path = folder.join(&file);
                 tracing::warn!(path = %path.display(), "spool file missing or damaged; its rows are lost");
-                self.shared.outbox().lost_file(&file);
+                self.shared.outbox().spool.lost_file(&file);
                 Some(Vec::new())
             }
         }
     }
 
-    /// Handles acknowledgements and demands of the hub.
     async fn receive(&self, mut receiver: FrameReceiver) -> Result<Never, LinkError> {
         while let Some(message) = receiver.next::<ToAgent>().await? {
             let now = self.clock.now();
@@ -290,8 +285,8 @@ impl Uplink {
     fn acknowledge(&self, run: RunId, ranges: &[(u64, u64)]) {
         let (ops, is_this_run) = {
             let mut outbox = self.shared.outbox();
-            outbox.acknowledge(run, ranges);
-            (outbox.take_disk_ops(), outbox.run() == run)
+            outbox.spool.acknowledge(run, ranges);
+            (outbox.spool.take_disk_ops(), outbox.spool.run() == run)
         };
         if is_this_run {
             self.observer.acknowledged(ranges);

@@ -36,7 +36,6 @@ const MORE: [&str; 3] = [
     "inodes: system.filesystem.inodes.usage < 1 within 4h and load5 > 2*load15",
 ];
 
-/// Measurements of the time to the webhook.
 const TRIES: usize = 20;
 
 fn main() -> anyhow::Result<()> {

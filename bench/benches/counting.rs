@@ -19,7 +19,6 @@ impl Counting {
         }
     }
 
-    /// Bytes allocated and not freed.
     pub(crate) fn live(&self) -> usize {
         self.live.load(Ordering::Relaxed)
     }

@@ -35,7 +35,6 @@ const ROWS_PER_COMMIT: i64 = 10;
 /// Time of row 0: the start of a day.
 const START_MS: i64 = 1_700_006_400_000;
 
-/// Time after the last row.
 const END: UnixMs = UnixMs(START_MS + ROWS * 1000);
 
 /// Hosts with a day of rows each.
@@ -48,7 +47,6 @@ const MANY_HOSTS: usize = 10_000;
 const PAST_HOSTS: usize = 1_000;
 const PAST_ROWS: i64 = 900;
 
-/// Points per chart.
 const POINTS: i64 = 200;
 
 /// Attempts per measurement; the shortest counts, because the others were disturbed.
@@ -260,7 +258,7 @@ impl Day {
                 .load()?
                 .into_iter()
                 .for_each(|host| core.restore(host));
-            Ok(core.fleet.len())
+            Ok(core.fleet.hosts().count())
         })?;
         print("start until ready", took, "ms", Some(2_000.0));
         Ok(())

@@ -1,7 +1,6 @@
 //! Gorilla, for comparison: the time series encoding of Pelkonen et al., "Gorilla: A Fast, Scalable, In-Memory
 //! Time Series Database", VLDB 2015, section 4.1. One block contains one series.
 
-/// Appends bits, highest first.
 #[derive(Default)]
 struct BitWriter {
     bytes: Vec<u8>,
@@ -10,7 +9,6 @@ struct BitWriter {
 }
 
 impl BitWriter {
-    /// Appends the low `bits` of `value`.
     fn put(&mut self, value: u64, bits: u32) {
         if bits > 32 {
             self.put(value >> 32, bits - 32);
@@ -78,7 +76,6 @@ const TIME_BITS: [u32; 5] = [0, 7, 9, 12, 32];
 /// Bits of the first time delta: a block covers at most four hours.
 const FIRST_DELTA_BITS: u32 = 14;
 
-/// Writes a series.
 #[derive(Default)]
 pub(crate) struct Encoder {
     out: BitWriter,
@@ -156,7 +153,6 @@ impl Encoder {
         self.window = Some(window);
     }
 
-    /// The finished block.
     pub(crate) fn finish(self) -> Block {
         Block {
             rows: self.rows,
@@ -165,7 +161,6 @@ impl Encoder {
     }
 }
 
-/// An encoded series.
 pub(crate) struct Block {
     rows: usize,
     bytes: Vec<u8>,
@@ -209,7 +204,6 @@ impl Block {
     }
 }
 
-/// The difference between two time deltas.
 fn time_change(bits: &mut BitReader<'_>) -> i64 {
     let width = TIME_BITS.get(bits.ones(4) as usize).copied().unwrap_or(0);
     if width == 0 {

@@ -19,7 +19,6 @@ const BEFORE: usize = 100;
 /// Rows of the ring that is read: an hour, and unsealed rows.
 const RING_ROWS: usize = 8 * ROWS_PER_CHUNK + 256;
 
-/// Hosts per frame of a fleet.
 const HOSTS: u32 = 100;
 
 fn time_of(row: usize) -> UnixMs {
@@ -43,7 +42,6 @@ fn ring(count: usize) -> (Ring, Vec<i64>) {
     (ring, last)
 }
 
-/// The times and columns of a chunk.
 fn columns() -> (Vec<i64>, Vec<Vec<i64>>) {
     let rows = rows(ROWS_PER_CHUNK);
     let series = rows.first().unwrap().len();

@@ -29,7 +29,6 @@ const HOUR: usize = 3_600;
 /// Rows of a Gorilla block: two hours, as in the paper.
 const GORILLA_ROWS: usize = 7_200;
 
-/// The default level of zstd.
 const ZSTD_LEVEL: i32 = 3;
 
 /// Attempts per measurement; the shortest counts, because the others were disturbed.
@@ -59,11 +58,9 @@ fn main() -> anyhow::Result<()> {
 struct Day {
     series: usize,
     ring: Ring,
-    /// Bytes that the ring has allocated.
     ring_live: usize,
     sealed_bytes: usize,
     sealed_values: usize,
-    /// Blocks per series.
     gorilla: Vec<Vec<gorilla::Block>>,
     zstd_bytes: usize,
     ring_time: Duration,
@@ -272,7 +269,6 @@ impl Day {
         Ok(times)
     }
 
-    /// Decodes the first `rows` of each series.
     fn gorilla_each(&self, rows: usize) -> anyhow::Result<Vec<Duration>> {
         let whole = self.ring.read(&[], time_of(0), time_of(rows - 1))?.times;
         let mut took = Vec::new();
@@ -321,7 +317,6 @@ fn worst_ms(times: &[Duration]) -> f64 {
     times.iter().max().map_or(0.0, Duration::as_secs_f64) * 1000.0
 }
 
-/// Time to copy `rows` times and values.
 fn copy_ms(rows: usize) -> f64 {
     let from = vec![1i64; rows * 2];
     shortest(|| black_box(&from).clone()).0.as_secs_f64() * 1000.0

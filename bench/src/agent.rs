@@ -7,9 +7,8 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context;
-use sysmon_certs::{HubState, Identity};
+use sysmon_certs::Identity;
 use sysmon_client::Client;
-use sysmon_link::Connector;
 use sysmon_wire::message::{Purpose, Query, Request};
 use sysmon_wire::metrics::AGENT_SAMPLE_TIME;
 use sysmon_wire::{Label, UnixMs};
@@ -19,9 +18,8 @@ use crate::programs::{LocalHub, Running, usages};
 use crate::pty::PtyProgram;
 use crate::relay::Relay;
 use crate::report::{core_percent, mib};
-use crate::{VERSION, runtime};
+use crate::{connector, hub_state, runtime};
 
-/// Another program that is measured too where it is installed.
 struct Comparison {
     name: &'static str,
     args: &'static [&'static str],
@@ -60,10 +58,8 @@ const COMPARISONS: [Comparison; 3] = [
 /// Time for everything to start, and for idle processes to be recognized as such.
 const SETTLE: Duration = Duration::from_secs(30);
 
-/// Time for another program to open its port.
 const COMPARISON_START: Duration = Duration::from_secs(1);
 
-/// Starts sleeping processes until there are `wanted` in all.
 fn sleepers(wanted: usize) -> anyhow::Result<Vec<Running>> {
     let missing = wanted.saturating_sub(count());
     let sleeper = |_| {
@@ -76,14 +72,12 @@ fn sleepers(wanted: usize) -> anyhow::Result<Vec<Running>> {
     (0..missing).map(sleeper).collect()
 }
 
-/// Another program, running, with its client.
 struct Compared {
     label: &'static str,
     running: Running,
     _client: Option<PtyProgram>,
 }
 
-/// Starts the other programs that are installed.
 fn comparisons() -> Vec<Compared> {
     let start = |other: &'static Comparison| {
         let mut command = Command::new(other.name);
@@ -124,7 +118,6 @@ fn scrape(port: u16) {
     }
 }
 
-/// Measures for `span` at rest, and for `span` while processes are shown.
 pub fn agent(processes: usize, span: Duration) -> anyhow::Result<String> {
     let _sleepers = sleepers(processes)?;
     let hub = LocalHub::start()?;
@@ -152,8 +145,7 @@ pub fn agent(processes: usize, span: Duration) -> anyhow::Result<String> {
     for (at, ((label, _), cost)) in measured.iter().zip(&at_rest).enumerate() {
         line(&mut out, label, cost, at == 0)?;
     }
-    let owner =
-        HubState::new(Path::new(&hub.state), &sysmon_clock::Random::system()).existing_owner()?;
+    let owner = hub_state(&hub.state).existing_owner()?;
     let follow = || follow_processes(&owner, &hub.address, span);
     let shown = measure(&measured, &relay, span, follow)?;
     if let Some(cost) = shown.first() {
@@ -208,10 +200,9 @@ fn measure(
     Ok(costs.collect())
 }
 
-/// Subscribes to the processes of the agent for a while.
 fn follow_processes(owner: &Identity, hub: &str, span: Duration) {
     let follow = async {
-        let connector = Connector::new(owner, VERSION, &sysmon_clock::Clock::system())?;
+        let connector = connector(owner)?;
         let session = connector.connect(hub, Purpose::View).await?;
         let request = Request::Processes {
             host: Label::new("a"),
@@ -233,7 +224,7 @@ fn follow_processes(owner: &Identity, hub: &str, span: Duration) {
 /// The number of series, and the time that one sample takes in milliseconds.
 fn sampling(owner: &Identity, hub: &str) -> anyhow::Result<(u32, f64)> {
     runtime()?.block_on(async {
-        let connector = Connector::new(owner, VERSION, &sysmon_clock::Clock::system())?;
+        let connector = connector(owner)?;
         let client = Client::connect(&connector, hub).await?;
         let picture = client.fleet(None).await?;
         let series = picture

@@ -11,7 +11,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::VERSION;
+use crate::connector;
 use crate::progress::Progress;
 use crate::tally::{AgentObserver, Tally};
 
@@ -21,10 +21,8 @@ const AGENTS_PER_SOCKET: usize = 64;
 /// Time-out for agents whose first attempt failed: the longest back-off and the next attempt.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(40);
 
-/// Validity of identities, in days.
 const DAYS: u32 = 1;
 
-/// Issues an identity for each name, and prepares its connection.
 pub(crate) fn connectors(
     authority: &Authority,
     names: impl ExactSizeIterator<Item = PeerName>,
@@ -38,13 +36,7 @@ pub(crate) fn connectors(
             Some(shared) if connectors.len() % AGENTS_PER_SOCKET != 0 => {
                 shared.with_identity(&identity)?
             }
-            _ => socket
-                .insert(Connector::new(
-                    &identity,
-                    VERSION,
-                    &sysmon_clock::Clock::system(),
-                )?)
-                .clone(),
+            _ => socket.insert(connector(&identity)?).clone(),
         });
         progress.update(connectors.len());
     }
@@ -101,7 +93,6 @@ pub(crate) async fn connect<S: Source + Send + 'static>(
     Ok(running)
 }
 
-/// Waits for the end of every agent, and adds up their rows.
 pub(crate) async fn total(mut agents: JoinSet<Summary>) -> anyhow::Result<Summary> {
     let mut total = Summary::default();
     while let Some(summary) = agents.join_next().await {

@@ -9,7 +9,6 @@ use crate::programs::{LocalHub, output, program, usages};
 use crate::pty::{PtyProgram, Size};
 use crate::report::{Times, core_percent, mib};
 
-/// Rows and columns of the terminal.
 const SIZE: Size = (40, 120);
 
 /// Measurements of each start.
@@ -37,7 +36,6 @@ fn shows(tui: &Path, text: &str) -> anyhow::Result<PtyProgram> {
     Ok(session)
 }
 
-/// Measures, with the programs at rest for `rest`.
 pub fn figures(rest: Duration) -> anyhow::Result<String> {
     let tui = program("sysmon-tui")?;
     let mut out = String::new();

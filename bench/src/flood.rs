@@ -9,10 +9,8 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{ClientConfig, Endpoint};
-use sysmon_agent::run::{AgentOptions, Summary};
-use sysmon_agent::spool::SpoolLimits;
-use sysmon_certs::{HubState, PeerName, Role, join_config, server_name};
-use sysmon_clock::{Clock, Random};
+use sysmon_agent::run::Summary;
+use sysmon_certs::{PeerName, Role, join_config, server_name};
 use sysmon_wire::ALPN;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -26,6 +24,7 @@ use crate::report::{Lines, mib};
 use crate::swarm::now;
 use crate::tally::{Counts, Tally};
 use crate::tape::Tape;
+use crate::{agent_options, hub_state};
 
 /// Agents that push during the flood.
 const AGENTS: usize = 20;
@@ -33,16 +32,12 @@ const AGENTS: usize = 20;
 /// Time before and after the flood, for reading the memory of the hub at rest.
 const REST: Duration = Duration::from_secs(4);
 
-/// Concurrent handshakes.
 const HANDSHAKES: usize = 512;
 
-/// Time-out of a handshake.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Time between two readings of the memory of the hub.
 const STATUS_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Attempts by outcome.
 #[derive(Debug, Default)]
 struct Attempts {
     first_packets: AtomicU64,
@@ -55,30 +50,15 @@ pub async fn flood(hub: &str, attempts: usize, state: &Path) -> anyhow::Result<S
     let address = tokio::net::lookup_host(hub).await?.next();
     let address = address.context("the name of the hub has no address")?;
     let status = HubStatus::new(hub, state)?;
-    let authority = HubState::new(state, &sysmon_clock::Random::system()).existing_authority()?;
+    let authority = hub_state(state).existing_authority()?;
     let tape = Arc::new(Tape::new(&Recording::load()?, None)?);
     let name = |number| PeerName::nearest(&format!("flood-{number:02}"));
     let sources = connectors(&authority, (0..AGENTS).map(name))?;
-    let mut number = 0..;
-    let sources = sources.into_iter().map(|connector| {
-        let number = number.next().unwrap_or_default();
-        (connector, Recorded::new(Arc::clone(&tape), number))
-    });
+    let sources = Recorded::assign(sources, &tape);
     let interval = Duration::from_secs(1);
     let tally = Arc::new(Tally::new(interval));
     let (stop, stopped) = watch::channel(false);
-    let agent = AgentOptions {
-        hub: hub.to_owned(),
-        interval,
-        spool: SpoolLimits {
-            memory_bytes: 1 << 20,
-            disk_bytes: 0,
-            age: Duration::from_hours(1),
-        },
-        clock: Clock::system(),
-        random: Random::system(),
-        state: None,
-    };
+    let agent = agent_options(hub, interval, 1 << 20);
     let packets = first_packets(attempts / 2).await?;
     let agents = connect(&agent, AGENTS, sources, &tally, &stopped).await?;
     tokio::time::sleep(REST).await;

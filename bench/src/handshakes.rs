@@ -6,26 +6,23 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context;
-use sysmon_certs::{HubState, PeerName, Role};
-use sysmon_link::Connector;
+use sysmon_certs::{PeerName, Role};
 use sysmon_wire::message::Purpose;
 use tokio::task::JoinSet;
 
-use crate::VERSION;
 use crate::hub_status::HubStatus;
 use crate::report::Lines;
+use crate::{connector, hub_state};
 
-/// Delay of the hub's own metrics.
 const STATUS_DELAY: Duration = Duration::from_millis(1_500);
 
-/// Performs handshakes for `length`, `at_once` of them concurrently.
 pub async fn handshakes(
     hub: &str,
     at_once: usize,
     length: Duration,
     state: &Path,
 ) -> anyhow::Result<String> {
-    let authority = HubState::new(state, &sysmon_clock::Random::system())
+    let authority = hub_state(state)
         .existing_authority()
         .with_context(|| format!("{} is not the state directory of a hub", state.display()))?;
     let status = HubStatus::new(hub, state)?;
@@ -36,7 +33,7 @@ pub async fn handshakes(
     for number in 0..at_once {
         let name = PeerName::nearest(&format!("bench-{number}"));
         let identity = authority.issue(Role::Operator, &name, SystemTime::now(), 1)?;
-        let connector = Connector::new(&identity, VERSION, &sysmon_clock::Clock::system())?;
+        let connector = connector(&identity)?;
         let (hub, done, failed) = (hub.to_owned(), Arc::clone(&done), Arc::clone(&failed));
         workers.spawn(async move {
             while start.elapsed() < length {

@@ -4,14 +4,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context;
-use sysmon_certs::HubState;
 use sysmon_client::Client;
 use sysmon_link::Connector;
 use sysmon_wire::metrics::{HUB_CPU_TIME, HUB_MEMORY_USAGE, HUB_REFUSED};
 
-use crate::VERSION;
+use crate::{connector, hub_state};
 
-/// Reads the status of a hub as its owner.
 pub(crate) struct HubStatus {
     connector: Connector,
     hub: String,
@@ -21,17 +19,16 @@ pub(crate) struct HubStatus {
 pub(crate) struct HubFigures {
     pub(crate) memory_bytes: f64,
     pub(crate) cpu: Duration,
-    /// Refused connections.
     pub(crate) refused: f64,
 }
 
 impl HubStatus {
     pub(crate) fn new(hub: &str, state: &Path) -> anyhow::Result<Self> {
-        let owner = HubState::new(state, &sysmon_clock::Random::system())
+        let owner = hub_state(state)
             .existing_owner()
             .with_context(|| format!("{} is not the state directory of a hub", state.display()))?;
         Ok(Self {
-            connector: Connector::new(&owner, VERSION, &sysmon_clock::Clock::system())?,
+            connector: connector(&owner)?,
             hub: hub.to_owned(),
         })
     }

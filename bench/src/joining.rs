@@ -8,10 +8,8 @@ use serde_json::Value;
 use crate::programs::{LocalHub, Running, TIMEOUT, output, program};
 use crate::report::Times;
 
-/// Measurements.
 const TRIES: usize = 5;
 
-/// Whether a host is live and has rows.
 fn is_visible(snapshot: &str, name: &str) -> bool {
     let snapshot: Value = serde_json::from_str(snapshot).unwrap_or_default();
     let hosts = snapshot.get("hosts").and_then(Value::as_array);

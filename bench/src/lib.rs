@@ -6,6 +6,15 @@
 )]
 #![allow(clippy::disallowed_methods, reason = "measures real time")]
 
+use std::path::Path;
+use std::time::Duration;
+
+use sysmon_agent::run::AgentOptions;
+use sysmon_agent::spool::SpoolLimits;
+use sysmon_certs::{HubState, Identity};
+use sysmon_clock::{Clock, Random};
+use sysmon_link::Connector;
+
 pub mod agent;
 mod agents;
 pub mod figures;
@@ -31,6 +40,31 @@ pub mod terminal;
 pub mod viewers;
 
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The state of the hub whose directory is `state`.
+pub(crate) fn hub_state(state: impl AsRef<Path>) -> HubState {
+    HubState::new(state.as_ref(), &Random::system())
+}
+
+pub(crate) fn connector(identity: &Identity) -> anyhow::Result<Connector> {
+    Ok(Connector::new(identity, VERSION, &Clock::system())?)
+}
+
+/// Options of an agent that stores nothing.
+pub(crate) fn agent_options(hub: &str, interval: Duration, memory_bytes: usize) -> AgentOptions {
+    AgentOptions {
+        hub: hub.to_owned(),
+        interval,
+        spool: SpoolLimits {
+            memory_bytes,
+            disk_bytes: 0,
+            age: Duration::from_hours(1),
+        },
+        clock: Clock::system(),
+        random: Random::system(),
+        state: None,
+    }
+}
 
 /// A runtime on the current thread.
 ///

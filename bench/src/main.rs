@@ -128,49 +128,41 @@ fn init_quietly(args: &CommonArgs) {
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    run("sysmon-bench", || match &args.command {
+    run("sysmon-bench", || {
+        match args.command {
+            Command::Agent { .. } => init_logs(&args.common),
+            Command::Join | Command::Figures { .. } => {}
+            _ => init_quietly(&args.common),
+        }
+        Ok(sysmon_config::print(&report(&args)?)?)
+    })
+}
+
+fn report(args: &Args) -> anyhow::Result<String> {
+    let state = state_dir(Program::Hub, args.common.state.as_deref());
+    match &args.command {
         Command::Swarm { options, json } => {
-            init_quietly(&args.common);
-            let state = state_dir(Program::Hub, args.common.state.as_deref());
             let report = runtime()?.block_on(swarm(options, &state))?;
-            let text = if *json {
-                format!("{:#}\n", report.to_json())
-            } else {
-                report.to_string()
-            };
-            Ok(sysmon_config::print(&text)?)
+            Ok(match json {
+                true => format!("{:#}\n", report.to_json()),
+                false => report.to_string(),
+            })
         }
         Command::Flood { hub, attempts } => {
-            init_quietly(&args.common);
-            let state = state_dir(Program::Hub, args.common.state.as_deref());
-            let report = runtime()?.block_on(flood(&hub.to_string(), *attempts, &state))?;
-            Ok(sysmon_config::print(&report)?)
+            runtime()?.block_on(flood(&hub.to_string(), *attempts, &state))
         }
         Command::Handshakes {
             hub,
             at_once,
             length,
-        } => {
-            init_quietly(&args.common);
-            let state = state_dir(Program::Hub, args.common.state.as_deref());
-            let hub = hub.to_string();
-            let measured = handshakes(&hub, *at_once, *length, &state);
-            Ok(sysmon_config::print(&runtime()?.block_on(measured)?)?)
-        }
-        Command::Join => Ok(sysmon_config::print(&joining()?)?),
-        Command::Agent { processes, span } => {
-            init_logs(&args.common);
-            Ok(sysmon_config::print(&agent(*processes, *span)?)?)
-        }
-        Command::Terminal(options) => {
-            init_quietly(&args.common);
-            Ok(sysmon_config::print(&terminal(*options)?)?)
-        }
+        } => runtime()?.block_on(handshakes(&hub.to_string(), *at_once, *length, &state)),
+        Command::Join => joining(),
+        Command::Agent { processes, span } => agent(*processes, *span),
+        Command::Terminal(options) => terminal(*options),
         Command::Viewers { edge, count, span } => {
-            init_quietly(&args.common);
             let report = runtime()?.block_on(viewers(edge, *count, *span))?;
-            Ok(sysmon_config::print(&format!("{report:#}\n"))?)
+            Ok(format!("{report:#}\n"))
         }
-        Command::Figures { rest } => Ok(sysmon_config::print(&figures::figures(*rest)?)?),
-    })
+        Command::Figures { rest } => figures::figures(*rest),
+    }
 }

@@ -47,7 +47,6 @@ fn load(time: UnixMs) -> i64 {
     1000 + (time.0.div_euclid(1000) * 7).rem_euclid(900) * 10
 }
 
-/// The same as displayed.
 pub(crate) fn shown(time: UnixMs) -> String {
     format!("{:.1}", load(time) as f64 / 100.0)
 }

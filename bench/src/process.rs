@@ -3,14 +3,10 @@
 use std::fs;
 use std::time::Duration;
 
-/// Usage since the start of the process.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Usage {
-    /// Processor time of all threads.
     pub cpu: Duration,
-    /// Current resident memory.
     pub memory_bytes: u64,
-    /// Peak resident memory.
     pub peak_bytes: u64,
     /// Context switches of all threads, voluntary and involuntary.
     pub switches: u64,
@@ -39,7 +35,6 @@ fn field(text: &str, name: &str) -> Option<u64> {
     line.split_whitespace().next()?.parse().ok()
 }
 
-/// The number of processes on this machine.
 pub fn count() -> usize {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     entries

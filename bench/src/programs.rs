@@ -11,7 +11,6 @@ use crate::process::{Usage, usage};
 /// Time-out for anything that a program is expected to do.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A process that is killed on drop.
 pub(crate) struct Running(pub(crate) Child);
 
 impl Drop for Running {
@@ -40,9 +39,7 @@ pub(crate) struct LocalHub {
     program: PathBuf,
     dir: tempfile::TempDir,
     running: Running,
-    /// State directory of the hub.
     pub(crate) state: String,
-    /// `HOST:PORT`.
     pub(crate) address: String,
 }
 
@@ -72,7 +69,6 @@ impl LocalHub {
         output(&self.program, &[&["--state", &self.state], args].concat())
     }
 
-    /// Path of a file or state directory of this name.
     pub(crate) fn path(&self, name: &str) -> String {
         self.dir.path().join(name).display().to_string()
     }
@@ -81,7 +77,6 @@ impl LocalHub {
         self.dir.path()
     }
 
-    /// Starts agent `name`, which connects to `address`.
     pub(crate) fn agent(&self, name: &str, address: &str) -> anyhow::Result<Running> {
         let state = self.path(name);
         let issue = [
@@ -111,7 +106,6 @@ pub(crate) fn usages(processes: &[(&str, u32)]) -> anyhow::Result<Vec<Usage>> {
     processes.iter().map(read).collect()
 }
 
-/// Path of the program beside this one.
 pub(crate) fn program(name: &str) -> anyhow::Result<PathBuf> {
     let own = std::env::current_exe()?;
     let path = own.with_file_name(name);

@@ -12,7 +12,6 @@ use portable_pty::{CommandBuilder, MasterPty, PtySize, native_pty_system};
 
 use crate::programs::TIMEOUT;
 
-/// Rows and columns.
 pub(crate) type Size = (u16, u16);
 
 /// The request for the cursor position, which some programs send first, and the response.
@@ -105,7 +104,6 @@ impl PtyProgram {
         }
     }
 
-    /// The last screen before the program exits.
     pub(crate) fn last_screen(&self) -> String {
         let mut last = String::new();
         while let Ok(shown) = self.screens.recv_timeout(TIMEOUT) {
@@ -114,12 +112,10 @@ impl PtyProgram {
         last
     }
 
-    /// Discards earlier screens.
     pub(crate) fn discard(&self) {
         while self.screens.try_recv().is_ok() {}
     }
 
-    /// Types `keys` and returns when.
     pub(crate) fn type_in(&self, keys: &str) -> anyhow::Result<Instant> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let at = Instant::now();
@@ -132,7 +128,6 @@ impl PtyProgram {
         self.started
     }
 
-    /// Bytes written by the program.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }
@@ -142,7 +137,6 @@ impl PtyProgram {
     }
 }
 
-/// Reads the output of the program until it exits or is dropped.
 fn read(
     mut reader: Box<dyn Read + Send>,
     mut parser: vt100::Parser,

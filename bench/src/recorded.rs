@@ -5,6 +5,7 @@ use std::sync::Arc;
 use sysmon_agent::run::Source;
 use sysmon_agent::sample::Sample;
 use sysmon_agent::spool::SpoolHealth;
+use sysmon_link::Connector;
 use sysmon_wire::{ABSENT, HostFacts, Label, UnixMs};
 
 use crate::VERSION;
@@ -26,6 +27,15 @@ impl Recorded {
             values: vec![ABSENT; tape.keys().len()],
             tape,
         }
+    }
+
+    /// A host for each connector.
+    pub(crate) fn assign(
+        connectors: Vec<Connector>,
+        tape: &Arc<Tape>,
+    ) -> impl ExactSizeIterator<Item = (Connector, Self)> {
+        let numbered = connectors.into_iter().enumerate();
+        numbered.map(|(at, connector)| (connector, Self::new(Arc::clone(tape), at as u64)))
     }
 }
 

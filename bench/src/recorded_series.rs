@@ -105,7 +105,6 @@ const KNOWN: &[(&str, Metric, Attributes)] = &[
     ("node_vmstat_pswpout", PAGING_OPERATIONS, &[("system.paging.direction", "out")]),
 ];
 
-/// A recorded series, as it is sent.
 #[derive(Clone, Debug)]
 pub(crate) struct Mapped {
     pub(crate) key: SeriesKey,
@@ -113,7 +112,6 @@ pub(crate) struct Mapped {
     pub(crate) factor: i64,
 }
 
-/// Every series of the recording, in its order.
 pub(crate) fn map_all(recording: &Recording) -> Vec<Mapped> {
     let defs = custom_defs(&recording.series);
     let name = |series: &Series| {

@@ -10,12 +10,10 @@ const RECORDED: &[u8] = include_bytes!("../data/host-1hz.tsv.gz");
 /// Decimals stored of fractions: seconds to the microsecond, as in the metrics of the agent.
 const DECIMALS_MAX: u32 = 6;
 
-/// A series, as integers.
 pub(crate) struct Series {
     /// As recorded: a name, and labels in braces if there are any.
     pub(crate) name: String,
     pub(crate) values: Vec<i64>,
-    /// Decimals of the integers.
     pub(crate) decimals: u32,
     /// Whether it never falls, so that its increases are replayed.
     pub(crate) is_counter: bool,
@@ -43,7 +41,6 @@ impl Recording {
         Ok(Self { series, rows })
     }
 
-    /// Replays it from the start.
     pub fn play(&self) -> Player<'_> {
         Player {
             recording: self,

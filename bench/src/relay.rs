@@ -41,7 +41,6 @@ impl Relay {
         Ok(Self { address, bytes })
     }
 
-    /// UDP payload bytes so far, in both directions.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }

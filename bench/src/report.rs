@@ -28,7 +28,6 @@ pub(crate) fn core_percent(cpu: Duration, seconds: f64) -> f64 {
     cpu.as_secs_f64() / seconds * 100.0
 }
 
-/// Measured times, in ascending order.
 pub(crate) struct Times(Vec<Duration>);
 
 impl Times {
@@ -46,7 +45,6 @@ impl Times {
             .unwrap_or_default()
     }
 
-    /// The same in milliseconds.
     pub(crate) fn quantile_ms(&self, share: f64) -> f64 {
         self.quantile(share).as_secs_f64() * 1000.0
     }

@@ -5,25 +5,21 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context;
-use sysmon_agent::run::AgentOptions;
-use sysmon_agent::spool::SpoolLimits;
-use sysmon_certs::{HubState, PeerName};
-use sysmon_clock::{Clock, Random};
+use sysmon_certs::PeerName;
 use sysmon_config::HubAddress;
 use sysmon_config::time::parse_span;
 use sysmon_wire::UnixMs;
 use tokio::sync::watch;
 
 use crate::agents::{connect, connectors, total};
-use crate::concurrency;
 use crate::process::usage;
 use crate::recorded::Recorded;
 use crate::recording::Recording;
 use crate::swarm_report::{Lag, SwarmReport};
 use crate::tally::Tally;
 use crate::tape::Tape;
+use crate::{agent_options, concurrency, hub_state};
 
-/// Memory limit of unacknowledged rows per agent.
 const SPOOL_BYTES: usize = 1 << 20;
 
 #[derive(Clone, Debug, clap::Args)]
@@ -50,7 +46,7 @@ pub struct SwarmOptions {
 
 /// Runs a swarm with identities issued by the authority in `state`, the state directory of the hub.
 pub async fn swarm(options: &SwarmOptions, state: &Path) -> anyhow::Result<SwarmReport> {
-    let authority = HubState::new(state, &sysmon_clock::Random::system())
+    let authority = hub_state(state)
         .existing_authority()
         .with_context(|| format!("{} is not the state directory of a hub", state.display()))?;
     let tape = Arc::new(Tape::new(&Recording::load()?, options.series)?);
@@ -58,23 +54,8 @@ pub async fn swarm(options: &SwarmOptions, state: &Path) -> anyhow::Result<Swarm
     let connectors = connectors(&authority, (0..options.hosts).map(|at| name(at + 1)))?;
     let tally = Arc::new(Tally::new(options.interval));
     let (stop, stopped) = watch::channel(false);
-    let agent = AgentOptions {
-        hub: options.hub.to_string(),
-        interval: options.interval,
-        spool: SpoolLimits {
-            memory_bytes: SPOOL_BYTES,
-            disk_bytes: 0,
-            age: Duration::from_hours(1),
-        },
-        clock: Clock::system(),
-        random: Random::system(),
-        state: None,
-    };
-    let mut number = 0..;
-    let sources = connectors.into_iter().map(|connector| {
-        let number = number.next().unwrap_or_default();
-        (connector, Recorded::new(Arc::clone(&tape), number))
-    });
+    let agent = agent_options(&options.hub.to_string(), options.interval, SPOOL_BYTES);
+    let sources = Recorded::assign(connectors, &tape);
 
     let start = Instant::now();
     let agents = connect(&agent, options.handshakes, sources, &tally, &stopped).await?;

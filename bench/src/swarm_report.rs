@@ -11,15 +11,11 @@ use crate::report::Lines;
 #[derive(Clone, Debug)]
 pub struct SwarmReport {
     pub agents: usize,
-    /// Agents that were connected when the measurement started.
     pub connected: usize,
-    /// Series per agent.
     pub series: usize,
     /// Time until all were connected.
     pub connecting: Duration,
-    /// Duration of the measurement.
     pub steady: Duration,
-    /// Rows of all agents since their start.
     pub total: Summary,
     /// Rows sampled clearly after their interval, because the swarm was overloaded.
     pub late: u64,
@@ -27,11 +23,8 @@ pub struct SwarmReport {
     pub values_per_second: f64,
     /// None if no row was acknowledged.
     pub lag: Option<Lag>,
-    /// Failed connection attempts since the start.
     pub failed: u64,
-    /// Lost connections since the start.
     pub lost: u64,
-    /// The last error of either.
     pub last_error: String,
     /// CPU of the swarm itself, of one core; none where the system does not report it.
     pub cpu_percent: Option<f64>,

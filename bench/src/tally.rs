@@ -15,7 +15,6 @@ const LAG_MS_MAX: usize = 60_000;
 /// Unacknowledged rows remembered per agent; older ones are no longer measured.
 const WAITING_MAX: usize = 3_600;
 
-/// Shared by all agents of a swarm.
 #[derive(Debug)]
 pub(crate) struct Tally {
     up: watch::Sender<usize>,
@@ -25,11 +24,8 @@ pub(crate) struct Tally {
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Counts {
-    /// Failed connection attempts.
     pub(crate) failed: u64,
-    /// Established connections that ended.
     pub(crate) lost: u64,
-    /// The last error of either.
     pub(crate) last_error: String,
     /// Rows of this time and later are counted.
     since: Option<UnixMs>,
@@ -49,12 +45,10 @@ impl Tally {
         }
     }
 
-    /// The number of connected agents.
     pub(crate) fn up(&self) -> watch::Receiver<usize> {
         self.up.subscribe()
     }
 
-    /// Starts to count, with rows of this time.
     pub(crate) fn start(&self, since: UnixMs) {
         self.counts().since = Some(since);
     }
@@ -106,7 +100,6 @@ impl Lags {
     }
 }
 
-/// Observes one agent.
 #[derive(Debug)]
 pub(crate) struct AgentObserver {
     tally: Arc<Tally>,

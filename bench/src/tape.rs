@@ -13,7 +13,6 @@ const STEP: u64 = 397;
 #[derive(Debug)]
 pub struct Tape {
     keys: Vec<SeriesKey>,
-    /// Row after row.
     values: Vec<i64>,
     /// Increase of each counter per loop; 0 for gauges.
     rises: Vec<i64>,
@@ -88,11 +87,9 @@ impl Tape {
     }
 }
 
-/// A position in the recording.
 #[derive(Clone, Copy, Debug)]
 pub struct Position {
     row: u64,
-    /// Completed loops.
     round: u64,
 }
 

@@ -6,14 +6,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context, bail};
-use sysmon_agent::run::AgentOptions;
 use sysmon_agent::simulated::Simulated;
-use sysmon_agent::spool::SpoolLimits;
-use sysmon_certs::{HubState, Identity, PeerName};
+use sysmon_certs::{Identity, PeerName};
 use sysmon_client::Client;
-use sysmon_clock::{Clock, Random};
 use sysmon_config::time::parse_span;
-use sysmon_link::Connector;
 use tokio::sync::{oneshot, watch};
 
 use crate::agents::{connect, connectors};
@@ -23,15 +19,13 @@ use crate::programs::{LocalHub, program};
 use crate::pty::{PtyProgram, Size};
 use crate::report::{Times, core_percent, mib};
 use crate::tally::Tally;
-use crate::{VERSION, runtime};
+use crate::{agent_options, connector, hub_state, runtime};
 
 /// Other programs that are measured too where they are installed; each shows one host.
 const COMPARISONS: [&str; 3] = ["btop", "btm", "socktop"];
 
-/// Time for everything to start.
 const SETTLE: Duration = Duration::from_secs(10);
 
-/// Measurements of the start.
 const STARTS: usize = 11;
 
 /// Measurements of the other latencies.
@@ -39,19 +33,15 @@ const KEYS: usize = 200;
 const SAMPLES: usize = 30;
 const SCRUBS: usize = 100;
 
-/// The cursor after typed text.
 const CURSOR: char = '▏';
 
-/// Letters per filter.
 const LETTERS: usize = 4;
 
 /// Time between two keys; not a fraction of a second, so that keys coincide with samples only sometimes.
 const BETWEEN_KEYS: Duration = Duration::from_millis(37);
 
-/// Time-out for an expected screen.
 const SCREEN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Concurrent connection attempts.
 const HANDSHAKES: usize = 32;
 
 /// Time-out for the hub to store the past of one host, and of each further host.
@@ -242,7 +232,6 @@ impl Bench {
         Ok(times)
     }
 
-    /// Opens moments throughout the past.
     fn scrubs(&self, session: &PtyProgram) -> anyhow::Result<Vec<Duration>> {
         let past = self.options.past.as_secs().max(120);
         let mut times = Vec::with_capacity(SCRUBS);
@@ -267,7 +256,6 @@ impl Bench {
     }
 }
 
-/// Time from `at` until the screen contains `wanted`.
 fn delay(session: &PtyProgram, at: Instant, wanted: &str) -> anyhow::Result<Duration> {
     let shown = session.wait_until(SCREEN_TIMEOUT, |text| text.contains(wanted))?;
     let shown =
@@ -287,21 +275,11 @@ impl RunningFleet {
         hub: &LocalHub,
         newest: &Arc<Newest>,
     ) -> anyhow::Result<Self> {
-        let state = HubState::new(Path::new(&hub.state), &sysmon_clock::Random::system());
+        let state = hub_state(&hub.state);
         let authority = state.existing_authority()?;
         let simulated = move |at: usize| Simulated::new(at as u64).with_past(options.past);
-        let agent = AgentOptions {
-            hub: hub.address.clone(),
-            interval: Duration::from_secs(1),
-            spool: SpoolLimits {
-                memory_bytes: 64 << 20,
-                disk_bytes: 0,
-                age: options.past + Duration::from_hours(1),
-            },
-            clock: Clock::system(),
-            random: Random::system(),
-            state: None,
-        };
+        let mut agent = agent_options(&hub.address, Duration::from_secs(1), 64 << 20);
+        agent.spool.age += options.past;
         let (stop, stopped) = watch::channel(false);
         let (up, is_up) = oneshot::channel();
         let newest = Arc::clone(newest);
@@ -345,7 +323,7 @@ impl RunningFleet {
 fn wait_for_past(owner: &Identity, hub: &str, options: TerminalOptions) -> anyhow::Result<()> {
     let end = Instant::now() + PAST_TIMEOUT.0 + PAST_TIMEOUT.1 * options.hosts as u32;
     runtime()?.block_on(async {
-        let connector = Connector::new(owner, VERSION, &sysmon_clock::Clock::system())?;
+        let connector = connector(owner)?;
         let client = Client::connect(&connector, hub).await?;
         while Instant::now() < end {
             let picture = client.fleet(None).await?;

@@ -14,10 +14,8 @@ use tokio::time::{sleep, timeout};
 
 use crate::swarm::now;
 
-/// Concurrent connection attempts.
 const CONNECTING_MAX: usize = 128;
 
-/// Time-out of a connection attempt.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Time between the last connection and the start of the measurement.
@@ -26,7 +24,6 @@ const SETTLE: Duration = Duration::from_secs(3);
 /// One in this many viewers parses its updates; the others only count bytes and frames.
 const PARSING_EVERY: usize = 50;
 
-/// Maximum length of a frame header.
 const HEAD_MAX: usize = 10;
 
 thread_local! {
@@ -93,7 +90,6 @@ impl Frames {
     }
 }
 
-/// The length in a complete frame header.
 fn length(head: &[u8]) -> Option<usize> {
     let big = |bytes: &[u8]| {
         bytes
@@ -107,7 +103,6 @@ fn length(head: &[u8]) -> Option<usize> {
     }
 }
 
-/// Counts of one viewer.
 #[derive(Clone, Debug, Default)]
 struct Seen {
     frames: u64,
@@ -185,7 +180,6 @@ async fn watch(stream: TcpStream, parses: bool, mut counts: watch::Receiver<Opti
     }
 }
 
-/// Raises the limit of open files to the maximum.
 fn raise_file_limit() {
     #[cfg(unix)]
     {

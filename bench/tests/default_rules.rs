@@ -50,14 +50,12 @@ fn pressure(resource: &str) -> SeriesKey {
     ])
 }
 
-/// A host with ordinary values, except those that a test changes.
 struct TestHost {
     keys: Vec<Arc<SeriesKey>>,
     /// Counters: cpu, memory and io pressure, OOM kills, dropped rows, spool errors, disk and filesystem errors.
     counters: [i64; 8],
 }
 
-/// Values of one moment.
 #[derive(Clone, Copy)]
 struct Values {
     cpu: i64,

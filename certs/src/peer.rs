@@ -107,7 +107,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn only_whole_and_known_names_are_peers() {
+    fn only_complete_uris_of_known_roles_are_peers() {
         let peer = Peer {
             role: Role::Agent,
             name: "db-1".parse().unwrap(),

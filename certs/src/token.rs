@@ -123,7 +123,7 @@ pub enum TokenStoreError {
     /// No such token is stored.
     #[error("unknown token: already used, revoked, or from another hub")]
     Unknown,
-    /// Its time to live is over.
+    /// Its lifetime has ended.
     #[error("this token has expired: create another with `sysmon-hub token create`")]
     Expired,
     /// The limit of unused tokens is reached.

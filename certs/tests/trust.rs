@@ -106,7 +106,7 @@ fn another_authoritys_peers_are_refused_both_ways() {
 }
 
 #[test]
-fn without_a_certificate_nobody_has_a_name() {
+fn a_connection_without_a_certificate_has_no_peer() {
     let authority = authority();
     let hub = issue(&authority, Role::Hub);
     let mut nobody = client(&issue(&authority, Role::Agent));
@@ -116,7 +116,7 @@ fn without_a_certificate_nobody_has_a_name() {
 }
 
 #[test]
-fn a_joining_machine_knows_its_hub_by_the_fingerprint() {
+fn a_joining_machine_verifies_the_hub_by_its_fingerprint() {
     let (ours, theirs) = (authority(), authority());
     let hub = issue(&ours, Role::Hub);
     let by = |authority: &Authority| join_config(authority.fingerprint().unwrap(), ALPN).unwrap();
@@ -128,7 +128,7 @@ fn a_joining_machine_knows_its_hub_by_the_fingerprint() {
 }
 
 #[test]
-fn an_agent_cannot_pose_as_the_hub() {
+fn an_agent_certificate_cannot_act_as_the_hub() {
     let authority = authority();
     for role in [Role::Agent, Role::Operator, Role::Edge] {
         let impostor = issue(&authority, role);
@@ -174,7 +174,7 @@ fn authority_and_identity_survive_on_disk_unreadable_by_others() {
 }
 
 #[test]
-fn a_lost_certificate_of_the_authority_is_made_anew_with_the_same_key() {
+fn a_lost_authority_certificate_is_recreated_from_its_key() {
     let dir = tempfile::tempdir().unwrap();
     let now = Clock::system().system_time();
     let before = issue(
@@ -198,7 +198,7 @@ fn a_lost_certificate_of_the_authority_is_made_anew_with_the_same_key() {
 }
 
 #[test]
-fn an_absurd_life_is_cut_to_the_limit() {
+fn a_validity_over_the_limit_is_shortened() {
     let name: PeerName = "x".parse().unwrap();
     let long = authority()
         .issue(Role::Agent, &name, Clock::system().system_time(), u32::MAX)
@@ -208,7 +208,7 @@ fn an_absurd_life_is_cut_to_the_limit() {
 }
 
 #[test]
-fn what_is_missing_or_damaged_is_named() {
+fn errors_name_the_missing_or_damaged_file() {
     let dir = tempfile::tempdir().unwrap();
     let missing = Identity::load(dir.path()).unwrap_err().to_string();
     assert!(missing.contains("sysmon-hub token create"), "{missing}");

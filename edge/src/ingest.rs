@@ -16,7 +16,6 @@ use sysmon_wire::message::{Purpose, Reply};
 use crate::VERSION;
 use crate::web::App;
 
-/// The socket that the hub connects to, and the identity it presents.
 #[derive(Debug)]
 pub struct Endpoint {
     listener: Listener,
@@ -27,9 +26,6 @@ pub struct Endpoint {
 
 impl Endpoint {
     /// Listens on `address`. A renewed identity is saved in `state`, if there is one.
-    ///
-    /// # Errors
-    /// The address is in use, or the identity's certificate or key cannot be used.
     pub fn bind(
         address: SocketAddr,
         identity: Identity,
@@ -44,12 +40,10 @@ impl Endpoint {
         })
     }
 
-    /// The address that it listens on.
     pub fn address(&self) -> Option<SocketAddr> {
         self.listener.address()
     }
 
-    /// Closes the hub's connection.
     pub async fn close(&self) {
         self.listener.close().await;
     }
@@ -58,7 +52,6 @@ impl Endpoint {
         self.identity.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Asks the hub for a new certificate whenever it is due.
     async fn renew(&self, connection: &Connection, clock_offset_ms: i64) -> Infallible {
         loop {
             let present = self.identity().clone();
@@ -83,7 +76,6 @@ impl Endpoint {
     }
 }
 
-/// Serves the hub until the endpoint is closed.
 pub async fn listen(app: Arc<App>, endpoint: Arc<Endpoint>) {
     while let Some(arrival) = endpoint.listener.accept().await {
         let (app, endpoint) = (Arc::clone(&app), Arc::clone(&endpoint));

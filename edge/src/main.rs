@@ -10,7 +10,7 @@ use clap::{Parser, Subcommand};
 use sysmon_certs::{CertError, Identity, PeerName, Role, Token};
 use sysmon_clock::Clock;
 use sysmon_config::{
-    CommonArgs, Config, EdgeConfig, Failure, HubAddress, Program, init_logs, notify, run,
+    CommonArgs, Config, EdgeConfig, Failure, HubAddress, Program, init_logs, notify, run, runtime,
     state_dir, stop_signal,
 };
 use sysmon_edge::ingest::{self, Endpoint};
@@ -63,13 +63,6 @@ fn main() -> ExitCode {
             Some(Command::Join { hub, token }) => join(&state, hub, token),
         }
     })
-}
-
-fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    Ok(runtime.context("cannot start the async runtime")?)
 }
 
 fn join(state: &Path, hub: &HubAddress, token: &Token) -> Result<(), Failure> {

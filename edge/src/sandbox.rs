@@ -2,18 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-/// What the sandbox leaves accessible.
 #[derive(Debug)]
 pub struct Allowed<'a> {
     /// Directory of the identity, writable because certificates are renewed.
     pub state: &'a Path,
-    /// Files that are read again when they change.
     pub files: [&'a Option<PathBuf>; 2],
-    /// TCP port of the ACME directory, if there is one.
     pub acme_port: Option<u16>,
 }
 
-/// Files that name resolution reads.
 #[cfg(target_os = "linux")]
 const RESOLVER_FILES: [&str; 5] = [
     "/etc/resolv.conf",
@@ -27,7 +23,6 @@ const RESOLVER_FILES: [&str; 5] = [
 #[cfg(target_os = "linux")]
 const DNS_PORT: u16 = 53;
 
-/// Logs that there is no sandbox on this system.
 #[cfg(not(target_os = "linux"))]
 pub fn enter(_: &Allowed<'_>) {
     tracing::info!("no sandbox: supported on Linux only");

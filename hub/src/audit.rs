@@ -7,12 +7,14 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use sysmon_link::TokenBucket;
 use sysmon_wire::UnixMs;
+
+use crate::lock;
 
 /// Bytes of a file before it is rotated: some 20,000 lines.
 const FILE_BYTES: u64 = 4 << 20;
@@ -24,10 +26,8 @@ const REFUSALS_PER_SECOND: f64 = 1.0;
 /// Bytes of [`Entry::what`], which may hold text from a peer.
 const WHAT_BYTES_MAX: usize = 200;
 
-/// One line of the audit log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
-    /// Unix time.
     pub time_ms: i64,
     /// One of `joined`, `renewed`, `refused`, `revoked`, `token`, `issued`, `authority` or `reloaded`.
     pub event: String,
@@ -35,12 +35,10 @@ pub struct Entry {
     pub who: String,
     /// The peer's address; empty for commands on the hub's machine.
     pub from: String,
-    /// Details in plain text.
     pub what: String,
 }
 
 impl Entry {
-    /// An entry without address and details.
     pub fn new(now: UnixMs, event: &str, who: &dyn std::fmt::Display) -> Self {
         Self {
             time_ms: now.0,
@@ -51,7 +49,6 @@ impl Entry {
         }
     }
 
-    /// With the peer's address.
     #[must_use]
     pub fn from(self, address: SocketAddr) -> Self {
         Self {
@@ -93,7 +90,6 @@ impl Refusals {
     }
 }
 
-/// The audit log of a hub.
 #[derive(Debug)]
 pub struct Audit {
     dir: PathBuf,
@@ -101,7 +97,6 @@ pub struct Audit {
 }
 
 impl Audit {
-    /// The log in a state directory.
     pub fn new(dir: &Path, now: Instant) -> Self {
         let limit = TokenBucket::new(REFUSALS_PER_SECOND, REFUSALS_AT_ONCE, now);
         Self {
@@ -122,7 +117,6 @@ impl Audit {
         self.dir.join(name)
     }
 
-    /// Writes an entry; a failure is logged.
     pub fn note(&self, entry: &Entry) {
         self.append(false, entry);
     }
@@ -136,11 +130,7 @@ impl Audit {
 
     /// Writes and logs a refusal, unless there were too many lately; those are counted with the next.
     pub fn refused(&self, entry: Entry, now: Instant) {
-        let passed = {
-            let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
-            refusals.pass(now)
-        };
-        let Some(suppressed) = passed else {
+        let Some(suppressed) = lock(&self.refusals).pass(now) else {
             return;
         };
         tracing::warn!(peer = %entry.who, from = %entry.from, reason = %entry.what, suppressed, "refused");
@@ -151,10 +141,6 @@ impl Audit {
         self.append(true, &entry.what(&what));
     }
 
-    /// All entries since a moment, in order of time.
-    ///
-    /// # Errors
-    /// A file cannot be read.
     pub fn since(&self, since: UnixMs) -> io::Result<Vec<Entry>> {
         let mut entries = Vec::new();
         for is_refusal in [false, true] {

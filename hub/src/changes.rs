@@ -16,19 +16,15 @@ use sysmon_wire::{ABSENT, Kind, Label, ProcessIdentity, SeriesKey, UnixMs};
 use crate::fleet::HostView;
 use crate::host::Host;
 
-/// The minute that is compared.
 pub const AFTER_MS: i64 = 60_000;
 
-/// The time before it.
 pub const BEFORE_MS: i64 = 600_000;
 
 /// How far back rows are read, with room for the row that makes the first rate.
 pub const REACH_MS: i64 = AFTER_MS + BEFORE_MS + 60_000;
 
-/// Values a window must have to be compared.
 const VALUES_MIN: usize = 5;
 
-/// Changes with a lower score are left out.
 const SCORE_MIN: f64 = 0.1;
 
 /// The end of the minute, in which a change shows that is too recent for its median.
@@ -46,16 +42,12 @@ struct Windows {
     to: UnixMs,
 }
 
-/// Values of a series or process over both windows.
 #[derive(Debug, Default)]
 struct Values {
     points: Vec<(i64, f64)>,
 }
 
 /// The most significant changes of a host in the minute before `at`, the highest score first.
-///
-/// # Errors
-/// A chunk is damaged.
 pub fn of_host(host: HostView<'_>, at: UnixMs, limit: usize) -> Result<Vec<Change>, ChunkError> {
     let windows = Windows {
         from: at - AFTER_MS - BEFORE_MS,
@@ -83,14 +75,12 @@ pub fn of_host(host: HostView<'_>, at: UnixMs, limit: usize) -> Result<Vec<Chang
     Ok(ranked(changes, limit))
 }
 
-/// Changes of several hosts as one list.
 pub fn ranked(mut changes: Vec<Change>, limit: usize) -> Vec<Change> {
     changes.sort_by(|a, b| b.score.total_cmp(&a.score));
     changes.truncate(limit);
     changes
 }
 
-/// As many of the changes as fit one message.
 pub fn fitting(mut changes: Vec<Change>) -> Vec<Change> {
     let mut bytes = 0;
     let fit = changes.iter().take_while(|change| {
@@ -102,7 +92,6 @@ pub fn fitting(mut changes: Vec<Change>) -> Vec<Change> {
     changes
 }
 
-/// Bytes that a change uses in a message at most.
 fn bytes_of(change: &Change) -> usize {
     const REST: usize = 100;
     let attributes = change
@@ -150,14 +139,12 @@ fn metrics_of_devices(changes: &[Change]) -> HashSet<Label> {
     of_devices.map(|change| change.metric.clone()).collect()
 }
 
-/// What the values are of.
 #[derive(Clone, Copy)]
 enum Subject<'a> {
     Series(&'a SeriesKey),
     Process(&'a ProcessIdentity, &'a str),
 }
 
-/// The unit of a metric's values once counters are rates.
 fn shown_unit(metric: &sysmon_wire::MetricDef) -> String {
     match metric.kind {
         Kind::Gauge => metric.unit.to_string(),
@@ -237,7 +224,6 @@ impl Values {
         })
     }
 
-    /// The values after one moment and up to another, sorted.
     fn sorted(&self, after: UnixMs, to: UnixMs) -> Vec<f64> {
         let upto = |moment: UnixMs| self.points.partition_point(|(time, _)| *time <= moment.0);
         let part = self.points.get(upto(after)..upto(to)).unwrap_or_default();
@@ -265,7 +251,6 @@ fn median(sorted: &[f64]) -> f64 {
     sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// The Kolmogorov–Smirnov statistic of two sorted samples.
 fn distance(a: &[f64], b: &[f64]) -> f64 {
     let (mut at_a, mut at_b, mut largest) = (0usize, 0usize, 0.0f64);
     while let (Some(x), Some(y)) = (a.get(at_a), b.get(at_b)) {
@@ -302,10 +287,8 @@ fn weight(unit: &str, was: f64, is: f64, host: &Host) -> f64 {
     times.clamp(0.0, 1.0)
 }
 
-/// Unit of a process's processor time: processors.
 pub const CORES: &str = "{cpu}";
 
-/// Metrics of a process with their unit and scale.
 const OF_PROCESSES: [(&str, &str, f64); 4] = [
     ("cpu", CORES, 0.001),
     ("mem", "By", 1.0),
@@ -351,7 +334,6 @@ fn of_processes(host: &Host, table: &Table, windows: Windows) -> Vec<Change> {
 }
 
 impl Values {
-    /// With 0 for every row without a value.
     fn filled(self, times: &[i64]) -> Self {
         let mut given = self.points.into_iter().peekable();
         let point = |&time: &i64| {

@@ -1,6 +1,5 @@
 //! The fleet, its events and its alerts as one state: rows go in here.
 
-use sysmon_alerts::baseline::Baseline;
 use sysmon_alerts::engine::{Engine, HostCheck, HostRow};
 use sysmon_alerts::rule::Rule;
 use sysmon_alerts::{Alert, HostId, Transition};
@@ -17,23 +16,20 @@ use crate::host::HostKind;
 /// Time without a review of silent hosts after which the hub itself was stopped.
 const OUTAGE_MS: i64 = 10_000;
 
-/// A clock offset that changes by at least this is an event.
 const CLOCK_EVENT_MS: i64 = 2_000;
 
-/// What the hub knows at present.
 #[derive(Debug)]
 pub struct Core {
     /// Hosts and their rows. Rows are appended by [`Core::apply`], which evaluates the rules too.
     pub fleet: Fleet,
-    engine: Engine,
-    events: EventLog,
+    pub engine: Engine,
+    pub events: EventLog,
     /// When silent hosts were last reviewed, and since when the hub has been running without an outage.
     reviewed: Option<(UnixMs, UnixMs)>,
     transitions: Vec<Transition>,
 }
 
 impl Core {
-    /// Without hosts and rules.
     pub fn new(options: FleetOptions) -> Self {
         Self {
             fleet: Fleet::new(options),
@@ -49,7 +45,6 @@ impl Core {
         self.engine = Engine::new(rules, firing);
     }
 
-    /// Replaces the rules; those that stay keep their state.
     pub fn replace_rules(&mut self, rules: Vec<Rule>) {
         self.transitions.extend(self.engine.replace(rules));
         let of_host = |(id, name): (HostId, &Label)| (id, self.engine.of_host(id, name));
@@ -65,16 +60,7 @@ impl Core {
         }
     }
 
-    /// Every alert that is firing.
-    #[cfg(test)]
-    pub(crate) fn firing(&self) -> impl Iterator<Item = &Alert> {
-        self.engine.firing()
-    }
-
     /// Evaluates the rules for what is in memory of a host since `from`, as if the hub had not restarted.
-    ///
-    /// # Errors
-    /// A chunk is damaged.
     pub fn recall(&mut self, id: HostId, from: UnixMs) -> Result<(), ChunkError> {
         let host = self.fleet.host(id);
         let Some(host) = host.filter(|host| host.ring.newest() >= Some(from)) else {
@@ -109,17 +95,6 @@ impl Core {
         Ok(())
     }
 
-    /// Up to `hosts_max` hosts with series whose baseline of an hour is not known yet.
-    pub fn missing_baselines(&self, hour: i64, hosts_max: usize) -> Vec<(HostId, Vec<u32>)> {
-        self.engine.missing_baselines(hour, hosts_max)
-    }
-
-    /// Sets the baseline of a series in an hour; none if the history has too little of it.
-    pub fn set_baseline(&mut self, id: HostId, series: u32, hour: i64, baseline: Option<Baseline>) {
-        self.engine.set_baseline(id, series, hour, baseline);
-    }
-
-    /// What became of alerts since the last call.
     pub fn take_transitions(&mut self) -> Vec<Transition> {
         std::mem::take(&mut self.transitions)
     }
@@ -142,11 +117,6 @@ impl Core {
         self.fleet.touch_line(id);
     }
 
-    /// The newest events of all hosts.
-    pub fn events(&self) -> &EventLog {
-        &self.events
-    }
-
     fn add_event(&mut self, id: HostId, time: UnixMs, kind: EventKind, text: &str) {
         let host = self.fleet.host_mut(id);
         let Some(host) = host.filter(|host| host.kind == HostKind::Machine) else {
@@ -162,10 +132,6 @@ impl Core {
         }
     }
 
-    /// The host called `name`, added if it is new.
-    ///
-    /// # Errors
-    /// The fleet is full.
     pub fn host_id(&mut self, name: &Label) -> Result<HostId, FleetError> {
         if let Some(id) = self.fleet.find(name.as_str()) {
             return Ok(id);
@@ -177,7 +143,6 @@ impl Core {
         Ok(id)
     }
 
-    /// Sets how far a host's clock is ahead of the hub's.
     pub fn set_clock_offset(&mut self, id: HostId, offset_ms: i64, now: UnixMs) {
         let Some(before) = self.fleet.set_clock_offset(id, offset_ms) else {
             return;
@@ -191,9 +156,6 @@ impl Core {
     }
 
     /// Appends a row whose values are in the order of the host's series, and evaluates the rules.
-    ///
-    /// # Errors
-    /// The row cannot be encoded.
     pub fn apply(
         &mut self,
         id: HostId,
@@ -274,7 +236,6 @@ impl Core {
         self.fleet.track_unsaved();
     }
 
-    /// Everything that changed since the last call.
     pub fn take_batch(&mut self, now: UnixMs) -> Batch {
         Batch {
             generation: self.fleet.generation(),
@@ -289,11 +250,6 @@ impl Core {
         if let Ok(id) = self.host_id(&stored.name) {
             self.fleet.restore(id, stored);
         }
-    }
-
-    /// Restores an event from the history.
-    pub fn restore_event(&mut self, event: Event) {
-        self.events.restore(event);
     }
 }
 

@@ -7,7 +7,6 @@ use sysmon_wire::limits::EVENTS_MAX;
 use sysmon_wire::timeline::Event;
 use sysmon_wire::{Label, UnixMs};
 
-/// The newest events, in the order in which they were noticed.
 #[derive(Debug, Default)]
 pub struct EventLog {
     newest: VecDeque<Event>,
@@ -21,7 +20,6 @@ impl EventLog {
         self.unsaved = Some(Vec::new());
     }
 
-    /// Adds an event that just happened.
     pub fn push(&mut self, event: Event) {
         if let Some(unsaved) = self
             .unsaved
@@ -33,7 +31,6 @@ impl EventLog {
         self.restore(event);
     }
 
-    /// Adds an event that is in the history already.
     pub fn restore(&mut self, event: Event) {
         if self.newest.len() >= EVENTS_STORED_MAX {
             self.newest.pop_front();
@@ -41,7 +38,6 @@ impl EventLog {
         self.newest.push_back(event);
     }
 
-    /// Events pushed since the last call.
     pub fn take_unsaved(&mut self) -> Vec<Event> {
         let unsaved = self.unsaved.as_mut().map(std::mem::take);
         unsaved.unwrap_or_default()

@@ -15,7 +15,6 @@ use crate::fleet::Fleet;
 use crate::host::Host;
 use crate::self_monitoring::lag_ms;
 
-/// The HTTP content type of the text format.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// A hub and its hosts at one moment: copied first, so that the core is free while the text is rendered.
@@ -26,7 +25,6 @@ pub struct Scrape {
     hosts: Vec<HostScrape>,
 }
 
-/// A host at a moment.
 #[derive(Clone, Debug)]
 struct HostScrape {
     name: Label,
@@ -39,6 +37,25 @@ struct HostScrape {
     criticals: usize,
     summary: [i64; SUMMARY],
 }
+
+type Family = (
+    &'static str,
+    &'static str,
+    &'static str,
+    fn(&HostScrape) -> Option<f64>,
+);
+
+macro_rules! families {
+    ($($name:literal $kind:literal $about:literal: $get:expr;)*) => { &[$(($name, $about, $kind, $get)),*] };
+}
+
+const HOST_FAMILIES: &[Family] = families! {
+    "sysmon_host_up" "gauge" "1 while the host's rows come in": |host| Some(f64::from(u8::from(host.state == HostState::Live)));
+    "sysmon_host_rows_total" "counter" "Rows taken in since the hub started": |host| Some(host.rows_stored as f64);
+    "sysmon_host_duplicate_rows_total" "counter" "Rows that came again and were ignored": |host| Some(host.duplicate_rows as f64);
+    "sysmon_host_missing_rows" "gauge" "Rows between others that have not come": |host| Some(host.missing_rows as f64);
+    "sysmon_host_lag_seconds" "gauge" "Age of the host's newest row": |host| Some(host.lag_ms? as f64 / 1000.0);
+};
 
 impl HostScrape {
     fn of(host: &Host, now: UnixMs) -> Self {
@@ -66,7 +83,6 @@ impl HostScrape {
 }
 
 impl Scrape {
-    /// Copies what is rendered.
     pub fn of(fleet: &Fleet, hub: Figures, uptime_ms: u64, now: UnixMs) -> Self {
         let hosts = fleet.machines();
         Self {
@@ -76,7 +92,6 @@ impl Scrape {
         }
     }
 
-    /// Renders the text format.
     pub fn render(&self) -> String {
         let mut out = String::new();
         self.hub(&mut out);
@@ -102,13 +117,9 @@ impl Scrape {
         head(out, "sysmon_hub_build_info", "The hub's version", "gauge");
         sample(out, "sysmon_hub_build_info", &[("version", VERSION)], 1.0);
         let uptime = self.uptime_ms as f64 / 1000.0;
-        head(
-            out,
-            "sysmon_hub_uptime_seconds",
-            "Time since the hub started",
-            "gauge",
-        );
-        sample(out, "sysmon_hub_uptime_seconds", &[], uptime);
+        let name = "sysmon_hub_uptime_seconds";
+        head(out, name, "Time since the hub started", "gauge");
+        sample(out, name, &[], uptime);
         for figure in FIGURES {
             let raw = (figure.get)(&self.hub);
             if raw == ABSENT {
@@ -119,65 +130,24 @@ impl Scrape {
             sample(out, &name, &[], unscale(raw, figure.metric.scale));
         }
         let states = [HostState::Live, HostState::Stale, HostState::Offline];
-        head(out, "sysmon_hub_hosts", "Hosts by state", "gauge");
+        let name = "sysmon_hub_hosts";
+        head(out, name, "Hosts by state", "gauge");
         for state in states {
             let count = self.hosts.iter().filter(|host| host.state == state).count();
-            sample(
-                out,
-                "sysmon_hub_hosts",
-                &[("state", state.as_str())],
-                count as f64,
-            );
+            sample(out, name, &[("state", state.as_str())], count as f64);
         }
     }
 
     fn hosts(&self, out: &mut String) {
-        type Get = fn(&HostScrape) -> Option<f64>;
-        let families: [(&str, &str, &str, Get); 5] = [
-            (
-                "sysmon_host_up",
-                "1 while the host's rows come in",
-                "gauge",
-                |host| Some(f64::from(u8::from(host.state == HostState::Live))),
-            ),
-            (
-                "sysmon_host_rows_total",
-                "Rows taken in since the hub started",
-                "counter",
-                |host| Some(host.rows_stored as f64),
-            ),
-            (
-                "sysmon_host_duplicate_rows_total",
-                "Rows that came again and were ignored",
-                "counter",
-                |host| Some(host.duplicate_rows as f64),
-            ),
-            (
-                "sysmon_host_missing_rows",
-                "Rows between others that have not come",
-                "gauge",
-                |host| Some(host.missing_rows as f64),
-            ),
-            (
-                "sysmon_host_lag_seconds",
-                "Age of the host's newest row",
-                "gauge",
-                |host| Some(host.lag_ms? as f64 / 1000.0),
-            ),
-        ];
-        for (name, about, kind, get) in families {
+        for &(name, about, kind, get) in HOST_FAMILIES {
             let values = self
                 .hosts
                 .iter()
                 .filter_map(|host| Some((host, get(host)?)));
             family(out, name, about, kind, values);
         }
-        head(
-            out,
-            "sysmon_host_alerts",
-            "Alerts that fire, by severity",
-            "gauge",
-        );
+        let name = "sysmon_host_alerts";
+        head(out, name, "Alerts that fire, by severity", "gauge");
         for host in &self.hosts {
             let counts = [
                 (Severity::Warning, host.warnings),
@@ -188,13 +158,12 @@ impl Scrape {
                     ("host", host.name.as_str()),
                     ("severity", severity.as_str()),
                 ];
-                sample(out, "sysmon_host_alerts", &labels, count as f64);
+                sample(out, name, &labels, count as f64);
             }
         }
     }
 }
 
-/// A value of every host that has it.
 fn family<'a>(
     out: &mut String,
     name: &str,

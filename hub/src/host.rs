@@ -30,13 +30,10 @@ const MISSED_MS: i64 = 86_400_000;
 /// A row this far ahead of now is from a wrong clock.
 const AHEAD_MS: i64 = 5_000;
 
-/// Silence after which a host's unsealed rows are sealed.
 const SETTLED_MS: i64 = 1_800_000;
 
-/// What a host stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HostKind {
-    /// A machine with an agent.
     Machine,
     /// A hub that records its own figures: this one, or one of an earlier name.
     Hub,
@@ -52,14 +49,11 @@ impl HostKind {
     }
 }
 
-/// One host: its series and rows, its state, and what is missing of its record.
 #[derive(Debug)]
 pub struct Host {
     /// From its agent's certificate.
     pub name: Label,
-    /// What it stands for.
     pub kind: HostKind,
-    /// What its agent reports about the machine.
     pub facts: HostFacts,
     /// Rows within the retention and the memory budget.
     pub ring: Ring,
@@ -73,11 +67,8 @@ pub struct Host {
     pub past_changed: u64,
     /// By its silence at the last review.
     pub state: HostState,
-    /// Whether an event records that it went offline.
     pub is_away: bool,
-    /// Identities that rows refer to, and the process table.
     pub processes: HostProcesses,
-    /// What its agent cannot collect, and why.
     pub notes: Vec<Label>,
     /// Its firing alerts, the most severe first.
     pub alerts: Vec<AlertLine>,
@@ -86,30 +77,26 @@ pub struct Host {
     keys: Vec<Arc<SeriesKey>>,
     indices: HashMap<Arc<SeriesKey>, u32>,
     runs: VecDeque<(RunId, SeqSet)>,
-    /// The series of each metric of the fleet's summary.
-    summary: [Option<u32>; SUMMARY],
+    pub summary: [Option<u32>; SUMMARY],
     present: Present,
-    last_arrival: Option<UnixMs>,
+    pub last_arrival: Option<UnixMs>,
     /// Start of the present hour of events, and how many it has.
     events: (UnixMs, u32),
     duplicate_rows: u64,
-    refused_rows: u64,
+    pub refused_rows: u64,
     /// Late rows that were not sealed at the last call of [`Host::settle`].
     late_rows: u32,
     unsaved: Unsaved,
 }
 
-/// What the history has not got yet.
 #[derive(Debug, Default)]
 struct Unsaved {
     facts: bool,
-    /// How many of the series the history has.
     series_saved: usize,
     processes: Vec<(ProcessIdentity, UnixMs)>,
     runs: Vec<RunId>,
 }
 
-/// The newest values of the fleet's summary.
 #[derive(Clone, Copy, Debug)]
 struct Present {
     time: UnixMs,
@@ -117,12 +104,10 @@ struct Present {
     row: Option<(RunId, u64)>,
     /// As received: counters are no rates yet.
     raw: [i64; SUMMARY],
-    /// With counters as rates.
     shown: [i64; SUMMARY],
 }
 
 impl Host {
-    /// A host that has sent nothing yet.
     pub fn new(name: Label, kind: HostKind, ring: Ring) -> Self {
         Self {
             name,
@@ -179,17 +164,10 @@ impl Host {
         Some(index)
     }
 
-    /// The series, by index.
     pub fn keys(&self) -> &[Arc<SeriesKey>] {
         &self.keys
     }
 
-    /// The series of each metric of the fleet's summary.
-    pub fn summary(&self) -> &[Option<u32>; SUMMARY] {
-        &self.summary
-    }
-
-    /// Whether rows of this run arrived before.
     pub fn knows_run(&self, run: RunId) -> bool {
         self.runs.iter().any(|(known, _)| *known == run)
     }
@@ -215,7 +193,6 @@ impl Host {
         new
     }
 
-    /// Sets what the agent reports about the machine; true if that is new.
     pub fn set_facts(&mut self, facts: HostFacts) -> bool {
         let is_new = self.facts != facts;
         if is_new {
@@ -225,7 +202,6 @@ impl Host {
         is_new
     }
 
-    /// Adds identities that rows refer to.
     pub fn name_processes(
         &mut self,
         processes: Vec<ProcessIdentity>,
@@ -239,7 +215,6 @@ impl Host {
         self.processes.name(processes, now);
     }
 
-    /// Everything that the history has not got yet.
     pub fn take_unsaved(&mut self) -> HostBatch {
         let unsaved = &mut self.unsaved;
         let first = unsaved.series_saved;
@@ -258,7 +233,6 @@ impl Host {
         }
     }
 
-    /// Restores what the history has.
     pub fn restore(&mut self, kept: LoadedHost, keys: Vec<Arc<SeriesKey>>) {
         self.facts = kept.facts;
         let count = keys.len();
@@ -281,9 +255,6 @@ impl Host {
 
     /// Seals late rows if none arrived since the last call, and all rows of a host silent for [`SETTLED_MS`]; true
     /// if there were any.
-    ///
-    /// # Errors
-    /// The rows cannot be compressed.
     pub fn settle(&mut self, now: UnixMs) -> Result<bool, ChunkError> {
         let late = self.ring.late_rows();
         let is_late_over = late > 0 && late == self.late_rows;
@@ -300,16 +271,6 @@ impl Host {
         }
         self.late_rows = self.ring.late_rows();
         Ok(is_late_over || is_silent)
-    }
-
-    /// Counts a row that was not stored.
-    pub fn count_refused_row(&mut self) {
-        self.refused_rows += 1;
-    }
-
-    /// Notes that a row arrived.
-    pub fn arrived(&mut self, now: UnixMs) {
-        self.last_arrival = Some(now);
     }
 
     /// Counts an event; false if the host has had so many in this hour that it would crowd out the others.
@@ -340,11 +301,6 @@ impl Host {
         Some(Duration::from_millis((now - since).max(0).unsigned_abs()))
     }
 
-    /// When rows last arrived, by the hub's clock.
-    pub fn last_arrival(&self) -> Option<UnixMs> {
-        self.last_arrival
-    }
-
     /// Whether a row is newer than the present one: within a run by its sequence number, because the machine's clock
     /// may have been set back; between runs by its time, unless the present row is from the future.
     pub fn is_newest(&self, run: RunId, row: &Row, now: UnixMs) -> bool {
@@ -354,7 +310,6 @@ impl Host {
         }
     }
 
-    /// Sets the newest row's values as the present summary.
     pub fn observe(&mut self, time: UnixMs, row: Option<(RunId, u64)>, values: &[i64]) {
         let raw = self.summary.map(|slot| {
             slot.and_then(|index| values.get(index as usize).copied())
@@ -401,7 +356,6 @@ impl Host {
         Some((now.0, shown(before, now)))
     }
 
-    /// Stored, duplicate, missing and refused rows.
     pub fn health(&self) -> HostHealth {
         HostHealth {
             rows: self.ring.rows(),
@@ -415,7 +369,6 @@ impl Host {
     }
 }
 
-/// Counters as rates per second.
 fn shown(before: (UnixMs, [i64; SUMMARY]), now: (UnixMs, [i64; SUMMARY])) -> [i64; SUMMARY] {
     let mut out = now.1;
     for ((value, old), alias) in out.iter_mut().zip(before.1).zip(ALIASES) {

@@ -7,27 +7,20 @@ use thiserror::Error;
 use crate::core::Core;
 use crate::fleet::{FleetError, HostId};
 
-/// Why a stream of rows is ended.
 #[derive(Debug, Error)]
 pub enum IngestError {
-    /// Rows came before the run they belong to.
     #[error("rows before the run they belong to")]
     NoRun,
-    /// Differences came before the row that they refer to.
     #[error("rows before a keyframe")]
     NoKeyframe,
-    /// The rows do not decode.
     #[error(transparent)]
     Rows(#[from] RowError),
-    /// The definitions of series do not decode.
     #[error(transparent)]
     Schema(#[from] SchemaError),
-    /// The rows are over a limit of the hub.
     #[error(transparent)]
     Fleet(#[from] FleetError),
 }
 
-/// What came of a frame.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Ingested {
     /// The rows that are acknowledged once they are durable, duplicates and refused ones included.
@@ -36,7 +29,6 @@ pub struct Ingested {
     pub ahead_ms: Option<i64>,
 }
 
-/// A stream's state between frames.
 #[derive(Debug)]
 pub struct RowStream {
     host: HostId,
@@ -51,7 +43,6 @@ pub struct RowStream {
 }
 
 impl RowStream {
-    /// A stream without frames so far.
     pub fn new(host: HostId) -> Self {
         Self {
             host,
@@ -64,10 +55,6 @@ impl RowStream {
         }
     }
 
-    /// Decodes one frame and adds its content to the core.
-    ///
-    /// # Errors
-    /// The frame is out of turn, damaged, or over a limit; the stream cannot go on.
     pub fn ingest(
         &mut self,
         push: Push,

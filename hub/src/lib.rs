@@ -9,6 +9,8 @@
     reason = "a program: names say what fields and accessors hold"
 )]
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 pub mod audit;
 pub mod changes;
 pub mod core;
@@ -28,5 +30,9 @@ pub mod timeline;
 pub mod top;
 pub mod view;
 
-/// Version of this program.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Locks what a panic elsewhere leaves whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -18,15 +18,16 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let args = Args::parse();
     run("sysmon-hub", || {
+        let random = Random::system();
         let context = Context {
             config: args.common.load()?,
             state: HubState::new(
                 &state_dir(Program::Hub, args.common.state.as_deref()),
-                &sysmon_clock::Random::system(),
+                &random,
             ),
             args,
             clock: Clock::system(),
-            random: Random::system(),
+            random,
         };
         match &context.args.command {
             None => serve::serve(&context),

@@ -18,16 +18,13 @@ const TABLE_BYTES_MAX: usize = FRAME_BYTES_MAX / 4 * 3;
 /// Series of one rank: identity, processors, memory, read, written, threads.
 const FIELDS: usize = 6;
 
-/// The processes of one host.
 #[derive(Debug, Default)]
 pub struct HostProcesses {
     identities: HashMap<i64, (ProcessIdentity, UnixMs)>,
     ranks: Ranks,
-    /// The last table, with its time.
-    table: Option<(UnixMs, Vec<Process>)>,
+    pub table: Option<(UnixMs, Vec<Process>)>,
 }
 
-/// Bytes that a process uses in a message at most.
 fn bytes_of(process: &Process) -> usize {
     const NUMBERS: usize = 80;
     let identity = &process.identity;
@@ -35,12 +32,10 @@ fn bytes_of(process: &Process) -> usize {
     NUMBERS + texts.iter().map(|text| text.as_str().len()).sum::<usize>()
 }
 
-/// The host's series of each rank.
 #[derive(Debug, Default)]
 struct Ranks([[Option<u32>; FIELDS]; RANKED_PROCESSES]);
 
 impl HostProcesses {
-    /// Notes a new series if it belongs to a rank.
     pub fn note_series(&mut self, index: u32, key: &SeriesKey) {
         let rank = key.attribute("sysmon.rank");
         let rank = rank.and_then(|rank| rank.as_str().parse::<usize>().ok());
@@ -61,7 +56,6 @@ impl HostProcesses {
         }
     }
 
-    /// Adds identities that rows refer to.
     pub fn name(&mut self, processes: Vec<ProcessIdentity>, now: UnixMs) {
         for process in processes {
             if self.identities.len() >= IDENTITIES_MAX {
@@ -85,7 +79,6 @@ impl HostProcesses {
         });
     }
 
-    /// Replaces the table, cut to what fits a message.
     pub fn set_table(&mut self, time: UnixMs, mut processes: Vec<Process>) {
         let mut bytes = 0;
         let fit = processes.iter().take(PROCESSES_PER_TABLE_MAX);
@@ -98,23 +91,12 @@ impl HostProcesses {
         self.table = Some((time, processes));
     }
 
-    /// The last table, with its time.
-    pub fn table(&self) -> Option<&(UnixMs, Vec<Process>)> {
-        self.table.as_ref()
-    }
-
-    /// Drops the table, once nobody demands it.
-    pub fn drop_table(&mut self) {
-        self.table = None;
-    }
-
     /// The series of all ranks, for reading them from the ring; `u32::MAX`, which no ring has, where one is missing.
     pub fn series(&self) -> Vec<u32> {
         let all = self.ranks.0.iter().flatten();
         all.map(|index| index.unwrap_or(u32::MAX)).collect()
     }
 
-    /// The processes in a row's values, which are in the order of [`Self::series`].
     pub fn of_values(&self, values: &[i64]) -> Vec<Process> {
         let process = |place: &[i64]| {
             let [id, numbers @ ..] = place else {

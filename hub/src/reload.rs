@@ -8,16 +8,12 @@ use sysmon_wire::quantity;
 
 use sysmon_alerts::notify::Route;
 
-/// A key with another value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// A key of `[hub]`.
     pub key: &'static str,
     /// The old value as in the file, without secrets.
     pub old: String,
-    /// The new value.
     pub new: String,
-    /// Whether a running hub applies it.
     pub is_live: bool,
 }
 
@@ -31,7 +27,6 @@ impl fmt::Display for Change {
     }
 }
 
-/// How values of a key are compared and shown.
 struct Key {
     name: &'static str,
     is_live: bool,
@@ -50,7 +45,6 @@ macro_rules! keys {
     };
 }
 
-/// Every key of `[hub]`, and whether a running hub applies it.
 const KEYS: &[Key] = keys! {
     listen at_start ToString::to_string;
     name at_start |name: &Option<String>| optional(name.as_ref(), "the machine's name");
@@ -75,7 +69,6 @@ const KEYS: &[Key] = keys! {
     metrics at_start |address: &Option<_>| optional(address.as_ref(), "not served");
 };
 
-/// What `new` changes, in the order of [`KEYS`].
 pub fn changes(old: &HubConfig, new: &HubConfig) -> Vec<Change> {
     let changed = KEYS.iter().filter(|key| !(key.is_same)(old, new));
     let change = |key: &Key| Change {

@@ -13,7 +13,6 @@ use crate::fleet::Fleet;
 use crate::host::Host;
 use crate::ingest::{IngestError, RowStream};
 
-/// Milliseconds between two rows.
 pub const INTERVAL_MS: i64 = 1_000;
 
 /// Age of a host's newest row by the hub's clock; none if it has no row.
@@ -32,7 +31,6 @@ pub fn largest_lag_ms(fleet: &Fleet, now: UnixMs) -> i64 {
         .unwrap_or(ABSENT)
 }
 
-/// Records figures the way an agent sends rows.
 #[derive(Debug)]
 pub struct Recorder {
     stream: RowStream,
@@ -42,10 +40,6 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Starts a run of the hub `name`.
-    ///
-    /// # Errors
-    /// The fleet is full.
     pub fn start(
         core: &mut Core,
         name: &str,
@@ -75,9 +69,6 @@ impl Recorder {
     }
 
     /// Records one row for the whole second at or before `now`; a second call within that second does nothing.
-    ///
-    /// # Errors
-    /// The row cannot be stored.
     pub fn record(
         &mut self,
         core: &mut Core,

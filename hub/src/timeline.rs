@@ -41,6 +41,6 @@ pub fn timeline(
         step_ms,
         oldest: oldest.min(to),
         covered: Blob(covered.into_iter().map(u8::from).collect()),
-        events: core.events().between(host.map(|host| &host.name), from, to),
+        events: core.events.between(host.map(|host| &host.name), from, to),
     }
 }

@@ -8,7 +8,6 @@ use sysmon_wire::message::{HostProcess, Reply, TopBy};
 use crate::fleet::{FleetView, HostId};
 use crate::view::PAST_REACH_MS;
 
-/// The `limit` busiest processes of a host or of all at `moment`, the busiest first.
 pub fn top(
     fleet: &FleetView<'_>,
     only: Option<HostId>,

@@ -91,7 +91,7 @@ impl Running {
             let _guard = runtime.enter();
             BoundHub::bind(options(dir.path(), local(0)), &identity).unwrap()
         };
-        let shared = Arc::clone(hub.hub());
+        let shared = Arc::clone(&hub.hub);
         let (quic, http) = (hub.loopback().unwrap(), hub.metrics_address().unwrap());
         let (stop, stopped) = oneshot::channel();
         let thread = std::thread::spawn(move || {

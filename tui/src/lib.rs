@@ -8,5 +8,4 @@
 pub mod standalone;
 pub mod web;
 
-/// Version of this program.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

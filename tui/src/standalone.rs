@@ -23,31 +23,23 @@ use tokio::sync::oneshot;
 
 use crate::VERSION;
 
-/// Validity of its certificates, far longer than a terminal stays open.
 pub(crate) const CERTIFICATE_DAYS: u32 = 30;
 
-/// Most simulated hosts.
 pub const DEMO_HOSTS_MAX: usize = 1_000;
 
 /// History that simulated hosts begin with, so that charts are not empty.
 const DEMO_HISTORY: Duration = Duration::from_mins(10);
 
-/// Why the hub inside cannot start.
 #[derive(Debug, Error)]
 pub enum StandaloneError {
-    /// Its certificates cannot be made.
     #[error(transparent)]
     Certificates(#[from] CertError),
-    /// It cannot open its sockets.
     #[error(transparent)]
     Link(#[from] LinkError),
-    /// The hub's own reasons.
     #[error(transparent)]
     Hub(#[from] StartError),
-    /// The system refuses a thread or a timer.
     #[error("cannot start the built-in hub: {0}")]
     Start(#[from] std::io::Error),
-    /// It stopped while it started.
     #[error("the built-in hub stopped while it started")]
     Stopped,
 }
@@ -55,43 +47,29 @@ pub enum StandaloneError {
 /// A running hub with its agents; dropping it stops them.
 #[derive(Debug)]
 pub struct Standalone {
-    /// Its address.
     pub hub: String,
-    /// An operator's identity to connect with.
     pub owner: Identity,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
-/// What a [`Standalone`] consists of.
 #[derive(Clone, Debug)]
 pub struct StandaloneOptions {
     /// Configuration of this machine's agent, and in part of the simulated ones.
     pub agent: AgentConfig,
-    /// Configuration of the hub.
     pub hub: HubConfig,
-    /// Number of simulated hosts.
     pub demo_hosts: usize,
-    /// Clock of hub and agents.
     pub clock: Clock,
-    /// Randomness of the agents.
     pub random: Random,
 }
 
 impl Standalone {
-    /// Starts a hub, an agent for this machine and the simulated hosts.
-    ///
-    /// # Errors
-    /// A certificate, socket or thread cannot be made.
     pub fn start(options: StandaloneOptions) -> Result<Self, StandaloneError> {
         let authority = Authority::in_memory(options.clock.system_time(), &options.random)?;
         Self::with_authority(options, authority, EdgeOptions::default())
     }
 
     /// Starts the same with an existing certificate authority, and relays to `edges`.
-    ///
-    /// # Errors
-    /// A certificate, socket or thread cannot be made.
     pub fn with_authority(
         options: StandaloneOptions,
         authority: Authority,
@@ -181,7 +159,6 @@ fn hub_options(options: &StandaloneOptions, name: &PeerName, edges: EdgeOptions)
     }
 }
 
-/// The agent of this machine and the simulated ones.
 struct Agents {
     authority: Authority,
     name: PeerName,

@@ -3,58 +3,40 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use sysmon_certs::{Authority, PeerName, Role};
+use sysmon_certs::{Authority, CertError, PeerName, Role};
+use sysmon_config::ShareAlerts;
 use sysmon_edge::ingest::{self, Endpoint};
 use sysmon_edge::web::{Access, App, Listener, Options, serve};
-use sysmon_hub::server::{AlertWords, EdgeOptions};
+use sysmon_hub::server::EdgeOptions;
 use sysmon_link::LinkError;
 use thiserror::Error;
 
 use crate::standalone::{CERTIFICATE_DAYS, Standalone, StandaloneError, StandaloneOptions};
 
-/// Where the page is unless an address is given.
 pub const DEFAULT_ADDRESS: &str = "127.0.0.1:8080";
 
-/// Why the page cannot start.
 #[derive(Debug, Error)]
 pub enum WebError {
-    /// The hub or an agent inside does not start.
+    #[error(transparent)]
+    Certificates(#[from] CertError),
+    #[error(transparent)]
+    Link(#[from] LinkError),
     #[error(transparent)]
     Standalone(#[from] StandaloneError),
-    /// The page's address is in use or not allowed.
     #[error("cannot listen on {0}: {1}")]
     Listen(SocketAddr, std::io::Error),
 }
 
-impl From<sysmon_certs::CertError> for WebError {
-    fn from(error: sysmon_certs::CertError) -> Self {
-        StandaloneError::from(error).into()
-    }
-}
-
-impl From<LinkError> for WebError {
-    fn from(error: LinkError) -> Self {
-        StandaloneError::from(error).into()
-    }
-}
-
-/// Why `--web` refuses an address.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum AddressError {
-    /// Other machines can reach it, and the page has no login.
     #[error(
         "other machines can reach {0}, and this page has no login; use a loopback address such as {DEFAULT_ADDRESS}, or run sysmon-edge"
     )]
     Public(std::net::IpAddr),
-    /// Neither a port nor an address.
     #[error("expected a port or a loopback address, such as 8080, {DEFAULT_ADDRESS} or [::1]:8080")]
     Malformed,
 }
 
-/// Parses a loopback address, or a port alone.
-///
-/// # Errors
-/// The text is not an address, or other machines can reach it.
 pub fn loopback(text: &str) -> Result<SocketAddr, AddressError> {
     let spelled = match text.parse::<u16>() {
         Ok(port) => format!("127.0.0.1:{port}"),
@@ -67,22 +49,17 @@ pub fn loopback(text: &str) -> Result<SocketAddr, AddressError> {
     }
 }
 
-/// A page, ready to be served.
 #[derive(Debug)]
 pub struct Page {
     app: Arc<App>,
     endpoint: Arc<Endpoint>,
     listener: Listener,
-    /// Its address as a URL.
     pub url: String,
     _standalone: Standalone,
 }
 
 impl Page {
     /// Starts hub, agents and edge. The hub shares every host with the edge, as far as edges may see hosts at all.
-    ///
-    /// # Errors
-    /// The address is in use, or a hub or agent does not start.
     pub fn start(
         address: SocketAddr,
         title: String,
@@ -101,7 +78,7 @@ impl Page {
         let edges = EdgeOptions {
             edges: vec![edge.to_string()],
             share: "*".parse().into_iter().collect(),
-            alerts: AlertWords::Summaries,
+            alerts: ShareAlerts::Summaries,
             ..EdgeOptions::default()
         };
         let standalone = Standalone::with_authority(options, authority, edges)?;
@@ -119,7 +96,6 @@ impl Page {
         })
     }
 
-    /// Serves the page until `stop`.
     pub async fn serve(self, stop: impl Future<Output = ()>) {
         tokio::select! {
             () = ingest::listen(Arc::clone(&self.app), self.endpoint) => {}

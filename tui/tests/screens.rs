@@ -344,7 +344,8 @@ fn before_anything_was_recorded_no_host_is_offline() {
 fn every_pane_fills_the_screen() {
     // Processes have a screen of their own.
     for pane in Pane::ALL
-        .into_iter()
+        .iter()
+        .copied()
         .filter(|pane| *pane != Pane::Processes)
     {
         let mut state = state(Theme::Dark, false, Size::new(80, 24), None);

@@ -1,14 +1,15 @@
 //! Files of a package that import each other in a ring. A module and its own descendants may.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::iter::successors;
 use std::path::Path;
 
-use anyhow::{Result, bail};
-use proc_macro2::{Ident, TokenStream, TokenTree};
+use anyhow::Result;
+use proc_macro2::{TokenStream, TokenTree};
 use quote::ToTokens;
-use syn::{Attribute, Item, UseTree};
+use syn::{Item, UseTree};
 
-use crate::source::{is_shipped, package, read, tracked};
+use crate::source::{is_shipped, package, read, tracked, verdict};
 
 /// A module: inline ones belong to the file around them.
 #[derive(Default)]
@@ -18,205 +19,163 @@ struct Module {
     children: BTreeMap<String, usize>,
     /// Names that `use` brings in, with the path behind each.
     uses: BTreeMap<String, Vec<String>>,
-    globs: Vec<Vec<String>>,
     items: BTreeSet<String>,
     paths: BTreeSet<Vec<String>>,
+    globs: Vec<Vec<String>>,
 }
 
 impl Module {
-    fn bind(&mut self, prefix: &[String], name: &Ident, alias: &Ident) {
-        let mut path = prefix.to_vec();
-        let mut alias = alias.to_string();
+    fn add_use(&mut self, mut path: Vec<String>, tree: &UseTree) {
+        let (name, alias) = match tree {
+            UseTree::Path(tree) => {
+                path.push(tree.ident.to_string());
+                return self.add_use(path, &tree.tree);
+            }
+            UseTree::Group(group) => {
+                let trees = group.items.iter();
+                return trees.for_each(|tree| self.add_use(path.clone(), tree));
+            }
+            UseTree::Glob(_) => return self.globs.push(path),
+            UseTree::Name(tree) => (tree.ident.to_string(), tree.ident.to_string()),
+            UseTree::Rename(tree) => (tree.ident.to_string(), tree.rename.to_string()),
+        };
         if name != "self" {
-            path.push(name.to_string());
-        } else if alias == "self" {
-            alias = path.last().cloned().unwrap_or_default();
+            path.push(name);
         }
+        let last = path.last().cloned().unwrap_or_default();
+        let alias = if alias == "self" { last } else { alias };
         self.paths.insert(path.clone());
         self.uses.insert(alias, path);
     }
+
+    /// Every `a::b::c` among the tokens, those inside macro calls included.
+    fn add_paths(&mut self, tokens: TokenStream) {
+        let (mut path, mut colons) = (Vec::new(), 0);
+        for token in tokens {
+            match token {
+                TokenTree::Punct(mark) if mark.as_char() == ':' => {
+                    colons += 1;
+                    continue;
+                }
+                TokenTree::Ident(name) if colons == 2 => path.push(name.to_string()),
+                TokenTree::Ident(name) => {
+                    self.paths
+                        .insert(std::mem::replace(&mut path, vec![name.to_string()]));
+                }
+                other => {
+                    self.paths.insert(std::mem::take(&mut path));
+                    if let TokenTree::Group(group) = other {
+                        self.add_paths(group.stream());
+                    }
+                }
+            }
+            colons = 0;
+        }
+        self.paths.insert(path);
+    }
 }
 
-#[derive(Default)]
-struct Crate {
-    modules: Vec<Module>,
-}
+struct Crate(Vec<Module>);
 
 impl Crate {
-    fn add(&mut self, file: &str, parent: Option<usize>) -> usize {
-        self.modules.push(Module {
-            file: file.to_owned(),
-            parent,
-            ..Module::default()
-        });
-        self.modules.len() - 1
+    fn load(root: &Path, file: &str, folder: &str) -> Result<Self> {
+        let mut parsed = Self(Vec::new());
+        parsed.add_file(root, file, folder, None)?;
+        for module in &mut parsed.0 {
+            module.paths.retain(|path| path.len() > 1);
+        }
+        Ok(parsed)
     }
 
-    fn load(
+    /// `folder` is where the files of the module's children lie.
+    fn add_file(
         &mut self,
         root: &Path,
         file: &str,
         folder: &str,
         parent: Option<usize>,
     ) -> Result<usize> {
-        let module = self.add(file, parent);
-        let parsed = syn::parse_file(&read(root, file)?)?;
-        self.fill(root, module, folder, parsed.items)?;
-        Ok(module)
+        let items = syn::parse_file(&read(root, file)?)?.items;
+        self.add(root, file, folder, parent, items)
     }
 
-    /// `folder` is where the files of this module's children lie.
-    fn fill(&mut self, root: &Path, at: usize, folder: &str, items: Vec<Item>) -> Result<()> {
+    fn add(
+        &mut self,
+        root: &Path,
+        file: &str,
+        folder: &str,
+        parent: Option<usize>,
+        items: Vec<Item>,
+    ) -> Result<usize> {
+        let at = self.0.len();
+        self.0.push(Module {
+            file: file.to_owned(),
+            parent,
+            ..Module::default()
+        });
         for item in items {
+            let tokens = item.to_token_stream();
+            if tokens.to_string().starts_with("# [cfg (test)]") {
+                continue;
+            }
             match item {
-                Item::Mod(item) if !is_test(&item.attrs) => {
-                    let name = item.ident.to_string();
-                    let inner = format!("{folder}/{name}");
+                Item::Mod(item) => {
+                    let inner = format!("{folder}/{}", item.ident);
+                    let files = [format!("{inner}.rs"), format!("{inner}/mod.rs")];
                     let child = if let Some((_, items)) = item.content {
-                        let child = self.add(&self.modules[at].file.clone(), Some(at));
-                        self.fill(root, child, &inner, items)?;
-                        child
+                        self.add(root, file, &inner, Some(at), items)?
+                    } else if let Some(file) = files.iter().find(|file| root.join(file).is_file()) {
+                        self.add_file(root, file, &inner, Some(at))?
                     } else {
-                        let flat = format!("{inner}.rs");
-                        let file = if root.join(&flat).is_file() {
-                            flat
-                        } else {
-                            format!("{inner}/mod.rs")
-                        };
-                        if !root.join(&file).is_file() {
-                            continue; // by a path attribute, or generated
-                        }
-                        self.load(root, &file, &inner, Some(at))?
+                        continue; // by a path attribute, or generated
                     };
-                    self.modules[at].children.insert(name, child);
+                    self.0[at].children.insert(item.ident.to_string(), child);
                 }
-                Item::Use(item) if !is_test(&item.attrs) => {
-                    self.add_use(at, &mut Vec::new(), &item.tree);
-                }
-                Item::Mod(_) | Item::Use(_) => {}
-                other => {
-                    let tokens = other.to_token_stream();
-                    self.modules[at].items.extend(item_name(tokens.clone()));
-                    if !tokens.to_string().starts_with("# [cfg (test)]") {
-                        self.add_paths(at, tokens);
-                    }
+                Item::Use(item) => self.0[at].add_use(Vec::new(), &item.tree),
+                _ => {
+                    self.0[at].items.extend(item_name(tokens.clone()));
+                    self.0[at].add_paths(tokens);
                 }
             }
         }
-        Ok(())
-    }
-
-    fn add_use(&mut self, at: usize, prefix: &mut Vec<String>, tree: &UseTree) {
-        let module = &mut self.modules[at];
-        match tree {
-            UseTree::Path(tree) => {
-                prefix.push(tree.ident.to_string());
-                self.add_use(at, prefix, &tree.tree);
-                prefix.pop();
-            }
-            UseTree::Group(tree) => tree
-                .items
-                .iter()
-                .for_each(|tree| self.add_use(at, prefix, tree)),
-            UseTree::Glob(_) => module.globs.push(prefix.clone()),
-            UseTree::Name(tree) => module.bind(prefix, &tree.ident, &tree.ident),
-            UseTree::Rename(tree) => module.bind(prefix, &tree.ident, &tree.rename),
-        }
-    }
-
-    /// Every `a::b::c` among the tokens, those inside macro calls included.
-    fn add_paths(&mut self, at: usize, tokens: TokenStream) {
-        let (mut path, mut colons) = (Vec::new(), 0);
-        for token in tokens {
-            match token {
-                TokenTree::Ident(name) => {
-                    if colons != 2 {
-                        self.add_path(at, std::mem::take(&mut path));
-                    }
-                    path.push(name.to_string());
-                    colons = 0;
-                }
-                TokenTree::Punct(mark) if mark.as_char() == ':' => colons += 1,
-                other => {
-                    self.add_path(at, std::mem::take(&mut path));
-                    colons = 0;
-                    if let TokenTree::Group(group) = other {
-                        self.add_paths(at, group.stream());
-                    }
-                }
-            }
-        }
-        self.add_path(at, path);
-    }
-
-    fn add_path(&mut self, at: usize, path: Vec<String>) {
-        if path.len() > 1 {
-            self.modules[at].paths.insert(path);
-        }
+        Ok(at)
     }
 
     /// The module that declares what `path` names, seen from module `at`; none for other crates.
     fn resolve(&self, at: usize, path: &[String], depth: usize) -> Option<usize> {
-        let (first, mut rest) = path.split_first()?;
-        let module = &self.modules[at];
-        let mut here = match first.as_str() {
-            "crate" => 0,
-            "self" => at,
-            "super" => module.parent?,
-            name => match module.children.get(name) {
-                Some(child) => *child,
-                None if path.len() > 1 || depth > 0 => {
-                    let target = module.uses.get(name)?;
-                    if depth > 8 || target.as_slice() == path {
-                        return None;
-                    }
-                    let whole = [target.as_slice(), rest].concat();
-                    return self.resolve(at, &whole, depth + 1);
+        let mut here = at;
+        for (position, name) in path.iter().enumerate() {
+            let module = &self.0[here];
+            let target = module.uses.get(name).filter(|_| depth < 9);
+            here = match name.as_str() {
+                "crate" => 0,
+                "self" => here,
+                "super" => module.parent?,
+                _ if module.children.contains_key(name) => module.children[name],
+                _ if position > 0 && module.items.contains(name) => return Some(here),
+                _ if target.is_some() => self.resolve(here, target?, depth + 1)?,
+                _ if position == 0 || depth > 8 => return None,
+                _ => {
+                    let through = |glob: &Vec<String>| self.resolve(here, glob, depth + 1);
+                    let mut found = module.globs.iter().filter_map(through);
+                    let declaring = found.find(|&to| self.0[to].items.contains(name));
+                    return Some(declaring.unwrap_or(here));
                 }
-                None => return None,
-            },
-        };
-        while let Some((name, after)) = rest.split_first() {
-            let module = &self.modules[here];
-            if name == "super" {
-                here = module.parent?;
-            } else if let Some(child) = module.children.get(name) {
-                here = *child;
-            } else if module.items.contains(name) || depth > 8 {
-                break;
-            } else if let Some(target) = module.uses.get(name) {
-                return self.resolve(here, &[target.as_slice(), after].concat(), depth + 1);
-            } else {
-                let through = |glob: &Vec<String>| self.resolve(here, glob, depth + 1);
-                let found = module.globs.iter().filter_map(through);
-                let mut found = found.filter(|&to| self.modules[to].items.contains(name));
-                return Some(found.next().unwrap_or(here));
-            }
-            rest = after;
+            };
         }
         Some(here)
     }
 
-    fn is_within(&self, mut inner: usize, outer: &str) -> bool {
-        loop {
-            if self.modules[inner].file == outer {
-                return true;
-            }
-            match self.modules[inner].parent {
-                Some(parent) => inner = parent,
-                None => return false,
-            }
-        }
+    fn is_within(&self, inner: usize, outer: &str) -> bool {
+        successors(Some(inner), |&at| self.0[at].parent).any(|at| self.0[at].file == outer)
     }
 
     fn edges(&self) -> BTreeMap<&str, BTreeSet<&str>> {
         let mut edges = BTreeMap::<&str, BTreeSet<&str>>::new();
-        for (at, module) in self.modules.iter().enumerate() {
-            for path in module.paths.iter().chain(&module.globs) {
-                let Some(to) = self.resolve(at, path, 0) else {
-                    continue;
-                };
-                let (from, file) = (&module.file, &self.modules[to].file);
+        for (at, module) in self.0.iter().enumerate() {
+            let paths = module.paths.iter().chain(&module.globs);
+            for to in paths.filter_map(|path| self.resolve(at, path, 0)) {
+                let (from, file) = (&module.file, &self.0[to].file);
                 if !self.is_within(at, file) && !self.is_within(to, from) {
                     edges.entry(from).or_default().insert(file);
                 }
@@ -224,12 +183,6 @@ impl Crate {
         }
         edges
     }
-}
-
-fn is_test(attributes: &[Attribute]) -> bool {
-    attributes
-        .iter()
-        .any(|a| a.to_token_stream().to_string().contains("cfg (test)"))
 }
 
 /// The name that an item declares: what follows its keyword.
@@ -244,21 +197,14 @@ fn item_name(tokens: TokenStream) -> Option<String> {
 
 /// The shortest way from `start` back to it.
 fn ring<'a>(edges: &BTreeMap<&'a str, BTreeSet<&'a str>>, start: &'a str) -> Option<Vec<&'a str>> {
-    let mut came_from = BTreeMap::new();
-    let mut waiting = VecDeque::from([start]);
-    while let Some(file) = waiting.pop_front() {
-        for &next in edges.get(file).into_iter().flatten() {
+    let (mut ways, mut seen) = (VecDeque::from([vec![start]]), BTreeSet::new());
+    while let Some(way) = ways.pop_front() {
+        for &next in edges.get(way[way.len() - 1]).into_iter().flatten() {
             if next == start {
-                let mut ring = vec![file];
-                while let Some(&before) = came_from.get(ring[ring.len() - 1]) {
-                    ring.push(before);
-                }
-                ring.reverse();
-                return Some(ring);
+                return Some(way);
             }
-            if !came_from.contains_key(next) {
-                came_from.insert(next, file);
-                waiting.push_back(next);
+            if seen.insert(next) {
+                ways.push_back([way.as_slice(), &[next]].concat());
             }
         }
     }
@@ -266,18 +212,14 @@ fn ring<'a>(edges: &BTreeMap<&'a str, BTreeSet<&'a str>>, start: &'a str) -> Opt
 }
 
 pub(crate) fn check(root: &Path) -> Result<String> {
-    let files = tracked(root, &["rs"])?;
-    let is_root = |path: &&String| {
-        is_shipped(path)
-            && (path.ends_with("/src/lib.rs")
-                || path.ends_with("/src/main.rs")
-                || path.contains("/src/bin/"))
-    };
-    let (mut rings, mut crates) = (Vec::new(), 0);
-    for file in files.iter().filter(is_root) {
-        let mut parsed = Crate::default();
-        parsed.load(root, file, &format!("{}/src", package(file)), None)?;
-        crates += 1;
+    let mut files = tracked(root, &["rs"])?;
+    files.retain(|path| {
+        let is_root = ["/src/lib.rs", "/src/main.rs"].map(|end| path.ends_with(end));
+        is_shipped(path) && (is_root.contains(&true) || path.contains("/src/bin/"))
+    });
+    let mut rings = Vec::new();
+    for file in &files {
+        let parsed = Crate::load(root, file, &format!("{}/src", package(file)))?;
         let edges = parsed.edges();
         let mut covered = BTreeSet::new();
         for &start in edges.keys() {
@@ -287,13 +229,8 @@ pub(crate) fn check(root: &Path) -> Result<String> {
             }
         }
     }
-    if rings.is_empty() {
-        return Ok(format!("no import cycles in {crates} crates"));
-    }
-    bail!(
-        "files that import each other:\n\n  {}",
-        rings.join("\n\n  ")
-    )
+    let passed = format!("no import cycles in {} crates", files.len());
+    verdict(&rings, passed, "files that import each other")
 }
 
 #[cfg(test)]
@@ -305,8 +242,7 @@ mod tests {
         for (name, text) in files {
             std::fs::write(root.path().join(name), text).unwrap();
         }
-        let mut parsed = Crate::default();
-        parsed.load(root.path(), "lib.rs", ".", None).unwrap();
+        let parsed = Crate::load(root.path(), "lib.rs", ".").unwrap();
         let owned = |from: &str, to: &str| (from[2..].to_owned(), to[2..].to_owned());
         let edges = parsed.edges();
         let pairs = edges

@@ -4,19 +4,13 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use sysmon_wire::{Kind, metrics};
 
-use crate::source::{read, tracked};
+use crate::source::{output, read, tracked};
 
 const PAGES: &str = "docs/reference";
-const PROGRAMS: [&str; 5] = [
-    "sysmon-agent",
-    "sysmon-hub",
-    "sysmon-tui",
-    "sysmon-edge",
-    "sysmon-bench",
-];
+const PROGRAMS: [&str; 5] = ["agent", "hub", "tui", "edge", "bench"];
 
 /// Builds the programs and returns the folder they are in.
 pub(crate) fn built_programs(root: &Path) -> Result<PathBuf> {
@@ -29,27 +23,31 @@ pub(crate) fn built_programs(root: &Path) -> Result<PathBuf> {
     Ok(target.join("debug"))
 }
 
-fn pages(root: &Path, programs: &Path) -> Result<[(&'static str, String); 3]> {
+fn pages(root: &Path, programs: &Path) -> Result<[(PathBuf, String); 3]> {
+    let folder = root.join(PAGES);
     Ok([
-        ("configuration.md", configuration(root)?),
-        ("commands.md", commands(programs)?),
-        ("metrics.md", metric_table(root)?),
+        (folder.join("configuration.md"), configuration(root)?),
+        (folder.join("commands.md"), commands(programs)?),
+        (folder.join("metrics.md"), metric_table(root)?),
     ])
 }
 
 pub(crate) fn write(root: &Path) -> Result<String> {
     let programs = built_programs(root)?;
-    for (name, text) in pages(root, &programs)? {
-        std::fs::write(root.join(PAGES).join(name), text)?;
+    for (path, text) in pages(root, &programs)? {
+        std::fs::write(path, text)?;
     }
     Ok(format!("wrote {PAGES}"))
 }
 
 pub(crate) fn check(root: &Path, programs: &Path) -> Result<String> {
-    for (name, text) in pages(root, programs)? {
-        if read(root, &format!("{PAGES}/{name}"))? != text {
-            bail!("{PAGES}/{name} is stale; run `cargo xtask docs`");
-        }
+    for (path, text) in pages(root, programs)? {
+        let is_current = std::fs::read_to_string(&path)? == text;
+        ensure!(
+            is_current,
+            "{} is stale; run `cargo xtask docs`",
+            path.display()
+        );
     }
     Ok("the generated pages are current".to_owned())
 }
@@ -87,47 +85,24 @@ fn configuration(root: &Path) -> Result<String> {
             section = key.section;
             write!(page, "\n## `[{section}]`\n")?;
         }
-        let about = comments
-            .iter()
-            .find(|(s, name, _)| s == section && name == key.name);
+        let mut about = comments.iter();
+        let about = about.find(|(s, name, _)| s == section && name == key.name);
         let (.., about) =
             about.with_context(|| format!("config.example.toml does not explain {key:?}"))?;
         let about = about.replace('*', "\\*").replace('<', "\\<");
-        let variable = format!(
-            "SYSMON_{}__{}",
-            section.to_uppercase(),
-            key.name.to_uppercase()
-        );
-        let default = key
-            .default
-            .map_or("not set".to_owned(), |default| format!("`{default}`"));
-        let name = key.name;
-        write!(
-            page,
-            "\n### `{name}`\n\n{about}\n\nDefault: {default}. Environment: `{variable}`.\n"
-        )?;
+        let variable = format!("SYSMON_{section}__{}", key.name).to_uppercase();
+        let default = key.default.map(|default| format!("`{default}`"));
+        let default = default.unwrap_or_else(|| "not set".to_owned());
+        write!(page, "\n### `{}`\n\n{about}\n\n", key.name)?;
+        writeln!(page, "Default: {default}. Environment: `{variable}`.")?;
     }
     Ok(page)
 }
 
 fn help(program: &Path, path: &[String]) -> Result<String> {
-    let output = Command::new(program)
-        .args(path)
-        .arg("--help")
-        .env("COLUMNS", "100")
-        .output()
-        .with_context(|| {
-            format!(
-                "cannot run {}; run `cargo build --workspace`",
-                program.display()
-            )
-        })?;
-    ensure!(
-        output.status.success(),
-        "{} {path:?} --help failed",
-        program.display()
-    );
-    let text = String::from_utf8(output.stdout)?;
+    let mut command = Command::new(program);
+    command.args(path).arg("--help").env("COLUMNS", "100");
+    let text = output(&mut command).context("run `cargo build --workspace` first")?;
     let lines: Vec<&str> = text.trim_end().lines().map(str::trim_end).collect();
     Ok(lines.join("\n"))
 }
@@ -140,14 +115,10 @@ fn add_command(page: &mut String, program: &Path, path: &mut Vec<String>) -> Res
     write!(page, "\n{level} `{title}`\n\n```text\n{text}\n```\n")?;
     let listed = text.split("\nCommands:\n").nth(1).unwrap_or_default();
     for line in listed.lines().take_while(|line| !line.is_empty()) {
-        let Some(name) = line
-            .strip_prefix("  ")
-            .filter(|rest| !rest.starts_with(' '))
-        else {
-            continue;
-        };
-        let name = name.split_whitespace().next().unwrap_or_default();
-        if name != "help" {
+        // Deeper lines continue the description of a command.
+        let entry = line.strip_prefix("  ").unwrap_or_default();
+        let name = entry.split(' ').next().unwrap_or_default();
+        if !["", "help"].contains(&name) {
             path.push(name.to_owned());
             add_command(page, program, path)?;
             path.pop();
@@ -159,7 +130,11 @@ fn add_command(page: &mut String, program: &Path, path: &mut Vec<String>) -> Res
 fn commands(programs: &Path) -> Result<String> {
     let mut page = include_str!("../pages/commands.md").to_owned();
     for program in PROGRAMS {
-        add_command(&mut page, &programs.join(program), &mut Vec::new())?;
+        add_command(
+            &mut page,
+            &programs.join(format!("sysmon-{program}")),
+            &mut Vec::new(),
+        )?;
     }
     Ok(page)
 }
@@ -171,21 +146,20 @@ fn sources(
     name: &str,
     fills: impl Fn(&str) -> bool,
 ) -> String {
-    let entry = format!(" = \"{name}\",");
-    let line = registry
-        .lines()
-        .find(|line| line.contains(&entry))
+    let (before, _) = registry
+        .split_once(&format!(" = \"{name}\","))
         .unwrap_or_default();
-    let constant = line.split(" = ").next().unwrap_or_default().trim();
+    let constant = before.rsplit(|c: char| c.is_whitespace()).next();
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
-    let mentions = |text: &str| text.split(|c| !is_word(c)).any(|word| word == constant);
+    let mentions = |text: &str| {
+        text.split(|c| !is_word(c))
+            .any(|word| Some(word) == constant)
+    };
     let found = files
         .iter()
         .filter(|(path, text)| fills(path) && mentions(text));
-    found
-        .map(|(path, _)| format!("`{path}`"))
-        .collect::<Vec<_>>()
-        .join(", ")
+    let found: Vec<String> = found.map(|(path, _)| format!("`{path}`")).collect();
+    found.join(", ")
 }
 
 fn metric_table(root: &Path) -> Result<String> {
@@ -209,11 +183,8 @@ fn metric_table(root: &Path) -> Result<String> {
         let fills =
             |path: &str| path.starts_with("agent/src/linux/") || metric.name.starts_with("sysmon.");
         let from = sources(&registry, &files, metric.name, fills);
-        let (name, unit, scale, about) = (metric.name, metric.unit, metric.scale, metric.about);
-        writeln!(
-            page,
-            "| `{name}` | {unit} | {kind} | {scale} | {about} | {from} |"
-        )?;
+        write!(page, "| `{}` | {} | {kind} ", metric.name, metric.unit)?;
+        writeln!(page, "| {} | {} | {from} |", metric.scale, metric.about)?;
     }
     page += "\n## Aliases\n\n| alias | stands for |\n|---|---|\n";
     for alias in metrics::ALIASES {

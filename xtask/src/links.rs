@@ -2,23 +2,14 @@
 
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
-use crate::source::{read, tracked};
+use crate::source::{read, tracked, verdict};
 
 /// A heading's anchor, as GitHub and mdBook make it.
 fn anchor(heading: &str) -> String {
-    let kept = heading
-        .chars()
-        .filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
-    kept.map(|c| {
-        if c == ' ' {
-            '-'
-        } else {
-            c.to_ascii_lowercase()
-        }
-    })
-    .collect()
+    let heading = heading.to_ascii_lowercase().replace(' ', "-");
+    heading.replace(|c: char| !c.is_alphanumeric() && c != '-' && c != '_', "")
 }
 
 /// Text outside fenced code.
@@ -29,15 +20,14 @@ fn prose(text: &str) -> String {
 fn is_broken(root: &Path, file: &str, target: &str) -> bool {
     let (path, fragment) = target.split_once('#').unwrap_or((target, ""));
     let folder = Path::new(file).parent().unwrap_or(Path::new(""));
-    let path = if path.is_empty() {
-        root.join(file)
-    } else {
-        root.join(folder).join(path)
+    let path = match path {
+        "" => root.join(file),
+        path => root.join(folder).join(path),
     };
     let has = |text: String| {
-        prose(&text).lines().any(|line| {
-            line.starts_with('#') && anchor(line.trim_start_matches('#').trim()) == fragment
-        })
+        let text = prose(&text);
+        let mut headings = text.lines().filter(|line| line.starts_with('#'));
+        headings.any(|line| anchor(line.trim_start_matches('#').trim()) == fragment)
     };
     !path.exists() || !fragment.is_empty() && !std::fs::read_to_string(path).is_ok_and(has)
 }
@@ -57,40 +47,21 @@ pub(crate) fn check(root: &Path) -> Result<String> {
             }
         }
     }
-    if broken.is_empty() {
-        return Ok(format!("{count} relative links resolve"));
-    }
-    bail!("links that lead nowhere:\n{}", broken.join("\n"))
+    let passed = format!("{count} relative links resolve");
+    verdict(&broken, passed, "links that lead nowhere")
 }
 
 /// Every `name_in_backticks` of SECURITY.md with at least three underscores is a test.
 pub(crate) fn check_test_names(root: &Path) -> Result<String> {
     let text = read(root, "SECURITY.md")?;
-    let cited: Vec<&str> = text
-        .split('`')
-        .skip(1)
-        .step_by(2)
-        .filter(|name| {
-            name.matches('_').count() > 2
-                && name
-                    .chars()
-                    .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
-        })
-        .collect();
-    let source: String = tracked(root, &["rs"])?
-        .iter()
-        .map(|path| read(root, path))
-        .collect::<Result<_>>()?;
-    let missing: Vec<&str> = cited
-        .iter()
-        .copied()
-        .filter(|name| !source.contains(&format!("fn {name}(")))
-        .collect();
-    if missing.is_empty() {
-        return Ok(format!("{} cited tests exist", cited.len()));
-    }
-    bail!(
-        "SECURITY.md cites tests that do not exist:\n{}",
-        missing.join("\n")
-    )
+    let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    let quoted = text.split('`').skip(1).step_by(2).map(str::to_owned);
+    let mut cited: Vec<String> = quoted.collect();
+    cited.retain(|name| name.matches('_').count() > 2 && name.chars().all(is_name));
+    let passed = format!("{} cited tests exist", cited.len());
+    let files = tracked(root, &["rs"])?;
+    let source: Result<String> = files.iter().map(|path| read(root, path)).collect();
+    let source = source?;
+    cited.retain(|name| !source.contains(&format!("fn {name}(")));
+    verdict(&cited, passed, "SECURITY.md cites tests that do not exist")
 }

@@ -3,22 +3,19 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
-use crate::source::{is_shipped, package, read, tracked, without_tests};
+use crate::source::{is_shipped, package, read, tracked, verdict, without_tests};
 
 const FILE_LINES_MAX: usize = 500;
 
 fn count(root: &Path) -> Result<Vec<(String, usize)>> {
-    let shipped = tracked(root, &["rs"])?
-        .into_iter()
-        .filter(|path| is_shipped(path));
-    shipped
-        .map(|path| {
-            let lines = without_tests(&read(root, &path)?).lines().count();
-            Ok((path, lines))
-        })
-        .collect()
+    let files = tracked(root, &["rs"])?.into_iter();
+    let counted = files.filter(|path| is_shipped(path)).map(|path| {
+        let lines = without_tests(&read(root, &path)?).lines().count();
+        Ok((path, lines))
+    });
+    counted.collect()
 }
 
 pub(crate) fn lines(root: &Path) -> Result<String> {
@@ -27,26 +24,23 @@ pub(crate) fn lines(root: &Path) -> Result<String> {
     for (path, lines) in &files {
         *packages.entry(package(path).to_owned()).or_default() += lines;
     }
-    let mut report: String = packages
-        .iter()
-        .map(|(package, lines)| format!("{lines:>7}  {package}\n"))
-        .collect();
-    report += &format!("{:>7}", files.iter().map(|(_, lines)| lines).sum::<usize>());
-    Ok(report)
+    let rows = packages.iter();
+    let rows = rows.map(|(package, lines)| format!("{lines:>7}  {package}\n"));
+    let total: usize = packages.values().sum();
+    Ok(format!("{}{total:>7}", rows.collect::<String>()))
 }
 
 pub(crate) fn files(root: &Path) -> Result<String> {
     let mut long = count(root)?;
     long.retain(|(_, lines)| *lines > FILE_LINES_MAX);
     long.sort_by_key(|(_, lines)| std::cmp::Reverse(*lines));
-    if long.is_empty() {
-        return Ok(format!("no file has more than {FILE_LINES_MAX} lines"));
-    }
-    let list: String = long
+    let long: Vec<String> = long
         .iter()
-        .map(|(path, lines)| format!("\n{lines:>6}  {path}"))
+        .map(|(path, lines)| format!("{lines:>6}  {path}"))
         .collect();
-    bail!("files of more than {FILE_LINES_MAX} lines; split each by its ideas:{list}")
+    let passed = format!("no file has more than {FILE_LINES_MAX} lines");
+    let failed = format!("files of more than {FILE_LINES_MAX} lines; split each by its ideas");
+    verdict(&long, passed, &failed)
 }
 
 #[cfg(test)]

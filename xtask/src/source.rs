@@ -7,27 +7,31 @@ use anyhow::{Context, Result, ensure};
 
 /// Paths relative to the root, sorted, that end in one of `extensions`.
 pub(crate) fn tracked(root: &Path, extensions: &[&str]) -> Result<Vec<String>> {
-    let output = Command::new("git")
-        .args(["ls-files", "--cached", "--others", "--exclude-standard"])
-        .current_dir(root)
-        .output()
-        .context("cannot run git")?;
-    ensure!(
-        output.status.success(),
-        "git ls-files failed in {}",
-        root.display()
-    );
-    let listed = String::from_utf8(output.stdout)?;
-    let ends = |path: &&str| {
-        extensions
-            .iter()
-            .any(|ext| path.ends_with(&format!(".{ext}")))
-    };
-    let mut paths: Vec<String> = listed.lines().filter(ends).map(str::to_owned).collect();
-    // A file that was deleted but not committed yet is still listed.
-    paths.retain(|path| root.join(path).is_file());
+    let mut git = Command::new("git");
+    git.args(["ls-files", "--cached", "--others", "--exclude-standard"]);
+    let listed = output(git.current_dir(root))?;
+    let mut paths: Vec<String> = listed.lines().map(str::to_owned).collect();
+    paths.retain(|path| {
+        let extension = path.rsplit_once('.').map_or("", |(_, extension)| extension);
+        // A file that was deleted but not committed yet is still listed.
+        extensions.contains(&extension) && root.join(path).is_file()
+    });
     paths.sort();
     Ok(paths)
+}
+
+/// What a program prints; it must succeed.
+pub(crate) fn output(command: &mut Command) -> Result<String> {
+    let output = command.output();
+    let output = output.with_context(|| format!("cannot run {command:?}"))?;
+    ensure!(output.status.success(), "{command:?} failed");
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// `passed` where nothing was found, otherwise an error that lists it.
+pub(crate) fn verdict(found: &[String], passed: String, failed: &str) -> Result<String> {
+    ensure!(found.is_empty(), "{failed}:\n{}", found.join("\n"));
+    Ok(passed)
 }
 
 /// Is this a file of a program or library, as opposed to a test, bench, example or fuzz target?

@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::str::FromStr;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow};
 use proc_macro2::{TokenStream, TokenTree};
 use serde::Deserialize;
 
-use crate::source::{read, tracked};
+use crate::source::{read, tracked, verdict};
 
 #[derive(Deserialize)]
 struct Words {
@@ -29,44 +29,28 @@ struct Entry {
     allow: Vec<String>,
 }
 
-/// A piece of text with the line it begins on.
-struct Piece {
-    line: usize,
-    text: String,
-    is_name: bool,
-}
+/// The line that a piece of text begins on, the text, and whether it is an identifier.
+type Piece = (usize, String, bool);
 
 fn pieces_of_rust(tokens: TokenStream, pieces: &mut Vec<Piece>) {
     for token in tokens {
         let line = token.span().start().line;
-        let mut add = |text, is_name| {
-            pieces.push(Piece {
-                line,
-                text,
-                is_name,
-            });
-        };
-        match token {
+        match &token {
             TokenTree::Group(group) => pieces_of_rust(group.stream(), pieces),
-            TokenTree::Ident(name) => add(name.to_string(), true),
-            TokenTree::Literal(literal) => add(literal.to_string(), false),
+            TokenTree::Ident(_) => pieces.push((line, token.to_string(), true)),
+            TokenTree::Literal(_) => pieces.push((line, token.to_string(), false)),
             TokenTree::Punct(_) => {}
         }
     }
 }
 
 fn pieces(path: &str, text: &str) -> Result<Vec<Piece>> {
-    let mut pieces = Vec::new();
-    if path.ends_with(".rs") {
-        let tokens = TokenStream::from_str(text).map_err(|e| anyhow::anyhow!("{path}: {e}"))?;
-        pieces_of_rust(tokens, &mut pieces);
-    } else {
-        pieces.push(Piece {
-            line: 1,
-            text: text.to_owned(),
-            is_name: false,
-        });
+    if !path.ends_with(".rs") {
+        return Ok(vec![(1, text.to_owned(), false)]);
     }
+    let mut pieces = Vec::new();
+    let tokens = TokenStream::from_str(text).map_err(|error| anyhow!("{path}: {error}"))?;
+    pieces_of_rust(tokens, &mut pieces);
     Ok(pieces)
 }
 
@@ -87,45 +71,35 @@ fn find(text: &str, phrase: &str, except: &[String]) -> Vec<usize> {
 }
 
 pub(crate) fn check(root: &Path) -> Result<String> {
-    let words: Words =
-        toml::from_str(&read(root, "xtask/words.toml")?).context("xtask/words.toml")?;
+    let words = read(root, "xtask/words.toml")?;
+    let words: Words = toml::from_str(&words).context("xtask/words.toml")?;
     let mut findings = Vec::new();
     let files = tracked(root, &["md", "toml", "service", "html", "js", "rs"])?;
-    let starts =
-        |path: &str, prefixes: &[String]| prefixes.iter().any(|p| path.starts_with(p.as_str()));
+    let starts = |path: &str, folders: &[String]| folders.iter().any(|f| path.starts_with(f));
     for path in files.iter().filter(|path| !starts(path, &words.skip)) {
-        for piece in pieces(path, &read(root, path)?)? {
-            let entries = if piece.is_name {
-                &words.name
-            } else {
-                &words.phrase
-            };
+        for (first_line, text, is_name) in pieces(path, &read(root, path)?)? {
+            let entries = if is_name { &words.name } else { &words.phrase };
             for entry in entries.iter().filter(|entry| !starts(path, &entry.allow)) {
-                let places = match piece.is_name {
-                    true if piece.text == entry.find => vec![0],
+                let places = match is_name {
+                    true if text == entry.find => vec![0],
                     true => Vec::new(),
-                    false => find(&piece.text, &entry.find, &entry.except),
+                    false => find(&text, &entry.find, &entry.except),
                 };
                 for at in places {
-                    let line = piece.line + piece.text[..at].matches('\n').count();
+                    let line = first_line + text[..at].matches('\n').count();
                     findings.push((path, line, format!("{:?}: {}", entry.find, entry.better)));
                 }
             }
         }
-    }
-    if findings.is_empty() {
-        return Ok(format!("{} files follow xtask/words.toml", files.len()));
     }
     findings.sort();
     let list: Vec<String> = findings
         .iter()
         .map(|(path, line, better)| format!("{path}:{line}: {better}"))
         .collect();
-    bail!(
-        "{}\n{} places; the better word stands behind each",
-        list.join("\n"),
-        list.len()
-    )
+    let passed = format!("{} files follow xtask/words.toml", files.len());
+    let failed = format!("{} places; the better word stands behind each", list.len());
+    verdict(&list, passed, &failed)
 }
 
 #[cfg(test)]

@@ -10,10 +10,8 @@ use sysmon_wire::SeriesKey;
 
 use crate::board::{Board, Slot};
 
-/// Series per background source.
 pub(super) const SERIES_MAX: usize = 512;
 
-/// One reading of a source.
 #[derive(Debug, Default)]
 pub(super) struct Reading {
     pub(super) values: Vec<(SeriesKey, i64)>,
@@ -26,7 +24,6 @@ struct Published {
     reading: Reading,
 }
 
-/// A source on a thread of its own.
 #[derive(Debug)]
 pub(super) struct Background {
     published: Arc<Mutex<Published>>,

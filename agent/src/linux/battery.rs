@@ -7,7 +7,6 @@ use super::hwmon::text;
 use super::{Context, KernelFile, Roots};
 use crate::board::{Board, Slot};
 
-/// Batteries per host.
 const BATTERIES_MAX: usize = 8;
 
 #[derive(Debug)]
@@ -31,7 +30,6 @@ impl Battery {
         battery
     }
 
-    /// Updates the list of batteries.
     pub(super) fn scan(&mut self, roots: &Roots, board: &mut Board) {
         let folder = roots.sys.join("class/power_supply");
         self.supplies.retain(|supply| {

@@ -17,7 +17,6 @@ use super::parse::{lines, number, words};
 use super::{Context, KernelFile, ReadBuffer, Roots};
 use crate::board::{Board, Slot};
 
-/// Containers per host.
 const CONTAINERS_MAX: usize = 128;
 
 /// Folders visited per scan, and their depth: `/kubepods.slice/…burstable…/…pod…/cri-….scope`.
@@ -58,7 +57,6 @@ impl Cgroups {
         cgroups
     }
 
-    /// Updates the list of containers.
     pub(super) fn scan(&mut self, board: &mut Board) {
         let Some(root) = &self.root else { return };
         let mut found = Vec::new();
@@ -187,7 +185,6 @@ fn put(board: &mut Board, slot: Slot, value: Option<u64>) {
     }
 }
 
-/// The number after `key` at the start of a line.
 fn field(text: &[u8], key: &[u8]) -> Option<u64> {
     lines(text).find_map(|line| {
         let mut words = words(line);

@@ -16,7 +16,6 @@ const SOCKETS: [&str; 2] = ["/run/docker.sock", "/run/podman/podman.sock"];
 const TIMEOUT: Duration = Duration::from_secs(2);
 const RESPONSE_BYTES_MAX: u64 = 4 << 20;
 
-/// Minimum time between two requests.
 const PERIOD: Duration = Duration::from_secs(30);
 
 /// Digits that identifiers are shortened to, as in the names of control groups.
@@ -25,7 +24,6 @@ const ID_DIGITS: usize = 12;
 #[derive(Debug)]
 pub(super) struct Names {
     clock: Clock,
-    /// By the first digits of the identifier.
     known: Arc<Mutex<HashMap<String, String>>>,
     requested: Option<Instant>,
 }
@@ -39,7 +37,6 @@ impl Names {
         }
     }
 
-    /// The name of a container, if it is known yet.
     pub(super) fn get(&self, id: &str) -> Option<String> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.get(id).cloned()

@@ -31,7 +31,6 @@ const IOWAIT: usize = 4;
 /// Upper bound of plausible ticks between two samples: centuries of a thousand processors.
 const TICKS_MAX: u64 = 1 << 40;
 
-/// Ticks per column.
 type Ticks = [u64; COLUMNS];
 
 #[derive(Debug)]

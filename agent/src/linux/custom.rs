@@ -12,20 +12,16 @@ use sysmon_clock::Clock;
 use super::background::{Background, Reading, SERIES_MAX};
 use super::prometheus::parse;
 
-/// Time between two readings of the files.
 const FILES_PERIOD: Duration = Duration::from_secs(10);
 
-/// Limits on the number of files, and on the size of a file or of the output of a command.
 const FILES_MAX: usize = 64;
 const BYTES_MAX: u64 = 1 << 20;
 
-/// Time after which a command is killed.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Age past which a file is reported: its writer has probably stopped.
 const STALE_AFTER: Duration = Duration::from_hours(24);
 
-/// The `*.prom` files of a directory.
 pub(super) fn files(dir: PathBuf, clock: Clock) -> Background {
     let mut reported: Vec<String> = Vec::new();
     Background::start("textfile", FILES_PERIOD, move || {
@@ -122,7 +118,6 @@ pub(super) fn command(command: String, period: Duration, clock: Clock) -> Backgr
     })
 }
 
-/// What a command prints, or why there is nothing.
 fn output(command: &str, clock: &Clock) -> Result<Vec<u8>, String> {
     let mut shell = Command::new("/bin/sh");
     shell
@@ -170,7 +165,6 @@ fn output(command: &str, clock: &Clock) -> Result<Vec<u8>, String> {
     }
 }
 
-/// Kills a command and its children.
 fn kill_group(child: &mut Child) {
     use rustix::process::{Pid, Signal, kill_process_group};
     if let Some(group) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {

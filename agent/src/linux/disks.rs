@@ -51,7 +51,6 @@ struct Disk {
     physical: bool,
     counters: [Slot; COUNTERS.len()],
     pending: Slot,
-    /// Bytes read and written in the previous sample.
     before: Option<[u64; 2]>,
     seen: bool,
 }

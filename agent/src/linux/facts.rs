@@ -68,7 +68,6 @@ fn processors(stat: &[u8]) -> u32 {
     lines(stat).filter(is_processor).count() as u32
 }
 
-/// The first number of the line that starts with `name`.
 fn value(text: &[u8], name: &[u8]) -> Option<u64> {
     let line = lines(text).find(|line| words(line).next() == Some(name))?;
     words(line).nth(1).and_then(number)

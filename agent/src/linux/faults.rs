@@ -14,7 +14,6 @@ use super::parse::{lines, words};
 use super::{Context, Roots};
 use crate::board::Slot;
 
-/// Devices per kind.
 const DEVICES_MAX: usize = 128;
 
 /// Bytes read of one file: an array takes about 200.
@@ -74,7 +73,6 @@ impl Faults {
     }
 }
 
-/// The folders of devices, sorted by name.
 fn devices(dir: &Path) -> Vec<(Label, PathBuf)> {
     let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
     let entries = entries.take(8 * DEVICES_MAX).map(|entry| {

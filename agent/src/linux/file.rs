@@ -10,7 +10,6 @@ use rustix::io::Errno;
 /// Bytes read of one file; `/proc/stat` of a machine with 1,024 processors has about 150 KiB.
 const FILE_BYTES_MAX: usize = 1 << 20;
 
-/// The buffer that files are read into, and a count of failed reads.
 #[derive(Debug, Default)]
 pub struct ReadBuffer {
     bytes: Vec<u8>,
@@ -44,12 +43,10 @@ impl KernelFile {
         }
     }
 
-    /// Whether the file could be opened.
     pub fn exists(&self) -> bool {
         self.file.is_some()
     }
 
-    /// Whether opening the file was refused.
     pub fn is_denied(&self) -> bool {
         self.denied
     }
@@ -61,7 +58,6 @@ impl KernelFile {
         }
     }
 
-    /// Reads the whole file; none if there is currently no value.
     pub fn read<'a>(&mut self, buffer: &'a mut ReadBuffer) -> Option<&'a [u8]> {
         let file = self.file.as_ref()?;
         match read_at_start(file, &mut buffer.bytes) {
@@ -78,14 +74,12 @@ impl KernelFile {
         }
     }
 
-    /// Reads a file that contains one number.
     pub fn read_i64(&mut self, buffer: &mut ReadBuffer) -> Option<i64> {
         let text = std::str::from_utf8(self.read(buffer)?).ok()?;
         text.trim().parse().ok()
     }
 }
 
-/// What a failed read means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Failure {
     /// An interface that is down, a sensor or disk that is asleep: the next read may succeed.

@@ -29,7 +29,6 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Blocked workers at a time; past this, mounts are reported as unreachable without being tried.
 const BLOCKED_MAX: usize = 4;
 
-/// The result of statvfs, in bytes and inodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Space {
     total: u64,
@@ -40,21 +39,18 @@ struct Space {
     read_only: bool,
 }
 
-/// State shared with a worker.
 #[derive(Debug, Default)]
 struct Shared {
     /// The mount that the worker is querying, and since when.
     current: Option<(Mount, Instant)>,
     /// The last complete reading; no space for a mount that is unreachable.
     spaces: Vec<(Mount, Option<Space>)>,
-    /// Increases with every complete reading.
     readings: u64,
     /// Set when the worker has been replaced.
     abandoned: bool,
     blocked: Arc<Mutex<BlockedWorkers>>,
 }
 
-/// The number of blocked workers per mount point.
 type BlockedWorkers = HashMap<Label, usize>;
 
 #[derive(Debug)]
@@ -146,23 +142,14 @@ impl Filesystems {
                 worst = worst.max(Some(utilization));
             }
         }
-        match worst {
-            Some(permille) => board.set(self.worst, permille),
-            None => board.clear(self.worst),
+        board.set_or_clear(self.worst, worst);
+        let points = spaces.iter().map(|(mount, _)| mount.point.clone());
+        let mounted: Vec<Label> = points.collect();
+        let unmounted = self.mounted.iter().filter(|point| !mounted.contains(point));
+        for slots in unmounted.filter_map(|point| self.slots.get(point)) {
+            slots.clear(board);
         }
-        for unmounted in self
-            .mounted
-            .iter()
-            .filter(|point| !spaces.iter().any(|(m, _)| m.point == **point))
-        {
-            if let Some(slots) = self.slots.get(unmounted) {
-                slots.clear(board);
-            }
-        }
-        self.mounted = spaces
-            .iter()
-            .map(|(mount, _)| mount.point.clone())
-            .collect();
+        self.mounted = mounted;
     }
 }
 
@@ -204,13 +191,9 @@ impl Slots {
             self.utilization,
         ];
         let inodes = [self.inodes_limit, self.inodes_used, self.inodes_free];
-        space
-            .iter()
-            .chain(&inodes)
-            .for_each(|slot| board.clear(*slot));
-        [self.read_only, self.unreachable]
-            .iter()
-            .for_each(|slot| board.clear(*slot));
+        let flags = [self.read_only, self.unreachable];
+        let all = space.into_iter().chain(inodes).chain(flags);
+        all.for_each(|slot| board.clear(slot));
     }
 }
 

@@ -6,20 +6,18 @@ use std::time::Duration;
 use nvml_wrapper::Nvml;
 use sysmon_wire::Label;
 use sysmon_wire::metrics::{
-    GPU_MEMORY_LIMIT, GPU_MEMORY_USAGE, GPU_UTILIZATION, POWER, TEMPERATURE,
+    GPU_MEMORY_LIMIT, GPU_MEMORY_USAGE, GPU_UTILIZATION, Metric, POWER, TEMPERATURE,
 };
 
 use super::background::{Background, Reading};
 use super::{Context, KernelFile, Roots};
 use crate::board::{Board, Slot};
 
-/// Cards per host.
 const CARDS_MAX: usize = 16;
 
 /// Time between two NVML readings: its calls take a millisecond or more.
 const NVML_PERIOD: Duration = Duration::from_secs(2);
 
-/// The cards with values in `/sys`.
 #[derive(Debug)]
 pub(super) struct Cards {
     cards: Vec<[(KernelFile, Slot, i64); 3]>,
@@ -45,20 +43,14 @@ impl Cards {
                 continue;
             }
             let id = ("hw.id", name.as_str());
-            let memory = |file: &str| KernelFile::open(&device.join(file));
-            cards.push([
-                (busy, board.slot(GPU_UTILIZATION.series(&[id])), 10),
-                (
-                    memory("mem_info_vram_total"),
-                    board.slot(GPU_MEMORY_LIMIT.series(&[id])),
-                    1,
-                ),
-                (
-                    memory("mem_info_vram_used"),
-                    board.slot(GPU_MEMORY_USAGE.series(&[id])),
-                    1,
-                ),
-            ]);
+            let mut memory = |file: &str, metric: Metric| {
+                let file = KernelFile::open(&device.join(file));
+                (file, board.slot(metric.series(&[id])), 1)
+            };
+            let limit = memory("mem_info_vram_total", GPU_MEMORY_LIMIT);
+            let usage = memory("mem_info_vram_used", GPU_MEMORY_USAGE);
+            let busy = (busy, board.slot(GPU_UTILIZATION.series(&[id])), 10);
+            cards.push([busy, limit, usage]);
         }
         Self { cards }
     }
@@ -72,7 +64,6 @@ impl Cards {
     }
 }
 
-/// NVIDIA cards, if their driver is loaded.
 pub(super) fn nvidia(roots: &Roots) -> Option<Background> {
     if !Path::new(&roots.proc).join("driver/nvidia").exists() {
         return None;

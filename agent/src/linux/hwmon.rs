@@ -26,7 +26,6 @@ struct Sensor {
     file: KernelFile,
     slot: Slot,
     is_temperature: bool,
-    /// File and slot of its critical limit, if it has one.
     limit: Option<(PathBuf, Slot)>,
 }
 
@@ -48,7 +47,6 @@ impl Hwmon {
         hwmon
     }
 
-    /// Updates the list of sensors.
     pub(super) fn scan(&mut self, roots: &Roots, board: &mut Board) {
         self.sensors.retain_mut(|sensor| {
             let is_present = sensor.path.exists();
@@ -124,33 +122,22 @@ impl Hwmon {
         let mut hottest = None;
         for sensor in &mut self.sensors {
             let value = sensor.file.read_i64(context.buffer);
-            match value.filter(|v| !sensor.is_temperature || PLAUSIBLE.contains(v)) {
-                Some(value) => {
-                    context.board.set(sensor.slot, value);
-                    if sensor.is_temperature {
-                        hottest = hottest.max(Some(value));
-                    }
-                }
-                None => context.board.clear(sensor.slot),
+            let value = value.filter(|v| !sensor.is_temperature || PLAUSIBLE.contains(v));
+            context.board.set_or_clear(sensor.slot, value);
+            if sensor.is_temperature {
+                hottest = hottest.max(value);
             }
         }
         if let Some(slot) = self.hottest {
-            match hottest {
-                Some(value) => context.board.set(slot, value),
-                None => context.board.clear(slot),
-            }
+            context.board.set_or_clear(slot, hottest);
         }
     }
 }
 
 impl Sensor {
     fn update_limit(&self, board: &mut Board) {
-        let Some((path, slot)) = &self.limit else {
-            return;
-        };
-        match read_limit(path) {
-            Some(limit) => board.set(*slot, limit),
-            None => board.clear(*slot),
+        if let Some((path, slot)) = &self.limit {
+            board.set_or_clear(*slot, read_limit(path));
         }
     }
 }
@@ -160,7 +147,6 @@ fn read_limit(path: &Path) -> Option<i64> {
     limit.filter(|limit| LIMITS.contains(limit))
 }
 
-/// The name and metric of the sensor that a file belongs to.
 fn sensor(file: &str) -> Option<(&str, Metric)> {
     let metric = match file.trim_end_matches("_input").trim_end_matches("_average") {
         name if name.starts_with("temp") => TEMPERATURE,
@@ -183,7 +169,6 @@ fn entries(dir: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// A short text file, trimmed.
 pub(super) fn text(path: &Path) -> Option<String> {
     let bytes = std::fs::read(path).ok()?;
     let text = Label::from_bytes(bytes.trim_ascii()).to_string();

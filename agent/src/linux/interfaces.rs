@@ -15,7 +15,6 @@ use crate::total::Total;
 /// Interfaces with series of their own; further ones still count towards the total.
 const INTERFACES_MAX: usize = 128;
 
-/// Columns after the name: eight for receive, eight for transmit.
 const COLUMNS: usize = 16;
 
 const DIRECTION: &str = "network.io.direction";
@@ -40,7 +39,6 @@ const TRANSMITTED: usize = 8;
 struct Interface {
     name: Vec<u8>,
     has_series: bool,
-    /// Whether it has a hardware device.
     physical: bool,
     loopback: bool,
     counters: [Slot; COUNTERS.len()],
@@ -89,10 +87,8 @@ impl Interfaces {
                 if !file.exists() {
                     continue;
                 }
-                match file.read_i64(context.buffer) {
-                    Some(value) if value >= 0 => context.board.set(*slot, value),
-                    _ => context.board.clear(*slot),
-                }
+                let value = file.read_i64(context.buffer).filter(|value| *value >= 0);
+                context.board.set_or_clear(*slot, value);
             }
         }
     }

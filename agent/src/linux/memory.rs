@@ -10,10 +10,8 @@ use super::parse::{lines, number, words};
 use super::{Context, KernelFile, Roots};
 use crate::board::{Board, Slot};
 
-/// Values that are copied from the file, converted from KiB to bytes.
 const PLAIN: usize = 12;
 
-/// Upper bound of plausible values, so that sums do not overflow.
 const BYTES_MAX: u64 = 1 << 60;
 
 /// Values that others are derived from.
@@ -158,7 +156,6 @@ impl Memory {
     }
 }
 
-/// Sets the share of `part` in `whole`, in permille.
 pub(super) fn set_share(board: &mut Board, slot: Slot, part: u64, whole: u64) {
     if whole > 0 {
         let permille = (u128::from(part) * 1000 + u128::from(whole) / 2) / u128::from(whole);

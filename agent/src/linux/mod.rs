@@ -48,7 +48,6 @@ use background::Background;
 
 pub use file::{KernelFile, ReadBuffer};
 
-/// Where the kernel's files are mounted; tests use other directories.
 #[derive(Clone, Debug)]
 pub struct Roots {
     pub proc: PathBuf,
@@ -67,25 +66,20 @@ impl Default for Roots {
 /// Samples per reading of slowly changing values; their groups alternate, so that no second is heavy.
 const SLOW_EVERY: u64 = 5;
 
-/// Samples per scan for added and removed devices.
 const SCAN_EVERY: u64 = 30;
 
 /// The sample, of [`SCAN_EVERY`], that reads error counters: an early one, so that the first is soon.
 const FAULTS_AT: u64 = 2;
 
-/// Samples per scan for containers.
 const CONTAINERS_EVERY: u64 = 10;
 
-/// Metrics that the configuration adds.
 #[derive(Clone, Debug, Default)]
 pub struct CustomMetrics {
-    /// A directory of `*.prom` files.
     pub textfiles: Option<PathBuf>,
     /// Shell commands, each with the time between two runs.
     pub commands: Vec<(Duration, String)>,
 }
 
-/// What every collector gets for one sample.
 #[derive(Debug)]
 pub struct Context<'a> {
     pub board: &'a mut Board,
@@ -93,7 +87,6 @@ pub struct Context<'a> {
     pub now: UnixMs,
 }
 
-/// Every collector of a Linux host.
 #[derive(Debug)]
 pub struct LinuxCollector {
     roots: Roots,
@@ -236,12 +229,10 @@ impl LinuxCollector {
         self.ranked.holders()
     }
 
-    /// Every process as of the last sample.
     pub fn processes(&self) -> Vec<Process> {
         self.processes.all()
     }
 
-    /// Problems since the last call.
     pub fn notes(&mut self) -> Vec<String> {
         self.notes.append(&mut self.processes.notes());
         std::mem::take(&mut self.notes)

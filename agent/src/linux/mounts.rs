@@ -6,7 +6,6 @@ use sysmon_wire::Label;
 
 use super::parse::{lines, words};
 
-/// Mounts per host.
 const MOUNTS_MAX: usize = 128;
 
 /// Filesystems that store user data. Others are pseudo filesystems, or views of these.

@@ -2,15 +2,14 @@
 //! (Documentation/networking/snmp_counter.rst; RFC 4022 and 4113 name the counters).
 
 use sysmon_wire::metrics::{
-    NET_CONNECTIONS, TCP_LISTEN_OVERFLOWS, TCP_OPENS, TCP_RETRANSMITS, TCP_SEGMENTS, UDP_DATAGRAMS,
-    UDP_ERRORS,
+    Metric, NET_CONNECTIONS, TCP_LISTEN_OVERFLOWS, TCP_OPENS, TCP_RETRANSMITS, TCP_SEGMENTS,
+    UDP_DATAGRAMS, UDP_ERRORS,
 };
 
 use super::parse::{lines, number, words};
 use super::{Context, KernelFile, Roots};
 use crate::board::{Board, Slot};
 
-/// The first word of a line, the name of a column, and the slot of its value.
 type Column = (&'static [u8], &'static [u8], Slot);
 
 #[derive(Debug)]
@@ -27,65 +26,53 @@ pub(super) struct Network {
 impl Network {
     pub(super) fn new(roots: &Roots, board: &mut Board) -> Self {
         let net = roots.proc.join("net");
-        let direction = "network.io.direction";
+        let receive = ("network.io.direction", "receive");
+        let transmit = ("network.io.direction", "transmit");
         let side = "network.tcp.side";
-        let sockets = |transport: &str, state: &str| {
-            NET_CONNECTIONS.series(&[
-                ("network.transport", transport),
-                ("network.connection.state", state),
-            ])
+        let socket = |transport, state| {
+            let state = ("network.connection.state", state);
+            [("network.transport", transport), state]
         };
-        let mut slot = |key| board.slot(key);
+        let mut row = |table, name, metric: Metric, attributes: &[(&str, &str)]| -> Column {
+            (table, name, board.slot(metric.series(attributes)))
+        };
         Self {
             snmp: KernelFile::open(&net.join("snmp")),
             netstat: KernelFile::open(&net.join("netstat")),
             sockstat: KernelFile::open(&net.join("sockstat")),
             counters: [
-                (
+                row(b"Tcp:", b"ActiveOpens", TCP_OPENS, &[(side, "active")]),
+                row(b"Tcp:", b"PassiveOpens", TCP_OPENS, &[(side, "passive")]),
+                row(
                     b"Tcp:",
-                    b"ActiveOpens",
-                    slot(TCP_OPENS.series(&[(side, "active")])),
+                    b"CurrEstab",
+                    NET_CONNECTIONS,
+                    &socket("tcp", "established"),
                 ),
-                (
-                    b"Tcp:",
-                    b"PassiveOpens",
-                    slot(TCP_OPENS.series(&[(side, "passive")])),
-                ),
-                (b"Tcp:", b"CurrEstab", slot(sockets("tcp", "established"))),
-                (
-                    b"Tcp:",
-                    b"InSegs",
-                    slot(TCP_SEGMENTS.series(&[(direction, "receive")])),
-                ),
-                (
-                    b"Tcp:",
-                    b"OutSegs",
-                    slot(TCP_SEGMENTS.series(&[(direction, "transmit")])),
-                ),
-                (b"Tcp:", b"RetransSegs", slot(TCP_RETRANSMITS.series(&[]))),
-                (
-                    b"Udp:",
-                    b"InDatagrams",
-                    slot(UDP_DATAGRAMS.series(&[(direction, "receive")])),
-                ),
-                (
-                    b"Udp:",
-                    b"OutDatagrams",
-                    slot(UDP_DATAGRAMS.series(&[(direction, "transmit")])),
-                ),
+                row(b"Tcp:", b"InSegs", TCP_SEGMENTS, &[receive]),
+                row(b"Tcp:", b"OutSegs", TCP_SEGMENTS, &[transmit]),
+                row(b"Tcp:", b"RetransSegs", TCP_RETRANSMITS, &[]),
+                row(b"Udp:", b"InDatagrams", UDP_DATAGRAMS, &[receive]),
+                row(b"Udp:", b"OutDatagrams", UDP_DATAGRAMS, &[transmit]),
             ],
-            overflows: [(
+            overflows: [row(
                 b"TcpExt:",
                 b"ListenOverflows",
-                slot(TCP_LISTEN_OVERFLOWS.series(&[])),
+                TCP_LISTEN_OVERFLOWS,
+                &[],
             )],
             sockets: [
-                (b"TCP:", b"inuse", slot(sockets("tcp", "in_use"))),
-                (b"TCP:", b"orphan", slot(sockets("tcp", "orphan"))),
-                (b"TCP:", b"tw", slot(sockets("tcp", "time_wait"))),
-                (b"UDP:", b"inuse", slot(sockets("udp", "in_use"))),
+                row(b"TCP:", b"inuse", NET_CONNECTIONS, &socket("tcp", "in_use")),
+                row(
+                    b"TCP:",
+                    b"orphan",
+                    NET_CONNECTIONS,
+                    &socket("tcp", "orphan"),
+                ),
+                row(b"TCP:", b"tw", NET_CONNECTIONS, &socket("tcp", "time_wait")),
+                row(b"UDP:", b"inuse", NET_CONNECTIONS, &socket("udp", "in_use")),
             ],
-            udp_errors: slot(UDP_ERRORS.series(&[])),
+            udp_errors: board.slot(UDP_ERRORS.series(&[])),
         }
     }
 

@@ -1,11 +1,9 @@
 //! Words and numbers in the kernel's text files, in place.
 
-/// The non-empty lines of a text.
 pub(super) fn lines(bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
     bytes.split(|&b| b == b'\n').filter(|line| !line.is_empty())
 }
 
-/// Words separated by spaces and tabs.
 pub(super) fn words(line: &[u8]) -> impl Iterator<Item = &[u8]> {
     line.split(|b| matches!(b, b' ' | b'\t'))
         .filter(|word| !word.is_empty())

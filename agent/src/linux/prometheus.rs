@@ -9,7 +9,6 @@ use sysmon_wire::{ABSENT, Kind, Label, MetricDef, SeriesKey};
 /// Values are stored in millionths; those beyond this do not fit and are absent.
 const EXACT_MAX: f64 = 1e12;
 
-/// A line that cannot be parsed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct BadLine {
     pub(super) line: usize,

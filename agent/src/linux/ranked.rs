@@ -55,7 +55,6 @@ impl RankedSeries {
         }
     }
 
-    /// The processes that have a rank.
     pub(super) fn holders(&self) -> &[ProcessIdentity] {
         &self.holders
     }

@@ -13,7 +13,6 @@ use crate::board::{Board, Slot};
 /// Time between two runs of systemctl, which costs some milliseconds here and in systemd.
 const UNITS_PERIOD: Duration = Duration::from_secs(60);
 
-/// Units with series of their own, per state.
 const UNITS_MAX: usize = 64;
 
 /// One file per session of systemd-logind.

@@ -40,7 +40,6 @@ pub struct Simulated {
     processes: Processes,
     boot: UnixMs,
     last: Option<UnixMs>,
-    /// Current deviation of the demand from its daily curve.
     drift: f64,
     burst_until: UnixMs,
     loads: [f64; 3],
@@ -150,7 +149,6 @@ impl Simulated {
         }
     }
 
-    /// Also produces rows of this time before the start.
     pub fn with_past(self, past: Duration) -> Self {
         Self { past, ..self }
     }

@@ -11,11 +11,9 @@ use crate::board::{Board, Slot};
 /// Pid of the first program, and the distance to the next.
 const PIDS: (u32, u32) = (812, 67);
 
-/// Usage of the whole host at one moment.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Load {
     pub(super) now: UnixMs,
-    /// End of the current burst, if there is one.
     pub(super) burst_until: Option<UnixMs>,
     /// In thousandths of one processor.
     pub(super) busy_permille: f64,
@@ -78,7 +76,6 @@ impl Processes {
         self.identities = running.map(|r| r.process.identity.clone()).collect();
     }
 
-    /// The running processes.
     pub(super) fn identities(&self) -> &[ProcessIdentity] {
         &self.identities
     }

@@ -18,17 +18,12 @@ const FILE_BYTES_MAX: u64 = 16 << 20;
 /// Batches that may queue for a slow disk; past this, appends fail and their rows stay in memory.
 const BATCHES_MAX: usize = 256;
 
-/// A file of an earlier run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SpoolFile {
-    /// Name in the spool folder.
     pub file: String,
     pub run: RunId,
-    /// Sequence number of the first row.
     pub first: u64,
-    /// Sequence number of the last row.
     pub last: u64,
-    /// Time of the last row.
     pub last_time: UnixMs,
     pub bytes: u64,
 }
@@ -47,7 +42,6 @@ struct Shared {
     incomplete: HashSet<String>,
 }
 
-/// The result of a [`DiskOp::Append`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AppendResult {
     pub file: String,

@@ -23,10 +23,8 @@ use crate::sample::Sample;
 use pending_writes::PendingWrites;
 use segment::{Open, Segment};
 
-/// Limits of the spool.
 #[derive(Clone, Copy, Debug)]
 pub struct SpoolLimits {
-    /// Encoded rows in memory.
     pub memory_bytes: usize,
     /// Encoded rows on disk; 0 to write none.
     pub disk_bytes: u64,
@@ -34,12 +32,9 @@ pub struct SpoolLimits {
     pub age: Duration,
 }
 
-/// Counters of this run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SpoolHealth {
-    /// Rows dropped because the spool was full.
     pub rows_dropped: u64,
-    /// Failed writes to disk.
     pub disk_errors: u64,
 }
 
@@ -49,7 +44,6 @@ const UNACKNOWLEDGED_MS_MAX: i64 = 3_000;
 /// Time from a failed write to the next attempt: the disk may need space freed first.
 const DISK_RETRY_MS: i64 = 60_000;
 
-/// An operation on the spool folder; to be executed in order.
 #[derive(Clone, Debug, PartialEq)]
 pub enum DiskOp {
     /// Append frames to a file, which is created if it does not exist.
@@ -66,7 +60,6 @@ pub enum DiskOp {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Backfill {
     Frames(Vec<Push>),
-    /// A file of the spool folder.
     File(String),
 }
 
@@ -80,14 +73,12 @@ pub struct Spool {
     /// Rows that the current connection has sent on the live lane.
     sent_live: SeqSet,
     connected: bool,
-    /// Whether rows are currently written to disk.
     spilling: bool,
     oldest_unacknowledged: Option<UnixMs>,
     dropped_rows: u64,
     disk_ops: Vec<DiskOp>,
     pending_writes: PendingWrites,
     disk_errors: u64,
-    /// Time of the last row.
     newest: UnixMs,
     /// After a failed write, nothing is written before this.
     disk_retry_at: UnixMs,
@@ -126,7 +117,6 @@ impl Spool {
         }
     }
 
-    /// Stores a row.
     pub fn push(&mut self, seq: u64, time: UnixMs, sample: &Sample<'_>) {
         let oldest = *self.oldest_unacknowledged.get_or_insert(time);
         let late = time - oldest > UNACKNOWLEDGED_MS_MAX;
@@ -214,7 +204,6 @@ impl Spool {
         self.connected = false;
     }
 
-    /// The row was sent on the live lane.
     pub fn sent_live(&mut self, seq: u64) {
         self.sent_live.insert(seq);
     }
@@ -254,7 +243,6 @@ impl Spool {
         std::mem::take(&mut self.disk_ops)
     }
 
-    /// Rows that are not acknowledged.
     pub fn waiting_rows(&self) -> u64 {
         self.open.waiting() + self.closed.iter().map(Segment::waiting).sum::<u64>()
     }
@@ -376,7 +364,6 @@ impl Spool {
     }
 }
 
-/// The folder of the spool's files.
 pub fn folder(state: &std::path::Path) -> PathBuf {
     state.join("spool")
 }
@@ -484,7 +471,6 @@ mod tests {
         assert!(ops.iter().all(|o| matches!(o, DiskOp::Remove { .. })));
     }
 
-    /// One unit per row, for frames that need not start with a keyframe.
     fn rows_of_any(frames: &[Push]) -> Vec<()> {
         let blocks = frames
             .iter()
@@ -519,7 +505,6 @@ mod tests {
         );
     }
 
-    /// Finishes every append, on a disk that is full or is not.
     fn finish_writes(spool: &mut Spool, ok: bool) {
         for op in spool.take_disk_ops() {
             if let DiskOp::Append { file, .. } = op {

@@ -7,7 +7,6 @@ use std::collections::HashMap;
 pub(super) struct PendingWrites(HashMap<String, u32>);
 
 impl PendingWrites {
-    /// A write to the file was requested.
     pub(super) fn requested(&mut self, file: &str) {
         match self.0.get_mut(file) {
             Some(pending) => *pending += 1,
@@ -15,7 +14,6 @@ impl PendingWrites {
         }
     }
 
-    /// The oldest pending write to the file succeeded or failed.
     pub(super) fn finished(&mut self, file: &str) {
         if let Some(pending) = self.0.get_mut(file) {
             *pending = pending.saturating_sub(1);
@@ -27,7 +25,6 @@ impl PendingWrites {
         self.0.get(file).is_none_or(|pending| *pending == 0)
     }
 
-    /// The file is to be removed.
     pub(super) fn forget(&mut self, file: &str) {
         self.0.remove(file);
     }

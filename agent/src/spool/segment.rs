@@ -9,7 +9,6 @@ use crate::sample::{ProcessSet, Sample};
 /// Rows of a full segment: five minutes at one per second.
 const ROWS_MAX: u64 = 300;
 
-/// Bytes of a full segment, far below the limit of a frame.
 const BYTES_MAX: usize = 128 * 1024;
 
 /// Approximate size of one process identity.
@@ -20,19 +19,16 @@ pub(super) fn file_name(run: RunId, first: u64) -> String {
     format!("{:016x}-{first:010}.rows", run.0)
 }
 
-/// The rows of a segment, in memory.
 #[derive(Debug)]
 pub(super) struct Block {
     /// How many series the run had at the last row.
     pub(super) series: usize,
     /// An encoded row block that starts with a keyframe.
     pub(super) rows: Vec<u8>,
-    /// The processes that the rows refer to.
     pub(super) processes: Vec<ProcessIdentity>,
 }
 
 impl Block {
-    /// The block as self-contained frames; `series` are those of the whole run.
     pub(super) fn frames(&self, run: RunId, series: &[SeriesKey]) -> Vec<Push> {
         let begin = Push::Begin {
             run,
@@ -52,7 +48,6 @@ impl Block {
     }
 }
 
-/// A complete segment.
 #[derive(Debug)]
 pub(super) struct Segment {
     pub(super) run: RunId,
@@ -108,7 +103,6 @@ impl Segment {
     }
 }
 
-/// The segment that rows are appended to.
 #[derive(Debug, Default)]
 pub(super) struct Open {
     encoder: RowEncoder,
@@ -120,7 +114,6 @@ pub(super) struct Open {
     acknowledged: SeqSet,
     /// Every series of the run as of the last row.
     pub(super) series: Vec<SeriesKey>,
-    /// The processes that its rows refer to.
     processes: ProcessSet,
     /// How many series its file has defined.
     written_series: usize,

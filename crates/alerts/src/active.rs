@@ -30,9 +30,8 @@ impl ActiveAlert {
 
 type Key = (String, String, String);
 
-/// All firing alerts, by host, rule and device.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct ActiveAlerts {
+pub(crate) struct ActiveAlerts {
     alerts: BTreeMap<Key, ActiveAlert>,
 }
 
@@ -42,8 +41,7 @@ fn key(alert: &Alert) -> Key {
 }
 
 impl ActiveAlerts {
-    /// The alerts that fired before a restart.
-    pub fn new(active: Vec<ActiveAlert>) -> Self {
+    pub(crate) fn new(active: Vec<ActiveAlert>) -> Self {
         let active = active
             .into_iter()
             .map(|active| (key(&active.alert), active));
@@ -52,8 +50,7 @@ impl ActiveAlerts {
         }
     }
 
-    /// Every firing alert, sorted by host.
-    pub fn iter(&self) -> impl Iterator<Item = &ActiveAlert> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &ActiveAlert> {
         self.alerts.values()
     }
 
@@ -61,7 +58,7 @@ impl ActiveAlerts {
     ///
     /// A firing alert waits for [`ActiveAlerts::due`], which respects silences. A resolution is notified even while
     /// the alert is silenced, if its firing was: nobody is left with half a story.
-    pub fn apply(&mut self, transition: Transition) -> Option<Transition> {
+    pub(crate) fn apply(&mut self, transition: Transition) -> Option<Transition> {
         let key = key(&transition.alert);
         if transition.firing {
             self.alerts.entry(key).or_insert(ActiveAlert {
@@ -78,7 +75,7 @@ impl ActiveAlerts {
     }
 
     /// Marks pending alerts that nothing suppresses at `now` as notified, and returns them.
-    pub fn due(&mut self, suppressions: &Suppressions, now: UnixMs) -> Vec<Transition> {
+    pub(crate) fn due(&mut self, suppressions: &Suppressions, now: UnixMs) -> Vec<Transition> {
         let pending = self
             .alerts
             .values_mut()
@@ -92,13 +89,13 @@ impl ActiveAlerts {
     }
 
     /// Whether a notification will be due as soon as nothing suppresses it.
-    pub fn has_pending(&self) -> bool {
+    pub(crate) fn has_pending(&self) -> bool {
         self.alerts.values().any(ActiveAlert::is_pending)
     }
 
     /// Sets the acknowledgement of the alerts in `scope`, or removes it with none; returns how many alerts that
     /// changes. Acknowledged alerts that were not notified yet need no notification.
-    pub fn acknowledge(
+    pub(crate) fn acknowledge(
         &mut self,
         scope: &Scope,
         acknowledgement: Option<&Acknowledgement>,

@@ -181,7 +181,6 @@ fn set_baselines(engine: &mut Engine, recorded: &RecordedHost, keys: &[Arc<Serie
     }
 }
 
-/// The baseline of a series in an hour.
 fn baseline(recorded: &RecordedHost, key: &SeriesKey, hour: i64) -> Option<Baseline> {
     let is_it =
         |points: &&Points| points.metric == key.metric.name && points.attributes == key.attributes;

@@ -14,7 +14,6 @@ use crate::rule::{Hosts, glob};
 /// Silences at one time.
 pub const SILENCES_MAX: usize = 200;
 
-/// Largest file that is read.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// Selects alerts by host (name or tag) and rule name.
@@ -130,18 +129,15 @@ pub struct MaintenanceWindowError {
     reason: String,
 }
 
-/// Everything that suppresses notifications.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Suppressions {
-    /// Set by operators.
-    pub silences: Vec<Silence>,
-    /// Set in the configuration.
-    pub maintenance: Vec<MaintenanceWindow>,
+pub(crate) struct Suppressions {
+    pub(crate) silences: Vec<Silence>,
+    pub(crate) maintenance: Vec<MaintenanceWindow>,
 }
 
 impl Suppressions {
     /// Why `alert` is not notified at `now`; none if it is.
-    pub fn reason(&self, alert: &Alert, now: UnixMs) -> Option<&str> {
+    pub(crate) fn reason(&self, alert: &Alert, now: UnixMs) -> Option<&str> {
         let is_on = |silence: &&Silence| {
             (silence.from..silence.until).contains(&now) && silence.scope.includes(alert)
         };

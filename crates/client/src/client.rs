@@ -79,7 +79,8 @@ impl Client {
         Ok(parts.into_series())
     }
 
-    /// Acknowledges the alerts of a host and rule, which may be patterns; the result counts them.
+    /// Acknowledges the alerts of a host and rule, which may be patterns, or withdraws that without a `note`; the
+    /// result counts them.
     ///
     /// # Errors
     /// The connection breaks, or this identity may not acknowledge.
@@ -87,26 +88,14 @@ impl Client {
         &self,
         host: &str,
         rule: &str,
-        note: &str,
+        note: Option<&str>,
     ) -> Result<Alerts, ClientError> {
-        self.alerts(&Request::Acknowledge {
-            host: Label::new(host),
-            rule: Some(Label::new(rule)),
-            note: Label::new(note),
-        })
-        .await
-    }
-
-    /// Withdraws acknowledgements, as [`Client::acknowledge`] makes them.
-    ///
-    /// # Errors
-    /// As for [`Client::acknowledge`].
-    pub async fn unacknowledge(&self, host: &str, rule: &str) -> Result<Alerts, ClientError> {
-        self.alerts(&Request::Unacknowledge {
-            host: Label::new(host),
-            rule: Some(Label::new(rule)),
-        })
-        .await
+        let (host, rule) = (Label::new(host), Some(Label::new(rule)));
+        let request = match note.map(Label::new) {
+            Some(note) => Request::Acknowledge { host, rule, note },
+            None => Request::Unacknowledge { host, rule },
+        };
+        self.alerts(&request).await
     }
 
     async fn alerts(&self, request: &Request) -> Result<Alerts, ClientError> {
@@ -162,7 +151,6 @@ impl Client {
         Ok(figures)
     }
 
-    /// Reads all replies to a request.
     async fn replies(
         &self,
         request: &Request,

@@ -13,35 +13,6 @@ pub fn host_name(name: &str) -> Label {
     Label::new(&format!("{HOST_PREFIX}{name}"))
 }
 
-/// A hub's figures at one moment, scaled as their metrics say; [`ABSENT`] where unknown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Figures {
-    /// Rows received since the hub started.
-    pub ingest_rows: i64,
-    /// Values in those rows.
-    pub ingest_values: i64,
-    /// Duration of the last commit in microseconds.
-    pub commit_us: i64,
-    /// Size of all rings.
-    pub ring_bytes: i64,
-    /// The part of the rings that is not compressed into chunks yet.
-    pub unsealed_bytes: i64,
-    /// Size of the history on disk.
-    pub history_bytes: i64,
-    /// Open subscriptions.
-    pub subscribers: i64,
-    /// Connected agents.
-    pub agents: i64,
-    /// Connections, streams and requests refused since the hub started.
-    pub refused: i64,
-    /// Lag of the live host that is furthest behind.
-    pub lag_ms: i64,
-    /// Processor time used since the hub started, in microseconds.
-    pub cpu_us: i64,
-    /// Resident memory of the process.
-    pub resident_bytes: i64,
-}
-
 /// Describes one of the [`Figures`].
 #[derive(Clone, Copy, Debug)]
 pub struct Figure {
@@ -54,26 +25,34 @@ pub struct Figure {
 }
 
 macro_rules! figures {
-    ($($metric:ident, $name:literal, $field:ident;)*) => {
-        &[$(Figure { metric: metrics::$metric, name: $name, get: |figures| figures.$field }),*]
+    ($($field:ident = $metric:ident, $name:literal, $about:literal;)*) => {
+        /// A hub's figures at one moment, scaled as their metrics say; [`ABSENT`] where unknown.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub struct Figures {
+            $(#[doc = $about] pub $field: i64,)*
+        }
+
+        /// Every figure, in the order of a row's values.
+        pub const FIGURES: &[Figure] = &[
+            $(Figure { metric: metrics::$metric, name: $name, get: |figures| figures.$field }),*
+        ];
     };
 }
 
-/// Every figure, in the order of a row's values.
-pub const FIGURES: &[Figure] = figures! {
-    HUB_INGEST_ROWS, "ingest_rows_total", ingest_rows;
-    HUB_INGEST_VALUES, "ingest_values_total", ingest_values;
-    HUB_COMMIT_TIME, "commit_seconds", commit_us;
-    HUB_RING_USAGE, "ring_bytes", ring_bytes;
-    HUB_RING_UNSEALED, "ring_unsealed_bytes", unsealed_bytes;
-    HUB_HISTORY_USAGE, "history_bytes", history_bytes;
-    HUB_SUBSCRIBERS, "subscribers", subscribers;
-    HUB_AGENTS, "agents", agents;
-    HUB_REFUSED, "refused_total", refused;
-    HUB_LAG, "lag_seconds", lag_ms;
-    HUB_CPU_TIME, "cpu_seconds_total", cpu_us;
-    HUB_MEMORY_USAGE, "resident_bytes", resident_bytes;
-};
+figures! {
+    ingest_rows = HUB_INGEST_ROWS, "ingest_rows_total", "Rows received since the hub started.";
+    ingest_values = HUB_INGEST_VALUES, "ingest_values_total", "Values in those rows.";
+    commit_us = HUB_COMMIT_TIME, "commit_seconds", "Duration of the last commit in microseconds.";
+    ring_bytes = HUB_RING_USAGE, "ring_bytes", "Size of all rings.";
+    unsealed_bytes = HUB_RING_UNSEALED, "ring_unsealed_bytes", "The part of the rings that is not compressed yet.";
+    history_bytes = HUB_HISTORY_USAGE, "history_bytes", "Size of the history on disk.";
+    subscribers = HUB_SUBSCRIBERS, "subscribers", "Open subscriptions.";
+    agents = HUB_AGENTS, "agents", "Connected agents.";
+    refused = HUB_REFUSED, "refused_total", "Connections, streams and requests refused since the hub started.";
+    lag_ms = HUB_LAG, "lag_seconds", "Lag of the live host that is furthest behind.";
+    cpu_us = HUB_CPU_TIME, "cpu_seconds_total", "Processor time used since the hub started, in microseconds.";
+    resident_bytes = HUB_MEMORY_USAGE, "resident_bytes", "Resident memory of the process.";
+}
 
 /// The newest figures as a subscriber decodes them from the rows of the host that stands for a hub.
 #[derive(Clone, Debug, Default)]

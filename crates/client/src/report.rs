@@ -138,12 +138,10 @@ fn cell(tick: &HostTick, at: usize) -> String {
     }
 }
 
-/// Bytes or bytes per second in three digits with an SI prefix.
 fn bytes(value: f64) -> String {
     quantity::format(value, Prefixes::Si, "")
 }
 
-/// The hub's own figures as one line.
 fn figures_line(figures: &ReceivedFigures, hub: &HubStatus) -> String {
     let number = |value: Option<f64>, show: fn(f64) -> String| value.map_or("–".to_owned(), show);
     let memory = number(figures.value(&HUB_MEMORY_USAGE), bytes);

@@ -77,7 +77,7 @@ pub struct ManualTime {
 }
 
 impl ManualTime {
-    /// Stands still at `start`.
+    /// Time that begins at `start`.
     #[expect(
         clippy::disallowed_methods,
         reason = "an Instant has no other origin; only differences are used"

@@ -72,16 +72,9 @@ impl Random {
 }
 
 /// The operating system's random number generator failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the operating system's random number generator failed")]
 pub struct NoRandomness;
-
-impl std::fmt::Display for NoRandomness {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the operating system's random number generator failed")
-    }
-}
-
-impl std::error::Error for NoRandomness {}
 
 #[cfg(test)]
 mod tests {

@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hubs_are_written_in_several_ways() {
+    fn addresses_parse_in_every_documented_form() {
         let written = |text: &str| text.parse::<HubAddress>().map(|a| a.to_string());
         assert_eq!(written("box").unwrap(), "box:7979");
         assert_eq!(written("10.0.0.1:99").unwrap(), "10.0.0.1:99");

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context;
 use tracing::Level;
 
 use crate::file::ConfigError;
@@ -96,6 +97,17 @@ pub fn init_logs(args: &CommonArgs) {
         .try_init();
 }
 
+/// An async runtime on the calling thread.
+///
+/// # Errors
+/// The system does not provide timers or sockets.
+pub fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    Ok(runtime.context("cannot start the async runtime")?)
+}
+
 /// Writes a command's result to standard output.
 ///
 /// # Errors
@@ -155,14 +167,14 @@ fn in_one_line(error: &anyhow::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use anyhow::{Context, anyhow};
+    use anyhow::anyhow;
 
     fn code(body: Result<(), Failure>) -> String {
         format!("{:?}", run("test", || body))
     }
 
     #[test]
-    fn a_cause_is_told_once_and_on_one_line() {
+    fn each_cause_appears_once_and_on_one_line() {
         let error = anyhow!("no\nroom").context("cannot write: no\nroom");
         assert_eq!(in_one_line(&error), "cannot write: no room");
         let error = anyhow!("no room").context("cannot write");
@@ -170,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn each_end_has_its_exit_code() {
+    fn each_outcome_has_its_exit_code() {
         let expected = |code: u8| format!("{:?}", ExitCode::from(code));
         assert_eq!(code(Ok(())), expected(0));
         assert_eq!(code(Err(anyhow!("no hub").into())), expected(1));

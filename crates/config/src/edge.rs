@@ -1,8 +1,8 @@
-//! `[edge]`: its keys and their readers.
+//! `[edge]`: readers and checks of its keys.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::path::PathBuf;
+use std::net::{IpAddr, Ipv4Addr};
 
+use crate::keys::EdgeConfig;
 use crate::read::texts;
 use crate::value::Value;
 
@@ -11,54 +11,6 @@ pub(crate) const DIRECTORY: &str = "\"https://acme-v02.api.letsencrypt.org/direc
 
 /// Names in one certificate.
 const DOMAINS_MAX: usize = 16;
-
-/// `[edge]`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct EdgeConfig {
-    /// Where the hub reaches it.
-    pub listen: SocketAddr,
-    /// Where browsers reach it.
-    pub web: SocketAddr,
-    /// What the page is called.
-    pub title: String,
-    /// Chain of certificates and private key for the page, as PEM files; without TLS if not set.
-    pub certificate: Option<PathBuf>,
-    /// See `certificate`.
-    pub key: Option<PathBuf>,
-    /// Names for which a certificate is fetched by ACME; none if empty.
-    pub acme: Vec<String>,
-    /// A mail address at which the authority reaches who runs the edge.
-    pub acme_contact: Option<String>,
-    /// Where the authority tells what it offers.
-    pub acme_directory: String,
-    /// Roots by which the authority itself is trusted, as a PEM file; those of browsers if not set.
-    pub acme_roots: Option<PathBuf>,
-    /// Proxies whose word counts on whom they ask for.
-    pub proxies: Vec<IpAddr>,
-    /// The header in which they name who is let in; anybody may look if not set.
-    pub proxy_user_header: Option<String>,
-    /// A file of names and passwords without which nothing is shown; anybody may look if not set.
-    pub logins: Option<PathBuf>,
-}
-
-impl Default for EdgeConfig {
-    fn default() -> Self {
-        Self {
-            listen: SocketAddr::from((Ipv6Addr::UNSPECIFIED, crate::DEFAULT_PORT)),
-            web: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
-            title: "Status".to_owned(),
-            certificate: None,
-            key: None,
-            acme: Vec::new(),
-            acme_contact: None,
-            acme_directory: DIRECTORY.trim_matches('"').to_owned(),
-            acme_roots: None,
-            proxies: Vec::new(),
-            proxy_user_header: None,
-            logins: None,
-        }
-    }
-}
 
 impl EdgeConfig {
     /// Checks keys against each other: those that conflict, and why.
@@ -69,19 +21,19 @@ impl EdgeConfig {
             return Err((&["certificate", "key"], why));
         }
         if has_acme && self.certificate.is_some() {
-            let why = "the certificate is fetched by acme or read from files: leave out certificate and key, or acme";
+            let why = "the certificate is either obtained by ACME or read from files: leave out certificate and key, or acme";
             return Err((&["acme", "certificate"], why));
         }
         if !has_acme && (self.acme_contact.is_some() || self.acme_roots.is_some()) {
-            let why = "this says how a certificate is fetched, but not for which names: write for example acme = [\"status.example.org\"] too";
+            let why = "these keys need acme, the names to obtain a certificate for: add for example acme = [\"status.example.org\"]";
             return Err((&["acme_contact", "acme_roots"], why));
         }
         if self.proxy_user_header.is_some() && self.proxies.is_empty() {
-            let why = "anybody could write this header: name the proxy that does in proxies, for example proxies = [\"127.0.0.1\"]";
+            let why = "any client could send this header: list the trusted proxy in proxies, for example proxies = [\"127.0.0.1\"]";
             return Err((&["proxy_user_header"], why));
         }
         if self.proxy_user_header.is_some() && self.logins.is_some() {
-            let why = "either the proxy says who may look or a file of logins does: leave out proxy_user_header or logins";
+            let why = "users are authenticated either by the proxy or by a file of logins: leave out proxy_user_header or logins";
             return Err((&["proxy_user_header", "logins"], why));
         }
         Ok(())
@@ -105,10 +57,10 @@ pub(crate) fn header(value: &Value) -> Result<String, String> {
             "{name:?} is not the name of a header; write for example \"X-Forwarded-User\""
         ));
     }
-    let told = ["authorization", "cookie", "host", "x-forwarded-for"];
-    if told.contains(&name.to_ascii_lowercase().as_str()) {
+    let reserved = ["authorization", "cookie", "host", "x-forwarded-for"];
+    if reserved.contains(&name.to_ascii_lowercase().as_str()) {
         return Err(format!(
-            "browsers and others write {name:?} themselves; take one that the proxy alone writes, such as \"X-Forwarded-User\""
+            "clients send {name:?} themselves; use a header that only the proxy sets, such as \"X-Forwarded-User\""
         ));
     }
     Ok(name.to_owned())
@@ -122,7 +74,7 @@ pub(crate) fn domains(value: &Value) -> Result<Vec<String>, String> {
 fn domain(name: &str) -> Result<String, String> {
     if let Some(rest) = name.strip_prefix("*.") {
         return Err(format!(
-            "{name:?}: all names under one cannot be had this way; write for example \"status.{rest}\""
+            "{name:?}: wildcard certificates are not supported; write for example \"status.{rest}\""
         ));
     }
     let bare = name.split_once("://").map_or(name, |(_, rest)| rest);
@@ -136,9 +88,11 @@ fn domain(name: &str) -> Result<String, String> {
     let is_number = bare.parse::<Ipv4Addr>().is_ok();
     match (is_name && !is_number, bare == name) {
         (true, true) => Ok(name.to_ascii_lowercase()),
-        (true, false) => Err(format!("{name:?} is more than a name; write {bare:?}")),
+        (true, false) => Err(format!(
+            "{name:?} has more than a domain name; write {bare:?}"
+        )),
         (false, _) => Err(format!(
-            "{name:?} is not a name that browsers know the page by; write for example \"status.example.org\""
+            "{name:?} is not a domain name; write for example \"status.example.org\""
         )),
     }
 }
@@ -173,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_name_is_refused_with_what_was_meant() {
+    fn invalid_domains_are_rejected_with_a_suggestion() {
         let names = |list: &[&str]| {
             let list = list.iter().map(|&name| name.to_owned()).collect();
             domains(&Value::List(list))
@@ -196,7 +150,7 @@ mod tests {
             "",
             "*",
         ] {
-            assert!(refused(wrong).contains("is not a name that"), "{wrong}");
+            assert!(refused(wrong).contains("is not a domain name"), "{wrong}");
         }
     }
 

@@ -48,9 +48,8 @@ impl Config {
                 Ok(text) => config.read_toml(&text, &path.display().to_string(), &mut places)?,
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound && !is_named => {}
                 Err(error) => {
-                    let place = path.display().to_string();
                     return Err(ConfigError {
-                        place,
+                        place: path.display().to_string(),
                         problem: format!("cannot be read: {error}"),
                     });
                 }
@@ -188,18 +187,12 @@ fn read(path: &Path) -> std::io::Result<String> {
 }
 
 fn find(section: &str, name: &str) -> Result<&'static Key, String> {
-    if let Some(key) = keys()
-        .iter()
-        .find(|key| key.section == section && key.name == name)
-    {
+    let here = || keys().iter().filter(|key| key.section == section);
+    if let Some(key) = here().find(|key| key.name == name) {
         return Ok(key);
     }
-    let here = keys()
-        .iter()
-        .filter(|key| key.section == section)
-        .map(|key| key.name);
-    let elsewhere = keys().iter().find(|key| key.name == name);
-    Err(match elsewhere {
+    let here = here().map(|key| key.name);
+    Err(match keys().iter().find(|key| key.name == name) {
         Some(key) => format!(
             "unknown key {name:?} in [{section}]; it belongs in [{}]",
             key.section
@@ -223,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_right_is_refused_with_its_line_and_the_nearest_right_one() {
+    fn errors_name_the_line_and_the_closest_valid_key() {
         assert_eq!(
             refusal("\n[hub]\nlissten = \"[::]:1\"\n"),
             "config.toml:3: unknown key \"lissten\" in [hub]; did you mean \"listen\"?"
@@ -266,11 +259,11 @@ mod tests {
     }
 
     #[test]
-    fn keys_of_the_edge_that_do_not_go_together_are_refused() {
+    fn conflicting_edge_keys_are_rejected() {
         let edge = |keys: &str| refusal(&format!("[edge]\n{keys}"));
         assert_eq!(
             edge("title = \"x\"\nproxy_user_header = \"X-Forwarded-User\""),
-            "config.toml:3: [edge] proxy_user_header: anybody could write this header: name the proxy that does in proxies, for example proxies = [\"127.0.0.1\"]"
+            "config.toml:3: [edge] proxy_user_header: any client could send this header: list the trusted proxy in proxies, for example proxies = [\"127.0.0.1\"]"
         );
         let both = "proxies = [\"::1\"]\nproxy_user_header = \"X-User\"\nlogins = \"/l\"";
         assert!(edge(both).starts_with("config.toml:"), "{}", edge(both));
@@ -288,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn the_items_of_a_list_are_found_again() {
+    fn items_of_a_list_have_places() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("config.toml");
         std::fs::write(&path, "[hub]\nalerts = [\n  \"a\",\n\n  \"b\",\n]\n").unwrap();
@@ -305,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn the_environment_goes_before_the_file() {
+    fn the_environment_takes_precedence_over_the_file() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("config.toml");
         std::fs::write(&path, "[hub]\nname = \"file\"\nstale_after = \"7s\"").unwrap();
@@ -345,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn a_named_file_must_be_there() {
+    fn a_named_file_must_exist() {
         let error = Config::load(Some(Path::new("/nowhere/config.toml")), []).unwrap_err();
         assert!(
             error
@@ -356,7 +349,7 @@ mod tests {
 
     /// The example names every key with its default, so that it cannot fall behind.
     #[test]
-    fn the_example_is_the_defaults() {
+    fn the_example_file_lists_the_defaults() {
         let example = include_str!("../../../config.example.toml");
         let mut config = Config::default();
         let read = |config: &mut Config, text: &str| {

@@ -23,10 +23,9 @@ mod value;
 mod weekly;
 
 pub use address::{DEFAULT_PORT, HubAddress, HubAddressError};
-pub use command::{CommonArgs, Failure, init_logs, note, print, run};
-pub use edge::EdgeConfig;
+pub use command::{CommonArgs, Failure, init_logs, note, print, run, runtime};
 pub use file::ConfigError;
-pub use keys::{AgentConfig, Config, HubConfig, Key, TuiConfig, keys};
+pub use keys::{AgentConfig, Config, EdgeConfig, HubConfig, Key, TuiConfig, keys};
 pub use places::{Program, config_file, host_name, state_dir};
 pub use screen::{Column, Order, Theme};
 pub use shared::ShareAlerts;

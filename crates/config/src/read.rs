@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::address::HubAddress;
+use sysmon_wire::limits::TAGS_PER_HOST_MAX;
+
+use crate::address::{HubAddress, HubAddressError};
 use crate::units;
 use crate::value::Value;
 
@@ -12,9 +14,11 @@ const SECOND: Duration = Duration::from_secs(1);
 
 pub(crate) fn optional_address(value: &Value) -> Result<Option<HubAddress>, String> {
     let text = value.text("a text such as \"lan-box:7979\"")?;
-    text.parse()
-        .map(Some)
-        .map_err(|e: crate::HubAddressError| e.to_string())
+    address(text).map(Some)
+}
+
+fn address(text: &str) -> Result<HubAddress, String> {
+    text.parse().map_err(|e: HubAddressError| e.to_string())
 }
 
 pub(crate) fn directory(value: &Value) -> Result<PathBuf, String> {
@@ -34,14 +38,7 @@ fn absolute(text: &str) -> Result<PathBuf, String> {
 }
 
 pub(crate) fn commands(value: &Value) -> Result<Vec<(Duration, String)>, String> {
-    const COMMANDS_MAX: usize = 16;
-    let list = value.list("a list of texts such as [\"60s /usr/local/bin/backup-age\"]")?;
-    if list.len() > COMMANDS_MAX {
-        return Err(format!(
-            "{} commands are over the limit of {COMMANDS_MAX}",
-            list.len()
-        ));
-    }
+    const EXPECTED: &str = "a list of texts such as [\"60s /usr/local/bin/backup-age\"]";
     let command = |text: &String| {
         let (period, command) = text
             .trim()
@@ -55,7 +52,7 @@ pub(crate) fn commands(value: &Value) -> Result<Vec<(Duration, String)>, String>
             )),
         }
     };
-    list.iter().map(command).collect()
+    list(value, EXPECTED, 16)?.iter().map(command).collect()
 }
 
 pub(crate) fn listen(value: &Value) -> Result<SocketAddr, String> {
@@ -93,31 +90,24 @@ pub(crate) fn name(value: &Value) -> Result<String, String> {
 }
 
 pub(crate) fn addresses(value: &Value) -> Result<Vec<HubAddress>, String> {
-    let one = |text: &String| {
-        text.parse()
-            .map_err(|e: crate::HubAddressError| e.to_string())
-    };
-    texts(value, 16)?.iter().map(one).collect()
+    texts(value, 16)?.iter().map(|text| address(text)).collect()
 }
 
 pub(crate) fn texts(value: &Value, max: usize) -> Result<Vec<String>, String> {
-    let texts = value.list("a list of texts")?;
-    if texts.len() > max {
-        return Err(format!("{} are over the limit of {max}", texts.len()));
+    Ok(list(value, "a list of texts", max)?.to_vec())
+}
+
+fn list<'a>(value: &'a Value, expected: &str, max: usize) -> Result<&'a [String], String> {
+    let list = value.list(expected)?;
+    match list.len() {
+        count if count > max => Err(format!("{count} items are over the limit of {max}")),
+        _ => Ok(list),
     }
-    Ok(texts.to_vec())
 }
 
 pub(crate) fn tags(value: &Value) -> Result<Vec<String>, String> {
-    /// As many as a hub accepts.
-    const TAGS_MAX: usize = 16;
-    let tags = value.list("a list of texts such as [\"home\", \"desk\"]")?;
-    if tags.len() > TAGS_MAX {
-        return Err(format!(
-            "{} tags are over the limit of {TAGS_MAX}",
-            tags.len()
-        ));
-    }
+    let expected = "a list of texts such as [\"home\", \"desk\"]";
+    let tags = list(value, expected, TAGS_PER_HOST_MAX)?;
     tags.iter()
         .map(|tag| name(&Value::Text(tag.clone())))
         .collect()

@@ -1,5 +1,6 @@
 //! What the hub shares with edges.
 
+use crate::screen::{find, named};
 use crate::value::Value;
 
 /// Aliases of the metrics that can be shared.
@@ -18,30 +19,14 @@ const NAMES: [&str; 9] = [
 /// All of them, in TOML.
 pub(crate) const METRICS: &str = r#"["cpu", "mem", "load1", "net.rx", "net.tx", "disk.read", "disk.write", "fs.worst", "temp.max"]"#;
 
-/// What edges may show of alerts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ShareAlerts {
-    /// Nothing.
-    None,
-    /// Names of the rules.
-    #[default]
-    Names,
-    /// Names and summaries.
-    Summaries,
-}
-
-impl ShareAlerts {
-    const ALL: [(&str, Self); 3] = [
-        ("none", Self::None),
-        ("names", Self::Names),
-        ("summaries", Self::Summaries),
-    ];
-}
-
-impl std::fmt::Display for ShareAlerts {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let found = Self::ALL.iter().find(|(_, alerts)| alerts == self);
-        f.write_str(found.map_or("", |(name, _)| name))
+named! {
+    /// What edges may show of alerts.
+    #[derive(Default)]
+    ShareAlerts {
+        None = "none",
+        #[default]
+        Names = "names",
+        Summaries = "summaries",
     }
 }
 
@@ -61,9 +46,5 @@ pub(crate) fn read(value: &Value) -> Result<Vec<String>, String> {
 }
 
 pub(crate) fn alerts(value: &Value) -> Result<ShareAlerts, String> {
-    let text = value.text("a text")?;
-    let found = ShareAlerts::ALL.iter().find(|(name, _)| *name == text);
-    found.map(|(_, alerts)| *alerts).ok_or_else(|| {
-        format!("{text:?} is nothing to tell of alerts; there are none, names, summaries")
-    })
+    find(ShareAlerts::ALL, value.text("a text")?, "level of detail")
 }

@@ -1,4 +1,5 @@
 //! Errors of a link, and the codes that close connections and streams.
+#![allow(missing_docs, reason = "the messages say what the variants mean")]
 
 use std::io;
 use std::net::SocketAddr;
@@ -32,64 +33,37 @@ impl From<CloseCode> for VarInt {
 /// What went wrong on a link.
 #[derive(Debug, Error)]
 pub enum LinkError {
-    /// The name lookup failed.
     #[error("cannot resolve {target}: {source}")]
-    Resolve {
-        /// `HOST:PORT`.
-        target: String,
-        /// The resolver's error.
-        source: io::Error,
-    },
-    /// The name has no address.
+    Resolve { target: String, source: io::Error },
     #[error("cannot resolve {0}: the name has no address")]
     NoAddress(String),
-    /// The address is in use or not allowed.
     #[error("cannot listen on {address}: {source}")]
     Listen {
-        /// The requested address.
         address: SocketAddr,
-        /// The system's error.
         source: io::Error,
     },
-    /// No socket for outgoing connections.
     #[error("cannot open a UDP socket: {0}")]
     Socket(io::Error),
-    /// The certificate or key cannot be used.
     #[error(transparent)]
     Identity(#[from] CertError),
-    /// The TLS library rejects the configuration.
     #[error("cannot set up TLS: {0}")]
     Tls(String),
-    /// No packet came back in time.
     #[error("no answer from {0}: check that the hub is running there and that UDP reaches it")]
     NoAnswer(SocketAddr),
-    /// One side rejected the other's certificate.
     #[error("{0}")]
     Certificate(String),
-    /// The peer refused, with this reason.
     #[error("refused: {0}")]
     Refused(String),
-    /// The connection ended unexpectedly.
     #[error("connection lost: {0}")]
     Lost(ConnectionError),
-    /// The stream ended inside a frame or was reset.
     #[error("the peer ended the stream")]
     StreamEnded,
-    /// The peer closed the stream with a reason.
     #[error("the peer closed the stream with code {0}")]
     StreamClosed(u64),
-    /// The bytes of a frame do not decode.
     #[error(transparent)]
     Codec(#[from] CodecError),
-    /// The length prefix exceeds what is allowed at this point.
     #[error("a frame of {length} bytes is over the limit of {limit}")]
-    TooLong {
-        /// The length it announces, in bytes.
-        length: usize,
-        /// The most bytes allowed.
-        limit: usize,
-    },
-    /// The peer sent no hello, or no answer to ours, in time.
+    TooLong { length: usize, limit: usize },
     #[error("no hello in time")]
     HelloTimeout,
 }

@@ -35,9 +35,9 @@ async fn greet(listener: &Listener) -> Result<PeerSession, LinkError> {
             session.accept("h", "1").await?;
             Ok(session)
         }
-        NewSession::Join(stranger) => {
-            stranger.refuse("a certificate is needed").await;
-            Err(LinkError::Refused("a stranger".to_owned()))
+        NewSession::Join(session) => {
+            session.refuse("a certificate is needed").await;
+            Err(LinkError::Refused("no certificate".to_owned()))
         }
     }
 }
@@ -73,13 +73,14 @@ async fn peers_of_one_authority_know_each_other_by_role_and_name() {
 #[tokio::test]
 async fn a_peer_of_another_authority_is_refused_and_both_sides_say_why() {
     let (listener, address) = listen(&issue(&authority(), Role::Hub, "h"));
-    let stranger = Connector::new(
+    let connector = Connector::new(
         &issue(&authority(), Role::Agent, "a"),
         "1",
         &Clock::system(),
     )
     .unwrap();
-    let (session, peer) = tokio::join!(stranger.connect(&address, Purpose::Push), greet(&listener));
+    let (session, peer) =
+        tokio::join!(connector.connect(&address, Purpose::Push), greet(&listener));
     let (mine, theirs) = (
         session.unwrap_err().to_string(),
         peer.unwrap_err().to_string(),
@@ -89,7 +90,7 @@ async fn a_peer_of_another_authority_is_refused_and_both_sides_say_why() {
 }
 
 #[tokio::test]
-async fn a_peer_that_is_no_hub_is_not_taken_for_one() {
+async fn clients_reject_a_listener_that_is_not_a_hub() {
     let authority = authority();
     let (listener, address) = listen(&issue(&authority, Role::Agent, "liar"));
     let connector =
@@ -105,13 +106,14 @@ async fn a_peer_that_is_no_hub_is_not_taken_for_one() {
 async fn a_peer_without_a_certificate_is_refused() {
     let authority = authority();
     let (listener, address) = listen(&issue(&authority, Role::Hub, "h"));
-    let stranger =
+    let connector =
         Connector::for_joining(authority.fingerprint().unwrap(), "1", &Clock::system()).unwrap();
-    let (session, peer) = tokio::join!(stranger.connect(&address, Purpose::View), greet(&listener));
+    let (session, peer) =
+        tokio::join!(connector.connect(&address, Purpose::View), greet(&listener));
     assert!(
         matches!(session.unwrap_err(), LinkError::Refused(reason) if reason.contains("certificate"))
     );
-    assert!(peer.unwrap_err().to_string().contains("stranger"));
+    assert!(peer.unwrap_err().to_string().contains("no certificate"));
     // And a hub of another authority is not told anything at all.
     let elsewhere = Connector::for_joining(Fingerprint([1; 32]), "1", &Clock::system()).unwrap();
     let (session, peer) =
@@ -126,7 +128,7 @@ async fn a_peer_without_a_certificate_is_refused() {
 }
 
 #[tokio::test]
-async fn where_nobody_listens_the_answer_names_the_place() {
+async fn a_connection_without_an_answer_names_the_address() {
     let connector = Connector::new(
         &issue(&authority(), Role::Agent, "a"),
         "1",
@@ -168,8 +170,7 @@ async fn renew_one(
 }
 
 #[tokio::test]
-async fn a_certificate_is_renewed_when_it_is_time_by_the_hub_s_clock_or_another_authority_is_shown()
-{
+async fn renewal_follows_the_hub_clock_and_a_new_authority() {
     let dir = tempfile::tempdir().unwrap();
     let (now, hub) = (Clock::system().system_time(), "h".parse().unwrap());
     let old = Authority::open_or_create(dir.path(), now, &Random::system()).unwrap();

@@ -15,7 +15,6 @@ use tokio::sync::watch;
 use super::store::{Store, StoreError};
 use super::{Batch, Limits};
 
-/// Wait before a failed commit is repeated.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// A commit is due every second; when the last is older than this, the disk hangs.
@@ -66,7 +65,6 @@ pub enum Unhealthy {
 struct Commits {
     /// When the last commit succeeded, or the thread started.
     last: Instant,
-    /// The error of the current commit.
     failing: Option<String>,
 }
 

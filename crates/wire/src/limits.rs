@@ -4,8 +4,7 @@
 /// entries at about 40 bytes each, or a reply of [`QUERY_POINTS_MAX`] points at 9.
 pub const FRAME_BYTES_MAX: usize = 1 << 20;
 
-/// Bytes in a [`crate::Label`]. Linux names (hosts, interfaces, devices) are at most 255 bytes;
-/// longer ones (command lines, mount points) are cut, for a screen shows no more.
+/// Bytes in a [`crate::Label`]. Linux names have at most 255; command lines and mount points are cut.
 pub const LABEL_BYTES_MAX: usize = 256;
 
 /// Series of one host. A plain host has 150–400; a 256-core machine with many disks some 3,000.
@@ -35,7 +34,7 @@ pub const QUERY_POINTS_MAX: usize = 1_000_000;
 /// Points in one reply frame, so that it stays far below [`FRAME_BYTES_MAX`].
 pub const POINTS_PER_FRAME_MAX: usize = 50_000;
 
-/// Points in one sparkline: the widest terminal has no more cells for one.
+/// Points in one sparkline: as many as the widest terminal has cells.
 pub const SPARK_POINTS_MAX: u16 = 512;
 
 /// Hosts described in one fleet frame.
@@ -44,14 +43,13 @@ pub const HOSTS_PER_FRAME_MAX: usize = 100;
 /// Milliseconds a row may lie ahead of the hub's clock before it is refused as from the future.
 pub const FUTURE_MS_MAX: i64 = 60 * 60 * 1000;
 
-/// Processes in one table: at 60 bytes each far below [`FRAME_BYTES_MAX`]; of more, those that use
-/// most are sent.
+/// Processes in one table, the busiest first: at 60 bytes each far below [`FRAME_BYTES_MAX`].
 pub const PROCESSES_PER_TABLE_MAX: usize = 4096;
 
 /// Busiest processes named by every row: five by each of three measures.
 pub const RANKED_PROCESSES: usize = 15;
 
-/// The shortest interval of a burst, and how long one lasts at most.
+/// The shortest interval of a burst.
 pub const BURST_INTERVAL_MS_MIN: u32 = 100;
 
 /// Milliseconds a burst lasts at most.

@@ -1,10 +1,8 @@
 //! The metric registry: one table of everything sysmon measures by itself.
 //!
-//! Names follow the OpenTelemetry semantic conventions for system metrics; what those lack is
-//! named in their manner under `system.linux.`, `container.`, `hw.` or `sysmon.`.
-//!
-//! A series **without** attributes that tell devices apart is the host's total as its agent sees
-//! it: all physical interfaces, all whole disks, the fullest filesystem, the hottest sensor.
+//! Names follow the OpenTelemetry semantic conventions for system metrics; metrics that these lack have names in the same
+//! style under `system.linux.`, `container.`, `hw.` or `sysmon.`. A series **without** a device attribute is the host's
+//! total: all physical interfaces, all whole disks, the fullest filesystem, the hottest sensor.
 
 use crate::{Kind, Label, MetricDef, SeriesKey};
 
@@ -17,9 +15,9 @@ pub struct Metric {
     pub unit: &'static str,
     /// Gauge or counter.
     pub kind: Kind,
-    /// Decimal exponent of the integers that travel.
+    /// Decimal exponent of the stored integers.
     pub scale: i8,
-    /// What it is, in one line.
+    /// Description for people, in one line.
     pub about: &'static str,
 }
 
@@ -61,8 +59,8 @@ macro_rules! registry {
 }
 
 registry! {
-    CPU_UTILIZATION = "system.cpu.utilization", "1", Gauge, -3, "Share of time a processor was busy (no `cpu.mode`) or in a mode (`cpu.mode`), of all processors or of one (`cpu.logical_number`)";
-    CPU_FREQUENCY = "system.cpu.frequency", "Hz", Gauge, 6, "Present frequency of a processor (`cpu.logical_number`)";
+    CPU_UTILIZATION = "system.cpu.utilization", "1", Gauge, -3, "Share of time busy (without `cpu.mode`) or in a mode (`cpu.mode`), over all processors or for one (`cpu.logical_number`)";
+    CPU_FREQUENCY = "system.cpu.frequency", "Hz", Gauge, 6, "Current frequency of a processor (`cpu.logical_number`)";
     CPU_COUNT = "system.cpu.logical.count", "{cpu}", Gauge, 0, "Logical processors";
     LOAD_1M = "system.cpu.load_average.1m", "1", Gauge, -2, "Load average over one minute";
     LOAD_5M = "system.cpu.load_average.5m", "1", Gauge, -2, "Load average over five minutes";
@@ -73,32 +71,32 @@ registry! {
     PROCESS_COUNT = "system.process.count", "{process}", Gauge, 0, "Processes by `process.state` (running, blocked), or all";
     MEMORY_LIMIT = "system.memory.limit", "By", Gauge, 0, "Physical memory";
     MEMORY_USAGE = "system.memory.usage", "By", Gauge, 0, "Memory by `system.memory.state`: used, free, buffers, cached";
-    MEMORY_UTILIZATION = "system.memory.utilization", "1", Gauge, -3, "Share of physical memory that is not available";
-    MEMORY_AVAILABLE = "system.linux.memory.available", "By", Gauge, 0, "Memory that can be had without swapping, as the kernel estimates it";
+    MEMORY_UTILIZATION = "system.memory.utilization", "1", Gauge, -3, "Share of physical memory in use (not available)";
+    MEMORY_AVAILABLE = "system.linux.memory.available", "By", Gauge, 0, "Memory available without swapping (the kernel's estimate)";
     MEMORY_DIRTY = "system.linux.memory.dirty", "By", Gauge, 0, "Memory waiting to be written to disk";
     MEMORY_WRITEBACK = "system.linux.memory.writeback", "By", Gauge, 0, "Memory being written to disk";
     MEMORY_SHARED = "system.memory.linux.shared", "By", Gauge, 0, "Memory in shared segments and tmpfs";
     MEMORY_SLAB = "system.linux.memory.slab.usage", "By", Gauge, 0, "Kernel slab memory by `linux.memory.slab.state`: reclaimable, unreclaimable";
-    MEMORY_COMMITTED = "system.linux.memory.committed", "By", Gauge, 0, "Memory promised to processes";
+    MEMORY_COMMITTED = "system.linux.memory.committed", "By", Gauge, 0, "Memory committed to processes";
     MEMORY_HUGEPAGES = "system.linux.memory.hugepages.usage", "By", Gauge, 0, "Huge pages by `system.memory.state`: used, free";
-    MEMORY_ZSWAP = "system.linux.memory.zswap", "By", Gauge, 0, "Memory taken by compressed swap";
+    MEMORY_ZSWAP = "system.linux.memory.zswap", "By", Gauge, 0, "Memory used by compressed swap";
     PAGING_LIMIT = "system.paging.limit", "By", Gauge, 0, "Swap space";
     PAGING_USAGE = "system.paging.usage", "By", Gauge, 0, "Swap by `system.paging.state`: used, free";
     PAGING_UTILIZATION = "system.paging.utilization", "1", Gauge, -3, "Share of swap in use";
     PAGING_FAULTS = "system.paging.faults", "{fault}", Counter, 0, "Page faults by `system.paging.fault.type`: minor, major";
     PAGING_OPERATIONS = "system.paging.operations", "{operation}", Counter, 0, "Pages swapped by `system.paging.direction`: in, out";
-    OOM_KILLS = "system.linux.oom_kills", "{process}", Counter, 0, "Processes killed for want of memory";
+    OOM_KILLS = "system.linux.oom_kills", "{process}", Counter, 0, "Processes killed because memory ran out";
     PRESSURE_TIME = "system.linux.pressure.time", "s", Counter, -6, "Time stalled by `linux.pressure.resource` (cpu, memory, io) and `linux.pressure.scope` (some, full)";
     DISK_IO = "system.disk.io", "By", Counter, 0, "Bytes by `disk.io.direction` (read, write), of all whole disks or one (`system.device`)";
     DISK_OPERATIONS = "system.disk.operations", "{operation}", Counter, 0, "Completed operations by `disk.io.direction`";
     DISK_OPERATION_TIME = "system.disk.operation_time", "s", Counter, -3, "Time spent in operations by `disk.io.direction`, summed over operations";
     DISK_MERGED = "system.disk.merged", "{operation}", Counter, 0, "Operations merged into others by `disk.io.direction`";
     DISK_IO_TIME = "system.disk.io_time", "s", Counter, -3, "Time a disk was busy";
-    DISK_WEIGHTED_IO_TIME = "system.disk.weighted_io_time", "s", Counter, -3, "Time a disk was busy, times operations in flight";
+    DISK_WEIGHTED_IO_TIME = "system.disk.weighted_io_time", "s", Counter, -3, "Time a disk was busy, weighted by operations in flight";
     DISK_PENDING = "system.disk.pending_operations", "{operation}", Gauge, 0, "Operations in flight";
-    DISK_ERRORS = "system.linux.disk.errors", "{error}", Counter, 0, "Commands that a SCSI or SATA disk (`system.device`) failed; asking what a disk cannot do counts too";
-    RAID_MISSING = "system.linux.raid.missing", "{disk}", Gauge, 0, "Disks that an array (`system.device`) lacks";
-    FS_ERRORS = "system.linux.filesystem.errors", "{error}", Counter, 0, "Errors that ext4 found on a device (`system.device`) since it was last repaired";
+    DISK_ERRORS = "system.linux.disk.errors", "{error}", Counter, 0, "Commands that failed on a SCSI or SATA disk (`system.device`), unsupported commands included";
+    RAID_MISSING = "system.linux.raid.missing", "{disk}", Gauge, 0, "Disks missing from an array (`system.device`)";
+    FS_ERRORS = "system.linux.filesystem.errors", "{error}", Counter, 0, "Errors that ext4 recorded on a device (`system.device`) since the last repair";
     FS_LIMIT = "system.filesystem.limit", "By", Gauge, 0, "Size of a filesystem";
     FS_USAGE = "system.filesystem.usage", "By", Gauge, 0, "Space by `system.filesystem.state`: used, free, reserved";
     FS_UTILIZATION = "system.filesystem.utilization", "1", Gauge, -3, "Share of a filesystem in use, as `df` shows it; without `system.filesystem.mountpoint` the highest of all writable ones";
@@ -114,62 +112,62 @@ registry! {
     NET_UP = "system.network.link.up", "1", Gauge, 0, "1 where an interface has a carrier";
     NET_CONNECTIONS = "system.network.connection.count", "{connection}", Gauge, 0, "Sockets by `network.transport` and `network.connection.state`";
     TCP_SEGMENTS = "system.network.tcp.segments", "{segment}", Counter, 0, "TCP segments by `network.io.direction`";
-    TCP_RETRANSMITS = "system.network.tcp.retransmits", "{segment}", Counter, 0, "TCP segments sent again";
+    TCP_RETRANSMITS = "system.network.tcp.retransmits", "{segment}", Counter, 0, "TCP segments retransmitted";
     TCP_OPENS = "system.network.tcp.opens", "{connection}", Counter, 0, "TCP connections opened by `network.tcp.side`: active, passive";
     TCP_LISTEN_OVERFLOWS = "system.network.tcp.listen_overflows", "{connection}", Counter, 0, "TCP connections lost to a full accept queue";
     UDP_DATAGRAMS = "system.network.udp.datagrams", "{datagram}", Counter, 0, "UDP datagrams by `network.io.direction`";
     UDP_ERRORS = "system.network.udp.errors", "{error}", Counter, 0, "UDP datagrams lost to full buffers, bad checksums or closed ports";
     TEMPERATURE = "hw.temperature", "Cel", Gauge, -3, "Temperature of a sensor (`hw.name`), or of the hottest";
-    TEMPERATURE_LIMIT = "hw.temperature.limit", "Cel", Gauge, -3, "Temperature that a sensor (`hw.name`) itself calls critical";
+    TEMPERATURE_LIMIT = "hw.temperature.limit", "Cel", Gauge, -3, "Critical temperature that a sensor (`hw.name`) reports";
     FAN_SPEED = "hw.fan.speed", "rpm", Gauge, 0, "Speed of a fan (`hw.name`)";
-    POWER = "hw.power", "W", Gauge, -6, "Power drawn at a sensor (`hw.name`)";
+    POWER = "hw.power", "W", Gauge, -6, "Power measured by a sensor (`hw.name`)";
     ENERGY = "hw.energy", "J", Counter, -6, "Energy used by a processor domain (`hw.name`)";
     BATTERY_CHARGE = "hw.battery.charge", "1", Gauge, -3, "Charge of a battery (`hw.name`)";
-    BATTERY_DISCHARGING = "hw.battery.discharging", "1", Gauge, 0, "1 while a battery (`hw.name`) is being drained";
+    BATTERY_DISCHARGING = "hw.battery.discharging", "1", Gauge, 0, "1 while a battery (`hw.name`) is discharging";
     GPU_UTILIZATION = "hw.gpu.utilization", "1", Gauge, -3, "Share of time a GPU (`hw.id`) was busy";
     GPU_MEMORY_LIMIT = "hw.gpu.memory.limit", "By", Gauge, 0, "Memory of a GPU (`hw.id`)";
     GPU_MEMORY_USAGE = "hw.gpu.memory.usage", "By", Gauge, 0, "Memory of a GPU (`hw.id`) in use";
     FILES_OPEN = "system.linux.file_handles.usage", "{file}", Gauge, 0, "Open file handles";
-    ENTROPY = "system.linux.entropy", "bit", Gauge, 0, "Entropy at the kernel's disposal";
+    ENTROPY = "system.linux.entropy", "bit", Gauge, 0, "Entropy available to the kernel";
     USERS = "system.user.count", "{user}", Gauge, 0, "Users logged in";
     UPTIME = "system.uptime", "s", Gauge, 0, "Time since the host booted";
-    CLOCK_SYNCHRONIZED = "system.clock.synchronized", "1", Gauge, 0, "1 while the kernel's clock is kept by a time source";
-    CLOCK_ERROR = "system.clock.error", "s", Gauge, -6, "Largest error of the kernel's clock, as the kernel estimates it";
-    PROCESS_IDENTITY = "sysmon.process.identity", "1", Gauge, 0, "Which process is in a place (`sysmon.rank`) among those that use most; the numbers stand for identities that travel beside the rows";
-    PROCESS_CPU = "process.cpu.utilization", "1", Gauge, -3, "Processor time of the process in a place, of one processor";
-    PROCESS_MEMORY = "process.memory.usage", "By", Gauge, 0, "Resident memory of the process in a place";
-    PROCESS_DISK_RATE = "process.disk.rate", "By/s", Gauge, 0, "Bytes a second by `disk.io.direction` of the process in a place";
-    PROCESS_THREADS = "process.thread.count", "{thread}", Gauge, 0, "Threads of the process in a place";
+    CLOCK_SYNCHRONIZED = "system.clock.synchronized", "1", Gauge, 0, "1 while the kernel's clock is synchronised with a time source";
+    CLOCK_ERROR = "system.clock.error", "s", Gauge, -6, "Maximum error of the kernel's clock (the kernel's estimate)";
+    PROCESS_IDENTITY = "sysmon.process.identity", "1", Gauge, 0, "Identity of the process at a rank (`sysmon.rank`) among the busiest; identities are sent with the rows";
+    PROCESS_CPU = "process.cpu.utilization", "1", Gauge, -3, "Processor time of the process at a rank, as a share of one processor";
+    PROCESS_MEMORY = "process.memory.usage", "By", Gauge, 0, "Resident memory of the process at a rank";
+    PROCESS_DISK_RATE = "process.disk.rate", "By/s", Gauge, 0, "Bytes per second by `disk.io.direction` of the process at a rank";
+    PROCESS_THREADS = "process.thread.count", "{thread}", Gauge, 0, "Threads of the process at a rank";
     CONTAINER_CPU_TIME = "container.cpu.time", "s", Counter, -6, "Processor time used by a container (`container.name`)";
-    CONTAINER_CPU_THROTTLED = "container.cpu.throttled.time", "s", Counter, -6, "Time a container was held back by its limit";
+    CONTAINER_CPU_THROTTLED = "container.cpu.throttled.time", "s", Counter, -6, "Time a container was throttled by its CPU limit";
     CONTAINER_MEMORY_USAGE = "container.memory.usage", "By", Gauge, 0, "Memory of a container";
     CONTAINER_DISK_IO = "container.disk.io", "By", Counter, 0, "Bytes by `disk.io.direction` of a container";
     CONTAINER_PIDS = "container.process.count", "{process}", Gauge, 0, "Processes of a container";
-    CONTAINER_OOM_KILLS = "container.oom_kills", "{process}", Counter, 0, "Processes of a container killed for want of memory";
-    UNITS_FAILED = "systemd.unit.failed", "{unit}", Gauge, 0, "systemd units that failed (`systemd.unit.name`), or how many";
-    UNITS_RESTARTING = "systemd.unit.restarting", "{unit}", Gauge, 0, "systemd units that ended and wait to be started again (`systemd.unit.name`), or how many";
-    AGENT_SAMPLE_TIME = "sysmon.agent.sample.time", "s", Gauge, -6, "Time the agent took to read its last sample";
-    AGENT_ROWS_DROPPED = "sysmon.agent.rows.dropped", "{row}", Counter, 0, "Rows the agent had to drop because its spool was full";
-    AGENT_SPOOL_ERRORS = "sysmon.agent.spool.errors", "{error}", Counter, 0, "Times the agent could not write to its spool on disk, so that rows waited in memory";
-    AGENT_READ_ERRORS = "sysmon.agent.read.errors", "{error}", Counter, 0, "Things the agent could not read or understand";
-    HUB_INGEST_ROWS = "sysmon.hub.ingest.rows", "{row}", Counter, 0, "Rows of hosts that the hub took in";
+    CONTAINER_OOM_KILLS = "container.oom_kills", "{process}", Counter, 0, "Processes of a container killed because memory ran out";
+    UNITS_FAILED = "systemd.unit.failed", "{unit}", Gauge, 0, "Failed systemd units: one (`systemd.unit.name`), or their number";
+    UNITS_RESTARTING = "systemd.unit.restarting", "{unit}", Gauge, 0, "systemd units waiting for an automatic restart: one (`systemd.unit.name`), or their number";
+    AGENT_SAMPLE_TIME = "sysmon.agent.sample.time", "s", Gauge, -6, "Time the agent needed for its last sample";
+    AGENT_ROWS_DROPPED = "sysmon.agent.rows.dropped", "{row}", Counter, 0, "Rows the agent dropped because its spool was full";
+    AGENT_SPOOL_ERRORS = "sysmon.agent.spool.errors", "{error}", Counter, 0, "Failed writes to the agent's spool on disk; the rows stayed in memory";
+    AGENT_READ_ERRORS = "sysmon.agent.read.errors", "{error}", Counter, 0, "Sources that the agent failed to read or parse";
+    HUB_INGEST_ROWS = "sysmon.hub.ingest.rows", "{row}", Counter, 0, "Rows ingested by the hub";
     HUB_INGEST_VALUES = "sysmon.hub.ingest.values", "{value}", Counter, 0, "Values in those rows";
-    HUB_COMMIT_TIME = "sysmon.hub.commit.time", "s", Gauge, -6, "Time the hub's last commit to its history took";
-    HUB_RING_USAGE = "sysmon.hub.ring.usage", "By", Gauge, 0, "Memory the rings of all hosts take";
-    HUB_RING_UNSEALED = "sysmon.hub.ring.unsealed", "By", Gauge, 0, "Of that, memory of rows that are not compressed yet";
+    HUB_COMMIT_TIME = "sysmon.hub.commit.time", "s", Gauge, -6, "Duration of the hub's last commit to its history";
+    HUB_RING_USAGE = "sysmon.hub.ring.usage", "By", Gauge, 0, "Memory used by the rows of all hosts";
+    HUB_RING_UNSEALED = "sysmon.hub.ring.unsealed", "By", Gauge, 0, "Part of it used by rows that are not compressed yet";
     HUB_HISTORY_USAGE = "sysmon.hub.history.usage", "By", Gauge, 0, "Size of the hub's history on disk";
-    HUB_SUBSCRIBERS = "sysmon.hub.subscriber.count", "{subscription}", Gauge, 0, "Subscriptions open";
-    HUB_AGENTS = "sysmon.hub.agent.count", "{agent}", Gauge, 0, "Agents connected";
-    HUB_REFUSED = "sysmon.hub.refused", "{refusal}", Counter, 0, "Connections, streams and requests that the hub refused";
-    HUB_LAG = "sysmon.hub.lag", "s", Gauge, -3, "Age of the newest row of the live host that is furthest behind";
+    HUB_SUBSCRIBERS = "sysmon.hub.subscriber.count", "{subscription}", Gauge, 0, "Open subscriptions";
+    HUB_AGENTS = "sysmon.hub.agent.count", "{agent}", Gauge, 0, "Connected agents";
+    HUB_REFUSED = "sysmon.hub.refused", "{refusal}", Counter, 0, "Connections, streams and requests refused by the hub";
+    HUB_LAG = "sysmon.hub.lag", "s", Gauge, -3, "Age of the newest row of the live host with the greatest delay";
     HUB_CPU_TIME = "sysmon.hub.cpu.time", "s", Counter, -6, "Processor time the hub used";
     HUB_MEMORY_USAGE = "sysmon.hub.memory.usage", "By", Gauge, 0, "Resident memory of the hub";
 }
 
-/// A short name for the series people ask for most.
+/// A short name for a frequently used series.
 #[derive(Clone, Copy, Debug)]
 pub struct Alias {
-    /// What people type: `net.rx`.
+    /// The short name: `net.rx`.
     pub alias: &'static str,
     /// The metric it stands for.
     pub metric: Metric,
@@ -180,103 +178,36 @@ pub struct Alias {
 /// How many of [`ALIASES`], from the first, make up a host's line in the fleet.
 pub const SUMMARY: usize = 9;
 
-/// Every alias; the first [`SUMMARY`] are what the fleet shows of a host.
-pub const ALIASES: &[Alias] = &[
-    Alias {
-        alias: "cpu",
-        metric: CPU_UTILIZATION,
-        attributes: &[],
-    },
-    Alias {
-        alias: "mem",
-        metric: MEMORY_UTILIZATION,
-        attributes: &[],
-    },
-    Alias {
-        alias: "load1",
-        metric: LOAD_1M,
-        attributes: &[],
-    },
-    Alias {
-        alias: "net.rx",
-        metric: NET_IO,
-        attributes: &[("network.io.direction", "receive")],
-    },
-    Alias {
-        alias: "net.tx",
-        metric: NET_IO,
-        attributes: &[("network.io.direction", "transmit")],
-    },
-    Alias {
-        alias: "disk.read",
-        metric: DISK_IO,
-        attributes: &[("disk.io.direction", "read")],
-    },
-    Alias {
-        alias: "disk.write",
-        metric: DISK_IO,
-        attributes: &[("disk.io.direction", "write")],
-    },
-    Alias {
-        alias: "fs.worst",
-        metric: FS_UTILIZATION,
-        attributes: &[],
-    },
-    Alias {
-        alias: "temp.max",
-        metric: TEMPERATURE,
-        attributes: &[],
-    },
-    Alias {
-        alias: "load5",
-        metric: LOAD_5M,
-        attributes: &[],
-    },
-    Alias {
-        alias: "load15",
-        metric: LOAD_15M,
-        attributes: &[],
-    },
-    Alias {
-        alias: "swap",
-        metric: PAGING_UTILIZATION,
-        attributes: &[],
-    },
-    Alias {
-        alias: "procs",
-        metric: PROCESS_COUNT,
-        attributes: &[],
-    },
-    Alias {
-        alias: "uptime",
-        metric: UPTIME,
-        attributes: &[],
-    },
-    Alias {
-        alias: "psi.cpu",
-        metric: PRESSURE_TIME,
-        attributes: &[
-            ("linux.pressure.resource", "cpu"),
-            ("linux.pressure.scope", "some"),
-        ],
-    },
-    Alias {
-        alias: "psi.mem",
-        metric: PRESSURE_TIME,
-        attributes: &[
-            ("linux.pressure.resource", "memory"),
-            ("linux.pressure.scope", "some"),
-        ],
-    },
-    Alias {
-        alias: "psi.io",
-        metric: PRESSURE_TIME,
-        attributes: &[
-            ("linux.pressure.resource", "io"),
-            ("linux.pressure.scope", "some"),
-        ],
-    },
-];
+macro_rules! aliases {
+    ($($alias:literal = $metric:ident $({ $($name:literal: $value:literal),* })?;)*) => {
+        /// Every alias; the first [`SUMMARY`] are what the fleet shows of a host.
+        pub const ALIASES: &[Alias] = &[$(Alias {
+            alias: $alias,
+            metric: $metric,
+            attributes: &[$($(($name, $value)),*)?],
+        }),*];
+    };
+}
+
+aliases! {
+    "cpu" = CPU_UTILIZATION;
+    "mem" = MEMORY_UTILIZATION;
+    "load1" = LOAD_1M;
+    "net.rx" = NET_IO { "network.io.direction": "receive" };
+    "net.tx" = NET_IO { "network.io.direction": "transmit" };
+    "disk.read" = DISK_IO { "disk.io.direction": "read" };
+    "disk.write" = DISK_IO { "disk.io.direction": "write" };
+    "fs.worst" = FS_UTILIZATION;
+    "temp.max" = TEMPERATURE;
+    "load5" = LOAD_5M;
+    "load15" = LOAD_15M;
+    "swap" = PAGING_UTILIZATION;
+    "procs" = PROCESS_COUNT;
+    "uptime" = UPTIME;
+    "psi.cpu" = PRESSURE_TIME { "linux.pressure.resource": "cpu", "linux.pressure.scope": "some" };
+    "psi.mem" = PRESSURE_TIME { "linux.pressure.resource": "memory", "linux.pressure.scope": "some" };
+    "psi.io" = PRESSURE_TIME { "linux.pressure.resource": "io", "linux.pressure.scope": "some" };
+}
 
 impl Alias {
     /// Whether `key` is the series this alias stands for.

@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn identities_that_differ_have_other_numbers_and_equal_ones_the_same() {
+    fn equal_identities_have_equal_ids_and_different_ones_differ() {
         let identity = |pid, command: &str| ProcessIdentity {
             pid,
             start: UnixMs(5),

@@ -5,7 +5,6 @@ use std::collections::VecDeque;
 use sysmon_wire::message::Spark;
 use sysmon_wire::{ABSENT, UnixMs};
 
-/// Time that a point of history stands for.
 pub const STEP_MS: i64 = 10_000;
 
 /// Points of one value: six hours.
@@ -14,15 +13,12 @@ pub const POINTS_MAX: usize = 2_160;
 /// Means of one value over steps of time; the newest step is incomplete.
 #[derive(Clone, Debug, Default)]
 pub(super) struct History {
-    /// Number of the first step since 1970.
     first: i64,
     /// Means, NaN where unknown. Single precision is more than a chart shows.
     steps: VecDeque<f32>,
-    /// Sum and count of the newest step.
     filling: (f64, u32),
 }
 
-/// Number of the step that `time` is in.
 pub(super) fn step(time: UnixMs) -> i64 {
     time.0.div_euclid(STEP_MS)
 }
@@ -89,7 +85,6 @@ impl History {
         self.steps.get_mut(usize::try_from(step - self.first).ok()?)
     }
 
-    /// Mean of the known steps from `from` to before `to`.
     pub(super) fn mean(&self, from: i64, to: i64) -> Option<f64> {
         let known = (from..to).filter_map(|step| {
             let at = usize::try_from(step - self.first).ok()?;

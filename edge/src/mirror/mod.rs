@@ -15,10 +15,8 @@ pub use history::{POINTS_MAX, STEP_MS};
 use view::SCHEMA;
 pub use view::{AlertView, AlertsView, FleetView, HostView, SeriesView, SparksView, Value};
 
-/// Hosts of one edge.
 const HOSTS_MAX: usize = 1_000;
 
-/// Alerts of one host.
 const ALERTS_MAX: usize = 32;
 
 /// A hub that has sent nothing for this long counts as disconnected, even if its connection is open.
@@ -40,11 +38,9 @@ struct Host {
     acknowledged: Vec<Acknowledged>,
     /// By the place of the metric in [`ALIASES`].
     history: Vec<History>,
-    /// Time of the newest live value in the history.
     recorded: UnixMs,
 }
 
-/// An acknowledged alert: which, and since when.
 #[derive(Clone, Debug)]
 struct Acknowledged {
     rule: Label,
@@ -52,11 +48,9 @@ struct Acknowledged {
     at: UnixMs,
 }
 
-/// The fleet as the hub sends it.
 #[derive(Debug, Default)]
 pub struct Mirror {
     hosts: BTreeMap<Label, Host>,
-    /// Hosts by their index in the current stream.
     indices: HashMap<u32, Label>,
     stream: Stream,
     /// The hub's clock when it last sent an update.
@@ -70,15 +64,12 @@ pub struct Mirror {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stream(u64);
 
-/// The hub has begun a newer stream.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("superseded by a newer stream of the hub")]
 pub struct Superseded;
 
-/// Why a view does not exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotFound {
-    /// Unknown, or not shared.
     #[error("no such host")]
     Host,
     /// The mirror has only the summary metrics.
@@ -86,7 +77,6 @@ pub enum NotFound {
         "unknown metric; one of cpu, mem, load1, net.rx, net.tx, disk.read, disk.write, fs.worst, temp.max"
     )]
     Metric,
-    /// An empty range or a step of no length.
     #[error("invalid range; from has to be before to, and step at least 1 (ms)")]
     Range,
 }
@@ -109,9 +99,6 @@ impl Mirror {
     }
 
     /// The stream has named every shared host: hosts that it did not name are removed.
-    ///
-    /// # Errors
-    /// A newer stream has begun.
     pub fn complete(&mut self, stream: Stream) -> Result<(), Superseded> {
         self.check(stream)?;
         let shared: HashSet<_> = self.indices.values().collect();
@@ -120,10 +107,6 @@ impl Mirror {
         Ok(())
     }
 
-    /// Applies an update that arrives at `now` by the edge's clock.
-    ///
-    /// # Errors
-    /// A newer stream has begun.
     pub fn apply(
         &mut self,
         stream: Stream,
@@ -157,10 +140,6 @@ impl Mirror {
         Ok(())
     }
 
-    /// Replaces which alerts are acknowledged.
-    ///
-    /// # Errors
-    /// A newer stream has begun.
     pub fn set_acknowledged(
         &mut self,
         stream: Stream,
@@ -203,7 +182,6 @@ impl Mirror {
         self.as_of
     }
 
-    /// Rises with every change.
     pub fn generation(&self) -> u64 {
         self.generation
     }
@@ -219,10 +197,6 @@ impl Mirror {
         })
     }
 
-    /// The state of one host.
-    ///
-    /// # Errors
-    /// There is no such host.
     pub fn state(&self, name: &str) -> Result<HostState, NotFound> {
         Ok(self.find(name)?.1.state)
     }
@@ -238,7 +212,6 @@ impl Mirror {
         found.ok_or(NotFound::Host)
     }
 
-    /// Metrics that any host has a history of.
     pub fn metrics(&self) -> Vec<&'static str> {
         let is_known = |place: usize| {
             let mut histories = self.hosts.values().map(|host| host.history.get(place));
@@ -249,7 +222,6 @@ impl Mirror {
         known.map(|(_, alias)| alias.alias).collect()
     }
 
-    /// The whole fleet.
     pub fn fleet<'a>(&'a self, title: &'a str, now: UnixMs) -> FleetView<'a> {
         let hosts = self.hosts.iter().map(|(name, host)| host.view(name));
         FleetView {
@@ -263,16 +235,11 @@ impl Mirror {
         }
     }
 
-    /// One host.
-    ///
-    /// # Errors
-    /// There is no such host.
     pub fn host(&self, name: &str) -> Result<HostView<'_>, NotFound> {
         let (name, host) = self.find(name)?;
         Ok(host.view(name))
     }
 
-    /// The firing alerts of all hosts.
     pub fn alerts(&self) -> AlertsView<'_> {
         let alerts = self.hosts.iter().flat_map(|(name, host)| {
             host.alerts.iter().map(move |alert| AlertView {
@@ -288,9 +255,6 @@ impl Mirror {
     }
 
     /// One metric of a host over time, in steps of `step_ms`, or longer ones if that would be too many.
-    ///
-    /// # Errors
-    /// There is no such host or metric, or the range is empty.
     pub fn series(
         &self,
         name: &str,
@@ -326,10 +290,6 @@ impl Mirror {
         })
     }
 
-    /// The last quarter of an hour of one metric of all hosts.
-    ///
-    /// # Errors
-    /// There is no such metric.
     pub fn sparks(&self, metric: &str) -> Result<SparksView<'_>, NotFound> {
         let (place, alias) = Self::metric(metric)?;
         let each = SPARK_STEP_MS / STEP_MS;

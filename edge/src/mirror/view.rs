@@ -7,25 +7,20 @@ use sysmon_wire::message::{HostState, Severity};
 use sysmon_wire::metrics::unscale;
 use sysmon_wire::{Label, UnixMs};
 
-/// Version of the JSON's fields.
 pub(super) const SCHEMA: u32 = 1;
 
-/// The whole fleet at one moment.
 #[derive(Debug, Serialize)]
 pub struct FleetView<'a> {
     /// The hub's clock when it last sent something; 0 if it never did.
     pub as_of_ms: UnixMs,
     pub hosts: Vec<HostView<'a>>,
-    /// Whether the hub is connected and sends.
     pub live: bool,
-    /// Metrics that any host has.
     pub metrics: Vec<&'static str>,
     pub now_ms: UnixMs,
     pub(super) schema: u32,
     pub title: &'a str,
 }
 
-/// One host at one moment.
 #[derive(Debug, Serialize)]
 pub struct HostView<'a> {
     pub alerts: Vec<AlertView<'a>>,
@@ -37,10 +32,8 @@ pub struct HostView<'a> {
     pub state: HostState,
 }
 
-/// A firing alert.
 #[derive(Debug, Serialize)]
 pub struct AlertView<'a> {
-    /// Since when somebody has acknowledged it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub acknowledged_ms: Option<UnixMs>,
     /// Its host, unless the alert stands within one.
@@ -49,14 +42,12 @@ pub struct AlertView<'a> {
     pub rule: &'a Label,
     #[serde(serialize_with = "severity")]
     pub severity: Severity,
-    /// Since when it fires.
     pub since_ms: UnixMs,
     /// What the rule says about it, where the hub shares that.
     #[serde(skip_serializing_if = "is_empty")]
     pub summary: &'a Label,
 }
 
-/// The firing alerts of all hosts.
 #[derive(Debug, Serialize)]
 pub struct AlertsView<'a> {
     pub alerts: Vec<AlertView<'a>>,
@@ -64,23 +55,18 @@ pub struct AlertsView<'a> {
     pub(super) schema: u32,
 }
 
-/// One metric of one host over time.
 #[derive(Debug, Serialize)]
 pub struct SeriesView<'a> {
     pub host: &'a Label,
     pub metric: &'static str,
-    /// Start and mean of each step.
     pub points: Vec<(UnixMs, Option<Value>)>,
     pub(super) schema: u32,
     pub step_ms: i64,
 }
 
-/// The last quarter of an hour of one metric of all hosts.
 #[derive(Debug, Serialize)]
 pub struct SparksView<'a> {
-    /// Start of the last step.
     pub end_ms: UnixMs,
-    /// Means of the steps, by host.
     pub hosts: BTreeMap<&'a Label, Vec<Option<Value>>>,
     pub metric: &'static str,
     pub(super) schema: u32,

@@ -6,21 +6,17 @@ use axum::response::{IntoResponse, Response};
 use super::logins::Logins;
 use super::response::problem;
 
-/// Who may see the page.
 #[derive(Debug, Default)]
 pub enum Access {
     #[default]
     Anyone,
-    /// Users of HTTP basic authentication.
     Logins(Logins),
-    /// Users that a trusted proxy names in this header.
     Proxy(HeaderName),
     /// Requests for a loopback address: a page of another site that is open in a local browser cannot send those.
     Loopback,
 }
 
 impl Access {
-    /// Whether the page is for some users only.
     pub(super) fn is_private(&self) -> bool {
         !matches!(self, Self::Anyone)
     }

@@ -13,7 +13,6 @@ use super::App;
 use super::response::{content, encoded_json, json, problem};
 use crate::mirror::NotFound;
 
-/// Range of a series that is asked for without `from`.
 const DEFAULT_RANGE_MS: i64 = 3_600_000;
 
 impl IntoResponse for NotFound {

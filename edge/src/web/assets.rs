@@ -12,7 +12,6 @@ use super::{App, response};
 const JS: &str = "text/javascript; charset=utf-8";
 const CSS: &str = "text/css; charset=utf-8";
 
-/// Stem, extension, content type and content.
 type File = (&'static str, &'static str, &'static str, &'static str);
 
 const FILES: [File; 5] = [
@@ -53,7 +52,6 @@ struct Asset {
 }
 
 impl Assets {
-    /// Hashes and compresses every asset.
     pub fn new() -> Self {
         let asset = |&(stem, extension, content_type, content): &File| {
             let hash = sysmon_wire::fnv1a(content.as_bytes());
@@ -70,7 +68,6 @@ impl Assets {
         Self(FILES.iter().map(asset).collect())
     }
 
-    /// The path that an asset is served under.
     pub(super) fn path(&self, stem: &str, extension: &str) -> String {
         let found = self
             .0

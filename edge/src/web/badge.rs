@@ -42,7 +42,6 @@ fn colour(is_good: bool) -> &'static str {
     if is_good { GOOD } else { BAD }
 }
 
-/// Number of live hosts.
 pub(super) async fn fleet(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
     let mirror = app.mirror();
     if !mirror.is_live(app.clock.now()) {
@@ -55,7 +54,6 @@ pub(super) async fn fleet(State(app): State<Arc<App>>, headers: HeaderMap) -> Re
     badge(&headers, "hosts", &value, colour(live == all))
 }
 
-/// State of one host.
 pub(super) async fn host(
     State(app): State<Arc<App>>,
     Path(name): Path<String>,

@@ -4,7 +4,6 @@ use std::fmt::Write as _;
 
 use maud::{Markup, html};
 
-/// Width and height of a sparkline, and of a chart.
 const SPARK_SIZE: (f64, f64) = (120.0, 24.0);
 const CHART_SIZE: (f64, f64) = (600.0, 120.0);
 
@@ -34,12 +33,10 @@ fn view_box((width, height): (f64, f64)) -> String {
     format!("0 0 {width} {height}")
 }
 
-/// The largest known value.
 pub(super) fn largest(values: &[Option<f64>]) -> Option<f64> {
     values.iter().flatten().copied().reduce(f64::max)
 }
 
-/// A sparkline of values from 0 to 1.
 pub(super) fn spark(values: &[Option<f64>]) -> Markup {
     html! {
         svg.spark aria-hidden="true" viewBox=(view_box(SPARK_SIZE)) preserveAspectRatio="none" {

@@ -33,7 +33,6 @@ const HEADERS: [(&str, &str); 9] = [
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// The address of the connection's other end, maybe a proxy.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Peer(pub(super) IpAddr);
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,13 +15,11 @@ const REQUESTS_BURST: f64 = 200.0;
 /// Connections of one address: a browser opens six, and a household shares an address.
 const CONNECTIONS_MAX: u32 = 64;
 
-/// Live viewers behind one address.
 const VIEWERS_MAX: u32 = 32;
 
 /// Addresses with an entry of their own; beyond, all new ones share one.
 const ADDRESSES_MAX: usize = 20_000;
 
-/// How often idle entries are removed while the table is full.
 const PRUNE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// An IPv4 address, or the IPv6 /64 that a provider assigns to one customer.
@@ -28,7 +27,6 @@ const PRUNE_INTERVAL: Duration = Duration::from_secs(1);
 enum Network {
     V4(u32),
     V6(u64),
-    /// All addresses that came when the table was full.
     Shared,
 }
 
@@ -41,7 +39,6 @@ impl Network {
     }
 }
 
-/// What a [`Permit`] is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Connection,
@@ -68,7 +65,6 @@ impl Usage {
     }
 }
 
-/// What each client address uses.
 #[derive(Debug, Default)]
 pub(super) struct Clients {
     usage: HashMap<Network, Usage>,
@@ -108,7 +104,6 @@ impl Clients {
         self.prune_at = (self.usage.len() * 2).clamp(64, ADDRESSES_MAX);
     }
 
-    /// Counts a request; false if the address has sent too many.
     pub(super) fn allow_request(&mut self, address: IpAddr, now: Instant) -> bool {
         self.usage(address, now).1.requests.try_take(now)
     }
@@ -143,7 +138,6 @@ pub(super) struct Permit {
 }
 
 impl Permit {
-    /// None if the address has as many as it may.
     pub(super) fn acquire(
         clients: &Arc<Mutex<Clients>>,
         address: IpAddr,
@@ -162,6 +156,30 @@ impl Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         lock(&self.clients).release(self.network, self.kind);
+    }
+}
+
+/// A connection or viewer, counted until it is dropped.
+pub(super) struct Counted {
+    count: Arc<AtomicU64>,
+    _permit: Option<Permit>,
+}
+
+impl Counted {
+    /// None if there are `max` already.
+    pub(super) fn new(count: &Arc<AtomicU64>, max: u64, permit: Option<Permit>) -> Option<Self> {
+        let before = count.fetch_add(1, Ordering::Relaxed);
+        let counted = Self {
+            count: Arc::clone(count),
+            _permit: permit,
+        };
+        (before < max).then_some(counted)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.count.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::Extension;
@@ -23,10 +22,9 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::guard::Client;
-use super::limits::{Kind, Permit};
+use super::limits::{Counted, Kind, Permit};
 use super::{App, Update, response};
 
-/// Live viewers of all addresses.
 const VIEWERS_MAX: u64 = 20_000;
 
 /// Frames a viewer may send between two updates; the protocol needs none but an occasional ping.
@@ -38,44 +36,19 @@ const RECEIVED_FRAME_BYTES_MAX: usize = 125;
 /// Payload of a frame that is sent, and so the size of a viewer's write buffer.
 const SENT_FRAME_BYTES: usize = 4096;
 
-/// A viewer sends next to nothing, so its read buffer is small.
 const READ_BUFFER_BYTES: usize = 256;
 
-/// Time for the closing handshake.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 type Socket = WebSocketStream<TokioIo<Upgraded>>;
 
-/// A live viewer, counted until it is dropped.
-struct Viewer {
-    count: Arc<AtomicU64>,
-    _permit: Option<Permit>,
-}
-
-impl Viewer {
-    fn new(app: &App, client: Client) -> Result<Self, StatusCode> {
-        let acquire = |ip| Permit::acquire(&app.clients, ip, Kind::Viewer, app.clock.instant());
-        let permit = match client.0 {
-            Some(ip) => Some(acquire(ip).ok_or(StatusCode::TOO_MANY_REQUESTS)?),
-            None => None,
-        };
-        let before = app.viewers.fetch_add(1, Ordering::Relaxed);
-        let viewer = Self {
-            count: Arc::clone(&app.viewers),
-            _permit: permit,
-        };
-        if before < VIEWERS_MAX {
-            Ok(viewer)
-        } else {
-            Err(StatusCode::SERVICE_UNAVAILABLE)
-        }
-    }
-}
-
-impl Drop for Viewer {
-    fn drop(&mut self) {
-        self.count.fetch_sub(1, Ordering::Relaxed);
-    }
+fn viewer(app: &App, client: Client) -> Result<Counted, StatusCode> {
+    let acquire = |ip| Permit::acquire(&app.clients, ip, Kind::Viewer, app.clock.instant());
+    let permit = match client.0 {
+        Some(ip) => Some(acquire(ip).ok_or(StatusCode::TOO_MANY_REQUESTS)?),
+        None => None,
+    };
+    Counted::new(&app.viewers, VIEWERS_MAX, permit).ok_or(StatusCode::SERVICE_UNAVAILABLE)
 }
 
 /// Whether another site's page opens the socket: browsers send the user's credentials along, so on a private page it
@@ -89,7 +62,6 @@ fn is_cross_origin(app: &App, headers: &HeaderMap) -> bool {
     app.access.is_private() && host != text(header::HOST)
 }
 
-/// Whether a header with a comma-separated list has `word`.
 fn lists(headers: &HeaderMap, name: HeaderName, word: &str) -> bool {
     let values = headers.get_all(name).iter();
     let mut words = values
@@ -131,7 +103,7 @@ pub(super) async fn socket(
     if is_cross_origin(&app, request.headers()) {
         return response::problem(StatusCode::FORBIDDEN, "cross-origin requests are refused");
     }
-    let viewer = match Viewer::new(&app, client) {
+    let viewer = match viewer(&app, client) {
         Ok(viewer) => viewer,
         Err(status) => return response::problem(status, "too many live viewers"),
     };
@@ -236,7 +208,7 @@ pub(super) async fn events(
     State(app): State<Arc<App>>,
     Extension(client): Extension<Client>,
 ) -> Response {
-    match Viewer::new(&app, client) {
+    match viewer(&app, client) {
         Ok(viewer) => {
             let kind = (header::CONTENT_TYPE, "text/event-stream");
             ([kind], Body::from_stream(event_stream(&app, viewer))).into_response()
@@ -247,7 +219,7 @@ pub(super) async fn events(
 
 fn event_stream(
     app: &App,
-    viewer: Viewer,
+    viewer: Counted,
 ) -> impl Stream<Item = Result<Bytes, Infallible>> + use<> {
     let mut updates = app.updates.subscribe();
     updates.mark_changed();

@@ -14,17 +14,14 @@ const LOGINS_MAX: usize = 1_000;
 #[derive(Debug)]
 pub struct Logins(Vec<digest::Digest>);
 
-/// Why the file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum LoginError {
     #[error("{0}")]
     Io(#[from] io::Error),
-    /// It contains passwords, but others can read it.
     #[error("other users can read it; run chmod 600")]
     Open,
     #[error("line {0} is not NAME:PASSWORD")]
     Line(usize),
-    /// It contains none, or too many.
     #[error("{0} logins; expected 1 to {LOGINS_MAX}")]
     Count(usize),
 }
@@ -34,10 +31,6 @@ fn digest(login: &[u8]) -> digest::Digest {
 }
 
 impl Logins {
-    /// Reads a file that only its owner may read.
-    ///
-    /// # Errors
-    /// The file cannot be read, others can read it, or a line is malformed.
     pub fn read(path: &Path) -> Result<Self, LoginError> {
         #[cfg(unix)]
         if std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(path)?) & 0o077 != 0 {
@@ -62,7 +55,6 @@ impl Logins {
         Ok(Self(logins))
     }
 
-    /// Whether the `Authorization` header has one of them.
     pub(super) fn allow(&self, headers: &HeaderMap) -> bool {
         let sent = headers
             .get(header::AUTHORIZATION)

@@ -41,23 +41,17 @@ pub use logins::{LoginError, Logins};
 pub use server::{Listener, serve};
 pub use tls::{AcmeOptions, Tls, TlsError};
 
-/// Time for a request, live updates aside.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How often live viewers get an update.
 const UPDATE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The fleet, encoded once for all viewers.
 #[derive(Clone, Debug)]
 struct Update {
-    /// Identifies this state of the fleet in an `ETag`.
     tag: u64,
     json: Bytes,
-    /// `json` as the frames of one WebSocket message.
     frames: Arc<[Message]>,
-    /// `json` as a server-sent event.
     event: Bytes,
-    /// `json` compressed, made on the first request for it.
     gzipped: Arc<OnceLock<Bytes>>,
 }
 
@@ -80,7 +74,6 @@ impl Update {
     }
 }
 
-/// How the page is shown, and to whom.
 #[derive(Debug, Default)]
 pub struct Options {
     pub title: String,
@@ -89,7 +82,6 @@ pub struct Options {
     pub access: Access,
 }
 
-/// State that all requests share.
 #[derive(Debug)]
 pub struct App {
     title: String,
@@ -106,7 +98,6 @@ pub struct App {
 }
 
 impl App {
-    /// An app whose mirror is empty.
     pub fn new(options: Options, clock: Clock) -> Self {
         let app = Self {
             title: options.title,
@@ -125,7 +116,6 @@ impl App {
         app
     }
 
-    /// The clock that requests are timed by.
     pub fn clock(&self) -> &Clock {
         &self.clock
     }
@@ -157,7 +147,6 @@ impl App {
         self.updates.send_replace(Update::new(tag, json));
     }
 
-    /// Publishes once a second until it is dropped.
     pub async fn publish_forever(&self) {
         let mut timer = tokio::time::interval(UPDATE_INTERVAL);
         timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

@@ -15,11 +15,9 @@ use crate::mirror::{AlertView, HostView, Mirror, SeriesView, Value};
 
 const HTML: &str = "text/html; charset=utf-8";
 
-/// Range and step of the charts of a page without a script.
 const CHART_RANGE_MS: i64 = 3_600_000;
 const CHART_STEP_MS: i64 = 60_000;
 
-/// Time ranges that the script offers, in ms.
 const RANGES: [(&str, u32); 4] = [
     ("15 min", 900_000),
     ("1 h", 3_600_000),
@@ -27,7 +25,6 @@ const RANGES: [(&str, u32); 4] = [
     ("6 h", 21_600_000),
 ];
 
-/// Which assets a page needs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind<'a> {
     Fleet,
@@ -118,7 +115,6 @@ fn value(host: &HostView<'_>, metric: &str) -> Option<f64> {
     value.map(|Value(value)| value)
 }
 
-/// A value, with a bar if it is a share.
 fn cell_content(metric: &str, value: Option<f64>) -> Markup {
     let width = value.unwrap_or(0.0).clamp(0.0, 1.0) * 100.0;
     html! {
@@ -199,7 +195,6 @@ pub(super) async fn fleet(State(app): State<Arc<App>>, headers: HeaderMap) -> Re
     response::content(&headers, HTML, page)
 }
 
-/// A chart of the last hour.
 fn figure(series: &SeriesView<'_>) -> Markup {
     let points = known(series.points.iter().map(|(_, value)| *value));
     let metric = series.metric;

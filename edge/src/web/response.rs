@@ -48,7 +48,6 @@ fn has_current(headers: &HeaderMap, tag: &str) -> bool {
     known.any(|one| one == "*" || one.trim_start_matches("W/") == tag.trim_start_matches("W/"))
 }
 
-/// The body with an `ETag`, or 304 without a body if the client has it.
 pub(super) fn tagged(
     headers: &HeaderMap,
     tag: u64,
@@ -71,7 +70,6 @@ pub(super) fn tagged(
     response
 }
 
-/// A body tagged by its hash.
 pub(super) fn content(headers: &HeaderMap, content_type: &'static str, body: String) -> Response {
     let tag = fnv1a(body.as_bytes());
     tagged(headers, tag, content_type, || body.into_response())
@@ -81,7 +79,6 @@ pub(super) fn json(headers: &HeaderMap, view: &impl Serialize) -> Response {
     content(headers, JSON, to_json(view))
 }
 
-/// JSON that is already encoded, plain and compressed.
 pub(super) fn encoded_json(
     headers: &HeaderMap,
     tag: u64,
@@ -97,7 +94,6 @@ pub(super) fn encoded_json(
     })
 }
 
-/// A body that [`gzip`] compressed.
 pub(super) fn compressed(bytes: Bytes) -> Response {
     let mut response = Body::from(bytes).into_response();
     let headers = response.headers_mut();
@@ -106,7 +102,6 @@ pub(super) fn compressed(bytes: Bytes) -> Response {
     response
 }
 
-/// An error as `{"error": "…"}`.
 pub(super) fn problem(status: StatusCode, why: &str) -> Response {
     let content_type: (HeaderName, &str) = (header::CONTENT_TYPE, JSON);
     let body = json!({ "error": why }).to_string();

@@ -4,7 +4,6 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -20,7 +19,7 @@ use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt;
 
 use super::guard::Peer;
-use super::limits::{Kind, Permit};
+use super::limits::{Counted, Kind, Permit};
 use super::tls::Tls;
 use super::{App, router};
 
@@ -40,22 +39,17 @@ const SEND_BYTES_MAX: usize = 64 * 1024;
 /// The system's send buffer for a slow client.
 const SEND_BUFFER_BYTES: u32 = 128 * 1024;
 
-/// How long a write may make no progress.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How long an HTTP/2 connection may be silent; a client that is there answers pings.
 const READ_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How often an idle HTTP/2 connection is pinged.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 
-/// Connections that wait to be accepted.
 const BACKLOG: u32 = 1024;
 
-/// Pause after an accept that failed.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 
-/// A TCP socket that browsers connect to.
 #[derive(Debug)]
 pub struct Listener {
     socket: TcpListener,
@@ -63,10 +57,6 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Listens on `address`.
-    ///
-    /// # Errors
-    /// The address is in use, or may not be bound.
     pub fn bind(address: SocketAddr, tls: Option<Tls>) -> io::Result<Self> {
         let socket = match address {
             SocketAddr::V4(_) => TcpSocket::new_v4()?,
@@ -82,50 +72,25 @@ impl Listener {
         })
     }
 
-    /// Its address as a URL.
-    ///
-    /// # Errors
-    /// The socket has no address.
     pub fn url(&self) -> io::Result<String> {
         let scheme = if self.tls.is_some() { "https" } else { "http" };
         Ok(format!("{scheme}://{}", self.socket.local_addr()?))
     }
 }
 
-/// A connection, counted until it is dropped.
-struct Connected {
-    count: Arc<AtomicU64>,
-    _permit: Option<Permit>,
+/// None if there are too many connections, of this address or in all.
+fn connected(app: &App, peer: IpAddr) -> Option<Counted> {
+    let peer = peer.to_canonical();
+    let is_unlimited = peer.is_loopback() || app.proxies.contains(&peer);
+    let permit = if is_unlimited {
+        None
+    } else {
+        let now = app.clock.instant();
+        Some(Permit::acquire(&app.clients, peer, Kind::Connection, now)?)
+    };
+    Counted::new(&app.connections, CONNECTIONS_MAX, permit)
 }
 
-impl Connected {
-    /// None if there are too many connections, of this address or in all.
-    fn new(app: &App, peer: IpAddr) -> Option<Self> {
-        let peer = peer.to_canonical();
-        let is_unlimited = peer.is_loopback() || app.proxies.contains(&peer);
-        let permit = if is_unlimited {
-            None
-        } else {
-            let now = app.clock.instant();
-            Some(Permit::acquire(&app.clients, peer, Kind::Connection, now)?)
-        };
-        let count = Arc::clone(&app.connections);
-        let before = count.fetch_add(1, Ordering::Relaxed);
-        let connected = Self {
-            count,
-            _permit: permit,
-        };
-        (before < CONNECTIONS_MAX).then_some(connected)
-    }
-}
-
-impl Drop for Connected {
-    fn drop(&mut self) {
-        self.count.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-/// Serves browsers until it is dropped.
 pub async fn serve(app: Arc<App>, listener: Listener) {
     let renew = async {
         match &listener.tls {
@@ -151,7 +116,7 @@ async fn accept(app: Arc<App>, listener: &Listener) {
                 continue;
             }
         };
-        let Some(connected) = Connected::new(&app, peer.ip()) else {
+        let Some(connected) = connected(&app, peer.ip()) else {
             continue;
         };
         let (router, tls) = (router.clone(), listener.tls.clone());
@@ -238,6 +203,7 @@ fn respond(
 mod tests {
     use super::*;
     use crate::web::Options;
+    use std::sync::atomic::Ordering;
     use sysmon_clock::Clock;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
     use tokio::time::Instant;

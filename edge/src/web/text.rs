@@ -22,17 +22,14 @@ pub(super) fn heading(metric: &str) -> &'static str {
     }
 }
 
-/// Whether the metric ranges from 0 to 1.
 pub(super) fn is_share(metric: &str) -> bool {
     matches!(metric, "cpu" | "mem" | "fs.worst")
 }
 
-/// Whether a value is so high that it is highlighted.
 pub(super) fn is_hot(metric: &str, value: Option<f64>) -> bool {
     is_share(metric) && value.is_some_and(|value| value >= 0.9)
 }
 
-/// A value with its unit, or a dash.
 pub(super) fn number(metric: &str, value: Option<f64>) -> String {
     let Some(value) = value else {
         return "–".to_owned();
@@ -45,7 +42,6 @@ pub(super) fn number(metric: &str, value: Option<f64>) -> String {
     }
 }
 
-/// A symbol beside the word, so that colour is not the only difference.
 pub(super) fn symbol(state: HostState) -> &'static str {
     match state {
         HostState::Live => "●",
@@ -80,7 +76,6 @@ pub(super) fn summary(counts: [(HostState, usize); 3], alerts: usize) -> String 
     words.join(" · ")
 }
 
-/// A name as a segment of a path.
 pub(super) fn segment(name: &str) -> PercentEncode<'_> {
     utf8_percent_encode(name, &UNRESERVED)
 }

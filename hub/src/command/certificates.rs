@@ -108,7 +108,6 @@ pub(crate) fn authority(context: &Context, command: &CaCommand) -> Result<(), Fa
     Ok(sysmon_config::print(&format!("{done}{text}"))?)
 }
 
-/// The certificate authority, and which peers still have a certificate of the previous one.
 fn describe(state: &HubState, authority: &Authority, now: SystemTime) -> Result<String, CertError> {
     let (since, until) = authority.validity()?;
     let span = |time: Result<Duration, _>| format_span(span_ms(time.unwrap_or_default()));

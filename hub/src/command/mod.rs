@@ -10,21 +10,19 @@ pub(crate) mod tokens;
 
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::anyhow;
 use sysmon_certs::{HubState, PeerName};
 use sysmon_client::{Client, ClientError};
 use sysmon_clock::{Clock, Random};
-use sysmon_config::{Config, Failure};
+use sysmon_config::{Config, Failure, runtime};
 use sysmon_hub::VERSION;
 use sysmon_hub::audit::{Audit, Entry};
 use sysmon_link::Connector;
 
 use args::Args;
 
-/// How long a running hub may take to answer most requests.
 pub(crate) const ANSWER_MAX: Duration = Duration::from_secs(5);
 
-/// What every command works with.
 pub(crate) struct Context {
     pub(crate) args: Args,
     pub(crate) config: Config,
@@ -40,18 +38,15 @@ impl Context {
         named.unwrap_or_else(|| PeerName::nearest(&sysmon_config::host_name()))
     }
 
-    /// Validity of issued certificates.
     pub(crate) fn days(&self) -> u32 {
         (self.config.hub.certificate_life.as_secs() / 86_400) as u32
     }
 
-    /// Adds an entry to the audit log of the state directory.
     pub(crate) fn audit(&self, event: &str, who: &str, what: &str) {
         let entry = Entry::new(self.clock.now(), event, &who).what(what);
         Audit::new(self.state.dir(), self.clock.instant()).note(&entry);
     }
 
-    /// Sends requests to the running hub as its owner.
     pub(crate) fn ask<T>(
         &self,
         wait: Duration,
@@ -61,8 +56,8 @@ impl Context {
         let address = self.state.address().map_err(anyhow::Error::from)?;
         let address = address.to_string();
         let answer = runtime()?.block_on(async {
-            let connector = Connector::new(&owner, VERSION, &sysmon_clock::Clock::system())
-                .map_err(anyhow::Error::from)?;
+            let connector =
+                Connector::new(&owner, VERSION, &self.clock).map_err(anyhow::Error::from)?;
             let answered = async {
                 let client = Client::connect(&connector, &address).await?;
                 requests(&client).await
@@ -81,14 +76,11 @@ impl Context {
     }
 }
 
-pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    Ok(runtime.context("cannot start the async runtime")?)
+pub(crate) fn counted(count: usize, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
 }
 
-/// A span in milliseconds, for arithmetic with Unix times.
 pub(crate) fn span_ms(span: Duration) -> i64 {
     i64::try_from(span.as_millis()).unwrap_or(i64::MAX)
 }

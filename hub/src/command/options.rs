@@ -6,11 +6,9 @@ use sysmon_alerts::rule::{DEFAULTS, parse_all};
 use sysmon_alerts::silence::{MaintenanceWindowError, SilenceFile};
 use sysmon_certs::{PeerName, Role};
 use sysmon_client::hub_figures;
-use sysmon_config::{Config, Failure, ShareAlerts};
+use sysmon_config::{Config, Failure};
 use sysmon_hub::fleet::FleetOptions;
-use sysmon_hub::server::{
-    AccessOptions, AlertOptions, AlertWords, EdgeOptions, HistoryOptions, HubOptions,
-};
+use sysmon_hub::server::{AccessOptions, AlertOptions, EdgeOptions, HistoryOptions, HubOptions};
 use sysmon_store::Limits;
 
 use super::Context;
@@ -64,15 +62,10 @@ fn edge_options(config: &Config) -> EdgeOptions {
         edges: config.hub.edges.iter().map(ToString::to_string).collect(),
         share: shares.filter_map(|share| share.parse().ok()).collect(),
         metrics: Some(config.hub.share_metrics.clone()),
-        alerts: match config.hub.share_alerts {
-            ShareAlerts::None => AlertWords::None,
-            ShareAlerts::Names => AlertWords::Names,
-            ShareAlerts::Summaries => AlertWords::Summaries,
-        },
+        alerts: config.hub.share_alerts,
     }
 }
 
-/// What the hub is started or reloaded with.
 pub(crate) fn options(context: &Context, config: &Config) -> Result<HubOptions, Failure> {
     Ok(HubOptions {
         listen: context.args.listen.unwrap_or(config.hub.listen),

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use anyhow::anyhow;
-use sysmon_config::{Config, Failure, Hangup, Hangups, end_signal, init_logs, notify};
+use sysmon_config::{Config, Failure, Hangup, Hangups, end_signal, init_logs, notify, runtime};
 use sysmon_hub::reload::changes;
 use sysmon_hub::server::{BoundHub, Hub};
 
+use super::Context;
 use super::options::options;
-use super::{Context, runtime};
 
 pub(crate) fn serve(context: &Context) -> Result<(), Failure> {
     init_logs(&context.args.common);
@@ -28,7 +28,7 @@ pub(crate) fn serve(context: &Context) -> Result<(), Failure> {
         let hub = BoundHub::bind(options(context, &context.config)?, &identity)
             .map_err(anyhow::Error::from)?;
         announce(context, &hub)?;
-        let reloads = reload_on_hangup(context, Arc::clone(hub.hub()), hangups);
+        let reloads = reload_on_hangup(context, Arc::clone(&hub.hub), hangups);
         let stop = async {
             tokio::select! {
                 () = end_signal() => notify::stopping(),
@@ -74,7 +74,6 @@ async fn reload_on_hangup(context: &Context, hub: Arc<Hub>, mut hangups: Hangups
     }
 }
 
-/// Applies the configuration as it is now, or nothing of it if it is invalid.
 fn reload(context: &Context, old: &Config, hub: &Hub) -> Result<Config, Failure> {
     let new = context.args.common.load()?;
     let options = options(context, &new)?;

@@ -86,7 +86,7 @@ fn after_an_outage_of_the_hub_hosts_have_time_to_reconnect_before_they_count_as_
     }
     assert_eq!(told(&mut core, 760_000), [("b".to_owned(), true)]);
     // What was firing before a restart goes on until the host is heard, however short the hub has run.
-    let firing = core.firing().cloned().collect();
+    let firing = core.engine.firing().cloned().collect();
     core.set_rules(rule(), firing);
     assert!(told(&mut core, 3_000_000).is_empty() && told(&mut core, 3_000_500).is_empty());
     core.apply(b, RunId(1), &row(3, 3_001_000, 5), UnixMs(3_001_000))
@@ -152,11 +152,7 @@ fn events_of_a_host_in_a_restart_loop_are_limited() {
         let row = row(1, n, 5);
         core.apply(id, run, &row, UnixMs(n)).unwrap();
     }
-    let all = |core: &Core| {
-        core.events()
-            .between(None, UnixMs(0), UnixMs(i64::MAX))
-            .len()
-    };
+    let all = |core: &Core| core.events.between(None, UnixMs(0), UnixMs(i64::MAX)).len();
     let noted = all(&core);
     assert!((2..500).contains(&noted), "{noted}");
     let later = UnixMs(2 * 3_600_000);
@@ -221,7 +217,7 @@ fn events_have_the_time_at_which_they_happened() {
     let early = row(1, 45_000, 5);
     core.apply(id, RunId(3), &early, UnixMs(51_500)).unwrap();
     core.set_clock_offset(id, -2_500, UnixMs(52_000));
-    let events = core.events().between(None, UnixMs(0), UnixMs(99_000));
+    let events = core.events.between(None, UnixMs(0), UnixMs(99_000));
     let told: Vec<_> = events
         .iter()
         .map(|event| (event.time.0, event.kind, event.text.as_str()))

@@ -5,7 +5,6 @@ use sysmon_wire::UnixMs;
 use super::Fleet;
 use crate::host::Host;
 
-/// Bytes that the rings of all hosts use.
 #[derive(Debug, Default)]
 pub(super) struct RingUsage {
     pub(super) bytes: u64,
@@ -60,7 +59,6 @@ impl Fleet {
         settled.into_iter().for_each(|id| self.mark_unsaved(id));
     }
 
-    /// Bytes that the rings use, and the values they hold.
     pub fn ring_size(&self) -> (u64, u64) {
         let values = self.hosts.iter().map(|(_, host)| host.ring.values());
         (self.usage.bytes, values.sum())

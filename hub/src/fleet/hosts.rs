@@ -12,11 +12,11 @@ use crate::host::{Host, HostKind};
 pub(super) struct HostTable {
     hosts: Vec<Host>,
     by_name: HashMap<Label, HostId>,
-    machines: usize,
+    /// How many are machines rather than hubs.
+    pub(super) machines: usize,
 }
 
 impl HostTable {
-    /// The id that [`HostTable::insert`] assigns next.
     pub(super) fn next_id(&self) -> HostId {
         HostId(self.hosts.len() as u32)
     }
@@ -41,7 +41,6 @@ impl HostTable {
         self.hosts.get_mut(id.0 as usize)
     }
 
-    /// In the order they were added.
     pub(super) fn iter(&self) -> impl Iterator<Item = (HostId, &Host)> {
         let ids = (0..).map(HostId);
         ids.zip(&self.hosts)
@@ -50,14 +49,5 @@ impl HostTable {
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (HostId, &mut Host)> {
         let ids = (0..).map(HostId);
         ids.zip(&mut self.hosts)
-    }
-
-    pub(super) fn len(&self) -> usize {
-        self.hosts.len()
-    }
-
-    /// How many are machines rather than hubs.
-    pub(super) fn machines(&self) -> usize {
-        self.machines
     }
 }

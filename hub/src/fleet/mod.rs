@@ -25,37 +25,26 @@ use budget::RingUsage;
 use hosts::HostTable;
 pub use view::{FleetView, HostView};
 
-/// Limits that the configuration sets.
 #[derive(Clone, Copy, Debug)]
 pub struct FleetOptions {
-    /// Silence after which a host is stale.
     pub stale_after: Duration,
-    /// Silence after which it is offline.
     pub offline_after: Duration,
-    /// Age at which rows are dropped.
     pub retention: Duration,
-    /// Budget of all rings together.
     pub memory_bytes: u64,
 }
 
-/// Why a host's data is rejected.
 #[derive(Debug, Error)]
 pub enum FleetError {
-    /// The fleet is full.
     #[error("this hub already has {HOSTS_MAX} hosts, its limit")]
     TooManyHosts,
-    /// The host is full.
     #[error("host {0} has more than {SERIES_PER_HOST_MAX} series, the limit")]
     TooManySeries(Label),
-    /// The row cannot be encoded.
     #[error(transparent)]
     Chunk(#[from] ChunkError),
 }
 
-/// The outcome of appending a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Appended {
-    /// The row is in the ring.
     Stored(Stored),
     /// A row of the same run and sequence number came before.
     Duplicate,
@@ -64,13 +53,11 @@ pub enum Appended {
 }
 
 impl Appended {
-    /// Whether the row is in the ring.
     pub fn is_stored(self) -> bool {
         matches!(self, Self::Stored(_))
     }
 }
 
-/// What a stored row means for its host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stored {
     /// No row of the host is newer.
@@ -79,7 +66,6 @@ pub struct Stored {
     pub event: Option<(UnixMs, EventKind)>,
 }
 
-/// Every host that the hub knows.
 #[derive(Debug)]
 pub struct Fleet {
     options: FleetOptions,
@@ -97,7 +83,6 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// A fleet without hosts.
     pub fn new(options: FleetOptions) -> Self {
         Self {
             options,
@@ -112,7 +97,6 @@ impl Fleet {
         }
     }
 
-    /// Applies other limits, evicting at once what exceeds them.
     pub fn set_options(&mut self, options: FleetOptions, now: UnixMs) {
         self.options = options;
         let horizon = self.horizon(now);
@@ -123,7 +107,6 @@ impl Fleet {
         self.enforce_budget();
     }
 
-    /// The time before which rows are dropped.
     pub fn horizon(&self, now: UnixMs) -> UnixMs {
         now - i64::try_from(self.options.retention.as_millis()).unwrap_or(i64::MAX)
     }
@@ -139,11 +122,10 @@ impl Fleet {
         }
     }
 
-    /// Adds a host whose name is new.
     pub(crate) fn add(&mut self, name: &Label) -> Result<HostId, FleetError> {
         let kind = HostKind::of_name(name);
         // The hub's own figures use up no machine's slot.
-        if kind == HostKind::Machine && self.hosts.machines() >= HOSTS_MAX {
+        if kind == HostKind::Machine && self.hosts.machines >= HOSTS_MAX {
             return Err(FleetError::TooManyHosts);
         }
         let mut ring = match self.unsaved {
@@ -158,12 +140,10 @@ impl Fleet {
         Ok(id)
     }
 
-    /// Looks a host up by name.
     pub fn find(&self, name: &str) -> Option<HostId> {
         self.hosts.find(name)
     }
 
-    /// A host, or none if the id is unknown.
     pub fn host(&self, id: HostId) -> Option<&Host> {
         self.hosts.get(id)
     }
@@ -172,7 +152,6 @@ impl Fleet {
         self.hosts.get_mut(id)
     }
 
-    /// All hosts in the order they were added, hubs included.
     pub fn hosts(&self) -> impl Iterator<Item = (HostId, &Host)> {
         self.hosts.iter()
     }
@@ -183,22 +162,10 @@ impl Fleet {
             .filter(|(_, host)| host.kind == HostKind::Machine)
     }
 
-    /// How many hosts there are, hubs included.
-    pub fn len(&self) -> usize {
-        self.hosts.len()
-    }
-
-    /// Whether there is no host.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Rises with every change.
     pub fn generation(&self) -> u64 {
         self.generation
     }
 
-    /// Sets what a host's agent reports about the machine.
     pub fn set_facts(&mut self, id: HostId, mut facts: HostFacts) {
         facts.tags.truncate(TAGS_PER_HOST_MAX);
         let host = self.hosts.get_mut(id);
@@ -217,9 +184,6 @@ impl Fleet {
     }
 
     /// The indices of `keys` among the host's series; new series are added.
-    ///
-    /// # Errors
-    /// The host would have more series than its limit.
     pub fn series(&mut self, id: HostId, keys: Vec<SeriesKey>) -> Result<Vec<u32>, FleetError> {
         let keys: Vec<_> = keys.into_iter().map(|key| self.shared_key(key)).collect();
         let Some(host) = self.hosts.get_mut(id) else {
@@ -238,7 +202,6 @@ impl Fleet {
         Ok(indices)
     }
 
-    /// Adds identities of processes that rows of the host refer to.
     pub fn name_processes(&mut self, id: HostId, processes: Vec<ProcessIdentity>, now: UnixMs) {
         let has_history = self.unsaved.is_some();
         if let Some(host) = self.hosts.get_mut(id) {
@@ -247,7 +210,6 @@ impl Fleet {
         }
     }
 
-    /// Replaces a host's process table.
     pub fn set_processes(&mut self, id: HostId, time: UnixMs, processes: Vec<Process>) {
         self.generation += 1;
         if let Some(host) = self.hosts.get_mut(id) {
@@ -258,11 +220,10 @@ impl Fleet {
     /// Drops a host's process table, which is out of date once nobody asks for it.
     pub fn drop_processes(&mut self, id: HostId) {
         if let Some(host) = self.hosts.get_mut(id) {
-            host.processes.drop_table();
+            host.processes.table = None;
         }
     }
 
-    /// Sets what an agent cannot collect, and why.
     pub fn set_notes(&mut self, id: HostId, mut notes: Vec<Label>) {
         notes.truncate(NOTES_PER_HOST_MAX);
         if let Some(host) = self.hosts.get_mut(id) {
@@ -283,7 +244,7 @@ impl Fleet {
         let Some(host) = self.hosts.get_mut(id) else {
             return Ok(Appended::Refused);
         };
-        host.arrived(now);
+        host.last_arrival = Some(now);
         let is_first = host.ring.rows() == 0;
         let is_another_run = !is_first && !host.knows_run(run);
         if !host.is_new(run, row.seq) {
@@ -293,7 +254,7 @@ impl Fleet {
             unsaved.insert(id);
         }
         if row.time - now > FUTURE_MS_MAX || row.time < horizon {
-            host.count_refused_row();
+            host.refused_rows += 1;
             return Ok(Appended::Refused);
         }
         self.usage.track(host, |host| {
@@ -338,7 +299,7 @@ impl Fleet {
         let (stale_ms, offline_ms) = (ms(self.options.stale_after), ms(self.options.offline_after));
         let (mut left, mut any) = (Vec::new(), false);
         for (id, host) in self.hosts.iter_mut() {
-            let heard = host.last_arrival();
+            let heard = host.last_arrival;
             let state = match heard.map_or(i64::MAX, |arrival| now - arrival) {
                 silence if silence >= offline_ms => HostState::Offline,
                 silence if silence >= stale_ms => HostState::Stale,

@@ -21,7 +21,6 @@ impl Fleet {
         }
     }
 
-    /// Everything that changed since the last call.
     pub(crate) fn take_unsaved(&mut self) -> Vec<HostBatch> {
         let unsaved = self.unsaved.as_mut().map(std::mem::take);
         self.usage.unsaved_bytes = 0;
@@ -31,7 +30,6 @@ impl Fleet {
         unsaved.filter_map(batch).collect()
     }
 
-    /// Restores a host that was just added from the history.
     pub(crate) fn restore(&mut self, id: HostId, mut stored: LoadedHost) {
         let keys = std::mem::take(&mut stored.series);
         let keys = keys.into_iter().map(|key| self.shared_key(key)).collect();

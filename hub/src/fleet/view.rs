@@ -10,7 +10,6 @@ use sysmon_wire::{Label, Process, UnixMs};
 use super::{Fleet, HostId};
 use crate::host::Host;
 
-/// The fleet as one answer sees it.
 #[derive(Debug)]
 pub struct FleetView<'a> {
     fleet: &'a Fleet,
@@ -18,11 +17,9 @@ pub struct FleetView<'a> {
     step_ms: i64,
 }
 
-/// Milliseconds between rows in memory.
 const ROW_MS: i64 = 1_000;
 
 impl Fleet {
-    /// What is in memory.
     pub fn view(&self) -> FleetView<'_> {
         self.view_with(&[], ROW_MS)
     }
@@ -44,12 +41,10 @@ impl Fleet {
 }
 
 impl FleetView<'_> {
-    /// A host, or none if the id is unknown.
     pub fn host(&self, id: HostId) -> Option<HostView<'_>> {
         self.fleet.host(id).map(|host| self.of(id, host))
     }
 
-    /// Every machine with its rows.
     pub fn machines(&self) -> impl Iterator<Item = (HostId, HostView<'_>)> {
         let machines = self.fleet.machines();
         machines.map(|(id, host)| (id, self.of(id, host)))
@@ -81,7 +76,6 @@ pub struct HostView<'a> {
 }
 
 impl<'a> From<&'a Host> for HostView<'a> {
-    /// A host with nothing but what is in memory.
     fn from(host: &'a Host) -> Self {
         Self {
             host,
@@ -105,15 +99,10 @@ impl HostView<'_> {
         self.step_ms
     }
 
-    /// Rows of `series` between two moments, both included.
-    ///
-    /// # Errors
-    /// A chunk is damaged.
     pub fn read(&self, series: &[u32], from: UnixMs, to: UnixMs) -> Result<Table, ChunkError> {
         self.host.ring.read_with(self.borrowed, series, from, to)
     }
 
-    /// The time of the newest row.
     pub fn newest(&self) -> Option<UnixMs> {
         let borrowed = self.borrowed.iter().map(|chunk| chunk.last()).max();
         self.host.ring.newest().max(borrowed)
@@ -121,7 +110,7 @@ impl HostView<'_> {
 
     /// Rows of the summary's series; a series that the host lacks is absent in all of them.
     pub fn summary_rows(&self, from: UnixMs, to: UnixMs) -> Option<Table> {
-        let series: [u32; SUMMARY] = self.host.summary().map(|slot| slot.unwrap_or(u32::MAX));
+        let series: [u32; SUMMARY] = self.host.summary.map(|slot| slot.unwrap_or(u32::MAX));
         self.read(&series, from, to).ok()
     }
 

@@ -6,7 +6,6 @@ use sysmon_series::quantile;
 use sysmon_wire::Label;
 use sysmon_wire::message::{Aggregate, Group, Points};
 
-/// Names the host among the attributes to group by.
 pub(super) const HOST: &str = "host";
 
 /// Groups series, and returns the `top` with the highest mean; all of them if `top` is 0.
@@ -71,7 +70,6 @@ fn grouped(all: Vec<Points>, group: &Group) -> Vec<Points> {
         .collect()
 }
 
-/// One value per step across all series.
 fn across(members: &[Points], how: Aggregate) -> Vec<f64> {
     let steps = members.iter().map(|points| points.values.len()).max();
     let mut there: Vec<f64> = Vec::with_capacity(members.len());

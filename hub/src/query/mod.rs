@@ -26,7 +26,6 @@ pub const RATE_REACH_MS: i64 = 60_000;
 /// Steps from which on buckets are read although there are rows: they are read much faster.
 pub const TIER_FROM_MS: i64 = 240_000;
 
-/// Hosts that an error about an unknown host lists.
 const HOSTS_LISTED_MAX: usize = 12;
 
 /// Time that a query may be under way.
@@ -35,62 +34,45 @@ const LATE_MS: i64 = 60_000;
 /// Points that may be computed for an answer that groups or ranks series.
 const POINTS_MAX: usize = 4 * QUERY_POINTS_MAX;
 
-/// What has to be read for a query.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// The steps.
     pub resample: Resample,
-    /// The last moment asked for.
     pub to: UnixMs,
-    /// Hosts and their matching series.
     pub hosts: Vec<(HostId, Vec<u32>)>,
 }
 
 /// A host's buckets for the part of a query where they replace its rows.
 #[derive(Clone, Debug, Default)]
 pub struct Past {
-    /// Where rows take over.
     pub rows_from: UnixMs,
     /// Buckets before that with the index of their part, in order of time.
     pub buckets: Vec<(usize, Chunk)>,
 }
 
-/// Why a query is refused.
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum QueryError {
-    /// No host has the metric, and it is not a known one.
     #[error("no host has a metric {0:?}{1}")]
     UnknownMetric(Label, String),
-    /// There is no such host.
     #[error("there is no host {0:?}{1}")]
     UnknownHost(Label, String),
-    /// No series has the attribute to group by.
     #[error("the series of {0:?} have no attribute {1:?} to group by; they have {2}")]
     UnknownAttribute(Label, Label, String),
-    /// It ends before it begins.
     #[error("the time range is empty: it ends before it begins")]
     EmptyRange,
-    /// The step is zero or negative.
     #[error("the step must be at least 1 ms")]
     BadStep,
-    /// The answer would be too large.
     #[error(
         "{0} points are over the limit of {QUERY_POINTS_MAX}; use a longer step or a shorter range"
     )]
     TooManyPoints(usize),
-    /// Quantiles need rows that are gone.
     #[error("quantiles need rows, which are stored for {0} hours; choose a later start")]
     RowsGone(u64),
-    /// The aggregate makes no sense across series.
     #[error("series can be grouped by mean, min, max, sum or a quantile")]
     BadAcross,
-    /// The quantile is out of range.
     #[error("a quantile must be between 0 and 1000 permille")]
     BadQuantile,
-    /// Too many attributes to group by.
     #[error("series can be grouped by {ATTRIBUTES_PER_SERIES_MAX} attributes at most")]
     TooManyAttributes,
-    /// A chunk is damaged.
     #[error("{0}")]
     Damaged(String),
 }
@@ -103,9 +85,6 @@ impl From<ChunkError> for QueryError {
 
 impl Plan {
     /// Plans a query at `now`, for a hub that stores as much of the past as `limits` say.
-    ///
-    /// # Errors
-    /// The query is invalid, or its answer would be too large.
     pub fn new(
         query: &Query,
         fleet: &Fleet,
@@ -163,7 +142,6 @@ impl Plan {
     }
 }
 
-/// Refuses to group by an attribute that no series has.
 fn check_attributes(
     query: &Query,
     fleet: &Fleet,
@@ -194,7 +172,6 @@ fn check_attributes(
     }
 }
 
-/// Whether only rows can answer.
 fn is_of_rows(query: &Query) -> bool {
     matches!(query.aggregate, Aggregate::Quantile(_))
 }
@@ -224,7 +201,6 @@ fn check(query: &Query) -> Result<(), QueryError> {
     Ok(())
 }
 
-/// The step of the coarsest tier that is needed.
 fn coarsest(query: &Query, limits: &Limits, now: UnixMs) -> Result<i64, QueryError> {
     let begin =
         |kept: std::time::Duration| now - i64::try_from(kept.as_millis()).unwrap_or(i64::MAX);
@@ -245,7 +221,6 @@ fn coarsest(query: &Query, limits: &Limits, now: UnixMs) -> Result<i64, QueryErr
 }
 
 impl Plan {
-    /// The coarsest tier whose buckets fit the steps.
     pub fn tier(&self) -> Option<Tier> {
         let step_ms = self.resample.step_ms;
         let fits = |tier: &Tier| step_ms % tier.step_ms() == 0;
@@ -271,10 +246,6 @@ impl Plan {
         }
     }
 
-    /// The points of one host's series.
-    ///
-    /// # Errors
-    /// A chunk is damaged.
     pub fn of_host(
         &self,
         host: HostView<'_>,
@@ -328,7 +299,6 @@ impl Plan {
     }
 }
 
-/// Splits points into parts that fit one frame each.
 pub fn frames(points: Vec<Points>) -> impl Iterator<Item = Points> {
     points.into_iter().flat_map(|points| {
         let parts: Vec<Points> = points
@@ -361,7 +331,6 @@ fn hosts(fleet: &Fleet, name: Option<&Label>) -> Result<Vec<HostId>, QueryError>
     }
 }
 
-/// Suggests the closest host name, or lists all hosts if there are few.
 fn near_hosts(fleet: &Fleet, name: &Label) -> String {
     let names: Vec<&str> = fleet
         .machines()
@@ -390,7 +359,6 @@ fn is_known(metric: &Label) -> bool {
     alias(metric.as_str()).is_some() || ALL.iter().any(|known| *metric == known.name)
 }
 
-/// Suggests known names that share a part with an unknown one.
 fn suggestion(metric: &Label) -> String {
     let asked = metric.as_str();
     let part = asked.rsplit('.').next().unwrap_or(asked);

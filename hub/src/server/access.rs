@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use sysmon_certs::{CertError, HubState, Identity, Peer, PeerName, Role, TokenStoreError};
@@ -14,6 +14,7 @@ use sysmon_wire::{Label, UnixMs};
 
 use super::limits::RateLimiter;
 use crate::audit::{Audit, Entry};
+use crate::lock;
 
 /// Failed attempts to join in a minute from one address: a token cannot be guessed, and one address does not
 /// keep others out.
@@ -28,39 +29,31 @@ const HOUR: Duration = Duration::from_hours(1);
 /// How often revoked certificates, the hub's own certificate and silent hosts are reviewed.
 pub(super) const REVIEW_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Why the connection of a revoked certificate ends.
 pub(super) const REVOKED: &str = "this certificate has been revoked";
 
-/// What a hub needs to issue certificates.
 #[derive(Clone, Debug)]
 pub struct AccessOptions {
-    /// The hub's state directory.
     pub state: HubState,
-    /// The name in the hub's own certificate.
     pub name: PeerName,
-    /// Validity of issued certificates in days.
     pub days: u32,
 }
 
-/// Tokens, certificates and revocations of a running hub.
 #[derive(Debug)]
 pub(super) struct AccessControl {
     options: AccessOptions,
     clock: Clock,
     /// Validity in days of certificates issued from now on.
-    days: AtomicU32,
+    pub(super) days: AtomicU32,
     /// Revoked serial numbers, and when their file was last modified.
     revoked: Mutex<(HashSet<String>, Option<SystemTime>)>,
-    /// Serial number and connection of every open session.
     sessions: Mutex<HashMap<u64, (String, Connection)>>,
     failed_joins: RateLimiter<IpAddr>,
     renewals: RateLimiter<Peer>,
-    audit: Audit,
+    pub(super) audit: Audit,
     /// When the certificate authority was last replaced, and when the hub's own certificate was last checked.
     own_checked: Mutex<(Option<SystemTime>, Instant)>,
 }
 
-/// Registers a connection until it is dropped.
 #[derive(Debug)]
 pub(super) struct Registered<'a> {
     access: &'a AccessControl,
@@ -71,10 +64,6 @@ impl Drop for Registered<'_> {
     fn drop(&mut self) {
         lock(&self.access.sessions).remove(&self.number);
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl AccessControl {
@@ -161,15 +150,6 @@ impl AccessControl {
         })
     }
 
-    pub(super) fn audit(&self) -> &Audit {
-        &self.audit
-    }
-
-    /// Sets the validity of certificates issued from now on.
-    pub(super) fn set_days(&self, days: u32) {
-        self.days.store(days, Ordering::Relaxed);
-    }
-
     /// Reads the revoked certificates if their file changed, and closes their connections.
     pub(super) fn review(&self) {
         let register = self.options.state.register();
@@ -199,7 +179,6 @@ impl AccessControl {
         lock(&self.revoked).0.contains(serial)
     }
 
-    /// Registers a connection, so that a revocation can close it.
     pub(super) fn register(&self, serial: &str, connection: &Connection) -> Registered<'_> {
         let number = connection.stable_id() as u64;
         lock(&self.sessions).insert(number, (serial.to_owned(), connection.clone()));
@@ -327,21 +306,34 @@ fn network_of(address: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
     use sysmon_certs::JoinKey;
+    use sysmon_clock::Random;
+
+    fn access(state: HubState) -> AccessControl {
+        let options = AccessOptions {
+            state,
+            name: "box".parse().unwrap(),
+            days: 30,
+        };
+        AccessControl::new(options, Clock::system())
+    }
+
+    fn request(secret: &[u8], name: &str) -> JoinRequest {
+        let key = JoinKey::generate(&Random::system()).unwrap();
+        JoinRequest {
+            secret: Blob(secret.to_vec()),
+            name: name.into(),
+            request: Blob(key.request().unwrap()),
+        }
+    }
 
     #[test]
     fn a_token_works_once_and_never_gives_the_name_of_an_existing_peer() {
         let dir = tempfile::tempdir().unwrap();
-        let state = HubState::new(dir.path(), &sysmon_clock::Random::system());
-        let clock = Clock::system();
-        let now = clock.system_time();
+        let state = HubState::new(dir.path(), &Random::system());
+        let now = Clock::system().system_time();
         let authority = state.authority(now).unwrap();
         let print = authority.fingerprint().unwrap();
-        let options = AccessOptions {
-            state: state.clone(),
-            name: "box".parse().unwrap(),
-            days: 30,
-        };
-        let access = AccessControl::new(options, clock);
+        let access = access(state.clone());
         let token = |name: Option<&str>| {
             let name = name.map(|name| name.parse().unwrap());
             let hour = Duration::from_hours(1);
@@ -352,17 +344,7 @@ mod tests {
                 .0
         };
         let ask = |secret: &[u8], name: &str| {
-            let request = JoinRequest {
-                secret: Blob(secret.to_vec()),
-                name: name.into(),
-                request: Blob(
-                    JoinKey::generate(&sysmon_clock::Random::system())
-                        .unwrap()
-                        .request()
-                        .unwrap(),
-                ),
-            };
-            access.grant(&request, [192, 0, 2, 1].into(), now)
+            access.grant(&request(secret, name), [192, 0, 2, 1].into(), now)
         };
         let first = token(None);
         let (who, _) = ask(first.secret(), "db-1").unwrap();
@@ -370,7 +352,7 @@ mod tests {
         assert!(
             ask(first.secret(), "db-2")
                 .unwrap_err()
-                .contains("not known")
+                .contains("unknown token")
         );
         let second = token(None);
         assert!(

@@ -1,6 +1,6 @@
 //! An agent's connection: rows in, acknowledgements and demand out.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use sysmon_link::{CloseCode, FrameReceiver, FrameSender, LinkError, PeerSession, TokenBucket};
@@ -11,6 +11,7 @@ use thiserror::Error;
 use super::{Hub, certificates};
 use crate::fleet::HostId;
 use crate::ingest::{IngestError, Ingested, RowStream};
+use crate::lock;
 
 /// A host's clock offset is known from its hello. Rows correct it when they come from further ahead than this,
 /// or from further behind than sampling and transport take.
@@ -23,7 +24,6 @@ const ROWS_PER_SECOND: f64 = 2_000.0;
 /// Rows that may come at once: two of the largest frames.
 const ROWS_AT_ONCE: f64 = 1_200.0;
 
-/// Names that cost as much as a row.
 const NAMES_PER_ROW: u64 = 16;
 
 /// Unacknowledged frames of rows: an hour of them.
@@ -31,7 +31,6 @@ const UNACKNOWLEDGED_MAX: usize = 4_096;
 
 type Unacknowledged = Arc<Mutex<Vec<Received>>>;
 
-/// Rows that can be acknowledged once the core is durable up to a generation.
 #[derive(Debug)]
 struct Received {
     generation: u64,
@@ -77,7 +76,6 @@ fn take_durable(unacknowledged: &mut Vec<Received>, generation: u64) -> Vec<ToAg
     runs.into_iter().map(ack).collect()
 }
 
-/// Why the hub ends an agent's stream.
 #[derive(Debug, Error)]
 enum StreamError {
     #[error(transparent)]
@@ -88,7 +86,6 @@ enum StreamError {
     Unacknowledged,
 }
 
-/// Serves an agent until it leaves; returns the reason.
 pub(super) async fn serve(hub: &Arc<Hub>, session: PeerSession) -> LinkError {
     let _counted = hub.agents.count();
     let name = Label::new(session.certificate.peer.name.as_str());
@@ -129,7 +126,6 @@ fn row_limit(hub: &Hub) -> TokenBucket {
     TokenBucket::new(ROWS_PER_SECOND, ROWS_AT_ONCE, hub.clock.instant())
 }
 
-/// Waits until the limit allows what was just received.
 async fn wait_for(limit: &mut TokenBucket, cost: u64, now: Instant) {
     let wait = limit.charge(cost as f64, now);
     if !wait.is_zero() {
@@ -137,7 +133,6 @@ async fn wait_for(limit: &mut TokenBucket, cost: u64, now: Instant) {
     }
 }
 
-/// Receives what is no row: facts, process tables and notes.
 async fn receive_reports(hub: &Hub, host: HostId, mut receiver: FrameReceiver) -> LinkError {
     let mut limit = row_limit(hub);
     loop {
@@ -182,11 +177,7 @@ async fn send_orders(
         }
         again = due.again;
         let mut orders = due.orders;
-        {
-            let rows = unacknowledged.lock();
-            let mut rows = rows.unwrap_or_else(PoisonError::into_inner);
-            orders.extend(take_durable(&mut rows, generation));
-        }
+        orders.extend(take_durable(&mut lock(unacknowledged), generation));
         if orders.is_empty() {
             continue;
         }
@@ -201,7 +192,6 @@ async fn send_orders(
     }
 }
 
-/// Waits until a moment; for ever if there is none.
 async fn sleep_until(moment: Option<Instant>) {
     match moment {
         Some(moment) => tokio::time::sleep_until(moment.into()).await,
@@ -209,7 +199,6 @@ async fn sleep_until(moment: Option<Instant>) {
     }
 }
 
-/// Accepts streams of rows and reads each in a task of its own.
 async fn accept_streams(
     hub: &Arc<Hub>,
     host: HostId,
@@ -234,7 +223,6 @@ async fn accept_streams(
     }
 }
 
-/// How many series or processes a frame defines.
 fn names_in(frame: &Push) -> u64 {
     match frame {
         Push::Series(table) => table.len() as u64,
@@ -310,10 +298,7 @@ fn acknowledge_later(
         run,
         rows,
     };
-    let mut unacknowledged = unacknowledged
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner);
-    add(&mut unacknowledged, received)?;
+    add(&mut lock(unacknowledged), received)?;
     Ok(count)
 }
 

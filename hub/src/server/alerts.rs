@@ -10,7 +10,6 @@ use sysmon_alerts::notify::RouteHealth;
 use sysmon_alerts::silence::Scope;
 
 impl Hub {
-    /// Firing alerts and the state of each route.
     pub fn alerts(&self) -> Alerts {
         let open = self.notifier.active(self.now());
         Alerts {
@@ -21,45 +20,27 @@ impl Hub {
         }
     }
 
-    /// Acknowledges the firing alerts of a scope on behalf of `by`.
+    /// Acknowledges the firing alerts of a scope on behalf of `by`; without a note, withdraws that.
     pub(super) fn acknowledge(
         &self,
         by: &str,
-        host: &str,
-        rule: Option<&str>,
-        note: &str,
+        host: &Label,
+        rule: Option<&Label>,
+        note: Option<Label>,
     ) -> Alerts {
-        let acknowledged = Acknowledgement {
+        let scope = Scope::new(host.as_str(), rule.map_or("*", Label::as_str));
+        let acknowledged = note.map(|note| Acknowledgement {
             by: Label::new(by),
             at: self.now(),
-            note: Label::new(note),
-        };
-        let (scope, count) = self.set_acknowledged(host, rule, Some(&acknowledged));
-        tracing::info!(by, %scope, alerts = count, "alerts acknowledged");
-        self.alerts_after(count)
-    }
-
-    /// Removes the acknowledgements of a scope.
-    pub(super) fn unacknowledge(&self, by: &str, host: &str, rule: Option<&str>) -> Alerts {
-        let (scope, count) = self.set_acknowledged(host, rule, None);
-        tracing::info!(by, %scope, alerts = count, "acknowledgements removed");
-        self.alerts_after(count)
-    }
-
-    fn set_acknowledged(
-        &self,
-        host: &str,
-        rule: Option<&str>,
-        acknowledged: Option<&Acknowledgement>,
-    ) -> (Scope, usize) {
-        let scope = Scope::new(host, rule.unwrap_or("*"));
-        let count = self.notifier.acknowledge(&scope, acknowledged);
-        (scope, count)
-    }
-
-    fn alerts_after(&self, changed: usize) -> Alerts {
+            note,
+        });
+        let alerts = self.notifier.acknowledge(&scope, acknowledged.as_ref());
+        match acknowledged {
+            Some(_) => tracing::info!(by, %scope, alerts, "alerts acknowledged"),
+            None => tracing::info!(by, %scope, alerts, "acknowledgements removed"),
+        }
         Alerts {
-            changed: u32::try_from(changed).unwrap_or(u32::MAX),
+            changed: u32::try_from(alerts).unwrap_or(u32::MAX),
             ..self.alerts()
         }
     }

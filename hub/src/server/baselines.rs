@@ -14,16 +14,13 @@ use super::Hub;
 use crate::core::Core;
 use crate::fleet::HostId;
 
-/// Time between two checks for missing baselines.
 const INTERVAL: Duration = Duration::from_secs(30);
 
 /// The baselines of an hour are read this long before it begins.
 const AHEAD_MS: i64 = 600_000;
 
-/// Hosts read in one go.
 const HOSTS_MAX: usize = 100;
 
-/// A host with series whose baselines of an hour are missing.
 #[derive(Clone, Debug)]
 struct Missing {
     id: HostId,
@@ -63,19 +60,19 @@ async fn read_some(hub: &Arc<Hub>) -> bool {
     let mut core = hub.core();
     for (host, baselines) in found {
         for ((series, _), baseline) in host.series.iter().zip(baselines) {
-            core.set_baseline(host.id, *series, host.hour, baseline);
+            core.engine
+                .set_baseline(host.id, *series, host.hour, baseline);
         }
     }
     is_more
 }
 
-/// Hosts with baselines that rules need now or soon.
 fn missing(core: &Core, now: UnixMs) -> Vec<Missing> {
     let (present, soon) = (hour(now), hour(now + AHEAD_MS));
-    let mut missing = core.missing_baselines(present, HOSTS_MAX);
+    let mut missing = core.engine.missing_baselines(present, HOSTS_MAX);
     let mut hour = present;
     if missing.is_empty() && soon != present {
-        missing = core.missing_baselines(soon, HOSTS_MAX);
+        missing = core.engine.missing_baselines(soon, HOSTS_MAX);
         hour = soon;
     }
     let of_host = |(id, series): (HostId, Vec<u32>)| {
@@ -145,7 +142,7 @@ mod tests {
         });
         core.track_unsaved();
         core.set_rules(
-            vec!["odd: cpu unlike its week".parse().unwrap()],
+            vec!["odd: cpu deviates from baseline".parse().unwrap()],
             Vec::new(),
         );
         let id = host_with_cpu(&mut core, "a");
@@ -178,7 +175,7 @@ mod tests {
         );
         let later = find(&core, now + 2 * 3_600_000);
         assert_eq!((later.low, later.high), (0.1, 0.1));
-        core.set_baseline(id, 0, hour(now), Some(noon));
+        core.engine.set_baseline(id, 0, hour(now), Some(noon));
         assert!(missing(&core, now + 60_000).is_empty());
         assert_eq!(
             missing(&core, now + 55 * 60_000)[0].hour,

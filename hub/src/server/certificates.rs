@@ -37,7 +37,6 @@ pub(super) async fn renew_own(hub: &Hub, listener: &Listener, identity: &watch::
     }
 }
 
-/// The reply to a peer that requests a renewal of its certificate.
 pub(super) fn answer(hub: &Hub, who: &PeerCertificate, request: &[u8]) -> Reply {
     let renewed = match &hub.access {
         Some(_) if !is_of_same_key(request, &who.der) => {

@@ -88,7 +88,6 @@ fn refusal(session: &PeerSession) -> Option<&'static str> {
     }
 }
 
-/// Lets a machine without a certificate join, or refuses it.
 async fn join(hub: &Hub, address: SocketAddr, session: JoinSession) {
     let refused = match &hub.access {
         _ if !session.wants_to_join() => {
@@ -106,7 +105,7 @@ async fn join(hub: &Hub, address: SocketAddr, session: JoinSession) {
         Ok(peer) => {
             tracing::info!(%peer, %address, "joined");
             let entry = Entry::new(hub.now(), "joined", &peer);
-            access.audit().note(&entry.from(address));
+            access.audit.note(&entry.from(address));
         }
         Err(reason) => hub.audit_refusal(None, Some(address), &reason),
     }

@@ -1,7 +1,7 @@
 //! Costly collection that subscribers need of an agent at present; its connection passes it on.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use sysmon_clock::Clock;
@@ -10,6 +10,7 @@ use sysmon_wire::message::ToAgent;
 use tokio::sync::watch;
 
 use crate::fleet::HostId;
+use crate::lock;
 
 /// How long an agent sends its process table after the last request.
 const WATCH: Duration = Duration::from_secs(5);
@@ -20,12 +21,10 @@ const RENEW: Duration = Duration::from_secs(2);
 /// Hosts that may sample faster at the same time: each then sends ten times the rows, and all of them are stored.
 const BURSTS_MAX: usize = 16;
 
-/// What subscribers need of each host.
 #[derive(Debug)]
 pub(super) struct Demand {
     clock: Clock,
     hosts: Mutex<HashMap<HostId, HostDemand>>,
-    /// Open burst requests of each host.
     bursts: Mutex<HashMap<HostId, usize>>,
     changed: watch::Sender<u64>,
 }
@@ -37,13 +36,10 @@ struct HostDemand {
     burst: Option<ToAgent>,
 }
 
-/// What to send to a host's agent now.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Due {
     pub(super) orders: Vec<ToAgent>,
-    /// Nobody needs the process table any longer.
     pub(super) has_ended: bool,
-    /// When something is due next.
     pub(super) again: Option<Instant>,
 }
 
@@ -57,7 +53,6 @@ impl Demand {
         }
     }
 
-    /// Changes whenever there is new demand.
     pub(super) fn subscribe(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()
     }
@@ -77,7 +72,7 @@ impl Demand {
     /// sample faster already.
     pub(super) fn burst(&self, host: HostId, interval_ms: u32, for_ms: u32) -> Option<Burst<'_>> {
         {
-            let mut bursts = self.bursts.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut bursts = lock(&self.bursts);
             if bursts.len() >= BURSTS_MAX && !bursts.contains_key(&host) {
                 return None;
             }
@@ -103,13 +98,12 @@ impl Demand {
     }
 
     fn with<T>(&self, host: HostId, change: impl FnOnce(&mut HostDemand) -> T) -> T {
-        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut hosts = lock(&self.hosts);
         change(hosts.entry(host).or_default())
     }
 
-    /// What the host's agent has to be sent now.
     pub(super) fn due(&self, host: HostId) -> Due {
-        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut hosts = lock(&self.hosts);
         let Some(demand) = hosts.get_mut(&host) else {
             return Due::default();
         };
@@ -135,7 +129,6 @@ impl Demand {
     }
 }
 
-/// An open request for faster samples.
 #[derive(Debug)]
 pub(super) struct Burst<'a> {
     demand: &'a Demand,
@@ -145,8 +138,7 @@ pub(super) struct Burst<'a> {
 
 impl Drop for Burst<'_> {
     fn drop(&mut self) {
-        let bursts = self.demand.bursts.lock();
-        let mut bursts = bursts.unwrap_or_else(PoisonError::into_inner);
+        let mut bursts = lock(&self.demand.bursts);
         let others = bursts.get(&self.host).map_or(0, |count| count - 1);
         if others > 0 {
             bursts.insert(self.host, others);

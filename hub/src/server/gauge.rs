@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// How many of something are open; cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Gauge(Arc<AtomicU64>);
 

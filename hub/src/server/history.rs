@@ -1,7 +1,7 @@
 //! Rows, minutes and hours that are on disk only: read when a request needs them.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use sysmon_series::{Chunk, rows_from_buckets};
 use sysmon_store::Tier;
@@ -13,15 +13,14 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::Hub;
 use crate::fleet::{Fleet, FleetView, HostId};
 use crate::host::Host;
+use crate::lock;
 use crate::query::{Past, Plan, TIER_FROM_MS};
 
-/// Idle readers at most.
 const READERS_MAX: usize = 4;
 
 /// Bytes of chunks that are read for one answer; the rest is left out.
 const BYTES_MAX: usize = 256 << 20;
 
-/// Milliseconds from one row to the next.
 const ROW_MS: i64 = 1_000;
 
 /// Hosts that are sampled to find out when there is anything of any host.
@@ -30,7 +29,6 @@ const COVER_HOSTS_MAX: i64 = 32;
 /// Over longer spans only hours are looked at: minutes have twelve times as many chunks.
 const MINUTES_MS_MAX: i64 = 8 * 86_400_000;
 
-/// Answers that may read the history at the same time.
 pub(super) const PAGING_MAX: usize = 2;
 
 /// Idle readers, because opening one takes longer than most answers.
@@ -38,19 +36,18 @@ pub(super) const PAGING_MAX: usize = 2;
 pub(super) struct Readers(Mutex<Vec<Reader>>);
 
 impl Readers {
-    /// Reads with an idle reader or a new one.
     pub(super) fn with<T>(
         &self,
         path: &Path,
         read: impl FnOnce(&Reader) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let idle = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let idle = lock(&self.0).pop();
         let reader = match idle {
             Some(reader) => reader,
             None => Reader::open(path)?,
         };
         let found = reader.at_once(read)?;
-        let mut idle = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut idle = lock(&self.0);
         if idle.len() < READERS_MAX {
             idle.push(reader);
         }
@@ -69,18 +66,15 @@ pub(super) struct Borrowed {
 }
 
 impl Borrowed {
-    /// Milliseconds from one row to the next.
     pub(super) fn step_ms(&self) -> i64 {
         self.tier.map_or(ROW_MS, Tier::step_ms)
     }
 
-    /// The fleet together with these chunks.
     pub(super) fn view<'a>(&'a self, fleet: &'a Fleet) -> FleetView<'a> {
         fleet.view_with(&self.chunks, self.step_ms())
     }
 }
 
-/// Chunks by host name, up to [`BYTES_MAX`].
 #[derive(Default)]
 struct Collected {
     chunks: Vec<(Label, Chunk)>,
@@ -88,7 +82,6 @@ struct Collected {
 }
 
 impl Collected {
-    /// Adds a chunk; false if the limit is reached.
     fn add(&mut self, name: Label, chunk: Chunk) -> bool {
         self.bytes += chunk.bytes();
         self.chunks.push((name, chunk));
@@ -101,11 +94,9 @@ impl Collected {
     }
 }
 
-/// A host with rows that are not in memory.
 #[derive(Clone, Debug)]
 struct Incomplete {
     name: Label,
-    /// Its oldest row in memory.
     oldest: UnixMs,
     /// The kind of each series; none for series that buckets cannot replace.
     kinds: Vec<Option<Kind>>,
@@ -125,7 +116,6 @@ impl Incomplete {
         }
     }
 
-    /// Whether rows of a moment exist, in memory or on disk.
     fn has_rows(&self, reader: &Reader, at: UnixMs) -> Result<bool, StoreError> {
         if self.oldest <= at {
             return Ok(true);
@@ -175,7 +165,6 @@ fn coarsest_tier(
     Ok(coarsest)
 }
 
-/// The hosts that an answer is about.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Hosts {
     One(HostId),
@@ -183,7 +172,6 @@ pub(super) enum Hosts {
 }
 
 impl Hosts {
-    /// Those of them for which `is_incomplete`.
     fn incomplete<T>(
         self,
         fleet: &Fleet,
@@ -248,7 +236,7 @@ impl Hub {
             };
             of.incomplete(fleet, is_incomplete, |host| match of {
                 Hosts::One(_) => Incomplete::of(host, |_| true),
-                Hosts::All => Incomplete::of(host, |at| host.summary().contains(&Some(at))),
+                Hosts::All => Incomplete::of(host, |at| host.summary.contains(&Some(at))),
             })
         };
         if hosts.is_empty() {
@@ -390,7 +378,6 @@ impl Hub {
     }
 }
 
-/// Marks the steps between two moments.
 fn mark(timeline: &mut Timeline, first: UnixMs, last: UnixMs) {
     timeline.oldest = timeline.oldest.min(first);
     let step = |time: UnixMs| {

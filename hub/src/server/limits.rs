@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+
+use crate::lock;
 
 /// Keys that a limiter remembers; further ones are not limited until there is room again.
 const KEYS_MAX: usize = 10_000;
@@ -30,13 +32,13 @@ impl<K: Eq + Hash> RateLimiter<K> {
 
     /// Whether another attempt is over the limit. Attempts are counted by [`RateLimiter::count`].
     pub(super) fn is_over(&self, key: &K, now: Instant) -> bool {
-        self.lock().get(key).is_some_and(|(since, count)| {
+        lock(&self.windows).get(key).is_some_and(|(since, count)| {
             *count >= self.limit && now.saturating_duration_since(*since) < self.window
         })
     }
 
     pub(super) fn count(&self, key: K, now: Instant) {
-        let mut windows = self.lock();
+        let mut windows = lock(&self.windows);
         let is_open = |since: &Instant| now.saturating_duration_since(*since) < self.window;
         if windows.len() >= KEYS_MAX && !windows.contains_key(&key) {
             windows.retain(|_, (since, _)| is_open(since));
@@ -50,22 +52,15 @@ impl<K: Eq + Hash> RateLimiter<K> {
         }
         *count += 1;
     }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<K, (Instant, u32)>> {
-        self.windows.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
-/// A number of slots for each key, such as an address.
 #[derive(Debug)]
 pub(super) struct Slots<K> {
     used: Mutex<HashMap<K, usize>>,
-    /// By all keys together.
     total: AtomicUsize,
     per_key: usize,
 }
 
-/// A slot, released when dropped.
 #[derive(Debug)]
 pub(super) struct Slot<K: Eq + Hash> {
     slots: Arc<Slots<K>>,
@@ -81,14 +76,12 @@ impl<K: Eq + Hash + Clone> Slots<K> {
         })
     }
 
-    /// How many slots all keys together use.
     pub(super) fn used(&self) -> usize {
         self.total.load(Ordering::Relaxed)
     }
 
-    /// A slot for `key`, or none if it uses all of its slots.
     pub(super) fn acquire(self: &Arc<Self>, key: K) -> Option<Slot<K>> {
-        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut used = lock(&self.used);
         let count = used.entry(key.clone()).or_default();
         if *count >= self.per_key {
             return None;
@@ -105,8 +98,7 @@ impl<K: Eq + Hash + Clone> Slots<K> {
 impl<K: Eq + Hash> Drop for Slot<K> {
     fn drop(&mut self) {
         self.slots.total.fetch_sub(1, Ordering::Relaxed);
-        let used = self.slots.used.lock();
-        let mut used = used.unwrap_or_else(PoisonError::into_inner);
+        let mut used = lock(&self.slots.used);
         if let Some(count) = used.get_mut(&self.key) {
             *count -= 1;
             if *count == 0 {

@@ -38,10 +38,9 @@ const CHALLENGE_FROM: usize = 64;
 /// Connections of one certificate at once: an operator has a few terminals, an agent has one connection.
 pub(super) const CONNECTIONS_PER_CERTIFICATE_MAX: usize = 64;
 
-/// A hub that listens but does not serve yet.
 #[derive(Debug)]
 pub struct BoundHub {
-    hub: Arc<Hub>,
+    pub hub: Arc<Hub>,
     listener: Listener,
     identity: Identity,
     metrics: Option<TcpListener>,
@@ -49,11 +48,8 @@ pub struct BoundHub {
 
 impl BoundHub {
     /// Opens the sockets and restores what the history holds; peers can connect from here on.
-    ///
-    /// # Errors
-    /// A socket or the history cannot be opened.
     pub fn bind(options: HubOptions, identity: &Identity) -> Result<Self, StartError> {
-        let listener = Listener::bind(options.listen, identity, &sysmon_clock::Clock::system())?;
+        let listener = Listener::bind(options.listen, identity, &options.clock)?;
         let listen = |address| {
             metrics::bind(address).map_err(|source| StartError::Metrics { address, source })
         };
@@ -109,22 +105,14 @@ impl BoundHub {
         })
     }
 
-    /// The state that its connections share.
-    pub fn hub(&self) -> &Arc<Hub> {
-        &self.hub
-    }
-
-    /// Where it listens.
     pub fn address(&self) -> Option<SocketAddr> {
         self.listener.address()
     }
 
-    /// Where programs on this machine reach it.
     pub fn loopback(&self) -> Option<SocketAddr> {
         self.listener.loopback()
     }
 
-    /// Where its metrics are served over HTTP.
     pub fn metrics_address(&self) -> Option<SocketAddr> {
         self.metrics.as_ref()?.local_addr().ok()
     }
@@ -157,7 +145,6 @@ impl BoundHub {
     }
 }
 
-/// Accepts connections and serves each in a task of its own.
 async fn accept(hub: &Arc<Hub>, listener: &Listener) {
     let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let handshakes = Slots::new(HANDSHAKES_PER_ADDRESS_MAX);
@@ -190,7 +177,6 @@ async fn accept(hub: &Arc<Hub>, listener: &Listener) {
     }
 }
 
-/// Looks for silent hosts and revoked certificates, and seals idle rows.
 async fn review(hub: &Hub) {
     let mut timer = tokio::time::interval(REVIEW_INTERVAL);
     timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

@@ -28,17 +28,15 @@ const CONNECTION_MAX: Duration = Duration::from_secs(10);
 /// Connections at once; others wait. One scraper and one health check need two.
 const CONNECTIONS_MAX: usize = 16;
 
-/// Pause after accepting failed, mostly for want of file descriptors.
+/// Pause after accepting failed, mostly because file descriptors are missing.
 const RETRY: Duration = Duration::from_millis(100);
 
-/// Opens the socket.
 pub(super) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     let listener = TcpListener::bind(address)?;
     listener.set_nonblocking(true)?;
     Ok(listener)
 }
 
-/// Serves for as long as the hub runs.
 pub(super) async fn serve(hub: &Arc<Hub>, listener: TcpListener) {
     let served = async {
         let listener = Limited {

@@ -21,7 +21,7 @@ mod subscriber;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
 use sysmon_alerts::notify::Notifier;
@@ -35,6 +35,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::VERSION;
 use crate::audit::Entry;
 use crate::core::Core;
+use crate::lock;
 use access::AccessControl;
 pub use access::AccessOptions;
 use demand::Demand;
@@ -43,9 +44,8 @@ use history::Readers;
 use limits::Slots;
 pub use listen::BoundHub;
 pub use options::{AlertOptions, HistoryOptions, HubOptions, StartError};
-pub use relay::{AlertWords, EdgeOptions, Share};
+pub use relay::{EdgeOptions, Share};
 
-/// The state that all connections share.
 #[derive(Debug)]
 pub struct Hub {
     name: String,
@@ -61,13 +61,11 @@ pub struct Hub {
     edges: watch::Sender<EdgeOptions>,
     history: Option<Mutex<Worker>>,
     readers: Arc<Readers>,
-    /// Limits how many answers read the history at the same time.
     paging: Arc<Semaphore>,
     /// The generation up to which rows are durable.
     durable: watch::Receiver<u64>,
     /// Feeds `durable` where there is no history: then every row is as durable as it gets.
     durable_at_once: watch::Sender<u64>,
-    /// Open connections of each certificate, by serial number.
     certificates: Arc<Slots<String>>,
     subscribers: Gauge,
     agents: Gauge,
@@ -77,8 +75,7 @@ pub struct Hub {
 impl Hub {
     /// Locks the core. Hold it for a moment only, never across an await; change it with [`Hub::update`].
     pub fn core(&self) -> MutexGuard<'_, Core> {
-        // A panic elsewhere leaves the core as whole as it was between two rows.
-        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.core)
     }
 
     /// Changes the core; then wakes the tasks that wait for changes and sends notifications.
@@ -95,7 +92,6 @@ impl Hub {
         result
     }
 
-    /// The present by the hub's clock.
     fn now(&self) -> UnixMs {
         self.clock.now()
     }
@@ -112,7 +108,7 @@ impl Hub {
         self.notifier
             .reconfigure(notifier.routes, notifier.maintenance);
         if let (Some(access), Some(options)) = (&self.access, options.access) {
-            access.set_days(options.days);
+            access.days.store(options.days, Ordering::Relaxed);
         }
         self.edges.send_if_modified(|edges| {
             let is_new = *edges != options.edges;
@@ -121,7 +117,6 @@ impl Hub {
         });
     }
 
-    /// The hub's own state, as `status` shows it.
     pub fn status(&self) -> HubStatus {
         // Locked before the core: a thread that holds the history may wait for the core, never the reverse.
         let (history_bytes, _) = self.history_figures();
@@ -147,7 +142,6 @@ impl Hub {
         (self.clock.instant() - self.started).as_millis() as u64
     }
 
-    /// Counts a refusal and writes it to the audit log.
     fn audit_refusal(&self, peer: Option<&Peer>, from: Option<SocketAddr>, reason: &str) {
         self.count_refusal();
         let peer = peer.map(ToString::to_string).unwrap_or_default();
@@ -157,7 +151,7 @@ impl Hub {
             None => entry,
         };
         match &self.access {
-            Some(access) => access.audit().refused(entry, self.clock.instant()),
+            Some(access) => access.audit.refused(entry, self.clock.instant()),
             None => tracing::warn!(peer = %entry.who, from = %entry.from, reason, "refused"),
         }
     }

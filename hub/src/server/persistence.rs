@@ -1,7 +1,7 @@
 //! Between the core and its history: restoring it at the start, and committing what changes since.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
 use sysmon_alerts::HostId;
@@ -13,6 +13,7 @@ use sysmon_wire::UnixMs;
 
 use super::{HistoryOptions, Hub};
 use crate::core::Core;
+use crate::lock;
 
 /// When in a second changes are committed. Agents sample on whole seconds, so on a LAN their rows are here by the
 /// first; and QUIC confirms a packet within 25 ms, so one packet carries both acknowledgements. Rows from further
@@ -26,16 +27,13 @@ const EARLY_MS: i64 = 5;
 const RECALL_MS: i64 = 3_600_000;
 const RECALL_MAX: Duration = Duration::from_secs(2);
 
-/// How long a hub that stops waits for its last commit.
 const FINISH_MAX: Duration = Duration::from_secs(5);
 
 impl Hub {
     fn worker(&self) -> Option<MutexGuard<'_, Worker>> {
-        let history = self.history.as_ref()?;
-        Some(history.lock().unwrap_or_else(PoisonError::into_inner))
+        self.history.as_ref().map(lock)
     }
 
-    /// An error with the reason if commits to the history fail.
     pub(super) fn health(&self) -> Result<(), String> {
         let now = self.clock.instant();
         self.worker().map_or(Ok(()), |worker| {
@@ -48,7 +46,6 @@ impl Hub {
         self.worker().map_or((0, 0), |worker| worker.figures())
     }
 
-    /// Changes the size and retention of the history.
     pub(super) fn set_history_limits(&self, limits: Option<Limits>) {
         if let (Some(worker), Some(limits)) = (self.worker(), limits) {
             worker.set_limits(limits);
@@ -100,7 +97,7 @@ pub(super) fn open(
         tracing::info!(hosts, path = %options.path.display(), "history restored");
     }
     for event in store.events()? {
-        core.restore_event(event);
+        core.events.restore(event);
     }
     recall(&options.path, core, clock);
     Worker::start(store, &options.path, options.limits, clock.clone())
@@ -180,7 +177,6 @@ pub(super) async fn commit_every_second(hub: &Hub) {
     }
 }
 
-/// Time until the next commit.
 fn until_commit(now: UnixMs) -> Duration {
     let second = (now + EARLY_MS).floor(1_000);
     let [early, late] = COMMIT_AT_MS;
@@ -191,7 +187,6 @@ fn until_commit(now: UnixMs) -> Duration {
     Duration::from_millis(next.map_or(1_000, i64::unsigned_abs))
 }
 
-/// Commits the last changes, and waits until they are written.
 pub(super) async fn finish(hub: &Hub) {
     let end = hub.clock.instant() + FINISH_MAX;
     while !hub.commit() && hub.clock.instant() < end {
@@ -289,7 +284,7 @@ mod tests {
         store
             .commit(&before.take_batch(UnixMs(BEGIN + 900_000)))
             .unwrap();
-        let firing: Vec<Alert> = before.firing().cloned().collect();
+        let firing: Vec<Alert> = before.engine.firing().cloned().collect();
         let mut after = started_anew(store, &path, firing, 905);
         assert!(
             after.take_transitions().is_empty(),

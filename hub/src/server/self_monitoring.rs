@@ -13,7 +13,6 @@ use crate::ingest::IngestError;
 use crate::self_monitoring::{INTERVAL_MS, Recorder, largest_lag_ms};
 
 impl Hub {
-    /// The hub's figures now.
     pub(super) fn figures(&self) -> Figures {
         let (history_bytes, commit_us) = self.history_figures();
         let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
@@ -45,7 +44,6 @@ impl Hub {
 /// Rows of a whole second have arrived this much later; what is missing then is late.
 const ARRIVAL_MS: i64 = 500;
 
-/// Records the hub's figures of every whole second, as agents do.
 pub(super) async fn record(hub: &Hub) {
     let Err(error) = record_every_second(hub).await;
     tracing::warn!(%error, "the hub's own figures are no longer recorded");
@@ -63,7 +61,6 @@ async fn record_every_second(hub: &Hub) -> Result<Infallible, IngestError> {
     }
 }
 
-/// Microseconds of processor time this process has used.
 fn cpu_us() -> Option<i64> {
     #[cfg(unix)]
     {
@@ -74,7 +71,6 @@ fn cpu_us() -> Option<i64> {
     None
 }
 
-/// Bytes of memory this process has in use; known on Linux only.
 fn resident_bytes() -> Option<i64> {
     // proc_pid_status(5).
     resident_of(&std::fs::read_to_string("/proc/self/status").ok()?)

@@ -38,7 +38,6 @@ pub fn fleet_picture(
     hosts.chunks(HOSTS_PER_FRAME_MAX).map(picture).collect()
 }
 
-/// An update without hosts, which says only that the hub is there.
 pub fn empty(now: UnixMs) -> FleetUpdate {
     FleetUpdate {
         now,
@@ -81,14 +80,12 @@ pub fn history_changes(
     changed.chunks(HOSTS_PER_FRAME_MAX).map(update).collect()
 }
 
-/// Hosts that got rows of the past after `generation`.
 pub fn hosts_with_new_past(fleet: &Fleet, generation: u64) -> Vec<HostId> {
     let machines = fleet.machines();
     let changed = machines.filter(|(_, host)| host.past_changed > generation);
     changed.map(|(id, _)| id).collect()
 }
 
-/// History of some hosts up to `end`, or up to each one's newest row.
 pub fn histories(
     fleet: &Fleet,
     hosts: &[HostId],
@@ -102,7 +99,6 @@ pub fn histories(
         .collect()
 }
 
-/// Everything about a host that a fleet's list shows besides values.
 pub(super) fn line(id: HostId, host: &Host) -> HostLine {
     HostLine {
         index: id.0,

@@ -37,7 +37,6 @@ fn tables(keys: &[Arc<SeriesKey>]) -> Vec<SeriesTable> {
     tables
 }
 
-/// How much of one host a subscriber has been sent.
 #[derive(Debug)]
 pub struct HostWatch {
     host: HostId,
@@ -48,14 +47,12 @@ pub struct HostWatch {
     seen_past: u64,
     line_generation: u64,
     series: usize,
-    /// The newest row sent; rows after it are new.
     newest: UnixMs,
     encoder: RowEncoder,
     rows: u64,
 }
 
 impl HostWatch {
-    /// Watches `host` from `from` on.
     pub fn new(host: HostId, from: UnixMs) -> Self {
         Self {
             host,
@@ -77,7 +74,6 @@ impl HostWatch {
             .is_some_and(|host| host.past_changed > self.seen_past)
     }
 
-    /// Sends all rows again with the next update.
     pub fn restart(&mut self) {
         self.newest = self.from - 1;
         self.rows = 0;
@@ -85,7 +81,6 @@ impl HostWatch {
         self.seen = 0;
     }
 
-    /// Everything up to `until` that was not sent yet.
     pub fn updates(&mut self, fleet: &FleetView<'_>, until: Option<UnixMs>) -> Vec<Reply> {
         let Some(host) = fleet.host(self.host) else {
             return Vec::new();

@@ -138,7 +138,7 @@ mod tests {
             (HostState::Live, UnixMs(300_000), 50)
         );
         let (tick, _) = picture(660_000);
-        assert_eq!(tick.state, HostState::Offline, "the last minute is over");
+        assert_eq!(tick.state, HostState::Offline, "the last minute has ended");
         let request = SparkRequest {
             aliases: vec![0],
             ..SPARKS

@@ -10,19 +10,15 @@ use super::PAST_REACH_MS;
 use crate::fleet::{HostId, HostView};
 use crate::host::Host;
 
-/// Which history goes with the fleet's first picture.
 #[derive(Clone, Debug, Default)]
 pub struct SparkRequest {
-    /// Points of each metric.
     pub points: u16,
-    /// Milliseconds from one point to the next.
     pub step_ms: u32,
     /// Indices into [`ALIASES`], below [`SUMMARY`].
     pub aliases: Vec<u8>,
 }
 
 impl SparkRequest {
-    /// Where the history of a picture of `at` begins.
     pub fn from(&self, at: UnixMs) -> UnixMs {
         let points = i64::from(self.points.min(SPARK_POINTS_MAX));
         at - points.saturating_mul(i64::from(self.step_ms.max(1)))
@@ -76,7 +72,6 @@ pub(super) fn past(
     (tick, columns.collect())
 }
 
-/// History up to `end`, or up to the newest row.
 pub(super) fn history(
     id: HostId,
     host: HostView<'_>,
@@ -120,7 +115,7 @@ fn aliases<'a>(
     request: &'a SparkRequest,
 ) -> impl Iterator<Item = (u8, u32, &'static Alias)> + 'a {
     let known = request.aliases.iter().filter_map(|&place| {
-        let index = (*host.summary().get(usize::from(place))?)?;
+        let index = (*host.summary.get(usize::from(place))?)?;
         Some((place, index, ALIASES.get(usize::from(place))?))
     });
     known.take(SUMMARY)

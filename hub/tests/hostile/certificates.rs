@@ -54,7 +54,7 @@ async fn foreign_and_expired_certificates_are_refused_with_the_reason() {
     };
     let cases = [
         (self_signed, "another authority"),
-        (forged, "refused the secure handshake"),
+        (forged, "refused the TLS handshake"),
         (issued(&elsewhere, now), "another authority"),
         (issued(&scene.authority, now - 3 * DAY), "has expired"),
         (issued(&scene.authority, now + 2 * DAY), "set the clock"),
@@ -83,7 +83,7 @@ async fn a_newer_major_protocol_is_refused_and_a_newer_minor_one_accepted() {
         .err()
         .unwrap();
     assert!(
-        error.to_string().contains("does not speak this version"),
+        error.to_string().contains("does not support this version"),
         "{error}"
     );
     let raw = connect(&scene, HERE, papers(), ALPN).await.unwrap();

@@ -42,8 +42,8 @@ async fn a_malformed_hello_is_refused_with_the_reason() {
             let told = ended(&raw.connection).await;
             let is_named = [
                 "over the limit",
-                "no message of this kind",
-                "too many after a message",
+                "malformed message",
+                "bytes follow the message",
             ]
             .iter()
             .any(|word| told.contains(word));

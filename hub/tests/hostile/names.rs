@@ -207,24 +207,9 @@ async fn one_host_with_too_much_text_does_not_affect_others() {
     scene.stays_unharmed().await;
 }
 
-#[tokio::test]
-async fn series_and_processes_with_long_names_are_still_sent() {
-    let scene = Scene::new().await;
-    let mut evil = evil(&scene).await;
-    let operator = scene.session(Role::Operator, "o").await;
-    let mut watched = operator
-        .request(&Request::Processes {
-            host: "evil".into(),
-            at: None,
-        })
-        .await
-        .unwrap();
-    assert!(matches!(
-        watched.next().await.unwrap(),
-        Some(Reply::Complete)
-    ));
-    // 4,000 series with long names, in short frames.
-    let mut rows = evil.raw.connection.open_uni().await.unwrap();
+/// 4,000 series with long names, in short frames, and a row of them.
+async fn push_long_names(connection: &Connection) {
+    let mut rows = connection.open_uni().await.unwrap();
     let begin = Push::Begin {
         run: RunId(1),
         lane: Lane::Live,
@@ -245,6 +230,25 @@ async fn series_and_processes_with_long_names_are_still_sent() {
     rows.write_all(&frame(&Push::Keyframe(Blob(block))))
         .await
         .unwrap();
+}
+
+#[tokio::test]
+async fn series_and_processes_with_long_names_are_still_sent() {
+    let scene = Scene::new().await;
+    let mut evil = evil(&scene).await;
+    let operator = scene.session(Role::Operator, "o").await;
+    let mut watched = operator
+        .request(&Request::Processes {
+            host: "evil".into(),
+            at: None,
+        })
+        .await
+        .unwrap();
+    assert!(matches!(
+        watched.next().await.unwrap(),
+        Some(Reply::Complete)
+    ));
+    push_long_names(&evil.raw.connection).await;
     scene
         .until("its row is there", || scene.health("evil").rows == 1)
         .await;

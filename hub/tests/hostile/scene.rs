@@ -143,7 +143,7 @@ impl Scene {
             let _guard = serving.enter();
             BoundHub::bind(options(dir.path(), &state, &name, edges), &identity).unwrap()
         };
-        let shared = Arc::clone(hub.hub());
+        let shared = Arc::clone(&hub.hub);
         let address = hub.loopback().unwrap();
         let (stop_hub, hub_stopped) = watch::channel(false);
         let serving = std::thread::spawn(move || {

@@ -10,7 +10,6 @@ use crate::model::host_rows::HostRows;
 use crate::model::window::{Span, Window};
 use crate::theme::{Theme, ThemeName};
 
-/// The connection to the hub.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Link {
     Connecting {
@@ -26,22 +25,18 @@ pub enum Link {
     },
 }
 
-/// What screens share.
 #[derive(Debug)]
 pub struct Context {
     pub theme: Theme,
     pub theme_name: ThemeName,
     pub zone: TimeZone,
     pub keys: Keymap,
-    /// The hub's clock.
     pub now: UnixMs,
     /// The moment shown; `None` while live.
     pub at: Option<UnixMs>,
     pub size: Size,
     pub link: Link,
-    /// Shown by the strip and the comparison.
     pub span: Span,
-    /// The open host.
     pub host: Option<HostRows>,
     /// Milliseconds between rows of the fleet.
     pub fleet_resolution_ms: i64,
@@ -67,24 +62,20 @@ impl Context {
         }
     }
 
-    /// What keys mean now.
     pub fn mode(&self) -> Mode {
         self.modes.last().copied().unwrap_or(Mode::Fleet)
     }
 
-    /// The screen below prompts and overlays.
     pub fn place(&self) -> Mode {
         let mut modes = self.modes.iter().rev();
         let place = modes.find(|mode| mode.is_place());
         place.copied().unwrap_or(Mode::Fleet)
     }
 
-    /// Puts a mode on top of the current one.
     pub fn enter(&mut self, mode: Mode) {
         self.modes.push(mode);
     }
 
-    /// Leaves the current mode and returns it.
     pub fn leave(&mut self) -> Mode {
         match self.modes.len() {
             0 | 1 => Mode::Fleet,

@@ -2,7 +2,6 @@
 
 use csv::{Terminator, Writer, WriterBuilder};
 
-/// Text that becomes a file.
 pub(crate) struct Csv(Writer<Vec<u8>>);
 
 impl Csv {

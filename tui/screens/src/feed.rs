@@ -25,7 +25,6 @@ const STEADY_AFTER: Duration = Duration::from_secs(10);
 /// The longest wait before the next attempt: somebody is waiting for it.
 const WAIT_MAX: Duration = Duration::from_secs(5);
 
-/// What happens on the connection.
 #[derive(Debug)]
 pub enum HubEvent {
     Connecting {
@@ -36,7 +35,6 @@ pub enum HubEvent {
         /// Milliseconds that this machine's clock is ahead of the hub's.
         clock_offset_ms: i64,
     },
-    /// The connection was lost, or refused.
     Lost {
         reason: String,
         retry_in_ms: i64,
@@ -48,11 +46,9 @@ pub enum HubEvent {
     },
 }
 
-/// The screen is gone.
 #[derive(Debug)]
 struct Closed;
 
-/// Why a session ended.
 enum End {
     Lost(LinkError),
     Closed,
@@ -70,21 +66,18 @@ impl From<Closed> for End {
     }
 }
 
-/// The screen's end of the connection.
 #[derive(Debug)]
 pub struct ScreenEnd {
     pub events: mpsc::Receiver<HubEvent>,
     pub changes: mpsc::UnboundedSender<Change>,
 }
 
-/// The hub's end.
 #[derive(Debug)]
 pub struct Feeder {
     events: mpsc::Sender<HubEvent>,
     changes: mpsc::UnboundedReceiver<Change>,
 }
 
-/// Both ends, connected.
 pub fn channel() -> (ScreenEnd, Feeder) {
     let (events, events_out) = mpsc::channel(QUEUE);
     // Unbounded, but only keys and the clock fill it.
@@ -100,7 +93,6 @@ pub fn channel() -> (ScreenEnd, Feeder) {
     (screen, feeder)
 }
 
-/// An open request.
 struct Open {
     serial: u32,
     replies: Replies,

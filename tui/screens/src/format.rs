@@ -4,7 +4,6 @@ use sysmon_wire::UnixMs;
 use sysmon_wire::quantity::{self, Prefixes};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
-/// Shown where there is no value.
 pub const NONE: &str = "–";
 
 /// A share from 0 to 1 as whole percent, without the sign: `61`.

@@ -10,7 +10,6 @@ use crate::layout::body;
 use crate::screen::Screen;
 use crate::widgets::paint::{Pen, fill};
 
-/// What the signs mean, below the keys.
 const SIGNS: [(&str, &str, &str); 5] = [
     ("▲", "#", "critical: the value in this colour"),
     ("◆", "!", "warning: the value in this colour"),
@@ -19,11 +18,9 @@ const SIGNS: [(&str, &str, &str); 5] = [
     ("·", ".", "no data yet: its first sample is newer"),
 ];
 
-/// Minimum width of a column of the help, and the most columns.
 const COLUMN_WIDTH: u16 = 59;
 const COLUMNS_MAX: u16 = 3;
 
-/// Maximum width of the keys before their explanation.
 const KEYS_WIDTH_MAX: usize = 20;
 
 /// Keys of this many screens are not listed for each of them,
@@ -31,7 +28,6 @@ const MANY: usize = 3;
 /// and keys of this many not even under the current screen.
 const MOST: usize = 6;
 
-/// The help over the current screen.
 #[derive(Debug, Default)]
 pub struct Help {
     pub scroll: u16,
@@ -55,7 +51,6 @@ enum Line {
     Entry(String, &'static str),
 }
 
-/// The keys of the current screen, then those of most screens, then the others.
 fn lines(context: &Context) -> Vec<Line> {
     let theme = &context.theme;
     let place = context.place();

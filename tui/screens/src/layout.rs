@@ -2,16 +2,13 @@
 
 use ratatui::layout::{Rect, Size};
 
-/// The strip of time is hidden on smaller terminals.
 const STRIP_FROM: Size = Size {
     width: 50,
     height: 14,
 };
 
-/// Terminals at least this high have a footer.
 const FOOTER_FROM: u16 = 4;
 
-/// The parts of the terminal.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Parts {
     pub(crate) header: Rect,
@@ -54,7 +51,6 @@ pub(crate) fn body(size: Size) -> Rect {
     parts(area).map_or(Rect::ZERO, |parts| parts.body)
 }
 
-/// An area without its first rows.
 pub(crate) fn below(area: Rect, rows: u16) -> Rect {
     Rect {
         y: area.y + rows.min(area.height),
@@ -63,9 +59,14 @@ pub(crate) fn below(area: Rect, rows: u16) -> Rect {
     }
 }
 
-/// How many rows a list has below its headings, at least one.
 pub(crate) fn list_rows(size: Size, lines_above: u16) -> usize {
     usize::from(body(size).height.saturating_sub(lines_above)).max(1)
+}
+
+/// The first row on screen of a list of `count` rows, of which `height` fit, so that the row `at` is among them.
+pub(crate) fn scrolled_to(at: usize, top: usize, count: usize, height: usize) -> usize {
+    let lowest = (at + 1).saturating_sub(height);
+    top.min(at).max(lowest).min(count.saturating_sub(height))
 }
 
 /// The place in a list, scrolled down by `top`, of a line of the terminal.

@@ -15,6 +15,9 @@
 )]
 #![warn(clippy::missing_errors_doc, clippy::too_many_lines)]
 
+#[macro_use]
+mod named;
+
 pub mod app;
 pub mod burst;
 pub mod changes;

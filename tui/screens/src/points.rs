@@ -12,7 +12,6 @@ use crate::csv::Csv;
 /// Which fields the JSON has.
 const SCHEMA: u32 = 1;
 
-/// Series of a metric over the same steps of time.
 #[derive(Clone, Debug)]
 pub struct Table {
     metric: String,
@@ -30,7 +29,6 @@ struct Series {
 }
 
 impl Table {
-    /// Joins the parts in which a hub answers.
     pub fn join(metric: &str, step_ms: i64, parts: Vec<Points>) -> Self {
         let mut table = Self {
             metric: metric.to_owned(),
@@ -69,12 +67,10 @@ impl Table {
         table
     }
 
-    /// Whether there is no series.
     pub fn is_empty(&self) -> bool {
         self.series.is_empty()
     }
 
-    /// As JSON, in SI base units.
     pub fn to_json(&self) -> Value {
         let series = |series: &Series| {
             let attributes: BTreeMap<_, _> = series.attributes.iter().cloned().collect();
@@ -103,7 +99,6 @@ impl Table {
         csv.into_text()
     }
 
-    /// As a table for people: a line a moment, a column a series.
     pub fn to_text(&self, zone: &TimeZone) -> String {
         let mut out = format!("{} in {}\n\n", self.metric, unit_text(&self.unit));
         let names: Vec<_> = self.series.iter().map(Series::name).collect();
@@ -189,7 +184,6 @@ fn unit_text(unit: &str) -> &str {
     }
 }
 
-/// As many digits as are significant.
 fn number(value: f64) -> String {
     match value.abs() {
         size if size >= 100.0 => format!("{value:.0}"),

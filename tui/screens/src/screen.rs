@@ -13,15 +13,15 @@ use crate::subscriptions::{Subscription, Topic};
 /// What a screen asks of the application.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Shows a remark in the footer.
     Remark(String),
     /// Goes to a mode; back leads here.
     Enter(Mode),
-    /// Opens a host.
     Open(Label),
     /// Opens a process among those of its host; back leads here.
-    OpenProcess { host: Label, pid: u32 },
-    /// Opens a host at a moment.
+    OpenProcess {
+        host: Label,
+        pid: u32,
+    },
     OpenAt {
         host: Label,
         at: UnixMs,
@@ -43,19 +43,24 @@ pub(crate) fn remark(text: impl Into<String>) -> Outcomes {
     Some(vec![Outcome::Remark(text.into())])
 }
 
+#[derive(Debug)]
+pub struct Answer {
+    pub topic: Topic,
+    /// `None` is the end of the replies.
+    pub reply: Option<Reply>,
+    pub is_first: bool,
+}
+
 /// A screen. It knows the widgets, the context and its own state, and no other screen.
 pub trait Screen {
     fn draw(&self, context: &Context, area: Rect, buffer: &mut Buffer);
 
-    /// Performs an action that means something particular on this screen.
     fn act(&mut self, _action: Action, _context: &Context) -> Outcomes {
         None
     }
 
-    /// Moves the selection, or scrolls.
     fn scroll(&mut self, _rows: isize, _context: &Context) {}
 
-    /// Keeps the selected row visible.
     fn reveal(&mut self, _context: &Context) {}
 
     fn click(&mut self, _place: Position, _context: &Context) -> Outcomes {
@@ -65,24 +70,15 @@ pub trait Screen {
     /// Follows the clock and the context before [`Self::subscriptions`] is called.
     fn refresh(&mut self, _context: &Context) {}
 
-    /// Declares the requests this screen needs.
     fn subscriptions(&self, _context: &Context, _wanted: &mut Vec<Subscription>) {}
 
-    /// Receives a reply to one of them; `None` means that the hub sends no more. `is_first` is set for the first reply.
-    fn reply(
-        &mut self,
-        _topic: Topic,
-        _reply: Option<Reply>,
-        _is_first: bool,
-        _context: &mut Context,
-    ) -> Vec<Outcome> {
+    fn reply(&mut self, _answer: Answer, _context: &mut Context) -> Vec<Outcome> {
         Vec::new()
     }
 
     /// Forgets what is pending on a connection that was lost.
     fn disconnected(&mut self) {}
 
-    /// The filter of its list, if it has one.
     fn filter(&self) -> Option<String> {
         None
     }
@@ -94,7 +90,6 @@ pub trait Screen {
         false
     }
 
-    /// Names of the orders of its list.
     fn sorts(&self) -> Vec<&'static str> {
         Vec::new()
     }
@@ -108,12 +103,10 @@ pub trait Screen {
         None
     }
 
-    /// What the screen shows, for export.
     fn records(&self, _context: &Context) -> Option<Records> {
         None
     }
 
-    /// Part of the name of an exported file.
     fn file_stem(&self, _context: &Context) -> Option<String> {
         None
     }

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::time::Duration;
 
-/// Durations of a repeated operation.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Times {
     count: u64,
@@ -32,14 +31,10 @@ impl fmt::Display for Times {
     }
 }
 
-/// Totals of a run.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Stats {
-    /// Messages handled.
     pub updates: Times,
-    /// Frames drawn and written, where anything had changed.
     pub frames: Times,
-    /// Bytes written to the terminal.
     pub bytes: u64,
     pub ran: Duration,
 }

@@ -15,11 +15,9 @@ pub enum Topic {
     Changes,
     Timeline,
     Alerts,
-    /// A line of the comparison, by its place.
     Compare(usize),
 }
 
-/// A request that a screen wants to be open.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subscription {
     pub topic: Topic,
@@ -38,7 +36,6 @@ impl Subscription {
     }
 }
 
-/// What has to be done at the connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
     Open {
@@ -103,7 +100,6 @@ impl Subscriptions {
         changes
     }
 
-    /// Forgets what was open on a connection that was lost.
     pub fn clear(&mut self) {
         self.open.clear();
         self.is_cleared = true;
@@ -116,7 +112,6 @@ impl Subscriptions {
         Some((open.subscription.topic, is_first))
     }
 
-    /// The request that is open for a topic.
     pub fn request(&self, topic: Topic) -> Option<&Request> {
         let mut open = self.open.iter().map(|open| &open.subscription);
         let found = open.find(|subscription| subscription.topic == topic)?;

@@ -6,10 +6,8 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::terminal::colours::indexed;
 
-/// Pixels of a cell.
 const CELL: (f64, f64) = (8.4, 17.0);
 
-/// Pixels around the screen.
 const MARGIN: f64 = 10.0;
 
 /// Colours of paper and ink where the screen names none.
@@ -42,7 +40,6 @@ pub fn svg(buffer: &Buffer, title: &str) -> String {
     out
 }
 
-/// Adjacent cells of one style.
 struct Run {
     x: u16,
     width: u16,

@@ -41,7 +41,6 @@ pub(crate) fn fleet_update(hosts: &[(&str, i64)]) -> FleetUpdate {
     }
 }
 
-/// A process with a command, thousandths of a processor and bytes of memory.
 pub(crate) fn process(pid: u32, command: &str, cpu_permille: u32, memory_bytes: u64) -> Process {
     Process {
         identity: ProcessIdentity {
@@ -61,7 +60,6 @@ pub(crate) fn process(pid: u32, command: &str, cpu_permille: u32, memory_bytes: 
     }
 }
 
-/// A change of a series.
 pub(crate) fn change(host: &str, metric: &str, before: f64, after: f64) -> Change {
     Change {
         host: host.into(),
@@ -76,14 +74,12 @@ pub(crate) fn change(host: &str, metric: &str, before: f64, after: f64) -> Chang
     }
 }
 
-/// The context of a screen that is open.
 pub(crate) fn context(mode: Mode) -> Context {
     let mut context = Context::new(ThemeName::Dark, false, TimeZone::UTC, Keymap::default());
     context.enter(mode);
     context
 }
 
-/// A screen alone, on a terminal of a size, as text.
 pub(crate) fn drawn(
     screen: &dyn Screen,
     context: &mut Context,

@@ -3,12 +3,20 @@
 use ratatui::style::{Color, Modifier, Style};
 pub use sysmon_config::Theme as ThemeName;
 
-/// How bad something is, least first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
     None,
     Warning,
     Critical,
+}
+
+impl Severity {
+    pub fn warning_if(is_high: bool) -> Self {
+        match is_high {
+            true => Self::Warning,
+            false => Self::None,
+        }
+    }
 }
 
 impl From<sysmon_wire::message::Severity> for Severity {
@@ -20,95 +28,61 @@ impl From<sysmon_wire::message::Severity> for Severity {
     }
 }
 
-/// The styles of everything on screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Theme {
-    /// Plain values.
     pub text: Style,
     /// Labels and what matters less.
     pub dim: Style,
     pub title: Style,
     pub graph: Style,
-    /// A second graph beside the first.
     pub graph_second: Style,
-    /// The line at the top while live.
     pub header: Style,
-    /// The line at the top while showing the past.
     pub header_past: Style,
-    /// The row or word that is selected.
     pub selected: Style,
-    /// Keys in footer and help.
     pub key: Style,
     warning: Style,
     critical: Style,
-    /// Draw with ASCII characters only.
     pub ascii: bool,
+}
+
+/// A style by indices of the 256-colour palette, of which 232 to 255 are greys from dark to light.
+macro_rules! style {
+    ($fg:literal) => { Style::new().fg(Color::Indexed($fg)) };
+    ($fg:literal bold) => { style!($fg).add_modifier(Modifier::BOLD) };
+    ($fg:literal on $bg:literal) => { style!($fg).bg(Color::Indexed($bg)) };
+    ($fg:literal on $bg:literal bold) => { style!($fg on $bg).add_modifier(Modifier::BOLD) };
+}
+
+macro_rules! theme {
+    ($ascii:ident: $($field:ident($($style:tt)+))+) => {
+        Theme { $ascii, $($field: style!($($style)+),)+ }
+    };
 }
 
 impl Theme {
     pub fn new(name: ThemeName, ascii: bool) -> Self {
-        let plain = Style::new();
-        let fg = |index: u8| Style::new().fg(Color::Indexed(index));
-        let bold = Modifier::BOLD;
-        let on = |fg: u8, bg: u8| Style::new().fg(Color::Indexed(fg)).bg(Color::Indexed(bg));
-        // Indices of the 256-colour palette: 232–255 are greys from dark to light.
+        let (plain, bold) = (Style::new(), Modifier::BOLD);
         match name {
-            ThemeName::Dark => Self {
-                text: fg(252),
-                dim: fg(243),
-                title: fg(252).add_modifier(bold),
-                graph: fg(109),
-                graph_second: fg(139),
-                header: on(252, 236),
-                header_past: on(232, 179).add_modifier(bold),
-                selected: on(255, 238),
-                key: fg(110).add_modifier(bold),
-                warning: fg(179),
-                critical: fg(203).add_modifier(bold),
-                ascii,
+            ThemeName::Dark => theme! { ascii:
+                text(252) dim(243) title(252 bold) graph(109) graph_second(139) header(252 on 236)
+                header_past(232 on 179 bold) selected(255 on 238) key(110 bold) warning(179)
+                critical(203 bold)
             },
-            ThemeName::Light => Self {
-                text: fg(236),
-                dim: fg(245),
-                title: fg(232).add_modifier(bold),
-                graph: fg(25),
-                graph_second: fg(90),
-                header: on(234, 254),
-                header_past: on(255, 130).add_modifier(bold),
-                selected: on(232, 252),
-                key: fg(25).add_modifier(bold),
-                warning: fg(130),
-                critical: fg(160).add_modifier(bold),
-                ascii,
+            ThemeName::Light => theme! { ascii:
+                text(236) dim(245) title(232 bold) graph(25) graph_second(90) header(234 on 254)
+                header_past(255 on 130 bold) selected(232 on 252) key(25 bold) warning(130)
+                critical(160 bold)
             },
-            ThemeName::HighContrast => Self {
-                text: fg(15),
-                dim: fg(250),
-                title: fg(15).add_modifier(bold),
-                graph: fg(14),
-                graph_second: fg(13),
-                header: on(0, 15).add_modifier(bold),
-                header_past: on(0, 11).add_modifier(bold),
-                selected: on(0, 14).add_modifier(bold),
-                key: fg(14).add_modifier(bold),
-                warning: fg(11).add_modifier(bold),
-                critical: on(15, 9).add_modifier(bold),
-                ascii,
+            ThemeName::HighContrast => theme! { ascii:
+                text(15) dim(250) title(15 bold) graph(14) graph_second(13) header(0 on 15 bold)
+                header_past(0 on 11 bold) selected(0 on 14 bold) key(14 bold) warning(11 bold)
+                critical(15 on 9 bold)
             },
             // Blue and orange are distinguishable with every kind of colour blindness (Okabe & Ito, 2008).
-            ThemeName::ColourBlind => Self {
-                text: fg(252),
-                dim: fg(243),
-                title: fg(252).add_modifier(bold),
-                graph: fg(74),
-                graph_second: fg(175),
-                header: on(252, 236),
-                header_past: on(232, 221).add_modifier(bold),
-                selected: on(255, 238),
-                key: fg(74).add_modifier(bold),
-                warning: fg(221),
-                critical: fg(208).add_modifier(bold),
-                ascii,
+            ThemeName::ColourBlind => theme! { ascii:
+                text(252) dim(243) title(252 bold) graph(74) graph_second(175) header(252 on 236)
+                header_past(232 on 221 bold) selected(255 on 238) key(74 bold) warning(221)
+                critical(208 bold)
             },
             ThemeName::Mono => Self {
                 text: plain,
@@ -127,12 +101,32 @@ impl Theme {
         }
     }
 
-    /// The style of a value that is this bad.
     pub fn severity(&self, severity: Severity) -> Style {
         match severity {
             Severity::None => self.text,
             Severity::Warning => self.warning,
             Severity::Critical => self.critical,
+        }
+    }
+
+    /// The style on the background of a row that may be selected.
+    pub fn on(&self, is_selected: bool, style: Style) -> Style {
+        let back = Style {
+            fg: None,
+            ..self.selected
+        };
+        if is_selected {
+            style.patch(back)
+        } else {
+            style
+        }
+    }
+
+    /// The sign at the left of a row that may be selected.
+    pub fn mark(&self, is_selected: bool) -> &'static str {
+        match is_selected {
+            true => self.pick("▌", ">"),
+            false => " ",
         }
     }
 

@@ -1,6 +1,5 @@
 //! What every command gets: the command line, the configuration, and the sources of time and randomness.
 
-use anyhow::Context;
 use jiff::tz::TimeZone;
 use sysmon_clock::{Clock, Random};
 use sysmon_config::time::parse_moment;
@@ -18,12 +17,10 @@ pub(crate) struct Invocation {
 }
 
 impl Invocation {
-    /// Number of simulated hosts.
     pub(crate) fn demo_hosts(&self) -> usize {
         usize::from(self.args.demo.unwrap_or(0))
     }
 
-    /// The hub and agents that would run inside this program.
     pub(crate) fn standalone(&self) -> StandaloneOptions {
         StandaloneOptions {
             agent: self.config.agent.clone(),
@@ -34,17 +31,9 @@ impl Invocation {
         }
     }
 
-    /// Parses a moment, absolute or relative to now.
     pub(crate) fn moment(&self, text: &str) -> Result<UnixMs, Failure> {
         parse_moment(text, self.clock.now().0, &TimeZone::system())
             .map(UnixMs)
             .map_err(|error| Failure::Usage(error.into()))
     }
-}
-
-pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    Ok(runtime.context("cannot start the async runtime")?)
 }

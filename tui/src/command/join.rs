@@ -2,13 +2,12 @@
 
 use anyhow::Context;
 use sysmon_certs::PeerName;
-use sysmon_config::Failure;
+use sysmon_config::{Failure, runtime};
 use sysmon_link::Connector;
 use sysmon_tui::VERSION;
 
 use super::Invocation;
 use super::args::JoinArgs;
-use super::invocation::runtime;
 use super::profile::Profile;
 
 pub(crate) fn join(invocation: &Invocation, args: &JoinArgs) -> Result<(), Failure> {

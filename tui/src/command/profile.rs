@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use sysmon_certs::{CertError, HubState, Identity, PeerName, Role};
 use sysmon_config::{HubAddress, Program, state_dir};
 
-/// The file in a profile's directory with the hub's address.
 const HUB_FILE: &str = "hub";
 
 /// A hub's address, and the directories that may hold an identity for it.

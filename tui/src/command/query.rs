@@ -12,7 +12,6 @@ use super::Invocation;
 use super::args::{Format, QueryArgs};
 use super::target::Target;
 
-/// Range of a query without `--since` and `--from`.
 const DEFAULT_RANGE_MS: i64 = 600_000;
 
 /// Points of a query without `--step`, so that a table fits on about one screen.

@@ -2,14 +2,13 @@
 
 use anyhow::{Context, anyhow};
 use jiff::tz::TimeZone;
-use sysmon_config::{Failure, Theme, stop_signal};
+use sysmon_config::{Failure, Theme, runtime, stop_signal};
 use sysmon_link::Connector;
 use sysmon_screens::app::{Options, RunOptions, run};
 use sysmon_screens::keys::Keymap;
 use sysmon_tui::VERSION;
 
 use super::Invocation;
-use super::invocation::runtime;
 use super::target::Target;
 
 /// How to draw: the command line takes precedence over the environment, and that over the configuration.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use sysmon_certs::Identity;
 use sysmon_client::{Client, ClientError, FleetSnapshot, summary_value};
-use sysmon_config::Failure;
+use sysmon_config::{Failure, runtime};
 use sysmon_link::{Connector, LinkError};
 use sysmon_screens::model::summary::RECEIVED;
 use sysmon_tui::VERSION;
@@ -14,7 +14,6 @@ use sysmon_tui::standalone::Standalone;
 use sysmon_wire::message::{HostState, Purpose};
 
 use super::Invocation;
-use super::invocation::runtime;
 use super::profile::Profile;
 
 /// Time for a hub to answer a snapshot or query.
@@ -34,7 +33,6 @@ pub(crate) struct Target {
     pub(crate) identity: Identity,
     /// Where a renewed identity is saved, if this program renews it.
     pub(crate) dir: Option<PathBuf>,
-    /// The built-in hub and the number of its hosts.
     built_in: Option<(Standalone, usize)>,
 }
 

@@ -3,11 +3,10 @@
 use std::net::SocketAddr;
 
 use anyhow::{Context, anyhow};
-use sysmon_config::{Failure, host_name, init_logs, stop_signal};
+use sysmon_config::{Failure, host_name, init_logs, runtime, stop_signal};
 use sysmon_tui::web::Page;
 
 use super::Invocation;
-use super::invocation::runtime;
 
 pub(crate) fn web(invocation: &Invocation, address: SocketAddr) -> Result<(), Failure> {
     let args = &invocation.args;

@@ -35,7 +35,7 @@ fn a_host_that_stops_reporting_fires_once_and_resolves_once() {
     );
     hub.has_logged("a is not reporting");
     let _agent = place.agent("a");
-    until("it is over", alerts, |alerts| {
+    until("the alert is resolved", alerts, |alerts| {
         alerts.as_array().is_some_and(Vec::is_empty)
     });
     let sent = || std::fs::read_to_string(&file).unwrap_or_default();
@@ -130,7 +130,7 @@ fn one_incident_is_one_notification_per_route_across_hub_restarts() {
     acknowledged_by_key(&place, &address);
     let _agent = place.agent_for("a", &address);
     until(
-        "it is over",
+        "the alert is resolved",
         || (posts.all().len(), letters.all().len()),
         |counts| *counts == (2, 2),
     );

@@ -141,7 +141,7 @@ fn peers_of_the_wrong_role_or_authority_are_refused_with_a_reason() {
     let (code, stderr) = place.tui_fails("a", &["snapshot"]);
     assert_eq!(code, 1);
     assert!(
-        stderr.contains("is of agent a, not of an operator"),
+        stderr.contains("is for agent a, not for an operator"),
         "{stderr}"
     );
     // An operator of another hub.

@@ -11,7 +11,6 @@ use super::stat::Name;
 use crate::linux::containers::container_name;
 use crate::linux::parse::{lines, number, words};
 
-/// Bytes read of the list of users.
 const PASSWD_BYTES_MAX: usize = 1 << 20;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +53,6 @@ impl Details {
     }
 }
 
-/// The effective user in `/proc/PID/status`.
 fn owner(status: &[u8]) -> Option<u32> {
     let line = lines(status).find_map(|line| line.strip_prefix(b"Uid:"))?;
     words(line).nth(1).and_then(number)?.try_into().ok()
@@ -92,7 +90,6 @@ pub(super) fn storage_bytes(text: &[u8]) -> Option<[u64; 2]> {
     Some([value(b"read_bytes:")?, value(b"write_bytes:")?])
 }
 
-/// User names, from passwd(5).
 #[derive(Debug)]
 pub(super) struct Users {
     path: PathBuf,
@@ -109,7 +106,6 @@ impl Users {
         }
     }
 
-    /// The name of a user, or the number where there is no name.
     pub(super) fn name(&mut self, uid: u32) -> Label {
         if !self.names.contains_key(&uid) {
             self.reload();

@@ -29,9 +29,7 @@ pub(super) struct Entry {
     /// Its stat file, kept open unless too many are.
     pub(super) file: Option<OwnedFd>,
     pub(super) cpu_permille: u32,
-    /// Bytes read and written per second.
     pub(super) storage_rate: [u64; 2],
-    /// Whether reading its storage traffic was refused.
     pub(super) storage_denied: bool,
     pub(super) details: Option<Details>,
     /// [`sysmon_wire::ProcessIdentity::id`], once the details are known.
@@ -77,7 +75,6 @@ impl Entry {
         }
     }
 
-    /// Whether it is to be read in this round.
     pub(super) fn is_due(&self, round: u64) -> bool {
         round >= self.due_round
     }
@@ -110,7 +107,6 @@ impl Entry {
         None
     }
 
-    /// Applies the bytes read from and written to storage, `elapsed_ms` after the last reading.
     pub(super) fn update_storage(&mut self, bytes: [u64; 2], elapsed_ms: i64) {
         let elapsed_ms = u64::try_from(elapsed_ms).unwrap_or(0);
         let before = self.storage.replace(bytes);
@@ -169,7 +165,6 @@ impl Entry {
     }
 }
 
-/// `ticks` within `elapsed_ms` in thousandths of one processor.
 fn permille(ticks: u64, hz: u64, elapsed_ms: i64) -> u32 {
     let Some(span) = u64::try_from(elapsed_ms)
         .ok()

@@ -20,7 +20,6 @@ const PATH_BYTES_MAX: usize = 32;
 /// Bytes of directory entries per system call.
 const ENTRIES_BYTES: usize = 8 * 1024;
 
-/// `/proc`, kept open.
 #[derive(Debug)]
 pub(super) struct ProcDir {
     dir: Option<OwnedFd>,
@@ -51,7 +50,6 @@ impl ProcDir {
         read(&self.open_file(pid, file)?, buffer)
     }
 
-    /// The target of a symbolic link of a process.
     pub(super) fn link(&self, pid: u32, file: &str) -> Result<Vec<u8>, Errno> {
         let dir = self.dir.as_ref().ok_or(Errno::NOENT)?;
         let mut path = [0; PATH_BYTES_MAX];
@@ -60,7 +58,6 @@ impl ProcDir {
         Ok(target.into_bytes())
     }
 
-    /// Calls `found` with the pid of every process.
     pub(super) fn pids(&self, mut found: impl FnMut(u32)) {
         let Some(dir) = &self.dir else { return };
         if rustix::fs::seek(dir, SeekFrom::Start(0)).is_err() {

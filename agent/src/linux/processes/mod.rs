@@ -37,7 +37,6 @@ const IDLE_ROUNDS_WATCHED: u64 = 4;
 /// Readings per refresh; on a machine with more processes the others follow in the next.
 const READINGS_MAX: usize = 4096;
 
-/// New processes per refresh.
 const NEW_MAX: usize = 2048;
 
 /// New pids that are tried one by one; for more, the directory is scanned.
@@ -49,13 +48,11 @@ const SCAN_MS: (i64, i64) = (30_000, 2_000);
 /// Processes per measure that every row contains.
 const RANKED_MAX: usize = RANKED_PROCESSES / 3;
 
-/// Processes whose details are read per refresh.
 const DETAILS_MAX: usize = 256;
 
 #[derive(Debug)]
 pub struct Processes {
     dir: ProcDir,
-    /// Sorted by pid.
     entries: Vec<Entry>,
     users: Users,
     units: KernelUnits,
@@ -75,7 +72,6 @@ pub struct Processes {
     noted_storage: bool,
 }
 
-/// Buffers that are reused in every refresh.
 #[derive(Debug)]
 struct Scratch {
     file: Box<[u8; READ_BYTES_MAX]>,
@@ -92,7 +88,6 @@ struct KernelUnits {
 }
 
 impl Processes {
-    /// `proc_root` is usually `/proc`.
     pub fn new(proc_root: &Path) -> Self {
         let may_open = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
         Self {
@@ -139,7 +134,6 @@ impl Processes {
         self.entries.len()
     }
 
-    /// The processes that use most processor time, memory or storage.
     pub fn ranked(&self) -> impl Iterator<Item = Ranked<'_>> {
         let entries = self
             .chosen
@@ -166,7 +160,6 @@ impl Processes {
             .collect()
     }
 
-    /// Problems since the last call.
     pub fn notes(&mut self) -> Vec<String> {
         std::mem::take(&mut self.notes)
     }
@@ -322,7 +315,6 @@ impl Processes {
     }
 }
 
-/// One of the processes that use most.
 #[derive(Debug)]
 pub struct Ranked<'a> {
     entry: &'a Entry,
@@ -364,7 +356,6 @@ const STORAGE_NOTE: &str = "cannot read the disk traffic of other users' process
 #[derive(Debug, PartialEq, Eq)]
 struct Denied;
 
-/// Updates a process, or marks it as gone.
 fn read_entry(
     entry: &mut Entry,
     dir: &ProcDir,
@@ -442,7 +433,6 @@ fn position(entries: &[Entry], pid: u32) -> Result<usize, usize> {
     entries.binary_search_by_key(&pid, |entry| entry.pid)
 }
 
-/// Processor time, memory and storage traffic of a process.
 fn measures(entries: &[Entry], index: usize) -> [u64; 3] {
     entries.get(index).map_or([0; 3], |entry| {
         let [read, written] = entry.storage_rate;

@@ -11,7 +11,6 @@ const KERNEL_THREAD: u64 = 0x0020_0000;
 /// Columns read, counted from the state.
 const COLUMNS: usize = 22;
 
-/// The short name of a process, truncated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Name {
     bytes: [u8; NAME_BYTES_MAX],
@@ -38,7 +37,6 @@ impl Name {
     }
 }
 
-/// The values read of a process each time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stat {
     pub(super) name: Name,
@@ -86,7 +84,6 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Linux 6.18.
     const NEW: &[u8] = b"7187 (cat) R 7185 7185 11346 0 -1 4194304 98 0 0 0 31 11 0 0 20 0 1 0 729447 3133440 382 18446744073709551615 94321030324224 94321030344105 140733148186592 0 0 0 0 0 0 0 0 0 17 0 0 0 0 0 0 94321030360112 94321030361728 94321497559040 140733148195359 140733148195379 140733148195379 140733148196843 0\n";
     /// Linux 2.6.9: fewer columns at the end.
     const OLD: &[u8] = b"1 (init) S 0 0 0 0 -1 256 1 2 3 4 5 6 7 8 16 0 1 0 35 1970176 120 4294967295 134512640 134541012 3221224848 3221224132 9 0 0 1475401980 671819267 0 0 0 0 0 0\n";

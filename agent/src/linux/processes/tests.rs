@@ -4,7 +4,6 @@ use super::*;
 use std::fs;
 use std::process::{Command, Stdio};
 
-/// A process directory with generated processes.
 struct Host {
     dir: tempfile::TempDir,
 }

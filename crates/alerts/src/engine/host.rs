@@ -24,12 +24,10 @@ struct Watch {
     rule: usize,
     series: u32,
     key: Arc<SeriesKey>,
-    /// The probes of each condition.
     terms: Vec<TermProbes>,
     state: State,
 }
 
-/// Indices of the probes that a condition uses.
 #[derive(Debug, Default)]
 struct TermProbes {
     probes: Vec<usize>,
@@ -58,7 +56,6 @@ impl Host {
         }
     }
 
-    /// Indices of the series that rules use.
     pub(super) fn used_series(&mut self, rules: &[Rule], row: &HostRow<'_>) -> Vec<u32> {
         if row.keys.len() != self.known_series {
             self.match_new_series(rules, row);
@@ -93,7 +90,6 @@ impl Host {
         new.filter_map(|state| state.firing.as_ref())
     }
 
-    /// Evaluates the rules against a row.
     pub(super) fn observe(&mut self, rules: &[Rule], row: &HostRow<'_>) -> Vec<Transition> {
         if row.keys.len() != self.known_series {
             self.match_new_series(rules, row);
@@ -126,7 +122,6 @@ impl Host {
         transitions.extend(gone.map(Transition::resolved));
     }
 
-    /// Matches the host's new series with the rules.
     fn match_new_series(&mut self, rules: &[Rule], row: &HostRow<'_>) {
         let new = row.keys.get(self.known_series..).unwrap_or_default();
         let tags = || row.tags.iter().map(Label::as_str);
@@ -219,7 +214,6 @@ impl Host {
         TermProbes { probes, bound }
     }
 
-    /// The index of a probe, which is added if there is none.
     fn probe(
         &mut self,
         series: u32,
@@ -237,7 +231,6 @@ impl Host {
         Some(self.probes.len() - 1)
     }
 
-    /// The state of a rule about the host as a whole.
     pub(super) fn whole_state(&mut self, number: usize, rule: &Rule) -> Option<&mut State> {
         if !self.whole.iter().any(|(of, _)| *of == number) {
             let restored = self.take_restored(rule, "");
@@ -293,7 +286,6 @@ impl Host {
         self.restored.extract_if(.., is_gone).collect()
     }
 
-    /// Every firing alert.
     pub(super) fn firing(&self) -> impl Iterator<Item = &Alert> {
         let watched = self.watches.iter().map(|watch| &watch.state);
         let states = watched.chain(self.whole.iter().map(|(_, state)| state));
@@ -347,7 +339,7 @@ impl Watch {
                 None => is_known = false,
             }
         }
-        let absent = |place: &usize| probes.get(*place).is_some_and(Probe::is_absent);
+        let absent = |place: &usize| probes.get(*place).is_some_and(|probe| probe.is_absent);
         if self
             .terms
             .first()
@@ -395,7 +387,7 @@ impl TermProbes {
         };
         let limit = match bound {
             Bound::Number(number) => *number,
-            Bound::Of(factor, _) => factor * probes.get(self.bound?)?.value()?,
+            Bound::Of(factor, _) => factor * probes.get(self.bound?)?.value?,
         };
         if term.measure == Measure::Deviation {
             let judged = self.probes.iter().filter_map(|place| {
@@ -408,7 +400,7 @@ impl TermProbes {
         let value = |place: &usize| {
             let probe = probes.get(*place)?;
             match term.measure {
-                Measure::Value | Measure::Turn => probe.value(),
+                Measure::Value | Measure::Turn => probe.value,
                 Measure::Rate(_) => probe.rate(),
                 Measure::Deviation => None,
                 Measure::Within(within, clear) => {

@@ -21,7 +21,6 @@ const AGREEMENT: f64 = 0.6;
 /// What a condition needs of a series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Need {
-    /// The newest value.
     Value,
     /// The rate of change over so many milliseconds.
     Rate(i64),
@@ -31,7 +30,6 @@ pub(super) enum Need {
     Baseline,
 }
 
-/// The state of one series for one need.
 #[derive(Debug)]
 pub(super) struct Probe {
     /// Index in the host's rows.
@@ -41,9 +39,9 @@ pub(super) struct Probe {
     scale: i8,
     before: Option<(i64, i64)>,
     /// Newest value in the metric's unit, of a counter the rate; none if the newest row has none.
-    value: Option<f64>,
+    pub(super) value: Option<f64>,
     /// Whether the newest row has no value.
-    is_absent: bool,
+    pub(super) is_absent: bool,
     trend: Option<Trend>,
     /// Hour of the newest row.
     hour: i64,
@@ -77,7 +75,6 @@ impl Probe {
         }
     }
 
-    /// Adds the newest row.
     pub(super) fn add(&mut self, time: UnixMs, values: &[i64]) {
         let raw = values.get(self.series as usize).copied().unwrap_or(ABSENT);
         self.is_absent = raw == ABSENT;
@@ -102,19 +99,11 @@ impl Probe {
         }
     }
 
-    pub(super) fn is_absent(&self) -> bool {
-        self.is_absent
-    }
-
-    pub(super) fn value(&self) -> Option<f64> {
-        self.value
-    }
-
     /// Change per second; of a counter its mean rate over the time.
     pub(super) fn rate(&self) -> Option<f64> {
         let trend = self.trend.as_ref()?;
         match self.kind {
-            Kind::Gauge => trend.line.map(|line| line.slope * 1000.0),
+            Kind::Gauge => trend.slope.map(|slope| slope * 1000.0),
             Kind::Counter => trend.mean(),
         }
     }
@@ -134,15 +123,15 @@ impl Probe {
     pub(super) fn with_baseline(&self) -> Option<(f64, Baseline)> {
         let (_, baseline) = self.baselines.iter().find(|(of, _)| *of == self.hour)?;
         // A line exists only if most of the slots have values.
-        let trend = self.trend.as_ref().filter(|trend| trend.line.is_some())?;
+        let trend = self.trend.as_ref().filter(|trend| trend.slope.is_some())?;
         Some((trend.mean()?, (*baseline)?))
     }
 
     /// The value in `ahead_ms`, if the trend of the last hour continues.
     pub(super) fn in_ms(&self, ahead_ms: i64) -> Option<f64> {
-        let line = self.trend.as_ref()?.line?;
+        let slope = self.trend.as_ref()?.slope?;
         // From the newest value, because the line lags behind.
-        Some(self.value? + line.slope * ahead_ms as f64)
+        Some(self.value? + slope * ahead_ms as f64)
     }
 }
 
@@ -151,13 +140,6 @@ fn unscale_rate(rate: f64, scale: i8) -> f64 {
         0.. => rate * 10f64.powi(i32::from(scale)),
         _ => rate / 10f64.powi(-i32::from(scale)),
     }
-}
-
-/// A straight line.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Line {
-    /// Change per millisecond.
-    slope: f64,
 }
 
 /// Means of the last slots, and the line through them.
@@ -170,7 +152,8 @@ struct Trend {
     slots: VecDeque<(i64, f64)>,
     /// Number, sum and count of the current slot.
     present: (i64, f64, u32),
-    line: Option<Line>,
+    /// Change per millisecond, of a line through the slots.
+    slope: Option<f64>,
 }
 
 impl Trend {
@@ -182,7 +165,7 @@ impl Trend {
             phase: phase.rem_euclid(slot_ms),
             slots: VecDeque::new(),
             present: (i64::MIN, 0.0, 0),
-            line: None,
+            slope: None,
         }
     }
 
@@ -197,7 +180,7 @@ impl Trend {
         if slot < *number {
             // The clock was set back: earlier slots are of another time.
             self.slots.clear();
-            self.line = None;
+            self.slope = None;
         } else if *count > 0 {
             self.slots.push_back((*number, *sum / f64::from(*count)));
         }
@@ -216,14 +199,12 @@ impl Trend {
             && self.slots.len() as i64 >= self.slots_max / 4;
         let points: &[(i64, f64)] = self.slots.make_contiguous();
         let is_forecast = self.slots_max == FORECAST_SLOTS;
-        self.line = is_enough.then(|| {
+        self.slope = is_enough.then(|| {
             let slope = match is_forecast {
                 true => lasting(points, slot - self.slots_max / 3),
                 false => theil_sen(points),
             };
-            Line {
-                slope: slope / self.slot_ms as f64,
-            }
+            slope / self.slot_ms as f64
         });
     }
 

@@ -28,9 +28,7 @@ pub(super) struct State {
     pub(super) absent_since: Option<UnixMs>,
     /// Whether the condition did not hold at some time before.
     pub(super) was_clear: bool,
-    /// The alert while it fires.
     pub(super) firing: Option<Alert>,
-    /// When it fired within the window.
     fired: Vec<UnixMs>,
     /// Whether the alert fired before a restart; recalled rows then change nothing.
     pub(super) is_restored: bool,
@@ -75,7 +73,6 @@ impl State {
         Some(Transition::fired(alert))
     }
 
-    /// The condition does not hold at `now`.
     pub(super) fn clears(&mut self, now: UnixMs) -> Option<Transition> {
         self.held_since = None;
         self.was_clear = true;
@@ -87,7 +84,6 @@ impl State {
         self.resolve()
     }
 
-    /// Resolves the alert, if it fires.
     pub(super) fn resolve(&mut self) -> Option<Transition> {
         if self.is_flapping() {
             self.fired.clear();

@@ -14,14 +14,12 @@ pub(super) fn what(key: &SeriesKey) -> String {
     values.collect::<Vec<_>>().join(" ")
 }
 
-/// A value and the limit that it was compared with.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Found {
     pub(super) value: f64,
     pub(super) limit: f64,
 }
 
-/// The summary of an alert about a series.
 pub(super) fn of_value(
     rule: &Rule,
     term: &Term,
@@ -95,7 +93,6 @@ pub(super) fn span(span: Duration) -> String {
     format_span(i64::try_from(span.as_millis()).unwrap_or(i64::MAX))
 }
 
-/// A value with its unit.
 fn human(metric: &MetricDef, is_rate: bool, value: f64) -> String {
     let is_rate = is_rate || metric.kind == Kind::Counter;
     let per = if is_rate { "/s" } else { "" };

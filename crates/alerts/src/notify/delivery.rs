@@ -39,14 +39,11 @@ pub struct RouteHealth {
 
 #[derive(Debug)]
 pub(super) struct Delivery {
-    /// Identifies the delivery to its thread.
     pub(super) id: u64,
     pub(super) route: Route,
     pub(super) queue: DeliveryQueue,
     pub(super) is_sending: bool,
-    /// Wait after the next failure.
     backoff: Duration,
-    /// Earliest time of the next attempt.
     next: Instant,
     sent: Option<UnixMs>,
     failing: Option<(UnixMs, String)>,
@@ -78,14 +75,12 @@ impl Delivery {
         (!self.queue.is_empty()).then(|| self.next.saturating_duration_since(now))
     }
 
-    /// Begins an attempt; none if the queue is empty.
     pub(super) fn start(&mut self) -> Option<Notification> {
         let notification = self.queue.start()?;
         self.is_sending = true;
         Some(notification)
     }
 
-    /// Ends an attempt with its result.
     pub(super) fn finish(&mut self, sent: Result<(), SendError>, now: UnixMs, instant: Instant) {
         self.is_sending = false;
         match sent {
@@ -112,7 +107,7 @@ impl Delivery {
         RouteHealth {
             route: self.route.to_string(),
             queued: self.queue.len(),
-            dropped: self.queue.dropped(),
+            dropped: self.queue.dropped,
             sent: self.sent,
             failing: self.failing.clone(),
         }

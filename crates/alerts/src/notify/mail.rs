@@ -14,10 +14,8 @@ use percent_encoding::percent_decode_str;
 
 use super::notification::Notification;
 
-/// Recipients of one mail.
 const RECIPIENTS_MAX: usize = 20;
 
-/// A mail server, a sender and recipients.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Mail {
     host: String,
@@ -150,7 +148,6 @@ fn decode(text: &str) -> String {
 }
 
 impl Mail {
-    /// Hands a mail to the server.
     pub(super) fn send(&self, notification: &Notification, wait: Duration) -> Result<(), String> {
         let mail = self.mail(notification)?;
         // The server's reply may repeat the mail, but never the password.

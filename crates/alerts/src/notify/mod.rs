@@ -29,7 +29,7 @@ use crate::silence::{MaintenanceWindow, Scope, SilenceFile, Suppressions};
 use delivery::Delivery;
 pub use delivery::RouteHealth;
 pub use notification::Notification;
-pub use queue::DeliveryQueue;
+use queue::DeliveryQueue;
 pub use route::{Route, RouteError};
 pub use send::{SendError, send};
 pub use state_file::NotifierState;
@@ -110,7 +110,7 @@ impl Notifier {
             is_stopping: false,
         };
         for route in options.routes {
-            let queue = queues.remove(&route.id()).unwrap_or_default();
+            let queue = queues.remove(&route.id).unwrap_or_default();
             state.add_delivery(route, queue, &clock);
         }
         let ids: Vec<u64> = state.deliveries.iter().map(|one| one.id).collect();
@@ -314,7 +314,7 @@ impl Shared {
         let queues = state
             .deliveries
             .iter()
-            .map(|delivery| (delivery.route.id(), &delivery.queue));
+            .map(|delivery| (delivery.route.id, &delivery.queue));
         let text = NotifierState::to_text(state.active.iter(), queues);
         drop(state);
         let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);

@@ -21,7 +21,6 @@ const TEXT_MAX: usize = 1_900;
 const FNV_OFFSET: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
 const FNV_PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
 
-/// Format of a POST's body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
     Json,
@@ -31,7 +30,6 @@ pub(super) enum Format {
     Ntfy,
 }
 
-/// One transition in one line.
 fn line(transition: &Transition) -> String {
     let (state, alert) = (state(transition), &transition.alert);
     format!("{state} {}: {} ({})", alert.host, alert.summary, alert.rule)
@@ -183,7 +181,6 @@ impl Notification {
         json!({ "schema": 1, "id": self.id(), "text": self.text(), "alerts": self.0.iter().map(alert).collect::<Vec<_>>() })
     }
 
-    /// The body of a POST.
     pub(super) fn body(&self, format: Format) -> String {
         let text: String = self.text().chars().take(TEXT_MAX).collect();
         match format {

@@ -10,21 +10,20 @@ use crate::Transition;
 /// Queued transitions; beyond that the oldest are dropped, because the newest state matters most.
 const QUEUED_MAX: usize = 1_000;
 
-/// Transitions to notify over one route, oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct DeliveryQueue {
+pub(super) struct DeliveryQueue {
     /// Part of the attempt under way, whose result is unknown.
     #[serde(default)]
     sending: Vec<Transition>,
     waiting: VecDeque<Transition>,
     /// Transitions dropped because the queue was full.
-    dropped: u64,
+    pub(super) dropped: u64,
 }
 
 impl DeliveryQueue {
     /// Adds a transition. Of one alert only the newest is sent; one that reverts an unsent transition removes
     /// both.
-    pub fn add(&mut self, transition: Transition) {
+    pub(super) fn add(&mut self, transition: Transition) {
         let is_same = |queued: &Transition| queued.alert.key() == transition.alert.key();
         if let Some(at) = self.waiting.iter().position(is_same) {
             let before = self.waiting.remove(at);
@@ -40,36 +39,27 @@ impl DeliveryQueue {
     }
 
     /// Begins an attempt: everything queued as one notification; none if the queue is empty.
-    pub fn start(&mut self) -> Option<Notification> {
+    pub(super) fn start(&mut self) -> Option<Notification> {
         self.sending.extend(self.waiting.drain(..));
         (!self.sending.is_empty()).then(|| Notification(self.sending.clone()))
     }
 
-    /// The attempt succeeded.
-    pub fn succeeded(&mut self) {
+    pub(super) fn succeeded(&mut self) {
         self.sending.clear();
     }
 
-    /// The attempt failed: its transitions are queued again.
-    pub fn failed(&mut self) {
+    pub(super) fn failed(&mut self) {
         let later = std::mem::take(&mut self.waiting);
         let all = std::mem::take(&mut self.sending).into_iter().chain(later);
         all.for_each(|transition| self.add(transition));
     }
 
-    /// Transitions queued or part of the attempt under way.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.sending.len() + self.waiting.len()
     }
 
-    /// Whether there is nothing to send.
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.len() == 0
-    }
-
-    /// Transitions dropped because the queue was full.
-    pub fn dropped(&self) -> u64 {
-        self.dropped
     }
 }
 
@@ -104,7 +94,7 @@ mod tests {
             queue.add(transition(&n.to_string(), "busy", true));
         }
         assert_eq!(
-            (queue.len(), queue.dropped()),
+            (queue.len(), queue.dropped),
             (QUEUED_MAX, QUEUED_MAX as u64)
         );
     }

@@ -9,7 +9,6 @@ use thiserror::Error;
 use super::notification::{Format, Notification};
 use super::route::{Route, Target};
 
-/// Longest time of one attempt.
 const ATTEMPT_MAX: Duration = Duration::from_secs(10);
 
 /// Time between two checks whether a command has exited.

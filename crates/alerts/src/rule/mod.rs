@@ -33,18 +33,14 @@ use sysmon_wire::metrics::{Alias, Metric, alias, metric};
 
 pub use defaults::DEFAULTS;
 pub use parse::{RuleError, parse_all};
-pub use template::Template;
+use template::Template;
 
-/// Rules of one hub.
-pub const RULES_MAX: usize = 200;
+const RULES_MAX: usize = 200;
 
-/// Conditions of one rule.
-pub const TERMS_MAX: usize = 4;
+const TERMS_MAX: usize = 4;
 
-/// When a rule holds.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Condition {
-    /// All of these conditions hold.
+pub(crate) enum Condition {
     All(Vec<Term>),
     /// The host has not reported for the rule's `for` time.
     Silent,
@@ -52,24 +48,19 @@ pub enum Condition {
     ClockOff(Duration),
 }
 
-/// One condition on the series of a metric.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Term {
-    /// The metric whose series are evaluated.
-    pub metric: MetricName,
-    /// What is compared.
-    pub measure: Measure,
+pub(crate) struct Term {
+    pub(crate) metric: MetricName,
+    pub(crate) measure: Measure,
     /// Whether the condition holds above the threshold, or below it.
-    pub above: bool,
-    /// Limit at which the alert fires.
-    pub threshold: Bound,
+    pub(crate) above: bool,
+    pub(crate) threshold: Bound,
     /// Limit at which a firing alert is resolved.
-    pub clear: Bound,
+    pub(crate) clear: Bound,
 }
 
-/// What is compared of a series.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Measure {
+pub(crate) enum Measure {
     /// The value; of a counter the rate.
     Value,
     /// The value, if it was not beyond the threshold before.
@@ -82,27 +73,22 @@ pub enum Measure {
     Deviation,
 }
 
-/// A limit.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Bound {
+pub(crate) enum Bound {
     /// A number in the metric's unit.
     Number(f64),
     /// This factor times another series of the host.
     Of(f64, MetricName),
 }
 
-/// The series that a rule evaluates.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum MetricName {
-    /// The one series of an alias.
+pub(crate) enum MetricName {
     Alias(&'static str),
-    /// Every series of a metric.
     Metric(String),
 }
 
 impl MetricName {
-    /// Whether `key` is one of these series.
-    pub fn matches(&self, key: &SeriesKey) -> bool {
+    pub(crate) fn matches(&self, key: &SeriesKey) -> bool {
         match self {
             Self::Alias(name) => alias(name).is_some_and(|alias: &Alias| alias.is(key)),
             Self::Metric(name) => key.metric.name == name.as_str(),
@@ -110,7 +96,7 @@ impl MetricName {
     }
 
     /// The metric's definition, unless it is a custom metric.
-    pub fn known(&self) -> Option<&'static Metric> {
+    pub(crate) fn known(&self) -> Option<&'static Metric> {
         match self {
             Self::Alias(name) => alias(name).map(|alias| &alias.metric),
             Self::Metric(name) => metric(name),
@@ -149,7 +135,7 @@ impl Hosts {
     }
 
     /// The host's name, if this selects a single host without a pattern.
-    pub fn one(&self) -> Option<&str> {
+    pub(crate) fn one(&self) -> Option<&str> {
         match self {
             Self::Named(name) if !name.contains('*') => Some(name),
             _ => None,
@@ -167,7 +153,7 @@ impl Hosts {
 }
 
 /// Whether `name` matches `pattern`, in which `*` stands for any characters.
-pub fn glob(pattern: &str, name: &str) -> bool {
+pub(crate) fn glob(pattern: &str, name: &str) -> bool {
     let Some((before, after)) = pattern.split_once('*') else {
         return pattern == name;
     };
@@ -182,23 +168,20 @@ pub fn glob(pattern: &str, name: &str) -> bool {
 pub struct Rule {
     /// Unique name.
     pub name: String,
-    /// When it holds.
-    pub condition: Condition,
+    pub(crate) condition: Condition,
     /// How long the condition has to hold before the alert fires.
-    pub hold: Duration,
+    pub(crate) hold: Duration,
     /// The hosts that it applies to.
     pub hosts: Hosts,
-    /// Severity of its alerts.
-    pub severity: Severity,
+    pub(crate) severity: Severity,
     /// Summary of its alerts, if the default does not fit.
-    pub say: Option<Template>,
+    pub(crate) say: Option<Template>,
     /// The line with single spaces.
     text: String,
 }
 
 impl Rule {
-    /// The metrics that it compares with their baseline.
-    pub fn baseline_metrics(&self) -> impl Iterator<Item = &MetricName> {
+    pub(crate) fn baseline_metrics(&self) -> impl Iterator<Item = &MetricName> {
         let terms = match &self.condition {
             Condition::All(terms) => terms.as_slice(),
             _ => &[],

@@ -16,13 +16,10 @@ use super::{
     Bound, Condition, Hosts, Measure, MetricName, RULES_MAX, Rule, TERMS_MAX, Template, Term,
 };
 
-/// Default time of a rate.
 const RATE_OVER: Duration = Duration::from_secs(300);
 
-/// Longest time of a rate.
 const RATE_OVER_MAX: Duration = Duration::from_secs(86_400);
 
-/// Longest time of a forecast.
 const WITHIN_MAX: Duration = Duration::from_secs(7 * 86_400);
 
 /// A name this similar to an alias (Jaro–Winkler) is a typing error rather than a custom metric.

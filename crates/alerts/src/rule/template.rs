@@ -13,9 +13,8 @@ const FIELDS: [&str; 7] = [
     "severity",
 ];
 
-/// A text with fields.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Template(Vec<Part>);
+pub(crate) struct Template(Vec<Part>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Part {
@@ -43,8 +42,7 @@ impl Template {
         Ok(Self(parts))
     }
 
-    /// Replaces each field by its value.
-    pub fn fill(&self, field: impl Fn(&str) -> String) -> String {
+    pub(crate) fn fill(&self, field: impl Fn(&str) -> String) -> String {
         let part = |part: &Part| match part {
             Part::Text(text) => text.clone(),
             Part::Field(name) => field(name),

@@ -16,12 +16,10 @@ const SECONDS: [(&str, f64); 7] = [
 
 const PER: [(&str, f64); 4] = [("/s", 1.0), ("/m", 60.0), ("/h", 3_600.0), ("/d", 86_400.0)];
 
-/// What a number measures.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Quantity<'a> {
     /// The metric's definition; none of a custom metric.
     pub(super) metric: Option<&'a Metric>,
-    /// Whether the number is a rate of change.
     pub(super) is_rate: bool,
 }
 

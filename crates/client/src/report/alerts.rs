@@ -5,7 +5,6 @@ use sysmon_config::time::format_span;
 use sysmon_wire::UnixMs;
 use sysmon_wire::alerts::{AlertState, Alerts, RouteState};
 
-/// Alerts listed in the table; the rest is counted.
 const LINES_MAX: usize = 20;
 
 pub(super) fn alerts_json(alerts: &Alerts) -> Value {
@@ -87,7 +86,6 @@ pub(super) fn alerts_table(alerts: &Alerts, now: UnixMs) -> String {
     out
 }
 
-/// Who acknowledged an alert, or why it is silenced.
 fn note(alert: &AlertState) -> String {
     match (&alert.acknowledged, &alert.silenced) {
         (Some(who), _) if who.note.as_str().is_empty() => format!(" [acknowledged by {}]", who.by),

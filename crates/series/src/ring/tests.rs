@@ -81,20 +81,20 @@ fn the_row_at_a_moment_is_the_newest_before_it() {
 
 /// What a store saves of a ring, and the ring restored from it.
 #[derive(Default)]
-struct Kept {
+struct Saved {
     chunks: Vec<Vec<u8>>,
     heads: [Vec<u8>; 2],
 }
 
-impl Kept {
-    fn take(&mut self, changes: Changes) {
+impl Saved {
+    fn apply(&mut self, changes: Changes) {
         let chunks = changes.chunks.iter();
         self.chunks.extend(chunks.map(super::Chunk::encode));
-        for (kept, changes) in self.heads.iter_mut().zip(changes.heads) {
+        for (saved, changes) in self.heads.iter_mut().zip(changes.heads) {
             if changes.restarted {
-                kept.clear();
+                saved.clear();
             }
-            kept.extend(changes.bytes);
+            saved.extend(changes.bytes);
         }
     }
 
@@ -115,7 +115,7 @@ proptest! {
         starts in proptest::collection::vec((0i64..5000, 1usize..700), 1..6),
         every in 1usize..300,
     ) {
-        let (mut ring, mut kept) = (Ring::recording(), Kept::default());
+        let (mut ring, mut saved) = (Ring::recording(), Saved::default());
         let mut count = 0;
         for (series, (start, rows)) in starts.iter().enumerate() {
             for n in 0..*rows as i64 {
@@ -123,14 +123,14 @@ proptest! {
                 ring.append(UnixMs(start + n), &values).unwrap();
                 count += 1;
                 if count % every == 0 {
-                    kept.take(ring.take_changes());
+                    saved.apply(ring.take_changes());
                 }
             }
         }
-        kept.take(ring.take_changes());
+        saved.apply(ring.take_changes());
         prop_assert!(ring.take_changes().is_empty());
-        let mut again = kept.ring(starts.len());
-        prop_assert!(again.take_changes().is_empty(), "what is kept already is no change");
+        let mut again = saved.ring(starts.len());
+        prop_assert!(again.take_changes().is_empty(), "saved changes are not reported again");
         let all = |ring: &Ring| ring.read(&[0, 2], UnixMs(0), UnixMs(9000)).unwrap();
         let sorted = |table: Table| {
             let mut rows: Vec<_> = (0..table.times.len())
@@ -246,8 +246,8 @@ proptest! {
             rows.sort_unstable();
             rows
         };
-        let kept = ring.read(&[0], UnixMs(horizon), UnixMs(3000)).unwrap();
-        prop_assert_eq!(sorted(kept), sorted(model.read(&[0], horizon, 3000)));
+        let rest = ring.read(&[0], UnixMs(horizon), UnixMs(3000)).unwrap();
+        prop_assert_eq!(sorted(rest), sorted(model.read(&[0], horizon, 3000)));
         prop_assert!(ring.sealed.iter().all(|chunk| chunk.last() >= UnixMs(horizon)));
     }
 }

@@ -81,13 +81,8 @@ fn write_host(
             .prepare_cached("INSERT INTO chunk (host, first, last, data) VALUES (?, ?, ?, ?)")?;
         insert.execute(params![id, chunk.first().0, chunk.last().0, chunk.encode()])?;
     }
-    if let Some(first) = host
-        .ring
-        .chunks
-        .iter()
-        .map(sysmon_series::Chunk::first)
-        .min()
-    {
+    let sealed = host.ring.chunks.iter();
+    if let Some(first) = sealed.map(sysmon_series::Chunk::first).min() {
         stored.rolled = Store::redo_from(transaction, id, stored.rolled, first)?;
     }
     stored.oldest_unsealed = host.oldest_unsealed;

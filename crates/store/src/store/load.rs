@@ -93,7 +93,6 @@ impl Store {
     }
 }
 
-/// Applies an entry of the log.
 fn replay(host: &mut LoadedHost, entry: log::Entry) {
     for (run, ranges) in entry.runs {
         host.runs.retain(|(known, _)| *known != run);

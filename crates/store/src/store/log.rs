@@ -34,7 +34,6 @@ const PART_AGE_MS_MAX: i64 = 600_000;
 /// Most parts that one commit folds; more than one commit appends.
 const FOLDED_AT_ONCE: usize = 32;
 
-/// The changes of one host in a part.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Entry {
     pub(super) host: i64,
@@ -42,7 +41,6 @@ pub(super) struct Entry {
     pub(super) heads: [Head; 2],
 }
 
-/// The change of one of a host's heads.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Head {
     pub(super) restarted: bool,

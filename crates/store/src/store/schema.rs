@@ -73,7 +73,6 @@ fn try_open(path: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
-/// Moves a damaged file aside, and returns its new path.
 fn set_aside(path: &Path) -> Result<PathBuf, StoreError> {
     let aside = (1..)
         .map(|n| path.with_extension(format!("damaged-{n}")))

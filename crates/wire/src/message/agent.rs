@@ -14,7 +14,6 @@ pub struct RunId(pub u64);
 pub enum ToAgent {
     /// Rows of `run` in these ranges are durable; the agent can drop them.
     Ack {
-        /// The run.
         run: RunId,
         /// Inclusive ranges of sequence numbers.
         ranges: Vec<(u64, u64)>,
@@ -40,7 +39,6 @@ pub enum FromAgent {
     Facts(HostFacts),
     /// All processes at a moment, because [`ToAgent::WatchProcesses`] asked.
     Processes {
-        /// The moment.
         time: UnixMs,
         /// By pid; those that use most if there are too many.
         processes: Vec<Process>,
@@ -63,12 +61,9 @@ pub enum Lane {
 pub enum Push {
     /// Rows of this run follow; resets the stream's series and decoder.
     Begin {
-        /// The run.
         run: RunId,
-        /// The lane.
         lane: Lane,
     },
-    /// Further series of the run.
     Series(SeriesTable),
     /// Rows that go on from the last frame of rows.
     Rows(Blob),

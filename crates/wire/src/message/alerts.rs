@@ -14,24 +14,19 @@ pub struct Alerts {
     pub alerts: Vec<AlertState>,
     /// Firing alerts left out of `alerts`.
     pub more: u32,
-    /// Where notifications are sent.
     pub routes: Vec<RouteState>,
 }
 
 /// A firing alert.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlertState {
-    /// The host's name.
     pub host: Label,
-    /// The rule's name.
     pub rule: Label,
     /// Attribute values of the series, such as a mount point; empty for an alert of the whole host.
     pub device: Label,
-    /// From the rule.
     pub severity: Severity,
     /// When it started firing.
     pub since: UnixMs,
-    /// The message, for display.
     pub summary: Label,
     /// Set while somebody has acknowledged it.
     pub acknowledged: Option<Acknowledgement>,
@@ -42,9 +37,7 @@ pub struct AlertState {
 /// Who took responsibility for an alert.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Acknowledgement {
-    /// Name of the operator.
     pub by: Label,
-    /// When it was acknowledged.
     pub at: UnixMs,
     /// The operator's remark; may be empty.
     pub note: Label,
@@ -55,7 +48,6 @@ pub struct Acknowledgement {
 pub struct RouteState {
     /// The receiver, without secrets.
     pub route: Label,
-    /// Notifications in the delivery queue.
     pub queued: u32,
     /// Notifications dropped because the queue was full.
     pub dropped: u64,
@@ -63,6 +55,5 @@ pub struct RouteState {
     pub last_sent: Option<UnixMs>,
     /// Since when every attempt has failed; `None` while delivery works.
     pub failing_since: Option<UnixMs>,
-    /// The last failure.
     pub error: Label,
 }

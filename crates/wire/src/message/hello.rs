@@ -8,9 +8,7 @@ use crate::{Label, UnixMs};
 /// The purpose of a connection; each is allowed to certain roles only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Purpose {
-    /// Push rows of the host that the certificate names.
     Push,
-    /// Read the fleet.
     View,
     /// Enrol with a join token; allowed without a certificate.
     Join,
@@ -25,29 +23,22 @@ pub struct Hello {
     pub minor: u16,
     /// Version of the client's program, for display.
     pub version: Label,
-    /// What it wants.
     pub purpose: Purpose,
-    /// The client's clock.
     pub now: UnixMs,
 }
 
 /// The answer to a [`Hello`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Welcome {
-    /// The connection is accepted.
     Accepted {
         /// Minor version both sides use from now on.
         minor: u16,
         /// Version of the hub's program, for display.
         version: Label,
-        /// Name of the hub.
         name: Label,
-        /// The hub's clock.
         now: UnixMs,
     },
-    /// The request is refused.
     Refused {
-        /// The reason, for display.
         reason: Label,
     },
 }
@@ -55,7 +46,6 @@ pub enum Welcome {
 /// What a joining machine sends on the control stream after its welcome.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JoinRequest {
-    /// The token's secret.
     pub secret: Blob,
     /// The requested name, if the token is not bound to one.
     pub name: Label,
@@ -66,16 +56,12 @@ pub struct JoinRequest {
 /// The answer to a [`JoinRequest`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum JoinReply {
-    /// Its certificate.
     Granted {
         /// The authority's certificate, in PEM.
         authority: Blob,
-        /// The certificate, in PEM.
         certificate: Blob,
     },
-    /// The request is refused.
     Refused {
-        /// The reason, for display.
         reason: Label,
     },
 }

@@ -7,7 +7,6 @@ use crate::{HostFacts, Label, UnixMs};
 /// Whether a host reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum HostState {
-    /// Rows arrive.
     Live,
     /// No row for a few seconds.
     Stale,
@@ -16,7 +15,6 @@ pub enum HostState {
 }
 
 impl HostState {
-    /// The name in reports.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Live => "live",
@@ -36,7 +34,6 @@ pub enum Severity {
 }
 
 impl Severity {
-    /// The name in reports.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Warning => "warning",
@@ -48,20 +45,15 @@ impl Severity {
 /// A firing alert of a host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AlertLine {
-    /// The rule's name.
     pub rule: Label,
-    /// How bad it is.
     pub severity: Severity,
-    /// When it became bad.
     pub since: UnixMs,
-    /// What it says, for people.
     pub summary: Label,
 }
 
 /// Completeness of a host's rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostHealth {
-    /// Rows kept.
     pub rows: u64,
     /// Rows that came again and were ignored.
     pub duplicate_rows: u64,
@@ -69,11 +61,9 @@ pub struct HostHealth {
     pub missing_rows: u64,
     /// Rows refused: from the future, or over a limit.
     pub refused_rows: u64,
-    /// The oldest row kept.
     pub oldest: UnixMs,
     /// How far the host's clock is ahead of the hub's.
     pub clock_offset_ms: i64,
-    /// Series the host has.
     pub series: u32,
 }
 
@@ -82,24 +72,18 @@ pub struct HostHealth {
 pub struct HostLine {
     /// Stands for the host in this stream.
     pub index: u32,
-    /// Its name.
     pub name: Label,
-    /// What it is.
     pub facts: HostFacts,
-    /// How whole its record is.
     pub health: HostHealth,
     /// What its agent cannot see and why.
     pub notes: Vec<Label>,
-    /// Firing alerts, worst first.
     pub alerts: Vec<AlertLine>,
 }
 
 /// A host's values at a moment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostTick {
-    /// The host.
     pub index: u32,
-    /// Whether it reports.
     pub state: HostState,
     /// When the row was taken; 0 if there is none.
     pub time: UnixMs,
@@ -111,7 +95,6 @@ pub struct HostTick {
 /// History of one value of a host.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spark {
-    /// The host.
     pub index: u32,
     /// Place in [`crate::metrics::ALIASES`].
     pub alias: u8,

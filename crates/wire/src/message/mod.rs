@@ -8,6 +8,10 @@
 //!
 //! Compatibility: a variant, once released, never changes; new ones are added at the end and sent
 //! only to peers whose minor version knows them.
+#![allow(
+    missing_docs,
+    reason = "fields are documented where their names do not say it all"
+)]
 
 mod agent;
 pub mod alerts;

@@ -10,9 +10,7 @@ use crate::{Label, Process, ProcessIdentity, SeriesTable, UnixMs};
 /// A process, and the host that it runs on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostProcess {
-    /// The host.
     pub host: Label,
-    /// The process.
     pub process: Process,
 }
 
@@ -21,10 +19,8 @@ pub struct HostProcess {
 pub enum Reply {
     /// The request is refused; the last frame.
     Refused {
-        /// The reason, for people.
         reason: Label,
     },
-    /// To `Request::Status`.
     Status(HubStatus),
     /// To `Request::Fleet`: a part of the picture, or what changed since.
     Fleet(FleetUpdate),
@@ -43,36 +39,29 @@ pub enum Reply {
     Complete,
     /// To `Request::Processes`: as they were at a moment.
     Processes {
-        /// The moment.
         time: UnixMs,
         /// Whether these are all, or only those that used most.
         all: bool,
-        /// The processes.
         processes: Vec<Process>,
     },
     /// To `Request::Changes`: the most telling first.
     Changes {
         /// The end of the minute that was compared with the time before it.
         time: UnixMs,
-        /// What is different.
         changes: Vec<Change>,
     },
-    /// To `Request::Timeline`.
     Timeline(Timeline),
     /// To `Request::Renew`.
     Renewed {
         /// Certificates of the authorities that are trusted from now on, in PEM, one after the other.
         authority: Blob,
-        /// The certificate, in PEM.
         certificate: Blob,
     },
     /// To `Request::Top`, in place of the list before.
     Top {
-        /// The moment.
         time: UnixMs,
         /// Hosts whose processes are known of that moment.
         hosts: u32,
-        /// The busiest first.
         processes: Vec<HostProcess>,
     },
     /// To `Request::Fleet` and `Request::Host` of a time of which only minutes or hours are kept: what follows
@@ -88,44 +77,29 @@ pub enum Reply {
 /// Status of the hub.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HubStatus {
-    /// Name of the hub.
     pub name: Label,
-    /// Version of its program.
     pub version: Label,
-    /// The hub's clock.
     pub now: UnixMs,
-    /// Milliseconds since it started.
     pub uptime_ms: u64,
-    /// Rows ingested since it started.
     pub ingest_rows_total: u64,
-    /// Values in those rows.
     pub ingest_values_total: u64,
-    /// Bytes the rings hold.
     pub ring_bytes: u64,
-    /// Values the rings hold.
     pub ring_values: u64,
-    /// Bytes of history on disk.
     pub history_bytes: u64,
-    /// Open subscriptions.
     pub subscribers: u64,
-    /// Connections refused since it started.
     pub refused_total: u64,
 }
 
 /// A series over time.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Points {
-    /// Its host.
     pub host: Label,
     /// Its metric's full name.
     pub metric: Label,
     /// Unit of the values: the metric's, per second for counters.
     pub unit: Label,
-    /// Its attributes.
     pub attributes: Vec<(Label, Label)>,
-    /// Moment of the first value.
     pub start: UnixMs,
-    /// Milliseconds between values.
     pub step_ms: i64,
     /// Unscaled values; NaN where there is no row.
     pub values: Vec<f64>,
@@ -134,11 +108,9 @@ pub struct Points {
 /// A series, or a process in one respect, that is different from before.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Change {
-    /// Its host.
     pub host: Label,
     /// The metric's full name; of a process `cpu`, `mem`, `disk.read` or `disk.write`.
     pub metric: Label,
-    /// The series' attributes.
     pub attributes: Vec<(Label, Label)>,
     /// The process, if it is one.
     pub process: Option<ProcessIdentity>,

@@ -8,9 +8,7 @@ use crate::{Label, Process, UnixMs};
 /// A subscriber's request; each opens a stream of its own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {
-    /// The hub's own state.
     Status,
-    /// Every host's line.
     Fleet {
         /// The moment to show; none for now, and then updates follow as hosts report.
         at: Option<UnixMs>,
@@ -23,9 +21,7 @@ pub enum Request {
         /// Places in [`crate::metrics::ALIASES`] to send history of.
         sparks: Vec<u8>,
     },
-    /// Every series of one host.
     Host {
-        /// The host.
         host: Label,
         /// The earliest row wanted.
         from: UnixMs,
@@ -34,25 +30,19 @@ pub enum Request {
     },
     /// One metric over time; answered with [`Reply::Points`](super::Reply::Points).
     Query(Query),
-    /// A host's processes.
     Processes {
-        /// The host.
         host: Label,
         /// The moment, of which those that used most are known; none for all of them, live.
         at: Option<UnixMs>,
     },
     /// Sample a host more often for a limited time; closing the stream ends it early.
     Burst {
-        /// The host.
         host: Label,
-        /// Milliseconds between samples.
         interval_ms: u32,
-        /// Milliseconds it lasts.
         for_ms: u32,
     },
     /// Series and processes that changed.
     Changes {
-        /// Of one host, or of all.
         host: Option<Label>,
         /// The moment; none for now.
         at: Option<UnixMs>,
@@ -61,11 +51,8 @@ pub enum Request {
     },
     /// Coverage and events of a time range.
     Timeline {
-        /// To one host, or to all.
         host: Option<Label>,
-        /// From this moment.
         from: UnixMs,
-        /// Up to this one.
         to: UnixMs,
         /// Into how many steps the time is cut, at most [`crate::limits::TIMELINE_STEPS_MAX`].
         steps: u16,
@@ -78,11 +65,9 @@ pub enum Request {
     },
     /// The busiest processes of all hosts as one list.
     Top {
-        /// Of one host, or of all.
         host: Option<Label>,
         /// The moment; none for now, and then it follows again as hosts report, at most once a second.
         at: Option<UnixMs>,
-        /// What the busiest are by.
         by: TopBy,
         /// The most processes wanted, at most [`crate::limits::TOP_MAX`].
         limit: u16,
@@ -95,14 +80,11 @@ pub enum Request {
         host: Label,
         /// Of which rule: a name with `*` for any letters; of all if not set.
         rule: Option<Label>,
-        /// The operator's remark.
         note: Label,
     },
     /// Withdraw acknowledgements; answered like [`Request::Alerts`].
     Unacknowledge {
-        /// Of which hosts, as in [`Request::Acknowledge`].
         host: Label,
-        /// Of which rule; of all if not set.
         rule: Option<Label>,
     },
 }
@@ -114,15 +96,12 @@ pub struct Query {
     pub metric: Label,
     /// Only this host; all hosts if not set.
     pub host: Option<Label>,
-    /// The first moment.
     pub from: UnixMs,
     /// The last moment, inclusive.
     pub to: UnixMs,
     /// Milliseconds that one point stands for; at least 1.
     pub step_ms: i64,
-    /// How the rows of one step become a point.
     pub aggregate: Aggregate,
-    /// How several series become one; none to leave each as it is.
     pub group: Option<Group>,
     /// Only the series with the highest mean, at most so many; 0 for all.
     pub top: u16,
@@ -147,12 +126,9 @@ impl Query {
 /// What processes are ranked by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TopBy {
-    /// Processor time.
     #[default]
     Cpu,
-    /// Memory.
     Memory,
-    /// Bytes read from storage and written to it.
     Disk,
 }
 
@@ -174,22 +150,16 @@ impl TopBy {
 pub struct Group {
     /// Series that agree in these become one: names of attributes, or `host`. With none, all do.
     pub by: Vec<Label>,
-    /// What their values at one moment become.
     pub across: Aggregate,
 }
 
 /// How several values of a series become one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Aggregate {
-    /// Their mean.
     Mean,
-    /// The smallest.
     Min,
-    /// The largest.
     Max,
-    /// The newest.
     Last,
-    /// Their sum.
     Sum,
     /// What they add a second, on average.
     Rate,

@@ -10,9 +10,7 @@ use crate::{Label, UnixMs};
 pub struct Event {
     /// When it happened, not when it was noticed.
     pub time: UnixMs,
-    /// The host's name.
     pub host: Label,
-    /// The kind of event.
     pub kind: EventKind,
     /// Details for display; may be empty.
     pub text: Label,
@@ -21,24 +19,16 @@ pub struct Event {
 /// Kinds of events. New ones are added at the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum EventKind {
-    /// The first row arrived.
     Joined,
-    /// It stopped reporting.
     Offline,
-    /// It reports again.
     Online,
-    /// The agent restarted.
     Restarted,
-    /// The clock is wrong.
     Clock,
-    /// An alert started firing.
     Fired(Severity),
-    /// An alert resolved.
     Resolved(Severity),
 }
 
 impl EventKind {
-    /// The name for display.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Joined => "joined",
@@ -55,14 +45,11 @@ impl EventKind {
 /// Coverage and events of a time range.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Timeline {
-    /// Beginning of the first step.
     pub from: UnixMs,
-    /// Milliseconds of a step.
     pub step_ms: i64,
     /// The oldest row in memory or on disk.
     pub oldest: UnixMs,
     /// A byte for each step: 0 where there are no rows.
     pub covered: Blob,
-    /// Events in order of time.
     pub events: Vec<Event>,
 }

@@ -37,21 +37,16 @@ const PAUSES: [Duration; 4] = [
     Duration::from_hours(2),
 ];
 
-/// Which certificate to obtain, and from which authority.
 #[derive(Clone, Debug)]
 pub struct AcmeOptions {
     pub domains: Vec<String>,
-    /// The operator's mail address.
     pub contact: Option<String>,
-    /// URL of the authority's directory.
     pub directory: String,
     /// File of roots that the authority's own certificate is verified with; browsers' roots if none.
     pub roots: Option<PathBuf>,
-    /// Directory for account and certificate.
     pub cache: PathBuf,
 }
 
-/// A certificate that ACME obtains and renews.
 #[derive(Debug)]
 pub(super) struct Acme {
     options: AcmeOptions,
@@ -90,7 +85,6 @@ impl Acme {
         Arc::clone(&self.config)
     }
 
-    /// Obtains and renews the certificate until it is dropped.
     pub(super) async fn renew(&self) {
         let domains = self.options.domains.join(", ");
         let first = self

@@ -10,7 +10,6 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::{TlsError, configure};
 
-/// How often the files are checked for changes.
 const CHECK_INTERVAL: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
@@ -62,7 +61,6 @@ impl Files {
         self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads the files again if they have changed; whether they have.
     fn reload(&self) -> Result<bool, TlsError> {
         let modified = modified([&self.certificate, &self.key])?;
         let mut loaded = self.loaded();
@@ -75,7 +73,6 @@ impl Files {
         Ok(true)
     }
 
-    /// Reloads changed files until it is dropped.
     pub(super) async fn renew(&self) {
         loop {
             tokio::time::sleep(CHECK_INTERVAL).await;

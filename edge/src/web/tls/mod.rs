@@ -13,24 +13,18 @@ use tokio_rustls::TlsAcceptor;
 
 pub use acme::AcmeOptions;
 
-/// Why TLS cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// A PEM file is unreadable or has no certificate or key.
     #[error("cannot read {0}: {1}")]
     File(PathBuf, rustls::pki_types::pem::Error),
-    /// The directory for ACME's account and certificate cannot be used.
     #[error(transparent)]
     Cache(#[from] sysmon_certs::CertError),
-    /// The certificate does not belong to the key, or has a form that rustls refuses.
     #[error("cannot use certificate and key: {0}")]
     Tls(#[from] rustls::Error),
-    /// A file's metadata cannot be read.
     #[error("cannot read {0}: {1}")]
     Io(PathBuf, io::Error),
 }
 
-/// A source of the page's certificate.
 #[derive(Debug)]
 pub struct Tls(Source);
 
@@ -41,19 +35,12 @@ enum Source {
 }
 
 impl Tls {
-    /// Reads certificate and key from files, and again when they change.
-    ///
-    /// # Errors
-    /// A file is unreadable, or the two do not belong together.
     pub fn read(certificate: PathBuf, key: PathBuf) -> Result<Self, TlsError> {
         let files = files::Files::read(certificate, key)?;
         Ok(Self(Source::Files(files)))
     }
 
     /// Obtains a certificate by ACME and renews it; handshakes fail until the first one is there.
-    ///
-    /// # Errors
-    /// The cache directory or the file of roots cannot be used.
     pub fn acme(options: AcmeOptions) -> Result<Self, TlsError> {
         let acme = Box::new(acme::Acme::new(options)?);
         Ok(Self(Source::Acme(acme)))
@@ -71,7 +58,6 @@ impl Tls {
         protocol == Some(acme::PROTOCOL)
     }
 
-    /// Renews or reloads the certificate until it is dropped.
     pub(super) async fn renew(&self) {
         match &self.0 {
             Source::Files(files) => files.renew().await,
@@ -80,7 +66,6 @@ impl Tls {
     }
 }
 
-/// A server configuration for HTTP/2 and HTTP/1.1.
 fn configure(
     finish: impl FnOnce(
         ConfigBuilder<ServerConfig, WantsServerCert>,

@@ -13,12 +13,10 @@ use sysmon_wire::message::{Points, Query};
 use sysmon_wire::{Label, UnixMs};
 
 use super::super::options::{alert_options, known_hosts};
-use super::super::{Context, span_ms};
+use super::super::{Context, counted, span_ms};
 
-/// How long the hub may take to answer all queries.
 const ANSWER_MAX: Duration = Duration::from_secs(120);
 
-/// Episodes listed.
 const EPISODES_MAX: usize = 50;
 
 pub(super) fn check(
@@ -41,10 +39,7 @@ pub(super) fn check(
     let replayed = hosts.iter().flat_map(|host| replay::replay(&rule, host));
     let mut episodes: Vec<Episode> = replayed.collect();
     episodes.sort_by_key(|episode| episode.fired);
-    let checked = match hosts.len() {
-        1 => "1 host".to_owned(),
-        count => format!("{count} hosts"),
-    };
+    let checked = counted(hosts.len(), "host");
     let mut text = format!(
         "{rule}\nreplayed for {checked} over {}, {} per value\n",
         format_span(span_ms),
@@ -53,13 +48,11 @@ pub(super) fn check(
     let without = hosts
         .iter()
         .filter(|host| replay::lacks_baseline(&rule, host));
-    match without.count() {
-        0 => {}
-        count => {
-            text += &format!(
-                "no baseline for {count} of them: fewer than {WEEKS_MIN} earlier weeks are recorded\n"
-            );
-        }
+    let count = without.count();
+    if count > 0 {
+        text += &format!(
+            "no baseline for {count} of them: fewer than {WEEKS_MIN} earlier weeks are recorded\n"
+        );
     }
     Ok(text + &describe(&episodes, now))
 }
@@ -114,7 +107,6 @@ async fn series(client: &Client, queries: Vec<Query>) -> Result<Vec<Points>, Cli
     Ok(series)
 }
 
-/// When and for how long the rule would have been firing.
 fn describe(episodes: &[Episode], now: UnixMs) -> String {
     if episodes.is_empty() {
         return "it would not have fired\n".to_owned();

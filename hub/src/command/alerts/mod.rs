@@ -13,7 +13,7 @@ use sysmon_config::{Failure, suggest};
 
 use super::args::AlertsCommand;
 use super::options::{alert_options, known_hosts};
-use super::{ANSWER_MAX, Context, span_ms};
+use super::{ANSWER_MAX, Context, counted, span_ms};
 
 pub(crate) fn alerts(context: &Context, command: Option<&AlertsCommand>) -> Result<(), Failure> {
     let text = match command {
@@ -29,18 +29,10 @@ pub(crate) fn alerts(context: &Context, command: Option<&AlertsCommand>) -> Resu
         }) => silence(context, scope, *span, reason)?,
         Some(AlertsCommand::Silences) => silences(context)?,
         Some(AlertsCommand::Unsilence { id }) => unsilence(context, id)?,
-        Some(AlertsCommand::Ack { scope, note }) => acknowledge(context, scope, note)?,
-        Some(AlertsCommand::Unack { scope }) => unacknowledge(context, scope)?,
+        Some(AlertsCommand::Ack { scope, note }) => acknowledge(context, scope, Some(note))?,
+        Some(AlertsCommand::Unack { scope }) => acknowledge(context, scope, None)?,
     };
     Ok(sysmon_config::print(&text)?)
-}
-
-/// A number of alerts in words.
-fn count(alerts: u32) -> String {
-    match alerts {
-        1 => "1 alert".to_owned(),
-        many => format!("{many} alerts"),
-    }
 }
 
 fn show(context: &Context) -> Result<String, Failure> {
@@ -184,32 +176,21 @@ fn unsilence(context: &Context, id: &str) -> Result<String, Failure> {
     ))
 }
 
-fn acknowledge(context: &Context, scope: &str, note: &str) -> Result<String, Failure> {
+fn acknowledge(context: &Context, scope: &str, note: Option<&str>) -> Result<String, Failure> {
     let scope = Scope::of(scope);
     let (host, rule) = scope.parts();
     let alerts = context.ask(ANSWER_MAX, async |client: &Client| {
         client.acknowledge(host, rule, note).await
     })?;
-    if alerts.changed == 0 {
-        return Err(anyhow!("no alert is firing on {scope}; see `sysmon-hub status`").into());
+    let count = counted(alerts.changed as usize, "alert");
+    match (alerts.changed, note) {
+        (0, Some(_)) => {
+            Err(anyhow!("no alert is firing on {scope}; see `sysmon-hub status`").into())
+        }
+        (0, None) => {
+            Err(anyhow!("no alert of {scope} is acknowledged; see `sysmon-hub status`").into())
+        }
+        (_, Some(_)) => Ok(format!("{count} of {scope} acknowledged\n")),
+        (_, None) => Ok(format!("acknowledgement of {count} of {scope} removed\n")),
     }
-    Ok(format!(
-        "{} of {scope} acknowledged\n",
-        count(alerts.changed)
-    ))
-}
-
-fn unacknowledge(context: &Context, scope: &str) -> Result<String, Failure> {
-    let scope = Scope::of(scope);
-    let (host, rule) = scope.parts();
-    let alerts = context.ask(ANSWER_MAX, async |client: &Client| {
-        client.unacknowledge(host, rule).await
-    })?;
-    if alerts.changed == 0 {
-        return Err(anyhow!("no alert of {scope} is acknowledged; see `sysmon-hub status`").into());
-    }
-    Ok(format!(
-        "acknowledgement of {} of {scope} removed\n",
-        count(alerts.changed)
-    ))
 }

@@ -25,14 +25,12 @@ use super::{Hub, certificates};
 use crate::VERSION;
 use crate::fleet::HostId;
 use crate::view::{SparkRequest, empty, fleet_changes, fleet_picture};
-pub use policy::{AlertWords, EdgeOptions, Share};
+pub use policy::{EdgeOptions, Share};
 use redaction::{Redaction, Withdrawn};
 use schedule::Schedule;
 
-/// How often an edge is sent what changed.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Pieces of history that are sent with each update.
 const PIECES_PER_UPDATE: usize = 10;
 
 /// Serves every edge for as long as this is awaited. Other options or another identity start all sessions over:
@@ -48,7 +46,7 @@ pub(super) async fn run(
         // Dropping it at the end of the round aborts the sessions.
         let mut sessions = JoinSet::new();
         if !present.edges.is_empty() {
-            match Connector::new(&own, VERSION, &sysmon_clock::Clock::system()) {
+            match Connector::new(&own, VERSION, &hub.clock) {
                 Ok(connector) => {
                     for edge in present.edges.iter().cloned() {
                         let (hub, present) = (Arc::clone(hub), Arc::clone(&present));
@@ -68,7 +66,6 @@ pub(super) async fn run(
     }
 }
 
-/// Serves one edge, reconnecting whenever the connection ends.
 async fn stay_connected(
     hub: Arc<Hub>,
     edge: String,
@@ -142,12 +139,10 @@ async fn send_streams(
     }
 }
 
-/// One stream to an edge.
 struct EdgeStream<'a> {
     hub: &'a Hub,
     sender: FrameSender,
     redaction: Redaction<'a>,
-    /// Acknowledged alerts as they were last sent.
     acknowledged: Vec<AlertState>,
 }
 

@@ -3,33 +3,19 @@
 use std::str::FromStr;
 
 use sysmon_alerts::rule::Hosts;
+use sysmon_config::ShareAlerts;
 use sysmon_wire::Label;
 use sysmon_wire::message::{AlertLine, HostLine};
 use sysmon_wire::metrics::{ALIASES, SUMMARY};
 
-/// How much of an alert edges show.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum AlertWords {
-    /// Nothing, not even that there are alerts.
-    None,
-    /// The names of their rules.
-    #[default]
-    Names,
-    /// Their summaries too, which may name mount points, devices and the like.
-    Summaries,
-}
-
-/// The edges and what they may show.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EdgeOptions {
-    /// Addresses as `HOST:PORT`.
     pub edges: Vec<String>,
     /// Hosts that are shown; the first match decides.
     pub share: Vec<Share>,
     /// Aliases of the metrics that are shown; the whole summary if not set.
     pub metrics: Option<Vec<String>>,
-    /// How much of an alert edges show.
-    pub alerts: AlertWords,
+    pub alerts: ShareAlerts,
 }
 
 /// Hosts that edges show: `NAME`, with `*` for any characters, or `#TAG`; `=PUBLIC` gives another public name.
@@ -55,7 +41,6 @@ impl FromStr for Share {
 }
 
 impl EdgeOptions {
-    /// A host's public name; none if it is not shown.
     pub(super) fn public_name(&self, line: &HostLine) -> Option<Label> {
         let tags = || line.facts.tags.iter().map(Label::as_str);
         let share = self
@@ -70,7 +55,6 @@ impl EdgeOptions {
         )
     }
 
-    /// Whether the metric at an index of [`ALIASES`] is shown.
     pub(super) fn shows(&self, place: usize) -> bool {
         let alias = ALIASES.get(place).map(|alias| alias.alias);
         let chosen = |names: &Vec<String>| names.iter().any(|name| Some(name.as_str()) == alias);
@@ -80,9 +64,9 @@ impl EdgeOptions {
     /// As much of an alert as is shown, with the host's public name.
     pub(super) fn alert(&self, alert: &AlertLine, host: &str, public: &str) -> Option<AlertLine> {
         let summary = match self.alerts {
-            AlertWords::None => return None,
-            AlertWords::Names => Label::new(""),
-            AlertWords::Summaries => Label::new(&alert.summary.as_str().replace(host, public)),
+            ShareAlerts::None => return None,
+            ShareAlerts::Names => Label::new(""),
+            ShareAlerts::Summaries => Label::new(&alert.summary.as_str().replace(host, public)),
         };
         Some(AlertLine {
             summary,

@@ -2,17 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use sysmon_config::ShareAlerts;
 use sysmon_wire::alerts::{Acknowledgement, AlertState};
 use sysmon_wire::message::{FleetUpdate, HostHealth, HostLine, HostTick};
 use sysmon_wire::{ABSENT, HostFacts, Label};
 
-use super::policy::{AlertWords, EdgeOptions};
+use super::policy::EdgeOptions;
 
-/// A host that was shown may no longer be shown.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Withdrawn;
 
-/// Applies the policy to all that is sent on one stream.
 #[derive(Debug)]
 pub(super) struct Redaction<'a> {
     options: &'a EdgeOptions,
@@ -105,7 +104,7 @@ impl<'a> Redaction<'a> {
                 silenced: None,
             })
         };
-        if self.options.alerts == AlertWords::None {
+        if self.options.alerts == ShareAlerts::None {
             return Vec::new();
         }
         alerts.iter().filter_map(alert).collect()
@@ -162,14 +161,14 @@ mod tests {
             ..options(&["*=Shop"])
         };
         let shown = |options: &EdgeOptions| Redaction::new(options).redact(update.clone()).unwrap();
-        let seen = shown(&with(&["mem"], AlertWords::None));
+        let seen = shown(&with(&["mem"], ShareAlerts::None));
         assert!(seen.sparks.is_empty() && seen.ticks[0].values.iter().all(|v| *v == ABSENT));
         assert!(seen.lines[0].alerts.is_empty());
-        let seen = shown(&with(&["cpu"], AlertWords::Names));
+        let seen = shown(&with(&["cpu"], ShareAlerts::Names));
         assert!(!seen.sparks.is_empty() && seen.ticks[0].values[0] == 5);
         assert_eq!(seen.lines[0].alerts[0].rule, "disk-full");
         assert!(!format!("{seen:?}").contains("secret"));
-        let seen = shown(&with(&["cpu"], AlertWords::Summaries));
+        let seen = shown(&with(&["cpu"], ShareAlerts::Summaries));
         assert_eq!(seen.lines[0].alerts[0].summary, "/secret of Shop is full");
     }
 
@@ -204,7 +203,7 @@ mod tests {
             redaction.redact(picture(&core)).unwrap();
             redaction.acknowledged(&all)
         };
-        let names = shown(AlertWords::Names);
+        let names = shown(ShareAlerts::Names);
         assert_eq!(names.len(), 1);
         assert_eq!(
             (names[0].host.as_str(), names[0].since),
@@ -215,8 +214,8 @@ mod tests {
             Some(UnixMs(7))
         );
         assert!(!format!("{names:?}").contains("secret"));
-        assert!(!format!("{:?}", shown(AlertWords::Summaries)).contains("secret"));
-        assert_eq!(shown(AlertWords::None), []);
+        assert!(!format!("{:?}", shown(ShareAlerts::Summaries)).contains("secret"));
+        assert_eq!(shown(ShareAlerts::None), []);
     }
 
     #[test]

@@ -24,7 +24,6 @@ const HOSTS_PER_PIECE: usize = 10;
 /// Updates between two checks for changes of the past: a disconnected agent sends its spool when it is back.
 const PAST_UPDATES: u32 = 10;
 
-/// Pieces that are still to be sent.
 #[derive(Debug, Default)]
 pub(super) struct Schedule {
     /// Some hosts, and an hour counted back from now.
@@ -35,7 +34,6 @@ pub(super) struct Schedule {
 }
 
 impl Schedule {
-    /// Every piece of these hosts, for a fleet at a generation.
     pub(super) fn all(hosts: &[HostId], generation: u64) -> Self {
         let mut schedule = Self {
             seen: generation,

@@ -18,7 +18,6 @@ pub(super) fn bounded(mut request: Request) -> Request {
     request
 }
 
-/// The moments of a request, and the span of its steps.
 fn moments(request: &mut Request) -> ([Option<&mut UnixMs>; 2], Option<&mut i64>) {
     match request {
         Request::Status

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use sysmon_link::{FrameSender, LinkError};
+use sysmon_link::FrameSender;
 use sysmon_wire::limits::CHANGES_MAX;
 use sysmon_wire::message::{Change, Reply};
 use sysmon_wire::{Label, UnixMs};
 
 use super::super::Hub;
 use super::super::history::Hosts;
-use super::{find, refuse};
+use super::{RequestError, find};
 use crate::changes;
 use crate::fleet::HostId;
 
@@ -19,17 +19,12 @@ pub(super) async fn answer(
     at: Option<UnixMs>,
     limit: u16,
     sender: &mut FrameSender,
-) -> Result<(), LinkError> {
+) -> Result<(), RequestError> {
     let time = at.unwrap_or_else(|| hub.now());
     let limit = usize::from(limit.min(CHANGES_MAX));
-    match changes_at(hub, host, time, limit).await {
-        Ok(changes) => {
-            let changes = changes::fitting(changes);
-            sender.send(&Reply::Changes { time, changes }).await?;
-            sender.send(&Reply::Complete).await
-        }
-        Err(reason) => refuse(sender, &reason).await,
-    }
+    let changes = changes::fitting(changes_at(hub, host, time, limit).await?);
+    sender.send(&Reply::Changes { time, changes }).await?;
+    Ok(sender.send(&Reply::Complete).await?)
 }
 
 /// Reads host by host; between two, other tasks run, so that rows are accepted meanwhile.
@@ -38,7 +33,7 @@ async fn changes_at(
     host: Option<&Label>,
     at: UnixMs,
     limit: usize,
-) -> Result<Vec<Change>, String> {
+) -> Result<Vec<Change>, RequestError> {
     let hosts: Vec<HostId> = match host {
         Some(name) => vec![find(hub, name)?],
         None => hub.core().fleet.machines().map(|(id, _)| id).collect(),
@@ -53,7 +48,7 @@ async fn changes_at(
             let host = view.host(id);
             host.map(|host| changes::of_host(host, at, limit))
         };
-        let found = found.transpose().map_err(|error| error.to_string())?;
+        let found = found.transpose()?;
         all.extend(found.into_iter().flatten());
         if all.len() > 4 * limit {
             all = changes::ranked(all, limit);

@@ -11,7 +11,7 @@ use sysmon_wire::message::{FleetUpdate, Reply};
 
 use super::super::Hub;
 use super::super::history::{Borrowed, Hosts};
-use super::{PastUpdates, send_resolution, wait_for_change};
+use super::{PastUpdates, RequestError, send_resolution, wait_for_change};
 use crate::fleet::HostId;
 use crate::view::{
     PAST_REACH_MS, SparkRequest, empty, fleet_changes, fleet_picture, halves, histories,
@@ -46,7 +46,7 @@ pub(super) async fn watch(
     once: bool,
     sparks: &SparkRequest,
     sender: &mut FrameSender,
-) -> Result<(), LinkError> {
+) -> Result<(), RequestError> {
     let mut changes = hub.changed.subscribe();
     let rows = match at {
         Some(at) => {

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use sysmon_link::{FrameSender, LinkError};
+use sysmon_link::FrameSender;
 use sysmon_wire::message::Reply;
 use sysmon_wire::{Label, UnixMs};
 
 use super::super::Hub;
 use super::super::history::{Borrowed, Hosts};
-use super::{PastUpdates, find, refuse, send_resolution, wait_for_change};
+use super::{PastUpdates, RequestError, find, send_resolution, wait_for_change};
 use crate::view::HostWatch;
 
 /// Time for which rows are sent at most: terminals show minutes, and a day of rows would be hundreds of megabytes.
@@ -20,11 +20,8 @@ pub(super) async fn watch(
     from: UnixMs,
     until: Option<UnixMs>,
     sender: &mut FrameSender,
-) -> Result<(), LinkError> {
-    let id = match find(hub, name) {
-        Ok(id) => id,
-        Err(reason) => return refuse(sender, &reason).await,
-    };
+) -> Result<(), RequestError> {
+    let id = find(hub, name)?;
     let mut changes = hub.changed.subscribe();
     let from = from.max(until.unwrap_or_else(|| hub.now()) - ROWS_MS_MAX);
     let mut watch = HostWatch::new(id, from);

@@ -13,28 +13,28 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sysmon_link::{CloseCode, FrameReceiver, FrameSender, LinkError, PeerCertificate, PeerSession};
+use sysmon_series::ChunkError;
 use sysmon_wire::Label;
 use sysmon_wire::message::{Reply, Request};
+use thiserror::Error;
 use tokio::sync::watch;
 
 use super::history::Borrowed;
 use super::{Hub, certificates, requests};
 use crate::fleet::HostId;
+use crate::query::QueryError;
 use crate::view::SparkRequest;
 use bounds::bounded;
 pub(super) use fleet::send_fleet;
 
-/// Requests open at once, of all subscribers.
 const SUBSCRIBERS_MAX: u64 = 4_096;
 
 /// Changes within this time are sent together. Agents report on whole seconds, so a fleet's rows arrive in a
 /// burst; a terminal needs them within 50 ms.
 const COALESCE: Duration = Duration::from_millis(20);
 
-/// How often changes of the past are sent.
 const PAST_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Serves a subscriber until it leaves; returns the reason.
 pub(super) async fn serve(hub: &Arc<Hub>, session: PeerSession) -> LinkError {
     let connection = session.connection;
     let who = Arc::new(session.certificate);
@@ -70,9 +70,25 @@ async fn serve_request(
         let _ = refuse(&mut sender, "too many requests are open on this hub").await;
         return;
     };
-    // An error means that the subscriber left: there is nobody to report it to.
-    let _ = answer(hub, who, bounded(request), &mut sender).await;
+    match answer(hub, who, bounded(request), &mut sender).await {
+        // The subscriber left: there is nobody to report it to.
+        Ok(()) | Err(RequestError::Link(_)) => {}
+        Err(refused) => drop(refuse(&mut sender, &refused.to_string()).await),
+    }
     sender.finish();
+}
+
+/// Why a request ends early; a refusal is answered with its reason.
+#[derive(Debug, Error)]
+enum RequestError {
+    #[error(transparent)]
+    Link(#[from] LinkError),
+    #[error("{0}")]
+    Refused(String),
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    #[error(transparent)]
+    Chunk(#[from] ChunkError),
 }
 
 async fn answer(
@@ -80,25 +96,23 @@ async fn answer(
     who: &PeerCertificate,
     request: Request,
     sender: &mut FrameSender,
-) -> Result<(), LinkError> {
+) -> Result<(), RequestError> {
     let by = who.peer.name.as_str();
     match request {
         Request::Renew { request } => {
             let reply = certificates::answer(hub, who, &request.0);
-            sender.send(&reply).await
+            Ok(sender.send(&reply).await?)
         }
-        Request::Alerts => sender.send(&Reply::Alerts(hub.alerts())).await,
+        Request::Alerts => Ok(sender.send(&Reply::Alerts(hub.alerts())).await?),
         Request::Acknowledge { host, rule, note } => {
-            let rule = rule.as_ref().map(Label::as_str);
-            let alerts = hub.acknowledge(by, host.as_str(), rule, note.as_str());
-            sender.send(&Reply::Alerts(alerts)).await
+            let alerts = hub.acknowledge(by, &host, rule.as_ref(), Some(note));
+            Ok(sender.send(&Reply::Alerts(alerts)).await?)
         }
         Request::Unacknowledge { host, rule } => {
-            let rule = rule.as_ref().map(Label::as_str);
-            let alerts = hub.unacknowledge(by, host.as_str(), rule);
-            sender.send(&Reply::Alerts(alerts)).await
+            let alerts = hub.acknowledge(by, &host, rule.as_ref(), None);
+            Ok(sender.send(&Reply::Alerts(alerts)).await?)
         }
-        Request::Status => sender.send(&Reply::Status(hub.status())).await,
+        Request::Status => Ok(sender.send(&Reply::Status(hub.status())).await?),
         Request::Fleet {
             at,
             once,
@@ -147,10 +161,9 @@ async fn refuse(sender: &mut FrameSender, reason: &str) -> Result<(), LinkError>
         .await
 }
 
-/// Looks a host up for a request; the error is the reason for its refusal.
-fn find(hub: &Hub, name: &Label) -> Result<HostId, String> {
+fn find(hub: &Hub, name: &Label) -> Result<HostId, RequestError> {
     let found = hub.core().fleet.find(name.as_str());
-    found.ok_or_else(|| format!("there is no host {name:?}"))
+    found.ok_or_else(|| RequestError::Refused(format!("there is no host {name:?}")))
 }
 
 /// Announces that the rows that follow were made from minutes or hours.

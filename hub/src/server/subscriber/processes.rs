@@ -9,7 +9,7 @@ use sysmon_wire::{Label, UnixMs};
 
 use super::super::Hub;
 use super::super::history::Hosts;
-use super::{find, refuse, wait_for_change};
+use super::{RequestError, find, wait_for_change};
 use crate::view::PAST_REACH_MS;
 
 /// How long one request demands the process table; it is renewed with every change.
@@ -21,11 +21,8 @@ pub(super) async fn watch(
     name: &Label,
     at: Option<UnixMs>,
     sender: &mut FrameSender,
-) -> Result<(), LinkError> {
-    let id = match find(hub, name) {
-        Ok(id) => id,
-        Err(reason) => return refuse(sender, &reason).await,
-    };
+) -> Result<(), RequestError> {
+    let id = find(hub, name)?;
     let mut changes = hub.changed.subscribe();
     let moment = at.unwrap_or_else(|| hub.now());
     let since = moment - PAST_REACH_MS;
@@ -58,7 +55,7 @@ pub(super) async fn watch(
         let table = {
             let core = hub.core();
             let host = core.fleet.host(id);
-            let table = host.and_then(|host| host.processes.table());
+            let table = host.and_then(|host| host.processes.table.as_ref());
             table.filter(|(time, _)| *time > seen).cloned()
         };
         if let Some((time, processes)) = table {
@@ -80,22 +77,20 @@ pub(super) async fn burst(
     interval_ms: u32,
     for_ms: u32,
     sender: &mut FrameSender,
-) -> Result<(), LinkError> {
-    let id = match find(hub, name) {
-        Ok(id) => id,
-        Err(reason) => return refuse(sender, &reason).await,
-    };
+) -> Result<(), RequestError> {
+    let id = find(hub, name)?;
     let state = hub.core().fleet.host(id).map(|host| host.state);
     if let Some(state) = state.filter(|state| *state != HostState::Live) {
         let reason = format!("{name} is {} and cannot sample faster", state.as_str());
-        return refuse(sender, &reason).await;
+        return Err(RequestError::Refused(reason));
     }
     let Some(burst) = hub.demand.burst(id, interval_ms, for_ms) else {
-        return refuse(sender, "too many hosts sample faster already").await;
+        let reason = "too many hosts sample faster already".to_owned();
+        return Err(RequestError::Refused(reason));
     };
     sender.send(&Reply::Complete).await?;
     tokio::select! {
         () = tokio::time::sleep(burst.span) => Ok(()),
-        () = sender.stopped() => Err(LinkError::StreamEnded),
+        () = sender.stopped() => Err(LinkError::StreamEnded.into()),
     }
 }

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use sysmon_link::{FrameSender, LinkError};
+use sysmon_link::FrameSender;
 use sysmon_wire::message::{Query, Reply};
 
 use super::super::Hub;
 use super::super::history::Hosts;
-use super::refuse;
+use super::RequestError;
 use crate::query::{Plan, RATE_REACH_MS, combine, frames};
 
 /// Answers host by host; between two, other tasks run, so that rows are accepted meanwhile.
@@ -15,13 +15,9 @@ pub(super) async fn answer(
     hub: &Arc<Hub>,
     query: Query,
     sender: &mut FrameSender,
-) -> Result<(), LinkError> {
+) -> Result<(), RequestError> {
     let limits = hub.history_limits();
-    let plan = Plan::new(&query, &hub.core().fleet, &limits, hub.now());
-    let plan = match plan {
-        Ok(plan) => plan,
-        Err(error) => return refuse(sender, &error.to_string()).await,
-    };
+    let plan = Plan::new(&query, &hub.core().fleet, &limits, hub.now())?;
     let is_combined = query.group.is_some() || query.top > 0;
     let mut all = Vec::new();
     for (id, series) in plan.hosts.iter().filter(|(_, series)| !series.is_empty()) {
@@ -32,21 +28,19 @@ pub(super) async fn answer(
             let core = hub.core();
             let view = rows.view(&core.fleet);
             let host = view.host(*id);
-            host.map_or_else(|| Ok(Vec::new()), |host| plan.of_host(host, series, &past))
+            host.map_or_else(|| Ok(Vec::new()), |host| plan.of_host(host, series, &past))?
         };
-        match points {
-            Ok(points) if is_combined => all.extend(points),
-            Ok(points) => {
-                for part in frames(points) {
-                    sender.send(&Reply::Points(part)).await?;
-                }
+        if is_combined {
+            all.extend(points);
+        } else {
+            for part in frames(points) {
+                sender.send(&Reply::Points(part)).await?;
             }
-            Err(error) => return refuse(sender, &error.to_string()).await,
         }
         tokio::task::yield_now().await;
     }
     for part in frames(combine(all, query.group.as_ref(), query.top.into())) {
         sender.send(&Reply::Points(part)).await?;
     }
-    sender.send(&Reply::Complete).await
+    Ok(sender.send(&Reply::Complete).await?)
 }

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use sysmon_link::{FrameSender, LinkError};
+use sysmon_link::FrameSender;
 use sysmon_wire::message::Reply;
 use sysmon_wire::{Label, UnixMs};
 
 use super::super::Hub;
-use super::{find, refuse};
+use super::{RequestError, find};
 use crate::timeline::timeline;
 
 pub(super) async fn answer(
@@ -16,14 +16,11 @@ pub(super) async fn answer(
     (from, to): (UnixMs, UnixMs),
     steps: u16,
     sender: &mut FrameSender,
-) -> Result<(), LinkError> {
-    let id = match host.as_ref().map(|name| find(hub, name)).transpose() {
-        Ok(id) => id,
-        Err(reason) => return refuse(sender, &reason).await,
-    };
+) -> Result<(), RequestError> {
+    let id = host.as_ref().map(|name| find(hub, name)).transpose()?;
     let mut timeline = timeline(&hub.core(), id, from, to, steps);
     if timeline.from < timeline.oldest {
         hub.cover(host, &mut timeline).await;
     }
-    sender.send(&Reply::Timeline(timeline)).await
+    Ok(sender.send(&Reply::Timeline(timeline)).await?)
 }

@@ -10,7 +10,7 @@ use sysmon_wire::{Label, UnixMs};
 
 use super::super::Hub;
 use super::super::history::Hosts;
-use super::{find, refuse, wait_for_change};
+use super::{RequestError, find, wait_for_change};
 use crate::top::top;
 use crate::view::PAST_REACH_MS;
 
@@ -18,25 +18,21 @@ use crate::view::PAST_REACH_MS;
 /// waits for the next of them.
 const PAUSE: Duration = Duration::from_millis(900);
 
-/// Sends the list of a past moment once, or of now again and again.
 pub(super) async fn watch(
     hub: &Arc<Hub>,
     host: Option<&Label>,
     at: Option<UnixMs>,
     (by, limit): (TopBy, u16),
     sender: &mut FrameSender,
-) -> Result<(), LinkError> {
-    let only = match host.map(|name| find(hub, name)).transpose() {
-        Ok(only) => only,
-        Err(reason) => return refuse(sender, &reason).await,
-    };
+) -> Result<(), RequestError> {
+    let only = host.map(|name| find(hub, name)).transpose()?;
     let limit = usize::from(limit.min(TOP_MAX));
     if let Some(at) = at {
         let of = only.map_or(Hosts::All, Hosts::One);
         let rows = hub.rows_between(of, at - PAST_REACH_MS, at).await;
         let list = top(&rows.view(&hub.core().fleet), only, at, by, limit);
         sender.send(&list).await?;
-        return sender.send(&Reply::Complete).await;
+        return Ok(sender.send(&Reply::Complete).await?);
     }
     let mut changes = hub.changed.subscribe();
     let list = || top(&hub.core().fleet.view(), only, hub.now(), by, limit);
@@ -47,7 +43,7 @@ pub(super) async fn watch(
         sender.send(&list()).await?;
         tokio::select! {
             () = tokio::time::sleep(PAUSE) => {}
-            () = sender.stopped() => return Err(LinkError::StreamEnded),
+            () = sender.stopped() => return Err(LinkError::StreamEnded.into()),
         }
         changes.borrow_and_update();
     }

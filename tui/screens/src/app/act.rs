@@ -93,7 +93,6 @@ pub(super) fn scroll(state: &mut State, rows: isize) {
     }
 }
 
-/// Does what a screen asks for.
 pub(super) fn apply(state: &mut State, outcomes: Vec<Outcome>) -> Vec<Effect> {
     let mut effects = Vec::new();
     for outcome in outcomes {

@@ -11,10 +11,8 @@ use crate::keys::{Action, Mode};
 use crate::theme::Severity;
 use crate::widgets::paint::Pen;
 
-/// Cells between parts of the footer.
 const GAP: usize = 3;
 
-/// A key, its word, and their place.
 struct Word {
     x: usize,
     key: String,
@@ -33,7 +31,6 @@ fn is_wrong(state: &State) -> bool {
     state.context.mode() == Mode::Filter && state.screen().is_filter_invalid()
 }
 
-/// The prompt, the remark or the filter.
 fn lead(state: &State, width: usize) -> Vec<(String, Style)> {
     let theme = &state.context.theme;
     let prompt = match state.context.mode() {
@@ -107,7 +104,6 @@ fn understood(state: &State, lead: &[(String, Style)], width: usize) -> Option<(
     fitting.map(|text| (format!("   {text}"), style))
 }
 
-/// The words there is room for.
 fn words(state: &State, lead: &[(String, Style)], width: usize) -> Vec<Word> {
     let mut x = 1;
     if !lead.is_empty() {
@@ -133,7 +129,6 @@ fn words(state: &State, lead: &[(String, Style)], width: usize) -> Vec<Word> {
     words
 }
 
-/// What the word at this place across the screen does.
 pub(super) fn action_at(state: &State, x: u16) -> Option<Action> {
     let (x, width) = (usize::from(x), usize::from(state.context.size.width));
     let words = words(state, &lead(state, width), width);

@@ -13,7 +13,6 @@ use crate::model::summary::{CPU, MEMORY};
 use crate::theme::Severity;
 use crate::widgets::paint::{Pen, fill};
 
-/// Moments further away include their date.
 const DAY_MS: i64 = 86_400_000;
 
 pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {

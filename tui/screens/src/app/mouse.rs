@@ -11,7 +11,6 @@ use super::state::State;
 use crate::events::strip;
 use crate::layout::parts;
 
-/// Rows the wheel moves.
 const WHEEL_ROWS: isize = 3;
 
 pub(super) fn mouse(state: &mut State, event: MouseEvent) -> Vec<Effect> {

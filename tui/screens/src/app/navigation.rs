@@ -11,10 +11,8 @@ use crate::model::host_rows::HostRows;
 use crate::model::spark::SPARK_STEP_MS;
 use crate::theme::{Theme, ThemeName};
 
-/// How far one press of an arrow moves in time: a cell of a sparkline.
 pub(super) const STEP_MS: i64 = SPARK_STEP_MS as i64;
 
-/// Leaves the current mode.
 pub(super) fn back(state: &mut State) {
     if state.context.mode() == Mode::Compare && comparison::back_to_hosts(state) {
         return;
@@ -50,7 +48,6 @@ pub(super) fn open(state: &mut State, name: Label, modes: &[Mode]) {
     state.screens.host.request(&state.context);
 }
 
-/// Opens a host from the fleet.
 pub fn open_host(state: &mut State, name: Label) {
     open(state, name, &[Mode::Fleet, Mode::Host]);
 }
@@ -90,7 +87,6 @@ pub(super) fn travel(state: &mut State, ms: i64) {
     show(state, Some(from + ms * cells));
 }
 
-/// Shows the moment that was typed, or says why it is none.
 pub(super) fn go_to(state: &mut State, text: &str) {
     match moment(text, state.context.now, &state.context.zone) {
         Ok(at) => show(state, Some(at)),
@@ -103,7 +99,6 @@ pub(super) fn moment(text: &str, now: UnixMs, zone: &TimeZone) -> Result<UnixMs,
     moment.map(UnixMs).map_err(|error| error.to_string())
 }
 
-/// Shows the event before the moment shown.
 pub(super) fn previous_event(state: &mut State) {
     let moment = state.context.moment().floor(1000);
     let Some(event) = state.screens.events.before(moment) else {

@@ -24,7 +24,6 @@ fn source(state: &State) -> &dyn Screen {
     }
 }
 
-/// The row of the open host in the fleet.
 fn host_row(state: &State) -> Option<&HostRow> {
     state.screens.fleet.host(state.context.host_name()?)
 }
@@ -37,7 +36,6 @@ fn selected_text(state: &State) -> Option<(String, String)> {
     source(state).selected_text(&state.context)
 }
 
-/// Copies the selected row.
 pub(super) fn copy(state: &mut State) -> Vec<Effect> {
     match selected_text(state) {
         Some((_, text)) if text.len() > COPY_MAX => {
@@ -61,7 +59,6 @@ pub(super) fn records(state: &State) -> Records {
     records.unwrap_or_else(|| fleet::records(&state.context, host_row(state).into_iter()))
 }
 
-/// Exports what is on screen in the format of the path's extension.
 pub(super) fn export(state: &mut State, path: &str) -> Vec<Effect> {
     let extension = path.rsplit_once('.').map(|(_, end)| end.to_lowercase());
     let content = match extension.as_deref() {

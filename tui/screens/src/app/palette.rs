@@ -9,20 +9,17 @@ use crate::palette::{Command, Entry, WITH_WORD, matching};
 use crate::screen::Outcome;
 use crate::theme::ThemeName;
 
-/// The commands that match the input.
 pub(super) fn entries(state: &State) -> Vec<Entry> {
     let input = &state.prompt.input;
     matching(input, commands(state), |begin| words(state, begin))
 }
 
-/// Moves the choice.
 pub(super) fn choose(state: &mut State, rows: isize) {
     let last = entries(state).len().saturating_sub(1);
     let chosen = &mut state.prompt.chosen;
     *chosen = chosen.saturating_add_signed(rows).min(last);
 }
 
-/// The actions of the screen, and the commands that need another word.
 fn commands(state: &State) -> Vec<Entry> {
     let context = &state.context;
     let here = context.keys.of(context.place());
@@ -43,7 +40,6 @@ fn commands(state: &State) -> Vec<Entry> {
     act.chain(more).collect()
 }
 
-/// The commands that begin with `begin`.
 fn words(state: &State, begin: &'static str) -> Vec<Entry> {
     let entry =
         |word: &str, help: &str, command| Entry::new(format!("{begin}{word}"), help, command);
@@ -83,7 +79,6 @@ fn words(state: &State, begin: &'static str) -> Vec<Entry> {
     }
 }
 
-/// Runs the chosen command on the screen where the palette was opened.
 pub(super) fn run(state: &mut State) -> Vec<Outcome> {
     let chosen = entries(state).into_iter().nth(state.prompt.chosen);
     let Some(Entry { command, .. }) = chosen else {

@@ -6,10 +6,8 @@ use super::state::State;
 use crate::keys::Mode;
 use crate::screen::Outcome;
 
-/// What follows from an accepted input.
 pub(super) enum Accepted {
     Outcomes(Vec<Outcome>),
-    /// Exports what is on screen to this path.
     Export(String),
 }
 
@@ -27,14 +25,12 @@ pub(super) fn filter(state: &mut State) {
     }
 }
 
-/// Asks for the name of a file.
 pub(super) fn export(state: &mut State, proposal: String) {
     state.prompt.input = proposal;
     state.prompt.is_proposed = true;
     state.context.enter(Mode::Export);
 }
 
-/// The filter follows while it is typed.
 pub(super) fn typed(state: &mut State) {
     if state.context.mode() == Mode::Filter {
         let place = state.context.place();

@@ -24,7 +24,6 @@ use crate::terminal::Terminal;
 /// Messages handled between two frames, so that a flood of them cannot freeze the screen.
 const BATCH: usize = 256;
 
-/// The terminal's title bar.
 const TITLE: &str = "sysmon";
 
 /// Time between two frames on a slow line, unless a key asks for one.
@@ -36,12 +35,9 @@ const WITH_OTHERS: Duration = Duration::from_millis(5);
 /// A new second on the clock waits this long for the hosts' rows of it.
 const WITH_HOSTS: Duration = Duration::from_millis(60);
 
-/// What a run depends on besides the hub.
 #[derive(Debug)]
 pub struct RunOptions<'a> {
-    /// Draw rarely.
     pub low_bandwidth: bool,
-    /// Where a renewed identity is saved.
     pub identity: Option<&'a Path>,
     pub clock: Clock,
     pub random: Random,
@@ -85,14 +81,12 @@ pub async fn run(
     shown.map(|()| stats)
 }
 
-/// Whether the user goes on or quits.
 #[derive(PartialEq)]
 enum Flow {
     Continue,
     Quit,
 }
 
-/// The state, and where it is drawn.
 struct Shell {
     state: State,
     terminal: Terminal,

@@ -4,7 +4,6 @@ use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-/// Numbered names tried before giving up.
 const NAMES_MAX: u32 = 1_000;
 
 /// Writes a new file, with a number in its name if one exists; returns a remark about the result.
@@ -26,7 +25,6 @@ pub(crate) fn save(path: &str, content: &str) -> String {
     format!("cannot save {path}: {NAMES_MAX} files of that name exist")
 }
 
-/// `a.svg`, `a-1.svg`, `a-2.svg`…
 fn numbered(path: &Path, number: u32) -> PathBuf {
     if number == 0 {
         return path.to_owned();

@@ -20,20 +20,15 @@ use crate::subscriptions::{Subscriptions, Topic};
 use crate::theme::ThemeName;
 use crate::top::Top;
 
-/// How long a remark stays in the footer.
 const REMARK_MS: i64 = 5_000;
 
-/// What is set once, at the start.
 #[derive(Clone, Debug)]
 pub struct Options {
     pub theme: ThemeName,
-    /// Draw with ASCII characters only.
     pub ascii: bool,
     pub zone: TimeZone,
     pub keys: Keymap,
-    /// The order of the table of hosts.
     pub sort: Order,
-    /// The columns of the table of hosts.
     pub columns: Vec<Column>,
 }
 
@@ -51,37 +46,47 @@ pub struct Screens {
     pub help: Help,
 }
 
-impl Screens {
-    /// The screen of a mode; prompts have that of the fleet.
-    pub fn of(&self, mode: Mode) -> &dyn Screen {
-        match mode {
-            Mode::Host | Mode::Pane => &self.host,
-            Mode::Burst => &self.burst,
-            Mode::Processes | Mode::Process => &self.processes,
-            Mode::Top => &self.top,
-            Mode::Changes => &self.changes,
-            Mode::Events => &self.events,
-            Mode::Compare => &self.compare,
-            Mode::Help => &self.help,
-            _ => &self.fleet,
+/// The screen of a mode, shared or mutable; prompts have that of the fleet.
+macro_rules! screen_of {
+    ($screens:ident, $mode:ident $(, $mut:tt)?) => {
+        match $mode {
+            Mode::Host | Mode::Pane => &$($mut)? $screens.host,
+            Mode::Burst => &$($mut)? $screens.burst,
+            Mode::Processes | Mode::Process => &$($mut)? $screens.processes,
+            Mode::Top => &$($mut)? $screens.top,
+            Mode::Changes => &$($mut)? $screens.changes,
+            Mode::Events => &$($mut)? $screens.events,
+            Mode::Compare => &$($mut)? $screens.compare,
+            Mode::Help => &$($mut)? $screens.help,
+            _ => &$($mut)? $screens.fleet,
         }
+    };
+}
+
+/// The screens that follow the clock or request something.
+macro_rules! all_screens {
+    ($screens:ident $(, $mut:tt)?) => {
+        [
+            &$($mut)? $screens.fleet,
+            &$($mut)? $screens.host,
+            &$($mut)? $screens.burst,
+            &$($mut)? $screens.top,
+            &$($mut)? $screens.changes,
+            &$($mut)? $screens.events,
+            &$($mut)? $screens.compare,
+        ]
+    };
+}
+
+impl Screens {
+    pub fn of(&self, mode: Mode) -> &dyn Screen {
+        screen_of!(self, mode)
     }
 
     pub fn of_mut(&mut self, mode: Mode) -> &mut dyn Screen {
-        match mode {
-            Mode::Host | Mode::Pane => &mut self.host,
-            Mode::Burst => &mut self.burst,
-            Mode::Processes | Mode::Process => &mut self.processes,
-            Mode::Top => &mut self.top,
-            Mode::Changes => &mut self.changes,
-            Mode::Events => &mut self.events,
-            Mode::Compare => &mut self.compare,
-            Mode::Help => &mut self.help,
-            _ => &mut self.fleet,
-        }
+        screen_of!(self, mode, mut)
     }
 
-    /// The screen that receives replies about a topic.
     pub(super) fn about(&mut self, topic: Topic) -> &mut dyn Screen {
         match topic {
             Topic::Fleet | Topic::Preview | Topic::PreviewProcesses => &mut self.fleet,
@@ -96,43 +101,23 @@ impl Screens {
     }
 
     pub(super) fn all(&self) -> [&dyn Screen; 7] {
-        [
-            &self.fleet,
-            &self.host,
-            &self.burst,
-            &self.top,
-            &self.changes,
-            &self.events,
-            &self.compare,
-        ]
+        all_screens!(self)
     }
 
     pub(super) fn all_mut(&mut self) -> [&mut dyn Screen; 7] {
-        [
-            &mut self.fleet,
-            &mut self.host,
-            &mut self.burst,
-            &mut self.top,
-            &mut self.changes,
-            &mut self.events,
-            &mut self.compare,
-        ]
+        all_screens!(self, mut)
     }
 }
 
-/// What is being typed.
 #[derive(Debug, Default)]
 pub struct Prompt {
     pub input: String,
     /// Whether the input is a proposal that the first typed character replaces.
     pub is_proposed: bool,
-    /// The chosen command of the palette.
     pub chosen: usize,
-    /// The filter before a new one was begun.
     pub filter_before: String,
 }
 
-/// Everything on screen.
 #[derive(Debug)]
 pub struct State {
     pub context: Context,
@@ -140,7 +125,6 @@ pub struct State {
     pub prompt: Prompt,
     /// A remark for the footer, and until when.
     pub remark: Option<(String, UnixMs)>,
-    /// Whether anything changed since the last frame.
     pub is_dirty: bool,
     /// Milliseconds that this machine's clock is ahead of the hub's.
     pub(super) clock_offset_ms: i64,
@@ -148,7 +132,6 @@ pub struct State {
 }
 
 impl State {
-    /// Shows nothing yet.
     pub fn new(options: Options) -> Self {
         let Options { theme, ascii, .. } = options;
         Self {
@@ -172,7 +155,6 @@ impl State {
         }
     }
 
-    /// The screen below prompts.
     pub(super) fn screen(&self) -> &dyn Screen {
         self.screens.of(self.context.place())
     }
@@ -181,7 +163,6 @@ impl State {
         self.remark = Some((text.into(), self.context.now + REMARK_MS));
     }
 
-    /// The request that is open for a topic.
     pub fn request(&self, topic: Topic) -> Option<&Request> {
         self.subscriptions.request(topic)
     }

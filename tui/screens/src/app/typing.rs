@@ -7,7 +7,6 @@ use super::message::Effect;
 use super::prompt::typed;
 use super::state::State;
 
-/// Bytes that can be typed at a prompt.
 const INPUT_MAX: usize = 200;
 
 pub(super) fn key(state: &mut State, event: KeyEvent) -> Vec<Effect> {

@@ -9,9 +9,9 @@ use super::{act, mouse, typing};
 use crate::context::Link;
 use crate::feed::HubEvent;
 use crate::keys::Mode;
+use crate::screen::Answer;
 use crate::subscriptions::Topic;
 
-/// Handles a message.
 pub fn update(state: &mut State, message: Message) -> Vec<Effect> {
     let mut effects = handle(state, message);
     for screen in state.screens.all_mut() {
@@ -98,7 +98,7 @@ fn receive(state: &mut State, event: HubEvent) -> Vec<Effect> {
     Vec::new()
 }
 
-/// Delivers a reply to its screen; `None` means that the hub sends no more.
+/// Delivers a reply to its screen; `None` is the end of the replies.
 pub fn deliver(
     state: &mut State,
     topic: Topic,
@@ -118,6 +118,11 @@ pub fn deliver(
         _ => {}
     }
     let screen = state.screens.about(topic);
-    let outcomes = screen.reply(topic, reply, is_first, &mut state.context);
+    let answer = Answer {
+        topic,
+        reply,
+        is_first,
+    };
+    let outcomes = screen.reply(answer, &mut state.context);
     act::apply(state, outcomes)
 }

@@ -11,7 +11,6 @@ use crate::layout::{Parts, parts};
 use crate::palette;
 use crate::screen::Screen;
 
-/// Draws the whole terminal.
 pub fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     let Some(Parts {
         header,

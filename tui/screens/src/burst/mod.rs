@@ -8,7 +8,7 @@ use ratatui::layout::Rect;
 use sysmon_wire::message::Reply;
 
 use crate::context::Context;
-use crate::screen::{Outcome, Screen};
+use crate::screen::{Answer, Outcome, Screen};
 use crate::subscriptions::{Subscription, Topic};
 pub use state::{Burst, BurstScreen};
 
@@ -27,13 +27,7 @@ impl Screen for BurstScreen {
     }
 
     /// The samples arrive as rows of the host; only a refusal is a reply.
-    fn reply(
-        &mut self,
-        _topic: Topic,
-        reply: Option<Reply>,
-        _is_first: bool,
-        _context: &mut Context,
-    ) -> Vec<Outcome> {
+    fn reply(&mut self, Answer { reply, .. }: Answer, _context: &mut Context) -> Vec<Outcome> {
         let Some(Reply::Refused { reason }) = reply else {
             return Vec::new();
         };

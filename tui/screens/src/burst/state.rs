@@ -3,16 +3,12 @@
 use sysmon_wire::message::Request;
 use sysmon_wire::{Label, UnixMs};
 
-/// Milliseconds between samples.
 pub(super) const BURST_INTERVAL_MS: u32 = 100;
 
-/// How long a burst lasts, and the time that its screen shows.
 pub(super) const BURST_MS: i64 = 60_000;
 
-/// A burst that was requested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Burst {
-    /// When it ends.
     pub until: UnixMs,
 }
 
@@ -28,17 +24,14 @@ impl Burst {
     }
 }
 
-/// The burst of the open host.
 #[derive(Debug, Default)]
 pub struct BurstScreen {
-    /// The last one requested.
     pub asked: Option<Burst>,
     pub(super) request: Option<Request>,
     pub(super) round: u32,
 }
 
 impl BurstScreen {
-    /// Requests a burst, unless one is running.
     pub fn start(&mut self, host: Label, now: UnixMs) {
         if self.asked.is_some_and(|burst| burst.left_ms(now) > 0) {
             return;
@@ -52,7 +45,6 @@ impl BurstScreen {
         });
     }
 
-    /// Ends the burst, if one is running.
     pub fn stop(&mut self) {
         self.asked = None;
         self.request = None;

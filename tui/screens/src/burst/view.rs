@@ -54,12 +54,10 @@ const PARTS: [Part; 4] = [
     },
 ];
 
-/// The time that the charts show.
 struct Frame {
     points: usize,
     step_ms: i64,
     end: UnixMs,
-    /// Up to when there are samples.
     newest: UnixMs,
 }
 
@@ -209,13 +207,13 @@ fn draw_part(
         true => 1.0,
         false => round_scale((highest.ceil() as i64).max(1_000)) as f64,
     };
-    let plot = plot_of(block);
+    let plot = plot_of(block, SCALE_WIDTH);
     let top = if part.is_share {
         "100%".to_owned()
     } else {
         amount(Some(max))
     };
-    draw_scale(buffer, plot, &top, theme);
+    draw_scale(buffer, plot, SCALE_WIDTH, &top, theme);
     for (values, style) in lines.iter().zip(styles).rev() {
         line(buffer, plot, values, max, style, theme.ascii);
     }

@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::keys::{Action, Mode};
 use crate::layout::list_at;
 use crate::records::Records;
-use crate::screen::{Outcome, Outcomes, Screen, done};
+use crate::screen::{Answer, Outcome, Outcomes, Screen, done};
 use crate::subscriptions::{Subscription, Topic};
 pub use state::Changes;
 
@@ -81,13 +81,7 @@ impl Screen for Changes {
         }
     }
 
-    fn reply(
-        &mut self,
-        _topic: Topic,
-        reply: Option<Reply>,
-        _is_first: bool,
-        context: &mut Context,
-    ) -> Vec<Outcome> {
+    fn reply(&mut self, Answer { reply, .. }: Answer, context: &mut Context) -> Vec<Outcome> {
         match reply {
             Some(Reply::Changes { time, changes }) => {
                 self.set(time, changes);

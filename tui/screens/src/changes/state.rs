@@ -3,7 +3,6 @@
 use sysmon_wire::message::Change;
 use sysmon_wire::{Label, UnixMs};
 
-/// The list of changes.
 #[derive(Clone, Debug, Default)]
 pub struct Changes {
     /// Of one host; `None` for all.
@@ -12,7 +11,6 @@ pub struct Changes {
     pub time: Option<UnixMs>,
     rows: Vec<Change>,
     selected: usize,
-    /// The first row on screen.
     pub top: usize,
 }
 
@@ -43,7 +41,6 @@ impl Changes {
         self.selected
     }
 
-    /// Selects the row at a place, or the nearest.
     pub fn select(&mut self, at: usize) {
         self.selected = at.min(self.rows.len().saturating_sub(1));
     }
@@ -52,7 +49,6 @@ impl Changes {
         self.select(self.selected.saturating_add_signed(rows));
     }
 
-    /// Scrolls so that the selected row is among the `height` rows on screen.
     pub fn scroll_to_selected(&mut self, height: usize) {
         let least = (self.selected + 1).saturating_sub(height.max(1));
         self.top = self.top.clamp(least, self.selected.max(least));

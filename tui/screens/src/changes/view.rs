@@ -19,15 +19,12 @@ use crate::context::Context;
 use crate::format::{amount, degrees, fit, load, percent, size};
 use crate::layout::{below, list_rows};
 use crate::model::process::file_name;
-use crate::widgets::paint::{Pen, more};
+use crate::widgets::paint::{Pen, more, note};
 
-/// Lines above the first change: what is shown, and the headings.
 const LINES_ABOVE: u16 = 2;
 
-/// The line of the first change on the screen, below the header too.
 pub(super) const FIRST_ROW: u16 = 1 + LINES_ABOVE;
 
-/// Widths of a value, a time, and a host's name.
 const VALUE_WIDTH: usize = 7;
 const TIME_WIDTH: usize = 8;
 const HOST_WIDTH: usize = 14;
@@ -56,9 +53,7 @@ pub(super) fn draw(changes: &Changes, context: &Context, area: Rect, buffer: &mu
         } else {
             "no significant change"
         };
-        Pen::new(buffer, area, LINES_ABOVE)
-            .skip(3)
-            .text(none, theme.text);
+        note(buffer, area, LINES_ABOVE, none, theme.text);
         return;
     }
     headings(changes, context, area, buffer);
@@ -81,7 +76,6 @@ pub(super) fn draw(changes: &Changes, context: &Context, area: Rect, buffer: &mu
     more(buffer, list, changes.top > 0, is_more, theme);
 }
 
-/// Cells left for saying what changed.
 fn what_width(changes: &Changes, area: Rect) -> usize {
     let host = if changes.host.is_none() {
         HOST_WIDTH + 2
@@ -122,11 +116,7 @@ fn draw_change(
 ) {
     let theme = &context.theme;
     let mut pen = Pen::new(buffer, area, row);
-    let mark = if is_selected {
-        theme.pick("▌", ">")
-    } else {
-        " "
-    };
+    let mark = theme.mark(is_selected);
     pen.skip(1).text(mark, theme.key).skip(1);
     if changes.host.is_none() {
         pen.text(&fit(change.host.as_str(), HOST_WIDTH), theme.text)
@@ -190,7 +180,6 @@ pub(super) fn metric(change: &Change) -> String {
     })
 }
 
-/// A value in its unit, in few cells.
 pub(super) fn value(change: &Change, value: f64) -> String {
     let some = Some(value).filter(|value| value.is_finite());
     match change.unit.as_str() {

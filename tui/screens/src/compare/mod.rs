@@ -14,7 +14,7 @@ use crate::context::Context;
 use crate::keys::{Action, Mode};
 use crate::model::summary::value_text;
 use crate::records::Records;
-use crate::screen::{Outcome, Outcomes, Screen, done};
+use crate::screen::{Answer, Outcome, Outcomes, Screen, done};
 use crate::subscriptions::{Subscription, Topic};
 pub use state::{Compare, CompareLine, UNMARKED};
 
@@ -67,9 +67,7 @@ impl Screen for Compare {
 
     fn reply(
         &mut self,
-        topic: Topic,
-        reply: Option<Reply>,
-        _is_first: bool,
+        Answer { topic, reply, .. }: Answer,
         _context: &mut Context,
     ) -> Vec<Outcome> {
         let Topic::Compare(line) = topic else {
@@ -101,7 +99,6 @@ impl Screen for Compare {
         Some((name.clone(), format!("{name}  {alias} {text}  {clock}")))
     }
 
-    /// Every point at its own time.
     fn records(&self, context: &Context) -> Option<Records> {
         let of_line = |line: &CompareLine| {
             let point = |(time, value): (UnixMs, f64)| {

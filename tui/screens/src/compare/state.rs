@@ -21,10 +21,8 @@ const AGO: [(i64, &str); 3] = [
     (3_600_000, "1 h"),
 ];
 
-/// Points of a line at most: more than a chart has columns on most screens.
 const POINTS_MAX: i64 = 300;
 
-/// Round steps in seconds.
 const STEPS_S: [i64; 18] = [
     1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600, 7_200, 14_400, 43_200, 86_400,
     172_800,
@@ -34,14 +32,12 @@ const STEPS_S: [i64; 18] = [
 const FRESH_STEPS: i64 = 3;
 const FRESH_MS: i64 = 10_000;
 
-/// A host over time.
 #[derive(Clone, Debug)]
 pub struct CompareLine {
     pub host: Label,
     /// How long before what is shown it was.
     pub ago_ms: i64,
     step_ms: i64,
-    /// Whether everything requested has arrived.
     is_answered: bool,
     /// Values by the beginning of their step, as if they were of now.
     points: BTreeMap<i64, f64>,
@@ -73,14 +69,12 @@ impl CompareLine {
         }
     }
 
-    /// Its points, by the beginning of their step.
     pub fn points(&self) -> impl Iterator<Item = (UnixMs, f64)> + '_ {
         self.points
             .iter()
             .map(|(time, value)| (UnixMs(*time), *value))
     }
 
-    /// The value of the step in which a moment lies.
     pub fn at(&self, moment: UnixMs) -> Option<f64> {
         let (time, value) = self.points.range(..=moment.0).next_back()?;
         (moment.0 - time < self.step_ms).then_some(*value)
@@ -93,7 +87,6 @@ impl CompareLine {
         (now.0 - time <= fresh).then_some(*value)
     }
 
-    /// The mean from one moment to before another.
     pub fn mean(&self, from: UnixMs, to: UnixMs) -> Option<f64> {
         let (mut sum, mut count) = (0.0, 0u32);
         for (_, value) in self.points.range(from.0..to.0.max(from.0)) {
@@ -108,12 +101,9 @@ impl CompareLine {
     }
 }
 
-/// What was requested last.
 #[derive(Clone, Copy, Debug)]
 struct Requested {
-    /// The first moment requested.
     begin: UnixMs,
-    /// The first moment shown.
     from: UnixMs,
     /// The end of both, exclusive.
     to: UnixMs,
@@ -124,13 +114,10 @@ struct Requested {
 pub struct Compare {
     /// The metric's place in [`ALIASES`].
     pub metric: usize,
-    /// Whether all lines are in one chart.
     pub is_overlaid: bool,
     /// Whether the hosts were marked, and not chosen as the highest.
     pub is_marked: bool,
-    /// How many hosts are not shown.
     pub left_out: usize,
-    /// Why the hub does not answer, if it does not.
     pub refused: Option<Label>,
     /// The place in [`AGO`], if it is of one host and its past.
     ago: Option<usize>,
@@ -151,7 +138,6 @@ impl Compare {
         self.begin(lines.map(|name| CompareLine::new(name, 0)).collect());
     }
 
-    /// Compares a host with itself, as long ago as the next way says.
     pub fn itself(&mut self, name: Label) {
         let next = self.ago.map_or(0, |at| (at + 1) % AGO.len());
         if self.ago.is_none() {
@@ -166,7 +152,6 @@ impl Compare {
         ]);
     }
 
-    /// Shows another metric of the same lines.
     pub fn set_metric(&mut self, metric: usize) {
         self.metric = metric % SUMMARY;
         let lines = self.lines.iter();
@@ -181,7 +166,6 @@ impl Compare {
         self.select(self.selected);
     }
 
-    /// The metric's short name.
     pub fn alias(&self) -> &'static str {
         ALIASES.get(self.metric).map_or("", |alias| alias.alias)
     }
@@ -191,12 +175,10 @@ impl Compare {
         AGO.get(self.ago?).map(|(_, text)| *text)
     }
 
-    /// The lines, in order.
     pub fn lines(&self) -> &[CompareLine] {
         &self.lines
     }
 
-    /// What a line is called.
     pub fn name(&self, line: &CompareLine) -> String {
         match self.ago_text() {
             Some(ago) if line.ago_ms > 0 => format!("{ago} before"),
@@ -212,14 +194,12 @@ impl Compare {
         }
     }
 
-    /// Milliseconds per point.
     pub fn step_ms(&self) -> i64 {
         let known = self.lines.iter().find(|line| !line.points.is_empty());
         let requested = self.requested.map_or(1_000, |requested| requested.step_ms);
         known.map_or(requested, |line| line.step_ms)
     }
 
-    /// Whether everything requested has arrived.
     pub fn is_answered(&self) -> bool {
         self.requested.is_some() && self.lines.iter().all(|line| line.is_answered)
     }
@@ -253,7 +233,6 @@ impl Compare {
         });
     }
 
-    /// The requests for the lines, in their order.
     pub fn requests(&self) -> Vec<Request> {
         let Some(requested) = self.requested else {
             return Vec::new();
@@ -271,12 +250,10 @@ impl Compare {
         self.lines.iter().map(of).collect()
     }
 
-    /// Requests everything again at the next opportunity.
     pub fn forget_requested(&mut self) {
         self.requested = None;
     }
 
-    /// Receives a part of the answer about a line.
     pub fn add(&mut self, line: usize, part: &Points) {
         if let Some(line) = self.lines.get_mut(line) {
             self.refused = None;
@@ -284,7 +261,6 @@ impl Compare {
         }
     }
 
-    /// The answer about a line is complete.
     pub fn complete(&mut self, line: usize) {
         if let Some(line) = self.lines.get_mut(line) {
             line.is_answered = true;
@@ -295,23 +271,19 @@ impl Compare {
         self.lines.get(self.selected)
     }
 
-    /// The place of the selected one.
     pub fn selected_at(&self) -> usize {
         self.selected
     }
 
-    /// Selects the one at a place, or the nearest.
     pub fn select(&mut self, at: usize) {
         self.selected = at.min(self.lines.len().saturating_sub(1));
     }
 
-    /// Selects another, as far as there are some.
     pub fn move_by(&mut self, rows: isize) {
         self.select(self.selected.saturating_add_signed(rows));
     }
 }
 
-/// The shortest round step that makes few enough points of a span.
 fn step_for(span_ms: i64) -> i64 {
     let fits = |seconds: &&i64| span_ms / (**seconds * 1_000) <= POINTS_MAX;
     STEPS_S.iter().find(fits).copied().unwrap_or(4 * 86_400) * 1_000

@@ -22,10 +22,8 @@ use crate::widgets::paint::Pen;
 use crate::widgets::sparkline::round_scale;
 use crate::widgets::traces::{Trace, traces};
 
-/// Lines above the charts: what is shown.
 const LINES_ABOVE: u16 = 1;
 
-/// Minimum width of a small chart, and its preferred and minimum lines including its name.
 const CHART_WIDTH: u16 = 28;
 const CHART_ROWS: u16 = 4;
 const CHART_ROWS_MIN: u16 = 2;
@@ -33,19 +31,15 @@ const CHART_ROWS_MIN: u16 = 2;
 /// Lower screens have no times below the charts.
 const CLOCKS_FROM: u16 = 8;
 
-/// Width of the list beside the chart of all, and the width of screens that have it there.
 const LIST_WIDTH: u16 = 30;
 const LIST_BESIDE_FROM: u16 = 70;
 
-/// Cells of a scale, and of a value.
 const SCALE_WIDTH: u16 = 5;
 const VALUE_WIDTH: usize = 7;
 
-/// Cells before the name of a host, and between two charts.
 const MARK: usize = 3;
 const GAP: u16 = 2;
 
-/// Longer charts name times with their date.
 const DAY_MS: i64 = 86_400_000;
 
 /// The top of the one scale: all of a share, else the highest of what is shown, rounded up.
@@ -62,7 +56,6 @@ fn scale(compare: &Compare) -> f64 {
     }
 }
 
-/// The places of small charts on a page.
 struct Grid {
     area: Rect,
     columns: usize,
@@ -71,7 +64,6 @@ struct Grid {
 }
 
 impl Grid {
-    /// As wide charts as are high enough.
     fn of(area: Rect, count: usize) -> Self {
         let columns_max = usize::from(area.width / CHART_WIDTH).max(1);
         let height = |columns: usize| {
@@ -93,7 +85,6 @@ impl Grid {
         self.columns * self.rows
     }
 
-    /// The area of the n-th chart of the page, numbered down the columns.
     fn place(&self, at: usize) -> Rect {
         let (column, row) = (at / self.rows, at % self.rows);
         Rect {
@@ -142,12 +133,10 @@ fn overlay_parts(charts: Rect, count: usize) -> (Rect, Rect) {
     (Rect { height, ..charts }, list)
 }
 
-/// The first line that is on screen, of so many a page.
 fn page(selected: usize, per_page: usize) -> usize {
     selected / per_page.max(1) * per_page.max(1)
 }
 
-/// The line at a place of the screen.
 pub(super) fn line_at(compare: &Compare, context: &Context, x: u16, y: u16) -> Option<usize> {
     let (charts, _) = parts(body(context.size));
     let count = compare.lines().len();
@@ -255,7 +244,6 @@ fn cursor(context: &Context, width: u16) -> Option<u16> {
     u16::try_from(cell).ok()
 }
 
-/// A line through the charts at the moment shown.
 fn draw_cursor(context: &Context, plot: Rect, buffer: &mut Buffer) {
     let theme = &context.theme;
     let Some(x) = cursor(context, plot.width) else {
@@ -276,7 +264,6 @@ fn shown_value(compare: &Compare, context: &Context, line: &CompareLine) -> Stri
     value_text(compare.metric, compare.value(line, context.now, context.at))
 }
 
-/// Draws a page of small charts; returns where those at the bottom are.
 fn draw_small(
     compare: &Compare,
     context: &Context,
@@ -295,11 +282,7 @@ fn draw_small(
         let text = shown_value(compare, context, line);
         let width = usize::from(block.width.saturating_sub(GAP));
         let name_width = width.saturating_sub(MARK + text.width() + 1);
-        let mark = if is_selected {
-            theme.pick("▌", ">")
-        } else {
-            " "
-        };
+        let mark = theme.mark(is_selected);
         let name = if is_selected { theme.title } else { theme.text };
         Pen::new(buffer, block, 0)
             .skip(1)
@@ -327,7 +310,6 @@ fn draw_small(
     lowest
 }
 
-/// Why a chart is empty.
 fn draw_plot_or_why(
     compare: &Compare,
     context: &Context,
@@ -347,7 +329,6 @@ fn draw_plot_or_why(
     Pen::new(buffer, plot, row).text(text, context.theme.dim);
 }
 
-/// The letter of a line.
 fn letter(at: usize) -> char {
     char::from_digit(10 + at as u32, 36).unwrap_or('*')
 }
@@ -430,11 +411,7 @@ fn draw_list(
     let shown = compare.lines().iter().enumerate().skip(first);
     for (row, (at, line)) in (0..list.height).zip(shown) {
         let is_selected = at == compare.selected_at();
-        let mark = if is_selected {
-            theme.pick("▌", ">")
-        } else {
-            " "
-        };
+        let mark = theme.mark(is_selected);
         let name = if is_selected { theme.title } else { theme.text };
         let name_width = usize::from(list.width).saturating_sub(MARK + 2 + VALUE_WIDTH + 2);
         Pen::new(buffer, list, row)
@@ -453,7 +430,6 @@ fn draw_list(
     }
 }
 
-/// When a chart begins and ends.
 fn draw_clocks(context: &Context, line: Rect, buffer: &mut Buffer) {
     let window = context.window();
     let is_long = window.to - window.from >= DAY_MS;

@@ -7,7 +7,6 @@ use sysmon_wire::{Label, UnixMs};
 /// Firing alerts are requested this often while they are shown.
 const FOLLOW_MS: i64 = 2_000;
 
-/// An acknowledgement, or its removal, that the hub has not answered yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pending {
     pub host: Label,
@@ -15,7 +14,6 @@ pub struct Pending {
     pub is_acknowledged: bool,
 }
 
-/// Firing alerts, as far as they are shown.
 #[derive(Clone, Debug, Default)]
 pub struct OpenAlerts {
     alerts: Vec<AlertState>,
@@ -53,7 +51,6 @@ impl OpenAlerts {
         self.pending = Some(pending);
     }
 
-    /// Says what the hub did about the pending acknowledgement.
     pub fn answer(&mut self, alerts: &Alerts) -> Option<String> {
         let Pending {
             host,
@@ -67,7 +64,6 @@ impl OpenAlerts {
         })
     }
 
-    /// Forgets what is pending on a connection that was lost.
     pub fn forget_requested(&mut self) {
         (self.requested, self.request, self.pending) = (None, None, None);
     }
@@ -81,7 +77,6 @@ impl OpenAlerts {
         self.alerts = alerts;
     }
 
-    /// Shows none and requests none.
     pub fn clear(&mut self) {
         self.alerts.clear();
         (self.requested, self.request) = (None, None);

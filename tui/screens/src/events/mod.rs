@@ -14,19 +14,17 @@ use sysmon_wire::timeline::Event;
 use crate::context::Context;
 use crate::keys::{Action, Mode};
 use crate::layout::{has_strip, list_at};
-use crate::screen::{Outcome, Outcomes, Screen, done, remark};
+use crate::screen::{Answer, Outcome, Outcomes, Screen, done, remark};
 use crate::subscriptions::{Subscription, Topic};
 use alerts::Pending;
 pub use state::{EventRow, Events, STEPS};
 
-/// An event in one line.
 pub(crate) fn text(event: &Event) -> String {
     let text = format!("{}: {} {}", event.host, event.kind.as_str(), event.text);
     text.trim_end().to_owned()
 }
 
 impl Events {
-    /// Opens the host of the selected row at its moment.
     fn open(&self) -> Outcomes {
         let Some(row) = self.selected() else {
             return done();
@@ -146,13 +144,7 @@ impl Screen for Events {
         }
     }
 
-    fn reply(
-        &mut self,
-        _topic: Topic,
-        reply: Option<Reply>,
-        _is_first: bool,
-        context: &mut Context,
-    ) -> Vec<Outcome> {
+    fn reply(&mut self, Answer { reply, .. }: Answer, context: &mut Context) -> Vec<Outcome> {
         match reply {
             Some(Reply::Timeline(timeline)) => {
                 self.set(timeline);

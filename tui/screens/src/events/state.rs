@@ -14,17 +14,13 @@ pub const STEPS: u16 = 240;
 /// Events are requested this often, however long a cell of the strip is.
 const FOLLOW_MS_MAX: i64 = 5_000;
 
-/// The strip, and the list of what happened.
 #[derive(Clone, Debug, Default)]
 pub struct Events {
     known: Option<Timeline>,
-    /// The host and window requested last.
     requested: Option<(Option<Label>, Window)>,
     pub(super) round: u32,
-    /// Firing alerts, listed above the events.
     pub alerts: OpenAlerts,
     selected: usize,
-    /// The first row of the list on screen.
     pub top: usize,
 }
 
@@ -44,7 +40,6 @@ impl Events {
         self.requested = Some((host.cloned(), window));
     }
 
-    /// The request for what the strip and the list show.
     pub fn request(&self) -> Option<Request> {
         let (host, window) = self.requested.clone()?;
         Some(Request::Timeline {
@@ -55,7 +50,6 @@ impl Events {
         })
     }
 
-    /// Requests the timeline again at the next opportunity.
     pub fn forget_requested(&mut self) {
         self.requested = None;
         self.round = self.round.wrapping_add(1);
@@ -65,7 +59,6 @@ impl Events {
         self.keep_selected(|this| this.known = Some(timeline));
     }
 
-    /// Replaces the firing alerts.
     pub fn set_alerts(&mut self, alerts: Vec<AlertState>) {
         self.keep_selected(|this| this.alerts.set(alerts));
     }
@@ -94,12 +87,10 @@ impl Events {
         self.known.as_ref().map_or(&[], |known| &known.events)
     }
 
-    /// The last event before a moment.
     pub fn before(&self, time: UnixMs) -> Option<&Event> {
         self.events().iter().rev().find(|event| event.time < time)
     }
 
-    /// The first event after a moment.
     pub fn after(&self, time: UnixMs) -> Option<&Event> {
         self.events().iter().find(|event| event.time > time)
     }
@@ -110,7 +101,6 @@ impl Events {
         alerts.chain(self.events().iter().rev().map(EventRow::Event))
     }
 
-    /// How many there are.
     pub fn len(&self) -> usize {
         self.alerts.shown().len() + self.events().len()
     }
@@ -119,45 +109,36 @@ impl Events {
         self.len() == 0
     }
 
-    /// The row that is selected in the list.
     pub fn selected(&self) -> Option<EventRow<'_>> {
         self.rows().nth(self.selected)
     }
 
-    /// The place of the selected one.
     pub fn selected_at(&self) -> usize {
         self.selected
     }
 
-    /// Selects another, as far as there are some.
     pub fn move_by(&mut self, rows: isize) {
         let last = self.len().saturating_sub(1);
         self.selected = self.selected.saturating_add_signed(rows).min(last);
     }
 
-    /// Selects a row of the list.
     pub fn select(&mut self, at: usize) {
         self.selected = at;
         self.move_by(0);
     }
 
-    /// Scrolls so that the selected row is among the `height` rows on screen.
     pub fn scroll_to_selected(&mut self, height: usize) {
         let least = (self.selected + 1).saturating_sub(height.max(1));
         self.top = self.top.clamp(least, self.selected.max(least));
     }
 }
 
-/// A row of the list.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum EventRow<'a> {
-    /// Something that fires now.
     Alert(&'a AlertState),
-    /// Something that happened.
     Event(&'a Event),
 }
 
-/// What a row is known by.
 #[derive(PartialEq)]
 enum Key {
     Alert(Label, Label, Label),
@@ -165,7 +146,6 @@ enum Key {
 }
 
 impl EventRow<'_> {
-    /// When it happened, or began.
     pub fn time(&self) -> UnixMs {
         match self {
             Self::Alert(alert) => alert.since,

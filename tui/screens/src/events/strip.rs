@@ -18,7 +18,6 @@ use crate::model::window::Window;
 use crate::theme::{Severity, Theme};
 use crate::widgets::paint::Pen;
 
-/// Cells of the span at the left.
 const LABEL_WIDTH: usize = 8;
 
 /// Cells from one clock to the next at least, and round times between them.
@@ -135,7 +134,6 @@ fn clocks(context: &Context, window: Window, width: usize) -> Vec<(usize, String
         .collect()
 }
 
-/// How much an event matters.
 fn rank(kind: EventKind) -> u8 {
     match kind {
         EventKind::Fired(AlertSeverity::Critical) => 5,

@@ -25,29 +25,23 @@ use crate::context::Context;
 use crate::format::{fit, wrap};
 use crate::layout::body;
 use crate::theme::Theme;
-use crate::widgets::paint::{Pen, more};
+use crate::widgets::paint::{Pen, more, note};
 
-/// Lines above the first event: what is shown, and the headings.
 const LINES_ABOVE: u16 = 2;
 
-/// The line of the first event on the screen, below the header too.
 pub(super) const FIRST_ROW: u16 = 1 + LINES_ABOVE;
 
-/// Cells of a clock, of a moment with its date, and of a host's name.
 const CLOCK_WIDTH: usize = 8;
 const MOMENT_WIDTH: usize = 19;
 const HOST_WIDTH: usize = 14;
 
-/// Moments further away include their date.
 const DAY_MS: i64 = 86_400_000;
 
 /// Screens at least this high show the whole text of the selected event below the list.
 const FULL_FROM: u16 = 14;
 
-/// Lines of that text, with an empty one before it.
 const FULL_LINES: u16 = 3;
 
-/// How many events fit on a screen of this size.
 pub(super) fn rows(screen: Size) -> usize {
     let height = body(screen).height;
     usize::from(height.saturating_sub(LINES_ABOVE + lines_below(screen))).max(1)
@@ -75,9 +69,13 @@ pub(super) fn draw(events: &Events, context: &Context, area: Rect, buffer: &mut 
         .skip(3)
         .text(&firing(events.alerts.counts()), theme.text);
     if events.is_empty() {
-        Pen::new(buffer, area, LINES_ABOVE)
-            .skip(3)
-            .text("no events; - shows more time", theme.text);
+        note(
+            buffer,
+            area,
+            LINES_ABOVE,
+            "no events; - shows more time",
+            theme.text,
+        );
         return;
     }
     let is_long = context.span.ms() > DAY_MS;
@@ -94,11 +92,7 @@ pub(super) fn draw(events: &Events, context: &Context, area: Rect, buffer: &mut 
     let shown = events.rows().enumerate().skip(events.top);
     for (row, (at, entry)) in (LINES_ABOVE..).zip(shown.take(height)) {
         let mut pen = Pen::new(buffer, area, row);
-        let mark = if at == events.selected_at() {
-            theme.pick("▌", ">")
-        } else {
-            " "
-        };
+        let mark = theme.mark(at == events.selected_at());
         let time = match is_long {
             true => format_moment(entry.time().0, &context.zone),
             false => format_clock(entry.time().0, &context.zone),
@@ -125,7 +119,6 @@ pub(super) fn draw(events: &Events, context: &Context, area: Rect, buffer: &mut 
     draw_full(events, context, area, buffer);
 }
 
-/// How many alerts are firing, in words.
 fn firing([open, acknowledged, silenced]: [usize; 3]) -> String {
     let counts = [
         (open, "firing"),
@@ -139,7 +132,6 @@ fn firing([open, acknowledged, silenced]: [usize; 3]) -> String {
     parts.join(", ")
 }
 
-/// What a row of the list says.
 struct Described<'a> {
     sign: (&'static str, Style),
     what: (&'static str, Style),
@@ -179,7 +171,6 @@ impl<'a> Described<'a> {
     }
 }
 
-/// What the selected event says, however long.
 fn draw_full(events: &Events, context: &Context, area: Rect, buffer: &mut Buffer) {
     let theme = &context.theme;
     let lines = lines_below(context.size).saturating_sub(1);
@@ -210,7 +201,7 @@ fn draw_full(events: &Events, context: &Context, area: Rect, buffer: &mut Buffer
     let wrapped = wrap(&text, width);
     let from = area.height - lines;
     for (row, line) in (from..area.height).zip(&wrapped) {
-        Pen::new(buffer, area, row).skip(3).text(line, theme.dim);
+        note(buffer, area, row, line, theme.dim);
     }
 }
 

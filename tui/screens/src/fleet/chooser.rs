@@ -10,7 +10,6 @@ use crate::format::fit;
 use crate::layout::body;
 use crate::widgets::paint::{Pen, fill, frame};
 
-/// What each column shows.
 const HELP: [&str; Column::ALL.len()] = [
     "since it was started",
     "processors, last minutes",
@@ -27,11 +26,9 @@ const HELP: [&str; Column::ALL.len()] = [
     "hottest sensor",
 ];
 
-/// Cells it is wide at most, with its frame, and those of a column's name.
 const WIDTH: u16 = 46;
 const NAME_WIDTH: usize = 11;
 
-/// Bodies lower than this have no room for a frame.
 const FRAME_FROM: u16 = 7;
 
 /// The area of the list: at the right, below the headings.
@@ -49,7 +46,6 @@ fn place(body: Rect) -> Rect {
     }
 }
 
-/// The first column on screen, so that the chosen one is, too.
 fn top(fleet: &Fleet, rows: u16) -> usize {
     (fleet.chosen + 1).saturating_sub(usize::from(rows))
 }
@@ -67,7 +63,6 @@ fn inside(body: Rect) -> Rect {
     }
 }
 
-/// The column at a place of the screen.
 pub(super) fn column_at(fleet: &Fleet, size: Size, x: u16, y: u16) -> Option<usize> {
     let list = inside(body(size));
     let row = y.checked_sub(list.y).filter(|row| *row < list.height)?;

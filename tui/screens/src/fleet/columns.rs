@@ -7,13 +7,12 @@ use unicode_width::UnicodeWidthStr;
 
 use super::state::{Fleet, Row, Sort};
 use crate::context::Context;
-use crate::format::{amount, fit};
+use crate::format::{amount, degrees, fit, load, percent};
 use crate::model::summary::{
     CPU, FILESYSTEM, LOAD, MEMORY, READ, RECEIVED, TEMPERATURE, TRANSMITTED, WRITTEN,
 };
 use crate::widgets::paint::Pen;
 
-/// Width of a column; lines of history share what is left.
 const fn cells(column: Column) -> usize {
     match column {
         Column::CpuLine | Column::NetLine => 10,
@@ -39,19 +38,15 @@ const LEAVING: [Column; 11] = [
     Column::CpuLine,
 ];
 
-/// Cells between columns.
 pub(super) const GAP: usize = 2;
 
-/// Cells of the sign before a host's name.
 pub(super) const SIGN: usize = 3;
 
-/// Cells of the sign before a group's name that says whether it is folded.
 pub(super) const FOLD: usize = 2;
 
 /// A line of history is not wider than the history that is requested.
 const LINE_MAX: usize = 48;
 
-/// The widths of name and columns.
 pub(super) struct Layout {
     pub(super) name: usize,
     pub(super) columns: Vec<(Column, usize)>,
@@ -87,23 +82,32 @@ pub(super) fn layout(chosen: &[Column], width: usize, longest_name: usize) -> La
     Layout { name, columns }
 }
 
-/// What a click on a column's heading sorts by.
 fn sort_of(column: Column) -> Option<Sort> {
-    Some(Sort::Value(match column {
+    let column = match column {
         Column::Up => return None,
-        Column::CpuLine | Column::Cpu => CPU,
-        Column::MemoryBar | Column::Memory => MEMORY,
-        Column::Load => LOAD,
-        Column::NetLine | Column::Received => RECEIVED,
-        Column::Transmitted => TRANSMITTED,
-        Column::Read => READ,
-        Column::Written => WRITTEN,
-        Column::Filesystem => FILESYSTEM,
-        Column::Temperature => TEMPERATURE,
-    }))
+        Column::CpuLine => Column::Cpu,
+        Column::MemoryBar => Column::Memory,
+        Column::NetLine => Column::Received,
+        other => other,
+    };
+    Some(Sort::Value(number(column).0))
 }
 
-/// The layout on a screen of this width, for the names that are shown.
+/// The place of a column's value, and how it is written.
+pub(super) fn number(column: Column) -> (usize, fn(Option<f64>) -> String) {
+    match column {
+        Column::Cpu => (CPU, percent),
+        Column::Memory => (MEMORY, percent),
+        Column::Load => (LOAD, load),
+        Column::Received => (RECEIVED, amount),
+        Column::Transmitted => (TRANSMITTED, amount),
+        Column::Read => (READ, amount),
+        Column::Written => (WRITTEN, amount),
+        Column::Filesystem => (FILESYSTEM, percent),
+        _ => (TEMPERATURE, degrees),
+    }
+}
+
 pub(super) fn layout_of(fleet: &Fleet, width: u16) -> Layout {
     let widths = fleet.rows().map(|row| match row {
         Row::Host(host) => host.line.name.as_str().width(),
@@ -113,14 +117,12 @@ pub(super) fn layout_of(fleet: &Fleet, width: u16) -> Layout {
     layout(&fleet.columns, usize::from(width), longest)
 }
 
-/// Whether it can be seen what hosts are sorted by.
 pub(super) fn shows(fleet: &Fleet, width: u16, sort: Sort) -> bool {
     let layout = layout_of(fleet, width);
     let mut columns = layout.columns.iter();
     !matches!(sort, Sort::Value(_)) || columns.any(|(column, _)| sort_of(*column) == Some(sort))
 }
 
-/// What the heading at this place across the screen sorts by.
 pub(super) fn sort_at(fleet: &Fleet, width: u16, x: u16) -> Option<Sort> {
     let x = usize::from(x);
     let layout = layout_of(fleet, width);
@@ -203,7 +205,6 @@ pub(super) fn draw_headings(
     }
 }
 
-/// The long title where it fits, else the short one.
 fn either(long: String, short: String, width: usize) -> String {
     if long.width() <= width { long } else { short }
 }

@@ -93,7 +93,6 @@ fn of_host(theme: &Theme, host: &HostRow) -> Vec<String> {
     parts
 }
 
-/// In words, the values that are too high.
 fn worries(host: &HostRow) -> Vec<String> {
     let worry = |place: usize| {
         if host.severity_of(place) == Severity::None {

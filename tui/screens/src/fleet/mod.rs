@@ -22,13 +22,12 @@ use crate::layout::list_at;
 use crate::model::spark::{SPARK_POINTS, SPARK_STEP_MS};
 use crate::model::summary::{CPU, RECEIVED, value_text};
 use crate::records::Records;
-use crate::screen::{Outcome, Outcomes, Screen, done, remark};
+use crate::screen::{Answer, Outcome, Outcomes, Screen, done, remark};
 use crate::subscriptions::{Subscription, Topic};
 pub use state::{Filter, Fleet, HINT, HostRow, Sort};
 #[cfg(test)]
 pub(crate) use view::FIRST_ROW;
 
-/// A host in one line, for the clipboard.
 pub fn text(host: &HostRow) -> String {
     let name = host.line.name.to_string();
     let mut parts = vec![name, host.tick.state.as_str().to_owned()];
@@ -41,7 +40,6 @@ pub fn text(host: &HostRow) -> String {
     parts.join("  ")
 }
 
-/// Hosts for other programs.
 pub fn records<'a>(context: &Context, hosts: impl Iterator<Item = &'a HostRow>) -> Records {
     let mut fields = vec!["name", "state", "last_sample_ms"];
     fields.extend(ALIASES.iter().take(SUMMARY).map(|alias| alias.alias));
@@ -55,7 +53,6 @@ pub fn records<'a>(context: &Context, hosts: impl Iterator<Item = &'a HostRow>) 
     Records::new("hosts", context.moment(), &fields, hosts.map(row))
 }
 
-/// How many hosts fit on a screen.
 pub fn page(context: &Context) -> usize {
     view::rows(context.size).max(1)
 }
@@ -67,7 +64,6 @@ impl Fleet {
         remark(format!("sorted by {}", sort.name()))
     }
 
-    /// The next order whose column is on screen.
     fn next_sort(&self, context: &Context) -> Sort {
         let mut next = self.sort.next();
         while !columns::shows(self, context.size.width, next) {
@@ -166,7 +162,6 @@ impl Fleet {
         done()
     }
 
-    /// Sorts by a heading; another click on it reverses the order.
     fn click_heading(&mut self, x: u16, context: &Context) -> Outcomes {
         if self.rows_len() == 0 {
             return done();
@@ -256,14 +251,13 @@ impl Screen for Fleet {
         self.preview.subscriptions(wanted);
     }
 
-    fn reply(
-        &mut self,
-        topic: Topic,
-        reply: Option<Reply>,
-        is_first: bool,
-        context: &mut Context,
-    ) -> Vec<Outcome> {
-        let Some(reply) = reply else {
+    fn reply(&mut self, answer: Answer, context: &mut Context) -> Vec<Outcome> {
+        let Answer {
+            topic,
+            reply: Some(reply),
+            is_first,
+        } = answer
+        else {
             return Vec::new();
         };
         if topic != Topic::Fleet {

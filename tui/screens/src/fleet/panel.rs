@@ -19,11 +19,9 @@ pub(super) const ROWS: u16 = 7;
 /// Milliseconds per point of its charts: they move every ten seconds, not every one.
 const STEP_MS: i64 = 5_000;
 
-/// Cells of the list of processes, and of a command in it.
 const PROCESSES_WIDTH: u16 = 44;
 const COMMAND_WIDTH: usize = 20;
 
-/// Narrower screens have no room for a second chart.
 const TWO_CHARTS_FROM: u16 = 110;
 
 const RECEIVE: &[(&str, &str)] = &[("network.io.direction", "receive")];

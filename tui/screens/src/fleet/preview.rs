@@ -10,10 +10,8 @@ use crate::subscriptions::{Subscription, Topic};
 /// How long the selection has to rest: hosts passed while an arrow key is held are not requested.
 const REST_MS: i64 = 300;
 
-/// How often the busiest processes are requested.
 const PROCESSES_MS: i64 = 5_000;
 
-/// A host around a moment.
 #[derive(Debug)]
 pub(super) struct Preview {
     pub host: HostRows,
@@ -21,7 +19,6 @@ pub(super) struct Preview {
     from: UnixMs,
     /// Those that use most CPU first.
     pub processes: Vec<Process>,
-    /// The moment of the processes requested last.
     processes_at: UnixMs,
 }
 
@@ -65,7 +62,6 @@ impl Preview {
     }
 }
 
-/// The preview of the selected host, once the selection rests.
 #[derive(Debug, Default)]
 pub(super) struct PreviewPanel {
     pub shown: Option<Preview>,

@@ -7,23 +7,19 @@ use sysmon_config::Column;
 use sysmon_wire::message::HostState;
 use unicode_width::UnicodeWidthStr;
 
-use super::columns::{GAP, Layout, SIGN};
+use super::columns::{GAP, Layout, SIGN, number};
 use super::state::{Counts, Fleet, Group, HostRow};
 use crate::context::Context;
-use crate::format::{age, amount, degrees, fit, load, percent, short_span};
-use crate::model::summary::{
-    CPU, FILESYSTEM, LOAD, MEMORY, READ, RECEIVED, TEMPERATURE, TRANSMITTED, WRITTEN,
-};
+use crate::format::{age, fit, short_span};
+use crate::model::summary::MEMORY;
 use crate::theme::{Severity, Theme};
 use crate::widgets::paint::{Pen, bar, fill};
 use crate::widgets::sparkline::sparkline;
 
-/// A row that is being drawn.
 pub(super) struct Row<'a> {
     pub(super) fleet: &'a Fleet,
     pub(super) context: &'a Context,
     pub(super) layout: &'a Layout,
-    /// The top of the lines of the network.
     pub(super) net_scale: i64,
     pub(super) is_selected: bool,
     pub(super) line: Rect,
@@ -34,17 +30,10 @@ impl Row<'_> {
         &self.context.theme
     }
 
-    /// The style on the background of a selected row.
     fn on(&self, style: Style) -> Style {
-        if self.is_selected {
-            let back = self.theme().selected;
-            style.patch(Style { fg: None, ..back })
-        } else {
-            style
-        }
+        self.theme().on(self.is_selected, style)
     }
 
-    /// Draws the sign and the name.
     fn begin<'b>(
         &self,
         buffer: &'b mut Buffer,
@@ -181,7 +170,6 @@ impl Row<'_> {
         }
     }
 
-    /// Draws what the hosts of a group come to.
     pub(super) fn draw_group(&self, group: &Group, buffer: &mut Buffer) {
         let theme = self.theme();
         let sign = match (group.counts.severity(), group.counts) {
@@ -263,21 +251,6 @@ fn counts(theme: &Theme, counts: &Counts, room: usize) -> String {
         .into_iter()
         .find(|text| text.trim_end().width() <= room)
         .unwrap_or(short)
-}
-
-/// The place of a column's value, and how it is written.
-fn number(column: Column) -> (usize, fn(Option<f64>) -> String) {
-    match column {
-        Column::Cpu => (CPU, percent),
-        Column::Memory => (MEMORY, percent),
-        Column::Load => (LOAD, load),
-        Column::Received => (RECEIVED, amount),
-        Column::Transmitted => (TRANSMITTED, amount),
-        Column::Read => (READ, amount),
-        Column::Written => (WRITTEN, amount),
-        Column::Filesystem => (FILESYSTEM, percent),
-        _ => (TEMPERATURE, degrees),
-    }
 }
 
 fn dash(theme: &Theme) -> String {

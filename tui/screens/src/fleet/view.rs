@@ -20,7 +20,6 @@ use crate::layout::body;
 use crate::widgets::paint::{Pen, more};
 use crate::widgets::sparkline::round_scale;
 
-/// The line of the first host on the screen, below header and headings.
 pub(crate) const FIRST_ROW: u16 = 2;
 
 /// Screens at least this high show details of the selected host below the table.
@@ -35,7 +34,6 @@ const PANEL_FROM: Size = Size {
     height: 28,
 };
 
-/// Whether a screen of this size shows the selected host's last minutes.
 pub(super) fn has_panel(screen: Size) -> bool {
     screen.height >= PANEL_FROM.height && screen.width >= PANEL_FROM.width
 }
@@ -58,7 +56,6 @@ fn lines_below(screen: Size) -> u16 {
     }
 }
 
-/// How many hosts fit on a screen of this size.
 pub(super) fn rows(screen: Size) -> usize {
     // The first line of the body has the headings.
     let above = 1;
@@ -111,7 +108,6 @@ pub(super) fn draw(fleet: &Fleet, context: &Context, area: Rect, buffer: &mut Bu
     draw_below(fleet, context, area, buffer);
 }
 
-/// What is selected, and its last minutes.
 fn draw_below(fleet: &Fleet, context: &Context, area: Rect, buffer: &mut Buffer) {
     let lines = detail_lines(context.size);
     let Some(below) = lines_below(context.size).checked_sub(1) else {
@@ -167,7 +163,6 @@ fn draw_empty(fleet: &Fleet, context: &Context, area: Rect, buffer: &mut Buffer)
     }
 }
 
-/// Which key shows all hosts again.
 fn shows_all(context: &Context) -> String {
     let ascii = context.theme.ascii;
     let (mode, action) = match context.mode() {

@@ -9,21 +9,15 @@ use crate::model::host_rows::HostRows;
 use crate::theme::{Severity, Theme};
 use crate::widgets::paint::bar;
 
-/// A line of a table: pieces of text with their styles.
 pub(super) type Line = Vec<(String, Style)>;
 
-/// Cells of the names in front of the numbers.
 pub(super) const NAME_WIDTH: usize = 16;
 
-/// A part of a line of a compact table, by the place of its cell in the table of the pane.
 enum Part {
-    /// A bar of a share.
     Bar(usize, usize),
     /// A value of a width.
     Value(usize, usize),
-    /// A value that matters less.
     Dim(usize, usize),
-    /// The sum of two counts.
     Sum(usize, usize, usize),
     /// A word, where there is one.
     Word(usize),
@@ -61,7 +55,6 @@ fn compact(pane: Pane) -> (&'static str, &'static [Part]) {
     }
 }
 
-/// The headings and lines of a pane.
 pub(super) fn table(host: &HostRows, theme: &Theme, pane: Pane) -> (&'static str, Vec<Line>) {
     let (titles, parts) = compact(pane);
     let line = |row: Row| {

@@ -17,10 +17,8 @@ const TEXT_WIDTH: u16 = 10;
 /// Cells of its last minutes at least and at most; without so many it has only its value.
 const TREND_WIDTH: (u16, u16) = (3, 120);
 
-/// From this share on a processor counts as saturated.
 pub(super) const SATURATED: f64 = 0.97;
 
-/// The numbers of the processors and where their series are.
 fn cores(host: &HostRows) -> Vec<(u32, usize)> {
     let mut cores: Vec<(u32, usize)> = host
         .values_of(&CPU_UTILIZATION, "cpu.logical_number")
@@ -35,7 +33,6 @@ fn cores(host: &HostRows) -> Vec<(u32, usize)> {
     cores
 }
 
-/// How busy each processor is.
 pub(super) fn values(host: &HostRows) -> Vec<(String, Option<f64>)> {
     let cores = cores(host).into_iter();
     cores
@@ -105,7 +102,6 @@ pub(super) fn draw(
     }
 }
 
-/// The busiest, the mean, and how many are saturated.
 fn draw_summary(
     context: &Context,
     host: &HostRows,

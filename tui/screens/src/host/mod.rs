@@ -18,7 +18,7 @@ use crate::context::Context;
 use crate::keys::{Action, Mode};
 use crate::model::host_rows::HostRows;
 use crate::records::Records;
-use crate::screen::{Outcome, Outcomes, Screen, done, remark};
+use crate::screen::{Answer, Outcome, Outcomes, Screen, done, remark};
 use crate::subscriptions::{Subscription, Topic};
 pub use state::{HostScreen, Pane, Panes};
 
@@ -41,7 +41,6 @@ impl HostScreen {
         })])
     }
 
-    /// Sorts the maximized table by the next column on screen, the name first.
     fn sort_next(&mut self, context: &Context) -> Outcomes {
         let columns = pane::columns(self.panes.focus).len();
         let shown = pane::sorts(&self.panes, context);
@@ -115,7 +114,6 @@ impl Screen for HostScreen {
         }
     }
 
-    /// Focuses a pane, or maximizes the focused one.
     fn click(&mut self, place: Position, context: &Context) -> Outcomes {
         if context.mode() == Mode::Pane {
             return match place.y == pane::HEADING_ROW {
@@ -142,9 +140,9 @@ impl Screen for HostScreen {
 
     fn reply(
         &mut self,
-        _topic: Topic,
-        reply: Option<Reply>,
-        is_first: bool,
+        Answer {
+            reply, is_first, ..
+        }: Answer,
         context: &mut Context,
     ) -> Vec<Outcome> {
         let (Some(host), Some(reply)) = (&mut context.host, reply) else {
@@ -169,7 +167,6 @@ impl Screen for HostScreen {
         }
     }
 
-    /// The table of the maximized pane, or the newest values of its charts.
     fn records(&self, context: &Context) -> Option<Records> {
         if context.place() != Mode::Pane {
             return None;

@@ -14,7 +14,6 @@ use crate::model::host_rows::{HostRows, Step};
 use crate::widgets::paint::{Pen, fill};
 use crate::widgets::sparkline::{round_scale, sparkline};
 
-/// Cells of the names in front of the numbers, at least and at most.
 const NAME_WIDTH: (usize, usize) = (12, 28);
 
 /// The past of a row is drawn where so many cells are left, and over so many at most.
@@ -23,7 +22,6 @@ const TREND_WIDTH: (usize, usize) = (12, 120);
 /// The lines above the rows: what it is, and the headings.
 const HEAD_ROWS: u16 = 2;
 
-/// The line of the screen with a table's headings.
 pub(super) const HEADING_ROW: u16 = 2;
 
 pub(super) fn draw(panes: &Panes, context: &Context, area: Rect, buffer: &mut Buffer) {
@@ -72,7 +70,6 @@ fn draw_heading(
     }
 }
 
-/// A name, and a value for each field after that of the name.
 pub(super) type TableRow = (String, Vec<Option<f64>>);
 
 /// The table of the pane that fills the screen, all its columns; of charts and processors, a row for each line.
@@ -111,7 +108,6 @@ pub(super) fn sorts(panes: &Panes, context: &Context) -> Vec<usize> {
     std::iter::once(0).chain(columns).collect()
 }
 
-/// How far the pane can be scrolled.
 pub(super) fn scroll_max(panes: &Panes, context: &Context) -> u16 {
     let Some(host) = &context.host else { return 0 };
     let main = below(body(context.size), 1);
@@ -126,7 +122,6 @@ pub(super) fn scroll_max(panes: &Panes, context: &Context) -> u16 {
     }
 }
 
-/// How wide the names of a table are.
 fn name_width(rows: &[Row], width: usize) -> usize {
     let longest = rows
         .iter()
@@ -208,7 +203,6 @@ pub(super) fn columns(pane: Pane) -> Vec<&'static str> {
     }
 }
 
-/// The column of the table's headings at a place across the screen.
 pub(super) fn sort_at(panes: &Panes, context: &Context, x: u16) -> Option<usize> {
     let host = context.host.as_ref()?;
     let rows = pane_tables::rows(host, panes.focus);
@@ -229,7 +223,6 @@ pub(super) fn sort_at(panes: &Panes, context: &Context, x: u16) -> Option<usize>
     })
 }
 
-/// The last minutes of every row, with one scale.
 struct Trends {
     title: Option<String>,
     lines: Vec<Vec<Option<i64>>>,

@@ -20,10 +20,8 @@ use crate::widgets::sparkline::round_scale;
 const HEIGHT: (u16, u16) = (4, 14);
 const WIDTH_MIN: u16 = 38;
 
-/// Charts side by side at most.
 const ACROSS_MAX: u16 = 6;
 
-/// What the numbers of a chart are.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Scale {
     Share,
@@ -51,15 +49,12 @@ impl Scale {
     }
 }
 
-/// One chart.
 struct Small {
     title: String,
-    /// A word for each line, and its series.
     lines: Vec<(&'static str, Metric, usize)>,
     scale: Scale,
 }
 
-/// A chart of the series of a metric with exactly these attributes, where there is one.
 fn one(
     host: &HostRows,
     title: &str,
@@ -97,7 +92,6 @@ fn smalls(host: &HostRows, pane: Pane) -> Vec<Small> {
     }
 }
 
-/// What each line of a pane's charts is at now.
 pub(super) fn values(host: &HostRows, pane: Pane) -> Vec<(String, Option<f64>)> {
     let smalls = smalls(host, pane).into_iter();
     let of_one = |small: Small| {
@@ -201,7 +195,6 @@ fn pairs(
     all
 }
 
-/// How many charts are side by side, and how high each is.
 fn grid(count: usize, area: Rect) -> (u16, u16) {
     let count = u16::try_from(count).unwrap_or(u16::MAX).max(1);
     let widest = (area.width / WIDTH_MIN).clamp(1, ACROSS_MAX).min(count);
@@ -215,7 +208,6 @@ fn grid(count: usize, area: Rect) -> (u16, u16) {
     (across, height.min(room.max(1)))
 }
 
-/// Rows of charts that fit.
 fn rows_shown(height: u16, area: Rect) -> u16 {
     (area.height.saturating_sub(1) / height.max(1)).max(1)
 }
@@ -321,8 +313,8 @@ fn draw_small(
         Scale::Size(max) => max,
         Scale::Rate => rate,
     };
-    let plot = plot_of(block);
-    draw_scale(buffer, plot, &small.scale.top(max), theme);
+    let plot = plot_of(block, SCALE_WIDTH);
+    draw_scale(buffer, plot, SCALE_WIDTH, &small.scale.top(max), theme);
     // The first line goes over the second where both have a cell.
     for (values, style) in lines.iter().zip(styles).rev() {
         line(buffer, plot, values, max, style, theme.ascii);

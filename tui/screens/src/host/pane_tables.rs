@@ -19,7 +19,6 @@ use crate::theme::Severity;
 
 type Attributes = &'static [(&'static str, &'static str)];
 
-/// How a value is written.
 #[derive(Clone, Copy, Debug)]
 enum Show {
     /// A share as percent; warning and critical from these values on.
@@ -37,7 +36,6 @@ enum Show {
 }
 
 impl Show {
-    /// Width of a column.
     fn width(self) -> usize {
         match self {
             Self::Share(..) | Self::Size => 7,
@@ -47,7 +45,6 @@ impl Show {
     }
 }
 
-/// A column of a table.
 #[derive(Debug)]
 struct Column {
     title: &'static str,
@@ -56,14 +53,12 @@ struct Column {
     show: Show,
 }
 
-/// Rows of one kind.
 #[derive(Debug)]
 struct Group {
     /// There is a row for each value of this attribute among the series of this metric.
     metric: Metric,
     attribute: &'static str,
     columns: &'static [Column],
-    /// The series of the trend.
     trend: (Metric, Attributes),
 }
 
@@ -84,6 +79,9 @@ const TRANSMIT: Attributes = &[("network.io.direction", "transmit")];
 const USED: Attributes = &[("system.filesystem.state", "used")];
 const FREE: Attributes = &[("system.filesystem.state", "free")];
 
+const READ_ONLY: Show = Show::Word("read-only", Severity::None);
+const NO_ANSWER: Show = Show::Word("no answer", Severity::Critical);
+
 const FILESYSTEMS: &[Group] = &[Group {
     metric: FS_UTILIZATION,
     attribute: "system.filesystem.mountpoint",
@@ -94,18 +92,8 @@ const FILESYSTEMS: &[Group] = &[Group {
         column("of", FS_LIMIT, &[], Show::Size),
         column("inodes", FS_INODES_USAGE, USED, Show::Amount),
         column("of", FS_INODES_LIMIT, &[], Show::Amount),
-        column(
-            "",
-            FS_READ_ONLY,
-            &[],
-            Show::Word("read-only", Severity::None),
-        ),
-        column(
-            "",
-            FS_UNREACHABLE,
-            &[],
-            Show::Word("no answer", Severity::Critical),
-        ),
+        column("", FS_READ_ONLY, &[], READ_ONLY),
+        column("", FS_UNREACHABLE, &[], NO_ANSWER),
     ],
     trend: (FS_UTILIZATION, &[]),
 }];
@@ -141,38 +129,24 @@ const DISKS: &[Group] = &[Group {
     trend: (DISK_IO_TIME, &[]),
 }];
 
+macro_rules! sensor {
+    ($metric:ident, $unit:literal) => {
+        Group {
+            metric: $metric,
+            attribute: "hw.name",
+            columns: &[column("value", $metric, &[], Show::Unit($unit))],
+            trend: ($metric, &[]),
+        }
+    };
+}
+
 const SENSORS: &[Group] = &[
-    Group {
-        metric: TEMPERATURE,
-        attribute: "hw.name",
-        columns: &[column("value", TEMPERATURE, &[], Show::Unit("°C"))],
-        trend: (TEMPERATURE, &[]),
-    },
-    Group {
-        metric: FAN_SPEED,
-        attribute: "hw.name",
-        columns: &[column("value", FAN_SPEED, &[], Show::Unit("rpm"))],
-        trend: (FAN_SPEED, &[]),
-    },
-    Group {
-        metric: POWER,
-        attribute: "hw.name",
-        columns: &[column("value", POWER, &[], Show::Unit("W"))],
-        trend: (POWER, &[]),
-    },
-    Group {
-        metric: ENERGY,
-        attribute: "hw.name",
-        // Joules a second are watts.
-        columns: &[column("value", ENERGY, &[], Show::Unit("W"))],
-        trend: (ENERGY, &[]),
-    },
-    Group {
-        metric: BATTERY_CHARGE,
-        attribute: "hw.name",
-        columns: &[column("value", BATTERY_CHARGE, &[], Show::Unit("%"))],
-        trend: (BATTERY_CHARGE, &[]),
-    },
+    sensor!(TEMPERATURE, "°C"),
+    sensor!(FAN_SPEED, "rpm"),
+    sensor!(POWER, "W"),
+    // Joules a second are watts.
+    sensor!(ENERGY, "W"),
+    sensor!(BATTERY_CHARGE, "%"),
 ];
 
 const GPUS: &[Group] = &[Group {
@@ -203,27 +177,20 @@ const CONTAINERS: &[Group] = &[Group {
     trend: (CONTAINER_CPU_TIME, &[]),
 }];
 
+const FAILED: Show = Show::Word("failed", Severity::Warning);
+const RESTARTING: Show = Show::Word("restarting", Severity::Warning);
+
 const UNITS: &[Group] = &[
     Group {
         metric: UNITS_FAILED,
         attribute: "systemd.unit.name",
-        columns: &[column(
-            "state",
-            UNITS_FAILED,
-            &[],
-            Show::Word("failed", Severity::Warning),
-        )],
+        columns: &[column("state", UNITS_FAILED, &[], FAILED)],
         trend: (UNITS_FAILED, &[]),
     },
     Group {
         metric: UNITS_RESTARTING,
         attribute: "systemd.unit.name",
-        columns: &[column(
-            "state",
-            UNITS_RESTARTING,
-            &[],
-            Show::Word("restarting", Severity::Warning),
-        )],
+        columns: &[column("state", UNITS_RESTARTING, &[], RESTARTING)],
         trend: (UNITS_RESTARTING, &[]),
     },
 ];
@@ -241,7 +208,6 @@ fn groups(pane: Pane) -> &'static [Group] {
     }
 }
 
-/// A value of a table.
 #[derive(Clone, Debug)]
 pub(super) struct Cell {
     pub(super) text: String,
@@ -249,12 +215,10 @@ pub(super) struct Cell {
     pub(super) value: Option<f64>,
 }
 
-/// A row of a table.
 #[derive(Clone, Debug)]
 pub(super) struct Row {
     pub(super) name: Label,
     pub(super) cells: Vec<Cell>,
-    /// The series of the trend.
     pub(super) trend: Option<(Metric, usize)>,
     /// The place of its first value among the fields of all rows.
     first_field: usize,
@@ -289,7 +253,6 @@ pub(super) fn values(row: &Row, fields: usize) -> Vec<Option<f64>> {
     before.chain(own).chain(after).take(fields).collect()
 }
 
-/// A column that is shown.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Shown {
     /// Its place among the cells of a row.
@@ -318,7 +281,6 @@ pub(super) fn shown(pane: Pane, rows: &[Row], mut room: usize) -> Vec<Shown> {
     shown
 }
 
-/// The rows of a pane in the host's order.
 pub(super) fn rows(host: &HostRows, pane: Pane) -> Vec<Row> {
     let mut fields = 0;
     let of_group = |group: &'static Group| {
@@ -410,7 +372,6 @@ pub(super) fn trend_max(pane: Pane) -> Option<f64> {
     matches!(pane, Pane::Filesystems | Pane::Disks | Pane::Gpus).then_some(1.0)
 }
 
-/// What a pane's trend shows.
 pub(super) fn trend_title(pane: Pane) -> &'static str {
     match pane {
         Pane::Filesystems => "used",
@@ -486,7 +447,7 @@ mod tests {
     #[test]
     fn fields_are_named_after_metrics() {
         assert_eq!(fields(Pane::Filesystems)[1], "system.filesystem.usage.used");
-        for pane in Pane::ALL {
+        for &pane in Pane::ALL {
             let mut all = fields(pane);
             let count = all.len();
             all.sort();

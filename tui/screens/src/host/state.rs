@@ -7,16 +7,12 @@ use crate::context::Context;
 use crate::model::host_rows::WINDOW_MS;
 use crate::model::process::ProcessSort;
 
-/// Processes that the tables list at most.
 const BUSIEST_MAX: usize = 15;
 
-/// The screen of the open host.
 #[derive(Debug, Default)]
 pub struct HostScreen {
-    /// How far the tables are scrolled.
     pub scroll: u16,
     pub panes: Panes,
-    /// The busiest processes, at most [`BUSIEST_MAX`].
     pub busiest: Vec<Process>,
     requested: Option<Requested>,
 }
@@ -29,7 +25,6 @@ struct Requested {
 }
 
 impl HostScreen {
-    /// Requests rows and processes of the open host around the moment shown.
     pub fn request(&mut self, context: &Context) {
         self.requested = context.host_name().map(|host| Requested {
             host: host.clone(),
@@ -38,19 +33,16 @@ impl HostScreen {
         });
     }
 
-    /// Starts over for another host or moment.
     pub fn reset(&mut self) {
         *self = Self::default();
     }
 
-    /// Keeps the busiest of the host's processes.
     pub fn set_processes(&mut self, processes: &[Process]) {
         let mut busiest: Vec<&Process> = processes.iter().collect();
         busiest.sort_by(|a, b| ProcessSort::Cpu.compare(("", a), ("", b)));
         self.busiest = busiest.into_iter().take(BUSIEST_MAX).cloned().collect();
     }
 
-    /// The requests for rows and for processes.
     pub(super) fn requests(&self) -> Option<(Request, Request)> {
         let Requested { host, from, until } = self.requested.as_ref()?;
         let (from, until) = (*from, *until);
@@ -67,76 +59,29 @@ impl HostScreen {
     }
 }
 
-/// A part of the host screen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pane {
-    /// All processors together.
-    Cpu,
-    /// Memory and what it is used for.
-    Memory,
-    /// What the network carries.
-    Network,
-    /// What the disks read and write.
-    Disk,
-    /// The processes that use most.
-    Processes,
-    /// Each processor.
-    Cores,
-    /// Time spent waiting for processor, memory and disks.
-    Pressure,
-    Filesystems,
-    /// Network interfaces.
-    Interfaces,
-    Disks,
-    /// Temperatures, fans, power and batteries.
-    Sensors,
-    /// Graphics processors.
-    Gpus,
-    Containers,
-    /// Units that failed or wait to be started again.
-    Units,
-}
-
-impl Pane {
-    /// All, in the order in which the focus goes through them.
-    pub const ALL: [Self; 14] = [
-        Self::Cpu,
-        Self::Memory,
-        Self::Network,
-        Self::Disk,
-        Self::Processes,
-        Self::Cores,
-        Self::Pressure,
-        Self::Filesystems,
-        Self::Interfaces,
-        Self::Disks,
-        Self::Sensors,
-        Self::Gpus,
-        Self::Containers,
-        Self::Units,
-    ];
-
-    pub fn title(self) -> &'static str {
-        match self {
-            Self::Cpu => "CPU",
-            Self::Memory => "MEMORY",
-            Self::Network => "NETWORK",
-            Self::Disk => "DISK",
-            Self::Processes => "PROCESSES",
-            Self::Cores => "PROCESSORS",
-            Self::Pressure => "PRESSURE",
-            Self::Filesystems => "FILESYSTEMS",
-            Self::Interfaces => "INTERFACES",
-            Self::Disks => "DISKS",
-            Self::Sensors => "SENSORS",
-            Self::Gpus => "GPUS",
-            Self::Containers => "CONTAINERS",
-            Self::Units => "UNITS",
-        }
+named! {
+    /// The parts of the host screen, in the order in which the focus goes through them.
+    pub enum Pane: title {
+        Cpu = "CPU",
+        Memory = "MEMORY",
+        Network = "NETWORK",
+        Disk = "DISK",
+        Processes = "PROCESSES",
+        Cores = "PROCESSORS",
+        /// Time spent waiting for processor, memory and disks.
+        Pressure = "PRESSURE",
+        Filesystems = "FILESYSTEMS",
+        Interfaces = "INTERFACES",
+        Disks = "DISKS",
+        /// Temperatures, fans, power and batteries.
+        Sensors = "SENSORS",
+        Gpus = "GPUS",
+        Containers = "CONTAINERS",
+        /// Units that failed or wait to be started again.
+        Units = "UNITS",
     }
 }
 
-/// Which pane is focused, and how it is shown when maximized.
 #[derive(Clone, Copy, Debug)]
 pub struct Panes {
     pub focus: Pane,
@@ -158,7 +103,6 @@ impl Default for Panes {
 }
 
 impl Panes {
-    /// Gives the focus to a pane.
     pub fn go(&mut self, pane: Pane) {
         *self = Self {
             focus: pane,
@@ -166,7 +110,6 @@ impl Panes {
         };
     }
 
-    /// Gives the focus to the next of those that are there, or the one before.
     pub fn step(&mut self, there: &[Pane], is_back: bool) {
         let place = |pane: Pane| Pane::ALL.iter().position(|p| *p == pane);
         let here = place(self.focus);

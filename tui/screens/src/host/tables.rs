@@ -14,16 +14,12 @@ use crate::model::process::{NOT_STORED, memory, program};
 use crate::theme::{Severity, Theme};
 use crate::widgets::paint::{Pen, bar, fill};
 
-/// Processors side by side.
 const CORE_COLUMNS_MAX: usize = 4;
 
-/// Width of one processor.
 const CORE_WIDTH: usize = 16;
 
-/// Cells of a column of tables at least, where there are several.
 const COLUMN_WIDTH_MIN: u16 = 44;
 
-/// Columns of tables side by side at most.
 const COLUMNS_MAX: u16 = 4;
 
 /// The tables with a row per device, in their order.
@@ -37,7 +33,6 @@ const TABLES: [Pane; 7] = [
     Pane::Sensors,
 ];
 
-/// The lines of all tables, each with its pane.
 pub(super) struct Lines {
     all: Vec<(Option<Pane>, Line)>,
     pane: Option<Pane>,
@@ -77,103 +72,9 @@ impl Lines {
     }
 }
 
-/// How many columns of tables there are, and their width.
 fn columns(width: u16) -> (u16, u16) {
     let count = (width / COLUMN_WIDTH_MIN).clamp(1, COLUMNS_MAX);
     (count, width / count)
-}
-
-/// The width of the columns with any line.
-pub(super) fn width_needed(
-    screen: &HostScreen,
-    context: &Context,
-    host: &HostRows,
-    area: Rect,
-) -> u16 {
-    let (count, width) = columns(area.width);
-    let lines = lines(screen, context, host, area.width).len();
-    let filled = lines.div_ceil(usize::from(area.height).max(1)).max(1);
-    match u16::try_from(filled) {
-        Ok(filled) if filled < count => filled * width,
-        _ => area.width,
-    }
-}
-
-/// All lines of the tables on a screen of this width.
-fn lines(
-    screen: &HostScreen,
-    context: &Context,
-    host: &HostRows,
-    width: u16,
-) -> Vec<(Option<Pane>, Line)> {
-    let theme = &context.theme;
-    let width = usize::from(columns(width).1);
-    let mut lines = Lines {
-        all: Vec::new(),
-        pane: None,
-        focus: screen.panes.focus,
-        theme: *theme,
-    };
-    let lines_ = &mut lines;
-    alerts(context, host, width, lines_);
-    processes(screen, context, width, lines_);
-    cores(host, theme, width, lines_);
-    pressure(host, theme, lines_);
-    for pane in TABLES {
-        let (titles, rows) = compact::table(host, theme, pane);
-        if !rows.is_empty() {
-            lines_.begin(pane, titles);
-            rows.into_iter().for_each(|row| lines_.push(row));
-        }
-    }
-    record(context, host, theme, lines_);
-    notes(host, theme, width, lines_);
-    lines.all
-}
-
-/// The panes that are tables and have something to show.
-pub(super) fn panes(
-    screen: &HostScreen,
-    context: &Context,
-    host: &HostRows,
-    width: u16,
-) -> Vec<Pane> {
-    let mut found = Vec::new();
-    for (pane, _) in lines(screen, context, host, width) {
-        found.extend(pane.filter(|pane| found.last() != Some(pane)));
-    }
-    found
-}
-
-/// How far the tables can be scrolled in an area of this size.
-pub(super) fn scroll_max(
-    screen: &HostScreen,
-    context: &Context,
-    host: &HostRows,
-    area: Rect,
-) -> u16 {
-    let lines = lines(screen, context, host, area.width).len();
-    u16::try_from(lines.saturating_sub(capacity(area))).unwrap_or(u16::MAX)
-}
-
-/// How far they are to be scrolled so that a pane is seen.
-pub(super) fn scroll_to(
-    screen: &HostScreen,
-    context: &Context,
-    host: &HostRows,
-    area: Rect,
-) -> u16 {
-    let lines = lines(screen, context, host, area.width);
-    let is_it = |line: &(Option<Pane>, Line)| line.0 == Some(screen.panes.focus);
-    let (Some(first), Some(last)) = (lines.iter().position(is_it), lines.iter().rposition(is_it))
-    else {
-        return screen.scroll;
-    };
-    let top = usize::from(screen.scroll);
-    // The last line may say how many more there are.
-    let room = capacity(area).saturating_sub(1);
-    let top = top.max((last + 1).saturating_sub(room)).min(first);
-    u16::try_from(top).unwrap_or(u16::MAX)
 }
 
 fn capacity(area: Rect) -> usize {
@@ -189,57 +90,124 @@ fn at(area: Rect, top: usize, column: u16, row: u16) -> Option<usize> {
     inside.then(|| top + usize::from(across) * usize::from(area.height) + usize::from(down))
 }
 
-/// The pane at a place of the screen.
-pub(super) fn pane_at(
-    screen: &HostScreen,
-    context: &Context,
-    host: &HostRows,
-    area: Rect,
-    place: Position,
-) -> Option<Pane> {
-    let lines = lines(screen, context, host, area.width);
-    let top = usize::from(screen.scroll).min(lines.len().saturating_sub(capacity(area)));
-    lines.get(at(area, top, place.x, place.y)?)?.0
+#[derive(Clone, Copy)]
+pub(super) struct Tables<'a> {
+    pub(super) screen: &'a HostScreen,
+    pub(super) context: &'a Context,
+    pub(super) host: &'a HostRows,
 }
 
-pub(super) fn draw(
-    screen: &HostScreen,
-    context: &Context,
-    host: &HostRows,
-    area: Rect,
-    buffer: &mut Buffer,
-) {
-    let theme = &context.theme;
-    let lines = lines(screen, context, host, area.width);
-    let (_, width) = columns(area.width);
-    let last = lines.len().saturating_sub(capacity(area));
-    let top = usize::from(screen.scroll).min(last);
-    let shown = lines.iter().skip(top).take(capacity(area));
-    for (place, (_, line)) in shown.enumerate() {
-        let column = place / usize::from(area.height);
-        let part = Rect {
-            x: area.x + column as u16 * width,
-            width,
-            ..area
-        };
-        let mut pen = Pen::new(buffer, part, (place % usize::from(area.height)) as u16);
-        pen.skip(1);
-        for (text, style) in line {
-            pen.text(text, *style);
+impl Tables<'_> {
+    pub(super) fn width_needed(&self, area: Rect) -> u16 {
+        let (count, width) = columns(area.width);
+        let lines = self.lines(area.width).len();
+        let filled = lines.div_ceil(usize::from(area.height).max(1)).max(1);
+        match u16::try_from(filled) {
+            Ok(filled) if filled < count => filled * width,
+            _ => area.width,
         }
     }
-    if top < last && area.height > 0 {
-        // The last line is replaced by how many more there are.
-        let place = Rect {
-            x: area.right().saturating_sub(width),
-            y: area.bottom().saturating_sub(1),
-            width,
-            height: 1,
+
+    fn lines(&self, width: u16) -> Vec<(Option<Pane>, Line)> {
+        let Self {
+            screen,
+            context,
+            host,
+        } = *self;
+        let theme = &self.context.theme;
+        let width = usize::from(columns(width).1);
+        let mut lines = Lines {
+            all: Vec::new(),
+            pane: None,
+            focus: screen.panes.focus,
+            theme: *theme,
         };
-        fill(buffer, place, theme.text);
-        let more = format!("{} more {}", last - top + 1, theme.pick("↓", "v"));
-        let width = usize::from(width).saturating_sub(1);
-        Pen::new(buffer, place, 0).right(&more, width, theme.dim);
+        let lines_ = &mut lines;
+        alerts(context, host, width, lines_);
+        processes(screen, context, width, lines_);
+        cores(host, theme, width, lines_);
+        pressure(host, theme, lines_);
+        for pane in TABLES {
+            let (titles, rows) = compact::table(host, theme, pane);
+            if !rows.is_empty() {
+                lines_.begin(pane, titles);
+                rows.into_iter().for_each(|row| lines_.push(row));
+            }
+        }
+        record(context, host, theme, lines_);
+        notes(host, theme, width, lines_);
+        lines.all
+    }
+
+    /// The panes that are tables and have something to show.
+    pub(super) fn panes(&self, width: u16) -> Vec<Pane> {
+        let mut found = Vec::new();
+        for (pane, _) in self.lines(width) {
+            found.extend(pane.filter(|pane| found.last() != Some(pane)));
+        }
+        found
+    }
+
+    pub(super) fn scroll_max(&self, area: Rect) -> u16 {
+        let lines = self.lines(area.width).len();
+        u16::try_from(lines.saturating_sub(capacity(area))).unwrap_or(u16::MAX)
+    }
+
+    /// How far they are to be scrolled so that a pane is seen.
+    pub(super) fn scroll_to(&self, area: Rect) -> u16 {
+        let lines = self.lines(area.width);
+        let is_it = |line: &(Option<Pane>, Line)| line.0 == Some(self.screen.panes.focus);
+        let (Some(first), Some(last)) =
+            (lines.iter().position(is_it), lines.iter().rposition(is_it))
+        else {
+            return self.screen.scroll;
+        };
+        let top = usize::from(self.screen.scroll);
+        // The last line may say how many more there are.
+        let room = capacity(area).saturating_sub(1);
+        let top = top.max((last + 1).saturating_sub(room)).min(first);
+        u16::try_from(top).unwrap_or(u16::MAX)
+    }
+
+    pub(super) fn pane_at(&self, area: Rect, place: Position) -> Option<Pane> {
+        let lines = self.lines(area.width);
+        let top = usize::from(self.screen.scroll).min(lines.len().saturating_sub(capacity(area)));
+        lines.get(at(area, top, place.x, place.y)?)?.0
+    }
+
+    pub(super) fn draw(&self, area: Rect, buffer: &mut Buffer) {
+        let theme = &self.context.theme;
+        let lines = self.lines(area.width);
+        let (_, width) = columns(area.width);
+        let last = lines.len().saturating_sub(capacity(area));
+        let top = usize::from(self.screen.scroll).min(last);
+        let shown = lines.iter().skip(top).take(capacity(area));
+        for (place, (_, line)) in shown.enumerate() {
+            let column = place / usize::from(area.height);
+            let part = Rect {
+                x: area.x + column as u16 * width,
+                width,
+                ..area
+            };
+            let mut pen = Pen::new(buffer, part, (place % usize::from(area.height)) as u16);
+            pen.skip(1);
+            for (text, style) in line {
+                pen.text(text, *style);
+            }
+        }
+        if top < last && area.height > 0 {
+            // The last line is replaced by how many more there are.
+            let place = Rect {
+                x: area.right().saturating_sub(width),
+                y: area.bottom().saturating_sub(1),
+                width,
+                height: 1,
+            };
+            fill(buffer, place, theme.text);
+            let more = format!("{} more {}", last - top + 1, theme.pick("↓", "v"));
+            let width = usize::from(width).saturating_sub(1);
+            Pen::new(buffer, place, 0).right(&more, width, theme.dim);
+        }
     }
 }
 
@@ -299,11 +267,7 @@ fn cores(host: &HostRows, theme: &Theme, width: usize, lines: &mut Lines) {
 
 fn core(theme: &Theme, number: &str, busy: Option<f64>) -> Line {
     let share = busy.unwrap_or(0.0);
-    let severity = if share >= 0.97 {
-        Severity::Warning
-    } else {
-        Severity::None
-    };
+    let severity = Severity::warning_if(share >= 0.97);
     let bar_style = if severity == Severity::None {
         theme.graph
     } else {
@@ -316,7 +280,6 @@ fn core(theme: &Theme, number: &str, busy: Option<f64>) -> Line {
     ]
 }
 
-/// The busiest few.
 fn processes(screen: &HostScreen, context: &Context, width: usize, lines: &mut Lines) {
     let shown = match context.size.height {
         ..40 => 5,
@@ -360,10 +323,7 @@ fn pressure(host: &HostRows, theme: &Theme, lines: &mut Lines) {
     let mut line = Vec::new();
     for resource in ["cpu", "memory", "io"] {
         let some = share(resource, "some");
-        let severity = match some {
-            Some(share) if share >= 0.5 => Severity::Warning,
-            _ => Severity::None,
-        };
+        let severity = Severity::warning_if(some.is_some_and(|share| share >= 0.5));
         line.push((format!("{resource} "), theme.dim));
         line.push((format!("{:<6}", percent(some)), theme.severity(severity)));
     }
@@ -402,11 +362,7 @@ fn record(context: &Context, host: &HostRows, theme: &Theme, lines: &mut Lines) 
         ("   series ".to_owned(), theme.dim),
         (health.series.to_string(), theme.text),
     ]);
-    let severity = if health.missing_rows > 0 {
-        Severity::Warning
-    } else {
-        Severity::None
-    };
+    let severity = Severity::warning_if(health.missing_rows > 0);
     lines.push(vec![
         ("missing ".to_owned(), theme.dim),
         (health.missing_rows.to_string(), theme.severity(severity)),

@@ -8,18 +8,17 @@ use sysmon_wire::metrics::{
 };
 
 use super::state::{HostScreen, Pane};
-use super::tables;
+use super::tables::Tables;
 use crate::context::Context;
 use crate::format::{amount, load, percent, short_span, size};
 use crate::layout::{below, body};
 use crate::model::host_rows::HostRows;
 use crate::theme::Theme;
-use crate::widgets::axis::{draw_axis, draw_scale, plot_of, step_ms};
+use crate::widgets::axis::{SCALE_WIDTH, draw_axis, draw_scale, plot_of, step_ms};
 use crate::widgets::chart::{POINTS_PER_CELL, chart};
-use crate::widgets::paint::Pen;
+use crate::widgets::paint::{Pen, note};
 use crate::widgets::sparkline::round_scale;
 
-/// Narrower screens have the tables below the charts.
 const TWO_COLUMNS_FROM: u16 = 96;
 
 const RECEIVE: &[(&str, &str)] = &[("network.io.direction", "receive")];
@@ -41,9 +40,7 @@ pub(super) fn draw(screen: &HostScreen, context: &Context, area: Rect, buffer: &
     );
     let main = below(area, 1);
     if let Some(reason) = &host.refused {
-        Pen::new(buffer, main, 1)
-            .skip(3)
-            .text(reason.as_str(), theme.title);
+        note(buffer, main, 1, reason.as_str(), theme.title);
         return;
     }
     if host.newest().is_none() {
@@ -52,22 +49,31 @@ pub(super) fn draw(screen: &HostScreen, context: &Context, area: Rect, buffer: &
         } else {
             "Loading"
         };
-        Pen::new(buffer, main, 1).skip(3).text(text, theme.dim);
+        note(buffer, main, 1, text, theme.dim);
         return;
     }
-    let (charts, right) = parts(screen, context, host, main);
+    let tables = tables(screen, context, host);
+    let (charts, right) = parts(tables, main);
     draw_charts(screen, context, host, charts, buffer);
-    tables::draw(screen, context, host, right, buffer);
+    tables.draw(right, buffer);
+}
+
+fn tables<'a>(screen: &'a HostScreen, context: &'a Context, host: &'a HostRows) -> Tables<'a> {
+    Tables {
+        screen,
+        context,
+        host,
+    }
 }
 
 /// The areas of charts and tables: side by side, the tables as wide as needed, or on a narrow screen one above the other.
-fn parts(screen: &HostScreen, context: &Context, host: &HostRows, body: Rect) -> (Rect, Rect) {
+fn parts(tables: Tables<'_>, body: Rect) -> (Rect, Rect) {
     if body.width >= TWO_COLUMNS_FROM {
         let most = Rect {
             width: body.width - body.width * 11 / 20,
             ..body
         };
-        let needed = tables::width_needed(screen, context, host, most);
+        let needed = tables.width_needed(most);
         let width = body.width - needed;
         let right = Rect {
             x: body.x + width,
@@ -85,14 +91,13 @@ fn parts(screen: &HostScreen, context: &Context, host: &HostRows, body: Rect) ->
     (Rect { height, ..body }, lower)
 }
 
-/// How far the tables can be scrolled.
 pub(super) fn scroll_max(screen: &HostScreen, context: &Context) -> u16 {
     let Some(host) = &context.host else { return 0 };
-    let (_, area) = parts(screen, context, host, below(body(context.size), 1));
-    tables::scroll_max(screen, context, host, area)
+    let tables = tables(screen, context, host);
+    let (_, area) = parts(tables, below(body(context.size), 1));
+    tables.scroll_max(area)
 }
 
-/// The panes that have something to show.
 pub(super) fn panes(screen: &HostScreen, context: &Context) -> Vec<Pane> {
     let Some(host) = &context.host else {
         return Vec::new();
@@ -101,31 +106,32 @@ pub(super) fn panes(screen: &HostScreen, context: &Context) -> Vec<Pane> {
         // Nobody knows yet.
         return Pane::ALL.to_vec();
     }
-    let (_, area) = parts(screen, context, host, below(body(context.size), 1));
-    let listed = tables::panes(screen, context, host, area.width);
+    let tables = tables(screen, context, host);
+    let (_, area) = parts(tables, below(body(context.size), 1));
+    let listed = tables.panes(area.width);
     let is_there = |pane: &Pane| CHARTS.contains(pane) || listed.contains(pane);
-    Pane::ALL.into_iter().filter(is_there).collect()
+    Pane::ALL.iter().copied().filter(is_there).collect()
 }
 
-/// How far the tables are to be scrolled so that the pane with the focus is seen.
 pub(super) fn scroll_to_focus(screen: &HostScreen, context: &Context) -> u16 {
     let Some(host) = &context.host else { return 0 };
-    let (_, area) = parts(screen, context, host, below(body(context.size), 1));
-    tables::scroll_to(screen, context, host, area)
+    let tables = tables(screen, context, host);
+    let (_, area) = parts(tables, below(body(context.size), 1));
+    tables.scroll_to(area)
 }
 
 pub(super) fn pane_at(screen: &HostScreen, context: &Context, place: Position) -> Option<Pane> {
     let host = context.host.as_ref()?;
-    let (charts, area) = parts(screen, context, host, below(body(context.size), 1));
+    let tables = tables(screen, context, host);
+    let (charts, area) = parts(tables, below(body(context.size), 1));
     if charts.contains(place) {
         let blocks = chart_blocks(charts);
         let at = blocks.iter().position(|block| block.contains(place))?;
         return CHARTS.get(at).copied();
     }
-    tables::pane_at(screen, context, host, area, place)
+    tables.pane_at(area, place)
 }
 
-/// The panes that are charts, from the top.
 const CHARTS: [Pane; 4] = [Pane::Cpu, Pane::Memory, Pane::Network, Pane::Disk];
 
 /// The area of each chart with its title. On a low screen the last ones are left out.
@@ -171,10 +177,8 @@ fn draw_facts(context: &Context, host: &HostRows, area: Rect, buffer: &mut Buffe
     Pen::new(buffer, area, 0).skip(1).text(&text, theme.dim);
 }
 
-/// One of the charts.
 struct Graph {
     pane: Pane,
-    /// Labels and values beside the title.
     values: Vec<(&'static str, String)>,
     /// Filled, and a second one in its own half if there are two.
     lines: Vec<(Metric, &'static [(&'static str, &'static str)])>,
@@ -262,7 +266,7 @@ fn draw_charts(
         draw_title(screen, context, graph, block, buffer);
         // A chart of one line shows no more than the value; two lines of rates share one.
         if block.height >= 3 {
-            let plot = plot_of(block);
+            let plot = plot_of(block, SCALE_WIDTH);
             draw_graph(host, graph, theme, plot, buffer);
             newest_chart = Some(plot);
         }
@@ -330,7 +334,7 @@ fn draw_graph(host: &HostRows, graph: &Graph, theme: &Theme, plot: Rect, buffer:
         if rows == 0 {
             continue;
         }
-        draw_scale(buffer, part, &top, theme);
+        draw_scale(buffer, part, SCALE_WIDTH, &top, theme);
         chart(buffer, part, history, max, style, theme.ascii);
     }
 }

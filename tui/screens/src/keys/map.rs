@@ -3,23 +3,8 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use sysmon_config::suggest;
 
+use super::table::CONFIGURED;
 use super::{Action, BINDINGS, Binding, Key, Mode};
-
-/// Modes with rebound keys; those of prompts are fixed.
-const PLACES: [Mode; 12] = [
-    Mode::Fleet,
-    Mode::Host,
-    Mode::Pane,
-    Mode::Burst,
-    Mode::Processes,
-    Mode::Process,
-    Mode::Top,
-    Mode::Changes,
-    Mode::Events,
-    Mode::Compare,
-    Mode::Columns,
-    Mode::Help,
-];
 
 /// Keys with a name in the configuration, where a comma and `=` are separators.
 const NAMED: [(&str, KeyCode); 19] = [
@@ -44,7 +29,6 @@ const NAMED: [(&str, KeyCode); 19] = [
     ("end", KeyCode::End),
 ];
 
-/// Words before a key that is pressed together with another.
 const WITH: [(&str, KeyModifiers); 4] = [
     ("ctrl-", KeyModifiers::CONTROL),
     ("^", KeyModifiers::CONTROL),
@@ -52,7 +36,6 @@ const WITH: [(&str, KeyModifiers); 4] = [
     ("alt-", KeyModifiers::ALT),
 ];
 
-/// Why keys cannot be bound as configured.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeymapError {
     #[error("{0:?} is not of the form ACTION = KEYS; for example \"open = o, enter\"")]
@@ -79,20 +62,16 @@ pub enum KeymapError {
     },
 }
 
-/// A line of the table with the keys it has now.
 #[derive(Clone, Debug)]
 pub struct Bound {
-    /// The line.
     pub binding: &'static Binding,
     pub keys: Vec<Key>,
 }
 
-/// Every line of the table with the keys it has now.
 #[derive(Clone, Debug)]
 pub struct Keymap(Vec<Bound>);
 
 impl Default for Keymap {
-    /// The keys of the table.
     fn default() -> Self {
         let bound = |binding: &'static Binding| Bound {
             binding,
@@ -140,7 +119,7 @@ impl Keymap {
                     bound.binding.modes.contains(mode) && other.binding.modes.contains(mode)
                 };
                 let name = other.binding.action;
-                if name == action || !PLACES.iter().any(is_shared) {
+                if name == action || !CONFIGURED.iter().any(is_shared) {
                     continue;
                 }
                 let Some(key) = other
@@ -166,25 +145,21 @@ impl Keymap {
         Ok(())
     }
 
-    /// Every line, in the order of the help.
     pub fn all(&self) -> impl Iterator<Item = &Bound> {
         self.0.iter()
     }
 
-    /// The lines that count in a mode.
     pub fn of(&self, mode: Mode) -> impl Iterator<Item = &Bound> {
         self.all()
             .filter(move |bound| bound.binding.modes.contains(&mode))
     }
 
-    /// The first key of an action in a mode, for display.
     pub fn key_of(&self, mode: Mode, action: Action, ascii: bool) -> Option<String> {
         let mut here = self.of(mode);
         let bound = here.find(|bound| bound.binding.action == action)?;
         bound.keys.first().map(|key| key.name(ascii))
     }
 
-    /// What a key does in a mode.
     pub fn action(&self, mode: Mode, event: KeyEvent) -> Option<Action> {
         let pressed = Key::of(event);
         self.of(mode)

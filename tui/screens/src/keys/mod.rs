@@ -8,59 +8,35 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 pub use map::{Bound, Keymap, KeymapError};
 pub use table::BINDINGS;
 
-/// A screen, overlay or prompt: what keys mean depends on it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Mode {
-    Fleet,
-    Host,
-    /// A maximized pane of a host.
-    Pane,
-    Burst,
-    Processes,
-    Process,
-    /// The busiest processes of all hosts.
-    Top,
-    Changes,
-    Events,
-    Compare,
-    /// The list of columns over the table of hosts.
-    Columns,
-    Help,
-    Filter,
-    Time,
-    Palette,
-    Export,
+named! {
+    /// A screen, overlay or prompt: what keys mean depends on it.
+    #[derive(Hash)]
+    pub enum Mode: name {
+        Fleet = "fleet",
+        Host = "host",
+        Pane = "pane",
+        Burst = "burst",
+        Processes = "processes",
+        Process = "process",
+        Top = "top processes",
+        Changes = "what changed",
+        Events = "events",
+        Compare = "comparison",
+        Columns = "columns",
+        Help = "help",
+        Filter = "filter",
+        Time = "time",
+        Palette = "commands",
+        Export = "save",
+    }
 }
 
 impl Mode {
-    /// Its name in the help.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Fleet => "fleet",
-            Self::Host => "host",
-            Self::Pane => "pane",
-            Self::Burst => "burst",
-            Self::Processes => "processes",
-            Self::Process => "process",
-            Self::Top => "top processes",
-            Self::Changes => "what changed",
-            Self::Events => "events",
-            Self::Compare => "comparison",
-            Self::Columns => "columns",
-            Self::Help => "help",
-            Self::Filter => "filter",
-            Self::Time => "time",
-            Self::Palette => "commands",
-            Self::Export => "save",
-        }
-    }
-
     /// Whether it is a screen of its own and not a prompt or overlay.
     pub fn is_place(self) -> bool {
         !self.is_prompt() && !matches!(self, Self::Columns | Self::Help)
     }
 
-    /// Whether it accepts typed text.
     pub fn is_prompt(self) -> bool {
         matches!(
             self,
@@ -69,140 +45,78 @@ impl Mode {
     }
 }
 
-/// What a key does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Action {
-    Quit,
-    Help,
-    Processes,
-    Top,
-    NextPane,
-    PreviousPane,
-    Zoom,
-    Burst,
-    Changes,
-    Events,
-    Acknowledge,
-    Mark,
-    Compare,
-    Metric,
-    Overlay,
-    PreviousEvent,
-    NextEvent,
-    ZoomOut,
-    ZoomIn,
-    Back,
-    Open,
-    Up,
-    Down,
-    PageUp,
-    PageDown,
-    First,
-    Last,
-    Filter,
-    ClearFilter,
-    Sort,
-    Reverse,
-    Group,
-    FoldAll,
-    Columns,
-    Toggle,
-    Arrange,
-    Freeze,
-    Earlier,
-    Later,
-    MuchEarlier,
-    MuchLater,
-    GoToTime,
-    Live,
-    Theme,
-    Redraw,
-    Suspend,
-    Copy,
-    Export,
-    Palette,
-    Accept,
-}
-
-impl Action {
-    /// Its name in the palette and the configuration.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Quit => "quit",
-            Self::Help => "help",
-            Self::Processes => "processes",
-            Self::Top => "top",
-            Self::NextPane => "next-pane",
-            Self::PreviousPane => "previous-pane",
-            Self::Zoom => "zoom",
-            Self::Burst => "burst",
-            Self::Changes => "changes",
-            Self::Events => "events",
-            Self::Acknowledge => "acknowledge",
-            Self::Mark => "mark",
-            Self::Compare => "compare",
-            Self::Metric => "next-metric",
-            Self::Overlay => "overlay",
-            Self::PreviousEvent => "previous-event",
-            Self::NextEvent => "next-event",
-            Self::ZoomOut => "zoom-out",
-            Self::ZoomIn => "zoom-in",
-            Self::Back => "back",
-            Self::Open => "open",
-            Self::Up => "up",
-            Self::Down => "down",
-            Self::PageUp => "page-up",
-            Self::PageDown => "page-down",
-            Self::First => "first",
-            Self::Last => "last",
-            Self::Filter => "filter",
-            Self::ClearFilter => "clear-filter",
-            Self::Sort => "sort-next",
-            Self::Reverse => "reverse",
-            Self::Group => "group",
-            Self::FoldAll => "fold-all",
-            Self::Columns => "columns",
-            Self::Toggle => "toggle",
-            Self::Arrange => "arrange",
-            Self::Freeze => "freeze",
-            Self::Earlier => "earlier",
-            Self::Later => "later",
-            Self::MuchEarlier => "much-earlier",
-            Self::MuchLater => "much-later",
-            Self::GoToTime => "go-to-time",
-            Self::Live => "live",
-            Self::Theme => "next-theme",
-            Self::Redraw => "redraw",
-            Self::Suspend => "suspend",
-            Self::Copy => "copy",
-            Self::Export => "export",
-            Self::Palette => "commands",
-            Self::Accept => "accept",
-        }
+named! {
+    /// What a key does; the name is that of the palette and the configuration.
+    #[derive(Hash)]
+    pub enum Action: name {
+        Quit = "quit",
+        Help = "help",
+        Processes = "processes",
+        Top = "top",
+        NextPane = "next-pane",
+        PreviousPane = "previous-pane",
+        Zoom = "zoom",
+        Burst = "burst",
+        Changes = "changes",
+        Events = "events",
+        Acknowledge = "acknowledge",
+        Mark = "mark",
+        Compare = "compare",
+        Metric = "next-metric",
+        Overlay = "overlay",
+        PreviousEvent = "previous-event",
+        NextEvent = "next-event",
+        ZoomOut = "zoom-out",
+        ZoomIn = "zoom-in",
+        Back = "back",
+        Open = "open",
+        Up = "up",
+        Down = "down",
+        PageUp = "page-up",
+        PageDown = "page-down",
+        First = "first",
+        Last = "last",
+        Filter = "filter",
+        ClearFilter = "clear-filter",
+        Sort = "sort-next",
+        Reverse = "reverse",
+        Group = "group",
+        FoldAll = "fold-all",
+        Columns = "columns",
+        Toggle = "toggle",
+        Arrange = "arrange",
+        Freeze = "freeze",
+        Earlier = "earlier",
+        Later = "later",
+        MuchEarlier = "much-earlier",
+        MuchLater = "much-later",
+        GoToTime = "go-to-time",
+        Live = "live",
+        Theme = "next-theme",
+        Redraw = "redraw",
+        Suspend = "suspend",
+        Copy = "copy",
+        Export = "export",
+        Palette = "commands",
+        Accept = "accept",
     }
 }
 
-/// One line of the table.
 #[derive(Clone, Copy, Debug)]
 pub struct Binding {
-    /// Where it applies.
     pub modes: &'static [Mode],
     pub keys: &'static [Key],
     pub action: Action,
-    /// What the help says.
     pub help: &'static str,
-    /// What the footer says, for the most important keys.
     pub footer: Option<&'static str>,
 }
 
 impl Binding {
-    /// Whether it applies to prompts only.
     pub fn is_of_prompts(&self) -> bool {
         self.modes.iter().all(|mode| mode.is_prompt())
     }
 }
 
-/// A key of the keyboard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key {
     code: KeyCode,
@@ -210,6 +124,10 @@ pub struct Key {
 }
 
 impl Key {
+    const fn new(code: KeyCode, modifiers: KeyModifiers) -> Self {
+        Self { code, modifiers }
+    }
+
     fn of(event: KeyEvent) -> Self {
         // Shift is in the letter already.
         let ignored = match event.code {
@@ -219,23 +137,15 @@ impl Key {
         let counted = KeyModifiers::CONTROL | KeyModifiers::SHIFT | KeyModifiers::ALT;
         if event.code == KeyCode::BackTab {
             // Terminals have a code of its own for it.
-            return Self {
-                code: KeyCode::Tab,
-                modifiers: KeyModifiers::SHIFT,
-            };
+            return Self::new(KeyCode::Tab, KeyModifiers::SHIFT);
         }
-        Self {
-            code: event.code,
-            modifiers: event.modifiers & counted & !ignored,
-        }
+        Self::new(event.code, event.modifiers & counted & !ignored)
     }
 
-    /// The event of pressing it.
     pub fn event(self) -> KeyEvent {
         KeyEvent::new(self.code, self.modifiers)
     }
 
-    /// The key for display.
     pub fn name(self, ascii: bool) -> String {
         let pick = |unicode: &str, plain: &str| (if ascii { plain } else { unicode }).to_owned();
         let name = match self.code {

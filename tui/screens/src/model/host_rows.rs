@@ -12,7 +12,6 @@ use sysmon_wire::{
 
 use super::ROW_MS;
 
-/// Milliseconds of rows requested when a host is opened.
 pub const WINDOW_MS: i64 = 10 * 60 * 1000;
 
 /// Rows held at most: the window at ten per second, as in a burst. Older rows are dropped.
@@ -21,7 +20,6 @@ const ROWS_MAX: usize = 6_000;
 /// Rows a little older than the window stay, so that its first step is full.
 const WINDOW_SPARE_MS: i64 = 10_000;
 
-/// A series within one step of time.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Step {
     pub min: f64,
@@ -31,7 +29,6 @@ pub struct Step {
 }
 
 impl Step {
-    /// A step of one value.
     pub fn of(value: f64) -> Self {
         Self {
             min: value,
@@ -58,7 +55,6 @@ pub struct ProcessHistory {
     pub is_missed: bool,
 }
 
-/// Why series or rows cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum RowsError {
     #[error(transparent)]
@@ -67,14 +63,11 @@ pub enum RowsError {
     Rows(#[from] RowError),
 }
 
-/// A host with every row of the last minutes.
 #[derive(Debug)]
 pub struct HostRows {
     pub name: Label,
     pub line: Option<HostLine>,
-    /// Whether everything requested has arrived.
     pub complete: bool,
-    /// Why the hub refused it.
     pub refused: Option<Label>,
     resolution_ms: i64,
     keys: Vec<SeriesKey>,
@@ -179,7 +172,6 @@ impl HostRows {
         Ok(())
     }
 
-    /// The time of the newest row.
     pub fn newest(&self) -> Option<UnixMs> {
         self.rows.back().map(|(time, _)| UnixMs(*time))
     }
@@ -239,7 +231,6 @@ impl HostRows {
         self.now_at(metric, self.find(metric, attributes)?)
     }
 
-    /// The same of the series with this index.
     pub fn now_at(&self, metric: &Metric, at: usize) -> Option<f64> {
         let (time, value) = self
             .rows
@@ -259,17 +250,14 @@ impl HostRows {
         }
     }
 
-    /// The newest count of a counter.
     pub fn total(&self, metric: &Metric, attributes: &[(&str, &str)]) -> Option<f64> {
         self.total_at(metric, self.find(metric, attributes)?)
     }
 
-    /// The same of the series with this index.
     pub fn total_at(&self, metric: &Metric, at: usize) -> Option<f64> {
         Some(unscale(self.raw(at)?, metric.scale))
     }
 
-    /// The time between the newest two rows.
     pub fn interval_ms(&self) -> Option<i64> {
         let newest = self.rows.back()?.0;
         let before = self.rows.len().checked_sub(2)?;
@@ -300,7 +288,6 @@ impl HostRows {
         }
     }
 
-    /// The same of the series with this index.
     pub fn history_at(
         &self,
         metric: &Metric,

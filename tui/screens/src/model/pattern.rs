@@ -6,7 +6,6 @@ use sysmon_wire::Process;
 /// Bytes of a compiled expression; a larger one is matched as plain text.
 const COMPILED_MAX: usize = 1 << 20;
 
-/// What was typed, compiled.
 #[derive(Clone, Debug, Default)]
 pub struct Pattern {
     text: String,
@@ -42,7 +41,6 @@ impl Pattern {
         Self::new(&format!("(^|/){}$", regex::escape(text)))
     }
 
-    /// As it was typed.
     pub fn text(&self) -> &str {
         &self.text
     }
@@ -57,7 +55,6 @@ impl Pattern {
         !self.text.is_empty() && self.expression.is_none()
     }
 
-    /// Whether it is found in a text.
     pub fn finds(&self, text: &str) -> bool {
         match &self.expression {
             Some(expression) => expression.is_match(text),

@@ -11,31 +11,20 @@ use crate::format::{amount, size};
 /// Shown instead of processes where only minutes or hours are stored.
 pub const NOT_STORED: &str = "not stored for that long";
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum ProcessSort {
-    #[default]
-    Cpu,
-    Memory,
-    /// Bytes read and written.
-    Disk,
-    Host,
-    Pid,
-    Command,
+named! {
+    #[derive(Default)]
+    pub enum ProcessSort: name {
+        #[default]
+        Cpu = "cpu",
+        Memory = "memory",
+        Disk = "disk",
+        Host = "host",
+        Pid = "pid",
+        Command = "command",
+    }
 }
 
 impl ProcessSort {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Cpu => "cpu",
-            Self::Memory => "memory",
-            Self::Disk => "disk",
-            Self::Host => "host",
-            Self::Pid => "pid",
-            Self::Command => "command",
-        }
-    }
-
-    /// The one after this one among `all`.
     pub fn next(self, all: &[Self]) -> Self {
         let at = all.iter().position(|sort| *sort == self);
         let next = (at.unwrap_or(0) + 1) % all.len().max(1);
@@ -91,7 +80,6 @@ pub fn cpu_percent(permille: u32) -> String {
     }
 }
 
-/// Bytes a second.
 pub fn rate(bytes: u64) -> String {
     amount(Some(bytes as f64))
 }
@@ -100,7 +88,6 @@ pub fn memory(process: &Process) -> String {
     size(Some(process.memory_bytes as f64))
 }
 
-/// A process in one line, for the clipboard.
 pub fn text(process: &Process) -> String {
     let identity = &process.identity;
     format!(

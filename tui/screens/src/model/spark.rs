@@ -4,10 +4,8 @@ use std::collections::VecDeque;
 
 use sysmon_wire::{ABSENT, UnixMs};
 
-/// Milliseconds per cell of a sparkline.
 pub const SPARK_STEP_MS: u32 = 5_000;
 
-/// Points of history requested with the first picture: 10 minutes.
 pub const SPARK_POINTS: u16 = 120;
 
 /// Points held: enough for the widest terminal.
@@ -20,14 +18,12 @@ pub struct SparkLine {
     step_ms: i64,
     /// Means of full steps, oldest first; [`ABSENT`] for a step without a sample.
     points: VecDeque<i64>,
-    /// Beginning of the step that is filling.
     filling: Option<UnixMs>,
     sum: i64,
     count: i64,
 }
 
 impl SparkLine {
-    /// An empty history with steps of `step_ms`.
     pub fn new(step_ms: i64) -> Self {
         Self {
             step_ms,
@@ -50,7 +46,6 @@ impl SparkLine {
         (self.sum, self.count) = if has { (*last, 1) } else { (0, 0) };
     }
 
-    /// Takes a value.
     pub fn push(&mut self, time: UnixMs, value: i64) {
         let step = time.floor(self.step_ms);
         match self.filling {

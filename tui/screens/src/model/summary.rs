@@ -12,7 +12,6 @@ pub const WRITTEN: usize = 6;
 pub const FILESYSTEM: usize = 7;
 pub const TEMPERATURE: usize = 8;
 
-/// A value with its unit.
 pub fn value_text(place: usize, value: Option<f64>) -> String {
     match place {
         CPU | MEMORY | FILESYSTEM => percent(value) + "%",

@@ -2,7 +2,6 @@
 
 use sysmon_wire::UnixMs;
 
-/// Zoom levels with their labels.
 const ZOOMS: [(i64, &str); 9] = [
     (60_000, "1 min"),
     (600_000, "10 min"),
@@ -18,7 +17,6 @@ const ZOOMS: [(i64, &str); 9] = [
 /// An hour: long enough to see where something began, short enough to point at.
 const FIRST_ZOOM: usize = 2;
 
-/// A zoom level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span(usize);
 
@@ -58,7 +56,6 @@ impl Span {
     }
 }
 
-/// A span of time on screen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
     pub from: UnixMs,
@@ -76,7 +73,6 @@ impl Window {
         Some((at * width / span as usize).min(width.saturating_sub(1)))
     }
 
-    /// The moment in the middle of a cell of `width`.
     pub fn moment(&self, cell: usize, width: usize) -> UnixMs {
         let span = self.to - self.from;
         self.from + span * (2 * cell as i64 + 1) / (2 * width.max(1) as i64)

@@ -12,7 +12,6 @@ pub(crate) use view::draw;
 /// Entries listed: more than anybody reads.
 const ENTRIES_MAX: usize = 200;
 
-/// What an entry does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Command {
     Act(Action),
@@ -20,18 +19,15 @@ pub(crate) enum Command {
     GoToTime(String),
     SetTheme(ThemeName),
     Sort(&'static str),
-    /// Compares hosts by a metric.
     Compare(&'static str),
     /// Replaces the input, for a command that needs another word.
     Complete(&'static str),
 }
 
-/// A line of the list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub text: String,
     pub help: String,
-    /// The keys that do the same.
     pub keys: String,
     pub command: Command,
 }
@@ -97,7 +93,7 @@ pub(crate) fn matching(
     found.into_iter().map(|(_, entry)| entry).collect()
 }
 
-/// How badly a name matches; `None` if it does not. From best to worst: what is wanted begins it, begins its last
+/// How badly a name matches; `None` if it does not. From best to worst: the input begins it, begins its last
 /// word, is somewhere in it, begins its help, is in its help, or its letters occur in order.
 fn badness(name: &str, help: &str, wanted: &str) -> Option<u8> {
     let name = name.to_lowercase();

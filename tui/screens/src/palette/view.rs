@@ -8,18 +8,16 @@ use unicode_width::UnicodeWidthStr;
 use super::Entry;
 use crate::context::Context;
 use crate::format::fit;
-use crate::widgets::paint::{Pen, fill};
+use crate::widgets::paint::{Pen, fill, note};
 
 /// Lines it has at most, with the one that parts it from the screen behind.
 const LINES_MAX: u16 = 10;
 
-/// Cells it is wide at most.
 const WIDTH_MAX: u16 = 90;
 
 /// Cells of names; longer ones, those of hosts, leave less for the explanation.
 const NAME_WIDTH: usize = 16;
 
-/// Screens lower than this have no line above the list.
 const RULE_FROM: u16 = 6;
 
 pub(crate) fn draw(
@@ -50,9 +48,7 @@ pub(crate) fn draw(
         ..list
     };
     if entries.is_empty() {
-        Pen::new(buffer, list, rule)
-            .skip(3)
-            .text("no matching command", theme.dim);
+        note(buffer, list, rule, "no matching command", theme.dim);
         return;
     }
     let chosen = chosen.min(entries.len() - 1);
@@ -70,11 +66,7 @@ pub(crate) fn draw(
         }
         let on = |style: Style| if is_chosen { theme.selected } else { style };
         let mut pen = Pen::new(buffer, line, 0);
-        let mark = if is_chosen {
-            theme.pick("▌", ">")
-        } else {
-            " "
-        };
+        let mark = theme.mark(is_chosen);
         pen.text(mark, on(theme.key)).skip(1);
         let name = fit(&entry.text, NAME_WIDTH.max(entry.text.width()));
         pen.text(&name, on(theme.text)).skip(2);

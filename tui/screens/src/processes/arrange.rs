@@ -4,18 +4,15 @@ use std::collections::{HashMap, HashSet};
 
 use sysmon_wire::{Label, Process};
 
-/// How processes are arranged.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Arrangement {
-    /// One after the other.
-    #[default]
-    List,
-    /// Children below their parents.
-    Tree,
-    /// A row for all of the same program.
-    Programs,
-    /// A row for all of the same container or systemd unit.
-    Containers,
+named! {
+    #[derive(Default)]
+    pub enum Arrangement: name {
+        #[default]
+        List = "one by one",
+        Tree = "as a tree",
+        Programs = "by program",
+        Containers = "by container or unit",
+    }
 }
 
 impl Arrangement {
@@ -25,15 +22,6 @@ impl Arrangement {
             Self::Tree => Self::Programs,
             Self::Programs => Self::Containers,
             Self::Containers => Self::List,
-        }
-    }
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::List => "one by one",
-            Self::Tree => "as a tree",
-            Self::Programs => "by program",
-            Self::Containers => "by container or unit",
         }
     }
 }

@@ -20,22 +20,19 @@ use crate::context::Context;
 use crate::format::{NONE, fit, size};
 use crate::model::host_rows::Step;
 use crate::model::process::{cpu_percent, memory, program, rate};
-use crate::widgets::axis::{draw_axis, step_ms};
+use crate::widgets::axis::{draw_axis, draw_scale, plot_of, step_ms};
 use crate::widgets::chart::{POINTS_PER_CELL, chart};
-use crate::widgets::paint::Pen;
+use crate::widgets::paint::{Pen, note};
 use crate::widgets::sparkline::round_scale;
 
-/// Cells of a label.
 const LABEL_WIDTH: usize = 11;
 
-/// Maximum lines of the command, and of the children.
 const COMMAND_LINES_MAX: usize = 4;
 const CHILDREN_LINES_MAX: usize = 3;
 
 /// Wider screens have both charts side by side.
 const TWO_CHARTS_FROM: u16 = 100;
 
-/// Cells at the left of a chart for its scale.
 const SCALE_WIDTH: u16 = 6;
 
 /// Lines of a chart at most: more show nothing more.
@@ -80,7 +77,6 @@ pub(super) fn draw(processes: &Processes, context: &Context, area: Rect, buffer:
     draw_charts(context, process, rest, buffer);
 }
 
-/// Labels and lines.
 fn fields(
     processes: &Processes,
     context: &Context,
@@ -226,8 +222,9 @@ fn draw_charts(context: &Context, process: &Process, area: Rect, buffer: &mut Bu
             ..cpu
         },
     };
-    let points = usize::from(plot(cpu).width) * POINTS_PER_CELL;
-    let step = step_ms(host, plot(cpu).width);
+    let plot_width = plot_of(cpu, SCALE_WIDTH).width;
+    let points = usize::from(plot_width) * POINTS_PER_CELL;
+    let step = step_ms(host, plot_width);
     let history = host.history_of_process(process.identity.id(), points, step);
     let percent = cpu_percent(process.cpu_permille) + "%";
     let max = share_scale(highest(&history.cpu));
@@ -248,7 +245,7 @@ fn draw_charts(context: &Context, process: &Process, area: Rect, buffer: &mut Bu
         let axis = Rect {
             y: chart.bottom(),
             height: 1,
-            ..plot(*chart)
+            ..plot_of(*chart, SCALE_WIDTH)
         };
         draw_axis(context, host, axis, buffer);
     }
@@ -258,7 +255,10 @@ fn draw_charts(context: &Context, process: &Process, area: Rect, buffer: &mut Bu
             height: area.bottom().saturating_sub(memory_area.bottom() + 1),
             ..area
         };
-        Pen::new(buffer, last, 0).skip(3).text(
+        note(
+            buffer,
+            last,
+            0,
             "gaps: not among the busiest at that time",
             context.theme.dim,
         );
@@ -268,16 +268,6 @@ fn draw_charts(context: &Context, process: &Process, area: Rect, buffer: &mut Bu
 fn highest(points: &[Option<Step>]) -> f64 {
     let all = points.iter().flatten();
     all.fold(0.0, |highest, step| step.max.max(highest))
-}
-
-/// Where a chart's line is drawn, below its title and beside its scale.
-fn plot(area: Rect) -> Rect {
-    Rect {
-        x: area.x + SCALE_WIDTH + 1,
-        y: area.y + 1,
-        width: area.width.saturating_sub(SCALE_WIDTH + 3),
-        height: area.height.saturating_sub(1),
-    }
 }
 
 fn draw_chart(
@@ -294,19 +284,11 @@ fn draw_chart(
         .text(title, theme.title)
         .skip(2)
         .text(value, theme.text);
-    let plot = plot(area);
+    let plot = plot_of(area, SCALE_WIDTH);
     if plot.height == 0 {
         return;
     }
-    let scale = Rect {
-        x: area.x,
-        width: SCALE_WIDTH,
-        ..plot
-    };
-    Pen::new(buffer, scale, 0).right(top, usize::from(SCALE_WIDTH), theme.dim);
-    if plot.height > 1 {
-        Pen::new(buffer, scale, plot.height - 1).right("0", usize::from(SCALE_WIDTH), theme.dim);
-    }
+    draw_scale(buffer, plot, SCALE_WIDTH, top, theme);
     chart(buffer, plot, points, *max, theme.graph, theme.ascii);
 }
 

@@ -17,8 +17,8 @@ use crate::layout::list_at;
 use crate::model::pattern::Pattern;
 use crate::model::process::{ProcessSort, text, usage};
 use crate::records::Records;
-use crate::screen::{Outcome, Outcomes, Screen, done, remark};
-use crate::subscriptions::Topic;
+use crate::screen::{Answer, Outcome, Outcomes, Screen, done, remark};
+use crate::widgets::process_list;
 pub use state::Processes;
 use state::SORTS;
 
@@ -94,18 +94,18 @@ impl Screen for Processes {
     }
 
     fn reveal(&mut self, context: &Context) {
-        self.scroll_to_selected(view::rows(context.size));
+        self.scroll_to_selected(process_list::rows(context.size));
     }
 
     fn click(&mut self, place: Position, context: &Context) -> Outcomes {
         if context.mode() != Mode::Processes {
             return None;
         }
-        if place.y + 1 == view::FIRST_ROW {
+        if place.y + 1 == process_list::FIRST_ROW {
             if self.time.is_none() {
                 return done();
             }
-            let outcomes = match view::sort_at(context.size.width, place.x) {
+            let outcomes = match process_list::sort_at(view::COLUMNS, context.size.width, place.x) {
                 Some(sort) if sort == self.sort => self.reverse(),
                 Some(sort) => self.sort_and_remark(sort),
                 None => done(),
@@ -113,8 +113,8 @@ impl Screen for Processes {
             self.reveal(context);
             return outcomes;
         }
-        let rows = view::rows(context.size);
-        let at = list_at(place.y, view::FIRST_ROW, rows, self.top)?;
+        let rows = process_list::rows(context.size);
+        let at = list_at(place.y, process_list::FIRST_ROW, rows, self.top)?;
         if at >= self.shown().count() {
             return done();
         }
@@ -125,13 +125,7 @@ impl Screen for Processes {
         done()
     }
 
-    fn reply(
-        &mut self,
-        _topic: Topic,
-        reply: Option<Reply>,
-        _is_first: bool,
-        context: &mut Context,
-    ) -> Vec<Outcome> {
+    fn reply(&mut self, Answer { reply, .. }: Answer, context: &mut Context) -> Vec<Outcome> {
         if let Some(Reply::Processes {
             time,
             all,

@@ -5,10 +5,10 @@ use std::cmp::Ordering;
 use sysmon_wire::{Process, UnixMs};
 
 use super::arrange::{Arrangement, container, grouped, tree};
+use crate::layout::scrolled_to;
 use crate::model::pattern::Pattern;
 use crate::model::process::{ProcessSort, program};
 
-/// The orders of the list.
 pub(super) const SORTS: [ProcessSort; 5] = [
     ProcessSort::Cpu,
     ProcessSort::Memory,
@@ -17,7 +17,6 @@ pub(super) const SORTS: [ProcessSort; 5] = [
     ProcessSort::Command,
 ];
 
-/// Processes of one host at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct Processes {
     /// The moment; `None` until the first list arrives.
@@ -26,13 +25,11 @@ pub struct Processes {
     pub all: bool,
     pub arrangement: Arrangement,
     received: Vec<Process>,
-    /// Processes, or groups of them.
     rows: Vec<Process>,
     /// Places in `rows` of those shown, in the order shown, and how deep they lie below others.
     order: Vec<(usize, u16)>,
     pub sort: ProcessSort,
     pub reverse: bool,
-    /// Matches command, user, container or pid.
     pub filter: Pattern,
     selected: Option<u32>,
     /// Selected as soon as a list contains it.
@@ -41,7 +38,6 @@ pub struct Processes {
     pub open: Option<Process>,
     /// Whether the newest list contains it.
     pub is_open_current: bool,
-    /// The first row on screen.
     pub top: usize,
 }
 
@@ -67,7 +63,6 @@ impl Processes {
         self.wanted = Some(pid);
     }
 
-    /// Replaces the processes; `all` is false if these are only the busiest.
     pub fn set(&mut self, time: UnixMs, all: bool, rows: Vec<Process>) {
         (self.time, self.all, self.received) = (Some(time), all, rows);
         self.reorder();
@@ -130,7 +125,6 @@ impl Processes {
         self.received.iter().filter(is_child)
     }
 
-    /// Sorts and filters again.
     pub fn reorder(&mut self) {
         self.rows = match self.arrangement {
             Arrangement::List | Arrangement::Tree => self.received.clone(),
@@ -146,14 +140,8 @@ impl Processes {
             .filter(|&at| of(at).is_some_and(matches))
             .collect();
         order.sort_by(|&a, &b| match (of(a), of(b)) {
-            (Some(a), Some(b)) => {
-                let ordering = self.sort.compare(("", a), ("", b));
-                if self.reverse {
-                    ordering.reverse()
-                } else {
-                    ordering
-                }
-            }
+            (Some(a), Some(b)) if self.reverse => self.sort.compare(("", b), ("", a)),
+            (Some(a), Some(b)) => self.sort.compare(("", a), ("", b)),
             _ => Ordering::Equal,
         });
         self.order = match self.arrangement {
@@ -165,7 +153,6 @@ impl Processes {
         }
     }
 
-    /// The processes that match the filter, in order.
     pub fn shown(&self) -> impl Iterator<Item = &Process> {
         self.order.iter().filter_map(|&(at, _)| self.rows.get(at))
     }
@@ -188,13 +175,11 @@ impl Processes {
         self.shown().find(|process| process.identity.pid == pid)
     }
 
-    /// The place of the selected process among those shown.
     pub fn selected_at(&self) -> Option<usize> {
         let pid = self.selected?;
         self.shown().position(|process| process.identity.pid == pid)
     }
 
-    /// Selects the process at a place among those shown, or the nearest.
     pub fn select(&mut self, at: usize) {
         self.wanted = None;
         self.select_at(at);
@@ -211,12 +196,9 @@ impl Processes {
         self.select(at.saturating_add_signed(rows));
     }
 
-    /// Scrolls so that the selected row is among the `height` rows on screen.
     pub fn scroll_to_selected(&mut self, height: usize) {
         let at = self.selected_at().unwrap_or(0);
-        let last_top = self.order.len().saturating_sub(height);
-        let lowest = (at + 1).saturating_sub(height);
-        self.top = self.top.min(at).max(lowest).min(last_top);
+        self.top = scrolled_to(at, self.top, self.order.len(), height);
     }
 }
 

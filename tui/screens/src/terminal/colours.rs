@@ -1,6 +1,5 @@
 //! The colours of a terminal, and their RGB values (as in xterm).
 
-/// The sixteen that every terminal has.
 const BASIC: [(u8, u8, u8); 16] = [
     (0x00, 0x00, 0x00),
     (0xcd, 0x00, 0x00),
@@ -20,7 +19,6 @@ const BASIC: [(u8, u8, u8); 16] = [
     (0xff, 0xff, 0xff),
 ];
 
-/// How many colours a terminal has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Colours {
     /// The palette of 256, or more.
@@ -62,7 +60,6 @@ impl Colours {
     }
 }
 
-/// Red, green and blue of a colour of the palette.
 pub(crate) fn indexed(index: u8) -> (u8, u8, u8) {
     match index {
         0..16 => BASIC.get(usize::from(index)).copied().unwrap_or_default(),

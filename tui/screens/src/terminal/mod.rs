@@ -29,19 +29,16 @@ use self::difference::{Print, write_difference};
 /// Whether the terminal has to be restored, so that it is restored once, however the program ends.
 static ENTERED: AtomicBool = AtomicBool::new(false);
 
-/// A terminal that shows frames.
 #[derive(Debug)]
 pub struct Terminal {
     output: Output,
     colours: Colours,
-    /// What the screen shows.
     shown: Vec<Print>,
     next: Buffer,
     /// Nothing on the screen is known, so every cell is written.
     is_unknown: bool,
 }
 
-/// Collects a frame, and writes it at once.
 #[derive(Debug, Default)]
 struct Output {
     frame: Vec<u8>,
@@ -105,7 +102,6 @@ impl Terminal {
         })
     }
 
-    /// Whether the last frame is still being written.
     pub fn is_busy(&self) -> bool {
         self.output.sending.is_some()
     }
@@ -168,7 +164,6 @@ impl Terminal {
         Ok(())
     }
 
-    /// Bytes written so far.
     pub fn bytes_written(&self) -> u64 {
         self.output.written
     }

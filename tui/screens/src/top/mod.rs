@@ -15,8 +15,9 @@ use crate::layout::list_at;
 use crate::model::pattern::Pattern;
 use crate::model::process::{ProcessSort, text, usage};
 use crate::records::Records;
-use crate::screen::{Outcome, Outcomes, Screen, done, remark};
+use crate::screen::{Answer, Outcome, Outcomes, Screen, done, remark};
 use crate::subscriptions::{Subscription, Topic};
+use crate::widgets::process_list;
 use state::SORTS;
 pub use state::Top;
 
@@ -37,7 +38,6 @@ const FIELDS: [&str; 11] = [
     "disk.write",
 ];
 
-/// Processes of several hosts for other programs.
 pub fn records<'a>(time: UnixMs, processes: impl Iterator<Item = &'a HostProcess>) -> Records {
     let row = |HostProcess { host, process }: &HostProcess| {
         let identity = &process.identity;
@@ -95,12 +95,12 @@ impl Screen for Top {
     }
 
     fn reveal(&mut self, context: &Context) {
-        self.scroll_to_selected(view::rows(context.size));
+        self.scroll_to_selected(process_list::rows(context.size));
     }
 
     fn click(&mut self, place: Position, context: &Context) -> Outcomes {
-        if place.y + 1 == view::FIRST_ROW {
-            let outcomes = match view::sort_at(context.size.width, place.x) {
+        if place.y + 1 == process_list::FIRST_ROW {
+            let outcomes = match process_list::sort_at(view::COLUMNS, context.size.width, place.x) {
                 Some(sort) if sort == self.sort => self.reverse(),
                 Some(sort) => self.sort_and_remark(sort),
                 None => done(),
@@ -108,8 +108,8 @@ impl Screen for Top {
             self.reveal(context);
             return outcomes;
         }
-        let rows = view::rows(context.size);
-        let at = list_at(place.y, view::FIRST_ROW, rows, self.top)?;
+        let rows = process_list::rows(context.size);
+        let at = list_at(place.y, process_list::FIRST_ROW, rows, self.top)?;
         if at >= self.shown_len() {
             return done();
         }
@@ -132,13 +132,7 @@ impl Screen for Top {
         }
     }
 
-    fn reply(
-        &mut self,
-        _topic: Topic,
-        reply: Option<Reply>,
-        _is_first: bool,
-        context: &mut Context,
-    ) -> Vec<Outcome> {
+    fn reply(&mut self, Answer { reply, .. }: Answer, context: &mut Context) -> Vec<Outcome> {
         match reply {
             Some(Reply::Top {
                 time,

@@ -5,10 +5,10 @@ use std::cmp::Ordering;
 use sysmon_wire::message::{HostProcess, TopBy};
 use sysmon_wire::{Label, UnixMs};
 
+use crate::layout::scrolled_to;
 use crate::model::pattern::Pattern;
 use crate::model::process::ProcessSort;
 
-/// The orders of the list.
 pub(super) const SORTS: [ProcessSort; 5] = [
     ProcessSort::Cpu,
     ProcessSort::Memory,
@@ -17,7 +17,6 @@ pub(super) const SORTS: [ProcessSort; 5] = [
     ProcessSort::Command,
 ];
 
-/// The list at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct Top {
     /// The moment; `None` until the first list arrives.
@@ -27,11 +26,8 @@ pub struct Top {
     pub by: TopBy,
     pub sort: ProcessSort,
     pub reverse: bool,
-    /// Matches host, command, user, container or pid.
     pub filter: Pattern,
-    /// The first row on screen.
     pub top: usize,
-    /// Why the hub refused the request.
     pub refused: Option<Label>,
     received: Vec<HostProcess>,
     /// Places in `received` of those shown, in the order shown.
@@ -52,7 +48,6 @@ impl Top {
         self.reorder();
     }
 
-    /// Sorts and filters again.
     pub fn reorder(&mut self) {
         let received = &self.received;
         let fits = |row: &HostProcess| {
@@ -76,7 +71,6 @@ impl Top {
         }
     }
 
-    /// The processes that match the filter, in order.
     pub fn shown(&self) -> impl Iterator<Item = &HostProcess> {
         self.order.iter().filter_map(|&at| self.received.get(at))
     }
@@ -97,14 +91,12 @@ impl Top {
         self.shown().nth(self.selected_at()?)
     }
 
-    /// The place of the selected process among those shown.
     pub fn selected_at(&self) -> Option<usize> {
         let (host, pid) = self.selected.as_ref()?;
         self.shown()
             .position(|row| row.host == *host && row.process.identity.pid == *pid)
     }
 
-    /// Selects the process at a place among those shown, or the nearest.
     pub fn select(&mut self, at: usize) {
         let at = at.min(self.order.len().saturating_sub(1));
         let chosen = self.shown().nth(at);
@@ -116,12 +108,9 @@ impl Top {
         self.select(at.saturating_add_signed(rows));
     }
 
-    /// Scrolls so that the selected row is among the `height` rows on screen.
     pub fn scroll_to_selected(&mut self, height: usize) {
         let at = self.selected_at().unwrap_or(0);
-        let last_top = self.order.len().saturating_sub(height);
-        let lowest = (at + 1).saturating_sub(height);
-        self.top = self.top.min(at).max(lowest).min(last_top);
+        self.top = scrolled_to(at, self.top, self.order.len(), height);
     }
 }
 

@@ -6,62 +6,27 @@
 //! ```
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::{Rect, Size};
-use ratatui::style::Style;
+use ratatui::layout::Rect;
 use sysmon_config::time::format_clock;
 use sysmon_wire::message::HostProcess;
 
 use super::state::Top;
 use crate::context::Context;
-use crate::format::fit;
-use crate::layout::{below, list_rows};
-use crate::model::process::{NOT_STORED, ProcessSort, cpu_percent, memory, rate};
-use crate::theme::Theme;
-use crate::widgets::command::command;
-use crate::widgets::paint::{Pen, fill, more};
+use crate::model::process::{NOT_STORED, ProcessSort};
+use crate::widgets::paint::{Pen, note};
+use crate::widgets::process_list::{
+    Column, Field, LINES_ABOVE, MIDDLE, NARROW, ProcessList, Row, WIDE,
+};
 
-/// Lines above the first process: what is shown, and the headings.
-const LINES_ABOVE: u16 = 2;
-
-/// The line of the first process on the screen, below the header too.
-pub(super) const FIRST_ROW: u16 = 1 + LINES_ABOVE;
-
-/// Columns are hidden on screens narrower than this.
-const WIDE: u16 = 90;
-const MIDDLE: u16 = 60;
-const NARROW: u16 = 40;
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Column {
-    Host,
-    Pid,
-    Cpu,
-    Memory,
-    Read,
-    Written,
-    User,
-}
-
-/// The columns, as their heading, width, sort if they are sorted by, and the width of screen they are shown from.
-const COLUMNS: [(Column, &str, usize, Option<ProcessSort>, u16); 7] = [
-    (Column::Host, "HOST", 14, Some(ProcessSort::Host), 0),
-    (Column::Pid, "PID", 7, None, MIDDLE),
-    (Column::Cpu, "CPU%", 5, Some(ProcessSort::Cpu), 0),
-    (Column::Memory, "MEM", 5, Some(ProcessSort::Memory), NARROW),
-    (Column::Read, "READ", 5, Some(ProcessSort::Disk), MIDDLE),
-    (Column::Written, "WRITE", 5, Some(ProcessSort::Disk), MIDDLE),
-    (Column::User, "USER", 10, None, WIDE),
+pub(super) const COLUMNS: &[Column] = &[
+    (Field::Host, "HOST", 14, Some(ProcessSort::Host), 0),
+    (Field::Pid, "PID", 7, None, MIDDLE),
+    (Field::Cpu, "CPU%", 5, Some(ProcessSort::Cpu), 0),
+    (Field::Memory, "MEM", 5, Some(ProcessSort::Memory), NARROW),
+    (Field::Read, "READ", 5, Some(ProcessSort::Disk), MIDDLE),
+    (Field::Written, "WRITE", 5, Some(ProcessSort::Disk), MIDDLE),
+    (Field::User, "USER", 10, None, WIDE),
 ];
-
-/// Cells of a host's name on the narrowest and on wide screens.
-const HOST_NARROW: usize = 6;
-const HOST_WIDE: usize = 24;
-const HOST_WIDE_FROM: u16 = 140;
-
-/// How many processes fit on a screen of this size.
-pub(super) fn rows(screen: Size) -> usize {
-    list_rows(screen, LINES_ABOVE)
-}
 
 pub(super) fn draw(top: &Top, context: &Context, area: Rect, buffer: &mut Buffer) {
     let theme = &context.theme;
@@ -69,9 +34,7 @@ pub(super) fn draw(top: &Top, context: &Context, area: Rect, buffer: &mut Buffer
         .skip(1)
         .text("BUSIEST PROCESSES", theme.title);
     let message = |text: &str, buffer: &mut Buffer| {
-        Pen::new(buffer, area, LINES_ABOVE)
-            .skip(3)
-            .text(text, theme.text);
+        note(buffer, area, LINES_ABOVE, text, theme.text);
     };
     if let Some(reason) = &top.refused {
         return message(reason.as_str(), buffer);
@@ -102,123 +65,25 @@ pub(super) fn draw(top: &Top, context: &Context, area: Rect, buffer: &mut Buffer
         };
         return message(why, buffer);
     }
-    headings(top, context, area, buffer);
-    if top.shown_len() == 0 {
-        return message("no matching process", buffer);
-    }
-    let selected = top.selected_at();
-    let height = usize::from(area.height.saturating_sub(LINES_ABOVE));
-    for (row, process) in top.shown().skip(top.top).take(height).enumerate() {
-        let line = Rect {
-            y: area.y + LINES_ABOVE + row as u16,
-            height: 1,
-            ..area
-        };
-        let is_selected = selected == Some(top.top + row);
-        draw_process(theme, process, is_selected, line, buffer);
-    }
-    let list = below(area, LINES_ABOVE);
-    let is_more = top.top + height < top.shown_len();
-    more(buffer, list, top.top > 0, is_more, theme);
-}
-
-/// The columns of a screen of this width: what they show, heading, width, and sort.
-fn columns(width: u16) -> impl Iterator<Item = (Column, &'static str, usize, Option<ProcessSort>)> {
-    let shown = COLUMNS.iter().filter(move |column| width >= column.4);
-    shown.map(move |&(column, title, cells, sort, _)| {
-        let cells = match column {
-            Column::Host if width < NARROW => HOST_NARROW,
-            Column::Host if width >= HOST_WIDE_FROM => HOST_WIDE,
-            _ => cells,
-        };
-        (column, title, cells, sort)
-    })
-}
-
-/// What the heading at this place across the screen sorts by.
-pub(super) fn sort_at(width: u16, x: u16) -> Option<ProcessSort> {
-    let x = usize::from(x);
-    let mut end = 1;
-    for (_, _, width, sort) in columns(width) {
-        end += width + 2;
-        if x < end {
-            return sort;
-        }
-    }
-    Some(ProcessSort::Command)
-}
-
-/// Texts begin at the left of their column; numbers end at its right.
-fn is_text(column: Column) -> bool {
-    matches!(column, Column::Host | Column::User)
-}
-
-fn headings(top: &Top, context: &Context, area: Rect, buffer: &mut Buffer) {
-    let theme = &context.theme;
-    let style = |sort: Option<ProcessSort>| {
-        if sort == Some(top.sort) {
-            theme.title
-        } else {
-            theme.dim
-        }
+    let list = ProcessList {
+        columns: COLUMNS,
+        sort: top.sort,
+        rows: top.shown().map(row).collect(),
+        top: top.top,
+        selected: top.selected_at(),
     };
-    let mut pen = Pen::new(buffer, area, 1);
-    pen.skip(2);
-    for (column, title, width, sort) in columns(area.width) {
-        if is_text(column) {
-            pen.text(&fit(title, width), style(sort)).skip(2);
-        } else {
-            pen.right(title, width, style(sort)).skip(2);
-        }
+    list.draw(context, area, buffer);
+    if list.rows.is_empty() {
+        message("no matching process", buffer);
     }
-    pen.text("COMMAND", style(Some(ProcessSort::Command)));
 }
 
-fn draw_process(
-    theme: &Theme,
-    row: &HostProcess,
-    is_selected: bool,
-    line: Rect,
-    buffer: &mut Buffer,
-) {
-    if is_selected {
-        fill(buffer, line, theme.selected);
+fn row(HostProcess { host, process }: &HostProcess) -> Row<'_> {
+    Row {
+        host: host.as_str(),
+        process,
+        depth: 0,
     }
-    let on = |style: Style| {
-        if is_selected {
-            style.patch(Style {
-                fg: None,
-                ..theme.selected
-            })
-        } else {
-            style
-        }
-    };
-    let mark = if is_selected {
-        theme.pick("▌", ">")
-    } else {
-        " "
-    };
-    let process = &row.process;
-    let mut pen = Pen::new(buffer, line, 0);
-    pen.text(mark, on(theme.key)).skip(1);
-    for (column, _, width, _) in columns(line.width) {
-        let (text, style) = match column {
-            Column::Host => (row.host.to_string(), theme.text),
-            Column::Pid => (process.identity.pid.to_string(), theme.dim),
-            Column::Cpu => (cpu_percent(process.cpu_permille), theme.text),
-            Column::Memory => (memory(process), theme.text),
-            Column::Read => (rate(process.read_bytes_per_s), theme.text),
-            Column::Written => (rate(process.write_bytes_per_s), theme.text),
-            Column::User => (process.identity.user.to_string(), theme.dim),
-        };
-        if is_text(column) {
-            pen.text(&fit(&text, width), on(style)).skip(2);
-        } else {
-            pen.right(&text, width, on(style)).skip(2);
-        }
-    }
-    command(&process.identity, &mut pen, on, theme);
 }
 
 #[cfg(test)]
@@ -226,6 +91,8 @@ mod tests {
     use super::*;
     use crate::keys::Mode;
     use crate::testing::{context, drawn, process};
+    use crate::widgets::process_list::{rows, sort_at};
+    use ratatui::layout::Size;
     use sysmon_wire::UnixMs;
 
     fn listed() -> Top {
@@ -286,7 +153,7 @@ mod tests {
             ("COMMAND", ProcessSort::Command),
         ] {
             let x = headings.find(title).unwrap() as u16;
-            assert_eq!(sort_at(80, x), Some(sort), "{title}");
+            assert_eq!(sort_at(COLUMNS, 80, x), Some(sort), "{title}");
         }
     }
 }

@@ -10,28 +10,26 @@ use crate::context::Context;
 use crate::model::host_rows::HostRows;
 use crate::theme::Theme;
 
-/// Cells at the left of a chart for its scale.
 pub(crate) const SCALE_WIDTH: u16 = 5;
 
 /// Longer charts name times with their date.
 const DAY_MS: i64 = 86_400_000;
 
 /// Where a chart is drawn in a block with a title above and a scale at the left.
-pub(crate) fn plot_of(block: Rect) -> Rect {
+pub(crate) fn plot_of(block: Rect, scale_width: u16) -> Rect {
     Rect {
-        x: block.x + SCALE_WIDTH + 1,
+        x: block.x + scale_width + 1,
         y: block.y + 1,
-        width: block.width.saturating_sub(SCALE_WIDTH + 3),
+        width: block.width.saturating_sub(scale_width + 3),
         height: block.height.saturating_sub(1),
     }
 }
 
-/// Draws the ends of the scale at the left of a plot.
-pub(crate) fn draw_scale(buffer: &mut Buffer, plot: Rect, top: &str, theme: &Theme) {
-    let cells = usize::from(SCALE_WIDTH);
+pub(crate) fn draw_scale(buffer: &mut Buffer, plot: Rect, width: u16, top: &str, theme: &Theme) {
+    let cells = usize::from(width);
     let scale = Rect {
-        x: plot.x.saturating_sub(SCALE_WIDTH + 1),
-        width: SCALE_WIDTH,
+        x: plot.x.saturating_sub(width + 1),
+        width,
         ..plot
     };
     Pen::new(buffer, scale, 0).right(top, cells, theme.dim);

@@ -6,7 +6,6 @@ use ratatui::style::Style;
 
 use crate::model::host_rows::Step;
 
-/// Points that fit side by side into a cell.
 pub(crate) const POINTS_PER_CELL: usize = 2;
 
 /// Dots of the left and the right column of a braille cell, lowest first (Unicode, block U+2800).
@@ -79,7 +78,6 @@ pub(crate) fn line(
     draw(buffer, area, &columns.collect::<Vec<_>>(), style, ascii);
 }
 
-/// How many dots a value is high, at least one.
 fn dots_up_to(value: f64, max: f64, dots: usize) -> usize {
     let share = if max > 0.0 {
         (value / max).clamp(0.0, 1.0)
@@ -121,7 +119,6 @@ fn draw(buffer: &mut Buffer, area: Rect, values: &[Option<Column>], style: Style
     }
 }
 
-/// The braille pattern of two columns in a cell above `below` rows of dots.
 fn braille(pair: [Option<Column>; 2], below: usize) -> Option<char> {
     let mut bits = 0;
     for (column, dots) in pair.into_iter().zip(DOTS) {

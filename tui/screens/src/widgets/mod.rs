@@ -4,5 +4,6 @@ pub(crate) mod axis;
 pub(crate) mod chart;
 pub(crate) mod command;
 pub(crate) mod paint;
+pub(crate) mod process_list;
 pub(crate) mod sparkline;
 pub(crate) mod traces;

@@ -33,7 +33,6 @@ impl<'a> Pen<'a> {
         }
     }
 
-    /// Writes a text.
     pub(crate) fn text(&mut self, text: &str, style: Style) -> &mut Self {
         let room = usize::from(self.end.saturating_sub(self.x));
         if room > 0 {
@@ -42,7 +41,6 @@ impl<'a> Pen<'a> {
         self
     }
 
-    /// Leaves cells free.
     pub(crate) fn skip(&mut self, cells: usize) -> &mut Self {
         self.x = self.x.saturating_add(cells as u16).min(self.end);
         self
@@ -60,13 +58,16 @@ impl<'a> Pen<'a> {
         self
     }
 
-    /// How many cells are left.
     pub(crate) fn room(&self) -> usize {
         usize::from(self.end.saturating_sub(self.x))
     }
 }
 
-/// Gives every cell of an area a style and a space.
+/// Writes a line of text where rows of a list begin.
+pub(crate) fn note(buffer: &mut Buffer, area: Rect, row: u16, text: &str, style: Style) {
+    Pen::new(buffer, area, row).skip(3).text(text, style);
+}
+
 pub(crate) fn fill(buffer: &mut Buffer, area: Rect, style: Style) {
     let area = area.intersection(buffer.area);
     for y in area.top()..area.bottom() {
@@ -79,7 +80,6 @@ pub(crate) fn fill(buffer: &mut Buffer, area: Rect, style: Style) {
     }
 }
 
-/// Draws a border with a title around an area.
 pub(crate) fn frame(buffer: &mut Buffer, area: Rect, title: &str, theme: &Theme) {
     let (Some(across), Some(below)) = (area.width.checked_sub(2), area.height.checked_sub(1))
     else {

@@ -9,20 +9,17 @@ use crate::widgets::chart::POINTS_PER_CELL;
 /// Dots of a braille cell, by column and row from the top (Unicode, block U+2800).
 const DOTS: [[u32; 4]; 2] = [[0x01, 0x02, 0x04, 0x40], [0x08, 0x10, 0x20, 0x80]];
 
-/// Rows of dots in a cell.
 const DOTS_PER_CELL: usize = 4;
 
-/// One line.
 pub(crate) struct Trace {
     /// Values from left to right, [`POINTS_PER_CELL`] to a cell.
     pub(crate) values: Vec<Option<f64>>,
     /// Drawn instead of braille in ASCII.
     pub(crate) letter: char,
-    /// How it is drawn.
     pub(crate) style: Style,
 }
 
-/// Draws lines of values from 0 to `max`; the last goes before those it crosses.
+/// Draws lines of values from 0 to `max`; the last is drawn over those it crosses.
 pub(crate) fn traces(buffer: &mut Buffer, area: Rect, traces: &[Trace], max: f64, ascii: bool) {
     let area = area.intersection(buffer.area);
     let rows = usize::from(area.height) * DOTS_PER_CELL;

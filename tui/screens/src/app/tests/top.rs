@@ -27,7 +27,7 @@ fn the_list_is_requested_only_while_it_is_shown() {
     let past = Some((Some(UnixMs(995_000)), TopBy::Memory));
     assert_eq!(requested(&state), past);
     press(&mut state, "?");
-    assert_eq!(requested(&state), past, "the help is over it");
+    assert_eq!(requested(&state), past, "the help covers it");
     press(&mut state, "\u{1b}\u{1b}");
     assert_eq!(requested(&state), None);
     connect(&mut state);

@@ -9,13 +9,10 @@ use super::row::HostRow;
 use crate::format::is_subsequence;
 use crate::theme::Severity;
 
-/// What is said before anything was typed.
 pub const HINT: &str = "name  #tag  is:alert  !not";
 
-/// How a host may be, and whether it is so.
 type State = (&'static str, fn(&HostRow) -> bool);
 
-/// All of these.
 const STATES: [State; 7] = [
     ("live", |host| host.tick.state == HostState::Live),
     ("stale", |host| host.tick.state == HostState::Stale),
@@ -28,7 +25,6 @@ const STATES: [State; 7] = [
     ("unrecorded", HostRow::is_unrecorded),
 ];
 
-/// What was typed, understood.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filter(Vec<Word>);
 
@@ -140,7 +136,6 @@ fn tags(host: &HostRow) -> impl Iterator<Item = String> {
     tags.map(|tag| tag.as_str().to_lowercase())
 }
 
-/// The states whose name begins so.
 fn states(begin: &str) -> impl Iterator<Item = &'static State> {
     STATES
         .iter()

@@ -12,30 +12,21 @@ use super::sort::{Sort, natural};
 use crate::model::summary::{FILESYSTEM, READ, RECEIVED, TEMPERATURE, TRANSMITTED, WRITTEN};
 use crate::theme::Severity;
 
-/// What hosts without a tag are filed under.
 const UNTAGGED: &str = "untagged";
 
-/// How many hosts are in which state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// All of them.
     pub hosts: usize,
-    /// Reporting.
     pub live: usize,
-    /// Silent for some seconds.
     pub stale: usize,
-    /// Silent for longer.
     pub offline: usize,
     /// The moment shown lies before their first row.
     pub unrecorded: usize,
-    /// With a warning as the worst.
     pub warning: usize,
-    /// With something critical.
     pub critical: usize,
 }
 
 impl Counts {
-    /// Counts a host.
     pub(super) fn add(&mut self, host: &HostRow) {
         self.hosts += 1;
         match host.tick.state {
@@ -51,7 +42,6 @@ impl Counts {
         }
     }
 
-    /// How bad the worst is.
     pub fn severity(&self) -> Severity {
         match (self.critical, self.warning) {
             (1.., _) => Severity::Critical,
@@ -66,18 +56,13 @@ impl Counts {
 pub struct Group {
     /// The tag; none for hosts without one.
     pub tag: Option<Label>,
-    /// Its hosts by their state.
     pub counts: Counts,
-    /// Whether only its totals are shown.
     pub is_folded: bool,
-    /// Places of its hosts among all, in the order shown.
     pub(super) hosts: Vec<usize>,
-    /// The highest rank of its hosts.
     level: u8,
     totals: [Total; SUMMARY],
 }
 
-/// A value of all live hosts of a group.
 #[derive(Clone, Copy, Debug, Default)]
 struct Total {
     sum: f64,
@@ -147,7 +132,6 @@ impl Group {
     }
 }
 
-/// Files hosts, which come in their order, under their tags.
 pub(super) fn grouped(
     hosts: &[HostRow],
     order: &[usize],
@@ -170,12 +154,8 @@ pub(super) fn grouped(
         }
     }
     groups.sort_by(|a, b| {
-        let ordering = a.compare(b, sort);
-        if is_reversed {
-            ordering.reverse()
-        } else {
-            ordering
-        }
+        let (a, b) = if is_reversed { (b, a) } else { (a, b) };
+        a.compare(b, sort)
     });
     groups
 }

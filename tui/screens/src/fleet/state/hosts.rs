@@ -9,7 +9,6 @@ use crate::model::ROW_MS;
 use crate::model::spark::SPARK_STEP_MS;
 use crate::model::summary::{CPU, RECEIVED};
 
-/// All hosts, in the order of the hub.
 #[derive(Clone, Debug)]
 pub(super) struct Hosts {
     pub(super) rows: Vec<HostRow>,
@@ -36,7 +35,6 @@ pub(super) struct Changed {
 }
 
 impl Hosts {
-    /// Milliseconds per cell of a sparkline.
     pub(super) fn spark_step_ms(&self) -> i64 {
         self.resolution_ms.max(i64::from(SPARK_STEP_MS))
     }
@@ -92,7 +90,6 @@ impl Hosts {
         changed
     }
 
-    /// Determines the place of each name once, so that sorting need not compare names.
     fn place_names(&mut self) {
         let mut order: Vec<&mut HostRow> = self.rows.iter_mut().collect();
         order.sort_by(|a, b| natural(a.line.name.as_str(), b.line.name.as_str()));

@@ -5,7 +5,6 @@ use sysmon_wire::Label;
 use super::{Fleet, HostRow};
 
 impl Fleet {
-    /// Marks or unmarks the selected host.
     pub fn mark(&mut self) {
         let Some(name) = self.selected().map(|host| host.line.name.clone()) else {
             return;
@@ -20,17 +19,14 @@ impl Fleet {
         self.marked.clear();
     }
 
-    /// Whether a host is marked.
     pub fn is_marked(&self, name: &Label) -> bool {
         self.marked.contains(name)
     }
 
-    /// The marked hosts that there are, in the order of their names.
     pub fn marked(&self) -> impl Iterator<Item = &Label> {
         self.marked.iter().filter(|name| self.host(name).is_some())
     }
 
-    /// The top hosts by a value, the highest first.
     pub fn highest(&self, place: usize, count: usize) -> Vec<Label> {
         let mut hosts: Vec<&HostRow> = self.shown().collect();
         let value = |host: &HostRow| host.value(place).unwrap_or(f64::NEG_INFINITY);

@@ -15,6 +15,7 @@ use sysmon_wire::message::{FleetUpdate, HostState};
 use sysmon_wire::{Label, UnixMs};
 
 use super::preview::PreviewPanel;
+use crate::layout::scrolled_to;
 use crate::model::ROW_MS;
 pub use filter::{Filter, HINT};
 use groups::grouped;
@@ -26,7 +27,6 @@ pub use sort::Sort;
 /// How often rows are sorted by values: hosts report once a second, each at its own time.
 const ORDER_EVERY_MS: i64 = 900;
 
-/// A row of the table.
 #[derive(Clone, Copy, Debug)]
 pub enum Row<'a> {
     Host(&'a HostRow),
@@ -34,7 +34,6 @@ pub enum Row<'a> {
     Group(&'a Group),
 }
 
-/// Where a row's host or group is.
 #[derive(Clone, Copy, Debug)]
 enum Place {
     Host(usize),
@@ -47,7 +46,6 @@ enum Selected {
     Group(Option<Label>),
 }
 
-/// All hosts and how they are shown.
 #[derive(Debug, Default)]
 pub struct Fleet {
     hosts: Hosts,
@@ -63,20 +61,15 @@ pub struct Fleet {
     folded: HashSet<Option<Label>>,
     /// `None` selects the first row, whatever it is.
     selected: Option<Selected>,
-    /// Names of marked hosts.
     marked: BTreeSet<Label>,
-    /// The first row on screen.
     pub top: usize,
     pub sort: Sort,
     pub reverse: bool,
     pub grouped: bool,
     pub filter: String,
-    /// Columns of the table.
     pub columns: Vec<Column>,
-    /// The chosen one in the list of columns.
     pub chosen: usize,
     pub(super) preview: PreviewPanel,
-    /// How often hosts were sorted.
     #[cfg(test)]
     ordered: usize,
 }
@@ -105,7 +98,6 @@ impl Fleet {
         self.hosts.resolution_ms
     }
 
-    /// Milliseconds per cell of a sparkline.
     pub fn spark_step_ms(&self) -> i64 {
         self.hosts.spark_step_ms()
     }
@@ -138,7 +130,6 @@ impl Fleet {
         changed.lines || (by_standing && changed.standing)
     }
 
-    /// Whether order or totals depend on values.
     fn is_of_values(&self) -> bool {
         self.grouped || matches!(self.sort, Sort::Value(_))
     }
@@ -192,7 +183,6 @@ impl Fleet {
         }
     }
 
-    /// The collapsed group of the selected host.
     fn group_of_selected(&self) -> Option<Selected> {
         let Some(Selected::Host(name)) = &self.selected else {
             return None;
@@ -206,7 +196,6 @@ impl Fleet {
         Some(Selected::Group(group.tag.clone()))
     }
 
-    /// The rows of the table, in order.
     pub fn rows(&self) -> impl Iterator<Item = Row<'_>> {
         self.rows.iter().filter_map(|place| self.row(*place))
     }
@@ -236,7 +225,6 @@ impl Fleet {
         self.order.len()
     }
 
-    /// Names of all hosts, shown or not.
     pub fn names(&self) -> impl Iterator<Item = &Label> {
         self.hosts.rows.iter().map(|host| &host.line.name)
     }
@@ -264,7 +252,6 @@ impl Fleet {
         self.row(*place)
     }
 
-    /// The place of the selected row.
     pub fn selected_at(&self) -> Option<usize> {
         let Some(selected) = &self.selected else {
             return (!self.rows.is_empty()).then_some(0);
@@ -276,7 +263,6 @@ impl Fleet {
         })
     }
 
-    /// Selects the row at a place, or the nearest.
     pub fn select(&mut self, at: usize) {
         let at = at.min(self.rows.len().saturating_sub(1));
         let row = self.rows.get(at).and_then(|place| self.row(*place));
@@ -291,7 +277,6 @@ impl Fleet {
         self.selected = None;
     }
 
-    /// Keeps the selection on what is selected now.
     pub fn hold(&mut self) {
         if let Some(at) = self.selected_at() {
             self.select(at);
@@ -329,18 +314,11 @@ impl Fleet {
         fold
     }
 
-    /// Scrolls so that the selected row is among the `height` rows on screen.
     pub fn scroll_to_selected(&mut self, height: usize) {
         let at = self.selected_at().unwrap_or(0);
-        let last_top = self.rows.len().saturating_sub(height);
-        self.top = self
-            .top
-            .min(at)
-            .max((at + 1).saturating_sub(height))
-            .min(last_top);
+        self.top = scrolled_to(at, self.top, self.rows.len(), height);
     }
 
-    /// How many hosts are in which state.
     pub fn counts(&self) -> Counts {
         let mut counts = Counts::default();
         for host in &self.hosts.rows {
@@ -349,7 +327,6 @@ impl Fleet {
         counts
     }
 
-    /// The mean of a value over all live hosts.
     pub fn mean(&self, place: usize) -> Option<f64> {
         let live = self
             .hosts
@@ -364,7 +341,6 @@ impl Fleet {
         (count > 0).then(|| sum / f64::from(count))
     }
 
-    /// The time of the newest row of any host.
     pub fn newest(&self) -> Option<UnixMs> {
         self.hosts
             .rows

@@ -14,7 +14,6 @@ pub(super) struct Rank {
 }
 
 impl Rank {
-    /// The level it is held at.
     pub(super) fn level(self) -> u8 {
         self.held.unwrap_or(0)
     }

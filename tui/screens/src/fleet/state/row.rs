@@ -9,17 +9,12 @@ use crate::model::spark::SparkLine;
 use crate::model::summary::{CPU, FILESYSTEM, LOAD, MEMORY, RECEIVED, TEMPERATURE};
 use crate::theme::Severity;
 
-/// One host of the fleet.
 #[derive(Clone, Debug)]
 pub struct HostRow {
     pub line: HostLine,
-    /// Its newest values.
     pub tick: HostTick,
-    /// History of its CPU.
     pub cpu: SparkLine,
-    /// History of bytes received.
     pub received: SparkLine,
-    /// The place of its name among all names.
     pub(super) name_place: usize,
     pub(super) rank: Rank,
     standing: Standing,
@@ -125,14 +120,11 @@ impl HostRow {
         };
         if value >= critical {
             Severity::Critical
-        } else if value >= warning {
-            Severity::Warning
         } else {
-            Severity::None
+            Severity::warning_if(value >= warning)
         }
     }
 
-    /// How bad the worst of its values and alerts is.
     pub fn severity(&self) -> Severity {
         self.standing.severity
     }

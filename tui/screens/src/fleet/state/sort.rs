@@ -8,7 +8,6 @@ use sysmon_wire::metrics::ALIASES;
 use super::row::HostRow;
 use crate::model::summary::{CPU, FILESYSTEM, LOAD, MEMORY, READ, RECEIVED};
 
-/// What hosts are sorted by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sort {
     /// How bad they are, worst first.
@@ -38,8 +37,8 @@ impl Sort {
     /// Every way to sort with its name, in the order they are gone through.
     pub fn all() -> impl Iterator<Item = (Self, &'static str)> {
         Order::ALL
-            .into_iter()
-            .map(|(name, order)| (order.into(), name))
+            .iter()
+            .map(|(name, order)| ((*order).into(), *name))
     }
 
     pub fn name(self) -> &'static str {
@@ -57,7 +56,6 @@ impl Sort {
         after.next().map_or(Self::Worst, |(sort, _)| sort)
     }
 
-    /// Which of two hosts comes first.
     pub(super) fn compare(self, a: &HostRow, b: &HostRow) -> Ordering {
         let first = match self {
             Self::Name => Ordering::Equal,

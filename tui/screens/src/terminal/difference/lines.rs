@@ -5,10 +5,8 @@ use std::ops::Range;
 use super::pen::Pen;
 use super::{Print, changed};
 
-/// How far lines may have moved.
 const BY_MAX: isize = 3;
 
-/// Moves per frame, which bounds its time.
 const MOVES_MAX: usize = 6;
 
 /// A move has to save this many bytes; its sequences are about twenty bytes.
@@ -17,7 +15,6 @@ const SAVES_MIN: isize = 40;
 /// Frames of which less is to be written have nothing worth the search.
 const CHANGED_MIN: usize = 400;
 
-/// Lines that moved, and what is saved by moving them.
 struct Move {
     /// The lines that the terminal is to move, with those that become free.
     part: Range<usize>,
@@ -26,7 +23,6 @@ struct Move {
     saves: isize,
 }
 
-/// Moves what is worth it, on the screen and in `shown`.
 pub(super) fn scroll(shown: &mut [Print], next: &[Print], width: usize, pen: &mut Pen<'_>) {
     let line = |cells: &[Print], y: usize| -> Range<usize> {
         let from = (y * width).min(cells.len());
@@ -116,7 +112,6 @@ impl Search<'_> {
         Some(cost as isize - moved as isize)
     }
 
-    /// The lines by whose move most is saved.
     fn best(&self, by: isize) -> Option<Move> {
         let mut best: Option<Move> = None;
         // Kadane's, with what it costs to begin and to end a run.

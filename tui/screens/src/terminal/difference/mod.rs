@@ -61,13 +61,11 @@ pub(super) fn write_difference(
 /// Cells to write, by their style: changing it costs more bytes than moving.
 #[derive(Default)]
 struct Changes<'a> {
-    /// The styles, in order of appearance.
     looks: Vec<Look>,
     cells: Vec<Change<'a>>,
 }
 
 struct Change<'a> {
-    /// The place among the styles.
     look: usize,
     at: (u16, u16),
     cell: &'a Cell,
@@ -212,7 +210,6 @@ impl<'a> Line<'a> {
     }
 }
 
-/// Where something moved.
 #[derive(Clone, Copy)]
 enum Shift {
     Left,

@@ -23,7 +23,6 @@ pub(super) struct Pen<'a> {
     look: Look,
 }
 
-/// Colours and modifiers.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Look {
     fg: Color,
@@ -87,7 +86,6 @@ impl<'a> Pen<'a> {
         self.at = is_known.then_some((after, y));
     }
 
-    /// Erases from here to the end of the line.
     pub(super) fn erase(&mut self, x: u16, y: u16, cell: &Cell) {
         self.go(x, y);
         self.set(self.look.of(cell));
@@ -203,14 +201,12 @@ impl<'a> Pen<'a> {
     }
 }
 
-/// Parameters of one SGR sequence.
 struct Codes {
     colours: Colours,
     codes: [u8; 24],
     len: usize,
 }
 
-/// Each modifier with the codes that set and reset it.
 const MODIFIERS: [(Modifier, u8, u8); 8] = [
     (Modifier::BOLD, 1, 22),
     (Modifier::DIM, 2, 22),

@@ -64,7 +64,6 @@ impl Print {
         Self(u64::from(u32::from_le_bytes(symbol)) | foreground | background | modifier | rest)
     }
 
-    /// Bytes of the character.
     pub(super) fn bytes(self) -> usize {
         (self.0 >> BYTES_AT & 7) as usize
     }
