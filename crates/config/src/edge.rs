@@ -1,8 +1,7 @@
-//! `[edge]`: readers and checks of its keys.
+//! `[edge]`: readers of its keys.
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use crate::keys::EdgeConfig;
 use crate::read::texts;
 use crate::value::Value;
 
@@ -11,34 +10,6 @@ pub(crate) const DIRECTORY: &str = "\"https://acme-v02.api.letsencrypt.org/direc
 
 /// Names in one certificate.
 const DOMAINS_MAX: usize = 16;
-
-impl EdgeConfig {
-    /// Checks keys against each other: those that conflict, and why.
-    pub(crate) fn check(&self) -> Result<(), (&'static [&'static str], &'static str)> {
-        let has_acme = !self.acme.is_empty();
-        if self.certificate.is_some() != self.key.is_some() {
-            let why = "certificate and key belong together: set both or neither";
-            return Err((&["certificate", "key"], why));
-        }
-        if has_acme && self.certificate.is_some() {
-            let why = "the certificate is either obtained by ACME or read from files: leave out certificate and key, or acme";
-            return Err((&["acme", "certificate"], why));
-        }
-        if !has_acme && (self.acme_contact.is_some() || self.acme_roots.is_some()) {
-            let why = "these keys need acme, the names to obtain a certificate for: add for example acme = [\"status.example.org\"]";
-            return Err((&["acme_contact", "acme_roots"], why));
-        }
-        if self.proxy_user_header.is_some() && self.proxies.is_empty() {
-            let why = "any client could send this header: list the trusted proxy in proxies, for example proxies = [\"127.0.0.1\"]";
-            return Err((&["proxy_user_header"], why));
-        }
-        if self.proxy_user_header.is_some() && self.logins.is_some() {
-            let why = "users are authenticated either by the proxy or by a file of logins: leave out proxy_user_header or logins";
-            return Err((&["proxy_user_header", "logins"], why));
-        }
-        Ok(())
-    }
-}
 
 pub(crate) fn proxies(value: &Value) -> Result<Vec<IpAddr>, String> {
     let one = |text: &String| {

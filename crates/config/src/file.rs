@@ -6,6 +6,7 @@ use thiserror::Error;
 use toml::Spanned;
 use toml::de::DeTable;
 
+use crate::conflicts;
 use crate::keys::{Config, Key, keys};
 use crate::location::Locations;
 use crate::places::config_file;
@@ -166,7 +167,7 @@ impl Config {
                 ),
             });
         }
-        self.edge.check().map_err(|(keys, why)| ConfigError {
+        conflicts::edge(&self.edge).map_err(|(keys, why)| ConfigError {
             place: places.first_of("edge", keys),
             problem: format!("[edge] {}: {why}", keys.join(", ")),
         })

@@ -6,6 +6,7 @@
 
 mod address;
 mod command;
+mod conflicts;
 mod edge;
 mod file;
 mod keys;
