@@ -155,7 +155,7 @@ fn two_machines_are_set_up_by_the_readme_and_a_used_token_is_refused() {
     let again = lan.output(&agent, "other", &line);
     let stderr = String::from_utf8_lossy(&again.stderr);
     assert_eq!(again.status.code(), Some(1), "{stderr}");
-    assert!(stderr.contains("was used before"), "{stderr}");
+    assert!(stderr.contains("already used"), "{stderr}");
     let left = lan.dir.path().join("other/.local/state/sysmon");
     let left = fs::read_dir(left).map_or(0, Iterator::count);
     assert_eq!(left, 0, "a failed attempt leaves no files");
