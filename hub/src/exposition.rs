@@ -50,10 +50,10 @@ macro_rules! families {
 }
 
 const HOST_FAMILIES: &[Family] = families! {
-    "sysmon_host_up" "gauge" "1 while the host's rows come in": |host| Some(f64::from(u8::from(host.state == HostState::Live)));
-    "sysmon_host_rows_total" "counter" "Rows taken in since the hub started": |host| Some(host.rows_stored as f64);
-    "sysmon_host_duplicate_rows_total" "counter" "Rows that came again and were ignored": |host| Some(host.duplicate_rows as f64);
-    "sysmon_host_missing_rows" "gauge" "Rows between others that have not come": |host| Some(host.missing_rows as f64);
+    "sysmon_host_up" "gauge" "1 while the host reports, else 0": |host| Some(f64::from(u8::from(host.state == HostState::Live)));
+    "sysmon_host_rows_total" "counter" "Rows stored since the hub started": |host| Some(host.rows_stored as f64);
+    "sysmon_host_duplicate_rows_total" "counter" "Repeated rows that were ignored": |host| Some(host.duplicate_rows as f64);
+    "sysmon_host_missing_rows" "gauge" "Rows missing between the first and the last of each agent run": |host| Some(host.missing_rows as f64);
     "sysmon_host_lag_seconds" "gauge" "Age of the host's newest row": |host| Some(host.lag_ms? as f64 / 1000.0);
 };
 
