@@ -63,7 +63,10 @@ fn an_address_reachable_by_others_is_refused() {
         assert!(code == 2 && why.contains("sysmon-edge"), "{why}");
     }
     let (code, why) = place.fails("sysmon-tui", &["--web", "0", "snapshot"]);
-    assert!(code == 2 && why.contains("cannot be combined with a command"), "{why}");
+    assert!(
+        code == 2 && why.contains("cannot be combined with a command"),
+        "{why}"
+    );
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let (code, why) = place.fails("sysmon-tui", &["--web", &port]);
