@@ -25,7 +25,7 @@ have_component() {
     command -v rustup >/dev/null && rustup component add "$2" && cargo "$1" --version >/dev/null 2>&1
 }
 
-# Installs a cargo subcommand from crates.io unless it is there.
+# Installs a cargo subcommand from the crates registry unless it is there.
 have_cargo_tool() {
     cargo "$1" --version >/dev/null 2>&1 || cargo install "cargo-$1" --locked
 }
