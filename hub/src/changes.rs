@@ -173,7 +173,7 @@ impl Values {
         Self { points }
     }
 
-    /// How the minute differs from the time before; none if it does not, or if there are too few values.
+    /// The change of the minute against the time before; `None` without a change or with too few values.
     fn change(
         &self,
         windows: Windows,

@@ -265,7 +265,7 @@ fn a_full_history_lets_go_of_what_is_summed_up_first() {
     let rolled = reader.rolled(&"a".into()).unwrap();
     assert!(
         oldest().unwrap() >= rolled,
-        "only rows that nothing else tells of are left"
+        "only rows without buckets are left"
     );
     let host = "a".into();
     let minutes = reader.covered(Some(&host), Tier::Minute, (UnixMs(0), now), 1);

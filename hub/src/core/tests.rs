@@ -1,3 +1,5 @@
+//! Tests of the core: rows, events and alerts together.
+
 use std::time::Duration;
 
 use super::*;

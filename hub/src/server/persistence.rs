@@ -207,7 +207,7 @@ mod tests {
 
     const BEGIN: i64 = 1_700_000_000_000;
 
-    /// Rows of a second each, from one second to before another; what is told, with the second of its row.
+    /// Applies one row for each of `seconds`; returns the transitions with the second of their row.
     fn take(
         core: &mut Core,
         seconds: std::ops::Range<i64>,

@@ -93,7 +93,7 @@ pub(crate) fn matching(
     found.into_iter().map(|(_, entry)| entry).collect()
 }
 
-/// How badly a name matches; `None` if it does not. From best to worst: the input begins it, begins its last
+/// Rank of a matching name, best first; `None` without a match. In order: the input begins it, begins its last
 /// word, is somewhere in it, begins its help, is in its help, or its letters occur in order.
 fn badness(name: &str, help: &str, wanted: &str) -> Option<u8> {
     let name = name.to_lowercase();

@@ -71,7 +71,7 @@ impl Filter {
         self.0.iter().any(is_state)
     }
 
-    /// How badly a host matches, if it does: 0 if it contains what was typed.
+    /// Rank of a match, best first, or `None`: 0 if it contains what was typed.
     pub(super) fn badness(&self, host: &HostRow) -> Option<u8> {
         let mut worst = 0;
         for word in &self.0 {
