@@ -19,10 +19,7 @@ use rustls_acme::{
 use sysmon_files::{FileError, create_private_dir, read_private, write_private};
 use tokio::time::{sleep, timeout};
 
-use super::{TlsError, configure};
-
-/// The protocol of TLS-ALPN-01, in which the certificate authority checks that a domain leads here.
-pub(super) const PROTOCOL: &[u8] = b"acme-tls/1";
+use super::{ACME_TLS_ALPN, TlsError, configure};
 
 /// A state machine without an event for this long is restarted, in case it hangs; it finds the current certificate in
 /// the cache.
@@ -70,7 +67,7 @@ impl Acme {
         let resolver = Arc::new(Resolver::new(&state));
         let certificates = Arc::clone(&resolver);
         let mut config = configure(|builder| Ok(builder.with_cert_resolver(certificates)))?;
-        config.alpn_protocols.push(PROTOCOL.to_vec());
+        config.alpn_protocols.push(ACME_TLS_ALPN.to_vec());
         Ok(Self {
             client,
             config: Arc::new(config),
@@ -192,7 +189,7 @@ impl ResolvesServerCert for Resolver {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let is_challenge = hello
             .alpn()
-            .is_some_and(|mut protocols| protocols.any(|protocol| protocol == PROTOCOL));
+            .is_some_and(|mut protocols| protocols.any(|protocol| protocol == ACME_TLS_ALPN));
         let resolver = if is_challenge {
             &self.challenge
         } else {
