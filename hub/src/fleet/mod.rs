@@ -149,6 +149,12 @@ impl Fleet {
         self.hosts.find(name)
     }
 
+    /// Whether there is a host of this name, in whatever case.
+    pub fn has_name(&self, name: &str) -> bool {
+        let mut hosts = self.hosts();
+        hosts.any(|(_, host)| host.name.as_str().eq_ignore_ascii_case(name))
+    }
+
     pub fn host(&self, id: HostId) -> Option<&Host> {
         self.hosts.get(id)
     }
