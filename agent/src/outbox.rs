@@ -1,5 +1,6 @@
 //! Rows on their way from the sampler to the uplink: into the spool, and encoded for the live lane.
 
+use sysmon_wire::limits::ROWS_PER_FRAME_MAX;
 use sysmon_wire::message::{Blob, Push};
 use sysmon_wire::{HostFacts, ProcessIdentity, RowEncoder, SeriesKey, SeriesTable, UnixMs};
 
@@ -54,7 +55,7 @@ impl Outbox {
         }
         self.spool.push(seq, time, sample);
         let Some(live) = &mut self.live else { return };
-        if live.rows.len() > LIVE_BYTES_MAX {
+        if live.rows.len() > LIVE_BYTES_MAX || live.seqs.len() >= ROWS_PER_FRAME_MAX {
             *live = Live {
                 series_sent: live.series_sent,
                 processes_sent: std::mem::take(&mut live.processes_sent),

@@ -1,6 +1,7 @@
 //! The agent's connection to its hub: reconnects, and moves rows and acknowledgements over it.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -43,6 +44,8 @@ pub struct Shared {
     /// Signalled when the hub changes its [`Demand`].
     pub demand_changed: Notify,
     report_ready: Notify,
+    /// Whether the hub has acknowledged rows on this connection.
+    acknowledged: AtomicBool,
 }
 
 /// Messages besides rows; only the newest process list is sent.
@@ -90,6 +93,7 @@ impl Shared {
             pushed: Notify::new(),
             demand_changed: Notify::new(),
             report_ready: Notify::new(),
+            acknowledged: AtomicBool::new(false),
         }
     }
 
@@ -160,13 +164,17 @@ impl Uplink {
             let error = match self.connector.connect(&self.hub, Purpose::Push).await {
                 Ok(session) => {
                     tracing::info!(hub = %session.hub, address = %self.hub, "connected to hub");
-                    logged.clear();
-                    backoff.reset();
+                    self.shared.acknowledged.store(false, Ordering::Relaxed);
                     self.shared.outbox().connected();
                     self.observer.connected();
                     let error = self.serve(session).await;
                     self.shared.outbox().disconnected();
                     self.observer.disconnected(&error);
+                    // A hub that accepts the connection may still refuse its rows.
+                    if self.shared.acknowledged.load(Ordering::Relaxed) {
+                        logged.clear();
+                        backoff.reset();
+                    }
                     error
                 }
                 Err(error) => {
@@ -319,6 +327,7 @@ impl Uplink {
     }
 
     fn acknowledge(&self, run: RunId, ranges: &[(u64, u64)]) {
+        self.shared.acknowledged.store(true, Ordering::Relaxed);
         let (ops, is_this_run) = {
             let mut outbox = self.shared.outbox();
             outbox.spool.acknowledge(run, ranges);

@@ -71,6 +71,7 @@ fn engine() -> anyhow::Result<()> {
                 name,
                 tags: &[],
                 keys: &keys,
+                series_epoch: 0,
                 time: UnixMs(1_700_000_000_000 + second * 1000),
                 values: &row,
             });
@@ -117,6 +118,7 @@ fn webhook() -> anyhow::Result<()> {
             name: &Label::new(&format!("host-{attempt}")),
             tags: &[],
             keys: &[key],
+            series_epoch: 0,
             time: UnixMs(1_700_000_000_000),
             values: &[900],
         });

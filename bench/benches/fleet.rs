@@ -18,7 +18,7 @@ use sysmon_hub::query::{Past, Plan, combine};
 use sysmon_hub::view::{SparkRequest, fleet_picture};
 use sysmon_series::{Changes, Chunk, HeadChanges};
 use sysmon_store::store::{Reader, Store};
-use sysmon_store::{Batch, HostBatch, Limits, Tier};
+use sysmon_store::{Batch, BatchSeries, HostBatch, Limits, Tier};
 use sysmon_wire::message::{Aggregate, Group, Points, Query, Reply, RunId};
 use sysmon_wire::{Label, Row, SeriesKey, UnixMs, codec};
 
@@ -121,7 +121,7 @@ impl Day {
         let mut core = Core::new(options());
         core.track_unsaved();
         let id = core.host_id(&Label::new("host-0"))?;
-        core.fleet.series(id, tape.keys().to_vec())?;
+        core.fleet.series(id, tape.keys().to_vec());
         let mut store = Store::open(path)?;
         let mut position = tape.start(0);
         let mut row = Row {
@@ -201,8 +201,9 @@ impl Day {
         );
         let reader = Reader::open(&self.path)?;
         for (tier, days) in [(Tier::Minute, 30.0), (Tier::Hour, 730.0)] {
-            let series: Vec<u32> = (0..self.keys.len() as u32).collect();
+            let series: Vec<SeriesKey> = self.keys.iter().map(|key| (**key).clone()).collect();
             let found = reader.buckets(&Label::new("host-0"), tier, &series, UnixMs(0), END)?;
+            let found = found.parts;
             let bytes: usize = found.iter().map(|(_, chunk)| chunk.encode().len()).sum();
             let first = found.iter().filter(|(part, _)| *part == 0);
             let rows: usize = first.map(|(_, chunk)| chunk.rows()).sum();
@@ -226,7 +227,8 @@ impl Day {
             let host = HostBatch {
                 name: Label::new(&format!("host-{number}")),
                 facts: None,
-                series: (0, self.keys.clone()),
+                series: (0..).zip(self.keys.iter().map(stored)).collect(),
+                retired: None,
                 processes: Vec::new(),
                 runs: Vec::new(),
                 oldest_unsealed: None,
@@ -271,7 +273,7 @@ impl Day {
             let name = Label::new(&format!("host-{number}"));
             let id = core.host_id(&name)?;
             core.fleet
-                .series(id, self.keys.iter().map(|key| (**key).clone()).collect())?;
+                .series(id, self.keys.iter().map(|key| (**key).clone()).collect());
             for chunk in &self.chunks {
                 core.fleet.restore_chunk(&name, chunk.clone());
             }
@@ -329,6 +331,13 @@ fn day_query(metric: &str, aggregate: Aggregate, group: Option<Group>, top: u16)
     }
 }
 
+fn stored(key: &Arc<SeriesKey>) -> Option<BatchSeries> {
+    Some(BatchSeries {
+        key: Arc::clone(key),
+        idle_since: None,
+    })
+}
+
 fn answer(fleet: &Fleet, reader: &Reader, query: &Query) -> anyhow::Result<Vec<Points>> {
     let plan = Plan::new(query, fleet, &limits(), END)?;
     let mut all = Vec::new();
@@ -341,8 +350,11 @@ fn answer(fleet: &Fleet, reader: &Reader, query: &Query) -> anyhow::Result<Vec<P
                 let rolled = reader.rolled(&name)?;
                 let from = plan.resample.from;
                 let rows_from = plan.rows_from(tier, from, rolled);
+                let key = |index: &u32| host.keys().get(*index as usize).map(|key| (**key).clone());
+                let keys: Vec<SeriesKey> = series.iter().filter_map(key).collect();
                 Past {
-                    buckets: reader.buckets(&name, tier, series, from, rows_from)?,
+                    buckets: reader.buckets(&name, tier, &keys, from, rows_from)?,
+                    gone: Vec::new(),
                     rows_from,
                 }
             }
@@ -394,7 +406,7 @@ fn report_newest(tape: &Tape) -> anyhow::Result<()> {
     };
     for number in 0..MANY_HOSTS {
         let id = core.host_id(&Label::new(&format!("host-{number}")))?;
-        core.fleet.series(id, tape.keys().to_vec())?;
+        core.fleet.series(id, tape.keys().to_vec());
         tape.play(&mut tape.start(number as u64), &mut row.values);
         core.apply(id, RunId(1), &row, row.time)?;
     }
@@ -429,7 +441,7 @@ fn report_moment(tape: &Tape) -> anyhow::Result<()> {
     };
     for number in 0..PAST_HOSTS {
         let id = core.host_id(&Label::new(&format!("host-{number}")))?;
-        core.fleet.series(id, tape.keys().to_vec())?;
+        core.fleet.series(id, tape.keys().to_vec());
         let mut position = tape.start(number as u64);
         for n in 0..PAST_ROWS {
             row.seq = n as u64 + 1;

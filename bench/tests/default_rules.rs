@@ -38,6 +38,7 @@ fn observe(
         name: &Label::new("db-1"),
         tags: &[],
         keys,
+        series_epoch: 0,
         time: UnixMs(1_700_000_000_000 + second * 1000),
         values,
     })

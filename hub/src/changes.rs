@@ -379,7 +379,7 @@ mod tests {
             PROCESS_CPU.series(&[rank]),
         ];
         for key in keys {
-            host.series_index(key.into(), 99).unwrap();
+            host.series_index(key.into()).unwrap();
         }
         let busy = process(7, "rustc");
         host.name_processes(vec![busy.clone()], UnixMs(0), false);

@@ -72,6 +72,7 @@ impl Core {
             name: &host.name,
             tags: &host.facts.tags,
             keys: host.keys(),
+            series_epoch: host.series_epoch,
             time: from,
             values: &[],
         };
@@ -176,6 +177,7 @@ impl Core {
                 name: &host.name,
                 tags: &host.facts.tags,
                 keys: host.keys(),
+                series_epoch: host.series_epoch,
                 time: row.time,
                 values: &row.values,
             });

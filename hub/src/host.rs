@@ -1,21 +1,22 @@
 //! One host: its series, rows and state, and what is missing of its record. Pure.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use sysmon_client::hub_figures::HOST_PREFIX;
 use sysmon_series::{ChunkError, Ring, Table, rate};
-use sysmon_wire::limits::RUNS_PER_HOST_MAX;
+use sysmon_wire::limits::{RUNS_PER_HOST_MAX, SERIES_PER_HOST_MAX};
 use sysmon_wire::message::{AlertLine, HostHealth, HostState, RunId};
 use sysmon_wire::metrics::{ALIASES, SUMMARY};
 use sysmon_wire::{
-    ABSENT, HostFacts, Kind, Label, ProcessIdentity, Row, SeqSet, SeriesKey, UnixMs,
+    ABSENT, HostFacts, Kind, Label, MetricDef, ProcessIdentity, Row, SeqSet, SeriesKey, UnixMs,
 };
 
 use crate::limits::HostLimits;
 use crate::processes::HostProcesses;
-use sysmon_store::{HostBatch, LoadedHost};
+use sysmon_store::store::WINDOW_MS;
+use sysmon_store::{BatchSeries, HostBatch, LoadedHost};
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -29,6 +30,10 @@ const MISSED_MS: i64 = 86_400_000;
 const AHEAD_MS: i64 = 5_000;
 
 const SETTLED_MS: i64 = 1_800_000;
+
+/// A series without a value for this long is idle. The history then stores since when, so that a restart of the hub does
+/// not make it count from the start again.
+const IDLE_MS: i64 = 3_600_000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HostKind {
@@ -73,8 +78,14 @@ pub struct Host {
     pub alerts: Vec<AlertLine>,
     /// Rows stored since the hub started, evicted ones included.
     pub rows_stored: u64,
+    /// The series that have rows, by index; an index without one has [`no_series`].
     keys: Vec<Arc<SeriesKey>>,
     indices: HashMap<Arc<SeriesKey>, u32>,
+    /// By index.
+    values: Vec<LastValue>,
+    free: Vec<u32>,
+    /// Rises when a series gets the index of another, or gives up its own.
+    pub series_epoch: u64,
     runs: VecDeque<(RunId, SeqSet)>,
     pub summary: [Option<u32>; SUMMARY],
     present: Present,
@@ -88,12 +99,46 @@ pub struct Host {
     unsaved: Unsaved,
 }
 
+/// When a series last had a value.
+#[derive(Clone, Copy, Debug, Default)]
+struct LastValue {
+    time: UnixMs,
+    /// Whether that was so long ago that the history stores the time.
+    is_idle: bool,
+    /// Whether the index has a series.
+    has_series: bool,
+}
+
+/// Stands where an index has no series: no metric is called so.
+fn no_series() -> Arc<SeriesKey> {
+    static NONE: LazyLock<Arc<SeriesKey>> = LazyLock::new(|| {
+        Arc::new(SeriesKey {
+            metric: MetricDef {
+                name: Label::new(""),
+                unit: Label::new(""),
+                kind: Kind::Gauge,
+                scale: 0,
+            },
+            attributes: Vec::new(),
+        })
+    });
+    Arc::clone(&NONE)
+}
+
+/// Whether an index has no series.
+pub fn is_no_series(key: &SeriesKey) -> bool {
+    key.metric.name.as_str().is_empty()
+}
+
 #[derive(Debug, Default)]
 struct Unsaved {
     facts: bool,
-    series_saved: usize,
+    series: BTreeSet<u32>,
+    retired: Option<UnixMs>,
     processes: Vec<(ProcessIdentity, UnixMs)>,
     runs: Vec<RunId>,
+    /// The oldest row that was not in a chunk when changes were last taken.
+    oldest_unsealed: Option<UnixMs>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -126,6 +171,9 @@ impl Host {
             rows_stored: 0,
             keys: Vec::new(),
             indices: HashMap::new(),
+            values: Vec::new(),
+            free: Vec::new(),
+            series_epoch: 0,
             runs: VecDeque::new(),
             summary: [None; SUMMARY],
             present: Present {
@@ -143,14 +191,37 @@ impl Host {
         }
     }
 
-    /// The index of a series, which is added if it is new; `None` beyond `limit` series.
-    pub fn series_index(&mut self, key: Arc<SeriesKey>, limit: usize) -> Option<u32> {
+    /// The index of a series that has rows.
+    pub fn known_series(&self, key: &SeriesKey) -> Option<u32> {
+        self.indices.get(key).copied()
+    }
+
+    /// The index of a series, which is added if it is new; `None` beyond the limit of series.
+    pub fn series_index(&mut self, key: Arc<SeriesKey>) -> Option<u32> {
         if let Some(&index) = self.indices.get(&key) {
             return Some(index);
         }
-        let index = u32::try_from(self.keys.len())
-            .ok()
-            .filter(|_| self.keys.len() < limit)?;
+        if !self.limits.series.admits(self.indices.len()) {
+            return None;
+        }
+        let index = match self.free.pop() {
+            Some(index) => {
+                self.series_epoch += 1;
+                index
+            }
+            None => u32::try_from(self.keys.len()).ok()?,
+        };
+        self.set_series(index, key, None);
+        self.unsaved.series.insert(index);
+        Some(index)
+    }
+
+    pub fn has_room_for_series(&self) -> bool {
+        self.indices.len() < SERIES_PER_HOST_MAX
+    }
+
+    /// Gives an index to a series.
+    fn set_series(&mut self, index: u32, key: Arc<SeriesKey>, idle_since: Option<UnixMs>) {
         let place = ALIASES
             .iter()
             .take(SUMMARY)
@@ -159,9 +230,83 @@ impl Host {
             *slot = Some(index);
         }
         self.processes.note_series(index, &key);
-        self.keys.push(Arc::clone(&key));
+        let at = index as usize;
+        while self.keys.len() <= at {
+            self.free.push(self.keys.len() as u32);
+            self.keys.push(no_series());
+            self.values.push(LastValue::default());
+        }
+        self.free.retain(|free| *free != index);
+        if let (Some(slot), Some(value)) = (self.keys.get_mut(at), self.values.get_mut(at)) {
+            *slot = Arc::clone(&key);
+            *value = LastValue {
+                time: idle_since.unwrap_or(UnixMs(0)),
+                is_idle: idle_since.is_some(),
+                has_series: true,
+            };
+        }
         self.indices.insert(key, index);
-        Some(index)
+        self.limits.series.set_current(self.indices.len());
+    }
+
+    /// Notes which series a row has values of.
+    pub fn note_values(&mut self, time: UnixMs, values: &[i64]) {
+        for ((index, last), value) in (0..).zip(&mut self.values).zip(values) {
+            if *value == ABSENT {
+                continue;
+            }
+            last.time = last.time.max(time);
+            if std::mem::take(&mut last.is_idle) {
+                self.unsaved.series.insert(index);
+            }
+        }
+    }
+
+    /// Removes the series of which no row after `horizon` has a value, so that others can have their indices. Returns
+    /// whether any was removed or has become idle, which the history stores.
+    pub fn retire_series(&mut self, horizon: UnixMs, now: UnixMs) -> bool {
+        // The history downsamples a window once all of its rows are in chunks.
+        let unsealed = [self.ring.oldest_unsealed(), self.unsaved.oldest_unsealed];
+        let unsealed = unsealed.into_iter().flatten().min();
+        let mut retired = Vec::new();
+        let mut any = false;
+        for ((index, last), key) in (0..).zip(&mut self.values).zip(&self.keys) {
+            if !last.has_series {
+                continue;
+            }
+            let end = last.time.floor(WINDOW_MS) + WINDOW_MS;
+            let is_sealed = unsealed.is_none_or(|oldest| oldest >= end);
+            if last.time < horizon && is_sealed {
+                retired.push((index, Arc::clone(key)));
+                self.unsaved.retired = self.unsaved.retired.max(Some(last.time));
+            } else if !last.is_idle && now - last.time > IDLE_MS {
+                last.is_idle = true;
+                self.unsaved.series.insert(index);
+                any = true;
+            }
+        }
+        for (index, key) in &retired {
+            self.indices.remove(key);
+            let at = *index as usize;
+            if let (Some(slot), Some(value)) = (self.keys.get_mut(at), self.values.get_mut(at)) {
+                (*slot, *value) = (no_series(), LastValue::default());
+            }
+            for slot in self
+                .summary
+                .iter_mut()
+                .filter(|slot| **slot == Some(*index))
+            {
+                *slot = None;
+            }
+            self.processes.forget_series(*index);
+            self.unsaved.series.insert(*index);
+            self.free.push(*index);
+        }
+        if !retired.is_empty() {
+            self.series_epoch += 1;
+            self.limits.series.set_current(self.indices.len());
+        }
+        any || !retired.is_empty()
     }
 
     pub fn keys(&self) -> &[Arc<SeriesKey>] {
@@ -217,15 +362,27 @@ impl Host {
 
     pub fn take_unsaved(&mut self) -> HostBatch {
         let unsaved = &mut self.unsaved;
-        let first = unsaved.series_saved;
-        let series = self.keys.get(first..).unwrap_or_default().to_vec();
-        unsaved.series_saved = self.keys.len();
+        let (keys, values) = (&self.keys, &self.values);
+        let series = std::mem::take(&mut unsaved.series)
+            .into_iter()
+            .map(|index| {
+                let value = values.get(index as usize).filter(|value| value.has_series);
+                let key = value.and_then(|value| Some((value, keys.get(index as usize)?)));
+                let series = key.map(|(value, key)| BatchSeries {
+                    key: Arc::clone(key),
+                    idle_since: value.is_idle.then_some(value.time),
+                });
+                (index, series)
+            });
+        let series = series.collect();
+        unsaved.oldest_unsealed = self.ring.oldest_unsealed();
         let changed = std::mem::take(&mut unsaved.runs);
         let runs = self.runs.iter().filter(|(run, _)| changed.contains(run));
         HostBatch {
             name: self.name.clone(),
             facts: std::mem::take(&mut unsaved.facts).then(|| self.facts.clone()),
-            series: (first, series),
+            series,
+            retired: unsaved.retired.take(),
             processes: std::mem::take(&mut unsaved.processes),
             runs: runs.cloned().collect(),
             oldest_unsealed: self.ring.oldest_unsealed(),
@@ -233,13 +390,15 @@ impl Host {
         }
     }
 
-    pub fn restore(&mut self, kept: LoadedHost, keys: Vec<Arc<SeriesKey>>) {
+    /// Restores what the history has; `series` are its series with their keys shared.
+    pub fn restore(&mut self, kept: LoadedHost, series: Vec<(u32, BatchSeries)>) {
         self.facts = kept.facts;
-        let count = keys.len();
-        for key in keys {
-            self.series_index(key, count);
+        for (index, BatchSeries { key, idle_since }) in series {
+            if (index as usize) < SERIES_PER_HOST_MAX {
+                self.set_series(index, key, idle_since);
+            }
         }
-        self.unsaved.series_saved = count;
+        let count = self.keys.len();
         for (process, seen) in kept.processes {
             self.processes.name(vec![process], seen);
         }
@@ -251,11 +410,16 @@ impl Host {
         if let Ok(Some((time, values))) = self.ring.at(&all, UnixMs(0), newest) {
             self.observe(time, None, &values);
         }
+        // Those that are not idle had a value within an hour of the newest row.
+        let newest = kept.newest.max(Some(newest)).unwrap_or_default();
+        for last in self.values.iter_mut().filter(|last| !last.is_idle) {
+            last.time = newest;
+        }
     }
 
-    /// Seals late rows if none arrived since the last call, and all rows of a host silent for [`SETTLED_MS`]; true
-    /// if there were any.
-    pub fn settle(&mut self, now: UnixMs) -> Result<bool, ChunkError> {
+    /// Seals late rows if none arrived since the last call, and all rows of a host silent for [`SETTLED_MS`] or whose
+    /// oldest is from before `horizon`; true if there were any.
+    pub fn settle(&mut self, now: UnixMs, horizon: UnixMs) -> Result<bool, ChunkError> {
         let late = self.ring.late_rows();
         let is_late_over = late > 0 && late == self.late_rows;
         let is_silent = self.ring.oldest_unsealed().is_some()
@@ -266,11 +430,13 @@ impl Host {
             && self
                 .last_arrival
                 .is_none_or(|arrival| now - arrival > SETTLED_MS);
-        if is_late_over || is_silent {
-            self.ring.seal_heads(is_silent)?;
+        let unsealed = self.ring.oldest_unsealed();
+        let is_old = unsealed.is_some_and(|oldest| oldest < horizon);
+        if is_late_over || is_silent || is_old {
+            self.ring.seal_heads(is_silent || is_old)?;
         }
         self.late_rows = self.ring.late_rows();
-        Ok(is_late_over || is_silent)
+        Ok(is_late_over || is_silent || is_old)
     }
 
     /// Counts an event; false if the host has had so many in this hour that it would crowd out the others.
@@ -365,7 +531,7 @@ impl Host {
             refused_rows: self.refused_rows,
             oldest: self.ring.oldest().unwrap_or_default(),
             clock_offset_ms: self.clock_offset_ms,
-            series: self.keys.len() as u32,
+            series: self.indices.len() as u32,
         }
     }
 }
@@ -387,14 +553,21 @@ mod tests {
     use crate::fleet::HostView;
     use sysmon_wire::metrics::{CPU_UTILIZATION, NET_IO};
 
+    impl Host {
+        fn notes_of_limits(&self) -> String {
+            let notes: Vec<String> = self.limits.notes().map(|note| note.to_string()).collect();
+            notes.join("; ")
+        }
+    }
+
     fn host() -> Host {
         let mut host = Host::new("h".into(), HostKind::Machine, Ring::new());
         let rx = NET_IO.series(&[("network.io.direction", "receive")]);
         assert_eq!(
-            host.series_index(Arc::new(CPU_UTILIZATION.series(&[])), 9),
+            host.series_index(Arc::new(CPU_UTILIZATION.series(&[]))),
             Some(0)
         );
-        assert_eq!(host.series_index(Arc::new(rx), 9), Some(1));
+        assert_eq!(host.series_index(Arc::new(rx)), Some(1));
         host
     }
 
@@ -452,9 +625,48 @@ mod tests {
     }
 
     #[test]
-    fn series_past_the_limit_are_refused() {
+    fn a_series_counts_while_it_has_rows_and_another_gets_its_index_afterwards() {
         let mut host = host();
-        let key = Arc::new(CPU_UTILIZATION.series(&[("cpu.mode", "user")]));
-        assert_eq!(host.series_index(key, 2), None);
+        let key = |n: usize| {
+            let device = format!("veth{n}");
+            Arc::new(NET_IO.series(&[("network.interface.name", &device)]))
+        };
+        for n in 2..SERIES_PER_HOST_MAX {
+            assert_eq!(host.series_index(key(n)), Some(n as u32));
+        }
+        assert_eq!(host.series_index(key(9_999)), None, "no room");
+        assert!(
+            host.notes_of_limits()
+                .contains("limit of 4096 stored series reached, 1 left out")
+        );
+        host.note_values(UnixMs(1_000), &[1; SERIES_PER_HOST_MAX]);
+        host.note_values(UnixMs(9_000_000), &[1, 1, ABSENT, 1]);
+        assert!(
+            host.retire_series(UnixMs(1_000), UnixMs(9_000_000)),
+            "most are idle"
+        );
+        assert_eq!(
+            host.health().series,
+            SERIES_PER_HOST_MAX as u32,
+            "but have rows"
+        );
+        let batch = host.take_unsaved();
+        let idle = batch
+            .series
+            .iter()
+            .filter_map(|(_, series)| series.as_ref()?.idle_since);
+        assert_eq!(idle.count(), SERIES_PER_HOST_MAX - 3);
+        assert!(host.retire_series(UnixMs(1_001), UnixMs(9_000_000)));
+        assert_eq!(host.health().series, 3);
+        assert_eq!(host.notes_of_limits(), "");
+        let batch = host.take_unsaved();
+        assert!(batch.series.iter().all(|(_, series)| series.is_none()));
+        assert_eq!(
+            (batch.series.len(), batch.retired),
+            (SERIES_PER_HOST_MAX - 3, Some(UnixMs(1_000)))
+        );
+        let (before, index) = (host.series_epoch, host.series_index(key(9_999)).unwrap());
+        assert!(index != 0 && index != 1 && index != 3, "{index} is in use");
+        assert!(host.series_epoch > before, "readers of the index are told");
     }
 }

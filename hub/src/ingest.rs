@@ -1,11 +1,14 @@
 //! One stream of rows from an agent: frames in, rows into the core. Pure.
 
+use std::sync::Arc;
+
+use sysmon_wire::limits::{ROWS_PER_FRAME_MAX, SERIES_PER_STREAM_MAX};
 use sysmon_wire::message::{Lane, Push, RunId};
-use sysmon_wire::{ABSENT, Row, RowDecoder, RowError, SchemaError, SeqSet, UnixMs};
+use sysmon_wire::{ABSENT, Row, RowDecoder, RowError, SchemaError, SeqSet, SeriesKey, UnixMs};
 use thiserror::Error;
 
 use crate::core::Core;
-use crate::fleet::{FleetError, HostId};
+use crate::fleet::{Appended, FleetError, HostId};
 
 #[derive(Debug, Error)]
 pub enum IngestError {
@@ -13,6 +16,8 @@ pub enum IngestError {
     NoRun,
     #[error("rows before a keyframe")]
     NoKeyframe,
+    #[error("more than {ROWS_PER_FRAME_MAX} rows in a frame")]
+    TooManyRows,
     #[error(transparent)]
     Rows(#[from] RowError),
     #[error(transparent)]
@@ -35,11 +40,25 @@ pub struct RowStream {
     run: Option<(RunId, Lane)>,
     has_keyframe: bool,
     decoder: RowDecoder,
-    /// The host's index of each of the stream's series.
-    places: Vec<u32>,
-    /// Whether `places` is 0, 1, 2…: then rows need not be put in order.
+    series: Vec<StreamSeries>,
+    /// How many of them have no index.
+    unplaced: usize,
+    /// Whether their indices are 0, 1, 2…: then rows need not be put in order.
     in_order: bool,
+    /// The host's when the indices were looked up.
+    series_epoch: u64,
     row: Row,
+    /// A frame of rows that is not applied yet, how much of it is, and how many rows that was.
+    block: (Vec<u8>, usize, usize),
+}
+
+/// A series as the stream defined it.
+#[derive(Debug)]
+struct StreamSeries {
+    key: Arc<SeriesKey>,
+    /// The host's index; none before the first value, because a series counts only if it has one.
+    index: Option<u32>,
+    is_left_out: bool,
 }
 
 impl RowStream {
@@ -49,93 +68,156 @@ impl RowStream {
             run: None,
             has_keyframe: false,
             decoder: RowDecoder::new(),
-            places: Vec::new(),
-            in_order: true,
+            series: Vec::new(),
+            unplaced: 0,
+            in_order: false,
+            series_epoch: 0,
             row: Row::default(),
+            block: (Vec::new(), 0, 0),
         }
     }
 
+    /// Series that a row may have values of.
+    pub fn width(&self) -> usize {
+        self.series.len()
+    }
+
+    /// Takes a whole frame.
     pub fn ingest(
         &mut self,
         push: Push,
         core: &mut Core,
         now: UnixMs,
     ) -> Result<Ingested, IngestError> {
+        self.receive(push, core, now)?;
+        Ok(self.apply(core, now, usize::MAX)?.unwrap_or_default())
+    }
+
+    /// Receives a frame; its rows are taken by [`RowStream::apply`].
+    pub fn receive(&mut self, push: Push, core: &mut Core, now: UnixMs) -> Result<(), IngestError> {
         match push {
             Push::Begin { run, lane } => {
+                *self = Self::new(self.host);
                 self.run = Some((run, lane));
-                self.has_keyframe = false;
-                self.places.clear();
-                self.in_order = true;
-                Ok(Ingested::default())
             }
             Push::Series(table) => {
                 let keys = table.keys()?;
-                if self.places.len() + keys.len() > sysmon_wire::limits::SERIES_PER_HOST_MAX {
-                    return Err(SchemaError::TooMany("series per host").into());
+                if self.series.len() + keys.len() > SERIES_PER_STREAM_MAX {
+                    return Err(SchemaError::TooMany("series per stream").into());
                 }
-                let places = core.fleet.series(self.host, keys)?;
-                self.places.extend(places);
-                self.in_order = self
-                    .places
-                    .iter()
-                    .enumerate()
-                    .all(|(at, &p)| at == p as usize);
-                Ok(Ingested::default())
+                self.unplaced += keys.len();
+                self.series.extend(keys.into_iter().map(|key| StreamSeries {
+                    key: core.fleet.shared_key(key),
+                    index: None,
+                    is_left_out: false,
+                }));
+                self.in_order = false;
             }
-            Push::Processes(processes) => {
-                core.fleet.name_processes(self.host, processes, now);
-                Ok(Ingested::default())
-            }
+            Push::Processes(processes) => core.fleet.name_processes(self.host, processes, now),
             Push::Keyframe(block) => {
                 self.decoder.reset();
                 self.has_keyframe = true;
-                self.rows(&block.0, core, now)
+                self.block = (block.0, 0, 0);
             }
-            Push::Rows(block) => {
-                if !self.has_keyframe {
-                    return Err(IngestError::NoKeyframe);
-                }
-                self.rows(&block.0, core, now)
-            }
+            Push::Rows(_) if !self.has_keyframe => return Err(IngestError::NoKeyframe),
+            Push::Rows(block) => self.block = (block.0, 0, 0),
         }
+        Ok(())
     }
 
-    fn rows(
+    /// Applies rows of the received frame with at least `values` values; none if all are.
+    pub fn apply(
         &mut self,
-        mut block: &[u8],
         core: &mut Core,
         now: UnixMs,
-    ) -> Result<Ingested, IngestError> {
+        values: usize,
+    ) -> Result<Option<Ingested>, IngestError> {
+        let (block, start, mut count) = std::mem::take(&mut self.block);
+        let Some(mut rest) = block.get(start..).filter(|rest| !rest.is_empty()) else {
+            return Ok(None);
+        };
         let (run, lane) = self.run.ok_or(IngestError::NoRun)?;
         let mut ingested = Ingested::default();
         let mut received = SeqSet::new();
-        while let Some(row) = self.decoder.decode(&mut block, self.places.len())? {
-            let applied = if self.in_order {
-                core.apply(self.host, run, row, now)?
-            } else {
-                put_in_order(row, &self.places, &mut self.row);
-                core.apply(self.host, run, &self.row, now)?
-            };
+        let mut decoder = std::mem::take(&mut self.decoder);
+        let mut budget = values;
+        while budget > 0
+            && let Some(row) = decoder.decode(&mut rest, self.series.len())?
+        {
+            count += 1;
+            if count > ROWS_PER_FRAME_MAX {
+                return Err(IngestError::TooManyRows);
+            }
+            let applied = self.apply_row(row, run, core, now)?;
             received.insert(row.seq);
             if lane == Lane::Live && applied.is_stored() {
                 ingested.ahead_ms = Some(row.time - now);
             }
+            budget = budget.saturating_sub(self.series.len().max(1));
         }
+        self.decoder = decoder;
+        let done = block.len() - rest.len();
         if lane == Lane::Backfill {
             core.fleet.mark_past_changed(self.host);
         }
+        self.block = (block, done, count);
         ingested.rows = Some((run, received));
-        Ok(ingested)
+        Ok(Some(ingested))
+    }
+
+    fn apply_row(
+        &mut self,
+        row: &Row,
+        run: RunId,
+        core: &mut Core,
+        now: UnixMs,
+    ) -> Result<Appended, FleetError> {
+        self.place_series(row, core);
+        if self.in_order {
+            return core.apply(self.host, run, row, now);
+        }
+        put_in_order(row, &self.series, &mut self.row);
+        core.apply(self.host, run, &self.row, now)
+    }
+
+    /// Finds the index of each series that has a value; a host with too many series has none for the surplus.
+    fn place_series(&mut self, row: &Row, core: &mut Core) {
+        let Some(host) = core.fleet.host(self.host) else {
+            return;
+        };
+        let (epoch, has_room) = (host.series_epoch, host.has_room_for_series());
+        if epoch == self.series_epoch && self.unplaced == 0 {
+            return;
+        }
+        if epoch != self.series_epoch {
+            for series in &mut self.series {
+                series.index = host.known_series(&series.key);
+            }
+        }
+        for (series, value) in self.series.iter_mut().zip(&row.values) {
+            let is_due = series.index.is_none() && *value != ABSENT;
+            if is_due && (has_room || !series.is_left_out) {
+                series.index = core.fleet.series_index(self.host, &series.key);
+                series.is_left_out = series.index.is_none();
+            }
+        }
+        self.series_epoch = core
+            .fleet
+            .host(self.host)
+            .map_or(0, |host| host.series_epoch);
+        let indices = || self.series.iter().map(|series| series.index);
+        self.unplaced = indices().filter(Option::is_none).count();
+        self.in_order = (0..).zip(indices()).all(|(at, index)| index == Some(at));
     }
 }
 
-fn put_in_order(row: &Row, places: &[u32], out: &mut Row) {
+fn put_in_order(row: &Row, series: &[StreamSeries], out: &mut Row) {
     out.seq = row.seq;
     out.time = row.time;
     out.values.fill(ABSENT);
-    for (&place, &value) in places.iter().zip(&row.values) {
-        let place = place as usize;
+    for (series, &value) in series.iter().zip(&row.values) {
+        let Some(index) = series.index else { continue };
+        let place = index as usize;
         if place >= out.values.len() {
             out.values.resize(place + 1, ABSENT);
         }

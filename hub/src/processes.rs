@@ -56,6 +56,19 @@ impl HostProcesses {
         }
     }
 
+    /// A series no longer has rows.
+    pub fn forget_series(&mut self, index: u32) {
+        let places = self.ranks.0.iter_mut().flatten();
+        for place in places.filter(|place| **place == Some(index)) {
+            *place = None;
+        }
+    }
+
+    /// Forgets the processes that no row after `horizon` names.
+    pub fn forget_before(&mut self, horizon: UnixMs) {
+        self.identities.retain(|_, (_, seen)| *seen >= horizon);
+    }
+
     pub fn name(&mut self, processes: Vec<ProcessIdentity>, now: UnixMs) {
         for process in processes {
             if self.identities.len() >= IDENTITIES_MAX {

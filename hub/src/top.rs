@@ -84,7 +84,7 @@ mod tests {
                 keys.push(PROCESS_CPU.series(&rank));
                 keys.push(PROCESS_MEMORY.series(&rank));
             }
-            core.fleet.series(id, keys).unwrap();
+            core.fleet.series(id, keys);
             let number = number as i64 + 1;
             let (busy, large) = (identity(1), identity(2));
             core.fleet

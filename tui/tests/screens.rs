@@ -55,7 +55,7 @@ fn core() -> Core {
         let mut host = Simulated::new(number);
         let id = core.host_id(&host.name().as_str().into()).unwrap();
         core.fleet.set_facts(id, host.facts());
-        core.fleet.series(id, host.row().series.to_vec()).unwrap();
+        core.fleet.series(id, host.row().series.to_vec());
         let silent_s = if number == 7 { 60 } else { 0 };
         for second in 0..=600 - silent_s {
             let time = UnixMs(NOON + (second - 600) * 1000);

@@ -148,6 +148,7 @@ pub fn replay(rule: &Rule, recorded: &RecordedHost) -> Vec<Episode> {
                 name: &recorded.host,
                 tags: &recorded.tags,
                 keys: &keys,
+                series_epoch: 0,
                 time,
                 values: &values,
             };
@@ -481,7 +482,7 @@ mod tests {
                     if *value != ABSENT {
                         last_row = Some(time);
                         add(live.observe(HostRow {
-                            id: HostId(0), name: &name, tags: &[], keys: &keys, time, values: &[*value],
+                            id: HostId(0), name: &name, tags: &[], keys: &keys, series_epoch: 0, time, values: &[*value],
                         }));
                     }
                     let Some(last_row) = last_row else { continue };

@@ -141,6 +141,7 @@ impl Client {
         while let Some(reply) = replies.next().await? {
             match reply {
                 // The status is worth reading without figures that cannot be decoded or are not there.
+                Reply::HostRestart => figures = ReceivedFigures::default(),
                 Reply::HostSeries(table) => figures.define(table.keys().unwrap_or_default()),
                 Reply::HostKeyframe(block) | Reply::HostRows(block) => {
                     let _ = figures.add(&block.0);

@@ -1,5 +1,7 @@
 //! Downsampling: count, minimum, maximum, sum and last value of each series and step.
 
+use std::collections::BTreeMap;
+
 use sysmon_wire::{ABSENT, Kind, UnixMs};
 
 use crate::rate::{RATE_SCALE, rate};
@@ -118,13 +120,13 @@ pub struct Buckets {
 
 impl Buckets {
     /// Downsamples the rows of `chunks` from `from` until before `to` to steps of `step_ms`. `kinds` has an entry for
-    /// each series. Rows before `from` serve only as the start of the first rates.
+    /// each series, and none for numbers without a series. Rows before `from` serve only as the start of the first rates.
     ///
     /// # Errors
     /// A chunk does not decode.
     pub fn roll_up(
         chunks: &[Chunk],
-        kinds: &[Kind],
+        kinds: &[Option<Kind>],
         from: UnixMs,
         to: UnixMs,
         step_ms: i64,
@@ -148,6 +150,10 @@ impl Buckets {
         let mut series = Vec::with_capacity(kinds.len());
         let mut values = Vec::with_capacity(times.len());
         for (index, kind) in (0..).zip(kinds) {
+            let Some(kind) = kind else {
+                series.push(std::array::from_fn(|_| vec![ABSENT; starts.len()]));
+                continue;
+            };
             values.clear();
             for chunk in chunks {
                 if chunk.values(index, &mut column)? {
@@ -234,12 +240,35 @@ impl Buckets {
         Chunk::seal(&self.times, columns).map(Some)
     }
 
-    /// Splits the buckets into parts of `series` series each, so that reading one series reads one part.
-    pub fn parts(&self, series: usize) -> impl Iterator<Item = Self> {
-        self.series.chunks(series.max(1)).map(|part| Self {
+    /// Whether a series has a value in any step.
+    pub fn has_values(&self, series: usize) -> bool {
+        let columns = self.series.get(series);
+        let counts = columns.and_then(|columns| columns.get(Bucket::COUNT));
+        counts.is_some_and(|counts| counts.iter().any(|count| *count != ABSENT && *count > 0))
+    }
+
+    /// Splits the buckets into parts of `size` series each, so that reading one series reads one part: `numbers` has the
+    /// number of each series among all parts. A part without any of them is left out, except for the first.
+    pub fn parts(&self, size: usize, numbers: &[Option<usize>]) -> BTreeMap<usize, Self> {
+        let none: [Vec<i64>; Bucket::COLUMNS] =
+            std::array::from_fn(|_| vec![ABSENT; self.times.len()]);
+        let empty = || Self {
             times: self.times.clone(),
-            series: part.to_vec(),
-        })
+            series: Vec::new(),
+        };
+        let mut parts = BTreeMap::from([(0, empty())]);
+        for (columns, number) in self.series.iter().zip(numbers) {
+            let Some(number) = number else { continue };
+            let part = parts.entry(number / size.max(1)).or_insert_with(empty);
+            let place = number % size.max(1);
+            if part.series.len() <= place {
+                part.series.resize(place + 1, none.clone());
+            }
+            if let Some(slot) = part.series.get_mut(place) {
+                slot.clone_from(columns);
+            }
+        }
+        parts
     }
 
     /// Reads buckets from a chunk that [`Buckets::seal`] made.
@@ -265,16 +294,16 @@ impl Buckets {
 const COUNTS_FROM: i64 = 1 << 60;
 
 /// Turns buckets back into rows, one at the beginning of each step: means of gauges, and counters that rise at their
-/// mean rate. `parts` are chunks of buckets, each with the index of its first series; a series without a kind in
-/// `kinds` has no values. `None` if no bucket begins between `from` and `to`.
+/// mean rate. `parts` are chunks of buckets, each with the number of its first series; `place` says where the rows have
+/// the series of a number, and a series without a kind in `kinds` has no values. `None` if no bucket begins between `from` and `to`.
 ///
 /// # Errors
 /// A chunk does not decode.
 pub fn rows_from_buckets(
     parts: &[(usize, Chunk)],
+    place: impl Fn(usize) -> Option<usize>,
     kinds: &[Option<Kind>],
-    from: UnixMs,
-    to: UnixMs,
+    (from, to): (UnixMs, UnixMs),
 ) -> Result<Option<Chunk>, ChunkError> {
     let mut times: Vec<i64> = Vec::new();
     let mut column = Vec::new();
@@ -292,7 +321,9 @@ pub fn rows_from_buckets(
     for (first, chunk) in parts {
         chunk.times(&mut starts)?;
         for series in 0..chunk.series() / Bucket::COLUMNS {
-            let index = first + series;
+            let Some(index) = place(first + series) else {
+                continue;
+            };
             let is_wanted = kinds.get(index).is_some_and(Option::is_some);
             let Some(means) = columns.get_mut(index).filter(|_| is_wanted) else {
                 continue;
@@ -385,7 +416,7 @@ mod tests {
             }
             ring.seal_heads(true).unwrap();
             let chunks = ring.take_changes().chunks;
-            let kinds = [Kind::Gauge, Kind::Counter, Kind::Gauge];
+            let kinds = [Kind::Gauge, Kind::Counter, Kind::Gauge].map(Some);
             let end = UnixMs(used.last().unwrap() + 1).floor(60_000) + 60_000;
             let cut = UnixMs(cut * 60_000).min(end);
             let roll_up = |from, to| Buckets::roll_up(&chunks, &kinds, from, to, 60_000).unwrap();
@@ -426,15 +457,17 @@ mod tests {
         }
         ring.seal_heads(true).unwrap();
         let chunks = ring.take_changes().chunks;
-        let kinds = [Kind::Gauge, Kind::Counter, Kind::Gauge];
+        let kinds = [Kind::Gauge, Kind::Counter, Kind::Gauge].map(Some);
         let all = Buckets::roll_up(&chunks, &kinds, UnixMs(0), UnixMs(180_000), 60_000).unwrap();
         let parts = |size: usize| -> Vec<(usize, Chunk)> {
-            let sealed = all.parts(size).map(|part| part.seal().unwrap().unwrap());
-            (0..).step_by(size).zip(sealed).collect()
+            let parts = all.parts(size, &[Some(0), Some(1), Some(2)]).into_iter();
+            let sealed = parts.map(|(part, all)| (part * size, all.seal().unwrap().unwrap()));
+            sealed.collect()
         };
         let kinds = [Some(Kind::Gauge), Some(Kind::Counter), None];
         let mut rows = Ring::new();
-        let made = rows_from_buckets(&parts(2), &kinds, UnixMs(0), UnixMs(180_000)).unwrap();
+        let made =
+            rows_from_buckets(&parts(2), Some, &kinds, (UnixMs(0), UnixMs(180_000))).unwrap();
         rows.restore_chunk(made.unwrap());
         let table = rows.read(&[0, 1, 2], UnixMs(0), UnixMs(180_000)).unwrap();
         assert_eq!(table.times, [0, 120_000]);
@@ -447,7 +480,8 @@ mod tests {
             None,
             "real counts follow"
         );
-        let none = rows_from_buckets(&parts(2), &kinds, UnixMs(1), UnixMs(119_999)).unwrap();
+        let none =
+            rows_from_buckets(&parts(2), Some, &kinds, (UnixMs(1), UnixMs(119_999))).unwrap();
         assert_eq!(none, None);
     }
 
@@ -461,7 +495,7 @@ mod tests {
         let roll_up = |chunk: Chunk, series: usize| {
             Buckets::roll_up(
                 &[chunk],
-                &vec![Kind::Gauge; series],
+                &vec![Some(Kind::Gauge); series],
                 UnixMs(0),
                 UnixMs(120_000),
                 60_000,

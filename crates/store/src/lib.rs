@@ -70,8 +70,10 @@ pub struct HostBatch {
     pub name: Label,
     /// Its facts, if they changed.
     pub facts: Option<HostFacts>,
-    /// Index of the first new series, and the new series.
-    pub series: (usize, Vec<Arc<SeriesKey>>),
+    /// Changed series by number; none for numbers whose series no longer has rows.
+    pub series: Vec<(u32, Option<BatchSeries>)>,
+    /// The newest row of the series that no longer have any; their numbers may have a series again.
+    pub retired: Option<UnixMs>,
     /// Processes that rows name, with the time of the newest.
     pub processes: Vec<(ProcessIdentity, UnixMs)>,
     /// Sequence numbers received so far of each run with new rows.
@@ -82,6 +84,26 @@ pub struct HostBatch {
     pub ring: Changes,
 }
 
+/// A series that has rows.
+#[derive(Clone, Debug)]
+pub struct BatchSeries {
+    /// What it measures.
+    pub key: Arc<SeriesKey>,
+    /// Time of its newest value, if it had none lately.
+    pub idle_since: Option<UnixMs>,
+}
+
+/// A series as of the last commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoadedSeries {
+    /// Its number, which is its index in rows.
+    pub number: u32,
+    /// What it measures.
+    pub key: SeriesKey,
+    /// Time of its newest value, if it had none lately.
+    pub idle_since: Option<UnixMs>,
+}
+
 /// A host as of the last commit.
 #[derive(Debug)]
 pub struct LoadedHost {
@@ -89,12 +111,22 @@ pub struct LoadedHost {
     pub name: Label,
     /// Its facts.
     pub facts: HostFacts,
-    /// All of its series, by index.
-    pub series: Vec<SeriesKey>,
+    /// The series that have rows, by number.
+    pub series: Vec<LoadedSeries>,
     /// Processes that its rows name, with the time of the newest.
     pub processes: Vec<(ProcessIdentity, UnixMs)>,
     /// Sequence numbers received of each run, the most recent run last.
     pub runs: Vec<(RunId, SeqSet)>,
+    /// Time of its newest row in a chunk.
+    pub newest: Option<UnixMs>,
     /// The encoded head and late head of its ring.
     pub heads: [Vec<u8>; 2],
+}
+
+impl LoadedHost {
+    /// Values of its rows: one more than the greatest number of a series.
+    pub fn width(&self) -> usize {
+        let numbers = self.series.iter().map(|series| series.number as usize + 1);
+        numbers.max().unwrap_or(0)
+    }
 }

@@ -10,6 +10,10 @@ pub const LABEL_BYTES_MAX: usize = 256;
 /// Series of one host. A plain host has 150–400; a 256-core machine with many disks some 3,000.
 pub const SERIES_PER_HOST_MAX: usize = 4096;
 
+/// Series that one stream of rows may define from one `Begin` to the next: an agent begins again before devices that
+/// came and went are so many.
+pub const SERIES_PER_STREAM_MAX: usize = 4 * SERIES_PER_HOST_MAX;
+
 /// Metrics one series table may define; the registry has about a hundred.
 pub const METRICS_PER_TABLE_MAX: usize = 1024;
 

@@ -46,17 +46,19 @@ impl Fleet {
     }
 
     /// Seals rows that are unlikely to be followed by more: late rows if none came since the last call, and
-    /// all rows of a host that was silent for half an hour. Meant to be called once a minute.
+    /// all rows of a host that was silent for half an hour; and forgets what has no rows any more. Meant to be called once a minute.
     pub fn settle(&mut self, now: UnixMs) {
         let mut settled = Vec::new();
+        let horizon = self.horizon(now);
         for (id, host) in self.hosts.iter_mut() {
-            match self.usage.track(host, |host| host.settle(now)) {
+            match self.usage.track(host, |host| host.settle(now, horizon)) {
                 Ok(true) => settled.push(id),
                 Ok(false) => {}
                 Err(error) => tracing::error!(host = %host.name, %error, "cannot seal rows"),
             }
         }
         settled.into_iter().for_each(|id| self.mark_unsaved(id));
+        self.forget_old(now);
     }
 
     pub fn ring_size(&self) -> (u64, u64) {

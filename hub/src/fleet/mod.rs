@@ -10,9 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sysmon_series::{ChunkError, Ring};
-use sysmon_wire::limits::{
-    FUTURE_MS_MAX, HOSTS_MAX, NOTES_PER_HOST_MAX, SERIES_PER_HOST_MAX, TAGS_PER_HOST_MAX,
-};
+use sysmon_wire::limits::{FUTURE_MS_MAX, HOSTS_MAX, NOTES_PER_HOST_MAX, TAGS_PER_HOST_MAX};
 use sysmon_wire::message::{HostLimit, HostState, RunId};
 use sysmon_wire::timeline::EventKind;
 use sysmon_wire::{
@@ -39,8 +37,6 @@ pub struct FleetOptions {
 pub enum FleetError {
     #[error("this hub already has {HOSTS_MAX} hosts, its limit")]
     TooManyHosts,
-    #[error("host {0} has more than {SERIES_PER_HOST_MAX} series, the limit")]
-    TooManySeries(Label),
     #[error(transparent)]
     Chunk(#[from] ChunkError),
 }
@@ -115,15 +111,15 @@ impl Fleet {
         now - i64::try_from(self.options.retention.as_millis()).unwrap_or(i64::MAX)
     }
 
-    fn shared_key(&mut self, key: SeriesKey) -> Arc<SeriesKey> {
-        match self.keys.get(&key) {
-            Some(known) => Arc::clone(known),
-            None => {
-                let key = Arc::new(key);
-                self.keys.insert(Arc::clone(&key));
-                key
-            }
-        }
+    /// The key as other hosts have it, so that it is in memory once.
+    pub fn shared_key(&self, key: SeriesKey) -> Arc<SeriesKey> {
+        let known = self.keys.get(&key).map(Arc::clone);
+        known.unwrap_or_else(|| Arc::new(key))
+    }
+
+    /// Drops keys that no host has any more.
+    pub(super) fn drop_unused_keys(&mut self) {
+        self.keys.retain(|key| Arc::strong_count(key) > 1);
     }
 
     pub(crate) fn add(&mut self, name: &Label) -> Result<HostId, FleetError> {
@@ -194,23 +190,26 @@ impl Fleet {
         Some(before)
     }
 
-    /// The indices of `keys` among the host's series; new series are added.
-    pub fn series(&mut self, id: HostId, keys: Vec<SeriesKey>) -> Result<Vec<u32>, FleetError> {
-        let keys: Vec<_> = keys.into_iter().map(|key| self.shared_key(key)).collect();
-        let Some(host) = self.hosts.get_mut(id) else {
-            return Ok(Vec::new());
+    /// The index of a series of a host, which is added if it is new; none if the host has too many.
+    pub fn series_index(&mut self, id: HostId, key: &Arc<SeriesKey>) -> Option<u32> {
+        let host = self.hosts.get_mut(id)?;
+        if let Some(index) = host.known_series(key) {
+            return Some(index);
+        }
+        let index = host.series_index(Arc::clone(key))?;
+        self.keys.insert(Arc::clone(key));
+        self.mark_unsaved(id);
+        self.touch_line(id);
+        Some(index)
+    }
+
+    /// The indices of `keys` among the host's series; new series are added, surplus ones left out.
+    pub fn series(&mut self, id: HostId, keys: Vec<SeriesKey>) -> Vec<Option<u32>> {
+        let index = |key| {
+            let key = self.shared_key(key);
+            self.series_index(id, &key)
         };
-        let before = host.keys().len();
-        let mut indices = Vec::with_capacity(keys.len());
-        for key in keys {
-            let index = host.series_index(key, SERIES_PER_HOST_MAX);
-            indices.push(index.ok_or_else(|| FleetError::TooManySeries(host.name.clone()))?);
-        }
-        if host.keys().len() != before {
-            self.mark_unsaved(id);
-            self.touch_line(id);
-        }
-        Ok(indices)
+        keys.into_iter().map(index).collect()
     }
 
     pub fn name_processes(&mut self, id: HostId, processes: Vec<ProcessIdentity>, now: UnixMs) {
@@ -280,6 +279,7 @@ impl Fleet {
             host.ring.evict_before(horizon);
             Ok::<_, ChunkError>(())
         })?;
+        host.note_values(row.time, &row.values);
         let is_newest = host.is_newest(run, row, now);
         if is_newest {
             host.observe(row.time, Some((run, row.seq)), &row.values);

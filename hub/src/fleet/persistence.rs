@@ -1,9 +1,11 @@
 //! Between the fleet and its history: what is restored at the start, and what is unsaved since.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use sysmon_series::Chunk;
-use sysmon_store::{HostBatch, LoadedHost};
+use sysmon_store::store::WINDOW_MS;
+use sysmon_store::{BatchSeries, HostBatch, LoadedHost, LoadedSeries};
 use sysmon_wire::{Label, UnixMs};
 
 use super::{Fleet, HostId};
@@ -32,14 +34,38 @@ impl Fleet {
 
     pub(crate) fn restore(&mut self, id: HostId, mut stored: LoadedHost) {
         let keys = std::mem::take(&mut stored.series);
-        let keys = keys.into_iter().map(|key| self.shared_key(key)).collect();
+        let shared = |series: LoadedSeries| {
+            let key = self.shared_key(series.key);
+            self.keys.insert(Arc::clone(&key));
+            let idle_since = series.idle_since;
+            (series.number, BatchSeries { key, idle_since })
+        };
+        let series = keys.into_iter().map(shared).collect();
         if let Some(host) = self.hosts.get_mut(id) {
-            self.usage.track(host, |host| host.restore(stored, keys));
+            self.usage.track(host, |host| host.restore(stored, series));
         }
         if let Some(unsaved) = &mut self.unsaved {
             unsaved.remove(&id);
         }
         self.touch_line(id);
+    }
+
+    /// Removes the series, processes and keys of which no row is left. Meant to be called once a minute.
+    pub(super) fn forget_old(&mut self, now: UnixMs) {
+        // A late row makes the history downsample the rest of its window again, so those rows still need their series.
+        let horizon = self.horizon(now) - WINDOW_MS;
+        let mut changed = Vec::new();
+        for (id, host) in self.hosts.iter_mut() {
+            host.processes.forget_before(horizon);
+            if host.retire_series(horizon, now) {
+                changed.push(id);
+            }
+        }
+        for id in changed {
+            self.mark_unsaved(id);
+            self.touch_line(id);
+        }
+        self.drop_unused_keys();
     }
 
     /// Restores sealed rows from the history; false if the memory budget has no room for them.

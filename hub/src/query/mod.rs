@@ -5,7 +5,7 @@
 
 mod combine;
 
-use sysmon_series::{Chunk, ChunkError, RATE_UNIT_SUFFIX, Resample, Steps};
+use sysmon_series::{ChunkError, RATE_UNIT_SUFFIX, Resample, Steps};
 use sysmon_wire::limits::{ATTRIBUTES_PER_SERIES_MAX, POINTS_PER_FRAME_MAX, QUERY_POINTS_MAX};
 use sysmon_wire::message::{Aggregate, Points, Query};
 use sysmon_wire::metrics::{ALIASES, ALL, Alias, alias};
@@ -17,7 +17,7 @@ use crate::host::Host;
 use combine::HOST;
 pub use combine::combine;
 use sysmon_config::suggest;
-use sysmon_store::store::PART_SERIES;
+use sysmon_store::store::TierBuckets;
 use sysmon_store::{Limits, Tier};
 
 /// How far before the first step a row may lie to count for the first rate.
@@ -39,14 +39,17 @@ pub struct Plan {
     pub resample: Resample,
     pub to: UnixMs,
     pub hosts: Vec<(HostId, Vec<u32>)>,
+    metric: Label,
 }
 
 /// A host's buckets for the part of a query where they replace its rows.
 #[derive(Clone, Debug, Default)]
 pub struct Past {
     pub rows_from: UnixMs,
-    /// Buckets before that with the index of their part, in order of time.
-    pub buckets: Vec<(usize, Chunk)>,
+    /// Buckets before that, of the plan's series of the host and then of those that are gone.
+    pub buckets: TierBuckets,
+    /// Series of the host that have buckets but no rows any more.
+    pub gone: Vec<SeriesKey>,
 }
 
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -138,6 +141,7 @@ impl Plan {
             resample,
             to: query.to,
             hosts,
+            metric: query.metric.clone(),
         })
     }
 }
@@ -221,6 +225,20 @@ fn coarsest(query: &Query, limits: &Limits, now: UnixMs) -> Result<i64, QueryErr
 }
 
 impl Plan {
+    /// The full name of the metric.
+    pub fn metric(&self) -> &str {
+        let alias = alias(self.metric.as_str());
+        alias.map_or(self.metric.as_str(), |alias| alias.metric.name)
+    }
+
+    /// Whether a series is of the metric or alias.
+    pub fn wants(&self, key: &SeriesKey) -> bool {
+        match alias(self.metric.as_str()) {
+            Some(alias) => alias.is(key),
+            None => key.metric.name == self.metric,
+        }
+    }
+
     pub fn tier(&self) -> Option<Tier> {
         let step_ms = self.resample.step_ms;
         let fits = |tier: &Tier| step_ms % tier.step_ms() == 0;
@@ -256,18 +274,17 @@ impl Plan {
         let rows_from = past.rows_from.max(resample.from);
         let table = host.read(series, rows_from - RATE_REACH_MS, self.to)?;
         // Rows before that only make rates, unless buckets do.
-        let keep = match past.buckets.is_empty() {
+        let keep = match past.buckets.parts.is_empty() {
             true => 0,
             false => table.times.partition_point(|time| *time < rows_from.0),
         };
         let mut out = Vec::new();
-        for (&index, column) in series.iter().zip(&table.columns) {
+        for (at, (&index, column)) in series.iter().zip(&table.columns).enumerate() {
             let Some(key) = host.keys().get(index as usize) else {
                 continue;
             };
             let mut steps = Steps::new(*resample);
-            let (part, place) = (index as usize / PART_SERIES, index as usize % PART_SERIES);
-            for (_, chunk) in past.buckets.iter().filter(|(of, _)| *of == part) {
+            for (chunk, place) in past.buckets.of(at) {
                 steps.add_buckets(&key.metric, chunk, place, rows_from)?;
             }
             let (times, values) = (table.times.get(keep..), column.get(keep..));
@@ -283,19 +300,31 @@ impl Plan {
                 times.unwrap_or_default(),
                 values.unwrap_or_default(),
             );
-            let is_rate = key.metric.kind == Kind::Counter || resample.aggregate == Aggregate::Rate;
-            let suffix = if is_rate { RATE_UNIT_SUFFIX } else { "" };
-            out.push(Points {
-                host: host.name.clone(),
-                metric: key.metric.name.clone(),
-                unit: Label::new(&format!("{}{suffix}", key.metric.unit)),
-                attributes: key.attributes.clone(),
-                start: resample.from,
-                step_ms: resample.step_ms,
-                values: steps.points(&key.metric),
-            });
+            out.push(self.points(&host, key, steps));
+        }
+        for (at, key) in (series.len()..).zip(&past.gone) {
+            let mut steps = Steps::new(*resample);
+            for (chunk, place) in past.buckets.of(at) {
+                steps.add_buckets(&key.metric, chunk, place, rows_from)?;
+            }
+            out.push(self.points(&host, key, steps));
         }
         Ok(out)
+    }
+
+    fn points(&self, host: &Host, key: &SeriesKey, steps: Steps) -> Points {
+        let resample = &self.resample;
+        let is_rate = key.metric.kind == Kind::Counter || resample.aggregate == Aggregate::Rate;
+        let suffix = if is_rate { RATE_UNIT_SUFFIX } else { "" };
+        Points {
+            host: host.name.clone(),
+            metric: key.metric.name.clone(),
+            unit: Label::new(&format!("{}{suffix}", key.metric.unit)),
+            attributes: key.attributes.clone(),
+            start: resample.from,
+            step_ms: resample.step_ms,
+            values: steps.points(&key.metric),
+        }
     }
 }
 
@@ -493,9 +522,11 @@ mod tests {
         }
         let host = core.fleet.host(id).unwrap();
         let table = host.ring.read(&[0], UnixMs(0), UnixMs(1_500_000)).unwrap();
-        let chunk = Chunk::seal(&table.times, table.columns.iter().map(Vec::as_slice)).unwrap();
+        let chunk =
+            sysmon_series::Chunk::seal(&table.times, table.columns.iter().map(Vec::as_slice))
+                .unwrap();
         let end = UnixMs(900_000);
-        let minutes = Buckets::roll_up(&[chunk], &[Kind::Gauge], UnixMs(0), end, 60_000);
+        let minutes = Buckets::roll_up(&[chunk], &[Some(Kind::Gauge)], UnixMs(0), end, 60_000);
         let minutes = minutes.unwrap().seal().unwrap().unwrap();
         for aggregate in [
             Aggregate::Mean,
@@ -512,7 +543,11 @@ mod tests {
             let rows = plan.of_host(host.into(), &[0], &Past::default()).unwrap();
             let past = Past {
                 rows_from: plan.rows_from(Tier::Minute, UnixMs(850_001), UnixMs(0)),
-                buckets: vec![(0, minutes.clone())],
+                buckets: TierBuckets {
+                    numbers: vec![Some(0)],
+                    parts: vec![(0, minutes.clone())],
+                },
+                gone: Vec::new(),
             };
             assert_eq!(past.rows_from, end);
             let both = plan.of_host(host.into(), &[0], &past).unwrap();

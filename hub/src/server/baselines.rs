@@ -6,9 +6,9 @@ use std::time::Duration;
 use sysmon_alerts::baseline::{Baseline, SLOT_MS, hour, windows};
 use sysmon_series::{Resample, Steps};
 use sysmon_store::Tier;
-use sysmon_store::store::{PART_SERIES, Reader, StoreError};
+use sysmon_store::store::{Reader, StoreError};
 use sysmon_wire::message::Aggregate;
-use sysmon_wire::{Label, MetricDef, UnixMs};
+use sysmon_wire::{Label, SeriesKey, UnixMs};
 
 use super::Hub;
 use crate::core::Core;
@@ -25,7 +25,7 @@ const HOSTS_MAX: usize = 100;
 struct Missing {
     id: HostId,
     name: Label,
-    series: Vec<(u32, MetricDef)>,
+    series: Vec<(u32, Arc<SeriesKey>)>,
     hour: i64,
 }
 
@@ -77,11 +77,11 @@ fn missing(core: &Core, now: UnixMs) -> Vec<Missing> {
     }
     let of_host = |(id, series): (HostId, Vec<u32>)| {
         let host = core.fleet.host(id)?;
-        let metric = |index: u32| Some((index, host.keys().get(index as usize)?.metric.clone()));
+        let key = |index: u32| Some((index, Arc::clone(host.keys().get(index as usize)?)));
         Some(Missing {
             id,
             name: host.name.clone(),
-            series: series.into_iter().filter_map(metric).collect(),
+            series: series.into_iter().filter_map(key).collect(),
             hour,
         })
     };
@@ -90,32 +90,31 @@ fn missing(core: &Core, now: UnixMs) -> Vec<Missing> {
 
 /// The baseline of each series, from minutes; from hours for weeks whose minutes are gone.
 fn baselines(reader: &Reader, host: &Missing) -> Result<Vec<Option<Baseline>>, StoreError> {
-    let indices: Vec<u32> = host.series.iter().map(|(index, _)| *index).collect();
-    let mut weeks: Vec<Vec<Vec<f64>>> = vec![Vec::new(); indices.len()];
+    let keys: Vec<SeriesKey> = host.series.iter().map(|(_, key)| (**key).clone()).collect();
+    let mut weeks: Vec<Vec<Vec<f64>>> = vec![Vec::new(); keys.len()];
     for (from, to) in windows(host.hour) {
-        let mut buckets = reader.buckets(&host.name, Tier::Minute, &indices, from, to)?;
+        let mut buckets = reader.buckets(&host.name, Tier::Minute, &keys, from, to)?;
         let (mut from, mut to) = (from, to);
         // An hour's extremes are known besides its mean.
         let mut aggregates = [Aggregate::Mean].as_slice();
-        if buckets.is_empty() {
+        if buckets.parts.is_empty() {
             aggregates = &[Aggregate::Min, Aggregate::Mean, Aggregate::Max];
             (from, to) = (from + SLOT_MS, to - SLOT_MS);
-            buckets = reader.buckets(&host.name, Tier::Hour, &indices, from, to)?;
+            buckets = reader.buckets(&host.name, Tier::Hour, &keys, from, to)?;
         }
-        for ((index, metric), weeks) in host.series.iter().zip(&mut weeks) {
-            let (part, place) = (*index as usize / PART_SERIES, *index as usize % PART_SERIES);
+        for (at, (key, weeks)) in keys.iter().zip(&mut weeks).enumerate() {
             let mut week = Vec::new();
             for aggregate in aggregates {
                 let mut steps = Steps::new(Resample::aligned(from, to - 1, SLOT_MS, *aggregate));
-                for (_, chunk) in buckets.iter().filter(|(of, _)| *of == part) {
-                    steps.add_buckets(metric, chunk, place, to)?;
+                for (chunk, place) in buckets.of(at) {
+                    steps.add_buckets(&key.metric, chunk, place, to)?;
                 }
-                week.extend(steps.points(metric));
+                week.extend(steps.points(&key.metric));
             }
             weeks.push(week);
         }
     }
-    let metrics = host.series.iter().map(|(_, metric)| metric);
+    let metrics = keys.iter().map(|key| &key.metric);
     let weeks = weeks.iter().zip(metrics);
     Ok(weeks
         .map(|(weeks, metric)| Baseline::of(weeks, metric))

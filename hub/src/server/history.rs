@@ -1,18 +1,20 @@
 //! Rows, minutes and hours that are on disk only: read when a request needs them.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use sysmon_series::{Chunk, rows_from_buckets};
 use sysmon_store::Tier;
-use sysmon_store::store::{ChunkPlace, PART_SERIES, Reader, StoreError};
+use sysmon_store::store::{ChunkPlace, PART_SERIES, Reader, StoreError, TierBuckets};
+use sysmon_wire::limits::{QUERY_POINTS_MAX, SERIES_PER_HOST_MAX};
 use sysmon_wire::timeline::Timeline;
-use sysmon_wire::{Kind, Label, SeriesKey, UnixMs};
+use sysmon_wire::{Label, SeriesKey, UnixMs};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Hub;
 use crate::fleet::{Fleet, FleetView, HostId};
-use crate::host::Host;
+use crate::host::{Host, is_no_series};
 use crate::lock;
 use crate::query::{Past, Plan, TIER_FROM_MS};
 
@@ -98,21 +100,22 @@ impl Collected {
 struct Incomplete {
     name: Label,
     oldest: UnixMs,
-    /// The kind of each series; none for series that buckets cannot replace.
-    kinds: Vec<Option<Kind>>,
+    /// The series of each index; none for those that buckets cannot replace.
+    series: Vec<Option<Arc<SeriesKey>>>,
 }
 
 impl Incomplete {
     fn of(host: &Host, is_needed: impl Fn(u32) -> bool) -> Self {
         // Process identities have no mean.
         let places = host.processes.series();
-        let kind = |(index, key): (u32, &Arc<SeriesKey>)| {
-            (is_needed(index) && !places.contains(&index)).then_some(key.metric.kind)
+        let series = |(index, key): (u32, &Arc<SeriesKey>)| {
+            let is_replaced = is_needed(index) && !places.contains(&index) && !is_no_series(key);
+            is_replaced.then(|| Arc::clone(key))
         };
         Self {
             name: host.name.clone(),
             oldest: host.ring.oldest().unwrap_or(UnixMs(i64::MAX)),
-            kinds: (0..).zip(host.keys()).map(kind).collect(),
+            series: (0..).zip(host.keys()).map(series).collect(),
         }
     }
 
@@ -133,15 +136,23 @@ impl Incomplete {
     ) -> Result<Option<Chunk>, StoreError> {
         let oldest = reader.oldest_row(&self.name)?.unwrap_or(self.oldest);
         let before = oldest.min(self.oldest) - tier.step_ms();
-        let needed = (0..).zip(&self.kinds).filter(|(_, kind)| kind.is_some());
-        let series: Vec<u32> = needed.map(|(index, _)| index).collect();
+        let needed = self.series.iter().enumerate();
+        let needed = needed.filter_map(|(index, key)| Some((index, key.as_deref()?.clone())));
+        let (indices, keys): (Vec<usize>, Vec<SeriesKey>) = needed.unzip();
         let to = to.min(before);
-        let parts = reader.buckets(&self.name, tier, &series, from, to)?;
+        let TierBuckets { numbers, parts } = reader.buckets(&self.name, tier, &keys, from, to)?;
+        let numbers = numbers.into_iter().zip(indices);
+        let places: HashMap<usize, usize> = numbers
+            .filter_map(|(number, index)| Some((number?, index)))
+            .collect();
+        let parts = parts.into_iter();
         let parts: Vec<_> = parts
-            .into_iter()
             .map(|(part, chunk)| (part * PART_SERIES, chunk))
             .collect();
-        Ok(rows_from_buckets(&parts, &self.kinds, from, to)?)
+        let kinds = self.series.iter();
+        let kinds: Vec<_> = kinds.map(|key| Some(key.as_ref()?.metric.kind)).collect();
+        let place = |number| places.get(&number).copied();
+        Ok(rows_from_buckets(&parts, place, &kinds, (from, to))?)
     }
 }
 
@@ -342,31 +353,44 @@ impl Hub {
     /// A host's buckets for the part of a query where they replace its rows.
     pub(super) async fn buckets(self: &Arc<Self>, id: HostId, series: &[u32], plan: &Plan) -> Past {
         let from = plan.resample.from;
-        let (name, oldest) = {
+        let (name, oldest, keys) = {
             let core = self.core();
             let host = core.fleet.host(id);
+            let keys = host.map_or(&[][..], Host::keys);
+            let key = |index: &u32| keys.get(*index as usize).map(|key| (**key).clone());
+            let keys: Vec<SeriesKey> = series.iter().filter_map(key).collect();
             let oldest = host.and_then(|host| host.ring.oldest());
             let is_in_memory = plan.resample.step_ms < TIER_FROM_MS
                 && core.fleet.is_whole_from(id, from)
                 && oldest.is_some_and(|oldest| oldest <= from);
             let name = host.filter(|_| !is_in_memory).map(|host| host.name.clone());
-            (name, oldest.unwrap_or(plan.to))
+            (name, oldest.unwrap_or(plan.to), keys)
         };
         let Some((name, tier)) = name.zip(plan.tier()) else {
             return Past::default();
         };
-        let (plan, series) = (plan.clone(), series.to_vec());
+        let plan = plan.clone();
         let read = move |reader: &Reader| {
             let oldest = reader.oldest_row(&name)?.map_or(oldest, |o| o.min(oldest));
             let rows_from = plan.rows_from(tier, oldest, reader.rolled(&name)?);
-            let buckets = match rows_from > from {
-                true => reader.buckets(&name, tier, &series, from, rows_from)?,
-                false => Vec::new(),
-            };
-            Ok(Past { rows_from, buckets })
+            if rows_from <= from {
+                return Ok(Past::default());
+            }
+            let points = plan.resample.points().max(1);
+            let max = (QUERY_POINTS_MAX / points).min(SERIES_PER_HOST_MAX);
+            let gone = reader.series_of(&name, plan.metric(), from, max)?;
+            let is_gone = |key: &SeriesKey| plan.wants(key) && !keys.contains(key);
+            let gone: Vec<SeriesKey> = gone.into_iter().filter(is_gone).collect();
+            let all: Vec<SeriesKey> = keys.iter().chain(&gone).cloned().collect();
+            let buckets = reader.buckets(&name, tier, &all, from, rows_from)?;
+            Ok(Past {
+                rows_from,
+                buckets,
+                gone,
+            })
         };
         let past = self.read_history(read).await;
-        past.filter(|past| !past.buckets.is_empty())
+        past.filter(|past| !past.buckets.parts.is_empty())
             .unwrap_or_default()
     }
 

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use sysmon_series::Table;
-use sysmon_wire::limits::ROWS_PER_FRAME_MAX;
+use sysmon_wire::limits::{ROWS_PER_FRAME_MAX, SERIES_PER_HOST_MAX};
 use sysmon_wire::message::{Blob, Reply};
 use sysmon_wire::{ABSENT, RowEncoder, SeriesKey, SeriesTable, SeriesTableBuilder, UnixMs};
 
 use super::fleet::line;
 use crate::fleet::{Fleet, FleetView, HostId};
+use crate::host::{Host, is_no_series};
 
 /// Bytes of rows after which a frame is sent: 600 rows of 400 busy series are about 400 KiB.
 const ROW_BYTES_PER_FRAME: usize = 256 * 1024;
@@ -46,7 +47,9 @@ pub struct HostWatch {
     /// The same when sending rows last started over.
     seen_past: u64,
     line_generation: u64,
-    series: usize,
+    /// The subscriber's series by its number: the host's index, and the key that it had then.
+    series: Vec<(u32, Arc<SeriesKey>)>,
+    series_epoch: u64,
     newest: UnixMs,
     encoder: RowEncoder,
     rows: u64,
@@ -60,7 +63,8 @@ impl HostWatch {
             seen: 0,
             seen_past: 0,
             line_generation: 0,
-            series: 0,
+            series: Vec::new(),
+            series_epoch: 0,
             newest: from - 1,
             encoder: RowEncoder::new(),
             rows: 0,
@@ -97,11 +101,8 @@ impl HostWatch {
             self.line_generation = fleet.generation();
             replies.push(Reply::Host(Box::new(line(self.host, &host))));
         }
-        if let Some(new @ [_, ..]) = host.keys().get(self.series..) {
-            replies.extend(tables(new).into_iter().map(Reply::HostSeries));
-            self.series = host.keys().len();
-        }
-        let all: Vec<u32> = (0..self.series as u32).collect();
+        self.define(&host, &mut replies);
+        let all: Vec<u32> = self.series.iter().map(|(index, _)| *index).collect();
         let until = until.unwrap_or(UnixMs(i64::MAX));
         match host.read(&all, self.newest + 1, until) {
             Ok(table) => self.rows(&table, &mut replies),
@@ -110,6 +111,52 @@ impl HostWatch {
             }),
         }
         replies
+    }
+
+    /// Defines the series that are new. The numbers of those that are gone stay unused, until there are so many that the
+    /// subscriber has to begin again.
+    fn define(&mut self, host: &Host, replies: &mut Vec<Reply>) {
+        let keys = host.keys();
+        let before = self.series.len();
+        if host.series_epoch != self.series_epoch || before == 0 {
+            let mut known: Vec<bool> = vec![false; keys.len()];
+            for (index, key) in &mut self.series {
+                let place = *index as usize;
+                match keys.get(place).filter(|now| Arc::ptr_eq(now, key)) {
+                    Some(_) => known.iter_mut().skip(place).take(1).for_each(|k| *k = true),
+                    None => *index = u32::MAX,
+                }
+            }
+            let new = (0..).zip(keys).zip(known).filter(|(_, known)| !known);
+            let new = new.map(|((index, key), _)| (index, Arc::clone(key)));
+            self.series
+                .extend(new.filter(|(_, key)| !is_no_series(key)));
+            self.series_epoch = host.series_epoch;
+        } else {
+            let seen = self
+                .series
+                .iter()
+                .map(|(index, _)| index.wrapping_add(1))
+                .max();
+            let new = (0..).zip(keys).skip(seen.unwrap_or(0) as usize);
+            let new = new.filter(|(_, key)| !is_no_series(key));
+            self.series
+                .extend(new.map(|(index, key)| (index, Arc::clone(key))));
+        }
+        let first = if self.series.len() > SERIES_PER_HOST_MAX {
+            replies.push(Reply::HostRestart);
+            self.series.retain(|(index, _)| *index != u32::MAX);
+            self.newest = self.from - 1;
+            self.rows = 0;
+            self.encoder = RowEncoder::new();
+            0
+        } else {
+            before
+        };
+        if let Some(new @ [_, ..]) = self.series.get(first..) {
+            let keys: Vec<_> = new.iter().map(|(_, key)| Arc::clone(key)).collect();
+            replies.extend(tables(&keys).into_iter().map(Reply::HostSeries));
+        }
     }
 
     fn rows(&mut self, table: &Table, replies: &mut Vec<Reply>) {

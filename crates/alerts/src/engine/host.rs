@@ -35,11 +35,19 @@ struct TermProbes {
     bound: Option<usize>,
 }
 
+/// Spreads the costly work of hosts that report together.
+fn phase_of(row: &HostRow<'_>) -> i64 {
+    i64::from(row.id.0).wrapping_mul(7_919)
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Host {
     /// How many of the host's series were matched with rules.
     known_series: usize,
+    series_epoch: u64,
     probes: Vec<Probe>,
+    /// The series of each probe.
+    probe_keys: Vec<Arc<SeriesKey>>,
     watches: Vec<Watch>,
     /// States of the rules about the host as a whole, by index of the rule.
     whole: Vec<(usize, State)>,
@@ -57,9 +65,7 @@ impl Host {
     }
 
     pub(super) fn used_series(&mut self, rules: &[Rule], row: &HostRow<'_>) -> Vec<u32> {
-        if row.keys.len() != self.known_series {
-            self.match_new_series(rules, row);
-        }
+        self.match_series(rules, row);
         let mut series: Vec<u32> = self.probes.iter().map(|probe| probe.series).collect();
         series.sort_unstable();
         series.dedup();
@@ -91,9 +97,7 @@ impl Host {
     }
 
     pub(super) fn observe(&mut self, rules: &[Rule], row: &HostRow<'_>) -> Vec<Transition> {
-        if row.keys.len() != self.known_series {
-            self.match_new_series(rules, row);
-        }
+        self.match_series(rules, row);
         for probe in &mut self.probes {
             probe.add(row.time, row.values);
         }
@@ -120,6 +124,35 @@ impl Host {
         };
         let gone = self.restored.extract_if(.., is_of_series);
         transitions.extend(gone.map(Transition::resolved));
+    }
+
+    fn match_series(&mut self, rules: &[Rule], row: &HostRow<'_>) {
+        if row.series_epoch != self.series_epoch {
+            self.series_epoch = row.series_epoch;
+            self.drop_gone_series(row);
+            self.known_series = 0;
+        }
+        if row.keys.len() != self.known_series {
+            self.match_new_series(rules, row);
+        }
+    }
+
+    /// Drops what belongs to series whose indices others have now. Their alerts are resolved as gone.
+    fn drop_gone_series(&mut self, row: &HostRow<'_>) {
+        let is_gone = |watch: &mut Watch| {
+            let key = row.keys.get(watch.series as usize);
+            key.is_none_or(|key| !Arc::ptr_eq(key, &watch.key))
+        };
+        let gone = self.watches.extract_if(.., is_gone);
+        self.restored
+            .extend(gone.filter_map(|watch| watch.state.firing));
+        for (probe, known) in self.probes.iter_mut().zip(&mut self.probe_keys) {
+            let key = row.keys.get(probe.series as usize);
+            if let Some(key) = key.filter(|key| !Arc::ptr_eq(key, known)) {
+                *probe = Probe::new(probe.series, probe.need, &key.metric, phase_of(row));
+                *known = Arc::clone(key);
+            }
+        }
     }
 
     fn match_new_series(&mut self, rules: &[Rule], row: &HostRow<'_>) {
@@ -189,7 +222,7 @@ impl Host {
         like: &SeriesKey,
         row: &HostRow<'_>,
     ) -> TermProbes {
-        let phase = i64::from(row.id.0).wrapping_mul(7_919);
+        let phase = phase_of(row);
         let need = match term.measure {
             Measure::Value | Measure::Turn => Need::Value,
             Measure::Rate(over) => Need::Rate(i64::try_from(over.as_millis()).unwrap_or(i64::MAX)),
@@ -228,6 +261,7 @@ impl Host {
         let key = keys.get(series as usize)?;
         self.probes
             .push(Probe::new(series, need, &key.metric, phase));
+        self.probe_keys.push(Arc::clone(key));
         Some(self.probes.len() - 1)
     }
 

@@ -35,8 +35,10 @@ pub struct HostRow<'a> {
     pub name: &'a Label,
     /// The host's tags.
     pub tags: &'a [Label],
-    /// All series of the host so far; only ever extended.
+    /// The series of the host by index; an index without one has a key that no rule matches.
     pub keys: &'a [Arc<SeriesKey>],
+    /// Rises when an index of `keys` has another series than before; between, `keys` is only extended.
+    pub series_epoch: u64,
     /// When the agent sampled the row.
     pub time: UnixMs,
     /// Raw values in the order of `keys`.

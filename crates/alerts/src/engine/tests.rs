@@ -39,6 +39,7 @@ fn row(engine: &mut Engine, second: i64, values: [i64; 4]) -> Vec<Transition> {
         name: &name,
         tags: &[],
         keys: &keys,
+        series_epoch: 0,
         time: UnixMs(second * 1000),
         values: &values,
     })
@@ -230,6 +231,7 @@ fn transitions_of(
             name: &name,
             tags: &[],
             keys: &keys,
+            series_epoch: 0,
             time: UnixMs(second * 1000),
             values: &values,
         };

@@ -1,9 +1,9 @@
 //! Commits: what changed in the fleet, written in one transaction.
 
 use rusqlite::{Transaction, params};
-use sysmon_wire::{HostFacts, SeriesTable, UnixMs, codec};
+use sysmon_wire::{HostFacts, UnixMs, codec};
 
-use super::{Store, StoreError, StoredHost};
+use super::{Store, StoreError, StoredHost, keys};
 use crate::{Batch, HostBatch};
 
 impl Store {
@@ -15,6 +15,7 @@ impl Store {
         if batch.hosts.is_empty() && batch.events.is_empty() {
             return Ok(());
         }
+        self.roll_up_retired(batch)?;
         let transaction = self.connection.transaction()?;
         let mut stored = Vec::with_capacity(batch.hosts.len());
         for host in &batch.hosts {
@@ -36,6 +37,26 @@ impl Store {
         transaction.commit()?;
         self.log.committed(appended, folded);
         self.hosts.extend(stored);
+        Ok(())
+    }
+}
+
+impl Store {
+    /// Downsamples the last rows of series that no longer have any, before other series get their numbers. Mostly they
+    /// are downsampled long before; not after the hub was stopped for days.
+    fn roll_up_retired(&mut self, batch: &Batch) -> Result<(), StoreError> {
+        for host in &batch.hosts {
+            let Some(until) = host.retired else { continue };
+            while let Some(stored) = self.hosts.get(&host.name).copied()
+                && stored.rolled <= until
+            {
+                self.roll_up_host(stored, batch.now)?;
+                let rolled = self.hosts.get(&host.name).map(|stored| stored.rolled);
+                if rolled == Some(stored.rolled) {
+                    break;
+                }
+            }
+        }
         Ok(())
     }
 }
@@ -64,12 +85,18 @@ fn write_host(
         let mut update = transaction.prepare_cached("UPDATE host SET facts = ? WHERE id = ?")?;
         update.execute(params![bytes_of(facts)?, id])?;
     }
-    let (first, keys) = &host.series;
-    for (number, key) in keys.iter().enumerate() {
-        let mut insert =
-            transaction.prepare_cached("INSERT OR REPLACE INTO series VALUES (?, ?, ?)")?;
-        let table = SeriesTable::new(std::iter::once(key.as_ref()));
-        insert.execute(params![id, (first + number) as i64, bytes_of(&table)?])?;
+    for (number, series) in &host.series {
+        match series {
+            Some(series) => {
+                let idle = series.idle_since.map(|since| since.0);
+                transaction
+                    .prepare_cached("INSERT OR REPLACE INTO series VALUES (?, ?, ?, ?)")?
+                    .execute(params![id, number, keys::bytes_of_key(&series.key)?, idle])?
+            }
+            None => transaction
+                .prepare_cached("DELETE FROM series WHERE host = ? AND number = ?")?
+                .execute(params![id, number])?,
+        };
     }
     for (identity, seen) in &host.processes {
         let mut insert =

@@ -7,12 +7,11 @@ use sysmon_wire::limits::RUNS_PER_HOST_MAX;
 use sysmon_wire::message::RunId;
 use sysmon_wire::timeline::Event;
 use sysmon_wire::{
-    HostFacts, Label, ProcessIdentity, RowDecoder, RowEncoder, SeqSet, SeriesKey, SeriesTable,
-    UnixMs, codec,
+    HostFacts, Label, ProcessIdentity, RowDecoder, RowEncoder, SeqSet, UnixMs, codec,
 };
 
-use super::{Store, StoreError, StoredHost, log};
-use crate::{EVENTS_STORED_MAX, LoadedHost};
+use super::{Store, StoreError, StoredHost, keys, log};
+use crate::{EVENTS_STORED_MAX, LoadedHost, LoadedSeries};
 
 impl Store {
     /// Every host, without its chunks.
@@ -31,6 +30,7 @@ impl Store {
                 series: series(&self.connection, id)?,
                 processes: processes(&self.connection, id)?,
                 runs: runs(&self.connection, id)?,
+                newest: newest_sealed(&self.connection, id)?,
                 heads: heads(&self.connection, id)?,
             });
         }
@@ -52,7 +52,7 @@ impl Store {
             let first = |head: &Vec<u8>| {
                 let mut head = head.as_slice();
                 let mut decoder = RowDecoder::new();
-                let row = decoder.decode(&mut head, host.series.len()).ok()??;
+                let row = decoder.decode(&mut head, host.width()).ok()??;
                 Some(row.time)
             };
             let stored = StoredHost {
@@ -112,14 +112,20 @@ fn drop_sealed_rows(
     id: i64,
     host: &mut LoadedHost,
 ) -> Result<(), StoreError> {
-    let query = "SELECT MAX(last) FROM chunk WHERE host = ?";
-    let sealed: Option<i64> = connection.query_row(query, [id], |row| row.get(0))?;
-    if let Some(sealed) = sealed {
+    if let Some(sealed) = newest_sealed(connection, id)? {
+        let width = host.width();
         let [head, late] = &mut host.heads;
-        *head = rows_after(head, UnixMs(sealed), host.series.len());
+        *head = rows_after(head, sealed, width);
         late.clear();
     }
     Ok(())
+}
+
+fn newest_sealed(connection: &Connection, host: i64) -> Result<Option<UnixMs>, StoreError> {
+    let newest: Option<i64> = connection
+        .prepare_cached("SELECT MAX(last) FROM chunk WHERE host = ?")?
+        .query_row([host], |row| row.get(0))?;
+    Ok(newest.map(UnixMs))
 }
 
 /// The rows of a head that are newer than `after`.
@@ -156,14 +162,20 @@ fn heads(connection: &Connection, host: i64) -> Result<[Vec<u8>; 2], StoreError>
     Ok(heads)
 }
 
-pub(super) fn series(connection: &Connection, host: i64) -> Result<Vec<SeriesKey>, StoreError> {
-    let query = "SELECT key FROM series WHERE host = ? ORDER BY number";
+pub(super) fn series(connection: &Connection, host: i64) -> Result<Vec<LoadedSeries>, StoreError> {
+    let query = "SELECT number, key, idle FROM series WHERE host = ? ORDER BY number";
     let mut statement = connection.prepare_cached(query)?;
     let mut rows = statement.query([host])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        let table: SeriesTable = codec::decode(row.get_ref(0)?.as_blob().unwrap_or_default())?;
-        found.extend(table.keys()?);
+        let key = keys::key_of(row.get_ref(1)?.as_blob().unwrap_or_default())?;
+        let idle: Option<i64> = row.get(2)?;
+        let (number, idle_since) = (row.get(0)?, idle.map(UnixMs));
+        found.extend(key.map(|key| LoadedSeries {
+            number,
+            key,
+            idle_since,
+        }));
     }
     Ok(found)
 }

@@ -300,7 +300,8 @@ mod tests {
         HostBatch {
             name: "a".into(),
             facts: None,
-            series: (0, Vec::new()),
+            series: Vec::new(),
+            retired: None,
             processes: Vec::new(),
             runs,
             oldest_unsealed: None,

@@ -3,19 +3,21 @@
 //! | table | contents |
 //! |---|---|
 //! | `host` | name and facts |
-//! | `series` | a host's series by index; `key` is an encoded [`SeriesTable`](sysmon_wire::SeriesTable) of one series |
+//! | `series` | the series of a host that have rows, by index in those; `key` is an encoded [`SeriesTable`](sysmon_wire::SeriesTable) of one series, `idle` the time of its newest value if it has none at present |
+//! | `bucket_series` | the series of a host that have buckets, by number in those, and the end of the last day with one: [`keys`] |
 //! | `process` | identities that rows name, and when they last did |
 //! | `log` | runs and rows that are not in chunks yet, as commits appended them: [`log`] |
 //! | `run` | which rows of an agent's run were received, folded from the log; `ranges` are inclusive |
 //! | `head` | rows that are not in chunks yet, folded from the log: joined in order they are the bytes of a ring's head |
 //! | `chunk` | sealed rows: [`Chunk::encode`](sysmon_series::Chunk::encode) |
-//! | `bucket` | minutes (`tier` 0) and hours (1) of sealed rows, in parts of some series: [`tiers`] |
+//! | `bucket` | minutes (`tier` 0) and hours (1) of sealed rows, in parts of some series; part 0 is always there: [`tiers`] |
 //! | `event` | events of hosts |
 //! | `rolled` | the time up to which a host's rows are in buckets |
 //! | `removed` | the time up to which chunks of a host were removed |
 
 mod commit;
 mod error;
+mod keys;
 mod load;
 mod log;
 mod reader;
@@ -31,6 +33,7 @@ use rusqlite::{Connection, OpenFlags};
 use sysmon_wire::{Label, UnixMs};
 
 pub use error::StoreError;
+pub use keys::TierBuckets;
 pub use reader::{ChunkPlace, Reader};
 pub use tiers::{PART_SERIES, WINDOW_MS};
 

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 use sysmon_series::Chunk;
-use sysmon_wire::{Label, UnixMs};
+use sysmon_wire::{Label, SeriesKey, UnixMs};
 
-use super::{PART_SERIES, StoreError};
+use super::{PART_SERIES, StoreError, TierBuckets};
 use crate::Tier;
 
 /// A connection that reads chunks and buckets while the hub writes.
@@ -81,7 +81,11 @@ impl Reader {
         Ok(places.collect::<Result<_, _>>()?)
     }
 
-    fn host(&self, name: &Label) -> Result<Option<i64>, StoreError> {
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    pub(super) fn host(&self, name: &Label) -> Result<Option<i64>, StoreError> {
         let mut statement = self
             .connection
             .prepare_cached("SELECT id FROM host WHERE name = ?")?;
@@ -115,8 +119,7 @@ impl Reader {
         }
     }
 
-    /// The buckets of a host that overlap a time range, of the parts with these series: the number of the part and
-    /// its buckets, in order of time.
+    /// The buckets of a host that overlap a time range, of the parts with these series.
     ///
     /// # Errors
     /// The file cannot be read.
@@ -124,14 +127,16 @@ impl Reader {
         &self,
         host: &Label,
         tier: Tier,
-        series: &[u32],
+        series: &[SeriesKey],
         from: UnixMs,
         to: UnixMs,
-    ) -> Result<Vec<(usize, Chunk)>, StoreError> {
+    ) -> Result<TierBuckets, StoreError> {
         let Some(host) = self.host(host)? else {
-            return Ok(Vec::new());
+            return Ok(TierBuckets::default());
         };
-        let mut parts: Vec<usize> = series.iter().map(|s| *s as usize / PART_SERIES).collect();
+        let numbers = self.numbers(host, series)?;
+        let known = numbers.iter().flatten();
+        let mut parts: Vec<usize> = known.map(|number| number / PART_SERIES).collect();
         parts.sort_unstable();
         parts.dedup();
         let mut statement = self.connection.prepare_cached(
@@ -150,7 +155,10 @@ impl Reader {
                 }
             }
         }
-        Ok(found)
+        Ok(TierBuckets {
+            numbers,
+            parts: found,
+        })
     }
 
     /// Whether a host has buckets at a moment.

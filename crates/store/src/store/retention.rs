@@ -3,7 +3,7 @@
 use rusqlite::{Connection, params_from_iter};
 use sysmon_wire::UnixMs;
 
-use super::{Store, StoreError, tiers};
+use super::{Store, StoreError, keys, tiers};
 use crate::{Limits, Tier};
 
 /// Chunks or buckets removed at once while the file is too large.
@@ -37,6 +37,10 @@ impl Store {
                 [tier as i64, before(kept)],
             )?;
         }
+        keys::remove_before(
+            &transaction,
+            before(limits.hours.max(limits.minutes)) - DAY_MS,
+        )?;
         transaction.commit()?;
         let pages = |name: &str| -> Result<u64, StoreError> {
             let query = format!("PRAGMA {name}");
@@ -45,12 +49,19 @@ impl Store {
                 .query_row(&query, [], |row| row.get::<_, i64>(0))?
                 .unsigned_abs())
         };
+        let mut is_cut = false;
         while pages("page_count")?.saturating_sub(pages("freelist_count")?) * pages("page_size")?
             > limits.bytes
         {
             if !self.remove_oldest()? {
                 break;
             }
+            is_cut = true;
+        }
+        if is_cut {
+            let oldest = "SELECT MIN(last) FROM bucket WHERE tier IN (0, 1)";
+            let oldest: Option<i64> = self.connection.query_row(oldest, [], |row| row.get(0))?;
+            keys::remove_before(&self.connection, oldest.unwrap_or(now.0) - DAY_MS)?;
         }
         self.connection
             .execute_batch("PRAGMA incremental_vacuum(2048)")?;

@@ -4,9 +4,10 @@ use rusqlite::{Connection, OptionalExtension, params};
 use sysmon_series::{Buckets, Chunk};
 use sysmon_wire::{Kind, UnixMs};
 
+use super::keys::Numbers;
 use super::load::series;
 use super::{Store, StoreError, StoredHost};
-use crate::Tier;
+use crate::{LoadedSeries, Tier};
 
 /// Milliseconds that are downsampled at once. Longer windows compress better, but rows that are not downsampled yet
 /// are slower to read.
@@ -19,7 +20,7 @@ pub const PART_SERIES: usize = 32;
 const AFTER_MS: i64 = 900_000;
 
 /// The hours of one day share a blob.
-const DAY_MS: i64 = 86_400_000;
+pub(super) const DAY_MS: i64 = 86_400_000;
 
 /// How far before a window the row for its first rate may lie.
 const RATE_REACH_MS: i64 = 60_000;
@@ -40,6 +41,12 @@ impl Store {
         };
         let due = self.hosts.values().find(|rows| is_due(rows)).copied();
         let Some(rows) = due else { return Ok(false) };
+        self.roll_up_host(rows, now)?;
+        Ok(true)
+    }
+
+    /// Downsamples the next window of a host, if it is over.
+    pub(super) fn roll_up_host(&mut self, rows: StoredHost, now: UnixMs) -> Result<(), StoreError> {
         // The next rows; a host may have been offline for days.
         let next: Option<i64> = self
             .connection
@@ -62,19 +69,33 @@ impl Store {
         for rows in self.hosts.values_mut().filter(|host| host.id == rows.id) {
             rows.rolled = rolled.max(rows.rolled);
         }
-        Ok(true)
+        Ok(())
     }
 
     fn roll_up_window(&mut self, host: i64, from: UnixMs, to: UnixMs) -> Result<(), StoreError> {
-        let kinds: Vec<Kind> = series(&self.connection, host)?
-            .iter()
-            .map(|key| key.metric.kind)
-            .collect();
+        let series = series(&self.connection, host)?;
+        let mut kinds: Vec<Option<Kind>> = Vec::new();
+        for LoadedSeries { number, key, .. } in &series {
+            kinds.resize(*number as usize, None);
+            kinds.push(Some(key.metric.kind));
+        }
         let chunks = chunks(&self.connection, host, from - RATE_REACH_MS, to)?;
         let minutes = Buckets::roll_up(&chunks, &kinds, from, to, Tier::Minute.step_ms())?;
         let day = from.floor(DAY_MS);
         let transaction = self.connection.transaction()?;
-        for (part, minutes) in (0i64..).zip(minutes.parts(PART_SERIES)) {
+        let mut places = vec![None; kinds.len()];
+        let mut numbers = Numbers::new(&transaction, host, from)?;
+        for LoadedSeries { number, key, .. } in &series {
+            let number = *number as usize;
+            if let Some(place) = places
+                .get_mut(number)
+                .filter(|_| minutes.has_values(number))
+            {
+                *place = Some(numbers.of(key)?);
+            }
+        }
+        for (part, minutes) in minutes.parts(PART_SERIES, &places) {
+            let part = part as i64;
             let mut hours = match bucket_chunk(&transaction, host, Tier::Hour, part, day)? {
                 Some(chunk) => Buckets::from_chunk(&chunk)?,
                 None => Buckets::default(),

@@ -33,6 +33,8 @@ pub enum Reply {
     HostKeyframe(Blob),
     /// To `Request::Host`: rows, as in `Push::Rows`.
     HostRows(Blob),
+    /// To `Request::Host`: forget all series and rows; more series came and went than a host may have.
+    HostRestart,
     /// To `Request::Query`: a series, or a further part of the one before.
     Points(Points),
     /// Nothing more follows of what was there when the request was made.

@@ -20,8 +20,11 @@ pub(super) async fn answer(
     let plan = Plan::new(&query, &hub.core().fleet, &limits, hub.now())?;
     let is_combined = query.group.is_some() || query.top > 0;
     let mut all = Vec::new();
-    for (id, series) in plan.hosts.iter().filter(|(_, series)| !series.is_empty()) {
+    for (id, series) in &plan.hosts {
         let past = hub.buckets(*id, series, &plan).await;
+        if series.is_empty() && past.gone.is_empty() {
+            continue;
+        }
         let from = past.rows_from.max(plan.resample.from) - RATE_REACH_MS;
         let rows = hub.rows_between(Hosts::One(*id), from, plan.to).await;
         let points = {

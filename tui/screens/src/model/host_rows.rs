@@ -125,6 +125,13 @@ impl HostRows {
         Ok(())
     }
 
+    /// Forgets all series and rows.
+    fn restart(&mut self) {
+        self.keys.clear();
+        self.rows.clear();
+        self.decoder.reset();
+    }
+
     /// Adds rows. After rows that cannot be read, others are skipped up to the next keyframe.
     ///
     /// # Errors
@@ -163,6 +170,7 @@ impl HostRows {
         match reply {
             Reply::Resolution { step_ms } => self.set_resolution(step_ms),
             Reply::Host(line) => self.line = Some(*line),
+            Reply::HostRestart => self.restart(),
             Reply::HostSeries(table) => self.add_series(&table)?,
             Reply::HostKeyframe(block) => self.add_rows(true, &block.0)?,
             Reply::HostRows(block) => self.add_rows(false, &block.0)?,

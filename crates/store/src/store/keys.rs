@@ -1,0 +1,181 @@
+//! The series that have buckets. Their numbers are not those in rows, which other series get once the rows are gone:
+//! they rise with each series that a host has ever had, so that the parts of old buckets stay as they are.
+
+use std::collections::HashMap;
+
+use rusqlite::{Connection, OptionalExtension, params};
+use sysmon_series::Chunk;
+use sysmon_wire::{SeriesKey, SeriesTable, UnixMs, codec};
+
+use super::commit::bytes_of;
+use super::tiers::{DAY_MS, PART_SERIES};
+use super::{Reader, StoreError};
+
+/// Buckets of some series.
+#[derive(Clone, Debug, Default)]
+pub struct TierBuckets {
+    /// The number of each series that was asked for, if it has buckets.
+    pub numbers: Vec<Option<usize>>,
+    /// Chunks of buckets with the index of their part, in order of time within each.
+    pub parts: Vec<(usize, Chunk)>,
+}
+
+impl TierBuckets {
+    /// The chunks with buckets of the `at`th series, and its place in each.
+    pub fn of(&self, at: usize) -> impl Iterator<Item = (&Chunk, usize)> {
+        let number = self.numbers.get(at).copied().flatten();
+        self.parts.iter().filter_map(move |(part, chunk)| {
+            let number = number.filter(|number| number / PART_SERIES == *part)?;
+            Some((chunk, number % PART_SERIES))
+        })
+    }
+}
+
+pub(super) fn bytes_of_key(key: &SeriesKey) -> Result<Vec<u8>, StoreError> {
+    bytes_of(&SeriesTable::new(std::iter::once(key)))
+}
+
+/// The key in a table of one series.
+pub(super) fn key_of(bytes: &[u8]) -> Result<Option<SeriesKey>, StoreError> {
+    let table: SeriesTable = codec::decode(bytes)?;
+    Ok(table.keys()?.pop())
+}
+
+/// Numbers of the series with buckets of one host, while a window is downsampled.
+pub(super) struct Numbers<'a> {
+    connection: &'a Connection,
+    host: i64,
+    /// Number and `last` of the series that had buckets in the days before.
+    recent: HashMap<Vec<u8>, (i64, i64)>,
+    last: i64,
+    next: i64,
+}
+
+impl<'a> Numbers<'a> {
+    pub(super) fn new(
+        connection: &'a Connection,
+        host: i64,
+        window: UnixMs,
+    ) -> Result<Self, StoreError> {
+        let last = window.floor(DAY_MS).0 + DAY_MS;
+        let mut statement = connection.prepare_cached(
+            "SELECT key, number, last FROM bucket_series WHERE host = ? AND last >= ?",
+        )?;
+        let found = statement.query_map([host, last - DAY_MS], |row| {
+            Ok((row.get(0)?, (row.get(1)?, row.get(2)?)))
+        })?;
+        let next: Option<i64> = connection
+            .prepare_cached("SELECT MAX(number) + 1 FROM bucket_series WHERE host = ?")?
+            .query_row([host], |row| row.get(0))?;
+        Ok(Self {
+            connection,
+            host,
+            recent: found.collect::<Result<_, _>>()?,
+            last,
+            next: next.unwrap_or(0),
+        })
+    }
+
+    /// The number of a series that has buckets in this window.
+    pub(super) fn of(&mut self, key: &SeriesKey) -> Result<usize, StoreError> {
+        let bytes = bytes_of_key(key)?;
+        let known = match self.recent.get(&bytes) {
+            Some(known) => Some(*known),
+            None => find(self.connection, self.host, key, &bytes)?,
+        };
+        let number = match known {
+            Some((number, last)) => {
+                if last < self.last {
+                    self.connection
+                        .prepare_cached(
+                            "UPDATE bucket_series SET last = ? WHERE host = ? AND number = ?",
+                        )?
+                        .execute([self.last, self.host, number])?;
+                }
+                number
+            }
+            None => {
+                let number = self.next;
+                self.next += 1;
+                self.connection
+                    .prepare_cached("INSERT INTO bucket_series VALUES (?, ?, ?, ?, ?)")?
+                    .execute(params![
+                        self.host,
+                        number,
+                        key.metric.name.as_str(),
+                        bytes,
+                        self.last
+                    ])?;
+                number
+            }
+        };
+        usize::try_from(number).map_err(|_| StoreError::Chunk(sysmon_series::ChunkError::Damaged))
+    }
+}
+
+fn find(
+    connection: &Connection,
+    host: i64,
+    key: &SeriesKey,
+    bytes: &[u8],
+) -> Result<Option<(i64, i64)>, StoreError> {
+    Ok(connection
+        .prepare_cached(
+            "SELECT number, last FROM bucket_series WHERE host = ? AND metric = ? AND key = ?",
+        )?
+        .query_row(params![host, key.metric.name.as_str(), bytes], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })
+        .optional()?)
+}
+
+/// Removes the series whose buckets were all removed, of every host: those before `buckets`.
+pub(super) fn remove_before(connection: &Connection, buckets: i64) -> Result<(), StoreError> {
+    connection
+        .prepare_cached(
+            "DELETE FROM bucket_series WHERE host IN (SELECT id FROM host) AND last < ?",
+        )?
+        .execute([buckets])?;
+    Ok(())
+}
+
+impl Reader {
+    /// The numbers of series among those with buckets.
+    pub(super) fn numbers(
+        &self,
+        host: i64,
+        keys: &[SeriesKey],
+    ) -> Result<Vec<Option<usize>>, StoreError> {
+        let number = |key: &SeriesKey| {
+            let found = find(self.connection(), host, key, &bytes_of_key(key)?)?;
+            Ok(found.and_then(|(number, _)| usize::try_from(number).ok()))
+        };
+        keys.iter().map(number).collect()
+    }
+
+    /// The series of a metric that a host had at `from` or later, the most recent first, up to `max`.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn series_of(
+        &self,
+        host: &sysmon_wire::Label,
+        metric: &str,
+        from: UnixMs,
+        max: usize,
+    ) -> Result<Vec<SeriesKey>, StoreError> {
+        let Some(host) = self.host(host)? else {
+            return Ok(Vec::new());
+        };
+        let mut statement = self.connection().prepare_cached(
+            "SELECT key FROM bucket_series WHERE host = ? AND metric = ? AND last >= ? \
+             ORDER BY last DESC LIMIT ?",
+        )?;
+        let mut rows = statement.query(params![host, metric, from.0, max as i64])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.extend(key_of(row.get_ref(0)?.as_blob().unwrap_or_default())?);
+        }
+        Ok(found)
+    }
+}
