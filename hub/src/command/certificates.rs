@@ -42,7 +42,10 @@ fn list(context: &Context) -> Result<String, Failure> {
 }
 
 pub(crate) fn revoke(
-    context: &Context, name: &PeerName, role: Option<Role>) -> Result<String, Failure> {
+    context: &Context,
+    name: &PeerName,
+    role: Option<Role>,
+) -> Result<String, Failure> {
     let now = context.clock.system_time();
     let revoked = context.state.register().revoke(name, role, now);
     let count = match revoked.map_err(anyhow::Error::from)? {
@@ -88,7 +91,10 @@ fn issue(context: &Context, role: Role, name: &PeerName, out: &Path) -> Result<S
 }
 
 pub(crate) fn show(context: &Context) -> Result<(), Failure> {
-    Ok(sysmon_config::print(&authority(context, &CaCommand::Show)?)?)
+    Ok(sysmon_config::print(&authority(
+        context,
+        &CaCommand::Show,
+    )?)?)
 }
 
 /// Changes the authority, and shows it.
