@@ -7,7 +7,8 @@ use data_encoding::HEXLOWER;
 use ring::hmac;
 use sysmon_clock::Random;
 
-use crate::files::{create_private_dir, read_private, write_private};
+use sysmon_files::{create_private_dir, read_private, write_private};
+
 use crate::{CertError, HubState};
 
 const FILE: &str = "reset.key";
@@ -77,6 +78,7 @@ impl HubState {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sysmon_files::FileError;
 
     #[test]
     fn the_secret_outlives_the_process_and_a_damaged_one_is_replaced() {
@@ -97,7 +99,10 @@ mod tests {
             assert_eq!(mode(), 0o600);
             std::fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).unwrap();
             let exposed = ResetSecret::open_or_create(dir.path(), &Random::system());
-            assert!(matches!(exposed, Err(CertError::Exposed(_))));
+            assert!(matches!(
+                exposed,
+                Err(CertError::File(FileError::Exposed(_)))
+            ));
         }
     }
 }
