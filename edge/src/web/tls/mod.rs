@@ -23,7 +23,7 @@ pub enum TlsError {
     #[error("cannot read {0}: {1}")]
     File(PathBuf, rustls::pki_types::pem::Error),
     #[error(transparent)]
-    Cache(#[from] sysmon_certs::CertError),
+    Cache(#[from] sysmon_files::FileError),
     #[error("cannot use certificate and key: {0}")]
     Tls(#[from] rustls::Error),
     #[error("cannot read {0}: {1}")]
