@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use sysmon_wire::limits::SERIES_PER_HOST_MAX;
-use sysmon_wire::{ABSENT, SeriesKey};
+use sysmon_wire::{ABSENT, LimitGauge, LimitState, SeriesKey};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slot(Option<u32>);
@@ -14,12 +14,24 @@ impl Slot {
 
 /// Every series so far with its current value. Series are only ever appended, so that an index means the same
 /// for a whole run.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Board {
     keys: Vec<SeriesKey>,
     values: Vec<i64>,
     /// Includes series whose device is gone and may return.
     indices: HashMap<SeriesKey, u32>,
+    limit: LimitGauge,
+}
+
+impl Default for Board {
+    fn default() -> Self {
+        Self {
+            keys: Vec::new(),
+            values: Vec::new(),
+            indices: HashMap::new(),
+            limit: LimitGauge::new("series", SERIES_PER_HOST_MAX),
+        }
+    }
 }
 
 impl Board {
@@ -27,18 +39,24 @@ impl Board {
         Self::default()
     }
 
+    /// How the limit of series stands.
+    pub fn limit(&self) -> LimitState {
+        self.limit.state()
+    }
+
     /// The slot of a series, which is added if it is new. Past the limit of series it is [`Slot::NONE`].
     pub fn slot(&mut self, key: SeriesKey) -> Slot {
         if let Some(&index) = self.indices.get(&key) {
             return Slot(Some(index));
         }
-        if self.keys.len() >= SERIES_PER_HOST_MAX {
+        if !self.limit.admits(self.keys.len()) {
             return Slot::NONE;
         }
         let index = self.keys.len() as u32;
         self.indices.insert(key.clone(), index);
         self.keys.push(key);
         self.values.push(ABSENT);
+        self.limit.set_current(self.keys.len());
         Slot(Some(index))
     }
 

@@ -2,8 +2,10 @@
 
 use sysmon_clock::Clock;
 use sysmon_config::AgentConfig;
-use sysmon_wire::metrics::{AGENT_ROWS_DROPPED, AGENT_SAMPLE_TIME, AGENT_SPOOL_ERRORS, UPTIME};
-use sysmon_wire::{HostFacts, Label, Process, UnixMs};
+use sysmon_wire::metrics::{
+    AGENT_ROWS_DROPPED, AGENT_SAMPLE_TIME, AGENT_SPOOL_ERRORS, LIMIT_REACHED, UPTIME,
+};
+use sysmon_wire::{HostFacts, Label, LimitState, Process, UnixMs};
 
 use crate::board::{Board, Slot};
 use crate::run::Source;
@@ -31,6 +33,7 @@ pub struct Sampler {
     sample_time: Slot,
     rows_dropped: Slot,
     spool_errors: Slot,
+    series_left_out: Slot,
 }
 
 impl Sampler {
@@ -51,6 +54,7 @@ impl Sampler {
             sample_time: board.slot(AGENT_SAMPLE_TIME.series(&[])),
             rows_dropped: board.slot(AGENT_ROWS_DROPPED.series(&[])),
             spool_errors: board.slot(AGENT_SPOOL_ERRORS.series(&[])),
+            series_left_out: board.slot(LIMIT_REACHED.series(&[("limit", "series")])),
             boot: collector.facts().boot,
             all_processes: false,
             tags: config.tags.iter().map(|tag| Label::new(tag)).collect(),
@@ -78,6 +82,7 @@ impl Source for Sampler {
         }
         board.set_u64(self.rows_dropped, spool.rows_dropped);
         board.set_u64(self.spool_errors, spool.disk_errors);
+        board.set_u64(self.series_left_out, board.limit().reached_total);
         let steps = (self.clock.instant() - start)
             .as_micros()
             .div_ceil(SAMPLE_TIME_STEP_US);
@@ -98,6 +103,10 @@ impl Source for Sampler {
 
     fn processes(&self) -> Vec<Process> {
         self.collector.processes()
+    }
+
+    fn limits(&self) -> Vec<LimitState> {
+        vec![self.board.limit()]
     }
 
     fn notes(&mut self) -> Vec<String> {

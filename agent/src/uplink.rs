@@ -2,14 +2,14 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sysmon_clock::{Clock, Random};
 use sysmon_link::{
     Backoff, Connection, Connector, FrameReceiver, FrameSender, HubSession, LinkError,
 };
 use sysmon_wire::message::{FromAgent, Lane, Purpose, Push, RunId, ToAgent};
-use sysmon_wire::{Label, Process, UnixMs};
+use sysmon_wire::{Label, LimitState, Process, UnixMs};
 use tokio::sync::Notify;
 
 use crate::demand::Demand;
@@ -26,6 +26,9 @@ const LIVE_PRIORITY: i32 = 1;
 
 /// QUIC stream priority: backfill uses the bandwidth that is left.
 const BACKFILL_PRIORITY: i32 = -1;
+
+/// Time between two reports of limits, which may change with every sample.
+const LIMITS_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Distinct notes reported to the hub; further ones appear in the agent's log only.
 const NOTES_MAX: usize = 16;
@@ -49,6 +52,29 @@ struct Reports {
     notes: Vec<Label>,
     /// Whether this connection has sent the current notes.
     notes_sent: bool,
+    /// The limits that were reached, as of when they last changed.
+    limits: Vec<LimitState>,
+    limits_sent: bool,
+    limits_changed: Option<Instant>,
+}
+
+impl Reports {
+    /// A new connection has sent nothing yet; what the hub knows may be from an earlier run.
+    fn connected(&mut self) {
+        self.notes_sent = false;
+        self.limits_sent = false;
+    }
+
+    fn take(&mut self) -> Vec<FromAgent> {
+        let mut messages: Vec<FromAgent> = self.processes.take().into_iter().collect();
+        if !std::mem::replace(&mut self.notes_sent, true) {
+            messages.push(FromAgent::Notes(self.notes.clone()));
+        }
+        if !std::mem::replace(&mut self.limits_sent, true) {
+            messages.push(FromAgent::Limits(self.limits.clone()));
+        }
+        messages
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -87,6 +113,21 @@ impl Shared {
                 reports.notes_sent = false;
             }
         }
+        drop(reports);
+        self.report_ready.notify_one();
+    }
+
+    /// Reports the limits that were reached, on this and every later connection, if they changed.
+    pub fn report_limits(&self, mut limits: Vec<LimitState>, now: Instant) {
+        limits.retain(|limit| limit.reached_total > 0);
+        let mut reports = lock(&self.reports);
+        let is_soon = |at: Instant| now.saturating_duration_since(at) < LIMITS_INTERVAL;
+        if reports.limits == limits || reports.limits_changed.is_some_and(is_soon) {
+            return;
+        }
+        reports.limits = limits;
+        reports.limits_sent = false;
+        reports.limits_changed = Some(now);
         drop(reports);
         self.report_ready.notify_one();
     }
@@ -162,7 +203,7 @@ impl Uplink {
         if let Err(error) = sender.send(&facts).await {
             return error;
         }
-        lock(&self.shared.reports).notes_sent = false;
+        lock(&self.shared.reports).connected();
         let ended = tokio::try_join!(
             self.send_reports(sender),
             self.send_live(&connection),
@@ -177,14 +218,9 @@ impl Uplink {
 
     async fn send_reports(&self, mut sender: FrameSender) -> Result<Never, LinkError> {
         loop {
-            let (processes, notes) = {
-                let mut reports = lock(&self.shared.reports);
-                let is_new = !std::mem::replace(&mut reports.notes_sent, true);
-                let notes = (is_new && !reports.notes.is_empty()).then(|| reports.notes.clone());
-                (reports.processes.take(), notes)
-            };
-            for message in processes.into_iter().chain(notes.map(FromAgent::Notes)) {
-                sender.queue(&message)?;
+            let messages = lock(&self.shared.reports).take();
+            for message in &messages {
+                sender.queue(message)?;
             }
             sender.flush().await?;
             self.shared.report_ready.notified().await;
