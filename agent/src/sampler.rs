@@ -2,7 +2,7 @@
 
 use sysmon_clock::Clock;
 use sysmon_config::AgentConfig;
-use sysmon_wire::metrics::{AGENT_ROWS_DROPPED, AGENT_SAMPLE_TIME, AGENT_SPOOL_ERRORS, UPTIME};
+use sysmon_wire::metrics::{AGENT_ROWS_DROPPED, AGENT_SAMPLE_TIME, AGENT_SPOOL_ERRORS};
 use sysmon_wire::{HostFacts, Label, Process, UnixMs};
 
 use crate::board::{Board, Slot};
@@ -11,7 +11,7 @@ use crate::sample::Sample;
 use crate::spool::SpoolHealth;
 
 #[cfg(target_os = "linux")]
-use crate::linux::{CustomMetrics, LinuxCollector as Collector, Roots};
+use crate::linux::{CollectorOptions, LinuxCollector as Collector, Roots};
 #[cfg(not(target_os = "linux"))]
 use crate::portable::PortableCollector as Collector;
 
@@ -25,9 +25,7 @@ pub struct Sampler {
     board: Board,
     collector: Collector,
     tags: Vec<Label>,
-    boot: UnixMs,
     all_processes: bool,
-    uptime: Slot,
     sample_time: Slot,
     rows_dropped: Slot,
     spool_errors: Slot,
@@ -37,21 +35,20 @@ impl Sampler {
     pub fn new(config: &AgentConfig, clock: &Clock) -> Self {
         let mut board = Board::new();
         #[cfg(target_os = "linux")]
-        let custom = CustomMetrics {
+        let options = CollectorOptions {
+            filesystems: config.filesystems.clone(),
             textfiles: config.textfiles.clone(),
             commands: config.commands.clone(),
         };
         #[cfg(target_os = "linux")]
-        let collector = Collector::new(Roots::default(), &custom, clock, &mut board);
+        let collector = Collector::new(Roots::default(), &options, clock, &mut board);
         #[cfg(not(target_os = "linux"))]
         let collector = Collector::new(&mut board);
         Self {
             clock: clock.clone(),
-            uptime: board.slot(UPTIME.series(&[])),
             sample_time: board.slot(AGENT_SAMPLE_TIME.series(&[])),
             rows_dropped: board.slot(AGENT_ROWS_DROPPED.series(&[])),
             spool_errors: board.slot(AGENT_SPOOL_ERRORS.series(&[])),
-            boot: collector.facts().boot,
             all_processes: false,
             tags: config.tags.iter().map(|tag| Label::new(tag)).collect(),
             board,
@@ -70,12 +67,10 @@ impl Source for Sampler {
 
     fn sample(&mut self, now: UnixMs, spool: SpoolHealth) {
         let start = self.clock.instant();
+        self.board.tidy();
         self.collector
             .sample(now, self.all_processes, &mut self.board);
         let board = &mut self.board;
-        if self.boot.0 > 0 {
-            board.set(self.uptime, ((now - self.boot) / 1000).max(0));
-        }
         board.set_u64(self.rows_dropped, spool.rows_dropped);
         board.set_u64(self.spool_errors, spool.disk_errors);
         let steps = (self.clock.instant() - start)
@@ -86,6 +81,7 @@ impl Source for Sampler {
 
     fn row(&self) -> Sample<'_> {
         Sample {
+            table: self.board.table(),
             series: self.board.keys(),
             values: self.board.values(),
             processes: self.collector.ranked(),
@@ -100,7 +96,7 @@ impl Source for Sampler {
         self.collector.processes()
     }
 
-    fn notes(&mut self) -> Vec<String> {
+    fn notes(&self) -> Vec<String> {
         self.collector.notes()
     }
 }

@@ -8,8 +8,9 @@ use sysmon_clock::{Clock, Random};
 use sysmon_link::{
     Backoff, Connection, Connector, FrameReceiver, FrameSender, HubSession, LinkError,
 };
+use sysmon_wire::limits::NOTES_PER_HOST_MAX;
 use sysmon_wire::message::{FromAgent, Lane, Purpose, Push, RunId, ToAgent};
-use sysmon_wire::{Label, Process, UnixMs};
+use sysmon_wire::{HostFacts, Label, Process, UnixMs};
 use tokio::sync::Notify;
 
 use crate::demand::Demand;
@@ -27,9 +28,6 @@ const LIVE_PRIORITY: i32 = 1;
 /// QUIC stream priority: backfill uses the bandwidth that is left.
 const BACKFILL_PRIORITY: i32 = -1;
 
-/// Distinct notes reported to the hub; further ones appear in the agent's log only.
-const NOTES_MAX: usize = 16;
-
 #[derive(Debug)]
 pub struct Shared {
     outbox: Mutex<Outbox>,
@@ -46,9 +44,12 @@ pub struct Shared {
 #[derive(Debug, Default)]
 struct Reports {
     processes: Option<FromAgent>,
+    /// Facts that changed since this connection sent them.
+    facts: Option<HostFacts>,
+    spool_note: Option<String>,
     notes: Vec<Label>,
-    /// Whether this connection has sent the current notes.
-    notes_sent: bool,
+    /// Whether this connection has to send the current notes.
+    notes_changed: bool,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -77,17 +78,34 @@ impl Shared {
         self.report_ready.notify_one();
     }
 
-    /// Adds notes on collection problems, to be sent on this and every later connection.
+    /// Replaces the notes on collection problems, to be sent on this and every later connection.
     pub fn report_notes(&self, notes: &[String]) {
-        let mut reports = lock(&self.reports);
-        for note in notes {
-            let note = Label::new(note);
-            if reports.notes.len() < NOTES_MAX && !reports.notes.contains(&note) {
-                reports.notes.push(note);
-                reports.notes_sent = false;
-            }
+        let mut shown: Vec<Label> = notes.iter().map(|note| Label::new(note)).collect();
+        if shown.len() > NOTES_PER_HOST_MAX {
+            let more = shown.len() - NOTES_PER_HOST_MAX + 1;
+            shown.truncate(NOTES_PER_HOST_MAX - 1);
+            shown.push(Label::new(&format!("and {more} more; see the agent's log")));
         }
+        let mut reports = lock(&self.reports);
+        reports.notes = shown;
+        reports.notes_changed = true;
         drop(reports);
+        self.report_ready.notify_one();
+    }
+
+    /// Why rows are not written to disk, while that is so.
+    pub fn set_spool_note(&self, note: Option<String>) {
+        lock(&self.reports).spool_note = note;
+    }
+
+    pub fn spool_note(&self) -> Option<String> {
+        lock(&self.reports).spool_note.clone()
+    }
+
+    /// Replaces the facts of the host, to be sent on this and every later connection.
+    pub fn report_facts(&self, facts: HostFacts) {
+        lock(&self.reports).facts = Some(facts.clone());
+        self.outbox().set_facts(facts);
         self.report_ready.notify_one();
     }
 
@@ -159,10 +177,14 @@ impl Uplink {
             ..
         } = session;
         let facts = FromAgent::Facts(self.shared.outbox().facts().clone());
+        {
+            let reports = &mut *lock(&self.shared.reports);
+            reports.facts = None;
+            reports.notes_changed = !reports.notes.is_empty();
+        }
         if let Err(error) = sender.send(&facts).await {
             return error;
         }
-        lock(&self.shared.reports).notes_sent = false;
         let ended = tokio::try_join!(
             self.send_reports(sender),
             self.send_live(&connection),
@@ -177,13 +199,14 @@ impl Uplink {
 
     async fn send_reports(&self, mut sender: FrameSender) -> Result<Never, LinkError> {
         loop {
-            let (processes, notes) = {
+            let (facts, processes, notes) = {
                 let mut reports = lock(&self.shared.reports);
-                let is_new = !std::mem::replace(&mut reports.notes_sent, true);
-                let notes = (is_new && !reports.notes.is_empty()).then(|| reports.notes.clone());
-                (reports.processes.take(), notes)
+                let is_new = std::mem::take(&mut reports.notes_changed);
+                let notes = is_new.then(|| FromAgent::Notes(reports.notes.clone()));
+                let facts = reports.facts.take().map(FromAgent::Facts);
+                (facts, reports.processes.take(), notes)
             };
-            for message in processes.into_iter().chain(notes.map(FromAgent::Notes)) {
+            for message in facts.into_iter().chain(processes).chain(notes) {
                 sender.queue(&message)?;
             }
             sender.flush().await?;

@@ -36,6 +36,7 @@ struct Container {
     label: Label,
     cpu: KernelFile,
     memory: KernelFile,
+    memory_parts: KernelFile,
     io: KernelFile,
     pids: KernelFile,
     events: KernelFile,
@@ -65,7 +66,9 @@ impl Cgroups {
         self.containers.retain(|path, container| {
             let is_present = found.iter().any(|(present, _)| present == path);
             if !is_present {
-                container.slots.iter().for_each(|slot| board.clear(*slot));
+                container.release(board);
+            } else {
+                container.reopen();
             }
             is_present
         });
@@ -76,7 +79,7 @@ impl Cgroups {
                 Some(container) if container.label == label => {}
                 Some(container) => {
                     // Its name became known: from now on its series have it.
-                    container.slots.iter().for_each(|slot| board.clear(*slot));
+                    container.release(board);
                     container.slots = slots(&label, board);
                     container.label = label;
                 }
@@ -90,6 +93,13 @@ impl Cgroups {
         if has_unnamed {
             self.names.request();
         }
+    }
+
+    /// Why containers have no names, while that is so.
+    pub(super) fn note(&self) -> Option<String> {
+        let is_unnamed = |c: &Container| c.label == *c.id;
+        let is_noted = self.containers.values().any(is_unnamed);
+        is_noted.then(|| self.names.problem()).flatten()
     }
 
     pub(super) fn collect(&mut self, context: &mut Context<'_>) {
@@ -147,6 +157,7 @@ impl Container {
             label,
             cpu: file("cpu.stat"),
             memory: file("memory.current"),
+            memory_parts: file("memory.stat"),
             io: file("io.stat"),
             pids: file("pids.current"),
             events: file("memory.events"),
@@ -167,14 +178,35 @@ impl Container {
         if let Some(text) = self.events.read(context.buffer) {
             put(context.board, kills, field(text, b"oom_kill"));
         }
-        let mut single = |file: &mut KernelFile, slot: Slot, buffer: &mut ReadBuffer| {
-            let value = file
-                .read_i64(buffer)
-                .and_then(|value| u64::try_from(value).ok());
-            put(context.board, slot, value);
+        let parts = self.memory_parts.read(context.buffer);
+        let cache = parts.and_then(|text| field(text, b"inactive_file"));
+        let number = |file: &mut KernelFile, buffer: &mut ReadBuffer| {
+            let value = file.read_i64(buffer)?;
+            u64::try_from(value).ok()
         };
-        single(&mut self.memory, memory, context.buffer);
-        single(&mut self.pids, pids, context.buffer);
+        // As `docker stats` counts it: cache that the kernel reclaims first is not memory that the container needs.
+        let usage = number(&mut self.memory, context.buffer);
+        let usage = usage.map(|bytes| bytes.saturating_sub(cache.unwrap_or(0)));
+        put(context.board, memory, usage);
+        let count = number(&mut self.pids, context.buffer);
+        put(context.board, pids, count);
+    }
+
+    fn release(&self, board: &mut Board) {
+        self.slots.iter().for_each(|slot| board.release(*slot));
+    }
+
+    /// Opens what was missing: the kernel adds files when a controller is enabled.
+    fn reopen(&mut self) {
+        let files = [
+            &mut self.cpu,
+            &mut self.memory,
+            &mut self.memory_parts,
+            &mut self.io,
+            &mut self.pids,
+            &mut self.events,
+        ];
+        files.into_iter().for_each(KernelFile::reopen);
     }
 }
 
@@ -226,6 +258,7 @@ mod tests {
             "usage_usec 500\nuser_usec 300\nnr_throttled 1\nthrottled_usec 20\n",
         );
         write("memory.current", "4096\n");
+        write("memory.stat", "anon 96\nfile 4000\ninactive_file 4000\n");
         write(
             "io.stat",
             "8:0 rbytes=10 wbytes=20 rios=1 wios=2\n8:16 rbytes=5 wbytes=0\n",
@@ -248,7 +281,11 @@ mod tests {
         };
         assert_eq!(of(&board, "container.cpu.time", &[]), 500);
         assert_eq!(of(&board, "container.cpu.throttled.time", &[]), 20);
-        assert_eq!(of(&board, "container.memory.usage", &[]), 4096);
+        assert_eq!(
+            of(&board, "container.memory.usage", &[]),
+            96,
+            "without the cache"
+        );
         assert_eq!(of(&board, "container.disk.io", &["read"]), 15);
         assert_eq!(of(&board, "container.disk.io", &["write"]), 20);
         assert_eq!(of(&board, "container.process.count", &[]), 3);

@@ -1,12 +1,14 @@
 //! Network interfaces: `/proc/net/dev` (proc_pid_net(5)) and `/sys/class/net`.
 
-use std::path::PathBuf;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 
 use sysmon_wire::Label;
 use sysmon_wire::metrics::{
     Metric, NET_DROPPED, NET_ERRORS, NET_IO, NET_PACKETS, NET_SPEED, NET_UP,
 };
 
+use super::links::{Link, counted};
 use super::parse::{lines, numbers, words};
 use super::{Context, KernelFile, Roots};
 use crate::board::{Board, Slot};
@@ -14,6 +16,9 @@ use crate::total::Total;
 
 /// Interfaces with series of their own; further ones still count towards the total.
 const INTERFACES_MAX: usize = 128;
+
+/// Interfaces that count towards the total.
+const COUNTED_MAX: usize = 1024;
 
 const COLUMNS: usize = 16;
 
@@ -38,12 +43,12 @@ const TRANSMITTED: usize = 8;
 #[derive(Debug)]
 struct Interface {
     name: Vec<u8>,
-    has_series: bool,
-    physical: bool,
-    loopback: bool,
-    counters: [Slot; COUNTERS.len()],
-    up: (KernelFile, Slot),
-    speed: (KernelFile, Slot),
+    label: Label,
+    link: Link,
+    /// Whether it counts towards the host's total.
+    counts: bool,
+    /// None for those that are counted only.
+    series: Option<Series>,
     /// Bytes received and transmitted in the sample before, and in this one.
     before: Option<[u64; 2]>,
     now: [u64; 2],
@@ -51,10 +56,18 @@ struct Interface {
 }
 
 #[derive(Debug)]
+struct Series {
+    counters: [Slot; COUNTERS.len()],
+    up: (KernelFile, Slot),
+    speed: (KernelFile, Slot),
+}
+
+#[derive(Debug)]
 pub(super) struct Interfaces {
     file: KernelFile,
     class: PathBuf,
     interfaces: Vec<Interface>,
+    changed: bool,
     received: Total,
     transmitted: Total,
 }
@@ -67,6 +80,7 @@ impl Interfaces {
             file: KernelFile::open(&roots.proc.join("net/dev")),
             class: roots.sys.join("class/net"),
             interfaces: Vec::new(),
+            changed: false,
             received: total("receive"),
             transmitted: total("transmit"),
         }
@@ -81,16 +95,29 @@ impl Interfaces {
 
     /// Link state and speed, which rarely change.
     pub(super) fn collect_slow(&mut self, context: &mut Context<'_>) {
-        for interface in self.interfaces.iter_mut().filter(|i| i.has_series) {
+        for series in self.interfaces.iter_mut().filter_map(|i| i.series.as_mut()) {
             // Both files fail with EINVAL while the interface is down.
-            for (file, slot) in [&mut interface.up, &mut interface.speed] {
-                if !file.exists() {
-                    continue;
-                }
+            for (file, slot) in [&mut series.up, &mut series.speed] {
                 let value = file.read_i64(context.buffer).filter(|value| *value >= 0);
                 context.board.set_or_clear(*slot, value);
             }
         }
+    }
+
+    /// Reads again how the interfaces are stacked: ports are added to a bridge without an interface coming or going.
+    pub(super) fn scan(&mut self) {
+        for interface in &mut self.interfaces {
+            interface.link = Link::read(&self.class, interface.label.as_str());
+        }
+        let links = self.interfaces.iter();
+        let links = links
+            .map(|i| (i.label.to_string(), i.link.clone()))
+            .collect();
+        let counted: HashSet<&str> = counted(&links).into_iter().collect();
+        for interface in &mut self.interfaces {
+            interface.counts = counted.contains(interface.label.as_str());
+        }
+        self.changed = false;
     }
 
     fn parse(&mut self, text: &[u8], board: &mut Board) {
@@ -112,42 +139,45 @@ impl Interfaces {
                     .iter()
                     .position(|interface| interface.name == name),
             };
-            let index = found.unwrap_or_else(|| {
-                let interface = self.new_interface(name, board);
-                self.interfaces.push(interface);
-                self.interfaces.len() - 1
-            });
+            let index = match found {
+                Some(index) => index,
+                None if self.interfaces.len() >= COUNTED_MAX => continue,
+                None => {
+                    self.changed = true;
+                    let interface = self.new_interface(name, board);
+                    self.interfaces.push(interface);
+                    self.interfaces.len() - 1
+                }
+            };
             if let Some(interface) = self.interfaces.get_mut(index) {
                 interface.update(&columns, board);
             }
         }
+        self.forget(board);
+        if self.changed {
+            self.scan();
+        }
         self.publish(board);
     }
 
-    /// Sums the physical interfaces, or all but the loopback where there are none (as in a container), and
-    /// clears the values of removed ones.
-    fn publish(&mut self, board: &mut Board) {
-        let any_physical = self.interfaces.iter().any(|i| i.physical && i.seen);
-        for interface in &mut self.interfaces {
-            if !interface.seen {
-                if interface.before.take().is_some() {
-                    interface
-                        .counters
-                        .iter()
-                        .for_each(|slot| board.clear(*slot));
-                    board.clear(interface.up.1);
-                    board.clear(interface.speed.1);
-                }
-                continue;
+    fn forget(&mut self, board: &mut Board) {
+        let before = self.interfaces.len();
+        self.interfaces.retain_mut(|interface| {
+            let seen = std::mem::take(&mut interface.seen);
+            if let (false, Some(series)) = (seen, &interface.series) {
+                series.counters.iter().for_each(|slot| board.release(*slot));
+                board.release(series.up.1);
+                board.release(series.speed.1);
             }
-            interface.seen = false;
-            let counts = if any_physical {
-                interface.physical
-            } else {
-                !interface.loopback
-            };
+            seen
+        });
+        self.changed |= self.interfaces.len() < before;
+    }
+
+    fn publish(&mut self, board: &mut Board) {
+        for interface in &mut self.interfaces {
             let before = interface.before.replace(interface.now);
-            if counts {
+            if interface.counts {
                 self.received.add(before.map(|b| b[0]), interface.now[0]);
                 self.transmitted.add(before.map(|b| b[1]), interface.now[1]);
             }
@@ -159,30 +189,38 @@ impl Interfaces {
     fn new_interface(&self, name: &[u8], board: &mut Board) -> Interface {
         let label = Label::from_bytes(name);
         let text = label.as_str();
-        let folder = self.class.join(text);
-        let series_before = self.interfaces.iter().filter(|i| i.has_series).count();
+        let shown = self
+            .interfaces
+            .iter()
+            .filter(|i| i.series.is_some())
+            .count();
         // A veth is short-lived, and its bridge counts the same traffic.
-        let has_series = !text.starts_with("veth") && series_before < INTERFACES_MAX;
-        let mut slot = |metric: Metric, direction: Option<&str>| {
-            if !has_series {
-                return Slot::NONE;
-            }
-            let direction = direction.map(|d| (DIRECTION, d));
-            let attributes: Vec<_> = direction.into_iter().chain([(NAME, text)]).collect();
-            board.slot(metric.series(&attributes))
-        };
-        let open = |file: &str| KernelFile::open(&folder.join(file));
+        let has_series = !text.starts_with("veth") && shown < INTERFACES_MAX;
         Interface {
-            counters: COUNTERS.map(|(_, metric, direction)| slot(metric, Some(direction))),
-            up: (open("carrier"), slot(NET_UP, None)),
-            speed: (open("speed"), slot(NET_SPEED, None)),
+            series: has_series.then(|| Series::new(&self.class, text, board)),
             name: name.to_vec(),
-            has_series,
-            physical: folder.join("device").exists(),
-            loopback: text == "lo",
+            label,
+            link: Link::default(),
+            counts: false,
             before: None,
             now: [0; 2],
             seen: false,
+        }
+    }
+}
+
+impl Series {
+    fn new(class: &Path, name: &str, board: &mut Board) -> Self {
+        let mut slot = |metric: Metric, direction: Option<&str>| {
+            let direction = direction.map(|d| (DIRECTION, d));
+            let attributes: Vec<_> = direction.into_iter().chain([(NAME, name)]).collect();
+            board.slot(metric.series(&attributes))
+        };
+        let open = |file: &str| KernelFile::open_each_time(class.join(name).join(file));
+        Self {
+            counters: COUNTERS.map(|(_, metric, direction)| slot(metric, Some(direction))),
+            up: (open("carrier"), slot(NET_UP, None)),
+            speed: (open("speed"), slot(NET_SPEED, None)),
         }
     }
 }
@@ -191,8 +229,9 @@ impl Interface {
     fn update(&mut self, columns: &[u64; COLUMNS], board: &mut Board) {
         self.seen = true;
         let column = |at: usize| columns.get(at).copied().unwrap_or(0);
-        for (slot, (at, _, _)) in self.counters.iter().zip(COUNTERS) {
-            board.set_u64(*slot, column(at));
+        let slots = self.series.iter().flat_map(|series| series.counters);
+        for (slot, (at, _, _)) in slots.zip(COUNTERS) {
+            board.set_u64(slot, column(at));
         }
         self.now = [column(RECEIVED), column(TRANSMITTED)];
     }
@@ -257,6 +296,36 @@ mod tests {
             value(&board, "system.network.io", &["veth12", "receive"]),
             ABSENT
         );
+    }
+
+    #[test]
+    fn an_interface_that_returns_has_values_again_and_names_of_the_past_take_no_room() {
+        let mut board = Board::new();
+        let (mut all, dir) = interfaces(&[], &mut board);
+        let mut buffer = crate::linux::ReadBuffer::default();
+        let mut slow = |all: &mut Interfaces, board: &mut Board| {
+            all.collect_slow(&mut Context {
+                board,
+                buffer: &mut buffer,
+                now: sysmon_wire::UnixMs(0),
+            });
+        };
+        let up = |board: &Board| value(board, "system.network.link.up", &["wan0"]);
+        let carrier = dir.path().join("class/net/wan0/carrier");
+        std::fs::create_dir_all(carrier.parent().unwrap()).unwrap();
+        let only = |name: &str, n| [HEAD, &line(name, n, n)].concat();
+        for round in 0..3 * INTERFACES_MAX as u64 {
+            std::fs::write(&carrier, "1\n").unwrap();
+            all.parse(only("wan0", round).as_bytes(), &mut board);
+            slow(&mut all, &mut board);
+            assert_eq!(up(&board), 1, "round {round}");
+            // Gone and made anew between two samples: the file is another one.
+            std::fs::remove_file(&carrier).unwrap();
+            slow(&mut all, &mut board);
+            assert_eq!(up(&board), ABSENT);
+            all.parse(only(&format!("tap{round}"), 1).as_bytes(), &mut board);
+            assert_eq!(all.interfaces.len(), 1);
+        }
     }
 
     #[test]

@@ -67,9 +67,8 @@ pub struct Processes {
     open_files_max: u64,
     chosen: Vec<u32>,
     scratch: Scratch,
-    notes: Vec<String>,
-    noted_limit: bool,
-    noted_storage: bool,
+    exceeds_limit: bool,
+    is_storage_denied: bool,
 }
 
 #[derive(Debug)]
@@ -88,14 +87,15 @@ struct KernelUnits {
 }
 
 impl Processes {
-    pub fn new(proc_root: &Path) -> Self {
+    /// Processes of a kernel that booted at `boot`.
+    pub fn new(proc_root: &Path, boot: UnixMs) -> Self {
         let may_open = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
         Self {
             dir: ProcDir::open(proc_root),
             entries: Vec::new(),
             users: Users::new(PathBuf::from("/etc/passwd")),
             units: KernelUnits {
-                boot: boot_time(proc_root),
+                boot,
                 hz: rustix::param::clock_ticks_per_second().max(1),
                 page_bytes: rustix::param::page_size() as u64,
             },
@@ -115,9 +115,16 @@ impl Processes {
                 ranking: Vec::new(),
                 found: Vec::new(),
             },
-            notes: Vec::new(),
-            noted_limit: false,
-            noted_storage: false,
+            exceeds_limit: false,
+            is_storage_denied: false,
+        }
+    }
+
+    /// The wall clock was set: the kernel, which counts the starts of processes from its own boot, booted at `boot`.
+    pub fn set_boot(&mut self, boot: UnixMs) {
+        self.units.boot = boot;
+        for entry in self.entries.iter_mut().filter(|e| e.identity.is_some()) {
+            entry.identity = Some(self.units.identity(entry).id());
         }
     }
 
@@ -160,8 +167,18 @@ impl Processes {
             .collect()
     }
 
-    pub fn notes(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.notes)
+    /// What is not collected now.
+    pub fn notes(&self) -> impl Iterator<Item = String> {
+        let storage = self.is_storage_denied.then(|| STORAGE_NOTE.to_owned());
+        let limit = self
+            .exceeds_limit
+            .then(|| format!("more than {PROCESSES_MAX} processes; the others are ignored"));
+        storage.into_iter().chain(limit)
+    }
+
+    /// [`ReadBuffer::take_out_of_files`] of the last refresh.
+    pub fn take_out_of_files(&mut self) -> bool {
+        self.scratch.buffer.take_out_of_files()
     }
 
     fn read_due(&mut self, now: UnixMs, full: bool) {
@@ -186,9 +203,7 @@ impl Processes {
             let file = &mut self.scratch.file;
             if read_entry(entry, &self.dir, file, now, self.units.hz) == Err(Denied) {
                 entry.storage_denied = true;
-                if !std::mem::replace(&mut self.noted_storage, true) {
-                    self.notes.push(STORAGE_NOTE.to_owned());
-                }
+                self.is_storage_denied = true;
             }
             entry.plan(self.round, idle_rounds);
         }
@@ -245,13 +260,10 @@ impl Processes {
 
     fn add_all(&mut self, found: &[u32], now: UnixMs) {
         let since = self.complete;
+        self.exceeds_limit = false;
         for &pid in found.iter().take(NEW_MAX) {
             if self.entries.len() >= PROCESSES_MAX {
-                if !std::mem::replace(&mut self.noted_limit, true) {
-                    self.notes.push(format!(
-                        "more than {PROCESSES_MAX} processes; the others are ignored"
-                    ));
-                }
+                self.exceeds_limit = true;
                 break;
             }
             self.add(pid, now, since);
@@ -263,7 +275,8 @@ impl Processes {
 
     /// Adds a new process, unless it has already exited.
     fn add(&mut self, pid: u32, now: UnixMs, since: Option<UnixMs>) {
-        let Ok(file) = self.dir.open_file(pid, "stat") else {
+        let file = self.dir.open_file(pid, "stat");
+        let Ok(file) = file.inspect_err(|error| self.scratch.buffer.note_failure(*error)) else {
             return;
         };
         let text = read(&file, &mut self.scratch.file);
@@ -457,13 +470,6 @@ fn last_pid(text: &[u8]) -> Option<u32> {
 fn is_own_namespace(proc_root: &Path) -> bool {
     let own = std::fs::read_link(proc_root.join("self")).ok();
     own.is_some_and(|own| own == Path::new(&std::process::id().to_string()))
-}
-
-fn boot_time(proc_root: &Path) -> UnixMs {
-    let stat = std::fs::read(proc_root.join("stat")).unwrap_or_default();
-    let line = lines(&stat).find_map(|line| line.strip_prefix(b"btime "));
-    let seconds = line.and_then(|line| number(line.trim_ascii())).unwrap_or(0);
-    UnixMs(i64::try_from(seconds.saturating_mul(1000)).unwrap_or(0))
 }
 
 #[cfg(test)]
