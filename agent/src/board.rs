@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use sysmon_wire::limits::SERIES_PER_HOST_MAX;
-use sysmon_wire::{ABSENT, SeriesKey};
+use sysmon_wire::{ABSENT, LimitGauge, LimitState, SeriesKey};
 
 /// Released columns past which the table is made anew.
 const RELEASED_MAX: usize = 512;
@@ -31,7 +31,7 @@ struct Place {
 ///
 /// Columns are only ever appended, so that an index means the same as long as [`Self::table`] does. Those of released
 /// slots are dropped from time to time, which makes a new table.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Board {
     columns: Vec<SeriesKey>,
     values: Vec<i64>,
@@ -41,7 +41,23 @@ pub struct Board {
     released: usize,
     waiting: usize,
     table: u64,
-    over_limit: u64,
+    limit: LimitGauge,
+}
+
+impl Default for Board {
+    fn default() -> Self {
+        Self {
+            columns: Vec::new(),
+            values: Vec::new(),
+            places: Vec::new(),
+            vacant: Vec::new(),
+            slots: HashMap::new(),
+            released: 0,
+            waiting: 0,
+            table: 0,
+            limit: LimitGauge::new("series", SERIES_PER_HOST_MAX),
+        }
+    }
 }
 
 impl Board {
@@ -62,7 +78,7 @@ impl Board {
             return Slot(Some(slot));
         }
         if self.slots.len() >= SLOTS_MAX {
-            self.over_limit += 1;
+            self.limit.leave_out(1);
             return Slot::NONE;
         }
         let mut place = Place {
@@ -72,7 +88,7 @@ impl Board {
         };
         if !self.append(&mut place) {
             self.waiting += 1;
-            self.over_limit += 1;
+            self.limit.leave_out(1);
         }
         let slot = self.vacant.pop().unwrap_or(self.places.len() as u32);
         self.slots.insert(key, slot);
@@ -198,9 +214,11 @@ impl Board {
         self.columns.len() - self.released + self.waiting
     }
 
-    /// How many times a series was requested that exceeded the limit.
-    pub fn over_limit(&self) -> u64 {
-        self.over_limit
+    /// How the limit of series stands.
+    pub fn limit(&self) -> LimitState {
+        let mut limit = self.limit.clone();
+        limit.set_current(self.series());
+        limit.state()
     }
 }
 
@@ -234,7 +252,7 @@ mod tests {
             assert_eq!(value(&board, 0), device as i64);
             assert!(board.keys().len() <= RELEASED_MAX + 2);
         }
-        assert_eq!((board.series(), board.over_limit()), (1, 0));
+        assert_eq!((board.series(), board.limit().reached_total), (1, 0));
     }
 
     #[test]
@@ -246,7 +264,9 @@ mod tests {
         let surplus = board.slot(key(9_999));
         board.set(surplus, 1);
         board.tidy();
-        assert_eq!((value(&board, 9_999), board.over_limit()), (ABSENT, 1));
+        assert_eq!(value(&board, 9_999), ABSENT);
+        assert!(board.limit().is_reached());
+        assert_eq!(board.limit().reached_total, 1);
         assert_eq!(board.series(), SERIES_PER_HOST_MAX + 1);
         board.set(slots[1], 11);
         board.release(slots[0]);

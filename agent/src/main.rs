@@ -110,6 +110,7 @@ fn join(args: &Args, hub: &HubAddress, token: &Token, clock: &Clock) -> Result<(
 fn push(args: &Args, config: &Config, clock: Clock) -> Result<(), Failure> {
     init_logs(&args.common);
     let state = state(args);
+    sysmon_files::check_private_dir(&state).map_err(anyhow::Error::from)?;
     let local = identity::LocalHub::find(&state_dir(Program::Hub, None), &Random::system());
     let identity =
         identity::load(&state, args.name.as_ref(), &local, &clock).map_err(anyhow::Error::from)?;

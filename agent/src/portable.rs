@@ -10,7 +10,7 @@ use sysmon_wire::metrics::{
     MEMORY_AVAILABLE, MEMORY_LIMIT, MEMORY_USAGE, MEMORY_UTILIZATION, NET_IO, PAGING_LIMIT,
     PAGING_UTILIZATION, TEMPERATURE, UPTIME,
 };
-use sysmon_wire::{HostFacts, Label, Process, ProcessIdentity, SeriesKey, UnixMs};
+use sysmon_wire::{HostFacts, Label, LimitState, Process, ProcessIdentity, SeriesKey, UnixMs};
 
 use crate::VERSION;
 use crate::board::Board;
@@ -55,6 +55,10 @@ impl PortableCollector {
 
     pub fn processes(&self) -> Vec<Process> {
         Vec::new()
+    }
+
+    pub fn limits(&self) -> impl Iterator<Item = LimitState> {
+        std::iter::empty()
     }
 
     pub fn notes(&self) -> Vec<String> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use sysmon_clock::{Clock, Random};
 use sysmon_link::Connector;
 use sysmon_wire::message::RunId;
-use sysmon_wire::{HostFacts, Process, UnixMs};
+use sysmon_wire::{HostFacts, LimitState, Process, UnixMs};
 
 use crate::observer::Observer;
 use crate::outbox::Outbox;
@@ -39,6 +39,10 @@ pub trait Source {
     fn watch_processes(&mut self, _all: bool) {}
     /// Every process as of the last sample; empty for sources without processes.
     fn processes(&self) -> Vec<Process> {
+        Vec::new()
+    }
+    /// Every limit that it enforces, as it stands.
+    fn limits(&self) -> Vec<LimitState> {
         Vec::new()
     }
     /// Every present problem of collection.
@@ -302,4 +306,5 @@ fn push(source: &mut impl Source, uplink: &Uplink, seq: u64, time: UnixMs, all_p
     if all_processes {
         shared.report_processes(time, source.processes());
     }
+    shared.report_limits(source.limits(), uplink.clock.instant());
 }

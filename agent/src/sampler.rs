@@ -2,8 +2,10 @@
 
 use sysmon_clock::Clock;
 use sysmon_config::AgentConfig;
-use sysmon_wire::metrics::{AGENT_ROWS_DROPPED, AGENT_SAMPLE_TIME, AGENT_SPOOL_ERRORS};
-use sysmon_wire::{HostFacts, Label, Process, UnixMs};
+use sysmon_wire::metrics::{
+    AGENT_ROWS_DROPPED, AGENT_SAMPLE_TIME, AGENT_SPOOL_ERRORS, LIMIT_REACHED,
+};
+use sysmon_wire::{HostFacts, Label, LimitState, Process, UnixMs};
 
 use crate::board::{Board, Slot};
 use crate::run::Source;
@@ -29,6 +31,8 @@ pub struct Sampler {
     sample_time: Slot,
     rows_dropped: Slot,
     spool_errors: Slot,
+    /// In the order of [`Source::limits`].
+    limits_reached: Vec<Slot>,
 }
 
 impl Sampler {
@@ -49,10 +53,28 @@ impl Sampler {
             sample_time: board.slot(AGENT_SAMPLE_TIME.series(&[])),
             rows_dropped: board.slot(AGENT_ROWS_DROPPED.series(&[])),
             spool_errors: board.slot(AGENT_SPOOL_ERRORS.series(&[])),
+            limits_reached: Vec::new(),
             all_processes: false,
             tags: config.tags.iter().map(|tag| Label::new(tag)).collect(),
             board,
             collector,
+        }
+    }
+}
+
+impl Sampler {
+    fn show_limits(&mut self) {
+        for (at, limit) in self.limits().iter().enumerate() {
+            let key = LIMIT_REACHED.series(&[("limit", limit.name.as_str())]);
+            let slot = match self.limits_reached.get(at) {
+                Some(slot) => *slot,
+                None => {
+                    let slot = self.board.slot(key);
+                    self.limits_reached.push(slot);
+                    slot
+                }
+            };
+            self.board.set_u64(slot, limit.reached_total);
         }
     }
 }
@@ -73,10 +95,12 @@ impl Source for Sampler {
         let board = &mut self.board;
         board.set_u64(self.rows_dropped, spool.rows_dropped);
         board.set_u64(self.spool_errors, spool.disk_errors);
+        self.show_limits();
         let steps = (self.clock.instant() - start)
             .as_micros()
             .div_ceil(SAMPLE_TIME_STEP_US);
-        board.set_u64(self.sample_time, (steps * SAMPLE_TIME_STEP_US) as u64);
+        self.board
+            .set_u64(self.sample_time, (steps * SAMPLE_TIME_STEP_US) as u64);
     }
 
     fn row(&self) -> Sample<'_> {
@@ -94,6 +118,11 @@ impl Source for Sampler {
 
     fn processes(&self) -> Vec<Process> {
         self.collector.processes()
+    }
+
+    fn limits(&self) -> Vec<LimitState> {
+        let own = std::iter::once(self.board.limit());
+        own.chain(self.collector.limits()).collect()
     }
 
     fn notes(&self) -> Vec<String> {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sysmon_clock::{Clock, Random};
 use sysmon_link::{
@@ -10,7 +10,7 @@ use sysmon_link::{
 };
 use sysmon_wire::limits::NOTES_PER_HOST_MAX;
 use sysmon_wire::message::{FromAgent, Lane, Purpose, Push, RunId, ToAgent};
-use sysmon_wire::{HostFacts, Label, Process, UnixMs};
+use sysmon_wire::{HostFacts, Label, LimitState, Process, UnixMs};
 use tokio::sync::Notify;
 
 use crate::demand::Demand;
@@ -27,6 +27,9 @@ const LIVE_PRIORITY: i32 = 1;
 
 /// QUIC stream priority: backfill uses the bandwidth that is left.
 const BACKFILL_PRIORITY: i32 = -1;
+
+/// Time between two reports of limits, which may change with every sample.
+const LIMITS_INTERVAL: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
 pub struct Shared {
@@ -48,8 +51,34 @@ struct Reports {
     facts: Option<HostFacts>,
     spool_note: Option<String>,
     notes: Vec<Label>,
-    /// Whether this connection has to send the current notes.
-    notes_changed: bool,
+    /// Whether this connection has sent the current notes.
+    notes_sent: bool,
+    /// The limits that were reached, as of when they last changed.
+    limits: Vec<LimitState>,
+    limits_sent: bool,
+    limits_changed: Option<Instant>,
+}
+
+impl Reports {
+    /// A new connection has sent nothing yet but the facts; what the hub knows may be from an earlier run.
+    fn connected(&mut self) {
+        self.facts = None;
+        self.notes_sent = false;
+        self.limits_sent = false;
+    }
+
+    fn take(&mut self) -> Vec<FromAgent> {
+        let facts = self.facts.take().map(FromAgent::Facts);
+        let mut messages: Vec<FromAgent> = facts.into_iter().collect();
+        messages.extend(self.processes.take());
+        if !std::mem::replace(&mut self.notes_sent, true) {
+            messages.push(FromAgent::Notes(self.notes.clone()));
+        }
+        if !std::mem::replace(&mut self.limits_sent, true) {
+            messages.push(FromAgent::Limits(self.limits.clone()));
+        }
+        messages
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -88,7 +117,7 @@ impl Shared {
         }
         let mut reports = lock(&self.reports);
         reports.notes = shown;
-        reports.notes_changed = true;
+        reports.notes_sent = false;
         drop(reports);
         self.report_ready.notify_one();
     }
@@ -106,6 +135,21 @@ impl Shared {
     pub fn report_facts(&self, facts: HostFacts) {
         lock(&self.reports).facts = Some(facts.clone());
         self.outbox().set_facts(facts);
+        self.report_ready.notify_one();
+    }
+
+    /// Reports the limits that were reached, on this and every later connection, if they changed.
+    pub fn report_limits(&self, mut limits: Vec<LimitState>, now: Instant) {
+        limits.retain(|limit| limit.reached_total > 0);
+        let mut reports = lock(&self.reports);
+        let is_soon = |at: Instant| now.saturating_duration_since(at) < LIMITS_INTERVAL;
+        if reports.limits == limits || reports.limits_changed.is_some_and(is_soon) {
+            return;
+        }
+        reports.limits = limits;
+        reports.limits_sent = false;
+        reports.limits_changed = Some(now);
+        drop(reports);
         self.report_ready.notify_one();
     }
 
@@ -176,12 +220,8 @@ impl Uplink {
             receiver,
             ..
         } = session;
+        lock(&self.shared.reports).connected();
         let facts = FromAgent::Facts(self.shared.outbox().facts().clone());
-        {
-            let reports = &mut *lock(&self.shared.reports);
-            reports.facts = None;
-            reports.notes_changed = !reports.notes.is_empty();
-        }
         if let Err(error) = sender.send(&facts).await {
             return error;
         }
@@ -199,15 +239,9 @@ impl Uplink {
 
     async fn send_reports(&self, mut sender: FrameSender) -> Result<Never, LinkError> {
         loop {
-            let (facts, processes, notes) = {
-                let mut reports = lock(&self.shared.reports);
-                let is_new = std::mem::take(&mut reports.notes_changed);
-                let notes = is_new.then(|| FromAgent::Notes(reports.notes.clone()));
-                let facts = reports.facts.take().map(FromAgent::Facts);
-                (facts, reports.processes.take(), notes)
-            };
-            for message in facts.into_iter().chain(processes).chain(notes) {
-                sender.queue(&message)?;
+            let messages = lock(&self.shared.reports).take();
+            for message in &messages {
+                sender.queue(message)?;
             }
             sender.flush().await?;
             self.shared.report_ready.notified().await;

@@ -5,7 +5,6 @@
 
 mod authority;
 mod error;
-mod files;
 mod fingerprint;
 mod hub_state;
 mod identity;
@@ -21,7 +20,6 @@ mod token;
 
 pub use authority::{Authority, CERTIFICATE_DAYS_MAX, SignedCertificate};
 pub use error::CertError;
-pub use files::{create_private_dir, read_private, write_private};
 pub use fingerprint::Fingerprint;
 pub use hub_state::HubState;
 pub use identity::Identity;

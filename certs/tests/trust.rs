@@ -16,6 +16,7 @@ use sysmon_certs::{
     Authority, CertError, Identity, PeerName, Role, join_config, peer_of, server_name,
 };
 use sysmon_clock::{Clock, Random};
+use sysmon_files::FileError;
 
 const ALPN: &[&[u8]] = &[b"test/1"];
 
@@ -170,7 +171,10 @@ fn authority_and_identity_survive_on_disk_unreadable_by_others() {
 
     std::fs::set_permissions(own.join("key.pem"), PermissionsExt::from_mode(0o640)).unwrap();
     let error = Identity::load(&own).unwrap_err();
-    assert!(matches!(error, CertError::Exposed(_)) && error.to_string().contains("chmod 600"));
+    assert!(
+        matches!(error, CertError::File(FileError::Exposed(_)))
+            && error.to_string().contains("chmod 600")
+    );
 }
 
 #[test]

@@ -90,6 +90,7 @@ fn join(state: &Path, hub: &HubAddress, token: &Token) -> Result<(), Failure> {
 }
 
 fn identity(state: PathBuf) -> Result<Identity, CertError> {
+    sysmon_files::check_private_dir(&state)?;
     let identity = Identity::load(&state)?;
     if identity.peer().role == Role::Edge {
         return Ok(identity);

@@ -137,6 +137,8 @@ fn pushes() -> Written {
         "from_agent_notes",
         &FromAgent::Notes(vec!["no sensors".into()]),
     )?;
+    let limit = sysmon_wire::LimitGauge::new("series", 4096).state();
+    message(5, "from_agent_limits", &FromAgent::Limits(vec![limit]))?;
     let ack = ToAgent::Ack {
         run: RunId(9),
         ranges: vec![(1, 300), (302, 400)],

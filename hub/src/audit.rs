@@ -3,8 +3,8 @@
 //! Refusals have a file of their own and a rate limit, so that a peer that retries all day neither fills the disk
 //! nor hides what matters. Each file is rotated at [`FILE_BYTES`]; one older file of each is preserved.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -168,22 +168,11 @@ fn older(path: &Path) -> PathBuf {
 }
 
 fn write(path: &Path, entry: &Entry) -> io::Result<()> {
-    let mut file = open(path)?;
-    if file.metadata()?.len() > FILE_BYTES {
+    if fs::metadata(path).is_ok_and(|file| file.len() > FILE_BYTES) {
         fs::rename(path, older(path))?;
-        file = open(path)?;
     }
     let line = serde_json::to_string(entry).map_err(io::Error::other)?;
-    // A single write, so that lines of two processes do not mix.
-    file.write_all(format!("{line}\n").as_bytes())
-}
-
-fn open(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.append(true).create(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+    Ok(sysmon_files::append_line(path, &line)?)
 }
 
 #[cfg(test)]

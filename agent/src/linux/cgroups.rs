@@ -5,14 +5,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use sysmon_clock::Clock;
-use sysmon_wire::Label;
 use sysmon_wire::metrics::{
     CONTAINER_CPU_THROTTLED, CONTAINER_CPU_TIME, CONTAINER_DISK_IO, CONTAINER_MEMORY_USAGE,
     CONTAINER_OOM_KILLS, CONTAINER_PIDS,
 };
+use sysmon_wire::{Label, LimitState};
 
 use super::container_names::Names;
 use super::containers::container_name;
+use super::listing::ListLimit;
 use super::parse::{lines, number, words};
 use super::{Context, KernelFile, ReadBuffer, Roots};
 use crate::board::{Board, Slot};
@@ -27,6 +28,7 @@ const DEPTH_MAX: usize = 6;
 pub(super) struct Cgroups {
     root: Option<PathBuf>,
     containers: HashMap<PathBuf, Container>,
+    limit: ListLimit,
     names: Names,
 }
 
@@ -52,6 +54,7 @@ impl Cgroups {
         let mut cgroups = Self {
             root,
             containers: HashMap::new(),
+            limit: ListLimit::new("containers", CONTAINERS_MAX),
             names: Names::new(clock.clone()),
         };
         cgroups.scan(board);
@@ -62,6 +65,9 @@ impl Cgroups {
         let Some(root) = &self.root else { return };
         let mut found = Vec::new();
         find(root, root, DEPTH_MAX, &mut FOLDERS_MAX.clone(), &mut found);
+        self.limit.set_present(found.len());
+        // Those that are shown stay, so that a crowd of new ones does not replace them.
+        found.sort_by_key(|(path, _)| !self.containers.contains_key(path));
         found.truncate(CONTAINERS_MAX);
         self.containers.retain(|path, container| {
             let is_present = found.iter().any(|(present, _)| present == path);
@@ -93,6 +99,10 @@ impl Cgroups {
         if has_unnamed {
             self.names.request();
         }
+    }
+
+    pub(super) fn limit(&self) -> LimitState {
+        self.limit.state()
     }
 
     /// Why containers have no names, while that is so.
@@ -150,7 +160,7 @@ fn slots(label: &Label, board: &mut Board) -> [Slot; 7] {
 
 impl Container {
     fn open(path: &Path, id: String, label: Label, board: &mut Board) -> Self {
-        let file = |name: &str| KernelFile::open(&path.join(name));
+        let file = |name: &str| KernelFile::open_one_of_many(path.join(name));
         Self {
             id,
             slots: slots(&label, board),

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use sysmon_wire::LimitState;
 use sysmon_wire::metrics::{
     CONTEXT_SWITCHES, CPU_COUNT, CPU_UTILIZATION, INTERRUPTS, PROCESS_COUNT, PROCESSES_CREATED,
 };
 
+use super::listing::ListLimit;
 use super::parse::{lines, number, numbers, words};
 use super::{Context, KernelFile, Roots};
 use crate::board::{Board, Slot};
@@ -94,6 +96,7 @@ pub(super) struct Cpu {
     all: Processor,
     /// By number, of which some may be missing.
     cores: BTreeMap<u64, Processor>,
+    limit: ListLimit,
     count: Slot,
     switches: Slot,
     interrupts: Slot,
@@ -108,6 +111,7 @@ impl Cpu {
             file: KernelFile::open(&roots.proc.join("stat")),
             all: Processor::new(board, None),
             cores: BTreeMap::new(),
+            limit: ListLimit::new("processors", CORES_MAX),
             count: board.slot(CPU_COUNT.series(&[])),
             switches: board.slot(CONTEXT_SWITCHES.series(&[])),
             interrupts: board.slot(INTERRUPTS.series(&[])),
@@ -121,6 +125,10 @@ impl Cpu {
         if let Some(text) = self.file.read(context.buffer) {
             self.parse(text, context.board);
         }
+    }
+
+    pub(super) fn limit(&self) -> LimitState {
+        self.limit.state()
     }
 
     fn parse(&mut self, text: &[u8], board: &mut Board) {
@@ -155,7 +163,8 @@ impl Cpu {
                 }
             }
         }
-        board.set(self.count, count);
+        board.set(self.count, count as i64);
+        self.limit.set_present(count);
         // Offline processors are missing from the file.
         self.cores.retain(|_, core| {
             let seen = std::mem::take(&mut core.seen);

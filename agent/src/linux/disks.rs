@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use sysmon_wire::Label;
 use sysmon_wire::metrics::{
     DISK_IO, DISK_IO_TIME, DISK_MERGED, DISK_OPERATION_TIME, DISK_OPERATIONS, DISK_PENDING,
     DISK_WEIGHTED_IO_TIME, Metric,
 };
+use sysmon_wire::{Label, LimitState};
 
+use super::listing::ListLimit;
 use super::parse::{lines, numbers, words};
 use super::{Context, KernelFile, Roots};
 use crate::board::{Board, Slot};
@@ -51,8 +52,9 @@ struct Disk {
     layer: Layer,
     /// None for partitions, loop devices and RAM disks.
     series: Option<([Slot; COUNTERS.len()], Slot)>,
+    /// Bytes read and written in the sample before.
     before: Option<[u64; 2]>,
-    now: [u64; 2],
+    columns: [u64; COLUMNS],
     seen: bool,
 }
 
@@ -100,6 +102,7 @@ pub(super) struct Disks {
     file: KernelFile,
     blocks: PathBuf,
     disks: Vec<Disk>,
+    limit: ListLimit,
     read: Total,
     written: Total,
 }
@@ -112,6 +115,7 @@ impl Disks {
             file: KernelFile::open(&roots.proc.join("diskstats")),
             blocks: roots.sys.join("block"),
             disks: Vec::new(),
+            limit: ListLimit::new("disks", DISKS_MAX),
             read: total("read"),
             written: total("write"),
         }
@@ -132,6 +136,7 @@ impl Disks {
     }
 
     fn parse(&mut self, text: &[u8], board: &mut Board) {
+        let mut changed = false;
         for (at, line) in lines(text).enumerate() {
             let mut words = words(line).skip(2);
             let Some(name) = words.next() else { continue };
@@ -148,8 +153,8 @@ impl Disks {
                 Some(index) => index,
                 None if self.disks.len() >= COUNTED_MAX => continue,
                 None => {
-                    let disk = self.new_disk(name, board);
-                    self.disks.push(disk);
+                    changed = true;
+                    self.disks.push(Disk::new(&self.blocks, name));
                     self.disks.len() - 1
                 }
             };
@@ -163,9 +168,35 @@ impl Disks {
                 counters.iter().for_each(|slot| board.release(*slot));
                 board.release(*pending);
             }
+            changed |= !seen;
             seen
         });
+        if changed {
+            self.show(board);
+        }
         self.publish(board);
+    }
+
+    /// Gives series to disks, as far as there is room.
+    fn show(&mut self, board: &mut Board) {
+        let mut present = self.disks.iter().filter(|d| d.series.is_some()).count();
+        for disk in self.disks.iter_mut().filter(|d| d.series.is_none()) {
+            let name = String::from_utf8_lossy(&disk.name);
+            let is_removable = ["fd", "sr"].iter().any(|kind| name.starts_with(kind));
+            if disk.layer == Layer::Partition || is_memory_or_file(&name) || is_removable {
+                continue;
+            }
+            if present < DISKS_MAX {
+                disk.series = Some(series(&Label::from_bytes(&disk.name), board));
+                disk.show(board);
+            }
+            present += 1;
+        }
+        self.limit.set_present(present);
+    }
+
+    pub(super) fn limit(&self) -> LimitState {
+        self.limit.state()
     }
 
     /// Sums the physical disks, or the virtual ones where there are none: each byte reaches one of them.
@@ -177,59 +208,63 @@ impl Disks {
             Layer::Virtual
         };
         for disk in &mut self.disks {
-            let before = disk.before.replace(disk.now);
+            let now = disk.bytes();
+            let before = disk.before.replace(now);
             if disk.layer == counted {
-                self.read.add(before.map(|b| b[0]), disk.now[0]);
-                self.written.add(before.map(|b| b[1]), disk.now[1]);
+                self.read.add(before.map(|b| b[0]), now[0]);
+                self.written.add(before.map(|b| b[1]), now[1]);
             }
         }
         self.read.publish(board);
         self.written.publish(board);
     }
+}
 
-    fn new_disk(&self, name: &[u8], board: &mut Board) -> Disk {
-        let label = Label::from_bytes(name);
-        let text = label.as_str();
-        let layer = Layer::of(&self.blocks, text);
-        let shown = self.disks.iter().filter(|d| d.series.is_some()).count();
-        let is_shown = layer != Layer::Partition
-            && !is_memory_or_file(text)
-            && !["fd", "sr"].iter().any(|kind| text.starts_with(kind))
-            && shown < DISKS_MAX;
-        let mut slot = |metric: Metric, direction: Option<&str>| {
-            let direction = direction.map(|d| (DIRECTION, d));
-            let attributes: Vec<_> = direction
-                .into_iter()
-                .chain([("system.device", text)])
-                .collect();
-            board.slot(metric.series(&attributes))
-        };
-        let series = is_shown.then(|| {
-            let counters = COUNTERS.map(|(_, metric, direction, _)| slot(metric, direction));
-            (counters, slot(DISK_PENDING, None))
-        });
-        Disk {
-            name: name.to_vec(),
-            layer,
-            series,
-            before: None,
-            now: [0; 2],
-            seen: false,
-        }
-    }
+fn series(name: &Label, board: &mut Board) -> ([Slot; COUNTERS.len()], Slot) {
+    let mut slot = |metric: Metric, direction: Option<&str>| {
+        let direction = direction.map(|d| (DIRECTION, d));
+        let device = [("system.device", name.as_str())];
+        let attributes: Vec<_> = direction.into_iter().chain(device).collect();
+        board.slot(metric.series(&attributes))
+    };
+    let counters = COUNTERS.map(|(_, metric, direction, _)| slot(metric, direction));
+    (counters, slot(DISK_PENDING, None))
 }
 
 impl Disk {
+    fn new(blocks: &Path, name: &[u8]) -> Self {
+        Self {
+            name: name.to_vec(),
+            layer: Layer::of(blocks, &String::from_utf8_lossy(name)),
+            series: None,
+            before: None,
+            columns: [0; COLUMNS],
+            seen: false,
+        }
+    }
+
     fn update(&mut self, columns: &[u64; COLUMNS], board: &mut Board) {
         self.seen = true;
-        let column = |at: usize| columns.get(at).copied().unwrap_or(0);
+        self.columns = *columns;
+        self.show(board);
+    }
+
+    fn show(&self, board: &mut Board) {
         if let Some((counters, pending)) = &self.series {
             for (slot, (at, _, _, factor)) in counters.iter().zip(COUNTERS) {
-                board.set_u64(*slot, column(at).saturating_mul(factor));
+                let value = self.columns.get(at).copied().unwrap_or(0);
+                board.set_u64(*slot, value.saturating_mul(factor));
             }
-            board.set_u64(*pending, column(PENDING));
+            board.set_u64(*pending, self.columns[PENDING]);
         }
-        self.now = [READ, WRITTEN].map(|at| column(at).saturating_mul(SECTOR_BYTES));
+    }
+
+    /// Bytes read and written.
+    fn bytes(&self) -> [u64; 2] {
+        [READ, WRITTEN].map(|at| {
+            let sectors = self.columns.get(at).copied().unwrap_or(0);
+            sectors.saturating_mul(SECTOR_BYTES)
+        })
     }
 }
 

@@ -10,6 +10,9 @@ use rustix::io::Errno;
 /// Bytes read of one file; `/proc/stat` of a machine with 1,024 processors has about 150 KiB.
 const FILE_BYTES_MAX: usize = 1 << 20;
 
+/// The limit of open files at which those of all containers may stay open.
+const MANY_FILES: u64 = 4096;
+
 #[derive(Debug, Default)]
 pub struct ReadBuffer {
     bytes: Vec<u8>,
@@ -68,6 +71,16 @@ impl KernelFile {
             denied: false,
             each_time: true,
             out_of_files: false,
+        }
+    }
+
+    /// A file that stays open where the process may open many.
+    pub fn open_one_of_many(path: PathBuf) -> Self {
+        let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+        if limit.current.is_none_or(|limit| limit >= MANY_FILES) {
+            Self::open(&path)
+        } else {
+            Self::open_each_time(path)
         }
     }
 

@@ -10,12 +10,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use sysmon_clock::Clock;
-use sysmon_wire::Label;
 use sysmon_wire::metrics::{
     FS_INODES_LIMIT, FS_INODES_USAGE, FS_LIMIT, FS_READ_ONLY, FS_UNREACHABLE, FS_USAGE,
     FS_UTILIZATION, Metric,
 };
+use sysmon_wire::{Label, LimitState};
 
+use super::listing::ListLimit;
 use super::memory::set_share;
 use super::mounts::{Mount, mounts};
 use super::space::{Space, distinct, space};
@@ -71,7 +72,7 @@ pub(super) struct Filesystems {
     readings_collected: u64,
     /// By device and mount point.
     slots: HashMap<(Label, Label), Slots>,
-    found: usize,
+    limit: ListLimit,
     worst: Slot,
 }
 
@@ -100,7 +101,7 @@ impl Filesystems {
             blocked,
             readings_collected: 0,
             slots: HashMap::new(),
-            found: 0,
+            limit: ListLimit::new("filesystems", FILESYSTEMS_MAX),
             worst: board.slot(FS_UTILIZATION.series(&[])),
         }
     }
@@ -147,7 +148,7 @@ impl Filesystems {
             }
             is_present
         });
-        self.found = present.len();
+        self.limit.set_present(present.len());
         let mut worst = None;
         for (mount, space) in spaces {
             let slots = slots(&mut self.slots, mount, board);
@@ -163,6 +164,10 @@ impl Filesystems {
             }
         }
         board.set_or_clear(self.worst, worst);
+    }
+
+    pub(super) fn limit(&self) -> LimitState {
+        self.limit.state()
     }
 }
 

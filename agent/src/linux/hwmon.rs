@@ -3,9 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
-use sysmon_wire::Label;
 use sysmon_wire::metrics::{FAN_SPEED, Metric, POWER, TEMPERATURE, TEMPERATURE_LIMIT};
+use sysmon_wire::{Label, LimitState};
 
+use super::listing::ListLimit;
 use super::{Context, KernelFile, Roots};
 use crate::board::{Board, Slot};
 
@@ -51,6 +52,8 @@ struct Found<'a> {
 pub(super) struct Hwmon {
     sensors: Vec<Sensor>,
     hottest: Option<Slot>,
+    limit: ListLimit,
+    left_out: usize,
     scans: u64,
 }
 
@@ -59,6 +62,8 @@ impl Hwmon {
         let mut hwmon = Self {
             sensors: Vec::new(),
             hottest: None,
+            limit: ListLimit::new("sensors", SENSORS_MAX),
+            left_out: 0,
             scans: 0,
         };
         hwmon.scan(roots, board);
@@ -75,18 +80,24 @@ impl Hwmon {
             }
             is_present
         });
+        self.left_out = 0;
         for chip in sorted(&roots.sys.join("class/hwmon")) {
             self.add_chip(&chip, board);
         }
         for zone in sorted(&roots.sys.join("class/thermal")) {
             self.add_zone(&zone, board);
         }
+        self.limit.set_present(self.sensors.len() + self.left_out);
         if self.scans.is_multiple_of(LIMITS_EVERY) {
             self.sensors
                 .iter()
                 .for_each(|sensor| sensor.update_limit(board));
         }
         self.scans += 1;
+    }
+
+    pub(super) fn limit(&self) -> LimitState {
+        self.limit.state()
     }
 
     fn add_chip(&mut self, chip: &Path, board: &mut Board) {
@@ -152,6 +163,7 @@ impl Hwmon {
 
     fn add(&mut self, found: Found<'_>, board: &mut Board) {
         if self.sensors.len() >= SENSORS_MAX {
+            self.left_out += 1;
             return;
         }
         let name = self.name(&found);

@@ -3,12 +3,13 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
-use sysmon_wire::Label;
 use sysmon_wire::metrics::{
     Metric, NET_DROPPED, NET_ERRORS, NET_IO, NET_PACKETS, NET_SPEED, NET_UP,
 };
+use sysmon_wire::{Label, LimitState};
 
 use super::links::{Link, counted};
+use super::listing::ListLimit;
 use super::parse::{lines, numbers, words};
 use super::{Context, KernelFile, Roots};
 use crate::board::{Board, Slot};
@@ -49,9 +50,9 @@ struct Interface {
     counts: bool,
     /// None for those that are counted only.
     series: Option<Series>,
-    /// Bytes received and transmitted in the sample before, and in this one.
+    /// Bytes received and transmitted in the sample before.
     before: Option<[u64; 2]>,
-    now: [u64; 2],
+    columns: [u64; COLUMNS],
     seen: bool,
 }
 
@@ -67,6 +68,7 @@ pub(super) struct Interfaces {
     file: KernelFile,
     class: PathBuf,
     interfaces: Vec<Interface>,
+    limit: ListLimit,
     changed: bool,
     received: Total,
     transmitted: Total,
@@ -80,6 +82,7 @@ impl Interfaces {
             file: KernelFile::open(&roots.proc.join("net/dev")),
             class: roots.sys.join("class/net"),
             interfaces: Vec::new(),
+            limit: ListLimit::new("interfaces", INTERFACES_MAX),
             changed: false,
             received: total("receive"),
             transmitted: total("transmit"),
@@ -144,8 +147,7 @@ impl Interfaces {
                 None if self.interfaces.len() >= COUNTED_MAX => continue,
                 None => {
                     self.changed = true;
-                    let interface = self.new_interface(name, board);
-                    self.interfaces.push(interface);
+                    self.interfaces.push(Interface::new(name));
                     self.interfaces.len() - 1
                 }
             };
@@ -172,40 +174,49 @@ impl Interfaces {
             seen
         });
         self.changed |= self.interfaces.len() < before;
-    }
-
-    fn publish(&mut self, board: &mut Board) {
-        for interface in &mut self.interfaces {
-            let before = interface.before.replace(interface.now);
-            if interface.counts {
-                self.received.add(before.map(|b| b[0]), interface.now[0]);
-                self.transmitted.add(before.map(|b| b[1]), interface.now[1]);
-            }
+        if self.changed {
+            self.show(board);
         }
-        self.received.publish(board);
-        self.transmitted.publish(board);
     }
 
-    fn new_interface(&self, name: &[u8], board: &mut Board) -> Interface {
-        let label = Label::from_bytes(name);
-        let text = label.as_str();
-        let shown = self
+    /// Gives series to interfaces, as far as there is room.
+    fn show(&mut self, board: &mut Board) {
+        // A veth is short-lived, and its bridge counts the same traffic.
+        let is_shown = |i: &&mut Interface| !i.label.as_str().starts_with("veth");
+        let mut present = self
             .interfaces
             .iter()
             .filter(|i| i.series.is_some())
             .count();
-        // A veth is short-lived, and its bridge counts the same traffic.
-        let has_series = !text.starts_with("veth") && shown < INTERFACES_MAX;
-        Interface {
-            series: has_series.then(|| Series::new(&self.class, text, board)),
-            name: name.to_vec(),
-            label,
-            link: Link::default(),
-            counts: false,
-            before: None,
-            now: [0; 2],
-            seen: false,
+        for interface in self.interfaces.iter_mut().filter(is_shown) {
+            if interface.series.is_some() {
+                continue;
+            }
+            if present < INTERFACES_MAX {
+                let series = Series::new(&self.class, interface.label.as_str(), board);
+                interface.series = Some(series);
+                interface.show(board);
+            }
+            present += 1;
         }
+        self.limit.set_present(present);
+    }
+
+    pub(super) fn limit(&self) -> LimitState {
+        self.limit.state()
+    }
+
+    fn publish(&mut self, board: &mut Board) {
+        for interface in &mut self.interfaces {
+            let now = interface.bytes();
+            let before = interface.before.replace(now);
+            if interface.counts {
+                self.received.add(before.map(|b| b[0]), now[0]);
+                self.transmitted.add(before.map(|b| b[1]), now[1]);
+            }
+        }
+        self.received.publish(board);
+        self.transmitted.publish(board);
     }
 }
 
@@ -226,14 +237,35 @@ impl Series {
 }
 
 impl Interface {
+    fn new(name: &[u8]) -> Self {
+        Self {
+            name: name.to_vec(),
+            label: Label::from_bytes(name),
+            link: Link::default(),
+            counts: false,
+            series: None,
+            before: None,
+            columns: [0; COLUMNS],
+            seen: false,
+        }
+    }
+
     fn update(&mut self, columns: &[u64; COLUMNS], board: &mut Board) {
         self.seen = true;
-        let column = |at: usize| columns.get(at).copied().unwrap_or(0);
+        self.columns = *columns;
+        self.show(board);
+    }
+
+    fn show(&self, board: &mut Board) {
         let slots = self.series.iter().flat_map(|series| series.counters);
         for (slot, (at, _, _)) in slots.zip(COUNTERS) {
-            board.set_u64(slot, column(at));
+            board.set_u64(slot, self.columns.get(at).copied().unwrap_or(0));
         }
-        self.now = [column(RECEIVED), column(TRANSMITTED)];
+    }
+
+    /// Bytes received and transmitted.
+    fn bytes(&self) -> [u64; 2] {
+        [self.columns[RECEIVED], self.columns[TRANSMITTED]]
     }
 }
 
@@ -326,6 +358,22 @@ mod tests {
             all.parse(only(&format!("tap{round}"), 1).as_bytes(), &mut board);
             assert_eq!(all.interfaces.len(), 1);
         }
+    }
+
+    #[test]
+    fn the_surplus_of_interfaces_is_counted_and_shown_when_there_is_room() {
+        let mut board = Board::new();
+        let (mut all, _dir) = interfaces(&[], &mut board);
+        let lines = |from: usize, to: usize| {
+            let lines = (from..to).map(|n| line(&format!("tap{n}"), 7, 7));
+            HEAD.to_owned() + &lines.collect::<String>()
+        };
+        let last = format!("tap{INTERFACES_MAX}");
+        let of_last = |board: &Board| value(board, "system.network.io", &[&last, "receive"]);
+        all.parse(lines(0, INTERFACES_MAX + 1).as_bytes(), &mut board);
+        assert_eq!((of_last(&board), all.limit().is_reached()), (ABSENT, true));
+        all.parse(lines(2, INTERFACES_MAX + 1).as_bytes(), &mut board);
+        assert_eq!((of_last(&board), all.limit().is_reached()), (7, false));
     }
 
     #[test]

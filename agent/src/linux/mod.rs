@@ -21,6 +21,7 @@ mod gpu;
 mod hwmon;
 mod interfaces;
 mod links;
+mod listing;
 mod load;
 mod memory;
 mod misc;
@@ -45,7 +46,7 @@ use std::time::Duration;
 
 use sysmon_clock::Clock;
 use sysmon_wire::metrics::{AGENT_READ_ERRORS, PROCESS_COUNT};
-use sysmon_wire::{HostFacts, Process, ProcessIdentity, UnixMs};
+use sysmon_wire::{HostFacts, LimitState, Process, ProcessIdentity, UnixMs};
 
 use crate::board::{Board, Slot};
 use background::Background;
@@ -278,6 +279,20 @@ impl LinuxCollector {
 
     pub fn processes(&self) -> Vec<Process> {
         self.processes.all()
+    }
+
+    /// Every limit on what is listed, as it stands.
+    pub fn limits(&self) -> impl Iterator<Item = LimitState> {
+        [
+            self.cpu.limit(),
+            self.disks.limit(),
+            self.filesystems.limit(),
+            self.interfaces.limit(),
+            self.hwmon.limit(),
+            self.cgroups.limit(),
+            self.processes.limit(),
+        ]
+        .into_iter()
     }
 
     /// Everything that cannot be collected now.

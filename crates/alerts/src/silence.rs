@@ -195,9 +195,8 @@ impl SilenceFile {
     /// # Errors
     /// The file cannot be written.
     pub fn write(&self, silences: &[Silence]) -> std::io::Result<()> {
-        let temporary = self.0.with_extension("new");
-        std::fs::write(&temporary, serde_json::to_string_pretty(silences)?)?;
-        std::fs::rename(&temporary, &self.0)
+        let text = serde_json::to_string_pretty(silences)?;
+        Ok(sysmon_files::write_private(&self.0, text)?)
     }
 }
 

@@ -3,6 +3,7 @@
 //! The JSON is a contract: a field never changes its meaning, and `"schema"` numbers the set of fields.
 
 mod alerts;
+mod limits;
 
 use serde_json::{Map, Value, json};
 use sysmon_config::time::format_span;
@@ -16,6 +17,7 @@ use sysmon_wire::quantity::{self, Prefixes};
 use sysmon_wire::{ABSENT, Kind, UnixMs};
 
 use self::alerts::{alerts_json, alerts_table, routes_json};
+use self::limits::{limits_json, limits_table};
 use crate::hub_figures::{FIGURES, ReceivedFigures};
 
 const SCHEMA: u32 = 1;
@@ -62,6 +64,7 @@ impl FleetSnapshot {
             "hub": self.hub.as_ref().map(|hub| hub_json(hub, self.figures.as_ref())),
             "alerts": self.alerts.as_ref().map(alerts_json),
             "routes": self.alerts.as_ref().map(routes_json),
+            "limits": self.hub.as_ref().map(|hub| limits_json(&hub.limits)),
             "hosts": self.hosts.iter().map(host_json).collect::<Vec<_>>(),
         })
     }
@@ -111,6 +114,9 @@ impl FleetSnapshot {
         }
         if let Some(alerts) = &self.alerts {
             out.push_str(&alerts_table(alerts, self.now));
+        }
+        if let Some(hub) = &self.hub {
+            out.push_str(&limits_table(&hub.limits));
         }
         out
     }

@@ -150,6 +150,7 @@ registry! {
     AGENT_ROWS_DROPPED = "sysmon.agent.rows.dropped", "{row}", Counter, 0, "Rows the agent dropped because its spool was full";
     AGENT_SPOOL_ERRORS = "sysmon.agent.spool.errors", "{error}", Counter, 0, "Failed writes to the agent's spool on disk; the rows stayed in memory";
     AGENT_READ_ERRORS = "sysmon.agent.read.errors", "{error}", Counter, 0, "Sources that the agent failed to read or parse";
+    LIMIT_REACHED = "sysmon.limit.reached", "{time}", Counter, 0, "Times that something was left out because of a limit (`limit`), of the agent or, for the host that stands for the hub, of the hub";
     HUB_INGEST_ROWS = "sysmon.hub.ingest.rows", "{row}", Counter, 0, "Rows ingested by the hub";
     HUB_INGEST_VALUES = "sysmon.hub.ingest.values", "{value}", Counter, 0, "Values in those rows";
     HUB_COMMIT_TIME = "sysmon.hub.commit.time", "s", Gauge, -6, "Duration of the hub's last commit to its history";

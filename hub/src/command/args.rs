@@ -184,11 +184,14 @@ Examples:
 pub(crate) enum CertCommand {
     /// List issued certificates that have not expired
     List,
-    /// Revoke all certificates of a name and close their connections
+    /// Revoke all certificates of a host, person or edge and close their connections
     #[command(after_help = "Example:\n  sysmon-hub cert revoke db-1")]
     Revoke {
         /// Name of the host or person
         name: PeerName,
+        /// Role of the certificates, where peers of several roles have this name
+        #[arg(long)]
+        role: Option<Role>,
     },
     /// Issue an identity and write it to a directory, to be copied to the machine that uses it
     #[command(

@@ -14,7 +14,7 @@ use super::{Context, span_ms};
 pub(crate) fn certificate(context: &Context, command: &CertCommand) -> Result<(), Failure> {
     let text = match command {
         CertCommand::List => list(context)?,
-        CertCommand::Revoke { name } => revoke(context, name)?,
+        CertCommand::Revoke { name, role } => revoke(context, name, *role)?,
         CertCommand::Issue { role, name, out } => issue(context, *role, name, out)?,
     };
     Ok(sysmon_config::print(&text)?)
@@ -41,8 +41,9 @@ fn list(context: &Context) -> Result<String, Failure> {
     Ok(text)
 }
 
-fn revoke(context: &Context, name: &PeerName) -> Result<String, Failure> {
-    let revoked = context.state.register().revoke(name);
+fn revoke(context: &Context, name: &PeerName, role: Option<Role>) -> Result<String, Failure> {
+    let now = context.clock.system_time();
+    let revoked = context.state.register().revoke(name, role, now);
     let count = match revoked.map_err(anyhow::Error::from)? {
         0 => {
             return Err(anyhow!(

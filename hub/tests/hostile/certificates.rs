@@ -143,7 +143,7 @@ async fn revoking_a_certificate_closes_its_connections_and_keeps_it_out() {
         let revoked = scene
             .state
             .register()
-            .revoke(&name.parse().unwrap())
+            .revoke(&name.parse().unwrap(), None, SystemTime::now())
             .unwrap();
         assert_eq!(revoked, 1);
         let ended = LinkError::from(session.connection.closed().await).to_string();
@@ -185,7 +185,11 @@ async fn a_revoked_edge_receives_nothing() {
     };
     let (scene, hub) = tokio::join!(Scene::with_edges(dir, authority, edges), greet());
     assert!(hub.connection.accept_uni().await.is_ok());
-    scene.state.register().revoke(&name).unwrap();
+    scene
+        .state
+        .register()
+        .revoke(&name, None, SystemTime::now())
+        .unwrap();
     for hub in [hub, greet().await] {
         let ended = LinkError::from(hub.connection.closed().await).to_string();
         assert!(ended.contains("has been revoked"), "{ended}");

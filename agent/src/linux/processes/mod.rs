@@ -15,13 +15,14 @@ use std::path::{Path, PathBuf};
 use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 use sysmon_wire::limits::{PROCESSES_PER_TABLE_MAX, RANKED_PROCESSES};
-use sysmon_wire::{Label, Process, ProcessIdentity, UnixMs};
+use sysmon_wire::{Label, LimitState, Process, ProcessIdentity, UnixMs};
 
 use self::details::{Details, Users, leader, storage_bytes};
 use self::entry::Entry;
 use self::files::{ProcDir, READ_BYTES_MAX, read};
 use self::rank::union_of_first;
 use self::stat::{Stat, parse};
+use super::listing::ListLimit;
 use super::parse::{lines, number, words};
 use super::{KernelFile, ReadBuffer};
 
@@ -67,7 +68,7 @@ pub struct Processes {
     open_files_max: u64,
     chosen: Vec<u32>,
     scratch: Scratch,
-    exceeds_limit: bool,
+    limit: ListLimit,
     is_storage_denied: bool,
 }
 
@@ -115,7 +116,7 @@ impl Processes {
                 ranking: Vec::new(),
                 found: Vec::new(),
             },
-            exceeds_limit: false,
+            limit: ListLimit::new("processes", PROCESSES_MAX),
             is_storage_denied: false,
         }
     }
@@ -169,11 +170,13 @@ impl Processes {
 
     /// What is not collected now.
     pub fn notes(&self) -> impl Iterator<Item = String> {
-        let storage = self.is_storage_denied.then(|| STORAGE_NOTE.to_owned());
-        let limit = self
-            .exceeds_limit
-            .then(|| format!("more than {PROCESSES_MAX} processes; the others are ignored"));
-        storage.into_iter().chain(limit)
+        self.is_storage_denied
+            .then(|| STORAGE_NOTE.to_owned())
+            .into_iter()
+    }
+
+    pub fn limit(&self) -> LimitState {
+        self.limit.state()
     }
 
     /// [`ReadBuffer::take_out_of_files`] of the last refresh.
@@ -260,10 +263,13 @@ impl Processes {
 
     fn add_all(&mut self, found: &[u32], now: UnixMs) {
         let since = self.complete;
-        self.exceeds_limit = false;
+        // A full table is only found to be one by a process that has no place in it.
+        let room = PROCESSES_MAX.saturating_sub(self.entries.len());
+        let left_out = found.len().min(NEW_MAX).saturating_sub(room);
+        self.limit
+            .set_present(self.entries.len() + found.len().min(room) + left_out);
         for &pid in found.iter().take(NEW_MAX) {
             if self.entries.len() >= PROCESSES_MAX {
-                self.exceeds_limit = true;
                 break;
             }
             self.add(pid, now, since);

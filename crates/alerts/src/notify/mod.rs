@@ -4,6 +4,7 @@
 //! notification nor repeats one that was delivered.
 
 mod delivery;
+#[cfg_attr(not(feature = "mail"), path = "no_mail.rs")]
 mod mail;
 mod notification;
 mod queue;

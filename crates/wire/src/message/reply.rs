@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Blob, FleetUpdate, HostLine};
+use super::{Blob, FleetUpdate, HostLimit, HostLine};
 use crate::alerts::Alerts;
 use crate::timeline::Timeline;
 use crate::{Label, Process, ProcessIdentity, SeriesTable, UnixMs};
@@ -88,6 +88,8 @@ pub struct HubStatus {
     pub history_bytes: u64,
     pub subscribers: u64,
     pub refused_total: u64,
+    /// The hub's own limits, and those of hosts that were reached, at most [`crate::limits::LIMITS_MAX`].
+    pub limits: Vec<HostLimit>,
 }
 
 /// A series over time.
