@@ -292,8 +292,9 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
-        fn values_stay_with_their_series(steps in proptest::collection::vec((0usize..40, 0u8..3), 1..400)) {
+        fn values_stay_with_their_series(steps in proptest::collection::vec((0usize..12, 0u8..3), 1..120)) {
             let mut board = Board::new();
             let mut held: HashMap<usize, (Slot, i64)> = HashMap::new();
             for (at, (device, step)) in steps.into_iter().enumerate() {
@@ -313,7 +314,7 @@ mod tests {
                     board.tidy();
                     board.waiting -= 1;
                 }
-                for device in 0..40 {
+                for device in 0..12 {
                     let wanted = held.get(&device).map_or(ABSENT, |(_, value)| *value);
                     prop_assert_eq!(value(&board, device), wanted);
                 }

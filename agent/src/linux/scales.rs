@@ -13,7 +13,7 @@ const USUAL: i8 = -6;
 const STEP: i8 = 3;
 
 /// The scales that a metric can have.
-const SCALES: std::ops::RangeInclusive<i8> = -126..=126;
+const SCALES: std::ops::RangeInclusive<i8> = -120..=120;
 
 /// The smallest integer with three significant digits.
 const DIGITS: f64 = 100.0;
@@ -58,7 +58,7 @@ impl Range {
     }
 
     fn is_precise(&self) -> bool {
-        (self.whole && self.scale <= 0) || self.min / power(self.scale) >= DIGITS
+        (self.whole && self.scale <= 0) || (self.min / power(self.scale)).round() >= DIGITS
     }
 
     /// Changes the scale only if the present one cannot hold the values, because a series belongs to one scale.

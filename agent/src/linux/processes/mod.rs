@@ -20,7 +20,7 @@ use sysmon_wire::{Label, LimitState, Process, ProcessIdentity, UnixMs};
 use self::details::{Details, Users, leader, storage_bytes};
 use self::entry::Entry;
 use self::files::{ProcDir, READ_BYTES_MAX, read};
-use self::rank::union_of_first;
+use self::rank::{Places, Selection};
 use self::stat::{Stat, parse};
 use super::listing::ListLimit;
 use super::parse::{lines, number, words};
@@ -46,8 +46,12 @@ const PROBE_MAX: u32 = 64;
 /// Time between two scans of the directory, with and without knowledge of the kernel's last pid.
 const SCAN_MS: (i64, i64) = (30_000, 2_000);
 
-/// Processes per measure that every row contains.
-const RANKED_MAX: usize = RANKED_PROCESSES / 3;
+/// The processes that every row contains: some by each of [`measures`], the others by memory, which changes least.
+const PLACES: Places = Places {
+    all: RANKED_PROCESSES,
+    each: RANKED_PROCESSES / 3,
+    spare: 1,
+};
 
 const DETAILS_MAX: usize = 256;
 
@@ -66,7 +70,7 @@ pub struct Processes {
     cursor: usize,
     open_files: u64,
     open_files_max: u64,
-    chosen: Vec<u32>,
+    selection: Selection<3>,
     scratch: Scratch,
     limit: ListLimit,
     is_storage_denied: bool,
@@ -76,7 +80,6 @@ pub struct Processes {
 struct Scratch {
     file: Box<[u8; READ_BYTES_MAX]>,
     buffer: ReadBuffer,
-    ranking: Vec<(u64, u32)>,
     found: Vec<u32>,
 }
 
@@ -109,11 +112,10 @@ impl Processes {
             cursor: 0,
             open_files: 0,
             open_files_max: OPEN_FILES_MAX.min(may_open / 2),
-            chosen: Vec::new(),
+            selection: Selection::default(),
             scratch: Scratch {
                 file: Box::new([0; READ_BYTES_MAX]),
                 buffer: ReadBuffer::default(),
-                ranking: Vec::new(),
                 found: Vec::new(),
             },
             limit: ListLimit::new("processes", PROCESSES_MAX),
@@ -144,6 +146,7 @@ impl Processes {
 
     pub fn ranked(&self) -> impl Iterator<Item = Ranked<'_>> {
         let entries = self
+            .selection
             .chosen
             .iter()
             .filter_map(|&at| self.entries.get(at as usize));
@@ -300,20 +303,19 @@ impl Processes {
     fn choose(&mut self) {
         let entries = &self.entries;
         let measure = |index| measures(entries, index);
-        let ranking = &mut self.scratch.ranking;
-        union_of_first(
-            entries.len(),
-            RANKED_MAX,
-            measure,
-            ranking,
-            &mut self.chosen,
-        );
+        self.selection.choose(entries.len(), PLACES, measure);
+    }
+
+    /// By processor, memory and disk: of how many processes that use most none is missing from [`Self::ranked`].
+    pub fn ranked_depths(&self) -> [usize; 3] {
+        let count = self.entries.len();
+        self.selection.depths.map(|depth| depth.unwrap_or(count))
     }
 
     fn read_details(&mut self, now: UnixMs, full: bool) {
         let mut left = DETAILS_MAX;
         let everyone = if full { self.entries.len() as u32 } else { 0 };
-        for at in self.chosen.iter().copied().chain(0..everyone) {
+        for at in self.selection.chosen.iter().copied().chain(0..everyone) {
             let Some(entry) = self.entries.get_mut(at as usize) else {
                 continue;
             };
