@@ -3,13 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::anyhow;
+use anyhow::{Context as _, anyhow};
 use sysmon_config::{Config, Failure, Hangup, Hangups, end_signal, init_logs, notify, runtime};
 use sysmon_files::StateLock;
 use sysmon_hub::reload::changes;
 use sysmon_hub::server::{BoundHub, Hub};
 
 use super::Context;
+#[cfg(unix)]
+use super::control::ControlSocket;
 use super::options::options;
 
 /// Longest time that a command holds the state directory.
@@ -34,6 +36,9 @@ pub(crate) fn serve(context: &Context) -> Result<(), Failure> {
         let hangups = Hangups::new();
         let hub = BoundHub::bind(options(context, &context.config)?, &identity)
             .map_err(anyhow::Error::from)?;
+        #[cfg(unix)]
+        let _control = ControlSocket::open(context, &hub.hub)
+            .with_context(|| format!("cannot listen for commands in {}", state.dir().display()))?;
         announce(context, &hub)?;
         let reloads = reload_on_hangup(context, Arc::clone(&hub.hub), hangups);
         let stop = async {
