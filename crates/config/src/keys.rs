@@ -100,6 +100,7 @@ sections! {
         spool_age: Duration = DAY * 7, Some("\"7d\""), |v| span(v, SECOND * 60, YEAR);
         textfiles: Option<PathBuf> = None, None, |v| directory(v).map(Some);
         commands: Vec<(Duration, String)> = Vec::new(), Some("[]"), commands;
+        filesystems: Vec<String> = Vec::new(), Some("[]"), |v| texts(v, 32);
     }
     hub: HubConfig {
         listen: SocketAddr = LISTEN, Some("\"[::]:7979\""), listen;
