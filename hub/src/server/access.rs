@@ -1,14 +1,16 @@
 //! Which peers are let in: joining with a token, renewing certificates, and revoked certificates.
 
 use std::collections::{HashMap, HashSet};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use sysmon_certs::{CertError, HubState, Identity, Peer, PeerName, Role, TokenStoreError};
 use sysmon_clock::Clock;
-use sysmon_link::{CloseCode, Connection, JoinSession, PeerCertificate, RENEWAL_INTERVAL};
+use sysmon_link::{
+    CloseCode, Connection, JoinSession, PeerCertificate, RENEWAL_INTERVAL, network_of,
+};
 use sysmon_wire::message::{Blob, JoinReply, JoinRequest, Reply};
 use sysmon_wire::{Label, UnixMs};
 
@@ -284,15 +286,6 @@ impl AccessControl {
             .register()
             .record_signed(&signed, role, name, now, days)?;
         Ok((signed.authority_pem, signed.certificate_pem))
-    }
-}
-
-/// The key by which an address is rate limited: an IPv6 peer usually has a whole /64.
-fn network_of(address: IpAddr) -> IpAddr {
-    const HOST_BITS: u32 = 64;
-    match address.to_canonical() {
-        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> HOST_BITS << HOST_BITS)),
-        v4 => v4,
     }
 }
 

@@ -27,6 +27,7 @@ use std::time::Instant;
 use sysmon_alerts::notify::Notifier;
 use sysmon_certs::Peer;
 use sysmon_clock::{Clock, Random};
+use sysmon_link::Slots;
 use sysmon_store::worker::Worker;
 use sysmon_wire::limits::LIMITS_MAX;
 use sysmon_wire::message::{HostLimit, HubStatus};
@@ -42,7 +43,6 @@ pub use access::AccessOptions;
 use demand::Demand;
 use gauge::Gauge;
 use history::Readers;
-use limits::Slots;
 pub use listen::BoundHub;
 pub use options::{AlertOptions, HistoryOptions, HubOptions, StartError};
 pub use relay::{EdgeOptions, Share};
@@ -91,6 +91,13 @@ impl Hub {
             self.notifier.apply(transitions);
         }
         result
+    }
+
+    /// Applies changes of tokens, certificates and silences in the state directory now rather than at the next review.
+    pub fn review_access(&self) {
+        if let Some(access) = &self.access {
+            access.review();
+        }
     }
 
     fn now(&self) -> UnixMs {
