@@ -439,3 +439,41 @@ fn hours_of(reader: &Reader, key: SeriesKey) -> Vec<i64> {
     }
     hours
 }
+
+/// Once the oldest data of all hosts went first, so that one busy host took everybody's history.
+#[test]
+fn a_host_that_uses_more_than_its_share_of_the_disk_loses_its_own_history_only() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("history.db");
+    let now = UnixMs(1_000 * HOUR_MS);
+    let (mut store, mut core) = filled(&path, 20, now);
+    let id = core.host_id(&"greedy".into()).unwrap();
+    core.fleet
+        .series(id, (0..60).map(|n| sensor(0, n)).collect());
+    for seq in 1..=3_000i64 {
+        let at = now - (3_000 - seq) * 1000;
+        let values = (0..60).map(|n| (seq + n) * seq * 7919 % 100_003).collect();
+        let (seq, time) = (seq as u64, at);
+        let row = sysmon_wire::Row { seq, time, values };
+        core.apply(id, RunId(9), &row, now).unwrap();
+    }
+    store.commit(&core.take_batch(now)).unwrap();
+    let reader = Reader::open(&path).unwrap();
+    let chunks = |host: &str| {
+        let all = reader.between(&host.into(), UnixMs(0), now);
+        all.unwrap().len()
+    };
+    let (modest, greedy) = (chunks("a"), chunks("greedy"));
+    assert!(modest > 10 && greedy > 2, "{modest} {greedy}");
+    assert!(store.remove_oldest().unwrap());
+    assert_eq!(chunks("a"), modest, "although its rows are older");
+    assert!(chunks("greedy") < greedy);
+    // What is used is known again when the file is opened again, and is none when all is gone.
+    drop(store);
+    let store = Store::open(&path).unwrap();
+    while store.remove_oldest().unwrap() {}
+    assert_eq!(chunks("a") + chunks("greedy"), 0);
+    let connection = Connection::open(&path).unwrap();
+    let used = connection.query_row("SELECT SUM(bytes) FROM usage", [], |row| row.get(0));
+    assert_eq!(used, Ok(0i64));
+}

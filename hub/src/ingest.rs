@@ -82,6 +82,10 @@ impl RowStream {
         self.series.len()
     }
 
+    pub fn is_live(&self) -> bool {
+        self.run.is_some_and(|(_, lane)| lane == Lane::Live)
+    }
+
     /// Takes a whole frame.
     pub fn ingest(
         &mut self,
@@ -302,5 +306,77 @@ mod tests {
         assert!(matches!(no_key, Some(Err(IngestError::NoKeyframe))));
         let no_series = first(vec![begin, Push::Keyframe(block)], &mut core);
         assert!(matches!(no_series, Some(Err(IngestError::Rows(_)))));
+    }
+
+    #[test]
+    fn a_frame_of_more_rows_than_allowed_ends_the_stream_and_others_are_taken_in_parts() {
+        let mut core = core();
+        let id = core.host_id(&"a".into()).unwrap();
+        let mut stream = RowStream::new(id);
+        let begin = Push::Begin {
+            run: RunId(1),
+            lane: Lane::Live,
+        };
+        let now = UnixMs(700_000);
+        stream.ingest(begin, &mut core, now).unwrap();
+        let names: Vec<String> = (0..100).map(|n| n.to_string()).collect();
+        let keys: Vec<SeriesKey> = names
+            .iter()
+            .map(|name| CPU_UTILIZATION.series(&[("cpu.logical_number", name)]))
+            .collect();
+        stream.ingest(series(&keys), &mut core, now).unwrap();
+        let seqs: Vec<u64> = (1..=ROWS_PER_FRAME_MAX as u64 + 1).collect();
+        let fits = rows(&mut RowEncoder::new(), &seqs[..600], &[5; 100]);
+        stream
+            .receive(Push::Keyframe(fits), &mut core, now)
+            .unwrap();
+        let mut parts = 0;
+        while let Some(part) = stream.apply(&mut core, now, 1_000).unwrap() {
+            let (_, received) = part.rows.unwrap();
+            assert!(received.len() <= 10, "ten rows of a hundred series");
+            parts += 1;
+        }
+        assert_eq!(parts, 60);
+        assert_eq!(core.fleet.host(id).unwrap().ring.rows(), 600);
+        let long = rows(&mut RowEncoder::new(), &seqs, &[5; 100]);
+        let refused = stream.ingest(Push::Keyframe(long), &mut core, now);
+        assert!(matches!(refused, Err(IngestError::TooManyRows)));
+    }
+
+    /// Once the stream was ended, so that the host had no rows at all.
+    #[test]
+    fn over_the_limit_the_surplus_series_are_left_out_and_no_row() {
+        let mut core = core();
+        let id = core.host_id(&"a".into()).unwrap();
+        let names: Vec<String> = (0..4_100).map(|n| n.to_string()).collect();
+        let key = |name: &String| CPU_UTILIZATION.series(&[("cpu.logical_number", name)]);
+        let keys: Vec<SeriesKey> = names.iter().map(key).collect();
+        let now = UnixMs(9_000);
+        let mut stream = RowStream::new(id);
+        let mut take = |push| stream.ingest(push, &mut core, now).unwrap();
+        take(Push::Begin {
+            run: RunId(1),
+            lane: Lane::Live,
+        });
+        take(series(&keys[..4_096]));
+        take(series(&keys[4_096..]));
+        take(Push::Keyframe(rows(
+            &mut RowEncoder::new(),
+            &[1],
+            &[7; 4_100],
+        )));
+        let host = core.fleet.host(id).unwrap();
+        assert_eq!((host.health().rows, host.health().series), (1, 4_096));
+        let note = host.limits.notes().next().unwrap();
+        assert_eq!(
+            note,
+            "limit of 4096 stored series reached, 4 left out so far"
+        );
+        let known = core
+            .fleet
+            .limits()
+            .into_iter()
+            .find(|limit| limit.host.is_some());
+        assert_eq!(known.unwrap().state.reached_total, 4);
     }
 }

@@ -97,7 +97,8 @@ impl HostProcesses {
 
     /// A series no longer has rows.
     pub fn forget_series(&mut self, index: u32) {
-        let places = self.ranks.0.iter_mut().flatten();
+        let fields = self.ranks.fields.iter_mut().flatten();
+        let places = fields.chain(&mut self.ranks.depths);
         for place in places.filter(|place| **place == Some(index)) {
             *place = None;
         }

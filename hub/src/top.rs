@@ -167,7 +167,7 @@ mod tests {
         }
         keys.push(PROCESS_RANKED.series(&[("sysmon.process.measure", "memory")]));
         values.push(depth);
-        core.fleet.series(id, keys).unwrap();
+        core.fleet.series(id, keys);
         core.fleet.name_processes(id, named, UnixMs(0));
         let row = Row {
             seq: 1,

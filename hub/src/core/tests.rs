@@ -313,3 +313,41 @@ fn the_oldest_chunks_are_evicted_over_the_memory_budget() {
     assert_eq!(core.fleet.ring_size().0, host.ring.bytes() as u64);
     assert_eq!(host.ring.newest(), Some(UnixMs(399_990)));
 }
+
+/// Once the oldest rows of all hosts went first, so that one busy host took everybody's history.
+#[test]
+fn a_host_that_uses_more_than_its_share_of_the_memory_loses_its_own_rows_only() {
+    let mut core = Core::new(with_memory(600_000));
+    let small: Vec<HostId> = (0..3)
+        .map(|n| host_with_cpu(&mut core, &format!("small-{n}")))
+        .collect();
+    let id = core.host_id(&"greedy".into()).unwrap();
+    let keys = (0..100).map(|n| CPU_UTILIZATION.series(&[("cpu.logical_number", &n.to_string())]));
+    core.fleet.series(id, keys.collect());
+    let mut random = 1u64;
+    for seq in 1..=3_000u64 {
+        let at = UnixMs(seq as i64 * 1000);
+        for host in &small {
+            core.apply(*host, RunId(1), &row(seq, at.0, seq as i64 % 7), at)
+                .unwrap();
+        }
+        let mut value = || {
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            (random >> 20) as i64
+        };
+        let values = (0..100).map(|_| value()).collect();
+        let row = Row {
+            seq,
+            time: at,
+            values,
+        };
+        core.apply(id, RunId(1), &row, at).unwrap();
+    }
+    for host in small {
+        assert_eq!(core.fleet.host(host).unwrap().ring.rows(), 3_000);
+    }
+    let greedy = core.fleet.host(id).unwrap().ring.rows();
+    assert!((1..2_000).contains(&greedy), "{greedy}");
+}

@@ -26,15 +26,16 @@ impl RingUsage {
 }
 
 impl Fleet {
-    /// Evicts the oldest chunks of all hosts until the rings fit the budget. Unsealed rows always stay.
+    /// Evicts chunks until the rings fit the budget: each time the oldest of the host that uses most, which is the one
+    /// furthest over its equal share. Unsealed rows always stay.
     pub(crate) fn enforce_budget(&mut self) {
         while self.usage.bytes > self.options.memory_bytes {
-            let oldest = self
+            let sealed = self
                 .hosts
                 .iter_mut()
-                .filter_map(|(_, host)| Some((host.ring.oldest_sealed()?, host)))
-                .min_by_key(|(oldest, _)| *oldest);
-            let Some((_, host)) = oldest else { return };
+                .filter(|(_, host)| host.ring.oldest_sealed().is_some());
+            let largest = sealed.max_by_key(|(_, host)| host.ring.bytes());
+            let Some((_, host)) = largest else { return };
             self.usage.track(host, |host| host.ring.evict_oldest());
         }
     }

@@ -117,6 +117,11 @@ impl Fleet {
         known.unwrap_or_else(|| Arc::new(key))
     }
 
+    /// Different keys of all hosts.
+    pub fn known_keys(&self) -> usize {
+        self.keys.len()
+    }
+
     /// Drops keys that no host has any more.
     pub(super) fn drop_unused_keys(&mut self) {
         self.keys.retain(|key| Arc::strong_count(key) > 1);

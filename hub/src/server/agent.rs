@@ -3,11 +3,12 @@
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
-use sysmon_link::{CloseCode, FrameReceiver, FrameSender, LinkError, PeerSession, TokenBucket};
+use sysmon_link::{CloseCode, FrameReceiver, FrameSender, LinkError, PeerSession};
 use sysmon_wire::message::{FromAgent, Push, RunId, ToAgent};
 use sysmon_wire::{Label, SeqSet};
 use thiserror::Error;
 
+use super::budget::{NAME_COST, ROW_COST_MIN};
 use super::{Hub, certificates};
 use crate::fleet::HostId;
 use crate::ingest::{IngestError, Ingested, RowStream};
@@ -17,14 +18,11 @@ use crate::lock;
 /// or from further behind than sampling and transport take.
 const CLOCK_STEP_MS: std::ops::RangeInclusive<i64> = -3_000..=250;
 
-/// Rows that one stream may send in a second. A day of backfill takes three quarters of a minute; a faster agent
-/// is read more slowly and spools the rest.
-const ROWS_PER_SECOND: f64 = 2_000.0;
+/// Values of rows that are taken at once; between, other tasks run.
+const VALUES_AT_ONCE: usize = 50_000;
 
-/// Rows that may come at once: two of the largest frames.
-const ROWS_AT_ONCE: f64 = 1_200.0;
-
-const NAMES_PER_ROW: u64 = 16;
+/// What a report costs, in values of rows: that of all processes is the longest.
+const REPORT_COST: u64 = 20_000;
 
 /// Unacknowledged frames of rows: an hour of them.
 const UNACKNOWLEDGED_MAX: usize = 4_096;
@@ -122,21 +120,21 @@ pub(super) async fn serve(hub: &Arc<Hub>, session: PeerSession) -> LinkError {
     }
 }
 
-fn row_limit(hub: &Hub) -> TokenBucket {
-    TokenBucket::new(ROWS_PER_SECOND, ROWS_AT_ONCE, hub.clock.instant())
-}
-
-async fn wait_for(limit: &mut TokenBucket, cost: u64, now: Instant) {
-    let wait = limit.charge(cost as f64, now);
-    if !wait.is_zero() {
+/// Charges a host's budget; waits until it is not overdrawn, and lets others run in any case.
+async fn charge(hub: &Hub, host: HostId, is_live: bool, values: u64) {
+    let wait = hub
+        .budgets
+        .charge(host, is_live, values, hub.clock.instant());
+    if wait.is_zero() {
+        tokio::task::yield_now().await;
+    } else {
         tokio::time::sleep(wait).await;
     }
 }
 
 async fn receive_reports(hub: &Hub, host: HostId, mut receiver: FrameReceiver) -> LinkError {
-    let mut limit = row_limit(hub);
     loop {
-        wait_for(&mut limit, 1, hub.clock.instant()).await;
+        charge(hub, host, false, REPORT_COST).await;
         match receiver.next::<FromAgent>().await {
             Ok(Some(report)) => hub.update(|core| match report {
                 FromAgent::Facts(facts) => core.fleet.set_facts(host, facts),
@@ -239,7 +237,6 @@ async fn receive_rows(
     unacknowledged: &Unacknowledged,
 ) -> Result<(), StreamError> {
     let mut rows = RowStream::new(host);
-    let mut limit = row_limit(hub);
     let mut durable = hub.durable.clone();
     loop {
         let frame = match stream.next::<Push>().await {
@@ -251,44 +248,49 @@ async fn receive_rows(
                 return Err(error.into());
             }
         };
-        let names = names_in(&frame);
-        let ingested = ingest(hub, host, &mut rows, frame).map_err(StreamError::from);
-        let count = ingested
-            .and_then(|(generation, ingested)| {
-                acknowledge_later(unacknowledged, generation, ingested)
-            })
-            .inspect_err(|_| stream.stop(CloseCode::Protocol))?;
-        // Every frame costs something even if it is empty, and names cost more.
-        let cost = count.max(1) + names / NAMES_PER_ROW;
-        wait_for(&mut limit, cost, hub.clock.instant()).await;
+        let cost = ROW_COST_MIN + names_in(&frame) * NAME_COST;
+        let received = hub.update(|core| rows.receive(frame, core, hub.now()));
+        received.inspect_err(|_| stream.stop(CloseCode::Protocol))?;
+        charge(hub, host, rows.is_live(), cost).await;
+        loop {
+            let part = apply(hub, host, &mut rows).map_err(StreamError::from);
+            let count = part.and_then(|part| match part {
+                Some(part) => acknowledge_later(unacknowledged, part).map(Some),
+                None => Ok(None),
+            });
+            let count = count.inspect_err(|_| stream.stop(CloseCode::Protocol))?;
+            let Some(count) = count else { break };
+            let cost = count * ROW_COST_MIN.max(rows.width() as u64);
+            charge(hub, host, rows.is_live(), cost).await;
+        }
         // While commits hang the agent's rows stay in its spool.
         while hub.core().fleet.is_unsaved_full() && durable.changed().await.is_ok() {}
     }
 }
 
-/// Adds a frame's content to the core; returns the generation that has it.
-fn ingest(
+/// Adds some of a frame's rows to the core; returns the generation that has them, and none if all of them are there.
+fn apply(
     hub: &Hub,
     host: HostId,
     rows: &mut RowStream,
-    frame: Push,
-) -> Result<(u64, Ingested), IngestError> {
+) -> Result<Option<(u64, Ingested)>, IngestError> {
     hub.update(|core| {
-        let ingested = rows.ingest(frame, core, hub.now())?;
+        let Some(ingested) = rows.apply(core, hub.now(), VALUES_AT_ONCE)? else {
+            return Ok(None);
+        };
         let known = core.fleet.host(host).map_or(0, |host| host.clock_offset_ms);
         let is_step = |ahead: &i64| !CLOCK_STEP_MS.contains(&(ahead - known));
         if let Some(ahead_ms) = ingested.ahead_ms.filter(is_step) {
             core.set_clock_offset(host, ahead_ms, hub.now());
         }
-        Ok((core.fleet.generation(), ingested))
+        Ok(Some((core.fleet.generation(), ingested)))
     })
 }
 
 /// Notes that rows have to be acknowledged once they are durable; returns how many.
 fn acknowledge_later(
     unacknowledged: &Unacknowledged,
-    generation: u64,
-    ingested: Ingested,
+    (generation, ingested): (u64, Ingested),
 ) -> Result<u64, StreamError> {
     let Some((run, rows)) = ingested.rows.filter(|(_, rows)| !rows.is_empty()) else {
         return Ok(0);
@@ -306,8 +308,6 @@ fn acknowledge_later(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
-    use sysmon_clock::Clock;
 
     fn received(run: u64, seq: u64) -> Received {
         let mut rows = SeqSet::new();
@@ -333,19 +333,5 @@ mod tests {
             ranges: vec![(1, 2 * UNACKNOWLEDGED_MAX as u64)],
         };
         assert_eq!(acks, [all]);
-    }
-
-    #[test]
-    fn ten_rows_a_second_never_wait_and_a_flood_does() {
-        let start = Clock::system().instant();
-        let mut limit = TokenBucket::new(ROWS_PER_SECOND, ROWS_AT_ONCE, start);
-        for tenth in 0..1_000 {
-            let now = start + Duration::from_millis(tenth * 100);
-            assert_eq!(limit.charge(1.0, now), Duration::ZERO);
-        }
-        let now = start + Duration::from_secs(200);
-        assert_eq!(limit.charge(600.0, now), Duration::ZERO);
-        assert_eq!(limit.charge(600.0, now), Duration::ZERO);
-        assert_eq!(limit.charge(2_000.0, now), Duration::from_secs(1));
     }
 }

@@ -11,6 +11,7 @@ use sysmon_store::store::StoreError;
 use tokio::sync::{Semaphore, watch};
 
 use super::access::{AccessControl, REVIEW_INTERVAL};
+use super::budget::RowBudgets;
 use super::demand::Demand;
 use super::gauge::Gauge;
 use super::history::PAGING_MAX;
@@ -92,6 +93,7 @@ impl BoundHub {
             notifier,
             edges: watch::Sender::new(options.edges),
             certificates: Slots::new(CONNECTIONS_PER_CERTIFICATE_MAX),
+            budgets: RowBudgets::default(),
             subscribers: Gauge::default(),
             agents: Gauge::default(),
             refused: AtomicU64::new(0),

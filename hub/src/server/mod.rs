@@ -4,6 +4,7 @@ mod access;
 mod agent;
 mod alerts;
 mod baselines;
+mod budget;
 mod certificates;
 mod connection;
 mod demand;
@@ -40,6 +41,7 @@ use crate::core::Core;
 use crate::lock;
 use access::AccessControl;
 pub use access::AccessOptions;
+use budget::RowBudgets;
 use demand::Demand;
 use gauge::Gauge;
 use history::Readers;
@@ -68,6 +70,7 @@ pub struct Hub {
     /// Feeds `durable` where there is no history: then every row is as durable as it gets.
     durable_at_once: watch::Sender<u64>,
     certificates: Arc<Slots<String>>,
+    budgets: RowBudgets,
     subscribers: Gauge,
     agents: Gauge,
     refused: AtomicU64,

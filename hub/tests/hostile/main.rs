@@ -13,5 +13,6 @@ mod raw;
 mod renewal;
 mod requests;
 mod scene;
+mod shares;
 mod streams;
 mod tokens;

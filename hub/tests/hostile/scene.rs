@@ -1,12 +1,14 @@
 //! A hub with enrolment and a history, and two agents that push rows to it all the time.
 
+use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
-use sysmon_agent::run::{AgentOptions, Summary, run};
+use sysmon_agent::observer::Observer;
+use sysmon_agent::run::{AgentOptions, Summary, run_observed};
 use sysmon_agent::simulated::Simulated;
 use sysmon_agent::spool::SpoolLimits;
 use sysmon_certs::{Authority, HubState, Identity, PeerName, Role};
@@ -18,6 +20,7 @@ use sysmon_hub::server::{
 };
 use sysmon_link::{Connector, HubSession};
 use sysmon_store::Limits;
+use sysmon_wire::UnixMs;
 use sysmon_wire::message::{HostHealth, Purpose};
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
@@ -31,6 +34,33 @@ const INTERVAL: Duration = Duration::from_millis(100);
 /// The well-behaved agents.
 const GOOD: [&str; 2] = ["good-1", "good-2"];
 
+/// How long the rows of a well-behaved agent took to become durable.
+#[derive(Debug, Default)]
+pub(crate) struct Delays {
+    waiting: Mutex<VecDeque<(u64, Instant)>>,
+    longest: Mutex<Duration>,
+}
+
+impl Observer for Delays {
+    fn pushed(&self, seq: u64, _: UnixMs) {
+        self.waiting
+            .lock()
+            .unwrap()
+            .push_back((seq, Instant::now()));
+    }
+
+    fn acknowledged(&self, ranges: &[(u64, u64)]) {
+        self.waiting.lock().unwrap().retain(|(seq, since)| {
+            let is_durable = ranges.iter().any(|(low, high)| (low..=high).contains(&seq));
+            if is_durable {
+                let mut longest = self.longest.lock().unwrap();
+                *longest = longest.max(since.elapsed());
+            }
+            !is_durable
+        });
+    }
+}
+
 /// A hub under attack.
 pub(crate) struct Scene {
     pub(crate) state: HubState,
@@ -39,6 +69,7 @@ pub(crate) struct Scene {
     pub(crate) address: SocketAddr,
     stop: watch::Sender<bool>,
     agents: Option<JoinHandle<Vec<Summary>>>,
+    delays: [Arc<Delays>; 2],
     stop_hub: watch::Sender<bool>,
     serving: Option<JoinHandle<()>>,
     dir: tempfile::TempDir,
@@ -88,7 +119,12 @@ async fn until_set(mut stopped: watch::Receiver<bool>) {
 }
 
 /// Pushes as several agents until stopped.
-fn push(identities: &[Identity], hub: String, stopped: &watch::Receiver<bool>) -> Vec<Summary> {
+fn push(
+    identities: &[Identity],
+    hub: String,
+    stopped: &watch::Receiver<bool>,
+    delays: &[Arc<Delays>],
+) -> Vec<Summary> {
     let options = AgentOptions {
         hub,
         interval: INTERVAL,
@@ -102,14 +138,17 @@ fn push(identities: &[Identity], hub: String, stopped: &watch::Receiver<bool>) -
         random: Random::system(),
     };
     runtime().block_on(async {
-        let agents = identities.iter().zip(0..).map(|(identity, number)| {
+        let agents = identities.iter().zip(delays).zip(0..);
+        let agents = agents.map(|((identity, delays), number)| {
             let connector = Connector::new(identity, "1", &sysmon_clock::Clock::system()).unwrap();
             let stop = until_set(stopped.clone());
-            tokio::spawn(run(
+            let delays: Arc<dyn Observer> = Arc::<Delays>::clone(delays);
+            tokio::spawn(run_observed(
                 options.clone(),
                 connector,
                 Simulated::new(number),
                 stop,
+                delays,
             ))
         });
         let mut summaries = Vec::new();
@@ -155,7 +194,9 @@ impl Scene {
             authority.issue(Role::Agent, &name, now, 30).unwrap()
         });
         let (good, to) = (good.collect::<Vec<_>>(), address.to_string());
-        let agents = std::thread::spawn(move || push(&good, to, &stopped));
+        let delays: [Arc<Delays>; 2] = Default::default();
+        let observers = delays.clone();
+        let agents = std::thread::spawn(move || push(&good, to, &stopped, &observers));
         let scene = Self {
             state,
             authority,
@@ -163,6 +204,7 @@ impl Scene {
             address,
             stop,
             agents: Some(agents),
+            delays,
             stop_hub,
             serving: Some(serving),
             dir,
@@ -226,6 +268,19 @@ impl Scene {
         let connector = self.connector(role, name);
         let session = connector.connect(&self.address.to_string(), purpose).await;
         session.unwrap()
+    }
+
+    /// No row of the well-behaved agents waits, or waited since the last call, longer than `max` for the commit.
+    pub(crate) fn all_rows_were_durable_within(&self, max: Duration) {
+        for (name, delays) in GOOD.iter().zip(&self.delays) {
+            let waiting = delays.waiting.lock().unwrap();
+            let waits = waiting
+                .front()
+                .map_or(Duration::ZERO, |(_, since)| since.elapsed());
+            let longest = std::mem::take(&mut *delays.longest.lock().unwrap());
+            let longest = longest.max(waits);
+            assert!(longest <= max, "{name}: {longest:?}");
+        }
     }
 
     /// The well-behaved agents still push, have lost nothing, and the hub has neither duplicated nor refused rows.

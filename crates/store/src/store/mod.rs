@@ -12,6 +12,7 @@
 //! | `chunk` | sealed rows: [`Chunk::encode`](sysmon_series::Chunk::encode) |
 //! | `bucket` | minutes (`tier` 0) and hours (1) of sealed rows, in parts of some series; part 0 is always there: [`tiers`] |
 //! | `event` | events of hosts |
+//! | `usage` | bytes of chunks and buckets of a host |
 //! | `rolled` | the time up to which a host's rows are in buckets |
 //! | `removed` | the time up to which chunks of a host were removed |
 

@@ -1,13 +1,13 @@
 //! Removes old data: by age, and by the size of the file.
 
-use rusqlite::{Connection, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, params_from_iter};
 use sysmon_wire::UnixMs;
 
 use super::{Store, StoreError, keys, tiers};
 use crate::{Limits, Tier};
 
-/// Chunks or buckets removed at once while the file is too large.
-const REMOVED_AT_ONCE: u32 = 64;
+/// Chunks or buckets of a host removed at once while the file is too large.
+const REMOVED_AT_ONCE: u32 = 16;
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -68,29 +68,41 @@ impl Store {
         Ok(())
     }
 
-    /// Removes some of the oldest data: rows that are in buckets, then minutes, then hours, and only then rows that
-    /// are not in buckets. Returns false if there was none.
+    /// Removes some of the oldest data of the host that uses most, which is the one furthest over its equal share: rows
+    /// that are in buckets, then minutes, then hours, and only then rows that are not in buckets. Returns false if there
+    /// was none.
     ///
     /// # Errors
     /// The file cannot be written.
     pub fn remove_oldest(&self) -> Result<bool, StoreError> {
+        let largest = "SELECT host FROM usage WHERE bytes > 0 ORDER BY bytes DESC LIMIT 1";
+        let largest = self
+            .connection
+            .prepare_cached(largest)?
+            .query_row([], |row| row.get(0));
+        let Some(host) = largest.optional()? else {
+            return Ok(false);
+        };
+        let host: i64 = host;
+        let count = REMOVED_AT_ONCE.into();
         let downsampled = "id IN (SELECT id FROM chunk JOIN rolled ON rolled.host = chunk.host \
-             WHERE last < until ORDER BY last LIMIT ?1)";
-        if remove_chunks(&self.connection, downsampled, &[REMOVED_AT_ONCE.into()])? > 0 {
+             WHERE chunk.host = ?1 AND last < until ORDER BY last LIMIT ?2)";
+        if remove_chunks(&self.connection, downsampled, &[host, count])? > 0 {
             return Ok(true);
         }
         for tier in [Tier::Minute, Tier::Hour] {
             let buckets = "DELETE FROM bucket WHERE rowid IN \
-                 (SELECT rowid FROM bucket WHERE tier = ? ORDER BY last LIMIT ?)";
-            let removed = self
-                .connection
-                .execute(buckets, [tier as i64, i64::from(REMOVED_AT_ONCE)])?;
+                 (SELECT rowid FROM bucket WHERE host = ? AND tier = ? ORDER BY last LIMIT ?)";
+            let removed =
+                self.connection
+                    .prepare_cached(buckets)?
+                    .execute([host, tier as i64, count])?;
             if removed > 0 {
                 return Ok(true);
             }
         }
-        let oldest = "id IN (SELECT id FROM chunk ORDER BY last LIMIT ?1)";
-        Ok(remove_chunks(&self.connection, oldest, &[REMOVED_AT_ONCE.into()])? > 0)
+        let oldest = "id IN (SELECT id FROM chunk WHERE host = ?1 ORDER BY last LIMIT ?2)";
+        Ok(remove_chunks(&self.connection, oldest, &[host, count])? > 0)
     }
 }
 

@@ -25,6 +25,11 @@ CREATE INDEX chunk_last ON chunk (last);
 CREATE INDEX chunk_host ON chunk (host, last);
 CREATE TABLE bucket (host INTEGER, tier INTEGER, part INTEGER, first INTEGER, last INTEGER NOT NULL, data BLOB NOT NULL, PRIMARY KEY (host, tier, part, first));
 CREATE INDEX bucket_last ON bucket (tier, last);
+CREATE TABLE usage (host INTEGER PRIMARY KEY, bytes INTEGER NOT NULL);
+CREATE TRIGGER chunk_added AFTER INSERT ON chunk BEGIN INSERT INTO usage VALUES (NEW.host, LENGTH(NEW.data)) ON CONFLICT DO UPDATE SET bytes = bytes + LENGTH(NEW.data); END;
+CREATE TRIGGER chunk_removed AFTER DELETE ON chunk BEGIN UPDATE usage SET bytes = bytes - LENGTH(OLD.data) WHERE host = OLD.host; END;
+CREATE TRIGGER bucket_added AFTER INSERT ON bucket BEGIN INSERT INTO usage VALUES (NEW.host, LENGTH(NEW.data)) ON CONFLICT DO UPDATE SET bytes = bytes + LENGTH(NEW.data); END;
+CREATE TRIGGER bucket_removed AFTER DELETE ON bucket BEGIN UPDATE usage SET bytes = bytes - LENGTH(OLD.data) WHERE host = OLD.host; END;
 CREATE TABLE rolled (host INTEGER PRIMARY KEY, until INTEGER NOT NULL);
 CREATE TABLE removed (host INTEGER PRIMARY KEY, until INTEGER NOT NULL);
 CREATE TABLE event (id INTEGER PRIMARY KEY, time INTEGER NOT NULL, data BLOB NOT NULL);
@@ -74,6 +79,8 @@ fn try_open(path: &Path) -> Result<Connection, StoreError> {
     // Every commit reaches the disk: that is what an acknowledgement promises.
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "journal_size_limit", WAL_BYTES)?;
+    // Replacing a row counts as removing it.
+    connection.pragma_update(None, "recursive_triggers", true)?;
     match connection.query_row("PRAGMA user_version", [], |row| row.get(0))? {
         VERSION => {}
         0 => connection.execute_batch(&format!(
