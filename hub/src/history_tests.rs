@@ -318,3 +318,101 @@ fn a_damaged_log_loses_its_newest_rows_and_doubles_none() {
     assert_eq!(table.times.len(), 256, "what was sealed, once");
     assert!(table.times.windows(2).all(|pair| pair[0] < pair[1]));
 }
+
+/// A history of two hosts in one file, with its number of chunks.
+fn two_hosts(path: &Path, now: UnixMs) -> usize {
+    let (mut store, mut core) = filled(path, 6, now);
+    let other = host_with_cpu(&mut core, "b");
+    for seq in 1..=1_200 {
+        let time = now.0 - (1_200 - seq) * 1_000;
+        let row = row(seq as u64, time, seq * 31 % 997);
+        core.apply(other, RunId(8), &row, UnixMs(time)).unwrap();
+        if seq % 200 == 0 {
+            store.commit(&core.take_batch(UnixMs(time))).unwrap();
+        }
+    }
+    store.commit(&core.take_batch(now)).unwrap();
+    while store.roll_up(now).unwrap() {}
+    drop(store);
+    let connection = Connection::open(path).unwrap();
+    connection
+        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+        .unwrap();
+    connection
+        .query_row("SELECT COUNT(*) FROM chunk", [], |row| row.get::<_, i64>(0))
+        .unwrap() as usize
+}
+
+#[test]
+fn whatever_page_is_garbage_the_hub_starts_with_the_rest_and_commits_again() {
+    const PAGE: usize = 4_096;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("history.db");
+    let now = UnixMs(1_000 * HOUR_MS);
+    let chunks = two_hosts(&path, now);
+    let whole = fs::read(&path).unwrap();
+    let pages = whole.len() / PAGE;
+    assert!(pages > 20 && chunks > 5, "{pages} pages, {chunks} chunks");
+    let (mut recovered, mut best) = (0, 0);
+    for page in 0..pages {
+        for garbage in [0x00, 0xa5] {
+            for entry in fs::read_dir(dir.path()).unwrap().flatten() {
+                fs::remove_file(entry.path()).unwrap();
+            }
+            let mut damaged = whole.clone();
+            damaged[page * PAGE..(page + 1) * PAGE].fill(garbage);
+            fs::write(&path, &damaged).unwrap();
+            let mut store = Store::open(&path).unwrap();
+            let mut core = core();
+            core.track_unsaved();
+            for host in store.load().unwrap() {
+                core.restore(host);
+            }
+            store.events().unwrap();
+            let id = host_with_cpu(&mut core, "c");
+            let new = row(1, now.0, 5);
+            core.apply(id, RunId(9), &new, now).unwrap();
+            // Damage that loading does not meet shows at the next commit at the latest.
+            if let Err(error) = store.commit(&core.take_batch(now)) {
+                assert!(error.is_damage(), "page {page}: {error}");
+                drop(store);
+                let (mut store, _) = Store::recover(&path, true).unwrap();
+                store.load().unwrap();
+                recovered += 1;
+                continue;
+            }
+            if let Some(recovery) = store.recovery() {
+                assert!(recovery.aside.exists());
+                recovered += 1;
+                drop(store);
+                let left = Store::check(&path).unwrap();
+                let left = left.iter().find(|rows| rows.table == "chunk").unwrap();
+                best = best.max(left.rows as usize);
+            }
+        }
+    }
+    assert!(recovered > 10, "{recovered} recoveries");
+    assert_eq!(best, chunks, "damage elsewhere costs no chunk");
+}
+
+#[test]
+fn a_history_that_was_marked_as_damaged_is_recovered_whole_if_it_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("history.db");
+    let chunks = two_hosts(&path, UnixMs(1_000 * HOUR_MS));
+    let before = Store::check(&path).unwrap();
+    sysmon_store::store::mark_damaged(&path, "a test");
+    let mut store = Store::open(&path).unwrap();
+    assert_eq!(store.recovery().unwrap().hosts_lost, 0);
+    let names: Vec<_> = store
+        .load()
+        .unwrap()
+        .iter()
+        .map(|h| h.name.clone())
+        .collect();
+    assert_eq!(names, ["a", "b"]);
+    drop(store);
+    assert_eq!(Store::check(&path).unwrap(), before);
+    assert!(chunks > 0 && sysmon_store::store::damaged_copies(&path) == 1);
+    assert!(Store::open(&path).unwrap().recovery().is_none(), "once");
+}

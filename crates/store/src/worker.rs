@@ -12,7 +12,7 @@ use sysmon_wire::UnixMs;
 use thiserror::Error;
 use tokio::sync::watch;
 
-use super::store::{Store, StoreError};
+use super::store::{Store, StoreError, mark_damaged};
 use super::{Batch, Limits};
 
 const RETRY: Duration = Duration::from_secs(1);
@@ -29,7 +29,6 @@ const ROLL_UP_MAX: Duration = Duration::from_millis(300);
 /// The history's thread.
 #[derive(Debug)]
 pub struct Worker {
-    path: PathBuf,
     batches: Option<SyncSender<Batch>>,
     thread: Option<thread::JoinHandle<()>>,
     shared: Arc<Shared>,
@@ -48,6 +47,9 @@ struct Shared {
     /// A batch is being written or retried.
     busy: AtomicBool,
     stop: AtomicBool,
+    path: PathBuf,
+    /// The file turned out to be damaged: it has to be opened anew, which recovers it.
+    damaged: watch::Sender<bool>,
 }
 
 /// Why rows are not becoming durable.
@@ -103,6 +105,8 @@ impl Worker {
             limits: Mutex::new(limits),
             busy: AtomicBool::new(false),
             stop: AtomicBool::new(false),
+            path: path.to_owned(),
+            damaged: watch::Sender::new(false),
             clock,
         });
         let of_thread = Arc::clone(&shared);
@@ -110,7 +114,6 @@ impl Worker {
             .name("history".to_owned())
             .spawn(move || of_thread.run(store, &batches))?;
         Ok(Self {
-            path: path.to_owned(),
             batches: Some(sender),
             thread: Some(thread),
             shared,
@@ -119,7 +122,17 @@ impl Worker {
 
     /// Path of the file.
     pub fn path(&self) -> &Path {
-        &self.path
+        &self.shared.path
+    }
+
+    /// Whether the file turned out to be damaged. Nothing is written any more then; [`Store::open`] recovers it.
+    pub fn damaged(&self) -> watch::Receiver<bool> {
+        self.shared.damaged.subscribe()
+    }
+
+    /// Notes an error of another reader of the file, if it says that the file is damaged.
+    pub fn note_error(&self, error: &StoreError) {
+        self.shared.note_error(error);
     }
 
     /// The limits in force.
@@ -184,6 +197,16 @@ impl Shared {
         self.limits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether an error says that the file is damaged, which is noted.
+    fn note_error(&self, error: &StoreError) -> bool {
+        let is_damage = error.is_damage();
+        if is_damage && !self.damaged.send_replace(true) {
+            tracing::error!(path = %self.path.display(), %error, "the history is damaged");
+            mark_damaged(&self.path, &error.to_string());
+        }
+        is_damage
+    }
+
     fn elapsed(&self, since: Instant) -> Duration {
         self.clock.instant().saturating_duration_since(since)
     }
@@ -198,6 +221,7 @@ impl Shared {
                 retained = self.clock.instant();
                 let limits = *self.limits();
                 if let Err(error) = store.tidy(batch.now, &limits) {
+                    self.note_error(&error);
                     tracing::warn!(%error, "cannot remove old rows from the history");
                 }
             }
@@ -212,6 +236,9 @@ impl Shared {
         let mut failing = false;
         while let Err(error) = store.commit(batch) {
             self.commits().failing = Some(error.to_string());
+            if self.note_error(&error) {
+                return false;
+            }
             if !std::mem::replace(&mut failing, true) {
                 tracing::error!(%error, "cannot write the history, retrying: rows are not acknowledged meanwhile");
             }
@@ -242,6 +269,7 @@ impl Shared {
                 Ok(true) => {}
                 Ok(false) => return,
                 Err(error) => {
+                    self.note_error(&error);
                     tracing::warn!(%error, "cannot downsample old rows");
                     return;
                 }

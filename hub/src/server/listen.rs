@@ -35,6 +35,14 @@ const ADMISSION: AdmissionLimits = AdmissionLimits {
 /// Connections of one certificate at once: an operator has a few terminals, an agent has one connection.
 pub(super) const CONNECTIONS_PER_CERTIFICATE_MAX: usize = 64;
 
+/// Why a hub no longer serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    Stopped,
+    /// The next start recovers the history; agents send again what was not acknowledged.
+    HistoryDamaged,
+}
+
 #[derive(Debug)]
 pub struct BoundHub {
     pub hub: Arc<Hub>,
@@ -68,7 +76,12 @@ impl BoundHub {
         let notifier =
             Notifier::start(notifier, kept, options.clock.clone()).map_err(StoreError::from)?;
         let history = match &options.history {
-            Some(history) => Some(persistence::open(history, &mut core, &options.clock)?),
+            Some(history) => Some(persistence::open(
+                history,
+                &options.name,
+                &mut core,
+                &options.clock,
+            )?),
             None => None,
         };
         let durable_at_once = watch::Sender::new(0);
@@ -120,8 +133,9 @@ impl BoundHub {
         self.metrics.as_ref()?.local_addr().ok()
     }
 
-    /// Serves until `stop` completes, then closes every connection and commits what is unsaved.
-    pub async fn serve(self, stop: impl Future<Output = ()>) {
+    /// Serves until `stop` completes or the history turns out to be damaged, then closes every connection and commits
+    /// what is unsaved.
+    pub async fn serve(self, stop: impl Future<Output = ()>) -> Ended {
         let hub = &self.hub;
         let identity = watch::Sender::new(self.identity);
         persistence::restore_chunks(hub);
@@ -131,6 +145,7 @@ impl BoundHub {
                 None => std::future::pending().await,
             }
         };
+        let mut ended = Ended::Stopped;
         tokio::select! {
             () = accept(hub, &self.listener) => {}
             () = serve_metrics => {}
@@ -140,11 +155,13 @@ impl BoundHub {
             () = baselines::keep_current(hub) => {}
             () = relay::run(hub, hub.edges.subscribe(), identity.subscribe()) => {}
             () = certificates::renew_own(hub, &self.listener, &identity) => {}
+            () = hub.history_damaged() => ended = Ended::HistoryDamaged,
             () = stop => {}
         }
         self.listener.close().await;
         persistence::finish(hub).await;
         hub.notifier.finish();
+        ended
     }
 }
 

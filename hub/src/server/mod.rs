@@ -43,7 +43,7 @@ pub use access::AccessOptions;
 use demand::Demand;
 use gauge::Gauge;
 use history::Readers;
-pub use listen::BoundHub;
+pub use listen::{BoundHub, Ended};
 pub use options::{AlertOptions, HistoryOptions, HubOptions, StartError};
 pub use relay::{EdgeOptions, Share};
 

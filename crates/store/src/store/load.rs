@@ -15,11 +15,31 @@ use super::{Store, StoreError, StoredHost, log};
 use crate::{EVENTS_STORED_MAX, LoadedHost};
 
 impl Store {
-    /// Every host, without its chunks.
+    /// Every host, without its chunks. If the file is damaged, what can be read of it is copied into a new one first.
     ///
     /// # Errors
-    /// The file cannot be read, or its series or runs are damaged.
+    /// The file cannot be read.
     pub fn load(&mut self) -> Result<Vec<LoadedHost>, StoreError> {
+        for salvage in [true, false] {
+            match self.try_load() {
+                Err(error) if error.is_damage() => {
+                    tracing::warn!(%error, "cannot load the history");
+                    // Closed before the file is moved.
+                    drop(std::mem::replace(
+                        &mut self.connection,
+                        Connection::open_in_memory()?,
+                    ));
+                    *self = Self::recovered(&self.path, salvage)?;
+                }
+                loaded => return loaded,
+            }
+        }
+        self.try_load()
+    }
+
+    fn try_load(&mut self) -> Result<Vec<LoadedHost>, StoreError> {
+        // Read again when they are needed; damage has to show now.
+        self.events()?;
         let mut hosts = Vec::new();
         let mut indices = HashMap::new();
         for (id, name, facts) in self.host_rows()? {
