@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use sysmon_clock::Clock;
-use sysmon_wire::UnixMs;
+use sysmon_wire::{Label, UnixMs};
 use thiserror::Error;
 use tokio::sync::watch;
 
@@ -48,6 +48,9 @@ struct Shared {
     busy: AtomicBool,
     stop: AtomicBool,
     path: PathBuf,
+    is_recovered: bool,
+    /// Hosts of which nothing was left at the last removal of old data.
+    emptied: Mutex<Vec<Label>>,
     /// The file turned out to be damaged: it has to be opened anew, which recovers it.
     damaged: watch::Sender<bool>,
 }
@@ -106,6 +109,8 @@ impl Worker {
             busy: AtomicBool::new(false),
             stop: AtomicBool::new(false),
             path: path.to_owned(),
+            is_recovered: store.recovery().is_some(),
+            emptied: Mutex::default(),
             damaged: watch::Sender::new(false),
             clock,
         });
@@ -123,6 +128,16 @@ impl Worker {
     /// Path of the file.
     pub fn path(&self) -> &Path {
         &self.shared.path
+    }
+
+    /// Takes the hosts of which nothing was left at the last removal of old data.
+    pub fn take_emptied(&self) -> Vec<Label> {
+        std::mem::take(&mut *lock(&self.shared.emptied))
+    }
+
+    /// Whether the file was damaged when it was opened.
+    pub fn is_recovered(&self) -> bool {
+        self.shared.is_recovered
     }
 
     /// Whether the file turned out to be damaged. Nothing is written any more then; [`Store::open`] recovers it.
@@ -188,6 +203,10 @@ impl Worker {
     }
 }
 
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Shared {
     fn commits(&self) -> MutexGuard<'_, Commits> {
         self.commits.lock().unwrap_or_else(PoisonError::into_inner)
@@ -223,6 +242,10 @@ impl Shared {
                 if let Err(error) = store.tidy(batch.now, &limits) {
                     self.note_error(&error);
                     tracing::warn!(%error, "cannot remove old rows from the history");
+                }
+                match store.empty_hosts() {
+                    Ok(hosts) => *lock(&self.emptied) = hosts,
+                    Err(error) => drop(self.note_error(&error)),
                 }
             }
             self.roll_up(&mut store, batch.now);

@@ -15,8 +15,8 @@ use super::backup::restoring_dir;
 use super::control::ControlSocket;
 use super::options::options;
 
-/// A hub whose history is damaged sooner has a disk that fails.
-const LIFE_MIN: Duration = Duration::from_secs(5);
+/// Where a history is damaged sooner after it was recovered, the disk fails.
+const LIFE_MIN: Duration = Duration::from_secs(30);
 
 /// Longest time that a command holds the state directory.
 const COMMAND_MAX: Duration = Duration::from_secs(2);
@@ -44,7 +44,7 @@ pub(crate) fn serve(context: &Context) -> Result<(), Failure> {
         })
         .map_err(anyhow::Error::from)?;
     let start = context.clock.instant();
-    let ended = runtime()?.block_on(async {
+    let (ended, is_recovered) = runtime()?.block_on(async {
         // Before the hub is announced: without a handler a SIGHUP would end it.
         let hangups = Hangups::new();
         let hub = BoundHub::bind(options(context, &context.config)?, &identity)
@@ -61,17 +61,22 @@ pub(crate) fn serve(context: &Context) -> Result<(), Failure> {
                 () = notify::watchdog() => {}
             }
         };
+        let is_recovered = hub.hub.is_history_recovered();
         let ended = hub.serve(stop).await;
         state.remove_address();
         tracing::info!("stopped");
-        Ok::<_, Failure>(ended)
+        Ok::<_, Failure>((ended, is_recovered))
     })?;
     match ended {
         Ended::Stopped => Ok(()),
-        Ended::HistoryDamaged if context.clock.instant() - start < LIFE_MIN => Err(anyhow!(
-            "the history is damaged again right after the start; check the disk for errors"
+        Ended::HistoryDamaged
+            if is_recovered && context.clock.instant() - start < LIFE_MIN =>
+        {
+            Err(anyhow!(
+            "the history is damaged again right after it was recovered; check the disk for errors"
         )
-        .into()),
+        .into())
+        }
         Ended::HistoryDamaged => start_anew(),
     }
 }

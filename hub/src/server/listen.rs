@@ -43,6 +43,9 @@ pub enum Ended {
     HistoryDamaged,
 }
 
+/// The register is compacted every so many reviews: once a day, and at the start.
+const COMPACT_EVERY: u64 = 172_800;
+
 #[derive(Debug)]
 pub struct BoundHub {
     pub hub: Arc<Hub>,
@@ -194,8 +197,19 @@ async fn review(hub: &Hub) {
     timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     for reviews in 1u64.. {
         timer.tick().await;
-        if let Some(access) = &hub.access {
-            access.review();
+        if let Some(access) = &hub.access
+            && access.review()
+        {
+            hub.review_revoked();
+        }
+        if reviews.is_multiple_of(SETTLE_EVERY) {
+            hub.review_revoked();
+            hub.forget_gone();
+        }
+        if reviews % COMPACT_EVERY == 1
+            && let Some(access) = &hub.access
+        {
+            access.compact_register();
         }
         hub.update(|core| {
             if reviews.is_multiple_of(SETTLE_EVERY) {

@@ -43,6 +43,16 @@ impl Hub {
         std::future::pending::<()>().await;
     }
 
+    /// Hosts that have nothing in the history; none without a history.
+    pub(super) fn emptied_hosts(&self) -> Option<Vec<Label>> {
+        self.worker().map(|worker| worker.take_emptied())
+    }
+
+    /// Whether the history was damaged at the start.
+    pub fn is_history_recovered(&self) -> bool {
+        self.worker().is_some_and(|worker| worker.is_recovered())
+    }
+
     /// Notes an error of a reader: damage is mended by opening the history anew.
     pub(super) fn note_history_error(&self, error: &StoreError) {
         if let Some(worker) = self.worker() {

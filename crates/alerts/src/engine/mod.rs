@@ -170,6 +170,18 @@ impl Engine {
         transitions
     }
 
+    /// Forgets a host; its firing alerts are resolved.
+    pub fn forget(&mut self, id: HostId, name: &str) -> Vec<Transition> {
+        let restored = self.restored.remove(name).unwrap_or_default();
+        let host = self.hosts.remove(&id);
+        let firing = host.iter().flat_map(Host::firing).cloned();
+        restored
+            .into_iter()
+            .chain(firing)
+            .map(Transition::resolved)
+            .collect()
+    }
+
     /// Every firing alert.
     pub fn firing(&self) -> impl Iterator<Item = &Alert> {
         let seen = self.hosts.values().flat_map(Host::firing);

@@ -11,7 +11,7 @@ use sysmon_wire::{
     UnixMs, codec,
 };
 
-use super::{Store, StoreError, StoredHost, log};
+use super::{Store, StoreError, StoredHost, forget, log};
 use crate::{EVENTS_STORED_MAX, LoadedHost};
 
 impl Store {
@@ -86,9 +86,11 @@ impl Store {
     }
 
     fn host_rows(&self) -> Result<Vec<(i64, String, Vec<u8>)>, StoreError> {
-        let query = "SELECT id, name, facts FROM host ORDER BY id";
+        let query = "SELECT id, name, facts FROM host WHERE name NOT LIKE ? ORDER BY id";
         let mut statement = self.connection.prepare(query)?;
-        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        let rows = statement.query_map([forget::FORGOTTEN], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 

@@ -17,6 +17,7 @@
 mod backup;
 mod commit;
 mod error;
+mod forget;
 mod load;
 mod log;
 mod reader;
