@@ -21,20 +21,13 @@ impl Hub {
     }
 
     /// Acknowledges the firing alerts of a scope on behalf of `by`; without a note, withdraws that.
-    pub(super) fn acknowledge(
-        &self,
-        by: &str,
-        host: &Label,
-        rule: Option<&Label>,
-        note: Option<Label>,
-    ) -> Alerts {
-        let scope = Scope::new(host.as_str(), rule.map_or("*", Label::as_str));
+    pub(super) fn acknowledge(&self, by: &str, scope: &Scope, note: Option<Label>) -> Alerts {
         let acknowledged = note.map(|note| Acknowledgement {
             by: Label::new(by),
             at: self.now(),
             note,
         });
-        let alerts = self.notifier.acknowledge(&scope, acknowledged.as_ref());
+        let alerts = self.notifier.acknowledge(scope, acknowledged.as_ref());
         match acknowledged {
             Some(_) => tracing::info!(by, %scope, alerts, "alerts acknowledged"),
             None => tracing::info!(by, %scope, alerts, "acknowledgements removed"),

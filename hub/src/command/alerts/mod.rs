@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use sysmon_alerts::notify::{Notification, Route, send};
+use sysmon_alerts::rule::PatternError;
 use sysmon_alerts::silence::{SILENCES_MAX, Scope, Silence, SilenceFile};
 use sysmon_client::Client;
 use sysmon_config::time::format_span;
@@ -26,7 +27,8 @@ pub(crate) fn alerts(context: &Context, command: Option<&AlertsCommand>) -> Resu
             scope,
             span,
             reason,
-        }) => silence(context, scope, *span, reason)?,
+            force,
+        }) => silence(context, scope, *span, reason, *force)?,
         Some(AlertsCommand::Silences) => silences(context)?,
         Some(AlertsCommand::Unsilence { id }) => unsilence(context, id)?,
         Some(AlertsCommand::Ack { scope, note }) => acknowledge(context, scope, Some(note))?,
@@ -95,21 +97,63 @@ fn test(context: &Context, wanted: Option<&str>) -> Result<(), Failure> {
     Ok(())
 }
 
+fn parse_scope(text: &str) -> Result<Scope, Failure> {
+    text.parse()
+        .map_err(|error: PatternError| Failure::Usage(error.into()))
+}
+
+/// Refuses a scope with a host, tag or rule that does not exist: a mistyped one would silence nothing.
+fn check_scope(context: &Context, scope: &Scope) -> Result<(), Failure> {
+    let (mut hosts, mut tags) = (known_hosts(context), Vec::new());
+    // Only a running hub knows the tags, and a host that does not report now.
+    let fleet = context.ask(ANSWER_MAX, async |client: &Client| client.fleet(None).await);
+    for (line, _) in fleet.into_iter().flat_map(|fleet| fleet.hosts) {
+        hosts.push(line.name.to_string());
+        tags.extend(line.facts.tags.iter().map(ToString::to_string));
+    }
+    let rules = alert_options(context, &context.config)?.rules;
+    let rules: Vec<String> = rules.into_iter().map(|rule| rule.name).collect();
+    for pattern in scope.hosts().patterns() {
+        is_known("host is called", &pattern.to_string(), &hosts, |name| {
+            pattern.matches(name)
+        })?;
+    }
+    for tag in scope.hosts().tags() {
+        is_known("host has the tag", tag, &tags, |name| name == tag)?;
+    }
+    let rule = scope.rule();
+    is_known("rule is called", &rule.to_string(), &rules, |name| {
+        rule.matches(name)
+    })
+}
+
+fn is_known(
+    what: &str,
+    wanted: &str,
+    known: &[String],
+    is_it: impl Fn(&str) -> bool,
+) -> Result<(), Failure> {
+    if known.is_empty() || known.iter().any(|name| is_it(name)) {
+        return Ok(());
+    }
+    let hint = suggest(&wanted.replace('*', ""), known.iter().map(String::as_str));
+    Err(Failure::Usage(anyhow!(
+        "no {what} {wanted:?}{hint}; add --force to silence it anyway"
+    )))
+}
+
 fn silence(
     context: &Context,
     scope: &str,
     span: Duration,
     reason: &str,
+    force: bool,
 ) -> Result<String, Failure> {
     let dir = context.state.dir();
     let (file, now) = (SilenceFile::new(dir), context.clock.now());
-    let (scope, hosts) = (Scope::of(scope), known_hosts(context));
-    if let Some(host) = scope
-        .host()
-        .filter(|host| !hosts.is_empty() && !hosts.contains(host))
-    {
-        let hint = suggest(&host, hosts.iter().map(String::as_str));
-        return Err(Failure::Usage(anyhow!("there is no host {host:?}{hint}")));
+    let scope = parse_scope(scope)?;
+    if !force {
+        check_scope(context, &scope)?;
     }
     if !dir.exists() {
         return Err(anyhow!(
@@ -177,10 +221,10 @@ fn unsilence(context: &Context, id: &str) -> Result<String, Failure> {
 }
 
 fn acknowledge(context: &Context, scope: &str, note: Option<&str>) -> Result<String, Failure> {
-    let scope = Scope::of(scope);
-    let (host, rule) = scope.parts();
+    let scope = parse_scope(scope)?;
+    let (hosts, rule) = (scope.hosts().to_string(), scope.rule().to_string());
     let alerts = context.ask(ANSWER_MAX, async |client: &Client| {
-        client.acknowledge(host, rule, note).await
+        client.acknowledge(&hosts, &rule, note).await
     })?;
     let count = counted(alerts.changed as usize, "alert");
     match (alerts.changed, note) {
