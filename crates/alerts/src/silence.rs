@@ -71,7 +71,11 @@ impl Scope {
     /// # Errors
     /// A text is not a list of hosts or not a pattern.
     pub fn new(hosts: &str, rule: &str) -> Result<Self, PatternError> {
-        let or_all = |text| if text == "" { "*" } else { text };
+        let or_all = |text| {
+            Some(text)
+                .filter(|text: &&str| !text.is_empty())
+                .unwrap_or("*")
+        };
         Ok(Self {
             hosts: or_all(hosts).parse()?,
             rule: or_all(rule).parse()?,
@@ -90,8 +94,7 @@ impl Scope {
 
     /// Whether the scope selects `alert`.
     pub fn includes(&self, alert: &Alert) -> bool {
-        let tags = alert.tags.iter().map(String::as_str);
-        self.rule.matches(&alert.rule) && self.hosts.include(&alert.host, tags)
+        self.rule.matches(&alert.rule) && self.hosts.include(&alert.host, &alert.tags)
     }
 }
 

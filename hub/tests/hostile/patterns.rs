@@ -37,8 +37,8 @@ async fn a_pattern_of_many_stars_does_not_stop_the_hub() {
         .until("its alert fires", || !scene.hub.alerts().alerts.is_empty())
         .await;
     let connector = scene.connector(Role::Operator, "o");
-    let client = Client::connect(&connector, &scene.address.to_string());
-    let client = client.await.unwrap();
+    let address = scene.address.to_string();
+    let client = Client::connect(&connector, &address).await.unwrap();
     let stars = "*a".repeat(20);
     for (hosts, rule) in [(format!("{stars}x"), "x"), (HOST.to_owned(), "*u*p*u*p*x")] {
         let answer = client.acknowledge(&hosts, rule, Some(""));

@@ -160,8 +160,7 @@ impl Engine {
                     Duration::from_millis(check.clock_offset_ms.unsigned_abs())
                 }
             };
-            let tags = check.tags.iter().map(Label::as_str);
-            if !rule.hosts.include(check.name.as_str(), tags) {
+            if !rule.hosts.include(check.name.as_str(), check.tags) {
                 continue;
             }
             let host = host(&mut self.hosts, &mut self.restored, check.id, check.name);

@@ -320,7 +320,7 @@ pub(super) mod tests {
         let text = whole(all).text().to_owned();
         let lines: Vec<&str> = text.lines().collect();
         assert!(
-            lines[0].starts_with("CRITICAL a: job is at 97 %; disk is at 97 %; job is"),
+            lines[0].starts_with("CRITICAL a: disk is at 97 %; job is at 97 %; job is"),
             "{text}"
         );
         assert!(lines[0].ends_with("; and 41 more"), "{text}");

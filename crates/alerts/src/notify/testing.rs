@@ -196,9 +196,22 @@ fn text_of(letter: &str) -> String {
             let one_line: String = body.split_whitespace().collect();
             String::from_utf8(data_encoding::BASE64.decode(one_line.as_bytes()).unwrap()).unwrap()
         }
-        Some("7bit") => body.to_owned(),
-        other => panic!("{other:?}"),
+        Some("quoted-printable") => unquoted(&body.replace("=\r\n", "")),
+        _ => body.to_owned(),
     };
     let subject = head.lines().find(|line| line.starts_with("Subject: "));
     format!("{}\r\n\r\n{text}", subject.unwrap())
+}
+
+/// Decodes `=C3` and the like.
+fn unquoted(text: &str) -> String {
+    let (mut bytes, mut rest) = (Vec::new(), text.bytes());
+    while let Some(byte) = rest.next() {
+        let hex = |rest: &mut std::str::Bytes<'_>| [rest.next().unwrap(), rest.next().unwrap()];
+        match byte {
+            b'=' => bytes.extend(data_encoding::HEXUPPER.decode(&hex(&mut rest)).unwrap()),
+            other => bytes.push(other),
+        }
+    }
+    String::from_utf8(bytes).unwrap()
 }

@@ -83,9 +83,8 @@ async fn recorded(
 ) -> Result<Vec<RecordedHost>, ClientError> {
     let mut recorded = Vec::new();
     for (line, _) in client.fleet(None).await?.hosts {
-        let tags = line.facts.tags.iter().map(Label::as_str);
         let is_other = host.is_some_and(|host| line.name != host);
-        if is_other || !rule.hosts.include(line.name.as_str(), tags) {
+        if is_other || !rule.hosts.include(line.name.as_str(), &line.facts.tags) {
             continue;
         }
         let queries = replay::queries(rule, &line.name, from, to);

@@ -42,11 +42,10 @@ impl FromStr for Share {
 
 impl EdgeOptions {
     pub(super) fn public_name(&self, line: &HostLine) -> Option<Label> {
-        let tags = || line.facts.tags.iter().map(Label::as_str);
         let share = self
             .share
             .iter()
-            .find(|share| share.hosts.include(line.name.as_str(), tags()))?;
+            .find(|share| share.hosts.include(line.name.as_str(), &line.facts.tags))?;
         Some(
             share
                 .public
