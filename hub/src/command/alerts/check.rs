@@ -9,8 +9,8 @@ use sysmon_alerts::rule::{Rule, parse_all};
 use sysmon_client::{Client, ClientError};
 use sysmon_config::time::{format_local, format_span};
 use sysmon_config::{Failure, suggest};
+use sysmon_wire::UnixMs;
 use sysmon_wire::message::{Points, Query};
-use sysmon_wire::{Label, UnixMs};
 
 use super::super::options::{alert_options, known_hosts};
 use super::super::{Context, counted, span_ms};
