@@ -11,7 +11,10 @@ const DAYS: u32 = 30;
 const HUB_FILE: &str = "hub";
 
 pub fn remember_hub(state: &Path, hub: &HubAddress) -> std::io::Result<()> {
-    std::fs::write(state.join(HUB_FILE), format!("{hub}\n"))
+    Ok(sysmon_files::write_private(
+        &state.join(HUB_FILE),
+        format!("{hub}\n"),
+    )?)
 }
 
 pub fn known_hub(state: &Path) -> Option<HubAddress> {

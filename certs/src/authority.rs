@@ -15,7 +15,8 @@ use sysmon_clock::Random;
 use time::OffsetDateTime;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use crate::files::{create_private_dir, read, read_private, write_private};
+use sysmon_files::{create_private_subdir, read_private, read_public, remove_file, write_private};
+
 use crate::identity::Identity;
 use crate::{
     CertError, Fingerprint, Peer, PeerName, Role, key, serial_of, server_name, validity_of,
@@ -74,14 +75,14 @@ impl Authority {
     /// Its files are damaged or cannot be written.
     pub fn open_or_create(dir: &Path, now: SystemTime, random: &Random) -> Result<Self, CertError> {
         if !dir.join(CERTIFICATE_FILE).exists() {
-            create_private_dir(dir)?;
+            create_private_subdir(dir)?;
             let path = dir.join(KEY_FILE);
             // An existing key is reused, so that certificates signed with it stay valid.
             let ca_key = if path.exists() {
                 KeyPair::from_pem(&read_private(&path)?).map_err(damaged(&path))?
             } else {
                 let new = key::generate(random)?;
-                write_private(&path, &new.serialize_pem())?;
+                write_private(&path, new.serialize_pem())?;
                 new
             };
             // The certificate last: its presence marks a complete authority.
@@ -100,7 +101,7 @@ impl Authority {
             return Err(CertError::NoAuthority(dir.to_owned()));
         }
         let mut authority = Self::from_pem(
-            read(&dir.join(CERTIFICATE_FILE))?,
+            read_public(&dir.join(CERTIFICATE_FILE))?,
             &read_private(&path)?,
             &path,
             random,
@@ -108,7 +109,12 @@ impl Authority {
         let previous = dir.join(PREVIOUS_CERTIFICATE_FILE);
         if previous.exists() {
             let path = dir.join(PREVIOUS_KEY_FILE);
-            let previous = Self::from_pem(read(&previous)?, &read_private(&path)?, &path, random)?;
+            let previous = Self::from_pem(
+                read_public(&previous)?,
+                &read_private(&path)?,
+                &path,
+                random,
+            )?;
             // An interrupted rotation can leave two copies of the same authority.
             if previous.certificate_pem != authority.certificate_pem {
                 authority.previous = Some(Box::new(previous));
@@ -126,14 +132,15 @@ impl Authority {
         if present.previous.is_some() {
             return Err(CertError::Rotating);
         }
-        let copy = |from: &str, to: &str| write_private(&dir.join(to), &read(&dir.join(from))?);
+        let copy =
+            |from: &str, to: &str| write_private(&dir.join(to), read_public(&dir.join(from))?);
         copy(KEY_FILE, PREVIOUS_KEY_FILE)?;
         copy(CERTIFICATE_FILE, PREVIOUS_CERTIFICATE_FILE)?;
         // An interruption from here on leaves a key without a certificate: the next start creates the certificate.
         let path = dir.join(CERTIFICATE_FILE);
-        fs::remove_file(&path).map_err(|source| CertError::Write { path, source })?;
+        remove_file(&path)?;
         let key = key::generate(random)?;
-        write_private(&dir.join(KEY_FILE), &key.serialize_pem())?;
+        write_private(&dir.join(KEY_FILE), key.serialize_pem())?;
         write_private(&dir.join(CERTIFICATE_FILE), &self_signed(&key, now)?)?;
         Self::open(dir, random)
     }
@@ -149,7 +156,7 @@ impl Authority {
         // The certificate first: a key without it is ignored.
         for name in [PREVIOUS_CERTIFICATE_FILE, PREVIOUS_KEY_FILE] {
             let path = dir.join(name);
-            fs::remove_file(&path).map_err(|source| CertError::Write { path, source })?;
+            remove_file(&path)?;
         }
         Self::open(dir, random)
     }

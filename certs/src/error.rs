@@ -1,10 +1,10 @@
 //! Errors with certificates, keys and the files they are in.
 #![allow(missing_docs, reason = "the messages say what the variants mean")]
 
-use std::io;
 use std::path::PathBuf;
 
 use sysmon_clock::NoRandomness;
+use sysmon_files::FileError;
 use thiserror::Error;
 
 /// An error with a certificate, a key or the directory they are in.
@@ -30,14 +30,8 @@ pub enum CertError {
         found: String,
         wanted: String,
     },
-    #[error("cannot read {path}: {source}")]
-    Read { path: PathBuf, source: io::Error },
-    #[error("cannot write {path}: {source}")]
-    Write { path: PathBuf, source: io::Error },
-    #[error(
-        "{0} is readable by other users: run `chmod 600 {0}`, and replace the key if they may have read it"
-    )]
-    Exposed(PathBuf),
+    #[error(transparent)]
+    File(#[from] FileError),
     #[error("{path} is damaged: {reason}")]
     Damaged { path: PathBuf, reason: String },
     #[error("cannot create a certificate: {0}")]
@@ -48,6 +42,8 @@ pub enum CertError {
     Rotating,
     #[error("no previous authority to retire: run `sysmon-hub ca rotate` first")]
     NotRotating,
+    #[error("{name} is the name of an {roles}: say which with --role")]
+    SeveralRoles { name: String, roles: String },
     #[error("the certificate names no sysmon peer")]
     NoPeer,
     #[error(transparent)]

@@ -7,7 +7,10 @@ use std::time::SystemTime;
 
 use sysmon_clock::Random;
 
-use crate::files::{create_private_dir, write_private};
+use sysmon_files::{
+    StateLock, check_private_dir, create_private_dir, create_private_subdir, write_private,
+};
+
 use crate::{Authority, CertError, Identity, PeerName, Register, Role, TokenStore};
 
 /// A hub's state directory, as the hub and commands on its machine use it.
@@ -29,6 +32,26 @@ impl HubState {
     /// The path of the directory.
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// Locks the directory, which is created if it does not exist, for `program`.
+    ///
+    /// # Errors
+    /// Another program uses it, or it cannot be created.
+    pub fn lock(&self, program: &str) -> Result<StateLock, CertError> {
+        create_private_dir(&self.dir)?;
+        Ok(StateLock::acquire(&self.dir, program)?)
+    }
+
+    /// Refuses a directory that another user owns or can change.
+    ///
+    /// # Errors
+    /// Why it is refused.
+    pub fn check_owner(&self) -> Result<(), CertError> {
+        for dir in ["", "ca", "register", "tokens", "hub", "owner"] {
+            check_private_dir(&self.dir.join(dir))?;
+        }
+        Ok(())
     }
 
     /// The authority, created at the hub's first start.
@@ -163,6 +186,7 @@ impl HubState {
             Err(error) => return Err(error),
         }
         let identity = self.issue(authority, role, name, now, days)?;
+        create_private_subdir(dir)?;
         identity.save(dir)?;
         Ok(identity)
     }
@@ -184,7 +208,10 @@ impl HubState {
     /// # Errors
     /// The file cannot be written.
     pub fn write_address(&self, address: SocketAddr) -> Result<(), CertError> {
-        write_private(&self.dir.join("address"), &address.to_string())
+        Ok(write_private(
+            &self.dir.join("address"),
+            address.to_string(),
+        )?)
     }
 
     /// Removes the recorded address when the hub stops.

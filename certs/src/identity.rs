@@ -10,7 +10,8 @@ use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::files::{create_private_dir, read, read_private, write_private};
+use sysmon_files::{create_private_dir, read_private, read_public, write_private};
+
 use crate::provider::provider;
 use crate::{CertError, Peer, peer_of, serial_of, validity_of};
 
@@ -88,8 +89,8 @@ impl Identity {
             return Err(CertError::NoIdentity(dir.to_owned()));
         }
         let (authority, own) = (
-            read(&dir.join(AUTHORITY_FILE))?,
-            read(&dir.join(CERTIFICATE_FILE))?,
+            read_public(&dir.join(AUTHORITY_FILE))?,
+            read_public(&dir.join(CERTIFICATE_FILE))?,
         );
         Self::from_pem(authority, own, read_private(&key)?).map_err(|error| match error {
             CertError::Damaged { path, reason } => CertError::Damaged {
@@ -109,7 +110,8 @@ impl Identity {
         write_private(&dir.join(AUTHORITY_FILE), &self.authority_pem)?;
         write_private(&dir.join(CERTIFICATE_FILE), &self.certificate_pem)?;
         // The key last: its presence marks a complete identity.
-        write_private(&dir.join(KEY_FILE), &self.key_pem)
+        write_private(&dir.join(KEY_FILE), &self.key_pem)?;
+        Ok(())
     }
 
     /// The role and name in the certificate.

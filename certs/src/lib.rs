@@ -5,7 +5,6 @@
 
 mod authority;
 mod error;
-mod files;
 mod fingerprint;
 mod hub_state;
 mod identity;
@@ -15,13 +14,13 @@ mod name;
 mod peer;
 mod provider;
 mod register;
+mod reset_secret;
 mod role;
 mod tls;
 mod token;
 
 pub use authority::{Authority, CERTIFICATE_DAYS_MAX, SignedCertificate};
 pub use error::CertError;
-pub use files::{create_private_dir, read_private, write_private};
 pub use fingerprint::Fingerprint;
 pub use hub_state::HubState;
 pub use identity::Identity;
@@ -29,5 +28,6 @@ pub use join::{JoinKey, join_config};
 pub use name::{NameError, PEER_NAME_BYTES_MAX, PeerName};
 pub use peer::{Peer, is_of_same_key, peer_of, serial_of, validity_of};
 pub use register::{IssuedCertificate, Register};
+pub use reset_secret::ResetSecret;
 pub use role::{Role, RoleError, server_name};
 pub use token::{StoredToken, Token, TokenError, TokenStore, TokenStoreError};

@@ -27,6 +27,9 @@ impl Role {
     /// Every role.
     pub const ALL: [Self; 4] = [Self::Hub, Self::Agent, Self::Operator, Self::Edge];
 
+    /// Roles of peers that join a hub.
+    pub(crate) const PEERS: [Self; 3] = [Self::Agent, Self::Operator, Self::Edge];
+
     /// The name in certificates and commands.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -12,17 +12,25 @@ use crate::provider::provider;
 use crate::{CertError, Identity};
 
 impl Identity {
-    /// For the listening side. A presented certificate must be from a trusted authority; a client without one is
-    /// accepted at this level, and may only join.
+    /// For the listening side. A presented certificate must be from a trusted authority. Where `accepts_joins`, a
+    /// client without one is accepted at this level, and may only join.
     ///
     /// # Errors
     /// TLS rejects the identity.
-    pub fn server_config(&self, alpn: &[&[u8]]) -> Result<ServerConfig, CertError> {
+    pub fn server_config(
+        &self,
+        alpn: &[&[u8]],
+        accepts_joins: bool,
+    ) -> Result<ServerConfig, CertError> {
         let verifier =
-            WebPkiClientVerifier::builder_with_provider(Arc::new(self.roots()?), provider())
-                .allow_unauthenticated()
-                .build()
-                .map_err(|e| CertError::Tls(e.to_string()))?;
+            WebPkiClientVerifier::builder_with_provider(Arc::new(self.roots()?), provider());
+        let verifier = match accepts_joins {
+            true => verifier.allow_unauthenticated(),
+            false => verifier,
+        };
+        let verifier = verifier
+            .build()
+            .map_err(|e| CertError::Tls(e.to_string()))?;
         let mut config = ServerConfig::builder_with_provider(provider())
             .with_protocol_versions(&[&TLS13])
             .map_err(tls)?

@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 use sysmon_clock::Random;
 use thiserror::Error;
 
-use crate::files::{create_private_dir, read_private, write_private};
+use sysmon_files::{FileError, create_private_subdir, read_private, remove_file, write_private};
+
 use crate::{CertError, Fingerprint, PeerName, Role};
 
 /// Every token starts with the version of the format.
@@ -178,9 +179,9 @@ impl TokenStore {
             name: name.map(ToString::to_string),
             expires_ms: u64::try_from(expires.as_millis()).unwrap_or(u64::MAX),
         };
-        create_private_dir(&self.dir)?;
+        create_private_subdir(&self.dir).map_err(CertError::from)?;
         let text = serde_json::to_string(&stored).unwrap_or_default();
-        write_private(&self.path(&stored.hash), &text)?;
+        write_private(&self.path(&stored.hash), &text).map_err(CertError::from)?;
         Ok((
             Token {
                 fingerprint,
@@ -199,10 +200,11 @@ impl TokenStore {
             Ok(entries) => entries,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(source) => {
-                return Err(CertError::Read {
+                return Err(FileError::Read {
                     path: self.dir.clone(),
                     source,
-                });
+                }
+                .into());
             }
         };
         let mut tokens: Vec<StoredToken> = entries
@@ -230,12 +232,7 @@ impl TokenStore {
     }
 
     fn remove(&self, hash: &str) -> Result<bool, CertError> {
-        let path = self.path(hash);
-        match fs::remove_file(&path) {
-            Ok(()) => Ok(true),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
-            Err(source) => Err(CertError::Write { path, source }),
-        }
+        Ok(remove_file(&self.path(hash))?)
     }
 
     /// Finds the token of a secret without using it up.

@@ -16,6 +16,7 @@ use sysmon_certs::{
     Authority, CertError, Identity, PeerName, Role, join_config, peer_of, server_name,
 };
 use sysmon_clock::{Clock, Random};
+use sysmon_files::FileError;
 
 const ALPN: &[&[u8]] = &[b"test/1"];
 
@@ -32,7 +33,7 @@ fn issue(authority: &Authority, role: Role) -> Identity {
 
 /// Shakes hands; the server's view of the client's certificate, or what went wrong.
 fn handshake(server: &Identity, client: ClientConfig) -> Result<Vec<u8>, rustls::Error> {
-    let config = Arc::new(server.server_config(ALPN).unwrap());
+    let config = Arc::new(server.server_config(ALPN, true).unwrap());
     let mut server = ServerConnection::new(config).unwrap();
     let name = ServerName::try_from(server_name(Role::Hub)).unwrap();
     let mut client = ClientConnection::new(Arc::new(client), name).unwrap();
@@ -170,7 +171,10 @@ fn authority_and_identity_survive_on_disk_unreadable_by_others() {
 
     std::fs::set_permissions(own.join("key.pem"), PermissionsExt::from_mode(0o640)).unwrap();
     let error = Identity::load(&own).unwrap_err();
-    assert!(matches!(error, CertError::Exposed(_)) && error.to_string().contains("chmod 600"));
+    assert!(
+        matches!(error, CertError::File(FileError::Exposed(_)))
+            && error.to_string().contains("chmod 600")
+    );
 }
 
 #[test]
@@ -251,5 +255,5 @@ fn one_seed_gives_one_authority_and_the_same_keys() {
     // TLS accepts the seeded keys on both sides.
     let authority = Authority::in_memory(now, &Random::seeded(7)).unwrap();
     let hub = authority.issue(Role::Hub, &name, now, 30).unwrap();
-    assert!(hub.server_config(&[]).is_ok() && hub.client_config(&[]).is_ok());
+    assert!(hub.server_config(&[], true).is_ok() && hub.client_config(&[]).is_ok());
 }

@@ -5,16 +5,23 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use sysmon_certs::{Identity, Role};
-use sysmon_clock::Clock;
+use sysmon_certs::{Identity, ResetSecret, Role};
+use sysmon_clock::{Clock, Random};
 use sysmon_link::{
-    CloseCode, Connection, FrameReceiver, LinkError, Listener, NewSession, PeerSession,
-    RENEWAL_INTERVAL, renew_if_due,
+    AdmissionLimits, CloseCode, Connection, FrameReceiver, LinkError, ListenOptions, Listener,
+    LogLimiter, NewSession, PeerSession, RENEWAL_INTERVAL, renew_if_due,
 };
 use sysmon_wire::message::{Purpose, Reply};
 
 use crate::VERSION;
 use crate::web::App;
+
+/// Only the hub connects, but the port is public: the limits leave it a place among attackers from many addresses.
+const ADMISSION: AdmissionLimits = AdmissionLimits {
+    connections: 1_024,
+    handshakes_per_network: 16,
+    challenge_from: 16,
+};
 
 #[derive(Debug)]
 pub struct Endpoint {
@@ -22,6 +29,7 @@ pub struct Endpoint {
     identity: Mutex<Identity>,
     state: Option<PathBuf>,
     clock: Clock,
+    refusals: Mutex<LogLimiter>,
 }
 
 impl Endpoint {
@@ -31,13 +39,32 @@ impl Endpoint {
         identity: Identity,
         state: Option<PathBuf>,
         clock: &Clock,
+        random: &Random,
     ) -> Result<Self, LinkError> {
+        let options = ListenOptions {
+            clock: clock.clone(),
+            reset: match &state {
+                Some(state) => ResetSecret::open_or_create(state, random)?,
+                None => ResetSecret::generate(random)?,
+            },
+            limits: ADMISSION,
+            accepts_joins: false,
+        };
         Ok(Self {
-            listener: Listener::bind(address, &identity, clock)?,
+            listener: Listener::bind(address, &identity, options)?,
             identity: Mutex::new(identity),
             state,
             clock: clock.clone(),
+            refusals: Mutex::new(LogLimiter::new(clock.instant())),
         })
+    }
+
+    /// Logs that a peer was refused or left, unless there were too many lately.
+    fn log(&self, address: SocketAddr, error: &dyn std::fmt::Display) {
+        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(suppressed) = refusals.pass(self.clock.instant()) {
+            tracing::warn!(%address, %error, suppressed, "connection closed");
+        }
     }
 
     pub fn address(&self) -> Option<SocketAddr> {
@@ -78,6 +105,13 @@ impl Endpoint {
 
 pub async fn listen(app: Arc<App>, endpoint: Arc<Endpoint>) {
     while let Some(arrival) = endpoint.listener.accept().await {
+        let arrival = match arrival {
+            Ok(arrival) => arrival,
+            Err(refusal) => {
+                endpoint.log(refusal.address, &refusal.reason);
+                continue;
+            }
+        };
         let (app, endpoint) = (Arc::clone(&app), Arc::clone(&endpoint));
         let address = arrival.address();
         tokio::spawn(async move {
@@ -90,7 +124,7 @@ pub async fn listen(app: Arc<App>, endpoint: Arc<Endpoint>) {
                 }
                 Err(error) => error,
             };
-            tracing::warn!(%address, %error, "connection closed");
+            endpoint.log(address, &error);
         });
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use sysmon_certs::{CertError, Identity, PeerName, Role, Token};
-use sysmon_clock::Clock;
+use sysmon_clock::{Clock, Random};
 use sysmon_config::{
     CommonArgs, Config, EdgeConfig, Failure, HubAddress, Program, init_logs, notify, run, runtime,
     state_dir, stop_signal,
@@ -68,15 +68,9 @@ fn main() -> ExitCode {
 fn join(state: &Path, hub: &HubAddress, token: &Token) -> Result<(), Failure> {
     let name = PeerName::nearest(&sysmon_config::host_name());
     let joined = runtime()?.block_on(async {
-        let connector =
-            Connector::for_joining(token.fingerprint(), VERSION, &sysmon_clock::Clock::system())?;
+        let connector = Connector::for_joining(token.fingerprint(), VERSION, &Clock::system())?;
         connector
-            .join(
-                &hub.to_string(),
-                token,
-                name.as_str(),
-                &sysmon_clock::Random::system(),
-            )
+            .join(&hub.to_string(), token, name.as_str(), &Random::system())
             .await
     });
     let identity = joined.with_context(|| format!("cannot join the hub at {hub}"))?;
@@ -90,6 +84,7 @@ fn join(state: &Path, hub: &HubAddress, token: &Token) -> Result<(), Failure> {
 }
 
 fn identity(state: PathBuf) -> Result<Identity, CertError> {
+    sysmon_files::check_private_dir(&state)?;
     let identity = Identity::load(&state)?;
     if identity.peer().role == Role::Edge {
         return Ok(identity);
@@ -150,7 +145,8 @@ fn serve(args: &Args, config: &Config, state: &Path) -> Result<(), Failure> {
     };
     let app = Arc::new(App::new(options, Clock::system()));
     runtime()?.block_on(async {
-        let endpoint = Endpoint::bind(listen, identity, Some(state.to_path_buf()), app.clock());
+        let saved = Some(state.to_path_buf());
+        let endpoint = Endpoint::bind(listen, identity, saved, app.clock(), &Random::system());
         let endpoint = Arc::new(endpoint.map_err(anyhow::Error::from)?);
         let hub_address = endpoint
             .address()

@@ -137,6 +137,8 @@ fn pushes() -> Written {
         "from_agent_notes",
         &FromAgent::Notes(vec!["no sensors".into()]),
     )?;
+    let limit = sysmon_wire::LimitGauge::new("series", 4096).state();
+    message(5, "from_agent_limits", &FromAgent::Limits(vec![limit]))?;
     let ack = ToAgent::Ack {
         run: RunId(9),
         ranges: vec![(1, 300), (302, 400)],
@@ -248,6 +250,7 @@ fn replies() -> Written {
             host: "web-1".into(),
             process: process(),
         }],
+        complete_to: Some(1),
     };
     message(8, "reply_top", &top)?;
     message(8, "reply_host", &Reply::Host(Box::new(line)))?;

@@ -3,25 +3,21 @@
 //! Refusals have a file of their own and a rate limit, so that a peer that retries all day neither fills the disk
 //! nor hides what matters. Each file is rotated at [`FILE_BYTES`]; one older file of each is preserved.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
-use sysmon_link::TokenBucket;
+use sysmon_link::LogLimiter;
 use sysmon_wire::UnixMs;
 
 use crate::lock;
 
 /// Bytes of a file before it is rotated: some 20,000 lines.
 const FILE_BYTES: u64 = 4 << 20;
-
-/// Refusals that are written at once, and further ones each second.
-const REFUSALS_AT_ONCE: f64 = 60.0;
-const REFUSALS_PER_SECOND: f64 = 1.0;
 
 /// Bytes of [`Entry::what`], which may hold text from a peer.
 const WHAT_BYTES_MAX: usize = 200;
@@ -72,39 +68,17 @@ impl Entry {
     }
 }
 
-/// Limits how many refusals are written, and counts those in between.
-#[derive(Debug)]
-struct Refusals {
-    limit: TokenBucket,
-    suppressed: u64,
-}
-
-impl Refusals {
-    /// Whether a refusal is written; if so, how many were suppressed since the last that was.
-    fn pass(&mut self, now: Instant) -> Option<u64> {
-        if !self.limit.try_take(now) {
-            self.suppressed += 1;
-            return None;
-        }
-        Some(std::mem::take(&mut self.suppressed))
-    }
-}
-
 #[derive(Debug)]
 pub struct Audit {
     dir: PathBuf,
-    refusals: Mutex<Refusals>,
+    refusals: Mutex<LogLimiter>,
 }
 
 impl Audit {
     pub fn new(dir: &Path, now: Instant) -> Self {
-        let limit = TokenBucket::new(REFUSALS_PER_SECOND, REFUSALS_AT_ONCE, now);
         Self {
             dir: dir.to_owned(),
-            refusals: Mutex::new(Refusals {
-                limit,
-                suppressed: 0,
-            }),
+            refusals: Mutex::new(LogLimiter::new(now)),
         }
     }
 
@@ -168,43 +142,17 @@ fn older(path: &Path) -> PathBuf {
 }
 
 fn write(path: &Path, entry: &Entry) -> io::Result<()> {
-    let mut file = open(path)?;
-    if file.metadata()?.len() > FILE_BYTES {
+    if fs::metadata(path).is_ok_and(|file| file.len() > FILE_BYTES) {
         fs::rename(path, older(path))?;
-        file = open(path)?;
     }
     let line = serde_json::to_string(entry).map_err(io::Error::other)?;
-    // A single write, so that lines of two processes do not mix.
-    file.write_all(format!("{line}\n").as_bytes())
-}
-
-fn open(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.append(true).create(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+    Ok(sysmon_files::append_line(path, &line)?)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
     use sysmon_clock::Clock;
-
-    #[test]
-    fn refusals_beyond_the_rate_limit_are_counted_but_not_written() {
-        let start = Clock::system().instant();
-        let mut refusals = Refusals {
-            limit: TokenBucket::new(REFUSALS_PER_SECOND, REFUSALS_AT_ONCE, start),
-            suppressed: 0,
-        };
-        let mut pass = |after_ms| refusals.pass(start + Duration::from_millis(after_ms));
-        assert_eq!((0..1000).filter(|_| pass(0).is_some()).count(), 60);
-        assert_eq!(pass(500), None);
-        assert_eq!(pass(1_000), Some(941));
-        assert_eq!(pass(9_000), Some(0));
-    }
 
     #[test]
     fn files_are_bounded_and_entries_are_clean_and_read_in_order() {

@@ -13,11 +13,9 @@ use sysmon_wire::{
     ABSENT, HostFacts, Kind, Label, ProcessIdentity, Row, SeqSet, SeriesKey, UnixMs,
 };
 
+use crate::limits::HostLimits;
 use crate::processes::HostProcesses;
 use sysmon_store::{HostBatch, LoadedHost};
-
-/// Events recorded of one host in an hour; a host that restarts every minute has 60.
-const EVENTS_PER_HOUR_MAX: u32 = 200;
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -70,6 +68,7 @@ pub struct Host {
     pub is_away: bool,
     pub processes: HostProcesses,
     pub notes: Vec<Label>,
+    pub limits: HostLimits,
     /// Its firing alerts, the most severe first.
     pub alerts: Vec<AlertLine>,
     /// Rows stored since the hub started, evicted ones included.
@@ -81,7 +80,7 @@ pub struct Host {
     present: Present,
     pub last_arrival: Option<UnixMs>,
     /// Start of the present hour of events, and how many it has.
-    events: (UnixMs, u32),
+    events: (UnixMs, usize),
     duplicate_rows: u64,
     pub refused_rows: u64,
     /// Late rows that were not sealed at the last call of [`Host::settle`].
@@ -122,6 +121,7 @@ impl Host {
             is_away: false,
             processes: HostProcesses::default(),
             notes: Vec::new(),
+            limits: HostLimits::default(),
             alerts: Vec::new(),
             rows_stored: 0,
             keys: Vec::new(),
@@ -279,8 +279,9 @@ impl Host {
         if now - self.events.0 > HOUR_MS {
             self.events = (now, 0);
         }
-        self.events.1 += 1;
-        self.events.1 <= EVENTS_PER_HOUR_MAX
+        let counts = self.limits.events.admits(self.events.1);
+        self.events.1 += usize::from(counts);
+        counts
     }
 
     /// How long it has been silent, for a hub that runs since `back`; none while that is not known.

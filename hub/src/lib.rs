@@ -21,6 +21,7 @@ pub mod fleet;
 mod history_tests;
 pub mod host;
 pub mod ingest;
+pub mod limits;
 pub mod processes;
 pub mod query;
 pub mod reload;

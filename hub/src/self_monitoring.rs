@@ -3,8 +3,11 @@
 //! The rows take the same path as an agent's, so ring, history, queries and rules have them. The host is called
 //! `hub:NAME`, which no certificate can name, and is left out wherever machines are listed.
 
+use std::collections::BTreeMap;
+
 use sysmon_client::hub_figures::{FIGURES, Figures, host_name};
-use sysmon_wire::message::{Blob, HostState, Lane, Push, RunId};
+use sysmon_wire::message::{Blob, HostLimit, HostState, Lane, Push, RunId};
+use sysmon_wire::metrics::LIMIT_REACHED;
 use sysmon_wire::{ABSENT, HostFacts, Label, RowEncoder, SeriesTable, UnixMs};
 
 use crate::VERSION;
@@ -12,6 +15,7 @@ use crate::core::Core;
 use crate::fleet::Fleet;
 use crate::host::Host;
 use crate::ingest::{IngestError, RowStream};
+use crate::limits::reached_by_name;
 
 pub const INTERVAL_MS: i64 = 1_000;
 
@@ -37,6 +41,8 @@ pub struct Recorder {
     encoder: RowEncoder,
     seq: u64,
     newest: UnixMs,
+    /// Limits of which the stream has a series, in the order of their values.
+    limits: Vec<Label>,
 }
 
 impl Recorder {
@@ -65,6 +71,7 @@ impl Recorder {
             encoder: RowEncoder::new(),
             seq: 0,
             newest: UnixMs(0),
+            limits: Vec::new(),
         })
     }
 
@@ -73,6 +80,7 @@ impl Recorder {
         &mut self,
         core: &mut Core,
         figures: &Figures,
+        limits: &[HostLimit],
         now: UnixMs,
     ) -> Result<(), IngestError> {
         let time = UnixMs(now.0 - now.0.rem_euclid(INTERVAL_MS));
@@ -81,7 +89,12 @@ impl Recorder {
         }
         self.newest = time;
         self.seq += 1;
-        let values: Vec<i64> = FIGURES.iter().map(|figure| (figure.get)(figures)).collect();
+        let reached = reached_by_name(limits);
+        self.add_limits(core, &reached, now)?;
+        let figures = FIGURES.iter().map(|figure| (figure.get)(figures));
+        let counts = self.limits.iter().map(|name| reached.get(name));
+        let counts = counts.map(|count| count.map_or(ABSENT, |count| count.cast_signed()));
+        let values: Vec<i64> = figures.chain(counts).collect();
         let mut block = Vec::new();
         self.encoder.encode(self.seq, time, &values, &mut block);
         let push = match self.seq {
@@ -89,6 +102,26 @@ impl Recorder {
             _ => Push::Rows(Blob(block)),
         };
         self.stream.ingest(push, core, now).map(|_| ())
+    }
+
+    fn add_limits(
+        &mut self,
+        core: &mut Core,
+        reached: &BTreeMap<Label, u64>,
+        now: UnixMs,
+    ) -> Result<(), IngestError> {
+        let is_new = |name: &&Label| !self.limits.contains(name);
+        let new: Vec<Label> = reached.keys().filter(is_new).cloned().collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        let keys = new
+            .iter()
+            .map(|name| LIMIT_REACHED.series(&[("limit", name.as_str())]));
+        let table = SeriesTable::new(&keys.collect::<Vec<_>>());
+        self.stream.ingest(Push::Series(table), core, now)?;
+        self.limits.extend(new);
+        Ok(())
     }
 }
 
@@ -136,7 +169,9 @@ pub(crate) mod tests {
                 ingest_rows: rows,
                 ..figures()
             };
-            recorder.record(&mut core, &figures, UnixMs(now)).unwrap();
+            recorder
+                .record(&mut core, &figures, &[], UnixMs(now))
+                .unwrap();
         }
         assert_eq!(
             core.fleet.totals(),
@@ -174,6 +209,45 @@ pub(crate) mod tests {
         assert_eq!(names, ["a"]);
         let changes = fleet_changes(&core.fleet, 0, UnixMs(9000));
         assert_eq!(changes[0].lines.len(), 1);
+    }
+
+    #[test]
+    fn reached_limits_are_recorded_by_name_and_the_default_rule_fires_for_them() {
+        let mut core = core();
+        let rules = sysmon_alerts::rule::DEFAULTS;
+        core.set_rules(rules.map(|rule| rule.parse().unwrap()).to_vec(), Vec::new());
+        let mut recorder = Recorder::start(&mut core, "h", RunId(1), UnixMs(1000)).unwrap();
+        let mut gauge = sysmon_wire::LimitGauge::new("hosts", 3);
+        for second in 1..=400 {
+            if second > 100 && second % 10 == 0 {
+                assert!(!gauge.admits(3));
+            }
+            let limit = HostLimit {
+                host: None,
+                state: gauge.state(),
+            };
+            recorder
+                .record(&mut core, &figures(), &[limit], UnixMs(second * 1000))
+                .unwrap();
+        }
+        let (_, host) = core.fleet.hosts().next().unwrap();
+        let keys = host.keys();
+        let key = LIMIT_REACHED.series(&[("limit", "hosts")]);
+        let at = keys.iter().position(|known| **known == key).unwrap() as u32;
+        let rows = host.ring.read(&[at], UnixMs(0), UnixMs(i64::MAX)).unwrap();
+        assert_eq!(
+            rows.columns[0].first(),
+            Some(&0),
+            "begins at 0, so that its rate is known"
+        );
+        assert_eq!(rows.columns[0].last(), Some(&30));
+        let fired = core.take_transitions();
+        let summary = fired.iter().find(|t| t.alert.rule == "limit-reached");
+        let summary = summary.unwrap().alert.summary.clone();
+        assert_eq!(
+            summary,
+            "the hub's limit of hosts leaves something out: see sysmon-hub status"
+        );
     }
 
     #[test]

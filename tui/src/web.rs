@@ -73,7 +73,8 @@ impl Page {
         let authority = Authority::in_memory(now, &options.random)?;
         let name = PeerName::nearest("page");
         let identity = authority.issue(Role::Edge, &name, now, CERTIFICATE_DAYS)?;
-        let endpoint = Endpoint::bind((Ipv4Addr::LOCALHOST, 0).into(), identity, None, &clock)?;
+        let any = (Ipv4Addr::LOCALHOST, 0).into();
+        let endpoint = Endpoint::bind(any, identity, None, &clock, &options.random)?;
         let edge = endpoint.address().ok_or(StandaloneError::Stopped)?;
         let edges = EdgeOptions {
             edges: vec![edge.to_string()],

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use sysmon_files::{create_private_subdir, open_private};
 use sysmon_wire::UnixMs;
 use sysmon_wire::message::{Push, RunId};
 
@@ -133,12 +134,11 @@ pub fn execute(folder: &Path, op: &DiskOp) -> io::Result<()> {
     match op {
         DiskOp::Append { file, frames } => {
             let path = folder.join(file);
-            let mut options = OpenOptions::new();
-            options.create(true).append(true);
-            let mut file = match options.open(&path) {
-                Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                    fs::create_dir_all(folder)?;
-                    options.open(&path)?
+            let open = || open_private(&path, OpenOptions::new().append(true));
+            let mut file = match open() {
+                Err(error) if error.is_not_found() => {
+                    create_private_subdir(folder)?;
+                    open()?
                 }
                 other => other?,
             };
@@ -223,6 +223,7 @@ mod tests {
         let series = [UPTIME.series(&[])];
         for seq in 1..=rows {
             let sample = Sample {
+                table: 0,
                 series: &series,
                 values: &[seq as i64],
                 processes: &[],

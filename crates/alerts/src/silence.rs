@@ -1,5 +1,7 @@
 //! Silences and maintenance windows, which suppress notifications. Pure but for [`SilenceFile`].
 
+mod names;
+
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::SystemTime;
@@ -11,6 +13,7 @@ use thiserror::Error;
 
 use crate::Alert;
 use crate::rule::{Hosts, Pattern, PatternError};
+pub use names::{ScopeNames, UnknownName};
 
 /// Silences at one time.
 pub const SILENCES_MAX: usize = 200;
@@ -227,9 +230,8 @@ impl SilenceFile {
     /// # Errors
     /// The file cannot be written.
     pub fn write(&self, silences: &[Silence]) -> std::io::Result<()> {
-        let temporary = self.0.with_extension("new");
-        std::fs::write(&temporary, serde_json::to_string_pretty(silences)?)?;
-        std::fs::rename(&temporary, &self.0)
+        let text = serde_json::to_string_pretty(silences)?;
+        Ok(sysmon_files::write_private(&self.0, text)?)
     }
 }
 

@@ -3,6 +3,7 @@
 //! The JSON is a contract: a field never changes its meaning, and `"schema"` numbers the set of fields.
 
 mod alerts;
+mod limits;
 
 use serde_json::{Map, Value, json};
 use sysmon_config::time::format_span;
@@ -16,6 +17,7 @@ use sysmon_wire::quantity::{self, Prefixes};
 use sysmon_wire::{ABSENT, Kind, UnixMs};
 
 use self::alerts::{alerts_json, alerts_table, routes_json};
+use self::limits::{limits_json, limits_table};
 use crate::hub_figures::{FIGURES, ReceivedFigures};
 
 const SCHEMA: u32 = 1;
@@ -63,6 +65,7 @@ impl FleetSnapshot {
             "alerts": self.alerts.as_ref().map(alerts_json),
             "alerts_left_out": self.alerts.as_ref().map(|alerts| alerts.more),
             "routes": self.alerts.as_ref().map(routes_json),
+            "limits": self.hub.as_ref().map(|hub| limits_json(&hub.limits)),
             "hosts": self.hosts.iter().map(host_json).collect::<Vec<_>>(),
         })
     }
@@ -112,6 +115,9 @@ impl FleetSnapshot {
         }
         if let Some(alerts) = &self.alerts {
             out.push_str(&alerts_table(alerts, self.now));
+        }
+        if let Some(hub) = &self.hub {
+            out.push_str(&limits_table(&hub.limits));
         }
         out
     }

@@ -10,8 +10,11 @@ use sysmon_clock::{Clock, Random};
 use sysmon_wire::message::{Blob, Hello, JoinReply, JoinRequest, Purpose, Reply, Request, Welcome};
 use sysmon_wire::{ALPN, Label, MINOR};
 
+use crate::admission::canonical;
 use crate::certificate::is_renewal_due;
-use crate::transport::{HELLO_TIMEOUT, bind, client_config, close_endpoint, quic_config};
+use crate::transport::{
+    HELLO_TIMEOUT, bind, client_config, close_endpoint, for_purpose, quic_config,
+};
 use crate::{CloseCode, FrameReceiver, FrameSender, LinkError};
 
 /// Time to wait for one address before trying the next.
@@ -193,14 +196,14 @@ impl Connector {
         let connecting = self
             .endpoint
             .connect_with(
-                self.credentials().config.clone(),
+                for_purpose(self.credentials().config.clone(), purpose),
                 address,
                 server_name(role),
             )
             .map_err(|e| LinkError::Tls(e.to_string()))?;
         let connection = match tokio::time::timeout(ANSWER_TIMEOUT, connecting).await {
             Ok(connected) => connected?,
-            Err(_) => return Err(LinkError::NoAnswer(plain(address))),
+            Err(_) => return Err(LinkError::NoAnswer(canonical(address))),
         };
         match tokio::time::timeout(HELLO_TIMEOUT, self.hello(connection, purpose)).await {
             Ok(session) => session,
@@ -308,11 +311,6 @@ impl Connector {
             JoinReply::Refused { reason } => Err(LinkError::Refused(reason.to_string())),
         }
     }
-}
-
-/// An IPv4 address without its IPv6 mapping, for messages.
-fn plain(address: SocketAddr) -> SocketAddr {
-    SocketAddr::new(address.ip().to_canonical(), address.port())
 }
 
 impl HubSession {

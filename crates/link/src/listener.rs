@@ -4,16 +4,19 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quinn::{Connection, Endpoint, EndpointConfig, Incoming, TokioRuntime};
+use quinn::{Connection, Endpoint, Incoming, TokioRuntime};
 use serde::Serialize;
-use sysmon_certs::Identity;
+use sysmon_certs::{Identity, ResetSecret};
 use sysmon_clock::Clock;
 use sysmon_wire::limits::FRAME_BYTES_MAX;
 use sysmon_wire::message::{Hello, JoinReply, JoinRequest, Purpose, Welcome};
 use sysmon_wire::{Label, MINOR, UnixMs};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::admission::{Admission, AdmissionLimits, Admitted, Refusal, canonical};
 use crate::certificate::{PeerCertificate, peer_certificate};
+use crate::reset::endpoint_config;
 use crate::transport::{
     HELLO_TIMEOUT, UNKNOWN_FRAME_BYTES_MAX, bind, close_endpoint, loopback_of, raise_limits,
     server_config,
@@ -31,6 +34,21 @@ const CLOCK_OFFSET_MS_MAX: i64 = 100 * 365 * 24 * 3_600_000;
 pub struct Listener {
     endpoint: Endpoint,
     clock: Clock,
+    admission: Arc<Admission>,
+    accepts_joins: bool,
+}
+
+/// How a listener admits peers.
+#[derive(Clone, Debug)]
+pub struct ListenOptions {
+    /// For the times in hellos.
+    pub clock: Clock,
+    /// Tells peers of a former process of this listener that their connections are gone.
+    pub reset: ResetSecret,
+    /// Limits for peers that are not known yet.
+    pub limits: AdmissionLimits,
+    /// Whether a peer without a certificate is let through TLS, to join.
+    pub accepts_joins: bool,
 }
 
 /// A connection attempt before the handshake.
@@ -38,6 +56,7 @@ pub struct Listener {
 pub struct IncomingConnection {
     incoming: Incoming,
     clock: Clock,
+    admitted: Admitted,
 }
 
 /// A connection that sent its hello and waits for the welcome.
@@ -57,6 +76,8 @@ pub struct JoinSession {
     hello: Hello,
     sender: FrameSender,
     receiver: FrameReceiver,
+    /// Held until the peer has joined.
+    _admitted: Admitted,
 }
 
 /// A connection from a known peer that sent its hello and waits for the welcome.
@@ -73,6 +94,8 @@ pub struct PeerSession {
     pub sender: FrameSender,
     /// Receives the peer's control frames.
     pub receiver: FrameReceiver,
+    /// Counts the connection while it is served.
+    _slot: OwnedSemaphorePermit,
 }
 
 impl Listener {
@@ -83,13 +106,13 @@ impl Listener {
     pub fn bind(
         address: SocketAddr,
         identity: &Identity,
-        clock: &Clock,
+        options: ListenOptions,
     ) -> Result<Self, LinkError> {
         let failed = |source| LinkError::Listen { address, source };
-        let config = Some(server_config(identity)?);
+        let config = Some(server_config(identity, options.accepts_joins)?);
         let socket = bind(address).map_err(failed)?;
         let endpoint = Endpoint::new(
-            EndpointConfig::default(),
+            endpoint_config(&options.reset, options.limits.connections, &options.clock),
             config,
             socket,
             Arc::new(TokioRuntime),
@@ -97,7 +120,9 @@ impl Listener {
         .map_err(failed)?;
         Ok(Self {
             endpoint,
-            clock: clock.clone(),
+            clock: options.clock,
+            admission: Arc::new(Admission::new(options.limits)),
+            accepts_joins: options.accepts_joins,
         })
     }
 
@@ -106,8 +131,8 @@ impl Listener {
     /// # Errors
     /// TLS rejects the identity.
     pub fn set_identity(&self, identity: &Identity) -> Result<(), LinkError> {
-        self.endpoint
-            .set_server_config(Some(server_config(identity)?));
+        let config = server_config(identity, self.accepts_joins)?;
+        self.endpoint.set_server_config(Some(config));
         Ok(())
     }
 
@@ -121,13 +146,14 @@ impl Listener {
         self.address().map(loopback_of)
     }
 
-    /// The next connection attempt; `None` once the listener is closed.
-    pub async fn accept(&self) -> Option<IncomingConnection> {
-        let incoming = self.endpoint.accept().await?;
-        Some(IncomingConnection {
+    /// The next connection attempt, or one that exceeded a limit; `None` once the listener is closed.
+    pub async fn accept(&self) -> Option<Result<IncomingConnection, Refusal>> {
+        let next = self.admission.next(&self.endpoint).await?;
+        Some(next.map(|(incoming, admitted)| IncomingConnection {
             incoming,
             clock: self.clock.clone(),
-        })
+            admitted,
+        }))
     }
 
     /// Closes every connection and waits briefly for the close frames to leave.
@@ -137,26 +163,9 @@ impl Listener {
 }
 
 impl IncomingConnection {
-    /// Whether the peer's address is validated; see [`IncomingConnection::require_retry`].
-    pub fn is_validated(&self) -> bool {
-        self.incoming.remote_address_validated()
-    }
-
-    /// Sends a Retry packet, so that the peer proves its address without state on our side (RFC 9000, 8.1.2).
-    pub fn require_retry(self) {
-        // Fails only for an address that is validated already; then the peer retransmits.
-        let _ = self.incoming.retry();
-    }
-
-    /// Drops the attempt without an answer.
-    pub fn ignore(self) {
-        self.incoming.ignore();
-    }
-
     /// The peer's address, which may be forged until it is validated.
     pub fn address(&self) -> SocketAddr {
-        let address = self.incoming.remote_address();
-        SocketAddr::new(address.ip().to_canonical(), address.port())
+        canonical(self.incoming.remote_address())
     }
 
     /// Completes the TLS handshake and receives the hello.
@@ -169,13 +178,18 @@ impl IncomingConnection {
         let connection = timeout_at(deadline, connecting)
             .await
             .map_err(|_| LinkError::HelloTimeout)??;
-        let session = timeout_at(deadline, receive_hello(connection.clone(), self.clock)).await;
+        let hello = receive_hello(connection.clone(), self.clock, self.admitted);
+        let session = timeout_at(deadline, hello).await;
         let session = session.unwrap_or(Err(LinkError::HelloTimeout));
         session.inspect_err(|error| close_with(&connection, error))
     }
 }
 
-async fn receive_hello(connection: Connection, clock: Clock) -> Result<NewSession, LinkError> {
+async fn receive_hello(
+    connection: Connection,
+    clock: Clock,
+    admitted: Admitted,
+) -> Result<NewSession, LinkError> {
     let known = peer_certificate(&connection)?;
     let (send, recv) = connection.accept_bi().await?;
     let sender = FrameSender::new(send);
@@ -193,6 +207,7 @@ async fn receive_hello(connection: Connection, clock: Clock) -> Result<NewSessio
             hello,
             sender,
             receiver,
+            _slot: admitted.connection,
         }),
         None => NewSession::Join(JoinSession {
             clock,
@@ -200,6 +215,7 @@ async fn receive_hello(connection: Connection, clock: Clock) -> Result<NewSessio
             hello,
             sender,
             receiver,
+            _admitted: admitted,
         }),
     })
 }

@@ -54,6 +54,37 @@ impl TokenBucket {
     }
 }
 
+/// Limits how many lines of one kind are logged, and counts those in between.
+#[derive(Debug)]
+pub struct LogLimiter {
+    bucket: TokenBucket,
+    suppressed: u64,
+}
+
+impl LogLimiter {
+    /// Refusals that are logged at once, and further ones each second: a peer that retries all day neither fills the
+    /// disk nor hides what matters.
+    const LINES_AT_ONCE: f64 = 60.0;
+    const LINES_PER_SECOND: f64 = 1.0;
+
+    /// A limiter that has logged nothing yet.
+    pub fn new(now: Instant) -> Self {
+        Self {
+            bucket: TokenBucket::new(Self::LINES_PER_SECOND, Self::LINES_AT_ONCE, now),
+            suppressed: 0,
+        }
+    }
+
+    /// Whether to log a line; if so, how many were suppressed since the last that was.
+    pub fn pass(&mut self, now: Instant) -> Option<u64> {
+        if !self.bucket.try_take(now) {
+            self.suppressed += 1;
+            return None;
+        }
+        Some(std::mem::take(&mut self.suppressed))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,5 +102,17 @@ mod tests {
         assert!(bucket.is_full(later));
         assert_eq!(bucket.charge(7.0, later), Duration::from_secs(2));
         assert!(!bucket.is_full(later));
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "any instant will do")]
+    fn lines_beyond_the_limit_are_counted_but_not_logged() {
+        let start = Instant::now();
+        let mut limiter = LogLimiter::new(start);
+        let mut pass = |after_ms| limiter.pass(start + Duration::from_millis(after_ms));
+        assert_eq!((0..1000).filter(|_| pass(0).is_some()).count(), 60);
+        assert_eq!(pass(500), None);
+        assert_eq!(pass(1_000), Some(941));
+        assert_eq!(pass(9_000), Some(0));
     }
 }

@@ -8,6 +8,7 @@ use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use quinn::{ClientConfig, Connection, Endpoint, ServerConfig, TransportConfig, VarInt};
 use sysmon_certs::Identity;
 use sysmon_wire::ALPN;
+use sysmon_wire::message::Purpose;
 
 use crate::{CloseCode, LinkError};
 
@@ -17,6 +18,10 @@ const IDLE_TIMEOUT_MS: u32 = 20_000;
 
 /// Below half the idle timeout, so that one lost packet does not end a quiet connection.
 const KEEP_ALIVE: Duration = Duration::from_secs(8);
+
+/// A terminal only listens. If the hub's updates cease it asks after this time whether the hub is still there, and a hub
+/// that was restarted answers with a reset.
+const VIEWER_KEEP_ALIVE: Duration = Duration::from_secs(1);
 
 /// Time a peer has to finish the handshake and say hello.
 pub const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
@@ -54,11 +59,11 @@ pub(crate) fn raise_limits(connection: &Connection) {
     connection.set_max_concurrent_uni_streams(VarInt::from_u32(ROW_STREAMS_MAX));
 }
 
-fn transport() -> TransportConfig {
+fn transport(keep_alive: Duration) -> TransportConfig {
     let mut transport = TransportConfig::default();
     transport
         .max_idle_timeout(Some(VarInt::from_u32(IDLE_TIMEOUT_MS).into()))
-        .keep_alive_interval(Some(KEEP_ALIVE))
+        .keep_alive_interval(Some(keep_alive))
         .max_concurrent_bidi_streams(VarInt::from_u32(REQUEST_STREAMS_MAX))
         .max_concurrent_uni_streams(VarInt::from_u32(ROW_STREAMS_MAX))
         .stream_receive_window(VarInt::from_u32(STREAM_WINDOW_BYTES))
@@ -68,11 +73,14 @@ fn transport() -> TransportConfig {
     transport
 }
 
-pub(crate) fn server_config(identity: &Identity) -> Result<ServerConfig, LinkError> {
-    let tls = identity.server_config(&[ALPN])?;
+pub(crate) fn server_config(
+    identity: &Identity,
+    accepts_joins: bool,
+) -> Result<ServerConfig, LinkError> {
+    let tls = identity.server_config(&[ALPN], accepts_joins)?;
     let quic = QuicServerConfig::try_from(tls).map_err(|e| LinkError::Tls(e.to_string()))?;
     let mut config = ServerConfig::with_crypto(Arc::new(quic));
-    let mut transport = transport();
+    let mut transport = transport(KEEP_ALIVE);
     // One stream, for the hello; `raise_limits` follows once the peer is accepted.
     transport
         .max_concurrent_bidi_streams(VarInt::from_u32(1))
@@ -94,8 +102,16 @@ pub(crate) fn client_config(identity: &Identity) -> Result<ClientConfig, LinkErr
 pub(crate) fn quic_config(tls: rustls::ClientConfig) -> Result<ClientConfig, LinkError> {
     let quic = QuicClientConfig::try_from(tls).map_err(|e| LinkError::Tls(e.to_string()))?;
     let mut config = ClientConfig::new(Arc::new(quic));
-    config.transport_config(Arc::new(transport()));
+    config.transport_config(Arc::new(transport(KEEP_ALIVE)));
     Ok(config)
+}
+
+/// The configuration for a connection of this purpose.
+pub(crate) fn for_purpose(mut config: ClientConfig, purpose: Purpose) -> ClientConfig {
+    if purpose == Purpose::View {
+        config.transport_config(Arc::new(transport(VIEWER_KEEP_ALIVE)));
+    }
+    config
 }
 
 /// A socket on `address`; on a host without IPv6, `[::]` falls back to `0.0.0.0`.

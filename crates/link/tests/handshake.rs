@@ -3,10 +3,11 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
-use sysmon_certs::{Authority, Fingerprint, Identity, PeerName, Role};
+use sysmon_certs::{Authority, Fingerprint, Identity, PeerName, ResetSecret, Role};
 use sysmon_clock::{Clock, Random};
 use sysmon_link::{
-    Connector, FrameReceiver, FrameSender, LinkError, Listener, NewSession, PeerSession,
+    AdmissionLimits, Connector, FrameReceiver, FrameSender, LinkError, ListenOptions, Listener,
+    NewSession, PeerSession,
 };
 use sysmon_wire::message::{Blob, Purpose, Reply, Request};
 
@@ -21,16 +22,36 @@ fn issue(authority: &Authority, role: Role, name: &str) -> Identity {
         .unwrap()
 }
 
+fn options(accepts_joins: bool) -> ListenOptions {
+    ListenOptions {
+        clock: Clock::system(),
+        reset: ResetSecret::generate(&Random::system()).unwrap(),
+        limits: AdmissionLimits {
+            connections: 100,
+            handshakes_per_network: 4,
+            challenge_from: 2,
+        },
+        accepts_joins,
+    }
+}
+
 fn listen(identity: &Identity) -> (Listener, String) {
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let listener = Listener::bind(any, identity, &Clock::system()).unwrap();
+    let listener = Listener::bind(any, identity, options(true)).unwrap();
     let address = listener.address().unwrap().to_string();
     (listener, address)
 }
 
 /// Greets the next peer, and accepts it if it may come in.
 async fn greet(listener: &Listener) -> Result<PeerSession, LinkError> {
-    match listener.accept().await.unwrap().handshake().await? {
+    match listener
+        .accept()
+        .await
+        .unwrap()
+        .unwrap()
+        .handshake()
+        .await?
+    {
         NewSession::Peer(mut session) => {
             session.accept("h", "1").await?;
             Ok(session)
@@ -220,4 +241,64 @@ async fn renewal_follows_the_hub_clock_and_a_new_authority() {
     let late = Connector::new(&agent, "1", &Clock::system()).unwrap();
     let (session, peer) = tokio::join!(late.connect(&address, Purpose::Push), greet(&listener));
     assert!(session.is_err() && peer.is_err());
+}
+
+#[tokio::test]
+async fn a_listener_that_accepts_no_joins_demands_a_certificate_in_tls() {
+    let authority = authority();
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let identity = issue(&authority, Role::Hub, "h");
+    let listener = Listener::bind(any, &identity, options(false)).unwrap();
+    let address = listener.address().unwrap().to_string();
+    let fingerprint = authority.fingerprint().unwrap();
+    let stranger = Connector::for_joining(fingerprint, "1", &Clock::system()).unwrap();
+    let (session, peer) = tokio::join!(stranger.connect(&address, Purpose::Join), greet(&listener));
+    let (theirs, ours) = (
+        session.unwrap_err().to_string(),
+        peer.unwrap_err().to_string(),
+    );
+    assert!(theirs.contains("requires a certificate"), "{theirs}");
+    assert!(ours.contains("presented no certificate"), "{ours}");
+    let known = Connector::new(&issue(&authority, Role::Agent, "a"), "1", &Clock::system());
+    let known = known.unwrap();
+    let (session, peer) = tokio::join!(known.connect(&address, Purpose::Push), greet(&listener));
+    assert!(session.is_ok() && peer.is_ok());
+}
+
+/// Handshakes that were begun and never go on: a certificate that nobody checks costs nothing.
+#[tokio::test]
+async fn peers_that_never_finish_a_handshake_are_limited_and_others_are_let_in() {
+    let authority = authority();
+    let (listener, address) = listen(&issue(&authority, Role::Hub, "h"));
+    let agent = issue(&authority, Role::Agent, "a");
+    let known = Connector::new(&agent, "1", &Clock::system()).unwrap();
+    let (mut held, mut refused) = (Vec::new(), 0);
+    let mut attempts = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let (stranger, address) = (known.clone(), address.clone());
+        attempts.spawn(async move { stranger.connect(&address, Purpose::Push).await.is_ok() });
+    }
+    while refused == 0 {
+        match listener.accept().await.unwrap() {
+            Ok(arrival) => held.push(arrival),
+            Err(refusal) => {
+                assert!(refusal.reason.contains("too many handshakes"));
+                refused += 1;
+            }
+        }
+    }
+    assert_eq!(held.len(), 4);
+    // They give up; then the next peer is let in.
+    drop((held, attempts));
+    let (session, peer) = tokio::join!(known.connect(&address, Purpose::Push), async {
+        loop {
+            if let Ok(arrival) = listener.accept().await.unwrap()
+                && let Ok(NewSession::Peer(mut session)) = arrival.handshake().await
+            {
+                session.accept("h", "1").await.unwrap();
+                return session;
+            }
+        }
+    });
+    assert!(session.is_ok() && peer.hello.purpose == Purpose::Push);
 }

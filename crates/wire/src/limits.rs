@@ -58,6 +58,12 @@ pub const BURST_MS_MAX: u32 = 60_000;
 /// Notes of one agent about what it cannot see.
 pub const NOTES_PER_HOST_MAX: usize = 16;
 
+/// Limits that one agent reports as reached, and that `status` lists of one host: more than an agent has.
+pub const LIMITS_PER_HOST_MAX: usize = 32;
+
+/// Limits in one status: at 100 bytes each far below [`FRAME_BYTES_MAX`].
+pub const LIMITS_MAX: usize = 1_000;
+
 /// Tags of one host: as many as an agent's configuration may have.
 pub const TAGS_PER_HOST_MAX: usize = 16;
 

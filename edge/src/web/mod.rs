@@ -39,7 +39,9 @@ pub use access::Access;
 pub use assets::Assets;
 pub use logins::{LoginError, Logins};
 pub use server::{Listener, serve};
-pub use tls::{AcmeOptions, Tls, TlsError};
+#[cfg(feature = "acme")]
+pub use tls::AcmeOptions;
+pub use tls::{Tls, TlsError};
 
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 

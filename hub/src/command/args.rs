@@ -11,7 +11,7 @@ use sysmon_config::time::parse_span;
 use sysmon_hub::VERSION;
 
 /// Collects metrics from every agent, stores them, and serves them to terminals and edges.
-#[derive(Debug, Parser)]
+#[derive(Clone, Debug, Parser)]
 #[command(name = "sysmon-hub", version = VERSION, after_help = "\
 Examples:
   sysmon-hub                                        run, listening on port 7979
@@ -30,7 +30,7 @@ pub(crate) struct Args {
     pub(crate) command: Option<Command>,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 pub(crate) enum Command {
     /// Show the status of the running hub and its hosts
     #[command(after_help = "Example:\n  sysmon-hub status --json | jq '.hosts[].name'")]
@@ -77,7 +77,7 @@ Examples:
     },
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 pub(crate) enum AlertsCommand {
     /// Send a test message over every route, or over one
     #[command(after_help = "Example:\n  sysmon-hub alerts test slack")]
@@ -143,7 +143,7 @@ Examples:
     },
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 pub(crate) enum CaCommand {
     /// Show the certificate authority, and peers that still have a certificate of the previous one
     Show,
@@ -156,7 +156,7 @@ Connected peers get a certificate of the new authority at once, others when they
     Retire,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 pub(crate) enum TokenCommand {
     /// Create a token that works once, and print the command to join with it
     #[command(after_help = "\
@@ -183,15 +183,18 @@ Examples:
     },
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 pub(crate) enum CertCommand {
     /// List issued certificates that have not expired
     List,
-    /// Revoke all certificates of a name and close their connections
+    /// Revoke all certificates of a host, person or edge and close their connections
     #[command(after_help = "Example:\n  sysmon-hub cert revoke db-1")]
     Revoke {
         /// Name of the host or person
         name: PeerName,
+        /// Role of the certificates, where peers of several roles have this name
+        #[arg(long)]
+        role: Option<Role>,
     },
     /// Issue an identity and write it to a directory, to be copied to the machine that uses it
     #[command(

@@ -14,7 +14,7 @@ use super::{Context, span_ms};
 pub(crate) fn certificate(context: &Context, command: &CertCommand) -> Result<(), Failure> {
     let text = match command {
         CertCommand::List => list(context)?,
-        CertCommand::Revoke { name } => revoke(context, name)?,
+        CertCommand::Revoke { name, role } => revoke(context, name, *role)?,
         CertCommand::Issue { role, name, out } => issue(context, *role, name, out)?,
     };
     Ok(sysmon_config::print(&text)?)
@@ -41,8 +41,13 @@ fn list(context: &Context) -> Result<String, Failure> {
     Ok(text)
 }
 
-fn revoke(context: &Context, name: &PeerName) -> Result<String, Failure> {
-    let revoked = context.state.register().revoke(name);
+pub(crate) fn revoke(
+    context: &Context,
+    name: &PeerName,
+    role: Option<Role>,
+) -> Result<String, Failure> {
+    let now = context.clock.system_time();
+    let revoked = context.state.register().revoke(name, role, now);
     let count = match revoked.map_err(anyhow::Error::from)? {
         0 => {
             return Err(anyhow!(
@@ -85,7 +90,15 @@ fn issue(context: &Context, role: Role, name: &PeerName, out: &Path) -> Result<S
     ))
 }
 
-pub(crate) fn authority(context: &Context, command: &CaCommand) -> Result<(), Failure> {
+pub(crate) fn show(context: &Context) -> Result<(), Failure> {
+    Ok(sysmon_config::print(&authority(
+        context,
+        &CaCommand::Show,
+    )?)?)
+}
+
+/// Changes the authority, and shows it.
+pub(crate) fn authority(context: &Context, command: &CaCommand) -> Result<String, Failure> {
     let (state, now) = (&context.state, context.clock.system_time());
     let (authority, done) = match command {
         CaCommand::Show => (state.existing_authority(), ""),
@@ -105,7 +118,7 @@ pub(crate) fn authority(context: &Context, command: &CaCommand) -> Result<(), Fa
         CaCommand::Retire => context.audit("authority", "", "previous one retired"),
     }
     let text = describe(state, &authority, now).map_err(anyhow::Error::from)?;
-    Ok(sysmon_config::print(&format!("{done}{text}"))?)
+    Ok(format!("{done}{text}"))
 }
 
 fn describe(state: &HubState, authority: &Authority, now: SystemTime) -> Result<String, CertError> {

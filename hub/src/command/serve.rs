@@ -1,19 +1,28 @@
 //! Runs the hub until it is stopped, and reloads its configuration on SIGHUP.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use anyhow::anyhow;
+use anyhow::{Context as _, anyhow};
 use sysmon_config::{Config, Failure, Hangup, Hangups, end_signal, init_logs, notify, runtime};
+use sysmon_files::StateLock;
 use sysmon_hub::reload::changes;
 use sysmon_hub::server::{BoundHub, Hub};
 
 use super::Context;
+#[cfg(unix)]
+use super::control::ControlSocket;
 use super::options::options;
+
+/// Longest time that a command holds the state directory.
+const COMMAND_MAX: Duration = Duration::from_secs(2);
 
 pub(crate) fn serve(context: &Context) -> Result<(), Failure> {
     init_logs(&context.args.common);
     let (state, name, days) = (&context.state, context.hub_name(), context.days());
     let now = context.clock.system_time();
+    state.check_owner().map_err(anyhow::Error::from)?;
+    let _lock = lock(context)?;
     let authority = state.authority(now).map_err(anyhow::Error::from)?;
     let identity = state
         .hub_identity(&authority, &name, now, days)
@@ -27,6 +36,9 @@ pub(crate) fn serve(context: &Context) -> Result<(), Failure> {
         let hangups = Hangups::new();
         let hub = BoundHub::bind(options(context, &context.config)?, &identity)
             .map_err(anyhow::Error::from)?;
+        #[cfg(unix)]
+        let _control = ControlSocket::open(context, &hub.hub)
+            .with_context(|| format!("cannot listen for commands in {}", state.dir().display()))?;
         announce(context, &hub)?;
         let reloads = reload_on_hangup(context, Arc::clone(&hub.hub), hangups);
         let stop = async {
@@ -41,6 +53,20 @@ pub(crate) fn serve(context: &Context) -> Result<(), Failure> {
         tracing::info!("stopped");
         Ok(())
     })
+}
+
+/// Locks the state directory, which a command on it may use for a moment.
+fn lock(context: &Context) -> Result<StateLock, Failure> {
+    let end = context.clock.instant() + COMMAND_MAX;
+    loop {
+        match context.state.lock("sysmon-hub") {
+            Ok(lock) => return Ok(lock),
+            Err(error) if context.clock.instant() >= end => {
+                return Err(Failure::Failed(error.into()));
+            }
+            Err(_) => std::thread::sleep(Duration::from_millis(50)),
+        }
+    }
 }
 
 /// Publishes the hub's addresses: in its state directory, in the log and to the service manager.

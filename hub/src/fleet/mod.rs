@@ -13,9 +13,11 @@ use sysmon_series::{ChunkError, Ring};
 use sysmon_wire::limits::{
     FUTURE_MS_MAX, HOSTS_MAX, NOTES_PER_HOST_MAX, SERIES_PER_HOST_MAX, TAGS_PER_HOST_MAX,
 };
-use sysmon_wire::message::{HostState, RunId};
+use sysmon_wire::message::{HostLimit, HostState, RunId};
 use sysmon_wire::timeline::EventKind;
-use sysmon_wire::{HostFacts, Label, Process, ProcessIdentity, Row, SeriesKey, UnixMs};
+use sysmon_wire::{
+    HostFacts, Label, LimitGauge, LimitState, Process, ProcessIdentity, Row, SeriesKey, UnixMs,
+};
 use thiserror::Error;
 
 pub use sysmon_alerts::HostId;
@@ -80,6 +82,7 @@ pub struct Fleet {
     restored_from: Option<UnixMs>,
     /// Hosts with changes that the history has not got yet; none without a history.
     unsaved: Option<BTreeSet<HostId>>,
+    hosts_limit: LimitGauge,
 }
 
 impl Fleet {
@@ -94,6 +97,7 @@ impl Fleet {
             usage: RingUsage::default(),
             restored_from: Some(UnixMs(i64::MIN)),
             unsaved: None,
+            hosts_limit: LimitGauge::new("hosts", HOSTS_MAX),
         }
     }
 
@@ -125,7 +129,7 @@ impl Fleet {
     pub(crate) fn add(&mut self, name: &Label) -> Result<HostId, FleetError> {
         let kind = HostKind::of_name(name);
         // The hub's own figures use up no machine's slot.
-        if kind == HostKind::Machine && self.hosts.machines >= HOSTS_MAX {
+        if kind == HostKind::Machine && !self.hosts_limit.admits(self.hosts.machines) {
             return Err(FleetError::TooManyHosts);
         }
         let mut ring = match self.unsaved {
@@ -135,6 +139,7 @@ impl Fleet {
         ring.stagger(self.hosts.next_id().0);
         self.usage.bytes += ring.bytes() as u64;
         let id = self.hosts.insert(Host::new(name.clone(), kind, ring));
+        self.hosts_limit.set_current(self.hosts.machines);
         self.mark_unsaved(id);
         self.touch_line(id);
         Ok(id)
@@ -142,6 +147,12 @@ impl Fleet {
 
     pub fn find(&self, name: &str) -> Option<HostId> {
         self.hosts.find(name)
+    }
+
+    /// Whether there is a host of this name, in whatever case.
+    pub fn has_name(&self, name: &str) -> bool {
+        let mut hosts = self.hosts();
+        hosts.any(|(_, host)| host.name.as_str().eq_ignore_ascii_case(name))
     }
 
     pub fn host(&self, id: HostId) -> Option<&Host> {
@@ -221,6 +232,13 @@ impl Fleet {
     pub fn drop_processes(&mut self, id: HostId) {
         if let Some(host) = self.hosts.get_mut(id) {
             host.processes.table = None;
+        }
+    }
+
+    pub fn set_limits(&mut self, id: HostId, limits: Vec<LimitState>) {
+        if let Some(host) = self.hosts.get_mut(id) {
+            host.limits.report(limits);
+            self.touch_line(id);
         }
     }
 
@@ -323,6 +341,33 @@ impl Fleet {
     /// Rows of machines stored since the start, and the values in them.
     pub fn totals(&self) -> (u64, u64) {
         (self.rows_total, self.values_total)
+    }
+
+    /// The fleet's limits, and those of hosts at which the hub left something out.
+    pub fn limits(&self) -> Vec<HostLimit> {
+        let own = HostLimit {
+            host: None,
+            state: self.hosts_limit.state(),
+        };
+        let of_hosts = self.hosts().flat_map(|(_, host)| {
+            let limit = |state| HostLimit {
+                host: Some(host.name.clone()),
+                state,
+            };
+            host.limits.enforced().map(limit)
+        });
+        std::iter::once(own).chain(of_hosts).collect()
+    }
+
+    /// The limits that agents reported as reached.
+    pub fn reported_limits(&self) -> impl Iterator<Item = HostLimit> {
+        self.hosts().flat_map(|(_, host)| {
+            let limit = |state| HostLimit {
+                host: Some(host.name.clone()),
+                state,
+            };
+            host.limits.reported().map(limit)
+        })
     }
 
     /// Marks everything that a fleet's line shows of a host as changed.

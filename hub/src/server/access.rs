@@ -1,14 +1,16 @@
 //! Which peers are let in: joining with a token, renewing certificates, and revoked certificates.
 
 use std::collections::{HashMap, HashSet};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use sysmon_certs::{CertError, HubState, Identity, Peer, PeerName, Role, TokenStoreError};
 use sysmon_clock::Clock;
-use sysmon_link::{CloseCode, Connection, JoinSession, PeerCertificate, RENEWAL_INTERVAL};
+use sysmon_link::{
+    CloseCode, Connection, JoinSession, PeerCertificate, RENEWAL_INTERVAL, network_of,
+};
 use sysmon_wire::message::{Blob, JoinReply, JoinRequest, Reply};
 use sysmon_wire::{Label, UnixMs};
 
@@ -195,12 +197,14 @@ impl AccessControl {
         from: IpAddr,
         hub: &str,
         version: &str,
+        has_history: impl Fn(&str) -> bool,
     ) -> Result<Peer, String> {
         let request = session
             .request(hub, version)
             .await
             .map_err(|error| error.to_string())?;
-        match self.grant(&request, network_of(from), self.clock.system_time()) {
+        let now = self.clock.system_time();
+        match self.grant(&request, network_of(from), now, has_history) {
             Ok((peer, reply)) => {
                 session.reply(&reply).await;
                 Ok(peer)
@@ -220,6 +224,7 @@ impl AccessControl {
         request: &JoinRequest,
         from: IpAddr,
         now: SystemTime,
+        has_history: impl Fn(&str) -> bool,
     ) -> Result<(Peer, JoinReply), String> {
         if self.failed_joins.is_over(&from, self.clock.instant()) {
             return Err("too many failed attempts to join: retry in a minute".to_owned());
@@ -238,15 +243,17 @@ impl AccessControl {
                 .parse::<PeerName>()
                 .map_err(|error| error.to_string())?,
         };
-        // An unbound token gives a new name, never the name of an existing peer.
-        if grant.name().is_none()
-            && self
-                .is_taken(role, &name, now)
-                .map_err(|error| error.to_string())?
-        {
-            return Err(format!(
-                "the name {name} is taken: choose another with --name, or create a token with --name {name}"
-            ));
+        // An unbound token gives a new name, never one that has a history or had a certificate.
+        if grant.name().is_none() {
+            let register = self.options.state.register();
+            let is_known = register.is_known(role, &name);
+            let is_host = role == Role::Agent && has_history(name.as_str());
+            if is_host || is_known.map_err(|error| error.to_string())? {
+                return Err(format!(
+                    "the name {name} is taken: choose another with --name, or create a token with --name {name}; \
+                     `sysmon-hub host forget {name}` frees the name of a host that is gone"
+                ));
+            }
         }
         let (authority, certificate) = self
             .sign(&request.request.0, role, &name, now)
@@ -280,26 +287,6 @@ impl AccessControl {
             .record_signed(&signed, role, name, now, days)?;
         Ok((signed.authority_pem, signed.certificate_pem))
     }
-
-    fn is_taken(&self, role: Role, name: &PeerName, now: SystemTime) -> Result<bool, CertError> {
-        let now = UnixMs::from_system(now).0.unsigned_abs();
-        let issued = self.options.state.register().issued()?;
-        Ok(issued.iter().any(|issued| {
-            issued.role == role.to_string()
-                && issued.name == name.as_str()
-                && issued.expires_ms > now
-                && !self.is_revoked(&issued.serial)
-        }))
-    }
-}
-
-/// The key by which an address is rate limited: an IPv6 peer usually has a whole /64.
-fn network_of(address: IpAddr) -> IpAddr {
-    const HOST_BITS: u32 = 64;
-    match address.to_canonical() {
-        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() >> HOST_BITS << HOST_BITS)),
-        v4 => v4,
-    }
 }
 
 #[cfg(test)]
@@ -327,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_works_once_and_never_gives_the_name_of_an_existing_peer() {
+    fn a_token_works_once_and_without_a_name_never_gives_one_that_was_used() {
         let dir = tempfile::tempdir().unwrap();
         let state = HubState::new(dir.path(), &Random::system());
         let now = Clock::system().system_time();
@@ -344,7 +331,13 @@ mod tests {
                 .0
         };
         let ask = |secret: &[u8], name: &str| {
-            access.grant(&request(secret, name), [192, 0, 2, 1].into(), now)
+            let has_history = |name: &str| name.eq_ignore_ascii_case("old");
+            access.grant(
+                &request(secret, name),
+                [192, 0, 2, 1].into(),
+                now,
+                has_history,
+            )
         };
         let first = token(None);
         let (who, _) = ask(first.secret(), "db-1").unwrap();
@@ -377,15 +370,20 @@ mod tests {
             "a token bound to a name gives that name"
         );
         assert_eq!(
-            state.register().revoke(&"db-1".parse().unwrap()).unwrap(),
+            state
+                .register()
+                .revoke(&"db-1".parse().unwrap(), None, now)
+                .unwrap(),
             2
         );
         access.review();
         let again = token(None);
-        assert!(
-            ask(again.secret(), "db-1").is_ok(),
-            "the name of a revoked peer can be reused"
-        );
+        for taken in ["db-1", "DB-1", "old", "Old"] {
+            let refused = ask(again.secret(), taken).unwrap_err();
+            assert!(refused.contains("is taken"), "{taken}: {refused}");
+        }
+        let named = token(Some("old"));
+        assert!(ask(named.secret(), "x").is_ok(), "the token names it");
         for _ in 0..FAILED_JOINS_MAX {
             assert!(ask(b"guess", "x").is_err());
         }

@@ -144,6 +144,7 @@ async fn receive_reports(hub: &Hub, host: HostId, mut receiver: FrameReceiver) -
                     core.fleet.set_processes(host, time, processes);
                 }
                 FromAgent::Notes(notes) => core.fleet.set_notes(host, notes),
+                FromAgent::Limits(limits) => core.fleet.set_limits(host, limits),
             }),
             Ok(None) => return LinkError::StreamEnded,
             Err(error) => return error,

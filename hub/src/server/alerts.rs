@@ -9,7 +9,7 @@ use sysmon_wire::{Label, UnixMs};
 use super::Hub;
 use sysmon_alerts::active::ActiveAlert;
 use sysmon_alerts::notify::RouteHealth;
-use sysmon_alerts::silence::Scope;
+use sysmon_alerts::silence::{Scope, ScopeNames};
 
 /// Bytes of the alerts in one answer, which has to fit into a frame.
 const BYTES_MAX: usize = FRAME_BYTES_MAX / 2;
@@ -23,6 +23,22 @@ impl Hub {
             alerts,
             routes: self.notifier.health().iter().map(route).collect(),
         }
+    }
+
+    /// The names that a scope can have now.
+    pub fn scope_names(&self) -> ScopeNames {
+        let core = self.core();
+        let mut names = ScopeNames {
+            rules: core.engine.rule_names().map(str::to_owned).collect(),
+            ..ScopeNames::default()
+        };
+        for (_, host) in core.fleet.hosts() {
+            names.hosts.push(host.name.to_string());
+            names
+                .tags
+                .extend(host.facts.tags.iter().map(Label::to_string));
+        }
+        names
     }
 
     /// The alerts that somebody has acknowledged, the most severe first.

@@ -101,7 +101,11 @@ async fn join(hub: &Hub, address: SocketAddr, session: JoinSession) {
         return hub.audit_refusal(None, Some(address), reason);
     }
     let Some(access) = &hub.access else { return };
-    match access.join(session, address.ip(), &hub.name, VERSION).await {
+    let has_history = |name: &str| hub.core().fleet.has_name(name);
+    match access
+        .join(session, address.ip(), &hub.name, VERSION, has_history)
+        .await
+    {
         Ok(peer) => {
             tracing::info!(%peer, %address, "joined");
             let entry = Entry::new(hub.now(), "joined", &peer);

@@ -1,9 +1,8 @@
-//! Limits for each peer: how much of something at once, and how often. Pure.
+//! How often each peer may attempt something. Pure.
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use crate::lock;
@@ -54,77 +53,10 @@ impl<K: Eq + Hash> RateLimiter<K> {
     }
 }
 
-#[derive(Debug)]
-pub(super) struct Slots<K> {
-    used: Mutex<HashMap<K, usize>>,
-    total: AtomicUsize,
-    per_key: usize,
-}
-
-#[derive(Debug)]
-pub(super) struct Slot<K: Eq + Hash> {
-    slots: Arc<Slots<K>>,
-    key: K,
-}
-
-impl<K: Eq + Hash + Clone> Slots<K> {
-    pub(super) fn new(per_key: usize) -> Arc<Self> {
-        Arc::new(Self {
-            used: Mutex::default(),
-            total: AtomicUsize::new(0),
-            per_key,
-        })
-    }
-
-    pub(super) fn used(&self) -> usize {
-        self.total.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn acquire(self: &Arc<Self>, key: K) -> Option<Slot<K>> {
-        let mut used = lock(&self.used);
-        let count = used.entry(key.clone()).or_default();
-        if *count >= self.per_key {
-            return None;
-        }
-        *count += 1;
-        self.total.fetch_add(1, Ordering::Relaxed);
-        Some(Slot {
-            slots: Arc::clone(self),
-            key,
-        })
-    }
-}
-
-impl<K: Eq + Hash> Drop for Slot<K> {
-    fn drop(&mut self) {
-        self.slots.total.fetch_sub(1, Ordering::Relaxed);
-        let mut used = lock(&self.slots.used);
-        if let Some(count) = used.get_mut(&self.key) {
-            *count -= 1;
-            if *count == 0 {
-                used.remove(&self.key);
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use sysmon_clock::Clock;
-
-    #[test]
-    fn a_dropped_slot_is_free_again() {
-        let slots = Slots::new(2);
-        let (a, b) = (slots.acquire("x"), slots.acquire("x"));
-        assert!(a.is_some() && b.is_some() && slots.acquire("x").is_none());
-        assert_eq!(slots.used(), 2);
-        assert!(slots.acquire("y").is_some());
-        drop(a);
-        assert!(slots.acquire("x").is_some());
-        drop(b);
-        assert!(slots.used.lock().unwrap().is_empty());
-    }
 
     #[test]
     fn only_the_key_that_attempts_too_often_is_limited() {

@@ -5,8 +5,8 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
 use sysmon_alerts::notify::{Notifier, NotifierState};
-use sysmon_certs::Identity;
-use sysmon_link::{Listener, NewSession};
+use sysmon_certs::{Identity, ResetSecret};
+use sysmon_link::{AdmissionLimits, LinkError, ListenOptions, Listener, Slots};
 use sysmon_store::store::StoreError;
 use tokio::sync::{Semaphore, watch};
 
@@ -14,7 +14,6 @@ use super::access::{AccessControl, REVIEW_INTERVAL};
 use super::demand::Demand;
 use super::gauge::Gauge;
 use super::history::PAGING_MAX;
-use super::limits::Slots;
 use super::{
     Hub, HubOptions, StartError, baselines, certificates, connection, metrics, persistence, relay,
     self_monitoring,
@@ -24,16 +23,14 @@ use crate::core::Core;
 /// Idle rows are sealed every so many reviews: once a minute.
 const SETTLE_EVERY: u64 = 120;
 
-/// Connections at once: every host of a full fleet, and its subscribers.
-const CONNECTIONS_MAX: usize = sysmon_wire::limits::HOSTS_MAX + 1_000;
-
-/// Handshakes of one address at once. Machines behind one address connect one after the other; more at once is
-/// an attempt to keep other addresses out.
-const HANDSHAKES_PER_ADDRESS_MAX: usize = 128;
-
-/// Handshakes at once from which on a peer has to prove its address first (QUIC's Retry), so that spoofed
-/// addresses cost nothing. A real peer pays one round trip.
-const CHALLENGE_FROM: usize = 64;
+/// What the hub admits before it knows the peer.
+const ADMISSION: AdmissionLimits = AdmissionLimits {
+    // Every host of a full fleet, and its subscribers.
+    connections: sysmon_wire::limits::HOSTS_MAX + 1_000,
+    // Machines behind one address connect one after the other; more at once is an attempt to keep others out.
+    handshakes_per_network: 128,
+    challenge_from: 64,
+};
 
 /// Connections of one certificate at once: an operator has a few terminals, an agent has one connection.
 pub(super) const CONNECTIONS_PER_CERTIFICATE_MAX: usize = 64;
@@ -49,7 +46,13 @@ pub struct BoundHub {
 impl BoundHub {
     /// Opens the sockets and restores what the history holds; peers can connect from here on.
     pub fn bind(options: HubOptions, identity: &Identity) -> Result<Self, StartError> {
-        let listener = Listener::bind(options.listen, identity, &options.clock)?;
+        let listen = ListenOptions {
+            clock: options.clock.clone(),
+            reset: reset_secret(&options)?,
+            limits: ADMISSION,
+            accepts_joins: true,
+        };
+        let listener = Listener::bind(options.listen, identity, listen)?;
         let listen = |address| {
             metrics::bind(address).map_err(|source| StartError::Metrics { address, source })
         };
@@ -145,34 +148,26 @@ impl BoundHub {
     }
 }
 
+fn reset_secret(options: &HubOptions) -> Result<ResetSecret, LinkError> {
+    Ok(match &options.access {
+        Some(access) => access.state.reset_secret(&options.random)?,
+        None => ResetSecret::generate(&options.random)?,
+    })
+}
+
 async fn accept(hub: &Arc<Hub>, listener: &Listener) {
-    let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    let handshakes = Slots::new(HANDSHAKES_PER_ADDRESS_MAX);
     while let Some(arrival) = listener.accept().await {
-        let address = arrival.address();
-        if handshakes.used() >= CHALLENGE_FROM && !arrival.is_validated() {
-            arrival.require_retry();
-            continue;
-        }
-        let Some(handshake) = handshakes.acquire(address.ip()) else {
-            hub.count_refusal();
-            // The peer retries by itself, as after a lost packet.
-            arrival.ignore();
-            continue;
+        let arrival = match arrival {
+            Ok(arrival) => arrival,
+            Err(refusal) => {
+                hub.audit_refusal(None, Some(refusal.address), refusal.reason);
+                continue;
+            }
         };
-        let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
-            hub.audit_refusal(None, Some(address), "too many connections");
-            continue;
-        };
-        let hub = Arc::clone(hub);
+        let (hub, address) = (Arc::clone(hub), arrival.address());
         tokio::spawn(async move {
             let session = arrival.handshake().await;
-            // A peer without a certificate keeps its handshake slot until it has joined.
-            let is_known = matches!(session, Ok(NewSession::Peer(_)));
-            let handshake = Some(handshake).filter(|_| !is_known);
             connection::serve(hub, address, session).await;
-            drop(handshake);
-            drop(slot);
         });
     }
 }

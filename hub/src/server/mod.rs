@@ -27,8 +27,10 @@ use std::time::Instant;
 use sysmon_alerts::notify::Notifier;
 use sysmon_certs::Peer;
 use sysmon_clock::{Clock, Random};
+use sysmon_link::Slots;
 use sysmon_store::worker::Worker;
-use sysmon_wire::message::HubStatus;
+use sysmon_wire::limits::LIMITS_MAX;
+use sysmon_wire::message::{HostLimit, HubStatus};
 use sysmon_wire::{Label, UnixMs};
 use tokio::sync::{Semaphore, watch};
 
@@ -41,7 +43,6 @@ pub use access::AccessOptions;
 use demand::Demand;
 use gauge::Gauge;
 use history::Readers;
-use limits::Slots;
 pub use listen::BoundHub;
 pub use options::{AlertOptions, HistoryOptions, HubOptions, StartError};
 pub use relay::{EdgeOptions, Share};
@@ -92,6 +93,13 @@ impl Hub {
         result
     }
 
+    /// Applies changes of tokens, certificates and silences in the state directory now rather than at the next review.
+    pub fn review_access(&self) {
+        if let Some(access) = &self.access {
+            access.review();
+        }
+    }
+
     fn now(&self) -> UnixMs {
         self.clock.now()
     }
@@ -120,6 +128,7 @@ impl Hub {
     pub fn status(&self) -> HubStatus {
         // Locked before the core: a thread that holds the history may wait for the core, never the reverse.
         let (history_bytes, _) = self.history_figures();
+        let limits = self.limits();
         let core = self.core();
         let (rows, values) = core.fleet.totals();
         let (ring_bytes, ring_values) = core.fleet.ring_size();
@@ -135,7 +144,22 @@ impl Hub {
             history_bytes,
             subscribers: self.subscribers.get(),
             refused_total: self.refused.load(Ordering::Relaxed),
+            limits,
         }
+    }
+
+    /// The hub's own limits, and those of hosts that were reached: the reached ones first.
+    fn limits(&self) -> Vec<HostLimit> {
+        let mut limits = self.enforced_limits();
+        limits.extend(self.core().fleet.reported_limits());
+        limits.sort_by_key(|limit| (limit.host.is_some(), !limit.state.is_reached()));
+        limits.truncate(LIMITS_MAX);
+        limits
+    }
+
+    /// The limits that the hub enforces; those of a host once they were reached.
+    fn enforced_limits(&self) -> Vec<HostLimit> {
+        self.core().fleet.limits()
     }
 
     fn uptime_ms(&self) -> u64 {

@@ -5,11 +5,12 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use sysmon_client::hub_figures::Figures;
-use sysmon_wire::ABSENT;
-use sysmon_wire::message::RunId;
+use sysmon_wire::message::{HostLimit, RunId};
+use sysmon_wire::{ABSENT, Label, UnixMs};
 
 use super::Hub;
 use crate::ingest::IngestError;
+use crate::limits::LimitLog;
 use crate::self_monitoring::{INTERVAL_MS, Recorder, largest_lag_ms};
 
 impl Hub {
@@ -52,12 +53,23 @@ pub(super) async fn record(hub: &Hub) {
 
 async fn record_every_second(hub: &Hub) -> Result<Infallible, IngestError> {
     let run = RunId(hub.random.u64());
+    let mut log = LimitLog::default();
     let mut recorder = hub.update(|core| Recorder::start(core, &hub.name, run, hub.now()))?;
     loop {
         let left = INTERVAL_MS - (hub.now().0 - ARRIVAL_MS).rem_euclid(INTERVAL_MS);
         tokio::time::sleep(Duration::from_millis(left.unsigned_abs())).await;
-        let figures = hub.figures();
-        hub.update(|core| recorder.record(core, &figures, hub.now()))?;
+        let (figures, limits) = (hub.figures(), hub.enforced_limits());
+        hub.update(|core| recorder.record(core, &figures, &limits, hub.now()))?;
+        log_limits(&mut log, &hub.limits(), hub.now());
+    }
+}
+
+fn log_limits(log: &mut LimitLog, limits: &[HostLimit], now: UnixMs) {
+    for HostLimit { host, state } in log.due(limits, now) {
+        let host = host.as_ref().map(Label::as_str);
+        let (limit, max, current) = (state.name.as_str(), state.max, state.current);
+        let reached_total = state.reached_total;
+        tracing::warn!(host, limit, max, current, reached_total, "limit reached");
     }
 }
 

@@ -105,7 +105,12 @@ pub(super) fn line(id: HostId, host: &Host) -> HostLine {
         name: host.name.clone(),
         facts: host.facts.clone(),
         health: host.health(),
-        notes: host.notes.clone(),
+        notes: host
+            .notes
+            .iter()
+            .cloned()
+            .chain(host.limits.notes())
+            .collect(),
         alerts: host.alerts.clone(),
     }
 }

@@ -5,9 +5,10 @@ use std::time::{Duration, SystemTime};
 use std::net::{Ipv4Addr, SocketAddr};
 
 use rcgen::{CertificateParams, Issuer, KeyPair, SanType};
-use sysmon_certs::{Authority, HubState, Identity, Role};
+use sysmon_certs::{Authority, HubState, Identity, ResetSecret, Role};
+use sysmon_clock::{Clock, Random};
 use sysmon_hub::server::EdgeOptions;
-use sysmon_link::{Connector, LinkError, Listener, NewSession};
+use sysmon_link::{AdmissionLimits, Connector, LinkError, ListenOptions, Listener, NewSession};
 use sysmon_wire::ALPN;
 use sysmon_wire::message::{Purpose, Welcome};
 
@@ -48,7 +49,7 @@ async fn foreign_and_expired_certificates_are_refused_with_the_reason() {
     let issuer = Issuer::from_ca_cert_pem(&real, KeyPair::generate().unwrap()).unwrap();
     let forged = forged_params().signed_by(&key, &issuer).unwrap();
     let forged = Papers::of_pem(&forged.pem(), &key.serialize_pem());
-    let elsewhere = Authority::in_memory(now, &sysmon_clock::Random::system()).unwrap();
+    let elsewhere = Authority::in_memory(now, &Random::system()).unwrap();
     let issued = |authority: &Authority, moment| {
         Papers::of(&made_at(authority, Role::Agent, "good-1", moment))
     };
@@ -137,13 +138,13 @@ async fn revoking_a_certificate_closes_its_connections_and_keeps_it_out() {
         } else {
             Purpose::View
         };
-        let connector = Connector::new(&identity, "1", &sysmon_clock::Clock::system()).unwrap();
+        let connector = Connector::new(&identity, "1", &Clock::system()).unwrap();
         let address = scene.address.to_string();
         let session = connector.connect(&address, purpose).await.unwrap();
         let revoked = scene
             .state
             .register()
-            .revoke(&name.parse().unwrap())
+            .revoke(&name.parse().unwrap(), None, SystemTime::now())
             .unwrap();
         assert_eq!(revoked, 1);
         let ended = LinkError::from(session.connection.closed().await).to_string();
@@ -162,22 +163,32 @@ async fn revoking_a_certificate_closes_its_connections_and_keeps_it_out() {
 #[tokio::test]
 async fn a_revoked_edge_receives_nothing() {
     let dir = tempfile::tempdir().unwrap();
-    let state = HubState::new(dir.path(), &sysmon_clock::Random::system());
+    let state = HubState::new(dir.path(), &Random::system());
     let now = SystemTime::now();
     let authority = state.authority(now).unwrap();
     let name = "edge-1".parse().unwrap();
     let identity = authority.issue(Role::Edge, &name, now, 30).unwrap();
     state.register().record(&identity, now).unwrap();
     let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let edge = Listener::bind(any, &identity, &sysmon_clock::Clock::system()).unwrap();
+    let options = ListenOptions {
+        clock: Clock::system(),
+        reset: ResetSecret::generate(&Random::system()).unwrap(),
+        limits: AdmissionLimits {
+            connections: 10,
+            handshakes_per_network: 10,
+            challenge_from: 10,
+        },
+        accepts_joins: false,
+    };
+    let edge = Listener::bind(any, &identity, options).unwrap();
     let edges = EdgeOptions {
         edges: vec![edge.address().unwrap().to_string()],
         share: vec!["*".parse().unwrap()],
         ..EdgeOptions::default()
     };
     let greet = async || {
-        let NewSession::Peer(mut hub) = edge.accept().await.unwrap().handshake().await.unwrap()
-        else {
+        let arrival = edge.accept().await.unwrap().unwrap();
+        let NewSession::Peer(mut hub) = arrival.handshake().await.unwrap() else {
             panic!("the hub shows no certificate");
         };
         hub.accept("edge-1", "1").await.unwrap();
@@ -185,7 +196,11 @@ async fn a_revoked_edge_receives_nothing() {
     };
     let (scene, hub) = tokio::join!(Scene::with_edges(dir, authority, edges), greet());
     assert!(hub.connection.accept_uni().await.is_ok());
-    scene.state.register().revoke(&name).unwrap();
+    scene
+        .state
+        .register()
+        .revoke(&name, None, SystemTime::now())
+        .unwrap();
     for hub in [hub, greet().await] {
         let ended = LinkError::from(hub.connection.closed().await).to_string();
         assert!(ended.contains("has been revoked"), "{ended}");
@@ -197,11 +212,11 @@ async fn a_revoked_edge_receives_nothing() {
 #[tokio::test]
 async fn a_stolen_authority_works_until_it_is_replaced() {
     let scene = Scene::new().await;
-    let stolen = Authority::open(&scene.dir().join("ca"), &sysmon_clock::Random::system()).unwrap();
+    let stolen = Authority::open(&scene.dir().join("ca"), &Random::system()).unwrap();
     let now = SystemTime::now();
     let name = "owner".parse().unwrap();
     let thief = stolen.issue(Role::Operator, &name, now, 30).unwrap();
-    let connector = Connector::new(&thief, "1", &sysmon_clock::Clock::system()).unwrap();
+    let connector = Connector::new(&thief, "1", &Clock::system()).unwrap();
     let address = scene.address.to_string();
     let session = connector.connect(&address, Purpose::View).await.unwrap();
     scene.state.rotate_authority(now).unwrap();

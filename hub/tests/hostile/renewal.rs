@@ -1,6 +1,8 @@
 //! Renewals of certificates that are not the peer's own.
 
 use rcgen::{CertificateParams, DnType, KeyPair, SanType};
+use std::time::SystemTime;
+
 use sysmon_certs::{JoinKey, Role, peer_of};
 use sysmon_link::{Connector, HubSession};
 use sysmon_wire::message::{Blob, Purpose, Reply, Request};
@@ -131,7 +133,7 @@ async fn a_revoked_certificate_is_never_renewed_even_before_the_next_review() {
     scene
         .state
         .register()
-        .revoke(&"evil".parse().unwrap())
+        .revoke(&"evil".parse().unwrap(), None, SystemTime::now())
         .unwrap();
     let wish = Request::Renew {
         request: Blob(request),

@@ -53,7 +53,7 @@ impl Profile {
             None => state_dir(Program::Tui, None).join(PeerName::nearest(name).as_str()),
         };
         identity.save(&dir)?;
-        std::fs::write(dir.join(HUB_FILE), format!("{hub}\n"))?;
+        sysmon_files::write_private(&dir.join(HUB_FILE), format!("{hub}\n"))?;
         Ok(())
     }
 

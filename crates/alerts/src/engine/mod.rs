@@ -169,6 +169,11 @@ impl Engine {
         transitions
     }
 
+    /// The names of the rules.
+    pub fn rule_names(&self) -> impl Iterator<Item = &str> {
+        self.rules.iter().map(|rule| rule.name.as_str())
+    }
+
     /// Every firing alert.
     pub fn firing(&self) -> impl Iterator<Item = &Alert> {
         let seen = self.hosts.values().flat_map(Host::firing);

@@ -6,6 +6,7 @@
 mod capacity;
 mod delivery;
 mod lines;
+#[cfg_attr(not(feature = "mail"), path = "no_mail.rs")]
 mod mail;
 mod notification;
 mod queue;

@@ -58,9 +58,7 @@ impl NotifierState {
 }
 
 pub(super) fn write(path: &Path, text: &str) {
-    let temporary = path.with_extension("new");
-    let written = std::fs::write(&temporary, text).and_then(|()| std::fs::rename(&temporary, path));
-    if let Err(error) = written {
+    if let Err(error) = sysmon_files::write_private(path, text) {
         tracing::warn!(path = %path.display(), %error, "cannot write the alert state file");
     }
 }

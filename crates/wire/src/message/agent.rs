@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Blob;
-use crate::{HostFacts, Label, Process, ProcessIdentity, SeriesTable, UnixMs};
+use crate::{HostFacts, Label, LimitState, Process, ProcessIdentity, SeriesTable, UnixMs};
 
 /// Identifies one run of one agent: a random number made when the agent starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -45,6 +45,9 @@ pub enum FromAgent {
     },
     /// What the agent cannot measure and why; sent on change.
     Notes(Vec<Label>),
+    /// Its limits of which something was left out, all of them; sent on change, but not more often than every ten
+    /// seconds.
+    Limits(Vec<LimitState>),
 }
 
 /// Whether a stream of rows carries the present or the past.

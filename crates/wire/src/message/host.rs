@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{HostFacts, Label, UnixMs};
+use crate::{HostFacts, Label, LimitState, UnixMs};
 
 /// Whether a host reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -75,9 +75,17 @@ pub struct HostLine {
     pub name: Label,
     pub facts: HostFacts,
     pub health: HostHealth,
-    /// What its agent cannot see and why.
+    /// What its agent cannot see and why, and which limits leave something of it out.
     pub notes: Vec<Label>,
     pub alerts: Vec<AlertLine>,
+}
+
+/// A limit of a host, or of the hub itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostLimit {
+    /// The host whose rows or reports it limits; none for a limit of the whole hub.
+    pub host: Option<Label>,
+    pub state: LimitState,
 }
 
 /// A host's values at a moment.

@@ -26,7 +26,7 @@ pub use agent::{FromAgent, Lane, Push, RunId, ToAgent};
 pub use blob::Blob;
 pub use hello::{Hello, JoinReply, JoinRequest, Purpose, Welcome};
 pub use host::{
-    AlertLine, FleetUpdate, HostHealth, HostLine, HostState, HostTick, Severity, Spark,
+    AlertLine, FleetUpdate, HostHealth, HostLimit, HostLine, HostState, HostTick, Severity, Spark,
 };
 pub use reply::{Change, HostProcess, HubStatus, Points, Reply};
 pub use request::{Aggregate, Group, Query, Request, TopBy};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Blob, FleetUpdate, HostLine};
+use super::{Blob, FleetUpdate, HostLimit, HostLine};
 use crate::alerts::Alerts;
 use crate::timeline::Timeline;
 use crate::{Label, Process, ProcessIdentity, SeriesTable, UnixMs};
@@ -63,6 +63,9 @@ pub enum Reply {
         /// Hosts whose processes are known of that moment.
         hosts: u32,
         processes: Vec<HostProcess>,
+        /// Agents send the processes that use most: if this is a number, of so many from the first none is missing, and
+        /// between later ones there may be others.
+        complete_to: Option<u32>,
     },
     /// To `Request::Fleet` and `Request::Host` of a time of which only minutes or hours are kept: what follows
     /// has a row for each of them, at its beginning, and reaches so much further back.
@@ -88,6 +91,8 @@ pub struct HubStatus {
     pub history_bytes: u64,
     pub subscribers: u64,
     pub refused_total: u64,
+    /// The hub's own limits, and those of hosts that were reached, at most [`crate::limits::LIMITS_MAX`].
+    pub limits: Vec<HostLimit>,
 }
 
 /// A series over time.

@@ -1,6 +1,5 @@
 //! Certificates by ACME (RFC 8555) with TLS-ALPN-01 (RFC 8737), which needs no port but the page's own.
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -17,13 +16,10 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_acme::{
     AccountCache, AcmeConfig, AcmeState, CertCache, EventError, EventOk, ResolvesServerCertAcme,
 };
-use sysmon_certs::{CertError, create_private_dir, read_private, write_private};
+use sysmon_files::{FileError, create_private_dir, read_private, write_private};
 use tokio::time::{sleep, timeout};
 
-use super::{TlsError, configure};
-
-/// The protocol of TLS-ALPN-01, in which the certificate authority checks that a domain leads here.
-pub(super) const PROTOCOL: &[u8] = b"acme-tls/1";
+use super::{ACME_TLS_ALPN, TlsError, configure};
 
 /// A state machine without an event for this long is restarted, in case it hangs; it finds the current certificate in
 /// the cache.
@@ -57,7 +53,7 @@ pub(super) struct Acme {
     first: Mutex<Option<State>>,
 }
 
-type State = AcmeState<CertError, CertError>;
+type State = AcmeState<FileError, FileError>;
 
 impl Acme {
     pub(super) fn new(options: AcmeOptions) -> Result<Self, TlsError> {
@@ -71,7 +67,7 @@ impl Acme {
         let resolver = Arc::new(Resolver::new(&state));
         let certificates = Arc::clone(&resolver);
         let mut config = configure(|builder| Ok(builder.with_cert_resolver(certificates)))?;
-        config.alpn_protocols.push(PROTOCOL.to_vec());
+        config.alpn_protocols.push(ACME_TLS_ALPN.to_vec());
         Ok(Self {
             client,
             config: Arc::new(config),
@@ -193,7 +189,7 @@ impl ResolvesServerCert for Resolver {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let is_challenge = hello
             .alpn()
-            .is_some_and(|mut protocols| protocols.any(|protocol| protocol == PROTOCOL));
+            .is_some_and(|mut protocols| protocols.any(|protocol| protocol == ACME_TLS_ALPN));
         let resolver = if is_challenge {
             &self.challenge
         } else {
@@ -216,12 +212,10 @@ impl Cache {
         self.0.join(format!("{kind}-{hash}"))
     }
 
-    fn read(path: &Path) -> Result<Option<String>, CertError> {
+    fn read(path: &Path) -> Result<Option<String>, FileError> {
         match read_private(path) {
             Ok(text) => Ok(Some(text)),
-            Err(CertError::Read { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-                Ok(None)
-            }
+            Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -229,13 +223,13 @@ impl Cache {
 
 #[async_trait]
 impl CertCache for Cache {
-    type EC = CertError;
+    type EC = FileError;
 
     async fn load_cert(
         &self,
         domains: &[String],
         directory: &str,
-    ) -> Result<Option<Vec<u8>>, CertError> {
+    ) -> Result<Option<Vec<u8>>, FileError> {
         let read = Self::read(&self.path("certificate", domains, directory))?;
         Ok(read.map(String::into_bytes))
     }
@@ -245,21 +239,21 @@ impl CertCache for Cache {
         domains: &[String],
         directory: &str,
         pem: &[u8],
-    ) -> Result<(), CertError> {
+    ) -> Result<(), FileError> {
         let path = self.path("certificate", domains, directory);
-        write_private(&path, &String::from_utf8_lossy(pem))
+        write_private(&path, pem)
     }
 }
 
 #[async_trait]
 impl AccountCache for Cache {
-    type EA = CertError;
+    type EA = FileError;
 
     async fn load_account(
         &self,
         domains: &[String],
         directory: &str,
-    ) -> Result<Option<Vec<u8>>, CertError> {
+    ) -> Result<Option<Vec<u8>>, FileError> {
         let read = Self::read(&self.path("account", domains, directory))?;
         // A damaged key counts as none: a new account works as well.
         Ok(read.and_then(|text| BASE64.decode(text.trim().as_bytes()).ok()))
@@ -270,8 +264,8 @@ impl AccountCache for Cache {
         domains: &[String],
         directory: &str,
         key: &[u8],
-    ) -> Result<(), CertError> {
+    ) -> Result<(), FileError> {
         let path = self.path("account", domains, directory);
-        write_private(&path, &BASE64.encode(key))
+        write_private(&path, BASE64.encode(key))
     }
 }

@@ -1,5 +1,6 @@
 //! TLS for browsers, with certificates from files or by ACME.
 
+#[cfg(feature = "acme")]
 mod acme;
 mod files;
 
@@ -11,14 +12,18 @@ use rustls::server::WantsServerCert;
 use rustls::{ConfigBuilder, ServerConfig};
 use tokio_rustls::TlsAcceptor;
 
+#[cfg(feature = "acme")]
 pub use acme::AcmeOptions;
+
+/// The protocol of TLS-ALPN-01, in which the certificate authority checks that a domain leads here.
+const ACME_TLS_ALPN: &[u8] = b"acme-tls/1";
 
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     #[error("cannot read {0}: {1}")]
     File(PathBuf, rustls::pki_types::pem::Error),
     #[error(transparent)]
-    Cache(#[from] sysmon_certs::CertError),
+    Cache(#[from] sysmon_files::FileError),
     #[error("cannot use certificate and key: {0}")]
     Tls(#[from] rustls::Error),
     #[error("cannot read {0}: {1}")]
@@ -31,6 +36,7 @@ pub struct Tls(Source);
 #[derive(Debug)]
 enum Source {
     Files(files::Files),
+    #[cfg(feature = "acme")]
     Acme(Box<acme::Acme>),
 }
 
@@ -41,6 +47,7 @@ impl Tls {
     }
 
     /// Obtains a certificate by ACME and renews it; handshakes fail until the first one is there.
+    #[cfg(feature = "acme")]
     pub fn acme(options: AcmeOptions) -> Result<Self, TlsError> {
         let acme = Box::new(acme::Acme::new(options)?);
         Ok(Self(Source::Acme(acme)))
@@ -49,18 +56,20 @@ impl Tls {
     pub(super) fn acceptor(&self) -> TlsAcceptor {
         TlsAcceptor::from(match &self.0 {
             Source::Files(files) => files.config(),
+            #[cfg(feature = "acme")]
             Source::Acme(acme) => acme.config(),
         })
     }
 
     /// Whether the connection was only ACME's check that the domain leads here.
     pub(super) fn is_challenge(protocol: Option<&[u8]>) -> bool {
-        protocol == Some(acme::PROTOCOL)
+        protocol == Some(ACME_TLS_ALPN)
     }
 
     pub(super) async fn renew(&self) {
         match &self.0 {
             Source::Files(files) => files.renew().await,
+            #[cfg(feature = "acme")]
             Source::Acme(acme) => acme.renew().await,
         }
     }

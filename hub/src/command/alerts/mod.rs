@@ -7,10 +7,11 @@ use std::time::Duration;
 use anyhow::anyhow;
 use sysmon_alerts::notify::{Notification, Route, send};
 use sysmon_alerts::rule::PatternError;
-use sysmon_alerts::silence::{SILENCES_MAX, Scope, Silence, SilenceFile};
+use sysmon_alerts::silence::{SILENCES_MAX, Scope, ScopeNames, Silence, SilenceFile};
 use sysmon_client::Client;
+use sysmon_config::Failure;
 use sysmon_config::time::format_span;
-use sysmon_config::{Failure, suggest};
+use sysmon_hub::server::Hub;
 
 use super::args::AlertsCommand;
 use super::options::{alert_options, known_hosts};
@@ -23,18 +24,37 @@ pub(crate) fn alerts(context: &Context, command: Option<&AlertsCommand>) -> Resu
         Some(AlertsCommand::Check { rule, since, host }) => {
             check::check(context, rule, *since, host.as_deref())?
         }
-        Some(AlertsCommand::Silence {
+        Some(AlertsCommand::Silences) => silences(context)?,
+        Some(AlertsCommand::Ack { scope, note }) => acknowledge(context, scope, Some(note))?,
+        Some(AlertsCommand::Unack { scope }) => acknowledge(context, scope, None)?,
+        Some(command) => change(context, command, None)?,
+    };
+    Ok(sysmon_config::print(&text)?)
+}
+
+/// Changes the silences; `hub` is the running one in its own process.
+pub(crate) fn change(
+    context: &Context,
+    command: &AlertsCommand,
+    hub: Option<&Hub>,
+) -> Result<String, Failure> {
+    match command {
+        AlertsCommand::Silence {
             scope,
             span,
             reason,
             force,
-        }) => silence(context, scope, *span, reason, *force)?,
-        Some(AlertsCommand::Silences) => silences(context)?,
-        Some(AlertsCommand::Unsilence { id }) => unsilence(context, id)?,
-        Some(AlertsCommand::Ack { scope, note }) => acknowledge(context, scope, Some(note))?,
-        Some(AlertsCommand::Unack { scope }) => acknowledge(context, scope, None)?,
-    };
-    Ok(sysmon_config::print(&text)?)
+        } => {
+            let scope = parse_scope(scope)?;
+            if !force {
+                let checked = names(context, hub)?.check(&scope);
+                checked.map_err(|error| Failure::Usage(error.into()))?;
+            }
+            silence(context, scope, *span, reason)
+        }
+        AlertsCommand::Unsilence { id } => unsilence(context, id),
+        _ => Err(Failure::Usage(anyhow!("this command changes nothing"))),
+    }
 }
 
 fn show(context: &Context) -> Result<String, Failure> {
@@ -102,59 +122,25 @@ fn parse_scope(text: &str) -> Result<Scope, Failure> {
         .map_err(|error: PatternError| Failure::Usage(error.into()))
 }
 
-/// Refuses a scope with a host, tag or rule that does not exist: a mistyped one would silence nothing.
-fn check_scope(context: &Context, scope: &Scope) -> Result<(), Failure> {
-    let (mut hosts, mut tags) = (known_hosts(context), Vec::new());
-    // Only a running hub knows the tags, and a host that does not report now.
-    let fleet = context.ask(ANSWER_MAX, async |client: &Client| client.fleet(None).await);
-    for (line, _) in fleet.into_iter().flat_map(|fleet| fleet.hosts) {
-        hosts.push(line.name.to_string());
-        tags.extend(line.facts.tags.iter().map(ToString::to_string));
+/// The names that a scope may have: those of the running hub, else of the register and the configuration.
+fn names(context: &Context, hub: Option<&Hub>) -> Result<ScopeNames, Failure> {
+    let mut names = hub.map(Hub::scope_names).unwrap_or_default();
+    names.hosts.extend(known_hosts(context));
+    if hub.is_none() {
+        let rules = alert_options(context, &context.config)?.rules;
+        names.rules = rules.into_iter().map(|rule| rule.name).collect();
     }
-    let rules = alert_options(context, &context.config)?.rules;
-    let rules: Vec<String> = rules.into_iter().map(|rule| rule.name).collect();
-    for pattern in scope.hosts().patterns() {
-        is_known("host is called", &pattern.to_string(), &hosts, |name| {
-            pattern.matches(name)
-        })?;
-    }
-    for tag in scope.hosts().tags() {
-        is_known("host has the tag", tag, &tags, |name| name == tag)?;
-    }
-    let rule = scope.rule();
-    is_known("rule is called", &rule.to_string(), &rules, |name| {
-        rule.matches(name)
-    })
-}
-
-fn is_known(
-    what: &str,
-    wanted: &str,
-    known: &[String],
-    is_it: impl Fn(&str) -> bool,
-) -> Result<(), Failure> {
-    if known.is_empty() || known.iter().any(|name| is_it(name)) {
-        return Ok(());
-    }
-    let hint = suggest(&wanted.replace('*', ""), known.iter().map(String::as_str));
-    Err(Failure::Usage(anyhow!(
-        "no {what} {wanted:?}{hint}; add --force to silence it anyway"
-    )))
+    Ok(names)
 }
 
 fn silence(
     context: &Context,
-    scope: &str,
+    scope: Scope,
     span: Duration,
     reason: &str,
-    force: bool,
 ) -> Result<String, Failure> {
     let dir = context.state.dir();
     let (file, now) = (SilenceFile::new(dir), context.clock.now());
-    let scope = parse_scope(scope)?;
-    if !force {
-        check_scope(context, &scope)?;
-    }
     if !dir.exists() {
         return Err(anyhow!(
             "no hub has run with state directory {}; name it with --state",
