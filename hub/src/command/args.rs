@@ -8,6 +8,8 @@ use clap::{Parser, Subcommand};
 use sysmon_certs::{PeerName, Role};
 use sysmon_config::CommonArgs;
 use sysmon_config::time::parse_span;
+
+use super::backup::Protection;
 use sysmon_hub::VERSION;
 
 /// Collects metrics from every agent, stores them, and serves them to terminals and edges.
@@ -42,11 +44,32 @@ pub(crate) enum Command {
     /// Validate the configuration and show what would be used
     #[command(after_help = "Example:\n  sysmon-hub check --config config.toml")]
     Check,
-    /// Copy the history to a file, whether the hub is running or not
-    #[command(after_help = "Example:\n  sysmon-hub backup history-monday.db")]
+    /// Back up everything that the hub needs into one encrypted file, whether the hub is running or not
+    #[command(after_help = "\
+Examples:
+  sysmon-hub backup --passphrase-file /root/passphrase hub-monday.age
+  sysmon-hub backup --unencrypted hub-monday.tar")]
     Backup {
         /// File to write; must not exist yet
         file: PathBuf,
+        #[command(flatten)]
+        protection: Protection,
+        /// Write a plain file, although it holds the key of the certificate authority
+        #[arg(long, conflicts_with = "passphrase_file")]
+        unencrypted: bool,
+    },
+    /// Restore a backup into the state directory of a hub that is not running
+    #[command(
+        after_help = "Example:\n  sysmon-hub restore --passphrase-file /root/passphrase hub-monday.age"
+    )]
+    Restore {
+        /// File that `sysmon-hub backup` wrote
+        file: PathBuf,
+        #[command(flatten)]
+        protection: Protection,
+        /// Move the state that is there aside
+        #[arg(long)]
+        force: bool,
     },
     /// Show rules and routes, test and replay them, silence and acknowledge alerts
     Alerts {
