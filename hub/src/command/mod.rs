@@ -2,6 +2,7 @@
 
 pub(crate) mod alerts;
 pub(crate) mod args;
+pub(crate) mod backup;
 pub(crate) mod certificates;
 pub(crate) mod control;
 pub(crate) mod options;

@@ -10,6 +10,7 @@ use sysmon_hub::reload::changes;
 use sysmon_hub::server::{BoundHub, Hub};
 
 use super::Context;
+use super::backup::restoring_dir;
 #[cfg(unix)]
 use super::control::ControlSocket;
 use super::options::options;
@@ -23,6 +24,14 @@ pub(crate) fn serve(context: &Context) -> Result<(), Failure> {
     let now = context.clock.system_time();
     state.check_owner().map_err(anyhow::Error::from)?;
     let _lock = lock(context)?;
+    let restoring = restoring_dir(state.dir());
+    if restoring.exists() {
+        return Err(anyhow!(
+            "a restore was interrupted: repeat it with `sysmon-hub restore --force FILE`, or move {} away",
+            restoring.display()
+        )
+        .into());
+    }
     let authority = state.authority(now).map_err(anyhow::Error::from)?;
     let identity = state
         .hub_identity(&authority, &name, now, days)

@@ -9,6 +9,7 @@ mod certificates;
 mod frames;
 mod memory;
 mod names;
+mod patterns;
 mod raw;
 mod renewal;
 mod requests;
