@@ -6,6 +6,7 @@ mod persistence;
 mod view;
 
 use std::collections::{BTreeSet, HashSet};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -238,6 +239,25 @@ impl Fleet {
     pub fn set_limits(&mut self, id: HostId, limits: Vec<LimitState>) {
         if let Some(host) = self.hosts.get_mut(id) {
             host.limits.report(limits);
+            self.touch_line(id);
+        }
+    }
+
+    /// Notes that a machine at `address` has a copy of a host's identity and was refused.
+    pub fn note_copy(&mut self, name: &Label, address: SocketAddr, now: UnixMs) {
+        if let Some(id) = self.find(name.as_str())
+            && let Some(host) = self.hosts.get_mut(id)
+        {
+            host.limits.copies.refused(address, now);
+            self.touch_line(id);
+        }
+    }
+
+    /// Ends the notes on copies that have stopped trying.
+    pub fn forget_copies(&mut self, now: UnixMs) {
+        let hosts = self.hosts.iter_mut();
+        let ended = hosts.filter_map(|(id, host)| host.limits.copies.end(now).then_some(id));
+        for id in ended.collect::<Vec<_>>() {
             self.touch_line(id);
         }
     }

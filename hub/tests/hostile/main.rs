@@ -6,6 +6,7 @@
 )]
 
 mod certificates;
+mod copies;
 mod frames;
 mod memory;
 mod names;
