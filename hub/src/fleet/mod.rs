@@ -65,6 +65,8 @@ impl Appended {
 pub struct Stored {
     /// No row of the host is newer.
     pub is_newest: bool,
+    /// The machine has booted since the row before.
+    pub is_another_boot: bool,
     /// An event that the row shows, and when it happened.
     pub event: Option<(UnixMs, EventKind)>,
 }
@@ -295,12 +297,16 @@ impl Fleet {
             host.refused_rows += 1;
             return Ok(Appended::Refused);
         }
+        let is_newest = host.is_newest(run, row, now);
+        let is_another_boot = is_another_run && is_newest && host.is_of_another_boot(row);
         self.usage.track(host, |host| {
+            if is_another_boot {
+                host.end_boot(row)?;
+            }
             host.ring.append(row.time, &row.values)?;
             host.ring.evict_before(horizon);
             Ok::<_, ChunkError>(())
         })?;
-        let is_newest = host.is_newest(run, row, now);
         if is_newest {
             host.observe(row.time, Some((run, row.seq)), &row.values);
         }
@@ -319,7 +325,11 @@ impl Fleet {
             (_, _, true) => Some((row.time, EventKind::Restarted)),
             _ => None,
         };
-        Ok(Appended::Stored(Stored { is_newest, event }))
+        Ok(Appended::Stored(Stored {
+            is_newest,
+            is_another_boot,
+            event,
+        }))
     }
 
     /// Notes that rows of the past arrived, so that subscribers read the past again.
