@@ -7,6 +7,7 @@
 
 mod certificates;
 mod copies;
+mod edge;
 mod frames;
 mod memory;
 mod names;
