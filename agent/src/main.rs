@@ -44,14 +44,18 @@ struct Args {
 enum Command {
     /// Join a hub with a token, then start pushing to it
     #[command(after_help = "\
-Example, as printed by `sysmon-hub token create`:
-  sysmon-agent join lan-box:7979 sysmon1.…")]
+Examples, the first as printed by `sysmon-hub token create`:
+  sysmon-agent join lan-box:7979 sysmon1.…         enrol, and push from now on
+  sysmon-agent join --once lan-box:7979 sysmon1.…  enrol only: a service pushes")]
     Join {
         /// Hub to join
         #[arg(value_name = "HOST:PORT")]
         hub: HubAddress,
         /// Join token
         token: Token,
+        /// Exit after enrolling, without pushing
+        #[arg(long)]
+        once: bool,
     },
     /// Print one sample of this machine
     #[command(after_help = "Example:\n  sysmon-agent sample --json | jq '.series[].metric'")]
@@ -69,8 +73,11 @@ fn main() -> ExitCode {
         let clock = Clock::system();
         match &args.command {
             None => push(&args, &config, clock),
-            Some(Command::Join { hub, token }) => {
+            Some(Command::Join { hub, token, once }) => {
                 join(&args, hub, token, &clock)?;
+                if *once {
+                    return Ok(());
+                }
                 push(&args, &config, clock)
             }
             Some(Command::Sample { json }) => sample(&config, *json, &clock),
@@ -107,8 +114,31 @@ fn join(args: &Args, hub: &HubAddress, token: &Token, clock: &Clock) -> Result<(
     Ok(sysmon_config::print(&text)?)
 }
 
+/// The most files that the agent wants to have open: those of every container and active process.
+const OPEN_FILES: u64 = 16_384;
+
+/// Raises the soft limit of open files as far as the hard one allows.
+#[cfg(target_os = "linux")]
+fn raise_open_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = limit.maximum.map_or(OPEN_FILES, |max| max.min(OPEN_FILES));
+    if limit.current.is_none_or(|current| current >= wanted) {
+        return;
+    }
+    let raised = Rlimit {
+        current: Some(wanted),
+        ..limit
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::debug!(%error, "cannot raise the limit of open files");
+    }
+}
+
 fn push(args: &Args, config: &Config, clock: Clock) -> Result<(), Failure> {
     init_logs(&args.common);
+    #[cfg(target_os = "linux")]
+    raise_open_files();
     let state = state(args);
     sysmon_files::check_private_dir(&state).map_err(anyhow::Error::from)?;
     let local = identity::LocalHub::find(&state_dir(Program::Hub, None), &Random::system());

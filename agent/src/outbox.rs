@@ -1,6 +1,6 @@
 //! Rows on their way from the sampler to the uplink: into the spool, and encoded for the live lane.
 
-use sysmon_wire::message::{Blob, Push};
+use sysmon_wire::message::{Blob, Lane, Push};
 use sysmon_wire::{HostFacts, ProcessIdentity, RowEncoder, SeriesKey, SeriesTable, UnixMs};
 
 use crate::sample::{ProcessSet, Sample};
@@ -16,6 +16,7 @@ const PROCESSES_MAX: usize = 4096;
 #[derive(Debug)]
 pub struct Outbox {
     pub(crate) spool: Spool,
+    table: u64,
     series: Vec<SeriesKey>,
     facts: HostFacts,
     live: Option<Live>,
@@ -23,6 +24,8 @@ pub struct Outbox {
 
 #[derive(Debug, Default)]
 struct Live {
+    /// Complete frames that precede the rows.
+    frames: Vec<Push>,
     encoder: RowEncoder,
     /// How many series the stream has defined.
     series_sent: usize,
@@ -37,6 +40,7 @@ impl Outbox {
     pub fn new(spool: Spool, facts: HostFacts) -> Self {
         Self {
             spool,
+            table: 0,
             series: Vec::new(),
             facts,
             live: None,
@@ -47,8 +51,15 @@ impl Outbox {
         &self.facts
     }
 
+    pub fn set_facts(&mut self, facts: HostFacts) {
+        self.facts = facts;
+    }
+
     /// Spools a row, and encodes it for the live lane while connected.
     pub fn push(&mut self, seq: u64, time: UnixMs, sample: &Sample<'_>) {
+        if self.table != sample.table {
+            self.change_table(sample.table);
+        }
         if let Some(new) = sample.series.get(self.series.len()..) {
             self.series.extend_from_slice(new);
         }
@@ -56,6 +67,7 @@ impl Outbox {
         let Some(live) = &mut self.live else { return };
         if live.rows.len() > LIVE_BYTES_MAX {
             *live = Live {
+                frames: std::mem::take(&mut live.frames),
                 series_sent: live.series_sent,
                 processes_sent: std::mem::take(&mut live.processes_sent),
                 processes: std::mem::take(&mut live.processes),
@@ -70,6 +82,23 @@ impl Outbox {
         let new = live.processes_sent.insert_all(sample.processes);
         live.processes.extend(new);
         live.seqs.push(seq);
+    }
+
+    /// From here on an index means another series: the live lane begins anew, after the rows that it still holds.
+    fn change_table(&mut self, table: u64) {
+        let frames = self.take_live();
+        self.table = table;
+        self.series.clear();
+        if self.live.is_some() {
+            let begin = Push::Begin {
+                run: self.spool.run(),
+                lane: Lane::Live,
+            };
+            self.live = Some(Live {
+                frames: frames.into_iter().chain([begin]).collect(),
+                ..Live::default()
+            });
+        }
     }
 
     /// A connection is established: the live lane starts with the next row, earlier rows are backfill.
@@ -95,7 +124,7 @@ impl Outbox {
         if live.rows.is_empty() {
             return Vec::new();
         }
-        let mut frames = Vec::with_capacity(2);
+        let mut frames = std::mem::take(&mut live.frames);
         if let Some(new @ [_, ..]) = self.series.get(live.series_sent..) {
             frames.push(Push::Series(SeriesTable::new(new)));
             live.series_sent = self.series.len();
@@ -158,6 +187,7 @@ mod tests {
         };
         let push = |outbox: &mut Outbox, seq: u64, series: &[SeriesKey], values: &[i64]| {
             let sample = Sample {
+                table: 0,
                 series,
                 values,
                 processes: std::slice::from_ref(&process),
@@ -182,5 +212,38 @@ mod tests {
             matches!(outbox.next_backfill(), Some(Backfill::Frames(_))),
             "row 1"
         );
+        // The first series is released: from now on the first index means the second.
+        push(&mut outbox, 5, &series, &[7, 9]);
+        let sample = Sample {
+            table: 1,
+            series: &series[1..],
+            values: &[10],
+            processes: std::slice::from_ref(&process),
+        };
+        outbox.push(6, UnixMs(6000), &sample);
+        let renewed = outbox.take_live();
+        assert!(
+            matches!(&renewed[..], [
+                Push::Rows(_),
+                Push::Begin { lane: Lane::Live, .. },
+                Push::Series(s),
+                Push::Processes(_),
+                Push::Keyframe(_)
+            ] if s.keys().unwrap() == series[1..]),
+            "{renewed:?}"
+        );
+        outbox.disconnected();
+        outbox.connected();
+        let tables = std::iter::from_fn(|| match outbox.next_backfill()? {
+            Backfill::Frames(frames) => match &frames[1] {
+                Push::Series(series) => Some(series.keys().unwrap()),
+                _ => None,
+            },
+            Backfill::File(_) => None,
+        });
+        let tables: Vec<_> = tables.collect();
+        assert!(tables.len() >= 2, "{tables:?}");
+        assert_eq!(tables.first(), Some(&series[..1].to_vec()));
+        assert_eq!(tables.last(), Some(&series[1..].to_vec()));
     }
 }

@@ -8,9 +8,9 @@ use sysinfo::{Components, Disks, Networks, System};
 use sysmon_wire::metrics::{
     CPU_COUNT, CPU_UTILIZATION, FS_LIMIT, FS_UTILIZATION, LOAD_1M, LOAD_5M, LOAD_15M,
     MEMORY_AVAILABLE, MEMORY_LIMIT, MEMORY_USAGE, MEMORY_UTILIZATION, NET_IO, PAGING_LIMIT,
-    PAGING_UTILIZATION, TEMPERATURE,
+    PAGING_UTILIZATION, TEMPERATURE, UPTIME,
 };
-use sysmon_wire::{HostFacts, Label, Process, ProcessIdentity, SeriesKey, UnixMs};
+use sysmon_wire::{HostFacts, Label, LimitState, Process, ProcessIdentity, SeriesKey, UnixMs};
 
 use crate::VERSION;
 use crate::board::Board;
@@ -31,7 +31,6 @@ pub struct PortableCollector {
     received: Total,
     transmitted: Total,
     samples: u64,
-    is_noted: bool,
 }
 
 impl PortableCollector {
@@ -47,7 +46,6 @@ impl PortableCollector {
             received: total("receive"),
             transmitted: total("transmit"),
             samples: 0,
-            is_noted: false,
         }
     }
 
@@ -59,10 +57,12 @@ impl PortableCollector {
         Vec::new()
     }
 
-    pub fn notes(&mut self) -> Vec<String> {
-        let is_first = std::mem::replace(&mut self.is_noted, true);
-        let note = "processes are not collected on this operating system".to_owned();
-        if is_first { Vec::new() } else { vec![note] }
+    pub fn limits(&self) -> impl Iterator<Item = LimitState> {
+        std::iter::empty()
+    }
+
+    pub fn notes(&self) -> Vec<String> {
+        vec!["processes are not collected on this operating system".to_owned()]
     }
 
     pub fn sample(&mut self, _now: UnixMs, _all_processes: bool, board: &mut Board) {
@@ -74,6 +74,9 @@ impl PortableCollector {
                 processors(system, board);
             }
             memory(system, board);
+        }
+        if let Ok(seconds) = System::uptime() {
+            set(board, UPTIME.series(&[]), seconds);
         }
         self.network(board);
         if self.samples.is_multiple_of(SLOW_EVERY) {

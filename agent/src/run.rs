@@ -45,8 +45,8 @@ pub trait Source {
     fn limits(&self) -> Vec<LimitState> {
         Vec::new()
     }
-    /// Problems of collection since the last call.
-    fn notes(&mut self) -> Vec<String> {
+    /// Every present problem of collection.
+    fn notes(&self) -> Vec<String> {
         Vec::new()
     }
 }
@@ -206,6 +206,7 @@ async fn sample(
 ) {
     tokio::time::sleep(first).await;
     let mut last = UnixMs(0);
+    let mut reporter = Reporter::new(uplink.shared.outbox().facts().clone());
     loop {
         let now = uplink.clock.now();
         let demand = uplink.shared.demand();
@@ -220,6 +221,7 @@ async fn sample(
             let is_late = now - due > interval_ms / 10;
             let time = if is_late { now } else { due };
             push(source, uplink, *seq, time, demand.wants_processes(now));
+            reporter.report(source, &uplink.shared, *seq);
         }
         let wait_ms = (due + interval_ms - now).clamp(1, interval_ms);
         tokio::select! {
@@ -229,17 +231,56 @@ async fn sample(
     }
 }
 
+/// Rows between two readings of the host's facts.
+const FACTS_EVERY: u64 = 30;
+
+/// Facts and notes as they were last reported.
+#[derive(Debug)]
+struct Reporter {
+    facts: HostFacts,
+    notes: Vec<String>,
+}
+
+impl Reporter {
+    fn new(facts: HostFacts) -> Self {
+        Self {
+            facts,
+            notes: Vec::new(),
+        }
+    }
+
+    fn report(&mut self, source: &impl Source, shared: &Shared, seq: u64) {
+        if seq.is_multiple_of(FACTS_EVERY) {
+            let facts = source.facts();
+            if facts != self.facts {
+                self.facts = facts.clone();
+                shared.report_facts(facts);
+            }
+        }
+        let mut notes = source.notes();
+        notes.extend(shared.spool_note());
+        if notes == self.notes {
+            return;
+        }
+        for note in notes.iter().filter(|note| !self.notes.contains(note)) {
+            tracing::warn!(%note, "collection problem");
+        }
+        shared.report_notes(&notes);
+        self.notes = notes;
+    }
+}
+
 fn apply_write_results(uplink: &Uplink) {
     let Some((journal, folder)) = &uplink.journal else {
         return;
     };
     let results = journal.take_results();
-    if results.iter().any(|append| !append.ok) {
+    if let Some(newest) = results.last() {
         let note = format!(
             "cannot write rows to {}; they are kept in memory",
             folder.display()
         );
-        uplink.shared.report_notes(&[note]);
+        uplink.shared.set_spool_note((!newest.ok).then_some(note));
     }
     let mut outbox = uplink.shared.outbox();
     for append in &results {
@@ -266,11 +307,4 @@ fn push(source: &mut impl Source, uplink: &Uplink, seq: u64, time: UnixMs, all_p
         shared.report_processes(time, source.processes());
     }
     shared.report_limits(source.limits(), uplink.clock.instant());
-    let notes = source.notes();
-    if !notes.is_empty() {
-        for note in &notes {
-            tracing::warn!(%note, "collection problem");
-        }
-        shared.report_notes(&notes);
-    }
 }

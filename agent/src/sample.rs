@@ -6,7 +6,8 @@ use sysmon_wire::{ProcessIdentity, SeriesKey};
 
 #[derive(Clone, Copy, Debug)]
 pub struct Sample<'a> {
-    /// Every series of the run so far; only ever appended to, so that an index means the same for a whole run.
+    /// Changes whenever `series` changes other than by appending: an index means the same within one table.
+    pub table: u64,
     pub series: &'a [SeriesKey],
     pub values: &'a [i64],
     /// The processes whose [`ProcessIdentity::id`] occurs among the values.

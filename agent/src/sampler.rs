@@ -3,7 +3,7 @@
 use sysmon_clock::Clock;
 use sysmon_config::AgentConfig;
 use sysmon_wire::metrics::{
-    AGENT_ROWS_DROPPED, AGENT_SAMPLE_TIME, AGENT_SPOOL_ERRORS, LIMIT_REACHED, UPTIME,
+    AGENT_ROWS_DROPPED, AGENT_SAMPLE_TIME, AGENT_SPOOL_ERRORS, LIMIT_REACHED,
 };
 use sysmon_wire::{HostFacts, Label, LimitState, Process, UnixMs};
 
@@ -13,7 +13,7 @@ use crate::sample::Sample;
 use crate::spool::SpoolHealth;
 
 #[cfg(target_os = "linux")]
-use crate::linux::{CustomMetrics, LinuxCollector as Collector, Roots};
+use crate::linux::{CollectorOptions, LinuxCollector as Collector, Roots};
 #[cfg(not(target_os = "linux"))]
 use crate::portable::PortableCollector as Collector;
 
@@ -27,39 +27,54 @@ pub struct Sampler {
     board: Board,
     collector: Collector,
     tags: Vec<Label>,
-    boot: UnixMs,
     all_processes: bool,
-    uptime: Slot,
     sample_time: Slot,
     rows_dropped: Slot,
     spool_errors: Slot,
-    series_left_out: Slot,
+    /// In the order of [`Source::limits`].
+    limits_reached: Vec<Slot>,
 }
 
 impl Sampler {
     pub fn new(config: &AgentConfig, clock: &Clock) -> Self {
         let mut board = Board::new();
         #[cfg(target_os = "linux")]
-        let custom = CustomMetrics {
+        let options = CollectorOptions {
+            filesystems: config.filesystems.clone(),
             textfiles: config.textfiles.clone(),
             commands: config.commands.clone(),
         };
         #[cfg(target_os = "linux")]
-        let collector = Collector::new(Roots::default(), &custom, clock, &mut board);
+        let collector = Collector::new(Roots::default(), &options, clock, &mut board);
         #[cfg(not(target_os = "linux"))]
         let collector = Collector::new(&mut board);
         Self {
             clock: clock.clone(),
-            uptime: board.slot(UPTIME.series(&[])),
             sample_time: board.slot(AGENT_SAMPLE_TIME.series(&[])),
             rows_dropped: board.slot(AGENT_ROWS_DROPPED.series(&[])),
             spool_errors: board.slot(AGENT_SPOOL_ERRORS.series(&[])),
-            series_left_out: board.slot(LIMIT_REACHED.series(&[("limit", "series")])),
-            boot: collector.facts().boot,
+            limits_reached: Vec::new(),
             all_processes: false,
             tags: config.tags.iter().map(|tag| Label::new(tag)).collect(),
             board,
             collector,
+        }
+    }
+}
+
+impl Sampler {
+    fn show_limits(&mut self) {
+        for (at, limit) in self.limits().iter().enumerate() {
+            let key = LIMIT_REACHED.series(&[("limit", limit.name.as_str())]);
+            let slot = match self.limits_reached.get(at) {
+                Some(slot) => *slot,
+                None => {
+                    let slot = self.board.slot(key);
+                    self.limits_reached.push(slot);
+                    slot
+                }
+            };
+            self.board.set_u64(slot, limit.reached_total);
         }
     }
 }
@@ -74,23 +89,23 @@ impl Source for Sampler {
 
     fn sample(&mut self, now: UnixMs, spool: SpoolHealth) {
         let start = self.clock.instant();
+        self.board.tidy();
         self.collector
             .sample(now, self.all_processes, &mut self.board);
         let board = &mut self.board;
-        if self.boot.0 > 0 {
-            board.set(self.uptime, ((now - self.boot) / 1000).max(0));
-        }
         board.set_u64(self.rows_dropped, spool.rows_dropped);
         board.set_u64(self.spool_errors, spool.disk_errors);
-        board.set_u64(self.series_left_out, board.limit().reached_total);
+        self.show_limits();
         let steps = (self.clock.instant() - start)
             .as_micros()
             .div_ceil(SAMPLE_TIME_STEP_US);
-        board.set_u64(self.sample_time, (steps * SAMPLE_TIME_STEP_US) as u64);
+        self.board
+            .set_u64(self.sample_time, (steps * SAMPLE_TIME_STEP_US) as u64);
     }
 
     fn row(&self) -> Sample<'_> {
         Sample {
+            table: self.board.table(),
             series: self.board.keys(),
             values: self.board.values(),
             processes: self.collector.ranked(),
@@ -106,10 +121,11 @@ impl Source for Sampler {
     }
 
     fn limits(&self) -> Vec<LimitState> {
-        vec![self.board.limit()]
+        let own = std::iter::once(self.board.limit());
+        own.chain(self.collector.limits()).collect()
     }
 
-    fn notes(&mut self) -> Vec<String> {
+    fn notes(&self) -> Vec<String> {
         self.collector.notes()
     }
 }

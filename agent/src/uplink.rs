@@ -8,8 +8,9 @@ use sysmon_clock::{Clock, Random};
 use sysmon_link::{
     Backoff, Connection, Connector, FrameReceiver, FrameSender, HubSession, LinkError,
 };
+use sysmon_wire::limits::NOTES_PER_HOST_MAX;
 use sysmon_wire::message::{FromAgent, Lane, Purpose, Push, RunId, ToAgent};
-use sysmon_wire::{Label, LimitState, Process, UnixMs};
+use sysmon_wire::{HostFacts, Label, LimitState, Process, UnixMs};
 use tokio::sync::Notify;
 
 use crate::demand::Demand;
@@ -30,9 +31,6 @@ const BACKFILL_PRIORITY: i32 = -1;
 /// Time between two reports of limits, which may change with every sample.
 const LIMITS_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Distinct notes reported to the hub; further ones appear in the agent's log only.
-const NOTES_MAX: usize = 16;
-
 #[derive(Debug)]
 pub struct Shared {
     outbox: Mutex<Outbox>,
@@ -49,6 +47,9 @@ pub struct Shared {
 #[derive(Debug, Default)]
 struct Reports {
     processes: Option<FromAgent>,
+    /// Facts that changed since this connection sent them.
+    facts: Option<HostFacts>,
+    spool_note: Option<String>,
     notes: Vec<Label>,
     /// Whether this connection has sent the current notes.
     notes_sent: bool,
@@ -59,14 +60,17 @@ struct Reports {
 }
 
 impl Reports {
-    /// A new connection has sent nothing yet; what the hub knows may be from an earlier run.
+    /// A new connection has sent nothing yet but the facts; what the hub knows may be from an earlier run.
     fn connected(&mut self) {
+        self.facts = None;
         self.notes_sent = false;
         self.limits_sent = false;
     }
 
     fn take(&mut self) -> Vec<FromAgent> {
-        let mut messages: Vec<FromAgent> = self.processes.take().into_iter().collect();
+        let facts = self.facts.take().map(FromAgent::Facts);
+        let mut messages: Vec<FromAgent> = facts.into_iter().collect();
+        messages.extend(self.processes.take());
         if !std::mem::replace(&mut self.notes_sent, true) {
             messages.push(FromAgent::Notes(self.notes.clone()));
         }
@@ -103,17 +107,34 @@ impl Shared {
         self.report_ready.notify_one();
     }
 
-    /// Adds notes on collection problems, to be sent on this and every later connection.
+    /// Replaces the notes on collection problems, to be sent on this and every later connection.
     pub fn report_notes(&self, notes: &[String]) {
-        let mut reports = lock(&self.reports);
-        for note in notes {
-            let note = Label::new(note);
-            if reports.notes.len() < NOTES_MAX && !reports.notes.contains(&note) {
-                reports.notes.push(note);
-                reports.notes_sent = false;
-            }
+        let mut shown: Vec<Label> = notes.iter().map(|note| Label::new(note)).collect();
+        if shown.len() > NOTES_PER_HOST_MAX {
+            let more = shown.len() - NOTES_PER_HOST_MAX + 1;
+            shown.truncate(NOTES_PER_HOST_MAX - 1);
+            shown.push(Label::new(&format!("and {more} more; see the agent's log")));
         }
+        let mut reports = lock(&self.reports);
+        reports.notes = shown;
+        reports.notes_sent = false;
         drop(reports);
+        self.report_ready.notify_one();
+    }
+
+    /// Why rows are not written to disk, while that is so.
+    pub fn set_spool_note(&self, note: Option<String>) {
+        lock(&self.reports).spool_note = note;
+    }
+
+    pub fn spool_note(&self) -> Option<String> {
+        lock(&self.reports).spool_note.clone()
+    }
+
+    /// Replaces the facts of the host, to be sent on this and every later connection.
+    pub fn report_facts(&self, facts: HostFacts) {
+        lock(&self.reports).facts = Some(facts.clone());
+        self.outbox().set_facts(facts);
         self.report_ready.notify_one();
     }
 
@@ -199,11 +220,11 @@ impl Uplink {
             receiver,
             ..
         } = session;
+        lock(&self.shared.reports).connected();
         let facts = FromAgent::Facts(self.shared.outbox().facts().clone());
         if let Err(error) = sender.send(&facts).await {
             return error;
         }
-        lock(&self.shared.reports).connected();
         let ended = tokio::try_join!(
             self.send_reports(sender),
             self.send_live(&connection),

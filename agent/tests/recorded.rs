@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use sysmon_agent::board::Board;
-use sysmon_agent::linux::{CustomMetrics, LinuxCollector, Roots};
+use sysmon_agent::linux::{CollectorOptions, LinuxCollector, Roots};
 use sysmon_clock::Clock;
 use sysmon_wire::{ABSENT, UnixMs};
 
@@ -24,7 +24,7 @@ fn recorded(kernel: &str) -> Board {
     };
     let mut collector = LinuxCollector::new(
         roots,
-        &CustomMetrics::default(),
+        &CollectorOptions::default(),
         &Clock::system(),
         &mut board,
     );
@@ -156,7 +156,7 @@ fn truncated_files_yield_missing_values() {
         };
         let mut collector = LinuxCollector::new(
             roots,
-            &CustomMetrics::default(),
+            &CollectorOptions::default(),
             &Clock::system(),
             &mut board,
         );

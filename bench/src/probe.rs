@@ -71,6 +71,7 @@ impl Source for Probe {
 
     fn row(&self) -> Sample<'_> {
         Sample {
+            table: 0,
             series: &self.keys,
             values: &self.values,
             processes: &[],

@@ -60,6 +60,7 @@ impl Source for Recorded {
 
     fn row(&self) -> Sample<'_> {
         Sample {
+            table: 0,
             series: self.tape.keys(),
             values: &self.values,
             processes: &[],

@@ -348,6 +348,29 @@ impl Register {
         Ok(true)
     }
 
+    /// Adds what another register has and this one lacks: certificates that it issued, and revocations.
+    ///
+    /// # Errors
+    /// A register cannot be read or written.
+    pub fn merge(&self, other: &Self) -> Result<(), CertError> {
+        let _lock = self.lock()?;
+        let (issued, mut revoked) = (self.issued()?, self.revocations()?);
+        let known: HashSet<_> = issued.iter().map(|issued| &issued.serial).collect();
+        for more in other.issued()? {
+            if !known.contains(&more.serial) {
+                append_line(&self.issued_path(), &line_of(&more))?;
+            }
+        }
+        let before = revoked.len();
+        for (serial, expires_ms) in other.revocations()? {
+            revoked.entry(serial).or_insert(expires_ms);
+        }
+        if revoked.len() > before {
+            self.write_revocations(&revoked)?;
+        }
+        Ok(())
+    }
+
     fn rewrite(
         &self,
         issued: &[IssuedCertificate],

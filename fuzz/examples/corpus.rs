@@ -250,6 +250,7 @@ fn replies() -> Written {
             host: "web-1".into(),
             process: process(),
         }],
+        complete_to: Some(1),
     };
     message(8, "reply_top", &top)?;
     message(8, "reply_host", &Reply::Host(Box::new(line)))?;

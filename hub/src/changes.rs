@@ -306,7 +306,7 @@ fn of_processes(host: &Host, table: &Table, windows: Windows) -> Vec<Change> {
             let column = table.columns.get(index as usize);
             *value = column.and_then(|c| c.get(row)).copied().unwrap_or(ABSENT);
         }
-        for process in host.processes.of_values(&values) {
+        for process in host.processes.of_values(&values).processes {
             let id = process.identity.id();
             let (_, of) = known
                 .entry(id)

@@ -136,7 +136,7 @@ fn what_is_old_or_too_much_is_removed_and_a_backup_is_whole() {
     };
     assert_eq!(chunks(&path), 14);
     let copy = dir.path().join("copy.db");
-    Store::backup(&path, &copy).unwrap();
+    Store::backup(&path, &copy, |_, _| {}).unwrap();
     store.tidy(now, &limits(u64::MAX, 8 * HOUR_MS)).unwrap();
     assert_eq!(chunks(&path), 14, "what is not summed up yet stays");
     while store.roll_up(now).unwrap() {}

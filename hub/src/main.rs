@@ -10,7 +10,7 @@ use sysmon_clock::{Clock, Random};
 use sysmon_config::{Program, run, state_dir};
 
 use command::args::{Args, Command};
-use command::{Context, alerts, certificates, serve, show, tokens};
+use command::{Context, alerts, backup, certificates, control, serve, show, tokens};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -31,13 +31,23 @@ fn main() -> ExitCode {
         };
         match &context.args.command {
             None => serve::serve(&context),
+            Some(command) if control::is_change(command) => control::change(&context, command),
             Some(Command::Status { json }) => show::status(&context, *json),
             Some(Command::Check) => show::check(&context),
             Some(Command::Alerts { command }) => alerts::alerts(&context, command.as_ref()),
-            Some(Command::Backup { file }) => show::backup(&context, file),
-            Some(Command::Token(command)) => tokens::token(&context, command),
+            Some(Command::Backup {
+                file,
+                protection,
+                unencrypted,
+            }) => backup::backup(&context, file, protection, *unencrypted),
+            Some(Command::Restore {
+                file,
+                protection,
+                force,
+            }) => backup::restore(&context, file, protection, *force),
+            Some(Command::Token(_)) => tokens::list(&context),
             Some(Command::Audit { since, json }) => show::audit(&context, *since, *json),
-            Some(Command::Ca(command)) => certificates::authority(&context, command),
+            Some(Command::Ca(_)) => certificates::show(&context),
             Some(Command::Cert(command)) => certificates::certificate(&context, command),
         }
     })

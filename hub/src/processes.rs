@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 
 use sysmon_wire::limits::{FRAME_BYTES_MAX, PROCESSES_PER_TABLE_MAX, RANKED_PROCESSES};
+use sysmon_wire::message::TopBy;
 use sysmon_wire::metrics::{
-    PROCESS_CPU, PROCESS_DISK_RATE, PROCESS_IDENTITY, PROCESS_MEMORY, PROCESS_THREADS,
+    PROCESS_CPU, PROCESS_DISK_RATE, PROCESS_IDENTITY, PROCESS_MEMORY, PROCESS_RANKED,
+    PROCESS_THREADS,
 };
 use sysmon_wire::{ABSENT, Label, Process, ProcessIdentity, SeriesKey, UnixMs};
 
@@ -33,10 +35,47 @@ fn bytes_of(process: &Process) -> usize {
 }
 
 #[derive(Debug, Default)]
-struct Ranks([[Option<u32>; FIELDS]; RANKED_PROCESSES]);
+struct Ranks {
+    fields: [[Option<u32>; FIELDS]; RANKED_PROCESSES],
+    /// By measure, in the order of [`MEASURES`].
+    depths: [Option<u32>; MEASURES.len()],
+}
+
+/// Values of the attribute `sysmon.process.measure`.
+const MEASURES: [&str; 3] = ["cpu", "memory", "disk"];
+
+/// The processes of a row.
+#[derive(Clone, Debug, Default)]
+pub struct RankedProcesses {
+    pub processes: Vec<Process>,
+    depths: [Option<u64>; MEASURES.len()],
+}
+
+impl RankedProcesses {
+    /// Of how many processes that use most none is missing; none where the agent does not say so.
+    pub fn depth(&self, by: TopBy) -> Option<usize> {
+        let [cpu, memory, disk] = self.depths;
+        let depth = match by {
+            TopBy::Cpu => cpu,
+            TopBy::Memory => memory,
+            TopBy::Disk => disk,
+        };
+        depth.and_then(|depth| usize::try_from(depth).ok())
+    }
+}
 
 impl HostProcesses {
     pub fn note_series(&mut self, index: u32, key: &SeriesKey) {
+        if key.metric.name == PROCESS_RANKED.name {
+            let measure = key.attribute("sysmon.process.measure");
+            let measure = MEASURES
+                .iter()
+                .position(|known| measure.is_some_and(|m| m == *known));
+            if let Some(depth) = measure.and_then(|at| self.ranks.depths.get_mut(at)) {
+                *depth = Some(index);
+            }
+            return;
+        }
         let rank = key.attribute("sysmon.rank");
         let rank = rank.and_then(|rank| rank.as_str().parse::<usize>().ok());
         let direction = key.attribute("disk.io.direction").map(Label::as_str);
@@ -50,7 +89,7 @@ impl HostProcesses {
             (name, _) if name == PROCESS_THREADS.name => 5,
             _ => return,
         };
-        let place = rank.and_then(|rank| self.ranks.0.get_mut(rank)?.get_mut(field));
+        let place = rank.and_then(|rank| self.ranks.fields.get_mut(rank)?.get_mut(field));
         if let Some(place) = place {
             *place = Some(index);
         }
@@ -93,11 +132,12 @@ impl HostProcesses {
 
     /// The series of all ranks, for reading them from the ring; `u32::MAX`, which no ring has, where one is missing.
     pub fn series(&self) -> Vec<u32> {
-        let all = self.ranks.0.iter().flatten();
+        let all = self.ranks.fields.iter().flatten().chain(&self.ranks.depths);
         all.map(|index| index.unwrap_or(u32::MAX)).collect()
     }
 
-    pub fn of_values(&self, values: &[i64]) -> Vec<Process> {
+    pub fn of_values(&self, values: &[i64]) -> RankedProcesses {
+        let (values, depths) = values.split_at(values.len().min(RANKED_PROCESSES * FIELDS));
         let process = |place: &[i64]| {
             let [id, numbers @ ..] = place else {
                 return None;
@@ -118,7 +158,14 @@ impl HostProcesses {
                 write_bytes_per_s: number(3),
             })
         };
-        values.chunks(FIELDS).filter_map(process).collect()
+        let depth = |at: usize| {
+            let depth = depths.get(at).copied().filter(|depth| *depth != ABSENT);
+            depth.and_then(|depth| u64::try_from(depth).ok())
+        };
+        RankedProcesses {
+            processes: values.chunks(FIELDS).filter_map(process).collect(),
+            depths: std::array::from_fn(depth),
+        }
     }
 }
 
@@ -148,13 +195,24 @@ mod tests {
         );
         processes.note_series(10, &PROCESS_CPU.series(&[("sysmon.rank", "99")]));
         let series = processes.series();
-        assert_eq!(series.len(), RANKED_PROCESSES * FIELDS);
+        assert_eq!(series.len(), RANKED_PROCESSES * FIELDS + MEASURES.len());
         assert_eq!(series[6..12], [7, 8, u32::MAX, u32::MAX, 9, u32::MAX]);
         processes.name(vec![identity(5)], UnixMs(1));
         let mut values = vec![ABSENT; series.len()];
         values[6..12].copy_from_slice(&[identity(5).id(), 250, ABSENT, ABSENT, 4096, ABSENT]);
         values[0] = 12345;
-        let of = processes.of_values(&values);
+        processes.note_series(
+            11,
+            &PROCESS_RANKED.series(&[("sysmon.process.measure", "memory")]),
+        );
+        values[RANKED_PROCESSES * FIELDS + 1] = 9;
+        let found = processes.of_values(&values);
+        assert_eq!(processes.series()[RANKED_PROCESSES * FIELDS + 1], 11);
+        assert_eq!(
+            (found.depth(TopBy::Memory), found.depth(TopBy::Cpu)),
+            (Some(9), None)
+        );
+        let of = found.processes;
         assert_eq!(of.len(), 1, "an unknown identity is left out");
         assert_eq!(
             (

@@ -16,18 +16,33 @@ pub fn top(
     limit: usize,
 ) -> Reply {
     let (mut hosts, mut time, mut found) = (0, None, Vec::new());
+    // What the processes that are not known use at most.
+    let mut floor: Option<u64> = None;
     let order = |a: &HostProcess, b: &HostProcess| compare(a, b, by);
     let asked = fleet.machines();
     for (_, host) in asked.filter(|(id, _)| only.is_none_or(|only| only == *id)) {
-        let Some((at, processes)) = host.processes_at(moment, PAST_REACH_MS) else {
+        let Some((at, ranked)) = host.processes_at(moment, PAST_REACH_MS) else {
             continue;
         };
         hosts += 1;
         time = time.max(Some(at));
-        found.extend(processes.into_iter().map(|process| HostProcess {
+        let depth = ranked.depth(by);
+        let named = ranked.processes.into_iter().map(|process| HostProcess {
             host: host.name.clone(),
             process,
-        }));
+        });
+        let start = found.len();
+        found.extend(named);
+        // What an agent sent because of another measure may use less of this one than a process that it did not send.
+        if let (Some(depth), Some(own)) = (depth, found.get_mut(start..))
+            && depth <= own.len()
+        {
+            own.sort_unstable_by(order);
+            let last = depth.checked_sub(1).and_then(|last| own.get(last));
+            let last = last.map_or(u64::MAX, |last| by.of(&last.process));
+            floor = floor.max(Some(last));
+            found.truncate(start + depth);
+        }
         // Dropped early what cannot be among them, so that a large fleet needs little memory.
         if limit > 0 && found.len() > 4 * limit {
             found.select_nth_unstable_by(limit - 1, order);
@@ -36,9 +51,14 @@ pub fn top(
     }
     found.sort_unstable_by(order);
     found.truncate(limit);
+    let complete_to = floor.map(|floor| {
+        let above = |row: &&HostProcess| by.of(&row.process) >= floor;
+        found.iter().take_while(above).count() as u32
+    });
     Reply::Top {
         time: time.unwrap_or(moment),
         hosts,
+        complete_to: complete_to.filter(|complete| (*complete as usize) < limit),
         processes: found,
     }
 }
@@ -59,7 +79,7 @@ mod tests {
     use crate::core::Core;
     use crate::core::tests::core;
     use sysmon_wire::message::RunId;
-    use sysmon_wire::metrics::{PROCESS_CPU, PROCESS_IDENTITY, PROCESS_MEMORY};
+    use sysmon_wire::metrics::{PROCESS_CPU, PROCESS_IDENTITY, PROCESS_MEMORY, PROCESS_RANKED};
     use sysmon_wire::{ProcessIdentity, Row};
 
     fn identity(pid: u32) -> ProcessIdentity {
@@ -107,6 +127,7 @@ mod tests {
             time,
             hosts,
             processes,
+            ..
         } = reply
         else {
             panic!("{reply:?}")
@@ -130,6 +151,57 @@ mod tests {
         let one = core.fleet.find("a");
         let of_one = super::top(&core.fleet.view(), one, UnixMs(20_500), TopBy::Cpu, 9);
         assert_eq!(told(of_one).2, of(&[("a", 1), ("a", 2)]));
+    }
+
+    /// A host with processes that use so much memory, of which the agent sent so many because of it.
+    fn ranked(core: &mut Core, name: &str, memory: &[i64], depth: i64) {
+        let id = core.host_id(&name.into()).unwrap();
+        let (mut keys, mut values, mut named) = (Vec::new(), Vec::new(), Vec::new());
+        for (at, bytes) in memory.iter().enumerate() {
+            let number = at.to_string();
+            let rank = [("sysmon.rank", number.as_str())];
+            let process = identity(at as u32);
+            keys.extend([PROCESS_IDENTITY.series(&rank), PROCESS_MEMORY.series(&rank)]);
+            values.extend([process.id(), *bytes]);
+            named.push(process);
+        }
+        keys.push(PROCESS_RANKED.series(&[("sysmon.process.measure", "memory")]));
+        values.push(depth);
+        core.fleet.series(id, keys).unwrap();
+        core.fleet.name_processes(id, named, UnixMs(0));
+        let row = Row {
+            seq: 1,
+            time: UnixMs(1000),
+            values,
+        };
+        core.apply(id, RunId(1), &row, row.time).unwrap();
+    }
+
+    #[test]
+    fn a_list_says_how_deep_it_is_and_has_no_process_below_one_that_was_not_sent() {
+        let mut core = core();
+        // The fourth was sent because of another measure: others may use up to 50.
+        ranked(&mut core, "a", &[90, 70, 50, 1], 3);
+        ranked(&mut core, "b", &[60, 40, 20, 10], 900);
+        let list = |only: Option<&str>, limit| {
+            let view = core.fleet.view();
+            let only = only.map(|name| core.fleet.find(name).unwrap());
+            let reply = super::top(&view, only, UnixMs(1500), TopBy::Memory, limit);
+            let Reply::Top {
+                processes,
+                complete_to,
+                ..
+            } = reply
+            else {
+                panic!("{reply:?}")
+            };
+            let memory = processes.iter().map(|row| row.process.memory_bytes);
+            (memory.collect::<Vec<_>>(), complete_to)
+        };
+        assert_eq!(list(Some("a"), 12), (vec![90, 70, 50], Some(3)));
+        assert_eq!(list(Some("b"), 12), (vec![60, 40, 20, 10], None));
+        assert_eq!(list(None, 12), (vec![90, 70, 60, 50, 40, 20, 10], Some(4)));
+        assert_eq!(list(None, 4), (vec![90, 70, 60, 50], None));
     }
 
     #[test]

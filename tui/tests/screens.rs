@@ -158,7 +158,7 @@ fn panel(state: &mut State) {
     let list = Reply::Processes {
         time,
         all: false,
-        processes,
+        processes: processes.processes,
     };
     reply(state, Topic::PreviewProcesses, list);
 }
@@ -183,7 +183,7 @@ fn go(state: &mut State, place: Mode, name: &str) {
         let list = Reply::Processes {
             time,
             all: false,
-            processes,
+            processes: processes.processes,
         };
         reply(state, Topic::HostProcesses, list);
         let changes = changes::of_host(host, moment, 40).unwrap();

@@ -15,6 +15,7 @@ pub(super) const SERIES_MAX: usize = 512;
 #[derive(Debug, Default)]
 pub(super) struct Reading {
     pub(super) values: Vec<(SeriesKey, i64)>,
+    /// Every problem that there is now.
     pub(super) notes: Vec<String>,
 }
 
@@ -28,8 +29,9 @@ struct Published {
 pub(super) struct Background {
     published: Arc<Mutex<Published>>,
     collected: u64,
-    slots: HashMap<SeriesKey, Slot>,
-    current: Vec<Slot>,
+    /// The series of the newest reading, and whether the next has them too.
+    slots: HashMap<SeriesKey, (Slot, bool)>,
+    notes: Vec<String>,
 }
 
 impl Background {
@@ -47,8 +49,7 @@ impl Background {
                 reading.values.truncate(SERIES_MAX);
                 let mut published = shared.lock().unwrap_or_else(PoisonError::into_inner);
                 published.generation += 1;
-                published.reading.values = reading.values;
-                published.reading.notes.extend(reading.notes);
+                published.reading = reading;
                 drop(published);
                 if Arc::strong_count(&shared) == 1 {
                     return;
@@ -63,12 +64,12 @@ impl Background {
             published,
             collected: 0,
             slots: HashMap::new(),
-            current: Vec::new(),
+            notes: Vec::new(),
         }
     }
 
-    /// Moves the newest reading to the board, and its notes to `notes`.
-    pub(super) fn collect(&mut self, board: &mut Board, notes: &mut Vec<String>) {
+    /// Moves the newest reading to the board.
+    pub(super) fn collect(&mut self, board: &mut Board) {
         let mut published = self
             .published
             .lock()
@@ -77,21 +78,34 @@ impl Background {
             return;
         }
         self.collected = published.generation;
-        notes.append(&mut published.reading.notes);
-        self.current.drain(..).for_each(|slot| board.clear(slot));
-        for (key, value) in published.reading.values.drain(..) {
-            let slot = match self.slots.get(&key) {
-                Some(slot) => *slot,
-                None if self.slots.len() >= SERIES_MAX * 2 => continue,
+        let reading = std::mem::take(&mut published.reading);
+        drop(published);
+        self.notes = reading.notes;
+        for (key, value) in reading.values {
+            let slot = match self.slots.get_mut(&key) {
+                Some((slot, is_present)) => {
+                    *is_present = true;
+                    *slot
+                }
                 None => {
                     let slot = board.slot(key.clone());
-                    self.slots.insert(key, slot);
+                    self.slots.insert(key, (slot, true));
                     slot
                 }
             };
             board.set(slot, value);
-            self.current.push(slot);
         }
+        self.slots.retain(|_, (slot, is_present)| {
+            if !*is_present {
+                board.release(*slot);
+            }
+            std::mem::take(is_present)
+        });
+    }
+
+    /// The problems of the newest reading.
+    pub(super) fn notes(&self) -> &[String] {
+        &self.notes
     }
 }
 
@@ -116,20 +130,56 @@ mod tests {
                 notes: vec![format!("read {reads}")],
             })
         });
-        let (mut board, mut notes) = (Board::new(), Vec::new());
-        let until =
-            |source: &mut Background, board: &mut Board, notes: &mut Vec<String>, wanted: i64| {
-                for _ in 0..5000 {
-                    source.collect(board, notes);
-                    if board.values().first() == Some(&wanted) {
-                        return;
-                    }
-                    thread::sleep(Duration::from_millis(1));
+        let mut board = Board::new();
+        let until = |source: &mut Background, board: &mut Board, wanted: i64| {
+            for _ in 0..5000 {
+                source.collect(board);
+                if board.values().first() == Some(&wanted) {
+                    return;
                 }
-                panic!("never {wanted}");
+                thread::sleep(Duration::from_millis(1));
+            }
+            panic!("never {wanted}");
+        };
+        until(&mut source, &mut board, 7);
+        until(&mut source, &mut board, ABSENT);
+        assert!(
+            source.notes()[0].starts_with("read "),
+            "{:?}",
+            source.notes()
+        );
+        assert_eq!(source.notes().len(), 1);
+    }
+
+    #[test]
+    fn labels_that_change_with_every_reading_do_not_use_up_the_series() {
+        let (send, received) = std::sync::mpsc::sync_channel::<usize>(0);
+        let mut source = Background::start("test", Duration::ZERO, move || {
+            let number = received.recv().ok()?;
+            let of = |at: usize| ("system.device", format!("{number}-{at}"));
+            let keys = (0..SERIES_MAX).map(of);
+            let values = keys.map(|(name, value)| (UPTIME.series(&[(name, &value)]), 1));
+            Some(Reading {
+                values: values.collect(),
+                notes: Vec::new(),
+            })
+        });
+        let mut board = Board::new();
+        for number in 0..20 {
+            send.send(number).unwrap();
+            let wanted = format!("{number}-{}", SERIES_MAX - 1);
+            let is_wanted = |(key, value): (&SeriesKey, &i64)| {
+                *value == 1 && key.attributes.first().is_some_and(|(_, v)| *v == *wanted)
             };
-        until(&mut source, &mut board, &mut notes, 7);
-        until(&mut source, &mut board, &mut notes, ABSENT);
-        assert_eq!(notes[0], "read 1");
+            let mut tries = 0;
+            while !board.keys().iter().zip(board.values()).any(is_wanted) {
+                assert!(tries < 5000, "{wanted} never has a value");
+                tries += 1;
+                thread::sleep(Duration::from_millis(1));
+                source.collect(&mut board);
+            }
+            board.tidy();
+            assert_eq!(board.series(), SERIES_MAX);
+        }
     }
 }

@@ -5,14 +5,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use sysmon_clock::Clock;
-use sysmon_wire::Label;
 use sysmon_wire::metrics::{
     CONTAINER_CPU_THROTTLED, CONTAINER_CPU_TIME, CONTAINER_DISK_IO, CONTAINER_MEMORY_USAGE,
     CONTAINER_OOM_KILLS, CONTAINER_PIDS,
 };
+use sysmon_wire::{Label, LimitState};
 
 use super::container_names::Names;
 use super::containers::container_name;
+use super::listing::ListLimit;
 use super::parse::{lines, number, words};
 use super::{Context, KernelFile, ReadBuffer, Roots};
 use crate::board::{Board, Slot};
@@ -27,6 +28,7 @@ const DEPTH_MAX: usize = 6;
 pub(super) struct Cgroups {
     root: Option<PathBuf>,
     containers: HashMap<PathBuf, Container>,
+    limit: ListLimit,
     names: Names,
 }
 
@@ -36,6 +38,7 @@ struct Container {
     label: Label,
     cpu: KernelFile,
     memory: KernelFile,
+    memory_parts: KernelFile,
     io: KernelFile,
     pids: KernelFile,
     events: KernelFile,
@@ -51,6 +54,7 @@ impl Cgroups {
         let mut cgroups = Self {
             root,
             containers: HashMap::new(),
+            limit: ListLimit::new("containers", CONTAINERS_MAX),
             names: Names::new(clock.clone()),
         };
         cgroups.scan(board);
@@ -61,11 +65,16 @@ impl Cgroups {
         let Some(root) = &self.root else { return };
         let mut found = Vec::new();
         find(root, root, DEPTH_MAX, &mut FOLDERS_MAX.clone(), &mut found);
+        self.limit.set_present(found.len());
+        // Those that are shown stay, so that a crowd of new ones does not replace them.
+        found.sort_by_key(|(path, _)| !self.containers.contains_key(path));
         found.truncate(CONTAINERS_MAX);
         self.containers.retain(|path, container| {
             let is_present = found.iter().any(|(present, _)| present == path);
             if !is_present {
-                container.slots.iter().for_each(|slot| board.clear(*slot));
+                container.release(board);
+            } else {
+                container.reopen();
             }
             is_present
         });
@@ -76,7 +85,7 @@ impl Cgroups {
                 Some(container) if container.label == label => {}
                 Some(container) => {
                     // Its name became known: from now on its series have it.
-                    container.slots.iter().for_each(|slot| board.clear(*slot));
+                    container.release(board);
                     container.slots = slots(&label, board);
                     container.label = label;
                 }
@@ -90,6 +99,17 @@ impl Cgroups {
         if has_unnamed {
             self.names.request();
         }
+    }
+
+    pub(super) fn limit(&self) -> LimitState {
+        self.limit.state()
+    }
+
+    /// Why containers have no names, while that is so.
+    pub(super) fn note(&self) -> Option<String> {
+        let is_unnamed = |c: &Container| c.label == *c.id;
+        let is_noted = self.containers.values().any(is_unnamed);
+        is_noted.then(|| self.names.problem()).flatten()
     }
 
     pub(super) fn collect(&mut self, context: &mut Context<'_>) {
@@ -140,13 +160,14 @@ fn slots(label: &Label, board: &mut Board) -> [Slot; 7] {
 
 impl Container {
     fn open(path: &Path, id: String, label: Label, board: &mut Board) -> Self {
-        let file = |name: &str| KernelFile::open(&path.join(name));
+        let file = |name: &str| KernelFile::open_one_of_many(path.join(name));
         Self {
             id,
             slots: slots(&label, board),
             label,
             cpu: file("cpu.stat"),
             memory: file("memory.current"),
+            memory_parts: file("memory.stat"),
             io: file("io.stat"),
             pids: file("pids.current"),
             events: file("memory.events"),
@@ -167,14 +188,35 @@ impl Container {
         if let Some(text) = self.events.read(context.buffer) {
             put(context.board, kills, field(text, b"oom_kill"));
         }
-        let mut single = |file: &mut KernelFile, slot: Slot, buffer: &mut ReadBuffer| {
-            let value = file
-                .read_i64(buffer)
-                .and_then(|value| u64::try_from(value).ok());
-            put(context.board, slot, value);
+        let parts = self.memory_parts.read(context.buffer);
+        let cache = parts.and_then(|text| field(text, b"inactive_file"));
+        let number = |file: &mut KernelFile, buffer: &mut ReadBuffer| {
+            let value = file.read_i64(buffer)?;
+            u64::try_from(value).ok()
         };
-        single(&mut self.memory, memory, context.buffer);
-        single(&mut self.pids, pids, context.buffer);
+        // As `docker stats` counts it: cache that the kernel reclaims first is not memory that the container needs.
+        let usage = number(&mut self.memory, context.buffer);
+        let usage = usage.map(|bytes| bytes.saturating_sub(cache.unwrap_or(0)));
+        put(context.board, memory, usage);
+        let count = number(&mut self.pids, context.buffer);
+        put(context.board, pids, count);
+    }
+
+    fn release(&self, board: &mut Board) {
+        self.slots.iter().for_each(|slot| board.release(*slot));
+    }
+
+    /// Opens what was missing: the kernel adds files when a controller is enabled.
+    fn reopen(&mut self) {
+        let files = [
+            &mut self.cpu,
+            &mut self.memory,
+            &mut self.memory_parts,
+            &mut self.io,
+            &mut self.pids,
+            &mut self.events,
+        ];
+        files.into_iter().for_each(KernelFile::reopen);
     }
 }
 
@@ -226,6 +268,7 @@ mod tests {
             "usage_usec 500\nuser_usec 300\nnr_throttled 1\nthrottled_usec 20\n",
         );
         write("memory.current", "4096\n");
+        write("memory.stat", "anon 96\nfile 4000\ninactive_file 4000\n");
         write(
             "io.stat",
             "8:0 rbytes=10 wbytes=20 rios=1 wios=2\n8:16 rbytes=5 wbytes=0\n",
@@ -248,7 +291,11 @@ mod tests {
         };
         assert_eq!(of(&board, "container.cpu.time", &[]), 500);
         assert_eq!(of(&board, "container.cpu.throttled.time", &[]), 20);
-        assert_eq!(of(&board, "container.memory.usage", &[]), 4096);
+        assert_eq!(
+            of(&board, "container.memory.usage", &[]),
+            96,
+            "without the cache"
+        );
         assert_eq!(of(&board, "container.disk.io", &["read"]), 15);
         assert_eq!(of(&board, "container.disk.io", &["write"]), 20);
         assert_eq!(of(&board, "container.process.count", &[]), 3);

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -21,10 +22,17 @@ const PERIOD: Duration = Duration::from_secs(30);
 /// Digits that identifiers are shortened to, as in the names of control groups.
 const ID_DIGITS: usize = 12;
 
+#[derive(Debug, Default)]
+struct Known {
+    names: HashMap<String, String>,
+    /// Why they cannot be requested.
+    problem: Option<String>,
+}
+
 #[derive(Debug)]
 pub(super) struct Names {
     clock: Clock,
-    known: Arc<Mutex<HashMap<String, String>>>,
+    known: Arc<Mutex<Known>>,
     requested: Option<Instant>,
 }
 
@@ -39,7 +47,12 @@ impl Names {
 
     pub(super) fn get(&self, id: &str) -> Option<String> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.get(id).cloned()
+        known.names.get(id).cloned()
+    }
+
+    pub(super) fn problem(&self) -> Option<String> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.problem.clone()
     }
 
     /// Requests the names on a thread of its own, at most once per [`PERIOD`].
@@ -57,8 +70,17 @@ impl Names {
         self.requested = Some(now);
         let known = Arc::clone(&self.known);
         let request = move || match list(socket) {
-            Ok(names) => *known.lock().unwrap_or_else(PoisonError::into_inner) = names,
-            Err(error) => tracing::debug!(socket, %error, "cannot list containers"),
+            Ok(names) => {
+                let known = &mut *known.lock().unwrap_or_else(PoisonError::into_inner);
+                *known = Known {
+                    names,
+                    problem: None,
+                };
+            }
+            Err(error) => {
+                let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+                known.problem = Some(problem(socket, &error));
+            }
         };
         // Without the thread, containers are shown by identifier.
         let _ = thread::Builder::new()
@@ -77,6 +99,35 @@ fn list(socket: &str) -> std::io::Result<HashMap<String, String>> {
     let mut response = Vec::new();
     stream.take(RESPONSE_BYTES_MAX).read_to_end(&mut response)?;
     Ok(names(&response))
+}
+
+fn problem(socket: &str, error: &std::io::Error) -> String {
+    let what = format!("containers are shown by identifier: cannot open {socket}: {error}");
+    if error.kind() != std::io::ErrorKind::PermissionDenied {
+        return what;
+    }
+    let group = std::fs::metadata(socket)
+        .ok()
+        .map(|metadata| metadata.gid());
+    let group = group.map_or_else(String::new, |gid| {
+        let name = groups(
+            &std::fs::read_to_string("/etc/group").unwrap_or_default(),
+            gid,
+        );
+        name.unwrap_or_else(|| gid.to_string())
+    });
+    format!(
+        "{what}; add the agent to the group {group} (SupplementaryGroups={group} in its unit), which may control all containers"
+    )
+}
+
+/// The name of a group (group(5)).
+fn groups(text: &str, gid: u32) -> Option<String> {
+    let line = text.lines().find(|line| {
+        let number = line.split(':').nth(2);
+        number.and_then(|number| number.parse().ok()) == Some(gid)
+    })?;
+    Some(line.split(':').next()?.to_owned())
 }
 
 fn names(response: &[u8]) -> HashMap<String, String> {
@@ -110,5 +161,18 @@ mod tests {
             HashMap::from([("0123456789ab".to_owned(), "web".to_owned())])
         );
         assert!(names(b"garbage").is_empty() && names(b"\r\n\r\n{").is_empty());
+    }
+    #[test]
+    fn a_socket_that_may_not_be_opened_names_the_group_that_may() {
+        assert_eq!(
+            groups("root:x:0:\ndocker:x:993:a,b\n", 993),
+            Some("docker".to_owned())
+        );
+        assert_eq!(groups("docker:x:993:\n", 7), None);
+        let denied = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
+        let text = problem("/etc/passwd", &denied);
+        assert!(text.contains("SupplementaryGroups=root"), "{text}");
+        let gone = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+        assert!(!problem("/etc/passwd", &gone).contains("group"));
     }
 }

@@ -1,9 +1,13 @@
 //! Processors: `/proc/stat` (proc_stat(5), Documentation/filesystems/proc.rst).
 
+use std::collections::BTreeMap;
+
+use sysmon_wire::LimitState;
 use sysmon_wire::metrics::{
     CONTEXT_SWITCHES, CPU_COUNT, CPU_UTILIZATION, INTERRUPTS, PROCESS_COUNT, PROCESSES_CREATED,
 };
 
+use super::listing::ListLimit;
 use super::parse::{lines, number, numbers, words};
 use super::{Context, KernelFile, Roots};
 use crate::board::{Board, Slot};
@@ -42,7 +46,7 @@ struct Processor {
 }
 
 impl Processor {
-    fn new(board: &mut Board, number: Option<usize>) -> Self {
+    fn new(board: &mut Board, number: Option<u64>) -> Self {
         let number = number.map(|n| n.to_string());
         let mut slot = |mode: Option<&str>| {
             let core = number.as_deref().map(|n| ("cpu.logical_number", n));
@@ -80,10 +84,9 @@ impl Processor {
         }
     }
 
-    fn clear(&mut self, board: &mut Board) {
-        self.before = None;
-        board.clear(self.busy);
-        self.modes.iter().for_each(|slot| board.clear(*slot));
+    fn release(&self, board: &mut Board) {
+        board.release(self.busy);
+        self.modes.iter().for_each(|slot| board.release(*slot));
     }
 }
 
@@ -91,7 +94,9 @@ impl Processor {
 pub(super) struct Cpu {
     file: KernelFile,
     all: Processor,
-    cores: Vec<Option<Processor>>,
+    /// By number, of which some may be missing.
+    cores: BTreeMap<u64, Processor>,
+    limit: ListLimit,
     count: Slot,
     switches: Slot,
     interrupts: Slot,
@@ -105,7 +110,8 @@ impl Cpu {
         Self {
             file: KernelFile::open(&roots.proc.join("stat")),
             all: Processor::new(board, None),
-            cores: Vec::new(),
+            cores: BTreeMap::new(),
+            limit: ListLimit::new("processors", CORES_MAX),
             count: board.slot(CPU_COUNT.series(&[])),
             switches: board.slot(CONTEXT_SWITCHES.series(&[])),
             interrupts: board.slot(INTERRUPTS.series(&[])),
@@ -119,6 +125,10 @@ impl Cpu {
         if let Some(text) = self.file.read(context.buffer) {
             self.parse(text, context.board);
         }
+    }
+
+    pub(super) fn limit(&self) -> LimitState {
+        self.limit.state()
     }
 
     fn parse(&mut self, text: &[u8], board: &mut Board) {
@@ -143,31 +153,26 @@ impl Cpu {
                         continue;
                     };
                     let (ticks, columns) = numbers::<COLUMNS>(words);
-                    let core = usize::try_from(core).unwrap_or(usize::MAX);
                     count += 1;
-                    if columns > IDLE && core < CORES_MAX {
-                        self.core(core, board).update(board, ticks);
+                    let has_room = self.cores.len() < CORES_MAX || self.cores.contains_key(&core);
+                    if columns > IDLE && has_room {
+                        let entry = self.cores.entry(core);
+                        let processor = entry.or_insert_with(|| Processor::new(board, Some(core)));
+                        processor.update(board, ticks);
                     }
                 }
             }
         }
-        board.set(self.count, count);
+        board.set(self.count, count as i64);
+        self.limit.set_present(count);
         // Offline processors are missing from the file.
-        for core in self.cores.iter_mut().flatten() {
-            if !std::mem::take(&mut core.seen) {
-                core.clear(board);
+        self.cores.retain(|_, core| {
+            let seen = std::mem::take(&mut core.seen);
+            if !seen {
+                core.release(board);
             }
-        }
-    }
-
-    fn core(&mut self, number: usize, board: &mut Board) -> &mut Processor {
-        if number >= self.cores.len() {
-            self.cores.resize_with(number + 1, || None);
-        }
-        match self.cores.get_mut(number) {
-            Some(place) => place.get_or_insert_with(|| Processor::new(board, Some(number))),
-            None => &mut self.all,
-        }
+            seen
+        });
     }
 }
 
@@ -236,6 +241,21 @@ mod tests {
         cpu.parse(b"cpu0 2 0 0 2\n", &mut board);
         assert_eq!(value(&board, "system.cpu.utilization", &["1"]), ABSENT);
         assert_eq!(value(&board, "system.cpu.logical.count", &[]), 1);
+    }
+
+    #[test]
+    fn processors_with_gaps_in_their_numbers_are_shown_and_return_with_new_values() {
+        let mut board = Board::new();
+        let mut cpu = cpu(&mut board);
+        let busy = |board: &Board| value(board, "system.cpu.utilization", &["700"]);
+        cpu.parse(b"cpu0 1 0 0 1\ncpu700 1 0 0 1\n", &mut board);
+        cpu.parse(b"cpu0 2 0 0 2\ncpu700 2 0 0 2\n", &mut board);
+        assert_eq!(busy(&board), 500);
+        cpu.parse(b"cpu0 3 0 0 3\n", &mut board);
+        cpu.parse(b"cpu0 4 0 0 4\ncpu700 9 0 0 2\n", &mut board);
+        assert_eq!(busy(&board), ABSENT, "no utilization of the time offline");
+        cpu.parse(b"cpu0 5 0 0 5\ncpu700 9 0 0 6\n", &mut board);
+        assert_eq!(busy(&board), 0);
     }
 
     proptest! {

@@ -1,16 +1,20 @@
 //! Custom metrics: files in the Prometheus text format, and commands that print it.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use rustix::fs::{CWD, Mode, OFlags};
+use rustix::io::Errno;
+use rustix::thread::{CapabilitySet, capabilities, clear_ambient_capability_set, set_capabilities};
 use sysmon_clock::Clock;
 
 use super::background::{Background, Reading, SERIES_MAX};
-use super::prometheus::parse;
+use super::prometheus::{CustomSample, parse};
+use super::scales::Scales;
 
 const FILES_PERIOD: Duration = Duration::from_secs(10);
 
@@ -22,16 +26,22 @@ const COMMAND_TIMEOUT: Duration = Duration::from_secs(10);
 /// Age past which a file is reported: its writer has probably stopped.
 const STALE_AFTER: Duration = Duration::from_hours(24);
 
+/// Runs the command, its argument, as long as something holds the other end of its standard input: the agent, until it
+/// ends in whatever way. Then it ends the process group.
+const SHELL: &str = r#"exec 3<&0 </dev/null
+(read -r _ <&3; kill -KILL 0) >/dev/null 2>&1 &
+exec 3<&-
+eval "$0""#;
+
 pub(super) fn files(dir: PathBuf, clock: Clock) -> Background {
-    let mut reported: Vec<String> = Vec::new();
+    let mut scales = Scales::default();
     Background::start("textfile", FILES_PERIOD, move || {
-        Some(read_files(&dir, &clock, &mut reported))
+        Some(read_files(&dir, &clock, &mut scales))
     })
 }
 
-fn read_files(dir: &Path, clock: &Clock, reported: &mut Vec<String>) -> Reading {
-    let mut reading = Reading::default();
-    let mut notes = Vec::new();
+fn read_files(dir: &Path, clock: &Clock, scales: &mut Scales) -> Reading {
+    let (mut samples, mut notes) = (Vec::new(), Vec::new());
     match fs::read_dir(dir) {
         Ok(entries) => {
             let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
@@ -44,33 +54,42 @@ fn read_files(dir: &Path, clock: &Clock, reported: &mut Vec<String>) -> Reading 
                 ));
             }
             for path in paths.iter().take(FILES_MAX) {
-                read_file(path, clock, &mut reading, &mut notes);
+                read_file(path, clock, &mut samples, &mut notes);
             }
         }
         Err(error) => notes.push(format!("cannot read {}: {error}", dir.display())),
     }
-    // Each problem is reported once, and again if it returns.
-    reading.notes = notes
-        .iter()
-        .filter(|note| !reported.contains(note))
-        .cloned()
-        .collect();
-    *reported = notes;
-    reading
+    store(&samples, notes, scales)
 }
 
-fn read_file(path: &Path, clock: &Clock, reading: &mut Reading, notes: &mut Vec<String>) {
+fn store(samples: &[CustomSample], mut notes: Vec<String>, scales: &mut Scales) -> Reading {
+    let (values, lost) = scales.store(samples);
+    notes.extend(lost);
+    Reading { values, notes }
+}
+
+fn read_file(path: &Path, clock: &Clock, samples: &mut Vec<CustomSample>, notes: &mut Vec<String>) {
     let name = path.display();
-    let mut text = Vec::new();
-    // Opening a pipe would block until it has a writer.
-    let metadata = fs::metadata(path).ok().filter(fs::Metadata::is_file);
+    let file = match open(path) {
+        Ok(file) => file,
+        Err(Errno::LOOP) => {
+            notes.push(format!(
+                "ignored {name}: it is a symbolic link, and the agent may read more than its writer; write a regular file"
+            ));
+            return;
+        }
+        Err(error) => {
+            notes.push(format!("cannot read {name}: {error}"));
+            return;
+        }
+    };
+    let metadata = file.metadata().ok().filter(fs::Metadata::is_file);
     let Some(metadata) = metadata else {
         notes.push(format!("cannot read {name}: not a regular file"));
         return;
     };
-    let read =
-        fs::File::open(path).and_then(|file| file.take(BYTES_MAX + 1).read_to_end(&mut text));
-    if let Err(error) = read {
+    let mut text = Vec::new();
+    if let Err(error) = file.take(BYTES_MAX + 1).read_to_end(&mut text) {
         notes.push(format!("cannot read {name}: {error}"));
         return;
     }
@@ -87,13 +106,20 @@ fn read_file(path: &Path, clock: &Clock, reading: &mut Reading, notes: &mut Vec<
             "{name} was last changed more than a day ago; check its writer"
         ));
     }
-    parse_into(&name.to_string(), &text, reading, notes);
+    parse_into(&name.to_string(), &text, samples, notes);
 }
 
-fn parse_into(name: &str, text: &[u8], reading: &mut Reading, notes: &mut Vec<String>) {
+/// Opens a file without following a link that the owner of the directory may have placed, and without waiting for the
+/// writer of a pipe.
+fn open(path: &Path) -> Result<File, Errno> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    rustix::fs::openat(CWD, path, flags, Mode::empty()).map(File::from)
+}
+
+fn parse_into(name: &str, text: &[u8], samples: &mut Vec<CustomSample>, notes: &mut Vec<String>) {
     let text = String::from_utf8_lossy(text);
-    let (values, bad) = parse(&text, SERIES_MAX.saturating_sub(reading.values.len()));
-    reading.values.extend(values);
+    let (found, bad) = parse(&text, SERIES_MAX.saturating_sub(samples.len()));
+    samples.extend(found);
     if let Some(bad) = bad {
         notes.push(format!("{name}, line {}: {}", bad.line, bad.reason));
     }
@@ -101,38 +127,61 @@ fn parse_into(name: &str, text: &[u8], reading: &mut Reading, notes: &mut Vec<St
 
 /// A command that prints metrics, run by the shell every `period`.
 pub(super) fn command(command: String, period: Duration, clock: Clock) -> Background {
-    let mut reported = None;
+    let mut scales = Scales::default();
+    let mut is_unprivileged = false;
     Background::start("command", period, move || {
-        let mut reading = Reading::default();
-        let mut notes = Vec::new();
+        if !is_unprivileged {
+            // Of this thread, from which the command inherits what it may do.
+            if let Err(error) = drop_inheritable_capabilities() {
+                let reason =
+                    format!("not run, because its capabilities cannot be dropped: {error}");
+                return Some(problem(&command, &reason));
+            }
+            is_unprivileged = true;
+        }
+        let (mut samples, mut notes) = (Vec::new(), Vec::new());
         match output(&command, &clock) {
-            Ok(text) => parse_into(&command, &text, &mut reading, &mut notes),
-            Err(reason) => notes.push(format!("command `{command}`: {reason}")),
+            Ok(text) => parse_into(&command, &text, &mut samples, &mut notes),
+            Err(reason) => return Some(problem(&command, &reason)),
         }
-        let note = notes.into_iter().next();
-        if note != reported {
-            reading.notes.extend(note.clone());
-            reported = note;
-        }
-        Some(reading)
+        Some(store(&samples, notes, &mut scales))
     })
 }
 
-fn output(command: &str, clock: &Clock) -> Result<Vec<u8>, String> {
-    let mut shell = Command::new("/bin/sh");
-    shell
-        .args(["-c", command])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null());
-    {
-        use std::os::unix::process::CommandExt;
-        // A process group of its own, so that its children can be killed with it.
-        shell.process_group(0);
+fn problem(command: &str, reason: &str) -> Reading {
+    Reading {
+        values: Vec::new(),
+        notes: vec![format!("command `{command}`: {reason}")],
     }
-    let mut child = shell
+}
+
+/// Gives up what a program started by this thread would inherit (capabilities(7)).
+fn drop_inheritable_capabilities() -> Result<(), Errno> {
+    clear_ambient_capability_set()?;
+    let mut sets = capabilities(None)?;
+    if sets.inheritable.is_empty() {
+        return Ok(());
+    }
+    sets.inheritable = CapabilitySet::empty();
+    set_capabilities(None, sets)
+}
+
+/// Starts a command in a process group of its own, so that its children can be ended with it.
+fn start(command: &str) -> std::io::Result<Child> {
+    use std::os::unix::process::CommandExt;
+    Command::new("/bin/sh")
+        .args(["-c", SHELL, command])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .process_group(0)
         .spawn()
-        .map_err(|error| format!("cannot start: {error}"))?;
+}
+
+fn output(command: &str, clock: &Clock) -> Result<Vec<u8>, String> {
+    let mut child = start(command).map_err(|error| format!("cannot start: {error}"))?;
+    // Closed when this function returns, or when the agent ends.
+    let _alive = child.stdin.take();
     let Some(stdout) = child.stdout.take() else {
         return Err("no output".to_owned());
     };
@@ -176,18 +225,20 @@ fn kill_group(child: &mut Child) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rustix::thread::configure_capability_in_ambient_set;
 
     #[test]
-    fn files_are_read_and_their_problems_reported_once() {
+    fn files_are_read_and_their_problems_reported_while_they_last() {
         let dir = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| fs::write(dir.path().join(name), text).unwrap();
         write("a.prom", "good 1\n\u{1b}[31mbad\n");
         write("b.txt", "not_read 1\n");
-        let (clock, mut reported) = (Clock::system(), Vec::new());
-        let mut read = |dir: &Path| read_files(dir, &clock, &mut reported);
+        let clock = Clock::system();
+        let read = |dir: &Path| read_files(dir, &clock, &mut Scales::default());
         let Reading { values, notes } = read(dir.path());
         assert_eq!(values.len(), 1);
         assert!(notes[0].contains("a.prom, line 2"), "{notes:?}");
+        write("a.prom", "good 1\n");
         assert!(read(dir.path()).notes.is_empty());
         let missing = read(&dir.path().join("none"));
         assert!(missing.notes[0].contains("cannot read"));
@@ -200,5 +251,85 @@ mod tests {
         assert!(output("exit 3", &clock).unwrap_err().contains("failed"));
         // The child in the background would keep the pipe open for longer than a test may run.
         assert!(output("sleep 3600 & echo y 2", &clock).is_ok());
+    }
+    #[test]
+    fn links_and_pipes_in_the_directory_are_not_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let secret = dir.path().join("secret");
+        fs::write(&secret, "secret 1\n").unwrap();
+        std::os::unix::fs::symlink(&secret, dir.path().join("a.prom")).unwrap();
+        let pipe = dir.path().join("b.prom");
+        rustix::fs::mknodat(
+            CWD,
+            &pipe,
+            rustix::fs::FileType::Fifo,
+            Mode::from_raw_mode(0o600),
+            0,
+        )
+        .unwrap();
+        let reading = read_files(dir.path(), &Clock::system(), &mut Scales::default());
+        assert!(reading.values.is_empty());
+        let notes = reading.notes.join("\n");
+        assert!(notes.contains("a.prom: it is a symbolic link"), "{notes}");
+        assert!(notes.contains("b.prom: not a regular file"), "{notes}");
+    }
+
+    #[test]
+    fn a_command_has_no_capabilities_to_inherit() {
+        // Another thread, because dropping them is for good.
+        let status = thread::spawn(|| {
+            // As under a unit with ambient capabilities, if this user has any.
+            let mut sets = capabilities(None).unwrap();
+            sets.inheritable = sets.permitted;
+            set_capabilities(None, sets).unwrap();
+            if sets.permitted.contains(CapabilitySet::KILL) {
+                configure_capability_in_ambient_set(CapabilitySet::KILL, true).unwrap();
+            }
+            drop_inheritable_capabilities().unwrap();
+            output(
+                "grep -E '^Cap(Inh|Amb)' /proc/self/status",
+                &Clock::system(),
+            )
+            .unwrap()
+        });
+        let status = String::from_utf8(status.join().unwrap()).unwrap();
+        let sets: Vec<_> = status
+            .lines()
+            .filter_map(|l| l.split_whitespace().nth(1))
+            .collect();
+        assert_eq!(sets, ["0000000000000000"; 2], "{status}");
+    }
+
+    #[test]
+    fn a_command_and_its_children_end_with_the_agent() {
+        let dir = tempfile::tempdir().unwrap();
+        let pids = dir.path().join("pids");
+        let line = format!("sleep 3600 & echo $$ $! > {}; wait", pids.display());
+        // Stands for the agent: whatever ends it closes the pipe.
+        let mut agent = start(&line).unwrap();
+        let of_command = || {
+            let text = fs::read_to_string(&pids).unwrap_or_default();
+            let pids: Vec<i32> = text
+                .split_whitespace()
+                .filter_map(|w| w.parse().ok())
+                .collect();
+            (pids.len() == 2).then_some(pids)
+        };
+        let until = |is_so: &mut dyn FnMut() -> bool| {
+            let mut tries = 0;
+            while !is_so() {
+                assert!(tries < 5000);
+                tries += 1;
+                thread::sleep(Duration::from_millis(1));
+            }
+        };
+        until(&mut || of_command().is_some());
+        drop(agent.stdin.take());
+        let _ = agent.wait();
+        let exists = |pid: &i32| {
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            !stat.is_empty() && !stat.contains(") Z ")
+        };
+        until(&mut || !of_command().unwrap().iter().any(exists));
     }
 }

@@ -1,13 +1,14 @@
 //! Disks: `/proc/diskstats` (Documentation/admin-guide/iostats.rst).
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use sysmon_wire::Label;
 use sysmon_wire::metrics::{
     DISK_IO, DISK_IO_TIME, DISK_MERGED, DISK_OPERATION_TIME, DISK_OPERATIONS, DISK_PENDING,
     DISK_WEIGHTED_IO_TIME, Metric,
 };
+use sysmon_wire::{Label, LimitState};
 
+use super::listing::ListLimit;
 use super::parse::{lines, numbers, words};
 use super::{Context, KernelFile, Roots};
 use crate::board::{Board, Slot};
@@ -15,6 +16,9 @@ use crate::total::Total;
 
 /// Disks with series of their own; further ones still count towards the total.
 const DISKS_MAX: usize = 128;
+
+/// Disks and partitions that are considered.
+const COUNTED_MAX: usize = 4096;
 
 /// Columns read of a line, after the name; kernels since 4.18 and 5.5 have more.
 const COLUMNS: usize = 11;
@@ -45,14 +49,52 @@ const WRITTEN: usize = 6;
 #[derive(Debug)]
 struct Disk {
     name: Vec<u8>,
-    /// Whether it has series: partitions, loop devices and RAM disks do not.
-    has_series: bool,
-    /// Whether it counts towards the host's total: not disks that are built from others.
-    physical: bool,
-    counters: [Slot; COUNTERS.len()],
-    pending: Slot,
+    layer: Layer,
+    /// None for partitions, loop devices and RAM disks.
+    series: Option<([Slot; COUNTERS.len()], Slot)>,
+    /// Bytes read and written in the sample before.
     before: Option<[u64; 2]>,
+    columns: [u64; COLUMNS],
     seen: bool,
+}
+
+/// Where a disk is in the kernel's topology: `/sys/block` (Documentation/ABI/testing/sysfs-block).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Layer {
+    /// A device of a bus.
+    Physical,
+    /// Without a device, and not known to be built from other disks: a remote disk, a zvol, a DRBD.
+    Virtual,
+    /// Built from other disks (`slaves`), in memory, or from a file: its bytes are counted elsewhere.
+    Derived,
+    Partition,
+}
+
+impl Layer {
+    fn of(blocks: &Path, name: &str) -> Self {
+        // In the names of sysfs directories, the kernel replaces / by !.
+        let folder = blocks.join(name.replace('/', "!"));
+        if !folder.is_dir() {
+            return Self::Partition;
+        }
+        if folder.join("device").exists() {
+            return Self::Physical;
+        }
+        let slaves = std::fs::read_dir(folder.join("slaves"));
+        let is_built = slaves.is_ok_and(|mut slaves| slaves.next().is_some());
+        if is_built || is_memory_or_file(name) {
+            Self::Derived
+        } else {
+            Self::Virtual
+        }
+    }
+}
+
+/// Loop devices and RAM disks, which sysfs does not tell from other virtual disks.
+fn is_memory_or_file(name: &str) -> bool {
+    ["loop", "ram", "zram"]
+        .iter()
+        .any(|kind| name.starts_with(kind))
 }
 
 #[derive(Debug)]
@@ -60,6 +102,7 @@ pub(super) struct Disks {
     file: KernelFile,
     blocks: PathBuf,
     disks: Vec<Disk>,
+    limit: ListLimit,
     read: Total,
     written: Total,
 }
@@ -72,6 +115,7 @@ impl Disks {
             file: KernelFile::open(&roots.proc.join("diskstats")),
             blocks: roots.sys.join("block"),
             disks: Vec::new(),
+            limit: ListLimit::new("disks", DISKS_MAX),
             read: total("read"),
             written: total("write"),
         }
@@ -84,7 +128,15 @@ impl Disks {
         self.parse(text, context.board);
     }
 
+    /// Reads again how the disks are stacked: an array may have been assembled since.
+    pub(super) fn scan(&mut self) {
+        for disk in &mut self.disks {
+            disk.layer = Layer::of(&self.blocks, &String::from_utf8_lossy(&disk.name));
+        }
+    }
+
     fn parse(&mut self, text: &[u8], board: &mut Board) {
+        let mut changed = false;
         for (at, line) in lines(text).enumerate() {
             let mut words = words(line).skip(2);
             let Some(name) = words.next() else { continue };
@@ -99,90 +151,120 @@ impl Disks {
             };
             let index = match found {
                 Some(index) => index,
+                None if self.disks.len() >= COUNTED_MAX => continue,
                 None => {
-                    let disk = self.new_disk(name, board);
-                    self.disks.push(disk);
+                    changed = true;
+                    self.disks.push(Disk::new(&self.blocks, name));
                     self.disks.len() - 1
                 }
             };
-            let Some(disk) = self.disks.get_mut(index) else {
-                continue;
-            };
-            disk.update(&columns, board, &mut self.read, &mut self.written);
+            if let Some(disk) = self.disks.get_mut(index) {
+                disk.update(&columns, board);
+            }
         }
-        for disk in self.disks.iter_mut().filter(|disk| disk.has_series) {
-            if !std::mem::take(&mut disk.seen) && disk.before.take().is_some() {
-                disk.counters.iter().for_each(|slot| board.clear(*slot));
-                board.clear(disk.pending);
+        self.disks.retain_mut(|disk| {
+            let seen = std::mem::take(&mut disk.seen);
+            if let (false, Some((counters, pending))) = (seen, &disk.series) {
+                counters.iter().for_each(|slot| board.release(*slot));
+                board.release(*pending);
+            }
+            changed |= !seen;
+            seen
+        });
+        if changed {
+            self.show(board);
+        }
+        self.publish(board);
+    }
+
+    /// Gives series to disks, as far as there is room.
+    fn show(&mut self, board: &mut Board) {
+        let mut present = self.disks.iter().filter(|d| d.series.is_some()).count();
+        for disk in self.disks.iter_mut().filter(|d| d.series.is_none()) {
+            let name = String::from_utf8_lossy(&disk.name);
+            let is_removable = ["fd", "sr"].iter().any(|kind| name.starts_with(kind));
+            if disk.layer == Layer::Partition || is_memory_or_file(&name) || is_removable {
+                continue;
+            }
+            if present < DISKS_MAX {
+                disk.series = Some(series(&Label::from_bytes(&disk.name), board));
+                disk.show(board);
+            }
+            present += 1;
+        }
+        self.limit.set_present(present);
+    }
+
+    pub(super) fn limit(&self) -> LimitState {
+        self.limit.state()
+    }
+
+    /// Sums the physical disks, or the virtual ones where there are none: each byte reaches one of them.
+    fn publish(&mut self, board: &mut Board) {
+        let has = |layer: Layer| self.disks.iter().any(|disk| disk.layer == layer);
+        let counted = if has(Layer::Physical) {
+            Layer::Physical
+        } else {
+            Layer::Virtual
+        };
+        for disk in &mut self.disks {
+            let now = disk.bytes();
+            let before = disk.before.replace(now);
+            if disk.layer == counted {
+                self.read.add(before.map(|b| b[0]), now[0]);
+                self.written.add(before.map(|b| b[1]), now[1]);
             }
         }
         self.read.publish(board);
         self.written.publish(board);
     }
+}
 
-    fn new_disk(&self, name: &[u8], board: &mut Board) -> Disk {
-        let label = Label::from_bytes(name);
-        let text = label.as_str();
-        let virtual_disk = ["loop", "ram", "zram", "fd", "sr"]
-            .iter()
-            .any(|p| text.starts_with(p));
-        // In the names of sysfs directories, the kernel replaces / by !.
-        let whole = self.blocks.join(text.replace('/', "!")).is_dir();
-        let series_before = self.disks.iter().filter(|disk| disk.has_series).count();
-        let has_series = whole && !virtual_disk && series_before < DISKS_MAX;
-        let mut slot = |metric: Metric, direction: Option<&str>| {
-            if !has_series {
-                return Slot::NONE;
-            }
-            let direction = direction.map(|d| (DIRECTION, d));
-            let attributes: Vec<_> = direction
-                .into_iter()
-                .chain([("system.device", text)])
-                .collect();
-            board.slot(metric.series(&attributes))
-        };
-        Disk {
-            counters: COUNTERS.map(|(_, metric, direction, _)| slot(metric, direction)),
-            pending: slot(DISK_PENDING, None),
-            name: name.to_vec(),
-            has_series,
-            physical: whole && !virtual_disk && !text.starts_with("dm-") && !text.starts_with("md"),
-            before: None,
-            seen: false,
-        }
-    }
+fn series(name: &Label, board: &mut Board) -> ([Slot; COUNTERS.len()], Slot) {
+    let mut slot = |metric: Metric, direction: Option<&str>| {
+        let direction = direction.map(|d| (DIRECTION, d));
+        let device = [("system.device", name.as_str())];
+        let attributes: Vec<_> = direction.into_iter().chain(device).collect();
+        board.slot(metric.series(&attributes))
+    };
+    let counters = COUNTERS.map(|(_, metric, direction, _)| slot(metric, direction));
+    (counters, slot(DISK_PENDING, None))
 }
 
 impl Disk {
-    fn update(
-        &mut self,
-        columns: &[u64; COLUMNS],
-        board: &mut Board,
-        read: &mut Total,
-        written: &mut Total,
-    ) {
-        if !self.has_series && !self.physical {
-            return;
+    fn new(blocks: &Path, name: &[u8]) -> Self {
+        Self {
+            name: name.to_vec(),
+            layer: Layer::of(blocks, &String::from_utf8_lossy(name)),
+            series: None,
+            before: None,
+            columns: [0; COLUMNS],
+            seen: false,
         }
+    }
+
+    fn update(&mut self, columns: &[u64; COLUMNS], board: &mut Board) {
         self.seen = true;
-        for (slot, (column, _, _, factor)) in self.counters.iter().zip(COUNTERS) {
-            let value = columns.get(column).copied().unwrap_or(0);
-            board.set_u64(*slot, value.saturating_mul(factor));
+        self.columns = *columns;
+        self.show(board);
+    }
+
+    fn show(&self, board: &mut Board) {
+        if let Some((counters, pending)) = &self.series {
+            for (slot, (at, _, _, factor)) in counters.iter().zip(COUNTERS) {
+                let value = self.columns.get(at).copied().unwrap_or(0);
+                board.set_u64(*slot, value.saturating_mul(factor));
+            }
+            board.set_u64(*pending, self.columns[PENDING]);
         }
-        board.set_u64(self.pending, columns.get(PENDING).copied().unwrap_or(0));
-        let bytes = |column: usize| {
-            columns
-                .get(column)
-                .copied()
-                .unwrap_or(0)
-                .saturating_mul(SECTOR_BYTES)
-        };
-        let now = [bytes(READ), bytes(WRITTEN)];
-        let before = self.before.replace(now);
-        if self.physical {
-            read.add(before.map(|b| b[0]), now[0]);
-            written.add(before.map(|b| b[1]), now[1]);
-        }
+    }
+
+    /// Bytes read and written.
+    fn bytes(&self) -> [u64; 2] {
+        [READ, WRITTEN].map(|at| {
+            let sectors = self.columns.get(at).copied().unwrap_or(0);
+            sectors.saturating_mul(SECTOR_BYTES)
+        })
     }
 }
 
@@ -196,7 +278,7 @@ mod tests {
     fn disks(names: &[&str], board: &mut Board) -> (Disks, tempfile::TempDir) {
         let dir = tempfile::tempdir().unwrap();
         for name in names {
-            std::fs::create_dir_all(dir.path().join("block").join(name)).unwrap();
+            std::fs::create_dir_all(dir.path().join("block").join(name).join("device")).unwrap();
         }
         let roots = Roots {
             sys: dir.path().to_owned(),
@@ -208,7 +290,10 @@ mod tests {
     #[test]
     fn whole_disks_have_series_and_physical_ones_are_the_total() {
         let mut board = Board::new();
-        let (mut disks, _dir) = disks(&["sda", "dm-0", "loop0"], &mut board);
+        let (mut disks, _dir) = disks(&["sda"], &mut board);
+        for other in ["dm-0/slaves/sda", "loop0"] {
+            std::fs::create_dir_all(disks.blocks.join(other)).unwrap();
+        }
         let text = b"   8  0 sda 10 1 100 5 20 2 200 6 3 70 80\n   8  1 sda1 9 1 90 5 20 2 200 6 0 70 80\n 253 0 dm-0 10 1 100 5 20 2 200 6 0 70 80\n 7 0 loop0 1 1 1 1 1 1 1 1 1 1 1\n";
         disks.parse(text, &mut board);
         assert_eq!(value(&board, "system.disk.io", &["sda", "read"]), 51_200);
@@ -240,6 +325,57 @@ mod tests {
             1105,
             "sda restarted its counter and sdb returned: neither is new traffic"
         );
+    }
+
+    /// The bytes that the host read, where every disk of these read one sector; a path is a folder below `/sys/block`.
+    fn total_of(paths: &[&str]) -> i64 {
+        let mut board = Board::new();
+        let (mut all, dir) = disks(&[], &mut board);
+        let mut names: Vec<&str> = Vec::new();
+        for path in paths {
+            std::fs::create_dir_all(dir.path().join("block").join(path)).unwrap();
+            names.extend(path.split('/').next());
+        }
+        names.dedup();
+        let line = |name: &&str| format!("8 0 {name} 0 0 1 0 0 0 0 0 0 0 0\n");
+        let text: String = names.iter().map(line).collect();
+        all.parse(text.as_bytes(), &mut board);
+        value(&board, "system.disk.io", &["read"]) / 512
+    }
+
+    #[test]
+    fn each_byte_is_counted_once_in_any_stack_of_disks() {
+        let layers = [
+            "sda/device",
+            "nvme0n1/device",
+            "md7/slaves/sda",
+            "bcache0/slaves/md7",
+            "dm-0/slaves/bcache0",
+            "drbd0",
+            "zd0",
+            "loop0",
+            "zram0",
+        ];
+        assert_eq!(total_of(&layers), 2);
+        // A machine that has its disks over the network only.
+        assert_eq!(total_of(&["nbd0", "dm-0/slaves/nbd0", "ram1", "loop3"]), 1);
+    }
+
+    #[test]
+    fn disks_of_the_past_take_no_room() {
+        let mut board = Board::new();
+        let (mut all, dir) = disks(&[], &mut board);
+        for number in 0..2 * DISKS_MAX {
+            let name = format!("sd{number}");
+            std::fs::create_dir_all(dir.path().join("block").join(&name).join("device")).unwrap();
+            all.parse(
+                format!("8 0 {name} 0 0 7 0 0 0 0 0 0 0 0\n").as_bytes(),
+                &mut board,
+            );
+            board.tidy();
+            let read = value(&board, "system.disk.io", &[&name, "read"]);
+            assert_eq!((read, all.disks.len()), (7 * 512, 1));
+        }
     }
 
     proptest! {

@@ -6,7 +6,9 @@ use super::Roots;
 use super::parse::{lines, number, words};
 use crate::VERSION;
 
-pub(super) fn facts(roots: &Roots) -> HostFacts {
+/// The facts of a host that booted at `boot`. In a container with lxcfs, processors and memory are its limits, which may
+/// change.
+pub(super) fn facts(roots: &Roots, boot: UnixMs) -> HostFacts {
     let proc = |file: &str| std::fs::read(roots.proc.join(file)).unwrap_or_default();
     let uname = rustix::system::uname();
     let cpuinfo = proc("cpuinfo");
@@ -20,11 +22,7 @@ pub(super) fn facts(roots: &Roots) -> HostFacts {
         memory_bytes: value(&meminfo, b"MemTotal:")
             .unwrap_or(0)
             .saturating_mul(1024),
-        boot: UnixMs(
-            value(&proc("stat"), b"btime")
-                .unwrap_or(0)
-                .saturating_mul(1000) as i64,
-        ),
+        boot,
         agent_version: Label::new(VERSION),
         tags: Vec::new(),
     }
@@ -97,7 +95,7 @@ mod tests {
 
     #[test]
     fn this_machine_has_facts() {
-        let facts = facts(&Roots::default());
+        let facts = facts(&Roots::default(), UnixMs(1));
         assert!(facts.cpus > 0 && facts.memory_bytes > 1 << 20 && facts.boot.0 > 0);
     }
 }

@@ -1,4 +1,4 @@
-//! Kernel files that stay open between samples.
+//! Kernel files: those of every sample stay open, the others are opened for each reading.
 
 use std::fs::File;
 use std::io::ErrorKind;
@@ -10,10 +10,14 @@ use rustix::io::Errno;
 /// Bytes read of one file; `/proc/stat` of a machine with 1,024 processors has about 150 KiB.
 const FILE_BYTES_MAX: usize = 1 << 20;
 
+/// The limit of open files at which those of all containers may stay open.
+const MANY_FILES: u64 = 4096;
+
 #[derive(Debug, Default)]
 pub struct ReadBuffer {
     bytes: Vec<u8>,
     errors: u64,
+    out_of_files: bool,
 }
 
 impl ReadBuffer {
@@ -21,25 +25,62 @@ impl ReadBuffer {
     pub fn errors(&self) -> u64 {
         self.errors
     }
+
+    /// Whether a file could not be opened since the last call because the process has too many open.
+    pub fn take_out_of_files(&mut self) -> bool {
+        std::mem::take(&mut self.out_of_files)
+    }
+
+    /// Whether `error` says so.
+    pub(super) fn note_failure(&mut self, error: Errno) {
+        self.out_of_files |= matches!(error, Errno::MFILE | Errno::NFILE);
+    }
 }
 
-/// A file of `/proc` or `/sys`, kept open and read from its start each time.
+/// A file of `/proc` or `/sys`, read from its start each time.
 #[derive(Debug)]
 pub struct KernelFile {
     path: PathBuf,
     file: Option<File>,
     denied: bool,
+    /// Whether each reading opens and closes it.
+    each_time: bool,
+    /// Whether it could not be opened because the process has too many open.
+    out_of_files: bool,
 }
 
 impl KernelFile {
-    /// A missing file stays absent until [`Self::reopen`].
+    /// A file that stays open. A missing one stays absent until [`Self::reopen`].
     pub fn open(path: &Path) -> Self {
         let file = File::open(path);
-        let denied = |error: &std::io::Error| error.kind() == ErrorKind::PermissionDenied;
+        let failure = file.as_ref().err();
         Self {
             path: path.to_owned(),
-            denied: file.as_ref().is_err_and(denied),
+            denied: failure.is_some_and(|error| error.kind() == ErrorKind::PermissionDenied),
+            each_time: false,
+            out_of_files: failure.is_some_and(is_out_of_files),
             file: file.ok(),
+        }
+    }
+
+    /// A file that is opened for each reading: of a device that may go and return, or one of many.
+    pub fn open_each_time(path: PathBuf) -> Self {
+        Self {
+            path,
+            file: None,
+            denied: false,
+            each_time: true,
+            out_of_files: false,
+        }
+    }
+
+    /// A file that stays open where the process may open many.
+    pub fn open_one_of_many(path: PathBuf) -> Self {
+        let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+        if limit.current.is_none_or(|limit| limit >= MANY_FILES) {
+            Self::open(&path)
+        } else {
+            Self::open_each_time(path)
         }
     }
 
@@ -53,13 +94,24 @@ impl KernelFile {
 
     /// Opens the file if it was missing or removed.
     pub fn reopen(&mut self) {
-        if self.file.is_none() {
+        if self.file.is_none() && !self.each_time {
             *self = Self::open(&self.path);
         }
     }
 
     pub fn read<'a>(&mut self, buffer: &'a mut ReadBuffer) -> Option<&'a [u8]> {
-        let file = self.file.as_ref()?;
+        if self.out_of_files {
+            self.reopen();
+            buffer.out_of_files |= self.out_of_files;
+        }
+        let opened;
+        let file = if self.each_time {
+            opened = File::open(&self.path)
+                .inspect_err(|error| buffer.out_of_files |= is_out_of_files(error));
+            opened.as_ref().ok()?
+        } else {
+            self.file.as_ref()?
+        };
         match read_at_start(file, &mut buffer.bytes) {
             Ok(length) => buffer.bytes.get(..length),
             Err(error) => {
@@ -78,6 +130,11 @@ impl KernelFile {
         let text = std::str::from_utf8(self.read(buffer)?).ok()?;
         text.trim().parse().ok()
     }
+}
+
+fn is_out_of_files(error: &std::io::Error) -> bool {
+    let errno = error.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(errno, Some(Errno::MFILE | Errno::NFILE))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,6 +206,23 @@ mod tests {
         std::fs::write(&late, "3").unwrap();
         file.reopen();
         assert_eq!(file.read_i64(&mut buffer), Some(3));
+    }
+
+    #[test]
+    fn a_file_that_returns_is_read_again_without_being_kept_open() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("carrier");
+        let (mut buffer, mut file) = (
+            ReadBuffer::default(),
+            KernelFile::open_each_time(path.clone()),
+        );
+        for value in [1, 0] {
+            assert_eq!(file.read_i64(&mut buffer), None);
+            std::fs::write(&path, value.to_string()).unwrap();
+            assert_eq!(file.read_i64(&mut buffer), Some(value));
+            std::fs::remove_file(&path).unwrap();
+        }
+        assert!(file.file.is_none() && !buffer.take_out_of_files());
     }
 
     #[test]

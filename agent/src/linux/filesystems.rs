@@ -3,20 +3,23 @@
 //! `statvfs` can block forever on a network mount whose server is unreachable, so the sampler never calls it: a
 //! worker thread does, and one that blocks for too long is abandoned and replaced.
 
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use sysmon_clock::Clock;
-use sysmon_wire::Label;
 use sysmon_wire::metrics::{
     FS_INODES_LIMIT, FS_INODES_USAGE, FS_LIMIT, FS_READ_ONLY, FS_UNREACHABLE, FS_USAGE,
     FS_UTILIZATION, Metric,
 };
+use sysmon_wire::{Label, LimitState};
 
+use super::listing::ListLimit;
 use super::memory::set_share;
 use super::mounts::{Mount, mounts};
+use super::space::{Space, distinct, space};
 use super::{Context, Roots};
 use crate::board::{Board, Slot};
 
@@ -26,18 +29,11 @@ const INTERVAL: Duration = Duration::from_secs(10);
 /// Time without a response after which a filesystem counts as unreachable.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Blocked workers at a time; past this, mounts are reported as unreachable without being tried.
+/// Blocked workers at a time; past this, mounts that may block are reported as unreachable without being tried.
 const BLOCKED_MAX: usize = 4;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Space {
-    total: u64,
-    free: u64,
-    available: u64,
-    inodes: u64,
-    inodes_free: u64,
-    read_only: bool,
-}
+/// Filesystems with series of their own.
+const FILESYSTEMS_MAX: usize = 128;
 
 #[derive(Debug, Default)]
 struct Shared {
@@ -70,13 +66,21 @@ struct Slots {
 #[derive(Debug)]
 pub(super) struct Filesystems {
     clock: Clock,
-    mounts_file: PathBuf,
+    sources: Sources,
     worker: Arc<Mutex<Shared>>,
     blocked: Arc<Mutex<BlockedWorkers>>,
     readings_collected: u64,
-    slots: HashMap<Label, Slots>,
-    mounted: Vec<Label>,
+    /// By device and mount point.
+    slots: HashMap<(Label, Label), Slots>,
+    limit: ListLimit,
     worst: Slot,
+}
+
+/// Where mounts are listed, and the types that are collected besides those that store data.
+#[derive(Clone, Debug)]
+struct Sources {
+    mounts: PathBuf,
+    types: Vec<String>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -84,17 +88,20 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Filesystems {
-    pub(super) fn new(roots: &Roots, clock: &Clock, board: &mut Board) -> Self {
-        let mounts_file = roots.proc.join("self/mounts");
+    pub(super) fn new(roots: &Roots, types: Vec<String>, clock: &Clock, board: &mut Board) -> Self {
+        let sources = Sources {
+            mounts: roots.proc.join("self/mounts"),
+            types,
+        };
         let blocked = Arc::default();
         Self {
-            worker: start_worker(mounts_file.clone(), clock.clone(), &blocked),
+            worker: start_worker(sources.clone(), clock.clone(), &blocked),
             clock: clock.clone(),
-            mounts_file,
+            sources,
             blocked,
             readings_collected: 0,
             slots: HashMap::new(),
-            mounted: Vec::new(),
+            limit: ListLimit::new("filesystems", FILESYSTEMS_MAX),
             worst: board.slot(FS_UTILIZATION.series(&[])),
         }
     }
@@ -125,37 +132,60 @@ impl Filesystems {
     fn replace_worker(&mut self, mount: &Mount, board: &mut Board) {
         *lock(&self.blocked).entry(mount.point.clone()).or_default() += 1;
         tracing::warn!(mount = %mount.point, "filesystem does not respond");
-        let slots = slots(&mut self.slots, mount, board);
-        board.set(slots.unreachable, 1);
+        if let Some(slots) = slots(&mut self.slots, mount, board) {
+            board.set(slots.unreachable, 1);
+        }
         self.readings_collected = 0;
-        self.worker = start_worker(self.mounts_file.clone(), self.clock.clone(), &self.blocked);
+        self.worker = start_worker(self.sources.clone(), self.clock.clone(), &self.blocked);
     }
 
     fn show(&mut self, spaces: &[(Mount, Option<Space>)], board: &mut Board) {
+        let present: HashSet<_> = spaces.iter().map(|(mount, _)| identity(mount)).collect();
+        self.slots.retain(|of, slots| {
+            let is_present = present.contains(of);
+            if !is_present {
+                slots.all().for_each(|slot| board.release(slot));
+            }
+            is_present
+        });
+        self.limit.set_present(present.len());
         let mut worst = None;
         for (mount, space) in spaces {
             let slots = slots(&mut self.slots, mount, board);
-            board.set(slots.unreachable, i64::from(space.is_none()));
+            if let Some(slots) = slots {
+                board.set(slots.unreachable, i64::from(space.is_none()));
+            }
             let Some(space) = space else { continue };
-            let utilization = show_space(slots, space, board);
+            if let Some(slots) = slots {
+                show_space(slots, space, board);
+            }
             if !space.read_only {
-                worst = worst.max(Some(utilization));
+                worst = worst.max(Some(space.utilization()));
             }
         }
         board.set_or_clear(self.worst, worst);
-        let points = spaces.iter().map(|(mount, _)| mount.point.clone());
-        let mounted: Vec<Label> = points.collect();
-        let unmounted = self.mounted.iter().filter(|point| !mounted.contains(point));
-        for slots in unmounted.filter_map(|point| self.slots.get(point)) {
-            slots.clear(board);
-        }
-        self.mounted = mounted;
+    }
+
+    pub(super) fn limit(&self) -> LimitState {
+        self.limit.state()
     }
 }
 
-fn slots<'a>(all: &'a mut HashMap<Label, Slots>, mount: &Mount, board: &mut Board) -> &'a Slots {
-    all.entry(mount.point.clone())
-        .or_insert_with(|| Slots::new(mount, board))
+fn identity(mount: &Mount) -> (Label, Label) {
+    (mount.device.clone(), mount.point.clone())
+}
+
+fn slots<'a>(
+    all: &'a mut HashMap<(Label, Label), Slots>,
+    mount: &Mount,
+    board: &mut Board,
+) -> Option<&'a Slots> {
+    let has_room = all.len() < FILESYSTEMS_MAX;
+    match all.entry(identity(mount)) {
+        Entry::Occupied(entry) => Some(entry.into_mut()),
+        Entry::Vacant(entry) if has_room => Some(entry.insert(Slots::new(mount, board))),
+        Entry::Vacant(_) => None,
+    }
 }
 
 impl Slots {
@@ -182,7 +212,7 @@ impl Slots {
         }
     }
 
-    fn clear(&self, board: &mut Board) {
+    fn all(&self) -> impl Iterator<Item = Slot> {
         let space = [
             self.limit,
             self.used,
@@ -192,15 +222,12 @@ impl Slots {
         ];
         let inodes = [self.inodes_limit, self.inodes_used, self.inodes_free];
         let flags = [self.read_only, self.unreachable];
-        let all = space.into_iter().chain(inodes).chain(flags);
-        all.for_each(|slot| board.clear(slot));
+        space.into_iter().chain(inodes).chain(flags)
     }
 }
 
-/// Sets the values of one filesystem and returns its utilization as `df` shows it, in permille of the space
-/// available to unprivileged users.
-fn show_space(slots: &Slots, space: &Space, board: &mut Board) -> i64 {
-    let used = space.total.saturating_sub(space.free);
+fn show_space(slots: &Slots, space: &Space, board: &mut Board) {
+    let used = space.used();
     board.set_u64(slots.limit, space.total);
     board.set_u64(slots.used, used);
     board.set_u64(slots.free, space.available);
@@ -216,15 +243,10 @@ fn show_space(slots: &Slots, space: &Space, board: &mut Board) -> i64 {
     }
     let usable = used.saturating_add(space.available);
     set_share(board, slots.utilization, used, usable);
-    if usable == 0 {
-        0
-    } else {
-        (u128::from(used) * 1000 / u128::from(usable)) as i64
-    }
 }
 
 fn start_worker(
-    mounts_file: PathBuf,
+    sources: Sources,
     clock: Clock,
     blocked: &Arc<Mutex<BlockedWorkers>>,
 ) -> Arc<Mutex<Shared>> {
@@ -236,41 +258,18 @@ fn start_worker(
     let started = std::thread::Builder::new()
         .name("filesystems".to_owned())
         .stack_size(128 * 1024)
-        .spawn(move || work(&mounts_file, &clock, &worker));
+        .spawn(move || work(&sources, &clock, &worker));
     if let Err(error) = started {
         tracing::warn!(%error, "cannot start a thread; filesystems are not collected");
     }
     shared
 }
 
-fn work(mounts_file: &Path, clock: &Clock, shared: &Mutex<Shared>) {
+fn work(sources: &Sources, clock: &Clock, shared: &Mutex<Shared>) {
     loop {
-        let mut spaces = Vec::new();
-        let text = std::fs::read(mounts_file).unwrap_or_default();
-        for mount in mounts(&text) {
-            let blocked = Arc::clone(&lock(shared).blocked);
-            let is_blocked = lock(&blocked)
-                .get(&mount.point)
-                .is_some_and(|workers| *workers > 0);
-            if is_blocked || lock(&blocked).values().sum::<usize>() > BLOCKED_MAX {
-                spaces.push((mount, None));
-                continue;
-            }
-            lock(shared).current = Some((mount.clone(), clock.instant()));
-            let space = space(&mount);
-            let mut shared = lock(shared);
-            shared.current = None;
-            if shared.abandoned {
-                // It responded after all: the replacement may query it again.
-                if let Some(workers) = lock(&blocked).get_mut(&mount.point) {
-                    *workers = workers.saturating_sub(1);
-                }
-                return;
-            }
-            if let Some(space) = space {
-                spaces.push((mount, Some(space)));
-            }
-        }
+        let Some(spaces) = read_all(sources, clock, shared) else {
+            return;
+        };
         {
             let mut shared = lock(shared);
             shared.spaces = spaces;
@@ -280,18 +279,49 @@ fn work(mounts_file: &Path, clock: &Clock, shared: &Mutex<Shared>) {
     }
 }
 
-/// None for a filesystem without blocks, or that may not be accessed.
-fn space(mount: &Mount) -> Option<Space> {
-    let stat = rustix::fs::statvfs(mount.path.as_slice()).ok()?;
-    let bytes = |blocks: u64| blocks.saturating_mul(stat.f_frsize);
-    (stat.f_blocks > 0).then(|| Space {
-        total: bytes(stat.f_blocks),
-        free: bytes(stat.f_bfree),
-        available: bytes(stat.f_bavail),
-        inodes: stat.f_files,
-        inodes_free: stat.f_ffree,
-        read_only: stat.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY),
-    })
+/// One reading of every filesystem; none if this worker has been replaced meanwhile.
+fn read_all(
+    sources: &Sources,
+    clock: &Clock,
+    shared: &Mutex<Shared>,
+) -> Option<Vec<(Mount, Option<Space>)>> {
+    let mut spaces = Vec::new();
+    // Further mounts of one device, such as bind mounts, are the same space.
+    let (mut devices, mut seen) = (HashSet::new(), HashSet::new());
+    let text = std::fs::read(&sources.mounts).unwrap_or_default();
+    for mount in mounts(&text, &sources.types) {
+        if mount.is_named_by_device() && devices.contains(&mount.device) {
+            continue;
+        }
+        let blocked = Arc::clone(&lock(shared).blocked);
+        let is_blocked = lock(&blocked).contains_key(&mount.point);
+        let are_many = lock(&blocked).values().sum::<usize>() > BLOCKED_MAX;
+        if is_blocked || (are_many && mount.is_remote) {
+            spaces.push((mount, None));
+            continue;
+        }
+        lock(shared).current = Some((mount.clone(), clock.instant()));
+        let found = space(&mount);
+        let mut shared = lock(shared);
+        shared.current = None;
+        if shared.abandoned {
+            // It responded after all: the replacement may query it again.
+            let mut blocked = lock(&blocked);
+            let workers = blocked.get(&mount.point).copied().unwrap_or(0);
+            match workers {
+                0 | 1 => blocked.remove(&mount.point),
+                _ => blocked.insert(mount.point, workers - 1),
+            };
+            return None;
+        }
+        if let Some((space, number)) = found
+            && seen.insert((mount.device.clone(), number))
+        {
+            devices.insert(mount.device.clone());
+            spaces.push((mount, Some(space)));
+        }
+    }
+    Some(distinct(spaces))
 }
 
 #[cfg(test)]
@@ -301,11 +331,8 @@ mod tests {
     use sysmon_wire::ABSENT;
 
     fn mount(point: &str) -> Mount {
-        Mount {
-            device: "/dev/x".into(),
-            point: point.into(),
-            path: point.as_bytes().to_vec(),
-        }
+        let text = format!("/dev/x {point} nfs rw 0 0\n");
+        mounts(text.as_bytes(), &[]).remove(0)
     }
 
     const HALF: Space = Space {
@@ -320,7 +347,8 @@ mod tests {
     #[test]
     fn the_utilization_of_the_host_is_that_of_the_fullest_writable_filesystem() {
         let mut board = Board::new();
-        let mut all = Filesystems::new(&collector_roots(), &Clock::system(), &mut board);
+        let mut all =
+            Filesystems::new(&collector_roots(), Vec::new(), &Clock::system(), &mut board);
         let full = Space {
             free: 0,
             available: 0,
@@ -368,8 +396,19 @@ mod tests {
     }
 
     #[test]
-    fn the_root_filesystem_of_this_machine_has_space() {
-        let root = space(&mount("/")).unwrap();
-        assert!(root.total > 0 && root.free <= root.total && root.available <= root.free);
+    fn another_disk_at_the_same_mount_point_has_series_of_its_own() {
+        let mut board = Board::new();
+        let mut all =
+            Filesystems::new(&collector_roots(), Vec::new(), &Clock::system(), &mut board);
+        for number in 0..2 * FILESYSTEMS_MAX as u64 {
+            let (device, total) = (format!("/dev/sd{number}"), 1000 + number);
+            let text = format!("{device} /mnt/backup ext4 rw 0 0\n");
+            let mount = mounts(text.as_bytes(), &[]).remove(0);
+            all.show(&[(mount, Some(Space { total, ..HALF }))], &mut board);
+            let limit = "system.filesystem.limit";
+            let of = |device: &str| value(&board, limit, &[device, "/mnt/backup"]);
+            assert_eq!(of(&device), total as i64);
+            assert_eq!(of(&format!("/dev/sd{}", number.wrapping_sub(1))), ABSENT);
+        }
     }
 }

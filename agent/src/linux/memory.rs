@@ -10,7 +10,7 @@ use super::parse::{lines, number, words};
 use super::{Context, KernelFile, Roots};
 use crate::board::{Board, Slot};
 
-const PLAIN: usize = 12;
+const PLAIN: usize = 11;
 
 const BYTES_MAX: u64 = 1 << 60;
 
@@ -33,7 +33,10 @@ struct Facts {
 #[derive(Debug)]
 pub(super) struct Memory {
     file: KernelFile,
+    /// Statistics of ZFS's read cache, where its module is loaded.
+    arc: KernelFile,
     plain: [(&'static [u8], Slot); PLAIN],
+    available: Slot,
     used: Slot,
     cached: Slot,
     utilization: Slot,
@@ -53,10 +56,10 @@ impl Memory {
         };
         Self {
             file: KernelFile::open(&roots.proc.join("meminfo")),
+            arc: KernelFile::open(&roots.proc.join("spl/kstat/zfs/arcstats")),
             plain: [
                 (b"MemTotal:", slot(MEMORY_LIMIT, &[])),
                 (b"MemFree:", slot(MEMORY_USAGE, &[(state, "free")])),
-                (b"MemAvailable:", slot(MEMORY_AVAILABLE, &[])),
                 (b"Buffers:", slot(MEMORY_USAGE, &[(state, "buffers")])),
                 (b"Dirty:", slot(MEMORY_DIRTY, &[])),
                 (b"Writeback:", slot(MEMORY_WRITEBACK, &[])),
@@ -73,6 +76,7 @@ impl Memory {
                 (b"SwapTotal:", slot(PAGING_LIMIT, &[])),
                 (b"SwapFree:", slot(PAGING_USAGE, &[(paging, "free")])),
             ],
+            available: slot(MEMORY_AVAILABLE, &[]),
             used: slot(MEMORY_USAGE, &[(state, "used")]),
             cached: slot(MEMORY_USAGE, &[(state, "cached")]),
             utilization: slot(MEMORY_UTILIZATION, &[]),
@@ -84,13 +88,20 @@ impl Memory {
     }
 
     pub(super) fn collect(&mut self, context: &mut Context<'_>) {
+        let arc = self.arc.read(context.buffer).map(reclaimable_of_arc);
         let Some(text) = self.file.read(context.buffer) else {
             return;
         };
-        self.parse(text, context.board);
+        self.parse(text, arc.unwrap_or(0), context.board);
     }
 
-    fn parse(&self, text: &[u8], board: &mut Board) {
+    /// ZFS may be loaded later.
+    pub(super) fn scan(&mut self) {
+        self.arc.reopen();
+    }
+
+    /// `arc` is what the kernel counts as used although ZFS gives it back under pressure.
+    fn parse(&self, text: &[u8], arc: u64, board: &mut Board) {
         let mut facts = Facts::default();
         for line in lines(text) {
             let mut words = words(line);
@@ -122,20 +133,22 @@ impl Memory {
                 _ => {}
             }
         }
-        self.derive(&facts, board);
+        self.derive(&facts, arc, board);
     }
 
     /// `used` as `free` of procps 4 counts it: total minus available.
-    fn derive(&self, facts: &Facts, board: &mut Board) {
-        let cached = facts.cached + facts.reclaimable;
+    fn derive(&self, facts: &Facts, arc: u64, board: &mut Board) {
+        let in_kernel = facts.cached + facts.reclaimable;
         if let (Some(total), Some(free)) = (facts.total, facts.free) {
             // Linux before 3.14 has no MemAvailable.
             let available = facts
                 .available
-                .unwrap_or(free + facts.buffers + cached)
+                .unwrap_or(free + facts.buffers + in_kernel)
+                .saturating_add(arc)
                 .min(total);
+            board.set_u64(self.available, available);
             board.set_u64(self.used, total - available);
-            board.set_u64(self.cached, cached);
+            board.set_u64(self.cached, in_kernel.saturating_add(arc).min(total));
             set_share(board, self.utilization, total - available, total);
         }
         if let Some(total) = facts.swap_total {
@@ -156,6 +169,16 @@ impl Memory {
     }
 }
 
+/// What ZFS's read cache holds above its minimum (spl(4), `arcstats`: a name, a type and a value a line).
+fn reclaimable_of_arc(text: &[u8]) -> u64 {
+    let value = |name: &[u8]| {
+        let line = lines(text).find(|line| words(line).next() == Some(name));
+        line.and_then(|line| words(line).nth(2).and_then(number))
+    };
+    let size = value(b"size").unwrap_or(0).min(BYTES_MAX);
+    size.saturating_sub(value(b"c_min").unwrap_or(size))
+}
+
 pub(super) fn set_share(board: &mut Board, slot: Slot, part: u64, whole: u64) {
     if whole > 0 {
         let permille = (u128::from(part) * 1000 + u128::from(whole) / 2) / u128::from(whole);
@@ -172,7 +195,7 @@ mod tests {
 
     fn parsed(text: &[u8]) -> Board {
         let mut board = Board::new();
-        Memory::new(&collector_roots(), &mut board).parse(text, &mut board);
+        Memory::new(&collector_roots(), &mut board).parse(text, 0, &mut board);
         board
     }
 
@@ -205,10 +228,60 @@ mod tests {
         assert_eq!(value(&board, "system.paging.utilization", &[]), ABSENT);
     }
 
+    #[test]
+    fn the_read_cache_of_zfs_is_not_used_memory() {
+        let gib = 1u64 << 30;
+        let dir = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: String| {
+            let path = dir.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        let kib = gib >> 10;
+        write(
+            "meminfo",
+            format!(
+                "MemTotal: {} kB\nMemFree: {} kB\nMemAvailable: {} kB\nCached: {kib} kB\n",
+                32 * kib,
+                2 * kib,
+                3 * kib
+            ),
+        );
+        let roots = Roots {
+            proc: dir.path().to_owned(),
+            ..collector_roots()
+        };
+        let mut board = Board::new();
+        let mut memory = Memory::new(&roots, &mut board);
+        let mut buffer = crate::linux::ReadBuffer::default();
+        let mut collect = |memory: &mut Memory, board: &mut Board| {
+            memory.collect(&mut Context {
+                board,
+                buffer: &mut buffer,
+                now: sysmon_wire::UnixMs(0),
+            });
+            value(board, "system.memory.utilization", &[])
+        };
+        assert_eq!(collect(&mut memory, &mut board), 906);
+        write(
+            "spl/kstat/zfs/arcstats",
+            format!(
+                "9 1 0x01 147 39984 6 7\nname type data\nhits 4 1\nc_min 4 {gib}\nsize 4 {}\n",
+                22 * gib
+            ),
+        );
+        memory.scan();
+        assert_eq!(collect(&mut memory, &mut board), 250);
+        let bytes = |metric: &str, state: &[&str]| value(&board, metric, state) as u64 / gib;
+        assert_eq!(bytes("system.linux.memory.available", &[]), 24);
+        assert_eq!(bytes("system.memory.usage", &["cached"]), 22);
+    }
+
     proptest! {
         #[test]
         fn arbitrary_input_does_not_panic(text in "((MemTotal|MemFree|MemAvailable|SwapFree|SwapTotal|Cached): [0-9]{0,20}( kB)?\n){0,8}") {
             parsed(text.as_bytes());
+            let _ = reclaimable_of_arc(text.as_bytes());
         }
     }
 }

@@ -20,6 +20,8 @@ mod frequency;
 mod gpu;
 mod hwmon;
 mod interfaces;
+mod links;
+mod listing;
 mod load;
 mod memory;
 mod misc;
@@ -31,9 +33,12 @@ mod pressure;
 pub mod processes;
 mod prometheus;
 mod ranked;
+mod scales;
 mod sessions;
+mod space;
 #[cfg(test)]
 mod testing;
+mod uptime;
 mod vmstat;
 
 use std::path::PathBuf;
@@ -41,7 +46,7 @@ use std::time::Duration;
 
 use sysmon_clock::Clock;
 use sysmon_wire::metrics::{AGENT_READ_ERRORS, PROCESS_COUNT};
-use sysmon_wire::{HostFacts, Process, ProcessIdentity, UnixMs};
+use sysmon_wire::{HostFacts, LimitState, Process, ProcessIdentity, UnixMs};
 
 use crate::board::{Board, Slot};
 use background::Background;
@@ -73,8 +78,13 @@ const FAULTS_AT: u64 = 2;
 
 const CONTAINERS_EVERY: u64 = 10;
 
+const OUT_OF_FILES: &str = "some sources cannot be read: too many open files; raise the agent's limit \
+    (LimitNOFILE of its unit, or ulimit -n)";
+
 #[derive(Clone, Debug, Default)]
-pub struct CustomMetrics {
+pub struct CollectorOptions {
+    /// Types of filesystems to collect besides those that store data.
+    pub filesystems: Vec<String>,
     pub textfiles: Option<PathBuf>,
     /// Shell commands, each with the time between two runs.
     pub commands: Vec<(Duration, String)>,
@@ -90,6 +100,9 @@ pub struct Context<'a> {
 #[derive(Debug)]
 pub struct LinuxCollector {
     roots: Roots,
+    clock: Clock,
+    uptime: uptime::Uptime,
+    kernel_boot: uptime::BootTime,
     cpu: cpu::Cpu,
     load: load::Load,
     memory: memory::Memory,
@@ -112,33 +125,35 @@ pub struct LinuxCollector {
     frequency: frequency::Frequency,
     sessions: sessions::Sessions,
     background: Vec<Background>,
-    notes: Vec<String>,
     process_count: Slot,
     read_errors: Slot,
     buffer: ReadBuffer,
     samples: u64,
+    /// The newest sample that lacked something because too many files were open.
+    out_of_files_at: Option<u64>,
 }
 
 impl LinuxCollector {
     /// Opens the files that exist; missing ones cost nothing afterwards.
-    pub fn new(roots: Roots, custom: &CustomMetrics, clock: &Clock, board: &mut Board) -> Self {
-        let files = custom
+    pub fn new(roots: Roots, options: &CollectorOptions, clock: &Clock, board: &mut Board) -> Self {
+        let files = options
             .textfiles
             .clone()
             .map(|dir| custom::files(dir, clock.clone()));
-        let commands = custom.commands.iter();
+        let commands = options.commands.iter();
         let commands =
             commands.map(|(period, line)| custom::command(line.clone(), *period, clock.clone()));
         let background = files.into_iter().chain(commands);
         let background = background.chain(gpu::nvidia(&roots));
         let background = background.chain(sessions::failing_units()).collect();
-        Self {
+        let mut kernel_boot = uptime::BootTime::default();
+        kernel_boot.update(clock.now(), uptime::kernel_uptime_ms());
+        let mut collector = Self {
             cgroups: cgroups::Cgroups::new(&roots, clock, board),
             cards: gpu::Cards::new(&roots, board),
             frequency: frequency::Frequency::new(&roots, board),
             sessions: sessions::Sessions::new(board),
             background,
-            notes: Vec::new(),
             cpu: cpu::Cpu::new(&roots, board),
             load: load::Load::new(&roots, board),
             memory: memory::Memory::new(&roots, board),
@@ -146,7 +161,12 @@ impl LinuxCollector {
             pressure: pressure::Pressure::new(&roots, board),
             disks: disks::Disks::new(&roots, board),
             faults: faults::Faults::new(&roots),
-            filesystems: filesystems::Filesystems::new(&roots, clock, board),
+            filesystems: filesystems::Filesystems::new(
+                &roots,
+                options.filesystems.clone(),
+                clock,
+                board,
+            ),
             interfaces: interfaces::Interfaces::new(&roots, board),
             network: network::Network::new(&roots, board),
             hwmon: hwmon::Hwmon::new(&roots, board),
@@ -154,18 +174,38 @@ impl LinuxCollector {
             battery: battery::Battery::new(&roots, board),
             misc: misc::Misc::new(&roots, board),
             clock_status: clock::ClockStatus::new(board),
-            processes: processes::Processes::new(&roots.proc),
+            processes: processes::Processes::new(&roots.proc, kernel_boot.time()),
             ranked: ranked::RankedSeries::new(board),
             process_count: board.slot(PROCESS_COUNT.series(&[])),
             read_errors: board.slot(AGENT_READ_ERRORS.series(&[])),
             buffer: ReadBuffer::default(),
+            uptime: uptime::Uptime::new(&roots, board),
+            kernel_boot,
+            clock: clock.clone(),
             roots,
             samples: 0,
+            out_of_files_at: None,
+        };
+        collector.read_uptime(board);
+        collector
+    }
+
+    fn read_uptime(&mut self, board: &mut Board) {
+        // The time of a row may be up to an interval before the present.
+        let now = self.clock.now();
+        self.uptime.collect(&mut Context {
+            board,
+            buffer: &mut self.buffer,
+            now,
+        });
+        if self.kernel_boot.update(now, uptime::kernel_uptime_ms()) {
+            self.processes.set_boot(self.kernel_boot.time());
         }
     }
 
     /// Samples onto the board; with `all_processes` every process is read.
     pub fn sample(&mut self, now: UnixMs, all_processes: bool, board: &mut Board) {
+        self.read_uptime(board);
         self.processes.refresh(now, all_processes);
         self.ranked.collect(&self.processes, board);
         board.set(self.process_count, self.processes.count() as i64);
@@ -187,7 +227,7 @@ impl LinuxCollector {
         self.cgroups.collect(context);
         self.cards.collect(context);
         for source in &mut self.background {
-            source.collect(context.board, &mut self.notes);
+            source.collect(context.board);
         }
         // The first samples read every group.
         let is_turn = |group: u64| self.samples < 2 || self.samples % SLOW_EVERY == group;
@@ -218,8 +258,16 @@ impl LinuxCollector {
         if self.samples % SCAN_EVERY == SCAN_EVERY - 1 {
             self.hwmon.scan(&self.roots, context.board);
             self.battery.scan(&self.roots, context.board);
+            self.frequency.scan(context.board);
+            self.memory.scan();
+            self.disks.scan();
+            self.interfaces.scan();
         }
         self.samples += 1;
+        let out_of_files = self.buffer.take_out_of_files();
+        if self.processes.take_out_of_files() || out_of_files {
+            self.out_of_files_at = Some(self.samples);
+        }
         let errors = self.buffer.errors();
         board.set_u64(self.read_errors, errors);
     }
@@ -233,12 +281,32 @@ impl LinuxCollector {
         self.processes.all()
     }
 
-    pub fn notes(&mut self) -> Vec<String> {
-        self.notes.append(&mut self.processes.notes());
-        std::mem::take(&mut self.notes)
+    /// Every limit on what is listed, as it stands.
+    pub fn limits(&self) -> impl Iterator<Item = LimitState> {
+        [
+            self.cpu.limit(),
+            self.disks.limit(),
+            self.filesystems.limit(),
+            self.interfaces.limit(),
+            self.hwmon.limit(),
+            self.cgroups.limit(),
+            self.processes.limit(),
+        ]
+        .into_iter()
+    }
+
+    /// Everything that cannot be collected now.
+    pub fn notes(&self) -> Vec<String> {
+        // Sources of every group have been read since.
+        let is_recent = |at: u64| self.samples - at <= SCAN_EVERY;
+        let out_of_files = self.out_of_files_at.is_some_and(is_recent);
+        let out_of_files = out_of_files.then(|| OUT_OF_FILES.to_owned());
+        let background = self.background.iter().flat_map(Background::notes).cloned();
+        let own = self.processes.notes().chain(self.cgroups.note());
+        own.chain(out_of_files).chain(background).collect()
     }
 
     pub fn facts(&self) -> HostFacts {
-        facts::facts(&self.roots)
+        facts::facts(&self.roots, self.uptime.boot())
     }
 }

@@ -1,13 +1,11 @@
-//! The subset of the Prometheus text format that files and commands use
-//! (<https://prometheus.io/docs/instrumenting/exposition_formats/>). Pure.
+//! The Prometheus text format and its OpenMetrics relatives, as files and commands print it
+//! (<https://prometheus.io/docs/instrumenting/exposition_formats/>,
+//! <https://prometheus.io/docs/specs/om/open_metrics_spec/>). Pure.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use sysmon_wire::limits::ATTRIBUTES_PER_SERIES_MAX;
-use sysmon_wire::{ABSENT, Kind, Label, MetricDef, SeriesKey};
-
-/// Values are stored in millionths; those beyond this do not fit and are absent.
-const EXACT_MAX: f64 = 1e12;
+use sysmon_wire::{Kind, Label};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct BadLine {
@@ -15,116 +13,212 @@ pub(super) struct BadLine {
     pub(super) reason: &'static str,
 }
 
-/// Up to `limit` metrics, and the first line that cannot be parsed; such lines are skipped.
-pub(super) fn parse(text: &str, limit: usize) -> (Vec<(SeriesKey, i64)>, Option<BadLine>) {
-    let mut kinds: HashMap<&str, Kind> = HashMap::new();
-    let (mut values, mut bad) = (Vec::new(), None);
+/// One line with a value.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct CustomSample {
+    pub(super) name: Label,
+    pub(super) kind: Kind,
+    /// Sorted by name.
+    pub(super) attributes: Vec<(Label, Label)>,
+    pub(super) value: Number,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Number {
+    Integer(i64),
+    Float(f64),
+}
+
+impl Number {
+    /// None for text that is not a number; NaN stands for no value.
+    fn parse(text: &str) -> Option<Self> {
+        if let Ok(integer) = text.parse() {
+            return Some(Self::Integer(integer));
+        }
+        let float: f64 = text.parse().ok()?;
+        // Below this every whole float is an integer of 64 bits.
+        let is_integer = float.fract() == 0.0 && float.abs() < i64::MAX as f64;
+        Some(if is_integer {
+            Self::Integer(float as i64)
+        } else {
+            Self::Float(float)
+        })
+    }
+
+    pub(super) fn as_f64(self) -> f64 {
+        match self {
+            Self::Integer(integer) => integer as f64,
+            Self::Float(float) => float,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Type {
+    Counter,
+    Gauge,
+    /// A histogram or summary, which has several counters.
+    Distribution,
+}
+
+/// Up to `limit` metrics, and the first line that cannot be used; such lines are skipped.
+pub(super) fn parse(text: &str, limit: usize) -> (Vec<CustomSample>, Option<BadLine>) {
+    let mut types: HashMap<&str, Type> = HashMap::new();
+    let mut seen = HashSet::new();
+    let (mut samples, mut bad) = (Vec::new(), None);
+    // Editors on Windows start a file with a byte order mark.
+    let text = text.trim_start_matches('\u{feff}');
     for (at, line) in text.lines().enumerate() {
         let line = line.trim();
         if let Some(comment) = line.strip_prefix('#') {
-            let mut words = comment.split_whitespace();
-            if let (Some("TYPE"), Some(name), Some(kind)) =
-                (words.next(), words.next(), words.next())
-            {
-                let kind = if kind == "counter" {
-                    Kind::Counter
-                } else {
-                    Kind::Gauge
-                };
-                kinds.insert(name, kind);
-            }
+            types.extend(declared(comment));
             continue;
         }
         if line.is_empty() {
             continue;
         }
-        if values.len() >= limit {
-            bad.get_or_insert(BadLine {
-                line: at + 1,
-                reason: "too many metrics",
-            });
-            break;
-        }
-        match sample(line, &kinds) {
-            Ok(sample) => values.push(sample),
-            Err(reason) => {
-                bad.get_or_insert(BadLine {
-                    line: at + 1,
-                    reason,
-                });
+        let result = if samples.len() >= limit {
+            Err("too many metrics")
+        } else {
+            sample(line, &types)
+        };
+        let reason = match result {
+            Ok(Some(sample)) => {
+                if seen.insert((sample.name.clone(), sample.attributes.clone())) {
+                    samples.push(sample);
+                    continue;
+                }
+                "the same metric and labels again"
             }
-        }
+            Ok(None) => continue,
+            Err(reason) => reason,
+        };
+        bad.get_or_insert(BadLine {
+            line: at + 1,
+            reason,
+        });
     }
-    (values, bad)
+    (samples, bad)
 }
 
-fn sample(line: &str, kinds: &HashMap<&str, Kind>) -> Result<(SeriesKey, i64), &'static str> {
+/// The name and type of a `# TYPE` line.
+fn declared(comment: &str) -> Option<(&str, Type)> {
+    let mut words = comment.split_whitespace();
+    let (Some("TYPE"), Some(name), Some(kind)) = (words.next(), words.next(), words.next()) else {
+        return None;
+    };
+    let kind = match kind {
+        "counter" => Type::Counter,
+        "histogram" | "summary" => Type::Distribution,
+        "untyped" | "unknown" => return None,
+        _ => Type::Gauge,
+    };
+    Some((name.trim_matches('"'), kind))
+}
+
+/// By the type declared for the metric or for the family that its suffix belongs to, else by the suffix.
+fn kind(name: &str, types: &HashMap<&str, Type>) -> Kind {
+    match types.get(name) {
+        Some(Type::Counter) => return Kind::Counter,
+        Some(Type::Gauge | Type::Distribution) => return Kind::Gauge,
+        None => {}
+    }
+    let suffixes = ["_total", "_bucket", "_count", "_sum"];
+    let Some(family) = suffixes.iter().find_map(|suffix| name.strip_suffix(suffix)) else {
+        return Kind::Gauge;
+    };
+    match types.get(family) {
+        Some(Type::Gauge) => Kind::Gauge,
+        _ => Kind::Counter,
+    }
+}
+
+/// None for a line whose value is NaN.
+fn sample(line: &str, types: &HashMap<&str, Type>) -> Result<Option<CustomSample>, &'static str> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | ':' | '.');
     let end = line.find(|c| !is_name(c)).unwrap_or(line.len());
     let (name, rest) = line.split_at(end);
+    let labels = rest.trim_start().strip_prefix('{').map(labels_of);
+    let (quoted, mut attributes, rest) = labels.unwrap_or(Ok((None, Vec::new(), rest)))?;
+    let name = quoted.as_deref().unwrap_or(name);
     if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {
         return Err("no metric name");
     }
-    let (mut attributes, rest) = match rest.strip_prefix('{') {
-        Some(labels) => labels_of(labels)?,
-        None => (Vec::new(), rest),
-    };
-    // An optional timestamp follows; the value counts for the time of the sample.
+    // A timestamp and an exemplar may follow; the value counts for the time of the sample.
     let number = rest.split_whitespace().next().ok_or("no value")?;
-    let number: f64 = number.parse().map_err(|_| "not a number")?;
+    let value = Number::parse(number).ok_or("not a number")?;
+    if value.as_f64().is_nan() {
+        return Ok(None);
+    }
+    if value.as_f64().is_infinite() {
+        return Err("infinite values are not kept");
+    }
     attributes.sort();
     attributes.dedup_by(|a, b| a.0 == b.0);
-    let metric = MetricDef {
+    Ok(Some(CustomSample {
         name: Label::new(name),
-        unit: Label::new("1"),
-        kind: kinds.get(name).copied().unwrap_or(Kind::Gauge),
-        scale: -6,
-    };
-    let scaled = number * 1e6;
-    let value = if number.is_finite() && number.abs() < EXACT_MAX {
-        scaled.round() as i64
-    } else {
-        ABSENT
-    };
-    Ok((SeriesKey { metric, attributes }, value))
+        kind: kind(name, types),
+        attributes,
+        value,
+    }))
 }
 
-type Labels<'a> = (Vec<(Label, Label)>, &'a str);
+/// The name of the metric, if it is among the labels, the labels, and what follows them.
+type Labels<'a> = (Option<String>, Vec<(Label, Label)>, &'a str);
 
-/// `a="b",c="d"} rest`, with `\\`, `\"` and `\n` in values.
+/// `a="b",c="d"} rest`, where the name of the metric or of a label may be in quotes: `"metric.name","a.b"="c"}`.
 fn labels_of(mut text: &str) -> Result<Labels<'_>, &'static str> {
-    let mut labels = Vec::new();
+    let (mut metric, mut labels) = (None, Vec::new());
     loop {
         text = text.trim_start().trim_start_matches(',').trim_start();
         if let Some(rest) = text.strip_prefix('}') {
-            return Ok((labels, rest));
+            return Ok((metric, labels, rest));
         }
-        let (name, rest) = text.split_once('=').ok_or("label without a value")?;
+        let (name, rest) = match text.strip_prefix('"') {
+            Some(rest) => {
+                let (name, rest) = quoted(rest)?;
+                match rest.trim_start().strip_prefix('=') {
+                    Some(rest) => (name, rest),
+                    None if metric.is_none() => {
+                        metric = Some(name);
+                        text = rest;
+                        continue;
+                    }
+                    None => return Err("label without a value"),
+                }
+            }
+            None => {
+                let (name, rest) = text.split_once('=').ok_or("label without a value")?;
+                (name.trim().to_owned(), rest)
+            }
+        };
         let rest = rest
             .trim_start()
             .strip_prefix('"')
             .ok_or("label value without quotes")?;
-        let (mut value, mut escaped, mut end) = (String::new(), false, None);
-        for (at, c) in rest.char_indices() {
-            match (escaped, c) {
-                (true, 'n') => value.push(' '),
-                (true, c) => value.push(c),
-                (false, '\\') => {}
-                (false, '"') => {
-                    end = Some(at + 1);
-                    break;
-                }
-                (false, c) => value.push(c),
-            }
-            escaped = !escaped && c == '\\';
-        }
-        let end = end.ok_or("unterminated label value")?;
+        let (value, rest) = quoted(rest)?;
         if labels.len() >= ATTRIBUTES_PER_SERIES_MAX {
             return Err("too many labels");
         }
-        labels.push((Label::new(name.trim()), Label::new(&value)));
-        text = rest.get(end..).unwrap_or_default();
+        labels.push((Label::new(&name), Label::new(&value)));
+        text = rest;
     }
+}
+
+/// A text up to its closing quotes, with `\\`, `\"` and `\n` replaced, and what follows it.
+fn quoted(text: &str) -> Result<(String, &str), &'static str> {
+    let (mut value, mut escaped) = (String::new(), false);
+    for (at, c) in text.char_indices() {
+        match (escaped, c) {
+            (true, 'n') => value.push(' '),
+            (true, c) => value.push(c),
+            (false, '\\') => {}
+            (false, '"') => return Ok((value, text.get(at + 1..).unwrap_or_default())),
+            (false, c) => value.push(c),
+        }
+        escaped = !escaped && c == '\\';
+    }
+    Err("unterminated label value")
 }
 
 #[cfg(test)]
@@ -144,42 +238,72 @@ sent_total 42 1395066363000
 temperature -3
 nothing NaN
 ";
-        let (values, bad) = parse(text, 100);
+        let (samples, bad) = parse(text, 100);
         assert_eq!(bad, None);
-        assert_eq!(values.len(), 4);
-        let (key, value) = &values[0];
+        assert_eq!(samples.len(), 3);
+        let first = &samples[0];
+        assert_eq!(first.name, "backup_age_seconds");
+        assert_eq!(first.value, Number::Float(12.5));
+        assert_eq!(first.attributes[1].1, "db \"main\"");
+        assert_eq!(first.attributes[0].0, "host", "sorted");
         assert_eq!(
-            (key.metric.name.as_str(), *value),
-            ("backup_age_seconds", 12_500_000)
+            (samples[1].kind, samples[1].value),
+            (Kind::Counter, Number::Integer(42))
         );
-        assert_eq!(key.attribute("job").unwrap().as_str(), "db \"main\"");
-        assert_eq!(key.attributes[0].0, "host", "sorted");
-        assert_eq!(
-            (values[1].0.metric.kind, values[1].1),
-            (Kind::Counter, 42_000_000)
-        );
-        assert_eq!((values[2].1, values[3].1), (-3_000_000, ABSENT));
+        assert_eq!(samples[2].value, Number::Integer(-3));
     }
 
     #[test]
-    fn invalid_lines_are_reported_with_their_number_and_skipped() {
-        let (values, bad) = parse("a 1\n{} 2\nb x\nc{d=\"e 3\nf 4\n", 100);
-        assert_eq!(
-            values
-                .iter()
-                .map(|(k, _)| k.metric.name.to_string())
-                .collect::<Vec<_>>(),
-            ["a", "f"]
-        );
-        assert_eq!(
-            bad,
-            Some(BadLine {
-                line: 2,
-                reason: "no metric name"
-            })
-        );
-        let (values, bad) = parse("a 1\nb 2\nc 3\n", 2);
-        assert_eq!((values.len(), bad.unwrap().line), (2, 3));
+    fn counters_are_told_by_type_family_or_suffix() {
+        let text = "# TYPE jobs counter\njobs_total 5\n\
+            # TYPE rpc_seconds histogram\nrpc_seconds_bucket{le=\"+Inf\"} 7\nrpc_seconds_sum 1.5\nrpc_seconds_count 7\n\
+            untyped_total 1\nqueue_count 1\n# TYPE pods_count gauge\npods_count 3\n# TYPE q summary\nq{quantile=\"0.5\"} 1\n\
+            level 2\n# TYPE old counter\nold 4\n";
+        let (samples, bad) = parse(text, 100);
+        assert_eq!(bad, None);
+        let gauges = samples.iter().filter(|s| s.kind == Kind::Gauge);
+        let gauges: Vec<_> = gauges.map(|s| s.name.as_str()).collect();
+        assert_eq!(gauges, ["pods_count", "q", "level"]);
+        assert_eq!(samples.len(), 10);
+    }
+
+    #[test]
+    fn variants_of_the_format_are_understood() {
+        let text = "\u{feff}bom 5\r\ncrlf{a=\"b\"} 4\r\nspaces { a = \"b\" , } 3\n\
+            {\"quoted.name\",\"my.label\"=\"v\"} 2\nbucket{le=\"1\"} 3 # {trace_id=\"6c10\"} 0.06\n\
+            big 9007199254740993\nexponent 2.5e+12\nend 7";
+        let (samples, bad) = parse(text, 100);
+        assert_eq!(bad, None);
+        let of: Vec<_> = samples.iter().map(|s| (s.name.as_str(), s.value)).collect();
+        let integers = [
+            ("bom", 5),
+            ("crlf", 4),
+            ("spaces", 3),
+            ("quoted.name", 2),
+            ("bucket", 3),
+            ("big", 9_007_199_254_740_993),
+            ("exponent", 2_500_000_000_000),
+            ("end", 7),
+        ];
+        assert_eq!(of, integers.map(|(name, n)| (name, Number::Integer(n))));
+        assert_eq!(samples[3].attributes, [("my.label".into(), "v".into())]);
+    }
+
+    #[test]
+    fn lines_that_cannot_be_kept_are_reported_with_their_number_and_skipped() {
+        let of = |text: &str, limit| {
+            let (samples, bad) = parse(text, limit);
+            let names: Vec<_> = samples.iter().map(|s| s.name.to_string()).collect();
+            (names.join(" "), bad.map(|bad| (bad.line, bad.reason)))
+        };
+        let invalid = of("a 1\n{} 2\nb x\nc{d=\"e 3\nf 4\n", 100);
+        assert_eq!(invalid, ("a f".to_owned(), Some((2, "no metric name"))));
+        let many = of("a 1\nb 2\nc 3\n", 2);
+        assert_eq!(many, ("a b".to_owned(), Some((3, "too many metrics"))));
+        let infinite = of("a +Inf\nb 0x10\n", 9);
+        assert_eq!(infinite.1, Some((1, "infinite values are not kept")));
+        let twice = of("a{b=\"1\"} 1\na{b=\"1\"} 2\n", 9);
+        assert_eq!(twice.1, Some((2, "the same metric and labels again")));
     }
 
     proptest! {

@@ -5,7 +5,8 @@
 use sysmon_wire::ProcessIdentity;
 use sysmon_wire::limits::RANKED_PROCESSES;
 use sysmon_wire::metrics::{
-    PROCESS_CPU, PROCESS_DISK_RATE, PROCESS_IDENTITY, PROCESS_MEMORY, PROCESS_THREADS,
+    PROCESS_CPU, PROCESS_DISK_RATE, PROCESS_IDENTITY, PROCESS_MEMORY, PROCESS_RANKED,
+    PROCESS_THREADS,
 };
 
 use super::processes::Processes;
@@ -24,6 +25,8 @@ struct Rank {
 #[derive(Debug)]
 pub(super) struct RankedSeries {
     ranks: Vec<Rank>,
+    /// How deep the list is by processor, memory and disk.
+    depths: [Slot; 3],
     holders: Vec<ProcessIdentity>,
     unplaced: Vec<usize>,
 }
@@ -48,8 +51,12 @@ impl RankedSeries {
                 used: false,
             }
         };
+        let ranks = (0..RANKED_PROCESSES).map(rank).collect();
+        let depth =
+            |measure| board.slot(PROCESS_RANKED.series(&[("sysmon.process.measure", measure)]));
         Self {
-            ranks: (0..RANKED_PROCESSES).map(rank).collect(),
+            depths: ["cpu", "memory", "disk"].map(depth),
+            ranks,
             holders: Vec::new(),
             unplaced: Vec::new(),
         }
@@ -60,6 +67,9 @@ impl RankedSeries {
     }
 
     pub(super) fn collect(&mut self, processes: &Processes, board: &mut Board) {
+        for (slot, depth) in self.depths.iter().zip(processes.ranked_depths()) {
+            board.set_u64(*slot, depth as u64);
+        }
         for rank in &mut self.ranks {
             rank.used = false;
         }

@@ -309,6 +309,7 @@ impl Source for Simulated {
 
     fn row(&self) -> Sample<'_> {
         Sample {
+            table: self.board.table(),
             series: self.board.keys(),
             values: self.board.values(),
             processes: self.processes.identities(),

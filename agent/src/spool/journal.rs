@@ -223,6 +223,7 @@ mod tests {
         let series = [UPTIME.series(&[])];
         for seq in 1..=rows {
             let sample = Sample {
+                table: 0,
                 series: &series,
                 values: &[seq as i64],
                 processes: &[],

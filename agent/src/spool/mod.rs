@@ -14,6 +14,7 @@ mod segment;
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sysmon_wire::message::{Push, RunId};
@@ -127,6 +128,9 @@ impl Spool {
         if !self.spilling && may_spill && (!self.connected || late) {
             self.spill_all();
         }
+        if self.open.table != sample.table {
+            self.change_table(sample.table);
+        }
         let frames = self.open.push(self.run, seq, time, sample, self.spilling);
         if self.spilling {
             let file = self.open.file(self.run);
@@ -136,6 +140,17 @@ impl Spool {
             self.close_open();
         }
         self.enforce_limits(time);
+    }
+
+    /// From here on an index means another series: earlier segments keep the table of their rows.
+    fn change_table(&mut self, table: u64) {
+        self.close_open();
+        self.open.table = table;
+        let series = Arc::new(std::mem::take(&mut self.open.series));
+        let blocks = self.closed.iter_mut().filter_map(|s| s.block.as_mut());
+        for block in blocks {
+            block.table.get_or_insert_with(|| Arc::clone(&series));
+        }
     }
 
     fn append(&mut self, file: String, frames: Vec<Push>) {
@@ -391,6 +406,7 @@ mod tests {
         for seq in seqs {
             let n = seq as i64;
             let sample = Sample {
+                table: 0,
                 series: &series(),
                 values: &[n % 9, n],
                 processes: &[],
@@ -560,6 +576,7 @@ mod tests {
         finish_writes(&mut spool, false);
         assert!(matches!(spool.take_disk_ops()[..], []));
         let sample = Sample {
+            table: 0,
             series: &series(),
             values: &[1, 1],
             processes: &[],

@@ -1,5 +1,7 @@
 //! Segments: a few minutes of rows that can be decoded on their own.
 
+use std::sync::Arc;
+
 use sysmon_wire::message::{Blob, Lane, Push, RunId};
 use sysmon_wire::{ProcessIdentity, RowEncoder, SeqSet, SeriesKey, SeriesTable, UnixMs};
 
@@ -21,8 +23,10 @@ pub(super) fn file_name(run: RunId, first: u64) -> String {
 
 #[derive(Debug)]
 pub(super) struct Block {
-    /// How many series the run had at the last row.
+    /// How many series the table had at the last row.
     pub(super) series: usize,
+    /// The table of its rows, unless that is still the run's.
+    pub(super) table: Option<Arc<Vec<SeriesKey>>>,
     /// An encoded row block that starts with a keyframe.
     pub(super) rows: Vec<u8>,
     pub(super) processes: Vec<ProcessIdentity>,
@@ -34,6 +38,7 @@ impl Block {
             run,
             lane: Lane::Backfill,
         };
+        let series = self.table.as_ref().map_or(series, |table| table);
         let series = SeriesTable::new(series.iter().take(self.series));
         let mut frames = vec![begin, Push::Series(series)];
         if !self.processes.is_empty() {
@@ -112,7 +117,8 @@ pub(super) struct Open {
     first_time: UnixMs,
     last_time: UnixMs,
     acknowledged: SeqSet,
-    /// Every series of the run as of the last row.
+    pub(super) table: u64,
+    /// Every series of the table as of the last row.
     pub(super) series: Vec<SeriesKey>,
     processes: ProcessSet,
     /// How many series its file has defined.
@@ -238,6 +244,7 @@ impl Open {
             last_time: Some(self.last_time),
             block: Some(Block {
                 series: self.series.len(),
+                table: None,
                 rows: std::mem::take(&mut self.rows),
                 processes: std::mem::take(&mut self.processes).into_vec(),
             }),

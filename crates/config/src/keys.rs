@@ -87,8 +87,6 @@ const DAY: Duration = Duration::from_hours(24);
 const YEAR: Duration = Duration::from_hours(24 * 365);
 
 /// All columns, in TOML.
-const COLUMNS: &str = r#"["up", "cpu-line", "cpu", "mem-bar", "mem", "load", "net-line", "net.rx", "net.tx", "disk.read", "disk.write", "fs", "temp"]"#;
-
 /// Where hub and edge listen for QUIC: every address of the machine.
 const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), DEFAULT_PORT);
 
@@ -102,6 +100,7 @@ sections! {
         spool_age: Duration = DAY * 7, Some("\"7d\""), |v| span(v, SECOND * 60, YEAR);
         textfiles: Option<PathBuf> = None, None, |v| directory(v).map(Some);
         commands: Vec<(Duration, String)> = Vec::new(), Some("[]"), commands;
+        filesystems: Vec<String> = Vec::new(), Some("[]"), |v| texts(v, 32);
     }
     hub: HubConfig {
         listen: SocketAddr = LISTEN, Some("\"[::]:7979\""), listen;
@@ -129,7 +128,7 @@ sections! {
         ascii: bool = false, Some("false"), boolean;
         keys: Vec<String> = Vec::new(), Some("[]"), |v| texts(v, 100);
         sort: Order = Order::default(), Some("\"worst\""), order;
-        columns: Vec<Column> = Column::all(), Some(COLUMNS), columns;
+        columns: Vec<Column> = Column::all(), Some(Column::TOML), columns;
     }
     edge: EdgeConfig {
         listen: SocketAddr = LISTEN, Some("\"[::]:7979\""), listen;

@@ -16,6 +16,10 @@ macro_rules! named {
             /// Every variant with its name.
             pub const ALL: &'static [(&'static str, Self)] = &[$(($name, Self::$variant)),*];
 
+            /// The names as an array of TOML.
+            #[allow(dead_code, reason = "only of columns there is a list")]
+            pub(crate) const TOML: &'static str = $crate::screen::toml_array!($($name),*);
+
             /// The name in the configuration.
             pub fn name(self) -> &'static str {
                 match self {
@@ -32,6 +36,13 @@ macro_rules! named {
     };
 }
 pub(crate) use named;
+
+macro_rules! toml_array {
+    ($first:literal $(, $rest:literal)*) => {
+        concat!("[\"", $first, "\"" $(, ", \"", $rest, "\"")*, "]")
+    };
+}
+pub(crate) use toml_array;
 
 named! {
     /// A column of the fleet table, in the default order.

@@ -136,20 +136,18 @@ fn hint(text: &str) -> &'static str {
     }
 }
 
-/// A duration in its two largest units: `2 h 11 m`, `41 s`.
+/// A duration in its two largest units, the second unless it is zero: `2 h 11 min`, `10 min`, `41 s`.
 pub fn format_span(ms: i64) -> String {
     let seconds = ms.unsigned_abs() / 1000;
-    let (d, h, m, s) = (
-        seconds / 86_400,
-        seconds / 3_600 % 24,
-        seconds / 60 % 60,
-        seconds % 60,
-    );
-    match (d, h, m) {
-        (0, 0, 0) => format!("{s} s"),
-        (0, 0, _) => format!("{m} m {s} s"),
-        (0, _, _) => format!("{h} h {m} m"),
-        _ => format!("{d} d {h} h"),
+    let (large, small) = match seconds {
+        0..60 => ((seconds, "s"), (0, "")),
+        60..3_600 => ((seconds / 60, "min"), (seconds % 60, "s")),
+        3_600..86_400 => ((seconds / 3_600, "h"), (seconds / 60 % 60, "min")),
+        _ => ((seconds / 86_400, "d"), (seconds / 3_600 % 24, "h")),
+    };
+    match (large, small) {
+        ((count, unit), (0, _)) => format!("{count} {unit}"),
+        ((count, unit), (rest, smaller)) => format!("{count} {unit} {rest} {smaller}"),
     }
 }
 
@@ -224,8 +222,9 @@ mod tests {
     #[test]
     fn spans_show_their_two_largest_units() {
         assert_eq!(format_span(41_000), "41 s");
-        assert_eq!(format_span(-(2 * 3600 + 11 * 60) * 1000), "2 h 11 m");
+        assert_eq!(format_span(-(2 * 3600 + 11 * 60) * 1000), "2 h 11 min");
         assert_eq!(format_span(90_000_000), "1 d 1 h");
+        assert_eq!(format_span(600_000), "10 min");
         assert!(parse_span("10m").is_ok() && parse_span("3d").is_ok());
         for (wrong, why) in [
             ("-5m", "the sign"),

@@ -8,10 +8,12 @@ use clap::{Parser, Subcommand};
 use sysmon_certs::{PeerName, Role};
 use sysmon_config::CommonArgs;
 use sysmon_config::time::parse_span;
+
+use super::backup::Protection;
 use sysmon_hub::VERSION;
 
 /// Collects metrics from every agent, stores them, and serves them to terminals and edges.
-#[derive(Debug, Parser)]
+#[derive(Clone, Debug, Parser)]
 #[command(name = "sysmon-hub", version = VERSION, after_help = "\
 Examples:
   sysmon-hub                                        run, listening on port 7979
@@ -30,7 +32,7 @@ pub(crate) struct Args {
     pub(crate) command: Option<Command>,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 pub(crate) enum Command {
     /// Show the status of the running hub and its hosts
     #[command(after_help = "Example:\n  sysmon-hub status --json | jq '.hosts[].name'")]
@@ -42,11 +44,32 @@ pub(crate) enum Command {
     /// Validate the configuration and show what would be used
     #[command(after_help = "Example:\n  sysmon-hub check --config config.toml")]
     Check,
-    /// Copy the history to a file, whether the hub is running or not
-    #[command(after_help = "Example:\n  sysmon-hub backup history-monday.db")]
+    /// Back up everything that the hub needs into one encrypted file, whether the hub is running or not
+    #[command(after_help = "\
+Examples:
+  sysmon-hub backup --passphrase-file /root/passphrase hub-monday.age
+  sysmon-hub backup --unencrypted hub-monday.tar")]
     Backup {
         /// File to write; must not exist yet
         file: PathBuf,
+        #[command(flatten)]
+        protection: Protection,
+        /// Write a plain file, although it holds the key of the certificate authority
+        #[arg(long, conflicts_with = "passphrase_file")]
+        unencrypted: bool,
+    },
+    /// Restore a backup into the state directory of a hub that is not running
+    #[command(
+        after_help = "Example:\n  sysmon-hub restore --passphrase-file /root/passphrase hub-monday.age"
+    )]
+    Restore {
+        /// File that `sysmon-hub backup` wrote
+        file: PathBuf,
+        #[command(flatten)]
+        protection: Protection,
+        /// Move the state that is there aside
+        #[arg(long)]
+        force: bool,
     },
     /// Show rules and routes, test and replay them, silence and acknowledge alerts
     Alerts {
@@ -77,7 +100,7 @@ Examples:
     },
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 pub(crate) enum AlertsCommand {
     /// Send a test message over every route, or over one
     #[command(after_help = "Example:\n  sysmon-hub alerts test slack")]
@@ -140,7 +163,7 @@ Examples:
     },
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 pub(crate) enum CaCommand {
     /// Show the certificate authority, and peers that still have a certificate of the previous one
     Show,
@@ -158,7 +181,7 @@ Connected peers get a certificate of the new authority at once, others when they
     },
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 pub(crate) enum TokenCommand {
     /// Create a token that works once, and print the command to join with it
     #[command(after_help = "\
@@ -185,7 +208,7 @@ Examples:
     },
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 pub(crate) enum CertCommand {
     /// List issued certificates that have not expired
     List,

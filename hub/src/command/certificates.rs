@@ -41,7 +41,11 @@ fn list(context: &Context) -> Result<String, Failure> {
     Ok(text)
 }
 
-fn revoke(context: &Context, name: &PeerName, role: Option<Role>) -> Result<String, Failure> {
+pub(crate) fn revoke(
+    context: &Context,
+    name: &PeerName,
+    role: Option<Role>,
+) -> Result<String, Failure> {
     let now = context.clock.system_time();
     let revoked = context.state.register().revoke(name, role, now);
     let count = match revoked.map_err(anyhow::Error::from)? {
@@ -86,7 +90,15 @@ fn issue(context: &Context, role: Role, name: &PeerName, out: &Path) -> Result<S
     ))
 }
 
-pub(crate) fn authority(context: &Context, command: &CaCommand) -> Result<(), Failure> {
+pub(crate) fn show(context: &Context) -> Result<(), Failure> {
+    Ok(sysmon_config::print(&authority(
+        context,
+        &CaCommand::Show,
+    )?)?)
+}
+
+/// Changes the authority, and shows it.
+pub(crate) fn authority(context: &Context, command: &CaCommand) -> Result<String, Failure> {
     let (state, now) = (&context.state, context.clock.system_time());
     let (authority, done) = match command {
         CaCommand::Show => (state.existing_authority(), ""),
@@ -111,7 +123,7 @@ pub(crate) fn authority(context: &Context, command: &CaCommand) -> Result<(), Fa
         CaCommand::Retire { .. } => context.audit("authority", "", "previous one retired"),
     }
     let text = describe(state, &authority, now).map_err(anyhow::Error::from)?;
-    Ok(sysmon_config::print(&format!("{done}{text}"))?)
+    Ok(format!("{done}{text}"))
 }
 
 /// Refuses to retire the previous authority while peers would be locked out by that.

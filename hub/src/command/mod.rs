@@ -2,7 +2,9 @@
 
 pub(crate) mod alerts;
 pub(crate) mod args;
+pub(crate) mod backup;
 pub(crate) mod certificates;
+pub(crate) mod control;
 pub(crate) mod options;
 pub(crate) mod serve;
 pub(crate) mod show;
@@ -23,6 +25,7 @@ use args::Args;
 
 pub(crate) const ANSWER_MAX: Duration = Duration::from_secs(5);
 
+#[derive(Clone)]
 pub(crate) struct Context {
     pub(crate) args: Args,
     pub(crate) config: Config,

@@ -3,13 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::anyhow;
+use anyhow::{Context as _, anyhow};
 use sysmon_config::{Config, Failure, Hangup, Hangups, end_signal, init_logs, notify, runtime};
 use sysmon_files::StateLock;
 use sysmon_hub::reload::changes;
 use sysmon_hub::server::{BoundHub, Hub};
 
 use super::Context;
+use super::backup::restoring_dir;
+#[cfg(unix)]
+use super::control::ControlSocket;
 use super::options::options;
 
 /// Longest time that a command holds the state directory.
@@ -21,6 +24,14 @@ pub(crate) fn serve(context: &Context) -> Result<(), Failure> {
     let now = context.clock.system_time();
     state.check_owner().map_err(anyhow::Error::from)?;
     let _lock = lock(context)?;
+    let restoring = restoring_dir(state.dir());
+    if restoring.exists() {
+        return Err(anyhow!(
+            "a restore was interrupted: repeat it with `sysmon-hub restore --force FILE`, or move {} away",
+            restoring.display()
+        )
+        .into());
+    }
     let authority = state.authority(now).map_err(anyhow::Error::from)?;
     let identity = state
         .hub_identity(&authority, &name, now, days)
@@ -34,6 +45,9 @@ pub(crate) fn serve(context: &Context) -> Result<(), Failure> {
         let hangups = Hangups::new();
         let hub = BoundHub::bind(options(context, &context.config)?, &identity)
             .map_err(anyhow::Error::from)?;
+        #[cfg(unix)]
+        let _control = ControlSocket::open(context, &hub.hub)
+            .with_context(|| format!("cannot listen for commands in {}", state.dir().display()))?;
         announce(context, &hub)?;
         let reloads = reload_on_hangup(context, Arc::clone(&hub.hub), hangups);
         let stop = async {

@@ -11,13 +11,16 @@ use super::args::TokenCommand;
 use super::options::options;
 use super::{Context, span_ms};
 
-pub(crate) fn token(context: &Context, command: &TokenCommand) -> Result<(), Failure> {
-    let text = match command {
-        TokenCommand::Create { role, name, ttl } => create(context, *role, name.as_ref(), *ttl)?,
-        TokenCommand::List => list(context)?,
-        TokenCommand::Revoke { id } => revoke(context, id)?,
-    };
-    Ok(sysmon_config::print(&text)?)
+pub(crate) fn change(context: &Context, command: &TokenCommand) -> Result<String, Failure> {
+    match command {
+        TokenCommand::Create { role, name, ttl } => create(context, *role, name.as_ref(), *ttl),
+        TokenCommand::List => text_of_list(context),
+        TokenCommand::Revoke { id } => revoke(context, id),
+    }
+}
+
+pub(crate) fn list(context: &Context) -> Result<(), Failure> {
+    Ok(sysmon_config::print(&text_of_list(context)?)?)
 }
 
 /// Creates a token; its text is the last word of the output.
@@ -60,7 +63,7 @@ fn create(
     ))
 }
 
-fn list(context: &Context) -> Result<String, Failure> {
+fn text_of_list(context: &Context) -> Result<String, Failure> {
     let now = context.clock.system_time();
     let mut text = format!("{:<10}{:<10}{:<24}EXPIRES\n", "TOKEN", "ROLE", "NAME");
     for grant in context.state.tokens().list().map_err(anyhow::Error::from)? {

@@ -5,10 +5,11 @@ use std::ops::Deref;
 
 use sysmon_series::{Chunk, ChunkError, Table};
 use sysmon_wire::metrics::SUMMARY;
-use sysmon_wire::{Label, Process, UnixMs};
+use sysmon_wire::{Label, UnixMs};
 
 use super::{Fleet, HostId};
 use crate::host::Host;
+use crate::processes::RankedProcesses;
 
 #[derive(Debug)]
 pub struct FleetView<'a> {
@@ -115,7 +116,7 @@ impl HostView<'_> {
     }
 
     /// The processes that used most at a past moment, from the newest row within `reach_ms` before it.
-    pub fn processes_at(&self, at: UnixMs, reach_ms: i64) -> Option<(UnixMs, Vec<Process>)> {
+    pub fn processes_at(&self, at: UnixMs, reach_ms: i64) -> Option<(UnixMs, RankedProcesses)> {
         let (processes, ring) = (&self.host.processes, &self.host.ring);
         let row = ring.at_with(self.borrowed, &processes.series(), at - reach_ms, at);
         let (time, values) = row.ok()??;

@@ -96,6 +96,13 @@ impl Hub {
         result
     }
 
+    /// Applies changes of tokens, certificates and silences in the state directory now rather than at the next review.
+    pub fn review_access(&self) {
+        if let Some(access) = &self.access {
+            access.review();
+        }
+    }
+
     fn now(&self) -> UnixMs {
         self.clock.now()
     }

@@ -17,6 +17,8 @@ pub struct Records {
     pub kind: &'static str,
     pub fields: Vec<Cow<'static, str>>,
     pub rows: Vec<Vec<Value>>,
+    /// Further values of the whole, in JSON only.
+    pub more: Vec<(&'static str, Value)>,
 }
 
 impl Records {
@@ -32,6 +34,7 @@ impl Records {
             kind,
             fields: fields.iter().copied().map(Cow::from).collect(),
             rows: rows.collect(),
+            more: Vec::new(),
         }
     }
 
@@ -48,6 +51,8 @@ impl Records {
             all.insert("host".to_owned(), json!(host));
         }
         all.insert(self.kind.to_owned(), Value::Array(rows));
+        let more = self.more.iter();
+        all.extend(more.map(|(name, value)| ((*name).to_owned(), value.clone())));
         format!("{:#}\n", Value::Object(all))
     }
 

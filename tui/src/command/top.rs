@@ -1,6 +1,7 @@
 //! `sysmon-tui top`.
 
 use jiff::tz::TimeZone;
+use serde_json::json;
 use sysmon_config::Failure;
 use sysmon_config::time::format_moment;
 use sysmon_screens::format::{amount, size};
@@ -30,17 +31,33 @@ pub(crate) fn top(invocation: &Invocation, args: &TopArgs) -> Result<(), Failure
     let target = Target::find(invocation)?;
     let pick = |reply| match reply {
         Reply::Top {
-            time, processes, ..
-        } => Some((time, processes)),
+            time,
+            processes,
+            complete_to,
+            ..
+        } => Some((time, processes, complete_to)),
         _ => None,
     };
-    let (time, processes) = target.ask(async |client| client.first(&request, pick).await)?;
+    let (time, processes, complete_to) =
+        target.ask(async |client| client.first(&request, pick).await)?;
     let text = if args.json {
-        records(time, processes.iter()).to_json()
+        let mut records = records(time, processes.iter());
+        records.more = vec![("complete_to", json!(complete_to))];
+        records.to_json()
     } else {
-        table(time, &processes, &TimeZone::system())
+        table(time, &processes, &TimeZone::system()) + &depth(complete_to)
     };
     Ok(sysmon_config::print(&text)?)
+}
+
+/// How deep the list is, if processes may be missing from it.
+fn depth(complete_to: Option<u32>) -> String {
+    complete_to.map_or_else(String::new, |complete| {
+        format!(
+            "\nComplete to place {complete}: agents send the processes that use most. The processes of a host in \
+             `sysmon-tui` are all of them.\n"
+        )
+    })
 }
 
 /// A table whose columns are as wide as their longest text.

@@ -15,13 +15,14 @@ use std::path::{Path, PathBuf};
 use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 use sysmon_wire::limits::{PROCESSES_PER_TABLE_MAX, RANKED_PROCESSES};
-use sysmon_wire::{Label, Process, ProcessIdentity, UnixMs};
+use sysmon_wire::{Label, LimitState, Process, ProcessIdentity, UnixMs};
 
 use self::details::{Details, Users, leader, storage_bytes};
 use self::entry::Entry;
 use self::files::{ProcDir, READ_BYTES_MAX, read};
-use self::rank::union_of_first;
+use self::rank::{Places, Selection};
 use self::stat::{Stat, parse};
+use super::listing::ListLimit;
 use super::parse::{lines, number, words};
 use super::{KernelFile, ReadBuffer};
 
@@ -45,8 +46,12 @@ const PROBE_MAX: u32 = 64;
 /// Time between two scans of the directory, with and without knowledge of the kernel's last pid.
 const SCAN_MS: (i64, i64) = (30_000, 2_000);
 
-/// Processes per measure that every row contains.
-const RANKED_MAX: usize = RANKED_PROCESSES / 3;
+/// The processes that every row contains: some by each of [`measures`], the others by memory, which changes least.
+const PLACES: Places = Places {
+    all: RANKED_PROCESSES,
+    each: RANKED_PROCESSES / 3,
+    spare: 1,
+};
 
 const DETAILS_MAX: usize = 256;
 
@@ -65,18 +70,16 @@ pub struct Processes {
     cursor: usize,
     open_files: u64,
     open_files_max: u64,
-    chosen: Vec<u32>,
+    selection: Selection<3>,
     scratch: Scratch,
-    notes: Vec<String>,
-    noted_limit: bool,
-    noted_storage: bool,
+    limit: ListLimit,
+    is_storage_denied: bool,
 }
 
 #[derive(Debug)]
 struct Scratch {
     file: Box<[u8; READ_BYTES_MAX]>,
     buffer: ReadBuffer,
-    ranking: Vec<(u64, u32)>,
     found: Vec<u32>,
 }
 
@@ -88,14 +91,15 @@ struct KernelUnits {
 }
 
 impl Processes {
-    pub fn new(proc_root: &Path) -> Self {
+    /// Processes of a kernel that booted at `boot`.
+    pub fn new(proc_root: &Path, boot: UnixMs) -> Self {
         let may_open = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
         Self {
             dir: ProcDir::open(proc_root),
             entries: Vec::new(),
             users: Users::new(PathBuf::from("/etc/passwd")),
             units: KernelUnits {
-                boot: boot_time(proc_root),
+                boot,
                 hz: rustix::param::clock_ticks_per_second().max(1),
                 page_bytes: rustix::param::page_size() as u64,
             },
@@ -108,16 +112,22 @@ impl Processes {
             cursor: 0,
             open_files: 0,
             open_files_max: OPEN_FILES_MAX.min(may_open / 2),
-            chosen: Vec::new(),
+            selection: Selection::default(),
             scratch: Scratch {
                 file: Box::new([0; READ_BYTES_MAX]),
                 buffer: ReadBuffer::default(),
-                ranking: Vec::new(),
                 found: Vec::new(),
             },
-            notes: Vec::new(),
-            noted_limit: false,
-            noted_storage: false,
+            limit: ListLimit::new("processes", PROCESSES_MAX),
+            is_storage_denied: false,
+        }
+    }
+
+    /// The wall clock was set: the kernel, which counts the starts of processes from its own boot, booted at `boot`.
+    pub fn set_boot(&mut self, boot: UnixMs) {
+        self.units.boot = boot;
+        for entry in self.entries.iter_mut().filter(|e| e.identity.is_some()) {
+            entry.identity = Some(self.units.identity(entry).id());
         }
     }
 
@@ -136,6 +146,7 @@ impl Processes {
 
     pub fn ranked(&self) -> impl Iterator<Item = Ranked<'_>> {
         let entries = self
+            .selection
             .chosen
             .iter()
             .filter_map(|&at| self.entries.get(at as usize));
@@ -160,8 +171,20 @@ impl Processes {
             .collect()
     }
 
-    pub fn notes(&mut self) -> Vec<String> {
-        std::mem::take(&mut self.notes)
+    /// What is not collected now.
+    pub fn notes(&self) -> impl Iterator<Item = String> {
+        self.is_storage_denied
+            .then(|| STORAGE_NOTE.to_owned())
+            .into_iter()
+    }
+
+    pub fn limit(&self) -> LimitState {
+        self.limit.state()
+    }
+
+    /// [`ReadBuffer::take_out_of_files`] of the last refresh.
+    pub fn take_out_of_files(&mut self) -> bool {
+        self.scratch.buffer.take_out_of_files()
     }
 
     fn read_due(&mut self, now: UnixMs, full: bool) {
@@ -186,9 +209,7 @@ impl Processes {
             let file = &mut self.scratch.file;
             if read_entry(entry, &self.dir, file, now, self.units.hz) == Err(Denied) {
                 entry.storage_denied = true;
-                if !std::mem::replace(&mut self.noted_storage, true) {
-                    self.notes.push(STORAGE_NOTE.to_owned());
-                }
+                self.is_storage_denied = true;
             }
             entry.plan(self.round, idle_rounds);
         }
@@ -245,13 +266,13 @@ impl Processes {
 
     fn add_all(&mut self, found: &[u32], now: UnixMs) {
         let since = self.complete;
+        // A full table is only found to be one by a process that has no place in it.
+        let room = PROCESSES_MAX.saturating_sub(self.entries.len());
+        let left_out = found.len().min(NEW_MAX).saturating_sub(room);
+        self.limit
+            .set_present(self.entries.len() + found.len().min(room) + left_out);
         for &pid in found.iter().take(NEW_MAX) {
             if self.entries.len() >= PROCESSES_MAX {
-                if !std::mem::replace(&mut self.noted_limit, true) {
-                    self.notes.push(format!(
-                        "more than {PROCESSES_MAX} processes; the others are ignored"
-                    ));
-                }
                 break;
             }
             self.add(pid, now, since);
@@ -263,7 +284,8 @@ impl Processes {
 
     /// Adds a new process, unless it has already exited.
     fn add(&mut self, pid: u32, now: UnixMs, since: Option<UnixMs>) {
-        let Ok(file) = self.dir.open_file(pid, "stat") else {
+        let file = self.dir.open_file(pid, "stat");
+        let Ok(file) = file.inspect_err(|error| self.scratch.buffer.note_failure(*error)) else {
             return;
         };
         let text = read(&file, &mut self.scratch.file);
@@ -281,20 +303,19 @@ impl Processes {
     fn choose(&mut self) {
         let entries = &self.entries;
         let measure = |index| measures(entries, index);
-        let ranking = &mut self.scratch.ranking;
-        union_of_first(
-            entries.len(),
-            RANKED_MAX,
-            measure,
-            ranking,
-            &mut self.chosen,
-        );
+        self.selection.choose(entries.len(), PLACES, measure);
+    }
+
+    /// By processor, memory and disk: of how many processes that use most none is missing from [`Self::ranked`].
+    pub fn ranked_depths(&self) -> [usize; 3] {
+        let count = self.entries.len();
+        self.selection.depths.map(|depth| depth.unwrap_or(count))
     }
 
     fn read_details(&mut self, now: UnixMs, full: bool) {
         let mut left = DETAILS_MAX;
         let everyone = if full { self.entries.len() as u32 } else { 0 };
-        for at in self.chosen.iter().copied().chain(0..everyone) {
+        for at in self.selection.chosen.iter().copied().chain(0..everyone) {
             let Some(entry) = self.entries.get_mut(at as usize) else {
                 continue;
             };
@@ -457,13 +478,6 @@ fn last_pid(text: &[u8]) -> Option<u32> {
 fn is_own_namespace(proc_root: &Path) -> bool {
     let own = std::fs::read_link(proc_root.join("self")).ok();
     own.is_some_and(|own| own == Path::new(&std::process::id().to_string()))
-}
-
-fn boot_time(proc_root: &Path) -> UnixMs {
-    let stat = std::fs::read(proc_root.join("stat")).unwrap_or_default();
-    let line = lines(&stat).find_map(|line| line.strip_prefix(b"btime "));
-    let seconds = line.and_then(|line| number(line.trim_ascii())).unwrap_or(0);
-    UnixMs(i64::try_from(seconds.saturating_mul(1000)).unwrap_or(0))
 }
 
 #[cfg(test)]

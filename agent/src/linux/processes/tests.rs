@@ -13,7 +13,6 @@ impl Host {
         // In memory if possible: creating thousands of directories on disk is slow.
         let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
         let dir = dir.unwrap();
-        fs::write(dir.path().join("stat"), "cpu 1 1 1 1\nbtime 1000\n").unwrap();
         Self { dir }
     }
 
@@ -43,7 +42,7 @@ impl Host {
     }
 
     fn collector(&self) -> Processes {
-        let mut processes = Processes::new(self.dir.path());
+        let mut processes = Processes::new(self.dir.path(), UnixMs(1_000_000));
         // An ordinary file stays readable after removal while it is open; those of the kernel do not.
         processes.open_files_max = 0;
         processes
@@ -157,7 +156,7 @@ fn a_child_process_is_listed_until_it_exits() {
         .spawn()
         .unwrap();
     let pid = child.id();
-    let mut processes = Processes::new(Path::new("/proc"));
+    let mut processes = Processes::new(Path::new("/proc"), UnixMs(0));
     processes.refresh(UnixMs(0), false);
     processes.refresh(UnixMs(1000), true);
     let all = processes.all();
@@ -221,4 +220,19 @@ fn thirty_thousand_processes_are_added_over_several_refreshes() {
         processes.ranked().count().min(RANKED_PROCESSES),
         processes.ranked().count()
     );
+}
+
+#[test]
+fn starts_follow_a_step_of_the_wall_clock() {
+    let host = Host::new();
+    host.set(7, 100, 5);
+    let mut processes = host.collector();
+    processes.refresh(UnixMs(2_000_000), false);
+    let before = processes.ranked().next().unwrap();
+    let (start, id) = (before.identity().start, before.id());
+    processes.set_boot(UnixMs(1_000_000 + 2_700_000));
+    let after = processes.ranked().next().unwrap();
+    assert_eq!(after.identity().start, start + 2_700_000);
+    assert_eq!(after.id(), Some(after.identity().id()));
+    assert_ne!(after.id(), id);
 }

@@ -141,8 +141,8 @@ mod tests {
         };
         assert_eq!(
             alerts_table(&alerts, UnixMs(70_000)),
-            "\nALERTS\ncritical  a  full    1 m 0 s  / is full [acknowledged by jane: on it]\n\
-             critical  b  full    1 m 0 s  / is full [silenced: new disks]\nand 3 more\n\
+            "\nALERTS\ncritical  a  full      1 min  / is full [acknowledged by jane: on it]\n\
+             critical  b  full      1 min  / is full [silenced: new disks]\nand 3 more\n\
              \nNOTIFICATIONS\nwebhook at x: failing for 30 s: HTTP status 500; 2 queued\n"
         );
         assert_eq!(alerts_json(&alerts)[0]["acknowledged_by"], "jane");

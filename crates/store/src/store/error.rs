@@ -18,6 +18,9 @@ pub enum StoreError {
          history.db away to begin a new one"
     )]
     Format(i64),
+    /// A check found damage.
+    #[error("the history is damaged: {0}")]
+    Damaged(String),
     /// A value does not fit into its format.
     #[error("cannot encode or decode a part of the history: {0}")]
     Codec(#[from] codec::CodecError),

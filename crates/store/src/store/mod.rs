@@ -14,6 +14,7 @@
 //! | `rolled` | the time up to which a host's rows are in buckets |
 //! | `removed` | the time up to which chunks of a host were removed |
 
+mod backup;
 mod commit;
 mod error;
 mod load;
@@ -27,9 +28,10 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 use sysmon_wire::{Label, UnixMs};
 
+pub use backup::TableRows;
 pub use error::StoreError;
 pub use reader::{ChunkPlace, Reader};
 pub use tiers::{PART_SERIES, WINDOW_MS};
@@ -71,15 +73,5 @@ impl Store {
     pub fn bytes(&self) -> u64 {
         let length = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
         length(&self.path) + length(&self.path.with_extension("db-wal"))
-    }
-
-    /// Copies the history at `path` to a new file, also while a hub writes to it.
-    ///
-    /// # Errors
-    /// The history cannot be read, or the new file cannot be written.
-    pub fn backup(path: &Path, to: &Path) -> Result<(), StoreError> {
-        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-        connection.execute("VACUUM INTO ?", [to.to_string_lossy()])?;
-        Ok(())
     }
 }

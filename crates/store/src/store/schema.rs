@@ -27,6 +27,14 @@ CREATE TABLE removed (host INTEGER PRIMARY KEY, until INTEGER NOT NULL);
 CREATE TABLE event (id INTEGER PRIMARY KEY, time INTEGER NOT NULL, data BLOB NOT NULL);
 ";
 
+/// The names of the tables, in alphabetical order.
+pub(super) fn table_names(connection: &Connection) -> Result<Vec<String>, StoreError> {
+    let query = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name";
+    let mut statement = connection.prepare(query)?;
+    let names = statement.query_map([], |row| row.get(0))?;
+    Ok(names.collect::<Result<_, _>>()?)
+}
+
 /// Bytes that SQLite's write-ahead log may have after a checkpoint.
 const WAL_BYTES: u32 = 16 << 20;
 

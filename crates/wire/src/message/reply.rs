@@ -63,6 +63,9 @@ pub enum Reply {
         /// Hosts whose processes are known of that moment.
         hosts: u32,
         processes: Vec<HostProcess>,
+        /// Agents send the processes that use most: if this is a number, of so many from the first none is missing, and
+        /// between later ones there may be others.
+        complete_to: Option<u32>,
     },
     /// To `Request::Fleet` and `Request::Host` of a time of which only minutes or hours are kept: what follows
     /// has a row for each of them, at its beginning, and reaches so much further back.

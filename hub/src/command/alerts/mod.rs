@@ -22,17 +22,25 @@ pub(crate) fn alerts(context: &Context, command: Option<&AlertsCommand>) -> Resu
         Some(AlertsCommand::Check { rule, since, host }) => {
             check::check(context, rule, *since, host.as_deref())?
         }
-        Some(AlertsCommand::Silence {
+        Some(AlertsCommand::Silences) => silences(context)?,
+        Some(AlertsCommand::Ack { scope, note }) => acknowledge(context, scope, Some(note))?,
+        Some(AlertsCommand::Unack { scope }) => acknowledge(context, scope, None)?,
+        Some(command) => change(context, command)?,
+    };
+    Ok(sysmon_config::print(&text)?)
+}
+
+/// Changes the silences.
+pub(crate) fn change(context: &Context, command: &AlertsCommand) -> Result<String, Failure> {
+    match command {
+        AlertsCommand::Silence {
             scope,
             span,
             reason,
-        }) => silence(context, scope, *span, reason)?,
-        Some(AlertsCommand::Silences) => silences(context)?,
-        Some(AlertsCommand::Unsilence { id }) => unsilence(context, id)?,
-        Some(AlertsCommand::Ack { scope, note }) => acknowledge(context, scope, Some(note))?,
-        Some(AlertsCommand::Unack { scope }) => acknowledge(context, scope, None)?,
-    };
-    Ok(sysmon_config::print(&text)?)
+        } => silence(context, scope, *span, reason),
+        AlertsCommand::Unsilence { id } => unsilence(context, id),
+        _ => Err(Failure::Usage(anyhow!("this command changes nothing"))),
+    }
 }
 
 fn show(context: &Context) -> Result<String, Failure> {

@@ -31,7 +31,8 @@ pub(super) async fn watch(
         let core = hub.core();
         let view = rows.view(&core.fleet);
         let host = view.host(id);
-        host.and_then(|host| host.processes_at(moment, PAST_REACH_MS))
+        let found = host.and_then(|host| host.processes_at(moment, PAST_REACH_MS));
+        found.map(|(time, ranked)| (time, ranked.processes))
     };
     drop(rows);
     // A past moment without rows has no processes, which is an answer too.

@@ -32,81 +32,58 @@ pub struct Options {
     pub columns: Vec<Column>,
 }
 
-/// All screens. A new one is listed here and in [`Screens::of`] and its like.
-#[derive(Debug)]
-pub struct Screens {
-    pub fleet: Fleet,
-    pub host: HostScreen,
-    pub burst: BurstScreen,
-    pub processes: Processes,
-    pub top: Top,
-    pub changes: Changes,
-    pub events: Events,
-    pub compare: Compare,
-    pub help: Help,
-}
+/// A row for each screen: field, type, the modes it is shown in, and the topics whose replies it gets.
+macro_rules! screens {
+    ($($field:ident: $type:ty = ($modes:pat, $($topics:pat,)?);)*) => {
+        #[derive(Debug)]
+        pub struct Screens {
+            $(pub $field: $type,)*
+        }
 
-/// The screen of a mode, shared or mutable; prompts have that of the fleet.
-macro_rules! screen_of {
-    ($screens:ident, $mode:ident $(, $mut:tt)?) => {
-        match $mode {
-            Mode::Host | Mode::Pane => &$($mut)? $screens.host,
-            Mode::Burst => &$($mut)? $screens.burst,
-            Mode::Processes | Mode::Process => &$($mut)? $screens.processes,
-            Mode::Top => &$($mut)? $screens.top,
-            Mode::Changes => &$($mut)? $screens.changes,
-            Mode::Events => &$($mut)? $screens.events,
-            Mode::Compare => &$($mut)? $screens.compare,
-            Mode::Help => &$($mut)? $screens.help,
-            _ => &$($mut)? $screens.fleet,
+        impl Screens {
+            pub fn of(&self, mode: Mode) -> &dyn Screen {
+                match mode {
+                    $($modes => &self.$field,)*
+                }
+            }
+
+            pub fn of_mut(&mut self, mode: Mode) -> &mut dyn Screen {
+                match mode {
+                    $($modes => &mut self.$field,)*
+                }
+            }
+
+            pub(super) fn about(&mut self, topic: Topic) -> &mut dyn Screen {
+                match topic {
+                    $($($topics => &mut self.$field,)?)*
+                }
+            }
+
+            pub(super) fn all(&self) -> impl Iterator<Item = &dyn Screen> {
+                [$(&self.$field as &dyn Screen),*].into_iter()
+            }
+
+            pub(super) fn all_mut(&mut self) -> impl Iterator<Item = &mut dyn Screen> {
+                [$(&mut self.$field as &mut dyn Screen),*].into_iter()
+            }
         }
     };
 }
 
-/// The screens that follow the clock or request something.
-macro_rules! all_screens {
-    ($screens:ident $(, $mut:tt)?) => {
-        [
-            &$($mut)? $screens.fleet,
-            &$($mut)? $screens.host,
-            &$($mut)? $screens.burst,
-            &$($mut)? $screens.top,
-            &$($mut)? $screens.changes,
-            &$($mut)? $screens.events,
-            &$($mut)? $screens.compare,
-        ]
-    };
-}
-
-impl Screens {
-    pub fn of(&self, mode: Mode) -> &dyn Screen {
-        screen_of!(self, mode)
-    }
-
-    pub fn of_mut(&mut self, mode: Mode) -> &mut dyn Screen {
-        screen_of!(self, mode, mut)
-    }
-
-    pub(super) fn about(&mut self, topic: Topic) -> &mut dyn Screen {
-        match topic {
-            Topic::Fleet | Topic::Preview | Topic::PreviewProcesses => &mut self.fleet,
-            Topic::Host => &mut self.host,
-            Topic::HostProcesses => &mut self.processes,
-            Topic::Burst => &mut self.burst,
-            Topic::Top => &mut self.top,
-            Topic::Changes => &mut self.changes,
-            Topic::Timeline | Topic::Alerts => &mut self.events,
-            Topic::Compare(_) => &mut self.compare,
-        }
-    }
-
-    pub(super) fn all(&self) -> [&dyn Screen; 7] {
-        all_screens!(self)
-    }
-
-    pub(super) fn all_mut(&mut self) -> [&mut dyn Screen; 7] {
-        all_screens!(self, mut)
-    }
+// Prompts are shown over the fleet.
+screens! {
+    fleet: Fleet = (
+        Mode::Fleet | Mode::Columns | Mode::Filter | Mode::Time | Mode::Palette | Mode::Export,
+        Topic::Fleet | Topic::Preview | Topic::PreviewProcesses,
+    );
+    host: HostScreen = (Mode::Host | Mode::Pane, Topic::Host,);
+    burst: BurstScreen = (Mode::Burst, Topic::Burst,);
+    processes: Processes = (Mode::Processes | Mode::Process, Topic::HostProcesses,);
+    top: Top = (Mode::Top, Topic::Top,);
+    changes: Changes = (Mode::Changes, Topic::Changes,);
+    events: Events = (Mode::Events, Topic::Timeline | Topic::Alerts,);
+    compare: Compare = (Mode::Compare, Topic::Compare(_),);
+    help: Help = (Mode::Help,);
 }
 
 #[derive(Debug, Default)]

@@ -4,27 +4,12 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Rect, Size};
 use sysmon_config::Column;
 
+use super::columns::spec;
 use super::state::Fleet;
 use crate::context::Context;
 use crate::format::fit;
 use crate::layout::body;
 use crate::widgets::paint::{Pen, fill, frame};
-
-const HELP: [&str; Column::ALL.len()] = [
-    "since it was started",
-    "processors, last minutes",
-    "processors in use",
-    "memory in use, a bar",
-    "memory in use",
-    "load, one minute",
-    "received, last minutes",
-    "received a second",
-    "transmitted a second",
-    "read from disks a second",
-    "written to disks a second",
-    "fullest filesystem",
-    "hottest sensor",
-];
 
 const WIDTH: u16 = 46;
 const NAME_WIDTH: usize = 11;
@@ -79,9 +64,9 @@ pub(super) fn draw(fleet: &Fleet, context: &Context, body: Rect, buffer: &mut Bu
         frame(buffer, area, "COLUMNS", theme);
     }
     let list = inside(body);
-    let columns = Column::ALL.iter().zip(HELP).enumerate();
+    let columns = Column::ALL.iter().enumerate();
     let shown = columns.skip(top(fleet, list.height));
-    for (row, (at, ((name, column), help))) in (0..list.height).zip(shown) {
+    for (row, (at, (name, column))) in (0..list.height).zip(shown) {
         let line = Rect {
             y: list.y + row,
             height: 1,
@@ -104,6 +89,6 @@ pub(super) fn draw(fleet: &Fleet, context: &Context, body: Rect, buffer: &mut Bu
             .skip(1)
             .text(&fit(name, NAME_WIDTH), on(theme.text))
             .skip(1)
-            .text(help, on(theme.dim));
+            .text(spec(*column).help, on(theme.dim));
     }
 }

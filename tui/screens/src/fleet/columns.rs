@@ -7,36 +7,72 @@ use unicode_width::UnicodeWidthStr;
 
 use super::state::{Fleet, Row, Sort};
 use crate::context::Context;
-use crate::format::{amount, degrees, fit, load, percent};
+use crate::format::{amount, fit};
 use crate::model::summary::{
     CPU, FILESYSTEM, LOAD, MEMORY, READ, RECEIVED, TEMPERATURE, TRANSMITTED, WRITTEN,
 };
 use crate::widgets::paint::Pen;
 
-const fn cells(column: Column) -> usize {
-    match column {
-        Column::CpuLine | Column::NetLine => 10,
-        Column::MemoryBar => 8,
-        Column::Cpu | Column::Memory | Column::Filesystem | Column::Temperature => 3,
-        Column::Written => 5,
-        _ => 4,
+/// What the cells of a column show; values are places in the summary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Content {
+    Uptime,
+    CpuLine,
+    NetLine,
+    Bar(usize),
+    Number(usize),
+}
+
+impl Content {
+    /// The value that a click on the heading sorts by.
+    const fn place(self) -> Option<usize> {
+        match self {
+            Self::Uptime => None,
+            Self::CpuLine => Some(CPU),
+            Self::NetLine => Some(RECEIVED),
+            Self::Bar(place) | Self::Number(place) => Some(place),
+        }
+    }
+
+    const fn is_line(self) -> bool {
+        matches!(self, Self::CpuLine | Self::NetLine)
     }
 }
 
-/// The order in which columns are hidden on a narrow screen; name, state, CPU and memory stay.
-const LEAVING: [Column; 11] = [
-    Column::Temperature,
-    Column::Read,
-    Column::Written,
-    Column::Up,
-    Column::MemoryBar,
-    Column::NetLine,
-    Column::Transmitted,
-    Column::Received,
-    Column::Filesystem,
-    Column::Load,
-    Column::CpuLine,
-];
+pub(super) struct Spec {
+    pub(super) content: Content,
+    /// Cells; a line of history takes what is left too.
+    width: usize,
+    /// The turn in which a narrow terminal hides it, from 1; 0 stays.
+    hidden: usize,
+    /// With symbols, and in ASCII.
+    heading: (&'static str, &'static str),
+    pub(super) help: &'static str,
+}
+
+/// A row for each column: content, width, turn in which it is hidden, heading, and its line in the list of columns.
+#[rustfmt::skip]
+pub(super) const fn spec(column: Column) -> Spec {
+    use Content::{Bar, CpuLine, NetLine, Number, Uptime};
+    const fn row(content: Content, width: usize, hidden: usize, heading: (&'static str, &'static str), help: &'static str) -> Spec {
+        Spec { content, width, hidden, heading, help }
+    }
+    match column {
+        Column::Up => row(Uptime, 4, 4, ("UP", "UP"), "since it was started"),
+        Column::CpuLine => row(CpuLine, 10, 11, ("CPU", "CPU"), "processors, last minutes"),
+        Column::Cpu => row(Number(CPU), 3, 0, ("CPU", "CPU"), "processors in use"),
+        Column::MemoryBar => row(Bar(MEMORY), 8, 5, ("MEM", "MEM"), "memory in use, a bar"),
+        Column::Memory => row(Number(MEMORY), 3, 0, ("MEM", "MEM"), "memory in use"),
+        Column::Load => row(Number(LOAD), 4, 10, ("LOAD", "LOAD"), "load, one minute"),
+        Column::NetLine => row(NetLine, 10, 6, ("↓", "rx"), "received, last minutes"),
+        Column::Received => row(Number(RECEIVED), 4, 8, ("↓/s", "rx/s"), "received a second"),
+        Column::Transmitted => row(Number(TRANSMITTED), 4, 7, ("↑/s", "tx/s"), "transmitted a second"),
+        Column::Read => row(Number(READ), 4, 2, ("READ", "READ"), "read from disks a second"),
+        Column::Written => row(Number(WRITTEN), 5, 3, ("WRITE", "WRITE"), "written to disks a second"),
+        Column::Filesystem => row(Number(FILESYSTEM), 3, 9, ("FS", "FS"), "fullest filesystem"),
+        Column::Temperature => row(Number(TEMPERATURE), 3, 1, ("°C", "C"), "hottest sensor"),
+    }
+}
 
 pub(super) const GAP: usize = 2;
 
@@ -58,18 +94,18 @@ pub(super) fn layout(chosen: &[Column], width: usize, longest_name: usize) -> La
         .min(width.saturating_sub(SIGN + 10).max(4));
     let mut columns: Vec<_> = chosen
         .iter()
-        .map(|column| (*column, cells(*column)))
+        .map(|column| (*column, spec(*column).width))
         .collect();
     let taken = |columns: &[(Column, usize)]| {
         SIGN + name + columns.iter().map(|(_, width)| width + GAP).sum::<usize>() + 1
     };
-    for leaving in LEAVING {
+    for turn in 1..=Column::ALL.len() {
         if taken(&columns) <= width {
             break;
         }
-        columns.retain(|(cell, _)| *cell != leaving);
+        columns.retain(|(cell, _)| spec(*cell).hidden != turn);
     }
-    let is_line = |cell: &Column| matches!(cell, Column::CpuLine | Column::NetLine);
+    let is_line = |cell: &Column| spec(*cell).content.is_line();
     let lines = columns
         .iter()
         .filter(|(cell, _)| is_line(cell))
@@ -83,29 +119,7 @@ pub(super) fn layout(chosen: &[Column], width: usize, longest_name: usize) -> La
 }
 
 fn sort_of(column: Column) -> Option<Sort> {
-    let column = match column {
-        Column::Up => return None,
-        Column::CpuLine => Column::Cpu,
-        Column::MemoryBar => Column::Memory,
-        Column::NetLine => Column::Received,
-        other => other,
-    };
-    Some(Sort::Value(number(column).0))
-}
-
-/// The place of a column's value, and how it is written.
-pub(super) fn number(column: Column) -> (usize, fn(Option<f64>) -> String) {
-    match column {
-        Column::Cpu => (CPU, percent),
-        Column::Memory => (MEMORY, percent),
-        Column::Load => (LOAD, load),
-        Column::Received => (RECEIVED, amount),
-        Column::Transmitted => (TRANSMITTED, amount),
-        Column::Read => (READ, amount),
-        Column::Written => (WRITTEN, amount),
-        Column::Filesystem => (FILESYSTEM, percent),
-        _ => (TEMPERATURE, degrees),
-    }
+    spec(column).content.place().map(Sort::Value)
 }
 
 pub(super) fn layout_of(fleet: &Fleet, width: u16) -> Layout {
@@ -157,50 +171,35 @@ pub(super) fn draw_headings(
         .text(worst.unwrap_or(" "), theme.dim)
         .skip(SIGN - 2)
         .text(&fit("HOST", layout.name), style(sort == Sort::Name));
-    for (at, (cell, width)) in layout.columns.iter().enumerate() {
-        let after = |graph: Column| {
-            let before = at.checked_sub(1).and_then(|at| layout.columns.get(at));
-            before.is_some_and(|(column, _)| *column == graph)
-        };
-        let (down, up) = (theme.pick("↓", "rx"), theme.pick("↑", "tx"));
-        let title = match cell {
-            Column::Up => "UP".to_owned(),
-            Column::CpuLine => {
+    let mut before = None;
+    for (column, width) in &layout.columns {
+        let Spec {
+            content, heading, ..
+        } = spec(*column);
+        let heading = theme.pick(heading.0, heading.1);
+        let title = match content {
+            Content::CpuLine => {
                 let span = line_span(*width, fleet.spark_step_ms());
-                either(format!("CPU last {span}"), format!("CPU {span}"), *width)
+                let long = format!("{heading} last {span}");
+                either(long, format!("{heading} {span}"), *width)
             }
-            Column::Cpu if after(Column::CpuLine) => "%".to_owned(),
-            Column::Cpu => "CPU".to_owned(),
-            Column::MemoryBar => "MEM".to_owned(),
-            Column::Memory if after(Column::MemoryBar) => "%".to_owned(),
-            Column::Memory => "MEM".to_owned(),
-            Column::Load => "LOAD".to_owned(),
-            Column::NetLine => {
+            Content::NetLine => {
                 let top = amount(Some(net_scale as f64));
-                either(
-                    format!("NET {down} to {top}"),
-                    format!("{down} to {top}"),
-                    *width,
-                )
+                let long = format!("NET {heading} to {top}");
+                either(long, format!("{heading} to {top}"), *width)
             }
-            Column::Received => format!("{down}/s"),
-            Column::Transmitted => format!("{up}/s"),
-            Column::Read => "READ".to_owned(),
-            Column::Written => "WRITE".to_owned(),
-            Column::Filesystem => "FS".to_owned(),
-            Column::Temperature => theme.pick("°C", "C").to_owned(),
+            // The picture of the same value has the name.
+            Content::Number(CPU) if before == Some(Content::CpuLine) => "%".to_owned(),
+            Content::Number(place) if before == Some(Content::Bar(place)) => "%".to_owned(),
+            _ => heading.to_owned(),
         };
-        let is_wide = matches!(cell, Column::CpuLine | Column::NetLine | Column::MemoryBar);
-        let sorted = !is_wide && sort_of(*cell) == Some(sort);
+        before = Some(content);
         pen.skip(GAP);
-        if is_wide {
-            pen.text(&fit(&title, *width), style(sorted));
+        if content.is_line() || matches!(content, Content::Bar(_)) {
+            pen.text(&fit(&title, *width), theme.dim);
         } else {
-            pen.right(
-                &fit(&title, title.width().min(*width)),
-                *width,
-                style(sorted),
-            );
+            let title = fit(&title, title.width().min(*width));
+            pen.right(&title, *width, style(sort_of(*column) == Some(sort)));
         }
     }
 }

@@ -7,11 +7,11 @@ use sysmon_config::Column;
 use sysmon_wire::message::HostState;
 use unicode_width::UnicodeWidthStr;
 
-use super::columns::{GAP, Layout, SIGN, number};
+use super::columns::{Content, GAP, Layout, SIGN, spec};
 use super::state::{Counts, Fleet, Group, HostRow};
 use crate::context::Context;
 use crate::format::{age, fit, short_span};
-use crate::model::summary::MEMORY;
+use crate::model::summary::format_of;
 use crate::theme::{Severity, Theme};
 use crate::widgets::paint::{Pen, bar, fill};
 use crate::widgets::sparkline::sparkline;
@@ -105,31 +105,30 @@ impl Row<'_> {
             Severity::None => self.on(plain),
             severity => self.on(theme.severity(severity)),
         };
-        match column {
-            Column::CpuLine => {
+        match spec(column).content {
+            Content::CpuLine => {
                 let line = sparkline(host.cpu.last(width, moment), 1000, theme.ascii);
                 pen.text(&line, graph(theme.graph));
             }
-            Column::NetLine => {
+            Content::NetLine => {
                 let points = host.received.last(width, moment);
                 let line = sparkline(points, self.net_scale, theme.ascii);
                 pen.text(&line, graph(theme.graph_second));
             }
-            Column::MemoryBar => {
-                let share = host.value(MEMORY).filter(|_| live);
-                self.draw_bar(share, width, style(MEMORY, theme.graph), pen);
+            Content::Bar(place) => {
+                let share = host.value(place).filter(|_| live);
+                self.draw_bar(share, width, style(place, theme.graph), pen);
             }
-            Column::Up => {
+            Content::Uptime => {
                 let boot = host.line.facts.boot;
                 let up = (boot.0 > 0).then(|| short_span(moment - boot));
                 let up = up.filter(|_| live).unwrap_or_else(|| dash(theme));
                 pen.right(&up, width, self.on(theme.dim));
             }
-            column => {
+            Content::Number(place) => {
                 let plain = if live { theme.text } else { theme.dim };
-                let (place, _) = number(column);
                 let value = host.value(place).filter(|_| live);
-                self.draw_number(column, value, width, style(place, plain), pen);
+                self.draw_number(place, value, width, style(place, plain), pen);
             }
         }
     }
@@ -143,14 +142,13 @@ impl Row<'_> {
 
     fn draw_number(
         &self,
-        column: Column,
+        place: usize,
         value: Option<f64>,
         width: usize,
         style: Style,
         pen: &mut Pen<'_>,
     ) {
-        let (_, text) = number(column);
-        let text = value.map_or_else(|| dash(self.theme()), |value| text(Some(value)));
+        let text = value.map_or_else(|| dash(self.theme()), |value| format_of(place)(Some(value)));
         pen.right(&text, width, style);
     }
 
@@ -183,8 +181,9 @@ impl Row<'_> {
             theme.pick("▾", "-")
         };
         let columns = &self.layout.columns;
-        let is_number =
-            |(column, _): &(Column, usize)| !matches!(column, Column::Up | Column::CpuLine);
+        let is_number = |(column, _): &(Column, usize)| {
+            !matches!(spec(*column).content, Content::Uptime | Content::CpuLine)
+        };
         let free = columns.iter().position(is_number).unwrap_or(columns.len());
         let (free, numbers) = columns.split_at(free);
         let room: usize = free.iter().map(|(_, width)| width + GAP).sum();
@@ -199,16 +198,16 @@ impl Row<'_> {
         }
         for (column, width) in numbers {
             pen.skip(GAP);
-            match column {
-                Column::Up | Column::CpuLine | Column::NetLine => {
+            match spec(*column).content {
+                Content::Uptime | Content::CpuLine | Content::NetLine => {
                     pen.skip(*width);
                 }
-                Column::MemoryBar => {
-                    self.draw_bar(group.value(MEMORY), *width, self.on(theme.graph), &mut pen);
+                Content::Bar(place) => {
+                    self.draw_bar(group.value(place), *width, self.on(theme.graph), &mut pen);
                 }
-                column => {
-                    let value = group.value(number(*column).0);
-                    self.draw_number(*column, value, *width, self.on(theme.text), &mut pen);
+                Content::Number(place) => {
+                    let value = group.value(place);
+                    self.draw_number(place, value, *width, self.on(theme.text), &mut pen);
                 }
             }
         }

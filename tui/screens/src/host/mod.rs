@@ -183,6 +183,7 @@ impl Screen for HostScreen {
             kind: "rows",
             fields: fields.into_iter().map(Into::into).collect(),
             rows: rows.into_iter().map(row).collect(),
+            more: Vec::new(),
         })
     }
 

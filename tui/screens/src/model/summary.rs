@@ -1,24 +1,41 @@
 //! The values that the hub sends of every host, by their place in [`sysmon_wire::metrics::ALIASES`].
 
+use sysmon_wire::metrics::SUMMARY;
+
 use crate::format::{amount, degrees, load, percent};
 
-pub const CPU: usize = 0;
-pub const MEMORY: usize = 1;
-pub const LOAD: usize = 2;
-pub const RECEIVED: usize = 3;
-pub const TRANSMITTED: usize = 4;
-pub const READ: usize = 5;
-pub const WRITTEN: usize = 6;
-pub const FILESYSTEM: usize = 7;
-pub const TEMPERATURE: usize = 8;
+/// A row for each value, in the order of the aliases: its constant, how the number is written, and its unit.
+macro_rules! summary {
+    ($($name:ident $format:ident $unit:literal,)*) => {
+        #[expect(clippy::upper_case_acronyms, reason = "the constants' names, to count them")]
+        enum Place { $($name,)* }
+
+        $(pub const $name: usize = Place::$name as usize;)*
+
+        const FORMATS: [(fn(Option<f64>) -> String, &str); SUMMARY] = [$(($format, $unit)),*];
+    };
+}
+
+summary! {
+    CPU percent "%",
+    MEMORY percent "%",
+    LOAD load "",
+    RECEIVED amount "B/s",
+    TRANSMITTED amount "B/s",
+    READ amount "B/s",
+    WRITTEN amount "B/s",
+    FILESYSTEM percent "%",
+    TEMPERATURE degrees "°",
+}
+
+/// How the number at a place is written, without its unit.
+pub fn format_of(place: usize) -> fn(Option<f64>) -> String {
+    FORMATS.get(place).map_or(amount, |(format, _)| *format)
+}
 
 pub fn value_text(place: usize, value: Option<f64>) -> String {
-    match place {
-        CPU | MEMORY | FILESYSTEM => percent(value) + "%",
-        LOAD => load(value),
-        TEMPERATURE => degrees(value) + "°",
-        _ => amount(value) + "B/s",
-    }
+    let unit = FORMATS.get(place).map_or("", |(_, unit)| unit);
+    format_of(place)(value) + unit
 }
 
 #[cfg(test)]

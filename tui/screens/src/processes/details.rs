@@ -4,7 +4,7 @@
 //!  PROCESS 4127  postgres                              at 13:41:20
 //!    command    /usr/lib/postgresql/17/bin/postgres
 //!    user       postgres       state  running     threads  4
-//!    started    2026-05-04 11:02:13, 2 h 39 m before
+//!    started    2026-05-04 11:02:13, 2 h 39 min before
 //!    parent     1 systemd
 //!    CPU  98.1%                                            MEMORY  1.2G
 //! ```
@@ -338,7 +338,7 @@ mod tests {
             "/usr/bin/postgres",
             "root",
             "sleeping, 1 thread",
-            "1970-01-01 01:00:00, 1 h 0 m ago",
+            "1970-01-01 01:00:00, 1 h ago",
             "1 init",
             "1: 30 worker",
             "98.1%",

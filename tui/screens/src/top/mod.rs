@@ -138,8 +138,10 @@ impl Screen for Top {
                 time,
                 hosts,
                 processes,
+                complete_to,
             }) => {
                 self.set(time, hosts, processes);
+                self.complete_to = complete_to;
                 self.reveal(context);
                 Vec::new()
             }

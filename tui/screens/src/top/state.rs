@@ -22,6 +22,8 @@ pub struct Top {
     /// The moment; `None` until the first list arrives.
     pub time: Option<UnixMs>,
     pub hosts: u32,
+    /// Of how many from the first none is missing; none if that is so of all.
+    pub complete_to: Option<u32>,
     /// What the hub ranks by.
     pub by: TopBy,
     pub sort: ProcessSort,

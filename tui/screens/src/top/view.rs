@@ -53,6 +53,9 @@ pub(super) fn draw(top: &Top, context: &Context, area: Rect, buffer: &mut Buffer
         .text(&format!("{what} on {} {hosts}", top.hosts), theme.text)
         .skip(2)
         .text(&format!("at {clock}, by {}", top.sort.name()), theme.dim);
+    if let Some(complete) = top.complete_to {
+        pen.text(&format!(", complete to place {complete}"), theme.dim);
+    }
     if !top.filter.is_empty() {
         pen.skip(2)
             .text("filter ", theme.dim)

@@ -43,6 +43,21 @@ pub(crate) fn step_ms(host: &HostRows, width: u16) -> i64 {
     host.step_ms(usize::from(width) * POINTS_PER_CELL)
 }
 
+/// A span for a label: minutes are rounded to halves.
+fn about(ms: i64, theme: &Theme) -> String {
+    const HALF_MS: i64 = 30_000;
+    let halves = (ms + HALF_MS / 2) / HALF_MS;
+    if !(4..120).contains(&halves) {
+        return format_span(ms);
+    }
+    let half = if halves % 2 == 1 {
+        theme.pick("½", ".5")
+    } else {
+        ""
+    };
+    format!("{}{half} min", halves / 2)
+}
+
 /// Draws how long ago while live, and the time of day in the past.
 pub(crate) fn draw_axis(context: &Context, host: &HostRows, line: Rect, buffer: &mut Buffer) {
     let theme = &context.theme;
@@ -55,7 +70,7 @@ pub(crate) fn draw_axis(context: &Context, host: &HostRows, line: Rect, buffer: 
         }
         (Some(at), _) => format_clock((at - ms).0, &context.zone),
         (None, 0) => "now".to_owned(),
-        (None, _) => format!("{}{}", theme.pick("−", "-"), format_span(ms)),
+        (None, _) => format!("{}{}", theme.pick("−", "-"), about(ms, theme)),
     };
     let middle = usize::from(line.width / 2);
     let mut pen = Pen::new(buffer, line, 0);

@@ -130,6 +130,7 @@ fn the_busiest_of_all_hosts_are_sorted_selected_and_opened() {
         time: UnixMs(5),
         hosts: 2,
         processes: vec![row("one", 7), row("two", 8)],
+        complete_to: None,
     };
     reply(&mut state, Topic::Top, top);
     click_on(&mut state, "MEM");

@@ -48,6 +48,7 @@ fn enter_opens_the_process_on_its_host_and_back_returns_to_the_list() {
         time: UnixMs(5),
         hosts: 2,
         processes: vec![row("b", 9), row("c", 7)],
+        complete_to: None,
     };
     reply(&mut state, Topic::Top, top);
     press(&mut state, "j\n");

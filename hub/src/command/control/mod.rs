@@ -1,0 +1,138 @@
+//! Commands that change a hub's state: by the running hub where there is one, and in its files otherwise.
+//!
+//! A change by another user than the hub's, such as root, would leave files that the hub cannot read, and would not take
+//! effect before it looks. So the command sends its arguments to the hub over a socket in the state directory; the hub
+//! performs it and returns what to print.
+
+#[cfg(unix)]
+mod client;
+#[cfg(unix)]
+mod server;
+#[cfg(unix)]
+mod socket;
+
+use std::time::Duration;
+
+use anyhow::anyhow;
+use serde::{Deserialize, Serialize};
+use sysmon_certs::CertError;
+use sysmon_config::Failure;
+use sysmon_files::{FileError, StateLock};
+use sysmon_hub::server::Hub;
+
+use super::args::{AlertsCommand, CaCommand, CertCommand, Command, TokenCommand};
+use super::{Context, alerts, certificates, tokens};
+
+#[cfg(unix)]
+pub(crate) use server::ControlSocket;
+
+/// A hub that starts has no socket yet, and another command holds the lock for a moment.
+const BUSY_MAX: Duration = Duration::from_secs(5);
+
+const RETRY: Duration = Duration::from_millis(50);
+
+/// A command's arguments, without the program's name.
+#[derive(Debug, Serialize, Deserialize)]
+struct Order {
+    arguments: Vec<String>,
+}
+
+/// What the command prints.
+#[derive(Debug, Serialize, Deserialize)]
+struct Outcome {
+    text: String,
+    failure: Option<OrderFailure>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct OrderFailure {
+    is_usage: bool,
+    error: String,
+}
+
+impl From<Result<String, Failure>> for Outcome {
+    fn from(result: Result<String, Failure>) -> Self {
+        let failed = |is_usage, error: anyhow::Error| Self {
+            text: String::new(),
+            failure: Some(OrderFailure {
+                is_usage,
+                error: format!("{error:#}"),
+            }),
+        };
+        match result {
+            Ok(text) => Self {
+                text,
+                failure: None,
+            },
+            Err(Failure::Usage(error)) => failed(true, error),
+            Err(Failure::Failed(error)) => failed(false, error),
+        }
+    }
+}
+
+impl From<Outcome> for Result<String, Failure> {
+    fn from(outcome: Outcome) -> Self {
+        match outcome.failure {
+            None => Ok(outcome.text),
+            Some(failure) if failure.is_usage => Err(Failure::Usage(anyhow!(failure.error))),
+            Some(failure) => Err(Failure::Failed(anyhow!(failure.error))),
+        }
+    }
+}
+
+/// Whether a command changes the hub's state.
+pub(crate) fn is_change(command: &Command) -> bool {
+    match command {
+        Command::Token(command) => !matches!(command, TokenCommand::List),
+        Command::Cert(command) => matches!(command, CertCommand::Revoke { .. }),
+        Command::Ca(command) => !matches!(command, CaCommand::Show),
+        Command::Alerts { command } => matches!(
+            command,
+            Some(AlertsCommand::Silence { .. } | AlertsCommand::Unsilence { .. })
+        ),
+        _ => false,
+    }
+}
+
+/// Performs a change in the running hub, or in the files of one that does not run.
+pub(crate) fn change(context: &Context, command: &Command) -> Result<(), Failure> {
+    let end = context.clock.instant() + BUSY_MAX;
+    let text = loop {
+        #[cfg(unix)]
+        if let Some(answer) = client::ask(context)? {
+            break Result::<String, Failure>::from(answer)?;
+        }
+        match context.state.lock("a command of sysmon-hub") {
+            Ok(lock) => break offline(context, command, &lock)?,
+            Err(CertError::File(FileError::InUse { .. })) if context.clock.instant() < end => {
+                std::thread::sleep(RETRY);
+            }
+            Err(error) => return Err(anyhow::Error::from(error).into()),
+        }
+    };
+    Ok(sysmon_config::print(&text)?)
+}
+
+/// Holding the lock keeps a hub from starting meanwhile.
+fn offline(context: &Context, command: &Command, _lock: &StateLock) -> Result<String, Failure> {
+    perform(context, command, None)
+}
+
+/// Performs a change; with the hub if this is its process, so that it takes effect at once.
+fn perform(context: &Context, command: &Command, hub: Option<&Hub>) -> Result<String, Failure> {
+    let text = match command {
+        Command::Token(command) => tokens::change(context, command),
+        Command::Cert(CertCommand::Revoke { name, role }) => {
+            certificates::revoke(context, name, *role)
+        }
+        Command::Ca(command) => certificates::authority(context, command),
+        Command::Alerts {
+            command: Some(command),
+        } => alerts::change(context, command),
+        _ => Err(Failure::Usage(anyhow!("this command changes nothing"))),
+    }?;
+    if let Some(hub) = hub {
+        hub.review_access();
+    }
+    Ok(text)
+}
