@@ -129,7 +129,7 @@ Examples:
   sysmon-hub alerts silence db-1 --for 2h --reason \"new disks\"
   sysmon-hub alerts silence \"web-*:cpu-saturated\" --for 1d --reason \"load test\"")]
     Silence {
-        /// HOST, HOST:RULE or :RULE, with * for any characters; #TAG instead of HOST
+        /// HOSTS, HOSTS:RULE or :RULE; HOSTS are names with * and #TAGs, with commas between them, and ! before those to leave out
         scope: String,
         /// How long the silence lasts
         #[arg(long = "for", value_name = "SPAN", value_parser = parse_span)]
@@ -137,6 +137,9 @@ Examples:
         /// Reason, shown with the alert
         #[arg(long)]
         reason: String,
+        /// Accept hosts, tags and rules that do not exist yet
+        #[arg(long)]
+        force: bool,
     },
     /// List the silences
     Silences,
@@ -150,7 +153,7 @@ Examples:
         after_help = "Example:\n  sysmon-hub alerts ack db-1:disk-full --note \"making room\""
     )]
     Ack {
-        /// HOST, HOST:RULE or :RULE, as for `alerts silence`
+        /// HOSTS, HOSTS:RULE or :RULE, as for `alerts silence`
         scope: String,
         /// Note for others
         #[arg(long, default_value = "")]
@@ -158,7 +161,7 @@ Examples:
     },
     /// Withdraw an acknowledgement
     Unack {
-        /// HOST, HOST:RULE or :RULE, as for `alerts silence`
+        /// HOSTS, HOSTS:RULE or :RULE, as for `alerts silence`
         scope: String,
     },
 }

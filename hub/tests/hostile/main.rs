@@ -11,6 +11,7 @@ mod edge;
 mod frames;
 mod memory;
 mod names;
+mod patterns;
 mod raw;
 mod renewal;
 mod requests;

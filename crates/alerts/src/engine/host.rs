@@ -124,13 +124,12 @@ impl Host {
 
     fn match_new_series(&mut self, rules: &[Rule], row: &HostRow<'_>) {
         let new = row.keys.get(self.known_series..).unwrap_or_default();
-        let tags = || row.tags.iter().map(Label::as_str);
         for (number, rule) in rules.iter().enumerate() {
             let Condition::All(terms) = &rule.condition else {
                 continue;
             };
             let Some(first) = terms.first() else { continue };
-            if !rule.hosts.include(row.name.as_str(), tags()) {
+            if !rule.hosts.include(row.name.as_str(), row.tags) {
                 continue;
             }
             for (at, key) in new.iter().enumerate() {

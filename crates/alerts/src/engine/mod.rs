@@ -167,14 +167,18 @@ impl Engine {
                     Duration::from_millis(check.clock_offset_ms.unsigned_abs())
                 }
             };
-            let tags = check.tags.iter().map(Label::as_str);
-            if !rule.hosts.include(check.name.as_str(), tags) {
+            if !rule.hosts.include(check.name.as_str(), check.tags) {
                 continue;
             }
             let host = host(&mut self.hosts, &mut self.restored, check.id, check.name);
             transitions.extend(check_host(host, at, rule, value, &check));
         }
         transitions
+    }
+
+    /// The names of the rules.
+    pub fn rule_names(&self) -> impl Iterator<Item = &str> {
+        self.rules.iter().map(|rule| rule.name.as_str())
     }
 
     /// Every firing alert.
