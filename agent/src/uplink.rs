@@ -230,6 +230,7 @@ impl Uplink {
             self.send_live(&connection),
             self.send_backfill(&connection),
             self.receive(receiver),
+            answer_hub(&connection),
         );
         match ended {
             Err(error) => connection.close_reason().map_or(error, Into::into),
@@ -351,6 +352,14 @@ impl Uplink {
         if let Some((journal, _)) = &self.journal {
             journal.submit(ops);
         }
+    }
+}
+
+/// Takes the empty streams by which the hub learns that this connection is alive, before it lets in another agent with
+/// the same identity; QUIC acknowledges them.
+async fn answer_hub(connection: &Connection) -> Result<Never, LinkError> {
+    loop {
+        drop(connection.accept_uni().await?);
     }
 }
 

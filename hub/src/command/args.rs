@@ -176,7 +176,12 @@ Connected peers get a certificate of the new authority at once, others when they
 `sysmon-hub ca show` lists the peers that are missing.")]
     Rotate,
     /// Stop trusting the previous certificate authority and every certificate that it signed
-    Retire,
+    #[command(after_help = "Example:\n  sysmon-hub ca retire")]
+    Retire {
+        /// Also if peers still have a certificate of the previous one: they have to enrol again
+        #[arg(long)]
+        force: bool,
+    },
 }
 
 #[derive(Clone, Debug, Subcommand)]

@@ -104,6 +104,13 @@ impl Engine {
         host.observe(&self.rules, &row)
     }
 
+    /// The counters of a host start over with its next row: it has booted.
+    pub fn restart_counters(&mut self, id: HostId) {
+        if let Some(host) = self.hosts.get_mut(&id) {
+            host.restart_counters();
+        }
+    }
+
     /// Indices of the host's series that rules use.
     pub fn used_series(&mut self, row: HostRow<'_>) -> Vec<u32> {
         let host = host(&mut self.hosts, &mut self.restored, row.id, row.name);
