@@ -3,10 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use sysmon_series::Ring;
 use sysmon_wire::metrics::{metric, unscale};
 use sysmon_wire::{ABSENT, Kind, Label, SeriesKey, UnixMs};
-
-use crate::host::Host;
 
 /// Age past which the newest row does not show the present. Agents repeat the last value of a slow command in every row.
 const AGE_MS_MAX: i64 = 60_000;
@@ -24,13 +23,18 @@ impl CustomSeries {
         }
     }
 
-    /// Those of a host with their newest values.
-    pub fn present(host: &Host, now: UnixMs) -> Vec<(Arc<SeriesKey>, i64)> {
-        let indices: Vec<u32> = host.custom.0.iter().copied().collect();
+    /// Those among the host's series, with their newest values.
+    pub fn present(
+        &self,
+        keys: &[Arc<SeriesKey>],
+        ring: &Ring,
+        now: UnixMs,
+    ) -> Vec<(Arc<SeriesKey>, i64)> {
+        let indices: Vec<u32> = self.0.iter().copied().collect();
         if indices.is_empty() {
             return Vec::new();
         }
-        let row = host.ring.at_with(&[], &indices, now - AGE_MS_MAX, now);
+        let row = ring.at_with(&[], &indices, now - AGE_MS_MAX, now);
         let Ok(Some((_, values))) = row else {
             return Vec::new();
         };
@@ -38,7 +42,6 @@ impl CustomSeries {
             .iter()
             .zip(values)
             .filter(|(_, value)| *value != ABSENT);
-        let keys = host.keys();
         present
             .filter_map(|(index, value)| Some((Arc::clone(keys.get(*index as usize)?), value)))
             .collect()

@@ -12,7 +12,7 @@ use sysmon_wire::metrics::{ALIASES, Alias, SUMMARY, unscale};
 use sysmon_wire::{ABSENT, Kind, Label, SeriesKey, UnixMs};
 
 use crate::VERSION;
-use crate::custom_metrics::{CustomFamilies, CustomSeries};
+use crate::custom_metrics::CustomFamilies;
 use crate::fleet::Fleet;
 use crate::host::Host;
 use crate::self_monitoring::lag_ms;
@@ -83,7 +83,9 @@ impl HostScrape {
             },
             custom: match host.state {
                 HostState::Offline => Vec::new(),
-                HostState::Live | HostState::Stale => CustomSeries::present(host, now),
+                HostState::Live | HostState::Stale => {
+                    host.custom.present(host.keys(), &host.ring, now)
+                }
             },
         }
     }
