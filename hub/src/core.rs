@@ -209,6 +209,9 @@ impl Core {
         if let Some((time, kind)) = stored.event {
             self.add_event(id, time, kind, "");
         }
+        if stored.is_another_boot {
+            self.engine.restart_counters(id);
+        }
         if let Some(host) = self.fleet.host(id).filter(|_| stored.is_newest) {
             let transitions = self.engine.observe(HostRow {
                 id,

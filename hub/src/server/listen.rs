@@ -14,6 +14,7 @@ use super::access::{AccessControl, REVIEW_INTERVAL};
 use super::demand::Demand;
 use super::gauge::Gauge;
 use super::history::PAGING_MAX;
+use super::live::LiveAgents;
 use super::{
     Hub, HubOptions, StartError, baselines, certificates, connection, metrics, persistence, relay,
     self_monitoring,
@@ -110,6 +111,7 @@ impl BoundHub {
             certificates: Slots::new(CONNECTIONS_PER_CERTIFICATE_MAX),
             subscribers: Gauge::default(),
             agents: Gauge::default(),
+            live: LiveAgents::default(),
             refused: AtomicU64::new(0),
             clock: options.clock,
             random: options.random,
@@ -215,6 +217,7 @@ async fn review(hub: &Hub) {
             if reviews.is_multiple_of(SETTLE_EVERY) {
                 core.fleet.settle(hub.now());
             }
+            core.fleet.forget_copies(hub.now());
             core.review_silence(hub.now())
         });
     }

@@ -11,6 +11,7 @@ mod gauge;
 mod history;
 mod limits;
 mod listen;
+mod live;
 mod metrics;
 mod options;
 mod persistence;
@@ -44,6 +45,7 @@ use demand::Demand;
 use gauge::Gauge;
 use history::Readers;
 pub use listen::{BoundHub, Ended};
+use live::LiveAgents;
 pub use options::{AlertOptions, HistoryOptions, HubOptions, StartError};
 pub use relay::{EdgeOptions, Share};
 
@@ -70,6 +72,7 @@ pub struct Hub {
     certificates: Arc<Slots<String>>,
     subscribers: Gauge,
     agents: Gauge,
+    live: LiveAgents,
     refused: AtomicU64,
 }
 

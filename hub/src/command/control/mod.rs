@@ -130,7 +130,7 @@ fn perform(context: &Context, command: &Command, hub: Option<&Hub>) -> Result<St
         Command::Ca(command) => certificates::authority(context, command),
         Command::Alerts {
             command: Some(command),
-        } => alerts::change(context, command),
+        } => alerts::change(context, command, hub),
         _ => Err(Failure::Usage(anyhow!("this command changes nothing"))),
     }?;
     if let Some(hub) = hub {
