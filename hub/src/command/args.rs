@@ -82,6 +82,9 @@ Examples:
     /// Manage certificates of agents, operators and edges
     #[command(subcommand)]
     Cert(CertCommand),
+    /// List hosts, and forget those that are gone
+    #[command(subcommand)]
+    Host(HostCommand),
     /// Manage the certificate authority that issues all certificates
     #[command(subcommand)]
     Ca(CaCommand),
@@ -129,7 +132,7 @@ Examples:
   sysmon-hub alerts silence db-1 --for 2h --reason \"new disks\"
   sysmon-hub alerts silence \"web-*:cpu-saturated\" --for 1d --reason \"load test\"")]
     Silence {
-        /// HOST, HOST:RULE or :RULE, with * for any characters; #TAG instead of HOST
+        /// HOSTS, HOSTS:RULE or :RULE; HOSTS are names with * and #TAGs, with commas between them, and ! before those to leave out
         scope: String,
         /// How long the silence lasts
         #[arg(long = "for", value_name = "SPAN", value_parser = parse_span)]
@@ -137,6 +140,9 @@ Examples:
         /// Reason, shown with the alert
         #[arg(long)]
         reason: String,
+        /// Accept hosts, tags and rules that do not exist yet
+        #[arg(long)]
+        force: bool,
     },
     /// List the silences
     Silences,
@@ -150,7 +156,7 @@ Examples:
         after_help = "Example:\n  sysmon-hub alerts ack db-1:disk-full --note \"making room\""
     )]
     Ack {
-        /// HOST, HOST:RULE or :RULE, as for `alerts silence`
+        /// HOSTS, HOSTS:RULE or :RULE, as for `alerts silence`
         scope: String,
         /// Note for others
         #[arg(long, default_value = "")]
@@ -158,7 +164,7 @@ Examples:
     },
     /// Withdraw an acknowledgement
     Unack {
-        /// HOST, HOST:RULE or :RULE, as for `alerts silence`
+        /// HOSTS, HOSTS:RULE or :RULE, as for `alerts silence`
         scope: String,
     },
 }
@@ -173,7 +179,24 @@ Connected peers get a certificate of the new authority at once, others when they
 `sysmon-hub ca show` lists the peers that are missing.")]
     Rotate,
     /// Stop trusting the previous certificate authority and every certificate that it signed
-    Retire,
+    #[command(after_help = "Example:\n  sysmon-hub ca retire")]
+    Retire {
+        /// Also if peers still have a certificate of the previous one: they have to enrol again
+        #[arg(long)]
+        force: bool,
+    },
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum HostCommand {
+    /// List the hosts of the running hub
+    List,
+    /// Remove a host that is gone, with its history; its name is free afterwards
+    #[command(after_help = "Example:\n  sysmon-hub host forget db-1")]
+    Forget {
+        /// Name of the host
+        name: String,
+    },
 }
 
 #[derive(Clone, Debug, Subcommand)]

@@ -61,6 +61,9 @@ impl Observer for Delays {
     }
 }
 
+/// Fires on hosts of attackers that report how long they are up.
+const RULE: &str = "up: system.uptime > 0 on a*";
+
 /// A hub under attack.
 pub(crate) struct Scene {
     pub(crate) state: HubState,
@@ -101,7 +104,10 @@ fn options(dir: &Path, state: &HubState, name: &PeerName, edges: EdgeOptions) ->
             name: name.clone(),
             days: 30,
         }),
-        alerts: AlertOptions::default(),
+        alerts: AlertOptions {
+            rules: vec![RULE.parse().unwrap()],
+            ..AlertOptions::default()
+        },
         edges,
         metrics: None,
     }

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, params_from_iter};
 use sysmon_wire::UnixMs;
 
-use super::{Store, StoreError, keys, tiers};
+use super::{Store, StoreError, forget, keys, tiers};
 use crate::{Limits, Tier};
 
 /// Chunks or buckets of a host removed at once while the file is too large.
@@ -41,6 +41,7 @@ impl Store {
             &transaction,
             before(limits.hours.max(limits.minutes)) - DAY_MS,
         )?;
+        forget::purge(&transaction, now)?;
         transaction.commit()?;
         let pages = |name: &str| -> Result<u64, StoreError> {
             let query = format!("PRAGMA {name}");
