@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use sysmon_alerts::engine::WATCHES;
 use sysmon_wire::limits::{LIMITS_PER_HOST_MAX, SERIES_PER_HOST_MAX};
 use sysmon_wire::message::HostLimit;
 use sysmon_wire::{Label, LimitGauge, LimitState, UnixMs};
@@ -13,7 +14,7 @@ pub const SERIES: &str = "stored series";
 pub const EVENTS: &str = "events an hour";
 
 /// Names under which the hub enforces limits of single hosts, so that their metric begins at 0.
-const OF_HOSTS: [&str; 2] = [SERIES, EVENTS];
+const OF_HOSTS: [&str; 3] = [SERIES, EVENTS, WATCHES];
 
 /// Events recorded of one host in an hour; a host that restarts every minute has 60.
 pub const EVENTS_PER_HOUR_MAX: usize = 200;
@@ -29,6 +30,8 @@ const LINES_AT_ONCE: usize = 10;
 pub struct HostLimits {
     pub series: LimitGauge,
     pub events: LimitGauge,
+    /// Pairs of rule and series.
+    pub watches: LimitGauge,
     /// Those that its agent enforces.
     reported: Vec<LimitState>,
 }
@@ -38,6 +41,7 @@ impl Default for HostLimits {
         Self {
             series: LimitGauge::new(SERIES, SERIES_PER_HOST_MAX),
             events: LimitGauge::new(EVENTS, EVENTS_PER_HOUR_MAX),
+            watches: LimitGauge::new(WATCHES, 0),
             reported: Vec::new(),
         }
     }
@@ -53,7 +57,7 @@ impl HostLimits {
 
     /// What the hub left out of the host, by limit.
     pub fn enforced(&self) -> impl Iterator<Item = LimitState> {
-        let gauges = [&self.series, &self.events].into_iter();
+        let gauges = [&self.series, &self.events, &self.watches].into_iter();
         gauges
             .filter(|gauge| gauge.reached_total() > 0)
             .map(LimitGauge::state)
