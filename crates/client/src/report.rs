@@ -273,6 +273,7 @@ mod tests {
             values,
         };
         let update = FleetUpdate {
+            gone: Vec::new(),
             now: UnixMs(10_000),
             lines: vec![line],
             ticks: vec![tick],

@@ -36,6 +36,17 @@ const ADMISSION: AdmissionLimits = AdmissionLimits {
 /// Connections of one certificate at once: an operator has a few terminals, an agent has one connection.
 pub(super) const CONNECTIONS_PER_CERTIFICATE_MAX: usize = 64;
 
+/// Why a hub no longer serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    Stopped,
+    /// The next start recovers the history; agents send again what was not acknowledged.
+    HistoryDamaged,
+}
+
+/// The register is compacted every so many reviews: once a day, and at the start.
+const COMPACT_EVERY: u64 = 172_800;
+
 #[derive(Debug)]
 pub struct BoundHub {
     pub hub: Arc<Hub>,
@@ -69,7 +80,12 @@ impl BoundHub {
         let notifier =
             Notifier::start(notifier, kept, options.clock.clone()).map_err(StoreError::from)?;
         let history = match &options.history {
-            Some(history) => Some(persistence::open(history, &mut core, &options.clock)?),
+            Some(history) => Some(persistence::open(
+                history,
+                &options.name,
+                &mut core,
+                &options.clock,
+            )?),
             None => None,
         };
         let durable_at_once = watch::Sender::new(0);
@@ -122,8 +138,9 @@ impl BoundHub {
         self.metrics.as_ref()?.local_addr().ok()
     }
 
-    /// Serves until `stop` completes, then closes every connection and commits what is unsaved.
-    pub async fn serve(self, stop: impl Future<Output = ()>) {
+    /// Serves until `stop` completes or the history turns out to be damaged, then closes every connection and commits
+    /// what is unsaved.
+    pub async fn serve(self, stop: impl Future<Output = ()>) -> Ended {
         let hub = &self.hub;
         let identity = watch::Sender::new(self.identity);
         persistence::restore_chunks(hub);
@@ -133,6 +150,7 @@ impl BoundHub {
                 None => std::future::pending().await,
             }
         };
+        let mut ended = Ended::Stopped;
         tokio::select! {
             () = accept(hub, &self.listener) => {}
             () = serve_metrics => {}
@@ -142,11 +160,13 @@ impl BoundHub {
             () = baselines::keep_current(hub) => {}
             () = relay::run(hub, hub.edges.subscribe(), identity.subscribe()) => {}
             () = certificates::renew_own(hub, &self.listener, &identity) => {}
+            () = hub.history_damaged() => ended = Ended::HistoryDamaged,
             () = stop => {}
         }
         self.listener.close().await;
         persistence::finish(hub).await;
         hub.notifier.finish();
+        ended
     }
 }
 
@@ -179,8 +199,19 @@ async fn review(hub: &Hub) {
     timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     for reviews in 1u64.. {
         timer.tick().await;
-        if let Some(access) = &hub.access {
-            access.review();
+        if let Some(access) = &hub.access
+            && access.review()
+        {
+            hub.review_revoked();
+        }
+        if reviews.is_multiple_of(SETTLE_EVERY) {
+            hub.review_revoked();
+            hub.forget_gone();
+        }
+        if reviews % COMPACT_EVERY == 1
+            && let Some(access) = &hub.access
+        {
+            access.compact_register();
         }
         hub.update(|core| {
             if reviews.is_multiple_of(SETTLE_EVERY) {
