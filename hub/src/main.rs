@@ -10,7 +10,7 @@ use sysmon_clock::{Clock, Random};
 use sysmon_config::{Program, run, state_dir};
 
 use command::args::{Args, Command};
-use command::{Context, alerts, backup, certificates, control, serve, show, tokens};
+use command::{Context, alerts, backup, certificates, control, hosts, serve, show, tokens};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -45,6 +45,7 @@ fn main() -> ExitCode {
                 protection,
                 force,
             }) => backup::restore(&context, file, protection, *force),
+            Some(Command::Host(_)) => hosts::list(&context),
             Some(Command::Token(_)) => tokens::list(&context),
             Some(Command::Audit { since, json }) => show::audit(&context, *since, *json),
             Some(Command::Ca(_)) => certificates::show(&context),

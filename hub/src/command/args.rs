@@ -82,6 +82,9 @@ Examples:
     /// Manage certificates of agents, operators and edges
     #[command(subcommand)]
     Cert(CertCommand),
+    /// List hosts, and forget those that are gone
+    #[command(subcommand)]
+    Host(HostCommand),
     /// Manage the certificate authority that issues all certificates
     #[command(subcommand)]
     Ca(CaCommand),
@@ -176,7 +179,24 @@ Connected peers get a certificate of the new authority at once, others when they
 `sysmon-hub ca show` lists the peers that are missing.")]
     Rotate,
     /// Stop trusting the previous certificate authority and every certificate that it signed
-    Retire,
+    #[command(after_help = "Example:\n  sysmon-hub ca retire")]
+    Retire {
+        /// Also if peers still have a certificate of the previous one: they have to enrol again
+        #[arg(long)]
+        force: bool,
+    },
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum HostCommand {
+    /// List the hosts of the running hub
+    List,
+    /// Remove a host that is gone, with its history; its name is free afterwards
+    #[command(after_help = "Example:\n  sysmon-hub host forget db-1")]
+    Forget {
+        /// Name of the host
+        name: String,
+    },
 }
 
 #[derive(Clone, Debug, Subcommand)]

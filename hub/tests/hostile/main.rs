@@ -6,6 +6,8 @@
 )]
 
 mod certificates;
+mod copies;
+mod edge;
 mod frames;
 mod memory;
 mod names;

@@ -306,6 +306,12 @@ impl Host {
         Some(alert)
     }
 
+    pub(super) fn restart_counters(&mut self) {
+        for probe in &mut self.probes {
+            probe.restart_counter();
+        }
+    }
+
     /// The probes of a condition: of the series `only`, else of the one with the attributes of `like`, else of all
     /// that match.
     fn term_probes(

@@ -106,6 +106,13 @@ impl Engine {
         host.observe(&self.rules, &row)
     }
 
+    /// The counters of a host start over with its next row: it has booted.
+    pub fn restart_counters(&mut self, id: HostId) {
+        if let Some(host) = self.hosts.get_mut(&id) {
+            host.restart_counters();
+        }
+    }
+
     /// Indices of the host's series that rules use.
     pub fn used_series(&mut self, row: HostRow<'_>) -> Vec<u32> {
         let host = host(&mut self.hosts, &mut self.restored, row.id, row.name);
@@ -174,6 +181,18 @@ impl Engine {
     /// How many series of a host are watched, and how many could not be.
     pub fn watches(&self, id: HostId) -> Option<&LimitGauge> {
         self.hosts.get(&id).map(Host::limit)
+    }
+
+    /// Forgets a host; its firing alerts are resolved.
+    pub fn forget(&mut self, id: HostId, name: &str) -> Vec<Transition> {
+        let restored = self.restored.remove(name).unwrap_or_default();
+        let host = self.hosts.remove(&id);
+        let firing = host.iter().flat_map(Host::firing).cloned();
+        restored
+            .into_iter()
+            .chain(firing)
+            .map(Transition::resolved)
+            .collect()
     }
 
     /// The names of the rules.
