@@ -109,6 +109,7 @@ impl BoundHub {
             access: options.access.map(access),
             notifier,
             edges: watch::Sender::new(options.edges),
+            edge_errors: Mutex::default(),
             certificates: Slots::new(CONNECTIONS_PER_CERTIFICATE_MAX),
             budgets: RowBudgets::default(),
             subscribers: Gauge::default(),
