@@ -10,7 +10,7 @@ use sysmon_clock::{Clock, Random};
 use sysmon_config::{Program, run, state_dir};
 
 use command::args::{Args, Command};
-use command::{Context, alerts, backup, certificates, control, serve, show, tokens};
+use command::{Context, alerts, backup, certificates, control, edges, serve, show, tokens};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -47,6 +47,7 @@ fn main() -> ExitCode {
             }) => backup::restore(&context, file, protection, *force),
             Some(Command::Token(_)) => tokens::list(&context),
             Some(Command::Audit { since, json }) => show::audit(&context, *since, *json),
+            Some(Command::Edge(command)) => edges::edge(&context, command),
             Some(Command::Ca(_)) => certificates::show(&context),
             Some(Command::Cert(command)) => certificates::certificate(&context, command),
         }

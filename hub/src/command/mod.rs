@@ -5,6 +5,7 @@ pub(crate) mod args;
 pub(crate) mod backup;
 pub(crate) mod certificates;
 pub(crate) mod control;
+pub(crate) mod edges;
 pub(crate) mod options;
 pub(crate) mod serve;
 pub(crate) mod show;

@@ -100,6 +100,7 @@ impl BoundHub {
             clock: options.clock,
             random: options.random,
         };
+        hub.review_access();
         // Alerts that began during the restart are sent now.
         hub.update(|_| {});
         Ok(Self {
@@ -179,9 +180,7 @@ async fn review(hub: &Hub) {
     timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     for reviews in 1u64.. {
         timer.tick().await;
-        if let Some(access) = &hub.access {
-            access.review();
-        }
+        hub.review_access();
         hub.update(|core| {
             if reviews.is_multiple_of(SETTLE_EVERY) {
                 core.fleet.settle(hub.now());

@@ -100,6 +100,11 @@ impl Hub {
     pub fn review_access(&self) {
         if let Some(access) = &self.access {
             access.review();
+            if let Some(paired) = access.changed_edges() {
+                self.edges.send_if_modified(|edges| {
+                    std::mem::replace(&mut edges.paired, paired.clone()) != paired
+                });
+            }
         }
     }
 
@@ -122,9 +127,11 @@ impl Hub {
             access.days.store(options.days, Ordering::Relaxed);
         }
         self.edges.send_if_modified(|edges| {
-            let is_new = *edges != options.edges;
-            *edges = options.edges;
-            is_new
+            let new = EdgeOptions {
+                paired: std::mem::take(&mut edges.paired),
+                ..options.edges
+            };
+            std::mem::replace(edges, new.clone()) != new
         });
     }
 
