@@ -1,41 +1,22 @@
-//! Commands for edges: pairing by dialling out, listing and removing them.
-
-use std::io::{BufRead, Write};
-use std::path::Path;
+//! Commands for edges: signing the key of one that is paired, listing and removing them.
 
 use anyhow::{Context as _, anyhow};
 use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
-use sysmon_certs::{CertError, PairingCode, PeerName, Role};
+use sysmon_certs::{CertError, PeerName, Role};
+use sysmon_config::Failure;
 use sysmon_config::time::format_span;
-use sysmon_config::{Failure, HubAddress, runtime};
 use sysmon_hub::edges::{PairedEdge, PairedEdges};
-use sysmon_link::Pairing;
 
-use super::args::{Command, EdgeCommand};
-use super::{Context, control};
-
-/// A code and the line's end.
-const CODE_BYTES_MAX: u64 = 200;
+use super::Context;
+use super::args::EdgeCommand;
 
 /// What signing an edge's key returns.
 #[derive(Debug, Serialize, Deserialize)]
-struct Signed {
-    name: String,
-    authority: String,
-    certificate: String,
-}
-
-pub(crate) fn edge(context: &Context, command: &EdgeCommand) -> Result<(), Failure> {
-    let text = match command {
-        EdgeCommand::Add {
-            address,
-            name,
-            code_file,
-        } => add(context, address, name.as_ref(), code_file.as_deref())?,
-        _ => list(context)?,
-    };
-    Ok(sysmon_config::print(&text)?)
+pub(crate) struct Signed {
+    pub(crate) name: String,
+    pub(crate) authority: String,
+    pub(crate) certificate: String,
 }
 
 /// Signing and removing change the state: they are performed by the running hub.
@@ -52,95 +33,6 @@ pub(crate) fn change(context: &Context, command: &EdgeCommand) -> Result<String,
             Err(Failure::Usage(anyhow!("this command changes nothing")))
         }
     }
-}
-
-fn add(
-    context: &Context,
-    address: &HubAddress,
-    name: Option<&PeerName>,
-    code_file: Option<&Path>,
-) -> Result<String, Failure> {
-    let address = address.to_string();
-    let code = read_code(&address, code_file)?;
-    let name = runtime()?.block_on(async {
-        let pairing = Pairing::connect(&address, &code).await;
-        let pairing = pairing.map_err(anyhow::Error::from)?;
-        let signed = match order_signing(context, &address, name, &pairing) {
-            Ok(signed) => signed,
-            Err(failure) => {
-                let (Failure::Usage(error) | Failure::Failed(error)) = &failure;
-                pairing.refuse(&error.to_string()).await;
-                return Err(failure);
-            }
-        };
-        let hub = context.hub_name();
-        let granted = pairing.grant(hub.as_str(), &signed.authority, &signed.certificate);
-        if let Err(error) = granted.await {
-            let edge = signed.name.clone();
-            let arguments = ["edge", "remove", "--", &edge].map(ToOwned::to_owned);
-            let command = Command::Edge(EdgeCommand::Remove { edge });
-            control::order(context, &command, arguments.to_vec())?;
-            return Err(anyhow!(
-                "the edge did not confirm that it saved its identity ({error}): pair it again"
-            )
-            .into());
-        }
-        Ok::<_, Failure>(signed.name)
-    })?;
-    let mut text = format!(
-        "edge {name} at {address} paired; the hub connects to it once `sysmon-edge` runs there\n"
-    );
-    if context.config.hub.share.is_empty() {
-        text += "no host is shared yet: set share in [hub], for example share = [\"*\"]\n";
-    }
-    Ok(text)
-}
-
-fn read_code(address: &str, code_file: Option<&Path>) -> Result<PairingCode, Failure> {
-    let mut text = String::new();
-    match code_file {
-        Some(path) => {
-            text = sysmon_files::read_private(path).map_err(anyhow::Error::from)?;
-        }
-        None => {
-            let mut prompt = std::io::stderr();
-            let _ = write!(
-                prompt,
-                "pairing code that `sysmon-edge pair` shows at {address}: "
-            );
-            let _ = prompt.flush();
-            let input = std::io::Read::take(std::io::stdin(), CODE_BYTES_MAX);
-            let read = std::io::BufReader::new(input).read_line(&mut text);
-            read.context("cannot read the pairing code")?;
-        }
-    }
-    let code = text.parse().map_err(anyhow::Error::from);
-    code.map_err(Failure::Usage)
-}
-
-fn order_signing(
-    context: &Context,
-    address: &str,
-    name: Option<&PeerName>,
-    pairing: &Pairing,
-) -> Result<Signed, Failure> {
-    let wanted = match name {
-        Some(name) => name.clone(),
-        None => PeerName::nearest(pairing.offer.name.as_str()),
-    };
-    let request = HEXLOWER.encode(&pairing.offer.request.0);
-    let mut arguments = vec!["edge", "sign"];
-    arguments.extend(name.map(|_| "--named"));
-    arguments.extend(["--", address, wanted.as_str(), &request]);
-    let arguments: Vec<String> = arguments.into_iter().map(ToOwned::to_owned).collect();
-    let command = Command::Edge(EdgeCommand::Sign {
-        address: address.to_owned(),
-        named: name.is_some(),
-        name: wanted,
-        request,
-    });
-    let answer = control::order(context, &command, arguments)?;
-    Ok(serde_json::from_str(&answer).context("the running hub's answer is not understood")?)
 }
 
 fn sign(
@@ -217,7 +109,7 @@ fn remove(context: &Context, which: &str) -> Result<String, Failure> {
     ))
 }
 
-fn list(context: &Context) -> Result<String, Failure> {
+pub(crate) fn list(context: &Context) -> Result<(), Failure> {
     let edges = PairedEdges::new(context.state.dir()).load();
     let now = context.clock.now();
     let mut text = format!("{:<24}{:<32}ADDED\n", "NAME", "ADDRESS");
@@ -232,5 +124,5 @@ fn list(context: &Context) -> Result<String, Failure> {
             address.to_string()
         );
     }
-    Ok(text)
+    Ok(sysmon_config::print(&text)?)
 }

@@ -7,6 +7,7 @@ pub(crate) mod certificates;
 pub(crate) mod control;
 pub(crate) mod edges;
 pub(crate) mod options;
+pub(crate) mod pairing;
 pub(crate) mod serve;
 pub(crate) mod show;
 pub(crate) mod tokens;
