@@ -122,6 +122,13 @@ impl Shared {
         self.report_ready.notify_one();
     }
 
+    /// The notes that are reported.
+    #[cfg(test)]
+    pub(crate) fn notes(&self) -> Vec<String> {
+        let reports = lock(&self.reports);
+        reports.notes.iter().map(ToString::to_string).collect()
+    }
+
     /// Why rows are not written to disk, while that is so.
     pub fn set_spool_note(&self, note: Option<String>) {
         lock(&self.reports).spool_note = note;

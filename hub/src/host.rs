@@ -13,6 +13,7 @@ use sysmon_wire::{
     ABSENT, HostFacts, Kind, Label, ProcessIdentity, Row, SeqSet, SeriesKey, UnixMs,
 };
 
+use crate::custom_metrics::CustomSeries;
 use crate::limits::HostLimits;
 use crate::processes::HostProcesses;
 use sysmon_store::{HostBatch, LoadedHost};
@@ -70,6 +71,7 @@ pub struct Host {
     pub state: HostState,
     pub is_away: bool,
     pub processes: HostProcesses,
+    pub custom: CustomSeries,
     pub notes: Vec<Label>,
     pub limits: HostLimits,
     /// Its firing alerts, the most severe first.
@@ -127,6 +129,7 @@ impl Host {
             state: HostState::Offline,
             is_away: false,
             processes: HostProcesses::default(),
+            custom: CustomSeries::default(),
             notes: Vec::new(),
             limits: HostLimits::default(),
             alerts: Vec::new(),
@@ -171,6 +174,7 @@ impl Host {
             self.uptime = Some(index);
         }
         self.processes.note_series(index, &key);
+        self.custom.note_series(index, &key);
         self.keys.push(Arc::clone(&key));
         self.indices.insert(key, index);
         Some(index)

@@ -11,7 +11,7 @@ use sysmon_config::{Program, run, state_dir};
 
 use command::args::{Args, Command, EdgeCommand};
 use command::{
-    Context, alerts, backup, certificates, control, edges, pairing, serve, show, tokens,
+    Context, alerts, backup, certificates, control, edges, hosts, pairing, serve, show, tokens,
 };
 
 #[global_allocator]
@@ -47,6 +47,7 @@ fn main() -> ExitCode {
                 protection,
                 force,
             }) => backup::restore(&context, file, protection, *force),
+            Some(Command::Host(_)) => hosts::list(&context),
             Some(Command::Token(_)) => tokens::list(&context),
             Some(Command::Audit { since, json }) => show::audit(&context, *since, *json),
             Some(Command::Edge(EdgeCommand::Add {

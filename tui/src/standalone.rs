@@ -111,7 +111,7 @@ impl Standalone {
                         let _ = stopped.await;
                     };
                     let reason = tokio::select! {
-                        () = bound.serve(stopped) => "its sockets were closed".to_owned(),
+                        _ = bound.serve(stopped) => "its sockets were closed".to_owned(),
                         error = agents.run() => {
                             tracing::error!(%error, "built-in agents stopped");
                             error.to_string()

@@ -82,6 +82,9 @@ Examples:
     /// Manage certificates of agents, operators and edges
     #[command(subcommand)]
     Cert(CertCommand),
+    /// List hosts, and forget those that are gone
+    #[command(subcommand)]
+    Host(HostCommand),
     /// Manage the certificate authority that issues all certificates
     #[command(subcommand)]
     Ca(CaCommand),
@@ -221,6 +224,18 @@ Connected peers get a certificate of the new authority at once, others when they
         /// Also if peers still have a certificate of the previous one: they have to enrol again
         #[arg(long)]
         force: bool,
+    },
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum HostCommand {
+    /// List the hosts of the running hub
+    List,
+    /// Remove a host that is gone, with its history; its name is free afterwards
+    #[command(after_help = "Example:\n  sysmon-hub host forget db-1")]
+    Forget {
+        /// Name of the host
+        name: String,
     },
 }
 

@@ -355,3 +355,30 @@ fn the_oldest_chunks_are_evicted_over_the_memory_budget() {
     assert_eq!(core.fleet.ring_size().0, host.ring.bytes() as u64);
     assert_eq!(host.ring.newest(), Some(UnixMs(399_990)));
 }
+
+#[test]
+fn the_silence_of_a_host_ends_once_its_certificates_are_revoked() {
+    let mut core = core();
+    core.set_rules(
+        vec!["silent: silent for 60s critical".parse().unwrap()],
+        Vec::new(),
+    );
+    let id = host_with_cpu(&mut core, "a");
+    let start = UnixMs(100_000_000);
+    core.apply(id, RunId(1), &row(1, start.0, 5), start)
+        .unwrap();
+    let mut fired = Vec::new();
+    let mut review = |core: &mut Core, seconds: std::ops::Range<i64>| {
+        for second in seconds {
+            core.review_silence(start + second * 1_000);
+        }
+        fired = core.take_transitions();
+        fired.iter().map(|t| t.firing).collect::<Vec<_>>()
+    };
+    assert_eq!(review(&mut core, 0..100), [true]);
+    core.set_revoked(std::iter::once("a".to_owned()).collect());
+    assert_eq!(review(&mut core, 100..110), [false]);
+    assert!(review(&mut core, 110..300).is_empty());
+    core.set_revoked(std::collections::BTreeSet::new());
+    assert_eq!(review(&mut core, 300..310), [true]);
+}

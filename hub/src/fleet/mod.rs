@@ -85,6 +85,8 @@ pub struct Fleet {
     restored_from: Option<UnixMs>,
     /// Hosts with changes that the history has not got yet; none without a history.
     unsaved: Option<BTreeSet<HostId>>,
+    /// Hosts that the history has to forget.
+    forgotten: Vec<Label>,
     hosts_limit: LimitGauge,
 }
 
@@ -100,6 +102,7 @@ impl Fleet {
             usage: RingUsage::default(),
             restored_from: Some(UnixMs(i64::MIN)),
             unsaved: None,
+            forgotten: Vec::new(),
             hosts_limit: LimitGauge::new("hosts", HOSTS_MAX),
         }
     }

@@ -20,18 +20,20 @@ mod requests;
 mod self_monitoring;
 mod subscriber;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
 use sysmon_alerts::notify::Notifier;
+use sysmon_alerts::silence::MaintenanceWindow;
 use sysmon_certs::Peer;
 use sysmon_clock::{Clock, Random};
 use sysmon_link::Slots;
 use sysmon_store::worker::Worker;
 use sysmon_wire::limits::LIMITS_MAX;
-use sysmon_wire::message::{HostLimit, HubStatus};
+use sysmon_wire::message::{EdgeState, HostLimit, HubStatus, MaintenanceState};
 use sysmon_wire::{Label, UnixMs};
 use tokio::sync::{Semaphore, watch};
 
@@ -44,7 +46,7 @@ pub use access::AccessOptions;
 use demand::Demand;
 use gauge::Gauge;
 use history::Readers;
-pub use listen::BoundHub;
+pub use listen::{BoundHub, Ended};
 use live::LiveAgents;
 pub use options::{AlertOptions, HistoryOptions, HubOptions, StartError};
 pub use relay::{EdgeOptions, Share};
@@ -62,6 +64,8 @@ pub struct Hub {
     access: Option<AccessControl>,
     notifier: Notifier,
     edges: watch::Sender<EdgeOptions>,
+    /// Edges, each with why there is no connection; none if there is one.
+    edge_errors: Mutex<BTreeMap<String, Option<String>>>,
     history: Option<Mutex<Worker>>,
     readers: Arc<Readers>,
     paging: Arc<Semaphore>,
@@ -100,11 +104,45 @@ impl Hub {
     pub fn review_access(&self) {
         if let Some(access) = &self.access {
             access.review();
-            if let Some(paired) = access.changed_edges() {
-                self.edges.send_if_modified(|edges| {
-                    std::mem::replace(&mut edges.paired, paired.clone()) != paired
-                });
-            }
+        }
+        self.review_edges();
+        self.review_revoked();
+    }
+
+    /// Connects to edges that were paired since the last call, and leaves those that were removed.
+    fn review_edges(&self) {
+        if let Some(paired) = self.access.as_ref().and_then(AccessControl::changed_edges) {
+            self.edges.send_if_modified(|edges| {
+                std::mem::replace(&mut edges.paired, paired.clone()) != paired
+            });
+        }
+    }
+
+    /// Forgets a host that is not live, with its history.
+    pub fn forget_host(&self, name: &str) -> bool {
+        if let Some(access) = &self.access {
+            access.close_agent(name);
+        }
+        self.update(|core| core.forget(name))
+    }
+
+    /// Forgets hosts of which nothing is stored any more.
+    fn forget_gone(&self) {
+        let gone = self
+            .core()
+            .gone_hosts(self.emptied_hosts().as_deref(), self.now());
+        for name in gone {
+            tracing::info!(host = %name, "host forgotten: its history is past the retention");
+            self.forget_host(name.as_str());
+        }
+    }
+
+    /// Passes on which hosts are silent because their certificates are revoked.
+    fn review_revoked(&self) {
+        let Some(access) = &self.access else { return };
+        match access.revoked_agents() {
+            Ok(revoked) => self.update(|core| core.set_revoked(revoked)),
+            Err(error) => tracing::error!(%error, "cannot read the register of certificates"),
         }
     }
 
@@ -155,7 +193,27 @@ impl Hub {
             subscribers: self.subscribers.get(),
             refused_total: self.refused.load(Ordering::Relaxed),
             limits,
+            edges: self.edge_states(),
+            maintenance: self.maintenance(),
         }
+    }
+
+    fn edge_states(&self) -> Vec<EdgeState> {
+        let states = lock(&self.edge_errors);
+        let state = |(address, error): (&String, &Option<String>)| EdgeState {
+            address: Label::new(address),
+            error: error.as_deref().map(Label::new),
+        };
+        states.iter().take(LIMITS_MAX).map(state).collect()
+    }
+
+    fn maintenance(&self) -> Vec<MaintenanceState> {
+        let (windows, now) = (self.notifier.maintenance(), self.now());
+        let state = |window: &MaintenanceWindow| MaintenanceState {
+            window: Label::new(&window.to_string()),
+            is_open: window.is_open(now),
+        };
+        windows.iter().take(LIMITS_MAX).map(state).collect()
     }
 
     /// The hub's own limits, and those of hosts that were reached: the reached ones first.

@@ -15,17 +15,17 @@ use sysmon_store::store::{Store, TableRows};
 
 use crate::hub::LocalHub;
 
-fn address(hub: &LocalHub) -> String {
+pub(crate) fn address(hub: &LocalHub) -> String {
     let state = HubState::new(&hub.state(), &Random::system());
     state.address().unwrap().to_string()
 }
 
-fn wait<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn wait<T>(future: impl Future<Output = T>) -> T {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     builder.enable_all().build().unwrap().block_on(future)
 }
 
-fn join(hub: &LocalHub, name: &str, bound: bool) -> Result<Identity, String> {
+pub(crate) fn join(hub: &LocalHub, name: &str, bound: bool) -> Result<Identity, String> {
     let mut args = vec!["token", "create"];
     if bound {
         args.extend(["--name", name]);
@@ -41,7 +41,7 @@ fn join(hub: &LocalHub, name: &str, bound: bool) -> Result<Identity, String> {
 }
 
 /// Pushes rows for a while; returns what became of them.
-fn push(hub: &LocalHub, identity: &Identity) -> Summary {
+pub(crate) fn push(hub: &LocalHub, identity: &Identity) -> Summary {
     let options = AgentOptions {
         hub: address(hub),
         interval: Duration::from_millis(100),

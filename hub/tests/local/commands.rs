@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
+use crate::backup::{join, push};
 use crate::hub::{LocalHub, USER, outcome};
 
 /// Changes with every command, and checks that each took effect.
@@ -106,4 +107,31 @@ fn another_user_than_the_hubs_is_refused() {
     let (code, stdout, stderr) = outcome(&command.output().unwrap());
     assert!(code == 1 && stdout.is_empty(), "{stdout}");
     assert!(stderr.contains("as the hub's user or as root"), "{stderr}");
+}
+
+#[test]
+fn a_host_that_is_gone_is_forgotten_with_its_history_and_frees_its_name() {
+    let mut hub = LocalHub::new(None);
+    hub.start();
+    let gone = join(&hub, "db-1", true).unwrap();
+    push(&hub, &gone);
+    let (code, _, stderr) = hub.run(&["host", "forget", "db-1"]);
+    assert!(code == 1 && stderr.contains("is live"), "{stderr}");
+    let (code, _, stderr) = hub.run(&["host", "forget", "db-2"]);
+    assert!(code == 2 && stderr.contains("db-1"), "{stderr}");
+    hub.print(&["cert", "revoke", "db-1"]);
+    hub.wait_for("the host to be silent", || {
+        !hub.print(&["host", "list"]).contains("live")
+    });
+    assert!(join(&hub, "db-1", false).unwrap_err().contains("is taken"));
+    hub.print(&["host", "forget", "db-1"]);
+    assert!(!hub.print(&["host", "list"]).contains("db-1"));
+    let new = join(&hub, "db-1", false).unwrap();
+    let pushed = push(&hub, &new);
+    assert_eq!(pushed.waiting, 0);
+    assert!(push(&hub, &gone).waiting > 0, "it stays revoked");
+    hub.stop();
+    hub.print(&["host", "forget", "db-1"]);
+    let (code, _, stderr) = hub.run(&["host", "forget", "db-1"]);
+    assert!(code == 2 && stderr.contains("there is no host"), "{stderr}");
 }

@@ -176,6 +176,18 @@ impl Engine {
         transitions
     }
 
+    /// Forgets a host; its firing alerts are resolved.
+    pub fn forget(&mut self, id: HostId, name: &str) -> Vec<Transition> {
+        let restored = self.restored.remove(name).unwrap_or_default();
+        let host = self.hosts.remove(&id);
+        let firing = host.iter().flat_map(Host::firing).cloned();
+        restored
+            .into_iter()
+            .chain(firing)
+            .map(Transition::resolved)
+            .collect()
+    }
+
     /// The names of the rules.
     pub fn rule_names(&self) -> impl Iterator<Item = &str> {
         self.rules.iter().map(|rule| rule.name.as_str())

@@ -17,10 +17,12 @@
 mod backup;
 mod commit;
 mod error;
+mod forget;
 mod load;
 mod log;
 mod reader;
 mod retention;
+mod salvage;
 mod schema;
 mod tiers;
 
@@ -34,6 +36,7 @@ use sysmon_wire::{Label, UnixMs};
 pub use backup::TableRows;
 pub use error::StoreError;
 pub use reader::{ChunkPlace, Reader};
+pub use salvage::{Recovery, damaged_copies, mark_damaged};
 pub use tiers::{PART_SERIES, WINDOW_MS};
 
 /// The history's file, opened for writing.
@@ -43,6 +46,7 @@ pub struct Store {
     connection: Connection,
     hosts: HashMap<Label, StoredHost>,
     log: log::Log,
+    recovery: Option<Recovery>,
 }
 
 /// What commits and roll-ups need to know about a host.
@@ -56,17 +60,39 @@ struct StoredHost {
 }
 
 impl Store {
-    /// Opens or creates the file. A damaged one is moved aside, and a new one created.
+    /// Opens or creates the file. A damaged one is moved aside, and what can be read of it copied into a new one.
     ///
     /// # Errors
     /// The file cannot be opened or created, or another version of the program wrote it.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        Ok(Self {
+        if salvage::is_marked(path) {
+            return Self::recovered(path, true);
+        }
+        match schema::open(path) {
+            Err(error) if error.is_damage() => Self::recovered(path, true),
+            opened => Ok(Self::of(path, opened?)),
+        }
+    }
+
+    fn of(path: &Path, connection: Connection) -> Self {
+        Self {
             path: path.to_owned(),
-            connection: schema::open(path)?,
+            connection,
             hosts: HashMap::new(),
             log: log::Log::default(),
-        })
+            recovery: None,
+        }
+    }
+
+    fn recovered(path: &Path, salvage: bool) -> Result<Self, StoreError> {
+        let (mut store, recovery) = Self::recover(path, salvage)?;
+        store.recovery = Some(recovery);
+        Ok(store)
+    }
+
+    /// What was done about a damaged file when it was opened or loaded.
+    pub fn recovery(&self) -> Option<&Recovery> {
+        self.recovery.as_ref()
     }
 
     /// Size of the file and its write-ahead log.

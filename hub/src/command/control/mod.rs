@@ -20,8 +20,10 @@ use sysmon_config::Failure;
 use sysmon_files::{FileError, StateLock};
 use sysmon_hub::server::Hub;
 
-use super::args::{AlertsCommand, CaCommand, CertCommand, Command, EdgeCommand, TokenCommand};
-use super::{Context, alerts, certificates, edges, tokens};
+use super::args::{
+    AlertsCommand, CaCommand, CertCommand, Command, EdgeCommand, HostCommand, TokenCommand,
+};
+use super::{Context, alerts, certificates, edges, hosts, tokens};
 
 #[cfg(unix)]
 pub(crate) use server::ControlSocket;
@@ -92,6 +94,7 @@ pub(crate) fn is_change(command: &Command) -> bool {
                 EdgeCommand::Remove { .. } | EdgeCommand::Sign { .. }
             )
         }
+        Command::Host(command) => matches!(command, HostCommand::Forget { .. }),
         Command::Alerts { command } => matches!(
             command,
             Some(AlertsCommand::Silence { .. } | AlertsCommand::Unsilence { .. })
@@ -143,6 +146,7 @@ fn perform(context: &Context, command: &Command, hub: Option<&Hub>) -> Result<St
         Command::Cert(CertCommand::Revoke { name, role }) => {
             certificates::revoke(context, name, *role)
         }
+        Command::Host(HostCommand::Forget { name }) => hosts::forget(context, name, hub),
         Command::Ca(command) => certificates::authority(context, command),
         Command::Edge(command) => edges::change(context, command),
         Command::Alerts {

@@ -238,6 +238,7 @@ mod tests {
             EventKind::Clock,
             EventKind::Fired(Severity::Critical),
             EventKind::Resolved(Severity::Critical),
+            EventKind::HistoryRecovered,
         ];
         let from = context.now - 3_600_000;
         let event = |(n, kind): (i64, &EventKind)| Event {
