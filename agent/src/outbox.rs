@@ -1,7 +1,7 @@
 //! Rows on their way from the sampler to the uplink: into the spool, and encoded for the live lane.
 
 use sysmon_wire::limits::ROWS_PER_FRAME_MAX;
-use sysmon_wire::message::{Blob, Lane, Push};
+use sysmon_wire::message::{Blob, Lane, Push, RunId};
 use sysmon_wire::{HostFacts, ProcessIdentity, RowEncoder, SeriesKey, SeriesTable, UnixMs};
 
 use crate::sample::{ProcessSet, Sample};
@@ -147,6 +147,20 @@ impl Outbox {
             .drain(..)
             .for_each(|seq| self.spool.sent_live(seq));
         frames
+    }
+
+    pub fn run(&self) -> RunId {
+        self.spool.run()
+    }
+
+    /// Rows that were lost because the spool was full.
+    pub fn dropped_rows(&self) -> u64 {
+        self.spool.health().rows_dropped
+    }
+
+    /// Drops rows that the hub has on disk.
+    pub fn acknowledge(&mut self, run: RunId, ranges: &[(u64, u64)]) {
+        self.spool.acknowledge(run, ranges);
     }
 
     /// The oldest rows that this connection has not sent.

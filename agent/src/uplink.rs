@@ -359,7 +359,7 @@ impl Uplink {
         self.shared.acknowledged.store(true, Ordering::Relaxed);
         let (ops, is_this_run) = {
             let mut outbox = self.shared.outbox();
-            outbox.spool.acknowledge(run, ranges);
+            outbox.acknowledge(run, ranges);
             (outbox.spool.take_disk_ops(), outbox.spool.run() == run)
         };
         if is_this_run {

@@ -38,6 +38,7 @@ mod tally;
 pub mod tape;
 pub mod terminal;
 pub mod viewers;
+pub mod year;
 
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 

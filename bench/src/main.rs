@@ -11,6 +11,7 @@ use sysmon_bench::joining::joining;
 use sysmon_bench::swarm::{SwarmOptions, swarm};
 use sysmon_bench::terminal::{TerminalOptions, terminal};
 use sysmon_bench::viewers::viewers;
+use sysmon_bench::year::{YearOptions, year};
 use sysmon_bench::{VERSION, concurrency, figures, runtime};
 use sysmon_config::time::parse_span;
 use sysmon_config::{CommonArgs, HubAddress, Program, init_logs, run, state_dir};
@@ -26,6 +27,7 @@ Examples:
   sysmon-bench flood --hub localhost --state hub-state
   sysmon-bench join                         time from joining to the first visible row
   sysmon-bench agent                        usage of the agent with 400 processes
+  sysmon-bench year                         what a hub keeps after a year, in simulated time
   sysmon-bench figures                      start-up time and usage at rest")]
 struct Args {
     #[command(flatten)]
@@ -109,6 +111,18 @@ Examples:
         #[arg(long, value_name = "SPAN", default_value = "30s", value_parser = parse_span)]
         span: Duration,
     },
+    /// Live through a year in simulated time, and show by month what a hub keeps (Linux)
+    #[command(after_help = "\
+Everything comes and goes: containers, interfaces, filesystems, hosts, certificates, tokens, silences and alerts. The
+hub's core, history, alerts, register and tokens, and the board and outbox of the agents, are those of the programs;
+left out are sockets, collection, notification routes, baselines and the audit log.
+
+Exits with 1 if something still grows once the longest retention has passed.
+
+Examples:
+  sysmon-bench year
+  sysmon-bench year --months 3 --hosts 4    the shortest that can be judged")]
+    Year(YearOptions),
     /// Measure start-up time and usage at rest of the programs (Linux)
     #[command(after_help = "Example:\n  sysmon-bench figures --rest 60s")]
     Figures {
@@ -132,6 +146,8 @@ fn main() -> ExitCode {
         match args.command {
             Command::Agent { .. } => init_logs(&args.common),
             Command::Join | Command::Figures { .. } => {}
+            // Each alert is a line of the log.
+            Command::Year(_) if args.common.verbose == 0 => {}
             _ => init_quietly(&args.common),
         }
         Ok(sysmon_config::print(&report(&args)?)?)
@@ -163,6 +179,7 @@ fn report(args: &Args) -> anyhow::Result<String> {
             let report = runtime()?.block_on(viewers(edge, *count, *span))?;
             Ok(format!("{report:#}\n"))
         }
+        Command::Year(options) => year(*options),
         Command::Figures { rest } => figures::figures(*rest),
     }
 }

@@ -51,6 +51,7 @@ use history::Readers;
 pub use listen::{BoundHub, Ended};
 use live::LiveAgents;
 pub use options::{AlertOptions, HistoryOptions, HubOptions, StartError};
+pub use persistence::open as open_history;
 pub use relay::{EdgeOptions, Share};
 
 #[derive(Debug)]

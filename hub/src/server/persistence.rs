@@ -117,7 +117,10 @@ impl Hub {
 }
 
 /// Opens the history and restores hosts and unsealed rows; chunks follow in the background.
-pub(super) fn open(
+///
+/// # Errors
+/// The file cannot be opened, read or created.
+pub fn open(
     options: &HistoryOptions,
     name: &str,
     core: &mut Core,
