@@ -113,15 +113,16 @@ Examples:
     },
     /// Live through a year in simulated time, and show by month what a hub keeps (Linux)
     #[command(after_help = "\
-Everything comes and goes: containers, interfaces, filesystems, hosts, certificates, tokens, silences and alerts. The
-hub's core, history, alerts, register and tokens, and the board and outbox of the agents, are those of the programs;
-left out are sockets, collection, notification routes, baselines and the audit log.
+Everything comes and goes: containers, interfaces, filesystems, hosts, certificates, tokens, silences and alerts. \
+The hub's core, history, alerts, register and tokens, and the board and outbox of the agents, are those of the \
+programs; left out are sockets, collection, notification routes, baselines and the audit log.
 
 Exits with 1 if something still grows once the longest retention has passed.
 
 Examples:
   sysmon-bench year
-  sysmon-bench year --months 3 --hosts 4    the shortest that can be judged")]
+  sysmon-bench year --months 3 --hosts 4    the shortest that can be judged
+  sysmon-bench year --months 2 --hosts 2 --containers 2 --hours 14d")]
     Year(YearOptions),
     /// Measure start-up time and usage at rest of the programs (Linux)
     #[command(after_help = "Example:\n  sysmon-bench figures --rest 60s")]

@@ -31,6 +31,9 @@ const ID_DIGITS: usize = 8;
 /// Unused tokens at one time.
 const TOKENS_MAX: usize = 1_000;
 
+/// How long an expired token is told from an unknown one.
+const EXPIRED_KEPT: Duration = Duration::from_hours(7 * 24);
+
 /// A token as an operator copies it to the joining machine.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token {
@@ -154,7 +157,7 @@ impl TokenStore {
         self.dir.join(hash)
     }
 
-    /// Creates a token that works once, until `ttl` after `now`.
+    /// Creates a token that works once, until `ttl` after `now`; removes those that expired long ago.
     ///
     /// # Errors
     /// Too many tokens are unused, there is no randomness, or the file cannot be written.
@@ -166,7 +169,14 @@ impl TokenStore {
         ttl: Duration,
         now: SystemTime,
     ) -> Result<(Token, StoredToken), TokenStoreError> {
-        if self.list()?.len() >= TOKENS_MAX {
+        let (over, kept): (Vec<_>, Vec<_>) = self
+            .list()?
+            .into_iter()
+            .partition(|stored| stored.expires() + EXPIRED_KEPT <= now);
+        for stored in over {
+            self.remove(&stored.hash)?;
+        }
+        if kept.iter().filter(|stored| stored.expires() > now).count() >= TOKENS_MAX {
             return Err(TokenStoreError::TooMany);
         }
         let mut secret = [0; SECRET_BYTES];
@@ -311,6 +321,32 @@ mod tests {
         assert!(!file.contains(&secret), "only the hash is stored");
         assert!(tokens.revoke(stored.id()).unwrap());
         assert!(!tokens.revoke(stored.id()).unwrap() && !tokens.revoke("").unwrap());
+    }
+
+    #[test]
+    fn tokens_that_nobody_used_in_time_leave_room_for_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let tokens = TokenStore::new(dir.path().to_owned(), &Random::system());
+        let now = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+        let hour = Duration::from_hours(1);
+        let make = |now| tokens.create(Fingerprint([7; 32]), Role::Agent, None, hour, now);
+        let (_, stored) = make(now).unwrap();
+        for number in 1..TOKENS_MAX {
+            let copy = StoredToken {
+                hash: format!("{number:064}"),
+                ..stored.clone()
+            };
+            let text = serde_json::to_string(&copy).unwrap();
+            write_private(&tokens.path(&copy.hash), &text).unwrap();
+        }
+        assert!(matches!(make(now), Err(TokenStoreError::TooMany)));
+        let later = now + hour;
+        let (token, _) = make(later).unwrap();
+        assert_eq!(tokens.list().unwrap().len(), TOKENS_MAX + 1);
+        make(later + EXPIRED_KEPT + hour).unwrap();
+        assert_eq!(tokens.list().unwrap().len(), 1);
+        let found = tokens.find(token.secret(), later);
+        assert!(matches!(found, Err(TokenStoreError::Unknown)));
     }
 
     proptest! {

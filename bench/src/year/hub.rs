@@ -32,12 +32,14 @@ const SILENT: &str = "silent: silent for 5m critical";
 /// Longer than all of what the year writes at once takes.
 const COMMIT_MAX: Duration = Duration::from_secs(300);
 
-pub(super) const LIMITS: Limits = Limits {
-    bytes: 8 << 30,
-    rows: DAY,
-    minutes: Duration::from_hours(7 * 24),
-    hours: Duration::from_hours(60 * 24),
-};
+fn limits(hours: Duration) -> Limits {
+    Limits {
+        bytes: 8 << 30,
+        rows: DAY,
+        minutes: Duration::from_hours(7 * 24),
+        hours,
+    }
+}
 
 const FLEET: FleetOptions = FleetOptions {
     stale_after: Duration::from_mins(3),
@@ -64,7 +66,12 @@ pub(super) struct Hub {
 }
 
 impl Hub {
-    pub(super) fn start(state: HubState, time: &ManualTime, number: u64) -> anyhow::Result<Self> {
+    pub(super) fn start(
+        state: HubState,
+        time: &ManualTime,
+        hours: Duration,
+        number: u64,
+    ) -> anyhow::Result<Self> {
         let now = time.clock().now();
         let authority = state.authority(time.clock().system_time())?;
         let (history, silences) = (
@@ -73,16 +80,18 @@ impl Hub {
         );
         let alerts = state.dir().join("alerts.json");
         let restored = NotifierState::load(&alerts);
-        let rules = DEFAULTS.iter().map(|line| match line.starts_with("silent:") {
-            true => SILENT.parse::<Rule>(),
-            false => line.parse(),
-        });
+        let rules = DEFAULTS
+            .iter()
+            .map(|line| match line.starts_with("silent:") {
+                true => SILENT.parse::<Rule>(),
+                false => line.parse(),
+            });
         let rules = rules.collect::<Result<Vec<_>, _>>()?;
         let mut core = Core::new(FLEET);
         core.set_rules(rules, restored.firing());
         let options = HistoryOptions {
             path: history.clone(),
-            limits: LIMITS,
+            limits: limits(hours),
         };
         let history_time = ManualTime::new(now);
         let worker = open_history(&options, NAME, &mut core, &history_time.clock())?;

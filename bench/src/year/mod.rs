@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{anyhow, bail};
 use clap::Args;
 use sysmon_clock::{ManualTime, Random};
+use sysmon_config::time::parse_span;
 use sysmon_store::store::Store;
 use sysmon_wire::UnixMs;
 
@@ -48,6 +49,9 @@ pub struct YearOptions {
     /// Containers that start in an hour, on all hosts together
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(0..=1000))]
     pub containers: u64,
+    /// Retention of hours; that of rows is a day, that of minutes a week
+    #[arg(long, value_name = "SPAN", default_value = "60d", value_parser = parse_span)]
+    pub hours: Duration,
     /// Minutes between two commits
     #[arg(long, value_name = "N", default_value_t = 15, value_parser = clap::value_parser!(u64).range(1..=60))]
     pub commit: u64,
@@ -87,7 +91,7 @@ struct Year {
 pub fn year(options: YearOptions) -> anyhow::Result<String> {
     let dir = tempfile::tempdir()?;
     let time = ManualTime::new(START);
-    let mut hub = Hub::start(hub::state(dir.path()), &time, 0)?;
+    let mut hub = Hub::start(hub::state(dir.path()), &time, options.hours, 0)?;
     let mut year = Year {
         options,
         random: Random::system(),
@@ -323,7 +327,7 @@ impl Year {
             let now = self.now();
             self.agents.iter_mut().for_each(|agent| agent.sample(now));
         }
-        Hub::start(state, &self.time, number)
+        Hub::start(state, &self.time, self.options.hours, number)
     }
 
     fn verdict(&self) -> anyhow::Result<String> {
@@ -335,13 +339,15 @@ impl Year {
             true => "no limit reached".to_owned(),
             false => format!("limits reached: {}", reached.join(", ")),
         };
-        match table::judge(&self.weeks) {
+        let full = self.options.hours.as_secs() / (DAY_MINUTES * 60) + table::AFTER_DAYS;
+        match table::judge(&self.weeks, full) {
             Verdict::Flat => Ok(format!(
-                "flat after the longest retention, from day {}; {limits}\n",
-                table::FULL_DAYS
+                "flat after the longest retention, from day {full}; {limits}\n"
             )),
             Verdict::Unknown => {
-                bail!("too short to say whether it is flat: choose --months 3 or more")
+                bail!(
+                    "too short to say whether it is flat: choose more --months, so that three weeks follow day {full}"
+                )
             }
             Verdict::Growing(lines) => Err(anyhow!("grows: {}; {limits}", lines.join(", "))),
         }

@@ -5,17 +5,17 @@ use std::fs;
 
 use crate::process;
 
-/// Days after which nothing is older than the longest retention: 60 days, what was written on the last of them, and a
-/// week for what ends only after that.
-pub(super) const FULL_DAYS: u64 = 70;
+/// Days after the longest retention until nothing is older than it: buckets go a day later, and hosts that visited for a
+/// day go when nothing is left of them.
+pub(super) const AFTER_DAYS: u64 = 10;
 
 /// Growth of the greatest value from the first half of the weeks after that to the second which still counts as flat.
-/// What is never removed grows in proportion to time: by 14 % from day 77 to day 84, the least that can be judged, and
-/// by two thirds in a year. What comes and goes in the simulation is the same each week, but 400 hosts are not a
+/// What is never removed grows in proportion to time: by 14 % or more over the two halves of any span from here on that
+/// has three weeks, in a year by two thirds. What comes and goes in the simulation is the same each week, but 400 hosts are not a
 /// multiple of 52 weeks, and allocators and SQLite round up.
 const TOLERANCE: f64 = 0.10;
 
-/// Weeks after [`FULL_DAYS`] that can be judged.
+/// Weeks after that which can be judged.
 const WEEKS_MIN: usize = 3;
 
 /// One figure, its unit, and how much it may vary besides [`TOLERANCE`]: small numbers by whole steps, memory by what
@@ -85,8 +85,9 @@ pub(super) enum Verdict {
     Growing(Vec<String>),
 }
 
-pub(super) fn judge(weeks: &[Week]) -> Verdict {
-    let full: Vec<&Week> = weeks.iter().filter(|week| week.days >= FULL_DAYS).collect();
+/// Judges the weeks that end on the day `full` or later.
+pub(super) fn judge(weeks: &[Week], full: u64) -> Verdict {
+    let full: Vec<&Week> = weeks.iter().filter(|week| week.days >= full).collect();
     if full.len() < WEEKS_MIN {
         return Verdict::Unknown;
     }
@@ -116,6 +117,8 @@ pub(super) fn judge(weeks: &[Week]) -> Verdict {
 mod tests {
     use super::*;
 
+    const FULL: u64 = 70;
+
     fn weeks(count: u64, value: impl Fn(u64) -> u64) -> Vec<Week> {
         let week = |number: u64| Week {
             days: number * 7,
@@ -127,7 +130,7 @@ mod tests {
     #[test]
     fn what_grows_with_time_is_found_in_three_months_and_in_a_year() {
         for count in [12, 52] {
-            let Verdict::Growing(lines) = judge(&weeks(count, |day| day * 1_000)) else {
+            let Verdict::Growing(lines) = judge(&weeks(count, |day| day * 1_000), FULL) else {
                 panic!("{count} weeks");
             };
             assert!(lines[0].starts_with("rows from"), "{lines:?}");
@@ -136,13 +139,13 @@ mod tests {
 
     #[test]
     fn what_fills_until_the_longest_retention_is_flat() {
-        let filling = |day: u64| day.min(FULL_DAYS) * 1_000 + day * 7_919 % 1_000;
-        assert_eq!(judge(&weeks(12, filling)), Verdict::Flat);
-        assert_eq!(judge(&weeks(52, filling)), Verdict::Flat);
+        let filling = |day: u64| day.min(FULL) * 1_000 + day * 7_919 % 1_000;
+        assert_eq!(judge(&weeks(12, filling), FULL), Verdict::Flat);
+        assert_eq!(judge(&weeks(52, filling), FULL), Verdict::Flat);
     }
 
     #[test]
     fn a_short_run_says_nothing() {
-        assert_eq!(judge(&weeks(11, |day| day * 1_000)), Verdict::Unknown);
+        assert_eq!(judge(&weeks(11, |day| day * 1_000), FULL), Verdict::Unknown);
     }
 }
