@@ -113,7 +113,7 @@ Examples:
     },
     /// Live through a year in simulated time, and show by month what a hub keeps (Linux)
     #[command(after_help = "\
-Everything comes and goes: containers, interfaces, filesystems, hosts, certificates, tokens, silences and alerts. \
+Everything is replaced over time: containers, interfaces, filesystems, hosts, certificates, tokens, silences and alerts. \
 The hub's core, history, alerts, register and tokens, and the board and outbox of the agents, are those of the \
 programs; left out are sockets, collection, notification routes, baselines and the audit log.
 

@@ -226,7 +226,7 @@ impl Agent {
         self.outbox.push(self.seq, now, &sample);
     }
 
-    /// Connects, and sends what waits.
+    /// Connects, and sends the rows that it has not got.
     pub(super) fn connect(&mut self, hub: &mut Hub, run_now: UnixMs) -> anyhow::Result<()> {
         let id = hub.core.host_id(&self.name)?;
         hub.core.fleet.set_facts(id, self.outbox.facts().clone());

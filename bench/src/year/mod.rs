@@ -271,7 +271,7 @@ impl Year {
         }
     }
 
-    /// Counts everything, and restarts the hub, which is away for ten minutes.
+    /// Counts everything, and restarts the hub, which takes ten minutes.
     fn end_week(&mut self, hub: Hub, days: u64) -> anyhow::Result<Hub> {
         let [memory, descriptors, threads] = table::of_process();
         let (replaced, names) = hub.register()?;

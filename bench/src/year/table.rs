@@ -11,7 +11,7 @@ pub(super) const AFTER_DAYS: u64 = 10;
 
 /// Growth of the greatest value from the first half of the weeks after that to the second which still counts as flat.
 /// What is never removed grows in proportion to time: by 14 % or more over the two halves of any span from here on that
-/// has three weeks, in a year by two thirds. What comes and goes in the simulation is the same each week, but 400 hosts are not a
+/// has three weeks, in a year by two thirds. What the simulation adds and removes is the same each week, but 400 hosts are not a
 /// multiple of 52 weeks, and allocators and SQLite round up.
 const TOLERANCE: f64 = 0.10;
 
