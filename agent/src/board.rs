@@ -11,7 +11,7 @@ const RELEASED_MAX: usize = 512;
 /// Slots that may exist at a time, those without a column included: what all collectors may list together is less.
 const SLOTS_MAX: usize = 4 * SERIES_PER_HOST_MAX;
 
-/// A place on the board for the values of one series; it belongs to whoever requested it until [`Board::release`].
+/// A place on the board for the values of one series; it belongs to the collector that requested it until [`Board::release`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slot(Option<u32>);
 

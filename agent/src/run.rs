@@ -308,3 +308,65 @@ fn push(source: &mut impl Source, uplink: &Uplink, seq: u64, time: UnixMs, all_p
     }
     shared.report_limits(source.limits(), uplink.clock.instant());
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Changing {
+        facts: HostFacts,
+        notes: Vec<String>,
+    }
+
+    impl Source for Changing {
+        fn facts(&self) -> HostFacts {
+            self.facts.clone()
+        }
+
+        fn sample(&mut self, _now: UnixMs, _spool: SpoolHealth) {}
+
+        fn row(&self) -> Sample<'_> {
+            Sample {
+                table: 0,
+                series: &[],
+                values: &[],
+                processes: &[],
+            }
+        }
+
+        fn notes(&self) -> Vec<String> {
+            self.notes.clone()
+        }
+    }
+
+    #[test]
+    fn facts_that_change_and_notes_that_no_longer_hold_are_reported_anew() {
+        let limits = SpoolLimits {
+            memory_bytes: 1 << 20,
+            disk_bytes: 0,
+            age: Duration::from_secs(60),
+        };
+        let mut source = Changing {
+            facts: HostFacts::unknown(),
+            notes: vec!["cannot read a".to_owned(), "cannot read b".to_owned()],
+        };
+        let spool = Spool::new(RunId(1), limits, Vec::new());
+        let shared = Shared::new(Outbox::new(spool, source.facts()));
+        let mut reporter = Reporter::new(source.facts());
+        reporter.report(&source, &shared, 1);
+        assert_eq!(shared.notes(), source.notes);
+        // The wall clock was set.
+        source.facts.boot = UnixMs(5_000);
+        source.notes.remove(0);
+        for seq in 2..=FACTS_EVERY {
+            reporter.report(&source, &shared, seq);
+        }
+        assert_eq!(shared.outbox().facts().boot, UnixMs(5_000));
+        assert_eq!(shared.notes(), ["cannot read b"]);
+        source.notes = (0..40).map(|n| format!("cannot read {n}")).collect();
+        reporter.report(&source, &shared, 1);
+        let notes = shared.notes();
+        assert_eq!(notes.len(), sysmon_wire::limits::NOTES_PER_HOST_MAX);
+        assert_eq!(notes.last().unwrap(), "and 25 more; see the agent's log");
+    }
+}

@@ -122,6 +122,13 @@ impl Shared {
         self.report_ready.notify_one();
     }
 
+    /// The notes that are reported.
+    #[cfg(test)]
+    pub(crate) fn notes(&self) -> Vec<String> {
+        let reports = lock(&self.reports);
+        reports.notes.iter().map(ToString::to_string).collect()
+    }
+
     /// Why rows are not written to disk, while that is so.
     pub fn set_spool_note(&self, note: Option<String>) {
         lock(&self.reports).spool_note = note;
@@ -230,6 +237,7 @@ impl Uplink {
             self.send_live(&connection),
             self.send_backfill(&connection),
             self.receive(receiver),
+            answer_hub(&connection),
         );
         match ended {
             Err(error) => connection.close_reason().map_or(error, Into::into),
@@ -351,6 +359,14 @@ impl Uplink {
         if let Some((journal, _)) = &self.journal {
             journal.submit(ops);
         }
+    }
+}
+
+/// Takes the empty streams by which the hub learns that this connection is alive, before it lets in another agent with
+/// the same identity; QUIC acknowledges them.
+async fn answer_hub(connection: &Connection) -> Result<Never, LinkError> {
+    loop {
+        drop(connection.accept_uni().await?);
     }
 }
 

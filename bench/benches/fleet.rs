@@ -242,6 +242,7 @@ impl Day {
                 },
             };
             store.commit(&Batch {
+                forgotten: Vec::new(),
                 generation: 1,
                 hosts: vec![host],
                 events: Vec::new(),

@@ -107,6 +107,7 @@ fn fleet() -> FleetUpdate {
         points: (0..60).map(|n| n * 7 % 1000).collect(),
     };
     FleetUpdate {
+        gone: Vec::new(),
         now: time_of(0),
         lines: (0..HOSTS).map(line).collect(),
         ticks: (0..HOSTS).map(tick).collect(),

@@ -62,6 +62,17 @@ impl JoinKey {
     }
 }
 
+impl JoinKey {
+    /// The identity with the certificate that a hub issued over a channel that proves which hub it is.
+    ///
+    /// # Errors
+    /// The certificate is not for this key.
+    pub fn paired(self, authority_pem: &str, certificate_pem: &str) -> Result<Identity, CertError> {
+        let key = self.0.serialize_pem();
+        Identity::from_pem(authority_pem.to_owned(), certificate_pem.to_owned(), key)
+    }
+}
+
 /// For a machine without a certificate: connects only to the hub whose authority has this fingerprint.
 ///
 /// # Errors

@@ -19,7 +19,12 @@ pub(crate) fn generate(random: &Random) -> Result<KeyPair, CertError> {
     }
     let mut seed = [0; 32];
     random.fill_secret(&mut seed)?;
-    let der = [&ED25519_PKCS8_PREFIX[..], &seed].concat();
+    ed25519(&seed)
+}
+
+/// The Ed25519 key that follows from a seed.
+pub(crate) fn ed25519(seed: &[u8; 32]) -> Result<KeyPair, CertError> {
+    let der = [&ED25519_PKCS8_PREFIX[..], seed].concat();
     let pem = format!(
         "-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n",
         BASE64.encode(&der)

@@ -170,24 +170,20 @@ impl Register {
         Ok(issued.iter().any(is_same))
     }
 
-    /// Names of agents that had certificates, of which none is valid at `now`: they cannot send rows.
+    /// Names of agents whose newest certificate is revoked: they send no rows any more, by decision.
     ///
     /// # Errors
     /// The register cannot be read.
-    pub fn agents_shut_out(&self, now: SystemTime) -> Result<BTreeSet<String>, CertError> {
-        let (issued, revoked) = (self.issued()?, self.revoked()?);
-        let agents = issued
-            .iter()
-            .filter(|issued| issued.role == Role::Agent.to_string());
-        let (mut known, mut valid) = (BTreeSet::new(), HashSet::new());
-        for issued in agents {
-            known.insert(issued.name.clone());
-            if issued.expires_ms > unix_ms(now) && !revoked.contains(&issued.serial) {
-                valid.insert(issued.name.clone());
+    pub fn revoked_agents(&self) -> Result<BTreeSet<String>, CertError> {
+        let revoked = self.revoked()?;
+        let mut newest = BTreeMap::new();
+        for issued in self.issued()? {
+            if issued.role == Role::Agent.to_string() {
+                newest.insert(issued.name, issued.serial);
             }
         }
-        known.retain(|name| !valid.contains(name));
-        Ok(known)
+        newest.retain(|_, serial| revoked.contains(serial));
+        Ok(newest.into_keys().collect())
     }
 
     /// The still valid certificates of peers that received no newer one since `moment`.
@@ -348,6 +344,29 @@ impl Register {
         Ok(true)
     }
 
+    /// Adds what another register has and this one lacks: certificates that it issued, and revocations.
+    ///
+    /// # Errors
+    /// A register cannot be read or written.
+    pub fn merge(&self, other: &Self) -> Result<(), CertError> {
+        let _lock = self.lock()?;
+        let (issued, mut revoked) = (self.issued()?, self.revocations()?);
+        let known: HashSet<_> = issued.iter().map(|issued| &issued.serial).collect();
+        for more in other.issued()? {
+            if !known.contains(&more.serial) {
+                append_line(&self.issued_path(), &line_of(&more))?;
+            }
+        }
+        let before = revoked.len();
+        for (serial, expires_ms) in other.revocations()? {
+            revoked.entry(serial).or_insert(expires_ms);
+        }
+        if revoked.len() > before {
+            self.write_revocations(&revoked)?;
+        }
+        Ok(())
+    }
+
     fn rewrite(
         &self,
         issued: &[IssuedCertificate],
@@ -431,8 +450,10 @@ mod tests {
         assert_eq!(place.revoke("a", None).unwrap(), 0);
         let revoked = place.register.revoked().unwrap();
         assert!(revoked.contains(&serials[0]) && !revoked.contains(&serials[1]));
-        let shut_out = place.register.agents_shut_out(place.now).unwrap();
-        assert_eq!(shut_out.into_iter().collect::<Vec<_>>(), ["a"]);
+        let agents = place.register.revoked_agents().unwrap();
+        assert_eq!(agents.into_iter().collect::<Vec<_>>(), ["a"]);
+        place.issue(Role::Agent, "a", 0, 1);
+        assert!(place.register.revoked_agents().unwrap().is_empty());
     }
 
     #[test]

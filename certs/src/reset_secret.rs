@@ -46,7 +46,7 @@ impl ResetSecret {
         }
         let new = Self::generate(random)?;
         create_private_dir(dir)?;
-        write_private(&path, &format!("{}\n", HEXLOWER.encode(&new.0)))?;
+        write_private(&path, format!("{}\n", HEXLOWER.encode(&new.0)))?;
         Ok(new)
     }
 

@@ -7,9 +7,10 @@ use rustls::client::Resumption;
 use rustls::server::WebPkiClientVerifier;
 use rustls::version::TLS13;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls_pki_types::CertificateDer;
 
 use crate::provider::provider;
-use crate::{CertError, Identity};
+use crate::{CertError, Identity, Role};
 
 impl Identity {
     /// For the listening side. A presented certificate must be from a trusted authority. Where `accepts_joins`, a
@@ -35,11 +36,7 @@ impl Identity {
             .with_protocol_versions(&[&TLS13])
             .map_err(tls)?
             .with_client_cert_verifier(verifier)
-            // With the authorities, for clients that know one only by its fingerprint or not yet.
-            .with_single_cert(
-                [slice::from_ref(self.certificate()), self.authorities()].concat(),
-                self.key(),
-            )
+            .with_single_cert(self.presented(), self.key())
             .map_err(tls)?;
         config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
         // A resumed session would skip verifying the certificate, and so its revocation.
@@ -56,11 +53,21 @@ impl Identity {
             .with_protocol_versions(&[&TLS13])
             .map_err(tls)?
             .with_root_certificates(self.roots()?)
-            .with_client_auth_cert(vec![self.certificate().clone()], self.key())
+            .with_client_auth_cert(self.presented(), self.key())
             .map_err(tls)?;
         config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
         config.resumption = Resumption::disabled();
         Ok(config)
+    }
+
+    /// A hub shows its authorities too: to peers that know one only by its fingerprint, and to those, edges among them,
+    /// that have to renew their certificate because one is new.
+    fn presented(&self) -> Vec<CertificateDer<'static>> {
+        let authorities = match self.peer().role {
+            Role::Hub => self.authorities(),
+            _ => &[],
+        };
+        [slice::from_ref(self.certificate()), authorities].concat()
     }
 
     fn roots(&self) -> Result<RootCertStore, CertError> {

@@ -72,6 +72,7 @@ async fn update(app: &App, hosts: u32) {
         timer.tick().await;
         let now = clock.now();
         let update = FleetUpdate {
+            gone: Vec::new(),
             now,
             lines: std::mem::take(&mut lines),
             ticks: ticks(hosts, now, &random),

@@ -86,6 +86,7 @@ impl Edge {
             values: vec![500; SUMMARY],
         };
         let update = FleetUpdate {
+            gone: Vec::new(),
             now,
             lines: indexed().map(line).collect(),
             ticks: indexed().map(tick).collect(),

@@ -222,6 +222,7 @@ fn replies() -> Written {
         alerts: Vec::new(),
     };
     let fleet = FleetUpdate {
+        gone: Vec::new(),
         now: UnixMs(START_MS),
         lines: vec![line.clone()],
         ticks: vec![HostTick {

@@ -1,11 +1,13 @@
 //! The fleet, its events and its alerts as one state: rows go in here.
 
+use std::collections::BTreeSet;
+
 use sysmon_alerts::engine::{Engine, HostCheck, HostRow};
 use sysmon_alerts::rule::Rule;
 use sysmon_alerts::{Alert, HostId, Transition};
 use sysmon_series::ChunkError;
 use sysmon_store::{Batch, LoadedHost};
-use sysmon_wire::message::RunId;
+use sysmon_wire::message::{HostState, RunId};
 use sysmon_wire::timeline::{Event, EventKind};
 use sysmon_wire::{ABSENT, Label, Row, UnixMs};
 
@@ -27,6 +29,8 @@ pub struct Core {
     /// When silent hosts were last reviewed, and since when the hub has been running without an outage.
     reviewed: Option<(UnixMs, UnixMs)>,
     transitions: Vec<Transition>,
+    /// Hosts whose certificates were revoked: their silence is no problem.
+    revoked: BTreeSet<String>,
 }
 
 impl Core {
@@ -37,7 +41,42 @@ impl Core {
             events: EventLog::default(),
             reviewed: None,
             transitions: Vec::new(),
+            revoked: BTreeSet::new(),
         }
+    }
+
+    /// Hosts whose silence is no problem from now on, because their certificates are revoked.
+    pub fn set_revoked(&mut self, revoked: BTreeSet<String>) {
+        self.revoked = revoked;
+    }
+
+    /// Machines that have been gone for longer than the retention, of those with nothing in the history.
+    pub fn gone_hosts(&self, emptied: Option<&[Label]>, now: UnixMs) -> Vec<Label> {
+        let horizon = self.fleet.horizon(now);
+        let is_before = |time: Option<UnixMs>| time.is_none_or(|time| time < horizon);
+        let hosts = self.fleet.machines().map(|(_, host)| host);
+        let gone = hosts.filter(|host| {
+            host.state == HostState::Offline
+                && is_before(host.ring.newest())
+                && is_before(host.last_arrival)
+                && emptied.is_none_or(|names| names.contains(&host.name))
+        });
+        gone.map(|host| host.name.clone()).collect()
+    }
+
+    /// Removes a host with its alerts; its history goes with the next commit. False if there is none, or it is live.
+    pub fn forget(&mut self, name: &str) -> bool {
+        let id = self.fleet.find(name);
+        let Some((id, host)) = id.and_then(|id| Some((id, self.fleet.host(id)?))) else {
+            return false;
+        };
+        if host.state == HostState::Live {
+            return false;
+        }
+        let resolved = self.engine.forget(id, name);
+        self.transitions.extend(resolved);
+        self.fleet.forget(id);
+        true
     }
 
     /// Evaluates these rules from now on; `firing` are alerts that were firing before a restart.
@@ -170,6 +209,9 @@ impl Core {
         if let Some((time, kind)) = stored.event {
             self.add_event(id, time, kind, "");
         }
+        if stored.is_another_boot {
+            self.engine.restart_counters(id);
+        }
         if let Some(host) = self.fleet.host(id).filter(|_| stored.is_newest) {
             let transitions = self.engine.observe(HostRow {
                 id,
@@ -197,6 +239,10 @@ impl Core {
         for (id, host) in self.fleet.machines() {
             let Some(silence) = host.silence(now, since) else {
                 continue;
+            };
+            let silence = match self.revoked.contains(host.name.as_str()) {
+                true => std::time::Duration::ZERO,
+                false => silence,
             };
             let transitions = self.engine.check(HostCheck {
                 id,
@@ -241,6 +287,7 @@ impl Core {
             generation: self.fleet.generation(),
             hosts: self.fleet.take_unsaved(),
             events: self.events.take_unsaved(),
+            forgotten: self.fleet.take_forgotten(),
             now,
         }
     }

@@ -4,13 +4,15 @@
 //! stay counters: the scraper computes rates.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
 use sysmon_client::hub_figures::{FIGURES, Figures};
 use sysmon_wire::message::{HostState, Severity};
 use sysmon_wire::metrics::{ALIASES, Alias, SUMMARY, unscale};
-use sysmon_wire::{ABSENT, Kind, Label, UnixMs};
+use sysmon_wire::{ABSENT, Kind, Label, SeriesKey, UnixMs};
 
 use crate::VERSION;
+use crate::custom_metrics::CustomFamilies;
 use crate::fleet::Fleet;
 use crate::host::Host;
 use crate::self_monitoring::lag_ms;
@@ -36,6 +38,7 @@ struct HostScrape {
     warnings: usize,
     criticals: usize,
     summary: [i64; SUMMARY],
+    custom: Vec<(Arc<SeriesKey>, i64)>,
 }
 
 type Family = (
@@ -78,6 +81,12 @@ impl HostScrape {
                 HostState::Offline => [ABSENT; SUMMARY],
                 HostState::Live | HostState::Stale => host.present_raw(),
             },
+            custom: match host.state {
+                HostState::Offline => Vec::new(),
+                HostState::Live | HostState::Stale => {
+                    host.custom.present(host.keys(), &host.ring, now)
+                }
+            },
         }
     }
 }
@@ -110,7 +119,23 @@ impl Scrape {
                 values,
             );
         }
+        self.custom(&mut out);
         out
+    }
+
+    fn custom(&self, out: &mut String) {
+        let mut families = CustomFamilies::default();
+        for host in &self.hosts {
+            families.add(&host.name, &host.custom);
+        }
+        for (name, of, lines) in families.iter() {
+            head(out, name, "Custom metric of agents", kind(of));
+            for (labels, value) in lines {
+                let labels = labels.iter();
+                let labels: Vec<_> = labels.map(|(n, v)| (n.as_str(), v.as_str())).collect();
+                sample(out, name, &labels, *value);
+            }
+        }
     }
 
     fn hub(&self, out: &mut String) {
@@ -275,6 +300,30 @@ mod tests {
             "its value is old"
         );
         assert!(!text.contains("hub:h"), "the hub is no host");
+    }
+
+    #[test]
+    fn custom_metrics_of_hosts_that_report_are_families_of_their_own() {
+        let mut core = core();
+        for (name, time) in [("a", 60_000), ("away", 1_000)] {
+            let id = core.host_id(&name.into()).unwrap();
+            let mut key = sysmon_wire::metrics::UPTIME.series(&[("job", "db \"1\"")]);
+            key.metric.name = "backup_age_seconds".into();
+            core.fleet.series(id, vec![key]).unwrap();
+            let row = row(1, time, 77);
+            core.apply(id, RunId(1), &row, UnixMs(time)).unwrap();
+        }
+        core.review_silence(UnixMs(60_500));
+        let text = Scrape::of(&core.fleet, figures(), 9_500, UnixMs(60_500)).render();
+        let lines: Vec<_> = text.lines().filter(|l| l.contains("backup")).collect();
+        assert_eq!(
+            lines,
+            [
+                "# HELP backup_age_seconds Custom metric of agents",
+                "# TYPE backup_age_seconds gauge",
+                "backup_age_seconds{host=\"a\",job=\"db \\\"1\\\"\"} 77",
+            ]
+        );
     }
 
     /// Each family's lines stand together, after one HELP and one TYPE; no series is told twice.

@@ -136,7 +136,7 @@ fn what_is_old_or_too_much_is_removed_and_a_backup_is_whole() {
     };
     assert_eq!(chunks(&path), 14);
     let copy = dir.path().join("copy.db");
-    Store::backup(&path, &copy).unwrap();
+    Store::backup(&path, &copy, |_, _| {}).unwrap();
     store.tidy(now, &limits(u64::MAX, 8 * HOUR_MS)).unwrap();
     assert_eq!(chunks(&path), 14, "what is not summed up yet stays");
     while store.roll_up(now).unwrap() {}
@@ -317,4 +317,181 @@ fn a_damaged_log_loses_its_newest_rows_and_doubles_none() {
     let table = host.ring.read(&[0], UnixMs(0), now + 999_000).unwrap();
     assert_eq!(table.times.len(), 256, "what was sealed, once");
     assert!(table.times.windows(2).all(|pair| pair[0] < pair[1]));
+}
+
+/// A history of two hosts in one file, with its number of chunks.
+fn two_hosts(path: &Path, now: UnixMs) -> usize {
+    let (mut store, mut core) = filled(path, 6, now);
+    let other = host_with_cpu(&mut core, "b");
+    for seq in 1..=1_200 {
+        let time = now.0 - (1_200 - seq) * 1_000;
+        let row = row(seq as u64, time, seq * 31 % 997);
+        core.apply(other, RunId(8), &row, UnixMs(time)).unwrap();
+        if seq % 200 == 0 {
+            store.commit(&core.take_batch(UnixMs(time))).unwrap();
+        }
+    }
+    store.commit(&core.take_batch(now)).unwrap();
+    while store.roll_up(now).unwrap() {}
+    drop(store);
+    let connection = Connection::open(path).unwrap();
+    connection
+        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+        .unwrap();
+    connection
+        .query_row("SELECT COUNT(*) FROM chunk", [], |row| row.get::<_, i64>(0))
+        .unwrap() as usize
+}
+
+#[test]
+fn whatever_page_is_garbage_the_hub_starts_with_the_rest_and_commits_again() {
+    const PAGE: usize = 4_096;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("history.db");
+    let now = UnixMs(1_000 * HOUR_MS);
+    let chunks = two_hosts(&path, now);
+    let whole = fs::read(&path).unwrap();
+    let pages = whole.len() / PAGE;
+    assert!(pages > 20 && chunks > 5, "{pages} pages, {chunks} chunks");
+    let (mut recovered, mut best) = (0, 0);
+    for page in 0..pages {
+        for garbage in [0x00, 0xa5] {
+            for entry in fs::read_dir(dir.path()).unwrap().flatten() {
+                fs::remove_file(entry.path()).unwrap();
+            }
+            let mut damaged = whole.clone();
+            damaged[page * PAGE..(page + 1) * PAGE].fill(garbage);
+            fs::write(&path, &damaged).unwrap();
+            let mut store = Store::open(&path).unwrap();
+            let mut core = core();
+            core.track_unsaved();
+            for host in store.load().unwrap() {
+                core.restore(host);
+            }
+            store.events().unwrap();
+            let id = host_with_cpu(&mut core, "c");
+            let new = row(1, now.0, 5);
+            core.apply(id, RunId(9), &new, now).unwrap();
+            // Damage that loading does not meet shows at the next commit at the latest.
+            if let Err(error) = store.commit(&core.take_batch(now)) {
+                assert!(error.is_damage(), "page {page}: {error}");
+                drop(store);
+                let (mut store, _) = Store::recover(&path, true).unwrap();
+                store.load().unwrap();
+                recovered += 1;
+                continue;
+            }
+            if let Some(recovery) = store.recovery() {
+                assert!(recovery.aside.exists());
+                recovered += 1;
+                drop(store);
+                let left = Store::check(&path).unwrap();
+                let left = left.iter().find(|rows| rows.table == "chunk").unwrap();
+                best = best.max(left.rows as usize);
+            }
+        }
+    }
+    assert!(recovered > 10, "{recovered} recoveries");
+    assert_eq!(best, chunks, "damage elsewhere costs no chunk");
+}
+
+#[test]
+fn a_history_that_was_marked_as_damaged_is_recovered_whole_if_it_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("history.db");
+    let chunks = two_hosts(&path, UnixMs(1_000 * HOUR_MS));
+    let before = Store::check(&path).unwrap();
+    sysmon_store::store::mark_damaged(&path, "a test");
+    let mut store = Store::open(&path).unwrap();
+    assert_eq!(store.recovery().unwrap().hosts_lost, 0);
+    let names: Vec<_> = store
+        .load()
+        .unwrap()
+        .iter()
+        .map(|h| h.name.clone())
+        .collect();
+    assert_eq!(names, ["a", "b"]);
+    drop(store);
+    assert_eq!(Store::check(&path).unwrap(), before);
+    assert!(chunks > 0 && sysmon_store::store::damaged_copies(&path) == 1);
+    assert!(Store::open(&path).unwrap().recovery().is_none(), "once");
+}
+
+#[test]
+fn a_forgotten_host_is_gone_at_once_and_its_rows_soon_and_its_number_is_not_given_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("history.db");
+    let now = UnixMs(1_000 * HOUR_MS);
+    two_hosts(&path, now);
+    let limits = limits(u64::MAX, 24 * HOUR_MS);
+    let mut store = Store::open(&path).unwrap();
+    let mut core = core();
+    core.track_unsaved();
+    for host in store.load().unwrap() {
+        core.restore(host);
+    }
+    core.review_silence(now + 3_600_000);
+    assert!(core.forget("b") && !core.forget("b"));
+    assert_eq!(core.fleet.machines().count(), 1);
+    // A new host of the same name in the same batch.
+    let id = host_with_cpu(&mut core, "b");
+    core.apply(id, RunId(9), &row(1, now.0, 5), now).unwrap();
+    store.commit(&core.take_batch(now)).unwrap();
+    let rows_of = |number: i64| -> i64 {
+        let connection = Connection::open(&path).unwrap();
+        let query = "SELECT (SELECT COUNT(*) FROM chunk WHERE host = ?1) + \
+                     (SELECT COUNT(*) FROM bucket WHERE host = ?1) + \
+                     (SELECT COUNT(*) FROM series WHERE host = ?1)";
+        connection
+            .query_row(query, [number], |row| row.get(0))
+            .unwrap()
+    };
+    assert!(rows_of(2) > 0);
+    store.tidy(now, &limits).unwrap();
+    assert_eq!(
+        (rows_of(2), rows_of(3)),
+        (0, 1),
+        "only the new host's series"
+    );
+    drop(store);
+    let mut store = Store::open(&path).unwrap();
+    let loaded = store.load().unwrap();
+    let names: Vec<_> = loaded.iter().map(|host| host.name.as_str()).collect();
+    assert_eq!(names, ["a", "b"]);
+    assert!(loaded[1].runs.iter().all(|(run, _)| *run == RunId(9)));
+    store.tidy(now + 2 * HOUR_MS, &limits).unwrap();
+    let connection = Connection::open(&path).unwrap();
+    let hosts: i64 = connection
+        .query_row("SELECT COUNT(*) FROM host", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(hosts, 2);
+}
+
+#[test]
+fn a_host_of_which_nothing_is_left_is_forgotten_unless_it_is_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("history.db");
+    let now = UnixMs(1_000 * HOUR_MS);
+    two_hosts(&path, now);
+    let mut store = Store::open(&path).unwrap();
+    let mut core = core();
+    core.track_unsaved();
+    for host in store.load().unwrap() {
+        core.restore(host);
+    }
+    assert!(store.empty_hosts().unwrap().is_empty());
+    let later = now + 800 * 24 * HOUR_MS;
+    core.fleet.settle(later);
+    store.commit(&core.take_batch(later)).unwrap();
+    while store.roll_up(later).unwrap() {}
+    store.tidy(later, &limits(u64::MAX, HOUR_MS)).unwrap();
+    store.tidy(later, &limits(u64::MAX, HOUR_MS)).unwrap();
+    let emptied = store.empty_hosts().unwrap();
+    core.review_silence(later);
+    // One of the two is back.
+    let id = core.fleet.find("a").unwrap();
+    core.apply(id, RunId(10), &row(1, later.0, 5), later)
+        .unwrap();
+    assert_eq!(core.gone_hosts(Some(&emptied), later), ["b"]);
+    assert!(core.gone_hosts(Some(&[]), later).is_empty());
 }

@@ -8,11 +8,12 @@ use sysmon_client::hub_figures::HOST_PREFIX;
 use sysmon_series::{ChunkError, Ring, Table, rate};
 use sysmon_wire::limits::RUNS_PER_HOST_MAX;
 use sysmon_wire::message::{AlertLine, HostHealth, HostState, RunId};
-use sysmon_wire::metrics::{ALIASES, SUMMARY};
+use sysmon_wire::metrics::{ALIASES, SUMMARY, UPTIME};
 use sysmon_wire::{
     ABSENT, HostFacts, Kind, Label, ProcessIdentity, Row, SeqSet, SeriesKey, UnixMs,
 };
 
+use crate::custom_metrics::CustomSeries;
 use crate::limits::HostLimits;
 use crate::processes::HostProcesses;
 use sysmon_store::{HostBatch, LoadedHost};
@@ -29,6 +30,9 @@ const MISSED_MS: i64 = 86_400_000;
 const AHEAD_MS: i64 = 5_000;
 
 const SETTLED_MS: i64 = 1_800_000;
+
+/// Moments of a boot that differ by less are the same boot: uptime has whole seconds, and a clock is corrected.
+const BOOT_MS: i64 = 30_000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HostKind {
@@ -67,6 +71,7 @@ pub struct Host {
     pub state: HostState,
     pub is_away: bool,
     pub processes: HostProcesses,
+    pub custom: CustomSeries,
     pub notes: Vec<Label>,
     pub limits: HostLimits,
     /// Its firing alerts, the most severe first.
@@ -77,7 +82,11 @@ pub struct Host {
     indices: HashMap<Arc<SeriesKey>, u32>,
     runs: VecDeque<(RunId, SeqSet)>,
     pub summary: [Option<u32>; SUMMARY],
+    /// The index of its uptime.
+    uptime: Option<u32>,
     present: Present,
+    /// When the machine had booted whose row is the newest.
+    boot: Option<UnixMs>,
     pub last_arrival: Option<UnixMs>,
     /// Start of the present hour of events, and how many it has.
     events: (UnixMs, usize),
@@ -120,6 +129,7 @@ impl Host {
             state: HostState::Offline,
             is_away: false,
             processes: HostProcesses::default(),
+            custom: CustomSeries::default(),
             notes: Vec::new(),
             limits: HostLimits::default(),
             alerts: Vec::new(),
@@ -128,12 +138,14 @@ impl Host {
             indices: HashMap::new(),
             runs: VecDeque::new(),
             summary: [None; SUMMARY],
+            uptime: None,
             present: Present {
                 time: UnixMs(0),
                 row: None,
                 raw: [ABSENT; SUMMARY],
                 shown: [ABSENT; SUMMARY],
             },
+            boot: None,
             last_arrival: None,
             events: (UnixMs(0), 0),
             duplicate_rows: 0,
@@ -158,7 +170,11 @@ impl Host {
         if let Some(slot) = place.and_then(|at| self.summary.get_mut(at)) {
             *slot = Some(index);
         }
+        if key.metric.name == UPTIME.name {
+            self.uptime = Some(index);
+        }
         self.processes.note_series(index, &key);
+        self.custom.note_series(index, &key);
         self.keys.push(Arc::clone(&key));
         self.indices.insert(key, index);
         Some(index)
@@ -311,12 +327,33 @@ impl Host {
         }
     }
 
+    /// Whether a row is of another boot than the newest row: then counters between the two say nothing.
+    pub fn is_of_another_boot(&self, row: &Row) -> bool {
+        let boots = self.boot.zip(self.boot_of(row.time, &row.values));
+        boots.is_some_and(|(present, new)| (new - present).abs() > BOOT_MS)
+    }
+
+    fn boot_of(&self, time: UnixMs, values: &[i64]) -> Option<UnixMs> {
+        let uptime = *values.get(self.uptime? as usize)?;
+        (uptime != ABSENT).then(|| time - uptime.saturating_mul(1_000))
+    }
+
+    /// Ends the counters of the boot before: a row without values follows the newest one.
+    pub fn end_boot(&mut self, next: &Row) -> Result<(), ChunkError> {
+        let nothing = vec![ABSENT; next.values.len()];
+        self.ring.append(next.time - 1, &nothing)?;
+        self.present.raw = [ABSENT; SUMMARY];
+        self.boot = None;
+        Ok(())
+    }
+
     pub fn observe(&mut self, time: UnixMs, row: Option<(RunId, u64)>, values: &[i64]) {
         let raw = self.summary.map(|slot| {
             slot.and_then(|index| values.get(index as usize).copied())
                 .unwrap_or(ABSENT)
         });
         let before = (self.present.time, self.present.raw);
+        self.boot = self.boot_of(time, values).or(self.boot);
         self.present = Present {
             time,
             row,

@@ -14,6 +14,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub mod audit;
 pub mod changes;
 pub mod core;
+pub mod custom_metrics;
 pub mod events;
 pub mod exposition;
 pub mod fleet;

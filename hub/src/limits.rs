@@ -1,6 +1,7 @@
 //! Limits of the hub and of its hosts: how they stand, and when a reached one is logged. Pure.
 
 use std::collections::{BTreeMap, HashMap};
+use std::net::{IpAddr, SocketAddr};
 
 use sysmon_wire::limits::{LIMITS_PER_HOST_MAX, SERIES_PER_HOST_MAX};
 use sysmon_wire::message::HostLimit;
@@ -13,7 +14,13 @@ pub const SERIES: &str = "stored series";
 pub const EVENTS: &str = "events an hour";
 
 /// Names under which the hub enforces limits of single hosts, so that their metric begins at 0.
-const OF_HOSTS: [&str; 2] = [SERIES, EVENTS];
+const OF_HOSTS: [&str; 3] = [SERIES, EVENTS, COPIES];
+
+/// Machines that use one identity.
+pub const COPIES: &str = "machines with one identity";
+
+/// A copy that was refused tries again within half a minute; after this time it is gone.
+const COPY_MS: i64 = 120_000;
 
 /// Events recorded of one host in an hour; a host that restarts every minute has 60.
 pub const EVENTS_PER_HOUR_MAX: usize = 200;
@@ -29,6 +36,7 @@ const LINES_AT_ONCE: usize = 10;
 pub struct HostLimits {
     pub series: LimitGauge,
     pub events: LimitGauge,
+    pub copies: Copies,
     /// Those that its agent enforces.
     reported: Vec<LimitState>,
 }
@@ -38,8 +46,52 @@ impl Default for HostLimits {
         Self {
             series: LimitGauge::new(SERIES, SERIES_PER_HOST_MAX),
             events: LimitGauge::new(EVENTS, EVENTS_PER_HOUR_MAX),
+            copies: Copies::default(),
             reported: Vec::new(),
         }
+    }
+}
+
+/// Machines that have a copy of the host's identity. They are refused while the host itself is connected.
+#[derive(Debug)]
+pub struct Copies {
+    gauge: LimitGauge,
+    /// Where the last one was refused, and when.
+    last: Option<(IpAddr, UnixMs)>,
+}
+
+impl Default for Copies {
+    fn default() -> Self {
+        Self {
+            gauge: LimitGauge::new(COPIES, 1),
+            last: None,
+        }
+    }
+}
+
+impl Copies {
+    /// Counts a refused connection from `address`.
+    pub fn refused(&mut self, address: SocketAddr, now: UnixMs) {
+        self.gauge.set_current(2);
+        self.gauge.leave_out(1);
+        self.last = Some((address.ip(), now));
+    }
+
+    /// Whether the last copy has stopped trying since the last call.
+    pub fn end(&mut self, now: UnixMs) -> bool {
+        let is_over = self.last.is_some_and(|(_, at)| now - at > COPY_MS);
+        if is_over {
+            self.gauge.set_current(0);
+            self.last = None;
+        }
+        is_over
+    }
+
+    fn note(&self) -> Option<Label> {
+        let (address, _) = self.last?;
+        Some(Label::new(&format!(
+            "another machine, at {address}, has a copy of this host's identity and is refused"
+        )))
     }
 }
 
@@ -53,7 +105,7 @@ impl HostLimits {
 
     /// What the hub left out of the host, by limit.
     pub fn enforced(&self) -> impl Iterator<Item = LimitState> {
-        let gauges = [&self.series, &self.events].into_iter();
+        let gauges = [&self.series, &self.events, &self.copies.gauge].into_iter();
         gauges
             .filter(|gauge| gauge.reached_total() > 0)
             .map(LimitGauge::state)
@@ -68,8 +120,9 @@ impl HostLimits {
     pub fn notes(&self) -> impl Iterator<Item = Label> {
         let limits = self.enforced().chain(self.reported());
         limits
-            .filter(LimitState::is_reached)
+            .filter(|limit| limit.is_reached() && limit.name != COPIES)
             .map(|limit| limit.note())
+            .chain(self.copies.note())
     }
 }
 

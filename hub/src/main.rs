@@ -10,7 +10,7 @@ use sysmon_clock::{Clock, Random};
 use sysmon_config::{Program, run, state_dir};
 
 use command::args::{Args, Command};
-use command::{Context, alerts, certificates, control, serve, show, tokens};
+use command::{Context, alerts, backup, certificates, control, hosts, serve, show, tokens};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -35,7 +35,17 @@ fn main() -> ExitCode {
             Some(Command::Status { json }) => show::status(&context, *json),
             Some(Command::Check) => show::check(&context),
             Some(Command::Alerts { command }) => alerts::alerts(&context, command.as_ref()),
-            Some(Command::Backup { file }) => show::backup(&context, file),
+            Some(Command::Backup {
+                file,
+                protection,
+                unencrypted,
+            }) => backup::backup(&context, file, protection, *unencrypted),
+            Some(Command::Restore {
+                file,
+                protection,
+                force,
+            }) => backup::restore(&context, file, protection, *force),
+            Some(Command::Host(_)) => hosts::list(&context),
             Some(Command::Token(_)) => tokens::list(&context),
             Some(Command::Audit { since, json }) => show::audit(&context, *since, *json),
             Some(Command::Ca(_)) => certificates::show(&context),

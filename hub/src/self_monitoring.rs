@@ -143,6 +143,7 @@ pub(crate) mod tests {
             ring_bytes: 4096,
             unsealed_bytes: 1024,
             history_bytes: 8192,
+            damaged_histories: 0,
             subscribers: 2,
             agents: 3,
             refused: 1,

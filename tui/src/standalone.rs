@@ -108,7 +108,7 @@ impl Standalone {
                         let _ = stopped.await;
                     };
                     tokio::select! {
-                        () = bound.serve(stopped) => {}
+                        _ = bound.serve(stopped) => {}
                         error = agents.run() => tracing::error!(%error, "built-in agents stopped"),
                     }
                 });

@@ -24,7 +24,7 @@ pub(super) struct Faults {
     blocks: PathBuf,
     ext4: PathBuf,
     arrays: PathBuf,
-    /// Every series so far, and whether the last reading found its device.
+    /// The series of present devices, and whether this reading has found them.
     slots: HashMap<(&'static str, Label), (Slot, bool)>,
 }
 
@@ -53,16 +53,16 @@ impl Faults {
         for (name, count) in missing(&content(&self.arrays).unwrap_or_default()) {
             self.set(RAID_MISSING, name, count, context);
         }
-        for (slot, _) in self.slots.values().filter(|(_, seen)| !seen) {
-            context.board.clear(*slot);
-        }
+        self.slots.retain(|_, (slot, seen)| {
+            if !*seen {
+                context.board.release(*slot);
+            }
+            *seen
+        });
     }
 
     fn set(&mut self, metric: Metric, device: Label, count: u64, context: &mut Context<'_>) {
         let key = (metric.name, device);
-        if self.slots.len() >= 4 * DEVICES_MAX && !self.slots.contains_key(&key) {
-            return;
-        }
         let series = metric.series(&[("system.device", key.1.as_str())]);
         let (slot, seen) = self
             .slots
@@ -207,6 +207,7 @@ md127 : active raid0 sdf[1] sde[0]\n      \
         std::fs::remove_dir_all(root.join("sys/block/sda")).unwrap();
         read(&mut faults, &mut board);
         assert_eq!(value(&board, "system.linux.disk.errors", &["sda"]), ABSENT);
+        assert_eq!(faults.slots.len(), 3, "what is gone takes no room");
     }
 
     proptest! {

@@ -1,4 +1,4 @@
-//! The limit on what a collector shows of something that comes and goes.
+//! The limit on how many of something a collector shows at a time.
 
 use sysmon_wire::{LimitGauge, LimitState};
 

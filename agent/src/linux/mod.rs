@@ -310,3 +310,33 @@ impl LinuxCollector {
         facts::facts(&self.roots, self.uptime.boot())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_many_open_files_are_noted_while_something_is_missing_because_of_them() {
+        let mut board = Board::new();
+        let mut collector = LinuxCollector::new(
+            testing::collector_roots(),
+            &CollectorOptions::default(),
+            &Clock::system(),
+            &mut board,
+        );
+        let mut noted_after = |collector: &mut LinuxCollector, samples: u64| {
+            for _ in 0..samples {
+                collector.sample(UnixMs(0), false, &mut board);
+            }
+            let notes = collector.notes();
+            notes.iter().filter(|note| *note == OUT_OF_FILES).count()
+        };
+        assert_eq!(noted_after(&mut collector, 1), 0);
+        for _ in 0..3 {
+            collector.buffer.note_failure(rustix::io::Errno::MFILE);
+            assert_eq!(noted_after(&mut collector, 1), 1, "once");
+        }
+        assert_eq!(noted_after(&mut collector, SCAN_EVERY - 1), 1);
+        assert_eq!(noted_after(&mut collector, 2), 0);
+    }
+}

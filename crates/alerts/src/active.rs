@@ -135,7 +135,7 @@ mod tests {
         Suppressions {
             silences: vec![Silence {
                 id: "1".to_owned(),
-                scope: Scope::of(scope),
+                scope: scope.parse().unwrap(),
                 from: UnixMs(0),
                 until: UnixMs(until),
                 reason: "because".to_owned(),
@@ -177,8 +177,11 @@ mod tests {
         active.apply(transition("a", true));
         active.due(&Suppressions::default(), UnixMs(2));
         let jane = by_jane();
-        assert_eq!(active.acknowledge(&Scope::of("b"), Some(&jane)), 0);
-        assert_eq!(active.acknowledge(&Scope::of("a:hot"), Some(&jane)), 1);
+        assert_eq!(active.acknowledge(&"b".parse().unwrap(), Some(&jane)), 0);
+        assert_eq!(
+            active.acknowledge(&"a:hot".parse().unwrap(), Some(&jane)),
+            1
+        );
         let saved: Vec<ActiveAlert> = active.iter().cloned().collect();
         let text = serde_json::to_string(&saved).unwrap();
         let mut active = ActiveAlerts::new(serde_json::from_str(&text).unwrap());
@@ -186,13 +189,13 @@ mod tests {
         assert!(active.apply(transition("a", false)).is_some());
         // A silenced alert that is acknowledged needs no notification when the silence expires.
         active.apply(transition("c", true));
-        active.acknowledge(&Scope::of("c"), Some(&by_jane()));
+        active.acknowledge(&"c".parse().unwrap(), Some(&by_jane()));
         assert!(
             !active.has_pending() && active.due(&Suppressions::default(), UnixMs(4)).is_empty()
         );
         // It does when the acknowledgement is withdrawn.
-        assert_eq!(active.acknowledge(&Scope::of("*"), None), 1);
-        assert_eq!(active.acknowledge(&Scope::of("*"), None), 0, "once");
+        assert_eq!(active.acknowledge(&"*".parse().unwrap(), None), 1);
+        assert_eq!(active.acknowledge(&"*".parse().unwrap(), None), 0, "once");
         assert_eq!(active.due(&Suppressions::default(), UnixMs(5)).len(), 1);
     }
 

@@ -1,6 +1,9 @@
 //! Silences and maintenance windows, which suppress notifications. Pure but for [`SilenceFile`].
 
+mod names;
+
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
@@ -9,7 +12,8 @@ use sysmon_wire::UnixMs;
 use thiserror::Error;
 
 use crate::Alert;
-use crate::rule::{Hosts, glob};
+use crate::rule::{Hosts, Pattern, PatternError};
+pub use names::{ScopeNames, UnknownName};
 
 /// Silences at one time.
 pub const SILENCES_MAX: usize = 200;
@@ -18,58 +22,89 @@ const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// Selects alerts by host (name or tag) and rule name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "ScopeText", into = "ScopeText")]
 pub struct Scope {
+    hosts: Hosts,
+    rule: Pattern,
+}
+
+/// A scope in a file.
+#[derive(Serialize, Deserialize)]
+struct ScopeText {
     hosts: String,
     rule: String,
 }
 
-impl Scope {
-    /// Parses `HOST`, `HOST:RULE` or `#TAG`; `*` stands for any characters.
-    pub fn of(text: &str) -> Self {
-        // The hub's own host has a colon in its name.
-        let (hosts, rule) = match text.strip_prefix("hub:") {
-            Some(rest) => match rest.split_once(':') {
-                Some((name, rule)) => (format!("hub:{name}"), rule),
-                None => (text.to_owned(), "*"),
-            },
-            None => match text.split_once(':') {
-                Some((hosts, rule)) => (hosts.to_owned(), rule),
-                None => (text.to_owned(), "*"),
-            },
-        };
-        Self::new(&hosts, rule)
-    }
+impl TryFrom<ScopeText> for Scope {
+    type Error = PatternError;
 
-    /// Alerts of these hosts and rules; an empty pattern matches all.
-    pub fn new(hosts: &str, rule: &str) -> Self {
-        let or_all = |text: &str| if text.is_empty() { "*" } else { text }.to_owned();
+    fn try_from(text: ScopeText) -> Result<Self, PatternError> {
+        Self::new(&text.hosts, &text.rule)
+    }
+}
+
+impl From<Scope> for ScopeText {
+    fn from(scope: Scope) -> Self {
         Self {
-            hosts: or_all(hosts),
-            rule: or_all(rule),
+            hosts: scope.hosts.to_string(),
+            rule: scope.rule.to_string(),
         }
     }
+}
 
-    /// The host's name, if the scope names a single host without a pattern.
-    pub fn host(&self) -> Option<String> {
-        Hosts::of(&self.hosts).one().map(str::to_owned)
+impl FromStr for Scope {
+    type Err = PatternError;
+
+    /// Parses `HOSTS` or `HOSTS:RULE`, in which an empty part stands for all.
+    fn from_str(text: &str) -> Result<Self, PatternError> {
+        match text.rsplit_once(':') {
+            // The hub's own host has a colon in its name.
+            Some((hosts, _)) if hosts.rsplit([',', '!']).next() == Some("hub") => {
+                Self::new(text, "")
+            }
+            Some((hosts, rule)) => Self::new(hosts, rule),
+            None => Self::new(text, ""),
+        }
+    }
+}
+
+impl Scope {
+    /// Alerts of these hosts and rules; an empty text selects all.
+    ///
+    /// # Errors
+    /// A text is not a list of hosts or not a pattern.
+    pub fn new(hosts: &str, rule: &str) -> Result<Self, PatternError> {
+        let or_all = |text| {
+            Some(text)
+                .filter(|text: &&str| !text.is_empty())
+                .unwrap_or("*")
+        };
+        Ok(Self {
+            hosts: or_all(hosts).parse()?,
+            rule: or_all(rule).parse()?,
+        })
     }
 
-    /// The host pattern and the rule pattern.
-    pub fn parts(&self) -> (&str, &str) {
-        (&self.hosts, &self.rule)
+    /// The hosts.
+    pub fn hosts(&self) -> &Hosts {
+        &self.hosts
+    }
+
+    /// The pattern of the rule's name.
+    pub fn rule(&self) -> &Pattern {
+        &self.rule
     }
 
     /// Whether the scope selects `alert`.
     pub fn includes(&self, alert: &Alert) -> bool {
-        let tags = alert.tags.iter().map(String::as_str);
-        Hosts::of(&self.hosts).include(&alert.host, tags) && glob(&self.rule, &alert.rule)
+        self.rule.matches(&alert.rule) && self.hosts.include(&alert.host, &alert.tags)
     }
 }
 
 impl std::fmt::Display for Scope {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.hosts)?;
-        match self.rule.as_str() {
+        write!(f, "{}", self.hosts)?;
+        match self.rule.to_string().as_str() {
             "*" => Ok(()),
             rule => write!(f, ":{rule}"),
         }
@@ -98,7 +133,7 @@ pub struct MaintenanceWindow {
     weekly: Weekly,
 }
 
-impl std::str::FromStr for MaintenanceWindow {
+impl FromStr for MaintenanceWindow {
     type Err = MaintenanceWindowError;
 
     /// `SCOPE DAYS HH:MM-HH:MM`.
@@ -107,16 +142,16 @@ impl std::str::FromStr for MaintenanceWindow {
             .trim()
             .split_once(char::is_whitespace)
             .unwrap_or_default();
-        let weekly = weekly
-            .trim()
-            .parse::<Weekly>()
-            .map_err(|error| MaintenanceWindowError {
-                window: text.to_owned(),
-                reason: error.to_string(),
-            })?;
+        let wrong = |reason: String| MaintenanceWindowError {
+            window: text.to_owned(),
+            reason,
+        };
+        let weekly = weekly.trim().parse::<Weekly>();
         Ok(Self {
-            scope: Scope::of(scope),
-            weekly,
+            weekly: weekly.map_err(|error| wrong(error.to_string()))?,
+            scope: scope
+                .parse()
+                .map_err(|error: PatternError| wrong(error.to_string()))?,
         })
     }
 }
@@ -220,15 +255,25 @@ mod tests {
 
     #[test]
     fn a_scope_selects_alerts_by_host_tag_and_rule() {
-        let includes =
-            |scope: &str, host: &str, rule: &str| Scope::of(scope).includes(&alert(host, rule));
+        let includes = |scope: &str, host: &str, rule: &str| {
+            scope.parse::<Scope>().unwrap().includes(&alert(host, rule))
+        };
         assert!(includes("db-*", "db-1", "hot") && !includes("db-*", "web", "hot"));
         assert!(includes("db-1:disk-*", "db-1", "disk-full") && !includes("db-1:hot", "db-1", "x"));
         assert!(includes("#lab:hot", "x", "hot") && !includes("#home", "x", "hot"));
         assert!(includes(":hot", "x", "hot") && !includes(":hot", "x", "cold"));
         assert!(includes("hub:box:hot", "hub:box", "hot") && includes("hub:*", "hub:box", "x"));
-        assert_eq!(Scope::of("db-1:hot").to_string(), "db-1:hot");
-        assert_eq!(Scope::of("db-1").to_string(), "db-1");
+        assert!(includes("db-*,hub:box,!db-2:hot", "hub:box", "hot"));
+        assert!(!includes("db-*,hub:box,!db-2:hot", "db-2", "hot"));
+        for text in [
+            "db-1:hot",
+            "db-1",
+            "hub:box",
+            "!hub:box",
+            "db-*,!hub:box:hot",
+        ] {
+            assert_eq!(text.parse::<Scope>().unwrap().to_string(), text);
+        }
     }
 
     #[test]
@@ -238,7 +283,7 @@ mod tests {
         assert_eq!(file.read(UnixMs(0)).unwrap(), Vec::new());
         let silence = Silence {
             id: "a1".to_owned(),
-            scope: Scope::of("db-*"),
+            scope: "db-*".parse().unwrap(),
             from: UnixMs(10),
             until: UnixMs(20),
             reason: "new disks".to_owned(),

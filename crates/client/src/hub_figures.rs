@@ -46,6 +46,7 @@ figures! {
     ring_bytes = HUB_RING_USAGE, "ring_bytes", "Size of all rings.";
     unsealed_bytes = HUB_RING_UNSEALED, "ring_unsealed_bytes", "The part of the rings that is not compressed yet.";
     history_bytes = HUB_HISTORY_USAGE, "history_bytes", "Size of the history on disk.";
+    damaged_histories = HUB_HISTORY_DAMAGED, "damaged_histories", "Damaged histories that were moved aside.";
     subscribers = HUB_SUBSCRIBERS, "subscribers", "Open subscriptions.";
     agents = HUB_AGENTS, "agents", "Connected agents.";
     refused = HUB_REFUSED, "refused_total", "Connections, streams and requests refused since the hub started.";

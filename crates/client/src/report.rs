@@ -63,6 +63,7 @@ impl FleetSnapshot {
             "now_ms": self.now.0,
             "hub": self.hub.as_ref().map(|hub| hub_json(hub, self.figures.as_ref())),
             "alerts": self.alerts.as_ref().map(alerts_json),
+            "alerts_left_out": self.alerts.as_ref().map(|alerts| alerts.more),
             "routes": self.alerts.as_ref().map(routes_json),
             "limits": self.hub.as_ref().map(|hub| limits_json(&hub.limits)),
             "hosts": self.hosts.iter().map(host_json).collect::<Vec<_>>(),
@@ -272,6 +273,7 @@ mod tests {
             values,
         };
         let update = FleetUpdate {
+            gone: Vec::new(),
             now: UnixMs(10_000),
             lines: vec![line],
             ticks: vec![tick],

@@ -32,9 +32,17 @@ fn project() -> Option<ProjectDirs> {
     ProjectDirs::from("", "", "sysmon")
 }
 
-/// The default configuration file; `None` without a home directory.
+/// The machine's configuration, for services and for users without one of their own.
+const SYSTEM_FILE: &str = "/etc/sysmon/config.toml";
+
+/// The default configuration file: the user's, or the machine's if only that exists.
 pub fn config_file() -> Option<PathBuf> {
-    project().map(|project| project.config_dir().join("config.toml"))
+    let own = project().map(|project| project.config_dir().join("config.toml"));
+    let system = PathBuf::from(SYSTEM_FILE);
+    match own {
+        Some(own) if own.exists() || !system.exists() => Some(own),
+        _ => Some(system).filter(|system| system.exists()),
+    }
 }
 
 /// A program's state directory, which holds its identity too: `flag`, or the default.

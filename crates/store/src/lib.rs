@@ -27,6 +27,8 @@ pub struct Batch {
     pub hosts: Vec<HostBatch>,
     /// New events.
     pub events: Vec<Event>,
+    /// Hosts to forget with all their rows, before the others are written.
+    pub forgotten: Vec<Label>,
     /// When the batch was made.
     pub now: UnixMs,
 }

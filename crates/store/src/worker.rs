@@ -8,11 +8,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use sysmon_clock::Clock;
-use sysmon_wire::UnixMs;
+use sysmon_wire::{Label, UnixMs};
 use thiserror::Error;
 use tokio::sync::watch;
 
-use super::store::{Store, StoreError};
+use super::store::{Store, StoreError, mark_damaged};
 use super::{Batch, Limits};
 
 const RETRY: Duration = Duration::from_secs(1);
@@ -29,7 +29,6 @@ const ROLL_UP_MAX: Duration = Duration::from_millis(300);
 /// The history's thread.
 #[derive(Debug)]
 pub struct Worker {
-    path: PathBuf,
     batches: Option<SyncSender<Batch>>,
     thread: Option<thread::JoinHandle<()>>,
     shared: Arc<Shared>,
@@ -48,6 +47,12 @@ struct Shared {
     /// A batch is being written or retried.
     busy: AtomicBool,
     stop: AtomicBool,
+    path: PathBuf,
+    is_recovered: bool,
+    /// Hosts of which nothing was left at the last removal of old data.
+    emptied: Mutex<Vec<Label>>,
+    /// The file turned out to be damaged: it has to be opened anew, which recovers it.
+    damaged: watch::Sender<bool>,
 }
 
 /// Why rows are not becoming durable.
@@ -103,6 +108,10 @@ impl Worker {
             limits: Mutex::new(limits),
             busy: AtomicBool::new(false),
             stop: AtomicBool::new(false),
+            path: path.to_owned(),
+            is_recovered: store.recovery().is_some(),
+            emptied: Mutex::default(),
+            damaged: watch::Sender::new(false),
             clock,
         });
         let of_thread = Arc::clone(&shared);
@@ -110,7 +119,6 @@ impl Worker {
             .name("history".to_owned())
             .spawn(move || of_thread.run(store, &batches))?;
         Ok(Self {
-            path: path.to_owned(),
             batches: Some(sender),
             thread: Some(thread),
             shared,
@@ -119,7 +127,27 @@ impl Worker {
 
     /// Path of the file.
     pub fn path(&self) -> &Path {
-        &self.path
+        &self.shared.path
+    }
+
+    /// Takes the hosts of which nothing was left at the last removal of old data.
+    pub fn take_emptied(&self) -> Vec<Label> {
+        std::mem::take(&mut *lock(&self.shared.emptied))
+    }
+
+    /// Whether the file was damaged when it was opened.
+    pub fn is_recovered(&self) -> bool {
+        self.shared.is_recovered
+    }
+
+    /// Whether the file turned out to be damaged. Nothing is written any more then; [`Store::open`] recovers it.
+    pub fn damaged(&self) -> watch::Receiver<bool> {
+        self.shared.damaged.subscribe()
+    }
+
+    /// Notes an error of another reader of the file, if it says that the file is damaged.
+    pub fn note_error(&self, error: &StoreError) {
+        self.shared.note_error(error);
     }
 
     /// The limits in force.
@@ -175,6 +203,10 @@ impl Worker {
     }
 }
 
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Shared {
     fn commits(&self) -> MutexGuard<'_, Commits> {
         self.commits.lock().unwrap_or_else(PoisonError::into_inner)
@@ -182,6 +214,16 @@ impl Shared {
 
     fn limits(&self) -> MutexGuard<'_, Limits> {
         self.limits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether an error says that the file is damaged, which is noted.
+    fn note_error(&self, error: &StoreError) -> bool {
+        let is_damage = error.is_damage();
+        if is_damage && !self.damaged.send_replace(true) {
+            tracing::error!(path = %self.path.display(), %error, "the history is damaged");
+            mark_damaged(&self.path, &error.to_string());
+        }
+        is_damage
     }
 
     fn elapsed(&self, since: Instant) -> Duration {
@@ -198,7 +240,12 @@ impl Shared {
                 retained = self.clock.instant();
                 let limits = *self.limits();
                 if let Err(error) = store.tidy(batch.now, &limits) {
+                    self.note_error(&error);
                     tracing::warn!(%error, "cannot remove old rows from the history");
+                }
+                match store.empty_hosts() {
+                    Ok(hosts) => *lock(&self.emptied) = hosts,
+                    Err(error) => drop(self.note_error(&error)),
                 }
             }
             self.roll_up(&mut store, batch.now);
@@ -212,6 +259,9 @@ impl Shared {
         let mut failing = false;
         while let Err(error) = store.commit(batch) {
             self.commits().failing = Some(error.to_string());
+            if self.note_error(&error) {
+                return false;
+            }
             if !std::mem::replace(&mut failing, true) {
                 tracing::error!(%error, "cannot write the history, retrying: rows are not acknowledged meanwhile");
             }
@@ -242,6 +292,7 @@ impl Shared {
                 Ok(true) => {}
                 Ok(false) => return,
                 Err(error) => {
+                    self.note_error(&error);
                     tracing::warn!(%error, "cannot downsample old rows");
                     return;
                 }

@@ -158,6 +158,7 @@ registry! {
     HUB_RING_USAGE = "sysmon.hub.ring.usage", "By", Gauge, 0, "Memory used by the rows of all hosts";
     HUB_RING_UNSEALED = "sysmon.hub.ring.unsealed", "By", Gauge, 0, "Part of it used by rows that are not compressed yet";
     HUB_HISTORY_USAGE = "sysmon.hub.history.usage", "By", Gauge, 0, "Size of the hub's history on disk";
+    HUB_HISTORY_DAMAGED = "sysmon.hub.history.damaged", "{file}", Gauge, 0, "Damaged histories that the hub moved aside; remove the files once you no longer need them";
     HUB_SUBSCRIBERS = "sysmon.hub.subscriber.count", "{subscription}", Gauge, 0, "Open subscriptions";
     HUB_AGENTS = "sysmon.hub.agent.count", "{agent}", Gauge, 0, "Connected agents";
     HUB_REFUSED = "sysmon.hub.refused", "{refusal}", Counter, 0, "Connections, streams and requests refused by the hub";

@@ -32,6 +32,7 @@ fn tick(index: u32, time: i64, cpu: i64) -> HostTick {
 
 fn update(now: i64, lines: Vec<HostLine>, ticks: Vec<HostTick>, sparks: Vec<Spark>) -> FleetUpdate {
     FleetUpdate {
+        gone: Vec::new(),
         now: UnixMs(now),
         lines,
         ticks,

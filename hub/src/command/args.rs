@@ -8,6 +8,8 @@ use clap::{Parser, Subcommand};
 use sysmon_certs::{PeerName, Role};
 use sysmon_config::CommonArgs;
 use sysmon_config::time::parse_span;
+
+use super::backup::Protection;
 use sysmon_hub::VERSION;
 
 /// Collects metrics from every agent, stores them, and serves them to terminals and edges.
@@ -42,11 +44,32 @@ pub(crate) enum Command {
     /// Validate the configuration and show what would be used
     #[command(after_help = "Example:\n  sysmon-hub check --config config.toml")]
     Check,
-    /// Copy the history to a file, whether the hub is running or not
-    #[command(after_help = "Example:\n  sysmon-hub backup history-monday.db")]
+    /// Back up everything that the hub needs into one encrypted file, whether the hub is running or not
+    #[command(after_help = "\
+Examples:
+  sysmon-hub backup --passphrase-file /root/passphrase hub-monday.age
+  sysmon-hub backup --unencrypted hub-monday.tar")]
     Backup {
         /// File to write; must not exist yet
         file: PathBuf,
+        #[command(flatten)]
+        protection: Protection,
+        /// Write a plain file, although it holds the key of the certificate authority
+        #[arg(long, conflicts_with = "passphrase_file")]
+        unencrypted: bool,
+    },
+    /// Restore a backup into the state directory of a hub that is not running
+    #[command(
+        after_help = "Example:\n  sysmon-hub restore --passphrase-file /root/passphrase hub-monday.age"
+    )]
+    Restore {
+        /// File that `sysmon-hub backup` wrote
+        file: PathBuf,
+        #[command(flatten)]
+        protection: Protection,
+        /// Move the state that is there aside
+        #[arg(long)]
+        force: bool,
     },
     /// Show rules and routes, test and replay them, silence and acknowledge alerts
     Alerts {
@@ -59,6 +82,9 @@ pub(crate) enum Command {
     /// Manage certificates of agents, operators and edges
     #[command(subcommand)]
     Cert(CertCommand),
+    /// List hosts, and forget those that are gone
+    #[command(subcommand)]
+    Host(HostCommand),
     /// Manage the certificate authority that issues all certificates
     #[command(subcommand)]
     Ca(CaCommand),
@@ -106,7 +132,7 @@ Examples:
   sysmon-hub alerts silence db-1 --for 2h --reason \"new disks\"
   sysmon-hub alerts silence \"web-*:cpu-saturated\" --for 1d --reason \"load test\"")]
     Silence {
-        /// HOST, HOST:RULE or :RULE, with * for any characters; #TAG instead of HOST
+        /// HOSTS, HOSTS:RULE or :RULE; HOSTS are names with * and #TAGs, with commas between them, and ! before those to leave out
         scope: String,
         /// How long the silence lasts
         #[arg(long = "for", value_name = "SPAN", value_parser = parse_span)]
@@ -114,6 +140,9 @@ Examples:
         /// Reason, shown with the alert
         #[arg(long)]
         reason: String,
+        /// Accept hosts, tags and rules that do not exist yet
+        #[arg(long)]
+        force: bool,
     },
     /// List the silences
     Silences,
@@ -127,7 +156,7 @@ Examples:
         after_help = "Example:\n  sysmon-hub alerts ack db-1:disk-full --note \"making room\""
     )]
     Ack {
-        /// HOST, HOST:RULE or :RULE, as for `alerts silence`
+        /// HOSTS, HOSTS:RULE or :RULE, as for `alerts silence`
         scope: String,
         /// Note for others
         #[arg(long, default_value = "")]
@@ -135,7 +164,7 @@ Examples:
     },
     /// Withdraw an acknowledgement
     Unack {
-        /// HOST, HOST:RULE or :RULE, as for `alerts silence`
+        /// HOSTS, HOSTS:RULE or :RULE, as for `alerts silence`
         scope: String,
     },
 }
@@ -150,7 +179,24 @@ Connected peers get a certificate of the new authority at once, others when they
 `sysmon-hub ca show` lists the peers that are missing.")]
     Rotate,
     /// Stop trusting the previous certificate authority and every certificate that it signed
-    Retire,
+    #[command(after_help = "Example:\n  sysmon-hub ca retire")]
+    Retire {
+        /// Also if peers still have a certificate of the previous one: they have to enrol again
+        #[arg(long)]
+        force: bool,
+    },
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum HostCommand {
+    /// List the hosts of the running hub
+    List,
+    /// Remove a host that is gone, with its history; its name is free afterwards
+    #[command(after_help = "Example:\n  sysmon-hub host forget db-1")]
+    Forget {
+        /// Name of the host
+        name: String,
+    },
 }
 
 #[derive(Clone, Debug, Subcommand)]

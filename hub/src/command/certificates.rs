@@ -106,19 +106,50 @@ pub(crate) fn authority(context: &Context, command: &CaCommand) -> Result<String
             state.rotate_authority(now),
             "new certificate authority created; a running hub uses it within a second\n\n",
         ),
-        CaCommand::Retire => (
-            state.retire_authority(),
-            "previous certificate authority retired; a running hub stops trusting it within a second\n\n",
-        ),
+        CaCommand::Retire { force } => {
+            if !force {
+                check_reissued(state, now)?;
+            }
+            (
+                state.retire_authority(),
+                "previous certificate authority retired; a running hub stops trusting it within a second\n\n",
+            )
+        }
     };
     let authority = authority.map_err(anyhow::Error::from)?;
     match command {
         CaCommand::Show => {}
         CaCommand::Rotate => context.audit("authority", "", "rotated"),
-        CaCommand::Retire => context.audit("authority", "", "previous one retired"),
+        CaCommand::Retire { .. } => context.audit("authority", "", "previous one retired"),
     }
     let text = describe(state, &authority, now).map_err(anyhow::Error::from)?;
     Ok(format!("{done}{text}"))
+}
+
+/// Refuses to retire the previous authority while peers would be locked out by that.
+fn check_reissued(state: &HubState, now: SystemTime) -> Result<(), Failure> {
+    let missing = || {
+        let authority = state.existing_authority()?;
+        if authority.previous().is_none() {
+            return Ok(Vec::new());
+        }
+        let (since, _) = authority.validity()?;
+        state.register().not_reissued_since(since, now)
+    };
+    let missing = missing().map_err(|error: CertError| anyhow::Error::from(error))?;
+    let Some(first) = missing.first() else {
+        return Ok(());
+    };
+    let others = match missing.len() {
+        1 => String::new(),
+        count => format!(" and {} more peers", count - 1),
+    };
+    Err(anyhow!(
+        "{} {}{others} would be locked out, having no certificate of the new authority yet: wait until they have connected (`sysmon-hub ca show` lists them), or let them enrol again with `sysmon-hub ca retire --force`",
+        first.role,
+        first.name
+    )
+    .into())
 }
 
 fn describe(state: &HubState, authority: &Authority, now: SystemTime) -> Result<String, CertError> {

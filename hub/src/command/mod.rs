@@ -2,8 +2,10 @@
 
 pub(crate) mod alerts;
 pub(crate) mod args;
+pub(crate) mod backup;
 pub(crate) mod certificates;
 pub(crate) mod control;
+pub(crate) mod hosts;
 pub(crate) mod options;
 pub(crate) mod serve;
 pub(crate) mod show;

@@ -2,7 +2,7 @@
 
 use anyhow::anyhow;
 use sysmon_alerts::notify::{NotifierOptions, Route};
-use sysmon_alerts::rule::{DEFAULTS, parse_all};
+use sysmon_alerts::rule::{DEFAULTS, PatternError, parse_all};
 use sysmon_alerts::silence::{MaintenanceWindowError, SilenceFile};
 use sysmon_certs::{PeerName, Role};
 use sysmon_client::hub_figures;
@@ -56,14 +56,19 @@ pub(crate) fn alert_options(context: &Context, config: &Config) -> Result<AlertO
     Ok(AlertOptions { rules, notifier })
 }
 
-fn edge_options(config: &Config) -> EdgeOptions {
-    let shares = config.hub.share.iter();
-    EdgeOptions {
+fn edge_options(config: &Config) -> Result<EdgeOptions, Failure> {
+    let share = |(at, share): (usize, &String)| {
+        let place = || config.place("hub", "share", at);
+        let wrong = |error: PatternError| Failure::Usage(anyhow!("{}: {error}", place()));
+        share.parse().map_err(wrong)
+    };
+    let shares = config.hub.share.iter().enumerate().map(share);
+    Ok(EdgeOptions {
         edges: config.hub.edges.iter().map(ToString::to_string).collect(),
-        share: shares.filter_map(|share| share.parse().ok()).collect(),
+        share: shares.collect::<Result<_, _>>()?,
         metrics: Some(config.hub.share_metrics.clone()),
         alerts: config.hub.share_alerts,
-    }
+    })
 }
 
 pub(crate) fn options(context: &Context, config: &Config) -> Result<HubOptions, Failure> {
@@ -91,7 +96,7 @@ pub(crate) fn options(context: &Context, config: &Config) -> Result<HubOptions, 
             days: (config.hub.certificate_life.as_secs() / 86_400) as u32,
         }),
         alerts: alert_options(context, config)?,
-        edges: edge_options(config),
+        edges: edge_options(config)?,
         metrics: config.hub.metrics,
         clock: context.clock.clone(),
         random: context.random.clone(),

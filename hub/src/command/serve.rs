@@ -7,12 +7,16 @@ use anyhow::{Context as _, anyhow};
 use sysmon_config::{Config, Failure, Hangup, Hangups, end_signal, init_logs, notify, runtime};
 use sysmon_files::StateLock;
 use sysmon_hub::reload::changes;
-use sysmon_hub::server::{BoundHub, Hub};
+use sysmon_hub::server::{BoundHub, Ended, Hub};
 
 use super::Context;
+use super::backup::restoring_dir;
 #[cfg(unix)]
 use super::control::ControlSocket;
 use super::options::options;
+
+/// Where a history is damaged sooner after it was recovered, the disk fails.
+const LIFE_MIN: Duration = Duration::from_secs(30);
 
 /// Longest time that a command holds the state directory.
 const COMMAND_MAX: Duration = Duration::from_secs(2);
@@ -23,6 +27,14 @@ pub(crate) fn serve(context: &Context) -> Result<(), Failure> {
     let now = context.clock.system_time();
     state.check_owner().map_err(anyhow::Error::from)?;
     let _lock = lock(context)?;
+    let restoring = restoring_dir(state.dir());
+    if restoring.exists() {
+        return Err(anyhow!(
+            "a restore was interrupted: repeat it with `sysmon-hub restore --force FILE`, or move {} away",
+            restoring.display()
+        )
+        .into());
+    }
     let authority = state.authority(now).map_err(anyhow::Error::from)?;
     let identity = state
         .hub_identity(&authority, &name, now, days)
@@ -31,7 +43,8 @@ pub(crate) fn serve(context: &Context) -> Result<(), Failure> {
             Ok(identity)
         })
         .map_err(anyhow::Error::from)?;
-    runtime()?.block_on(async {
+    let start = context.clock.instant();
+    let (ended, is_recovered) = runtime()?.block_on(async {
         // Before the hub is announced: without a handler a SIGHUP would end it.
         let hangups = Hangups::new();
         let hub = BoundHub::bind(options(context, &context.config)?, &identity)
@@ -48,11 +61,43 @@ pub(crate) fn serve(context: &Context) -> Result<(), Failure> {
                 () = notify::watchdog() => {}
             }
         };
-        hub.serve(stop).await;
+        let is_recovered = hub.hub.is_history_recovered();
+        let ended = hub.serve(stop).await;
         state.remove_address();
         tracing::info!("stopped");
-        Ok(())
-    })
+        Ok::<_, Failure>((ended, is_recovered))
+    })?;
+    match ended {
+        Ended::Stopped => Ok(()),
+        Ended::HistoryDamaged
+            if is_recovered && context.clock.instant() - start < LIFE_MIN =>
+        {
+            Err(anyhow!(
+            "the history is damaged again right after it was recovered; check the disk for errors"
+        )
+        .into())
+        }
+        Ended::HistoryDamaged => start_anew(),
+    }
+}
+
+/// Replaces this process by a new one, which recovers the history. Its number stays, so a service manager notices
+/// nothing.
+fn start_anew() -> Result<(), Failure> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::process::CommandExt;
+        // The program's file may have been replaced by an upgrade.
+        let program = match cfg!(target_os = "linux") {
+            true => "/proc/self/exe".into(),
+            false => std::env::current_exe()?,
+        };
+        let mut command = std::process::Command::new(program);
+        command.args(std::env::args_os().skip(1));
+        Err(command.exec().into())
+    }
+    #[cfg(not(unix))]
+    Err(anyhow!("the history is damaged: start the hub again, which recovers it").into())
 }
 
 /// Locks the state directory, which a command on it may use for a moment.

@@ -1,15 +1,13 @@
-//! Commands that show a hub: its status, its audit log, its configuration, a copy of its history.
+//! Commands that show a hub: its status, its audit log, its configuration.
 
-use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use jiff::tz::TimeZone;
 use sysmon_client::Client;
 use sysmon_config::Failure;
 use sysmon_config::time::format_moment;
 use sysmon_hub::audit::{Audit, Entry};
-use sysmon_store::store::Store;
 
 use super::options::options;
 use super::{ANSWER_MAX, Context, span_ms};
@@ -50,30 +48,6 @@ fn table(entries: &[Entry]) -> String {
         text += &row(&time, &entry.event, &entry.who, &entry.from, &entry.what);
     }
     text
-}
-
-pub(crate) fn backup(context: &Context, file: &Path) -> Result<(), Failure> {
-    if file.exists() {
-        return Err(Failure::Usage(anyhow!(
-            "{} exists already; choose another file name",
-            file.display()
-        )));
-    }
-    let history = context.state.dir().join("history.db");
-    if !history.exists() {
-        return Err(anyhow!(
-            "no history in {}; name the hub's state directory with --state",
-            context.state.dir().display()
-        )
-        .into());
-    }
-    Store::backup(&history, file).map_err(anyhow::Error::from)?;
-    let text = format!(
-        "history copied to {}\nto restore it, stop the hub and move the copy to {}\n",
-        file.display(),
-        history.display()
-    );
-    Ok(sysmon_config::print(&text)?)
 }
 
 pub(crate) fn check(context: &Context) -> Result<(), Failure> {

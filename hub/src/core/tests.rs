@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::*;
-use sysmon_series::Chunk;
+use sysmon_series::{Chunk, rate};
 use sysmon_wire::limits::FUTURE_MS_MAX;
 use sysmon_wire::message::HostState;
-use sysmon_wire::metrics::CPU_UTILIZATION;
+use sysmon_wire::metrics::{CPU_UTILIZATION, NET_IO, UPTIME};
 
 pub(crate) fn options() -> FleetOptions {
     FleetOptions {
@@ -201,6 +201,46 @@ fn a_silent_host_is_stale_then_offline_then_live_again() {
     assert_eq!(state_at(&mut core, 32_000), HostState::Live);
 }
 
+/// A clone that takes over, or a machine that was restored from an image: its counters may be far ahead.
+#[test]
+fn there_is_no_rate_between_rows_of_two_boots() {
+    let mut core = core();
+    let id = core.host_id(&"a".into()).unwrap();
+    let keys = [
+        UPTIME.series(&[]),
+        NET_IO.series(&[("network.io.direction", "receive")]),
+    ];
+    core.fleet.series(id, keys.to_vec()).unwrap();
+    let mut send = |run, seq, at: i64, uptime_s, received| {
+        let row = Row {
+            seq,
+            time: UnixMs(at),
+            values: vec![uptime_s, received],
+        };
+        core.apply(id, RunId(run), &row, UnixMs(at)).unwrap();
+        core.fleet.host(id).unwrap().present().1[3]
+    };
+    assert_eq!(send(1, 1, 1_000_000, 500, 1_000), ABSENT);
+    assert_eq!(send(1, 2, 1_001_000, 501, 1_500), 500);
+    // The agent restarts: the counters go on.
+    assert_eq!(send(2, 1, 1_003_000, 503, 2_500), 500);
+    assert_eq!(send(3, 1, 1_004_000, 7, 9_000_000), ABSENT);
+    assert_eq!(send(3, 2, 1_005_000, 8, 9_000_700), 700);
+    let host = core.fleet.host(id).unwrap();
+    let table = host.ring.read(&[1], UnixMs(0), UnixMs(2_000_000)).unwrap();
+    let rows = table
+        .times
+        .iter()
+        .copied()
+        .zip(table.columns[0].iter().copied());
+    let rows: Vec<(i64, i64)> = rows.collect();
+    let rates: Vec<f64> = rows
+        .windows(2)
+        .filter_map(|pair| rate(pair[0], pair[1]))
+        .collect();
+    assert_eq!(rates, [500.0, 500.0, 700.0]);
+}
+
 #[test]
 fn events_have_the_time_at_which_they_happened() {
     let mut core = core();
@@ -314,4 +354,31 @@ fn the_oldest_chunks_are_evicted_over_the_memory_budget() {
     assert!(bytes <= 20_000 && rows > 2000, "{bytes} bytes, {rows} rows");
     assert_eq!(core.fleet.ring_size().0, host.ring.bytes() as u64);
     assert_eq!(host.ring.newest(), Some(UnixMs(399_990)));
+}
+
+#[test]
+fn the_silence_of_a_host_ends_once_its_certificates_are_revoked() {
+    let mut core = core();
+    core.set_rules(
+        vec!["silent: silent for 60s critical".parse().unwrap()],
+        Vec::new(),
+    );
+    let id = host_with_cpu(&mut core, "a");
+    let start = UnixMs(100_000_000);
+    core.apply(id, RunId(1), &row(1, start.0, 5), start)
+        .unwrap();
+    let mut fired = Vec::new();
+    let mut review = |core: &mut Core, seconds: std::ops::Range<i64>| {
+        for second in seconds {
+            core.review_silence(start + second * 1_000);
+        }
+        fired = core.take_transitions();
+        fired.iter().map(|t| t.firing).collect::<Vec<_>>()
+    };
+    assert_eq!(review(&mut core, 0..100), [true]);
+    core.set_revoked(std::iter::once("a".to_owned()).collect());
+    assert_eq!(review(&mut core, 100..110), [false]);
+    assert!(review(&mut core, 110..300).is_empty());
+    core.set_revoked(std::collections::BTreeSet::new());
+    assert_eq!(review(&mut core, 300..310), [true]);
 }

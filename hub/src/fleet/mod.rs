@@ -6,6 +6,7 @@ mod persistence;
 mod view;
 
 use std::collections::{BTreeSet, HashSet};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -64,6 +65,8 @@ impl Appended {
 pub struct Stored {
     /// No row of the host is newer.
     pub is_newest: bool,
+    /// The machine has booted since the row before.
+    pub is_another_boot: bool,
     /// An event that the row shows, and when it happened.
     pub event: Option<(UnixMs, EventKind)>,
 }
@@ -82,6 +85,8 @@ pub struct Fleet {
     restored_from: Option<UnixMs>,
     /// Hosts with changes that the history has not got yet; none without a history.
     unsaved: Option<BTreeSet<HostId>>,
+    /// Hosts that the history has to forget.
+    forgotten: Vec<Label>,
     hosts_limit: LimitGauge,
 }
 
@@ -97,6 +102,7 @@ impl Fleet {
             usage: RingUsage::default(),
             restored_from: Some(UnixMs(i64::MIN)),
             unsaved: None,
+            forgotten: Vec::new(),
             hosts_limit: LimitGauge::new("hosts", HOSTS_MAX),
         }
     }
@@ -242,6 +248,25 @@ impl Fleet {
         }
     }
 
+    /// Notes that a machine at `address` has a copy of a host's identity and was refused.
+    pub fn note_copy(&mut self, name: &Label, address: SocketAddr, now: UnixMs) {
+        if let Some(id) = self.find(name.as_str())
+            && let Some(host) = self.hosts.get_mut(id)
+        {
+            host.limits.copies.refused(address, now);
+            self.touch_line(id);
+        }
+    }
+
+    /// Ends the notes on copies that have stopped trying.
+    pub fn forget_copies(&mut self, now: UnixMs) {
+        let hosts = self.hosts.iter_mut();
+        let ended = hosts.filter_map(|(id, host)| host.limits.copies.end(now).then_some(id));
+        for id in ended.collect::<Vec<_>>() {
+            self.touch_line(id);
+        }
+    }
+
     pub fn set_notes(&mut self, id: HostId, mut notes: Vec<Label>) {
         notes.truncate(NOTES_PER_HOST_MAX);
         if let Some(host) = self.hosts.get_mut(id) {
@@ -275,12 +300,16 @@ impl Fleet {
             host.refused_rows += 1;
             return Ok(Appended::Refused);
         }
+        let is_newest = host.is_newest(run, row, now);
+        let is_another_boot = is_another_run && is_newest && host.is_of_another_boot(row);
         self.usage.track(host, |host| {
+            if is_another_boot {
+                host.end_boot(row)?;
+            }
             host.ring.append(row.time, &row.values)?;
             host.ring.evict_before(horizon);
             Ok::<_, ChunkError>(())
         })?;
-        let is_newest = host.is_newest(run, row, now);
         if is_newest {
             host.observe(row.time, Some((run, row.seq)), &row.values);
         }
@@ -299,7 +328,11 @@ impl Fleet {
             (_, _, true) => Some((row.time, EventKind::Restarted)),
             _ => None,
         };
-        Ok(Appended::Stored(Stored { is_newest, event }))
+        Ok(Appended::Stored(Stored {
+            is_newest,
+            is_another_boot,
+            event,
+        }))
     }
 
     /// Notes that rows of the past arrived, so that subscribers read the past again.

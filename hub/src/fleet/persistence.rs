@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use sysmon_series::Chunk;
+use sysmon_series::{Chunk, Ring};
 use sysmon_store::{HostBatch, LoadedHost};
 use sysmon_wire::{Label, UnixMs};
 
@@ -19,6 +19,29 @@ impl Fleet {
         if let Some(unsaved) = &mut self.unsaved {
             unsaved.insert(id);
         }
+    }
+
+    /// Removes a host. An id that a stream still has finds nothing any more.
+    pub(crate) fn forget(&mut self, id: HostId) {
+        self.generation += 1;
+        let Some(mut host) = self.hosts.remove(id, self.generation) else {
+            return;
+        };
+        self.usage.track(&mut host, |host| host.ring = Ring::new());
+        self.usage.bytes -= host.ring.bytes() as u64;
+        if let Some(unsaved) = &mut self.unsaved {
+            unsaved.remove(&id);
+            self.forgotten.push(host.name);
+        }
+    }
+
+    /// Hosts that were forgotten after a generation.
+    pub fn gone_since(&self, generation: u64) -> impl Iterator<Item = HostId> {
+        self.hosts.gone_since(generation)
+    }
+
+    pub(crate) fn take_forgotten(&mut self) -> Vec<Label> {
+        std::mem::take(&mut self.forgotten)
     }
 
     pub(crate) fn take_unsaved(&mut self) -> Vec<HostBatch> {

@@ -1,6 +1,6 @@
 //! Which peers are let in: joining with a token, renewing certificates, and revoked certificates.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -152,21 +152,21 @@ impl AccessControl {
         })
     }
 
-    /// Reads the revoked certificates if their file changed, and closes their connections.
-    pub(super) fn review(&self) {
+    /// Reads the revoked certificates if their file changed, and closes their connections; whether it had.
+    pub(super) fn review(&self) -> bool {
         let register = self.options.state.register();
         let changed = std::fs::metadata(register.revoked_path())
             .and_then(|file| file.modified())
             .ok();
         if changed == lock(&self.revoked).1 {
-            return;
+            return false;
         }
         let serials = match register.revoked() {
             Ok(serials) => serials,
             Err(error) => {
                 // Certificates known to be revoked stay so.
                 tracing::error!(%error, "cannot read revoked certificates");
-                return;
+                return false;
             }
         };
         for (serial, connection) in lock(&self.sessions).values() {
@@ -175,6 +175,40 @@ impl AccessControl {
             }
         }
         *lock(&self.revoked) = (serials, changed);
+        true
+    }
+
+    pub(super) fn revoked_agents(&self) -> Result<BTreeSet<String>, CertError> {
+        self.options.state.register().revoked_agents()
+    }
+
+    /// Ends the sessions of an agent, which then begins anew.
+    pub(super) fn close_agent(&self, name: &str) {
+        let issued = self.options.state.register().issued().unwrap_or_default();
+        let of_agent = |serial: &String| {
+            issued
+                .iter()
+                .any(|issued| issued.serial == *serial && issued.name == name)
+        };
+        for (serial, connection) in lock(&self.sessions).values() {
+            if of_agent(serial) {
+                connection.close(CloseCode::Shutdown.into(), b"the hub forgot this host");
+            }
+        }
+    }
+
+    /// Drops what is no longer needed of the register.
+    pub(super) fn compact_register(&self) {
+        match self
+            .options
+            .state
+            .register()
+            .compact(self.clock.system_time())
+        {
+            Ok(0) => {}
+            Ok(lines) => tracing::info!(lines, "old certificates removed from the register"),
+            Err(error) => tracing::error!(%error, "cannot compact the register of certificates"),
+        }
     }
 
     pub(super) fn is_revoked(&self, serial: &str) -> bool {

@@ -1,40 +1,75 @@
 //! Firing alerts and the state of the routes, as subscribers request them.
 
+use std::cmp::Reverse;
+
 use sysmon_wire::alerts::{Acknowledgement, AlertState, Alerts, RouteState};
-use sysmon_wire::limits::ALERTS_MAX;
+use sysmon_wire::limits::{ALERTS_MAX, FRAME_BYTES_MAX};
 use sysmon_wire::{Label, UnixMs};
 
 use super::Hub;
 use sysmon_alerts::active::ActiveAlert;
 use sysmon_alerts::notify::RouteHealth;
-use sysmon_alerts::silence::Scope;
+use sysmon_alerts::silence::{Scope, ScopeNames};
+
+/// Bytes of the alerts in one answer, which has to fit into a frame.
+const BYTES_MAX: usize = FRAME_BYTES_MAX / 2;
 
 impl Hub {
     pub fn alerts(&self) -> Alerts {
-        let open = self.notifier.active(self.now());
+        let (alerts, more) = self.alert_states(|_| true);
         Alerts {
             changed: 0,
-            more: u32::try_from(open.len().saturating_sub(ALERTS_MAX)).unwrap_or(u32::MAX),
-            alerts: open.iter().take(ALERTS_MAX).map(alert).collect(),
+            more,
+            alerts,
             routes: self.notifier.health().iter().map(route).collect(),
         }
     }
 
+    /// The names that a scope can have now.
+    pub fn scope_names(&self) -> ScopeNames {
+        let core = self.core();
+        let mut names = ScopeNames {
+            rules: core.engine.rule_names().map(str::to_owned).collect(),
+            ..ScopeNames::default()
+        };
+        for (_, host) in core.fleet.hosts() {
+            names.hosts.push(host.name.to_string());
+            names
+                .tags
+                .extend(host.facts.tags.iter().map(Label::to_string));
+        }
+        names
+    }
+
+    /// The alerts that somebody has acknowledged, the most severe first.
+    pub(super) fn acknowledged(&self) -> Vec<AlertState> {
+        self.alert_states(|active| active.acknowledged.is_some()).0
+    }
+
+    /// As many alerts as an answer has room for, the most severe first, and how many more there are.
+    fn alert_states(&self, is_wanted: impl Fn(&ActiveAlert) -> bool) -> (Vec<AlertState>, u32) {
+        let mut active = self.notifier.active(self.now());
+        active.retain(|(active, _)| is_wanted(active));
+        active.sort_by_key(|(active, _)| (Reverse(active.alert.severity), active.alert.since));
+        let (all, mut bytes) = (active.len(), 0);
+        let states = active.iter().take(ALERTS_MAX).map(alert);
+        let fitting = states.take_while(|state| {
+            bytes += size(state);
+            bytes <= BYTES_MAX
+        });
+        let fitting: Vec<AlertState> = fitting.collect();
+        let more = u32::try_from(all - fitting.len()).unwrap_or(u32::MAX);
+        (fitting, more)
+    }
+
     /// Acknowledges the firing alerts of a scope on behalf of `by`; without a note, withdraws that.
-    pub(super) fn acknowledge(
-        &self,
-        by: &str,
-        host: &Label,
-        rule: Option<&Label>,
-        note: Option<Label>,
-    ) -> Alerts {
-        let scope = Scope::new(host.as_str(), rule.map_or("*", Label::as_str));
+    pub(super) fn acknowledge(&self, by: &str, scope: &Scope, note: Option<Label>) -> Alerts {
         let acknowledged = note.map(|note| Acknowledgement {
             by: Label::new(by),
             at: self.now(),
             note,
         });
-        let alerts = self.notifier.acknowledge(&scope, acknowledged.as_ref());
+        let alerts = self.notifier.acknowledge(scope, acknowledged.as_ref());
         match acknowledged {
             Some(_) => tracing::info!(by, %scope, alerts, "alerts acknowledged"),
             None => tracing::info!(by, %scope, alerts, "acknowledgements removed"),
@@ -44,6 +79,18 @@ impl Hub {
             ..self.alerts()
         }
     }
+}
+
+/// About as many bytes as an alert takes in a message.
+fn size(alert: &AlertState) -> usize {
+    let who = alert.acknowledged.as_ref();
+    let who = who.map_or(0, |who| who.by.as_str().len() + who.note.as_str().len());
+    let texts = [&alert.host, &alert.rule, &alert.device, &alert.summary];
+    let silenced = alert
+        .silenced
+        .as_ref()
+        .map_or(0, |reason| reason.as_str().len());
+    texts.iter().map(|text| text.as_str().len()).sum::<usize>() + who + silenced + 64
 }
 
 fn alert((open, silenced): &(ActiveAlert, Option<String>)) -> AlertState {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use sysmon_certs::Role;
 use sysmon_link::{CloseCode, JoinSession, LinkError, NewSession, PeerSession};
+use sysmon_wire::Label;
 use sysmon_wire::message::Purpose;
 
 use super::access::REVOKED;
@@ -46,6 +47,19 @@ async fn serve_peer(hub: Arc<Hub>, address: SocketAddr, mut session: PeerSession
         session.refuse(TOO_MANY).await;
         return;
     };
+    let name = Label::new(peer.name.as_str());
+    let _live = match session.hello.purpose {
+        Purpose::Push => match hub.live.admit(&name, &session.connection, address).await {
+            Ok(live) => Some(live),
+            Err(first) => {
+                let reason = refuse_copy(&hub, &name, address, first);
+                hub.audit_refusal(Some(&peer), Some(address), &reason);
+                session.refuse(&reason).await;
+                return;
+            }
+        },
+        _ => None,
+    };
     if let Err(error) = session.accept(&hub.name, VERSION).await {
         tracing::warn!(%peer, %address, %error, "peer left during the hello");
         return;
@@ -75,6 +89,15 @@ async fn serve_peer(hub: Arc<Hub>, address: SocketAddr, mut session: PeerSession
     // Streams that are still open would live on where no revocation reaches them.
     connection.close(CloseCode::Protocol.into(), ended.to_string().as_bytes());
     tracing::info!(%peer, %address, reason = %ended, "peer disconnected");
+}
+
+/// Notes on a host that another machine has its identity; returns what that is told.
+fn refuse_copy(hub: &Hub, name: &Label, address: SocketAddr, first: SocketAddr) -> String {
+    hub.update(|core| core.fleet.note_copy(name, address, hub.now()));
+    format!(
+        "{name} is connected from {}, so this machine has a copy of its identity; delete the agent's state directory here, then join with a new token",
+        first.ip()
+    )
 }
 
 /// Why a peer may not do what it asks for in its hello; its certificate states its role.

@@ -201,6 +201,7 @@ impl Hub {
         match read.await {
             Ok(Ok(found)) => Some(found),
             Ok(Err(error)) => {
+                self.note_history_error(&error);
                 tracing::warn!(%error, "cannot read the history");
                 None
             }

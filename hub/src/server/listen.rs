@@ -14,6 +14,7 @@ use super::access::{AccessControl, REVIEW_INTERVAL};
 use super::demand::Demand;
 use super::gauge::Gauge;
 use super::history::PAGING_MAX;
+use super::live::LiveAgents;
 use super::{
     Hub, HubOptions, StartError, baselines, certificates, connection, metrics, persistence, relay,
     self_monitoring,
@@ -34,6 +35,17 @@ const ADMISSION: AdmissionLimits = AdmissionLimits {
 
 /// Connections of one certificate at once: an operator has a few terminals, an agent has one connection.
 pub(super) const CONNECTIONS_PER_CERTIFICATE_MAX: usize = 64;
+
+/// Why a hub no longer serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    Stopped,
+    /// The next start recovers the history; agents send again what was not acknowledged.
+    HistoryDamaged,
+}
+
+/// The register is compacted every so many reviews: once a day, and at the start.
+const COMPACT_EVERY: u64 = 172_800;
 
 #[derive(Debug)]
 pub struct BoundHub {
@@ -68,7 +80,12 @@ impl BoundHub {
         let notifier =
             Notifier::start(notifier, kept, options.clock.clone()).map_err(StoreError::from)?;
         let history = match &options.history {
-            Some(history) => Some(persistence::open(history, &mut core, &options.clock)?),
+            Some(history) => Some(persistence::open(
+                history,
+                &options.name,
+                &mut core,
+                &options.clock,
+            )?),
             None => None,
         };
         let durable_at_once = watch::Sender::new(0);
@@ -94,6 +111,7 @@ impl BoundHub {
             certificates: Slots::new(CONNECTIONS_PER_CERTIFICATE_MAX),
             subscribers: Gauge::default(),
             agents: Gauge::default(),
+            live: LiveAgents::default(),
             refused: AtomicU64::new(0),
             clock: options.clock,
             random: options.random,
@@ -120,8 +138,9 @@ impl BoundHub {
         self.metrics.as_ref()?.local_addr().ok()
     }
 
-    /// Serves until `stop` completes, then closes every connection and commits what is unsaved.
-    pub async fn serve(self, stop: impl Future<Output = ()>) {
+    /// Serves until `stop` completes or the history turns out to be damaged, then closes every connection and commits
+    /// what is unsaved.
+    pub async fn serve(self, stop: impl Future<Output = ()>) -> Ended {
         let hub = &self.hub;
         let identity = watch::Sender::new(self.identity);
         persistence::restore_chunks(hub);
@@ -131,6 +150,7 @@ impl BoundHub {
                 None => std::future::pending().await,
             }
         };
+        let mut ended = Ended::Stopped;
         tokio::select! {
             () = accept(hub, &self.listener) => {}
             () = serve_metrics => {}
@@ -140,11 +160,13 @@ impl BoundHub {
             () = baselines::keep_current(hub) => {}
             () = relay::run(hub, hub.edges.subscribe(), identity.subscribe()) => {}
             () = certificates::renew_own(hub, &self.listener, &identity) => {}
+            () = hub.history_damaged() => ended = Ended::HistoryDamaged,
             () = stop => {}
         }
         self.listener.close().await;
         persistence::finish(hub).await;
         hub.notifier.finish();
+        ended
     }
 }
 
@@ -177,13 +199,25 @@ async fn review(hub: &Hub) {
     timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     for reviews in 1u64.. {
         timer.tick().await;
-        if let Some(access) = &hub.access {
-            access.review();
+        if let Some(access) = &hub.access
+            && access.review()
+        {
+            hub.review_revoked();
+        }
+        if reviews.is_multiple_of(SETTLE_EVERY) {
+            hub.review_revoked();
+            hub.forget_gone();
+        }
+        if reviews % COMPACT_EVERY == 1
+            && let Some(access) = &hub.access
+        {
+            access.compact_register();
         }
         hub.update(|core| {
             if reviews.is_multiple_of(SETTLE_EVERY) {
                 core.fleet.settle(hub.now());
             }
+            core.fleet.forget_copies(hub.now());
             core.review_silence(hub.now())
         });
     }

@@ -11,6 +11,7 @@ mod gauge;
 mod history;
 mod limits;
 mod listen;
+mod live;
 mod metrics;
 mod options;
 mod persistence;
@@ -43,7 +44,8 @@ pub use access::AccessOptions;
 use demand::Demand;
 use gauge::Gauge;
 use history::Readers;
-pub use listen::BoundHub;
+pub use listen::{BoundHub, Ended};
+use live::LiveAgents;
 pub use options::{AlertOptions, HistoryOptions, HubOptions, StartError};
 pub use relay::{EdgeOptions, Share};
 
@@ -70,6 +72,7 @@ pub struct Hub {
     certificates: Arc<Slots<String>>,
     subscribers: Gauge,
     agents: Gauge,
+    live: LiveAgents,
     refused: AtomicU64,
 }
 
@@ -97,6 +100,35 @@ impl Hub {
     pub fn review_access(&self) {
         if let Some(access) = &self.access {
             access.review();
+        }
+        self.review_revoked();
+    }
+
+    /// Forgets a host that is not live, with its history.
+    pub fn forget_host(&self, name: &str) -> bool {
+        if let Some(access) = &self.access {
+            access.close_agent(name);
+        }
+        self.update(|core| core.forget(name))
+    }
+
+    /// Forgets hosts of which nothing is stored any more.
+    fn forget_gone(&self) {
+        let gone = self
+            .core()
+            .gone_hosts(self.emptied_hosts().as_deref(), self.now());
+        for name in gone {
+            tracing::info!(host = %name, "host forgotten: its history is past the retention");
+            self.forget_host(name.as_str());
+        }
+    }
+
+    /// Passes on which hosts are silent because their certificates are revoked.
+    fn review_revoked(&self) {
+        let Some(access) = &self.access else { return };
+        match access.revoked_agents() {
+            Ok(revoked) => self.update(|core| core.set_revoked(revoked)),
+            Err(error) => tracing::error!(%error, "cannot read the register of certificates"),
         }
     }
 

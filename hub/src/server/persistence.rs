@@ -5,11 +5,13 @@ use std::sync::{Arc, MutexGuard};
 use std::time::Duration;
 
 use sysmon_alerts::HostId;
+use sysmon_client::hub_figures;
 use sysmon_clock::Clock;
 use sysmon_store::Limits;
-use sysmon_store::store::{Reader, Store, StoreError};
+use sysmon_store::store::{Reader, Store, StoreError, damaged_copies, mark_damaged};
 use sysmon_store::worker::Worker;
-use sysmon_wire::UnixMs;
+use sysmon_wire::timeline::{Event, EventKind};
+use sysmon_wire::{Label, UnixMs};
 
 use super::{HistoryOptions, Hub};
 use crate::core::Core;
@@ -30,6 +32,39 @@ const RECALL_MAX: Duration = Duration::from_secs(2);
 const FINISH_MAX: Duration = Duration::from_secs(5);
 
 impl Hub {
+    /// Completes once the history turns out to be damaged.
+    pub(super) async fn history_damaged(&self) {
+        let damaged = self.worker().map(|worker| worker.damaged());
+        if let Some(mut damaged) = damaged
+            && damaged.wait_for(|is| *is).await.is_ok()
+        {
+            return;
+        }
+        std::future::pending::<()>().await;
+    }
+
+    /// Hosts that have nothing in the history; none without a history.
+    pub(super) fn emptied_hosts(&self) -> Option<Vec<Label>> {
+        self.worker().map(|worker| worker.take_emptied())
+    }
+
+    /// Whether the history was damaged at the start.
+    pub fn is_history_recovered(&self) -> bool {
+        self.worker().is_some_and(|worker| worker.is_recovered())
+    }
+
+    /// Notes an error of a reader: damage is mended by opening the history anew.
+    pub(super) fn note_history_error(&self, error: &StoreError) {
+        if let Some(worker) = self.worker() {
+            worker.note_error(error);
+        }
+    }
+
+    /// Damaged histories that were moved aside.
+    pub(super) fn damaged_histories(&self) -> u32 {
+        self.history_path().map_or(0, |path| damaged_copies(&path))
+    }
+
     fn worker(&self) -> Option<MutexGuard<'_, Worker>> {
         self.history.as_ref().map(lock)
     }
@@ -84,6 +119,7 @@ impl Hub {
 /// Opens the history and restores hosts and unsealed rows; chunks follow in the background.
 pub(super) fn open(
     options: &HistoryOptions,
+    name: &str,
     core: &mut Core,
     clock: &Clock,
 ) -> Result<Worker, StoreError> {
@@ -98,6 +134,18 @@ pub(super) fn open(
     }
     for event in store.events()? {
         core.events.restore(event);
+    }
+    if let Some(recovery) = store.recovery() {
+        let text = format!(
+            "history damaged: {} rows recovered, {} hosts begin anew",
+            recovery.rows, recovery.hosts_lost
+        );
+        core.events.push(Event {
+            time: clock.now(),
+            host: hub_figures::host_name(name),
+            kind: EventKind::HistoryRecovered,
+            text: Label::new(&text),
+        });
     }
     recall(&options.path, core, clock);
     Worker::start(store, &options.path, options.limits, clock.clone())
@@ -129,6 +177,10 @@ fn recall(path: &Path, core: &mut Core, clock: &Clock) {
         Ok(())
     });
     if let Err(error) = recalled {
+        if error.is_damage() {
+            // Recovered by the next start; what is readable serves until then.
+            mark_damaged(path, &error.to_string());
+        }
         tracing::warn!(%error, "cannot evaluate the last hour: rules start without it");
     }
 }
@@ -139,7 +191,7 @@ pub(super) fn restore_chunks(hub: &Arc<Hub>) {
         return;
     };
     let hub = Arc::clone(hub);
-    let restore = move || {
+    let restore = move |hub: &Hub| {
         let reader = Reader::open(&path)?;
         let mut restored_from = UnixMs(i64::MIN);
         let horizon = hub.core().fleet.horizon(hub.now());
@@ -160,7 +212,8 @@ pub(super) fn restore_chunks(hub: &Arc<Hub>) {
     };
     let thread = std::thread::Builder::new().name("restore".to_owned());
     let spawned = thread.spawn(move || {
-        if let Err(error) = restore() {
+        if let Err(error) = restore(&hub) {
+            hub.note_history_error(&error);
             tracing::error!(%error, "cannot restore older rows");
         }
     });
@@ -189,7 +242,11 @@ fn until_commit(now: UnixMs) -> Duration {
 
 pub(super) async fn finish(hub: &Hub) {
     let end = hub.clock.instant() + FINISH_MAX;
-    while !hub.commit() && hub.clock.instant() < end {
+    let is_damaged = || {
+        hub.worker()
+            .is_some_and(|worker| *worker.damaged().borrow())
+    };
+    while !is_damaged() && !hub.commit() && hub.clock.instant() < end {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     if let Some(mut worker) = hub.worker() {

@@ -16,6 +16,7 @@ use crate::self_monitoring::{INTERVAL_MS, Recorder, largest_lag_ms};
 impl Hub {
     pub(super) fn figures(&self) -> Figures {
         let (history_bytes, commit_us) = self.history_figures();
+        let damaged_histories = self.damaged_histories().into();
         let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         let core = self.core();
         let fleet = &core.fleet;
@@ -32,6 +33,7 @@ impl Hub {
             ring_bytes: signed(fleet.ring_size().0),
             unsealed_bytes: signed(fleet.head_bytes()),
             history_bytes: signed(history_bytes),
+            damaged_histories,
             subscribers: signed(self.subscribers.get()),
             agents: signed(self.agents.get()),
             refused: signed(self.refused.load(Ordering::Relaxed)),

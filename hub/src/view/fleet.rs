@@ -43,6 +43,7 @@ pub fn empty(now: UnixMs) -> FleetUpdate {
         now,
         lines: Vec::new(),
         ticks: Vec::new(),
+        gone: Vec::new(),
         sparks: Vec::new(),
     }
 }
@@ -62,7 +63,15 @@ pub fn fleet_changes(fleet: &Fleet, generation: u64, now: UnixMs) -> Vec<FleetUp
         ticks: part.iter().map(|(id, host)| tick(*id, host)).collect(),
         ..empty(now)
     };
-    changed.chunks(HOSTS_PER_FRAME_MAX).map(update).collect()
+    let gone: Vec<u32> = fleet.gone_since(generation).map(|id| id.0).collect();
+    let mut updates: Vec<_> = changed.chunks(HOSTS_PER_FRAME_MAX).map(update).collect();
+    for gone in gone.chunks(HOSTS_PER_FRAME_MAX) {
+        updates.push(FleetUpdate {
+            gone: gone.to_vec(),
+            ..empty(now)
+        });
+    }
+    updates
 }
 
 /// History of the hosts that got rows of the past after `generation`; empty if none did.
@@ -148,10 +157,10 @@ pub fn halves(update: FleetUpdate) -> Option<[FleetUpdate; 2]> {
     let sparks = update.sparks.into_iter();
     let (sparks, more_sparks) = sparks.partition(|spark| spark.index < middle);
     let half = |lines, ticks, sparks| FleetUpdate {
-        now: update.now,
         lines,
         ticks,
         sparks,
+        ..empty(update.now)
     };
     Some([
         half(lines, ticks, sparks),

@@ -6,9 +6,12 @@
 )]
 
 mod certificates;
+mod copies;
+mod edge;
 mod frames;
 mod memory;
 mod names;
+mod patterns;
 mod raw;
 mod renewal;
 mod requests;

@@ -31,6 +31,9 @@ const INTERVAL: Duration = Duration::from_millis(100);
 /// The well-behaved agents.
 const GOOD: [&str; 2] = ["good-1", "good-2"];
 
+/// Fires on hosts of attackers that report how long they are up.
+const RULE: &str = "up: system.uptime > 0 on a*";
+
 /// A hub under attack.
 pub(crate) struct Scene {
     pub(crate) state: HubState,
@@ -70,7 +73,10 @@ fn options(dir: &Path, state: &HubState, name: &PeerName, edges: EdgeOptions) ->
             name: name.clone(),
             days: 30,
         }),
-        alerts: AlertOptions::default(),
+        alerts: AlertOptions {
+            rules: vec![RULE.parse().unwrap()],
+            ..AlertOptions::default()
+        },
         edges,
         metrics: None,
     }

@@ -34,6 +34,7 @@ pub(crate) fn fleet_update(hosts: &[(&str, i64)]) -> FleetUpdate {
         }
     };
     FleetUpdate {
+        gone: Vec::new(),
         now: UnixMs(1000),
         lines: hosts.iter().enumerate().map(line).collect(),
         ticks: hosts.iter().enumerate().map(tick).collect(),

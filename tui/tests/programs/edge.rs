@@ -70,6 +70,42 @@ fn edge(place: &Place) -> (crate::place::Running, String, String) {
     (edge, web, listen)
 }
 
+/// The hub connects to its edges, so they learn of a new authority only by what the hub shows when it does.
+#[test]
+fn an_edge_stays_connected_while_the_authority_is_replaced() {
+    let place = Place::new();
+    let (edge, web, listen) = edge(&place);
+    let edges = format!("[\"{listen}\"]");
+    let hub = place.hub_with(&[
+        ("SYSMON_HUB__EDGES", edges.as_str()),
+        ("SYSMON_HUB__SHARE", "[\"*\"]"),
+    ]);
+    let agent = place.agent("a");
+    let seen = || {
+        let fleet = json(&web, "/api/v1/fleet");
+        fleet["hosts"][0]["last_sample_ms"].as_i64().unwrap_or(0)
+    };
+    until("the edge shows the agent", seen, |seen| *seen > 0);
+    let ca = |words: &[&str]| {
+        let all = [&["--state", "hub", "ca"], words].concat();
+        place.output("sysmon-hub", &all)
+    };
+    ca(&["rotate"]);
+    edge.has_logged("certificate renewed");
+    agent.has_logged("certificate renewed");
+    until(
+        "nobody is missing",
+        || ca(&["show"]),
+        |shown| shown.contains("every peer has a certificate of the new one"),
+    );
+    ca(&["retire"]);
+    hub.has_logged("the hub's own certificate was renewed");
+    let before = seen();
+    until("the edge still shows the agent", seen, |seen| {
+        *seen > before + 2_000
+    });
+}
+
 /// The writable memory of a process, except pages that were never written.
 #[cfg(target_os = "linux")]
 fn memory(pid: u32) -> Vec<u8> {

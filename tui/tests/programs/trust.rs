@@ -160,7 +160,12 @@ fn an_authority_is_replaced_without_losing_connected_peers() {
     let args = ["--state", "new", "--name", "new", "join", &address, token];
     let new = place.run("sysmon-agent", "new.log", &args);
     until("new is live", || is_live(&place, "new"), |live| *live);
-    ca("retire");
+    let (code, complaint) = place.fails("sysmon-hub", &["--state", "hub", "ca", "retire"]);
+    assert!(
+        code == 1 && complaint.contains("would be locked out"),
+        "{complaint}"
+    );
+    place.output("sysmon-hub", &["--state", "hub", "ca", "retire", "--force"]);
     hub.has_logged("the hub's own certificate was renewed");
     until(
         "all are there again, and nothing is missing",

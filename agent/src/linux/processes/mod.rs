@@ -173,9 +173,7 @@ impl Processes {
 
     /// What is not collected now.
     pub fn notes(&self) -> impl Iterator<Item = String> {
-        self.is_storage_denied
-            .then(|| STORAGE_NOTE.to_owned())
-            .into_iter()
+        self.is_storage_denied.then(storage_note).into_iter()
     }
 
     pub fn limit(&self) -> LimitState {
@@ -370,8 +368,13 @@ impl Ranked<'_> {
     }
 }
 
-const STORAGE_NOTE: &str = "cannot read the disk traffic of other users' processes: \
-    permission denied; run the agent as root or with the capability CAP_SYS_PTRACE";
+fn storage_note() -> String {
+    let remedy = match rustix::process::geteuid().is_root() {
+        true => "give the agent the capability CAP_SYS_PTRACE",
+        false => "run the agent as root or with the capability CAP_SYS_PTRACE",
+    };
+    format!("cannot read the disk traffic of other users' processes: permission denied; {remedy}")
+}
 
 /// Reading the storage traffic of a process was refused.
 #[derive(Debug, PartialEq, Eq)]

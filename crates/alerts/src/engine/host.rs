@@ -124,13 +124,12 @@ impl Host {
 
     fn match_new_series(&mut self, rules: &[Rule], row: &HostRow<'_>) {
         let new = row.keys.get(self.known_series..).unwrap_or_default();
-        let tags = || row.tags.iter().map(Label::as_str);
         for (number, rule) in rules.iter().enumerate() {
             let Condition::All(terms) = &rule.condition else {
                 continue;
             };
             let Some(first) = terms.first() else { continue };
-            if !rule.hosts.include(row.name.as_str(), tags()) {
+            if !rule.hosts.include(row.name.as_str(), row.tags) {
                 continue;
             }
             for (at, key) in new.iter().enumerate() {
@@ -178,6 +177,12 @@ impl Host {
         let mut alert = self.restored.swap_remove(at);
         alert.severity = rule.severity;
         Some(alert)
+    }
+
+    pub(super) fn restart_counters(&mut self) {
+        for probe in &mut self.probes {
+            probe.restart_counter();
+        }
     }
 
     /// The probes of a condition: of the series `only`, else of the one with the attributes of `like`, else of all

@@ -104,6 +104,13 @@ impl Engine {
         host.observe(&self.rules, &row)
     }
 
+    /// The counters of a host start over with its next row: it has booted.
+    pub fn restart_counters(&mut self, id: HostId) {
+        if let Some(host) = self.hosts.get_mut(&id) {
+            host.restart_counters();
+        }
+    }
+
     /// Indices of the host's series that rules use.
     pub fn used_series(&mut self, row: HostRow<'_>) -> Vec<u32> {
         let host = host(&mut self.hosts, &mut self.restored, row.id, row.name);
@@ -160,14 +167,30 @@ impl Engine {
                     Duration::from_millis(check.clock_offset_ms.unsigned_abs())
                 }
             };
-            let tags = check.tags.iter().map(Label::as_str);
-            if !rule.hosts.include(check.name.as_str(), tags) {
+            if !rule.hosts.include(check.name.as_str(), check.tags) {
                 continue;
             }
             let host = host(&mut self.hosts, &mut self.restored, check.id, check.name);
             transitions.extend(check_host(host, at, rule, value, &check));
         }
         transitions
+    }
+
+    /// Forgets a host; its firing alerts are resolved.
+    pub fn forget(&mut self, id: HostId, name: &str) -> Vec<Transition> {
+        let restored = self.restored.remove(name).unwrap_or_default();
+        let host = self.hosts.remove(&id);
+        let firing = host.iter().flat_map(Host::firing).cloned();
+        restored
+            .into_iter()
+            .chain(firing)
+            .map(Transition::resolved)
+            .collect()
+    }
+
+    /// The names of the rules.
+    pub fn rule_names(&self) -> impl Iterator<Item = &str> {
+        self.rules.iter().map(|rule| rule.name.as_str())
     }
 
     /// Every firing alert.

@@ -99,6 +99,11 @@ impl Probe {
         }
     }
 
+    /// The next value of a counter has no rate.
+    pub(super) fn restart_counter(&mut self) {
+        self.before = None;
+    }
+
     /// Change per second; of a counter its mean rate over the time.
     pub(super) fn rate(&self) -> Option<f64> {
         let trend = self.trend.as_ref()?;

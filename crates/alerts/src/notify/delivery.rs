@@ -19,6 +19,9 @@ const COLLECT: Duration = Duration::from_millis(50);
 /// Time between two notifications over one route, in which transitions are collected.
 const PAUSE: Duration = Duration::from_secs(5);
 
+/// The same while more is queued than fitted into the last notification: chats accept one a second.
+const PART_PAUSE: Duration = Duration::from_secs(1);
+
 /// Longest error that is stored, in characters.
 const ERROR_MAX: usize = 200;
 
@@ -29,7 +32,7 @@ pub struct RouteHealth {
     pub route: String,
     /// Transitions in the delivery queue.
     pub queued: usize,
-    /// Transitions dropped because the queue was full.
+    /// Transitions dropped because the queue was full, or because the receiver refused them.
     pub dropped: u64,
     /// When a notification was last delivered, since the hub started.
     pub sent: Option<UnixMs>,
@@ -76,7 +79,7 @@ impl Delivery {
     }
 
     pub(super) fn start(&mut self) -> Option<Notification> {
-        let notification = self.queue.start()?;
+        let notification = self.queue.start(&self.route.capacity())?;
         self.is_sending = true;
         Some(notification)
     }
@@ -87,15 +90,27 @@ impl Delivery {
             Ok(()) => {
                 self.queue.succeeded();
                 self.backoff = RETRY.0;
-                self.next = instant + PAUSE;
+                self.next = instant
+                    + if self.queue.is_empty() {
+                        PAUSE
+                    } else {
+                        PART_PAUSE
+                    };
                 self.sent = Some(now);
                 self.failing = None;
             }
             Err(error) => {
-                self.queue.failed();
-                tracing::warn!(route = %self.route, %error, "notification failed, retrying");
-                self.next = instant + self.backoff;
-                self.backoff = (self.backoff * 2).min(RETRY.1);
+                if error.is_refusal() {
+                    self.queue.refused();
+                    tracing::warn!(route = %self.route, %error, "notification refused by its receiver");
+                    self.next = instant + PART_PAUSE;
+                } else {
+                    self.queue.failed();
+                    tracing::warn!(route = %self.route, %error, "notification failed, retrying");
+                    let wait = error.retry_after().unwrap_or_default().min(RETRY.1);
+                    self.next = instant + self.backoff.max(wait);
+                    self.backoff = (self.backoff * 2).min(RETRY.1);
+                }
                 let since = self.failing.as_ref().map_or(now, |(since, _)| *since);
                 let error = error.to_string().chars().take(ERROR_MAX).collect();
                 self.failing = Some((since, error));

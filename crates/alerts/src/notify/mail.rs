@@ -9,10 +9,12 @@ use std::time::Duration;
 use lettre::message::{Mailbox, header::ContentType};
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
+use lettre::transport::smtp::response::{Category, Code, Severity};
 use lettre::{SmtpTransport, Transport};
 use percent_encoding::percent_decode_str;
 
 use super::notification::Notification;
+use super::send::SendError;
 
 const RECIPIENTS_MAX: usize = 20;
 
@@ -119,6 +121,12 @@ impl FromStr for Mail {
     }
 }
 
+/// Whether a server will never accept the mail: 5xx, unless it is about the login (53x), which may be mended.
+fn is_refusal(code: Code) -> bool {
+    code.severity == Severity::PermanentNegativeCompletion
+        && code.category != Category::Unspecified3
+}
+
 fn host_and_port(place: &str, default: u16) -> Result<(String, u16), String> {
     let (host, port) = match place.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => {
@@ -148,11 +156,22 @@ fn decode(text: &str) -> String {
 }
 
 impl Mail {
-    pub(super) fn send(&self, notification: &Notification, wait: Duration) -> Result<(), String> {
-        let mail = self.mail(notification)?;
+    pub(super) fn send(
+        &self,
+        notification: &Notification,
+        wait: Duration,
+    ) -> Result<(), SendError> {
+        let failed = |reason| SendError::Mail {
+            reason,
+            is_refusal: false,
+        };
+        let mail = self.mail(notification).map_err(failed)?;
         // The server's reply may repeat the mail, but never the password.
-        let reply = self.transport(wait)?.send(&mail);
-        reply.map(drop).map_err(|error| error.to_string())
+        let reply = self.transport(wait).map_err(failed)?.send(&mail);
+        reply.map(drop).map_err(|error| SendError::Mail {
+            reason: error.to_string(),
+            is_refusal: error.status().is_some_and(is_refusal),
+        })
     }
 
     /// The mail. Its `Message-ID` is the notification's, by which mail programs recognise duplicates.
@@ -166,7 +185,7 @@ impl Mail {
         for to in &self.to {
             mail = mail.to(to.clone());
         }
-        mail.body(notification.text())
+        mail.body(notification.text().to_owned())
             .map_err(|error| error.to_string())
     }
 

@@ -3,7 +3,9 @@
 //! A receiver that hangs delays no other. Alerts and queues are in a state file, so that a restart neither loses a
 //! notification nor repeats one that was delivered.
 
+mod capacity;
 mod delivery;
+mod lines;
 #[cfg_attr(not(feature = "mail"), path = "no_mail.rs")]
 mod mail;
 mod notification;

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::notification::Notification;
+use super::send::SendError;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Mail {}
@@ -24,7 +25,7 @@ impl FromStr for Mail {
 }
 
 impl Mail {
-    pub(super) fn send(&self, _: &Notification, _: Duration) -> Result<(), String> {
+    pub(super) fn send(&self, _: &Notification, _: Duration) -> Result<(), SendError> {
         match *self {}
     }
 }

@@ -1,13 +1,15 @@
 //! The delivery queue of one route. Pure.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
+use super::capacity::Capacity;
+use super::lines::Rank;
 use super::notification::Notification;
 use crate::Transition;
 
-/// Queued transitions; beyond that the oldest are dropped, because the newest state matters most.
+/// Queued transitions; beyond that the least severe ones of the host with the most of them are dropped.
 const QUEUED_MAX: usize = 1_000;
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -16,8 +18,20 @@ pub(super) struct DeliveryQueue {
     #[serde(default)]
     sending: Vec<Transition>,
     waiting: VecDeque<Transition>,
-    /// Transitions dropped because the queue was full.
+    /// Transitions dropped because the queue was full, or because the receiver refused them.
     pub(super) dropped: u64,
+    /// Transitions dropped because the queue was full, which no delivered message has reported.
+    #[serde(default)]
+    unreported: u64,
+    /// How many of those the attempt under way reports.
+    #[serde(skip)]
+    reporting: u64,
+    /// Messages delivered since the queue was empty.
+    #[serde(skip)]
+    burst: usize,
+    /// Whether the receiver has refused the details of what is being sent.
+    #[serde(skip)]
+    is_refused: bool,
 }
 
 impl DeliveryQueue {
@@ -31,27 +45,82 @@ impl DeliveryQueue {
                 return;
             }
         }
-        if self.waiting.len() >= QUEUED_MAX {
-            self.waiting.pop_front();
-            self.dropped += 1;
-        }
         self.waiting.push_back(transition);
+        if self.waiting.len() > QUEUED_MAX {
+            self.drop_least();
+        }
     }
 
-    /// Begins an attempt: everything queued as one notification; none if the queue is empty.
-    pub(super) fn start(&mut self) -> Option<Notification> {
+    /// Drops the oldest transition of the least severe, of the host that has most of these.
+    fn drop_least(&mut self) {
+        let Some(least) = self.waiting.iter().map(Rank::of).max() else {
+            return;
+        };
+        let of_least = |one: &&Transition| Rank::of(one) == least;
+        let mut by_host: HashMap<&str, usize> = HashMap::new();
+        for one in self.waiting.iter().filter(of_least) {
+            *by_host.entry(&one.alert.host).or_default() += 1;
+        }
+        let most = by_host.values().max().copied().unwrap_or(0);
+        let is_it = |one: &Transition| {
+            of_least(&one) && by_host.get(one.alert.host.as_str()) == Some(&most)
+        };
+        if let Some(at) = self.waiting.iter().position(is_it) {
+            self.waiting.remove(at);
+            self.dropped += 1;
+            self.unreported += 1;
+        }
+    }
+
+    /// Begins an attempt to send the most severe of what is queued, as much as the receiver takes in one message;
+    /// none if the queue is empty.
+    pub(super) fn start(&mut self, capacity: &Capacity) -> Option<Notification> {
+        if self.is_refused {
+            return Some(Notification::brief(self.sending.clone()));
+        }
         self.sending.extend(self.waiting.drain(..));
-        (!self.sending.is_empty()).then(|| Notification(self.sending.clone()))
+        if self.sending.is_empty() {
+            return None;
+        }
+        let queued = std::mem::take(&mut self.sending);
+        let is_last = self.burst + 1 >= capacity.messages_max;
+        self.reporting = self.unreported;
+        let (message, left) = Notification::first_of(queued, capacity, is_last, self.reporting);
+        self.waiting = left.into();
+        self.sending = message.clone().into_transitions();
+        Some(message)
     }
 
     pub(super) fn succeeded(&mut self) {
         self.sending.clear();
+        self.is_refused = false;
+        self.unreported -= std::mem::take(&mut self.reporting);
+        self.burst = match self.waiting.is_empty() {
+            true => 0,
+            false => self.burst.saturating_add(1),
+        };
     }
 
+    /// The attempt failed in a way that may pass.
     pub(super) fn failed(&mut self) {
+        self.reporting = 0;
+        if self.is_refused {
+            return;
+        }
         let later = std::mem::take(&mut self.waiting);
         let all = std::mem::take(&mut self.sending).into_iter().chain(later);
         all.for_each(|transition| self.add(transition));
+    }
+
+    /// The receiver will never accept the message: its counts are sent instead, and if those are refused as well, it
+    /// is dropped.
+    pub(super) fn refused(&mut self) {
+        self.reporting = 0;
+        if self.is_refused {
+            self.dropped += self.sending.len() as u64;
+            self.sending.clear();
+        }
+        self.is_refused = !self.is_refused;
     }
 
     pub(super) fn len(&self) -> usize {
@@ -68,11 +137,21 @@ mod tests {
     use super::super::notification::tests::transition;
     use super::*;
     use proptest::prelude::*;
+    use sysmon_wire::message::Severity;
+
+    /// A receiver that takes everything at once.
+    const ALL: Capacity = Capacity {
+        text_max: usize::MAX,
+        measure: str::len,
+        names_max: usize::MAX,
+        alerts_max: usize::MAX,
+        messages_max: usize::MAX,
+    };
 
     fn states(message: &Notification) -> Vec<(String, bool)> {
-        let states = message.0.iter();
+        let states = message.clone().into_transitions().into_iter();
         states
-            .map(|transition| (transition.alert.host.clone(), transition.firing))
+            .map(|transition| (transition.alert.host, transition.firing))
             .collect()
     }
 
@@ -82,14 +161,23 @@ mod tests {
         queue.add(transition("a", "busy", true));
         queue.add(transition("b", "busy", true));
         queue.add(transition("a", "busy", false));
-        assert_eq!(states(&queue.start().unwrap()), [("b".to_owned(), true)]);
+        assert_eq!(
+            states(&queue.start(&ALL).unwrap()),
+            [("b".to_owned(), true)]
+        );
         // A resolution during the attempt is queued, because the result of the attempt is unknown.
         queue.add(transition("b", "busy", false));
         queue.succeeded();
-        assert_eq!(states(&queue.start().unwrap()), [("b".to_owned(), false)]);
+        assert_eq!(
+            states(&queue.start(&ALL).unwrap()),
+            [("b".to_owned(), false)]
+        );
         queue.add(transition("b", "busy", true));
         queue.failed();
-        assert!(queue.start().is_none(), "the receiver knows that it fires");
+        assert!(
+            queue.start(&ALL).is_none(),
+            "the receiver knows that it fires"
+        );
         for n in 0..QUEUED_MAX * 2 {
             queue.add(transition(&n.to_string(), "busy", true));
         }
@@ -97,6 +185,80 @@ mod tests {
             (queue.len(), queue.dropped),
             (QUEUED_MAX, QUEUED_MAX as u64)
         );
+    }
+
+    #[test]
+    fn a_full_queue_drops_the_least_severe_of_the_host_with_the_most() {
+        let mut queue = DeliveryQueue::default();
+        let warning = |host: &str, rule: &str| {
+            let mut one = transition(host, rule, true);
+            one.alert.severity = Severity::Warning;
+            one
+        };
+        queue.add(transition("small", "critical", true));
+        queue.add(warning("small", "warning"));
+        for n in 0..QUEUED_MAX * 2 {
+            queue.add(warning("large", &n.to_string()));
+        }
+        let message = queue.start(&ALL).unwrap();
+        let rules: Vec<String> = message
+            .clone()
+            .into_transitions()
+            .into_iter()
+            .map(|one| one.alert.rule)
+            .collect();
+        assert_eq!(rules.len(), QUEUED_MAX);
+        assert_eq!(rules[..2], ["critical", "warning"]);
+        assert_eq!(
+            rules.last(),
+            Some(&(QUEUED_MAX * 2 - 1).to_string()),
+            "the newest stay"
+        );
+        assert!(
+            message
+                .text()
+                .contains("(1002 less severe or older ones were dropped"),
+            "{}",
+            message.text()
+        );
+        queue.failed();
+        assert!(
+            queue.start(&ALL).unwrap().text().contains("dropped"),
+            "until it is delivered"
+        );
+        queue.succeeded();
+        queue.add(transition("small", "other", true));
+        assert!(!queue.start(&ALL).unwrap().text().contains("dropped"));
+    }
+
+    #[test]
+    fn a_refused_message_is_sent_once_more_as_counts_and_blocks_nothing() {
+        let mut queue = DeliveryQueue::default();
+        queue.add(transition("a", "busy", true));
+        let first = queue.start(&ALL).unwrap();
+        queue.add(transition("b", "busy", true));
+        queue.refused();
+        let brief = queue.start(&ALL).unwrap();
+        assert!(
+            brief.text().contains("1 critical on a") && !brief.text().contains("97 %"),
+            "{}",
+            brief.text()
+        );
+        assert_ne!(first.id(), brief.id());
+        queue.failed();
+        assert_eq!(
+            queue.start(&ALL).as_ref(),
+            Some(&brief),
+            "unreachable is not refused"
+        );
+        queue.refused();
+        assert_eq!(queue.dropped, 1);
+        assert_eq!(
+            states(&queue.start(&ALL).unwrap()),
+            [("b".to_owned(), true)]
+        );
+        queue.succeeded();
+        assert!(queue.is_empty());
     }
 
     proptest! {
@@ -122,13 +284,13 @@ mod tests {
                     }
                     2 => match attempt.take() {
                         Some(message) => { receive(Some(message), &mut received); queue.succeeded(); }
-                        None => attempt = queue.start(),
+                        None => attempt = queue.start(&ALL),
                     },
                     _ => if attempt.take().is_some() { queue.failed() },
                 }
             }
             if attempt.is_some() { queue.failed() }
-            receive(queue.start(), &mut received);
+            receive(queue.start(&ALL), &mut received);
             prop_assert_eq!(received, current);
         }
     }

@@ -18,6 +18,7 @@ use std::str::FromStr;
 use sysmon_wire::message::Severity;
 use thiserror::Error;
 
+use super::capacity::Capacity;
 use super::mail::Mail;
 use super::notification::Format;
 
@@ -108,6 +109,10 @@ impl Route {
         }
     }
 
+    pub(super) fn capacity(&self) -> Capacity {
+        Capacity::of(&self.target)
+    }
+
     /// Whether alerts of this severity are sent there.
     pub fn accepts(&self, severity: Severity) -> bool {
         severity >= self.min_severity
@@ -191,7 +196,10 @@ impl fmt::Display for Route {
             f.write_str("critical ")?;
         }
         match &self.target {
-            Target::Command(command) => write!(f, "command {command}"),
+            Target::Command(command) => match program(command) {
+                Some(program) => write!(f, "command {program}"),
+                None => f.write_str("command"),
+            },
             Target::Mail(mail) => write!(f, "{mail}"),
             Target::Post(format, url) => {
                 let host = url.split('/').nth(2).unwrap_or_default();
@@ -204,6 +212,14 @@ impl fmt::Display for Route {
             }
         }
     }
+}
+
+/// The program of a shell command. None if its first word may be something else: what follows it, and the value of a
+/// variable, can be a secret.
+fn program(command: &str) -> Option<&str> {
+    let word = command.split_whitespace().next()?;
+    let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '/' | '.' | '_' | '-');
+    word.chars().all(is_plain).then_some(word)
 }
 
 #[cfg(test)]
@@ -225,7 +241,18 @@ mod tests {
             shown("critical mail:smtps://me:secret@mx.example.org/?from=a@b.org&to=c@d.org"),
             "critical mail to c@d.org via mx.example.org"
         );
-        assert!("command:/usr/bin/true".parse::<Route>().is_ok());
+        assert_eq!(
+            shown("command:/usr/bin/page --token secret"),
+            "command /usr/bin/page"
+        );
+        for command in [
+            "command:TOKEN=secret page",
+            "command:T='a secret' page",
+            "command:$(secret)",
+        ] {
+            assert_eq!(shown(command), "command");
+            assert_eq!(Route::describe(command), "command");
+        }
         for bad in [
             "",
             "slack:",

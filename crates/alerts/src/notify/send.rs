@@ -18,14 +18,24 @@ const EXIT_POLL: Duration = Duration::from_millis(20);
 #[derive(Debug, Error)]
 pub enum SendError {
     /// The receiver answered with another status than success.
-    #[error("HTTP status {0}")]
-    Status(String),
+    #[error("HTTP status {status}")]
+    Status {
+        /// Code and text.
+        status: ureq::http::StatusCode,
+        /// When the receiver wants the next attempt.
+        retry_after: Option<Duration>,
+    },
     /// The receiver was not reached, or did not answer in time.
     #[error("{0}")]
     Http(String),
     /// The mail was not handed to the server.
-    #[error("{0}")]
-    Mail(String),
+    #[error("{reason}")]
+    Mail {
+        /// The server's answer, or why there is none.
+        reason: String,
+        /// Whether the server will never accept this mail.
+        is_refusal: bool,
+    },
     /// The command could not be started.
     #[error("cannot run the command: {0}")]
     Command(#[from] std::io::Error),
@@ -37,6 +47,28 @@ pub enum SendError {
     CommandTimeout,
 }
 
+impl SendError {
+    /// Whether the receiver will never accept this notification.
+    pub fn is_refusal(&self) -> bool {
+        use ureq::http::StatusCode;
+        match self {
+            Self::Status { status, .. } => {
+                let may_pass = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS];
+                status.is_client_error() && !may_pass.contains(status)
+            }
+            Self::Mail { is_refusal, .. } => *is_refusal,
+            _ => false,
+        }
+    }
+
+    pub(super) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Status { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+}
+
 /// Sends a notification over a route, once.
 ///
 /// # Errors
@@ -44,9 +76,7 @@ pub enum SendError {
 pub fn send(route: &Route, notification: &Notification) -> Result<(), SendError> {
     match &route.target {
         Target::Command(command) => run(command, notification),
-        Target::Mail(mail) => mail
-            .send(notification, ATTEMPT_MAX)
-            .map_err(SendError::Mail),
+        Target::Mail(mail) => mail.send(notification, ATTEMPT_MAX),
         Target::Post(format, url) => post(*format, url, notification),
     }
 }
@@ -68,7 +98,7 @@ fn post(format: Format, url: &str, notification: &Notification) -> Result<(), Se
             };
             request
                 .header("Content-Type", "text/plain; charset=utf-8")
-                .header("Title", notification.title())
+                .header("Title", ascii(&notification.title()))
                 .header("Priority", priority)
         }
         _ => request.header("Content-Type", "application/json"),
@@ -76,14 +106,31 @@ fn post(format: Format, url: &str, notification: &Notification) -> Result<(), Se
     // The answer's body is not read, however long it is.
     match request.send(&notification.body(format)) {
         Ok(answer) if answer.status().is_success() => Ok(()),
-        Ok(answer) => Err(SendError::Status(answer.status().to_string())),
+        Ok(answer) => Err(SendError::Status {
+            status: answer.status(),
+            retry_after: answer
+                .headers()
+                .get("Retry-After")
+                .and_then(|value| value.to_str().ok()?.parse().ok())
+                .map(Duration::from_secs),
+        }),
         // The error may contain the URL, whose path is a secret.
         Err(error) => Err(SendError::Http(error.to_string().replace(url, "the URL"))),
     }
 }
 
+/// A header has no other characters.
+fn ascii(text: &str) -> String {
+    let visible = |c: char| if matches!(c, ' '..='~') { c } else { '?' };
+    text.chars().map(visible).collect()
+}
+
 fn run(command: &str, notification: &Notification) -> Result<(), SendError> {
-    let mut child = Command::new("/bin/sh")
+    let mut shell = Command::new("/bin/sh");
+    // What the shell starts ends with it.
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(&mut shell, 0);
+    let mut child = shell
         .args(["-c", command])
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
@@ -101,11 +148,23 @@ fn run(command: &str, notification: &Notification) -> Result<(), SendError> {
         Some(status) if status.success() => Ok(()),
         Some(status) => Err(SendError::Exit(status)),
         None => {
-            let _ = child.kill();
+            kill_group(&mut child);
             let _ = child.wait();
             Err(SendError::CommandTimeout)
         }
     }
+}
+
+/// Kills a command with everything that it has started, unless that left its process group.
+fn kill_group(child: &mut Child) {
+    #[cfg(unix)]
+    if let Some(group) = i32::try_from(child.id())
+        .ok()
+        .and_then(rustix::process::Pid::from_raw)
+    {
+        let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+    }
+    let _ = child.kill();
 }
 
 /// Waits for the exit of a command; none after [`ATTEMPT_MAX`].
@@ -168,5 +227,21 @@ mod tests {
         assert!(failed.to_string().contains("exit status: 3"), "{failed}");
         let ignores = "command:exec <&-; true".parse().unwrap();
         assert!(send(&ignores, &notification()).is_ok());
+    }
+
+    #[test]
+    fn what_a_command_has_started_ends_with_it_at_the_time_limit() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("pid");
+        let route: Route = format!("command:sleep 1000 & echo $! > {}; wait", file.display())
+            .parse()
+            .unwrap();
+        let late = send(&route, &notification()).unwrap_err();
+        assert!(matches!(late, SendError::CommandTimeout), "{late}");
+        let pid = std::fs::read_to_string(file).unwrap().trim().to_owned();
+        // A killed child whose parent is gone may be a zombie until somebody waits for it.
+        let state = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let state = state.rsplit(") ").next().unwrap_or_default().to_owned();
+        assert!(state.is_empty() || state.starts_with('Z'), "{state}");
     }
 }

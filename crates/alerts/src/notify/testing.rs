@@ -1,6 +1,6 @@
-//! A receiver of webhooks, for tests.
+//! Receivers of webhooks and mail, for tests.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
@@ -13,6 +13,8 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 pub(super) enum Answer {
     /// A status line without a body.
     Status(&'static str),
+    /// 429, and this many seconds in `Retry-After`.
+    Busy(u32),
     /// 200, and as much of a gigabyte as the client reads.
     Endless,
     /// Nothing, until the client closes the connection.
@@ -35,8 +37,33 @@ pub(super) struct Receiver {
 
 impl Receiver {
     pub(super) fn start(answers: Vec<Answer>) -> Self {
+        let serve = move |number: usize, stream, log: &(Mutex<Log>, Condvar)| {
+            let answer = answers.get(number).or(answers.last()).copied();
+            serve(stream, answer.unwrap(), log);
+        };
+        Self::listen("http://ADDRESS/hook", serve)
+    }
+
+    /// A mail server without TLS, which answers letters with the given replies.
+    pub(super) fn mail(replies: Vec<&'static str>) -> Self {
+        let serve = move |number: usize, stream, log: &(Mutex<Log>, Condvar)| {
+            let reply = replies.get(number).or(replies.last()).copied();
+            // A client may disconnect at any time.
+            let _ = receive_mail(stream, reply.unwrap(), log);
+        };
+        Self::listen(
+            "mail:smtp://ADDRESS/?from=hub@example.org&to=me@example.org",
+            serve,
+        )
+    }
+
+    fn listen(
+        url: &str,
+        serve: impl Fn(usize, TcpStream, &(Mutex<Log>, Condvar)) + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}/hook", listener.local_addr().unwrap());
+        let url = url.replace("ADDRESS", &listener.local_addr().unwrap().to_string());
+        let serve = Arc::new(serve);
         let log: Arc<(Mutex<Log>, Condvar)> = Arc::default();
         let shared = Arc::clone(&log);
         std::thread::spawn(move || {
@@ -44,9 +71,8 @@ impl Receiver {
                 let Ok((stream, _)) = listener.accept() else {
                     return;
                 };
-                let answer = answers.get(number).or(answers.last()).copied();
-                let log = Arc::clone(&shared);
-                std::thread::spawn(move || serve(stream, answer.unwrap(), &log));
+                let (log, serve) = (Arc::clone(&shared), Arc::clone(&serve));
+                std::thread::spawn(move || serve(number, stream, &log));
             }
         });
         Self { url, log }
@@ -91,6 +117,10 @@ fn serve(mut stream: TcpStream, answer: Answer, log: &(Mutex<Log>, Condvar)) {
     };
     match answer {
         Answer::Status(line) => drop(stream.write_all(head(line, "0").as_bytes())),
+        Answer::Busy(seconds) => {
+            let line = format!("429 Too Many Requests\r\nRetry-After: {seconds}");
+            drop(stream.write_all(head(&line, "0").as_bytes()));
+        }
         Answer::Hang => while stream.read(&mut [0; 64]).is_ok_and(|read| read > 0) {},
         Answer::Endless => {
             let _ = stream.write_all(head("200 OK", "1000000000").as_bytes());
@@ -116,4 +146,72 @@ fn read_request(stream: &mut TcpStream) -> String {
             return String::from_utf8_lossy(&request).into_owned();
         }
     }
+}
+
+/// The subset of RFC 5321 that receives a letter, whose text is logged.
+fn receive_mail(
+    stream: TcpStream,
+    reply: &str,
+    log: &(Mutex<Log>, Condvar),
+) -> std::io::Result<()> {
+    let mut stream = BufReader::new(stream);
+    stream.get_mut().write_all(b"220 mx.example.org\r\n")?;
+    loop {
+        let mut line = String::new();
+        if stream.read_line(&mut line)? == 0 {
+            return Ok(());
+        }
+        let answer = match line.get(..4).unwrap_or_default() {
+            "QUIT" => "221 Bye",
+            "DATA" => {
+                stream.get_mut().write_all(b"354 Go on\r\n")?;
+                let mut letter = String::new();
+                while !letter.ends_with("\r\n.\r\n") {
+                    if stream.read_line(&mut letter)? == 0 {
+                        return Ok(());
+                    }
+                }
+                log.0.lock().unwrap().requests.push(text_of(&letter));
+                log.1.notify_all();
+                reply
+            }
+            _ => "250 Fine",
+        };
+        stream
+            .get_mut()
+            .write_all(format!("{answer}\r\n").as_bytes())?;
+    }
+}
+
+/// The subject and the decoded text of a letter.
+fn text_of(letter: &str) -> String {
+    let (head, body) = letter.split_once("\r\n\r\n").unwrap();
+    let body = body.strip_suffix("\r\n.\r\n").unwrap();
+    let text = match head
+        .split("Content-Transfer-Encoding: ")
+        .nth(1)
+        .and_then(|rest| rest.lines().next())
+    {
+        Some("base64") => {
+            let one_line: String = body.split_whitespace().collect();
+            String::from_utf8(data_encoding::BASE64.decode(one_line.as_bytes()).unwrap()).unwrap()
+        }
+        Some("quoted-printable") => unquoted(&body.replace("=\r\n", "")),
+        _ => body.to_owned(),
+    };
+    let subject = head.lines().find(|line| line.starts_with("Subject: "));
+    format!("{}\r\n\r\n{text}", subject.unwrap())
+}
+
+/// Decodes `=C3` and the like.
+fn unquoted(text: &str) -> String {
+    let (mut bytes, mut rest) = (Vec::new(), text.bytes());
+    while let Some(byte) = rest.next() {
+        let hex = |rest: &mut std::str::Bytes<'_>| [rest.next().unwrap(), rest.next().unwrap()];
+        match byte {
+            b'=' => bytes.extend(data_encoding::HEXUPPER.decode(&hex(&mut rest)).unwrap()),
+            other => bytes.push(other),
+        }
+    }
+    String::from_utf8(bytes).unwrap()
 }

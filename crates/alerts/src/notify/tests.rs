@@ -4,6 +4,8 @@ use super::notification::tests::transition;
 use super::testing::{Answer, PATIENCE, Receiver};
 use super::*;
 
+mod flood;
+
 fn one(host: &str, firing: bool) -> Vec<Transition> {
     vec![Transition {
         alert: transition(host, "busy", true).alert,
@@ -162,7 +164,7 @@ fn a_silenced_alert_is_notified_when_the_silence_is_removed() {
     let file = SilenceFile::new(place.dir.path());
     let silence = crate::silence::Silence {
         id: "1".to_owned(),
-        scope: Scope::of("a"),
+        scope: "a".parse().unwrap(),
         from: UnixMs(0),
         until: UnixMs(i64::MAX),
         reason: "new disks".to_owned(),
@@ -216,7 +218,7 @@ fn acknowledgements_survive_a_restart() {
         at: UnixMs(7),
         note: "on it".into(),
     };
-    assert_eq!(notifier.acknowledge(&Scope::of("a"), Some(&jane)), 1);
+    assert_eq!(notifier.acknowledge(&"a".parse().unwrap(), Some(&jane)), 1);
     notifier.finish();
     drop(notifier);
     let again = place.start(&[]);

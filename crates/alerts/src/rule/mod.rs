@@ -16,10 +16,11 @@
 //!
 //! METRIC is an alias or a full name; each series of a host is evaluated separately. A condition after the first
 //! uses the series of the same device if the metric has one, else any of the host's. VALUE is a number with a unit
-//! that fits the metric, or `[N*]METRIC`. HOSTS is a name with `*` for any characters, or `#TAG`. `unlike its week`
-//! is an alias of `deviates from baseline`.
+//! that fits the metric, or `[N*]METRIC`. HOSTS are names with `*` for any characters and `#TAG`s, separated by
+//! commas, with `!` before those to leave out. `unlike its week` is an alias of `deviates from baseline`.
 
 mod defaults;
+mod hosts;
 mod parse;
 mod template;
 mod units;
@@ -32,6 +33,7 @@ use sysmon_wire::message::Severity;
 use sysmon_wire::metrics::{Alias, Metric, alias, metric};
 
 pub use defaults::DEFAULTS;
+pub use hosts::{Hosts, Pattern, PatternError};
 pub use parse::{RuleError, parse_all};
 use template::Template;
 
@@ -113,56 +115,6 @@ impl fmt::Display for MetricName {
     }
 }
 
-/// Selects hosts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Hosts {
-    /// Every host.
-    All,
-    /// Hosts whose name matches a pattern in which `*` stands for any characters.
-    Named(String),
-    /// Hosts with this tag.
-    Tagged(String),
-}
-
-impl Hosts {
-    /// Parses a name, a pattern with `*`, or `#TAG`.
-    pub fn of(text: &str) -> Self {
-        match text.strip_prefix('#') {
-            Some(tag) => Self::Tagged(tag.to_owned()),
-            None if text == "*" => Self::All,
-            None => Self::Named(text.to_owned()),
-        }
-    }
-
-    /// The host's name, if this selects a single host without a pattern.
-    pub(crate) fn one(&self) -> Option<&str> {
-        match self {
-            Self::Named(name) if !name.contains('*') => Some(name),
-            _ => None,
-        }
-    }
-
-    /// Whether this selects a host with these tags.
-    pub fn include<'a>(&self, name: &str, mut tags: impl Iterator<Item = &'a str>) -> bool {
-        match self {
-            Self::All => true,
-            Self::Named(pattern) => glob(pattern, name),
-            Self::Tagged(tag) => tags.any(|of_host| of_host == tag),
-        }
-    }
-}
-
-/// Whether `name` matches `pattern`, in which `*` stands for any characters.
-pub(crate) fn glob(pattern: &str, name: &str) -> bool {
-    let Some((before, after)) = pattern.split_once('*') else {
-        return pattern == name;
-    };
-    let Some(rest) = name.strip_prefix(before) else {
-        return false;
-    };
-    (0..=rest.len()).any(|at| rest.get(at..).is_some_and(|rest| glob(after, rest)))
-}
-
 /// An alert rule.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rule {
@@ -196,24 +148,5 @@ impl Rule {
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hosts_are_selected_by_name_or_tag() {
-        let includes =
-            |pattern: &str, name: &str| Hosts::of(pattern).include(name, ["lab"].into_iter());
-        assert!(includes("db-*", "db-1") && !includes("db-*", "web-1") && includes("*", "x"));
-        assert!(includes("*-1", "db-1") && includes("d*b*", "dab-b") && !includes("db", "db-1"));
-        assert!(includes("#lab", "x") && !includes("#home", "x"));
-        assert_eq!(Hosts::of("db-1").one(), Some("db-1"));
-        assert_eq!(
-            (Hosts::of("db-*").one(), Hosts::of("#lab").one()),
-            (None, None)
-        );
     }
 }

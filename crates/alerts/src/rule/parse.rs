@@ -13,7 +13,8 @@ use thiserror::Error;
 
 use super::units::Quantity;
 use super::{
-    Bound, Condition, Hosts, Measure, MetricName, RULES_MAX, Rule, TERMS_MAX, Template, Term,
+    Bound, Condition, Hosts, Measure, MetricName, Pattern, RULES_MAX, Rule, TERMS_MAX, Template,
+    Term,
 };
 
 const RATE_OVER: Duration = Duration::from_secs(300);
@@ -70,17 +71,20 @@ pub fn parse_all(lines: &[String], hosts: &[String]) -> Result<Vec<Rule>, (usize
                 rule.name
             )));
         }
-        let unknown = rule
-            .hosts
-            .one()
-            .filter(|name| !hosts.iter().any(|host| host == name));
+        let unknown = unknown_host(&rule, hosts);
         if let Some(name) = unknown.filter(|_| !hosts.is_empty()) {
-            let hint = suggest(name, hosts.iter().map(String::as_str));
+            let hint = suggest(&name, hosts.iter().map(String::as_str));
             return Err(wrong(format!("is for an unknown host {name:?}{hint}")));
         }
         rules.push(rule);
     }
     Ok(rules)
+}
+
+fn unknown_host(rule: &Rule, hosts: &[String]) -> Option<String> {
+    let mut names = rule.hosts.patterns().filter(|pattern| pattern.is_name());
+    let unknown = names.find(|name| !hosts.iter().any(|host| name.matches(host)));
+    unknown.map(Pattern::to_string)
 }
 
 impl FromStr for Rule {
@@ -111,7 +115,7 @@ fn parse(text: &str) -> Result<Rule, String> {
             name: name.to_owned(),
             condition: Condition::Silent,
             hold: Duration::ZERO,
-            hosts: Hosts::All,
+            hosts: Hosts::all(),
             severity: Severity::Warning,
             say: None,
             text: format!("{name}: {}", words.join(" ")),
@@ -164,6 +168,16 @@ impl<'a> Parser<'a> {
         parse_span(self.argument(after)?).map_err(|error| error.to_string())
     }
 
+    /// Parses a list of hosts, which goes on after a comma.
+    fn hosts(&mut self) -> Result<Hosts, String> {
+        let mut list = self.argument("on")?.to_owned();
+        while list.ends_with(',') {
+            list += self.argument(",")?;
+        }
+        list.parse::<Hosts>()
+            .map_err(|error| format!("is wrong after \"on\": {error}"))
+    }
+
     /// Parses the options after a condition, up to the next condition.
     fn options(&mut self, mut term: Option<&mut Term>) -> Result<(), String> {
         while let Some(option) = self.peek() {
@@ -178,7 +192,7 @@ impl<'a> Parser<'a> {
             self.words.next();
             match option {
                 "for" => self.rule.hold = self.span(option)?,
-                "on" => self.rule.hosts = Hosts::of(self.argument(option)?),
+                "on" => self.rule.hosts = self.hosts()?,
                 "warning" => self.rule.severity = Severity::Warning,
                 "critical" => self.rule.severity = Severity::Critical,
                 "say" => {

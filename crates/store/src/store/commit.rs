@@ -3,7 +3,7 @@
 use rusqlite::{Transaction, params};
 use sysmon_wire::{HostFacts, SeriesTable, UnixMs, codec};
 
-use super::{Store, StoreError, StoredHost};
+use super::{Store, StoreError, StoredHost, forget};
 use crate::{Batch, HostBatch};
 
 impl Store {
@@ -12,13 +12,17 @@ impl Store {
     /// # Errors
     /// The transaction failed; the same batch can be committed again.
     pub fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
-        if batch.hosts.is_empty() && batch.events.is_empty() {
+        if batch.hosts.is_empty() && batch.events.is_empty() && batch.forgotten.is_empty() {
             return Ok(());
         }
         let transaction = self.connection.transaction()?;
         let mut stored = Vec::with_capacity(batch.hosts.len());
+        for name in &batch.forgotten {
+            forget::forget(&transaction, name, batch.now)?;
+        }
         for host in &batch.hosts {
-            let mut stored_host = match self.hosts.get(&host.name) {
+            let known = self.hosts.get(&host.name);
+            let mut stored_host = match known.filter(|_| !batch.forgotten.contains(&host.name)) {
                 Some(stored) => *stored,
                 None => new_host(&transaction, host)?,
             };
@@ -35,6 +39,9 @@ impl Store {
         let folded = self.log.fold(&transaction, batch.now)?;
         transaction.commit()?;
         self.log.committed(appended, folded);
+        for name in &batch.forgotten {
+            self.hosts.remove(name);
+        }
         self.hosts.extend(stored);
         Ok(())
     }

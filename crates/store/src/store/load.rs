@@ -11,15 +11,35 @@ use sysmon_wire::{
     UnixMs, codec,
 };
 
-use super::{Store, StoreError, StoredHost, log};
+use super::{Store, StoreError, StoredHost, forget, log};
 use crate::{EVENTS_STORED_MAX, LoadedHost};
 
 impl Store {
-    /// Every host, without its chunks.
+    /// Every host, without its chunks. If the file is damaged, what can be read of it is copied into a new one first.
     ///
     /// # Errors
-    /// The file cannot be read, or its series or runs are damaged.
+    /// The file cannot be read.
     pub fn load(&mut self) -> Result<Vec<LoadedHost>, StoreError> {
+        for salvage in [true, false] {
+            match self.try_load() {
+                Err(error) if error.is_damage() => {
+                    tracing::warn!(%error, "cannot load the history");
+                    // Closed before the file is moved.
+                    drop(std::mem::replace(
+                        &mut self.connection,
+                        Connection::open_in_memory()?,
+                    ));
+                    *self = Self::recovered(&self.path, salvage)?;
+                }
+                loaded => return loaded,
+            }
+        }
+        self.try_load()
+    }
+
+    fn try_load(&mut self) -> Result<Vec<LoadedHost>, StoreError> {
+        // Read again when they are needed; damage has to show now.
+        self.events()?;
         let mut hosts = Vec::new();
         let mut indices = HashMap::new();
         for (id, name, facts) in self.host_rows()? {
@@ -66,9 +86,11 @@ impl Store {
     }
 
     fn host_rows(&self) -> Result<Vec<(i64, String, Vec<u8>)>, StoreError> {
-        let query = "SELECT id, name, facts FROM host ORDER BY id";
+        let query = "SELECT id, name, facts FROM host WHERE name NOT LIKE ? ORDER BY id";
         let mut statement = self.connection.prepare(query)?;
-        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        let rows = statement.query_map([forget::FORGOTTEN], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        })?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
 

@@ -14,12 +14,15 @@
 //! | `rolled` | the time up to which a host's rows are in buckets |
 //! | `removed` | the time up to which chunks of a host were removed |
 
+mod backup;
 mod commit;
 mod error;
+mod forget;
 mod load;
 mod log;
 mod reader;
 mod retention;
+mod salvage;
 mod schema;
 mod tiers;
 
@@ -27,11 +30,13 @@ use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 use sysmon_wire::{Label, UnixMs};
 
+pub use backup::TableRows;
 pub use error::StoreError;
 pub use reader::{ChunkPlace, Reader};
+pub use salvage::{Recovery, damaged_copies, mark_damaged};
 pub use tiers::{PART_SERIES, WINDOW_MS};
 
 /// The history's file, opened for writing.
@@ -41,6 +46,7 @@ pub struct Store {
     connection: Connection,
     hosts: HashMap<Label, StoredHost>,
     log: log::Log,
+    recovery: Option<Recovery>,
 }
 
 /// What commits and roll-ups need to know about a host.
@@ -54,32 +60,44 @@ struct StoredHost {
 }
 
 impl Store {
-    /// Opens or creates the file. A damaged one is moved aside, and a new one created.
+    /// Opens or creates the file. A damaged one is moved aside, and what can be read of it copied into a new one.
     ///
     /// # Errors
     /// The file cannot be opened or created, or another version of the program wrote it.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        Ok(Self {
+        if salvage::is_marked(path) {
+            return Self::recovered(path, true);
+        }
+        match schema::open(path) {
+            Err(error) if error.is_damage() => Self::recovered(path, true),
+            opened => Ok(Self::of(path, opened?)),
+        }
+    }
+
+    fn of(path: &Path, connection: Connection) -> Self {
+        Self {
             path: path.to_owned(),
-            connection: schema::open(path)?,
+            connection,
             hosts: HashMap::new(),
             log: log::Log::default(),
-        })
+            recovery: None,
+        }
+    }
+
+    fn recovered(path: &Path, salvage: bool) -> Result<Self, StoreError> {
+        let (mut store, recovery) = Self::recover(path, salvage)?;
+        store.recovery = Some(recovery);
+        Ok(store)
+    }
+
+    /// What was done about a damaged file when it was opened or loaded.
+    pub fn recovery(&self) -> Option<&Recovery> {
+        self.recovery.as_ref()
     }
 
     /// Size of the file and its write-ahead log.
     pub fn bytes(&self) -> u64 {
         let length = |path: &Path| fs::metadata(path).map_or(0, |metadata| metadata.len());
         length(&self.path) + length(&self.path.with_extension("db-wal"))
-    }
-
-    /// Copies the history at `path` to a new file, also while a hub writes to it.
-    ///
-    /// # Errors
-    /// The history cannot be read, or the new file cannot be written.
-    pub fn backup(path: &Path, to: &Path) -> Result<(), StoreError> {
-        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-        connection.execute("VACUUM INTO ?", [to.to_string_lossy()])?;
-        Ok(())
     }
 }

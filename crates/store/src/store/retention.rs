@@ -3,7 +3,7 @@
 use rusqlite::{Connection, params_from_iter};
 use sysmon_wire::UnixMs;
 
-use super::{Store, StoreError, tiers};
+use super::{Store, StoreError, forget, tiers};
 use crate::{Limits, Tier};
 
 /// Chunks or buckets removed at once while the file is too large.
@@ -37,6 +37,7 @@ impl Store {
                 [tier as i64, before(kept)],
             )?;
         }
+        forget::purge(&transaction, now)?;
         transaction.commit()?;
         let pages = |name: &str| -> Result<u64, StoreError> {
             let query = format!("PRAGMA {name}");

@@ -1,11 +1,11 @@
 //! The tables of the history, and opening or creating its file.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rusqlite::Connection;
 
-use super::error::{StoreError, is_damage};
+use super::error::StoreError;
 
 /// Version of the tables, in SQLite's `user_version`.
 const VERSION: i64 = 2;
@@ -27,25 +27,19 @@ CREATE TABLE removed (host INTEGER PRIMARY KEY, until INTEGER NOT NULL);
 CREATE TABLE event (id INTEGER PRIMARY KEY, time INTEGER NOT NULL, data BLOB NOT NULL);
 ";
 
+/// The names of the tables, in alphabetical order.
+pub(super) fn table_names(connection: &Connection) -> Result<Vec<String>, StoreError> {
+    let query = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name";
+    let mut statement = connection.prepare(query)?;
+    let names = statement.query_map([], |row| row.get(0))?;
+    Ok(names.collect::<Result<_, _>>()?)
+}
+
 /// Bytes that SQLite's write-ahead log may have after a checkpoint.
 const WAL_BYTES: u32 = 16 << 20;
 
-/// Opens or creates the file. A damaged one is moved aside, and a new one created.
+/// Opens or creates the file.
 pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
-    match try_open(path) {
-        Err(StoreError::Sqlite(error)) if is_damage(&error) => {
-            let moved_to = set_aside(path)?;
-            tracing::error!(
-                path = %path.display(), moved_to = %moved_to.display(), %error,
-                "the history is damaged: beginning a new one, agents send again what they still have"
-            );
-            try_open(path)
-        }
-        other => other,
-    }
-}
-
-fn try_open(path: &Path) -> Result<Connection, StoreError> {
     if !path.exists() {
         // Created here rather than by SQLite, so that no other user can read it.
         let mut options = fs::OpenOptions::new();
@@ -71,22 +65,6 @@ fn try_open(path: &Path) -> Result<Connection, StoreError> {
         other => return Err(StoreError::Format(other)),
     }
     Ok(connection)
-}
-
-fn set_aside(path: &Path) -> Result<PathBuf, StoreError> {
-    let aside = (1..)
-        .map(|n| path.with_extension(format!("damaged-{n}")))
-        .find(|aside| !aside.exists())
-        .unwrap_or_else(|| path.with_extension("damaged"));
-    fs::rename(path, &aside)?;
-    for extension in ["db-wal", "db-shm"] {
-        // SQLite would apply the log of the damaged file to the new one.
-        match fs::remove_file(path.with_extension(extension)) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
-            _ => {}
-        }
-    }
-    Ok(aside)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::{Label, UnixMs};
 pub struct Alerts {
     /// Alerts whose acknowledgement the request set or removed.
     pub changed: u32,
-    /// Firing alerts by host, at most [`crate::limits::ALERTS_MAX`].
+    /// Firing alerts, the most severe first, at most [`crate::limits::ALERTS_MAX`].
     pub alerts: Vec<AlertState>,
     /// Firing alerts left out of `alerts`.
     pub more: u32,
@@ -49,7 +49,7 @@ pub struct RouteState {
     /// The receiver, without secrets.
     pub route: Label,
     pub queued: u32,
-    /// Notifications dropped because the queue was full.
+    /// Alerts whose notification was dropped, because the queue was full or the receiver refused it.
     pub dropped: u64,
     /// The last successful delivery since the hub started.
     pub last_sent: Option<UnixMs>,

@@ -121,6 +121,8 @@ pub struct FleetUpdate {
     pub lines: Vec<HostLine>,
     /// Hosts with new values or another state.
     pub ticks: Vec<HostTick>,
+    /// Hosts that the hub forgot.
+    pub gone: Vec<u32>,
     /// History of the hosts in `lines` with the first picture, and again when their past changes.
     pub sparks: Vec<Spark>,
 }

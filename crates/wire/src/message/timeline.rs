@@ -26,6 +26,8 @@ pub enum EventKind {
     Clock,
     Fired(Severity),
     Resolved(Severity),
+    /// The hub recovered its damaged history.
+    HistoryRecovered,
 }
 
 impl EventKind {
@@ -38,6 +40,7 @@ impl EventKind {
             Self::Clock => "clock",
             Self::Fired(severity) => severity.as_str(),
             Self::Resolved(_) => "resolved",
+            Self::HistoryRecovered => "history damaged",
         }
     }
 }

@@ -9,8 +9,8 @@ use sysmon_alerts::rule::{Rule, parse_all};
 use sysmon_client::{Client, ClientError};
 use sysmon_config::time::{format_local, format_span};
 use sysmon_config::{Failure, suggest};
+use sysmon_wire::UnixMs;
 use sysmon_wire::message::{Points, Query};
-use sysmon_wire::{Label, UnixMs};
 
 use super::super::options::{alert_options, known_hosts};
 use super::super::{Context, counted, span_ms};
@@ -83,9 +83,8 @@ async fn recorded(
 ) -> Result<Vec<RecordedHost>, ClientError> {
     let mut recorded = Vec::new();
     for (line, _) in client.fleet(None).await?.hosts {
-        let tags = line.facts.tags.iter().map(Label::as_str);
         let is_other = host.is_some_and(|host| line.name != host);
-        if is_other || !rule.hosts.include(line.name.as_str(), tags) {
+        if is_other || !rule.hosts.include(line.name.as_str(), &line.facts.tags) {
             continue;
         }
         let queries = replay::queries(rule, &line.name, from, to);

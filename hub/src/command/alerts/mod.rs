@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use sysmon_alerts::notify::{Notification, Route, send};
-use sysmon_alerts::silence::{SILENCES_MAX, Scope, Silence, SilenceFile};
+use sysmon_alerts::rule::PatternError;
+use sysmon_alerts::silence::{SILENCES_MAX, Scope, ScopeNames, Silence, SilenceFile};
 use sysmon_client::Client;
+use sysmon_config::Failure;
 use sysmon_config::time::format_span;
-use sysmon_config::{Failure, suggest};
+use sysmon_hub::server::Hub;
 
 use super::args::AlertsCommand;
 use super::options::{alert_options, known_hosts};
@@ -25,19 +27,31 @@ pub(crate) fn alerts(context: &Context, command: Option<&AlertsCommand>) -> Resu
         Some(AlertsCommand::Silences) => silences(context)?,
         Some(AlertsCommand::Ack { scope, note }) => acknowledge(context, scope, Some(note))?,
         Some(AlertsCommand::Unack { scope }) => acknowledge(context, scope, None)?,
-        Some(command) => change(context, command)?,
+        Some(command) => change(context, command, None)?,
     };
     Ok(sysmon_config::print(&text)?)
 }
 
-/// Changes the silences.
-pub(crate) fn change(context: &Context, command: &AlertsCommand) -> Result<String, Failure> {
+/// Changes the silences; `hub` is the running one in its own process.
+pub(crate) fn change(
+    context: &Context,
+    command: &AlertsCommand,
+    hub: Option<&Hub>,
+) -> Result<String, Failure> {
     match command {
         AlertsCommand::Silence {
             scope,
             span,
             reason,
-        } => silence(context, scope, *span, reason),
+            force,
+        } => {
+            let scope = parse_scope(scope)?;
+            if !force {
+                let checked = names(context, hub)?.check(&scope);
+                checked.map_err(|error| Failure::Usage(error.into()))?;
+            }
+            silence(context, scope, *span, reason)
+        }
         AlertsCommand::Unsilence { id } => unsilence(context, id),
         _ => Err(Failure::Usage(anyhow!("this command changes nothing"))),
     }
@@ -103,22 +117,30 @@ fn test(context: &Context, wanted: Option<&str>) -> Result<(), Failure> {
     Ok(())
 }
 
+fn parse_scope(text: &str) -> Result<Scope, Failure> {
+    text.parse()
+        .map_err(|error: PatternError| Failure::Usage(error.into()))
+}
+
+/// The names that a scope may have: those of the running hub, else of the register and the configuration.
+fn names(context: &Context, hub: Option<&Hub>) -> Result<ScopeNames, Failure> {
+    let mut names = hub.map(Hub::scope_names).unwrap_or_default();
+    names.hosts.extend(known_hosts(context));
+    if hub.is_none() {
+        let rules = alert_options(context, &context.config)?.rules;
+        names.rules = rules.into_iter().map(|rule| rule.name).collect();
+    }
+    Ok(names)
+}
+
 fn silence(
     context: &Context,
-    scope: &str,
+    scope: Scope,
     span: Duration,
     reason: &str,
 ) -> Result<String, Failure> {
     let dir = context.state.dir();
     let (file, now) = (SilenceFile::new(dir), context.clock.now());
-    let (scope, hosts) = (Scope::of(scope), known_hosts(context));
-    if let Some(host) = scope
-        .host()
-        .filter(|host| !hosts.is_empty() && !hosts.contains(host))
-    {
-        let hint = suggest(&host, hosts.iter().map(String::as_str));
-        return Err(Failure::Usage(anyhow!("there is no host {host:?}{hint}")));
-    }
     if !dir.exists() {
         return Err(anyhow!(
             "no hub has run with state directory {}; name it with --state",
@@ -185,10 +207,10 @@ fn unsilence(context: &Context, id: &str) -> Result<String, Failure> {
 }
 
 fn acknowledge(context: &Context, scope: &str, note: Option<&str>) -> Result<String, Failure> {
-    let scope = Scope::of(scope);
-    let (host, rule) = scope.parts();
+    let scope = parse_scope(scope)?;
+    let (hosts, rule) = (scope.hosts().to_string(), scope.rule().to_string());
     let alerts = context.ask(ANSWER_MAX, async |client: &Client| {
-        client.acknowledge(host, rule, note).await
+        client.acknowledge(&hosts, &rule, note).await
     })?;
     let count = counted(alerts.changed as usize, "alert");
     match (alerts.changed, note) {

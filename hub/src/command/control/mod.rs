@@ -20,8 +20,8 @@ use sysmon_config::Failure;
 use sysmon_files::{FileError, StateLock};
 use sysmon_hub::server::Hub;
 
-use super::args::{AlertsCommand, CaCommand, CertCommand, Command, TokenCommand};
-use super::{Context, alerts, certificates, tokens};
+use super::args::{AlertsCommand, CaCommand, CertCommand, Command, HostCommand, TokenCommand};
+use super::{Context, alerts, certificates, hosts, tokens};
 
 #[cfg(unix)]
 pub(crate) use server::ControlSocket;
@@ -86,6 +86,7 @@ pub(crate) fn is_change(command: &Command) -> bool {
         Command::Token(command) => !matches!(command, TokenCommand::List),
         Command::Cert(command) => matches!(command, CertCommand::Revoke { .. }),
         Command::Ca(command) => !matches!(command, CaCommand::Show),
+        Command::Host(command) => matches!(command, HostCommand::Forget { .. }),
         Command::Alerts { command } => matches!(
             command,
             Some(AlertsCommand::Silence { .. } | AlertsCommand::Unsilence { .. })
@@ -125,10 +126,11 @@ fn perform(context: &Context, command: &Command, hub: Option<&Hub>) -> Result<St
         Command::Cert(CertCommand::Revoke { name, role }) => {
             certificates::revoke(context, name, *role)
         }
+        Command::Host(HostCommand::Forget { name }) => hosts::forget(context, name, hub),
         Command::Ca(command) => certificates::authority(context, command),
         Command::Alerts {
             command: Some(command),
-        } => alerts::change(context, command),
+        } => alerts::change(context, command, hub),
         _ => Err(Failure::Usage(anyhow!("this command changes nothing"))),
     }?;
     if let Some(hub) = hub {

@@ -202,7 +202,7 @@ impl EdgeStream<'_> {
                 Err(withdrawn) => return Ok(Some(withdrawn)),
             }
         }
-        let present = self.redaction.acknowledged(&self.hub.alerts().alerts);
+        let present = self.redaction.acknowledged(&self.hub.acknowledged());
         if present != self.acknowledged {
             let alerts = Alerts {
                 alerts: present.clone(),

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use sysmon_alerts::rule::Hosts;
+use sysmon_alerts::rule::{Hosts, PatternError};
 use sysmon_config::ShareAlerts;
 use sysmon_wire::Label;
 use sysmon_wire::message::{AlertLine, HostLine};
@@ -18,7 +18,7 @@ pub struct EdgeOptions {
     pub alerts: ShareAlerts,
 }
 
-/// Hosts that edges show: `NAME`, with `*` for any characters, or `#TAG`; `=PUBLIC` gives another public name.
+/// Hosts that edges show: a list as in [`Hosts`]; `=PUBLIC` gives another public name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Share {
     hosts: Hosts,
@@ -26,7 +26,7 @@ pub struct Share {
 }
 
 impl FromStr for Share {
-    type Err = std::convert::Infallible;
+    type Err = PatternError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (hosts, public) = match text.split_once('=') {
@@ -34,7 +34,7 @@ impl FromStr for Share {
             None => (text, None),
         };
         Ok(Self {
-            hosts: Hosts::of(hosts.trim()),
+            hosts: hosts.trim().parse()?,
             public,
         })
     }
@@ -42,11 +42,10 @@ impl FromStr for Share {
 
 impl EdgeOptions {
     pub(super) fn public_name(&self, line: &HostLine) -> Option<Label> {
-        let tags = || line.facts.tags.iter().map(Label::as_str);
         let share = self
             .share
             .iter()
-            .find(|share| share.hosts.include(line.name.as_str(), tags()))?;
+            .find(|share| share.hosts.include(line.name.as_str(), &line.facts.tags))?;
         Some(
             share
                 .public

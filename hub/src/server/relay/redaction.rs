@@ -32,6 +32,9 @@ impl<'a> Redaction<'a> {
 
     /// Removes facts, tags, notes, and the hosts, alerts and metrics that are not shared.
     pub(super) fn redact(&mut self, update: FleetUpdate) -> Result<FleetUpdate, Withdrawn> {
+        if update.gone.iter().any(|gone| self.shown.contains_key(gone)) {
+            return Err(Withdrawn);
+        }
         let mut lines = Vec::new();
         for line in update.lines {
             if let Some(name) = self.name(&line)? {
@@ -52,6 +55,7 @@ impl<'a> Redaction<'a> {
         Ok(FleetUpdate {
             now: update.now,
             lines,
+            gone: Vec::new(),
             ticks: ticks
                 .filter(|tick| self.shown.contains_key(&tick.index))
                 .map(|tick| self.tick(tick))

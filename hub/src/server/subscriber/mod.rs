@@ -12,6 +12,7 @@ mod top;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use sysmon_alerts::silence::Scope;
 use sysmon_link::{CloseCode, FrameReceiver, FrameSender, LinkError, PeerCertificate, PeerSession};
 use sysmon_series::ChunkError;
 use sysmon_wire::Label;
@@ -91,6 +92,11 @@ enum RequestError {
     Chunk(#[from] ChunkError),
 }
 
+fn scope(hosts: &Label, rule: Option<&Label>) -> Result<Scope, RequestError> {
+    Scope::new(hosts.as_str(), rule.map_or("", Label::as_str))
+        .map_err(|error| RequestError::Refused(error.to_string()))
+}
+
 async fn answer(
     hub: &Arc<Hub>,
     who: &PeerCertificate,
@@ -105,11 +111,13 @@ async fn answer(
         }
         Request::Alerts => Ok(sender.send(&Reply::Alerts(hub.alerts())).await?),
         Request::Acknowledge { host, rule, note } => {
-            let alerts = hub.acknowledge(by, &host, rule.as_ref(), Some(note));
+            let scope = scope(&host, rule.as_ref())?;
+            let alerts = hub.acknowledge(by, &scope, Some(note));
             Ok(sender.send(&Reply::Alerts(alerts)).await?)
         }
         Request::Unacknowledge { host, rule } => {
-            let alerts = hub.acknowledge(by, &host, rule.as_ref(), None);
+            let scope = scope(&host, rule.as_ref())?;
+            let alerts = hub.acknowledge(by, &scope, None);
             Ok(sender.send(&Reply::Alerts(alerts)).await?)
         }
         Request::Status => Ok(sender.send(&Reply::Status(hub.status())).await?),

@@ -17,6 +17,8 @@ pub struct Pending {
 #[derive(Clone, Debug, Default)]
 pub struct OpenAlerts {
     alerts: Vec<AlertState>,
+    /// Firing alerts that the hub left out, none of which is more severe.
+    more: u32,
     requested: Option<UnixMs>,
     pub(super) request: Option<Request>,
     pub(super) round: u32,
@@ -69,7 +71,8 @@ impl OpenAlerts {
     }
 
     /// Replaces the list: neither acknowledged nor silenced alerts first, of those the worst, then the newest.
-    pub fn set(&mut self, mut alerts: Vec<AlertState>) {
+    pub fn set(&mut self, mut alerts: Vec<AlertState>, more: u32) {
+        self.more = more;
         alerts.sort_by_key(|alert| {
             let is_quiet = alert.acknowledged.is_some() || alert.silenced.is_some();
             (is_quiet, std::cmp::Reverse((alert.severity, alert.since)))
@@ -79,6 +82,7 @@ impl OpenAlerts {
 
     pub fn clear(&mut self) {
         self.alerts.clear();
+        self.more = 0;
         (self.requested, self.request) = (None, None);
     }
 
@@ -86,9 +90,9 @@ impl OpenAlerts {
         &self.alerts
     }
 
-    /// How many are firing, acknowledged and silenced.
-    pub fn counts(&self) -> [usize; 3] {
-        let mut counts = [0; 3];
+    /// How many are firing, acknowledged, silenced, and not listed.
+    pub fn counts(&self) -> [usize; 4] {
+        let mut counts = [0, 0, 0, self.more as usize];
         for alert in &self.alerts {
             let place = match (&alert.acknowledged, &alert.silenced) {
                 (Some(_), _) => 1,

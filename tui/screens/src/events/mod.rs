@@ -66,11 +66,12 @@ impl Events {
     fn receive_alerts(&mut self, alerts: Alerts, context: &Context) -> Vec<Outcome> {
         let answer = self.alerts.answer(&alerts).map(Outcome::Remark);
         if shows_alerts(context) {
+            let more = alerts.more;
             let mut alerts = alerts.alerts;
             if let Some(host) = context.host_name() {
                 alerts.retain(|alert| alert.host == *host);
             }
-            self.set_alerts(alerts);
+            self.set_alerts(alerts, more);
             self.reveal(context);
         }
         answer.into_iter().collect()

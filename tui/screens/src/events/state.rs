@@ -59,8 +59,8 @@ impl Events {
         self.keep_selected(|this| this.known = Some(timeline));
     }
 
-    pub fn set_alerts(&mut self, alerts: Vec<AlertState>) {
-        self.keep_selected(|this| this.alerts.set(alerts));
+    pub fn set_alerts(&mut self, alerts: Vec<AlertState>, more: u32) {
+        self.keep_selected(|this| this.alerts.set(alerts, more));
     }
 
     /// Changes the list; the selection follows its row. The first row stays selected whatever it becomes, unless
@@ -198,19 +198,25 @@ mod tests {
     #[test]
     fn the_selection_follows_its_row() {
         let mut state = Events::default();
-        state.set_alerts(vec![alert("a", false), alert("b", false)]);
+        state.set_alerts(vec![alert("a", false), alert("b", false)], 0);
         let host = |state: &Events| state.selected().unwrap().host().to_string();
         assert_eq!((state.len(), host(&state).as_str()), (2, "a"));
         state.move_by(1);
         assert_eq!(host(&state), "b");
         // Neither acknowledged nor silenced alerts come first.
-        state.set_alerts(vec![alert("a", true), alert("b", false), alert("c", false)]);
+        state.set_alerts(
+            vec![alert("a", true), alert("b", false), alert("c", false)],
+            0,
+        );
         assert_eq!((state.selected_at(), host(&state).as_str()), (0, "b"));
-        state.set_alerts(vec![alert("c", false), alert("b", false), alert("a", true)]);
+        state.set_alerts(
+            vec![alert("c", false), alert("b", false), alert("a", true)],
+            0,
+        );
         assert_eq!((state.selected_at(), host(&state).as_str()), (1, "b"));
         state.move_by(1);
         assert_eq!(host(&state), "a");
-        state.set_alerts(vec![alert("c", false)]);
+        state.set_alerts(vec![alert("c", false)], 0);
         assert_eq!(host(&state), "c");
     }
 

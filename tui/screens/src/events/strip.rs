@@ -136,7 +136,7 @@ fn clocks(context: &Context, window: Window, width: usize) -> Vec<(usize, String
 
 fn rank(kind: EventKind) -> u8 {
     match kind {
-        EventKind::Fired(AlertSeverity::Critical) => 5,
+        EventKind::Fired(AlertSeverity::Critical) | EventKind::HistoryRecovered => 5,
         EventKind::Fired(AlertSeverity::Warning) => 4,
         EventKind::Offline => 3,
         EventKind::Restarted | EventKind::Clock => 2,
@@ -158,6 +158,7 @@ pub(super) fn sign(kind: EventKind, theme: &Theme) -> (&'static str, ratatui::st
         EventKind::Joined | EventKind::Online => (theme.pick("●", "o"), theme.text),
         EventKind::Restarted => (theme.pick("↻", "r"), theme.text),
         EventKind::Clock => (theme.pick("◷", "c"), theme.text),
+        EventKind::HistoryRecovered => (theme.pick("!", "!"), theme.severity(Severity::Critical)),
         EventKind::Resolved(_) => (theme.pick("✓", "v"), theme.dim),
     }
 }

@@ -119,11 +119,12 @@ pub(super) fn draw(events: &Events, context: &Context, area: Rect, buffer: &mut 
     draw_full(events, context, area, buffer);
 }
 
-fn firing([open, acknowledged, silenced]: [usize; 3]) -> String {
+fn firing([open, acknowledged, silenced, more]: [usize; 4]) -> String {
     let counts = [
         (open, "firing"),
         (acknowledged, "acknowledged"),
         (silenced, "silenced"),
+        (more, "more not listed"),
     ];
     let some = counts.iter().filter(|(count, _)| *count > 0);
     let parts: Vec<_> = some
@@ -215,6 +216,15 @@ mod tests {
     use sysmon_wire::timeline::{Event, EventKind, Timeline};
 
     #[test]
+    fn alerts_that_are_not_listed_are_counted() {
+        assert_eq!(
+            firing([3, 0, 1, 7]),
+            "3 firing, 1 silenced, 7 more not listed"
+        );
+        assert_eq!(firing([0; 4]), "");
+    }
+
+    #[test]
     fn events_and_their_marks_are_readable_at_every_size() {
         let mut events = Events::default();
         let mut context = context(Mode::Events);
@@ -228,6 +238,7 @@ mod tests {
             EventKind::Clock,
             EventKind::Fired(Severity::Critical),
             EventKind::Resolved(Severity::Critical),
+            EventKind::HistoryRecovered,
         ];
         let from = context.now - 3_600_000;
         let event = |(n, kind): (i64, &EventKind)| Event {

@@ -26,7 +26,7 @@ fn options_may_follow_in_any_order() {
             "db-memory: mem > 95% for 5m clear 90% on db-* critical"
         )
     );
-    assert_eq!(rule.hosts, Hosts::Named("db-*".to_owned()));
+    assert_eq!(rule.hosts, "db-*".parse().unwrap());
     let Condition::All(terms) = rule.condition else {
         panic!("no terms")
     };
@@ -36,6 +36,11 @@ fn options_may_follow_in_any_order() {
     );
     assert!("own: backup_age_seconds > 90000".parse::<Rule>().is_ok());
     assert!("cold: temp.max < 5 on #cellar".parse::<Rule>().is_ok());
+    let several: Rule = "cold: temp.max < 5 on #cellar,db-*, !db-3 critical"
+        .parse()
+        .unwrap();
+    assert_eq!(several.hosts, "#cellar,db-*,!db-3".parse().unwrap());
+    assert_eq!(several.severity, Severity::Critical);
 }
 
 #[test]
@@ -90,6 +95,8 @@ fn errors_name_the_closest_valid_word() {
         ("a: load1 > 2*prosc", "not a number or a metric"),
         ("a: silent", "has no time"),
         ("a: cpu > 5% on", "ends after"),
+        ("a: cpu > 5% on db-1,", "ends after"),
+        ("a: cpu > 5% on db-1,,x", "empty entry"),
         ("a: fs.worst full", "has no condition"),
         ("a: fs.worst full for 5m", "full within"),
         ("a: fs.worst full within 4h clear 1h", "clear before"),
@@ -121,6 +128,8 @@ fn rules_are_checked_against_each_other_and_known_hosts() {
         at == 1 && problem.contains("did you mean \"db-1\"?"),
         "{problem}"
     );
+    let (at, _) = all(&["a: cpu > 5% on web,!db-2"], &["db-1", "web"]).unwrap_err();
+    assert_eq!(at, 0, "a host that is left out has to exist, too");
     let (at, problem) = all(&["a: mem > 5%", "a: cpu > 5%"], &[]).unwrap_err();
     assert!(
         at == 1 && problem.contains("name of another rule"),

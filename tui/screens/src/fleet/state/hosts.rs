@@ -46,9 +46,11 @@ impl Hosts {
     pub(super) fn apply(&mut self, update: FleetUpdate) -> Changed {
         let moment = update.now;
         let mut changed = Changed {
-            lines: !update.lines.is_empty(),
+            lines: !update.lines.is_empty() || !update.gone.is_empty(),
             standing: false,
         };
+        self.rows
+            .retain(|host| !update.gone.contains(&host.line.index));
         let known = self.rows.len();
         for line in update.lines {
             if let Some(host) = self.find(line.index) {
