@@ -17,6 +17,7 @@ pub mod observer;
 pub mod outbox;
 #[cfg(any(not(target_os = "linux"), test))]
 pub mod portable;
+mod present;
 pub mod report;
 pub mod run;
 pub mod sample;

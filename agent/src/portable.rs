@@ -10,10 +10,13 @@ use sysmon_wire::metrics::{
     MEMORY_AVAILABLE, MEMORY_LIMIT, MEMORY_USAGE, MEMORY_UTILIZATION, NET_IO, PAGING_LIMIT,
     PAGING_UTILIZATION, TEMPERATURE, UPTIME,
 };
-use sysmon_wire::{HostFacts, Label, LimitState, Process, ProcessIdentity, SeriesKey, UnixMs};
+use sysmon_wire::{
+    ABSENT, HostFacts, Label, LimitState, Process, ProcessIdentity, SeriesKey, UnixMs,
+};
 
 use crate::VERSION;
 use crate::board::Board;
+use crate::present::PresentSeries;
 use crate::total::Total;
 
 const DIRECTION: &str = "network.io.direction";
@@ -27,6 +30,8 @@ pub struct PortableCollector {
     disks: Option<Disks>,
     networks: Option<Networks>,
     components: Option<Components>,
+    /// Of interfaces, and of disks and sensors.
+    series: [PresentSeries; 2],
     traffic: HashMap<String, [u64; 2]>,
     received: Total,
     transmitted: Total,
@@ -42,6 +47,7 @@ impl PortableCollector {
             disks: Disks::new_with_refreshed_list().ok(),
             networks: Networks::new_with_refreshed_list().ok(),
             components: Components::new_with_refreshed_list().ok(),
+            series: Default::default(),
             traffic: HashMap::new(),
             received: total("receive"),
             transmitted: total("transmit"),
@@ -82,6 +88,8 @@ impl PortableCollector {
         if self.samples.is_multiple_of(SLOW_EVERY) {
             self.disks(board);
             self.temperatures(board);
+            let [_, series] = &mut self.series;
+            series.release_others(board);
         }
         self.samples += 1;
     }
@@ -112,6 +120,8 @@ impl PortableCollector {
             return;
         };
         networks.refresh(true);
+        let [series, _] = &mut self.series;
+        let mut traffic = HashMap::new();
         for (name, data) in networks.iter() {
             let now = [data.total_received(), data.total_transmitted()];
             let name = name.to_string_lossy().into_owned();
@@ -121,15 +131,18 @@ impl PortableCollector {
                     (DIRECTION, direction),
                     ("network.interface.name", label.as_str()),
                 ]);
-                set(board, key, value);
+                series.set(board, key, signed(value));
             }
             let is_loopback = name.starts_with("lo");
-            let before = self.traffic.insert(name, now);
+            let before = self.traffic.get(&name).copied();
+            traffic.insert(name, now);
             if !is_loopback {
                 self.received.add(before.map(|b| b[0]), now[0]);
                 self.transmitted.add(before.map(|b| b[1]), now[1]);
             }
         }
+        series.release_others(board);
+        self.traffic = traffic;
         self.received.publish(board);
         self.transmitted.publish(board);
     }
@@ -137,14 +150,15 @@ impl PortableCollector {
     fn disks(&mut self, board: &mut Board) {
         let Some(disks) = &mut self.disks else { return };
         disks.refresh(true);
+        let [_, series] = &mut self.series;
         let mut worst = None;
         for disk in disks.iter().filter(|disk| disk.total_space() > 0) {
             let point = Label::new(&disk.mount_point().to_string_lossy());
             let here = [("system.filesystem.mountpoint", point.as_str())];
             let used = disk.total_space().saturating_sub(disk.available_space());
             let permille = share(used, disk.total_space());
-            set(board, FS_LIMIT.series(&here), disk.total_space());
-            set(board, FS_UTILIZATION.series(&here), permille);
+            series.set(board, FS_LIMIT.series(&here), signed(disk.total_space()));
+            series.set(board, FS_UTILIZATION.series(&here), signed(permille));
             if !disk.is_read_only() {
                 worst = worst.max(Some(permille));
             }
@@ -159,6 +173,7 @@ impl PortableCollector {
             return;
         };
         components.refresh(true);
+        let [_, series] = &mut self.series;
         let mut hottest = None;
         for component in components.iter() {
             let Some(degrees) = component
@@ -169,11 +184,8 @@ impl PortableCollector {
             };
             let thousandths = (f64::from(degrees) * 1000.0) as u64;
             let label = Label::new(component.label());
-            set(
-                board,
-                TEMPERATURE.series(&[("hw.name", label.as_str())]),
-                thousandths,
-            );
+            let key = TEMPERATURE.series(&[("hw.name", label.as_str())]);
+            series.set(board, key, signed(thousandths));
             hottest = hottest.max(Some(thousandths));
         }
         if let Some(thousandths) = hottest {
@@ -231,6 +243,10 @@ fn share(part: u64, whole: u64) -> u64 {
     } else {
         (u128::from(part) * 1000 / u128::from(whole)) as u64
     }
+}
+
+fn signed(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(ABSENT)
 }
 
 fn set(board: &mut Board, key: SeriesKey, value: u64) {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use clap::{Parser, Subcommand};
 use sysmon_certs::{CertError, Identity, PeerName, Role, Token};
 use sysmon_clock::{Clock, Random};
@@ -14,7 +14,7 @@ use sysmon_config::{
     state_dir, stop_signal,
 };
 use sysmon_edge::ingest::{self, Endpoint};
-use sysmon_edge::web::{self, Access, AcmeOptions, App, Listener, Logins, Options, Tls};
+use sysmon_edge::web::{self, Access, AcmeOptions, App, Exposure, Listener, Logins, Options, Tls};
 use sysmon_edge::{VERSION, sandbox};
 use sysmon_link::Connector;
 
@@ -131,6 +131,24 @@ fn access(config: &EdgeConfig) -> Result<Access, anyhow::Error> {
     Ok(Access::Logins(logins))
 }
 
+/// Refuses log-ins that everybody on the way can read, and warns of those that others may be able to.
+fn check_logins(config: &EdgeConfig, address: SocketAddr, has_tls: bool) -> Result<(), Failure> {
+    if config.logins.is_none() || has_tls {
+        return Ok(());
+    }
+    match Exposure::of(address) {
+        Exposure::Public => Err(Failure::Usage(anyhow!(
+            "log-ins would cross the internet unencrypted: {address} is a public address without TLS; set certificate \
+             and key or acme in [edge], or listen on a loopback address behind a proxy with TLS"
+        ))),
+        Exposure::Network if config.proxies.is_empty() => {
+            tracing::warn!(%address, "log-ins are sent UNENCRYPTED: set certificate and key or acme in [edge], or proxies if a proxy adds TLS");
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
 fn serve(args: &Args, config: &Config, state: &Path) -> Result<(), Failure> {
     init_logs(&args.common);
     let identity = identity(state.to_path_buf()).map_err(anyhow::Error::from)?;
@@ -138,6 +156,7 @@ fn serve(args: &Args, config: &Config, state: &Path) -> Result<(), Failure> {
     let listen = args.listen.unwrap_or(config.edge.listen);
     let address = args.web.unwrap_or(config.edge.web);
     let tls = tls(&config.edge, state)?;
+    check_logins(&config.edge, address, tls.is_some())?;
     let options = Options {
         title: config.edge.title.clone(),
         proxies: config.edge.proxies.clone(),

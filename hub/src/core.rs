@@ -222,6 +222,10 @@ impl Core {
                 values: &row.values,
             });
             self.add_transitions(id, transitions, row.time);
+            if let (Some(watches), Some(host)) = (self.engine.watches(id), self.fleet.host_mut(id))
+            {
+                host.limits.watches = watches.clone();
+            }
         }
         self.fleet.enforce_budget();
         Ok(appended)

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
 
+use sysmon_alerts::engine::WATCHES;
 use sysmon_wire::limits::{LIMITS_PER_HOST_MAX, SERIES_PER_HOST_MAX};
 use sysmon_wire::message::HostLimit;
 use sysmon_wire::{Label, LimitGauge, LimitState, UnixMs};
@@ -14,7 +15,7 @@ pub const SERIES: &str = "stored series";
 pub const EVENTS: &str = "events an hour";
 
 /// Names under which the hub enforces limits of single hosts, so that their metric begins at 0.
-const OF_HOSTS: [&str; 3] = [SERIES, EVENTS, COPIES];
+const OF_HOSTS: [&str; 4] = [SERIES, EVENTS, WATCHES, COPIES];
 
 /// Machines that use one identity.
 pub const COPIES: &str = "machines with one identity";
@@ -36,6 +37,8 @@ const LINES_AT_ONCE: usize = 10;
 pub struct HostLimits {
     pub series: LimitGauge,
     pub events: LimitGauge,
+    /// Pairs of rule and series.
+    pub watches: LimitGauge,
     pub copies: Copies,
     /// Those that its agent enforces.
     reported: Vec<LimitState>,
@@ -46,6 +49,7 @@ impl Default for HostLimits {
         Self {
             series: LimitGauge::new(SERIES, SERIES_PER_HOST_MAX),
             events: LimitGauge::new(EVENTS, EVENTS_PER_HOUR_MAX),
+            watches: LimitGauge::new(WATCHES, 0),
             copies: Copies::default(),
             reported: Vec::new(),
         }
@@ -105,7 +109,8 @@ impl HostLimits {
 
     /// What the hub left out of the host, by limit.
     pub fn enforced(&self) -> impl Iterator<Item = LimitState> {
-        let gauges = [&self.series, &self.events, &self.copies.gauge].into_iter();
+        let (copies, watches) = (&self.copies.gauge, &self.watches);
+        let gauges = [&self.series, &self.events, watches, copies].into_iter();
         gauges
             .filter(|gauge| gauge.reached_total() > 0)
             .map(LimitGauge::state)

@@ -1,14 +1,14 @@
 //! Sources that may block (custom files and commands, drivers), each on a thread of its own, so that none delays
 //! a sample.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use sysmon_wire::SeriesKey;
 
-use crate::board::{Board, Slot};
+use crate::board::Board;
+use crate::present::PresentSeries;
 
 pub(super) const SERIES_MAX: usize = 512;
 
@@ -29,8 +29,7 @@ struct Published {
 pub(super) struct Background {
     published: Arc<Mutex<Published>>,
     collected: u64,
-    /// The series of the newest reading, and whether the next has them too.
-    slots: HashMap<SeriesKey, (Slot, bool)>,
+    series: PresentSeries,
     notes: Vec<String>,
 }
 
@@ -63,7 +62,7 @@ impl Background {
         Self {
             published,
             collected: 0,
-            slots: HashMap::new(),
+            series: PresentSeries::default(),
             notes: Vec::new(),
         }
     }
@@ -82,25 +81,9 @@ impl Background {
         drop(published);
         self.notes = reading.notes;
         for (key, value) in reading.values {
-            let slot = match self.slots.get_mut(&key) {
-                Some((slot, is_present)) => {
-                    *is_present = true;
-                    *slot
-                }
-                None => {
-                    let slot = board.slot(key.clone());
-                    self.slots.insert(key, (slot, true));
-                    slot
-                }
-            };
-            board.set(slot, value);
+            self.series.set(board, key, value);
         }
-        self.slots.retain(|_, (slot, is_present)| {
-            if !*is_present {
-                board.release(*slot);
-            }
-            std::mem::take(is_present)
-        });
+        self.series.release_others(board);
     }
 
     /// The problems of the newest reading.

@@ -20,6 +20,8 @@ pub struct RecordedHost {
     pub tags: Vec<Label>,
     /// The series that the rule uses, all with the same steps.
     pub series: Vec<Points>,
+    /// The end of the replay: the present.
+    pub until: UnixMs,
     /// The series that the rule compares with their baseline, from earlier weeks on, in means of [`SLOT_MS`] or longer.
     pub before: Vec<Points>,
 }
@@ -138,8 +140,12 @@ pub fn replay(rule: &Rule, recorded: &RecordedHost) -> Vec<Episode> {
         .map(|points| points.values.len())
         .max();
     for step in 0..steps.unwrap_or(0) {
-        // A step's values are known at its end.
-        let time = first.start + first.step_ms.saturating_mul(step as i64 + 1);
+        let begin = first.start + first.step_ms.saturating_mul(step as i64);
+        if begin >= recorded.until {
+            break;
+        }
+        // A step's values are known at its end; the last one has not ended yet.
+        let time = (begin + first.step_ms).min(recorded.until);
         let values: Vec<i64> = columns.iter_mut().map(|column| column.next(step)).collect();
         if values.iter().any(|value| *value != ABSENT) {
             last_row = Some(time);
@@ -197,6 +203,19 @@ fn baseline(recorded: &RecordedHost, key: &SeriesKey, hour: i64) -> Option<Basel
     };
     let weeks: Vec<Vec<f64>> = windows(hour).map(week).collect();
     Baseline::of(&weeks, &key.metric)
+}
+
+/// The moments between which the host has values for the rule; none if it has no value at all.
+pub fn recorded_span(recorded: &RecordedHost) -> Option<(UnixMs, UnixMs)> {
+    let spans = recorded.series.iter().filter_map(|points| {
+        let is_value = |value: &f64| !value.is_nan();
+        let first = points.values.iter().position(is_value)?;
+        let last = points.values.iter().rposition(is_value)?;
+        let begin = points.start + points.step_ms * first as i64;
+        let end = points.start + points.step_ms * (last as i64 + 1);
+        Some((begin, end.min(recorded.until)))
+    });
+    spans.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
 }
 
 /// Whether the rule compares with a baseline that the history is too short for at the end of the replay.
@@ -310,7 +329,44 @@ mod tests {
                 values,
             }],
             before: Vec::new(),
+            until: UnixMs(i64::MAX),
         }
+    }
+
+    #[test]
+    fn nothing_fires_after_the_present_and_only_recorded_time_counts() {
+        let rule = "busy: cpu > 90%".parse().unwrap();
+        let mut values = vec![f64::NAN; 24];
+        values[20..24].fill(0.95);
+        let mut host = recorded(CPU_UTILIZATION.name, 3_600_000, values);
+        // The last hour has only begun.
+        host.until = UnixMs(23 * 3_600_000 + 60_000);
+        let found = replay(&rule, &host);
+        assert!(
+            found.iter().all(|episode| episode.fired <= host.until),
+            "{found:?}"
+        );
+        assert_eq!(found[0].fired, UnixMs(21 * 3_600_000));
+        assert_eq!(
+            recorded_span(&host),
+            Some((UnixMs(20 * 3_600_000), host.until))
+        );
+        host.until = UnixMs(20 * 3_600_000 + 1);
+        assert_eq!(replay(&rule, &host)[0].fired, host.until);
+        let silent = "silent: silent for 2m".parse().unwrap();
+        let mut gone = recorded(
+            CPU_UTILIZATION.name,
+            60_000,
+            vec![0.5, f64::NAN, f64::NAN, f64::NAN],
+        );
+        gone.until = UnixMs(119_000);
+        assert_eq!(
+            replay(&silent, &gone),
+            [],
+            "it has not been silent for two minutes yet"
+        );
+        let nothing = recorded(CPU_UTILIZATION.name, 60_000, vec![f64::NAN; 3]);
+        assert_eq!(recorded_span(&nothing), None);
     }
 
     #[test]

@@ -129,8 +129,22 @@ pub struct Silence {
 /// A silence that recurs every day or week.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MaintenanceWindow {
+    text: String,
     scope: Scope,
     weekly: Weekly,
+}
+
+impl MaintenanceWindow {
+    /// Whether the window is open at `now`.
+    pub fn is_open(&self, now: UnixMs) -> bool {
+        self.weekly.includes(now.0)
+    }
+}
+
+impl std::fmt::Display for MaintenanceWindow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text)
+    }
 }
 
 impl FromStr for MaintenanceWindow {
@@ -148,6 +162,7 @@ impl FromStr for MaintenanceWindow {
         };
         let weekly = weekly.trim().parse::<Weekly>();
         Ok(Self {
+            text: text.trim().to_owned(),
             weekly: weekly.map_err(|error| wrong(error.to_string()))?,
             scope: scope
                 .parse()
@@ -177,9 +192,8 @@ impl Suppressions {
             (silence.from..silence.until).contains(&now) && silence.scope.includes(alert)
         };
         let silence = self.silences.iter().find(is_on);
-        let is_window = |window: &MaintenanceWindow| {
-            window.weekly.includes(now.0) && window.scope.includes(alert)
-        };
+        let is_window =
+            |window: &MaintenanceWindow| window.is_open(now) && window.scope.includes(alert);
         match silence {
             Some(silence) => Some(&silence.reason),
             None => self

@@ -3,6 +3,7 @@
 //! The JSON is a contract: a field never changes its meaning, and `"schema"` numbers the set of fields.
 
 mod alerts;
+mod connections;
 mod limits;
 
 use serde_json::{Map, Value, json};
@@ -17,6 +18,7 @@ use sysmon_wire::quantity::{self, Prefixes};
 use sysmon_wire::{ABSENT, Kind, UnixMs};
 
 use self::alerts::{alerts_json, alerts_table, routes_json};
+use self::connections::{edges_json, edges_table, maintenance_json, maintenance_table};
 use self::limits::{limits_json, limits_table};
 use crate::hub_figures::{FIGURES, ReceivedFigures};
 
@@ -65,6 +67,8 @@ impl FleetSnapshot {
             "alerts": self.alerts.as_ref().map(alerts_json),
             "alerts_left_out": self.alerts.as_ref().map(|alerts| alerts.more),
             "routes": self.alerts.as_ref().map(routes_json),
+            "edges": self.hub.as_ref().map(|hub| edges_json(&hub.edges)),
+            "maintenance": self.hub.as_ref().map(|hub| maintenance_json(&hub.maintenance)),
             "limits": self.hub.as_ref().map(|hub| limits_json(&hub.limits)),
             "hosts": self.hosts.iter().map(host_json).collect::<Vec<_>>(),
         })
@@ -121,6 +125,8 @@ impl FleetSnapshot {
             out.push_str(&alerts_table(alerts, self.now));
         }
         if let Some(hub) = &self.hub {
+            out.push_str(&edges_table(&hub.edges));
+            out.push_str(&maintenance_table(&hub.maintenance));
             out.push_str(&limits_table(&hub.limits));
         }
         out

@@ -21,6 +21,11 @@ impl Access {
         !matches!(self, Self::Anyone)
     }
 
+    /// Whether the request tries to log in here.
+    pub(super) fn has_login(&self, headers: &HeaderMap) -> bool {
+        matches!(self, Self::Logins(_)) && headers.contains_key(header::AUTHORIZATION)
+    }
+
     /// The response to a request that may not see the page. `from_proxy`: it comes from a trusted proxy.
     pub(super) fn refusal(&self, headers: &HeaderMap, from_proxy: bool) -> Option<Response> {
         match self {
@@ -54,20 +59,11 @@ fn names_user(headers: &HeaderMap, name: &HeaderName) -> bool {
     values.next().is_some_and(is_named) && values.next().is_none()
 }
 
-/// Whether the request is for a loopback address or `localhost`. Any other name may resolve to loopback as well, if its
-/// owner wants that (DNS rebinding).
 fn is_for_loopback(headers: &HeaderMap) -> bool {
     let host = headers
         .get(header::HOST)
         .and_then(|host| host.to_str().ok());
-    let Some(authority) = host.and_then(|host| host.parse::<axum::http::uri::Authority>().ok())
-    else {
-        return false;
-    };
-    let host = authority.host();
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    let is_loopback = |address: std::net::IpAddr| address.is_loopback();
-    host.eq_ignore_ascii_case("localhost") || address.parse().is_ok_and(is_loopback)
+    host.is_some_and(sysmon_config::is_loopback_host)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
@@ -79,10 +80,7 @@ fn refusal(app: &App, client: Client, request: &Request) -> Option<Response> {
         .is_none_or(|address| app.clients().allow_request(address, app.clock.instant()))
     {
         let why = "too many requests; retry after a second";
-        let mut response = response::problem(StatusCode::TOO_MANY_REQUESTS, why);
-        let second = HeaderValue::from_static("1");
-        response.headers_mut().insert(header::RETRY_AFTER, second);
-        return Some(response);
+        return Some(later(why, Duration::from_secs(1)));
     }
     let is_probe = matches!(request.uri().path(), "/healthz" | "/readyz");
     if is_probe {
@@ -90,7 +88,31 @@ fn refusal(app: &App, client: Client, request: &Request) -> Option<Response> {
     }
     let peer = request.extensions().get::<Peer>();
     let from_proxy = peer.is_some_and(|peer| is_proxy(peer.0, &app.proxies));
-    app.access.refusal(request.headers(), from_proxy)
+    let from = client.0.or(peer.map(|peer| peer.0));
+    let Some(from) = from.filter(|_| app.access.has_login(request.headers())) else {
+        return app.access.refusal(request.headers(), from_proxy);
+    };
+    let now = app.clock.instant();
+    if let Some(wait) = app.attempts().wait(from, now) {
+        return Some(later(
+            "too many failed log-ins from your network; wait and try again",
+            wait,
+        ));
+    }
+    let refusal = app.access.refusal(request.headers(), from_proxy);
+    match refusal {
+        Some(_) => app.attempts().failed(from, now),
+        None => app.attempts().succeeded(from, now),
+    }
+    refusal
+}
+
+fn later(why: &str, wait: Duration) -> Response {
+    let mut response = response::problem(StatusCode::TOO_MANY_REQUESTS, why);
+    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+    let seconds = HeaderValue::from(seconds);
+    response.headers_mut().insert(header::RETRY_AFTER, seconds);
+    response
 }
 
 pub(super) async fn pass(
@@ -104,17 +126,17 @@ pub(super) async fn pass(
         client(peer.0, request.headers(), &app.proxies)
     });
     request.extensions_mut().insert(client);
-    let is_badge = request.uri().path().starts_with("/badge");
+    let is_asset = request.uri().path().starts_with("/assets/");
     let mut response = match refusal(&app, client, &request) {
         Some(refusal) => refusal,
         None => next.run(request).await,
     };
     let headers = response.headers_mut();
-    if app.access.is_private() && is_badge {
-        // A private badge is neither embedded in other sites nor cached on the way.
+    if app.access.is_private() && !is_asset {
+        // Neither embedded in other sites nor stored, on the way or in a shared browser.
         headers.insert(
             header::CACHE_CONTROL,
-            HeaderValue::from_static("private, no-cache"),
+            HeaderValue::from_static("private, no-store"),
         );
         headers.remove("cross-origin-resource-policy");
     }

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 use sysmon_link::TokenBucket;
 
+use super::network::Network;
+
 /// Requests of one address, on average and at once: a page with its charts needs some fifteen.
 const REQUESTS_PER_S: f64 = 50.0;
 const REQUESTS_BURST: f64 = 200.0;
@@ -17,27 +19,13 @@ const CONNECTIONS_MAX: u32 = 64;
 
 const VIEWERS_MAX: u32 = 32;
 
+/// How many times as much as a customer's address the networks around it may use: a /64, a /56 and a /48.
+const SHARES: [u32; 3] = [1, 2, 4];
+
 /// Addresses with an entry of their own; beyond, all new ones share one.
 const ADDRESSES_MAX: usize = 20_000;
 
 const PRUNE_INTERVAL: Duration = Duration::from_secs(1);
-
-/// An IPv4 address, or the IPv6 /64 that a provider assigns to one customer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Network {
-    V4(u32),
-    V6(u64),
-    Shared,
-}
-
-impl Network {
-    fn of(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V4(address) => Self::V4(address.to_bits()),
-            IpAddr::V6(address) => Self::V6((address.to_bits() >> 64) as u64),
-        }
-    }
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -50,6 +38,8 @@ struct Usage {
     requests: TokenBucket,
     connections: u32,
     viewers: u32,
+    /// How many times as much as a single customer it may use.
+    share: u32,
 }
 
 impl Usage {
@@ -59,8 +49,8 @@ impl Usage {
 
     fn count(&mut self, kind: Kind) -> (&mut u32, u32) {
         match kind {
-            Kind::Connection => (&mut self.connections, CONNECTIONS_MAX),
-            Kind::Viewer => (&mut self.viewers, VIEWERS_MAX),
+            Kind::Connection => (&mut self.connections, CONNECTIONS_MAX * self.share),
+            Kind::Viewer => (&mut self.viewers, VIEWERS_MAX * self.share),
         }
     }
 }
@@ -74,8 +64,8 @@ pub(super) struct Clients {
 }
 
 impl Clients {
-    fn usage(&mut self, address: IpAddr, now: Instant) -> (Network, &mut Usage) {
-        let mut network = Network::of(address);
+    fn usage(&mut self, network: Network, share: u32, now: Instant) -> (Network, &mut Usage) {
+        let mut network = network;
         if !self.usage.contains_key(&network) {
             self.prune(now);
             if self.usage.len() >= ADDRESSES_MAX {
@@ -83,9 +73,14 @@ impl Clients {
             }
         }
         let usage = self.usage.entry(network).or_insert_with(|| Usage {
-            requests: TokenBucket::new(REQUESTS_PER_S, REQUESTS_BURST, now),
+            requests: TokenBucket::new(
+                REQUESTS_PER_S * f64::from(share),
+                REQUESTS_BURST * f64::from(share),
+                now,
+            ),
             connections: 0,
             viewers: 0,
+            share,
         });
         (network, usage)
     }
@@ -104,23 +99,34 @@ impl Clients {
         self.prune_at = (self.usage.len() * 2).clamp(64, ADDRESSES_MAX);
     }
 
+    /// Whether the address and the networks around it have requests left. The narrowest is asked first, so that one
+    /// customer uses up no more of a provider's share than its own.
     pub(super) fn allow_request(&mut self, address: IpAddr, now: Instant) -> bool {
-        self.usage(address, now).1.requests.try_take(now)
+        let mut networks = Network::around(address).zip(SHARES);
+        networks.all(|(network, share)| self.usage(network, share, now).1.requests.try_take(now))
     }
 
-    fn acquire(&mut self, address: IpAddr, kind: Kind, now: Instant) -> Option<Network> {
-        let (network, usage) = self.usage(address, now);
-        let (count, max) = usage.count(kind);
-        (*count < max).then(|| {
+    fn acquire(&mut self, address: IpAddr, kind: Kind, now: Instant) -> Option<Vec<Network>> {
+        let mut acquired = Vec::new();
+        for (network, share) in Network::around(address).zip(SHARES) {
+            let (network, usage) = self.usage(network, share, now);
+            let (count, max) = usage.count(kind);
+            if *count >= max {
+                self.release(&acquired, kind);
+                return None;
+            }
             *count += 1;
-            network
-        })
+            acquired.push(network);
+        }
+        Some(acquired)
     }
 
-    fn release(&mut self, network: Network, kind: Kind) {
-        if let Some(usage) = self.usage.get_mut(&network) {
-            let (count, _) = usage.count(kind);
-            *count = count.saturating_sub(1);
+    fn release(&mut self, networks: &[Network], kind: Kind) {
+        for network in networks {
+            if let Some(usage) = self.usage.get_mut(network) {
+                let (count, _) = usage.count(kind);
+                *count = count.saturating_sub(1);
+            }
         }
     }
 }
@@ -133,7 +139,7 @@ pub(super) fn lock(clients: &Mutex<Clients>) -> MutexGuard<'_, Clients> {
 #[derive(Debug)]
 pub(super) struct Permit {
     clients: Arc<Mutex<Clients>>,
-    network: Network,
+    networks: Vec<Network>,
     kind: Kind,
 }
 
@@ -144,10 +150,10 @@ impl Permit {
         kind: Kind,
         now: Instant,
     ) -> Option<Self> {
-        let network = lock(clients).acquire(address, kind, now)?;
+        let networks = lock(clients).acquire(address, kind, now)?;
         Some(Self {
             clients: Arc::clone(clients),
-            network,
+            networks,
             kind,
         })
     }
@@ -155,7 +161,7 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        lock(&self.clients).release(self.network, self.kind);
+        lock(&self.clients).release(&self.networks, self.kind);
     }
 }
 
@@ -211,6 +217,19 @@ mod tests {
         let addresses = (0..1000).map(|n| ip(&format!("2001:db8::{n:x}")));
         let allowed = addresses.filter(|address| clients.allow_request(*address, now));
         assert_eq!(allowed.count(), REQUESTS_BURST as usize, "one /64");
+        for (width, share) in [(0x100, 2), (0x1_0000, 4)] {
+            let mut clients = Clients::default();
+            let in_turn = (0..4_000).map(|n| {
+                let high = 0x2001_0db8_0000_0000_u64 + n % width;
+                IpAddr::from((u128::from(high) << 64).to_be_bytes())
+            });
+            let allowed = in_turn.filter(|address| clients.allow_request(*address, now));
+            assert_eq!(
+                allowed.count(),
+                REQUESTS_BURST as usize * share,
+                "{width:#x} customers"
+            );
+        }
     }
 
     #[test]
@@ -222,6 +241,12 @@ mod tests {
         assert!(connect("4.3.2.1").is_some());
         drop(permits);
         assert!(connect("1.2.3.4").is_some());
+        let customers = (0..1_000).filter_map(|n| connect(&format!("2001:db8:0:{n:x}::1")));
+        let permits: Vec<_> = customers.collect();
+        assert_eq!(permits.len(), CONNECTIONS_MAX as usize * 4, "of one /48");
+        drop(permits);
+        let clients = lock(&clients);
+        assert!(clients.usage.values().all(|usage| usage.connections == 0));
     }
 
     #[test]

@@ -3,12 +3,15 @@
 mod access;
 mod api;
 mod assets;
+mod attempts;
 mod badge;
 mod chart;
+mod exposure;
 mod guard;
 mod limits;
 mod live;
 mod logins;
+mod network;
 mod page;
 mod prometheus;
 mod response;
@@ -37,6 +40,7 @@ use crate::mirror::Mirror;
 
 pub use access::Access;
 pub use assets::Assets;
+pub use exposure::Exposure;
 pub use logins::{LoginError, Logins};
 pub use server::{Listener, serve};
 #[cfg(feature = "acme")]
@@ -97,6 +101,7 @@ pub struct App {
     connections: Arc<AtomicU64>,
     viewers: Arc<AtomicU64>,
     clients: Arc<Mutex<limits::Clients>>,
+    attempts: Mutex<attempts::Attempts>,
 }
 
 impl App {
@@ -113,6 +118,7 @@ impl App {
             connections: Arc::default(),
             viewers: Arc::default(),
             clients: Arc::default(),
+            attempts: Mutex::default(),
         };
         app.publish();
         app
@@ -137,6 +143,10 @@ impl App {
 
     fn clients(&self) -> MutexGuard<'_, limits::Clients> {
         limits::lock(&self.clients)
+    }
+
+    fn attempts(&self) -> MutexGuard<'_, attempts::Attempts> {
+        self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Encodes the fleet as it is now and hands it to all live viewers.

@@ -108,6 +108,7 @@ impl BoundHub {
             access: options.access.map(access),
             notifier,
             edges: watch::Sender::new(options.edges),
+            edge_errors: Mutex::default(),
             certificates: Slots::new(CONNECTIONS_PER_CERTIFICATE_MAX),
             subscribers: Gauge::default(),
             agents: Gauge::default(),

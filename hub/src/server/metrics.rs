@@ -8,11 +8,13 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::serve::Listener;
+use sysmon_config::is_loopback_host;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -64,8 +66,20 @@ fn router(hub: Arc<Hub>) -> Router {
             )
         })
         .layer(RequestBodyLimitLayer::new(0))
+        .layer(axum::middleware::from_fn(only_for_loopback))
         .layer(axum::middleware::map_response(close))
         .with_state(hub)
+}
+
+/// Refuses what a page of another site in a browser on this machine could send (DNS rebinding).
+async fn only_for_loopback(request: Request, next: Next) -> Response {
+    let host = request.headers().get(header::HOST);
+    let host = host.and_then(|host| host.to_str().ok());
+    if host.is_some_and(is_loopback_host) {
+        return next.run(request).await;
+    }
+    let why = "this port is for this machine only: ask for 127.0.0.1 or localhost\n";
+    (StatusCode::MISDIRECTED_REQUEST, why).into_response()
 }
 
 /// One request a connection: scrapers come every few seconds at most.

@@ -20,18 +20,20 @@ mod requests;
 mod self_monitoring;
 mod subscriber;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
 use sysmon_alerts::notify::Notifier;
+use sysmon_alerts::silence::MaintenanceWindow;
 use sysmon_certs::Peer;
 use sysmon_clock::{Clock, Random};
 use sysmon_link::Slots;
 use sysmon_store::worker::Worker;
 use sysmon_wire::limits::LIMITS_MAX;
-use sysmon_wire::message::{HostLimit, HubStatus};
+use sysmon_wire::message::{EdgeState, HostLimit, HubStatus, MaintenanceState};
 use sysmon_wire::{Label, UnixMs};
 use tokio::sync::{Semaphore, watch};
 
@@ -62,6 +64,8 @@ pub struct Hub {
     access: Option<AccessControl>,
     notifier: Notifier,
     edges: watch::Sender<EdgeOptions>,
+    /// Edges, each with why there is no connection; none if there is one.
+    edge_errors: Mutex<BTreeMap<String, Option<String>>>,
     history: Option<Mutex<Worker>>,
     readers: Arc<Readers>,
     paging: Arc<Semaphore>,
@@ -177,7 +181,27 @@ impl Hub {
             subscribers: self.subscribers.get(),
             refused_total: self.refused.load(Ordering::Relaxed),
             limits,
+            edges: self.edge_states(),
+            maintenance: self.maintenance(),
         }
+    }
+
+    fn edge_states(&self) -> Vec<EdgeState> {
+        let states = lock(&self.edge_errors);
+        let state = |(address, error): (&String, &Option<String>)| EdgeState {
+            address: Label::new(address),
+            error: error.as_deref().map(Label::new),
+        };
+        states.iter().take(LIMITS_MAX).map(state).collect()
+    }
+
+    fn maintenance(&self) -> Vec<MaintenanceState> {
+        let (windows, now) = (self.notifier.maintenance(), self.now());
+        let state = |window: &MaintenanceWindow| MaintenanceState {
+            window: Label::new(&window.to_string()),
+            is_open: window.is_open(now),
+        };
+        windows.iter().take(LIMITS_MAX).map(state).collect()
     }
 
     /// The hub's own limits, and those of hosts that were reached: the reached ones first.

@@ -53,7 +53,7 @@ impl Hub {
         self.worker().is_some_and(|worker| worker.is_recovered())
     }
 
-    /// Notes an error of a reader: damage is mended by opening the history anew.
+    /// Notes an error of a reader: opening the history again repairs damage.
     pub(super) fn note_history_error(&self, error: &StoreError) {
         if let Some(worker) = self.worker() {
             worker.note_error(error);

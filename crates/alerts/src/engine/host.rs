@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use sysmon_wire::{Label, SeriesKey, UnixMs};
+use sysmon_wire::{ABSENT, Label, LimitGauge, SeriesKey, UnixMs};
 
 use super::HostRow;
 use super::probe::{Need, Probe};
 use super::state::State;
-use super::summary::{self, Found};
+use super::summary;
+use super::watch::{TermProbes, Watch};
 use crate::baseline::Baseline;
 use crate::rule::{Bound, Condition, Measure, MetricName, Rule, Term};
 use crate::{Alert, Transition};
@@ -15,30 +16,26 @@ use crate::{Alert, Transition};
 /// Pairs of rule and series on one host.
 const WATCHES_MAX: usize = 512;
 
+/// Name of that limit.
+pub const WATCHES: &str = "alert watches";
+
 /// A series without a value for this long no longer exists; its alerts are resolved.
-const GONE_MS: i64 = 600_000;
+pub(super) const GONE_MS: i64 = 600_000;
 
-/// A rule on one series of its first condition.
+/// A series that a rule is about and that is not watched: it has no value, or there are too many.
 #[derive(Debug)]
-struct Watch {
-    rule: usize,
+struct Waiting {
     series: u32,
-    key: Arc<SeriesKey>,
-    terms: Vec<TermProbes>,
-    state: State,
+    /// Whether the limit has counted it.
+    is_counted: bool,
 }
 
-#[derive(Debug, Default)]
-struct TermProbes {
-    probes: Vec<usize>,
-    /// The probe whose value is the limit, if that is not a number.
-    bound: Option<usize>,
-}
-
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Host {
     /// How many of the host's series were matched with rules.
     known_series: usize,
+    waiting: Vec<Waiting>,
+    limit: LimitGauge,
     probes: Vec<Probe>,
     watches: Vec<Watch>,
     /// States of the rules about the host as a whole, by index of the rule.
@@ -51,9 +48,20 @@ pub(super) struct Host {
 impl Host {
     pub(super) fn new(restored: Vec<Alert>) -> Self {
         Self {
+            known_series: 0,
+            waiting: Vec::new(),
+            limit: LimitGauge::new(WATCHES, WATCHES_MAX),
+            probes: Vec::new(),
+            watches: Vec::new(),
+            whole: Vec::new(),
             restored,
-            ..Self::default()
+            first_row: None,
         }
+    }
+
+    /// How many series are watched, and how many could not be.
+    pub(super) fn limit(&self) -> &LimitGauge {
+        &self.limit
     }
 
     pub(super) fn used_series(&mut self, rules: &[Rule], row: &HostRow<'_>) -> Vec<u32> {
@@ -94,6 +102,7 @@ impl Host {
         if row.keys.len() != self.known_series {
             self.match_new_series(rules, row);
         }
+        self.watch_waiting(rules, row);
         for probe in &mut self.probes {
             probe.add(row.time, row.values);
         }
@@ -105,7 +114,112 @@ impl Host {
             }
         }
         self.resolve_gone(rules, row.time, &mut transitions);
+        self.forget_gone(row.time);
         transitions
+    }
+
+    /// Stops watching series that no longer exist; they wait until they have a value again.
+    fn forget_gone(&mut self, now: UnixMs) {
+        let gone = self.watches.extract_if(.., |watch| watch.is_gone(now));
+        let gone: Vec<u32> = gone.map(|watch| watch.series).collect();
+        if gone.is_empty() {
+            return;
+        }
+        for series in gone {
+            self.wait_for(series, false);
+        }
+        self.limit.set_current(self.watches.len());
+        self.drop_unused_probes();
+    }
+
+    fn wait_for(&mut self, series: u32, is_counted: bool) {
+        match self
+            .waiting
+            .iter_mut()
+            .find(|waiting| waiting.series == series)
+        {
+            Some(waiting) => waiting.is_counted |= is_counted,
+            None => self.waiting.push(Waiting { series, is_counted }),
+        }
+    }
+
+    fn drop_unused_probes(&mut self) {
+        let terms = || self.watches.iter().flat_map(|watch| &watch.terms);
+        let mut is_used = vec![false; self.probes.len()];
+        for at in terms().flat_map(|term| term.probes.iter().chain(&term.bound)) {
+            if let Some(used) = is_used.get_mut(*at) {
+                *used = true;
+            }
+        }
+        let mut places = Vec::with_capacity(is_used.len());
+        let mut next = 0;
+        for used in &is_used {
+            places.push(next);
+            next += usize::from(*used);
+        }
+        let mut used = is_used.into_iter();
+        self.probes.retain(|_| used.next() == Some(true));
+        for term in self.watches.iter_mut().flat_map(|watch| &mut watch.terms) {
+            for at in term.probes.iter_mut().chain(&mut term.bound) {
+                *at = places.get(*at).copied().unwrap_or(usize::MAX);
+            }
+        }
+    }
+
+    /// Watches the waiting series that have a value now, as far as the limit allows. One without a value leaves its
+    /// place to one with.
+    fn watch_waiting(&mut self, rules: &[Rule], row: &HostRow<'_>) {
+        let has_value = |series: u32| {
+            row.values
+                .get(series as usize)
+                .is_some_and(|value| *value != ABSENT)
+        };
+        if !self.waiting.iter().any(|waiting| has_value(waiting.series)) {
+            return;
+        }
+        let before = self.watches.len();
+        let mut absent: Vec<usize> = (0..)
+            .zip(&self.watches)
+            .filter(|(_, watch)| watch.state.firing.is_none() && !has_value(watch.series))
+            .map(|(at, _)| at)
+            .collect();
+        let mut waiting = std::mem::take(&mut self.waiting);
+        let mut removed = Vec::new();
+        waiting.retain_mut(|one| {
+            if !has_value(one.series) {
+                return true;
+            }
+            let Some(key) = row.keys.get(one.series as usize) else {
+                return false;
+            };
+            let mut is_left_out = false;
+            for (number, rule) in about(rules, row, key) {
+                if self.watches.len() - removed.len() >= WATCHES_MAX {
+                    removed.extend(absent.pop());
+                }
+                if self.watches.len() - removed.len() < WATCHES_MAX {
+                    self.watch(number, rule, one.series, key);
+                } else {
+                    is_left_out = true;
+                }
+            }
+            if is_left_out && !std::mem::replace(&mut one.is_counted, true) {
+                self.limit.leave_out(1);
+            }
+            is_left_out
+        });
+        self.waiting = waiting;
+        let is_new = self.watches.len() > before;
+        removed.sort_unstable();
+        for at in removed.into_iter().rev() {
+            let series = self.watches.remove(at).series;
+            self.wait_for(series, true);
+        }
+        self.limit.set_current(self.watches.len());
+        if is_new {
+            self.find_probes(rules, row);
+            self.drop_unused_probes();
+        }
     }
 
     /// Resolves restored alerts whose series have not come back within [`GONE_MS`].
@@ -123,24 +237,31 @@ impl Host {
     }
 
     fn match_new_series(&mut self, rules: &[Rule], row: &HostRow<'_>) {
-        let new = row.keys.get(self.known_series..).unwrap_or_default();
-        for (number, rule) in rules.iter().enumerate() {
-            let Condition::All(terms) = &rule.condition else {
-                continue;
-            };
-            let Some(first) = terms.first() else { continue };
-            if !rule.hosts.include(row.name.as_str(), row.tags) {
-                continue;
-            }
-            for (at, key) in new.iter().enumerate() {
-                let series = (self.known_series + at) as u32;
-                if first.metric.matches(key) {
+        let new = (0..).zip(row.keys).skip(self.known_series);
+        for (series, key) in new {
+            let mut waits = false;
+            for (number, rule) in about(rules, row, key) {
+                // Before the first row every series may have a value.
+                let is_absent = row.values.get(series as usize) == Some(&ABSENT);
+                let is_restored = self.restored.iter().any(|alert| is_of(alert, rule, key));
+                if is_restored || (!is_absent && self.watches.len() < WATCHES_MAX) {
                     self.watch(number, rule, series, key);
+                } else {
+                    waits = true;
                 }
+            }
+            if waits {
+                let is_counted = false;
+                self.waiting.push(Waiting { series, is_counted });
             }
         }
         self.known_series = row.keys.len();
-        // Further conditions of older watches may use the new series.
+        self.limit.set_current(self.watches.len());
+        self.find_probes(rules, row);
+    }
+
+    /// Finds the series of all conditions; further conditions of older watches may use new series.
+    fn find_probes(&mut self, rules: &[Rule], row: &HostRow<'_>) {
         let mut watches = std::mem::take(&mut self.watches);
         for watch in &mut watches {
             let Some(Condition::All(terms)) = rules.get(watch.rule).map(|rule| &rule.condition)
@@ -158,10 +279,10 @@ impl Host {
 
     fn watch(&mut self, number: usize, rule: &Rule, series: u32, key: &Arc<SeriesKey>) {
         let is_same = |watch: &Watch| watch.rule == number && watch.series == series;
-        if self.watches.len() >= WATCHES_MAX || self.watches.iter().any(is_same) {
+        if self.watches.iter().any(is_same) {
             return;
         }
-        let restored = self.take_restored(rule, &summary::what(key));
+        let restored = self.take_restored(rule, key);
         self.watches.push(Watch {
             rule: number,
             series,
@@ -171,9 +292,15 @@ impl Host {
         });
     }
 
-    fn take_restored(&mut self, rule: &Rule, what: &str) -> Option<Alert> {
-        let is_it = |alert: &Alert| alert.rule == rule.name && alert.what == what;
-        let at = self.restored.iter().position(is_it)?;
+    fn take_restored(&mut self, rule: &Rule, key: &SeriesKey) -> Option<Alert> {
+        let at = self
+            .restored
+            .iter()
+            .position(|alert| is_of(alert, rule, key))?;
+        self.take_restored_at(at, rule)
+    }
+
+    fn take_restored_at(&mut self, at: usize, rule: &Rule) -> Option<Alert> {
         let mut alert = self.restored.swap_remove(at);
         alert.severity = rule.severity;
         Some(alert)
@@ -238,7 +365,9 @@ impl Host {
 
     pub(super) fn whole_state(&mut self, number: usize, rule: &Rule) -> Option<&mut State> {
         if !self.whole.iter().any(|(of, _)| *of == number) {
-            let restored = self.take_restored(rule, "");
+            let is_it = |alert: &Alert| alert.rule == rule.name && alert.what.is_empty();
+            let at = self.restored.iter().position(is_it);
+            let restored = at.and_then(|at| self.take_restored_at(at, rule));
             self.whole.push((number, State::restored(restored)));
         }
         let mut states = self.whole.iter_mut();
@@ -265,6 +394,7 @@ impl Host {
         }
         // All series are matched with the new rules.
         self.known_series = 0;
+        self.waiting.clear();
         self.restored
             .extend(left.into_iter().filter_map(|state| state.firing));
     }
@@ -300,6 +430,25 @@ impl Host {
     }
 }
 
+/// The rules whose first condition is about a series, with their numbers.
+fn about<'a>(
+    rules: &'a [Rule],
+    row: &'a HostRow<'_>,
+    key: &'a SeriesKey,
+) -> impl Iterator<Item = (usize, &'a Rule)> {
+    rules.iter().enumerate().filter(move |(_, rule)| {
+        let Condition::All(terms) = &rule.condition else {
+            return false;
+        };
+        terms.first().is_some_and(|first| first.metric.matches(key))
+            && rule.hosts.include(row.name.as_str(), row.tags)
+    })
+}
+
+fn is_of(alert: &Alert, rule: &Rule, key: &SeriesKey) -> bool {
+    alert.rule == rule.name && alert.what == summary::what(key)
+}
+
 /// Series of a metric: the one with the attributes of `like`, else all.
 fn matching(metric: &MetricName, like: &SeriesKey, keys: &[Arc<SeriesKey>]) -> Vec<u32> {
     let series = (0u32..).zip(keys).filter(|(_, key)| metric.matches(key));
@@ -329,112 +478,4 @@ fn bounding(metric: &MetricName, like: &SeriesKey, keys: &[Arc<SeriesKey>]) -> O
         MetricName::Alias(_) => of_alias(),
         MetricName::Metric(_) => place(&like.attributes).or_else(|| place(&[])),
     }
-}
-
-impl Watch {
-    fn evaluate(&mut self, rule: &Rule, probes: &[Probe], row: &HostRow<'_>) -> Option<Transition> {
-        let Condition::All(terms) = &rule.condition else {
-            return None;
-        };
-        let (mut holds, mut is_known, mut first) = (true, true, None);
-        for (term, used) in terms.iter().zip(&self.terms) {
-            match used.find(term, probes, self.state.firing.is_some()) {
-                Some((found, true)) => first = first.or(Some(found)),
-                Some((_, false)) => holds = false,
-                None => is_known = false,
-            }
-        }
-        let absent = |place: &usize| probes.get(*place).is_some_and(|probe| probe.is_absent);
-        if self
-            .terms
-            .first()
-            .is_some_and(|used| used.probes.iter().all(absent))
-        {
-            let since = *self.state.absent_since.get_or_insert(row.time);
-            return (row.time - since >= GONE_MS)
-                .then(|| self.state.resolve())
-                .flatten();
-        }
-        self.state.absent_since = None;
-        if !holds {
-            return self.state.clears(row.time);
-        }
-        if !is_known {
-            // A missing value decides nothing.
-            return None;
-        }
-        let (term, found) = (terms.first()?, first?);
-        // A condition that holds from the start did not turn.
-        if term.measure == Measure::Turn && !self.state.was_clear {
-            return None;
-        }
-        let key = &self.key;
-        self.state.holds(rule.hold, row.time, || Alert {
-            rule: rule.name.clone(),
-            severity: rule.severity,
-            host: row.name.to_string(),
-            tags: row.tags.iter().map(Label::to_string).collect(),
-            what: summary::what(key),
-            since: row.time,
-            value: Some(found.value),
-            summary: summary::of_value(rule, term, row.name, key, found),
-        })
-    }
-}
-
-impl TermProbes {
-    /// The value that is furthest beyond the limit, and whether it is beyond; none while no value is known.
-    fn find(&self, term: &Term, probes: &[Probe], is_firing: bool) -> Option<(Found, bool)> {
-        let bound = if is_firing {
-            &term.clear
-        } else {
-            &term.threshold
-        };
-        let limit = match bound {
-            Bound::Number(number) => *number,
-            Bound::Of(factor, _) => factor * probes.get(self.bound?)?.value?,
-        };
-        if term.measure == Measure::Deviation {
-            let judged = self.probes.iter().filter_map(|place| {
-                let (value, baseline) = probes.get(*place)?.with_baseline()?;
-                Some(deviation(value, baseline, limit))
-            });
-            let furthest = judged.max_by(|(_, a), (_, b)| a.total_cmp(b));
-            return furthest.map(|(found, beyond)| (found, beyond > 0.0));
-        }
-        let value = |place: &usize| {
-            let probe = probes.get(*place)?;
-            match term.measure {
-                Measure::Value | Measure::Turn => probe.value,
-                Measure::Rate(_) => probe.rate(),
-                Measure::Deviation => None,
-                Measure::Within(within, clear) => {
-                    let ahead = if is_firing { clear } else { within };
-                    probe.in_ms(i64::try_from(ahead.as_millis()).ok()?)
-                }
-            }
-        };
-        let values = self.probes.iter().filter_map(value);
-        let value = match term.above {
-            true => values.max_by(f64::total_cmp),
-            false => values.min_by(f64::total_cmp),
-        }?;
-        let is_beyond = match (term.above, term.measure) {
-            // `full within` means reaching 100 %, not exceeding it.
-            (true, Measure::Within(..)) => value >= limit,
-            (true, _) => value > limit,
-            (false, _) => value < limit,
-        };
-        Some((Found { value, limit }, is_beyond))
-    }
-}
-
-/// A value with the nearer end of the band that is `spreads` wide around the baseline, and how far it is beyond.
-fn deviation(value: f64, baseline: Baseline, spreads: f64) -> (Found, f64) {
-    let (low, high) = baseline.within(spreads);
-    let (limit, beyond) = match value < (low + high) / 2.0 {
-        true => (low, low - value),
-        false => (high, value - high),
-    };
-    (Found { value, limit }, beyond)
 }

@@ -4,18 +4,20 @@ mod host;
 mod probe;
 mod state;
 mod summary;
+mod watch;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sysmon_wire::message::AlertLine;
-use sysmon_wire::{Label, SeriesKey, UnixMs};
+use sysmon_wire::{Label, LimitGauge, SeriesKey, UnixMs};
 
 use crate::baseline::Baseline;
 use crate::rule::{Condition, Rule};
 use crate::{Alert, HostId, Transition};
 use host::Host;
+pub use host::WATCHES;
 
 /// All rules, with their state on every host.
 #[derive(Debug)]
@@ -174,6 +176,11 @@ impl Engine {
             transitions.extend(check_host(host, at, rule, value, &check));
         }
         transitions
+    }
+
+    /// How many series of a host are watched, and how many could not be.
+    pub fn watches(&self, id: HostId) -> Option<&LimitGauge> {
+        self.hosts.get(&id).map(Host::limit)
     }
 
     /// Forgets a host; its firing alerts are resolved.

@@ -191,6 +191,11 @@ impl Notifier {
             .collect()
     }
 
+    /// The maintenance windows.
+    pub fn maintenance(&self) -> Vec<MaintenanceWindow> {
+        self.shared.lock().suppressions.maintenance.clone()
+    }
+
     /// The state of each route.
     pub fn health(&self) -> Vec<RouteHealth> {
         let state = self.shared.lock();

@@ -13,8 +13,8 @@ use thiserror::Error;
 
 use super::units::Quantity;
 use super::{
-    Bound, Condition, Hosts, Measure, MetricName, Pattern, RULES_MAX, Rule, TERMS_MAX, Template,
-    Term,
+    Bound, Condition, DEFAULTS, Hosts, Measure, MetricName, Pattern, RULES_MAX, Rule, TERMS_MAX,
+    Template, Term,
 };
 
 const RATE_OVER: Duration = Duration::from_secs(300);
@@ -48,7 +48,8 @@ pub struct RuleError {
     problem: String,
 }
 
-/// Parses the rules of one hub.
+/// Parses the rules of one hub: lines of rules, `defaults` for all default rules, and `- NAME`, which takes out one of
+/// the rules before it.
 ///
 /// Names of single hosts have to be among `hosts`, unless that is empty.
 ///
@@ -57,28 +58,54 @@ pub struct RuleError {
 pub fn parse_all(lines: &[String], hosts: &[String]) -> Result<Vec<Rule>, (usize, RuleError)> {
     let mut rules: Vec<Rule> = Vec::new();
     for (at, line) in lines.iter().enumerate() {
-        let wrong = |problem: String| {
-            let rule = line.clone();
-            (at, RuleError { rule, problem })
+        let added = match line.trim() {
+            "defaults" => DEFAULTS
+                .iter()
+                .try_for_each(|rule| add(&mut rules, rule, hosts)),
+            text => match text.strip_prefix('-') {
+                Some(name) => remove(&mut rules, name.trim()).map_err(|problem| RuleError {
+                    rule: line.clone(),
+                    problem,
+                }),
+                None => add(&mut rules, line, hosts),
+            },
         };
-        let rule: Rule = line.parse().map_err(|error| (at, error))?;
-        if rules.len() >= RULES_MAX {
-            return Err(wrong(format!("is over the limit of {RULES_MAX}")));
-        }
-        if rules.iter().any(|other| other.name == rule.name) {
-            return Err(wrong(format!(
-                "has the name of another rule: {}",
-                rule.name
-            )));
-        }
-        let unknown = unknown_host(&rule, hosts);
-        if let Some(name) = unknown.filter(|_| !hosts.is_empty()) {
-            let hint = suggest(&name, hosts.iter().map(String::as_str));
-            return Err(wrong(format!("is for an unknown host {name:?}{hint}")));
-        }
-        rules.push(rule);
+        added.map_err(|error| (at, error))?;
     }
     Ok(rules)
+}
+
+fn add(rules: &mut Vec<Rule>, line: &str, hosts: &[String]) -> Result<(), RuleError> {
+    let rule: Rule = line.parse()?;
+    let wrong = |problem: String| {
+        let rule = line.to_owned();
+        Err(RuleError { rule, problem })
+    };
+    if rules.len() >= RULES_MAX {
+        return wrong(format!("is over the limit of {RULES_MAX}"));
+    }
+    if rules.iter().any(|other| other.name == rule.name) {
+        let name = &rule.name;
+        return wrong(format!(
+            "has the name of another rule: {name}; write \"- {name}\" before it to replace that one"
+        ));
+    }
+    if let Some(name) = unknown_host(&rule, hosts).filter(|_| !hosts.is_empty()) {
+        let hint = suggest(&name, hosts.iter().map(String::as_str));
+        return wrong(format!("is for an unknown host {name:?}{hint}"));
+    }
+    rules.push(rule);
+    Ok(())
+}
+
+fn remove(rules: &mut Vec<Rule>, name: &str) -> Result<(), String> {
+    let at = rules.iter().position(|rule| rule.name == name);
+    let at = at.ok_or_else(|| {
+        let hint = suggest(name, rules.iter().map(|rule| rule.name.as_str()));
+        format!("takes out a rule that is not among those before it: {name:?}{hint}")
+    })?;
+    rules.remove(at);
+    Ok(())
 }
 
 fn unknown_host(rule: &Rule, hosts: &[String]) -> Option<String> {

@@ -87,7 +87,10 @@ mod tests {
                 "no rule is called \"busyy\"; did you mean \"busy\"?",
             ),
             ("bd-1", "no host is called \"bd-1\"; did you mean \"db-1\"?"),
-            ("db-1,!wbe", "did you mean \"web\"?"),
+            (
+                "db-1,!wbe",
+                "no host is called \"wbe\"; there are db-1, web",
+            ),
             ("mail-*", "no host is called \"mail-*\""),
             (
                 "#labb",

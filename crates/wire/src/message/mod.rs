@@ -28,7 +28,7 @@ pub use hello::{Hello, JoinReply, JoinRequest, Purpose, Welcome};
 pub use host::{
     AlertLine, FleetUpdate, HostHealth, HostLimit, HostLine, HostState, HostTick, Severity, Spark,
 };
-pub use reply::{Change, HostProcess, HubStatus, Points, Reply};
+pub use reply::{Change, EdgeState, HostProcess, HubStatus, MaintenanceState, Points, Reply};
 pub use request::{Aggregate, Group, Query, Request, TopBy};
 
 #[cfg(test)]

@@ -93,6 +93,27 @@ pub struct HubStatus {
     pub refused_total: u64,
     /// The hub's own limits, and those of hosts that were reached, at most [`crate::limits::LIMITS_MAX`].
     pub limits: Vec<HostLimit>,
+    /// The edges that the hub connects to.
+    pub edges: Vec<EdgeState>,
+    /// The configured maintenance windows.
+    pub maintenance: Vec<MaintenanceState>,
+}
+
+/// The hub's connection to an edge.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EdgeState {
+    /// As configured.
+    pub address: Label,
+    /// Why there is no connection; none if there is one.
+    pub error: Option<Label>,
+}
+
+/// A maintenance window.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MaintenanceState {
+    /// As configured.
+    pub window: Label,
+    pub is_open: bool,
 }
 
 /// A series over time.

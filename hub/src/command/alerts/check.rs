@@ -39,12 +39,7 @@ pub(super) fn check(
     let replayed = hosts.iter().flat_map(|host| replay::replay(&rule, host));
     let mut episodes: Vec<Episode> = replayed.collect();
     episodes.sort_by_key(|episode| episode.fired);
-    let checked = counted(hosts.len(), "host");
-    let mut text = format!(
-        "{rule}\nreplayed for {checked} over {}, {} per value\n",
-        format_span(span_ms),
-        format_span(replay::step_ms(span_ms))
-    );
+    let mut text = format!("{rule}\n{}", recorded_text(&hosts, span_ms));
     let without = hosts
         .iter()
         .filter(|host| replay::lacks_baseline(&rule, host));
@@ -55,6 +50,40 @@ pub(super) fn check(
         );
     }
     Ok(text + &describe(&episodes, now))
+}
+
+/// Of how many hosts and of which time there is anything to replay.
+fn recorded_text(hosts: &[RecordedHost], span_ms: i64) -> String {
+    let spans: Vec<_> = hosts.iter().map(replay::recorded_span).collect();
+    let known = spans.iter().flatten();
+    let begin = known.clone().map(|(begin, _)| *begin).min();
+    let end = known.clone().map(|(_, end)| *end).max();
+    let (Some(begin), Some(end)) = (begin, end) else {
+        let checked = counted(hosts.len(), "host");
+        return format!(
+            "nothing is recorded for it of {checked} in the last {}\n",
+            format_span(span_ms)
+        );
+    };
+    let checked = counted(known.count(), "host");
+    let mut text = format!(
+        "replayed for {checked} over the {} from {} to {}, {} per value\n",
+        format_span(end - begin),
+        format_local(begin.0),
+        format_local(end.0),
+        format_span(replay::step_ms(span_ms))
+    );
+    if end - begin < span_ms - 2 * replay::step_ms(span_ms) {
+        text += &format!("no more is recorded of the last {}\n", format_span(span_ms));
+    }
+    let without = spans.iter().filter(|span| span.is_none()).count();
+    if without > 0 {
+        text += &format!(
+            "nothing is recorded for it of {}\n",
+            counted(without, "other host")
+        );
+    }
+    text
 }
 
 /// A rule by its name, or one that is written out.
@@ -91,6 +120,7 @@ async fn recorded(
         recorded.push(RecordedHost {
             series: series(client, queries.series).await?,
             before: series(client, queries.before).await?,
+            until: to,
             host: line.name,
             tags: line.facts.tags,
         });

@@ -17,7 +17,7 @@ const ANSWER_MAX: Duration = Duration::from_secs(60);
 
 const ANSWER_BYTES_MAX: u64 = 1 << 20;
 
-/// What the running hub answers to this process's command; none if no hub runs.
+/// What the running hub answers to this process's command; none if no hub is running with this state directory.
 pub(super) fn ask(context: &Context) -> Result<Option<Outcome>, Failure> {
     let dir = context.state.dir();
     let connected = SocketPath::of(dir).and_then(|socket| UnixStream::connect(socket.path()));

@@ -24,6 +24,7 @@ use super::subscriber::send_fleet;
 use super::{Hub, certificates};
 use crate::VERSION;
 use crate::fleet::HostId;
+use crate::lock;
 use crate::view::{SparkRequest, empty, fleet_changes, fleet_picture};
 pub use policy::{EdgeOptions, Share};
 use redaction::{Redaction, Withdrawn};
@@ -45,6 +46,8 @@ pub(super) async fn run(
         let own = identity.borrow_and_update().clone();
         // Dropping it at the end of the round aborts the sessions.
         let mut sessions = JoinSet::new();
+        let unknown = |edge: &String| (edge.clone(), Some("connecting".to_owned()));
+        *lock(&hub.edge_errors) = present.edges.iter().map(unknown).collect();
         if !present.edges.is_empty() {
             match Connector::new(&own, VERSION, &hub.clock) {
                 Ok(connector) => {
@@ -80,6 +83,7 @@ async fn stay_connected(
             Ok(session) => {
                 tracing::info!(address = %edge, name = %session.hub, "connected to edge");
                 logged.clear();
+                lock(&hub.edge_errors).insert(edge.clone(), None);
                 backoff.reset();
                 match sysmon_link::peer_certificate(&session.connection) {
                     Ok(Some(edge)) => serve(&hub, &options, &session, &edge).await,
@@ -90,6 +94,7 @@ async fn stay_connected(
             Err(error) => error,
         };
         let text = error.to_string();
+        lock(&hub.edge_errors).insert(edge.clone(), Some(text.clone()));
         if text != logged {
             tracing::warn!(address = %edge, error = %text, "not connected to edge, retrying");
             logged = text;

@@ -236,4 +236,18 @@ mod tests {
         core.fleet.set_facts(id, HostFacts::unknown());
         assert_eq!(redaction.redact(picture(&core)), Err(Withdrawn));
     }
+
+    #[test]
+    fn an_edge_begins_anew_when_a_host_that_it_shows_is_forgotten() {
+        let core = hosts(&["web-1"]);
+        let options = options(&["#secret-tag=Shop"]);
+        let mut redaction = Redaction::new(&options);
+        let shown = redaction.redact(picture(&core)).unwrap().lines[0].index;
+        let gone = |index| FleetUpdate {
+            gone: vec![index],
+            ..crate::view::empty(UnixMs(0))
+        };
+        assert!(redaction.redact(gone(shown + 1)).is_ok());
+        assert_eq!(redaction.redact(gone(shown)), Err(Withdrawn));
+    }
 }

@@ -1,6 +1,5 @@
 //! Valid and invalid rules.
 
-use super::super::DEFAULTS;
 use super::*;
 use proptest::prelude::*;
 
@@ -175,4 +174,30 @@ proptest! {
         let _ = words.parse::<Rule>();
         let _ = format!("a: {words}").parse::<Rule>();
     }
+}
+
+#[test]
+fn a_list_extends_the_default_rules_and_takes_some_out() {
+    let all = |lines: &[&str]| {
+        let lines: Vec<String> = lines.iter().map(ToString::to_string).collect();
+        let rules = parse_all(&lines, &[]).map_err(|(at, error)| (at, error.to_string()))?;
+        Ok(rules.into_iter().map(|rule| rule.name).collect::<Vec<_>>())
+    };
+    let of_defaults: Vec<String> = DEFAULTS.iter().map(|line| rule(line).name).collect();
+    assert_eq!(all(&["defaults"]), Ok(of_defaults.clone()));
+    let changed = all(&["defaults", "- hot", "hot: temp.max > 80", "busy: cpu > 99%"]).unwrap();
+    assert_eq!(changed.len(), of_defaults.len() + 1);
+    assert_eq!(changed[changed.len() - 2..], ["hot", "busy"]);
+    let (at, why) = all(&["defaults", "hot: temp.max > 80"]).unwrap_err();
+    assert!(
+        at == 1 && why.contains("write \"- hot\" before it"),
+        "{why}"
+    );
+    let (at, why) = all(&["defaults", "- hott"]).unwrap_err();
+    assert!(at == 1 && why.contains("did you mean \"hot\"?"), "{why}");
+    assert!(
+        all(&["- hot", "defaults"]).is_err(),
+        "only of those before it"
+    );
+    assert!(all(&["defaults", "defaults"]).is_err());
 }
