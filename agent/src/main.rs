@@ -34,7 +34,7 @@ struct Args {
     #[arg(long, value_name = "HOST:PORT")]
     hub: Option<HubAddress>,
     /// Name of this host; must match the identity
-    #[arg(long)]
+    #[arg(long, global = true)]
     name: Option<PeerName>,
     #[command(subcommand)]
     command: Option<Command>,

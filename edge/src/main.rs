@@ -4,11 +4,13 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use clap::{Parser, Subcommand};
-use sysmon_certs::{CertError, Identity, PeerName, Role, Token};
+use sysmon_certs::{CertError, Identity, PairingCode, PeerName, Role, Token};
 use sysmon_clock::{Clock, Random};
+use sysmon_config::time::parse_span;
 use sysmon_config::{
     CommonArgs, Config, EdgeConfig, Failure, HubAddress, Program, init_logs, notify, run, runtime,
     state_dir, stop_signal,
@@ -16,7 +18,7 @@ use sysmon_config::{
 use sysmon_edge::ingest::{self, Endpoint};
 use sysmon_edge::web::{self, Access, AcmeOptions, App, Exposure, Listener, Logins, Options, Tls};
 use sysmon_edge::{VERSION, sandbox};
-use sysmon_link::Connector;
+use sysmon_link::{Connector, LinkError, LogLimiter, PairingListener};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -50,6 +52,25 @@ enum Command {
         hub: HubAddress,
         /// One-time token from `sysmon-hub token create --role edge`
         token: Token,
+        /// Name of the edge, unless the token sets it [default: this machine's name]
+        #[arg(long)]
+        name: Option<PeerName>,
+    },
+    /// Enrol by a hub that dials in: wait for `sysmon-hub edge add` with the code that this prints
+    #[command(after_help = "\
+Examples:
+  sysmon-edge pair                              prints a code for `sysmon-hub edge add HOST:7979`
+  sysmon-edge pair --code-file code --for 1h    with a code that is there already")]
+    Pair {
+        /// File that contains the code, readable by its owner only [default: a new code]
+        #[arg(long, value_name = "FILE")]
+        code_file: Option<PathBuf>,
+        /// Name of the edge [default: this machine's name]
+        #[arg(long)]
+        name: Option<PeerName>,
+        /// How long to wait for the hub
+        #[arg(long = "for", value_name = "SPAN", default_value = "15m", value_parser = parse_span)]
+        span: Duration,
     },
 }
 
@@ -60,13 +81,28 @@ fn main() -> ExitCode {
         let state = state_dir(Program::Edge, args.common.state.as_deref());
         match &args.command {
             None => serve(&args, &config, &state),
-            Some(Command::Join { hub, token }) => join(&state, hub, token),
+            Some(Command::Join { hub, token, name }) => join(&state, hub, token, name.as_ref()),
+            Some(Command::Pair {
+                code_file,
+                name,
+                span,
+            }) => {
+                let listen = args.listen.unwrap_or(config.edge.listen);
+                let code = code(code_file.as_deref())?;
+                pair(&state, listen, &code, name.as_ref(), *span)
+            }
         }
     })
 }
 
-fn join(state: &Path, hub: &HubAddress, token: &Token) -> Result<(), Failure> {
-    let name = PeerName::nearest(&sysmon_config::host_name());
+fn join(
+    state: &Path,
+    hub: &HubAddress,
+    token: &Token,
+    name: Option<&PeerName>,
+) -> Result<(), Failure> {
+    let name = name.cloned();
+    let name = name.unwrap_or_else(|| PeerName::nearest(&sysmon_config::host_name()));
     let joined = runtime()?.block_on(async {
         let connector = Connector::for_joining(token.fingerprint(), VERSION, &Clock::system())?;
         connector
@@ -77,6 +113,58 @@ fn join(state: &Path, hub: &HubAddress, token: &Token) -> Result<(), Failure> {
     identity.save(state).map_err(anyhow::Error::from)?;
     let text = format!(
         "joined the hub at {hub} as {}; identity saved in {}\n",
+        identity.peer(),
+        state.display()
+    );
+    Ok(sysmon_config::print(&text)?)
+}
+
+/// The code in a file, or a new one, which is printed.
+fn code(file: Option<&Path>) -> Result<PairingCode, Failure> {
+    let Some(path) = file else {
+        let code = PairingCode::generate(&Random::system()).map_err(anyhow::Error::from)?;
+        sysmon_config::print(&format!(
+            "pairing code: {code}\nrun `sysmon-hub edge add HOST:PORT` on the hub's machine, with this machine's address, and enter the code\n"
+        ))?;
+        return Ok(code);
+    };
+    let text = sysmon_files::read_private(path).map_err(anyhow::Error::from)?;
+    let code = text.parse::<PairingCode>();
+    let code = code.with_context(|| format!("cannot use {}", path.display()));
+    code.map_err(Failure::Usage)
+}
+
+fn pair(
+    state: &Path,
+    listen: SocketAddr,
+    code: &PairingCode,
+    name: Option<&PeerName>,
+    span: Duration,
+) -> Result<(), Failure> {
+    let name = name.cloned();
+    let name = name.unwrap_or_else(|| PeerName::nearest(&sysmon_config::host_name()));
+    let identity = runtime()?.block_on(async {
+        let listener = PairingListener::bind(listen, code)?;
+        let mut limiter = LogLimiter::new(Clock::system().instant());
+        let failed = |address: SocketAddr, error: &LinkError| {
+            if let Some(suppressed) = limiter.pass(Clock::system().instant()) {
+                tracing::warn!(%address, %error, suppressed, "a peer without the pairing code");
+            }
+        };
+        let random = Random::system();
+        let paired = tokio::time::timeout(span, listener.pair(name.as_str(), &random, failed));
+        let paired = paired.await.map_err(|_| {
+            anyhow::anyhow!("no hub came with the code in time: run `sysmon-hub edge add` on its machine while this waits")
+        })??;
+        let (identity, hub) = (paired.identity.clone(), paired.hub.clone());
+        identity.save(state)?;
+        paired.confirm().await?;
+        listener.close().await;
+        Ok::<_, anyhow::Error>((identity, hub))
+    });
+    let (identity, hub) = identity?;
+    let text = format!(
+        "paired with hub {hub} as {}; identity saved in {}\nstart `sysmon-edge` now\n",
         identity.peer(),
         state.display()
     );

@@ -15,6 +15,7 @@ pub mod audit;
 pub mod changes;
 pub mod core;
 pub mod custom_metrics;
+pub mod edges;
 pub mod events;
 pub mod exposition;
 pub mod fleet;

@@ -9,8 +9,10 @@ use sysmon_certs::HubState;
 use sysmon_clock::{Clock, Random};
 use sysmon_config::{Program, run, state_dir};
 
-use command::args::{Args, Command};
-use command::{Context, alerts, backup, certificates, control, hosts, serve, show, tokens};
+use command::args::{Args, Command, EdgeCommand};
+use command::{
+    Context, alerts, backup, certificates, control, edges, hosts, pairing, serve, show, tokens,
+};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -48,6 +50,12 @@ fn main() -> ExitCode {
             Some(Command::Host(_)) => hosts::list(&context),
             Some(Command::Token(_)) => tokens::list(&context),
             Some(Command::Audit { since, json }) => show::audit(&context, *since, *json),
+            Some(Command::Edge(EdgeCommand::Add {
+                address,
+                name,
+                code_file,
+            })) => pairing::add(&context, address, name.as_ref(), code_file.as_deref()),
+            Some(Command::Edge(_)) => edges::list(&context),
             Some(Command::Ca(_)) => certificates::show(&context),
             Some(Command::Cert(command)) => certificates::certificate(&context, command),
         }

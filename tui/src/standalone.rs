@@ -19,7 +19,7 @@ use sysmon_hub::fleet::FleetOptions;
 use sysmon_hub::server::{AlertOptions, BoundHub, EdgeOptions, HubOptions, StartError};
 use sysmon_link::{Connector, LinkError};
 use thiserror::Error;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::VERSION;
 
@@ -50,6 +50,8 @@ pub struct Standalone {
     pub hub: String,
     pub owner: Identity,
     stop: Option<oneshot::Sender<()>>,
+    /// Why the hub has ended.
+    exited: watch::Receiver<Option<String>>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
@@ -99,6 +101,7 @@ impl Standalone {
             hub: address.clone(),
             options,
         };
+        let (exit, exited) = watch::channel(None);
         let thread = thread::Builder::new()
             .name("hub".to_owned())
             .spawn(move || {
@@ -107,18 +110,34 @@ impl Standalone {
                         // A dropped sender means stop as well.
                         let _ = stopped.await;
                     };
-                    tokio::select! {
-                        _ = bound.serve(stopped) => {}
-                        error = agents.run() => tracing::error!(%error, "built-in agents stopped"),
-                    }
+                    let reason = tokio::select! {
+                        _ = bound.serve(stopped) => "its sockets were closed".to_owned(),
+                        error = agents.run() => {
+                            tracing::error!(%error, "built-in agents stopped");
+                            error.to_string()
+                        }
+                    };
+                    exit.send_replace(Some(reason));
                 });
             })?;
         Ok(Self {
             hub: address,
             owner,
             stop: Some(stop),
+            exited,
             thread: Some(thread),
         })
+    }
+}
+
+impl Standalone {
+    /// Waits until the built-in hub has ended, and returns why.
+    pub async fn exited(&self) -> String {
+        let mut exited = self.exited.clone();
+        let reason = exited.wait_for(Option::is_some).await;
+        let reason = reason.ok().and_then(|reason| reason.clone());
+        // Its thread panicked, and has printed that.
+        reason.unwrap_or_else(|| "it failed".to_owned())
     }
 }
 

@@ -25,6 +25,8 @@ pub enum WebError {
     Standalone(#[from] StandaloneError),
     #[error("cannot listen on {0}: {1}")]
     Listen(SocketAddr, std::io::Error),
+    #[error("the built-in hub has ended: {0}; start the page again")]
+    HubEnded(String),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -55,7 +57,7 @@ pub struct Page {
     endpoint: Arc<Endpoint>,
     listener: Listener,
     pub url: String,
-    _standalone: Standalone,
+    standalone: Standalone,
 }
 
 impl Page {
@@ -93,17 +95,20 @@ impl Page {
             endpoint: Arc::new(endpoint),
             listener,
             url,
-            _standalone: standalone,
+            standalone,
         })
     }
 
-    pub async fn serve(self, stop: impl Future<Output = ()>) {
+    /// Serves until `stop` completes; an error if the built-in hub ends before.
+    pub async fn serve(self, stop: impl Future<Output = ()>) -> Result<(), WebError> {
         tokio::select! {
             () = ingest::listen(Arc::clone(&self.app), self.endpoint) => {}
             () = self.app.publish_forever() => {}
             () = serve(Arc::clone(&self.app), self.listener) => {}
+            reason = self.standalone.exited() => return Err(WebError::HubEnded(reason)),
             () = stop => {}
         }
+        Ok(())
     }
 }
 

@@ -9,20 +9,23 @@ use tracing::Level;
 
 use crate::file::ConfigError;
 
+/// Above the options that every command has, in its help.
+const GLOBAL: &str = "Options of every command";
+
 /// Flags of every command.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct CommonArgs {
     /// Configuration file [default: sysmon/config.toml in the user's configuration directory]
-    #[arg(long, value_name = "FILE", global = true)]
+    #[arg(long, value_name = "FILE", global = true, help_heading = GLOBAL)]
     pub config: Option<PathBuf>,
     /// Directory for identity and state [default: sysmon/PROGRAM in the user's state directory]
-    #[arg(long, value_name = "DIR", global = true)]
+    #[arg(long, value_name = "DIR", global = true, help_heading = GLOBAL)]
     pub state: Option<PathBuf>,
     /// Log more; twice for everything
-    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    #[arg(short, long, action = clap::ArgAction::Count, global = true, help_heading = GLOBAL)]
     pub verbose: u8,
     /// Log only warnings and errors
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    #[arg(short, long, global = true, conflicts_with = "verbose", help_heading = GLOBAL)]
     pub quiet: bool,
 }
 
@@ -37,6 +40,15 @@ impl CommonArgs {
             let text = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
             (text(key), text(value))
         });
+        let env: Vec<(String, String)> = env.collect();
+        for (variable, right) in
+            crate::file::misspelt_variables(env.iter().map(|(name, _)| name.as_str()))
+        {
+            note(
+                "warning",
+                &format!("environment variable {variable} has no effect: it is called {right}"),
+            );
+        }
         crate::Config::load(self.config.as_deref(), env)
     }
 }

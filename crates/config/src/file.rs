@@ -174,6 +174,22 @@ impl Config {
     }
 }
 
+/// Variables that look like a key with one underscore after the section, and their right names.
+pub(crate) fn misspelt_variables<'a>(
+    names: impl Iterator<Item = &'a str>,
+) -> Vec<(String, String)> {
+    let right = |name: &str| {
+        let rest = name.strip_prefix(PREFIX)?;
+        let is_it = |key: &&Key| format!("{}_{}", key.section, key.name) == rest.to_lowercase();
+        let key = keys().iter().find(is_it)?;
+        let (section, name) = (key.section.to_uppercase(), key.name.to_uppercase());
+        Some(format!("{PREFIX}{section}{SEPARATOR}{name}"))
+    };
+    names
+        .filter_map(|name| Some((name.to_owned(), right(name)?)))
+        .collect()
+}
+
 fn read(path: &Path) -> std::io::Result<String> {
     use std::io::Read;
     let mut text = String::new();
@@ -390,5 +406,21 @@ mod tests {
             let _ = Config::default().read_toml(&text, "x", &mut Locations::default());
             let _ = Value::from_env(&text);
         }
+    }
+
+    #[test]
+    fn a_variable_with_one_underscore_is_noticed_with_its_right_name() {
+        let names = [
+            "SYSMON_HUB_LISTEN",
+            "SYSMON_HUB__LISTEN",
+            "SYSMON_X",
+            "HUB_LISTEN",
+        ];
+        let noticed = misspelt_variables(names.into_iter());
+        let wanted = (
+            "SYSMON_HUB_LISTEN".to_owned(),
+            "SYSMON_HUB__LISTEN".to_owned(),
+        );
+        assert_eq!(noticed, [wanted]);
     }
 }

@@ -163,7 +163,7 @@ impl Connector {
         let mut error = LinkError::NoAddress(target.to_owned());
         for address in addresses {
             match self
-                .connect_to(self.reachable(address), role, purpose)
+                .connect_to(reachable(&self.endpoint, address), role, purpose)
                 .await
             {
                 Ok(session) => return Ok(session),
@@ -173,18 +173,6 @@ impl Connector {
             }
         }
         Err(error)
-    }
-
-    /// An IPv6 socket reaches IPv4 addresses in their mapped form.
-    fn reachable(&self, address: SocketAddr) -> SocketAddr {
-        let is_v6 = self
-            .endpoint
-            .local_addr()
-            .is_ok_and(|local| local.is_ipv6());
-        match address {
-            SocketAddr::V4(v4) if is_v6 => (v4.ip().to_ipv6_mapped(), v4.port()).into(),
-            other => other,
-        }
     }
 
     async fn connect_to(
@@ -310,6 +298,15 @@ impl Connector {
             }
             JoinReply::Refused { reason } => Err(LinkError::Refused(reason.to_string())),
         }
+    }
+}
+
+/// An IPv6 socket reaches IPv4 addresses in their mapped form.
+pub(crate) fn reachable(endpoint: &Endpoint, address: SocketAddr) -> SocketAddr {
+    let is_v6 = endpoint.local_addr().is_ok_and(|local| local.is_ipv6());
+    match address {
+        SocketAddr::V4(v4) if is_v6 => (v4.ip().to_ipv6_mapped(), v4.port()).into(),
+        other => other,
     }
 }
 

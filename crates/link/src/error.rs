@@ -64,6 +64,18 @@ pub enum LinkError {
     Codec(#[from] CodecError),
     #[error("a frame of {length} bytes is over the limit of {limit}")]
     TooLong { length: usize, limit: usize },
+    #[error(
+        "no edge waits to be paired at {0}: run `sysmon-edge pair` there while the edge itself is stopped, and check that UDP reaches it"
+    )]
+    NotPairing(String),
+    #[error(
+        "what answers at {0} does not have this pairing code: copy the code that `sysmon-edge pair` shows there now, and stop the edge if it is running"
+    )]
+    Code(String),
+    #[error(
+        "{0} peers came without the pairing code: find out who reaches this port, then pair again"
+    )]
+    TooManyAttempts(u32),
     #[error("no hello in time")]
     HelloTimeout,
 }

@@ -11,6 +11,7 @@ mod client;
 mod error;
 mod frame;
 mod listener;
+mod pairing;
 mod renewal;
 mod reset;
 mod slots;
@@ -26,6 +27,7 @@ pub use frame::{FrameReceiver, FrameSender};
 pub use listener::{
     IncomingConnection, JoinSession, ListenOptions, Listener, NewSession, PeerSession,
 };
+pub use pairing::{PairedEdge, Pairing, PairingListener};
 pub use renewal::{RENEWAL_INTERVAL, renew_if_due};
 pub use slots::{Slot, Slots};
 pub use token_bucket::{LogLimiter, TokenBucket};

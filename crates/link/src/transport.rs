@@ -82,7 +82,10 @@ pub(crate) fn server_config(
     identity: &Identity,
     accepts_joins: bool,
 ) -> Result<ServerConfig, LinkError> {
-    let tls = identity.server_config(&[ALPN], accepts_joins)?;
+    quic_server_config(identity.server_config(&[ALPN], accepts_joins)?)
+}
+
+pub(crate) fn quic_server_config(tls: rustls::ServerConfig) -> Result<ServerConfig, LinkError> {
     let quic = QuicServerConfig::try_from(tls).map_err(|e| LinkError::Tls(e.to_string()))?;
     let mut config = ServerConfig::with_crypto(Arc::new(quic));
     let mut transport = transport(KEEP_ALIVE);

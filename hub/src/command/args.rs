@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use sysmon_certs::{PeerName, Role};
-use sysmon_config::CommonArgs;
 use sysmon_config::time::parse_span;
+use sysmon_config::{CommonArgs, HubAddress};
 
 use super::backup::Protection;
 use sysmon_hub::VERSION;
@@ -88,6 +88,9 @@ Examples:
     /// Manage the certificate authority that issues all certificates
     #[command(subcommand)]
     Ca(CaCommand),
+    /// Pair edges with this hub, list and remove them
+    #[command(subcommand)]
+    Edge(EdgeCommand),
     /// Show who joined, who was refused, and who changed what
     #[command(after_help = "\
 Examples:
@@ -166,6 +169,43 @@ Examples:
     Unack {
         /// HOSTS, HOSTS:RULE or :RULE, as for `alerts silence`
         scope: String,
+    },
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum EdgeCommand {
+    /// Pair an edge: dial it, check it by the code that `sysmon-edge pair` shows there, and sign its key
+    #[command(after_help = "\
+Examples:
+  sysmon-hub edge add edge.example.org                  asks for the code
+  sysmon-hub edge add edge.example.org --code-file code")]
+    Add {
+        /// Address of the edge, where `sysmon-edge pair` waits
+        #[arg(value_name = "HOST:PORT")]
+        address: HubAddress,
+        /// Name of the edge [default: the name of its machine]
+        #[arg(long)]
+        name: Option<PeerName>,
+        /// File that contains the code, readable by its owner only [default: asked for]
+        #[arg(long, value_name = "FILE")]
+        code_file: Option<PathBuf>,
+    },
+    /// List the edges that the hub connects to
+    List,
+    /// Remove a paired edge and revoke its certificate
+    #[command(after_help = "Example:\n  sysmon-hub edge remove edge-1")]
+    Remove {
+        /// Name or address of the edge
+        edge: String,
+    },
+    /// Sign the key of an edge that has proved to have the code; `edge add` does this
+    #[command(hide = true)]
+    Sign {
+        address: String,
+        name: PeerName,
+        request: String,
+        #[arg(long)]
+        named: bool,
     },
 }
 

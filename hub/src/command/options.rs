@@ -64,6 +64,8 @@ fn edge_options(config: &Config) -> Result<EdgeOptions, Failure> {
     };
     let shares = config.hub.share.iter().enumerate().map(share);
     Ok(EdgeOptions {
+        // The running hub reads them from its state directory.
+        paired: Vec::new(),
         edges: config.hub.edges.iter().map(ToString::to_string).collect(),
         share: shares.collect::<Result<_, _>>()?,
         metrics: Some(config.hub.share_metrics.clone()),

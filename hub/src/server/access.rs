@@ -16,6 +16,7 @@ use sysmon_wire::{Label, UnixMs};
 
 use super::limits::RateLimiter;
 use crate::audit::{Audit, Entry};
+use crate::edges::PairedEdges;
 use crate::lock;
 
 /// Failed attempts to join in a minute from one address: a token cannot be guessed, and one address does not
@@ -52,6 +53,8 @@ pub(super) struct AccessControl {
     failed_joins: RateLimiter<IpAddr>,
     renewals: RateLimiter<Peer>,
     pub(super) audit: Audit,
+    /// When the file of paired edges was last modified, as far as it was read.
+    edges_read: Mutex<Option<SystemTime>>,
     /// When the certificate authority was last replaced, and when the hub's own certificate was last checked.
     own_checked: Mutex<(Option<SystemTime>, Instant)>,
 }
@@ -81,6 +84,7 @@ impl AccessControl {
             sessions: Mutex::default(),
             failed_joins: RateLimiter::new(FAILED_JOINS_MAX, MINUTE),
             renewals: RateLimiter::new(RENEWALS_MAX, HOUR),
+            edges_read: Mutex::default(),
             own_checked: Mutex::new((replaced, now)),
         };
         access.review();
@@ -208,6 +212,23 @@ impl AccessControl {
             Ok(0) => {}
             Ok(lines) => tracing::info!(lines, "old certificates removed from the register"),
             Err(error) => tracing::error!(%error, "cannot compact the register of certificates"),
+        }
+    }
+
+    /// The addresses of the paired edges, if they have changed since the last call.
+    pub(super) fn changed_edges(&self) -> Option<Vec<String>> {
+        let edges = PairedEdges::new(self.options.state.dir());
+        let changed = edges.changed();
+        if std::mem::replace(&mut *lock(&self.edges_read), changed) == changed {
+            return None;
+        }
+        match edges.load() {
+            Ok(edges) => Some(edges.into_iter().map(|edge| edge.address).collect()),
+            Err(error) => {
+                // Those that are known stay connected.
+                tracing::error!(%error, "cannot read the paired edges");
+                None
+            }
         }
     }
 

@@ -117,6 +117,7 @@ impl BoundHub {
             clock: options.clock,
             random: options.random,
         };
+        hub.review_access();
         // Alerts that began during the restart are sent now.
         hub.update(|_| {});
         Ok(Self {
@@ -205,6 +206,7 @@ async fn review(hub: &Hub) {
         {
             hub.review_revoked();
         }
+        hub.review_edges();
         if reviews.is_multiple_of(SETTLE_EVERY) {
             hub.review_revoked();
             hub.forget_gone();

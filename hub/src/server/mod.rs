@@ -105,7 +105,17 @@ impl Hub {
         if let Some(access) = &self.access {
             access.review();
         }
+        self.review_edges();
         self.review_revoked();
+    }
+
+    /// Connects to edges that were paired since the last call, and leaves those that were removed.
+    fn review_edges(&self) {
+        if let Some(paired) = self.access.as_ref().and_then(AccessControl::changed_edges) {
+            self.edges.send_if_modified(|edges| {
+                std::mem::replace(&mut edges.paired, paired.clone()) != paired
+            });
+        }
     }
 
     /// Forgets a host that is not live, with its history.
@@ -155,9 +165,11 @@ impl Hub {
             access.days.store(options.days, Ordering::Relaxed);
         }
         self.edges.send_if_modified(|edges| {
-            let is_new = *edges != options.edges;
-            *edges = options.edges;
-            is_new
+            let new = EdgeOptions {
+                paired: std::mem::take(&mut edges.paired),
+                ..options.edges
+            };
+            std::mem::replace(edges, new.clone()) != new
         });
     }
 

@@ -3,6 +3,7 @@
 pub(crate) mod args;
 mod invocation;
 pub(crate) mod join;
+mod local;
 mod profile;
 pub(crate) mod query;
 pub(crate) mod show;

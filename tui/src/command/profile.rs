@@ -13,6 +13,7 @@ pub(crate) struct Profile {
     dir: PathBuf,
     /// State directory of a hub on this machine; its owner needs no identity of their own.
     hub_state: PathBuf,
+    is_joined: bool,
 }
 
 impl Profile {
@@ -32,13 +33,31 @@ impl Profile {
                 },
                 dir: named,
                 hub_state,
+                is_joined: true,
             },
             None => Self {
                 hub: hub.clone(),
                 dir,
                 hub_state,
+                is_joined: false,
             },
         }
+    }
+
+    /// Which hubs were joined, if this is none of them.
+    pub(crate) fn hint(&self, state: Option<&Path>) -> Option<String> {
+        if self.is_joined {
+            return None;
+        }
+        let entries = std::fs::read_dir(state_dir(Program::Tui, state)).ok()?;
+        let joined = entries
+            .flatten()
+            .filter(|entry| entry.path().join(HUB_FILE).is_file());
+        let mut names: Vec<String> = joined
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .collect();
+        names.sort();
+        (!names.is_empty()).then(|| format!("joined hubs: {}", names.join(", ")))
     }
 
     /// Writes a profile called `name`, or into `state` if that is given.

@@ -8,9 +8,9 @@ use sysmon_screens::points::Table;
 use sysmon_wire::message::{Group, Query};
 use sysmon_wire::{Label, UnixMs};
 
-use super::Invocation;
 use super::args::{Format, QueryArgs};
 use super::target::Target;
+use super::{Invocation, local};
 
 const DEFAULT_RANGE_MS: i64 = 600_000;
 
@@ -24,9 +24,10 @@ pub(crate) fn query(invocation: &Invocation, args: &QueryArgs) -> Result<(), Fai
     let query = parse(invocation, args)?;
     let step_ms = query.step_ms;
     let has_hub = invocation.args.hub.is_some() || invocation.config.tui.hub.is_some();
-    if !has_hub && invocation.args.demo.is_none() {
+    let state = invocation.args.common.state.as_deref();
+    if !has_hub && invocation.args.demo.is_none() && local::running_hub(state).is_none() {
         return Err(Failure::Usage(anyhow!(
-            "no hub to query; use --hub HOST:PORT, set [tui] hub in the configuration, or try --demo 8"
+            "no hub to query, and none runs here that you may use; use --hub HOST:PORT, set [tui] hub in the configuration, or try --demo 8"
         )));
     }
     let target = Target::find(invocation)?;

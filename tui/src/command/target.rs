@@ -13,8 +13,8 @@ use sysmon_tui::VERSION;
 use sysmon_tui::standalone::Standalone;
 use sysmon_wire::message::{HostState, Purpose};
 
-use super::Invocation;
 use super::profile::Profile;
+use super::{Invocation, local};
 
 /// Time for a hub to answer a snapshot or query.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -34,6 +34,8 @@ pub(crate) struct Target {
     /// Where a renewed identity is saved, if this program renews it.
     pub(crate) dir: Option<PathBuf>,
     built_in: Option<(Standalone, usize)>,
+    /// The names of joined hubs, if the hub is none of them.
+    hint: Option<String>,
 }
 
 impl Target {
@@ -41,14 +43,32 @@ impl Target {
     pub(crate) fn find(invocation: &Invocation) -> Result<Self, Failure> {
         let args = &invocation.args;
         let hub = args.hub.as_ref().or(invocation.config.tui.hub.as_ref());
+        let state = args.common.state.as_deref();
         if let (Some(hub), None) = (hub, args.demo) {
-            let profile = Profile::find(args.common.state.as_deref(), hub);
-            let (identity, dir) = profile.identity().map_err(anyhow::Error::from)?;
+            let profile = Profile::find(state, hub);
+            let hint = profile.hint(state);
+            let identity = profile.identity().map_err(anyhow::Error::from);
+            let (identity, dir) = match hint.clone() {
+                Some(hint) => identity.context(hint)?,
+                None => identity?,
+            };
             return Ok(Self {
                 hub: profile.hub.to_string(),
                 identity,
                 dir,
                 built_in: None,
+                hint,
+            });
+        }
+        if args.demo.is_none()
+            && let Some((hub, identity)) = local::running_hub(state)
+        {
+            return Ok(Self {
+                hub,
+                identity,
+                dir: None,
+                built_in: None,
+                hint: None,
             });
         }
         let standalone = Standalone::start(invocation.standalone()).map_err(anyhow::Error::from)?;
@@ -57,6 +77,7 @@ impl Target {
             identity: standalone.owner.clone(),
             dir: None,
             built_in: Some((standalone, invocation.demo_hosts() + 1)),
+            hint: None,
         })
     }
 
@@ -91,7 +112,9 @@ impl Target {
             connector.close().await;
             answer.unwrap_or_else(|_| Err(LinkError::HelloTimeout.into()))
         });
-        Ok(answer.with_context(|| format!("no answer from the hub at {}", self.hub))?)
+        let hint = self.hint.as_ref().map(|hint| format!(" ({hint})"));
+        let hint = hint.unwrap_or_default();
+        Ok(answer.with_context(|| format!("no answer from the hub at {}{hint}", self.hub))?)
     }
 }
 

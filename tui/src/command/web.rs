@@ -27,7 +27,9 @@ pub(crate) fn web(invocation: &Invocation, address: SocketAddr) -> Result<(), Fa
         let page = Page::start(address, title, invocation.standalone());
         let page = page.context("cannot start the page")?;
         sysmon_config::print(&format!("{}/ until ctrl-C\n", page.url))?;
-        page.serve(stop_signal()).await;
+        page.serve(stop_signal())
+            .await
+            .map_err(anyhow::Error::from)?;
         Ok(())
     })
 }

@@ -106,6 +106,81 @@ fn an_edge_stays_connected_while_the_authority_is_replaced() {
     });
 }
 
+/// The hub dials out: the edge has no token and does not know the hub, and the hub's network opens no port.
+#[cfg(unix)]
+#[test]
+fn an_edge_is_paired_by_a_code_shows_the_fleet_and_is_removed() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = Place::new();
+    let hub = place.hub_with(&[("SYSMON_HUB__SHARE", "[\"*\"]")]);
+    let _agent = place.agent("a");
+    let listen = format!("127.0.0.1:{}", free_port());
+    let pair = [
+        "--state", "cloud", "--listen", &listen, "pair", "--name", "cloud",
+    ];
+    let pairing = place.run("sysmon-edge", "pair.log", &pair);
+    pairing.has_logged("pairing code: ");
+    let log = std::fs::read_to_string(place.dir("pair.log")).unwrap();
+    let code = log.split("pairing code: ").nth(1).unwrap();
+    let code = code.lines().next().unwrap().to_owned();
+    let write = |name: &str, code: &str| {
+        std::fs::write(place.dir(name), code).unwrap();
+        let mode = std::fs::Permissions::from_mode(0o600);
+        std::fs::set_permissions(place.dir(name), mode).unwrap();
+    };
+    write("code", &code);
+    write("wrong", "00000-00000-00000-00000-00000");
+    let add = |code: &'static str| {
+        [
+            "--state",
+            "hub",
+            "edge",
+            "add",
+            listen.as_str(),
+            "--code-file",
+            code,
+        ]
+        .map(ToOwned::to_owned)
+    };
+    let (wrong, right) = (add("wrong"), add("code"));
+    let (failed, complaint) = place.fails("sysmon-hub", &wrong.each_ref().map(String::as_str));
+    assert!(
+        failed == 1 && complaint.contains("does not have this pairing code"),
+        "{complaint}"
+    );
+    let added = place.output("sysmon-hub", &right.each_ref().map(String::as_str));
+    assert!(
+        added.contains("edge cloud at") && added.contains("paired"),
+        "{added}"
+    );
+    pairing.has_logged("identity saved in");
+    let web = [
+        "--state",
+        "cloud",
+        "--listen",
+        &listen,
+        "--web",
+        "127.0.0.1:0",
+    ];
+    let edge = place.run("sysmon-edge", "edge.log", &web);
+    edge.has_logged("hub connected");
+    let log = std::fs::read_to_string(place.dir("edge.log")).unwrap();
+    let web = log.split("http://").nth(1).unwrap();
+    let web = web.split_whitespace().next().unwrap().to_owned();
+    let shown = || state(&json(&web, "/api/v1/fleet"), "a");
+    until("the page shows the agent", shown, |state| state == "live");
+    let list = || place.output("sysmon-hub", &["--state", "hub", "edge", "list"]);
+    assert!(
+        list().contains("cloud") && list().contains(&listen),
+        "{}",
+        list()
+    );
+    place.output("sysmon-hub", &["--state", "hub", "edge", "remove", "cloud"]);
+    assert!(!list().contains("cloud"), "{}", list());
+    edge.has_logged("connection closed");
+    drop(hub);
+}
+
 /// The writable memory of a process, except pages that were never written.
 #[cfg(target_os = "linux")]
 fn memory(pid: u32) -> Vec<u8> {

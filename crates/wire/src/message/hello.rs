@@ -65,3 +65,18 @@ pub enum JoinReply {
         reason: Label,
     },
 }
+
+/// What an edge sends to the hub that pairs with it, and that has proved to have the pairing code.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PairOffer {
+    /// The name that the edge would like.
+    pub name: Label,
+    /// A signing request for its key (PKCS #10, DER).
+    pub request: Blob,
+}
+
+/// Ends a pairing: the hub sends its name after the [`JoinReply`], the edge the name that it has saved.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Paired {
+    pub name: Label,
+}

@@ -24,7 +24,7 @@ pub mod timeline;
 
 pub use agent::{FromAgent, Lane, Push, RunId, ToAgent};
 pub use blob::Blob;
-pub use hello::{Hello, JoinReply, JoinRequest, Purpose, Welcome};
+pub use hello::{Hello, JoinReply, JoinRequest, PairOffer, Paired, Purpose, Welcome};
 pub use host::{
     AlertLine, FleetUpdate, HostHealth, HostLimit, HostLine, HostState, HostTick, Severity, Spark,
 };

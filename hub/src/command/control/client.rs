@@ -17,8 +17,8 @@ const ANSWER_MAX: Duration = Duration::from_secs(60);
 
 const ANSWER_BYTES_MAX: u64 = 1 << 20;
 
-/// What the running hub answers to this process's command; none if no hub is running with this state directory.
-pub(super) fn ask(context: &Context) -> Result<Option<Outcome>, Failure> {
+/// What the running hub answers to a command; none if no hub is running with this state directory.
+pub(super) fn ask(context: &Context, order: &Order) -> Result<Option<Outcome>, Failure> {
     let dir = context.state.dir();
     let connected = SocketPath::of(dir).and_then(|socket| UnixStream::connect(socket.path()));
     let stream = match connected {
@@ -35,13 +35,7 @@ pub(super) fn ask(context: &Context) -> Result<Option<Outcome>, Failure> {
     let exchange = || -> anyhow::Result<Outcome> {
         stream.set_read_timeout(Some(ANSWER_MAX))?;
         stream.set_write_timeout(Some(ANSWER_MAX))?;
-        let arguments = std::env::args_os().skip(1);
-        let order = Order {
-            arguments: arguments
-                .map(|argument| argument.to_string_lossy().into_owned())
-                .collect(),
-        };
-        (&stream).write_all(&serde_json::to_vec(&order)?)?;
+        (&stream).write_all(&serde_json::to_vec(order)?)?;
         stream.shutdown(Shutdown::Write)?;
         let mut answer = Vec::new();
         (&stream).take(ANSWER_BYTES_MAX).read_to_end(&mut answer)?;

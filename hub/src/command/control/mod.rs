@@ -20,8 +20,10 @@ use sysmon_config::Failure;
 use sysmon_files::{FileError, StateLock};
 use sysmon_hub::server::Hub;
 
-use super::args::{AlertsCommand, CaCommand, CertCommand, Command, HostCommand, TokenCommand};
-use super::{Context, alerts, certificates, hosts, tokens};
+use super::args::{
+    AlertsCommand, CaCommand, CertCommand, Command, EdgeCommand, HostCommand, TokenCommand,
+};
+use super::{Context, alerts, certificates, edges, hosts, tokens};
 
 #[cfg(unix)]
 pub(crate) use server::ControlSocket;
@@ -86,6 +88,12 @@ pub(crate) fn is_change(command: &Command) -> bool {
         Command::Token(command) => !matches!(command, TokenCommand::List),
         Command::Cert(command) => matches!(command, CertCommand::Revoke { .. }),
         Command::Ca(command) => !matches!(command, CaCommand::Show),
+        Command::Edge(command) => {
+            matches!(
+                command,
+                EdgeCommand::Remove { .. } | EdgeCommand::Sign { .. }
+            )
+        }
         Command::Host(command) => matches!(command, HostCommand::Forget { .. }),
         Command::Alerts { command } => matches!(
             command,
@@ -97,21 +105,33 @@ pub(crate) fn is_change(command: &Command) -> bool {
 
 /// Performs a change in the running hub, or in the files of one that does not run.
 pub(crate) fn change(context: &Context, command: &Command) -> Result<(), Failure> {
+    let arguments = std::env::args_os().skip(1);
+    let arguments = arguments.map(|argument| argument.to_string_lossy().into_owned());
+    let text = order(context, command, arguments.collect())?;
+    Ok(sysmon_config::print(&text)?)
+}
+
+/// Performs a change and returns what to print; `arguments` are those of the command.
+pub(crate) fn order(
+    context: &Context,
+    command: &Command,
+    arguments: Vec<String>,
+) -> Result<String, Failure> {
+    let order = Order { arguments };
     let end = context.clock.instant() + BUSY_MAX;
-    let text = loop {
+    loop {
         #[cfg(unix)]
-        if let Some(answer) = client::ask(context)? {
-            break Result::<String, Failure>::from(answer)?;
+        if let Some(answer) = client::ask(context, &order)? {
+            return answer.into();
         }
         match context.state.lock("a command of sysmon-hub") {
-            Ok(lock) => break offline(context, command, &lock)?,
+            Ok(lock) => return offline(context, command, &lock),
             Err(CertError::File(FileError::InUse { .. })) if context.clock.instant() < end => {
                 std::thread::sleep(RETRY);
             }
             Err(error) => return Err(anyhow::Error::from(error).into()),
         }
-    };
-    Ok(sysmon_config::print(&text)?)
+    }
 }
 
 /// Holding the lock keeps a hub from starting meanwhile.
@@ -128,6 +148,7 @@ fn perform(context: &Context, command: &Command, hub: Option<&Hub>) -> Result<St
         }
         Command::Host(HostCommand::Forget { name }) => hosts::forget(context, name, hub),
         Command::Ca(command) => certificates::authority(context, command),
+        Command::Edge(command) => edges::change(context, command),
         Command::Alerts {
             command: Some(command),
         } => alerts::change(context, command, hub),

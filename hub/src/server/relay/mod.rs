@@ -6,6 +6,7 @@ mod schedule;
 #[cfg(test)]
 mod testing;
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,12 +47,18 @@ pub(super) async fn run(
         let own = identity.borrow_and_update().clone();
         // Dropping it at the end of the round aborts the sessions.
         let mut sessions = JoinSet::new();
+        let edges: BTreeSet<String> = present
+            .edges
+            .iter()
+            .chain(&present.paired)
+            .cloned()
+            .collect();
         let unknown = |edge: &String| (edge.clone(), Some("connecting".to_owned()));
-        *lock(&hub.edge_errors) = present.edges.iter().map(unknown).collect();
-        if !present.edges.is_empty() {
+        *lock(&hub.edge_errors) = edges.iter().map(unknown).collect();
+        if !edges.is_empty() {
             match Connector::new(&own, VERSION, &hub.clock) {
                 Ok(connector) => {
-                    for edge in present.edges.iter().cloned() {
+                    for edge in edges {
                         let (hub, present) = (Arc::clone(hub), Arc::clone(&present));
                         sessions.spawn(stay_connected(hub, edge, present, connector.clone()));
                     }

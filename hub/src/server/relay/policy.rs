@@ -11,6 +11,8 @@ use sysmon_wire::metrics::{ALIASES, SUMMARY};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EdgeOptions {
     pub edges: Vec<String>,
+    /// Those that were paired with the hub.
+    pub paired: Vec<String>,
     /// Hosts that are shown; the first match decides.
     pub share: Vec<Share>,
     /// Aliases of the metrics that are shown; the whole summary if not set.

@@ -20,7 +20,7 @@ pub(crate) use top::{By, TopArgs};
 #[derive(Debug, Parser)]
 #[command(name = "sysmon-tui", version = VERSION, after_help = "\
 Examples:
-  sysmon-tui                          this machine, with a built-in hub and agent
+  sysmon-tui                          the hub that runs here, or this machine alone
   sysmon-tui --demo 20                this machine and twenty simulated hosts
   sysmon-tui --hub lan-box            the hosts of the hub on lan-box
   sysmon-tui --web                    this machine as a web page, for a browser on it
@@ -29,7 +29,7 @@ Examples:
 pub(crate) struct Args {
     #[command(flatten)]
     pub(crate) common: CommonArgs,
-    /// Hub to connect to [default: a built-in hub and agent for this machine]
+    /// Hub to connect to [default: the hub that runs on this machine, or else a built-in hub and agent]
     #[arg(long, value_name = "HOST:PORT", global = true)]
     pub(crate) hub: Option<HubAddress>,
     /// Add N simulated hosts to the built-in hub
@@ -121,6 +121,21 @@ pub(crate) struct JoinArgs {
     /// Name for the hub, to use with `--hub` later [default: HOST]
     #[arg(long = "as", value_name = "NAME")]
     pub(crate) profile: Option<PeerName>,
+    #[command(flatten)]
+    _unused: Unused,
+}
+
+/// Global options that a command accepts and does not use, left out of its help.
+#[derive(Debug, clap::Args)]
+struct Unused {
+    #[arg(id = "hub", long, hide = true)]
+    _hub: Option<String>,
+    #[arg(id = "demo", long, hide = true)]
+    _demo: Option<String>,
+    #[arg(id = "theme", long, hide = true)]
+    _theme: Option<String>,
+    #[arg(id = "ascii", long, hide = true)]
+    _ascii: bool,
 }
 
 fn theme(text: &str) -> Result<Theme, String> {
