@@ -1,7 +1,7 @@
 //! Pairing: a hub that dials out and an edge without a certificate recognize each other by a code.
 //!
 //! Both derive two Ed25519 keys from the code, one for each side, and each presents a certificate of its key in TLS 1.3.
-//! Whoever is between them has neither key, so the code is what the channel is bound to. A code has 125 random bits:
+//! A man in the middle has neither key, so the code is what the channel is bound to. A code has 125 random bits:
 //! it cannot be guessed, neither by trying nor from a recorded handshake.
 
 use std::fmt;

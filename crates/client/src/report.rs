@@ -97,22 +97,26 @@ impl FleetSnapshot {
             .iter()
             .map(|(line, _)| line.name.as_str().chars().count());
         let width = width.max().unwrap_or(0).clamp(4, 24);
-        out.push_str(&format!(
-            "{:<width$}  {:<7}  {:>5}  {:>5}  {:>6}  {:>8}  {:>8}  {:>8}  {:>8}  {:>5}  {:>5}  {:>7}\n",
-            "HOST", "STATE", "CPU", "MEM", "LOAD", "NET RX", "NET TX", "READ", "WRITE", "FS", "TEMP", "AGE"
-        ));
+        let mut row = |name: &str, state: &str, cells: &[String], age: &str| {
+            out.push_str(&format!("{name:<width$}  {state:<7}"));
+            for (cell, (_, width)) in cells.iter().zip(COLUMNS) {
+                out.push_str(&format!("  {cell:>width$}"));
+            }
+            out.push_str(&format!("  {age:>7}\n"));
+        };
+        row(
+            "HOST",
+            "STATE",
+            &COLUMNS.map(|(heading, _)| heading.to_owned()),
+            "AGE",
+        );
         for (line, tick) in &self.hosts {
             let cells: Vec<String> = (0..SUMMARY).map(|at| cell(tick, at)).collect();
-            let cell = |at: usize| cells.get(at).map_or("", String::as_str);
             let age = match tick.time.0 {
                 0 => "–".to_owned(),
                 time => format!("{:.1} s", (self.now.0 - time).max(0) as f64 / 1000.0),
             };
-            out.push_str(&format!(
-                "{:<width$}  {:<7}  {:>5}  {:>5}  {:>6}  {:>8}  {:>8}  {:>8}  {:>8}  {:>5}  {:>5}  {:>7}\n",
-                line.name, tick.state.as_str(), cell(0), cell(1), cell(2), cell(3), cell(4), cell(5),
-                cell(6), cell(7), cell(8), age
-            ));
+            row(line.name.as_str(), tick.state.as_str(), &cells, &age);
         }
         if self.hosts.is_empty() {
             out.push_str("no hosts yet\n");
@@ -138,6 +142,19 @@ pub fn summary_value(tick: &HostTick, at: usize) -> Option<f64> {
         .filter(|value| *value != ABSENT)?;
     Some(unscale(value, ALIASES.get(at)?.metric.scale))
 }
+
+/// Heading and width of each value of the summary.
+const COLUMNS: [(&str, usize); SUMMARY] = [
+    ("CPU", 5),
+    ("MEM", 5),
+    ("LOAD", 6),
+    ("NET RX", 8),
+    ("NET TX", 8),
+    ("READ", 8),
+    ("WRITE", 8),
+    ("FS", 5),
+    ("TEMP", 5),
+];
 
 fn cell(tick: &HostTick, at: usize) -> String {
     let (Some(value), Some(alias)) = (summary_value(tick, at), ALIASES.get(at)) else {

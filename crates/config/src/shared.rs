@@ -1,10 +1,21 @@
 //! What the hub shares with edges.
 
-use crate::screen::{find, named};
+use sysmon_wire::metrics::SUMMARY;
+
+use crate::screen::{find, named, toml_array};
 use crate::value::Value;
 
-/// Aliases of the metrics that can be shared.
-const NAMES: [&str; 9] = [
+macro_rules! shareable {
+    ($($name:literal,)*) => {
+        /// Aliases of the metrics that can be shared: those that the hub sends of every host.
+        const NAMES: [&str; SUMMARY] = [$($name),*];
+
+        /// All of them, in TOML.
+        pub(crate) const METRICS: &str = toml_array!($($name),*);
+    };
+}
+
+shareable! {
     "cpu",
     "mem",
     "load1",
@@ -14,10 +25,7 @@ const NAMES: [&str; 9] = [
     "disk.write",
     "fs.worst",
     "temp.max",
-];
-
-/// All of them, in TOML.
-pub(crate) const METRICS: &str = r#"["cpu", "mem", "load1", "net.rx", "net.tx", "disk.read", "disk.write", "fs.worst", "temp.max"]"#;
+}
 
 named! {
     /// What edges may show of alerts.

@@ -60,7 +60,7 @@ async fn an_edge_and_a_hub_with_the_same_code_are_paired() {
     );
 }
 
-/// Whoever is in between, or guesses, has another code: the hub sends nothing, and the edge goes on waiting.
+/// A man in the middle, or a guess, has another code: the hub sends nothing, and the edge goes on waiting.
 #[tokio::test]
 async fn without_the_code_neither_side_goes_on() {
     let (code, authority) = (code(), authority());

@@ -6,7 +6,7 @@ use crate::Label;
 
 /// A bound that is enforced here, how much of it is in use, and how often something was left out because of it.
 ///
-/// Whoever enforces a bound owns a gauge, counts with it what is left out, and lists its [`state`](Self::state) where
+/// The code that enforces a bound owns a gauge, counts with it what is left out, and lists its [`state`](Self::state) where
 /// the program collects them: a `Source` of an agent in `limits`, the hub in `Hub::limits`. Status, notes, the metric
 /// `sysmon.limit.reached` and the log follow from that.
 #[derive(Clone, Debug, PartialEq, Eq)]

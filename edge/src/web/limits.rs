@@ -100,7 +100,7 @@ impl Clients {
     }
 
     /// Whether the address and the networks around it have requests left. The narrowest is asked first, so that one
-    /// customer uses up no more of a provider's share than its own.
+    /// customer uses only its own share of the provider's.
     pub(super) fn allow_request(&mut self, address: IpAddr, now: Instant) -> bool {
         let mut networks = Network::around(address).zip(SHARES);
         networks.all(|(network, share)| self.usage(network, share, now).1.requests.try_take(now))

@@ -8,7 +8,7 @@ use sysmon_wire::quantity::{self, Prefixes};
 /// RFC 3986's unreserved characters, except `~`.
 const UNRESERVED: AsciiSet = NON_ALPHANUMERIC.remove(b'.').remove(b'_').remove(b'-');
 
-pub(super) fn heading(metric: &str) -> &'static str {
+pub(super) fn heading(metric: &str) -> &str {
     match metric {
         "cpu" => "CPU",
         "mem" => "Memory",
@@ -18,7 +18,8 @@ pub(super) fn heading(metric: &str) -> &'static str {
         "disk.read" => "Read/s",
         "disk.write" => "Write/s",
         "fs.worst" => "Disk full",
-        _ => "Hottest",
+        "temp.max" => "Hottest",
+        other => other,
     }
 }
 

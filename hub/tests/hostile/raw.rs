@@ -67,11 +67,26 @@ pub(crate) async fn connect_with(
     alpn: &[u8],
     transport: TransportConfig,
 ) -> Result<Raw, LinkError> {
+    let mut config = client_config(
+        &scene.identity(Role::Operator, "to-know-the-hub"),
+        papers,
+        alpn,
+    );
+    config.transport_config(Arc::new(transport));
+    let endpoint = Endpoint::client(SocketAddr::new(from, 0)).unwrap();
+    let connecting = endpoint
+        .connect_with(config, scene.address, server_name(Role::Hub))
+        .unwrap();
+    Ok(Raw {
+        connection: connecting.await?,
+        _endpoint: endpoint,
+    })
+}
+
+/// Verifies the listener by the authorities of `knows`, and presents `papers` or nothing.
+pub(crate) fn client_config(knows: &Identity, papers: Option<Papers>, alpn: &[u8]) -> ClientConfig {
     let mut roots = RootCertStore::empty();
-    for authority in scene
-        .identity(Role::Operator, "to-know-the-hub")
-        .authorities()
-    {
+    for authority in knows.authorities() {
         roots.add(authority.clone()).unwrap();
     }
     let config = rustls::ClientConfig::builder_with_provider(Arc::new(default_provider()))
@@ -85,17 +100,7 @@ pub(crate) async fn connect_with(
         None => config.with_no_client_auth(),
     };
     config.alpn_protocols = vec![alpn.to_vec()];
-    let config = QuicClientConfig::try_from(config).unwrap();
-    let mut config = ClientConfig::new(Arc::new(config));
-    config.transport_config(Arc::new(transport));
-    let endpoint = Endpoint::client(SocketAddr::new(from, 0)).unwrap();
-    let connecting = endpoint
-        .connect_with(config, scene.address, server_name(Role::Hub))
-        .unwrap();
-    Ok(Raw {
-        connection: connecting.await?,
-        _endpoint: endpoint,
-    })
+    ClientConfig::new(Arc::new(QuicClientConfig::try_from(config).unwrap()))
 }
 
 pub(crate) fn hello(minor: u16, purpose: Purpose) -> Hello {

@@ -10,7 +10,7 @@ const CELL: (f64, f64) = (8.4, 17.0);
 
 const MARGIN: f64 = 10.0;
 
-/// Colours of paper and ink where the screen names none.
+/// Default background and foreground.
 const PAPER: (&str, &str) = ("#16181d", "#d0d0d0");
 
 /// Draws a screen; `title` is its alternative text.

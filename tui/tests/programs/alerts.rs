@@ -166,7 +166,13 @@ fn rules_are_checked_and_alerts_silenced_on_the_command_line() {
         )
     };
     let _hub = place.hub_with(&env);
-    let silenced = hub(&["silence", "a", "--for", "1h", "--reason", "new disks"]);
+    let silence = ["silence", "a", "--for", "1h", "--reason", "new disks"];
+    let (_, unknown) = place.fails(
+        "sysmon-hub",
+        &[&["--state", "hub", "alerts"], &silence[..]].concat(),
+    );
+    assert!(unknown.contains("no host is called \"a\""), "{unknown}");
+    let silenced = hub(&[&silence[..], &["--force"]].concat());
     assert!(
         silenced.contains("silence 1: notifications of a suppressed for 1 h"),
         "{silenced}"
@@ -200,7 +206,7 @@ fn rules_are_checked_and_alerts_silenced_on_the_command_line() {
             .1
     };
     assert!(fails(&["check", "slient"]).contains("did you mean \"silent\"?"));
-    assert!(fails(&["silence", "b", "--for", "1h", "--reason", "x"]).contains("there is no host"));
+    assert!(fails(&["silence", "b", "--for", "1h", "--reason", "x"]).contains("no host is called"));
     assert!(fails(&["unsilence", "7"]).contains("there is no silence"));
     assert!(fails(&["ack", "b"]).contains("no alert is firing on b"));
     assert!(fails(&["test", "slack"]).contains("no route") || !fails(&["test"]).is_empty());

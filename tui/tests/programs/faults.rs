@@ -68,8 +68,10 @@ fn rows_stay_at_the_agent_while_the_disk_of_the_hub_is_full() {
         || number(&place.snapshot("me"), "a", "rows"),
         |rows| *rows > before + 2,
     );
-    let (code, _) = place.fails("sysmon-hub", &["--state", "hub", "backup", "hub/copy.db"]);
-    assert_eq!(code, 1);
+    let backup = ["--state", "hub", "backup", "hub/copy", "--unencrypted"];
+    let (code, stderr) = place.fails("sysmon-hub", &backup);
+    assert_eq!(code, 1, "{stderr}");
+    assert!(!disk.0.join("copy").exists());
     std::fs::remove_file(&filler).unwrap();
     hub.has_logged("the history is written again");
     let rows = || number(&place.snapshot("me"), "a", "rows");

@@ -1,8 +1,5 @@
 //! How much each kind of receiver takes in one message, and in how many messages alerts are listed. Pure.
 
-use super::notification::Format;
-use super::route::Target;
-
 /// The limits of one receiver.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Capacity {
@@ -27,7 +24,8 @@ const PROGRAM_ALERTS_MAX: usize = 100;
 const MESSAGES_MAX: usize = 5;
 
 impl Capacity {
-    const fn people(text_max: usize, measure: fn(&str) -> usize) -> Self {
+    /// For people, who read a few short messages.
+    pub(super) const fn people(text_max: usize, measure: fn(&str) -> usize) -> Self {
         Self {
             text_max,
             measure,
@@ -37,45 +35,25 @@ impl Capacity {
         }
     }
 
-    const PROGRAM: Self = Self {
+    pub(super) const PROGRAM: Self = Self {
         text_max: 4_000,
         measure: characters,
         names_max: NAMES_MAX,
         alerts_max: PROGRAM_ALERTS_MAX,
         messages_max: usize::MAX,
     };
-
-    pub(super) fn of(target: &Target) -> Self {
-        match target {
-            Target::Command(_) | Target::Post(Format::Json, _) => Self::PROGRAM,
-            // No limit of servers, but of readers.
-            Target::Mail(_) => Self {
-                names_max: 100,
-                ..Self::people(60_000, str::len)
-            },
-            // https://api.slack.com/methods/chat.postMessage#truncating
-            Target::Post(Format::Slack, _) => Self::people(4_000, escaped_characters),
-            // https://discord.com/developers/docs/resources/webhook#execute-webhook
-            Target::Post(Format::Discord, _) => Self::people(2_000, utf16_units),
-            // A message has at most 28 KB, and the text is in it twice, in JSON.
-            // https://learn.microsoft.com/microsoftteams/platform/bots/how-to/format-your-bot-messages
-            Target::Post(Format::Teams, _) => Self::people(10_000, json_bytes),
-            // A longer text becomes an attachment. https://docs.ntfy.sh/publish/#limitations
-            Target::Post(Format::Ntfy, _) => Self::people(4_096, str::len),
-        }
-    }
 }
 
 fn characters(text: &str) -> usize {
     text.chars().count()
 }
 
-fn utf16_units(text: &str) -> usize {
+pub(super) fn utf16_units(text: &str) -> usize {
     text.encode_utf16().count()
 }
 
 /// Characters after [`super::notification::escaped`].
-fn escaped_characters(text: &str) -> usize {
+pub(super) fn escaped_characters(text: &str) -> usize {
     let length = |c| match c {
         '&' => "&amp;".len(),
         '<' | '>' => "&lt;".len(),
@@ -85,7 +63,7 @@ fn escaped_characters(text: &str) -> usize {
 }
 
 /// Bytes in a JSON string, with line breaks doubled as cards need them.
-fn json_bytes(text: &str) -> usize {
+pub(super) fn json_bytes(text: &str) -> usize {
     let length = |c: char| match c {
         '\n' => 4,
         '"' | '\\' => 2,

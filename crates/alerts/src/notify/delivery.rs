@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use sysmon_wire::UnixMs;
 
+use super::error::SendError;
 use super::notification::Notification;
 use super::queue::DeliveryQueue;
 use super::route::Route;
-use super::send::SendError;
 use crate::Transition;
 
 /// Shortest and longest wait before a failed attempt is repeated; doubled each time in between.

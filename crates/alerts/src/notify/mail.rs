@@ -13,8 +13,8 @@ use lettre::transport::smtp::response::{Category, Code, Severity};
 use lettre::{SmtpTransport, Transport};
 use percent_encoding::percent_decode_str;
 
+use super::error::SendError;
 use super::notification::Notification;
-use super::send::SendError;
 
 const RECIPIENTS_MAX: usize = 20;
 

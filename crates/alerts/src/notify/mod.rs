@@ -5,6 +5,7 @@
 
 mod capacity;
 mod delivery;
+mod error;
 mod lines;
 #[cfg_attr(not(feature = "mail"), path = "no_mail.rs")]
 mod mail;
@@ -31,10 +32,11 @@ use crate::active::{ActiveAlert, ActiveAlerts};
 use crate::silence::{MaintenanceWindow, Scope, SilenceFile, Suppressions};
 use delivery::Delivery;
 pub use delivery::RouteHealth;
+pub use error::SendError;
 pub use notification::Notification;
 use queue::DeliveryQueue;
 pub use route::{Route, RouteError};
-pub use send::{SendError, send};
+pub use send::send;
 pub use state_file::NotifierState;
 
 /// Time between two checks whether a silence of a pending alert has ended.

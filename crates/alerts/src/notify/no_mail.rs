@@ -4,8 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use super::error::SendError;
 use super::notification::Notification;
-use super::send::SendError;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Mail {}

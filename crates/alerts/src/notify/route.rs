@@ -18,7 +18,7 @@ use std::str::FromStr;
 use sysmon_wire::message::Severity;
 use thiserror::Error;
 
-use super::capacity::Capacity;
+use super::capacity::{Capacity, escaped_characters, json_bytes, utf16_units};
 use super::mail::Mail;
 use super::notification::Format;
 
@@ -110,7 +110,23 @@ impl Route {
     }
 
     pub(super) fn capacity(&self) -> Capacity {
-        Capacity::of(&self.target)
+        match &self.target {
+            Target::Command(_) | Target::Post(Format::Json, _) => Capacity::PROGRAM,
+            // No limit of servers, but of readers.
+            Target::Mail(_) => Capacity {
+                names_max: 100,
+                ..Capacity::people(60_000, str::len)
+            },
+            // https://api.slack.com/methods/chat.postMessage#truncating
+            Target::Post(Format::Slack, _) => Capacity::people(4_000, escaped_characters),
+            // https://discord.com/developers/docs/resources/webhook#execute-webhook
+            Target::Post(Format::Discord, _) => Capacity::people(2_000, utf16_units),
+            // A message has at most 28 KB, and the text is in it twice, in JSON.
+            // https://learn.microsoft.com/microsoftteams/platform/bots/how-to/format-your-bot-messages
+            Target::Post(Format::Teams, _) => Capacity::people(10_000, json_bytes),
+            // A longer text becomes an attachment. https://docs.ntfy.sh/publish/#limitations
+            Target::Post(Format::Ntfy, _) => Capacity::people(4_096, str::len),
+        }
     }
 
     /// Whether alerts of this severity are sent there.

@@ -19,6 +19,7 @@
 //! that fits the metric, or `[N*]METRIC`. HOSTS are names with `*` for any characters and `#TAG`s, separated by
 //! commas, with `!` before those to leave out. `unlike its week` is an alias of `deviates from baseline`.
 
+mod check;
 mod defaults;
 mod hosts;
 mod parse;

@@ -74,7 +74,10 @@ fn recorded_text(hosts: &[RecordedHost], span_ms: i64) -> String {
         format_span(replay::step_ms(span_ms))
     );
     if end - begin < span_ms - 2 * replay::step_ms(span_ms) {
-        text += &format!("no more is recorded of the last {}\n", format_span(span_ms));
+        text += &format!(
+            "nothing else is recorded of the last {}\n",
+            format_span(span_ms)
+        );
     }
     let without = spans.iter().filter(|span| span.is_none()).count();
     if without > 0 {

@@ -9,8 +9,8 @@ use unicode_width::UnicodeWidthStr;
 use super::columns::SIGN;
 use super::state::{Fleet, Group, HostRow};
 use crate::context::Context;
-use crate::format::{degrees, fit, load, percent, size, wrap};
-use crate::model::summary::{CPU, FILESYSTEM, LOAD, MEMORY};
+use crate::format::{fit, load, percent, size, wrap};
+use crate::model::summary::{CPU, FILESYSTEM, LOAD, MEMORY, value_text};
 use crate::theme::{Severity, Theme};
 use crate::widgets::paint::Pen;
 
@@ -104,7 +104,7 @@ fn worries(host: &HostRow) -> Vec<String> {
             MEMORY => format!("memory {}%", percent(value)),
             FILESYSTEM => format!("a filesystem {}% full", percent(value)),
             LOAD => format!("load {}", load(value)),
-            _ => format!("{}°", degrees(value)),
+            _ => value_text(place, value),
         })
     };
     (0..SUMMARY).filter_map(worry).collect()

@@ -182,27 +182,9 @@ impl Key {
 mod tests {
     use super::*;
 
-    const ALL: [Mode; 15] = [
-        Mode::Fleet,
-        Mode::Host,
-        Mode::Pane,
-        Mode::Burst,
-        Mode::Processes,
-        Mode::Process,
-        Mode::Top,
-        Mode::Changes,
-        Mode::Events,
-        Mode::Columns,
-        Mode::Help,
-        Mode::Filter,
-        Mode::Time,
-        Mode::Palette,
-        Mode::Export,
-    ];
-
     #[test]
     fn a_key_has_one_meaning_in_a_mode() {
-        for mode in ALL {
+        for &mode in Mode::ALL {
             let here: Vec<_> = BINDINGS
                 .iter()
                 .filter(|b| b.modes.contains(&mode))
@@ -218,7 +200,7 @@ mod tests {
 
     #[test]
     fn every_mode_can_be_left_and_has_at_most_seven_footer_keys() {
-        for mode in ALL {
+        for &mode in Mode::ALL {
             let here = || BINDINGS.iter().filter(|b| b.modes.contains(&mode));
             assert!(
                 here().any(|b| matches!(b.action, Action::Back | Action::Quit)),

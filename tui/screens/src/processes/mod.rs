@@ -13,14 +13,12 @@ use sysmon_wire::message::Reply;
 
 use crate::context::Context;
 use crate::keys::{Action, Mode};
-use crate::layout::list_at;
 use crate::model::pattern::Pattern;
-use crate::model::process::{ProcessSort, text, usage};
+use crate::model::process::{text, usage};
 use crate::records::Records;
 use crate::screen::{Answer, Outcome, Outcomes, Screen, done, remark};
-use crate::widgets::process_list;
+use crate::widgets::process_list::{FIRST_ROW, Listed};
 pub use state::Processes;
-use state::SORTS;
 
 const FIELDS: [&str; 11] = [
     "pid",
@@ -37,18 +35,6 @@ const FIELDS: [&str; 11] = [
 ];
 
 impl Processes {
-    fn sort_and_remark(&mut self, sort: ProcessSort) -> Outcomes {
-        (self.sort, self.reverse) = (sort, false);
-        self.reorder();
-        remark(format!("sorted by {}", sort.name()))
-    }
-
-    fn reverse(&mut self) -> Outcomes {
-        self.reverse = !self.reverse;
-        self.reorder();
-        done()
-    }
-
     /// Shows the details of the selected process, or the members of the selected group.
     fn open(&mut self) -> Outcomes {
         if self.open_selected() {
@@ -75,14 +61,12 @@ impl Screen for Processes {
         }
         match action {
             Action::Open => self.open(),
-            Action::Sort => self.sort_and_remark(self.sort.next(&SORTS)),
-            Action::Reverse => self.reverse(),
             Action::Arrange => {
                 self.arrangement = self.arrangement.next();
                 self.reorder();
                 remark(format!("processes {}", self.arrangement.name()))
             }
-            _ => None,
+            _ => self.act_on_order(action),
         }
     }
 
@@ -94,35 +78,17 @@ impl Screen for Processes {
     }
 
     fn reveal(&mut self, context: &Context) {
-        self.scroll_to_selected(process_list::rows(context.size));
+        self.reveal_selected(context.size);
     }
 
     fn click(&mut self, place: Position, context: &Context) -> Outcomes {
         if context.mode() != Mode::Processes {
             return None;
         }
-        if place.y + 1 == process_list::FIRST_ROW {
-            if self.time.is_none() {
-                return done();
-            }
-            let outcomes = match process_list::sort_at(view::COLUMNS, context.size.width, place.x) {
-                Some(sort) if sort == self.sort => self.reverse(),
-                Some(sort) => self.sort_and_remark(sort),
-                None => done(),
-            };
-            self.reveal(context);
-            return outcomes;
-        }
-        let rows = process_list::rows(context.size);
-        let at = list_at(place.y, process_list::FIRST_ROW, rows, self.top)?;
-        if at >= self.shown().count() {
+        if self.time.is_none() && place.y + 1 == FIRST_ROW {
             return done();
         }
-        if self.selected_at() == Some(at) {
-            return Some(vec![Outcome::Act(Action::Open)]);
-        }
-        self.select(at);
-        done()
+        self.click_on(place, context.size)
     }
 
     fn reply(&mut self, Answer { reply, .. }: Answer, context: &mut Context) -> Vec<Outcome> {
@@ -152,12 +118,11 @@ impl Screen for Processes {
     }
 
     fn sorts(&self) -> Vec<&'static str> {
-        SORTS.iter().map(|sort| sort.name()).collect()
+        Self::sort_names()
     }
 
     fn sort_by(&mut self, name: &str) -> Outcomes {
-        let sort = SORTS.iter().find(|sort| sort.name() == name)?;
-        self.sort_and_remark(*sort)
+        self.sort_named(name)
     }
 
     fn selected_text(&self, context: &Context) -> Option<(String, String)> {

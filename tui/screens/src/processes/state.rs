@@ -5,17 +5,9 @@ use std::cmp::Ordering;
 use sysmon_wire::{Process, UnixMs};
 
 use super::arrange::{Arrangement, container, grouped, tree};
-use crate::layout::scrolled_to;
 use crate::model::pattern::Pattern;
 use crate::model::process::{ProcessSort, program};
-
-pub(super) const SORTS: [ProcessSort; 5] = [
-    ProcessSort::Cpu,
-    ProcessSort::Memory,
-    ProcessSort::Disk,
-    ProcessSort::Pid,
-    ProcessSort::Command,
-];
+use crate::widgets::process_list::{Column, Field, Listed, MIDDLE, WIDE};
 
 #[derive(Clone, Debug, Default)]
 pub struct Processes {
@@ -175,30 +167,62 @@ impl Processes {
         self.shown().find(|process| process.identity.pid == pid)
     }
 
-    pub fn selected_at(&self) -> Option<usize> {
-        let pid = self.selected?;
-        self.shown().position(|process| process.identity.pid == pid)
-    }
-
-    pub fn select(&mut self, at: usize) {
-        self.wanted = None;
-        self.select_at(at);
-    }
-
     fn select_at(&mut self, at: usize) {
         let at = at.min(self.order.len().saturating_sub(1));
         let pid = self.shown().nth(at).map(|process| process.identity.pid);
         self.selected = pid;
     }
+}
 
-    pub fn move_by(&mut self, rows: isize) {
-        let at = self.selected_at().unwrap_or(0);
-        self.select(at.saturating_add_signed(rows));
+impl Listed for Processes {
+    const COLUMNS: &'static [Column] = &[
+        (Field::Pid, "PID", 7, Some(ProcessSort::Pid), 0),
+        (Field::User, "USER", 10, None, MIDDLE),
+        (Field::State, "S", 1, None, WIDE),
+        (Field::Threads, "THR", 4, None, WIDE),
+        (Field::Cpu, "CPU%", 5, Some(ProcessSort::Cpu), 0),
+        (Field::Memory, "MEM", 5, Some(ProcessSort::Memory), 0),
+        (Field::Read, "READ", 5, Some(ProcessSort::Disk), MIDDLE),
+        (Field::Written, "WRITE", 5, Some(ProcessSort::Disk), MIDDLE),
+    ];
+    const SORTS: &'static [ProcessSort] = &[
+        ProcessSort::Cpu,
+        ProcessSort::Memory,
+        ProcessSort::Disk,
+        ProcessSort::Pid,
+        ProcessSort::Command,
+    ];
+
+    fn sort(&self) -> ProcessSort {
+        self.sort
     }
 
-    pub fn scroll_to_selected(&mut self, height: usize) {
-        let at = self.selected_at().unwrap_or(0);
-        self.top = scrolled_to(at, self.top, self.order.len(), height);
+    fn sort_by(&mut self, sort: ProcessSort) {
+        (self.sort, self.reverse) = (sort, false);
+        self.reorder();
+    }
+
+    fn reverse(&mut self) {
+        self.reverse = !self.reverse;
+        self.reorder();
+    }
+
+    fn shown_len(&self) -> usize {
+        self.order.len()
+    }
+
+    fn selected_at(&self) -> Option<usize> {
+        let pid = self.selected?;
+        self.shown().position(|process| process.identity.pid == pid)
+    }
+
+    fn select(&mut self, at: usize) {
+        self.wanted = None;
+        self.select_at(at);
+    }
+
+    fn top(&mut self) -> &mut usize {
+        &mut self.top
     }
 }
 

@@ -12,20 +12,9 @@ use sysmon_config::time::format_clock;
 use super::arrange::Arrangement;
 use super::state::Processes;
 use crate::context::Context;
-use crate::model::process::{NOT_STORED, ProcessSort};
+use crate::model::process::NOT_STORED;
 use crate::widgets::paint::{Pen, note};
-use crate::widgets::process_list::{Column, Field, LINES_ABOVE, MIDDLE, ProcessList, Row, WIDE};
-
-pub(super) const COLUMNS: &[Column] = &[
-    (Field::Pid, "PID", 7, Some(ProcessSort::Pid), 0),
-    (Field::User, "USER", 10, None, MIDDLE),
-    (Field::State, "S", 1, None, WIDE),
-    (Field::Threads, "THR", 4, None, WIDE),
-    (Field::Cpu, "CPU%", 5, Some(ProcessSort::Cpu), 0),
-    (Field::Memory, "MEM", 5, Some(ProcessSort::Memory), 0),
-    (Field::Read, "READ", 5, Some(ProcessSort::Disk), MIDDLE),
-    (Field::Written, "WRITE", 5, Some(ProcessSort::Disk), MIDDLE),
-];
+use crate::widgets::process_list::{LINES_ABOVE, Listed, ProcessList, Row};
 
 pub(super) fn draw(processes: &Processes, context: &Context, area: Rect, buffer: &mut Buffer) {
     let theme = &context.theme;
@@ -47,7 +36,7 @@ pub(super) fn draw(processes: &Processes, context: &Context, area: Rect, buffer:
         depth: processes.depth(at),
     };
     let list = ProcessList {
-        columns: COLUMNS,
+        columns: Processes::COLUMNS,
         sort: processes.sort,
         rows: processes.shown().enumerate().map(row).collect(),
         top: processes.top,

@@ -39,7 +39,7 @@ impl Colours {
         }
     }
 
-    /// The colour of the palette that comes nearest to one of it.
+    /// The nearest colour of the palette.
     pub(super) fn nearest(self, index: u8) -> u8 {
         if self == Self::Many || index < 16 {
             return index;

@@ -1,7 +1,7 @@
 //! The terminal: one write per frame of the cells that changed, and always restored at the end.
 //!
-//! A frame is written beside everything else, and the next is made only once it is out: a slow line gets fewer
-//! frames, each of which shows the newest, and delays neither keys nor what the hub sends.
+//! A frame is written on a thread, and the next is drawn only after it was written: a slow connection gets fewer
+//! frames, each of the newest data, and delays neither keys nor replies.
 
 pub(crate) mod colours;
 mod difference;
@@ -229,10 +229,10 @@ fn take(title: &str) -> io::Result<()> {
     )
 }
 
-/// Gives the terminal back as it was; harmless if it is not ours.
+/// Restores the terminal, if it was prepared.
 pub fn leave() {
     if ENTERED.swap(false, Ordering::SeqCst) {
-        // An error here cannot be reported any more.
+        // There is nowhere left to report an error.
         let _ = execute!(
             io::stdout(),
             DisableBracketedPaste,

@@ -11,14 +11,12 @@ use sysmon_wire::message::{HostProcess, Reply, Request};
 
 use crate::context::Context;
 use crate::keys::{Action, Mode};
-use crate::layout::list_at;
 use crate::model::pattern::Pattern;
-use crate::model::process::{ProcessSort, text, usage};
+use crate::model::process::{text, usage};
 use crate::records::Records;
-use crate::screen::{Answer, Outcome, Outcomes, Screen, done, remark};
+use crate::screen::{Answer, Outcome, Outcomes, Screen};
 use crate::subscriptions::{Subscription, Topic};
-use crate::widgets::process_list;
-use state::SORTS;
+use crate::widgets::process_list::Listed;
 pub use state::Top;
 
 /// Processes requested: at most 20 kB a second over a slow line.
@@ -56,19 +54,6 @@ pub fn records<'a>(time: UnixMs, processes: impl Iterator<Item = &'a HostProcess
     Records::new("processes", time, &FIELDS, processes.map(row))
 }
 
-impl Top {
-    fn sort_and_remark(&mut self, sort: ProcessSort) -> Outcomes {
-        self.sort_by(sort);
-        remark(format!("sorted by {}", sort.name()))
-    }
-
-    fn reverse(&mut self) -> Outcomes {
-        self.reverse = !self.reverse;
-        self.reorder();
-        done()
-    }
-}
-
 impl Screen for Top {
     fn draw(&self, context: &Context, area: Rect, buffer: &mut Buffer) {
         view::draw(self, context, area, buffer);
@@ -83,9 +68,7 @@ impl Screen for Top {
                 });
                 Some(open.into_iter().collect())
             }
-            Action::Sort => self.sort_and_remark(self.sort.next(&SORTS)),
-            Action::Reverse => self.reverse(),
-            _ => None,
+            _ => self.act_on_order(action),
         }
     }
 
@@ -95,29 +78,11 @@ impl Screen for Top {
     }
 
     fn reveal(&mut self, context: &Context) {
-        self.scroll_to_selected(process_list::rows(context.size));
+        self.reveal_selected(context.size);
     }
 
     fn click(&mut self, place: Position, context: &Context) -> Outcomes {
-        if place.y + 1 == process_list::FIRST_ROW {
-            let outcomes = match process_list::sort_at(view::COLUMNS, context.size.width, place.x) {
-                Some(sort) if sort == self.sort => self.reverse(),
-                Some(sort) => self.sort_and_remark(sort),
-                None => done(),
-            };
-            self.reveal(context);
-            return outcomes;
-        }
-        let rows = process_list::rows(context.size);
-        let at = list_at(place.y, process_list::FIRST_ROW, rows, self.top)?;
-        if at >= self.shown_len() {
-            return done();
-        }
-        if self.selected_at() == Some(at) {
-            return Some(vec![Outcome::Act(Action::Open)]);
-        }
-        self.select(at);
-        done()
+        self.click_on(place, context.size)
     }
 
     fn subscriptions(&self, context: &Context, wanted: &mut Vec<Subscription>) {
@@ -168,12 +133,11 @@ impl Screen for Top {
     }
 
     fn sorts(&self) -> Vec<&'static str> {
-        SORTS.iter().map(|sort| sort.name()).collect()
+        Self::sort_names()
     }
 
     fn sort_by(&mut self, name: &str) -> Outcomes {
-        let sort = SORTS.iter().find(|sort| sort.name() == name)?;
-        self.sort_and_remark(*sort)
+        self.sort_named(name)
     }
 
     fn selected_text(&self, _context: &Context) -> Option<(String, String)> {

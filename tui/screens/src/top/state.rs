@@ -5,17 +5,9 @@ use std::cmp::Ordering;
 use sysmon_wire::message::{HostProcess, TopBy};
 use sysmon_wire::{Label, UnixMs};
 
-use crate::layout::scrolled_to;
 use crate::model::pattern::Pattern;
 use crate::model::process::ProcessSort;
-
-pub(super) const SORTS: [ProcessSort; 5] = [
-    ProcessSort::Cpu,
-    ProcessSort::Memory,
-    ProcessSort::Disk,
-    ProcessSort::Host,
-    ProcessSort::Command,
-];
+use crate::widgets::process_list::{Column, Field, Listed, MIDDLE, NARROW, WIDE};
 
 #[derive(Clone, Debug, Default)]
 pub struct Top {
@@ -41,12 +33,6 @@ impl Top {
     pub fn set(&mut self, time: UnixMs, hosts: u32, processes: Vec<HostProcess>) {
         (self.time, self.hosts, self.received) = (Some(time), hosts, processes);
         self.refused = None;
-        self.reorder();
-    }
-
-    pub fn sort_by(&mut self, sort: ProcessSort) {
-        (self.sort, self.reverse) = (sort, false);
-        self.by = sort.rank().unwrap_or(self.by);
         self.reorder();
     }
 
@@ -77,10 +63,6 @@ impl Top {
         self.order.iter().filter_map(|&at| self.received.get(at))
     }
 
-    pub fn shown_len(&self) -> usize {
-        self.order.len()
-    }
-
     pub fn len(&self) -> usize {
         self.received.len()
     }
@@ -92,27 +74,59 @@ impl Top {
     pub fn selected(&self) -> Option<&HostProcess> {
         self.shown().nth(self.selected_at()?)
     }
+}
 
-    pub fn selected_at(&self) -> Option<usize> {
+impl Listed for Top {
+    const COLUMNS: &'static [Column] = &[
+        (Field::Host, "HOST", 14, Some(ProcessSort::Host), 0),
+        (Field::Pid, "PID", 7, None, MIDDLE),
+        (Field::Cpu, "CPU%", 5, Some(ProcessSort::Cpu), 0),
+        (Field::Memory, "MEM", 5, Some(ProcessSort::Memory), NARROW),
+        (Field::Read, "READ", 5, Some(ProcessSort::Disk), MIDDLE),
+        (Field::Written, "WRITE", 5, Some(ProcessSort::Disk), MIDDLE),
+        (Field::User, "USER", 10, None, WIDE),
+    ];
+    const SORTS: &'static [ProcessSort] = &[
+        ProcessSort::Cpu,
+        ProcessSort::Memory,
+        ProcessSort::Disk,
+        ProcessSort::Host,
+        ProcessSort::Command,
+    ];
+
+    fn sort(&self) -> ProcessSort {
+        self.sort
+    }
+
+    fn sort_by(&mut self, sort: ProcessSort) {
+        (self.sort, self.reverse) = (sort, false);
+        self.by = sort.rank().unwrap_or(self.by);
+        self.reorder();
+    }
+
+    fn reverse(&mut self) {
+        self.reverse = !self.reverse;
+        self.reorder();
+    }
+
+    fn shown_len(&self) -> usize {
+        self.order.len()
+    }
+
+    fn selected_at(&self) -> Option<usize> {
         let (host, pid) = self.selected.as_ref()?;
         self.shown()
             .position(|row| row.host == *host && row.process.identity.pid == *pid)
     }
 
-    pub fn select(&mut self, at: usize) {
+    fn select(&mut self, at: usize) {
         let at = at.min(self.order.len().saturating_sub(1));
         let chosen = self.shown().nth(at);
         self.selected = chosen.map(|row| (row.host.clone(), row.process.identity.pid));
     }
 
-    pub fn move_by(&mut self, rows: isize) {
-        let at = self.selected_at().unwrap_or(0);
-        self.select(at.saturating_add_signed(rows));
-    }
-
-    pub fn scroll_to_selected(&mut self, height: usize) {
-        let at = self.selected_at().unwrap_or(0);
-        self.top = scrolled_to(at, self.top, self.order.len(), height);
+    fn top(&mut self) -> &mut usize {
+        &mut self.top
     }
 }
 

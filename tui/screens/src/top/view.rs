@@ -12,21 +12,9 @@ use sysmon_wire::message::HostProcess;
 
 use super::state::Top;
 use crate::context::Context;
-use crate::model::process::{NOT_STORED, ProcessSort};
+use crate::model::process::NOT_STORED;
 use crate::widgets::paint::{Pen, note};
-use crate::widgets::process_list::{
-    Column, Field, LINES_ABOVE, MIDDLE, NARROW, ProcessList, Row, WIDE,
-};
-
-pub(super) const COLUMNS: &[Column] = &[
-    (Field::Host, "HOST", 14, Some(ProcessSort::Host), 0),
-    (Field::Pid, "PID", 7, None, MIDDLE),
-    (Field::Cpu, "CPU%", 5, Some(ProcessSort::Cpu), 0),
-    (Field::Memory, "MEM", 5, Some(ProcessSort::Memory), NARROW),
-    (Field::Read, "READ", 5, Some(ProcessSort::Disk), MIDDLE),
-    (Field::Written, "WRITE", 5, Some(ProcessSort::Disk), MIDDLE),
-    (Field::User, "USER", 10, None, WIDE),
-];
+use crate::widgets::process_list::{LINES_ABOVE, Listed, ProcessList, Row};
 
 pub(super) fn draw(top: &Top, context: &Context, area: Rect, buffer: &mut Buffer) {
     let theme = &context.theme;
@@ -69,7 +57,7 @@ pub(super) fn draw(top: &Top, context: &Context, area: Rect, buffer: &mut Buffer
         return message(why, buffer);
     }
     let list = ProcessList {
-        columns: COLUMNS,
+        columns: Top::COLUMNS,
         sort: top.sort,
         rows: top.shown().map(row).collect(),
         top: top.top,
@@ -93,8 +81,9 @@ fn row(HostProcess { host, process }: &HostProcess) -> Row<'_> {
 mod tests {
     use super::*;
     use crate::keys::Mode;
+    use crate::model::process::ProcessSort;
     use crate::testing::{context, drawn, process};
-    use crate::widgets::process_list::{rows, sort_at};
+    use crate::widgets::process_list::sort_at;
     use ratatui::layout::Size;
     use sysmon_wire::UnixMs;
 
@@ -140,7 +129,7 @@ mod tests {
         }
         assert!(screen(&top, 20, 5).contains("99.0"));
         top.move_by(39);
-        top.scroll_to_selected(rows(Size::new(80, 10)));
+        top.reveal_selected(Size::new(80, 10));
         assert!(screen(&top, 80, 10).contains("host-39"));
     }
 
@@ -156,7 +145,7 @@ mod tests {
             ("COMMAND", ProcessSort::Command),
         ] {
             let x = headings.find(title).unwrap() as u16;
-            assert_eq!(sort_at(COLUMNS, 80, x), Some(sort), "{title}");
+            assert_eq!(sort_at(Top::COLUMNS, 80, x), Some(sort), "{title}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A list of processes: its columns, headings and rows, and what a heading sorts by.
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::{Rect, Size};
+use ratatui::layout::{Position, Rect, Size};
 use ratatui::style::Style;
 use sysmon_wire::Process;
 
@@ -9,8 +9,10 @@ use super::command::command;
 use super::paint::{Pen, fill, more};
 use crate::context::Context;
 use crate::format::fit;
-use crate::layout::{below, list_rows};
+use crate::keys::Action;
+use crate::layout::{below, list_at, list_rows, scrolled_to};
 use crate::model::process::{ProcessSort, cpu_percent, memory, rate};
+use crate::screen::{Outcome, Outcomes, done, remark};
 use crate::theme::{Severity, Theme};
 
 pub(crate) const LINES_ABOVE: u16 = 2;
@@ -59,6 +61,87 @@ pub(crate) struct ProcessList<'a> {
 
 pub(crate) fn rows(screen: Size) -> usize {
     list_rows(screen, LINES_ABOVE)
+}
+
+/// The state of a list of processes, which is sorted by its headings, scrolled and clicked.
+pub(crate) trait Listed {
+    const COLUMNS: &'static [Column];
+    const SORTS: &'static [ProcessSort];
+
+    fn sort(&self) -> ProcessSort;
+
+    fn sort_by(&mut self, sort: ProcessSort);
+
+    fn reverse(&mut self);
+
+    fn shown_len(&self) -> usize;
+
+    fn selected_at(&self) -> Option<usize>;
+
+    /// Selects the process at a place among those shown, or the last.
+    fn select(&mut self, at: usize);
+
+    /// The first row on screen.
+    fn top(&mut self) -> &mut usize;
+
+    fn sort_and_remark(&mut self, sort: ProcessSort) -> Outcomes {
+        self.sort_by(sort);
+        remark(format!("sorted by {}", sort.name()))
+    }
+
+    fn act_on_order(&mut self, action: Action) -> Outcomes {
+        match action {
+            Action::Sort => self.sort_and_remark(self.sort().next(Self::SORTS)),
+            Action::Reverse => {
+                self.reverse();
+                done()
+            }
+            _ => None,
+        }
+    }
+
+    fn move_by(&mut self, rows: isize) {
+        let at = self.selected_at().unwrap_or(0);
+        self.select(at.saturating_add_signed(rows));
+    }
+
+    fn reveal_selected(&mut self, screen: Size) {
+        let at = self.selected_at().unwrap_or(0);
+        let len = self.shown_len();
+        let top = self.top();
+        *top = scrolled_to(at, *top, len, rows(screen));
+    }
+
+    fn click_on(&mut self, place: Position, screen: Size) -> Outcomes {
+        if place.y + 1 == FIRST_ROW {
+            let outcomes = match sort_at(Self::COLUMNS, screen.width, place.x) {
+                Some(sort) if sort == self.sort() => self.act_on_order(Action::Reverse),
+                Some(sort) => self.sort_and_remark(sort),
+                None => done(),
+            };
+            self.reveal_selected(screen);
+            return outcomes;
+        }
+        let top = *self.top();
+        let at = list_at(place.y, FIRST_ROW, rows(screen), top)?;
+        if at >= self.shown_len() {
+            return done();
+        }
+        if self.selected_at() == Some(at) {
+            return Some(vec![Outcome::Act(Action::Open)]);
+        }
+        self.select(at);
+        done()
+    }
+
+    fn sort_names() -> Vec<&'static str> {
+        Self::SORTS.iter().map(|sort| sort.name()).collect()
+    }
+
+    fn sort_named(&mut self, name: &str) -> Outcomes {
+        let sort = Self::SORTS.iter().find(|sort| sort.name() == name)?;
+        self.sort_and_remark(*sort)
+    }
 }
 
 fn shown(all: &'static [Column], screen: u16) -> impl Iterator<Item = Column> {

@@ -45,7 +45,7 @@ enum What {
 }
 
 impl Filter {
-    /// Reads what was typed. What is only begun leaves nothing out.
+    /// Parses the input. An incomplete term hides nothing.
     pub fn new(text: &str) -> Self {
         let word = |text: &str| {
             let (is_not, text) = match text.strip_prefix('!') {
@@ -65,13 +65,13 @@ impl Filter {
         Self(lower.split_whitespace().filter_map(word).collect())
     }
 
-    /// Whether it depends on how hosts are, not only on what they are called.
+    /// Whether it depends on the state of hosts, not only on their names.
     pub(super) fn is_of_states(&self) -> bool {
         let is_state = |word: &Word| matches!(word.what, What::State(_));
         self.0.iter().any(is_state)
     }
 
-    /// Rank of a match, best first, or `None`: 0 if it contains what was typed.
+    /// Rank of a match, best first, or `None`: 0 if it contains the input.
     pub(super) fn badness(&self, host: &HostRow) -> Option<u8> {
         let mut worst = 0;
         for word in &self.0 {
@@ -81,7 +81,7 @@ impl Filter {
                 What::State(state) => is(host, state).then_some(0),
             };
             match (fits, word.is_not) {
-                // Letters somewhere in a name are too little to leave it out.
+                // Scattered letters are too weak a match to exclude a host.
                 (None | Some(1..), true) => {}
                 (Some(badness), false) => worst = worst.max(badness),
                 _ => return None,
@@ -90,7 +90,7 @@ impl Filter {
         Some(worst)
     }
 
-    /// What the filter means, in words.
+    /// Describes the filter in words.
     ///
     /// # Errors
     /// A state is unknown.
@@ -164,7 +164,7 @@ mod tests {
     use crate::testing::fleet_update;
     use sysmon_wire::Label;
 
-    /// Names of what is shown of five hosts, two of them web servers, of which one is offline.
+    /// Names of the matching hosts among five: two are web servers, of which one is offline.
     fn shown(filter: &str) -> Vec<String> {
         let mut fleet = Fleet::default();
         let mut update = fleet_update(&[

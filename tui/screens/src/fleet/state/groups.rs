@@ -20,7 +20,7 @@ pub struct Counts {
     pub live: usize,
     pub stale: usize,
     pub offline: usize,
-    /// The moment shown lies before their first row.
+    /// Hosts whose first row is later than the moment shown.
     pub unrecorded: usize,
     pub warning: usize,
     pub critical: usize,
@@ -102,8 +102,8 @@ impl Group {
         self.tag.as_ref().map_or(UNTAGGED, Label::as_str)
     }
 
-    /// A value of its live hosts: the sum of what goes over networks and disks, the highest of
-    /// filesystems and temperatures, the mean of all else.
+    /// A value of its live hosts: the sum of network and disk rates, the maximum of
+    /// filesystems and temperatures, the mean of all others.
     pub fn value(&self, place: usize) -> Option<f64> {
         let total = self.totals.get(place).filter(|total| total.count > 0)?;
         Some(match place {

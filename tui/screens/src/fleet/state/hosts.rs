@@ -12,7 +12,7 @@ use crate::model::summary::{CPU, RECEIVED};
 #[derive(Clone, Debug)]
 pub(super) struct Hosts {
     pub(super) rows: Vec<HostRow>,
-    /// Milliseconds from one row of each to the next.
+    /// Milliseconds between rows.
     pub(super) resolution_ms: i64,
 }
 
@@ -25,12 +25,12 @@ impl Default for Hosts {
     }
 }
 
-/// What an update changed, as far as an order of hosts may depend on it.
+/// Changes of an update that can affect the order of hosts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Changed {
-    /// What is known of hosts, or which there are.
+    /// The set of hosts or their facts.
     pub(super) lines: bool,
-    /// How bad one of them is.
+    /// The severity of a host.
     pub(super) standing: bool,
 }
 

@@ -24,7 +24,7 @@ use hosts::{Changed, Hosts};
 pub use row::HostRow;
 pub use sort::Sort;
 
-/// How often rows are sorted by values: hosts report once a second, each at its own time.
+/// Time between two sorts by values: hosts report once a second, each at its own time.
 const ORDER_EVERY_MS: i64 = 900;
 
 #[derive(Clone, Copy, Debug)]

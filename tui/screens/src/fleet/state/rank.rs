@@ -2,14 +2,14 @@
 
 use sysmon_wire::UnixMs;
 
-/// How long a live host has to be better before it goes down, so that rows do not jump.
+/// Time for which a live host has to be better before its rank falls, so that rows do not jump.
 const FALL_AFTER_MS: i64 = 15_000;
 
 /// A level that is held for a while after it was left.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Rank {
     held: Option<u8>,
-    /// Since when it has been lower, and the highest it was since.
+    /// When it became lower, and the highest level since.
     lower: Option<(UnixMs, u8)>,
 }
 
@@ -18,7 +18,7 @@ impl Rank {
         self.held.unwrap_or(0)
     }
 
-    /// Takes the level of a moment; whether another is held now.
+    /// Updates the level; returns whether the held level changed.
     pub(super) fn take(&mut self, level: u8, now: UnixMs, is_live: bool) -> bool {
         let before = self.held;
         match before {

@@ -1,4 +1,4 @@
-//! One host of the fleet: its line, its newest values, and how bad they are.
+//! One host of the fleet: its facts, its newest values, and their severity.
 
 use sysmon_wire::message::{HostLine, HostState, HostTick};
 use sysmon_wire::metrics::{ALIASES, SUMMARY, unscale};
@@ -20,7 +20,7 @@ pub struct HostRow {
     standing: Standing,
 }
 
-/// What an order or a filter may depend on, apart from names and values.
+/// State that orders and filters depend on, besides names and values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Standing {
     state: HostState,
@@ -59,7 +59,7 @@ impl HostRow {
             self.received.push(tick.time, value(RECEIVED));
         }
         if self.tick.time.0 == 0 {
-            // Without a sample it was nowhere that it could be held at.
+            // Without a sample there is no level to hold.
             self.rank = Rank::default();
         }
         self.tick = tick;
@@ -98,7 +98,7 @@ impl HostRow {
         Some(unscale(value, ALIASES.get(place)?.metric.scale))
     }
 
-    /// How bad one of its values is: memory or disk nearly full, a processor that is never idle,
+    /// Severity of a value: memory or disk nearly full, a processor that is never idle,
     /// twice as many runnable tasks as processors.
     pub fn severity_of(&self, place: usize) -> Severity {
         let Some(value) = self
@@ -143,7 +143,7 @@ impl HostRow {
 const PRESSED: [f64; 2] = [0.5, 0.75];
 const QUEUED: [f64; 2] = [1.0, 1.5];
 
-/// How bad a host is now: critical, warning, offline, stale, then by what its processors have to do.
+/// The severity of a host: critical, warning, offline, stale, then by the load of its processors.
 fn level(host: &HostRow) -> u8 {
     match (host.severity(), host.tick.state) {
         (Severity::Critical, _) => 7,

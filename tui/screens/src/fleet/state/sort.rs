@@ -10,11 +10,11 @@ use crate::model::summary::{CPU, FILESYSTEM, LOAD, MEMORY, READ, RECEIVED};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sort {
-    /// How bad they are, worst first.
+    /// By severity, worst first.
     #[default]
     Worst,
     Name,
-    /// A value of their line, highest first.
+    /// By a value of the summary, highest first.
     Value(usize),
 }
 
@@ -34,7 +34,7 @@ impl From<Order> for Sort {
 }
 
 impl Sort {
-    /// Every way to sort with its name, in the order they are gone through.
+    /// Every order with its name, in the sequence of the sort key.
     pub fn all() -> impl Iterator<Item = (Self, &'static str)> {
         Order::ALL
             .iter()
@@ -90,7 +90,7 @@ pub(super) fn natural(a: &str, b: &str) -> Ordering {
     }
 }
 
-/// Takes the digits that a text begins with off it; those that count.
+/// Removes the leading digits; returns them without leading zeros.
 fn number<'a>(text: &mut &'a str) -> &'a str {
     let end = text
         .find(|c: char| !c.is_ascii_digit())

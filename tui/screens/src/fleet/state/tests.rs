@@ -12,7 +12,7 @@ fn names(fleet: &Fleet) -> Vec<String> {
         .collect()
 }
 
-/// Hosts with a tag each, none where it is empty.
+/// Hosts with one tag each; an empty text is no tag.
 fn tagged(hosts: &[(&str, i64, &str)]) -> Fleet {
     let of: Vec<_> = hosts.iter().map(|(name, cpu, _)| (*name, *cpu)).collect();
     let mut update = fleet_update(&of);
@@ -143,7 +143,7 @@ fn values_change_the_order_once_a_second() {
     fleet.apply(fleet_update(&[("a", 100), ("b", 200)]));
     assert_eq!(names(&fleet), ["b", "a"]);
     let ordered = fleet.ordered;
-    // Each host speaks at its own time within the second.
+    // Each host reports at its own time within the second.
     for (ms, cpu) in [(1100, [300, 200]), (1500, [301, 200]), (1899, [302, 200])] {
         let mut update = fleet_update(&[("", cpu[0]), ("", cpu[1])]);
         update.lines.clear();

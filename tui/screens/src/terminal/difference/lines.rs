@@ -1,4 +1,4 @@
-//! Moves lines that only moved up or down: a row came into a list, or left it, or the list was scrolled.
+//! Finds lines that only moved up or down, after a row was inserted or removed or a list was scrolled.
 
 use std::ops::Range;
 
@@ -9,16 +9,16 @@ const BY_MAX: isize = 3;
 
 const MOVES_MAX: usize = 6;
 
-/// A move has to save this many bytes; its sequences are about twenty bytes.
+/// Smallest saving, in bytes, for which lines are moved: the sequences need about twenty.
 const SAVES_MIN: isize = 40;
 
-/// Frames of which less is to be written have nothing worth the search.
+/// Frames with fewer bytes to write are not searched.
 const CHANGED_MIN: usize = 400;
 
 struct Move {
-    /// The lines that the terminal is to move, with those that become free.
+    /// The lines that the terminal moves, including the lines that become blank.
     part: Range<usize>,
-    /// Up by so many, or down if negative.
+    /// Number of lines: up, or down if negative.
     by: isize,
     saves: isize,
 }
@@ -89,9 +89,9 @@ struct Search<'a> {
     shown: &'a [Print],
     next: &'a [Print],
     width: usize,
-    /// What each line costs without a move.
+    /// Bytes of each line without a move.
     costs: &'a [usize],
-    /// What it costs if it is blank before.
+    /// Bytes of each line if it is blank before.
     blank: &'a [usize],
 }
 
@@ -101,20 +101,20 @@ impl Search<'_> {
         cells.get(from..from + self.width).unwrap_or_default()
     }
 
-    /// What is saved on each line if its content comes from `by` lines below.
+    /// Bytes saved on each line if its content comes from `by` lines below.
     fn saved(&self, y: usize, by: isize) -> Option<isize> {
         let from = y
             .checked_add_signed(by)
             .filter(|from| *from < self.costs.len())?;
         let cost = *self.costs.get(y)?;
-        // What costs nothing can only lose.
+        // An unchanged line cannot gain.
         let moved = changed(self.line(self.shown, from), self.line(self.next, y));
         Some(cost as isize - moved as isize)
     }
 
     fn best(&self, by: isize) -> Option<Move> {
         let mut best: Option<Move> = None;
-        // Kadane's, with what it costs to begin and to end a run.
+        // Kadane's algorithm, with the cost of beginning and ending a run.
         let (mut from, mut saves) = (0, isize::MIN / 2);
         for y in 0..self.costs.len() {
             let Some(saved) = self.saved(y, by) else {
@@ -148,7 +148,7 @@ impl Search<'_> {
         best
     }
 
-    /// What it costs to fill lines that become free, beside what they cost anyway.
+    /// Additional bytes to fill lines that become blank.
     fn lost(&self, free: Range<usize>) -> isize {
         let blank = self.blank.get(free.clone()).unwrap_or_default();
         let costs = self.costs.get(free).unwrap_or_default();
@@ -156,7 +156,7 @@ impl Search<'_> {
     }
 }
 
-/// The lines between which those of a run come from and go to.
+/// The lines of a run, from source to destination.
 fn part(from: usize, to: usize, by: isize) -> Option<Range<usize>> {
     if by > 0 {
         Some(from..to.checked_add_signed(by)? + 1)

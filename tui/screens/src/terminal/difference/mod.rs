@@ -1,4 +1,4 @@
-//! What has to be written so that the screen shows another frame. Pure.
+//! Computes the bytes that turn one frame on the screen into another. Pure.
 //!
 //! Sequences are those of ECMA-48 (5th edition, 1991) that every terminal since the VT102 knows: CUP and CUF move,
 //! SGR sets the style, EL erases the rest of a line, DCH and ICH delete and insert a character, DL and IL a line. With
@@ -17,7 +17,7 @@ use self::pen::{Look, Pen};
 pub(super) use self::print::Print;
 use super::colours::Colours;
 
-/// A move has to save this many bytes of cells; its sequences are about twenty bytes.
+/// Smallest saving, in bytes, for which cells are moved: the sequences need about twenty.
 const MOVE_SAVES_MIN: usize = 24;
 
 /// Blanks at the end of a line that are erased rather than written.
@@ -105,7 +105,7 @@ impl<'a> Changes<'a> {
                 pen.erase(x, y, cell);
                 continue;
             }
-            // On a line of narrow characters, what lies between can be written again.
+            // On a line of narrow characters the cells between can be written again.
             let from = pen.at.filter(|(from, row)| *row == y && *from < x);
             let gap = from.and_then(|(from, _)| {
                 let line = usize::from(y) * usize::from(next.area.width);
@@ -117,7 +117,7 @@ impl<'a> Changes<'a> {
     }
 }
 
-/// A line of the screen, as it is and as it shall be.
+/// A line of the screen before and after.
 struct Line<'a> {
     y: u16,
     cells: &'a [Cell],
@@ -161,7 +161,7 @@ impl<'a> Line<'a> {
         rest.len() >= ERASED_MIN && rest.iter().all(|print| *print == Print::BARE)
     }
 
-    /// Moves what only moved by a cell.
+    /// Moves parts of the line that moved by one cell.
     fn shift(&mut self, shift: Shift, pen: &mut Pen<'_>) {
         let mut from = 0;
         while let Some(part) = self.moved(shift, from) {

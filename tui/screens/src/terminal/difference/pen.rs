@@ -9,10 +9,10 @@ use super::Shift;
 use super::print::{OF_INK, is_blank};
 use crate::terminal::colours::Colours;
 
-/// Cells up to which it is shorter to move from one line to the next than to any place.
+/// Columns up to which a carriage return and a line feed are shorter than a cursor address.
 const NEAR: u16 = 99;
 
-/// Writes cells, and knows where the cursor is and how it writes.
+/// Writes cells, and tracks the cursor's position and style.
 pub(super) struct Pen<'a> {
     out: &'a mut Vec<u8>,
     begin: usize,
@@ -37,7 +37,7 @@ impl Look {
         modifier: Modifier::empty(),
     };
 
-    /// What shows a cell, as near to this as can be.
+    /// The style that shows a cell with the fewest changes to this one.
     pub(super) fn of(self, cell: &Cell) -> Self {
         if is_blank(cell) {
             Self {
@@ -67,7 +67,7 @@ impl<'a> Pen<'a> {
         }
     }
 
-    /// Puts a cell, over the gap to it where that is shorter than to move.
+    /// Writes a cell; a short gap before it is written again instead of moving the cursor.
     pub(super) fn cell(&mut self, x: u16, y: u16, gap: &[Cell], cell: &Cell) {
         let bytes: usize = gap.iter().map(|cell| cell.symbol().len()).sum();
         let is_plain = |cell: &Cell| self.look.of(cell) == self.look;
@@ -81,7 +81,7 @@ impl<'a> Pen<'a> {
         self.set(self.look.of(cell));
         self.out.extend_from_slice(cell.symbol().as_bytes());
         let after = x.saturating_add(cell.cell_width().max(1));
-        // How far a character of several goes differs, too.
+        // Terminals differ in the width of a character of several code points, too.
         let is_known = after < self.width && cell.symbol().chars().nth(1).is_none();
         self.at = is_known.then_some((after, y));
     }
@@ -99,7 +99,7 @@ impl<'a> Pen<'a> {
             Shift::Left => (first, last),
             Shift::Right => (last, first),
         };
-        // Cells that become free have the cursor's ground.
+        // Cells that become free get the cursor's background.
         self.set(Look {
             bg: Color::Reset,
             modifier: self.look.modifier & OF_INK,
@@ -111,7 +111,7 @@ impl<'a> Pen<'a> {
         self.out.extend_from_slice(b"\x1b[@");
     }
 
-    /// Moves the lines of a part of the screen up by so many, or down; what becomes free is blank.
+    /// Moves the lines of a part of the screen up or down; lines that become free are blank.
     pub(super) fn scroll(&mut self, part: &Range<usize>, by: isize) {
         self.set(Look {
             bg: Color::Reset,
@@ -120,7 +120,7 @@ impl<'a> Pen<'a> {
         });
         let (first, last) = (part.start as u16, part.end as u16);
         self.sequence(&[(first + 1, 1), (last, 0)], b'r');
-        // Where setting margins leaves the cursor differs.
+        // Terminals differ in where setting margins leaves the cursor.
         self.at = None;
         self.go(0, first);
         let lines = by.unsigned_abs() as u16;
@@ -271,7 +271,7 @@ impl Codes {
         }
     }
 
-    /// A colour of characters, or of their ground with a `ground` of ten.
+    /// A foreground colour, or a background colour with a `ground` of ten.
     fn colour(&mut self, colour: Color, ground: u8) {
         match colour {
             Color::Reset => self.push(&[39 + ground]),

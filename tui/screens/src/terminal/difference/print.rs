@@ -30,7 +30,7 @@ impl Print {
         let symbol = cell.symbol().as_bytes();
         let wide = match symbol {
             [_] => 0,
-            // Lines, bars and braille, which most of a screen is made of.
+            // Lines, bars and braille: most of a screen.
             [0xe2, 0x94..=0x96 | 0xa0..=0xa3, _] => 0,
             _ if cell.cell_width() > 1 => WIDE,
             _ => 0,
@@ -74,7 +74,7 @@ impl Print {
     }
 }
 
-/// A space of which only the ground shows.
+/// A space of which only the background is visible.
 pub(super) fn is_blank(cell: &Cell) -> bool {
     cell.symbol() == " " && OF_INK.contains(cell.modifier)
 }

@@ -10,7 +10,7 @@ use super::*;
 
 const AREA: Rect = Rect::new(0, 0, 40, 8);
 
-/// A terminal, and what it is thought to show.
+/// A terminal, and the frame that it should show.
 struct Shown {
     terminal: vt100::Parser,
     prints: Vec<Print>,
@@ -27,7 +27,7 @@ impl Shown {
         }
     }
 
-    /// Shows another frame; how many bytes that took.
+    /// Shows another frame; returns the bytes written.
     fn show(&mut self, next: &Buffer) -> usize {
         let mut out = Vec::new();
         write_difference(&mut self.prints, next, Colours::Many, &mut out);
@@ -36,7 +36,7 @@ impl Shown {
         out.len()
     }
 
-    /// What the terminal shows otherwise than it should.
+    /// The cells that differ from the frame.
     fn wrong(&self) -> Option<String> {
         let screen = self.terminal.screen();
         for y in 0..AREA.height {
@@ -98,7 +98,7 @@ fn styles() -> impl Strategy<Value = Style> {
         .prop_map(|(fg, bg, modifier)| Style::new().fg(fg).bg(bg).add_modifier(modifier))
 }
 
-/// Frames of pieces of text here and there, many of them of one symbol and few looks, so that much stays.
+/// Frames of random pieces of text with few symbols and styles, so that many cells stay the same.
 fn frames(
     texts: &'static [&'static str],
 ) -> impl Strategy<Value = Vec<(u16, u16, &'static str, Style)>> {
@@ -216,7 +216,7 @@ fn drawn_at(y: u16, text: &str) -> Buffer {
     buffer
 }
 
-/// What is written after one frame to show another.
+/// The bytes written between two frames.
 fn between(before: &Buffer, after: &Buffer) -> String {
     let mut prints = Vec::new();
     write_difference(&mut prints, before, Colours::Many, &mut Vec::new());
