@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use sysmon_wire::{ABSENT, Label, LimitGauge, SeriesKey, UnixMs};
+use sysmon_wire::{ABSENT, LimitGauge, SeriesKey, UnixMs};
 
 use super::HostRow;
+use super::matching::{about, bounding, is_of, matching};
 use super::probe::{Need, Probe};
 use super::state::State;
-use super::summary;
 use super::watch::{GONE_MS, TermProbes, Watch};
 use crate::baseline::Baseline;
-use crate::rule::{Bound, Condition, Measure, MetricName, Rule, Term};
+use crate::rule::{Bound, Condition, Measure, Rule, Term};
 use crate::{Alert, Transition};
 
 /// Pairs of rule and series on one host.
@@ -470,55 +470,5 @@ impl Host {
         states
             .filter_map(|state| state.firing.as_ref())
             .chain(&self.restored)
-    }
-}
-
-/// The rules whose first condition is about a series, with their numbers.
-fn about<'a>(
-    rules: &'a [Rule],
-    row: &'a HostRow<'_>,
-    key: &'a SeriesKey,
-) -> impl Iterator<Item = (usize, &'a Rule)> {
-    rules.iter().enumerate().filter(move |(_, rule)| {
-        let Condition::All(terms) = &rule.condition else {
-            return false;
-        };
-        terms.first().is_some_and(|first| first.metric.matches(key))
-            && rule.hosts.include(row.name.as_str(), row.tags)
-    })
-}
-
-fn is_of(alert: &Alert, rule: &Rule, key: &SeriesKey) -> bool {
-    alert.rule == rule.name && alert.what == summary::what(key)
-}
-
-/// Series of a metric: the one with the attributes of `like`, else all.
-fn matching(metric: &MetricName, like: &SeriesKey, keys: &[Arc<SeriesKey>]) -> Vec<u32> {
-    let series = (0u32..).zip(keys).filter(|(_, key)| metric.matches(key));
-    let all: Vec<_> = series.collect();
-    match all
-        .iter()
-        .find(|(_, key)| key.attributes == like.attributes)
-    {
-        Some((series, _)) => vec![*series],
-        None => all.into_iter().map(|(series, _)| series).collect(),
-    }
-}
-
-/// The series of a metric that is the limit: the one with the attributes of `like`, else the one without any.
-fn bounding(metric: &MetricName, like: &SeriesKey, keys: &[Arc<SeriesKey>]) -> Option<u32> {
-    let place = |attributes: &[(Label, Label)]| {
-        let is_it = |key: &Arc<SeriesKey>| metric.matches(key) && key.attributes == attributes;
-        let at = keys.iter().position(is_it)?;
-        u32::try_from(at).ok()
-    };
-    let of_alias = || {
-        let is_it = |key: &Arc<SeriesKey>| metric.matches(key);
-        let at = keys.iter().position(is_it)?;
-        u32::try_from(at).ok()
-    };
-    match metric {
-        MetricName::Alias(_) => of_alias(),
-        MetricName::Metric(_) => place(&like.attributes).or_else(|| place(&[])),
     }
 }

@@ -1,6 +1,7 @@
 //! Evaluates rules against rows. Pure: the time comes with the rows.
 
 mod host;
+mod matching;
 mod probe;
 mod state;
 mod summary;

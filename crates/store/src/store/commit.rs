@@ -1,9 +1,10 @@
 //! Commits: what changed in the fleet, written in one transaction.
 
 use rusqlite::{Transaction, params};
-use sysmon_wire::{HostFacts, UnixMs, codec};
+use sysmon_wire::{HostFacts, UnixMs};
 
-use super::{Store, StoreError, StoredHost, forget, keys};
+use super::encoding::{bytes_of, bytes_of_key};
+use super::{Store, StoreError, StoredHost, forget};
 use crate::{Batch, HostBatch};
 
 impl Store {
@@ -98,7 +99,7 @@ fn write_host(
                 let idle = series.idle_since.map(|since| since.0);
                 transaction
                     .prepare_cached("INSERT OR REPLACE INTO series VALUES (?, ?, ?, ?)")?
-                    .execute(params![id, number, keys::bytes_of_key(&series.key)?, idle])?
+                    .execute(params![id, number, bytes_of_key(&series.key)?, idle])?
             }
             None => transaction
                 .prepare_cached("DELETE FROM series WHERE host = ? AND number = ?")?
@@ -121,10 +122,4 @@ fn write_host(
     }
     stored.oldest_unsealed = host.oldest_unsealed;
     Ok(())
-}
-
-pub(super) fn bytes_of<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, StoreError> {
-    let mut bytes = Vec::new();
-    codec::encode(value, &mut bytes)?;
-    Ok(bytes)
 }

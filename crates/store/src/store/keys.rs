@@ -5,11 +5,16 @@ use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension, params};
 use sysmon_series::Chunk;
-use sysmon_wire::{SeriesKey, SeriesTable, UnixMs, codec};
+use sysmon_wire::{SeriesKey, UnixMs};
 
-use super::commit::bytes_of;
-use super::tiers::{DAY_MS, PART_SERIES};
-use super::{Reader, StoreError};
+use super::StoreError;
+use super::encoding::bytes_of_key;
+
+/// Series whose buckets share a blob: reading one series reads a few kilobytes.
+pub const PART_SERIES: usize = 32;
+
+/// The hours of one day share a blob.
+pub(super) const DAY_MS: i64 = 86_400_000;
 
 /// Buckets of some series.
 #[derive(Clone, Debug, Default)]
@@ -29,16 +34,6 @@ impl TierBuckets {
             Some((chunk, number % PART_SERIES))
         })
     }
-}
-
-pub(super) fn bytes_of_key(key: &SeriesKey) -> Result<Vec<u8>, StoreError> {
-    bytes_of(&SeriesTable::new(std::iter::once(key)))
-}
-
-/// The key in a table of one series.
-pub(super) fn key_of(bytes: &[u8]) -> Result<Option<SeriesKey>, StoreError> {
-    let table: SeriesTable = codec::decode(bytes)?;
-    Ok(table.keys()?.pop())
 }
 
 /// Numbers of the series with buckets of one host, while a window is downsampled.
@@ -113,7 +108,7 @@ impl<'a> Numbers<'a> {
     }
 }
 
-fn find(
+pub(super) fn find(
     connection: &Connection,
     host: i64,
     key: &SeriesKey,
@@ -137,45 +132,4 @@ pub(super) fn remove_before(connection: &Connection, buckets: i64) -> Result<(),
         )?
         .execute([buckets])?;
     Ok(())
-}
-
-impl Reader {
-    /// The numbers of series among those with buckets.
-    pub(super) fn numbers(
-        &self,
-        host: i64,
-        keys: &[SeriesKey],
-    ) -> Result<Vec<Option<usize>>, StoreError> {
-        let number = |key: &SeriesKey| {
-            let found = find(self.connection(), host, key, &bytes_of_key(key)?)?;
-            Ok(found.and_then(|(number, _)| usize::try_from(number).ok()))
-        };
-        keys.iter().map(number).collect()
-    }
-
-    /// The series of a metric that a host had at `from` or later, the most recent first, up to `max`.
-    ///
-    /// # Errors
-    /// The file cannot be read.
-    pub fn series_of(
-        &self,
-        host: &sysmon_wire::Label,
-        metric: &str,
-        from: UnixMs,
-        max: usize,
-    ) -> Result<Vec<SeriesKey>, StoreError> {
-        let Some(host) = self.host(host)? else {
-            return Ok(Vec::new());
-        };
-        let mut statement = self.connection().prepare_cached(
-            "SELECT key FROM bucket_series WHERE host = ? AND metric = ? AND last >= ? \
-             ORDER BY last DESC LIMIT ?",
-        )?;
-        let mut rows = statement.query(params![host, metric, from.0, max as i64])?;
-        let mut found = Vec::new();
-        while let Some(row) = rows.next()? {
-            found.extend(key_of(row.get_ref(0)?.as_blob().unwrap_or_default())?);
-        }
-        Ok(found)
-    }
 }

@@ -10,7 +10,8 @@ use sysmon_wire::{
     HostFacts, Label, ProcessIdentity, RowDecoder, RowEncoder, SeqSet, UnixMs, codec,
 };
 
-use super::{Store, StoreError, StoredHost, forget, keys, log};
+use super::encoding::key_of;
+use super::{Store, StoreError, StoredHost, forget, log};
 use crate::{EVENTS_STORED_MAX, LoadedHost, LoadedSeries};
 
 impl Store {
@@ -190,7 +191,7 @@ pub(super) fn series(connection: &Connection, host: i64) -> Result<Vec<LoadedSer
     let mut rows = statement.query([host])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        let key = keys::key_of(row.get_ref(1)?.as_blob().unwrap_or_default())?;
+        let key = key_of(row.get_ref(1)?.as_blob().unwrap_or_default())?;
         let idle: Option<i64> = row.get(2)?;
         let (number, idle_since) = (row.get(0)?, idle.map(UnixMs));
         found.extend(key.map(|key| LoadedSeries {

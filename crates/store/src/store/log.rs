@@ -22,7 +22,7 @@ use sysmon_wire::varint::{get_i64, get_u64, put_i64, put_u64};
 use sysmon_wire::{SeqSet, UnixMs};
 
 use super::StoreError;
-use super::commit::bytes_of;
+use super::encoding::bytes_of;
 use crate::HostBatch;
 
 /// Size at which another part begins.

@@ -18,6 +18,7 @@
 
 mod backup;
 mod commit;
+mod encoding;
 mod error;
 mod forget;
 mod keys;
@@ -38,10 +39,10 @@ use sysmon_wire::{Label, UnixMs};
 
 pub use backup::TableRows;
 pub use error::StoreError;
-pub use keys::TierBuckets;
+pub use keys::{PART_SERIES, TierBuckets};
 pub use reader::{ChunkPlace, Reader};
 pub use salvage::{Recovery, damaged_copies, mark_damaged};
-pub use tiers::{PART_SERIES, WINDOW_MS};
+pub use tiers::WINDOW_MS;
 
 /// The history's file, opened for writing.
 #[derive(Debug)]

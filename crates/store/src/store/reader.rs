@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 use sysmon_series::Chunk;
 use sysmon_wire::{Label, SeriesKey, UnixMs};
 
-use super::{PART_SERIES, StoreError, TierBuckets};
+use super::StoreError;
+use super::encoding::{bytes_of_key, key_of};
+use super::keys::{PART_SERIES, TierBuckets, find};
 use crate::Tier;
 
 /// A connection that reads chunks and buckets while the hub writes.
@@ -246,4 +248,45 @@ fn place(row: &rusqlite::Row<'_>) -> rusqlite::Result<ChunkPlace> {
         first: UnixMs(row.get(1)?),
         last: UnixMs(row.get(2)?),
     })
+}
+
+impl Reader {
+    /// The numbers of series among those with buckets.
+    pub(super) fn numbers(
+        &self,
+        host: i64,
+        keys: &[SeriesKey],
+    ) -> Result<Vec<Option<usize>>, StoreError> {
+        let number = |key: &SeriesKey| {
+            let found = find(self.connection(), host, key, &bytes_of_key(key)?)?;
+            Ok(found.and_then(|(number, _)| usize::try_from(number).ok()))
+        };
+        keys.iter().map(number).collect()
+    }
+
+    /// The series of a metric that a host had at `from` or later, the most recent first, up to `max`.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn series_of(
+        &self,
+        host: &sysmon_wire::Label,
+        metric: &str,
+        from: UnixMs,
+        max: usize,
+    ) -> Result<Vec<SeriesKey>, StoreError> {
+        let Some(host) = self.host(host)? else {
+            return Ok(Vec::new());
+        };
+        let mut statement = self.connection().prepare_cached(
+            "SELECT key FROM bucket_series WHERE host = ? AND metric = ? AND last >= ? \
+             ORDER BY last DESC LIMIT ?",
+        )?;
+        let mut rows = statement.query(params![host, metric, from.0, max as i64])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            found.extend(key_of(row.get_ref(0)?.as_blob().unwrap_or_default())?);
+        }
+        Ok(found)
+    }
 }

@@ -3,13 +3,12 @@
 use rusqlite::{Connection, OptionalExtension, params_from_iter};
 use sysmon_wire::UnixMs;
 
+use super::keys::DAY_MS;
 use super::{Store, StoreError, forget, keys, tiers};
 use crate::{Limits, Tier};
 
 /// Chunks or buckets of a host removed at once while the file is too large.
 const REMOVED_AT_ONCE: u32 = 16;
-
-const DAY_MS: i64 = 86_400_000;
 
 impl Store {
     /// Removes what is past its retention, and then the oldest data while the file exceeds its limit.

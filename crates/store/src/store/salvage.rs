@@ -13,7 +13,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OpenFlags, Statement, params, params_from_iter};
 use sysmon_wire::HostFacts;
 
-use super::commit::bytes_of;
+use super::encoding::bytes_of;
 use super::error::is_damage;
 use super::schema::{self, table_names};
 use super::{Store, StoreError};

@@ -4,7 +4,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use sysmon_series::{Buckets, Chunk};
 use sysmon_wire::{Kind, UnixMs};
 
-use super::keys::Numbers;
+use super::keys::{DAY_MS, Numbers, PART_SERIES};
 use super::load::series;
 use super::{Store, StoreError, StoredHost};
 use crate::{LoadedSeries, Tier};
@@ -13,14 +13,8 @@ use crate::{LoadedSeries, Tier};
 /// are slower to read.
 pub const WINDOW_MS: i64 = 2 * 3_600_000;
 
-/// Series whose buckets share a blob: reading one series reads a few kilobytes.
-pub const PART_SERIES: usize = 32;
-
 /// A window is downsampled this long after its end, so that it includes most late rows.
 const AFTER_MS: i64 = 900_000;
-
-/// The hours of one day share a blob.
-pub(super) const DAY_MS: i64 = 86_400_000;
 
 /// How far before a window the row for its first rate may lie.
 const RATE_REACH_MS: i64 = 60_000;
@@ -45,7 +39,7 @@ impl Store {
         Ok(true)
     }
 
-    /// Downsamples the next window of a host, if it is over.
+    /// Downsamples the next window of a host, if that has ended.
     pub(super) fn roll_up_host(&mut self, rows: StoredHost, now: UnixMs) -> Result<(), StoreError> {
         // The next rows; a host may have been offline for days.
         let next: Option<i64> = self
