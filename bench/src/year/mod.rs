@@ -35,6 +35,9 @@ const VISITS_PER_TEN_DAYS: u64 = 11;
 /// Days from a visit until it is forgotten by command: its certificate has expired by then.
 const FORGOTTEN_AFTER_DAYS: u64 = 6;
 
+/// Three times a day: the hub remembers 64 runs of a host, and has so many before it is judged.
+const REBOOT_MINUTES: u64 = 480;
+
 /// Interval between two reviews while hosts may fall silent: the hub takes longer ones for an outage of its own.
 const REVIEW: Duration = Duration::from_secs(5);
 
@@ -251,7 +254,7 @@ impl Year {
                 200 => agent.mount(self.things, now + 2 * 3_600_000),
                 _ => {}
             }
-            if minute == 720 && day % 7 == at % 7 {
+            if minute % REBOOT_MINUTES == 60 + at % 7 {
                 agent.disconnect();
                 *agent = agent.rebooted(&self.random, now);
             }
