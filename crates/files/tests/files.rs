@@ -88,7 +88,7 @@ fn a_lock_names_the_process_that_holds_it_and_ends_with_it() {
 }
 
 #[test]
-#[ignore = "needs root, to write into another user's directory"]
+#[ignore = "needs root"]
 fn what_root_writes_into_another_users_directory_belongs_to_that_user() {
     let dir = tempfile::tempdir().unwrap();
     std::os::unix::fs::chown(dir.path(), Some(1234), Some(4321)).unwrap();

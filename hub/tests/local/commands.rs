@@ -80,7 +80,7 @@ fn a_state_directory_that_others_can_change_is_refused() {
 }
 
 #[test]
-#[ignore = "needs root, to run the hub as another user"]
+#[ignore = "needs root"]
 fn what_root_changes_takes_effect_in_a_hub_of_another_user_and_stays_readable_for_it() {
     let mut hub = LocalHub::new(Some(USER));
     hub.start();
@@ -98,7 +98,7 @@ fn what_root_changes_takes_effect_in_a_hub_of_another_user_and_stays_readable_fo
 }
 
 #[test]
-#[ignore = "needs root, to run commands as another user"]
+#[ignore = "needs root"]
 fn another_user_than_the_hubs_is_refused() {
     let mut hub = LocalHub::new(None);
     hub.start();
