@@ -5,13 +5,12 @@ use std::sync::Arc;
 use rcgen::{CertificateParams, KeyPair};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::verify_tls13_signature;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::version::TLS13;
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use sysmon_clock::Random;
 
-use crate::provider::provider;
+use crate::provider::{no_tls12, provider, verify_signature};
 use crate::{CertError, Fingerprint, Identity, key};
 
 /// A key pair without a certificate yet.
@@ -121,9 +120,7 @@ impl ServerCertVerifier for ByFingerprint {
         _cert: &CertificateDer<'_>,
         _dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Err(rustls::Error::General(
-            "TLS 1.2 is not supported".to_owned(),
-        ))
+        no_tls12()
     }
 
     fn verify_tls13_signature(
@@ -132,12 +129,7 @@ impl ServerCertVerifier for ByFingerprint {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(
-            message,
-            cert,
-            dss,
-            &provider().signature_verification_algorithms,
-        )
+        verify_signature(message, cert, dss)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

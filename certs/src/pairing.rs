@@ -12,7 +12,6 @@ use rcgen::{CertificateParams, KeyPair, PublicKeyData};
 use ring::hmac;
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::verify_tls13_signature;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
@@ -25,7 +24,7 @@ use sysmon_clock::Random;
 use thiserror::Error;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use crate::provider::provider;
+use crate::provider::{no_tls12, provider, verify_signature};
 use crate::{CertError, Role, key, server_name};
 
 /// Digits of a code, five bits each.
@@ -193,21 +192,6 @@ impl ByKey {
     }
 }
 
-fn verify(
-    message: &[u8],
-    certificate: &CertificateDer<'_>,
-    signature: &DigitallySignedStruct,
-) -> Result<HandshakeSignatureValid, rustls::Error> {
-    let algorithms = provider().signature_verification_algorithms;
-    verify_tls13_signature(message, certificate, signature, &algorithms)
-}
-
-fn no_tls12<T>() -> Result<T, rustls::Error> {
-    Err(rustls::Error::General(
-        "TLS 1.2 is not supported".to_owned(),
-    ))
-}
-
 impl ServerCertVerifier for ByKey {
     fn verify_server_cert(
         &self,
@@ -236,7 +220,7 @@ impl ServerCertVerifier for ByKey {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify(message, cert, dss)
+        verify_signature(message, cert, dss)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -274,7 +258,7 @@ impl ClientCertVerifier for ByKey {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify(message, cert, dss)
+        verify_signature(message, cert, dss)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

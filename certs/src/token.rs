@@ -31,7 +31,7 @@ const ID_DIGITS: usize = 8;
 /// Unused tokens at one time.
 const TOKENS_MAX: usize = 1_000;
 
-/// How long an expired token is told from an unknown one.
+/// Time for which an expired token is reported as expired; afterwards it is unknown.
 const EXPIRED_KEPT: Duration = Duration::from_hours(7 * 24);
 
 /// A token as an operator copies it to the joining machine.

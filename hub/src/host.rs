@@ -547,6 +547,9 @@ mod tests {
         );
         let (before, index) = (host.series_epoch, host.series_index(key(9_999)).unwrap());
         assert!(index != 0 && index != 1 && index != 3, "{index} is in use");
-        assert!(host.series_epoch > before, "readers of the index are told");
+        assert!(
+            host.series_epoch > before,
+            "readers see that the index has another series"
+        );
     }
 }

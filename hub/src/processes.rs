@@ -52,7 +52,7 @@ pub struct RankedProcesses {
 }
 
 impl RankedProcesses {
-    /// Of how many processes that use most none is missing; none where the agent does not say so.
+    /// Number of top processes that are complete; `None` if the agent does not report it.
     pub fn depth(&self, by: TopBy) -> Option<usize> {
         let [cpu, memory, disk] = self.depths;
         let depth = match by {

@@ -188,8 +188,8 @@ impl Hwmon {
         self.sensors.push(sensor);
     }
 
-    /// A name that no other sensor has: of several with one label, the others are told apart by their number, and those
-    /// of several chips of one name by the device that the chip belongs to.
+    /// A name that no other sensor has: sensors with the same label get their number, and chips with the same name get the
+    /// name of their device.
     fn name(&self, found: &Found<'_>) -> Label {
         let Found {
             chip,

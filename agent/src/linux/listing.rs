@@ -19,7 +19,7 @@ impl ListLimit {
         }
     }
 
-    /// Sets how many there are now, and counts what exceeds the limit once while it does.
+    /// Sets the number present now; what exceeds the limit is counted once until it no longer does.
     pub(super) fn set_present(&mut self, present: usize) {
         let left_out = present.saturating_sub(self.max);
         self.gauge.set_current(present);

@@ -91,7 +91,7 @@ async fn serve_peer(hub: Arc<Hub>, address: SocketAddr, mut session: PeerSession
     tracing::info!(%peer, %address, reason = %ended, "peer disconnected");
 }
 
-/// Notes on a host that another machine has its identity; returns what that is told.
+/// Notes on a host that another machine has its identity; returns the reason for the refusal.
 fn refuse_copy(hub: &Hub, name: &Label, address: SocketAddr, first: SocketAddr) -> String {
     hub.update(|core| core.fleet.note_copy(name, address, hub.now()));
     format!(

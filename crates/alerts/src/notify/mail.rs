@@ -121,7 +121,7 @@ impl FromStr for Mail {
     }
 }
 
-/// Whether a server will never accept the mail: 5xx, unless it is about the login (53x), which may be mended.
+/// Whether a server will never accept the mail: 5xx, except 53x, which is about the login and can be corrected.
 fn is_refusal(code: Code) -> bool {
     code.severity == Severity::PermanentNegativeCompletion
         && code.category != Category::Unspecified3
