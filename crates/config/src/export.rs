@@ -65,8 +65,11 @@ const KINDS: [(&str, &[&str]); 6] = [
     ("otlp-grpc", &["plaintext"]),
     ("otlp-http", &["plaintext"]),
     ("postgres", &["retention", "retention_1m", "narrow"]),
-    ("redis", &["prefix", "cluster", "sentinel", "events"]),
-    ("mqtt", &["prefix", "discovery"]),
+    (
+        "redis",
+        &["plaintext", "prefix", "cluster", "sentinel", "events"],
+    ),
+    ("mqtt", &["plaintext", "prefix", "discovery"]),
 ];
 
 /// The names of the kinds.

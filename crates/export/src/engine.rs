@@ -6,7 +6,7 @@ use sysmon_wire::Label;
 use sysmon_wire::timeline::Event;
 use thiserror::Error;
 
-use crate::{Cursor, HostRows};
+use crate::{Cursor, EventPosition, HostRows, Present};
 
 /// Rows and events for one request, and what the destination has once they are in.
 #[derive(Debug)]
@@ -89,6 +89,25 @@ pub trait Engine: Send {
     /// # Errors
     /// Nothing, or a part that sending again does not double, is in the engine.
     fn send(&mut self, batch: &Batch<'_>) -> Result<Sent, EngineError>;
+
+    /// Whether rows are sent. An engine that wants no past gets the present by [`Engine::send_present`] instead, each
+    /// interval, and by [`Engine::send`] no more than events.
+    fn wants_past(&self) -> bool {
+        true
+    }
+
+    /// Makes what the engine has of all hosts equal to the present.
+    ///
+    /// # Errors
+    /// Some of it is not.
+    fn send_present(&mut self, _present: &Present<'_>) -> Result<Sent, EngineError> {
+        Ok(Sent::default())
+    }
+
+    /// The newest event in an engine that wants no past, as of the last [`Engine::send_present`].
+    fn event_position(&self) -> Option<EventPosition> {
+        None
+    }
 
     /// Connects and checks that the engine would take rows, without leaving any; returns what it is.
     ///

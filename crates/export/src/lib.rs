@@ -3,7 +3,7 @@
 //! A [`Destination`](destination::DestinationOptions) has a [`Cursor`] that says which rows it has. Nothing queues in
 //! memory: a [`worker`] compares the cursor with what the history has, reads what is missing through a [`Source`], and
 //! hands it to an [`Engine`]. Rows of an outage, rows that arrive late, and a past that is asked for are the same thing:
-//! spans of hosts that the cursor has as pending.
+//! spans of hosts that the cursor has as pending. Some engines want no past: they get the [`Present`] of all hosts.
 
 #![warn(clippy::missing_errors_doc)]
 
@@ -13,6 +13,7 @@ pub mod destination;
 pub mod engine;
 pub mod engines;
 pub mod names;
+mod present;
 mod rows;
 mod source;
 mod span;
@@ -20,6 +21,7 @@ pub mod worker;
 
 pub use cursor::Cursor;
 pub use engine::{Batch, Engine, EngineError, Sent};
+pub use present::{EventPosition, HostNow, Present};
 pub use rows::{HostRows, Step};
 pub use source::{Committed, LateRows, Source, SourceError};
 pub use span::{Span, SpanSet};

@@ -7,7 +7,7 @@ use sysmon_wire::timeline::Event;
 use sysmon_wire::{Label, UnixMs};
 use thiserror::Error;
 
-use crate::{HostRows, Span};
+use crate::{HostNow, HostRows, Span};
 
 /// The hub's rows cannot be read now.
 #[derive(Debug, Error)]
@@ -38,6 +38,12 @@ pub struct LateRows {
 pub trait Source: Send {
     /// What the history has now.
     fn committed(&mut self) -> Committed;
+
+    /// Every host that is exported and has reported at least once, now.
+    ///
+    /// # Errors
+    /// The hub cannot say.
+    fn present(&mut self) -> Result<Vec<HostNow>, SourceError>;
 
     /// Late rows committed after the one with this id, in the order of their ids; as many as fit at once.
     ///

@@ -50,6 +50,7 @@ enum Order {
 pub struct Exporter {
     orders: SyncSender<Order>,
     status: Arc<Mutex<Status>>,
+    wants_past: bool,
     thread: Option<thread::JoinHandle<()>>,
 }
 
@@ -70,6 +71,7 @@ impl Exporter {
             .chars()
             .take(15)
             .collect();
+        let wants_past = engine.wants_past();
         let mut turns = Turns::new(options, engine, source, shown);
         let thread = thread::Builder::new()
             .name(name)
@@ -77,6 +79,7 @@ impl Exporter {
         Ok(Self {
             orders,
             status,
+            wants_past,
             thread: Some(thread),
         })
     }
@@ -84,6 +87,11 @@ impl Exporter {
     /// What it does now, and has done since it was started.
     pub fn status(&self) -> Status {
         lock(&self.status).clone()
+    }
+
+    /// Whether [`Exporter::backfill`] sends anything.
+    pub fn wants_past(&self) -> bool {
+        self.wants_past
     }
 
     /// Sends nothing until [`Exporter::resume`], over restarts too.

@@ -1,9 +1,21 @@
 //! The engines.
 
+#[cfg(feature = "stream")]
+mod address;
 #[cfg(feature = "remote-write")]
 mod http;
+#[cfg(feature = "mqtt")]
+pub mod mqtt;
+#[cfg(feature = "redis")]
+pub mod redis;
 #[cfg(feature = "remote-write")]
 pub mod remote_write;
+#[cfg(all(test, feature = "stream"))]
+mod servers;
+#[cfg(feature = "stream")]
+mod stream;
+#[cfg(feature = "stream")]
+mod values;
 
 use thiserror::Error;
 
@@ -29,6 +41,44 @@ pub fn engine(options: &DestinationOptions) -> Result<Box<dyn Engine>, Destinati
     match options.kind {
         #[cfg(feature = "remote-write")]
         EngineKind::RemoteWrite => Ok(Box::new(remote_write::RemoteWrite::new(options)?)),
+        #[cfg(feature = "redis")]
+        EngineKind::Redis => Ok(Box::new(redis::Redis::new(options)?)),
+        #[cfg(feature = "mqtt")]
+        EngineKind::Mqtt => Ok(Box::new(mqtt::Mqtt::new(options)?)),
         kind => Err(DestinationError::NotBuilt(kind.as_str())),
+    }
+}
+
+/// Refuses settings of HTTP and of rows for a kind that has no use for them.
+#[cfg(feature = "stream")]
+fn refuse_unused(options: &DestinationOptions) -> Result<(), DestinationError> {
+    let unused = [
+        ("labels", !options.labels.is_empty()),
+        ("tags", !options.tags.is_empty()),
+        ("headers", !options.headers.is_empty()),
+        ("token", options.token.is_some()),
+    ];
+    match unused.iter().find(|(_, is_set)| *is_set) {
+        Some((key, _)) => Err(DestinationError::Setting(format!(
+            "{key}: a destination of the kind {} has no use for it; remove it",
+            options.kind.as_str()
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// The name that everything of a destination begins with: one hub's alone.
+#[cfg(feature = "stream")]
+fn prefix(options: &DestinationOptions, forbidden: &str) -> Result<String, DestinationError> {
+    let prefix = options
+        .options
+        .get("prefix")
+        .map_or("sysmon", String::as_str);
+    let is_wrong = |c: char| c.is_whitespace() || c.is_control() || forbidden.contains(c);
+    match prefix.is_empty() || prefix.len() > 64 || prefix.contains(is_wrong) {
+        true => Err(DestinationError::Setting(
+            "prefix: give a short name such as sysmon".to_owned(),
+        )),
+        false => Ok(prefix.to_owned()),
     }
 }

@@ -1,5 +1,7 @@
 //! One turn after the other: live rows when they are due, and pending ones in between.
 
+mod present;
+
 use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -14,7 +16,7 @@ use super::{WorkerOptions, lock};
 use crate::aggregate::Aggregator;
 use crate::cursor::Task;
 use crate::names::is_exported;
-use crate::{Batch, Committed, Cursor, Engine, EngineError, HostRows, Source, SourceError};
+use crate::{Batch, Committed, Cursor, Engine, EngineError, HostRows, Sent, Source, SourceError};
 
 /// Time after a failure; doubles with each up to the maximum.
 const RETRY_MIN: Duration = Duration::from_secs(1);
@@ -121,7 +123,10 @@ impl Turns {
             Some(cursor) => cursor,
             None => self.load()?,
         };
-        let result = self.send(&mut cursor);
+        let result = match self.engine.wants_past() {
+            true => self.send(&mut cursor),
+            false => self.send_present(&mut cursor),
+        };
         self.cursor = Some(cursor);
         result
     }
@@ -190,7 +195,10 @@ impl Turns {
         if let Some(cursor) = of_file {
             return Ok(cursor);
         }
-        let (committed, late) = (self.source.committed(), self.source.newest_late()?);
+        let (committed, late) = match self.engine.wants_past() {
+            true => (self.source.committed(), self.source.newest_late()?),
+            false => (Committed::default(), 0),
+        };
         let event = self.source.newest_event()?;
         self.is_stored = false;
         Ok(Cursor::new(
@@ -307,25 +315,26 @@ impl Turns {
                 cursor: &next,
             })?;
             self.gone.clear();
-            let mut status = lock(&self.status);
-            status.rows += batch
-                .hosts
-                .iter()
-                .map(|rows| rows.times.len() as u64)
-                .sum::<u64>();
-            status.samples += sent.samples;
-            status.bytes += sent.bytes;
-            for (reason, samples) in sent.refused {
-                tracing::warn!(destination = %self.options.name, reason, samples, "the engine refuses values for good");
-                status.refuse(reason, samples);
-            }
-            if has_content {
-                status.last_success = Some(self.options.clock.now());
-            }
+            let rows = batch.hosts.iter().map(|rows| rows.times.len()).sum();
+            self.count(rows, sent, has_content);
         }
         *cursor = next;
         self.is_stored = false;
         Ok(())
+    }
+
+    fn count(&mut self, rows: usize, sent: Sent, has_content: bool) {
+        let mut status = lock(&self.status);
+        status.rows += rows as u64;
+        status.samples += sent.samples;
+        status.bytes += sent.bytes;
+        for (reason, samples) in sent.refused {
+            tracing::warn!(destination = %self.options.name, reason, samples, "the engine refuses values for good");
+            status.refuse(reason, samples);
+        }
+        if has_content {
+            status.last_success = Some(self.options.clock.now());
+        }
     }
 
     fn succeed(&mut self) {
@@ -371,6 +380,9 @@ impl Turns {
 
     /// Shows how far the destination is behind while nothing can be sent.
     fn observe(&mut self) {
+        if !self.engine.wants_past() {
+            return self.show_present(None);
+        }
         let Some(mut cursor) = self.cursor.take() else {
             return;
         };

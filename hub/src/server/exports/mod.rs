@@ -51,6 +51,9 @@ pub enum ExportError {
     /// No destination has this name.
     #[error("there is no destination {0:?}")]
     Unknown(String),
+    /// It gets the present only.
+    #[error("{0} gets the present only: there is no past to send to it")]
+    NoPast(String),
     /// It does not run.
     #[error("{name} was not started: {reason}")]
     NotStarted {
@@ -178,6 +181,16 @@ impl Hub {
 
     /// Sends the past from a moment on to a destination.
     pub fn backfill_export(&self, name: &str, from: UnixMs) -> Result<(), ExportError> {
-        self.with_export(name, |exporter| exporter.backfill(from))
+        let mut wants_past = true;
+        self.with_export(name, |exporter| {
+            wants_past = exporter.wants_past();
+            if wants_past {
+                exporter.backfill(from);
+            }
+        })?;
+        match wants_past {
+            true => Ok(()),
+            false => Err(ExportError::NoPast(name.to_owned())),
+        }
     }
 }

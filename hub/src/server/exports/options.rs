@@ -100,10 +100,11 @@ impl ExportOptions {
 
 fn check_encrypted(destination: &DestinationOptions) -> Result<(), ExportSettingError> {
     let address = destination.address();
-    let (scheme, host) = address.split_once("://").unwrap_or(("", &address));
+    let (scheme, servers) = address.split_once("://").unwrap_or(("", &address));
+    let is_here = servers.split(',').all(is_loopback_host);
     let plain = PLAIN_SCHEMES.iter().find(|(plain, _)| *plain == scheme);
     match plain {
-        Some((_, secure)) if !is_loopback_host(host) && !destination.is_set("plaintext") => {
+        Some((_, secure)) if !is_here && !destination.is_set("plaintext") => {
             Err(ExportSettingError::Plaintext {
                 name: destination.name.clone(),
                 address,
@@ -141,11 +142,13 @@ mod tests {
         );
         assert!(!told.contains("geheim"));
         assert!(error("redis://10.0.0.1").contains("rediss://"));
+        assert!(error("redis://127.0.0.1:7000,10.0.0.1:7000").contains("rediss://"));
         for url in [
             "http://127.0.0.1:8428/w",
             "http://[::1]:1/w",
             "https://vm.example/w",
             "http://localhost/w",
+            "redis://127.0.0.1:7000,[::1]:7001/0",
         ] {
             ExportOptions::resolve(&config(url)).unwrap();
         }

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::sync::Arc;
 
-use sysmon_export::{Committed, HostRows, LateRows, Source, SourceError, Span, Step};
+use sysmon_export::{Committed, HostNow, HostRows, LateRows, Source, SourceError, Span, Step};
 use sysmon_series::{Chunk, Table};
 use sysmon_store::Tier;
 use sysmon_store::store::{Reader, StoreError};
 use sysmon_wire::message::HostState;
+use sysmon_wire::metrics::{ALIASES, Alias, SUMMARY};
 use sysmon_wire::timeline::Event;
 use sysmon_wire::{ABSENT, Label, SeriesKey, UnixMs};
 use tokio::runtime::Handle;
@@ -20,6 +21,12 @@ use crate::server::history::{Hosts, Incomplete};
 
 /// How long the oldest moment of a host stands: data is removed once a minute.
 const OLDEST_MS: i64 = 60_000;
+
+/// Agents reconnect to a restarted hub within this time.
+const AWAITED_MS: i64 = 60_000;
+
+/// A host that did not report for longer is not awaited.
+const DAY_MS: i64 = 86_400_000;
 
 pub(super) struct HubSource {
     hub: Arc<Hub>,
@@ -96,6 +103,43 @@ fn no_history() -> SourceError {
 }
 
 impl Source for HubSource {
+    fn present(&mut self) -> Result<Vec<HostNow>, SourceError> {
+        let has_metric = |alias: &Alias| {
+            let metrics = &self.options.metrics;
+            metrics.include(alias.metric.name, &[] as &[&str])
+        };
+        let mut is_exported = [false; SUMMARY];
+        for (is_exported, alias) in is_exported.iter_mut().zip(ALIASES) {
+            *is_exported = has_metric(alias);
+        }
+        let (now, uptime_ms) = (self.hub.now(), self.hub.uptime_ms());
+        let core = self.hub.core();
+        let hosts = core.fleet.hosts().filter(|(_, host)| self.is_wanted(host));
+        let present = hosts.filter_map(|(_, host)| {
+            let (time, mut values) = host.present();
+            for (value, is_exported) in values.iter_mut().zip(is_exported) {
+                if !is_exported {
+                    *value = ABSENT;
+                }
+            }
+            // A hub that has just started does not know yet.
+            let is_awaited = host.last_arrival.is_none()
+                && uptime_ms < AWAITED_MS.unsigned_abs()
+                && now - time < AWAITED_MS + DAY_MS;
+            let state = match host.state {
+                HostState::Offline if is_awaited => HostState::Stale,
+                state => state,
+            };
+            (time > UnixMs(0)).then(|| HostNow {
+                host: host.name.clone(),
+                state,
+                time,
+                values,
+            })
+        });
+        Ok(present.collect())
+    }
+
     fn committed(&mut self) -> Committed {
         let durable = *self.hub.durable.borrow();
         let core = self.hub.core();
