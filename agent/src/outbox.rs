@@ -254,7 +254,7 @@ mod tests {
                 Push::Series(series) => Some(series.keys().unwrap()),
                 _ => None,
             },
-            Backfill::File(_) => None,
+            Backfill::File { .. } => None,
         });
         let tables: Vec<_> = tables.collect();
         assert!(tables.len() >= 2, "{tables:?}");

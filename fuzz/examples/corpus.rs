@@ -139,6 +139,9 @@ fn pushes() -> Written {
     )?;
     let limit = sysmon_wire::LimitGauge::new("series", 4096).state();
     message(5, "from_agent_limits", &FromAgent::Limits(vec![limit]))?;
+    let spooled = FromAgent::Spooled(vec![RunId(8), RunId(9)]);
+    message(5, "from_agent_spooled", &spooled)?;
+    message(6, "to_agent_backfill", &ToAgent::Backfill)?;
     let ack = ToAgent::Ack {
         run: RunId(9),
         ranges: vec![(1, 300), (302, 400)],

@@ -9,7 +9,7 @@
 
 pub mod journal;
 mod pending_writes;
-mod records;
+pub(crate) mod records;
 mod segment;
 
 use std::collections::VecDeque;
@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sysmon_wire::limits::RUNS_PER_HOST_MAX;
 use sysmon_wire::message::{Push, RunId};
 use sysmon_wire::{SeqSet, SeriesKey, UnixMs};
 
@@ -42,6 +43,9 @@ pub struct SpoolHealth {
 /// Without an acknowledgement for this long, rows are also written to disk.
 const UNACKNOWLEDGED_MS_MAX: i64 = 3_000;
 
+/// Runs whose rows are sent before those of the first are acknowledged: the hub must remember all of them, and this one.
+const RUNS_SENT_MAX: usize = RUNS_PER_HOST_MAX / 2;
+
 /// Time from a failed write to the next attempt: the disk may need space freed first.
 const DISK_RETRY_MS: i64 = 60_000;
 
@@ -61,7 +65,11 @@ pub enum DiskOp {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Backfill {
     Frames(Vec<Push>),
-    File(String),
+    File {
+        file: String,
+        /// Rows of it that need not be sent.
+        known: SeqSet,
+    },
 }
 
 /// The unacknowledged rows of this run and of earlier ones.
@@ -223,20 +231,43 @@ impl Spool {
         self.sent_live.insert(seq);
     }
 
+    /// The runs of the rows that are not acknowledged, the oldest first; as many as the hub remembers.
+    pub fn runs(&self) -> Vec<RunId> {
+        let mut runs = Vec::new();
+        for segment in &self.closed {
+            if runs.len() < RUNS_PER_HOST_MAX && !runs.contains(&segment.run) {
+                runs.push(segment.run);
+            }
+        }
+        runs
+    }
+
     /// The oldest rows that this connection has not sent.
     pub fn next_backfill(&mut self, series: &[SeriesKey]) -> Option<Backfill> {
-        let (run, sent_live) = (self.run, &self.sent_live);
-        let is_sent_live = |s: &Segment| s.run == run && sent_live.contains_range(s.first, s.last);
-        let segment = self
-            .closed
-            .iter_mut()
-            .find(|s| !s.sent && !is_sent_live(s))?;
-        segment.sent = true;
-        Some(match (&segment.block, &segment.file) {
-            (Some(block), _) => Backfill::Frames(block.frames(segment.run, series)),
-            (None, Some(file)) => Backfill::File(file.clone()),
-            (None, None) => return None,
-        })
+        let mut runs = self.runs();
+        runs.truncate(RUNS_SENT_MAX);
+        for segment in &mut self.closed {
+            if segment.sent || !runs.contains(&segment.run) {
+                continue;
+            }
+            let sent = (segment.run == self.run).then_some(&self.sent_live);
+            let Some(known) = segment.known(sent) else {
+                continue;
+            };
+            segment.sent = true;
+            return match (&segment.block, &segment.file) {
+                (Some(block), _) => {
+                    let frames = block.frames(segment.run, series);
+                    Some(Backfill::Frames(records::without(frames, &known)))
+                }
+                (None, Some(file)) => Some(Backfill::File {
+                    file: file.clone(),
+                    known,
+                }),
+                (None, None) => None,
+            };
+        }
+        None
     }
 
     /// A file could not be read: its rows are dropped.
@@ -440,7 +471,7 @@ mod tests {
         while let Some(backfill) = spool.next_backfill(&series()) {
             match backfill {
                 Backfill::Frames(frames) => seqs.extend(rows_of(&frames)),
-                Backfill::File(file) => panic!("{file} should be in memory"),
+                Backfill::File { file, .. } => panic!("{file} should be in memory"),
             }
         }
         seqs
@@ -617,5 +648,42 @@ mod tests {
             .filter(|&seq| seq != 5)
             .for_each(|seq| spool.sent_live(seq));
         assert!(backfilled(&mut spool).contains(&5));
+    }
+
+    #[test]
+    fn acknowledged_rows_of_a_segment_are_not_sent_again() {
+        let mut spool = spool(LIMITS);
+        push(&mut spool, 1..=500);
+        spool.connected();
+        assert_eq!(spool.runs(), [RunId(7)]);
+        spool.acknowledge(RunId(7), &[(1, 1), (5, 310), (499, 500)]);
+        let left: Vec<u64> = [2..=4, 311..=498].into_iter().flatten().collect();
+        assert_eq!(backfilled(&mut spool), left);
+    }
+
+    #[test]
+    fn no_more_runs_are_sent_at_once_than_the_hub_remembers() {
+        let file = |run: u64| journal::SpoolFile {
+            file: segment::file_name(RunId(run), 1),
+            run: RunId(run),
+            first: 1,
+            last: 2,
+            last_time: UnixMs(run as i64),
+            bytes: 100,
+        };
+        let files = (100..300).map(file).collect();
+        let mut spool = Spool::new(RunId(7), LIMITS, files);
+        spool.connected();
+        assert_eq!(spool.runs().len(), RUNS_PER_HOST_MAX);
+        let mut sent = 0;
+        while spool.next_backfill(&series()).is_some() {
+            sent += 1;
+        }
+        assert_eq!(sent, RUNS_SENT_MAX);
+        spool.acknowledge(RunId(100), &[(1, 2)]);
+        let next = spool.next_backfill(&series());
+        let wanted = segment::file_name(RunId(100 + RUNS_SENT_MAX as u64), 1);
+        assert!(matches!(next, Some(Backfill::File { file, .. }) if file == wanted));
+        assert_eq!(spool.next_backfill(&series()), None);
     }
 }
