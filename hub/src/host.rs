@@ -26,7 +26,7 @@ pub use series::is_no_series;
 const HOUR_MS: i64 = 3_600_000;
 
 /// Agents reconnect to a restarted hub within this time: their backoff ends at half a minute.
-const RETURN_MS: i64 = 60_000;
+pub const RETURN_MS: i64 = 60_000;
 
 /// A host that was silent for longer than this when the hub restarted does not count as silent.
 const MISSED_MS: i64 = 86_400_000;

@@ -1,5 +1,7 @@
 //! Turns flags and configuration into what the hub is started with.
 
+use std::path::PathBuf;
+
 use anyhow::anyhow;
 use sysmon_alerts::notify::{NotifierOptions, Route};
 use sysmon_alerts::rule::{DEFAULTS, PatternError, parse_all};
@@ -28,6 +30,11 @@ pub(crate) fn known_hosts(context: &Context) -> Vec<String> {
     hosts
 }
 
+/// The file with the firing alerts and what is to be delivered of them.
+pub(crate) fn alerts_file(context: &Context) -> PathBuf {
+    context.state.dir().join("alerts.json")
+}
+
 /// Rules, routes and maintenance windows of a configuration; errors name the file and line.
 pub(crate) fn alert_options(context: &Context, config: &Config) -> Result<AlertOptions, Failure> {
     let wrong = |key: &str, at: usize, problem: String| {
@@ -39,7 +46,7 @@ pub(crate) fn alert_options(context: &Context, config: &Config) -> Result<AlertO
         .map_err(|(at, error)| wrong("alerts", at, error.to_string()))?;
     let state = context.state.dir();
     let mut notifier = NotifierOptions {
-        path: Some(state.join("alerts.json")),
+        path: Some(alerts_file(context)),
         silences: Some(SilenceFile::new(state)),
         ..NotifierOptions::default()
     };

@@ -1,6 +1,6 @@
 //! Which peers are let in: joining with a token, renewing certificates, and revoked certificates.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -182,8 +182,8 @@ impl AccessControl {
         true
     }
 
-    pub(super) fn revoked_agents(&self) -> Result<BTreeSet<String>, CertError> {
-        self.options.state.register().revoked_agents()
+    pub(super) fn agents(&self) -> Result<BTreeMap<String, bool>, CertError> {
+        self.options.state.register().agents()
     }
 
     /// Ends the sessions of an agent, which then begins anew.
@@ -196,7 +196,8 @@ impl AccessControl {
         };
         for (serial, connection) in lock(&self.sessions).values() {
             if of_agent(serial) {
-                connection.close(CloseCode::Shutdown.into(), b"the hub forgot this host");
+                let reason = b"the hub forgot or renamed this host";
+                connection.close(CloseCode::Shutdown.into(), reason);
             }
         }
     }

@@ -25,6 +25,7 @@ mod keys;
 mod load;
 mod log;
 mod reader;
+mod rename;
 mod retention;
 mod salvage;
 mod schema;

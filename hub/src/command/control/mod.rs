@@ -94,7 +94,7 @@ pub(crate) fn is_change(command: &Command) -> bool {
                 EdgeCommand::Remove { .. } | EdgeCommand::Sign { .. }
             )
         }
-        Command::Host(command) => matches!(command, HostCommand::Forget { .. }),
+        Command::Host(command) => !matches!(command, HostCommand::List),
         Command::Alerts { command } => matches!(
             command,
             Some(AlertsCommand::Silence { .. } | AlertsCommand::Unsilence { .. })
@@ -147,6 +147,7 @@ fn perform(context: &Context, command: &Command, hub: Option<&Hub>) -> Result<St
             certificates::revoke(context, name, *role)
         }
         Command::Host(HostCommand::Forget { name }) => hosts::forget(context, name, hub),
+        Command::Host(HostCommand::Rename { old, new }) => hosts::rename(context, old, new, hub),
         Command::Ca(command) => certificates::authority(context, command),
         Command::Edge(command) => edges::change(context, command),
         Command::Alerts {
