@@ -301,11 +301,19 @@ impl Spool {
     }
 
     fn close_open(&mut self) {
-        if let Some(segment) = self.open.close(self.run, self.spilling)
-            && !segment.is_acknowledged()
-        {
+        let Some(segment) = self.open.close(self.run, self.spilling) else {
+            return;
+        };
+        if !segment.is_acknowledged() {
             self.closed.push_back(segment);
+        } else if let Some(file) = segment.file {
+            self.remove_file(file);
         }
+    }
+
+    fn remove_file(&mut self, file: String) {
+        self.pending_writes.forget(&file);
+        self.disk_ops.push(DiskOp::Remove { file });
     }
 
     fn spill_all(&mut self) {
@@ -389,9 +397,8 @@ impl Spool {
 
     fn drop_segment(&mut self, segment: &Segment) {
         self.dropped_rows += segment.waiting();
-        if let Some(file) = &segment.file {
-            self.pending_writes.forget(file);
-            self.disk_ops.push(DiskOp::Remove { file: file.clone() });
+        if let Some(file) = segment.file.clone() {
+            self.remove_file(file);
         }
     }
 
@@ -648,6 +655,26 @@ mod tests {
             .filter(|&seq| seq != 5)
             .for_each(|seq| spool.sent_live(seq));
         assert!(backfilled(&mut spool).contains(&5));
+    }
+
+    #[test]
+    fn no_file_is_left_once_every_row_is_acknowledged() {
+        let mut spool = spool(LIMITS);
+        push(&mut spool, 1..=5);
+        spool.connected();
+        for seq in 6..=20 {
+            push(&mut spool, seq..=seq);
+            spool.sent_live(seq);
+            spool.acknowledge(RunId(7), &[(1, seq)]);
+        }
+        let mut files = std::collections::BTreeSet::new();
+        for op in spool.take_disk_ops() {
+            match op {
+                DiskOp::Append { file, .. } => drop(files.insert(file)),
+                DiskOp::Remove { file } => assert!(files.remove(&file), "{file}"),
+            }
+        }
+        assert!(files.is_empty(), "{files:?}");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::address::{DEFAULT_PORT, HubAddress};
 use crate::edge;
 use crate::location::Locations;
 use crate::read::{
-    addresses, boolean, bytes, commands, directory, listen, loopback, name, optional_address, path,
+    addresses, boolean, bytes, commands, directory, listen, metrics, name, optional_address, path,
     span, tags, texts,
 };
 use crate::screen::{Column, Order, Theme, columns, order, theme};
@@ -120,7 +120,10 @@ sections! {
         share: Vec<String> = Vec::new(), Some("[]"), |v| texts(v, 1000);
         share_metrics: Vec<String> = shared::metrics(), Some(shared::METRICS), shared::read;
         share_alerts: ShareAlerts = ShareAlerts::default(), Some("\"names\""), shared::alerts;
-        metrics: Option<SocketAddr> = None, None, |v| loopback(v).map(Some);
+        metrics: Option<SocketAddr> = None, None, |v| metrics(v).map(Some);
+        metrics_token: Option<PathBuf> = None, None, |v| path(v).map(Some);
+        metrics_cert: Option<PathBuf> = None, None, |v| path(v).map(Some);
+        metrics_key: Option<PathBuf> = None, None, |v| path(v).map(Some);
     }
     tui: TuiConfig {
         hub: Option<HubAddress> = None, None, optional_address;

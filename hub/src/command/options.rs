@@ -6,11 +6,14 @@ use anyhow::anyhow;
 use sysmon_alerts::notify::{NotifierOptions, Route};
 use sysmon_alerts::rule::{DEFAULTS, PatternError, parse_all};
 use sysmon_alerts::silence::{MaintenanceWindowError, SilenceFile};
-use sysmon_certs::{PeerName, Role};
+use sysmon_certs::{BearerToken, PeerName, Role};
 use sysmon_client::hub_figures;
 use sysmon_config::{Config, Failure};
 use sysmon_hub::fleet::FleetOptions;
-use sysmon_hub::server::{AccessOptions, AlertOptions, EdgeOptions, HistoryOptions, HubOptions};
+use sysmon_hub::server::{
+    AccessOptions, AlertOptions, EdgeOptions, HistoryOptions, HubOptions, MetricsError,
+    MetricsOptions,
+};
 use sysmon_store::Limits;
 
 use super::Context;
@@ -80,6 +83,42 @@ fn edge_options(config: &Config) -> Result<EdgeOptions, Failure> {
     })
 }
 
+/// Where metrics are served; none if they are not.
+fn metrics_options(config: &Config) -> Result<Option<MetricsOptions>, Failure> {
+    let hub = &config.hub;
+    let Some(address) = hub.metrics else {
+        return Ok(None);
+    };
+    let wrong = |key: &str, problem: String| {
+        Failure::Usage(anyhow!("{}: {problem}", config.place("hub", key, 0)))
+    };
+    let token = hub.metrics_token.clone().or_else(metrics_credential);
+    let token = token.as_deref().map(BearerToken::read).transpose();
+    let token = token.map_err(|error| wrong("metrics_token", error.to_string()))?;
+    if !address.ip().is_loopback() && token.is_none() {
+        let problem = MetricsError::NoToken(address).to_string();
+        return Err(wrong("metrics", problem));
+    }
+    let certificate = match (&hub.metrics_cert, &hub.metrics_key) {
+        (Some(certificate), Some(key)) => Some((certificate.clone(), key.clone())),
+        (None, None) => None,
+        (Some(_), None) => return Err(wrong("metrics_cert", "set metrics_key too".to_owned())),
+        (None, Some(_)) => return Err(wrong("metrics_key", "set metrics_cert too".to_owned())),
+    };
+    Ok(Some(MetricsOptions {
+        address,
+        token,
+        certificate,
+    }))
+}
+
+/// The token that systemd passes with `LoadCredential=metrics-token:…`.
+fn metrics_credential() -> Option<PathBuf> {
+    let dir = std::env::var_os("CREDENTIALS_DIRECTORY")?;
+    let path = PathBuf::from(dir).join("metrics-token");
+    path.exists().then_some(path)
+}
+
 pub(crate) fn options(context: &Context, config: &Config) -> Result<HubOptions, Failure> {
     Ok(HubOptions {
         listen: context.args.listen.unwrap_or(config.hub.listen),
@@ -106,7 +145,7 @@ pub(crate) fn options(context: &Context, config: &Config) -> Result<HubOptions, 
         }),
         alerts: alert_options(context, config)?,
         edges: edge_options(config)?,
-        metrics: config.hub.metrics,
+        metrics: metrics_options(config)?,
         clock: context.clock.clone(),
         random: context.random.clone(),
     })

@@ -1,6 +1,6 @@
 //! A hub with its sockets: starting it, accepting connections, and stopping it.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
@@ -53,7 +53,7 @@ pub struct BoundHub {
     pub hub: Arc<Hub>,
     listener: Listener,
     identity: Identity,
-    metrics: Option<TcpListener>,
+    metrics: Option<metrics::Bound>,
 }
 
 impl BoundHub {
@@ -66,10 +66,7 @@ impl BoundHub {
             accepts_joins: true,
         };
         let listener = Listener::bind(options.listen, identity, listen)?;
-        let listen = |address| {
-            metrics::bind(address).map_err(|source| StartError::Metrics { address, source })
-        };
-        let metrics = options.metrics.map(listen).transpose()?;
+        let metrics = options.metrics.map(metrics::Bound::bind).transpose()?;
         let mut core = Core::new(options.fleet);
         let notifier = options.alerts.notifier;
         let kept = notifier
@@ -139,7 +136,12 @@ impl BoundHub {
     }
 
     pub fn metrics_address(&self) -> Option<SocketAddr> {
-        self.metrics.as_ref()?.local_addr().ok()
+        self.metrics.as_ref().map(metrics::Bound::address)
+    }
+
+    /// The URL of `/metrics`.
+    pub fn metrics_url(&self) -> Option<String> {
+        self.metrics.as_ref().map(metrics::Bound::url)
     }
 
     /// Serves until `stop` completes or the history turns out to be damaged, then closes every connection and commits
@@ -150,7 +152,7 @@ impl BoundHub {
         persistence::restore_chunks(hub);
         let serve_metrics = async {
             match self.metrics {
-                Some(listener) => metrics::serve(hub, listener).await,
+                Some(bound) => bound.serve(hub, identity.subscribe()).await,
                 None => std::future::pending().await,
             }
         };

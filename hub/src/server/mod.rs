@@ -50,6 +50,7 @@ use gauge::Gauge;
 use history::Readers;
 pub use listen::{BoundHub, Ended};
 use live::LiveAgents;
+pub use metrics::{MetricsError, MetricsOptions};
 pub use options::{AlertOptions, HistoryOptions, HubOptions, StartError};
 pub use persistence::open as open_history;
 pub use relay::{EdgeOptions, Share};

@@ -12,6 +12,7 @@ use sysmon_store::store::StoreError;
 use thiserror::Error;
 
 use super::access::AccessOptions;
+use super::metrics::{MetricsError, MetricsOptions};
 use super::relay::EdgeOptions;
 use crate::fleet::FleetOptions;
 
@@ -27,8 +28,8 @@ pub struct HubOptions {
     pub access: Option<AccessOptions>,
     pub alerts: AlertOptions,
     pub edges: EdgeOptions,
-    /// Loopback address of `/metrics` and `/healthz`; not served if not set.
-    pub metrics: Option<SocketAddr>,
+    /// `/metrics` and `/healthz`; not served if not set.
+    pub metrics: Option<MetricsOptions>,
     pub clock: Clock,
     pub random: Random,
 }
@@ -51,9 +52,6 @@ pub enum StartError {
     Link(#[from] LinkError),
     #[error(transparent)]
     History(#[from] StoreError),
-    #[error("cannot listen on {address} for metrics: {source}; choose another [hub] metrics")]
-    Metrics {
-        address: SocketAddr,
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
 }
