@@ -32,6 +32,10 @@ const BACKFILL_PRIORITY: i32 = -1;
 /// Time between two reports of limits, which may change with every sample.
 const LIMITS_INTERVAL: Duration = Duration::from_secs(10);
 
+/// Time between two attempts at a hub that refuses this agent.
+const REFUSED_WAIT_MIN: Duration = Duration::from_millis(500);
+const REFUSED_WAIT_MAX: Duration = Duration::from_secs(60);
+
 #[derive(Debug)]
 pub struct Shared {
     outbox: Mutex<Outbox>,
@@ -187,6 +191,7 @@ pub struct Uplink {
 impl Uplink {
     pub async fn run(&self) {
         let mut backoff = Backoff::default();
+        let mut refused = Backoff::new(REFUSED_WAIT_MIN, REFUSED_WAIT_MAX);
         let mut logged = String::new();
         loop {
             let error = match self.connector.connect(&self.hub, Purpose::Push).await {
@@ -202,6 +207,7 @@ impl Uplink {
                     if self.shared.acknowledged.load(Ordering::Relaxed) {
                         logged.clear();
                         backoff.reset();
+                        refused.reset();
                     }
                     error
                 }
@@ -210,12 +216,22 @@ impl Uplink {
                     error
                 }
             };
+            if let LinkError::Copy(_) = error {
+                self.shared.outbox().refused_as_copy();
+            }
             // Repeated attempts log the same error once.
             let text = error.to_string();
             if text != logged {
                 tracing::warn!(address = %self.hub, %error, "hub unreachable; rows are spooled, retrying");
                 logged = text;
             }
+            // A hub that does not answer may be back at any moment; one that refuses waits for somebody to act.
+            let backoff = match error {
+                LinkError::Refused(_) | LinkError::Copy(_) | LinkError::Certificate(_) => {
+                    &mut refused
+                }
+                _ => &mut backoff,
+            };
             tokio::time::sleep(backoff.next(self.random.f64())).await;
         }
     }

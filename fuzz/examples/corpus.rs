@@ -76,6 +76,10 @@ fn handshakes() -> Written {
         now: UnixMs(START_MS),
     };
     message(1, "welcome", &accepted)?;
+    let copy = Welcome::Copy {
+        reason: "a copy".into(),
+    };
+    message(1, "welcome_copy", &copy)?;
     let refused = Welcome::Refused {
         reason: "revoked".into(),
     };

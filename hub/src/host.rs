@@ -25,7 +25,7 @@ pub use series::is_no_series;
 
 const HOUR_MS: i64 = 3_600_000;
 
-/// Agents reconnect to a restarted hub within this time: their backoff ends at half a minute.
+/// Agents reconnect to a restarted hub within this time: their back-off ends at ten seconds, and each attempt at five.
 pub const RETURN_MS: i64 = 60_000;
 
 /// A host that was silent for longer than this when the hub restarted does not count as silent.

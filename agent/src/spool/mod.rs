@@ -43,6 +43,10 @@ pub struct SpoolHealth {
 /// Without an acknowledgement for this long, rows are also written to disk.
 const UNACKNOWLEDGED_MS_MAX: i64 = 3_000;
 
+/// How long rows are stored while the hub refuses this machine as a copy of another: they are not that host's, and would
+/// be mixed with its rows once it is gone.
+const COPY_MS_MAX: i64 = 60_000;
+
 /// Runs whose rows are sent before those of the first are acknowledged: the hub must remember all of them, and this one.
 const RUNS_SENT_MAX: usize = RUNS_PER_HOST_MAX / 2;
 
@@ -82,6 +86,8 @@ pub struct Spool {
     /// Rows that the current connection has sent on the live lane.
     sent_live: SeqSet,
     connected: bool,
+    /// Whether the hub refuses this machine as a copy of another.
+    is_copy: bool,
     spilling: bool,
     oldest_unacknowledged: Option<UnixMs>,
     dropped_rows: u64,
@@ -104,6 +110,7 @@ impl Spool {
             closed,
             sent_live: SeqSet::new(),
             connected: false,
+            is_copy: false,
             spilling: false,
             oldest_unacknowledged: None,
             dropped_rows: 0,
@@ -215,6 +222,7 @@ impl Spool {
     /// A connection is established: everything not acknowledged is sent again.
     pub fn connected(&mut self) {
         self.connected = true;
+        self.is_copy = false;
         self.sent_live = SeqSet::new();
         self.close_open();
         for segment in &mut self.closed {
@@ -225,6 +233,11 @@ impl Spool {
     /// The connection is lost: from now on rows are written to disk.
     pub fn disconnected(&mut self) {
         self.connected = false;
+    }
+
+    /// Another machine is connected with this identity: rows of this run are stored for [`COPY_MS_MAX`] only.
+    pub fn refused_as_copy(&mut self) {
+        self.is_copy = true;
     }
 
     pub fn sent_live(&mut self, seq: u64) {
@@ -355,6 +368,9 @@ impl Spool {
         {
             self.drop_oldest();
         }
+        if self.is_copy {
+            self.drop_rows_of_copy(now);
+        }
         while self.disk_bytes() > self.limits.disk_bytes && self.limits.disk_bytes > 0 {
             if !self.drop_oldest() {
                 break;
@@ -374,6 +390,23 @@ impl Spool {
         }
         while memory > self.limits.memory_bytes && self.drop_oldest_in_memory() {
             memory = self.memory_bytes();
+        }
+    }
+
+    fn drop_rows_of_copy(&mut self, now: UnixMs) {
+        let is_long = |open: &Open| open.first_time().is_some_and(|t| now - t > COPY_MS_MAX);
+        if is_long(&self.open) {
+            self.close_open();
+        }
+        let (run, old) = (self.run, now - COPY_MS_MAX);
+        let is_old = |s: &mut Segment| s.run == run && s.last_time.is_some_and(|t| t < old);
+        let mut at = 0;
+        while let Some(segment) = self.closed.get_mut(at) {
+            if !is_old(segment) {
+                at += 1;
+            } else if let Some(segment) = self.closed.remove(at) {
+                self.drop_segment(&segment);
+            }
         }
     }
 
@@ -655,6 +688,26 @@ mod tests {
             .filter(|&seq| seq != 5)
             .for_each(|seq| spool.sent_live(seq));
         assert!(backfilled(&mut spool).contains(&5));
+    }
+
+    #[test]
+    fn a_refused_copy_stores_the_last_rows_only_and_goes_on_after_it_was_let_in() {
+        let mut spool = spool(LIMITS);
+        push(&mut spool, 1..=400);
+        spool.refused_as_copy();
+        for seq in 401..=5_000 {
+            push(&mut spool, seq..=seq);
+            assert!(spool.waiting_rows() < 400, "{seq}");
+        }
+        let waiting = spool.waiting_rows();
+        assert!((1..=130).contains(&waiting), "{waiting}");
+        assert_eq!(spool.health().rows_dropped, 5_000 - waiting);
+        let files = spool.closed.iter().filter(|s| s.file.is_some()).count();
+        assert!(files <= 2, "{files}");
+        spool.connected();
+        spool.disconnected();
+        push(&mut spool, 5_001..=6_000);
+        assert_eq!(spool.waiting_rows(), waiting + 1_000);
     }
 
     #[test]

@@ -216,6 +216,11 @@ impl Open {
         }
     }
 
+    /// The time of its first row.
+    pub(super) fn first_time(&self) -> Option<UnixMs> {
+        (!self.is_empty()).then_some(self.first_time)
+    }
+
     /// A lower bound of the time of the oldest unacknowledged row.
     pub(super) fn oldest_unacknowledged(&self) -> Option<UnixMs> {
         if self.is_empty() || self.waiting() == 0 {
