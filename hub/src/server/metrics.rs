@@ -96,7 +96,7 @@ impl Bound {
 
     pub(super) async fn serve(self, hub: &Arc<Hub>, identity: watch::Receiver<Identity>) {
         let (has_tls, address) = (self.has_tls(), self.address);
-        let tls = has_tls.then(|| self.files.map_or(Tls::Own(identity), Tls::Files));
+        let tls = has_tls.then(|| self.files.map_or(Tls::Hub(identity), Tls::Files));
         let router = router(Arc::clone(hub), self.token, address.ip().is_loopback());
         let served = async {
             let socket = tokio::net::TcpListener::from_std(self.socket)?;

@@ -33,7 +33,7 @@ const RETRY: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(super) enum Tls {
     /// The hub's own, which it renews.
-    Own(watch::Receiver<Identity>),
+    Hub(watch::Receiver<Identity>),
     /// In files that another program renews.
     Files(Files),
 }
@@ -83,7 +83,7 @@ fn modified(path: &PathBuf) -> Option<SystemTime> {
 impl Tls {
     fn acceptor(&self) -> Result<TlsAcceptor, CertError> {
         let config = match self {
-            Self::Own(identity) => Arc::new(identity.borrow().https_config()?),
+            Self::Hub(identity) => Arc::new(identity.borrow().https_config()?),
             Self::Files(files) => files.config(),
         };
         Ok(TlsAcceptor::from(config))
