@@ -348,6 +348,19 @@ impl Host {
         counts
     }
 
+    /// Time without rows that is no silence yet: two rows that did not come, where rows are further apart than a second.
+    fn grace_ms(&self) -> i64 {
+        match i64::from(self.facts.interval_ms) {
+            ..=1_000 => 0,
+            interval => 2 * interval.min(HOUR_MS),
+        }
+    }
+
+    /// Milliseconds of silence at `now`; none if it was never heard.
+    pub fn silent_ms(&self, now: UnixMs) -> Option<i64> {
+        Some((now - self.last_arrival? - self.grace_ms()).max(0))
+    }
+
     /// How long it has been silent, for a hub that runs since `back`; none while that is not known.
     ///
     /// A host that was heard since is judged by that. Others have [`RETURN_MS`] to reconnect; then the time since
@@ -356,14 +369,15 @@ impl Host {
         let heard = self.last_arrival.filter(|arrival| *arrival >= back);
         let since = match heard {
             Some(arrival) => arrival,
-            None if now - back < RETURN_MS => return None,
+            None if now - back < RETURN_MS + self.grace_ms() => return None,
             None => {
                 let newest = self.ring.newest().map(|row| row - self.clock_offset_ms);
                 let known = self.last_arrival.max(newest)?;
                 Some(known).filter(|known| back - *known < MISSED_MS)?
             }
         };
-        Some(Duration::from_millis((now - since).max(0).unsigned_abs()))
+        let silence = now - since - self.grace_ms();
+        Some(Duration::from_millis(silence.max(0).unsigned_abs()))
     }
 
     /// Whether a row is newer than the present one: within a run by its sequence number, because the machine's clock
