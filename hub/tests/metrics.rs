@@ -80,6 +80,7 @@ fn options(dir: &std::path::Path, metrics: MetricsOptions) -> HubOptions {
         alerts: AlertOptions::default(),
         edges: EdgeOptions::default(),
         metrics: Some(metrics),
+        exports: Vec::new(),
     }
 }
 

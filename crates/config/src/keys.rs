@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::address::{DEFAULT_PORT, HubAddress};
 use crate::edge;
+use crate::export::{self, ExportConfig};
 use crate::location::Locations;
 use crate::read::{
     addresses, boolean, bytes, commands, directory, listen, metrics, name, optional_address, path,
@@ -124,6 +125,7 @@ sections! {
         metrics_token: Option<PathBuf> = None, None, |v| path(v).map(Some);
         metrics_cert: Option<PathBuf> = None, None, |v| path(v).map(Some);
         metrics_key: Option<PathBuf> = None, None, |v| path(v).map(Some);
+        export: Vec<ExportConfig> = Vec::new(), Some("[]"), export::exports;
     }
     tui: TuiConfig {
         hub: Option<HubAddress> = None, None, optional_address;

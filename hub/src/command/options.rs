@@ -11,8 +11,8 @@ use sysmon_client::hub_figures;
 use sysmon_config::{Config, Failure};
 use sysmon_hub::fleet::FleetOptions;
 use sysmon_hub::server::{
-    AccessOptions, AlertOptions, EdgeOptions, HistoryOptions, HubOptions, MetricsError,
-    MetricsOptions,
+    AccessOptions, AlertOptions, EdgeOptions, ExportOptions, HistoryOptions, HubOptions,
+    MetricsError, MetricsOptions,
 };
 use sysmon_store::Limits;
 
@@ -119,6 +119,16 @@ fn metrics_credential() -> Option<PathBuf> {
     path.exists().then_some(path)
 }
 
+/// The destinations of exports; errors name the file and line.
+pub(crate) fn export_options(config: &Config) -> Result<Vec<ExportOptions>, Failure> {
+    let resolve = |(at, export)| {
+        let place = || config.place("hub", "export", at);
+        let resolved = ExportOptions::resolve(export);
+        resolved.map_err(|error| Failure::Usage(anyhow!("{}: {error}", place())))
+    };
+    config.hub.export.iter().enumerate().map(resolve).collect()
+}
+
 pub(crate) fn options(context: &Context, config: &Config) -> Result<HubOptions, Failure> {
     Ok(HubOptions {
         listen: context.args.listen.unwrap_or(config.hub.listen),
@@ -146,6 +156,7 @@ pub(crate) fn options(context: &Context, config: &Config) -> Result<HubOptions, 
         alerts: alert_options(context, config)?,
         edges: edge_options(config)?,
         metrics: metrics_options(config)?,
+        exports: export_options(config)?,
         clock: context.clock.clone(),
         random: context.random.clone(),
     })

@@ -187,7 +187,11 @@ async fn receive_reports(
         match receiver.next::<FromAgent>().await {
             Ok(Some(FromAgent::Spooled(runs))) => unacknowledged.note_spooled(hub, host, &runs),
             Ok(Some(report)) => hub.update(|core| match report {
-                FromAgent::Facts(facts) => core.fleet.set_facts(host, facts),
+                FromAgent::Facts(mut facts) => {
+                    // From now on the agent's host, whatever sent its rows before.
+                    facts.source = Label::new("");
+                    core.fleet.set_facts(host, facts);
+                }
                 FromAgent::Processes { time, processes } => {
                     core.fleet.set_processes(host, time, processes);
                 }

@@ -13,12 +13,13 @@ use tokio::sync::{Semaphore, watch};
 use super::access::{AccessControl, REVIEW_INTERVAL};
 use super::budget::RowBudgets;
 use super::demand::Demand;
+use super::exports::Exports;
 use super::gauge::Gauge;
 use super::history::PAGING_MAX;
 use super::live::LiveAgents;
 use super::{
-    Hub, HubOptions, StartError, baselines, certificates, connection, metrics, persistence, relay,
-    self_monitoring,
+    ExportOptions, Hub, HubOptions, StartError, baselines, certificates, connection, metrics,
+    persistence, relay, self_monitoring,
 };
 use crate::core::Core;
 
@@ -54,6 +55,7 @@ pub struct BoundHub {
     listener: Listener,
     identity: Identity,
     metrics: Option<metrics::Bound>,
+    exports: Vec<ExportOptions>,
 }
 
 impl BoundHub {
@@ -112,6 +114,7 @@ impl BoundHub {
             subscribers: Gauge::default(),
             agents: Gauge::default(),
             live: LiveAgents::default(),
+            exports: Exports::default(),
             refused: AtomicU64::new(0),
             clock: options.clock,
             random: options.random,
@@ -124,6 +127,7 @@ impl BoundHub {
             listener,
             identity: identity.clone(),
             metrics,
+            exports: options.exports,
         })
     }
 
@@ -150,6 +154,7 @@ impl BoundHub {
         let hub = &self.hub;
         let identity = watch::Sender::new(self.identity);
         persistence::restore_chunks(hub);
+        hub.set_exports(self.exports, &tokio::runtime::Handle::current());
         let serve_metrics = async {
             match self.metrics {
                 Some(bound) => bound.serve(hub, identity.subscribe()).await,
@@ -170,6 +175,7 @@ impl BoundHub {
             () = stop => {}
         }
         self.listener.close().await;
+        hub.stop_exports();
         persistence::finish(hub).await;
         hub.notifier.finish();
         ended

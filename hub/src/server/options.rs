@@ -11,6 +11,7 @@ use sysmon_store::Limits;
 use sysmon_store::store::StoreError;
 use thiserror::Error;
 
+use super::ExportOptions;
 use super::access::AccessOptions;
 use super::metrics::{MetricsError, MetricsOptions};
 use super::relay::EdgeOptions;
@@ -30,6 +31,8 @@ pub struct HubOptions {
     pub edges: EdgeOptions,
     /// `/metrics` and `/healthz`; not served if not set.
     pub metrics: Option<MetricsOptions>,
+    /// Destinations of exports, which need a history.
+    pub exports: Vec<ExportOptions>,
     pub clock: Clock,
     pub random: Random,
 }
