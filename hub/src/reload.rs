@@ -67,15 +67,15 @@ const KEYS: &[Key] = keys! {
     share live list;
     share_metrics live list;
     share_alerts live ToString::to_string;
+    metrics at_start |address: &Option<_>| optional(address.as_ref(), "not served");
+    metrics_token at_start |path: &Option<PathBuf>| file(path.as_deref(), "none");
+    metrics_cert at_start |path: &Option<PathBuf>| file(path.as_deref(), "the hub's own");
+    metrics_key at_start |path: &Option<PathBuf>| file(path.as_deref(), "the hub's own");
     export live |exports: &Vec<ExportConfig>| {
         // Addresses, labels and headers may have secrets in them.
         let names: Vec<_> = exports.iter().map(|export| export.name.clone()).collect();
         list(&names)
     };
-    metrics at_start |address: &Option<_>| optional(address.as_ref(), "not served");
-    metrics_token at_start |path: &Option<PathBuf>| file(path.as_deref(), "none");
-    metrics_cert at_start |path: &Option<PathBuf>| file(path.as_deref(), "the hub's own");
-    metrics_key at_start |path: &Option<PathBuf>| file(path.as_deref(), "the hub's own");
 };
 
 pub fn changes(old: &HubConfig, new: &HubConfig) -> Vec<Change> {

@@ -185,13 +185,13 @@ fn metrics_are_read_by_get_and_head_alone() {
     for line in [
         "# TYPE sysmon_hub_ingest_rows_total counter",
         "sysmon_hub_ingest_rows_total 0",
-        "sysmon_hub_subscribers 0",
+        "sysmon_hub_subscriber_count 0",
     ] {
         assert!(body.lines().any(|found| found == line), "{line} in\n{body}");
     }
-    assert!(body.contains("\nsysmon_hub_ring_bytes "), "{body}");
+    assert!(body.contains("\nsysmon_hub_ring_usage_bytes "), "{body}");
     hub.until("GET /metrics", |_, body| {
-        body.contains("\nsysmon_hub_commit_seconds 0.")
+        body.contains("\nsysmon_hub_commit_time_seconds 0.")
     });
     let (status, _, body) = hub.ask("HEAD /metrics");
     assert_eq!((status, body.as_str()), (200, ""));
