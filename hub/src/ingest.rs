@@ -11,6 +11,9 @@ use crate::core::Core;
 use crate::fleet::{Appended, FleetError, HostId};
 use crate::host::Host;
 
+/// Stored series without a value that cost as much as one with a value.
+const STORED_PER_VALUE: usize = 16;
+
 #[derive(Debug, Error)]
 pub enum IngestError {
     #[error("rows before the run they belong to")]
@@ -83,9 +86,9 @@ impl RowStream {
         }
     }
 
-    /// Series that a row may have values of.
+    /// What a row costs, in values: one for each series of the stream, and a sixteenth for each that the host only stores.
     pub fn width(&self) -> usize {
-        self.series.len()
+        self.series.len() + self.row.values.len() / STORED_PER_VALUE
     }
 
     pub fn is_live(&self) -> bool {
@@ -164,7 +167,7 @@ impl RowStream {
             if lane == Lane::Live && applied.is_stored() {
                 ingested.ahead_ms = Some(row.time - now);
             }
-            budget = budget.saturating_sub(self.series.len().max(1));
+            budget = budget.saturating_sub(self.width().max(1));
         }
         self.decoder = decoder;
         let done = block.len() - rest.len();
