@@ -11,13 +11,14 @@ use sysmon_agent::sample::Sample;
 use sysmon_agent::sampler::Sampler;
 use sysmon_agent::spool::{SpoolHealth, SpoolLimits};
 use sysmon_agent::{VERSION, identity, report};
-use sysmon_certs::{PeerName, Token};
+use sysmon_certs::{Identity, PeerName, Token};
 use sysmon_clock::{Clock, Random};
 use sysmon_config::{
     CommonArgs, Config, Failure, HubAddress, Program, init_logs, notify, run, runtime, state_dir,
     stop_signal,
 };
 use sysmon_link::{Connector, LinkError};
+use sysmon_wire::message::Purpose;
 
 /// Collects the metrics of this machine and pushes them to a hub
 #[derive(Debug, Parser)]
@@ -57,6 +58,11 @@ Examples, the first as printed by `sysmon-hub token create`:
         #[arg(long)]
         once: bool,
     },
+    /// Renew the certificate of a program that sends OTLP, if two thirds of its life have passed
+    #[command(after_help = "\
+Example, once a day:
+  sysmon-agent renew --state /etc/otelcol/sysmon")]
+    Renew,
     /// Print one sample of this machine
     #[command(after_help = "Example:\n  sysmon-agent sample --json | jq '.series[].metric'")]
     Sample {
@@ -80,6 +86,7 @@ fn main() -> ExitCode {
                 }
                 push(&args, &config, clock)
             }
+            Some(Command::Renew) => renew(&args, &config, &clock),
             Some(Command::Sample { json }) => sample(&config, *json, &clock),
         }
     })
@@ -112,6 +119,37 @@ fn join(args: &Args, hub: &HubAddress, token: &Token, clock: &Clock) -> Result<(
         state.display()
     );
     Ok(sysmon_config::print(&text)?)
+}
+
+fn renew(args: &Args, config: &Config, clock: &Clock) -> Result<(), Failure> {
+    let state = state(args);
+    let identity = Identity::load(&state).map_err(anyhow::Error::from)?;
+    let joined = identity::known_hub(&state);
+    let hub = args.hub.as_ref().or(config.agent.hub.as_ref());
+    let hub = hub.or(joined.as_ref()).ok_or_else(|| {
+        Failure::Usage(anyhow::anyhow!(
+            "no hub is configured; set it with --hub HOST:PORT or [agent] hub"
+        ))
+    })?;
+    let renewed = runtime()?.block_on(async {
+        let connector = Connector::new(&identity, VERSION, clock)?;
+        let session = connector.connect(&hub.to_string(), Purpose::Renew).await?;
+        let offset_ms = session.clock_offset_ms;
+        connector.renew_if_due(&session.connection, offset_ms).await
+    });
+    let renewed = renewed.with_context(|| format!("cannot renew the certificate at {hub}"))?;
+    if let Some(renewed) = &renewed {
+        renewed.save(&state).map_err(anyhow::Error::from)?;
+    }
+    let done = if renewed.is_some() {
+        "renewed"
+    } else {
+        "not due yet"
+    };
+    Ok(sysmon_config::print(&format!(
+        "certificate of {}: {done}\n",
+        identity.peer()
+    ))?)
 }
 
 /// The most files that the agent wants to have open: those of every container and active process.

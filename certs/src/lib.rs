@@ -17,6 +17,7 @@ mod provider;
 mod register;
 mod reset_secret;
 mod role;
+mod scope;
 mod tls;
 mod token;
 
@@ -32,4 +33,5 @@ pub use peer::{Peer, is_of_same_key, peer_of, serial_of, validity_of};
 pub use register::{IssuedCertificate, Register};
 pub use reset_secret::ResetSecret;
 pub use role::{Role, RoleError, server_name};
+pub use scope::{HostScope, ScopeError, scope_of};
 pub use token::{StoredToken, Token, TokenError, TokenStore, TokenStoreError};

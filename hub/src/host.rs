@@ -108,6 +108,17 @@ pub struct Host {
     /// Late rows that were not sealed at the last call of [`Host::settle`].
     late_rows: u32,
     unsaved: Unsaved,
+    handed_over: HandedOver,
+}
+
+/// Which rows the history was handed, for those who may see only what is durable.
+#[derive(Clone, Copy, Debug, Default)]
+struct HandedOver {
+    /// The fleet's generation that is durable once the last batch is committed.
+    generation: u64,
+    newest: Option<UnixMs>,
+    /// The newest row of the batches before.
+    before: Option<UnixMs>,
 }
 
 #[derive(Debug, Default)]
@@ -119,6 +130,8 @@ struct Unsaved {
     runs: Vec<RunId>,
     /// The oldest row that was not in a chunk when changes were last taken.
     oldest_unsealed: Option<UnixMs>,
+    /// The oldest and the newest of the rows that came late.
+    late: Option<(UnixMs, UnixMs)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -171,6 +184,7 @@ impl Host {
             refused_rows: 0,
             late_rows: 0,
             unsaved: Unsaved::default(),
+            handed_over: HandedOver::default(),
         }
     }
 
@@ -221,7 +235,14 @@ impl Host {
         self.processes.name(processes, now);
     }
 
-    pub fn take_unsaved(&mut self) -> HostBatch {
+    /// What changed since the last call; it is durable once the fleet's `generation` is.
+    pub fn take_unsaved(&mut self, generation: u64) -> HostBatch {
+        self.handed_over = HandedOver {
+            generation,
+            newest: self.ring.newest(),
+            // The history takes a batch when the one before is committed.
+            before: self.handed_over.newest,
+        };
         let unsaved = &mut self.unsaved;
         let (keys, values) = (&self.keys, &self.values);
         let series = std::mem::take(&mut unsaved.series)
@@ -247,7 +268,24 @@ impl Host {
             processes: std::mem::take(&mut unsaved.processes),
             runs: runs.cloned().collect(),
             oldest_unsealed: self.ring.oldest_unsealed(),
+            late: unsaved.late.take(),
             ring: self.ring.take_changes(),
+        }
+    }
+
+    /// The newest row that is durable, if everything up to the fleet's generation `durable` is.
+    pub fn newest_durable(&self, durable: u64) -> Option<UnixMs> {
+        match self.handed_over.generation <= durable {
+            true => self.handed_over.newest,
+            false => self.handed_over.before,
+        }
+    }
+
+    /// Notes a row that is not newer than all others, before it is appended.
+    pub fn note_late(&mut self, time: UnixMs) {
+        if self.ring.newest().is_some_and(|newest| time <= newest) {
+            let (first, last) = self.unsaved.late.unwrap_or((time, time));
+            self.unsaved.late = Some((first.min(time), last.max(time)));
         }
     }
 
@@ -266,6 +304,7 @@ impl Host {
         self.runs = kept.runs.into();
         let [head, late] = &kept.heads;
         self.ring.restore_heads([head, late], count);
+        self.handed_over.newest = self.ring.newest().max(kept.newest);
         let all: Vec<u32> = (0..count as u32).collect();
         let newest = self.ring.newest().unwrap_or_default();
         if let Ok(Some((time, values))) = self.ring.at(&all, UnixMs(0), newest) {
@@ -311,6 +350,19 @@ impl Host {
         counts
     }
 
+    /// Time without rows that is no silence yet: two rows that did not come, where rows are further apart than a second.
+    fn grace_ms(&self) -> i64 {
+        match i64::from(self.facts.interval_ms) {
+            ..=1_000 => 0,
+            interval => 2 * interval.min(HOUR_MS),
+        }
+    }
+
+    /// Milliseconds of silence at `now`; none if it was never heard.
+    pub fn silent_ms(&self, now: UnixMs) -> Option<i64> {
+        Some((now - self.last_arrival? - self.grace_ms()).max(0))
+    }
+
     /// How long it has been silent, for a hub that runs since `back`; none while that is not known.
     ///
     /// A host that was heard since is judged by that. Others have [`RETURN_MS`] to reconnect; then the time since
@@ -319,14 +371,15 @@ impl Host {
         let heard = self.last_arrival.filter(|arrival| *arrival >= back);
         let since = match heard {
             Some(arrival) => arrival,
-            None if now - back < RETURN_MS => return None,
+            None if now - back < RETURN_MS + self.grace_ms() => return None,
             None => {
                 let newest = self.ring.newest().map(|row| row - self.clock_offset_ms);
                 let known = self.last_arrival.max(newest)?;
                 Some(known).filter(|known| back - *known < MISSED_MS)?
             }
         };
-        Some(Duration::from_millis((now - since).max(0).unsigned_abs()))
+        let silence = now - since - self.grace_ms();
+        Some(Duration::from_millis(silence.max(0).unsigned_abs()))
     }
 
     /// Whether a row is newer than the present one: within a run by its sequence number, because the machine's clock
@@ -564,7 +617,7 @@ mod tests {
             STORED_SERIES_MAX as u32,
             "but have rows"
         );
-        let batch = host.take_unsaved();
+        let batch = host.take_unsaved(1);
         let idle = batch
             .series
             .iter()
@@ -575,7 +628,7 @@ mod tests {
         assert_eq!(host.health().series, 3);
         assert_eq!(host.notes_of_limits(), "");
         assert!(host.series_bytes() < bytes / 10_000, "{bytes}");
-        let batch = host.take_unsaved();
+        let batch = host.take_unsaved(1);
         assert!(batch.series.iter().all(|(_, series)| series.is_none()));
         assert_eq!(
             (batch.series.len(), batch.retired),

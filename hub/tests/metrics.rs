@@ -69,6 +69,7 @@ fn options(dir: &std::path::Path, metrics: SocketAddr) -> HubOptions {
         alerts: AlertOptions::default(),
         edges: EdgeOptions::default(),
         metrics: Some(metrics),
+        exports: Vec::new(),
     }
 }
 

@@ -167,6 +167,7 @@ fn hub_options(options: &StandaloneOptions, name: &PeerName, edges: EdgeOptions)
         clock: options.clock.clone(),
         random: options.random.clone(),
         metrics: None,
+        exports: Vec::new(),
         edges,
         alerts: AlertOptions {
             rules: DEFAULTS

@@ -5,7 +5,7 @@
 use std::collections::{HashMap, HashSet};
 
 use sysmon_wire::limits::ATTRIBUTES_PER_SERIES_MAX;
-use sysmon_wire::{Kind, Label};
+use sysmon_wire::{Kind, Label, Number};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct BadLine {
@@ -23,34 +23,12 @@ pub(super) struct CustomSample {
     pub(super) value: Number,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Number {
-    Integer(i64),
-    Float(f64),
-}
-
-impl Number {
-    /// None for text that is not a number; NaN stands for no value.
-    fn parse(text: &str) -> Option<Self> {
-        if let Ok(integer) = text.parse() {
-            return Some(Self::Integer(integer));
-        }
-        let float: f64 = text.parse().ok()?;
-        // Below this every whole float is an integer of 64 bits.
-        let is_integer = float.fract() == 0.0 && float.abs() < i64::MAX as f64;
-        Some(if is_integer {
-            Self::Integer(float as i64)
-        } else {
-            Self::Float(float)
-        })
+/// None for text that is not a number; NaN stands for no value.
+fn parse_number(text: &str) -> Option<Number> {
+    if let Ok(integer) = text.parse() {
+        return Some(Number::Integer(integer));
     }
-
-    pub(super) fn as_f64(self) -> f64 {
-        match self {
-            Self::Integer(integer) => integer as f64,
-            Self::Float(float) => float,
-        }
-    }
+    text.parse::<f64>().ok().map(Number::from)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -146,7 +124,7 @@ fn sample(line: &str, types: &HashMap<&str, Type>) -> Result<Option<CustomSample
     }
     // A timestamp and an exemplar may follow; the value counts for the time of the sample.
     let number = rest.split_whitespace().next().ok_or("no value")?;
-    let value = Number::parse(number).ok_or("not a number")?;
+    let value = parse_number(number).ok_or("not a number")?;
     if value.as_f64().is_nan() {
         return Ok(None);
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::address::{DEFAULT_PORT, HubAddress};
 use crate::edge;
+use crate::export::{self, ExportConfig};
 use crate::location::Locations;
 use crate::read::{
     addresses, boolean, bytes, commands, directory, listen, loopback, name, optional_address, path,
@@ -121,6 +122,7 @@ sections! {
         share_metrics: Vec<String> = shared::metrics(), Some(shared::METRICS), shared::read;
         share_alerts: ShareAlerts = ShareAlerts::default(), Some("\"names\""), shared::alerts;
         metrics: Option<SocketAddr> = None, None, |v| loopback(v).map(Some);
+        export: Vec<ExportConfig> = Vec::new(), Some("[]"), export::exports;
     }
     tui: TuiConfig {
         hub: Option<HubAddress> = None, None, optional_address;

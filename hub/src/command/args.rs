@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
-use sysmon_certs::{PeerName, Role};
+use anyhow::anyhow;
+use clap::{Args as ClapArgs, Parser, Subcommand};
+use sysmon_certs::{HostScope, PeerName, Role};
 use sysmon_config::time::parse_span;
-use sysmon_config::{CommonArgs, HubAddress};
+use sysmon_config::{CommonArgs, Failure, HubAddress};
 
 use super::backup::Protection;
 use sysmon_hub::VERSION;
@@ -76,10 +77,10 @@ Examples:
         #[command(subcommand)]
         command: Option<AlertsCommand>,
     },
-    /// Manage join tokens for machines, people and edges
+    /// Manage join tokens for machines, people, edges and gateways
     #[command(subcommand)]
     Token(TokenCommand),
-    /// Manage certificates of agents, operators and edges
+    /// Manage certificates of agents, operators, edges and gateways
     #[command(subcommand)]
     Cert(CertCommand),
     /// List hosts, and forget those that are gone
@@ -91,6 +92,9 @@ Examples:
     /// Pair edges with this hub, list and remove them
     #[command(subcommand)]
     Edge(EdgeCommand),
+    /// List, test, fill, pause and resume the engines that the history is exported to
+    #[command(subcommand)]
+    Export(ExportCommand),
     /// Show who joined, who was refused, and who changed what
     #[command(after_help = "\
 Examples:
@@ -245,9 +249,10 @@ pub(crate) enum TokenCommand {
     #[command(after_help = "\
 Examples:
   sysmon-hub token create                                an agent, under its machine's name
-  sysmon-hub token create --role operator --name jane --ttl 1d")]
+  sysmon-hub token create --role operator --name jane --ttl 1d
+  sysmon-hub token create --role gateway --name col-1 --hosts \"web-*,db-*\" --max-hosts 50")]
     Create {
-        /// Role of the peer that joins: agent, operator or edge
+        /// Role of the peer that joins: agent, operator, edge or gateway
         #[arg(long, default_value = "agent")]
         role: Role,
         /// Name of the peer that joins [default: the name that it asks for]
@@ -256,6 +261,8 @@ Examples:
         /// How long the token is valid
         #[arg(long, value_name = "SPAN", default_value = "1h", value_parser = parse_span)]
         ttl: Duration,
+        #[command(flatten)]
+        scope: ScopeArgs,
     },
     /// List unused tokens
     List,
@@ -263,6 +270,47 @@ Examples:
     Revoke {
         /// ID from `sysmon-hub token list`
         id: String,
+    },
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum ExportCommand {
+    /// List the destinations: what each does, how far it is behind, and what it refused
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Connect to a destination of the configuration and check that it would take rows
+    #[command(after_help = "Example:\n  sysmon-hub export test victoria")]
+    Test {
+        /// Name of the destination
+        name: String,
+    },
+    /// Send the past to a destination: rows as far as there are any, minutes before that
+    #[command(after_help = "\
+Examples:
+  sysmon-hub export backfill victoria --since 30d     shows the progress; Ctrl-C leaves it going on
+  sysmon-hub export backfill victoria --since 1h --no-wait")]
+    Backfill {
+        /// Name of the destination
+        name: String,
+        /// How far back to go
+        #[arg(long, value_name = "SPAN", value_parser = parse_span)]
+        since: Duration,
+        /// Return at once
+        #[arg(long)]
+        no_wait: bool,
+    },
+    /// Send nothing to a destination until it is resumed, over restarts too
+    Pause {
+        /// Name of the destination
+        name: String,
+    },
+    /// Send to a destination again, what it missed too
+    Resume {
+        /// Name of the destination
+        name: String,
     },
 }
 
@@ -284,7 +332,7 @@ pub(crate) enum CertCommand {
         after_help = "Example:\n  sysmon-hub cert issue --role operator --name jane --out jane"
     )]
     Issue {
-        /// Role of the peer that joins: agent, operator or edge
+        /// Role of the peer that joins: agent, operator, edge or gateway
         #[arg(long)]
         role: Role,
         /// Name of the host or person
@@ -293,5 +341,38 @@ pub(crate) enum CertCommand {
         /// Directory to write to
         #[arg(long)]
         out: PathBuf,
+        #[command(flatten)]
+        scope: ScopeArgs,
     },
+}
+
+/// The hosts that a gateway may write.
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct ScopeArgs {
+    /// Hosts that a gateway may write: names and patterns with *, with commas between them
+    #[arg(long, value_name = "HOSTS")]
+    hosts: Option<String>,
+    /// How many hosts a gateway may have at a time [default: 100]
+    #[arg(long, value_name = "N", requires = "hosts")]
+    max_hosts: Option<u32>,
+}
+
+impl ScopeArgs {
+    /// The scope of a role: gateways have one, others none.
+    pub(crate) fn of(&self, role: Role) -> Result<Option<HostScope>, Failure> {
+        match (role, &self.hosts) {
+            (Role::Gateway, Some(hosts)) => {
+                let max = self.max_hosts.unwrap_or(HostScope::USUAL);
+                let scope = HostScope::new(hosts, max);
+                scope
+                    .map(Some)
+                    .map_err(|error| Failure::Usage(error.into()))
+            }
+            (Role::Gateway, None) => Err(Failure::Usage(anyhow!(
+                "a gateway needs --hosts: the names and patterns of hosts that it may write, such as \"web-*,db-*\""
+            ))),
+            (_, Some(_)) => Err(Failure::Usage(anyhow!("only a gateway has --hosts"))),
+            (_, None) => Ok(None),
+        }
+    }
 }

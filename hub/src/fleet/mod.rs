@@ -313,6 +313,7 @@ impl Fleet {
             return Ok(Appended::Refused);
         }
         let is_newest = host.is_newest(run, row, now);
+        host.note_late(row.time);
         let is_another_boot = is_another_run && is_newest && host.is_of_another_boot(row);
         self.usage.track(host, |host| {
             if is_another_boot {
@@ -364,7 +365,7 @@ impl Fleet {
         let (mut left, mut any) = (Vec::new(), false);
         for (id, host) in self.hosts.iter_mut() {
             let heard = host.last_arrival;
-            let state = match heard.map_or(i64::MAX, |arrival| now - arrival) {
+            let state = match host.silent_ms(now).unwrap_or(i64::MAX) {
                 silence if silence >= offline_ms => HostState::Offline,
                 silence if silence >= stale_ms => HostState::Stale,
                 _ => HostState::Live,

@@ -6,7 +6,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use sysmon_certs::{CertError, HubState, Identity, Peer, PeerName, Role, TokenStoreError};
+use sysmon_certs::{
+    CertError, HostScope, HubState, Identity, Peer, PeerName, Role, TokenStoreError, scope_of,
+};
 use sysmon_clock::Clock;
 use sysmon_link::{
     CloseCode, Connection, JoinSession, PeerCertificate, RENEWAL_INTERVAL, network_of,
@@ -136,7 +138,11 @@ impl AccessControl {
         let (now, days) = (self.clock.system_time(), self.days.load(Ordering::Relaxed));
         let signed = state
             .existing_authority()
-            .and_then(|authority| authority.sign(request, peer.role, &peer.name, now, days))
+            .and_then(|authority| {
+                let scope = scope_of(&who.der)?;
+                let scope = scope.as_ref();
+                authority.sign_scoped(request, peer.role, &peer.name, scope, now, days)
+            })
             .map_err(|error| error.to_string())?;
         // The certificate may have been revoked since the last review.
         match state
@@ -311,7 +317,7 @@ impl AccessControl {
             }
         }
         let (authority, certificate) = self
-            .sign(&request.request.0, role, &name, now)
+            .sign(&request.request.0, role, &name, grant.scope().as_ref(), now)
             .map_err(|error| error.to_string())?;
         // If two peers use a token at the same time, only one gets past this.
         match tokens.consume(&grant) {
@@ -331,12 +337,13 @@ impl AccessControl {
         request: &[u8],
         role: Role,
         name: &PeerName,
+        scope: Option<&HostScope>,
         now: SystemTime,
     ) -> Result<(String, String), CertError> {
         let state = &self.options.state;
         let authority = state.existing_authority()?;
         let days = self.days.load(Ordering::Relaxed);
-        let signed = authority.sign(request, role, name, now, days)?;
+        let signed = authority.sign_scoped(request, role, name, scope, now, days)?;
         state
             .register()
             .record_signed(&signed, role, name, now, days)?;

@@ -137,7 +137,11 @@ async fn receive_reports(hub: &Hub, host: HostId, mut receiver: FrameReceiver) -
         charge(hub, host, false, REPORT_COST).await;
         match receiver.next::<FromAgent>().await {
             Ok(Some(report)) => hub.update(|core| match report {
-                FromAgent::Facts(facts) => core.fleet.set_facts(host, facts),
+                FromAgent::Facts(mut facts) => {
+                    // From now on the agent's host, whatever sent its rows before.
+                    facts.source = Label::new("");
+                    core.fleet.set_facts(host, facts);
+                }
                 FromAgent::Processes { time, processes } => {
                     core.fleet.set_processes(host, time, processes);
                 }

@@ -13,12 +13,13 @@ use tokio::sync::{Semaphore, watch};
 use super::access::{AccessControl, REVIEW_INTERVAL};
 use super::budget::RowBudgets;
 use super::demand::Demand;
+use super::exports::Exports;
 use super::gauge::Gauge;
 use super::history::PAGING_MAX;
 use super::live::LiveAgents;
 use super::{
-    Hub, HubOptions, StartError, baselines, certificates, connection, metrics, persistence, relay,
-    self_monitoring,
+    ExportOptions, Hub, HubOptions, StartError, baselines, certificates, connection, metrics,
+    persistence, relay, self_monitoring,
 };
 use crate::core::Core;
 
@@ -54,6 +55,7 @@ pub struct BoundHub {
     listener: Listener,
     identity: Identity,
     metrics: Option<TcpListener>,
+    exports: Vec<ExportOptions>,
 }
 
 impl BoundHub {
@@ -115,6 +117,7 @@ impl BoundHub {
             subscribers: Gauge::default(),
             agents: Gauge::default(),
             live: LiveAgents::default(),
+            exports: Exports::default(),
             refused: AtomicU64::new(0),
             clock: options.clock,
             random: options.random,
@@ -127,6 +130,7 @@ impl BoundHub {
             listener,
             identity: identity.clone(),
             metrics,
+            exports: options.exports,
         })
     }
 
@@ -148,6 +152,7 @@ impl BoundHub {
         let hub = &self.hub;
         let identity = watch::Sender::new(self.identity);
         persistence::restore_chunks(hub);
+        hub.set_exports(self.exports, &tokio::runtime::Handle::current());
         let serve_metrics = async {
             match self.metrics {
                 Some(listener) => metrics::serve(hub, listener).await,
@@ -168,6 +173,7 @@ impl BoundHub {
             () = stop => {}
         }
         self.listener.close().await;
+        hub.stop_exports();
         persistence::finish(hub).await;
         hub.notifier.finish();
         ended

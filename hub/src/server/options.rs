@@ -11,6 +11,7 @@ use sysmon_store::Limits;
 use sysmon_store::store::StoreError;
 use thiserror::Error;
 
+use super::ExportOptions;
 use super::access::AccessOptions;
 use super::relay::EdgeOptions;
 use crate::fleet::FleetOptions;
@@ -29,6 +30,8 @@ pub struct HubOptions {
     pub edges: EdgeOptions,
     /// Loopback address of `/metrics` and `/healthz`; not served if not set.
     pub metrics: Option<SocketAddr>,
+    /// Destinations of exports, which need a history.
+    pub exports: Vec<ExportOptions>,
     pub clock: Clock,
     pub random: Random,
 }

@@ -110,6 +110,7 @@ fn options(dir: &Path, state: &HubState, name: &PeerName, edges: EdgeOptions) ->
         },
         edges,
         metrics: None,
+        exports: Vec::new(),
     }
 }
 
