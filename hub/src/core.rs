@@ -140,7 +140,6 @@ impl Core {
             name: &host.name,
             tags: &host.facts.tags,
             keys: host.keys(),
-            series_epoch: host.series_epoch,
             time: from,
             values: &[],
         };
@@ -248,7 +247,6 @@ impl Core {
                 name: &host.name,
                 tags: &host.facts.tags,
                 keys: host.keys(),
-                series_epoch: host.series_epoch,
                 time: row.time,
                 values: &row.values,
             });
