@@ -109,13 +109,7 @@ impl RowStream {
                 if self.series.len() + keys.len() > SERIES_PER_STREAM_MAX {
                     return Err(SchemaError::TooMany("series per stream").into());
                 }
-                self.unplaced += keys.len();
-                self.series.extend(keys.into_iter().map(|key| StreamSeries {
-                    key: core.fleet.shared_key(key),
-                    index: None,
-                    is_left_out: false,
-                }));
-                self.in_order = false;
+                self.define(keys, core);
             }
             Push::Processes(processes) => core.fleet.name_processes(self.host, processes, now),
             Push::Keyframe(block) => {
@@ -127,6 +121,46 @@ impl RowStream {
             Push::Rows(block) => self.block = (block.0, 0, 0),
         }
         Ok(())
+    }
+
+    pub fn host(&self) -> HostId {
+        self.host
+    }
+
+    /// Adds series, which take the next indices of the stream.
+    pub fn define(&mut self, keys: Vec<SeriesKey>, core: &Core) {
+        if keys.is_empty() {
+            return;
+        }
+        self.unplaced += keys.len();
+        self.series.extend(keys.into_iter().map(|key| StreamSeries {
+            key: core.fleet.shared_key(key),
+            index: None,
+            is_left_out: false,
+        }));
+        self.in_order = false;
+    }
+
+    /// Applies a row whose sequence number its sender does not choose, unless the host has the same values of the same
+    /// moment already: its sender repeats what it got no answer to.
+    pub fn apply_once(
+        &mut self,
+        row: &Row,
+        run: RunId,
+        core: &mut Core,
+        now: UnixMs,
+    ) -> Result<Appended, FleetError> {
+        self.place_series(row, core);
+        put_in_order(row, &self.series, &mut self.row);
+        if core.fleet.repeats(self.host, &self.row) {
+            return Ok(Appended::Duplicate);
+        }
+        let applied = core.apply(self.host, run, &self.row, now)?;
+        let is_late = matches!(applied, Appended::Stored(stored) if !stored.is_newest);
+        if is_late {
+            core.fleet.mark_past_changed(self.host);
+        }
+        Ok(applied)
     }
 
     /// Applies rows of the received frame with at least `values` values; none if all are.

@@ -66,6 +66,8 @@ const KEYS: &[Key] = keys! {
     share live list;
     share_metrics live list;
     share_alerts live ToString::to_string;
+    otlp at_start |address: &Option<_>| optional(address.as_ref(), "not received");
+    otlp_http at_start |address: &Option<_>| optional(address.as_ref(), "not received");
     metrics at_start |address: &Option<_>| optional(address.as_ref(), "not served");
 };
 

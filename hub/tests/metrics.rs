@@ -69,6 +69,8 @@ fn options(dir: &std::path::Path, metrics: SocketAddr) -> HubOptions {
         alerts: AlertOptions::default(),
         edges: EdgeOptions::default(),
         metrics: Some(metrics),
+        otlp: None,
+        otlp_http: None,
     }
 }
 

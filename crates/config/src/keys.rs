@@ -121,6 +121,8 @@ sections! {
         share_metrics: Vec<String> = shared::metrics(), Some(shared::METRICS), shared::read;
         share_alerts: ShareAlerts = ShareAlerts::default(), Some("\"names\""), shared::alerts;
         metrics: Option<SocketAddr> = None, None, |v| loopback(v).map(Some);
+        otlp: Option<SocketAddr> = None, None, |v| listen(v).map(Some);
+        otlp_http: Option<SocketAddr> = None, None, |v| listen(v).map(Some);
     }
     tui: TuiConfig {
         hub: Option<HubAddress> = None, None, optional_address;

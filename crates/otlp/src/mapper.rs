@@ -68,9 +68,9 @@ impl Mapper {
         self.hosts.len()
     }
 
-    /// Forgets a host, which then begins anew.
-    pub fn forget(&mut self, host: &Label) {
-        self.hosts.remove(host);
+    /// Whether a host is known.
+    pub fn has(&self, host: &Label) -> bool {
+        self.hosts.contains_key(host)
     }
 
     /// Adds a message. `admit` says whether the sender may write a host, once for each resource.
@@ -170,6 +170,12 @@ impl Mapper {
         }
         feeds
     }
+}
+
+/// Points of a message.
+pub fn points(request: &ExportMetricsServiceRequest) -> u64 {
+    let resources = request.resource_metrics.iter();
+    resources.map(|resource| points_of(resource) as u64).sum()
 }
 
 /// Points of a resource.

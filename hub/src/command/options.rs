@@ -100,6 +100,8 @@ pub(crate) fn options(context: &Context, config: &Config) -> Result<HubOptions, 
         alerts: alert_options(context, config)?,
         edges: edge_options(config)?,
         metrics: config.hub.metrics,
+        otlp: config.hub.otlp,
+        otlp_http: config.hub.otlp_http,
         clock: context.clock.clone(),
         random: context.random.clone(),
     })

@@ -15,6 +15,8 @@ mod listen;
 mod live;
 mod metrics;
 mod options;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod persistence;
 mod relay;
 mod requests;
@@ -78,6 +80,8 @@ pub struct Hub {
     durable_at_once: watch::Sender<u64>,
     certificates: Arc<Slots<String>>,
     budgets: RowBudgets,
+    #[cfg(feature = "otlp")]
+    otlp: otlp::Otlp,
     subscribers: Gauge,
     agents: Gauge,
     live: LiveAgents,

@@ -29,6 +29,9 @@ pub struct HubOptions {
     pub edges: EdgeOptions,
     /// Loopback address of `/metrics` and `/healthz`; not served if not set.
     pub metrics: Option<SocketAddr>,
+    /// Where OTLP is received over gRPC, and over HTTP; not at all without the feature `otlp`.
+    pub otlp: Option<SocketAddr>,
+    pub otlp_http: Option<SocketAddr>,
     pub clock: Clock,
     pub random: Random,
 }
@@ -51,6 +54,13 @@ pub enum StartError {
     Link(#[from] LinkError),
     #[error(transparent)]
     History(#[from] StoreError),
+    #[error(
+        "cannot listen on {address} for OTLP: {source}; choose another [hub] otlp or otlp_http"
+    )]
+    Otlp {
+        address: SocketAddr,
+        source: std::io::Error,
+    },
     #[error("cannot listen on {address} for metrics: {source}; choose another [hub] metrics")]
     Metrics {
         address: SocketAddr,
