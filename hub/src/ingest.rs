@@ -319,6 +319,31 @@ mod tests {
     }
 
     #[test]
+    fn a_row_that_its_sender_repeats_counts_once_and_another_of_the_same_moment_is_kept() {
+        let mut core = core();
+        let id = core.host_id(&"a".into()).unwrap();
+        let now = UnixMs(100_000);
+        let mut stream = RowStream::new(id);
+        stream.define(vec![LOAD_1M.series(&[]), UPTIME.series(&[])], &core);
+        let mut apply = |seq, time, values: &[i64]| {
+            let row = Row {
+                seq,
+                time: UnixMs(time),
+                values: values.to_vec(),
+            };
+            let applied = stream.apply_once(&row, RunId(1), &mut core, now).unwrap();
+            applied.is_stored()
+        };
+        assert!(apply(1, 10_000, &[5, 7]));
+        assert!(!apply(2, 10_000, &[5, 7]), "the same again");
+        assert!(!apply(3, 10_000, &[5, ABSENT]), "a part of it");
+        assert!(apply(4, 11_000, &[5, 7]), "the next moment");
+        assert!(apply(5, 10_000, &[6, 7]), "other values");
+        let host = core.fleet.host(id).unwrap();
+        assert_eq!((host.ring.rows(), host.health().duplicate_rows), (3, 2));
+    }
+
+    #[test]
     fn frames_out_of_turn_end_the_stream() {
         let mut core = core();
         let id = core.host_id(&"a".into()).unwrap();

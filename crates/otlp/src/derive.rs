@@ -367,7 +367,7 @@ mod tests {
         }
     }
 
-    fn derived(inputs: Vec<Input>, state: &mut State) -> impl Fn(SeriesKey) -> Option<i64> + use<> {
+    fn derived(inputs: &[Input], state: &mut State) -> impl Fn(SeriesKey) -> Option<i64> + use<> {
         let mut all = Inputs::default();
         inputs.iter().for_each(|input| all.add(input));
         let (values, _) = all.derive(state);
@@ -393,10 +393,10 @@ mod tests {
             })
         };
         let mut state = State::default();
-        let first = derived(times(100.0, 900.0, 0.0).collect(), &mut state);
+        let first = derived(&times(100.0, 900.0, 0.0).collect::<Vec<_>>(), &mut state);
         assert_eq!(first(CPU_UTILIZATION.series(&[])), None);
         assert_eq!(first(CPU_COUNT.series(&[])), Some(2));
-        let second = derived(times(103.0, 905.0, 2.0).collect(), &mut state);
+        let second = derived(&times(103.0, 905.0, 2.0).collect::<Vec<_>>(), &mut state);
         assert_eq!(second(CPU_UTILIZATION.series(&[])), Some(300));
         assert_eq!(second(CPU_UTILIZATION.series(&[(CPU, "1")])), Some(300));
         assert_eq!(
@@ -404,7 +404,7 @@ mod tests {
             Some(200)
         );
         assert_eq!(second(CPU_UTILIZATION.series(&[(MODE, "idle")])), None);
-        let same = derived(times(103.0, 905.0, 2.0).collect(), &mut state);
+        let same = derived(&times(103.0, 905.0, 2.0).collect::<Vec<_>>(), &mut state);
         assert_eq!(
             same(CPU_UTILIZATION.series(&[])),
             None,
@@ -419,7 +419,7 @@ mod tests {
             input(Role::Swap, &[(DEVICE, device), (PAGING_STATE, name)], value)
         };
         let values = derived(
-            vec![
+            &[
                 state("used", 300.0),
                 state("free", 500.0),
                 state("buffers", 50.0),
@@ -455,7 +455,7 @@ mod tests {
             )
         };
         let values = derived(
-            vec![
+            &[
                 disk("sda", 100.0),
                 disk("sda1", 90.0),
                 disk("dm-0", 90.0),
@@ -493,7 +493,7 @@ mod tests {
             })
         };
         let values = derived(
-            [
+            &[
                 space("/", "ext4", "rw", 40.0, 60.0),
                 space("/snap", "squashfs", "ro", 100.0, 0.0),
                 space("/cd", "ext4", "ro", 99.0, 1.0),

@@ -12,9 +12,11 @@ use super::peer::Peer;
 use super::senders::{Feed, Sender, SenderState};
 use crate::core::Core;
 use crate::fleet::{FleetError, HostId};
+use crate::host::Host;
 use crate::ingest::RowStream;
 use crate::lock;
 use crate::server::Hub;
+use crate::server::access::AccessControl;
 
 /// Values of rows that are applied at once; between, other tasks run.
 const VALUES_AT_ONCE: usize = 50_000;
@@ -77,7 +79,7 @@ impl<'a> Admission<'a> {
     fn agents(&mut self) -> &HashSet<String> {
         let hub = self.hub;
         self.agents.get_or_insert_with(|| {
-            let names = hub.access.as_ref().map(|access| access.agents());
+            let names = hub.access.as_ref().map(AccessControl::agents);
             names.unwrap_or_default()
         })
     }
@@ -163,7 +165,7 @@ fn apply_host(
 
 /// A stream that goes on with the host's newest run, so that a restart of the hub is none of the host.
 fn new_feed(hub: &Hub, id: HostId) -> Feed {
-    let newest = hub.core().fleet.host(id).and_then(|host| host.newest_run());
+    let newest = hub.core().fleet.host(id).and_then(Host::newest_run);
     let (run, seq) = newest.unwrap_or_else(|| (RunId(hub.random.u64()), 0));
     Feed {
         stream: RowStream::new(id),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Extension, Request, State};
+use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -61,10 +62,7 @@ async fn only_for_loopback(request: Request, next: Next) -> Response {
     let host = headers
         .get(header::HOST)
         .and_then(|host| host.to_str().ok());
-    let host = host.or(request
-        .uri()
-        .authority()
-        .map(|authority| authority.as_str()));
+    let host = host.or(request.uri().authority().map(Authority::as_str));
     if is_local && (!host.is_some_and(is_loopback_host) || headers.contains_key(header::ORIGIN)) {
         let why = "this port is for programs on this machine: send to 127.0.0.1 or localhost, not from a browser";
         return error(StatusCode::FORBIDDEN, 7, why);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use sysmon_alerts::rule::Pattern;
-use sysmon_certs::{CertError, Role, peer_of, scope_of, serial_of, validity_of};
+use sysmon_certs::{CertError, HostScope, Role, peer_of, scope_of, serial_of, validity_of};
 use sysmon_otlp::Naming;
 use sysmon_wire::Label;
 use thiserror::Error;
@@ -54,7 +54,7 @@ impl Peer {
             Role::Agent => (Naming::Certificate(Label::new(peer.name.as_str())), None, 1),
             Role::Gateway => {
                 let scope = scope_of(certificate)?;
-                let patterns = scope.iter().flat_map(|scope| scope.patterns());
+                let patterns = scope.iter().flat_map(HostScope::patterns);
                 // They were checked when the certificate was issued.
                 let patterns = patterns.filter_map(|pattern| pattern.parse().ok());
                 let max = scope.as_ref().map_or(0, |scope| scope.max() as usize);

@@ -139,13 +139,7 @@ async fn map(
             .mapper
             .add(&request, limits, now, |host| admission.check(host));
         hub.otlp.senders.count(points, rejections.total());
-        if !rejections.is_empty()
-            && let Some(suppressed) = state.log.pass(hub.clock.instant())
-        {
-            let (sender, rejected) = (peer.label(), rejections.total());
-            let reason = rejections.text();
-            tracing::warn!(%sender, points, rejected, reason, suppressed, "OTLP points rejected");
-        }
+        state.log_rejections(peer.label(), &rejections, &hub.clock);
         Ok(Some(rejections))
     });
     mapped

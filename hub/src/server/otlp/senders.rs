@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
+use sysmon_clock::Clock;
 use sysmon_link::{LogLimiter, TokenBucket};
-use sysmon_otlp::Mapper;
+use sysmon_otlp::{Mapper, Reason, Rejections};
 use sysmon_wire::message::RunId;
 use sysmon_wire::{Label, UnixMs, fnv1a};
 use tokio::sync::Semaphore;
@@ -27,6 +28,9 @@ const RECEIVING_PER_SENDER_MAX: usize = 4;
 
 /// Messages that are recognised when they come again because the answer was lost.
 const SEEN_MAX: usize = 256;
+
+/// Rejections for the same reasons are logged again after this time.
+const LOG_INTERVAL_MS: i64 = 600_000;
 
 /// A sender without a message for this long is forgotten; its hosts are not.
 const IDLE_MS: i64 = 7_200_000;
@@ -49,7 +53,9 @@ pub(super) struct SenderState {
     pub(super) mapper: Mapper,
     pub(super) feeds: HashMap<Label, Feed>,
     pub(super) bytes: TokenBucket,
-    pub(super) log: LogLimiter,
+    log: LogLimiter,
+    /// The reasons of the rejections that were logged last, and when.
+    logged: (Vec<Reason>, UnixMs),
     seen: VecDeque<u64>,
     heard: UnixMs,
 }
@@ -82,6 +88,7 @@ impl Senders {
             feeds: HashMap::new(),
             bytes: TokenBucket::new(BYTES_PER_SECOND, BYTES_AT_ONCE, instant),
             log: LogLimiter::new(instant),
+            logged: (Vec::new(), UnixMs(0)),
             seen: VecDeque::new(),
             heard: now,
         };
@@ -105,6 +112,29 @@ impl Senders {
 }
 
 impl SenderState {
+    /// Logs rejections: the same again after ten minutes, because most senders repeat what is not kept.
+    pub(super) fn log_rejections(
+        &mut self,
+        sender: &Label,
+        rejections: &Rejections,
+        clock: &Clock,
+    ) {
+        let (reasons, now) = (
+            rejections.iter().map(|(reason, _)| reason.clone()),
+            clock.now(),
+        );
+        let reasons: Vec<Reason> = reasons.collect();
+        let is_known = self.logged.0 == reasons && now - self.logged.1 < LOG_INTERVAL_MS;
+        if reasons.is_empty() || is_known {
+            return;
+        }
+        if let Some(suppressed) = self.log.pass(clock.instant()) {
+            let (rejected, reason) = (rejections.total(), rejections.text());
+            tracing::warn!(%sender, rejected, reason, suppressed, "OTLP points rejected");
+            self.logged = (reasons, now);
+        }
+    }
+
     /// Notes a message; false if the same bytes came before.
     pub(super) fn is_new(&mut self, message: &[u8]) -> bool {
         let hash = fnv1a(message);
