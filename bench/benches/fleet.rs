@@ -232,6 +232,7 @@ impl Day {
                 processes: Vec::new(),
                 runs: Vec::new(),
                 oldest_unsealed: None,
+                late: None,
                 ring: Changes {
                     chunks: self.chunks.clone(),
                     heads: [

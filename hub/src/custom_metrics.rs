@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use sysmon_export::names::prometheus;
 use sysmon_series::Ring;
 use sysmon_wire::metrics::{metric, unscale};
 use sysmon_wire::{ABSENT, Kind, Label, SeriesKey, UnixMs};
@@ -58,20 +59,10 @@ pub struct CustomFamilies(BTreeMap<String, (Kind, Vec<CustomLine>)>);
 impl CustomFamilies {
     pub fn add(&mut self, host: &Label, series: &[(Arc<SeriesKey>, i64)]) {
         for (key, value) in series {
-            let name = valid(key.metric.name.as_str(), &[':', '_']);
-            // The hub's own families.
-            if name.starts_with("sysmon_") {
-                continue;
-            }
-            let mut labels = vec![("host".to_owned(), host.clone())];
-            for (label, text) in &key.attributes {
-                let mut label = valid(label.as_str(), &['_']);
-                while labels.iter().any(|(known, _)| *known == label) {
-                    label.insert_str(0, "exported_");
-                }
-                labels.push((label, text.clone()));
-            }
-            let family = self.0.entry(name);
+            let named = prometheus(key);
+            let own = ("host".to_owned(), host.clone());
+            let labels: Vec<_> = std::iter::once(own).chain(named.labels).collect();
+            let family = self.0.entry(named.name);
             let (_, lines) = family.or_insert_with(|| (key.metric.kind, Vec::new()));
             // A metric whose scale changed may have two series for a moment.
             if !lines.iter().any(|(known, _)| *known == labels) {
@@ -84,22 +75,6 @@ impl CustomFamilies {
         let families = self.0.iter();
         families.map(|(name, (kind, lines))| (name.as_str(), *kind, lines.as_slice()))
     }
-}
-
-/// A name as every version of Prometheus accepts it.
-fn valid(name: &str, allowed: &[char]) -> String {
-    let letter = |c: char| {
-        if c.is_ascii_alphanumeric() || allowed.contains(&c) {
-            c
-        } else {
-            '_'
-        }
-    };
-    let mut name: String = name.chars().map(letter).collect();
-    if name.starts_with(|c: char| c.is_ascii_digit()) || name.is_empty() {
-        name.insert(0, '_');
-    }
-    name
 }
 
 #[cfg(test)]
@@ -148,16 +123,16 @@ mod tests {
             names,
             [
                 ("backup_bytes", Kind::Gauge),
-                ("quoted_name", Kind::Counter)
+                ("exported_sysmon_host_up", Kind::Gauge),
+                ("quoted_name_bytes_total", Kind::Counter)
             ]
         );
         let (_, _, lines) = found[0];
         assert_eq!(lines.len(), 2, "once for each host");
         let labels: Vec<_> = lines[0].0.iter().map(|(n, v)| format!("{n}={v}")).collect();
-        assert_eq!(labels, ["host=a", "job=db", "exported_host=x"]);
+        assert_eq!(labels, ["host=a", "exported_host=x", "job=db"]);
         assert_eq!(lines[0].1, 1.5);
-        assert_eq!(found[1].2[0].0[1].0, "my_label");
-        assert_eq!(valid("7up", &[]), "_7up");
+        assert_eq!(found[2].2[0].0[1].0, "my_label");
     }
 
     #[test]

@@ -7,8 +7,9 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use sysmon_client::hub_figures::{FIGURES, Figures};
+use sysmon_export::names::{alias_name, prometheus};
 use sysmon_wire::message::{HostState, Severity};
-use sysmon_wire::metrics::{ALIASES, Alias, SUMMARY, unscale};
+use sysmon_wire::metrics::{ALIASES, SUMMARY, unscale};
 use sysmon_wire::{ABSENT, Kind, Label, SeriesKey, UnixMs};
 
 use crate::VERSION;
@@ -110,7 +111,7 @@ impl Scrape {
                 let raw = host.summary.get(at).copied().filter(|raw| *raw != ABSENT)?;
                 Some((host, unscale(raw, alias.metric.scale)))
             });
-            let name = summary_name(alias);
+            let name = alias_name(alias);
             family(
                 &mut out,
                 &name,
@@ -150,7 +151,7 @@ impl Scrape {
             if raw == ABSENT {
                 continue;
             }
-            let name = format!("sysmon_hub_{}", figure.name);
+            let name = prometheus(&figure.metric.series(&[])).name;
             head(out, &name, figure.metric.about, kind(figure.metric.kind));
             sample(out, &name, &[], unscale(raw, figure.metric.scale));
         }
@@ -200,22 +201,6 @@ fn family<'a>(
     for (host, value) in values {
         sample(out, name, &[("host", host.name.as_str())], value);
     }
-}
-
-/// What a value of the fleet's line is called, with its unit at the end as is usual there.
-fn summary_name(alias: &Alias) -> String {
-    let metric = &alias.metric;
-    let unit = match metric.unit {
-        "1" if metric.scale == -3 => "_ratio",
-        "By" => "_bytes",
-        "Cel" => "_celsius",
-        _ => "",
-    };
-    let total = match metric.kind {
-        Kind::Counter => "_total",
-        Kind::Gauge => "",
-    };
-    format!("sysmon_host_{}{unit}{total}", alias.alias.replace('.', "_"))
 }
 
 fn kind(kind: Kind) -> &'static str {
@@ -280,8 +265,8 @@ mod tests {
         let text = text();
         for line in [
             "sysmon_hub_ingest_rows_total 100",
-            "sysmon_hub_commit_seconds 0.0025",
-            "sysmon_hub_ring_bytes 4096",
+            "sysmon_hub_commit_time_seconds 0.0025",
+            "sysmon_hub_ring_usage_bytes 4096",
             "sysmon_hub_uptime_seconds 9.5",
             "sysmon_hub_hosts{state=\"offline\"} 1",
             "sysmon_host_up{host=\"a\"} 1",

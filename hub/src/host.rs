@@ -106,6 +106,17 @@ pub struct Host {
     /// Late rows that were not sealed at the last call of [`Host::settle`].
     late_rows: u32,
     unsaved: Unsaved,
+    handed_over: HandedOver,
+}
+
+/// Which rows the history was handed, for those who may see only what is durable.
+#[derive(Clone, Copy, Debug, Default)]
+struct HandedOver {
+    /// The fleet's generation that is durable once the last batch is committed.
+    generation: u64,
+    newest: Option<UnixMs>,
+    /// The newest row of the batches before.
+    before: Option<UnixMs>,
 }
 
 #[derive(Debug, Default)]
@@ -117,6 +128,8 @@ struct Unsaved {
     runs: Vec<RunId>,
     /// The oldest row that was not in a chunk when changes were last taken.
     oldest_unsealed: Option<UnixMs>,
+    /// The oldest and the newest of the rows that came late.
+    late: Option<(UnixMs, UnixMs)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -169,6 +182,7 @@ impl Host {
             refused_rows: 0,
             late_rows: 0,
             unsaved: Unsaved::default(),
+            handed_over: HandedOver::default(),
         }
     }
 
@@ -242,7 +256,14 @@ impl Host {
         self.processes.name(processes, now);
     }
 
-    pub fn take_unsaved(&mut self) -> HostBatch {
+    /// What changed since the last call; it is durable once the fleet's `generation` is.
+    pub fn take_unsaved(&mut self, generation: u64) -> HostBatch {
+        self.handed_over = HandedOver {
+            generation,
+            newest: self.ring.newest(),
+            // The history takes a batch when the one before is committed.
+            before: self.handed_over.newest,
+        };
         let unsaved = &mut self.unsaved;
         let (keys, values) = (&self.keys, &self.values);
         let series = std::mem::take(&mut unsaved.series)
@@ -268,7 +289,24 @@ impl Host {
             processes: std::mem::take(&mut unsaved.processes),
             runs: runs.cloned().collect(),
             oldest_unsealed: self.ring.oldest_unsealed(),
+            late: unsaved.late.take(),
             ring: self.ring.take_changes(),
+        }
+    }
+
+    /// The newest row that is durable, if everything up to the fleet's generation `durable` is.
+    pub fn newest_durable(&self, durable: u64) -> Option<UnixMs> {
+        match self.handed_over.generation <= durable {
+            true => self.handed_over.newest,
+            false => self.handed_over.before,
+        }
+    }
+
+    /// Notes a row that is not newer than all others, before it is appended.
+    pub fn note_late(&mut self, time: UnixMs) {
+        if self.ring.newest().is_some_and(|newest| time <= newest) {
+            let (first, last) = self.unsaved.late.unwrap_or((time, time));
+            self.unsaved.late = Some((first.min(time), last.max(time)));
         }
     }
 
@@ -287,6 +325,7 @@ impl Host {
         self.runs = kept.runs.into();
         let [head, late] = &kept.heads;
         self.ring.restore_heads([head, late], count);
+        self.handed_over.newest = self.ring.newest().max(kept.newest);
         let all: Vec<u32> = (0..count as u32).collect();
         let newest = self.ring.newest().unwrap_or_default();
         if let Ok(Some((time, values))) = self.ring.at(&all, UnixMs(0), newest) {
@@ -567,7 +606,7 @@ mod tests {
             SERIES_PER_HOST_MAX as u32,
             "but have rows"
         );
-        let batch = host.take_unsaved();
+        let batch = host.take_unsaved(1);
         let idle = batch
             .series
             .iter()
@@ -576,7 +615,7 @@ mod tests {
         assert!(host.retire_series(UnixMs(1_001), UnixMs(9_000_000)));
         assert_eq!(host.health().series, 3);
         assert_eq!(host.notes_of_limits(), "");
-        let batch = host.take_unsaved();
+        let batch = host.take_unsaved(1);
         assert!(batch.series.iter().all(|(_, series)| series.is_none()));
         assert_eq!(
             (batch.series.len(), batch.retired),

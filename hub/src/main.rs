@@ -9,9 +9,10 @@ use sysmon_certs::HubState;
 use sysmon_clock::{Clock, Random};
 use sysmon_config::{Program, run, state_dir};
 
-use command::args::{Args, Command, EdgeCommand};
+use command::args::{Args, Command, EdgeCommand, ExportCommand};
 use command::{
-    Context, alerts, backup, certificates, control, edges, hosts, pairing, serve, show, tokens,
+    Context, alerts, backup, certificates, control, edges, exports, hosts, pairing, serve, show,
+    tokens,
 };
 
 #[global_allocator]
@@ -34,6 +35,8 @@ fn main() -> ExitCode {
         match &context.args.command {
             None => serve::serve(&context),
             Some(command) if control::is_change(command) => control::change(&context, command),
+            Some(Command::Export(ExportCommand::Test { name })) => exports::test(&context, name),
+            Some(Command::Export(_)) => Ok(()),
             Some(Command::Status { json }) => show::status(&context, *json),
             Some(Command::Check) => show::check(&context),
             Some(Command::Alerts { command }) => alerts::alerts(&context, command.as_ref()),

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use sysmon_config::HubConfig;
+use sysmon_config::{ExportConfig, HubConfig};
 use sysmon_wire::quantity;
 
 use sysmon_alerts::notify::Route;
@@ -68,6 +68,11 @@ const KEYS: &[Key] = keys! {
     share_alerts live ToString::to_string;
     otlp at_start |address: &Option<_>| optional(address.as_ref(), "not received");
     otlp_http at_start |address: &Option<_>| optional(address.as_ref(), "not received");
+    export live |exports: &Vec<ExportConfig>| {
+        // Addresses, labels and headers may have secrets in them.
+        let names: Vec<_> = exports.iter().map(|export| export.name.clone()).collect();
+        list(&names)
+    };
     metrics at_start |address: &Option<_>| optional(address.as_ref(), "not served");
 };
 

@@ -71,6 +71,7 @@ fn options(dir: &std::path::Path, metrics: SocketAddr) -> HubOptions {
         metrics: Some(metrics),
         otlp: None,
         otlp_http: None,
+        exports: Vec::new(),
     }
 }
 

@@ -169,6 +169,7 @@ fn hub_options(options: &StandaloneOptions, name: &PeerName, edges: EdgeOptions)
         metrics: None,
         otlp: None,
         otlp_http: None,
+        exports: Vec::new(),
         edges,
         alerts: AlertOptions {
             rules: DEFAULTS

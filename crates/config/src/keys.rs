@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::address::{DEFAULT_PORT, HubAddress};
 use crate::edge;
+use crate::export::{self, ExportConfig};
 use crate::location::Locations;
 use crate::read::{
     addresses, boolean, bytes, commands, directory, listen, loopback, name, optional_address, path,
@@ -123,6 +124,7 @@ sections! {
         metrics: Option<SocketAddr> = None, None, |v| loopback(v).map(Some);
         otlp: Option<SocketAddr> = None, None, |v| listen(v).map(Some);
         otlp_http: Option<SocketAddr> = None, None, |v| listen(v).map(Some);
+        export: Vec<ExportConfig> = Vec::new(), Some("[]"), export::exports;
     }
     tui: TuiConfig {
         hub: Option<HubAddress> = None, None, optional_address;

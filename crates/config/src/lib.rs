@@ -8,6 +8,7 @@ mod address;
 mod command;
 mod conflicts;
 mod edge;
+mod export;
 mod file;
 mod keys;
 mod location;
@@ -26,6 +27,7 @@ mod weekly;
 
 pub use address::{DEFAULT_PORT, HubAddress, HubAddressError};
 pub use command::{CommonArgs, Failure, init_logs, note, print, run, runtime};
+pub use export::{ExportConfig, export_kinds};
 pub use file::ConfigError;
 pub use keys::{AgentConfig, Config, EdgeConfig, HubConfig, Key, TuiConfig, keys};
 pub use loopback::is_loopback_host;

@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use toml::de::DeValue;
+use toml::de::{DeTable, DeValue};
+
+/// Keys with their values, in the order in which they are written.
+pub(crate) type Table = Vec<(String, Value)>;
 
 /// A raw value, before its key interprets it.
 #[derive(Clone, Debug, PartialEq)]
@@ -11,6 +14,8 @@ pub(crate) enum Value {
     Integer(i64),
     Boolean(bool),
     List(Vec<String>),
+    Table(Table),
+    Tables(Vec<Table>),
     /// A kind that no key accepts.
     Other(&'static str),
 }
@@ -42,13 +47,18 @@ impl Value {
                 let texts = items
                     .iter()
                     .map(|item| item.get_ref().as_str().map(str::to_owned));
+                let tables = items
+                    .iter()
+                    .map(|item| item.get_ref().as_table().map(table));
                 texts
                     .collect::<Option<_>>()
-                    .map_or(Self::Other("such a list"), Self::List)
+                    .map(Self::List)
+                    .or_else(|| tables.collect::<Option<_>>().map(Self::Tables))
+                    .unwrap_or(Self::Other("such a list"))
             }
             DeValue::Float(_) => Self::Other("a decimal number"),
             DeValue::Datetime(_) => Self::Other("a date"),
-            DeValue::Table(_) => Self::Other("a table"),
+            DeValue::Table(keys) => Self::Table(table(keys)),
         }
     }
 
@@ -63,6 +73,12 @@ impl Value {
     }
 }
 
+fn table(keys: &DeTable<'_>) -> Table {
+    let keys = keys.iter();
+    keys.map(|(key, value)| (key.get_ref().to_string(), Value::from_toml(value.get_ref())))
+        .collect()
+}
+
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -70,6 +86,8 @@ impl fmt::Display for Value {
             Self::Integer(value) => write!(f, "{value}"),
             Self::Boolean(value) => write!(f, "{value}"),
             Self::List(list) => write!(f, "{list:?}"),
+            Self::Table(_) => f.write_str("a table"),
+            Self::Tables(_) => f.write_str("a list of tables"),
             Self::Other(what) => f.write_str(what),
         }
     }

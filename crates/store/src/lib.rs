@@ -82,6 +82,8 @@ pub struct HostBatch {
     pub runs: Vec<(RunId, SeqSet)>,
     /// Time of the oldest row that is not in a chunk.
     pub oldest_unsealed: Option<UnixMs>,
+    /// The oldest and the newest of the new rows that are older than others of the host.
+    pub late: Option<(UnixMs, UnixMs)>,
     /// New chunks, and changes of the heads.
     pub ring: Changes,
 }

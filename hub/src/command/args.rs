@@ -92,6 +92,9 @@ Examples:
     /// Pair edges with this hub, list and remove them
     #[command(subcommand)]
     Edge(EdgeCommand),
+    /// List, test, fill, pause and resume the engines that the history is exported to
+    #[command(subcommand)]
+    Export(ExportCommand),
     /// Show who joined, who was refused, and who changed what
     #[command(after_help = "\
 Examples:
@@ -267,6 +270,47 @@ Examples:
     Revoke {
         /// ID from `sysmon-hub token list`
         id: String,
+    },
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum ExportCommand {
+    /// List the destinations: what each does, how far it is behind, and what it refused
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Connect to a destination of the configuration and check that it would take rows
+    #[command(after_help = "Example:\n  sysmon-hub export test victoria")]
+    Test {
+        /// Name of the destination
+        name: String,
+    },
+    /// Send the past to a destination: rows as far as there are any, minutes before that
+    #[command(after_help = "\
+Examples:
+  sysmon-hub export backfill victoria --since 30d     shows the progress; Ctrl-C leaves it going on
+  sysmon-hub export backfill victoria --since 1h --no-wait")]
+    Backfill {
+        /// Name of the destination
+        name: String,
+        /// How far back to go
+        #[arg(long, value_name = "SPAN", value_parser = parse_span)]
+        since: Duration,
+        /// Return at once
+        #[arg(long)]
+        no_wait: bool,
+    },
+    /// Send nothing to a destination until it is resumed, over restarts too
+    Pause {
+        /// Name of the destination
+        name: String,
+    },
+    /// Send to a destination again, what it missed too
+    Resume {
+        /// Name of the destination
+        name: String,
     },
 }
 

@@ -8,7 +8,9 @@ use sysmon_certs::{PeerName, Role};
 use sysmon_client::hub_figures;
 use sysmon_config::{Config, Failure};
 use sysmon_hub::fleet::FleetOptions;
-use sysmon_hub::server::{AccessOptions, AlertOptions, EdgeOptions, HistoryOptions, HubOptions};
+use sysmon_hub::server::{
+    AccessOptions, AlertOptions, EdgeOptions, ExportOptions, HistoryOptions, HubOptions,
+};
 use sysmon_store::Limits;
 
 use super::Context;
@@ -73,6 +75,16 @@ fn edge_options(config: &Config) -> Result<EdgeOptions, Failure> {
     })
 }
 
+/// The destinations of exports; errors name the file and line.
+pub(crate) fn export_options(config: &Config) -> Result<Vec<ExportOptions>, Failure> {
+    let resolve = |(at, export)| {
+        let place = || config.place("hub", "export", at);
+        let resolved = ExportOptions::resolve(export);
+        resolved.map_err(|error| Failure::Usage(anyhow!("{}: {error}", place())))
+    };
+    config.hub.export.iter().enumerate().map(resolve).collect()
+}
+
 pub(crate) fn options(context: &Context, config: &Config) -> Result<HubOptions, Failure> {
     Ok(HubOptions {
         listen: context.args.listen.unwrap_or(config.hub.listen),
@@ -102,6 +114,7 @@ pub(crate) fn options(context: &Context, config: &Config) -> Result<HubOptions, 
         metrics: config.hub.metrics,
         otlp: config.hub.otlp,
         otlp_http: config.hub.otlp_http,
+        exports: export_options(config)?,
         clock: context.clock.clone(),
         random: context.random.clone(),
     })

@@ -150,7 +150,7 @@ async fn reload_on_hangup(context: &Context, hub: Arc<Hub>, mut hangups: Hangups
     }
 }
 
-fn reload(context: &Context, old: &Config, hub: &Hub) -> Result<Config, Failure> {
+fn reload(context: &Context, old: &Config, hub: &Arc<Hub>) -> Result<Config, Failure> {
     let new = context.args.common.load()?;
     let options = options(context, &new)?;
     let changes = changes(&old.hub, &new.hub);

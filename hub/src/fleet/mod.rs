@@ -310,6 +310,7 @@ impl Fleet {
             return Ok(Appended::Refused);
         }
         let is_newest = host.is_newest(run, row, now);
+        host.note_late(row.time);
         let is_another_boot = is_another_run && is_newest && host.is_of_another_boot(row);
         self.usage.track(host, |host| {
             if is_another_boot {

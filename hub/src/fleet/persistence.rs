@@ -49,8 +49,8 @@ impl Fleet {
     pub(crate) fn take_unsaved(&mut self) -> Vec<HostBatch> {
         let unsaved = self.unsaved.as_mut().map(std::mem::take);
         self.usage.unsaved_bytes = 0;
-        let hosts = &mut self.hosts;
-        let batch = |id: HostId| Some(hosts.get_mut(id)?.take_unsaved());
+        let (hosts, generation) = (&mut self.hosts, self.generation);
+        let batch = |id: HostId| Some(hosts.get_mut(id)?.take_unsaved(generation));
         let unsaved = unsaved.unwrap_or_default().into_iter();
         unsaved.filter_map(batch).collect()
     }

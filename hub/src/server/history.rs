@@ -72,6 +72,10 @@ impl Borrowed {
         self.tier.map_or(ROW_MS, Tier::step_ms)
     }
 
+    pub(super) fn chunks(&self) -> Vec<&Chunk> {
+        self.chunks.iter().map(|(_, chunk)| chunk).collect()
+    }
+
     pub(super) fn view<'a>(&'a self, fleet: &'a Fleet) -> FleetView<'a> {
         fleet.view_with(&self.chunks, self.step_ms())
     }
@@ -97,7 +101,7 @@ impl Collected {
 }
 
 #[derive(Clone, Debug)]
-struct Incomplete {
+pub(super) struct Incomplete {
     name: Label,
     oldest: UnixMs,
     /// The series of each index; none for those that buckets cannot replace.
@@ -105,7 +109,7 @@ struct Incomplete {
 }
 
 impl Incomplete {
-    fn of(host: &Host, is_needed: impl Fn(u32) -> bool) -> Self {
+    pub(super) fn of(host: &Host, is_needed: impl Fn(u32) -> bool) -> Self {
         // Process identities have no mean.
         let places = host.processes.series();
         let series = |(index, key): (u32, &Arc<SeriesKey>)| {
@@ -128,7 +132,7 @@ impl Incomplete {
     }
 
     /// Rows made from its buckets, up to where its rows begin.
-    fn rows(
+    pub(super) fn rows(
         &self,
         reader: &Reader,
         tier: Tier,

@@ -13,14 +13,15 @@ use tokio::sync::{Semaphore, watch};
 use super::access::{AccessControl, REVIEW_INTERVAL};
 use super::budget::RowBudgets;
 use super::demand::Demand;
+use super::exports::Exports;
 use super::gauge::Gauge;
 use super::history::PAGING_MAX;
 use super::live::LiveAgents;
 #[cfg(feature = "otlp")]
 use super::otlp::{OtlpListener, Protocol};
 use super::{
-    Hub, HubOptions, StartError, baselines, certificates, connection, metrics, persistence, relay,
-    self_monitoring,
+    ExportOptions, Hub, HubOptions, StartError, baselines, certificates, connection, metrics,
+    persistence, relay, self_monitoring,
 };
 use crate::core::Core;
 
@@ -58,6 +59,7 @@ pub struct BoundHub {
     metrics: Option<TcpListener>,
     #[cfg(feature = "otlp")]
     otlp: Vec<OtlpListener>,
+    exports: Vec<ExportOptions>,
 }
 
 impl BoundHub {
@@ -123,6 +125,7 @@ impl BoundHub {
             subscribers: Gauge::default(),
             agents: Gauge::default(),
             live: LiveAgents::default(),
+            exports: Exports::default(),
             refused: AtomicU64::new(0),
             clock: options.clock,
             random: options.random,
@@ -137,6 +140,7 @@ impl BoundHub {
             metrics,
             #[cfg(feature = "otlp")]
             otlp,
+            exports: options.exports,
         })
     }
 
@@ -167,6 +171,7 @@ impl BoundHub {
         let hub = &self.hub;
         let identity = watch::Sender::new(self.identity);
         persistence::restore_chunks(hub);
+        hub.set_exports(self.exports, &tokio::runtime::Handle::current());
         let serve_metrics = async {
             match self.metrics {
                 Some(listener) => metrics::serve(hub, listener).await,
@@ -192,6 +197,7 @@ impl BoundHub {
             () = stop => {}
         }
         self.listener.close().await;
+        hub.stop_exports();
         persistence::finish(hub).await;
         hub.notifier.finish();
         ended

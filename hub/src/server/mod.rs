@@ -8,6 +8,7 @@ mod budget;
 mod certificates;
 mod connection;
 mod demand;
+mod exports;
 mod gauge;
 mod history;
 mod limits;
@@ -48,6 +49,8 @@ use access::AccessControl;
 pub use access::AccessOptions;
 use budget::RowBudgets;
 use demand::Demand;
+use exports::Exports;
+pub use exports::{ExportError, ExportOptions, ExportSettingError, ExportState};
 use gauge::Gauge;
 use history::Readers;
 pub use listen::{BoundHub, Ended};
@@ -85,6 +88,7 @@ pub struct Hub {
     subscribers: Gauge,
     agents: Gauge,
     live: LiveAgents,
+    exports: Exports,
     refused: AtomicU64,
 }
 
@@ -160,7 +164,7 @@ impl Hub {
 
     /// Applies those of other options that a running hub can: limits, rules, routes, edges, and the validity of
     /// certificates that it issues from now on.
-    pub fn reload(&self, options: HubOptions) {
+    pub fn reload(self: &Arc<Self>, options: HubOptions) {
         self.update(|core| {
             core.fleet.set_options(options.fleet, self.now());
             core.replace_rules(options.alerts.rules);
@@ -171,6 +175,9 @@ impl Hub {
             .reconfigure(notifier.routes, notifier.maintenance);
         if let (Some(access), Some(options)) = (&self.access, options.access) {
             access.days.store(options.days, Ordering::Relaxed);
+        }
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            self.set_exports(options.exports, &runtime);
         }
         self.edges.send_if_modified(|edges| {
             let new = EdgeOptions {

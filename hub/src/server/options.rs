@@ -11,6 +11,7 @@ use sysmon_store::Limits;
 use sysmon_store::store::StoreError;
 use thiserror::Error;
 
+use super::ExportOptions;
 use super::access::AccessOptions;
 use super::relay::EdgeOptions;
 use crate::fleet::FleetOptions;
@@ -32,6 +33,8 @@ pub struct HubOptions {
     /// Where OTLP is received over gRPC, and over HTTP; not at all without the feature `otlp`.
     pub otlp: Option<SocketAddr>,
     pub otlp_http: Option<SocketAddr>,
+    /// Destinations of exports, which need a history.
+    pub exports: Vec<ExportOptions>,
     pub clock: Clock,
     pub random: Random,
 }

@@ -112,6 +112,7 @@ fn options(dir: &Path, state: &HubState, name: &PeerName, edges: EdgeOptions) ->
         metrics: None,
         otlp: None,
         otlp_http: None,
+        exports: Vec::new(),
     }
 }
 

@@ -111,6 +111,11 @@ fn write_host(
             transaction.prepare_cached("INSERT OR REPLACE INTO process VALUES (?, ?, ?, ?)")?;
         insert.execute(params![id, identity.id(), seen.0, bytes_of(identity)?])?;
     }
+    if let Some((first, last)) = host.late {
+        transaction
+            .prepare_cached("INSERT INTO late (host, first, last) VALUES (?, ?, ?)")?
+            .execute(params![id, first.0, last.0])?;
+    }
     for chunk in &host.ring.chunks {
         let mut insert = transaction
             .prepare_cached("INSERT INTO chunk (host, first, last, data) VALUES (?, ?, ?, ?)")?;

@@ -305,6 +305,7 @@ mod tests {
             processes: Vec::new(),
             runs,
             oldest_unsealed: None,
+            late: None,
             ring: Changes {
                 chunks: Vec::new(),
                 heads,

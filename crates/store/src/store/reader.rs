@@ -231,6 +231,24 @@ impl Reader {
         self.oldest(host, "SELECT MIN(first) FROM chunk WHERE host = ?")
     }
 
+    /// Time of the oldest bucket of a host.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn oldest_bucket(&self, host: &Label, tier: Tier) -> Result<Option<UnixMs>, StoreError> {
+        self.oldest(
+            host,
+            match tier {
+                Tier::Minute => {
+                    "SELECT MIN(first) FROM bucket WHERE host = ? AND tier = 0 AND part = 0"
+                }
+                Tier::Hour => {
+                    "SELECT MIN(first) FROM bucket WHERE host = ? AND tier = 1 AND part = 0"
+                }
+            },
+        )
+    }
+
     fn oldest(&self, host: &Label, query: &str) -> Result<Option<UnixMs>, StoreError> {
         let Some(host) = self.host(host)? else {
             return Ok(None);

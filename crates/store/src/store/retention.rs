@@ -29,6 +29,7 @@ impl Store {
             &[old, old - DAY_MS],
         )?;
         transaction.execute("DELETE FROM process WHERE seen < ?", [rows])?;
+        transaction.execute("DELETE FROM late WHERE last < ?", [rows])?;
         transaction.execute("DELETE FROM event WHERE time < ?", [before(limits.minutes)])?;
         for (tier, kept) in [(Tier::Minute, limits.minutes), (Tier::Hour, limits.hours)] {
             transaction.execute(

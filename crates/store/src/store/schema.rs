@@ -8,7 +8,7 @@ use rusqlite::Connection;
 use super::error::StoreError;
 
 /// Version of the tables, in SQLite's `user_version`.
-const VERSION: i64 = 3;
+const VERSION: i64 = 4;
 
 const TABLES: &str = "
 CREATE TABLE host (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, facts BLOB NOT NULL);
@@ -32,7 +32,8 @@ CREATE TRIGGER bucket_added AFTER INSERT ON bucket BEGIN INSERT INTO usage VALUE
 CREATE TRIGGER bucket_removed AFTER DELETE ON bucket BEGIN UPDATE usage SET bytes = bytes - LENGTH(OLD.data) WHERE host = OLD.host; END;
 CREATE TABLE rolled (host INTEGER PRIMARY KEY, until INTEGER NOT NULL);
 CREATE TABLE removed (host INTEGER PRIMARY KEY, until INTEGER NOT NULL);
-CREATE TABLE event (id INTEGER PRIMARY KEY, time INTEGER NOT NULL, data BLOB NOT NULL);
+CREATE TABLE late (id INTEGER PRIMARY KEY AUTOINCREMENT, host INTEGER NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL);
+CREATE TABLE event (id INTEGER PRIMARY KEY AUTOINCREMENT, time INTEGER NOT NULL, data BLOB NOT NULL);
 ";
 
 /// The names of the tables, in alphabetical order.

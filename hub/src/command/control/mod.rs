@@ -21,9 +21,10 @@ use sysmon_files::{FileError, StateLock};
 use sysmon_hub::server::Hub;
 
 use super::args::{
-    AlertsCommand, CaCommand, CertCommand, Command, EdgeCommand, HostCommand, TokenCommand,
+    AlertsCommand, CaCommand, CertCommand, Command, EdgeCommand, ExportCommand, HostCommand,
+    TokenCommand,
 };
-use super::{Context, alerts, certificates, edges, hosts, tokens};
+use super::{Context, alerts, certificates, edges, exports, hosts, tokens};
 
 #[cfg(unix)]
 pub(crate) use server::ControlSocket;
@@ -95,6 +96,8 @@ pub(crate) fn is_change(command: &Command) -> bool {
             )
         }
         Command::Host(command) => matches!(command, HostCommand::Forget { .. }),
+        // Only the running hub knows how far a destination is.
+        Command::Export(command) => !matches!(command, ExportCommand::Test { .. }),
         Command::Alerts { command } => matches!(
             command,
             Some(AlertsCommand::Silence { .. } | AlertsCommand::Unsilence { .. })
@@ -108,7 +111,15 @@ pub(crate) fn change(context: &Context, command: &Command) -> Result<(), Failure
     let arguments = std::env::args_os().skip(1);
     let arguments = arguments.map(|argument| argument.to_string_lossy().into_owned());
     let text = order(context, command, arguments.collect())?;
-    Ok(sysmon_config::print(&text)?)
+    sysmon_config::print(&text)?;
+    match command {
+        Command::Export(ExportCommand::Backfill {
+            name,
+            no_wait: false,
+            ..
+        }) => exports::follow(context, name),
+        _ => Ok(()),
+    }
 }
 
 /// Performs a change and returns what to print; `arguments` are those of the command.
@@ -146,6 +157,7 @@ fn perform(context: &Context, command: &Command, hub: Option<&Hub>) -> Result<St
         Command::Cert(CertCommand::Revoke { name, role }) => {
             certificates::revoke(context, name, *role)
         }
+        Command::Export(command) => exports::perform(context, command, hub),
         Command::Host(HostCommand::Forget { name }) => hosts::forget(context, name, hub),
         Command::Ca(command) => certificates::authority(context, command),
         Command::Edge(command) => edges::change(context, command),

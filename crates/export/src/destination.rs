@@ -1,0 +1,197 @@
+//! What a destination is configured with.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io::Read;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use thiserror::Error;
+
+/// Largest file that is read for `file:PATH`.
+const SECRET_BYTES_MAX: u64 = 16 << 10;
+
+/// A secret, which no log or message shows.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a secret.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The secret itself, for the engine.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(secret)")
+    }
+}
+
+/// A setting that is a secret cannot be read.
+#[derive(Debug, Error)]
+#[error("cannot read {from}: {reason}")]
+pub struct SecretError {
+    from: String,
+    reason: String,
+}
+
+impl Secret {
+    /// The content of `file:PATH` or `env:NAME` without white space around it, or the text itself.
+    ///
+    /// # Errors
+    /// The file or variable cannot be read, or is empty.
+    pub fn resolve(text: &str) -> Result<Self, SecretError> {
+        let failed = |reason: String| SecretError {
+            from: text.to_owned(),
+            reason,
+        };
+        let content = if let Some(path) = text.strip_prefix("file:") {
+            let mut content = String::new();
+            std::fs::File::open(path)
+                .and_then(|file| file.take(SECRET_BYTES_MAX).read_to_string(&mut content))
+                .map_err(|error| failed(error.to_string()))?;
+            content
+        } else if let Some(name) = text.strip_prefix("env:") {
+            std::env::var(name).map_err(|error| failed(error.to_string()))?
+        } else {
+            return Ok(Self(text.to_owned()));
+        };
+        match content.trim() {
+            "" => Err(failed("it is empty".to_owned())),
+            content => Ok(Self(content.to_owned())),
+        }
+    }
+}
+
+/// What an engine speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EngineKind {
+    /// Prometheus remote write 1.0.
+    RemoteWrite,
+    /// OTLP over gRPC.
+    OtlpGrpc,
+    /// OTLP over HTTP.
+    OtlpHttp,
+    /// PostgreSQL, with TimescaleDB or without.
+    Postgres,
+    /// Redis or Valkey.
+    Redis,
+    /// MQTT with Home Assistant's discovery.
+    Mqtt,
+}
+
+impl EngineKind {
+    /// Every kind.
+    pub const ALL: [Self; 6] = [
+        Self::RemoteWrite,
+        Self::OtlpGrpc,
+        Self::OtlpHttp,
+        Self::Postgres,
+        Self::Redis,
+        Self::Mqtt,
+    ];
+
+    /// As the configuration writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::RemoteWrite => "remote-write",
+            Self::OtlpGrpc => "otlp-grpc",
+            Self::OtlpHttp => "otlp-http",
+            Self::Postgres => "postgres",
+            Self::Redis => "redis",
+            Self::Mqtt => "mqtt",
+        }
+    }
+}
+
+/// A destination.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DestinationOptions {
+    /// Its name, unique among the hub's destinations.
+    pub name: String,
+    /// What it speaks.
+    pub kind: EngineKind,
+    /// Its address, which may contain credentials.
+    pub url: Secret,
+    /// Rows are aggregated to this; none sends every row.
+    pub every: Option<Duration>,
+    /// Labels of every series.
+    pub labels: BTreeMap<String, String>,
+    /// Prefixes of tags that become labels: `env` makes `env=prod` from the tag `env:prod`.
+    pub tags: Vec<String>,
+    /// Certificates of authorities that the engine's certificate is checked against; none checks against public ones.
+    pub ca: Option<PathBuf>,
+    /// The hub's certificate for this engine, with its key.
+    pub identity: Option<(PathBuf, PathBuf)>,
+    /// A bearer token.
+    pub token: Option<Secret>,
+    /// User and password.
+    pub login: Option<(String, Secret)>,
+    /// Headers of every request.
+    pub headers: BTreeMap<String, Secret>,
+    /// What only this kind has.
+    pub options: BTreeMap<String, String>,
+}
+
+impl DestinationOptions {
+    /// The address without what may be a secret: credentials, path and query.
+    pub fn address(&self) -> String {
+        redacted(self.url.reveal())
+    }
+
+    /// Whether an option that is `true` or `false` is set.
+    pub fn is_set(&self, option: &str) -> bool {
+        self.options
+            .get(option)
+            .is_some_and(|value| value == "true")
+    }
+}
+
+fn redacted(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    match scheme {
+        "" => host.to_owned(),
+        scheme => format!("{scheme}://{host}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_shown_without_what_may_be_a_secret() {
+        for (url, shown) in [
+            (
+                "https://u:p@vm.example:8428/api/v1/write?token=x",
+                "https://vm.example:8428",
+            ),
+            ("postgres://sysmon:geheim@db/metrics", "postgres://db"),
+            ("127.0.0.1:4317", "127.0.0.1:4317"),
+        ] {
+            assert_eq!(redacted(url), shown);
+        }
+    }
+
+    #[test]
+    fn secrets_come_from_files_and_are_never_shown() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("token");
+        std::fs::write(&path, " geheim\n").unwrap();
+        let secret = Secret::resolve(&format!("file:{}", path.display())).unwrap();
+        assert_eq!(secret.reveal(), "geheim");
+        assert_eq!(format!("{secret:?}"), "(secret)");
+        std::fs::write(&path, "\n").unwrap();
+        let error = Secret::resolve(&format!("file:{}", path.display())).unwrap_err();
+        assert!(error.to_string().ends_with("it is empty"), "{error}");
+        assert!(Secret::resolve("env:SYSMON_NO_SUCH_VARIABLE").is_err());
+    }
+}

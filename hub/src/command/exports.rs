@@ -1,0 +1,288 @@
+//! Commands for exports: listing, testing, filling, pausing and resuming destinations.
+
+use std::time::Duration;
+
+use anyhow::anyhow;
+use serde::{Deserialize, Serialize};
+use sysmon_config::time::format_span;
+use sysmon_config::{Failure, suggest};
+use sysmon_export::engines::engine;
+use sysmon_export::worker::State;
+use sysmon_hub::server::{ExportState, Hub};
+use sysmon_wire::quantity;
+
+use super::args::{Command, ExportCommand};
+use super::options::export_options;
+use super::{Context, control, counted};
+
+/// Time between two looks at a backfill.
+const PROGRESS_EVERY: Duration = Duration::from_millis(500);
+
+/// A destination as `export list --json` prints it.
+#[derive(Debug, Serialize, Deserialize)]
+struct Line {
+    name: String,
+    kind: String,
+    address: String,
+    state: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    lag_ms: i64,
+    rows_total: u64,
+    samples_total: u64,
+    bytes_total: u64,
+    refused: std::collections::BTreeMap<String, u64>,
+    pending_ms: i64,
+    pending_hosts: usize,
+    lost_ms: i64,
+}
+
+impl From<ExportState> for Line {
+    fn from(state: ExportState) -> Self {
+        let (status, error, word) = match state.status {
+            Ok(status) => {
+                let error = match &status.state {
+                    State::Failing { error, .. } => Some(error.clone()),
+                    _ => None,
+                };
+                let word = status.state.as_str();
+                (status, error, word)
+            }
+            Err(reason) => (Default::default(), Some(reason), "not started"),
+        };
+        Self {
+            name: state.name,
+            kind: state.kind.to_owned(),
+            address: state.address,
+            state: word.to_owned(),
+            error,
+            lag_ms: status.lag_ms,
+            rows_total: status.rows,
+            samples_total: status.samples,
+            bytes_total: status.bytes,
+            refused: status.refused,
+            pending_ms: status.pending_ms,
+            pending_hosts: status.pending_hosts,
+            lost_ms: status.lost_ms,
+        }
+    }
+}
+
+/// What the running hub does for these commands.
+pub(crate) fn perform(
+    context: &Context,
+    command: &ExportCommand,
+    hub: Option<&Hub>,
+) -> Result<String, Failure> {
+    let Some(hub) = hub else {
+        return match command {
+            ExportCommand::List { json } => not_running(context, *json),
+            _ => Err(anyhow!("the hub is not running: start it first").into()),
+        };
+    };
+    let known = |name: &str| -> Result<(), Failure> {
+        let exports = hub.exports();
+        let names = || exports.iter().map(|export| export.name.as_str());
+        if names().any(|known| known == name) {
+            return Ok(());
+        }
+        let hint = suggest(name, names());
+        Err(Failure::Usage(anyhow!(
+            "there is no destination {name:?}{hint}"
+        )))
+    };
+    let (text, done) = match command {
+        ExportCommand::List { json } => {
+            let lines: Vec<Line> = hub.exports().into_iter().map(Line::from).collect();
+            return Ok(show(&lines, *json));
+        }
+        ExportCommand::Pause { name } => {
+            known(name)?;
+            (
+                format!("{name} paused: `sysmon-hub export resume {name}` sends what it misses\n"),
+                hub.pause_export(name),
+            )
+        }
+        ExportCommand::Resume { name } => {
+            known(name)?;
+            (format!("{name} resumed\n"), hub.resume_export(name))
+        }
+        ExportCommand::Backfill { name, since, .. } => {
+            known(name)?;
+            let from = context.clock.now() - super::span_ms(*since);
+            (String::new(), hub.backfill_export(name, from))
+        }
+        ExportCommand::Test { .. } => {
+            return Err(Failure::Usage(anyhow!("this command changes nothing")));
+        }
+    };
+    done.map_err(anyhow::Error::from)?;
+    match command {
+        ExportCommand::Pause { name } => context.audit("export", name, "paused"),
+        ExportCommand::Resume { name } => context.audit("export", name, "resumed"),
+        ExportCommand::Backfill { name, since, .. } => {
+            let what = format!(
+                "filled with {} of the past",
+                format_span(super::span_ms(*since))
+            );
+            context.audit("export", name, &what);
+        }
+        _ => {}
+    }
+    Ok(text)
+}
+
+fn not_running(context: &Context, json: bool) -> Result<String, Failure> {
+    let line = |options: sysmon_hub::server::ExportOptions| {
+        let mut line = Line::from(ExportState {
+            name: options.destination.name.clone(),
+            kind: options.destination.kind.as_str(),
+            address: options.destination.address(),
+            status: Err("the hub is not running".to_owned()),
+        });
+        "hub not running".clone_into(&mut line.state);
+        line.error = None;
+        line
+    };
+    let lines: Vec<Line> = export_options(&context.config)?
+        .into_iter()
+        .map(line)
+        .collect();
+    Ok(show(&lines, json))
+}
+
+fn show(lines: &[Line], json: bool) -> String {
+    if json {
+        return serde_json::to_string_pretty(lines).unwrap_or_default() + "\n";
+    }
+    if lines.is_empty() {
+        return "no destinations: add [[hub.export]] to the configuration\n".to_owned();
+    }
+    let row = |cells: [&str; 7]| {
+        let [name, kind, address, state, lag, rows, refused] = cells;
+        let row =
+            format!("{name:<16}{kind:<14}{address:<34}{state:<16}{lag:<12}{rows:<12}{refused}");
+        row.trim_end().to_owned() + "\n"
+    };
+    let mut text = row([
+        "DESTINATION",
+        "KIND",
+        "ADDRESS",
+        "STATE",
+        "BEHIND",
+        "ROWS",
+        "VALUES REFUSED",
+    ]);
+    for line in lines {
+        let behind = format_span(line.lag_ms);
+        let refused: u64 = line.refused.values().sum();
+        let refused = if refused > 0 {
+            refused.to_string()
+        } else {
+            String::new()
+        };
+        let rows = quantity::format(line.rows_total as f64, quantity::Prefixes::Si, "");
+        text += &row([
+            &line.name,
+            &line.kind,
+            &line.address,
+            &line.state,
+            &behind,
+            &rows,
+            &refused,
+        ]);
+        if let Some(error) = &line.error {
+            text += &format!("  {error}\n");
+        }
+        if line.pending_hosts > 0 {
+            let (pending, hosts) = (
+                format_span(line.pending_ms),
+                counted(line.pending_hosts, "host"),
+            );
+            text += &format!("  still to send: {pending} of {hosts} together\n");
+        }
+        for (reason, values) in &line.refused {
+            text += &format!("  refused {values} values: {reason}\n");
+        }
+        if line.lost_ms > 0 {
+            text += &format!(
+                "  lost: {} of hosts together, which the history no longer has\n",
+                format_span(line.lost_ms)
+            );
+        }
+    }
+    text
+}
+
+/// Asks a destination's engine whether it would take rows, from here rather than from the running hub.
+pub(crate) fn test(context: &Context, name: &str) -> Result<(), Failure> {
+    let options = export_options(&context.config)?;
+    let names = || {
+        options
+            .iter()
+            .map(|options| options.destination.name.as_str())
+    };
+    let Some(options) = options
+        .iter()
+        .find(|options| options.destination.name == name)
+    else {
+        let hint = suggest(name, names());
+        return Err(Failure::Usage(anyhow!(
+            "there is no destination {name:?} in the configuration{hint}"
+        )));
+    };
+    let mut engine = engine(&options.destination).map_err(|error| Failure::Usage(error.into()))?;
+    let start = context.clock.instant();
+    let what = engine.test().map_err(anyhow::Error::from)?;
+    let ms = context
+        .clock
+        .instant()
+        .saturating_duration_since(start)
+        .as_millis();
+    let address = options.destination.address();
+    Ok(sysmon_config::print(&format!(
+        "{name}: {address} {what} ({ms} ms)\n"
+    ))?)
+}
+
+/// Shows how far the filling of a destination is, until it is done.
+pub(crate) fn follow(context: &Context, name: &str) -> Result<(), Failure> {
+    let command = Command::Export(ExportCommand::List { json: true });
+    let arguments = ["export", "list", "--json"].map(str::to_owned).to_vec();
+    let (mut most, mut shown, mut last) = (0, String::new(), None);
+    loop {
+        std::thread::sleep(PROGRESS_EVERY);
+        let answer = control::order(context, &command, arguments.clone())?;
+        let lines: Vec<Line> = serde_json::from_str(&answer).map_err(anyhow::Error::from)?;
+        let Some(line) = lines.into_iter().find(|line| line.name == name) else {
+            return Err(anyhow!("{name} is no longer configured").into());
+        };
+        most = most.max(line.pending_ms);
+        let begun = *last.get_or_insert(line.samples_total);
+        let percent = match most {
+            0 => 100,
+            most => 100 - line.pending_ms.saturating_mul(100) / most,
+        };
+        let sent = quantity::format(
+            (line.samples_total - begun) as f64,
+            quantity::Prefixes::Si,
+            " ",
+        );
+        let problem = line.error.as_deref().map(|error| format!(": {error}"));
+        let text = format!(
+            "{name}: {percent} %, {sent} values sent, {} left{}",
+            format_span(line.pending_ms),
+            problem.unwrap_or_default()
+        );
+        if text != shown {
+            sysmon_config::note("sysmon-hub", &text);
+            shown = text;
+        }
+        if line.pending_ms == 0 {
+            return Ok(());
+        }
+        if line.state == "paused" {
+            return Err(anyhow!("{name} is paused: `sysmon-hub export resume {name}`").into());
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! Exports: the destinations of a hub, each with its thread.
+
+mod options;
+mod source;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use sysmon_export::engines::DestinationError;
+use sysmon_export::worker::{Exporter, Status, WorkerOptions};
+use sysmon_wire::UnixMs;
+use thiserror::Error;
+use tokio::runtime::Handle;
+
+use super::Hub;
+use crate::lock;
+pub use options::{ExportOptions, ExportSettingError};
+use source::HubSource;
+
+/// Longest time that the hub's end waits for a request under way.
+const STOP_MAX: Duration = Duration::from_millis(500);
+
+/// The running destinations by name.
+#[derive(Debug, Default)]
+pub(super) struct Exports(Mutex<BTreeMap<String, Running>>);
+
+#[derive(Debug)]
+struct Running {
+    options: ExportOptions,
+    exporter: Result<Exporter, String>,
+}
+
+/// A destination and what it does.
+#[derive(Clone, Debug)]
+pub struct ExportState {
+    /// Its name.
+    pub name: String,
+    /// What it speaks.
+    pub kind: &'static str,
+    /// Its address without secrets.
+    pub address: String,
+    /// What it does, or why it was not started.
+    pub status: Result<Status, String>,
+}
+
+/// An order for a destination cannot be carried out.
+#[derive(Debug, Error)]
+pub enum ExportError {
+    /// No destination has this name.
+    #[error("there is no destination {0:?}")]
+    Unknown(String),
+    /// It does not run.
+    #[error("{name} was not started: {reason}")]
+    NotStarted {
+        /// The destination's name.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Hub {
+    /// Starts and stops destinations, so that those with these options run.
+    pub(super) fn set_exports(self: &Arc<Self>, options: Vec<ExportOptions>, runtime: &Handle) {
+        let mut running = lock(&self.exports.0);
+        running.retain(|name, destination| {
+            let stays = options.contains(&destination.options);
+            if !stays && let Ok(exporter) = &mut destination.exporter {
+                tracing::info!(destination = %name, "export ends");
+                exporter.stop(&self.clock, STOP_MAX);
+            }
+            stays
+        });
+        for options in options {
+            let name = options.destination.name.clone();
+            if running.contains_key(&name) {
+                continue;
+            }
+            let exporter = self.start_export(&options, runtime);
+            match &exporter {
+                Ok(_) => {
+                    let (kind, address) = (
+                        options.destination.kind.as_str(),
+                        options.destination.address(),
+                    );
+                    tracing::info!(destination = %name, kind, address, "export begins");
+                }
+                Err(error) => tracing::error!(destination = %name, %error, "export not started"),
+            }
+            running.insert(name, Running { options, exporter });
+        }
+    }
+
+    fn start_export(
+        self: &Arc<Self>,
+        options: &ExportOptions,
+        runtime: &Handle,
+    ) -> Result<Exporter, String> {
+        let Some(dir) = self.export_dir() else {
+            return Err("exports need a history: set [hub] history".to_owned());
+        };
+        let start = || -> Result<Exporter, DestinationError> {
+            let engine = sysmon_export::engines::engine(&options.destination)?;
+            let setting = |error: std::io::Error| DestinationError::Setting(error.to_string());
+            sysmon_files::create_private_subdir(&dir)
+                .map_err(|error| setting(std::io::Error::other(error)))?;
+            let source = HubSource::new(Arc::clone(self), options, runtime.clone());
+            let worker = WorkerOptions {
+                name: options.destination.name.clone(),
+                cursor: dir.join(format!("{}.json", options.destination.name)),
+                every: options.destination.every,
+                clock: self.clock.clone(),
+                random: self.random.clone(),
+            };
+            Exporter::start(worker, engine, Box::new(source)).map_err(setting)
+        };
+        start().map_err(|error| error.to_string())
+    }
+
+    /// Where cursors are stored: beside the history.
+    fn export_dir(&self) -> Option<PathBuf> {
+        Some(self.history_path()?.parent()?.join("exports"))
+    }
+
+    /// Ends all destinations.
+    pub(super) fn stop_exports(&self) {
+        let mut running = std::mem::take(&mut *lock(&self.exports.0));
+        for destination in running.values_mut() {
+            if let Ok(exporter) = &mut destination.exporter {
+                exporter.stop(&self.clock, STOP_MAX);
+            }
+        }
+    }
+
+    /// Every destination and what it does.
+    pub fn exports(&self) -> Vec<ExportState> {
+        let running = lock(&self.exports.0);
+        let state = |(name, running): (&String, &Running)| ExportState {
+            name: name.clone(),
+            kind: running.options.destination.kind.as_str(),
+            address: running.options.destination.address(),
+            status: match &running.exporter {
+                Ok(exporter) => Ok(exporter.status()),
+                Err(reason) => Err(reason.clone()),
+            },
+        };
+        running.iter().map(state).collect()
+    }
+
+    fn with_export(&self, name: &str, order: impl FnOnce(&Exporter)) -> Result<(), ExportError> {
+        let running = lock(&self.exports.0);
+        let destination = running
+            .get(name)
+            .ok_or_else(|| ExportError::Unknown(name.to_owned()))?;
+        match &destination.exporter {
+            Ok(exporter) => {
+                order(exporter);
+                Ok(())
+            }
+            Err(reason) => Err(ExportError::NotStarted {
+                name: name.to_owned(),
+                reason: reason.clone(),
+            }),
+        }
+    }
+
+    /// Sends nothing to a destination until it is resumed, over restarts too.
+    pub fn pause_export(&self, name: &str) -> Result<(), ExportError> {
+        self.with_export(name, Exporter::pause)
+    }
+
+    /// Sends to a destination again, what it missed too.
+    pub fn resume_export(&self, name: &str) -> Result<(), ExportError> {
+        self.with_export(name, Exporter::resume)
+    }
+
+    /// Sends the past from a moment on to a destination.
+    pub fn backfill_export(&self, name: &str, from: UnixMs) -> Result<(), ExportError> {
+        self.with_export(name, |exporter| exporter.backfill(from))
+    }
+}
