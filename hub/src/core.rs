@@ -111,7 +111,6 @@ impl Core {
             name: &host.name,
             tags: &host.facts.tags,
             keys: host.keys(),
-            series_epoch: host.series_epoch,
             time: from,
             values: &[],
         };
@@ -219,7 +218,6 @@ impl Core {
                 name: &host.name,
                 tags: &host.facts.tags,
                 keys: host.keys(),
-                series_epoch: host.series_epoch,
                 time: row.time,
                 values: &row.values,
             });

@@ -4,9 +4,10 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use sysmon_alerts::engine::SeriesKeys;
 use sysmon_client::hub_figures::HOST_PREFIX;
 use sysmon_series::{ChunkError, Ring, Table, rate};
-use sysmon_wire::limits::{RUNS_PER_HOST_MAX, SERIES_PER_HOST_MAX};
+use sysmon_wire::limits::RUNS_PER_HOST_MAX;
 use sysmon_wire::message::{AlertLine, HostHealth, HostState, RunId};
 use sysmon_wire::metrics::{ALIASES, SUMMARY};
 use sysmon_wire::{
@@ -21,7 +22,7 @@ use sysmon_store::{BatchSeries, HostBatch, LoadedHost};
 mod series;
 
 use series::LastValue;
-pub use series::is_no_series;
+pub use series::{SERIES_BYTES_MAX, STORED_SERIES_MAX, is_no_series};
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -84,13 +85,14 @@ pub struct Host {
     /// Rows stored since the hub started, evicted ones included.
     pub rows_stored: u64,
     /// The series that have rows, by index; an index without one has [`no_series`].
-    keys: Vec<Arc<SeriesKey>>,
+    keys: SeriesKeys,
     indices: HashMap<Arc<SeriesKey>, u32>,
     /// By index.
     values: Vec<LastValue>,
-    free: Vec<u32>,
-    /// Rises when a series gets the index of another, or gives up its own.
-    pub series_epoch: u64,
+    /// The indices without a series: the lowest is used first, so that rows get shorter again.
+    free: BTreeSet<u32>,
+    /// Bytes that its series use, their names above all.
+    series_bytes: usize,
     runs: VecDeque<(RunId, SeqSet)>,
     pub summary: [Option<u32>; SUMMARY],
     /// The index of its uptime.
@@ -161,11 +163,11 @@ impl Host {
             limits: HostLimits::default(),
             alerts: Vec::new(),
             rows_stored: 0,
-            keys: Vec::new(),
+            keys: SeriesKeys::default(),
             indices: HashMap::new(),
             values: Vec::new(),
-            free: Vec::new(),
-            series_epoch: 0,
+            free: BTreeSet::new(),
+            series_bytes: 0,
             runs: VecDeque::new(),
             summary: [None; SUMMARY],
             uptime: None,
@@ -314,7 +316,7 @@ impl Host {
     pub fn restore(&mut self, kept: LoadedHost, series: Vec<(u32, BatchSeries)>) {
         self.facts = kept.facts;
         for (index, BatchSeries { key, idle_since }) in series {
-            if (index as usize) < SERIES_PER_HOST_MAX {
+            if (index as usize) < STORED_SERIES_MAX {
                 self.set_series(index, key, idle_since);
             }
         }
@@ -466,7 +468,7 @@ impl Host {
             }
             let mut raw = [ABSENT; SUMMARY];
             for (value, column) in raw.iter_mut().zip(&table.columns) {
-                *value = *column.get(n)?;
+                *value = column.get(n).copied().unwrap_or(ABSENT);
             }
             Some((time, raw))
         };
@@ -507,6 +509,7 @@ fn shown(before: (UnixMs, [i64; SUMMARY]), now: (UnixMs, [i64; SUMMARY])) -> [i6
 mod tests {
     use super::*;
     use crate::fleet::HostView;
+    use sysmon_wire::limits::SERIES_PER_HOST_MAX;
     use sysmon_wire::metrics::{CPU_UTILIZATION, NET_IO};
 
     impl Host {
@@ -520,10 +523,10 @@ mod tests {
         let mut host = Host::new("h".into(), HostKind::Machine, Ring::new());
         let rx = NET_IO.series(&[("network.io.direction", "receive")]);
         assert_eq!(
-            host.series_index(Arc::new(CPU_UTILIZATION.series(&[]))),
+            host.series_index(Arc::new(CPU_UTILIZATION.series(&[])), 0),
             Some(0)
         );
-        assert_eq!(host.series_index(Arc::new(rx)), Some(1));
+        assert_eq!(host.series_index(Arc::new(rx), 0), Some(1));
         host
     }
 
@@ -580,22 +583,53 @@ mod tests {
         assert_eq!((health.duplicate_rows, health.missing_rows), (1, 1));
     }
 
+    fn of_device(n: usize) -> Arc<SeriesKey> {
+        let device = format!("veth{n}");
+        Arc::new(NET_IO.series(&[("network.interface.name", &device)]))
+    }
+
+    /// Once a host had 4,096 series a day, and everything new was left out after that.
+    #[test]
+    fn series_of_a_row_are_limited_whatever_there_was_before() {
+        let mut host = host();
+        for second in 0..12 {
+            let mut values = vec![ABSENT; host.keys().len()];
+            values.resize(values.len() + 1_000, 1);
+            for present in 0..1_000 {
+                let index = host.series_index(of_device(second * 1_000 + present), present);
+                assert!(index.is_some(), "{second} {present}");
+            }
+            host.note_values(UnixMs(second as i64 * 1_000), &values);
+        }
+        assert_eq!(
+            (host.health().series, host.notes_of_limits()),
+            (12_002, String::new())
+        );
+        assert_eq!(host.series_since(UnixMs(11_000)).len(), 1_000);
+        let max = SERIES_PER_HOST_MAX;
+        assert_eq!(host.series_index(of_device(99_999), max), None);
+        host.note_values(UnixMs(12_000), &vec![1; max]);
+        let note = host.notes_of_limits();
+        assert_eq!(
+            note,
+            "limit of 4096 series at a time reached, 1 left out so far"
+        );
+        host.note_values(UnixMs(13_000), &[1]);
+        assert_eq!(host.notes_of_limits(), "");
+    }
+
     #[test]
     fn a_series_counts_while_it_has_rows_and_another_gets_its_index_afterwards() {
         let mut host = host();
-        let key = |n: usize| {
-            let device = format!("veth{n}");
-            Arc::new(NET_IO.series(&[("network.interface.name", &device)]))
-        };
-        for n in 2..SERIES_PER_HOST_MAX {
-            assert_eq!(host.series_index(key(n)), Some(n as u32));
+        for n in 2..STORED_SERIES_MAX {
+            assert_eq!(host.series_index(of_device(n), 0), Some(n as u32));
         }
-        assert_eq!(host.series_index(key(9_999)), None, "no room");
+        assert_eq!(host.series_index(of_device(99_999), 0), None, "no room");
         assert!(
             host.notes_of_limits()
-                .contains("limit of 4096 stored series reached, 1 left out")
+                .contains("limit of 65536 stored series reached, 1 left out")
         );
-        host.note_values(UnixMs(1_000), &[1; SERIES_PER_HOST_MAX]);
+        host.note_values(UnixMs(1_000), &vec![1; STORED_SERIES_MAX]);
         host.note_values(UnixMs(9_000_000), &[1, 1, ABSENT, 1]);
         assert!(
             host.retire_series(UnixMs(1_000), UnixMs(9_000_000)),
@@ -603,7 +637,7 @@ mod tests {
         );
         assert_eq!(
             host.health().series,
-            SERIES_PER_HOST_MAX as u32,
+            STORED_SERIES_MAX as u32,
             "but have rows"
         );
         let batch = host.take_unsaved(1);
@@ -611,21 +645,42 @@ mod tests {
             .series
             .iter()
             .filter_map(|(_, series)| series.as_ref()?.idle_since);
-        assert_eq!(idle.count(), SERIES_PER_HOST_MAX - 3);
+        assert_eq!(idle.count(), STORED_SERIES_MAX - 3);
+        let (epoch, bytes) = (host.keys().epoch(), host.series_bytes());
         assert!(host.retire_series(UnixMs(1_001), UnixMs(9_000_000)));
         assert_eq!(host.health().series, 3);
         assert_eq!(host.notes_of_limits(), "");
+        assert!(host.series_bytes() < bytes / 10_000, "{bytes}");
         let batch = host.take_unsaved(1);
         assert!(batch.series.iter().all(|(_, series)| series.is_none()));
         assert_eq!(
             (batch.series.len(), batch.retired),
-            (SERIES_PER_HOST_MAX - 3, Some(UnixMs(1_000)))
+            (STORED_SERIES_MAX - 3, Some(UnixMs(1_000)))
         );
-        let (before, index) = (host.series_epoch, host.series_index(key(9_999)).unwrap());
-        assert!(index != 0 && index != 1 && index != 3, "{index} is in use");
+        assert_eq!(host.keys().len(), 4, "rows are short again");
+        assert!(host.keys().epoch() > epoch, "readers see the change");
+        assert_eq!(host.series_index(of_device(99_999), 0), Some(2));
+        assert_eq!(host.series_index(of_device(99_998), 0), Some(4));
+    }
+
+    /// An attacker's names are as long as they may be.
+    #[test]
+    fn long_names_use_up_a_limit_of_bytes() {
+        let mut host = host();
+        let text = |n: usize| format!("{n:0>256}");
+        let key = |n: usize| {
+            let texts: Vec<String> = (0..8).map(|at| text(n * 8 + at)).collect();
+            let attributes: Vec<_> = texts.iter().map(|t| (t.as_str(), t.as_str())).collect();
+            Arc::new(NET_IO.series(&attributes))
+        };
+        let added = (0..).take_while(|n| host.series_index(key(*n), 0).is_some());
+        let added = added.count();
+        assert!(added < STORED_SERIES_MAX / 7, "{added}");
+        assert!(host.series_bytes() < SERIES_BYTES_MAX + 5_000);
+        let note = host.notes_of_limits();
         assert!(
-            host.series_epoch > before,
-            "readers see that the index has another series"
+            note.contains("bytes of stored series reached, 1 left out"),
+            "{note}"
         );
     }
 }

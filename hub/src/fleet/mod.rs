@@ -206,13 +206,21 @@ impl Fleet {
         Some(before)
     }
 
-    /// The index of a series of a host, which is added if it is new; none if the host has too many.
-    pub fn series_index(&mut self, id: HostId, key: &Arc<SeriesKey>) -> Option<u32> {
+    /// The index of a series of a host, which is added if it is new; none if the host has too many. The row that it is for
+    /// has values of `present` other series.
+    pub fn series_index(
+        &mut self,
+        id: HostId,
+        key: &Arc<SeriesKey>,
+        present: usize,
+    ) -> Option<u32> {
         let host = self.hosts.get_mut(id)?;
         if let Some(index) = host.known_series(key) {
             return Some(index);
         }
-        let index = host.series_index(Arc::clone(key))?;
+        let index = self
+            .usage
+            .track(host, |host| host.series_index(Arc::clone(key), present))?;
         self.keys.insert(Arc::clone(key));
         self.mark_unsaved(id);
         self.touch_line(id);
@@ -223,7 +231,7 @@ impl Fleet {
     pub fn series(&mut self, id: HostId, keys: Vec<SeriesKey>) -> Vec<Option<u32>> {
         let index = |key| {
             let key = self.shared_key(key);
-            self.series_index(id, &key)
+            self.series_index(id, &key, 0)
         };
         keys.into_iter().map(index).collect()
     }

@@ -1,6 +1,7 @@
 //! Evaluates rules against rows. Pure: the time comes with the rows.
 
 mod host;
+mod keys;
 mod matching;
 mod probe;
 mod state;
@@ -8,17 +9,17 @@ mod summary;
 mod watch;
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use sysmon_wire::message::AlertLine;
-use sysmon_wire::{Label, LimitGauge, SeriesKey, UnixMs};
+use sysmon_wire::{Label, LimitGauge, UnixMs};
 
 use crate::baseline::Baseline;
 use crate::rule::{Condition, Rule};
 use crate::{Alert, HostId, Transition};
 use host::Host;
 pub use host::WATCHES;
+pub use keys::SeriesKeys;
 
 /// All rules, with their state on every host.
 #[derive(Debug)]
@@ -39,9 +40,7 @@ pub struct HostRow<'a> {
     /// The host's tags.
     pub tags: &'a [Label],
     /// The series of the host by index; an index without one has a key that no rule matches.
-    pub keys: &'a [Arc<SeriesKey>],
-    /// Rises when an index of `keys` has another series than before; between, `keys` is only extended.
-    pub series_epoch: u64,
+    pub keys: &'a SeriesKeys,
     /// When the agent sampled the row.
     pub time: UnixMs,
     /// Raw values in the order of `keys`.

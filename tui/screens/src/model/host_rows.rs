@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use sysmon_series::rate;
-use sysmon_wire::limits::SERIES_PER_HOST_MAX;
+use sysmon_wire::limits::SERIES_PER_STREAM_MAX;
 use sysmon_wire::message::{HostLine, Reply};
 use sysmon_wire::metrics::{Metric, PROCESS_CPU, PROCESS_IDENTITY, PROCESS_MEMORY, unscale};
 use sysmon_wire::{
@@ -124,7 +124,7 @@ impl HostRows {
     /// The table is malformed, or there are too many series.
     pub fn add_series(&mut self, table: &SeriesTable) -> Result<(), SchemaError> {
         let keys = table.keys()?;
-        if self.keys.len() + keys.len() > SERIES_PER_HOST_MAX {
+        if self.keys.len() + keys.len() > SERIES_PER_STREAM_MAX {
             return Err(SchemaError::TooMany("series"));
         }
         self.keys.extend(keys);
