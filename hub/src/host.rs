@@ -198,6 +198,29 @@ impl Host {
         self.runs.iter().filter(is_asked).cloned().collect()
     }
 
+    /// The newest run with its highest sequence number.
+    pub fn newest_run(&self) -> Option<(RunId, u64)> {
+        let (run, seqs) = self.runs.back()?;
+        Some((*run, seqs.ranges().last()?.1))
+    }
+
+    /// Whether there is a row of the same moment that has every value of this one; counted if so.
+    pub fn repeats(&mut self, row: &Row) -> bool {
+        if self.ring.newest().is_none_or(|newest| row.time > newest) {
+            return false;
+        }
+        let present = (0u32..)
+            .zip(&row.values)
+            .filter(|(_, value)| **value != ABSENT);
+        let (indices, values): (Vec<u32>, Vec<i64>) =
+            present.map(|(at, value)| (at, *value)).unzip();
+        // A chunk that does not decode is noticed where it is read for an answer.
+        let stored = self.ring.at(&indices, row.time, row.time).ok().flatten();
+        let repeats = stored.is_some_and(|(time, stored)| time == row.time && stored == values);
+        self.duplicate_rows += u64::from(repeats);
+        repeats
+    }
+
     /// Marks a row as received; false if it was before.
     pub fn is_new(&mut self, run: RunId, seq: u64) -> bool {
         let known = self.runs.iter().rposition(|(known, _)| *known == run);

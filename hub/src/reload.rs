@@ -71,6 +71,8 @@ const KEYS: &[Key] = keys! {
     metrics_token at_start |path: &Option<PathBuf>| file(path.as_deref(), "none");
     metrics_cert at_start |path: &Option<PathBuf>| file(path.as_deref(), "the hub's own");
     metrics_key at_start |path: &Option<PathBuf>| file(path.as_deref(), "the hub's own");
+    otlp at_start |address: &Option<_>| optional(address.as_ref(), "not received");
+    otlp_http at_start |address: &Option<_>| optional(address.as_ref(), "not received");
     export live |exports: &Vec<ExportConfig>| {
         // Addresses, labels and headers may have secrets in them.
         let names: Vec<_> = exports.iter().map(|export| export.name.clone()).collect();

@@ -80,6 +80,8 @@ fn options(dir: &std::path::Path, metrics: MetricsOptions) -> HubOptions {
         alerts: AlertOptions::default(),
         edges: EdgeOptions::default(),
         metrics: Some(metrics),
+        otlp: None,
+        otlp_http: None,
         exports: Vec::new(),
     }
 }

@@ -125,6 +125,8 @@ sections! {
         metrics_token: Option<PathBuf> = None, None, |v| path(v).map(Some);
         metrics_cert: Option<PathBuf> = None, None, |v| path(v).map(Some);
         metrics_key: Option<PathBuf> = None, None, |v| path(v).map(Some);
+        otlp: Option<SocketAddr> = None, None, |v| listen(v).map(Some);
+        otlp_http: Option<SocketAddr> = None, None, |v| listen(v).map(Some);
         export: Vec<ExportConfig> = Vec::new(), Some("[]"), export::exports;
     }
     tui: TuiConfig {

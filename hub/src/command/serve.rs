@@ -126,6 +126,11 @@ fn announce(context: &Context, hub: &BoundHub) -> Result<(), Failure> {
     if let Some(url) = hub.metrics_url() {
         tracing::info!(%url, "serves metrics");
     }
+    for (address, protocol) in hub.otlp_addresses().iter().zip(["gRPC", "HTTP"]) {
+        if let Some(address) = address {
+            tracing::info!(%address, protocol, "receives OTLP");
+        }
+    }
     let (name, state) = (context.hub_name(), state.dir().display());
     tracing::info!(%name, %address, %state, "listens on UDP");
     notify::ready(&format!("listens on {address}"));

@@ -153,6 +153,11 @@ impl Fleet {
         Ok(id)
     }
 
+    /// Whether another machine can be added.
+    pub fn has_room(&self) -> bool {
+        self.hosts.machines < HOSTS_MAX
+    }
+
     pub fn find(&self, name: &str) -> Option<HostId> {
         self.hosts.find(name)
     }
@@ -348,6 +353,12 @@ impl Fleet {
             is_another_boot,
             event,
         }))
+    }
+
+    /// Whether a host has a row of the same moment with the same values; counted if so.
+    pub(crate) fn repeats(&mut self, id: HostId, row: &Row) -> bool {
+        let host = self.hosts.get_mut(id);
+        host.is_some_and(|host| host.repeats(row))
     }
 
     /// Notes that rows of the past arrived, so that subscribers read the past again.

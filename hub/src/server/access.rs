@@ -188,8 +188,28 @@ impl AccessControl {
         true
     }
 
-    pub(super) fn agents(&self) -> Result<BTreeMap<String, bool>, CertError> {
+    pub(super) fn registered_agents(&self) -> Result<BTreeMap<String, bool>, CertError> {
         self.options.state.register().agents()
+    }
+
+    /// Names of all agents that had a certificate, in lower case.
+    #[cfg(feature = "otlp")]
+    pub(super) fn agents(&self) -> HashSet<String> {
+        let issued = self
+            .options
+            .state
+            .register()
+            .issued()
+            .unwrap_or_else(|error| {
+                tracing::error!(%error, "cannot read the register of certificates");
+                Vec::new()
+            });
+        let agents = issued
+            .into_iter()
+            .filter(|issued| issued.role == Role::Agent.as_str());
+        agents
+            .map(|issued| issued.name.to_ascii_lowercase())
+            .collect()
     }
 
     /// Ends the sessions of an agent, which then begins anew.

@@ -16,6 +16,8 @@ mod listen;
 mod live;
 mod metrics;
 mod options;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod persistence;
 mod relay;
 mod requests;
@@ -82,6 +84,8 @@ pub struct Hub {
     durable_at_once: watch::Sender<u64>,
     certificates: Arc<Slots<String>>,
     budgets: RowBudgets,
+    #[cfg(feature = "otlp")]
+    otlp: otlp::Otlp,
     subscribers: Gauge,
     agents: Gauge,
     live: LiveAgents,
@@ -165,7 +169,7 @@ impl Hub {
     /// Passes on which hosts are silent because their certificates are revoked.
     fn review_revoked(&self) {
         let Some(access) = &self.access else { return };
-        match access.agents() {
+        match access.registered_agents() {
             Ok(agents) => self.update(|core| core.set_revoked(&agents)),
             Err(error) => tracing::error!(%error, "cannot read the register of certificates"),
         }

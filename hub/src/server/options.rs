@@ -31,6 +31,9 @@ pub struct HubOptions {
     pub edges: EdgeOptions,
     /// `/metrics` and `/healthz`; not served if not set.
     pub metrics: Option<MetricsOptions>,
+    /// Where OTLP is received over gRPC, and over HTTP; not at all without the feature `otlp`.
+    pub otlp: Option<SocketAddr>,
+    pub otlp_http: Option<SocketAddr>,
     /// Destinations of exports, which need a history.
     pub exports: Vec<ExportOptions>,
     pub clock: Clock,
@@ -55,6 +58,13 @@ pub enum StartError {
     Link(#[from] LinkError),
     #[error(transparent)]
     History(#[from] StoreError),
+    #[error(
+        "cannot listen on {address} for OTLP: {source}; choose another [hub] otlp or otlp_http"
+    )]
+    Otlp {
+        address: SocketAddr,
+        source: std::io::Error,
+    },
     #[error(transparent)]
     Metrics(#[from] MetricsError),
 }
