@@ -11,13 +11,14 @@ use sysmon_agent::sample::Sample;
 use sysmon_agent::sampler::Sampler;
 use sysmon_agent::spool::{SpoolHealth, SpoolLimits};
 use sysmon_agent::{VERSION, identity, report};
-use sysmon_certs::{PeerName, Token};
+use sysmon_certs::{Identity, PeerName, Token};
 use sysmon_clock::{Clock, Random};
 use sysmon_config::{
     CommonArgs, Config, Failure, HubAddress, Program, init_logs, notify, run, runtime, state_dir,
     stop_signal,
 };
 use sysmon_link::{Connector, LinkError};
+use sysmon_wire::message::Purpose;
 
 /// Collects the metrics of this machine and pushes them to a hub
 #[derive(Debug, Parser)]
@@ -57,6 +58,11 @@ Examples, the first as printed by `sysmon-hub token create`:
         #[arg(long)]
         once: bool,
     },
+    /// Renew the certificate of a program that sends OTLP, if two thirds of its life have passed
+    #[command(after_help = "\
+Example, once a day:
+  sysmon-agent renew --state /etc/otelcol/sysmon")]
+    Renew,
     /// Print one sample of this machine
     #[command(after_help = "Example:\n  sysmon-agent sample --json | jq '.series[].metric'")]
     Sample {
@@ -70,16 +76,17 @@ fn main() -> ExitCode {
     let args = Args::parse();
     run("sysmon-agent", || {
         let config = args.common.load()?;
-        let clock = Clock::system();
+        let (clock, random) = (Clock::system(), Random::system());
         match &args.command {
-            None => push(&args, &config, clock),
+            None => push(&args, &config, clock, random),
             Some(Command::Join { hub, token, once }) => {
-                join(&args, hub, token, &clock)?;
+                join(&args, hub, token, (&clock, &random))?;
                 if *once {
                     return Ok(());
                 }
-                push(&args, &config, clock)
+                push(&args, &config, clock, random)
             }
+            Some(Command::Renew) => renew(&args, &config, &clock),
             Some(Command::Sample { json }) => sample(&config, *json, &clock),
         }
     })
@@ -94,15 +101,18 @@ fn state(args: &Args) -> PathBuf {
     }
 }
 
-fn join(args: &Args, hub: &HubAddress, token: &Token, clock: &Clock) -> Result<(), Failure> {
+fn join(
+    args: &Args,
+    hub: &HubAddress,
+    token: &Token,
+    environment: (&Clock, &Random),
+) -> Result<(), Failure> {
     let state = state(args);
-    let name = args.name.as_ref().map(ToString::to_string);
-    let name = name.unwrap_or_else(|| PeerName::nearest(&sysmon_config::host_name()).to_string());
-    let joined = runtime()?.block_on(async {
-        let connector = Connector::for_joining(token.fingerprint(), VERSION, clock)?;
-        let hub = hub.to_string();
-        connector.join(&hub, token, &name, &Random::system()).await
-    });
+    let name = args.name.clone();
+    let name = name.unwrap_or_else(|| PeerName::nearest(&sysmon_config::host_name()));
+    let target = hub.to_string();
+    let joined = Connector::enrol(&target, token, &name, VERSION, environment);
+    let joined = runtime()?.block_on(joined);
     let identity = joined.with_context(|| format!("cannot join the hub at {hub}"))?;
     identity.save(&state).map_err(anyhow::Error::from)?;
     identity::remember_hub(&state, hub).map_err(anyhow::Error::from)?;
@@ -112,6 +122,37 @@ fn join(args: &Args, hub: &HubAddress, token: &Token, clock: &Clock) -> Result<(
         state.display()
     );
     Ok(sysmon_config::print(&text)?)
+}
+
+fn renew(args: &Args, config: &Config, clock: &Clock) -> Result<(), Failure> {
+    let state = state(args);
+    let identity = Identity::load(&state).map_err(anyhow::Error::from)?;
+    let joined = identity::known_hub(&state);
+    let hub = args.hub.as_ref().or(config.agent.hub.as_ref());
+    let hub = hub.or(joined.as_ref()).ok_or_else(|| {
+        Failure::Usage(anyhow::anyhow!(
+            "no hub is configured; set it with --hub HOST:PORT or [agent] hub"
+        ))
+    })?;
+    let renewed = runtime()?.block_on(async {
+        let connector = Connector::new(&identity, VERSION, clock)?;
+        let session = connector.connect(&hub.to_string(), Purpose::Renew).await?;
+        let offset_ms = session.clock_offset_ms;
+        connector.renew_if_due(&session.connection, offset_ms).await
+    });
+    let renewed = renewed.with_context(|| format!("cannot renew the certificate at {hub}"))?;
+    if let Some(renewed) = &renewed {
+        renewed.save(&state).map_err(anyhow::Error::from)?;
+    }
+    let done = if renewed.is_some() {
+        "renewed"
+    } else {
+        "not due yet"
+    };
+    Ok(sysmon_config::print(&format!(
+        "certificate of {}: {done}\n",
+        identity.peer()
+    ))?)
 }
 
 /// The most files that the agent wants to have open: those of every container and active process.
@@ -135,13 +176,13 @@ fn raise_open_files() {
     }
 }
 
-fn push(args: &Args, config: &Config, clock: Clock) -> Result<(), Failure> {
+fn push(args: &Args, config: &Config, clock: Clock, random: Random) -> Result<(), Failure> {
     init_logs(&args.common);
     #[cfg(target_os = "linux")]
     raise_open_files();
     let state = state(args);
     sysmon_files::check_private_dir(&state).map_err(anyhow::Error::from)?;
-    let local = identity::LocalHub::find(&state_dir(Program::Hub, None), &Random::system());
+    let local = identity::LocalHub::find(&state_dir(Program::Hub, None), &random);
     let identity =
         identity::load(&state, args.name.as_ref(), &local, &clock).map_err(anyhow::Error::from)?;
     let joined = match &args.command {
@@ -169,7 +210,7 @@ fn push(args: &Args, config: &Config, clock: Clock) -> Result<(), Failure> {
         },
         state: Some(state),
         clock,
-        random: Random::system(),
+        random,
     };
     let runtime = runtime()?;
     tracing::info!(agent = %identity.peer(), hub = %options.hub, "starting");

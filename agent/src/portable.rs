@@ -112,6 +112,7 @@ impl PortableCollector {
             boot: UnixMs(System::boot_time().unwrap_or(0).saturating_mul(1000) as i64),
             agent_version: Label::new(VERSION),
             tags: Vec::new(),
+            ..HostFacts::unknown()
         }
     }
 

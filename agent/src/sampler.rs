@@ -27,6 +27,7 @@ pub struct Sampler {
     board: Board,
     collector: Collector,
     tags: Vec<Label>,
+    interval_ms: u32,
     all_processes: bool,
     sample_time: Slot,
     rows_dropped: Slot,
@@ -56,6 +57,7 @@ impl Sampler {
             limits_reached: Vec::new(),
             all_processes: false,
             tags: config.tags.iter().map(|tag| Label::new(tag)).collect(),
+            interval_ms: u32::try_from(config.interval.as_millis()).unwrap_or(u32::MAX),
             board,
             collector,
         }
@@ -83,6 +85,7 @@ impl Source for Sampler {
     fn facts(&self) -> HostFacts {
         HostFacts {
             tags: self.tags.clone(),
+            interval_ms: self.interval_ms,
             ..self.collector.facts()
         }
     }

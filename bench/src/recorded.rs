@@ -51,6 +51,7 @@ impl Source for Recorded {
             boot: UnixMs(1_700_000_000_000),
             agent_version: Label::new(VERSION),
             tags: vec![Label::new("swarm")],
+            ..HostFacts::unknown()
         }
     }
 

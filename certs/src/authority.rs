@@ -19,7 +19,8 @@ use sysmon_files::{create_private_subdir, read_private, read_public, remove_file
 
 use crate::identity::Identity;
 use crate::{
-    CertError, Fingerprint, Peer, PeerName, Role, key, serial_of, server_name, validity_of,
+    CertError, Fingerprint, HostScope, Peer, PeerName, Role, key, serial_of, server_name,
+    validity_of,
 };
 
 const CERTIFICATE_FILE: &str = "ca.pem";
@@ -234,13 +235,28 @@ impl Authority {
         now: SystemTime,
         days: u32,
     ) -> Result<Identity, CertError> {
+        self.issue_scoped(role, name, None, now, days)
+    }
+
+    /// Like [`Authority::issue`], with the hosts that a gateway may write.
+    ///
+    /// # Errors
+    /// As [`Authority::issue`].
+    pub fn issue_scoped(
+        &self,
+        role: Role,
+        name: &PeerName,
+        scope: Option<&HostScope>,
+        now: SystemTime,
+        days: u32,
+    ) -> Result<Identity, CertError> {
         let issuer = match role {
             Role::Hub => &self.oldest().issuer,
             _ => &self.issuer,
         };
         let key = key::generate(&self.random)?;
         let certificate = self
-            .params(role, name, now, days)?
+            .params(role, name, scope, now, days)?
             .signed_by(&key, issuer)?;
         Identity::from_pem(self.bundle_pem(), certificate.pem(), key.serialize_pem())
     }
@@ -258,9 +274,25 @@ impl Authority {
         now: SystemTime,
         days: u32,
     ) -> Result<SignedCertificate, CertError> {
+        self.sign_scoped(request, role, name, None, now, days)
+    }
+
+    /// Like [`Authority::sign`], with the hosts that a gateway may write.
+    ///
+    /// # Errors
+    /// As [`Authority::sign`].
+    pub fn sign_scoped(
+        &self,
+        request: &[u8],
+        role: Role,
+        name: &PeerName,
+        scope: Option<&HostScope>,
+        now: SystemTime,
+        days: u32,
+    ) -> Result<SignedCertificate, CertError> {
         let request = CertificateSigningRequestParams::from_der(&request.into())?;
         let certificate = self
-            .params(role, name, now, days)?
+            .params(role, name, scope, now, days)?
             .signed_by(&request.public_key, &self.issuer)?;
         Ok(SignedCertificate {
             serial: serial_of(certificate.der())?,
@@ -273,6 +305,7 @@ impl Authority {
         &self,
         role: Role,
         name: &PeerName,
+        scope: Option<&HostScope>,
         now: SystemTime,
         days: u32,
     ) -> Result<CertificateParams, CertError> {
@@ -296,6 +329,10 @@ impl Authority {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         params.subject_alt_names = vec![SanType::URI(peer.uri().try_into()?)];
+        if let Some(scope) = scope {
+            let uri = SanType::URI(scope.uri().try_into()?);
+            params.subject_alt_names.push(uri);
+        }
         if role.listens() {
             params
                 .extended_key_usages

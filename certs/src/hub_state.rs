@@ -11,7 +11,7 @@ use sysmon_files::{
     StateLock, check_private_dir, create_private_dir, create_private_subdir, write_private,
 };
 
-use crate::{Authority, CertError, Identity, PeerName, Register, Role, TokenStore};
+use crate::{Authority, CertError, HostScope, Identity, PeerName, Register, Role, TokenStore};
 
 /// A hub's state directory, as the hub and commands on its machine use it.
 #[derive(Clone, Debug)]
@@ -115,7 +115,23 @@ impl HubState {
         now: SystemTime,
         days: u32,
     ) -> Result<Identity, CertError> {
-        let identity = authority.issue(role, name, now, days)?;
+        self.issue_scoped(authority, role, name, None, now, days)
+    }
+
+    /// Like [`HubState::issue`], with the hosts that a gateway may write.
+    ///
+    /// # Errors
+    /// As [`HubState::issue`].
+    pub fn issue_scoped(
+        &self,
+        authority: &Authority,
+        role: Role,
+        name: &PeerName,
+        scope: Option<&HostScope>,
+        now: SystemTime,
+        days: u32,
+    ) -> Result<Identity, CertError> {
+        let identity = authority.issue_scoped(role, name, scope, now, days)?;
         self.register().record(&identity, now)?;
         Ok(identity)
     }

@@ -16,19 +16,27 @@ pub enum Role {
     Operator,
     /// Receives the redacted view.
     Edge,
+    /// Sends rows of hosts without an agent, as far as its [`crate::HostScope`] goes.
+    Gateway,
 }
 
 /// The text is not a role.
 #[derive(Debug, Error, PartialEq, Eq)]
-#[error("unknown role {0:?}: use hub, agent, operator or edge")]
+#[error("unknown role {0:?}: use hub, agent, operator, edge or gateway")]
 pub struct RoleError(String);
 
 impl Role {
     /// Every role.
-    pub const ALL: [Self; 4] = [Self::Hub, Self::Agent, Self::Operator, Self::Edge];
+    pub const ALL: [Self; 5] = [
+        Self::Hub,
+        Self::Agent,
+        Self::Operator,
+        Self::Edge,
+        Self::Gateway,
+    ];
 
     /// Roles of peers that join a hub.
-    pub(crate) const PEERS: [Self; 3] = [Self::Agent, Self::Operator, Self::Edge];
+    pub(crate) const PEERS: [Self; 4] = [Self::Agent, Self::Operator, Self::Edge, Self::Gateway];
 
     /// The name in certificates and commands.
     pub const fn as_str(self) -> &'static str {
@@ -37,6 +45,7 @@ impl Role {
             Self::Agent => "agent",
             Self::Operator => "operator",
             Self::Edge => "edge",
+            Self::Gateway => "gateway",
         }
     }
 
@@ -53,7 +62,7 @@ impl Role {
 pub const fn server_name(role: Role) -> &'static str {
     match role {
         Role::Edge => "edge.sysmon.internal",
-        Role::Hub | Role::Agent | Role::Operator => "hub.sysmon.internal",
+        Role::Hub | Role::Agent | Role::Operator | Role::Gateway => "hub.sysmon.internal",
     }
 }
 

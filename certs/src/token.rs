@@ -17,7 +17,7 @@ use thiserror::Error;
 
 use sysmon_files::{FileError, create_private_subdir, read_private, remove_file, write_private};
 
-use crate::{CertError, Fingerprint, PeerName, Role};
+use crate::{CertError, Fingerprint, HostScope, PeerName, Role};
 
 /// Every token starts with the version of the format.
 const PREFIX: &str = "sysmon1.";
@@ -96,6 +96,9 @@ pub struct StoredToken {
     hash: String,
     role: String,
     name: Option<String>,
+    /// The hosts that a gateway may write.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    scope: Option<String>,
     expires_ms: u64,
 }
 
@@ -113,6 +116,11 @@ impl StoredToken {
     /// The name that the joining peer receives; `None` if it may choose.
     pub fn name(&self) -> Option<PeerName> {
         self.name.as_ref()?.parse().ok()
+    }
+
+    /// The hosts that a joining gateway may write.
+    pub fn scope(&self) -> Option<HostScope> {
+        self.scope.as_ref()?.parse().ok()
     }
 
     /// When the token expires.
@@ -169,6 +177,21 @@ impl TokenStore {
         ttl: Duration,
         now: SystemTime,
     ) -> Result<(Token, StoredToken), TokenStoreError> {
+        self.create_scoped(fingerprint, role, (name, None), ttl, now)
+    }
+
+    /// Like [`TokenStore::create`], for a name and the hosts that a gateway may write.
+    ///
+    /// # Errors
+    /// As [`TokenStore::create`].
+    pub fn create_scoped(
+        &self,
+        fingerprint: Fingerprint,
+        role: Role,
+        (name, scope): (Option<&PeerName>, Option<&HostScope>),
+        ttl: Duration,
+        now: SystemTime,
+    ) -> Result<(Token, StoredToken), TokenStoreError> {
         let (over, kept): (Vec<_>, Vec<_>) = self
             .list()?
             .into_iter()
@@ -187,6 +210,7 @@ impl TokenStore {
             hash: hash(&secret),
             role: role.to_string(),
             name: name.map(ToString::to_string),
+            scope: scope.map(ToString::to_string),
             expires_ms: u64::try_from(expires.as_millis()).unwrap_or(u64::MAX),
         };
         create_private_subdir(&self.dir).map_err(CertError::from)?;

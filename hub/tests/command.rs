@@ -47,7 +47,7 @@ fn identities_are_issued_once_and_only_for_known_roles() {
     );
     let (code, _, stderr) = issue("hub");
     assert!(
-        code == 2 && stderr.contains("choose agent, operator or edge"),
+        code == 2 && stderr.contains("choose agent, operator, edge or gateway"),
         "{stderr}"
     );
     assert!(key.exists());

@@ -25,6 +25,7 @@ pub(super) fn facts(roots: &Roots, boot: UnixMs) -> HostFacts {
         boot,
         agent_version: Label::new(VERSION),
         tags: Vec::new(),
+        ..HostFacts::unknown()
     }
 }
 

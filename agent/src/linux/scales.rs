@@ -2,101 +2,17 @@
 
 use std::collections::HashMap;
 
-use sysmon_wire::{Label, MetricDef, SeriesKey};
+use sysmon_wire::{Label, MetricDef, ScaleRange, SeriesKey};
 
-use super::prometheus::{CustomSample, Number};
-
-/// Millionths: most values fit exactly, and those up to nine million million.
-const USUAL: i8 = -6;
-
-/// Scales change in steps of a thousand.
-const STEP: i8 = 3;
-
-/// The scales that a metric can have.
-const SCALES: std::ops::RangeInclusive<i8> = -120..=120;
-
-/// The smallest integer with three significant digits.
-const DIGITS: f64 = 100.0;
-
-/// Room for growth of a metric before its scale becomes finer.
-const GROWTH: f64 = 1000.0;
+use super::prometheus::CustomSample;
 
 /// Metrics whose scale is remembered.
 const METRICS_MAX: usize = 4096;
 
-/// What a metric's values were so far.
-#[derive(Clone, Copy, Debug)]
-struct Range {
-    max: f64,
-    /// The smallest that is not 0.
-    min: f64,
-    whole: bool,
-    scale: i8,
-}
-
-impl Range {
-    fn new(name: &str) -> Self {
-        Self {
-            max: 0.0,
-            min: f64::INFINITY,
-            whole: true,
-            scale: if is_count(name) { 0 } else { USUAL },
-        }
-    }
-
-    fn extend(&mut self, value: Number) {
-        let size = value.as_f64().abs();
-        self.max = self.max.max(size);
-        if size > 0.0 {
-            self.min = self.min.min(size);
-        }
-        self.whole &= matches!(value, Number::Integer(_));
-    }
-
-    fn fits(&self, scale: i8, growth: f64) -> bool {
-        self.max * growth / power(scale) < i64::MAX as f64
-    }
-
-    fn is_precise(&self) -> bool {
-        (self.whole && self.scale <= 0) || (self.min / power(self.scale)).round() >= DIGITS
-    }
-
-    /// Changes the scale only if the present one cannot hold the values, because a series belongs to one scale.
-    fn settle(&mut self) {
-        if !self.whole && self.scale == 0 && self.fits(USUAL, 1.0) {
-            self.scale = USUAL;
-        }
-        while !self.fits(self.scale, 1.0) && SCALES.contains(&(self.scale + STEP)) {
-            self.scale += STEP;
-        }
-        while !self.is_precise()
-            && SCALES.contains(&(self.scale - STEP))
-            && self.fits(self.scale - STEP, GROWTH)
-        {
-            self.scale -= STEP;
-        }
-    }
-
-    fn store(&self, value: Number) -> Option<i64> {
-        let scaled = match value {
-            Number::Integer(integer) if self.scale <= 0 => {
-                let factor = 10i128.checked_pow(u32::from(self.scale.unsigned_abs()))?;
-                return i64::try_from(i128::from(integer).checked_mul(factor)?).ok();
-            }
-            _ => (value.as_f64() / power(self.scale)).round(),
-        };
-        (scaled.abs() < i64::MAX as f64).then_some(scaled as i64)
-    }
-}
-
-fn power(scale: i8) -> f64 {
-    10f64.powi(i32::from(scale))
-}
-
 /// The ranges of the metrics that a source has now.
 #[derive(Debug, Default)]
 pub(super) struct Scales {
-    ranges: HashMap<Label, Range>,
+    ranges: HashMap<Label, ScaleRange>,
 }
 
 impl Scales {
@@ -108,25 +24,23 @@ impl Scales {
         let before = std::mem::take(&mut self.ranges);
         for sample in samples.iter().take(METRICS_MAX) {
             let known = before.get(&sample.name).copied();
-            let fresh = || known.unwrap_or_else(|| Range::new(sample.name.as_str()));
+            let fresh = || known.unwrap_or_else(|| ScaleRange::new(is_count(sample.name.as_str())));
             let range = self.ranges.entry(sample.name.clone());
             range.or_insert_with(fresh).extend(sample.value);
         }
-        self.ranges.values_mut().for_each(Range::settle);
+        self.ranges.values_mut().for_each(ScaleRange::settle);
         let (mut values, mut lost) = (Vec::with_capacity(samples.len()), None);
         for sample in samples {
             let Some(range) = self.ranges.get(&sample.name) else {
                 continue;
             };
             let stored = range.store(sample.value);
-            let is_small = sample.value.as_f64() != 0.0
-                && stored.is_some_and(|v| (v.unsigned_abs() as f64) < DIGITS)
-                && !(matches!(sample.value, Number::Integer(_)) && range.scale <= 0);
-            if stored.is_none() || is_small {
+            if stored.is_none() || range.loses(sample.value) {
                 lost.get_or_insert_with(|| {
+                    let (min, max) = range.extremes();
                     format!(
-                        "{}: values from {:e} to {:e} are too far apart to keep the smallest exactly; use two metrics",
-                        sample.name, range.min, range.max
+                        "{}: values from {min:e} to {max:e} are too far apart to keep the smallest exactly; use two metrics",
+                        sample.name
                     )
                 });
             }
@@ -135,7 +49,7 @@ impl Scales {
                 name: sample.name.clone(),
                 unit: Label::new(unit(sample.name.as_str())),
                 kind: sample.kind,
-                scale: range.scale,
+                scale: range.scale(),
             };
             let key = SeriesKey {
                 metric,
@@ -181,8 +95,9 @@ mod tests {
 
     /// The unit, scale and real value of each line, and whether anything is lost.
     fn stored(scales: &mut Scales, text: &str) -> (Vec<(String, i8, f64)>, bool) {
-        let (samples, bad) = parse(text, 1000);
-        assert_eq!(bad, None);
+        let parsed = parse(text, 1000);
+        assert_eq!(parsed.bad, None);
+        let samples = parsed.samples;
         let (values, lost) = scales.store(&samples);
         let values = values.into_iter().map(|(key, value)| {
             let scale = key.metric.scale;
@@ -220,7 +135,7 @@ mod tests {
             );
         }
         let key = &Scales::default()
-            .store(&parse("x_count 9007199254740993", 9).0)
+            .store(&parse("x_count 9007199254740993", 9).samples)
             .0[0];
         assert_eq!(key.1, 9_007_199_254_740_993);
     }
@@ -271,7 +186,7 @@ mod tests {
 
         #[test]
         fn integers_are_kept_exactly(value in any::<i64>()) {
-            let (samples, _) = parse(&format!("x_count {value}\n"), 9);
+            let samples = parse(&format!("x_count {value}\n"), 9).samples;
             let (values, _) = Scales::default().store(&samples);
             prop_assume!(value > i64::MIN);
             prop_assert_eq!(values[0].1, value);

@@ -267,6 +267,7 @@ impl Source for Simulated {
             boot: self.boot,
             agent_version: Label::new(VERSION),
             tags: vec![Label::new(self.role.tag), Label::new("demo")],
+            ..HostFacts::unknown()
         }
     }
 

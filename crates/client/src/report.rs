@@ -261,6 +261,11 @@ fn host_json((line, tick): &(HostLine, HostTick)) -> Value {
         "clock_offset_ms": line.health.clock_offset_ms,
         "series": line.health.series,
         "agent_version": line.facts.agent_version,
+        "source": match line.facts.source.as_str() {
+            "" => "agent",
+            source => source,
+        },
+        "interval_ms": line.facts.interval_ms,
         "os": line.facts.os,
         "tags": line.facts.tags,
         "notes": line.notes,

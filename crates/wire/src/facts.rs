@@ -23,6 +23,10 @@ pub struct HostFacts {
     pub boot: UnixMs,
     /// Version of the agent.
     pub agent_version: Label,
+    /// What sends the rows of a host that has no agent, such as `otlp gateway col-1`; empty for an agent.
+    pub source: Label,
+    /// Milliseconds between two rows; 0 if not known.
+    pub interval_ms: u32,
     /// Tags for grouping hosts, such as `home` or `desk`.
     pub tags: Vec<Label>,
 }
@@ -39,7 +43,9 @@ impl HostFacts {
             cpus: 0,
             memory_bytes: 0,
             boot: UnixMs(0),
-            agent_version: none,
+            agent_version: none.clone(),
+            source: none,
+            interval_ms: 0,
             tags: Vec::new(),
         }
     }

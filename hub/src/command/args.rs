@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
-use sysmon_certs::{PeerName, Role};
+use anyhow::anyhow;
+use clap::{Args as ClapArgs, Parser, Subcommand};
+use sysmon_certs::{HostScope, PeerName, Role};
 use sysmon_config::time::parse_span;
-use sysmon_config::{CommonArgs, HubAddress};
+use sysmon_config::{CommonArgs, Failure, HubAddress};
 
 use super::backup::Protection;
 use sysmon_hub::VERSION;
@@ -76,13 +77,13 @@ Examples:
         #[command(subcommand)]
         command: Option<AlertsCommand>,
     },
-    /// Manage join tokens for machines, people and edges
+    /// Manage join tokens for machines, people, edges and gateways
     #[command(subcommand)]
     Token(TokenCommand),
-    /// Manage certificates of agents, operators and edges
+    /// Manage certificates of agents, operators, edges and gateways
     #[command(subcommand)]
     Cert(CertCommand),
-    /// List hosts, and forget those that are gone
+    /// List hosts, forget those that are gone, and rename them
     #[command(subcommand)]
     Host(HostCommand),
     /// Manage the certificate authority that issues all certificates
@@ -240,6 +241,20 @@ pub(crate) enum HostCommand {
         /// Name of the host
         name: String,
     },
+    /// Rename a host with its history, alerts and silences; its agent then joins again under the new name
+    #[command(after_help = "\
+The certificate of an agent carries its name, so that of the old name is revoked. Rules and windows in the \
+configuration stay as they are.
+
+Example:
+  sysmon-hub host rename db-1 db-old                    while the agent is stopped
+  sysmon-hub token create --name db-old                 prints the command that joins it again")]
+    Rename {
+        /// Name of the host
+        old: String,
+        /// Name that no other host has
+        new: PeerName,
+    },
 }
 
 #[derive(Clone, Debug, Subcommand)]
@@ -248,9 +263,10 @@ pub(crate) enum TokenCommand {
     #[command(after_help = "\
 Examples:
   sysmon-hub token create                                an agent, under its machine's name
-  sysmon-hub token create --role operator --name jane --ttl 1d")]
+  sysmon-hub token create --role operator --name jane --ttl 1d
+  sysmon-hub token create --role gateway --name col-1 --hosts \"web-*,db-*\" --max-hosts 50")]
     Create {
-        /// Role of the peer that joins: agent, operator or edge
+        /// Role of the peer that joins: agent, operator, edge or gateway
         #[arg(long, default_value = "agent")]
         role: Role,
         /// Name of the peer that joins [default: the name that it asks for]
@@ -259,6 +275,8 @@ Examples:
         /// How long the token is valid
         #[arg(long, value_name = "SPAN", default_value = "1h", value_parser = parse_span)]
         ttl: Duration,
+        #[command(flatten)]
+        scope: ScopeArgs,
     },
     /// List unused tokens
     List,
@@ -328,7 +346,7 @@ pub(crate) enum CertCommand {
         after_help = "Example:\n  sysmon-hub cert issue --role operator --name jane --out jane"
     )]
     Issue {
-        /// Role of the peer that joins: agent, operator or edge
+        /// Role of the peer that joins: agent, operator, edge or gateway
         #[arg(long)]
         role: Role,
         /// Name of the host or person
@@ -337,5 +355,38 @@ pub(crate) enum CertCommand {
         /// Directory to write to
         #[arg(long)]
         out: PathBuf,
+        #[command(flatten)]
+        scope: ScopeArgs,
     },
+}
+
+/// The hosts that a gateway may write.
+#[derive(Clone, Debug, ClapArgs)]
+pub(crate) struct ScopeArgs {
+    /// Hosts that a gateway may write: names and patterns with *, with commas between them
+    #[arg(long, value_name = "HOSTS")]
+    hosts: Option<String>,
+    /// How many hosts a gateway may have at a time [default: 100]
+    #[arg(long, value_name = "N", requires = "hosts")]
+    max_hosts: Option<u32>,
+}
+
+impl ScopeArgs {
+    /// The scope of a role: gateways have one, others none.
+    pub(crate) fn of(&self, role: Role) -> Result<Option<HostScope>, Failure> {
+        match (role, &self.hosts) {
+            (Role::Gateway, Some(hosts)) => {
+                let max = self.max_hosts.unwrap_or(HostScope::USUAL);
+                let scope = HostScope::new(hosts, max);
+                scope
+                    .map(Some)
+                    .map_err(|error| Failure::Usage(error.into()))
+            }
+            (Role::Gateway, None) => Err(Failure::Usage(anyhow!(
+                "a gateway needs --hosts: the names and patterns of hosts that it may write, such as \"web-*,db-*\""
+            ))),
+            (_, Some(_)) => Err(Failure::Usage(anyhow!("only a gateway has --hosts"))),
+            (_, None) => Ok(None),
+        }
+    }
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use anyhow::anyhow;
-use sysmon_certs::{Authority, CertError, HubState, PeerName, Role};
+use sysmon_certs::{Authority, CertError, HostScope, HubState, PeerName, Role};
 use sysmon_config::Failure;
 use sysmon_config::time::format_span;
 
@@ -15,7 +15,12 @@ pub(crate) fn certificate(context: &Context, command: &CertCommand) -> Result<()
     let text = match command {
         CertCommand::List => list(context)?,
         CertCommand::Revoke { name, role } => revoke(context, name, *role)?,
-        CertCommand::Issue { role, name, out } => issue(context, *role, name, out)?,
+        CertCommand::Issue {
+            role,
+            name,
+            out,
+            scope,
+        } => issue(context, *role, (name, scope.of(*role)?), out)?,
     };
     Ok(sysmon_config::print(&text)?)
 }
@@ -64,10 +69,15 @@ pub(crate) fn revoke(
     ))
 }
 
-fn issue(context: &Context, role: Role, name: &PeerName, out: &Path) -> Result<String, Failure> {
+fn issue(
+    context: &Context,
+    role: Role,
+    (name, scope): (&PeerName, Option<HostScope>),
+    out: &Path,
+) -> Result<String, Failure> {
     if role == Role::Hub {
         return Err(Failure::Usage(anyhow!(
-            "a hub creates its own identity; choose agent, operator or edge"
+            "a hub creates its own identity; choose agent, operator, edge or gateway"
         )));
     }
     if out.join("key.pem").exists() {
@@ -79,7 +89,10 @@ fn issue(context: &Context, role: Role, name: &PeerName, out: &Path) -> Result<S
     let (state, now) = (&context.state, context.clock.system_time());
     let issued = state
         .authority(now)
-        .and_then(|authority| state.issue(&authority, role, name, now, context.days()))
+        .and_then(|authority| {
+            let scope = scope.as_ref();
+            state.issue_scoped(&authority, role, name, scope, now, context.days())
+        })
         .and_then(|identity| identity.save(out));
     issued.map_err(anyhow::Error::from)?;
     context.audit("issued", &format!("{role} {name}"), "with cert issue");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::anyhow;
-use sysmon_certs::{PeerName, Role};
+use sysmon_certs::{HostScope, PeerName, Role};
 use sysmon_config::time::format_span;
 use sysmon_config::{Failure, host_name};
 
@@ -13,7 +13,12 @@ use super::{Context, span_ms};
 
 pub(crate) fn change(context: &Context, command: &TokenCommand) -> Result<String, Failure> {
     match command {
-        TokenCommand::Create { role, name, ttl } => create(context, *role, name.as_ref(), *ttl),
+        TokenCommand::Create {
+            role,
+            name,
+            ttl,
+            scope,
+        } => create(context, *role, (name.as_ref(), scope.of(*role)?), *ttl),
         TokenCommand::List => text_of_list(context),
         TokenCommand::Revoke { id } => revoke(context, id),
     }
@@ -27,23 +32,29 @@ pub(crate) fn list(context: &Context) -> Result<(), Failure> {
 fn create(
     context: &Context,
     role: Role,
-    name: Option<&PeerName>,
+    (name, scope): (Option<&PeerName>, Option<HostScope>),
     ttl: Duration,
 ) -> Result<String, Failure> {
-    let program = match role {
-        Role::Agent => "sysmon-agent",
-        Role::Operator => "sysmon-tui",
-        Role::Edge => "sysmon-edge",
+    let join = match role {
+        Role::Agent => "sysmon-agent join",
+        Role::Operator => "sysmon-tui join",
+        Role::Edge => "sysmon-edge join",
+        // A Collector presents the certificate; the agent's program only fetches and renews it.
+        Role::Gateway => "sysmon-agent join --once --state sysmon-gateway",
         Role::Hub => {
             return Err(Failure::Usage(anyhow!(
-                "a hub creates its own identity; choose agent, operator or edge"
+                "a hub creates its own identity; choose agent, operator, edge or gateway"
             )));
         }
     };
     let (state, now) = (&context.state, context.clock.system_time());
     let authority = state.authority(now).map_err(anyhow::Error::from)?;
     let fingerprint = authority.fingerprint().map_err(anyhow::Error::from)?;
-    let created = state.tokens().create(fingerprint, role, name, ttl, now);
+    let created = {
+        let whom = (name, scope.as_ref());
+        let tokens = state.tokens();
+        tokens.create_scoped(fingerprint, role, whom, ttl, now)
+    };
     let (token, grant) = created.map_err(anyhow::Error::from)?;
     let who = match name {
         Some(name) => format!("{role} {name}"),
@@ -58,7 +69,7 @@ fn create(
     Ok(format!(
         "token {} for role {role}: works once and expires after {span}\n\
          run this on the machine that joins:\n\n  \
-         {program} join {host}:{port} {token}\n",
+         {join} {host}:{port} {token}\n",
         grant.id()
     ))
 }

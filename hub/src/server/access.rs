@@ -1,12 +1,14 @@
 //! Which peers are let in: joining with a token, renewing certificates, and revoked certificates.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use sysmon_certs::{CertError, HubState, Identity, Peer, PeerName, Role, TokenStoreError};
+use sysmon_certs::{
+    CertError, HostScope, HubState, Identity, Peer, PeerName, Role, TokenStoreError, scope_of,
+};
 use sysmon_clock::Clock;
 use sysmon_link::{
     CloseCode, Connection, JoinSession, PeerCertificate, RENEWAL_INTERVAL, network_of,
@@ -136,7 +138,11 @@ impl AccessControl {
         let (now, days) = (self.clock.system_time(), self.days.load(Ordering::Relaxed));
         let signed = state
             .existing_authority()
-            .and_then(|authority| authority.sign(request, peer.role, &peer.name, now, days))
+            .and_then(|authority| {
+                let scope = scope_of(&who.der)?;
+                let scope = scope.as_ref();
+                authority.sign_scoped(request, peer.role, &peer.name, scope, now, days)
+            })
             .map_err(|error| error.to_string())?;
         // The certificate may have been revoked since the last review.
         match state
@@ -182,8 +188,28 @@ impl AccessControl {
         true
     }
 
-    pub(super) fn revoked_agents(&self) -> Result<BTreeSet<String>, CertError> {
-        self.options.state.register().revoked_agents()
+    pub(super) fn registered_agents(&self) -> Result<BTreeMap<String, bool>, CertError> {
+        self.options.state.register().agents()
+    }
+
+    /// Names of all agents that had a certificate, in lower case.
+    #[cfg(feature = "otlp")]
+    pub(super) fn agents(&self) -> HashSet<String> {
+        let issued = self
+            .options
+            .state
+            .register()
+            .issued()
+            .unwrap_or_else(|error| {
+                tracing::error!(%error, "cannot read the register of certificates");
+                Vec::new()
+            });
+        let agents = issued
+            .into_iter()
+            .filter(|issued| issued.role == Role::Agent.as_str());
+        agents
+            .map(|issued| issued.name.to_ascii_lowercase())
+            .collect()
     }
 
     /// Ends the sessions of an agent, which then begins anew.
@@ -196,7 +222,8 @@ impl AccessControl {
         };
         for (serial, connection) in lock(&self.sessions).values() {
             if of_agent(serial) {
-                connection.close(CloseCode::Shutdown.into(), b"the hub forgot this host");
+                let reason = b"the hub forgot or renamed this host";
+                connection.close(CloseCode::Shutdown.into(), reason);
             }
         }
     }
@@ -311,7 +338,7 @@ impl AccessControl {
             }
         }
         let (authority, certificate) = self
-            .sign(&request.request.0, role, &name, now)
+            .sign(&request.request.0, role, &name, grant.scope().as_ref(), now)
             .map_err(|error| error.to_string())?;
         // If two peers use a token at the same time, only one gets past this.
         match tokens.consume(&grant) {
@@ -331,12 +358,13 @@ impl AccessControl {
         request: &[u8],
         role: Role,
         name: &PeerName,
+        scope: Option<&HostScope>,
         now: SystemTime,
     ) -> Result<(String, String), CertError> {
         let state = &self.options.state;
         let authority = state.existing_authority()?;
         let days = self.days.load(Ordering::Relaxed);
-        let signed = authority.sign(request, role, name, now, days)?;
+        let signed = authority.sign_scoped(request, role, name, scope, now, days)?;
         state
             .register()
             .record_signed(&signed, role, name, now, days)?;

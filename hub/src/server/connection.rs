@@ -9,7 +9,7 @@ use sysmon_wire::Label;
 use sysmon_wire::message::Purpose;
 
 use super::access::REVOKED;
-use super::{Hub, agent, subscriber};
+use super::{Hub, agent, certificates, subscriber};
 use crate::VERSION;
 use crate::audit::Entry;
 
@@ -54,7 +54,7 @@ async fn serve_peer(hub: Arc<Hub>, address: SocketAddr, mut session: PeerSession
             Err(first) => {
                 let reason = refuse_copy(&hub, &name, address, first);
                 hub.audit_refusal(Some(&peer), Some(address), &reason);
-                session.refuse(&reason).await;
+                session.refuse_copy(&reason).await;
                 return;
             }
         },
@@ -74,6 +74,9 @@ async fn serve_peer(hub: Arc<Hub>, address: SocketAddr, mut session: PeerSession
     let served = async {
         match session.hello.purpose {
             Purpose::Push => agent::serve(&hub, session).await,
+            Purpose::Renew => {
+                certificates::serve_renewals(&hub, &session.connection, &session.certificate).await
+            }
             // `refusal` leaves only subscribers here.
             _ => subscriber::serve(&hub, session).await,
         }
@@ -104,6 +107,8 @@ fn refuse_copy(hub: &Hub, name: &Label, address: SocketAddr, first: SocketAddr) 
 fn refusal(session: &PeerSession) -> Option<&'static str> {
     match (session.hello.purpose, session.certificate.peer.role) {
         (Purpose::Push, Role::Agent) | (Purpose::View, Role::Operator) => None,
+        (Purpose::Renew, Role::Agent | Role::Gateway) => None,
+        (Purpose::Renew, _) => Some("only agents and gateways connect to renew their certificate"),
         (Purpose::Push, _) => Some("only a certificate of role agent may push rows"),
         (Purpose::View, _) => Some("only a certificate of role operator may view the fleet"),
         (Purpose::Join, _) => Some("this peer has a certificate: it has joined already"),

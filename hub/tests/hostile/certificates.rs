@@ -19,7 +19,7 @@ const DAY: Duration = Duration::from_hours(24);
 
 fn said(answer: Result<Welcome, LinkError>) -> String {
     match answer {
-        Ok(Welcome::Refused { reason }) => reason.to_string(),
+        Ok(Welcome::Refused { reason } | Welcome::Copy { reason }) => reason.to_string(),
         Ok(welcome) => panic!("it was let in: {welcome:?}"),
         Err(error) => error.to_string(),
     }
@@ -97,20 +97,22 @@ async fn a_newer_major_protocol_is_refused_and_a_newer_minor_one_accepted() {
     let mut receiver = sysmon_link::FrameReceiver::new(recv);
     match receiver.next::<Welcome>().await.unwrap().unwrap() {
         Welcome::Accepted { minor, .. } => assert_eq!(minor, sysmon_wire::MINOR),
-        Welcome::Refused { reason } => panic!("{reason}"),
+        Welcome::Refused { reason } | Welcome::Copy { reason } => panic!("{reason}"),
     }
     scene.stays_unharmed().await;
 }
 
 #[tokio::test]
 async fn each_role_is_limited_to_its_purpose() {
-    use Purpose::{Join, Mirror, Push, View};
+    use Purpose::{Join, Mirror, Push, Renew, View};
     let scene = Scene::new().await;
-    for role in [Role::Agent, Role::Operator, Role::Edge, Role::Hub] {
+    for role in Role::ALL {
         let connector = scene.connector(role, "wrong");
-        for purpose in [Push, View, Join, Mirror] {
+        for purpose in [Push, View, Join, Mirror, Renew] {
             let wanted = match (purpose, role) {
                 (Push, Role::Agent) | (View, Role::Operator) => continue,
+                (Renew, Role::Agent | Role::Gateway) => continue,
+                (Renew, _) => "only agents and gateways connect to renew",
                 (Push, _) => "only a certificate of role agent may push",
                 (View, _) => "only a certificate of role operator may view",
                 (Join, _) => "has joined already",

@@ -14,6 +14,8 @@ pub enum Purpose {
     Join,
     /// Show an edge the redacted fleet: `Reply::Fleet` on a stream the hub opens.
     Mirror,
+    /// Renew the certificate, for a program that speaks another protocol otherwise.
+    Renew,
 }
 
 /// The first frame a client sends.
@@ -39,6 +41,10 @@ pub enum Welcome {
         now: UnixMs,
     },
     Refused {
+        reason: Label,
+    },
+    /// Another machine is connected with the same identity.
+    Copy {
         reason: Label,
     },
 }

@@ -15,7 +15,7 @@ use sysmon_wire::{ABSENT, Label, SeriesKey, UnixMs};
 use tokio::runtime::Handle;
 
 use super::ExportOptions;
-use crate::host::{Host, is_no_series};
+use crate::host::Host;
 use crate::server::Hub;
 use crate::server::history::{Hosts, Incomplete};
 
@@ -65,17 +65,16 @@ impl HubSource {
         self.options.hosts.include(host.name.as_str(), &tags)
     }
 
-    /// The series of a host that are exported, with their indices.
-    fn series(&self, host: &Host) -> (Vec<u32>, Vec<Arc<SeriesKey>>) {
-        let is_wanted = |key: &SeriesKey| {
-            !is_no_series(key)
-                && self
-                    .options
-                    .metrics
-                    .include(key.metric.name.as_str(), &[] as &[&str])
+    /// The series of a host that are exported and may have a value since a moment, with their indices.
+    fn series(&self, host: &Host, since: UnixMs) -> (Vec<u32>, Vec<Arc<SeriesKey>>) {
+        let metrics = &self.options.metrics;
+        let is_wanted = |key: &SeriesKey| metrics.include(key.metric.name.as_str(), &[] as &[&str]);
+        let key = |index: u32| {
+            let key = host.keys().get(index as usize)?;
+            is_wanted(key).then(|| (index, Arc::clone(key)))
         };
-        let keys = (0..).zip(host.keys()).filter(|(_, key)| is_wanted(key));
-        keys.map(|(index, key)| (index, Arc::clone(key))).unzip()
+        let recent = host.series_since(since).into_iter();
+        recent.filter_map(key).unzip()
     }
 
     /// Rows made from minutes, for the part of a span from which there are no others.
@@ -189,7 +188,7 @@ impl Source for HubSource {
         let Some(found) = core.fleet.host(id) else {
             return Ok(None);
         };
-        let (indices, keys) = self.series(found);
+        let (indices, keys) = self.series(found, span.from);
         let facts = Arc::new(found.facts.clone());
         let table = found.ring.read_with(&chunks, &indices, span.from, span.to);
         drop(core);

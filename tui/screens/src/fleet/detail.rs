@@ -82,6 +82,9 @@ fn of_host(theme: &Theme, host: &HostRow) -> Vec<String> {
     if !facts.agent_version.as_str().is_empty() {
         parts.push(format!("agent {}", facts.agent_version));
     }
+    if !facts.source.as_str().is_empty() {
+        parts.push(facts.source.to_string());
+    }
     if host.line.health.missing_rows > 0 {
         parts.push(format!("{} rows missing", host.line.health.missing_rows));
     }
