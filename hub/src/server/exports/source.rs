@@ -1,11 +1,11 @@
 //! The hub's rows for exports: durable ones, from memory, from disk, and from minutes where the rows are gone.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::error::Error;
 use std::sync::Arc;
 
 use sysmon_export::{Committed, HostRows, LateRows, Source, SourceError, Span, Step};
-use sysmon_series::{Chunk, Table};
+use sysmon_series::{Chunk, Table, Tail};
 use sysmon_store::Tier;
 use sysmon_store::store::{Reader, StoreError};
 use sysmon_wire::message::HostState;
@@ -28,6 +28,8 @@ pub(super) struct HubSource {
     /// Hosts that were offline when last looked at.
     offline: BTreeSet<Label>,
     oldest: BTreeMap<Label, (UnixMs, Option<UnixMs>)>,
+    /// Where each host was read to.
+    tails: HashMap<Label, Tail>,
 }
 
 impl HubSource {
@@ -38,6 +40,7 @@ impl HubSource {
             runtime,
             offline: BTreeSet::new(),
             oldest: BTreeMap::new(),
+            tails: HashMap::new(),
         }
     }
 
@@ -111,6 +114,8 @@ impl Source for HubSource {
             }
         }
         drop(core);
+        self.tails
+            .retain(|host, _| committed.newest.contains_key(host));
         committed.silent = offline.difference(&self.offline).cloned().collect();
         self.offline = offline;
         committed
@@ -147,7 +152,13 @@ impl Source for HubSource {
         };
         let (indices, keys) = self.series(found);
         let facts = Arc::new(found.facts.clone());
-        let table = found.ring.read_with(&chunks, &indices, span.from, span.to);
+        let table = match chunks.as_slice() {
+            [] => {
+                let tail = self.tails.entry(host.clone()).or_default();
+                found.ring.follow(tail, &indices, span.from, span.to)
+            }
+            chunks => found.ring.read_with(chunks, &indices, span.from, span.to),
+        };
         drop(core);
         let table =
             table.map_err(|error| SourceError(Box::<dyn Error + Send + Sync>::from(error)))?;
