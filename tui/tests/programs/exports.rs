@@ -253,7 +253,11 @@ fn a_destination_is_listed_tested_paused_and_filled_from_the_past() {
         )
     };
     order(&["pause", "vm"]);
-    assert_eq!(listed(&place)[0]["state"], "paused");
+    until(
+        "it is paused",
+        || listed(&place),
+        |list| list[0]["state"] == "paused",
+    );
     let (code, error) = place.fails("sysmon-hub", &["--state", "hub", "export", "pause", "wm"]);
     assert_eq!(code, 2);
     assert!(error.contains("did you mean \"vm\"?"), "{error}");

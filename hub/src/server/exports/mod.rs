@@ -9,9 +9,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use sysmon_export::engines::{DestinationError, HubIdentity};
-use sysmon_export::worker::{Exporter, Status, WorkerOptions};
+use sysmon_export::worker::{Exporter, State, Status, WorkerOptions};
 use sysmon_files::{FileError, read_private, write_private};
-use sysmon_wire::UnixMs;
+use sysmon_wire::message::ExportLine;
+use sysmon_wire::{Label, UnixMs};
 use thiserror::Error;
 use tokio::runtime::Handle;
 
@@ -44,6 +45,31 @@ pub struct ExportState {
     pub address: String,
     /// What it does, or why it was not started.
     pub status: Result<Status, String>,
+}
+
+impl ExportState {
+    /// For `status`.
+    pub(super) fn line(&self) -> ExportLine {
+        let status = self.status.as_ref().cloned().unwrap_or_default();
+        let (state, error) = match (&self.status, &status.state) {
+            (Err(reason), _) => ("not started", Some(reason)),
+            (_, State::Failing { error, .. }) => ("failing", Some(error)),
+            (_, state) => (state.as_str(), None),
+        };
+        ExportLine {
+            name: Label::new(&self.name),
+            kind: Label::new(self.kind),
+            address: Label::new(&self.address),
+            state: Label::new(state),
+            error: error.map(|error| Label::new(error)),
+            lag_ms: status.lag_ms,
+            rows: status.rows,
+            bytes: status.bytes,
+            refused: status.refused.values().sum(),
+            pending_ms: status.pending_ms,
+            lost_ms: status.lost_ms,
+        }
+    }
 }
 
 /// An order for a destination cannot be carried out.
