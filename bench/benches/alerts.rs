@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use sysmon_alerts::engine::{Engine, HostRow};
+use sysmon_alerts::engine::{Engine, HostRow, SeriesKeys};
 use sysmon_alerts::notify::{Notifier, NotifierOptions, NotifierState};
 use sysmon_alerts::rule::{DEFAULTS, Rule};
 use sysmon_bench::recording::Recording;
@@ -52,6 +52,7 @@ fn engine() -> anyhow::Result<()> {
     let hosts = std::env::var("HOSTS").map_or(Ok(HOSTS), |hosts| hosts.parse())?;
     let tape = Tape::new(&Recording::load()?, None)?;
     let keys: Vec<Arc<SeriesKey>> = tape.keys().iter().cloned().map(Arc::new).collect();
+    let keys = SeriesKeys::from(keys);
     let rules = rules()?;
     let count = rules.len();
     let mut engine = Engine::new(rules, Vec::new());
@@ -71,7 +72,6 @@ fn engine() -> anyhow::Result<()> {
                 name,
                 tags: &[],
                 keys: &keys,
-                series_epoch: 0,
                 time: UnixMs(1_700_000_000_000 + second * 1000),
                 values: &row,
             });
@@ -117,8 +117,7 @@ fn webhook() -> anyhow::Result<()> {
             id: HostId(0),
             name: &Label::new(&format!("host-{attempt}")),
             tags: &[],
-            keys: &[key],
-            series_epoch: 0,
+            keys: &vec![key].into(),
             time: UnixMs(1_700_000_000_000),
             values: &[900],
         });

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sysmon_alerts::Transition;
-use sysmon_alerts::engine::{Engine, HostCheck, HostRow};
+use sysmon_alerts::engine::{Engine, HostCheck, HostRow, SeriesKeys};
 use sysmon_alerts::rule::DEFAULTS;
 use sysmon_bench::recording::Recording;
 use sysmon_bench::tape::Tape;
@@ -27,18 +27,12 @@ fn engine() -> Engine {
     Engine::new(rules.collect(), Vec::new())
 }
 
-fn observe(
-    engine: &mut Engine,
-    keys: &[Arc<SeriesKey>],
-    second: i64,
-    values: &[i64],
-) -> Vec<Transition> {
+fn observe(engine: &mut Engine, keys: &SeriesKeys, second: i64, values: &[i64]) -> Vec<Transition> {
     engine.observe(HostRow {
         id: HostId(0),
         name: &Label::new("db-1"),
         tags: &[],
         keys,
-        series_epoch: 0,
         time: UnixMs(1_700_000_000_000 + second * 1000),
         values,
     })
@@ -52,7 +46,7 @@ fn pressure(resource: &str) -> SeriesKey {
 }
 
 struct TestHost {
-    keys: Vec<Arc<SeriesKey>>,
+    keys: SeriesKeys,
     /// Counters: cpu, memory and io pressure, OOM kills, dropped rows, spool errors, disk and filesystem errors.
     counters: [i64; 8],
 }
@@ -131,7 +125,7 @@ impl TestHost {
             disk(FS_ERRORS),
         ];
         Self {
-            keys: keys.map(Arc::new).to_vec(),
+            keys: keys.map(Arc::new).to_vec().into(),
             counters: [0; 8],
         }
     }
@@ -192,6 +186,7 @@ impl TestHost {
 fn a_day_of_the_recorded_machine_fires_nothing() {
     let tape = Tape::new(&Recording::load().unwrap(), None).unwrap();
     let keys: Vec<_> = tape.keys().iter().cloned().map(Arc::new).collect();
+    let keys = SeriesKeys::from(keys);
     let (mut position, mut row) = (tape.start(0), vec![0; keys.len()]);
     let mut engine = engine();
     for second in 0..DAY {

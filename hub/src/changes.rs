@@ -54,13 +54,14 @@ pub fn of_host(host: HostView<'_>, at: UnixMs, limit: usize) -> Result<Vec<Chang
         split: at - AFTER_MS,
         to: at,
     };
-    let series: Vec<u32> = (0..host.keys().len() as u32).collect();
+    let series = host.series_since(windows.from);
     let table = host.read(&series, windows.from, windows.to)?;
     let mut changes = Vec::new();
-    for (key, column) in host.keys().iter().zip(&table.columns) {
-        if !is_comparable(key) {
+    for (index, column) in series.iter().zip(&table.columns) {
+        let key = host.keys().get(*index as usize);
+        let Some(key) = key.filter(|key| is_comparable(key)) else {
             continue;
-        }
+        };
         let values = Values::of_series(key, &table.times, column);
         changes.extend(values.change(
             windows,
@@ -71,7 +72,7 @@ pub fn of_host(host: HostView<'_>, at: UnixMs, limit: usize) -> Result<Vec<Chang
     }
     let repeated = metrics_of_devices(&changes);
     changes.retain(|change| device(change).is_some() || !repeated.contains(&change.metric));
-    changes.extend(of_processes(&host, &table, windows));
+    changes.extend(of_processes(&host, &series, &table, windows));
     Ok(ranked(changes, limit))
 }
 
@@ -297,13 +298,17 @@ const OF_PROCESSES: [(&str, &str, f64); 4] = [
 ];
 
 /// Changes of the processes that were among the busiest; where one was not, it counts as 0.
-fn of_processes(host: &Host, table: &Table, windows: Windows) -> Vec<Change> {
+fn of_processes(host: &Host, read: &[u32], table: &Table, windows: Windows) -> Vec<Change> {
     let mut known: HashMap<i64, (ProcessIdentity, [Values; 4])> = HashMap::new();
     let series = host.processes.series();
+    let places: Vec<Option<usize>> = series
+        .iter()
+        .map(|index| read.binary_search(index).ok())
+        .collect();
     let mut values = vec![ABSENT; series.len()];
     for (row, &time) in table.times.iter().enumerate() {
-        for (value, &index) in values.iter_mut().zip(&series) {
-            let column = table.columns.get(index as usize);
+        for (value, place) in values.iter_mut().zip(&places) {
+            let column = place.and_then(|place| table.columns.get(place));
             *value = column.and_then(|c| c.get(row)).copied().unwrap_or(ABSENT);
         }
         for process in host.processes.of_values(&values).processes {
@@ -379,7 +384,7 @@ mod tests {
             PROCESS_CPU.series(&[rank]),
         ];
         for key in keys {
-            host.series_index(key.into()).unwrap();
+            host.series_index(key.into(), 0).unwrap();
         }
         let busy = process(7, "rustc");
         host.name_processes(vec![busy.clone()], UnixMs(0), false);

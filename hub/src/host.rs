@@ -4,9 +4,10 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use sysmon_alerts::engine::SeriesKeys;
 use sysmon_client::hub_figures::HOST_PREFIX;
 use sysmon_series::{ChunkError, Ring, Table, rate};
-use sysmon_wire::limits::{RUNS_PER_HOST_MAX, SERIES_PER_HOST_MAX};
+use sysmon_wire::limits::RUNS_PER_HOST_MAX;
 use sysmon_wire::message::{AlertLine, HostHealth, HostState, RunId};
 use sysmon_wire::metrics::{ALIASES, SUMMARY};
 use sysmon_wire::{
@@ -21,12 +22,12 @@ use sysmon_store::{BatchSeries, HostBatch, LoadedHost};
 mod series;
 
 use series::LastValue;
-pub use series::is_no_series;
+pub use series::{SERIES_BYTES_MAX, STORED_SERIES_MAX, is_no_series};
 
 const HOUR_MS: i64 = 3_600_000;
 
-/// Agents reconnect to a restarted hub within this time: their backoff ends at half a minute.
-const RETURN_MS: i64 = 60_000;
+/// Agents reconnect to a restarted hub within this time: their back-off ends at ten seconds, and each attempt at five.
+pub const RETURN_MS: i64 = 60_000;
 
 /// A host that was silent for longer than this when the hub restarted does not count as silent.
 const MISSED_MS: i64 = 86_400_000;
@@ -84,13 +85,14 @@ pub struct Host {
     /// Rows stored since the hub started, evicted ones included.
     pub rows_stored: u64,
     /// The series that have rows, by index; an index without one has [`no_series`].
-    keys: Vec<Arc<SeriesKey>>,
+    keys: SeriesKeys,
     indices: HashMap<Arc<SeriesKey>, u32>,
     /// By index.
     values: Vec<LastValue>,
-    free: Vec<u32>,
-    /// Rises when a series gets the index of another, or gives up its own.
-    pub series_epoch: u64,
+    /// The indices without a series: the lowest is used first, so that rows get shorter again.
+    free: BTreeSet<u32>,
+    /// Bytes that its series use, their names above all.
+    series_bytes: usize,
     runs: VecDeque<(RunId, SeqSet)>,
     pub summary: [Option<u32>; SUMMARY],
     /// The index of its uptime.
@@ -161,11 +163,11 @@ impl Host {
             limits: HostLimits::default(),
             alerts: Vec::new(),
             rows_stored: 0,
-            keys: Vec::new(),
+            keys: SeriesKeys::default(),
             indices: HashMap::new(),
             values: Vec::new(),
-            free: Vec::new(),
-            series_epoch: 0,
+            free: BTreeSet::new(),
+            series_bytes: 0,
             runs: VecDeque::new(),
             summary: [None; SUMMARY],
             uptime: None,
@@ -190,20 +192,53 @@ impl Host {
         self.runs.iter().any(|(known, _)| *known == run)
     }
 
+    /// The rows that are there of each of `runs`, as far as the host's runs are remembered.
+    pub fn rows_of_runs(&self, runs: &[RunId]) -> Vec<(RunId, SeqSet)> {
+        let is_asked = |(run, _): &&(RunId, SeqSet)| runs.contains(run);
+        self.runs.iter().filter(is_asked).cloned().collect()
+    }
+
+    /// The newest run with its highest sequence number.
+    pub fn newest_run(&self) -> Option<(RunId, u64)> {
+        let (run, seqs) = self.runs.back()?;
+        Some((*run, seqs.ranges().last()?.1))
+    }
+
+    /// Whether there is a row of the same moment that has every value of this one; counted if so.
+    pub fn repeats(&mut self, row: &Row) -> bool {
+        if self.ring.newest().is_none_or(|newest| row.time > newest) {
+            return false;
+        }
+        let present = (0u32..)
+            .zip(&row.values)
+            .filter(|(_, value)| **value != ABSENT);
+        let (indices, values): (Vec<u32>, Vec<i64>) =
+            present.map(|(at, value)| (at, *value)).unzip();
+        // A chunk that does not decode is noticed where it is read for an answer.
+        let stored = self.ring.at(&indices, row.time, row.time).ok().flatten();
+        let repeats = stored.is_some_and(|(time, stored)| time == row.time && stored == values);
+        self.duplicate_rows += u64::from(repeats);
+        repeats
+    }
+
     /// Marks a row as received; false if it was before.
     pub fn is_new(&mut self, run: RunId, seq: u64) -> bool {
         let known = self.runs.iter().rposition(|(known, _)| *known == run);
-        let set = match known {
-            Some(at) => self.runs.get_mut(at).map(|(_, set)| set),
+        match known {
+            Some(at) if at + 1 == self.runs.len() => {}
+            // The run that was used last is the last to be forgotten.
+            Some(at) => {
+                let used = self.runs.remove(at);
+                self.runs.extend(used);
+            }
             None => {
                 if self.runs.len() >= RUNS_PER_HOST_MAX {
                     self.runs.pop_front();
                 }
                 self.runs.push_back((run, SeqSet::new()));
-                self.runs.back_mut().map(|(_, set)| set)
             }
-        };
-        let new = set.is_some_and(|set| set.insert(seq));
+        }
+        let new = self.runs.back_mut().is_some_and(|(_, set)| set.insert(seq));
         if new && !self.unsaved.runs.contains(&run) {
             self.unsaved.runs.push(run);
         }
@@ -291,7 +326,7 @@ impl Host {
     pub fn restore(&mut self, kept: LoadedHost, series: Vec<(u32, BatchSeries)>) {
         self.facts = kept.facts;
         for (index, BatchSeries { key, idle_since }) in series {
-            if (index as usize) < SERIES_PER_HOST_MAX {
+            if (index as usize) < STORED_SERIES_MAX {
                 self.set_series(index, key, idle_since);
             }
         }
@@ -443,7 +478,7 @@ impl Host {
             }
             let mut raw = [ABSENT; SUMMARY];
             for (value, column) in raw.iter_mut().zip(&table.columns) {
-                *value = *column.get(n)?;
+                *value = column.get(n).copied().unwrap_or(ABSENT);
             }
             Some((time, raw))
         };
@@ -484,6 +519,7 @@ fn shown(before: (UnixMs, [i64; SUMMARY]), now: (UnixMs, [i64; SUMMARY])) -> [i6
 mod tests {
     use super::*;
     use crate::fleet::HostView;
+    use sysmon_wire::limits::SERIES_PER_HOST_MAX;
     use sysmon_wire::metrics::{CPU_UTILIZATION, NET_IO};
 
     impl Host {
@@ -497,10 +533,10 @@ mod tests {
         let mut host = Host::new("h".into(), HostKind::Machine, Ring::new());
         let rx = NET_IO.series(&[("network.io.direction", "receive")]);
         assert_eq!(
-            host.series_index(Arc::new(CPU_UTILIZATION.series(&[]))),
+            host.series_index(Arc::new(CPU_UTILIZATION.series(&[])), 0),
             Some(0)
         );
-        assert_eq!(host.series_index(Arc::new(rx)), Some(1));
+        assert_eq!(host.series_index(Arc::new(rx), 0), Some(1));
         host
     }
 
@@ -557,22 +593,71 @@ mod tests {
         assert_eq!((health.duplicate_rows, health.missing_rows), (1, 1));
     }
 
+    fn of_device(n: usize) -> Arc<SeriesKey> {
+        let device = format!("veth{n}");
+        Arc::new(NET_IO.series(&[("network.interface.name", &device)]))
+    }
+
+    /// Once a host had 4,096 series a day, and everything new was left out after that.
+    #[test]
+    fn series_of_a_row_are_limited_whatever_there_was_before() {
+        let mut host = host();
+        for second in 0..12 {
+            let mut values = vec![ABSENT; host.keys().len()];
+            values.resize(values.len() + 1_000, 1);
+            for present in 0..1_000 {
+                let index = host.series_index(of_device(second * 1_000 + present), present);
+                assert!(index.is_some(), "{second} {present}");
+            }
+            host.note_values(UnixMs(second as i64 * 1_000), &values);
+        }
+        assert_eq!(
+            (host.health().series, host.notes_of_limits()),
+            (12_002, String::new())
+        );
+        assert_eq!(host.series_since(UnixMs(11_000)).len(), 1_000);
+        let max = SERIES_PER_HOST_MAX;
+        assert_eq!(host.series_index(of_device(99_999), max), None);
+        host.note_values(UnixMs(12_000), &vec![1; max]);
+        let note = host.notes_of_limits();
+        assert_eq!(
+            note,
+            "limit of 4096 series at a time reached, 1 left out so far"
+        );
+        host.note_values(UnixMs(13_000), &[1]);
+        assert_eq!(host.notes_of_limits(), "");
+    }
+
+    #[test]
+    fn the_run_that_was_not_used_for_longest_is_forgotten_first() {
+        let mut host = host();
+        let live = RunId(1);
+        host.is_new(live, 1);
+        for run in 2..200 {
+            assert!(host.is_new(RunId(run), 1));
+            assert!(host.is_new(live, run));
+        }
+        assert_eq!(host.runs.len(), RUNS_PER_HOST_MAX);
+        let rows = host.rows_of_runs(&[live, RunId(199), RunId(2)]);
+        let ranges: Vec<_> = rows
+            .iter()
+            .map(|(run, rows)| (run.0, rows.ranges()))
+            .collect();
+        assert_eq!(ranges, [(199, &[(1, 1)][..]), (1, &[(1, 199)])]);
+    }
+
     #[test]
     fn a_series_counts_while_it_has_rows_and_another_gets_its_index_afterwards() {
         let mut host = host();
-        let key = |n: usize| {
-            let device = format!("veth{n}");
-            Arc::new(NET_IO.series(&[("network.interface.name", &device)]))
-        };
-        for n in 2..SERIES_PER_HOST_MAX {
-            assert_eq!(host.series_index(key(n)), Some(n as u32));
+        for n in 2..STORED_SERIES_MAX {
+            assert_eq!(host.series_index(of_device(n), 0), Some(n as u32));
         }
-        assert_eq!(host.series_index(key(9_999)), None, "no room");
+        assert_eq!(host.series_index(of_device(99_999), 0), None, "no room");
         assert!(
             host.notes_of_limits()
-                .contains("limit of 4096 stored series reached, 1 left out")
+                .contains("limit of 65536 stored series reached, 1 left out")
         );
-        host.note_values(UnixMs(1_000), &[1; SERIES_PER_HOST_MAX]);
+        host.note_values(UnixMs(1_000), &vec![1; STORED_SERIES_MAX]);
         host.note_values(UnixMs(9_000_000), &[1, 1, ABSENT, 1]);
         assert!(
             host.retire_series(UnixMs(1_000), UnixMs(9_000_000)),
@@ -580,7 +665,7 @@ mod tests {
         );
         assert_eq!(
             host.health().series,
-            SERIES_PER_HOST_MAX as u32,
+            STORED_SERIES_MAX as u32,
             "but have rows"
         );
         let batch = host.take_unsaved(1);
@@ -588,21 +673,42 @@ mod tests {
             .series
             .iter()
             .filter_map(|(_, series)| series.as_ref()?.idle_since);
-        assert_eq!(idle.count(), SERIES_PER_HOST_MAX - 3);
+        assert_eq!(idle.count(), STORED_SERIES_MAX - 3);
+        let (epoch, bytes) = (host.keys().epoch(), host.series_bytes());
         assert!(host.retire_series(UnixMs(1_001), UnixMs(9_000_000)));
         assert_eq!(host.health().series, 3);
         assert_eq!(host.notes_of_limits(), "");
+        assert!(host.series_bytes() < bytes / 10_000, "{bytes}");
         let batch = host.take_unsaved(1);
         assert!(batch.series.iter().all(|(_, series)| series.is_none()));
         assert_eq!(
             (batch.series.len(), batch.retired),
-            (SERIES_PER_HOST_MAX - 3, Some(UnixMs(1_000)))
+            (STORED_SERIES_MAX - 3, Some(UnixMs(1_000)))
         );
-        let (before, index) = (host.series_epoch, host.series_index(key(9_999)).unwrap());
-        assert!(index != 0 && index != 1 && index != 3, "{index} is in use");
+        assert_eq!(host.keys().len(), 4, "rows are short again");
+        assert!(host.keys().epoch() > epoch, "readers see the change");
+        assert_eq!(host.series_index(of_device(99_999), 0), Some(2));
+        assert_eq!(host.series_index(of_device(99_998), 0), Some(4));
+    }
+
+    /// An attacker's names are as long as they may be.
+    #[test]
+    fn long_names_use_up_a_limit_of_bytes() {
+        let mut host = host();
+        let text = |n: usize| format!("{n:0>256}");
+        let key = |n: usize| {
+            let texts: Vec<String> = (0..8).map(|at| text(n * 8 + at)).collect();
+            let attributes: Vec<_> = texts.iter().map(|t| (t.as_str(), t.as_str())).collect();
+            Arc::new(NET_IO.series(&attributes))
+        };
+        let added = (0..).take_while(|n| host.series_index(key(*n), 0).is_some());
+        let added = added.count();
+        assert!(added < STORED_SERIES_MAX / 7, "{added}");
+        assert!(host.series_bytes() < SERIES_BYTES_MAX + 5_000);
+        let note = host.notes_of_limits();
         assert!(
-            host.series_epoch > before,
-            "readers see that the index has another series"
+            note.contains("bytes of stored series reached, 1 left out"),
+            "{note}"
         );
     }
 }

@@ -9,6 +9,10 @@ use thiserror::Error;
 
 use crate::core::Core;
 use crate::fleet::{Appended, FleetError, HostId};
+use crate::host::Host;
+
+/// Stored series without a value that cost as much as one with a value.
+const STORED_PER_VALUE: usize = 16;
 
 #[derive(Debug, Error)]
 pub enum IngestError {
@@ -41,15 +45,18 @@ pub struct RowStream {
     has_keyframe: bool,
     decoder: RowDecoder,
     series: Vec<StreamSeries>,
-    /// How many of them have no index.
-    unplaced: usize,
+    /// The places of those that have no index.
+    unplaced: Vec<usize>,
     /// Whether their indices are 0, 1, 2…: then rows need not be put in order.
     in_order: bool,
-    /// The host's when the indices were looked up.
+    /// The epoch of the host's keys when the indices were looked up.
     series_epoch: u64,
     row: Row,
     /// A frame of rows that is not applied yet, how much of it is, and how many rows that was.
     block: (Vec<u8>, usize, usize),
+    /// How often a series that had an index was looked up by its key.
+    #[cfg(test)]
+    looked_up: usize,
 }
 
 /// A series as the stream defined it.
@@ -69,17 +76,19 @@ impl RowStream {
             has_keyframe: false,
             decoder: RowDecoder::new(),
             series: Vec::new(),
-            unplaced: 0,
+            unplaced: Vec::new(),
             in_order: false,
             series_epoch: 0,
             row: Row::default(),
             block: (Vec::new(), 0, 0),
+            #[cfg(test)]
+            looked_up: 0,
         }
     }
 
-    /// Series that a row may have values of.
+    /// What a row costs, in values: one for each series of the stream, and a sixteenth for each that the host only stores.
     pub fn width(&self) -> usize {
-        self.series.len()
+        self.series.len() + self.row.values.len() / STORED_PER_VALUE
     }
 
     pub fn is_live(&self) -> bool {
@@ -109,13 +118,7 @@ impl RowStream {
                 if self.series.len() + keys.len() > SERIES_PER_STREAM_MAX {
                     return Err(SchemaError::TooMany("series per stream").into());
                 }
-                self.unplaced += keys.len();
-                self.series.extend(keys.into_iter().map(|key| StreamSeries {
-                    key: core.fleet.shared_key(key),
-                    index: None,
-                    is_left_out: false,
-                }));
-                self.in_order = false;
+                self.define(keys, core);
             }
             Push::Processes(processes) => core.fleet.name_processes(self.host, processes, now),
             Push::Keyframe(block) => {
@@ -127,6 +130,47 @@ impl RowStream {
             Push::Rows(block) => self.block = (block.0, 0, 0),
         }
         Ok(())
+    }
+
+    pub fn host(&self) -> HostId {
+        self.host
+    }
+
+    /// Adds series, which take the next indices of the stream.
+    pub fn define(&mut self, keys: Vec<SeriesKey>, core: &Core) {
+        if keys.is_empty() {
+            return;
+        }
+        let places = self.series.len()..self.series.len() + keys.len();
+        self.unplaced.extend(places);
+        self.series.extend(keys.into_iter().map(|key| StreamSeries {
+            key: core.fleet.shared_key(key),
+            index: None,
+            is_left_out: false,
+        }));
+        self.in_order = false;
+    }
+
+    /// Applies a row whose sequence number its sender does not choose, unless the host has the same values of the same
+    /// moment already: its sender repeats what it got no answer to.
+    pub fn apply_once(
+        &mut self,
+        row: &Row,
+        run: RunId,
+        core: &mut Core,
+        now: UnixMs,
+    ) -> Result<Appended, FleetError> {
+        self.place_series(row, core);
+        put_in_order(row, &self.series, &mut self.row);
+        if core.fleet.repeats(self.host, &self.row) {
+            return Ok(Appended::Duplicate);
+        }
+        let applied = core.apply(self.host, run, &self.row, now)?;
+        let is_late = matches!(applied, Appended::Stored(stored) if !stored.is_newest);
+        if is_late {
+            core.fleet.mark_past_changed(self.host);
+        }
+        Ok(applied)
     }
 
     /// Applies rows of the received frame with at least `values` values; none if all are.
@@ -157,7 +201,7 @@ impl RowStream {
             if lane == Lane::Live && applied.is_stored() {
                 ingested.ahead_ms = Some(row.time - now);
             }
-            budget = budget.saturating_sub(self.series.len().max(1));
+            budget = budget.saturating_sub(self.width().max(1));
         }
         self.decoder = decoder;
         let done = block.len() - rest.len();
@@ -189,36 +233,69 @@ impl RowStream {
         let Some(host) = core.fleet.host(self.host) else {
             return;
         };
-        let (epoch, has_room) = (host.series_epoch, host.has_room_for_series());
-        if epoch == self.series_epoch && self.unplaced == 0 {
+        let has_value = |place: usize| row.values.get(place).is_some_and(|value| *value != ABSENT);
+        let is_same = host.keys().epoch() == self.series_epoch;
+        if is_same && !self.unplaced.iter().any(|place| has_value(*place)) {
             return;
         }
-        if epoch != self.series_epoch {
-            for series in &mut self.series {
-                series.index = host.known_series(&series.key);
-            }
+        if !is_same {
+            self.place_again(host);
         }
-        for (series, value) in self.series.iter_mut().zip(&row.values) {
-            let is_due = series.index.is_none() && *value != ABSENT;
-            if is_due && (has_room || !series.is_left_out) {
-                series.index = core.fleet.series_index(self.host, &series.key);
-                series.is_left_out = series.index.is_none();
+        let mut present = self.present(row);
+        let has_room = host.has_room_for_series(present);
+        let mut unplaced = std::mem::take(&mut self.unplaced);
+        let is_unplaced = |place: &mut usize| {
+            let series = self.series.get_mut(*place).filter(|_| has_value(*place));
+            let Some(series) = series else { return true };
+            if has_room || !series.is_left_out {
+                let index = core.fleet.series_index(self.host, &series.key, present);
+                present += usize::from(index.is_some());
+                series.index = index;
+                series.is_left_out = index.is_none();
             }
-        }
+            series.index.is_none()
+        };
+        unplaced.retain_mut(is_unplaced);
+        self.unplaced = unplaced;
         self.series_epoch = core
             .fleet
             .host(self.host)
-            .map_or(0, |host| host.series_epoch);
-        let indices = || self.series.iter().map(|series| series.index);
-        self.unplaced = indices().filter(Option::is_none).count();
-        self.in_order = (0..).zip(indices()).all(|(at, index)| index == Some(at));
+            .map_or(0, |host| host.keys().epoch());
+        let indices = self.series.iter().map(|series| series.index);
+        self.in_order = (0..).zip(indices).all(|(at, index)| index == Some(at));
+        // The indices of other series have no values.
+        self.row.values.clear();
+    }
+
+    /// Finds the series whose indices others have now. Only those are looked up.
+    fn place_again(&mut self, host: &Host) {
+        for (place, series) in self.series.iter_mut().enumerate() {
+            let Some(index) = series.index else { continue };
+            if host.has_series_at(index, &series.key) {
+                continue;
+            }
+            #[cfg(test)]
+            {
+                self.looked_up += 1;
+            }
+            series.index = host.known_series(&series.key);
+            if series.index.is_none() {
+                self.unplaced.push(place);
+            }
+        }
+    }
+
+    /// How many series with an index have a value.
+    fn present(&self, row: &Row) -> usize {
+        let both = self.series.iter().zip(&row.values);
+        both.filter(|(series, value)| series.index.is_some() && **value != ABSENT)
+            .count()
     }
 }
 
 fn put_in_order(row: &Row, series: &[StreamSeries], out: &mut Row) {
     out.seq = row.seq;
     out.time = row.time;
-    out.values.fill(ABSENT);
     for (series, &value) in series.iter().zip(&row.values) {
         let Some(index) = series.index else { continue };
         let place = index as usize;
@@ -282,6 +359,31 @@ mod tests {
             table.columns,
             [vec![10, 11], vec![20, ABSENT], vec![ABSENT, 30]]
         );
+    }
+
+    #[test]
+    fn a_row_that_its_sender_repeats_counts_once_and_another_of_the_same_moment_is_kept() {
+        let mut core = core();
+        let id = core.host_id(&"a".into()).unwrap();
+        let now = UnixMs(100_000);
+        let mut stream = RowStream::new(id);
+        stream.define(vec![LOAD_1M.series(&[]), UPTIME.series(&[])], &core);
+        let mut apply = |seq, time, values: &[i64]| {
+            let row = Row {
+                seq,
+                time: UnixMs(time),
+                values: values.to_vec(),
+            };
+            let applied = stream.apply_once(&row, RunId(1), &mut core, now).unwrap();
+            applied.is_stored()
+        };
+        assert!(apply(1, 10_000, &[5, 7]));
+        assert!(!apply(2, 10_000, &[5, 7]), "the same again");
+        assert!(!apply(3, 10_000, &[5, ABSENT]), "a part of it");
+        assert!(apply(4, 11_000, &[5, 7]), "the next moment");
+        assert!(apply(5, 10_000, &[6, 7]), "other values");
+        let host = core.fleet.host(id).unwrap();
+        assert_eq!((host.ring.rows(), host.health().duplicate_rows), (3, 2));
     }
 
     #[test]
@@ -370,7 +472,7 @@ mod tests {
         let note = host.limits.notes().next().unwrap();
         assert_eq!(
             note,
-            "limit of 4096 stored series reached, 4 left out so far"
+            "limit of 4096 series at a time reached, 4 left out so far"
         );
         let known = core
             .fleet
@@ -378,5 +480,47 @@ mod tests {
             .into_iter()
             .find(|limit| limit.host.is_some());
         assert_eq!(known.unwrap().state.reached_total, 4);
+    }
+
+    /// Once every index that was given to another series made the stream look up all of its series.
+    #[test]
+    fn only_series_whose_indices_others_have_are_looked_up_again() {
+        let mut core = core();
+        let id = core.host_id(&"a".into()).unwrap();
+        let key =
+            |n: usize| CPU_UTILIZATION.series(&[("cpu.logical_number", n.to_string().as_str())]);
+        let keys: Vec<SeriesKey> = (0..1_000).map(key).collect();
+        let mut stream = RowStream::new(id);
+        let hour = 3_600_000;
+        let mut encoder = RowEncoder::new();
+        let mut row = |stream: &mut RowStream, core: &mut Core, hours: i64, values: &[i64]| {
+            let mut block = Vec::new();
+            let time = UnixMs(hours * hour);
+            encoder.encode(1 + hours as u64, time, values, &mut block);
+            stream.ingest(Push::Rows(Blob(block)), core, time).unwrap();
+            core.fleet.settle(time);
+        };
+        let begin = Push::Begin {
+            run: RunId(1),
+            lane: Lane::Live,
+        };
+        stream.ingest(begin, &mut core, UnixMs(0)).unwrap();
+        stream.ingest(series(&keys), &mut core, UnixMs(0)).unwrap();
+        let empty = Push::Keyframe(Blob(Vec::new()));
+        stream.ingest(empty, &mut core, UnixMs(0)).unwrap();
+        row(&mut stream, &mut core, 0, &[5; 1_000]);
+        let mut values = [5; 1_000];
+        values[7] = ABSENT;
+        for hours in 1..40 {
+            row(&mut stream, &mut core, hours, &values);
+        }
+        let host = core.fleet.host(id).unwrap();
+        assert_eq!(host.known_series(&keys[7]), None, "it has no rows any more");
+        assert_eq!(stream.looked_up, 1);
+        values[7] = 6;
+        row(&mut stream, &mut core, 40, &values);
+        assert_eq!(core.fleet.host(id).unwrap().known_series(&keys[7]), Some(7));
+        row(&mut stream, &mut core, 41, &values);
+        assert_eq!(stream.looked_up, 1);
     }
 }

@@ -8,14 +8,22 @@ use sysmon_wire::limits::{LIMITS_PER_HOST_MAX, SERIES_PER_HOST_MAX};
 use sysmon_wire::message::HostLimit;
 use sysmon_wire::{Label, LimitGauge, LimitState, UnixMs};
 
-/// Series of a host that have rows; its agent has a limit of `series` of its own.
-pub const SERIES: &str = "stored series";
+use crate::host::{SERIES_BYTES_MAX, STORED_SERIES_MAX};
+
+/// Series of a host in one row; its agent has a limit of `series` of its own.
+pub const SERIES: &str = "series at a time";
+
+/// Series of a host that have rows.
+pub const STORED_SERIES: &str = "stored series";
+
+/// What these use.
+pub const SERIES_BYTES: &str = "bytes of stored series";
 
 /// Events of a host in an hour.
 pub const EVENTS: &str = "events an hour";
 
 /// Names under which the hub enforces limits of single hosts, so that their metric begins at 0.
-const OF_HOSTS: [&str; 4] = [SERIES, EVENTS, WATCHES, COPIES];
+const OF_HOSTS: [&str; 6] = [SERIES, STORED_SERIES, SERIES_BYTES, EVENTS, WATCHES, COPIES];
 
 /// Machines that use one identity.
 pub const COPIES: &str = "machines with one identity";
@@ -36,6 +44,8 @@ const LINES_AT_ONCE: usize = 10;
 #[derive(Debug)]
 pub struct HostLimits {
     pub series: LimitGauge,
+    pub stored_series: LimitGauge,
+    pub series_bytes: LimitGauge,
     pub events: LimitGauge,
     /// Pairs of rule and series.
     pub watches: LimitGauge,
@@ -48,6 +58,8 @@ impl Default for HostLimits {
     fn default() -> Self {
         Self {
             series: LimitGauge::new(SERIES, SERIES_PER_HOST_MAX),
+            stored_series: LimitGauge::new(STORED_SERIES, STORED_SERIES_MAX),
+            series_bytes: LimitGauge::new(SERIES_BYTES, SERIES_BYTES_MAX),
             events: LimitGauge::new(EVENTS, EVENTS_PER_HOUR_MAX),
             watches: LimitGauge::new(WATCHES, 0),
             copies: Copies::default(),
@@ -110,7 +122,8 @@ impl HostLimits {
     /// What the hub left out of the host, by limit.
     pub fn enforced(&self) -> impl Iterator<Item = LimitState> {
         let (copies, watches) = (&self.copies.gauge, &self.watches);
-        let gauges = [&self.series, &self.events, watches, copies].into_iter();
+        let series = [&self.series, &self.stored_series, &self.series_bytes];
+        let gauges = series.into_iter().chain([&self.events, watches, copies]);
         gauges
             .filter(|gauge| gauge.reached_total() > 0)
             .map(LimitGauge::state)

@@ -49,7 +49,7 @@ pub struct YearOptions {
     /// Hosts that stay
     #[arg(long, value_name = "N", default_value_t = 8, value_parser = clap::value_parser!(u64).range(1..=1000))]
     pub hosts: u64,
-    /// Containers that start in an hour, on all hosts together
+    /// Containers that start in an hour, on the first host
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u64).range(0..=1000))]
     pub containers: u64,
     /// Retention of hours; that of rows is a day, that of minutes a week
@@ -240,11 +240,8 @@ impl Year {
         let hosts = self.options.hosts;
         for _ in in_hour * count / 60..(in_hour + 1) * count / 60 {
             self.things += 1;
-            let (number, at) = (self.things, self.things % hosts);
-            if (at == 0 || !is_night(minute))
-                && let Some(agent) = self.agents.get_mut(at as usize)
-            {
-                agent.start_container(number, now, now + CONTAINER_MINUTES * 60_000);
+            if let Some(agent) = self.agents.first_mut() {
+                agent.start_container(self.things, now, now + CONTAINER_MINUTES * 60_000);
             }
         }
         for (at, agent) in (0u64..).zip(&mut self.agents) {

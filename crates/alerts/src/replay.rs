@@ -7,7 +7,7 @@ use sysmon_wire::metrics::metric;
 use sysmon_wire::{ABSENT, Kind, Label, MetricDef, SeriesKey, UnixMs};
 
 use crate::baseline::{Baseline, HOUR_MS, SLOT_MS, hour, windows};
-use crate::engine::{Engine, HostCheck, HostRow};
+use crate::engine::{Engine, HostCheck, HostRow, SeriesKeys};
 use crate::rule::{Bound, Condition, Measure, MetricName, Rule};
 use crate::{HostId, Transition};
 
@@ -129,6 +129,7 @@ pub fn replay(rule: &Rule, recorded: &RecordedHost) -> Vec<Episode> {
         .iter()
         .map(|column| Arc::clone(&column.key))
         .collect();
+    let keys = SeriesKeys::from(keys);
     let Some(first) = recorded.series.first() else {
         return Vec::new();
     };
@@ -154,7 +155,6 @@ pub fn replay(rule: &Rule, recorded: &RecordedHost) -> Vec<Episode> {
                 name: &recorded.host,
                 tags: &recorded.tags,
                 keys: &keys,
-                series_epoch: 0,
                 time,
                 values: &values,
             };
@@ -527,7 +527,7 @@ mod tests {
             ] {
                 let rule: Rule = text.parse().unwrap();
                 let mut live = Engine::new(vec![rule.clone()], Vec::new());
-                let keys = [Arc::new(CPU_UTILIZATION.series(&[]))];
+                let keys = SeriesKeys::from(vec![Arc::new(CPU_UTILIZATION.series(&[]))]);
                 let name = Label::new("db-1");
                 let (mut found, mut last_row) = (Vec::new(), None);
                 for (second, value) in (1i64..).zip(&permille) {
@@ -538,7 +538,7 @@ mod tests {
                     if *value != ABSENT {
                         last_row = Some(time);
                         add(live.observe(HostRow {
-                            id: HostId(0), name: &name, tags: &[], keys: &keys, series_epoch: 0, time, values: &[*value],
+                            id: HostId(0), name: &name, tags: &[], keys: &keys, time, values: &[*value],
                         }));
                     }
                     let Some(last_row) = last_row else { continue };

@@ -2,33 +2,45 @@
 
 use std::sync::Arc;
 
-use sysmon_wire::UnixMs;
 use sysmon_wire::varint::{get_i64, get_u64, put_i64, put_u64};
+use sysmon_wire::{ABSENT, UnixMs};
 
 use crate::{ChunkError, column};
 
 /// The first byte of an encoded chunk: the version of the format.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 
-/// Columns of a decoded chunk.
-const COLUMNS_MAX: u64 = 1 << 20;
+/// Series of a decoded chunk, those without a value included.
+const SERIES_MAX: u64 = 1 << 20;
 
 /// Rows of a decoded chunk: a constant column of a few bytes could otherwise claim any amount of memory.
 const ROWS_MAX: u32 = 1 << 16;
 
-/// Immutable rows, compressed by series; the times are the first column. Clones share the bytes.
+/// Series with successive indices whose columns follow each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Run {
+    series: u32,
+    /// The column of its first series.
+    column: u32,
+}
+
+/// Immutable rows, compressed by series; the times are the first column. A series without a value has no column. Clones
+/// share the bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chunk {
     first: UnixMs,
     last: UnixMs,
     rows: u32,
+    /// By series.
+    runs: Arc<[Run]>,
     /// Where each column ends in `data`.
     ends: Arc<[u32]>,
     data: Arc<[u8]>,
 }
 
 impl Chunk {
-    /// Compresses rows given by column. Every column is as long as `times`, which must not be empty.
+    /// Compresses rows given by column. Every column is as long as `times`, which must not be empty, or empty if its series
+    /// has no value.
     ///
     /// # Errors
     /// `times` is empty, the columns exceed 4 GiB, or compression fails.
@@ -39,15 +51,25 @@ impl Chunk {
         let (Some(first), Some(last)) = (times.iter().min(), times.iter().max()) else {
             return Err(ChunkError::Damaged);
         };
-        let (mut data, mut ends) = (Vec::new(), Vec::new());
-        for column in std::iter::once(times).chain(columns) {
+        let (mut data, mut ends, mut runs) = (Vec::new(), Vec::new(), Vec::<Run>::new());
+        column::write(times, &mut data)?;
+        ends.push(end_of(&data)?);
+        let mut next = None;
+        let columns = (0..).zip(columns);
+        for (series, column) in columns.filter(|(_, column)| column.iter().any(|v| *v != ABSENT)) {
+            if next != Some(series) {
+                let column = ends.len() as u32;
+                runs.push(Run { series, column });
+            }
+            next = series.checked_add(1);
             column::write(column, &mut data)?;
-            ends.push(u32::try_from(data.len()).map_err(|_| ChunkError::Damaged)?);
+            ends.push(end_of(&data)?);
         }
         Ok(Self {
             first: UnixMs(*first),
             last: UnixMs(*last),
             rows: u32::try_from(times.len()).map_err(|_| ChunkError::Damaged)?,
+            runs: runs.into(),
             ends: ends.into(),
             data: data.into(),
         })
@@ -56,15 +78,24 @@ impl Chunk {
     /// The chunk as bytes, for storage.
     ///
     /// ```text
-    /// chunk = 1 first(zigzag) last(zigzag) rows columns column-length… data… crc32(u32 LE, of all before)
+    /// chunk = 2 first(zigzag) last(zigzag) rows runs run… column-length… data… crc32(u32 LE, of all before)
+    /// run   = gap length
     /// ```
+    ///
+    /// A run is `length` series with columns after `gap` series without. The first column is that of the times.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.data.len() + self.ends.len() * 2 + 32);
         out.push(FORMAT);
         put_i64(&mut out, self.first.0);
         put_i64(&mut out, self.last.0);
         put_u64(&mut out, u64::from(self.rows));
-        put_u64(&mut out, self.ends.len() as u64);
+        put_u64(&mut out, self.runs.len() as u64);
+        let mut series = 0;
+        for (run, length) in self.runs() {
+            put_u64(&mut out, u64::from(run.series - series));
+            put_u64(&mut out, u64::from(length));
+            series = run.series + length;
+        }
         let mut before = 0;
         for &end in self.ends.iter() {
             put_u64(&mut out, u64::from(end - before));
@@ -95,7 +126,18 @@ impl Chunk {
         }
         let (first, last) = (get_i64(&mut bytes)?, get_i64(&mut bytes)?);
         let rows = u32::try_from(get_u64(&mut bytes)?).ok()?;
-        let columns = get_u64(&mut bytes).filter(|n| (1..=COLUMNS_MAX).contains(n))?;
+        let (mut runs, mut columns, mut series) = (Vec::new(), 1u32, 0u32);
+        for _ in 0..get_u64(&mut bytes)? {
+            let small = |n: u64| u32::try_from(n).ok().filter(|_| n <= SERIES_MAX);
+            series = series.checked_add(small(get_u64(&mut bytes)?)?)?;
+            runs.push(Run {
+                series,
+                column: columns,
+            });
+            let length = small(get_u64(&mut bytes)?).filter(|length| *length > 0)?;
+            series = small(u64::from(series) + u64::from(length))?;
+            columns += length;
+        }
         let mut ends = Vec::new();
         let mut end = 0u32;
         for _ in 0..columns {
@@ -106,6 +148,7 @@ impl Chunk {
             first: UnixMs(first),
             last: UnixMs(last),
             rows,
+            runs: runs.into(),
             ends: ends.into(),
             data: bytes.into(),
         })
@@ -126,14 +169,30 @@ impl Chunk {
         self.rows as usize
     }
 
-    /// Number of series.
+    /// One more than the index of the last series that has a value.
     pub fn series(&self) -> usize {
+        self.runs()
+            .last()
+            .map_or(0, |(run, length)| (run.series + length) as usize)
+    }
+
+    /// Number of series that have a value.
+    pub fn columns(&self) -> usize {
         self.ends.len().saturating_sub(1)
+    }
+
+    /// The runs with their lengths.
+    fn runs(&self) -> impl DoubleEndedIterator<Item = (Run, u32)> {
+        (0..self.runs.len()).filter_map(|at| {
+            let run = *self.runs.get(at)?;
+            let next = self.runs.get(at + 1).map(|next| next.column);
+            Some((run, next.unwrap_or(self.ends.len() as u32) - run.column))
+        })
     }
 
     /// Bytes of memory used.
     pub fn bytes(&self) -> usize {
-        size_of::<Self>() + self.data.len() + size_of_val(&*self.ends)
+        size_of::<Self>() + self.data.len() + size_of_val(&*self.ends) + size_of_val(&*self.runs)
     }
 
     /// Replaces `out` with the rows' times.
@@ -144,16 +203,30 @@ impl Chunk {
         self.column(0, out)
     }
 
-    /// Replaces `out` with the values of one series; false if the series is newer than the chunk.
+    /// Replaces `out` with the values of one series; false, and nothing, if the series has none.
     ///
     /// # Errors
     /// The column does not decode.
     pub fn values(&self, series: u32, out: &mut Vec<i64>) -> Result<bool, ChunkError> {
-        if series as usize >= self.series() {
+        out.clear();
+        let Some(column) = self.column_of(series) else {
             return Ok(false);
-        }
-        self.column(series as usize + 1, out)?;
+        };
+        self.column(column, out)?;
         Ok(true)
+    }
+
+    /// Whether a series has a value.
+    pub fn has_values(&self, series: u32) -> bool {
+        self.column_of(series).is_some()
+    }
+
+    fn column_of(&self, series: u32) -> Option<usize> {
+        let after = self.runs.partition_point(|run| run.series <= series);
+        let run = self.runs.get(after.checked_sub(1)?)?;
+        let column = run.column + (series - run.series);
+        let next = self.runs.get(after).map(|next| next.column);
+        (column < next.unwrap_or(self.ends.len() as u32)).then_some(column as usize)
     }
 
     fn column(&self, at: usize, out: &mut Vec<i64>) -> Result<(), ChunkError> {
@@ -167,5 +240,35 @@ impl Chunk {
             .get(start as usize..end as usize)
             .ok_or(ChunkError::Damaged)?;
         column::read(bytes, self.rows(), out)
+    }
+}
+
+fn end_of(data: &[u8]) -> Result<u32, ChunkError> {
+    u32::try_from(data.len()).map_err(|_| ChunkError::Damaged)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A host on which containers come and go has thousands of series of a day, of which few have values at a time.
+    #[test]
+    fn series_without_a_value_cost_nothing() {
+        let times: Vec<i64> = (0..512).map(|n| n * 1000).collect();
+        let busy: Vec<i64> = (0..512).map(|n| n * n % 97).collect();
+        let absent = vec![ABSENT; 512];
+        let few = Chunk::seal(&times, [&busy[..], &busy]).unwrap();
+        let gone = (0..60_000).map(|at| if at % 2 == 0 { &[] } else { &absent[..] });
+        let all = std::iter::once(&busy[..]).chain(gone).chain([&busy[..]]);
+        let many = Chunk::seal(&times, all).unwrap();
+        assert_eq!((many.series(), many.columns()), (60_002, 2));
+        assert!(many.encode().len() <= few.encode().len() + 6);
+        assert!(many.bytes() <= few.bytes() + 16);
+        let back = Chunk::decode(&many.encode()).unwrap();
+        assert_eq!(back, many);
+        let mut out = Vec::new();
+        assert!(back.values(60_001, &mut out).unwrap() && out == busy);
+        assert!(!back.values(7, &mut out).unwrap() && out.is_empty());
+        assert!(!back.has_values(60_002) && !back.has_values(u32::MAX));
     }
 }

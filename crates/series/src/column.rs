@@ -1,8 +1,7 @@
 //! One series of a chunk as bytes.
 //!
 //! ```text
-//! column  = 0                                  no value in any row
-//!         | 1 zigzag                           the same value in every row
+//! column  = 1 zigzag                           the same value in every row
 //!         | 2 pco                              a value in every row
 //!         | 3 bitmap pco                       a value where the bitmap (low bit first) has a 1
 //!         | 4 zigzag zigzag                    the first value and a constant step
@@ -18,7 +17,6 @@ use sysmon_wire::varint::{get_i64, put_i64};
 
 use crate::ChunkError;
 
-const NOTHING: u8 = 0;
 const CONSTANT: u8 = 1;
 const FULL: u8 = 2;
 const PARTIAL: u8 = 3;
@@ -31,9 +29,7 @@ const PCO_LEVEL: usize = 4;
 pub(crate) fn write(values: &[i64], out: &mut Vec<u8>) -> Result<(), ChunkError> {
     let present = values.iter().filter(|&&v| v != ABSENT).count();
     let first = values.first().copied().unwrap_or(ABSENT);
-    if present == 0 {
-        out.push(NOTHING);
-    } else if values.iter().all(|&v| v == first) {
+    if values.iter().all(|&v| v == first) {
         out.push(CONSTANT);
         put_i64(out, first);
     } else if present == values.len() {
@@ -66,7 +62,6 @@ pub(crate) fn read(mut bytes: &[u8], rows: usize, out: &mut Vec<i64>) -> Result<
     bytes = rest;
     out.clear();
     match tag {
-        NOTHING => out.resize(rows, ABSENT),
         CONSTANT => out.resize(rows, get_i64(&mut bytes).ok_or(ChunkError::Damaged)?),
         LINEAR => {
             let first = get_i64(&mut bytes).ok_or(ChunkError::Damaged)?;
@@ -148,11 +143,8 @@ mod tests {
     }
 
     #[test]
-    fn a_constant_or_absent_series_takes_a_few_bytes() {
+    fn a_constant_series_takes_a_few_bytes() {
         let mut bytes = Vec::new();
-        write(&[ABSENT; 512], &mut bytes).unwrap();
-        assert_eq!(bytes, [NOTHING]);
-        bytes.clear();
         write(&[1 << 34; 512], &mut bytes).unwrap();
         assert_eq!(bytes.len(), 7);
     }

@@ -17,7 +17,6 @@
 use thiserror::Error;
 
 use crate::UnixMs;
-use crate::limits::SERIES_PER_STREAM_MAX;
 use crate::varint::{get_i64, get_u64, put_i64, put_u64};
 
 /// The value of a series that has none in a row.
@@ -174,7 +173,6 @@ impl RowDecoder {
         if bytes.is_empty() {
             return Ok(None);
         }
-        let series = series.min(SERIES_PER_STREAM_MAX);
         let step = get_u64(bytes).ok_or(RowError::Truncated)?;
         let off = get_i64(bytes).ok_or(RowError::Truncated)?;
         let count = get_u64(bytes).ok_or(RowError::Truncated)?;

@@ -1,4 +1,4 @@
-//! The memory budget of all rings: what they use, and what is evicted when that is too much.
+//! The memory budget of all hosts' rows and series: what they use, and what is evicted when that is too much.
 
 use sysmon_wire::UnixMs;
 
@@ -7,7 +7,10 @@ use crate::host::Host;
 
 #[derive(Debug, Default)]
 pub(super) struct RingUsage {
+    /// Of rows.
     pub(super) bytes: u64,
+    /// Of series.
+    pub(super) series_bytes: u64,
     /// The part in chunks that were not handed to the history yet.
     pub(super) unsaved_bytes: u64,
 }
@@ -15,26 +18,30 @@ pub(super) struct RingUsage {
 impl RingUsage {
     /// Accounts for what `change` does to a host's ring.
     pub(super) fn track<T>(&mut self, host: &mut Host, change: impl FnOnce(&mut Host) -> T) -> T {
-        let usage = |host: &Host| (host.ring.bytes() as u64, host.ring.unsaved_bytes() as u64);
+        let usage = |host: &Host| {
+            let (rows, unsaved) = (host.ring.bytes(), host.ring.unsaved_bytes());
+            [rows, unsaved, host.series_bytes()].map(|bytes| bytes as u64)
+        };
         let before = usage(host);
         let result = change(host);
         let after = usage(host);
-        self.bytes = self.bytes + after.0 - before.0;
-        self.unsaved_bytes = self.unsaved_bytes + after.1 - before.1;
+        self.bytes = self.bytes + after[0] - before[0];
+        self.unsaved_bytes = self.unsaved_bytes + after[1] - before[1];
+        self.series_bytes = self.series_bytes + after[2] - before[2];
         result
     }
 }
 
 impl Fleet {
-    /// Evicts chunks until the rings fit the budget: each time the oldest of the host that uses most, which is the one
+    /// Evicts chunks until rows and series fit the budget: each time the oldest of the host that uses most, which is the one
     /// furthest over its equal share. Unsealed rows always stay.
     pub(crate) fn enforce_budget(&mut self) {
-        while self.usage.bytes > self.options.memory_bytes {
+        while self.usage.bytes + self.usage.series_bytes > self.options.memory_bytes {
             let sealed = self
                 .hosts
                 .iter_mut()
                 .filter(|(_, host)| host.ring.oldest_sealed().is_some());
-            let largest = sealed.max_by_key(|(_, host)| host.ring.bytes());
+            let largest = sealed.max_by_key(|(_, host)| host.ring.bytes() + host.series_bytes());
             let Some((_, host)) = largest else { return };
             self.usage.track(host, |host| host.ring.evict_oldest());
         }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use sysmon_series::{Chunk, Ring};
 use sysmon_store::store::WINDOW_MS;
-use sysmon_store::{BatchSeries, HostBatch, LoadedHost, LoadedSeries};
+use sysmon_store::{BatchSeries, HostBatch, HostChange, LoadedHost, LoadedSeries};
 use sysmon_wire::{Label, UnixMs};
 
 use super::{Fleet, HostId};
+use crate::host::Host;
 
 impl Fleet {
     /// Tracks what is unsaved from now on, for [`Fleet::take_unsaved`].
@@ -31,10 +32,29 @@ impl Fleet {
         };
         self.usage.track(&mut host, |host| host.ring = Ring::new());
         self.usage.bytes -= host.ring.bytes() as u64;
+        self.usage.series_bytes -= host.series_bytes() as u64;
         if let Some(unsaved) = &mut self.unsaved {
             unsaved.remove(&id);
-            self.forgotten.push(host.name);
+            self.host_changes.push(HostChange::Forgotten(host.name));
         }
+    }
+
+    /// Gives a host another name. It also gets another number, because readers know a host by both.
+    pub(crate) fn rename(&mut self, id: HostId, to: &Label) -> Option<HostId> {
+        self.generation += 1;
+        let mut host = self.hosts.remove(id, self.generation)?;
+        let from = std::mem::replace(&mut host.name, to.clone());
+        let new = self.hosts.insert(host);
+        if let Some(unsaved) = &mut self.unsaved {
+            if unsaved.remove(&id) {
+                unsaved.insert(new);
+            }
+            let to = to.clone();
+            self.host_changes.push(HostChange::Renamed { from, to });
+        }
+        self.touch_line(new);
+        self.mark_past_changed(new);
+        Some(new)
     }
 
     /// Hosts that were forgotten after a generation.
@@ -42,8 +62,8 @@ impl Fleet {
         self.hosts.gone_since(generation)
     }
 
-    pub(crate) fn take_forgotten(&mut self) -> Vec<Label> {
-        std::mem::take(&mut self.forgotten)
+    pub(crate) fn take_host_changes(&mut self) -> Vec<HostChange> {
+        std::mem::take(&mut self.host_changes)
     }
 
     pub(crate) fn take_unsaved(&mut self) -> Vec<HostBatch> {
@@ -80,7 +100,8 @@ impl Fleet {
         let mut changed = Vec::new();
         for (id, host) in self.hosts.iter_mut() {
             host.processes.forget_before(horizon);
-            if host.retire_series(horizon, now) {
+            let retire = |host: &mut Host| host.retire_series(horizon, now);
+            if self.usage.track(host, retire) {
                 changed.push(id);
             }
         }
@@ -93,7 +114,8 @@ impl Fleet {
 
     /// Restores sealed rows from the history; false if the memory budget has no room for them.
     pub fn restore_chunk(&mut self, name: &Label, chunk: Chunk) -> bool {
-        if self.usage.bytes + chunk.bytes() as u64 > self.options.memory_bytes {
+        let used = self.usage.bytes + self.usage.series_bytes;
+        if used + chunk.bytes() as u64 > self.options.memory_bytes {
             return false;
         }
         let id = self.hosts.find(name.as_str());
@@ -118,7 +140,7 @@ impl Fleet {
     /// Whether every row of a host from `from` on is in memory.
     pub fn is_whole_from(&self, id: HostId, from: UnixMs) -> bool {
         let is_restored = self.restored_from.is_some_and(|restored| restored <= from);
-        let is_whole = |host: &crate::host::Host| host.ring.has_all_since(from);
+        let is_whole = |host: &Host| host.ring.has_all_since(from);
         is_restored && self.host(id).is_none_or(is_whole)
     }
 }

@@ -99,7 +99,7 @@ impl Plan {
         let wanted = |id: HostId| {
             let series = fleet
                 .host(id)
-                .map(|host| series(host, alias, &query.metric));
+                .map(|host| series(host, alias, &query.metric, query.from));
             (id, series.unwrap_or_default())
         };
         let hosts: Vec<_> = hosts(fleet, query.host.as_ref())?
@@ -157,7 +157,7 @@ fn check_attributes(
         return Ok(());
     }
     let keys = hosts.iter().flat_map(|(id, series)| {
-        let keys = fleet.host(*id).map_or(&[][..], Host::keys);
+        let keys = fleet.host(*id).map_or(&[][..], |host| host.keys());
         series.iter().filter_map(|index| keys.get(*index as usize))
     });
     let mut known: Vec<&str> = vec![HOST];
@@ -373,15 +373,19 @@ fn near_hosts(fleet: &Fleet, name: &Label) -> String {
     }
 }
 
-fn series(host: &Host, alias: Option<&Alias>, metric: &Label) -> Vec<u32> {
+/// The series of a metric that may have a value since a moment.
+fn series(host: &Host, alias: Option<&Alias>, metric: &Label, since: UnixMs) -> Vec<u32> {
     let is_wanted = |key: &SeriesKey| match alias {
         Some(alias) => alias.is(key),
         None => key.metric.name == *metric,
     };
-    let keys = host.keys().iter().enumerate();
-    keys.filter(|(_, key)| is_wanted(key))
-        .map(|(index, _)| index as u32)
-        .collect()
+    let is_wanted_at = |index: &u32| {
+        let key = host.keys().get(*index as usize);
+        key.is_some_and(|key| is_wanted(key))
+    };
+    let mut series = host.series_since(since);
+    series.retain(is_wanted_at);
+    series
 }
 
 fn is_known(metric: &Label) -> bool {

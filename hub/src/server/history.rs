@@ -1,6 +1,6 @@
 //! Rows, minutes and hours that are on disk only: read when a request needs them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -119,7 +119,7 @@ impl Incomplete {
         Self {
             name: host.name.clone(),
             oldest: host.ring.oldest().unwrap_or(UnixMs(i64::MAX)),
-            series: (0..).zip(host.keys()).map(series).collect(),
+            series: (0..).zip(host.keys().iter()).map(series).collect(),
         }
     }
 
@@ -358,10 +358,15 @@ impl Hub {
     /// A host's buckets for the part of a query where they replace its rows.
     pub(super) async fn buckets(self: &Arc<Self>, id: HostId, series: &[u32], plan: &Plan) -> Past {
         let from = plan.resample.from;
-        let (name, oldest, keys) = {
+        let (name, oldest, keys, known) = {
             let core = self.core();
             let host = core.fleet.host(id);
-            let keys = host.map_or(&[][..], Host::keys);
+            let keys = host.map_or(&[][..], |host| host.keys());
+            let known: HashSet<Arc<SeriesKey>> = keys
+                .iter()
+                .filter(|key| plan.wants(key))
+                .map(Arc::clone)
+                .collect();
             let key = |index: &u32| keys.get(*index as usize).map(|key| (**key).clone());
             let keys: Vec<SeriesKey> = series.iter().filter_map(key).collect();
             let oldest = host.and_then(|host| host.ring.oldest());
@@ -369,7 +374,7 @@ impl Hub {
                 && core.fleet.is_whole_from(id, from)
                 && oldest.is_some_and(|oldest| oldest <= from);
             let name = host.filter(|_| !is_in_memory).map(|host| host.name.clone());
-            (name, oldest.unwrap_or(plan.to), keys)
+            (name, oldest.unwrap_or(plan.to), keys, known)
         };
         let Some((name, tier)) = name.zip(plan.tier()) else {
             return Past::default();
@@ -384,7 +389,7 @@ impl Hub {
             let points = plan.resample.points().max(1);
             let max = (QUERY_POINTS_MAX / points).min(SERIES_PER_HOST_MAX);
             let gone = reader.series_of(&name, plan.metric(), from, max)?;
-            let is_gone = |key: &SeriesKey| plan.wants(key) && !keys.contains(key);
+            let is_gone = |key: &SeriesKey| plan.wants(key) && !known.contains(key);
             let gone: Vec<SeriesKey> = gone.into_iter().filter(is_gone).collect();
             let all: Vec<SeriesKey> = keys.iter().chain(&gone).cloned().collect();
             let buckets = reader.buckets(&name, tier, &all, from, rows_from)?;

@@ -1,15 +1,16 @@
 //! One host as a subscriber gets it: its line, series and rows, then what is new. Pure.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use sysmon_series::Table;
-use sysmon_wire::limits::{ROWS_PER_FRAME_MAX, SERIES_PER_HOST_MAX};
+use sysmon_series::{ChunkError, Table};
+use sysmon_wire::limits::{ROWS_PER_FRAME_MAX, SERIES_PER_HOST_MAX, SERIES_PER_STREAM_MAX};
 use sysmon_wire::message::{Blob, Reply};
 use sysmon_wire::{ABSENT, RowEncoder, SeriesKey, SeriesTable, SeriesTableBuilder, UnixMs};
 
 use super::fleet::line;
-use crate::fleet::{Fleet, FleetView, HostId};
-use crate::host::{Host, is_no_series};
+use crate::fleet::{Fleet, FleetView, HostId, HostView};
+use crate::host::Host;
 
 /// Bytes of rows after which a frame is sent: 600 rows of 400 busy series are about 400 KiB.
 const ROW_BYTES_PER_FRAME: usize = 256 * 1024;
@@ -20,7 +21,7 @@ const SERIES_BYTES_PER_FRAME: usize = 512 * 1024;
 /// Tables of these series, each of which fits one message however long the names are.
 fn tables(keys: &[Arc<SeriesKey>]) -> Vec<SeriesTable> {
     let mut tables = Vec::new();
-    let (mut builder, mut bytes) = (SeriesTableBuilder::default(), 0);
+    let (mut builder, mut bytes, mut count) = (SeriesTableBuilder::default(), 0, 0);
     for key in keys {
         let attributes = key
             .attributes
@@ -28,9 +29,10 @@ fn tables(keys: &[Arc<SeriesKey>]) -> Vec<SeriesTable> {
             .flat_map(|(name, value)| [name, value]);
         let texts = attributes.chain([&key.metric.name, &key.metric.unit]);
         bytes += texts.map(|text| text.as_str().len() + 8).sum::<usize>();
-        if bytes > SERIES_BYTES_PER_FRAME {
+        count += 1;
+        if bytes > SERIES_BYTES_PER_FRAME || count > SERIES_PER_HOST_MAX {
             tables.push(std::mem::take(&mut builder).finish());
-            bytes = 0;
+            (bytes, count) = (0, 1);
         }
         builder.push(key);
     }
@@ -42,6 +44,8 @@ fn tables(keys: &[Arc<SeriesKey>]) -> Vec<SeriesTable> {
 pub struct HostWatch {
     host: HostId,
     from: UnixMs,
+    /// How long before its first row it began.
+    window_ms: Option<i64>,
     /// The fleet's generation up to which everything was sent.
     seen: u64,
     /// The same when sending rows last started over.
@@ -49,7 +53,11 @@ pub struct HostWatch {
     line_generation: u64,
     /// The subscriber's series by its number: the host's index, and the key that it had then.
     series: Vec<(u32, Arc<SeriesKey>)>,
+    /// The number of each index.
+    numbers: HashMap<u32, usize>,
     series_epoch: u64,
+    /// Past so many series, most of which have no values any more, the subscriber begins again.
+    series_max: usize,
     newest: UnixMs,
     encoder: RowEncoder,
     rows: u64,
@@ -60,11 +68,14 @@ impl HostWatch {
         Self {
             host,
             from,
+            window_ms: None,
             seen: 0,
             seen_past: 0,
             line_generation: 0,
             series: Vec::new(),
+            numbers: HashMap::new(),
             series_epoch: 0,
+            series_max: SERIES_PER_HOST_MAX,
             newest: from - 1,
             encoder: RowEncoder::new(),
             rows: 0,
@@ -101,71 +112,109 @@ impl HostWatch {
             self.line_generation = fleet.generation();
             replies.push(Reply::Host(Box::new(line(self.host, &host))));
         }
-        self.define(&host, &mut replies);
-        let all: Vec<u32> = self.series.iter().map(|(index, _)| *index).collect();
+        self.forget_gone(&host);
         let until = until.unwrap_or(UnixMs(i64::MAX));
-        match host.read(&all, self.newest + 1, until) {
-            Ok(table) => self.rows(&table, &mut replies),
-            Err(error) => replies.push(Reply::Refused {
+        if let Err(error) = self.send(&host, until, &mut replies) {
+            replies.push(Reply::Refused {
                 reason: error.to_string().as_str().into(),
-            }),
+            });
         }
         replies
     }
 
-    /// Defines the series that are new. The numbers of those that are gone stay unused, until there are so many that the
-    /// subscriber has to begin again.
-    fn define(&mut self, host: &Host, replies: &mut Vec<Reply>) {
+    /// The numbers of series whose indices others have now stay unused.
+    fn forget_gone(&mut self, host: &Host) {
         let keys = host.keys();
-        let before = self.series.len();
-        if host.series_epoch != self.series_epoch || before == 0 {
-            let mut known: Vec<bool> = vec![false; keys.len()];
-            for (index, key) in &mut self.series {
-                let place = *index as usize;
-                match keys.get(place).filter(|now| Arc::ptr_eq(now, key)) {
-                    Some(_) => known.iter_mut().skip(place).take(1).for_each(|k| *k = true),
-                    None => *index = u32::MAX,
-                }
-            }
-            let new = (0..).zip(keys).zip(known).filter(|(_, known)| !known);
-            let new = new.map(|((index, key), _)| (index, Arc::clone(key)));
-            self.series
-                .extend(new.filter(|(_, key)| !is_no_series(key)));
-            self.series_epoch = host.series_epoch;
-        } else {
-            let seen = self
-                .series
-                .iter()
-                .map(|(index, _)| index.wrapping_add(1))
-                .max();
-            let new = (0..).zip(keys).skip(seen.unwrap_or(0) as usize);
-            let new = new.filter(|(_, key)| !is_no_series(key));
-            self.series
-                .extend(new.map(|(index, key)| (index, Arc::clone(key))));
+        if keys.epoch() == self.series_epoch {
+            return;
         }
-        let first = if self.series.len() > SERIES_PER_HOST_MAX {
-            replies.push(Reply::HostRestart);
-            self.series.retain(|(index, _)| *index != u32::MAX);
-            self.newest = self.from - 1;
-            self.rows = 0;
-            self.encoder = RowEncoder::new();
-            0
-        } else {
-            before
+        self.series_epoch = keys.epoch();
+        let series = &self.series;
+        self.numbers.retain(|index, number| {
+            let known = series.get(*number);
+            known.is_some_and(|(_, key)| host.has_series_at(*index, key))
+        });
+    }
+
+    /// Sends rows after the newest that was sent, and before them the series that have values there for the first time.
+    fn send(
+        &mut self,
+        host: &HostView<'_>,
+        until: UnixMs,
+        replies: &mut Vec<Reply>,
+    ) -> Result<(), ChunkError> {
+        let mut indices = host.series_since(self.newest + 1);
+        let mut table = host.read(&indices, self.newest + 1, until)?;
+        let Some(last) = table.times.last().map(|time| UnixMs(*time)) else {
+            return Ok(());
         };
-        if let Some(new @ [_, ..]) = self.series.get(first..) {
+        let window_ms = *self.window_ms.get_or_insert(last - self.from);
+        if self.series.len() + self.unknown(&indices, &table) > self.series_max && self.rows > 0 {
+            self.from = self.from.max(last - window_ms);
+            self.begin_again();
+            replies.push(Reply::HostRestart);
+            indices = host.series_since(self.from);
+            table = host.read(&indices, self.from, until)?;
+            let needed = self.unknown(&indices, &table);
+            self.series_max = SERIES_PER_HOST_MAX.max(2 * needed);
+        }
+        self.define(host, &indices, &table, replies);
+        self.rows(&indices, &table, replies);
+        Ok(())
+    }
+
+    /// How many series have values and no number.
+    fn unknown(&self, indices: &[u32], table: &Table) -> usize {
+        let columns = indices.iter().zip(&table.columns);
+        columns
+            .filter(|(index, column)| !column.is_empty() && !self.numbers.contains_key(index))
+            .count()
+    }
+
+    fn begin_again(&mut self) {
+        self.series.clear();
+        self.numbers.clear();
+        self.newest = self.from - 1;
+        self.rows = 0;
+        self.encoder = RowEncoder::new();
+    }
+
+    /// Defines the series that have values and no number. A subscriber has room for [`SERIES_PER_STREAM_MAX`].
+    fn define(&mut self, host: &Host, indices: &[u32], table: &Table, replies: &mut Vec<Reply>) {
+        let before = self.series.len();
+        for (index, column) in indices.iter().zip(&table.columns) {
+            let key = host.keys().get(*index as usize);
+            let Some(key) = key.filter(|_| !column.is_empty()) else {
+                continue;
+            };
+            let number = self.series.len();
+            if self.numbers.contains_key(index) || number >= SERIES_PER_STREAM_MAX {
+                continue;
+            }
+            self.series.push((*index, Arc::clone(key)));
+            self.numbers.insert(*index, number);
+        }
+        if let Some(new @ [_, ..]) = self.series.get(before..) {
             let keys: Vec<_> = new.iter().map(|(_, key)| Arc::clone(key)).collect();
             replies.extend(tables(&keys).into_iter().map(Reply::HostSeries));
         }
     }
 
-    fn rows(&mut self, table: &Table, replies: &mut Vec<Reply>) {
-        let mut values = vec![ABSENT; table.columns.len()];
+    fn rows(&mut self, indices: &[u32], table: &Table, replies: &mut Vec<Reply>) {
+        let numbers = indices.iter().map(|index| self.numbers.get(index).copied());
+        let columns: Vec<(usize, &Vec<i64>)> = numbers
+            .zip(&table.columns)
+            .filter_map(|(number, column)| Some((number?, column)))
+            .filter(|(_, column)| !column.is_empty())
+            .collect();
+        let mut values = vec![ABSENT; self.series.len()];
         let (mut block, mut count) = (Vec::new(), 0);
         let mut first = self.rows == 0;
         for (n, &time) in table.times.iter().enumerate() {
-            for (value, column) in values.iter_mut().zip(&table.columns) {
-                *value = column.get(n).copied().unwrap_or(ABSENT);
+            for (number, column) in &columns {
+                if let Some(value) = values.get_mut(*number) {
+                    *value = column.get(n).copied().unwrap_or(ABSENT);
+                }
             }
             self.rows += 1;
             self.newest = UnixMs(time);

@@ -1,14 +1,15 @@
 //! The rules on one host: which series each uses, and its state on them.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use sysmon_wire::{ABSENT, LimitGauge, SeriesKey, UnixMs};
 
-use super::HostRow;
-use super::matching::{about, bounding, is_of, matching};
+use super::matching::{about, bounding, is_of, is_related, matching};
 use super::probe::{Need, Probe};
 use super::state::State;
 use super::watch::{GONE_MS, TermProbes, Watch};
+use super::{HostRow, SeriesKeys};
 use crate::baseline::Baseline;
 use crate::rule::{Bound, Condition, Measure, Rule, Term};
 use crate::{Alert, Transition};
@@ -19,14 +20,6 @@ const WATCHES_MAX: usize = 512;
 /// Name of that limit.
 pub const WATCHES: &str = "alert watches";
 
-/// A series that a rule is about and that is not watched: it has no value, or there are too many.
-#[derive(Debug)]
-struct Waiting {
-    series: u32,
-    /// Whether the limit has counted it.
-    is_counted: bool,
-}
-
 /// Spreads the costly work of hosts that report together.
 fn phase_of(row: &HostRow<'_>) -> i64 {
     i64::from(row.id.0).wrapping_mul(7_919)
@@ -34,10 +27,13 @@ fn phase_of(row: &HostRow<'_>) -> i64 {
 
 #[derive(Debug)]
 pub(super) struct Host {
-    /// How many of the host's series were matched with rules.
-    known_series: usize,
-    series_epoch: u64,
-    waiting: Vec<Waiting>,
+    /// The epoch of the keys that were matched with rules; none if all have to be matched.
+    matched: Option<u64>,
+    /// The series that rules are about and that are not watched, because they have no value or there are too many; true
+    /// for those that the limit has counted.
+    waiting: BTreeMap<u32, bool>,
+    /// The series that further conditions and limits of rules may be about.
+    related: BTreeSet<u32>,
     limit: LimitGauge,
     probes: Vec<Probe>,
     /// The series of each probe.
@@ -48,14 +44,17 @@ pub(super) struct Host {
     /// Alerts that fired before a restart or under a changed rule, and that no series has claimed yet.
     restored: Vec<Alert>,
     first_row: Option<UnixMs>,
+    /// How often a key was matched with the rules.
+    #[cfg(test)]
+    pub(super) looked_at: usize,
 }
 
 impl Host {
     pub(super) fn new(restored: Vec<Alert>) -> Self {
         Self {
-            known_series: 0,
-            series_epoch: 0,
-            waiting: Vec::new(),
+            matched: None,
+            waiting: BTreeMap::new(),
+            related: BTreeSet::new(),
             limit: LimitGauge::new(WATCHES, WATCHES_MAX),
             probes: Vec::new(),
             probe_keys: Vec::new(),
@@ -63,6 +62,8 @@ impl Host {
             whole: Vec::new(),
             restored,
             first_row: None,
+            #[cfg(test)]
+            looked_at: 0,
         }
     }
 
@@ -136,14 +137,7 @@ impl Host {
     }
 
     fn wait_for(&mut self, series: u32, is_counted: bool) {
-        match self
-            .waiting
-            .iter_mut()
-            .find(|waiting| waiting.series == series)
-        {
-            Some(waiting) => waiting.is_counted |= is_counted,
-            None => self.waiting.push(Waiting { series, is_counted }),
-        }
+        *self.waiting.entry(series).or_default() |= is_counted;
     }
 
     fn drop_unused_probes(&mut self) {
@@ -179,7 +173,7 @@ impl Host {
                 .get(series as usize)
                 .is_some_and(|value| *value != ABSENT)
         };
-        if !self.waiting.iter().any(|waiting| has_value(waiting.series)) {
+        if !self.waiting.keys().any(|series| has_value(*series)) {
             return;
         }
         let before = self.watches.len();
@@ -190,28 +184,28 @@ impl Host {
             .collect();
         let mut waiting = std::mem::take(&mut self.waiting);
         let mut removed = Vec::new();
-        waiting.retain_mut(|one| {
-            if !has_value(one.series) {
+        waiting.retain(|series, is_counted| {
+            if !has_value(*series) {
                 return true;
             }
-            let Some(key) = row.keys.get(one.series as usize) else {
+            let Some(key) = row.keys.get(*series as usize) else {
                 return false;
             };
             let mut is_left_out = false;
             for (number, rule) in about(rules, row, key) {
-                if self.is_watched(number, one.series) {
+                if self.is_watched(number, *series) {
                     continue;
                 }
                 if self.watches.len() - removed.len() >= WATCHES_MAX {
                     removed.extend(absent.pop());
                 }
                 if self.watches.len() - removed.len() < WATCHES_MAX {
-                    self.watch(number, rule, one.series, key);
+                    self.watch(number, rule, *series, key);
                 } else {
                     is_left_out = true;
                 }
             }
-            if is_left_out && !std::mem::replace(&mut one.is_counted, true) {
+            if is_left_out && !std::mem::replace(is_counted, true) {
                 self.limit.leave_out(1);
             }
             is_left_out
@@ -225,7 +219,7 @@ impl Host {
         }
         self.limit.set_current(self.watches.len());
         if is_new {
-            self.find_probes(rules, row);
+            self.find_probes(rules, row, &BTreeSet::new());
             self.drop_unused_probes();
         }
     }
@@ -244,16 +238,29 @@ impl Host {
         transitions.extend(gone.map(Transition::resolved));
     }
 
+    /// Matches the series whose indices have changed with the rules.
     fn match_series(&mut self, rules: &[Rule], row: &HostRow<'_>) {
-        if row.series_epoch != self.series_epoch {
-            self.series_epoch = row.series_epoch;
-            self.drop_gone_series(row);
+        let epoch = row.keys.epoch();
+        if self.matched == Some(epoch) {
+            return;
+        }
+        let changed = self.matched.and_then(|seen| row.keys.changed_since(seen));
+        let changed = changed.unwrap_or_else(|| {
             self.waiting.clear();
-            self.known_series = 0;
+            self.related.clear();
+            (0..row.keys.len() as u32).collect()
+        });
+        self.matched = Some(epoch);
+        self.drop_gone_series(row);
+        for series in &changed {
+            self.waiting.remove(series);
+            self.related.remove(series);
+            if let Some(key) = row.keys.get(*series as usize) {
+                self.match_one(rules, row, *series, key);
+            }
         }
-        if row.keys.len() != self.known_series {
-            self.match_new_series(rules, row);
-        }
+        self.limit.set_current(self.watches.len());
+        self.find_probes(rules, row, &changed);
     }
 
     /// Drops what belongs to series whose indices others have now. Their alerts are resolved as gone.
@@ -274,37 +281,63 @@ impl Host {
         }
     }
 
-    fn match_new_series(&mut self, rules: &[Rule], row: &HostRow<'_>) {
-        let new = (0..).zip(row.keys).skip(self.known_series);
-        for (series, key) in new {
-            let mut waits = false;
-            for (number, rule) in about(rules, row, key) {
-                if self.is_watched(number, series) {
-                    continue;
-                }
-                // Before the first row every series may have a value.
-                let is_absent = row.values.get(series as usize) == Some(&ABSENT);
-                let is_restored = self.restored.iter().any(|alert| is_of(alert, rule, key));
-                if is_restored || (!is_absent && self.watches.len() < WATCHES_MAX) {
-                    self.watch(number, rule, series, key);
-                } else {
-                    waits = true;
-                }
+    fn match_one(&mut self, rules: &[Rule], row: &HostRow<'_>, series: u32, key: &Arc<SeriesKey>) {
+        #[cfg(test)]
+        {
+            self.looked_at += 1;
+        }
+        if is_related(rules, key) {
+            self.related.insert(series);
+        }
+        let mut waits = false;
+        for (number, rule) in about(rules, row, key) {
+            if self.is_watched(number, series) {
+                continue;
             }
-            if waits {
-                let is_counted = false;
-                self.waiting.push(Waiting { series, is_counted });
+            // Before the first row every series may have a value.
+            let is_absent = row.values.get(series as usize) == Some(&ABSENT);
+            let is_restored = self.restored.iter().any(|alert| is_of(alert, rule, key));
+            if is_restored || (!is_absent && self.watches.len() < WATCHES_MAX) {
+                self.watch(number, rule, series, key);
+            } else {
+                waits = true;
             }
         }
-        self.known_series = row.keys.len();
-        self.limit.set_current(self.watches.len());
-        self.find_probes(rules, row);
+        if waits {
+            self.waiting.insert(series, false);
+        }
     }
 
-    /// Finds the series of all conditions; further conditions of older watches may use new series.
-    fn find_probes(&mut self, rules: &[Rule], row: &HostRow<'_>) {
+    /// Finds the series of the conditions of new watches, and of those that may be about series that have `changed`.
+    fn find_probes(&mut self, rules: &[Rule], row: &HostRow<'_>, changed: &BTreeSet<u32>) {
+        let is_changed = |at: &usize| {
+            let probe = self.probes.get(*at);
+            probe.is_some_and(|probe| changed.contains(&probe.series))
+        };
+        let is_affected: Vec<bool> = {
+            let new: Vec<&SeriesKey> = changed
+                .intersection(&self.related)
+                .filter_map(|series| Some(row.keys.get(*series as usize)?.as_ref()))
+                .collect();
+            let by_rule: Vec<bool> = rules
+                .iter()
+                .map(|rule| {
+                    new.iter()
+                        .any(|key| is_related(std::slice::from_ref(rule), key))
+                })
+                .collect();
+            let watches = self.watches.iter();
+            let is_affected = |watch: &Watch| {
+                let places = watch.terms.iter();
+                let mut places = places.flat_map(|term| term.probes.iter().chain(&term.bound));
+                watch.terms.is_empty()
+                    || by_rule.get(watch.rule) == Some(&true)
+                    || places.any(is_changed)
+            };
+            watches.map(is_affected).collect()
+        };
         let mut watches = std::mem::take(&mut self.watches);
-        for watch in &mut watches {
+        for (watch, _) in watches.iter_mut().zip(is_affected).filter(|(_, is)| *is) {
             let Some(Condition::All(terms)) = rules.get(watch.rule).map(|rule| &rule.condition)
             else {
                 continue;
@@ -372,7 +405,7 @@ impl Host {
         };
         let series = match only {
             Some(series) => vec![series],
-            None => matching(&term.metric, like, row.keys),
+            None => matching(&term.metric, like, row.keys, &self.related),
         };
         let probes = series
             .into_iter()
@@ -381,20 +414,14 @@ impl Host {
         let bound = match &term.threshold {
             Bound::Number(_) => None,
             Bound::Of(_, metric) => {
-                let series = bounding(metric, like, row.keys);
+                let series = bounding(metric, like, row.keys, &self.related);
                 series.and_then(|series| self.probe(series, Need::Value, phase, row.keys))
             }
         };
         TermProbes { probes, bound }
     }
 
-    fn probe(
-        &mut self,
-        series: u32,
-        need: Need,
-        phase: i64,
-        keys: &[Arc<SeriesKey>],
-    ) -> Option<usize> {
+    fn probe(&mut self, series: u32, need: Need, phase: i64, keys: &SeriesKeys) -> Option<usize> {
         let is_it = |probe: &Probe| probe.series == series && probe.need == need;
         if let Some(at) = self.probes.iter().position(is_it) {
             return Some(at);
@@ -435,9 +462,7 @@ impl Host {
                 None => left.push(state),
             }
         }
-        // All series are matched with the new rules.
-        self.known_series = 0;
-        self.waiting.clear();
+        self.matched = None;
         self.restored
             .extend(left.into_iter().filter_map(|state| state.firing));
     }
@@ -462,6 +487,16 @@ impl Host {
     pub(super) fn remove_without_rule(&mut self, rules: &[Rule]) -> Vec<Alert> {
         let is_gone = |alert: &mut Alert| rules.iter().all(|rule| rule.name != alert.rule);
         self.restored.extract_if(.., is_gone).collect()
+    }
+
+    /// The host is called otherwise from now on.
+    pub(super) fn rename(&mut self, from: &str, to: &str) {
+        let watched = self.watches.iter_mut().map(|watch| &mut watch.state);
+        let states = watched.chain(self.whole.iter_mut().map(|(_, state)| state));
+        let firing = states.filter_map(|state| state.firing.as_mut());
+        for alert in firing.chain(&mut self.restored) {
+            alert.rename_host(from, to);
+        }
     }
 
     pub(super) fn firing(&self) -> impl Iterator<Item = &Alert> {

@@ -4,12 +4,13 @@ mod watches;
 
 use super::*;
 use proptest::prelude::*;
-use sysmon_wire::ABSENT;
+use std::sync::Arc;
 use sysmon_wire::message::Severity;
 use sysmon_wire::metrics::{
     CPU_UTILIZATION, DISK_ERRORS, FS_ERRORS, FS_UTILIZATION, PRESSURE_TIME, RAID_MISSING,
     TEMPERATURE, TEMPERATURE_LIMIT,
 };
+use sysmon_wire::{ABSENT, SeriesKey};
 
 fn engine(rules: &[&str]) -> Engine {
     Engine::new(
@@ -18,7 +19,7 @@ fn engine(rules: &[&str]) -> Engine {
     )
 }
 
-fn keys() -> Vec<Arc<SeriesKey>> {
+fn keys() -> SeriesKeys {
     let mount = |mount| FS_UTILIZATION.series(&[("system.filesystem.mountpoint", mount)]);
     let stalls = PRESSURE_TIME.series(&[
         ("linux.pressure.resource", "memory"),
@@ -32,6 +33,7 @@ fn keys() -> Vec<Arc<SeriesKey>> {
     ]
     .map(Arc::new)
     .to_vec()
+    .into()
 }
 
 fn row(engine: &mut Engine, second: i64, values: [i64; 4]) -> Vec<Transition> {
@@ -41,7 +43,6 @@ fn row(engine: &mut Engine, second: i64, values: [i64; 4]) -> Vec<Transition> {
         name: &name,
         tags: &[],
         keys: &keys,
-        series_epoch: 0,
         time: UnixMs(second * 1000),
         values: &values,
     })
@@ -225,6 +226,7 @@ fn transitions_of(
 ) -> Vec<(i64, String, bool)> {
     let mut engine = engine(&[default_rule(name)]);
     let keys: Vec<_> = keys.iter().cloned().map(Arc::new).collect();
+    let keys = SeriesKeys::from(keys);
     let name = Label::new("db-1");
     let mut found = Vec::new();
     for (second, values) in (0..).step_by(10).zip(rows) {
@@ -233,7 +235,6 @@ fn transitions_of(
             name: &name,
             tags: &[],
             keys: &keys,
-            series_epoch: 0,
             time: UnixMs(second * 1000),
             values: &values,
         };

@@ -15,6 +15,17 @@ pub struct HeadChanges {
     pub bytes: Vec<u8>,
 }
 
+/// Appends a value to a column that is empty as long as its series had none in the `rows` rows before.
+pub(super) fn push(column: &mut Vec<i64>, value: i64, rows: usize) {
+    if column.is_empty() {
+        if value == ABSENT {
+            return;
+        }
+        column.resize(rows, ABSENT);
+    }
+    column.push(value);
+}
+
 /// Unsealed rows in the sparse form they travel in.
 #[derive(Debug, Default)]
 pub(super) struct Head {
@@ -100,7 +111,7 @@ impl Head {
             self.encoder.reset();
         }
         self.rows += 1;
-        self.values += values.len() as u64;
+        self.values += values.iter().filter(|value| **value != ABSENT).count() as u64;
         self.encoder
             .encode(u64::from(self.rows), time, values, &mut self.bytes);
     }
@@ -120,14 +131,17 @@ impl Head {
     pub(super) fn seal(&mut self) -> Result<Chunk, ChunkError> {
         let series = self.encoder.previous().values.len();
         let mut times = Vec::with_capacity(self.rows as usize);
-        let mut columns = vec![Vec::with_capacity(self.rows as usize); series];
+        let mut columns = vec![Vec::new(); series];
         self.for_each(|row| {
-            times.push(row.time.0);
-            for (index, column) in columns.iter_mut().enumerate() {
-                column.push(row.values.get(index).copied().unwrap_or(ABSENT));
+            for (column, value) in columns.iter_mut().zip(&row.values) {
+                push(column, *value, times.len());
             }
+            times.push(row.time.0);
             ControlFlow::Continue(())
         });
+        for column in columns.iter_mut().filter(|column| !column.is_empty()) {
+            column.resize(times.len(), ABSENT);
+        }
         let chunk = Chunk::seal(&times, columns.iter().map(Vec::as_slice))?;
         self.bytes.clear();
         self.rows = 0;

@@ -210,7 +210,7 @@ impl Ring {
 
     fn insert(&mut self, chunk: Chunk) {
         self.sealed_bytes += chunk.bytes();
-        self.sealed_values += (chunk.rows() * chunk.series()) as u64;
+        self.sealed_values += (chunk.rows() * chunk.columns()) as u64;
         self.sealed_rows += chunk.rows() as u64;
         let at = self
             .sealed
@@ -243,7 +243,7 @@ impl Ring {
     fn remove_at(&mut self, at: usize) -> Option<Chunk> {
         let chunk = self.sealed.remove(at)?;
         self.sealed_bytes -= chunk.bytes();
-        self.sealed_values -= (chunk.rows() * chunk.series()) as u64;
+        self.sealed_values -= (chunk.rows() * chunk.columns()) as u64;
         self.sealed_rows -= chunk.rows() as u64;
         Some(chunk)
     }
@@ -271,7 +271,7 @@ impl Ring {
         u64::from(self.head.rows) + u64::from(self.late.rows) + self.sealed_rows
     }
 
-    /// Values held, absent ones included.
+    /// Values held. In sealed chunks, absent ones of series that have others count too.
     pub fn values(&self) -> u64 {
         self.head.values + self.late.values + self.sealed_values
     }

@@ -5,10 +5,11 @@ use std::ops::ControlFlow;
 use sysmon_wire::{ABSENT, Row, UnixMs};
 
 use super::Ring;
-use super::head::{Head, Tail};
+use super::head::{Head, Tail, push};
 use crate::{Chunk, ChunkError};
 
-/// Rows of chosen series: `columns[i][n]` is the value of the i-th chosen series at `times[n]`.
+/// Rows of chosen series: `columns[i][n]` is the value of the i-th chosen series at `times[n]`. The column of a series
+/// without a value is empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Table {
     /// Unix milliseconds, never falling.
@@ -215,13 +216,16 @@ fn read_chunk(
     let Some(times) = column.get(start..end) else {
         return Ok(());
     };
+    let before = table.times.len();
     table.times.extend_from_slice(times);
-    let rows = times.len();
+    let after = table.times.len();
     for (&index, out) in series.iter().zip(&mut table.columns) {
-        if chunk.values(index, &mut column)? {
-            out.extend_from_slice(column.get(start..end).unwrap_or_default());
-        } else {
-            out.resize(out.len() + rows, ABSENT);
+        chunk.values(index, &mut column)?;
+        let values = column.get(start..end).unwrap_or_default();
+        if !out.is_empty() || values.iter().any(|value| *value != ABSENT) {
+            out.resize(before, ABSENT);
+            out.extend_from_slice(values);
+            out.resize(after, ABSENT);
         }
     }
     Ok(())
@@ -241,10 +245,11 @@ fn read_head(head: &Head, series: &[u32], from: UnixMs, to: UnixMs, table: &mut 
 }
 
 fn add_row(row: &Row, series: &[u32], table: &mut Table) {
-    table.times.push(row.time.0);
     for (&index, out) in series.iter().zip(&mut table.columns) {
-        out.push(row.values.get(index as usize).copied().unwrap_or(ABSENT));
+        let value = row.values.get(index as usize).copied().unwrap_or(ABSENT);
+        push(out, value, table.times.len());
     }
+    table.times.push(row.time.0);
 }
 
 fn sort(table: &mut Table) {

@@ -276,7 +276,7 @@ impl Reader {
         keys: &[SeriesKey],
     ) -> Result<Vec<Option<usize>>, StoreError> {
         let number = |key: &SeriesKey| {
-            let found = find(self.connection(), host, key, &bytes_of_key(key)?)?;
+            let found = find(self.connection(), host, &bytes_of_key(key)?)?;
             Ok(found.and_then(|(number, _)| usize::try_from(number).ok()))
         };
         keys.iter().map(number).collect()

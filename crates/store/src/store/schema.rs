@@ -8,12 +8,13 @@ use rusqlite::Connection;
 use super::error::StoreError;
 
 /// Version of the tables, in SQLite's `user_version`.
-const VERSION: i64 = 4;
+const VERSION: i64 = 5;
 
 const TABLES: &str = "
 CREATE TABLE host (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, facts BLOB NOT NULL);
 CREATE TABLE series (host INTEGER, number INTEGER, key BLOB NOT NULL, idle INTEGER, PRIMARY KEY (host, number)) WITHOUT ROWID;
 CREATE TABLE bucket_series (host INTEGER, number INTEGER, metric TEXT NOT NULL, key BLOB NOT NULL, last INTEGER NOT NULL, PRIMARY KEY (host, number)) WITHOUT ROWID;
+CREATE UNIQUE INDEX bucket_series_key ON bucket_series (host, key);
 CREATE INDEX bucket_series_metric ON bucket_series (host, metric, last);
 CREATE INDEX bucket_series_last ON bucket_series (host, last);
 CREATE TABLE process (host INTEGER, id INTEGER, seen INTEGER NOT NULL, identity BLOB NOT NULL, PRIMARY KEY (host, id)) WITHOUT ROWID;

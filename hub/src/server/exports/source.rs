@@ -14,7 +14,7 @@ use sysmon_wire::{ABSENT, Label, SeriesKey, UnixMs};
 use tokio::runtime::Handle;
 
 use super::ExportOptions;
-use crate::host::{Host, is_no_series};
+use crate::host::Host;
 use crate::server::Hub;
 use crate::server::history::{Hosts, Incomplete};
 
@@ -61,17 +61,16 @@ impl HubSource {
         self.options.hosts.include(host.name.as_str(), &tags)
     }
 
-    /// The series of a host that are exported, with their indices.
-    fn series(&self, host: &Host) -> (Vec<u32>, Vec<Arc<SeriesKey>>) {
-        let is_wanted = |key: &SeriesKey| {
-            !is_no_series(key)
-                && self
-                    .options
-                    .metrics
-                    .include(key.metric.name.as_str(), &[] as &[&str])
+    /// The series of a host that are exported and may have a value since a moment, with their indices.
+    fn series(&self, host: &Host, since: UnixMs) -> (Vec<u32>, Vec<Arc<SeriesKey>>) {
+        let metrics = &self.options.metrics;
+        let is_wanted = |key: &SeriesKey| metrics.include(key.metric.name.as_str(), &[] as &[&str]);
+        let key = |index: u32| {
+            let key = host.keys().get(index as usize)?;
+            is_wanted(key).then(|| (index, Arc::clone(key)))
         };
-        let keys = (0..).zip(host.keys()).filter(|(_, key)| is_wanted(key));
-        keys.map(|(index, key)| (index, Arc::clone(key))).unzip()
+        let recent = host.series_since(since).into_iter();
+        recent.filter_map(key).unzip()
     }
 
     /// Rows made from minutes, for the part of a span from which there are no others.
@@ -150,7 +149,7 @@ impl Source for HubSource {
         let Some(found) = core.fleet.host(id) else {
             return Ok(None);
         };
-        let (indices, keys) = self.series(found);
+        let (indices, keys) = self.series(found, span.from);
         let facts = Arc::new(found.facts.clone());
         let table = match chunks.as_slice() {
             [] => {
@@ -162,7 +161,11 @@ impl Source for HubSource {
         drop(core);
         let table =
             table.map_err(|error| SourceError(Box::<dyn Error + Send + Sync>::from(error)))?;
-        let (times, columns) = values(&table, &keys);
+        let Values {
+            keys,
+            times,
+            columns,
+        } = values(&table, keys);
         Ok(Some(HostRows {
             host: host.clone(),
             facts,
@@ -210,31 +213,41 @@ impl Source for HubSource {
     }
 }
 
-/// Values in the unit of each series. Of rows of one moment the last counts, and rows without values are left out.
-fn values(table: &Table, keys: &[Arc<SeriesKey>]) -> (Vec<i64>, Vec<Vec<f64>>) {
+/// Values in the unit of each series that has some. Of rows of one moment the last counts, and rows without values are
+/// left out.
+fn values(table: &Table, keys: Vec<Arc<SeriesKey>>) -> Values {
     let has_value = |at: usize| {
-        table
-            .columns
-            .iter()
-            .any(|column| column.get(at).is_some_and(|value| *value != ABSENT))
+        let mut columns = table.columns.iter();
+        columns.any(|column| column.get(at).is_some_and(|value| *value != ABSENT))
     };
     let rows: Vec<usize> = (0..table.times.len())
         .filter(|at| table.times.get(*at) != table.times.get(at + 1) && has_value(*at))
         .collect();
-    let times = rows
-        .iter()
-        .filter_map(|at| table.times.get(*at).copied())
-        .collect();
-    let columns = keys.iter().zip(&table.columns).map(|(key, column)| {
-        let scale = Scale::of(key.metric.scale);
-        let value = |at: &usize| {
-            column
-                .get(*at)
-                .map_or(f64::NAN, |value| scale.apply(*value))
-        };
-        rows.iter().map(value).collect()
-    });
-    (times, columns.collect())
+    let times = rows.iter().filter_map(|at| table.times.get(*at).copied());
+    let present = keys.into_iter().zip(&table.columns);
+    let present = present.filter(|(_, column)| !column.is_empty());
+    let (keys, columns) = present
+        .map(|(key, column)| {
+            let scale = Scale::of(key.metric.scale);
+            let value = |at: &usize| {
+                column
+                    .get(*at)
+                    .map_or(f64::NAN, |value| scale.apply(*value))
+            };
+            (key, rows.iter().map(value).collect())
+        })
+        .unzip();
+    Values {
+        keys,
+        times: times.collect(),
+        columns,
+    }
+}
+
+struct Values {
+    keys: Vec<Arc<SeriesKey>>,
+    times: Vec<i64>,
+    columns: Vec<Vec<f64>>,
 }
 
 /// What `unscale` does, with its power of ten computed once.
@@ -264,7 +277,7 @@ impl Scale {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sysmon_wire::metrics::{CONTEXT_SWITCHES, CPU_UTILIZATION, unscale};
+    use sysmon_wire::metrics::{CONTEXT_SWITCHES, CPU_UTILIZATION, UPTIME, unscale};
 
     #[test]
     fn values_are_what_queries_show_bit_for_bit() {
@@ -279,18 +292,24 @@ mod tests {
     }
 
     #[test]
-    fn the_last_row_of_a_moment_counts_and_empty_rows_are_left_out() {
-        let keys = [CPU_UTILIZATION.series(&[]), CONTEXT_SWITCHES.series(&[])].map(Arc::new);
+    fn the_last_row_of_a_moment_counts_and_what_is_empty_is_left_out() {
+        let keys =
+            [CPU_UTILIZATION, CONTEXT_SWITCHES, UPTIME].map(|metric| Arc::new(metric.series(&[])));
         let table = Table {
             times: vec![1, 1, 2, 3],
-            columns: vec![vec![100, 613, ABSENT, ABSENT], vec![5, 6, ABSENT, 7]],
+            columns: vec![
+                vec![100, 613, ABSENT, ABSENT],
+                Vec::new(),
+                vec![5, 6, ABSENT, 7],
+            ],
         };
-        let (times, columns) = values(&table, &keys);
-        assert_eq!(times, [1, 3]);
+        let found = values(&table, keys.to_vec());
+        assert_eq!(found.times, [1, 3]);
+        assert_eq!(found.keys, [keys[0].clone(), keys[2].clone()]);
         assert_eq!(
-            (columns[0][0], columns[1].as_slice()),
+            (found.columns[0][0], found.columns[1].as_slice()),
             (0.613, &[6.0, 7.0][..])
         );
-        assert!(columns[0][1].is_nan());
+        assert!(found.columns[0][1].is_nan());
     }
 }

@@ -24,11 +24,10 @@ impl Mounts {
             .map(|n| if full.contains(&n) { 950 } else { ABSENT })
             .collect();
         let transitions = self.engine.observe(HostRow {
-            series_epoch: 0,
             id: HostId(0),
             name: &Label::new("db-1"),
             tags: &[],
-            keys: &self.keys[..known],
+            keys: &self.keys[..known].to_vec().into(),
             time: UnixMs(second * 1000),
             values: &values,
         });
@@ -62,9 +61,8 @@ fn filesystems_that_come_and_go_for_a_year_do_not_blind_a_rule() {
 #[test]
 fn after_a_restart_series_without_values_take_no_place() {
     let mut mounts = Mounts::new(600);
-    let (name, keys) = (Label::new("db-1"), mounts.keys.clone());
+    let (name, keys) = (Label::new("db-1"), mounts.keys.clone().into());
     mounts.engine.used_series(HostRow {
-        series_epoch: 0,
         id: HostId(0),
         name: &name,
         tags: &[],
@@ -100,4 +98,47 @@ fn series_over_the_limit_are_counted_and_watched_once_there_is_room() {
     assert!(firing.contains(&"/599"));
     let limit = mounts.engine.watches(HostId(0)).unwrap().state();
     assert!(!limit.is_reached(), "{limit:?}");
+}
+
+/// Once every new series, and every index that another series got, made the engine match all series of the host again.
+#[test]
+fn only_series_whose_indices_changed_are_matched_with_the_rules() {
+    let mount = |n: usize| {
+        let name = format!("/{n}");
+        Arc::new(FS_UTILIZATION.series(&[("system.filesystem.mountpoint", &name)]))
+    };
+    let mut engine = engine(&[
+        "full: system.filesystem.utilization > 90%",
+        "both: system.filesystem.utilization > 95% and cpu > 10%",
+    ]);
+    let cpu = Arc::new(CPU_UTILIZATION.series(&[]));
+    let mut keys = SeriesKeys::from(vec![cpu]);
+    (0..5_000).for_each(|n| keys.push(mount(n)));
+    let mut fired = Vec::new();
+    let mut observe = |engine: &mut Engine, keys: &SeriesKeys, second: i64, full: u32| {
+        let mut values = vec![ABSENT; keys.len()];
+        (values[0], values[full as usize]) = (500, 960);
+        let transitions = engine.observe(HostRow {
+            id: HostId(0),
+            name: &Label::new("db-1"),
+            tags: &[],
+            keys,
+            time: UnixMs(second * 1000),
+            values: &values,
+        });
+        let found = transitions.iter().filter(|one| one.firing);
+        fired.extend(found.map(|one| (one.alert.rule.clone(), one.alert.what.clone())));
+        engine.hosts[&HostId(0)].looked_at
+    };
+    let before = observe(&mut engine, &keys, 0, 1);
+    for n in 0..100 {
+        keys.replace(1 + n, mount(9_000 + n as usize));
+        keys.push(mount(8_000 + n as usize));
+        let looked_at = observe(&mut engine, &keys, 1 + i64::from(n), 1 + n);
+        assert_eq!(looked_at - before, 2 * (n as usize + 1));
+    }
+    for rule in ["full", "both"] {
+        let last = (rule.to_owned(), "/9099".to_owned());
+        assert!(fired.contains(&last), "{fired:?}");
+    }
 }
