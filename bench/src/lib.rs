@@ -17,6 +17,7 @@ use sysmon_link::Connector;
 
 pub mod agent;
 mod agents;
+pub mod export;
 pub mod figures;
 pub mod flood;
 pub mod handshakes;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use sysmon_bench::agent::agent;
+use sysmon_bench::export::{ExportBenchOptions, export};
 use sysmon_bench::flood::flood;
 use sysmon_bench::handshakes::handshakes;
 use sysmon_bench::joining::joining;
@@ -124,6 +125,12 @@ Examples:
   sysmon-bench year --months 3 --hosts 4    the shortest that can be judged
   sysmon-bench year --months 2 --hosts 2 --containers 2 --hours 14d")]
     Year(YearOptions),
+    /// Measure what an export costs, with recorded rows and a real server (Linux)
+    #[command(after_help = "\
+Examples:
+  sysmon-bench export --kind remote-write --url http://127.0.0.1:8428/api/v1/write --server victoria-metrics
+  sysmon-bench export --kind postgres --url postgres://postgres@127.0.0.1/metrics --server postgres --minutes 10")]
+    Export(ExportBenchOptions),
     /// Measure start-up time and usage at rest of the programs (Linux)
     #[command(after_help = "Example:\n  sysmon-bench figures --rest 60s")]
     Figures {
@@ -180,6 +187,7 @@ fn report(args: &Args) -> anyhow::Result<String> {
             let report = runtime()?.block_on(viewers(edge, *count, *span))?;
             Ok(format!("{report:#}\n"))
         }
+        Command::Export(options) => export(options),
         Command::Year(options) => year(*options),
         Command::Figures { rest } => figures::figures(*rest),
     }

@@ -6,9 +6,11 @@
 use std::collections::BTreeMap;
 
 use sysmon_client::hub_figures::{FIGURES, Figures, host_name};
-use sysmon_wire::message::{Blob, HostLimit, HostState, Lane, Push, RunId};
-use sysmon_wire::metrics::LIMIT_REACHED;
-use sysmon_wire::{ABSENT, HostFacts, Label, RowEncoder, SeriesTable, UnixMs};
+use sysmon_wire::message::{Blob, ExportLine, HostLimit, HostState, Lane, Push, RunId};
+use sysmon_wire::metrics::{
+    EXPORT_BYTES, EXPORT_LAG, EXPORT_LOST, EXPORT_REFUSED, EXPORT_ROWS, LIMIT_REACHED, Metric,
+};
+use sysmon_wire::{ABSENT, HostFacts, Label, RowEncoder, SeriesKey, SeriesTable, UnixMs};
 
 use crate::VERSION;
 use crate::core::Core;
@@ -46,8 +48,8 @@ pub struct Recorder {
     encoder: RowEncoder,
     seq: u64,
     newest: UnixMs,
-    /// Limits of which the stream has a series, in the order of their values.
-    limits: Vec<Label>,
+    /// Series of limits and exports, which come as they are needed, in the order of their values.
+    others: Vec<SeriesKey>,
 }
 
 impl Recorder {
@@ -76,7 +78,7 @@ impl Recorder {
             encoder: RowEncoder::new(),
             seq: 0,
             newest: UnixMs(0),
-            limits: Vec::new(),
+            others: Vec::new(),
         })
     }
 
@@ -86,6 +88,7 @@ impl Recorder {
         core: &mut Core,
         figures: &Figures,
         limits: &[HostLimit],
+        exports: &[ExportLine],
         now: UnixMs,
     ) -> Result<(), IngestError> {
         let time = UnixMs(now.0 - now.0.rem_euclid(INTERVAL_MS));
@@ -94,11 +97,13 @@ impl Recorder {
         }
         self.newest = time;
         self.seq += 1;
-        let reached = reached_by_name(limits);
-        self.add_limits(core, &reached, now)?;
+        let others = others(limits, exports);
+        self.add_series(core, &others, now)?;
         let figures = FIGURES.iter().map(|figure| (figure.get)(figures));
-        let counts = self.limits.iter().map(|name| reached.get(name));
-        let counts = counts.map(|count| count.map_or(ABSENT, |count| count.cast_signed()));
+        let counts = self
+            .others
+            .iter()
+            .map(|key| others.get(key).copied().unwrap_or(ABSENT));
         let values: Vec<i64> = figures.chain(counts).collect();
         let mut block = Vec::new();
         self.encoder.encode(self.seq, time, &values, &mut block);
@@ -109,25 +114,46 @@ impl Recorder {
         self.stream.ingest(push, core, now).map(|_| ())
     }
 
-    fn add_limits(
+    fn add_series(
         &mut self,
         core: &mut Core,
-        reached: &BTreeMap<Label, u64>,
+        others: &BTreeMap<SeriesKey, i64>,
         now: UnixMs,
     ) -> Result<(), IngestError> {
-        let is_new = |name: &&Label| !self.limits.contains(name);
-        let new: Vec<Label> = reached.keys().filter(is_new).cloned().collect();
+        let is_new = |key: &&SeriesKey| !self.others.contains(key);
+        let new: Vec<SeriesKey> = others.keys().filter(is_new).cloned().collect();
         if new.is_empty() {
             return Ok(());
         }
-        let keys = new
-            .iter()
-            .map(|name| LIMIT_REACHED.series(&[("limit", name.as_str())]));
-        let table = SeriesTable::new(&keys.collect::<Vec<_>>());
+        let table = SeriesTable::new(&new);
         self.stream.ingest(Push::Series(table), core, now)?;
-        self.limits.extend(new);
+        self.others.extend(new);
         Ok(())
     }
+}
+
+/// What is counted by limit and by export.
+fn others(limits: &[HostLimit], exports: &[ExportLine]) -> BTreeMap<SeriesKey, i64> {
+    let limits = reached_by_name(limits).into_iter().map(|(name, reached)| {
+        let key = LIMIT_REACHED.series(&[("limit", name.as_str())]);
+        (key, reached.cast_signed())
+    });
+    let exports = exports.iter().flat_map(|export| {
+        let of = |metric: Metric, value| {
+            (
+                metric.series(&[("sysmon.export.name", export.name.as_str())]),
+                value,
+            )
+        };
+        [
+            of(EXPORT_LAG, export.lag_ms),
+            of(EXPORT_ROWS, export.rows.cast_signed()),
+            of(EXPORT_BYTES, export.bytes.cast_signed()),
+            of(EXPORT_REFUSED, export.refused.cast_signed()),
+            of(EXPORT_LOST, export.lost_ms),
+        ]
+    });
+    limits.chain(exports).collect()
 }
 
 #[cfg(test)]
@@ -178,7 +204,7 @@ pub(crate) mod tests {
                 ..figures()
             };
             recorder
-                .record(&mut core, &figures, &[], UnixMs(now))
+                .record(&mut core, &figures, &[], &[], UnixMs(now))
                 .unwrap();
         }
         assert_eq!(
@@ -235,7 +261,7 @@ pub(crate) mod tests {
                 state: gauge.state(),
             };
             recorder
-                .record(&mut core, &figures(), &[limit], UnixMs(second * 1000))
+                .record(&mut core, &figures(), &[limit], &[], UnixMs(second * 1000))
                 .unwrap();
         }
         let (_, host) = core.fleet.hosts().next().unwrap();

@@ -18,7 +18,9 @@ use sysmon_wire::quantity::{self, Prefixes};
 use sysmon_wire::{ABSENT, Kind, UnixMs};
 
 use self::alerts::{alerts_json, alerts_table, routes_json};
-use self::connections::{edges_json, edges_table, maintenance_json, maintenance_table};
+use self::connections::{
+    edges_json, edges_table, exports_json, exports_table, maintenance_json, maintenance_table,
+};
 use self::limits::{limits_json, limits_table};
 use crate::hub_figures::{FIGURES, ReceivedFigures};
 
@@ -68,6 +70,7 @@ impl FleetSnapshot {
             "alerts_left_out": self.alerts.as_ref().map(|alerts| alerts.more),
             "routes": self.alerts.as_ref().map(routes_json),
             "edges": self.hub.as_ref().map(|hub| edges_json(&hub.edges)),
+            "exports": self.hub.as_ref().map(|hub| exports_json(&hub.exports)),
             "maintenance": self.hub.as_ref().map(|hub| maintenance_json(&hub.maintenance)),
             "limits": self.hub.as_ref().map(|hub| limits_json(&hub.limits)),
             "hosts": self.hosts.iter().map(host_json).collect::<Vec<_>>(),
@@ -126,6 +129,7 @@ impl FleetSnapshot {
         }
         if let Some(hub) = &self.hub {
             out.push_str(&edges_table(&hub.edges));
+            out.push_str(&exports_table(&hub.exports));
             out.push_str(&maintenance_table(&hub.maintenance));
             out.push_str(&limits_table(&hub.limits));
         }

@@ -64,7 +64,7 @@ const KINDS: [(&str, &[&str]); 6] = [
     ("remote-write", &["plaintext"]),
     ("otlp-grpc", &["plaintext"]),
     ("otlp-http", &["plaintext"]),
-    ("postgres", &["retention", "retention_1m", "narrow"]),
+    ("postgres", &["plaintext", "retention"]),
     (
         "redis",
         &["plaintext", "prefix", "cluster", "sentinel", "events"],

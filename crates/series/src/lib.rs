@@ -17,4 +17,4 @@ pub use chunk::Chunk;
 pub use error::ChunkError;
 pub use rate::{RATE_UNIT_SUFFIX, rate};
 pub use resample::{Resample, Steps, quantile};
-pub use ring::{Changes, HeadChanges, ROWS_PER_CHUNK, Ring, Table};
+pub use ring::{Changes, HeadChanges, ROWS_PER_CHUNK, Ring, Table, Tail};

@@ -152,6 +152,11 @@ registry! {
     AGENT_SPOOL_ERRORS = "sysmon.agent.spool.errors", "{error}", Counter, 0, "Failed writes to the agent's spool on disk; the rows stayed in memory";
     AGENT_READ_ERRORS = "sysmon.agent.read.errors", "{error}", Counter, 0, "Sources that the agent failed to read or parse";
     LIMIT_REACHED = "sysmon.limit.reached", "{time}", Counter, 0, "Times that something was left out because of a limit (`limit`), of the agent or, for the host that stands for the hub, of the hub";
+    EXPORT_LAG = "sysmon.export.lag", "s", Gauge, -3, "Age of the oldest row that a destination of the hub's exports (`sysmon.export.name`) lacks";
+    EXPORT_ROWS = "sysmon.export.rows", "{row}", Counter, 0, "Rows sent to a destination (`sysmon.export.name`)";
+    EXPORT_BYTES = "sysmon.export.bytes", "By", Counter, 0, "Bytes sent to a destination (`sysmon.export.name`)";
+    EXPORT_REFUSED = "sysmon.export.refused", "{value}", Counter, 0, "Values that a destination (`sysmon.export.name`) refused for good";
+    EXPORT_LOST = "sysmon.export.lost", "s", Counter, -3, "Seconds of hosts, added up, that a destination (`sysmon.export.name`) lacks and the history no longer has";
     HUB_INGEST_ROWS = "sysmon.hub.ingest.rows", "{row}", Counter, 0, "Rows ingested by the hub";
     HUB_INGEST_VALUES = "sysmon.hub.ingest.values", "{value}", Counter, 0, "Values in those rows";
     HUB_COMMIT_TIME = "sysmon.hub.commit.time", "s", Gauge, -6, "Duration of the hub's last commit to its history";

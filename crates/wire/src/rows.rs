@@ -150,6 +150,11 @@ impl RowDecoder {
         Self::default()
     }
 
+    /// The row decoded last.
+    pub fn previous(&self) -> &Row {
+        &self.previous.row
+    }
+
     /// Expects a keyframe next.
     pub fn reset(&mut self) {
         *self = Self::default();

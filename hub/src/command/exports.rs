@@ -6,7 +6,7 @@ use anyhow::anyhow;
 use serde::{Deserialize, Serialize};
 use sysmon_config::time::format_span;
 use sysmon_config::{Failure, suggest};
-use sysmon_export::engines::engine;
+use sysmon_export::engines::{HubIdentity, engine};
 use sysmon_export::worker::State;
 use sysmon_hub::server::{ExportState, Hub};
 use sysmon_wire::quantity;
@@ -231,7 +231,12 @@ pub(crate) fn test(context: &Context, name: &str) -> Result<(), Failure> {
             "there is no destination {name:?} in the configuration{hint}"
         )));
     };
-    let mut engine = engine(&options.destination).map_err(|error| Failure::Usage(error.into()))?;
+    let hub = HubIdentity {
+        identity: "test".to_owned(),
+        name: context.hub_name().to_string(),
+    };
+    let mut engine =
+        engine(&options.destination, &hub).map_err(|error| Failure::Usage(error.into()))?;
     let start = context.clock.instant();
     let what = engine.test().map_err(anyhow::Error::from)?;
     let ms = context

@@ -209,6 +209,7 @@ impl Hub {
         // Locked before the core: a thread that holds the history may wait for the core, never the reverse.
         let (history_bytes, _) = self.history_figures();
         let limits = self.limits();
+        let exports = self.exports().iter().map(ExportState::line).collect();
         let core = self.core();
         let (rows, values) = core.fleet.totals();
         let (ring_bytes, ring_values) = core.fleet.ring_size();
@@ -226,6 +227,7 @@ impl Hub {
             refused_total: self.refused.load(Ordering::Relaxed),
             limits,
             edges: self.edge_states(),
+            exports,
             maintenance: self.maintenance(),
         }
     }

@@ -8,7 +8,7 @@ use sysmon_client::hub_figures::Figures;
 use sysmon_wire::message::{HostLimit, RunId};
 use sysmon_wire::{ABSENT, Label, UnixMs};
 
-use super::Hub;
+use super::{ExportState, Hub};
 use crate::ingest::IngestError;
 use crate::limits::LimitLog;
 use crate::self_monitoring::{INTERVAL_MS, Recorder, largest_lag_ms};
@@ -67,7 +67,8 @@ async fn record_every_second(hub: &Hub) -> Result<Infallible, IngestError> {
         let left = INTERVAL_MS - (hub.now().0 - ARRIVAL_MS).rem_euclid(INTERVAL_MS);
         tokio::time::sleep(Duration::from_millis(left.unsigned_abs())).await;
         let (figures, limits) = (hub.figures(), hub.enforced_limits());
-        hub.update(|core| recorder.record(core, &figures, &limits, hub.now()))?;
+        let exports: Vec<_> = hub.exports().iter().map(ExportState::line).collect();
+        hub.update(|core| recorder.record(core, &figures, &limits, &exports, hub.now()))?;
         log_limits(&mut log, &hub.limits(), hub.now());
     }
 }

@@ -4,6 +4,8 @@
 
 mod alerts;
 mod edge;
+mod engines;
+mod exports;
 mod faults;
 mod fleet;
 #[cfg(unix)]

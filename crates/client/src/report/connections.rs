@@ -1,7 +1,8 @@
-//! Edges and maintenance windows, for `status`.
+//! Edges, exports and maintenance windows, for `status`.
 
 use serde_json::{Value, json};
-use sysmon_wire::message::{EdgeState, MaintenanceState};
+use sysmon_config::time::format_span;
+use sysmon_wire::message::{EdgeState, ExportLine, MaintenanceState};
 
 pub(super) fn edges_json(edges: &[EdgeState]) -> Value {
     let edge = |edge: &EdgeState| json!({ "address": edge.address, "connected": edge.error.is_none(), "error": edge.error });
@@ -19,6 +20,49 @@ pub(super) fn edges_table(edges: &[EdgeState]) -> String {
     };
     let lines: String = edges.iter().map(line).collect();
     format!("\nEDGES\n{lines}")
+}
+
+pub(super) fn exports_json(exports: &[ExportLine]) -> Value {
+    let export = |export: &ExportLine| {
+        json!({
+            "name": export.name,
+            "kind": export.kind,
+            "address": export.address,
+            "state": export.state,
+            "error": export.error,
+            "lag_ms": export.lag_ms,
+            "rows_total": export.rows,
+            "bytes_total": export.bytes,
+            "refused_total": export.refused,
+            "pending_ms": export.pending_ms,
+            "lost_ms": export.lost_ms,
+        })
+    };
+    exports.iter().map(export).collect()
+}
+
+/// A table of the exports; empty if there are none.
+pub(super) fn exports_table(exports: &[ExportLine]) -> String {
+    if exports.is_empty() {
+        return String::new();
+    }
+    let line = |export: &ExportLine| {
+        let ExportLine {
+            name,
+            kind,
+            address,
+            state,
+            ..
+        } = export;
+        let behind = format_span(export.lag_ms);
+        let error = export.error.as_ref().map(|error| format!(": {error}"));
+        format!(
+            "{name} ({kind}, {address}): {state}, {behind} behind{}\n",
+            error.unwrap_or_default()
+        )
+    };
+    let lines: String = exports.iter().map(line).collect();
+    format!("\nEXPORTS\n{lines}")
 }
 
 pub(super) fn maintenance_json(windows: &[MaintenanceState]) -> Value {
@@ -43,6 +87,33 @@ pub(super) fn maintenance_table(windows: &[MaintenanceState]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn exports_are_listed_with_what_keeps_them() {
+        let export = ExportLine {
+            name: "vm".into(),
+            kind: "remote-write".into(),
+            address: "https://vm".into(),
+            state: "failing".into(),
+            error: Some("connection refused".into()),
+            lag_ms: 90_000,
+            rows: 7,
+            bytes: 9,
+            refused: 1,
+            pending_ms: 60_000,
+            lost_ms: 0,
+        };
+        assert_eq!(
+            exports_table(std::slice::from_ref(&export)),
+            "\nEXPORTS\nvm (remote-write, https://vm): failing, 1 min 30 s behind: connection refused\n"
+        );
+        let json = exports_json(&[export]);
+        assert_eq!(
+            (&json[0]["rows_total"], &json[0]["refused_total"]),
+            (&json!(7), &json!(1))
+        );
+        assert_eq!(exports_table(&[]), "");
+    }
 
     #[test]
     fn edges_and_windows_are_listed_with_their_state() {

@@ -6,6 +6,8 @@ mod address;
 mod http;
 #[cfg(feature = "mqtt")]
 pub mod mqtt;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 #[cfg(feature = "redis")]
 pub mod redis;
 #[cfg(feature = "remote-write")]
@@ -14,13 +16,24 @@ pub mod remote_write;
 mod servers;
 #[cfg(feature = "stream")]
 mod stream;
+#[cfg(feature = "tls")]
+mod tls;
 #[cfg(feature = "stream")]
 mod values;
 
 use thiserror::Error;
 
 use crate::Engine;
-use crate::destination::{DestinationOptions, EngineKind};
+use crate::destination::DestinationOptions;
+
+/// Which hub sends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HubIdentity {
+    /// Stays the same for as long as the hub has its state.
+    pub identity: String,
+    /// The hub's name.
+    pub name: String,
+}
 
 /// A destination that cannot be made from its configuration.
 #[derive(Debug, Error)]
@@ -37,14 +50,25 @@ pub enum DestinationError {
 ///
 /// # Errors
 /// A setting is wrong, or a file that it names cannot be read.
-pub fn engine(options: &DestinationOptions) -> Result<Box<dyn Engine>, DestinationError> {
+pub fn engine(
+    options: &DestinationOptions,
+    hub: &HubIdentity,
+) -> Result<Box<dyn Engine>, DestinationError> {
+    // Not every engine tells hubs apart.
+    let _ = hub;
     match options.kind {
+        #[cfg(feature = "postgres")]
+        crate::destination::EngineKind::Postgres => {
+            Ok(Box::new(postgres::Postgres::new(options, hub)?))
+        }
         #[cfg(feature = "remote-write")]
-        EngineKind::RemoteWrite => Ok(Box::new(remote_write::RemoteWrite::new(options)?)),
+        crate::destination::EngineKind::RemoteWrite => {
+            Ok(Box::new(remote_write::RemoteWrite::new(options)?))
+        }
         #[cfg(feature = "redis")]
-        EngineKind::Redis => Ok(Box::new(redis::Redis::new(options)?)),
+        crate::destination::EngineKind::Redis => Ok(Box::new(redis::Redis::new(options)?)),
         #[cfg(feature = "mqtt")]
-        EngineKind::Mqtt => Ok(Box::new(mqtt::Mqtt::new(options)?)),
+        crate::destination::EngineKind::Mqtt => Ok(Box::new(mqtt::Mqtt::new(options)?)),
         kind => Err(DestinationError::NotBuilt(kind.as_str())),
     }
 }

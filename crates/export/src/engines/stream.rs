@@ -1,21 +1,19 @@
 //! Connections over TCP, with TLS by the destination's files or without, on a thread of their own.
 
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
 
 use super::DestinationError;
 use super::address::Server;
+use super::tls::client_config;
 use crate::EngineError;
 use crate::destination::DestinationOptions;
 
@@ -43,7 +41,7 @@ impl Dialer {
         is_tls: bool,
     ) -> Result<Self, DestinationError> {
         let tls = match is_tls {
-            true => Some(TlsConnector::from(Arc::new(tls(options)?))),
+            true => Some(TlsConnector::from(Arc::new(client_config(options)?))),
             false if options.ca.is_some() || options.identity.is_some() => {
                 return Err(DestinationError::Setting(
                     "ca, cert and key are for TLS, which the scheme of url does not use".to_owned(),
@@ -80,48 +78,6 @@ impl Dialer {
             Ok(connected) => connected.map_err(|error| failed(&error.to_string())),
             Err(_) => Err(failed("no answer in time")),
         }
-    }
-}
-
-fn tls(options: &DestinationOptions) -> Result<ClientConfig, DestinationError> {
-    let wrong = |path: &Path, problem: &dyn std::fmt::Display| {
-        DestinationError::Setting(format!("cannot read {}: {problem}", path.display()))
-    };
-    let certificates = |path: &Path| -> Result<Vec<CertificateDer<'static>>, DestinationError> {
-        let read = CertificateDer::pem_file_iter(path).map_err(|error| wrong(path, &error))?;
-        let certificates: Vec<_> = read
-            .collect::<Result<_, _>>()
-            .map_err(|error| wrong(path, &error))?;
-        match certificates.is_empty() {
-            true => Err(wrong(path, &"it has no certificate in PEM")),
-            false => Ok(certificates),
-        }
-    };
-    let mut roots = RootCertStore::empty();
-    match &options.ca {
-        Some(path) => {
-            for certificate in certificates(path)? {
-                roots
-                    .add(certificate)
-                    .map_err(|error| wrong(path, &error))?;
-            }
-        }
-        None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
-    }
-    let setting = |error: tokio_rustls::rustls::Error| DestinationError::Setting(error.to_string());
-    let config = ClientConfig::builder_with_provider(Arc::new(crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(setting)?
-        .with_root_certificates(roots);
-    match &options.identity {
-        Some((path, key_path)) => {
-            let key =
-                PrivateKeyDer::from_pem_file(key_path).map_err(|error| wrong(key_path, &error))?;
-            config
-                .with_client_auth_cert(certificates(path)?, key)
-                .map_err(|error| wrong(path, &error))
-        }
-        None => Ok(config.with_no_client_auth()),
     }
 }
 

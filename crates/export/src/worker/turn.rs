@@ -179,20 +179,14 @@ impl Turns {
 
     /// Reads how far the destination is, from where that is stored.
     fn load(&mut self) -> Result<Cursor, TurnError> {
-        let stored = match self.engine.stores_cursor() {
-            true => self.engine.stored_cursor()?,
-            false => None,
-        };
-        let mut of_file = self.file.load()?;
-        if let Some(mut stored) = stored {
-            // Who paused it is none of the engine's business.
-            stored.is_paused = of_file.is_some_and(|cursor| cursor.is_paused);
-            return Ok(stored);
-        }
         if self.engine.stores_cursor() {
-            of_file = None;
-        }
-        if let Some(cursor) = of_file {
+            if let Some(mut stored) = self.engine.stored_cursor()? {
+                // Whether somebody paused it is none of the engine's business.
+                let of_file = self.file.load().ok().flatten();
+                stored.is_paused = of_file.is_some_and(|cursor| cursor.is_paused);
+                return Ok(stored);
+            }
+        } else if let Some(cursor) = self.file.load()? {
             return Ok(cursor);
         }
         let (committed, late) = match self.engine.wants_past() {

@@ -36,10 +36,66 @@ pub(super) struct Head {
     pub(super) values: u64,
     /// How many of `bytes` [`Self::take_changes`] has handed out.
     taken_bytes: usize,
+    /// How often it was sealed.
+    sealed: u64,
     restarted: bool,
 }
 
+/// Where somebody who follows a ring has read its head to, so that each row is decoded once.
+#[derive(Debug, Default)]
+pub struct Tail {
+    sealed: u64,
+    offset: usize,
+    decoder: RowDecoder,
+    /// The newest row that was read, or passed over.
+    passed: Option<UnixMs>,
+    /// Whether the row decoded last was newer than what was asked for.
+    is_unread: bool,
+}
+
 impl Head {
+    /// Calls `each` with every row from `from` to `to`, oldest first.
+    pub(super) fn follow(
+        &self,
+        tail: &mut Tail,
+        from: UnixMs,
+        to: UnixMs,
+        mut each: impl FnMut(&Row),
+    ) {
+        let is_past = tail.passed.is_some_and(|passed| passed >= from);
+        if tail.sealed != self.sealed || tail.offset > self.bytes.len() || is_past {
+            *tail = Tail {
+                sealed: self.sealed,
+                ..Tail::default()
+            };
+        }
+        let series = self.encoder.previous().values.len();
+        if std::mem::take(&mut tail.is_unread) {
+            let row = tail.decoder.previous();
+            if row.time > to {
+                tail.is_unread = true;
+                return;
+            }
+            tail.passed = Some(row.time);
+            if row.time >= from {
+                each(row);
+            }
+        }
+        let mut bytes = self.bytes.get(tail.offset..).unwrap_or_default();
+        // Our own encoder wrote the bytes, so they decode.
+        while let Ok(Some(row)) = tail.decoder.decode(&mut bytes, series) {
+            if row.time > to {
+                tail.is_unread = true;
+                break;
+            }
+            tail.passed = Some(row.time);
+            if row.time >= from {
+                each(row);
+            }
+        }
+        tail.offset = self.bytes.len() - bytes.len();
+    }
+
     pub(super) fn newest(&self) -> Option<&Row> {
         (self.rows > 0).then(|| self.encoder.previous())
     }
@@ -91,6 +147,7 @@ impl Head {
         self.rows = 0;
         self.values = 0;
         self.taken_bytes = 0;
+        self.sealed += 1;
         self.restarted = true;
         Ok(chunk)
     }

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use sysmon_wire::UnixMs;
 
 use self::head::Head;
-pub use self::head::HeadChanges;
+pub use self::head::{HeadChanges, Tail};
 pub use self::read::Table;
 use crate::{Chunk, ChunkError};
 

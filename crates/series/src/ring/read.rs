@@ -2,10 +2,10 @@
 
 use std::ops::ControlFlow;
 
-use sysmon_wire::{ABSENT, UnixMs};
+use sysmon_wire::{ABSENT, Row, UnixMs};
 
 use super::Ring;
-use super::head::{Head, push};
+use super::head::{Head, Tail, push};
 use crate::{Chunk, ChunkError};
 
 /// Rows of chosen series: `columns[i][n]` is the value of the i-th chosen series at `times[n]`. The column of a series
@@ -65,6 +65,34 @@ impl Ring {
     /// A sealed chunk does not decode.
     pub fn read(&self, series: &[u32], from: UnixMs, to: UnixMs) -> Result<Table, ChunkError> {
         self.read_with(&[], series, from, to)
+    }
+
+    /// The same for somebody who asks for one span after the other: each row of the head is decoded once.
+    ///
+    /// # Errors
+    /// A sealed chunk does not decode.
+    pub fn follow(
+        &self,
+        tail: &mut Tail,
+        series: &[u32],
+        from: UnixMs,
+        to: UnixMs,
+    ) -> Result<Table, ChunkError> {
+        let is_sealed = self.sealed.back().is_some_and(|chunk| chunk.last() >= from);
+        let is_late = self
+            .late
+            .span()
+            .is_some_and(|(first, last)| first <= to && last >= from);
+        if is_sealed || is_late {
+            return self.read(series, from, to);
+        }
+        let mut table = Table {
+            times: Vec::new(),
+            columns: vec![Vec::new(); series.len()],
+        };
+        self.head
+            .follow(tail, from, to, |row| add_row(row, series, &mut table));
+        Ok(table)
     }
 
     /// Rows of this ring and of `borrowed` chunks, as if those were in it; one that is in it counts once.
@@ -211,13 +239,17 @@ fn read_head(head: &Head, series: &[u32], from: UnixMs, to: UnixMs, table: &mut 
         if row.time < from {
             return ControlFlow::Continue(());
         }
-        for (&index, out) in series.iter().zip(&mut table.columns) {
-            let value = row.values.get(index as usize).copied().unwrap_or(ABSENT);
-            push(out, value, table.times.len());
-        }
-        table.times.push(row.time.0);
+        add_row(row, series, table);
         ControlFlow::Continue(())
     });
+}
+
+fn add_row(row: &Row, series: &[u32], table: &mut Table) {
+    for (&index, out) in series.iter().zip(&mut table.columns) {
+        let value = row.values.get(index as usize).copied().unwrap_or(ABSENT);
+        push(out, value, table.times.len());
+    }
+    table.times.push(row.time.0);
 }
 
 fn sort(table: &mut Table) {

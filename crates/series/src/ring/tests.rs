@@ -271,3 +271,27 @@ fn borrowed_chunks_are_read_without_changing_the_ring() {
     assert_eq!(at, Some((UnixMs(5), vec![5])));
     assert_eq!((ring.rows(), ring.bytes(), ring.oldest()), before);
 }
+
+proptest! {
+    /// Somebody follows the ring, sometimes asks again for what it has read, and sees what a single read shows.
+    #[test]
+    fn following_a_ring_shows_what_reading_it_shows(
+        steps in prop::collection::vec((0i64..4, 1usize..5, any::<bool>(), 0i64..6), 1..200),
+    ) {
+        let (mut ring, mut tail) = (Ring::new(), Tail::default());
+        let (mut time, mut read_to) = (0, 0);
+        for (by, width, is_late, again) in steps {
+            time += by;
+            let at = if is_late && by == 0 { time / 2 } else { time };
+            ring.append(UnixMs(at), &vec![at * 3; width]).unwrap();
+            if by == 3 {
+                ring.seal_heads(is_late).unwrap();
+            }
+            let from = UnixMs((read_to + 1 - again * i64::from(again > 3)).max(0));
+            let to = UnixMs(time - i64::from(again == 1));
+            let followed = ring.follow(&mut tail, &[0, 2, 4], from, to).unwrap();
+            prop_assert_eq!(followed, ring.read(&[0, 2, 4], from, to).unwrap());
+            read_to = to.0;
+        }
+    }
+}

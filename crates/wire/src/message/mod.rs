@@ -28,7 +28,9 @@ pub use hello::{Hello, JoinReply, JoinRequest, PairOffer, Paired, Purpose, Welco
 pub use host::{
     AlertLine, FleetUpdate, HostHealth, HostLimit, HostLine, HostState, HostTick, Severity, Spark,
 };
-pub use reply::{Change, EdgeState, HostProcess, HubStatus, MaintenanceState, Points, Reply};
+pub use reply::{
+    Change, EdgeState, ExportLine, HostProcess, HubStatus, MaintenanceState, Points, Reply,
+};
 pub use request::{Aggregate, Group, Query, Request, TopBy};
 
 #[cfg(test)]

@@ -99,6 +99,8 @@ pub struct HubStatus {
     pub edges: Vec<EdgeState>,
     /// The configured maintenance windows.
     pub maintenance: Vec<MaintenanceState>,
+    /// Where the history is exported to.
+    pub exports: Vec<ExportLine>,
 }
 
 /// The hub's connection to an edge.
@@ -108,6 +110,33 @@ pub struct EdgeState {
     pub address: Label,
     /// Why there is no connection; none if there is one.
     pub error: Option<Label>,
+}
+
+/// An engine that the history is exported to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExportLine {
+    /// As configured.
+    pub name: Label,
+    /// What it speaks.
+    pub kind: Label,
+    /// The address without secrets.
+    pub address: Label,
+    /// What it does, in one word.
+    pub state: Label,
+    /// Why nothing is sent; none if something is.
+    pub error: Option<Label>,
+    /// Age of the oldest row that it lacks, in milliseconds.
+    pub lag_ms: i64,
+    /// Rows that it has got since the hub started.
+    pub rows: u64,
+    /// Bytes sent to it since then.
+    pub bytes: u64,
+    /// Values that it refused for good since then.
+    pub refused: u64,
+    /// Milliseconds of hosts, added up, that are still to be sent.
+    pub pending_ms: i64,
+    /// Milliseconds of hosts, added up, that the history no longer has.
+    pub lost_ms: i64,
 }
 
 /// A maintenance window.

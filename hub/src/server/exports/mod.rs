@@ -4,13 +4,15 @@ mod options;
 mod source;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use sysmon_export::engines::DestinationError;
-use sysmon_export::worker::{Exporter, Status, WorkerOptions};
-use sysmon_wire::UnixMs;
+use sysmon_export::engines::{DestinationError, HubIdentity};
+use sysmon_export::worker::{Exporter, State, Status, WorkerOptions};
+use sysmon_files::{FileError, read_private, write_private};
+use sysmon_wire::message::ExportLine;
+use sysmon_wire::{Label, UnixMs};
 use thiserror::Error;
 use tokio::runtime::Handle;
 
@@ -43,6 +45,31 @@ pub struct ExportState {
     pub address: String,
     /// What it does, or why it was not started.
     pub status: Result<Status, String>,
+}
+
+impl ExportState {
+    /// For `status`.
+    pub(super) fn line(&self) -> ExportLine {
+        let status = self.status.as_ref().cloned().unwrap_or_default();
+        let (state, error) = match (&self.status, &status.state) {
+            (Err(reason), _) => ("not started", Some(reason)),
+            (_, State::Failing { error, .. }) => ("failing", Some(error)),
+            (_, state) => (state.as_str(), None),
+        };
+        ExportLine {
+            name: Label::new(&self.name),
+            kind: Label::new(self.kind),
+            address: Label::new(&self.address),
+            state: Label::new(state),
+            error: error.map(|error| Label::new(error)),
+            lag_ms: status.lag_ms,
+            rows: status.rows,
+            bytes: status.bytes,
+            refused: status.refused.values().sum(),
+            pending_ms: status.pending_ms,
+            lost_ms: status.lost_ms,
+        }
+    }
 }
 
 /// An order for a destination cannot be carried out.
@@ -105,10 +132,14 @@ impl Hub {
             return Err("exports need a history: set [hub] history".to_owned());
         };
         let start = || -> Result<Exporter, DestinationError> {
-            let engine = sysmon_export::engines::engine(&options.destination)?;
             let setting = |error: std::io::Error| DestinationError::Setting(error.to_string());
-            sysmon_files::create_private_subdir(&dir)
-                .map_err(|error| setting(std::io::Error::other(error)))?;
+            let file = |error| setting(std::io::Error::other(error));
+            sysmon_files::create_private_subdir(&dir).map_err(file)?;
+            let hub = HubIdentity {
+                identity: self.export_identity(&dir).map_err(file)?,
+                name: self.name.clone(),
+            };
+            let engine = sysmon_export::engines::engine(&options.destination, &hub)?;
             let source = HubSource::new(Arc::clone(self), options, runtime.clone());
             let worker = WorkerOptions {
                 name: options.destination.name.clone(),
@@ -120,6 +151,20 @@ impl Hub {
             Exporter::start(worker, engine, Box::new(source)).map_err(setting)
         };
         start().map_err(|error| error.to_string())
+    }
+
+    /// What engines know this hub by, whatever its name and its certificates are.
+    fn export_identity(&self, dir: &Path) -> Result<String, FileError> {
+        let path = dir.join("identity");
+        match read_private(&path) {
+            Ok(text) => Ok(text.trim().to_owned()),
+            Err(error) if error.is_not_found() => {
+                let identity = format!("{:016x}{:016x}", self.random.u64(), self.random.u64());
+                write_private(&path, format!("{identity}\n"))?;
+                Ok(identity)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Where cursors are stored: beside the history.

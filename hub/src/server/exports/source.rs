@@ -1,11 +1,11 @@
 //! The hub's rows for exports: durable ones, from memory, from disk, and from minutes where the rows are gone.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::error::Error;
 use std::sync::Arc;
 
 use sysmon_export::{Committed, HostNow, HostRows, LateRows, Source, SourceError, Span, Step};
-use sysmon_series::{Chunk, Table};
+use sysmon_series::{Chunk, Table, Tail};
 use sysmon_store::Tier;
 use sysmon_store::store::{Reader, StoreError};
 use sysmon_wire::message::HostState;
@@ -35,6 +35,8 @@ pub(super) struct HubSource {
     /// Hosts that were offline when last looked at.
     offline: BTreeSet<Label>,
     oldest: BTreeMap<Label, (UnixMs, Option<UnixMs>)>,
+    /// Where each host was read to.
+    tails: HashMap<Label, Tail>,
 }
 
 impl HubSource {
@@ -45,6 +47,7 @@ impl HubSource {
             runtime,
             offline: BTreeSet::new(),
             oldest: BTreeMap::new(),
+            tails: HashMap::new(),
         }
     }
 
@@ -154,6 +157,8 @@ impl Source for HubSource {
             }
         }
         drop(core);
+        self.tails
+            .retain(|host, _| committed.newest.contains_key(host));
         committed.silent = offline.difference(&self.offline).cloned().collect();
         self.offline = offline;
         committed
@@ -190,11 +195,21 @@ impl Source for HubSource {
         };
         let (indices, keys) = self.series(found, span.from);
         let facts = Arc::new(found.facts.clone());
-        let table = found.ring.read_with(&chunks, &indices, span.from, span.to);
+        let table = match chunks.as_slice() {
+            [] => {
+                let tail = self.tails.entry(host.clone()).or_default();
+                found.ring.follow(tail, &indices, span.from, span.to)
+            }
+            chunks => found.ring.read_with(chunks, &indices, span.from, span.to),
+        };
         drop(core);
         let table =
             table.map_err(|error| SourceError(Box::<dyn Error + Send + Sync>::from(error)))?;
-        let (times, columns) = values(&table, &keys);
+        let Values {
+            keys,
+            times,
+            columns,
+        } = values(&table, keys);
         Ok(Some(HostRows {
             host: host.clone(),
             facts,
@@ -242,31 +257,41 @@ impl Source for HubSource {
     }
 }
 
-/// Values in the unit of each series. Of rows of one moment the last counts, and rows without values are left out.
-fn values(table: &Table, keys: &[Arc<SeriesKey>]) -> (Vec<i64>, Vec<Vec<f64>>) {
+/// Values in the unit of each series that has some. Of rows of one moment the last counts, and rows without values are
+/// left out.
+fn values(table: &Table, keys: Vec<Arc<SeriesKey>>) -> Values {
     let has_value = |at: usize| {
-        table
-            .columns
-            .iter()
-            .any(|column| column.get(at).is_some_and(|value| *value != ABSENT))
+        let mut columns = table.columns.iter();
+        columns.any(|column| column.get(at).is_some_and(|value| *value != ABSENT))
     };
     let rows: Vec<usize> = (0..table.times.len())
         .filter(|at| table.times.get(*at) != table.times.get(at + 1) && has_value(*at))
         .collect();
-    let times = rows
-        .iter()
-        .filter_map(|at| table.times.get(*at).copied())
-        .collect();
-    let columns = keys.iter().zip(&table.columns).map(|(key, column)| {
-        let scale = Scale::of(key.metric.scale);
-        let value = |at: &usize| {
-            column
-                .get(*at)
-                .map_or(f64::NAN, |value| scale.apply(*value))
-        };
-        rows.iter().map(value).collect()
-    });
-    (times, columns.collect())
+    let times = rows.iter().filter_map(|at| table.times.get(*at).copied());
+    let present = keys.into_iter().zip(&table.columns);
+    let present = present.filter(|(_, column)| !column.is_empty());
+    let (keys, columns) = present
+        .map(|(key, column)| {
+            let scale = Scale::of(key.metric.scale);
+            let value = |at: &usize| {
+                column
+                    .get(*at)
+                    .map_or(f64::NAN, |value| scale.apply(*value))
+            };
+            (key, rows.iter().map(value).collect())
+        })
+        .unzip();
+    Values {
+        keys,
+        times: times.collect(),
+        columns,
+    }
+}
+
+struct Values {
+    keys: Vec<Arc<SeriesKey>>,
+    times: Vec<i64>,
+    columns: Vec<Vec<f64>>,
 }
 
 /// What `unscale` does, with its power of ten computed once.
@@ -296,7 +321,7 @@ impl Scale {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sysmon_wire::metrics::{CONTEXT_SWITCHES, CPU_UTILIZATION, unscale};
+    use sysmon_wire::metrics::{CONTEXT_SWITCHES, CPU_UTILIZATION, UPTIME, unscale};
 
     #[test]
     fn values_are_what_queries_show_bit_for_bit() {
@@ -311,18 +336,24 @@ mod tests {
     }
 
     #[test]
-    fn the_last_row_of_a_moment_counts_and_empty_rows_are_left_out() {
-        let keys = [CPU_UTILIZATION.series(&[]), CONTEXT_SWITCHES.series(&[])].map(Arc::new);
+    fn the_last_row_of_a_moment_counts_and_what_is_empty_is_left_out() {
+        let keys =
+            [CPU_UTILIZATION, CONTEXT_SWITCHES, UPTIME].map(|metric| Arc::new(metric.series(&[])));
         let table = Table {
             times: vec![1, 1, 2, 3],
-            columns: vec![vec![100, 613, ABSENT, ABSENT], vec![5, 6, ABSENT, 7]],
+            columns: vec![
+                vec![100, 613, ABSENT, ABSENT],
+                Vec::new(),
+                vec![5, 6, ABSENT, 7],
+            ],
         };
-        let (times, columns) = values(&table, &keys);
-        assert_eq!(times, [1, 3]);
+        let found = values(&table, keys.to_vec());
+        assert_eq!(found.times, [1, 3]);
+        assert_eq!(found.keys, [keys[0].clone(), keys[2].clone()]);
         assert_eq!(
-            (columns[0][0], columns[1].as_slice()),
+            (found.columns[0][0], found.columns[1].as_slice()),
             (0.613, &[6.0, 7.0][..])
         );
-        assert!(columns[0][1].is_nan());
+        assert!(found.columns[0][1].is_nan());
     }
 }

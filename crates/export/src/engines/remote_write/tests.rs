@@ -81,8 +81,8 @@ impl Server {
                     let length = body.len();
                     let text =
                         format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n\r\n{body}");
-                    if stream.get_mut().write_all(text.as_bytes()).is_err()
-                        || sender.send(request).is_err()
+                    if sender.send(request).is_err()
+                        || stream.get_mut().write_all(text.as_bytes()).is_err()
                     {
                         break;
                     }
