@@ -12,7 +12,8 @@ pub mod postgres;
 pub mod redis;
 #[cfg(feature = "remote-write")]
 pub mod remote_write;
-#[cfg(all(test, feature = "stream"))]
+#[cfg(test)]
+#[cfg(feature = "stream")]
 mod servers;
 #[cfg(feature = "stream")]
 mod stream;

@@ -224,7 +224,7 @@ impl Turns {
             batch.events.push(event);
         }
         for task in tasks {
-            self.add(&mut batch, cursor, task)?;
+            self.add(&mut batch, cursor, &task)?;
         }
         if !self.gone.is_empty() {
             batch.cursor(cursor);
@@ -256,7 +256,7 @@ impl Turns {
             }
             self.turn_of = Some(task.host.clone());
             batch.turns += 1;
-            self.add(&mut batch, cursor, task)?;
+            self.add(&mut batch, cursor, &task)?;
             if batch.turns >= TURNS_MAX {
                 break;
             }
@@ -269,7 +269,7 @@ impl Turns {
         &mut self,
         batch: &mut Pending,
         cursor: &mut Cursor,
-        task: Task,
+        task: &Task,
     ) -> Result<(), TurnError> {
         let rows = self.source.rows(&task.host, task.span)?;
         if let Some(mut rows) = rows.filter(|rows| !rows.times.is_empty()) {
@@ -283,7 +283,7 @@ impl Turns {
             batch.cells += rows.cells();
             batch.hosts.push(rows);
         }
-        batch.cursor(cursor).complete(&task);
+        batch.cursor(cursor).complete(task);
         if batch.cells >= self.engine.batch_cells() {
             let (full, turns) = (std::mem::take(batch), batch.turns);
             self.flush(full, cursor)?;
@@ -429,9 +429,13 @@ impl Turns {
                 let changed = change(&mut cursor, &mut *self.source);
                 self.is_stored = false;
                 let stored = self.store(&cursor, false);
-                let committed = self.source.committed();
                 let state = cursor.is_paused.then_some(State::Paused);
-                self.show(&cursor, &committed, state);
+                if self.engine.wants_past() {
+                    let committed = self.source.committed();
+                    self.show(&cursor, &committed, state);
+                } else {
+                    self.show_present(state);
+                }
                 self.cursor = Some(cursor);
                 changed.and(stored)
             });

@@ -161,7 +161,8 @@ fn the_broker_says_when_the_hub_is_gone() {
     write(&mut engine, &[host("a", T, values(1, 2))]).unwrap();
     drop(engine);
     while broker.retained()["sysmon/hub/availability"] == "online" {}
-    write(&mut broker.engine(), &[host("a", T, values(1, 2))]).unwrap();
+    let mut restarted = broker.engine();
+    write(&mut restarted, &[host("a", T, values(1, 2))]).unwrap();
     assert_eq!(broker.retained()["sysmon/hub/availability"], "online");
 }
 

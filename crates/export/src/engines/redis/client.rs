@@ -108,7 +108,10 @@ impl Plan {
 
     fn add(&mut self, node: usize, host: usize, command: Cmd) {
         if let Some((pipeline, hosts)) = self.pipelines.get_mut(node) {
-            self.bytes += command.args_iter().map(length).sum::<u64>();
+            self.bytes += command
+                .args_iter()
+                .map(|argument| length(&argument))
+                .sum::<u64>();
             pipeline.add_command(command);
             hosts.push(host);
         }
@@ -124,7 +127,7 @@ impl Plan {
             let answers = nodes.send(node, pipeline).await?;
             for (answer, host) in answers.into_iter().zip(hosts) {
                 if let Value::ServerError(error) = answer {
-                    refused.insert(*host, refusal(error.into())?);
+                    refused.insert(*host, refusal(&error.into())?);
                 }
             }
         }
@@ -132,7 +135,7 @@ impl Plan {
     }
 }
 
-fn length(argument: Arg<&[u8]>) -> u64 {
+fn length(argument: &Arg<&[u8]>) -> u64 {
     match argument {
         Arg::Simple(bytes) => bytes.len() as u64,
         _ => 0,
@@ -451,24 +454,31 @@ impl Client {
         let key = self.options.keys.test.as_str();
         let hello = nodes.ask(key, &cmd("HELLO")).await.ok();
         let name = hello.as_ref().and_then(version);
-        let mut pipeline = Pipeline::new();
-        pipeline.atomic();
-        pipeline.cmd("DEL").arg(key);
-        pipeline.cmd("HSET").arg(key).arg("state").arg("test");
-        pipeline.cmd("HDEL").arg(key).arg("state");
-        pipeline.cmd("SADD").arg(key).arg("test");
-        pipeline.cmd("SREM").arg(key).arg("test");
         let event = Event {
             time: UnixMs(1),
             host: Label::new("test"),
             kind: EventKind::Joined,
             text: Label::new(""),
         };
-        pipeline.add_command(entry(key, 1, "1-1", &event));
-        pipeline.cmd("DEL").arg(key);
-        pipeline.cmd("PUBLISH").arg(key).arg("test");
+        let of_key = |name: &str, arguments: &[&str]| {
+            let mut command = cmd(name);
+            command.arg(key).arg(arguments);
+            command
+        };
+        let commands = [
+            of_key("DEL", &[]),
+            of_key("HSET", &["state", "test"]),
+            of_key("HDEL", &["state"]),
+            of_key("SADD", &["test"]),
+            of_key("SREM", &["test"]),
+            of_key("SET", &["test", "EX", "1"]),
+            of_key("DEL", &[]),
+            entry(key, 1, "1-1", &event),
+            of_key("DEL", &[]),
+            of_key("PUBLISH", &["test"]),
+        ];
         let node = nodes.of(key.as_bytes());
-        nodes.transact(node, &pipeline).await?;
+        nodes.transact(node, &commands).await?;
         let name = name.unwrap_or_else(|| "Redis".to_owned());
         Ok(match nodes.count() {
             1 => format!("is {name}"),

@@ -169,16 +169,24 @@ impl Nodes {
         }
     }
 
-    /// Sends commands to a node as one transaction. An error that the server answers is an error.
+    /// Sends commands that belong together. The first error among the answers is an error.
     pub(super) async fn transact(
         &mut self,
         node: usize,
-        pipeline: &Pipeline,
+        commands: &[Cmd],
     ) -> Result<(), EngineError> {
-        let connection = self.connections.get_mut(node);
-        let connection = connection.ok_or_else(|| EngineError::unavailable("no such node"))?;
-        let answer: Result<Value, RedisError> = pipeline.query_async(connection).await;
-        answer.map(drop).map_err(|error| failed(&error))
+        let mut pipeline = Pipeline::new();
+        pipeline.cmd("MULTI");
+        for command in commands {
+            pipeline.add_command(command.clone());
+        }
+        pipeline.cmd("EXEC");
+        for answer in self.send(node, &pipeline).await? {
+            if let Value::ServerError(error) = answer {
+                return Err(failed(&error.into()));
+            }
+        }
+        Ok(())
     }
 
     /// Sends one command to the node of a key. An error that the server answers is an error.
@@ -213,12 +221,12 @@ const TEMPORARY: [&str; 11] = [
 const DENIED: [&str; 4] = ["DENIED", "NOAUTH", "NOPERM", "WRONGPASS"];
 
 /// What a server's error to one command means: what it refuses for good, or an error that is about more than this one.
-pub(super) fn refusal(error: RedisError) -> Result<String, EngineError> {
+pub(super) fn refusal(error: &RedisError) -> Result<String, EngineError> {
     let code = error.code().unwrap_or_default();
     let is_general = TEMPORARY.contains(&code) || DENIED.contains(&code) || error.is_io_error();
     match is_general {
-        true => Err(failed(&error)),
-        false => Ok(message(&error)),
+        true => Err(failed(error)),
+        false => Ok(message(error)),
     }
 }
 
