@@ -9,7 +9,8 @@ use sysmon_certs::{Authority, Identity, Role, is_of_same_key, peer_of, serial_of
 
 /// One authority for all inputs, and an identity that it issued.
 static KNOWN: LazyLock<(Authority, Identity)> = LazyLock::new(|| {
-    let authority = Authority::in_memory(now(), &sysmon_clock::Random::system()).expect("an authority");
+    let authority =
+        Authority::in_memory(now(), &sysmon_clock::Random::system()).expect("an authority");
     let identity = authority.issue(Role::Agent, &name(), now(), 30);
     (authority, identity.expect("an identity"))
 });

@@ -118,14 +118,7 @@ impl RowStream {
                 if self.series.len() + keys.len() > SERIES_PER_STREAM_MAX {
                     return Err(SchemaError::TooMany("series per stream").into());
                 }
-                let places = self.series.len()..self.series.len() + keys.len();
-                self.unplaced.extend(places);
-                self.series.extend(keys.into_iter().map(|key| StreamSeries {
-                    key: core.fleet.shared_key(key),
-                    index: None,
-                    is_left_out: false,
-                }));
-                self.in_order = false;
+                self.define(keys, core);
             }
             Push::Processes(processes) => core.fleet.name_processes(self.host, processes, now),
             Push::Keyframe(block) => {
@@ -137,6 +130,47 @@ impl RowStream {
             Push::Rows(block) => self.block = (block.0, 0, 0),
         }
         Ok(())
+    }
+
+    pub fn host(&self) -> HostId {
+        self.host
+    }
+
+    /// Adds series, which take the next indices of the stream.
+    pub fn define(&mut self, keys: Vec<SeriesKey>, core: &Core) {
+        if keys.is_empty() {
+            return;
+        }
+        let places = self.series.len()..self.series.len() + keys.len();
+        self.unplaced.extend(places);
+        self.series.extend(keys.into_iter().map(|key| StreamSeries {
+            key: core.fleet.shared_key(key),
+            index: None,
+            is_left_out: false,
+        }));
+        self.in_order = false;
+    }
+
+    /// Applies a row whose sequence number its sender does not choose, unless the host has the same values of the same
+    /// moment already: its sender repeats what it got no answer to.
+    pub fn apply_once(
+        &mut self,
+        row: &Row,
+        run: RunId,
+        core: &mut Core,
+        now: UnixMs,
+    ) -> Result<Appended, FleetError> {
+        self.place_series(row, core);
+        put_in_order(row, &self.series, &mut self.row);
+        if core.fleet.repeats(self.host, &self.row) {
+            return Ok(Appended::Duplicate);
+        }
+        let applied = core.apply(self.host, run, &self.row, now)?;
+        let is_late = matches!(applied, Appended::Stored(stored) if !stored.is_newest);
+        if is_late {
+            core.fleet.mark_past_changed(self.host);
+        }
+        Ok(applied)
     }
 
     /// Applies rows of the received frame with at least `values` values; none if all are.
@@ -325,6 +359,31 @@ mod tests {
             table.columns,
             [vec![10, 11], vec![20, ABSENT], vec![ABSENT, 30]]
         );
+    }
+
+    #[test]
+    fn a_row_that_its_sender_repeats_counts_once_and_another_of_the_same_moment_is_kept() {
+        let mut core = core();
+        let id = core.host_id(&"a".into()).unwrap();
+        let now = UnixMs(100_000);
+        let mut stream = RowStream::new(id);
+        stream.define(vec![LOAD_1M.series(&[]), UPTIME.series(&[])], &core);
+        let mut apply = |seq, time, values: &[i64]| {
+            let row = Row {
+                seq,
+                time: UnixMs(time),
+                values: values.to_vec(),
+            };
+            let applied = stream.apply_once(&row, RunId(1), &mut core, now).unwrap();
+            applied.is_stored()
+        };
+        assert!(apply(1, 10_000, &[5, 7]));
+        assert!(!apply(2, 10_000, &[5, 7]), "the same again");
+        assert!(!apply(3, 10_000, &[5, ABSENT]), "a part of it");
+        assert!(apply(4, 11_000, &[5, 7]), "the next moment");
+        assert!(apply(5, 10_000, &[6, 7]), "other values");
+        let host = core.fleet.host(id).unwrap();
+        assert_eq!((host.ring.rows(), host.health().duplicate_rows), (3, 2));
     }
 
     #[test]

@@ -19,10 +19,15 @@ use crate::limits::reached_by_name;
 
 pub const INTERVAL_MS: i64 = 1_000;
 
-/// Age of a host's newest row by the hub's clock; none if it has no row.
+/// Age of a host's newest row by the hub's clock, beyond the time until its next is due; none if it has no row.
 pub fn lag_ms(host: &Host, now: UnixMs) -> Option<i64> {
     let (time, _) = host.present();
-    (time.0 != 0).then(|| (now - time).saturating_add(host.clock_offset_ms).max(0))
+    let due_ms = match i64::from(host.facts.interval_ms) {
+        ..=INTERVAL_MS => 0,
+        interval_ms => interval_ms,
+    };
+    let age_ms = (now - time).saturating_add(host.clock_offset_ms);
+    (time.0 != 0).then(|| (age_ms - due_ms).max(0))
 }
 
 /// The largest lag among live hosts; [`ABSENT`] if none is live.
@@ -147,6 +152,8 @@ pub(crate) mod tests {
             subscribers: 2,
             agents: 3,
             refused: 1,
+            otlp_points: 0,
+            otlp_rejected: 0,
             lag_ms: 750,
             cpu_us: 1_500_000,
             resident_bytes: 1 << 24,

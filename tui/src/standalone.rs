@@ -167,6 +167,8 @@ fn hub_options(options: &StandaloneOptions, name: &PeerName, edges: EdgeOptions)
         clock: options.clock.clone(),
         random: options.random.clone(),
         metrics: None,
+        otlp: None,
+        otlp_http: None,
         exports: Vec::new(),
         edges,
         alerts: AlertOptions {

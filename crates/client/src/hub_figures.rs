@@ -50,6 +50,8 @@ figures! {
     subscribers = HUB_SUBSCRIBERS, "subscribers", "Open subscriptions.";
     agents = HUB_AGENTS, "agents", "Connected agents.";
     refused = HUB_REFUSED, "refused_total", "Connections, streams and requests refused since the hub started.";
+    otlp_points = HUB_OTLP_POINTS, "otlp_points_total", "Points received as OTLP since the hub started.";
+    otlp_rejected = HUB_OTLP_REJECTED, "otlp_rejected_total", "Points among them that could not be stored.";
     lag_ms = HUB_LAG, "lag_seconds", "Lag of the live host that is furthest behind.";
     cpu_us = HUB_CPU_TIME, "cpu_seconds_total", "Processor time used since the hub started, in microseconds.";
     resident_bytes = HUB_MEMORY_USAGE, "resident_bytes", "Resident memory of the process.";

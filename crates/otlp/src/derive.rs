@@ -44,6 +44,8 @@ pub(crate) struct Inputs {
     cpu: BTreeMap<Label, CpuTimes>,
     memory: BTreeMap<Label, f64>,
     memory_limit: Option<f64>,
+    /// The share that is in use, where they say so.
+    memory_share: Option<f64>,
     swap: BTreeMap<(Label, Label), f64>,
     processes: BTreeMap<Label, f64>,
     /// By direction and device.
@@ -91,6 +93,10 @@ impl Inputs {
                 self.memory.entry(get(MEMORY_STATE)).or_insert(value);
             }
             Role::MemoryLimit => self.memory_limit = self.memory_limit.or(Some(value)),
+            Role::MemoryShare if get(MEMORY_STATE) == "used" => {
+                self.memory_share = self.memory_share.or(Some(value));
+            }
+            Role::MemoryShare => {}
             Role::Swap => {
                 let key = (get(PAGING_STATE), get(DEVICE));
                 self.swap.entry(key).or_insert(value);
@@ -119,6 +125,17 @@ impl Inputs {
         }
     }
 
+    /// The memory: as they say, or what the share in use is a share of, or the sum of its states.
+    fn memory_limit(&self) -> Option<f64> {
+        let used = self.memory.get("used").zip(self.memory_share);
+        let whole = used.map(|(used, share)| used / share);
+        let states = MEMORY_STATES.iter();
+        let sum = states.filter_map(|state| self.memory.get(*state)).sum();
+        let limits = [self.memory_limit, whole, Some(sum)];
+        let mut limits = limits.into_iter().flatten();
+        limits.find(|limit| limit.is_finite() && *limit > 0.0)
+    }
+
     /// The series that follow, with their values; `state` is that of the row before, and becomes that of this one.
     pub(crate) fn derive(self, state: &mut State) -> (Vec<(SeriesKey, i64)>, Sizes) {
         let mut out = Values(Vec::new());
@@ -131,6 +148,7 @@ impl Inputs {
             is_another_boot,
             ..Sizes::default()
         };
+        let limit = self.memory_limit();
         if self.uptime.is_some() {
             state.uptime = self.uptime;
         }
@@ -144,16 +162,12 @@ impl Inputs {
             processors(&state.cpu, &self.cpu, &mut out);
             state.cpu = self.cpu;
         }
-        let memory = MEMORY_STATES
-            .iter()
-            .filter_map(|state| self.memory.get(*state));
-        let memory: f64 = memory.sum();
-        let limit = self.memory_limit.or((memory > 0.0).then_some(memory));
-        if let Some(limit) = limit.filter(|limit| *limit > 0.0) {
+        if let Some(limit) = limit {
             sizes.memory_bytes = Some(limit as u64);
             out.add(MEMORY_LIMIT, &[], limit);
-            if let Some(used) = self.memory.get("used") {
-                out.add(MEMORY_UTILIZATION, &[], used / limit);
+            let used = self.memory.get("used").map(|used| used / limit);
+            if let Some(share) = self.memory_share.or(used) {
+                out.add(MEMORY_UTILIZATION, &[], share);
             }
         }
         swap(&self.swap, &mut out);
@@ -353,7 +367,7 @@ mod tests {
         }
     }
 
-    fn derived(inputs: Vec<Input>, state: &mut State) -> impl Fn(SeriesKey) -> Option<i64> + use<> {
+    fn derived(inputs: &[Input], state: &mut State) -> impl Fn(SeriesKey) -> Option<i64> + use<> {
         let mut all = Inputs::default();
         inputs.iter().for_each(|input| all.add(input));
         let (values, _) = all.derive(state);
@@ -379,10 +393,10 @@ mod tests {
             })
         };
         let mut state = State::default();
-        let first = derived(times(100.0, 900.0, 0.0).collect(), &mut state);
+        let first = derived(&times(100.0, 900.0, 0.0).collect::<Vec<_>>(), &mut state);
         assert_eq!(first(CPU_UTILIZATION.series(&[])), None);
         assert_eq!(first(CPU_COUNT.series(&[])), Some(2));
-        let second = derived(times(103.0, 905.0, 2.0).collect(), &mut state);
+        let second = derived(&times(103.0, 905.0, 2.0).collect::<Vec<_>>(), &mut state);
         assert_eq!(second(CPU_UTILIZATION.series(&[])), Some(300));
         assert_eq!(second(CPU_UTILIZATION.series(&[(CPU, "1")])), Some(300));
         assert_eq!(
@@ -390,7 +404,7 @@ mod tests {
             Some(200)
         );
         assert_eq!(second(CPU_UTILIZATION.series(&[(MODE, "idle")])), None);
-        let same = derived(times(103.0, 905.0, 2.0).collect(), &mut state);
+        let same = derived(&times(103.0, 905.0, 2.0).collect::<Vec<_>>(), &mut state);
         assert_eq!(
             same(CPU_UTILIZATION.series(&[])),
             None,
@@ -405,7 +419,7 @@ mod tests {
             input(Role::Swap, &[(DEVICE, device), (PAGING_STATE, name)], value)
         };
         let values = derived(
-            vec![
+            &[
                 state("used", 300.0),
                 state("free", 500.0),
                 state("buffers", 50.0),
@@ -441,7 +455,7 @@ mod tests {
             )
         };
         let values = derived(
-            vec![
+            &[
                 disk("sda", 100.0),
                 disk("sda1", 90.0),
                 disk("dm-0", 90.0),
@@ -479,7 +493,7 @@ mod tests {
             })
         };
         let values = derived(
-            [
+            &[
                 space("/", "ext4", "rw", 40.0, 60.0),
                 space("/snap", "squashfs", "ro", 100.0, 0.0),
                 space("/cd", "ext4", "ro", 99.0, 1.0),

@@ -191,7 +191,7 @@ impl Host {
         let median = gaps.get(count.saturating_sub(1) / 2).copied();
         let median = median.unwrap_or(INTERVAL_MS);
         // In whole seconds, so that it does not change with every row.
-        (median + 500) / 1_000 * 1_000
+        ((median + 500) / 1_000).max(1) * 1_000
     }
 
     /// Scales of metrics that have no series any more, when they are many.

@@ -16,7 +16,8 @@ mod resource;
 mod total;
 
 pub use guard::{ELEMENTS_MAX, MESSAGE_BYTES_MAX, MessageError, decode};
-pub use mapper::{HostFeed, Mapper, MapperLimits};
+pub use host::ReadyRow;
+pub use mapper::{HostFeed, Mapper, MapperLimits, points};
 pub use opentelemetry_proto::tonic::collector::metrics::v1::{
     ExportMetricsPartialSuccess, ExportMetricsServiceRequest, ExportMetricsServiceResponse,
 };

@@ -68,9 +68,9 @@ impl Mapper {
         self.hosts.len()
     }
 
-    /// Forgets a host, which then begins anew.
-    pub fn forget(&mut self, host: &Label) {
-        self.hosts.remove(host);
+    /// Whether a host is known.
+    pub fn has(&self, host: &Label) -> bool {
+        self.hosts.contains_key(host)
     }
 
     /// Adds a message. `admit` says whether the sender may write a host, once for each resource.
@@ -85,7 +85,7 @@ impl Mapper {
         for resource in &request.resource_metrics {
             let host = self.host(resource, limits.hosts, now, &mut admit);
             let added =
-                host.map(|name| self.add_resource(name, resource, limits, now, &mut rejections));
+                host.map(|name| self.add_resource(&name, resource, limits, now, &mut rejections));
             if let Err(reason) = added {
                 rejections.add(reason, points_of(resource));
             }
@@ -120,7 +120,7 @@ impl Mapper {
 
     fn add_resource(
         &mut self,
-        name: Label,
+        name: &Label,
         resource: &ResourceMetrics,
         limits: MapperLimits,
         now: UnixMs,
@@ -128,7 +128,7 @@ impl Mapper {
     ) {
         let waiting: usize = self.hosts.values().map(Host::waiting_values).sum();
         let room = WAITING_VALUES_MAX.saturating_sub(waiting);
-        let Some(host) = self.hosts.get_mut(&name) else {
+        let Some(host) = self.hosts.get_mut(name) else {
             return;
         };
         let described = resource.resource.as_ref();
@@ -170,6 +170,12 @@ impl Mapper {
         }
         feeds
     }
+}
+
+/// Points of a message.
+pub fn points(request: &ExportMetricsServiceRequest) -> u64 {
+    let resources = request.resource_metrics.iter();
+    resources.map(|resource| points_of(resource) as u64).sum()
 }
 
 /// Points of a resource.

@@ -18,6 +18,7 @@ pub(crate) enum Role {
     Cpu,
     Memory,
     MemoryLimit,
+    MemoryShare,
     Swap,
     Processes,
     Network,
@@ -147,7 +148,7 @@ const MAPPINGS: &[Mapping] = mappings! {
     Plain LOAD_15M &[], "system.cpu.load_average.15m";
     Memory MEMORY_USAGE MEMORY_ATTRIBUTES, "system.memory.usage";
     MemoryLimit MEMORY_LIMIT &[], "system.memory.limit";
-    Plain MEMORY_UTILIZATION MEMORY_ATTRIBUTES, "system.memory.utilization";
+    MemoryShare MEMORY_UTILIZATION MEMORY_ATTRIBUTES, "system.memory.utilization";
     Plain MEMORY_AVAILABLE &[], "system.linux.memory.available" "system.memory.linux.available";
     Plain MEMORY_DIRTY &[], "system.linux.memory.dirty";
     Plain MEMORY_SHARED &[], "system.memory.linux.shared" "system.linux.memory.shared";
@@ -159,7 +160,7 @@ const MAPPINGS: &[Mapping] = mappings! {
     Plain PROCESSES_CREATED &[], "system.processes.created" "system.process.created";
     Disk DISK_IO DISK_ATTRIBUTES, "system.disk.io";
     Plain DISK_OPERATIONS DISK_ATTRIBUTES, "system.disk.operations";
-    Plain DISK_OPERATION_TIME DISK_ATTRIBUTES, "system.disk.operation_time";
+    Plain DISK_OPERATION_TIME DISK_ATTRIBUTES, "system.disk.operation_time" "system.disk.time";
     Plain DISK_IO_TIME DISK_ATTRIBUTES, "system.disk.io_time";
     Plain DISK_WEIGHTED_IO_TIME DISK_ATTRIBUTES, "system.disk.weighted_io_time";
     Plain DISK_MERGED DISK_ATTRIBUTES, "system.disk.merged";

@@ -162,6 +162,8 @@ registry! {
     HUB_SUBSCRIBERS = "sysmon.hub.subscriber.count", "{subscription}", Gauge, 0, "Open subscriptions";
     HUB_AGENTS = "sysmon.hub.agent.count", "{agent}", Gauge, 0, "Connected agents";
     HUB_REFUSED = "sysmon.hub.refused", "{refusal}", Counter, 0, "Connections, streams and requests refused by the hub";
+    HUB_OTLP_POINTS = "sysmon.hub.otlp.points", "{point}", Counter, 0, "Points that the hub received as OTLP";
+    HUB_OTLP_REJECTED = "sysmon.hub.otlp.rejected", "{point}", Counter, 0, "Points among them that could not be stored; the hub's log and the answer to their sender say why";
     HUB_LAG = "sysmon.hub.lag", "s", Gauge, -3, "Age of the newest row of the live host with the greatest delay";
     HUB_CPU_TIME = "sysmon.hub.cpu.time", "s", Counter, -6, "Processor time the hub used";
     HUB_MEMORY_USAGE = "sysmon.hub.memory.usage", "By", Gauge, 0, "Resident memory of the hub";

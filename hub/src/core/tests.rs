@@ -1,9 +1,12 @@
 //! Tests of the core: rows, events and alerts together.
 
+mod gone;
+
 use std::time::Duration;
 
 use super::*;
 use sysmon_series::{Chunk, rate};
+use sysmon_wire::HostFacts;
 use sysmon_wire::limits::FUTURE_MS_MAX;
 use sysmon_wire::message::HostState;
 use sysmon_wire::metrics::{CPU_UTILIZATION, NET_IO, UPTIME};
@@ -174,6 +177,43 @@ fn rows_from_the_future_and_from_before_retention_are_refused_and_counted() {
         assert_eq!(applied, Appended::Refused);
     }
     assert_eq!(core.fleet.host(id).unwrap().health().refused_rows, 2);
+}
+
+#[test]
+fn a_host_whose_rows_are_far_apart_is_silent_only_when_two_are_missing() {
+    let mut core = core();
+    core.set_rules(
+        vec!["silent: silent for 60s critical".parse().unwrap()],
+        Vec::new(),
+    );
+    let id = host_with_cpu(&mut core, "a");
+    let facts = HostFacts {
+        interval_ms: 60_000,
+        ..HostFacts::unknown()
+    };
+    core.fleet.set_facts(id, facts);
+    let start = 100_000_000;
+    core.apply(id, RunId(1), &row(1, start, 5), UnixMs(start))
+        .unwrap();
+    let mut found = Vec::new();
+    for second in 0..=300 {
+        core.review_silence(UnixMs(start + second * 1_000));
+        let state = core.fleet.host(id).unwrap().state;
+        if found.last().is_none_or(|(_, last)| *last != state) {
+            found.push((second, state));
+        }
+        for transition in core.take_transitions() {
+            assert_eq!((second, transition.firing), (180, true));
+        }
+    }
+    assert_eq!(
+        found,
+        [
+            (0, HostState::Live),
+            (125, HostState::Stale),
+            (150, HostState::Offline)
+        ]
+    );
 }
 
 #[test]
@@ -412,9 +452,16 @@ fn the_silence_of_a_host_ends_once_its_certificates_are_revoked() {
         fired.iter().map(|t| t.firing).collect::<Vec<_>>()
     };
     assert_eq!(review(&mut core, 0..100), [true]);
-    core.set_revoked(std::iter::once("a".to_owned()).collect());
+    core.set_revoked(&agents([("a", true)]));
     assert_eq!(review(&mut core, 100..110), [false]);
     assert!(review(&mut core, 110..300).is_empty());
-    core.set_revoked(std::collections::BTreeSet::new());
+    core.set_revoked(&agents([("a", false)]));
     assert_eq!(review(&mut core, 300..310), [true]);
+}
+
+fn agents<const N: usize>(agents: [(&str, bool); N]) -> BTreeMap<String, bool> {
+    let agents = agents.into_iter();
+    agents
+        .map(|(name, is_revoked)| (name.to_owned(), is_revoked))
+        .collect()
 }

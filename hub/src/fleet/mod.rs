@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sysmon_series::{ChunkError, Ring};
+use sysmon_store::HostChange;
 use sysmon_wire::limits::{FUTURE_MS_MAX, HOSTS_MAX, NOTES_PER_HOST_MAX, TAGS_PER_HOST_MAX};
 use sysmon_wire::message::{HostLimit, HostState, RunId};
 use sysmon_wire::timeline::EventKind;
@@ -81,8 +82,8 @@ pub struct Fleet {
     restored_from: Option<UnixMs>,
     /// Hosts with changes that the history has not got yet; none without a history.
     unsaved: Option<BTreeSet<HostId>>,
-    /// Hosts that the history has to forget.
-    forgotten: Vec<Label>,
+    /// Hosts that the history has to forget or rename.
+    host_changes: Vec<HostChange>,
     hosts_limit: LimitGauge,
 }
 
@@ -98,7 +99,7 @@ impl Fleet {
             usage: RingUsage::default(),
             restored_from: Some(UnixMs(i64::MIN)),
             unsaved: None,
-            forgotten: Vec::new(),
+            host_changes: Vec::new(),
             hosts_limit: LimitGauge::new("hosts", HOSTS_MAX),
         }
     }
@@ -150,6 +151,11 @@ impl Fleet {
         self.mark_unsaved(id);
         self.touch_line(id);
         Ok(id)
+    }
+
+    /// Whether another machine can be added.
+    pub fn has_room(&self) -> bool {
+        self.hosts.machines < HOSTS_MAX
     }
 
     pub fn find(&self, name: &str) -> Option<HostId> {
@@ -347,6 +353,12 @@ impl Fleet {
             is_another_boot,
             event,
         }))
+    }
+
+    /// Whether a host has a row of the same moment with the same values; counted if so.
+    pub(crate) fn repeats(&mut self, id: HostId, row: &Row) -> bool {
+        let host = self.hosts.get_mut(id);
+        host.is_some_and(|host| host.repeats(row))
     }
 
     /// Notes that rows of the past arrived, so that subscribers read the past again.

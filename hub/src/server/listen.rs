@@ -1,6 +1,6 @@
 //! A hub with its sockets: starting it, accepting connections, and stopping it.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
@@ -17,6 +17,8 @@ use super::exports::Exports;
 use super::gauge::Gauge;
 use super::history::PAGING_MAX;
 use super::live::LiveAgents;
+#[cfg(feature = "otlp")]
+use super::otlp::{OtlpListener, Protocol};
 use super::{
     ExportOptions, Hub, HubOptions, StartError, baselines, certificates, connection, metrics,
     persistence, relay, self_monitoring,
@@ -54,7 +56,9 @@ pub struct BoundHub {
     pub hub: Arc<Hub>,
     listener: Listener,
     identity: Identity,
-    metrics: Option<TcpListener>,
+    metrics: Option<metrics::Bound>,
+    #[cfg(feature = "otlp")]
+    otlp: Vec<OtlpListener>,
     exports: Vec<ExportOptions>,
 }
 
@@ -68,10 +72,9 @@ impl BoundHub {
             accepts_joins: true,
         };
         let listener = Listener::bind(options.listen, identity, listen)?;
-        let listen = |address| {
-            metrics::bind(address).map_err(|source| StartError::Metrics { address, source })
-        };
-        let metrics = options.metrics.map(listen).transpose()?;
+        #[cfg(feature = "otlp")]
+        let otlp = bind_otlp(&options)?;
+        let metrics = options.metrics.map(metrics::Bound::bind).transpose()?;
         let mut core = Core::new(options.fleet);
         let notifier = options.alerts.notifier;
         let kept = notifier
@@ -114,6 +117,8 @@ impl BoundHub {
             edge_errors: Mutex::default(),
             certificates: Slots::new(CONNECTIONS_PER_CERTIFICATE_MAX),
             budgets: RowBudgets::default(),
+            #[cfg(feature = "otlp")]
+            otlp: super::otlp::Otlp::default(),
             subscribers: Gauge::default(),
             agents: Gauge::default(),
             live: LiveAgents::default(),
@@ -130,6 +135,8 @@ impl BoundHub {
             listener,
             identity: identity.clone(),
             metrics,
+            #[cfg(feature = "otlp")]
+            otlp,
             exports: options.exports,
         })
     }
@@ -143,7 +150,21 @@ impl BoundHub {
     }
 
     pub fn metrics_address(&self) -> Option<SocketAddr> {
-        self.metrics.as_ref()?.local_addr().ok()
+        self.metrics.as_ref().map(metrics::Bound::address)
+    }
+
+    /// The URL of `/metrics`.
+    pub fn metrics_url(&self) -> Option<String> {
+        self.metrics.as_ref().map(metrics::Bound::url)
+    }
+
+    /// Where OTLP is received, over gRPC and over HTTP.
+    #[cfg(feature = "otlp")]
+    pub fn otlp_addresses(&self) -> [Option<SocketAddr>; 2] {
+        [Protocol::Grpc, Protocol::Http].map(|protocol| {
+            let listener = self.otlp.iter().find(|otlp| otlp.protocol() == protocol);
+            listener.and_then(OtlpListener::address)
+        })
     }
 
     /// Serves until `stop` completes or the history turns out to be damaged, then closes every connection and commits
@@ -155,14 +176,19 @@ impl BoundHub {
         hub.set_exports(self.exports, &tokio::runtime::Handle::current());
         let serve_metrics = async {
             match self.metrics {
-                Some(listener) => metrics::serve(hub, listener).await,
+                Some(bound) => bound.serve(hub, identity.subscribe()).await,
                 None => std::future::pending().await,
             }
         };
+        #[cfg(feature = "otlp")]
+        let receive_otlp = super::otlp::serve_all(hub, self.otlp, identity.subscribe());
+        #[cfg(not(feature = "otlp"))]
+        let receive_otlp = std::future::pending::<()>();
         let mut ended = Ended::Stopped;
         tokio::select! {
             () = accept(hub, &self.listener) => {}
             () = serve_metrics => {}
+            () = receive_otlp => {}
             () = review(hub) => {}
             () = persistence::commit_every_second(hub) => {}
             () = self_monitoring::record(hub) => {}
@@ -178,6 +204,23 @@ impl BoundHub {
         hub.notifier.finish();
         ended
     }
+}
+
+#[cfg(feature = "otlp")]
+fn bind_otlp(options: &HubOptions) -> Result<Vec<OtlpListener>, StartError> {
+    let ports = [
+        (options.otlp, Protocol::Grpc),
+        (options.otlp_http, Protocol::Http),
+    ];
+    let ports = ports
+        .into_iter()
+        .filter_map(|(address, protocol)| Some((address?, protocol)));
+    ports
+        .map(|(address, protocol)| {
+            let bound = OtlpListener::bind(address, protocol);
+            bound.map_err(|source| StartError::Otlp { address, source })
+        })
+        .collect()
 }
 
 fn reset_secret(options: &HubOptions) -> Result<ResetSecret, LinkError> {

@@ -13,6 +13,7 @@ use thiserror::Error;
 
 use super::ExportOptions;
 use super::access::AccessOptions;
+use super::metrics::{MetricsError, MetricsOptions};
 use super::relay::EdgeOptions;
 use crate::fleet::FleetOptions;
 
@@ -28,8 +29,11 @@ pub struct HubOptions {
     pub access: Option<AccessOptions>,
     pub alerts: AlertOptions,
     pub edges: EdgeOptions,
-    /// Loopback address of `/metrics` and `/healthz`; not served if not set.
-    pub metrics: Option<SocketAddr>,
+    /// `/metrics` and `/healthz`; not served if not set.
+    pub metrics: Option<MetricsOptions>,
+    /// Where OTLP is received over gRPC, and over HTTP; not at all without the feature `otlp`.
+    pub otlp: Option<SocketAddr>,
+    pub otlp_http: Option<SocketAddr>,
     /// Destinations of exports, which need a history.
     pub exports: Vec<ExportOptions>,
     pub clock: Clock,
@@ -54,9 +58,13 @@ pub enum StartError {
     Link(#[from] LinkError),
     #[error(transparent)]
     History(#[from] StoreError),
-    #[error("cannot listen on {address} for metrics: {source}; choose another [hub] metrics")]
-    Metrics {
+    #[error(
+        "cannot listen on {address} for OTLP: {source}; choose another [hub] otlp or otlp_http"
+    )]
+    Otlp {
         address: SocketAddr,
         source: std::io::Error,
     },
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
 }

@@ -18,6 +18,10 @@ impl Hub {
         let (history_bytes, commit_us) = self.history_figures();
         let damaged_histories = self.damaged_histories().into();
         let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        #[cfg(feature = "otlp")]
+        let (otlp_points, otlp_rejected) = self.otlp.points();
+        #[cfg(not(feature = "otlp"))]
+        let (otlp_points, otlp_rejected) = (0, 0);
         let core = self.core();
         let fleet = &core.fleet;
         let (rows, values) = fleet.totals();
@@ -37,6 +41,8 @@ impl Hub {
             subscribers: signed(self.subscribers.get()),
             agents: signed(self.agents.get()),
             refused: signed(self.refused.load(Ordering::Relaxed)),
+            otlp_points: signed(otlp_points),
+            otlp_rejected: signed(otlp_rejected),
             lag_ms: largest_lag_ms(fleet, self.now()),
             cpu_us: cpu_us().unwrap_or(ABSENT),
             resident_bytes: resident_bytes().unwrap_or(ABSENT),

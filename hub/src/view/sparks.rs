@@ -33,17 +33,18 @@ pub(super) fn past(
     request: &SparkRequest,
 ) -> (HostTick, Vec<Spark>) {
     let rows_ms = host.step_ms();
+    let apart_ms = rows_ms.max(i64::from(host.facts.interval_ms));
     // A rate needs the row before.
-    let since = at - PAST_REACH_MS.max(2 * rows_ms);
+    let since = at - PAST_REACH_MS.max(2 * apart_ms);
     let resample = resample(at, request, rows_ms);
     let from = resample.as_ref().map_or(since, |resample| {
         since.min(resample.from - PAST_REACH_MS.max(rows_ms))
     });
     let table = host.summary_rows(from, at).unwrap_or_default();
     let found = Host::newest_of(&table, since);
-    let tick = match found.filter(|(time, _)| at - *time <= PAST_REACH_MS.max(rows_ms)) {
+    let tick = match found.filter(|(time, _)| at - *time <= PAST_REACH_MS.max(apart_ms)) {
         Some((time, values)) => {
-            let state = if at - time <= (PAST_REACH_MS / 2).max(rows_ms) {
+            let state = if at - time <= (PAST_REACH_MS / 2).max(apart_ms) {
                 HostState::Live
             } else {
                 HostState::Stale

@@ -110,6 +110,8 @@ fn options(dir: &Path, state: &HubState, name: &PeerName, edges: EdgeOptions) ->
         },
         edges,
         metrics: None,
+        otlp: None,
+        otlp_http: None,
         exports: Vec::new(),
     }
 }

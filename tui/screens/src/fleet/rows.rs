@@ -100,6 +100,7 @@ impl Row<'_> {
         let theme = self.theme();
         let live = host.tick.state == HostState::Live;
         let moment = self.context.moment();
+        let interval_ms = host.line.facts.interval_ms;
         let graph = |style: Style| self.on(if live { style } else { theme.dim });
         let style = |place: usize, plain: Style| match host.severity_of(place) {
             Severity::None => self.on(plain),
@@ -107,11 +108,11 @@ impl Row<'_> {
         };
         match spec(column).content {
             Content::CpuLine => {
-                let line = sparkline(host.cpu.last(width, moment), 1000, theme.ascii);
+                let line = sparkline(host.cpu.held(width, moment, interval_ms), 1000, theme.ascii);
                 pen.text(&line, graph(theme.graph));
             }
             Content::NetLine => {
-                let points = host.received.last(width, moment);
+                let points = host.received.held(width, moment, interval_ms);
                 let line = sparkline(points, self.net_scale, theme.ascii);
                 pen.text(&line, graph(theme.graph_second));
             }

@@ -184,7 +184,11 @@ fn net_scale(context: &Context, shown: &[Row<'_>], layout: &Layout) -> i64 {
         .find(|(cell, _)| *cell == Column::NetLine)
         .map_or(0, |c| c.1);
     let points = |row: &Row<'_>| match row {
-        Row::Host(host) => host.received.last(width, context.moment()).flatten().max(),
+        Row::Host(host) => host
+            .received
+            .held(width, context.moment(), host.line.facts.interval_ms)
+            .flatten()
+            .max(),
         Row::Group(_) => None,
     };
     round_scale(

@@ -101,6 +101,12 @@ impl HostRows {
         self.resolution_ms = step_ms.max(ROW_MS);
     }
 
+    /// How far apart two rows may be between which nothing is missing.
+    fn apart_ms(&self) -> i64 {
+        let interval_ms = self.line.as_ref().map(|line| line.facts.interval_ms);
+        i64::from(interval_ms.unwrap_or(0)) * 3 / 2
+    }
+
     /// The span of charts: always the same number of rows.
     pub fn window_ms(&self) -> i64 {
         (WINDOW_MS / ROW_MS).saturating_mul(self.resolution_ms)
@@ -344,6 +350,7 @@ impl HostRows {
         let start = end - step_ms.saturating_mul(points as i64);
         let factor = 10f64.powi(i32::from(metric.scale));
         let mut before = (0, ABSENT);
+        let mut last: Option<(i64, f64)> = None;
         for (time, values) in &self.rows {
             let value = values.get(at).copied().unwrap_or(ABSENT);
             let real = match metric.kind {
@@ -352,6 +359,25 @@ impl HostRows {
             };
             before = (*time, value);
             let step = (*time - start.0).div_euclid(step_ms);
+            if let (Some(real), Some((since, earlier))) = (real, last)
+                && *time - since <= self.apart_ms()
+            {
+                // A rate is that of the time since the row before; a level holds until the next row.
+                let between = if metric.kind == Kind::Counter {
+                    real
+                } else {
+                    earlier
+                };
+                let first = (since - start.0).div_euclid(step_ms) + 1;
+                for step in first.max(0)..step.min(steps.len() as i64) {
+                    if let Some(empty @ None) = steps.get_mut(step as usize) {
+                        *empty = Some(Step::of(between * factor));
+                    }
+                }
+            }
+            if let Some(real) = real {
+                last = Some((*time, real));
+            }
             let step = usize::try_from(step)
                 .ok()
                 .and_then(|step| steps.get_mut(step));

@@ -85,9 +85,28 @@ impl SparkLine {
         self.points.push_back(point);
     }
 
+    /// The last `count` points of a host whose rows are `interval_ms` apart: each holds until the next is overdue.
+    pub fn held(
+        &self,
+        count: usize,
+        now: UnixMs,
+        interval_ms: u32,
+    ) -> impl Iterator<Item = Option<i64>> + '_ {
+        let hold = i64::from(interval_ms) * 3 / 2 / self.step_ms;
+        let (mut before, mut left) = (None, 0);
+        self.last(count, now).map(move |point| {
+            (before, left) = match point {
+                Some(_) => (point, hold),
+                None if left > 0 => (before, left - 1),
+                None => (None, 0),
+            };
+            before
+        })
+    }
+
     /// The last `count` points as of `now`, oldest first; steps that passed without a sample since
     /// are gaps.
-    pub fn last(&self, count: usize, now: UnixMs) -> impl Iterator<Item = Option<i64>> + '_ {
+    fn last(&self, count: usize, now: UnixMs) -> impl Iterator<Item = Option<i64>> + '_ {
         let silent = self.filling.map_or(0, |filling| {
             ((now.floor(self.step_ms) - filling) / self.step_ms).clamp(0, count as i64) as usize
         });
@@ -131,6 +150,20 @@ mod tests {
         assert_eq!(shown(&line, 21_000), [None, None, Some(1), Some(2)]);
         line.push(UnixMs(25_000), 9);
         assert_eq!(shown(&line, 25_000), [None, Some(1), Some(2), Some(4)]);
+    }
+
+    #[test]
+    fn points_hold_until_the_next_row_of_a_slow_host_is_overdue() {
+        let mut line = SparkLine::new(5000);
+        for (time, value) in [(10_000, 1), (20_000, 2), (60_000, 3)] {
+            line.push(UnixMs(time), value);
+        }
+        let held: Vec<_> = line.held(11, UnixMs(60_000), 10_000).collect();
+        let one = |value, count| std::iter::repeat_n(value, count);
+        let wanted = one(None, 1).chain(one(Some(1), 2)).chain(one(Some(2), 4));
+        let wanted: Vec<_> = wanted.chain(one(None, 4)).collect();
+        assert_eq!(held, wanted);
+        assert_eq!(line.held(1, UnixMs(65_000), 10_000).last(), Some(Some(3)));
     }
 
     #[test]
