@@ -216,7 +216,7 @@ impl Turns {
             batch.events.push(event);
         }
         for task in tasks {
-            self.add(&mut batch, cursor, task)?;
+            self.add(&mut batch, cursor, &task)?;
         }
         if !self.gone.is_empty() {
             batch.cursor(cursor);
@@ -248,7 +248,7 @@ impl Turns {
             }
             self.turn_of = Some(task.host.clone());
             batch.turns += 1;
-            self.add(&mut batch, cursor, task)?;
+            self.add(&mut batch, cursor, &task)?;
             if batch.turns >= TURNS_MAX {
                 break;
             }
@@ -261,7 +261,7 @@ impl Turns {
         &mut self,
         batch: &mut Pending,
         cursor: &mut Cursor,
-        task: Task,
+        task: &Task,
     ) -> Result<(), TurnError> {
         let rows = self.source.rows(&task.host, task.span)?;
         if let Some(mut rows) = rows.filter(|rows| !rows.times.is_empty()) {
@@ -275,7 +275,7 @@ impl Turns {
             batch.cells += rows.cells();
             batch.hosts.push(rows);
         }
-        batch.cursor(cursor).complete(&task);
+        batch.cursor(cursor).complete(task);
         if batch.cells >= self.engine.batch_cells() {
             let (full, turns) = (std::mem::take(batch), batch.turns);
             self.flush(full, cursor)?;
