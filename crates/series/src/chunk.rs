@@ -172,7 +172,7 @@ impl Chunk {
     /// One more than the index of the last series that has a value.
     pub fn series(&self) -> usize {
         self.runs()
-            .last()
+            .next_back()
             .map_or(0, |(run, length)| (run.series + length) as usize)
     }
 

@@ -54,8 +54,10 @@ impl Server {
 
     pub(crate) fn stop(&mut self) {
         if let Some(mut child) = self.child.take() {
-            // Servers write what they have on SIGTERM, and PostgreSQL's user is another than this one.
-            let _ = Command::new("kill").arg(child.id().to_string()).status();
+            // Servers write what they have. On SIGTERM, PostgreSQL would wait for its clients.
+            let _ = Command::new("kill")
+                .args(["-INT", &child.id().to_string()])
+                .status();
             let _ = child.wait();
         }
     }
@@ -197,7 +199,7 @@ impl Postgres {
         until(
             "the server is ready",
             || postgres.try_query("SELECT 1"),
-            |answer| answer.is_some(),
+            Option::is_some,
         );
         postgres.query("CREATE DATABASE metrics");
         postgres

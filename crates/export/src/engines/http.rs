@@ -177,12 +177,12 @@ fn tls(options: &DestinationOptions) -> Result<TlsConfig, DestinationError> {
             _ => None,
         });
         let chain: Vec<Certificate<'static>> = chain.collect();
-        let keys = items(key)?.into_iter().filter_map(|item| match item {
+        let mut keys = items(key)?.into_iter().filter_map(|item| match item {
             PemItem::PrivateKey(key) => Some(key),
             _ => None,
         });
         let key_file = key;
-        let key: Option<PrivateKey<'static>> = keys.last();
+        let key: Option<PrivateKey<'static>> = keys.next_back();
         let key = key.ok_or_else(|| {
             DestinationError::Setting(format!("{} has no private key in PEM", key_file.display()))
         })?;

@@ -69,7 +69,7 @@ impl LabelCache {
         for prefix in &self.tags {
             let of_prefix = |tag: &'_ Label| {
                 let (name, value) = tag.as_str().split_once(':')?;
-                (name == prefix).then(|| value.len())
+                (name == prefix).then_some(value.len())
             };
             let tag = facts
                 .tags
