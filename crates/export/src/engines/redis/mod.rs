@@ -4,6 +4,7 @@
 //! again. That key, which expires, also keeps a second hub from the same prefix.
 
 mod client;
+mod events;
 mod nodes;
 
 use std::time::Duration;
