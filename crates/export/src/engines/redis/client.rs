@@ -453,6 +453,8 @@ impl Client {
     pub(super) async fn test(&mut self) -> Result<String, EngineError> {
         let mut nodes = self.access.connect().await?;
         let key = self.options.keys.test.as_str();
+        // Redis closes connections that send long commands before they have logged in.
+        nodes.ask(key, cmd("EXISTS").arg(key)).await?;
         let hello = nodes.ask(key, &cmd("HELLO")).await.ok();
         let name = hello.as_ref().and_then(version);
         let event = Event {
