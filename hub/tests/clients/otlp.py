@@ -313,6 +313,11 @@ def pages_in_a_browser_cannot_send(place):
     good = message("page", [1.0]).SerializeToString()
     assert post(place, good, Host="evil.example").status_code == 403
     assert post(place, good, Origin="http://evil.example").status_code == 403
+    # The other port, as a page can send without asking: gRPC's frame in a body of text.
+    frame = b"\0" + len(good).to_bytes(4, "big") + good
+    export = f"http://127.0.0.1:{place.grpc}/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"
+    for headers in ({"Content-Type": "text/plain"}, {"Content-Type": "application/grpc", "Origin": "http://evil.example"}):
+        requests.post(export, frame, headers=headers, timeout=10)
     assert "page" not in place.hosts()
     assert post(place, good, Host=f"localhost:{place.http}").status_code == 200
 
