@@ -23,7 +23,8 @@ from opentelemetry.sdk.resources import Resource
 from place import Place, until
 
 NAME = "hub.sysmon.internal"
-TARGET = [("grpc.ssl_target_name_override", NAME), ("grpc.max_send_message_length", -1)]
+LONG = [("grpc.max_send_message_length", -1)]
+TARGET = [("grpc.ssl_target_name_override", NAME), *LONG]
 
 resolve = socket.getaddrinfo
 socket.getaddrinfo = lambda host, *more, **named: resolve("127.0.0.1" if host == NAME else host, *more, **named)
@@ -63,7 +64,7 @@ class Stub:
 
     def __init__(self, place, papers=None):
         target = f"127.0.0.1:{place.grpc}"
-        self.channel = grpc.secure_channel(target, credentials(papers), TARGET) if papers else grpc.insecure_channel(target, TARGET)
+        self.channel = grpc.secure_channel(target, credentials(papers), TARGET) if papers else grpc.insecure_channel(target, LONG)
         self.export = MetricsServiceStub(self.channel).Export
 
     def send(self, request, **more):

@@ -20,7 +20,7 @@ use crate::server::Hub;
 
 const PROTOBUF: HeaderValue = HeaderValue::from_static("application/x-protobuf");
 
-/// Memory of the decompressor of zstd; what compresses messages of this length needs no more.
+/// Memory of the decompressor of zstd; enough for whatever compresses messages of this length.
 const ZSTD_WINDOW_LOG_MAX: u32 = 24;
 
 /// `google.rpc.Status`, as errors are answered.
