@@ -76,15 +76,15 @@ fn main() -> ExitCode {
     let args = Args::parse();
     run("sysmon-agent", || {
         let config = args.common.load()?;
-        let clock = Clock::system();
+        let (clock, random) = (Clock::system(), Random::system());
         match &args.command {
-            None => push(&args, &config, clock),
+            None => push(&args, &config, clock, random),
             Some(Command::Join { hub, token, once }) => {
-                join(&args, hub, token, &clock)?;
+                join(&args, hub, token, (&clock, &random))?;
                 if *once {
                     return Ok(());
                 }
-                push(&args, &config, clock)
+                push(&args, &config, clock, random)
             }
             Some(Command::Renew) => renew(&args, &config, &clock),
             Some(Command::Sample { json }) => sample(&config, *json, &clock),
@@ -101,15 +101,18 @@ fn state(args: &Args) -> PathBuf {
     }
 }
 
-fn join(args: &Args, hub: &HubAddress, token: &Token, clock: &Clock) -> Result<(), Failure> {
+fn join(
+    args: &Args,
+    hub: &HubAddress,
+    token: &Token,
+    environment: (&Clock, &Random),
+) -> Result<(), Failure> {
     let state = state(args);
-    let name = args.name.as_ref().map(ToString::to_string);
-    let name = name.unwrap_or_else(|| PeerName::nearest(&sysmon_config::host_name()).to_string());
-    let joined = runtime()?.block_on(async {
-        let connector = Connector::for_joining(token.fingerprint(), VERSION, clock)?;
-        let hub = hub.to_string();
-        connector.join(&hub, token, &name, &Random::system()).await
-    });
+    let name = args.name.clone();
+    let name = name.unwrap_or_else(|| PeerName::nearest(&sysmon_config::host_name()));
+    let target = hub.to_string();
+    let joined = Connector::enrol(&target, token, &name, VERSION, environment);
+    let joined = runtime()?.block_on(joined);
     let identity = joined.with_context(|| format!("cannot join the hub at {hub}"))?;
     identity.save(&state).map_err(anyhow::Error::from)?;
     identity::remember_hub(&state, hub).map_err(anyhow::Error::from)?;
@@ -173,13 +176,13 @@ fn raise_open_files() {
     }
 }
 
-fn push(args: &Args, config: &Config, clock: Clock) -> Result<(), Failure> {
+fn push(args: &Args, config: &Config, clock: Clock, random: Random) -> Result<(), Failure> {
     init_logs(&args.common);
     #[cfg(target_os = "linux")]
     raise_open_files();
     let state = state(args);
     sysmon_files::check_private_dir(&state).map_err(anyhow::Error::from)?;
-    let local = identity::LocalHub::find(&state_dir(Program::Hub, None), &Random::system());
+    let local = identity::LocalHub::find(&state_dir(Program::Hub, None), &random);
     let identity =
         identity::load(&state, args.name.as_ref(), &local, &clock).map_err(anyhow::Error::from)?;
     let joined = match &args.command {
@@ -207,7 +210,7 @@ fn push(args: &Args, config: &Config, clock: Clock) -> Result<(), Failure> {
         },
         state: Some(state),
         clock,
-        random: Random::system(),
+        random,
     };
     let runtime = runtime()?;
     tracing::info!(agent = %identity.peer(), hub = %options.hub, "starting");

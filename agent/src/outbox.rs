@@ -108,6 +108,11 @@ impl Outbox {
         self.live = Some(Live::default());
     }
 
+    /// The hub refuses this machine as a copy of another.
+    pub fn refused_as_copy(&mut self) {
+        self.spool.refused_as_copy();
+    }
+
     pub fn is_connected(&self) -> bool {
         self.live.is_some()
     }
@@ -254,7 +259,7 @@ mod tests {
                 Push::Series(series) => Some(series.keys().unwrap()),
                 _ => None,
             },
-            Backfill::File(_) => None,
+            Backfill::File { .. } => None,
         });
         let tables: Vec<_> = tables.collect();
         assert!(tables.len() >= 2, "{tables:?}");

@@ -17,8 +17,8 @@ use tokio::sync::Notify;
 use crate::demand::Demand;
 use crate::observer::Observer;
 use crate::outbox::Outbox;
-use crate::spool::Backfill;
 use crate::spool::journal::{self, Journal};
+use crate::spool::{Backfill, records};
 
 /// How often the spool is checked for rows that missed the live lane.
 const BACKFILL_INTERVAL: Duration = Duration::from_secs(10);
@@ -31,6 +31,10 @@ const BACKFILL_PRIORITY: i32 = -1;
 
 /// Time between two reports of limits, which may change with every sample.
 const LIMITS_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Time between two attempts at a hub that refuses this agent.
+const REFUSED_WAIT_MIN: Duration = Duration::from_millis(500);
+const REFUSED_WAIT_MAX: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
 pub struct Shared {
@@ -187,6 +191,7 @@ pub struct Uplink {
 impl Uplink {
     pub async fn run(&self) {
         let mut backoff = Backoff::default();
+        let mut refused = Backoff::new(REFUSED_WAIT_MIN, REFUSED_WAIT_MAX);
         let mut logged = String::new();
         loop {
             let error = match self.connector.connect(&self.hub, Purpose::Push).await {
@@ -202,6 +207,7 @@ impl Uplink {
                     if self.shared.acknowledged.load(Ordering::Relaxed) {
                         logged.clear();
                         backoff.reset();
+                        refused.reset();
                     }
                     error
                 }
@@ -210,12 +216,22 @@ impl Uplink {
                     error
                 }
             };
+            if let LinkError::Copy(_) = error {
+                self.shared.outbox().refused_as_copy();
+            }
             // Repeated attempts log the same error once.
             let text = error.to_string();
             if text != logged {
                 tracing::warn!(address = %self.hub, %error, "hub unreachable; rows are spooled, retrying");
                 logged = text;
             }
+            // A hub that does not answer may be back at any moment; one that refuses waits for somebody to act.
+            let backoff = match error {
+                LinkError::Refused(_) | LinkError::Copy(_) | LinkError::Certificate(_) => {
+                    &mut refused
+                }
+                _ => &mut backoff,
+            };
             tokio::time::sleep(backoff.next(self.random.f64())).await;
         }
     }
@@ -236,15 +252,22 @@ impl Uplink {
             ..
         } = session;
         lock(&self.shared.reports).connected();
-        let facts = FromAgent::Facts(self.shared.outbox().facts().clone());
-        if let Err(error) = sender.send(&facts).await {
-            return error;
+        let first = {
+            let outbox = self.shared.outbox();
+            let spooled = FromAgent::Spooled(outbox.spool.runs());
+            [FromAgent::Facts(outbox.facts().clone()), spooled]
+        };
+        for message in &first {
+            if let Err(error) = sender.queue(message) {
+                return error;
+            }
         }
+        let may_backfill = Notify::new();
         let ended = tokio::try_join!(
             self.send_reports(sender),
             self.send_live(&connection),
-            self.send_backfill(&connection),
-            self.receive(receiver),
+            self.send_backfill(&connection, &may_backfill),
+            self.receive(receiver, &may_backfill),
             answer_hub(&connection),
         );
         match ended {
@@ -294,7 +317,12 @@ impl Uplink {
         }
     }
 
-    async fn send_backfill(&self, connection: &Connection) -> Result<Never, LinkError> {
+    async fn send_backfill(
+        &self,
+        connection: &Connection,
+        may_begin: &Notify,
+    ) -> Result<Never, LinkError> {
+        may_begin.notified().await;
         let mut stream = None;
         loop {
             let next = self.shared.outbox().next_backfill();
@@ -318,13 +346,13 @@ impl Uplink {
     }
 
     fn frames(&self, backfill: Backfill) -> Option<Vec<Push>> {
-        let file = match backfill {
+        let (file, known) = match backfill {
             Backfill::Frames(frames) => return Some(frames),
-            Backfill::File(file) => file,
+            Backfill::File { file, known } => (file, known),
         };
         let folder = &self.journal.as_ref()?.1;
         match journal::read(folder, &file) {
-            Ok(frames) if !frames.is_empty() => Some(frames),
+            Ok(frames) if !frames.is_empty() => Some(records::without(frames, &known)),
             _ => {
                 let path = folder.join(&file);
                 tracing::warn!(path = %path.display(), "spool file missing or damaged; its rows are lost");
@@ -334,12 +362,20 @@ impl Uplink {
         }
     }
 
-    async fn receive(&self, mut receiver: FrameReceiver) -> Result<Never, LinkError> {
+    async fn receive(
+        &self,
+        mut receiver: FrameReceiver,
+        may_backfill: &Notify,
+    ) -> Result<Never, LinkError> {
         while let Some(message) = receiver.next::<ToAgent>().await? {
             let now = self.clock.now();
             match message {
                 ToAgent::Ack { run, ranges } => {
                     self.acknowledge(run, &ranges);
+                    continue;
+                }
+                ToAgent::Backfill => {
+                    may_backfill.notify_one();
                     continue;
                 }
                 ToAgent::WatchProcesses { for_ms } => {

@@ -245,7 +245,7 @@ impl Day {
                 },
             };
             store.commit(&Batch {
-                forgotten: Vec::new(),
+                host_changes: Vec::new(),
                 generation: 1,
                 hosts: vec![host],
                 events: Vec::new(),

@@ -4,8 +4,10 @@
 #![warn(clippy::missing_errors_doc)]
 
 mod authority;
+mod bearer;
 mod error;
 mod fingerprint;
+mod https;
 mod hub_state;
 mod identity;
 mod join;
@@ -22,8 +24,10 @@ mod tls;
 mod token;
 
 pub use authority::{Authority, CERTIFICATE_DAYS_MAX, SignedCertificate};
+pub use bearer::{BearerToken, BearerTokenError};
 pub use error::CertError;
 pub use fingerprint::Fingerprint;
+pub use https::https_config_of;
 pub use hub_state::HubState;
 pub use identity::Identity;
 pub use join::{JoinKey, join_config};

@@ -1,6 +1,6 @@
 //! The register: which certificates were issued, and which of them are revoked.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -170,20 +170,19 @@ impl Register {
         Ok(issued.iter().any(is_same))
     }
 
-    /// Names of agents whose newest certificate is revoked: they send no rows any more, by decision.
+    /// The agents, each with whether its newest certificate is revoked: those send no rows any more, by decision.
     ///
     /// # Errors
     /// The register cannot be read.
-    pub fn revoked_agents(&self) -> Result<BTreeSet<String>, CertError> {
+    pub fn agents(&self) -> Result<BTreeMap<String, bool>, CertError> {
         let revoked = self.revoked()?;
-        let mut newest = BTreeMap::new();
+        let mut agents = BTreeMap::new();
         for issued in self.issued()? {
             if issued.role == Role::Agent.to_string() {
-                newest.insert(issued.name, issued.serial);
+                agents.insert(issued.name, revoked.contains(&issued.serial));
             }
         }
-        newest.retain(|_, serial| revoked.contains(serial));
-        Ok(newest.into_keys().collect())
+        Ok(agents)
     }
 
     /// The still valid certificates of peers that received no newer one since `moment`.
@@ -450,10 +449,18 @@ mod tests {
         assert_eq!(place.revoke("a", None).unwrap(), 0);
         let revoked = place.register.revoked().unwrap();
         assert!(revoked.contains(&serials[0]) && !revoked.contains(&serials[1]));
-        let agents = place.register.revoked_agents().unwrap();
-        assert_eq!(agents.into_iter().collect::<Vec<_>>(), ["a"]);
+        let agents = || {
+            place
+                .register
+                .agents()
+                .unwrap()
+                .into_iter()
+                .collect::<Vec<_>>()
+        };
+        let of = |a, b| [("a".to_owned(), a), ("b".to_owned(), b)];
+        assert_eq!(agents(), of(true, false));
         place.issue(Role::Agent, "a", 0, 1);
-        assert!(place.register.revoked_agents().unwrap().is_empty());
+        assert_eq!(agents(), of(false, false));
     }
 
     #[test]

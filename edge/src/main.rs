@@ -78,18 +78,25 @@ fn main() -> ExitCode {
     let args = Args::parse();
     run("sysmon-edge", || {
         let config = args.common.load()?;
+        let (clock, random) = (Clock::system(), Random::system());
         let state = state_dir(Program::Edge, args.common.state.as_deref());
         match &args.command {
-            None => serve(&args, &config, &state),
-            Some(Command::Join { hub, token, name }) => join(&state, hub, token, name.as_ref()),
+            None => serve(&args, &config, &state, (clock, &random)),
+            Some(Command::Join { hub, token, name }) => {
+                join(&state, hub, token, name.as_ref(), (&clock, &random))
+            }
             Some(Command::Pair {
                 code_file,
                 name,
                 span,
             }) => {
                 let listen = args.listen.unwrap_or(config.edge.listen);
-                let code = code(code_file.as_deref())?;
-                pair(&state, listen, &code, name.as_ref(), *span)
+                let code = code(code_file.as_deref(), &random)?;
+                let wait = Wait {
+                    listen,
+                    span: *span,
+                };
+                pair(&state, &wait, &code, name.as_ref(), (&clock, &random))
             }
         }
     })
@@ -100,15 +107,13 @@ fn join(
     hub: &HubAddress,
     token: &Token,
     name: Option<&PeerName>,
+    environment: (&Clock, &Random),
 ) -> Result<(), Failure> {
     let name = name.cloned();
     let name = name.unwrap_or_else(|| PeerName::nearest(&sysmon_config::host_name()));
-    let joined = runtime()?.block_on(async {
-        let connector = Connector::for_joining(token.fingerprint(), VERSION, &Clock::system())?;
-        connector
-            .join(&hub.to_string(), token, name.as_str(), &Random::system())
-            .await
-    });
+    let target = hub.to_string();
+    let joined = Connector::enrol(&target, token, &name, VERSION, environment);
+    let joined = runtime()?.block_on(joined);
     let identity = joined.with_context(|| format!("cannot join the hub at {hub}"))?;
     identity.save(state).map_err(anyhow::Error::from)?;
     let text = format!(
@@ -120,9 +125,9 @@ fn join(
 }
 
 /// The code in a file, or a new one, which is printed.
-fn code(file: Option<&Path>) -> Result<PairingCode, Failure> {
+fn code(file: Option<&Path>, random: &Random) -> Result<PairingCode, Failure> {
     let Some(path) = file else {
-        let code = PairingCode::generate(&Random::system()).map_err(anyhow::Error::from)?;
+        let code = PairingCode::generate(random).map_err(anyhow::Error::from)?;
         sysmon_config::print(&format!(
             "pairing code: {code}\nrun `sysmon-hub edge add HOST:PORT` on the hub's machine, with this machine's address, and enter the code\n"
         ))?;
@@ -134,25 +139,30 @@ fn code(file: Option<&Path>) -> Result<PairingCode, Failure> {
     code.map_err(Failure::Usage)
 }
 
+/// Where and how long an edge waits for the hub that pairs it.
+struct Wait {
+    listen: SocketAddr,
+    span: Duration,
+}
+
 fn pair(
     state: &Path,
-    listen: SocketAddr,
+    Wait { listen, span }: &Wait,
     code: &PairingCode,
     name: Option<&PeerName>,
-    span: Duration,
+    (clock, random): (&Clock, &Random),
 ) -> Result<(), Failure> {
     let name = name.cloned();
     let name = name.unwrap_or_else(|| PeerName::nearest(&sysmon_config::host_name()));
     let identity = runtime()?.block_on(async {
-        let listener = PairingListener::bind(listen, code)?;
-        let mut limiter = LogLimiter::new(Clock::system().instant());
+        let listener = PairingListener::bind(*listen, code)?;
+        let mut limiter = LogLimiter::new(clock.instant());
         let failed = |address: SocketAddr, error: &LinkError| {
-            if let Some(suppressed) = limiter.pass(Clock::system().instant()) {
+            if let Some(suppressed) = limiter.pass(clock.instant()) {
                 tracing::warn!(%address, %error, suppressed, "a peer without the pairing code");
             }
         };
-        let random = Random::system();
-        let paired = tokio::time::timeout(span, listener.pair(name.as_str(), &random, failed));
+        let paired = tokio::time::timeout(*span, listener.pair(name.as_str(), random, failed));
         let paired = paired.await.map_err(|_| {
             anyhow::anyhow!("no hub came with the code in time: run `sysmon-hub edge add` on its machine while this waits")
         })??;
@@ -237,7 +247,12 @@ fn check_logins(config: &EdgeConfig, address: SocketAddr, has_tls: bool) -> Resu
     }
 }
 
-fn serve(args: &Args, config: &Config, state: &Path) -> Result<(), Failure> {
+fn serve(
+    args: &Args,
+    config: &Config,
+    state: &Path,
+    (clock, random): (Clock, &Random),
+) -> Result<(), Failure> {
     init_logs(&args.common);
     let identity = identity(state.to_path_buf()).map_err(anyhow::Error::from)?;
     let name = identity.peer().name.to_string();
@@ -250,10 +265,10 @@ fn serve(args: &Args, config: &Config, state: &Path) -> Result<(), Failure> {
         proxies: config.edge.proxies.clone(),
         access: access(&config.edge)?,
     };
-    let app = Arc::new(App::new(options, Clock::system()));
+    let app = Arc::new(App::new(options, clock));
     runtime()?.block_on(async {
         let saved = Some(state.to_path_buf());
-        let endpoint = Endpoint::bind(listen, identity, saved, app.clock(), &Random::system());
+        let endpoint = Endpoint::bind(listen, identity, saved, app.clock(), random);
         let endpoint = Arc::new(endpoint.map_err(anyhow::Error::from)?);
         let hub_address = endpoint
             .address()

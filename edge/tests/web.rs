@@ -456,6 +456,34 @@ fn a_private_page_requires_a_login() {
         assert!(reply.header("www-authenticate").starts_with("basic"));
         assert_ne!(edge.get_with(path, login).status, 401, "{path}");
     }
+    // Neither pages nor badges nor refusals are stored anywhere; what is the same for everybody may be.
+    edge.update(&["Shop"]);
+    for path in [
+        "/",
+        "/hosts/Shop",
+        "/badge.svg",
+        "/badge/Shop.svg",
+        "/api/v1/fleet",
+        "/metrics",
+        "/nowhere",
+    ] {
+        for headers in ["", login] {
+            let reply = edge.get_with(path, headers);
+            let cache = reply.header("cache-control");
+            assert_eq!(cache, "private, no-store", "{path} {}", reply.status);
+            assert_eq!(
+                reply.header("cross-origin-resource-policy"),
+                "same-origin",
+                "{path}"
+            );
+        }
+    }
+    assert!(
+        !edge
+            .get_with("/assets/app.js", login)
+            .header("cache-control")
+            .contains("private")
+    );
     assert_eq!(edge.get("/healthz").status, 200);
     let foreign = format!("{login}Origin: https://elsewhere.example\r\n");
     assert_eq!(watch(&edge, &foreign).0, 403);

@@ -76,6 +76,10 @@ fn handshakes() -> Written {
         now: UnixMs(START_MS),
     };
     message(1, "welcome", &accepted)?;
+    let copy = Welcome::Copy {
+        reason: "a copy".into(),
+    };
+    message(1, "welcome_copy", &copy)?;
     let refused = Welcome::Refused {
         reason: "revoked".into(),
     };
@@ -139,6 +143,9 @@ fn pushes() -> Written {
     )?;
     let limit = sysmon_wire::LimitGauge::new("series", 4096).state();
     message(5, "from_agent_limits", &FromAgent::Limits(vec![limit]))?;
+    let spooled = FromAgent::Spooled(vec![RunId(8), RunId(9)]);
+    message(5, "from_agent_spooled", &spooled)?;
+    message(6, "to_agent_backfill", &ToAgent::Backfill)?;
     let ack = ToAgent::Ack {
         run: RunId(9),
         ranges: vec![(1, 300), (302, 400)],

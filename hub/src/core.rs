@@ -1,6 +1,7 @@
 //! The fleet, its events and its alerts as one state: rows go in here.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use sysmon_alerts::engine::{Engine, HostCheck, HostRow};
 use sysmon_alerts::rule::Rule;
@@ -13,7 +14,7 @@ use sysmon_wire::{ABSENT, Label, Row, UnixMs};
 
 use crate::events::EventLog;
 use crate::fleet::{Appended, Fleet, FleetError, FleetOptions};
-use crate::host::HostKind;
+use crate::host::{HostKind, RETURN_MS};
 
 /// Time without a review of silent hosts after which the hub itself was stopped.
 const OUTAGE_MS: i64 = 10_000;
@@ -45,9 +46,14 @@ impl Core {
         }
     }
 
-    /// Hosts whose silence is no problem from now on, because their certificates are revoked.
-    pub fn set_revoked(&mut self, revoked: BTreeSet<String>) {
-        self.revoked = revoked;
+    /// The agents of the register, each with whether its certificates are revoked: then its silence is no problem. One
+    /// that is no longer in the register has no valid certificate either, and stays as it was.
+    pub fn set_revoked(&mut self, agents: &BTreeMap<String, bool>) {
+        self.revoked.retain(|name| agents.get(name) != Some(&false));
+        let revoked = agents.iter().filter(|(_, is_revoked)| **is_revoked);
+        self.revoked.extend(revoked.map(|(name, _)| name.clone()));
+        let fleet = &self.fleet;
+        self.revoked.retain(|name| fleet.find(name).is_some());
     }
 
     /// Machines that have been gone for longer than the retention, of those with nothing in the history.
@@ -76,6 +82,29 @@ impl Core {
         let resolved = self.engine.forget(id, name);
         self.transitions.extend(resolved);
         self.fleet.forget(id);
+        true
+    }
+
+    /// Gives a host another name: its rows, events and alerts go on under it. False if there is no such host, or it is
+    /// live; the new name must be free.
+    pub fn rename(&mut self, from: &str, to: &Label) -> bool {
+        let id = self.fleet.find(from);
+        let Some((id, host)) = id.and_then(|id| Some((id, self.fleet.host(id)?))) else {
+            return false;
+        };
+        if host.state == HostState::Live {
+            return false;
+        }
+        let from = host.name.clone();
+        let Some(new) = self.fleet.rename(id, to) else {
+            return false;
+        };
+        self.engine.rename((id, from.as_str()), (new, to.as_str()));
+        self.events.rename_host(&from, to);
+        let alerts = self.engine.of_host(new, to);
+        if let Some(host) = self.fleet.host_mut(new) {
+            host.alerts = alerts;
+        }
         true
     }
 
@@ -241,13 +270,12 @@ impl Core {
         let (left, mut any) = self.fleet.review_states(now);
         let mut found = Vec::new();
         for (id, host) in self.fleet.machines() {
-            let Some(silence) = host.silence(now, since) else {
-                continue;
-            };
+            // The silence of a host that may not connect ends, however long it is gone.
             let silence = match self.revoked.contains(host.name.as_str()) {
-                true => std::time::Duration::ZERO,
-                false => silence,
+                true => Some(Duration::ZERO),
+                false => host.silence(now, since),
             };
+            let Some(silence) = silence else { continue };
             let transitions = self.engine.check(HostCheck {
                 id,
                 name: &host.name,
@@ -261,6 +289,15 @@ impl Core {
             }
         }
         any |= !found.is_empty();
+        if now - since >= RETURN_MS {
+            // Every host that exists has come back by now.
+            let fleet = &self.fleet;
+            let gone = self
+                .engine
+                .resolve_without_host(|name| fleet.find(name).is_some());
+            any |= !gone.is_empty();
+            self.transitions.extend(gone);
+        }
         for (id, arrival) in left {
             self.add_event(id, arrival, EventKind::Offline, "");
         }
@@ -291,7 +328,7 @@ impl Core {
             generation: self.fleet.generation(),
             hosts: self.fleet.take_unsaved(),
             events: self.events.take_unsaved(),
-            forgotten: self.fleet.take_forgotten(),
+            host_changes: self.fleet.take_host_changes(),
             now,
         }
     }

@@ -38,6 +38,17 @@ impl EventLog {
         self.newest.push_back(event);
     }
 
+    /// A host is called otherwise from now on.
+    pub fn rename_host(&mut self, from: &Label, to: &Label) {
+        let events = self
+            .newest
+            .iter_mut()
+            .chain(self.unsaved.iter_mut().flatten());
+        for event in events.filter(|event| event.host == *from) {
+            event.host = to.clone();
+        }
+    }
+
     pub fn take_unsaved(&mut self) -> Vec<Event> {
         let unsaved = self.unsaved.as_mut().map(std::mem::take);
         unsaved.unwrap_or_default()

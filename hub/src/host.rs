@@ -23,6 +23,7 @@ mod silence;
 
 use series::LastValue;
 pub use series::{SERIES_BYTES_MAX, STORED_SERIES_MAX, is_no_series};
+pub use silence::RETURN_MS;
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -186,6 +187,12 @@ impl Host {
         self.runs.iter().any(|(known, _)| *known == run)
     }
 
+    /// The rows that are there of each of `runs`, as far as the host's runs are remembered.
+    pub fn rows_of_runs(&self, runs: &[RunId]) -> Vec<(RunId, SeqSet)> {
+        let is_asked = |(run, _): &&(RunId, SeqSet)| runs.contains(run);
+        self.runs.iter().filter(is_asked).cloned().collect()
+    }
+
     /// The newest run with its highest sequence number.
     pub fn newest_run(&self) -> Option<(RunId, u64)> {
         let (run, seqs) = self.runs.back()?;
@@ -212,17 +219,21 @@ impl Host {
     /// Marks a row as received; false if it was before.
     pub fn is_new(&mut self, run: RunId, seq: u64) -> bool {
         let known = self.runs.iter().rposition(|(known, _)| *known == run);
-        let set = match known {
-            Some(at) => self.runs.get_mut(at).map(|(_, set)| set),
+        match known {
+            Some(at) if at + 1 == self.runs.len() => {}
+            // The run that was used last is the last to be forgotten.
+            Some(at) => {
+                let used = self.runs.remove(at);
+                self.runs.extend(used);
+            }
             None => {
                 if self.runs.len() >= RUNS_PER_HOST_MAX {
                     self.runs.pop_front();
                 }
                 self.runs.push_back((run, SeqSet::new()));
-                self.runs.back_mut().map(|(_, set)| set)
             }
-        };
-        let new = set.is_some_and(|set| set.insert(seq));
+        }
+        let new = self.runs.back_mut().is_some_and(|(_, set)| set.insert(seq));
         if new && !self.unsaved.runs.contains(&run) {
             self.unsaved.runs.push(run);
         }
@@ -578,6 +589,24 @@ mod tests {
         );
         host.note_values(UnixMs(13_000), &[1]);
         assert_eq!(host.notes_of_limits(), "");
+    }
+
+    #[test]
+    fn the_run_that_was_not_used_for_longest_is_forgotten_first() {
+        let mut host = host();
+        let live = RunId(1);
+        host.is_new(live, 1);
+        for run in 2..200 {
+            assert!(host.is_new(RunId(run), 1));
+            assert!(host.is_new(live, run));
+        }
+        assert_eq!(host.runs.len(), RUNS_PER_HOST_MAX);
+        let rows = host.rows_of_runs(&[live, RunId(199), RunId(2)]);
+        let ranges: Vec<_> = rows
+            .iter()
+            .map(|(run, rows)| (run.0, rows.ranges()))
+            .collect();
+        assert_eq!(ranges, [(199, &[(1, 1)][..]), (1, &[(1, 199)])]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Differences between two configurations, and which of them a running hub can apply. Pure.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sysmon_config::{ExportConfig, HubConfig};
@@ -66,6 +67,10 @@ const KEYS: &[Key] = keys! {
     share live list;
     share_metrics live list;
     share_alerts live ToString::to_string;
+    metrics at_start |address: &Option<_>| optional(address.as_ref(), "not served");
+    metrics_token at_start |path: &Option<PathBuf>| file(path.as_deref(), "none");
+    metrics_cert at_start |path: &Option<PathBuf>| file(path.as_deref(), "the hub's own");
+    metrics_key at_start |path: &Option<PathBuf>| file(path.as_deref(), "the hub's own");
     otlp at_start |address: &Option<_>| optional(address.as_ref(), "not received");
     otlp_http at_start |address: &Option<_>| optional(address.as_ref(), "not received");
     export live |exports: &Vec<ExportConfig>| {
@@ -73,7 +78,6 @@ const KEYS: &[Key] = keys! {
         let names: Vec<_> = exports.iter().map(|export| export.name.clone()).collect();
         list(&names)
     };
-    metrics at_start |address: &Option<_>| optional(address.as_ref(), "not served");
 };
 
 pub fn changes(old: &HubConfig, new: &HubConfig) -> Vec<Change> {
@@ -89,6 +93,10 @@ pub fn changes(old: &HubConfig, new: &HubConfig) -> Vec<Change> {
 
 fn optional(value: Option<&impl ToString>, otherwise: &str) -> String {
     value.map_or_else(|| otherwise.to_owned(), ToString::to_string)
+}
+
+fn file(path: Option<&Path>, otherwise: &str) -> String {
+    path.map_or_else(|| otherwise.to_owned(), |path| path.display().to_string())
 }
 
 /// In the largest unit that divides the value.

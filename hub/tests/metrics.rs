@@ -7,16 +7,19 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
-use sysmon_certs::{HubState, Identity};
+use rustls::pki_types::CertificateDer;
+use sysmon_certs::{BearerToken, HubState, Identity};
 use sysmon_client::Client;
 use sysmon_clock::{Clock, Random};
 use sysmon_hub::fleet::FleetOptions;
 use sysmon_hub::server::{
-    AlertOptions, BoundHub, EdgeOptions, HistoryOptions, Hub, HubOptions, StartError,
+    AlertOptions, BoundHub, EdgeOptions, HistoryOptions, Hub, HubOptions, MetricsOptions,
+    StartError,
 };
 use sysmon_link::Connector;
 use sysmon_store::Limits;
@@ -44,7 +47,15 @@ struct Running {
     thread: Option<JoinHandle<()>>,
 }
 
-fn options(dir: &std::path::Path, metrics: SocketAddr) -> HubOptions {
+fn plain(address: SocketAddr) -> MetricsOptions {
+    MetricsOptions {
+        address,
+        token: None,
+        certificate: None,
+    }
+}
+
+fn options(dir: &std::path::Path, metrics: MetricsOptions) -> HubOptions {
     HubOptions {
         listen: local(0),
         name: "lan-box".to_owned(),
@@ -82,7 +93,13 @@ fn runtime() -> tokio::runtime::Runtime {
 
 impl Running {
     fn start() -> Self {
+        Self::start_with(|_| plain(local(0)))
+    }
+
+    /// Starts with metrics as `metrics` says; it may write files into the directory.
+    fn start_with(metrics: impl FnOnce(&Path) -> MetricsOptions) -> Self {
         let dir = tempfile::tempdir().unwrap();
+        let metrics = metrics(dir.path());
         let state = HubState::new(dir.path(), &sysmon_clock::Random::system());
         let now = SystemTime::now();
         let authority = state.authority(now).unwrap();
@@ -92,7 +109,7 @@ impl Running {
         let runtime = runtime();
         let hub = {
             let _guard = runtime.enter();
-            BoundHub::bind(options(dir.path(), local(0)), &identity).unwrap()
+            BoundHub::bind(options(dir.path(), metrics), &identity).unwrap()
         };
         let shared = Arc::clone(&hub.hub);
         let (quic, http) = (hub.loopback().unwrap(), hub.metrics_address().unwrap());
@@ -114,11 +131,21 @@ impl Running {
         }
     }
 
+    fn connect(&self) -> TcpStream {
+        let address = local(self.http.port());
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream
+    }
+
     /// Status, head and body of the response to a request.
     fn ask(&self, request: &str) -> (u16, String, String) {
-        let mut stream = TcpStream::connect(self.http).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let request = format!("{request} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        let head = format!("{request} HTTP/1.1\r\nHost: localhost");
+        Self::ask_over(self.connect(), &head)
+    }
+
+    fn ask_over(mut stream: impl Read + Write, head: &str) -> (u16, String, String) {
+        let request = format!("{head}\r\n\r\n");
         stream.write_all(request.as_bytes()).unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
@@ -160,13 +187,13 @@ fn metrics_are_read_by_get_and_head_alone() {
     for line in [
         "# TYPE sysmon_hub_ingest_rows_total counter",
         "sysmon_hub_ingest_rows_total 0",
-        "sysmon_hub_subscribers 0",
+        "sysmon_hub_subscriber_count 0",
     ] {
         assert!(body.lines().any(|found| found == line), "{line} in\n{body}");
     }
-    assert!(body.contains("\nsysmon_hub_ring_bytes "), "{body}");
+    assert!(body.contains("\nsysmon_hub_ring_usage_bytes "), "{body}");
     hub.until("GET /metrics", |_, body| {
-        body.contains("\nsysmon_hub_commit_seconds 0.")
+        body.contains("\nsysmon_hub_commit_time_seconds 0.")
     });
     let (status, _, body) = hub.ask("HEAD /metrics");
     assert_eq!((status, body.as_str()), (200, ""));
@@ -175,6 +202,145 @@ fn metrics_are_read_by_get_and_head_alone() {
     // A HEAD request that announces a body.
     let (status, _, _) = hub.ask("GET /metrics HTTP/1.1\r\nContent-Length: 5\r\nX: x");
     assert_eq!(status, 413);
+}
+
+#[test]
+fn on_loopback_requests_for_another_host_name_are_refused() {
+    let hub = Running::start();
+    for (host, status) in [
+        ("evil.example", 421),
+        ("192.0.2.1", 421),
+        ("localhost:9797", 200),
+        ("127.0.0.1", 200),
+        ("[::1]:9797", 200),
+    ] {
+        let request = format!("GET /metrics HTTP/1.1\r\nHost: {host}");
+        let (answered, head, body) = Running::ask_over(hub.connect(), &request);
+        assert_eq!(answered, status, "{host}");
+        assert!(head.contains("cache-control: no-store"), "{head}");
+        assert_eq!(body.contains("sysmon_hub_"), status == 200, "{host}");
+    }
+    let (status, ..) = Running::ask_over(hub.connect(), "GET /metrics HTTP/1.0");
+    assert_eq!(status, 421, "no host at all");
+}
+
+const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+
+fn token(dir: &Path) -> BearerToken {
+    let path = dir.join("metrics-token");
+    sysmon_files::write_private(&path, TOKEN).unwrap();
+    BearerToken::read(&path).unwrap()
+}
+
+/// The answer to a request over TLS, by a client that trusts `roots`.
+fn ask_tls(
+    hub: &Running,
+    roots: &[CertificateDer<'static>],
+    name: &str,
+    head: &str,
+) -> (u16, String, String) {
+    let mut store = rustls::RootCertStore::empty();
+    for root in roots {
+        store.add(root.clone()).unwrap();
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(store)
+        .with_no_client_auth();
+    let name = name.to_owned().try_into().unwrap();
+    let client = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
+    Running::ask_over(rustls::StreamOwned::new(client, hub.connect()), head)
+}
+
+#[test]
+fn outside_loopback_metrics_need_tls_and_the_token() {
+    let hub = Running::start_with(|dir| MetricsOptions {
+        // Every address, the loopback one included.
+        address: SocketAddr::from(([0, 0, 0, 0], 0)),
+        token: Some(token(dir)),
+        certificate: None,
+    });
+    let with = |path: &str, token: &str| {
+        let head = format!("GET {path} HTTP/1.1\r\nHost: hub.example{token}");
+        ask_tls(
+            &hub,
+            hub.identity.authorities(),
+            "hub.sysmon.internal",
+            &head,
+        )
+    };
+    let authorization = |value: &str| format!("\r\nAuthorization: {value}");
+    for path in ["/metrics", "/healthz", "/other"] {
+        let basic = authorization(&format!("Basic {TOKEN}"));
+        let longer = authorization(&format!("Bearer {TOKEN}0"));
+        for wrong in [String::new(), authorization("Bearer x"), basic, longer] {
+            let (status, head, body) = with(path, &wrong);
+            assert_eq!(status, 401, "{path} {wrong}");
+            assert!(head.contains("www-authenticate: bearer"), "{head}");
+            assert!(!body.contains("sysmon_hub_"), "{body}");
+        }
+    }
+    let right = authorization(&format!("Bearer {TOKEN}"));
+    let (status, _, body) = with("/metrics", &right);
+    assert!(
+        status == 200 && body.contains("sysmon_hub_"),
+        "{status} {body}"
+    );
+    assert_eq!(with("/healthz", &right).0, 200);
+    // Without TLS there is no answer.
+    let mut plain = hub.connect();
+    let request = format!("GET /metrics HTTP/1.1\r\nHost: x{right}\r\n\r\n");
+    plain.write_all(request.as_bytes()).unwrap();
+    let mut answer = Vec::new();
+    let _ = plain.read_to_end(&mut answer);
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(!answer.contains("HTTP/1.1"), "{answer}");
+}
+
+#[test]
+fn outside_loopback_metrics_without_a_token_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let hub = Running::start();
+    let runtime = runtime();
+    let _guard = runtime.enter();
+    let metrics = plain(SocketAddr::from(([0, 0, 0, 0], 0)));
+    let error = BoundHub::bind(options(dir.path(), metrics), &hub.identity).unwrap_err();
+    let error = error.to_string();
+    assert!(
+        error.contains("metrics_token") && error.contains("not on loopback"),
+        "{error}"
+    );
+}
+
+#[test]
+fn metrics_have_the_certificate_in_files_and_follow_its_renewal() {
+    let write = |dir: &Path, name: &str| {
+        let made = rcgen::generate_simple_self_signed(vec![name.to_owned()]).unwrap();
+        std::fs::write(dir.join("cert.pem"), made.cert.pem()).unwrap();
+        let key = made.signing_key.serialize_pem();
+        sysmon_files::write_private(&dir.join("key.pem"), key).unwrap();
+        made.cert.der().clone()
+    };
+    let mut first = None;
+    let hub = Running::start_with(|dir| {
+        let files = dir.join("tls");
+        std::fs::create_dir(&files).unwrap();
+        first = Some(write(&files, "one.example"));
+        MetricsOptions {
+            address: local(0),
+            token: None,
+            certificate: Some((files.join("cert.pem"), files.join("key.pem"))),
+        }
+    });
+    let get = |root, name: &str| {
+        let head = "GET /healthz HTTP/1.1\r\nHost: localhost";
+        ask_tls(&hub, &[root], name, head).0
+    };
+    assert_eq!(get(first.unwrap(), "one.example"), 200);
+    let second = write(&hub.dir.path().join("tls"), "two.example");
+    assert_eq!(get(second, "two.example"), 200);
 }
 
 #[test]
@@ -195,8 +361,9 @@ fn a_metrics_port_in_use_is_an_error() {
     let hub = Running::start();
     let runtime = runtime();
     let _guard = runtime.enter();
-    let error = BoundHub::bind(options(hub.dir.path(), hub.http), &hub.identity).unwrap_err();
-    assert!(matches!(error, StartError::Metrics { .. }), "{error}");
+    let error =
+        BoundHub::bind(options(hub.dir.path(), plain(hub.http)), &hub.identity).unwrap_err();
+    assert!(matches!(error, StartError::Metrics(_)), "{error}");
     assert!(error.to_string().contains("for metrics"), "{error}");
 }
 
@@ -249,7 +416,7 @@ fn rules_added_by_a_reload_apply_to_the_hubs_own_figures() {
         };
         hub.hub.reload(HubOptions {
             alerts,
-            ..options(hub.dir.path(), hub.http)
+            ..options(hub.dir.path(), plain(hub.http))
         });
     };
     let alerts = || {

@@ -5,10 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use sysmon_wire::SeriesKey;
+use sysmon_wire::{LimitState, SeriesKey};
 
+use super::listing::ListLimit;
 use crate::board::Board;
 use crate::present::PresentSeries;
+
+const LIMIT: &str = "metrics of one source";
 
 pub(super) const SERIES_MAX: usize = 512;
 
@@ -17,6 +20,8 @@ pub(super) struct Reading {
     pub(super) values: Vec<(SeriesKey, i64)>,
     /// Every problem that there is now.
     pub(super) notes: Vec<String>,
+    /// Values beyond [`SERIES_MAX`].
+    pub(super) left_out: usize,
 }
 
 #[derive(Debug, Default)]
@@ -31,6 +36,7 @@ pub(super) struct Background {
     collected: u64,
     series: PresentSeries,
     notes: Vec<String>,
+    limit: ListLimit,
 }
 
 impl Background {
@@ -45,6 +51,7 @@ impl Background {
         let shared = Arc::clone(&published);
         let body = move || {
             while let Some(mut reading) = read() {
+                reading.left_out += reading.values.len().saturating_sub(SERIES_MAX);
                 reading.values.truncate(SERIES_MAX);
                 let mut published = shared.lock().unwrap_or_else(PoisonError::into_inner);
                 published.generation += 1;
@@ -64,6 +71,7 @@ impl Background {
             collected: 0,
             series: PresentSeries::default(),
             notes: Vec::new(),
+            limit: ListLimit::new(LIMIT, SERIES_MAX),
         }
     }
 
@@ -80,10 +88,22 @@ impl Background {
         let reading = std::mem::take(&mut published.reading);
         drop(published);
         self.notes = reading.notes;
+        let present = reading.values.len() + reading.left_out;
+        self.limit.set_present(present);
         for (key, value) in reading.values {
             self.series.set(board, key, value);
         }
         self.series.release_others(board);
+    }
+
+    /// The limit of each source: that of the fullest, and what all of them left out.
+    pub(super) fn limit(sources: &[Self]) -> LimitState {
+        let mut all = ListLimit::new(LIMIT, SERIES_MAX).state();
+        for state in sources.iter().map(|source| source.limit.state()) {
+            all.current = all.current.max(state.current);
+            all.reached_total += state.reached_total;
+        }
+        all
     }
 
     /// The problems of the newest reading.
@@ -111,6 +131,7 @@ mod tests {
             Some(Reading {
                 values,
                 notes: vec![format!("read {reads}")],
+                left_out: 0,
             })
         });
         let mut board = Board::new();
@@ -144,7 +165,7 @@ mod tests {
             let values = keys.map(|(name, value)| (UPTIME.series(&[(name, &value)]), 1));
             Some(Reading {
                 values: values.collect(),
-                notes: Vec::new(),
+                ..Reading::default()
             })
         });
         let mut board = Board::new();

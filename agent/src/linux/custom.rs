@@ -41,7 +41,7 @@ pub(super) fn files(dir: PathBuf, clock: Clock) -> Background {
 }
 
 fn read_files(dir: &Path, clock: &Clock, scales: &mut Scales) -> Reading {
-    let (mut samples, mut notes) = (Vec::new(), Vec::new());
+    let (mut samples, mut notes, mut left_out) = (Vec::new(), Vec::new(), 0);
     match fs::read_dir(dir) {
         Ok(entries) => {
             let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
@@ -54,21 +54,36 @@ fn read_files(dir: &Path, clock: &Clock, scales: &mut Scales) -> Reading {
                 ));
             }
             for path in paths.iter().take(FILES_MAX) {
-                read_file(path, clock, &mut samples, &mut notes);
+                left_out += read_file(path, clock, &mut samples, &mut notes);
             }
         }
         Err(error) => notes.push(format!("cannot read {}: {error}", dir.display())),
     }
-    store(&samples, notes, scales)
+    store(&samples, left_out, notes, scales)
 }
 
-fn store(samples: &[CustomSample], mut notes: Vec<String>, scales: &mut Scales) -> Reading {
+fn store(
+    samples: &[CustomSample],
+    left_out: usize,
+    mut notes: Vec<String>,
+    scales: &mut Scales,
+) -> Reading {
     let (values, lost) = scales.store(samples);
     notes.extend(lost);
-    Reading { values, notes }
+    Reading {
+        values,
+        notes,
+        left_out,
+    }
 }
 
-fn read_file(path: &Path, clock: &Clock, samples: &mut Vec<CustomSample>, notes: &mut Vec<String>) {
+/// Adds the metrics of a file; returns how many are beyond the limit.
+fn read_file(
+    path: &Path,
+    clock: &Clock,
+    samples: &mut Vec<CustomSample>,
+    notes: &mut Vec<String>,
+) -> usize {
     let name = path.display();
     let file = match open(path) {
         Ok(file) => file,
@@ -76,26 +91,26 @@ fn read_file(path: &Path, clock: &Clock, samples: &mut Vec<CustomSample>, notes:
             notes.push(format!(
                 "ignored {name}: it is a symbolic link, and the agent may read more than its writer; write a regular file"
             ));
-            return;
+            return 0;
         }
         Err(error) => {
             notes.push(format!("cannot read {name}: {error}"));
-            return;
+            return 0;
         }
     };
     let metadata = file.metadata().ok().filter(fs::Metadata::is_file);
     let Some(metadata) = metadata else {
         notes.push(format!("cannot read {name}: not a regular file"));
-        return;
+        return 0;
     };
     let mut text = Vec::new();
     if let Err(error) = file.take(BYTES_MAX + 1).read_to_end(&mut text) {
         notes.push(format!("cannot read {name}: {error}"));
-        return;
+        return 0;
     }
     if text.len() as u64 > BYTES_MAX {
         notes.push(format!("ignored {name}: larger than {BYTES_MAX} bytes"));
-        return;
+        return 0;
     }
     let age = metadata
         .modified()
@@ -106,7 +121,7 @@ fn read_file(path: &Path, clock: &Clock, samples: &mut Vec<CustomSample>, notes:
             "{name} was last changed more than a day ago; check its writer"
         ));
     }
-    parse_into(&name.to_string(), &text, samples, notes);
+    parse_into(&name.to_string(), &text, samples, notes)
 }
 
 /// Opens a file without following a link that the owner of the directory may have placed, and without waiting for the
@@ -116,13 +131,26 @@ fn open(path: &Path) -> Result<File, Errno> {
     rustix::fs::openat(CWD, path, flags, Mode::empty()).map(File::from)
 }
 
-fn parse_into(name: &str, text: &[u8], samples: &mut Vec<CustomSample>, notes: &mut Vec<String>) {
+/// Adds the metrics of a text; returns how many are beyond the limit.
+fn parse_into(
+    name: &str,
+    text: &[u8],
+    samples: &mut Vec<CustomSample>,
+    notes: &mut Vec<String>,
+) -> usize {
     let text = String::from_utf8_lossy(text);
-    let (found, bad) = parse(&text, SERIES_MAX.saturating_sub(samples.len()));
-    samples.extend(found);
-    if let Some(bad) = bad {
+    let parsed = parse(&text, SERIES_MAX.saturating_sub(samples.len()));
+    samples.extend(parsed.samples);
+    if let Some(bad) = parsed.bad {
         notes.push(format!("{name}, line {}: {}", bad.line, bad.reason));
     }
+    if parsed.left_out > 0 {
+        let count = parsed.left_out;
+        notes.push(format!(
+            "{name}: {count} metrics left out, because a source has at most {SERIES_MAX}"
+        ));
+    }
+    parsed.left_out
 }
 
 /// A command that prints metrics, run by the shell every `period`.
@@ -140,18 +168,18 @@ pub(super) fn command(command: String, period: Duration, clock: Clock) -> Backgr
             is_unprivileged = true;
         }
         let (mut samples, mut notes) = (Vec::new(), Vec::new());
-        match output(&command, &clock) {
+        let left_out = match output(&command, &clock) {
             Ok(text) => parse_into(&command, &text, &mut samples, &mut notes),
             Err(reason) => return Some(problem(&command, &reason)),
-        }
-        Some(store(&samples, notes, &mut scales))
+        };
+        Some(store(&samples, left_out, notes, &mut scales))
     })
 }
 
 fn problem(command: &str, reason: &str) -> Reading {
     Reading {
-        values: Vec::new(),
         notes: vec![format!("command `{command}`: {reason}")],
+        ..Reading::default()
     }
 }
 
@@ -235,11 +263,22 @@ mod tests {
         write("b.txt", "not_read 1\n");
         let clock = Clock::system();
         let read = |dir: &Path| read_files(dir, &clock, &mut Scales::default());
-        let Reading { values, notes } = read(dir.path());
+        let Reading { values, notes, .. } = read(dir.path());
         assert_eq!(values.len(), 1);
         assert!(notes[0].contains("a.prom, line 2"), "{notes:?}");
         write("a.prom", "good 1\n");
         assert!(read(dir.path()).notes.is_empty());
+        let many: String = (0..SERIES_MAX + 3)
+            .map(|n| format!("many{{n=\"{n}\"}} 1\n"))
+            .collect();
+        write("b.prom", &many);
+        let reading = read(dir.path());
+        assert_eq!((reading.values.len(), reading.left_out), (SERIES_MAX, 4));
+        assert!(
+            reading.notes[0].contains("b.prom: 4 metrics left out"),
+            "{:?}",
+            reading.notes
+        );
         let missing = read(&dir.path().join("none"));
         assert!(missing.notes[0].contains("cannot read"));
     }

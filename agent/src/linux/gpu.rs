@@ -1,31 +1,55 @@
 //! Graphics processors: `/sys/class/drm` for AMD and Intel; NVML for NVIDIA, loaded only where its driver is.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nvml_wrapper::Nvml;
-use sysmon_wire::Label;
 use sysmon_wire::metrics::{
     GPU_MEMORY_LIMIT, GPU_MEMORY_USAGE, GPU_UTILIZATION, Metric, POWER, TEMPERATURE,
 };
+use sysmon_wire::{Label, LimitState};
 
 use super::background::{Background, Reading};
+use super::listing::ListLimit;
 use super::{Context, KernelFile, Roots};
 use crate::board::{Board, Slot};
 
 const CARDS_MAX: usize = 16;
 
+/// The file by which a card is known.
+const BUSY: &str = "gpu_busy_percent";
+
 /// Time between two NVML readings: its calls take a millisecond or more.
 const NVML_PERIOD: Duration = Duration::from_secs(2);
 
+/// A graphics card with the files that are read of it.
+#[derive(Debug)]
+struct Card {
+    name: String,
+    files: [(KernelFile, Slot, i64); 3],
+}
+
 #[derive(Debug)]
 pub(super) struct Cards {
-    cards: Vec<[(KernelFile, Slot, i64); 3]>,
+    folder: PathBuf,
+    cards: Vec<Card>,
+    limit: ListLimit,
 }
 
 impl Cards {
     pub(super) fn new(roots: &Roots, board: &mut Board) -> Self {
-        let entries = std::fs::read_dir(roots.sys.join("class/drm"));
+        let mut cards = Self {
+            folder: roots.sys.join("class/drm"),
+            cards: Vec::new(),
+            limit: ListLimit::new("graphics cards", CARDS_MAX),
+        };
+        cards.scan(board);
+        cards
+    }
+
+    /// Lists the cards that are there now.
+    pub(super) fn scan(&mut self, board: &mut Board) {
+        let entries = std::fs::read_dir(&self.folder);
         let mut names: Vec<_> = entries
             .into_iter()
             .flatten()
@@ -33,34 +57,48 @@ impl Cards {
             .map(|entry| entry.file_name().to_string_lossy().into_owned())
             // "card0"; "card0-DP-1" is one of its connectors.
             .filter(|name| name.starts_with("card") && !name.contains('-'))
+            .filter(|name| self.folder.join(name).join("device").join(BUSY).exists())
             .collect();
         names.sort();
-        let mut cards = Vec::new();
-        for name in names.into_iter().take(CARDS_MAX) {
-            let device = roots.sys.join("class/drm").join(&name).join("device");
-            let busy = KernelFile::open(&device.join("gpu_busy_percent"));
-            if !busy.exists() {
-                continue;
+        self.limit.set_present(names.len());
+        names.truncate(CARDS_MAX);
+        self.cards.retain(|card| {
+            let is_present = names.contains(&card.name);
+            if !is_present {
+                card.files
+                    .iter()
+                    .for_each(|(_, slot, _)| board.release(*slot));
             }
-            let id = ("hw.id", name.as_str());
-            let mut memory = |file: &str, metric: Metric| {
-                let file = KernelFile::open(&device.join(file));
-                (file, board.slot(metric.series(&[id])), 1)
+            is_present
+        });
+        names.retain(|name| self.cards.iter().all(|card| card.name != *name));
+        for name in names {
+            let device = self.folder.join(&name).join("device");
+            let label = Label::new(&name);
+            let id = ("hw.id", label.as_str());
+            let mut file = |file: &str, metric: Metric, factor| {
+                let file = KernelFile::open_each_time(device.join(file));
+                (file, board.slot(metric.series(&[id])), factor)
             };
-            let limit = memory("mem_info_vram_total", GPU_MEMORY_LIMIT);
-            let usage = memory("mem_info_vram_used", GPU_MEMORY_USAGE);
-            let busy = (busy, board.slot(GPU_UTILIZATION.series(&[id])), 10);
-            cards.push([busy, limit, usage]);
+            let files = [
+                file(BUSY, GPU_UTILIZATION, 10),
+                file("mem_info_vram_total", GPU_MEMORY_LIMIT, 1),
+                file("mem_info_vram_used", GPU_MEMORY_USAGE, 1),
+            ];
+            self.cards.push(Card { name, files });
         }
-        Self { cards }
     }
 
     pub(super) fn collect(&mut self, context: &mut Context<'_>) {
-        for (file, slot, factor) in self.cards.iter_mut().flatten() {
-            if let Some(value) = file.read_i64(context.buffer) {
-                context.board.set(*slot, value.saturating_mul(*factor));
-            }
+        for (file, slot, factor) in self.cards.iter_mut().flat_map(|card| &mut card.files) {
+            let value = file.read_i64(context.buffer);
+            let value = value.map(|value| value.saturating_mul(*factor));
+            context.board.set_or_clear(*slot, value);
         }
+    }
+
+    pub(super) fn limit(&self) -> LimitState {
+        self.limit.state()
     }
 }
 
@@ -106,7 +144,7 @@ fn cards(nvml: &Nvml) -> Reading {
     }
     Reading {
         values,
-        notes: Vec::new(),
+        ..Reading::default()
     }
 }
 
@@ -132,14 +170,31 @@ mod tests {
         };
         let mut board = Board::new();
         let mut cards = Cards::new(&roots, &mut board);
-        cards.collect(&mut Context {
-            board: &mut board,
-            buffer: &mut ReadBuffer::default(),
-            now: UnixMs(0),
-        });
+        let collect = |cards: &mut Cards, board: &mut Board| {
+            cards.collect(&mut Context {
+                board,
+                buffer: &mut ReadBuffer::default(),
+                now: UnixMs(0),
+            });
+        };
+        collect(&mut cards, &mut board);
         assert_eq!(value(&board, "hw.gpu.utilization", &["card0"]), 370);
         assert_eq!(value(&board, "hw.gpu.memory.usage", &["card0"]), 1024);
         assert_eq!(board.keys().len(), 3);
         assert!(nvidia(&roots).is_none());
+        // An external card is plugged in, unplugged, and plugged in again.
+        let external = dir.path().join("class/drm/card1/device");
+        for _ in 0..2 {
+            std::fs::create_dir_all(&external).unwrap();
+            std::fs::write(external.join("gpu_busy_percent"), "5\n").unwrap();
+            cards.scan(&mut board);
+            collect(&mut cards, &mut board);
+            assert_eq!(value(&board, "hw.gpu.utilization", &["card1"]), 50);
+            std::fs::remove_dir_all(external.parent().unwrap()).unwrap();
+            cards.scan(&mut board);
+            collect(&mut cards, &mut board);
+            assert_eq!(board.series(), 3);
+        }
+        assert_eq!(value(&board, "hw.gpu.utilization", &["card0"]), 370);
     }
 }

@@ -259,6 +259,8 @@ impl LinuxCollector {
             self.hwmon.scan(&self.roots, context.board);
             self.battery.scan(&self.roots, context.board);
             self.frequency.scan(context.board);
+            self.cards.scan(context.board);
+            self.powercap.scan(context.board);
             self.memory.scan();
             self.disks.scan();
             self.interfaces.scan();
@@ -291,6 +293,9 @@ impl LinuxCollector {
             self.hwmon.limit(),
             self.cgroups.limit(),
             self.processes.limit(),
+            self.cards.limit(),
+            self.powercap.limit(),
+            Background::limit(&self.background),
         ]
         .into_iter()
     }

@@ -39,11 +39,21 @@ enum Type {
     Distribution,
 }
 
-/// Up to `limit` metrics, and the first line that cannot be used; such lines are skipped.
-pub(super) fn parse(text: &str, limit: usize) -> (Vec<CustomSample>, Option<BadLine>) {
+/// What a text has.
+#[derive(Debug, Default)]
+pub(super) struct Parsed {
+    pub(super) samples: Vec<CustomSample>,
+    /// The first line that cannot be used; such lines are skipped.
+    pub(super) bad: Option<BadLine>,
+    /// Metrics beyond the limit.
+    pub(super) left_out: usize,
+}
+
+/// Up to `limit` metrics.
+pub(super) fn parse(text: &str, limit: usize) -> Parsed {
     let mut types: HashMap<&str, Type> = HashMap::new();
     let mut seen = HashSet::new();
-    let (mut samples, mut bad) = (Vec::new(), None);
+    let mut parsed = Parsed::default();
     // Editors on Windows start a file with a byte order mark.
     let text = text.trim_start_matches('\u{feff}');
     for (at, line) in text.lines().enumerate() {
@@ -55,15 +65,14 @@ pub(super) fn parse(text: &str, limit: usize) -> (Vec<CustomSample>, Option<BadL
         if line.is_empty() {
             continue;
         }
-        let result = if samples.len() >= limit {
-            Err("too many metrics")
-        } else {
-            sample(line, &types)
-        };
-        let reason = match result {
+        let reason = match sample(line, &types) {
+            Ok(Some(_)) if parsed.samples.len() >= limit => {
+                parsed.left_out += 1;
+                continue;
+            }
             Ok(Some(sample)) => {
                 if seen.insert((sample.name.clone(), sample.attributes.clone())) {
-                    samples.push(sample);
+                    parsed.samples.push(sample);
                     continue;
                 }
                 "the same metric and labels again"
@@ -71,12 +80,12 @@ pub(super) fn parse(text: &str, limit: usize) -> (Vec<CustomSample>, Option<BadL
             Ok(None) => continue,
             Err(reason) => reason,
         };
-        bad.get_or_insert(BadLine {
+        parsed.bad.get_or_insert(BadLine {
             line: at + 1,
             reason,
         });
     }
-    (samples, bad)
+    parsed
 }
 
 /// The name and type of a `# TYPE` line.
@@ -216,7 +225,7 @@ sent_total 42 1395066363000
 temperature -3
 nothing NaN
 ";
-        let (samples, bad) = parse(text, 100);
+        let Parsed { samples, bad, .. } = parse(text, 100);
         assert_eq!(bad, None);
         assert_eq!(samples.len(), 3);
         let first = &samples[0];
@@ -237,7 +246,7 @@ nothing NaN
             # TYPE rpc_seconds histogram\nrpc_seconds_bucket{le=\"+Inf\"} 7\nrpc_seconds_sum 1.5\nrpc_seconds_count 7\n\
             untyped_total 1\nqueue_count 1\n# TYPE pods_count gauge\npods_count 3\n# TYPE q summary\nq{quantile=\"0.5\"} 1\n\
             level 2\n# TYPE old counter\nold 4\n";
-        let (samples, bad) = parse(text, 100);
+        let Parsed { samples, bad, .. } = parse(text, 100);
         assert_eq!(bad, None);
         let gauges = samples.iter().filter(|s| s.kind == Kind::Gauge);
         let gauges: Vec<_> = gauges.map(|s| s.name.as_str()).collect();
@@ -250,7 +259,7 @@ nothing NaN
         let text = "\u{feff}bom 5\r\ncrlf{a=\"b\"} 4\r\nspaces { a = \"b\" , } 3\n\
             {\"quoted.name\",\"my.label\"=\"v\"} 2\nbucket{le=\"1\"} 3 # {trace_id=\"6c10\"} 0.06\n\
             big 9007199254740993\nexponent 2.5e+12\nend 7";
-        let (samples, bad) = parse(text, 100);
+        let Parsed { samples, bad, .. } = parse(text, 100);
         assert_eq!(bad, None);
         let of: Vec<_> = samples.iter().map(|s| (s.name.as_str(), s.value)).collect();
         let integers = [
@@ -270,14 +279,16 @@ nothing NaN
     #[test]
     fn lines_that_cannot_be_kept_are_reported_with_their_number_and_skipped() {
         let of = |text: &str, limit| {
-            let (samples, bad) = parse(text, limit);
-            let names: Vec<_> = samples.iter().map(|s| s.name.to_string()).collect();
-            (names.join(" "), bad.map(|bad| (bad.line, bad.reason)))
+            let parsed = parse(text, limit);
+            let names: Vec<_> = parsed.samples.iter().map(|s| s.name.to_string()).collect();
+            let bad = parsed.bad.map(|bad| (bad.line, bad.reason));
+            (names.join(" "), bad)
         };
         let invalid = of("a 1\n{} 2\nb x\nc{d=\"e 3\nf 4\n", 100);
         assert_eq!(invalid, ("a f".to_owned(), Some((2, "no metric name"))));
-        let many = of("a 1\nb 2\nc 3\n", 2);
-        assert_eq!(many, ("a b".to_owned(), Some((3, "too many metrics"))));
+        let many = parse("a 1\nb 2\nc 3\n# a comment\nnot one\nd 4", 2);
+        assert_eq!((many.samples.len(), many.left_out), (2, 2));
+        assert_eq!(many.bad.unwrap().line, 5);
         let infinite = of("a +Inf\nb 0x10\n", 9);
         assert_eq!(infinite.1, Some((1, "infinite values are not kept")));
         let twice = of("a{b=\"1\"} 1\na{b=\"1\"} 2\n", 9);

@@ -95,8 +95,9 @@ mod tests {
 
     /// The unit, scale and real value of each line, and whether anything is lost.
     fn stored(scales: &mut Scales, text: &str) -> (Vec<(String, i8, f64)>, bool) {
-        let (samples, bad) = parse(text, 1000);
-        assert_eq!(bad, None);
+        let parsed = parse(text, 1000);
+        assert_eq!(parsed.bad, None);
+        let samples = parsed.samples;
         let (values, lost) = scales.store(&samples);
         let values = values.into_iter().map(|(key, value)| {
             let scale = key.metric.scale;
@@ -134,7 +135,7 @@ mod tests {
             );
         }
         let key = &Scales::default()
-            .store(&parse("x_count 9007199254740993", 9).0)
+            .store(&parse("x_count 9007199254740993", 9).samples)
             .0[0];
         assert_eq!(key.1, 9_007_199_254_740_993);
     }
@@ -185,7 +186,7 @@ mod tests {
 
         #[test]
         fn integers_are_kept_exactly(value in any::<i64>()) {
-            let (samples, _) = parse(&format!("x_count {value}\n"), 9);
+            let samples = parse(&format!("x_count {value}\n"), 9).samples;
             let (values, _) = Scales::default().store(&samples);
             prop_assume!(value > i64::MIN);
             prop_assert_eq!(values[0].1, value);

@@ -99,7 +99,7 @@ fn units(text: &str) -> Reading {
     values.extend(in_state(UNITS_RESTARTING, "auto-restart"));
     Reading {
         values,
-        notes: Vec::new(),
+        ..Reading::default()
     }
 }
 

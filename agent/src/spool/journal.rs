@@ -235,6 +235,21 @@ mod tests {
         }
     }
 
+    fn rows(frames: &[Push]) -> usize {
+        let mut decoder = sysmon_wire::RowDecoder::new();
+        let mut count = 0;
+        for frame in frames {
+            let (Push::Keyframe(block) | Push::Rows(block)) = frame else {
+                continue;
+            };
+            let mut bytes = &block.0[..];
+            while decoder.decode(&mut bytes, 1).unwrap().is_some() {
+                count += 1;
+            }
+        }
+        count
+    }
+
     #[test]
     fn nothing_is_appended_to_a_file_after_a_failed_write() {
         let dir = tempfile::tempdir().unwrap();
@@ -288,15 +303,16 @@ mod tests {
         };
         let mut next = Spool::new(RunId(6), limits, found);
         next.connected();
-        let Some(Backfill::File(file)) = next.next_backfill(&[]) else {
+        next.acknowledge(RunId(5), &[(1, 9), (11, 250)]);
+        let Some(Backfill::File { file, known }) = next.next_backfill(&[]) else {
             panic!("no backfill")
         };
-        assert_eq!(
-            records::span(&read(folder.path(), &file).unwrap())
-                .unwrap()
-                .2,
-            301
-        );
+        let frames = read(folder.path(), &file).unwrap();
+        assert_eq!(records::span(&frames).unwrap().2, 301);
+        let left = records::without(frames, &known);
+        let (_, first, last, time) = records::span(&left).unwrap();
+        assert_eq!((first, last, time), (10, 301, UnixMs(301_000)));
+        assert_eq!(rows(&left), 52, "10 and 251 to 301");
         next.acknowledge(RunId(5), &[(1, 700)]);
         assert_eq!(next.take_disk_ops().len(), 3);
     }

@@ -9,7 +9,7 @@
 
 pub mod journal;
 mod pending_writes;
-mod records;
+pub(crate) mod records;
 mod segment;
 
 use std::collections::VecDeque;
@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sysmon_wire::limits::RUNS_PER_HOST_MAX;
 use sysmon_wire::message::{Push, RunId};
 use sysmon_wire::{SeqSet, SeriesKey, UnixMs};
 
@@ -42,6 +43,13 @@ pub struct SpoolHealth {
 /// Without an acknowledgement for this long, rows are also written to disk.
 const UNACKNOWLEDGED_MS_MAX: i64 = 3_000;
 
+/// How long rows are stored while the hub refuses this machine as a copy of another: they are not that host's, and would
+/// be mixed with its rows once it is gone.
+const COPY_MS_MAX: i64 = 60_000;
+
+/// Runs whose rows are sent before those of the first are acknowledged: the hub must remember all of them, and this one.
+const RUNS_SENT_MAX: usize = RUNS_PER_HOST_MAX / 2;
+
 /// Time from a failed write to the next attempt: the disk may need space freed first.
 const DISK_RETRY_MS: i64 = 60_000;
 
@@ -61,7 +69,11 @@ pub enum DiskOp {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Backfill {
     Frames(Vec<Push>),
-    File(String),
+    File {
+        file: String,
+        /// Rows of it that need not be sent.
+        known: SeqSet,
+    },
 }
 
 /// The unacknowledged rows of this run and of earlier ones.
@@ -74,6 +86,8 @@ pub struct Spool {
     /// Rows that the current connection has sent on the live lane.
     sent_live: SeqSet,
     connected: bool,
+    /// Whether the hub refuses this machine as a copy of another.
+    is_copy: bool,
     spilling: bool,
     oldest_unacknowledged: Option<UnixMs>,
     dropped_rows: u64,
@@ -96,6 +110,7 @@ impl Spool {
             closed,
             sent_live: SeqSet::new(),
             connected: false,
+            is_copy: false,
             spilling: false,
             oldest_unacknowledged: None,
             dropped_rows: 0,
@@ -207,6 +222,7 @@ impl Spool {
     /// A connection is established: everything not acknowledged is sent again.
     pub fn connected(&mut self) {
         self.connected = true;
+        self.is_copy = false;
         self.sent_live = SeqSet::new();
         self.close_open();
         for segment in &mut self.closed {
@@ -219,24 +235,52 @@ impl Spool {
         self.connected = false;
     }
 
+    /// Another machine is connected with this identity: rows of this run are stored for [`COPY_MS_MAX`] only.
+    pub fn refused_as_copy(&mut self) {
+        self.is_copy = true;
+    }
+
     pub fn sent_live(&mut self, seq: u64) {
         self.sent_live.insert(seq);
     }
 
+    /// The runs of the rows that are not acknowledged, the oldest first; as many as the hub remembers.
+    pub fn runs(&self) -> Vec<RunId> {
+        let mut runs = Vec::new();
+        for segment in &self.closed {
+            if runs.len() < RUNS_PER_HOST_MAX && !runs.contains(&segment.run) {
+                runs.push(segment.run);
+            }
+        }
+        runs
+    }
+
     /// The oldest rows that this connection has not sent.
     pub fn next_backfill(&mut self, series: &[SeriesKey]) -> Option<Backfill> {
-        let (run, sent_live) = (self.run, &self.sent_live);
-        let is_sent_live = |s: &Segment| s.run == run && sent_live.contains_range(s.first, s.last);
-        let segment = self
-            .closed
-            .iter_mut()
-            .find(|s| !s.sent && !is_sent_live(s))?;
-        segment.sent = true;
-        Some(match (&segment.block, &segment.file) {
-            (Some(block), _) => Backfill::Frames(block.frames(segment.run, series)),
-            (None, Some(file)) => Backfill::File(file.clone()),
-            (None, None) => return None,
-        })
+        let mut runs = self.runs();
+        runs.truncate(RUNS_SENT_MAX);
+        for segment in &mut self.closed {
+            if segment.sent || !runs.contains(&segment.run) {
+                continue;
+            }
+            let sent = (segment.run == self.run).then_some(&self.sent_live);
+            let Some(known) = segment.known(sent) else {
+                continue;
+            };
+            segment.sent = true;
+            return match (&segment.block, &segment.file) {
+                (Some(block), _) => {
+                    let frames = block.frames(segment.run, series);
+                    Some(Backfill::Frames(records::without(frames, &known)))
+                }
+                (None, Some(file)) => Some(Backfill::File {
+                    file: file.clone(),
+                    known,
+                }),
+                (None, None) => None,
+            };
+        }
+        None
     }
 
     /// A file could not be read: its rows are dropped.
@@ -270,11 +314,19 @@ impl Spool {
     }
 
     fn close_open(&mut self) {
-        if let Some(segment) = self.open.close(self.run, self.spilling)
-            && !segment.is_acknowledged()
-        {
+        let Some(segment) = self.open.close(self.run, self.spilling) else {
+            return;
+        };
+        if !segment.is_acknowledged() {
             self.closed.push_back(segment);
+        } else if let Some(file) = segment.file {
+            self.remove_file(file);
         }
+    }
+
+    fn remove_file(&mut self, file: String) {
+        self.pending_writes.forget(&file);
+        self.disk_ops.push(DiskOp::Remove { file });
     }
 
     fn spill_all(&mut self) {
@@ -316,6 +368,9 @@ impl Spool {
         {
             self.drop_oldest();
         }
+        if self.is_copy {
+            self.drop_rows_of_copy(now);
+        }
         while self.disk_bytes() > self.limits.disk_bytes && self.limits.disk_bytes > 0 {
             if !self.drop_oldest() {
                 break;
@@ -335,6 +390,23 @@ impl Spool {
         }
         while memory > self.limits.memory_bytes && self.drop_oldest_in_memory() {
             memory = self.memory_bytes();
+        }
+    }
+
+    fn drop_rows_of_copy(&mut self, now: UnixMs) {
+        let is_long = |open: &Open| open.first_time().is_some_and(|t| now - t > COPY_MS_MAX);
+        if is_long(&self.open) {
+            self.close_open();
+        }
+        let (run, old) = (self.run, now - COPY_MS_MAX);
+        let is_old = |s: &mut Segment| s.run == run && s.last_time.is_some_and(|t| t < old);
+        let mut at = 0;
+        while let Some(segment) = self.closed.get_mut(at) {
+            if !is_old(segment) {
+                at += 1;
+            } else if let Some(segment) = self.closed.remove(at) {
+                self.drop_segment(&segment);
+            }
         }
     }
 
@@ -358,9 +430,8 @@ impl Spool {
 
     fn drop_segment(&mut self, segment: &Segment) {
         self.dropped_rows += segment.waiting();
-        if let Some(file) = &segment.file {
-            self.pending_writes.forget(file);
-            self.disk_ops.push(DiskOp::Remove { file: file.clone() });
+        if let Some(file) = segment.file.clone() {
+            self.remove_file(file);
         }
     }
 
@@ -440,7 +511,7 @@ mod tests {
         while let Some(backfill) = spool.next_backfill(&series()) {
             match backfill {
                 Backfill::Frames(frames) => seqs.extend(rows_of(&frames)),
-                Backfill::File(file) => panic!("{file} should be in memory"),
+                Backfill::File { file, .. } => panic!("{file} should be in memory"),
             }
         }
         seqs
@@ -617,5 +688,82 @@ mod tests {
             .filter(|&seq| seq != 5)
             .for_each(|seq| spool.sent_live(seq));
         assert!(backfilled(&mut spool).contains(&5));
+    }
+
+    #[test]
+    fn a_refused_copy_stores_the_last_rows_only_and_goes_on_after_it_was_let_in() {
+        let mut spool = spool(LIMITS);
+        push(&mut spool, 1..=400);
+        spool.refused_as_copy();
+        for seq in 401..=5_000 {
+            push(&mut spool, seq..=seq);
+            assert!(spool.waiting_rows() < 400, "{seq}");
+        }
+        let waiting = spool.waiting_rows();
+        assert!((1..=130).contains(&waiting), "{waiting}");
+        assert_eq!(spool.health().rows_dropped, 5_000 - waiting);
+        let files = spool.closed.iter().filter(|s| s.file.is_some()).count();
+        assert!(files <= 2, "{files}");
+        spool.connected();
+        spool.disconnected();
+        push(&mut spool, 5_001..=6_000);
+        assert_eq!(spool.waiting_rows(), waiting + 1_000);
+    }
+
+    #[test]
+    fn no_file_is_left_once_every_row_is_acknowledged() {
+        let mut spool = spool(LIMITS);
+        push(&mut spool, 1..=5);
+        spool.connected();
+        for seq in 6..=20 {
+            push(&mut spool, seq..=seq);
+            spool.sent_live(seq);
+            spool.acknowledge(RunId(7), &[(1, seq)]);
+        }
+        let mut files = std::collections::BTreeSet::new();
+        for op in spool.take_disk_ops() {
+            match op {
+                DiskOp::Append { file, .. } => drop(files.insert(file)),
+                DiskOp::Remove { file } => assert!(files.remove(&file), "{file}"),
+            }
+        }
+        assert!(files.is_empty(), "{files:?}");
+    }
+
+    #[test]
+    fn acknowledged_rows_of_a_segment_are_not_sent_again() {
+        let mut spool = spool(LIMITS);
+        push(&mut spool, 1..=500);
+        spool.connected();
+        assert_eq!(spool.runs(), [RunId(7)]);
+        spool.acknowledge(RunId(7), &[(1, 1), (5, 310), (499, 500)]);
+        let left: Vec<u64> = [2..=4, 311..=498].into_iter().flatten().collect();
+        assert_eq!(backfilled(&mut spool), left);
+    }
+
+    #[test]
+    fn no_more_runs_are_sent_at_once_than_the_hub_remembers() {
+        let file = |run: u64| journal::SpoolFile {
+            file: segment::file_name(RunId(run), 1),
+            run: RunId(run),
+            first: 1,
+            last: 2,
+            last_time: UnixMs(run as i64),
+            bytes: 100,
+        };
+        let files = (100..300).map(file).collect();
+        let mut spool = Spool::new(RunId(7), LIMITS, files);
+        spool.connected();
+        assert_eq!(spool.runs().len(), RUNS_PER_HOST_MAX);
+        let mut sent = 0;
+        while spool.next_backfill(&series()).is_some() {
+            sent += 1;
+        }
+        assert_eq!(sent, RUNS_SENT_MAX);
+        spool.acknowledge(RunId(100), &[(1, 2)]);
+        let next = spool.next_backfill(&series());
+        let wanted = segment::file_name(RunId(100 + RUNS_SENT_MAX as u64), 1);
+        assert!(matches!(next, Some(Backfill::File { file, .. }) if file == wanted));
+        assert_eq!(spool.next_backfill(&series()), None);
     }
 }

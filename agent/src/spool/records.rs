@@ -7,8 +7,8 @@
 use std::io;
 
 use sysmon_wire::limits::{FRAME_BYTES_MAX, SERIES_PER_HOST_MAX};
-use sysmon_wire::message::{Push, RunId};
-use sysmon_wire::{RowDecoder, UnixMs, codec};
+use sysmon_wire::message::{Blob, Push, RunId};
+use sysmon_wire::{RowDecoder, RowEncoder, SeqSet, UnixMs, codec};
 
 pub(super) fn encode(frames: &[Push]) -> io::Result<Vec<u8>> {
     let mut out = Vec::new();
@@ -75,4 +75,46 @@ pub(super) fn span(frames: &[Push]) -> Option<(RunId, u64, u64, UnixMs)> {
     }
     let (last, time) = last?;
     Some((run?, first?, last, time))
+}
+
+/// The frames without the rows in `known`; empty if no row is left. A row is encoded as the difference from the row
+/// before, so those that are left are encoded anew.
+pub(crate) fn without(frames: Vec<Push>, known: &SeqSet) -> Vec<Push> {
+    if known.is_empty() {
+        return frames;
+    }
+    let (mut decoder, mut encoder) = (RowDecoder::new(), RowEncoder::new());
+    let (mut series, mut has_rows) = (0, false);
+    let mut out = Vec::new();
+    for frame in frames {
+        if let Push::Series(table) = &frame {
+            series += table.len();
+        }
+        let rows = match frame {
+            Push::Keyframe(rows) => {
+                decoder.reset();
+                rows
+            }
+            Push::Rows(rows) => rows,
+            other => {
+                out.push(other);
+                continue;
+            }
+        };
+        let (mut rest, mut left) = (&rows.0[..], Vec::new());
+        while let Ok(Some(row)) = decoder.decode(&mut rest, series) {
+            if !known.contains(row.seq) {
+                encoder.encode(row.seq, row.time, &row.values, &mut left);
+            }
+        }
+        if left.is_empty() {
+            continue;
+        }
+        let is_first = !std::mem::replace(&mut has_rows, true);
+        out.push(match is_first {
+            true => Push::Keyframe(Blob(left)),
+            false => Push::Rows(Blob(left)),
+        });
+    }
+    if has_rows { out } else { Vec::new() }
 }

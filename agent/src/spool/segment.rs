@@ -106,6 +106,15 @@ impl Segment {
     pub(super) fn waiting(&self) -> u64 {
         self.last - self.first + 1 - self.acknowledged.len()
     }
+
+    /// The rows that are acknowledged or in `sent`: they need not be sent; none if that is true of all.
+    pub(super) fn known(&self, sent: Option<&SeqSet>) -> Option<SeqSet> {
+        let mut known = self.acknowledged.clone();
+        for &(low, high) in sent.into_iter().flat_map(SeqSet::ranges) {
+            known.insert_range(low.max(self.first), high.min(self.last));
+        }
+        (!known.contains_range(self.first, self.last)).then_some(known)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -205,6 +214,11 @@ impl Open {
             self.acknowledged
                 .insert_range(low.max(self.first), high.min(self.last));
         }
+    }
+
+    /// The time of its first row.
+    pub(super) fn first_time(&self) -> Option<UnixMs> {
+        (!self.is_empty()).then_some(self.first_time)
     }
 
     /// A lower bound of the time of the oldest unacknowledged row.

@@ -236,14 +236,14 @@ impl Hub {
     pub(super) fn compact_register(&mut self) -> anyhow::Result<()> {
         let register = self.state.register();
         register.compact(self.time.clock().system_time())?;
-        self.core.set_revoked(register.revoked_agents()?);
+        self.core.set_revoked(&register.agents()?);
         Ok(())
     }
 
     pub(super) fn revoke(&mut self, name: &str) -> anyhow::Result<()> {
         let (now, register) = (self.time.clock().system_time(), self.state.register());
         register.revoke(&PeerName::nearest(name), Some(Role::Agent), now)?;
-        self.core.set_revoked(register.revoked_agents()?);
+        self.core.set_revoked(&register.agents()?);
         Ok(())
     }
 

@@ -50,6 +50,16 @@ impl ActiveAlerts {
         }
     }
 
+    /// A host is called otherwise from now on.
+    pub(crate) fn rename_host(&mut self, from: &str, to: &str) {
+        let is_of_host = |(host, ..): &Key, _: &mut ActiveAlert| host == from;
+        let renamed: Vec<_> = self.alerts.extract_if(.., is_of_host).collect();
+        for (_, mut active) in renamed {
+            active.alert.rename_host(from, to);
+            self.alerts.insert(key(&active.alert), active);
+        }
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &ActiveAlert> {
         self.alerts.values()
     }
@@ -197,6 +207,21 @@ mod tests {
         assert_eq!(active.acknowledge(&"*".parse().unwrap(), None), 1);
         assert_eq!(active.acknowledge(&"*".parse().unwrap(), None), 0, "once");
         assert_eq!(active.due(&Suppressions::default(), UnixMs(5)).len(), 1);
+    }
+
+    #[test]
+    fn the_alerts_of_a_renamed_host_go_on_under_its_new_name() {
+        let mut active = ActiveAlerts::default();
+        active.apply(transition("a", true));
+        active.apply(transition("ab", true));
+        active.due(&Suppressions::default(), UnixMs(2));
+        active.acknowledge(&"a".parse().unwrap(), Some(&by_jane()));
+        active.rename_host("a", "c");
+        let hosts: Vec<_> = active.iter().map(|one| one.alert.host.as_str()).collect();
+        assert_eq!(hosts, ["ab", "c"]);
+        assert_eq!(active.iter().nth(1).unwrap().acknowledged, Some(by_jane()));
+        assert_eq!(active.apply(transition("a", false)), None);
+        assert!(active.apply(transition("c", false)).is_some());
     }
 
     fn by_jane() -> Acknowledgement {

@@ -31,6 +31,19 @@ impl Alert {
     pub fn key(&self) -> (&str, &str, &str) {
         (&self.host, &self.rule, &self.what)
     }
+
+    /// Replaces the host's name by its new one.
+    pub(crate) fn rename_host(&mut self, from: &str, to: &str) {
+        to.clone_into(&mut self.host);
+        if self.summary == silent_summary(from) {
+            self.summary = silent_summary(to);
+        }
+    }
+}
+
+/// What an alert about a silent host says unless its rule says more.
+pub(crate) fn silent_summary(host: &str) -> String {
+    format!("{host} is not reporting")
 }
 
 /// An alert that fires or is resolved.

@@ -95,6 +95,14 @@ impl Scope {
         &self.rule
     }
 
+    /// Replaces a host's name; true if the scope has it. Patterns stay as they are.
+    ///
+    /// # Errors
+    /// The new name is longer than a pattern can be.
+    pub fn rename_host(&mut self, from: &str, to: &str) -> Result<bool, PatternError> {
+        self.hosts.rename(from, to)
+    }
+
     /// Whether the scope selects `alert`.
     pub fn includes(&self, alert: &Alert) -> bool {
         self.rule.matches(&alert.rule) && self.hosts.include(&alert.host, &alert.tags)
@@ -278,6 +286,11 @@ mod tests {
         assert!(includes(":hot", "x", "hot") && !includes(":hot", "x", "cold"));
         assert!(includes("hub:box:hot", "hub:box", "hot") && includes("hub:*", "hub:box", "x"));
         assert!(includes("db-*,hub:box,!db-2:hot", "hub:box", "hot"));
+        let mut scope: Scope = "db-*,web,!db-1:hot".parse().unwrap();
+        assert!(
+            scope.rename_host("db-1", "db-9").unwrap() && !scope.rename_host("db-2", "x").unwrap()
+        );
+        assert_eq!(scope.to_string(), "db-*,web,!db-9:hot");
         assert!(!includes("db-*,hub:box,!db-2:hot", "db-2", "hot"));
         for text in [
             "db-1:hot",

@@ -9,7 +9,7 @@ use crate::edge;
 use crate::export::{self, ExportConfig};
 use crate::location::Locations;
 use crate::read::{
-    addresses, boolean, bytes, commands, directory, listen, loopback, name, optional_address, path,
+    addresses, boolean, bytes, commands, directory, listen, metrics, name, optional_address, path,
     span, tags, texts,
 };
 use crate::screen::{Column, Order, Theme, columns, order, theme};
@@ -121,7 +121,10 @@ sections! {
         share: Vec<String> = Vec::new(), Some("[]"), |v| texts(v, 1000);
         share_metrics: Vec<String> = shared::metrics(), Some(shared::METRICS), shared::read;
         share_alerts: ShareAlerts = ShareAlerts::default(), Some("\"names\""), shared::alerts;
-        metrics: Option<SocketAddr> = None, None, |v| loopback(v).map(Some);
+        metrics: Option<SocketAddr> = None, None, |v| metrics(v).map(Some);
+        metrics_token: Option<PathBuf> = None, None, |v| path(v).map(Some);
+        metrics_cert: Option<PathBuf> = None, None, |v| path(v).map(Some);
+        metrics_key: Option<PathBuf> = None, None, |v| path(v).map(Some);
         otlp: Option<SocketAddr> = None, None, |v| listen(v).map(Some);
         otlp_http: Option<SocketAddr> = None, None, |v| listen(v).map(Some);
         export: Vec<ExportConfig> = Vec::new(), Some("[]"), export::exports;

@@ -62,18 +62,11 @@ pub(crate) fn listen(value: &Value) -> Result<SocketAddr, String> {
     })
 }
 
-pub(crate) fn loopback(value: &Value) -> Result<SocketAddr, String> {
+pub(crate) fn metrics(value: &Value) -> Result<SocketAddr, String> {
     let text = value.text("a text such as \"127.0.0.1:9797\"")?;
-    match text.parse::<SocketAddr>() {
-        Ok(address) if address.ip().is_loopback() => Ok(address),
-        Ok(address) => Err(format!(
-            "{} is not on loopback: metrics are served without encryption or authentication, so only to this machine; write for example \"127.0.0.1:9797\" or \"[::1]:9797\"",
-            address.ip()
-        )),
-        Err(_) => Err(format!(
-            "{text:?} is not an address and port; write for example \"127.0.0.1:9797\" or \"[::1]:9797\""
-        )),
-    }
+    text.parse().map_err(|_| {
+        format!("{text:?} is not an address and port; write for example \"127.0.0.1:9797\" or \"[::1]:9797\"")
+    })
 }
 
 pub(crate) fn name(value: &Value) -> Result<String, String> {

@@ -14,5 +14,5 @@ pub use lock::StateLock;
 pub use owner::{check_private_dir, keep_owner};
 pub use private::{
     append_line, create_private_dir, create_private_subdir, open_private, read_private,
-    read_public, remove_file, sync_dir, write_private, write_private_with,
+    read_public, read_secret, remove_file, sync_dir, write_private, write_private_with,
 };

@@ -167,6 +167,19 @@ pub fn read_private(path: &Path) -> Result<String, FileError> {
     read_bounded(path, file)
 }
 
+/// Reads a secret that somebody else provides: in a file that must be private, or among the credentials that systemd
+/// passes, whose access lists look like permissions of a group.
+///
+/// # Errors
+/// As [`read_private`].
+pub fn read_secret(path: &Path) -> Result<String, FileError> {
+    let credentials = std::env::var_os("CREDENTIALS_DIRECTORY");
+    match credentials.is_some_and(|dir| !dir.is_empty() && path.starts_with(dir)) {
+        true => read_public(path),
+        false => read_private(path),
+    }
+}
+
 /// Reads a file that may be public, such as a certificate.
 ///
 /// # Errors

@@ -37,9 +37,10 @@ impl Backoff {
 }
 
 impl Default for Backoff {
-    /// From 250 ms to 30 s.
+    /// From 250 ms to 10 s: after an outage of whatever length everybody is back soon, and ten thousand agents without
+    /// their hub send some thousand packets a second.
     fn default() -> Self {
-        Self::new(Duration::from_millis(250), Duration::from_secs(30))
+        Self::new(Duration::from_millis(250), Duration::from_secs(10))
     }
 }
 
@@ -54,8 +55,12 @@ mod tests {
         assert_eq!(backoff.next(0.0), Duration::from_millis(250));
         assert_eq!(backoff.next(0.5), Duration::from_millis(750));
         for _ in 0..100 {
-            assert!(backoff.next(1.0) <= Duration::from_secs(30));
+            assert!(backoff.next(1.0) <= Duration::from_secs(10));
         }
+        assert!(
+            backoff.next(0.0) >= Duration::from_secs(5),
+            "after a long outage"
+        );
         backoff.reset();
         assert_eq!(backoff.next(1.0), Duration::from_millis(250));
     }

@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use quinn::{ClientConfig, Connection, Endpoint, EndpointConfig, SendStream, TokioRuntime};
-use sysmon_certs::{Fingerprint, Identity, JoinKey, Role, Token, join_config, server_name};
+use sysmon_certs::{
+    Fingerprint, Identity, JoinKey, PeerName, Role, Token, join_config, server_name,
+};
 use sysmon_clock::{Clock, Random};
 use sysmon_wire::message::{Blob, Hello, JoinReply, JoinRequest, Purpose, Reply, Request, Welcome};
 use sysmon_wire::{ALPN, Label, MINOR};
@@ -252,6 +254,10 @@ impl Connector {
                 connection.close(CloseCode::Done.into(), b"");
                 Err(LinkError::Refused(reason.to_string()))
             }
+            Ok(Some(Welcome::Copy { reason })) => {
+                connection.close(CloseCode::Done.into(), b"");
+                Err(LinkError::Copy(reason.to_string()))
+            }
             // A hub that refuses the certificate closes the connection: that reason says more than a failed read.
             Ok(None) | Err(LinkError::StreamEnded) => Err(connection.closed().await.into()),
             Err(error) => Err(connection.close_reason().map_or(error, Into::into)),
@@ -264,6 +270,21 @@ impl Connector {
         if Arc::strong_count(&self.users) == 1 {
             close_endpoint(&self.endpoint, b"stopping").await;
         }
+    }
+
+    /// Enrols a machine without an identity with the hub at `target`.
+    ///
+    /// # Errors
+    /// As [`Self::for_joining`] and [`Self::join`].
+    pub async fn enrol(
+        target: &str,
+        token: &Token,
+        name: &PeerName,
+        version: &str,
+        (clock, random): (&Clock, &Random),
+    ) -> Result<Identity, LinkError> {
+        let connector = Self::for_joining(token.fingerprint(), version, clock)?;
+        connector.join(target, token, name.as_str(), random).await
     }
 
     /// Enrols this machine: generates a key pair here and has the hub sign it, authorized by the token.

@@ -54,6 +54,9 @@ pub enum LinkError {
     Certificate(String),
     #[error("refused: {0}")]
     Refused(String),
+    /// Another machine is connected with the same identity.
+    #[error("refused: {0}")]
+    Copy(String),
     #[error("connection lost: {0}")]
     Lost(ConnectionError),
     #[error("the peer ended the stream")]

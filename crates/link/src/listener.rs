@@ -282,11 +282,20 @@ fn welcome(hello: &Hello, hub: &str, version: &str, clock: &Clock) -> Welcome {
     }
 }
 
-async fn refuse(connection: &Connection, mut sender: FrameSender, reason: &str) {
+async fn refuse(connection: &Connection, sender: FrameSender, reason: &str) {
     let refused = Welcome::Refused {
         reason: Label::new(reason),
     };
-    deliver(&mut sender, &refused).await;
+    refuse_with(connection, sender, &refused, reason).await;
+}
+
+async fn refuse_with(
+    connection: &Connection,
+    mut sender: FrameSender,
+    refused: &Welcome,
+    reason: &str,
+) {
+    deliver(&mut sender, refused).await;
     connection.close(CloseCode::Refused.into(), reason.as_bytes());
 }
 
@@ -307,6 +316,14 @@ impl PeerSession {
     /// Refuses the peer with a reason, delivered before the connection closes.
     pub async fn refuse(self, reason: &str) {
         refuse(&self.connection, self.sender, reason).await;
+    }
+
+    /// Refuses the peer because another machine is connected with its identity.
+    pub async fn refuse_copy(self, reason: &str) {
+        let refused = Welcome::Copy {
+            reason: Label::new(reason),
+        };
+        refuse_with(&self.connection, self.sender, &refused, reason).await;
     }
 
     /// How far the peer's clock is ahead of ours, accurate to half a round trip.

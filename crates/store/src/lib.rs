@@ -27,10 +27,24 @@ pub struct Batch {
     pub hosts: Vec<HostBatch>,
     /// New events.
     pub events: Vec<Event>,
-    /// Hosts to forget with all their rows, before the others are written.
-    pub forgotten: Vec<Label>,
+    /// What happens to hosts as a whole, in this order and before the others are written.
+    pub host_changes: Vec<HostChange>,
     /// When the batch was made.
     pub now: UnixMs,
+}
+
+/// A change of a host as a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HostChange {
+    /// It is forgotten with all its rows.
+    Forgotten(Label),
+    /// It has another name, with all its rows and events.
+    Renamed {
+        /// The name that it had.
+        from: Label,
+        /// The name that no other host has.
+        to: Label,
+    },
 }
 
 /// Retention, and the size of the file.

@@ -83,7 +83,7 @@ Examples:
     /// Manage certificates of agents, operators, edges and gateways
     #[command(subcommand)]
     Cert(CertCommand),
-    /// List hosts, and forget those that are gone
+    /// List hosts, forget those that are gone, and rename them
     #[command(subcommand)]
     Host(HostCommand),
     /// Manage the certificate authority that issues all certificates
@@ -240,6 +240,20 @@ pub(crate) enum HostCommand {
     Forget {
         /// Name of the host
         name: String,
+    },
+    /// Rename a host with its history, alerts and silences; its agent then joins again under the new name
+    #[command(after_help = "\
+The certificate of an agent carries its name, so that of the old name is revoked. Rules and windows in the \
+configuration stay as they are.
+
+Example:
+  sysmon-hub host rename db-1 db-old                    while the agent is stopped
+  sysmon-hub token create --name db-old                 prints the command that joins it again")]
+    Rename {
+        /// Name of the host
+        old: String,
+        /// Name that no other host has
+        new: PeerName,
     },
 }
 

@@ -1,15 +1,18 @@
 //! Turns flags and configuration into what the hub is started with.
 
+use std::path::PathBuf;
+
 use anyhow::anyhow;
 use sysmon_alerts::notify::{NotifierOptions, Route};
 use sysmon_alerts::rule::{DEFAULTS, PatternError, parse_all};
 use sysmon_alerts::silence::{MaintenanceWindowError, SilenceFile};
-use sysmon_certs::{PeerName, Role};
+use sysmon_certs::{BearerToken, PeerName, Role};
 use sysmon_client::hub_figures;
 use sysmon_config::{Config, Failure};
 use sysmon_hub::fleet::FleetOptions;
 use sysmon_hub::server::{
     AccessOptions, AlertOptions, EdgeOptions, ExportOptions, HistoryOptions, HubOptions,
+    MetricsError, MetricsOptions,
 };
 use sysmon_store::Limits;
 
@@ -30,6 +33,11 @@ pub(crate) fn known_hosts(context: &Context) -> Vec<String> {
     hosts
 }
 
+/// The file with the firing alerts and what is to be delivered of them.
+pub(crate) fn alerts_file(context: &Context) -> PathBuf {
+    context.state.dir().join("alerts.json")
+}
+
 /// Rules, routes and maintenance windows of a configuration; errors name the file and line.
 pub(crate) fn alert_options(context: &Context, config: &Config) -> Result<AlertOptions, Failure> {
     let wrong = |key: &str, at: usize, problem: String| {
@@ -41,7 +49,7 @@ pub(crate) fn alert_options(context: &Context, config: &Config) -> Result<AlertO
         .map_err(|(at, error)| wrong("alerts", at, error.to_string()))?;
     let state = context.state.dir();
     let mut notifier = NotifierOptions {
-        path: Some(state.join("alerts.json")),
+        path: Some(alerts_file(context)),
         silences: Some(SilenceFile::new(state)),
         ..NotifierOptions::default()
     };
@@ -73,6 +81,42 @@ fn edge_options(config: &Config) -> Result<EdgeOptions, Failure> {
         metrics: Some(config.hub.share_metrics.clone()),
         alerts: config.hub.share_alerts,
     })
+}
+
+/// Where metrics are served; none if they are not.
+fn metrics_options(config: &Config) -> Result<Option<MetricsOptions>, Failure> {
+    let hub = &config.hub;
+    let Some(address) = hub.metrics else {
+        return Ok(None);
+    };
+    let wrong = |key: &str, problem: String| {
+        Failure::Usage(anyhow!("{}: {problem}", config.place("hub", key, 0)))
+    };
+    let token = hub.metrics_token.clone().or_else(metrics_credential);
+    let token = token.as_deref().map(BearerToken::read).transpose();
+    let token = token.map_err(|error| wrong("metrics_token", error.to_string()))?;
+    if !address.ip().is_loopback() && token.is_none() {
+        let problem = MetricsError::NoToken(address).to_string();
+        return Err(wrong("metrics", problem));
+    }
+    let certificate = match (&hub.metrics_cert, &hub.metrics_key) {
+        (Some(certificate), Some(key)) => Some((certificate.clone(), key.clone())),
+        (None, None) => None,
+        (Some(_), None) => return Err(wrong("metrics_cert", "set metrics_key too".to_owned())),
+        (None, Some(_)) => return Err(wrong("metrics_key", "set metrics_cert too".to_owned())),
+    };
+    Ok(Some(MetricsOptions {
+        address,
+        token,
+        certificate,
+    }))
+}
+
+/// The token that systemd passes with `LoadCredential=metrics-token:…`.
+fn metrics_credential() -> Option<PathBuf> {
+    let dir = std::env::var_os("CREDENTIALS_DIRECTORY")?;
+    let path = PathBuf::from(dir).join("metrics-token");
+    path.exists().then_some(path)
 }
 
 /// The destinations of exports; errors name the file and line.
@@ -111,7 +155,7 @@ pub(crate) fn options(context: &Context, config: &Config) -> Result<HubOptions, 
         }),
         alerts: alert_options(context, config)?,
         edges: edge_options(config)?,
-        metrics: config.hub.metrics,
+        metrics: metrics_options(config)?,
         otlp: config.hub.otlp,
         otlp_http: config.hub.otlp_http,
         exports: export_options(config)?,

@@ -123,8 +123,8 @@ fn announce(context: &Context, hub: &BoundHub) -> Result<(), Failure> {
     if let Some(loopback) = hub.loopback() {
         state.write_address(loopback).map_err(anyhow::Error::from)?;
     }
-    if let Some(address) = hub.metrics_address() {
-        tracing::info!(url = %format_args!("http://{address}/metrics"), "serves metrics");
+    if let Some(url) = hub.metrics_url() {
+        tracing::info!(%url, "serves metrics");
     }
     for (address, protocol) in hub.otlp_addresses().iter().zip(["gRPC", "HTTP"]) {
         if let Some(address) = address {

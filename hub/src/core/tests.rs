@@ -1,5 +1,7 @@
 //! Tests of the core: rows, events and alerts together.
 
+mod gone;
+
 use std::time::Duration;
 
 use super::*;
@@ -450,9 +452,16 @@ fn the_silence_of_a_host_ends_once_its_certificates_are_revoked() {
         fired.iter().map(|t| t.firing).collect::<Vec<_>>()
     };
     assert_eq!(review(&mut core, 0..100), [true]);
-    core.set_revoked(std::iter::once("a".to_owned()).collect());
+    core.set_revoked(&agents([("a", true)]));
     assert_eq!(review(&mut core, 100..110), [false]);
     assert!(review(&mut core, 110..300).is_empty());
-    core.set_revoked(std::collections::BTreeSet::new());
+    core.set_revoked(&agents([("a", false)]));
     assert_eq!(review(&mut core, 300..310), [true]);
+}
+
+fn agents<const N: usize>(agents: [(&str, bool); N]) -> BTreeMap<String, bool> {
+    let agents = agents.into_iter();
+    agents
+        .map(|(name, is_revoked)| (name.to_owned(), is_revoked))
+        .collect()
 }

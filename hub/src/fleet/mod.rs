@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sysmon_series::{ChunkError, Ring};
+use sysmon_store::HostChange;
 use sysmon_wire::limits::{FUTURE_MS_MAX, HOSTS_MAX, NOTES_PER_HOST_MAX, TAGS_PER_HOST_MAX};
 use sysmon_wire::message::{HostLimit, HostState, RunId};
 use sysmon_wire::timeline::EventKind;
@@ -81,8 +82,8 @@ pub struct Fleet {
     restored_from: Option<UnixMs>,
     /// Hosts with changes that the history has not got yet; none without a history.
     unsaved: Option<BTreeSet<HostId>>,
-    /// Hosts that the history has to forget.
-    forgotten: Vec<Label>,
+    /// Hosts that the history has to forget or rename.
+    host_changes: Vec<HostChange>,
     hosts_limit: LimitGauge,
 }
 
@@ -98,7 +99,7 @@ impl Fleet {
             usage: RingUsage::default(),
             restored_from: Some(UnixMs(i64::MIN)),
             unsaved: None,
-            forgotten: Vec::new(),
+            host_changes: Vec::new(),
             hosts_limit: LimitGauge::new("hosts", HOSTS_MAX),
         }
     }

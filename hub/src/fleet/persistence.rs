@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sysmon_series::{Chunk, Ring};
 use sysmon_store::store::WINDOW_MS;
-use sysmon_store::{BatchSeries, HostBatch, LoadedHost, LoadedSeries};
+use sysmon_store::{BatchSeries, HostBatch, HostChange, LoadedHost, LoadedSeries};
 use sysmon_wire::{Label, UnixMs};
 
 use super::{Fleet, HostId};
@@ -35,8 +35,26 @@ impl Fleet {
         self.usage.series_bytes -= host.series_bytes() as u64;
         if let Some(unsaved) = &mut self.unsaved {
             unsaved.remove(&id);
-            self.forgotten.push(host.name);
+            self.host_changes.push(HostChange::Forgotten(host.name));
         }
+    }
+
+    /// Gives a host another name. It also gets another number, because readers know a host by both.
+    pub(crate) fn rename(&mut self, id: HostId, to: &Label) -> Option<HostId> {
+        self.generation += 1;
+        let mut host = self.hosts.remove(id, self.generation)?;
+        let from = std::mem::replace(&mut host.name, to.clone());
+        let new = self.hosts.insert(host);
+        if let Some(unsaved) = &mut self.unsaved {
+            if unsaved.remove(&id) {
+                unsaved.insert(new);
+            }
+            let to = to.clone();
+            self.host_changes.push(HostChange::Renamed { from, to });
+        }
+        self.touch_line(new);
+        self.mark_past_changed(new);
+        Some(new)
     }
 
     /// Hosts that were forgotten after a generation.
@@ -44,8 +62,8 @@ impl Fleet {
         self.hosts.gone_since(generation)
     }
 
-    pub(crate) fn take_forgotten(&mut self) -> Vec<Label> {
-        std::mem::take(&mut self.forgotten)
+    pub(crate) fn take_host_changes(&mut self) -> Vec<HostChange> {
+        std::mem::take(&mut self.host_changes)
     }
 
     pub(crate) fn take_unsaved(&mut self) -> Vec<HostBatch> {

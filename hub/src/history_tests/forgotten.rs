@@ -53,6 +53,40 @@ fn a_forgotten_host_is_gone_at_once_and_its_rows_soon_and_its_number_is_not_give
 }
 
 #[test]
+fn a_renamed_host_has_its_history_and_events_after_a_restart_and_its_old_name_is_free() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("history.db");
+    let now = UnixMs(1_000 * HOUR_MS);
+    two_hosts(&path, now);
+    let mut store = Store::open(&path).unwrap();
+    let mut core = core();
+    core.track_unsaved();
+    for host in store.load().unwrap() {
+        core.restore(host);
+    }
+    core.review_silence(now + 3_600_000);
+    // In one batch: b is forgotten, a becomes b, and another a joins.
+    assert!(core.forget("b") && core.rename("a", &"b".into()));
+    let id = host_with_cpu(&mut core, "a");
+    core.apply(id, RunId(9), &row(1, now.0, 5), now).unwrap();
+    let before = Reader::open(&path)
+        .unwrap()
+        .oldest_row(&"a".into())
+        .unwrap();
+    store.commit(&core.take_batch(now)).unwrap();
+    drop(store);
+    let reader = Reader::open(&path).unwrap();
+    assert!(before.is_some());
+    assert_eq!(reader.oldest_row(&"b".into()).unwrap(), before);
+    let loaded = Store::open(&path).unwrap().load().unwrap();
+    let names: Vec<_> = loaded.iter().map(|host| host.name.as_str()).collect();
+    assert_eq!(names, ["b", "a"]);
+    let is_of_new = |(run, _): &(RunId, _)| *run == RunId(9);
+    assert!(loaded[0].runs.iter().all(|run| !is_of_new(run)));
+    assert!(loaded[1].runs.iter().all(is_of_new));
+}
+
+#[test]
 fn a_host_of_which_nothing_is_left_is_forgotten_unless_it_is_there() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("history.db");

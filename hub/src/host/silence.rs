@@ -6,8 +6,8 @@ use sysmon_wire::UnixMs;
 
 use super::{HOUR_MS, Host};
 
-/// Agents reconnect to a restarted hub within this time: their backoff ends at half a minute.
-const RETURN_MS: i64 = 60_000;
+/// Agents reconnect to a restarted hub within this time: their back-off ends at ten seconds, and each attempt at five.
+pub const RETURN_MS: i64 = 60_000;
 
 /// A host that was silent for longer than this when the hub restarted does not count as silent.
 const MISSED_MS: i64 = 86_400_000;

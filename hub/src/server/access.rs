@@ -1,6 +1,6 @@
 //! Which peers are let in: joining with a token, renewing certificates, and revoked certificates.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -188,8 +188,8 @@ impl AccessControl {
         true
     }
 
-    pub(super) fn revoked_agents(&self) -> Result<BTreeSet<String>, CertError> {
-        self.options.state.register().revoked_agents()
+    pub(super) fn registered_agents(&self) -> Result<BTreeMap<String, bool>, CertError> {
+        self.options.state.register().agents()
     }
 
     /// Names of all agents that had a certificate, in lower case.
@@ -222,7 +222,8 @@ impl AccessControl {
         };
         for (serial, connection) in lock(&self.sessions).values() {
             if of_agent(serial) {
-                connection.close(CloseCode::Shutdown.into(), b"the hub forgot this host");
+                let reason = b"the hub forgot or renamed this host";
+                connection.close(CloseCode::Shutdown.into(), reason);
             }
         }
     }

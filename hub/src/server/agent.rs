@@ -7,6 +7,7 @@ use sysmon_link::{CloseCode, FrameReceiver, FrameSender, LinkError, PeerSession}
 use sysmon_wire::message::{FromAgent, Push, RunId, ToAgent};
 use sysmon_wire::{Label, SeqSet};
 use thiserror::Error;
+use tokio::sync::Notify;
 
 use super::budget::{NAME_COST, ROW_COST_MIN};
 use super::{Hub, certificates};
@@ -27,7 +28,21 @@ const REPORT_COST: u64 = 20_000;
 /// Unacknowledged frames of rows: an hour of them.
 const UNACKNOWLEDGED_MAX: usize = 4_096;
 
-type Unacknowledged = Arc<Mutex<Vec<Received>>>;
+/// What the agent has to learn once it is durable.
+#[derive(Debug, Default)]
+struct Unacknowledged {
+    rows: Mutex<Vec<Received>>,
+    /// What is there of the runs in the agent's spool; some once the agent has asked.
+    spooled: Mutex<Option<Spooled>>,
+    /// Signalled when the agent has asked.
+    asked: Notify,
+}
+
+#[derive(Debug)]
+struct Spooled {
+    generation: u64,
+    runs: Vec<(RunId, SeqSet)>,
+}
 
 #[derive(Debug)]
 struct Received {
@@ -67,11 +82,40 @@ fn take_durable(unacknowledged: &mut Vec<Received>, generation: u64) -> Vec<ToAg
             None => runs.push((received.run, received.rows)),
         }
     }
-    let ack = |(run, rows): (RunId, SeqSet)| ToAgent::Ack {
+    runs.into_iter().map(acknowledgement).collect()
+}
+
+fn acknowledgement((run, rows): (RunId, SeqSet)) -> ToAgent {
+    ToAgent::Ack {
         run,
         ranges: rows.ranges().to_vec(),
-    };
-    runs.into_iter().map(ack).collect()
+    }
+}
+
+impl Unacknowledged {
+    fn take_durable(&self, generation: u64) -> Vec<ToAgent> {
+        let mut orders = take_durable(&mut lock(&self.rows), generation);
+        let is_durable = |spooled: &mut Spooled| spooled.generation <= generation;
+        if let Some(spooled) = lock(&self.spooled).take_if(is_durable) {
+            orders.extend(spooled.runs.into_iter().map(acknowledgement));
+            orders.push(ToAgent::Backfill);
+        }
+        orders
+    }
+
+    /// Notes which rows of the runs in the agent's spool are there, to acknowledge them.
+    fn note_spooled(&self, hub: &Hub, host: HostId, runs: &[RunId]) {
+        let core = hub.core();
+        let host = core.fleet.host(host);
+        let runs = host.map_or_else(Vec::new, |host| host.rows_of_runs(runs));
+        let spooled = Spooled {
+            generation: core.fleet.generation(),
+            runs,
+        };
+        drop(core);
+        *lock(&self.spooled) = Some(spooled);
+        self.asked.notify_one();
+    }
 }
 
 #[derive(Debug, Error)]
@@ -111,9 +155,9 @@ pub(super) async fn serve(hub: &Arc<Hub>, session: PeerSession) -> LinkError {
         receiver,
         ..
     } = session;
-    let unacknowledged = Unacknowledged::default();
+    let unacknowledged = Arc::<Unacknowledged>::default();
     tokio::select! {
-        error = receive_reports(hub, host, receiver) => error,
+        error = receive_reports(hub, host, receiver, &unacknowledged) => error,
         error = send_orders(hub, host, sender, &unacknowledged) => error,
         error = accept_streams(hub, host, &name, &connection, &unacknowledged) => error,
         error = certificates::serve_renewals(hub, &connection, &certificate) => error,
@@ -132,10 +176,16 @@ async fn charge(hub: &Hub, host: HostId, is_live: bool, values: u64) {
     }
 }
 
-async fn receive_reports(hub: &Hub, host: HostId, mut receiver: FrameReceiver) -> LinkError {
+async fn receive_reports(
+    hub: &Hub,
+    host: HostId,
+    mut receiver: FrameReceiver,
+    unacknowledged: &Unacknowledged,
+) -> LinkError {
     loop {
         charge(hub, host, false, REPORT_COST).await;
         match receiver.next::<FromAgent>().await {
+            Ok(Some(FromAgent::Spooled(runs))) => unacknowledged.note_spooled(hub, host, &runs),
             Ok(Some(report)) => hub.update(|core| match report {
                 FromAgent::Facts(mut facts) => {
                     // From now on the agent's host, whatever sent its rows before.
@@ -147,6 +197,7 @@ async fn receive_reports(hub: &Hub, host: HostId, mut receiver: FrameReceiver) -
                 }
                 FromAgent::Notes(notes) => core.fleet.set_notes(host, notes),
                 FromAgent::Limits(limits) => core.fleet.set_limits(host, limits),
+                FromAgent::Spooled(_) => {}
             }),
             Ok(None) => return LinkError::StreamEnded,
             Err(error) => return error,
@@ -167,6 +218,7 @@ async fn send_orders(
     loop {
         let is_alive = tokio::select! {
             () = sleep_until(again) => true,
+            () = unacknowledged.asked.notified() => true,
             changed = durable.changed() => changed.is_ok(),
             changed = demand.changed() => changed.is_ok(),
         };
@@ -180,7 +232,7 @@ async fn send_orders(
         }
         again = due.again;
         let mut orders = due.orders;
-        orders.extend(take_durable(&mut lock(unacknowledged), generation));
+        orders.extend(unacknowledged.take_durable(generation));
         if orders.is_empty() {
             continue;
         }
@@ -207,7 +259,7 @@ async fn accept_streams(
     host: HostId,
     name: &Label,
     connection: &sysmon_link::Connection,
-    unacknowledged: &Unacknowledged,
+    unacknowledged: &Arc<Unacknowledged>,
 ) -> LinkError {
     loop {
         let stream = match connection.accept_uni().await {
@@ -305,7 +357,7 @@ fn acknowledge_later(
         run,
         rows,
     };
-    add(&mut lock(unacknowledged), received)?;
+    add(&mut lock(&unacknowledged.rows), received)?;
     Ok(count)
 }
 

@@ -54,7 +54,7 @@ async fn serve_peer(hub: Arc<Hub>, address: SocketAddr, mut session: PeerSession
             Err(first) => {
                 let reason = refuse_copy(&hub, &name, address, first);
                 hub.audit_refusal(Some(&peer), Some(address), &reason);
-                session.refuse(&reason).await;
+                session.refuse_copy(&reason).await;
                 return;
             }
         },

@@ -1,6 +1,6 @@
 //! A hub with its sockets: starting it, accepting connections, and stopping it.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
@@ -56,7 +56,7 @@ pub struct BoundHub {
     pub hub: Arc<Hub>,
     listener: Listener,
     identity: Identity,
-    metrics: Option<TcpListener>,
+    metrics: Option<metrics::Bound>,
     #[cfg(feature = "otlp")]
     otlp: Vec<OtlpListener>,
     exports: Vec<ExportOptions>,
@@ -72,12 +72,9 @@ impl BoundHub {
             accepts_joins: true,
         };
         let listener = Listener::bind(options.listen, identity, listen)?;
-        let listen = |address| {
-            metrics::bind(address).map_err(|source| StartError::Metrics { address, source })
-        };
-        let metrics = options.metrics.map(listen).transpose()?;
         #[cfg(feature = "otlp")]
         let otlp = bind_otlp(&options)?;
+        let metrics = options.metrics.map(metrics::Bound::bind).transpose()?;
         let mut core = Core::new(options.fleet);
         let notifier = options.alerts.notifier;
         let kept = notifier
@@ -153,7 +150,12 @@ impl BoundHub {
     }
 
     pub fn metrics_address(&self) -> Option<SocketAddr> {
-        self.metrics.as_ref()?.local_addr().ok()
+        self.metrics.as_ref().map(metrics::Bound::address)
+    }
+
+    /// The URL of `/metrics`.
+    pub fn metrics_url(&self) -> Option<String> {
+        self.metrics.as_ref().map(metrics::Bound::url)
     }
 
     /// Where OTLP is received, over gRPC and over HTTP.
@@ -174,7 +176,7 @@ impl BoundHub {
         hub.set_exports(self.exports, &tokio::runtime::Handle::current());
         let serve_metrics = async {
             match self.metrics {
-                Some(listener) => metrics::serve(hub, listener).await,
+                Some(bound) => bound.serve(hub, identity.subscribe()).await,
                 None => std::future::pending().await,
             }
         };

@@ -1,60 +1,128 @@
-//! `/metrics` and `/healthz` for programs on this machine: HTTP, read-only, on loopback.
+//! `/metrics` and `/healthz`: HTTP, read-only. On loopback for this machine; elsewhere with TLS and a bearer token.
+
+mod listener;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::pin::Pin;
+use std::path::PathBuf;
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::serve::Listener;
+use sysmon_certs::{BearerToken, CertError, Identity};
 use sysmon_config::is_loopback_host;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Sleep, sleep};
+use thiserror::Error;
+use tokio::sync::{mpsc, watch};
 use tower_http::limit::RequestBodyLimitLayer;
 
 use super::Hub;
 use crate::exposition::{CONTENT_TYPE, Scrape};
+use listener::{Accepted, Files, Tls};
 
-/// How long a connection may last. A scrape of a full fleet takes a fraction of it.
-const CONNECTION_MAX: Duration = Duration::from_secs(10);
-
-/// Connections at once; others wait. One scraper and one health check need two.
-const CONNECTIONS_MAX: usize = 16;
-
-/// Pause after accepting failed, mostly because file descriptors are missing.
-const RETRY: Duration = Duration::from_millis(100);
-
-pub(super) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let listener = TcpListener::bind(address)?;
-    listener.set_nonblocking(true)?;
-    Ok(listener)
+/// Where metrics are served, and to whom.
+#[derive(Clone, Debug)]
+pub struct MetricsOptions {
+    pub address: SocketAddr,
+    /// What clients have to send; needed where the address is not on loopback.
+    pub token: Option<BearerToken>,
+    /// Files with certificate and key; without them the hub's own certificate is used.
+    pub certificate: Option<(PathBuf, PathBuf)>,
 }
 
-pub(super) async fn serve(hub: &Arc<Hub>, listener: TcpListener) {
-    let served = async {
-        let listener = Limited {
-            listener: tokio::net::TcpListener::from_std(listener)?,
-            slots: Arc::new(Semaphore::new(CONNECTIONS_MAX)),
-            duration: CONNECTION_MAX,
+#[derive(Debug, Error)]
+pub enum MetricsError {
+    #[error("cannot listen on {address} for metrics: {source}; choose another [hub] metrics")]
+    Listen {
+        address: SocketAddr,
+        source: io::Error,
+    },
+    #[error(
+        "{0} is not on loopback: set [hub] metrics_token to a file with a bearer token, or serve metrics on 127.0.0.1"
+    )]
+    NoToken(SocketAddr),
+    #[error("cannot serve metrics with TLS: {0}")]
+    Certificate(#[from] CertError),
+}
+
+/// A socket for metrics.
+#[derive(Debug)]
+pub(super) struct Bound {
+    socket: TcpListener,
+    address: SocketAddr,
+    token: Option<BearerToken>,
+    files: Option<Files>,
+}
+
+impl Bound {
+    pub(super) fn bind(options: MetricsOptions) -> Result<Self, MetricsError> {
+        let address = options.address;
+        if !address.ip().is_loopback() && options.token.is_none() {
+            return Err(MetricsError::NoToken(address));
+        }
+        let files = options.certificate;
+        let files = files.map(|(certificate, key)| Files::read(certificate, key));
+        let open = || {
+            let socket = TcpListener::bind(address)?;
+            socket.set_nonblocking(true)?;
+            let address = socket.local_addr()?;
+            Ok((socket, address))
         };
-        axum::serve(listener, router(Arc::clone(hub))).await
-    };
-    if let Err(error) = served.await {
-        tracing::error!(%error, "metrics are no longer served");
+        let opened = open().map_err(|source| MetricsError::Listen { address, source });
+        let (socket, address) = opened?;
+        Ok(Self {
+            socket,
+            address,
+            token: options.token,
+            files: files.transpose()?,
+        })
     }
-    std::future::pending::<()>().await;
+
+    fn has_tls(&self) -> bool {
+        !self.address.ip().is_loopback() || self.files.is_some()
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(super) fn url(&self) -> String {
+        let scheme = if self.has_tls() { "https" } else { "http" };
+        format!("{scheme}://{}/metrics", self.address)
+    }
+
+    pub(super) async fn serve(self, hub: &Arc<Hub>, identity: watch::Receiver<Identity>) {
+        let (has_tls, address) = (self.has_tls(), self.address);
+        let tls = has_tls.then(|| self.files.map_or(Tls::Hub(identity), Tls::Files));
+        let router = router(Arc::clone(hub), self.token, address.ip().is_loopback());
+        let served = async {
+            let socket = tokio::net::TcpListener::from_std(self.socket)?;
+            let (sender, connections) = mpsc::channel(1);
+            let accepted = Accepted {
+                connections,
+                address,
+            };
+            tokio::select! {
+                () = listener::accept(socket, tls, sender) => Ok(()),
+                served = axum::serve(accepted, router).into_future() => served,
+            }
+        };
+        if let Err(error) = served.await {
+            tracing::error!(%error, "metrics are no longer served");
+        }
+        std::future::pending::<()>().await;
+    }
 }
 
-fn router(hub: Arc<Hub>) -> Router {
+fn router(hub: Arc<Hub>, token: Option<BearerToken>, is_local: bool) -> Router {
+    let access = Access {
+        hub: Arc::clone(&hub),
+        token,
+        is_local,
+    };
     // Each route takes GET and HEAD; other methods get 405.
     Router::new()
         .route("/metrics", get(metrics))
@@ -66,20 +134,50 @@ fn router(hub: Arc<Hub>) -> Router {
             )
         })
         .layer(RequestBodyLimitLayer::new(0))
-        .layer(axum::middleware::from_fn(only_for_loopback))
+        .layer(axum::middleware::from_fn_with_state(
+            Arc::new(access),
+            admit,
+        ))
         .layer(axum::middleware::map_response(close))
         .with_state(hub)
 }
 
-/// Refuses what a page of another site in a browser on this machine could send (DNS rebinding).
-async fn only_for_loopback(request: Request, next: Next) -> Response {
-    let host = request.headers().get(header::HOST);
-    let host = host.and_then(|host| host.to_str().ok());
-    if host.is_some_and(is_loopback_host) {
-        return next.run(request).await;
+struct Access {
+    hub: Arc<Hub>,
+    token: Option<BearerToken>,
+    is_local: bool,
+}
+
+/// Refuses those without the token; and on loopback what a page of another site in a browser on this machine could send
+/// (DNS rebinding).
+async fn admit(State(access): State<Arc<Access>>, request: Request, next: Next) -> Response {
+    match access.refuse(request.headers()) {
+        Some(refused) => refused,
+        None => next.run(request).await,
     }
-    let why = "this port is for this machine only: ask for 127.0.0.1 or localhost\n";
-    (StatusCode::MISDIRECTED_REQUEST, why).into_response()
+}
+
+impl Access {
+    fn refuse(&self, headers: &HeaderMap) -> Option<Response> {
+        let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        if self.is_local && !text(header::HOST).is_some_and(is_loopback_host) {
+            let why = "this port is for this machine only: ask for 127.0.0.1 or localhost\n";
+            return Some((StatusCode::MISDIRECTED_REQUEST, why).into_response());
+        }
+        let token = self.token.as_ref()?;
+        let sent = text(header::AUTHORIZATION);
+        if sent.is_some_and(|sent| token.is_in(sent)) {
+            return None;
+        }
+        let reason = match sent {
+            Some(_) => "a wrong token for metrics",
+            None => "no token for metrics",
+        };
+        self.hub.audit_refusal(None, None, reason);
+        let scheme = [(header::WWW_AUTHENTICATE, "Bearer")];
+        let why = "send the token of [hub] metrics_token: Authorization: Bearer TOKEN\n";
+        Some((StatusCode::UNAUTHORIZED, scheme, why).into_response())
+    }
 }
 
 /// One request a connection: scrapers come every few seconds at most.
@@ -108,119 +206,5 @@ async fn health(State(hub): State<Arc<Hub>>) -> Response {
     match hub.health() {
         Ok(()) => (StatusCode::OK, "ok\n").into_response(),
         Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")).into_response(),
-    }
-}
-
-/// A listener with few connections of limited duration.
-struct Limited {
-    listener: tokio::net::TcpListener,
-    slots: Arc<Semaphore>,
-    duration: Duration,
-}
-
-impl Listener for Limited {
-    type Io = Brief;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Brief, SocketAddr) {
-        loop {
-            // The semaphore is never closed.
-            let slot = Arc::clone(&self.slots).acquire_owned().await.ok();
-            match self.listener.accept().await {
-                Ok((stream, address)) => {
-                    let connection = Brief {
-                        stream,
-                        end: Box::pin(sleep(self.duration)),
-                        slot,
-                    };
-                    return (connection, address);
-                }
-                Err(error) => {
-                    tracing::debug!(%error, "cannot accept a connection for metrics");
-                    sleep(RETRY).await;
-                }
-            }
-        }
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
-    }
-}
-
-/// A connection that fails after a fixed time, whatever it does then.
-struct Brief {
-    stream: TcpStream,
-    end: Pin<Box<Sleep>>,
-    #[expect(dead_code, reason = "held for as long as the connection")]
-    slot: Option<OwnedSemaphorePermit>,
-}
-
-impl Brief {
-    fn check(&mut self, context: &mut Context<'_>) -> io::Result<()> {
-        match self.end.as_mut().poll(context) {
-            Poll::Ready(()) => Err(io::ErrorKind::TimedOut.into()),
-            Poll::Pending => Ok(()),
-        }
-    }
-}
-
-impl AsyncRead for Brief {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        self.check(context)?;
-        Pin::new(&mut self.stream).poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for Brief {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.check(context)?;
-        Pin::new(&mut self.stream).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.check(context)?;
-        Pin::new(&mut self.stream).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.check(context)?;
-        Pin::new(&mut self.stream).poll_shutdown(context)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn an_idle_connection_ends_and_frees_its_slot() {
-        let socket = bind(SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
-        let address = socket.local_addr().unwrap();
-        let mut listener = Limited {
-            listener: tokio::net::TcpListener::from_std(socket).unwrap(),
-            slots: Arc::new(Semaphore::new(1)),
-            duration: Duration::from_millis(20),
-        };
-        let _silent = TcpStream::connect(address).await.unwrap();
-        let (mut connection, _) = listener.accept().await;
-        let mut bytes = [0];
-        let mut buffer = ReadBuf::new(&mut bytes);
-        let read = std::future::poll_fn(|context| {
-            Pin::new(&mut connection).poll_read(context, &mut buffer)
-        });
-        let error = read.await.unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        assert_eq!(listener.slots.available_permits(), 0);
-        drop(connection);
-        assert_eq!(listener.slots.available_permits(), 1);
     }
 }

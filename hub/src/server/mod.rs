@@ -32,7 +32,7 @@ use std::time::Instant;
 
 use sysmon_alerts::notify::Notifier;
 use sysmon_alerts::silence::MaintenanceWindow;
-use sysmon_certs::Peer;
+use sysmon_certs::{Peer, PeerName};
 use sysmon_clock::{Clock, Random};
 use sysmon_link::Slots;
 use sysmon_store::worker::Worker;
@@ -55,6 +55,7 @@ use gauge::Gauge;
 use history::Readers;
 pub use listen::{BoundHub, Ended};
 use live::LiveAgents;
+pub use metrics::{MetricsError, MetricsOptions};
 pub use options::{AlertOptions, HistoryOptions, HubOptions, StartError};
 pub use persistence::open as open_history;
 pub use relay::{EdgeOptions, Share};
@@ -138,6 +139,22 @@ impl Hub {
         self.update(|core| core.forget(name))
     }
 
+    /// Gives a host that is not live another name, under which its history and its alerts go on. False if there is no
+    /// such host.
+    pub fn rename_host(&self, from: &str, to: &PeerName) -> bool {
+        if let Some(access) = &self.access {
+            access.close_agent(from);
+        }
+        self.update(|core| {
+            let is_renamed = core.rename(from, &Label::new(to.as_str()));
+            if is_renamed {
+                // While the core is locked, so that no transition comes between.
+                self.notifier.rename_host(from, to.as_str());
+            }
+            is_renamed
+        })
+    }
+
     /// Forgets hosts of which nothing is stored any more.
     fn forget_gone(&self) {
         let gone = self
@@ -152,8 +169,8 @@ impl Hub {
     /// Passes on which hosts are silent because their certificates are revoked.
     fn review_revoked(&self) {
         let Some(access) = &self.access else { return };
-        match access.revoked_agents() {
-            Ok(revoked) => self.update(|core| core.set_revoked(revoked)),
+        match access.registered_agents() {
+            Ok(agents) => self.update(|core| core.set_revoked(&agents)),
             Err(error) => tracing::error!(%error, "cannot read the register of certificates"),
         }
     }

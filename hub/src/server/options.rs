@@ -13,6 +13,7 @@ use thiserror::Error;
 
 use super::ExportOptions;
 use super::access::AccessOptions;
+use super::metrics::{MetricsError, MetricsOptions};
 use super::relay::EdgeOptions;
 use crate::fleet::FleetOptions;
 
@@ -28,8 +29,8 @@ pub struct HubOptions {
     pub access: Option<AccessOptions>,
     pub alerts: AlertOptions,
     pub edges: EdgeOptions,
-    /// Loopback address of `/metrics` and `/healthz`; not served if not set.
-    pub metrics: Option<SocketAddr>,
+    /// `/metrics` and `/healthz`; not served if not set.
+    pub metrics: Option<MetricsOptions>,
     /// Where OTLP is received over gRPC, and over HTTP; not at all without the feature `otlp`.
     pub otlp: Option<SocketAddr>,
     pub otlp_http: Option<SocketAddr>,
@@ -64,9 +65,6 @@ pub enum StartError {
         address: SocketAddr,
         source: std::io::Error,
     },
-    #[error("cannot listen on {address} for metrics: {source}; choose another [hub] metrics")]
-    Metrics {
-        address: SocketAddr,
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
 }

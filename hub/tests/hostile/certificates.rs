@@ -19,7 +19,7 @@ const DAY: Duration = Duration::from_hours(24);
 
 fn said(answer: Result<Welcome, LinkError>) -> String {
     match answer {
-        Ok(Welcome::Refused { reason }) => reason.to_string(),
+        Ok(Welcome::Refused { reason } | Welcome::Copy { reason }) => reason.to_string(),
         Ok(welcome) => panic!("it was let in: {welcome:?}"),
         Err(error) => error.to_string(),
     }
@@ -97,7 +97,7 @@ async fn a_newer_major_protocol_is_refused_and_a_newer_minor_one_accepted() {
     let mut receiver = sysmon_link::FrameReceiver::new(recv);
     match receiver.next::<Welcome>().await.unwrap().unwrap() {
         Welcome::Accepted { minor, .. } => assert_eq!(minor, sysmon_wire::MINOR),
-        Welcome::Refused { reason } => panic!("{reason}"),
+        Welcome::Refused { reason } | Welcome::Copy { reason } => panic!("{reason}"),
     }
     scene.stays_unharmed().await;
 }

@@ -30,7 +30,7 @@ async fn a_copy_of_an_agent_is_refused_while_the_agent_is_connected_and_everybod
     let address = scene.address.to_string();
     for _ in 0..8 {
         let told = match copy.connect(&address, Purpose::Push).await {
-            Err(LinkError::Refused(reason)) => reason,
+            Err(LinkError::Copy(reason)) => reason,
             other => panic!("the copy was let in: {other:?}"),
         };
         assert!(told.contains("has a copy of its identity"), "{told}");

@@ -3,15 +3,20 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use sysmon_agent::run::{AgentOptions, Summary, run};
+use sysmon_agent::observer::Observer;
+use sysmon_agent::run::{AgentOptions, Summary, run_observed};
 use sysmon_agent::simulated::Simulated;
 use sysmon_agent::spool::SpoolLimits;
 use sysmon_certs::{HubState, Identity, Token};
 use sysmon_clock::{Clock, Random};
-use sysmon_link::Connector;
+use sysmon_link::{Connector, LinkError};
 use sysmon_store::store::{Store, TableRows};
+use sysmon_wire::UnixMs;
+use tokio::sync::Notify;
 
 use crate::hub::LocalHub;
 
@@ -40,7 +45,41 @@ pub(crate) fn join(hub: &LocalHub, name: &str, bound: bool) -> Result<Identity, 
     })
 }
 
-/// Pushes rows for a while; returns what became of them.
+/// Rows that an agent pushes.
+const ROWS: u64 = 20;
+
+/// Notices when enough rows are acknowledged, or there are rows that the hub refuses.
+#[derive(Debug, Default)]
+struct Watch {
+    acknowledged: AtomicU64,
+    is_refused: AtomicBool,
+    is_done: Notify,
+}
+
+impl Observer for Watch {
+    fn failed(&self, _error: &LinkError) {
+        self.is_refused.store(true, Ordering::Relaxed);
+    }
+
+    fn disconnected(&self, _error: &LinkError) {
+        self.is_refused.store(true, Ordering::Relaxed);
+    }
+
+    fn pushed(&self, _seq: u64, _time: UnixMs) {
+        if self.is_refused.load(Ordering::Relaxed) {
+            self.is_done.notify_one();
+        }
+    }
+
+    fn acknowledged(&self, ranges: &[(u64, u64)]) {
+        let rows: u64 = ranges.iter().map(|(low, high)| high - low + 1).sum();
+        if self.acknowledged.fetch_add(rows, Ordering::Relaxed) + rows >= ROWS {
+            self.is_done.notify_one();
+        }
+    }
+}
+
+/// Pushes rows until some are acknowledged or the hub refuses them; returns what became of them.
 pub(crate) fn push(hub: &LocalHub, identity: &Identity) -> Summary {
     let options = AgentOptions {
         hub: address(hub),
@@ -56,8 +95,10 @@ pub(crate) fn push(hub: &LocalHub, identity: &Identity) -> Summary {
     };
     wait(async {
         let connector = Connector::new(identity, "1", &Clock::system()).unwrap();
-        let stop = tokio::time::sleep(Duration::from_secs(4));
-        run(options, connector, Simulated::new(1), stop).await
+        let watch = Arc::<Watch>::default();
+        let observer = Arc::clone(&watch) as Arc<dyn Observer>;
+        let stop = watch.is_done.notified();
+        run_observed(options, connector, Simulated::new(1), stop, observer).await
     })
 }
 

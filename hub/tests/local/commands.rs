@@ -110,6 +110,69 @@ fn another_user_than_the_hubs_is_refused() {
 }
 
 #[test]
+fn a_renamed_host_keeps_its_history_and_joins_again_under_its_new_name() {
+    let mut hub = LocalHub::new(None);
+    hub.start();
+    let first = join(&hub, "db-1", true).unwrap();
+    push(&hub, &first);
+    push(&hub, &join(&hub, "web", true).unwrap());
+    let (code, _, stderr) = hub.run(&["host", "rename", "db-1", "db-2"]);
+    assert!(code == 1 && stderr.contains("is live"), "{stderr}");
+    hub.wait_for("the hosts to be silent", || {
+        !hub.print(&["host", "list"]).contains("live")
+    });
+    let silence = [
+        "alerts",
+        "silence",
+        "db-1",
+        "--for",
+        "1h",
+        "--reason",
+        "new disks",
+    ];
+    hub.print(&silence);
+    for (old, new, wrong) in [
+        ("db-1", "WEB", "there is a host web"),
+        ("db-1", "db-1", "there is a host db-1"),
+        ("db-9", "db-2", "there is no host"),
+    ] {
+        let (code, _, stderr) = hub.run(&["host", "rename", old, new]);
+        assert!(code == 2 && stderr.contains(wrong), "{stderr}");
+    }
+    let said = hub.print(&["host", "rename", "db-1", "db-2"]);
+    assert!(said.contains("token create --name db-2"), "{said}");
+    let listed = hub.print(&["host", "list"]);
+    assert!(
+        !listed.contains("db-1") && listed.contains("db-2"),
+        "{listed}"
+    );
+    assert!(hub.print(&["alerts", "silences"]).contains("db-2"));
+    assert!(
+        push(&hub, &first).waiting > 0,
+        "its certificate is of the old name"
+    );
+    let second = join(&hub, "db-2", true).unwrap();
+    assert_eq!(push(&hub, &second).waiting, 0);
+    assert_eq!(hub.print(&["host", "list"]).matches("db-2").count(), 1);
+    // The old name is free.
+    join(&hub, "db-1", false).unwrap();
+    hub.stop();
+    let (code, _, stderr) = hub.run(&["host", "rename", "db-2", "web"]);
+    assert!(
+        code == 2 && stderr.contains("there is a host web"),
+        "{stderr}"
+    );
+    hub.print(&["host", "rename", "db-2", "db-3"]);
+    let audit = hub.print(&["audit"]);
+    assert!(
+        audit.contains("renamed") && audit.contains("to db-3"),
+        "{audit}"
+    );
+    hub.start();
+    assert!(hub.print(&["host", "list"]).contains("db-3"));
+}
+
+#[test]
 fn a_host_that_is_gone_is_forgotten_with_its_history_and_frees_its_name() {
     let mut hub = LocalHub::new(None);
     hub.start();

@@ -15,18 +15,10 @@ pub(crate) fn join(invocation: &Invocation, args: &JoinArgs) -> Result<(), Failu
     let user = std::env::var("USER").unwrap_or_default();
     let name = args.name.clone();
     let name = name.unwrap_or_else(|| PeerName::nearest(&user));
-    let joined = runtime()?.block_on(async {
-        let connector =
-            Connector::for_joining(token.fingerprint(), VERSION, &sysmon_clock::Clock::system())?;
-        connector
-            .join(
-                &hub.to_string(),
-                token,
-                name.as_str(),
-                &sysmon_clock::Random::system(),
-            )
-            .await
-    });
+    let target = hub.to_string();
+    let environment = (&invocation.clock, &invocation.random);
+    let joined = Connector::enrol(&target, token, &name, VERSION, environment);
+    let joined = runtime()?.block_on(joined);
     let identity = joined.with_context(|| format!("cannot join the hub at {hub}"))?;
     let profile = args.profile.as_ref().map_or(hub.host(), PeerName::as_str);
     let state = invocation.args.common.state.as_deref();

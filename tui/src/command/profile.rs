@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use sysmon_certs::{CertError, HubState, Identity, PeerName, Role};
+use sysmon_clock::Random;
 use sysmon_config::{HubAddress, Program, state_dir};
 
 const HUB_FILE: &str = "hub";
@@ -78,7 +79,10 @@ impl Profile {
 
     /// The operator's identity and the directory it can be renewed in; on the hub's machine its owner's, which the hub
     /// renews itself.
-    pub(crate) fn identity(&self) -> Result<(Identity, Option<PathBuf>), CertError> {
+    pub(crate) fn identity(
+        &self,
+        random: &Random,
+    ) -> Result<(Identity, Option<PathBuf>), CertError> {
         let error = match Identity::load(&self.dir) {
             Ok(identity) if identity.peer().role == Role::Operator => {
                 return Ok((identity, Some(self.dir.clone())));
@@ -93,8 +97,7 @@ impl Profile {
             Err(error @ CertError::NoIdentity(_)) => error,
             Err(error) => return Err(error),
         };
-        let owner =
-            HubState::new(&self.hub_state, &sysmon_clock::Random::system()).existing_owner();
+        let owner = HubState::new(&self.hub_state, random).existing_owner();
         owner.map(|owner| (owner, None)).map_err(|_| error)
     }
 }

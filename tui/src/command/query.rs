@@ -25,7 +25,10 @@ pub(crate) fn query(invocation: &Invocation, args: &QueryArgs) -> Result<(), Fai
     let step_ms = query.step_ms;
     let has_hub = invocation.args.hub.is_some() || invocation.config.tui.hub.is_some();
     let state = invocation.args.common.state.as_deref();
-    if !has_hub && invocation.args.demo.is_none() && local::running_hub(state).is_none() {
+    if !has_hub
+        && invocation.args.demo.is_none()
+        && local::running_hub(state, &invocation.random).is_none()
+    {
         return Err(Failure::Usage(anyhow!(
             "no hub to query, and none runs here that you may use; use --hub HOST:PORT, set [tui] hub in the configuration, or try --demo 8"
         )));

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use sysmon_certs::Identity;
 use sysmon_client::{Client, ClientError, FleetSnapshot, summary_value};
+use sysmon_clock::Clock;
 use sysmon_config::{Failure, runtime};
 use sysmon_link::{Connector, LinkError};
 use sysmon_screens::model::summary::RECEIVED;
@@ -34,6 +35,7 @@ pub(crate) struct Target {
     /// Where a renewed identity is saved, if this program renews it.
     pub(crate) dir: Option<PathBuf>,
     built_in: Option<(Standalone, usize)>,
+    clock: Clock,
     /// The names of joined hubs, if the hub is none of them.
     hint: Option<String>,
 }
@@ -47,7 +49,9 @@ impl Target {
         if let (Some(hub), None) = (hub, args.demo) {
             let profile = Profile::find(state, hub);
             let hint = profile.hint(state);
-            let identity = profile.identity().map_err(anyhow::Error::from);
+            let identity = profile
+                .identity(&invocation.random)
+                .map_err(anyhow::Error::from);
             let (identity, dir) = match hint.clone() {
                 Some(hint) => identity.context(hint)?,
                 None => identity?,
@@ -57,17 +61,19 @@ impl Target {
                 identity,
                 dir,
                 built_in: None,
+                clock: invocation.clock.clone(),
                 hint,
             });
         }
         if args.demo.is_none()
-            && let Some((hub, identity)) = local::running_hub(state)
+            && let Some((hub, identity)) = local::running_hub(state, &invocation.random)
         {
             return Ok(Self {
                 hub,
                 identity,
                 dir: None,
                 built_in: None,
+                clock: invocation.clock.clone(),
                 hint: None,
             });
         }
@@ -77,6 +83,7 @@ impl Target {
             identity: standalone.owner.clone(),
             dir: None,
             built_in: Some((standalone, invocation.demo_hosts() + 1)),
+            clock: invocation.clock.clone(),
             hint: None,
         })
     }
@@ -101,8 +108,7 @@ impl Target {
         request: impl AsyncFnOnce(&Connector) -> Result<T, ClientError>,
     ) -> Result<T, Failure> {
         let answer = runtime()?.block_on(async {
-            let connector =
-                Connector::new(&self.identity, VERSION, &sysmon_clock::Clock::system())?;
+            let connector = Connector::new(&self.identity, VERSION, &self.clock)?;
             let answer = tokio::time::timeout(ANSWER_TIMEOUT, request(&connector)).await;
             if let (Some(dir), true) = (&self.dir, connector.is_renewal_due()) {
                 // The answer is there; a renewal that fails is retried by the next command.

@@ -128,7 +128,8 @@ fn a_copy_of_an_agent_is_refused_and_a_killed_agent_returns_at_once() {
     let seen = || {
         let snapshot = place.snapshot("me");
         let get = |field| number(&snapshot, "a", field);
-        (get("rows"), get("missing_rows"))
+        let lost = (get("missing_rows"), get("duplicate_rows"));
+        (get("rows"), lost)
     };
     until("rows come in", seen, |(rows, _)| *rows > 4);
     let args = ["--name", "a", "--state", "copy", "--hub", &address];
@@ -140,14 +141,55 @@ fn a_copy_of_an_agent_is_refused_and_a_killed_agent_returns_at_once() {
     });
     assert_eq!(copy.terminate(), Some(0));
     let (before, _) = seen();
-    until("the agent still pushes", seen, |(rows, missing)| {
-        *rows > before + 2 && *missing == 0
+    until("the agent still pushes", seen, |(rows, lost)| {
+        *rows > before + 2 && *lost == (0, 0)
     });
     // Killed: the hub does not learn that its connection has ended.
     drop(first);
     let _again = place.agent("a");
     let (before, _) = seen();
-    until("its rows come in", seen, |(rows, missing)| {
-        *rows >= before + 6 && *missing == 0
-    });
+    let (_, lost) = until("its rows come in", seen, |(rows, _)| *rows >= before + 6);
+    assert_eq!(lost, (0, 0), "missing and duplicate rows");
+}
+
+#[test]
+fn rows_that_became_durable_before_a_kill_are_not_sent_again() {
+    let place = Place::new();
+    let hub = place.hub();
+    let address = place.address();
+    place.issue("operator", "me");
+    place.issue("agent", "a");
+    drop(hub);
+    let agent = place.agent("a");
+    let files = || {
+        let files = std::fs::read_dir(place.dir("a/spool"));
+        let files = files.into_iter().flatten().flatten();
+        files.map(|file| file.path()).collect::<Vec<_>>()
+    };
+    let bytes = || {
+        let bytes = |path: &std::path::PathBuf| path.metadata().map_or(0, |file| file.len());
+        files().iter().map(bytes).sum::<u64>()
+    };
+    let first = until("a row is on disk", bytes, |bytes| *bytes > 0);
+    until("more rows are on disk", bytes, |bytes| *bytes > first + 500);
+    let read = |path: std::path::PathBuf| Some((std::fs::read(&path).ok()?, path));
+    let spooled: Vec<_> = files().into_iter().filter_map(read).collect();
+    let _hub = place.hub_at(&address);
+    let seen = |field| number(&place.snapshot("me"), "a", field);
+    let gone = || files().len();
+    until("they are acknowledged", gone, |count| *count == 0);
+    let before = seen("rows");
+    // Killed before its files were removed.
+    drop(agent);
+    for (bytes, path) in spooled {
+        std::fs::write(path, bytes).unwrap();
+    }
+    let _again = place.agent("a");
+    until("they are acknowledged again", gone, |count| *count == 0);
+    until(
+        "new rows come in",
+        || seen("rows"),
+        |rows| *rows > before + 2,
+    );
+    assert_eq!((seen("missing_rows"), seen("duplicate_rows")), (0, 0));
 }

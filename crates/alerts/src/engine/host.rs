@@ -489,6 +489,16 @@ impl Host {
         self.restored.extract_if(.., is_gone).collect()
     }
 
+    /// The host is called otherwise from now on.
+    pub(super) fn rename(&mut self, from: &str, to: &str) {
+        let watched = self.watches.iter_mut().map(|watch| &mut watch.state);
+        let states = watched.chain(self.whole.iter_mut().map(|(_, state)| state));
+        let firing = states.filter_map(|state| state.firing.as_mut());
+        for alert in firing.chain(&mut self.restored) {
+            alert.rename_host(from, to);
+        }
+    }
+
     pub(super) fn firing(&self) -> impl Iterator<Item = &Alert> {
         let watched = self.watches.iter().map(|watch| &watch.state);
         let states = watched.chain(self.whole.iter().map(|(_, state)| state));

@@ -14,6 +14,7 @@ use std::time::Duration;
 use sysmon_wire::message::AlertLine;
 use sysmon_wire::{Label, LimitGauge, UnixMs};
 
+use crate::alert::silent_summary;
 use crate::baseline::Baseline;
 use crate::rule::{Condition, Rule};
 use crate::{Alert, HostId, Transition};
@@ -197,6 +198,28 @@ impl Engine {
             .collect()
     }
 
+    /// A host is called otherwise from now on, and has another number; its alerts go on.
+    pub fn rename(&mut self, (id, from): (HostId, &str), (new, to): (HostId, &str)) {
+        if let Some(mut restored) = self.restored.remove(from) {
+            for alert in &mut restored {
+                alert.rename_host(from, to);
+            }
+            self.restored.insert(to.to_owned(), restored);
+        }
+        if let Some(mut host) = self.hosts.remove(&id) {
+            host.rename(from, to);
+            self.hosts.insert(new, host);
+        }
+    }
+
+    /// Resolves alerts that fired before a restart and whose host does not exist any more.
+    pub fn resolve_without_host(&mut self, exists: impl Fn(&str) -> bool) -> Vec<Transition> {
+        let gone = self.restored.extract_if(|name, _| !exists(name));
+        gone.flat_map(|(_, alerts)| alerts)
+            .map(Transition::resolved)
+            .collect()
+    }
+
     /// The names of the rules.
     pub fn rule_names(&self) -> impl Iterator<Item = &str> {
         self.rules.iter().map(|rule| rule.name.as_str())
@@ -260,7 +283,7 @@ fn check_host(
         }
         _ => {
             let ms = i64::try_from(value.as_millis()).unwrap_or(i64::MAX);
-            let silent = format!("{name} is not reporting");
+            let silent = silent_summary(name.as_str());
             (rule.hold, Duration::ZERO, check.now - ms, silent)
         }
     };

@@ -179,6 +179,13 @@ impl Notifier {
         count
     }
 
+    /// A host is called otherwise from now on; its alerts go on, with who acknowledged them.
+    pub fn rename_host(&self, from: &str, to: &str) {
+        let mut state = self.shared.lock();
+        state.active.rename_host(from, to);
+        self.shared.changed(state);
+    }
+
     /// All firing alerts, each with the reason for which it is silenced.
     pub fn active(&self, now: UnixMs) -> Vec<(ActiveAlert, Option<String>)> {
         let mut state = self.shared.lock();

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::queue::DeliveryQueue;
 use crate::Alert;
-use crate::active::ActiveAlert;
+use crate::active::{ActiveAlert, ActiveAlerts};
 
 /// Contents of the state file.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -30,6 +30,22 @@ impl NotifierState {
     pub fn load(path: &Path) -> Self {
         let text = std::fs::read_to_string(path).unwrap_or_default();
         serde_json::from_str(&text).unwrap_or_default()
+    }
+
+    /// Renames a host in a state file that no notifier uses.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn rename_host(path: &Path, from: &str, to: &str) -> std::io::Result<()> {
+        let state = Self::load(path);
+        if state.active.iter().all(|active| active.alert.host != from) {
+            return Ok(());
+        }
+        let mut active = ActiveAlerts::new(state.active);
+        active.rename_host(from, to);
+        let queues = state.queues.iter().map(|(route, queue)| (*route, queue));
+        let text = Self::to_text(active.iter(), queues);
+        Ok(sysmon_files::write_private(path, text)?)
     }
 
     /// The firing alerts.

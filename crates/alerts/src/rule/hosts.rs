@@ -139,6 +139,25 @@ impl Hosts {
             && !self.excluded.iter().any(is_in)
     }
 
+    /// Replaces a name in the list; true if it is there. Patterns stay as they are.
+    ///
+    /// # Errors
+    /// The new name is longer than a pattern can be.
+    pub fn rename(&mut self, from: &str, to: &str) -> Result<bool, PatternError> {
+        let new: Pattern = to.parse()?;
+        let mut any = false;
+        for selector in self.included.iter_mut().chain(&mut self.excluded) {
+            if let Selector::Named(pattern) = selector
+                && pattern.is_name()
+                && pattern.matches(from)
+            {
+                *pattern = new.clone();
+                any = true;
+            }
+        }
+        Ok(any)
+    }
+
     /// The names and patterns in the list, without tags.
     pub fn patterns(&self) -> impl Iterator<Item = &Pattern> {
         let selectors = self.included.iter().chain(&self.excluded);

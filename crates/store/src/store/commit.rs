@@ -1,11 +1,13 @@
 //! Commits: what changed in the fleet, written in one transaction.
 
+use std::collections::HashMap;
+
 use rusqlite::{Transaction, params};
-use sysmon_wire::{HostFacts, UnixMs};
+use sysmon_wire::{HostFacts, Label, UnixMs};
 
 use super::encoding::{bytes_of, bytes_of_key};
-use super::{Store, StoreError, StoredHost, forget};
-use crate::{Batch, HostBatch};
+use super::{Store, StoreError, StoredHost, forget, rename};
+use crate::{Batch, HostBatch, HostChange};
 
 impl Store {
     /// Writes a batch in one transaction: afterwards all of it is durable, or nothing was written.
@@ -13,18 +15,23 @@ impl Store {
     /// # Errors
     /// The transaction failed; the same batch can be committed again.
     pub fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
-        if batch.hosts.is_empty() && batch.events.is_empty() && batch.forgotten.is_empty() {
+        if batch.hosts.is_empty() && batch.events.is_empty() && batch.host_changes.is_empty() {
             return Ok(());
         }
         self.roll_up_retired(batch)?;
         let transaction = self.connection.transaction()?;
         let mut stored = Vec::with_capacity(batch.hosts.len());
-        for name in &batch.forgotten {
-            forget::forget(&transaction, name, batch.now)?;
+        // A batch that fails is committed again, so the hosts change once it has succeeded.
+        let mut hosts = (!batch.host_changes.is_empty()).then(|| self.hosts.clone());
+        for change in &batch.host_changes {
+            apply_change(&transaction, change, batch.now)?;
+            if let Some(hosts) = &mut hosts {
+                follow_change(hosts, change);
+            }
         }
+        let known = hosts.as_ref().unwrap_or(&self.hosts);
         for host in &batch.hosts {
-            let known = self.hosts.get(&host.name);
-            let mut stored_host = match known.filter(|_| !batch.forgotten.contains(&host.name)) {
+            let mut stored_host = match known.get(&host.name) {
                 Some(stored) => *stored,
                 None => new_host(&transaction, host)?,
             };
@@ -41,12 +48,42 @@ impl Store {
         let folded = self.log.fold(&transaction, batch.now)?;
         transaction.commit()?;
         self.log.committed(appended, folded);
-        for name in &batch.forgotten {
-            self.hosts.remove(name);
+        if let Some(hosts) = hosts {
+            self.hosts = hosts;
         }
         self.hosts.extend(stored);
         Ok(())
     }
+}
+
+fn apply_change(
+    transaction: &Transaction<'_>,
+    change: &HostChange,
+    now: UnixMs,
+) -> Result<(), StoreError> {
+    match change {
+        HostChange::Forgotten(name) => forget::forget(transaction, name, now),
+        HostChange::Renamed { from, to } => rename::rename(transaction, from, to),
+    }
+}
+
+fn follow_change(hosts: &mut HashMap<Label, StoredHost>, change: &HostChange) {
+    match change {
+        HostChange::Forgotten(name) => drop(hosts.remove(name)),
+        HostChange::Renamed { from, to } => {
+            let renamed = hosts.remove(from).map(|stored| (to.clone(), stored));
+            hosts.extend(renamed);
+        }
+    }
+}
+
+/// The name by which the file knows a host before the changes of a batch.
+fn stored_name<'a>(batch: &'a Batch, name: &'a Label) -> &'a Label {
+    let before = |name: &'a Label, change: &'a HostChange| match change {
+        HostChange::Renamed { from, to } if to == name => from,
+        _ => name,
+    };
+    batch.host_changes.iter().rev().fold(name, before)
 }
 
 impl Store {
@@ -55,11 +92,12 @@ impl Store {
     fn roll_up_retired(&mut self, batch: &Batch) -> Result<(), StoreError> {
         for host in &batch.hosts {
             let Some(until) = host.retired else { continue };
-            while let Some(stored) = self.hosts.get(&host.name).copied()
+            let name = stored_name(batch, &host.name);
+            while let Some(stored) = self.hosts.get(name).copied()
                 && stored.rolled <= until
             {
                 self.roll_up_host(stored, batch.now)?;
-                let rolled = self.hosts.get(&host.name).map(|stored| stored.rolled);
+                let rolled = self.hosts.get(name).map(|stored| stored.rolled);
                 if rolled == Some(stored.rolled) {
                     break;
                 }

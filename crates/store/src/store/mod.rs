@@ -26,6 +26,7 @@ mod load;
 mod log;
 mod outbox;
 mod reader;
+mod rename;
 mod retention;
 mod salvage;
 mod schema;

@@ -30,6 +30,9 @@ pub enum ToAgent {
         /// Milliseconds it lasts, at most [`crate::limits::BURST_MS_MAX`].
         for_ms: u32,
     },
+    /// The answer to [`FromAgent::Spooled`]: every durable row of these runs is acknowledged, the agent can backfill the
+    /// others.
+    Backfill,
 }
 
 /// Messages from an agent to the hub, besides rows.
@@ -48,6 +51,9 @@ pub enum FromAgent {
     /// Its limits of which something was left out, all of them; sent on change, but not more often than every ten
     /// seconds.
     Limits(Vec<LimitState>),
+    /// The runs of the rows that it stores, the oldest first; sent once, before any backfill. An earlier connection may
+    /// have sent them without learning that they became durable.
+    Spooled(Vec<RunId>),
 }
 
 /// Whether a stream of rows carries the present or the past.

@@ -43,6 +43,10 @@ pub enum Welcome {
     Refused {
         reason: Label,
     },
+    /// Another machine is connected with the same identity.
+    Copy {
+        reason: Label,
+    },
 }
 
 /// What a joining machine sends on the control stream after its welcome.

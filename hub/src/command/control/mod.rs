@@ -95,7 +95,7 @@ pub(crate) fn is_change(command: &Command) -> bool {
                 EdgeCommand::Remove { .. } | EdgeCommand::Sign { .. }
             )
         }
-        Command::Host(command) => matches!(command, HostCommand::Forget { .. }),
+        Command::Host(command) => !matches!(command, HostCommand::List),
         // Only the running hub knows how far a destination is.
         Command::Export(command) => !matches!(command, ExportCommand::Test { .. }),
         Command::Alerts { command } => matches!(
@@ -159,6 +159,7 @@ fn perform(context: &Context, command: &Command, hub: Option<&Hub>) -> Result<St
         }
         Command::Export(command) => exports::perform(context, command, hub),
         Command::Host(HostCommand::Forget { name }) => hosts::forget(context, name, hub),
+        Command::Host(HostCommand::Rename { old, new }) => hosts::rename(context, old, new, hub),
         Command::Ca(command) => certificates::authority(context, command),
         Command::Edge(command) => edges::change(context, command),
         Command::Alerts {
