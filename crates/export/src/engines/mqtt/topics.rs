@@ -1,4 +1,4 @@
-//! Topics, and what Home Assistant is told of a host (<https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery>).
+//! Topics, and what Home Assistant learns about a host (<https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery>).
 //! Pure.
 
 use serde_json::{Map, Value, json};
@@ -78,7 +78,7 @@ impl Topics {
         rest.strip_suffix("/availability")
     }
 
-    /// Where Home Assistant is told of a host.
+    /// Where Home Assistant learns about a host.
     pub(super) fn discovery(&self, name: &str) -> Option<String> {
         let discovery = self.discovery.as_ref()?;
         Some(format!("{discovery}/device/{}/config", self.id(name)))
