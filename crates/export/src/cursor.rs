@@ -14,7 +14,7 @@ pub const LIVE_MS_MAX: i64 = 60_000;
 /// What a destination has.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Cursor {
-    /// Rows before this moment are exported only when asked for.
+    /// Of hosts that come later, rows before this moment are exported only when asked for.
     pub created: UnixMs,
     /// Rows in order up to here were sent, by host.
     until: BTreeMap<Label, UnixMs>,
@@ -50,7 +50,7 @@ impl Cursor {
     /// The cursor of a new destination, which gets what is committed from now on.
     pub fn new(committed: &Committed, late: i64, event: i64, now: UnixMs) -> Self {
         Self {
-            created: now,
+            created: now - LIVE_MS_MAX,
             until: committed.newest.clone(),
             late,
             event,

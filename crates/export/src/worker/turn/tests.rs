@@ -303,7 +303,7 @@ fn late_rows_and_the_past_on_demand_are_sent() {
         hub.rows
             .get_mut(&Label::new("a"))
             .unwrap()
-            .insert(0, BEGIN - 500_000)
+            .insert(0, BEGIN - 500_000);
     });
     scene.settle();
     assert_eq!(
