@@ -137,18 +137,15 @@ impl RowStream {
     }
 
     /// Adds series, which take the next indices of the stream.
-    pub fn define(&mut self, keys: Vec<SeriesKey>, core: &Core) {
-        if keys.is_empty() {
-            return;
-        }
-        let places = self.series.len()..self.series.len() + keys.len();
-        self.unplaced.extend(places);
+    pub fn define(&mut self, keys: impl IntoIterator<Item = SeriesKey>, core: &Core) {
+        let first = self.series.len();
         self.series.extend(keys.into_iter().map(|key| StreamSeries {
             key: core.fleet.shared_key(key),
             index: None,
             is_left_out: false,
         }));
-        self.in_order = false;
+        self.unplaced.extend(first..self.series.len());
+        self.in_order &= first == self.series.len();
     }
 
     /// Applies a row whose sequence number its sender does not choose, unless the host has the same values of the same

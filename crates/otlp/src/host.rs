@@ -1,5 +1,7 @@
 //! One host of a sender: its points as rows. Pure.
 
+use std::sync::Arc;
+
 use sysmon_wire::limits::{ROWS_PER_FRAME_MAX, SERIES_PER_HOST_MAX};
 use sysmon_wire::{ABSENT, HostFacts, Label, SeriesKey, UnixMs};
 
@@ -209,7 +211,7 @@ impl Host {
         std::mem::take(&mut self.ready)
     }
 
-    pub(crate) fn table(&self) -> (u64, &[SeriesKey]) {
+    pub(crate) fn table(&self) -> (u64, &[Arc<SeriesKey>]) {
         (self.keys.table(), self.keys.keys())
     }
 

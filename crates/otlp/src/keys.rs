@@ -1,6 +1,7 @@
 //! The series of one host: their indices, and what is known of their values. Pure.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use sysmon_wire::limits::SERIES_PER_HOST_MAX;
 use sysmon_wire::{ABSENT, Kind, SeriesKey, UnixMs};
@@ -22,15 +23,15 @@ struct Last {
 /// The table of a host's series.
 #[derive(Debug, Default)]
 pub(crate) struct SeriesKeys {
-    keys: Vec<SeriesKey>,
+    keys: Vec<Arc<SeriesKey>>,
     last: Vec<Last>,
-    indices: HashMap<SeriesKey, usize>,
+    indices: HashMap<Arc<SeriesKey>, usize>,
     /// Rises when indices get other meanings.
     table: u64,
 }
 
 impl SeriesKeys {
-    pub(crate) fn keys(&self) -> &[SeriesKey] {
+    pub(crate) fn keys(&self) -> &[Arc<SeriesKey>] {
         &self.keys
     }
 
@@ -47,8 +48,9 @@ impl SeriesKeys {
             return None;
         }
         let index = self.keys.len();
-        self.indices.insert(key.clone(), index);
-        self.keys.push(key.clone());
+        let key = Arc::new(key.clone());
+        self.indices.insert(Arc::clone(&key), index);
+        self.keys.push(key);
         self.last.push(Last::default());
         Some(index)
     }
@@ -67,7 +69,7 @@ impl SeriesKeys {
         self.indices.clear();
         for (key, last) in keys.into_iter().zip(last) {
             if is_alive(&last) {
-                self.indices.insert(key.clone(), self.keys.len());
+                self.indices.insert(Arc::clone(&key), self.keys.len());
                 self.keys.push(key);
                 self.last.push(last);
             }

@@ -1,6 +1,7 @@
 //! One sender: its messages in, rows of its hosts out. Pure.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
@@ -37,7 +38,7 @@ pub struct HostFeed<'a> {
     /// Changes when the indices of series get other meanings; otherwise series are only added.
     pub table: u64,
     /// Its series.
-    pub keys: &'a [SeriesKey],
+    pub keys: &'a [Arc<SeriesKey>],
     /// What is known of it.
     pub facts: HostFacts,
     /// In the order in which they were completed.

@@ -60,7 +60,7 @@ enum Target {
     Mapped(&'static Mapping),
     /// A metric of the registry that they call the same.
     Registered(MetricDef),
-    Own(MetricDef),
+    Custom(MetricDef),
 }
 
 /// The points of a metric with numbers; an error if none of its points is kept.
@@ -151,7 +151,7 @@ fn target(
         range.extend(number);
     }
     range.settle();
-    Ok(Target::Own(MetricDef {
+    Ok(Target::Custom(MetricDef {
         name,
         unit: Label::new(if unit.is_empty() { "1" } else { unit }),
         kind,
@@ -197,10 +197,10 @@ fn reading(
     }
     let renames = match target {
         Target::Mapped(mapping) => mapping.attributes,
-        Target::Registered(_) | Target::Own(_) => &[],
+        Target::Registered(_) | Target::Custom(_) => &[],
     };
     let mut attributes = attributes(&point.attributes, renames)?;
-    if let Target::Own(_) = target {
+    if let Target::Custom(_) = target {
         attributes.extend(parts.iter().cloned());
     }
     attributes.sort();
@@ -217,7 +217,7 @@ fn reading(
     }
     let (def, role) = match target {
         Target::Mapped(mapping) => (mapping.metric.def(), mapping.role),
-        Target::Registered(def) | Target::Own(def) => (def.clone(), Role::Plain),
+        Target::Registered(def) | Target::Custom(def) => (def.clone(), Role::Plain),
     };
     let factor = factor(&metric.unit, def.unit.as_str());
     let input = (role != Role::Plain).then(|| Input {
@@ -238,7 +238,7 @@ fn reading(
     }
     let value = match (role, target) {
         (Role::Cpu, _) => None,
-        (_, Target::Own(def)) => {
+        (_, Target::Custom(def)) => {
             let range = scales.get(&def.name);
             let value = range.and_then(|range| range.store(number));
             Some(value.ok_or(Reason::Range)?)

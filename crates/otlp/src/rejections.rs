@@ -15,7 +15,7 @@ const REASONS_MAX: usize = 16;
 /// Bytes of the text of an answer.
 const TEXT_BYTES_MAX: usize = 2_048;
 
-/// Why a point is not kept.
+/// Why points are not kept.
 #[derive(Clone, Debug, Error, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
     /// Its resource names no host, and neither does the sender's certificate.

@@ -1,4 +1,4 @@
-//! A host's counter over devices that come and go. Pure.
+//! A host's counter over devices that appear and disappear. Pure.
 
 use std::collections::BTreeMap;
 

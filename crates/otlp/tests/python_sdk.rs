@@ -34,7 +34,11 @@ fn a_host_of_the_python_sdk_has_processors_memory_disks_and_its_own_metrics() {
             assert_eq!(feed.host.as_str(), "rec-1");
             assert_eq!((feed.facts.os.as_str(), feed.facts.cpus), ("linux", 2));
             assert_eq!(feed.rows.len(), 1);
-            let values = feed.keys.iter().cloned().zip(feed.rows[0].values.clone());
+            let values = feed
+                .keys
+                .iter()
+                .map(|key| (**key).clone())
+                .zip(feed.rows[0].values.clone());
             rows.push(
                 values
                     .filter(|(_, value)| *value != ABSENT)

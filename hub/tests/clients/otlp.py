@@ -23,7 +23,8 @@ from opentelemetry.sdk.resources import Resource
 from place import Place, until
 
 NAME = "hub.sysmon.internal"
-TARGET = [("grpc.ssl_target_name_override", NAME), ("grpc.max_send_message_length", -1)]
+LONG = [("grpc.max_send_message_length", -1)]
+TARGET = [("grpc.ssl_target_name_override", NAME), *LONG]
 
 resolve = socket.getaddrinfo
 socket.getaddrinfo = lambda host, *more, **named: resolve("127.0.0.1" if host == NAME else host, *more, **named)
@@ -63,7 +64,7 @@ class Stub:
 
     def __init__(self, place, papers=None):
         target = f"127.0.0.1:{place.grpc}"
-        self.channel = grpc.secure_channel(target, credentials(papers), TARGET) if papers else grpc.insecure_channel(target, TARGET)
+        self.channel = grpc.secure_channel(target, credentials(papers), TARGET) if papers else grpc.insecure_channel(target, LONG)
         self.export = MetricsServiceStub(self.channel).Export
 
     def send(self, request, **more):
@@ -313,6 +314,11 @@ def pages_in_a_browser_cannot_send(place):
     good = message("page", [1.0]).SerializeToString()
     assert post(place, good, Host="evil.example").status_code == 403
     assert post(place, good, Origin="http://evil.example").status_code == 403
+    # The other port, as a page can send without asking: gRPC's frame in a body of text.
+    frame = b"\0" + len(good).to_bytes(4, "big") + good
+    export = f"http://127.0.0.1:{place.grpc}/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"
+    for headers in ({"Content-Type": "text/plain"}, {"Content-Type": "application/grpc", "Origin": "http://evil.example"}):
+        requests.post(export, frame, headers=headers, timeout=10)
     assert "page" not in place.hosts()
     assert post(place, good, Host=f"localhost:{place.http}").status_code == 200
 

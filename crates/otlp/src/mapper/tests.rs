@@ -105,7 +105,7 @@ impl Sender {
         for feed in self.mapper.ready(self.now) {
             assert_eq!(feed.host.as_str(), "a");
             for row in feed.rows {
-                let values = feed.keys.iter().cloned().zip(row.values);
+                let values = feed.keys.iter().map(|key| (**key).clone()).zip(row.values);
                 let present = values.filter(|(_, value)| *value != ABSENT);
                 out.push((row.time.0 - START_MS, present.collect()));
             }

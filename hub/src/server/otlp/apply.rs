@@ -142,7 +142,8 @@ fn apply_host(
     for rows in rows.chunks(at_once) {
         hub.update(|core| {
             let new = keys.get(feed.defined..).unwrap_or_default();
-            feed.stream.define(new.to_vec(), core);
+            feed.stream
+                .define(new.iter().map(|key| (**key).clone()), core);
             feed.defined = keys.len();
             for row in rows {
                 if row.is_another_boot {

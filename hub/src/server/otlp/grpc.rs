@@ -4,11 +4,11 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Extension, Request, State};
+use axum::http::header;
 use axum::response::Response;
 use axum::routing::post;
 use prost::Message;
@@ -20,14 +20,15 @@ use tonic::metadata::MetadataMap;
 use tonic::server::{Grpc, UnaryService};
 use tonic::{Code, Status};
 
+use super::BODY_TIMEOUT;
 use super::peer::Peer;
 use super::receive::{ReceiveError, Turn, receive, turn};
 use crate::server::Hub;
 
 const EXPORT: &str = "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export";
 
-/// Time for a message and its answer.
-const CALL_TIMEOUT: Duration = Duration::from_secs(60);
+/// What gRPC adds to a message: whether it is compressed, and its length.
+const FRAME_BYTES: usize = 5;
 
 pub(super) fn router(hub: Arc<Hub>) -> Router {
     Router::new()
@@ -41,10 +42,29 @@ async fn export(
     Extension(peer): Extension<Peer>,
     request: Request,
 ) -> Response {
+    let kind = request.headers().get(header::CONTENT_TYPE);
+    if !kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc")) {
+        return answer(Status::invalid_argument(
+            "send gRPC, or OTLP over HTTP to [hub] otlp_http",
+        ));
+    }
     let turn = match turn(&hub, &peer).await {
         Ok(turn) => turn,
         Err(error) => return answer(status(&error)),
     };
+    // Read before it is decoded, so that a slow sender does not have its turn for long.
+    let (parts, body) = request.into_parts();
+    let body = match timeout(
+        BODY_TIMEOUT,
+        to_bytes(body, MESSAGE_BYTES_MAX + FRAME_BYTES),
+    )
+    .await
+    {
+        Ok(Ok(body)) => body,
+        Ok(Err(_)) => return answer(status(&MessageError::TooLong.into())),
+        Err(_) => return answer(Status::deadline_exceeded("the message took too long")),
+    };
+    let request = Request::from_parts(parts, Body::from(body));
     let export = Export {
         hub,
         peer,
@@ -53,10 +73,7 @@ async fn export(
     let mut grpc = Grpc::new(Bare)
         .accept_compressed(CompressionEncoding::Gzip)
         .max_decoding_message_size(MESSAGE_BYTES_MAX);
-    match timeout(CALL_TIMEOUT, grpc.unary(export, request)).await {
-        Ok(response) => response.map(Body::new),
-        Err(_) => answer(Status::deadline_exceeded("the message took too long")),
-    }
+    grpc.unary(export, request).await.map(Body::new)
 }
 
 fn answer(status: Status) -> Response {

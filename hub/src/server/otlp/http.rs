@@ -2,31 +2,25 @@
 
 use std::io::{self, Read};
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Extension, Request, State};
-use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use prost::Message;
-use sysmon_config::is_loopback_host;
 use sysmon_otlp::{MESSAGE_BYTES_MAX, MessageError};
 use tokio::time::timeout;
 
+use super::BODY_TIMEOUT;
 use super::peer::Peer;
 use super::receive::{RETRY_S, ReceiveError, receive, turn};
 use crate::server::Hub;
 
-/// Time for the body of a request.
-const BODY_TIMEOUT: Duration = Duration::from_secs(20);
-
 const PROTOBUF: HeaderValue = HeaderValue::from_static("application/x-protobuf");
 
-/// Memory of the decompressor of zstd; what compresses messages of this length needs no more.
+/// Memory of the decompressor of zstd; enough for whatever compresses messages of this length.
 const ZSTD_WINDOW_LOG_MAX: u32 = 24;
 
 /// `google.rpc.Status`, as errors are answered.
@@ -48,26 +42,7 @@ pub(super) fn router(hub: Arc<Hub>) -> Router {
                 "this hub receives metrics only, at /v1/metrics",
             )
         })
-        .layer(axum::middleware::from_fn(only_for_loopback))
         .with_state(hub)
-}
-
-/// Refuses what a page in a browser on this machine could send to a port without certificates.
-async fn only_for_loopback(request: Request, next: Next) -> Response {
-    let is_local = request
-        .extensions()
-        .get::<Peer>()
-        .is_none_or(Peer::is_local);
-    let headers = request.headers();
-    let host = headers
-        .get(header::HOST)
-        .and_then(|host| host.to_str().ok());
-    let host = host.or(request.uri().authority().map(Authority::as_str));
-    if is_local && (!host.is_some_and(is_loopback_host) || headers.contains_key(header::ORIGIN)) {
-        let why = "this port is for programs on this machine: send to 127.0.0.1 or localhost, not from a browser";
-        return error(StatusCode::FORBIDDEN, 7, why);
-    }
-    next.run(request).await
 }
 
 async fn export(

@@ -16,11 +16,16 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
+use axum::http::uri::Authority;
+use axum::http::{StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use sysmon_certs::{CertError, Identity};
+use sysmon_config::is_loopback_host;
 use sysmon_link::Slots;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -46,6 +51,9 @@ const CONNECTIONS_PER_SENDER_MAX: usize = 32;
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 const WRITE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Time for the body of a request.
+const BODY_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How long a connection may be silent: exporters send every minute, and gRPC's keep-alive answers pings.
 const READ_TIMEOUT: Duration = Duration::from_secs(300);
@@ -152,6 +160,7 @@ async fn serve(hub: &Arc<Hub>, listener: OtlpListener, identity: watch::Receiver
         Protocol::Grpc => grpc::router(Arc::clone(hub)),
         Protocol::Http => http::router(Arc::clone(hub)),
     };
+    let router = router.layer(axum::middleware::from_fn(only_for_loopback));
     let served = async {
         let socket = tokio::net::TcpListener::from_std(socket)?;
         accept(hub, &socket, &router, (protocol, is_loopback), identity).await;
@@ -160,6 +169,25 @@ async fn serve(hub: &Arc<Hub>, listener: OtlpListener, identity: watch::Receiver
     if let Err(error) = served.await {
         tracing::error!(%error, "OTLP is no longer received");
     }
+}
+
+/// Refuses what a page in a browser on this machine could send to a port that needs no certificate.
+async fn only_for_loopback(request: Request, next: Next) -> Response {
+    let is_local = request
+        .extensions()
+        .get::<Peer>()
+        .is_none_or(Peer::is_local);
+    let headers = request.headers();
+    let host = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok());
+    let host = host.or(request.uri().authority().map(Authority::as_str));
+    let is_foreign = !host.is_some_and(is_loopback_host) || headers.contains_key(header::ORIGIN);
+    if is_local && is_foreign {
+        let why = "this port is for programs on this machine: send to 127.0.0.1 or localhost, not from a browser";
+        return (StatusCode::FORBIDDEN, why).into_response();
+    }
+    next.run(request).await
 }
 
 async fn accept(

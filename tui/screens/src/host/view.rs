@@ -2,6 +2,8 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
+use sysmon_config::time::format_span;
+use sysmon_wire::Label;
 use sysmon_wire::metrics::{
     CPU_UTILIZATION, DISK_IO, LOAD_1M, LOAD_5M, LOAD_15M, MEMORY_LIMIT, MEMORY_USAGE,
     MEMORY_UTILIZATION, Metric, NET_IO, PAGING_LIMIT, PAGING_USAGE,
@@ -161,11 +163,24 @@ fn draw_facts(context: &Context, host: &HostRows, area: Rect, buffer: &mut Buffe
     let Some(line) = &host.line else { return };
     let facts = &line.facts;
     let dot = theme.pick(" · ", " - ");
-    let mut parts = vec![facts.os.to_string(), format!("kernel {}", facts.kernel)];
-    parts.push(format!("{} × {}", facts.cpus, facts.cpu_model));
+    let is_otlp = !facts.source.as_str().is_empty();
+    // Senders of OTLP seldom know all of it.
+    let known =
+        |text: &Label, part: String| (!is_otlp || !text.as_str().is_empty()).then_some(part);
+    let mut parts = Vec::new();
+    parts.extend(known(&facts.os, facts.os.to_string()));
+    parts.extend(known(&facts.kernel, format!("kernel {}", facts.kernel)));
+    parts.push(match facts.cpu_model.as_str() {
+        "" if is_otlp => format!("{} processors", facts.cpus),
+        model => format!("{} × {model}", facts.cpus),
+    });
     parts.push(format!("{} memory", size(Some(facts.memory_bytes as f64))));
     if facts.boot.0 > 0 {
         parts.push(format!("up {}", short_span(context.moment() - facts.boot)));
+    }
+    if is_otlp {
+        let interval = format_span(i64::from(facts.interval_ms));
+        parts.push(format!("{} every {interval}", facts.source));
     }
     parts.extend(facts.tags.iter().map(ToString::to_string));
     let text = parts.join(dot);
