@@ -11,8 +11,8 @@ use sysmon_config::{Program, run, state_dir};
 
 use command::args::{Args, Command, EdgeCommand, ExportCommand};
 use command::{
-    Context, alerts, backup, certificates, control, edges, exports, hosts, pairing, serve, show,
-    tokens,
+    Context, alerts, backup, certificates, control, edges, export_progress, exports, hosts,
+    pairing, serve, show, tokens,
 };
 
 #[global_allocator]
@@ -34,7 +34,10 @@ fn main() -> ExitCode {
         };
         match &context.args.command {
             None => serve::serve(&context),
-            Some(command) if control::is_change(command) => control::change(&context, command),
+            Some(command) if control::is_change(command) => {
+                control::change(&context, command)?;
+                export_progress::follow_up(&context, command)
+            }
             Some(Command::Export(ExportCommand::Test { name })) => exports::test(&context, name),
             Some(Command::Export(_)) => Ok(()),
             Some(Command::Status { json }) => show::status(&context, *json),

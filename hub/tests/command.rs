@@ -66,7 +66,8 @@ fn check_validates_the_configuration_and_status_fails_without_a_hub() {
     std::fs::write(&config, "[hub]\nmetrics = \"0.0.0.0:9797\"\n").unwrap();
     let (code, _, stderr) = hub(home.path(), &["--config", &config.display().to_string()]);
     assert!(
-        code == 2 && stderr.contains("config.toml:2: [hub] metrics: 0.0.0.0 is not on loopback"),
+        code == 2
+            && stderr.contains("config.toml:2: [hub] metrics: 0.0.0.0:9797 is not on loopback"),
         "{stderr}"
     );
 }

@@ -14,7 +14,7 @@ pub const LIVE_MS_MAX: i64 = 60_000;
 /// What a destination has.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Cursor {
-    /// Rows before this moment are exported only when asked for.
+    /// Of hosts that come later, rows before this moment are exported only when asked for.
     pub created: UnixMs,
     /// Rows in order up to here were sent, by host.
     until: BTreeMap<Label, UnixMs>,
@@ -50,7 +50,7 @@ impl Cursor {
     /// The cursor of a new destination, which gets what is committed from now on.
     pub fn new(committed: &Committed, late: i64, event: i64, now: UnixMs) -> Self {
         Self {
-            created: now,
+            created: now - LIVE_MS_MAX,
             until: committed.newest.clone(),
             late,
             event,
@@ -69,12 +69,17 @@ impl Cursor {
         }
     }
 
-    /// Compares with what is committed: long gaps become pending; returns the hosts that are gone.
-    pub fn catch_up(&mut self, committed: &Committed) -> Vec<Label> {
+    /// Compares with what is committed: long gaps become pending; returns the hosts that are gone. `oldest` knows the
+    /// first row of hosts that are new.
+    pub fn catch_up(
+        &mut self,
+        committed: &Committed,
+        mut oldest: impl FnMut(&Label) -> Option<UnixMs>,
+    ) -> Vec<Label> {
         for (host, newest) in &committed.newest {
             match self.until.get(host).copied() {
                 None => {
-                    let from = self.created;
+                    let from = oldest(host).unwrap_or(*newest).max(self.created);
                     self.until.insert(host.clone(), *newest);
                     self.insert(host.clone(), Span { from, to: *newest });
                 }
@@ -245,6 +250,10 @@ mod tests {
         }
     }
 
+    fn catch_up(cursor: &mut Cursor, committed: &Committed) -> Vec<Label> {
+        cursor.catch_up(committed, |_| Some(UnixMs(0)))
+    }
+
     fn spans(tasks: &[Task]) -> Vec<(i64, i64)> {
         tasks.iter().map(|task| task.span.into()).collect()
     }
@@ -252,13 +261,13 @@ mod tests {
     #[test]
     fn a_short_gap_is_live_and_a_long_one_is_pending() {
         let mut cursor = Cursor::new(&committed(100_000), 0, 0, UnixMs(100_000));
-        cursor.catch_up(&committed(103_000));
+        catch_up(&mut cursor, &committed(103_000));
         assert_eq!(
             spans(&cursor.live(&committed(103_000), 1)),
             [(100_001, 103_000)]
         );
         assert_eq!(cursor.next_pending(None, 60_000, 1), None);
-        cursor.catch_up(&committed(400_000));
+        catch_up(&mut cursor, &committed(400_000));
         assert_eq!(cursor.live(&committed(400_000), 1), []);
         let task = cursor.next_pending(None, 60_000, 1).unwrap();
         assert_eq!(task.span, Span::from((100_001, 160_000)));
@@ -269,8 +278,8 @@ mod tests {
 
     #[test]
     fn a_new_host_is_sent_from_its_first_row() {
-        let mut cursor = Cursor::new(&Committed::default(), 0, 0, UnixMs(50));
-        cursor.catch_up(&committed(100));
+        let mut cursor = Cursor::new(&Committed::default(), 0, 0, UnixMs(50 + LIVE_MS_MAX));
+        catch_up(&mut cursor, &committed(100));
         let task = cursor.next_pending(None, 60_000, 1).unwrap();
         assert_eq!((task.span, task.is_late), (Span::from((50, 100)), true));
     }
@@ -298,11 +307,11 @@ mod tests {
     #[test]
     fn rows_after_a_restored_backup_are_sent_again_in_place_of_the_old_ones() {
         let mut cursor = Cursor::new(&committed(100_000), 0, 0, UnixMs(0));
-        cursor.catch_up(&committed(90_000));
+        catch_up(&mut cursor, &committed(90_000));
         assert_eq!(cursor.next_pending(None, 60_000, 1), None);
-        cursor.catch_up(&committed(95_000));
+        catch_up(&mut cursor, &committed(95_000));
         assert_eq!(cursor.live(&committed(95_000), 1), []);
-        cursor.catch_up(&committed(101_000));
+        catch_up(&mut cursor, &committed(101_000));
         let task = cursor.next_pending(None, 60_000, 1).unwrap();
         assert_eq!(task.span, Span::from((90_001, 100_000)));
         assert_eq!(
@@ -314,7 +323,7 @@ mod tests {
     #[test]
     fn what_the_history_no_longer_has_is_counted() {
         let mut cursor = Cursor::new(&committed(100_000), 0, 0, UnixMs(0));
-        cursor.catch_up(&committed(300_000));
+        catch_up(&mut cursor, &committed(300_000));
         cursor.give_up(&"a".into(), Some(UnixMs(150_001)));
         assert_eq!((cursor.lost_ms, cursor.pending_ms().0), (50_000, 150_000));
         cursor.give_up(&"a".into(), None);
@@ -324,7 +333,10 @@ mod tests {
     #[test]
     fn a_host_that_is_gone_is_forgotten() {
         let mut cursor = Cursor::new(&committed(1), 0, 0, UnixMs(0));
-        assert_eq!(cursor.catch_up(&Committed::default()), [Label::new("a")]);
+        assert_eq!(
+            catch_up(&mut cursor, &Committed::default()),
+            [Label::new("a")]
+        );
         assert_eq!(cursor.lag_ms(&Committed::default()), 0);
     }
 
@@ -333,7 +345,7 @@ mod tests {
         let newest = [("a".into(), UnixMs(0)), ("b".into(), UnixMs(0))].into();
         let mut cursor = Cursor::new(&of(newest), 0, 0, UnixMs(0));
         let newest = [("a".into(), UnixMs(900_000)), ("b".into(), UnixMs(900_000))].into();
-        cursor.catch_up(&of(newest));
+        catch_up(&mut cursor, &of(newest));
         let first = cursor.next_pending(None, 60_000, 1).unwrap();
         let second = cursor.next_pending(Some(&first.host), 60_000, 1).unwrap();
         let third = cursor.next_pending(Some(&second.host), 60_000, 1).unwrap();
@@ -355,7 +367,7 @@ mod tests {
                 let mut cursor = stored.clone();
                 let new: Vec<_> = late.iter().filter(|rows| rows.id > cursor.late).cloned().collect();
                 cursor.add_late(&new);
-                cursor.catch_up(&committed(newest));
+                catch_up(&mut cursor, &committed(newest));
                 let mut tasks = cursor.live(&committed(newest), every);
                 tasks.extend(cursor.next_pending(None, 25, every));
                 for task in tasks {

@@ -1,7 +1,5 @@
 //! Commands for exports: listing, testing, filling, pausing and resuming destinations.
 
-use std::time::Duration;
-
 use anyhow::anyhow;
 use serde::{Deserialize, Serialize};
 use sysmon_config::time::format_span;
@@ -11,28 +9,25 @@ use sysmon_export::worker::State;
 use sysmon_hub::server::{ExportState, Hub};
 use sysmon_wire::quantity;
 
-use super::args::{Command, ExportCommand};
+use super::args::ExportCommand;
 use super::options::export_options;
-use super::{Context, control, counted};
-
-/// Time between two looks at a backfill.
-const PROGRESS_EVERY: Duration = Duration::from_millis(500);
+use super::{Context, counted};
 
 /// A destination as `export list --json` prints it.
 #[derive(Debug, Serialize, Deserialize)]
-struct Line {
-    name: String,
+pub(crate) struct Line {
+    pub(crate) name: String,
     kind: String,
     address: String,
-    state: String,
+    pub(crate) state: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
+    pub(crate) error: Option<String>,
     lag_ms: i64,
     rows_total: u64,
-    samples_total: u64,
+    pub(crate) samples_total: u64,
     bytes_total: u64,
     refused: std::collections::BTreeMap<String, u64>,
-    pending_ms: i64,
+    pub(crate) pending_ms: i64,
     pending_hosts: usize,
     lost_ms: i64,
 }
@@ -248,46 +243,4 @@ pub(crate) fn test(context: &Context, name: &str) -> Result<(), Failure> {
     Ok(sysmon_config::print(&format!(
         "{name}: {address} {what} ({ms} ms)\n"
     ))?)
-}
-
-/// Shows how far the filling of a destination is, until it is done.
-pub(crate) fn follow(context: &Context, name: &str) -> Result<(), Failure> {
-    let command = Command::Export(ExportCommand::List { json: true });
-    let arguments = ["export", "list", "--json"].map(str::to_owned).to_vec();
-    let (mut most, mut shown, mut last) = (0, String::new(), None);
-    loop {
-        std::thread::sleep(PROGRESS_EVERY);
-        let answer = control::order(context, &command, arguments.clone())?;
-        let lines: Vec<Line> = serde_json::from_str(&answer).map_err(anyhow::Error::from)?;
-        let Some(line) = lines.into_iter().find(|line| line.name == name) else {
-            return Err(anyhow!("{name} is no longer configured").into());
-        };
-        most = most.max(line.pending_ms);
-        let begun = *last.get_or_insert(line.samples_total);
-        let percent = match most {
-            0 => 100,
-            most => 100 - line.pending_ms.saturating_mul(100) / most,
-        };
-        let sent = quantity::format(
-            (line.samples_total - begun) as f64,
-            quantity::Prefixes::Si,
-            " ",
-        );
-        let problem = line.error.as_deref().map(|error| format!(": {error}"));
-        let text = format!(
-            "{name}: {percent} %, {sent} values sent, {} left{}",
-            format_span(line.pending_ms),
-            problem.unwrap_or_default()
-        );
-        if text != shown {
-            sysmon_config::note("sysmon-hub", &text);
-            shown = text;
-        }
-        if line.pending_ms == 0 {
-            return Ok(());
-        }
-        if line.state == "paused" {
-            return Err(anyhow!("{name} is paused: `sysmon-hub export resume {name}`").into());
-        }
-    }
 }

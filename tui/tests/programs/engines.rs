@@ -115,7 +115,8 @@ pub(crate) fn points(answer: &str) -> Vec<(String, i64, f64)> {
         let host = series["metric"]["host"].as_str().unwrap().to_owned();
         let values = series["values"].as_array().unwrap().clone();
         values.into_iter().map(move |point| {
-            let time = (point[0].as_f64().unwrap() * 1000.0).round() as i64;
+            // An agent's first row is not on a whole second; queries show the second.
+            let time = point[0].as_f64().unwrap().floor() as i64 * 1000;
             (
                 host.clone(),
                 time,

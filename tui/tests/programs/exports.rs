@@ -144,7 +144,7 @@ fn engines_that_were_down_while_the_hub_was_killed_have_every_second_afterwards(
 
 /// The load of every host and second, each of which is there once.
 fn loads_in(postgres: &Postgres) -> BTreeMap<(String, i64), f64> {
-    let sql = "SELECT host, (extract(epoch FROM time) * 1000)::bigint, value FROM sysmon.samples \
+    let sql = "SELECT host, (floor(extract(epoch FROM time)) * 1000)::bigint, value FROM sysmon.samples \
          WHERE metric = 'system.cpu.load_average.1m'";
     let lines = postgres.query(sql);
     let parse = |line: &str| {

@@ -168,7 +168,9 @@ impl Turns {
             self.is_stored = false;
         }
         let committed = self.source.committed();
-        self.gone.extend(cursor.catch_up(&committed));
+        let source = &mut self.source;
+        let oldest = |host: &Label| source.oldest(host).ok().flatten();
+        self.gone.extend(cursor.catch_up(&committed, oldest));
         for host in &committed.silent {
             if !self.gone.contains(host) {
                 self.gone.push(host.clone());

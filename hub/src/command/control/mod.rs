@@ -111,15 +111,7 @@ pub(crate) fn change(context: &Context, command: &Command) -> Result<(), Failure
     let arguments = std::env::args_os().skip(1);
     let arguments = arguments.map(|argument| argument.to_string_lossy().into_owned());
     let text = order(context, command, arguments.collect())?;
-    sysmon_config::print(&text)?;
-    match command {
-        Command::Export(ExportCommand::Backfill {
-            name,
-            no_wait: false,
-            ..
-        }) => exports::follow(context, name),
-        _ => Ok(()),
-    }
+    Ok(sysmon_config::print(&text)?)
 }
 
 /// Performs a change and returns what to print; `arguments` are those of the command.

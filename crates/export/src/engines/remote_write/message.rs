@@ -9,6 +9,7 @@ use sysmon_wire::varint::put_u64;
 use sysmon_wire::{Kind, Label, SeriesKey};
 
 use super::presence::{Changes, HostPresence, Presence, STALE};
+use super::protobuf::put_text;
 use super::series::{Family, LabelCache};
 use crate::HostRows;
 
@@ -194,22 +195,6 @@ impl Message {
 fn sample_length(time: i64) -> usize {
     let bits = 64 - (time.cast_unsigned() | 1).leading_zeros() as usize;
     10 + bits.div_ceil(7)
-}
-
-fn put_text(out: &mut Vec<u8>, tag: u8, text: &str) {
-    out.push(tag);
-    put_u64(out, text.len() as u64);
-    out.extend_from_slice(text.as_bytes());
-}
-
-/// Appends a label as an entry of a series.
-pub(super) fn put_label(out: &mut Vec<u8>, name: &str, value: &str) {
-    let mut label = Vec::with_capacity(name.len() + value.len() + 6);
-    put_text(&mut label, 0x0a, name);
-    put_text(&mut label, 0x12, value);
-    out.push(0x0a);
-    put_u64(out, label.len() as u64);
-    out.extend_from_slice(&label);
 }
 
 /// Appends what is known of a name (`prometheus.MetricMetadata`).

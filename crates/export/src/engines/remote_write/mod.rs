@@ -5,6 +5,7 @@
 
 mod message;
 mod presence;
+mod protobuf;
 mod series;
 
 use std::time::Duration;

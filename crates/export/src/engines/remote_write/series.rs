@@ -6,7 +6,7 @@ use std::sync::Arc;
 use sysmon_wire::metrics::metric;
 use sysmon_wire::{HostFacts, Kind, Label, SeriesKey};
 
-use super::message::put_label;
+use super::protobuf::put_label;
 use crate::destination::DestinationOptions;
 use crate::names::{prometheus, valid};
 
