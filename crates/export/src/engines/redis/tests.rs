@@ -205,7 +205,8 @@ fn event(id: i64) -> (i64, Event) {
 }
 
 fn add_events(engine: &mut Redis, created: i64, ids: impl Iterator<Item = i64>) -> Sent {
-    let cursor = Cursor::new(&Committed::default(), 0, 0, UnixMs(created));
+    let mut cursor = Cursor::new(&Committed::default(), 0, 0, UnixMs(created));
+    cursor.created = UnixMs(created);
     let events: Vec<_> = ids.map(event).collect();
     let batch = Batch {
         hosts: &[],

@@ -297,6 +297,7 @@ fn an_outage_shows_as_lag_and_pausing_stops_everything() {
 
 fn aligned(event: i64, position: EventPosition, newest: i64) -> (i64, i64) {
     let mut cursor = Cursor::new(&Committed::default(), 0, event, UnixMs(100));
+    cursor.created = UnixMs(100);
     align(&mut cursor, position, newest, UnixMs(900));
     (cursor.created.0, cursor.event)
 }
