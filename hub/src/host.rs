@@ -106,7 +106,7 @@ pub struct Host {
     handed_over: HandedOver,
 }
 
-/// Which rows the history was handed, for those who may see only what is durable.
+/// Which rows the history was handed, for exports, which see only what is durable.
 #[derive(Clone, Copy, Debug, Default)]
 struct HandedOver {
     /// The fleet's generation that is durable once the last batch is committed.

@@ -8,7 +8,7 @@ use sysmon_wire::{Label, UnixMs};
 
 use crate::{Committed, LateRows, Span, SpanSet};
 
-/// Rows that are this much newer than what the destination has are live; a longer gap is pending, and live rows go first.
+/// Rows that are this much newer than what the destination has are live; a longer gap is pending, and sent after live rows.
 pub const LIVE_MS_MAX: i64 = 60_000;
 
 /// What a destination has.

@@ -268,11 +268,11 @@ mod tests {
                 "system_cpu_utilization_ratio",
             ]
         );
-        let stall = PRESSURE_TIME.series(&[
+        let waiting = PRESSURE_TIME.series(&[
             ("linux.pressure.resource", "io"),
             ("linux.pressure.scope", "full"),
         ]);
-        assert_eq!(name(&stall), "system_linux_pressure_time_seconds_total");
+        assert_eq!(name(&waiting), "system_linux_pressure_time_seconds_total");
     }
 
     #[test]

@@ -251,7 +251,7 @@ fn end_of(data: &[u8]) -> Result<u32, ChunkError> {
 mod tests {
     use super::*;
 
-    /// A host on which containers come and go has thousands of series of a day, of which few have values at a time.
+    /// A host whose containers are replaced all the time has thousands of series of a day, of which few have values at a time.
     #[test]
     fn series_without_a_value_cost_nothing() {
         let times: Vec<i64> = (0..512).map(|n| n * 1000).collect();

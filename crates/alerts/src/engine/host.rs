@@ -1,5 +1,7 @@
 //! The rules on one host: which series each uses, and its state on them.
 
+mod changes;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -444,29 +446,6 @@ impl Host {
         states.find_map(|(of, state)| (*of == number).then_some(state))
     }
 
-    /// Replaces the rules; `place` maps the index of an old rule to its new one.
-    pub(super) fn replace(&mut self, place: impl Fn(usize) -> Option<usize>) {
-        let mut left = Vec::new();
-        for mut watch in std::mem::take(&mut self.watches) {
-            match place(watch.rule) {
-                Some(at) => {
-                    watch.rule = at;
-                    self.watches.push(watch);
-                }
-                None => left.push(watch.state),
-            }
-        }
-        for (rule, state) in std::mem::take(&mut self.whole) {
-            match place(rule) {
-                Some(at) => self.whole.push((at, state)),
-                None => left.push(state),
-            }
-        }
-        self.matched = None;
-        self.restored
-            .extend(left.into_iter().filter_map(|state| state.firing));
-    }
-
     /// Indices of the series whose baseline of an hour is not known yet.
     pub(super) fn missing_baselines(&self, hour: i64) -> impl Iterator<Item = u32> {
         let missing = self
@@ -481,29 +460,5 @@ impl Host {
         if let Some(probe) = self.probes.iter_mut().find(is_it) {
             probe.set_baseline(hour, baseline);
         }
-    }
-
-    /// Removes the restored alerts of rules that no longer exist.
-    pub(super) fn remove_without_rule(&mut self, rules: &[Rule]) -> Vec<Alert> {
-        let is_gone = |alert: &mut Alert| rules.iter().all(|rule| rule.name != alert.rule);
-        self.restored.extract_if(.., is_gone).collect()
-    }
-
-    /// The host is called otherwise from now on.
-    pub(super) fn rename(&mut self, from: &str, to: &str) {
-        let watched = self.watches.iter_mut().map(|watch| &mut watch.state);
-        let states = watched.chain(self.whole.iter_mut().map(|(_, state)| state));
-        let firing = states.filter_map(|state| state.firing.as_mut());
-        for alert in firing.chain(&mut self.restored) {
-            alert.rename_host(from, to);
-        }
-    }
-
-    pub(super) fn firing(&self) -> impl Iterator<Item = &Alert> {
-        let watched = self.watches.iter().map(|watch| &watch.state);
-        let states = watched.chain(self.whole.iter().map(|(_, state)| state));
-        states
-            .filter_map(|state| state.firing.as_ref())
-            .chain(&self.restored)
     }
 }

@@ -136,7 +136,7 @@ impl RemoteWrite {
 }
 
 impl RemoteWrite {
-    /// Tells what is known of names that the server has not been told of, and from time to time of all.
+    /// Sends what is known of names that the server does not know yet, and from time to time of all.
     fn send_metadata(&mut self, sent: &mut Sent) -> Result<(), EngineError> {
         let all = self.batches.is_multiple_of(METADATA_EVERY);
         self.batches += 1;
