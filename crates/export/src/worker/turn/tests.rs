@@ -341,6 +341,7 @@ fn an_engine_that_stores_the_cursor_gets_each_row_once_whatever_the_file_says() 
     let mut scene = Scene::new();
     scene.engine.with(|engine| engine.stores = true);
     scene.restart();
+    scene.turns.turn();
     scene.run(35, &["a"]);
     std::fs::write(scene.dir.path().join("vm.json"), "{}").unwrap();
     scene.restart();
