@@ -205,23 +205,31 @@ fn same_values(place: &Place, postgres: &Postgres) {
                 continue;
             };
             let attributes = series["attributes"].to_string().replace('\'', "''");
-            let sql = format!(
-                "SELECT value, kind FROM sysmon.samples WHERE host = 'a' AND metric = '{metric}' \
-                 AND attributes = '{attributes}' AND time = to_timestamp({time} / 1000.0)"
-            );
-            let answer = postgres.query(&sql);
-            let (found, kind) = answer
-                .trim()
-                .split_once('|')
-                .unwrap_or_else(|| panic!("{metric} {attributes} at {time} is not there"));
-            assert_eq!(
-                found.parse::<f64>().unwrap().to_bits(),
-                value.to_bits(),
-                "{metric} {attributes}"
-            );
-            *compared
-                .entry((kind.to_owned(), attributes == "{}"))
-                .or_insert(0) += 1;
+            let found = |time: i64| {
+                let sql = format!(
+                    "SELECT value, kind FROM sysmon.samples WHERE host = 'a' AND metric = '{metric}' \
+                     AND attributes = '{attributes}' AND time = to_timestamp({time} / 1000.0)"
+                );
+                let answer = postgres.query(&sql);
+                let (found, kind) = answer
+                    .trim()
+                    .split_once('|')
+                    .unwrap_or_else(|| panic!("{metric} {attributes} at {time} is not there"));
+                (found.parse::<f64>().unwrap(), kind.to_owned())
+            };
+            let (now, kind) = found(time);
+            if kind == "gauge" {
+                assert_eq!(now.to_bits(), value.to_bits(), "{metric} {attributes}");
+            } else {
+                // Queries show counters as rates.
+                let (before, _) = found(time - 1000);
+                let error = (now - before - value).abs();
+                assert!(
+                    error <= now.abs() * 1e-12,
+                    "{metric} {attributes}: {before}, {now}, rate {value}"
+                );
+            }
+            *compared.entry((kind, attributes == "{}")).or_insert(0) += 1;
         }
     }
     for kind in ["gauge", "counter"] {
