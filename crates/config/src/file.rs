@@ -391,6 +391,7 @@ mod tests {
         let hub = &mut config.hub;
         assert!(hub.metrics_token.take().is_some() && hub.metrics_cert.take().is_some());
         assert!(hub.metrics_key.take().is_some());
+        assert!(hub.otlp.take().is_some() && hub.otlp_http.take().is_some());
         assert!(config.hub.name.take().is_some() && config.agent.textfiles.take().is_some());
         let edge = &mut config.edge;
         assert!(edge.certificate.take().is_some() && edge.key.take().is_some());
