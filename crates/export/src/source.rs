@@ -70,6 +70,9 @@ pub trait Source: Send {
     /// The history cannot be read.
     fn oldest(&mut self, host: &Label) -> Result<Option<UnixMs>, SourceError>;
 
+    /// Whether the events of a host are exported.
+    fn exports_events_of(&self, host: &Label) -> bool;
+
     /// The id of the newest event.
     ///
     /// # Errors

@@ -223,7 +223,9 @@ impl Turns {
         let mut batch = Pending::default();
         for event in events {
             batch.cursor(cursor).event = event.0;
-            batch.events.push(event);
+            if self.source.exports_events_of(&event.1.host) {
+                batch.events.push(event);
+            }
         }
         for task in tasks {
             self.add(&mut batch, cursor, &task)?;

@@ -248,6 +248,15 @@ impl Source for HubSource {
         Ok(oldest)
     }
 
+    fn exports_events_of(&self, host: &Label) -> bool {
+        let core = self.hub.core();
+        let known = core.fleet.find(host.as_str());
+        match known.and_then(|id| core.fleet.host(id)) {
+            Some(host) => self.is_wanted(host),
+            None => self.options.hosts.include(host.as_str(), &[] as &[&str]),
+        }
+    }
+
     fn newest_event(&mut self) -> Result<i64, SourceError> {
         self.read(Reader::newest_event)
     }

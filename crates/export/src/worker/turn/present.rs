@@ -44,12 +44,13 @@ impl Turns {
             self.is_stored &= before == (cursor.created, cursor.event);
         }
         for _ in 0..READS_MAX {
-            let events = self.source.events_since(cursor.event)?;
+            let mut events = self.source.events_since(cursor.event)?;
             let Some((last, _)) = events.last() else {
                 break;
             };
             let mut next = cursor.clone();
             next.event = *last;
+            events.retain(|(_, event)| self.source.exports_events_of(&event.host));
             let batch = Pending {
                 events,
                 next: Some(next),

@@ -3,6 +3,7 @@ use std::sync::PoisonError;
 
 use sysmon_clock::{ManualTime, Random};
 use sysmon_wire::metrics::LOAD_1M;
+use sysmon_wire::timeline::EventKind;
 use sysmon_wire::{HostFacts, SeriesKey};
 
 use super::*;
@@ -17,6 +18,8 @@ struct FakeHub {
     late: Vec<LateRows>,
     /// Rows before this are gone.
     horizon: i64,
+    /// Hosts of events, the first of which has the id 1.
+    events: Vec<Label>,
 }
 
 impl FakeHub {
@@ -42,6 +45,7 @@ struct FakeEngine {
     fails: Option<&'static str>,
     gone: Vec<Label>,
     batches: Vec<usize>,
+    events: Vec<(i64, Label)>,
 }
 
 #[derive(Default)]
@@ -123,12 +127,29 @@ impl Source for Shared<FakeHub> {
         Ok(self.with(oldest))
     }
 
+    fn exports_events_of(&self, host: &Label) -> bool {
+        *host != "left-out"
+    }
+
     fn newest_event(&mut self) -> Result<i64, SourceError> {
         Ok(0)
     }
 
-    fn events_since(&mut self, _: i64) -> Result<Vec<(i64, Event)>, SourceError> {
-        Ok(Vec::new())
+    fn events_since(&mut self, id: i64) -> Result<Vec<(i64, Event)>, SourceError> {
+        let event = |(id, host): (i64, &Label)| {
+            let event = Event {
+                time: UnixMs(BEGIN),
+                host: host.clone(),
+                kind: EventKind::Joined,
+                text: "".into(),
+            };
+            (id, event)
+        };
+        let new = |hub: &mut FakeHub| {
+            let events = (1..).zip(&hub.events).filter(|(number, _)| *number > id);
+            events.map(event).collect()
+        };
+        Ok(self.with(new))
     }
 }
 
@@ -139,6 +160,10 @@ impl Engine for Shared<FakeEngine> {
 
     fn interval(&self) -> Duration {
         Duration::from_secs(10)
+    }
+
+    fn takes_events(&self) -> bool {
+        true
     }
 
     fn stores_cursor(&self) -> bool {
@@ -164,6 +189,10 @@ impl Engine for Shared<FakeEngine> {
                     .extend(rows.times.iter().map(|time| (rows.host.clone(), *time)));
             }
             engine.gone.extend(batch.gone.iter().cloned());
+            let events = batch.events.iter();
+            engine
+                .events
+                .extend(events.map(|(id, event)| (*id, event.host.clone())));
             engine.stored = Some(batch.cursor.clone());
             Ok(Sent {
                 samples: batch.hosts.iter().map(|rows| rows.samples() as u64).sum(),
@@ -381,4 +410,19 @@ fn a_forgotten_host_is_told_to_the_engine_even_if_it_fails_at_first() {
         scene.engine.with(|engine| engine.gone.clone()),
         [Label::new("b")]
     );
+}
+
+#[test]
+fn events_of_hosts_that_are_left_out_are_passed_over() {
+    let mut scene = Scene::new();
+    scene
+        .hub
+        .with(|hub| hub.events = ["a", "left-out", "b", "left-out"].map(Label::new).to_vec());
+    scene.settle();
+    scene.restart();
+    scene.settle();
+    let events = scene.engine.with(|engine| engine.events.clone());
+    assert_eq!(events, [(1, Label::new("a")), (3, Label::new("b"))]);
+    let cursor = scene.engine.with(|engine| engine.stored.clone());
+    assert_eq!(cursor.unwrap().event, 4, "none is looked at again");
 }
