@@ -224,7 +224,8 @@ impl Chunk {
     fn column_of(&self, series: u32) -> Option<usize> {
         let after = self.runs.partition_point(|run| run.series <= series);
         let run = self.runs.get(after.checked_sub(1)?)?;
-        let column = run.column + (series - run.series);
+        // Readers ask for series that a host lacks by the greatest index.
+        let column = run.column.checked_add(series - run.series)?;
         let next = self.runs.get(after).map(|next| next.column);
         (column < next.unwrap_or(self.ends.len() as u32)).then_some(column as usize)
     }
@@ -252,6 +253,15 @@ mod tests {
     use super::*;
 
     /// A host whose containers are replaced all the time has thousands of series of a day, of which few have values at a time.
+    #[test]
+    fn a_series_of_the_greatest_index_has_no_values() {
+        let chunk = Chunk::seal(&[1, 2], [&[3, 4][..]]).unwrap();
+        let mut out = vec![9];
+        assert!(!chunk.has_values(u32::MAX));
+        assert!(!chunk.values(u32::MAX, &mut out).unwrap());
+        assert!(out.is_empty());
+    }
+
     #[test]
     fn series_without_a_value_cost_nothing() {
         let times: Vec<i64> = (0..512).map(|n| n * 1000).collect();

@@ -34,7 +34,21 @@ fn now() -> UnixMs {
 
 /// `FromAgent::Facts` as no honest encoder writes it.
 fn facts(text: &str, tags: &[String]) -> Vec<u8> {
-    frame(&(0u32, (text, text, text, text, 1u32, 2u64, 3i64, text, tags)))
+    let interval_ms = 1_000u32;
+    let values = (
+        text,
+        text,
+        text,
+        text,
+        1u32,
+        2u64,
+        3i64,
+        text,
+        text,
+        interval_ms,
+        tags,
+    );
+    frame(&(0u32, values))
 }
 
 /// The bytes of the hub's replies to a request.

@@ -83,6 +83,7 @@ pub(crate) fn victoria_metrics(dir: &Path) -> Server {
         &format!("-httpListenAddr=127.0.0.1:{port}"),
         "-retentionPeriod=1y",
         "-search.latencyOffset=0s",
+        "-search.disableCache",
     ]);
     Server::new(command, port)
 }

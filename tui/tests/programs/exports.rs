@@ -130,11 +130,20 @@ fn engines_that_were_down_while_the_hub_was_killed_have_every_second_afterwards(
         wanted.len()
     );
     for (name, server) in [("victoria-metrics", &victoria), ("prometheus", &prometheus)] {
-        let found = points(&server.get("/api/v1/query?query=sysmon_host_load1%5B30m%5D"));
-        let found: BTreeMap<_, _> = found
-            .into_iter()
-            .map(|(host, time, value)| ((host, time), value))
-            .collect();
+        // What was written a moment ago is found a moment later.
+        let found = || {
+            let answer = server.get("/api/v1/query?query=sysmon_host_load1%5B30m%5D");
+            let found = points(&answer).into_iter();
+            let found = found.map(|(host, time, value)| ((host, time), value));
+            found.collect::<BTreeMap<_, _>>()
+        };
+        let has_all = |found: &BTreeMap<_, _>| wanted.keys().all(|at| found.contains_key(at));
+        until(
+            "every second is found",
+            || has_all(&found()),
+            |has_all| *has_all,
+        );
+        let found = found();
         compare(name, &wanted, &found);
     }
     let found = loads_in(&postgres);
