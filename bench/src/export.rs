@@ -80,20 +80,7 @@ pub fn export(options: &ExportBenchOptions) -> anyhow::Result<String> {
     let kind = kinds.into_iter().find(|kind| kind.as_str() == options.kind);
     let kind =
         kind.with_context(|| format!("there is no engine of the kind {:?}", options.kind))?;
-    let destination = DestinationOptions {
-        name: "bench".to_owned(),
-        kind,
-        url: Secret::new(&options.url),
-        every: None,
-        labels: Default::default(),
-        tags: Vec::new(),
-        ca: None,
-        identity: None,
-        token: None,
-        login: None,
-        headers: Default::default(),
-        options: Default::default(),
-    };
+    let destination = DestinationOptions::new("bench", kind, Secret::new(&options.url));
     let hub = HubIdentity {
         identity: format!("bench {}", clock.now().0),
         name: "bench".to_owned(),

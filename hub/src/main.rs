@@ -11,8 +11,8 @@ use sysmon_config::{Program, run, state_dir};
 
 use command::args::{Args, Command, EdgeCommand, ExportCommand};
 use command::{
-    Context, alerts, backup, certificates, control, edges, export_progress, exports, hosts,
-    pairing, serve, show, tokens,
+    Context, alerts, backup, certificates, control, edges, exports, hosts, pairing, serve, show,
+    tokens,
 };
 
 #[global_allocator]
@@ -36,9 +36,17 @@ fn main() -> ExitCode {
             None => serve::serve(&context),
             Some(command) if control::is_change(command) => {
                 control::change(&context, command)?;
-                export_progress::follow_up(&context, command)
+                match command {
+                    Command::Export(ExportCommand::Backfill {
+                        name,
+                        no_wait: false,
+                        ..
+                    }) => exports::follow(&context, name),
+                    _ => Ok(()),
+                }
             }
             Some(Command::Export(ExportCommand::Test { name })) => exports::test(&context, name),
+            Some(Command::Export(ExportCommand::List { json })) => exports::list(&context, *json),
             Some(Command::Export(_)) => Ok(()),
             Some(Command::Status { json }) => show::status(&context, *json),
             Some(Command::Check) => show::check(&context),

@@ -149,7 +149,7 @@ fn others(limits: &[HostLimit], exports: &[ExportLine]) -> BTreeMap<SeriesKey, i
             of(EXPORT_LAG, export.lag_ms),
             of(EXPORT_ROWS, export.rows.cast_signed()),
             of(EXPORT_BYTES, export.bytes.cast_signed()),
-            of(EXPORT_REFUSED, export.refused.cast_signed()),
+            of(EXPORT_REFUSED, export.refused_total().cast_signed()),
             of(EXPORT_LOST, export.lost_ms),
         ]
     });

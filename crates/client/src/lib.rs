@@ -14,4 +14,4 @@ mod report;
 pub use client::Client;
 pub use error::ClientError;
 pub use points::PointsParts;
-pub use report::{FleetSnapshot, summary_value};
+pub use report::{FleetSnapshot, exports_json, summary_value};

@@ -18,8 +18,9 @@ use sysmon_wire::quantity::{self, Prefixes};
 use sysmon_wire::{ABSENT, Kind, UnixMs};
 
 use self::alerts::{alerts_json, alerts_table, routes_json};
+pub use self::connections::exports_json;
 use self::connections::{
-    edges_json, edges_table, exports_json, exports_table, maintenance_json, maintenance_table,
+    edges_json, edges_table, exports_table, maintenance_json, maintenance_table,
 };
 use self::limits::{limits_json, limits_table};
 use crate::hub_figures::{FIGURES, ReceivedFigures};

@@ -60,10 +60,8 @@ const COMMON: [&str; 15] = [
 ];
 
 /// The kinds with the keys that only they have.
-const KINDS: [(&str, &[&str]); 6] = [
+const KINDS: [(&str, &[&str]); 4] = [
     ("remote-write", &["plaintext"]),
-    ("otlp-grpc", &["plaintext"]),
-    ("otlp-http", &["plaintext"]),
     ("postgres", &["plaintext", "retention"]),
     (
         "redis",

@@ -2,14 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::Read;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use thiserror::Error;
-
-/// Largest file that is read for `file:PATH`.
-const SECRET_BYTES_MAX: u64 = 16 << 10;
+use sysmon_files::{ReferenceError, resolve_reference};
 
 /// A secret, which no log or message shows.
 #[derive(Clone, PartialEq, Eq)]
@@ -33,39 +29,14 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// A setting that is a secret cannot be read.
-#[derive(Debug, Error)]
-#[error("cannot read {from}: {reason}")]
-pub struct SecretError {
-    from: String,
-    reason: String,
-}
-
 impl Secret {
-    /// The content of `file:PATH` or `env:NAME` without white space around it, or the text itself.
+    /// The content of `file:PATH` or `env:NAME`, or the text itself.
     ///
     /// # Errors
-    /// The file or variable cannot be read, or is empty.
-    pub fn resolve(text: &str) -> Result<Self, SecretError> {
-        let failed = |reason: String| SecretError {
-            from: text.to_owned(),
-            reason,
-        };
-        let content = if let Some(path) = text.strip_prefix("file:") {
-            let mut content = String::new();
-            std::fs::File::open(path)
-                .and_then(|file| file.take(SECRET_BYTES_MAX).read_to_string(&mut content))
-                .map_err(|error| failed(error.to_string()))?;
-            content
-        } else if let Some(name) = text.strip_prefix("env:") {
-            std::env::var(name).map_err(|error| failed(error.to_string()))?
-        } else {
-            return Ok(Self(text.to_owned()));
-        };
-        match content.trim() {
-            "" => Err(failed("it is empty".to_owned())),
-            content => Ok(Self(content.to_owned())),
-        }
+    /// The file or variable cannot be read, or is not one line.
+    pub fn resolve(text: &str) -> Result<Self, ReferenceError> {
+        let referred = resolve_reference(text)?;
+        Ok(Self(referred.unwrap_or_else(|| text.to_owned())))
     }
 }
 
@@ -74,10 +45,6 @@ impl Secret {
 pub enum EngineKind {
     /// Prometheus remote write 1.0.
     RemoteWrite,
-    /// OTLP over gRPC.
-    OtlpGrpc,
-    /// OTLP over HTTP.
-    OtlpHttp,
     /// PostgreSQL, with TimescaleDB or without.
     Postgres,
     /// Redis or Valkey.
@@ -88,21 +55,12 @@ pub enum EngineKind {
 
 impl EngineKind {
     /// Every kind.
-    pub const ALL: [Self; 6] = [
-        Self::RemoteWrite,
-        Self::OtlpGrpc,
-        Self::OtlpHttp,
-        Self::Postgres,
-        Self::Redis,
-        Self::Mqtt,
-    ];
+    pub const ALL: [Self; 4] = [Self::RemoteWrite, Self::Postgres, Self::Redis, Self::Mqtt];
 
     /// As the configuration writes it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::RemoteWrite => "remote-write",
-            Self::OtlpGrpc => "otlp-grpc",
-            Self::OtlpHttp => "otlp-http",
             Self::Postgres => "postgres",
             Self::Redis => "redis",
             Self::Mqtt => "mqtt",
@@ -140,6 +98,24 @@ pub struct DestinationOptions {
 }
 
 impl DestinationOptions {
+    /// A destination with an address and nothing else.
+    pub fn new(name: &str, kind: EngineKind, url: Secret) -> Self {
+        Self {
+            name: name.to_owned(),
+            kind,
+            url,
+            every: None,
+            labels: BTreeMap::new(),
+            tags: Vec::new(),
+            ca: None,
+            identity: None,
+            token: None,
+            login: None,
+            headers: BTreeMap::new(),
+            options: BTreeMap::new(),
+        }
+    }
+
     /// The address without what may be a secret: credentials, path and query.
     pub fn address(&self) -> String {
         redacted(self.url.reveal())
@@ -191,7 +167,10 @@ mod tests {
         assert_eq!(format!("{secret:?}"), "(secret)");
         std::fs::write(&path, "\n").unwrap();
         let error = Secret::resolve(&format!("file:{}", path.display())).unwrap_err();
-        assert!(error.to_string().ends_with("it is empty"), "{error}");
+        assert!(
+            error.to_string().ends_with("it has to be one line"),
+            "{error}"
+        );
         assert!(Secret::resolve("env:SYSMON_NO_SUCH_VARIABLE").is_err());
     }
 }

@@ -8,6 +8,7 @@ mod error;
 mod lock;
 mod owner;
 mod private;
+mod reference;
 
 pub use error::FileError;
 pub use lock::StateLock;
@@ -16,3 +17,4 @@ pub use private::{
     append_line, create_private_dir, create_private_subdir, open_private, read_private,
     read_public, read_secret, remove_file, sync_dir, write_private, write_private_with,
 };
+pub use reference::{ReferenceError, resolve_reference};

@@ -1,156 +1,78 @@
 //! Commands for exports: listing, testing, filling, pausing and resuming destinations.
 
+use std::time::Duration;
+
 use anyhow::anyhow;
-use serde::{Deserialize, Serialize};
+use sysmon_client::{Client, exports_json};
 use sysmon_config::time::format_span;
 use sysmon_config::{Failure, suggest};
 use sysmon_export::engines::{HubIdentity, engine};
-use sysmon_export::worker::State;
-use sysmon_hub::server::{ExportState, Hub};
-use sysmon_wire::quantity;
+use sysmon_hub::server::{ExportError, Hub};
+use sysmon_wire::message::ExportLine;
+use sysmon_wire::quantity::{self, Prefixes};
 
 use super::args::ExportCommand;
 use super::options::export_options;
-use super::{Context, counted};
+use super::{ANSWER_MAX, Context, counted, span_ms};
 
-/// A destination as `export list --json` prints it.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Line {
-    pub(crate) name: String,
-    kind: String,
-    address: String,
-    pub(crate) state: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) error: Option<String>,
-    lag_ms: i64,
-    rows_total: u64,
-    pub(crate) samples_total: u64,
-    bytes_total: u64,
-    refused: std::collections::BTreeMap<String, u64>,
-    pub(crate) pending_ms: i64,
-    pending_hosts: usize,
-    lost_ms: i64,
-}
+/// Time between two looks at a backfill, and how long it is followed.
+const PROGRESS_EVERY: Duration = Duration::from_secs(1);
+const PROGRESS_MAX: Duration = Duration::from_hours(24 * 7);
 
-impl From<ExportState> for Line {
-    fn from(state: ExportState) -> Self {
-        let (status, error, word) = match state.status {
-            Ok(status) => {
-                let error = match &status.state {
-                    State::Failing { error, .. } => Some(error.clone()),
-                    _ => None,
-                };
-                let word = status.state.as_str();
-                (status, error, word)
-            }
-            Err(reason) => (Default::default(), Some(reason), "not started"),
-        };
-        Self {
-            name: state.name,
-            kind: state.kind.to_owned(),
-            address: state.address,
-            state: word.to_owned(),
-            error,
-            lag_ms: status.lag_ms,
-            rows_total: status.rows,
-            samples_total: status.samples,
-            bytes_total: status.bytes,
-            refused: status.refused,
-            pending_ms: status.pending_ms,
-            pending_hosts: status.pending_hosts,
-            lost_ms: status.lost_ms,
-        }
-    }
-}
-
-/// What the running hub does for these commands.
-pub(crate) fn perform(
+/// Pauses, resumes or fills a destination of the running hub.
+pub(crate) fn change(
     context: &Context,
     command: &ExportCommand,
     hub: Option<&Hub>,
 ) -> Result<String, Failure> {
-    let Some(hub) = hub else {
-        return match command {
-            ExportCommand::List { json } => not_running(context, *json),
-            _ => Err(anyhow!("the hub is not running: start it first").into()),
-        };
-    };
-    let known = |name: &str| -> Result<(), Failure> {
-        let exports = hub.exports();
-        let names = || exports.iter().map(|export| export.name.as_str());
-        if names().any(|known| known == name) {
-            return Ok(());
-        }
-        let hint = suggest(name, names());
-        Err(Failure::Usage(anyhow!(
-            "there is no destination {name:?}{hint}"
-        )))
-    };
-    let (text, done) = match command {
-        ExportCommand::List { json } => {
-            let lines: Vec<Line> = hub.exports().into_iter().map(Line::from).collect();
-            return Ok(show(&lines, *json));
-        }
-        ExportCommand::Pause { name } => {
-            known(name)?;
-            (
-                format!("{name} paused: `sysmon-hub export resume {name}` sends what it misses\n"),
-                hub.pause_export(name),
-            )
-        }
-        ExportCommand::Resume { name } => {
-            known(name)?;
-            (format!("{name} resumed\n"), hub.resume_export(name))
-        }
-        ExportCommand::Backfill { name, since, .. } => {
-            known(name)?;
-            let from = context.clock.now() - super::span_ms(*since);
-            (String::new(), hub.backfill_export(name, from))
-        }
-        ExportCommand::Test { .. } => {
+    let hub = hub.ok_or_else(|| anyhow!("the hub is not running: start it first"))?;
+    let (name, what, text, done) = match command {
+        ExportCommand::Pause { name } => (
+            name,
+            "paused".to_owned(),
+            format!("{name} paused: `sysmon-hub export resume {name}` sends what it misses\n"),
+            hub.pause_export(name),
+        ),
+        ExportCommand::Resume { name } => (
+            name,
+            "resumed".to_owned(),
+            format!("{name} resumed\n"),
+            hub.resume_export(name),
+        ),
+        ExportCommand::Backfill { name, since, .. } => (
+            name,
+            format!("filled with {} of the past", format_span(span_ms(*since))),
+            String::new(),
+            hub.backfill_export(name, context.clock.now() - span_ms(*since)),
+        ),
+        ExportCommand::List { .. } | ExportCommand::Test { .. } => {
             return Err(Failure::Usage(anyhow!("this command changes nothing")));
         }
     };
-    done.map_err(anyhow::Error::from)?;
-    match command {
-        ExportCommand::Pause { name } => context.audit("export", name, "paused"),
-        ExportCommand::Resume { name } => context.audit("export", name, "resumed"),
-        ExportCommand::Backfill { name, since, .. } => {
-            let what = format!(
-                "filled with {} of the past",
-                format_span(super::span_ms(*since))
-            );
-            context.audit("export", name, &what);
+    done.map_err(|error| match error {
+        ExportError::Unknown(_) => {
+            let exports = hub.exports();
+            let hint = suggest(name, exports.iter().map(|export| export.name.as_str()));
+            Failure::Usage(anyhow!("{error}{hint}"))
         }
-        _ => {}
-    }
+        error => Failure::Failed(error.into()),
+    })?;
+    context.audit("export", name, &what);
     Ok(text)
 }
 
-fn not_running(context: &Context, json: bool) -> Result<String, Failure> {
-    let line = |options: sysmon_hub::server::ExportOptions| {
-        let mut line = Line::from(ExportState {
-            name: options.destination.name.clone(),
-            kind: options.destination.kind.as_str(),
-            address: options.destination.address(),
-            status: Err("the hub is not running".to_owned()),
-        });
-        "hub not running".clone_into(&mut line.state);
-        line.error = None;
-        line
+pub(crate) fn list(context: &Context, json: bool) -> Result<(), Failure> {
+    let snapshot = context.ask(ANSWER_MAX, async |client: &Client| client.status().await)?;
+    let exports = snapshot.hub.map(|hub| hub.exports).unwrap_or_default();
+    let text = match json {
+        true => format!("{:#}\n", exports_json(&exports)),
+        false => table(&exports),
     };
-    let lines: Vec<Line> = export_options(&context.config)?
-        .into_iter()
-        .map(line)
-        .collect();
-    Ok(show(&lines, json))
+    Ok(sysmon_config::print(&text)?)
 }
 
-fn show(lines: &[Line], json: bool) -> String {
-    if json {
-        return serde_json::to_string_pretty(lines).unwrap_or_default() + "\n";
-    }
-    if lines.is_empty() {
+fn table(exports: &[ExportLine]) -> String {
+    if exports.is_empty() {
         return "no destinations: add [[hub.export]] to the configuration\n".to_owned();
     }
     let row = |cells: [&str; 7]| {
@@ -168,45 +90,84 @@ fn show(lines: &[Line], json: bool) -> String {
         "ROWS",
         "VALUES REFUSED",
     ]);
-    for line in lines {
-        let behind = format_span(line.lag_ms);
-        let refused: u64 = line.refused.values().sum();
-        let refused = if refused > 0 {
-            refused.to_string()
-        } else {
-            String::new()
+    for export in exports {
+        let refused = match export.refused_total() {
+            0 => String::new(),
+            values => values.to_string(),
         };
-        let rows = quantity::format(line.rows_total as f64, quantity::Prefixes::Si, "");
         text += &row([
-            &line.name,
-            &line.kind,
-            &line.address,
-            &line.state,
-            &behind,
-            &rows,
+            export.name.as_str(),
+            export.kind.as_str(),
+            export.address.as_str(),
+            export.state.as_str(),
+            &format_span(export.lag_ms),
+            &quantity::format(export.rows as f64, Prefixes::Si, ""),
             &refused,
         ]);
-        if let Some(error) = &line.error {
+        if let Some(error) = &export.error {
             text += &format!("  {error}\n");
         }
-        if line.pending_hosts > 0 {
-            let (pending, hosts) = (
-                format_span(line.pending_ms),
-                counted(line.pending_hosts, "host"),
-            );
+        if export.pending_hosts > 0 {
+            let pending = format_span(export.pending_ms);
+            let hosts = counted(export.pending_hosts as usize, "host");
             text += &format!("  still to send: {pending} of {hosts} together\n");
         }
-        for (reason, values) in &line.refused {
+        for (reason, values) in &export.refused {
             text += &format!("  refused {values} values: {reason}\n");
         }
-        if line.lost_ms > 0 {
-            text += &format!(
-                "  lost: {} of hosts together, which the history no longer has\n",
-                format_span(line.lost_ms)
-            );
+        if export.lost_ms > 0 {
+            let lost = format_span(export.lost_ms);
+            text += &format!("  lost: {lost} of hosts together, which the history no longer has\n");
         }
     }
     text
+}
+
+/// Shows how far a destination is filled from the past, until it is.
+pub(crate) fn follow(context: &Context, name: &str) -> Result<(), Failure> {
+    let (mut most, mut begun) = (0, None);
+    let followed = context.ask(PROGRESS_MAX, async |client: &Client| {
+        loop {
+            tokio::time::sleep(PROGRESS_EVERY).await;
+            let exports = client.status().await?.hub.map(|hub| hub.exports);
+            let mut exports = exports.unwrap_or_default().into_iter();
+            let Some(export) = exports.find(|export| export.name == name) else {
+                return Ok(Err(anyhow!("{name} is no longer configured")));
+            };
+            most = most.max(export.pending_ms);
+            let begun = *begun.get_or_insert(export.samples);
+            sysmon_config::note("sysmon-hub", &progress(&export, most, begun));
+            if export.pending_ms == 0 {
+                return Ok(Ok(()));
+            }
+            if export.state == "paused" {
+                return Ok(Err(anyhow!(
+                    "{name} is paused: `sysmon-hub export resume {name}`"
+                )));
+            }
+        }
+    })?;
+    Ok(followed?)
+}
+
+fn progress(export: &ExportLine, most_ms: i64, begun: u64) -> String {
+    let percent = match most_ms {
+        0 => 100,
+        most => 100 - export.pending_ms.saturating_mul(100) / most,
+    };
+    let sent = quantity::format(
+        export.samples.saturating_sub(begun) as f64,
+        Prefixes::Si,
+        " ",
+    );
+    let error = export.error.as_ref().map(|error| format!(": {error}"));
+    format!(
+        "{}: {percent} %, {} values sent, {} left{}",
+        export.name,
+        sent.trim(),
+        format_span(export.pending_ms),
+        error.unwrap_or_default()
+    )
 }
 
 /// Asks a destination's engine whether it would take rows, from here rather than from the running hub.

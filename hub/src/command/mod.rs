@@ -6,7 +6,6 @@ pub(crate) mod backup;
 pub(crate) mod certificates;
 pub(crate) mod control;
 pub(crate) mod edges;
-pub(crate) mod export_progress;
 pub(crate) mod exports;
 pub(crate) mod hosts;
 pub(crate) mod options;

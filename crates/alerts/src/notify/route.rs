@@ -12,18 +12,15 @@
 //! `env:NAME`, because an address that is a secret does not belong into the configuration.
 
 use std::fmt;
-use std::io::Read;
 use std::str::FromStr;
 
+use sysmon_files::{ReferenceError, resolve_reference};
 use sysmon_wire::message::Severity;
 use thiserror::Error;
 
 use super::capacity::{Capacity, escaped_characters, json_bytes, utf16_units};
 use super::mail::Mail;
 use super::notification::Format;
-
-/// Largest file that is read for `file:PATH`.
-const SECRET_BYTES_MAX: u64 = 4_096;
 
 /// Where notifications are sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,13 +61,8 @@ pub enum RouteError {
     #[error("{0}")]
     Mail(String),
     /// The file or environment variable has no route.
-    #[error("cannot read the route from {from}: {reason}")]
-    Secret {
-        /// `file:PATH` or `env:NAME`.
-        from: String,
-        /// The error, or what is expected.
-        reason: String,
-    },
+    #[error(transparent)]
+    Secret(#[from] ReferenceError),
 }
 
 impl Route {
@@ -81,7 +73,7 @@ impl Route {
     pub fn resolve(text: &str) -> Result<Self, RouteError> {
         let (min_severity, rest) = severity(text);
         let (kind, target) = split(rest);
-        let rest = match (secret(rest)?, secret(target)?) {
+        let rest = match (resolve_reference(rest)?, resolve_reference(target)?) {
             (Some(all), _) => all,
             (None, Some(target)) => format!("{kind}{target}"),
             (None, None) => rest.to_owned(),
@@ -179,30 +171,6 @@ fn split(text: &str) -> (&str, &str) {
         .chain(["mail:", "command:"]);
     let found = kinds.into_iter().find(|kind| text.starts_with(kind));
     text.split_at(found.map_or(0, str::len))
-}
-
-/// The content of `file:PATH` or `env:NAME`; none for other texts.
-fn secret(text: &str) -> Result<Option<String>, RouteError> {
-    let failed = |reason: String| RouteError::Secret {
-        from: text.to_owned(),
-        reason,
-    };
-    let found = if let Some(path) = text.strip_prefix("file:") {
-        let mut content = String::new();
-        let read = std::fs::File::open(path)
-            .and_then(|file| file.take(SECRET_BYTES_MAX).read_to_string(&mut content));
-        read.map_err(|error| failed(error.to_string()))?;
-        content
-    } else if let Some(name) = text.strip_prefix("env:") {
-        std::env::var(name).map_err(|error| failed(error.to_string()))?
-    } else {
-        return Ok(None);
-    };
-    let found = found.trim();
-    if found.is_empty() || found.contains('\n') {
-        return Err(failed("it has to be one line".to_owned()));
-    }
-    Ok(Some(found.to_owned()))
 }
 
 impl fmt::Display for Route {

@@ -1,6 +1,6 @@
 //! Edges, exports and maintenance windows, for `status`.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use sysmon_config::time::format_span;
 use sysmon_wire::message::{EdgeState, ExportLine, MaintenanceState};
 
@@ -22,8 +22,13 @@ pub(super) fn edges_table(edges: &[EdgeState]) -> String {
     format!("\nEDGES\n{lines}")
 }
 
-pub(super) fn exports_json(exports: &[ExportLine]) -> Value {
+/// The destinations of exports as an array: what each does, how far it is behind, and what it refused by reason.
+pub fn exports_json(exports: &[ExportLine]) -> Value {
     let export = |export: &ExportLine| {
+        let refused = export.refused.iter();
+        let refused: Map<String, Value> = refused
+            .map(|(reason, values)| (reason.to_string(), (*values).into()))
+            .collect();
         json!({
             "name": export.name,
             "kind": export.kind,
@@ -33,8 +38,11 @@ pub(super) fn exports_json(exports: &[ExportLine]) -> Value {
             "lag_ms": export.lag_ms,
             "rows_total": export.rows,
             "bytes_total": export.bytes,
-            "refused_total": export.refused,
+            "samples_total": export.samples,
+            "refused_total": export.refused_total(),
+            "refused": refused,
             "pending_ms": export.pending_ms,
+            "pending_hosts": export.pending_hosts,
             "lost_ms": export.lost_ms,
         })
     };
@@ -99,8 +107,10 @@ mod tests {
             lag_ms: 90_000,
             rows: 7,
             bytes: 9,
-            refused: 1,
+            samples: 90,
+            refused: vec![("too old".into(), 1), ("no".into(), 2)],
             pending_ms: 60_000,
+            pending_hosts: 1,
             lost_ms: 0,
         };
         assert_eq!(
@@ -110,7 +120,7 @@ mod tests {
         let json = exports_json(&[export]);
         assert_eq!(
             (&json[0]["rows_total"], &json[0]["refused_total"]),
-            (&json!(7), &json!(1))
+            (&json!(7), &json!(3))
         );
         assert_eq!(exports_table(&[]), "");
     }

@@ -140,20 +140,7 @@ pub(super) mod tests {
     ];
 
     pub(in crate::engines) fn options(kind: EngineKind, url: &str) -> DestinationOptions {
-        DestinationOptions {
-            name: "hot".to_owned(),
-            kind,
-            url: Secret::new(url),
-            every: None,
-            labels: Default::default(),
-            tags: Vec::new(),
-            ca: None,
-            identity: None,
-            token: None,
-            login: None,
-            headers: Default::default(),
-            options: Default::default(),
-        }
+        DestinationOptions::new("hot", kind, Secret::new(url))
     }
 
     fn parse(url: &str) -> Result<Address, DestinationError> {

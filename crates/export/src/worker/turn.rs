@@ -25,7 +25,7 @@ const RETRY_MAX: Duration = Duration::from_secs(60);
 /// Longest time that an engine can ask to wait.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(600);
 
-/// Time until somebody may have mended what is misconfigured.
+/// Wait after an error that somebody has to correct.
 const MISCONFIGURED: Duration = Duration::from_secs(30);
 
 /// Time between two looks at what is behind while nothing is sent.

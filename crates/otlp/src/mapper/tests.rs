@@ -1,3 +1,5 @@
+//! Rows from messages as Collectors and SDKs send them.
+
 use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::metrics::v1::number_data_point::Value;

@@ -129,14 +129,26 @@ pub struct ExportLine {
     pub lag_ms: i64,
     /// Rows that it has got since the hub started.
     pub rows: u64,
+    /// Values that it has got since then.
+    pub samples: u64,
     /// Bytes sent to it since then.
     pub bytes: u64,
-    /// Values that it refused for good since then.
-    pub refused: u64,
+    /// Values that it refused for good since then, by reason.
+    pub refused: Vec<(Label, u64)>,
     /// Milliseconds of hosts, added up, that are still to be sent.
     pub pending_ms: i64,
+    /// Hosts of which something is still to be sent.
+    pub pending_hosts: u64,
     /// Milliseconds of hosts, added up, that the history no longer has.
     pub lost_ms: i64,
+}
+
+impl ExportLine {
+    /// Values that it refused for good, whatever the reason.
+    pub fn refused_total(&self) -> u64 {
+        let counts = self.refused.iter().map(|(_, values)| *values);
+        counts.fold(0, u64::saturating_add)
+    }
 }
 
 /// A maintenance window.

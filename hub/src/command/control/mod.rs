@@ -96,8 +96,10 @@ pub(crate) fn is_change(command: &Command) -> bool {
             )
         }
         Command::Host(command) => !matches!(command, HostCommand::List),
-        // Only the running hub knows how far a destination is.
-        Command::Export(command) => !matches!(command, ExportCommand::Test { .. }),
+        Command::Export(command) => !matches!(
+            command,
+            ExportCommand::List { .. } | ExportCommand::Test { .. }
+        ),
         Command::Alerts { command } => matches!(
             command,
             Some(AlertsCommand::Silence { .. } | AlertsCommand::Unsilence { .. })
@@ -149,7 +151,7 @@ fn perform(context: &Context, command: &Command, hub: Option<&Hub>) -> Result<St
         Command::Cert(CertCommand::Revoke { name, role }) => {
             certificates::revoke(context, name, *role)
         }
-        Command::Export(command) => exports::perform(context, command, hub),
+        Command::Export(command) => exports::change(context, command, hub),
         Command::Host(HostCommand::Forget { name }) => hosts::forget(context, name, hub),
         Command::Host(HostCommand::Rename { old, new }) => hosts::rename(context, old, new, hub),
         Command::Ca(command) => certificates::authority(context, command),

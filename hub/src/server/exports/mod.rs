@@ -65,8 +65,14 @@ impl ExportState {
             lag_ms: status.lag_ms,
             rows: status.rows,
             bytes: status.bytes,
-            refused: status.refused.values().sum(),
+            samples: status.samples,
+            refused: status
+                .refused
+                .iter()
+                .map(|(reason, values)| (Label::new(reason), *values))
+                .collect(),
             pending_ms: status.pending_ms,
+            pending_hosts: status.pending_hosts as u64,
             lost_ms: status.lost_ms,
         }
     }

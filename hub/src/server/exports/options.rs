@@ -2,7 +2,8 @@
 
 use sysmon_alerts::rule::{Hosts, PatternError};
 use sysmon_config::{ExportConfig, is_loopback_host};
-use sysmon_export::destination::{DestinationOptions, EngineKind, Secret, SecretError};
+use sysmon_export::destination::{DestinationOptions, EngineKind, Secret};
+use sysmon_files::ReferenceError;
 use thiserror::Error;
 
 /// A destination, and what of the fleet it gets.
@@ -24,8 +25,13 @@ pub enum ExportSettingError {
         key: &'static str,
         source: PatternError,
     },
+    #[error("{name}: there is no engine of the kind {kind:?}")]
+    Kind { name: String, kind: String },
     #[error("{name}: {source}")]
-    Secret { name: String, source: SecretError },
+    Secret {
+        name: String,
+        source: ReferenceError,
+    },
     #[error(
         "{name}: {address} is not on this machine, and what is sent there would not be encrypted; use {secure}, or set plaintext = true for a network that only you can read"
     )]
@@ -37,11 +43,10 @@ pub enum ExportSettingError {
 }
 
 /// Ways to write an address without encryption, and the same with.
-const PLAIN_SCHEMES: [(&str, &str); 4] = [
+const PLAIN_SCHEMES: [(&str, &str); 3] = [
     ("http", "https://"),
     ("redis", "rediss://"),
     ("mqtt", "mqtts://"),
-    ("grpc", "https://"),
 ];
 
 impl ExportOptions {
@@ -68,14 +73,18 @@ impl ExportOptions {
                 source,
             })
         };
-        let kinds = EngineKind::ALL.into_iter();
-        let kind = kinds.clone().find(|kind| kind.as_str() == config.kind);
+        let mut kinds = EngineKind::ALL.into_iter();
+        let kind = kinds.find(|kind| kind.as_str() == config.kind);
+        let kind = kind.ok_or_else(|| ExportSettingError::Kind {
+            name: name(),
+            kind: config.kind.clone(),
+        })?;
         let headers = config.headers.iter();
         let headers = headers.map(|(header, value)| Ok((header.clone(), secret(value)?)));
         let login = config.user.clone().zip(config.password.as_ref());
         let destination = DestinationOptions {
             name: name(),
-            kind: kind.unwrap_or(EngineKind::RemoteWrite),
+            kind,
             url: secret(&config.url)?,
             every: config.every,
             labels: config.labels.clone(),

@@ -20,7 +20,7 @@ use crate::server::access::REVOKED;
 /// Time for a commit; senders wait ten seconds at least.
 const COMMIT_MAX: Duration = Duration::from_secs(5);
 
-/// After what time a sender that is told to should try again, in seconds.
+/// Seconds after which a sender should try again.
 pub(super) const RETRY_S: u32 = 5;
 
 /// Why a message is not accepted.

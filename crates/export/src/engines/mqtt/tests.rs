@@ -1,3 +1,5 @@
+//! MQTT against a real broker.
+
 use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::process::Command;

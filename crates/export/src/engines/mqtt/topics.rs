@@ -90,7 +90,7 @@ impl Topics {
         cleaned(&format!("{}_{name}", self.prefix), is_allowed)
     }
 
-    /// What Home Assistant is told: one device with a sensor for each of these values (bits by the order of the aliases).
+    /// What Home Assistant creates: one device with a sensor for each of these values (bits by the order of the aliases).
     pub(super) fn device(&self, name: &str, host: &str, values: u32) -> Vec<u8> {
         let id = self.id(name);
         let mut sensors = Map::new();

@@ -1,3 +1,5 @@
+//! The binary format of rows, byte by byte.
+
 use super::*;
 
 #[test]

@@ -1,3 +1,5 @@
+//! Redis against real servers.
+
 use std::collections::BTreeMap;
 use std::process::Command;
 

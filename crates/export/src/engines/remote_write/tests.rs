@@ -1,4 +1,5 @@
-use std::collections::BTreeMap;
+//! Remote write against a server that decodes each request and answers by what is in it.
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
@@ -120,20 +121,7 @@ fn read(stream: &mut BufReader<TcpStream>) -> Option<WriteRequest> {
 }
 
 fn options(url: &str) -> DestinationOptions {
-    DestinationOptions {
-        name: "vm".to_owned(),
-        kind: EngineKind::RemoteWrite,
-        url: Secret::new(url),
-        every: None,
-        labels: BTreeMap::new(),
-        tags: Vec::new(),
-        ca: None,
-        identity: None,
-        token: None,
-        login: None,
-        headers: BTreeMap::new(),
-        options: BTreeMap::new(),
-    }
+    DestinationOptions::new("vm", EngineKind::RemoteWrite, Secret::new(url))
 }
 
 fn rows(host: &str, keys: &[Arc<SeriesKey>], times: &[i64], columns: &[&[f64]]) -> HostRows {

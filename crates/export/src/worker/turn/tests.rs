@@ -1,3 +1,5 @@
+//! Turns against a model of a hub and of an engine: what is sent, and when.
+
 use std::collections::BTreeMap;
 use std::sync::PoisonError;
 

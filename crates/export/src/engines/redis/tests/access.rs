@@ -1,3 +1,5 @@
+//! Users, TLS, Sentinel and clusters of Redis.
+
 use std::net::TcpListener;
 use std::sync::mpsc::channel;
 

@@ -1,3 +1,5 @@
+//! Turns of engines that want no past, against a model of a hub.
+
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sysmon_clock::{ManualTime, Random};
