@@ -265,7 +265,7 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(
-            missing.starts_with("cannot read the route from file:/nowhere"),
+            missing.starts_with("cannot read file:/nowhere"),
             "{missing}"
         );
         assert!(Route::resolve("env:SYSMON_NO_SUCH_VARIABLE").is_err());
