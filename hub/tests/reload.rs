@@ -102,7 +102,7 @@ fn a_reload_applies_what_can_change_and_rejects_errors_with_their_line() {
     let place = format!("{}:4: [hub] alerts: the alert rule", hub.config().display());
     hub.has_logged(&format!("configuration not reloaded error={place}"));
     hub.reload("[hub]\nnotify = [\"slack:file:/nowhere\"]\n");
-    hub.has_logged("[hub] notify: cannot read the route from file:/nowhere");
+    hub.has_logged("[hub] notify: cannot read file:/nowhere");
     // Compared with the configuration in use, not with the rejected one.
     hub.reload(good);
     hub.has_logged("configuration reloaded changes=0");
