@@ -202,6 +202,7 @@ fn send(
     let cursor = Cursor::new(&committed, 0, 0, UnixMs(0));
     let batch = Batch {
         hosts,
+        minutes: &[],
         events: &[],
         gone: &[],
         cursor: &cursor,

@@ -62,7 +62,7 @@ const COMMON: [&str; 15] = [
 /// The kinds with the keys that only they have.
 const KINDS: [(&str, &[&str]); 4] = [
     ("remote-write", &["plaintext"]),
-    ("postgres", &["plaintext", "retention"]),
+    ("postgres", &["plaintext", "retention", "minutes", "narrow"]),
     (
         "redis",
         &["plaintext", "prefix", "cluster", "sentinel", "events"],

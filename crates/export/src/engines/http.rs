@@ -15,10 +15,13 @@ const REQUEST_MAX: Duration = Duration::from_secs(30);
 /// Bytes of an answer that are read: enough for a reason.
 const ANSWER_BYTES_MAX: u64 = 2_048;
 
+/// Bytes of an answer to a query.
+const QUERY_BYTES_MAX: u64 = 64 << 20;
+
 /// Characters of a reason.
 const REASON_MAX: usize = 160;
 
-pub(super) struct Http {
+pub(crate) struct Http {
     agent: ureq::Agent,
     url: String,
     headers: Vec<(String, String)>,
@@ -52,10 +55,18 @@ impl Answer {
 }
 
 impl Http {
-    pub(super) fn new(options: &DestinationOptions) -> Result<Self, DestinationError> {
+    pub(crate) fn new(options: &DestinationOptions) -> Result<Self, DestinationError> {
+        Self::with_limit(options, REQUEST_MAX)
+    }
+
+    /// A client whose requests take no longer than this.
+    pub(crate) fn with_limit(
+        options: &DestinationOptions,
+        limit: Duration,
+    ) -> Result<Self, DestinationError> {
         let url = options.url.reveal();
         let config = ureq::Agent::config_builder()
-            .timeout_global(Some(REQUEST_MAX))
+            .timeout_global(Some(limit))
             // A redirect's target is not the engine that was configured.
             .max_redirects(0)
             .http_status_as_error(false)
@@ -92,6 +103,33 @@ impl Http {
             headers,
             address: options.address(),
         })
+    }
+
+    /// Posts a form to a path below the address; returns what is answered.
+    pub(crate) fn ask(&self, path: &str, form: &[(&str, &str)]) -> Result<Vec<u8>, String> {
+        let mut request = self
+            .agent
+            .post(format!("{}{path}", self.url.trim_end_matches('/')));
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        let told = |error: ureq::Error| error.to_string().replace(&self.url, "the URL");
+        let mut answer = request.send_form(form.iter().copied()).map_err(told)?;
+        let is_success = answer.status().is_success();
+        let limit = match is_success {
+            true => QUERY_BYTES_MAX,
+            false => ANSWER_BYTES_MAX,
+        };
+        let body = answer.body_mut().with_config().limit(limit);
+        let body = body.read_to_vec().map_err(told)?;
+        match is_success {
+            true => Ok(body),
+            false => Err(format!(
+                "HTTP {}: {}",
+                answer.status().as_u16(),
+                reason(&body)
+            )),
+        }
     }
 
     /// Sends a request; `headers` are those of this kind of engine.

@@ -3,7 +3,7 @@
 #[cfg(feature = "stream")]
 mod address;
 #[cfg(feature = "remote-write")]
-mod http;
+pub(crate) mod http;
 #[cfg(feature = "mqtt")]
 pub mod mqtt;
 #[cfg(feature = "postgres")]
