@@ -422,8 +422,8 @@ fn what_the_hub_does_not_have_is_read_back_from_an_engine() {
         );
     }
     for args in [
-        &["snapshot", "--at", "-3h"][..],
-        &["snapshot", "--at", "-3h", "--host", "a"],
+        &["snapshot", "--svg", "--at", "-3h"][..],
+        &["snapshot", "--svg", "--at", "-3h", "--host", "a"],
     ] {
         let screen = place.tui("me", args);
         assert!(
@@ -433,7 +433,7 @@ fn what_the_hub_does_not_have_is_read_back_from_an_engine() {
         assert!(screen.contains("1.25"), "{screen}");
     }
     postgres.server.stop();
-    let screen = place.tui("me", &["snapshot", "--at", "-3h"]);
+    let screen = place.tui("me", &["snapshot", "--svg", "--at", "-3h"]);
     assert!(
         screen.contains("cannot read from postgres://127.0.0.1"),
         "{screen}"
@@ -453,7 +453,7 @@ fn what_the_hub_does_not_have_is_read_back_from_an_engine() {
             "{aggregate}: {found:?}"
         );
     }
-    let screen = place.tui("me", &["snapshot", "--at", "-3h", "--host", "a"]);
+    let screen = place.tui("me", &["snapshot", "--svg", "--at", "-3h", "--host", "a"]);
     assert!(
         screen.contains("by the minute from prometheus:http://127.0.0.1"),
         "{screen}"
