@@ -217,9 +217,10 @@ impl Postgres {
         };
         until(
             "the server is ready",
-            || postgres.try_query("postgres", "SELECT 1"),
-            Option::is_some,
-        );
+            || postgres.try_query_in("postgres", "SELECT 1"),
+            Result::is_ok,
+        )
+        .unwrap();
         for database in ["metrics", "narrow"] {
             postgres.query_in("postgres", &format!("CREATE DATABASE {database}"));
             if has_timescale() {
@@ -229,14 +230,22 @@ impl Postgres {
         postgres
     }
 
-    pub(crate) fn url(&self, database: &str) -> String {
+    pub(crate) fn url(&self) -> String {
+        self.url_of("metrics")
+    }
+
+    pub(crate) fn url_of(&self, database: &str) -> String {
         format!(
             "postgres://postgres@127.0.0.1:{}/{database}",
             self.server.port
         )
     }
 
-    pub(crate) fn try_query(&self, database: &str, sql: &str) -> Option<String> {
+    pub(crate) fn try_query(&self, sql: &str) -> Result<String, String> {
+        self.try_query_in("metrics", sql)
+    }
+
+    fn try_query_in(&self, database: &str, sql: &str) -> Result<String, String> {
         let output = as_postgres("psql")
             .args([
                 "-X",
@@ -255,10 +264,10 @@ impl Postgres {
             .args(["-c", sql])
             .output()
             .unwrap();
-        output
-            .status
-            .success()
-            .then(|| String::from_utf8(output.stdout).unwrap())
+        match output.status.success() {
+            true => Ok(String::from_utf8(output.stdout).unwrap()),
+            false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+        }
     }
 
     pub(crate) fn query(&self, sql: &str) -> String {
@@ -266,8 +275,8 @@ impl Postgres {
     }
 
     pub(crate) fn query_in(&self, database: &str, sql: &str) -> String {
-        self.try_query(database, sql)
-            .unwrap_or_else(|| panic!("fails in {database}: {sql}"))
+        self.try_query_in(database, sql)
+            .unwrap_or_else(|error| panic!("{error} in {database}: {sql}"))
     }
 }
 
