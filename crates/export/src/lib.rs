@@ -14,6 +14,8 @@ pub mod engine;
 pub mod engines;
 pub mod names;
 mod present;
+#[cfg(any(feature = "receiver", all(test, feature = "otlp")))]
+pub mod receiver;
 mod rows;
 mod source;
 mod span;
