@@ -390,7 +390,7 @@ mod tests {
         for alias in ALIASES {
             let key = alias.metric.series(alias.attributes);
             let series = opentelemetry(&key);
-            if series.name.starts_with("sysmon.host.") && alias.metric.unit != "1" {
+            if series.name.starts_with("sysmon.host.") {
                 let named = suffixed(
                     &valid(&series.name, ":_"),
                     alias.metric.unit,

@@ -67,6 +67,8 @@ def over_grpc(received):
     add_MetricsServiceServicer_to_server(Service(), server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
+    # It ends with its last reference.
+    received.server = server
     return port
 
 

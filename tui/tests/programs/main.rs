@@ -12,6 +12,7 @@ mod fleet;
 mod keys;
 #[cfg(target_os = "linux")]
 mod namespaces;
+mod otlp;
 mod outage;
 mod place;
 mod receivers;

@@ -39,6 +39,8 @@ pub struct Otlp {
     compressor: Compressor,
     /// Whether somebody chose how requests are compressed.
     is_encoding_chosen: bool,
+    /// Whether the receiver takes them so.
+    is_encoding_known: bool,
     /// Bytes of a request; fewer once a receiver takes no more.
     request_bytes_max: usize,
     cache: SeriesCache,
@@ -66,6 +68,8 @@ impl Otlp {
     /// A setting is wrong, or a file of the destination cannot be read.
     pub fn new(options: &DestinationOptions) -> Result<Self, DestinationError> {
         let chosen = Encoding::of(options)?;
+        // Over HTTP every receiver knows gzip.
+        let is_encoding_chosen = chosen.is_some() || options.kind == EngineKind::OtlpHttp;
         let (transport, usual) = match options.kind {
             EngineKind::OtlpHttp => (Transport::Http(Post::new(options)?), Encoding::Gzip),
             _ => (Transport::Grpc(Grpc::new(options)?), Encoding::Zstd),
@@ -73,7 +77,8 @@ impl Otlp {
         Ok(Self {
             transport,
             compressor: Compressor::new(chosen.unwrap_or(usual)),
-            is_encoding_chosen: chosen.is_some(),
+            is_encoding_chosen,
+            is_encoding_known: is_encoding_chosen,
             request_bytes_max: REQUEST_BYTES_MAX,
             cache: SeriesCache::new(options),
             message: Message::default(),
@@ -82,22 +87,37 @@ impl Otlp {
         })
     }
 
-    /// Sends the request in `body`, with another compression if the receiver does not know this one.
-    fn post(&mut self, bytes: &mut u64) -> Result<Reply, EngineError> {
-        loop {
-            match self.post_once(bytes)? {
-                Reply::Unimplemented(reason) => {
-                    if self.is_encoding_chosen || self.compressor.encoding != Encoding::Zstd {
-                        return Err(EngineError::Misconfigured(format!(
-                            "the receiver answered {reason}; check url and compression"
-                        )));
-                    }
-                    // Every receiver has to know gzip.
-                    self.compressor.encoding = Encoding::Gzip;
+    /// Finds out how requests may be compressed, unless somebody chose: receivers refuse what they do not know in as many
+    /// ways as there are, and what is refused is lost.
+    fn agree(&mut self) -> Result<(), EngineError> {
+        if self.is_encoding_known {
+            return Ok(());
+        }
+        let mut told = String::new();
+        for encoding in [Encoding::Zstd, Encoding::Gzip, Encoding::None] {
+            self.compressor.encoding = encoding;
+            self.body.clear();
+            match self.post(&mut 0)? {
+                Reply::Taken { .. } => {
+                    self.is_encoding_known = true;
+                    let compression = encoding.as_str();
+                    tracing::debug!(compression, "a receiver of OTLP takes requests");
+                    return Ok(());
                 }
-                reply => return Ok(reply),
+                Reply::TooLong(reason) | Reply::Refused(reason) | Reply::Unimplemented(reason) => {
+                    told = reason;
+                }
             }
         }
+        Err(misconfigured(&told))
+    }
+
+    /// Sends the request in `body`.
+    fn post(&mut self, bytes: &mut u64) -> Result<Reply, EngineError> {
+        let reply = self.post_once(bytes);
+        // It may be another one afterwards.
+        self.is_encoding_known &= reply.is_ok() || self.is_encoding_chosen;
+        reply
     }
 
     fn post_once(&mut self, bytes: &mut u64) -> Result<Reply, EngineError> {
@@ -118,6 +138,9 @@ impl Otlp {
 
     /// Sends the values of the message, in as many requests as the receiver needs.
     fn send_message(&mut self, message: &Message, sent: &mut Sent) -> Result<(), EngineError> {
+        if message.len() > 0 {
+            self.agree()?;
+        }
         let mut from = 0;
         while from < message.len() {
             let end = message.end(from, self.request_bytes_max, &self.cache);
@@ -135,7 +158,8 @@ impl Otlp {
                     self.request_bytes_max = REQUEST_BYTES_MAX;
                     (samples, reason)
                 }
-                Reply::Refused(reason) | Reply::Unimplemented(reason) => (samples, reason),
+                Reply::Refused(reason) => (samples, reason),
+                Reply::Unimplemented(reason) => return Err(misconfigured(&reason)),
             };
             sent.samples += samples - refused;
             if refused > 0 {
@@ -181,14 +205,21 @@ impl Engine for Otlp {
     }
 
     fn test(&mut self) -> Result<String, EngineError> {
+        self.agree()?;
         self.body.clear();
         match self.post(&mut 0)? {
             Reply::Taken { .. } => Ok("takes OTLP".to_owned()),
-            Reply::TooLong(reason) | Reply::Refused(reason) | Reply::Unimplemented(reason) => Err(
-                EngineError::Misconfigured(format!("the receiver answered {reason}; check url")),
-            ),
+            Reply::TooLong(reason) | Reply::Refused(reason) | Reply::Unimplemented(reason) => {
+                Err(misconfigured(&reason))
+            }
         }
     }
+}
+
+fn misconfigured(answer: &str) -> EngineError {
+    EngineError::Misconfigured(format!(
+        "the receiver answers {answer}; check url and compression"
+    ))
 }
 
 #[cfg(test)]

@@ -28,10 +28,13 @@ fn loopback(port: u16) -> SocketAddr {
     (Ipv4Addr::LOCALHOST, port).into()
 }
 
-/// A receiver, and what it receives.
+/// A receiver that takes empty requests, and what else it receives.
 fn receiver(mut answer: impl FnMut(&Call) -> Answer + Send + 'static) -> (Receiver, Calls<Call>) {
     let (sender, calls) = channel();
     let started = Receiver::start(loopback(0), None, move |call| {
+        if call.message.resource_metrics.is_empty() {
+            return Answer::Taken;
+        }
         let answer = answer(&call);
         let _ = sender.send(call);
         answer
@@ -408,7 +411,7 @@ fn wrong_credentials_and_addresses_lose_nothing_and_show_nothing() {
         (http, Answer::Http(404, None, Vec::new())),
     ];
     for (kind, answer) in refusals {
-        let (receiver, _calls) = receiver(move |_| answer.clone());
+        let receiver = Receiver::start(loopback(0), None, move |_| answer.clone()).unwrap();
         let mut options = options(kind, &receiver);
         options.token = Some(Secret::new("geheim"));
         let mut engine = Otlp::new(&options).unwrap();
@@ -449,24 +452,35 @@ fn wrong_credentials_and_addresses_lose_nothing_and_show_nothing() {
 }
 
 #[test]
-fn a_receiver_that_does_not_know_zstd_gets_gzip() {
-    let (receiver, calls) = receiver(|call| match call.headers["grpc-encoding"] == "gzip" {
-        true => Answer::Taken,
-        false => Answer::Grpc(12, "zstd is not supported".to_owned(), Vec::new()),
-    });
-    let mut engine = Otlp::new(&options(EngineKind::OtlpGrpc, &receiver)).unwrap();
+fn a_receiver_gets_the_best_compression_that_it_knows_and_loses_nothing_by_it() {
     let all = [rows("a", &many(1), &[T], &[vec![1.0]])];
-    assert_eq!(send(&mut engine, &all).unwrap().samples, 1);
-    assert_eq!(send(&mut engine, &all).unwrap().samples, 1);
-    let encodings: Vec<_> = calls
-        .try_iter()
-        .map(|call| call.headers["grpc-encoding"].clone())
-        .collect();
-    assert_eq!(encodings, ["zstd", "gzip", "gzip"]);
-    let mut chosen = options(EngineKind::OtlpGrpc, &receiver);
-    chosen.options = [("compression".to_owned(), "zstd".to_owned())].into();
-    let error = Otlp::new(&chosen).unwrap().test().unwrap_err().to_string();
-    assert!(error.contains("check url and compression"), "{error}");
+    // Servers refuse unknown compression as unimplemented, or as an internal error.
+    for (code, known) in [(12, "gzip"), (13, "gzip"), (12, "none"), (13, "none")] {
+        let (sender, calls) = channel();
+        let receiver = Receiver::start(loopback(0), None, move |call| {
+            let encoding = call.headers.get("grpc-encoding");
+            let encoding = encoding.map_or("none", |encoding| encoding.to_str().unwrap());
+            sender.send(encoding.to_owned()).unwrap();
+            match encoding == known {
+                true => Answer::Taken,
+                false => Answer::Grpc(code, "unknown encoding".to_owned(), Vec::new()),
+            }
+        });
+        let receiver = receiver.unwrap();
+        let mut engine = Otlp::new(&options(EngineKind::OtlpGrpc, &receiver)).unwrap();
+        for _ in 0..2 {
+            let sent = send(&mut engine, &all).unwrap();
+            assert_eq!((sent.samples, sent.refused), (1, Vec::new()));
+        }
+        let tried = ["zstd", "gzip", "none"];
+        let end = tried.iter().position(|tried| *tried == known).unwrap() + 1;
+        let wanted = [&tried[..end], &[known, known]].concat();
+        assert_eq!(calls.try_iter().collect::<Vec<_>>(), wanted);
+        let mut chosen = options(EngineKind::OtlpGrpc, &receiver);
+        chosen.options = [("compression".to_owned(), "zstd".to_owned())].into();
+        let error = Otlp::new(&chosen).unwrap().test().unwrap_err().to_string();
+        assert!(error.contains("check url and compression"), "{error}");
+    }
 }
 
 #[test]
