@@ -1,6 +1,6 @@
 //! The command line of `sysmon-agent`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use sysmon_agent::sample::Sample;
 use sysmon_agent::sampler::Sampler;
 use sysmon_agent::spool::{SpoolHealth, SpoolLimits};
 use sysmon_agent::{VERSION, identity, report};
-use sysmon_certs::{Identity, PeerName, Token};
+use sysmon_certs::{CertError, Identity, PeerName, Token};
 use sysmon_clock::{Clock, Random};
 use sysmon_config::{
     CommonArgs, Config, Failure, HubAddress, Program, init_logs, notify, run, runtime, state_dir,
@@ -108,20 +108,56 @@ fn join(
     environment: (&Clock, &Random),
 ) -> Result<(), Failure> {
     let state = state(args);
-    let name = args.name.clone();
-    let name = name.unwrap_or_else(|| PeerName::nearest(&sysmon_config::host_name()));
-    let target = hub.to_string();
-    let joined = Connector::enrol(&target, token, &name, VERSION, environment);
-    let joined = runtime()?.block_on(joined);
-    let identity = joined.with_context(|| format!("cannot join the hub at {hub}"))?;
-    identity.save(&state).map_err(anyhow::Error::from)?;
-    identity::remember_hub(&state, hub).map_err(anyhow::Error::from)?;
+    let identity = enrol(args, &state, hub, token, environment)?;
     let text = format!(
         "joined the hub at {hub} as {}; identity stored in {}\n",
         identity.peer(),
         state.display()
     );
     Ok(sysmon_config::print(&text)?)
+}
+
+fn enrol(
+    args: &Args,
+    state: &Path,
+    hub: &HubAddress,
+    token: &Token,
+    environment: (&Clock, &Random),
+) -> Result<Identity, Failure> {
+    let name = args.name.clone();
+    let name = name.unwrap_or_else(|| PeerName::nearest(&sysmon_config::host_name()));
+    let target = hub.to_string();
+    let joined = Connector::enrol(&target, token, &name, VERSION, environment);
+    let joined = runtime()?.block_on(joined);
+    let identity = joined.with_context(|| format!("cannot join the hub at {hub}"))?;
+    identity.save(state).map_err(anyhow::Error::from)?;
+    identity::remember_hub(state, hub).map_err(anyhow::Error::from)?;
+    Ok(identity)
+}
+
+/// Enrols with the configured join token if there is one and no identity yet.
+fn enrol_at_first_start(
+    args: &Args,
+    config: &Config,
+    state: &Path,
+    environment: (&Clock, &Random),
+) -> Result<(), Failure> {
+    let Some(reference) = &config.agent.join_token else {
+        return Ok(());
+    };
+    if !matches!(Identity::load(state), Err(CertError::NoIdentity(_))) {
+        return Ok(());
+    }
+    let hub = args.hub.as_ref().or(config.agent.hub.as_ref());
+    let hub = hub.ok_or_else(|| {
+        Failure::Usage(anyhow::anyhow!(
+            "join_token needs a hub; set it with --hub HOST:PORT or [agent] hub"
+        ))
+    })?;
+    let token = Token::from_reference(reference).context("[agent] join_token")?;
+    let identity = enrol(args, state, hub, &token, environment)?;
+    tracing::info!(agent = %identity.peer(), %hub, "enrolled with the configured token");
+    Ok(())
 }
 
 fn renew(args: &Args, config: &Config, clock: &Clock) -> Result<(), Failure> {
@@ -182,6 +218,7 @@ fn push(args: &Args, config: &Config, clock: Clock, random: Random) -> Result<()
     raise_open_files();
     let state = state(args);
     sysmon_files::check_private_dir(&state).map_err(anyhow::Error::from)?;
+    enrol_at_first_start(args, config, &state, (&clock, &random))?;
     let local = identity::LocalHub::find(&state_dir(Program::Hub, None), &random);
     let identity =
         identity::load(&state, args.name.as_ref(), &local, &clock).map_err(anyhow::Error::from)?;

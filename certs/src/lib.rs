@@ -38,4 +38,6 @@ pub use register::{IssuedCertificate, Register};
 pub use reset_secret::ResetSecret;
 pub use role::{Role, RoleError, server_name};
 pub use scope::{HostScope, ScopeError, scope_of};
-pub use token::{StoredToken, Token, TokenError, TokenStore, TokenStoreError};
+pub use token::{
+    StoredToken, Token, TokenError, TokenReferenceError, TokenStore, TokenStoreError, TokenTerms,
+};

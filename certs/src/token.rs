@@ -1,4 +1,4 @@
-//! Join tokens: one line that lets a machine get its first certificate.
+//! Join tokens: one line that lets a machine, or several, get a first certificate.
 //!
 //! A token carries the fingerprint of the hub's authority, by which the joining machine verifies the hub before it sends
 //! anything, and a secret that the hub stores only as a hash.
@@ -15,7 +15,10 @@ use serde::{Deserialize, Serialize};
 use sysmon_clock::Random;
 use thiserror::Error;
 
-use sysmon_files::{FileError, create_private_subdir, read_private, remove_file, write_private};
+use sysmon_files::{
+    FileError, ReferenceError, create_private_subdir, read_private, remove_file, resolve_reference,
+    write_private,
+};
 
 use crate::{CertError, Fingerprint, HostScope, PeerName, Role};
 
@@ -48,10 +51,39 @@ pub struct Token {
 )]
 pub struct TokenError;
 
+/// The token that a setting names cannot be used.
+#[derive(Debug, Error)]
+pub enum TokenReferenceError {
+    /// The file or variable cannot be read.
+    #[error(transparent)]
+    Unreadable(#[from] ReferenceError),
+    /// It contains something else.
+    #[error("{from}: {source}")]
+    Invalid {
+        /// Where it was read.
+        from: String,
+        /// What is expected.
+        source: TokenError,
+    },
+}
+
 impl Token {
     /// The fingerprint of the authority to join.
     pub fn fingerprint(&self) -> Fingerprint {
         self.fingerprint
+    }
+
+    /// Reads the token that a setting names as `file:PATH` or `env:NAME`.
+    ///
+    /// # Errors
+    /// The file or variable cannot be read, or does not contain a token.
+    pub fn from_reference(reference: &str) -> Result<Self, TokenReferenceError> {
+        let text = resolve_reference(reference)?.unwrap_or_default();
+        let token = text.parse();
+        token.map_err(|source| TokenReferenceError::Invalid {
+            from: reference.to_owned(),
+            source,
+        })
     }
 
     /// Proves to the hub that the token was issued.
@@ -99,7 +131,24 @@ pub struct StoredToken {
     /// The hosts that a gateway may write.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     scope: Option<String>,
+    /// How many more machines may join.
+    uses: u32,
     expires_ms: u64,
+}
+
+/// What a token is valid for.
+#[derive(Clone, Copy, Debug)]
+pub struct TokenTerms<'a> {
+    /// The role that joining peers receive.
+    pub role: Role,
+    /// The name that the joining peer receives; `None` if it may choose.
+    pub name: Option<&'a PeerName>,
+    /// The hosts that a joining gateway may write.
+    pub scope: Option<&'a HostScope>,
+    /// How many machines may join.
+    pub uses: u32,
+    /// How long the token is valid.
+    pub ttl: Duration,
 }
 
 impl StoredToken {
@@ -121,6 +170,11 @@ impl StoredToken {
     /// The hosts that a joining gateway may write.
     pub fn scope(&self) -> Option<HostScope> {
         self.scope.as_ref()?.parse().ok()
+    }
+
+    /// How many more machines may join.
+    pub fn uses(&self) -> u32 {
+        self.uses
     }
 
     /// When the token expires.
@@ -146,7 +200,7 @@ pub enum TokenStoreError {
     Files(#[from] CertError),
 }
 
-/// The unused tokens of a hub, one file each: using a token removes its file, which succeeds only once.
+/// The unused tokens of a hub, one file each: the last use of a token removes its file, which succeeds only once.
 #[derive(Clone, Debug)]
 pub struct TokenStore {
     dir: PathBuf,
@@ -177,19 +231,24 @@ impl TokenStore {
         ttl: Duration,
         now: SystemTime,
     ) -> Result<(Token, StoredToken), TokenStoreError> {
-        self.create_scoped(fingerprint, role, (name, None), ttl, now)
+        let terms = TokenTerms {
+            role,
+            name,
+            scope: None,
+            uses: 1,
+            ttl,
+        };
+        self.create_for(fingerprint, &terms, now)
     }
 
-    /// Like [`TokenStore::create`], for a name and the hosts that a gateway may write.
+    /// Like [`TokenStore::create`], for any terms.
     ///
     /// # Errors
     /// As [`TokenStore::create`].
-    pub fn create_scoped(
+    pub fn create_for(
         &self,
         fingerprint: Fingerprint,
-        role: Role,
-        (name, scope): (Option<&PeerName>, Option<&HostScope>),
-        ttl: Duration,
+        terms: &TokenTerms<'_>,
         now: SystemTime,
     ) -> Result<(Token, StoredToken), TokenStoreError> {
         let (over, kept): (Vec<_>, Vec<_>) = self
@@ -205,17 +264,19 @@ impl TokenStore {
         let mut secret = [0; SECRET_BYTES];
         let filled = self.random.fill_secret(&mut secret);
         filled.map_err(CertError::from)?;
-        let expires = (now + ttl).duration_since(UNIX_EPOCH).unwrap_or_default();
+        let expires = (now + terms.ttl)
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         let stored = StoredToken {
             hash: hash(&secret),
-            role: role.to_string(),
-            name: name.map(ToString::to_string),
-            scope: scope.map(ToString::to_string),
+            role: terms.role.to_string(),
+            name: terms.name.map(ToString::to_string),
+            scope: terms.scope.map(ToString::to_string),
+            uses: terms.uses,
             expires_ms: u64::try_from(expires.as_millis()).unwrap_or(u64::MAX),
         };
         create_private_subdir(&self.dir).map_err(CertError::from)?;
-        let text = serde_json::to_string(&stored).unwrap_or_default();
-        write_private(&self.path(&stored.hash), &text).map_err(CertError::from)?;
+        self.write(&stored)?;
         Ok((
             Token {
                 fingerprint,
@@ -265,6 +326,11 @@ impl TokenStore {
         Ok(any)
     }
 
+    fn write(&self, stored: &StoredToken) -> Result<(), CertError> {
+        let text = serde_json::to_string(stored).unwrap_or_default();
+        Ok(write_private(&self.path(&stored.hash), &text)?)
+    }
+
     fn remove(&self, hash: &str) -> Result<bool, CertError> {
         Ok(remove_file(&self.path(hash))?)
     }
@@ -284,12 +350,20 @@ impl TokenStore {
         Ok(stored)
     }
 
-    /// Uses the token up; true only for the first caller.
+    /// Uses the token once; false if all its uses are spent. Only one program at a time may call this for a directory:
+    /// the one that holds the lock of the hub's state.
     ///
     /// # Errors
-    /// The file cannot be removed.
+    /// The file cannot be read, written or removed.
     pub fn consume(&self, stored: &StoredToken) -> Result<bool, CertError> {
-        self.remove(&stored.hash)
+        match read_stored(&self.path(&stored.hash)) {
+            Some(present) if present.uses > 1 => {
+                let uses = present.uses - 1;
+                self.write(&StoredToken { uses, ..present })?;
+                Ok(true)
+            }
+            _ => self.remove(&stored.hash),
+        }
     }
 }
 
@@ -345,6 +419,32 @@ mod tests {
         assert!(!file.contains(&secret), "only the hash is stored");
         assert!(tokens.revoke(stored.id()).unwrap());
         assert!(!tokens.revoke(stored.id()).unwrap() && !tokens.revoke("").unwrap());
+    }
+
+    #[test]
+    fn a_token_of_several_uses_works_that_often() {
+        let dir = tempfile::tempdir().unwrap();
+        let tokens = TokenStore::new(dir.path().join("tokens"), &Random::system());
+        let now = UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+        let terms = TokenTerms {
+            role: Role::Agent,
+            name: None,
+            scope: None,
+            uses: 3,
+            ttl: Duration::from_hours(1),
+        };
+        let (token, stored) = tokens
+            .create_for(Fingerprint([7; 32]), &terms, now)
+            .unwrap();
+        for left in [3, 2, 1] {
+            let found = tokens.find(token.secret(), now).unwrap();
+            assert_eq!(found.uses(), left);
+            assert!(tokens.consume(&found).unwrap());
+        }
+        assert!(!tokens.consume(&stored).unwrap(), "all uses are spent");
+        let again = tokens.find(token.secret(), now);
+        assert!(matches!(again, Err(TokenStoreError::Unknown)));
+        assert!(!dir.path().join("tokens").join(&stored.hash).exists());
     }
 
     #[test]

@@ -109,6 +109,22 @@ fn join(
     name: Option<&PeerName>,
     environment: (&Clock, &Random),
 ) -> Result<(), Failure> {
+    let identity = enrol(state, hub, token, name, environment)?;
+    let text = format!(
+        "joined the hub at {hub} as {}; identity saved in {}\n",
+        identity.peer(),
+        state.display()
+    );
+    Ok(sysmon_config::print(&text)?)
+}
+
+fn enrol(
+    state: &Path,
+    hub: &HubAddress,
+    token: &Token,
+    name: Option<&PeerName>,
+    environment: (&Clock, &Random),
+) -> Result<Identity, Failure> {
     let name = name.cloned();
     let name = name.unwrap_or_else(|| PeerName::nearest(&sysmon_config::host_name()));
     let target = hub.to_string();
@@ -116,12 +132,30 @@ fn join(
     let joined = runtime()?.block_on(joined);
     let identity = joined.with_context(|| format!("cannot join the hub at {hub}"))?;
     identity.save(state).map_err(anyhow::Error::from)?;
-    let text = format!(
-        "joined the hub at {hub} as {}; identity saved in {}\n",
-        identity.peer(),
-        state.display()
-    );
-    Ok(sysmon_config::print(&text)?)
+    Ok(identity)
+}
+
+/// Enrols with the configured join token if there is one and no identity yet.
+fn enrol_at_first_start(
+    config: &EdgeConfig,
+    state: &Path,
+    environment: (&Clock, &Random),
+) -> Result<(), Failure> {
+    let Some(reference) = &config.join_token else {
+        return Ok(());
+    };
+    if !matches!(Identity::load(state), Err(CertError::NoIdentity(_))) {
+        return Ok(());
+    }
+    let hub = config.hub.as_ref().ok_or_else(|| {
+        Failure::Usage(anyhow!(
+            "[edge] join_token needs [edge] hub: set it to HOST:PORT"
+        ))
+    })?;
+    let token = Token::from_reference(reference).context("[edge] join_token")?;
+    let identity = enrol(state, hub, &token, None, environment)?;
+    tracing::info!(edge = %identity.peer(), %hub, "enrolled with the configured token");
+    Ok(())
 }
 
 /// The code in a file, or a new one, which is printed.
@@ -254,6 +288,7 @@ fn serve(
     (clock, random): (Clock, &Random),
 ) -> Result<(), Failure> {
     init_logs(&args.common);
+    enrol_at_first_start(&config.edge, state, (&clock, random))?;
     let identity = identity(state.to_path_buf()).map_err(anyhow::Error::from)?;
     let name = identity.peer().name.to_string();
     let listen = args.listen.unwrap_or(config.edge.listen);

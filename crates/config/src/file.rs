@@ -387,6 +387,7 @@ mod tests {
         read(&mut config, &set).unwrap();
         // These have no default but an example; all others are what they are anyway.
         assert!(config.agent.hub.take().is_some() && config.tui.hub.take().is_some());
+        assert!(config.agent.join_token.take().is_some());
         assert!(config.hub.alerts.take().is_some() && config.hub.metrics.take().is_some());
         let hub = &mut config.hub;
         assert!(hub.metrics_token.take().is_some() && hub.metrics_cert.take().is_some());
@@ -394,6 +395,7 @@ mod tests {
         assert!(hub.otlp.take().is_some() && hub.otlp_http.take().is_some());
         assert!(config.hub.name.take().is_some() && config.agent.textfiles.take().is_some());
         let edge = &mut config.edge;
+        assert!(edge.hub.take().is_some() && edge.join_token.take().is_some());
         assert!(edge.certificate.take().is_some() && edge.key.take().is_some());
         assert!(edge.logins.take().is_some() && edge.proxy_user_header.take().is_some());
         assert!(edge.acme_contact.take().is_some() && edge.acme_roots.take().is_some());

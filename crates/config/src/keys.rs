@@ -10,7 +10,7 @@ use crate::export::{self, ExportConfig};
 use crate::location::Locations;
 use crate::read::{
     addresses, boolean, bytes, commands, directory, listen, metrics, name, optional_address, path,
-    span, tags, texts,
+    reference, span, tags, texts,
 };
 use crate::screen::{Column, Order, Theme, columns, order, theme};
 use crate::shared::{self, ShareAlerts};
@@ -94,6 +94,7 @@ const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), DE
 sections! {
     agent: AgentConfig {
         hub: Option<HubAddress> = None, None, optional_address;
+        join_token: Option<String> = None, None, |v| reference(v).map(Some);
         interval: Duration = SECOND, Some("\"1s\""), |v| span(v, SECOND / 10, DAY / 24);
         tags: Vec<String> = Vec::new(), Some("[]"), tags;
         spool_memory: u64 = 4 << 20, Some("\"4MiB\""), |v| bytes(v, 64 << 10);
@@ -140,6 +141,8 @@ sections! {
     edge: EdgeConfig {
         listen: SocketAddr = LISTEN, Some("\"[::]:7979\""), listen;
         web: SocketAddr = SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)), Some("\"127.0.0.1:8080\""), listen;
+        hub: Option<HubAddress> = None, None, optional_address;
+        join_token: Option<String> = None, None, |v| reference(v).map(Some);
         title: String = "Status".to_owned(), Some("\"Status\""), |v: &Value| v.text("a text").map(str::to_owned);
         certificate: Option<PathBuf> = None, None, |v| path(v).map(Some);
         key: Option<PathBuf> = None, None, |v| path(v).map(Some);

@@ -55,6 +55,18 @@ pub(crate) fn commands(value: &Value) -> Result<Vec<(Duration, String)>, String>
     list(value, EXPECTED, 16)?.iter().map(command).collect()
 }
 
+/// A secret, which the configuration only names.
+pub(crate) fn reference(value: &Value) -> Result<String, String> {
+    const EXPECTED: &str =
+        "where the secret is, such as \"file:/run/secrets/token\" or \"env:TOKEN\"";
+    let text = value.text(EXPECTED)?;
+    match text.starts_with("file:/") || text.starts_with("env:") {
+        true => Ok(text.to_owned()),
+        // Not quoted: it may be the secret itself.
+        false => Err(format!("write {EXPECTED}")),
+    }
+}
+
 pub(crate) fn listen(value: &Value) -> Result<SocketAddr, String> {
     let text = value.text("a text such as \"[::]:7979\"")?;
     text.parse().map_err(|_| {

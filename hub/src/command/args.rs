@@ -259,12 +259,13 @@ Example:
 
 #[derive(Clone, Debug, Subcommand)]
 pub(crate) enum TokenCommand {
-    /// Create a token that works once, and print the command to join with it
+    /// Create a token, which works once, and print the command to join with it
     #[command(after_help = "\
 Examples:
   sysmon-hub token create                                an agent, under its machine's name
   sysmon-hub token create --role operator --name jane --ttl 1d
-  sysmon-hub token create --role gateway --name col-1 --hosts \"web-*,db-*\" --max-hosts 50")]
+  sysmon-hub token create --role gateway --name col-1 --hosts \"web-*,db-*\" --max-hosts 50
+  sysmon-hub token create --uses 20 --out token          for twenty machines, into a file")]
     Create {
         /// Role of the peer that joins: agent, operator, edge or gateway
         #[arg(long, default_value = "agent")]
@@ -275,6 +276,12 @@ Examples:
         /// How long the token is valid
         #[arg(long, value_name = "SPAN", default_value = "1h", value_parser = parse_span)]
         ttl: Duration,
+        /// How many machines may join, each under a name of its own
+        #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        uses: u32,
+        /// Write the token to a file that only its owner can read, instead of printing it
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
         #[command(flatten)]
         scope: ScopeArgs,
     },

@@ -1,11 +1,10 @@
 //! Commands for join tokens.
 
-use std::time::Duration;
-
 use anyhow::anyhow;
-use sysmon_certs::{HostScope, PeerName, Role};
+use sysmon_certs::{Role, TokenTerms};
 use sysmon_config::time::format_span;
 use sysmon_config::{Failure, host_name};
+use sysmon_files::write_private;
 
 use super::args::TokenCommand;
 use super::options::options;
@@ -17,8 +16,20 @@ pub(crate) fn change(context: &Context, command: &TokenCommand) -> Result<String
             role,
             name,
             ttl,
+            uses,
             scope,
-        } => create(context, *role, (name.as_ref(), scope.of(*role)?), *ttl),
+            out: _,
+        } => {
+            let scope = scope.of(*role)?;
+            let terms = TokenTerms {
+                role: *role,
+                name: name.as_ref(),
+                scope: scope.as_ref(),
+                uses: *uses,
+                ttl: *ttl,
+            };
+            create(context, &terms)
+        }
         TokenCommand::List => text_of_list(context),
         TokenCommand::Revoke { id } => revoke(context, id),
     }
@@ -28,13 +39,34 @@ pub(crate) fn list(context: &Context) -> Result<(), Failure> {
     Ok(sysmon_config::print(&text_of_list(context)?)?)
 }
 
+/// The output of [`change`] for the user: with `--out`, the token is in that file and not in the output.
+pub(crate) fn shown(command: &TokenCommand, text: String) -> Result<String, Failure> {
+    let TokenCommand::Create {
+        out: Some(path), ..
+    } = command
+    else {
+        return Ok(text);
+    };
+    let token = text.split_whitespace().last().unwrap_or_default();
+    write_private(path, format!("{token}\n")).map_err(anyhow::Error::from)?;
+    let what = text.lines().next().unwrap_or_default();
+    Ok(format!("{what}\nwritten to {}\n", path.display()))
+}
+
 /// Creates a token; its text is the last word of the output.
-fn create(
-    context: &Context,
-    role: Role,
-    (name, scope): (Option<&PeerName>, Option<HostScope>),
-    ttl: Duration,
-) -> Result<String, Failure> {
+fn create(context: &Context, terms: &TokenTerms<'_>) -> Result<String, Failure> {
+    let &TokenTerms {
+        role,
+        name,
+        uses,
+        ttl,
+        ..
+    } = terms;
+    if uses > 1 && name.is_some() {
+        return Err(Failure::Usage(anyhow!(
+            "a name belongs to one machine: leave out --name or --uses"
+        )));
+    }
     let join = match role {
         Role::Agent => "sysmon-agent join",
         Role::Operator => "sysmon-tui join",
@@ -50,11 +82,7 @@ fn create(
     let (state, now) = (&context.state, context.clock.system_time());
     let authority = state.authority(now).map_err(anyhow::Error::from)?;
     let fingerprint = authority.fingerprint().map_err(anyhow::Error::from)?;
-    let created = {
-        let whom = (name, scope.as_ref());
-        let tokens = state.tokens();
-        tokens.create_scoped(fingerprint, role, whom, ttl, now)
-    };
+    let created = state.tokens().create_for(fingerprint, terms, now);
     let (token, grant) = created.map_err(anyhow::Error::from)?;
     let who = match name {
         Some(name) => format!("{role} {name}"),
@@ -66,8 +94,12 @@ fn create(
         Err(_) => options(context, &context.config)?.listen.port(),
     };
     let (host, span) = (host_name(), format_span(span_ms(ttl)));
+    let often = match uses {
+        1 => "once".to_owned(),
+        uses => format!("{uses} times"),
+    };
     Ok(format!(
-        "token {} for role {role}: works once and expires after {span}\n\
+        "token {} for role {role}: works {often} and expires after {span}\n\
          run this on the machine that joins:\n\n  \
          {join} {host}:{port} {token}\n",
         grant.id()
@@ -76,7 +108,10 @@ fn create(
 
 fn text_of_list(context: &Context) -> Result<String, Failure> {
     let now = context.clock.system_time();
-    let mut text = format!("{:<10}{:<10}{:<24}EXPIRES\n", "TOKEN", "ROLE", "NAME");
+    let mut text = format!(
+        "{:<10}{:<10}{:<24}{:<6}EXPIRES\n",
+        "TOKEN", "ROLE", "NAME", "USES"
+    );
     for grant in context.state.tokens().list().map_err(anyhow::Error::from)? {
         let role = grant.role().map_or("?".to_owned(), |role| role.to_string());
         let name = grant
@@ -87,7 +122,11 @@ fn text_of_list(context: &Context) -> Result<String, Failure> {
             0 => "expired".to_owned(),
             ms => format!("in {}", format_span(ms)),
         };
-        text += &format!("{:<10}{role:<10}{name:<24}{left}\n", grant.id());
+        text += &format!(
+            "{:<10}{role:<10}{name:<24}{:<6}{left}\n",
+            grant.id(),
+            grant.uses()
+        );
     }
     Ok(text)
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "processes run in real time")]
 
 mod alerts;
+mod dashboards;
 mod edge;
 mod engines;
 mod exports;
@@ -12,7 +13,8 @@ mod fleet;
 mod keys;
 #[cfg(target_os = "linux")]
 mod namespaces;
-mod otlp;
+mod otlp_receiver;
+mod otlp_sender;
 mod outage;
 mod place;
 mod receivers;
@@ -20,4 +22,5 @@ mod receivers;
 mod terminal;
 mod tiers;
 mod trust;
+mod values;
 mod web;

@@ -121,7 +121,13 @@ impl Place {
         command
     }
 
-    fn start_with(&self, name: &str, log: &str, args: &[&str], env: &[(&str, &str)]) -> Running {
+    pub(crate) fn start_with(
+        &self,
+        name: &str,
+        log: &str,
+        args: &[&str],
+        env: &[(&str, &str)],
+    ) -> Running {
         let log = self.dir(log);
         let file = File::create(&log).unwrap();
         let mut command = self.command(name, args);

@@ -81,6 +81,60 @@ fn a_machine_and_an_operator_join_with_the_printed_command() {
     assert!(stderr.contains("another authority"), "{stderr}");
 }
 
+/// As in a container: nothing but the environment, and a token in a file.
+#[test]
+fn machines_enrol_at_their_first_start_with_the_token_that_their_settings_name() {
+    let place = Place::new();
+    let _hub = place.hub();
+    let address = place.address();
+    place.issue("operator", "me");
+    let printed = place.output(
+        "sysmon-hub",
+        &[
+            "--state", "hub", "token", "create", "--uses", "2", "--out", "token",
+        ],
+    );
+    let token = std::fs::read_to_string(place.dir("token")).unwrap();
+    assert!(!printed.contains(token.trim()), "{printed}");
+    assert!(token.starts_with("sysmon1."), "{token}");
+    let reference = format!("file:{}", place.dir("token").display());
+    let env = [
+        ("SYSMON_AGENT__HUB", address.as_str()),
+        ("SYSMON_AGENT__JOIN_TOKEN", reference.as_str()),
+    ];
+    let start = |name: &str| {
+        let log = format!("{name}.log");
+        place.start_with(
+            "sysmon-agent",
+            &log,
+            &["--state", name, "--name", name],
+            &env,
+        )
+    };
+    let first = start("db-1");
+    first.has_logged("enrolled with the configured token");
+    let _second = start("db-2");
+    for name in ["db-1", "db-2"] {
+        until(name, || is_live(&place, name), |live| *live);
+    }
+    let args = ["--state", "db-3", "--name", "db-3"];
+    let (code, stderr) = place.fails_with("sysmon-agent", &args, &env);
+    assert!(code == 1 && stderr.contains("unknown token"), "{stderr}");
+    // The second start finds the identity; the token is of no use any more.
+    drop(first);
+    std::fs::remove_file(place.dir("token")).unwrap();
+    let again = start("db-1");
+    again.has_logged("connected to hub");
+    // A token in the settings themselves is refused, and not repeated.
+    let wrong = [("SYSMON_AGENT__JOIN_TOKEN", token.trim())];
+    let (code, stderr) = place.fails_with("sysmon-agent", &args, &wrong);
+    assert!(code == 2 && stderr.contains("file:/"), "{stderr}");
+    assert!(!stderr.contains(token.trim()), "{stderr}");
+    let named = ["--state", "hub", "token", "create", "--uses", "2", "--name"];
+    let (code, stderr) = place.fails("sysmon-hub", &[&named[..], &["db-9"]].concat());
+    assert!(code == 2 && stderr.contains("one machine"), "{stderr}");
+}
+
 #[test]
 fn a_revoked_certificate_is_disconnected_and_stays_refused() {
     let place = Place::new();

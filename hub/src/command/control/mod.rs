@@ -112,7 +112,10 @@ pub(crate) fn is_change(command: &Command) -> bool {
 pub(crate) fn change(context: &Context, command: &Command) -> Result<(), Failure> {
     let arguments = std::env::args_os().skip(1);
     let arguments = arguments.map(|argument| argument.to_string_lossy().into_owned());
-    let text = order(context, command, arguments.collect())?;
+    let mut text = order(context, command, arguments.collect())?;
+    if let Command::Token(command) = command {
+        text = tokens::shown(command, text)?;
+    }
     Ok(sysmon_config::print(&text)?)
 }
 

@@ -1,0 +1,14 @@
+output "address" {
+  description = "Address of the edge."
+  value       = hcloud_primary_ip.edge.ip_address
+}
+
+output "hub_command" {
+  description = "Run it on the hub's machine, with the code in the file."
+  value       = "sysmon-hub --state /var/lib/sysmon/hub edge add ${hcloud_primary_ip.edge.ip_address}:7979 --code-file pairing-code"
+}
+
+output "page" {
+  description = "Where the page is once the hub has paired the edge."
+  value       = "https://${var.domain}/"
+}
