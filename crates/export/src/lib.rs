@@ -15,6 +15,8 @@ pub mod engines;
 pub mod names;
 mod present;
 pub mod read_back;
+#[cfg(any(feature = "receiver", all(test, feature = "otlp")))]
+pub mod receiver;
 mod rows;
 mod source;
 mod span;

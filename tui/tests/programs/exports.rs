@@ -7,6 +7,7 @@ use serde_json::Value;
 use sysmon_clock::Clock;
 
 use crate::engines::{Postgres, Server, has_timescale, points, prometheus, victoria_metrics};
+use crate::otlp_receiver::Otlp;
 use crate::place::{Place, until};
 
 const AGENTS: [&str; 5] = ["a", "b", "c", "d", "e"];
@@ -70,7 +71,8 @@ fn engines_that_were_down_while_the_hub_was_killed_have_every_second_afterwards(
     let mut victoria = victoria_metrics(&place.dir("vm"));
     let mut prometheus = prometheus(&place.dir("prometheus"));
     let mut postgres = Postgres::new(&place.dir("postgres"));
-    let exports = [
+    let mut otlp = ["otlp-grpc", "otlp-http"].map(Otlp::new);
+    let mut exports = vec![
         destination(
             "vm",
             "remote-write",
@@ -85,6 +87,10 @@ fn engines_that_were_down_while_the_hub_was_killed_have_every_second_afterwards(
         destination("narrow", "postgres", &postgres.url_of("narrow"))
             .replace(" }", ", narrow = true }"),
     ];
+    exports.extend(
+        otlp.iter()
+            .map(|otlp| destination(otlp.kind, otlp.kind, &otlp.url())),
+    );
     let exports = format!("[{}]", exports.join(", "));
     let env = [("SYSMON_HUB__EXPORT", exports.as_str())];
     let hub = place.hub_with(&env);
@@ -97,6 +103,7 @@ fn engines_that_were_down_while_the_hub_was_killed_have_every_second_afterwards(
     for server in [&mut victoria, &mut prometheus, &mut postgres.server] {
         server.stop();
     }
+    otlp.iter_mut().for_each(Otlp::stop);
     let failing = all(|line| line["state"] == "failing" && line["error"].is_string());
     until("the hub says so", || listed(&place), failing);
     // Not synchronization: rows of an outage are what this is about.
@@ -107,6 +114,7 @@ fn engines_that_were_down_while_the_hub_was_killed_have_every_second_afterwards(
     for server in [&mut victoria, &mut prometheus, &mut postgres.server] {
         server.start();
     }
+    otlp.iter_mut().for_each(Otlp::start);
     let is_done = all(|line| {
         line["pending_ms"] == 0
             && line["lag_ms"].as_i64() < Some(12_000)
@@ -138,6 +146,9 @@ fn engines_that_were_down_while_the_hub_was_killed_have_every_second_afterwards(
     for database in ["metrics", "narrow"] {
         compare(database, &wanted, &loads_in(&postgres, database));
         same_minutes(&postgres, database);
+    for otlp in &otlp {
+        compare(otlp.kind, &wanted, &otlp.loads());
+        otlp.same_values(&place);
     }
 }
 

@@ -64,7 +64,7 @@ impl Reader {
         };
         let limit = Duration::from_millis(ANSWER_MS_MAX);
         Ok(Self {
-            http: Http::with_limit(&options, limit)?,
+            http: Http::with_limit(&options, options.url.reveal(), limit)?,
         })
     }
 
