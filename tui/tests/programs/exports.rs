@@ -146,6 +146,7 @@ fn engines_that_were_down_while_the_hub_was_killed_have_every_second_afterwards(
     for database in ["metrics", "narrow"] {
         compare(database, &wanted, &loads_in(&postgres, database));
         same_minutes(&postgres, database);
+    }
     for otlp in &otlp {
         compare(otlp.kind, &wanted, &otlp.loads());
         otlp.same_values(&place);
