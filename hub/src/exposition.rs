@@ -9,14 +9,14 @@ use std::sync::Arc;
 use sysmon_client::hub_figures::{FIGURES, Figures};
 use sysmon_export::names::{alias_name, prometheus};
 use sysmon_wire::message::{HostState, Severity};
-use sysmon_wire::metrics::{ALIASES, SUMMARY, unscale};
+use sysmon_wire::metrics::{ALIASES, SUMMARY, metric, unscale};
 use sysmon_wire::{ABSENT, Kind, Label, SeriesKey, UnixMs};
 
 use crate::VERSION;
 use crate::custom_metrics::CustomFamilies;
 use crate::fleet::Fleet;
 use crate::host::Host;
-use crate::self_monitoring::lag_ms;
+use crate::self_monitoring::{counts, lag_ms};
 
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -25,6 +25,7 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub struct Scrape {
     hub: Figures,
     uptime_ms: u64,
+    counts: [(SeriesKey, i64); 5],
     hosts: Vec<HostScrape>,
 }
 
@@ -98,6 +99,7 @@ impl Scrape {
         Self {
             hub,
             uptime_ms,
+            counts: counts(fleet),
             hosts: hosts.map(|(_, host)| HostScrape::of(host, now)).collect(),
         }
     }
@@ -155,12 +157,17 @@ impl Scrape {
             head(out, &name, figure.metric.about, kind(figure.metric.kind));
             sample(out, &name, &[], unscale(raw, figure.metric.scale));
         }
-        let states = [HostState::Live, HostState::Stale, HostState::Offline];
-        let name = "sysmon_hub_hosts";
-        head(out, name, "Hosts by state", "gauge");
-        for state in states {
-            let count = self.hosts.iter().filter(|host| host.state == state).count();
-            sample(out, name, &[("state", state.as_str())], count as f64);
+        let mut family = String::new();
+        for (key, count) in &self.counts {
+            let series = prometheus(key);
+            if series.name != family {
+                let about = metric(key.metric.name.as_str()).map_or("", |metric| metric.about);
+                head(out, &series.name, about, kind(key.metric.kind));
+                family.clone_from(&series.name);
+            }
+            let labels = series.labels.iter();
+            let labels: Vec<_> = labels.map(|(n, v)| (n.as_str(), v.as_str())).collect();
+            sample(out, &series.name, &labels, *count as f64);
         }
     }
 
@@ -268,7 +275,7 @@ mod tests {
             "sysmon_hub_commit_time_seconds 0.0025",
             "sysmon_hub_ring_usage_bytes 4096",
             "sysmon_hub_uptime_seconds 9.5",
-            "sysmon_hub_hosts{state=\"offline\"} 1",
+            "sysmon_hub_host_count{sysmon_host_state=\"offline\"} 1",
             "sysmon_host_up{host=\"a\"} 1",
             "sysmon_host_up{host=\"away\"} 0",
             "sysmon_host_rows_total{host=\"a\"} 1",

@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 
 use sysmon_client::hub_figures::{FIGURES, Figures, host_name};
-use sysmon_wire::message::{Blob, ExportLine, HostLimit, HostState, Lane, Push, RunId};
+use sysmon_wire::message::{Blob, ExportLine, HostLimit, HostState, Lane, Push, RunId, Severity};
 use sysmon_wire::metrics::{
-    EXPORT_BYTES, EXPORT_LAG, EXPORT_LOST, EXPORT_REFUSED, EXPORT_ROWS, LIMIT_REACHED, Metric,
+    EXPORT_BYTES, EXPORT_LAG, EXPORT_LOST, EXPORT_REFUSED, EXPORT_ROWS, HUB_ALERTS, HUB_HOSTS,
+    LIMIT_REACHED, Metric,
 };
 use sysmon_wire::{ABSENT, HostFacts, Label, RowEncoder, SeriesKey, SeriesTable, UnixMs};
 
@@ -42,13 +43,35 @@ pub fn largest_lag_ms(fleet: &Fleet, now: UnixMs) -> i64 {
         .unwrap_or(ABSENT)
 }
 
+/// Hosts by state and firing alerts by severity, the hub's own among them.
+pub fn counts(fleet: &Fleet) -> [(SeriesKey, i64); 5] {
+    let hosts = |state: HostState| {
+        let key = HUB_HOSTS.series(&[("sysmon.host.state", state.as_str())]);
+        let count = fleet.machines().filter(|(_, host)| host.state == state);
+        (key, count.count() as i64)
+    };
+    let alerts = |severity: Severity| {
+        let key = HUB_ALERTS.series(&[("sysmon.alert.severity", severity.as_str())]);
+        let alerts = fleet.hosts().flat_map(|(_, host)| &host.alerts);
+        let count = alerts.filter(|alert| alert.severity == severity).count();
+        (key, count as i64)
+    };
+    [
+        hosts(HostState::Live),
+        hosts(HostState::Stale),
+        hosts(HostState::Offline),
+        alerts(Severity::Warning),
+        alerts(Severity::Critical),
+    ]
+}
+
 #[derive(Debug)]
 pub struct Recorder {
     stream: RowStream,
     encoder: RowEncoder,
     seq: u64,
     newest: UnixMs,
-    /// Series of limits and exports, which come as they are needed, in the order of their values.
+    /// Series with attributes, which come as they are needed, in the order of their values.
     others: Vec<SeriesKey>,
 }
 
@@ -97,7 +120,7 @@ impl Recorder {
         }
         self.newest = time;
         self.seq += 1;
-        let others = others(limits, exports);
+        let others = others(&core.fleet, limits, exports);
         self.add_series(core, &others, now)?;
         let figures = FIGURES.iter().map(|figure| (figure.get)(figures));
         let counts = self
@@ -132,8 +155,8 @@ impl Recorder {
     }
 }
 
-/// What is counted by limit and by export.
-fn others(limits: &[HostLimit], exports: &[ExportLine]) -> BTreeMap<SeriesKey, i64> {
+/// What is counted by state, severity, limit and export.
+fn others(fleet: &Fleet, limits: &[HostLimit], exports: &[ExportLine]) -> BTreeMap<SeriesKey, i64> {
     let limits = reached_by_name(limits).into_iter().map(|(name, reached)| {
         let key = LIMIT_REACHED.series(&[("limit", name.as_str())]);
         (key, reached.cast_signed())
@@ -153,7 +176,7 @@ fn others(limits: &[HostLimit], exports: &[ExportLine]) -> BTreeMap<SeriesKey, i
             of(EXPORT_LOST, export.lost_ms),
         ]
     });
-    limits.chain(exports).collect()
+    limits.chain(exports).chain(counts(fleet)).collect()
 }
 
 #[cfg(test)]

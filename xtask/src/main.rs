@@ -1,6 +1,7 @@
-//! `cargo xtask COMMAND`: checks of the source tree, and the pages of the book that are generated from the code.
+//! `cargo xtask COMMAND`: checks of the source tree, and the files that are generated from the code.
 
 mod cycles;
+mod dashboards;
 mod docs;
 mod links;
 mod sizes;
@@ -20,7 +21,9 @@ cargo xtask COMMAND [--root DIR]
   words    fail on phrases and names that xtask/words.toml replaces
   links    fail on relative links in Markdown files that lead nowhere
   tests    fail on tests that SECURITY.md names and the source does not have
-  docs     regenerate docs/reference; with --check, fail if a page is stale";
+  docs     regenerate docs/reference; with --check, fail if a page is stale
+  dashboards
+           regenerate deploy/grafana/dashboards; with --check, fail if one is stale";
 
 #[expect(clippy::print_stderr, reason = "the command's result")]
 fn main() {
@@ -49,6 +52,8 @@ fn run(mut args: Vec<String>) -> Result<()> {
         ["links"] => links::check(&root)?,
         ["tests"] => links::check_test_names(&root)?,
         ["docs"] => docs::write(&root)?,
+        ["dashboards"] => dashboards::write(&root)?,
+        ["dashboards", "--check"] => dashboards::check(&root)?,
         ["docs", "--check"] => docs::check(&root, &docs::built_programs(&root)?)?,
         ["help" | "--help"] => HELP.to_owned(),
         _ => bail!("{HELP}"),

@@ -165,6 +165,8 @@ registry! {
     HUB_HISTORY_USAGE = "sysmon.hub.history.usage", "By", Gauge, 0, "Size of the hub's history on disk";
     HUB_HISTORY_DAMAGED = "sysmon.hub.history.damaged", "{file}", Gauge, 0, "Damaged histories that the hub moved aside; remove the files once you no longer need them";
     HUB_SUBSCRIBERS = "sysmon.hub.subscriber.count", "{subscription}", Gauge, 0, "Open subscriptions";
+    HUB_HOSTS = "sysmon.hub.host.count", "{host}", Gauge, 0, "Hosts by `sysmon.host.state`: live, stale, offline";
+    HUB_ALERTS = "sysmon.hub.alert.count", "{alert}", Gauge, 0, "Firing alerts by `sysmon.alert.severity`: warning, critical";
     HUB_AGENTS = "sysmon.hub.agent.count", "{agent}", Gauge, 0, "Connected agents";
     HUB_REFUSED = "sysmon.hub.refused", "{refusal}", Counter, 0, "Connections, streams and requests refused by the hub";
     HUB_OTLP_POINTS = "sysmon.hub.otlp.points", "{point}", Counter, 0, "Points that the hub received as OTLP";

@@ -201,8 +201,9 @@ impl Postgres {
         until(
             "the server is ready",
             || postgres.try_query("SELECT 1"),
-            Option::is_some,
-        );
+            Result::is_ok,
+        )
+        .unwrap();
         postgres.query("CREATE DATABASE metrics");
         postgres
     }
@@ -211,7 +212,7 @@ impl Postgres {
         format!("postgres://postgres@127.0.0.1:{}/metrics", self.server.port)
     }
 
-    fn try_query(&self, sql: &str) -> Option<String> {
+    pub(crate) fn try_query(&self, sql: &str) -> Result<String, String> {
         let database = if sql.starts_with("CREATE DATABASE") || sql == "SELECT 1" {
             "postgres"
         } else {
@@ -235,15 +236,15 @@ impl Postgres {
             .args(["-c", sql])
             .output()
             .unwrap();
-        output
-            .status
-            .success()
-            .then(|| String::from_utf8(output.stdout).unwrap())
+        match output.status.success() {
+            true => Ok(String::from_utf8(output.stdout).unwrap()),
+            false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
+        }
     }
 
     pub(crate) fn query(&self, sql: &str) -> String {
         self.try_query(sql)
-            .unwrap_or_else(|| panic!("fails: {sql}"))
+            .unwrap_or_else(|error| panic!("{error}: {sql}"))
     }
 }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "processes run in real time")]
 
 mod alerts;
+mod dashboards;
 mod edge;
 mod engines;
 mod exports;
@@ -12,6 +13,7 @@ mod fleet;
 mod keys;
 #[cfg(target_os = "linux")]
 mod namespaces;
+mod otlp_sender;
 mod outage;
 mod place;
 mod receivers;
@@ -19,4 +21,5 @@ mod receivers;
 mod terminal;
 mod tiers;
 mod trust;
+mod values;
 mod web;

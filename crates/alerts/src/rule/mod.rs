@@ -22,6 +22,7 @@
 mod check;
 mod defaults;
 mod hosts;
+mod limits;
 mod parse;
 mod template;
 mod units;
@@ -35,6 +36,7 @@ use sysmon_wire::metrics::{Alias, Metric, alias, metric};
 
 pub use defaults::DEFAULTS;
 pub use hosts::{Hosts, Pattern, PatternError};
+pub use limits::Limit;
 pub use parse::{RuleError, parse_all};
 use template::Template;
 

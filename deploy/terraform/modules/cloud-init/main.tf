@@ -21,8 +21,16 @@ locals {
     [""],
   ))
 
-  # The page's port is below 1024.
+  installer = {
+    deb = "DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends -o Dpkg::Options::=--force-confold"
+    rpm = "dnf install --assumeyes"
+  }
+
+  # The page's port is below 1024. Without an identity there is nothing to run.
   drop_in = <<-EOT
+    [Unit]
+    ConditionPathExists=/var/lib/sysmon/edge/key.pem
+
     [Service]
     CapabilityBoundingSet=CAP_NET_BIND_SERVICE
     AmbientCapabilities=CAP_NET_BIND_SERVICE
@@ -43,6 +51,9 @@ locals {
     ExecStopPost=/bin/rm -f /etc/sysmon/pairing-code
     TimeoutStartSec=infinity
     UMask=0077
+
+    [Install]
+    WantedBy=multi-user.target
   EOT
 
   install = <<-EOT
@@ -51,14 +62,10 @@ locals {
     set -eu
     curl --fail --silent --show-error --location --retry 10 --retry-all-errors --output ${local.package} '${var.package_url}'
     echo '${var.package_sha256}  ${local.package}' | sha256sum --check --strict || { rm -f ${local.package}; exit 1; }
-    %{if var.package_kind == "deb"~}
-    DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends -o Dpkg::Options::=--force-confold ${local.package}
-    %{else~}
-    dnf install --assumeyes ${local.package}
-    %{endif~}
+    ${local.installer[var.package_kind]} ${local.package}
     rm -f ${local.package}
     systemctl daemon-reload
-    systemctl enable sysmon-edge.service
+    systemctl enable sysmon-edge.service sysmon-edge-pair.service
     systemctl start --no-block sysmon-edge-pair.service
   EOT
 
