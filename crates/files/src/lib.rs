@@ -9,6 +9,8 @@ mod lock;
 mod owner;
 mod private;
 mod reference;
+#[cfg(unix)]
+mod socket;
 
 pub use error::FileError;
 pub use lock::StateLock;
@@ -18,3 +20,5 @@ pub use private::{
     read_public, read_secret, remove_file, sync_dir, write_private, write_private_with,
 };
 pub use reference::{ReferenceError, resolve_reference};
+#[cfg(unix)]
+pub use socket::SocketPath;
