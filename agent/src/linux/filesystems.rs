@@ -92,7 +92,7 @@ impl Sources {
             return mounts(&read("self/mounts").unwrap_or_default(), &self.types);
         }
         let Ok(text) = read("1/mounts") else {
-            let own = std::fs::read("/proc/self/mounts").unwrap_or_default();
+            let own = read("self/mounts").unwrap_or_default();
             let all = mounts(&own, &self.types);
             return all
                 .into_iter()

@@ -84,27 +84,29 @@ pub fn check(program: &str, _: &Path) -> Result<(), Failure> {
 mod tests {
     use super::*;
 
-    fn runtime() -> tokio::runtime::Runtime {
-        let mut runtime = tokio::runtime::Builder::new_multi_thread();
-        runtime.worker_threads(1).enable_all().build().unwrap()
-    }
-
     #[test]
     fn a_program_is_healthy_while_its_loop_answers_and_after_a_kill_is_not() {
         let dir = tempfile::tempdir().unwrap();
         assert!(check("sysmon-test", dir.path()).is_err(), "never started");
-        let runtime = runtime();
         for _ in 0..2 {
             // The second finds the socket that the first left.
             let state = dir.path().to_owned();
-            let task = runtime.spawn(async move { answer(&state).await });
+            let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+            let program = std::thread::spawn(move || {
+                crate::runtime().unwrap().block_on(async {
+                    tokio::select! {
+                        () = answer(&state) => {}
+                        _ = stopped => {}
+                    }
+                });
+            });
             let socket = dir.path().join(SOCKET);
-            while !socket.exists() || std::os::unix::net::UnixStream::connect(&socket).is_err() {
+            while std::os::unix::net::UnixStream::connect(&socket).is_err() {
                 std::thread::yield_now();
             }
             check("sysmon-test", dir.path()).unwrap();
-            task.abort();
-            let _ = runtime.block_on(task);
+            drop(stop);
+            program.join().unwrap();
             assert!(socket.exists(), "as after a kill");
             assert!(check("sysmon-test", dir.path()).is_err(), "killed");
         }

@@ -62,7 +62,7 @@ impl Machine {
         Self {
             manager,
             binary,
-            is_packaged: PACKAGED.iter().any(|folder| exists(&folder)),
+            is_packaged: PACKAGED.iter().any(exists),
             has_user: users.lines().any(|line| line.starts_with(&user)),
             has_useradd: ["/usr/sbin/useradd", "/sbin/useradd"]
                 .iter()
