@@ -71,6 +71,7 @@ fn send(engine: &mut Otlp, hosts: &[HostRows]) -> Result<Sent, EngineError> {
     let cursor = Cursor::default();
     engine.send(&Batch {
         hosts,
+        minutes: &[],
         events: &[],
         gone: &[],
         cursor: &cursor,
