@@ -340,7 +340,7 @@ fn what_the_hub_does_not_have_is_read_back_from_an_engine() {
              generate_series(date_trunc('minute', now()) - interval '220 minutes', now() - interval '130 minutes', '1 minute') AS minute \
          WHERE series.metric IN ('system.cpu.load_average.1m', 'system.uptime') AND hosts.name = 'a'",
     );
-    let now = Clock::system().now().0;
+    let now = Clock::system().now().floor(60_000).0;
     let lines: String = (0..90)
         .map(|minute| {
             let time = now - 220 * 60_000 + minute * 60_000;

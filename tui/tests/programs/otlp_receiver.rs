@@ -139,7 +139,10 @@ impl Otlp {
                 } else if let Some(before) = column.get(&(time - 1_000)) {
                     // Queries show counters as rates.
                     let error = (now - before - value).abs();
-                    assert!(error <= now.abs() * 1e-12, "{metric} at {time}");
+                    assert!(
+                        error <= now.abs() * 1e-12,
+                        "{metric} at {time}: {before}, {now}, rate {value}"
+                    );
                 }
                 same += 1;
             }

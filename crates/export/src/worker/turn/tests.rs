@@ -69,7 +69,9 @@ impl Scene {
         let all = all
             .into_iter()
             .flat_map(|(host, rows)| rows.into_iter().map(move |row| (host.clone(), row)));
-        all.filter(|row| !got.contains(row)).count()
+        all.filter(|row| !got.contains(row))
+            .inspect(|row| eprintln!("MISSING {row:?}"))
+            .count()
     }
 
     /// The rows of whole minutes since the destination was made.
