@@ -192,7 +192,7 @@ fn code(file: Option<&Path>, random: &Random) -> Result<PairingCode, Failure> {
         ))?;
         return Ok(code);
     };
-    let text = sysmon_files::read_private(path).map_err(anyhow::Error::from)?;
+    let text = sysmon_files::read_secret(path).map_err(anyhow::Error::from)?;
     let code = text.parse::<PairingCode>();
     let code = code.with_context(|| format!("cannot use {}", path.display()));
     code.map_err(Failure::Usage)
