@@ -11,13 +11,14 @@ use sysmon_agent::sample::Sample;
 use sysmon_agent::sampler::Sampler;
 use sysmon_agent::spool::{SpoolHealth, SpoolLimits};
 use sysmon_agent::{VERSION, identity, report};
-use sysmon_certs::{CertError, Identity, PeerName, Token};
+use sysmon_certs::{CertError, Identity, PeerName, Token, TokenArgument};
 use sysmon_clock::{Clock, Random};
 use sysmon_config::{
-    CommonArgs, Config, Failure, HubAddress, Program, init_logs, notify, run, runtime, state_dir,
-    stop_signal,
+    CommonArgs, Config, Failure, HubAddress, ManualCommand, Program, health, init_logs, notify,
+    run, runtime, state_dir, stop_signal,
 };
 use sysmon_link::{Connector, LinkError};
+use sysmon_service::{Service, ServiceCommand};
 use sysmon_wire::message::Purpose;
 
 /// Collects the metrics of this machine and pushes them to a hub
@@ -37,9 +38,50 @@ struct Args {
     /// Name of this host; must match the identity
     #[arg(long, global = true)]
     name: Option<PeerName>,
+    #[command(flatten)]
+    roots: RootArgs,
     #[command(subcommand)]
     command: Option<Command>,
 }
+
+/// Where the host's files are, for an agent in a container.
+#[derive(Debug, clap::Args)]
+struct RootArgs {
+    /// The host's /proc, where it is elsewhere
+    #[arg(long, value_name = "DIR", global = true, hide_short_help = true)]
+    proc: Option<PathBuf>,
+    /// The host's /sys
+    #[arg(long, value_name = "DIR", global = true, hide_short_help = true)]
+    sys: Option<PathBuf>,
+    /// The host's root directory
+    #[arg(long, value_name = "DIR", global = true, hide_short_help = true)]
+    rootfs: Option<PathBuf>,
+}
+
+impl RootArgs {
+    fn apply(&self, config: &mut Config) {
+        let agent = &mut config.agent;
+        let roots = [
+            (&self.proc, &mut agent.proc),
+            (&self.sys, &mut agent.sys),
+            (&self.rootfs, &mut agent.rootfs),
+        ];
+        for (flag, root) in roots {
+            if let Some(dir) = flag {
+                root.clone_from(dir);
+            }
+        }
+    }
+}
+
+/// What `sysmon-agent service` installs.
+const SERVICE: Service = Service {
+    program: "sysmon-agent",
+    state: "agent",
+    about: "sysmon agent: pushes this machine's metrics to its hub",
+    unit: include_str!("../sysmon-agent.service"),
+    capabilities: "^cap_sys_ptrace,^cap_dac_read_search",
+};
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -52,8 +94,8 @@ Examples, the first as printed by `sysmon-hub token create`:
         /// Hub to join
         #[arg(value_name = "HOST:PORT")]
         hub: HubAddress,
-        /// Join token
-        token: Token,
+        /// Join token, or - to read it from standard input
+        token: TokenArgument,
         /// Exit after enrolling, without pushing
         #[arg(long)]
         once: bool,
@@ -70,17 +112,32 @@ Example, once a day:
         #[arg(long)]
         json: bool,
     },
+    /// Check whether the running agent answers, for health checks of containers
+    #[command(after_help = "Example:\n  sysmon-agent health --state /var/lib/sysmon/agent")]
+    Health,
+    /// Install, show or uninstall the agent as a service of this machine
+    #[command(subcommand)]
+    Service(ServiceCommand),
+    #[command(flatten)]
+    Manual(ManualCommand),
 }
 
 fn main() -> ExitCode {
     let args = Args::parse();
     run("sysmon-agent", || {
-        let config = args.common.load()?;
+        match &args.command {
+            Some(Command::Manual(command)) => return command.run::<Args>(),
+            Some(Command::Service(command)) => return command.run(&SERVICE),
+            Some(Command::Health) => return health::check("sysmon-agent", &state(&args)),
+            _ => {}
+        }
+        let mut config = args.common.load()?;
+        args.roots.apply(&mut config);
         let (clock, random) = (Clock::system(), Random::system());
         match &args.command {
-            None => push(&args, &config, clock, random),
             Some(Command::Join { hub, token, once }) => {
-                join(&args, hub, token, (&clock, &random))?;
+                let token = token.read().map_err(anyhow::Error::from)?;
+                join(&args, hub, &token, (&clock, &random))?;
                 if *once {
                     return Ok(());
                 }
@@ -88,6 +145,7 @@ fn main() -> ExitCode {
             }
             Some(Command::Renew) => renew(&args, &config, &clock),
             Some(Command::Sample { json }) => sample(&config, *json, &clock),
+            _ => push(&args, &config, clock, random),
         }
     })
 }
@@ -237,6 +295,7 @@ fn push(args: &Args, config: &Config, clock: Clock, random: Random) -> Result<()
             )
         })?,
     };
+    let answers = state.clone();
     let options = AgentOptions {
         hub,
         interval: config.agent.interval,
@@ -259,6 +318,7 @@ fn push(args: &Args, config: &Config, clock: Clock, random: Random) -> Result<()
                 tokio::select! {
                     () = stop_signal() => notify::stopping(),
                     () = notify::watchdog() => {}
+                    () = health::answer(&answers) => {}
                 }
             };
             notify::ready(&format!("pushing to {}", options.hub));

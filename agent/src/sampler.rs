@@ -46,7 +46,13 @@ impl Sampler {
             commands: config.commands.clone(),
         };
         #[cfg(target_os = "linux")]
-        let collector = Collector::new(Roots::default(), &options, clock, &mut board);
+        let roots = Roots {
+            proc: config.proc.clone(),
+            sys: config.sys.clone(),
+            rootfs: config.rootfs.clone(),
+        };
+        #[cfg(target_os = "linux")]
+        let collector = Collector::new(roots, &options, clock, &mut board);
         #[cfg(not(target_os = "linux"))]
         let collector = Collector::new(&mut board);
         Self {

@@ -21,6 +21,7 @@ fn recorded(kernel: &str) -> Board {
     let roots = Roots {
         proc,
         sys: sys.path().to_owned(),
+        rootfs: "/nonexistent".into(),
     };
     let mut collector = LinuxCollector::new(
         roots,
@@ -153,6 +154,7 @@ fn truncated_files_yield_missing_values() {
         let roots = Roots {
             proc: dir.path().to_owned(),
             sys: PathBuf::from("/nonexistent"),
+            rootfs: "/nonexistent".into(),
         };
         let mut collector = LinuxCollector::new(
             roots,

@@ -15,7 +15,10 @@ use sysmon_clock::Random;
 use time::OffsetDateTime;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
-use sysmon_files::{create_private_subdir, read_private, read_public, remove_file, write_private};
+use sysmon_files::{
+    create_private_subdir, credential, read_private, read_public, read_secret, remove_file,
+    write_private,
+};
 
 use crate::identity::Identity;
 use crate::{
@@ -70,7 +73,7 @@ impl Authority {
         )
     }
 
-    /// Opens the authority in `dir`, or creates one.
+    /// Opens the authority in `dir`, or creates one, from the credential `ca-key.pem` if there is one.
     ///
     /// # Errors
     /// Its files are damaged or cannot be written.
@@ -81,6 +84,11 @@ impl Authority {
             // An existing key is reused, so that certificates signed with it stay valid.
             let ca_key = if path.exists() {
                 KeyPair::from_pem(&read_private(&path)?).map_err(damaged(&path))?
+            } else if let Some(passed) = credential(KEY_FILE) {
+                let passed_key = read_secret(&passed)?;
+                let ca_key = KeyPair::from_pem(&passed_key).map_err(damaged(&passed))?;
+                write_private(&path, ca_key.serialize_pem())?;
+                ca_key
             } else {
                 let new = key::generate(random)?;
                 write_private(&path, new.serialize_pem())?;

@@ -39,5 +39,6 @@ pub use reset_secret::ResetSecret;
 pub use role::{Role, RoleError, server_name};
 pub use scope::{HostScope, ScopeError, scope_of};
 pub use token::{
-    StoredToken, Token, TokenError, TokenReferenceError, TokenStore, TokenStoreError, TokenTerms,
+    StoredToken, Token, TokenArgument, TokenError, TokenReferenceError, TokenStore,
+    TokenStoreError, TokenTerms,
 };

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::fs;
+use std::io::{BufRead, Read};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -27,6 +28,9 @@ const PREFIX: &str = "sysmon1.";
 
 /// 128 bits: infeasible to guess.
 const SECRET_BYTES: usize = 16;
+
+/// Longest line that may hold a token.
+const LINE_BYTES_MAX: u64 = 1024;
 
 /// Digits of the hash that identify a token in lists.
 const ID_DIGITS: usize = 8;
@@ -89,6 +93,49 @@ impl Token {
     /// Proves to the hub that the token was issued.
     pub fn secret(&self) -> &[u8] {
         &self.secret
+    }
+}
+
+/// A token on a command line: itself, or `-` for the first line of standard input, which unlike arguments other users of the
+/// machine cannot see.
+#[derive(Clone, Debug)]
+pub enum TokenArgument {
+    /// The token.
+    Given(Token),
+    /// It is on standard input.
+    Input,
+}
+
+impl TokenArgument {
+    /// The token.
+    ///
+    /// # Errors
+    /// Standard input has none.
+    pub fn read(&self) -> Result<Token, TokenReferenceError> {
+        let Self::Given(token) = self else {
+            let mut line = String::new();
+            // What cannot be read is no token either.
+            let _ = std::io::stdin()
+                .lock()
+                .take(LINE_BYTES_MAX)
+                .read_line(&mut line);
+            return line.parse().map_err(|source| TokenReferenceError::Invalid {
+                from: "standard input".to_owned(),
+                source,
+            });
+        };
+        Ok(token.clone())
+    }
+}
+
+impl FromStr for TokenArgument {
+    type Err = TokenError;
+
+    fn from_str(text: &str) -> Result<Self, TokenError> {
+        match text {
+            "-" => Ok(Self::Input),
+            token => token.parse().map(Self::Given),
+        }
     }
 }
 

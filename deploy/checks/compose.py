@@ -26,8 +26,7 @@ for name, service in merged["services"].items():
     for volume in service.get("volumes", []):
         source = volume["source"] if isinstance(volume, dict) else volume.split(":")[0]
         if source.startswith("."):
-            # Dashboards are written by the generator of another folder.
-            if not (FOLDER / source).exists() and "grafana" not in source:
+            if not (FOLDER / source).exists():
                 problems.append(f"{name}: {source} does not exist")
         elif not source.startswith("/") and source not in merged["volumes"]:
             problems.append(f"{name}: unknown volume {source}")
@@ -37,6 +36,14 @@ for name, service in merged["services"].items():
         problems.append(f"{name}: no limit of memory")
     if ":latest" in service["image"] or ":" not in service["image"]:
         problems.append(f"{name}: an image without a version")
+
+# What Grafana's provisioning asks for.
+grafana = merged["services"]["grafana"]
+provisioning = "".join(path.read_text() for path in (FOLDER.parent / "grafana/provisioning").rglob("*.yaml"))
+for name in set(re.findall(r"\$\{(\w+)\}", provisioning)) - set(grafana["environment"]):
+    problems.append(f"grafana: {name} is not set")
+for name in set(re.findall(r"\$__file\{/run/secrets/([\w-]+)\}", provisioning)) - set(grafana["secrets"]):
+    problems.append(f"grafana: the secret {name} is not mounted")
 
 example = (FOLDER / ".env.example").read_text()
 documented = set(re.findall(r"^#?([A-Z_]+)=", example, re.MULTILINE))

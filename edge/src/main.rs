@@ -8,17 +8,18 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use clap::{Parser, Subcommand};
-use sysmon_certs::{CertError, Identity, PairingCode, PeerName, Role, Token};
+use sysmon_certs::{CertError, Identity, PairingCode, PeerName, Role, Token, TokenArgument};
 use sysmon_clock::{Clock, Random};
 use sysmon_config::time::parse_span;
 use sysmon_config::{
-    CommonArgs, Config, EdgeConfig, Failure, HubAddress, Program, init_logs, notify, run, runtime,
-    state_dir, stop_signal,
+    CommonArgs, Config, EdgeConfig, Failure, HubAddress, ManualCommand, Program, health, init_logs,
+    notify, run, runtime, state_dir, stop_signal,
 };
 use sysmon_edge::ingest::{self, Endpoint};
 use sysmon_edge::web::{self, Access, AcmeOptions, App, Exposure, Listener, Logins, Options, Tls};
 use sysmon_edge::{VERSION, sandbox};
 use sysmon_link::{Connector, LinkError, LogLimiter, PairingListener};
+use sysmon_service::{Service, ServiceCommand};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -42,6 +43,15 @@ struct Args {
     command: Option<Command>,
 }
 
+/// What `sysmon-edge service` installs.
+const SERVICE: Service = Service {
+    program: "sysmon-edge",
+    state: "edge",
+    about: "sysmon edge: public web page of the fleet",
+    unit: include_str!("../sysmon-edge.service"),
+    capabilities: "",
+};
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Enrol with a token of role edge
@@ -50,8 +60,8 @@ enum Command {
         /// Address of the hub
         #[arg(value_name = "HOST:PORT")]
         hub: HubAddress,
-        /// One-time token from `sysmon-hub token create --role edge`
-        token: Token,
+        /// One-time token from `sysmon-hub token create --role edge`, or - to read it from standard input
+        token: TokenArgument,
         /// Name of the edge, unless the token sets it [default: this machine's name]
         #[arg(long)]
         name: Option<PeerName>,
@@ -72,17 +82,31 @@ Examples:
         #[arg(long = "for", value_name = "SPAN", default_value = "15m", value_parser = parse_span)]
         span: Duration,
     },
+    /// Check whether the running edge answers, for health checks of containers
+    #[command(after_help = "Example:\n  sysmon-edge health --state /var/lib/sysmon/edge")]
+    Health,
+    /// Install, show or uninstall the edge as a service of this machine
+    #[command(subcommand)]
+    Service(ServiceCommand),
+    #[command(flatten)]
+    Manual(ManualCommand),
 }
 
 fn main() -> ExitCode {
     let args = Args::parse();
     run("sysmon-edge", || {
-        let config = args.common.load()?;
-        let (clock, random) = (Clock::system(), Random::system());
         let state = state_dir(Program::Edge, args.common.state.as_deref());
         match &args.command {
-            None => serve(&args, &config, &state, (clock, &random)),
+            Some(Command::Manual(command)) => return command.run::<Args>(),
+            Some(Command::Service(command)) => return command.run(&SERVICE),
+            Some(Command::Health) => return health::check("sysmon-edge", &state),
+            _ => {}
+        }
+        let config = args.common.load()?;
+        let (clock, random) = (Clock::system(), Random::system());
+        match &args.command {
             Some(Command::Join { hub, token, name }) => {
+                let token = &token.read().map_err(anyhow::Error::from)?;
                 join(&state, hub, token, name.as_ref(), (&clock, &random))
             }
             Some(Command::Pair {
@@ -98,6 +122,7 @@ fn main() -> ExitCode {
                 };
                 pair(&state, &wait, &code, name.as_ref(), (&clock, &random))
             }
+            _ => serve(&args, &config, &state, (clock, &random)),
         }
     })
 }
@@ -167,7 +192,7 @@ fn code(file: Option<&Path>, random: &Random) -> Result<PairingCode, Failure> {
         ))?;
         return Ok(code);
     };
-    let text = sysmon_files::read_private(path).map_err(anyhow::Error::from)?;
+    let text = sysmon_files::read_secret(path).map_err(anyhow::Error::from)?;
     let code = text.parse::<PairingCode>();
     let code = code.with_context(|| format!("cannot use {}", path.display()));
     code.map_err(Failure::Usage)
@@ -323,6 +348,7 @@ fn serve(
             () = app.publish_forever() => {}
             () = web::serve(Arc::clone(&app), page) => {}
             () = notify::watchdog() => {}
+            () = health::answer(state) => {}
             () = stop_signal() => notify::stopping(),
         }
         endpoint.close().await;

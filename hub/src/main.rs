@@ -21,6 +21,11 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let args = Args::parse();
     run("sysmon-hub", || {
+        match &args.command {
+            Some(Command::Manual(command)) => return command.run::<Args>(),
+            Some(Command::Service(command)) => return command.run(&command::SERVICE),
+            _ => {}
+        }
         let random = Random::system();
         let context = Context {
             config: args.common.load()?,
@@ -48,6 +53,9 @@ fn main() -> ExitCode {
             Some(Command::Export(ExportCommand::Test { name })) => exports::test(&context, name),
             Some(Command::Export(ExportCommand::List { json })) => exports::list(&context, *json),
             Some(Command::Export(_)) => Ok(()),
+            Some(Command::Health) => show::health(&context),
+            // Run above, without a configuration.
+            Some(Command::Manual(_) | Command::Service(_)) => Ok(()),
             Some(Command::Status { json }) => show::status(&context, *json),
             Some(Command::Check) => show::check(&context),
             Some(Command::Alerts { command }) => alerts::alerts(&context, command.as_ref()),

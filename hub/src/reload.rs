@@ -73,6 +73,7 @@ const KEYS: &[Key] = keys! {
     metrics_key at_start |path: &Option<PathBuf>| file(path.as_deref(), "the hub's own");
     otlp at_start |address: &Option<_>| optional(address.as_ref(), "not received");
     otlp_http at_start |address: &Option<_>| optional(address.as_ref(), "not received");
+    releases live |url: &Option<String>| optional(url.as_ref(), "none");
     export live |exports: &Vec<ExportConfig>| {
         // Addresses, labels and headers may have secrets in them.
         let names: Vec<_> = exports.iter().map(|export| export.name.clone()).collect();

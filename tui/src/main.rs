@@ -15,6 +15,9 @@ use command::{Invocation, join, query, show, snapshot, top, web};
 fn main() -> ExitCode {
     let args = Args::parse();
     run("sysmon-tui", || {
+        if let Some(Command::Manual(command)) = &args.command {
+            return command.run::<Args>();
+        }
         let invocation = Invocation {
             config: args.common.load()?,
             args,
@@ -31,6 +34,8 @@ fn main() -> ExitCode {
             Some(Command::Join(args)) => join::join(&invocation, args),
             Some(Command::Query(args)) => query::query(&invocation, args),
             Some(Command::Top(args)) => top::top(&invocation, args),
+            // Run above, without a configuration.
+            Some(Command::Manual(_)) => Ok(()),
         }
     })
 }

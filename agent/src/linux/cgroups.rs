@@ -55,7 +55,7 @@ impl Cgroups {
             root,
             containers: HashMap::new(),
             limit: ListLimit::new("containers", CONTAINERS_MAX),
-            names: Names::new(clock.clone()),
+            names: Names::new(roots, clock.clone()),
         };
         cgroups.scan(board);
         cgroups
@@ -278,6 +278,7 @@ mod tests {
         let roots = Roots {
             proc: "/nonexistent".into(),
             sys: dir.path().to_owned(),
+            rootfs: "/nonexistent".into(),
         };
         let mut board = Board::new();
         let mut cgroups = Cgroups::new(&roots, &Clock::system(), &mut board);

@@ -4,13 +4,15 @@ use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use sysmon_clock::Clock;
+
+use super::Roots;
 
 const SOCKETS: [&str; 2] = ["/run/docker.sock", "/run/podman/podman.sock"];
 
@@ -34,12 +36,14 @@ pub(super) struct Names {
     clock: Clock,
     known: Arc<Mutex<Known>>,
     requested: Option<Instant>,
+    sockets: Vec<PathBuf>,
 }
 
 impl Names {
-    pub(super) fn new(clock: Clock) -> Self {
+    pub(super) fn new(roots: &Roots, clock: Clock) -> Self {
         Self {
             clock,
+            sockets: SOCKETS.map(|socket| roots.host_file(socket)).to_vec(),
             known: Arc::default(),
             requested: None,
         }
@@ -61,15 +65,12 @@ impl Names {
         if self.requested.is_some_and(|last| now - last < PERIOD) {
             return;
         }
-        let Some(socket) = SOCKETS
-            .into_iter()
-            .find(|socket| Path::new(socket).exists())
-        else {
+        let Some(socket) = self.sockets.iter().find(|socket| socket.exists()).cloned() else {
             return;
         };
         self.requested = Some(now);
         let known = Arc::clone(&self.known);
-        let request = move || match list(socket) {
+        let request = move || match list(&socket) {
             Ok(names) => {
                 let known = &mut *known.lock().unwrap_or_else(PoisonError::into_inner);
                 *known = Known {
@@ -79,7 +80,7 @@ impl Names {
             }
             Err(error) => {
                 let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
-                known.problem = Some(problem(socket, &error));
+                known.problem = Some(problem(&socket, &error));
             }
         };
         // Without the thread, containers are shown by identifier.
@@ -90,7 +91,7 @@ impl Names {
 }
 
 /// `GET /containers/json` of the Docker Engine API, which Podman implements too.
-fn list(socket: &str) -> std::io::Result<HashMap<String, String>> {
+fn list(socket: &Path) -> std::io::Result<HashMap<String, String>> {
     let mut stream = UnixStream::connect(socket)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
@@ -101,8 +102,9 @@ fn list(socket: &str) -> std::io::Result<HashMap<String, String>> {
     Ok(names(&response))
 }
 
-fn problem(socket: &str, error: &std::io::Error) -> String {
-    let what = format!("containers are shown by identifier: cannot open {socket}: {error}");
+fn problem(socket: &Path, error: &std::io::Error) -> String {
+    let shown = socket.display();
+    let what = format!("containers are shown by identifier: cannot open {shown}: {error}");
     if error.kind() != std::io::ErrorKind::PermissionDenied {
         return what;
     }
@@ -170,9 +172,9 @@ mod tests {
         );
         assert_eq!(groups("docker:x:993:\n", 7), None);
         let denied = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
-        let text = problem("/etc/passwd", &denied);
+        let text = problem(Path::new("/etc/passwd"), &denied);
         assert!(text.contains("SupplementaryGroups=root"), "{text}");
         let gone = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
-        assert!(!problem("/etc/passwd", &gone).contains("group"));
+        assert!(!problem(Path::new("/etc/passwd"), &gone).contains("group"));
     }
 }

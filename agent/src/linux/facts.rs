@@ -14,7 +14,7 @@ pub(super) fn facts(roots: &Roots, boot: UnixMs) -> HostFacts {
     let cpuinfo = proc("cpuinfo");
     let meminfo = proc("meminfo");
     HostFacts {
-        os: Label::new(&os_name().unwrap_or_else(|| "Linux".to_owned())),
+        os: Label::new(&os_name(roots).unwrap_or_else(|| "Linux".to_owned())),
         kernel: Label::from_bytes(uname.release().to_bytes()),
         arch: Label::from_bytes(uname.machine().to_bytes()),
         cpu_model: Label::new(&cpu_model(&cpuinfo)),
@@ -29,10 +29,14 @@ pub(super) fn facts(roots: &Roots, boot: UnixMs) -> HostFacts {
     }
 }
 
-fn os_name() -> Option<String> {
-    let text = std::fs::read_to_string("/etc/os-release")
-        .or_else(|_| std::fs::read_to_string("/usr/lib/os-release"))
-        .ok()?;
+fn os_name(roots: &Roots) -> Option<String> {
+    // The first is a link, which may be absolute: below another root it leads elsewhere.
+    let files = match roots.are_usual() {
+        true => ["/etc/os-release", "/usr/lib/os-release"],
+        false => ["/usr/lib/os-release", "/etc/os-release"],
+    };
+    let read = |file| std::fs::read_to_string(roots.host_file(file)).ok();
+    let text = files.into_iter().find_map(read)?;
     pretty_name(&text)
 }
 

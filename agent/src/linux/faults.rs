@@ -174,6 +174,7 @@ md127 : active raid0 sdf[1] sde[0]\n      \
         let roots = Roots {
             proc: root.join("proc"),
             sys: root.join("sys"),
+            rootfs: "/nonexistent".into(),
         };
         let write = |path: &str, text: &[u8]| {
             let path = root.join(path);

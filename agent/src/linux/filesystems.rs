@@ -5,7 +5,6 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -76,11 +75,35 @@ pub(super) struct Filesystems {
     worst: Slot,
 }
 
-/// Where mounts are listed, and the types that are collected besides those that store data.
+/// Where mounts are listed and found, and the types that are collected besides those that store data.
 #[derive(Clone, Debug)]
 struct Sources {
-    mounts: PathBuf,
+    roots: Roots,
     types: Vec<String>,
+}
+
+impl Sources {
+    /// The host's mounts. An agent in a container sees those of the host's first process; where it may not read them, it has
+    /// those of its own that are below the host's root.
+    fn mounts(&self) -> Vec<Mount> {
+        let Roots { proc, rootfs, .. } = &self.roots;
+        let read = |file: &str| std::fs::read(proc.join(file));
+        if self.roots.are_usual() {
+            return mounts(&read("self/mounts").unwrap_or_default(), &self.types);
+        }
+        let Ok(text) = read("1/mounts") else {
+            let own = read("self/mounts").unwrap_or_default();
+            let all = mounts(&own, &self.types);
+            return all
+                .into_iter()
+                .filter_map(|m| m.seen_below(rootfs))
+                .collect();
+        };
+        let all = mounts(&text, &self.types);
+        all.into_iter()
+            .map(|mount| mount.found_below(rootfs))
+            .collect()
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -90,7 +113,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Filesystems {
     pub(super) fn new(roots: &Roots, types: Vec<String>, clock: &Clock, board: &mut Board) -> Self {
         let sources = Sources {
-            mounts: roots.proc.join("self/mounts"),
+            roots: roots.clone(),
             types,
         };
         let blocked = Arc::default();
@@ -288,8 +311,7 @@ fn read_all(
     let mut spaces = Vec::new();
     // Further mounts of one device, such as bind mounts, are the same space.
     let (mut devices, mut seen) = (HashSet::new(), HashSet::new());
-    let text = std::fs::read(&sources.mounts).unwrap_or_default();
-    for mount in mounts(&text, &sources.types) {
+    for mount in sources.mounts() {
         if mount.is_named_by_device() && devices.contains(&mount.device) {
             continue;
         }

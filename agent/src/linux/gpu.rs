@@ -167,6 +167,7 @@ mod tests {
         let roots = Roots {
             proc: "/nonexistent".into(),
             sys: dir.path().to_owned(),
+            rootfs: "/nonexistent".into(),
         };
         let mut board = Board::new();
         let mut cards = Cards::new(&roots, &mut board);

@@ -79,7 +79,7 @@ impl Interfaces {
         let mut total =
             |direction: &str| Total::new(board.slot(NET_IO.series(&[(DIRECTION, direction)])));
         Self {
-            file: KernelFile::open(&roots.proc.join("net/dev")),
+            file: KernelFile::open(&roots.net().join("dev")),
             class: roots.sys.join("class/net"),
             interfaces: Vec::new(),
             limit: ListLimit::new("interfaces", INTERFACES_MAX),

@@ -41,7 +41,7 @@ mod testing;
 mod uptime;
 mod vmstat;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sysmon_clock::Clock;
@@ -53,10 +53,33 @@ use background::Background;
 
 pub use file::{KernelFile, ReadBuffer};
 
+/// Where the host's files are: elsewhere than usual for an agent in a container.
 #[derive(Clone, Debug)]
 pub struct Roots {
     pub proc: PathBuf,
     pub sys: PathBuf,
+    pub rootfs: PathBuf,
+}
+
+impl Roots {
+    /// Whether the host's files are in their usual places.
+    fn are_usual(&self) -> bool {
+        self.proc == Path::new("/proc") && self.rootfs == Path::new("/")
+    }
+
+    /// A file of the host, by its absolute path there.
+    fn host_file(&self, path: &str) -> PathBuf {
+        self.rootfs.join(path.trim_start_matches('/'))
+    }
+
+    /// The folder with network statistics. `/proc/net` is that of the process that reads it, so of the container.
+    fn net(&self) -> PathBuf {
+        let init = self.proc.join("1/net");
+        match !self.are_usual() && init.exists() {
+            true => init,
+            false => self.proc.join("net"),
+        }
+    }
 }
 
 impl Default for Roots {
@@ -64,6 +87,7 @@ impl Default for Roots {
         Self {
             proc: "/proc".into(),
             sys: "/sys".into(),
+            rootfs: "/".into(),
         }
     }
 }
@@ -145,14 +169,14 @@ impl LinuxCollector {
             commands.map(|(period, line)| custom::command(line.clone(), *period, clock.clone()));
         let background = files.into_iter().chain(commands);
         let background = background.chain(gpu::nvidia(&roots));
-        let background = background.chain(sessions::failing_units()).collect();
+        let background = background.chain(sessions::failing_units(&roots)).collect();
         let mut kernel_boot = uptime::BootTime::default();
         kernel_boot.update(clock.now(), uptime::kernel_uptime_ms());
         let mut collector = Self {
             cgroups: cgroups::Cgroups::new(&roots, clock, board),
             cards: gpu::Cards::new(&roots, board),
             frequency: frequency::Frequency::new(&roots, board),
-            sessions: sessions::Sessions::new(board),
+            sessions: sessions::Sessions::new(&roots, board),
             background,
             cpu: cpu::Cpu::new(&roots, board),
             load: load::Load::new(&roots, board),
@@ -174,7 +198,11 @@ impl LinuxCollector {
             battery: battery::Battery::new(&roots, board),
             misc: misc::Misc::new(&roots, board),
             clock_status: clock::ClockStatus::new(board),
-            processes: processes::Processes::new(&roots.proc, kernel_boot.time()),
+            processes: processes::Processes::new(
+                &roots.proc,
+                roots.host_file("/etc/passwd"),
+                kernel_boot.time(),
+            ),
             ranked: ranked::RankedSeries::new(board),
             process_count: board.slot(PROCESS_COUNT.series(&[])),
             read_errors: board.slot(AGENT_READ_ERRORS.series(&[])),

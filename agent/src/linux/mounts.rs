@@ -1,6 +1,9 @@
-//! The mounts with series of their own: `/proc/self/mounts` (fstab(5)).
+//! The mounts with series of their own: `/proc/PID/mounts` (fstab(5)).
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
 
 use sysmon_wire::Label;
 
@@ -95,7 +98,7 @@ pub(super) struct Mount {
     pub(super) is_remote: bool,
     /// Whether it shows directories of other mounts.
     pub(super) is_overlay: bool,
-    /// The unmodified mount point; `point` may have replaced characters.
+    /// Where it is for this process. `point` is its name: it may have replaced characters, and is as on the host.
     pub(super) path: Vec<u8>,
     /// The block device whose number its files have, if it is on one.
     pub(super) block_device: Option<Vec<u8>>,
@@ -105,6 +108,35 @@ impl Mount {
     /// Whether another mount of this device is the same filesystem, whatever its mount point.
     pub(super) fn is_named_by_device(&self) -> bool {
         self.device.as_str().contains(['/', ':'])
+    }
+
+    /// A mount of the host, which is found below `rootfs` here.
+    pub(super) fn found_below(self, rootfs: &Path) -> Self {
+        let below = |path: &[u8]| {
+            let relative = path.strip_prefix(b"/").unwrap_or(path);
+            let path = rootfs.join(OsStr::from_bytes(relative));
+            path.into_os_string().into_vec()
+        };
+        Self {
+            path: below(&self.path),
+            block_device: self.block_device.as_deref().map(below),
+            ..self
+        }
+    }
+
+    /// A mount of this namespace by its name on the host, whose root is at `rootfs` here; none if it is elsewhere.
+    pub(super) fn seen_below(self, rootfs: &Path) -> Option<Self> {
+        let path = Path::new(OsStr::from_bytes(&self.path));
+        let point = Path::new("/").join(path.strip_prefix(rootfs).ok()?);
+        let device = self.block_device.clone();
+        Some(Self {
+            point: Label::from_bytes(point.as_os_str().as_bytes()),
+            block_device: device.and_then(|device| {
+                let here = OsStr::from_bytes(device.strip_prefix(b"/")?);
+                Some(rootfs.join(here).into_os_string().into_vec())
+            }),
+            ..self
+        })
     }
 }
 

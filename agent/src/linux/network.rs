@@ -25,7 +25,7 @@ pub(super) struct Network {
 
 impl Network {
     pub(super) fn new(roots: &Roots, board: &mut Board) -> Self {
-        let net = roots.proc.join("net");
+        let net = roots.net();
         let receive = ("network.io.direction", "receive");
         let transmit = ("network.io.direction", "transmit");
         let side = "network.tcp.side";

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use sysmon_wire::metrics::{Metric, UNITS_FAILED, UNITS_RESTARTING, USERS};
 
-use super::Context;
 use super::background::{Background, Reading};
+use super::{Context, Roots};
 use crate::board::{Board, Slot};
 
 /// Time between two runs of systemctl, which costs some milliseconds here and in systemd.
@@ -30,10 +30,10 @@ pub(super) struct Sessions {
 }
 
 impl Sessions {
-    pub(super) fn new(board: &mut Board) -> Self {
+    pub(super) fn new(roots: &Roots, board: &mut Board) -> Self {
         Self {
-            folder: SESSIONS.into(),
-            utmp: "/run/utmp".into(),
+            folder: roots.host_file(SESSIONS),
+            utmp: roots.host_file("/run/utmp"),
             slot: board.slot(USERS.series(&[])),
         }
     }
@@ -58,9 +58,9 @@ impl Sessions {
     }
 }
 
-/// systemd units that failed or wait for a restart, where systemd runs.
-pub(super) fn failing_units() -> Option<Background> {
-    if !Path::new("/run/systemd/system").exists() {
+/// systemd units that failed or wait for a restart, where systemd runs and systemctl reaches it.
+pub(super) fn failing_units(roots: &Roots) -> Option<Background> {
+    if !roots.are_usual() || !Path::new("/run/systemd/system").exists() {
         return None;
     }
     Some(Background::start("systemd", UNITS_PERIOD, || {
@@ -111,7 +111,7 @@ mod tests {
     fn sessions_are_counted_from_logind_or_utmp() {
         let dir = tempfile::tempdir().unwrap();
         let mut board = Board::new();
-        let mut sessions = Sessions::new(&mut board);
+        let mut sessions = Sessions::new(&Roots::default(), &mut board);
         sessions.folder = dir.path().join("none");
         sessions.utmp = dir.path().join("utmp");
         let mut records = vec![0; UTMP_RECORD * 3];

@@ -10,6 +10,7 @@ pub(super) fn collector_roots() -> Roots {
     Roots {
         proc: "/nonexistent/proc".into(),
         sys: "/nonexistent/sys".into(),
+        rootfs: "/nonexistent".into(),
     }
 }
 

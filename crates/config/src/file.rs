@@ -388,6 +388,7 @@ mod tests {
         // These have no default but an example; all others are what they are anyway.
         assert!(config.agent.hub.take().is_some() && config.tui.hub.take().is_some());
         assert!(config.agent.join_token.take().is_some());
+        assert!(config.hub.releases.take().is_some());
         assert!(config.hub.alerts.take().is_some() && config.hub.metrics.take().is_some());
         let hub = &mut config.hub;
         assert!(hub.metrics_token.take().is_some() && hub.metrics_cert.take().is_some());

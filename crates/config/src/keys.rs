@@ -10,7 +10,7 @@ use crate::export::{self, ExportConfig};
 use crate::location::Locations;
 use crate::read::{
     addresses, boolean, bytes, commands, directory, listen, metrics, name, optional_address, path,
-    reference, span, tags, texts,
+    reference, releases, root, span, tags, texts,
 };
 use crate::screen::{Column, Order, Theme, columns, order, theme};
 use crate::shared::{self, ShareAlerts};
@@ -102,6 +102,9 @@ sections! {
         spool_age: Duration = DAY * 7, Some("\"7d\""), |v| span(v, SECOND * 60, YEAR);
         textfiles: Option<PathBuf> = None, None, |v| directory(v).map(Some);
         commands: Vec<(Duration, String)> = Vec::new(), Some("[]"), commands;
+        proc: PathBuf = PathBuf::from("/proc"), Some("\"/proc\""), root;
+        sys: PathBuf = PathBuf::from("/sys"), Some("\"/sys\""), root;
+        rootfs: PathBuf = PathBuf::from("/"), Some("\"/\""), root;
         filesystems: Vec<String> = Vec::new(), Some("[]"), |v| texts(v, 32);
     }
     hub: HubConfig {
@@ -128,6 +131,7 @@ sections! {
         metrics_key: Option<PathBuf> = None, None, |v| path(v).map(Some);
         otlp: Option<SocketAddr> = None, None, |v| listen(v).map(Some);
         otlp_http: Option<SocketAddr> = None, None, |v| listen(v).map(Some);
+        releases: Option<String> = None, None, |v| releases(v).map(Some);
         export: Vec<ExportConfig> = Vec::new(), Some("[]"), export::exports;
     }
     tui: TuiConfig {

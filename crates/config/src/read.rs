@@ -25,6 +25,28 @@ pub(crate) fn directory(value: &Value) -> Result<PathBuf, String> {
     absolute(value.text("a directory such as \"/var/lib/sysmon/textfiles\"")?)
 }
 
+pub(crate) fn root(value: &Value) -> Result<PathBuf, String> {
+    absolute(value.text("a directory such as \"/host/proc\"")?)
+}
+
+/// Where releases are, without a slash at the end.
+pub(crate) fn releases(value: &Value) -> Result<String, String> {
+    let text = value.text("a URL such as \"https://releases.example.org/sysmon\"")?;
+    let rest = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"));
+    // It becomes part of a shell command.
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-._~:/[]%+@".contains(c);
+    match rest {
+        Some(rest) if !rest.is_empty() && rest.chars().all(fits) => {
+            Ok(text.trim_end_matches('/').to_owned())
+        }
+        _ => Err(format!(
+            "{text:?} is not a URL of a folder; write for example \"https://releases.example.org/sysmon\""
+        )),
+    }
+}
+
 pub(crate) fn path(value: &Value) -> Result<PathBuf, String> {
     absolute(value.text("a file such as \"/etc/sysmon/edge.pem\"")?)
 }

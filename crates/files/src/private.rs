@@ -167,6 +167,13 @@ pub fn read_private(path: &Path) -> Result<String, FileError> {
     read_bounded(path, file)
 }
 
+/// The file of a credential that systemd passes, or a container's volume in its place; none if there is no such file.
+pub fn credential(name: &str) -> Option<PathBuf> {
+    let dir = std::env::var_os("CREDENTIALS_DIRECTORY")?;
+    let path = PathBuf::from(dir).join(name);
+    path.is_file().then_some(path)
+}
+
 /// Reads a secret that somebody else provides: in a file that must be private, or among the credentials that systemd
 /// passes, whose access lists look like permissions of a group.
 ///

@@ -1,11 +1,11 @@
 //! Users of HTTP basic authentication, from a file of `NAME:PASSWORD` lines.
 
-use std::io;
 use std::path::Path;
 
 use axum::http::{HeaderMap, header};
 use data_encoding::BASE64;
 use ring::digest;
+use sysmon_files::{FileError, read_secret};
 
 /// Every request is compared with all logins, so their number is bounded.
 const LOGINS_MAX: usize = 1_000;
@@ -16,10 +16,8 @@ pub struct Logins(Vec<digest::Digest>);
 
 #[derive(Debug, thiserror::Error)]
 pub enum LoginError {
-    #[error("{0}")]
-    Io(#[from] io::Error),
-    #[error("other users can read it; run chmod 600")]
-    Open,
+    #[error(transparent)]
+    File(#[from] FileError),
     #[error("line {0} is not NAME:PASSWORD")]
     Line(usize),
     #[error("{0} logins; expected 1 to {LOGINS_MAX}")]
@@ -32,11 +30,7 @@ fn digest(login: &[u8]) -> digest::Digest {
 
 impl Logins {
     pub fn read(path: &Path) -> Result<Self, LoginError> {
-        #[cfg(unix)]
-        if std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(path)?) & 0o077 != 0 {
-            return Err(LoginError::Open);
-        }
-        Self::parse(&std::fs::read_to_string(path)?)
+        Self::parse(&read_secret(path)?)
     }
 
     fn parse(text: &str) -> Result<Self, LoginError> {

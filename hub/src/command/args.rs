@@ -8,7 +8,8 @@ use anyhow::anyhow;
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use sysmon_certs::{HostScope, PeerName, Role};
 use sysmon_config::time::parse_span;
-use sysmon_config::{CommonArgs, Failure, HubAddress};
+use sysmon_config::{CommonArgs, Failure, HubAddress, ManualCommand};
+use sysmon_service::ServiceCommand;
 
 use super::backup::Protection;
 use sysmon_hub::VERSION;
@@ -108,6 +109,14 @@ Examples:
         #[arg(long)]
         json: bool,
     },
+    /// Check whether the running hub answers, for health checks of containers
+    #[command(after_help = "Example:\n  sysmon-hub health --state /var/lib/sysmon/hub")]
+    Health,
+    /// Install, show or uninstall the hub as a service of this machine
+    #[command(subcommand)]
+    Service(ServiceCommand),
+    #[command(flatten)]
+    Manual(ManualCommand),
 }
 
 #[derive(Clone, Debug, Subcommand)]
@@ -265,7 +274,8 @@ Examples:
   sysmon-hub token create                                an agent, under its machine's name
   sysmon-hub token create --role operator --name jane --ttl 1d
   sysmon-hub token create --role gateway --name col-1 --hosts \"web-*,db-*\" --max-hosts 50
-  sysmon-hub token create --uses 20 --out token          for twenty machines, into a file")]
+  sysmon-hub token create --uses 20 --out token          for twenty machines, into a file
+  sysmon-hub token create --install                      one line that does everything on the new machine")]
     Create {
         /// Role of the peer that joins: agent, operator, edge or gateway
         #[arg(long, default_value = "agent")]
@@ -282,6 +292,15 @@ Examples:
         /// Write the token to a file that only its owner can read, instead of printing it
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
+        /// Print one line that installs, enrols and starts an agent or edge on a new machine, from [hub] releases
+        #[arg(long, conflicts_with = "out")]
+        install: bool,
+        /// The SHA-256 of the release's tarball [default: as its folder says]
+        #[arg(long, value_name = "HEX", requires = "install", value_parser = sha256)]
+        sha256: Option<String>,
+        /// System of the new machine [default: this one's]
+        #[arg(long, value_name = "TARGET", requires = "install", value_parser = ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"])]
+        target: Option<String>,
         #[command(flatten)]
         scope: ScopeArgs,
     },
@@ -365,6 +384,16 @@ pub(crate) enum CertCommand {
         #[command(flatten)]
         scope: ScopeArgs,
     },
+}
+
+fn sha256(text: &str) -> Result<String, String> {
+    let is_sum = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    match is_sum {
+        true => Ok(text.to_ascii_lowercase()),
+        false => {
+            Err("a SHA-256 has 64 hexadecimal digits; SHA256SUMS of the release has it".to_owned())
+        }
+    }
 }
 
 /// The hosts that a gateway may write.

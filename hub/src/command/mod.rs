@@ -8,6 +8,7 @@ pub(crate) mod control;
 pub(crate) mod edges;
 pub(crate) mod exports;
 pub(crate) mod hosts;
+pub(crate) mod install;
 pub(crate) mod options;
 pub(crate) mod pairing;
 pub(crate) mod serve;
@@ -24,8 +25,18 @@ use sysmon_config::{Config, Failure, runtime};
 use sysmon_hub::VERSION;
 use sysmon_hub::audit::{Audit, Entry};
 use sysmon_link::Connector;
+use sysmon_service::Service;
 
 use args::Args;
+
+/// What `sysmon-hub service` installs.
+pub(crate) const SERVICE: Service = Service {
+    program: "sysmon-hub",
+    state: "hub",
+    about: "sysmon hub: collects, stores and serves the metrics of every host",
+    unit: include_str!("../../sysmon-hub.service"),
+    capabilities: "",
+};
 
 pub(crate) const ANSWER_MAX: Duration = Duration::from_secs(5);
 

@@ -9,6 +9,7 @@ use sysmon_alerts::silence::{MaintenanceWindowError, SilenceFile};
 use sysmon_certs::{BearerToken, PeerName, Role};
 use sysmon_client::hub_figures;
 use sysmon_config::{Config, Failure};
+use sysmon_files::credential;
 use sysmon_hub::fleet::FleetOptions;
 use sysmon_hub::server::{
     AccessOptions, AlertOptions, EdgeOptions, ExportOptions, HistoryOptions, HubOptions,
@@ -92,7 +93,8 @@ fn metrics_options(config: &Config) -> Result<Option<MetricsOptions>, Failure> {
     let wrong = |key: &str, problem: String| {
         Failure::Usage(anyhow!("{}: {problem}", config.place("hub", key, 0)))
     };
-    let token = hub.metrics_token.clone().or_else(metrics_credential);
+    let token = hub.metrics_token.clone();
+    let token = token.or_else(|| credential("metrics-token"));
     let token = token.as_deref().map(BearerToken::read).transpose();
     let token = token.map_err(|error| wrong("metrics_token", error.to_string()))?;
     if !address.ip().is_loopback() && token.is_none() {
@@ -110,13 +112,6 @@ fn metrics_options(config: &Config) -> Result<Option<MetricsOptions>, Failure> {
         token,
         certificate,
     }))
-}
-
-/// The token that systemd passes with `LoadCredential=metrics-token:…`.
-fn metrics_credential() -> Option<PathBuf> {
-    let dir = std::env::var_os("CREDENTIALS_DIRECTORY")?;
-    let path = PathBuf::from(dir).join("metrics-token");
-    path.exists().then_some(path)
 }
 
 /// The destinations of exports; errors name the file and line.

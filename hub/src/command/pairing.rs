@@ -62,7 +62,7 @@ fn read_code(address: &str, code_file: Option<&Path>) -> Result<PairingCode, Fai
     let mut text = String::new();
     match code_file {
         Some(path) => {
-            text = sysmon_files::read_private(path).map_err(anyhow::Error::from)?;
+            text = sysmon_files::read_secret(path).map_err(anyhow::Error::from)?;
         }
         None => {
             let mut prompt = std::io::stderr();

@@ -22,6 +22,11 @@ pub(crate) fn status(context: &Context, json: bool) -> Result<(), Failure> {
     Ok(sysmon_config::print(&text)?)
 }
 
+pub(crate) fn health(context: &Context) -> Result<(), Failure> {
+    context.ask(ANSWER_MAX, async |client: &Client| client.status().await)?;
+    Ok(sysmon_config::print("ok\n")?)
+}
+
 pub(crate) fn audit(context: &Context, since: Duration, json: bool) -> Result<(), Failure> {
     let (clock, dir) = (&context.clock, context.state.dir());
     let entries = Audit::new(dir, clock.instant()).since(clock.now() - span_ms(since));

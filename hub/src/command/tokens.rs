@@ -7,6 +7,7 @@ use sysmon_config::{Failure, host_name};
 use sysmon_files::write_private;
 
 use super::args::TokenCommand;
+use super::install::Release;
 use super::options::options;
 use super::{Context, span_ms};
 
@@ -18,7 +19,7 @@ pub(crate) fn change(context: &Context, command: &TokenCommand) -> Result<String
             ttl,
             uses,
             scope,
-            out: _,
+            ..
         } => {
             let scope = scope.of(*role)?;
             let terms = TokenTerms {
@@ -39,15 +40,29 @@ pub(crate) fn list(context: &Context) -> Result<(), Failure> {
     Ok(sysmon_config::print(&text_of_list(context)?)?)
 }
 
-/// The output of [`change`] for the user: with `--out`, the token is in that file and not in the output.
-pub(crate) fn shown(command: &TokenCommand, text: String) -> Result<String, Failure> {
-    let TokenCommand::Create {
-        out: Some(path), ..
-    } = command
-    else {
+/// The output of [`change`] for the user: with `--out`, the token is in that file and not in the output; with a release,
+/// it is in a line that installs this.
+pub(crate) fn shown(
+    command: &TokenCommand,
+    release: Option<&Release>,
+    text: String,
+) -> Result<String, Failure> {
+    let TokenCommand::Create { out, role, .. } = command else {
         return Ok(text);
     };
     let token = text.split_whitespace().last().unwrap_or_default();
+    let Some(path) = out else {
+        let Some(release) = release else {
+            return Ok(text);
+        };
+        let mut words = text.split_whitespace().rev().skip(1);
+        let hub = words.next().unwrap_or_default();
+        let what = text.lines().next().unwrap_or_default();
+        let line = release.line(*role, hub, token)?;
+        return Ok(format!(
+            "{what}\npaste this into a shell of the new machine:\n\n  {line}\n"
+        ));
+    };
     write_private(path, format!("{token}\n")).map_err(anyhow::Error::from)?;
     let what = text.lines().next().unwrap_or_default();
     Ok(format!("{what}\nwritten to {}\n", path.display()))

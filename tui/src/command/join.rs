@@ -11,7 +11,8 @@ use super::args::JoinArgs;
 use super::profile::Profile;
 
 pub(crate) fn join(invocation: &Invocation, args: &JoinArgs) -> Result<(), Failure> {
-    let (hub, token) = (&args.address, &args.token);
+    let hub = &args.address;
+    let token = &args.token.read().map_err(anyhow::Error::from)?;
     let user = std::env::var("USER").unwrap_or_default();
     let name = args.name.clone();
     let name = name.unwrap_or_else(|| PeerName::nearest(&user));

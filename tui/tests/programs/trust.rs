@@ -135,6 +135,27 @@ fn machines_enrol_at_their_first_start_with_the_token_that_their_settings_name()
     assert!(code == 2 && stderr.contains("one machine"), "{stderr}");
 }
 
+/// A hub that lost its volume: its authority is a Secret, so every agent still trusts it.
+#[test]
+fn a_new_hub_takes_the_authority_that_is_passed_as_a_credential() {
+    let place = Place::new();
+    let hub = place.hub();
+    let address = place.address();
+    let _agent = place.agent("a");
+    place.issue("operator", "me");
+    until("a is live", || is_live(&place, "a"), |live| *live);
+    drop(hub);
+    let credentials = place.dir("credentials");
+    std::fs::create_dir(&credentials).unwrap();
+    let key = std::fs::read(place.dir("hub/ca/ca-key.pem")).unwrap();
+    std::fs::rename(place.dir("hub"), place.dir("lost")).unwrap();
+    std::fs::write(credentials.join("ca-key.pem"), key).unwrap();
+    let passed = credentials.display().to_string();
+    let env = [("CREDENTIALS_DIRECTORY", passed.as_str())];
+    let _hub = place.hub_again_with(&address, &env);
+    until("a is live again", || is_live(&place, "a"), |live| *live);
+}
+
 #[test]
 fn a_revoked_certificate_is_disconnected_and_stays_refused() {
     let place = Place::new();

@@ -91,13 +91,13 @@ struct KernelUnits {
 }
 
 impl Processes {
-    /// Processes of a kernel that booted at `boot`.
-    pub fn new(proc_root: &Path, boot: UnixMs) -> Self {
+    /// Processes of a kernel that booted at `boot`; `passwd` has the names of their users.
+    pub fn new(proc_root: &Path, passwd: PathBuf, boot: UnixMs) -> Self {
         let may_open = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
         Self {
             dir: ProcDir::open(proc_root),
             entries: Vec::new(),
-            users: Users::new(PathBuf::from("/etc/passwd")),
+            users: Users::new(passwd),
             units: KernelUnits {
                 boot,
                 hz: rustix::param::clock_ticks_per_second().max(1),

@@ -42,7 +42,8 @@ impl Host {
     }
 
     fn collector(&self) -> Processes {
-        let mut processes = Processes::new(self.dir.path(), UnixMs(1_000_000));
+        let mut processes =
+            Processes::new(self.dir.path(), "/etc/passwd".into(), UnixMs(1_000_000));
         // An ordinary file stays readable after removal while it is open; those of the kernel do not.
         processes.open_files_max = 0;
         processes
@@ -156,7 +157,7 @@ fn a_child_process_is_listed_until_it_exits() {
         .spawn()
         .unwrap();
     let pid = child.id();
-    let mut processes = Processes::new(Path::new("/proc"), UnixMs(0));
+    let mut processes = Processes::new(Path::new("/proc"), "/etc/passwd".into(), UnixMs(0));
     processes.refresh(UnixMs(0), false);
     processes.refresh(UnixMs(1000), true);
     let all = processes.all();

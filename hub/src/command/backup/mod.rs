@@ -57,7 +57,7 @@ fn is_left_out(name: &str) -> bool {
 
 /// The first line of a passphrase file.
 fn passphrase(file: &Path) -> anyhow::Result<age::secrecy::SecretString> {
-    let text = sysmon_files::read_private(file)?;
+    let text = sysmon_files::read_secret(file)?;
     let line = text.lines().next().unwrap_or_default();
     anyhow::ensure!(
         !line.is_empty(),

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use sysmon_config::Failure;
+use sysmon_files::SocketPath;
 
-use super::socket::SocketPath;
-use super::{Order, Outcome};
+use super::{Order, Outcome, SOCKET};
 use crate::command::Context;
 
 /// Longest time for a command; forgetting a host waits for a commit.
@@ -20,7 +20,8 @@ const ANSWER_BYTES_MAX: u64 = 1 << 20;
 /// What the running hub answers to a command; none if no hub is running with this state directory.
 pub(super) fn ask(context: &Context, order: &Order) -> Result<Option<Outcome>, Failure> {
     let dir = context.state.dir();
-    let connected = SocketPath::of(dir).and_then(|socket| UnixStream::connect(socket.path()));
+    let connected =
+        SocketPath::of(dir, SOCKET).and_then(|socket| UnixStream::connect(socket.path()));
     let stream = match connected {
         Ok(stream) => stream,
         Err(error) if is_absent(&error) => return Ok(None),

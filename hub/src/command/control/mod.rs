@@ -8,8 +8,6 @@
 mod client;
 #[cfg(unix)]
 mod server;
-#[cfg(unix)]
-mod socket;
 
 use std::time::Duration;
 
@@ -24,6 +22,7 @@ use super::args::{
     AlertsCommand, CaCommand, CertCommand, Command, EdgeCommand, ExportCommand, HostCommand,
     TokenCommand,
 };
+use super::install::Release;
 use super::{Context, alerts, certificates, edges, exports, hosts, tokens};
 
 #[cfg(unix)]
@@ -33,6 +32,10 @@ pub(crate) use server::ControlSocket;
 const BUSY_MAX: Duration = Duration::from_secs(5);
 
 const RETRY: Duration = Duration::from_millis(50);
+
+/// Name of the socket.
+#[cfg(unix)]
+const SOCKET: &str = "control.sock";
 
 /// A command's arguments, without the program's name.
 #[derive(Debug, Serialize, Deserialize)]
@@ -112,9 +115,11 @@ pub(crate) fn is_change(command: &Command) -> bool {
 pub(crate) fn change(context: &Context, command: &Command) -> Result<(), Failure> {
     let arguments = std::env::args_os().skip(1);
     let arguments = arguments.map(|argument| argument.to_string_lossy().into_owned());
+    // Looked up first: without it there is no use for a token.
+    let release = Release::wanted(context, command)?;
     let mut text = order(context, command, arguments.collect())?;
     if let Command::Token(command) = command {
-        text = tokens::shown(command, text)?;
+        text = tokens::shown(command, release.as_ref(), text)?;
     }
     Ok(sysmon_config::print(&text)?)
 }

@@ -10,10 +10,10 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use clap::Parser;
 use sysmon_config::Failure;
+use sysmon_files::SocketPath;
 use sysmon_hub::server::Hub;
 
-use super::socket::SocketPath;
-use super::{Order, Outcome, is_change, perform};
+use super::{Order, Outcome, SOCKET, is_change, perform};
 use crate::command::Context;
 use crate::command::args::Args;
 
@@ -32,7 +32,7 @@ impl ControlSocket {
     /// Listens in the state directory, whose lock this process holds.
     pub(crate) fn open(context: &Context, hub: &Arc<Hub>) -> io::Result<Self> {
         let dir = context.state.dir();
-        let socket = SocketPath::of(dir)?;
+        let socket = SocketPath::of(dir, SOCKET)?;
         match fs::remove_file(socket.path()) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}

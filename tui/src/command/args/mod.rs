@@ -7,8 +7,8 @@ use std::net::SocketAddr;
 
 use clap::{Parser, Subcommand};
 use ratatui::layout::Size;
-use sysmon_certs::{PeerName, Token};
-use sysmon_config::{CommonArgs, HubAddress, Theme};
+use sysmon_certs::{PeerName, TokenArgument};
+use sysmon_config::{CommonArgs, HubAddress, ManualCommand, Theme};
 use sysmon_tui::VERSION;
 use sysmon_tui::standalone::DEMO_HOSTS_MAX;
 use sysmon_tui::web::{DEFAULT_ADDRESS, loopback};
@@ -87,6 +87,8 @@ Examples:
   sysmon-tui top --at -2h --host db-1
   sysmon-tui top --json | jq '.processes[] | select(.user == \"root\")'")]
     Top(TopArgs),
+    #[command(flatten)]
+    Manual(ManualCommand),
 }
 
 #[derive(Debug, Default, clap::Args)]
@@ -113,8 +115,8 @@ pub(crate) struct JoinArgs {
     /// Address of the hub
     #[arg(value_name = "HOST:PORT")]
     pub(crate) address: HubAddress,
-    /// One-time token
-    pub(crate) token: Token,
+    /// One-time token, or - to read it from standard input
+    pub(crate) token: TokenArgument,
     /// Name of the operator, unless the token sets it [default: the user's name]
     #[arg(long)]
     pub(crate) name: Option<PeerName>,
