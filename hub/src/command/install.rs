@@ -105,7 +105,7 @@ fn program(role: Role) -> Option<&'static str> {
     }
 }
 
-/// Fetches the list of checksums. Whoever could change it could have any program installed, so only over TLS.
+/// Fetches the list of checksums. Changing it on the way would have any program installed, so only over TLS.
 fn fetch(url: &str) -> Result<String, Failure> {
     let host = url.strip_prefix("http://").unwrap_or_default();
     let host = host.split('/').next().unwrap_or_default();

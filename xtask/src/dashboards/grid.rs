@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use super::contents::{Dashboard, Row, Shape};
+use super::model::{Dashboard, Row, Shape};
 use super::{DataSource, panel};
 
 const COLUMNS: u32 = 24;

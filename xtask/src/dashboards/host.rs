@@ -3,8 +3,8 @@
 use sysmon_wire::metrics::*;
 
 use super::Lines;
-use super::contents::{Dashboard, Row, Variable, chart, closed, hosts_and, row, stacked};
 use super::lines::of;
+use super::model::{Dashboard, Row, Variable, chart, closed, hosts_and, row, stacked};
 
 const DIRECTION: &str = "network.io.direction";
 const INTERFACE: &str = "network.interface.name";

@@ -3,7 +3,9 @@
 mod contents;
 mod grid;
 mod host;
+mod limits;
 mod lines;
+mod model;
 mod panel;
 mod postgres;
 mod prometheus;
@@ -14,9 +16,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-use contents::{Dashboard, Variable};
 use lines::Lines;
-use panel::Table;
+use model::{Dashboard, Table, Variable};
 
 const FOLDER: &str = "deploy/grafana/dashboards";
 

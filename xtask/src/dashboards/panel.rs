@@ -1,32 +1,12 @@
 //! Panels and variables as Grafana's JSON.
 
 use serde_json::{Value, json};
-use sysmon_alerts::rule::{DEFAULTS, Limit, Rule};
+use sysmon_alerts::rule::Limit;
 use sysmon_wire::message::Severity;
 
-use super::contents::{Dashboard, Panel, Shape};
+use super::limits::{is_about, limits};
+use super::model::{Dashboard, Panel, Shape, Table};
 use super::{DataSource, Lines, reference, units};
-
-/// A table of the newest values: a column for each of these gauges.
-#[derive(Clone, Debug)]
-pub(super) struct Table(pub(super) Vec<(&'static str, Lines)>);
-
-/// The limits of the default rules.
-pub(super) fn limits() -> impl Iterator<Item = (Rule, Limit)> {
-    let rules = DEFAULTS.iter().filter_map(|line| line.parse::<Rule>().ok());
-    rules.filter_map(|rule| {
-        let limit = rule.limit()?;
-        Some((rule, limit))
-    })
-}
-
-/// Whether a rule is about these lines.
-pub(super) fn is_about(limit: &Limit, lines: &Lines) -> bool {
-    let is_series = limit
-        .attributes
-        .is_none_or(|attributes| attributes == lines.with && lines.by.is_empty());
-    limit.metric.name == lines.metric.name && is_series && !lines.is_sum
-}
 
 /// Where a chart's line gets the colour of an alert: Grafana colours what is not below.
 fn thresholds(panel: &Panel) -> (Value, bool) {

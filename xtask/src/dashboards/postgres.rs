@@ -2,8 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::contents::Variable;
-use super::panel::Table;
+use super::model::{Table, Variable};
 use super::{DataSource, Lines};
 
 pub(super) struct Postgres;

@@ -3,8 +3,7 @@
 use serde_json::{Value, json};
 use sysmon_export::names::prometheus;
 
-use super::contents::Variable;
-use super::panel::Table;
+use super::model::{Table, Variable};
 use super::{DataSource, Lines};
 
 /// Stands for any value of an attribute in the example of a series.

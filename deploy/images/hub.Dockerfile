@@ -1,0 +1,45 @@
+# The hub. Keep /var/lib/sysmon in a volume: it holds the certificate authority and the history.
+# Build from the root of the source. The program is compiled here, or taken from a folder that is there:
+#   docker build -f deploy/images/hub.Dockerfile -t sysmon-hub .
+#   docker build -f deploy/images/hub.Dockerfile -t sysmon-hub --build-arg PROGRAMS=built --build-arg FROM=target/dist .
+# linux/arm64 builds by the same file and has not been tried.
+ARG RUST=docker.io/library/rust:1.95-bookworm
+ARG LIBRARIES=docker.io/library/debian:bookworm-slim
+ARG PROGRAMS=compiled
+
+FROM ${RUST} AS compiled
+WORKDIR /source
+COPY . .
+ARG SOURCE_DATE_EPOCH
+RUN cargo build --profile dist --locked --package sysmon-hub --bin sysmon-hub && \
+    install -D --strip target/dist/sysmon-hub /out/usr/bin/sysmon-hub
+
+FROM ${LIBRARIES} AS built
+ARG FROM=target/dist
+COPY --chmod=755 ${FROM}/sysmon-hub /out/usr/bin/sysmon-hub
+
+FROM ${PROGRAMS} AS program
+
+# The libraries that the program names, the loader, and the folders that it needs; nothing else is in the image.
+FROM ${LIBRARIES} AS files
+COPY --from=program /out /out
+COPY deploy/images/collect /collect
+RUN sh /collect /out/usr/bin/sysmon-hub /out
+
+FROM scratch
+ARG VERSION=unknown
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="sysmon-hub" \
+    org.opencontainers.image.description="Collects, stores and serves the metrics of every host" \
+    org.opencontainers.image.licenses="MIT OR Apache-2.0" \
+    org.opencontainers.image.version="${VERSION}" \
+    org.opencontainers.image.revision="${REVISION}"
+COPY --from=files /out /
+ENV PATH=/usr/bin \
+    XDG_STATE_HOME=/var/lib
+USER 65532:65532
+VOLUME /var/lib/sysmon
+EXPOSE 7979/udp
+HEALTHCHECK --interval=30s --timeout=10s --start-period=15m \
+    CMD ["/usr/bin/sysmon-hub", "health"]
+ENTRYPOINT ["/usr/bin/sysmon-hub"]
