@@ -294,13 +294,8 @@ fn protocols() -> Row {
                     of(TCP_LISTEN_OVERFLOWS).named("lost to a full queue"),
                 ],
             ),
-            chart(
-                "UDP datagrams",
-                [
-                    of(UDP_DATAGRAMS).by(DIRECTION),
-                    of(UDP_ERRORS).named("lost"),
-                ],
-            ),
+            chart("UDP datagrams", [of(UDP_DATAGRAMS).by(DIRECTION)]),
+            chart("UDP datagrams lost", [of(UDP_ERRORS)]),
         ],
     )
 }
