@@ -114,6 +114,38 @@ impl Cursor {
         gone
     }
 
+    /// Goes on from the cursor that the engine stores, whose rows it has and no others; returns the host-milliseconds that
+    /// it lacks and this cursor took for sent. `oldest` is as for [`Cursor::catch_up`].
+    pub fn go_on_from(
+        &mut self,
+        stored: &Self,
+        mut oldest: impl FnMut(&Label) -> Option<UnixMs>,
+    ) -> i64 {
+        let before = self.pending_ms().0;
+        for (host, until) in self.until.clone() {
+            match stored.until.get(host.as_str()) {
+                Some(has) if *has > until => drop(self.until.insert(host, *has)),
+                Some(has) => {
+                    let from = *has + 1;
+                    self.insert(host, Span { from, to: until });
+                }
+                None => {
+                    let from = oldest(&host).unwrap_or(until).max(self.created);
+                    self.insert(host, Span { from, to: until });
+                }
+            }
+        }
+        for (host, spans) in &stored.pending {
+            if self.until.contains_key(host.as_str()) {
+                spans
+                    .iter()
+                    .for_each(|span| self.insert(host.clone(), span));
+            }
+        }
+        (self.late, self.event) = (stored.late, stored.event);
+        self.pending_ms().0 - before
+    }
+
     fn rewind(&mut self, host: &Label, newest: UnixMs) {
         match self.rewound.get_mut(host) {
             Some(seen) if *seen < newest => {
@@ -292,6 +324,36 @@ mod tests {
         cursor.complete(&task);
         assert_eq!(cursor.pending_ms(), (280_001, 1));
         assert_eq!(cursor.lag_ms(&committed(400_000)), 280_000);
+    }
+
+    #[test]
+    fn what_the_engine_says_that_it_has_counts() {
+        let mut cursor = Cursor::new(&committed(100_000), 7, 9, UnixMs(100_000));
+        let mut newer = cursor.clone();
+        newer.until.insert("a".into(), UnixMs(105_000));
+        newer.event = 10;
+        assert_eq!(
+            cursor.go_on_from(&newer, |_| None),
+            0,
+            "its answer was lost"
+        );
+        assert_eq!(cursor, newer);
+        let older = Cursor::new(&committed(40_000), 3, 4, UnixMs(40_000));
+        assert_eq!(cursor.go_on_from(&older, |_| None), 65_000);
+        let task = cursor.next_pending(None, 600_000, 1).unwrap();
+        assert_eq!(
+            (task.span, task.is_late),
+            (Span::from((40_001, 105_000)), true)
+        );
+        assert_eq!((cursor.late, cursor.event), (3, 4));
+        assert_eq!(
+            cursor.go_on_from(&older, |_| None),
+            0,
+            "it is pending already"
+        );
+        let without_host = Cursor::new(&Committed::default(), 0, 0, UnixMs(0));
+        cursor.go_on_from(&without_host, |_| Some(UnixMs(39_000)));
+        assert_eq!(cursor.pending_from(&"a".into()), Some(UnixMs(40_000)));
     }
 
     #[test]

@@ -89,6 +89,11 @@ impl Server {
 }
 
 pub(crate) fn victoria_metrics(dir: &Path) -> Server {
+    victoria_metrics_with(dir, &[])
+}
+
+/// VictoriaMetrics with further arguments.
+pub(crate) fn victoria_metrics_with(dir: &Path, arguments: &[String]) -> Server {
     let port = free_port();
     let mut command = Command::new("victoria-metrics");
     command.args([
@@ -98,6 +103,7 @@ pub(crate) fn victoria_metrics(dir: &Path) -> Server {
         "-search.latencyOffset=0s",
         "-search.disableCache",
     ]);
+    command.args(arguments);
     Server::new(command, port)
 }
 

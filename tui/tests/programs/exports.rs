@@ -59,7 +59,7 @@ fn queried(place: &Place, metric: &str) -> BTreeMap<(String, i64), f64> {
 }
 
 /// What the destinations do, by name.
-fn listed(place: &Place) -> Value {
+pub(crate) fn listed(place: &Place) -> Value {
     let args = ["--state", "hub", "export", "list", "--json"];
     serde_json::from_str(&place.output("sysmon-hub", &args)).unwrap()
 }

@@ -5,6 +5,7 @@
 mod alerts;
 mod dashboards;
 mod edge;
+mod engine_faults;
 mod engines;
 mod exports;
 mod faults;

@@ -295,7 +295,7 @@ fn protocols() -> Row {
                 ],
             ),
             chart("UDP datagrams", [of(UDP_DATAGRAMS).by(DIRECTION)]),
-            chart("UDP datagrams lost", [of(UDP_ERRORS).named("lost")]),
+            chart("UDP datagrams lost", [of(UDP_ERRORS)]),
         ],
     )
 }

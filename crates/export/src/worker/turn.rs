@@ -1,5 +1,6 @@
 //! One turn after the other: live rows when they are due, and pending ones in between.
 
+mod confirm;
 mod pending;
 mod present;
 
@@ -66,6 +67,8 @@ pub(super) struct Turns {
     turn_of: Option<Label>,
     /// Hosts that are gone, until the engine knows.
     gone: Vec<Label>,
+    /// Whether the last attempt failed, so that the engine may have more or less than the cursor says.
+    is_doubtful: bool,
 }
 
 impl Turns {
@@ -91,6 +94,7 @@ impl Turns {
             failures: 0,
             turn_of: None,
             gone: Vec::new(),
+            is_doubtful: false,
         }
     }
 
@@ -120,6 +124,7 @@ impl Turns {
     }
 
     fn send_due(&mut self) -> Result<Duration, TurnError> {
+        self.confirm()?;
         let mut cursor = match self.cursor.take() {
             Some(cursor) => cursor,
             None => self.load()?,
@@ -366,6 +371,7 @@ impl Turns {
             _ => backoff.mul_f64(0.5 + self.options.random.f64() / 2.0),
         };
         self.failures = self.failures.saturating_add(1);
+        self.is_doubtful = true;
         self.blocked_until = self.now() + wait;
         let (now, error) = (self.options.clock.now(), error.to_string());
         let mut status = lock(&self.status);

@@ -40,6 +40,10 @@ pub(super) fn refused(address: &str, error: &Error) -> EngineError {
         code if code.starts_with("0A") || code.starts_with("22") || code.starts_with("23") => {
             "the schema sysmon is not as this hub made it"
         }
+        code if code == SqlState::DISK_FULL.code() => {
+            let told = format!("{told}; free space on its disk: what is missing is sent then");
+            return unavailable(address, &told);
+        }
         // Too few resources, a shutdown, a deadlock or a time-out.
         _ => return unavailable(address, &told),
     };

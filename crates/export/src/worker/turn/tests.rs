@@ -267,3 +267,23 @@ fn events_of_hosts_that_are_left_out_are_passed_over() {
     let cursor = scene.engine.with(|engine| engine.stored.clone());
     assert_eq!(cursor.unwrap().event, 4, "none is looked at again");
 }
+
+#[test]
+fn an_engine_that_was_restored_from_a_backup_gets_again_what_it_lacks() {
+    let mut scene = Scene::new();
+    scene.engine.with(|engine| engine.stores = true);
+    scene.run(30, &["a"]);
+    let (got, stored) = scene
+        .engine
+        .with(|engine| (engine.got.clone(), engine.stored.clone()));
+    scene.run(200, &["a", "b"]);
+    scene
+        .engine
+        .with(|engine| engine.fails = Some("connection refused"));
+    scene.run(20, &["a", "b"]);
+    scene.engine.with(|engine| {
+        (engine.got, engine.stored, engine.fails) = (got, stored, None);
+    });
+    scene.settle();
+    assert_eq!(scene.missing(), 0);
+}
