@@ -149,9 +149,14 @@ fn list<'a>(value: &'a Value, expected: &str, max: usize) -> Result<&'a [String]
 pub(crate) fn tags(value: &Value) -> Result<Vec<String>, String> {
     let expected = "a list of texts such as [\"home\", \"desk\"]";
     let tags = list(value, expected, TAGS_PER_HOST_MAX)?;
-    tags.iter()
-        .map(|tag| name(&Value::Text(tag.clone())))
-        .collect()
+    let tag = |tag: &String| {
+        // A tag such as rack:7 becomes a label of exports.
+        for part in tag.splitn(2, ':') {
+            name(&Value::Text(part.to_owned()))?;
+        }
+        Ok(tag.clone())
+    };
+    tags.iter().map(tag).collect()
 }
 
 pub(crate) fn span(value: &Value, min: Duration, max: Duration) -> Result<Duration, String> {
@@ -188,5 +193,22 @@ pub(crate) fn boolean(value: &Value) -> Result<bool, String> {
     match value {
         Value::Boolean(value) => Ok(*value),
         other => Err(format!("{other} is not true or false")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_is_a_name_or_a_name_with_a_value() {
+        let read = |text: &str| tags(&Value::from_env(text));
+        assert_eq!(
+            read("[\"prod\", \"rack:7\"]"),
+            Ok(vec!["prod".to_owned(), "rack:7".to_owned()])
+        );
+        for wrong in ["rack:", ":7", "rack:7:8", "a b", "#prod"] {
+            assert!(read(&format!("[\"{wrong}\"]")).is_err(), "{wrong}");
+        }
     }
 }

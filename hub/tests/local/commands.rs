@@ -66,9 +66,17 @@ fn commands_change_the_running_hub_and_the_files_of_a_stopped_one() {
     assert!(code == 1 && stderr.contains("nobody"), "{stderr}");
     let (code, _, stderr) = hub.run(&["token", "create", "--role", "hub"]);
     assert!(code == 2 && stderr.contains("choose agent"), "{stderr}");
-    hub.print(&["ca", "retire"]);
+    retire(&hub);
     hub.stop();
     change_everything(&hub);
+}
+
+/// Retires the old authority: the operator of this machine gets a certificate of the new one while it is connected.
+fn retire(hub: &LocalHub) {
+    hub.wait_for("the old authority to be needed by nobody", || {
+        hub.print(&["status"]);
+        hub.run(&["ca", "retire"]).0 == 0
+    });
 }
 
 #[test]
@@ -85,11 +93,7 @@ fn what_root_changes_takes_effect_in_a_hub_of_another_user_and_stays_readable_fo
     let mut hub = LocalHub::new(Some(USER));
     hub.start();
     change_everything(&hub);
-    // The operator of this machine gets a certificate of the new authority while it is connected.
-    hub.wait_for("the old authority to be needed by nobody", || {
-        hub.print(&["status"]);
-        hub.run(&["ca", "retire"]).0 == 0
-    });
+    retire(&hub);
     assert_eq!(hub.foreign_files(USER), Vec::<PathBuf>::new());
     hub.stop();
     change_everything(&hub);

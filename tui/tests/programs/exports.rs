@@ -64,15 +64,8 @@ pub(crate) fn listed(place: &Place) -> Value {
     serde_json::from_str(&place.output("sysmon-hub", &args)).unwrap()
 }
 
-#[test]
-#[ignore = "needs root and postgresql and prometheus and victoria-metrics"]
-fn engines_that_were_down_while_the_hub_was_killed_have_every_second_afterwards() {
-    let place = Place::new();
-    let mut victoria = victoria_metrics(&place.dir("vm"));
-    let mut prometheus = prometheus(&place.dir("prometheus"));
-    let mut postgres = Postgres::new(&place.dir("postgres"));
-    let mut otlp = ["otlp-grpc", "otlp-http"].map(Otlp::new);
-    let mut exports = vec![
+fn destinations(victoria: &Server, prometheus: &Server, postgres: &Postgres) -> Vec<String> {
+    vec![
         destination(
             "vm",
             "remote-write",
@@ -86,7 +79,18 @@ fn engines_that_were_down_while_the_hub_was_killed_have_every_second_afterwards(
         destination("postgres", "postgres", &postgres.url()),
         destination("narrow", "postgres", &postgres.url_of("narrow"))
             .replace(" }", ", narrow = true }"),
-    ];
+    ]
+}
+
+#[test]
+#[ignore = "needs root and postgresql and prometheus and victoria-metrics"]
+fn engines_that_were_down_while_the_hub_was_killed_have_every_second_afterwards() {
+    let place = Place::new();
+    let mut victoria = victoria_metrics(&place.dir("vm"));
+    let mut prometheus = prometheus(&place.dir("prometheus"));
+    let mut postgres = Postgres::new(&place.dir("postgres"));
+    let mut otlp = ["otlp-grpc", "otlp-http"].map(Otlp::new);
+    let mut exports = destinations(&victoria, &prometheus, &postgres);
     exports.extend(
         otlp.iter()
             .map(|otlp| destination(otlp.kind, otlp.kind, &otlp.url())),
@@ -143,13 +147,25 @@ fn engines_that_were_down_while_the_hub_was_killed_have_every_second_afterwards(
     for (name, server) in [("victoria-metrics", &victoria), ("prometheus", &prometheus)] {
         compare(name, &wanted, &loads_found(server, &wanted));
     }
-    for database in ["metrics", "narrow"] {
-        compare(database, &wanted, &loads_in(&postgres, database));
-        same_minutes(&postgres, database);
-    }
+    has_every_second(&postgres, &wanted);
     for otlp in &otlp {
         compare(otlp.kind, &wanted, &otlp.loads());
         otlp.same_values(&place);
+    }
+}
+
+/// Every second and minute is in PostgreSQL, in arrays and as single values.
+fn has_every_second(postgres: &Postgres, wanted: &BTreeMap<(String, i64), f64>) {
+    for database in ["metrics", "narrow"] {
+        let lacks = || {
+            let found = loads_in(postgres, database);
+            wanted.keys().filter(|at| !found.contains_key(at)).count()
+        };
+        until("every second is in the database", lacks, |lacks| {
+            *lacks == 0
+        });
+        compare(database, wanted, &loads_in(postgres, database));
+        same_minutes(postgres, database);
     }
 }
 
@@ -314,22 +330,8 @@ fn three_hours_ago(place: &Place, metric: &str) -> BTreeMap<&'static str, Vec<f6
     ["mean", "min", "max", "last"].map(of).into()
 }
 
-#[test]
-#[ignore = "needs root and postgresql and victoria-metrics"]
-fn what_the_hub_does_not_have_is_read_back_from_an_engine() {
-    let place = Place::new();
-    let victoria = victoria_metrics(&place.dir("vm"));
-    let mut postgres = Postgres::new(&place.dir("postgres"));
-    let exports = format!("[{}]", destination("pg", "postgres", &postgres.url()));
-    let hub = place.hub_with(&[("SYSMON_HUB__EXPORT", &exports)]);
-    let address = place.address();
-    let _agent = place.agent("a");
-    place.issue("operator", "me");
-    let has_series = || postgres.try_query("SELECT count(*) FROM sysmon.series");
-    let some =
-        |count: &Result<String, String>| count.as_ref().is_ok_and(|count| count.trim() > "0");
-    until("the engine has rows", has_series, some).unwrap();
-    // An hour of minutes from before this hub, such as an earlier one has sent, and another hub's of a host of that name.
+/// An hour of minutes from before this hub, such as an earlier one has sent, and another hub's of a host of that name.
+fn write_the_past(postgres: &Postgres, victoria: &Server) {
     postgres.query(
         "INSERT INTO sysmon.hubs (identity, name) VALUES ('other', 'elsewhere'); \
          INSERT INTO sysmon.hosts (hub, name) SELECT id, 'a' FROM sysmon.hubs WHERE identity = 'other'; \
@@ -351,6 +353,24 @@ fn what_the_hub_does_not_have_is_read_back_from_an_engine() {
         })
         .collect();
     victoria.post("/api/v1/import/prometheus", &lines);
+}
+
+#[test]
+#[ignore = "needs root and postgresql and victoria-metrics"]
+fn what_the_hub_does_not_have_is_read_back_from_an_engine() {
+    let place = Place::new();
+    let victoria = victoria_metrics(&place.dir("vm"));
+    let mut postgres = Postgres::new(&place.dir("postgres"));
+    let exports = format!("[{}]", destination("pg", "postgres", &postgres.url()));
+    let hub = place.hub_with(&[("SYSMON_HUB__EXPORT", &exports)]);
+    let address = place.address();
+    let _agent = place.agent("a");
+    place.issue("operator", "me");
+    let has_series = || postgres.try_query("SELECT count(*) FROM sysmon.series");
+    let some =
+        |count: &Result<String, String>| count.as_ref().is_ok_and(|count| count.trim() > "0");
+    until("the engine has rows", has_series, some).unwrap();
+    write_the_past(&postgres, &victoria);
     drop(hub);
 
     let beyond = postgres.url();

@@ -150,7 +150,6 @@ impl Otlp {
                 *compared.entry((*kind, attributes.is_empty())).or_insert(0) += 1;
             }
         }
-        println!("{}: {compared:?}", self.kind);
         for kind in ["gauge", "counter", "ratio"] {
             assert!(compared.get(&(kind, false)) >= Some(&20), "{compared:?}");
         }

@@ -2,7 +2,7 @@
 //!
 //! hyper speaks HTTP/2; gRPC adds five bytes in front of a message and a status after the answer
 //! (<https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md>), which are here because tonic's client would decode and
-//! compress each message once more and panics at a status that is not base64.
+//! compress each message again and panics at a status that is not base64.
 
 use std::error::Error;
 

@@ -41,7 +41,7 @@ pub struct Otlp {
     is_encoding_chosen: bool,
     /// Whether the receiver takes them so.
     is_encoding_known: bool,
-    /// Bytes of a request; fewer once a receiver takes no more.
+    /// Bytes of a request; fewer after a receiver has refused as many.
     request_bytes_max: usize,
     cache: SeriesCache,
     message: Message,

@@ -72,10 +72,8 @@ impl Postgres {
                 ))),
             },
         };
-        let has_minutes = !options
-            .options
-            .get("minutes")
-            .is_some_and(|text| text == "off");
+        let minutes = options.options.get("minutes");
+        let has_minutes = minutes.is_none_or(|text| text != "off");
         let tables = Tables {
             retention_days: days("retention")?,
             has_minutes,
