@@ -356,8 +356,8 @@ fn answer(fleet: &Fleet, reader: &Reader, query: &Query) -> anyhow::Result<Vec<P
                 let keys: Vec<SeriesKey> = series.iter().filter_map(key).collect();
                 Past {
                     buckets: reader.buckets(&name, tier, &keys, from, rows_from)?,
-                    gone: Vec::new(),
                     rows_from,
+                    ..Past::default()
                 }
             }
             None => Past::default(),

@@ -7,6 +7,7 @@ use anyhow::{Context as _, bail};
 use sysmon_clock::Clock;
 use sysmon_export::destination::{DestinationOptions, EngineKind, Secret};
 use sysmon_export::engines::{HubIdentity, engine};
+use sysmon_export::receiver::{Answer, Receiver};
 use sysmon_export::{Batch, Committed, Cursor, Engine, HostRows, Span, Step};
 use sysmon_wire::metrics::unscale;
 use sysmon_wire::{ABSENT, HostFacts, Label, SeriesKey, UnixMs};
@@ -20,9 +21,12 @@ pub struct ExportBenchOptions {
     /// Engine: remote-write, postgres, redis, …
     #[arg(long)]
     pub kind: String,
-    /// Its address
+    /// Its address; without it, a receiver of OTLP inside this process
     #[arg(long)]
-    pub url: String,
+    pub url: Option<String>,
+    /// Compression of OTLP: zstd, gzip or none
+    #[arg(long, value_name = "NAME")]
+    pub compression: Option<String>,
     /// Name of the server's processes, to measure their processor time too
     #[arg(long, value_name = "NAME")]
     pub server: Option<String>,
@@ -35,6 +39,9 @@ pub struct ExportBenchOptions {
     /// Minutes of the past; 0 for none
     #[arg(long, default_value_t = 60)]
     pub minutes: usize,
+    /// Seconds of the past in one batch of one host
+    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=3_600))]
+    pub slice: u32,
 }
 
 struct Recorded {
@@ -80,7 +87,27 @@ pub fn export(options: &ExportBenchOptions) -> anyhow::Result<String> {
     let kind = kinds.into_iter().find(|kind| kind.as_str() == options.kind);
     let kind =
         kind.with_context(|| format!("there is no engine of the kind {:?}", options.kind))?;
-    let destination = DestinationOptions::new("bench", kind, Secret::new(&options.url));
+    let own = match (&options.url, kind) {
+        (None, EngineKind::OtlpGrpc | EngineKind::OtlpHttp) => {
+            let loopback = (std::net::Ipv4Addr::LOCALHOST, 0).into();
+            Some(Receiver::start(loopback, None, |_| Answer::Taken)?)
+        }
+        (None, _) => bail!("give --url"),
+        (Some(_), _) => None,
+    };
+    let url = match &own {
+        Some(receiver) => format!("http://{}", receiver.address()),
+        None => options.url.clone().unwrap_or_default(),
+    };
+    let mut destination = DestinationOptions::new("bench", kind, Secret::new(url));
+    if let Some(compression) = &options.compression {
+        let option = ("compression".to_owned(), compression.clone());
+        destination.options.extend([option]);
+    }
+    let server = ServerTime {
+        receiver: own,
+        name: options.server.clone(),
+    };
     let hub = HubIdentity {
         identity: format!("bench {}", clock.now().0),
         name: "bench".to_owned(),
@@ -105,7 +132,7 @@ pub fn export(options: &ExportBenchOptions) -> anyhow::Result<String> {
         // Gathering the rows is not what is measured.
         let mut cost = Cost::default();
         for rows in past {
-            send(&mut *engine, &[rows], options, clock, &mut cost)?;
+            send(&mut *engine, &[rows], &server, clock, &mut cost)?;
         }
         text += &cost.line("past");
     }
@@ -118,24 +145,26 @@ pub fn export(options: &ExportBenchOptions) -> anyhow::Result<String> {
             .collect();
         time += interval as i64 * 1000;
         for part in parts(all, engine.batch_cells()) {
-            send(&mut *engine, &part, options, clock, &mut cost)?;
+            send(&mut *engine, &part, &server, clock, &mut cost)?;
         }
     }
     text += &cost.line("live");
     Ok(text)
 }
 
-/// Five minutes of one host after the other.
+/// A slice of one host after the other.
 fn past<'a>(
     options: &ExportBenchOptions,
     tape: &'a Tape,
     hosts: &'a mut [Recorded],
     begin: i64,
 ) -> impl Iterator<Item = HostRows> + use<'a> {
-    let slices = options.minutes.div_ceil(5) as i64;
-    (0..hosts.len() as i64 * slices).filter_map(move |turn| {
-        let host = hosts.get_mut((turn / slices) as usize)?;
-        Some(rows(host, tape, begin + turn % slices * 300_000, 300, true))
+    let seconds = options.slice as usize;
+    let slices = (options.minutes * 60).div_ceil(seconds);
+    (0..hosts.len() * slices).filter_map(move |turn| {
+        let host = hosts.get_mut(turn / slices)?;
+        let from = begin + (turn % slices * seconds) as i64 * 1_000;
+        Some(rows(host, tape, from, seconds, true))
     })
 }
 
@@ -187,7 +216,7 @@ fn parts(all: Vec<HostRows>, cells: usize) -> Vec<Vec<HostRows>> {
 fn send(
     engine: &mut dyn Engine,
     hosts: &[HostRows],
-    options: &ExportBenchOptions,
+    server: &ServerTime,
     clock: &Clock,
     cost: &mut Cost,
 ) -> anyhow::Result<()> {
@@ -202,15 +231,16 @@ fn send(
     let cursor = Cursor::new(&committed, 0, 0, UnixMs(0));
     let batch = Batch {
         hosts,
+        minutes: &[],
         events: &[],
         gone: &[],
         cursor: &cursor,
     };
-    let (client, server, start) = (thread_us(), server_us(options), clock.instant());
+    let (client, before, start) = (thread_us(), server.us(), clock.instant());
     let sent = engine.send(&batch)?;
     cost.elapsed += clock.instant() - start;
     cost.client_us += thread_us() - client;
-    cost.server_us += server_us(options) - server;
+    cost.server_us += server.us() - before;
     cost.samples += sent.samples;
     cost.bytes += sent.bytes;
     match sent.refused.first() {
@@ -225,11 +255,24 @@ fn thread_us() -> u64 {
     (time.tv_sec * 1_000_000 + time.tv_nsec / 1_000).unsigned_abs()
 }
 
-/// Processor time of the server's processes, in ticks of 10 ms.
-fn server_us(options: &ExportBenchOptions) -> u64 {
-    let Some(name) = &options.server else {
-        return 0;
-    };
+/// Where the processor time of the server is read.
+struct ServerTime {
+    receiver: Option<Receiver>,
+    name: Option<String>,
+}
+
+impl ServerTime {
+    /// Microseconds; of other processes in ticks of 10 ms.
+    fn us(&self) -> u64 {
+        match (&self.receiver, &self.name) {
+            (Some(receiver), _) => receiver.cpu_us(),
+            (None, Some(name)) => processes_us(name),
+            (None, None) => 0,
+        }
+    }
+}
+
+fn processes_us(name: &str) -> u64 {
     let of_process = |entry: std::fs::DirEntry| {
         let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
         let (head, rest) = stat.rsplit_once(')')?;

@@ -129,6 +129,7 @@ Examples:
     #[command(after_help = "\
 Examples:
   sysmon-bench export --kind remote-write --url http://127.0.0.1:8428/api/v1/write --server victoria-metrics
+  sysmon-bench export --kind otlp-grpc
   sysmon-bench export --kind postgres --url postgres://postgres@127.0.0.1/metrics --server postgres --minutes 10")]
     Export(ExportBenchOptions),
     /// Measure start-up time and usage at rest of the programs (Linux)

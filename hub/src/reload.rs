@@ -56,6 +56,12 @@ const KEYS: &[Key] = keys! {
     history at_start bytes;
     retention_1m live span;
     retention_1h live span;
+    // The address may contain a password.
+    history_beyond at_start |engine: &Option<String>| match engine {
+        Some(_) => "an engine".to_owned(),
+        None => "none".to_owned(),
+    };
+    history_beyond_ca at_start |path: &Option<PathBuf>| file(path.as_deref(), "the public ones");
     certificate_life live span;
     alerts live |rules: &Option<Vec<String>>| match rules {
         Some(rules) => list(rules),

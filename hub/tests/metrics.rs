@@ -83,6 +83,7 @@ fn options(dir: &std::path::Path, metrics: MetricsOptions) -> HubOptions {
         otlp: None,
         otlp_http: None,
         exports: Vec::new(),
+        history_beyond: None,
     }
 }
 

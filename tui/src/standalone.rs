@@ -170,6 +170,7 @@ fn hub_options(options: &StandaloneOptions, name: &PeerName, edges: EdgeOptions)
         otlp: None,
         otlp_http: None,
         exports: Vec::new(),
+        history_beyond: None,
         edges,
         alerts: AlertOptions {
             rules: DEFAULTS

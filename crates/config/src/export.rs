@@ -60,9 +60,11 @@ const COMMON: [&str; 15] = [
 ];
 
 /// The kinds with the keys that only they have.
-const KINDS: [(&str, &[&str]); 4] = [
+const KINDS: [(&str, &[&str]); 6] = [
     ("remote-write", &["plaintext"]),
-    ("postgres", &["plaintext", "retention"]),
+    ("otlp-grpc", &["plaintext", "compression"]),
+    ("otlp-http", &["plaintext", "compression"]),
+    ("postgres", &["plaintext", "retention", "minutes", "narrow"]),
     (
         "redis",
         &["plaintext", "prefix", "cluster", "sentinel", "events"],

@@ -389,6 +389,8 @@ mod tests {
         assert!(config.agent.hub.take().is_some() && config.tui.hub.take().is_some());
         assert!(config.agent.join_token.take().is_some());
         assert!(config.hub.releases.take().is_some());
+        assert!(config.hub.history_beyond.take().is_some());
+        assert!(config.hub.history_beyond_ca.take().is_some());
         assert!(config.hub.alerts.take().is_some() && config.hub.metrics.take().is_some());
         let hub = &mut config.hub;
         assert!(hub.metrics_token.take().is_some() && hub.metrics_cert.take().is_some());

@@ -9,8 +9,8 @@ use crate::edge;
 use crate::export::{self, ExportConfig};
 use crate::location::Locations;
 use crate::read::{
-    addresses, boolean, bytes, commands, directory, listen, metrics, name, optional_address, path,
-    reference, releases, root, span, tags, texts,
+    addresses, boolean, bytes, commands, directory, engine, listen, metrics, name,
+    optional_address, path, reference, releases, root, span, tags, texts,
 };
 use crate::screen::{Column, Order, Theme, columns, order, theme};
 use crate::shared::{self, ShareAlerts};
@@ -117,6 +117,8 @@ sections! {
         history: u64 = 8 << 30, Some("\"8GiB\""), |v| bytes(v, 0);
         retention_1m: Duration = DAY * 30, Some("\"30d\""), |v| span(v, DAY, YEAR * 10);
         retention_1h: Duration = DAY * 730, Some("\"730d\""), |v| span(v, DAY, DAY * 36_500);
+        history_beyond: Option<String> = None, None, engine;
+        history_beyond_ca: Option<PathBuf> = None, None, |v| path(v).map(Some);
         certificate_life: Duration = DAY * 30, Some("\"30d\""), |v| span(v, DAY, YEAR * 10);
         alerts: Option<Vec<String>> = None, None, |v| texts(v, 200).map(Some);
         notify: Vec<String> = Vec::new(), Some("[]"), |v| texts(v, 16);

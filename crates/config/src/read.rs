@@ -25,6 +25,20 @@ pub(crate) fn directory(value: &Value) -> Result<PathBuf, String> {
     absolute(value.text("a directory such as \"/var/lib/sysmon/textfiles\"")?)
 }
 
+/// The address of an engine, or where to read it.
+pub(crate) fn engine(value: &Value) -> Result<Option<String>, String> {
+    const EXPECTED: &str =
+        "an address such as \"postgres://reader@db/metrics\" or \"prometheus:https://vm\"";
+    let text = value.text(EXPECTED)?;
+    let is_engine = ["postgres:", "postgresql:", "prometheus:", "file:", "env:"]
+        .iter()
+        .any(|scheme| text.starts_with(scheme));
+    match is_engine {
+        true => Ok(Some(text.to_owned())),
+        false => Err(format!("{value} should be {EXPECTED}")),
+    }
+}
+
 pub(crate) fn root(value: &Value) -> Result<PathBuf, String> {
     absolute(value.text("a directory such as \"/host/proc\"")?)
 }

@@ -11,6 +11,8 @@ use crate::{Committed, LateRows, Span, SpanSet};
 /// Rows that are this much newer than what the destination has are live; a longer gap is pending, and sent after live rows.
 pub const LIVE_MS_MAX: i64 = 60_000;
 
+const MINUTE_MS: i64 = 60_000;
+
 /// What a destination has.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Cursor {
@@ -198,13 +200,29 @@ impl Cursor {
         let (host, set) = rest.chain(&self.pending).next()?;
         let first = set.first()?;
         let from = first.from.floor(every_ms);
-        let end = first.to.min(from + (ms_max.max(every_ms) - 1));
+        let ms_max = ms_max.max(every_ms);
+        // Up to a whole multiple, so that a minute is not sent in two parts.
+        let end = first.to.min(from.floor(ms_max) + (ms_max - 1));
         let to = (end + 1 + (every_ms - 1)).floor(every_ms) - 1;
         Some(Task {
             host: host.clone(),
             span: Span { from, to },
             is_late: true,
         })
+    }
+
+    /// The minutes that are complete with the rows of a task, or that these rows change.
+    pub fn whole_minutes(&self, task: &Task) -> Option<Span> {
+        let Span { from, to } = task.span;
+        let end = match (task.is_late, self.until.get(&task.host)) {
+            (true, Some(until)) => (to + MINUTE_MS).min(*until + 1),
+            _ => to + 1,
+        };
+        let span = Span {
+            from: from.floor(MINUTE_MS),
+            to: end.floor(MINUTE_MS) - 1,
+        };
+        (!span.is_empty()).then_some(span)
     }
 
     /// Takes note that rows are in the engine, or that there are none.
@@ -302,10 +320,10 @@ mod tests {
         catch_up(&mut cursor, &committed(400_000));
         assert_eq!(cursor.live(&committed(400_000), 1), []);
         let task = cursor.next_pending(None, 60_000, 1).unwrap();
-        assert_eq!(task.span, Span::from((100_001, 160_000)));
+        assert_eq!(task.span, Span::from((100_001, 119_999)), "a whole minute");
         cursor.complete(&task);
-        assert_eq!(cursor.pending_ms(), (240_000, 1));
-        assert_eq!(cursor.lag_ms(&committed(400_000)), 239_999);
+        assert_eq!(cursor.pending_ms(), (280_001, 1));
+        assert_eq!(cursor.lag_ms(&committed(400_000)), 280_000);
     }
 
     #[test]

@@ -45,6 +45,10 @@ impl Secret {
 pub enum EngineKind {
     /// Prometheus remote write 1.0.
     RemoteWrite,
+    /// OTLP over gRPC.
+    OtlpGrpc,
+    /// OTLP over HTTP.
+    OtlpHttp,
     /// PostgreSQL, with TimescaleDB or without.
     Postgres,
     /// Redis or Valkey.
@@ -55,12 +59,21 @@ pub enum EngineKind {
 
 impl EngineKind {
     /// Every kind.
-    pub const ALL: [Self; 4] = [Self::RemoteWrite, Self::Postgres, Self::Redis, Self::Mqtt];
+    pub const ALL: [Self; 6] = [
+        Self::RemoteWrite,
+        Self::OtlpGrpc,
+        Self::OtlpHttp,
+        Self::Postgres,
+        Self::Redis,
+        Self::Mqtt,
+    ];
 
     /// As the configuration writes it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::RemoteWrite => "remote-write",
+            Self::OtlpGrpc => "otlp-grpc",
+            Self::OtlpHttp => "otlp-http",
             Self::Postgres => "postgres",
             Self::Redis => "redis",
             Self::Mqtt => "mqtt",

@@ -6,13 +6,15 @@ use sysmon_wire::Label;
 use sysmon_wire::timeline::Event;
 use thiserror::Error;
 
-use crate::{Cursor, EventPosition, HostRows, Present};
+use crate::{Cursor, EventPosition, HostMinutes, HostRows, Present};
 
 /// Rows and events for one request, and what the destination has once they are in.
 #[derive(Debug)]
 pub struct Batch<'a> {
     /// Rows of hosts.
     pub hosts: &'a [HostRows],
+    /// Minutes that these rows complete or change, for an engine that wants them.
+    pub minutes: &'a [HostMinutes],
     /// Events with their ids in the history.
     pub events: &'a [(i64, Event)],
     /// Hosts that no longer report, since the last batch.
@@ -76,6 +78,11 @@ pub trait Engine: Send {
 
     /// Whether the engine stores the cursor.
     fn stores_cursor(&self) -> bool {
+        false
+    }
+
+    /// Whether minutes are sent too.
+    fn wants_minutes(&self) -> bool {
         false
     }
 

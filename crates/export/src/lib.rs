@@ -14,6 +14,9 @@ pub mod engine;
 pub mod engines;
 pub mod names;
 mod present;
+pub mod read_back;
+#[cfg(any(feature = "receiver", all(test, feature = "otlp")))]
+pub mod receiver;
 mod rows;
 mod source;
 mod span;
@@ -22,6 +25,6 @@ pub mod worker;
 pub use cursor::Cursor;
 pub use engine::{Batch, Engine, EngineError, Sent};
 pub use present::{EventPosition, HostNow, Present};
-pub use rows::{HostRows, Step};
+pub use rows::{HostMinutes, HostRows, Minute, Step};
 pub use source::{Committed, LateRows, Source, SourceError};
 pub use span::{Span, SpanSet};

@@ -1,9 +1,12 @@
-//! What series are called in Prometheus: one table for `/metrics`, remote write and dashboards. Pure.
+//! What series are called elsewhere: in Prometheus, by one table for `/metrics`, remote write and dashboards, and in OTLP.
+//! Pure.
 //!
-//! Names follow OpenTelemetry's rules for Prometheus
+//! Names in Prometheus follow OpenTelemetry's rules for Prometheus
 //! (<https://opentelemetry.io/docs/specs/otel/compatibility/prometheus_and_openmetrics/>): dots become underscores, the
-//! unit and `_total` stand at the end. A host's total has a name of its own, `sysmon_host_…`: under the name of the
-//! series of single devices, `sum by (host)` would count it twice.
+//! unit and `_total` stand at the end. A host's total has a name of its own, `sysmon_host_…`, or `sysmon.host.…` in OTLP:
+//! under the name of the series of single devices, a sum over the host would count it twice.
+
+use std::borrow::Cow;
 
 use sysmon_wire::metrics::{ALIASES, Alias, metric};
 use sysmon_wire::{Kind, Label, SeriesKey};
@@ -15,6 +18,15 @@ pub struct PromSeries {
     pub name: String,
     /// Its labels besides the host, in the order of their names.
     pub labels: Vec<(String, Label)>,
+}
+
+/// A series as OTLP names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtlpSeries<'a> {
+    /// The name of its metric.
+    pub name: Cow<'a, str>,
+    /// Its attributes besides those of the host.
+    pub attributes: &'a [(Label, Label)],
 }
 
 /// Metrics with a total beside the series of single devices: the attribute that the devices have.
@@ -84,8 +96,8 @@ pub fn prometheus(key: &SeriesKey) -> PromSeries {
         };
     }
     let own = key.metric.name.as_str();
-    let base = own.strip_suffix(".max").unwrap_or(own);
-    let end = if base.len() < own.len() { "_max" } else { "" };
+    let (base, is_maximum) = base(own);
+    let end = if is_maximum { "_max" } else { "" };
     let name = match (metric(base).is_some(), total_prefix(base, key)) {
         (true, Some(prefix)) => {
             let rest = base.strip_prefix("system.").unwrap_or(base);
@@ -102,6 +114,55 @@ pub fn prometheus(key: &SeriesKey) -> PromSeries {
         name: name + end,
         labels: labels(&key.attributes),
     }
+}
+
+/// A metric's name without what aggregation to maxima adds, and whether it added that.
+fn base(name: &str) -> (&str, bool) {
+    match name.strip_suffix(".max") {
+        Some(base) => (base, true),
+        None => (name, false),
+    }
+}
+
+/// What OTLP calls a series: OpenTelemetry's name but for totals, which Prometheus' rules for OTLP turn into the names of
+/// [`prometheus`].
+pub fn opentelemetry(key: &SeriesKey) -> OtlpSeries<'_> {
+    let own = key.metric.name.as_str();
+    let (base, is_maximum) = base(own);
+    let end = if is_maximum { ".max" } else { "" };
+    let named = |name: String| OtlpSeries {
+        name: Cow::Owned(name),
+        attributes: &key.attributes,
+    };
+    let same = OtlpSeries {
+        name: Cow::Borrowed(own),
+        attributes: &key.attributes,
+    };
+    if metric(base).is_none() {
+        // The hub's own names are not for others.
+        return match own.starts_with("sysmon.") {
+            true => named(format!("exported.{own}")),
+            false => same,
+        };
+    }
+    let Some(prefix) = total_prefix(base, key) else {
+        return same;
+    };
+    let is_of = |alias: &&Alias| {
+        let attributes = key.attributes.iter();
+        alias.metric.name == base
+            && attributes
+                .map(|(name, value)| (name.as_str(), value.as_str()))
+                .eq(alias.attributes.iter().copied())
+    };
+    if let Some(alias) = ALIASES.iter().find(is_of) {
+        return OtlpSeries {
+            attributes: &[],
+            ..named(format!("sysmon.host.{}{end}", alias.alias))
+        };
+    }
+    let rest = base.strip_prefix("system.").unwrap_or(base);
+    named(format!("{}{rest}{end}", prefix.replace('_', ".")))
 }
 
 /// What Prometheus calls a series with an alias: a value of the host as a whole.
@@ -273,6 +334,71 @@ mod tests {
             ("linux.pressure.scope", "full"),
         ]);
         assert_eq!(name(&waiting), "system_linux_pressure_time_seconds_total");
+    }
+
+    #[test]
+    fn in_otlp_only_totals_have_other_names() {
+        let name = |key: &SeriesKey| {
+            let series = opentelemetry(key);
+            let attributes = series.attributes.iter().map(|(n, v)| format!(" {n}={v}"));
+            series.name.into_owned() + &attributes.collect::<String>()
+        };
+        let receive = ("network.io.direction", "receive");
+        let of_one = NET_IO.series(&[receive, ("network.interface.name", "eth0")]);
+        let write = DISK_OPERATION_TIME.series(&[("disk.io.direction", "write")]);
+        let [mode, number] = [("cpu.mode", "user"), ("cpu.logical_number", "0")];
+        for (key, wanted) in [
+            (
+                of_one,
+                "system.network.io network.interface.name=eth0 network.io.direction=receive",
+            ),
+            (NET_IO.series(&[receive]), "sysmon.host.net.rx"),
+            (maximum(&CPU_UTILIZATION.series(&[])), "sysmon.host.cpu.max"),
+            (
+                write,
+                "sysmon.host.disk.operation_time disk.io.direction=write",
+            ),
+            (CPU_UTILIZATION.series(&[]), "sysmon.host.cpu"),
+            (
+                CPU_UTILIZATION.series(&[mode]),
+                "sysmon.host.cpu.utilization cpu.mode=user",
+            ),
+            (
+                CPU_UTILIZATION.series(&[number]),
+                "sysmon.cpu.utilization cpu.logical_number=0",
+            ),
+            (
+                CPU_UTILIZATION.series(&[mode, number]),
+                "system.cpu.utilization cpu.logical_number=0 cpu.mode=user",
+            ),
+            (UPTIME.series(&[]), "system.uptime"),
+            (
+                custom("jobs.max", "", Kind::Gauge, &[("queue", "a")]),
+                "jobs.max queue=a",
+            ),
+            (
+                custom("sysmon.host.cpu", "1", Kind::Gauge, &[]),
+                "exported.sysmon.host.cpu",
+            ),
+        ] {
+            assert_eq!(name(&key), wanted);
+        }
+    }
+
+    #[test]
+    fn totals_have_the_same_names_in_prometheus_whether_they_come_by_remote_write_or_otlp() {
+        for alias in ALIASES {
+            let key = alias.metric.series(alias.attributes);
+            let series = opentelemetry(&key);
+            if series.name.starts_with("sysmon.host.") {
+                let named = suffixed(
+                    &valid(&series.name, ":_"),
+                    alias.metric.unit,
+                    alias.metric.kind,
+                );
+                assert_eq!(named, name(&key));
+            }
+        }
     }
 
     #[test]

@@ -36,6 +36,40 @@ pub struct HostRows {
     pub is_late: bool,
 }
 
+/// One series in one minute: of a gauge its values, of a counter its rates per second.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Minute {
+    /// Where the minute begins, in Unix milliseconds.
+    pub time: i64,
+    /// Smallest value.
+    pub min: f64,
+    /// Mean of the values.
+    pub mean: f64,
+    /// Largest value.
+    pub max: f64,
+    /// Newest value.
+    pub last: f64,
+    /// Number of values.
+    pub count: i64,
+}
+
+/// Whole minutes of one host, as the hub itself has them.
+#[derive(Clone, Debug)]
+pub struct HostMinutes {
+    /// The host's name.
+    pub host: Label,
+    /// What is known of the host.
+    pub facts: Arc<HostFacts>,
+    /// The series.
+    pub keys: Vec<Arc<SeriesKey>>,
+    /// From the first minute to the last: there are no others in it.
+    pub span: Span,
+    /// Minutes with values, in any order, each with the number of its key.
+    pub minutes: Vec<(usize, Minute)>,
+    /// Whether the engine may have some of them already.
+    pub is_late: bool,
+}
+
 impl HostRows {
     /// Values that are there.
     pub fn samples(&self) -> usize {

@@ -7,7 +7,7 @@ use sysmon_wire::timeline::Event;
 use sysmon_wire::{Label, UnixMs};
 use thiserror::Error;
 
-use crate::{HostNow, HostRows, Span};
+use crate::{HostMinutes, HostNow, HostRows, Span};
 
 /// The hub's rows cannot be read now.
 #[derive(Debug, Error)]
@@ -63,6 +63,12 @@ pub trait Source: Send {
     /// # Errors
     /// The history cannot be read.
     fn rows(&mut self, host: &Label, span: Span) -> Result<Option<HostRows>, SourceError>;
+
+    /// Minutes of a host, which are in `span` as a whole; none if the host is gone.
+    ///
+    /// # Errors
+    /// The history cannot be read.
+    fn minutes(&mut self, host: &Label, span: Span) -> Result<Option<HostMinutes>, SourceError>;
 
     /// The oldest moment of which a host has anything: rows or minutes.
     ///

@@ -113,6 +113,31 @@ impl<'a> Filling<'a> {
     }
 }
 
+/// The buckets of one series, whose rows have never falling times.
+fn fill(
+    starts: &[i64],
+    kind: Kind,
+    rows: impl Iterator<Item = (i64, i64)>,
+    (from, to): (UnixMs, UnixMs),
+    step_ms: i64,
+) -> [Vec<i64>; Bucket::COLUMNS] {
+    let mut filling = Filling::new(starts);
+    let mut before = (0, ABSENT);
+    for (time, value) in rows {
+        let real = match kind {
+            Kind::Gauge => (value != ABSENT).then_some(value),
+            Kind::Counter => {
+                rate(before, (time, value)).map(|rate| (rate * RATE_SCALE).round() as i64)
+            }
+        };
+        before = (time, value);
+        if let Some(real) = real.filter(|_| (from.0..to.0).contains(&time)) {
+            filling.add(UnixMs(time).floor(step_ms).0, &Bucket::of(real));
+        }
+    }
+    filling.into_columns()
+}
+
 /// Buckets of all series of a host. In a [`Chunk`] the five columns of each series are neighbours.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Buckets {
@@ -167,27 +192,61 @@ impl Buckets {
                     values.resize(values.len() + chunk.rows(), ABSENT);
                 }
             }
-            let mut filling = Filling::new(&starts);
-            let mut before = (0, ABSENT);
-            for row in &order {
-                let (time, value) = (time_of(row), values.get(*row).copied().unwrap_or(ABSENT));
-                let real = match kind {
-                    Kind::Gauge => (value != ABSENT).then_some(value),
-                    Kind::Counter => {
-                        rate(before, (time, value)).map(|rate| (rate * RATE_SCALE).round() as i64)
-                    }
-                };
-                before = (time, value);
-                if let Some(real) = real.filter(|_| is_wanted(&time)) {
-                    filling.add(step_of(time), &Bucket::of(real));
-                }
-            }
-            series.push(filling.into_columns());
+            let rows = order
+                .iter()
+                .map(|row| (time_of(row), values.get(*row).copied().unwrap_or(ABSENT)));
+            series.push(fill(&starts, kind, rows, (from, to), step_ms));
         }
         Ok(Self {
             times: starts,
             series,
         })
+    }
+
+    /// The same for rows that are at hand: `columns` has the values of each series, or is empty for one without any.
+    pub fn of_rows(
+        times: &[i64],
+        columns: &[Vec<i64>],
+        kinds: &[Kind],
+        (from, to): (UnixMs, UnixMs),
+        step_ms: i64,
+    ) -> Self {
+        let wanted = times.iter().filter(|time| (from.0..to.0).contains(time));
+        let mut starts: Vec<i64> = wanted.map(|time| UnixMs(*time).floor(step_ms).0).collect();
+        starts.dedup();
+        let of_series = |(column, kind): (&Vec<i64>, &Kind)| {
+            let rows = times.iter().copied().zip(column.iter().copied());
+            fill(&starts, *kind, rows, (from, to), step_ms)
+        };
+        let series = columns.iter().zip(kinds).map(of_series).collect();
+        Self {
+            times: starts,
+            series,
+        }
+    }
+
+    /// Buckets of series at rising times: each has one for each time, or none where it had no value.
+    pub fn of_series(times: Vec<i64>, series: &[Vec<Option<Bucket>>]) -> Self {
+        let columns = |buckets: &Vec<Option<Bucket>>| {
+            let mut filling = Filling::new(&times);
+            filling.buckets.clone_from(buckets);
+            filling.buckets.resize(times.len(), None);
+            filling.into_columns()
+        };
+        let series = series.iter().map(columns).collect();
+        Self { times, series }
+    }
+
+    /// Where the steps begin.
+    pub fn times(&self) -> &[i64] {
+        &self.times
+    }
+
+    /// The buckets of a series with the beginnings of their steps.
+    pub fn of(&self, series: usize) -> impl Iterator<Item = (i64, Bucket)> {
+        let columns = self.series.get(series);
+        let rows = self.times.iter().enumerate();
+        rows.filter_map(move |(row, time)| Some((*time, Bucket::from_row(columns?, row)?)))
     }
 
     /// Whether no step has rows.

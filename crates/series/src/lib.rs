@@ -11,6 +11,7 @@ mod error;
 mod rate;
 mod resample;
 mod ring;
+mod unscaled;
 
 pub use buckets::{Bucket, Buckets, rows_from_buckets};
 pub use chunk::Chunk;
@@ -18,3 +19,4 @@ pub use error::ChunkError;
 pub use rate::{RATE_UNIT_SUFFIX, rate};
 pub use resample::{Resample, Steps, quantile};
 pub use ring::{Changes, HeadChanges, ROWS_PER_CHUNK, Ring, Table, Tail};
+pub use unscaled::Unscaled;

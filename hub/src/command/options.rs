@@ -9,6 +9,7 @@ use sysmon_alerts::silence::{MaintenanceWindowError, SilenceFile};
 use sysmon_certs::{BearerToken, PeerName, Role};
 use sysmon_client::hub_figures;
 use sysmon_config::{Config, Failure};
+use sysmon_export::destination::{DestinationOptions, EngineKind, Secret};
 use sysmon_files::credential;
 use sysmon_hub::fleet::FleetOptions;
 use sysmon_hub::server::{
@@ -124,6 +125,19 @@ pub(crate) fn export_options(config: &Config) -> Result<Vec<ExportOptions>, Fail
     config.hub.export.iter().enumerate().map(resolve).collect()
 }
 
+/// Where the past beyond the hub's own is read.
+fn beyond_options(config: &Config) -> Result<Option<DestinationOptions>, Failure> {
+    let Some(url) = &config.hub.history_beyond else {
+        return Ok(None);
+    };
+    let place = || config.place("hub", "history_beyond", 0);
+    let url =
+        Secret::resolve(url).map_err(|error| Failure::Usage(anyhow!("{}: {error}", place())))?;
+    let mut options = DestinationOptions::new("history_beyond", EngineKind::Postgres, url);
+    options.ca.clone_from(&config.hub.history_beyond_ca);
+    Ok(Some(options))
+}
+
 pub(crate) fn options(context: &Context, config: &Config) -> Result<HubOptions, Failure> {
     Ok(HubOptions {
         listen: context.args.listen.unwrap_or(config.hub.listen),
@@ -154,6 +168,7 @@ pub(crate) fn options(context: &Context, config: &Config) -> Result<HubOptions, 
         otlp: config.hub.otlp,
         otlp_http: config.hub.otlp_http,
         exports: export_options(config)?,
+        history_beyond: beyond_options(config)?,
         clock: context.clock.clone(),
         random: context.random.clone(),
     })

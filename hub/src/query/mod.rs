@@ -5,7 +5,7 @@
 
 mod combine;
 
-use sysmon_series::{ChunkError, RATE_UNIT_SUFFIX, Resample, Steps};
+use sysmon_series::{Chunk, ChunkError, RATE_UNIT_SUFFIX, Resample, Steps};
 use sysmon_wire::limits::{ATTRIBUTES_PER_SERIES_MAX, POINTS_PER_FRAME_MAX, QUERY_POINTS_MAX};
 use sysmon_wire::message::{Aggregate, Points, Query};
 use sysmon_wire::metrics::{ALIASES, ALL, Alias, alias};
@@ -48,8 +48,21 @@ pub struct Past {
     pub rows_from: UnixMs,
     /// Buckets before that, of the plan's series of the host and then of those that are gone.
     pub buckets: TierBuckets,
+    /// The same from before the oldest of these, from an engine.
+    pub beyond: TierBuckets,
     /// Series of the host that have buckets but no rows any more.
     pub gone: Vec<SeriesKey>,
+}
+
+impl Past {
+    fn is_empty(&self) -> bool {
+        self.buckets.parts.is_empty() && self.beyond.parts.is_empty()
+    }
+
+    /// The chunks with buckets of the `at`th series, and its place in each, oldest first.
+    fn of(&self, at: usize) -> impl Iterator<Item = (&Chunk, usize)> {
+        self.beyond.of(at).chain(self.buckets.of(at))
+    }
 }
 
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -274,7 +287,7 @@ impl Plan {
         let rows_from = past.rows_from.max(resample.from);
         let table = host.read(series, rows_from - RATE_REACH_MS, self.to)?;
         // Rows before that only make rates, unless buckets do.
-        let keep = match past.buckets.parts.is_empty() {
+        let keep = match past.is_empty() {
             true => 0,
             false => table.times.partition_point(|time| *time < rows_from.0),
         };
@@ -284,7 +297,7 @@ impl Plan {
                 continue;
             };
             let mut steps = Steps::new(*resample);
-            for (chunk, place) in past.buckets.of(at) {
+            for (chunk, place) in past.of(at) {
                 steps.add_buckets(&key.metric, chunk, place, rows_from)?;
             }
             let (times, values) = (table.times.get(keep..), column.get(keep..));
@@ -304,7 +317,7 @@ impl Plan {
         }
         for (at, key) in (series.len()..).zip(&past.gone) {
             let mut steps = Steps::new(*resample);
-            for (chunk, place) in past.buckets.of(at) {
+            for (chunk, place) in past.of(at) {
                 steps.add_buckets(&key.metric, chunk, place, rows_from)?;
             }
             out.push(self.points(&host, key, steps));
@@ -551,7 +564,7 @@ mod tests {
                     numbers: vec![Some(0)],
                     parts: vec![(0, minutes.clone())],
                 },
-                gone: Vec::new(),
+                ..Past::default()
             };
             assert_eq!(past.rows_from, end);
             let both = plan.of_host(host.into(), &[0], &past).unwrap();

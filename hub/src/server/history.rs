@@ -1,20 +1,21 @@
 //! Rows, minutes and hours that are on disk only: read when a request needs them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use sysmon_series::{Chunk, rows_from_buckets};
+use sysmon_series::Chunk;
 use sysmon_store::Tier;
-use sysmon_store::store::{ChunkPlace, PART_SERIES, Reader, StoreError, TierBuckets};
+use sysmon_store::store::{ChunkPlace, Reader, StoreError};
 use sysmon_wire::limits::{QUERY_POINTS_MAX, SERIES_PER_HOST_MAX};
 use sysmon_wire::timeline::Timeline;
 use sysmon_wire::{Label, SeriesKey, UnixMs};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Hub;
+use super::incomplete::{Incomplete, Stored, coarsest};
 use crate::fleet::{Fleet, FleetView, HostId};
-use crate::host::{Host, is_no_series};
+use crate::host::Host;
 use crate::lock;
 use crate::query::{Past, Plan, TIER_FROM_MS};
 
@@ -26,7 +27,7 @@ const BYTES_MAX: usize = 256 << 20;
 const ROW_MS: i64 = 1_000;
 
 /// Hosts that are sampled to find out when there is anything of any host.
-const COVER_HOSTS_MAX: i64 = 32;
+pub(super) const COVER_HOSTS_MAX: i64 = 32;
 
 /// Over longer spans only hours are looked at: minutes have twelve times as many chunks.
 const MINUTES_MS_MAX: i64 = 8 * 86_400_000;
@@ -63,11 +64,23 @@ pub(super) struct Borrowed {
     chunks: Vec<(Label, Chunk)>,
     /// What the rows were made from, where the rows themselves are gone.
     pub(super) tier: Option<Tier>,
+    /// The engine that the rows come from, or why it cannot be asked.
+    pub(super) beyond: Option<Label>,
     #[expect(dead_code, reason = "held for as long as the chunks")]
     permit: Option<OwnedSemaphorePermit>,
 }
 
 impl Borrowed {
+    /// Minutes that an engine has.
+    pub(super) fn from_beyond(chunks: Vec<(Label, Chunk)>, engine: Label) -> Self {
+        Self {
+            chunks,
+            tier: Some(Tier::Minute),
+            beyond: Some(engine),
+            permit: None,
+        }
+    }
+
     pub(super) fn step_ms(&self) -> i64 {
         self.tier.map_or(ROW_MS, Tier::step_ms)
     }
@@ -100,86 +113,6 @@ impl Collected {
     }
 }
 
-#[derive(Clone, Debug)]
-pub(super) struct Incomplete {
-    name: Label,
-    oldest: UnixMs,
-    /// The series of each index; none for those that buckets cannot replace.
-    series: Vec<Option<Arc<SeriesKey>>>,
-}
-
-impl Incomplete {
-    pub(super) fn of(host: &Host, is_needed: impl Fn(u32) -> bool) -> Self {
-        // Process identities have no mean.
-        let places = host.processes.series();
-        let series = |(index, key): (u32, &Arc<SeriesKey>)| {
-            let is_replaced = is_needed(index) && !places.contains(&index) && !is_no_series(key);
-            is_replaced.then(|| Arc::clone(key))
-        };
-        Self {
-            name: host.name.clone(),
-            oldest: host.ring.oldest().unwrap_or(UnixMs(i64::MAX)),
-            series: (0..).zip(host.keys().iter()).map(series).collect(),
-        }
-    }
-
-    fn has_rows(&self, reader: &Reader, at: UnixMs) -> Result<bool, StoreError> {
-        if self.oldest <= at {
-            return Ok(true);
-        }
-        let oldest = reader.oldest_row(&self.name)?;
-        Ok(oldest.is_some_and(|oldest| oldest <= at))
-    }
-
-    /// Rows made from its buckets, up to where its rows begin.
-    pub(super) fn rows(
-        &self,
-        reader: &Reader,
-        tier: Tier,
-        (from, to): (UnixMs, UnixMs),
-    ) -> Result<Option<Chunk>, StoreError> {
-        let oldest = reader.oldest_row(&self.name)?.unwrap_or(self.oldest);
-        let before = oldest.min(self.oldest) - tier.step_ms();
-        let needed = self.series.iter().enumerate();
-        let needed = needed.filter_map(|(index, key)| Some((index, key.as_deref()?.clone())));
-        let (indices, keys): (Vec<usize>, Vec<SeriesKey>) = needed.unzip();
-        let to = to.min(before);
-        let TierBuckets { numbers, parts } = reader.buckets(&self.name, tier, &keys, from, to)?;
-        let numbers = numbers.into_iter().zip(indices);
-        let places: HashMap<usize, usize> = numbers
-            .filter_map(|(number, index)| Some((number?, index)))
-            .collect();
-        let parts = parts.into_iter();
-        let parts: Vec<_> = parts
-            .map(|(part, chunk)| (part * PART_SERIES, chunk))
-            .collect();
-        let kinds = self.series.iter();
-        let kinds: Vec<_> = kinds.map(|key| Some(key.as_ref()?.metric.kind)).collect();
-        let place = |number| places.get(&number).copied();
-        Ok(rows_from_buckets(&parts, place, &kinds, (from, to))?)
-    }
-}
-
-/// The coarsest tier that any of the hosts needs at a moment; none if all have rows, or nothing.
-fn coarsest_tier(
-    reader: &Reader,
-    hosts: &[Incomplete],
-    at: UnixMs,
-) -> Result<Option<Tier>, StoreError> {
-    let mut coarsest = None;
-    for host in hosts {
-        if host.has_rows(reader, at)? {
-            continue;
-        }
-        if reader.has_bucket(&host.name, Tier::Minute, at)? {
-            coarsest = coarsest.or(Some(Tier::Minute));
-        } else if reader.has_bucket(&host.name, Tier::Hour, at)? {
-            return Ok(Some(Tier::Hour));
-        }
-    }
-    Ok(coarsest)
-}
-
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Hosts {
     One(HostId),
@@ -206,7 +139,7 @@ impl Hosts {
 
 impl Hub {
     /// Reads from the history on a thread that may block; none if there is no history or reading fails.
-    async fn read_history<T: Send + 'static>(
+    pub(super) async fn read_history<T: Send + 'static>(
         self: &Arc<Self>,
         read: impl FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
     ) -> Option<T> {
@@ -258,16 +191,22 @@ impl Hub {
         if hosts.is_empty() {
             return Borrowed::default();
         }
+        let hosts = Arc::new(hosts);
+        let failed = match self.borrow_beyond(&hosts, rows, at).await {
+            Ok(Some(found)) => return found,
+            Ok(None) => None,
+            Err(reason) => Some(Label::new(&reason)),
+        };
         let read = move |reader: &Reader| {
-            let Some(tier) = coarsest_tier(reader, &hosts, at)? else {
+            let Stored::Buckets(tier) = coarsest(reader, &hosts, at)? else {
                 return Ok(None);
             };
             // The first rate needs the row before.
             let from = at.floor(tier.step_ms()) - (rows + 1).saturating_mul(tier.step_ms());
             let mut collected = Collected::default();
-            for host in &hosts {
+            for host in hosts.iter() {
                 if let Some(chunk) = host.rows(reader, tier, (from, at))?
-                    && !collected.add(host.name.clone(), chunk)
+                    && !collected.add(host.name().clone(), chunk)
                 {
                     break;
                 }
@@ -278,11 +217,14 @@ impl Hub {
         let Some((tier, chunks)) = found else {
             // Not held while this task waits for the next permit.
             drop(permit);
-            return self.rows_between(of, from, at).await;
+            let mut rows = self.rows_between(of, from, at).await;
+            rows.beyond = failed;
+            return rows;
         };
         Borrowed {
             chunks,
             tier: Some(tier),
+            beyond: failed,
             permit,
         }
     }
@@ -323,6 +265,7 @@ impl Hub {
             Some((chunks, permit)) => Borrowed {
                 chunks,
                 tier: None,
+                beyond: None,
                 permit,
             },
             None => Borrowed::default(),
@@ -379,13 +322,15 @@ impl Hub {
         let Some((name, tier)) = name.zip(plan.tier()) else {
             return Past::default();
         };
-        let plan = plan.clone();
+        let (asked, host, own) = (plan.clone(), name.clone(), keys.clone());
         let read = move |reader: &Reader| {
+            let (plan, keys) = (asked, own);
             let oldest = reader.oldest_row(&name)?.map_or(oldest, |o| o.min(oldest));
             let rows_from = plan.rows_from(tier, oldest, reader.rolled(&name)?);
             if rows_from <= from {
-                return Ok(Past::default());
+                return Ok((Past::default(), from));
             }
+            let oldest = reader.oldest_bucket(&name, tier)?.unwrap_or(rows_from);
             let points = plan.resample.points().max(1);
             let max = (QUERY_POINTS_MAX / points).min(SERIES_PER_HOST_MAX);
             let gone = reader.series_of(&name, plan.metric(), from, max)?;
@@ -393,15 +338,26 @@ impl Hub {
             let gone: Vec<SeriesKey> = gone.into_iter().filter(is_gone).collect();
             let all: Vec<SeriesKey> = keys.iter().chain(&gone).cloned().collect();
             let buckets = reader.buckets(&name, tier, &all, from, rows_from)?;
-            Ok(Past {
+            let past = Past {
                 rows_from,
                 buckets,
                 gone,
-            })
+                ..Past::default()
+            };
+            Ok((past, oldest.min(rows_from)))
         };
-        let past = self.read_history(read).await;
-        past.filter(|past| !past.buckets.parts.is_empty())
-            .unwrap_or_default()
+        let Some((mut past, oldest)) = self.read_history(read).await else {
+            return Past::default();
+        };
+        let all: Vec<SeriesKey> = keys.iter().chain(&past.gone).cloned().collect();
+        let to = oldest.min(plan.to + 1);
+        let beyond = self.buckets_beyond(&host, &all, plan, (from, to)).await;
+        past.beyond = beyond.buckets;
+        past.gone.extend(beyond.others);
+        match past.buckets.parts.is_empty() && past.beyond.parts.is_empty() {
+            true => Past::default(),
+            false => past,
+        }
     }
 
     fn has_chunk(&self, name: &Label, place: ChunkPlace) -> bool {
@@ -412,7 +368,7 @@ impl Hub {
     }
 }
 
-fn mark(timeline: &mut Timeline, first: UnixMs, last: UnixMs) {
+pub(super) fn mark(timeline: &mut Timeline, first: UnixMs, last: UnixMs) {
     timeline.oldest = timeline.oldest.min(first);
     let step = |time: UnixMs| {
         (time - timeline.from)

@@ -11,6 +11,7 @@ use sysmon_store::store::StoreError;
 use tokio::sync::{Semaphore, watch};
 
 use super::access::{AccessControl, REVIEW_INTERVAL};
+use super::beyond::Beyond;
 use super::budget::RowBudgets;
 use super::demand::Demand;
 use super::exports::Exports;
@@ -100,7 +101,7 @@ impl BoundHub {
             None => durable_at_once.subscribe(),
         };
         let access = |access| AccessControl::new(access, options.clock.clone());
-        let hub = Hub {
+        let mut hub = Hub {
             name: options.name,
             started: options.clock.instant(),
             core: Mutex::new(core),
@@ -123,10 +124,12 @@ impl BoundHub {
             agents: Gauge::default(),
             live: LiveAgents::default(),
             exports: Exports::default(),
+            beyond: Beyond::default(),
             refused: AtomicU64::new(0),
             clock: options.clock,
             random: options.random,
         };
+        hub.beyond = hub.start_beyond(options.history_beyond.as_ref());
         hub.review_access();
         // Alerts that began during the restart are sent now.
         hub.update(|_| {});

@@ -4,6 +4,7 @@ mod access;
 mod agent;
 mod alerts;
 mod baselines;
+mod beyond;
 mod budget;
 mod certificates;
 mod connection;
@@ -11,6 +12,7 @@ mod demand;
 mod exports;
 mod gauge;
 mod history;
+mod incomplete;
 mod limits;
 mod listen;
 mod live;
@@ -47,6 +49,7 @@ use crate::core::Core;
 use crate::lock;
 use access::AccessControl;
 pub use access::AccessOptions;
+use beyond::Beyond;
 use budget::RowBudgets;
 use demand::Demand;
 use exports::Exports;
@@ -90,6 +93,7 @@ pub struct Hub {
     agents: Gauge,
     live: LiveAgents,
     exports: Exports,
+    beyond: Beyond,
     refused: AtomicU64,
 }
 

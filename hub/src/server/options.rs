@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use sysmon_alerts::notify::NotifierOptions;
 use sysmon_alerts::rule::Rule;
 use sysmon_clock::{Clock, Random};
+use sysmon_export::destination::DestinationOptions;
 use sysmon_link::LinkError;
 use sysmon_store::Limits;
 use sysmon_store::store::StoreError;
@@ -36,6 +37,8 @@ pub struct HubOptions {
     pub otlp_http: Option<SocketAddr>,
     /// Destinations of exports, which need a history.
     pub exports: Vec<ExportOptions>,
+    /// Where the past is read that the hub itself does not have.
+    pub history_beyond: Option<DestinationOptions>,
     pub clock: Clock,
     pub random: Random,
 }

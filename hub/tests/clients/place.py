@@ -1,4 +1,4 @@
-"""A hub that receives OTLP, with the programs in PROGRAMS."""
+"""A hub that receives OTLP and exports, with the programs in PROGRAMS."""
 
 import json
 import os
@@ -28,7 +28,8 @@ def free_port(kind):
 
 
 class Place:
-    def __init__(self):
+    def __init__(self, **settings):
+        self.settings = settings
         self.programs = Path(os.environ["PROGRAMS"])
         self.folder = tempfile.TemporaryDirectory()
         self.path = Path(self.folder.name)
@@ -44,7 +45,7 @@ class Place:
             "SYSMON_HUB__OTLP_HTTP": f"127.0.0.1:{self.http}",
             "SYSMON_HUB__STALE_AFTER": "2s",
             "SYSMON_HUB__OFFLINE_AFTER": "4s",
-        }
+        } | self.settings
 
     def command(self, program, *arguments):
         command = [self.programs / f"sysmon-{program}", *arguments]
@@ -88,10 +89,15 @@ class Place:
         return {host["name"]: host for host in status["hosts"]}
 
     def query(self, metric, host, *more):
-        """Points of each series of a metric, with its attributes."""
+        """Values of each series of a metric, with its attributes."""
+        points = self.points(metric, host, *more)
+        return [(attributes, [value for _, value in one]) for attributes, one in points]
+
+    def points(self, metric, host, *more):
+        """Times and values of each series of a metric, with its attributes."""
         text = self.command("tui", "--hub", f"127.0.0.1:{self.port}", "--state", "operator", "query", metric, "--host", host, "--since", "10m", "--step", "1s", "--format", "json", *more)
         series = json.loads(text)["series"]
-        return [(one["attributes"], [value for _, value in one["points"] if value is not None]) for one in series]
+        return [(one["attributes"], [point for point in one["points"] if point[1] is not None]) for one in series]
 
     def __enter__(self):
         self.issue("operator", "operator")

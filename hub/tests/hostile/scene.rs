@@ -113,6 +113,7 @@ fn options(dir: &Path, state: &HubState, name: &PeerName, edges: EdgeOptions) ->
         otlp: None,
         otlp_http: None,
         exports: Vec::new(),
+        history_beyond: None,
     }
 }
 

@@ -40,6 +40,8 @@ pub struct Context {
     pub host: Option<HostRows>,
     /// Milliseconds between rows of the fleet.
     pub fleet_resolution_ms: i64,
+    /// The engine that the fleet's rows come from, or why it cannot be asked.
+    pub fleet_beyond: Option<Label>,
     /// The screens and prompts on top of each other, the current one last; never empty.
     modes: Vec<Mode>,
 }
@@ -58,6 +60,7 @@ impl Context {
             span: Span::default(),
             host: None,
             fleet_resolution_ms: ROW_MS,
+            fleet_beyond: None,
             modes: vec![Mode::Fleet],
         }
     }
@@ -102,6 +105,13 @@ impl Context {
         let of_host = self.host.as_ref().map(HostRows::resolution_ms);
         self.at
             .map_or(ROW_MS, |_| of_host.unwrap_or(self.fleet_resolution_ms))
+    }
+
+    /// The engine that what is shown comes from, or why it cannot be asked.
+    pub fn beyond(&self) -> Option<&Label> {
+        let of_host = self.host.as_ref().map(|host| host.beyond.as_ref());
+        self.at
+            .and_then(|_| of_host.unwrap_or(self.fleet_beyond.as_ref()))
     }
 
     /// Whether what is shown consists of minutes or hours instead of seconds.

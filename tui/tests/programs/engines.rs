@@ -62,6 +62,19 @@ impl Server {
         }
     }
 
+    /// Posts a text.
+    pub(crate) fn post(&self, path: &str, body: &str) {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        let length = body.len();
+        let request = format!(
+            "POST {path} HTTP/1.0\r\nHost: 127.0.0.1\r\nContent-Length: {length}\r\n\r\n{body}"
+        );
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.contains(" 204 "), "{path}: {answer}");
+    }
+
     /// What a GET answers.
     pub(crate) fn get(&self, path: &str) -> String {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
@@ -200,30 +213,45 @@ impl Postgres {
             "-p",
             &port.to_string(),
         ]);
+        if has_timescale() {
+            command.args(["-c", "shared_preload_libraries=timescaledb"]);
+            command.args(["-c", "timescaledb.telemetry_level=off"]);
+        }
         let postgres = Self {
             server: Server::new(command, port),
             sockets: dir.to_owned(),
         };
         until(
             "the server is ready",
-            || postgres.try_query("SELECT 1"),
+            || postgres.try_query_in("postgres", "SELECT 1"),
             Result::is_ok,
         )
         .unwrap();
-        postgres.query("CREATE DATABASE metrics");
+        for database in ["metrics", "narrow"] {
+            postgres.query_in("postgres", &format!("CREATE DATABASE {database}"));
+            if has_timescale() {
+                postgres.query_in(database, "CREATE EXTENSION timescaledb");
+            }
+        }
         postgres
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("postgres://postgres@127.0.0.1:{}/metrics", self.server.port)
+        self.url_of("metrics")
+    }
+
+    pub(crate) fn url_of(&self, database: &str) -> String {
+        format!(
+            "postgres://postgres@127.0.0.1:{}/{database}",
+            self.server.port
+        )
     }
 
     pub(crate) fn try_query(&self, sql: &str) -> Result<String, String> {
-        let database = if sql.starts_with("CREATE DATABASE") || sql == "SELECT 1" {
-            "postgres"
-        } else {
-            "metrics"
-        };
+        self.try_query_in("metrics", sql)
+    }
+
+    fn try_query_in(&self, database: &str, sql: &str) -> Result<String, String> {
         let output = as_postgres("psql")
             .args([
                 "-X",
@@ -249,9 +277,18 @@ impl Postgres {
     }
 
     pub(crate) fn query(&self, sql: &str) -> String {
-        self.try_query(sql)
-            .unwrap_or_else(|error| panic!("{error}: {sql}"))
+        self.query_in("metrics", sql)
     }
+
+    pub(crate) fn query_in(&self, database: &str, sql: &str) -> String {
+        self.try_query_in(database, sql)
+            .unwrap_or_else(|error| panic!("{error} in {database}: {sql}"))
+    }
+}
+
+/// Whether tests use TimescaleDB, of which Debian has no package: `SYSMON_TIMESCALEDB=1`.
+pub(crate) fn has_timescale() -> bool {
+    std::env::var_os("SYSMON_TIMESCALEDB").is_some()
 }
 
 /// Where Debian puts the server's programs.

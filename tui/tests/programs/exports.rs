@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde_json::Value;
+use sysmon_clock::Clock;
 
-use crate::engines::{Postgres, Server, points, prometheus, victoria_metrics};
+use crate::engines::{Postgres, Server, has_timescale, points, prometheus, victoria_metrics};
+use crate::otlp_receiver::Otlp;
 use crate::place::{Place, until};
 
 const AGENTS: [&str; 5] = ["a", "b", "c", "d", "e"];
@@ -69,7 +71,8 @@ fn engines_that_were_down_while_the_hub_was_killed_have_every_second_afterwards(
     let mut victoria = victoria_metrics(&place.dir("vm"));
     let mut prometheus = prometheus(&place.dir("prometheus"));
     let mut postgres = Postgres::new(&place.dir("postgres"));
-    let exports = [
+    let mut otlp = ["otlp-grpc", "otlp-http"].map(Otlp::new);
+    let mut exports = vec![
         destination(
             "vm",
             "remote-write",
@@ -81,7 +84,13 @@ fn engines_that_were_down_while_the_hub_was_killed_have_every_second_afterwards(
             &format!("http://127.0.0.1:{}/api/v1/write", prometheus.port),
         ),
         destination("postgres", "postgres", &postgres.url()),
+        destination("narrow", "postgres", &postgres.url_of("narrow"))
+            .replace(" }", ", narrow = true }"),
     ];
+    exports.extend(
+        otlp.iter()
+            .map(|otlp| destination(otlp.kind, otlp.kind, &otlp.url())),
+    );
     let exports = format!("[{}]", exports.join(", "));
     let env = [("SYSMON_HUB__EXPORT", exports.as_str())];
     let hub = place.hub_with(&env);
@@ -94,6 +103,7 @@ fn engines_that_were_down_while_the_hub_was_killed_have_every_second_afterwards(
     for server in [&mut victoria, &mut prometheus, &mut postgres.server] {
         server.stop();
     }
+    otlp.iter_mut().for_each(Otlp::stop);
     let failing = all(|line| line["state"] == "failing" && line["error"].is_string());
     until("the hub says so", || listed(&place), failing);
     // Not synchronization: rows of an outage are what this is about.
@@ -104,6 +114,7 @@ fn engines_that_were_down_while_the_hub_was_killed_have_every_second_afterwards(
     for server in [&mut victoria, &mut prometheus, &mut postgres.server] {
         server.start();
     }
+    otlp.iter_mut().for_each(Otlp::start);
     let is_done = all(|line| {
         line["pending_ms"] == 0
             && line["lag_ms"].as_i64() < Some(12_000)
@@ -132,8 +143,14 @@ fn engines_that_were_down_while_the_hub_was_killed_have_every_second_afterwards(
     for (name, server) in [("victoria-metrics", &victoria), ("prometheus", &prometheus)] {
         compare(name, &wanted, &loads_found(server, &wanted));
     }
-    let found = loads_in(&postgres);
-    compare("postgres", &wanted, &found);
+    for database in ["metrics", "narrow"] {
+        compare(database, &wanted, &loads_in(&postgres, database));
+        same_minutes(&postgres, database);
+    }
+    for otlp in &otlp {
+        compare(otlp.kind, &wanted, &otlp.loads());
+        otlp.same_values(&place);
+    }
 }
 
 /// The load of every host and second, once all that is wanted is found: a moment after it was written.
@@ -157,10 +174,10 @@ fn loads_found(
 }
 
 /// The load of every host and second, each of which is there once.
-fn loads_in(postgres: &Postgres) -> BTreeMap<(String, i64), f64> {
+fn loads_in(postgres: &Postgres, database: &str) -> BTreeMap<(String, i64), f64> {
     let sql = "SELECT host, (floor(extract(epoch FROM time)) * 1000)::bigint, value FROM sysmon.samples \
          WHERE metric = 'system.cpu.load_average.1m'";
-    let lines = postgres.query(sql);
+    let lines = postgres.query_in(database, sql);
     let parse = |line: &str| {
         let mut fields = line.split('|');
         let mut next = || fields.next().unwrap().to_owned();
@@ -170,6 +187,33 @@ fn loads_in(postgres: &Postgres) -> BTreeMap<(String, i64), f64> {
     let once: BTreeSet<_> = found.iter().map(|(at, _)| at.clone()).collect();
     assert_eq!(once.len(), found.len(), "PostgreSQL has rows twice");
     found.into_iter().collect()
+}
+
+/// Minutes of gauges are those that the database itself makes of the rows; of the last one there may be more rows by now.
+fn same_minutes(postgres: &Postgres, database: &str) {
+    let sql = "WITH made AS (SELECT host, metric, attributes, date_trunc('minute', time) AS time, min(value) AS min, \
+             max(value) AS max, avg(value) AS mean, count(*) AS count FROM sysmon.samples WHERE kind = 'gauge' GROUP BY 1, 2, 3, 4), \
+         ends AS (SELECT host, date_trunc('minute', max(time)) AS until FROM sysmon.samples GROUP BY 1) \
+         SELECT count(*), count(*) FILTER (WHERE sent.min = made.min AND sent.max = made.max AND sent.count = made.count \
+             AND abs(sent.mean - made.mean) <= 1e-9 * abs(made.mean) + 1e-12) \
+         FROM made JOIN ends USING (host) LEFT JOIN sysmon.minutes AS sent USING (host, metric, attributes, time) \
+         WHERE made.time < ends.until";
+    let equal = |answer: &String| {
+        let (all, equal) = answer.trim().split_once('|').unwrap();
+        all == equal && all != "0"
+    };
+    until(
+        "minutes are those of their rows",
+        || postgres.query_in(database, sql),
+        equal,
+    );
+    let counters = "SELECT count(*) FROM sysmon.minutes WHERE kind = 'counter' AND unit LIKE '%/s' AND count > 5";
+    assert_ne!(postgres.query_in(database, counters).trim(), "0");
+    let hypertables =
+        "SELECT count(*) FROM timescaledb_information.hypertables WHERE compression_enabled";
+    if has_timescale() {
+        assert_eq!(postgres.query_in(database, hypertables).trim(), "3");
+    }
 }
 
 fn compare(
@@ -240,4 +284,123 @@ fn a_destination_is_listed_tested_paused_and_filled_from_the_past() {
         ))
     };
     until("the past is there", found, |found| *found == first);
+}
+
+/// Values of one metric of host `a` three hours ago, by aggregate.
+fn three_hours_ago(place: &Place, metric: &str) -> BTreeMap<&'static str, Vec<f64>> {
+    let of = |aggregate: &'static str| {
+        let args = [
+            "query",
+            metric,
+            "--host",
+            "a",
+            "--from",
+            "-180m",
+            "--to",
+            "-170m",
+            "--step",
+            "1m",
+            "--aggregate",
+            aggregate,
+            "--format",
+            "json",
+        ];
+        let answer: Value = serde_json::from_str(&place.tui("me", &args)).unwrap();
+        let series = answer["series"].as_array().unwrap().iter();
+        let points = series.flat_map(|series| series["points"].as_array().unwrap());
+        let values = points.filter_map(|point| point[1].as_f64());
+        (aggregate, values.collect())
+    };
+    ["mean", "min", "max", "last"].map(of).into()
+}
+
+#[test]
+#[ignore = "needs root and postgresql and victoria-metrics"]
+fn what_the_hub_does_not_have_is_read_back_from_an_engine() {
+    let place = Place::new();
+    let victoria = victoria_metrics(&place.dir("vm"));
+    let mut postgres = Postgres::new(&place.dir("postgres"));
+    let exports = format!("[{}]", destination("pg", "postgres", &postgres.url()));
+    let hub = place.hub_with(&[("SYSMON_HUB__EXPORT", &exports)]);
+    let address = place.address();
+    let _agent = place.agent("a");
+    place.issue("operator", "me");
+    let has_series = || postgres.try_query("SELECT count(*) FROM sysmon.series");
+    let some =
+        |count: &Result<String, String>| count.as_ref().is_ok_and(|count| count.trim() > "0");
+    until("the engine has rows", has_series, some).unwrap();
+    // An hour of minutes from before this hub, such as an earlier one has sent, and another hub's of a host of that name.
+    postgres.query(
+        "INSERT INTO sysmon.hubs (identity, name) VALUES ('other', 'elsewhere'); \
+         INSERT INTO sysmon.hosts (hub, name) SELECT id, 'a' FROM sysmon.hubs WHERE identity = 'other'; \
+         CREATE TABLE IF NOT EXISTS sysmon.before PARTITION OF sysmon.minute_values DEFAULT; \
+         INSERT INTO sysmon.minute_values (time, host, series, count, min, mean, max, last) \
+         SELECT minute, hosts.id, series.id, 60, 0.5, 1.25, 4, CASE hubs.identity WHEN 'other' THEN 99 ELSE 2 END \
+         FROM sysmon.hosts JOIN sysmon.hubs ON hubs.id = hosts.hub, sysmon.series, \
+             generate_series(date_trunc('minute', now()) - interval '220 minutes', now() - interval '130 minutes', '1 minute') AS minute \
+         WHERE series.metric IN ('system.cpu.load_average.1m', 'system.uptime') AND hosts.name = 'a'",
+    );
+    let now = Clock::system().now().floor(60_000).0;
+    let lines: String = (0..90)
+        .map(|minute| {
+            let time = now - 220 * 60_000 + minute * 60_000;
+            let line = |at: i64, value: f64| {
+                format!("sysmon_host_load1{{host=\"a\",job=\"sysmon\"}} {value} {at}\n")
+            };
+            line(time, 0.5) + &line(time + 30_000, 2.0)
+        })
+        .collect();
+    victoria.post("/api/v1/import/prometheus", &lines);
+    drop(hub);
+
+    let beyond = postgres.url();
+    let hub = place.hub_again_with(&address, &[("SYSMON_HUB__HISTORY_BEYOND", &beyond)]);
+    let found = until(
+        "it is read back",
+        || three_hours_ago(&place, "load1"),
+        |found| found["mean"].len() >= 10,
+    );
+    for (aggregate, value) in [("mean", 1.25), ("min", 0.5), ("max", 4.0), ("last", 2.0)] {
+        assert!(
+            found[aggregate].iter().all(|found| *found == value),
+            "{found:?}"
+        );
+    }
+    for args in [
+        &["snapshot", "--svg", "--at", "-3h"][..],
+        &["snapshot", "--svg", "--at", "-3h", "--host", "a"],
+    ] {
+        let screen = place.tui("me", args);
+        assert!(
+            screen.contains("by the minute from postgres://127.0.0.1"),
+            "{screen}"
+        );
+        assert!(screen.contains("1.25"), "{screen}");
+    }
+    postgres.server.stop();
+    let screen = place.tui("me", &["snapshot", "--svg", "--at", "-3h"]);
+    assert!(
+        screen.contains("cannot read from postgres://127.0.0.1"),
+        "{screen}"
+    );
+    drop(hub);
+
+    let beyond = format!("prometheus:http://127.0.0.1:{}", victoria.port);
+    let _hub = place.hub_again_with(&address, &[("SYSMON_HUB__HISTORY_BEYOND", &beyond)]);
+    let found = until(
+        "it is read back",
+        || three_hours_ago(&place, "load1"),
+        |found| found["mean"].len() >= 10,
+    );
+    for (aggregate, value) in [("mean", 1.25), ("min", 0.5), ("max", 2.0), ("last", 2.0)] {
+        assert!(
+            found[aggregate].iter().all(|found| *found == value),
+            "{aggregate}: {found:?}"
+        );
+    }
+    let screen = place.tui("me", &["snapshot", "--svg", "--at", "-3h", "--host", "a"]);
+    assert!(
+        screen.contains("by the minute from prometheus:http://127.0.0.1"),
+        "{screen}"
+    );
 }

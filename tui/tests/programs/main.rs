@@ -14,6 +14,7 @@ mod fleet;
 mod keys;
 #[cfg(target_os = "linux")]
 mod namespaces;
+mod otlp_receiver;
 mod otlp_sender;
 mod outage;
 mod place;

@@ -1,5 +1,6 @@
 //! HTTP for engines: TLS by the destination's files, credentials, and what an answer means.
 
+use std::io::Read;
 use std::path::Path;
 use std::time::Duration;
 
@@ -13,12 +14,15 @@ use crate::destination::DestinationOptions;
 const REQUEST_MAX: Duration = Duration::from_secs(30);
 
 /// Bytes of an answer that are read: enough for a reason.
-const ANSWER_BYTES_MAX: u64 = 2_048;
+const ANSWER_BYTES_MAX: u64 = 16_384;
+
+/// Bytes of an answer to a query.
+const QUERY_BYTES_MAX: u64 = 64 << 20;
 
 /// Characters of a reason.
 const REASON_MAX: usize = 160;
 
-pub(super) struct Http {
+pub(crate) struct Http {
     agent: ureq::Agent,
     url: String,
     headers: Vec<(String, String)>,
@@ -33,6 +37,9 @@ pub(super) struct Answer {
     pub(super) retry_after: Option<Duration>,
     /// What it says, cleaned and cut.
     pub(super) reason: String,
+    /// The answer itself if it is protobuf.
+    #[cfg(feature = "otlp")]
+    pub(super) protobuf: Vec<u8>,
 }
 
 impl Answer {
@@ -52,46 +59,57 @@ impl Answer {
 }
 
 impl Http {
-    pub(super) fn new(options: &DestinationOptions) -> Result<Self, DestinationError> {
-        let url = options.url.reveal();
+    pub(crate) fn new(options: &DestinationOptions, url: &str) -> Result<Self, DestinationError> {
+        Self::with_limit(options, url, REQUEST_MAX)
+    }
+
+    /// A client whose requests take no longer than this.
+    pub(crate) fn with_limit(
+        options: &DestinationOptions,
+        url: &str,
+        limit: Duration,
+    ) -> Result<Self, DestinationError> {
         let config = ureq::Agent::config_builder()
-            .timeout_global(Some(REQUEST_MAX))
+            .timeout_global(Some(limit))
             // A redirect's target is not the engine that was configured.
             .max_redirects(0)
             .http_status_as_error(false)
             .user_agent(concat!("sysmon-hub/", env!("CARGO_PKG_VERSION")))
             .tls_config(tls(options)?)
             .build();
-        let mut headers: Vec<_> = options
-            .headers
-            .iter()
-            .map(|(name, value)| (name.clone(), value.reveal().to_owned()))
-            .collect();
-        if let Some(token) = &options.token {
-            headers.push((
-                "Authorization".to_owned(),
-                format!("Bearer {}", token.reveal()),
-            ));
-        } else if let Some((user, password)) = &options.login {
-            let login = format!("{user}:{}", password.reveal());
-            let login = data_encoding::BASE64.encode(login.as_bytes());
-            headers.push(("Authorization".to_owned(), format!("Basic {login}")));
-        }
-        for (name, value) in &headers {
-            let is_header = ureq::http::HeaderName::try_from(name).is_ok()
-                && ureq::http::HeaderValue::try_from(value).is_ok();
-            if !is_header {
-                return Err(DestinationError::Setting(format!(
-                    "{name} cannot be sent as a header: it has characters that headers cannot have"
-                )));
-            }
-        }
         Ok(Self {
             agent: config.into(),
             url: url.to_owned(),
-            headers,
+            headers: headers(options)?,
             address: options.address(),
         })
+    }
+
+    /// Posts a form to a path below the address; returns what is answered.
+    pub(crate) fn ask(&self, path: &str, form: &[(&str, &str)]) -> Result<Vec<u8>, String> {
+        let mut request = self
+            .agent
+            .post(format!("{}{path}", self.url.trim_end_matches('/')));
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
+        }
+        let told = |error: ureq::Error| error.to_string().replace(&self.url, "the URL");
+        let mut answer = request.send_form(form.iter().copied()).map_err(told)?;
+        let is_success = answer.status().is_success();
+        let limit = match is_success {
+            true => QUERY_BYTES_MAX,
+            false => ANSWER_BYTES_MAX,
+        };
+        let body = answer.body_mut().with_config().limit(limit);
+        let body = body.read_to_vec().map_err(told)?;
+        match is_success {
+            true => Ok(body),
+            false => Err(format!(
+                "HTTP {}: {}",
+                answer.status().as_u16(),
+                reason(&body)
+            )),
+        }
     }
 
     /// Sends a request; `headers` are those of this kind of engine.
@@ -110,17 +128,21 @@ impl Http {
         let mut answer = request.send(body).map_err(|error| self.failed(&error))?;
         let retry_after = answer.headers().get("Retry-After");
         let retry_after = retry_after.and_then(|value| value.to_str().ok()?.trim().parse().ok());
-        let text = match answer.status().is_success() {
-            true => Vec::new(),
-            false => {
-                let body = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX);
-                body.read_to_vec().unwrap_or_default()
-            }
-        };
+        let kind = answer.headers().get("Content-Type");
+        let is_protobuf = kind.is_some_and(|kind| kind.as_bytes() == b"application/x-protobuf");
+        let mut body = Vec::new();
+        let mut read = answer.body_mut().as_reader().take(ANSWER_BYTES_MAX);
+        // What was read before an error is all there is to tell.
+        let _ = read.read_to_end(&mut body);
         Ok(Answer {
             status: answer.status().as_u16(),
             retry_after: retry_after.map(Duration::from_secs),
-            reason: reason(&text),
+            reason: match is_protobuf || answer.status().is_success() {
+                true => String::new(),
+                false => reason(&body),
+            },
+            #[cfg(feature = "otlp")]
+            protobuf: if is_protobuf { body } else { Vec::new() },
         })
     }
 
@@ -148,7 +170,39 @@ impl Http {
     }
 }
 
-fn reason(text: &[u8]) -> String {
+/// The headers that a destination is configured with, credentials among them.
+pub(super) fn headers(
+    options: &DestinationOptions,
+) -> Result<Vec<(String, String)>, DestinationError> {
+    let mut headers: Vec<_> = options
+        .headers
+        .iter()
+        .map(|(name, value)| (name.clone(), value.reveal().to_owned()))
+        .collect();
+    if let Some(token) = &options.token {
+        headers.push((
+            "Authorization".to_owned(),
+            format!("Bearer {}", token.reveal()),
+        ));
+    } else if let Some((user, password)) = &options.login {
+        let login = format!("{user}:{}", password.reveal());
+        let login = data_encoding::BASE64.encode(login.as_bytes());
+        headers.push(("Authorization".to_owned(), format!("Basic {login}")));
+    }
+    for (name, value) in &headers {
+        let is_header = ureq::http::HeaderName::try_from(name).is_ok()
+            && ureq::http::HeaderValue::try_from(value).is_ok();
+        if !is_header {
+            return Err(DestinationError::Setting(format!(
+                "{name} cannot be sent as a header: it has characters that headers cannot have"
+            )));
+        }
+    }
+    Ok(headers)
+}
+
+/// The first line of what a server says, cleaned and cut.
+pub(super) fn reason(text: &[u8]) -> String {
     let text = Label::from_bytes(text.split(|byte| *byte == b'\n').next().unwrap_or_default());
     text.as_str().trim().chars().take(REASON_MAX).collect()
 }

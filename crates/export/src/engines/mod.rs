@@ -2,12 +2,16 @@
 
 #[cfg(feature = "stream")]
 mod address;
-#[cfg(feature = "remote-write")]
-mod http;
+#[cfg(feature = "http")]
+pub(crate) mod http;
 #[cfg(feature = "mqtt")]
 pub mod mqtt;
+#[cfg(feature = "otlp")]
+pub mod otlp;
 #[cfg(feature = "postgres")]
 pub mod postgres;
+#[cfg(any(feature = "otlp", feature = "remote-write"))]
+mod protobuf;
 #[cfg(feature = "redis")]
 pub mod redis;
 #[cfg(feature = "remote-write")]
@@ -67,6 +71,10 @@ pub fn engine(
         #[cfg(feature = "remote-write")]
         crate::destination::EngineKind::RemoteWrite => {
             Ok(Box::new(remote_write::RemoteWrite::new(options)?))
+        }
+        #[cfg(feature = "otlp")]
+        crate::destination::EngineKind::OtlpGrpc | crate::destination::EngineKind::OtlpHttp => {
+            Ok(Box::new(otlp::Otlp::new(options)?))
         }
         #[cfg(feature = "redis")]
         crate::destination::EngineKind::Redis => Ok(Box::new(redis::Redis::new(options)?)),

@@ -36,12 +36,21 @@ pub(super) struct Dialer {
 }
 
 impl Dialer {
+    /// Connections by the settings of a destination; with TLS, `protocol` is asked for if it is not empty.
     pub(super) fn new(
         options: &DestinationOptions,
         is_tls: bool,
+        protocol: &[u8],
     ) -> Result<Self, DestinationError> {
         let tls = match is_tls {
-            true => Some(TlsConnector::from(Arc::new(client_config(options)?))),
+            true => {
+                let mut config = client_config(options)?;
+                let protocols = [protocol]
+                    .into_iter()
+                    .filter(|protocol| !protocol.is_empty());
+                config.alpn_protocols = protocols.map(<[u8]>::to_vec).collect();
+                Some(TlsConnector::from(Arc::new(config)))
+            }
             false if options.ca.is_some() || options.identity.is_some() => {
                 return Err(DestinationError::Setting(
                     "ca, cert and key are for TLS, which the scheme of url does not use".to_owned(),

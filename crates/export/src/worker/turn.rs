@@ -1,6 +1,7 @@
 //! One turn after the other: live rows when they are due, and pending ones in between.
 
 mod confirm;
+mod pending;
 mod present;
 
 use std::io;
@@ -11,13 +12,13 @@ use sysmon_wire::timeline::Event;
 use sysmon_wire::{Label, UnixMs};
 use thiserror::Error;
 
+use self::pending::{Pending, retain_exported, retain_exported_minutes};
 use super::cursor_file::CursorFile;
 use super::status::{State, Status};
 use super::{WorkerOptions, lock};
 use crate::aggregate::Aggregator;
 use crate::cursor::Task;
-use crate::names::is_exported;
-use crate::{Batch, Committed, Cursor, Engine, EngineError, HostRows, Sent, Source, SourceError};
+use crate::{Batch, Committed, Cursor, Engine, EngineError, Sent, Source, SourceError};
 
 /// Time after a failure; doubles with each up to the maximum.
 const RETRY_MIN: Duration = Duration::from_secs(1);
@@ -292,6 +293,15 @@ impl Turns {
             batch.cells += rows.cells();
             batch.hosts.push(rows);
         }
+        if self.engine.wants_minutes()
+            && let Some(span) = batch.cursor(cursor).whole_minutes(task)
+            && let Some(mut minutes) = self.source.minutes(&task.host, span)?
+        {
+            retain_exported_minutes(&mut minutes);
+            minutes.is_late = task.is_late;
+            batch.cells += minutes.minutes.len();
+            batch.minutes.push(minutes);
+        }
         batch.cursor(cursor).complete(task);
         if batch.cells >= self.engine.batch_cells() {
             let (full, turns) = (std::mem::take(batch), batch.turns);
@@ -313,6 +323,7 @@ impl Turns {
         if has_content || self.engine.stores_cursor() {
             let sent = self.engine.send(&Batch {
                 hosts: &batch.hosts,
+                minutes: &batch.minutes,
                 events: &batch.events,
                 gone: &self.gone,
                 cursor: &next,
@@ -466,33 +477,6 @@ impl Turns {
 
 /// Reads of the history for one batch of pending rows; many of them may find nothing.
 const TURNS_MAX: usize = 1_000;
-
-/// A batch that is being gathered.
-#[derive(Default)]
-struct Pending {
-    hosts: Vec<HostRows>,
-    events: Vec<(i64, Event)>,
-    cells: usize,
-    turns: usize,
-    /// The cursor once the batch is in the engine; none while there is nothing in it.
-    next: Option<Cursor>,
-}
-
-impl Pending {
-    fn cursor(&mut self, present: &Cursor) -> &mut Cursor {
-        self.next.get_or_insert_with(|| present.clone())
-    }
-}
-
-fn retain_exported(rows: &mut HostRows) {
-    let is_wanted: Vec<bool> = rows.keys.iter().map(|key| is_exported(key)).collect();
-    let mut wanted = is_wanted.iter();
-    rows.keys
-        .retain(|_| wanted.next().is_some_and(|wanted| *wanted));
-    let mut wanted = is_wanted.iter();
-    rows.columns
-        .retain(|_| wanted.next().is_some_and(|wanted| *wanted));
-}
 
 #[cfg(test)]
 mod tests;

@@ -74,6 +74,8 @@ pub enum Reply {
     Resolution {
         /// Milliseconds from one row to the next.
         step_ms: i64,
+        /// The engine that the rows come from, or why it cannot be asked; none if the hub has them itself.
+        beyond: Option<Label>,
     },
     /// To `Request::Alerts` and `Request::Acknowledge`; to edges, only which alerts are acknowledged.
     Alerts(Alerts),

@@ -1,5 +1,6 @@
 //! Exports: the destinations of a hub, each with its thread.
 
+mod minutes;
 mod options;
 mod source;
 
@@ -8,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use sysmon_export::destination::DestinationOptions;
 use sysmon_export::engines::{DestinationError, HubIdentity};
 use sysmon_export::worker::{Exporter, State, Status, WorkerOptions};
 use sysmon_files::{FileError, read_private, write_private};
@@ -17,6 +19,7 @@ use thiserror::Error;
 use tokio::runtime::Handle;
 
 use super::Hub;
+use super::beyond::Beyond;
 use crate::lock;
 pub use options::{ExportOptions, ExportSettingError};
 use source::HubSource;
@@ -140,11 +143,7 @@ impl Hub {
         let start = || -> Result<Exporter, DestinationError> {
             let setting = |error: std::io::Error| DestinationError::Setting(error.to_string());
             let file = |error| setting(std::io::Error::other(error));
-            sysmon_files::create_private_subdir(&dir).map_err(file)?;
-            let hub = HubIdentity {
-                identity: self.export_identity(&dir).map_err(file)?,
-                name: self.name.clone(),
-            };
+            let hub = self.export_identity(&dir).map_err(file)?;
             let engine = sysmon_export::engines::engine(&options.destination, &hub)?;
             let source = HubSource::new(Arc::clone(self), options, runtime.clone());
             let worker = WorkerOptions {
@@ -160,16 +159,32 @@ impl Hub {
     }
 
     /// What engines know this hub by, whatever its name and its certificates are.
-    fn export_identity(&self, dir: &Path) -> Result<String, FileError> {
+    fn export_identity(&self, dir: &Path) -> Result<HubIdentity, FileError> {
+        sysmon_files::create_private_subdir(dir)?;
         let path = dir.join("identity");
-        match read_private(&path) {
-            Ok(text) => Ok(text.trim().to_owned()),
+        let identity = match read_private(&path) {
+            Ok(text) => text.trim().to_owned(),
             Err(error) if error.is_not_found() => {
                 let identity = format!("{:016x}{:016x}", self.random.u64(), self.random.u64());
                 write_private(&path, format!("{identity}\n"))?;
-                Ok(identity)
+                identity
             }
-            Err(error) => Err(error),
+            Err(error) => return Err(error),
+        };
+        Ok(HubIdentity {
+            identity,
+            name: self.name.clone(),
+        })
+    }
+
+    /// What reads the past that this hub does not have.
+    pub(super) fn start_beyond(&self, options: Option<&DestinationOptions>) -> Beyond {
+        let (Some(options), Some(dir)) = (options, self.export_dir()) else {
+            return Beyond::default();
+        };
+        match self.export_identity(&dir) {
+            Ok(hub) => Beyond::start(options, &hub),
+            Err(error) => Beyond::failed(&error.to_string()),
         }
     }
 

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::error::Error;
 use std::sync::Arc;
 
-use sysmon_export::{Committed, HostNow, HostRows, LateRows, Source, SourceError, Span, Step};
+use sysmon_export::{
+    Committed, HostMinutes, HostNow, HostRows, LateRows, Source, SourceError, Span, Step,
+};
 use sysmon_series::{Chunk, Table, Tail};
 use sysmon_store::Tier;
 use sysmon_store::store::{Reader, StoreError};
@@ -17,7 +19,8 @@ use tokio::runtime::Handle;
 use super::ExportOptions;
 use crate::host::Host;
 use crate::server::Hub;
-use crate::server::history::{Hosts, Incomplete};
+use crate::server::history::Hosts;
+use crate::server::incomplete::Incomplete;
 
 /// How long the oldest moment of a host stands: data is removed once a minute.
 const OLDEST_MS: i64 = 60_000;
@@ -29,9 +32,9 @@ const AWAITED_MS: i64 = 60_000;
 const DAY_MS: i64 = 86_400_000;
 
 pub(super) struct HubSource {
-    hub: Arc<Hub>,
+    pub(super) hub: Arc<Hub>,
     options: ExportOptions,
-    runtime: Handle,
+    pub(super) runtime: Handle,
     /// Hosts that were offline when last looked at.
     offline: BTreeSet<Label>,
     oldest: BTreeMap<Label, (UnixMs, Option<UnixMs>)>,
@@ -51,7 +54,7 @@ impl HubSource {
         }
     }
 
-    fn read<T>(
+    pub(super) fn read<T>(
         &self,
         read: impl FnOnce(&Reader) -> Result<T, StoreError>,
     ) -> Result<T, SourceError> {
@@ -69,7 +72,7 @@ impl HubSource {
     }
 
     /// The series of a host that are exported and may have a value since a moment, with their indices.
-    fn series(&self, host: &Host, since: UnixMs) -> (Vec<u32>, Vec<Arc<SeriesKey>>) {
+    pub(super) fn series(&self, host: &Host, since: UnixMs) -> (Vec<u32>, Vec<Arc<SeriesKey>>) {
         let metrics = &self.options.metrics;
         let is_wanted = |key: &SeriesKey| metrics.include(key.metric.name.as_str(), &[] as &[&str]);
         let key = |index: u32| {
@@ -81,7 +84,7 @@ impl HubSource {
     }
 
     /// Rows made from minutes, for the part of a span from which there are no others.
-    fn minutes(&self, host: &Label, span: Span) -> Result<Option<Chunk>, SourceError> {
+    fn rows_of_minutes(&self, host: &Label, span: Span) -> Result<Option<Chunk>, SourceError> {
         let incomplete = {
             let core = self.hub.core();
             let host = core
@@ -184,7 +187,7 @@ impl Source for HubSource {
     fn rows(&mut self, host: &Label, span: Span) -> Result<Option<HostRows>, SourceError> {
         let id = self.hub.core().fleet.find(host.as_str());
         let Some(id) = id else { return Ok(None) };
-        let chunk = self.minutes(host, span)?;
+        let chunk = self.rows_of_minutes(host, span)?;
         let borrowed = self.hub.rows_between(Hosts::One(id), span.from, span.to);
         let borrowed = self.runtime.block_on(borrowed);
         let mut chunks = borrowed.chunks();
@@ -220,6 +223,10 @@ impl Source for HubSource {
             step: Step::Rows,
             is_late: false,
         }))
+    }
+
+    fn minutes(&mut self, host: &Label, span: Span) -> Result<Option<HostMinutes>, SourceError> {
+        self.whole_minutes(host, span)
     }
 
     fn oldest(&mut self, host: &Label) -> Result<Option<UnixMs>, SourceError> {

@@ -174,11 +174,12 @@ fn find(hub: &Hub, name: &Label) -> Result<HostId, RequestError> {
     found.ok_or_else(|| RequestError::Refused(format!("there is no host {name:?}")))
 }
 
-/// Announces that the rows that follow were made from minutes or hours.
+/// Announces that the rows that follow were made from minutes or hours, and where these are from.
 async fn send_resolution(rows: &Borrowed, sender: &mut FrameSender) -> Result<(), LinkError> {
-    let step_ms = rows.step_ms();
-    if rows.tier.is_some() {
-        sender.send(&Reply::Resolution { step_ms }).await?;
+    let (step_ms, beyond) = (rows.step_ms(), rows.beyond.clone());
+    if rows.tier.is_some() || beyond.is_some() {
+        let resolution = Reply::Resolution { step_ms, beyond };
+        sender.send(&resolution).await?;
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! One metric over time.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sysmon_link::FrameSender;
 use sysmon_wire::message::{Query, Reply};
@@ -16,7 +17,11 @@ pub(super) async fn answer(
     query: Query,
     sender: &mut FrameSender,
 ) -> Result<(), RequestError> {
-    let limits = hub.history_limits();
+    let mut limits = hub.history_limits();
+    if hub.beyond.is_set() {
+        // An engine has minutes of any time.
+        limits.minutes = Duration::MAX;
+    }
     let plan = Plan::new(&query, &hub.core().fleet, &limits, hub.now())?;
     let is_combined = query.group.is_some() || query.top > 0;
     let mut all = Vec::new();

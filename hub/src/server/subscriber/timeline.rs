@@ -20,7 +20,8 @@ pub(super) async fn answer(
     let id = host.as_ref().map(|name| find(hub, name)).transpose()?;
     let mut timeline = timeline(&hub.core(), id, from, to, steps);
     if timeline.from < timeline.oldest {
-        hub.cover(host, &mut timeline).await;
+        hub.cover(host.clone(), &mut timeline).await;
+        hub.cover_beyond(host, &mut timeline).await;
     }
     Ok(sender.send(&Reply::Timeline(timeline)).await?)
 }

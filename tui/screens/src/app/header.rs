@@ -58,7 +58,9 @@ fn time(state: &State) -> String {
             60_000.. => " by the minute",
             _ => "",
         };
-        return format!("PAST {clock} ({minus}{}){by}", format_span(behind));
+        let from = state.context.beyond();
+        let from = from.map_or_else(String::new, |engine| format!(" from {engine}"));
+        return format!("PAST {clock} ({minus}{}){by}{from}", format_span(behind));
     }
     let clock = format_clock(state.context.now.0, &state.context.zone);
     match (&state.context.link, state.screens.fleet.newest()) {

@@ -269,12 +269,13 @@ impl Screen for Fleet {
         }
         match reply {
             Reply::Fleet(update) => self.apply(update),
-            Reply::Resolution { step_ms } => self.set_resolution(step_ms),
+            Reply::Resolution { step_ms, beyond } => self.set_resolution(step_ms, beyond),
             Reply::Complete => self.complete(),
             Reply::Refused { reason } => return vec![Outcome::Remark(reason.to_string())],
             _ => {}
         }
         context.fleet_resolution_ms = self.resolution_ms();
+        context.fleet_beyond = self.beyond().cloned();
         self.reveal(context);
         Vec::new()
     }

@@ -70,6 +70,8 @@ pub struct HostRows {
     pub complete: bool,
     pub refused: Option<Label>,
     resolution_ms: i64,
+    /// The engine that the rows come from, or why it cannot be asked.
+    pub beyond: Option<Label>,
     keys: Vec<SeriesKey>,
     rows: VecDeque<(i64, Vec<i64>)>,
     decoder: RowDecoder,
@@ -85,6 +87,7 @@ impl HostRows {
             complete: false,
             refused: None,
             resolution_ms: ROW_MS,
+            beyond: None,
             keys: Vec::new(),
             rows: VecDeque::new(),
             decoder: RowDecoder::new(),
@@ -174,7 +177,10 @@ impl HostRows {
     /// If series or rows cannot be decoded; rows are then skipped up to the next keyframe.
     pub fn receive(&mut self, reply: Reply) -> Result<(), RowsError> {
         match reply {
-            Reply::Resolution { step_ms } => self.set_resolution(step_ms),
+            Reply::Resolution { step_ms, beyond } => {
+                self.set_resolution(step_ms);
+                self.beyond = beyond;
+            }
             Reply::Host(line) => self.line = Some(*line),
             Reply::HostRestart => self.restart(),
             Reply::HostSeries(table) => self.add_series(&table)?,

@@ -116,7 +116,7 @@ impl Mqtt {
         Ok(Self {
             waiter: Waiter::default(),
             client: Client {
-                dialer: Dialer::new(options, address.is_tls)?,
+                dialer: Dialer::new(options, address.is_tls, b"")?,
                 address,
                 login: options.login.clone().or(of_url),
                 topics: Topics::new(prefix(options, "+#$")?, discovery),

@@ -37,6 +37,10 @@ impl Copy {
         self.field(&value.to_be_bytes());
     }
 
+    pub(super) fn float(&mut self, value: f64) {
+        self.field(&value.to_be_bytes());
+    }
+
     /// An array of floats; NaN stands for NULL.
     pub(super) fn floats(&mut self, values: impl ExactSizeIterator<Item = f64>) {
         let start = self.0.len();

@@ -51,7 +51,7 @@ pub(super) fn refused(address: &str, error: &Error) -> EngineError {
 }
 
 /// The error and what caused it. Neither the address nor the values of rows are in it.
-fn told(error: &Error) -> String {
+pub(crate) fn told(error: &Error) -> String {
     if let Some(error) = error.as_db_error() {
         return format!("{} ({})", error.message(), error.code().code());
     }

@@ -66,7 +66,7 @@ impl Learning<'_> {
         transaction: &Transaction<'_>,
         rows: &HostRows,
     ) -> Result<(i32, i32), Error> {
-        let host = self.host(transaction, rows).await?;
+        let host = self.host(transaction, &rows.host, &rows.facts).await?;
         let addresses: Vec<usize> = rows.keys.iter().map(address).collect();
         let known = self
             .new
@@ -85,35 +85,39 @@ impl Learning<'_> {
         Ok((host, layout))
     }
 
-    async fn host(&mut self, transaction: &Transaction<'_>, rows: &HostRows) -> Result<i32, Error> {
+    /// The number of a host.
+    pub(super) async fn host(
+        &mut self,
+        transaction: &Transaction<'_>,
+        name: &Label,
+        facts: &Arc<HostFacts>,
+    ) -> Result<i32, Error> {
         let known = self
             .new
             .hosts
-            .get(&rows.host)
-            .or_else(|| self.known.hosts.get(&rows.host));
-        if let Some((id, facts)) = known
-            && **facts == *rows.facts
+            .get(name)
+            .or_else(|| self.known.hosts.get(name));
+        if let Some((id, known)) = known
+            && **known == **facts
         {
             return Ok(*id);
         }
         let upsert = "INSERT INTO sysmon.hosts (hub, name, os, kernel, arch, tags) VALUES ($1, $2, $3, $4, $5, $6) \
              ON CONFLICT (hub, name) DO UPDATE SET os = excluded.os, kernel = excluded.kernel, arch = excluded.arch, \
              tags = excluded.tags RETURNING id";
-        let facts = &rows.facts;
         let tags: Vec<&str> = facts.tags.iter().map(Label::as_str).collect();
-        let (name, os) = (rows.host.as_str(), facts.os.as_str());
+        let (host, os) = (name.as_str(), facts.os.as_str());
         let (kernel, arch) = (facts.kernel.as_str(), facts.arch.as_str());
         let row = transaction
-            .query_one(upsert, &[&self.hub, &name, &os, &kernel, &arch, &tags])
+            .query_one(upsert, &[&self.hub, &host, &os, &kernel, &arch, &tags])
             .await?;
         let id = row.get(0);
-        self.new
-            .hosts
-            .insert(rows.host.clone(), (id, Arc::clone(facts)));
+        self.new.hosts.insert(name.clone(), (id, Arc::clone(facts)));
         Ok(id)
     }
 
-    async fn series(
+    /// The number of each series.
+    pub(super) async fn series(
         &mut self,
         transaction: &Transaction<'_>,
         keys: &[Arc<SeriesKey>],

@@ -1,27 +1,30 @@
 //! PostgreSQL, with TimescaleDB or without: arrays of values by host and time, in the same transaction as the cursor.
 
+mod connector;
+mod content;
 mod copy;
 mod error;
 mod layouts;
 mod partitions;
 mod schema;
+mod session;
 mod tls;
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
-use tokio::task::JoinHandle;
-use tokio_postgres::{Client, Transaction};
+use tokio_postgres::Client;
 
 use super::{DestinationError, HubIdentity};
 use crate::destination::DestinationOptions;
-use crate::{Batch, Cursor, Engine, EngineError, HostRows, Sent};
-use copy::Copy;
-use error::{lost, refused, timed_out, unavailable};
+use crate::{Batch, Cursor, Engine, EngineError, Sent};
+pub(crate) use connector::Connector;
+pub(crate) use error::told;
+use error::{lost, refused, timed_out};
 use layouts::Layouts;
 use partitions::Partitions;
-use schema::{HYPERTABLE, MIGRATIONS, VERSION, migration};
+use schema::{HYPERTABLES, MIGRATIONS, VERSION, migration};
+use session::{Session, Tables, Work};
 
 /// Values in one transaction.
 const CELLS: usize = 200_000;
@@ -31,31 +34,18 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// Longest time for a connection or a transaction.
 const ATTEMPT_MAX: Duration = Duration::from_secs(30);
 
+const SESSION: &str =
+    "-c statement_timeout=30s -c lock_timeout=10s -c timezone=UTC -c client_min_messages=warning";
+
 /// A client.
 pub struct Postgres {
     runtime: Runtime,
-    config: tokio_postgres::Config,
-    tls: tokio_postgres_rustls::MakeRustlsConnect,
+    connector: Connector,
     address: String,
     destination: String,
     hub: HubIdentity,
-    retention_days: Option<u32>,
+    tables: Tables,
     session: Option<Session>,
-}
-
-/// A connection, and what is known of the database.
-struct Session {
-    client: Client,
-    connection: JoinHandle<()>,
-    hub: i32,
-    layouts: Layouts,
-    partitions: Partitions,
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        self.connection.abort();
-    }
 }
 
 impl std::fmt::Debug for Postgres {
@@ -73,37 +63,35 @@ impl Postgres {
     /// The address is none of PostgreSQL's, or a file of the destination cannot be read.
     pub fn new(options: &DestinationOptions, hub: &HubIdentity) -> Result<Self, DestinationError> {
         let setting = |problem: String| DestinationError::Setting(problem);
-        let mut config: tokio_postgres::Config = options
-            .url
-            .reveal()
-            .parse()
-            .map_err(|_| setting("url: write postgres://USER@HOST/DATABASE".to_owned()))?;
-        if let Some((user, password)) = &options.login {
-            config.user(user).password(password.reveal());
-        }
-        config
-            .application_name("sysmon-hub")
-            .connect_timeout(ATTEMPT_MAX / 3)
-            .options("-c statement_timeout=30s -c lock_timeout=10s -c timezone=UTC -c client_min_messages=warning");
-        if !tls::is_local(&config) && !options.is_set("plaintext") {
-            config.ssl_mode(tokio_postgres::config::SslMode::Require);
-        }
-        let retention = options.options.get("retention");
-        let days = retention.map(|text| text.trim_end_matches('d').parse::<u32>());
-        let retention_days = days.transpose().map_err(|_| {
-            setting("retention: write a number of days, such as \"30d\"".to_owned())
-        })?;
+        let days = |key: &str| match options.options.get(key) {
+            None => Ok(None),
+            Some(text) => match text.strip_suffix('d').map(str::parse::<u32>) {
+                Some(Ok(days @ 1..)) => Ok(Some(days)),
+                _ => Err(setting(format!(
+                    "{key}: write a number of days, such as \"30d\""
+                ))),
+            },
+        };
+        let has_minutes = !options
+            .options
+            .get("minutes")
+            .is_some_and(|text| text == "off");
+        let tables = Tables {
+            retention_days: days("retention")?,
+            has_minutes,
+            minutes_days: has_minutes.then(|| days("minutes")).transpose()?.flatten(),
+            is_narrow: options.is_set("narrow"),
+        };
         Ok(Self {
             runtime: tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()
                 .map_err(|error| setting(error.to_string()))?,
-            tls: tls::connector(options)?,
-            config,
+            connector: Connector::new(options, SESSION)?,
             address: options.address(),
             destination: options.name.clone(),
             hub: hub.clone(),
-            retention_days,
+            tables,
             session: None,
         })
     }
@@ -117,12 +105,12 @@ impl Postgres {
         let place = Work {
             destination: &self.destination,
             address: &self.address,
-            retention_days: self.retention_days,
+            tables: &self.tables,
         };
         let connected = async {
             let mut session = match session.take() {
                 Some(session) if !session.client.is_closed() => session,
-                _ => connect(&self.config, &self.tls, &self.hub, &place).await?,
+                _ => connect(&self.connector, &self.hub, &place).await?,
             };
             let done = work(&mut session, &place).await?;
             Ok((session, done))
@@ -141,20 +129,12 @@ impl Postgres {
     }
 }
 
-/// What a session works for.
-struct Work<'a> {
-    destination: &'a str,
-    address: &'a str,
-    retention_days: Option<u32>,
-}
-
 async fn connect(
-    config: &tokio_postgres::Config,
-    tls: &tokio_postgres_rustls::MakeRustlsConnect,
+    connector: &Connector,
     hub: &HubIdentity,
     work: &Work<'_>,
 ) -> Result<Session, EngineError> {
-    let connected = config.connect(tls.clone()).await;
+    let connected = connector.connect().await;
     let (mut client, connection) = connected.map_err(|error| lost(work.address, &error))?;
     let connection = tokio::spawn(async move { drop(connection.await) });
     let has_timescale = prepare(&mut client, work).await?;
@@ -226,7 +206,7 @@ async fn prepare(client: &mut Client, work: &Work<'_>) -> Result<bool, EngineErr
             .map_err(failed)?;
         if at == 0 && has_timescale {
             transaction
-                .batch_execute(HYPERTABLE)
+                .batch_execute(HYPERTABLES)
                 .await
                 .map_err(failed)?;
         }
@@ -242,105 +222,6 @@ async fn prepare(client: &mut Client, work: &Work<'_>) -> Result<bool, EngineErr
     Ok(has_timescale)
 }
 
-impl Session {
-    async fn send(&mut self, batch: &Batch<'_>, work: &Work<'_>) -> Result<Sent, EngineError> {
-        let failed = |error: tokio_postgres::Error| refused(work.address, &error);
-        let times = batch.hosts.iter().flat_map(|rows| &rows.times).copied();
-        self.partitions
-            .ensure(&self.client, times, work.retention_days)
-            .await
-            .map_err(failed)?;
-        let transaction = self.client.transaction().await.map_err(failed)?;
-        let mut layouts = self.layouts.begin(self.hub);
-        let (mut copy, mut samples) = (Copy::new(), 0u64);
-        for rows in batch.hosts {
-            let (host, layout) = layouts.of(&transaction, rows).await.map_err(failed)?;
-            if rows.is_late {
-                replace(&transaction, host, rows).await.map_err(failed)?;
-            }
-            samples += put(&mut copy, host, layout, rows);
-        }
-        let mut bytes = 0;
-        if batch.hosts.iter().any(|rows| !rows.times.is_empty()) {
-            let content = copy.finish();
-            bytes = content.len() as u64;
-            let statement =
-                "COPY sysmon.rows (time, host, layout, values) FROM STDIN (FORMAT BINARY)";
-            copy_in(&transaction, statement, content)
-                .await
-                .map_err(failed)?;
-        }
-        for (id, event) in batch.events {
-            let insert = "INSERT INTO sysmon.events (hub, id, time, host, kind, message) \
-                 VALUES ($1, $2, to_timestamp($3::float8 / 1000), $4, $5, $6) ON CONFLICT DO NOTHING";
-            let (ms, host) = (event.time.0 as f64, event.host.as_str());
-            let (kind, message) = (event.kind.as_str(), event.text.as_str());
-            transaction
-                .execute(insert, &[&self.hub, id, &ms, &host, &kind, &message])
-                .await
-                .map_err(failed)?;
-        }
-        let state = serde_json::to_string(batch.cursor)
-            .map_err(|error| unavailable(work.address, &error.to_string()))?;
-        let store = "INSERT INTO sysmon.cursors (hub, destination, state) VALUES ($1, $2, $3) \
-             ON CONFLICT (hub, destination) DO UPDATE SET state = excluded.state, updated = now()";
-        transaction
-            .execute(store, &[&self.hub, &work.destination, &state])
-            .await
-            .map_err(failed)?;
-        transaction.commit().await.map_err(failed)?;
-        let learnt = layouts.finish();
-        self.layouts.apply(learnt);
-        Ok(Sent {
-            samples,
-            bytes,
-            refused: Vec::new(),
-        })
-    }
-}
-
-/// Removes what a span has, before its rows are written again.
-async fn replace(
-    transaction: &Transaction<'_>,
-    host: i32,
-    rows: &HostRows,
-) -> Result<(), tokio_postgres::Error> {
-    let (from, to) = (rows.span.from.0 as f64, rows.span.to.0 as f64);
-    let delete = "DELETE FROM sysmon.rows WHERE host = $1 \
-         AND time BETWEEN to_timestamp($2::float8 / 1000) AND to_timestamp($3::float8 / 1000)";
-    transaction
-        .execute(delete, &[&host, &from, &to])
-        .await
-        .map(drop)
-}
-
-fn put(copy: &mut Copy, host: i32, layout: i32, rows: &HostRows) -> u64 {
-    for (at, time) in rows.times.iter().enumerate() {
-        copy.begin_row(4);
-        copy.time(*time);
-        copy.integer(host);
-        copy.integer(layout);
-        copy.floats(
-            rows.columns
-                .iter()
-                .map(|column| column.get(at).copied().unwrap_or(f64::NAN)),
-        );
-    }
-    rows.samples() as u64
-}
-
-async fn copy_in(
-    transaction: &Transaction<'_>,
-    statement: &str,
-    content: Vec<u8>,
-) -> Result<(), tokio_postgres::Error> {
-    use futures_util::SinkExt as _;
-    let sink = transaction.copy_in::<str, bytes::Bytes>(statement).await?;
-    let mut sink = std::pin::pin!(sink);
-    sink.send(content.into()).await?;
-    sink.finish().await.map(drop)
-}
-
 impl Engine for Postgres {
     fn batch_cells(&self) -> usize {
         CELLS
@@ -352,6 +233,10 @@ impl Engine for Postgres {
 
     fn stores_cursor(&self) -> bool {
         true
+    }
+
+    fn wants_minutes(&self) -> bool {
+        self.tables.has_minutes
     }
 
     fn takes_events(&self) -> bool {
@@ -382,7 +267,7 @@ impl Engine for Postgres {
 
     fn test(&mut self) -> Result<String, EngineError> {
         let check = async {
-            let connected = self.config.connect(self.tls.clone()).await;
+            let connected = self.connector.connect().await;
             let (client, connection) = connected.map_err(|error| lost(&self.address, &error))?;
             let connection = tokio::spawn(async move { drop(connection.await) });
             let found = check(&client, &self.address).await;
@@ -421,11 +306,6 @@ async fn check(client: &Client, address: &str) -> Result<String, EngineError> {
             "{address} is PostgreSQL {version}{timescale}; the user needs the privilege CREATE on the database, or has to own the schema sysmon"
         ))),
     }
-}
-
-/// Days in which there are rows.
-fn days(times: impl Iterator<Item = i64>) -> BTreeSet<i64> {
-    times.map(|time| time.div_euclid(86_400_000)).collect()
 }
 
 #[cfg(test)]

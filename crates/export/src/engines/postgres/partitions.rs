@@ -1,30 +1,44 @@
 //! Days of rows: partitions that exist before they are needed, and are dropped after the retention.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tokio_postgres::{Client, Error};
-
-use super::days;
 
 const DAY_S: i64 = 86_400;
 
 /// Days after the newest row for which there are partitions.
 const DAYS_AHEAD: i64 = 2;
 
+/// A table with a partition for each day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Dated {
+    Rows,
+    Values,
+    Minutes,
+}
+
+impl Dated {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Rows => "rows",
+            Self::Values => "values",
+            Self::Minutes => "minute_values",
+        }
+    }
+}
+
 /// The partitions that are known to exist.
 #[derive(Debug)]
 pub(super) struct Partitions {
     has_timescale: bool,
-    days: BTreeSet<i64>,
-    has_retention: bool,
+    days: BTreeMap<Dated, BTreeSet<i64>>,
 }
 
 impl Partitions {
     pub(super) fn new(has_timescale: bool) -> Self {
         Self {
             has_timescale,
-            days: BTreeSet::new(),
-            has_retention: false,
+            days: BTreeMap::new(),
         }
     }
 
@@ -32,59 +46,62 @@ impl Partitions {
     pub(super) async fn ensure(
         &mut self,
         client: &Client,
+        table: Dated,
         times: impl Iterator<Item = i64>,
         retention_days: Option<u32>,
     ) -> Result<(), Error> {
-        if self.has_timescale {
-            return self.set_retention(client, retention_days).await;
-        }
-        let mut wanted = days(times);
+        let mut wanted: BTreeSet<i64> = times.map(|time| time.div_euclid(DAY_S * 1_000)).collect();
         let Some(newest) = wanted.last().copied() else {
             return Ok(());
         };
+        let is_first = !self.days.contains_key(&table);
+        let known = self.days.entry(table).or_default();
+        if self.has_timescale {
+            if let Some(days) = retention_days.filter(|_| is_first) {
+                client.batch_execute(&policy(table, days)).await?;
+            }
+            return Ok(());
+        }
         wanted.extend(newest..=newest + DAYS_AHEAD);
-        let missing: Vec<i64> = wanted.difference(&self.days).copied().collect();
+        let missing: Vec<i64> = wanted.difference(known).copied().collect();
         for day in &missing {
-            client.batch_execute(&create(*day)).await?;
+            client.batch_execute(&create(table, *day)).await?;
         }
         if let Some(kept) = retention_days.filter(|_| !missing.is_empty()) {
-            drop_before(client, kept).await?;
+            client.batch_execute(&drop_before(table, kept)).await?;
         }
-        self.days.extend(missing);
-        Ok(())
-    }
-
-    async fn set_retention(&mut self, client: &Client, days: Option<u32>) -> Result<(), Error> {
-        if let Some(days) = days.filter(|_| !self.has_retention) {
-            let policy = format!(
-                "SELECT remove_retention_policy('sysmon.rows', if_exists => true); \
-                 SELECT add_retention_policy('sysmon.rows', interval '{days} days');"
-            );
-            client.batch_execute(&policy).await?;
-        }
-        self.has_retention = true;
+        known.extend(missing);
         Ok(())
     }
 }
 
-fn create(day: i64) -> String {
-    let (from, to) = (day * DAY_S, (day + 1) * DAY_S);
+/// Removes the chunks that end before the retention.
+fn policy(table: Dated, days: u32) -> String {
+    let name = table.name();
+    format!(
+        "SELECT remove_retention_policy('sysmon.{name}', if_exists => true); \
+         SELECT add_retention_policy('sysmon.{name}', interval '{days} days');"
+    )
+}
+
+fn create(table: Dated, day: i64) -> String {
+    let (name, from, to) = (table.name(), day * DAY_S, (day + 1) * DAY_S);
     // to_timestamp is no constant, but literals with an offset are.
     format!(
-        "DO $$ BEGIN EXECUTE format('CREATE TABLE IF NOT EXISTS sysmon.%I PARTITION OF sysmon.rows FOR VALUES FROM (%L) TO (%L)', \
-         'rows_' || to_char(to_timestamp({from}), 'YYYYMMDD'), to_timestamp({from}), to_timestamp({to})); END $$"
+        "DO $$ BEGIN EXECUTE format('CREATE TABLE IF NOT EXISTS sysmon.%I PARTITION OF sysmon.{name} FOR VALUES FROM (%L) TO (%L)', \
+         '{name}_' || to_char(to_timestamp({from}), 'YYYYMMDD'), to_timestamp({from}), to_timestamp({to})); END $$"
     )
 }
 
 /// Drops the partitions that end before the retention, by the server's clock.
-async fn drop_before(client: &Client, days: u32) -> Result<(), Error> {
-    let old = format!(
+fn drop_before(table: Dated, days: u32) -> String {
+    let name = table.name();
+    format!(
         "DO $$ DECLARE old text; BEGIN FOR old IN SELECT child.relname FROM pg_inherits \
-         JOIN pg_class AS child ON child.oid = inhrelid WHERE inhparent = 'sysmon.rows'::regclass \
-         AND child.relname ~ '^rows_[0-9]{{8}}$' AND to_date(right(child.relname, 8), 'YYYYMMDD') + {days} < current_date - 1 \
+         JOIN pg_class AS child ON child.oid = inhrelid WHERE inhparent = 'sysmon.{name}'::regclass \
+         AND child.relname ~ '^{name}_[0-9]{{8}}$' AND to_date(right(child.relname, 8), 'YYYYMMDD') + {days} < current_date - 1 \
          LOOP EXECUTE format('DROP TABLE sysmon.%I', old); END LOOP; END $$"
-    );
-    client.batch_execute(&old).await
+    )
 }
 
 #[cfg(test)]
@@ -92,10 +109,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_of_a_day_and_of_the_night_between_two_have_partitions() {
-        let day_ms = DAY_S * 1_000;
-        let times = [0, day_ms - 1, day_ms, -1];
-        assert_eq!(days(times.into_iter()), [-1, 0, 1].into());
-        assert!(create(1).contains("to_timestamp(86400)"));
+    fn a_partition_is_a_day_of_a_table() {
+        let made = create(Dated::Minutes, 1);
+        assert!(made.contains("PARTITION OF sysmon.minute_values"), "{made}");
+        assert!(made.contains("to_timestamp(86400), to_timestamp(172800)"));
+        assert!(drop_before(Dated::Rows, 30).contains("'^rows_[0-9]{8}$'"));
     }
 }

@@ -7,7 +7,8 @@ pub(super) const VERSION: i32 = 1;
 pub(super) const MIGRATIONS: [&str; VERSION as usize] = [FIRST];
 
 /// Rows are arrays: a value costs some three bytes, where a table with a row for each would need fifty. `layout` says
-/// which series the values are of. A cursor changes in the transaction of its rows.
+/// which series the values are of. Who asks for `narrow` gets such a table nevertheless. A cursor changes in the
+/// transaction of its rows.
 const FIRST: &str = "
 CREATE TABLE sysmon.hubs (
     id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -51,6 +52,24 @@ CREATE TABLE sysmon.rows (
     values float8[] COMPRESSION lz4 NOT NULL,
     PRIMARY KEY (host, time)
 ) {partitioned};
+CREATE TABLE sysmon.values (
+    time timestamptz NOT NULL,
+    host integer NOT NULL,
+    series integer NOT NULL,
+    value float8 NOT NULL,
+    PRIMARY KEY (series, host, time)
+) {partitioned};
+CREATE TABLE sysmon.minute_values (
+    time timestamptz NOT NULL,
+    host integer NOT NULL,
+    series integer NOT NULL,
+    count integer NOT NULL,
+    min float8 NOT NULL,
+    mean float8 NOT NULL,
+    max float8 NOT NULL,
+    last float8 NOT NULL,
+    PRIMARY KEY (series, host, time)
+) {partitioned};
 CREATE TABLE sysmon.events (
     hub integer NOT NULL REFERENCES sysmon.hubs,
     id bigint NOT NULL,
@@ -69,7 +88,21 @@ CREATE VIEW sysmon.samples AS
     JOIN sysmon.layouts ON layouts.id = rows.layout
     CROSS JOIN LATERAL unnest(layouts.series, rows.values) AS sample (series, value)
     JOIN sysmon.series ON series.id = sample.series
-    WHERE sample.value IS NOT NULL;
+    WHERE sample.value IS NOT NULL
+    UNION ALL
+    SELECT narrow.time, hosts.name, series.metric, series.attributes, narrow.value, hubs.name, series.unit, series.kind
+    FROM sysmon.values AS narrow
+    JOIN sysmon.hosts ON hosts.id = narrow.host
+    JOIN sysmon.hubs ON hubs.id = hosts.hub
+    JOIN sysmon.series ON series.id = narrow.series;
+CREATE VIEW sysmon.minutes AS
+    SELECT minute.time, hosts.name AS host, series.metric, series.attributes, minute.min, minute.mean, minute.max,
+        minute.last, minute.count, hubs.name AS hub, series.kind,
+        CASE series.kind WHEN 'counter' THEN series.unit || '/s' ELSE series.unit END AS unit
+    FROM sysmon.minute_values AS minute
+    JOIN sysmon.hosts ON hosts.id = minute.host
+    JOIN sysmon.hubs ON hubs.id = hosts.hub
+    JOIN sysmon.series ON series.id = minute.series;
 CREATE VIEW sysmon.alerts AS
     SELECT fired.time AS since, hosts.name AS hub, fired.host, fired.kind AS severity, fired.message,
         (SELECT min(resolved.time) FROM sysmon.events AS resolved
@@ -88,9 +121,15 @@ pub(super) fn migration(text: &str, has_timescale: bool) -> String {
     text.replace("{partitioned}", partitioned)
 }
 
-/// Makes the rows a hypertable: chunks of a day, compressed once they are two hours older than that.
-pub(super) const HYPERTABLE: &str = "
+/// Makes hypertables: chunks of a day, and of a week for minutes, compressed once they are two hours older than that.
+pub(super) const HYPERTABLES: &str = "
 SELECT create_hypertable('sysmon.rows', 'time', chunk_time_interval => interval '1 day');
 ALTER TABLE sysmon.rows SET (timescaledb.compress, timescaledb.compress_segmentby = 'host', timescaledb.compress_orderby = 'time');
 SELECT add_compression_policy('sysmon.rows', interval '26 hours');
+SELECT create_hypertable('sysmon.values', 'time', chunk_time_interval => interval '1 day');
+ALTER TABLE sysmon.values SET (timescaledb.compress, timescaledb.compress_segmentby = 'series', timescaledb.compress_orderby = 'host, time');
+SELECT add_compression_policy('sysmon.values', interval '26 hours');
+SELECT create_hypertable('sysmon.minute_values', 'time', chunk_time_interval => interval '7 days');
+ALTER TABLE sysmon.minute_values SET (timescaledb.compress, timescaledb.compress_segmentby = 'series', timescaledb.compress_orderby = 'host, time');
+SELECT add_compression_policy('sysmon.minute_values', interval '170 hours');
 ";

@@ -1,6 +1,6 @@
 //! The binary format of rows, byte by byte.
 
-use super::*;
+use super::copy::Copy;
 
 #[test]
 fn an_array_is_as_postgresql_reads_it() {

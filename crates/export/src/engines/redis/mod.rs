@@ -104,7 +104,7 @@ impl Redis {
         let sentinel_login = of_url.filter(|_| is_sentinel);
         let interval = options.every.unwrap_or(INTERVAL);
         let access = Access {
-            dialer: Dialer::new(options, address.is_tls)?,
+            dialer: Dialer::new(options, address.is_tls, b"")?,
             servers: address.servers,
             topology,
             login: info(login).set_db(db),

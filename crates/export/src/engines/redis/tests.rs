@@ -212,6 +212,7 @@ fn add_events(engine: &mut Redis, created: i64, ids: impl Iterator<Item = i64>) 
     let events: Vec<_> = ids.map(event).collect();
     let batch = Batch {
         hosts: &[],
+        minutes: &[],
         events: &events,
         gone: &[],
         cursor: &cursor,

@@ -9,9 +9,9 @@ use sysmon_wire::varint::put_u64;
 use sysmon_wire::{Kind, Label, SeriesKey};
 
 use super::presence::{Changes, HostPresence, Presence, STALE};
-use super::protobuf::put_text;
 use super::series::{Family, LabelCache};
 use crate::HostRows;
+use crate::engines::protobuf::{length, put_bytes, put_text};
 
 /// Bytes of an encoded sample: two tags, a float, and a time in this century.
 const SAMPLE_BYTES: usize = 18;
@@ -193,8 +193,7 @@ impl Message {
 
 /// The length of a sample's message: two tags, the value, the time.
 fn sample_length(time: i64) -> usize {
-    let bits = 64 - (time.cast_unsigned() | 1).leading_zeros() as usize;
-    10 + bits.div_ceil(7)
+    10 + length(time.cast_unsigned())
 }
 
 /// Appends what is known of a name (`prometheus.MetricMetadata`).
@@ -209,7 +208,5 @@ pub(super) fn put_metadata(out: &mut Vec<u8>, name: &str, family: &Family) {
     put_text(&mut message, 0x12, name);
     put_text(&mut message, 0x22, family.help);
     put_text(&mut message, 0x2a, family.unit.as_str());
-    out.push(0x1a);
-    put_u64(out, message.len() as u64);
-    out.extend_from_slice(&message);
+    put_bytes(out, 0x1a, &message);
 }

@@ -5,7 +5,6 @@
 
 mod message;
 mod presence;
-mod protobuf;
 mod series;
 
 use std::time::Duration;
@@ -63,7 +62,7 @@ impl RemoteWrite {
     /// A file of the destination cannot be read.
     pub fn new(options: &DestinationOptions) -> Result<Self, DestinationError> {
         Ok(Self {
-            http: Http::new(options)?,
+            http: Http::new(options, options.url.reveal())?,
             labels: LabelCache::new(options),
             presence: Presence::default(),
             batches: 0,

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use sysmon_wire::metrics::metric;
 use sysmon_wire::{HostFacts, Kind, Label, SeriesKey};
 
-use super::protobuf::put_label;
 use crate::destination::DestinationOptions;
+use crate::engines::protobuf::put_label;
 use crate::names::{prometheus, valid};
 
 /// Encoded series; beyond that all are encoded anew, since most are of containers that are gone.

@@ -144,6 +144,7 @@ fn send(engine: &mut RemoteWrite, hosts: &[HostRows], gone: &[Label]) -> Result<
     let cursor = Cursor::default();
     engine.send(&Batch {
         hosts,
+        minutes: &[],
         events: &[],
         gone,
         cursor: &cursor,

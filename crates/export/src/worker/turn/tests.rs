@@ -1,212 +1,15 @@
 //! Turns against a model of a hub and of an engine: what is sent, and when.
 
+mod model;
+
 use std::collections::BTreeMap;
-use std::sync::PoisonError;
 
 use sysmon_clock::{ManualTime, Random};
-use sysmon_wire::metrics::LOAD_1M;
-use sysmon_wire::timeline::EventKind;
-use sysmon_wire::{HostFacts, SeriesKey};
 
 use super::*;
-use crate::{HostNow, LateRows, Span, Step};
+use model::{FakeEngine, FakeHub, MINUTE_MS, Shared};
 
 const BEGIN: i64 = 1_700_000_000_000;
-
-/// A hub with one series for each host.
-#[derive(Default)]
-struct FakeHub {
-    rows: BTreeMap<Label, Vec<i64>>,
-    late: Vec<LateRows>,
-    /// Rows before this are gone.
-    horizon: i64,
-    /// Hosts of events, the first of which has the id 1.
-    events: Vec<Label>,
-}
-
-impl FakeHub {
-    fn add(&mut self, host: &str, time: i64) {
-        let rows = self.rows.entry(host.into()).or_default();
-        if rows.last().is_some_and(|newest| time <= *newest) {
-            self.late.push(LateRows {
-                id: self.late.len() as i64 + 1,
-                host: host.into(),
-                span: Span::from((time, time)),
-            });
-        }
-        rows.push(time);
-        rows.sort_unstable();
-    }
-}
-
-#[derive(Default)]
-struct FakeEngine {
-    got: Vec<(Label, i64)>,
-    stored: Option<Cursor>,
-    stores: bool,
-    fails: Option<&'static str>,
-    gone: Vec<Label>,
-    batches: Vec<usize>,
-    events: Vec<(i64, Label)>,
-}
-
-#[derive(Default)]
-struct Shared<T>(Arc<Mutex<T>>);
-
-impl<T> Clone for Shared<T> {
-    fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
-    }
-}
-
-impl<T> Shared<T> {
-    fn with<R>(&self, work: impl FnOnce(&mut T) -> R) -> R {
-        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-impl Source for Shared<FakeHub> {
-    fn present(&mut self) -> Result<Vec<HostNow>, SourceError> {
-        Ok(Vec::new())
-    }
-
-    fn committed(&mut self) -> Committed {
-        let newest = |hub: &mut FakeHub| {
-            let hosts = hub.rows.iter();
-            hosts
-                .filter_map(|(host, rows)| Some((host.clone(), UnixMs(*rows.last()?))))
-                .collect()
-        };
-        Committed {
-            newest: self.with(newest),
-            ..Committed::default()
-        }
-    }
-
-    fn late_since(&mut self, id: i64) -> Result<Vec<LateRows>, SourceError> {
-        Ok(self.with(|hub| {
-            hub.late
-                .iter()
-                .filter(|late| late.id > id)
-                .cloned()
-                .collect()
-        }))
-    }
-
-    fn newest_late(&mut self) -> Result<i64, SourceError> {
-        Ok(self.with(|hub| hub.late.len() as i64))
-    }
-
-    fn rows(&mut self, host: &Label, span: Span) -> Result<Option<HostRows>, SourceError> {
-        let times: Vec<i64> = self.with(|hub| {
-            let rows = hub.rows.get(host).cloned().unwrap_or_default();
-            let held = rows.into_iter().filter(|time| *time >= hub.horizon);
-            held.filter(|time| (span.from.0..=span.to.0).contains(time))
-                .collect()
-        });
-        let key: Arc<SeriesKey> = Arc::new(LOAD_1M.series(&[]));
-        let ranked = Arc::new(LOAD_1M.series(&[("sysmon.rank", "1")]));
-        Ok(Some(HostRows {
-            host: host.clone(),
-            facts: Arc::new(HostFacts::unknown()),
-            columns: vec![
-                times.iter().map(|time| *time as f64).collect(),
-                vec![1.0; times.len()],
-            ],
-            keys: vec![key, ranked],
-            times,
-            span,
-            step: Step::Rows,
-            is_late: false,
-        }))
-    }
-
-    fn oldest(&mut self, host: &Label) -> Result<Option<UnixMs>, SourceError> {
-        let oldest = |hub: &mut FakeHub| {
-            let rows = hub.rows.get(host)?.iter().copied();
-            rows.filter(|time| *time >= hub.horizon).min().map(UnixMs)
-        };
-        Ok(self.with(oldest))
-    }
-
-    fn exports_events_of(&self, host: &Label) -> bool {
-        *host != "left-out"
-    }
-
-    fn newest_event(&mut self) -> Result<i64, SourceError> {
-        Ok(0)
-    }
-
-    fn events_since(&mut self, id: i64) -> Result<Vec<(i64, Event)>, SourceError> {
-        let event = |(id, host): (i64, &Label)| {
-            let event = Event {
-                time: UnixMs(BEGIN),
-                host: host.clone(),
-                kind: EventKind::Joined,
-                text: "".into(),
-            };
-            (id, event)
-        };
-        let new = |hub: &mut FakeHub| {
-            let events = (1..).zip(&hub.events).filter(|(number, _)| *number > id);
-            events.map(event).collect()
-        };
-        Ok(self.with(new))
-    }
-}
-
-impl Engine for Shared<FakeEngine> {
-    fn batch_cells(&self) -> usize {
-        40
-    }
-
-    fn interval(&self) -> Duration {
-        Duration::from_secs(10)
-    }
-
-    fn takes_events(&self) -> bool {
-        true
-    }
-
-    fn stores_cursor(&self) -> bool {
-        self.with(|engine| engine.stores)
-    }
-
-    fn stored_cursor(&mut self) -> Result<Option<Cursor>, EngineError> {
-        Ok(self.with(|engine| engine.stored.clone()))
-    }
-
-    fn send(&mut self, batch: &Batch<'_>) -> Result<Sent, EngineError> {
-        self.with(|engine| {
-            if let Some(reason) = engine.fails {
-                return Err(EngineError::unavailable(reason));
-            }
-            engine
-                .batches
-                .push(batch.hosts.iter().map(HostRows::cells).sum());
-            for rows in batch.hosts {
-                assert_eq!(rows.keys.len(), 1, "ranks are not exported");
-                engine
-                    .got
-                    .extend(rows.times.iter().map(|time| (rows.host.clone(), *time)));
-            }
-            engine.gone.extend(batch.gone.iter().cloned());
-            let events = batch.events.iter();
-            engine
-                .events
-                .extend(events.map(|(id, event)| (*id, event.host.clone())));
-            engine.stored = Some(batch.cursor.clone());
-            Ok(Sent {
-                samples: batch.hosts.iter().map(|rows| rows.samples() as u64).sum(),
-                ..Sent::default()
-            })
-        })
-    }
-
-    fn test(&mut self) -> Result<String, EngineError> {
-        Ok(String::new())
-    }
-}
 
 struct Scene {
     dir: tempfile::TempDir,
@@ -267,6 +70,19 @@ impl Scene {
             .into_iter()
             .flat_map(|(host, rows)| rows.into_iter().map(move |row| (host.clone(), row)));
         all.filter(|row| !got.contains(row)).count()
+    }
+
+    /// The rows of whole minutes since the destination was made.
+    fn whole_minutes(&self) -> BTreeMap<(Label, i64), Vec<i64>> {
+        let mut minutes: BTreeMap<_, Vec<i64>> = BTreeMap::new();
+        for (host, rows) in self.hub.with(|hub| hub.rows.clone()) {
+            let end = UnixMs(rows.last().unwrap() + 1).floor(MINUTE_MS).0;
+            for time in rows.into_iter().filter(|time| *time < end) {
+                let at = (host.clone(), UnixMs(time).floor(MINUTE_MS).0);
+                minutes.entry(at).or_default().push(time);
+            }
+        }
+        minutes
     }
 
     fn status(&self) -> Status {
@@ -350,6 +166,29 @@ fn late_rows_and_the_past_on_demand_are_sent() {
     assert!(scene.status().pending_ms > 0);
     scene.settle();
     assert_eq!(scene.missing(), 0);
+}
+
+#[test]
+fn minutes_are_of_all_their_rows_after_outages_restarts_and_late_rows() {
+    let mut scene = Scene::new();
+    scene.engine.with(|engine| engine.stores = true);
+    scene.restart();
+    scene.turns.turn();
+    scene.run(250, &["a", "b"]);
+    scene.engine.with(|engine| engine.fails = Some("away"));
+    scene.run(333, &["a"]);
+    scene.restart();
+    scene.engine.with(|engine| engine.fails = None);
+    scene.run(95, &["a", "b"]);
+    scene.hub.with(|hub| {
+        (0..90).for_each(|second| hub.add("b", BEGIN + 300_000 + second * 1_000));
+        hub.add("a", BEGIN + 61_500);
+        hub.add("a", BEGIN + 119_999);
+    });
+    scene.settle();
+    assert_eq!(scene.missing(), 0);
+    let minutes = scene.engine.with(|engine| engine.minutes.clone());
+    assert_eq!(minutes, scene.whole_minutes());
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Hosts as the hub sends them.
 
+use sysmon_wire::Label;
 use sysmon_wire::limits::HOSTS_MAX;
 use sysmon_wire::message::FleetUpdate;
 
@@ -14,6 +15,8 @@ pub(super) struct Hosts {
     pub(super) rows: Vec<HostRow>,
     /// Milliseconds between rows.
     pub(super) resolution_ms: i64,
+    /// The engine that the rows come from, or why it cannot be asked.
+    pub(super) beyond: Option<Label>,
 }
 
 impl Default for Hosts {
@@ -21,6 +24,7 @@ impl Default for Hosts {
         Self {
             rows: Vec::new(),
             resolution_ms: ROW_MS,
+            beyond: None,
         }
     }
 }

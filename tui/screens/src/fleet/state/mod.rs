@@ -88,9 +88,15 @@ impl Fleet {
         self.incoming = Some(Hosts::default());
     }
 
-    pub fn set_resolution(&mut self, step_ms: i64) {
+    pub fn set_resolution(&mut self, step_ms: i64, beyond: Option<Label>) {
         let hosts = self.incoming.as_mut().unwrap_or(&mut self.hosts);
         hosts.resolution_ms = step_ms.max(ROW_MS);
+        hosts.beyond = beyond;
+    }
+
+    /// The engine that rows come from, or why it cannot be asked.
+    pub fn beyond(&self) -> Option<&Label> {
+        self.hosts.beyond.as_ref()
     }
 
     /// Milliseconds between rows: more than a second where only minutes or hours are stored.

@@ -11,8 +11,8 @@ use sysmon_wire::{ABSENT, Label, UnixMs};
 use super::*;
 use crate::worker::{Status, WorkerOptions};
 use crate::{
-    Batch, Committed, Engine, EngineError, HostNow, HostRows, LateRows, Sent, Source, SourceError,
-    Span,
+    Batch, Committed, Engine, EngineError, HostMinutes, HostNow, HostRows, LateRows, Sent, Source,
+    SourceError, Span,
 };
 
 const BEGIN: i64 = 1_700_000_000_000;
@@ -60,6 +60,10 @@ impl Source for Shared {
     }
 
     fn rows(&mut self, _: &Label, _: Span) -> Result<Option<HostRows>, SourceError> {
+        unreachable!("the past is not asked for")
+    }
+
+    fn minutes(&mut self, _: &Label, _: Span) -> Result<Option<HostMinutes>, SourceError> {
         unreachable!("the past is not asked for")
     }
 
