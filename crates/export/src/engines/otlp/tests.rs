@@ -168,11 +168,9 @@ fn every_value_arrives_with_name_unit_kind_and_attributes_bit_for_bit() {
                         (point.unit.as_str(), point.is_counter),
                         (*unit, *is_counter)
                     );
-                    let begins = *is_counter && *name != "jobs.done";
-                    let begin = if begins {
-                        (T - 5_000) as u64 * 1_000_000
-                    } else {
-                        0
+                    let begin = match *is_counter && *name != "jobs.done" {
+                        true => (T - 5_000) as u64 * 1_000_000,
+                        false => 0,
                     };
                     assert_eq!(point.begin, begin, "{name}");
                     assert_eq!(point.host, "db-1");
@@ -182,10 +180,8 @@ fn every_value_arrives_with_name_unit_kind_and_attributes_bit_for_bit() {
             let [of_host] = message.resource_metrics.try_into().unwrap();
             let [scope] = of_host.scope_metrics.try_into().unwrap();
             assert_eq!(scope.scope.unwrap().name, "sysmon");
-            let load = scope
-                .metrics
-                .iter()
-                .find(|metric| metric.name.ends_with("1m"));
+            let mut metrics = scope.metrics.iter();
+            let load = metrics.find(|metric| metric.name.ends_with("1m"));
             assert_eq!(load.unwrap().description, LOAD_1M.about);
         }
     }
