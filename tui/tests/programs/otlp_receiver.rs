@@ -151,7 +151,8 @@ impl Otlp {
             }
         }
         for kind in ["gauge", "counter", "ratio"] {
-            assert!(compared.get(&(kind, false)) >= Some(&20), "{compared:?}");
+            // How many there are depends on the machine.
+            assert!(compared.get(&(kind, false)) >= Some(&10), "{compared:?}");
         }
     }
 }
