@@ -10,8 +10,8 @@ use sysmon_wire::metrics::alias;
 
 use crate::place::Place;
 
-/// Values by second.
-type Column = BTreeMap<i64, f64>;
+/// Values by second, each with its own millisecond.
+type Column = BTreeMap<i64, (i64, f64)>;
 
 /// A series of one host: its metric, attributes and kind.
 type Series = (String, BTreeMap<String, String>, &'static str);
@@ -45,7 +45,8 @@ impl Values {
             };
             let series = (point.metric, point.attributes.into_iter().collect(), kind);
             let column = self.of_a.entry(series).or_default();
-            let known = *column.entry(time).or_insert(value);
+            let ms = (point.time / 1_000_000) as i64;
+            let (_, known) = *column.entry(time).or_insert((ms, value));
             assert_eq!(known.to_bits(), value.to_bits());
         }
     }
@@ -133,12 +134,13 @@ impl Otlp {
                 .skip(20);
             let mut same = 0;
             for (time, value) in points {
-                let now = column[&time];
+                let (at, now) = column[&time];
                 if *kind != "counter" {
                     assert_eq!(now.to_bits(), value.to_bits(), "{metric} at {time}");
-                } else if let Some(before) = column.get(&(time - 1_000)) {
+                } else if let Some((before_at, before)) = column.get(&(time - 1_000)) {
                     // Queries show counters as rates.
-                    let error = (now - before - value).abs();
+                    let seconds = (at - before_at) as f64 / 1_000.0;
+                    let error = (now - before - value * seconds).abs();
                     assert!(
                         error <= now.abs() * 1e-12,
                         "{metric} at {time}: {before}, {now}, rate {value}"
