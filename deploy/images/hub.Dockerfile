@@ -3,8 +3,8 @@
 #   docker build -f deploy/images/hub.Dockerfile -t sysmon-hub .
 #   docker build -f deploy/images/hub.Dockerfile -t sysmon-hub --build-arg PROGRAMS=built --build-arg FROM=target/dist .
 # linux/arm64 builds by the same file and has not been tried.
-ARG RUST=docker.io/library/rust:1.95-bookworm
-ARG LIBRARIES=docker.io/library/debian:bookworm-slim
+ARG RUST=rust:1.95-bookworm
+ARG LIBRARIES=debian:bookworm-slim
 ARG PROGRAMS=compiled
 
 FROM ${RUST} AS compiled
