@@ -7,7 +7,7 @@ use super::content::{Content, series_of};
 use super::error::{refused, unavailable};
 use super::layouts::Layouts;
 use super::partitions::{Dated, Partitions};
-use crate::{Batch, EngineError, HostRows, Sent, Span};
+use crate::{Batch, EngineError, HostRows, Sent};
 
 /// A connection, and what is known of the database.
 pub(super) struct Session {
@@ -61,7 +61,7 @@ impl Session {
                 let series = layouts.series(&transaction, &rows.keys).await;
                 let (host, series) = (host.map_err(failed)?, series.map_err(failed)?);
                 if rows.is_late {
-                    let removed = remove(&transaction, "values", host, &series, rows.span).await;
+                    let removed = remove(&transaction, "values", host, &series, &rows.times).await;
                     removed.map_err(failed)?;
                 }
                 values_of.add_values(host, &series, rows);
@@ -82,7 +82,10 @@ impl Session {
             if minutes.is_late {
                 let present = series_of(&series, minutes);
                 let table = "minute_values";
-                let removed = remove(&transaction, table, host, &present, minutes.span).await;
+                let mut times: Vec<i64> = minutes.minutes.iter().map(|(_, m)| m.time).collect();
+                times.sort_unstable();
+                times.dedup();
+                let removed = remove(&transaction, table, host, &present, &times).await;
                 removed.map_err(failed)?;
             }
             minutes_of.add_minutes(host, &series, minutes);
@@ -167,36 +170,35 @@ async fn finish(
     transaction.commit().await.map_err(failed)
 }
 
-/// Removes what a span has, before its rows are written again.
+/// Moments, from Unix milliseconds.
+const MOMENTS: &str = "ARRAY(SELECT timestamptz 'epoch' + ms * interval '1 millisecond' FROM unnest($2::bigint[]) AS ms)";
+
+/// Removes rows that are written again, and no others.
 async fn replace(
     transaction: &Transaction<'_>,
     host: i32,
     rows: &HostRows,
 ) -> Result<(), tokio_postgres::Error> {
-    let (from, to) = (rows.span.from.0 as f64, rows.span.to.0 as f64);
-    let delete = "DELETE FROM sysmon.rows WHERE host = $1 \
-         AND time BETWEEN to_timestamp($2::float8 / 1000) AND to_timestamp($3::float8 / 1000)";
+    let delete = format!("DELETE FROM sysmon.rows WHERE host = $1 AND time = ANY({MOMENTS})");
     transaction
-        .execute(delete, &[&host, &from, &to])
+        .execute(&delete, &[&host, &rows.times])
         .await
         .map(drop)
 }
 
-/// The same in a table with a row for each series and moment. A series that had values has them still.
+/// The same in a table with a row for each series and moment.
 async fn remove(
     transaction: &Transaction<'_>,
     table: &str,
     host: i32,
     series: &[i32],
-    span: Span,
+    times: &[i64],
 ) -> Result<(), tokio_postgres::Error> {
-    let (from, to) = (span.from.0 as f64, span.to.0 as f64);
     let delete = format!(
-        "DELETE FROM sysmon.{table} WHERE series = ANY($1) AND host = $2 \
-         AND time BETWEEN to_timestamp($3::float8 / 1000) AND to_timestamp($4::float8 / 1000)"
+        "DELETE FROM sysmon.{table} WHERE series = ANY($3) AND host = $1 AND time = ANY({MOMENTS})"
     );
     transaction
-        .execute(&delete, &[&series, &host, &from, &to])
+        .execute(&delete, &[&host, &times, &series])
         .await
         .map(drop)
 }
