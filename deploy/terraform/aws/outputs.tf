@@ -1,3 +1,4 @@
+# What to do once the machine is there.
 output "address" {
   description = "Address of the edge."
   value       = aws_eip.edge.public_ip

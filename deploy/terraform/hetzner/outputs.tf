@@ -1,3 +1,4 @@
+# What to do once the machine is there.
 output "address" {
   description = "Address of the edge."
   value       = hcloud_primary_ip.edge.ip_address

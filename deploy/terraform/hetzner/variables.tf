@@ -1,3 +1,4 @@
+# Settings of an edge on Hetzner.
 variable "name" {
   description = "Name of the resources."
   type        = string

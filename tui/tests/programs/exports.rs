@@ -157,13 +157,16 @@ fn engines_that_were_down_while_the_hub_was_killed_have_every_second_afterwards(
 /// Every second and minute is in PostgreSQL, in arrays and as single values.
 fn has_every_second(postgres: &Postgres, wanted: &BTreeMap<(String, i64), f64>) {
     for database in ["metrics", "narrow"] {
-        let lacks = || {
+        let lacks = || -> Vec<_> {
             let found = loads_in(postgres, database);
-            wanted.keys().filter(|at| !found.contains_key(at)).count()
+            let lacks = wanted.keys().filter(|at| !found.contains_key(at));
+            lacks.cloned().collect()
         };
-        until("every second is in the database", lacks, |lacks| {
-            *lacks == 0
-        });
+        until(
+            &format!("every second is in {database}"),
+            lacks,
+            Vec::is_empty,
+        );
         compare(database, wanted, &loads_in(postgres, database));
         same_minutes(postgres, database);
     }
@@ -355,6 +358,25 @@ fn write_the_past(postgres: &Postgres, victoria: &Server) {
     victoria.post("/api/v1/import/prometheus", &lines);
 }
 
+/// The words on the screen of three hours ago.
+fn screen(place: &Place, of: &[&str]) -> String {
+    let svg = place.tui("me", &[&["snapshot", "--svg", "--at", "-3h"], of].concat());
+    let words = svg.split('<').filter_map(|tag| tag.split_once('>'));
+    let words: Vec<&str> = words
+        .flat_map(|(_, text)| text.split_whitespace())
+        .collect();
+    words.join(" ")
+}
+
+/// The fleet and the host have the values of three hours ago, and say from where.
+fn is_shown(place: &Place, engine: &str) {
+    let (fleet, host) = (screen(place, &[]), screen(place, &["--host", "a"]));
+    for (screen, value) in [(&fleet, " 1.25 "), (&fleet, "1 live"), (&host, "load 1.25")] {
+        let from = format!("by the minute from {engine}");
+        assert!(screen.contains(&from) && screen.contains(value), "{screen}");
+    }
+}
+
 #[test]
 #[ignore = "needs root and postgresql and victoria-metrics"]
 fn what_the_hub_does_not_have_is_read_back_from_an_engine() {
@@ -386,19 +408,9 @@ fn what_the_hub_does_not_have_is_read_back_from_an_engine() {
             "{found:?}"
         );
     }
-    for args in [
-        &["snapshot", "--svg", "--at", "-3h"][..],
-        &["snapshot", "--svg", "--at", "-3h", "--host", "a"],
-    ] {
-        let screen = place.tui("me", args);
-        assert!(
-            screen.contains("by the minute from postgres://127.0.0.1"),
-            "{screen}"
-        );
-        assert!(screen.contains("1.25"), "{screen}");
-    }
+    is_shown(&place, "postgres://127.0.0.1");
     postgres.server.stop();
-    let screen = place.tui("me", &["snapshot", "--svg", "--at", "-3h"]);
+    let screen = screen(&place, &[]);
     assert!(
         screen.contains("cannot read from postgres://127.0.0.1"),
         "{screen}"
@@ -418,9 +430,5 @@ fn what_the_hub_does_not_have_is_read_back_from_an_engine() {
             "{aggregate}: {found:?}"
         );
     }
-    let screen = place.tui("me", &["snapshot", "--svg", "--at", "-3h", "--host", "a"]);
-    assert!(
-        screen.contains("by the minute from prometheus:http://127.0.0.1"),
-        "{screen}"
-    );
+    is_shown(&place, "prometheus:http://127.0.0.1");
 }

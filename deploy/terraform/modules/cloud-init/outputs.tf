@@ -1,3 +1,4 @@
+# The user data.
 output "user_data" {
   description = "For the machine's user data."
   value       = "#cloud-config\n${yamlencode(local.user_data)}"

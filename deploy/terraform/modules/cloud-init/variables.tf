@@ -1,3 +1,4 @@
+# Settings of the user data.
 variable "package_url" {
   description = "Where the package sysmon-edge of the machine's architecture is, over https."
   type        = string
