@@ -175,7 +175,7 @@ impl Hub {
         at: UnixMs,
     ) -> Borrowed {
         let from = at - rows.saturating_mul(ROW_MS);
-        let hosts = {
+        let (hosts, all) = {
             let core = self.core();
             let fleet = &core.fleet;
             // A host can be whole as far as rows are kept and still have minutes from before.
@@ -183,19 +183,28 @@ impl Hub {
                 !fleet.is_whole_from(id, from)
                     || host.ring.oldest().is_none_or(|oldest| oldest > at)
             };
-            of.incomplete(fleet, is_incomplete, |host| match of {
+            let hosts = of.incomplete(fleet, is_incomplete, |host| match of {
                 Hosts::One(_) => Incomplete::of(host, |_| true),
                 Hosts::All => Incomplete::of(host, |at| host.summary.contains(&Some(at))),
-            })
+            });
+            let all = match of {
+                Hosts::One(_) => 1,
+                Hosts::All => fleet.machines().count(),
+            };
+            (hosts, all)
         };
         if hosts.is_empty() {
             return Borrowed::default();
         }
         let hosts = Arc::new(hosts);
-        let failed = match self.borrow_beyond(&hosts, rows, at).await {
-            Ok(Some(found)) => return found,
-            Ok(None) => None,
-            Err(reason) => Some(Label::new(&reason)),
+        // Rows of some are not given up for the minutes of others.
+        let failed = match hosts.len() == all {
+            true => match self.borrow_beyond(&hosts, rows, at).await {
+                Ok(Some(found)) => return found,
+                Ok(None) => None,
+                Err(reason) => Some(Label::new(&reason)),
+            },
+            false => None,
         };
         let read = move |reader: &Reader| {
             let Stored::Buckets(tier) = coarsest(reader, &hosts, at)? else {

@@ -89,7 +89,7 @@ impl Server {
 }
 
 pub(crate) fn victoria_metrics(dir: &Path) -> Server {
-    victoria_metrics_with(dir, &[])
+    victoria_metrics_with(dir, &["-search.disableCache".to_owned()])
 }
 
 /// VictoriaMetrics with further arguments.
@@ -101,7 +101,6 @@ pub(crate) fn victoria_metrics_with(dir: &Path, arguments: &[String]) -> Server 
         &format!("-httpListenAddr=127.0.0.1:{port}"),
         "-retentionPeriod=1y",
         "-search.latencyOffset=0s",
-        "-search.disableCache",
     ]);
     command.args(arguments);
     Server::new(command, port)

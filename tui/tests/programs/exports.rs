@@ -6,7 +6,9 @@ use std::time::Duration;
 use serde_json::Value;
 use sysmon_clock::Clock;
 
-use crate::engines::{Postgres, Server, has_timescale, points, prometheus, victoria_metrics};
+use crate::engines::{
+    Postgres, Server, has_timescale, points, prometheus, victoria_metrics, victoria_metrics_with,
+};
 use crate::otlp_receiver::Otlp;
 use crate::place::{Place, until};
 
@@ -352,10 +354,40 @@ fn write_the_past(postgres: &Postgres, victoria: &Server) {
             let line = |at: i64, value: f64| {
                 format!("sysmon_host_load1{{host=\"a\",job=\"sysmon\"}} {value} {at}\n")
             };
-            line(time, 0.5) + &line(time + 30_000, 2.0)
+            let share = f64::from(share_of(time)) / 1_000.0;
+            let middle = time + 30_000;
+            let share =
+                format!("sysmon_host_mem_ratio{{host=\"a\",job=\"sysmon\"}} {share} {middle}\n");
+            line(time, 0.5) + &line(time + 30_000, 2.0) + &share
         })
         .collect();
     victoria.post("/api/v1/import/prometheus", &lines);
+}
+
+/// Another number for each minute.
+fn share_of(time: i64) -> u16 {
+    (time / 60_000 % 1_000) as u16
+}
+
+/// A value is of the minute that it is shown at, in a long answer too.
+fn each_minute_has_its_own(place: &Place) {
+    let args = [
+        "query", "mem", "--host", "a", "--from", "-210m", "--to", "-135m", "--step", "1m",
+        "--format", "json",
+    ];
+    let answer: Value = serde_json::from_str(&place.tui("me", &args)).unwrap();
+    let points = answer["series"][0]["points"].as_array().unwrap().iter();
+    let points = points.filter_map(|point| Some((point[0].as_i64()?, point[1].as_f64()?)));
+    let mut minutes = 0;
+    for (time, value) in points {
+        assert_eq!(
+            (value * 1_000.0).round() as u16,
+            share_of(time),
+            "at {time}"
+        );
+        minutes += 1;
+    }
+    assert!(minutes > 70, "{minutes}");
 }
 
 /// The words on the screen of three hours ago.
@@ -381,7 +413,8 @@ fn is_shown(place: &Place, engine: &str) {
 #[ignore = "needs root and postgresql and victoria-metrics"]
 fn what_the_hub_does_not_have_is_read_back_from_an_engine() {
     let place = Place::new();
-    let victoria = victoria_metrics(&place.dir("vm"));
+    // As people run it: its cache moves the steps of long answers.
+    let victoria = victoria_metrics_with(&place.dir("vm"), &[]);
     let mut postgres = Postgres::new(&place.dir("postgres"));
     let exports = format!("[{}]", destination("pg", "postgres", &postgres.url()));
     let hub = place.hub_with(&[("SYSMON_HUB__EXPORT", &exports)]);
@@ -431,4 +464,5 @@ fn what_the_hub_does_not_have_is_read_back_from_an_engine() {
         );
     }
     is_shown(&place, "prometheus:http://127.0.0.1");
+    each_minute_has_its_own(&place);
 }
