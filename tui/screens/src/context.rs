@@ -6,8 +6,9 @@ use sysmon_wire::{Label, UnixMs};
 
 use crate::keys::{Keymap, Mode};
 use crate::model::ROW_MS;
-use crate::model::host_rows::HostRows;
+use crate::model::host_rows::{HostRows, WINDOW_MS};
 use crate::model::window::{Span, Window};
+use crate::terminal::colours::Colours;
 use crate::theme::{Theme, ThemeName};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +30,7 @@ pub enum Link {
 pub struct Context {
     pub theme: Theme,
     pub theme_name: ThemeName,
+    pub colours: Colours,
     pub zone: TimeZone,
     pub keys: Keymap,
     pub now: UnixMs,
@@ -38,6 +40,8 @@ pub struct Context {
     pub link: Link,
     pub span: Span,
     pub host: Option<HostRows>,
+    /// When the last alert of the fleet was resolved, as far as the strip of time reaches.
+    pub resolved_at: Option<UnixMs>,
     /// Milliseconds between rows of the fleet.
     pub fleet_resolution_ms: i64,
     /// The engine that the fleet's rows come from, or why it cannot be asked.
@@ -48,8 +52,10 @@ pub struct Context {
 
 impl Context {
     pub fn new(theme_name: ThemeName, ascii: bool, zone: TimeZone, keys: Keymap) -> Self {
+        let colours = Colours::default();
         Self {
-            theme: Theme::new(theme_name, ascii),
+            theme: Theme::new(theme_name, ascii, colours),
+            colours,
             theme_name,
             zone,
             keys,
@@ -59,10 +65,26 @@ impl Context {
             link: Link::Connecting { to: String::new() },
             span: Span::default(),
             host: None,
+            resolved_at: None,
             fleet_resolution_ms: ROW_MS,
             fleet_beyond: None,
             modes: vec![Mode::Fleet],
         }
+    }
+
+    pub fn set_theme(&mut self, name: ThemeName) {
+        self.theme_name = name;
+        self.theme = Theme::new(name, self.theme.ascii, self.colours);
+    }
+
+    pub fn set_colours(&mut self, colours: Colours) {
+        self.colours = colours;
+        self.set_theme(self.theme_name);
+    }
+
+    /// Whether the hub was connected and cannot be reached now: what is shown may not be true any more.
+    pub fn is_lost(&self) -> bool {
+        matches!(self.link, Link::Lost { .. })
     }
 
     pub fn mode(&self) -> Mode {
@@ -125,6 +147,11 @@ impl Context {
 
     pub fn host_name(&self) -> Option<&Label> {
         self.host.as_ref().map(|host| &host.name)
+    }
+
+    /// The span of the charts.
+    pub fn charts_ms(&self) -> i64 {
+        self.host.as_ref().map_or(WINDOW_MS, HostRows::window_ms)
     }
 
     pub fn window(&self) -> Window {

@@ -6,6 +6,10 @@ use sysmon_wire::message::Request;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Topic {
     Fleet,
+    /// The busiest process of each host.
+    Busiest,
+    /// Values of the whole fleet, by their place.
+    Total(usize),
     Preview,
     PreviewProcesses,
     Host,
@@ -14,6 +18,8 @@ pub enum Topic {
     Top,
     Changes,
     Timeline,
+    /// The use of processors under the strip of time.
+    Load,
     Alerts,
     Compare(usize),
 }

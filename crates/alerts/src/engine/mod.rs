@@ -231,6 +231,11 @@ impl Engine {
         seen.chain(self.restored.values().flatten())
     }
 
+    fn metric_of(&self, rule: &str) -> &str {
+        let rule = self.rules.iter().find(|known| known.name == rule);
+        rule.and_then(|rule| rule.first_metric()).unwrap_or("")
+    }
+
     /// The firing alerts of a host, the most severe first.
     pub fn of_host(&self, id: HostId, name: &Label) -> Vec<AlertLine> {
         let restored = self.restored.get(name.as_str()).into_iter().flatten();
@@ -242,6 +247,9 @@ impl Engine {
                 severity: alert.severity,
                 since: alert.since,
                 summary: Label::new(&alert.summary),
+                acknowledged: None,
+                silenced: None,
+                metric: Label::new(self.metric_of(&alert.rule)),
             })
             .collect();
         lines.sort_by_key(|line| (std::cmp::Reverse(line.severity), line.since));

@@ -71,6 +71,7 @@ impl EdgeOptions {
         };
         Some(AlertLine {
             summary,
+            metric: Label::new(""),
             ..alert.clone()
         })
     }

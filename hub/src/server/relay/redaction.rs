@@ -154,6 +154,9 @@ mod tests {
         let core = hosts(&["web-1"]);
         let mut update = picture(&core);
         update.lines[0].alerts = vec![AlertLine {
+            metric: "".into(),
+            acknowledged: None,
+            silenced: None,
             rule: "disk-full".into(),
             summary: "/secret of web-1 is full".into(),
             severity: sysmon_wire::message::Severity::Critical,

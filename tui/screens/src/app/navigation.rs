@@ -8,10 +8,9 @@ use super::comparison;
 use super::state::State;
 use crate::keys::Mode;
 use crate::model::host_rows::HostRows;
-use crate::model::spark::SPARK_STEP_MS;
-use crate::theme::{Theme, ThemeName};
+use crate::theme::ThemeName;
 
-pub(super) const STEP_MS: i64 = SPARK_STEP_MS as i64;
+pub(super) const STEP_MS: i64 = 5_000;
 
 pub(super) fn back(state: &mut State) {
     if state.context.mode() == Mode::Compare && comparison::back_to_hosts(state) {
@@ -137,8 +136,7 @@ pub(super) fn next_theme(state: &mut State) {
 }
 
 pub(super) fn set_theme(state: &mut State, name: ThemeName) {
-    state.context.theme_name = name;
-    state.context.theme = Theme::new(name, state.context.theme.ascii);
+    state.context.set_theme(name);
     let known = ThemeName::ALL.iter().find(|(_, known)| *known == name);
     let label = known.map_or("", |(label, _)| label);
     state.remark(format!("theme {label}"));

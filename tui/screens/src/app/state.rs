@@ -74,14 +74,14 @@ macro_rules! screens {
 screens! {
     fleet: Fleet = (
         Mode::Fleet | Mode::Columns | Mode::Filter | Mode::Time | Mode::Palette | Mode::Export,
-        Topic::Fleet | Topic::Preview | Topic::PreviewProcesses,
+        Topic::Fleet | Topic::Busiest | Topic::Total(_) | Topic::Preview | Topic::PreviewProcesses,
     );
     host: HostScreen = (Mode::Host | Mode::Pane, Topic::Host,);
     burst: BurstScreen = (Mode::Burst, Topic::Burst,);
     processes: Processes = (Mode::Processes | Mode::Process, Topic::HostProcesses,);
     top: Top = (Mode::Top, Topic::Top,);
     changes: Changes = (Mode::Changes, Topic::Changes,);
-    events: Events = (Mode::Events, Topic::Timeline | Topic::Alerts,);
+    events: Events = (Mode::Events, Topic::Timeline | Topic::Load | Topic::Alerts,);
     compare: Compare = (Mode::Compare, Topic::Compare(_),);
     help: Help = (Mode::Help,);
 }
@@ -103,6 +103,8 @@ pub struct State {
     /// A remark for the footer, and until when.
     pub remark: Option<(String, UnixMs)>,
     pub is_dirty: bool,
+    /// Whether a host that is alone is opened when it is first seen.
+    pub opens_alone: bool,
     /// Milliseconds that this machine's clock is ahead of the hub's.
     pub(super) clock_offset_ms: i64,
     pub(super) subscriptions: Subscriptions,
@@ -127,6 +129,7 @@ impl State {
             prompt: Prompt::default(),
             remark: None,
             is_dirty: true,
+            opens_alone: false,
             clock_offset_ms: 0,
             subscriptions: Subscriptions::default(),
         }

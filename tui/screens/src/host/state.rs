@@ -7,12 +7,13 @@ use crate::context::Context;
 use crate::model::host_rows::WINDOW_MS;
 use crate::model::process::ProcessSort;
 
-const BUSIEST_MAX: usize = 15;
+const BUSIEST_MAX: usize = 60;
 
 #[derive(Debug, Default)]
 pub struct HostScreen {
-    pub scroll: u16,
     pub panes: Panes,
+    /// The selected one of the busiest processes.
+    pub selected: Option<usize>,
     pub busiest: Vec<Process>,
     requested: Option<Requested>,
 }
@@ -79,6 +80,8 @@ named! {
         Containers = "CONTAINERS",
         /// Units that failed or wait to be started again.
         Units = "UNITS",
+        /// How complete the rows are, and what the agent cannot see.
+        Record = "RECORD",
     }
 }
 

@@ -12,7 +12,7 @@ use sysmon_wire::{
 
 use super::ROW_MS;
 
-pub const WINDOW_MS: i64 = 10 * 60 * 1000;
+pub const WINDOW_MS: i64 = 15 * 60 * 1000;
 
 /// Rows held at most: the window at ten per second, as in a burst. Older rows are dropped.
 const ROWS_MAX: usize = 6_000;
@@ -560,7 +560,7 @@ mod tests {
             encoder.encode(n as u64, UnixMs(n * 500), &[n], &mut block);
         }
         view.add_rows(true, &block).unwrap();
-        assert_eq!(view.rows.len(), 1_221);
+        assert_eq!(view.rows.len(), 1_821);
         assert_eq!(view.interval_ms(), Some(500));
     }
 }

@@ -4,6 +4,7 @@ pub mod host_rows;
 pub mod pattern;
 pub mod process;
 pub mod spark;
+pub(crate) mod step;
 pub mod summary;
 pub mod window;
 

@@ -4,12 +4,19 @@ use std::collections::VecDeque;
 
 use sysmon_wire::{ABSENT, UnixMs};
 
-pub const SPARK_STEP_MS: u32 = 5_000;
+/// Points of a line: a number with many divisors, so that lines of several widths show the same span.
+pub const SPARK_POINTS: u16 = 60;
 
-pub const SPARK_POINTS: u16 = 120;
+/// The span of a line unless another is chosen.
+pub const SPARK_SPAN_MS: i64 = 900_000;
 
-/// Points held: enough for the widest terminal.
-const POINTS_MAX: usize = 256;
+/// Milliseconds of a point of a line over a span.
+pub fn spark_step_ms(span_ms: i64) -> i64 {
+    (span_ms / i64::from(SPARK_POINTS)).max(1_000)
+}
+
+/// Points held: those of a line, and of a cell that is not full.
+const POINTS_MAX: usize = 64;
 
 /// Means over whole steps of time. It moves only when a step is full, so that a screen of sparklines
 /// does not change most of the time.
@@ -83,6 +90,29 @@ impl SparkLine {
             self.points.pop_front();
         }
         self.points.push_back(point);
+    }
+
+    /// The line in so many cells that each stand for several points, which begin at whole multiples of their time:
+    /// a cell never changes once it is full.
+    pub fn cells(&self, cells: usize, now: UnixMs, interval_ms: u32) -> Vec<Option<i64>> {
+        let each = (usize::from(SPARK_POINTS) / cells.max(1)).max(1);
+        let of_cell = self.step_ms * each as i64;
+        let begun = ((now.floor(self.step_ms) - now.floor(of_cell)) / self.step_ms) as usize;
+        let points: Vec<_> = self.held(cells * each + begun, now, interval_ms).collect();
+        let whole = points.get(..cells * each).unwrap_or_default();
+        let mean = |points: &[Option<i64>]| {
+            let known = || points.iter().flatten();
+            let count = known().count() as i64;
+            (count > 0).then(|| known().sum::<i64>() / count)
+        };
+        whole.chunks(each).map(mean).collect()
+    }
+
+    /// The mean of the points that are there.
+    pub fn mean(&self) -> Option<i64> {
+        let known = || self.points.iter().filter(|point| **point != ABSENT);
+        let count = known().count() as i64;
+        (count > 0).then(|| known().sum::<i64>() / count)
     }
 
     /// The last `count` points of a host whose rows are `interval_ms` apart: each holds until the next is overdue.
@@ -164,6 +194,21 @@ mod tests {
         let wanted: Vec<_> = wanted.chain(one(None, 4)).collect();
         assert_eq!(held, wanted);
         assert_eq!(line.held(1, UnixMs(65_000), 10_000).last(), Some(Some(3)));
+    }
+
+    #[test]
+    fn a_cell_is_the_mean_of_its_points_and_does_not_change_when_it_is_full() {
+        let mut line = SparkLine::new(1000);
+        for second in 0..70 {
+            line.push(UnixMs(second * 1000), second);
+        }
+        // Three points a cell: those of the seconds 9 to 68 in twenty cells.
+        let cells = |now: i64| line.cells(20, UnixMs(now), 1000);
+        assert_eq!(cells(69_000).first(), Some(&Some(10)));
+        assert_eq!(cells(69_000).last(), Some(&Some(67)));
+        assert_eq!(line.mean(), Some(36), "of the seconds that are held");
+        let later = line.cells(20, UnixMs(70_500), 1000);
+        assert_eq!(later, cells(69_000));
     }
 
     #[test]

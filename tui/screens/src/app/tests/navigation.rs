@@ -55,7 +55,7 @@ fn a_host_is_opened_and_left_again() {
     press(&mut state, "j\n");
     let request = Request::Host {
         host: "b".into(),
-        from: UnixMs(400_000),
+        from: UnixMs(100_000),
         until: None,
     };
     assert_eq!(state.request(Topic::Host), Some(&request));

@@ -7,14 +7,16 @@ use sysmon_wire::message::FleetUpdate;
 use super::row::HostRow;
 use super::sort::natural;
 use crate::model::ROW_MS;
-use crate::model::spark::SPARK_STEP_MS;
-use crate::model::summary::{CPU, RECEIVED};
+use crate::model::spark::{SPARK_SPAN_MS, spark_step_ms};
+use crate::model::summary::CPU;
 
 #[derive(Clone, Debug)]
 pub(super) struct Hosts {
     pub(super) rows: Vec<HostRow>,
     /// Milliseconds between rows.
     pub(super) resolution_ms: i64,
+    /// The span of the lines.
+    pub(super) span_ms: i64,
     /// The engine that the rows come from, or why it cannot be asked.
     pub(super) beyond: Option<Label>,
 }
@@ -24,6 +26,7 @@ impl Default for Hosts {
         Self {
             rows: Vec::new(),
             resolution_ms: ROW_MS,
+            span_ms: SPARK_SPAN_MS,
             beyond: None,
         }
     }
@@ -40,7 +43,7 @@ pub(super) struct Changed {
 
 impl Hosts {
     pub(super) fn spark_step_ms(&self) -> i64 {
-        self.resolution_ms.max(i64::from(SPARK_STEP_MS))
+        self.resolution_ms.max(spark_step_ms(self.span_ms))
     }
 
     fn find(&mut self, index: u32) -> Option<&mut HostRow> {
@@ -87,10 +90,8 @@ impl Hosts {
             let Some(host) = self.find(spark.index) else {
                 continue;
             };
-            match usize::from(spark.alias) {
-                CPU => host.cpu.load(spark.end, &spark.points),
-                RECEIVED => host.received.load(spark.end, &spark.points),
-                _ => {}
+            if usize::from(spark.alias) == CPU {
+                host.cpu.load(spark.end, &spark.points);
             }
         }
         changed
