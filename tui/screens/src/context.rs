@@ -6,8 +6,8 @@ use sysmon_wire::{Label, UnixMs};
 
 use crate::keys::{Keymap, Mode};
 use crate::model::ROW_MS;
-use crate::model::host_rows::{HostRows, WINDOW_MS};
-use crate::model::window::{Span, Window};
+use crate::model::host_rows::HostRows;
+use crate::model::window::{ChartSpan, Window};
 use crate::terminal::colours::Colours;
 use crate::theme::{Theme, ThemeName};
 
@@ -38,7 +38,8 @@ pub struct Context {
     pub at: Option<UnixMs>,
     pub size: Size,
     pub link: Link,
-    pub span: Span,
+    /// The span of the charts on every screen; that of the strip follows from it.
+    pub chart_span: ChartSpan,
     pub host: Option<HostRows>,
     /// When the last alert of the fleet was resolved, as far as the strip of time reaches.
     pub resolved_at: Option<UnixMs>,
@@ -63,7 +64,7 @@ impl Context {
             at: None,
             size: Size::new(80, 24),
             link: Link::Connecting { to: String::new() },
-            span: Span::default(),
+            chart_span: ChartSpan::default(),
             host: None,
             resolved_at: None,
             fleet_resolution_ms: ROW_MS,
@@ -149,12 +150,13 @@ impl Context {
         self.host.as_ref().map(|host| &host.name)
     }
 
-    /// The span of the charts.
-    pub fn charts_ms(&self) -> i64 {
-        self.host.as_ref().map_or(WINDOW_MS, HostRows::window_ms)
+    /// What the strip of time shows.
+    pub fn window(&self) -> Window {
+        Window::of(self.chart_span.strip_ms(), self.now, self.at)
     }
 
-    pub fn window(&self) -> Window {
-        self.span.window(self.now, self.at)
+    /// What a chart of several hosts shows.
+    pub fn chart_window(&self) -> Window {
+        Window::of(self.chart_span.ms(), self.now, self.at)
     }
 }

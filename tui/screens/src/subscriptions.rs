@@ -10,10 +10,15 @@ pub enum Topic {
     Busiest,
     /// Values of the whole fleet, by their place.
     Total(usize),
+    /// CPU of all hosts over a long time.
+    FleetHistory,
     Preview,
     PreviewProcesses,
     Host,
     HostProcesses,
+    /// What the host's charts show of the time before its rows.
+    History(usize),
+    PreviewHistory(usize),
     Burst,
     Top,
     Changes,

@@ -74,7 +74,7 @@ pub enum Request {
         /// The most of each host; 0 for as many as there are.
         each: u16,
     },
-    /// Firing alerts and notification routes.
+    /// Firing alerts, notification routes and silences.
     Alerts,
     /// Acknowledge firing alerts; answered like [`Request::Alerts`].
     Acknowledge {
@@ -88,6 +88,18 @@ pub enum Request {
     Unacknowledge {
         host: Label,
         rule: Option<Label>,
+    },
+    /// Suppress notifications of matching alerts; answered like [`Request::Alerts`].
+    Silence {
+        /// `HOSTS`, `HOSTS:RULE` or `:RULE`.
+        scope: Label,
+        until: UnixMs,
+        /// May be empty.
+        reason: Label,
+    },
+    /// End a silence before its time; answered like [`Request::Alerts`].
+    Unsilence {
+        id: Label,
     },
 }
 

@@ -70,9 +70,14 @@ impl EdgeOptions {
             ShareAlerts::Summaries => Label::new(&alert.summary.as_str().replace(host, public)),
         };
         Some(AlertLine {
+            rule: alert.rule.clone(),
+            severity: alert.severity,
+            since: alert.since,
             summary,
+            // By name; `Redaction::acknowledged` sends that somebody did.
+            acknowledged: None,
+            silenced: None,
             metric: Label::new(""),
-            ..alert.clone()
         })
     }
 }

@@ -80,7 +80,7 @@ impl Strip<'_> {
     /// The span of the charts, which end at the moment shown.
     fn charts(&self) -> (UnixMs, UnixMs) {
         let moment = self.context.moment();
-        (moment - self.context.charts_ms(), moment)
+        (moment - self.context.chart_span.ms(), moment)
     }
 
     /// Draws the use of processors; returns the top of its scale.
@@ -254,7 +254,11 @@ fn rank(kind: EventKind) -> u8 {
         EventKind::Offline => 3,
         EventKind::Restarted | EventKind::Clock => 2,
         EventKind::Joined | EventKind::Online => 1,
-        EventKind::Resolved(_) => 0,
+        EventKind::Resolved(_)
+        | EventKind::Acknowledged
+        | EventKind::Unacknowledged
+        | EventKind::Silenced
+        | EventKind::Unsilenced => 0,
     }
 }
 
@@ -272,6 +276,9 @@ pub(super) fn sign(kind: EventKind, theme: &Theme) -> (&'static str, ratatui::st
         EventKind::Restarted => (theme.pick("↻", "r"), theme.text),
         EventKind::Clock => (theme.pick("◷", "c"), theme.text),
         EventKind::HistoryRecovered => (theme.pick("!", "!"), theme.severity(Severity::Critical)),
-        EventKind::Resolved(_) => (theme.pick("✓", "v"), theme.dim),
+        EventKind::Resolved(_) | EventKind::Acknowledged => (theme.pick("✓", "v"), theme.dim),
+        EventKind::Unacknowledged | EventKind::Silenced | EventKind::Unsilenced => {
+            (theme.pick("–", "-"), theme.dim)
+        }
     }
 }

@@ -22,7 +22,6 @@ use sysmon_wire::metrics::{ALIASES, SUMMARY};
 use crate::context::Context;
 use crate::keys::{Action, Mode};
 use crate::layout::list_at;
-use crate::model::spark::{SPARK_POINTS, SPARK_SPAN_MS, spark_step_ms};
 use crate::model::summary::{CPU, value_text};
 use crate::records::Records;
 use crate::screen::{Answer, Outcome, Outcomes, Screen, done, remark};
@@ -251,6 +250,7 @@ impl Screen for Fleet {
     }
 
     fn refresh(&mut self, context: &Context) {
+        self.follow_span(context);
         if !context.is_connected() {
             return;
         }
@@ -263,11 +263,12 @@ impl Screen for Fleet {
     }
 
     fn subscriptions(&self, context: &Context, wanted: &mut Vec<Subscription>) {
+        let (spark_points, spark_step_ms) = self.spark_points();
         let fleet = Request::Fleet {
             at: context.at,
             once: false,
-            spark_points: SPARK_POINTS,
-            spark_step_ms: spark_step_ms(SPARK_SPAN_MS) as u32,
+            spark_points,
+            spark_step_ms,
             sparks: vec![CPU as u8],
         };
         wanted.push(Subscription::new(Topic::Fleet, fleet));
@@ -283,6 +284,7 @@ impl Screen for Fleet {
             wanted.push(Subscription::new(Topic::Busiest, busiest));
         }
         self.totals.subscriptions(wanted);
+        self.long_subscriptions(wanted);
         self.preview.subscriptions(wanted);
     }
 
@@ -301,6 +303,10 @@ impl Screen for Fleet {
         }
         if let Reply::Top { processes, .. } = reply {
             self.set_busiest(processes);
+            return Vec::new();
+        }
+        if let (Topic::FleetHistory, Reply::Points(part)) = (topic, &reply) {
+            self.add_long(part);
             return Vec::new();
         }
         if topic != Topic::Fleet {
@@ -325,6 +331,7 @@ impl Screen for Fleet {
 
     fn disconnected(&mut self) {
         self.preview = preview::PreviewPanel::default();
+        self.forget_long();
     }
 
     fn filter(&self) -> Option<String> {

@@ -218,7 +218,7 @@ fn keys(context: &Context) -> Spans {
     if context.at.is_some() || context.is_lost() {
         return spans;
     }
-    for (action, word) in [(Action::Acknowledge, "ack")] {
+    for (action, word) in [(Action::Acknowledge, "ack"), (Action::Silence, "silence")] {
         let key = context.keys.key_of(Mode::Fleet, action, theme.ascii);
         if let Some(key) = key {
             if !spans.is_empty() {

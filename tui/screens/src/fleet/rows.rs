@@ -105,7 +105,12 @@ impl Row<'_> {
         match column.content {
             Content::CpuLine => {
                 let interval_ms = host.line.facts.interval_ms;
-                let cells = host.cpu.cells(width, self.context.moment(), interval_ms);
+                let cells = host.cpu.cells(
+                    width,
+                    self.fleet.span_ms(),
+                    self.context.moment(),
+                    interval_ms,
+                );
                 let on = |style| self.on(style);
                 draw_sparkline(pen, cells.into_iter(), Steps::CPU, !is_live, on, theme);
             }

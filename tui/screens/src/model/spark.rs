@@ -4,19 +4,8 @@ use std::collections::VecDeque;
 
 use sysmon_wire::{ABSENT, UnixMs};
 
-/// Points of a line: a number with many divisors, so that lines of several widths show the same span.
-pub const SPARK_POINTS: u16 = 60;
-
-/// The span of a line unless another is chosen.
-pub const SPARK_SPAN_MS: i64 = 900_000;
-
-/// Milliseconds of a point of a line over a span.
-pub fn spark_step_ms(span_ms: i64) -> i64 {
-    (span_ms / i64::from(SPARK_POINTS)).max(1_000)
-}
-
-/// Points held: those of a line, and of a cell that is not full.
-const POINTS_MAX: usize = 64;
+/// Points held: enough for the widest terminal.
+const POINTS_MAX: usize = 256;
 
 /// Means over whole steps of time. It moves only when a step is full, so that a screen of sparklines
 /// does not change most of the time.
@@ -94,8 +83,15 @@ impl SparkLine {
 
     /// The line in so many cells that each stand for several points, which begin at whole multiples of their time:
     /// a cell never changes once it is full.
-    pub fn cells(&self, cells: usize, now: UnixMs, interval_ms: u32) -> Vec<Option<i64>> {
-        let each = (usize::from(SPARK_POINTS) / cells.max(1)).max(1);
+    pub fn cells(
+        &self,
+        cells: usize,
+        span_ms: i64,
+        now: UnixMs,
+        interval_ms: u32,
+    ) -> Vec<Option<i64>> {
+        let points = usize::try_from(span_ms / self.step_ms).unwrap_or(0);
+        let each = (points / cells.max(1)).max(1);
         let of_cell = self.step_ms * each as i64;
         let begun = ((now.floor(self.step_ms) - now.floor(of_cell)) / self.step_ms) as usize;
         let points: Vec<_> = self.held(cells * each + begun, now, interval_ms).collect();
@@ -203,11 +199,11 @@ mod tests {
             line.push(UnixMs(second * 1000), second);
         }
         // Three points a cell: those of the seconds 9 to 68 in twenty cells.
-        let cells = |now: i64| line.cells(20, UnixMs(now), 1000);
+        let cells = |now: i64| line.cells(20, 60_000, UnixMs(now), 1000);
         assert_eq!(cells(69_000).first(), Some(&Some(10)));
         assert_eq!(cells(69_000).last(), Some(&Some(67)));
-        assert_eq!(line.mean(), Some(36), "of the seconds that are held");
-        let later = line.cells(20, UnixMs(70_500), 1000);
+        assert_eq!(line.mean(), Some(34), "of the seconds that are full");
+        let later = line.cells(20, 60_000, UnixMs(70_500), 1000);
         assert_eq!(later, cells(69_000));
     }
 

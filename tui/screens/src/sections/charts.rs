@@ -74,7 +74,7 @@ impl Pair {
 
 /// Cells of a chart in a room: as many as hold whole samples and divide the span, so that the past never shimmers.
 pub(crate) fn cells_of(host: &HostRows, room: u16) -> u16 {
-    let samples = host.window_ms() / host.resolution_ms().max(1);
+    let samples = host.window_ms() / host.point_ms().max(1);
     let fits = |cells: &u16| samples % (i64::from(*cells) * POINTS_PER_CELL as i64) == 0;
     let found = (CELLS_MIN..=room).rev().find(fits);
     found.filter(|cells| *cells * 4 >= room * 3).unwrap_or(room)

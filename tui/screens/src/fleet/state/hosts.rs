@@ -4,21 +4,21 @@ use sysmon_wire::Label;
 use sysmon_wire::limits::HOSTS_MAX;
 use sysmon_wire::message::FleetUpdate;
 
+use super::long::spark_step_ms;
 use super::row::HostRow;
 use super::sort::natural;
 use crate::model::ROW_MS;
-use crate::model::spark::{SPARK_SPAN_MS, spark_step_ms};
 use crate::model::summary::CPU;
+use crate::model::window::ChartSpan;
 
 #[derive(Clone, Debug)]
 pub(super) struct Hosts {
     pub(super) rows: Vec<HostRow>,
     /// Milliseconds between rows.
     pub(super) resolution_ms: i64,
-    /// The span of the lines.
-    pub(super) span_ms: i64,
     /// The engine that the rows come from, or why it cannot be asked.
     pub(super) beyond: Option<Label>,
+    pub(super) span: ChartSpan,
 }
 
 impl Default for Hosts {
@@ -26,8 +26,8 @@ impl Default for Hosts {
         Self {
             rows: Vec::new(),
             resolution_ms: ROW_MS,
-            span_ms: SPARK_SPAN_MS,
             beyond: None,
+            span: ChartSpan::default(),
         }
     }
 }
@@ -43,7 +43,7 @@ pub(super) struct Changed {
 
 impl Hosts {
     pub(super) fn spark_step_ms(&self) -> i64 {
-        self.resolution_ms.max(spark_step_ms(self.span_ms))
+        self.resolution_ms.max(spark_step_ms(self.span))
     }
 
     fn find(&mut self, index: u32) -> Option<&mut HostRow> {

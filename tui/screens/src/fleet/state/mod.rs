@@ -3,6 +3,7 @@
 mod filter;
 mod groups;
 mod hosts;
+mod long;
 mod marks;
 mod rank;
 mod row;
@@ -18,12 +19,13 @@ use super::lower::Totals;
 use super::preview::PreviewPanel;
 use crate::layout::scrolled_to;
 use crate::model::ROW_MS;
-use crate::model::spark::SPARK_POINTS;
+use crate::model::window::ChartSpan;
 use crate::theme::Severity;
 pub use filter::{Filter, HINT};
 use groups::grouped;
 pub(super) use groups::{Counts, Group};
 use hosts::{Changed, Hosts};
+use long::LongSparks;
 pub use row::HostRow;
 pub use sort::Sort;
 
@@ -76,6 +78,9 @@ pub struct Fleet {
     pub(super) totals: Totals,
     /// The busiest process of each host, as far as it is known.
     busiest: HashMap<Label, Process>,
+    /// The span of the sparklines.
+    span: ChartSpan,
+    long: LongSparks,
     #[cfg(test)]
     ordered: usize,
 }
@@ -91,7 +96,10 @@ impl Fleet {
 
     /// Begins a new picture; the old one stays until [`Self::complete`].
     pub fn begin(&mut self) {
-        self.incoming = Some(Hosts::default());
+        self.incoming = Some(Hosts {
+            span: self.span,
+            ..Hosts::default()
+        });
     }
 
     pub fn set_resolution(&mut self, step_ms: i64, beyond: Option<Label>) {
@@ -112,7 +120,7 @@ impl Fleet {
 
     /// The span of the lines.
     pub fn span_ms(&self) -> i64 {
-        self.hosts.spark_step_ms() * i64::from(SPARK_POINTS)
+        self.span.ms()
     }
 
     /// All hosts, also those that the filter hides.
@@ -147,6 +155,7 @@ impl Fleet {
     pub fn complete(&mut self) {
         if let Some(hosts) = self.incoming.take() {
             self.hosts = hosts;
+            self.load_long();
             self.reorder();
         }
     }
