@@ -73,6 +73,8 @@ impl Edge {
             health: HostHealth::default(),
             notes: Vec::new(),
             alerts: vec![AlertLine {
+                acknowledged: None,
+                silenced: None,
                 rule: "disk-full".into(),
                 summary: "".into(),
                 severity: Severity::Critical,

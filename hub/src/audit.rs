@@ -25,7 +25,8 @@ const WHAT_BYTES_MAX: usize = 200;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     pub time_ms: i64,
-    /// One of `joined`, `renewed`, `refused`, `revoked`, `token`, `issued`, `authority`, `forgotten`, `renamed` or `reloaded`.
+    /// One of `joined`, `renewed`, `refused`, `revoked`, `token`, `issued`, `authority`, `forgotten`, `renamed`,
+    /// `reloaded`, `acknowledged`, `unacknowledged`, `silenced` or `unsilenced`.
     pub event: String,
     /// The peer or token that it is about; may be empty.
     pub who: String,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use sysmon_alerts::active::AlertMarks;
 use sysmon_alerts::engine::{Engine, HostCheck, HostRow};
 use sysmon_alerts::rule::Rule;
 use sysmon_alerts::{Alert, HostId, Transition};
@@ -32,6 +33,8 @@ pub struct Core {
     transitions: Vec<Transition>,
     /// Hosts whose certificates were revoked: their silence is no problem.
     revoked: BTreeSet<String>,
+    /// What operators did about firing alerts.
+    marks: AlertMarks,
 }
 
 impl Core {
@@ -43,6 +46,7 @@ impl Core {
             reviewed: None,
             transitions: Vec::new(),
             revoked: BTreeSet::new(),
+            marks: AlertMarks::default(),
         }
     }
 
@@ -101,7 +105,7 @@ impl Core {
         };
         self.engine.rename((id, from.as_str()), (new, to.as_str()));
         self.events.rename_host(&from, to);
-        let alerts = self.engine.of_host(new, to);
+        let alerts = self.engine.of_host(new, to, &self.marks);
         if let Some(host) = self.fleet.host_mut(new) {
             host.alerts = alerts;
         }
@@ -115,7 +119,20 @@ impl Core {
 
     pub fn replace_rules(&mut self, rules: Vec<Rule>) {
         self.transitions.extend(self.engine.replace(rules));
-        let of_host = |(id, name): (HostId, &Label)| (id, self.engine.of_host(id, name));
+        self.renew_alerts();
+    }
+
+    /// What operators did about firing alerts from now on.
+    pub fn set_marks(&mut self, marks: AlertMarks) {
+        if self.marks != marks {
+            self.marks = marks;
+            self.renew_alerts();
+        }
+    }
+
+    fn renew_alerts(&mut self) {
+        let of_host =
+            |(id, name): (HostId, &Label)| (id, self.engine.of_host(id, name, &self.marks));
         let hosts = self.fleet.hosts().map(|(id, host)| (id, &host.name));
         let alerts: Vec<_> = hosts.map(of_host).collect();
         for (id, alerts) in alerts {
@@ -180,7 +197,7 @@ impl Core {
         }
         self.transitions.extend(transitions);
         if let Some(host) = self.fleet.host_mut(id) {
-            host.alerts = self.engine.of_host(id, &host.name);
+            host.alerts = self.engine.of_host(id, &host.name, &self.marks);
         }
         self.fleet.touch_line(id);
     }
@@ -200,13 +217,34 @@ impl Core {
         }
     }
 
+    /// Records what an operator did: as an event of the host `name`, or of the hub itself, whose host is `hub`, where
+    /// it is about several.
+    pub fn add_operation(
+        &mut self,
+        name: &str,
+        hub: Label,
+        time: UnixMs,
+        kind: EventKind,
+        text: &str,
+    ) {
+        if let Some(id) = self.fleet.find(name) {
+            return self.add_event(id, time, kind, text);
+        }
+        self.events.push(Event {
+            time,
+            host: hub,
+            kind,
+            text: Label::new(text),
+        });
+    }
+
     pub fn host_id(&mut self, name: &Label) -> Result<HostId, FleetError> {
         if let Some(id) = self.fleet.find(name.as_str()) {
             return Ok(id);
         }
         let id = self.fleet.add(name)?;
         if let Some(host) = self.fleet.host_mut(id) {
-            host.alerts = self.engine.of_host(id, name);
+            host.alerts = self.engine.of_host(id, name, &self.marks);
         }
         Ok(id)
     }

@@ -30,8 +30,8 @@ use sysmon_screens::feed::HubEvent;
 use sysmon_screens::host::Pane;
 use sysmon_screens::keys::{Keymap, Mode};
 use sysmon_screens::model::host_rows::{HostRows, WINDOW_MS};
-use sysmon_screens::model::spark::{SPARK_POINTS, SPARK_STEP_MS};
 use sysmon_screens::model::summary::{CPU, RECEIVED};
+use sysmon_screens::model::window::ChartSpan;
 use sysmon_screens::subscriptions::Topic;
 use sysmon_screens::text::plain;
 use sysmon_store::Limits;
@@ -119,8 +119,8 @@ fn state(theme: Theme, ascii: bool, size: Size, at: Option<UnixMs>) -> State {
     };
     update(&mut state, Message::Hub(connected));
     let sparks = SparkRequest {
-        points: SPARK_POINTS,
-        step_ms: SPARK_STEP_MS,
+        points: ChartSpan::default().points(),
+        step_ms: ChartSpan::default().step_ms() as u32,
         aliases: vec![CPU as u8, RECEIVED as u8],
     };
     let frames = fleet_picture(&shared().fleet.view(), at, NOW, &sparks);
@@ -261,7 +261,7 @@ fn compare(state: &mut State) {
     if state.screens.compare.lines().is_empty() {
         state.screens.compare.hosts(names, true);
     }
-    state.screens.compare.follow(state.context.window());
+    state.screens.compare.follow(state.context.chart_window());
     let limits = Limits {
         bytes: u64::MAX,
         rows: Duration::from_hours(24),
@@ -463,13 +463,13 @@ fn a_comparison_in_one_chart_live_and_past_and_of_a_host_with_its_past() {
         let look = ["", "-ascii"][usize::from(ascii)];
         let size = Size::new(width, height);
         let mut all = state(Theme::Dark, ascii, size, Some(PAST));
-        all.context.span.zoom(-1);
+
         go(&mut all, Mode::Compare, "db-1");
         all.screens.compare.is_overlaid = true;
         all.screens.compare.select(3);
         insta::assert_snapshot!(format!("overlay-{width}x{height}{look}"), drawn(&all));
         let mut one = state(Theme::Dark, ascii, size, None);
-        one.context.span.zoom(-1);
+
         for _ in 0..3 {
             // A day, a week, an hour.
             one.screens.compare.itself("db-1".into());

@@ -267,6 +267,7 @@ impl Hub {
             scope: Scope::new(host, "*").map_err(|error| anyhow!("{error}"))?,
             from: now,
             until: now + 2 * 3_600_000,
+            by: "operator".to_owned(),
             reason: "maintenance".to_owned(),
         });
         Ok(self.silences.write(&silences)?)

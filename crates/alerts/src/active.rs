@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
-use sysmon_wire::UnixMs;
 use sysmon_wire::alerts::Acknowledgement;
+use sysmon_wire::{Label, UnixMs};
 
 use crate::silence::{Scope, Suppressions};
 use crate::{Alert, Transition};
@@ -29,6 +29,29 @@ impl ActiveAlert {
 }
 
 type Key = (String, String, String);
+
+/// What operators did about a firing alert.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AlertMark {
+    /// Who acknowledged it.
+    pub acknowledged: Option<Label>,
+    /// Why its notifications are suppressed.
+    pub silenced: Option<Label>,
+}
+
+/// The firing alerts that somebody acknowledged or silenced.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AlertMarks(BTreeMap<Key, AlertMark>);
+
+impl AlertMarks {
+    /// What was done about `alert`; nothing of one that is not marked.
+    pub fn of(&self, alert: &Alert) -> AlertMark {
+        match self.0.is_empty() {
+            true => AlertMark::default(),
+            false => self.0.get(&key(alert)).cloned().unwrap_or_default(),
+        }
+    }
+}
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct ActiveAlerts {
@@ -62,6 +85,24 @@ impl ActiveAlerts {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &ActiveAlert> {
         self.alerts.values()
+    }
+
+    pub(crate) fn marks(&self, suppressions: &Suppressions, now: UnixMs) -> AlertMarks {
+        let may_be_silenced = !suppressions.is_empty();
+        let marked = self.alerts.iter().filter_map(|(key, active)| {
+            let acknowledged = active.acknowledged.as_ref().map(|who| who.by.clone());
+            let silenced = match may_be_silenced {
+                true => suppressions.reason(&active.alert, now).map(Label::new),
+                false => None,
+            };
+            let is_marked = acknowledged.is_some() || silenced.is_some();
+            let mark = AlertMark {
+                acknowledged,
+                silenced,
+            };
+            is_marked.then(|| (key.clone(), mark))
+        });
+        AlertMarks(marked.collect())
     }
 
     /// Applies a transition, and returns it if it is to be notified at once.
@@ -148,6 +189,7 @@ mod tests {
                 scope: scope.parse().unwrap(),
                 from: UnixMs(0),
                 until: UnixMs(until),
+                by: "jane".to_owned(),
                 reason: "because".to_owned(),
             }],
             maintenance: Vec::new(),

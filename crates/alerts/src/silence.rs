@@ -1,5 +1,6 @@
 //! Silences and maintenance windows, which suppress notifications. Pure but for [`SilenceFile`].
 
+mod list;
 mod names;
 
 use std::path::{Path, PathBuf};
@@ -12,7 +13,9 @@ use sysmon_wire::UnixMs;
 use thiserror::Error;
 
 use crate::Alert;
-use crate::rule::{Hosts, Pattern, PatternError};
+pub use crate::rule::PatternError;
+use crate::rule::{Hosts, Pattern};
+pub use list::{NewSilence, SILENCE_MS_MAX, SilenceError, add, end};
 pub use names::{ScopeNames, UnknownName};
 
 /// Silences at one time.
@@ -130,8 +133,21 @@ pub struct Silence {
     pub from: UnixMs,
     /// End, exclusive.
     pub until: UnixMs,
-    /// Shown beside silenced alerts.
+    /// Who added it: the name of an operator's certificate.
+    #[serde(default)]
+    pub by: String,
+    /// Shown beside silenced alerts; may be empty.
     pub reason: String,
+}
+
+impl Silence {
+    /// Its reason, or who added it where there is none.
+    pub fn shown_reason(&self) -> &str {
+        match self.reason.is_empty() {
+            true => &self.by,
+            false => &self.reason,
+        }
+    }
 }
 
 /// A silence that recurs every day or week.
@@ -194,6 +210,10 @@ pub(crate) struct Suppressions {
 }
 
 impl Suppressions {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.silences.is_empty() && self.maintenance.is_empty()
+    }
+
     /// Why `alert` is not notified at `now`; none if it is.
     pub(crate) fn reason(&self, alert: &Alert, now: UnixMs) -> Option<&str> {
         let is_on = |silence: &&Silence| {
@@ -203,7 +223,7 @@ impl Suppressions {
         let is_window =
             |window: &MaintenanceWindow| window.is_open(now) && window.scope.includes(alert);
         match silence {
-            Some(silence) => Some(&silence.reason),
+            Some(silence) => Some(silence.shown_reason()),
             None => self
                 .maintenance
                 .iter()
@@ -254,6 +274,32 @@ impl SilenceFile {
     pub fn write(&self, silences: &[Silence]) -> std::io::Result<()> {
         let text = serde_json::to_string_pretty(silences)?;
         Ok(sysmon_files::write_private(&self.0, text)?)
+    }
+
+    /// Adds a silence to those in the file; returns it, and all that there are then.
+    ///
+    /// # Errors
+    /// The file cannot be read or written, or [`add`] refuses the silence.
+    pub fn add(
+        &self,
+        new: NewSilence,
+        now: UnixMs,
+    ) -> Result<(Silence, Vec<Silence>), SilenceError> {
+        let mut silences = self.read(now)?;
+        let silence = add(&mut silences, new, now)?;
+        self.write(&silences)?;
+        Ok((silence, silences))
+    }
+
+    /// Removes a silence from those in the file; returns it, and all that are left.
+    ///
+    /// # Errors
+    /// The file cannot be read or written, or has no silence of this number.
+    pub fn end(&self, id: &str, now: UnixMs) -> Result<(Silence, Vec<Silence>), SilenceError> {
+        let mut silences = self.read(now)?;
+        let silence = end(&mut silences, id)?;
+        self.write(&silences)?;
+        Ok((silence, silences))
     }
 }
 
@@ -313,6 +359,7 @@ mod tests {
             scope: "db-*".parse().unwrap(),
             from: UnixMs(10),
             until: UnixMs(20),
+            by: "jane".to_owned(),
             reason: "new disks".to_owned(),
         };
         file.write(std::slice::from_ref(&silence)).unwrap();

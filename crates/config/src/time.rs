@@ -75,6 +75,53 @@ pub fn parse_moment(text: &str, now_ms: i64, zone: &TimeZone) -> Result<i64, Mom
     ms.ok_or_else(wrong)
 }
 
+/// Why a text is not a moment that is still to come.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum DeadlineError {
+    /// It is no moment.
+    #[error(transparent)]
+    Moment(#[from] MomentError),
+    /// It has passed.
+    #[error(
+        "{0:?} is over; write for example \"14:00\", \"tomorrow 9:00\" or \"2026-01-31 14:03\""
+    )]
+    Over(String),
+}
+
+/// Reads a moment that is still to come, in Unix milliseconds: as [`parse_moment`], but "14:03" is the next such time,
+/// and there is "tomorrow 9:00".
+///
+/// # Errors
+/// The text is no moment, or one that is over.
+pub fn parse_deadline(text: &str, now_ms: i64, zone: &TimeZone) -> Result<i64, DeadlineError> {
+    let trimmed = text.trim();
+    let tomorrow = trimmed.strip_prefix("tomorrow").map(str::trim);
+    let time = time_of_day(tomorrow.unwrap_or(trimmed));
+    let today = Timestamp::from_millisecond(now_ms)
+        .ok()
+        .map(|now| now.to_zoned_datetime(zone.clone()).date());
+    let at = |date: Date, time: Time| {
+        let moment = DateTime::from_parts(date, time).to_zoned_datetime(zone.clone());
+        Some(moment.ok()?.timestamp().as_millisecond())
+    };
+    let ms = match (time, today) {
+        (Some(time), Some(today)) => {
+            let next = today.tomorrow().ok().and_then(|date| at(date, time));
+            let first = at(today, time).filter(|ms| *ms > now_ms && tomorrow.is_none());
+            first.or(next)
+        }
+        _ => None,
+    };
+    let ms = match ms {
+        Some(ms) => ms,
+        None => parse_moment(trimmed, now_ms, zone)?,
+    };
+    match ms > now_ms {
+        true => Ok(ms),
+        false => Err(DeadlineError::Over(text.chars().take(80).collect())),
+    }
+}
+
 /// "-2h" and "2h ago".
 fn before(text: &str, now_ms: i64) -> Option<i64> {
     let span = match text.strip_prefix(['-', '\u{2212}']) {

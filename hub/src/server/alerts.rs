@@ -9,7 +9,8 @@ use sysmon_wire::{Label, UnixMs};
 use super::Hub;
 use sysmon_alerts::active::ActiveAlert;
 use sysmon_alerts::notify::RouteHealth;
-use sysmon_alerts::silence::{Scope, ScopeNames};
+use sysmon_alerts::silence::Scope;
+use sysmon_wire::timeline::EventKind;
 
 /// Bytes of the alerts in one answer, which has to fit into a frame.
 const BYTES_MAX: usize = FRAME_BYTES_MAX / 2;
@@ -22,23 +23,8 @@ impl Hub {
             more,
             alerts,
             routes: self.notifier.health().iter().map(route).collect(),
+            silences: self.silences(),
         }
-    }
-
-    /// The names that a scope can have now.
-    pub fn scope_names(&self) -> ScopeNames {
-        let core = self.core();
-        let mut names = ScopeNames {
-            rules: core.engine.rule_names().map(str::to_owned).collect(),
-            ..ScopeNames::default()
-        };
-        for (_, host) in core.fleet.hosts() {
-            names.hosts.push(host.name.to_string());
-            names
-                .tags
-                .extend(host.facts.tags.iter().map(Label::to_string));
-        }
-        names
     }
 
     /// The alerts that somebody has acknowledged, the most severe first.
@@ -70,14 +56,28 @@ impl Hub {
             note,
         });
         let alerts = self.notifier.acknowledge(scope, acknowledged.as_ref());
-        match acknowledged {
-            Some(_) => tracing::info!(by, %scope, alerts, "alerts acknowledged"),
-            None => tracing::info!(by, %scope, alerts, "acknowledgements removed"),
+        if alerts > 0 {
+            self.note_acknowledgement(by, scope, acknowledged.as_ref());
         }
         Alerts {
             changed: u32::try_from(alerts).unwrap_or(u32::MAX),
             ..self.alerts()
         }
+    }
+
+    fn note_acknowledgement(&self, by: &str, scope: &Scope, what: Option<&Acknowledgement>) {
+        let (event, kind) = match what {
+            Some(_) => ("acknowledged", EventKind::Acknowledged),
+            None => ("unacknowledged", EventKind::Unacknowledged),
+        };
+        tracing::info!(by, %scope, "alerts {event}");
+        let note = match what.map(|what| what.note.as_str()) {
+            None | Some("") => String::new(),
+            Some(note) => format!(": {note}"),
+        };
+        self.audit(event, by, &format!("{scope}{note}"));
+        let host = scope.hosts().to_string();
+        self.note_operation(&host, kind, &format!("{scope} by {by}{note}"));
     }
 }
 

@@ -26,6 +26,9 @@ use super::{
 };
 use crate::core::Core;
 
+/// Which alerts are silenced is reviewed every so many reviews: once a second.
+const MARKS_EVERY: u64 = 2;
+
 /// Idle rows are sealed every so many reviews: once a minute.
 const SETTLE_EVERY: u64 = 120;
 
@@ -261,6 +264,10 @@ async fn review(hub: &Hub) {
             hub.review_revoked();
         }
         hub.review_edges();
+        if reviews.is_multiple_of(MARKS_EVERY) {
+            // Silences and maintenance windows begin and end by themselves.
+            hub.review_marks();
+        }
         if reviews.is_multiple_of(SETTLE_EVERY) {
             hub.review_revoked();
             hub.forget_gone();

@@ -24,6 +24,7 @@ mod persistence;
 mod relay;
 mod requests;
 mod self_monitoring;
+mod silences;
 mod subscriber;
 
 use std::collections::BTreeMap;
@@ -283,6 +284,14 @@ impl Hub {
         match &self.access {
             Some(access) => access.audit.refused(entry, self.clock.instant()),
             None => tracing::warn!(peer = %entry.who, from = %entry.from, reason, "refused"),
+        }
+    }
+
+    /// Notes what an operator did; nowhere in a hub without a state directory.
+    fn audit(&self, event: &str, who: &str, what: &str) {
+        if let Some(access) = &self.access {
+            let entry = Entry::new(self.now(), event, &who).what(what);
+            access.audit.note(&entry);
         }
     }
 

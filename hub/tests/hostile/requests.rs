@@ -1,13 +1,17 @@
-//! Requests and rows with extreme numbers, and rows of another host.
+//! Requests and rows with extreme numbers, rows of another host, and silences that are refused.
 
 use std::time::Duration;
 
+use sysmon_alerts::silence::SILENCES_MAX;
 use sysmon_certs::Role;
+use sysmon_clock::Clock;
 use sysmon_link::HubSession;
+use sysmon_wire::alerts::Alerts;
 use sysmon_wire::message::{
     Aggregate, Blob, Group, Hello, Lane, Purpose, Push, Query, Reply, Request, RunId, TopBy,
 };
 use sysmon_wire::metrics::{ALIASES, UPTIME};
+use sysmon_wire::timeline::EventKind;
 use sysmon_wire::{Label, MINOR, RowEncoder, SeriesKey, SeriesTable, UnixMs};
 use tokio::time::timeout;
 
@@ -291,5 +295,121 @@ async fn extreme_values_are_sent_like_others() {
             is_answered(&operator, &request).await;
         }
     }
+    scene.stays_unharmed().await;
+}
+
+fn silence(scope: &str, until: UnixMs, reason: &str) -> Request {
+    Request::Silence {
+        scope: scope.into(),
+        until,
+        reason: reason.into(),
+    }
+}
+
+async fn answered(session: &HubSession, request: &Request) -> Result<Alerts, String> {
+    let mut replies = session.request(request).await.unwrap();
+    match replies.next().await.unwrap().unwrap() {
+        Reply::Alerts(alerts) => Ok(alerts),
+        Reply::Refused { reason } => Err(reason.to_string()),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn silences_of_an_operator_are_checked_and_bounded() {
+    let scene = Scene::new().await;
+    let session = scene.session(Role::Operator, "jane").await;
+    let now = Clock::system().now();
+    let soon = now + 3_600_000;
+    for (request, why) in [
+        (silence("good-7", soon, ""), "no host is called \"good-7\""),
+        (
+            silence("good-1:nope", soon, ""),
+            "no rule is called \"nope\"",
+        ),
+        (silence("#lab", soon, ""), "no host has the tag \"lab\""),
+        (silence(&"a,".repeat(120), soon, ""), "host"),
+        (silence("good-1", now - 1, ""), "in the future"),
+        (silence("good-1", MIN, ""), "in the future"),
+        (silence("good-1", MAX, ""), "a year at most"),
+        (Request::Unsilence { id: "7".into() }, "no silence \"7\""),
+    ] {
+        let said = answered(&session, &request).await.unwrap_err();
+        assert!(said.contains(why), "{request:?}: {said}");
+    }
+    // As many as there may be, and not one more.
+    for _ in 0..SILENCES_MAX {
+        answered(&session, &silence("good-*", soon, ""))
+            .await
+            .unwrap();
+    }
+    let full = answered(&session, &silence("good-*", soon, ""))
+        .await
+        .unwrap_err();
+    assert!(full.contains("200 silences, the limit"), "{full}");
+    scene.stays_unharmed().await;
+}
+
+#[tokio::test]
+async fn who_silenced_what_and_ended_it_is_in_the_audit_log_and_the_events() {
+    let scene = Scene::new().await;
+    let session = scene.session(Role::Operator, "jane").await;
+    let now = Clock::system().now();
+    let soon = now + 3_600_000;
+    let request = silence("good-1:up", soon, "load test");
+    let alerts = answered(&session, &request).await.unwrap();
+    let [known] = alerts.silences.as_slice() else {
+        panic!("{alerts:?}");
+    };
+    let who = (
+        known.scope.as_str(),
+        known.by.as_str(),
+        known.reason.as_str(),
+    );
+    assert_eq!(who, ("good-1:up", "jane", "load test"));
+    assert_eq!((alerts.changed, known.until), (1, soon));
+    let other = scene.session(Role::Operator, "joe").await;
+    let end = Request::Unsilence {
+        id: known.id.clone(),
+    };
+    assert_eq!(answered(&other, &end).await.unwrap().silences, []);
+    let audit = std::fs::read_to_string(scene.state.dir().join("audit.jsonl")).unwrap();
+    let line = |event: &str| {
+        audit
+            .lines()
+            .find(|line| line.contains(event))
+            .unwrap_or("")
+    };
+    let (added, ended) = (line("\"silenced\""), line("\"unsilenced\""));
+    assert!(
+        added.contains("\"jane\"") && added.contains("good-1:up for 1 h: load test"),
+        "{audit}"
+    );
+    assert!(
+        ended.contains("\"joe\"") && ended.contains("good-1:up"),
+        "{audit}"
+    );
+    let timeline = Request::Timeline {
+        host: Some("good-1".into()),
+        from: now - 60_000,
+        to: now + 60_000,
+        steps: 1,
+    };
+    let mut replies = session.request(&timeline).await.unwrap();
+    let Some(Reply::Timeline(timeline)) = replies.next().await.unwrap() else {
+        panic!("no timeline");
+    };
+    let events = timeline.events.iter();
+    let of = |kind| {
+        let found = events.clone().find(|event| event.kind == kind);
+        found
+            .map(|event| event.text.to_string())
+            .unwrap_or_default()
+    };
+    assert_eq!(
+        of(EventKind::Silenced),
+        "good-1:up by jane for 1 h: load test"
+    );
+    assert_eq!(of(EventKind::Unsilenced), "good-1:up by joe");
     scene.stays_unharmed().await;
 }

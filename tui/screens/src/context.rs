@@ -7,7 +7,7 @@ use sysmon_wire::{Label, UnixMs};
 use crate::keys::{Keymap, Mode};
 use crate::model::ROW_MS;
 use crate::model::host_rows::HostRows;
-use crate::model::window::{Span, Window};
+use crate::model::window::{ChartSpan, Window};
 use crate::theme::{Theme, ThemeName};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +36,8 @@ pub struct Context {
     pub at: Option<UnixMs>,
     pub size: Size,
     pub link: Link,
-    pub span: Span,
+    /// The span of the charts on every screen; that of the strip follows from it.
+    pub chart_span: ChartSpan,
     pub host: Option<HostRows>,
     /// Milliseconds between rows of the fleet.
     pub fleet_resolution_ms: i64,
@@ -57,7 +58,7 @@ impl Context {
             at: None,
             size: Size::new(80, 24),
             link: Link::Connecting { to: String::new() },
-            span: Span::default(),
+            chart_span: ChartSpan::default(),
             host: None,
             fleet_resolution_ms: ROW_MS,
             fleet_beyond: None,
@@ -127,7 +128,13 @@ impl Context {
         self.host.as_ref().map(|host| &host.name)
     }
 
+    /// What the strip of time shows.
     pub fn window(&self) -> Window {
-        self.span.window(self.now, self.at)
+        Window::of(self.chart_span.strip_ms(), self.now, self.at)
+    }
+
+    /// What a chart of several hosts shows.
+    pub fn chart_window(&self) -> Window {
+        Window::of(self.chart_span.ms(), self.now, self.at)
     }
 }

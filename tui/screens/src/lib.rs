@@ -33,6 +33,7 @@ pub mod host;
 pub mod keys;
 mod layout;
 pub mod model;
+pub mod operation;
 mod palette;
 pub mod points;
 pub mod processes;

@@ -7,6 +7,7 @@ use sysmon_wire::{Label, UnixMs};
 
 use crate::context::Context;
 use crate::keys::{Action, Mode};
+use crate::operation::Operation;
 use crate::records::Records;
 use crate::subscriptions::{Subscription, Topic};
 
@@ -27,6 +28,10 @@ pub enum Outcome {
         at: UnixMs,
         is_process: bool,
     },
+    /// Asks the hub to change something.
+    Operate(Operation),
+    /// Asks for how long to silence one of these, the first proposed.
+    Silence(Vec<String>),
     /// Performs an action, as if its key were pressed.
     Act(Action),
 }

@@ -6,10 +6,15 @@ use sysmon_wire::message::Request;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Topic {
     Fleet,
+    /// CPU of all hosts over a long time.
+    FleetHistory(usize),
     Preview,
     PreviewProcesses,
     Host,
     HostProcesses,
+    /// What the host's charts show of the time before its rows.
+    History(usize),
+    PreviewHistory(usize),
     Burst,
     Top,
     Changes,

@@ -54,6 +54,7 @@ fn way(mode: Mode) -> (&'static str, &'static str) {
         Mode::Time => ("t", "time ("),
         Mode::Palette => (":", "────────"),
         Mode::Export => ("e", "sysmon-fleet-"),
+        Mode::Silence => ("S", "1, 2 or 8 hours"),
     }
 }
 
@@ -72,8 +73,10 @@ fn seen(action: Action, mode: Mode) -> Option<&'static str> {
         (Action::Burst, _) => "one sample every 100 ms",
         (Action::Changes, _) => "WHAT CHANGED",
         (Action::Events, _) => "EVENTS",
-        (Action::ZoomOut | Action::ZoomIn, _) => "the strip shows",
-        (Action::Acknowledge, _) => "select a firing alert",
+        (Action::ZoomOut | Action::ZoomIn, _) => "charts show",
+        (Action::Acknowledge, Mode::Events) => "select a firing alert",
+        (Action::Acknowledge, _) => "no alert is firing on",
+        (Action::Silence, Mode::Fleet) => "1, 2 or 8 hours",
         (Action::Mark, _) => "•",
         (Action::Compare, Mode::Compare) => "1 d before",
         (Action::Compare, _) => "COMPARE",

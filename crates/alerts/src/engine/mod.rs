@@ -14,6 +14,7 @@ use std::time::Duration;
 use sysmon_wire::message::AlertLine;
 use sysmon_wire::{Label, LimitGauge, UnixMs};
 
+use crate::active::{AlertMark, AlertMarks};
 use crate::alert::silent_summary;
 use crate::baseline::Baseline;
 use crate::rule::{Condition, Rule};
@@ -231,17 +232,25 @@ impl Engine {
         seen.chain(self.restored.values().flatten())
     }
 
-    /// The firing alerts of a host, the most severe first.
-    pub fn of_host(&self, id: HostId, name: &Label) -> Vec<AlertLine> {
+    /// The firing alerts of a host, the most severe first, with what operators did about them.
+    pub fn of_host(&self, id: HostId, name: &Label, marks: &AlertMarks) -> Vec<AlertLine> {
         let restored = self.restored.get(name.as_str()).into_iter().flatten();
         let seen = self.hosts.get(&id).into_iter().flat_map(Host::firing);
         let mut lines: Vec<_> = restored
             .chain(seen)
-            .map(|alert| AlertLine {
-                rule: Label::new(&alert.rule),
-                severity: alert.severity,
-                since: alert.since,
-                summary: Label::new(&alert.summary),
+            .map(|alert| {
+                let AlertMark {
+                    acknowledged,
+                    silenced,
+                } = marks.of(alert);
+                AlertLine {
+                    rule: Label::new(&alert.rule),
+                    severity: alert.severity,
+                    since: alert.since,
+                    summary: Label::new(&alert.summary),
+                    acknowledged,
+                    silenced,
+                }
             })
             .collect();
         lines.sort_by_key(|line| (std::cmp::Reverse(line.severity), line.since));

@@ -3,6 +3,7 @@
 mod watches;
 
 use super::*;
+use crate::active::AlertMarks;
 use proptest::prelude::*;
 use std::sync::Arc;
 use sysmon_wire::message::Severity;
@@ -99,7 +100,12 @@ fn each_series_is_evaluated_separately_and_counters_by_their_rate() {
         "{}",
         fired[0].alert.summary
     );
-    assert_eq!(engine.of_host(HostId(0), &Label::new("db-1")).len(), 2);
+    assert_eq!(
+        engine
+            .of_host(HostId(0), &Label::new("db-1"), &AlertMarks::default())
+            .len(),
+        2
+    );
     assert!(
         row(&mut engine, 4, [0, ABSENT, 100, ABSENT]).is_empty(),
         "a missing value decides nothing"

@@ -28,8 +28,10 @@ use sysmon_wire::UnixMs;
 use sysmon_wire::alerts::Acknowledgement;
 
 use crate::Transition;
-use crate::active::{ActiveAlert, ActiveAlerts};
-use crate::silence::{MaintenanceWindow, Scope, SilenceFile, Suppressions};
+use crate::active::{ActiveAlert, ActiveAlerts, AlertMarks};
+use crate::silence::{
+    self, MaintenanceWindow, NewSilence, Scope, Silence, SilenceError, SilenceFile, Suppressions,
+};
 use delivery::Delivery;
 pub use delivery::RouteHealth;
 pub use error::SendError;
@@ -179,6 +181,61 @@ impl Notifier {
         count
     }
 
+    /// Adds a silence, which takes effect at once.
+    ///
+    /// # Errors
+    /// The silence is refused, or its file cannot be written.
+    pub fn silence(&self, new: NewSilence) -> Result<Silence, SilenceError> {
+        let now = self.shared.clock.now();
+        let mut state = self.shared.lock();
+        let silence = match state.silences.clone() {
+            Some(file) => {
+                let (silence, all) = file.add(new, now)?;
+                state.set_silences(&file, all);
+                silence
+            }
+            None => silence::add(&mut state.suppressions.silences, new, now)?,
+        };
+        self.shared.changed(state);
+        Ok(silence)
+    }
+
+    /// Ends a silence before its time; alerts that are still firing are notified.
+    ///
+    /// # Errors
+    /// There is no such silence, or the file cannot be written.
+    pub fn end_silence(&self, id: &str) -> Result<Silence, SilenceError> {
+        let now = self.shared.clock.now();
+        let mut state = self.shared.lock();
+        let silence = match state.silences.clone() {
+            Some(file) => {
+                let (silence, all) = file.end(id, now)?;
+                state.set_silences(&file, all);
+                silence
+            }
+            None => silence::end(&mut state.suppressions.silences, id)?,
+        };
+        state.queue_due(&self.shared.clock);
+        self.shared.changed(state);
+        Ok(silence)
+    }
+
+    /// The silences that have not ended at `now`.
+    pub fn silences(&self, now: UnixMs) -> Vec<Silence> {
+        let mut state = self.shared.lock();
+        state.read_silences(now);
+        let silences = state.suppressions.silences.iter();
+        let open = silences.filter(|silence| silence.until > now);
+        open.cloned().collect()
+    }
+
+    /// What operators did about the firing alerts.
+    pub fn marks(&self, now: UnixMs) -> AlertMarks {
+        let mut state = self.shared.lock();
+        state.read_silences(now);
+        state.active.marks(&state.suppressions, now)
+    }
+
     /// A host is called otherwise from now on; its alerts go on, with who acknowledged them.
     pub fn rename_host(&self, from: &str, to: &str) {
         let mut state = self.shared.lock();
@@ -289,6 +346,12 @@ impl State {
             self.version += 1;
         }
         due.iter().for_each(|one| self.queue(one, clock));
+    }
+
+    /// What is in the file from now on, which nobody else wrote meanwhile.
+    fn set_silences(&mut self, file: &SilenceFile, silences: Vec<Silence>) {
+        self.suppressions.silences = silences;
+        self.silences_modified = file.modified();
     }
 
     /// Reads the silences if their file was modified.

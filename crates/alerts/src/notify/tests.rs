@@ -167,6 +167,7 @@ fn a_silenced_alert_is_notified_when_the_silence_is_removed() {
         scope: "a".parse().unwrap(),
         from: UnixMs(0),
         until: UnixMs(i64::MAX),
+        by: "jane".to_owned(),
         reason: "new disks".to_owned(),
     };
     file.write(&[silence]).unwrap();

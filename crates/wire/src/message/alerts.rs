@@ -8,13 +8,30 @@ use crate::{Label, UnixMs};
 /// Firing alerts and notification routes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alerts {
-    /// Alerts whose acknowledgement the request set or removed.
+    /// Alerts whose acknowledgement the request set or removed, or silences that it added or ended.
     pub changed: u32,
     /// Firing alerts, the most severe first, at most [`crate::limits::ALERTS_MAX`].
     pub alerts: Vec<AlertState>,
     /// Firing alerts left out of `alerts`.
     pub more: u32,
     pub routes: Vec<RouteState>,
+    /// The silences that have not ended, the next to end first.
+    pub silences: Vec<SilenceState>,
+}
+
+/// A silence, which suppresses notifications for a limited time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SilenceState {
+    /// By which [`Request::Unsilence`](super::Request::Unsilence) ends it.
+    pub id: Label,
+    /// `HOSTS` or `HOSTS:RULE`.
+    pub scope: Label,
+    pub from: UnixMs,
+    pub until: UnixMs,
+    /// Who added it; empty where that is not known.
+    pub by: Label,
+    /// May be empty.
+    pub reason: Label,
 }
 
 /// A firing alert.

@@ -49,6 +49,10 @@ pub struct AlertLine {
     pub severity: Severity,
     pub since: UnixMs,
     pub summary: Label,
+    /// Who acknowledged it.
+    pub acknowledged: Option<Label>,
+    /// Why its notifications are suppressed; none if they are not.
+    pub silenced: Option<Label>,
 }
 
 /// Completeness of a host's rows.

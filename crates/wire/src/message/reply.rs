@@ -77,7 +77,8 @@ pub enum Reply {
         /// The engine that the rows come from, or why it cannot be asked; none if the hub has them itself.
         beyond: Option<Label>,
     },
-    /// To `Request::Alerts` and `Request::Acknowledge`; to edges, only which alerts are acknowledged.
+    /// To `Request::Alerts` and to requests that change acknowledgements or silences; to edges, only which alerts are
+    /// acknowledged.
     Alerts(Alerts),
 }
 

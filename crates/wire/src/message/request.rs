@@ -72,7 +72,7 @@ pub enum Request {
         /// The most processes wanted, at most [`crate::limits::TOP_MAX`].
         limit: u16,
     },
-    /// Firing alerts and notification routes.
+    /// Firing alerts, notification routes and silences.
     Alerts,
     /// Acknowledge firing alerts; answered like [`Request::Alerts`].
     Acknowledge {
@@ -86,6 +86,18 @@ pub enum Request {
     Unacknowledge {
         host: Label,
         rule: Option<Label>,
+    },
+    /// Suppress notifications of matching alerts; answered like [`Request::Alerts`].
+    Silence {
+        /// `HOSTS`, `HOSTS:RULE` or `:RULE`.
+        scope: Label,
+        until: UnixMs,
+        /// May be empty.
+        reason: Label,
+    },
+    /// End a silence before its time; answered like [`Request::Alerts`].
+    Unsilence {
+        id: Label,
     },
 }
 

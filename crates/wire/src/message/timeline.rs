@@ -28,6 +28,12 @@ pub enum EventKind {
     Resolved(Severity),
     /// The hub recovered its damaged history.
     HistoryRecovered,
+    /// An operator acknowledged an alert, or withdrew that.
+    Acknowledged,
+    Unacknowledged,
+    /// An operator silenced alerts, or ended a silence before its time.
+    Silenced,
+    Unsilenced,
 }
 
 impl EventKind {
@@ -41,6 +47,10 @@ impl EventKind {
             Self::Fired(severity) => severity.as_str(),
             Self::Resolved(_) => "resolved",
             Self::HistoryRecovered => "history damaged",
+            Self::Acknowledged => "acknowledged",
+            Self::Unacknowledged => "acknowledgement removed",
+            Self::Silenced => "silenced",
+            Self::Unsilenced => "silence ended",
         }
     }
 }

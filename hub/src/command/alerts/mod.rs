@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::anyhow;
 use sysmon_alerts::notify::{Notification, Route, send};
 use sysmon_alerts::rule::PatternError;
-use sysmon_alerts::silence::{SILENCES_MAX, Scope, ScopeNames, Silence, SilenceFile};
+use sysmon_alerts::silence::{NewSilence, Scope, ScopeNames, SilenceFile};
 use sysmon_client::Client;
 use sysmon_config::Failure;
 use sysmon_config::time::format_span;
@@ -16,6 +16,9 @@ use sysmon_hub::server::Hub;
 use super::args::AlertsCommand;
 use super::options::{alert_options, known_hosts};
 use super::{ANSWER_MAX, Context, counted, span_ms};
+
+/// Who commands on the hub's machine act as: the operator whose identity is in the state directory.
+const OWNER: &str = "owner";
 
 pub(crate) fn alerts(context: &Context, command: Option<&AlertsCommand>) -> Result<(), Failure> {
     let text = match command {
@@ -48,11 +51,13 @@ pub(crate) fn change(
             let scope = parse_scope(scope)?;
             if !force {
                 let checked = names(context, hub)?.check(&scope);
-                checked.map_err(|error| Failure::Usage(error.into()))?;
+                checked.map_err(|unknown| {
+                    Failure::Usage(anyhow!("{unknown}; add --force to silence it anyway"))
+                })?;
             }
-            silence(context, scope, *span, reason)
+            silence(context, scope, *span, reason, hub)
         }
-        AlertsCommand::Unsilence { id } => unsilence(context, id),
+        AlertsCommand::Unsilence { id } => unsilence(context, id, hub),
         _ => Err(Failure::Usage(anyhow!("this command changes nothing"))),
     }
 }
@@ -138,9 +143,9 @@ fn silence(
     scope: Scope,
     span: Duration,
     reason: &str,
+    hub: Option<&Hub>,
 ) -> Result<String, Failure> {
-    let dir = context.state.dir();
-    let (file, now) = (SilenceFile::new(dir), context.clock.now());
+    let (dir, now) = (context.state.dir(), context.clock.now());
     if !dir.exists() {
         return Err(anyhow!(
             "no hub has run with state directory {}; name it with --state",
@@ -148,61 +153,57 @@ fn silence(
         )
         .into());
     }
-    let mut silences = file.read(now)?;
-    if silences.len() >= SILENCES_MAX {
-        return Err(anyhow!(
-            "there are {SILENCES_MAX} silences, the limit; remove one with `sysmon-hub alerts unsilence`"
-        )
-        .into());
-    }
-    let id = (1u32..)
-        .map(|id| id.to_string())
-        .find(|id| silences.iter().all(|other| other.id != *id));
-    let silence = Silence {
-        id: id.unwrap_or_default(),
+    let new = NewSilence {
         scope,
-        from: now,
         until: now + span_ms(span),
+        by: OWNER.to_owned(),
         reason: reason.to_owned(),
     };
-    let text = format!(
-        "silence {}: notifications of {} suppressed for {}; a running hub applies it within a second\n",
+    let silence = match hub {
+        Some(hub) => hub.silence(new).map_err(anyhow::Error::from)?,
+        None => {
+            let added = SilenceFile::new(dir).add(new, now);
+            let (silence, _) = added.map_err(anyhow::Error::from)?;
+            context.audit("silenced", OWNER, &silence.scope.to_string());
+            silence
+        }
+    };
+    Ok(format!(
+        "silence {}: notifications of {} suppressed for {}\n",
         silence.id,
         silence.scope,
         format_span(silence.until - now)
-    );
-    silences.push(silence);
-    file.write(&silences)?;
-    Ok(text)
+    ))
 }
 
 fn silences(context: &Context) -> Result<String, Failure> {
     let now = context.clock.now();
-    let row = |id: &str, scope: &str, left: &str, reason: &str| {
-        format!("{id:<6}{scope:<28}{left:<14}{reason}\n")
+    let row = |id: &str, scope: &str, left: &str, by: &str, reason: &str| {
+        format!("{id:<6}{scope:<28}{left:<14}{by:<12}{reason}\n")
     };
-    let mut text = row("ID", "SCOPE", "ENDS IN", "REASON");
+    let mut text = row("ID", "SCOPE", "ENDS IN", "BY", "REASON");
     for silence in SilenceFile::new(context.state.dir()).read(now)? {
         let left = format_span(silence.until - now);
         let scope = silence.scope.to_string();
-        text += &row(&silence.id, &scope, &left, &silence.reason);
+        text += &row(&silence.id, &scope, &left, &silence.by, &silence.reason);
     }
     Ok(text)
 }
 
-fn unsilence(context: &Context, id: &str) -> Result<String, Failure> {
-    let file = SilenceFile::new(context.state.dir());
-    let mut silences = file.read(context.clock.now())?;
-    let before = silences.len();
-    silences.retain(|silence| silence.id != id);
-    if silences.len() == before {
-        return Err(
-            anyhow!("there is no silence {id:?}; `sysmon-hub alerts silences` lists them").into(),
-        );
-    }
-    file.write(&silences)?;
+fn unsilence(context: &Context, id: &str, hub: Option<&Hub>) -> Result<String, Failure> {
+    let silence = match hub {
+        Some(hub) => hub.end_silence(id, OWNER).map_err(anyhow::Error::from)?,
+        None => {
+            let file = SilenceFile::new(context.state.dir());
+            let ended = file.end(id, context.clock.now());
+            let (silence, _) = ended.map_err(anyhow::Error::from)?;
+            context.audit("unsilenced", OWNER, &silence.scope.to_string());
+            silence
+        }
+    };
     Ok(format!(
-        "silence {id} removed; alerts that are still firing are sent within a second\n"
+        "silence {id} of {} ended; alerts that are still firing are sent\n",
+        silence.scope
     ))
 }
 

@@ -70,8 +70,13 @@ impl EdgeOptions {
             ShareAlerts::Summaries => Label::new(&alert.summary.as_str().replace(host, public)),
         };
         Some(AlertLine {
+            rule: alert.rule.clone(),
+            severity: alert.severity,
+            since: alert.since,
             summary,
-            ..alert.clone()
+            // By name; `Redaction::acknowledged` sends that somebody did.
+            acknowledged: None,
+            silenced: None,
         })
     }
 }

@@ -154,6 +154,8 @@ mod tests {
         let core = hosts(&["web-1"]);
         let mut update = picture(&core);
         update.lines[0].alerts = vec![AlertLine {
+            acknowledged: Some("secret-jane".into()),
+            silenced: Some("secret reason".into()),
             rule: "disk-full".into(),
             summary: "/secret of web-1 is full".into(),
             severity: sysmon_wire::message::Severity::Critical,
@@ -174,6 +176,8 @@ mod tests {
         assert!(!format!("{seen:?}").contains("secret"));
         let seen = shown(&with(&["cpu"], ShareAlerts::Summaries));
         assert_eq!(seen.lines[0].alerts[0].summary, "/secret of Shop is full");
+        let said = format!("{seen:?}");
+        assert!(!said.contains("jane") && !said.contains("reason"), "{said}");
     }
 
     #[test]

@@ -25,7 +25,9 @@ fn moments(request: &mut Request) -> ([Option<&mut UnixMs>; 2], Option<&mut i64>
         | Request::Renew { .. }
         | Request::Alerts
         | Request::Acknowledge { .. }
-        | Request::Unacknowledge { .. } => ([None, None], None),
+        | Request::Unacknowledge { .. }
+        | Request::Unsilence { .. } => ([None, None], None),
+        Request::Silence { until, .. } => ([Some(until), None], None),
         Request::Fleet { at, .. }
         | Request::Processes { at, .. }
         | Request::Changes { at, .. }

@@ -21,6 +21,7 @@ use thiserror::Error;
 use tokio::sync::watch;
 
 use super::history::Borrowed;
+use super::silences::SilenceRefusal;
 use super::{Hub, certificates, requests};
 use crate::fleet::HostId;
 use crate::query::QueryError;
@@ -90,6 +91,8 @@ enum RequestError {
     Query(#[from] QueryError),
     #[error(transparent)]
     Chunk(#[from] ChunkError),
+    #[error(transparent)]
+    Silence(#[from] SilenceRefusal),
 }
 
 fn scope(hosts: &Label, rule: Option<&Label>) -> Result<Scope, RequestError> {
@@ -118,6 +121,18 @@ async fn answer(
         Request::Unacknowledge { host, rule } => {
             let scope = scope(&host, rule.as_ref())?;
             let alerts = hub.acknowledge(by, &scope, None);
+            Ok(sender.send(&Reply::Alerts(alerts)).await?)
+        }
+        Request::Silence {
+            scope,
+            until,
+            reason,
+        } => {
+            let alerts = hub.silence_for(by, &scope, until, &reason)?;
+            Ok(sender.send(&Reply::Alerts(alerts)).await?)
+        }
+        Request::Unsilence { id } => {
+            let alerts = hub.end_silence_for(by, &id)?;
             Ok(sender.send(&Reply::Alerts(alerts)).await?)
         }
         Request::Status => Ok(sender.send(&Reply::Status(hub.status())).await?),

@@ -3,7 +3,7 @@
 use super::message::Effect;
 use super::navigation::{self, STEP_MS};
 use super::state::State;
-use super::{comparison, output, palette, prompt};
+use super::{comparison, operate, output, palette, prompt};
 use crate::changes::Changes;
 use crate::fleet;
 use crate::keys::{Action, Mode};
@@ -31,6 +31,10 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
             };
         }
         Action::Back => navigation::back(state),
+        Action::Acknowledge => {
+            let outcomes = operate::acknowledge(state);
+            return apply(state, outcomes);
+        }
         _ => perform(state, action),
     }
     state.screens.of_mut(Mode::Fleet).reveal(&state.context);
@@ -55,6 +59,11 @@ fn perform(state: &mut State, action: Action) {
         Action::Events => {
             state.screens.events.select(0);
             state.context.enter(Mode::Events);
+        }
+        Action::Silence => operate::silence(state),
+        Action::Silences => {
+            state.context.enter(Mode::Events);
+            state.screens.events.select_silences();
         }
         Action::Burst => burst(state),
         Action::Compare => comparison::open(state),
@@ -88,6 +97,8 @@ pub(super) fn scroll(state: &mut State, rows: isize) {
     let mode = state.context.mode();
     if mode == Mode::Palette {
         palette::choose(state, rows);
+    } else if mode == Mode::Silence {
+        operate::choose_scope(state, rows.signum());
     } else if !mode.is_prompt() {
         state.screens.of_mut(mode).scroll(rows, &state.context);
     }
@@ -110,6 +121,8 @@ pub(super) fn apply(state: &mut State, outcomes: Vec<Outcome>) -> Vec<Effect> {
                 at,
                 is_process,
             } => navigation::open_at(state, host, at, is_process),
+            Outcome::Operate(operation) => operate::operate(state, operation),
+            Outcome::Silence(scopes) => operate::prompt_silence(state, scopes),
             Outcome::Act(action) => effects.extend(act(state, action)),
         }
     }

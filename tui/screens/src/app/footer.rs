@@ -5,6 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use unicode_width::UnicodeWidthStr;
 
+use super::operate;
 use super::state::State;
 use crate::fleet::{Filter, HINT};
 use crate::keys::{Action, Mode};
@@ -33,11 +34,13 @@ fn is_wrong(state: &State) -> bool {
 
 fn lead(state: &State, width: usize) -> Vec<(String, Style)> {
     let theme = &state.context.theme;
+    let silence = format!("silence {} for ", operate::chosen_scope(state));
     let prompt = match state.context.mode() {
         Mode::Filter => Some("filter "),
         Mode::Time => Some("time (14:03, -2h, yesterday 9:00) "),
         Mode::Export => Some("save as (.svg .txt .json .csv) "),
         Mode::Palette => Some(": "),
+        Mode::Silence => Some(silence.as_str()),
         _ => None,
     };
     if let Some(prompt) = prompt {
@@ -81,10 +84,17 @@ fn lead(state: &State, width: usize) -> Vec<(String, Style)> {
 
 /// What is understood of the filter that is being typed, where there is room to say so.
 fn understood(state: &State, lead: &[(String, Style)], width: usize) -> Option<(String, Style)> {
+    let theme = &state.context.theme;
+    if state.context.mode() == Mode::Silence {
+        let (text, style) = match operate::understood(state) {
+            Ok(text) => (text, theme.dim),
+            Err(error) => (error, theme.severity(Severity::Warning)),
+        };
+        return Some((format!("   {text}"), style));
+    }
     if state.context.mode() != Mode::Filter || state.context.place() != Mode::Fleet {
         return None;
     }
-    let theme = &state.context.theme;
     let (shown, all) = (
         state.screens.fleet.shown_len(),
         state.screens.fleet.names().count(),

@@ -7,6 +7,7 @@ mod header;
 mod message;
 mod mouse;
 mod navigation;
+mod operate;
 mod output;
 mod palette;
 mod prompt;

@@ -8,10 +8,10 @@ use super::comparison;
 use super::state::State;
 use crate::keys::Mode;
 use crate::model::host_rows::HostRows;
-use crate::model::spark::SPARK_STEP_MS;
 use crate::theme::{Theme, ThemeName};
 
-pub(super) const STEP_MS: i64 = SPARK_STEP_MS as i64;
+/// The step of an arrow key at the least: a point of the usual charts.
+pub(super) const STEP_MS: i64 = 5_000;
 
 pub(super) fn back(state: &mut State) {
     if state.context.mode() == Mode::Compare && comparison::back_to_hosts(state) {
@@ -43,7 +43,9 @@ pub(super) fn open(state: &mut State, name: Label, modes: &[Mode]) {
     state.screens.burst.stop();
     state.screens.host.reset();
     state.screens.processes.clear();
-    state.context.host = Some(HostRows::new(name));
+    let mut host = HostRows::new(name);
+    host.set_span(state.context.chart_span);
+    state.context.host = Some(host);
     state.context.set_modes(modes);
     state.screens.host.request(&state.context);
 }
@@ -79,12 +81,12 @@ pub(super) fn show(state: &mut State, at: Option<UnixMs>) {
     state.screens.host.request(&state.context);
 }
 
-/// Moves in time; where only minutes or hours are stored, a step is one of them.
+/// Moves in time; a step is at least a point of the charts, and where only minutes or hours are stored, one of them.
 pub(super) fn travel(state: &mut State, ms: i64) {
     let context = &state.context;
     let from = context.at.unwrap_or_else(|| context.now.floor(1000));
-    let cells = context.resolution_ms().max(STEP_MS) / STEP_MS;
-    show(state, Some(from + ms * cells));
+    let cell = context.chart_span.step_ms().max(context.resolution_ms());
+    show(state, Some(from + ms * (cell.max(STEP_MS) / STEP_MS)));
 }
 
 pub(super) fn go_to(state: &mut State, text: &str) {
@@ -122,9 +124,13 @@ pub(super) fn next_event(state: &mut State) {
 }
 
 pub(super) fn zoom(state: &mut State, by: isize) {
-    state.context.span.zoom(by);
-    let text = state.context.span.text();
-    state.remark(format!("the strip shows {text}"));
+    state.context.chart_span.widen(by);
+    let span = state.context.chart_span;
+    if let Some(host) = &mut state.context.host {
+        host.set_span(span);
+    }
+    let text = span.text();
+    state.remark(format!("charts show {text}"));
 }
 
 pub(super) fn next_theme(state: &mut State) {

@@ -3,7 +3,7 @@
 use sysmon_wire::metrics::{ALIASES, SUMMARY};
 
 use super::state::State;
-use super::{comparison, navigation};
+use super::{comparison, navigation, operate};
 use crate::keys::Action;
 use crate::palette::{Command, Entry, WITH_WORD, matching};
 use crate::screen::Outcome;
@@ -37,7 +37,12 @@ fn commands(state: &State) -> Vec<Entry> {
         .iter()
         .filter(|(begin, _, _)| *begin != "sort " || is_sorted)
         .map(|(begin, text, help)| Entry::new(*text, *help, Command::Complete(begin)));
-    act.chain(more).collect()
+    let silences = Entry::new(
+        Action::Silences.name(),
+        "list the silences; S ends the selected one",
+        Command::Act(Action::Silences),
+    );
+    act.chain(more).chain([silences]).collect()
 }
 
 fn words(state: &State, begin: &'static str) -> Vec<Entry> {
@@ -70,6 +75,16 @@ fn words(state: &State, begin: &'static str) -> Vec<Entry> {
             let help = "go there: 14:03, -2h, yesterday 9:00";
             vec![entry(word, help, Command::GoToTime(word.to_owned()))]
         }
+        "silence " => {
+            // Names are case-sensitive.
+            let typed = state.prompt.input.trim_start();
+            let text = typed.get(begin.len()..).unwrap_or_default().trim();
+            let help = match operate::silence_command(state, text) {
+                Ok(_) => "⏎ silences it".to_owned(),
+                Err(error) => error,
+            };
+            vec![entry(text, &help, Command::Silence(text.to_owned()))]
+        }
         _ => {
             let sorts = state.screen().sorts().into_iter();
             sorts
@@ -90,6 +105,15 @@ pub(super) fn run(state: &mut State) -> Vec<Outcome> {
         state.prompt.chosen = 0;
         return Vec::new();
     }
+    if let Command::Silence(text) = &command {
+        return match operate::silence_command(state, text) {
+            Ok(operation) => {
+                state.context.leave();
+                vec![Outcome::Operate(operation)]
+            }
+            Err(error) => vec![Outcome::Remark(error)],
+        };
+    }
     state.context.leave();
     state.prompt.input.clear();
     match command {
@@ -103,7 +127,7 @@ pub(super) fn run(state: &mut State) -> Vec<Outcome> {
             return outcomes.unwrap_or_default();
         }
         Command::Compare(alias) => comparison::show_metric(state, alias),
-        Command::GoToTime(_) | Command::Complete(_) => {}
+        Command::GoToTime(_) | Command::Complete(_) | Command::Silence(_) => {}
     }
     Vec::new()
 }

@@ -1,8 +1,8 @@
 //! Prompts: what opens one, and what accepting the input does.
 
 use super::navigation::{go_to, moment};
-use super::palette;
 use super::state::State;
+use super::{operate, palette};
 use crate::keys::Mode;
 use crate::screen::Outcome;
 
@@ -44,6 +44,9 @@ pub(super) fn accept(state: &mut State) -> Accepted {
     let mode = state.context.mode();
     if mode == Mode::Palette {
         return Accepted::Outcomes(palette::run(state));
+    }
+    if mode == Mode::Silence {
+        return Accepted::Outcomes(operate::accept_silence(state));
     }
     let is_empty = state.prompt.input.trim().is_empty();
     if mode == Mode::Time

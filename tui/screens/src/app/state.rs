@@ -73,10 +73,15 @@ macro_rules! screens {
 // Prompts are shown over the fleet.
 screens! {
     fleet: Fleet = (
-        Mode::Fleet | Mode::Columns | Mode::Filter | Mode::Time | Mode::Palette | Mode::Export,
-        Topic::Fleet | Topic::Preview | Topic::PreviewProcesses,
+        Mode::Fleet | Mode::Columns | Mode::Filter | Mode::Time | Mode::Palette | Mode::Export
+            | Mode::Silence,
+        Topic::Fleet
+            | Topic::FleetHistory(_)
+            | Topic::Preview
+            | Topic::PreviewProcesses
+            | Topic::PreviewHistory(_),
     );
-    host: HostScreen = (Mode::Host | Mode::Pane, Topic::Host,);
+    host: HostScreen = (Mode::Host | Mode::Pane, Topic::Host | Topic::History(_),);
     burst: BurstScreen = (Mode::Burst, Topic::Burst,);
     processes: Processes = (Mode::Processes | Mode::Process, Topic::HostProcesses,);
     top: Top = (Mode::Top, Topic::Top,);
@@ -93,6 +98,8 @@ pub struct Prompt {
     pub is_proposed: bool,
     pub chosen: usize,
     pub filter_before: String,
+    /// What can be silenced, of which [`Self::chosen`] is.
+    pub scopes: Vec<String>,
 }
 
 #[derive(Debug)]

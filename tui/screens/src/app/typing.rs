@@ -6,6 +6,7 @@ use super::act::act;
 use super::message::Effect;
 use super::prompt::typed;
 use super::state::State;
+use crate::keys::Mode;
 
 const INPUT_MAX: usize = 200;
 
@@ -49,7 +50,9 @@ fn type_key(state: &mut State, event: KeyEvent) {
         KeyCode::Char('u') if event.modifiers == KeyModifiers::CONTROL => prompt.input.clear(),
         _ => {}
     }
-    // Another input has other commands.
-    prompt.chosen = 0;
+    // Another input has other commands; the scope of a silence stays.
+    if state.context.mode() != Mode::Silence {
+        prompt.chosen = 0;
+    }
     typed(state);
 }

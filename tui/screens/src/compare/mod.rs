@@ -52,7 +52,7 @@ impl Screen for Compare {
 
     fn refresh(&mut self, context: &Context) {
         if context.place() == Mode::Compare && context.is_connected() {
-            self.follow(context.window());
+            self.follow(context.chart_window());
         }
     }
 

@@ -196,7 +196,7 @@ fn draw_title(compare: &Compare, context: &Context, area: Rect, buffer: &mut Buf
         _ => format!("top {count}"),
     };
     let top = value_text(compare.metric, Some(scale(compare)));
-    let mut more = vec![format!("in {}", context.span.text())];
+    let mut more = vec![format!("in {}", context.chart_span.text())];
     if compare.left_out > 0 {
         more.insert(0, format!("{} more left out", compare.left_out));
     }
@@ -223,7 +223,7 @@ fn columns(
     line: &CompareLine,
     width: u16,
 ) -> Vec<Option<f64>> {
-    let window = context.window();
+    let window = context.chart_window();
     let count = i64::from(width) * POINTS_PER_CELL as i64;
     let span = window.to - window.from;
     // The newest step is incomplete: the last complete one is at the right edge.
@@ -239,7 +239,7 @@ fn columns(
 
 /// The cell of a chart that the moment shown lies in, if it is not now.
 fn cursor(context: &Context, width: u16) -> Option<u16> {
-    let window = context.window();
+    let window = context.chart_window();
     let cell = window.cell(context.at?, usize::from(width))?;
     u16::try_from(cell).ok()
 }
@@ -431,7 +431,7 @@ fn draw_list(
 }
 
 fn draw_clocks(context: &Context, line: Rect, buffer: &mut Buffer) {
-    let window = context.window();
+    let window = context.chart_window();
     let is_long = window.to - window.from >= DAY_MS;
     let clock = |at: sysmon_wire::UnixMs| match is_long {
         true => {

@@ -1,18 +1,15 @@
-//! Firing alerts, and acknowledging them.
+//! Firing alerts and silences, and what the hub is asked to change about them.
 
-use sysmon_wire::alerts::{AlertState, Alerts};
+use sysmon_config::time::format_clock;
+use sysmon_wire::UnixMs;
+use sysmon_wire::alerts::{AlertState, Alerts, SilenceState};
 use sysmon_wire::message::Request;
-use sysmon_wire::{Label, UnixMs};
+
+use crate::context::Context;
+use crate::operation::Operation;
 
 /// Firing alerts are requested this often while they are shown.
 const FOLLOW_MS: i64 = 2_000;
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pending {
-    pub host: Label,
-    pub rule: Label,
-    pub is_acknowledged: bool,
-}
 
 #[derive(Clone, Debug, Default)]
 pub struct OpenAlerts {
@@ -22,7 +19,8 @@ pub struct OpenAlerts {
     requested: Option<UnixMs>,
     pub(super) request: Option<Request>,
     pub(super) round: u32,
-    pending: Option<Pending>,
+    pending: Option<Operation>,
+    silences: Vec<SilenceState>,
 }
 
 impl OpenAlerts {
@@ -40,29 +38,39 @@ impl OpenAlerts {
         self.round = self.round.wrapping_add(1);
     }
 
-    /// Acknowledges an alert, or withdraws the acknowledgement. The hub answers with the list.
-    pub fn acknowledge(&mut self, pending: Pending) {
-        let host = pending.host.clone();
-        let rule = Some(pending.rule.clone());
-        self.send(if pending.is_acknowledged {
-            let note = Label::new("");
-            Request::Acknowledge { host, rule, note }
-        } else {
-            Request::Unacknowledge { host, rule }
-        });
-        self.pending = Some(pending);
+    /// Asks the hub to change something; it answers with the list.
+    pub fn operate(&mut self, operation: Operation) {
+        self.send(operation.request());
+        self.pending = Some(operation);
     }
 
-    pub fn answer(&mut self, alerts: &Alerts) -> Option<String> {
-        let Pending {
-            host,
-            rule,
-            is_acknowledged,
-        } = self.pending.take()?;
-        Some(match (alerts.changed, is_acknowledged) {
-            (0, _) => format!("{rule} on {host} has resolved"),
-            (_, true) => format!("{rule} on {host} acknowledged; A withdraws it"),
-            (_, false) => format!("{rule} on {host}: acknowledgement removed"),
+    pub fn is_pending(&self) -> bool {
+        self.pending.is_some()
+    }
+
+    /// The hub refused what it was asked for.
+    pub fn refused(&mut self) {
+        (self.pending, self.request) = (None, None);
+    }
+
+    pub fn answer(&mut self, alerts: &Alerts, context: &Context) -> Option<String> {
+        Some(match self.pending.take()? {
+            Operation::Acknowledge { host, rule, .. } if alerts.changed == 0 => {
+                format!("{rule} on {host} has resolved")
+            }
+            Operation::Acknowledge {
+                host,
+                rule,
+                is_acknowledged: true,
+            } => format!("{rule} on {host} acknowledged; A withdraws it"),
+            Operation::Acknowledge { host, rule, .. } => {
+                format!("{rule} on {host}: acknowledgement removed")
+            }
+            Operation::Silence { scope, until, .. } => {
+                let until = format_clock(until.0, &context.zone);
+                format!("{scope} silenced until {until}; :silences lists it")
+            }
+            Operation::Unsilence { scope, .. } => format!("silence of {scope} ended"),
         })
     }
 
@@ -71,8 +79,9 @@ impl OpenAlerts {
     }
 
     /// Replaces the list: neither acknowledged nor silenced alerts first, of those the worst, then the newest.
-    pub fn set(&mut self, mut alerts: Vec<AlertState>, more: u32) {
+    pub fn set(&mut self, mut alerts: Vec<AlertState>, more: u32, silences: Vec<SilenceState>) {
         self.more = more;
+        self.silences = silences;
         alerts.sort_by_key(|alert| {
             let is_quiet = alert.acknowledged.is_some() || alert.silenced.is_some();
             (is_quiet, std::cmp::Reverse((alert.severity, alert.since)))
@@ -82,12 +91,18 @@ impl OpenAlerts {
 
     pub fn clear(&mut self) {
         self.alerts.clear();
+        self.silences.clear();
         self.more = 0;
         (self.requested, self.request) = (None, None);
     }
 
     pub fn shown(&self) -> &[AlertState] {
         &self.alerts
+    }
+
+    /// The silences that have not ended, the next to end first.
+    pub fn silences(&self) -> &[SilenceState] {
+        &self.silences
     }
 
     /// How many are firing, acknowledged, silenced, and not listed.

@@ -14,9 +14,9 @@ use sysmon_wire::timeline::Event;
 use crate::context::Context;
 use crate::keys::{Action, Mode};
 use crate::layout::{has_strip, list_at};
+use crate::operation::Operation;
 use crate::screen::{Answer, Outcome, Outcomes, Screen, done, remark};
 use crate::subscriptions::{Subscription, Topic};
-use alerts::Pending;
 pub use state::{EventRow, Events, STEPS};
 
 pub(crate) fn text(event: &Event) -> String {
@@ -34,6 +34,7 @@ impl Events {
             EventRow::Alert(alert) => {
                 format!("{host}: {} {}", alert.severity.as_str(), alert.summary)
             }
+            EventRow::Silence(_) => return remark("S ends the selected silence"),
             EventRow::Event(event) => text(event),
         };
         let is_process = false;
@@ -47,31 +48,44 @@ impl Events {
         ])
     }
 
-    fn acknowledge(&mut self, context: &Context) -> Outcomes {
+    fn acknowledge(&self) -> Outcomes {
         let Some(EventRow::Alert(alert)) = self.selected() else {
             return remark("select a firing alert: they are at the top of the list");
         };
-        let pending = Pending {
+        Some(vec![Outcome::Operate(Operation::Acknowledge {
             host: alert.host.clone(),
             rule: alert.rule.clone(),
             is_acknowledged: alert.acknowledged.is_none(),
+        })])
+    }
+
+    /// Silences the selected alert, its rule or its host; ends the selected silence.
+    fn silence(&self) -> Outcomes {
+        let outcome = match self.selected() {
+            None => return remark("nothing is selected"),
+            Some(EventRow::Silence(silence)) => Outcome::Operate(Operation::Unsilence {
+                id: silence.id.clone(),
+                scope: silence.scope.clone(),
+            }),
+            Some(EventRow::Alert(alert)) => {
+                let (host, rule) = (&alert.host, &alert.rule);
+                let of_alert = format!("{host}:{rule}");
+                Outcome::Silence(vec![of_alert, host.to_string(), format!(":{rule}")])
+            }
+            Some(EventRow::Event(event)) => Outcome::Silence(vec![event.host.to_string()]),
         };
-        if !context.is_connected() {
-            return remark("hub unreachable: cannot acknowledge");
-        }
-        self.alerts.acknowledge(pending);
-        done()
+        Some(vec![outcome])
     }
 
     fn receive_alerts(&mut self, alerts: Alerts, context: &Context) -> Vec<Outcome> {
-        let answer = self.alerts.answer(&alerts).map(Outcome::Remark);
+        let answer = self.alerts.answer(&alerts, context).map(Outcome::Remark);
         if shows_alerts(context) {
-            let more = alerts.more;
+            let (more, silences) = (alerts.more, alerts.silences);
             let mut alerts = alerts.alerts;
             if let Some(host) = context.host_name() {
                 alerts.retain(|alert| alert.host == *host);
             }
-            self.set_alerts(alerts, more);
+            self.set_alerts(alerts, more, silences);
             self.reveal(context);
         }
         answer.into_iter().collect()
@@ -92,10 +106,11 @@ impl Screen for Events {
         view::draw(self, context, area, buffer);
     }
 
-    fn act(&mut self, action: Action, context: &Context) -> Outcomes {
+    fn act(&mut self, action: Action, _context: &Context) -> Outcomes {
         match action {
             Action::Open => self.open(),
-            Action::Acknowledge => self.acknowledge(context),
+            Action::Acknowledge => self.acknowledge(),
+            Action::Silence => self.silence(),
             _ => None,
         }
     }
@@ -124,7 +139,7 @@ impl Screen for Events {
         }
         if shows_alerts(context) {
             self.alerts.follow(context.now);
-        } else {
+        } else if !self.alerts.is_pending() {
             self.alerts.clear();
             self.move_by(0);
         }
@@ -145,7 +160,11 @@ impl Screen for Events {
         }
     }
 
-    fn reply(&mut self, Answer { reply, .. }: Answer, context: &mut Context) -> Vec<Outcome> {
+    fn reply(
+        &mut self,
+        Answer { topic, reply, .. }: Answer,
+        context: &mut Context,
+    ) -> Vec<Outcome> {
         match reply {
             Some(Reply::Timeline(timeline)) => {
                 self.set(timeline);
@@ -153,7 +172,12 @@ impl Screen for Events {
                 Vec::new()
             }
             Some(Reply::Alerts(alerts)) => self.receive_alerts(alerts, context),
-            Some(Reply::Refused { reason }) => vec![Outcome::Remark(reason.to_string())],
+            Some(Reply::Refused { reason }) => {
+                if topic == Topic::Alerts {
+                    self.alerts.refused();
+                }
+                vec![Outcome::Remark(reason.to_string())]
+            }
             _ => Vec::new(),
         }
     }

@@ -1,6 +1,6 @@
 //! Events and firing alerts, and which one is selected.
 
-use sysmon_wire::alerts::AlertState;
+use sysmon_wire::alerts::{AlertState, SilenceState};
 use sysmon_wire::message::Request;
 use sysmon_wire::timeline::{Event, EventKind, Timeline};
 use sysmon_wire::{Label, UnixMs};
@@ -21,6 +21,7 @@ pub struct Events {
     pub(super) round: u32,
     pub alerts: OpenAlerts,
     selected: usize,
+    wants_silences: bool,
     pub top: usize,
 }
 
@@ -59,15 +60,27 @@ impl Events {
         self.keep_selected(|this| this.known = Some(timeline));
     }
 
-    pub fn set_alerts(&mut self, alerts: Vec<AlertState>, more: u32) {
-        self.keep_selected(|this| this.alerts.set(alerts, more));
+    pub fn set_alerts(&mut self, alerts: Vec<AlertState>, more: u32, silences: Vec<SilenceState>) {
+        self.keep_selected(|this| this.alerts.set(alerts, more, silences));
+        if std::mem::take(&mut self.wants_silences) {
+            self.select_silences();
+        }
+    }
+
+    /// Selects the first silence, at once or when they are known.
+    pub fn select_silences(&mut self) {
+        let first = self.alerts.shown().len();
+        match self.alerts.silences().is_empty() {
+            true => self.wants_silences = true,
+            false => self.select(first),
+        }
     }
 
     /// Changes the list; the selection follows its row. The first row stays selected whatever it becomes, unless
     /// it is an alert, which somebody may be about to acknowledge.
     fn keep_selected(&mut self, change: impl FnOnce(&mut Self)) {
         let is_chosen =
-            |entry: &EventRow<'_>| self.selected > 0 || matches!(entry, EventRow::Alert(_));
+            |entry: &EventRow<'_>| self.selected > 0 || !matches!(entry, EventRow::Event(_));
         let before = self.selected().filter(is_chosen).map(EventRow::key);
         change(self);
         let at = before.and_then(|key| self.rows().position(|entry| entry.key() == key));
@@ -95,14 +108,16 @@ impl Events {
         self.events().iter().find(|event| event.time > time)
     }
 
-    /// The rows of the list: firing alerts, the worst first, then events, the newest first.
+    /// The rows of the list: firing alerts, the worst first, then silences, then events, the newest first.
     pub fn rows(&self) -> impl Iterator<Item = EventRow<'_>> {
         let alerts = self.alerts.shown().iter().map(EventRow::Alert);
-        alerts.chain(self.events().iter().rev().map(EventRow::Event))
+        let silences = self.alerts.silences().iter().map(EventRow::Silence);
+        let events = self.events().iter().rev().map(EventRow::Event);
+        alerts.chain(silences).chain(events)
     }
 
     pub fn len(&self) -> usize {
-        self.alerts.shown().len() + self.events().len()
+        self.alerts.shown().len() + self.alerts.silences().len() + self.events().len()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -136,12 +151,14 @@ impl Events {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum EventRow<'a> {
     Alert(&'a AlertState),
+    Silence(&'a SilenceState),
     Event(&'a Event),
 }
 
 #[derive(PartialEq)]
 enum Key {
     Alert(Label, Label, Label),
+    Silence(Label),
     Event(UnixMs, Label, EventKind),
 }
 
@@ -149,13 +166,16 @@ impl EventRow<'_> {
     pub fn time(&self) -> UnixMs {
         match self {
             Self::Alert(alert) => alert.since,
+            Self::Silence(silence) => silence.from,
             Self::Event(event) => event.time,
         }
     }
 
+    /// The host, or what a silence is of.
     pub fn host(&self) -> &Label {
         match self {
             Self::Alert(alert) => &alert.host,
+            Self::Silence(silence) => &silence.scope,
             Self::Event(event) => &event.host,
         }
     }
@@ -165,6 +185,7 @@ impl EventRow<'_> {
             Self::Alert(alert) => {
                 Key::Alert(alert.host.clone(), alert.rule.clone(), alert.device.clone())
             }
+            Self::Silence(silence) => Key::Silence(silence.id.clone()),
             Self::Event(event) => Key::Event(event.time, event.host.clone(), event.kind),
         }
     }
@@ -173,7 +194,6 @@ impl EventRow<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::window::Span;
     use sysmon_wire::alerts::Acknowledgement;
     use sysmon_wire::message::{Blob, Severity};
     use sysmon_wire::timeline::EventKind;
@@ -198,7 +218,7 @@ mod tests {
     #[test]
     fn the_selection_follows_its_row() {
         let mut state = Events::default();
-        state.set_alerts(vec![alert("a", false), alert("b", false)], 0);
+        state.set_alerts(vec![alert("a", false), alert("b", false)], 0, Vec::new());
         let host = |state: &Events| state.selected().unwrap().host().to_string();
         assert_eq!((state.len(), host(&state).as_str()), (2, "a"));
         state.move_by(1);
@@ -207,23 +227,25 @@ mod tests {
         state.set_alerts(
             vec![alert("a", true), alert("b", false), alert("c", false)],
             0,
+            Vec::new(),
         );
         assert_eq!((state.selected_at(), host(&state).as_str()), (0, "b"));
         state.set_alerts(
             vec![alert("c", false), alert("b", false), alert("a", true)],
             0,
+            Vec::new(),
         );
         assert_eq!((state.selected_at(), host(&state).as_str()), (1, "b"));
         state.move_by(1);
         assert_eq!(host(&state), "a");
-        state.set_alerts(vec![alert("c", false)], 0);
+        state.set_alerts(vec![alert("c", false)], 0, Vec::new());
         assert_eq!(host(&state), "c");
     }
 
     #[test]
     fn the_timeline_is_requested_again_after_a_step_and_for_another_host_or_span() {
         let mut state = Events::default();
-        let window = |now: i64| Span::default().window(UnixMs(now), None);
+        let window = |now: i64| Window::of(3_600_000, UnixMs(now), None);
         let mut followed = |host: Option<&str>, window: Window| {
             let before = state.request();
             state.follow(host.map(Label::new).as_ref(), window);
@@ -233,9 +255,8 @@ mod tests {
         assert!(!followed(None, window(10_001_000)));
         assert!(followed(None, window(10_020_000)), "a step later");
         assert!(followed(Some("a"), window(10_020_000)));
-        let mut wider = Span::default();
-        wider.zoom(1);
-        assert!(followed(Some("a"), wider.window(UnixMs(10_020_000), None)));
+        let wider = Window::of(6 * 3_600_000, UnixMs(10_020_000), None);
+        assert!(followed(Some("a"), wider));
         let round = state.round;
         state.forget_requested();
         assert_ne!(state.round, round);

@@ -58,7 +58,7 @@ pub(crate) fn draw(events: &Events, context: &Context, area: Rect, buffer: &mut 
     let width = cells(area.width);
     let mut pen = Pen::new(buffer, area, 0);
     pen.skip(1)
-        .text(context.span.text(), theme.dim)
+        .text(context.chart_span.strip_text(), theme.dim)
         .to(area.x + LABEL_WIDTH as u16);
     let (line, gap) = (theme.pick("┄", "-"), " ");
     for cell in 0..width {
@@ -141,7 +141,11 @@ fn rank(kind: EventKind) -> u8 {
         EventKind::Offline => 3,
         EventKind::Restarted | EventKind::Clock => 2,
         EventKind::Joined | EventKind::Online => 1,
-        EventKind::Resolved(_) => 0,
+        EventKind::Resolved(_)
+        | EventKind::Acknowledged
+        | EventKind::Unacknowledged
+        | EventKind::Silenced
+        | EventKind::Unsilenced => 0,
     }
 }
 
@@ -159,6 +163,9 @@ pub(super) fn sign(kind: EventKind, theme: &Theme) -> (&'static str, ratatui::st
         EventKind::Restarted => (theme.pick("↻", "r"), theme.text),
         EventKind::Clock => (theme.pick("◷", "c"), theme.text),
         EventKind::HistoryRecovered => (theme.pick("!", "!"), theme.severity(Severity::Critical)),
-        EventKind::Resolved(_) => (theme.pick("✓", "v"), theme.dim),
+        EventKind::Resolved(_) | EventKind::Acknowledged => (theme.pick("✓", "v"), theme.dim),
+        EventKind::Unacknowledged | EventKind::Silenced | EventKind::Unsilenced => {
+            (theme.pick("–", "-"), theme.dim)
+        }
     }
 }

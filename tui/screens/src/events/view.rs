@@ -11,11 +11,12 @@
 
 use std::borrow::Cow;
 
+use jiff::tz::TimeZone;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Rect, Size};
 use ratatui::style::Style;
 use sysmon_config::time::{format_clock, format_moment};
-use sysmon_wire::alerts::AlertState;
+use sysmon_wire::alerts::{AlertState, SilenceState};
 use sysmon_wire::timeline::EventKind;
 use unicode_width::UnicodeWidthStr;
 
@@ -24,7 +25,6 @@ use super::strip::sign;
 use crate::context::Context;
 use crate::format::{fit, wrap};
 use crate::layout::body;
-use crate::theme::Theme;
 use crate::widgets::paint::{Pen, more, note};
 
 const LINES_ABOVE: u16 = 2;
@@ -58,8 +58,8 @@ fn lines_below(screen: Size) -> u16 {
 pub(super) fn draw(events: &Events, context: &Context, area: Rect, buffer: &mut Buffer) {
     let theme = &context.theme;
     let of = match &context.host {
-        Some(host) => format!("of {} in {}", host.name, context.span.text()),
-        None => format!("of all hosts in {}", context.span.text()),
+        Some(host) => format!("of {} in {}", host.name, context.chart_span.strip_text()),
+        None => format!("of all hosts in {}", context.chart_span.strip_text()),
     };
     Pen::new(buffer, area, 0)
         .skip(1)
@@ -78,7 +78,7 @@ pub(super) fn draw(events: &Events, context: &Context, area: Rect, buffer: &mut 
         );
         return;
     }
-    let is_long = context.span.ms() > DAY_MS;
+    let is_long = context.chart_span.strip_ms() > DAY_MS;
     let time_width = if is_long { MOMENT_WIDTH } else { CLOCK_WIDTH };
     let names = events.rows().map(|entry| entry.host().as_str().width());
     let host_width = names.max().unwrap_or(0).clamp(4, HOST_WIDTH);
@@ -97,7 +97,7 @@ pub(super) fn draw(events: &Events, context: &Context, area: Rect, buffer: &mut 
             true => format_moment(entry.time().0, &context.zone),
             false => format_clock(entry.time().0, &context.zone),
         };
-        let Described { sign, what, text } = Described::of(entry, theme);
+        let Described { sign, what, text } = Described::of(entry, context);
         pen.skip(1).text(mark, theme.key).skip(1);
         pen.text(&fit(&time, time_width), theme.text).skip(2);
         pen.text(&fit(entry.host().as_str(), host_width), theme.text)
@@ -133,6 +133,18 @@ fn firing([open, acknowledged, silenced, more]: [usize; 4]) -> String {
     parts.join(", ")
 }
 
+/// `until 2026-05-04 14:00:00 by ops: runner upgrade`.
+fn silence_text(silence: &SilenceState, zone: &TimeZone) -> String {
+    let mut text = format!("until {}", format_moment(silence.until.0, zone));
+    if !silence.by.as_str().is_empty() {
+        text += &format!(" by {}", silence.by);
+    }
+    if !silence.reason.as_str().is_empty() {
+        text += &format!(": {}", silence.reason);
+    }
+    text
+}
+
 struct Described<'a> {
     sign: (&'static str, Style),
     what: (&'static str, Style),
@@ -140,9 +152,17 @@ struct Described<'a> {
 }
 
 impl<'a> Described<'a> {
-    fn of(entry: EventRow<'a>, theme: &Theme) -> Self {
+    fn of(entry: EventRow<'a>, context: &Context) -> Self {
+        let theme = &context.theme;
         let alert = match entry {
             EventRow::Alert(alert) => alert,
+            EventRow::Silence(silence) => {
+                return Self {
+                    sign: (theme.pick("–", "-"), theme.dim),
+                    what: ("silenced", theme.text),
+                    text: silence_text(silence, &context.zone).into(),
+                };
+            }
             EventRow::Event(event) => {
                 return Self {
                     sign: sign(event.kind, theme),
@@ -179,6 +199,10 @@ fn draw_full(events: &Events, context: &Context, area: Rect, buffer: &mut Buffer
         return;
     };
     let mut text = match entry {
+        EventRow::Silence(silence) => {
+            let text = silence_text(silence, &context.zone);
+            format!("{} silenced {text}", silence.scope)
+        }
         EventRow::Event(event) => format!("{} {} {}", event.host, event.kind.as_str(), event.text),
         EventRow::Alert(alert) => format!(
             "{} {} {}",
@@ -265,6 +289,8 @@ mod tests {
         ] {
             assert!(wide.contains(wanted), "{wanted} in {wide}");
         }
+        // The strip shows an hour.
+        context.chart_span.widen(-1);
         let line = Rect::new(0, 0, 100, 1);
         let mut buffer = Buffer::empty(line);
         super::super::strip::draw(&events, &context, line, &mut buffer);

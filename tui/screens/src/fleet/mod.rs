@@ -19,7 +19,6 @@ use sysmon_wire::metrics::{ALIASES, SUMMARY};
 use crate::context::Context;
 use crate::keys::{Action, Mode};
 use crate::layout::list_at;
-use crate::model::spark::{SPARK_POINTS, SPARK_STEP_MS};
 use crate::model::summary::{CPU, RECEIVED, value_text};
 use crate::records::Records;
 use crate::screen::{Answer, Outcome, Outcomes, Screen, done, remark};
@@ -230,6 +229,7 @@ impl Screen for Fleet {
     }
 
     fn refresh(&mut self, context: &Context) {
+        self.follow_span(context);
         if !context.is_connected() {
             return;
         }
@@ -240,14 +240,16 @@ impl Screen for Fleet {
     }
 
     fn subscriptions(&self, context: &Context, wanted: &mut Vec<Subscription>) {
+        let (spark_points, spark_step_ms) = self.spark_points();
         let fleet = Request::Fleet {
             at: context.at,
             once: false,
-            spark_points: SPARK_POINTS,
-            spark_step_ms: SPARK_STEP_MS,
+            spark_points,
+            spark_step_ms,
             sparks: vec![CPU as u8, RECEIVED as u8],
         };
         wanted.push(Subscription::new(Topic::Fleet, fleet));
+        self.long_subscriptions(wanted);
         self.preview.subscriptions(wanted);
     }
 
@@ -260,6 +262,10 @@ impl Screen for Fleet {
         else {
             return Vec::new();
         };
+        if let (Topic::FleetHistory(at), Reply::Points(part)) = (topic, &reply) {
+            self.add_long(at, part);
+            return Vec::new();
+        }
         if topic != Topic::Fleet {
             self.preview.receive(topic, reply, is_first);
             return Vec::new();
@@ -282,6 +288,7 @@ impl Screen for Fleet {
 
     fn disconnected(&mut self) {
         self.preview = preview::PreviewPanel::default();
+        self.forget_long();
     }
 
     fn filter(&self) -> Option<String> {

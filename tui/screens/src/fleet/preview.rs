@@ -5,6 +5,7 @@ use sysmon_wire::{Label, Process, UnixMs};
 
 use crate::context::Context;
 use crate::model::host_rows::{HostRows, WINDOW_MS};
+use crate::model::long_history::HistoryRequests;
 use crate::subscriptions::{Subscription, Topic};
 
 /// How long the selection has to rest: hosts passed while an arrow key is held are not requested.
@@ -20,6 +21,7 @@ pub(super) struct Preview {
     /// Those that use most CPU first.
     pub processes: Vec<Process>,
     processes_at: UnixMs,
+    history: HistoryRequests,
 }
 
 impl Preview {
@@ -30,6 +32,7 @@ impl Preview {
             from: context.moment() - WINDOW_MS,
             processes: Vec::new(),
             processes_at: context.moment(),
+            history: HistoryRequests::default(),
         }
     }
 
@@ -45,17 +48,19 @@ impl Preview {
         };
         wanted.push(Subscription::new(Topic::Preview, rows));
         wanted.push(Subscription::new(Topic::PreviewProcesses, processes));
+        self.history.subscriptions(Topic::PreviewHistory, wanted);
     }
 
-    fn receive(&mut self, reply: Reply, is_first_row: bool) {
-        if is_first_row {
-            self.host = HostRows::new(self.host.name.clone());
+    fn receive(&mut self, reply: Reply, is_rows: bool, is_first: bool) {
+        if is_rows && is_first {
+            self.host.begin();
         }
         match reply {
             Reply::Processes { mut processes, .. } => {
                 processes.sort_by_key(|process| std::cmp::Reverse(process.cpu_permille));
                 self.processes = processes;
             }
+            Reply::Complete if !is_rows => {}
             // What cannot be read is reported when the host is opened.
             reply => drop(self.host.receive(reply)),
         }
@@ -77,6 +82,13 @@ impl PreviewPanel {
             return;
         };
         let (at, now) = (context.at, context.now);
+        if let Some(preview) = &mut self.shown {
+            let host = &mut preview.host;
+            host.set_span(context.chart_span);
+            let name = host.name.clone();
+            let history = &mut preview.history;
+            history.follow(Some(&name), context.chart_span, (now, preview.at), None);
+        }
         let is_same = |preview: &&mut Preview| preview.host.name == name;
         if let Some(preview) = self.shown.as_mut().filter(is_same)
             && preview.at == at
@@ -113,7 +125,7 @@ impl PreviewPanel {
 
     pub(super) fn receive(&mut self, topic: Topic, reply: Reply, is_first: bool) {
         if let Some(preview) = &mut self.shown {
-            preview.receive(reply, is_first && topic == Topic::Preview);
+            preview.receive(reply, topic == Topic::Preview, is_first);
         }
     }
 }

@@ -17,6 +17,7 @@ use sysmon_wire::message::Reply;
 use crate::context::Context;
 use crate::keys::{Action, Mode};
 use crate::model::host_rows::HostRows;
+use crate::model::long_history::Wanted;
 use crate::records::Records;
 use crate::screen::{Answer, Outcome, Outcomes, Screen, done, remark};
 use crate::subscriptions::{Subscription, Topic};
@@ -129,7 +130,28 @@ impl Screen for HostScreen {
         done()
     }
 
+    fn refresh(&mut self, context: &Context) {
+        let more = match (context.place(), self.panes.focus) {
+            (Mode::Pane, Pane::Cpu | Pane::Cores) => Some(Wanted::CORES),
+            (Mode::Pane, Pane::Filesystems) => Some(Wanted::FILESYSTEMS),
+            (Mode::Pane, Pane::Sensors) => Some(Wanted::TEMPERATURES),
+            _ => None,
+        };
+        let shown = match context.place() {
+            Mode::Host | Mode::Pane => context.host_name(),
+            _ => None,
+        };
+        let moment = (context.now, context.at);
+        let span = context.chart_span;
+        self.history.follow(shown, span, moment, more);
+    }
+
+    fn disconnected(&mut self) {
+        self.history.forget_requested();
+    }
+
     fn subscriptions(&self, context: &Context, wanted: &mut Vec<Subscription>) {
+        self.history.subscriptions(Topic::History, wanted);
         if context.host.is_some()
             && let Some((rows, processes)) = self.requests()
         {
@@ -141,15 +163,22 @@ impl Screen for HostScreen {
     fn reply(
         &mut self,
         Answer {
-            reply, is_first, ..
+            topic,
+            reply,
+            is_first,
         }: Answer,
         context: &mut Context,
     ) -> Vec<Outcome> {
         let (Some(host), Some(reply)) = (&mut context.host, reply) else {
             return Vec::new();
         };
-        if is_first {
-            *host = HostRows::new(host.name.clone());
+        if is_first && topic == Topic::Host {
+            host.begin();
+        }
+        host.set_span(context.chart_span);
+        if topic != Topic::Host && !matches!(reply, Reply::Points(_)) {
+            // That of one metric ends, or the host has no such series.
+            return Vec::new();
         }
         match reply {
             Reply::Refused { reason } => {

@@ -5,6 +5,7 @@ use sysmon_wire::{Label, Process, UnixMs};
 
 use crate::context::Context;
 use crate::model::host_rows::WINDOW_MS;
+use crate::model::long_history::HistoryRequests;
 use crate::model::process::ProcessSort;
 
 const BUSIEST_MAX: usize = 15;
@@ -15,6 +16,7 @@ pub struct HostScreen {
     pub panes: Panes,
     pub busiest: Vec<Process>,
     requested: Option<Requested>,
+    pub(super) history: HistoryRequests,
 }
 
 #[derive(Debug)]

@@ -28,6 +28,7 @@ named! {
         Time = "time",
         Palette = "commands",
         Export = "save",
+        Silence = "silence",
     }
 }
 
@@ -40,7 +41,7 @@ impl Mode {
     pub fn is_prompt(self) -> bool {
         matches!(
             self,
-            Self::Filter | Self::Time | Self::Palette | Self::Export
+            Self::Filter | Self::Time | Self::Palette | Self::Export | Self::Silence
         )
     }
 }
@@ -60,6 +61,8 @@ named! {
         Changes = "changes",
         Events = "events",
         Acknowledge = "acknowledge",
+        Silence = "silence",
+        Silences = "silences",
         Mark = "mark",
         Compare = "compare",
         Metric = "next-metric",

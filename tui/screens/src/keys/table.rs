@@ -52,7 +52,9 @@ const LEAVABLE: &[Mode] =
 pub(super) const CONFIGURED: &[Mode] =
     modes!([Fleet Host Pane Burst Processes Process Top Changes Events Compare Columns Help]);
 const SORTED: &[Mode] = modes!([Fleet Processes Top Pane]);
-const PROMPTS: &[Mode] = modes!([Filter Time Palette Export]);
+const PROMPTS: &[Mode] = modes!([Filter Time Palette Export Silence]);
+/// Screens of which a host or an alert is open or selected.
+const ALERTED: &[Mode] = modes!([Fleet Host Pane Processes Process]);
 
 /// Every binding, in the order of the help. The first match applies.
 pub const BINDINGS: &[Binding] = bindings! {
@@ -69,6 +71,9 @@ pub const BINDINGS: &[Binding] = bindings! {
     [Changes]: [Enter 'l'] => Open, "open the host at the start of the change", "open";
     [Events]: [Enter 'l'] => Open, "open the host at the time of the event", "open";
     [Events]: ['A'] => Acknowledge, "acknowledge the alert, or withdraw that", "acknowledge";
+    [Events]: ['S'] => Silence, "silence the alert, or end the silence", "silence";
+    ALERTED: ['A'] => Acknowledge, "acknowledge the host's worst alert, or withdraw that";
+    ALERTED: ['S'] => Silence, "silence the host, its alerts or the group for a time";
     [Fleet Processes Top]: ['/'] => Filter, "filter: words, #tag, is:offline, or a regex", "filter";
     [Fleet]: [Esc] => ClearFilter, "clear the filter, then the marks";
     [Fleet]: [' '] => Mark, "mark the host for comparison";
@@ -91,8 +96,8 @@ pub const BINDINGS: &[Binding] = bindings! {
     [Fleet Host Pane Processes Process Top]: ['a'] => Events, "alerts and events";
     PLACES: ['['] => PreviousEvent, "previous event";
     PLACES: [']'] => NextEvent, "next event";
-    PLACES: ['-'] => ZoomOut, "more time in the strip";
-    PLACES: ['+' '='] => ZoomIn, "less time in the strip";
+    PLACES: ['-'] => ZoomOut, "more time in the charts";
+    PLACES: ['+' '='] => ZoomIn, "less time in the charts";
     [Fleet Host Pane]: ['w'] => Changes, "what changed in the last minute", "what changed";
     // Without footer: those of these screens are full.
     [Processes Process Top]: ['w'] => Changes, "what changed in the last minute";
@@ -117,6 +122,8 @@ pub const BINDINGS: &[Binding] = bindings! {
     ANY: [(Ctrl 'z')] => Suspend, "suspend; `fg` resumes";
     ANY: ['?' (F 1)] => Help, "show or hide this help", "help";
     ANY: ['q' (Ctrl 'c')] => Quit, "quit", "quit";
+    [Silence]: [Tab Down] => Down, "the next scope: alert, host or tag", "scope";
+    [Silence]: [(Shift Tab) Up] => Up, "the previous scope";
     [Palette]: [Down Tab (Ctrl 'n')] => Down, "next command", "next";
     [Palette]: [Up (Shift Tab) (Ctrl 'p')] => Up, "previous command";
     PROMPTS: [Enter] => Accept, "accept", "OK";

@@ -4,17 +4,20 @@ use std::collections::VecDeque;
 
 use sysmon_series::rate;
 use sysmon_wire::limits::SERIES_PER_STREAM_MAX;
-use sysmon_wire::message::{HostLine, Reply};
+use sysmon_wire::message::{HostLine, Points, Reply};
 use sysmon_wire::metrics::{Metric, PROCESS_CPU, PROCESS_IDENTITY, PROCESS_MEMORY, unscale};
 use sysmon_wire::{
     ABSENT, Kind, Label, RowDecoder, RowError, SchemaError, SeriesKey, SeriesTable, UnixMs,
 };
 
 use super::ROW_MS;
+use super::long_history::LongHistory;
+use super::window::ChartSpan;
 
-pub const WINDOW_MS: i64 = 10 * 60 * 1000;
+/// The span of the rows that are requested, and held.
+pub const WINDOW_MS: i64 = 15 * 60 * 1000;
 
-/// Rows held at most: the window at ten per second, as in a burst. Older rows are dropped.
+/// Rows held at most: ten minutes at ten per second, as in a burst. Older rows are dropped.
 const ROWS_MAX: usize = 6_000;
 
 /// Rows a little older than the window stay, so that its first step is full.
@@ -75,6 +78,9 @@ pub struct HostRows {
     keys: Vec<SeriesKey>,
     rows: VecDeque<(i64, Vec<i64>)>,
     decoder: RowDecoder,
+    span: ChartSpan,
+    /// What is older than the rows, where the charts show more.
+    long: LongHistory,
     /// Whether rows are skipped because some could not be read.
     lost: bool,
 }
@@ -91,6 +97,8 @@ impl HostRows {
             keys: Vec::new(),
             rows: VecDeque::new(),
             decoder: RowDecoder::new(),
+            span: ChartSpan::default(),
+            long: LongHistory::default(),
             lost: false,
         }
     }
@@ -110,15 +118,51 @@ impl HostRows {
         i64::from(interval_ms.unwrap_or(0)) * 3 / 2
     }
 
-    /// The span of charts: always the same number of rows.
+    /// Begins with the first rows of another answer: what is known of the time before the rows stays.
+    pub fn begin(&mut self) {
+        *self = Self {
+            span: self.span,
+            long: std::mem::take(&mut self.long),
+            ..Self::new(self.name.clone())
+        };
+    }
+
+    /// The span of the charts from now on.
+    pub fn set_span(&mut self, span: ChartSpan) {
+        if self.span != span {
+            self.span = span;
+            self.long.clear();
+        }
+    }
+
+    /// Adds points of what is older than the rows.
+    pub fn add_history(&mut self, part: Points) {
+        self.long.add(part);
+    }
+
+    /// The span of charts: the one that was chosen, or where only minutes or hours are stored, as many of them as there
+    /// are rows otherwise.
     pub fn window_ms(&self) -> i64 {
+        let of_rows = match self.resolution_ms > ROW_MS {
+            true => self.rows_ms(),
+            false => 0,
+        };
+        self.span.ms().max(of_rows)
+    }
+
+    fn rows_ms(&self) -> i64 {
         (WINDOW_MS / ROW_MS).saturating_mul(self.resolution_ms)
     }
 
-    /// Milliseconds of each of so many points of the window: whole rows, so that all hold the same number.
+    /// Milliseconds of each of so many points of the window: whole rows, or whole points of the history where the window
+    /// is longer than the rows, so that all hold the same number.
     pub fn step_ms(&self, points: usize) -> i64 {
         let step = self.window_ms() / i64::try_from(points).unwrap_or(i64::MAX).max(1);
-        (step / self.resolution_ms).max(1) * self.resolution_ms
+        let whole = match self.span.is_long() {
+            true => self.span.step_ms().max(self.resolution_ms),
+            false => self.resolution_ms,
+        };
+        (step / whole).max(1) * whole
     }
 
     /// Adds series.
@@ -160,7 +204,7 @@ impl HostRows {
     }
 
     fn take_rows(&mut self, mut bytes: &[u8]) -> Result<(), RowError> {
-        let kept_ms = self.window_ms() + WINDOW_SPARE_MS;
+        let kept_ms = self.rows_ms() + WINDOW_SPARE_MS;
         while let Some(row) = self.decoder.decode(&mut bytes, self.keys.len())? {
             let oldest = row.time.0 - kept_ms;
             while self.rows.len() >= ROWS_MAX || self.rows.front().is_some_and(|r| r.0 < oldest) {
@@ -187,6 +231,7 @@ impl HostRows {
             Reply::HostKeyframe(block) => self.add_rows(true, &block.0)?,
             Reply::HostRows(block) => self.add_rows(false, &block.0)?,
             Reply::Complete => self.complete = true,
+            Reply::Points(part) => self.add_history(part),
             _ => {}
         }
         Ok(())
@@ -393,7 +438,34 @@ impl HostRows {
                 _ => {}
             }
         }
+        self.add_older(at, start, step_ms, &mut steps);
         steps
+    }
+
+    /// Fills the steps that begin before the rows from the history, where the charts show more than the rows.
+    fn add_older(&self, at: usize, start: UnixMs, step_ms: i64, steps: &mut [Option<Step>]) {
+        let Some(key) = self.keys.get(at).filter(|_| self.span.is_long()) else {
+            return;
+        };
+        let oldest = self.rows.front().map_or(i64::MAX, |row| row.0);
+        let older = (oldest - start.0).div_euclid(step_ms) + 1;
+        let older = usize::try_from(older).unwrap_or(0).min(steps.len());
+        let Some(steps) = steps.get_mut(..older) else {
+            return;
+        };
+        let end = start + step_ms.saturating_mul(older as i64);
+        let mut known: Vec<Option<Step>> = vec![None; older];
+        for (time, value) in self.long.between(key, (start, end)) {
+            let at = usize::try_from((time - start).div_euclid(step_ms)).unwrap_or(usize::MAX);
+            match known.get_mut(at) {
+                Some(Some(step)) => step.add(value),
+                Some(empty) => *empty = Some(Step::of(value)),
+                None => {}
+            }
+        }
+        for (step, known) in steps.iter_mut().zip(known) {
+            *step = known.or(*step);
+        }
     }
 
     /// What a process used, in steps as [`Self::history`] has them.
@@ -560,7 +632,51 @@ mod tests {
             encoder.encode(n as u64, UnixMs(n * 500), &[n], &mut block);
         }
         view.add_rows(true, &block).unwrap();
-        assert_eq!(view.rows.len(), 1_221);
+        assert_eq!(view.rows.len(), 1_821);
         assert_eq!(view.interval_ms(), Some(500));
+    }
+
+    #[test]
+    fn a_long_chart_has_points_of_the_history_before_the_rows() {
+        let mut view = HostRows::new("h".into());
+        let mut span = ChartSpan::default();
+        span.widen(1);
+        view.set_span(span);
+        let key = NET_IO.series(RECEIVE);
+        view.add_series(&SeriesTable::new(std::slice::from_ref(&key)))
+            .unwrap();
+        // Rows of 200 to 300 s at 500 bytes a second, in steps of a minute.
+        let (mut encoder, mut block) = (RowEncoder::new(), Vec::new());
+        for n in 200..=300i64 {
+            encoder.encode(n as u64, UnixMs(n * 1000), &[n * 500], &mut block);
+        }
+        view.add_rows(true, &block).unwrap();
+        let part = |start: i64, values: &[f64]| Points {
+            host: "h".into(),
+            metric: NET_IO.name.into(),
+            unit: "By/s".into(),
+            attributes: key.attributes.clone(),
+            start: UnixMs(start),
+            step_ms: 20_000,
+            values: values.to_vec(),
+        };
+        view.add_history(part(60_000, &[1.0, 2.0, 3.0, f64::NAN]));
+        view.add_history(part(140_000, &[7.0, 9.0, 4.0, 5.0, 6.0, 99.0]));
+        view.begin();
+        view.add_series(&SeriesTable::new(std::slice::from_ref(&key)))
+            .unwrap();
+        view.add_rows(true, &block).unwrap();
+        assert_eq!(view.step_ms(60), 60_000);
+        let history = view.history(&NET_IO, RECEIVE, 5, view.step_ms(60));
+        let means: Vec<_> = history
+            .iter()
+            .map(|step| step.map(|step| step.mean))
+            .collect();
+        // From 0, 60, 120, 180 and 240 s: the fourth minute has too few rows, the fifth has all.
+        let wanted = [None, Some(2.0), Some(8.0), Some(5.0), Some(500.0)];
+        assert_eq!(means, wanted);
+        let shorter = ChartSpan::default();
+        view.set_span(shorter);
+        assert_eq!(view.history(&NET_IO, RECEIVE, 5, 60_000)[1], None);
     }
 }

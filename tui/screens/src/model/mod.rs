@@ -1,6 +1,7 @@
 //! What several screens share: rows of a host, processes, sparklines, search patterns and spans of time.
 
 pub mod host_rows;
+pub mod long_history;
 pub mod pattern;
 pub mod process;
 pub mod spark;

@@ -4,10 +4,6 @@ use std::collections::VecDeque;
 
 use sysmon_wire::{ABSENT, UnixMs};
 
-pub const SPARK_STEP_MS: u32 = 5_000;
-
-pub const SPARK_POINTS: u16 = 120;
-
 /// Points held: enough for the widest terminal.
 const POINTS_MAX: usize = 256;
 

@@ -1,58 +1,103 @@
-//! The span of time that the strip and the comparison show.
+//! The spans of time that the charts and the strip show.
 
 use sysmon_wire::UnixMs;
 
-const ZOOMS: [(i64, &str); 9] = [
-    (60_000, "1 min"),
-    (600_000, "10 min"),
-    (3_600_000, "1 h"),
-    (6 * 3_600_000, "6 h"),
-    (86_400_000, "1 d"),
-    (7 * 86_400_000, "7 d"),
-    (30 * 86_400_000, "30 d"),
-    (365 * 86_400_000, "1 y"),
-    (730 * 86_400_000, "2 y"),
-];
+struct SpanDef {
+    ms: i64,
+    text: &'static str,
+    /// Milliseconds from one point of history to the next: they divide the span, and are aligned to the clock.
+    step_ms: i64,
+    /// The span of the strip meanwhile: long enough to show where the charts are.
+    strip_ms: i64,
+    strip_text: &'static str,
+}
 
-/// An hour: long enough to see where something began, short enough to point at.
-const FIRST_ZOOM: usize = 2;
+const MINUTE_MS: i64 = 60_000;
+const HOUR_MS: i64 = 60 * MINUTE_MS;
+const DAY_MS: i64 = 24 * HOUR_MS;
 
+macro_rules! spans {
+    ($($ms:expr, $text:literal, $step_ms:expr, $strip_ms:expr, $strip_text:literal;)+) => {
+        [$(SpanDef {
+            ms: $ms,
+            text: $text,
+            step_ms: $step_ms,
+            strip_ms: $strip_ms,
+            strip_text: $strip_text,
+        }),+]
+    };
+}
+
+const SPANS: [SpanDef; 8] = spans! {
+    5 * MINUTE_MS, "5 m", 2_000, HOUR_MS, "1 h";
+    15 * MINUTE_MS, "15 m", 5_000, 6 * HOUR_MS, "6 h";
+    HOUR_MS, "1 h", 20_000, DAY_MS, "24 h";
+    6 * HOUR_MS, "6 h", 2 * MINUTE_MS, 3 * DAY_MS, "3 d";
+    DAY_MS, "24 h", 8 * MINUTE_MS, 7 * DAY_MS, "7 d";
+    7 * DAY_MS, "7 d", HOUR_MS, 30 * DAY_MS, "30 d";
+    30 * DAY_MS, "30 d", 4 * HOUR_MS, 365 * DAY_MS, "1 y";
+    365 * DAY_MS, "1 y", 2 * DAY_MS, 730 * DAY_MS, "2 y";
+};
+
+/// Fifteen minutes: what happened just now, second by second.
+const FIRST: usize = 1;
+
+/// The span of the charts on every screen: of the table, of a host, of zoomed panes and of the comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Span(usize);
+pub struct ChartSpan(usize);
 
-impl Default for Span {
+impl Default for ChartSpan {
     fn default() -> Self {
-        Self(FIRST_ZOOM)
+        Self(FIRST)
     }
 }
 
-impl Span {
+impl ChartSpan {
+    /// Every span, the shortest first.
+    pub fn all() -> impl Iterator<Item = Self> {
+        (0..SPANS.len()).map(Self)
+    }
+
+    fn def(self) -> &'static SpanDef {
+        SPANS.get(self.0).unwrap_or(&SPANS[FIRST])
+    }
+
     pub fn ms(self) -> i64 {
-        ZOOMS.get(self.0).map_or(3_600_000, |(span, _)| *span)
+        self.def().ms
     }
 
+    /// As titles have it: `15 m`.
     pub fn text(self) -> &'static str {
-        ZOOMS.get(self.0).map_or("", |(_, text)| text)
+        self.def().text
     }
 
-    /// Zooms out by `by` levels, or in if negative.
-    pub fn zoom(&mut self, by: isize) {
-        self.0 = self.0.saturating_add_signed(by).min(ZOOMS.len() - 1);
+    /// Milliseconds from one point of history to the next; see [`Self::points`].
+    pub fn step_ms(self) -> i64 {
+        self.def().step_ms
     }
 
-    /// Ends now if the moment shown is in the span, else is centred on that moment.
-    pub fn window(self, now: UnixMs, at: Option<UnixMs>) -> Window {
-        let span = self.ms();
-        match at {
-            Some(at) if at < now - span => Window {
-                from: at - span / 2,
-                to: at + span / 2,
-            },
-            _ => Window {
-                from: now - span,
-                to: now,
-            },
-        }
+    /// How many points of history it has.
+    pub fn points(self) -> u16 {
+        u16::try_from(self.ms() / self.step_ms()).unwrap_or(u16::MAX)
+    }
+
+    /// Whether the rows that a host's screen gets do not reach back so far, so that charts need points of the history.
+    pub fn is_long(self) -> bool {
+        self.ms() > SPANS[FIRST].ms
+    }
+
+    /// The next longer span for each of `by`, or the next shorter one if negative.
+    pub fn widen(&mut self, by: isize) {
+        self.0 = self.0.saturating_add_signed(by).min(SPANS.len() - 1);
+    }
+
+    /// The span of the strip of time meanwhile.
+    pub fn strip_ms(self) -> i64 {
+        self.def().strip_ms
+    }
+
+    pub fn strip_text(self) -> &'static str {
+        self.def().strip_text
     }
 }
 
@@ -63,6 +108,20 @@ pub struct Window {
 }
 
 impl Window {
+    /// Ends now if the moment shown is in the span, else is centred on that moment.
+    pub fn of(span_ms: i64, now: UnixMs, at: Option<UnixMs>) -> Self {
+        match at {
+            Some(at) if at < now - span_ms => Self {
+                from: at - span_ms / 2,
+                to: at + span_ms / 2,
+            },
+            _ => Self {
+                from: now - span_ms,
+                to: now,
+            },
+        }
+    }
+
     /// The cell, of `width`, that contains a moment; `None` outside the window.
     pub fn cell(&self, time: UnixMs, width: usize) -> Option<usize> {
         let span = (self.to - self.from).max(1);
@@ -85,12 +144,11 @@ mod tests {
 
     #[test]
     fn the_window_ends_now_unless_the_moment_shown_is_earlier() {
-        let span = Span::default();
-        let now = UnixMs(100 * 3_600_000);
-        let window = span.window(now, None);
+        let now = UnixMs(100 * HOUR_MS);
+        let window = Window::of(HOUR_MS, now, None);
         assert_eq!((window.from, window.to), (now - 3_600_000, now));
-        assert_eq!(span.window(now, Some(now - 10_000)), window);
-        let past = span.window(now, Some(now - 7_200_000));
+        assert_eq!(Window::of(HOUR_MS, now, Some(now - 10_000)), window);
+        let past = Window::of(HOUR_MS, now, Some(now - 7_200_000));
         assert_eq!(past.to, now - 5_400_000);
         assert_eq!(window.cell(now, 60), Some(59));
         assert_eq!(window.cell(window.from, 60), Some(0));
@@ -99,5 +157,25 @@ mod tests {
         for cell in 0..60 {
             assert_eq!(window.cell(window.moment(cell, 60), 60), Some(cell));
         }
+    }
+
+    #[test]
+    fn steps_divide_their_spans_and_the_strip_shows_more_than_the_charts() {
+        let texts: Vec<_> = ChartSpan::all().map(ChartSpan::text).collect();
+        let wanted = ["5 m", "15 m", "1 h", "6 h", "24 h", "7 d", "30 d", "1 y"];
+        assert_eq!(texts, wanted);
+        for span in ChartSpan::all() {
+            // A year has half a step more than whole ones.
+            let over = span.ms() % span.step_ms();
+            assert!(over == 0 || span.text() == "1 y", "{}", span.text());
+            assert!((100..=256).contains(&span.points()), "{}", span.points());
+            assert!(span.strip_ms() > span.ms());
+        }
+        let mut span = ChartSpan::default();
+        assert!(!span.is_long());
+        span.widen(-9);
+        assert_eq!(span.text(), "5 m");
+        span.widen(99);
+        assert_eq!((span.text(), span.is_long()), ("1 y", true));
     }
 }

@@ -17,6 +17,8 @@ pub(crate) enum Command {
     Act(Action),
     OpenHost(Label),
     GoToTime(String),
+    /// What to silence, for how long, and why.
+    Silence(String),
     SetTheme(ThemeName),
     Sort(&'static str),
     Compare(&'static str),
@@ -44,12 +46,17 @@ impl Entry {
 }
 
 /// Commands that need another word: how they begin, how they are listed, and their help.
-pub(crate) const WITH_WORD: [(&str, &str, &str); 5] = [
+pub(crate) const WITH_WORD: [(&str, &str, &str); 6] = [
     ("host ", "host NAME", "open a host"),
     (
         "time ",
         "time WHEN",
         "go to a time: 14:03, -2h, yesterday 9:00",
+    ),
+    (
+        "silence ",
+        "silence SCOPE FOR REASON",
+        "silence alerts: db-1 2h load test",
     ),
     ("compare ", "compare METRIC", "compare hosts by a metric"),
     ("theme ", "theme NAME", "change the colours"),

@@ -100,6 +100,6 @@ fn live_a_new_point_is_requested_when_one_is_due_and_everything_of_another_hub()
     assert_eq!(names(&state), "cba");
     assert_eq!(
         queries(&state)[0].from,
-        UnixMs(1_000_000 + 5 * step - 3_600_000).floor(step)
+        UnixMs(1_000_000 + 5 * step - 15 * 60_000).floor(step)
     );
 }

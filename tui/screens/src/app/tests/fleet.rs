@@ -138,6 +138,8 @@ fn columns_are_aligned_whatever_the_names_are() {
 fn an_alert_is_wrapped_and_more_rows_are_announced() {
     let mut update = fleet_update(&[("db-1", 100), ("b", 100), ("c", 100)]);
     update.lines[0].alerts = vec![AlertLine {
+        acknowledged: None,
+        silenced: None,
         rule: "disk-full".into(),
         severity: AlertSeverity::Critical,
         since: UnixMs(0),

@@ -5,6 +5,7 @@ mod fleet;
 mod host;
 mod mouse;
 mod navigation;
+mod operations;
 mod output;
 mod palette;
 mod prompts;

@@ -8,6 +8,7 @@ use super::super::navigation::STEP_MS;
 use super::{Effect, Message, fleet, fleet_at, open_host, press, processes, remark, reply, update};
 use crate::app::State;
 use crate::keys::Mode;
+use crate::model::host_rows::HostRows;
 use crate::subscriptions::Topic;
 use crate::testing::{change, process};
 
@@ -55,7 +56,7 @@ fn a_host_is_opened_and_left_again() {
     press(&mut state, "j\n");
     let request = Request::Host {
         host: "b".into(),
-        from: UnixMs(400_000),
+        from: UnixMs(100_000),
         until: None,
     };
     assert_eq!(state.request(Topic::Host), Some(&request));
@@ -128,4 +129,61 @@ fn help_returns_to_where_it_was_opened_and_scrolls_by_itself() {
     );
     press(&mut state, "?");
     assert_eq!(state.context.mode(), Mode::Fleet);
+}
+
+fn queries(state: &State, topic: impl Fn(usize) -> Topic) -> Vec<(String, i64, UnixMs)> {
+    let query = |at| match state.request(topic(at))? {
+        Request::Query(query) => Some((query.metric.to_string(), query.step_ms, query.to)),
+        other => panic!("{other:?}"),
+    };
+    (0..8).map_while(query).collect()
+}
+
+#[test]
+fn the_charts_span_is_one_for_all_screens_and_a_long_one_requests_the_history() {
+    let mut state = fleet();
+    let points = |state: &State| match state.request(Topic::Fleet) {
+        Some(Request::Fleet {
+            spark_points,
+            spark_step_ms,
+            ..
+        }) => (*spark_points, *spark_step_ms),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(points(&state), (180, 5_000));
+    press(&mut state, "-");
+    assert_eq!(remark(&state), "charts show 1 h");
+    let hour = queries(&state, Topic::FleetHistory);
+    let wanted = ("cpu".to_owned(), 60_000, UnixMs(1_000_000));
+    assert_eq!((points(&state), hour[0].clone()), ((0, 1_000), wanted));
+    press(&mut state, "\n");
+    let history = queries(&state, Topic::History);
+    assert!(history.contains(&("system.network.io".to_owned(), 20_000, UnixMs(1_000_000))));
+    assert!(
+        !history
+            .iter()
+            .any(|(metric, ..)| metric == "system.cpu.utilization")
+    );
+    // A zoomed pane of the processor shows its cores and modes too.
+    press(&mut state, "\t\t");
+    while state.screens.host.panes.focus != crate::host::Pane::Cpu {
+        press(&mut state, "\t");
+    }
+    press(&mut state, "z-");
+    let cores = queries(&state, Topic::History).pop();
+    let cores = cores.map(|(metric, step, _)| (metric, step));
+    assert_eq!(cores, Some(("system.cpu.utilization".to_owned(), 120_000)));
+    assert_eq!(
+        state.context.host.as_ref().map(HostRows::window_ms),
+        Some(6 * 3_600_000)
+    );
+    press(&mut state, "<");
+    assert_eq!(
+        state.context.at,
+        Some(UnixMs(1_000_000 - 120_000)),
+        "a point of the charts"
+    );
+    press(&mut state, "+++");
+    assert_eq!(queries(&state, Topic::History), []);
+    assert_eq!(points(&state), (150, 2_000));
 }

@@ -4,11 +4,12 @@ use sysmon_wire::Label;
 use sysmon_wire::limits::HOSTS_MAX;
 use sysmon_wire::message::FleetUpdate;
 
+use super::long::spark_step_ms;
 use super::row::HostRow;
 use super::sort::natural;
 use crate::model::ROW_MS;
-use crate::model::spark::SPARK_STEP_MS;
 use crate::model::summary::{CPU, RECEIVED};
+use crate::model::window::ChartSpan;
 
 #[derive(Clone, Debug)]
 pub(super) struct Hosts {
@@ -17,6 +18,7 @@ pub(super) struct Hosts {
     pub(super) resolution_ms: i64,
     /// The engine that the rows come from, or why it cannot be asked.
     pub(super) beyond: Option<Label>,
+    pub(super) span: ChartSpan,
 }
 
 impl Default for Hosts {
@@ -25,6 +27,7 @@ impl Default for Hosts {
             rows: Vec::new(),
             resolution_ms: ROW_MS,
             beyond: None,
+            span: ChartSpan::default(),
         }
     }
 }
@@ -40,7 +43,7 @@ pub(super) struct Changed {
 
 impl Hosts {
     pub(super) fn spark_step_ms(&self) -> i64 {
-        self.resolution_ms.max(i64::from(SPARK_STEP_MS))
+        self.resolution_ms.max(spark_step_ms(self.span))
     }
 
     fn find(&mut self, index: u32) -> Option<&mut HostRow> {

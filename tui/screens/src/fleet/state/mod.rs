@@ -3,6 +3,7 @@
 mod filter;
 mod groups;
 mod hosts;
+mod long;
 mod marks;
 mod rank;
 mod row;
@@ -17,10 +18,12 @@ use sysmon_wire::{Label, UnixMs};
 use super::preview::PreviewPanel;
 use crate::layout::scrolled_to;
 use crate::model::ROW_MS;
+use crate::model::window::ChartSpan;
 pub use filter::{Filter, HINT};
 use groups::grouped;
 pub(super) use groups::{Counts, Group};
 use hosts::{Changed, Hosts};
+use long::LongSparks;
 pub use row::HostRow;
 pub use sort::Sort;
 
@@ -70,6 +73,9 @@ pub struct Fleet {
     pub columns: Vec<Column>,
     pub chosen: usize,
     pub(super) preview: PreviewPanel,
+    /// The span of the sparklines.
+    span: ChartSpan,
+    long: LongSparks,
     #[cfg(test)]
     ordered: usize,
 }
@@ -85,7 +91,10 @@ impl Fleet {
 
     /// Begins a new picture; the old one stays until [`Self::complete`].
     pub fn begin(&mut self) {
-        self.incoming = Some(Hosts::default());
+        self.incoming = Some(Hosts {
+            span: self.span,
+            ..Hosts::default()
+        });
     }
 
     pub fn set_resolution(&mut self, step_ms: i64, beyond: Option<Label>) {
@@ -112,6 +121,7 @@ impl Fleet {
     pub fn complete(&mut self) {
         if let Some(hosts) = self.incoming.take() {
             self.hosts = hosts;
+            self.load_long();
             self.reorder();
         }
     }
