@@ -55,7 +55,7 @@ impl Edge {
     fn new() -> Self {
         let options = Options {
             title: "Shops & more".to_owned(),
-            proxies: vec!["127.0.0.1".parse().unwrap()],
+            proxies: vec!["127.0.0.1/32".parse().unwrap()],
             access: Access::Anyone,
         };
         let edge = Self::start(options, None);
@@ -73,6 +73,7 @@ impl Edge {
             health: HostHealth::default(),
             notes: Vec::new(),
             alerts: vec![AlertLine {
+                metric: "".into(),
                 acknowledged: None,
                 silenced: None,
                 rule: "disk-full".into(),
@@ -496,7 +497,7 @@ fn a_private_page_requires_a_login() {
 fn users_that_a_trusted_proxy_names_may_see_the_page() {
     let behind = |proxy: &str| {
         let options = Options {
-            proxies: vec![proxy.parse().unwrap()],
+            proxies: vec![proxy.parse::<std::net::IpAddr>().unwrap().into()],
             access: Access::Proxy("X-Forwarded-User".parse().unwrap()),
             ..Options::default()
         };

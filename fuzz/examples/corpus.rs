@@ -214,6 +214,7 @@ fn requests() -> Written {
         at: Some(UnixMs(START_MS)),
         by: TopBy::Memory,
         limit: 50,
+        each: 1,
     };
     message(7, "request_top", &top)?;
     let host = Request::Host {

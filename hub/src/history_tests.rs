@@ -1,6 +1,7 @@
 //! What the store gives back of what a core had.
 
 mod forgotten;
+mod formats;
 mod series;
 
 use std::fs;

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use sysmon_client::Skew;
 use sysmon_client::hub_figures::{FIGURES, Figures, host_name};
 use sysmon_wire::message::{Blob, ExportLine, HostLimit, HostState, Lane, Push, RunId, Severity};
 use sysmon_wire::metrics::{
@@ -41,6 +42,17 @@ pub fn largest_lag_ms(fleet: &Fleet, now: UnixMs) -> i64 {
     live.filter_map(|(_, host)| lag_ms(host, now))
         .max()
         .unwrap_or(ABSENT)
+}
+
+/// Live hosts whose agent the next release of the hub does not support.
+pub fn outdated_agents(fleet: &Fleet, version: &str) -> i64 {
+    let is_outdated = |host: &&Host| {
+        let skew = Skew::of(host.facts.agent_version.as_str(), version);
+        host.state == HostState::Live
+            && matches!(skew, Some(Skew::LastSupported | Skew::Unsupported))
+    };
+    let hosts = fleet.machines().map(|(_, host)| host);
+    hosts.filter(is_outdated).count() as i64
 }
 
 /// Hosts by state and firing alerts by severity, the hub's own among them.
@@ -200,6 +212,7 @@ pub(crate) mod tests {
             damaged_histories: 0,
             subscribers: 2,
             agents: 3,
+            outdated_agents: 0,
             refused: 1,
             otlp_points: 0,
             otlp_rejected: 0,
@@ -304,6 +317,51 @@ pub(crate) mod tests {
         assert_eq!(
             summary,
             "the hub's limit of hosts leaves something out: see sysmon-hub status"
+        );
+    }
+
+    #[test]
+    fn agents_that_the_next_release_does_not_support_are_counted_while_they_are_live() {
+        let mut core = core();
+        for (name, version) in [("a", "0.1.0"), ("b", "0.2.3"), ("c", "0.3.0"), ("otlp", "")] {
+            let id = host_with_cpu(&mut core, name);
+            let facts = HostFacts {
+                agent_version: version.into(),
+                ..HostFacts::unknown()
+            };
+            core.fleet.set_facts(id, facts);
+            core.apply(id, RunId(1), &row(1, 9_000, 5), UnixMs(9_500))
+                .unwrap();
+        }
+        let counts = ["0.2.0", "0.3.0", "0.4.0", "0.5.0"];
+        assert_eq!(
+            counts.map(|version| outdated_agents(&core.fleet, version)),
+            [0, 1, 2, 3]
+        );
+        core.review_silence(UnixMs(60_000));
+        assert_eq!(outdated_agents(&core.fleet, "0.4.0"), 0);
+    }
+
+    #[test]
+    fn the_default_rule_fires_while_there_are_such_agents() {
+        let mut core = core();
+        let rules = sysmon_alerts::rule::DEFAULTS;
+        core.set_rules(rules.map(|rule| rule.parse().unwrap()).to_vec(), Vec::new());
+        let mut recorder = Recorder::start(&mut core, "h", RunId(1), UnixMs(1000)).unwrap();
+        for second in 1..=700 {
+            let figures = Figures {
+                outdated_agents: 2,
+                ..figures()
+            };
+            recorder
+                .record(&mut core, &figures, &[], &[], UnixMs(second * 1000))
+                .unwrap();
+        }
+        let fired = core.take_transitions();
+        let fired = fired.iter().find(|t| t.alert.rule == "agents-outdated");
+        assert_eq!(
+            fired.unwrap().alert.summary,
+            "the next release does not support some agents: see sysmon-hub status"
         );
     }
 

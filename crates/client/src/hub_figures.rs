@@ -49,6 +49,7 @@ figures! {
     damaged_histories = HUB_HISTORY_DAMAGED, "damaged_histories", "Damaged histories that were moved aside.";
     subscribers = HUB_SUBSCRIBERS, "subscribers", "Open subscriptions.";
     agents = HUB_AGENTS, "agents", "Connected agents.";
+    outdated_agents = HUB_AGENTS_OUTDATED, "outdated_agents", "Live hosts whose agent the next release does not support.";
     refused = HUB_REFUSED, "refused_total", "Connections, streams and requests refused since the hub started.";
     otlp_points = HUB_OTLP_POINTS, "otlp_points_total", "Points received as OTLP since the hub started.";
     otlp_rejected = HUB_OTLP_REJECTED, "otlp_rejected_total", "Points among them that could not be stored.";

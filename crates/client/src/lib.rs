@@ -10,8 +10,10 @@ mod error;
 pub mod hub_figures;
 mod points;
 mod report;
+mod skew;
 
 pub use client::Client;
 pub use error::ClientError;
 pub use points::PointsParts;
 pub use report::{FleetSnapshot, exports_json, summary_value};
+pub use skew::{MINORS_SUPPORTED, Skew, upgrade};

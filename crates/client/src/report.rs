@@ -24,6 +24,7 @@ use self::connections::{
 };
 use self::limits::{limits_json, limits_table};
 use crate::hub_figures::{FIGURES, ReceivedFigures};
+use crate::skew::{Skew, upgrade};
 
 const SCHEMA: u32 = 1;
 
@@ -63,6 +64,7 @@ impl FleetSnapshot {
 
     /// JSON in SI base units, with times in Unix milliseconds.
     pub fn to_json(&self) -> Value {
+        let hub_version = self.hub.as_ref().map(|hub| hub.version.as_str());
         json!({
             "schema": SCHEMA,
             "now_ms": self.now.0,
@@ -74,8 +76,30 @@ impl FleetSnapshot {
             "exports": self.hub.as_ref().map(|hub| exports_json(&hub.exports)),
             "maintenance": self.hub.as_ref().map(|hub| maintenance_json(&hub.maintenance)),
             "limits": self.hub.as_ref().map(|hub| limits_json(&hub.limits)),
-            "hosts": self.hosts.iter().map(host_json).collect::<Vec<_>>(),
+            "hosts": self.hosts.iter().map(|host| host_json(host, hub_version)).collect::<Vec<_>>(),
         })
+    }
+
+    /// The agents that are older than the hub; empty if there are none.
+    fn old_agents(&self, hub: &str) -> String {
+        let old = self.hosts.iter().filter_map(|(line, _)| {
+            Some(format!(
+                "{}: {}\n",
+                line.name,
+                Skew::note(&line.facts, hub)?
+            ))
+        });
+        let old: Vec<String> = old.collect();
+        let more = old.len().saturating_sub(OLD_AGENTS_SHOWN);
+        let mut out = String::new();
+        if !old.is_empty() {
+            out.push_str("\nOLDER AGENTS\n");
+        }
+        out.extend(old.into_iter().take(OLD_AGENTS_SHOWN));
+        if more > 0 {
+            out.push_str(&format!("and {more} more\n"));
+        }
+        out
     }
 
     /// A table for people.
@@ -133,10 +157,14 @@ impl FleetSnapshot {
             out.push_str(&exports_table(&hub.exports));
             out.push_str(&maintenance_table(&hub.maintenance));
             out.push_str(&limits_table(&hub.limits));
+            out.push_str(&self.old_agents(hub.version.as_str()));
         }
         out
     }
 }
+
+/// Old agents that the table lists.
+const OLD_AGENTS_SHOWN: usize = 20;
 
 /// The value of the `at`th column of the fleet's table, in its metric's unit.
 pub fn summary_value(tick: &HostTick, at: usize) -> Option<f64> {
@@ -240,7 +268,13 @@ fn alert_json(alert: &AlertLine) -> Value {
     })
 }
 
-fn host_json((line, tick): &(HostLine, HostTick)) -> Value {
+/// The command that upgrades a host's agent to the hub's version, if that is newer.
+fn upgrade_to(line: &HostLine, hub: &str) -> Option<String> {
+    Skew::of(line.facts.agent_version.as_str(), hub)?;
+    Some(upgrade(&line.facts, hub))
+}
+
+fn host_json((line, tick): &(HostLine, HostTick), hub_version: Option<&str>) -> Value {
     let moment = |time: UnixMs| {
         if time.0 == 0 {
             Value::Null
@@ -266,6 +300,7 @@ fn host_json((line, tick): &(HostLine, HostTick)) -> Value {
         "clock_offset_ms": line.health.clock_offset_ms,
         "series": line.health.series,
         "agent_version": line.facts.agent_version,
+        "agent_upgrade": hub_version.and_then(|hub| upgrade_to(line, hub)),
         "source": match line.facts.source.as_str() {
             "" => "agent",
             source => source,
@@ -284,6 +319,26 @@ mod tests {
     use super::*;
     use sysmon_wire::HostFacts;
     use sysmon_wire::message::{HostHealth, HostState};
+
+    fn hub(version: &str) -> HubStatus {
+        HubStatus {
+            name: "h".into(),
+            version: version.into(),
+            now: UnixMs(10_000),
+            uptime_ms: 0,
+            ingest_rows_total: 0,
+            ingest_values_total: 0,
+            ring_bytes: 0,
+            ring_values: 0,
+            history_bytes: 0,
+            subscribers: 0,
+            refused_total: 0,
+            limits: Vec::new(),
+            edges: Vec::new(),
+            exports: Vec::new(),
+            maintenance: Vec::new(),
+        }
+    }
 
     fn snapshot() -> FleetSnapshot {
         let line = HostLine {
@@ -343,6 +398,32 @@ mod tests {
             assert!(line.contains(cell), "{cell} in {line}");
         }
         assert!(FleetSnapshot::default().to_table().contains("no hosts yet"));
+    }
+
+    #[test]
+    fn agents_older_than_the_hub_are_named_with_the_command_that_upgrades_them() {
+        let mut snapshot = snapshot();
+        snapshot.hosts[0].0.facts = HostFacts {
+            os: "Debian GNU/Linux 12".into(),
+            arch: "x86_64".into(),
+            agent_version: "0.1.0".into(),
+            ..HostFacts::unknown()
+        };
+        snapshot.hub = Some(hub("0.1.0"));
+        assert_eq!(snapshot.to_json()["hosts"][0]["agent_upgrade"], Value::Null);
+        assert!(!snapshot.to_table().contains("OLDER AGENTS"));
+        snapshot.hub = Some(hub("0.2.0"));
+        let command = "apt install ./sysmon-agent_0.2.0-1_amd64.deb";
+        assert_eq!(
+            snapshot.to_json()["hosts"][0]["agent_upgrade"],
+            json!(command)
+        );
+        let table = snapshot.to_table();
+        let line = table.lines().last().unwrap();
+        assert!(line.starts_with("db-1: agent 0.1.0 is older"), "{table}");
+        assert!(line.ends_with(command), "{table}");
+        snapshot.hosts = vec![snapshot.hosts[0].clone(); 25];
+        assert!(snapshot.to_table().ends_with("and 5 more\n"));
     }
 
     #[test]

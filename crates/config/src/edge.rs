@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use ipnet::IpNet;
+
 use crate::read::texts;
 use crate::value::Value;
 
@@ -11,13 +13,27 @@ pub(crate) const DIRECTORY: &str = "\"https://acme-v02.api.letsencrypt.org/direc
 /// Names in one certificate.
 const DOMAINS_MAX: usize = 16;
 
-pub(crate) fn proxies(value: &Value) -> Result<Vec<IpAddr>, String> {
-    let one = |text: &String| {
-        text.parse().map_err(|_| {
-            format!("{text:?} is not an address; write for example \"127.0.0.1\" or \"::1\"")
-        })
+pub(crate) fn proxies(value: &Value) -> Result<Vec<IpNet>, String> {
+    texts(value, 16)?.iter().map(|text| proxy(text)).collect()
+}
+
+/// An address or a network. One of everybody would let everybody name the client.
+fn proxy(text: &str) -> Result<IpNet, String> {
+    let address = || text.parse::<IpAddr>().map(|one| one.to_canonical().into());
+    let Ok(network) = text.parse::<IpNet>().or_else(|_| address()) else {
+        return Err(format!(
+            "{text:?} is neither an address nor a network; write for example \"127.0.0.1\" or \"10.244.0.0/16\""
+        ));
     };
-    texts(value, 16)?.iter().map(one).collect()
+    if network.prefix_len() < 8 {
+        return Err(format!(
+            "{text:?} is nearly everybody, who could then pose as any client; write the network of your proxies, such as \"10.244.0.0/16\""
+        ));
+    }
+    if network != network.trunc() {
+        return Err(format!("{text:?}: write \"{}\"", network.trunc()));
+    }
+    Ok(network)
 }
 
 pub(crate) fn header(value: &Value) -> Result<String, String> {
@@ -122,6 +138,26 @@ mod tests {
             "*",
         ] {
             assert!(refused(wrong).contains("is not a domain name"), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn proxies_are_addresses_and_networks() {
+        let proxy = |text: &str| proxies(&Value::List(vec![text.to_owned()]));
+        let shown = |text: &str| proxy(text).unwrap()[0].to_string();
+        assert_eq!(shown("127.0.0.1"), "127.0.0.1/32");
+        assert_eq!(shown("::ffff:10.0.0.1"), "10.0.0.1/32");
+        assert_eq!(shown("10.244.0.0/16"), "10.244.0.0/16");
+        assert_eq!(shown("fd00::/8"), "fd00::/8");
+        let refused = |text: &str| proxy(text).unwrap_err();
+        assert!(refused("10.244.1.0/16").ends_with("write \"10.244.0.0/16\""));
+        assert!(refused("0.0.0.0/0").contains("nearly everybody"));
+        assert!(refused("::/0").contains("nearly everybody"));
+        for wrong in ["proxy", "10.0.0.0/33", "10.0.0.0/", ""] {
+            assert!(
+                refused(wrong).contains("neither an address nor a network"),
+                "{wrong}"
+            );
         }
     }
 

@@ -4,6 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use crate::address::{DEFAULT_PORT, HubAddress};
 use crate::edge;
 use crate::export::{self, ExportConfig};
@@ -157,7 +159,7 @@ sections! {
         acme_contact: Option<String> = None, None, |v| edge::contact(v).map(Some);
         acme_directory: String = edge::DIRECTORY.trim_matches('"').to_owned(), Some(edge::DIRECTORY), edge::directory;
         acme_roots: Option<PathBuf> = None, None, |v| path(v).map(Some);
-        proxies: Vec<IpAddr> = Vec::new(), Some("[]"), edge::proxies;
+        proxies: Vec<IpNet> = Vec::new(), Some("[]"), edge::proxies;
         proxy_user_header: Option<String> = None, None, |v| edge::header(v).map(Some);
         logins: Option<PathBuf> = None, None, |v| path(v).map(Some);
     }

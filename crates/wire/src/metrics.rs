@@ -168,6 +168,7 @@ registry! {
     HUB_HOSTS = "sysmon.hub.host.count", "{host}", Gauge, 0, "Hosts by `sysmon.host.state`: live, stale, offline";
     HUB_ALERTS = "sysmon.hub.alert.count", "{alert}", Gauge, 0, "Firing alerts by `sysmon.alert.severity`: warning, critical";
     HUB_AGENTS = "sysmon.hub.agent.count", "{agent}", Gauge, 0, "Connected agents";
+    HUB_AGENTS_OUTDATED = "sysmon.hub.agent.outdated", "{agent}", Gauge, 0, "Live hosts whose agent is so old that the next release of the hub will not support it, or this one does not";
     HUB_REFUSED = "sysmon.hub.refused", "{refusal}", Counter, 0, "Connections, streams and requests refused by the hub";
     HUB_OTLP_POINTS = "sysmon.hub.otlp.points", "{point}", Counter, 0, "Points that the hub received as OTLP";
     HUB_OTLP_REJECTED = "sysmon.hub.otlp.rejected", "{point}", Counter, 0, "Points among them that could not be stored; the hub's log and the answer to their sender say why";

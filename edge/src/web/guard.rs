@@ -9,6 +9,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
+use ipnet::IpNet;
 
 use super::{App, response};
 
@@ -41,12 +42,13 @@ pub(super) struct Peer(pub(super) IpAddr);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Client(pub(super) Option<IpAddr>);
 
-fn is_proxy(address: IpAddr, proxies: &[IpAddr]) -> bool {
-    proxies.contains(&address.to_canonical())
+pub(super) fn is_proxy(address: IpAddr, proxies: &[IpNet]) -> bool {
+    let address = address.to_canonical();
+    proxies.iter().any(|network| network.contains(&address))
 }
 
 /// The peer, or the client that a trusted proxy names. Loopback is not limited: an unconfigured proxy may run there.
-fn client(peer: IpAddr, headers: &HeaderMap, proxies: &[IpAddr]) -> Client {
+fn client(peer: IpAddr, headers: &HeaderMap, proxies: &[IpNet]) -> Client {
     let mut address = peer.to_canonical();
     if is_proxy(address, proxies) {
         let named = headers.get_all(FORWARDED_FOR).iter();
@@ -157,7 +159,7 @@ mod tests {
         let limited = |peer: &str, forwarded: &str, proxies: &[&str]| {
             let mut headers = HeaderMap::new();
             headers.insert(FORWARDED_FOR, forwarded.parse().unwrap());
-            let proxies: Vec<IpAddr> = proxies.iter().map(|p| p.parse().unwrap()).collect();
+            let proxies: Vec<IpNet> = proxies.iter().map(|p| p.parse().unwrap()).collect();
             client(peer.parse().unwrap(), &headers, &proxies)
                 .0
                 .map(|address| address.to_string())
@@ -166,7 +168,7 @@ mod tests {
         assert_eq!(limited("8.8.8.8", "1.2.3.4", &[]), some("8.8.8.8"));
         assert_eq!(limited("::ffff:8.8.8.8", "", &[]), some("8.8.8.8"));
         assert_eq!(limited("127.0.0.1", "1.2.3.4", &[]), None);
-        let proxies = ["127.0.0.1", "10.0.0.1"];
+        let proxies = ["127.0.0.1/32", "10.0.0.0/30"];
         assert_eq!(limited("127.0.0.1", "1.2.3.4", &proxies), some("1.2.3.4"));
         // The client's own entries are on the left.
         assert_eq!(
@@ -178,5 +180,10 @@ mod tests {
             some("1.2.3.4")
         );
         assert_eq!(limited("10.0.0.1", "nonsense", &proxies), some("10.0.0.1"));
+        assert_eq!(
+            limited("::ffff:10.0.0.3", "1.2.3.4", &proxies),
+            some("1.2.3.4")
+        );
+        assert_eq!(limited("10.0.0.4", "1.2.3.4", &proxies), some("10.0.0.4"));
     }
 }

@@ -19,7 +19,6 @@ mod server;
 mod text;
 mod tls;
 
-use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -29,6 +28,7 @@ use axum::body::Bytes;
 use axum::http::StatusCode;
 use axum::middleware;
 use axum::routing::get;
+use ipnet::IpNet;
 use sysmon_clock::Clock;
 use tokio::sync::watch;
 use tokio_tungstenite::tungstenite::Message;
@@ -83,15 +83,15 @@ impl Update {
 #[derive(Debug, Default)]
 pub struct Options {
     pub title: String,
-    /// Addresses of reverse proxies whose `X-Forwarded-For` is trusted.
-    pub proxies: Vec<IpAddr>,
+    /// Networks of reverse proxies whose `X-Forwarded-For` is trusted.
+    pub proxies: Vec<IpNet>,
     pub access: Access,
 }
 
 #[derive(Debug)]
 pub struct App {
     title: String,
-    proxies: Vec<IpAddr>,
+    proxies: Vec<IpNet>,
     access: Access,
     assets: Assets,
     clock: Clock,

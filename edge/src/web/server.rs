@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt;
 
-use super::guard::Peer;
+use super::guard::{Peer, is_proxy};
 use super::limits::{Counted, Kind, Permit};
 use super::tls::Tls;
 use super::{App, router};
@@ -81,7 +81,7 @@ impl Listener {
 /// None if there are too many connections, of this address or in all.
 fn connected(app: &App, peer: IpAddr) -> Option<Counted> {
     let peer = peer.to_canonical();
-    let is_unlimited = peer.is_loopback() || app.proxies.contains(&peer);
+    let is_unlimited = peer.is_loopback() || is_proxy(peer, &app.proxies);
     let permit = if is_unlimited {
         None
     } else {

@@ -121,7 +121,7 @@ pub(crate) fn authority(context: &Context, command: &CaCommand) -> Result<String
         ),
         CaCommand::Retire { force } => {
             if !force {
-                check_reissued(state, now)?;
+                check_reissued(context)?;
             }
             (
                 state.retire_authority(),
@@ -140,11 +140,16 @@ pub(crate) fn authority(context: &Context, command: &CaCommand) -> Result<String
 }
 
 /// Refuses to retire the previous authority while peers would be locked out by that.
-fn check_reissued(state: &HubState, now: SystemTime) -> Result<(), Failure> {
+fn check_reissued(context: &Context) -> Result<(), Failure> {
+    let (state, now) = (&context.state, context.clock.system_time());
     let missing = || {
         let authority = state.existing_authority()?;
         if authority.previous().is_none() {
             return Ok(Vec::new());
+        }
+        // The operator of this machine needs no connection: the authority is here.
+        if state.existing_owner().is_ok() {
+            state.owner_identity(&authority, now, context.days())?;
         }
         let (since, _) = authority.validity()?;
         state.register().not_reissued_since(since, now)

@@ -8,6 +8,7 @@ use sysmon_client::Client;
 use sysmon_config::Failure;
 use sysmon_config::time::format_moment;
 use sysmon_hub::audit::{Audit, Entry};
+use sysmon_store::store::{Migration, Store};
 
 use super::options::options;
 use super::{ANSWER_MAX, Context, span_ms};
@@ -57,12 +58,34 @@ fn table(entries: &[Entry]) -> String {
 
 pub(crate) fn check(context: &Context) -> Result<(), Failure> {
     let options = options(context, &context.config)?;
-    let text = format!(
+    let mut text = format!(
         "configuration valid\nhub {} would listen on {} and keep {} h of rows in up to {} MiB of memory\n",
         options.name,
         options.listen,
         options.fleet.retention.as_secs() / 3600,
         options.fleet.memory_bytes >> 20
     );
+    if let Some(history) = &options.history {
+        let migration = Store::migration(&history.path).map_err(anyhow::Error::from)?;
+        text += &migration.as_ref().map(told).unwrap_or_default();
+    }
     Ok(sysmon_config::print(&text)?)
+}
+
+/// What the next start changes in the history.
+fn told(migration: &Migration) -> String {
+    let Migration {
+        from,
+        to,
+        changes,
+        copy,
+        bytes,
+    } = migration;
+    format!(
+        "the next start migrates the history from format {from} to {to}, which an older sysmon-hub cannot open: it {}; \
+         a copy of {} MiB stays in {}\n",
+        changes.join("; "),
+        bytes.div_ceil(1 << 20),
+        copy.display()
+    )
 }

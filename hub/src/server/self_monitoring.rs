@@ -9,9 +9,10 @@ use sysmon_wire::message::{HostLimit, RunId};
 use sysmon_wire::{ABSENT, Label, UnixMs};
 
 use super::{ExportState, Hub};
+use crate::VERSION;
 use crate::ingest::IngestError;
 use crate::limits::LimitLog;
-use crate::self_monitoring::{INTERVAL_MS, Recorder, largest_lag_ms};
+use crate::self_monitoring::{INTERVAL_MS, Recorder, largest_lag_ms, outdated_agents};
 
 impl Hub {
     pub(super) fn figures(&self) -> Figures {
@@ -40,6 +41,7 @@ impl Hub {
             damaged_histories,
             subscribers: signed(self.subscribers.get()),
             agents: signed(self.agents.get()),
+            outdated_agents: outdated_agents(fleet, VERSION),
             refused: signed(self.refused.load(Ordering::Relaxed)),
             otlp_points: signed(otlp_points),
             otlp_rejected: signed(otlp_rejected),

@@ -1,10 +1,12 @@
 //! The fleet as subscribers get it: a first picture, then what changes. Pure.
 
-use sysmon_wire::UnixMs;
+use sysmon_client::Skew;
 use sysmon_wire::limits::HOSTS_PER_FRAME_MAX;
 use sysmon_wire::message::{FleetUpdate, HostLine, HostTick, Spark};
+use sysmon_wire::{Label, UnixMs};
 
 use super::sparks::{self, SparkRequest};
+use crate::VERSION;
 use crate::fleet::{Fleet, FleetView, HostId, HostView};
 use crate::host::Host;
 
@@ -119,6 +121,7 @@ pub(super) fn line(id: HostId, host: &Host) -> HostLine {
             .iter()
             .cloned()
             .chain(host.limits.notes())
+            .chain(Skew::note(&host.facts, VERSION).map(|note| Label::new(&note)))
             .collect(),
         alerts: host.alerts.clone(),
     }

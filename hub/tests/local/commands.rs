@@ -4,6 +4,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
+use sysmon_clock::Clock;
+
 use crate::backup::{join, push};
 use crate::hub::{LocalHub, USER, outcome};
 
@@ -71,7 +73,38 @@ fn commands_change_the_running_hub_and_the_files_of_a_stopped_one() {
     change_everything(&hub);
 }
 
-/// Retires the old authority: the operator of this machine gets a certificate of the new one while it is connected.
+/// The operator of the hub's machine was counted until it had connected, which it cannot where no hub is running.
+#[test]
+fn an_authority_is_replaced_while_no_hub_is_running() {
+    let mut hub = LocalHub::new(None);
+    hub.start();
+    let out = hub.state().join("jane");
+    let jane = [
+        "cert", "issue", "--role", "operator", "--name", "jane", "--out",
+    ];
+    hub.print(&[&jane[..], &[out.to_str().unwrap()]].concat());
+    hub.stop();
+    // The authority says to the second when it was created.
+    let second = || Clock::system().now().0 / 1000;
+    let issued = second();
+    hub.wait_for("the next second", || second() > issued);
+    hub.print(&["ca", "rotate"]);
+    let (code, _, stderr) = hub.run(&["ca", "retire"]);
+    assert!(
+        code == 1 && stderr.starts_with("sysmon-hub: operator jane would be"),
+        "{stderr}"
+    );
+    hub.print(&["cert", "revoke", "jane"]);
+    let retired = hub.print(&["ca", "retire"]);
+    assert!(
+        retired.starts_with("previous certificate authority retired"),
+        "{retired}"
+    );
+    hub.start();
+    hub.print(&["status"]);
+}
+
+/// Retires the old authority once the running hub has renewed everybody.
 fn retire(hub: &LocalHub) {
     hub.wait_for("the old authority to be needed by nobody", || {
         hub.print(&["status"]);

@@ -27,6 +27,7 @@ pub(crate) fn top(invocation: &Invocation, args: &TopArgs) -> Result<(), Failure
             By::Disk => TopBy::Disk,
         },
         limit: args.limit,
+        each: 0,
     };
     let target = Target::find(invocation)?;
     let pick = |reply| match reply {

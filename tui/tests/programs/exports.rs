@@ -10,7 +10,7 @@ use crate::engines::{
     Postgres, Server, has_timescale, points, prometheus, victoria_metrics, victoria_metrics_with,
 };
 use crate::otlp_receiver::Otlp;
-use crate::place::{Place, until};
+use crate::place::{Place, TIMEOUT, until, until_within};
 
 const AGENTS: [&str; 5] = ["a", "b", "c", "d", "e"];
 
@@ -126,7 +126,9 @@ fn engines_that_were_down_while_the_hub_was_killed_have_every_second_afterwards(
             && line["lag_ms"].as_i64() < Some(12_000)
             && line["state"] == "running"
     });
-    let list = until("everything is sent", || listed(&place), is_done);
+    // After a long outage an engine is asked once a minute, and has as much to catch up with.
+    let limit = TIMEOUT + outage();
+    let list = until_within(limit, "everything is sent", || listed(&place), is_done);
     assert!(
         list.as_array()
             .unwrap()

@@ -64,6 +64,16 @@ pub(crate) fn until<T: std::fmt::Debug>(
     read: impl Fn() -> T,
     is_expected: impl Fn(&T) -> bool,
 ) -> T {
+    until_within(TIMEOUT, what, read, is_expected)
+}
+
+/// As [`until`], for what takes longer.
+pub(crate) fn until_within<T: std::fmt::Debug>(
+    limit: Duration,
+    what: &str,
+    read: impl Fn() -> T,
+    is_expected: impl Fn(&T) -> bool,
+) -> T {
     let start = Instant::now();
     loop {
         let value = read();
@@ -71,7 +81,7 @@ pub(crate) fn until<T: std::fmt::Debug>(
             return value;
         }
         assert!(
-            start.elapsed() < TIMEOUT,
+            start.elapsed() < limit,
             "timed out waiting until {what}: {value:?}"
         );
         std::thread::sleep(Duration::from_millis(50));

@@ -68,7 +68,7 @@ impl Store {
     /// Checks a history that no hub uses, and counts the rows of its tables.
     ///
     /// # Errors
-    /// The file cannot be read, or is damaged.
+    /// The file cannot be read, is damaged, or has a format that this version cannot open.
     pub fn check(path: &Path) -> Result<Vec<TableRows>, StoreError> {
         let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         let found: String =
@@ -76,6 +76,7 @@ impl Store {
         if found != "ok" {
             return Err(StoreError::Damaged(found));
         }
+        Self::migration(path)?;
         let count = |table: String| {
             let query = format!("SELECT COUNT(*) FROM {table}");
             let rows = connection.query_row(&query, [], |row| row.get::<_, i64>(0))?;

@@ -3,6 +3,8 @@
 use sysmon_wire::{SchemaError, codec};
 use thiserror::Error;
 
+use super::format::{Migration, OLDEST, VERSION};
+
 /// Why the history cannot be used.
 #[derive(Debug, Error)]
 pub enum StoreError {
@@ -12,12 +14,31 @@ pub enum StoreError {
     /// A file or thread could not be created, or a damaged file not be moved aside.
     #[error("cannot create the history: {0}")]
     Io(#[from] std::io::Error),
-    /// Another version of the program wrote the file.
+    /// A newer version of the program wrote the file.
     #[error(
-        "the history has format {0}, which this version does not support: use the sysmon-hub that wrote it, or move \
-         history.db away to begin a new one"
+        "the history has format {0}, newer than the {VERSION} of this version: use the newer sysmon-hub that wrote it, put \
+         back the copy history.format-{VERSION}.db if there is one, or move history.db away to begin a new one"
     )]
-    Format(i64),
+    Newer(i64),
+    /// A version of the program wrote the file that is too old.
+    #[error(
+        "the history has format {0}, which is too old: this version migrates from format {OLDEST} on; start an earlier \
+         sysmon-hub with it first, or move history.db away to begin a new one"
+    )]
+    Older(i64),
+    /// The history cannot be copied, so that it is not migrated.
+    #[error(
+        "cannot copy the history to {} before it is migrated to format {VERSION}: {error}; make room for {} MiB there, or \
+         move history.db away to begin a new one",
+        migration.copy.display(),
+        migration.bytes.div_ceil(1 << 20)
+    )]
+    NoCopy {
+        /// What was to be done.
+        migration: Box<Migration>,
+        /// Why not.
+        error: Box<StoreError>,
+    },
     /// A check found damage.
     #[error("the history is damaged: {0}")]
     Damaged(String),
@@ -38,7 +59,8 @@ impl StoreError {
         match self {
             Self::Sqlite(error) => is_damage(error),
             Self::Damaged(_) | Self::Codec(_) | Self::Schema(_) | Self::Chunk(_) => true,
-            Self::Io(_) | Self::Format(_) => false,
+            Self::Io(_) | Self::Newer(_) | Self::Older(_) => false,
+            Self::NoCopy { error, .. } => error.is_damage(),
         }
     }
 }

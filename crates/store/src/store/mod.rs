@@ -21,9 +21,11 @@ mod commit;
 mod encoding;
 mod error;
 mod forget;
+mod format;
 mod keys;
 mod load;
 mod log;
+mod migrate;
 mod outbox;
 mod reader;
 mod rename;
@@ -41,6 +43,7 @@ use sysmon_wire::{Label, UnixMs};
 
 pub use backup::TableRows;
 pub use error::StoreError;
+pub use format::Migration;
 pub use keys::{PART_SERIES, TierBuckets};
 pub use outbox::LateRows;
 pub use reader::{ChunkPlace, Reader};
@@ -68,15 +71,16 @@ struct StoredHost {
 }
 
 impl Store {
-    /// Opens or creates the file. A damaged one is moved aside, and what can be read of it copied into a new one.
+    /// Opens or creates the file. One of an older format is migrated, with a copy of it beside it. A damaged one is moved aside, and
+    /// what can be read of it copied into a new one.
     ///
     /// # Errors
-    /// The file cannot be opened or created, or another version of the program wrote it.
+    /// The file cannot be opened or created, or its format is newer, or too old.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         if salvage::is_marked(path) {
             return Self::recovered(path, true);
         }
-        match schema::open(path) {
+        match migrate::migrate(path).and_then(|()| schema::open(path)) {
             Err(error) if error.is_damage() => Self::recovered(path, true),
             opened => Ok(Self::of(path, opened?)),
         }

@@ -6,9 +6,7 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use super::error::StoreError;
-
-/// Version of the tables, in SQLite's `user_version`.
-const VERSION: i64 = 5;
+use super::format::VERSION;
 
 const TABLES: &str = "
 CREATE TABLE host (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, facts BLOB NOT NULL);
@@ -57,7 +55,7 @@ pub(super) fn count_usage(connection: &Connection) -> Result<(), StoreError> {
 /// Bytes that SQLite's write-ahead log may have after a checkpoint.
 const WAL_BYTES: u32 = 16 << 20;
 
-/// Opens or creates the file.
+/// Opens or creates the file, which has the present format.
 pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
     if !path.exists() {
         // Created here rather than by SQLite, so that no other user can read it.
@@ -78,31 +76,11 @@ pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
     connection.pragma_update(None, "journal_size_limit", WAL_BYTES)?;
     // Replacing a row counts as removing it.
     connection.pragma_update(None, "recursive_triggers", true)?;
-    match connection.query_row("PRAGMA user_version", [], |row| row.get(0))? {
-        VERSION => {}
-        0 => connection.execute_batch(&format!(
+    let format: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if format == 0 {
+        connection.execute_batch(&format!(
             "BEGIN; {TABLES} PRAGMA user_version = {VERSION}; COMMIT;"
-        ))?,
-        other => return Err(StoreError::Format(other)),
+        ))?;
     }
     Ok(connection)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_of_another_version_is_refused_and_left_alone() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("history.db");
-        open(&path)
-            .unwrap()
-            .pragma_update(None, "user_version", 1)
-            .unwrap();
-        let error = open(&path).unwrap_err().to_string();
-        assert!(error.contains("format 1"), "{error}");
-        assert!(error.contains("move history.db away"), "{error}");
-        assert!(path.exists());
-    }
 }

@@ -52,6 +52,7 @@ fn is_left_out(name: &str) -> bool {
     NAMES.contains(&name)
         || name.ends_with(".new")
         || name.starts_with("history.damaged")
+        || name.starts_with("history.format-")
         || name.starts_with("before-restore-")
 }
 

@@ -162,7 +162,7 @@ fn check(context: &Context, unpacked: &Path, manifest: &Manifest) -> anyhow::Res
     let Some(expected) = &manifest.history else {
         return Ok("without a history".to_owned());
     };
-    let found = Store::check(&unpacked.join(HISTORY)).context("its history is damaged")?;
+    let found = Store::check(&unpacked.join(HISTORY)).context("its history cannot be used")?;
     ensure!(
         found == *expected,
         "its history is not what was backed up: {found:?} instead of {expected:?}"

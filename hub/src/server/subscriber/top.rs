@@ -12,7 +12,7 @@ use super::super::Hub;
 use super::super::history::Hosts;
 use super::{RequestError, find, wait_for_change};
 use crate::processes::SentArguments;
-use crate::top::top;
+use crate::top::top_of_each;
 use crate::view::PAST_REACH_MS;
 
 /// Pause between two lists, a little less than a second: agents report on whole seconds, and the next list
@@ -37,20 +37,24 @@ pub(super) async fn watch(
     hub: &Arc<Hub>,
     host: Option<&Label>,
     at: Option<UnixMs>,
-    (by, limit): (TopBy, u16),
+    (by, limit, each): (TopBy, u16, u16),
     sender: &mut FrameSender,
 ) -> Result<(), RequestError> {
     let only = host.map(|name| find(hub, name)).transpose()?;
-    let limit = usize::from(limit.min(TOP_MAX));
+    let each = match each {
+        0 => usize::MAX,
+        each => usize::from(each),
+    };
+    let limits = (usize::from(limit.min(TOP_MAX)), each);
     if let Some(at) = at {
         let of = only.map_or(Hosts::All, Hosts::One);
         let rows = hub.rows_between(of, at - PAST_REACH_MS, at).await;
-        let list = top(&rows.view(&hub.core().fleet), only, at, by, limit);
+        let list = top_of_each(&rows.view(&hub.core().fleet), only, at, by, limits);
         send(list, &mut SentArguments::default(), sender).await?;
         return Ok(sender.send(&Reply::Complete).await?);
     }
     let mut changes = hub.changed.subscribe();
-    let list = || top(&hub.core().fleet.view(), only, hub.now(), by, limit);
+    let list = || top_of_each(&hub.core().fleet.view(), only, hub.now(), by, limits);
     let mut sent = SentArguments::default();
     send(list(), &mut sent, sender).await?;
     sender.send(&Reply::Complete).await?;

@@ -9,7 +9,7 @@ use super::{act, mouse, typing};
 use crate::context::Link;
 use crate::feed::HubEvent;
 use crate::keys::Mode;
-use crate::screen::Answer;
+use crate::screen::{Answer, Outcome};
 use crate::subscriptions::Topic;
 
 pub fn update(state: &mut State, message: Message) -> Vec<Effect> {
@@ -137,6 +137,24 @@ pub fn deliver(
         reply,
         is_first,
     };
+    let is_whole = topic == Topic::Fleet && matches!(answer.reply, Some(Reply::Complete));
     let outcomes = screen.reply(answer, &mut state.context);
-    act::apply(state, outcomes)
+    let mut effects = act::apply(state, outcomes);
+    if is_whole && std::mem::take(&mut state.opens_alone) {
+        effects.extend(open_alone(state));
+    }
+    effects
+}
+
+/// Opens the host that is the only one, if nothing else was opened yet.
+fn open_alone(state: &mut State) -> Vec<Effect> {
+    let names: Vec<_> = state.screens.fleet.names().take(2).cloned().collect();
+    let [name] = names.as_slice() else {
+        return Vec::new();
+    };
+    let name = name.clone();
+    match state.context.mode() {
+        Mode::Fleet => act::apply(state, vec![Outcome::Open(name)]),
+        _ => Vec::new(),
+    }
 }

@@ -17,7 +17,7 @@ use crate::format::fit;
 use crate::layout::body;
 use crate::model::host_rows::Step;
 use crate::model::summary::{CPU, FILESYSTEM, LOAD, MEMORY, TEMPERATURE, value_text};
-use crate::widgets::chart::{POINTS_PER_CELL, chart};
+use crate::widgets::chart::{Inks, POINTS_PER_CELL, chart};
 use crate::widgets::paint::Pen;
 use crate::widgets::sparkline::round_scale;
 use crate::widgets::traces::{Trace, traces};
@@ -300,7 +300,14 @@ fn draw_small(
         let values = columns(compare, context, line, plot.width).into_iter();
         let steps: Vec<_> = values.map(|value| value.map(Step::of)).collect();
         draw_plot_or_why(compare, context, line, plot, buffer);
-        chart(buffer, plot, &steps, max, theme.graph, theme.ascii);
+        chart(
+            buffer,
+            plot,
+            &steps,
+            max,
+            Inks::One(theme.graph),
+            theme.ascii,
+        );
         draw_cursor(context, plot, buffer);
         match lowest.last_mut() {
             Some(above) if above.x == plot.x => *above = plot,

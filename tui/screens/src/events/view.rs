@@ -293,9 +293,10 @@ mod tests {
         context.chart_span.widen(-1);
         let line = Rect::new(0, 0, 100, 1);
         let mut buffer = Buffer::empty(line);
+        context.link = crate::context::Link::Connected { hub: "h".into() };
         super::super::strip::draw(&events, &context, line, &mut buffer);
         let strip = crate::text::plain(&buffer);
-        for wanted in ["┄┄", "▲", "   ", "┃", "1 h"] {
+        for wanted in ["▲", "┄┄", "╰─", "1 h"] {
             assert!(strip.contains(wanted), "{wanted} in {strip}");
         }
         for (width, height) in [(1, 1), (20, 5), (50, 14), (300, 80)] {

@@ -152,11 +152,16 @@ impl HostRows {
     /// is longer than the rows, so that all hold the same number.
     pub fn step_ms(&self, points: usize) -> i64 {
         let step = self.window_ms() / i64::try_from(points).unwrap_or(i64::MAX).max(1);
-        let whole = match self.span.is_long() {
+        let whole = self.point_ms();
+        (step / whole).max(1) * whole
+    }
+
+    /// The least milliseconds of a point: those of a row, or of a point of the history.
+    pub fn point_ms(&self) -> i64 {
+        match self.span.is_long() {
             true => self.span.step_ms().max(self.resolution_ms),
             false => self.resolution_ms,
-        };
-        (step / whole).max(1) * whole
+        }
     }
 
     /// Adds series.

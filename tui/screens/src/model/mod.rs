@@ -6,6 +6,7 @@ pub mod long_history;
 pub mod pattern;
 pub mod process;
 pub mod spark;
+pub(crate) mod step;
 pub mod summary;
 pub mod window;
 

@@ -155,7 +155,7 @@ fn the_charts_span_is_one_for_all_screens_and_a_long_one_requests_the_history() 
     assert_eq!(points(&state), (180, 5_000));
     press(&mut state, "-");
     assert_eq!(remark(&state), "charts show 1 h");
-    let hour = queries(&state, Topic::FleetHistory);
+    let hour = queries(&state, |_| Topic::FleetHistory);
     let wanted = ("cpu".to_owned(), 60_000, UnixMs(1_000_000));
     assert_eq!((points(&state), hour[0].clone()), ((0, 1_000), wanted));
     press(&mut state, "\n");
