@@ -16,7 +16,7 @@ use sysmon_wire::metrics::{
     LOAD_15M, MEMORY_LIMIT, MEMORY_USAGE, MEMORY_UTILIZATION, NET_IO, PRESSURE_TIME, PROCESS_COUNT,
     TEMPERATURE, UPTIME,
 };
-use sysmon_wire::{HostFacts, Label, Process, UnixMs};
+use sysmon_wire::{HostFacts, Label, Process, ProcessArguments, UnixMs};
 
 use crate::VERSION;
 use crate::board::{Board, Slot};
@@ -425,6 +425,10 @@ impl Source for Simulated {
             values: self.board.values(),
             processes: self.processes.identities(),
         }
+    }
+
+    fn take_arguments(&mut self, again: bool) -> Vec<ProcessArguments> {
+        self.processes.take_arguments(again)
     }
 
     fn processes(&self) -> Vec<Process> {

@@ -126,6 +126,7 @@ mod tests {
                 memory_bytes: 3 << 30,
                 read_bytes_per_s: 0,
                 write_bytes_per_s: 41_000_000,
+                arguments: sysmon_wire::Label::default(),
             },
         };
         let rows = [row("a-long-name", 7), row("b", 1234)];

@@ -14,6 +14,7 @@ use crate::fleet::Fleet;
 use crate::help::Help;
 use crate::host::HostScreen;
 use crate::keys::{Keymap, Mode};
+use crate::model::arguments::Arguments;
 use crate::processes::Processes;
 use crate::screen::Screen;
 use crate::subscriptions::{Subscriptions, Topic};
@@ -117,6 +118,8 @@ pub struct State {
     /// Milliseconds that this machine's clock is ahead of the hub's.
     pub(super) clock_offset_ms: i64,
     pub(super) subscriptions: Subscriptions,
+    /// What the processes of the open host, of the preview and of the busiest list were called with.
+    pub(super) arguments: [(Topic, Arguments); 3],
 }
 
 impl State {
@@ -141,6 +144,8 @@ impl State {
             opens_alone: false,
             clock_offset_ms: 0,
             subscriptions: Subscriptions::default(),
+            arguments: [Topic::HostProcesses, Topic::PreviewProcesses, Topic::Top]
+                .map(|topic| (topic, Arguments::default())),
         }
     }
 

@@ -102,9 +102,23 @@ fn receive(state: &mut State, event: HubEvent) -> Vec<Effect> {
 pub fn deliver(
     state: &mut State,
     topic: Topic,
-    reply: Option<Reply>,
+    mut reply: Option<Reply>,
     is_first: bool,
 ) -> Vec<Effect> {
+    let mut known = state.arguments.iter_mut();
+    if let Some((_, arguments)) = known.find(|(of, _)| *of == topic) {
+        if is_first {
+            arguments.clear();
+        }
+        match &mut reply {
+            Some(Reply::Arguments(new)) => {
+                arguments.add(std::mem::take(new));
+                return Vec::new();
+            }
+            Some(list) => arguments.fill(list),
+            None => {}
+        }
+    }
     match (topic, &reply) {
         (Topic::Fleet, Some(Reply::Complete)) => state.screens.events.forget_requested(),
         // The processes on screen are of another moment.

@@ -90,6 +90,10 @@ fn fields(
         "command",
         wrapped(identity.command.as_str(), room, COMMAND_LINES_MAX),
     )];
+    let arguments = process.arguments.as_str();
+    if !arguments.is_empty() {
+        fields.push(("arguments", wrapped(arguments, room, COMMAND_LINES_MAX)));
+    }
     let mut one = |label, text: String| fields.push((label, vec![text]));
     one("user", identity.user.to_string());
     one(
