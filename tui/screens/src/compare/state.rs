@@ -111,7 +111,7 @@ struct Requested {
 }
 
 /// Lines that are told apart by colour.
-pub const HUES: usize = 6;
+pub(super) const HUES: usize = 6;
 
 #[derive(Clone, Debug, Default)]
 pub struct Compare {
