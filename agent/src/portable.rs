@@ -11,7 +11,8 @@ use sysmon_wire::metrics::{
     PAGING_UTILIZATION, TEMPERATURE, UPTIME,
 };
 use sysmon_wire::{
-    ABSENT, HostFacts, Label, LimitState, Process, ProcessIdentity, SeriesKey, UnixMs,
+    ABSENT, HostFacts, Label, LimitState, Process, ProcessArguments, ProcessIdentity, SeriesKey,
+    UnixMs,
 };
 
 use crate::VERSION;
@@ -57,6 +58,10 @@ impl PortableCollector {
 
     pub fn ranked(&self) -> &[ProcessIdentity] {
         &[]
+    }
+
+    pub fn take_arguments(&mut self, _again: bool) -> Vec<ProcessArguments> {
+        Vec::new()
     }
 
     pub fn processes(&self) -> Vec<Process> {

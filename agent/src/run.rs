@@ -7,7 +7,7 @@ use std::time::Duration;
 use sysmon_clock::{Clock, Random};
 use sysmon_link::Connector;
 use sysmon_wire::message::RunId;
-use sysmon_wire::{HostFacts, LimitState, Process, UnixMs};
+use sysmon_wire::{HostFacts, LimitState, Process, ProcessArguments, UnixMs};
 
 use crate::observer::Observer;
 use crate::outbox::Outbox;
@@ -39,6 +39,10 @@ pub trait Source {
     fn watch_processes(&mut self, _all: bool) {}
     /// Every process as of the last sample; empty for sources without processes.
     fn processes(&self) -> Vec<Process> {
+        Vec::new()
+    }
+    /// Arguments of processes that are new since the last call; with `again` all that are known.
+    fn take_arguments(&mut self, _again: bool) -> Vec<ProcessArguments> {
         Vec::new()
     }
     /// Every limit that it enforces, as it stands.
@@ -303,6 +307,8 @@ fn push(source: &mut impl Source, uplink: &Uplink, seq: u64, time: UnixMs, all_p
     }
     uplink.observer.pushed(seq, time);
     shared.pushed.notify_one();
+    let arguments = source.take_arguments(shared.wants_arguments());
+    shared.report_arguments(arguments);
     if all_processes {
         shared.report_processes(time, source.processes());
     }

@@ -5,7 +5,7 @@ use sysmon_config::AgentConfig;
 use sysmon_wire::metrics::{
     AGENT_ROWS_DROPPED, AGENT_SAMPLE_TIME, AGENT_SPOOL_ERRORS, LIMIT_REACHED,
 };
-use sysmon_wire::{HostFacts, Label, LimitState, Process, UnixMs};
+use sysmon_wire::{HostFacts, Label, LimitState, Process, ProcessArguments, UnixMs};
 
 use crate::board::{Board, Slot};
 use crate::run::Source;
@@ -44,6 +44,7 @@ impl Sampler {
             filesystems: config.filesystems.clone(),
             textfiles: config.textfiles.clone(),
             commands: config.commands.clone(),
+            arguments: config.arguments,
         };
         #[cfg(target_os = "linux")]
         let roots = Roots {
@@ -127,6 +128,10 @@ impl Source for Sampler {
 
     fn processes(&self) -> Vec<Process> {
         self.collector.processes()
+    }
+
+    fn take_arguments(&mut self, again: bool) -> Vec<ProcessArguments> {
+        self.collector.take_arguments(again)
     }
 
     fn limits(&self) -> Vec<LimitState> {

@@ -9,9 +9,9 @@ use sysmon_clock::{Clock, Random};
 use sysmon_link::{
     Backoff, Connection, Connector, FrameReceiver, FrameSender, HubSession, LinkError,
 };
-use sysmon_wire::limits::NOTES_PER_HOST_MAX;
+use sysmon_wire::limits::{ARGUMENTS_PER_FRAME_MAX, NOTES_PER_HOST_MAX, PROCESSES_PER_TABLE_MAX};
 use sysmon_wire::message::{FromAgent, Lane, Purpose, Push, RunId, ToAgent};
-use sysmon_wire::{HostFacts, Label, LimitState, Process, UnixMs};
+use sysmon_wire::{HostFacts, Label, LimitState, Process, ProcessArguments, UnixMs};
 use tokio::sync::Notify;
 
 use crate::demand::Demand;
@@ -31,6 +31,9 @@ const BACKFILL_PRIORITY: i32 = -1;
 
 /// Time between two reports of limits, which may change with every sample.
 const LIMITS_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Arguments that may wait for a connection that is slow; for more, all are sent again.
+const ARGUMENTS_MAX: usize = 2 * PROCESSES_PER_TABLE_MAX;
 
 /// Time between two attempts at a hub that refuses this agent.
 const REFUSED_WAIT_MIN: Duration = Duration::from_millis(500);
@@ -54,6 +57,10 @@ pub struct Shared {
 #[derive(Debug, Default)]
 struct Reports {
     processes: Option<FromAgent>,
+    /// Arguments that this connection has not sent.
+    arguments: Vec<ProcessArguments>,
+    /// Whether all arguments have to be sent again, because the hub may not have those of before.
+    wants_arguments: bool,
     /// Facts that changed since this connection sent them.
     facts: Option<HostFacts>,
     spool_note: Option<String>,
@@ -70,6 +77,8 @@ impl Reports {
     /// A new connection has sent nothing yet but the facts; what the hub knows may be from an earlier run.
     fn connected(&mut self) {
         self.facts = None;
+        self.arguments.clear();
+        self.wants_arguments = true;
         self.notes_sent = false;
         self.limits_sent = false;
     }
@@ -77,6 +86,9 @@ impl Reports {
     fn take(&mut self) -> Vec<FromAgent> {
         let facts = self.facts.take().map(FromAgent::Facts);
         let mut messages: Vec<FromAgent> = facts.into_iter().collect();
+        let arguments = std::mem::take(&mut self.arguments);
+        let parts = arguments.chunks(ARGUMENTS_PER_FRAME_MAX);
+        messages.extend(parts.map(|part| FromAgent::Arguments(part.to_vec())));
         messages.extend(self.processes.take());
         if !std::mem::replace(&mut self.notes_sent, true) {
             messages.push(FromAgent::Notes(self.notes.clone()));
@@ -112,6 +124,28 @@ impl Shared {
     /// Sends the process list as soon as the connection accepts it, instead of an older unsent one.
     pub fn report_processes(&self, time: UnixMs, processes: Vec<Process>) {
         lock(&self.reports).processes = Some(FromAgent::Processes { time, processes });
+        self.report_ready.notify_one();
+    }
+
+    /// Whether the next arguments to report are all that are known.
+    pub fn wants_arguments(&self) -> bool {
+        std::mem::take(&mut lock(&self.reports).wants_arguments)
+    }
+
+    /// Sends arguments of processes, before any list of processes that follows. While there is no connection they are
+    /// dropped: the next one is sent all.
+    pub fn report_arguments(&self, arguments: Vec<ProcessArguments>) {
+        if arguments.is_empty() || !self.outbox().is_connected() {
+            return;
+        }
+        let mut reports = lock(&self.reports);
+        if reports.arguments.len() + arguments.len() > ARGUMENTS_MAX {
+            reports.arguments.clear();
+            reports.wants_arguments = true;
+            return;
+        }
+        reports.arguments.extend(arguments);
+        drop(reports);
         self.report_ready.notify_one();
     }
 

@@ -73,6 +73,7 @@ impl Edge {
             health: HostHealth::default(),
             notes: Vec::new(),
             alerts: vec![AlertLine {
+                metric: "".into(),
                 acknowledged: None,
                 silenced: None,
                 rule: "disk-full".into(),

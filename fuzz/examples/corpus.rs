@@ -19,7 +19,7 @@ use sysmon_wire::message::{
 };
 use sysmon_wire::metrics::UPTIME;
 use sysmon_wire::{
-    ABSENT, HostFacts, Process, ProcessIdentity, RowEncoder, SeriesTable, UnixMs, codec,
+    ABSENT, HostFacts, Process, ProcessArguments, ProcessIdentity, RowEncoder, SeriesTable, UnixMs, codec,
 };
 
 type Written = Result<(), Box<dyn Error>>;
@@ -143,6 +143,11 @@ fn pushes() -> Written {
     )?;
     let limit = sysmon_wire::LimitGauge::new("series", 4096).state();
     message(5, "from_agent_limits", &FromAgent::Limits(vec![limit]))?;
+    let arguments = FromAgent::Arguments(vec![ProcessArguments {
+        id: 7,
+        arguments: "--port 8080".into(),
+    }]);
+    message(5, "from_agent_arguments", &arguments)?;
     let spooled = FromAgent::Spooled(vec![RunId(8), RunId(9)]);
     message(5, "from_agent_spooled", &spooled)?;
     message(6, "to_agent_backfill", &ToAgent::Backfill)?;
@@ -209,6 +214,7 @@ fn requests() -> Written {
         at: Some(UnixMs(START_MS)),
         by: TopBy::Memory,
         limit: 50,
+        each: 1,
     };
     message(7, "request_top", &top)?;
     let host = Request::Host {
@@ -312,6 +318,7 @@ fn process() -> Process {
         memory_bytes: 80 << 20,
         read_bytes_per_s: 0,
         write_bytes_per_s: 4096,
+        arguments: sysmon_wire::Label::default(),
     }
 }
 

@@ -2,13 +2,15 @@
 
 use std::collections::HashMap;
 
-use sysmon_wire::limits::{FRAME_BYTES_MAX, PROCESSES_PER_TABLE_MAX, RANKED_PROCESSES};
-use sysmon_wire::message::TopBy;
+use sysmon_wire::limits::{
+    ARGUMENTS_PER_FRAME_MAX, FRAME_BYTES_MAX, PROCESSES_PER_TABLE_MAX, RANKED_PROCESSES,
+};
+use sysmon_wire::message::{Reply, TopBy};
 use sysmon_wire::metrics::{
     PROCESS_CPU, PROCESS_DISK_RATE, PROCESS_IDENTITY, PROCESS_MEMORY, PROCESS_RANKED,
     PROCESS_THREADS,
 };
-use sysmon_wire::{ABSENT, Label, Process, ProcessIdentity, SeriesKey, UnixMs};
+use sysmon_wire::{ABSENT, Label, Process, ProcessArguments, ProcessIdentity, SeriesKey, UnixMs};
 
 /// Identities of one host. A host whose busiest processes change every second names some 40,000 in a day, at about
 /// 150 bytes each; the oldest are evicted.
@@ -16,6 +18,9 @@ pub const IDENTITIES_MAX: usize = 40_000;
 
 /// Bytes of the table, so that it fits a frame to a subscriber too: names may grow when they are cleaned.
 const TABLE_BYTES_MAX: usize = FRAME_BYTES_MAX / 4 * 3;
+
+/// Arguments of one host that are in memory; they are never stored, and the oldest are evicted.
+const ARGUMENTS_MAX: usize = 2 * PROCESSES_PER_TABLE_MAX;
 
 /// Series of one rank: identity, processors, memory, read, written, threads.
 const FIELDS: usize = 6;
@@ -25,6 +30,9 @@ pub struct HostProcesses {
     identities: HashMap<i64, (ProcessIdentity, UnixMs)>,
     ranks: Ranks,
     pub table: Option<(UnixMs, Vec<Process>)>,
+    /// By identity, each with its place in the order of arrival.
+    arguments: HashMap<i64, (Label, u64)>,
+    arrived: u64,
 }
 
 fn bytes_of(process: &Process) -> usize {
@@ -132,6 +140,21 @@ impl HostProcesses {
         });
     }
 
+    /// What processes were called with, as their agent shows it.
+    pub fn set_arguments(&mut self, arguments: Vec<ProcessArguments>) {
+        for one in arguments.into_iter().take(ARGUMENTS_PER_FRAME_MAX) {
+            if self.arguments.len() >= ARGUMENTS_MAX {
+                let oldest = self.arrived.saturating_sub(ARGUMENTS_MAX as u64 / 2);
+                self.arguments.retain(|_, (_, arrived)| *arrived > oldest);
+            }
+            self.arrived += 1;
+            self.arguments.insert(one.id, (one.arguments, self.arrived));
+        }
+        if let Some((_, table)) = &mut self.table {
+            fill(&self.arguments, table);
+        }
+    }
+
     pub fn set_table(&mut self, time: UnixMs, mut processes: Vec<Process>) {
         let mut bytes = 0;
         let fit = processes.iter().take(PROCESSES_PER_TABLE_MAX);
@@ -141,7 +164,13 @@ impl HostProcesses {
         });
         let fit = fit.count();
         processes.truncate(fit);
+        fill(&self.arguments, &mut processes);
         self.table = Some((time, processes));
+    }
+
+    fn arguments_of(&self, id: i64) -> Label {
+        let known = self.arguments.get(&id);
+        known.map_or_else(Label::default, |(arguments, _)| arguments.clone())
     }
 
     /// The series of all ranks, for reading them from the ring; `u32::MAX`, which no ring has, where one is missing.
@@ -170,6 +199,7 @@ impl HostProcesses {
                 memory_bytes: number(1),
                 read_bytes_per_s: number(2),
                 write_bytes_per_s: number(3),
+                arguments: self.arguments_of(*id),
             })
         };
         let depth = |at: usize| {
@@ -180,6 +210,41 @@ impl HostProcesses {
             processes: values.chunks(FIELDS).filter_map(process).collect(),
             depths: std::array::from_fn(depth),
         }
+    }
+}
+
+fn fill(arguments: &HashMap<i64, (Label, u64)>, processes: &mut [Process]) {
+    for process in processes {
+        if let Some((known, _)) = arguments.get(&process.identity.id()) {
+            process.arguments = known.clone();
+        }
+    }
+}
+
+/// The arguments that a subscriber has got on one stream.
+#[derive(Debug, Default)]
+pub struct SentArguments(HashMap<i64, Label>);
+
+impl SentArguments {
+    /// Those of a list of processes that were not sent or changed, in as many messages as they need.
+    pub fn of<'a>(&mut self, processes: impl Iterator<Item = &'a Process>) -> Vec<Reply> {
+        let mut new = Vec::new();
+        if self.0.len() > ARGUMENTS_MAX {
+            self.0.clear();
+        }
+        for process in processes {
+            let id = process.identity.id();
+            let known = self.0.get(&id);
+            let is_empty = process.arguments.as_str().is_empty();
+            if known == Some(&process.arguments) || (known.is_none() && is_empty) {
+                continue;
+            }
+            let arguments = process.arguments.clone();
+            self.0.insert(id, arguments.clone());
+            new.push(ProcessArguments { id, arguments });
+        }
+        let parts = new.chunks(ARGUMENTS_PER_FRAME_MAX);
+        parts.map(|part| Reply::Arguments(part.to_vec())).collect()
     }
 }
 
@@ -236,6 +301,62 @@ mod tests {
             ),
             (5, 250, 4096)
         );
+    }
+
+    fn process(pid: u32) -> Process {
+        Process {
+            identity: identity(pid),
+            parent: 1,
+            state: b'S',
+            threads: 1,
+            cpu_permille: 1,
+            memory_bytes: 1,
+            read_bytes_per_s: 0,
+            write_bytes_per_s: 0,
+            arguments: Label::default(),
+        }
+    }
+
+    fn called(pid: u32, arguments: &str) -> ProcessArguments {
+        ProcessArguments {
+            id: identity(pid).id(),
+            arguments: arguments.into(),
+        }
+    }
+
+    #[test]
+    fn a_subscriber_gets_arguments_once_and_again_when_they_change() {
+        let mut processes = HostProcesses::default();
+        processes.set_arguments(vec![called(5, "--port 80")]);
+        processes.set_table(UnixMs(1), vec![process(5), process(6)]);
+        let mut sent = SentArguments::default();
+        let mut new = |processes: &HostProcesses| {
+            let (_, table) = processes.table.as_ref().unwrap();
+            sent.of(table.iter())
+        };
+        assert_eq!(
+            new(&processes),
+            [Reply::Arguments(vec![called(5, "--port 80")])]
+        );
+        assert_eq!(new(&processes), []);
+        processes.set_arguments(vec![called(5, "--port 81"), called(6, "x")]);
+        let both = vec![called(5, "--port 81"), called(6, "x")];
+        assert_eq!(new(&processes), [Reply::Arguments(both)]);
+    }
+
+    #[test]
+    fn arguments_are_bounded_and_the_newest_stay() {
+        let mut processes = HostProcesses::default();
+        let all: Vec<_> = (0..3 * ARGUMENTS_MAX as u32)
+            .map(|pid| called(pid, "x"))
+            .collect();
+        for part in all.chunks(ARGUMENTS_PER_FRAME_MAX) {
+            processes.set_arguments(part.to_vec());
+        }
+        assert!(processes.arguments.len() <= ARGUMENTS_MAX);
+        let newest = called(3 * ARGUMENTS_MAX as u32 - 1, "x");
+        assert_eq!(processes.arguments_of(newest.id), "x");
+        assert_eq!(processes.arguments_of(called(0, "x").id), "");
     }
 
     #[test]

@@ -15,6 +15,17 @@ pub fn top(
     by: TopBy,
     limit: usize,
 ) -> Reply {
+    top_of_each(fleet, only, moment, by, (limit, usize::MAX))
+}
+
+/// The same with at most `each` processes of each host.
+pub fn top_of_each(
+    fleet: &FleetView<'_>,
+    only: Option<HostId>,
+    moment: UnixMs,
+    by: TopBy,
+    (limit, each): (usize, usize),
+) -> Reply {
     let (mut hosts, mut time, mut found) = (0, None, Vec::new());
     // What the processes that are not known use at most.
     let mut floor: Option<u64> = None;
@@ -42,6 +53,12 @@ pub fn top(
             let last = last.map_or(u64::MAX, |last| by.of(&last.process));
             floor = floor.max(Some(last));
             found.truncate(start + depth);
+        }
+        if let Some(own) = found.get_mut(start..)
+            && each < own.len()
+        {
+            own.sort_unstable_by(order);
+            found.truncate(start + each);
         }
         // Dropped early what cannot be among them, so that a large fleet needs little memory.
         if limit > 0 && found.len() > 4 * limit {
@@ -148,6 +165,8 @@ mod tests {
         assert_eq!(top(TopBy::Memory, 2).2, of(&[("c", 2), ("b", 2)]));
         assert_eq!(top(TopBy::Cpu, 99).2.len(), 6);
         assert_eq!(top(TopBy::Cpu, 0).2, []);
+        let each = top_of_each(&core.fleet.view(), None, UnixMs(20_500), TopBy::Cpu, (9, 1));
+        assert_eq!(told(each).2, of(&[("c", 1), ("b", 1), ("a", 1)]));
         let one = core.fleet.find("a");
         let of_one = super::top(&core.fleet.view(), one, UnixMs(20_500), TopBy::Cpu, 9);
         assert_eq!(told(of_one).2, of(&[("a", 1), ("a", 2)]));

@@ -45,8 +45,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sysmon_clock::Clock;
+use sysmon_config::Arguments;
 use sysmon_wire::metrics::{AGENT_READ_ERRORS, PROCESS_COUNT};
-use sysmon_wire::{HostFacts, LimitState, Process, ProcessIdentity, UnixMs};
+use sysmon_wire::{HostFacts, LimitState, Process, ProcessArguments, ProcessIdentity, UnixMs};
 
 use crate::board::{Board, Slot};
 use background::Background;
@@ -112,6 +113,8 @@ pub struct CollectorOptions {
     pub textfiles: Option<PathBuf>,
     /// Shell commands, each with the time between two runs.
     pub commands: Vec<(Duration, String)>,
+    /// Which arguments of processes are shown.
+    pub arguments: Arguments,
 }
 
 #[derive(Debug)]
@@ -202,6 +205,7 @@ impl LinuxCollector {
                 &roots.proc,
                 roots.host_file("/etc/passwd"),
                 kernel_boot.time(),
+                options.arguments,
             ),
             ranked: ranked::RankedSeries::new(board),
             process_count: board.slot(PROCESS_COUNT.series(&[])),
@@ -305,6 +309,10 @@ impl LinuxCollector {
     /// The processes that the last sample refers to.
     pub fn ranked(&self) -> &[ProcessIdentity] {
         self.ranked.holders()
+    }
+
+    pub fn take_arguments(&mut self, again: bool) -> Vec<ProcessArguments> {
+        self.processes.take_arguments(again)
     }
 
     pub fn processes(&self) -> Vec<Process> {

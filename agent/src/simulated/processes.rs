@@ -3,7 +3,7 @@
 use sysmon_wire::metrics::{
     PROCESS_CPU, PROCESS_DISK_RATE, PROCESS_IDENTITY, PROCESS_MEMORY, PROCESS_THREADS,
 };
-use sysmon_wire::{Process, ProcessIdentity, UnixMs};
+use sysmon_wire::{Label, Process, ProcessArguments, ProcessIdentity, UnixMs};
 
 use super::roles::Program;
 use crate::board::{Board, Slot};
@@ -36,6 +36,8 @@ pub(super) struct Processes {
     running: Vec<Running>,
     identities: Vec<ProcessIdentity>,
     burst_until: Option<UnixMs>,
+    /// Whether a process began whose arguments were not taken.
+    has_new: bool,
 }
 
 impl Processes {
@@ -58,6 +60,7 @@ impl Processes {
                 memory_bytes: 0,
                 read_bytes_per_s: 0,
                 write_bytes_per_s: 0,
+                arguments: Label::default(),
             },
             is_running: !program.in_bursts,
         };
@@ -66,6 +69,7 @@ impl Processes {
             running,
             identities: Vec::new(),
             burst_until: None,
+            has_new: true,
         };
         processes.update_identities();
         processes
@@ -85,6 +89,21 @@ impl Processes {
         running.map(|running| running.process.clone()).collect()
     }
 
+    /// The arguments of all, if one of them is new.
+    pub(super) fn take_arguments(&mut self, again: bool) -> Vec<ProcessArguments> {
+        if !std::mem::take(&mut self.has_new) && !again {
+            return Vec::new();
+        }
+        let running = self.running.iter().filter(|running| running.is_running);
+        let arguments = running.map(|running| ProcessArguments {
+            id: running.process.identity.id(),
+            arguments: arguments(running.program.command).into(),
+        });
+        arguments
+            .filter(|one| !one.arguments.as_str().is_empty())
+            .collect()
+    }
+
     /// Divides the usage of the host among its programs. During a burst, its program uses most.
     pub(super) fn sample(&mut self, load: &Load, random: &mut fastrand::Rng, board: &mut Board) {
         let burst_changed = self.burst_until != load.burst_until;
@@ -96,6 +115,7 @@ impl Processes {
                 running.process.identity.pid = 20_000 + random.u32(0..12_000);
             }
             self.update_identities();
+            self.has_new = true;
         }
         let in_burst = self.running.iter().filter(|r| r.program.in_bursts);
         let burst_share: f64 = match load.burst_until {
@@ -141,6 +161,21 @@ impl Running {
         for (slot, value) in others.into_iter().zip(values) {
             board.set_u64(slot, value);
         }
+    }
+}
+
+/// What the programs of simulated hosts are called with.
+fn arguments(command: &str) -> &'static str {
+    match command {
+        "nginx" => "-g daemon off;",
+        "node" => "server.js --port 8080",
+        "redis-server" => "*:6379",
+        "rustc" => "--crate-name shop --edition 2024 src/lib.rs",
+        "python3" => "-m worker --queue default",
+        "smbd" => "--foreground --no-process-group",
+        "syncthing" => "serve --no-browser",
+        "pgbouncer" => "-d /etc/pgbouncer/shop.ini",
+        _ => "",
     }
 }
 

@@ -15,7 +15,7 @@ use crate::read::{
     optional_address, path, reference, releases, root, span, tags, texts,
 };
 use crate::screen::{Column, Order, Theme, columns, order, theme};
-use crate::shared::{self, ShareAlerts};
+use crate::shared::{self, Arguments, ShareAlerts};
 use crate::value::Value;
 
 /// The configuration of all programs.
@@ -108,6 +108,7 @@ sections! {
         sys: PathBuf = PathBuf::from("/sys"), Some("\"/sys\""), root;
         rootfs: PathBuf = PathBuf::from("/"), Some("\"/\""), root;
         filesystems: Vec<String> = Vec::new(), Some("[]"), |v| texts(v, 32);
+        arguments: Arguments = Arguments::default(), Some("\"redacted\""), shared::arguments;
     }
     hub: HubConfig {
         listen: SocketAddr = LISTEN, Some("\"[::]:7979\""), listen;

@@ -48,18 +48,19 @@ named! {
     /// A column of the fleet table, in the default order.
     Column {
         Up = "up",
-        CpuLine = "cpu-line",
         Cpu = "cpu",
-        MemoryBar = "mem-bar",
+        CpuLine = "cpu-line",
         Memory = "mem",
+        MemoryBar = "mem-bar",
         Load = "load",
-        NetLine = "net-line",
         Received = "net.rx",
         Transmitted = "net.tx",
         Read = "disk.read",
         Written = "disk.write",
         Filesystem = "fs",
         Temperature = "temp",
+        /// The busiest process.
+        Top = "top",
     }
 }
 

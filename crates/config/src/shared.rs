@@ -1,4 +1,4 @@
-//! What the hub shares with edges.
+//! What the hub shares with edges, and agents with operators.
 
 use sysmon_wire::metrics::SUMMARY;
 
@@ -36,6 +36,22 @@ named! {
         Names = "names",
         Summaries = "summaries",
     }
+}
+
+named! {
+    /// Which arguments of processes an agent shows to operators.
+    #[derive(Default)]
+    Arguments {
+        None = "none",
+        /// Without secrets.
+        #[default]
+        Redacted = "redacted",
+        Full = "full",
+    }
+}
+
+pub(crate) fn arguments(value: &Value) -> Result<Arguments, String> {
+    find(Arguments::ALL, value.text("a text")?, "kind of arguments")
 }
 
 pub(crate) fn metrics() -> Vec<String> {

@@ -83,7 +83,7 @@ pub enum DeadlineError {
     Moment(#[from] MomentError),
     /// It has passed.
     #[error(
-        "{0:?} is over; write for example \"14:00\", \"tomorrow 9:00\" or \"2026-01-31 14:03\""
+        "{0:?} is in the past; write for example \"14:00\", \"tomorrow 9:00\" or \"2026-01-31 14:03\""
     )]
     Over(String),
 }
@@ -92,7 +92,7 @@ pub enum DeadlineError {
 /// and there is "tomorrow 9:00".
 ///
 /// # Errors
-/// The text is no moment, or one that is over.
+/// The text is no moment, or one of the past.
 pub fn parse_deadline(text: &str, now_ms: i64, zone: &TimeZone) -> Result<i64, DeadlineError> {
     let trimmed = text.trim();
     let tomorrow = trimmed.strip_prefix("tomorrow").map(str::trim);

@@ -26,7 +26,7 @@ pub use hash::fnv1a;
 pub use label::Label;
 pub use limit::{LimitGauge, LimitState};
 pub use message::{alerts, timeline};
-pub use process::{Process, ProcessIdentity};
+pub use process::{Process, ProcessArguments, ProcessIdentity};
 pub use rows::{ABSENT, Row, RowDecoder, RowEncoder, RowError};
 pub use scale::{Number, ScaleRange};
 pub use schema::{Kind, MetricDef, SchemaError, SeriesKey, SeriesTable, SeriesTableBuilder};

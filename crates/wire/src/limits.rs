@@ -50,6 +50,9 @@ pub const FUTURE_MS_MAX: i64 = 60 * 60 * 1000;
 /// Processes in one table, the busiest first: at 60 bytes each far below [`FRAME_BYTES_MAX`].
 pub const PROCESSES_PER_TABLE_MAX: usize = 4096;
 
+/// Arguments of processes in one message: a quarter of [`FRAME_BYTES_MAX`] with labels of maximum length.
+pub const ARGUMENTS_PER_FRAME_MAX: usize = 1_000;
+
 /// Busiest processes named by every row: five by each of three measures.
 pub const RANKED_PROCESSES: usize = 15;
 

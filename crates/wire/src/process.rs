@@ -54,6 +54,19 @@ pub struct Process {
     pub read_bytes_per_s: u64,
     /// Bytes written to storage a second; 0 where that may not be seen.
     pub write_bytes_per_s: u64,
+    /// Its arguments as far as the agent shows them. They travel as [`ProcessArguments`], once for each process, and are
+    /// part of no other message.
+    #[serde(skip)]
+    pub arguments: Label,
+}
+
+/// What a process was called with, without secrets unless the agent is configured otherwise; to operators only.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessArguments {
+    /// [`ProcessIdentity::id`].
+    pub id: i64,
+    /// In one line, without the program's name.
+    pub arguments: Label,
 }
 
 #[cfg(test)]
@@ -75,5 +88,31 @@ mod tests {
         assert!(identity(1, "a").id() >= 0);
         // If this fails, older hubs and agents call the same process differently.
         assert_eq!(identity(1, "a").id(), 4_384_825_130_759_533_533);
+    }
+
+    #[test]
+    fn arguments_are_in_no_message_that_has_processes() {
+        let process = Process {
+            identity: ProcessIdentity {
+                pid: 1,
+                start: UnixMs(5),
+                user: "root".into(),
+                command: "app".into(),
+                cgroup: "".into(),
+            },
+            parent: 0,
+            state: b'S',
+            threads: 1,
+            cpu_permille: 1,
+            memory_bytes: 1,
+            read_bytes_per_s: 0,
+            write_bytes_per_s: 0,
+            arguments: "--planted".into(),
+        };
+        let mut bytes = Vec::new();
+        crate::codec::encode(&process, &mut bytes).unwrap();
+        assert!(!bytes.windows(7).any(|part| part == b"planted"));
+        let read: Process = crate::codec::decode(&bytes).unwrap();
+        assert_eq!(read.arguments, "");
     }
 }

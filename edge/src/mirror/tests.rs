@@ -61,6 +61,7 @@ fn points(mirror: &Mirror, from: i64, to: i64) -> Value {
 #[test]
 fn an_acknowledgement_belongs_to_one_firing_of_one_rule() {
     let alert = |since: i64| AlertLine {
+        metric: "".into(),
         acknowledged: None,
         silenced: None,
         rule: "full".into(),

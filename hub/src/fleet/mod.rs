@@ -16,7 +16,8 @@ use sysmon_wire::limits::{FUTURE_MS_MAX, HOSTS_MAX, NOTES_PER_HOST_MAX, TAGS_PER
 use sysmon_wire::message::{HostLimit, HostState, RunId};
 use sysmon_wire::timeline::EventKind;
 use sysmon_wire::{
-    HostFacts, Label, LimitGauge, LimitState, Process, ProcessIdentity, Row, SeriesKey, UnixMs,
+    HostFacts, Label, LimitGauge, LimitState, Process, ProcessArguments, ProcessIdentity, Row,
+    SeriesKey, UnixMs,
 };
 use thiserror::Error;
 
@@ -249,6 +250,13 @@ impl Fleet {
         self.generation += 1;
         if let Some(host) = self.hosts.get_mut(id) {
             host.processes.set_table(time, processes);
+        }
+    }
+
+    /// What processes of a host were called with. Nobody waits for it: a list of processes follows.
+    pub fn set_arguments(&mut self, id: HostId, arguments: Vec<ProcessArguments>) {
+        if let Some(host) = self.hosts.get_mut(id) {
+            host.processes.set_arguments(arguments);
         }
     }
 

@@ -195,6 +195,7 @@ async fn receive_reports(
                 FromAgent::Processes { time, processes } => {
                     core.fleet.set_processes(host, time, processes);
                 }
+                FromAgent::Arguments(arguments) => core.fleet.set_arguments(host, arguments),
                 FromAgent::Notes(notes) => core.fleet.set_notes(host, notes),
                 FromAgent::Limits(limits) => core.fleet.set_limits(host, limits),
                 FromAgent::Spooled(_) => {}

@@ -168,6 +168,7 @@ async fn no_reply_contains_control_or_bidi_characters() {
             at: Some(now()),
             by: TopBy::Cpu,
             limit: 10,
+            each: 0,
         },
         Request::Host {
             host: dirty(9).as_str().into(),

@@ -52,6 +52,7 @@ fn requests(host: &str, from: UnixMs, to: UnixMs) -> Vec<Request> {
             at: Some(to),
             by: TopBy::Disk,
             limit: u16::MAX,
+            each: u16::MAX,
         },
         Request::Timeline {
             host: host(),

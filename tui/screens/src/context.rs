@@ -8,6 +8,7 @@ use crate::keys::{Keymap, Mode};
 use crate::model::ROW_MS;
 use crate::model::host_rows::HostRows;
 use crate::model::window::{ChartSpan, Window};
+use crate::terminal::colours::Colours;
 use crate::theme::{Theme, ThemeName};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +30,7 @@ pub enum Link {
 pub struct Context {
     pub theme: Theme,
     pub theme_name: ThemeName,
+    pub colours: Colours,
     pub zone: TimeZone,
     pub keys: Keymap,
     pub now: UnixMs,
@@ -39,6 +41,8 @@ pub struct Context {
     /// The span of the charts on every screen; that of the strip follows from it.
     pub chart_span: ChartSpan,
     pub host: Option<HostRows>,
+    /// When the last alert of the fleet was resolved, as far as the strip of time reaches.
+    pub resolved_at: Option<UnixMs>,
     /// Milliseconds between rows of the fleet.
     pub fleet_resolution_ms: i64,
     /// The engine that the fleet's rows come from, or why it cannot be asked.
@@ -49,8 +53,10 @@ pub struct Context {
 
 impl Context {
     pub fn new(theme_name: ThemeName, ascii: bool, zone: TimeZone, keys: Keymap) -> Self {
+        let colours = Colours::default();
         Self {
-            theme: Theme::new(theme_name, ascii),
+            theme: Theme::new(theme_name, ascii, colours),
+            colours,
             theme_name,
             zone,
             keys,
@@ -60,10 +66,26 @@ impl Context {
             link: Link::Connecting { to: String::new() },
             chart_span: ChartSpan::default(),
             host: None,
+            resolved_at: None,
             fleet_resolution_ms: ROW_MS,
             fleet_beyond: None,
             modes: vec![Mode::Fleet],
         }
+    }
+
+    pub fn set_theme(&mut self, name: ThemeName) {
+        self.theme_name = name;
+        self.theme = Theme::new(name, self.theme.ascii, self.colours);
+    }
+
+    pub fn set_colours(&mut self, colours: Colours) {
+        self.colours = colours;
+        self.set_theme(self.theme_name);
+    }
+
+    /// Whether the hub was connected and cannot be reached now: what is shown may not be true any more.
+    pub fn is_lost(&self) -> bool {
+        matches!(self.link, Link::Lost { .. })
     }
 
     pub fn mode(&self) -> Mode {

@@ -55,6 +55,34 @@ pub fn short_span(ms: i64) -> String {
     }
 }
 
+/// A processor's model without what all have in their names.
+pub fn short_cpu(model: &str) -> String {
+    let words = model
+        .split(['@', '('])
+        .next()
+        .unwrap_or_default()
+        .split_whitespace();
+    let is_said = |word: &&str| {
+        let noise = [
+            "CPU",
+            "Processor",
+            "Intel",
+            "AMD",
+            "Core",
+            "Genuine",
+            "with",
+            "R)",
+            "TM)",
+        ];
+        !noise.contains(word) && !word.ends_with("-Core")
+    };
+    let known: Vec<_> = words.filter(is_said).collect();
+    match known.is_empty() {
+        true => model.to_owned(),
+        false => known.join(" "),
+    }
+}
+
 /// The age of a sample: with tenths while it is fresh.
 pub fn age(now: UnixMs, then: UnixMs) -> String {
     let ms = (now - then).max(0);

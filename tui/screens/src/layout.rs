@@ -17,6 +17,18 @@ pub(crate) struct Parts {
     pub(crate) footer: Option<Rect>,
 }
 
+/// Screens at least this high have a strip of two lines, and an empty one above it.
+const TALL_STRIP_FROM: u16 = 20;
+const BLANK_FROM: u16 = 24;
+
+fn strip_rows(size: Size) -> u16 {
+    match has_strip(size) {
+        false => 0,
+        true if size.height >= TALL_STRIP_FROM => 2,
+        true => 1,
+    }
+}
+
 pub(crate) fn has_strip(size: Size) -> bool {
     size.width >= STRIP_FROM.width && size.height >= STRIP_FROM.height
 }
@@ -26,7 +38,9 @@ pub(crate) fn parts(area: Rect) -> Option<Parts> {
         return None;
     }
     let footer_rows = u16::from(area.height >= FOOTER_FROM);
-    let strip_rows = u16::from(has_strip(area.as_size()));
+    let strip_rows = strip_rows(area.as_size());
+    // What stands alone is seen better.
+    let blank = u16::from(strip_rows == 2 && area.height >= BLANK_FROM);
     let line = |y: u16| Rect {
         y: area.y + y,
         height: 1,
@@ -34,13 +48,16 @@ pub(crate) fn parts(area: Rect) -> Option<Parts> {
     };
     let body = Rect {
         y: area.y + 1,
-        height: area.height - 1 - footer_rows - strip_rows,
+        height: area.height - 1 - footer_rows - strip_rows - blank,
         ..area
     };
     Some(Parts {
         header: line(0),
         body,
-        strip: (strip_rows > 0).then(|| line(area.height - 2)),
+        strip: (strip_rows > 0).then(|| Rect {
+            height: strip_rows,
+            ..line(area.height - 1 - strip_rows)
+        }),
         footer: (footer_rows > 0).then(|| line(area.height - 1)),
     })
 }

@@ -39,6 +39,7 @@ pub mod points;
 pub mod processes;
 pub mod records;
 pub mod screen;
+mod sections;
 pub mod snapshot;
 pub mod stats;
 pub mod subscriptions;

@@ -86,7 +86,9 @@ async fn answer(
 fn at_once(mut request: Request, moment: UnixMs) -> Request {
     match &mut request {
         Request::Fleet { once, .. } => *once = true,
-        Request::Host { until: at, .. } | Request::Processes { at, .. } => {
+        Request::Host { until: at, .. }
+        | Request::Processes { at, .. }
+        | Request::Top { at, .. } => {
             *at = at.or(Some(moment));
         }
         _ => {}

@@ -6,8 +6,12 @@ use sysmon_wire::message::Request;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Topic {
     Fleet,
+    /// The busiest process of each host.
+    Busiest,
+    /// Values of the whole fleet, by their place.
+    Total(usize),
     /// CPU of all hosts over a long time.
-    FleetHistory(usize),
+    FleetHistory,
     Preview,
     PreviewProcesses,
     Host,
@@ -19,6 +23,8 @@ pub enum Topic {
     Top,
     Changes,
     Timeline,
+    /// The use of processors under the strip of time.
+    Load,
     Alerts,
     Compare(usize),
 }

@@ -5,29 +5,57 @@ use ratatui::style::{Color, Modifier};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use crate::terminal::colours::indexed;
+use crate::theme::ThemeName;
 
 const CELL: (f64, f64) = (8.4, 17.0);
 
 const MARGIN: f64 = 10.0;
 
-/// Default background and foreground.
-const PAPER: (&str, &str) = ("#16181d", "#d0d0d0");
+/// Default background and foreground of a dark and of a light terminal.
+const DARK: (&str, &str) = ("#0e1116", "#c4ccd8");
+const LIGHT: (&str, &str) = ("#fbfaf7", "#33383f");
+
+/// What a terminal shows where nothing is drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Paper {
+    #[default]
+    Dark,
+    Light,
+}
+
+impl Paper {
+    fn colours(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Dark => DARK,
+            Self::Light => LIGHT,
+        }
+    }
+}
+
+impl From<ThemeName> for Paper {
+    fn from(theme: ThemeName) -> Self {
+        match theme {
+            ThemeName::Light => Self::Light,
+            _ => Self::Dark,
+        }
+    }
+}
 
 /// Draws a screen; `title` is its alternative text.
-pub fn svg(buffer: &Buffer, title: &str) -> String {
+pub fn svg(buffer: &Buffer, title: &str, paper: Paper) -> String {
     let area = buffer.area;
     let width = f64::from(area.width) * CELL.0 + 2.0 * MARGIN;
     let height = f64::from(area.height) * CELL.1 + 2.0 * MARGIN;
-    let (paper, ink) = PAPER;
+    let (back, ink) = paper.colours();
     let mut out = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width:.1} {height:.1}\" \
          font-family=\"ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace\" font-size=\"14\">\n\
          <title>{}</title>\n\
-         <rect width=\"100%\" height=\"100%\" rx=\"8\" fill=\"{paper}\"/>\n",
+         <rect width=\"100%\" height=\"100%\" rx=\"8\" fill=\"{back}\"/>\n",
         escape(title)
     );
     for y in area.top()..area.bottom() {
-        let runs = runs(buffer, y);
+        let runs = runs(buffer, y, paper);
         for run in &runs {
             background(&mut out, run, y - area.top());
         }
@@ -49,7 +77,7 @@ struct Run {
     modifier: Modifier,
 }
 
-fn runs(buffer: &Buffer, y: u16) -> Vec<Run> {
+fn runs(buffer: &Buffer, y: u16, paper: Paper) -> Vec<Run> {
     let mut runs: Vec<Run> = Vec::new();
     let mut x = buffer.area.left();
     while x < buffer.area.right() {
@@ -58,7 +86,7 @@ fn runs(buffer: &Buffer, y: u16) -> Vec<Run> {
         };
         let symbol = cell.symbol();
         let width = (symbol.width() as u16).max(1);
-        let (foreground, background) = colours(cell);
+        let (foreground, background) = colours(cell, paper);
         let is_same = |run: &Run| {
             run.foreground == foreground
                 && run.background == background
@@ -83,10 +111,10 @@ fn runs(buffer: &Buffer, y: u16) -> Vec<Run> {
     runs
 }
 
-fn colours(cell: &Cell) -> (Option<String>, Option<String>) {
+fn colours(cell: &Cell, paper: Paper) -> (Option<String>, Option<String>) {
     let (foreground, background) = (colour(cell.fg), colour(cell.bg));
     if cell.modifier.contains(Modifier::REVERSED) {
-        let (paper, ink) = PAPER;
+        let (paper, ink) = paper.colours();
         let or =
             |colour: Option<String>, other: &str| Some(colour.unwrap_or_else(|| other.to_owned()));
         return (or(background, paper), or(foreground, ink));
@@ -220,7 +248,7 @@ mod tests {
         let mut buffer = Buffer::empty(Rect::new(0, 0, 10, 1));
         buffer.set_string(0, 0, "<b>", Style::new().fg(Color::Indexed(203)));
         buffer.set_string(3, 0, "日x", Style::new().bg(Color::Indexed(236)));
-        let picture = svg(&buffer, "a & b");
+        let picture = svg(&buffer, "a & b", Paper::Dark);
         assert!(picture.contains("<title>a &amp; b</title>"));
         assert!(
             picture.contains("fill=\"#ff5f5f\">&lt;b&gt;</text>"),
@@ -242,7 +270,7 @@ mod tests {
         assert_eq!(parts('⢀')[0].0, 0.58, "the lowest dot of the right column");
         let mut buffer = Buffer::empty(Rect::new(0, 0, 4, 1));
         buffer.set_string(0, 0, "a▂⣀b", Style::new());
-        let picture = svg(&buffer, "t");
+        let picture = svg(&buffer, "t", Paper::Dark);
         assert!(picture.contains(">a  b</text>"), "{picture}");
         assert_eq!(picture.matches("<path").count(), 1);
     }

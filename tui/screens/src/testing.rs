@@ -58,6 +58,7 @@ pub(crate) fn process(pid: u32, command: &str, cpu_permille: u32, memory_bytes: 
         memory_bytes,
         read_bytes_per_s: 0,
         write_bytes_per_s: 0,
+        arguments: sysmon_wire::Label::default(),
     }
 }
 

@@ -41,13 +41,14 @@ fn screen(
 ) -> Result<String, Failure> {
     let host = args.host.as_deref().map(Label::new);
     let options = options(invocation)?;
+    let paper = options.theme.into();
     let buffer = target.with_connector(async |connector| {
         let (hub, size, now) = (&target.hub, args.size, invocation.clock.now());
         Ok(screens::screen(connector, hub, host.as_ref(), at, size, options, now).await?)
     })?;
     if args.svg {
         let title = args.host.as_deref().unwrap_or("the fleet");
-        return Ok(svg::svg(&buffer, &format!("sysmon: {title}")));
+        return Ok(svg::svg(&buffer, &format!("sysmon: {title}"), paper));
     }
     Ok(text::plain(&buffer))
 }

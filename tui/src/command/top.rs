@@ -27,6 +27,7 @@ pub(crate) fn top(invocation: &Invocation, args: &TopArgs) -> Result<(), Failure
             By::Disk => TopBy::Disk,
         },
         limit: args.limit,
+        each: 0,
     };
     let target = Target::find(invocation)?;
     let pick = |reply| match reply {
@@ -125,6 +126,7 @@ mod tests {
                 memory_bytes: 3 << 30,
                 read_bytes_per_s: 0,
                 write_bytes_per_s: 41_000_000,
+                arguments: sysmon_wire::Label::default(),
             },
         };
         let rows = [row("a-long-name", 7), row("b", 1234)];

@@ -3,6 +3,8 @@
 #![allow(clippy::disallowed_methods, reason = "processes run in real time")]
 
 mod alerts;
+#[cfg(target_os = "linux")]
+mod arguments;
 mod dashboards;
 mod edge;
 mod engine_faults;

@@ -4,8 +4,10 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
+use sysmon_config::Arguments;
 use sysmon_wire::Label;
 
+use super::arguments::shown;
 use super::files::{ProcDir, READ_BYTES_MAX};
 use super::stat::Name;
 use crate::linux::containers::container_name;
@@ -18,6 +20,8 @@ pub(super) struct Details {
     pub(super) user: Label,
     pub(super) command: Label,
     pub(super) cgroup: Label,
+    /// What is shown of its arguments.
+    pub(super) arguments: Label,
 }
 
 impl Details {
@@ -26,12 +30,19 @@ impl Details {
         Self {
             user,
             command: Label::from_bytes(name.as_bytes()),
-            cgroup: Label::new(""),
+            cgroup: Label::default(),
+            arguments: Label::default(),
         }
     }
 
     /// Reads the details of a process. Where reading is refused, the name alone is used.
-    pub(super) fn read(dir: &ProcDir, pid: u32, name: &Name, users: &mut Users) -> Self {
+    pub(super) fn read(
+        dir: &ProcDir,
+        pid: u32,
+        name: &Name,
+        users: &mut Users,
+        arguments: Arguments,
+    ) -> Self {
         let mut buffer = [0; READ_BYTES_MAX];
         let owner = dir.read(pid, "status", &mut buffer).ok().and_then(owner);
         let user = owner.map_or_else(|| Label::new(""), |uid| users.name(uid));
@@ -48,6 +59,13 @@ impl Details {
             if !path.is_empty() {
                 details.command = Label::from_bytes(path);
             }
+        }
+        if arguments != Arguments::None
+            && let Ok(line) = dir.read(pid, "cmdline", &mut buffer)
+        {
+            let is_cut = line.len() == READ_BYTES_MAX;
+            let program = details.command.as_str();
+            details.arguments = Label::new(&shown(line, program, is_cut, arguments));
         }
         details
     }
@@ -88,6 +106,15 @@ pub(super) fn storage_bytes(text: &[u8]) -> Option<[u64; 2]> {
         number(value.trim_ascii())
     };
     Some([value(b"read_bytes:")?, value(b"write_bytes:")?])
+}
+
+/// Why [`storage_bytes`] are not known of some processes.
+pub(super) fn storage_note() -> String {
+    let remedy = match rustix::process::geteuid().is_root() {
+        true => "give the agent the capability CAP_SYS_PTRACE",
+        false => "run the agent as root or with the capability CAP_SYS_PTRACE",
+    };
+    format!("cannot read the disk traffic of other users' processes: permission denied; {remedy}")
 }
 
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use std::os::fd::OwnedFd;
 
-use sysmon_wire::UnixMs;
+use sysmon_wire::{ProcessArguments, UnixMs};
 
 use super::details::Details;
 use super::stat::Stat;
@@ -119,6 +119,16 @@ impl Entry {
         if before != Some(bytes) {
             self.storage_readings = STORAGE_READINGS;
         }
+    }
+
+    /// What is shown of its arguments; none of one that has none, or whose details are not known.
+    pub(super) fn arguments(&self) -> Option<ProcessArguments> {
+        let arguments = &self.details.as_ref()?.arguments;
+        let is_empty = arguments.as_str().is_empty();
+        (!is_empty).then_some(ProcessArguments {
+            id: self.identity?,
+            arguments: arguments.clone(),
+        })
     }
 
     /// Schedules the next reading: the next round, or after `idle_rounds` rounds while it is idle.

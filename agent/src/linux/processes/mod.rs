@@ -4,6 +4,7 @@
 //! processor, in every tenth or fewer while it is idle. New processes are found through the last pid that the
 //! kernel assigned, and by periodic scans of the directory.
 
+mod arguments;
 mod details;
 mod entry;
 mod files;
@@ -14,10 +15,11 @@ use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
+use sysmon_config::Arguments;
 use sysmon_wire::limits::{PROCESSES_PER_TABLE_MAX, RANKED_PROCESSES};
-use sysmon_wire::{Label, LimitState, Process, ProcessIdentity, UnixMs};
+use sysmon_wire::{Label, LimitState, Process, ProcessArguments, ProcessIdentity, UnixMs};
 
-use self::details::{Details, Users, leader, storage_bytes};
+use self::details::{Details, Users, leader, storage_bytes, storage_note};
 use self::entry::Entry;
 use self::files::{ProcDir, READ_BYTES_MAX, read};
 use self::rank::{Places, Selection};
@@ -74,6 +76,9 @@ pub struct Processes {
     scratch: Scratch,
     limit: ListLimit,
     is_storage_denied: bool,
+    shown: Arguments,
+    /// Arguments that were read or changed since they were last taken.
+    arguments: Vec<ProcessArguments>,
 }
 
 #[derive(Debug)]
@@ -92,7 +97,7 @@ struct KernelUnits {
 
 impl Processes {
     /// Processes of a kernel that booted at `boot`; `passwd` has the names of their users.
-    pub fn new(proc_root: &Path, passwd: PathBuf, boot: UnixMs) -> Self {
+    pub fn new(proc_root: &Path, passwd: PathBuf, boot: UnixMs, shown: Arguments) -> Self {
         let may_open = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
         Self {
             dir: ProcDir::open(proc_root),
@@ -120,6 +125,8 @@ impl Processes {
             },
             limit: ListLimit::new("processes", PROCESSES_MAX),
             is_storage_denied: false,
+            shown,
+            arguments: Vec::new(),
         }
     }
 
@@ -169,6 +176,16 @@ impl Processes {
         all.into_iter()
             .map(|entry| self.units.process(entry))
             .collect()
+    }
+
+    /// The arguments of processes that were read or changed since the last call; with `again` all that are known.
+    pub fn take_arguments(&mut self, again: bool) -> Vec<ProcessArguments> {
+        let new = std::mem::take(&mut self.arguments);
+        if !again {
+            return new;
+        }
+        let known = self.entries.iter().filter_map(Entry::arguments);
+        known.take(PROCESSES_PER_TABLE_MAX).collect()
     }
 
     /// What is not collected now.
@@ -324,11 +341,13 @@ impl Processes {
             let details = if entry.stat.is_kernel_thread {
                 Details::from_name(&entry.stat.name, self.users.name(0))
             } else {
-                Details::read(&self.dir, entry.pid, &entry.stat.name, &mut self.users)
+                let (pid, name) = (entry.pid, &entry.stat.name);
+                Details::read(&self.dir, pid, name, &mut self.users, self.shown)
             };
             entry.set_details(details, now);
             if entry.identity.is_none() {
                 entry.identity = Some(self.units.identity(entry).id());
+                self.arguments.extend(entry.arguments());
             }
         }
     }
@@ -366,14 +385,6 @@ impl Ranked<'_> {
             u64::from(entry.stat.threads),
         ]
     }
-}
-
-fn storage_note() -> String {
-    let remedy = match rustix::process::geteuid().is_root() {
-        true => "give the agent the capability CAP_SYS_PTRACE",
-        false => "run the agent as root or with the capability CAP_SYS_PTRACE",
-    };
-    format!("cannot read the disk traffic of other users' processes: permission denied; {remedy}")
 }
 
 /// Reading the storage traffic of a process was refused.
@@ -449,6 +460,7 @@ impl KernelUnits {
             memory_bytes: stat.resident_pages.saturating_mul(self.page_bytes),
             read_bytes_per_s,
             write_bytes_per_s,
+            arguments: Label::default(),
         }
     }
 }

@@ -37,13 +37,21 @@ impl Host {
         fs::write(self.dir.path().join(format!("{pid}/io")), text).unwrap();
     }
 
+    fn set_arguments(&self, pid: u32, line: &str) {
+        fs::write(self.dir.path().join(format!("{pid}/cmdline")), line).unwrap();
+    }
+
     fn end(&self, pid: u32) {
         fs::remove_dir_all(self.dir.path().join(pid.to_string())).unwrap();
     }
 
     fn collector(&self) -> Processes {
-        let mut processes =
-            Processes::new(self.dir.path(), "/etc/passwd".into(), UnixMs(1_000_000));
+        let mut processes = Processes::new(
+            self.dir.path(),
+            "/etc/passwd".into(),
+            UnixMs(1_000_000),
+            Arguments::Redacted,
+        );
         // An ordinary file stays readable after removal while it is open; those of the kernel do not.
         processes.open_files_max = 0;
         processes
@@ -157,7 +165,12 @@ fn a_child_process_is_listed_until_it_exits() {
         .spawn()
         .unwrap();
     let pid = child.id();
-    let mut processes = Processes::new(Path::new("/proc"), "/etc/passwd".into(), UnixMs(0));
+    let mut processes = Processes::new(
+        Path::new("/proc"),
+        "/etc/passwd".into(),
+        UnixMs(0),
+        Arguments::Redacted,
+    );
     processes.refresh(UnixMs(0), false);
     processes.refresh(UnixMs(1000), true);
     let all = processes.all();
@@ -236,4 +249,43 @@ fn starts_follow_a_step_of_the_wall_clock() {
     assert_eq!(after.identity().start, start + 2_700_000);
     assert_eq!(after.id(), Some(after.identity().id()));
     assert_ne!(after.id(), id);
+}
+
+#[test]
+fn arguments_of_processes_that_are_shown_are_read_once_and_again_when_they_change() {
+    let host = Host::new();
+    host.set(7, 100, 10);
+    host.set_arguments(7, "worker\0--password\0hunter2\0--queue\0default\0");
+    let mut processes = host.collector();
+    processes.refresh(UnixMs(0), false);
+    let taken = |processes: &mut Processes, again| -> Vec<(i64, String)> {
+        let arguments = processes.take_arguments(again).into_iter();
+        arguments
+            .map(|one| (one.id, one.arguments.to_string()))
+            .collect()
+    };
+    let first = taken(&mut processes, false);
+    let id = processes.all()[0].identity.id();
+    assert_eq!(first, [(id, "--password *** --queue default".to_owned())]);
+    processes.refresh(UnixMs(2_000), true);
+    assert_eq!(taken(&mut processes, false), [], "once");
+    assert_eq!(
+        taken(&mut processes, true),
+        first,
+        "a new connection gets all"
+    );
+    host.set_arguments(7, "worker: idle");
+    processes.refresh(UnixMs(5_000), true);
+    assert_eq!(taken(&mut processes, false), [(id, "idle".to_owned())]);
+    assert!(
+        processes
+            .all()
+            .iter()
+            .all(|process| process.arguments.as_str().is_empty()),
+        "they travel once, not with every list"
+    );
+    let mut none = host.collector();
+    none.shown = Arguments::None;
+    none.refresh(UnixMs(0), true);
+    assert_eq!(taken(&mut none, true), []);
 }

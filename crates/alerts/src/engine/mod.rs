@@ -232,6 +232,11 @@ impl Engine {
         seen.chain(self.restored.values().flatten())
     }
 
+    fn metric_of(&self, rule: &str) -> &str {
+        let rule = self.rules.iter().find(|known| known.name == rule);
+        rule.and_then(|rule| rule.first_metric()).unwrap_or("")
+    }
+
     /// The firing alerts of a host, the most severe first, with what operators did about them.
     pub fn of_host(&self, id: HostId, name: &Label, marks: &AlertMarks) -> Vec<AlertLine> {
         let restored = self.restored.get(name.as_str()).into_iter().flatten();
@@ -250,6 +255,7 @@ impl Engine {
                     summary: Label::new(&alert.summary),
                     acknowledged,
                     silenced,
+                    metric: Label::new(self.metric_of(&alert.rule)),
                 }
             })
             .collect();

@@ -136,6 +136,17 @@ pub struct Rule {
 }
 
 impl Rule {
+    /// Alias or name of the metric of the first condition; none for a rule about a host as a whole.
+    pub(crate) fn first_metric(&self) -> Option<&str> {
+        let Condition::All(terms) = &self.condition else {
+            return None;
+        };
+        Some(match &terms.first()?.metric {
+            MetricName::Alias(alias) => alias,
+            MetricName::Metric(name) => name,
+        })
+    }
+
     pub(crate) fn baseline_metrics(&self) -> impl Iterator<Item = &MetricName> {
         let terms = match &self.condition {
             Condition::All(terms) => terms.as_slice(),

@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use super::{SILENCES_MAX, Scope, Silence};
 
-/// The longest silence, in milliseconds: a year. One without an end would hide an alert from whoever comes later.
+/// The longest silence, in milliseconds: a year. One without an end would hide an alert from the operators who come later.
 pub const SILENCE_MS_MAX: i64 = 366 * 86_400_000;
 
 /// Bytes of a reason at most, as long as a label.

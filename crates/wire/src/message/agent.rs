@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::Blob;
-use crate::{HostFacts, Label, LimitState, Process, ProcessIdentity, SeriesTable, UnixMs};
+use crate::{
+    HostFacts, Label, LimitState, Process, ProcessArguments, ProcessIdentity, SeriesTable, UnixMs,
+};
 
 /// Identifies one run of one agent: a random number made when the agent starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -54,6 +56,9 @@ pub enum FromAgent {
     /// The runs of the rows that it stores, the oldest first; sent once, before any backfill. An earlier connection may
     /// have sent them without learning that they became durable.
     Spooled(Vec<RunId>),
+    /// Arguments of processes that rows or process lists name: once for each process, and again on change, at most
+    /// [`crate::limits::ARGUMENTS_PER_FRAME_MAX`].
+    Arguments(Vec<ProcessArguments>),
 }
 
 /// Whether a stream of rows carries the present or the past.

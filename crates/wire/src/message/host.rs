@@ -53,6 +53,8 @@ pub struct AlertLine {
     pub acknowledged: Option<Label>,
     /// Why its notifications are suppressed; none if they are not.
     pub silenced: Option<Label>,
+    /// Alias or name of the metric of the rule's first condition; empty for rules about a host as a whole.
+    pub metric: Label,
 }
 
 /// Completeness of a host's rows.

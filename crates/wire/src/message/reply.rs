@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Blob, FleetUpdate, HostLimit, HostLine};
 use crate::alerts::Alerts;
 use crate::timeline::Timeline;
-use crate::{Label, Process, ProcessIdentity, SeriesTable, UnixMs};
+use crate::{Label, Process, ProcessArguments, ProcessIdentity, SeriesTable, UnixMs};
 
 /// A process, and the host that it runs on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,6 +80,8 @@ pub enum Reply {
     /// To `Request::Alerts` and to requests that change acknowledgements or silences; to edges, only which alerts are
     /// acknowledged.
     Alerts(Alerts),
+    /// To `Request::Processes` and `Request::Top`, before the first list that has these processes; to operators only.
+    Arguments(Vec<ProcessArguments>),
 }
 
 /// Status of the hub.

@@ -71,6 +71,8 @@ pub enum Request {
         by: TopBy,
         /// The most processes wanted, at most [`crate::limits::TOP_MAX`].
         limit: u16,
+        /// The most of each host; 0 for as many as there are.
+        each: u16,
     },
     /// Firing alerts, notification routes and silences.
     Alerts,

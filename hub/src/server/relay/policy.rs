@@ -77,6 +77,7 @@ impl EdgeOptions {
             // By name; `Redaction::acknowledged` sends that somebody did.
             acknowledged: None,
             silenced: None,
+            metric: Label::new(""),
         })
     }
 }

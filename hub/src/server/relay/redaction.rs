@@ -154,6 +154,7 @@ mod tests {
         let core = hosts(&["web-1"]);
         let mut update = picture(&core);
         update.lines[0].alerts = vec![AlertLine {
+            metric: "secret.metric".into(),
             acknowledged: Some("secret-jane".into()),
             silenced: Some("secret reason".into()),
             rule: "disk-full".into(),

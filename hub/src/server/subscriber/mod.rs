@@ -172,7 +172,8 @@ async fn answer(
             at,
             by,
             limit,
-        } => top::watch(hub, host.as_ref(), at, (by, limit), sender).await,
+            each,
+        } => top::watch(hub, host.as_ref(), at, (by, limit, each), sender).await,
     }
 }
 

@@ -10,6 +10,7 @@ use sysmon_wire::{Label, UnixMs};
 use super::super::Hub;
 use super::super::history::Hosts;
 use super::{RequestError, find, wait_for_change};
+use crate::processes::SentArguments;
 use crate::view::PAST_REACH_MS;
 
 /// How long one request demands the process table; it is renewed with every change.
@@ -37,7 +38,11 @@ pub(super) async fn watch(
     drop(rows);
     // A past moment without rows has no processes, which is an answer too.
     let busiest = busiest.or_else(|| Some((at?, Vec::new())));
+    let mut sent = SentArguments::default();
     if let Some((time, processes)) = busiest {
+        for reply in sent.of(processes.iter()) {
+            sender.send(&reply).await?;
+        }
         let reply = Reply::Processes {
             time,
             all: false,
@@ -61,6 +66,9 @@ pub(super) async fn watch(
         };
         if let Some((time, processes)) = table {
             seen = time;
+            for reply in sent.of(processes.iter()) {
+                sender.send(&reply).await?;
+            }
             let reply = Reply::Processes {
                 time,
                 all: true,

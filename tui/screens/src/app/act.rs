@@ -42,7 +42,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
 }
 
 fn perform(state: &mut State, action: Action) {
-    let page = fleet::page(&state.context) as isize;
+    let page = fleet::page(&state.screens.fleet, &state.context) as isize;
     match action {
         Action::Help if state.context.mode() == Mode::Help => navigation::back(state),
         Action::Help => {

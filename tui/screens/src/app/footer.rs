@@ -114,28 +114,68 @@ fn understood(state: &State, lead: &[(String, Style)], width: usize) -> Option<(
     fitting.map(|text| (format!("   {text}"), style))
 }
 
+/// Keys of a screen at most; those of all screens are at the right.
+const OWN_MAX: usize = 5;
+
 fn words(state: &State, lead: &[(String, Style)], width: usize) -> Vec<Word> {
+    let context = &state.context;
+    let mut bound: Vec<(Action, String, &'static str)> = Vec::new();
+    for of_mode in context.keys.of(context.mode()) {
+        let action = of_mode.binding.action;
+        let (Some(word), Some(key)) = (of_mode.binding.footer, of_mode.keys.first()) else {
+            continue;
+        };
+        // Only the past has a way back.
+        if action != Action::Live || context.at.is_some() {
+            bound.push((action, key.name(context.theme.ascii), word));
+        }
+    }
+    let is_of_all = |action: Action| matches!(action, Action::Palette | Action::Help);
+    let mut right: Vec<Word> = Vec::new();
+    let mut end = width.saturating_sub(1);
+    for (action, key, word) in bound.iter().rev().filter(|(action, ..)| is_of_all(*action)) {
+        let key = key.clone();
+        let mut word = Word {
+            x: 0,
+            key,
+            word,
+            action: *action,
+        };
+        let Some(x) = end.checked_sub(word.width()) else {
+            break;
+        };
+        word.x = x;
+        end = x.saturating_sub(GAP);
+        right.push(word);
+    }
     let mut x = 1;
     if !lead.is_empty() {
         x += lead.iter().map(|(text, _)| text.width()).sum::<usize>() + GAP;
     }
+    // What is said goes before keys that all screens have.
+    right.retain(|word| word.x > x);
+    let end = right.iter().map(|word| word.x).min().unwrap_or(width);
+    let mut own: Vec<_> = bound
+        .into_iter()
+        .filter(|(action, ..)| !is_of_all(*action))
+        .collect();
+    own.sort_by_key(|(action, ..)| *action != Action::Live);
     let mut words = Vec::new();
-    for bound in state.context.keys.of(state.context.mode()) {
-        let (Some(word), Some(key)) = (bound.binding.footer, bound.keys.first()) else {
-            continue;
-        };
+    for (action, key, word) in own.into_iter().take(OWN_MAX) {
         let word = Word {
             x,
-            key: key.name(state.context.theme.ascii),
+            key,
             word,
-            action: bound.binding.action,
+            action,
         };
-        x += word.width() + GAP;
-        if x > width + GAP {
+        let next = x + word.width() + GAP;
+        if next > end + usize::from(right.is_empty()) * GAP {
             break;
         }
+        x = next;
         words.push(word);
     }
+    words.extend(right);
     words
 }
 
@@ -158,7 +198,13 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
         pen.text(text, *style);
     }
     for word in words(state, &lead, width) {
-        pen.to(area.x + word.x as u16)
+        let x = area.x + word.x as u16;
+        if word.action == Action::Live {
+            let text = format!(" {} {} ", word.key, word.word);
+            pen.to(x - 1).text(&text, theme.header_past);
+            continue;
+        }
+        pen.to(x)
             .text(&word.key, theme.key)
             .skip(1)
             .text(word.word, theme.dim);

@@ -8,7 +8,7 @@ use super::comparison;
 use super::state::State;
 use crate::keys::Mode;
 use crate::model::host_rows::HostRows;
-use crate::theme::{Theme, ThemeName};
+use crate::theme::ThemeName;
 
 /// The step of an arrow key at the least: a point of the usual charts.
 pub(super) const STEP_MS: i64 = 5_000;
@@ -143,8 +143,7 @@ pub(super) fn next_theme(state: &mut State) {
 }
 
 pub(super) fn set_theme(state: &mut State, name: ThemeName) {
-    state.context.theme_name = name;
-    state.context.theme = Theme::new(name, state.context.theme.ascii);
+    state.context.set_theme(name);
     let known = ThemeName::ALL.iter().find(|(_, known)| *known == name);
     let label = known.map_or("", |(label, _)| label);
     state.remark(format!("theme {label}"));

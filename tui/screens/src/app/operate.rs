@@ -241,7 +241,7 @@ mod tests {
             ("", "for how long?"),
             ("until", "until when?"),
             ("until soon", "is not a time"),
-            ("until 2020-01-01", "is over"),
+            ("until 2020-01-01", "is in the past"),
             ("load test", "is not a span"),
             ("0", "greater than zero"),
         ] {

@@ -65,7 +65,11 @@ pub(super) fn export(state: &mut State, path: &str) -> Vec<Effect> {
         Some("svg") => {
             let host = state.context.host_name();
             let what = host.map_or("the fleet", |name| name.as_str());
-            svg::svg(&screen(state), &format!("sysmon: {what}"))
+            svg::svg(
+                &screen(state),
+                &format!("sysmon: {what}"),
+                state.context.theme_name.into(),
+            )
         }
         Some("txt") => text::plain(&screen(state)),
         Some("json") => records(state).to_json(),

@@ -56,9 +56,17 @@ pub async fn run(
 ) -> io::Result<Stats> {
     let (screen, feeder) = channel();
     let start = Instant::now();
+    let terminal = Terminal::enter(TITLE)?;
+    let mut state = State::new(options);
+    state.opens_alone = true;
+    let colours = terminal.colours();
+    state.context.set_colours(match run.low_bandwidth {
+        true => colours.shorter(),
+        false => colours,
+    });
     let mut shell = Shell {
-        state: State::new(options),
-        terminal: Terminal::enter(TITLE)?,
+        state,
+        terminal,
         stats: Stats::default(),
         clock: run.clock.clone(),
         every: match run.low_bandwidth {

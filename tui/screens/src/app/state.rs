@@ -14,6 +14,7 @@ use crate::fleet::Fleet;
 use crate::help::Help;
 use crate::host::HostScreen;
 use crate::keys::{Keymap, Mode};
+use crate::model::arguments::Arguments;
 use crate::processes::Processes;
 use crate::screen::Screen;
 use crate::subscriptions::{Subscriptions, Topic};
@@ -76,7 +77,9 @@ screens! {
         Mode::Fleet | Mode::Columns | Mode::Filter | Mode::Time | Mode::Palette | Mode::Export
             | Mode::Silence,
         Topic::Fleet
-            | Topic::FleetHistory(_)
+            | Topic::FleetHistory
+            | Topic::Busiest
+            | Topic::Total(_)
             | Topic::Preview
             | Topic::PreviewProcesses
             | Topic::PreviewHistory(_),
@@ -86,7 +89,7 @@ screens! {
     processes: Processes = (Mode::Processes | Mode::Process, Topic::HostProcesses,);
     top: Top = (Mode::Top, Topic::Top,);
     changes: Changes = (Mode::Changes, Topic::Changes,);
-    events: Events = (Mode::Events, Topic::Timeline | Topic::Alerts,);
+    events: Events = (Mode::Events, Topic::Timeline | Topic::Load | Topic::Alerts,);
     compare: Compare = (Mode::Compare, Topic::Compare(_),);
     help: Help = (Mode::Help,);
 }
@@ -110,9 +113,13 @@ pub struct State {
     /// A remark for the footer, and until when.
     pub remark: Option<(String, UnixMs)>,
     pub is_dirty: bool,
+    /// Whether a host that is alone is opened when it is first seen.
+    pub opens_alone: bool,
     /// Milliseconds that this machine's clock is ahead of the hub's.
     pub(super) clock_offset_ms: i64,
     pub(super) subscriptions: Subscriptions,
+    /// What the processes of the open host, of the preview and of the busiest list were called with.
+    pub(super) arguments: [(Topic, Arguments); 3],
 }
 
 impl State {
@@ -134,8 +141,11 @@ impl State {
             prompt: Prompt::default(),
             remark: None,
             is_dirty: true,
+            opens_alone: false,
             clock_offset_ms: 0,
             subscriptions: Subscriptions::default(),
+            arguments: [Topic::HostProcesses, Topic::PreviewProcesses, Topic::Top]
+                .map(|topic| (topic, Arguments::default())),
         }
     }
 

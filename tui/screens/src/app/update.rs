@@ -9,7 +9,7 @@ use super::{act, mouse, typing};
 use crate::context::Link;
 use crate::feed::HubEvent;
 use crate::keys::Mode;
-use crate::screen::Answer;
+use crate::screen::{Answer, Outcome};
 use crate::subscriptions::Topic;
 
 pub fn update(state: &mut State, message: Message) -> Vec<Effect> {
@@ -102,9 +102,23 @@ fn receive(state: &mut State, event: HubEvent) -> Vec<Effect> {
 pub fn deliver(
     state: &mut State,
     topic: Topic,
-    reply: Option<Reply>,
+    mut reply: Option<Reply>,
     is_first: bool,
 ) -> Vec<Effect> {
+    let mut known = state.arguments.iter_mut();
+    if let Some((_, arguments)) = known.find(|(of, _)| *of == topic) {
+        if is_first {
+            arguments.clear();
+        }
+        match &mut reply {
+            Some(Reply::Arguments(new)) => {
+                arguments.add(std::mem::take(new));
+                return Vec::new();
+            }
+            Some(list) => arguments.fill(list),
+            None => {}
+        }
+    }
     match (topic, &reply) {
         (Topic::Fleet, Some(Reply::Complete)) => state.screens.events.forget_requested(),
         // The processes on screen are of another moment.
@@ -123,6 +137,24 @@ pub fn deliver(
         reply,
         is_first,
     };
+    let is_whole = topic == Topic::Fleet && matches!(answer.reply, Some(Reply::Complete));
     let outcomes = screen.reply(answer, &mut state.context);
-    act::apply(state, outcomes)
+    let mut effects = act::apply(state, outcomes);
+    if is_whole && std::mem::take(&mut state.opens_alone) {
+        effects.extend(open_alone(state));
+    }
+    effects
+}
+
+/// Opens the host that is the only one, if nothing else was opened yet.
+fn open_alone(state: &mut State) -> Vec<Effect> {
+    let names: Vec<_> = state.screens.fleet.names().take(2).cloned().collect();
+    let [name] = names.as_slice() else {
+        return Vec::new();
+    };
+    let name = name.clone();
+    match state.context.mode() {
+        Mode::Fleet => act::apply(state, vec![Outcome::Open(name)]),
+        _ => Vec::new(),
+    }
 }

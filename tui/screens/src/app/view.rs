@@ -5,7 +5,8 @@ use ratatui::layout::Rect;
 
 use super::state::State;
 use super::{footer, header, palette as commands};
-use crate::events::strip;
+use crate::events::{self, strip};
+use crate::fleet;
 use crate::keys::Mode;
 use crate::layout::{Parts, parts};
 use crate::palette;
@@ -24,6 +25,12 @@ pub fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     let context = &state.context;
     header::draw(state, header, buffer);
     state.screen().draw(context, body, buffer);
+    if context.place() == Mode::Fleet
+        && let Some(area) = fleet::events_area(&state.screens.fleet, context)
+        && state.screens.fleet.rows_len() > 0
+    {
+        events::recent::draw(&state.screens.events, context, area, buffer);
+    }
     if let Some(strip) = strip {
         strip::draw(&state.screens.events, context, strip, buffer);
     }

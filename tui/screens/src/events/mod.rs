@@ -1,6 +1,8 @@
 //! Events and firing alerts, as a list and as the strip of time.
 
 mod alerts;
+mod load;
+pub(crate) mod recent;
 mod state;
 pub(crate) mod strip;
 mod view;
@@ -9,7 +11,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use sysmon_wire::alerts::Alerts;
 use sysmon_wire::message::Reply;
-use sysmon_wire::timeline::Event;
+use sysmon_wire::timeline::{Event, EventKind};
 
 use crate::context::Context;
 use crate::keys::{Action, Mode};
@@ -21,6 +23,15 @@ pub use state::{EventRow, Events, STEPS};
 
 pub(crate) fn text(event: &Event) -> String {
     let text = format!("{}: {} {}", event.host, event.kind.as_str(), event.text);
+    text.trim_end().to_owned()
+}
+
+/// What happened to its host.
+fn what(event: &Event) -> String {
+    let prefix = format!("{}: ", event.host);
+    let text = event.text.as_str();
+    let text = text.strip_prefix(&prefix).unwrap_or(text);
+    let text = format!("{} {text}", event.kind.as_str());
     text.trim_end().to_owned()
 }
 
@@ -136,6 +147,7 @@ impl Screen for Events {
     fn refresh(&mut self, context: &Context) {
         if is_shown(context) {
             self.follow(context.host_name(), context.window());
+            self.load.follow(context.host_name(), context.window());
         }
         if shows_alerts(context) {
             self.alerts.follow(context.now);
@@ -152,6 +164,9 @@ impl Screen for Events {
                 ..Subscription::new(Topic::Timeline, request)
             });
         }
+        if let Some(request) = self.load.request().filter(|_| is_shown(context)) {
+            wanted.push(Subscription::new(Topic::Load, request));
+        }
         if let Some(request) = &self.alerts.request {
             wanted.push(Subscription {
                 round: self.alerts.round,
@@ -167,8 +182,17 @@ impl Screen for Events {
     ) -> Vec<Outcome> {
         match reply {
             Some(Reply::Timeline(timeline)) => {
+                if context.host.is_none() {
+                    let resolved = |event: &&Event| matches!(event.kind, EventKind::Resolved(_));
+                    let last = timeline.events.iter().rev().find(resolved);
+                    context.resolved_at = last.map(|event| event.time);
+                }
                 self.set(timeline);
                 self.reveal(context);
+                Vec::new()
+            }
+            Some(Reply::Points(points)) => {
+                self.load.set(points);
                 Vec::new()
             }
             Some(Reply::Alerts(alerts)) => self.receive_alerts(alerts, context),
@@ -185,5 +209,6 @@ impl Screen for Events {
     fn disconnected(&mut self) {
         self.forget_requested();
         self.alerts.forget_requested();
+        self.load.forget();
     }
 }

@@ -6,6 +6,7 @@ use sysmon_wire::timeline::{Event, EventKind, Timeline};
 use sysmon_wire::{Label, UnixMs};
 
 use super::alerts::OpenAlerts;
+use super::load::Load;
 use crate::model::window::Window;
 
 /// Steps requested: as many as a wide screen has cells.
@@ -20,6 +21,7 @@ pub struct Events {
     requested: Option<(Option<Label>, Window)>,
     pub(super) round: u32,
     pub alerts: OpenAlerts,
+    pub(super) load: Load,
     selected: usize,
     wants_silences: bool,
     pub top: usize,

@@ -89,6 +89,6 @@ pub(super) fn draw(fleet: &Fleet, context: &Context, body: Rect, buffer: &mut Bu
             .skip(1)
             .text(&fit(name, NAME_WIDTH), on(theme.text))
             .skip(1)
-            .text(spec(*column).help, on(theme.dim));
+            .text(spec(*column).1, on(theme.dim));
     }
 }

@@ -7,7 +7,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::state::{Fleet, Row, Sort};
 use crate::context::Context;
-use crate::format::{amount, fit};
+use crate::format::fit;
 use crate::model::summary::{
     CPU, FILESYSTEM, LOAD, MEMORY, READ, RECEIVED, TEMPERATURE, TRANSMITTED, WRITTEN,
 };
@@ -18,108 +18,184 @@ use crate::widgets::paint::Pen;
 pub(super) enum Content {
     Uptime,
     CpuLine,
-    NetLine,
     Bar(usize),
     Number(usize),
+    /// Two values together, where there is no room for both.
+    Sum(usize, usize),
+    /// The busiest process.
+    Process,
 }
 
 impl Content {
     /// The value that a click on the heading sorts by.
     const fn place(self) -> Option<usize> {
         match self {
-            Self::Uptime => None,
+            Self::Uptime | Self::Process => None,
             Self::CpuLine => Some(CPU),
-            Self::NetLine => Some(RECEIVED),
-            Self::Bar(place) | Self::Number(place) => Some(place),
+            Self::Bar(place) | Self::Number(place) | Self::Sum(place, _) => Some(place),
         }
     }
-
-    const fn is_line(self) -> bool {
-        matches!(self, Self::CpuLine | Self::NetLine)
-    }
 }
 
-pub(super) struct Spec {
+/// A column as it is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Drawn {
     pub(super) content: Content,
-    /// Cells; a line of history takes what is left too.
-    width: usize,
-    /// The turn in which a narrow terminal hides it, from 1; 0 stays.
-    hidden: usize,
+    pub(super) width: usize,
+    /// Cells before it.
+    pub(super) gap: usize,
     /// With symbols, and in ASCII.
     heading: (&'static str, &'static str),
-    pub(super) help: &'static str,
 }
 
-/// A row for each column: content, width, turn in which it is hidden, heading, and its line in the list of columns.
+const fn drawn(
+    content: Content,
+    gap: usize,
+    width: usize,
+    heading: (&'static str, &'static str),
+) -> Drawn {
+    Drawn {
+        content,
+        width,
+        gap,
+        heading,
+    }
+}
+
+/// A row for each column: content, gap before it, width, heading, and its line in the list of columns.
 #[rustfmt::skip]
-pub(super) const fn spec(column: Column) -> Spec {
-    use Content::{Bar, CpuLine, NetLine, Number, Uptime};
-    const fn row(content: Content, width: usize, hidden: usize, heading: (&'static str, &'static str), help: &'static str) -> Spec {
-        Spec { content, width, hidden, heading, help }
-    }
+pub(super) const fn spec(column: Column) -> (Drawn, &'static str) {
+    use Content::{Bar, CpuLine, Number, Process, Uptime};
     match column {
-        Column::Up => row(Uptime, 4, 4, ("UP", "UP"), "since it was started"),
-        Column::CpuLine => row(CpuLine, 10, 11, ("CPU", "CPU"), "processors, last minutes"),
-        Column::Cpu => row(Number(CPU), 3, 0, ("CPU", "CPU"), "processors in use"),
-        Column::MemoryBar => row(Bar(MEMORY), 8, 5, ("MEM", "MEM"), "memory in use, a bar"),
-        Column::Memory => row(Number(MEMORY), 3, 0, ("MEM", "MEM"), "memory in use"),
-        Column::Load => row(Number(LOAD), 4, 10, ("LOAD", "LOAD"), "load, one minute"),
-        Column::NetLine => row(NetLine, 10, 6, ("↓", "rx"), "received, last minutes"),
-        Column::Received => row(Number(RECEIVED), 4, 8, ("↓/s", "rx/s"), "received a second"),
-        Column::Transmitted => row(Number(TRANSMITTED), 4, 7, ("↑/s", "tx/s"), "transmitted a second"),
-        Column::Read => row(Number(READ), 4, 2, ("READ", "READ"), "read from disks a second"),
-        Column::Written => row(Number(WRITTEN), 5, 3, ("WRITE", "WRITE"), "written to disks a second"),
-        Column::Filesystem => row(Number(FILESYSTEM), 3, 9, ("FS", "FS"), "fullest filesystem"),
-        Column::Temperature => row(Number(TEMPERATURE), 3, 1, ("°C", "C"), "hottest sensor"),
+        Column::Up => (drawn(Uptime, 2, 4, ("UP", "UP")), "since it was started"),
+        Column::Cpu => (drawn(Number(CPU), 2, 3, ("CPU", "CPU")), "processors in use"),
+        Column::CpuLine => (drawn(CpuLine, 1, 20, ("", "")), "processors, last minutes"),
+        Column::Memory => (drawn(Number(MEMORY), 3, 3, ("MEM", "MEM")), "memory in use"),
+        Column::MemoryBar => (drawn(Bar(MEMORY), 1, 10, ("", "")), "memory in use, a meter"),
+        Column::Load => (drawn(Number(LOAD), 3, 4, ("LOAD", "LOAD")), "load, one minute"),
+        Column::Received => (drawn(Number(RECEIVED), 2, 4, ("↓/s", "rx/s")), "received a second"),
+        Column::Transmitted => (drawn(Number(TRANSMITTED), 2, 4, ("↑/s", "tx/s")), "transmitted a second"),
+        Column::Read => (drawn(Number(READ), 2, 5, ("READ", "READ")), "read from disks a second"),
+        Column::Written => (drawn(Number(WRITTEN), 2, 5, ("WRITE", "WRITE")), "written to disks a second"),
+        Column::Filesystem => (drawn(Number(FILESYSTEM), 3, 3, ("FS", "FS")), "fullest filesystem"),
+        Column::Temperature => (drawn(Number(TEMPERATURE), 2, 3, ("°C", "C")), "hottest sensor"),
+        Column::Top => (drawn(Process, 3, PROCESS_WIDTH.1, ("TOP PROCESS", "TOP PROCESS")), "busiest process"),
     }
 }
 
-pub(super) const GAP: usize = 2;
+const DISK: Drawn = drawn(Content::Sum(READ, WRITTEN), 2, 4, ("DISK", "DISK"));
+const NET: Drawn = drawn(Content::Sum(RECEIVED, TRANSMITTED), 2, 4, ("NET", "NET"));
 
+/// Cells of the sign and the margins around it.
 pub(super) const SIGN: usize = 3;
 
 pub(super) const FOLD: usize = 2;
 
-/// A line of history is not wider than the history that is requested.
-const LINE_MAX: usize = 48;
+/// Cells of a process at least, usually and at most, its CPU included.
+const PROCESS_WIDTH: (usize, usize, usize) = (20, 24, 40);
+
+/// Cells of the CPU% of a process, the space before it included.
+pub(super) const PROCESS_CPU: usize = 6;
+
+/// Cells of a name at least and at most, and those of short names where there is room.
+const NAME_WIDTH: (usize, usize, usize) = (4, 24, 10);
+
+const SHORT_LINE: usize = 15;
 
 pub(super) struct Layout {
     pub(super) name: usize,
-    pub(super) columns: Vec<(Column, usize)>,
+    pub(super) columns: Vec<Drawn>,
 }
+
+impl Layout {
+    fn taken(&self) -> usize {
+        let columns = self.columns.iter().map(|column| column.gap + column.width);
+        SIGN + self.name + columns.sum::<usize>() + 1
+    }
+
+    pub(super) fn shows(&self, content: Content) -> bool {
+        self.columns.iter().any(|column| column.content == content)
+    }
+
+    fn drop_all(&mut self, is_it: impl Fn(Content) -> bool) {
+        self.columns.retain(|column| !is_it(column.content));
+    }
+
+    /// Replaces two columns by one with both.
+    fn merge(&mut self, (one, other): (usize, usize), by: Drawn) {
+        let (one, other) = (Content::Number(one), Content::Number(other));
+        if self.shows(one) && self.shows(other) {
+            for column in &mut self.columns {
+                if column.content == one {
+                    *column = by;
+                }
+            }
+            self.drop_all(|content| content == other);
+        }
+    }
+
+    fn set(&mut self, content: Content, width: usize) {
+        for column in &mut self.columns {
+            if column.content == content {
+                column.width = width;
+            }
+        }
+    }
+
+    /// Narrows it by the next of the stated steps.
+    fn narrow(&mut self, turn: usize) {
+        use Content::{Bar, CpuLine, Number, Process, Sum, Uptime};
+        match turn {
+            0 => self.drop_all(|content| content == Uptime),
+            1 => self.merge((READ, WRITTEN), DISK),
+            2 => self.set(Process, PROCESS_WIDTH.0),
+            3 => self.drop_all(|content| content == Process),
+            4 => self.drop_all(|content| matches!(content, Bar(_))),
+            5 => {
+                self.set(CpuLine, SHORT_LINE);
+                self.name = self.name.min(NAME_WIDTH.2);
+            }
+            6 => self.drop_all(|content| matches!(content, Sum(READ, _) | Number(READ | WRITTEN))),
+            7 => self.drop_all(|content| content == Number(TEMPERATURE)),
+            8 => self.merge((RECEIVED, TRANSMITTED), NET),
+            9 => self.drop_all(|content| content == Number(LOAD)),
+            10 => self.name = self.name.min(8),
+            11 => self.drop_all(|content| content == CpuLine),
+            12 => {
+                self.drop_all(|content| matches!(content, Sum(..) | Number(RECEIVED | TRANSMITTED)))
+            }
+            _ => self.drop_all(|content| content == Number(FILESYSTEM)),
+        }
+    }
+}
+
+const TURNS: usize = 14;
 
 pub(super) fn layout(chosen: &[Column], width: usize, longest_name: usize) -> Layout {
     let name = longest_name
-        .clamp(4, 20)
-        .min(width.saturating_sub(SIGN + 10).max(4));
-    let mut columns: Vec<_> = chosen
-        .iter()
-        .map(|column| (*column, spec(*column).width))
-        .collect();
-    let taken = |columns: &[(Column, usize)]| {
-        SIGN + name + columns.iter().map(|(_, width)| width + GAP).sum::<usize>() + 1
-    };
-    for turn in 1..=Column::ALL.len() {
-        if taken(&columns) <= width {
+        .clamp(NAME_WIDTH.0, NAME_WIDTH.1)
+        .min(width.saturating_sub(SIGN + 10).max(NAME_WIDTH.0));
+    let columns = chosen.iter().map(|column| spec(*column).0).collect();
+    let mut layout = Layout { name, columns };
+    for turn in 0..TURNS {
+        if layout.taken() <= width {
             break;
         }
-        columns.retain(|(cell, _)| spec(*cell).hidden != turn);
+        layout.narrow(turn);
     }
-    let is_line = |cell: &Column| spec(*cell).content.is_line();
-    let lines = columns
-        .iter()
-        .filter(|(cell, _)| is_line(cell))
-        .count()
-        .max(1);
-    let spare = width.saturating_sub(taken(&columns)) / lines;
-    for (_, width) in columns.iter_mut().filter(|(cell, _)| is_line(cell)) {
-        *width = (*width + spare).min(LINE_MAX);
+    // What is left goes to the names, then to the process.
+    let mut spare = width.saturating_sub(layout.taken());
+    let wanted = longest_name.clamp(NAME_WIDTH.2, NAME_WIDTH.1);
+    let more = wanted.saturating_sub(layout.name).min(spare);
+    layout.name += more;
+    spare -= more;
+    for column in &mut layout.columns {
+        if column.content == Content::Process {
+            let more = PROCESS_WIDTH.2.saturating_sub(column.width).min(spare);
+            column.width += more;
+        }
     }
-    Layout { name, columns }
-}
-
-fn sort_of(column: Column) -> Option<Sort> {
-    spec(column).content.place().map(Sort::Value)
+    layout
 }
 
 pub(super) fn layout_of(fleet: &Fleet, width: u16) -> Layout {
@@ -132,9 +208,15 @@ pub(super) fn layout_of(fleet: &Fleet, width: u16) -> Layout {
 }
 
 pub(super) fn shows(fleet: &Fleet, width: u16, sort: Sort) -> bool {
+    let Sort::Value(place) = sort else {
+        return true;
+    };
     let layout = layout_of(fleet, width);
-    let mut columns = layout.columns.iter();
-    !matches!(sort, Sort::Value(_)) || columns.any(|(column, _)| sort_of(*column) == Some(sort))
+    let is_it = |column: &Drawn| match column.content {
+        Content::Sum(one, other) => one == place || other == place,
+        content => content.place() == Some(place),
+    };
+    layout.columns.iter().any(is_it)
 }
 
 pub(super) fn sort_at(fleet: &Fleet, width: u16, x: u16) -> Option<Sort> {
@@ -144,79 +226,81 @@ pub(super) fn sort_at(fleet: &Fleet, width: u16, x: u16) -> Option<Sort> {
     if x < end {
         return Some(Sort::Name);
     }
-    for (cell, width) in &layout.columns {
-        end += GAP + width;
+    for column in &layout.columns {
+        end += column.gap + column.width;
         if x < end {
-            return sort_of(*cell);
+            return column.content.place().map(Sort::Value);
         }
     }
     None
 }
 
+/// Draws the rule above the table with the headings in it.
 pub(super) fn draw_headings(
     fleet: &Fleet,
     context: &Context,
     layout: &Layout,
-    net_scale: i64,
+    span: &str,
     area: Rect,
     buffer: &mut Buffer,
 ) {
     let theme = &context.theme;
-    let mut pen = Pen::new(buffer, area, 0);
+    let line = theme.pick("─", "-");
     let style = |sorted: bool| if sorted { theme.title } else { theme.dim };
     let sort = fleet.sort;
-    // The order by severity is shown at the signs.
-    let worst = (sort == Sort::Worst).then(|| theme.pick("▲", "#"));
-    pen.skip(1)
-        .text(worst.unwrap_or(" "), theme.dim)
-        .skip(SIGN - 2)
-        .text(&fit("HOST", layout.name), style(sort == Sort::Name));
-    let mut before = None;
-    for (column, width) in &layout.columns {
-        let Spec {
-            content, heading, ..
-        } = spec(*column);
-        let heading = theme.pick(heading.0, heading.1);
-        let title = match content {
-            Content::CpuLine => {
-                let span = line_span(*width, fleet.spark_step_ms());
-                let long = format!("{heading} last {span}");
-                either(long, format!("{heading} {span}"), *width)
+    let mut pen = Pen::new(buffer, area, 0);
+    pen.skip(1).text(line, theme.rule).skip(1);
+    let title = match fleet.hosts_hidden() {
+        0 => "HOSTS".to_owned(),
+        hidden => format!("HOSTS -{hidden}"),
+    };
+    pen.text(&fit(&title, layout.name), theme.title);
+    let arrow = match fleet.reverse {
+        true => theme.pick("↑", "^"),
+        false => theme.pick("↓", "v"),
+    };
+    for column in &layout.columns {
+        let is_sorted = sort != Sort::Worst
+            && sort != Sort::Name
+            && column.content.place().map(Sort::Value) == Some(sort)
+            && matches!(column.content, Content::Number(_) | Content::Sum(..));
+        match column.content {
+            Content::CpuLine | Content::Bar(_) => {
+                let text = match column.content {
+                    Content::CpuLine => span,
+                    _ => "",
+                };
+                pen.skip(column.gap);
+                let used = text.width() + usize::from(!text.is_empty());
+                pen.text(text, theme.dim)
+                    .skip(usize::from(!text.is_empty()))
+                    .text(&line.repeat(column.width.saturating_sub(used)), theme.rule);
             }
-            Content::NetLine => {
-                let top = amount(Some(net_scale as f64));
-                let long = format!("NET {heading} to {top}");
-                either(long, format!("{heading} to {top}"), *width)
+            Content::Process => {
+                let (name, cpu) = (theme.pick(column.heading.0, column.heading.1), "CPU%");
+                let between = column.width.saturating_sub(name.width() + cpu.width() + 2);
+                pen.skip(column.gap)
+                    .text(name, theme.dim)
+                    .skip(1)
+                    .text(&line.repeat(between), theme.rule)
+                    .skip(1)
+                    .text(cpu, theme.dim);
             }
-            // The picture of the same value has the name.
-            Content::Number(CPU) if before == Some(Content::CpuLine) => "%".to_owned(),
-            Content::Number(place) if before == Some(Content::Bar(place)) => "%".to_owned(),
-            _ => heading.to_owned(),
-        };
-        before = Some(content);
-        pen.skip(GAP);
-        if content.is_line() || matches!(content, Content::Bar(_)) {
-            pen.text(&fit(&title, *width), theme.dim);
-        } else {
-            let title = fit(&title, title.width().min(*width));
-            pen.right(&title, *width, style(sort_of(*column) == Some(sort)));
+            _ => {
+                let heading = theme.pick(column.heading.0, column.heading.1);
+                let heading = fit(heading, heading.width().min(column.width));
+                let mark = if is_sorted { arrow } else { "" };
+                let gap = column.gap - mark.width().min(column.gap);
+                pen.skip(gap + column.width.saturating_sub(heading.width()))
+                    .text(mark, theme.key)
+                    .text(&heading, style(is_sorted));
+            }
         }
     }
-}
-
-fn either(long: String, short: String, width: usize) -> String {
-    if long.width() <= width { long } else { short }
-}
-
-fn line_span(cells: usize, step_ms: i64) -> String {
-    let seconds = cells as i64 * step_ms / 1000;
-    if step_ms >= 3_600_000 {
-        return format!("{} h", seconds / 3_600);
-    }
-    if seconds % 60 == 0 || seconds > 180 {
-        format!("{} min", seconds / 60)
-    } else {
-        format!("{seconds} s")
+    pen.skip(1);
+    if pen.room() > 0 {
+        let rest = line.repeat(pen.room().saturating_sub(1));
+        pen.text(&rest, theme.rule);
     }
 }
 
@@ -229,20 +313,28 @@ mod tests {
         let mut before = usize::MAX;
         for width in (20..=200).rev() {
             let layout = layout(&Column::all(), width, 8);
-            let taken: usize = layout.columns.iter().map(|(_, w)| w + GAP).sum();
-            assert!(SIGN + layout.name + taken <= width.max(24), "{width}");
+            assert!(layout.taken() <= width.max(24), "{width}");
             assert!(layout.columns.len() <= before);
             before = layout.columns.len();
         }
-        let cells: Vec<_> = layout(&Column::all(), 20, 8)
-            .columns
-            .iter()
-            .map(|(cell, _)| *cell)
-            .collect();
-        assert_eq!(cells, [Column::Cpu, Column::Memory]);
+        let contents = |width: usize| -> Vec<Content> {
+            let columns = layout(&Column::all(), width, 8).columns;
+            columns.iter().map(|column| column.content).collect()
+        };
         assert_eq!(
-            layout(&Column::all(), 160, 8).columns.len(),
-            Column::ALL.len()
+            contents(20),
+            [Content::Number(CPU), Content::Number(MEMORY)]
         );
+        assert_eq!(contents(160).len(), Column::ALL.len());
+        assert!(contents(120).contains(&Content::Process));
+        assert!(contents(120).contains(&Content::Sum(READ, WRITTEN)));
+        assert!(!contents(110).contains(&Content::Process));
+        assert!(contents(80).contains(&Content::Number(TEMPERATURE)));
+    }
+
+    #[test]
+    fn long_names_have_the_room_that_is_left() {
+        assert_eq!(layout(&Column::all(), 120, 8).name, 10);
+        assert_eq!(layout(&Column::all(), 220, 40).name, NAME_WIDTH.1);
     }
 }

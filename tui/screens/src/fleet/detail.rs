@@ -3,14 +3,12 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use sysmon_wire::message::HostState;
-use sysmon_wire::metrics::SUMMARY;
 use unicode_width::UnicodeWidthStr;
 
 use super::columns::SIGN;
 use super::state::{Fleet, Group, HostRow};
 use crate::context::Context;
-use crate::format::{fit, load, percent, size, wrap};
-use crate::model::summary::{CPU, FILESYSTEM, LOAD, MEMORY, value_text};
+use crate::format::{fit, size, wrap};
 use crate::theme::{Severity, Theme};
 use crate::widgets::paint::Pen;
 
@@ -62,7 +60,7 @@ fn wrap_after(before: &str, text: &str, width: usize) -> Vec<String> {
 
 fn of_host(theme: &Theme, host: &HostRow) -> Vec<String> {
     let facts = &host.line.facts;
-    let mut parts = worries(host);
+    let mut parts = Vec::new();
     for alert in &host.line.alerts {
         let sign = theme.severity_sign(alert.severity.into());
         parts.push(format!("{sign} {}: {}", alert.rule, alert.summary));
@@ -94,23 +92,6 @@ fn of_host(theme: &Theme, host: &HostRow) -> Vec<String> {
         parts.push(format!("clock {} s {side}", offset.abs() / 1000));
     }
     parts
-}
-
-fn worries(host: &HostRow) -> Vec<String> {
-    let worry = |place: usize| {
-        if host.severity_of(place) == Severity::None {
-            return None;
-        }
-        let value = host.value(place);
-        Some(match place {
-            CPU => format!("cpu {}%", percent(value)),
-            MEMORY => format!("memory {}%", percent(value)),
-            FILESYSTEM => format!("a filesystem {}% full", percent(value)),
-            LOAD => format!("load {}", load(value)),
-            _ => value_text(place, value),
-        })
-    };
-    (0..SUMMARY).filter_map(worry).collect()
 }
 
 /// How many hosts a group has in which state, and the names of those that are not well.

@@ -3,6 +3,8 @@
 mod chooser;
 mod columns;
 mod detail;
+mod lower;
+mod needs;
 mod panel;
 mod preview;
 mod rows;
@@ -13,19 +15,18 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use serde_json::json;
 use sysmon_config::Column;
-use sysmon_wire::message::{Reply, Request};
+use sysmon_wire::limits::TOP_MAX;
+use sysmon_wire::message::{Reply, Request, TopBy};
 use sysmon_wire::metrics::{ALIASES, SUMMARY};
 
 use crate::context::Context;
 use crate::keys::{Action, Mode};
 use crate::layout::list_at;
-use crate::model::summary::{CPU, RECEIVED, value_text};
+use crate::model::summary::{CPU, value_text};
 use crate::records::Records;
 use crate::screen::{Answer, Outcome, Outcomes, Screen, done, remark};
 use crate::subscriptions::{Subscription, Topic};
 pub use state::{Filter, Fleet, HINT, HostRow, Sort};
-#[cfg(test)]
-pub(crate) use view::FIRST_ROW;
 
 pub fn text(host: &HostRow) -> String {
     let name = host.line.name.to_string();
@@ -52,8 +53,22 @@ pub fn records<'a>(context: &Context, hosts: impl Iterator<Item = &'a HostRow>) 
     Records::new("hosts", context.moment(), &fields, hosts.map(row))
 }
 
-pub fn page(context: &Context) -> usize {
-    view::rows(context.size).max(1)
+pub fn page(fleet: &Fleet, context: &Context) -> usize {
+    view::page(fleet, context)
+}
+
+/// Screens at least this wide say which process is the busiest of each host.
+const BUSIEST_FROM: u16 = 100;
+
+/// Where a wide screen has room for the events of the fleet.
+pub(crate) fn events_area(fleet: &Fleet, context: &Context) -> Option<Rect> {
+    let area = view::areas(fleet, context).events;
+    (area.height > 0).then_some(area)
+}
+
+/// The line of the screen of the first row.
+pub(crate) fn first_row(fleet: &Fleet, context: &Context) -> u16 {
+    view::areas(fleet, context).table.y + 1
 }
 
 impl Fleet {
@@ -198,7 +213,7 @@ impl Screen for Fleet {
     }
 
     fn reveal(&mut self, context: &Context) {
-        self.scroll_to_selected(page(context));
+        self.scroll_to_selected(page(self, context));
     }
 
     /// A click selects a host, on its sign marks it, and on the selected host opens it.
@@ -208,12 +223,18 @@ impl Screen for Fleet {
             self.toggle_column();
             return done();
         }
-        if place.y + 1 == view::FIRST_ROW {
+        if let Some(name) = view::needing_at(self, context, place.y) {
+            self.select_host(&name);
+            self.reveal(context);
+            return done();
+        }
+        let first_row = first_row(self, context);
+        if place.y + 1 == first_row {
             let outcomes = self.click_heading(place.x, context);
             self.reveal(context);
             return outcomes;
         }
-        let at = list_at(place.y, view::FIRST_ROW, page(context), self.top)?;
+        let at = list_at(place.y, first_row, page(self, context), self.top)?;
         if at >= self.rows_len() {
             return done();
         }
@@ -237,6 +258,8 @@ impl Screen for Fleet {
         let selected = self.selected().filter(|_| is_shown);
         let selected = selected.map(|host| host.line.name.clone());
         self.preview.follow(selected, context);
+        let has_totals = context.place() == Mode::Fleet && view::has_lower(self, context);
+        self.totals.follow(has_totals.then(|| context.moment()));
     }
 
     fn subscriptions(&self, context: &Context, wanted: &mut Vec<Subscription>) {
@@ -246,9 +269,21 @@ impl Screen for Fleet {
             once: false,
             spark_points,
             spark_step_ms,
-            sparks: vec![CPU as u8, RECEIVED as u8],
+            sparks: vec![CPU as u8],
         };
         wanted.push(Subscription::new(Topic::Fleet, fleet));
+        let has_list = context.place() == Mode::Fleet && context.size.width >= BUSIEST_FROM;
+        if has_list {
+            let busiest = Request::Top {
+                host: None,
+                at: context.at,
+                by: TopBy::Cpu,
+                limit: TOP_MAX,
+                each: 1,
+            };
+            wanted.push(Subscription::new(Topic::Busiest, busiest));
+        }
+        self.totals.subscriptions(wanted);
         self.long_subscriptions(wanted);
         self.preview.subscriptions(wanted);
     }
@@ -262,8 +297,16 @@ impl Screen for Fleet {
         else {
             return Vec::new();
         };
-        if let (Topic::FleetHistory(at), Reply::Points(part)) = (topic, &reply) {
-            self.add_long(at, part);
+        if let (Topic::Total(at), Reply::Points(points)) = (topic, &reply) {
+            self.totals.set(at, points);
+            return Vec::new();
+        }
+        if let Reply::Top { processes, .. } = reply {
+            self.set_busiest(processes);
+            return Vec::new();
+        }
+        if let (Topic::FleetHistory, Reply::Points(part)) = (topic, &reply) {
+            self.add_long(part);
             return Vec::new();
         }
         if topic != Topic::Fleet {

@@ -3,31 +3,34 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
-use sysmon_config::Column;
+use sysmon_config::time::{format_clock, format_span};
 use sysmon_wire::message::HostState;
 use unicode_width::UnicodeWidthStr;
 
-use super::columns::{Content, GAP, Layout, SIGN, spec};
+use super::columns::{Content, Drawn, Layout, PROCESS_CPU, SIGN};
 use super::state::{Counts, Fleet, Group, HostRow};
 use crate::context::Context;
-use crate::format::{age, fit, short_span};
-use crate::model::summary::format_of;
+use crate::format::{fit, short_span};
+use crate::model::process::program;
+use crate::model::step::Steps;
+use crate::model::summary::{CPU, format_of};
 use crate::theme::{Severity, Theme};
-use crate::widgets::paint::{Pen, bar, fill};
-use crate::widgets::sparkline::sparkline;
+use crate::widgets::meter::meter;
+use crate::widgets::paint::{Pen, fill};
+use crate::widgets::sparkline::draw_sparkline;
 
 pub(super) struct Row<'a> {
     pub(super) fleet: &'a Fleet,
     pub(super) context: &'a Context,
+    pub(super) theme: &'a Theme,
     pub(super) layout: &'a Layout,
-    pub(super) net_scale: i64,
     pub(super) is_selected: bool,
     pub(super) line: Rect,
 }
 
 impl Row<'_> {
     fn theme(&self) -> &Theme {
-        &self.context.theme
+        self.theme
     }
 
     fn on(&self, style: Style) -> Style {
@@ -44,15 +47,10 @@ impl Row<'_> {
         if self.is_selected {
             fill(buffer, self.line, self.theme().selected);
         }
-        let name_style = if self.is_selected {
-            self.theme().selected
-        } else {
-            name_style
-        };
         let mut pen = Pen::new(buffer, self.line, 0);
         pen.text(mark, self.on(self.theme().key));
         pen.text(sign, self.on(sign_style)).skip(SIGN - 2);
-        pen.text(&fit(name, self.layout.name), name_style);
+        pen.text(&fit(name, self.layout.name), self.on(name_style));
         // Several characters can make one that is narrower than they are.
         pen.to(self.line.x + (SIGN + self.layout.name) as u16);
         pen
@@ -60,85 +58,129 @@ impl Row<'_> {
 
     pub(super) fn draw_host(&self, host: &HostRow, buffer: &mut Buffer) {
         let theme = self.theme();
-        let live = host.tick.state == HostState::Live;
-        let base = if live { theme.text } else { theme.dim };
-        let name = (host.line.name.as_str(), base);
-        let mark = if self.fleet.is_marked(&host.line.name) {
-            theme.pick("•", "*")
-        } else {
-            " "
+        let severity = host.severity();
+        let name_style = match (host.tick.state, severity) {
+            (HostState::Live, Severity::None) => theme.text,
+            (_, Severity::None) => theme.dim,
+            _ => theme.title,
+        };
+        let name = (host.line.name.as_str(), name_style);
+        let mark = match self.fleet.is_marked(&host.line.name) {
+            true => theme.pick("•", "*"),
+            false => self.theme().mark(self.is_selected),
         };
         let mut pen = self.begin(buffer, mark, self.host_sign(host), name);
         for column in &self.layout.columns {
-            pen.skip(GAP);
+            pen.skip(column.gap);
+            let end = pen.x() + column.width as u16;
             self.draw_cell(host, *column, &mut pen);
+            pen.to(end);
         }
-        if !live {
-            self.draw_age(host, buffer);
+        if host.tick.state == HostState::Offline {
+            self.draw_offline(host, buffer);
         }
     }
 
     fn host_sign(&self, host: &HostRow) -> (&'static str, Style) {
         let theme = self.theme();
         match (host.tick.state, host.severity()) {
+            (_, severity) if severity > Severity::None => {
+                (theme.severity_sign(severity), theme.severity(severity))
+            }
             _ if host.is_unrecorded() => (theme.pick("·", "."), theme.dim),
             (HostState::Offline, _) => offline(theme),
             (HostState::Stale, _) => stale(theme),
-            (HostState::Live, severity) => self.severity_sign(severity),
-        }
-    }
-
-    fn severity_sign(&self, severity: Severity) -> (&'static str, Style) {
-        let theme = self.theme();
-        match severity {
-            Severity::None if self.is_selected => (theme.pick("▌", ">"), theme.key),
-            severity => (theme.severity_sign(severity), theme.severity(severity)),
-        }
-    }
-
-    fn draw_cell(&self, host: &HostRow, (column, width): (Column, usize), pen: &mut Pen<'_>) {
-        let theme = self.theme();
-        let live = host.tick.state == HostState::Live;
-        let moment = self.context.moment();
-        let interval_ms = host.line.facts.interval_ms;
-        let graph = |style: Style| self.on(if live { style } else { theme.dim });
-        let style = |place: usize, plain: Style| match host.severity_of(place) {
-            Severity::None => self.on(plain),
-            severity => self.on(theme.severity(severity)),
-        };
-        match spec(column).content {
-            Content::CpuLine => {
-                let line = sparkline(host.cpu.held(width, moment, interval_ms), 1000, theme.ascii);
-                pen.text(&line, graph(theme.graph));
+            (HostState::Live, _) if host.recovering_since().is_some() => {
+                (theme.pick("△", "'"), theme.dim)
             }
-            Content::NetLine => {
-                let points = host.received.held(width, moment, interval_ms);
-                let line = sparkline(points, self.net_scale, theme.ascii);
-                pen.text(&line, graph(theme.graph_second));
+            (HostState::Live, _) => (" ", theme.text),
+        }
+    }
+
+    fn draw_cell(&self, host: &HostRow, column: Drawn, pen: &mut Pen<'_>) {
+        let theme = self.theme();
+        let is_live = host.tick.state == HostState::Live;
+        let is_offline = host.tick.state == HostState::Offline;
+        let width = column.width;
+        match column.content {
+            Content::CpuLine => {
+                let interval_ms = host.line.facts.interval_ms;
+                let cells = host.cpu.cells(
+                    width,
+                    self.fleet.span_ms(),
+                    self.context.moment(),
+                    interval_ms,
+                );
+                let on = |style| self.on(style);
+                draw_sparkline(pen, cells.into_iter(), Steps::CPU, !is_live, on, theme);
+            }
+            _ if is_offline => {
+                // What is written over the rest of the row has the room.
+                if column.content == Content::Number(CPU) {
+                    pen.right(&dash(theme), width, self.on(theme.faint));
+                }
             }
             Content::Bar(place) => {
-                let share = host.value(place).filter(|_| live);
-                self.draw_bar(share, width, style(place, theme.graph), pen);
+                if let Some(share) = host.value(place) {
+                    let style = match is_live {
+                        true => Steps::of(place).style(&theme.meter, share),
+                        false => &theme.ghost,
+                    };
+                    self.draw_meter(share, *style, width, pen);
+                }
             }
             Content::Uptime => {
                 let boot = host.line.facts.boot;
-                let up = (boot.0 > 0).then(|| short_span(moment - boot));
-                let up = up.filter(|_| live).unwrap_or_else(|| dash(theme));
-                pen.right(&up, width, self.on(theme.dim));
+                let up = (boot.0 > 0).then(|| short_span(self.context.moment() - boot));
+                let up = up.unwrap_or_else(|| dash(theme));
+                pen.right(&up, width, self.on(theme.faint));
             }
             Content::Number(place) => {
-                let plain = if live { theme.text } else { theme.dim };
-                let value = host.value(place).filter(|_| live);
-                self.draw_number(place, value, width, style(place, plain), pen);
+                let style = self.number_style(host, place);
+                self.draw_number(place, host.value(place), width, style, pen);
             }
+            Content::Sum(one, other) => {
+                let value = |place| host.value(place);
+                let sum = value(one).map(|one| one + value(other).unwrap_or(0.0));
+                let worse = if host.severity_of(other) > host.severity_of(one) {
+                    other
+                } else {
+                    one
+                };
+                let style = self.number_style(host, worse);
+                self.draw_number(one, sum, width, style, pen);
+            }
+            Content::Process => self.draw_process(host, width, pen),
         }
     }
 
-    fn draw_bar(&self, share: Option<f64>, width: usize, style: Style, pen: &mut Pen<'_>) {
-        match share {
-            Some(share) => pen.text(&bar(share, width, self.theme().ascii), style),
-            None => pen.skip(width),
-        };
+    fn draw_meter(&self, share: f64, style: Style, width: usize, pen: &mut Pen<'_>) {
+        let mut theme = *self.theme();
+        theme.rule = self.on(theme.rule);
+        meter(pen, &[(share, self.on(style))], width, &theme);
+    }
+
+    /// A firing rule shows in the cell that it is about, once it is acknowledged without its ground.
+    fn number_style(&self, host: &HostRow, place: usize) -> Style {
+        let theme = self.theme();
+        if host.tick.state != HostState::Live {
+            return theme.dim;
+        }
+        match host.severity_of(place) {
+            Severity::None => theme
+                .level
+                .get(host.step(place))
+                .copied()
+                .unwrap_or(theme.text),
+            severity if self.acknowledged_by(host).is_some() => theme.severity(severity),
+            severity => theme.severity_cell(severity),
+        }
+    }
+
+    /// Who acknowledged the host's worst alert.
+    fn acknowledged_by(&self, host: &HostRow) -> Option<String> {
+        let alert = host.line.alerts.first()?;
+        alert.acknowledged.as_ref().map(ToString::to_string)
     }
 
     fn draw_number(
@@ -149,23 +191,98 @@ impl Row<'_> {
         style: Style,
         pen: &mut Pen<'_>,
     ) {
-        let text = value.map_or_else(|| dash(self.theme()), |value| format_of(place)(Some(value)));
-        pen.right(&text, width, style);
+        let theme = self.theme();
+        let text = value.map_or_else(|| dash(theme), |value| format_of(place)(Some(value)));
+        let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+        let unit = text.get(digits.len()..).unwrap_or_default();
+        let style = match value {
+            None => theme.faint,
+            Some(_) if digits == "0" && unit.is_empty() => theme.faint,
+            Some(_) => style,
+        };
+        // A ground is as wide as the column, so that it is seen.
+        if style.bg.is_some() {
+            let text = format!("{text:>width$}");
+            pen.text(&text, style);
+            return;
+        }
+        let unit_style = if style == theme.text {
+            theme.dim
+        } else {
+            style
+        };
+        pen.right(digits, width.saturating_sub(unit.len()), self.on(style));
+        pen.text(unit, self.on(unit_style));
     }
 
-    /// How long ago a silent host last spoke, at the end of its line.
-    fn draw_age(&self, host: &HostRow, buffer: &mut Buffer) {
-        let text = match host.tick.time.0 {
-            _ if host.is_unrecorded() => "no data yet".to_owned(),
-            0 => "no sample".to_owned(),
-            _ => format!("{} ago", age(self.context.moment(), host.tick.time)),
+    fn draw_process(&self, host: &HostRow, width: usize, pen: &mut Pen<'_>) {
+        let theme = self.theme();
+        let note = self.note(host);
+        if let Some((text, style)) = note {
+            pen.text(&fit(&text, width), self.on(style));
+            return;
+        }
+        let Some(process) = self.fleet.busiest(&host.line.name) else {
+            return;
         };
-        let width = text.width() + 1;
-        if usize::from(self.line.width) > width + 30 {
-            let x = self.line.right() - width as u16;
-            Pen::new(buffer, self.line, 0)
-                .to(x)
-                .text(&text, self.on(self.theme().dim));
+        let name = fit(program(process), width.saturating_sub(PROCESS_CPU));
+        let cpu = f64::from(process.cpu_permille) / 10.0;
+        let style = if cpu < 1.0 { theme.faint } else { theme.dim };
+        pen.text(&name, self.on(style))
+            .right(&format!("{cpu:.0}"), PROCESS_CPU, self.on(style));
+    }
+
+    /// What is more important about a host than its busiest process.
+    fn note(&self, host: &HostRow) -> Option<(String, Style)> {
+        let theme = self.theme();
+        let moment = self.context.moment();
+        if let Some(by) = self.acknowledged_by(host) {
+            return Some((format!("ack {by}"), theme.dim));
+        }
+        if host.tick.state == HostState::Stale {
+            let late = moment - host.tick.time - i64::from(host.line.facts.interval_ms.max(1_000));
+            return Some((format!("late by {}", format_span(late.max(0))), theme.text));
+        }
+        let since = host.recovering_since()?;
+        Some((
+            format!("recovered {}", format_span(moment - since)),
+            theme.dim,
+        ))
+    }
+
+    /// Since when a host is offline, over the columns that have no value.
+    fn draw_offline(&self, host: &HostRow, buffer: &mut Buffer) {
+        let theme = self.theme();
+        let mut start = SIGN + self.layout.name;
+        for column in &self.layout.columns {
+            let is_first = matches!(
+                column.content,
+                Content::Uptime | Content::Number(CPU) | Content::CpuLine
+            );
+            if !is_first {
+                start += column.gap;
+                break;
+            }
+            start += column.gap + column.width;
+        }
+        let mut pen = Pen::new(buffer, self.line, 0);
+        pen.skip(start);
+        if host.is_unrecorded() {
+            pen.text("no data yet", self.on(theme.dim));
+            return;
+        }
+        if host.tick.time.0 == 0 {
+            pen.text("OFFLINE", self.on(theme.title))
+                .text("  no sample", self.on(theme.dim));
+            return;
+        }
+        let since = format_span(self.context.moment() - host.tick.time);
+        let last = format_clock(host.tick.time.0, &self.context.zone);
+        let text = format!("OFFLINE {since}");
+        pen.text(&text, self.on(theme.title));
+        let last = format!("  last heard {last}");
+        if pen.room() > last.width() {
+            pen.text(&last, self.on(theme.dim));
         }
     }
 
@@ -174,7 +291,7 @@ impl Row<'_> {
         let sign = match (group.counts.severity(), group.counts) {
             (Severity::None, Counts { offline: 1.., .. }) => offline(theme),
             (Severity::None, Counts { stale: 1.., .. }) => stale(theme),
-            (severity, _) => self.severity_sign(severity),
+            (severity, _) => (theme.severity_sign(severity), theme.severity(severity)),
         };
         let fold = if group.is_folded {
             theme.pick("▸", "+")
@@ -182,47 +299,93 @@ impl Row<'_> {
             theme.pick("▾", "-")
         };
         let columns = &self.layout.columns;
-        let is_number = |(column, _): &(Column, usize)| {
-            !matches!(spec(*column).content, Content::Uptime | Content::CpuLine)
-        };
-        let free = columns.iter().position(is_number).unwrap_or(columns.len());
-        let (free, numbers) = columns.split_at(free);
-        let room: usize = free.iter().map(|(_, width)| width + GAP).sum();
+        let room: usize = columns
+            .iter()
+            .filter(|column| column.content == Content::CpuLine)
+            .map(|column| column.width)
+            .sum();
         let mut name = format!("{fold} {}", group.name());
         if room == 0 {
             name += &format!(" {}", group.counts.hosts);
         }
-        let mut pen = self.begin(buffer, " ", sign, (&name, theme.title));
-        if let Some(room) = room.checked_sub(GAP) {
-            let counts = counts(theme, &group.counts, room);
-            pen.skip(GAP).text(&fit(&counts, room), self.on(theme.dim));
-        }
-        for (column, width) in numbers {
-            pen.skip(GAP);
-            match spec(*column).content {
-                Content::Uptime | Content::CpuLine | Content::NetLine => {
-                    pen.skip(*width);
+        let mark = theme.mark(self.is_selected);
+        let mut pen = self.begin(buffer, mark, sign, (&name, theme.title));
+        for column in columns {
+            pen.skip(column.gap);
+            let end = pen.x() + column.width as u16;
+            match column.content {
+                Content::CpuLine => {
+                    let counts = counts(theme, &group.counts, room);
+                    pen.text(&fit(&counts, room), self.on(theme.dim));
                 }
                 Content::Bar(place) => {
-                    self.draw_bar(group.value(place), *width, self.on(theme.graph), &mut pen);
+                    if let Some(share) = group.value(place) {
+                        let style = Steps::of(place).style(&theme.meter, share);
+                        self.draw_meter(share, *style, column.width, &mut pen);
+                    }
                 }
                 Content::Number(place) => {
                     let value = group.value(place);
-                    self.draw_number(place, value, *width, self.on(theme.text), &mut pen);
+                    let style = match value {
+                        Some(value) => *Steps::of(place).style(&theme.level, value),
+                        None => theme.faint,
+                    };
+                    self.draw_number(place, value, column.width, style, &mut pen);
                 }
+                Content::Sum(one, other) => {
+                    let value = |place| group.value(place);
+                    let sum = value(one).map(|one| one + value(other).unwrap_or(0.0));
+                    self.draw_number(one, sum, column.width, theme.text, &mut pen);
+                }
+                Content::Uptime | Content::Process => {}
             }
+            pen.to(end);
+        }
+    }
+
+    /// The hosts below the last row: how many there are, and the highest of each value, so that nothing bad hides.
+    pub(super) fn draw_fold(&self, hidden: &[&HostRow], buffer: &mut Buffer) {
+        let theme = self.theme();
+        let name = format!("{} calmer", hidden.len());
+        let mut pen = self.begin(buffer, " ", (" ", theme.faint), (&name, theme.faint));
+        let highest = |place: usize| {
+            let live = hidden
+                .iter()
+                .filter(|host| host.tick.state == HostState::Live);
+            live.filter_map(|host| host.value(place)).reduce(f64::max)
+        };
+        for column in &self.layout.columns {
+            pen.skip(column.gap);
+            let end = pen.x() + column.width as u16;
+            match column.content {
+                Content::CpuLine => {
+                    let text = theme.pick("↓ highest of each", "v highest of each");
+                    let text = fit(text, text.width().min(column.width));
+                    pen.text(&text, theme.faint);
+                }
+                Content::Number(place) | Content::Sum(place, _) => {
+                    let value = highest(place);
+                    let style = match value {
+                        Some(value) if Steps::of(place).step(value) > 0 => {
+                            *Steps::of(place).style(&theme.level, value)
+                        }
+                        _ => theme.dim,
+                    };
+                    self.draw_number(place, value, column.width, style, &mut pen);
+                }
+                Content::Bar(_) | Content::Uptime | Content::Process => {}
+            }
+            pen.to(end);
         }
     }
 }
 
 fn offline(theme: &Theme) -> (&'static str, Style) {
-    let sign = if theme.ascii { "x" } else { "✕" };
-    (sign, theme.severity(Severity::Critical))
+    (theme.pick("✕", "x"), theme.text)
 }
 
 fn stale(theme: &Theme) -> (&'static str, Style) {
-    let sign = if theme.ascii { "o" } else { "○" };
-    (sign, theme.severity(Severity::Warning))
+    (theme.pick("○", "~"), theme.text)
 }
 
 /// How many hosts there are and in which state, in as many words as there is room for.
@@ -235,7 +398,7 @@ fn counts(theme: &Theme, counts: &Counts, room: usize) -> String {
     for (count, sign) in [
         (counts.critical, theme.severity_sign(Severity::Critical)),
         (counts.warning, theme.severity_sign(Severity::Warning)),
-        (counts.stale, theme.pick("○", "o")),
+        (counts.stale, theme.pick("○", "~")),
         (counts.offline, theme.pick("✕", "x")),
     ] {
         if count > 0 {

@@ -1,137 +1,285 @@
-//! The table of hosts.
+//! The fleet: what needs somebody, the table of hosts, and beside or below it the selected host.
 //!
 //! ```text
-//!    HOST      UP  CPU last 5 min       %  MEM            %  LOAD  NET ↓ to 10M      ↓/s   ↑/s  READ WRITE   FS   °C
-//!  ▲ db-1     92d  ▃▃▄▄▅▅▆▆▇▇▇█████    97  █████████▏    92  31.2  ▂▂▂▃▃▂▂▂▂▃▂▂     8.1M  1.2M   88M   41M   83   71
-//!  ○ laptop    5h  ▂▂▁▁▁▁▁▁▁            –                 –     –  ▁▁▁▁▁▁              –     –     –     –    –   41 s ago
+//! ─ NEEDS YOU ─────────────────────────────────────────────────────────────────────────────────
+//! ▲ db-2       saturated   load5 41.2, limit 32    since 10:03   6 m   postgres  1105 %
+//! ▲ HOSTS      CPU 15 m ───────────────  MEM ───────── LOAD   ↓/s   ↑/s  DISK   FS  °C  TOP PROCESS
+//! ▲ db-2       100 ▃▃▃▃▃▇▇▇▇▇▇▇▇▇▇▇▇▇▇▇   89 ━━━━━━━━╸─  44.8   13M   30M  239M   71  83  autovacuum
+//! ✕ edge-1       – ▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁▁····  OFFLINE 54 s  last heard 10:08:54
 //! ```
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Rect, Size};
-use sysmon_config::Column;
+use sysmon_wire::Label;
 
-use super::columns::{Layout, draw_headings, layout_of};
-use super::state::{Fleet, Row};
-use super::{detail, panel, rows as table_rows};
+use super::columns::{draw_headings, layout_of};
+use super::state::{Fleet, HostRow, Row};
+use super::{detail, lower, needs, panel, rows as table_rows};
 use crate::context::{Context, Link};
 use crate::format::wrap;
 use crate::keys::{Action, Mode};
 use crate::layout::body;
+use crate::sections::span_text;
 use crate::widgets::paint::{Pen, more};
-use crate::widgets::sparkline::round_scale;
 
-pub(crate) const FIRST_ROW: u16 = 2;
-
-/// Screens at least this high show details of the selected host below the table.
-const DETAIL_FROM_HEIGHT: u16 = 14;
-
-/// Screens at least this high have a second line for that.
-const TWO_DETAILS_FROM: u16 = 20;
-
-/// Screens at least this high, and this wide, show its last minutes there, too.
+/// Screens at least this high, and this wide, show the selected host's last minutes below the table.
 const PANEL_FROM: Size = Size {
     width: 80,
     height: 28,
 };
 
+/// Screens at least this wide and high have the selected host at the right, at full height.
+const WIDE_FROM: Size = Size {
+    width: 180,
+    height: 28,
+};
+
+/// Cells of the selected host's column, and those between it and the table.
+const RIGHT: u16 = 67;
+const BETWEEN: u16 = 2;
+
+/// Lines of the lists below the table at least, their rule and the line before it included.
+const LISTS_MIN: u16 = 5;
+
+/// Screens at least this high have a line about the selected host or group.
+const DETAIL_FROM: u16 = 14;
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Areas {
+    pub(super) needs: Rect,
+    /// Its first line has the headings.
+    pub(super) table: Rect,
+    pub(super) detail: Rect,
+    pub(super) panel: Rect,
+    pub(super) right: Rect,
+    /// Values of the whole fleet.
+    totals: Rect,
+    pub(super) events: Rect,
+    busiest: Rect,
+}
+
+fn is_wide(screen: Size) -> bool {
+    screen.width >= WIDE_FROM.width && screen.height >= WIDE_FROM.height
+}
+
 pub(super) fn has_panel(screen: Size) -> bool {
     screen.height >= PANEL_FROM.height && screen.width >= PANEL_FROM.width
 }
 
-/// Lines with details of the selected host: two where there is room, so that an alert fits.
-fn detail_lines(screen: Size) -> u16 {
-    match screen.height {
-        TWO_DETAILS_FROM.. => 2,
-        DETAIL_FROM_HEIGHT.. => 1,
+pub(super) fn areas(fleet: &Fleet, context: &Context) -> Areas {
+    areas_in(fleet, context.size, body(context.size))
+}
+
+/// The areas of a body on a screen of a size.
+fn areas_in(fleet: &Fleet, screen: Size, all: Rect) -> Areas {
+    let right = match is_wide(screen) {
+        true => Rect {
+            x: all.right() - 1 - RIGHT,
+            width: RIGHT,
+            ..all
+        },
+        false => Rect::ZERO,
+    };
+    let width = match is_wide(screen) {
+        true => all.width - RIGHT - BETWEEN - 1,
+        false => all.width,
+    };
+    let left = Rect { width, ..all };
+    let count = needs::needs(fleet).len();
+    let needs_rows = needs::rows(count, screen.height).min(left.height);
+    let panel_rows = match has_panel(screen) && !is_wide(screen) {
+        true => panel::ROWS,
+        false => 0,
+    };
+    let detail_rows = match screen.height {
+        DETAIL_FROM.. if fleet.selected_group().is_some() || panel_rows == 0 => 1,
         _ => 0,
+    };
+    let detail_rows = if is_wide(screen) && fleet.selected().is_some() {
+        0
+    } else {
+        detail_rows
+    };
+    let below = (panel_rows.max(detail_rows)).min(left.height.saturating_sub(needs_rows));
+    let rows = |y: u16, height: u16| Rect { y, height, ..left };
+    let room = left.height - needs_rows - below;
+    let (totals_rows, lists_rows) = match is_wide(screen) {
+        true => lower_rows(fleet.rows_len(), room),
+        false => (0, 0),
+    };
+    let table = room - totals_rows - lists_rows;
+    let bottom = left.y + needs_rows + table;
+    let inner = |y: u16, height: u16| Rect {
+        x: left.x + 1,
+        width: left.width.saturating_sub(2),
+        y,
+        height,
+    };
+    let lists = inner(bottom + totals_rows, lists_rows);
+    let half = Rect {
+        y: lists.y + lists.height.min(1),
+        height: lists.height.saturating_sub(1),
+        width: lists.width.saturating_sub(BETWEEN) / 2,
+        ..lists
+    };
+    Areas {
+        needs: rows(left.y, needs_rows),
+        table: rows(left.y + needs_rows, table),
+        detail: rows(bottom, detail_rows.min(below)),
+        panel: rows(bottom, panel_rows.min(below)),
+        right,
+        totals: inner(bottom, totals_rows),
+        events: half,
+        busiest: Rect {
+            x: half.right() + BETWEEN,
+            ..half
+        },
     }
 }
 
-/// Lines below the table: an empty one, those of the selected host, and its last minutes.
-fn lines_below(screen: Size) -> u16 {
-    match detail_lines(screen) {
-        0 => 0,
-        lines if has_panel(screen) => 1 + lines + panel::ROWS,
-        lines => 1 + lines,
+/// Lines for the totals of the fleet and for its lists below a table: those that are left, lists first.
+fn lower_rows(hosts: usize, room: u16) -> (u16, u16) {
+    // A rule, the hosts, and a line apart.
+    let needed = u16::try_from(hosts + 2).unwrap_or(u16::MAX);
+    let left = room.saturating_sub(needed);
+    if left < lower::CHART_ROWS {
+        return (0, 0);
+    }
+    let lists = left - lower::CHART_ROWS;
+    match lists {
+        LISTS_MIN.. => (lower::CHART_ROWS, lists),
+        _ => (lower::CHART_ROWS, 0),
     }
 }
 
-pub(super) fn rows(screen: Size) -> usize {
-    // The first line of the body has the headings.
-    let above = 1;
-    usize::from(
-        body(screen)
-            .height
-            .saturating_sub(above + lines_below(screen)),
-    )
+/// Whether the whole fleet has charts below the table.
+pub(super) fn has_lower(fleet: &Fleet, context: &Context) -> bool {
+    areas(fleet, context).totals.height > 0
+}
+
+/// How many rows of the table are hosts or groups: the last line says how many more there are.
+pub(super) fn page(fleet: &Fleet, context: &Context) -> usize {
+    page_of(fleet, areas(fleet, context).table)
+}
+
+fn page_of(fleet: &Fleet, table: Rect) -> usize {
+    let room = usize::from(table.height.saturating_sub(1));
+    match fleet.rows_len() > room {
+        true => room.saturating_sub(1).max(1),
+        false => room.max(1),
+    }
 }
 
 pub(super) fn draw(fleet: &Fleet, context: &Context, area: Rect, buffer: &mut Buffer) {
-    let visible = rows(context.size).min(usize::from(area.height.saturating_sub(1)));
-    let count = fleet.rows_len();
-    if count == 0 {
+    if fleet.rows_len() == 0 {
         draw_empty(fleet, context, area, buffer);
         return;
     }
-    let top = fleet.top;
-    let shown: Vec<Row<'_>> = fleet.rows().skip(top).take(visible).collect();
+    let areas = areas_in(fleet, buffer.area.as_size(), area);
+    let needs = Rect {
+        x: areas.needs.x + 1,
+        width: areas.needs.width.saturating_sub(2),
+        ..areas.needs
+    };
+    needs::draw(fleet, context, needs, buffer);
+    draw_table(fleet, context, areas.table, buffer);
+    draw_selected(fleet, context, &areas, buffer);
+    let theme = match context.is_lost() {
+        true => context.theme.faded(),
+        false => context.theme,
+    };
+    if areas.totals.height > 0 {
+        lower::draw_totals(&fleet.totals, context, &theme, areas.totals, buffer);
+    }
+    if areas.busiest.height > 0 {
+        lower::draw_busiest(fleet.all_busiest(), &theme, areas.busiest, buffer);
+    }
+}
+
+fn draw_table(fleet: &Fleet, context: &Context, area: Rect, buffer: &mut Buffer) {
     let layout = &layout_of(fleet, area.width);
-    let net_scale = net_scale(context, &shown, layout);
-    draw_headings(fleet, context, layout, net_scale, area, buffer);
+    let span = span_text(fleet.span_ms());
+    draw_headings(fleet, context, layout, &span, area, buffer);
+    let visible = page_of(fleet, area).min(usize::from(area.height.saturating_sub(1)));
+    let top = fleet.top;
     let selected = fleet.selected_at();
-    for (at, row) in shown.iter().enumerate() {
-        let line = Rect {
-            y: area.y + 1 + at as u16,
-            height: 1,
-            ..area
-        };
-        let drawn = table_rows::Row {
-            fleet,
-            context,
-            layout,
-            net_scale,
-            is_selected: selected == Some(top + at),
-            line,
-        };
-        match row {
+    let faded;
+    // Nothing is known of hosts while the hub cannot be reached.
+    let theme = match context.is_lost() {
+        true => {
+            faded = context.theme.faded();
+            &faded
+        }
+        false => &context.theme,
+    };
+    let row_at = |at: usize| Rect {
+        y: area.y + 1 + at as u16,
+        height: 1,
+        ..area
+    };
+    let row = |line: Rect, is_selected: bool| table_rows::Row {
+        fleet,
+        context,
+        theme,
+        layout,
+        is_selected,
+        line,
+    };
+    for (at, shown) in fleet.rows().skip(top).take(visible).enumerate() {
+        let drawn = row(row_at(at), selected == Some(top + at));
+        match shown {
             Row::Host(host) => drawn.draw_host(host, buffer),
             Row::Group(group) => drawn.draw_group(group, buffer),
         }
     }
+    let room = usize::from(area.height.saturating_sub(1));
+    let is_more = top + visible < fleet.rows_len();
+    let hidden: Vec<&HostRow> = fleet
+        .rows()
+        .skip(top + visible)
+        .filter_map(|row| match row {
+            Row::Host(host) => Some(host),
+            Row::Group(_) => None,
+        })
+        .collect();
+    if is_more && room > visible && !hidden.is_empty() {
+        row(row_at(visible), false).draw_fold(&hidden, buffer);
+    }
     let table = Rect {
         y: area.y + 1,
-        height: visible as u16,
+        height: (visible as u16).min(area.height.saturating_sub(1)),
         ..area
     };
-    let is_more = top + visible < count;
-    more(buffer, table, top > 0, is_more, &context.theme);
-    draw_below(fleet, context, area, buffer);
+    let is_unsaid = is_more && room <= visible;
+    more(buffer, table, top > 0, is_unsaid, theme);
 }
 
-fn draw_below(fleet: &Fleet, context: &Context, area: Rect, buffer: &mut Buffer) {
-    let lines = detail_lines(context.size);
-    let Some(below) = lines_below(context.size).checked_sub(1) else {
+fn draw_selected(fleet: &Fleet, context: &Context, areas: &Areas, buffer: &mut Buffer) {
+    let Some(host) = fleet.selected() else {
+        detail::draw(fleet, context, areas.detail, buffer);
         return;
     };
-    if area.height <= below + 1 {
-        return;
+    if let Some(preview) = &fleet.preview.shown {
+        // What is shown may still be the host that was selected before.
+        let state = fleet
+            .host(&preview.host.name)
+            .map_or(host.tick.state, |host| host.tick.state);
+        if areas.right.width > 0 {
+            panel::draw_column(preview, state, context, areas.right, buffer);
+            return;
+        }
+        if areas.panel.height > 0 {
+            let inner = Rect {
+                x: areas.panel.x + 1,
+                width: areas.panel.width.saturating_sub(2),
+                ..areas.panel
+            };
+            panel::draw(preview, state, context, inner, buffer);
+            return;
+        }
     }
-    let details = Rect {
-        y: area.bottom() - below,
-        height: lines,
-        ..area
-    };
-    detail::draw(fleet, context, details, buffer);
-    let rest = Rect {
-        y: details.bottom(),
-        height: below - lines,
-        ..area
-    };
-    if rest.height == panel::ROWS
-        && fleet.selected().is_some()
-        && let Some(preview) = &fleet.preview.shown
-    {
-        panel::draw(preview, context, rest, buffer);
+    if areas.panel.height == 0 {
+        detail::draw(fleet, context, areas.detail, buffer);
     }
 }
 
@@ -176,27 +324,11 @@ fn shows_all(context: &Context) -> String {
     }
 }
 
-/// One scale for all lines of the network column: the highest on screen, rounded up.
-fn net_scale(context: &Context, shown: &[Row<'_>], layout: &Layout) -> i64 {
-    let width = layout
-        .columns
-        .iter()
-        .find(|(cell, _)| *cell == Column::NetLine)
-        .map_or(0, |c| c.1);
-    let points = |row: &Row<'_>| match row {
-        Row::Host(host) => host
-            .received
-            .held(width, context.moment(), host.line.facts.interval_ms)
-            .flatten()
-            .max(),
-        Row::Group(_) => None,
-    };
-    round_scale(
-        shown
-            .iter()
-            .filter_map(points)
-            .max()
-            .unwrap_or(0)
-            .max(10_000),
-    )
+/// The host of the alert at a line of the screen.
+pub(super) fn needing_at(fleet: &Fleet, context: &Context, line: u16) -> Option<Label> {
+    let needs = areas(fleet, context).needs;
+    let line = line
+        .checked_sub(needs.y)
+        .filter(|line| *line < needs.height)?;
+    needs::host_at(fleet, line)
 }

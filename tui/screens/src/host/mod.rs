@@ -1,12 +1,11 @@
 //! The open host: charts and tables side by side, or one of them maximized.
 
-mod compact;
+mod blocks;
 mod cores;
 mod pane;
 mod pane_charts;
 mod pane_tables;
 mod state;
-mod tables;
 mod view;
 
 use ratatui::buffer::Buffer;
@@ -32,7 +31,32 @@ impl HostScreen {
             there.retain(|pane| *pane != Pane::Processes);
         }
         self.panes.step(&there, is_back);
-        self.scroll = view::scroll_to_focus(self, context);
+    }
+
+    fn select(&mut self, at: usize) {
+        let last = self.busiest.len().saturating_sub(1);
+        self.selected = Some(at.min(last)).filter(|_| !self.busiest.is_empty());
+    }
+
+    /// Goes up or down in the list of processes.
+    fn select_by(&mut self, rows: isize) {
+        if self.panes.focus != Pane::Processes {
+            self.panes.go(Pane::Processes);
+        }
+        match self.selected {
+            None if rows > 0 => self.select(0),
+            None => {}
+            Some(0) if rows < 0 => self.selected = None,
+            Some(at) => self.select(at.saturating_add_signed(rows)),
+        }
+    }
+
+    fn open_process(&self, context: &Context) -> Outcomes {
+        let process = self.busiest.get(self.selected?)?;
+        Some(vec![Outcome::OpenProcess {
+            host: context.host_name()?.clone(),
+            pid: process.identity.pid,
+        }])
     }
 
     fn maximize(&self) -> Outcomes {
@@ -96,7 +120,10 @@ impl Screen for HostScreen {
                 self.step(action == Action::PreviousPane, context);
                 done()
             }
-            Action::Zoom => self.maximize(),
+            Action::Zoom => match self.panes.focus {
+                Pane::Processes if self.selected.is_some() => self.open_process(context),
+                _ => self.maximize(),
+            },
             Action::Sort if context.mode() == Mode::Pane => self.sort_next(context),
             Action::Reverse if context.mode() == Mode::Pane => {
                 self.panes.reverse = !self.panes.reverse;
@@ -111,7 +138,7 @@ impl Screen for HostScreen {
             let last = pane::scroll_max(&self.panes, context);
             self.panes.scroll = scrolled(self.panes.scroll, rows, last);
         } else {
-            self.scroll = scrolled(self.scroll, rows, view::scroll_max(self, context));
+            self.select_by(rows);
         }
     }
 
@@ -121,6 +148,16 @@ impl Screen for HostScreen {
                 true => self.sort_at(place.x, context),
                 false => done(),
             };
+        }
+        if let Some(list) = view::process_area(self, context).filter(|list| list.contains(place)) {
+            let at = usize::from(place.y - list.y);
+            let is_again = self.panes.focus == Pane::Processes && self.selected == Some(at);
+            if is_again {
+                return self.open_process(context);
+            }
+            self.panes.go(Pane::Processes);
+            self.select(at);
+            return done();
         }
         let pane = view::pane_at(self, context, place)?;
         if pane == self.panes.focus {

@@ -8,12 +8,13 @@ use crate::model::host_rows::WINDOW_MS;
 use crate::model::long_history::HistoryRequests;
 use crate::model::process::ProcessSort;
 
-const BUSIEST_MAX: usize = 15;
+const BUSIEST_MAX: usize = 60;
 
 #[derive(Debug, Default)]
 pub struct HostScreen {
-    pub scroll: u16,
     pub panes: Panes,
+    /// The selected one of the busiest processes.
+    pub selected: Option<usize>,
     pub busiest: Vec<Process>,
     requested: Option<Requested>,
     pub(super) history: HistoryRequests,
@@ -81,6 +82,8 @@ named! {
         Containers = "CONTAINERS",
         /// Units that failed or wait to be started again.
         Units = "UNITS",
+        /// How complete the rows are, and what the agent cannot see.
+        Record = "RECORD",
     }
 }
 

@@ -1,103 +1,307 @@
-//! One host: what it is, charts on the left, tables on the right.
+//! One host: charts at the left on one line of time, lists at the right, each under its rule.
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
-use sysmon_config::time::format_span;
-use sysmon_wire::Label;
-use sysmon_wire::metrics::{
-    CPU_UTILIZATION, DISK_IO, LOAD_1M, LOAD_5M, LOAD_15M, MEMORY_LIMIT, MEMORY_USAGE,
-    MEMORY_UTILIZATION, Metric, NET_IO, PAGING_LIMIT, PAGING_USAGE,
-};
+use sysmon_wire::message::HostState;
+use sysmon_wire::metrics::CPU_UTILIZATION;
 
+use super::blocks::{self, Block};
 use super::state::{HostScreen, Pane};
-use super::tables::Tables;
 use crate::context::Context;
-use crate::format::{amount, load, percent, short_span, size};
-use crate::layout::{below, body};
+use crate::layout::body;
 use crate::model::host_rows::HostRows;
-use crate::theme::Theme;
-use crate::widgets::axis::{SCALE_WIDTH, draw_axis, draw_scale, plot_of, step_ms};
-use crate::widgets::chart::{POINTS_PER_CELL, chart};
-use crate::widgets::paint::{Pen, note};
-use crate::widgets::sparkline::round_scale;
+use crate::model::step::Steps;
+use crate::sections::{About, Pair, state_line};
+use crate::widgets::paint::{Pen, fill, note};
+use crate::widgets::section::width;
+use crate::widgets::sparkline::draw_sparkline;
 
-const TWO_COLUMNS_FROM: u16 = 96;
+const TWO_COLUMNS_FROM: u16 = 100;
+const THREE_COLUMNS_FROM: u16 = 180;
 
-const RECEIVE: &[(&str, &str)] = &[("network.io.direction", "receive")];
-const TRANSMIT: &[(&str, &str)] = &[("network.io.direction", "transmit")];
-const READ: &[(&str, &str)] = &[("disk.io.direction", "read")];
-const WRITE: &[(&str, &str)] = &[("disk.io.direction", "write")];
+/// Cells between columns.
+const BETWEEN: u16 = 2;
+
+/// A host whose newest row is this much older than the moment shown is late, and then offline.
+const LATE_MS: i64 = 10_000;
+const OFFLINE_MS: i64 = 45_000;
+
+/// Groups of processors in the line of them.
+const CORES_APART: usize = 16;
+const CORE_GROUP: usize = 8;
+
+/// Where everything is.
+pub(super) struct Areas {
+    pub(super) charts: Vec<(Pane, Rect)>,
+    cores: Rect,
+    axis: Rect,
+    pub(super) blocks: Vec<(Block, Rect)>,
+}
+
+/// The state of the host at the moment shown, by its newest row.
+pub(super) fn state(context: &Context, host: &HostRows) -> Option<HostState> {
+    let newest = host.newest()?;
+    let interval = host
+        .line
+        .as_ref()
+        .map_or(0, |line| i64::from(line.facts.interval_ms));
+    let apart = interval.max(host.resolution_ms()) * 2;
+    let age = context.moment() - newest;
+    Some(match age {
+        _ if age >= OFFLINE_MS.max(apart * 2) => HostState::Offline,
+        _ if age >= LATE_MS.max(apart) => HostState::Stale,
+        _ => HostState::Live,
+    })
+}
+
+fn about<'a>(context: &'a Context, host: &'a HostRows) -> About<'a> {
+    About::new(context, host, state(context, host))
+}
+
+/// The lines at the top, and the rest of the screen inside its margins.
+fn main_area(context: &Context, host: &HostRows, all: Rect) -> (u16, Rect) {
+    let about = about(context, host);
+    let state = state(context, host).unwrap_or(HostState::Live);
+    let lines = state_line::of(&about, state).len() as u16;
+    let lines = lines.min(all.height / 4);
+    // A line apart, where there is one to spare.
+    let gap = u16::from(lines > 0 && all.height >= 23);
+    let main = Rect {
+        x: all.x + 1,
+        y: all.y + lines + gap,
+        width: all.width.saturating_sub(2),
+        height: all.height.saturating_sub(lines + gap),
+    };
+    (lines, main)
+}
+
+pub(super) fn areas(screen: &HostScreen, context: &Context, host: &HostRows) -> Areas {
+    areas_in(screen, context, host, body(context.size))
+}
+
+/// The areas of a body.
+fn areas_in(screen: &HostScreen, context: &Context, host: &HostRows, all: Rect) -> Areas {
+    let (_, main) = main_area(context, host, all);
+    let about = about(context, host);
+    let columns: Vec<Rect> = split(main, all.width);
+    let [first, rest @ ..] = columns.as_slice() else {
+        return Areas {
+            charts: Vec::new(),
+            cores: Rect::ZERO,
+            axis: Rect::ZERO,
+            blocks: Vec::new(),
+        };
+    };
+    // In one column the charts give way to the lists, and the other way round, by the focus.
+    let is_single = rest.is_empty();
+    let list_focus = !matches!(
+        screen.panes.focus,
+        Pane::Cpu | Pane::Memory | Pane::Network | Pane::Disk
+    );
+    let charts_area = match is_single {
+        true => Rect {
+            height: match list_focus {
+                true => (first.height * 2 / 5).max(first.height.min(7)),
+                false => first.height * 3 / 5,
+            },
+            ..*first
+        },
+        false => *first,
+    };
+    let (charts, cores, axis) = stack(charts_area);
+    let lists: Vec<Rect> = match is_single {
+        true => vec![Rect {
+            y: charts_area.bottom(),
+            height: first.height - charts_area.height,
+            ..*first
+        }],
+        false => rest.to_vec(),
+    };
+    let all = blocks::of(screen, &about);
+    Areas {
+        charts,
+        cores,
+        axis,
+        blocks: blocks::place(all, &lists, screen.panes.focus),
+    }
+}
+
+fn split(main: Rect, screen_width: u16) -> Vec<Rect> {
+    let shares: &[u16] = match screen_width {
+        THREE_COLUMNS_FROM.. => &[80, 60, 52],
+        TWO_COLUMNS_FROM.. => &[55, 61],
+        _ => &[1],
+    };
+    let room = main.width - BETWEEN * (shares.len() as u16 - 1);
+    let whole: u16 = shares.iter().sum();
+    let mut x = main.x;
+    let mut columns = Vec::new();
+    for (at, share) in shares.iter().enumerate() {
+        let is_last = at + 1 == shares.len();
+        let width = match is_last {
+            true => main.right() - x,
+            false => (u32::from(room) * u32::from(*share) / u32::from(whole)) as u16,
+        };
+        columns.push(Rect { x, width, ..main });
+        x += width + BETWEEN;
+    }
+    columns
+}
+
+/// The charts one above the other, the line of processors, and that of time: the disk chart leaves first where it is
+/// low, then the network, then the processors.
+fn stack(area: Rect) -> (Vec<(Pane, Rect)>, Rect, Rect) {
+    const MEMORY: u16 = 2;
+    let mut y = area.y;
+    let mut take = |height: u16| {
+        let part = Rect { y, height, ..area };
+        y += height;
+        part
+    };
+    let height = area.height;
+    let (cores, axis) = (u16::from(height >= 8), u16::from(height >= 6));
+    let room = height.saturating_sub(MEMORY + cores + axis);
+    let pairs: u16 = match room {
+        14.. => 2,
+        9.. => 1,
+        _ => 0,
+    };
+    // A rule, and lines of which each half has as many.
+    let pair = match pairs {
+        0 => 0,
+        _ => ((room * 3 / 10).max(3) - 1) / 2 * 2 + 1,
+    };
+    let memory = if height >= 34 { 3 } else { MEMORY.min(height) };
+    let extra = memory.saturating_sub(MEMORY);
+    let cpu = room.saturating_sub(pair * pairs + extra);
+    let mut charts = vec![(Pane::Cpu, take(cpu.max(height.min(1))))];
+    let cores = take(cores);
+    if height > cpu {
+        charts.push((Pane::Memory, take(memory)));
+    }
+    if pairs > 0 {
+        charts.push((Pane::Network, take(pair)));
+    }
+    if pairs > 1 {
+        charts.push((Pane::Disk, take(pair)));
+    }
+    (charts, cores, take(axis))
+}
 
 pub(super) fn draw(screen: &HostScreen, context: &Context, area: Rect, buffer: &mut Buffer) {
     let Some(host) = &context.host else { return };
     let theme = &context.theme;
-    draw_facts(
-        context,
-        host,
-        Rect {
-            height: area.height.min(1),
-            ..area
-        },
-        buffer,
-    );
-    let main = below(area, 1);
     if let Some(reason) = &host.refused {
-        note(buffer, main, 1, reason.as_str(), theme.title);
+        note(buffer, area, 1, reason.as_str(), theme.title);
         return;
     }
     if host.newest().is_none() {
-        let text = if host.complete {
-            "No samples at this time"
-        } else {
-            "Loading"
+        let text = match (host.complete, context.is_lost()) {
+            (true, _) => "no samples at this time",
+            (false, true) => "the hub cannot be reached: nothing is known of this host yet",
+            (false, false) => "loading",
         };
-        note(buffer, main, 1, text, theme.dim);
+        note(buffer, area, 1, text, theme.dim);
         return;
     }
-    let tables = tables(screen, context, host);
-    let (charts, right) = parts(tables, main);
-    draw_charts(screen, context, host, charts, buffer);
-    tables.draw(right, buffer);
-}
-
-fn tables<'a>(screen: &'a HostScreen, context: &'a Context, host: &'a HostRows) -> Tables<'a> {
-    Tables {
-        screen,
-        context,
-        host,
+    let about = about(context, host);
+    draw_state(context, host, area, buffer);
+    let areas = areas_in(screen, context, host, area);
+    let is_focus = |pane: Pane| screen.panes.focus == pane;
+    for (pane, part) in &areas.charts {
+        let focus = is_focus(*pane);
+        match pane {
+            Pane::Cpu => about.cpu(*part, focus, buffer),
+            Pane::Memory => about.memory(*part, focus, buffer),
+            Pane::Network => about.pair(Pair::Net, *part, focus, buffer),
+            _ => about.pair(Pair::Disk, *part, focus, buffer),
+        }
+    }
+    draw_cores(&about, areas.cores, buffer);
+    about.axis(areas.axis, buffer);
+    for (block, part) in &areas.blocks {
+        block.draw(screen, &about, *part, is_focus(block.pane), buffer);
     }
 }
 
-/// The areas of charts and tables: side by side, the tables as wide as needed, or on a narrow screen one above the other.
-fn parts(tables: Tables<'_>, body: Rect) -> (Rect, Rect) {
-    if body.width >= TWO_COLUMNS_FROM {
-        let most = Rect {
-            width: body.width - body.width * 11 / 20,
-            ..body
+fn draw_state(context: &Context, host: &HostRows, area: Rect, buffer: &mut Buffer) {
+    let about = about(context, host);
+    let state = state(context, host).unwrap_or(HostState::Live);
+    let (rows, _) = main_area(context, host, area);
+    let lines = state_line::of(&about, state);
+    let is_dead = state != HostState::Live || context.is_lost();
+    let ground = context.theme.severity_line(state_line::severity(&about));
+    for (row, line) in (0..rows).zip(&lines) {
+        let place = Rect {
+            y: area.y + row,
+            height: 1,
+            ..area
         };
-        let needed = tables.width_needed(most);
-        let width = body.width - needed;
-        let right = Rect {
-            x: body.x + width,
-            width: needed,
-            ..body
-        };
-        return (Rect { width, ..body }, right);
+        let is_alert = !(is_dead && row == 0 && state != HostState::Live);
+        if is_alert && !context.is_lost() {
+            fill(buffer, place, ground);
+        }
+        let mut pen = Pen::new(buffer, place, 0);
+        pen.skip(1);
+        for (text, style) in line {
+            let style = match is_alert && !context.is_lost() {
+                true => ground.patch(*style),
+                false => *style,
+            };
+            pen.text(text, style);
+        }
     }
-    let height = body.height * 3 / 5;
-    let lower = Rect {
-        y: body.y + height,
-        height: body.height - height,
-        ..body
+}
+
+/// Every processor as a bar, and the load.
+fn draw_cores(about: &About<'_>, area: Rect, buffer: &mut Buffer) {
+    let (host, theme) = (about.host, &about.theme);
+    if area.height == 0 {
+        return;
+    }
+    let load = about.load();
+    let load_width = width(&load);
+    let mut numbers: Vec<u32> = host
+        .values_of(&CPU_UTILIZATION, "cpu.logical_number")
+        .iter()
+        .filter_map(|number| number.as_str().parse().ok())
+        .collect();
+    numbers.sort_unstable();
+    let busy = |number: &u32| {
+        let number = number.to_string();
+        let share = host.now(&CPU_UTILIZATION, &[("cpu.logical_number", &number)])?;
+        Some((share * 1000.0) as i64)
     };
-    (Rect { height, ..body }, lower)
-}
-
-pub(super) fn scroll_max(screen: &HostScreen, context: &Context) -> u16 {
-    let Some(host) = &context.host else { return 0 };
-    let tables = tables(screen, context, host);
-    let (_, area) = parts(tables, below(body(context.size), 1));
-    tables.scroll_max(area)
+    let mut pen = Pen::new(buffer, area, 0);
+    let room = usize::from(area.width).saturating_sub(load_width + 8);
+    if numbers.len() > 1 && room > 4 {
+        pen.text("cores ", theme.dim);
+        let on = |style| style;
+        let is_apart = numbers.len() <= CORES_APART && numbers.len() * 2 <= room;
+        let groups = numbers.len() / CORE_GROUP;
+        let is_grouped = numbers.len() + groups <= room;
+        // More than fit: a bar for several of them, the busiest counts.
+        let each = numbers.len().div_ceil(room).max(1);
+        for (at, several) in numbers.chunks(each).enumerate() {
+            let most = several.iter().filter_map(busy).max();
+            if at > 0 && is_grouped && !is_apart && at % CORE_GROUP == 0 {
+                pen.skip(1);
+            }
+            draw_sparkline(
+                &mut pen,
+                std::iter::once(most),
+                Steps::CPU,
+                false,
+                on,
+                theme,
+            );
+            if is_apart {
+                pen.skip(1);
+            }
+        }
+    }
+    let x = area.right().saturating_sub(load_width as u16);
+    Pen::new(buffer, area, 0).to(x.max(area.x)).spans(&load);
 }
 
 pub(super) fn panes(screen: &HostScreen, context: &Context) -> Vec<Pane> {
@@ -108,248 +312,42 @@ pub(super) fn panes(screen: &HostScreen, context: &Context) -> Vec<Pane> {
         // Nobody knows yet.
         return Pane::ALL.to_vec();
     }
-    let tables = tables(screen, context, host);
-    let (_, area) = parts(tables, below(body(context.size), 1));
-    let listed = tables.panes(area.width);
-    let is_there = |pane: &Pane| CHARTS.contains(pane) || listed.contains(pane);
+    let listed = blocks::of(screen, &about(context, host));
+    let charts = [Pane::Cpu, Pane::Memory, Pane::Network, Pane::Disk];
+    let is_there = |pane: &Pane| {
+        charts.contains(pane)
+            || (*pane == Pane::Cores && has_cores(host))
+            || listed.iter().any(|block| block.pane == *pane)
+    };
     Pane::ALL.iter().copied().filter(is_there).collect()
 }
 
-pub(super) fn scroll_to_focus(screen: &HostScreen, context: &Context) -> u16 {
-    let Some(host) = &context.host else { return 0 };
-    let tables = tables(screen, context, host);
-    let (_, area) = parts(tables, below(body(context.size), 1));
-    tables.scroll_to(area)
+fn has_cores(host: &HostRows) -> bool {
+    host.values_of(&CPU_UTILIZATION, "cpu.logical_number").len() > 1
 }
 
 pub(super) fn pane_at(screen: &HostScreen, context: &Context, place: Position) -> Option<Pane> {
     let host = context.host.as_ref()?;
-    let tables = tables(screen, context, host);
-    let (charts, area) = parts(tables, below(body(context.size), 1));
-    if charts.contains(place) {
-        let blocks = chart_blocks(charts);
-        let at = blocks.iter().position(|block| block.contains(place))?;
-        return CHARTS.get(at).copied();
+    let areas = areas(screen, context, host);
+    if areas.cores.contains(place) {
+        return Some(Pane::Cores);
     }
-    tables.pane_at(area, place)
+    let charts = areas.charts.iter().map(|(pane, area)| (*pane, *area));
+    let lists = areas.blocks.iter().map(|(block, area)| (block.pane, *area));
+    charts
+        .chain(lists)
+        .find(|(_, area)| area.contains(place))
+        .map(|(pane, _)| pane)
 }
 
-const CHARTS: [Pane; 4] = [Pane::Cpu, Pane::Memory, Pane::Network, Pane::Disk];
-
-/// The area of each chart with its title. On a low screen the last ones are left out.
-fn chart_blocks(area: Rect) -> Vec<Rect> {
-    let count = CHARTS.len() as u16;
-    let room = area.height.saturating_sub(axis_height(area));
-    let (each, rest) = (room / count, room % count);
-    let mut y = area.y;
-    let mut blocks = Vec::new();
-    for at in 0..count {
-        let height = (each + u16::from(at < rest)).max(1);
-        if y + height > area.bottom() {
-            break;
-        }
-        blocks.push(Rect { y, height, ..area });
-        y += height;
-    }
-    blocks
-}
-
-fn axis_height(area: Rect) -> u16 {
-    u16::from(area.height >= 10)
-}
-
-fn draw_facts(context: &Context, host: &HostRows, area: Rect, buffer: &mut Buffer) {
-    let theme = &context.theme;
-    let Some(line) = &host.line else { return };
-    let facts = &line.facts;
-    let dot = theme.pick(" · ", " - ");
-    let is_otlp = !facts.source.as_str().is_empty();
-    // Senders of OTLP seldom know all of it.
-    let known =
-        |text: &Label, part: String| (!is_otlp || !text.as_str().is_empty()).then_some(part);
-    let mut parts = Vec::new();
-    parts.extend(known(&facts.os, facts.os.to_string()));
-    parts.extend(known(&facts.kernel, format!("kernel {}", facts.kernel)));
-    parts.push(match facts.cpu_model.as_str() {
-        "" if is_otlp => format!("{} processors", facts.cpus),
-        model => format!("{} × {model}", facts.cpus),
-    });
-    parts.push(format!("{} memory", size(Some(facts.memory_bytes as f64))));
-    if facts.boot.0 > 0 {
-        parts.push(format!("up {}", short_span(context.moment() - facts.boot)));
-    }
-    if is_otlp {
-        let interval = format_span(i64::from(facts.interval_ms));
-        parts.push(format!("{} every {interval}", facts.source));
-    }
-    parts.extend(facts.tags.iter().map(ToString::to_string));
-    let text = parts.join(dot);
-    let text = if theme.ascii {
-        text.replace('×', "x")
-    } else {
-        text
-    };
-    Pen::new(buffer, area, 0).skip(1).text(&text, theme.dim);
-}
-
-struct Graph {
-    pane: Pane,
-    values: Vec<(&'static str, String)>,
-    /// Filled, and a second one in its own half if there are two.
-    lines: Vec<(Metric, &'static [(&'static str, &'static str)])>,
-    /// The top of the scale; none for the highest value, rounded up.
-    max: Option<f64>,
-}
-
-fn graphs(host: &HostRows) -> Vec<Graph> {
-    let mode = |mode| percent(host.now(&CPU_UTILIZATION, &[("cpu.mode", mode)])) + "%";
-    let level = |metric: &Metric| load(host.now(metric, &[]));
-    let memory = |state| size(host.now(&MEMORY_USAGE, &[("system.memory.state", state)]));
-    let rate = |metric: &Metric, attributes| amount(host.now(metric, attributes)) + "B/s";
-    let mut memory_values = vec![
-        ("", percent(host.now(&MEMORY_UTILIZATION, &[])) + "%"),
-        ("used", memory("used")),
-        ("of", size(host.now(&MEMORY_LIMIT, &[]))),
-        ("cached", memory("cached")),
-    ];
-    if host
-        .now(&PAGING_LIMIT, &[])
-        .is_some_and(|limit| limit > 0.0)
-    {
-        memory_values.push((
-            "swap",
-            size(host.now(&PAGING_USAGE, &[("system.paging.state", "used")])),
-        ));
-    }
-    vec![
-        Graph {
-            pane: Pane::Cpu,
-            values: vec![
-                ("", percent(host.now(&CPU_UTILIZATION, &[])) + "%"),
-                ("user", mode("user")),
-                ("system", mode("system")),
-                ("iowait", mode("iowait")),
-                (
-                    "load",
-                    [level(&LOAD_1M), level(&LOAD_5M), level(&LOAD_15M)].join(" "),
-                ),
-            ],
-            lines: vec![(CPU_UTILIZATION, &[])],
-            max: Some(1.0),
-        },
-        Graph {
-            pane: Pane::Memory,
-            values: memory_values,
-            lines: vec![(MEMORY_UTILIZATION, &[])],
-            max: Some(1.0),
-        },
-        Graph {
-            pane: Pane::Network,
-            values: vec![
-                ("in", rate(&NET_IO, RECEIVE)),
-                ("out", rate(&NET_IO, TRANSMIT)),
-            ],
-            lines: vec![(NET_IO, RECEIVE), (NET_IO, TRANSMIT)],
-            max: None,
-        },
-        Graph {
-            pane: Pane::Disk,
-            values: vec![
-                ("read", rate(&DISK_IO, READ)),
-                ("write", rate(&DISK_IO, WRITE)),
-            ],
-            lines: vec![(DISK_IO, READ), (DISK_IO, WRITE)],
-            max: None,
-        },
-    ]
-}
-
-fn draw_charts(
-    screen: &HostScreen,
-    context: &Context,
-    host: &HostRows,
-    area: Rect,
-    buffer: &mut Buffer,
-) {
-    let theme = &context.theme;
-    // A title and at least two lines each; on a low screen the last graphs are left out, but their
-    // titles, which hold the values, stay as long as there is a line for them.
-    let mut newest_chart = None;
-    let mut bottom = area.y;
-    for (graph, block) in graphs(host).iter().zip(chart_blocks(area)) {
-        bottom = block.bottom();
-        draw_title(screen, context, graph, block, buffer);
-        // A chart of one line shows no more than the value; two lines of rates share one.
-        if block.height >= 3 {
-            let plot = plot_of(block, SCALE_WIDTH);
-            draw_graph(host, graph, theme, plot, buffer);
-            newest_chart = Some(plot);
-        }
-    }
-    if let (Some(plot), true) = (newest_chart, bottom < area.bottom()) {
-        let line = Rect {
-            y: bottom,
-            height: 1,
-            ..plot
-        };
-        draw_axis(context, host, line, buffer);
-    }
-}
-
-fn draw_title(
-    screen: &HostScreen,
-    context: &Context,
-    graph: &Graph,
-    area: Rect,
-    buffer: &mut Buffer,
-) {
-    let theme = &context.theme;
-    let is_focus = screen.panes.focus == graph.pane;
-    let style = if is_focus { theme.key } else { theme.title };
-    let mut pen = Pen::new(buffer, area, 0);
-    pen.skip(1).text(graph.pane.title(), style);
-    for (label, value) in &graph.values {
-        pen.skip(2);
-        if !label.is_empty() {
-            pen.text(label, theme.dim).skip(1);
-        }
-        pen.text(value, theme.text);
-    }
-}
-
-fn draw_graph(host: &HostRows, graph: &Graph, theme: &Theme, plot: Rect, buffer: &mut Buffer) {
-    let points = usize::from(plot.width) * POINTS_PER_CELL;
-    let step = step_ms(host, plot.width);
-    let histories: Vec<_> = graph
-        .lines
-        .iter()
-        .map(|(metric, attributes)| host.history(metric, attributes, points, step))
-        .collect();
-    let highest = histories
-        .iter()
-        .flatten()
-        .flatten()
-        .fold(0.0f64, |a, b| a.max(b.max));
-    let max = graph
-        .max
-        .unwrap_or_else(|| round_scale((highest.ceil() as i64).max(1_000)) as f64);
-    let top = if graph.max.is_some() {
-        "100%".to_owned()
-    } else {
-        amount(Some(max))
-    };
-    let styles = [theme.graph, theme.graph_second];
-    let rows = plot.height / graph.lines.len() as u16;
-    for ((at, history), style) in histories.iter().enumerate().zip(styles) {
-        let part = Rect {
-            y: plot.y + rows * at as u16,
-            height: rows,
-            ..plot
-        };
-        if rows == 0 {
-            continue;
-        }
-        draw_scale(buffer, part, SCALE_WIDTH, &top, theme);
-        chart(buffer, part, history, max, style, theme.ascii);
-    }
+/// The list of processes, without its rule.
+pub(super) fn process_area(screen: &HostScreen, context: &Context) -> Option<Rect> {
+    let host = context.host.as_ref()?;
+    host.newest()?;
+    let areas = areas(screen, context, host);
+    let (_, area) = areas
+        .blocks
+        .into_iter()
+        .find(|(block, _)| block.pane == Pane::Processes)?;
+    Some(crate::layout::below(area, 1))
 }

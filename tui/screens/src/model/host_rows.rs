@@ -1,11 +1,13 @@
 //! One host: a window of its rows, and values and rates computed from them.
 
+mod process_history;
+
 use std::collections::VecDeque;
 
 use sysmon_series::rate;
 use sysmon_wire::limits::SERIES_PER_STREAM_MAX;
 use sysmon_wire::message::{HostLine, Points, Reply};
-use sysmon_wire::metrics::{Metric, PROCESS_CPU, PROCESS_IDENTITY, PROCESS_MEMORY, unscale};
+use sysmon_wire::metrics::{Metric, unscale};
 use sysmon_wire::{
     ABSENT, Kind, Label, RowDecoder, RowError, SchemaError, SeriesKey, SeriesTable, UnixMs,
 };
@@ -13,6 +15,7 @@ use sysmon_wire::{
 use super::ROW_MS;
 use super::long_history::LongHistory;
 use super::window::ChartSpan;
+pub use process_history::ProcessHistory;
 
 /// The span of the rows that are requested, and held.
 pub const WINDOW_MS: i64 = 15 * 60 * 1000;
@@ -47,15 +50,6 @@ impl Step {
         self.count += 1;
         self.mean += (value - self.mean) / f64::from(self.count);
     }
-}
-
-/// What a process used over time, from the rows that list it among the busiest.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ProcessHistory {
-    pub cpu: Vec<Option<Step>>,
-    pub memory: Vec<Option<Step>>,
-    /// Whether some rows do not list it.
-    pub is_missed: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -158,11 +152,16 @@ impl HostRows {
     /// is longer than the rows, so that all hold the same number.
     pub fn step_ms(&self, points: usize) -> i64 {
         let step = self.window_ms() / i64::try_from(points).unwrap_or(i64::MAX).max(1);
-        let whole = match self.span.is_long() {
+        let whole = self.point_ms();
+        (step / whole).max(1) * whole
+    }
+
+    /// The least milliseconds of a point: those of a row, or of a point of the history.
+    pub fn point_ms(&self) -> i64 {
+        match self.span.is_long() {
             true => self.span.step_ms().max(self.resolution_ms),
             false => self.resolution_ms,
-        };
-        (step / whole).max(1) * whole
+        }
     }
 
     /// Adds series.
@@ -467,61 +466,15 @@ impl HostRows {
             *step = known.or(*step);
         }
     }
-
-    /// What a process used, in steps as [`Self::history`] has them.
-    pub fn history_of_process(&self, id: i64, points: usize, step_ms: i64) -> ProcessHistory {
-        let mut history = ProcessHistory {
-            cpu: vec![None; points],
-            memory: vec![None; points],
-            is_missed: false,
-        };
-        let end = self.newest().map_or(0, |n| (n + 1).floor(step_ms).0);
-        let start = end - step_ms.saturating_mul(points as i64);
-        let ranks = self.ranks();
-        for (time, values) in &self.rows {
-            let step = usize::try_from((*time - start).div_euclid(step_ms));
-            let Some(step) = step.ok().filter(|step| *step < points) else {
-                continue;
-            };
-            let value = |at: Option<usize>| at.and_then(|at| values.get(at)).copied();
-            let place = ranks.iter().find(|(at, ..)| value(Some(*at)) == Some(id));
-            let Some((_, cpu, memory)) = place else {
-                history.is_missed = true;
-                continue;
-            };
-            let number = |at| value(at).filter(|v| *v != ABSENT).unwrap_or(0);
-            let add = |steps: &mut Vec<Option<Step>>, value: f64| match steps.get_mut(step) {
-                Some(Some(step)) => step.add(value),
-                Some(none) => *none = Some(Step::of(value)),
-                None => {}
-            };
-            add(&mut history.cpu, unscale(number(*cpu), PROCESS_CPU.scale));
-            add(
-                &mut history.memory,
-                unscale(number(*memory), PROCESS_MEMORY.scale),
-            );
-        }
-        history
-    }
-
-    /// Where the places of the busiest processes are among the series: who it is, processor, memory.
-    fn ranks(&self) -> Vec<(usize, Option<usize>, Option<usize>)> {
-        let place = |(at, key): (usize, &SeriesKey)| {
-            let rank = key.attribute("sysmon.rank")?;
-            let attributes = [("sysmon.rank", rank.as_str())];
-            let of = |metric: &Metric| self.find(metric, &attributes);
-            (key.metric.name == PROCESS_IDENTITY.name)
-                .then(|| (at, of(&PROCESS_CPU), of(&PROCESS_MEMORY)))
-        };
-        self.keys.iter().enumerate().filter_map(place).collect()
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use sysmon_wire::RowEncoder;
-    use sysmon_wire::metrics::{CPU_UTILIZATION, NET_IO};
+    use sysmon_wire::metrics::{
+        CPU_UTILIZATION, NET_IO, PROCESS_CPU, PROCESS_IDENTITY, PROCESS_MEMORY,
+    };
 
     const RECEIVE: &[(&str, &str)] = &[("network.io.direction", "receive")];
 

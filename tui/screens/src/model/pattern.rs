@@ -63,7 +63,8 @@ impl Pattern {
         }
     }
 
-    /// Whether it is found in a process' command, user or container, or is its pid.
+    /// Whether it is found in a process' command, arguments, user or container, or is its pid. An anchored expression is
+    /// about names.
     pub fn finds_process(&self, process: &Process) -> bool {
         let identity = &process.identity;
         let is_pid = || {
@@ -72,10 +73,13 @@ impl Pattern {
                 .as_ref()
                 .is_some_and(|whole| whole.is_match(&pid))
         };
+        let is_in_arguments =
+            || !self.text.contains(['^', '$']) && self.finds(process.arguments.as_str());
         self.is_empty()
             || [&identity.command, &identity.user, &identity.cgroup]
                 .iter()
                 .any(|text| self.finds(text.as_str()))
+            || is_in_arguments()
             || is_pid()
     }
 }
@@ -125,11 +129,14 @@ mod tests {
     fn a_process_is_found_by_its_names_and_by_its_whole_pid() {
         let mut one = process(1234, "/usr/bin/cc1", 0, 0);
         one.identity.cgroup = "builder".into();
+        one.arguments = "-O2 shop.c".into();
         let finds = |typed: &str| Pattern::new(typed).finds_process(&one);
-        for found in ["cc1", "root", "build", "1234", "12..", "99|1234", ""] {
+        for found in [
+            "cc1", "root", "build", "1234", "12..", "99|1234", "shop", "",
+        ] {
             assert!(finds(found), "{found}");
         }
-        for not in ["123", "234", "cc2", "^99|12$"] {
+        for not in ["123", "234", "cc2", "^99|12$", "shop.c$"] {
             assert!(!finds(not), "{not}");
         }
         let ending = Pattern::ending("a+(b)");

@@ -81,6 +81,36 @@ impl SparkLine {
         self.points.push_back(point);
     }
 
+    /// The line in so many cells that each stand for several points, which begin at whole multiples of their time:
+    /// a cell never changes once it is full.
+    pub fn cells(
+        &self,
+        cells: usize,
+        span_ms: i64,
+        now: UnixMs,
+        interval_ms: u32,
+    ) -> Vec<Option<i64>> {
+        let points = usize::try_from(span_ms / self.step_ms).unwrap_or(0);
+        let each = (points / cells.max(1)).max(1);
+        let of_cell = self.step_ms * each as i64;
+        let begun = ((now.floor(self.step_ms) - now.floor(of_cell)) / self.step_ms) as usize;
+        let points: Vec<_> = self.held(cells * each + begun, now, interval_ms).collect();
+        let whole = points.get(..cells * each).unwrap_or_default();
+        let mean = |points: &[Option<i64>]| {
+            let known = || points.iter().flatten();
+            let count = known().count() as i64;
+            (count > 0).then(|| known().sum::<i64>() / count)
+        };
+        whole.chunks(each).map(mean).collect()
+    }
+
+    /// The mean of the points that are there.
+    pub fn mean(&self) -> Option<i64> {
+        let known = || self.points.iter().filter(|point| **point != ABSENT);
+        let count = known().count() as i64;
+        (count > 0).then(|| known().sum::<i64>() / count)
+    }
+
     /// The last `count` points of a host whose rows are `interval_ms` apart: each holds until the next is overdue.
     pub fn held(
         &self,
@@ -160,6 +190,21 @@ mod tests {
         let wanted: Vec<_> = wanted.chain(one(None, 4)).collect();
         assert_eq!(held, wanted);
         assert_eq!(line.held(1, UnixMs(65_000), 10_000).last(), Some(Some(3)));
+    }
+
+    #[test]
+    fn a_cell_is_the_mean_of_its_points_and_does_not_change_when_it_is_full() {
+        let mut line = SparkLine::new(1000);
+        for second in 0..70 {
+            line.push(UnixMs(second * 1000), second);
+        }
+        // Three points a cell: those of the seconds 9 to 68 in twenty cells.
+        let cells = |now: i64| line.cells(20, 60_000, UnixMs(now), 1000);
+        assert_eq!(cells(69_000).first(), Some(&Some(10)));
+        assert_eq!(cells(69_000).last(), Some(&Some(67)));
+        assert_eq!(line.mean(), Some(34), "of the seconds that are full");
+        let later = line.cells(20, 60_000, UnixMs(70_500), 1000);
+        assert_eq!(later, cells(69_000));
     }
 
     #[test]

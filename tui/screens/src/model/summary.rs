@@ -1,6 +1,6 @@
 //! The values that the hub sends of every host, by their place in [`sysmon_wire::metrics::ALIASES`].
 
-use sysmon_wire::metrics::SUMMARY;
+use sysmon_wire::metrics::{ALIASES, SUMMARY};
 
 use crate::format::{amount, degrees, load, percent};
 
@@ -35,7 +35,25 @@ pub fn format_of(place: usize) -> fn(Option<f64>) -> String {
 
 pub fn value_text(place: usize, value: Option<f64>) -> String {
     let unit = FORMATS.get(place).map_or("", |(_, unit)| unit);
-    format_of(place)(value) + unit
+    let text = format_of(place)(value);
+    if value.is_some() { text + unit } else { text }
+}
+
+/// The value of the summary that a metric is about, by its alias or name.
+pub(crate) fn place_of(metric: &str) -> Option<usize> {
+    let of_summary = ALIASES.iter().take(SUMMARY);
+    let exact = of_summary.clone().position(|alias| alias.alias == metric);
+    let near = || match metric {
+        "load5" | "load15" => Some(LOAD),
+        "psi.cpu" => Some(CPU),
+        "psi.mem" => Some(MEMORY),
+        "psi.io" => Some(READ),
+        "temp.max" | "hw.temperature" => Some(TEMPERATURE),
+        _ => of_summary
+            .clone()
+            .position(|alias| alias.metric.name == metric),
+    };
+    exact.or_else(near)
 }
 
 #[cfg(test)]
@@ -46,6 +64,6 @@ mod tests {
     fn values_have_their_unit() {
         let texts = [CPU, LOAD, TEMPERATURE, RECEIVED].map(|place| value_text(place, Some(0.5)));
         assert_eq!(texts, ["50%", "0.50", "0°", "0B/s"]);
-        assert_eq!(value_text(CPU, None), "–%");
+        assert_eq!(value_text(CPU, None), "–");
     }
 }

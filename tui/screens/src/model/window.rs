@@ -1,5 +1,7 @@
 //! The spans of time that the charts and the strip show.
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use sysmon_wire::UnixMs;
 
 struct SpanDef {
@@ -99,6 +101,38 @@ impl ChartSpan {
     pub fn strip_text(self) -> &'static str {
         self.def().strip_text
     }
+}
+
+/// Cells from one clock to the next at least, and round times between them.
+const CLOCK_CELLS: i64 = 14;
+const CLOCK_STEPS_MS: [i64; 15] = [
+    10_000,
+    30_000,
+    60_000,
+    300_000,
+    900_000,
+    1_200_000,
+    1_800_000,
+    3_600_000,
+    3 * 3_600_000,
+    6 * 3_600_000,
+    12 * 3_600_000,
+    DAY_MS,
+    7 * DAY_MS,
+    30 * DAY_MS,
+    90 * DAY_MS,
+];
+
+/// The time between the clocks of a line of time: as short as their texts allow.
+pub fn clock_step(span_ms: i64, cells: i64) -> Option<i64> {
+    let fits = |step: &&i64| **step * cells / span_ms.max(1) >= CLOCK_CELLS;
+    CLOCK_STEPS_MS.iter().find(fits).copied()
+}
+
+/// How far the clocks of a zone are ahead of UTC at a moment.
+pub fn local_offset_ms(at: UnixMs, zone: &TimeZone) -> i64 {
+    Timestamp::from_millisecond(at.0)
+        .map_or(0, |time| i64::from(zone.to_offset(time).seconds()) * 1000)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -89,6 +89,7 @@ pub(super) fn grouped(rows: &[Process], name: impl Fn(&Process) -> String) -> Ve
                 memory_bytes: 0,
                 read_bytes_per_s: 0,
                 write_bytes_per_s: 0,
+                arguments: sysmon_wire::Label::default(),
                 threads: 0,
                 ..*process
             };
@@ -113,6 +114,9 @@ pub(super) fn grouped(rows: &[Process], name: impl Fn(&Process) -> String) -> Ve
             1 => Label::new(&name),
             _ => Label::new(&format!("{name} ({count})")),
         };
+        if count > 1 {
+            process.arguments = Label::default();
+        }
         process
     };
     groups.into_iter().map(named).collect()

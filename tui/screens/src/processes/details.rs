@@ -21,7 +21,7 @@ use crate::format::{NONE, fit, size};
 use crate::model::host_rows::Step;
 use crate::model::process::{cpu_percent, memory, program, rate};
 use crate::widgets::axis::{draw_axis, draw_scale, plot_of, step_ms};
-use crate::widgets::chart::{POINTS_PER_CELL, chart};
+use crate::widgets::chart::{Inks, POINTS_PER_CELL, chart};
 use crate::widgets::paint::{Pen, note};
 use crate::widgets::sparkline::round_scale;
 
@@ -90,6 +90,10 @@ fn fields(
         "command",
         wrapped(identity.command.as_str(), room, COMMAND_LINES_MAX),
     )];
+    let arguments = process.arguments.as_str();
+    if !arguments.is_empty() {
+        fields.push(("arguments", wrapped(arguments, room, COMMAND_LINES_MAX)));
+    }
     let mut one = |label, text: String| fields.push((label, vec![text]));
     one("user", identity.user.to_string());
     one(
@@ -289,7 +293,14 @@ fn draw_chart(
         return;
     }
     draw_scale(buffer, plot, SCALE_WIDTH, top, theme);
-    chart(buffer, plot, points, *max, theme.graph, theme.ascii);
+    chart(
+        buffer,
+        plot,
+        points,
+        *max,
+        Inks::One(theme.graph),
+        theme.ascii,
+    );
 }
 
 /// The top of a scale of processors: a round number from the highest value up.
@@ -370,7 +381,7 @@ mod tests {
 
     #[test]
     fn scales_are_round_and_hold_the_highest() {
-        for (highest, wanted) in [(0.0, 0.1), (0.981, 1.0), (3.5, 5.0)] {
+        for (highest, wanted) in [(0.0, 0.1), (0.981, 1.0), (3.5, 4.0)] {
             let scale = share_scale(highest);
             assert!((scale - wanted).abs() < 1e-9, "{highest}: {scale}");
         }

@@ -20,9 +20,11 @@ const BASIC: [(u8, u8, u8); 16] = [
 ];
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Colours {
-    /// The palette of 256, or more.
+pub enum Colours {
+    /// Any RGB value.
     #[default]
+    True,
+    /// The palette of 256.
     Many,
     /// The basic ones only.
     Sixteen,
@@ -34,14 +36,37 @@ impl Colours {
         let is_old = ["linux", "ansi", "cygwin", "xterm", "screen"].contains(&term);
         if colorterm.is_empty() && (is_old || term.ends_with("-16color")) {
             Self::Sixteen
+        } else if ["truecolor", "24bit"].contains(&colorterm) || term.ends_with("-direct") {
+            Self::True
         } else {
             Self::Many
         }
     }
 
+    /// The same with at most 256 colours, whose sequences are shorter.
+    pub fn shorter(self) -> Self {
+        match self {
+            Self::True => Self::Many,
+            few => few,
+        }
+    }
+
+    /// The nearest colour of the palette of 256, apart from the first sixteen, which terminals change.
+    pub fn nearest_to(self, (red, green, blue): (u8, u8, u8)) -> u8 {
+        let away = |index: &u8| {
+            let (r, g, b) = indexed(*index);
+            let parts = [(r, red), (g, green), (b, blue)];
+            parts
+                .iter()
+                .map(|(one, other)| u32::from(one.abs_diff(*other)).pow(2))
+                .sum::<u32>()
+        };
+        (16..=255).min_by_key(away).unwrap_or(16)
+    }
+
     /// The nearest colour of the palette.
     pub(super) fn nearest(self, index: u8) -> u8 {
-        if self == Self::Many || index < 16 {
+        if self != Self::Sixteen || index < 16 {
             return index;
         }
         let (r, g, b) = indexed(index);
@@ -84,7 +109,8 @@ mod tests {
     fn the_first_colours_have_names() {
         for (term, colorterm, wanted) in [
             ("xterm-256color", "", Colours::Many),
-            ("xterm", "truecolor", Colours::Many),
+            ("xterm", "truecolor", Colours::True),
+            ("xterm-256color", "24bit", Colours::True),
             ("xterm-kitty", "", Colours::Many),
             ("xterm", "", Colours::Sixteen),
             ("linux", "", Colours::Sixteen),
@@ -110,5 +136,8 @@ mod tests {
             assert_eq!(few.nearest(index), wanted, "{index}");
         }
         assert_eq!(Colours::Many.nearest(243), 243);
+        // A grey, and a red of the cube.
+        assert_eq!(few.nearest_to((0x1f, 0x1f, 0x1f)), 234);
+        assert_eq!(few.nearest_to((0xff, 0x5a, 0x55)), 203);
     }
 }

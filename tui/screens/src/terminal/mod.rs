@@ -3,7 +3,7 @@
 //! A frame is written on a thread, and the next is drawn only after it was written: a slow connection gets fewer
 //! frames, each of the newest data, and delays neither keys nor replies.
 
-pub(crate) mod colours;
+pub mod colours;
 mod difference;
 
 use std::io::{self, Write};
@@ -100,6 +100,10 @@ impl Terminal {
             next: Buffer::empty(area),
             is_unknown: true,
         })
+    }
+
+    pub fn colours(&self) -> Colours {
+        self.colours
     }
 
     pub fn is_busy(&self) -> bool {

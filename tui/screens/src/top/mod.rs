@@ -92,6 +92,7 @@ impl Screen for Top {
                 at: context.at,
                 by: self.by,
                 limit: LIMIT,
+                each: 0,
             };
             wanted.push(Subscription::new(Topic::Top, request));
         }

@@ -5,6 +5,38 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 
 use crate::model::host_rows::Step;
+use crate::model::step::STEPS;
+
+/// Shares of a chart's height from which a cell has the next colour.
+const HEIGHTS: [f64; STEPS] = [0.3, 0.6, 0.8, 0.9];
+
+/// The colours of a chart.
+#[derive(Clone, Copy)]
+pub(crate) enum Inks<'a> {
+    One(Style),
+    /// By the height of a cell, so that its colour never changes with its value.
+    ByHeight(&'a [Style; STEPS + 1]),
+}
+
+impl Inks<'_> {
+    /// The style of a cell whose middle is at a share of the height.
+    fn at(self, share: f64) -> Style {
+        match self {
+            Self::One(style) => style,
+            Self::ByHeight(styles) => {
+                let at = HEIGHTS.iter().filter(|from| share >= **from).count();
+                styles.get(at).copied().unwrap_or_default()
+            }
+        }
+    }
+}
+
+/// Which way values rise.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Up,
+    Down,
+}
 
 pub(crate) const POINTS_PER_CELL: usize = 2;
 
@@ -36,9 +68,27 @@ pub(crate) fn chart(
     area: Rect,
     values: &[Option<Step>],
     max: f64,
-    style: Style,
+    inks: Inks<'_>,
     ascii: bool,
 ) {
+    let columns = filled(buffer, area, values, max);
+    draw(buffer, area, &columns, (inks, Way::Up), ascii);
+}
+
+/// The same, hanging from the top of the area: the lower half of two that share an axis.
+pub(crate) fn chart_down(
+    buffer: &mut Buffer,
+    area: Rect,
+    values: &[Option<Step>],
+    max: f64,
+    inks: Inks<'_>,
+    ascii: bool,
+) {
+    let columns = filled(buffer, area, values, max);
+    draw(buffer, area, &columns, (inks, Way::Down), ascii);
+}
+
+fn filled(buffer: &Buffer, area: Rect, values: &[Option<Step>], max: f64) -> Vec<Option<Column>> {
     let dots = usize::from(area.intersection(buffer.area).height) * 4;
     let columns = values.iter().map(|step| {
         let step = (*step)?;
@@ -46,7 +96,7 @@ pub(crate) fn chart(
         let peak = dots_up_to(step.max, max, dots) - 1;
         Some(Column { from: 0, to, peak })
     });
-    draw(buffer, area, &columns.collect::<Vec<_>>(), style, ascii);
+    columns.collect()
 }
 
 /// Draws a line, in each step from its smallest to its largest value, joined to that of the step before.
@@ -75,7 +125,8 @@ pub(crate) fn line(
         before = own;
         joined.map(|(from, to)| Column { from, to, peak: 0 })
     });
-    draw(buffer, area, &columns.collect::<Vec<_>>(), style, ascii);
+    let columns: Vec<_> = columns.collect();
+    draw(buffer, area, &columns, (Inks::One(style), Way::Up), ascii);
 }
 
 fn dots_up_to(value: f64, max: f64, dots: usize) -> usize {
@@ -87,7 +138,13 @@ fn dots_up_to(value: f64, max: f64, dots: usize) -> usize {
     ((share * dots as f64).round() as usize).max(1)
 }
 
-fn draw(buffer: &mut Buffer, area: Rect, values: &[Option<Column>], style: Style, ascii: bool) {
+fn draw(
+    buffer: &mut Buffer,
+    area: Rect,
+    values: &[Option<Column>],
+    (inks, way): (Inks<'_>, Way),
+    ascii: bool,
+) {
     let area = area.intersection(buffer.area);
     let columns = usize::from(area.width) * POINTS_PER_CELL;
     let lead = columns.saturating_sub(values.len());
@@ -104,12 +161,18 @@ fn draw(buffer: &mut Buffer, area: Rect, values: &[Option<Column>], style: Style
         let first = usize::from(cell_x) * POINTS_PER_CELL;
         let pair = [at(first), at(first + 1)];
         for cell_y in 0..area.height {
-            let below = usize::from(area.height - 1 - cell_y) * 4;
+            let rows_below = match way {
+                Way::Up => area.height - 1 - cell_y,
+                Way::Down => cell_y,
+            };
+            let below = usize::from(rows_below) * 4;
             let glyph = if ascii {
                 plain(pair, below)
             } else {
-                braille(pair, below)
+                braille(pair, below, way)
             };
+            let share = (f64::from(rows_below) + 0.5) / f64::from(area.height);
+            let style = inks.at(share);
             if let (Some(glyph), Some(cell)) =
                 (glyph, buffer.cell_mut((area.x + cell_x, area.y + cell_y)))
             {
@@ -119,10 +182,13 @@ fn draw(buffer: &mut Buffer, area: Rect, values: &[Option<Column>], style: Style
     }
 }
 
-fn braille(pair: [Option<Column>; 2], below: usize) -> Option<char> {
+fn braille(pair: [Option<Column>; 2], below: usize, way: Way) -> Option<char> {
     let mut bits = 0;
-    for (column, dots) in pair.into_iter().zip(DOTS) {
+    for (column, mut dots) in pair.into_iter().zip(DOTS) {
         let Some(column) = column else { continue };
+        if way == Way::Down {
+            dots.reverse();
+        }
         let set = dots.iter().enumerate();
         bits |= set
             .filter(|(at, _)| column.has(below + at))
@@ -150,7 +216,8 @@ mod tests {
         let area = Rect::new(0, 0, 2, 2);
         let mut buffer = Buffer::empty(area);
         let values: Vec<_> = values.iter().map(|v| v.map(Step::of)).collect();
-        chart(&mut buffer, area, &values, 1.0, Style::new(), ascii);
+        let inks = Inks::One(Style::new());
+        chart(&mut buffer, area, &values, 1.0, inks, ascii);
         text(&buffer)
     }
 
@@ -190,7 +257,8 @@ mod tests {
         let area = Rect::new(0, 0, 2, 2);
         let mut buffer = Buffer::empty(area);
         let values = [step(0.0, 1.0), step(0.5, 0.5)];
-        chart(&mut buffer, area, &values, 1.0, Style::new(), false);
+        let inks = Inks::One(Style::new());
+        chart(&mut buffer, area, &values, 1.0, inks, false);
         assert_eq!(text(&buffer), [" ⠁", " ⣿"]);
         let mut buffer = Buffer::empty(area);
         line(&mut buffer, area, &values, 1.0, Style::new(), false);
@@ -199,6 +267,16 @@ mod tests {
             [" ⡇", " ⡏"],
             "joined, from the smallest to the largest"
         );
+    }
+
+    #[test]
+    fn the_lower_half_hangs_from_the_axis() {
+        let area = Rect::new(0, 0, 2, 2);
+        let mut buffer = Buffer::empty(area);
+        let values = [Some(1.0), Some(0.5), None, Some(0.0)].map(|v| v.map(Step::of));
+        let inks = Inks::One(Style::new());
+        chart_down(&mut buffer, area, &values, 1.0, inks, false);
+        assert_eq!(text(&buffer), ["⣿⠈", "⡇ "]);
     }
 
     #[test]

@@ -3,7 +3,9 @@
 pub(crate) mod axis;
 pub(crate) mod chart;
 pub(crate) mod command;
+pub(crate) mod meter;
 pub(crate) mod paint;
 pub(crate) mod process_list;
+pub(crate) mod section;
 pub(crate) mod sparkline;
 pub(crate) mod traces;

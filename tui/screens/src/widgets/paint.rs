@@ -41,6 +41,13 @@ impl<'a> Pen<'a> {
         self
     }
 
+    pub(crate) fn spans(&mut self, spans: &[(String, Style)]) -> &mut Self {
+        for (text, style) in spans {
+            self.text(text, *style);
+        }
+        self
+    }
+
     pub(crate) fn skip(&mut self, cells: usize) -> &mut Self {
         self.x = self.x.saturating_add(cells as u16).min(self.end);
         self
@@ -56,6 +63,10 @@ impl<'a> Pen<'a> {
     pub(crate) fn to(&mut self, x: u16) -> &mut Self {
         self.x = x.min(self.end);
         self
+    }
+
+    pub(crate) fn x(&self) -> u16 {
+        self.x
     }
 
     pub(crate) fn room(&self) -> usize {
@@ -122,49 +133,9 @@ pub(crate) fn more(buffer: &mut Buffer, rows: Rect, above: bool, below: bool, th
     }
 }
 
-/// A bar of `width` cells, filled to a share from 0 to 1, to an eighth of a cell.
-pub(crate) fn bar(share: f64, width: usize, ascii: bool) -> String {
-    const EIGHTHS: [&str; 9] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉", "█"];
-    let share = if share.is_finite() {
-        share.clamp(0.0, 1.0)
-    } else {
-        0.0
-    };
-    if ascii {
-        let full = (share * width as f64).round() as usize;
-        return format!(
-            "{}{}",
-            "#".repeat(full),
-            ".".repeat(width - full.min(width))
-        );
-    }
-    let eighths = (share * width as f64 * 8.0).round() as usize;
-    let (full, rest) = (eighths / 8, eighths % 8);
-    let mut out = "█".repeat(full);
-    out.push_str(EIGHTHS.get(rest).copied().unwrap_or_default());
-    let used = full + usize::from(rest > 0);
-    out.push_str(&" ".repeat(width.saturating_sub(used)));
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn bars_have_their_width_whatever_the_share() {
-        for (share, ascii) in [
-            (0.0, false),
-            (0.5, false),
-            (1.0, false),
-            (7.0, true),
-            (f64::NAN, true),
-        ] {
-            assert_eq!(bar(share, 10, ascii).chars().count(), 10, "{share}");
-        }
-        assert_eq!(bar(0.5, 4, true), "##..");
-        assert_eq!(bar(0.30, 4, false), "█▎  ");
-    }
 
     #[test]
     fn a_pen_stays_inside() {

@@ -239,7 +239,7 @@ impl ProcessList<'_> {
             pen.skip(usize::from(row.depth.min(DEPTH_MAX) - 1) * 2)
                 .text(theme.pick("└ ", "\\ "), on(theme.dim));
         }
-        command(&process.identity, &mut pen, on, theme);
+        command(process, &mut pen, on, theme);
     }
 }
 

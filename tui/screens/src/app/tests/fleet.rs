@@ -8,7 +8,7 @@ use sysmon_wire::message::{AlertLine, Reply, Request, Severity as AlertSeverity}
 
 use super::{Message, connect, draw, empty, fleet, press, remark, reply, screen, tick, update};
 use crate::app::State;
-use crate::fleet::FIRST_ROW;
+use crate::fleet::first_row;
 use crate::keys::Mode;
 use crate::subscriptions::Topic;
 use crate::testing::fleet_update;
@@ -31,13 +31,13 @@ fn columns_are_hidden_and_come_back_where_they_were() {
     let mut state = fleet();
     press(&mut state, "|");
     assert_eq!(state.context.mode(), Mode::Columns);
-    press(&mut state, "jjjj \u{1b}");
+    press(&mut state, "jjj \u{1b}");
     assert_eq!(state.context.mode(), Mode::Fleet);
     assert!(!state.screens.fleet.columns.contains(&Column::Memory));
-    press(&mut state, "|jjjj ");
+    press(&mut state, "|jjj ");
     assert_eq!(state.screens.fleet.columns, Column::all());
     state.screens.fleet.columns = vec![last, Column::Up];
-    press(&mut state, "kkkkkkkkkkkkkkjj ");
+    press(&mut state, "kkkkkkkkkkkkkkj ");
     assert_eq!(state.screens.fleet.columns, [Column::Cpu, last, Column::Up]);
     press(&mut state, "k jjjjjjjjjjjjjjjj ");
     state.screens.fleet.columns = vec![last];
@@ -81,10 +81,10 @@ fn the_list_of_columns_is_over_the_table_at_every_size() {
     press(&mut state, "|");
     let text = screen(&state, 80, 24);
     assert!(
-        text.contains("COLUMNS") && text.contains("✓ temp"),
+        text.contains("COLUMNS") && text.contains("✓ mem "),
         "{text}"
     );
-    press(&mut state, "jjjjjjjjjjjj ");
+    press(&mut state, "jjjjjjjjjjj ");
     let text = screen(&state, 80, 24);
     assert!(
         text.contains("  temp") && !text.contains("✓ temp"),
@@ -125,19 +125,22 @@ fn columns_are_aligned_whatever_the_names_are() {
             let cell = |x| buffer.cell((x, y)).map_or("", |cell| cell.symbol());
             (0..size.width).map(cell).collect()
         };
-        let first = line(FIRST_ROW - 1);
-        let at = first.iter().position(|symbol| *symbol == "%").unwrap();
+        let top = first_row(&state.screens.fleet, &state.context);
+        let head = line(top - 1);
+        let cpu = |at: &usize| head[*at..].starts_with(&["C", "P", "U"]);
+        let at = (0..head.len()).find(cpu).unwrap() + 1;
         for row in 0..names.len() as u16 {
-            let cells = line(FIRST_ROW + row);
-            assert_eq!(cells[at - 1..=at], ["3", "3"], "{cells:?}");
+            let cells = line(top + row);
+            assert_eq!(cells[at..=at + 1], ["3", "3"], "{cells:?}");
         }
     }
 }
 
 #[test]
-fn an_alert_is_wrapped_and_more_rows_are_announced() {
+fn an_alert_is_on_top_and_more_rows_are_announced() {
     let mut update = fleet_update(&[("db-1", 100), ("b", 100), ("c", 100)]);
     update.lines[0].alerts = vec![AlertLine {
+        metric: "".into(),
         acknowledged: None,
         silenced: None,
         rule: "disk-full".into(),
@@ -149,14 +152,11 @@ fn an_alert_is_wrapped_and_more_rows_are_announced() {
     let mut state = empty();
     state.screens.fleet.apply(update);
     let text = screen(&state, 80, 24);
-    assert!(
-        text.contains("db-1  ▲ disk-full: system.filesystem"),
-        "{text}"
-    );
-    assert!(text.contains("98.2 %, above 95 %"), "{text}");
+    assert!(text.contains("▲ db-1      disk-full"), "{text}");
+    assert!(text.contains("NEEDS YOU"), "{text}");
     state.context.size = Size::new(40, 5);
     let text = screen(&state, 40, 5);
-    assert!(text.lines().nth(3).unwrap().ends_with('↓'), "{text}");
+    assert!(text.lines().nth(3).unwrap().contains("2 calmer"), "{text}");
     state.screens.fleet.select(2);
     state.screens.fleet.scroll_to_selected(2);
     let text = screen(&state, 40, 5);

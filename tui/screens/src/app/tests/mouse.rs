@@ -7,7 +7,7 @@ use sysmon_wire::message::{HostProcess, Reply};
 
 use super::{Effect, Message, fleet, open_host, press, processes, reply, screen, update};
 use crate::app::State;
-use crate::fleet::FIRST_ROW;
+use crate::fleet::first_row;
 use crate::keys::Mode;
 use crate::subscriptions::Topic;
 use crate::testing::{change, process};
@@ -94,13 +94,15 @@ fn a_word_of_the_footer_performs_its_action() {
         (state.context.mode(), state.screens.fleet.filter.as_str()),
         (Mode::Fleet, "")
     );
-    assert_eq!(click_on(&mut state, "quit"), [Effect::Quit]);
+    click_on(&mut state, ": all");
+    assert_eq!(state.context.mode(), Mode::Palette);
 }
 
 #[test]
 fn a_sign_marks_its_host_and_a_chart_is_selected() {
     let mut state = fleet();
-    for row in [FIRST_ROW + 1, FIRST_ROW + 2] {
+    let first = first_row(&state.screens.fleet, &state.context);
+    for row in [first + 1, first + 2] {
         click(&mut state, 1, row);
     }
     let marked: Vec<_> = state
@@ -114,7 +116,7 @@ fn a_sign_marks_its_host_and_a_chart_is_selected() {
     click_on(&mut state, "c  ");
     assert_eq!(state.screens.compare.selected().unwrap().host, "c");
     press(&mut state, "\u{1b}");
-    click(&mut state, 1, FIRST_ROW + 1);
+    click(&mut state, 1, first + 1);
     assert!(!state.screens.fleet.is_marked(&"b".into()));
 }
 
@@ -175,8 +177,9 @@ fn rows_of_lists_are_selected() {
 #[test]
 fn a_click_selects_and_another_opens() {
     let mut state = fleet();
-    click(&mut state, 5, FIRST_ROW + 2);
+    let first = first_row(&state.screens.fleet, &state.context);
+    click(&mut state, 5, first + 2);
     assert_eq!(state.screens.fleet.selected().unwrap().line.name, "c");
-    click(&mut state, 5, FIRST_ROW + 2);
+    click(&mut state, 5, first + 2);
     assert_eq!(open_host(&state), Some(("c".to_owned(), None)));
 }

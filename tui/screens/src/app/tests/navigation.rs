@@ -1,11 +1,13 @@
 //! From screen to screen and through time.
 
 use ratatui::layout::Size;
-use sysmon_wire::UnixMs;
 use sysmon_wire::message::{Reply, Request};
+use sysmon_wire::{ProcessArguments, UnixMs};
 
 use super::super::navigation::STEP_MS;
-use super::{Effect, Message, fleet, fleet_at, open_host, press, processes, remark, reply, update};
+use super::{
+    Effect, Message, fleet, fleet_at, open_host, press, processes, remark, reply, screen, update,
+};
 use crate::app::State;
 use crate::keys::Mode;
 use crate::model::host_rows::HostRows;
@@ -153,7 +155,7 @@ fn the_charts_span_is_one_for_all_screens_and_a_long_one_requests_the_history() 
     assert_eq!(points(&state), (180, 5_000));
     press(&mut state, "-");
     assert_eq!(remark(&state), "charts show 1 h");
-    let hour = queries(&state, Topic::FleetHistory);
+    let hour = queries(&state, |_| Topic::FleetHistory);
     let wanted = ("cpu".to_owned(), 60_000, UnixMs(1_000_000));
     assert_eq!((points(&state), hour[0].clone()), ((0, 1_000), wanted));
     press(&mut state, "\n");
@@ -186,4 +188,30 @@ fn the_charts_span_is_one_for_all_screens_and_a_long_one_requests_the_history() 
     press(&mut state, "+++");
     assert_eq!(queries(&state, Topic::History), []);
     assert_eq!(points(&state), (150, 2_000));
+}
+
+#[test]
+fn processes_show_their_arguments_which_come_once() {
+    let mut state = fleet();
+    press(&mut state, "\np");
+    let app = process(7, "/usr/bin/app", 900, 5);
+    let id = app.identity.id();
+    let arguments = |text: &str| {
+        let arguments = text.into();
+        Reply::Arguments(vec![ProcessArguments { id, arguments }])
+    };
+    reply(&mut state, Topic::HostProcesses, arguments("--port 8080"));
+    processes(&mut state, vec![app.clone()]);
+    assert!(screen(&state, 120, 24).contains("app --port 8080"));
+    processes(&mut state, vec![app.clone()]);
+    assert!(
+        screen(&state, 120, 24).contains("app --port 8080"),
+        "of later lists too"
+    );
+    reply(&mut state, Topic::HostProcesses, arguments("--port 81"));
+    processes(&mut state, vec![app]);
+    assert!(
+        screen(&state, 120, 24).contains("app --port 81 ")
+            || screen(&state, 120, 24).contains("app --port 81\n")
+    );
 }

@@ -22,6 +22,7 @@ fn alerted(acknowledged: Option<&str>) -> State {
         summary: "".into(),
         acknowledged: acknowledged.map(Label::new),
         silenced: None,
+        metric: "".into(),
     };
     update.lines[0].alerts = vec![
         line("hot", Severity::Critical, acknowledged),

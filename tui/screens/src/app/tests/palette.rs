@@ -67,8 +67,8 @@ fn the_list_is_above_the_prompt_at_every_size() {
     press(&mut state, ":");
     let text = screen(&state, 80, 24);
     let lines: Vec<_> = text.lines().collect();
-    assert!(lines[13].starts_with("▌ open"), "{text}");
-    assert!(lines[12].starts_with("────"), "{text}");
+    assert!(lines[11].starts_with("▌ open"), "{text}");
+    assert!(lines[10].starts_with("────"), "{text}");
     assert!(lines[23].starts_with(" : ▏"), "{text}");
     press(&mut state, "\t\t\t\t\t\t\t\t\t\t\t\t");
     assert!(screen(&state, 80, 24).contains('▌'));

@@ -163,6 +163,8 @@ mod tests {
     use super::*;
     use crate::testing::fleet_update;
     use sysmon_wire::Label;
+    use sysmon_wire::UnixMs;
+    use sysmon_wire::message::{AlertLine, Severity};
 
     /// Names of the matching hosts among five: two are web servers, of which one is offline.
     fn shown(filter: &str) -> Vec<String> {
@@ -179,6 +181,15 @@ mod tests {
         }
         update.lines[0].facts.tags = vec![Label::new("db")];
         update.ticks[3].state = HostState::Offline;
+        update.lines[2].alerts = vec![AlertLine {
+            rule: "r".into(),
+            severity: Severity::Warning,
+            since: UnixMs(0),
+            summary: "".into(),
+            acknowledged: None,
+            silenced: None,
+            metric: "".into(),
+        }];
         fleet.apply(update);
         fleet.filter = filter.to_owned();
         fleet.reorder();

@@ -8,7 +8,7 @@ use super::long::spark_step_ms;
 use super::row::HostRow;
 use super::sort::natural;
 use crate::model::ROW_MS;
-use crate::model::summary::{CPU, RECEIVED};
+use crate::model::summary::CPU;
 use crate::model::window::ChartSpan;
 
 #[derive(Clone, Debug)]
@@ -90,10 +90,8 @@ impl Hosts {
             let Some(host) = self.find(spark.index) else {
                 continue;
             };
-            match usize::from(spark.alias) {
-                CPU => host.cpu.load(spark.end, &spark.points),
-                RECEIVED => host.received.load(spark.end, &spark.points),
-                _ => {}
+            if usize::from(spark.alias) == CPU {
+                host.cpu.load(spark.end, &spark.points);
             }
         }
         changed

@@ -1,4 +1,4 @@
-//! CPU and network of all hosts over spans that are longer than what the hub has at hand with each picture.
+//! The use of processors of all hosts over spans that are longer than what the hub has at hand with each picture.
 
 use std::collections::HashMap;
 
@@ -10,14 +10,12 @@ use super::Fleet;
 use super::row::HostRow;
 use crate::context::Context;
 use crate::model::spark::SparkLine;
-use crate::model::summary::{CPU, RECEIVED};
+use crate::model::summary::CPU;
 use crate::model::window::ChartSpan;
 use crate::subscriptions::{Subscription, Topic};
 
 /// Points of history for each cell of a table's narrow charts are fewer than those of a host's.
 const COARSER: i64 = 3;
-
-const PLACES: [usize; 2] = [CPU, RECEIVED];
 
 /// The moment of the last point, and the points.
 type Line = (UnixMs, Vec<i64>);
@@ -28,7 +26,7 @@ pub(super) struct LongSparks {
     to: UnixMs,
     at: Option<UnixMs>,
     round: u32,
-    lines: HashMap<(usize, Label), Line>,
+    lines: HashMap<Label, Line>,
 }
 
 /// Milliseconds that a point of a sparkline stands for.
@@ -45,8 +43,8 @@ impl LongSparks {
         };
     }
 
-    fn add(&mut self, place: usize, part: &Points) {
-        let scale = ALIASES.get(place).map_or(0, |alias| alias.metric.scale);
+    fn add(&mut self, part: &Points) {
+        let scale = ALIASES.get(CPU).map_or(0, |alias| alias.metric.scale);
         let factor = 10f64.powi(-i32::from(scale));
         let scaled = |value: &f64| match value.is_finite() {
             true => (value * factor).round() as i64,
@@ -54,18 +52,12 @@ impl LongSparks {
         };
         let points: Vec<i64> = part.values.iter().map(scaled).collect();
         let last = part.start + (points.len() as i64 - 1).max(0) * part.step_ms;
-        self.lines
-            .insert((place, part.host.clone()), (last, points));
+        self.lines.insert(part.host.clone(), (last, points));
     }
 
-    fn load(&self, place: usize, host: &mut HostRow) {
-        let key = (place, host.line.name.clone());
-        let Some((end, points)) = self.lines.get(&key) else {
-            return;
-        };
-        match place {
-            CPU => host.cpu.load(*end, points),
-            _ => host.received.load(*end, points),
+    fn load(&self, host: &mut HostRow) {
+        if let Some((end, points)) = self.lines.get(&host.line.name) {
+            host.cpu.load(*end, points);
         }
     }
 }
@@ -80,7 +72,7 @@ impl Fleet {
             self.hosts.span = span;
             let step = self.hosts.spark_step_ms();
             for host in &mut self.hosts.rows {
-                (host.cpu, host.received) = (SparkLine::new(step), SparkLine::new(step));
+                host.cpu = SparkLine::new(step);
             }
         }
         if self.long.to.0 == 0 || self.long.at != context.at {
@@ -105,24 +97,18 @@ impl Fleet {
             return;
         }
         let (step, to) = (spark_step_ms(self.span), self.long.to);
-        for (at, place) in PLACES.iter().enumerate() {
-            let alias = ALIASES.get(*place).map_or("", |alias| alias.alias);
-            let query = Query::new(alias.into(), to - self.span.ms(), to, step);
-            wanted.push(Subscription {
-                round: self.long.round,
-                ..Subscription::new(Topic::FleetHistory(at), Request::Query(query))
-            });
-        }
+        let query = Query::new("cpu".into(), to - self.span.ms(), to, step);
+        wanted.push(Subscription {
+            round: self.long.round,
+            ..Subscription::new(Topic::FleetHistory, Request::Query(query))
+        });
     }
 
-    pub(in super::super) fn add_long(&mut self, topic: usize, part: &Points) {
-        let Some(place) = PLACES.get(topic).copied() else {
-            return;
-        };
-        self.long.add(place, part);
+    pub(in super::super) fn add_long(&mut self, part: &Points) {
+        self.long.add(part);
         let hosts = &mut self.hosts.rows;
         if let Some(host) = hosts.iter_mut().find(|host| host.line.name == part.host) {
-            self.long.load(place, host);
+            self.long.load(host);
         }
     }
 
@@ -132,9 +118,7 @@ impl Fleet {
             return;
         }
         for host in &mut self.hosts.rows {
-            for place in PLACES {
-                self.long.load(place, host);
-            }
+            self.long.load(host);
         }
     }
 

@@ -9,16 +9,18 @@ mod rank;
 mod row;
 mod sort;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use sysmon_config::Column;
-use sysmon_wire::message::{FleetUpdate, HostState};
-use sysmon_wire::{Label, UnixMs};
+use sysmon_wire::message::{FleetUpdate, HostProcess, HostState};
+use sysmon_wire::{Label, Process, UnixMs};
 
+use super::lower::Totals;
 use super::preview::PreviewPanel;
 use crate::layout::scrolled_to;
 use crate::model::ROW_MS;
 use crate::model::window::ChartSpan;
+use crate::theme::Severity;
 pub use filter::{Filter, HINT};
 use groups::grouped;
 pub(super) use groups::{Counts, Group};
@@ -73,6 +75,9 @@ pub struct Fleet {
     pub columns: Vec<Column>,
     pub chosen: usize,
     pub(super) preview: PreviewPanel,
+    pub(super) totals: Totals,
+    /// The busiest process of each host, as far as it is known.
+    busiest: HashMap<Label, Process>,
     /// The span of the sparklines.
     span: ChartSpan,
     long: LongSparks,
@@ -113,8 +118,37 @@ impl Fleet {
         self.hosts.resolution_ms
     }
 
-    pub fn spark_step_ms(&self) -> i64 {
-        self.hosts.spark_step_ms()
+    /// The span of the lines.
+    pub fn span_ms(&self) -> i64 {
+        self.span.ms()
+    }
+
+    /// All hosts, also those that the filter hides.
+    pub fn all(&self) -> impl Iterator<Item = &HostRow> {
+        self.hosts.rows.iter()
+    }
+
+    /// How many hosts the filter hides.
+    pub fn hosts_hidden(&self) -> usize {
+        self.hosts.rows.len() - self.order.len().min(self.hosts.rows.len())
+    }
+
+    pub fn busiest(&self, host: &Label) -> Option<&Process> {
+        self.busiest.get(host)
+    }
+
+    pub(super) fn all_busiest(&self) -> impl Iterator<Item = (&str, &Process)> {
+        self.busiest
+            .iter()
+            .map(|(host, process)| (host.as_str(), process))
+    }
+
+    /// Takes the busiest processes of the hosts; of those without one here the last is kept until it reports.
+    pub(super) fn set_busiest(&mut self, processes: Vec<HostProcess>) {
+        self.busiest = processes
+            .into_iter()
+            .map(|row| (row.host, row.process))
+            .collect();
     }
 
     /// Shows the new picture; order, filter and selection stay.
@@ -288,6 +322,14 @@ impl Fleet {
         });
     }
 
+    pub fn select_host(&mut self, name: &Label) {
+        let is_it = |row: Row<'_>| matches!(row, Row::Host(host) if host.line.name == *name);
+        let at = self.rows().position(is_it);
+        if let Some(at) = at {
+            self.select(at);
+        }
+    }
+
     /// Selects the first row, also when it becomes another.
     pub fn select_first(&mut self) {
         self.selected = None;
@@ -341,6 +383,20 @@ impl Fleet {
             counts.add(host);
         }
         counts
+    }
+
+    /// Hosts with a critical alert, with a warning at most, and whether somebody takes care of all critical ones.
+    pub fn firing(&self) -> (usize, usize, bool) {
+        let of = |severity| {
+            let is_it = move |host: &&HostRow| host.severity() == severity;
+            self.hosts.rows.iter().filter(is_it)
+        };
+        let is_taken = of(Severity::Critical)
+            .flat_map(|host| &host.line.alerts)
+            .filter(|alert| Severity::from(alert.severity) == Severity::Critical)
+            .all(|alert| alert.acknowledged.is_some() || alert.silenced.is_some());
+        let (critical, warning) = (of(Severity::Critical), of(Severity::Warning));
+        (critical.count(), warning.count(), is_taken)
     }
 
     pub fn mean(&self, place: usize) -> Option<f64> {

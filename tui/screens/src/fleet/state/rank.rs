@@ -18,6 +18,11 @@ impl Rank {
         self.held.unwrap_or(0)
     }
 
+    /// The held level and since when it is lower; none while it is what is held.
+    pub(super) fn falling(self) -> Option<(u8, UnixMs)> {
+        Some((self.held?, self.lower?.0))
+    }
+
     /// Updates the level; returns whether the held level changed.
     pub(super) fn take(&mut self, level: u8, now: UnixMs, is_live: bool) -> bool {
         let before = self.held;

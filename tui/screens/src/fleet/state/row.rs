@@ -1,12 +1,13 @@
 //! One host of the fleet: its facts, its newest values, and their severity.
 
-use sysmon_wire::message::{HostLine, HostState, HostTick};
+use sysmon_wire::message::{AlertLine, HostLine, HostState, HostTick};
 use sysmon_wire::metrics::{ALIASES, SUMMARY, unscale};
 use sysmon_wire::{ABSENT, UnixMs};
 
 use super::rank::Rank;
 use crate::model::spark::SparkLine;
-use crate::model::summary::{CPU, FILESYSTEM, LOAD, MEMORY, RECEIVED, TEMPERATURE};
+use crate::model::step::Steps;
+use crate::model::summary::{CPU, FILESYSTEM, MEMORY, place_of};
 use crate::theme::Severity;
 
 #[derive(Clone, Debug)]
@@ -14,7 +15,8 @@ pub struct HostRow {
     pub line: HostLine,
     pub tick: HostTick,
     pub cpu: SparkLine,
-    pub received: SparkLine,
+    /// How far each value is above the usual.
+    steps: [usize; SUMMARY],
     pub(super) name_place: usize,
     pub(super) rank: Rank,
     standing: Standing,
@@ -41,7 +43,7 @@ impl HostRow {
             line,
             tick,
             cpu: SparkLine::new(step),
-            received: SparkLine::new(step),
+            steps: [0; SUMMARY],
             name_place: 0,
             rank: Rank::default(),
             standing: Standing {
@@ -56,13 +58,18 @@ impl HostRow {
         if tick.time > self.tick.time {
             let value = |place: usize| tick.values.get(place).copied().unwrap_or(ABSENT);
             self.cpu.push(tick.time, value(CPU));
-            self.received.push(tick.time, value(RECEIVED));
         }
         if self.tick.time.0 == 0 {
             // Without a sample there is no level to hold.
             self.rank = Rank::default();
         }
         self.tick = tick;
+        for place in 0..SUMMARY {
+            let value = self.value(place);
+            if let Some(step) = self.steps.get_mut(place) {
+                *step = value.map_or(0, |value| Steps::of(place).step_after(*step, value));
+            }
+        }
     }
 
     /// Updates state and severity at a moment, after its line or values changed; returns whether they differ.
@@ -98,31 +105,17 @@ impl HostRow {
         Some(unscale(value, ALIASES.get(place)?.metric.scale))
     }
 
-    /// Severity of a value: memory or disk nearly full, a processor that is never idle,
-    /// twice as many runnable tasks as processors.
-    pub fn severity_of(&self, place: usize) -> Severity {
-        let Some(value) = self
-            .value(place)
-            .filter(|_| self.tick.state == HostState::Live)
-        else {
-            return Severity::None;
-        };
-        let (warning, critical) = match place {
-            CPU => (0.90, 0.97),
-            MEMORY => (0.90, 0.97),
-            FILESYSTEM => (0.90, 0.97),
-            LOAD => {
-                let processors = f64::from(self.line.facts.cpus.max(1));
-                (processors * 2.0, processors * 8.0)
-            }
-            TEMPERATURE => (85.0, 95.0),
-            _ => return Severity::None,
-        };
-        if value >= critical {
-            Severity::Critical
-        } else {
-            Severity::warning_if(value >= warning)
-        }
+    /// How far a value is above the usual, from 0.
+    pub(crate) fn step(&self, place: usize) -> usize {
+        self.steps.get(place).copied().unwrap_or(0)
+    }
+
+    /// The severity of the rules that fire about a value.
+    pub(crate) fn severity_of(&self, place: usize) -> Severity {
+        let about = |alert: &&AlertLine| place_of(alert.metric.as_str()) == Some(place);
+        let alerts = self.line.alerts.iter().filter(about);
+        let severities = alerts.map(|alert| alert.severity.into());
+        severities.max().unwrap_or_default()
     }
 
     pub fn severity(&self) -> Severity {
@@ -130,35 +123,38 @@ impl HostRow {
     }
 
     fn worst(&self) -> Severity {
-        let alerts = self.line.alerts.iter().map(|alert| alert.severity.into());
-        (0..SUMMARY)
-            .map(|place| self.severity_of(place))
-            .chain(alerts)
-            .max()
-            .unwrap_or(Severity::None)
+        let alerts = self.line.alerts.iter();
+        let severities = alerts.map(|alert| alert.severity.into());
+        severities.max().unwrap_or_default()
+    }
+
+    /// For how long it has been better than its place in the order says.
+    pub(crate) fn recovering_since(&self) -> Option<UnixMs> {
+        let (held, since) = self.rank.falling()?;
+        (held >= WARNING && self.severity() == Severity::None).then_some(since)
     }
 }
 
-/// Shares of the processors in use, and tasks per processor, that raise the rank.
-const PRESSED: [f64; 2] = [0.5, 0.75];
-const QUEUED: [f64; 2] = [1.0, 1.5];
+/// Levels of the order by severity. Nothing in them changes from second to second, so that rows do not jump.
+const CRITICAL: u8 = 240;
+const WARNING: u8 = 200;
+const OFFLINE: u8 = 160;
+const STALE: u8 = 120;
 
-/// The severity of a host: critical, warning, offline, stale, then by the load of its processors.
+/// What a step of memory or filesystems counts more than any use of processors.
+const STEP: u8 = 11;
+
 fn level(host: &HostRow) -> u8 {
     match (host.severity(), host.tick.state) {
-        (Severity::Critical, _) => 7,
-        (Severity::Warning, _) => 6,
+        (Severity::Critical, _) => CRITICAL,
+        (Severity::Warning, _) => WARNING,
         (Severity::None, HostState::Offline) if host.is_unrecorded() => 0,
-        (Severity::None, HostState::Offline) => 5,
-        (Severity::None, HostState::Stale) => 4,
-        (Severity::None, HostState::Live) => 1 + pressure(host),
+        (Severity::None, HostState::Offline) => OFFLINE,
+        (Severity::None, HostState::Stale) => STALE,
+        (Severity::None, HostState::Live) => {
+            let space = host.step(MEMORY).max(host.step(FILESYSTEM)) as u8;
+            let tens = host.cpu.mean().unwrap_or(0).clamp(0, 1000) / 100;
+            1 + space * STEP + tens as u8
+        }
     }
-}
-
-fn pressure(host: &HostRow) -> u8 {
-    let processors = f64::from(host.line.facts.cpus.max(1));
-    let cpu = host.value(CPU).unwrap_or(0.0);
-    let load = host.value(LOAD).unwrap_or(0.0) / processors;
-    let over = |value: f64, steps: [f64; 2]| steps.iter().filter(|step| value >= **step).count();
-    over(cpu, PRESSED).max(over(load, QUEUED)) as u8
 }

@@ -1,9 +1,9 @@
 //! Tests of the fleet's order, groups and selection.
 
 use super::*;
-use crate::model::summary::{CPU, MEMORY};
+use crate::model::summary::{CPU, LOAD, MEMORY};
 use crate::testing::fleet_update;
-use sysmon_wire::message::HostTick;
+use sysmon_wire::message::{AlertLine, HostTick, Severity};
 
 fn names(fleet: &Fleet) -> Vec<String> {
     fleet
@@ -68,6 +68,31 @@ fn hosts_are_in_natural_order_and_can_be_sorted_and_filtered() {
     assert_eq!(names(&fleet), ["web-10"]);
 }
 
+fn alert(severity: Severity) -> AlertLine {
+    AlertLine {
+        rule: "rule".into(),
+        severity,
+        since: UnixMs(0),
+        summary: "".into(),
+        acknowledged: None,
+        silenced: None,
+        metric: "cpu".into(),
+    }
+}
+
+/// What a host's line says of its alerts from now on.
+fn fires(fleet: &mut Fleet, update: &FleetUpdate, second: i64, host: usize, alerts: &[AlertLine]) {
+    let mut line = update.lines[host].clone();
+    line.alerts = alerts.to_vec();
+    fleet.apply(FleetUpdate {
+        now: UnixMs(second * 1000),
+        lines: vec![line],
+        ticks: Vec::new(),
+        gone: Vec::new(),
+        sparks: Vec::new(),
+    });
+}
+
 #[test]
 fn the_worst_come_first_and_do_not_jump() {
     let mut update = fleet_update(&[
@@ -76,29 +101,53 @@ fn the_worst_come_first_and_do_not_jump() {
         ("gone", 10),
         ("slow", 10),
         ("full", 910),
-        ("mad", 980),
+        ("mad", 100),
     ]);
     update.ticks[2].state = HostState::Offline;
     update.ticks[3].state = HostState::Stale;
+    update.lines[4].alerts = vec![alert(Severity::Warning)];
+    update.lines[5].alerts = vec![alert(Severity::Critical)];
+    let lines = update.clone();
     let mut fleet = Fleet::default();
     fleet.apply(update);
     let first = ["mad", "full", "gone", "slow", "busy", "idle"];
     assert_eq!(names(&fleet), first);
-    let ordered = fleet.ordered;
-    ticks(&mut fleet, 2, &[10, 810, 10, 10, 905, 985]);
-    let same = names(&fleet);
-    assert_eq!(same[..2], first[..2]);
-    // Those two are back: the others stay in place, and are not even sorted again.
-    ticks(&mut fleet, 3, &[40, 820, 10, 10, 400, 985]);
-    let held = fleet.ordered;
+    let counts = fleet.counts();
+    assert_eq!((counts.critical, counts.warning), (1, 1));
+    // An instant's value fires nothing, and moves nobody to the top.
+    ticks(&mut fleet, 2, &[1000, 810, 10, 10, 905, 100]);
+    assert_eq!(names(&fleet)[..2], first[..2]);
+    assert_eq!(fleet.counts().critical, 1);
+    // What has recovered stays in place for a while, and says so.
+    fires(&mut fleet, &lines, 3, 5, &[]);
+    ticks(&mut fleet, 3, &[40, 820, 10, 10, 400, 100]);
     for second in 4..17 {
-        ticks(&mut fleet, second, &[40, 700 + second, 10, 10, 400, 985]);
-        assert_eq!(names(&fleet)[..2], first[..2], "{second}");
+        ticks(&mut fleet, second, &[40, 700 + second, 10, 10, 400, 100]);
+        assert_eq!(names(&fleet)[0], "mad", "{second}");
+        let mad = fleet.host(&"mad".into()).unwrap();
+        assert_eq!(mad.severity(), crate::theme::Severity::None);
+        assert_eq!(mad.recovering_since(), Some(UnixMs(3_000)));
     }
-    assert_eq!(fleet.ordered, held);
-    assert!(held > ordered);
-    ticks(&mut fleet, 40, &[40, 820, 10, 10, 400, 985]);
-    assert_eq!(names(&fleet)[..2], ["mad", "busy"]);
+    ticks(&mut fleet, 40, &[40, 820, 10, 10, 400, 100]);
+    assert_eq!(names(&fleet)[0], "full");
+    let mad = fleet.host(&"mad".into()).unwrap();
+    assert_eq!(mad.recovering_since(), None);
+}
+
+#[test]
+fn a_rule_marks_the_value_that_it_is_about() {
+    let mut update = fleet_update(&[("a", 980)]);
+    update.lines[0].alerts = vec![AlertLine {
+        metric: "load5".into(),
+        ..alert(Severity::Critical)
+    }];
+    let mut fleet = Fleet::default();
+    fleet.apply(update);
+    let host = fleet.host(&"a".into()).unwrap();
+    let severities = [CPU, LOAD, MEMORY].map(|place| host.severity_of(place));
+    use crate::theme::Severity::{Critical, None};
+    assert_eq!(severities, [None, Critical, None]);
+    assert_eq!(host.step(CPU), 3, "though it is high");
 }
 
 #[test]
@@ -115,15 +164,18 @@ fn a_host_is_ranked_from_its_first_sample_on() {
 #[test]
 fn a_thousand_hosts_are_put_in_order_only_when_that_may_change() {
     let hosts: Vec<_> = (0..1000).map(|n| format!("host-{n}")).collect();
-    let all: Vec<_> = hosts.iter().map(|name| (name.as_str(), 100)).collect();
+    let all: Vec<_> = hosts.iter().map(|name| (name.as_str(), 20)).collect();
     let mut fleet = Fleet::default();
     fleet.apply(fleet_update(&all));
     let ordered = fleet.ordered;
     for second in 2..20 {
-        ticks(&mut fleet, second, &vec![100 + second; 1000]);
+        ticks(&mut fleet, second, &vec![20 + second; 1000]);
     }
     assert_eq!(fleet.ordered, ordered);
-    ticks(&mut fleet, 20, &vec![950; 1000]);
+    let mut update = fleet_update(&[("", 100)]);
+    (update.now, update.ticks[0].state) = (UnixMs(20_000), HostState::Offline);
+    update.lines.clear();
+    fleet.apply(update);
     assert_eq!(fleet.ordered, ordered + 1);
 }
 
@@ -178,22 +230,15 @@ fn until_one_is_chosen_the_first_is_selected() {
     let mut fleet = Fleet::default();
     fleet.apply(fleet_update(&[("a", 100), ("b", 200)]));
     assert_eq!(fleet.selected().unwrap().line.name, "a");
-    ticks(&mut fleet, 2, &[100, 990]);
+    let lines = fleet_update(&[("a", 100), ("b", 200)]);
+    fires(&mut fleet, &lines, 2, 1, &[alert(Severity::Warning)]);
     assert_eq!(fleet.selected().unwrap().line.name, "b");
     fleet.hold();
-    ticks(&mut fleet, 3, &[995, 995]);
+    fires(&mut fleet, &lines, 3, 0, &[alert(Severity::Critical)]);
     assert_eq!(names(&fleet), ["a", "b"]);
     assert_eq!(fleet.selected().unwrap().line.name, "b");
     fleet.select_first();
     assert_eq!(fleet.selected().unwrap().line.name, "a");
-}
-
-#[test]
-fn severity_is_of_the_worst_value_of_a_live_host() {
-    let mut fleet = Fleet::default();
-    fleet.apply(fleet_update(&[("a", 980), ("b", 910), ("c", 100)]));
-    let counts = fleet.counts();
-    assert_eq!((counts.critical, counts.warning, counts.live), (1, 1, 3));
 }
 
 #[test]
@@ -224,10 +269,10 @@ fn groups_stand_in_order_with_their_hosts_and_totals() {
     fleet.grouped = true;
     fleet.reorder();
     let all = [
-        "-db",
-        "db-1",
         "-cache",
         "cache",
+        "-db",
+        "db-1",
         "-web",
         "web-1",
         "web-2",
@@ -240,7 +285,8 @@ fn groups_stand_in_order_with_their_hosts_and_totals() {
     assert!((web.value(CPU).unwrap() - 0.2).abs() < 1e-9, "the mean");
     assert_eq!(web.value(MEMORY), None);
     ticks(&mut fleet, 2, &[400, 600, 100, 100, 100]);
-    assert!((fleet.groups()[1].value(CPU).unwrap() - 0.5).abs() < 1e-9);
+    let web = &fleet.groups()[2];
+    assert!((web.value(CPU).unwrap() - 0.5).abs() < 1e-9);
     fleet.filter = "web-2".to_owned();
     fleet.reorder();
     assert_eq!(rows(&fleet), ["-web", "web-2"]);

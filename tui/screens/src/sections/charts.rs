@@ -1,0 +1,328 @@
+//! Charts of a host that share one line of time.
+
+use jiff::tz::TimeZone;
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use sysmon_config::time::{format_clock, format_moment};
+use sysmon_wire::UnixMs;
+use sysmon_wire::metrics::{CPU_UTILIZATION, DISK_IO, Metric, NET_IO};
+
+use super::About;
+use crate::format::{amount, percent};
+use crate::model::host_rows::{HostRows, Step};
+use crate::model::summary::CPU;
+use crate::model::window::{clock_step, local_offset_ms};
+use crate::theme::Severity;
+use crate::widgets::chart::{Inks, POINTS_PER_CELL, chart, chart_down};
+use crate::widgets::paint::Pen;
+use crate::widgets::section::{Section, Spans};
+use crate::widgets::sparkline::round_scale;
+
+/// Cells of a scale, the space behind it included.
+pub(crate) const SCALE: u16 = 5;
+
+/// A chart this high has the middle of its scale written, too.
+const MIDDLE_FROM: u16 = 6;
+
+/// Cells of a chart at least.
+const CELLS_MIN: u16 = 15;
+
+type Attributes = &'static [(&'static str, &'static str)];
+
+/// Two rates that share an axis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pair {
+    Net,
+    Disk,
+}
+
+impl Pair {
+    fn title(self) -> &'static str {
+        match self {
+            Self::Net => "NET",
+            Self::Disk => "DISK",
+        }
+    }
+
+    fn metric(self) -> &'static Metric {
+        match self {
+            Self::Net => &NET_IO,
+            Self::Disk => &DISK_IO,
+        }
+    }
+
+    fn attributes(self) -> [Attributes; 2] {
+        match self {
+            Self::Net => [
+                &[("network.io.direction", "receive")],
+                &[("network.io.direction", "transmit")],
+            ],
+            Self::Disk => [
+                &[("disk.io.direction", "read")],
+                &[("disk.io.direction", "write")],
+            ],
+        }
+    }
+
+    fn signs(self) -> [(&'static str, &'static str); 2] {
+        match self {
+            Self::Net => [("↓", "in"), ("↑", "out")],
+            Self::Disk => [("r", "r"), ("w", "w")],
+        }
+    }
+}
+
+/// Cells of a chart in a room: as many as hold whole samples and divide the span, so that the past never shimmers.
+pub(crate) fn cells_of(host: &HostRows, room: u16) -> u16 {
+    let samples = host.window_ms() / host.point_ms().max(1);
+    let fits = |cells: &u16| samples % (i64::from(*cells) * POINTS_PER_CELL as i64) == 0;
+    let found = (CELLS_MIN..=room).rev().find(fits);
+    found.filter(|cells| *cells * 4 >= room * 3).unwrap_or(room)
+}
+
+impl About<'_> {
+    /// Where a chart is drawn below its rule.
+    fn plot(&self, area: Rect) -> Rect {
+        let room = area.width.saturating_sub(SCALE);
+        Rect {
+            x: area.x + SCALE,
+            y: area.y + 1,
+            width: cells_of(self.host, room).min(room),
+            height: area.height.saturating_sub(1),
+        }
+    }
+
+    fn history(&self, metric: &Metric, with: Attributes, cells: u16) -> Vec<Option<Step>> {
+        let points = usize::from(cells) * POINTS_PER_CELL;
+        let step = self.host.step_ms(points);
+        self.host.history(metric, with, points, step)
+    }
+
+    fn scale(&self, plot: Rect, row: u16, text: &str, buffer: &mut Buffer) {
+        let scale = Rect {
+            x: plot.x.saturating_sub(SCALE),
+            width: SCALE,
+            ..plot
+        };
+        let cells = usize::from(SCALE) - 1;
+        Pen::new(buffer, scale, row).right(text, cells, self.theme.faint);
+    }
+
+    /// How long the charts are: `15 m`.
+    pub(crate) fn span(&self) -> Spans {
+        let text = span_text(self.host.window_ms());
+        vec![(text, self.theme.dim)]
+    }
+
+    pub(crate) fn cpu(&self, area: Rect, is_focus: bool, buffer: &mut Buffer) {
+        let theme = &self.theme;
+        let now = self.host.now(&CPU_UTILIZATION, &[]);
+        let plot = self.plot(area);
+        let history = self.history(&CPU_UTILIZATION, &[], plot.width);
+        let known = || history.iter().flatten();
+        let max = known().map(|step| step.max).reduce(f64::max);
+        let count = known().count();
+        let mean = known().map(|step| step.mean).sum::<f64>() / count.max(1) as f64;
+        let title = match self.is_named {
+            true => format!("{} CPU", self.host.name),
+            false => "CPU".to_owned(),
+        };
+        let mut section = self
+            .section(&title, is_focus)
+            .key(percent(now) + "%", self.key(CPU, now));
+        if count > 0 {
+            section = section.detail(vec![
+                ("max ".to_owned(), theme.dim),
+                (percent(max), theme.text),
+                (" avg ".to_owned(), theme.dim),
+                (percent(Some(mean)), theme.text),
+            ]);
+        }
+        section = section.detail(self.modes()).right(self.span());
+        section.draw(theme, area, buffer);
+        if plot.height == 0 {
+            return;
+        }
+        self.scale(plot, 0, "100", buffer);
+        if plot.height >= MIDDLE_FROM {
+            self.scale(plot, plot.height / 2, "50", buffer);
+        }
+        if plot.height > 1 {
+            self.scale(plot, plot.height - 1, "0", buffer);
+        }
+        let inks = Inks::ByHeight(&theme.area);
+        chart(buffer, plot, &history, 1.0, inks, theme.ascii);
+    }
+
+    fn modes(&self) -> Spans {
+        let theme = &self.theme;
+        let mut spans = Spans::new();
+        for (word, mode) in [("user", "user"), ("system", "system"), ("iowait", "iowait")] {
+            let share = self.host.now(&CPU_UTILIZATION, &[("cpu.mode", mode)]);
+            if share.is_some() {
+                let space = if spans.is_empty() { "" } else { " " };
+                spans.push((format!("{space}{word} "), theme.dim));
+                spans.push((percent(share), theme.text));
+            }
+        }
+        spans
+    }
+
+    /// Two rates: one rises from the axis, the other hangs from it, on one scale.
+    pub(crate) fn pair(&self, pair: Pair, area: Rect, is_focus: bool, buffer: &mut Buffer) {
+        let theme = &self.theme;
+        let [up, down] = pair.attributes();
+        let plot = self.plot(area);
+        let histories = [up, down].map(|with| self.history(pair.metric(), with, plot.width));
+        let highest = |history: &[Option<Step>]| {
+            let max = history.iter().flatten().map(|step| step.max);
+            max.reduce(f64::max)
+        };
+        let [most_up, most_down] = [highest(&histories[0]), highest(&histories[1])];
+        let mut section = self.section(pair.title(), is_focus);
+        section = pair_title(self, section, pair.signs(), [up, down], pair.metric());
+        if most_up.is_some() {
+            let mut detail = vec![("max ".to_owned(), theme.dim)];
+            detail.extend(self.quantity(&amount(most_up), theme.text));
+            detail.push((theme.pick(" · ", " | ").to_owned(), theme.dim));
+            detail.extend(self.quantity(&amount(most_down), theme.text));
+            section = section.detail(detail);
+        }
+        section.right(self.span()).draw(theme, area, buffer);
+        let half = plot.height / 2;
+        if half == 0 {
+            return;
+        }
+        let most = most_up.unwrap_or(0.0).max(most_down.unwrap_or(0.0));
+        let max = round_scale((most.ceil() as i64).max(1_000)) as f64;
+        let text = amount(Some(max));
+        let upper = Rect {
+            height: half,
+            ..plot
+        };
+        let lower = Rect {
+            y: plot.y + half,
+            height: half,
+            ..plot
+        };
+        self.scale(upper, 0, &text, buffer);
+        self.scale(lower, half - 1, &text, buffer);
+        let (receive, transmit) = (Inks::One(theme.receive), Inks::One(theme.transmit));
+        let [over, under] = &histories;
+        chart(buffer, upper, over, max, receive, theme.ascii);
+        chart_down(buffer, lower, under, max, transmit, theme.ascii);
+    }
+
+    /// The line of time under a stack of charts.
+    pub(crate) fn axis(&self, area: Rect, buffer: &mut Buffer) {
+        let room = area.width.saturating_sub(SCALE);
+        let width = cells_of(self.host, room).min(room);
+        let line = Rect {
+            x: area.x + SCALE,
+            width,
+            height: area.height.min(1),
+            ..area
+        };
+        let Some(newest) = self.end() else { return };
+        let theme = &self.theme;
+        let step = self.host.step_ms(usize::from(width) * POINTS_PER_CELL);
+        let end = (newest + 1).floor(step);
+        let start = end - step * i64::from(width) * POINTS_PER_CELL as i64;
+        let is_live = self.context.at.is_none()
+            && self.context.now - newest < 10_000.max(2 * self.host.resolution_ms());
+        let zone = &self.context.zone;
+        let last = match is_live {
+            true => "now".to_owned(),
+            false => format_clock(newest.0, zone),
+        };
+        let free = usize::from(width).saturating_sub(last.len() + 1);
+        draw_ticks(buffer, line, (start, end), free, zone, &self.theme);
+        let style = if is_live { theme.faint } else { theme.text };
+        Pen::new(buffer, line, 0).right(&last, usize::from(width), style);
+    }
+}
+
+fn pair_title(
+    about: &About<'_>,
+    section: Section,
+    signs: [(&'static str, &'static str); 2],
+    with: [Attributes; 2],
+    metric: &Metric,
+) -> Section {
+    let theme = &about.theme;
+    let mut spans = Spans::new();
+    let inks = [theme.receive, theme.transmit];
+    for ((at, (sign, plain)), ink) in signs.into_iter().enumerate().zip(inks) {
+        let value = about.host.now(metric, with[at]);
+        let space = if at == 0 { " " } else { "  " };
+        spans.push((format!("{space}{} ", theme.pick(sign, plain)), ink));
+        spans.extend(about.quantity(&amount(value), theme.title));
+    }
+    section.then(spans)
+}
+
+/// Draws clocks at round times, each after a tick, where there is room before `free` cells.
+pub(crate) fn draw_ticks(
+    buffer: &mut Buffer,
+    line: Rect,
+    (start, end): (UnixMs, UnixMs),
+    free: usize,
+    zone: &TimeZone,
+    theme: &crate::theme::Theme,
+) {
+    let span = (end - start).max(1);
+    let width = i64::from(line.width);
+    let Some(step) = clock_step(span, width) else {
+        return;
+    };
+    let offset = local_offset_ms(start, zone);
+    let first = UnixMs(start.0 + offset).floor(step) + step - offset;
+    let moments = std::iter::successors(Some(first), |moment| Some(*moment + step));
+    for moment in moments.take_while(|moment| *moment < end) {
+        let cell = ((moment - start) * width / span) as usize;
+        let text = tick_text(moment, step, zone);
+        if cell + 1 + text.len() > free {
+            continue;
+        }
+        Pen::new(buffer, line, 0)
+            .skip(cell)
+            .text(theme.pick("╵", "|"), theme.faint)
+            .text(&text, theme.faint);
+    }
+}
+
+pub(crate) fn tick_text(moment: UnixMs, step: i64, zone: &TimeZone) -> String {
+    const DAY_MS: i64 = 86_400_000;
+    let mut text = match step {
+        ..60_000 => return format_clock(moment.0, zone),
+        60_000..DAY_MS => format_clock(moment.0, zone),
+        _ => format_moment(moment.0, zone),
+    };
+    text.truncate(if step < DAY_MS { 5 } else { 10 });
+    text
+}
+
+/// A span in the largest unit that divides it: `15 m`, `6 h`, `7 d`.
+pub(crate) fn span_text(ms: i64) -> String {
+    for (unit, name) in [
+        (31_536_000_000, "y"),
+        (86_400_000, "d"),
+        (3_600_000, "h"),
+        (60_000, "m"),
+    ] {
+        if ms >= unit && ms % unit == 0 && !(unit == 86_400_000 && ms == unit) {
+            return format!("{} {name}", ms / unit);
+        }
+    }
+    format!("{} s", ms / 1000)
+}
+
+/// The severity by which a whole part of the screen is marked.
+pub(crate) fn worst<'a>(
+    alerts: impl Iterator<Item = &'a sysmon_wire::message::AlertLine>,
+) -> Severity {
+    alerts
+        .map(|alert| alert.severity.into())
+        .max()
+        .unwrap_or_default()
+}
