@@ -22,6 +22,8 @@ mod outage;
 mod place;
 mod receivers;
 #[cfg(unix)]
+mod tasks;
+#[cfg(unix)]
 mod terminal;
 mod tiers;
 mod trust;
