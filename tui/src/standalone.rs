@@ -28,7 +28,13 @@ pub(crate) const CERTIFICATE_DAYS: u32 = 30;
 pub const DEMO_HOSTS_MAX: usize = 1_000;
 
 /// History that simulated hosts begin with, so that charts are not empty.
-const DEMO_HISTORY: Duration = Duration::from_mins(10);
+const DEMO_HISTORY: Duration = Duration::from_mins(20);
+
+/// Rules for simulated hosts besides the usual ones, which wait longer than somebody who only looks.
+const DEMO_RULES: [&str; 2] = [
+    "saturated: psi.cpu > 60% clear 40% for 1m on #demo critical",
+    "filling: system.filesystem.utilization > 92.5% for 30s on #demo",
+];
 
 #[derive(Debug, Error)]
 pub enum StandaloneError {
@@ -175,6 +181,7 @@ fn hub_options(options: &StandaloneOptions, name: &PeerName, edges: EdgeOptions)
         alerts: AlertOptions {
             rules: DEFAULTS
                 .iter()
+                .chain(DEMO_RULES.iter().filter(|_| options.demo_hosts > 0))
                 .filter_map(|rule| rule.parse().ok())
                 .collect(),
             ..AlertOptions::default()

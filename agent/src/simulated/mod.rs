@@ -13,8 +13,8 @@ use std::time::Duration;
 use sysmon_certs::PeerName;
 use sysmon_wire::metrics::{
     CPU_UTILIZATION, DISK_IO, DISK_IO_TIME, FS_LIMIT, FS_USAGE, FS_UTILIZATION, LOAD_1M, LOAD_5M,
-    LOAD_15M, MEMORY_LIMIT, MEMORY_USAGE, MEMORY_UTILIZATION, NET_IO, PROCESS_COUNT, TEMPERATURE,
-    UPTIME,
+    LOAD_15M, MEMORY_LIMIT, MEMORY_USAGE, MEMORY_UTILIZATION, NET_IO, PRESSURE_TIME, PROCESS_COUNT,
+    TEMPERATURE, UPTIME,
 };
 use sysmon_wire::{HostFacts, Label, Process, ProcessArguments, UnixMs};
 
@@ -42,6 +42,9 @@ pub struct Simulated {
     last: Option<UnixMs>,
     drift: f64,
     burst_until: UnixMs,
+    /// What goes wrong on this host, and since when.
+    trouble: Option<(Trouble, UnixMs)>,
+    stalled_us: [f64; 3],
     loads: [f64; 3],
     memory: f64,
     degrees: f64,
@@ -49,17 +52,40 @@ pub struct Simulated {
     io_time_ms: f64,
 }
 
+/// Something that goes wrong on a host with a past, so that a demonstration has something to show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trouble {
+    /// A job asks for several times its processors.
+    Job,
+    /// A filesystem fills up.
+    Filling,
+}
+
+/// The troubles begin so long before the past ends.
+const TROUBLE_LASTS_MS: i64 = 5 * 60_000;
+
+/// What a job asks for, relative to the processors.
+const JOB_DEMAND: f64 = 2.9;
+
+/// How much of its whole a filesystem with trouble fills in an hour.
+const FILLING_AN_HOUR: f64 = 0.03;
+
+/// Mount points besides the root: their size relative to its, and how full they are.
+const MOUNTS: [(&str, f64, f64); 2] = [("/boot", 0.004, 0.31), ("/var/lib", 2.4, 0.64)];
+
 #[derive(Debug)]
 struct Slots {
     cpu: Slot,
     modes: [Slot; 3],
     cores: Vec<Slot>,
     loads: [Slot; 3],
-    memory: [Slot; 4],
+    memory: [Slot; 5],
+    pressure: [Slot; 3],
+    mounts: Vec<[Slot; 4]>,
     traffic: [Slot; 4],
     device_traffic: [Slot; 4],
     io_time: Slot,
-    filesystem: [Slot; 4],
+    filesystem: [Slot; 5],
     degrees: [Slot; 2],
     processes: Slot,
     uptime: Slot,
@@ -88,6 +114,9 @@ impl Slots {
         let root = ("system.filesystem.mountpoint", "/");
         let core = |n: u32| n.to_string();
         let memory_state = |state| ("system.memory.state", state);
+        let fs_state = |state| ("system.filesystem.state", state);
+        let some = ("linux.pressure.scope", "some");
+        let resource = |name| ("linux.pressure.resource", name);
         Self {
             cpu: slot(&CPU_UTILIZATION, &[]),
             modes: ["user", "system", "iowait"].map(|m| slot(&CPU_UTILIZATION, &[("cpu.mode", m)])),
@@ -100,7 +129,22 @@ impl Slots {
                 slot(&MEMORY_UTILIZATION, &[]),
                 slot(&MEMORY_USAGE, &[memory_state("used")]),
                 slot(&MEMORY_USAGE, &[memory_state("cached")]),
+                slot(&MEMORY_USAGE, &[memory_state("free")]),
             ],
+            pressure: ["cpu", "memory", "io"]
+                .map(|name| slot(&PRESSURE_TIME, &[resource(name), some])),
+            mounts: MOUNTS
+                .iter()
+                .map(|(mount, ..)| {
+                    let mount = ("system.filesystem.mountpoint", *mount);
+                    [
+                        slot(&FS_UTILIZATION, &[mount]),
+                        slot(&FS_LIMIT, &[mount]),
+                        slot(&FS_USAGE, &[mount, fs_state("used")]),
+                        slot(&FS_USAGE, &[mount, fs_state("free")]),
+                    ]
+                })
+                .collect(),
             traffic: [0, 1, 2, 3].map(|at| slot(&metric(at), &DIRECTIONS[at..=at])),
             device_traffic: [0, 1, 2, 3].map(|at| slot(&metric(at), &[device(at), DIRECTIONS[at]])),
             io_time: slot(&DISK_IO_TIME, &[("system.device", "nvme0n1")]),
@@ -108,7 +152,8 @@ impl Slots {
                 slot(&FS_UTILIZATION, &[]),
                 slot(&FS_UTILIZATION, &[root]),
                 slot(&FS_LIMIT, &[root]),
-                slot(&FS_USAGE, &[root, ("system.filesystem.state", "used")]),
+                slot(&FS_USAGE, &[root, fs_state("used")]),
+                slot(&FS_USAGE, &[root, fs_state("free")]),
             ],
             degrees: [
                 slot(&TEMPERATURE, &[]),
@@ -136,6 +181,8 @@ impl Simulated {
             last: None,
             drift: 0.0,
             burst_until: UnixMs(0),
+            trouble: None,
+            stalled_us: [0.0; 3],
             loads: [role.demand.0 * f64::from(role.cpus); 3],
             memory: role.memory + (random.f64() - 0.5) * 0.1,
             degrees: role.idle_degrees,
@@ -149,8 +196,31 @@ impl Simulated {
         }
     }
 
+    /// The same with rows of the time before it starts; in their last minutes something goes wrong on two hosts.
     pub fn with_past(self, past: Duration) -> Self {
         Self { past, ..self }
+    }
+
+    /// What goes wrong on it, from its first sample on.
+    fn plan_trouble(&mut self, first: UnixMs) {
+        let trouble = match self.name().as_str() {
+            "db-2" => Trouble::Job,
+            "nas-1" => Trouble::Filling,
+            _ => return,
+        };
+        let past = i64::try_from(self.past.as_millis()).unwrap_or(i64::MAX);
+        if past > TROUBLE_LASTS_MS {
+            let from = match trouble {
+                Trouble::Job => first + past - TROUBLE_LASTS_MS,
+                Trouble::Filling => first,
+            };
+            self.trouble = Some((trouble, from));
+        }
+    }
+
+    fn is_in(&self, trouble: Trouble, now: UnixMs) -> bool {
+        self.trouble
+            .is_some_and(|(which, from)| which == trouble && now >= from)
     }
 
     /// Its role and a number within the role, such as `db-2`.
@@ -172,8 +242,14 @@ impl Simulated {
             self.burst_until = now + self.random.i64(5_000..60_000);
         }
         let burst = if now <= self.burst_until { 0.85 } else { 0.0 };
+        let job = if self.is_in(Trouble::Job, now) {
+            self.burst_until = now + 1_000;
+            JOB_DEMAND
+        } else {
+            0.0
+        };
         let average = role.demand.0 + role.demand.1 * (of_day * TAU).sin();
-        (average + self.drift + burst).max(0.01)
+        (average + self.drift + burst + job).max(0.01)
     }
 
     fn sample_processors(&mut self, demand: f64, elapsed_s: f64) {
@@ -211,6 +287,7 @@ impl Simulated {
             permille(self.memory),
             whole_pages(total * self.memory),
             whole_pages(total * (1.0 - self.memory) * 0.8),
+            whole_pages(total * (1.0 - self.memory) * 0.2),
         ];
         for (slot, value) in self.slots.memory.into_iter().zip(values) {
             self.board.set(slot, value);
@@ -231,18 +308,48 @@ impl Simulated {
         self.board.set(self.slots.io_time, self.io_time_ms as i64);
     }
 
+    /// Work waits as far as there is more of it than processors, disks or memory.
+    fn sample_pressure(&mut self, demand: f64, elapsed_s: f64) {
+        let disk = (self.role.throughput[2] + self.role.throughput[3]) * demand.min(1.0) / 600e6;
+        let memory = (self.memory - 0.9).max(0.0) * 2.0;
+        let shares = [(demand - 0.8) * 0.45, memory, disk * 0.4];
+        let stalled = self.stalled_us.iter_mut().zip(shares);
+        for ((stalled, share), slot) in stalled.zip(self.slots.pressure) {
+            let jitter = 0.8 + self.random.f64() * 0.4;
+            *stalled += (share * jitter).clamp(0.0, 0.98) * elapsed_s * 1e6;
+            self.board.set(slot, *stalled as i64);
+        }
+    }
+
     fn sample_filesystem(&mut self, now: UnixMs) {
         let limit = self.role.disk_gib * GIB;
-        // Grows by a thousandth within each day.
-        let used = (self.role.disk + (now.0 as f64 / DAY_MS).fract() * 0.001).min(1.0);
+        let filled = match self.trouble {
+            Some((Trouble::Filling, from)) => (now - from) as f64 / 3_600_000.0 * FILLING_AN_HOUR,
+            // A thousandth within each day.
+            _ => (now.0 as f64 / DAY_MS).fract() * 0.001,
+        };
+        let used = (self.role.disk + filled).min(1.0);
         let values = [
             permille(used),
             permille(used),
             whole_pages(limit),
             whole_pages(limit * used),
+            whole_pages(limit * (1.0 - used)),
         ];
         for (slot, value) in self.slots.filesystem.into_iter().zip(values) {
             self.board.set(slot, value);
+        }
+        for (slots, (_, size, used)) in self.slots.mounts.iter().zip(MOUNTS) {
+            let limit = limit * size;
+            let values = [
+                permille(used),
+                whole_pages(limit),
+                whole_pages(limit * used),
+                whole_pages(limit * (1.0 - used)),
+            ];
+            for (slot, value) in slots.iter().zip(values) {
+                self.board.set(*slot, value);
+            }
         }
     }
 }
@@ -280,12 +387,15 @@ impl Source for Simulated {
         let elapsed_s = self
             .last
             .map_or(1.0, |last| ((now - last) as f64 / 1000.0).clamp(0.0, 60.0));
-        self.last = Some(now);
+        if self.last.replace(now).is_none() {
+            self.plan_trouble(now);
+        }
         let demand = self.demand(now, elapsed_s);
         let busy = demand.min(1.0);
         self.sample_processors(demand, elapsed_s);
         self.sample_memory(busy, elapsed_s);
         self.sample_traffic(busy, elapsed_s);
+        self.sample_pressure(demand, elapsed_s);
         self.sample_filesystem(now);
         self.degrees +=
             (role.idle_degrees + 38.0 * busy - self.degrees) * (elapsed_s / 20.0).min(1.0);

@@ -28,7 +28,7 @@ impl Drop for Server {
 }
 
 impl Server {
-    fn new(mut command: Command, port: u16) -> Self {
+    pub(crate) fn new(mut command: Command, port: u16) -> Self {
         command
             .stdin(Stdio::null())
             .stdout(Stdio::null())

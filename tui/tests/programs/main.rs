@@ -20,6 +20,7 @@ mod otlp_receiver;
 mod otlp_sender;
 mod outage;
 mod place;
+mod present;
 mod receivers;
 #[cfg(unix)]
 mod tasks;

@@ -14,6 +14,7 @@ use crate::model::process::NOT_STORED;
 use crate::widgets::axis::{SCALE_WIDTH, draw_scale, plot_of};
 use crate::widgets::chart::{POINTS_PER_CELL, line};
 use crate::widgets::paint::Pen;
+use crate::widgets::section::headline;
 use crate::widgets::sparkline::round_scale;
 
 type Attributes = &'static [(&'static str, &'static str)];
@@ -151,13 +152,7 @@ fn draw_heading(
             (left + 999) / 1000
         ),
     };
-    Pen::new(buffer, area, 0)
-        .skip(1)
-        .text("BURST", theme.key)
-        .skip(2)
-        .text(&interval, theme.title)
-        .skip(2)
-        .text(&what, theme.text);
+    headline(theme, area, &format!("BURST {interval}"), &[&what], buffer);
 }
 
 fn draw_part(

@@ -19,7 +19,8 @@ use crate::context::Context;
 use crate::format::{amount, degrees, fit, load, percent, size};
 use crate::layout::{below, list_rows};
 use crate::model::process::file_name;
-use crate::widgets::paint::{Pen, more, note};
+use crate::widgets::paint::{Pen, fill, more, note};
+use crate::widgets::section::headline;
 
 const LINES_ABOVE: u16 = 2;
 
@@ -38,15 +39,20 @@ pub(super) fn rows(screen: Size) -> usize {
 
 pub(super) fn draw(changes: &Changes, context: &Context, area: Rect, buffer: &mut Buffer) {
     let theme = &context.theme;
-    let mut pen = Pen::new(buffer, area, 0);
-    pen.skip(1).text("WHAT CHANGED", theme.title).skip(2);
     let Some(time) = changes.time else {
-        pen.text("waiting for the hub", theme.dim);
+        headline(
+            theme,
+            area,
+            "WHAT CHANGED",
+            &["waiting for the hub"],
+            buffer,
+        );
         return;
     };
     let clock = format_clock(time.0, &context.zone);
-    let what = format!("in the minute before {clock}, against the ten minutes before it");
-    pen.text(&what, theme.dim);
+    let what = format!("in the minute before {clock}");
+    let against = "against the ten minutes before it";
+    headline(theme, area, "WHAT CHANGED", &[&what, against], buffer);
     if changes.rows().is_empty() {
         let none = if context.is_downsampled() {
             "not available: the comparison needs seconds, which are not stored for that long"
@@ -115,30 +121,39 @@ fn draw_change(
     buffer: &mut Buffer,
 ) {
     let theme = &context.theme;
+    let line = Rect {
+        y: area.y + row,
+        height: 1,
+        ..area
+    };
+    if is_selected {
+        fill(buffer, line, theme.selected);
+    }
+    let on = |style| theme.on(is_selected, style);
     let mut pen = Pen::new(buffer, area, row);
     let mark = theme.mark(is_selected);
-    pen.skip(1).text(mark, theme.key).skip(1);
+    pen.text(mark, on(theme.key)).skip(2);
     if changes.host.is_none() {
-        pen.text(&fit(change.host.as_str(), HOST_WIDTH), theme.text)
+        pen.text(&fit(change.host.as_str(), HOST_WIDTH), on(theme.text))
             .skip(2);
     }
     let width = what_width(changes, area);
     let (subject, metric) = (subject(change), metric(change));
     if subject.is_empty() {
-        pen.text(&fit(&metric, width), theme.text);
+        pen.text(&fit(&metric, width), on(theme.text));
     } else {
         let subject = fit(&subject, subject.width().min(width));
-        pen.text(&subject, theme.text);
+        pen.text(&subject, on(theme.text));
         let rest = width.saturating_sub(subject.width());
-        pen.text(&fit(&format!("  {metric}"), rest), theme.dim);
+        pen.text(&fit(&format!("  {metric}"), rest), on(theme.dim));
     }
     pen.skip(2)
-        .right(&value(change, change.before), VALUE_WIDTH, theme.dim);
+        .right(&value(change, change.before), VALUE_WIDTH, on(theme.dim));
     pen.skip(2)
-        .right(&value(change, change.after), VALUE_WIDTH, theme.title);
+        .right(&value(change, change.after), VALUE_WIDTH, on(theme.title));
     if area.width >= WIDE {
         let began = format_clock(change.began.0, &context.zone);
-        pen.skip(2).right(&began, TIME_WIDTH, theme.text);
+        pen.skip(2).right(&began, TIME_WIDTH, on(theme.text));
     }
 }
 
@@ -185,11 +200,16 @@ pub(super) fn value(change: &Change, value: f64) -> String {
     match change.unit.as_str() {
         // Load averages have the unit of shares too.
         "1" if change.metric.as_str().contains("load_average") => load(some),
-        "1" | "s/s" | "{cpu}" => format!("{}%", percent(some)),
+        "1" | "s/s" | "{cpu}" => with_unit(percent(some), some, "%"),
         "By" => size(some),
-        "Cel" => format!("{}°", degrees(some)),
+        "Cel" => with_unit(degrees(some), some, "°"),
         _ => amount(some),
     }
+}
+
+/// What is not known has no unit.
+fn with_unit(text: String, value: Option<f64>, unit: &str) -> String {
+    if value.is_some() { text + unit } else { text }
 }
 
 #[cfg(test)]
@@ -215,7 +235,7 @@ mod tests {
         of_process.process = Some(process(5, "/usr/lib/postgresql/bin/postgres", 1, 1).identity);
         assert_eq!(subject(&of_process), "process postgres (5)");
         assert_eq!(value(&of_process, 6.12), "612%");
-        assert_eq!(value(&change("h", "x", 0.0, 0.0), f64::NAN), "–%");
+        assert_eq!(value(&change("h", "x", 0.0, 0.0), f64::NAN), "–");
     }
 
     fn screen(changes: &Changes, width: u16, height: u16) -> String {

@@ -110,6 +110,9 @@ struct Requested {
     step_ms: i64,
 }
 
+/// Lines that are told apart by colour.
+pub(super) const HUES: usize = 6;
+
 #[derive(Clone, Debug, Default)]
 pub struct Compare {
     /// The metric's place in [`ALIASES`].
@@ -131,9 +134,9 @@ impl Compare {
     pub fn hosts(&mut self, names: Vec<Label>, is_marked: bool) {
         self.left_out = names.len().saturating_sub(LINES_MAX);
         self.is_marked = is_marked;
-        if self.ago.take().is_some() {
-            self.is_overlaid = false;
-        }
+        self.ago = None;
+        // As many as have a colour each are compared best in one chart.
+        self.is_overlaid = names.len() <= HUES;
         let lines = names.into_iter().take(LINES_MAX);
         self.begin(lines.map(|name| CompareLine::new(name, 0)).collect());
     }

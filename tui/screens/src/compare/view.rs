@@ -11,7 +11,7 @@ use ratatui::layout::{Rect, Size};
 use sysmon_config::time::{format_clock, format_moment, format_span};
 use unicode_width::UnicodeWidthStr;
 
-use super::state::{Compare, CompareLine};
+use super::state::{Compare, CompareLine, HUES};
 use crate::context::Context;
 use crate::format::fit;
 use crate::layout::body;
@@ -19,6 +19,7 @@ use crate::model::host_rows::Step;
 use crate::model::summary::{CPU, FILESYSTEM, LOAD, MEMORY, TEMPERATURE, value_text};
 use crate::widgets::chart::{Inks, POINTS_PER_CELL, chart};
 use crate::widgets::paint::Pen;
+use crate::widgets::section::headline;
 use crate::widgets::sparkline::round_scale;
 use crate::widgets::traces::{Trace, traces};
 
@@ -196,24 +197,15 @@ fn draw_title(compare: &Compare, context: &Context, area: Rect, buffer: &mut Buf
         _ => format!("top {count}"),
     };
     let top = value_text(compare.metric, Some(scale(compare)));
-    let mut more = vec![format!("in {}", context.chart_span.text())];
+    let mut more = vec![what, format!("in {}", context.chart_span.text())];
     if compare.left_out > 0 {
-        more.insert(0, format!("{} more left out", compare.left_out));
+        more.insert(1, format!("{} more left out", compare.left_out));
     }
     more.push(format!("from 0 to {top}"));
     more.push(format!("{} per point", format_span(compare.step_ms())));
-    let mut pen = Pen::new(buffer, area, 0);
-    pen.skip(1)
-        .text("COMPARE ", theme.title)
-        .text(compare.alias(), theme.title)
-        .skip(2)
-        .text(&what, theme.text);
-    for part in more {
-        // A part that does not fit is left out whole.
-        if pen.room() > part.width() + 2 {
-            pen.skip(2).text(&part, theme.dim);
-        }
-    }
+    let title = format!("COMPARE {}", compare.alias());
+    let more: Vec<&str> = more.iter().map(String::as_str).collect();
+    headline(theme, area, &title, &more, buffer);
 }
 
 /// The values of a line, as many as a chart of this width has columns.
@@ -337,7 +329,7 @@ fn draw_plot_or_why(
 }
 
 fn letter(at: usize) -> char {
-    char::from_digit(10 + at as u32, 36).unwrap_or('*')
+    char::from_digit(1 + at as u32, 36).unwrap_or('*')
 }
 
 /// Draws all lines in one chart, the selected one before the others; returns where it is.
@@ -371,10 +363,9 @@ fn draw_overlaid(
         draw_plot_or_why(compare, context, line, plot, buffer);
     }
     let selected = compare.selected_at();
-    // Two lines are distinguished by colour; of many, the selected one is highlighted.
+    // Six lines are distinguished by colour; of more, the selected one is highlighted.
     let style = |at: usize| match lines.len() {
-        ..=2 if at == 0 => theme.graph,
-        ..=2 => theme.graph_second,
+        ..=HUES => theme.hues.get(at).copied().unwrap_or(theme.dim),
         _ if at == selected => theme.key,
         _ => theme.dim,
     };

@@ -25,7 +25,8 @@ use super::strip::sign;
 use crate::context::Context;
 use crate::format::{fit, wrap};
 use crate::layout::body;
-use crate::widgets::paint::{Pen, more, note};
+use crate::widgets::paint::{Pen, fill, more, note};
+use crate::widgets::section::headline;
 
 const LINES_ABOVE: u16 = 2;
 
@@ -61,13 +62,8 @@ pub(super) fn draw(events: &Events, context: &Context, area: Rect, buffer: &mut 
         Some(host) => format!("of {} in {}", host.name, context.chart_span.strip_text()),
         None => format!("of all hosts in {}", context.chart_span.strip_text()),
     };
-    Pen::new(buffer, area, 0)
-        .skip(1)
-        .text("EVENTS", theme.title)
-        .skip(2)
-        .text(&of, theme.dim)
-        .skip(3)
-        .text(&firing(events.alerts.counts()), theme.text);
+    let firing = firing(events.alerts.counts());
+    headline(theme, area, "EVENTS", &[&firing, &of], buffer);
     if events.is_empty() {
         note(
             buffer,
@@ -91,23 +87,33 @@ pub(super) fn draw(events: &Events, context: &Context, area: Rect, buffer: &mut 
     let height = rows(context.size).min(usize::from(area.height.saturating_sub(LINES_ABOVE)));
     let shown = events.rows().enumerate().skip(events.top);
     for (row, (at, entry)) in (LINES_ABOVE..).zip(shown.take(height)) {
+        let is_selected = at == events.selected_at();
+        let line = Rect {
+            y: area.y + row,
+            height: 1,
+            ..area
+        };
+        if is_selected {
+            fill(buffer, line, theme.selected);
+        }
+        let on = |style| theme.on(is_selected, style);
         let mut pen = Pen::new(buffer, area, row);
-        let mark = theme.mark(at == events.selected_at());
+        let mark = theme.mark(is_selected);
         let time = match is_long {
             true => format_moment(entry.time().0, &context.zone),
             false => format_clock(entry.time().0, &context.zone),
         };
         let Described { sign, what, text } = Described::of(entry, context);
-        pen.skip(1).text(mark, theme.key).skip(1);
-        pen.text(&fit(&time, time_width), theme.text).skip(2);
-        pen.text(&fit(entry.host().as_str(), host_width), theme.text)
+        pen.text(mark, on(theme.key)).skip(2);
+        pen.text(&fit(&time, time_width), on(theme.dim)).skip(2);
+        pen.text(&fit(entry.host().as_str(), host_width), on(theme.text))
             .skip(2);
-        pen.text(sign.0, sign.1).skip(1);
-        pen.text(what.0, what.1).skip(2);
+        pen.text(sign.0, on(sign.1)).skip(1);
+        pen.text(what.0, on(what.1)).skip(2);
         let room = pen.room().saturating_sub(1);
         // The common prefix says least; the whole text is below the list.
         let text = text.strip_prefix("system.").unwrap_or(&text);
-        pen.text(&fit(text, text.width().min(room)), theme.dim);
+        pen.text(&fit(text, text.width().min(room)), on(theme.dim));
     }
     let list = Rect {
         y: area.y + LINES_ABOVE.min(area.height),

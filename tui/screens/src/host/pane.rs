@@ -12,6 +12,7 @@ use crate::format::{amount, fit};
 use crate::layout::{below, body};
 use crate::model::host_rows::{HostRows, Step};
 use crate::widgets::paint::{Pen, fill};
+use crate::widgets::section::headline;
 use crate::widgets::sparkline::{round_scale, sparkline};
 
 const NAME_WIDTH: (usize, usize) = (12, 28);
@@ -51,23 +52,14 @@ fn draw_heading(
         None if host.complete => "no samples at this time".to_owned(),
         None => "loading".to_owned(),
     };
-    let mut pen = Pen::new(buffer, area, 0);
-    pen.skip(1)
-        .text(panes.focus.title(), theme.key)
-        .skip(2)
-        .text(&moment, theme.text);
     let max = scroll_max(panes, context);
-    if max > 0 {
-        let left = max - panes.scroll.min(max);
-        let more = match left {
-            0 => "the end".to_owned(),
-            left => format!("{left} more {}", theme.pick("↓", "v")),
-        };
-        let room = pen.room().saturating_sub(1);
-        if room > more.chars().count() {
-            pen.right(&more, room, theme.dim);
-        }
-    }
+    let left = max - panes.scroll.min(max);
+    let more = match (max, left) {
+        (0, _) => String::new(),
+        (_, 0) => "the end".to_owned(),
+        (_, left) => format!("{left} more {}", theme.pick("↓", "v")),
+    };
+    headline(theme, area, panes.focus.title(), &[&moment, &more], buffer);
 }
 
 pub(super) type TableRow = (String, Vec<Option<f64>>);

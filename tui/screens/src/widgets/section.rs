@@ -116,6 +116,27 @@ impl Section {
     }
 }
 
+/// The rule at the top of a screen, inside its margins: a title and what is said of it.
+pub(crate) fn headline(
+    theme: &Theme,
+    area: Rect,
+    title: &str,
+    details: &[&str],
+    buffer: &mut Buffer,
+) {
+    let inner = Rect {
+        x: area.x + area.width.min(1),
+        width: area.width.saturating_sub(2),
+        ..area
+    };
+    let details = details.iter().filter(|detail| !detail.is_empty());
+    details
+        .fold(Section::new(theme, title), |section, detail| {
+            section.detail(vec![((*detail).to_owned(), theme.dim)])
+        })
+        .draw(theme, inner, buffer);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

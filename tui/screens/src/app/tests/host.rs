@@ -25,7 +25,7 @@ fn the_focused_pane_is_maximized_and_restored() {
         (state.context.mode(), state.screens.host.panes.focus),
         (Mode::Pane, Pane::Pressure)
     );
-    assert!(screen(&state, 80, 24).contains(" PRESSURE  loading"));
+    assert!(screen(&state, 80, 24).contains("PRESSURE ── loading"));
     press(&mut state, "\t");
     assert_eq!(
         (state.context.mode(), state.screens.host.panes.focus),
