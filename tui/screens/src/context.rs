@@ -43,6 +43,8 @@ pub struct Context {
     /// The span of the charts on every screen; that of the strip follows from it.
     pub chart_span: ChartSpan,
     pub host: Option<HostRows>,
+    /// The newest row of the open host when it was opened, if it was silent then.
+    pub host_heard: Option<UnixMs>,
     /// When the last alert of the fleet was resolved, as far as the strip of time reaches.
     pub resolved_at: Option<UnixMs>,
     /// Milliseconds between rows of the fleet.
@@ -69,6 +71,7 @@ impl Context {
             was_reached: false,
             chart_span: ChartSpan::default(),
             host: None,
+            host_heard: None,
             resolved_at: None,
             fleet_resolution_ms: ROW_MS,
             fleet_beyond: None,

@@ -271,7 +271,7 @@ pub(super) fn sign(kind: EventKind, theme: &Theme) -> (&'static str, ratatui::st
             };
             (theme.severity_sign(severity), theme.severity(severity))
         }
-        EventKind::Offline => (theme.pick("✕", "x"), theme.severity(Severity::Warning)),
+        EventKind::Offline => (theme.pick("✕", "x"), theme.title),
         EventKind::Joined | EventKind::Online => (theme.pick("●", "o"), theme.text),
         EventKind::Restarted => (theme.pick("↻", "r"), theme.text),
         EventKind::Clock => (theme.pick("◷", "c"), theme.text),

@@ -15,8 +15,9 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use serde_json::json;
 use sysmon_config::Column;
+use sysmon_wire::UnixMs;
 use sysmon_wire::limits::TOP_MAX;
-use sysmon_wire::message::{Reply, Request, TopBy};
+use sysmon_wire::message::{HostState, Reply, Request, TopBy};
 use sysmon_wire::metrics::{ALIASES, SUMMARY};
 
 use crate::context::Context;
@@ -57,6 +58,12 @@ pub fn page(fleet: &Fleet, context: &Context) -> usize {
     view::page(fleet, context)
 }
 
+/// When a silent host was heard last; `None` for one that reports.
+pub fn heard(host: &HostRow) -> Option<UnixMs> {
+    let is_silent = host.tick.state == HostState::Offline && host.tick.time.0 > 0;
+    is_silent.then_some(host.tick.time)
+}
+
 /// Screens at least this wide say which process is the busiest of each host.
 const BUSIEST_FROM: u16 = 100;
 
@@ -74,6 +81,8 @@ pub(crate) fn first_row(fleet: &Fleet, context: &Context) -> u16 {
 impl Fleet {
     fn sort_and_remark(&mut self, sort: Sort) -> Outcomes {
         (self.sort, self.reverse) = (sort, false);
+        self.select_first();
+        self.top = 0;
         self.reorder();
         remark(format!("sorted by {}", sort.name()))
     }
@@ -159,6 +168,13 @@ impl Fleet {
             Action::Mark => {
                 self.mark();
                 self.move_by(1);
+            }
+            Action::Pin => {
+                return match self.pin() {
+                    None => remark("no host is selected"),
+                    Some(true) => remark("stays at the top; [tui] pinned keeps it there"),
+                    Some(false) => remark("no longer at the top"),
+                };
             }
             Action::First => self.select_first(),
             Action::ClearFilter => self.clear_filter(),
@@ -256,7 +272,7 @@ impl Screen for Fleet {
         }
         let is_shown = context.place() == Mode::Fleet && view::has_panel(context.size);
         let selected = self.selected().filter(|_| is_shown);
-        let selected = selected.map(|host| host.line.name.clone());
+        let selected = selected.map(|host| (host.line.name.clone(), heard(host)));
         self.preview.follow(selected, context);
         let has_totals = context.place() == Mode::Fleet && view::has_lower(self, context);
         self.totals.follow(has_totals.then(|| context.moment()));
@@ -355,6 +371,17 @@ impl Screen for Fleet {
     fn selected_text(&self, _context: &Context) -> Option<(String, String)> {
         let host = self.selected()?;
         Some((host.line.name.to_string(), text(host)))
+    }
+
+    fn selected_value(&self, _context: &Context) -> Option<(String, String)> {
+        let host = self.selected()?;
+        let place = match self.sort {
+            Sort::Value(place) => place,
+            Sort::Worst | Sort::Name => CPU,
+        };
+        let alias = ALIASES.get(place).map_or("", |alias| alias.alias);
+        let text = value_text(place, Some(host.value(place)?));
+        Some((format!("{alias} of {}", host.line.name), text))
     }
 
     fn records(&self, context: &Context) -> Option<Records> {
