@@ -32,8 +32,8 @@ const DEMO_HISTORY: Duration = Duration::from_mins(20);
 
 /// Rules for simulated hosts besides the usual ones, which wait longer than somebody who only looks.
 const DEMO_RULES: [&str; 2] = [
-    "saturated: psi.cpu > 60% clear 40% and load5 > 1.2*system.cpu.logical.count for 1m on #demo critical",
-    "filling: system.filesystem.utilization full within 4h for 1m on #demo",
+    "saturated: psi.cpu > 60% clear 40% for 1m on #demo critical",
+    "filling: system.filesystem.utilization > 92.5% for 30s on #demo",
 ];
 
 #[derive(Debug, Error)]

@@ -109,6 +109,9 @@ fn state(theme: Theme, ascii: bool, size: Size, at: Option<UnixMs>) -> State {
         keys: Keymap::default(),
         sort: Order::default(),
         columns: Column::all(),
+        filters: vec![("web".to_owned(), "#web".to_owned())],
+        pinned: Vec::new(),
+        bell: true,
     });
     state.context.size = size;
     update(&mut state, Message::Tick(NOW));

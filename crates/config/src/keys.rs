@@ -146,6 +146,9 @@ sections! {
         keys: Vec<String> = Vec::new(), Some("[]"), |v| texts(v, 100);
         sort: Order = Order::default(), Some("\"worst\""), order;
         columns: Vec<Column> = Column::all(), Some(Column::TOML), columns;
+        filters: Vec<String> = Vec::new(), Some("[]"), |v| texts(v, 100);
+        pinned: Vec<String> = Vec::new(), Some("[]"), |v| texts(v, 100);
+        bell: bool = false, Some("false"), boolean;
     }
     edge: EdgeConfig {
         listen: SocketAddr = LISTEN, Some("\"[::]:7979\""), listen;

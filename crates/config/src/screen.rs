@@ -77,13 +77,13 @@ named! {
     Order {
         #[default]
         Worst = "worst",
-        Name = "name",
         Cpu = "cpu",
         Memory = "memory",
         Load = "load",
         Network = "network",
         Disk = "disk",
         Filesystem = "filesystem",
+        Name = "name",
     }
 }
 

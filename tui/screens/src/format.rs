@@ -55,6 +55,17 @@ pub fn short_span(ms: i64) -> String {
     }
 }
 
+/// How long something lasts, in at most eight characters that change once a minute: `54 s`, `6 min`, `3 h 10`, `14 d`.
+pub fn lasted(ms: i64) -> String {
+    let seconds = ms.max(0) / 1000;
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3_600 => format!("{} min", seconds / 60),
+        3_600..86_400 => format!("{} h {:02}", seconds / 3_600, seconds / 60 % 60),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}
+
 /// A processor's model without what all have in their names.
 pub fn short_cpu(model: &str) -> String {
     let words = model
@@ -174,6 +185,8 @@ mod tests {
         assert_eq!(short_span(41_000), "41s");
         assert_eq!(short_span(3_600_000 * 5), "5h");
         assert_eq!(short_span(92 * 86_400_000), "92d");
+        let texts = [59_000, 399_000, 11_400_000, 86_400_000].map(lasted);
+        assert_eq!(texts, ["59 s", "6 min", "3 h 10", "1 d"]);
         assert_eq!(age(UnixMs(10_300), UnixMs(10_000)), "0.3 s");
     }
 

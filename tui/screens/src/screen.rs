@@ -108,6 +108,11 @@ pub trait Screen {
         None
     }
 
+    /// The value that the selected row is sorted by, for the clipboard: what it is called, and its text.
+    fn selected_value(&self, _context: &Context) -> Option<(String, String)> {
+        None
+    }
+
     fn records(&self, _context: &Context) -> Option<Records> {
         None
     }

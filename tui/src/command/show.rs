@@ -2,11 +2,13 @@
 
 use anyhow::{Context, anyhow};
 use jiff::tz::TimeZone;
+use sysmon_config::time::parse_moment;
 use sysmon_config::{Failure, Theme, runtime, stop_signal};
 use sysmon_link::Connector;
 use sysmon_screens::app::{Options, RunOptions, run};
 use sysmon_screens::keys::Keymap;
 use sysmon_tui::VERSION;
+use sysmon_wire::{Label, UnixMs};
 
 use super::Invocation;
 use super::target::Target;
@@ -35,17 +37,45 @@ pub(crate) fn options(invocation: &Invocation) -> Result<Options, Failure> {
         keys: Keymap::new(&config.keys).map_err(invalid_keys)?,
         sort: config.sort,
         columns: config.columns.clone(),
+        filters: filters(&config.filters)?,
+        pinned: config.pinned.clone(),
+        bell: config.bell,
     })
+}
+
+/// Saved filters as the configuration has them: `NAME = FILTER`.
+fn filters(texts: &[String]) -> Result<Vec<(String, String)>, Failure> {
+    let filter = |text: &String| {
+        let (name, filter) = text.split_once('=')?;
+        let (name, filter) = (name.trim(), filter.trim());
+        let is_name = !name.is_empty() && !name.contains(char::is_whitespace);
+        is_name.then(|| (name.to_lowercase(), filter.to_owned()))
+    };
+    let wrong = |text: &String| {
+        Failure::Usage(anyhow!(
+            "[tui] filters: {text:?} is not of the form NAME = FILTER; for example \"web = #web !is:offline\""
+        ))
+    };
+    let each = texts
+        .iter()
+        .map(|text| filter(text).ok_or_else(|| wrong(text)));
+    each.collect()
 }
 
 pub(crate) fn show(invocation: &Invocation) -> Result<(), Failure> {
     let options = options(invocation)?;
     let target = Target::find(invocation)?;
     let args = &invocation.args;
+    let now = invocation.clock.now();
+    let moment = |text: &String| parse_moment(text, now.0, &options.zone).map(UnixMs);
+    let at = args.at.as_ref().map(moment).transpose();
+    let at = at.map_err(|error| Failure::Usage(anyhow!("--at: {error}")))?;
     runtime()?.block_on(async {
         let connector = Connector::new(&target.identity, VERSION, &invocation.clock)
             .map_err(anyhow::Error::from)?;
         let run_options = RunOptions {
+            host: args.host.as_deref().map(Label::new),
+            at,
             low_bandwidth: args.low_bandwidth,
             identity: target.dir.as_deref(),
             clock: invocation.clock.clone(),

@@ -8,9 +8,11 @@ use crate::terminal::Session;
 /// The bytes that a terminal sends for a key.
 fn bytes(event: KeyEvent) -> String {
     let is_shifted = event.modifiers.contains(KeyModifiers::SHIFT);
-    let arrow = |letter: char| match is_shifted {
-        true => format!("\x1b[1;2{letter}"),
-        false => format!("\x1b[{letter}"),
+    let is_control = event.modifiers.contains(KeyModifiers::CONTROL);
+    let arrow = |letter: char| match (is_shifted, is_control) {
+        (true, _) => format!("\x1b[1;2{letter}"),
+        (_, true) => format!("\x1b[1;5{letter}"),
+        _ => format!("\x1b[{letter}"),
     };
     match event.code {
         KeyCode::Char(c) if event.modifiers.contains(KeyModifiers::CONTROL) => {
@@ -77,6 +79,9 @@ fn seen(action: Action, mode: Mode) -> Option<&'static str> {
         (Action::Acknowledge, Mode::Events) => "select a firing alert",
         (Action::Acknowledge, _) => "no alert is firing on",
         (Action::Silence, Mode::Fleet) => "1, 2 or 8 hours",
+        (Action::NextProblem | Action::PreviousProblem, _) => "no host has a firing alert",
+        (Action::CopyLink, _) => "copied sysmon-tui --hub",
+        (Action::Pin, _) => "top",
         (Action::Mark, _) => "•",
         (Action::Compare, Mode::Compare) => "1 d before",
         (Action::Compare, _) => "COMPARE",
@@ -85,7 +90,9 @@ fn seen(action: Action, mode: Mode) -> Option<&'static str> {
         (Action::Sort, _) => "sorted by",
         (Action::Filter, _) => "filter",
         (Action::GoToTime, _) => "time (",
-        (Action::Earlier | Action::MuchEarlier | Action::Freeze, _) => "PAST",
+        (Action::Earlier | Action::MuchEarlier | Action::MinuteEarlier | Action::Freeze, _) => {
+            "PAST"
+        }
         (Action::Live, _) => "live",
         (Action::Theme, _) => "theme ",
         (Action::Arrange, _) => "processes as a tree",

@@ -23,6 +23,8 @@ mod place;
 mod present;
 mod receivers;
 #[cfg(unix)]
+mod tasks;
+#[cfg(unix)]
 mod terminal;
 mod tiers;
 mod trust;

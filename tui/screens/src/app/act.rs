@@ -23,6 +23,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
         Action::Suspend => return vec![Effect::Suspend],
         Action::Redraw => return vec![Effect::Redraw],
         Action::Copy => return output::copy(state),
+        Action::CopyLink => return output::copy_link(state),
         Action::Accept => {
             let outcomes = prompt::accept(state);
             return match outcomes {
@@ -70,6 +71,10 @@ fn perform(state: &mut State, action: Action) {
         Action::Metric => comparison::next_metric(state),
         Action::PreviousEvent => navigation::previous_event(state),
         Action::NextEvent => navigation::next_event(state),
+        Action::NextProblem => navigation::problem(state, 1),
+        Action::PreviousProblem => navigation::problem(state, -1),
+        Action::MinuteEarlier => navigation::travel_minutes(state, -1),
+        Action::MinuteLater => navigation::travel_minutes(state, 1),
         Action::ZoomOut => navigation::zoom(state, 1),
         Action::ZoomIn => navigation::zoom(state, -1),
         Action::Up => scroll(state, -1),
@@ -131,6 +136,14 @@ pub(super) fn apply(state: &mut State, outcomes: Vec<Outcome>) -> Vec<Effect> {
 
 /// Shows the open host at ten samples per second; live, requests them.
 fn burst(state: &mut State) {
+    if state.context.mode() == Mode::Fleet {
+        let selected = state.screens.fleet.selected();
+        let Some(name) = selected.map(|host| host.line.name.clone()) else {
+            return state.remark("no host is selected");
+        };
+        state.screens.fleet.hold();
+        navigation::open_host(state, name);
+    }
     let Some(name) = state.context.host_name().cloned() else {
         return;
     };

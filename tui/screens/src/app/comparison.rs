@@ -40,7 +40,17 @@ fn itself(state: &mut State) {
 fn of_hosts(state: &mut State) {
     let marked: Vec<Label> = state.screens.fleet.marked().cloned().collect();
     let compare = &mut state.screens.compare;
-    if marked.is_empty() {
+    let is_filtered = !state.screens.fleet.filter.trim().is_empty();
+    if marked.is_empty() && is_filtered {
+        let shown = state.screens.fleet.shown();
+        let shown: Vec<Label> = shown.map(|host| host.line.name.clone()).collect();
+        let text = match shown.len() {
+            1 => "comparing the host of the filter".to_owned(),
+            count => format!("comparing the {count} hosts of the filter; space marks others"),
+        };
+        compare.hosts(shown, false);
+        state.remark(text);
+    } else if marked.is_empty() {
         let highest = state.screens.fleet.highest(compare.metric, UNMARKED);
         compare.hosts(highest, false);
     } else {
@@ -68,6 +78,47 @@ pub(super) fn show_metric(state: &mut State, alias: &str) {
     set_metric(state, place.unwrap_or(state.screens.compare.metric));
     if state.context.mode() != Mode::Compare {
         open(state);
+    }
+}
+
+/// The hosts whose names match a pattern with `*`.
+pub(super) fn matching(state: &State, pattern: &str) -> Vec<Label> {
+    let parts: Vec<&str> = pattern.split(',').filter(|part| !part.is_empty()).collect();
+    let names = state.screens.fleet.names();
+    let is_in = |name: &&Label| parts.iter().any(|part| matches(part, name.as_str()));
+    names.filter(is_in).cloned().collect()
+}
+
+/// Whether a name matches a pattern in which `*` stands for any letters.
+fn matches(pattern: &str, name: &str) -> bool {
+    let Some((begin, rest)) = pattern.split_once('*') else {
+        return pattern == name;
+    };
+    let Some(mut name) = name.strip_prefix(begin) else {
+        return false;
+    };
+    let mut parts = rest.split('*').peekable();
+    while let Some(part) = parts.next() {
+        if parts.peek().is_none() {
+            return name.ends_with(part);
+        }
+        match name.find(part).and_then(|at| name.get(at + part.len()..)) {
+            Some(after) => name = after,
+            None => return false,
+        }
+    }
+    true
+}
+
+/// Compares the hosts whose names match a pattern.
+pub(super) fn compare_hosts(state: &mut State, pattern: &str) {
+    let hosts = matching(state, pattern);
+    let count = hosts.len();
+    state.screens.compare.hosts(hosts, true);
+    state.screens.compare.select(0);
+    state.remark(format!("comparing {count} hosts: {pattern}"));
+    if state.context.mode() != Mode::Compare {
+        state.context.enter(Mode::Compare);
     }
 }
 

@@ -47,7 +47,12 @@ fn lead(state: &State, width: usize) -> Vec<(String, Style)> {
         let cursor = (theme.pick("▏", "_").to_owned(), theme.key);
         // What is typed goes before what is asked, and its end before its beginning.
         let room = width.saturating_sub(2);
-        let fits = prompt.width() + state.prompt.input.width() <= room;
+        // What is wrong with it goes before what is asked.
+        let wrong = state
+            .remark
+            .as_ref()
+            .map_or(0, |(text, _)| text.width() + 3);
+        let fits = prompt.width() + state.prompt.input.width() + wrong <= room;
         let prompt = if fits { prompt } else { "" };
         let mut rest = state.prompt.input.as_str();
         while rest.width() > room {
@@ -64,7 +69,9 @@ fn lead(state: &State, width: usize) -> Vec<(String, Style)> {
             let wrong = "   not a regular expression: matched as plain text".to_owned();
             lead.push((wrong, theme.severity(Severity::Warning)));
         }
-        lead.extend(understood(state, &lead, width));
+        if state.remark.is_none() {
+            lead.extend(understood(state, &lead, width));
+        }
         if let Some((remark, _)) = &state.remark {
             lead.push((format!("   {remark}"), theme.severity(Severity::Warning)));
         }

@@ -6,6 +6,7 @@ use ratatui::style::Style;
 use sysmon_config::time::{format_clock, format_moment, format_span};
 
 use super::state::State;
+use super::way;
 use crate::context::Link;
 use crate::format::age;
 use crate::keys::Mode;
@@ -64,45 +65,13 @@ fn on(spans: &[(String, Style)], ground: Style) -> Spans {
         .collect()
 }
 
-/// The way to what is shown: program, hub, host, view.
-fn crumbs(state: &State) -> Vec<String> {
-    let context = &state.context;
-    let mut crumbs = vec!["sysmon".to_owned()];
-    match &context.link {
-        Link::Connected { hub } => crumbs.push(hub.to_string()),
-        Link::Connecting { to } => crumbs.push(format!("connecting to {to}")),
-        Link::Lost { .. } => {}
-    }
-    let place = context.place();
-    if let Some(host) = context.host_name()
-        && !matches!(place, Mode::Fleet | Mode::Top)
-    {
-        crumbs.push(host.to_string());
-    }
-    let view = match place {
-        Mode::Processes | Mode::Process | Mode::Top => "processes",
-        Mode::Changes => "what changed",
-        Mode::Events => "alerts and events",
-        Mode::Compare => "compare",
-        Mode::Burst => "burst",
-        Mode::Pane => "pane",
-        _ => "",
-    };
-    if place == Mode::Pane {
-        crumbs.push(state.screens.host.panes.focus.title().to_lowercase());
-    } else if !view.is_empty() {
-        crumbs.push(view.to_owned());
-    }
-    crumbs
-}
-
 /// The crumbs as they are drawn, the last one bright.
 fn crumb_spans(state: &State, dim: Style, bright: Style) -> Spans {
     let theme = &state.context.theme;
-    let crumbs = crumbs(state);
+    let crumbs = way::crumbs(state);
     let last = crumbs.len().saturating_sub(1);
     let mut spans = Spans::new();
-    for (at, crumb) in crumbs.into_iter().enumerate() {
+    for (at, (crumb, _)) in crumbs.into_iter().enumerate() {
         if at > 0 {
             spans.push((theme.pick(" ▸ ", " > ").to_owned(), dim));
         }

@@ -25,6 +25,11 @@ pub enum Effect {
     Suspend,
     Redraw,
     Copy(String),
-    Export { path: String, content: String },
+    /// Rings the bell, and asks the terminal for a notification.
+    Ring(String),
+    Export {
+        path: String,
+        content: String,
+    },
     Hub(Change),
 }

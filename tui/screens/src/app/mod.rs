@@ -1,6 +1,7 @@
 //! The application: composes the screens, owns navigation and time travel, and alone knows them all.
 
 mod act;
+mod alarm;
 mod comparison;
 mod footer;
 mod header;
@@ -19,6 +20,8 @@ mod tests;
 mod typing;
 mod update;
 mod view;
+mod visit;
+mod way;
 
 pub use message::{Effect, Message};
 pub use navigation::open_host;

@@ -8,6 +8,7 @@ use super::footer;
 use super::message::Effect;
 use super::navigation::show;
 use super::state::State;
+use super::way;
 use crate::events::strip;
 use crate::layout::parts;
 
@@ -36,6 +37,12 @@ fn click(state: &mut State, place: Position) -> Vec<Effect> {
     if is_in(parts.footer) {
         let action = footer::action_at(state, place.x);
         return action.map_or_else(Vec::new, |action| act(state, action));
+    }
+    if parts.header.contains(place) {
+        if let Some(target) = way::crumb_at(state, place.x) {
+            way::go_to(state, target);
+        }
+        return Vec::new();
     }
     if is_in(parts.strip) {
         let moment = strip::moment(state.context.window(), place.x, size.width);

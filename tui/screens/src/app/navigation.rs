@@ -4,8 +4,8 @@ use jiff::tz::TimeZone;
 use sysmon_config::time::parse_moment;
 use sysmon_wire::{Label, UnixMs};
 
-use super::comparison;
 use super::state::State;
+use super::{comparison, way};
 use crate::keys::Mode;
 use crate::model::host_rows::HostRows;
 use crate::theme::ThemeName;
@@ -15,6 +15,10 @@ pub(super) const STEP_MS: i64 = 5_000;
 
 pub(super) fn back(state: &mut State) {
     if state.context.mode() == Mode::Compare && comparison::back_to_hosts(state) {
+        return;
+    }
+    let is_first = matches!(state.context.modes(), [only] if *only != Mode::Fleet);
+    if is_first && way::return_to_last(state) {
         return;
     }
     let left = state.context.leave();
@@ -31,7 +35,7 @@ pub(super) fn back(state: &mut State) {
     }
 }
 
-fn close_host(state: &mut State) {
+pub(super) fn close_host(state: &mut State) {
     state.context.host = None;
     state.screens.burst.stop();
     state.screens.processes.clear();
@@ -50,16 +54,23 @@ pub(super) fn open(state: &mut State, name: Label, modes: &[Mode]) {
     state.screens.host.request(&state.context);
 }
 
+/// Opens a host; back leads to where it was opened from.
 pub fn open_host(state: &mut State, name: Label) {
-    open(state, name, &[Mode::Fleet, Mode::Host]);
+    if matches!(state.context.modes(), [Mode::Fleet]) {
+        return open(state, name, &[Mode::Fleet, Mode::Host]);
+    }
+    way::remember(state, false);
+    open(state, name, &[Mode::Host]);
 }
 
-/// Opens a host at a moment; if it is open already, its focused pane stays.
+/// Opens a host at a moment; if it is open already, its focused pane stays. Back leads to the list that the moment is
+/// from, as it was.
 pub(super) fn open_at(state: &mut State, name: Label, at: UnixMs, is_process: bool) {
     let modes: &[Mode] = match is_process {
-        true => &[Mode::Fleet, Mode::Host, Mode::Processes],
-        false => &[Mode::Fleet, Mode::Host],
+        true => &[Mode::Host, Mode::Processes],
+        false => &[Mode::Host],
     };
+    way::remember(state, true);
     if state.context.host_name() != Some(&name) {
         open(state, name, modes);
     }
@@ -87,6 +98,37 @@ pub(super) fn travel(state: &mut State, ms: i64) {
     let from = context.at.unwrap_or_else(|| context.now.floor(1000));
     let cell = context.chart_span.step_ms().max(context.resolution_ms());
     show(state, Some(from + ms * (cell.max(STEP_MS) / STEP_MS)));
+}
+
+/// Moves by whole minutes, or where only hours are stored, by these.
+pub(super) fn travel_minutes(state: &mut State, minutes: i64) {
+    const MINUTE_MS: i64 = 60_000;
+    let context = &state.context;
+    let from = context.at.unwrap_or_else(|| context.now.floor(1000));
+    let step = MINUTE_MS.max(context.resolution_ms());
+    show(state, Some(from + minutes * step));
+}
+
+/// Selects the next host with a firing alert in the order of the fleet; on a host's screen, opens it there.
+pub(super) fn problem(state: &mut State, by: isize) {
+    let is_fleet = state.context.place() == Mode::Fleet;
+    let here = match is_fleet {
+        true => state.screens.fleet.selected().map(|host| &host.line.name),
+        false => state.context.host_name(),
+    };
+    let Some(name) = state.screens.fleet.problem(here, by).cloned() else {
+        return state.remark("no host has a firing alert");
+    };
+    if is_fleet {
+        state.screens.fleet.select_host(&name);
+    } else if state.context.host_name() != Some(&name) {
+        let modes = state.context.modes().to_vec();
+        let pane = state.screens.host.panes.focus;
+        open(state, name, &modes);
+        state.screens.host.panes.go(pane);
+    } else {
+        state.remark("no other host has a firing alert");
+    }
 }
 
 pub(super) fn go_to(state: &mut State, text: &str) {

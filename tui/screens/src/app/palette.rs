@@ -58,8 +58,24 @@ fn words(state: &State, begin: &'static str) -> Vec<Entry> {
         }
         "compare " => {
             let aliases = ALIASES.iter().take(SUMMARY).map(|alias| alias.alias);
-            aliases
+            let mut entries: Vec<Entry> = aliases
                 .map(|alias| entry(alias, "compare hosts by it", Command::Compare(alias)))
+                .collect();
+            // Names are case-sensitive.
+            let word = state.prompt.input.trim_start().get(begin.len()..);
+            let word = word.unwrap_or_default().trim();
+            let hosts = comparison::matching(state, word).len();
+            if hosts > 0 {
+                let help = format!("compare these hosts: {hosts}");
+                let command = Command::CompareHosts(word.to_owned());
+                entries.push(entry(word, &help, command));
+            }
+            entries
+        }
+        "filter " => {
+            let filters = state.filters.iter();
+            filters
+                .map(|(name, filter)| entry(name, filter, Command::Filter(filter.clone())))
                 .collect()
         }
         "theme " => {
@@ -127,6 +143,11 @@ pub(super) fn run(state: &mut State) -> Vec<Outcome> {
             return outcomes.unwrap_or_default();
         }
         Command::Compare(alias) => comparison::show_metric(state, alias),
+        Command::CompareHosts(text) => comparison::compare_hosts(state, &text),
+        Command::Filter(filter) => {
+            let place = state.context.place();
+            state.screens.of_mut(place).set_filter(&filter);
+        }
         Command::GoToTime(_) | Command::Complete(_) | Command::Silence(_) => {}
     }
     Vec::new()
@@ -137,6 +158,7 @@ fn no_command(input: &str) -> String {
     let (command, word) = typed.split_once(' ').unwrap_or((typed, ""));
     match command {
         "host" => format!("no host {word:?}"),
+        "filter" => format!("no saved filter {word:?}; [tui] filters has them"),
         "compare" => format!("no metric {word:?} to compare by"),
         "theme" => format!("no theme {word:?}"),
         "sort" => format!("no column {word:?} to sort by here"),

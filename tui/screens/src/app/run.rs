@@ -10,6 +10,7 @@ use futures_util::StreamExt;
 use ratatui::layout::Size;
 use sysmon_clock::{Clock, Random};
 use sysmon_link::Connector;
+use sysmon_wire::{Label, UnixMs};
 use tokio::time::Instant;
 
 use super::message::{Effect, Message};
@@ -38,6 +39,9 @@ const WITH_HOSTS: Duration = Duration::from_millis(60);
 #[derive(Debug)]
 pub struct RunOptions<'a> {
     pub low_bandwidth: bool,
+    /// The host to open, and the moment to show.
+    pub host: Option<Label>,
+    pub at: Option<UnixMs>,
     pub identity: Option<&'a Path>,
     pub clock: Clock,
     pub random: Random,
@@ -59,6 +63,9 @@ pub async fn run(
     let terminal = Terminal::enter(TITLE)?;
     let mut state = State::new(options);
     state.opens_alone = true;
+    if run.host.is_some() || run.at.is_some() {
+        state.opens = Some((run.host.clone(), run.at));
+    }
     let colours = terminal.colours();
     state.context.set_colours(match run.low_bandwidth {
         true => colours.shorter(),
@@ -184,6 +191,7 @@ impl Shell {
                 }
                 Effect::Redraw => self.redraw(),
                 Effect::Copy(text) => self.terminal.copy(&text).await?,
+                Effect::Ring(text) => self.terminal.ring(&text).await?,
                 Effect::Export { path, content } => {
                     let remark = Message::Remark(save(&path, &content));
                     effects.extend(update(&mut self.state, remark));

@@ -2,9 +2,11 @@
 
 use jiff::tz::TimeZone;
 use sysmon_config::{Column, Order};
-use sysmon_wire::UnixMs;
 use sysmon_wire::message::Request;
+use sysmon_wire::{Label, UnixMs};
 
+use super::alarm::Alarm;
+use super::visit::Visit;
 use crate::burst::BurstScreen;
 use crate::changes::Changes;
 use crate::compare::Compare;
@@ -31,6 +33,12 @@ pub struct Options {
     pub keys: Keymap,
     pub sort: Order,
     pub columns: Vec<Column>,
+    /// Saved filters, by name.
+    pub filters: Vec<(String, String)>,
+    /// Hosts that are always first.
+    pub pinned: Vec<String>,
+    /// Whether a new critical alert rings the bell.
+    pub bell: bool,
 }
 
 /// A row for each screen: field, type, the modes it is shown in, and the topics whose replies it gets.
@@ -113,11 +121,21 @@ pub struct State {
     /// A remark for the footer, and until when.
     pub remark: Option<(String, UnixMs)>,
     pub is_dirty: bool,
+    /// Whether the last key copied something.
+    pub(super) has_copied: bool,
+    pub(super) filters: Vec<(String, String)>,
+    pub(super) alarm: Alarm,
+    /// As the hub was asked for.
+    pub(super) hub_address: String,
+    /// The host and the moment to show as soon as the fleet is known.
+    pub opens: Option<(Option<Label>, Option<UnixMs>)>,
     /// Whether a host that is alone is opened when it is first seen.
     pub opens_alone: bool,
     /// Milliseconds that this machine's clock is ahead of the hub's.
     pub(super) clock_offset_ms: i64,
     pub(super) subscriptions: Subscriptions,
+    /// The places from which hosts were opened, the last one last.
+    pub(super) visits: Vec<Visit>,
     /// What the processes of the open host, of the preview and of the busiest list were called with.
     pub(super) arguments: [(Topic, Arguments); 3],
 }
@@ -128,7 +146,7 @@ impl State {
         Self {
             context: Context::new(theme, ascii, options.zone, options.keys),
             screens: Screens {
-                fleet: Fleet::new(options.sort.into(), options.columns),
+                fleet: Fleet::new(options.sort.into(), options.columns, &options.pinned),
                 host: HostScreen::default(),
                 burst: BurstScreen::default(),
                 processes: Processes::default(),
@@ -141,9 +159,15 @@ impl State {
             prompt: Prompt::default(),
             remark: None,
             is_dirty: true,
+            has_copied: false,
+            filters: options.filters,
+            alarm: Alarm::new(options.bell),
+            hub_address: String::new(),
+            opens: None,
             opens_alone: false,
             clock_offset_ms: 0,
             subscriptions: Subscriptions::default(),
+            visits: Vec::new(),
             arguments: [Topic::HostProcesses, Topic::PreviewProcesses, Topic::Top]
                 .map(|topic| (topic, Arguments::default())),
         }

@@ -6,7 +6,7 @@ use super::act::act;
 use super::message::Effect;
 use super::prompt::typed;
 use super::state::State;
-use crate::keys::Mode;
+use crate::keys::{Action, Mode};
 
 const INPUT_MAX: usize = 200;
 
@@ -14,7 +14,9 @@ pub(super) fn key(state: &mut State, event: KeyEvent) -> Vec<Effect> {
     // A remark has been read by now.
     state.remark = None;
     let mode = state.context.mode();
-    match state.context.keys.action(mode, event) {
+    let action = state.context.keys.action(mode, event);
+    state.has_copied &= action == Some(Action::Copy);
+    match action {
         Some(action) => return act(state, action),
         None if mode.is_prompt() => type_key(state, event),
         None => {}

@@ -1,11 +1,11 @@
 //! What happens: `(state, message) → effects`. Pure.
 
-use sysmon_wire::UnixMs;
 use sysmon_wire::message::Reply;
+use sysmon_wire::{Label, UnixMs};
 
 use super::message::{Effect, Message};
 use super::state::State;
-use super::{act, mouse, typing};
+use super::{act, mouse, navigation, typing};
 use crate::context::Link;
 use crate::feed::HubEvent;
 use crate::keys::Mode;
@@ -64,6 +64,7 @@ fn tick(state: &mut State, local: UnixMs) {
 fn receive(state: &mut State, event: HubEvent) -> Vec<Effect> {
     match event {
         HubEvent::Connecting { to } => {
+            state.hub_address.clone_from(&to);
             if !matches!(state.context.link, Link::Lost { .. }) {
                 state.context.link = Link::Connecting { to };
             }
@@ -75,6 +76,7 @@ fn receive(state: &mut State, event: HubEvent) -> Vec<Effect> {
             state.clock_offset_ms = clock_offset_ms;
             state.context.link = Link::Connected { hub };
             state.subscriptions.clear();
+            state.alarm.forget();
             state.screens.host.request(&state.context);
             for screen in state.screens.all_mut() {
                 screen.disconnected();
@@ -140,10 +142,30 @@ pub fn deliver(
     let is_whole = topic == Topic::Fleet && matches!(answer.reply, Some(Reply::Complete));
     let outcomes = screen.reply(answer, &mut state.context);
     let mut effects = act::apply(state, outcomes);
-    if is_whole && std::mem::take(&mut state.opens_alone) {
+    if topic == Topic::Fleet && state.context.at.is_none() {
+        let new = state.alarm.of(&state.screens.fleet, is_whole);
+        effects.extend(new.map(Effect::Ring));
+    }
+    if is_whole && let Some((host, at)) = state.opens.take() {
+        open_asked(state, host, at);
+    } else if is_whole && std::mem::take(&mut state.opens_alone) {
         effects.extend(open_alone(state));
     }
     effects
+}
+
+/// Shows the host and the moment that the command line asks for.
+fn open_asked(state: &mut State, host: Option<Label>, at: Option<UnixMs>) {
+    state.opens_alone = false;
+    if let Some(host) = host {
+        match state.screens.fleet.host(&host).is_some() {
+            true => navigation::open_host(state, host),
+            false => state.remark(format!("there is no host {host:?}")),
+        }
+    }
+    if at.is_some() {
+        navigation::show(state, at);
+    }
 }
 
 /// Opens the host that is the only one, if nothing else was opened yet.

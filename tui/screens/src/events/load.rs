@@ -8,6 +8,9 @@ use crate::model::window::Window;
 /// Points requested: as many as a strip of usual width has cells.
 const POINTS: i64 = 120;
 
+/// It is asked for again this often, however long a point is.
+const AGAIN_MS: i64 = 15_000;
+
 #[derive(Clone, Debug, PartialEq)]
 struct Asked {
     host: Option<Label>,
@@ -26,11 +29,12 @@ impl Load {
     /// Asks again once a step is over, or for another host or span.
     pub(super) fn follow(&mut self, host: Option<&Label>, window: Window) {
         let step_ms = ((window.to - window.from) / POINTS).max(1_000);
-        let to = window.to.floor(step_ms) + step_ms;
+        // What is incomplete is asked for again, too.
+        let to = window.to.floor(step_ms.min(AGAIN_MS));
         let asked = Asked {
             host: host.cloned(),
-            from: to - step_ms * POINTS,
-            to: to - 1,
+            from: to.floor(step_ms) - step_ms * (POINTS - 1),
+            to,
             step_ms,
         };
         if self.asked.as_ref() != Some(&asked) {
@@ -99,8 +103,8 @@ mod tests {
         };
         assert!(asked(None, 7_200_000));
         assert!(!asked(None, 7_205_000));
-        assert!(asked(None, 7_230_000), "a step of thirty seconds later");
-        assert!(asked(Some("a"), 7_230_000));
+        assert!(asked(None, 7_215_000), "half a step later");
+        assert!(asked(Some("a"), 7_215_000));
     }
 
     #[test]

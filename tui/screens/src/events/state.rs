@@ -24,6 +24,8 @@ pub struct Events {
     pub(super) load: Load,
     selected: usize,
     wants_silences: bool,
+    /// The selected row and the first one shown, once the events of the place that was returned to are known.
+    restored: Option<(usize, usize)>,
     pub top: usize,
 }
 
@@ -60,6 +62,10 @@ impl Events {
 
     pub fn set(&mut self, timeline: Timeline) {
         self.keep_selected(|this| this.known = Some(timeline));
+        if let Some((selected, top)) = self.restored.take() {
+            self.select(selected);
+            self.top = top;
+        }
     }
 
     pub fn set_alerts(&mut self, alerts: Vec<AlertState>, more: u32, silences: Vec<SilenceState>) {
@@ -67,6 +73,15 @@ impl Events {
         if std::mem::take(&mut self.wants_silences) {
             self.select_silences();
         }
+    }
+
+    /// Selects the row that was selected when the list was left; again once its own events are known.
+    pub fn restore(&mut self, selected: usize, top: usize) {
+        if self.selected != selected {
+            self.restored = Some((selected, top));
+        }
+        self.select(selected);
+        self.top = top;
     }
 
     /// Selects the first silence, at once or when they are known.

@@ -15,8 +15,8 @@ use super::state::Events;
 use crate::context::{Context, Link};
 use crate::keys::Mode;
 use crate::model::window::{Window, clock_step, local_offset_ms};
-use crate::sections::{span_text, tick_text};
 use crate::theme::{Severity, Theme};
+use crate::widgets::axis::{span_text, tick_text};
 use crate::widgets::paint::Pen;
 use crate::widgets::sparkline::{round_scale, sparkline};
 

@@ -10,9 +10,9 @@ use crate::format::{amount, fit, percent};
 use crate::model::host_rows::Step;
 use crate::model::process::{memory, program};
 use crate::model::step::Steps;
-use crate::sections::{draw_ticks, span_text};
 use crate::subscriptions::{Subscription, Topic};
 use crate::theme::Theme;
+use crate::widgets::axis::{draw_ticks, span_text};
 use crate::widgets::chart::{Inks, POINTS_PER_CELL, chart, chart_down};
 use crate::widgets::paint::Pen;
 use crate::widgets::section::{Section, Spans};
@@ -26,6 +26,9 @@ const CELLS: u16 = 30;
 const STEP_MS: i64 = SPAN_MS / (CELLS as i64 * POINTS_PER_CELL as i64);
 const SCALE: u16 = 5;
 const WIDTH: u16 = CELLS + SCALE + 2;
+
+/// They are asked for again this often.
+const AGAIN_MS: i64 = 15_000;
 
 /// Lines of the charts, with their rule and their line of time.
 pub(super) const CHART_ROWS: u16 = 8;
@@ -54,13 +57,14 @@ impl Totals {
             *self = Self::default();
             return;
         };
-        self.to = Some(moment.floor(STEP_MS));
+        self.to = Some(moment.floor(AGAIN_MS));
     }
 
     pub(super) fn subscriptions(&self, wanted: &mut Vec<Subscription>) {
         let Some(to) = self.to else { return };
         for (at, (metric, across)) in TOTALS.iter().enumerate() {
-            let mut query = Query::new((*metric).into(), to - SPAN_MS, to - 1, STEP_MS);
+            let from = to.floor(STEP_MS) - (SPAN_MS - STEP_MS);
+            let mut query = Query::new((*metric).into(), from, to, STEP_MS);
             query.group = Some(Group {
                 by: Vec::new(),
                 across: *across,

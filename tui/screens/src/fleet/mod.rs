@@ -74,6 +74,8 @@ pub(crate) fn first_row(fleet: &Fleet, context: &Context) -> u16 {
 impl Fleet {
     fn sort_and_remark(&mut self, sort: Sort) -> Outcomes {
         (self.sort, self.reverse) = (sort, false);
+        self.select_first();
+        self.top = 0;
         self.reorder();
         remark(format!("sorted by {}", sort.name()))
     }
@@ -159,6 +161,13 @@ impl Fleet {
             Action::Mark => {
                 self.mark();
                 self.move_by(1);
+            }
+            Action::Pin => {
+                return match self.pin() {
+                    None => remark("no host is selected"),
+                    Some(true) => remark("stays at the top; [tui] pinned keeps it there"),
+                    Some(false) => remark("no longer at the top"),
+                };
             }
             Action::First => self.select_first(),
             Action::ClearFilter => self.clear_filter(),
@@ -355,6 +364,17 @@ impl Screen for Fleet {
     fn selected_text(&self, _context: &Context) -> Option<(String, String)> {
         let host = self.selected()?;
         Some((host.line.name.to_string(), text(host)))
+    }
+
+    fn selected_value(&self, _context: &Context) -> Option<(String, String)> {
+        let host = self.selected()?;
+        let place = match self.sort {
+            Sort::Value(place) => place,
+            Sort::Worst | Sort::Name => CPU,
+        };
+        let alias = ALIASES.get(place).map_or("", |alias| alias.alias);
+        let text = value_text(place, Some(host.value(place)?));
+        Some((format!("{alias} of {}", host.line.name), text))
     }
 
     fn records(&self, context: &Context) -> Option<Records> {

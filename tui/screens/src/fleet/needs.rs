@@ -7,15 +7,16 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use sysmon_config::time::{format_clock, format_moment, format_span};
+use sysmon_config::time::{format_clock, format_moment};
 use sysmon_wire::message::AlertLine;
 use sysmon_wire::{Label, UnixMs};
 use unicode_width::UnicodeWidthStr;
 
 use super::state::Fleet;
 use crate::context::Context;
-use crate::format::fit;
+use crate::format::{fit, lasted};
 use crate::keys::{Action, Mode};
+use crate::model::alert_text::why;
 use crate::model::process::program;
 use crate::model::summary::{CPU, LOAD, place_of};
 use crate::theme::Severity;
@@ -134,7 +135,7 @@ pub(super) fn draw(fleet: &Fleet, context: &Context, area: Rect, buffer: &mut Bu
             .skip(2)
             .text(&fit(need.alert.rule.as_str(), rule_width), style)
             .skip(2);
-        let why = why(need);
+        let why = why(need.alert, need.host.as_str());
         let tail = tail(fleet, context, need);
         let tail_width: usize = tail.iter().map(|part| part.0.width() + 2).sum();
         let room = pen.room();
@@ -154,21 +155,12 @@ pub(super) fn draw(fleet: &Fleet, context: &Context, area: Rect, buffer: &mut Bu
     }
 }
 
-/// Value and limit, without the words that stand beside them.
-fn why(need: &Need<'_>) -> String {
-    let summary = need.alert.summary.as_str();
-    let host = format!("{}: ", need.host);
-    let rule = format!("{}: ", need.alert.rule);
-    let summary = summary.strip_prefix(&host).unwrap_or(summary);
-    summary.strip_prefix(&rule).unwrap_or(summary).to_owned()
-}
-
 /// Since when, how long, and who takes care of it or what is to blame.
 fn tail(fleet: &Fleet, context: &Context, need: &Need<'_>) -> Spans {
     let theme = &context.theme;
     let moment = context.moment();
     let since = since(need.alert.since, moment, context);
-    let lasted = format!("{:>8}", format_span((moment - need.alert.since).max(0)));
+    let lasted = format!("{:>8}", lasted(moment - need.alert.since));
     let mut tail = vec![(format!("since {since}"), theme.dim), (lasted, theme.text)];
     let alert = need.alert;
     let taken = alert.acknowledged.as_ref().map(|by| format!("ack {by}"));

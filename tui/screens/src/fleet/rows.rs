@@ -10,7 +10,7 @@ use unicode_width::UnicodeWidthStr;
 use super::columns::{Content, Drawn, Layout, PROCESS_CPU, SIGN};
 use super::state::{Counts, Fleet, Group, HostRow};
 use crate::context::Context;
-use crate::format::{fit, short_span};
+use crate::format::{fit, lasted, short_span};
 use crate::model::process::program;
 use crate::model::step::Steps;
 use crate::model::summary::{CPU, format_of};
@@ -276,7 +276,7 @@ impl Row<'_> {
                 .text("  no sample", self.on(theme.dim));
             return;
         }
-        let since = format_span(self.context.moment() - host.tick.time);
+        let since = lasted(self.context.moment() - host.tick.time);
         let last = format_clock(host.tick.time.0, &self.context.zone);
         let text = format!("OFFLINE {since}");
         pen.text(&text, self.on(theme.title));

@@ -19,7 +19,7 @@ use crate::context::{Context, Link};
 use crate::format::wrap;
 use crate::keys::{Action, Mode};
 use crate::layout::body;
-use crate::sections::span_text;
+use crate::widgets::axis::span_text;
 use crate::widgets::paint::{Pen, more};
 
 /// Screens at least this high, and this wide, show the selected host's last minutes below the table.

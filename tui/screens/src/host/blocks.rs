@@ -165,7 +165,7 @@ pub(super) fn place(blocks: Vec<Block>, columns: &[Rect], focus: Pane) -> Vec<(B
         placed.push((block, at, least));
     }
     // What is left: lists that want more first, then the processes.
-    for is_processes in [false, true] {
+    for (is_processes, is_last) in [(false, false), (true, false), (false, true)] {
         for (block, at, height) in &mut placed {
             if (block.pane == Pane::Processes) != is_processes {
                 continue;
@@ -174,7 +174,7 @@ pub(super) fn place(blocks: Vec<Block>, columns: &[Rect], focus: Pane) -> Vec<(B
                 continue;
             };
             // Processes keep room for a good part of the column.
-            let spared = match (is_processes, *at) {
+            let spared = match (is_processes || is_last, *at) {
                 (false, 0) => columns.first().map_or(0, |column| column.height / 3),
                 _ => 0,
             };

@@ -11,7 +11,7 @@ use super::state::{Pane, Panes};
 use crate::context::Context;
 use crate::format::{amount, percent, size};
 use crate::model::host_rows::{HostRows, Step};
-use crate::widgets::axis::{SCALE_WIDTH, draw_axis, draw_scale, plot_of, step_ms};
+use crate::widgets::axis::{SCALE_WIDTH, cells_of, draw_axis, draw_scale, plot_of_host, step_ms};
 use crate::widgets::chart::{POINTS_PER_CELL, line};
 use crate::widgets::paint::Pen;
 use crate::widgets::sparkline::round_scale;
@@ -235,7 +235,8 @@ pub(super) fn draw(
     }
     let (across, height) = grid(smalls.len(), area);
     let width = area.width / across;
-    let plot_width = width.saturating_sub(SCALE_WIDTH + 3);
+    let room = width.saturating_sub(SCALE_WIDTH + 3);
+    let plot_width = cells_of(host, room).min(room);
     let step = step_ms(host, plot_width);
     let points = usize::from(plot_width) * POINTS_PER_CELL;
     let drawn: Vec<Vec<Vec<Option<Step>>>> = smalls
@@ -274,7 +275,7 @@ pub(super) fn draw(
                 width: plot_width,
                 height: 1,
             };
-            draw_axis(context, host, axis, buffer);
+            draw_axis(context, host, axis, &context.theme, buffer);
         }
     }
 }
@@ -293,7 +294,9 @@ fn draw_small(
         ..block
     };
     let mut pen = Pen::new(buffer, room, 0);
-    pen.skip(1).text(&small.title, theme.title);
+    pen.skip(1)
+        .text(theme.pick("─ ", "- "), theme.rule)
+        .text(&small.title, theme.title);
     for ((word, metric, at), style) in small.lines.iter().zip(styles) {
         // The word has the colour of its line.
         pen.skip(2).text(word, style);
@@ -313,7 +316,7 @@ fn draw_small(
         Scale::Size(max) => max,
         Scale::Rate => rate,
     };
-    let plot = plot_of(block, SCALE_WIDTH);
+    let plot = plot_of_host(host, block, SCALE_WIDTH);
     draw_scale(buffer, plot, SCALE_WIDTH, &small.scale.top(max), theme);
     // The first line goes over the second where both have a cell.
     for (values, style) in lines.iter().zip(styles).rev() {

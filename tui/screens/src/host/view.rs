@@ -2,18 +2,20 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
+use ratatui::style::Style;
 use sysmon_wire::message::HostState;
 use sysmon_wire::metrics::CPU_UTILIZATION;
 
 use super::blocks::{self, Block};
 use super::state::{HostScreen, Pane};
 use crate::context::Context;
+use crate::keys::{Action, Mode};
 use crate::layout::body;
 use crate::model::host_rows::HostRows;
 use crate::model::step::Steps;
 use crate::sections::{About, Pair, state_line};
 use crate::widgets::paint::{Pen, fill, note};
-use crate::widgets::section::width;
+use crate::widgets::section::{Spans, width};
 use crate::widgets::sparkline::draw_sparkline;
 
 const TWO_COLUMNS_FROM: u16 = 100;
@@ -243,14 +245,42 @@ fn draw_state(context: &Context, host: &HostRows, area: Rect, buffer: &mut Buffe
         }
         let mut pen = Pen::new(buffer, place, 0);
         pen.skip(1);
+        let on = |style: Style| match is_alert && !context.is_lost() {
+            true => ground.patch(style),
+            false => style,
+        };
         for (text, style) in line {
-            let style = match is_alert && !context.is_lost() {
-                true => ground.patch(*style),
-                false => *style,
-            };
-            pen.text(text, style);
+            pen.text(text, on(*style));
+        }
+        let keys = action_keys(context);
+        let room = pen.room().saturating_sub(1);
+        if is_alert && row == 0 && width(&keys) + 2 < room {
+            pen.skip(room - width(&keys));
+            for (text, style) in keys {
+                pen.text(&text, on(style));
+            }
         }
     }
+}
+
+/// The keys of what can be done about an alert now.
+fn action_keys(context: &Context) -> Spans {
+    let theme = &context.theme;
+    if context.at.is_some() || !context.is_connected() {
+        return Spans::new();
+    }
+    let of = |(action, word): (Action, &str)| {
+        let key = context.keys.key_of(Mode::Host, action, theme.ascii)?;
+        Some([
+            (format!("  {key}"), theme.key),
+            (format!(" {word}"), theme.dim),
+        ])
+    };
+    [(Action::Acknowledge, "ack"), (Action::Silence, "silence")]
+        .into_iter()
+        .filter_map(of)
+        .flatten()
+        .collect()
 }
 
 /// Every processor as a bar, and the load.

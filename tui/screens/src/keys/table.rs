@@ -13,6 +13,9 @@ macro_rules! key {
     ((Ctrl $char:literal)) => {
         Key::new(KeyCode::Char($char), KeyModifiers::CONTROL)
     };
+    ((CtrlKey $code:ident)) => {
+        Key::new(KeyCode::$code, KeyModifiers::CONTROL)
+    };
     ((Shift $code:ident)) => {
         Key::new(KeyCode::$code, KeyModifiers::SHIFT)
     };
@@ -67,21 +70,22 @@ pub const BINDINGS: &[Binding] = bindings! {
     [Host Pane]: [Tab] => NextPane, "focus the next pane";
     [Host Pane]: [(Shift Tab)] => PreviousPane, "focus the previous pane";
     [Pane]: ['z' Enter] => Back, "restore the pane";
-    [Host Pane Burst]: ['b'] => Burst, "ten samples per second for a minute";
+    [Fleet Host Pane Burst]: ['b'] => Burst, "ten samples per second for a minute";
     [Changes]: [Enter 'l'] => Open, "open the host at the start of the change", "open";
     [Events]: [Enter 'l'] => Open, "open the host at the time of the event", "open";
     [Events]: ['A'] => Acknowledge, "acknowledge the alert, or withdraw that", "acknowledge";
     [Events]: ['S'] => Silence, "silence the alert, or end the silence", "silence";
     ALERTED: ['A'] => Acknowledge, "acknowledge the host's worst alert, or withdraw that";
     ALERTED: ['S'] => Silence, "silence the host, its alerts or the group for a time";
-    [Fleet Processes Top]: ['/'] => Filter, "filter: words, #tag, is:offline, or a regex", "filter";
+    [Fleet Processes Top]: ['/'] => Filter, "filter: words, #tag, is:offline, or, /regex/", "filter";
     [Fleet]: [Esc] => ClearFilter, "clear the filter, then the marks";
     [Fleet]: [' '] => Mark, "mark the host for comparison";
+    [Fleet]: ['P'] => Pin, "keep the host at the top, or no longer";
     [Compare]: [Enter 'l'] => Open, "open the selected host";
     [Compare]: ['m'] => Metric, "compare the next metric", "metric";
     [Compare]: ['v'] => Overlay, "one chart for all, or one each", "overlay";
     [Compare]: ['c'] => Compare, "with itself a day, a week or an hour ago", "its past";
-    [Fleet Host]: ['c'] => Compare, "compare marked hosts, or one with its past";
+    [Fleet Host]: ['c'] => Compare, "compare marked or filtered hosts, or one with its past";
     [Fleet]: ['#'] => Group, "group by tag with totals, or ungroup";
     [Fleet]: ['z'] => FoldAll, "collapse or expand all groups";
     [Fleet]: ['|'] => Columns, "choose the columns";
@@ -96,6 +100,8 @@ pub const BINDINGS: &[Binding] = bindings! {
     [Fleet Host Pane Processes Process Top]: ['a'] => Events, "alerts and events";
     PLACES: ['['] => PreviousEvent, "previous event";
     PLACES: [']'] => NextEvent, "next event";
+    ALERTED: ['n'] => NextProblem, "next host with a firing alert";
+    ALERTED: ['N'] => PreviousProblem, "previous host with a firing alert";
     PLACES: ['-'] => ZoomOut, "more time in the charts";
     PLACES: ['+' '='] => ZoomIn, "less time in the charts";
     [Fleet Host Pane]: ['w'] => Changes, "what changed in the last minute", "what changed";
@@ -111,11 +117,14 @@ pub const BINDINGS: &[Binding] = bindings! {
     PLACES: [Right] => Later, "one step forward";
     PLACES: [(Shift Left)] => MuchEarlier, "ten steps back in time";
     PLACES: [(Shift Right)] => MuchLater, "ten steps forward";
+    PLACES: [(CtrlKey Left)] => MinuteEarlier, "a minute back in time";
+    PLACES: [(CtrlKey Right)] => MinuteLater, "a minute forward";
     PLACES: ['t'] => GoToTime, "go to a time: 14:03, -2h, yesterday 9:00";
     PLACES: [End] => Live, "back to live", "live";
     PLACES: ['f' (Ctrl ' ')] => Freeze, "freeze this moment, or resume";
     PLACES: [':'] => Palette, "run a command, open a host, set a theme", "all";
-    PLACES: ['y'] => Copy, "copy the selected row, or the host's values";
+    PLACES: ['y'] => Copy, "copy the selected row; again: the value it is sorted by";
+    PLACES: ['Y'] => CopyLink, "copy the command that shows this, for a colleague";
     PLACES: ['e'] => Export, "export the screen: .svg, .txt, .json, .csv";
     PLACES: ['T'] => Theme, "next theme";
     ANY: [(Ctrl 'l')] => Redraw, "redraw";

@@ -1,5 +1,6 @@
 //! What several screens share: rows of a host, processes, sparklines, search patterns and spans of time.
 
+pub(crate) mod alert_text;
 pub mod arguments;
 pub mod host_rows;
 pub mod long_history;

@@ -19,7 +19,7 @@ impl Steps {
     pub(crate) const CELSIUS: Self = Self([70.0, 80.0, 90.0]);
     /// Pressure of memory and disks.
     pub(crate) const PRESSURE: Self = Self([0.2, 0.4, 0.6]);
-    const NONE: Self = Self([f64::INFINITY; STEPS - 1]);
+    pub(crate) const NONE: Self = Self([f64::INFINITY; STEPS - 1]);
 
     /// Those of a value of the summary.
     pub(crate) fn of(place: usize) -> Self {

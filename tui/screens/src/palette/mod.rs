@@ -22,6 +22,9 @@ pub(crate) enum Command {
     SetTheme(ThemeName),
     Sort(&'static str),
     Compare(&'static str),
+    /// Compares the hosts whose names match a pattern.
+    CompareHosts(String),
+    Filter(String),
     /// Replaces the input, for a command that needs another word.
     Complete(&'static str),
 }
@@ -46,7 +49,7 @@ impl Entry {
 }
 
 /// Commands that need another word: how they begin, how they are listed, and their help.
-pub(crate) const WITH_WORD: [(&str, &str, &str); 6] = [
+pub(crate) const WITH_WORD: [(&str, &str, &str); 7] = [
     ("host ", "host NAME", "open a host"),
     (
         "time ",
@@ -58,7 +61,12 @@ pub(crate) const WITH_WORD: [(&str, &str, &str); 6] = [
         "silence SCOPE FOR REASON",
         "silence alerts: db-1 2h load test",
     ),
-    ("compare ", "compare METRIC", "compare hosts by a metric"),
+    (
+        "compare ",
+        "compare METRIC or HOSTS",
+        "compare hosts by a metric, or these: db-*",
+    ),
+    ("filter ", "filter NAME", "show the hosts of a saved filter"),
     ("theme ", "theme NAME", "change the colours"),
     ("sort ", "sort COLUMN", "sort by a column"),
 ];

@@ -20,9 +20,10 @@ use crate::context::Context;
 use crate::format::{NONE, fit, size};
 use crate::model::host_rows::Step;
 use crate::model::process::{cpu_percent, memory, program, rate};
-use crate::widgets::axis::{draw_axis, draw_scale, plot_of, step_ms};
+use crate::widgets::axis::{draw_axis, draw_scale, plot_of_host, step_ms};
 use crate::widgets::chart::{Inks, POINTS_PER_CELL, chart};
 use crate::widgets::paint::{Pen, note};
+use crate::widgets::section::headline;
 use crate::widgets::sparkline::round_scale;
 
 const LABEL_WIDTH: usize = 11;
@@ -44,20 +45,13 @@ pub(super) fn draw(processes: &Processes, context: &Context, area: Rect, buffer:
         return;
     };
     let time = processes.time.unwrap_or_else(|| context.moment());
-    let mut pen = Pen::new(buffer, area, 0);
-    pen.skip(1)
-        .text(&format!("PROCESS {}", process.identity.pid), theme.title)
-        .skip(2)
-        .text(program(process), theme.text)
-        .skip(2);
-    if processes.is_open_current {
-        let clock = format_clock(time.0, &context.zone);
-        pen.text(&format!("at {clock}"), theme.dim);
-    } else if processes.all {
-        pen.text("has ended; last known values", theme.key);
-    } else {
-        pen.text("not among the busiest; last known values", theme.key);
-    }
+    let title = format!("PROCESS {}", process.identity.pid);
+    let known = match (processes.is_open_current, processes.all) {
+        (true, _) => format!("at {}", format_clock(time.0, &context.zone)),
+        (false, true) => "has ended; last known values".to_owned(),
+        (false, false) => "not among the busiest; last known values".to_owned(),
+    };
+    headline(theme, area, &title, &[program(process), &known], buffer);
     let mut row = 1;
     for (label, lines) in fields(processes, context, process, time, usize::from(area.width)) {
         for (at, line) in lines.iter().enumerate() {
@@ -226,7 +220,7 @@ fn draw_charts(context: &Context, process: &Process, area: Rect, buffer: &mut Bu
             ..cpu
         },
     };
-    let plot_width = plot_of(cpu, SCALE_WIDTH).width;
+    let plot_width = plot_of_host(host, cpu, SCALE_WIDTH).width;
     let points = usize::from(plot_width) * POINTS_PER_CELL;
     let step = step_ms(host, plot_width);
     let history = host.history_of_process(process.identity.id(), points, step);
@@ -249,9 +243,9 @@ fn draw_charts(context: &Context, process: &Process, area: Rect, buffer: &mut Bu
         let axis = Rect {
             y: chart.bottom(),
             height: 1,
-            ..plot_of(*chart, SCALE_WIDTH)
+            ..plot_of_host(host, *chart, SCALE_WIDTH)
         };
-        draw_axis(context, host, axis, buffer);
+        draw_axis(context, host, axis, &context.theme, buffer);
     }
     if history.is_missed {
         let last = Rect {
@@ -282,13 +276,14 @@ fn draw_chart(
     area: Rect,
     buffer: &mut Buffer,
 ) {
+    let Some(host) = &context.host else { return };
     let theme = &context.theme;
     Pen::new(buffer, area, 0)
         .skip(3)
         .text(title, theme.title)
         .skip(2)
         .text(value, theme.text);
-    let plot = plot_of(area, SCALE_WIDTH);
+    let plot = plot_of_host(host, area, SCALE_WIDTH);
     if plot.height == 0 {
         return;
     }

@@ -13,19 +13,18 @@ use super::arrange::Arrangement;
 use super::state::Processes;
 use crate::context::Context;
 use crate::model::process::NOT_STORED;
-use crate::widgets::paint::{Pen, note};
+use crate::widgets::paint::note;
 use crate::widgets::process_list::{LINES_ABOVE, Listed, ProcessList, Row};
+use crate::widgets::section::headline;
 
 pub(super) fn draw(processes: &Processes, context: &Context, area: Rect, buffer: &mut Buffer) {
     let theme = &context.theme;
     let Some(time) = processes.time else {
         let text = if context.is_downsampled() {
-            Pen::new(buffer, area, 0)
-                .skip(1)
-                .text("PROCESSES", theme.title);
+            headline(theme, area, "PROCESSES", &[], buffer);
             NOT_STORED
         } else {
-            "Loading"
+            "loading"
         };
         note(buffer, area, 1, text, theme.dim);
         return;
@@ -42,29 +41,23 @@ pub(super) fn draw(processes: &Processes, context: &Context, area: Rect, buffer:
         top: processes.top,
         selected: processes.selected_at(),
     };
-    let mut pen = Pen::new(buffer, area, 0);
-    pen.skip(1).text("PROCESSES", theme.title).skip(2);
     let what = if processes.all {
         format!("{} of {}", list.rows.len(), processes.len())
     } else {
         "the busiest".to_owned()
     };
-    pen.text(&what, theme.text).skip(2);
-    let at = format!(
-        "at {}{}, by {}",
-        format_clock(time.0, &context.zone),
-        match processes.arrangement {
-            Arrangement::List => String::new(),
-            other => format!(", {}", other.name()),
-        },
-        processes.sort.name()
-    );
-    pen.text(&at, theme.dim);
-    if !processes.filter.is_empty() {
-        pen.skip(2)
-            .text("filter ", theme.dim)
-            .text(processes.filter.text(), theme.text);
-    }
+    let at = format!("at {}", format_clock(time.0, &context.zone));
+    let arranged = match processes.arrangement {
+        Arrangement::List => "",
+        other => other.name(),
+    };
+    let by = format!("by {}", processes.sort.name());
+    let filter = match processes.filter.is_empty() {
+        true => String::new(),
+        false => format!("filter {}", processes.filter.text()),
+    };
+    let parts = [&what, &at, arranged, &by, &filter];
+    headline(theme, area, "PROCESSES", &parts, buffer);
     list.draw(context, area, buffer);
     let none = match (processes.is_empty(), list.rows.is_empty()) {
         (true, _) => "no processes recorded at this moment",

@@ -1,18 +1,15 @@
 //! Charts of a host that share one line of time.
 
-use jiff::tz::TimeZone;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use sysmon_config::time::{format_clock, format_moment};
-use sysmon_wire::UnixMs;
 use sysmon_wire::metrics::{CPU_UTILIZATION, DISK_IO, Metric, NET_IO};
 
 use super::About;
 use crate::format::{amount, percent};
-use crate::model::host_rows::{HostRows, Step};
+use crate::model::host_rows::Step;
 use crate::model::summary::CPU;
-use crate::model::window::{clock_step, local_offset_ms};
 use crate::theme::Severity;
+use crate::widgets::axis::{cells_of, draw_axis, span_text};
 use crate::widgets::chart::{Inks, POINTS_PER_CELL, chart, chart_down};
 use crate::widgets::paint::Pen;
 use crate::widgets::section::{Section, Spans};
@@ -23,9 +20,6 @@ pub(crate) const SCALE: u16 = 5;
 
 /// A chart this high has the middle of its scale written, too.
 const MIDDLE_FROM: u16 = 6;
-
-/// Cells of a chart at least.
-const CELLS_MIN: u16 = 15;
 
 type Attributes = &'static [(&'static str, &'static str)];
 
@@ -70,14 +64,6 @@ impl Pair {
             Self::Disk => [("r", "r"), ("w", "w")],
         }
     }
-}
-
-/// Cells of a chart in a room: as many as hold whole samples and divide the span, so that the past never shimmers.
-pub(crate) fn cells_of(host: &HostRows, room: u16) -> u16 {
-    let samples = host.window_ms() / host.point_ms().max(1);
-    let fits = |cells: &u16| samples % (i64::from(*cells) * POINTS_PER_CELL as i64) == 0;
-    let found = (CELLS_MIN..=room).rev().find(fits);
-    found.filter(|cells| *cells * 4 >= room * 3).unwrap_or(room)
 }
 
 impl About<'_> {
@@ -216,29 +202,13 @@ impl About<'_> {
     /// The line of time under a stack of charts.
     pub(crate) fn axis(&self, area: Rect, buffer: &mut Buffer) {
         let room = area.width.saturating_sub(SCALE);
-        let width = cells_of(self.host, room).min(room);
         let line = Rect {
             x: area.x + SCALE,
-            width,
+            width: cells_of(self.host, room).min(room),
             height: area.height.min(1),
             ..area
         };
-        let Some(newest) = self.end() else { return };
-        let theme = &self.theme;
-        let step = self.host.step_ms(usize::from(width) * POINTS_PER_CELL);
-        let end = (newest + 1).floor(step);
-        let start = end - step * i64::from(width) * POINTS_PER_CELL as i64;
-        let is_live = self.context.at.is_none()
-            && self.context.now - newest < 10_000.max(2 * self.host.resolution_ms());
-        let zone = &self.context.zone;
-        let last = match is_live {
-            true => "now".to_owned(),
-            false => format_clock(newest.0, zone),
-        };
-        let free = usize::from(width).saturating_sub(last.len() + 1);
-        draw_ticks(buffer, line, (start, end), free, zone, &self.theme);
-        let style = if is_live { theme.faint } else { theme.text };
-        Pen::new(buffer, line, 0).right(&last, usize::from(width), style);
+        draw_axis(self.context, self.host, line, &self.theme, buffer);
     }
 }
 
@@ -259,62 +229,6 @@ fn pair_title(
         spans.extend(about.quantity(&amount(value), theme.title));
     }
     section.then(spans)
-}
-
-/// Draws clocks at round times, each after a tick, where there is room before `free` cells.
-pub(crate) fn draw_ticks(
-    buffer: &mut Buffer,
-    line: Rect,
-    (start, end): (UnixMs, UnixMs),
-    free: usize,
-    zone: &TimeZone,
-    theme: &crate::theme::Theme,
-) {
-    let span = (end - start).max(1);
-    let width = i64::from(line.width);
-    let Some(step) = clock_step(span, width) else {
-        return;
-    };
-    let offset = local_offset_ms(start, zone);
-    let first = UnixMs(start.0 + offset).floor(step) + step - offset;
-    let moments = std::iter::successors(Some(first), |moment| Some(*moment + step));
-    for moment in moments.take_while(|moment| *moment < end) {
-        let cell = ((moment - start) * width / span) as usize;
-        let text = tick_text(moment, step, zone);
-        if cell + 1 + text.len() > free {
-            continue;
-        }
-        Pen::new(buffer, line, 0)
-            .skip(cell)
-            .text(theme.pick("╵", "|"), theme.faint)
-            .text(&text, theme.faint);
-    }
-}
-
-pub(crate) fn tick_text(moment: UnixMs, step: i64, zone: &TimeZone) -> String {
-    const DAY_MS: i64 = 86_400_000;
-    let mut text = match step {
-        ..60_000 => return format_clock(moment.0, zone),
-        60_000..DAY_MS => format_clock(moment.0, zone),
-        _ => format_moment(moment.0, zone),
-    };
-    text.truncate(if step < DAY_MS { 5 } else { 10 });
-    text
-}
-
-/// A span in the largest unit that divides it: `15 m`, `6 h`, `7 d`.
-pub(crate) fn span_text(ms: i64) -> String {
-    for (unit, name) in [
-        (31_536_000_000, "y"),
-        (86_400_000, "d"),
-        (3_600_000, "h"),
-        (60_000, "m"),
-    ] {
-        if ms >= unit && ms % unit == 0 && !(unit == 86_400_000 && ms == unit) {
-            return format!("{} {name}", ms / unit);
-        }
-    }
-    format!("{} s", ms / 1000)
 }
 
 /// The severity by which a whole part of the screen is marked.

@@ -2,6 +2,7 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use ratatui::style::Style;
 use sysmon_config::time::format_span;
 use sysmon_wire::metrics::{
     FS_LIMIT, FS_UNREACHABLE, FS_USAGE, FS_UTILIZATION, PRESSURE_TIME, PROCESS_COUNT, TEMPERATURE,
@@ -92,8 +93,7 @@ impl About<'_> {
                 _ => style,
             };
             let mut pen = Pen::new(buffer, area, row);
-            let name = self.name(process);
-            pen.text(&fit(&name, name_width), on(style));
+            self.draw_name(process, name_width, style, on, &mut pen);
             if has_pid {
                 let number = process.identity.pid.to_string();
                 pen.right(&number, pid, on(theme.faint));
@@ -107,8 +107,25 @@ impl About<'_> {
         }
     }
 
-    fn name(&self, process: &Process) -> String {
-        program(process).to_owned()
+    /// The program, and its arguments dim behind it.
+    fn draw_name(
+        &self,
+        process: &Process,
+        width: usize,
+        style: Style,
+        on: impl Fn(Style) -> Style,
+        pen: &mut Pen<'_>,
+    ) {
+        let name = program(process);
+        let arguments = process.arguments.as_str();
+        let used = name.width();
+        if arguments.is_empty() || used + 2 > width {
+            pen.text(&fit(name, width), on(style));
+            return;
+        }
+        pen.text(name, on(style))
+            .skip(1)
+            .text(&fit(arguments, width - used - 1), on(self.theme.dim));
     }
 
     fn process_counts(&self) -> Spans {

@@ -14,7 +14,7 @@ use sysmon_wire::metrics::{
     PAGING_LIMIT, PAGING_USAGE,
 };
 
-pub(crate) use charts::{Pair, SCALE, cells_of, draw_ticks, span_text, tick_text};
+pub(crate) use charts::{Pair, SCALE};
 pub(crate) use lists::Usage;
 
 use crate::context::Context;
@@ -23,6 +23,7 @@ use crate::model::host_rows::HostRows;
 use crate::model::step::Steps;
 use crate::model::summary::place_of;
 use crate::theme::{Severity, Theme};
+use crate::widgets::axis::cells_of;
 use crate::widgets::meter::meter;
 use crate::widgets::paint::Pen;
 use crate::widgets::section::{Section, Spans};
@@ -205,7 +206,7 @@ impl<'a> About<'a> {
                 .map(|step| step.map(|step| (step.mean * 1000.0) as i64));
             let mut pen = Pen::new(buffer, area, 2);
             pen.skip(usize::from(SCALE));
-            draw_sparkline(&mut pen, values, Steps::SPACE, false, |style| style, theme);
+            draw_sparkline(&mut pen, values, Steps::NONE, false, |style| style, theme);
         }
     }
 }

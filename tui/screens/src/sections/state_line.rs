@@ -6,6 +6,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::About;
 use crate::format::fit;
+use crate::model::alert_text::why;
 use crate::theme::Severity;
 use crate::widgets::section::Spans;
 
@@ -60,17 +61,14 @@ fn alert_line(about: &About<'_>, alert: &AlertLine) -> Spans {
     let severity = Severity::from(alert.severity);
     let since = format_clock(alert.since.0, &context.zone);
     let lasted = format_span((context.moment() - alert.since).max(0));
-    let summary = alert.summary.as_str();
-    let summary = summary
-        .strip_prefix(&format!("{}: ", about.host.name))
-        .unwrap_or(summary);
+    let summary = why(alert, about.host.name.as_str());
     let mut spans = vec![
         (
             format!("{} {}", theme.severity_sign(severity), alert.rule),
             theme.severity(severity),
         ),
         (
-            format!("   {}", fit(summary, summary.width().min(60))),
+            format!("   {}", fit(&summary, summary.width().min(60))),
             theme.title,
         ),
         (format!("   since {since}"), theme.dim),

@@ -168,6 +168,17 @@ impl Terminal {
         Ok(())
     }
 
+    /// Rings the bell, and asks the terminal for a notification (OSC 9), which those that know none ignore.
+    ///
+    /// # Errors
+    /// The terminal cannot be written.
+    pub async fn ring(&mut self, text: &str) -> io::Result<()> {
+        self.sent().await?;
+        self.output.frame.extend_from_slice(&notification(text));
+        self.output.send();
+        Ok(())
+    }
+
     pub fn bytes_written(&self) -> u64 {
         self.output.written
     }
@@ -218,6 +229,12 @@ fn colours() -> Colours {
 /// The sequence that sets the clipboard; base64 lets no control character of the text through.
 fn clipboard(text: &str) -> Vec<u8> {
     format!("\x1b]52;c;{}\x07", BASE64.encode(text.as_bytes())).into_bytes()
+}
+
+/// The sequence of a notification, and the bell; no control character of the text gets through.
+fn notification(text: &str) -> Vec<u8> {
+    let plain: String = text.chars().filter(|c| !c.is_control()).collect();
+    format!("\x1b]9;{plain}\x07\x07").into_bytes()
 }
 
 fn take(title: &str) -> io::Result<()> {

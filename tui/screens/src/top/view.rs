@@ -13,42 +13,42 @@ use sysmon_wire::message::HostProcess;
 use super::state::Top;
 use crate::context::Context;
 use crate::model::process::NOT_STORED;
-use crate::widgets::paint::{Pen, note};
+use crate::widgets::paint::note;
 use crate::widgets::process_list::{LINES_ABOVE, Listed, ProcessList, Row};
+use crate::widgets::section::headline;
 
 pub(super) fn draw(top: &Top, context: &Context, area: Rect, buffer: &mut Buffer) {
     let theme = &context.theme;
-    Pen::new(buffer, area, 0)
-        .skip(1)
-        .text("BUSIEST PROCESSES", theme.title);
     let message = |text: &str, buffer: &mut Buffer| {
         note(buffer, area, LINES_ABOVE, text, theme.text);
     };
+    let title = "BUSIEST PROCESSES";
     if let Some(reason) = &top.refused {
+        headline(theme, area, title, &[], buffer);
         return message(reason.as_str(), buffer);
     }
     let Some(time) = top.time else {
+        headline(theme, area, title, &[], buffer);
         return message("waiting for the hub", buffer);
     };
-    let mut pen = Pen::new(buffer, area, 0);
     let hosts = if top.hosts == 1 { "host" } else { "hosts" };
     let clock = format_clock(time.0, &context.zone);
     let what = match top.filter.is_empty() {
         true => top.len().to_string(),
         false => format!("{} of {}", top.shown_len(), top.len()),
     };
-    pen.skip(20)
-        .text(&format!("{what} on {} {hosts}", top.hosts), theme.text)
-        .skip(2)
-        .text(&format!("at {clock}, by {}", top.sort.name()), theme.dim);
-    if let Some(complete) = top.complete_to {
-        pen.text(&format!(", complete to place {complete}"), theme.dim);
-    }
-    if !top.filter.is_empty() {
-        pen.skip(2)
-            .text("filter ", theme.dim)
-            .text(top.filter.text(), theme.text);
-    }
+    let what = format!("{what} on {} {hosts}", top.hosts);
+    let at = format!("at {clock}");
+    let by = format!("by {}", top.sort.name());
+    let complete = top
+        .complete_to
+        .map_or_else(String::new, |to| format!("complete to place {to}"));
+    let filter = match top.filter.is_empty() {
+        true => String::new(),
+        false => format!("filter {}", top.filter.text()),
+    };
+    let parts: [&str; 5] = [&what, &at, &by, &complete, &filter];
+    headline(theme, area, title, &parts, buffer);
     if top.is_empty() {
         let why = match context.is_downsampled() {
             true => NOT_STORED,

@@ -1,19 +1,22 @@
 //! The scale and the line of time of a host's chart.
 
+use jiff::tz::TimeZone;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use sysmon_config::time::{format_clock, format_moment, format_span};
+use sysmon_config::time::{format_clock, format_moment};
+use sysmon_wire::UnixMs;
 
 use super::chart::POINTS_PER_CELL;
 use super::paint::Pen;
 use crate::context::Context;
 use crate::model::host_rows::HostRows;
+use crate::model::window::{clock_step, local_offset_ms};
 use crate::theme::Theme;
 
 pub(crate) const SCALE_WIDTH: u16 = 5;
 
-/// Longer charts name times with their date.
-const DAY_MS: i64 = 86_400_000;
+/// A chart whose newest row is older than this does not end now.
+const LIVE_MS: i64 = 10_000;
 
 /// Where a chart is drawn in a block with a title above and a scale at the left.
 pub(crate) fn plot_of(block: Rect, scale_width: u16) -> Rect {
@@ -22,6 +25,15 @@ pub(crate) fn plot_of(block: Rect, scale_width: u16) -> Rect {
         y: block.y + 1,
         width: block.width.saturating_sub(scale_width + 3),
         height: block.height.saturating_sub(1),
+    }
+}
+
+/// The same as wide as holds whole samples of a host.
+pub(crate) fn plot_of_host(host: &HostRows, block: Rect, scale_width: u16) -> Rect {
+    let plot = plot_of(block, scale_width);
+    Rect {
+        width: cells_of(host, plot.width).min(plot.width),
+        ..plot
     }
 }
 
@@ -43,40 +55,94 @@ pub(crate) fn step_ms(host: &HostRows, width: u16) -> i64 {
     host.step_ms(usize::from(width) * POINTS_PER_CELL)
 }
 
-/// A span for a label: minutes are rounded to halves.
-fn about(ms: i64, theme: &Theme) -> String {
-    const HALF_MS: i64 = 30_000;
-    let halves = (ms + HALF_MS / 2) / HALF_MS;
-    if !(4..120).contains(&halves) {
-        return format_span(ms);
-    }
-    let half = if halves % 2 == 1 {
-        theme.pick("½", ".5")
-    } else {
-        ""
-    };
-    format!("{}{half} min", halves / 2)
+/// Cells of a chart at least.
+const CELLS_MIN: u16 = 15;
+
+/// Cells of a chart in a room: as many as hold whole samples and divide the span, so that the past never shimmers.
+pub(crate) fn cells_of(host: &HostRows, room: u16) -> u16 {
+    let samples = host.window_ms() / host.point_ms().max(1);
+    let fits = |cells: &u16| samples % (i64::from(*cells) * POINTS_PER_CELL as i64) == 0;
+    let found = (CELLS_MIN..=room).rev().find(fits);
+    found.filter(|cells| *cells * 4 >= room * 3).unwrap_or(room)
 }
 
-/// Draws how long ago while live, and the time of day in the past.
-pub(crate) fn draw_axis(context: &Context, host: &HostRows, line: Rect, buffer: &mut Buffer) {
-    let theme = &context.theme;
-    let span_ms = step_ms(host, line.width) * i64::from(line.width) * POINTS_PER_CELL as i64;
-    let text = |ms: i64| match (context.at, ms) {
-        (Some(at), _) if span_ms >= DAY_MS => {
-            let mut text = format_moment((at - ms).0, &context.zone);
-            text.truncate(16);
-            text
-        }
-        (Some(at), _) => format_clock((at - ms).0, &context.zone),
-        (None, 0) => "now".to_owned(),
-        (None, _) => format!("{}{}", theme.pick("−", "-"), about(ms, theme)),
+/// Draws clocks at round times, and the last moment at the right.
+pub(crate) fn draw_axis(
+    context: &Context,
+    host: &HostRows,
+    line: Rect,
+    theme: &Theme,
+    buffer: &mut Buffer,
+) {
+    let Some(newest) = host.newest() else { return };
+    let step = step_ms(host, line.width);
+    let end = (newest + 1).floor(step);
+    let start = end - step * i64::from(line.width) * POINTS_PER_CELL as i64;
+    let is_live =
+        context.at.is_none() && context.now - newest < LIVE_MS.max(2 * host.resolution_ms());
+    let last = match is_live {
+        true => "now".to_owned(),
+        false => format_clock(newest.0, &context.zone),
     };
-    let middle = usize::from(line.width / 2);
-    let mut pen = Pen::new(buffer, line, 0);
-    pen.text(&text(span_ms), theme.dim);
-    Pen::new(buffer, line, 0)
-        .skip(middle)
-        .text(&text(span_ms / 2), theme.dim);
-    Pen::new(buffer, line, 0).right(&text(0), usize::from(line.width), theme.dim);
+    let width = usize::from(line.width);
+    let free = width.saturating_sub(last.len() + 1);
+    draw_ticks(buffer, line, (start, end), free, &context.zone, theme);
+    let style = if is_live { theme.faint } else { theme.text };
+    Pen::new(buffer, line, 0).right(&last, width, style);
+}
+
+/// Draws clocks at round times, each after a tick, where there is room before `free` cells.
+pub(crate) fn draw_ticks(
+    buffer: &mut Buffer,
+    line: Rect,
+    (start, end): (UnixMs, UnixMs),
+    free: usize,
+    zone: &TimeZone,
+    theme: &Theme,
+) {
+    let span = (end - start).max(1);
+    let width = i64::from(line.width);
+    let Some(step) = clock_step(span, width) else {
+        return;
+    };
+    let offset = local_offset_ms(start, zone);
+    let first = UnixMs(start.0 + offset).floor(step) + step - offset;
+    let moments = std::iter::successors(Some(first), |moment| Some(*moment + step));
+    for moment in moments.take_while(|moment| *moment < end) {
+        let cell = ((moment - start) * width / span) as usize;
+        let text = tick_text(moment, step, zone);
+        if cell + 1 + text.len() > free {
+            continue;
+        }
+        Pen::new(buffer, line, 0)
+            .skip(cell)
+            .text(theme.pick("╵", "|"), theme.faint)
+            .text(&text, theme.faint);
+    }
+}
+
+pub(crate) fn tick_text(moment: UnixMs, step: i64, zone: &TimeZone) -> String {
+    const DAY_MS: i64 = 86_400_000;
+    let mut text = match step {
+        ..60_000 => return format_clock(moment.0, zone),
+        60_000..DAY_MS => format_clock(moment.0, zone),
+        _ => format_moment(moment.0, zone),
+    };
+    text.truncate(if step < DAY_MS { 5 } else { 10 });
+    text
+}
+
+/// A span in the largest unit that divides it: `15 m`, `6 h`, `7 d`.
+pub(crate) fn span_text(ms: i64) -> String {
+    for (unit, name) in [
+        (31_536_000_000, "y"),
+        (86_400_000, "d"),
+        (3_600_000, "h"),
+        (60_000, "m"),
+    ] {
+        if ms >= unit && ms % unit == 0 && !(unit == 86_400_000 && ms == unit) {
+            return format!("{} {name}", ms / unit);
+        }
+    }
+    format!("{} s", ms / 1000)
 }

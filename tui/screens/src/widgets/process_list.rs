@@ -86,6 +86,8 @@ pub(crate) trait Listed {
 
     fn sort_and_remark(&mut self, sort: ProcessSort) -> Outcomes {
         self.sort_by(sort);
+        self.select(0);
+        *self.top() = 0;
         remark(format!("sorted by {}", sort.name()))
     }
 

@@ -23,6 +23,7 @@ Examples:
   sysmon-tui                          the hub that runs here, or this machine alone
   sysmon-tui --demo 20                this machine and twenty simulated hosts
   sysmon-tui --hub lan-box            the hosts of the hub on lan-box
+  sysmon-tui --host db-1 --at 14:03   one host as it was then
   sysmon-tui --web                    this machine as a web page, for a browser on it
   sysmon-tui snapshot --json | jq '.hosts[] | select(.state != \"live\")'
   sysmon-tui query cpu --host db-1 --since 1h")]
@@ -44,6 +45,12 @@ pub(crate) struct Args {
     /// For slow connections: draw every five seconds and after each key
     #[arg(long)]
     pub(crate) low_bandwidth: bool,
+    /// Open this host
+    #[arg(long, value_name = "NAME")]
+    pub(crate) host: Option<String>,
+    /// Show this moment: 14:03, -2h, "yesterday 9:00", 2026-05-04T09:00
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) at: Option<String>,
     /// On exit, print the number of frames, their bytes and how long they took
     #[arg(long)]
     pub(crate) stats: bool,

@@ -22,7 +22,7 @@ fn hosts_are_sorted_by_columns_on_screen() {
         press(&mut state, "s");
         sorts.push(state.screens.fleet.sort.name());
     }
-    assert_eq!(sorts, ["name", "load", "disk", "worst", "name"]);
+    assert_eq!(sorts, ["load", "disk", "name", "worst", "load"]);
 }
 
 #[test]

@@ -9,7 +9,9 @@ mod operations;
 mod output;
 mod palette;
 mod prompts;
+mod reach;
 mod top;
+mod way;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use jiff::tz::TimeZone;
@@ -35,6 +37,9 @@ fn empty() -> State {
         keys: Keymap::default(),
         sort: Order::default(),
         columns: Column::all(),
+        filters: vec![("web".to_owned(), "#web".to_owned())],
+        pinned: Vec::new(),
+        bell: true,
     })
 }
 

@@ -60,7 +60,7 @@ fn a_heading_sorts_and_then_reverses_the_order() {
     press(&mut state, "s");
     assert_eq!(state.screens.fleet.sort.name(), "worst");
     press(&mut state, "s");
-    assert_eq!(state.screens.fleet.sort.name(), "name");
+    assert_eq!(state.screens.fleet.sort.name(), "cpu");
 }
 
 #[test]

@@ -27,7 +27,7 @@ fn copied(state: &mut State, keys: &str) -> String {
 fn the_selected_row_is_copied() {
     let mut state = fleet();
     assert_eq!(copied(&mut state, "jy"), "b  live  cpu 20%");
-    assert_eq!(remark(&state), "copied b");
+    assert_eq!(remark(&state), "copied b; y copies its value");
     assert!(copied(&mut state, "\ny").starts_with("b  "));
     assert_eq!(press(&mut state, "py"), []);
     assert!(remark(&state).contains("nothing"));

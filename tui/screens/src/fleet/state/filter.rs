@@ -1,15 +1,16 @@
-//! The filter of hosts: words that all have to match.
+//! The filter of hosts: words that all have to match, or one of several lists of them with `or` between.
 //!
 //! `db` is letters of the name or a tag, in order; `#web` or `tag:web` a tag, `is:offline` a state; `!` before one
-//! of them leaves out what fits.
+//! of them leaves out what fits. `/^db-[12]$/` is a regular expression for the name or a tag.
 
 use sysmon_wire::message::HostState;
 
 use super::row::HostRow;
 use crate::format::is_subsequence;
+use crate::model::pattern::Pattern;
 use crate::theme::Severity;
 
-pub const HINT: &str = "name  #tag  is:alert  !not";
+pub const HINT: &str = "name  #tag  is:alert  !not  or  /regex/";
 
 type State = (&'static str, fn(&HostRow) -> bool);
 
@@ -25,19 +26,22 @@ const STATES: [State; 7] = [
     ("unrecorded", HostRow::is_unrecorded),
 ];
 
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Filter(Vec<Word>);
+/// Lists of words, of which all of one have to match; none of them is empty.
+#[derive(Clone, Debug, Default)]
+pub struct Filter(Vec<Vec<Word>>);
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 struct Word {
     is_not: bool,
     what: What,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 enum What {
     /// In the name or a tag.
     Text(String),
+    /// Found in the name or a tag.
+    Expression(Pattern),
     /// A tag begins so.
     Tag(String),
     /// A state's name begins so.
@@ -52,42 +56,46 @@ impl Filter {
                 Some(rest) => (true, rest),
                 None => (false, text),
             };
+            let expression = text.strip_prefix('/');
+            if let Some(expression) = expression {
+                let expression = expression.strip_suffix('/').unwrap_or(expression);
+                let what = What::Expression(Pattern::new(expression));
+                return (!expression.is_empty()).then_some(Word { is_not, what });
+            }
+            let text = text.to_lowercase();
             let tag = text.strip_prefix("tag:").or(text.strip_prefix('#'));
-            let what = match (tag, text.strip_prefix("is:")) {
-                (Some(tag), _) => What::Tag(tag.to_owned()),
-                (None, Some(state)) => What::State(state.to_owned()),
-                (None, None) => What::Text(text.to_owned()),
+            let (rest, what) = match (tag, text.strip_prefix("is:")) {
+                (Some(tag), _) => (tag, What::Tag(tag.to_owned())),
+                (None, Some(state)) => (state, What::State(state.to_owned())),
+                (None, None) => (text.as_str(), What::Text(text.clone())),
             };
-            let (What::Text(rest) | What::Tag(rest) | What::State(rest)) = &what;
             (!rest.is_empty()).then_some(Word { is_not, what })
         };
-        let lower = text.to_lowercase();
-        Self(lower.split_whitespace().filter_map(word).collect())
+        let mut lists = vec![Vec::new()];
+        for text in text.split_whitespace() {
+            if text.eq_ignore_ascii_case("or") {
+                lists.push(Vec::new());
+            } else if let Some(list) = lists.last_mut() {
+                list.extend(word(text));
+            }
+        }
+        lists.retain(|list| !list.is_empty());
+        Self(lists)
     }
 
     /// Whether it depends on the state of hosts, not only on their names.
     pub(super) fn is_of_states(&self) -> bool {
         let is_state = |word: &Word| matches!(word.what, What::State(_));
-        self.0.iter().any(is_state)
+        self.0.iter().flatten().any(is_state)
     }
 
     /// Rank of a match, best first, or `None`: 0 if it contains the input.
     pub(super) fn badness(&self, host: &HostRow) -> Option<u8> {
-        let mut worst = 0;
-        for word in &self.0 {
-            let fits = match &word.what {
-                What::Text(text) => badness_of(host, text),
-                What::Tag(tag) => tags(host).any(|of| of.starts_with(tag)).then_some(0),
-                What::State(state) => is(host, state).then_some(0),
-            };
-            match (fits, word.is_not) {
-                // Scattered letters are too weak a match to exclude a host.
-                (None | Some(1..), true) => {}
-                (Some(badness), false) => worst = worst.max(badness),
-                _ => return None,
-            }
+        if self.0.is_empty() {
+            return Some(0);
         }
-        Some(worst)
+        let fitting = self.0.iter().filter_map(|list| badness_of_list(host, list));
+        fitting.min()
     }
 
     /// Describes the filter in words.
@@ -95,27 +103,60 @@ impl Filter {
     /// # Errors
     /// A state is unknown.
     pub fn explain(&self) -> Result<String, UnknownState> {
-        let mut parts = Vec::new();
-        for word in &self.0 {
-            let what = match &word.what {
-                What::Text(text) => text.clone(),
-                What::Tag(tag) => format!("tag {tag}"),
-                What::State(state) => {
-                    let names: Vec<_> = states(state).map(|(name, _)| *name).collect();
-                    if names.is_empty() {
-                        return Err(UnknownState);
-                    }
-                    names.join(" or ")
-                }
-            };
-            parts.push(if word.is_not {
-                format!("not {what}")
-            } else {
-                what
-            });
-        }
-        Ok(parts.join(" and "))
+        let lists = self.0.iter().map(|list| {
+            let words = list.iter().map(Word::explain);
+            words.collect::<Result<Vec<_>, _>>()
+        });
+        let lists = lists.collect::<Result<Vec<_>, _>>()?.into_iter();
+        let lists: Vec<_> = lists.map(|words| words.join(" and ")).collect();
+        Ok(lists.join(", or "))
     }
+}
+
+impl Word {
+    fn explain(&self) -> Result<String, UnknownState> {
+        let what = match &self.what {
+            What::Text(text) => text.clone(),
+            What::Expression(expression) => format!("/{}/", expression.text()),
+            What::Tag(tag) => format!("tag {tag}"),
+            What::State(state) => {
+                let names: Vec<_> = states(state).map(|(name, _)| *name).collect();
+                if names.is_empty() {
+                    return Err(UnknownState);
+                }
+                names.join(" or ")
+            }
+        };
+        Ok(match self.is_not {
+            true => format!("not {what}"),
+            false => what,
+        })
+    }
+}
+
+/// Rank of a match with all words of a list.
+fn badness_of_list(host: &HostRow, list: &[Word]) -> Option<u8> {
+    let mut worst = 0;
+    for word in list {
+        let fits = match &word.what {
+            What::Text(text) => badness_of(host, text),
+            What::Expression(expression) => {
+                let mut tags = host.line.facts.tags.iter();
+                let is_found = expression.finds(host.line.name.as_str())
+                    || tags.any(|tag| expression.finds(tag.as_str()));
+                is_found.then_some(0)
+            }
+            What::Tag(tag) => tags(host).any(|of| of.starts_with(tag)).then_some(0),
+            What::State(state) => is(host, state).then_some(0),
+        };
+        match (fits, word.is_not) {
+            // Scattered letters are too weak a match to exclude a host.
+            (None | Some(1..), true) => {}
+            (Some(badness), false) => worst = worst.max(badness),
+            _ => return None,
+        }
+    }
+    Some(worst)
 }
 
 /// No state begins with what follows `is:`; its text lists the states.
@@ -220,6 +261,21 @@ mod tests {
         for begun in ["", " ", "!", "#", "tag:", "is:", "!is:"] {
             assert_eq!(shown(begun).len(), 5, "{begun:?}");
         }
+    }
+
+    #[test]
+    fn lists_with_or_between_and_regular_expressions_are_filters_too() {
+        assert_eq!(shown("db-1 or cache"), ["cache-10", "db-1"]);
+        assert_eq!(shown("#web is:offline or /^DASH/i"), ["web-2"]);
+        assert_eq!(shown("/^d/"), ["dashboard", "db-1"]);
+        assert_eq!(shown("/^(web|db)-1$/"), ["web-1", "db-1"]);
+        assert_eq!(shown("!/-/"), ["dashboard"]);
+        assert_eq!(shown("/a(/"), [""; 0], "matched as plain text");
+        for begun in ["or", "or or", "/", "!/", "//"] {
+            assert_eq!(shown(begun).len(), 5, "{begun:?}");
+        }
+        let explained = Filter::new("db !/x/ or #web").explain();
+        assert_eq!(explained.unwrap(), "db and not /x/, or tag web");
     }
 
     #[test]

@@ -15,6 +15,18 @@ impl Fleet {
         }
     }
 
+    /// Puts the selected host first in every order, or back in its place; whether it is first now.
+    pub fn pin(&mut self) -> Option<bool> {
+        let name = self.selected()?.line.name.clone();
+        self.hold();
+        let is_pinned = !self.pinned.remove(&name);
+        if is_pinned {
+            self.pinned.insert(name);
+        }
+        self.reorder();
+        Some(is_pinned)
+    }
+
     pub fn unmark(&mut self) {
         self.marked.clear();
     }
@@ -25,6 +37,19 @@ impl Fleet {
 
     pub fn marked(&self) -> impl Iterator<Item = &Label> {
         self.marked.iter().filter(|name| self.host(name).is_some())
+    }
+
+    /// The host with a firing alert that follows `from` in the order shown, or precedes it; around the end.
+    pub fn problem(&self, from: Option<&Label>, by: isize) -> Option<&Label> {
+        let hosts: Vec<&HostRow> = self.shown().collect();
+        let count = hosts.len() as isize;
+        let is_here = |host: &&HostRow| Some(&host.line.name) == from;
+        let here = hosts.iter().position(is_here);
+        let here = here.map_or(if by > 0 { -1 } else { 0 }, |at| at as isize);
+        let places = (1..=count).map(|n| (here + n * by).rem_euclid(count));
+        let mut hosts = places.filter_map(|at| hosts.get(usize::try_from(at).ok()?));
+        let found = hosts.find(|host| !host.line.alerts.is_empty())?;
+        Some(&found.line.name)
     }
 
     pub fn highest(&self, place: usize, count: usize) -> Vec<Label> {

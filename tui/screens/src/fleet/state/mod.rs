@@ -67,6 +67,8 @@ pub struct Fleet {
     /// `None` selects the first row, whatever it is.
     selected: Option<Selected>,
     marked: BTreeSet<Label>,
+    /// Hosts that are first in every order.
+    pinned: BTreeSet<Label>,
     pub top: usize,
     pub sort: Sort,
     pub reverse: bool,
@@ -86,8 +88,9 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    pub fn new(sort: Sort, columns: Vec<Column>) -> Self {
+    pub fn new(sort: Sort, columns: Vec<Column>, pinned: &[String]) -> Self {
         Self {
+            pinned: pinned.iter().map(|name| Label::new(name)).collect(),
             sort,
             columns,
             ..Self::default()
@@ -197,6 +200,7 @@ impl Fleet {
             .filter_map(|(at, host)| Some((filter.badness(host)?, at, host)))
             .collect();
         let (sort, is_reversed) = (self.sort, self.reverse);
+        let pinned = |host: &HostRow| self.pinned.contains(&host.line.name);
         order.sort_by(|(a_fit, _, a), (b_fit, _, b)| {
             let ordering = sort.compare(a, b);
             let ordering = if is_reversed {
@@ -204,7 +208,8 @@ impl Fleet {
             } else {
                 ordering
             };
-            a_fit.cmp(b_fit).then(ordering)
+            let pinned = pinned(b).cmp(&pinned(a));
+            a_fit.cmp(b_fit).then(pinned).then(ordering)
         });
         self.order = order.into_iter().map(|(_, at, _)| at).collect();
         self.groups = Vec::new();

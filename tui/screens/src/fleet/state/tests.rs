@@ -181,7 +181,7 @@ fn a_thousand_hosts_are_put_in_order_only_when_that_may_change() {
 
 #[test]
 fn a_forgotten_host_is_no_longer_listed() {
-    let mut fleet = Fleet::new(Sort::Value(CPU), Column::all());
+    let mut fleet = Fleet::new(Sort::Value(CPU), Column::all(), &[]);
     fleet.apply(fleet_update(&[("a", 100), ("b", 200)]));
     let mut update = fleet_update(&[]);
     update.gone = vec![1];
@@ -191,7 +191,7 @@ fn a_forgotten_host_is_no_longer_listed() {
 
 #[test]
 fn values_change_the_order_once_a_second() {
-    let mut fleet = Fleet::new(Sort::Value(CPU), Column::all());
+    let mut fleet = Fleet::new(Sort::Value(CPU), Column::all(), &[]);
     fleet.apply(fleet_update(&[("a", 100), ("b", 200)]));
     assert_eq!(names(&fleet), ["b", "a"]);
     let ordered = fleet.ordered;
