@@ -299,6 +299,7 @@ impl Theme {
             title: dim,
             graph: self.faint,
             graph_second: self.ghost,
+            key: strong(dim),
             live: self.faint,
             receive: self.faint,
             transmit: self.ghost,
