@@ -6,6 +6,7 @@ use sysmon_wire::{Label, UnixMs};
 
 use super::state::State;
 use super::{comparison, way};
+use crate::fleet;
 use crate::keys::Mode;
 use crate::model::host_rows::HostRows;
 use crate::theme::ThemeName;
@@ -47,6 +48,8 @@ pub(super) fn open(state: &mut State, name: Label, modes: &[Mode]) {
     state.screens.burst.stop();
     state.screens.host.reset();
     state.screens.processes.clear();
+    let known = state.screens.fleet.host(&name);
+    state.context.host_heard = known.and_then(fleet::heard);
     let mut host = HostRows::new(name);
     host.set_span(state.context.chart_span);
     state.context.host = Some(host);
