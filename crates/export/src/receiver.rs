@@ -23,7 +23,7 @@ use opentelemetry_proto::tonic::collector::metrics::v1::{
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue};
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
-use opentelemetry_proto::tonic::metrics::v1::number_data_point;
+use opentelemetry_proto::tonic::metrics::v1::{DataPointFlags, number_data_point};
 use prost::Message;
 use rustls::ServerConfig;
 use tokio::net::TcpStream;
@@ -298,6 +298,8 @@ pub struct Point {
     pub time: u64,
     /// Its value; none if it is not a float.
     pub value: Option<f64>,
+    /// Whether it says that there is no value.
+    pub has_ended: bool,
 }
 
 /// Every point of a message.
@@ -329,6 +331,8 @@ pub fn points(message: &ExportMetricsServiceRequest) -> Vec<Point> {
                     Some(number_data_point::Value::AsDouble(value)) => Some(value),
                     _ => None,
                 },
+                has_ended: point.value.is_none()
+                    && point.flags & DataPointFlags::NoRecordedValueMask as u32 != 0,
             }));
         }
     }

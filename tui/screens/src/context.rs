@@ -38,9 +38,13 @@ pub struct Context {
     pub at: Option<UnixMs>,
     pub size: Size,
     pub link: Link,
+    /// Whether the hub was reached at any time.
+    pub was_reached: bool,
     /// The span of the charts on every screen; that of the strip follows from it.
     pub chart_span: ChartSpan,
     pub host: Option<HostRows>,
+    /// The newest row of the open host when it was opened, if it was silent then.
+    pub host_heard: Option<UnixMs>,
     /// When the last alert of the fleet was resolved, as far as the strip of time reaches.
     pub resolved_at: Option<UnixMs>,
     /// Milliseconds between rows of the fleet.
@@ -64,8 +68,10 @@ impl Context {
             at: None,
             size: Size::new(80, 24),
             link: Link::Connecting { to: String::new() },
+            was_reached: false,
             chart_span: ChartSpan::default(),
             host: None,
+            host_heard: None,
             resolved_at: None,
             fleet_resolution_ms: ROW_MS,
             fleet_beyond: None,
@@ -85,7 +91,7 @@ impl Context {
 
     /// Whether the hub was connected and cannot be reached now: what is shown may not be true any more.
     pub fn is_lost(&self) -> bool {
-        matches!(self.link, Link::Lost { .. })
+        self.was_reached && matches!(self.link, Link::Lost { .. })
     }
 
     pub fn mode(&self) -> Mode {
@@ -144,6 +150,14 @@ impl Context {
 
     pub fn is_connected(&self) -> bool {
         matches!(self.link, Link::Connected { .. })
+    }
+
+    /// Seconds until the next attempt to reach the hub; 0 if there is none.
+    pub fn retry_in_s(&self) -> i64 {
+        match &self.link {
+            Link::Lost { retry_at, .. } => ((*retry_at - self.now) / 1000).max(0),
+            _ => 0,
+        }
     }
 
     pub fn host_name(&self) -> Option<&Label> {

@@ -28,6 +28,9 @@ impl Values {
     fn add(&mut self, point: Point) {
         // An agent's first row is not on a whole second; queries show the second.
         let time = (point.time / 1_000_000_000) as i64 * 1_000;
+        if point.has_ended {
+            return;
+        }
         let value = point.value.unwrap();
         let known = match point.metric.as_str() {
             "system.cpu.load_average.1m" => {

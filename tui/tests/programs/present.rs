@@ -29,7 +29,7 @@ fn mosquitto() -> Server {
     Server::new(command, port)
 }
 
-/// What a client of Debian's prints; nothing while its server is away.
+/// What a client of Debian's prints; nothing while its server is unreachable.
 fn printed(program: &str, args: &[&str]) -> String {
     let output = Command::new(program).args(args).output().unwrap();
     String::from_utf8(output.stdout).unwrap()

@@ -11,6 +11,8 @@ pub mod otlp;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 #[cfg(any(feature = "otlp", feature = "remote-write"))]
+mod presence;
+#[cfg(any(feature = "otlp", feature = "remote-write"))]
 mod protobuf;
 #[cfg(feature = "redis")]
 pub mod redis;

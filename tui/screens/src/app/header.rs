@@ -23,8 +23,8 @@ const LIVE_MS: i64 = 10_000;
 pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     let context = &state.context;
     let theme = &context.theme;
-    let (ground, left, right) = match (&context.link, context.at) {
-        (Link::Lost { .. }, _) => (theme.header_lost, lost(state), lost_time(state)),
+    let (ground, left, right) = match (context.is_lost(), context.at) {
+        (true, _) => (theme.header_lost, lost(state), lost_time(state)),
         (_, Some(_)) => (theme.header_past, past(state), past_time(state)),
         _ => (theme.header, live(state), live_time(state)),
     };
@@ -223,9 +223,6 @@ fn lost(state: &State) -> Vec<Spans> {
 fn lost_time(state: &State) -> Spans {
     let context = &state.context;
     let clock = format_clock(context.now.0, &context.zone);
-    let Link::Lost { retry_at, .. } = &context.link else {
-        return Vec::new();
-    };
-    let seconds = ((*retry_at - context.now) / 1000).max(0);
+    let seconds = context.retry_in_s();
     vec![(format!("next try in {seconds} s   {clock}"), Style::new())]
 }

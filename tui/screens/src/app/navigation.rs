@@ -5,6 +5,7 @@ use sysmon_config::time::parse_moment;
 use sysmon_wire::{Label, UnixMs};
 
 use super::state::State;
+use crate::fleet;
 use crate::keys::Mode;
 use crate::model::host_rows::HostRows;
 use crate::theme::ThemeName;
@@ -24,6 +25,8 @@ pub(super) fn open(state: &mut State, name: Label, modes: &[Mode]) {
     state.screens.burst.stop();
     state.screens.host.reset();
     state.screens.processes.clear();
+    let known = state.screens.fleet.host(&name);
+    state.context.host_heard = known.and_then(fleet::heard);
     let mut host = HostRows::new(name);
     host.set_span(state.context.chart_span);
     state.context.host = Some(host);

@@ -75,6 +75,7 @@ fn receive(state: &mut State, event: HubEvent) -> Vec<Effect> {
         } => {
             state.clock_offset_ms = clock_offset_ms;
             state.context.link = Link::Connected { hub };
+            state.context.was_reached = true;
             state.subscriptions.clear();
             state.alarm.forget();
             state.screens.host.request(&state.context);

@@ -121,6 +121,9 @@ pub(super) fn crumbs(state: &State) -> Vec<(String, Target)> {
     match &context.link {
         Link::Connected { hub } => crumbs.push((hub.to_string(), Target::Fleet)),
         Link::Connecting { to } => crumbs.push((format!("connecting to {to}"), Target::Fleet)),
+        Link::Lost { .. } if !context.was_reached => {
+            crumbs.push(("connecting".to_owned(), Target::Fleet));
+        }
         Link::Lost { .. } => {}
     }
     let place = context.place();

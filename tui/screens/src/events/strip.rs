@@ -12,7 +12,7 @@ use sysmon_wire::message::Severity as AlertSeverity;
 use sysmon_wire::timeline::EventKind;
 
 use super::state::Events;
-use crate::context::{Context, Link};
+use crate::context::Context;
 use crate::keys::Mode;
 use crate::model::window::{Window, clock_step, local_offset_ms};
 use crate::theme::{Severity, Theme};
@@ -43,7 +43,7 @@ struct Strip<'a> {
 
 pub(crate) fn draw(events: &Events, context: &Context, area: Rect, buffer: &mut Buffer) {
     // Nothing is known of a hub that was never reached.
-    if matches!(context.link, Link::Connecting { .. }) {
+    if !context.was_reached {
         return;
     }
     let theme = match context.is_lost() {
@@ -271,7 +271,7 @@ pub(super) fn sign(kind: EventKind, theme: &Theme) -> (&'static str, ratatui::st
             };
             (theme.severity_sign(severity), theme.severity(severity))
         }
-        EventKind::Offline => (theme.pick("✕", "x"), theme.severity(Severity::Warning)),
+        EventKind::Offline => (theme.pick("✕", "x"), theme.title),
         EventKind::Joined | EventKind::Online => (theme.pick("●", "o"), theme.text),
         EventKind::Restarted => (theme.pick("↻", "r"), theme.text),
         EventKind::Clock => (theme.pick("◷", "c"), theme.text),

@@ -299,7 +299,7 @@ mod tests {
         context.chart_span.widen(-1);
         let line = Rect::new(0, 0, 100, 1);
         let mut buffer = Buffer::empty(line);
-        context.link = crate::context::Link::Connected { hub: "h".into() };
+        context.was_reached = true;
         super::super::strip::draw(&events, &context, line, &mut buffer);
         let strip = crate::text::plain(&buffer);
         for wanted in ["▲", "┄┄", "╰─", "1 h"] {

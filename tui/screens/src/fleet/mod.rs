@@ -15,8 +15,9 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Position, Rect};
 use serde_json::json;
 use sysmon_config::Column;
+use sysmon_wire::UnixMs;
 use sysmon_wire::limits::TOP_MAX;
-use sysmon_wire::message::{Reply, Request, TopBy};
+use sysmon_wire::message::{HostState, Reply, Request, TopBy};
 use sysmon_wire::metrics::{ALIASES, SUMMARY};
 
 use crate::context::Context;
@@ -55,6 +56,12 @@ pub fn records<'a>(context: &Context, hosts: impl Iterator<Item = &'a HostRow>) 
 
 pub fn page(fleet: &Fleet, context: &Context) -> usize {
     view::page(fleet, context)
+}
+
+/// When a silent host was heard last; `None` for one that reports.
+pub fn heard(host: &HostRow) -> Option<UnixMs> {
+    let is_silent = host.tick.state == HostState::Offline && host.tick.time.0 > 0;
+    is_silent.then_some(host.tick.time)
 }
 
 /// Screens at least this wide say which process is the busiest of each host.
@@ -265,7 +272,7 @@ impl Screen for Fleet {
         }
         let is_shown = context.place() == Mode::Fleet && view::has_panel(context.size);
         let selected = self.selected().filter(|_| is_shown);
-        let selected = selected.map(|host| host.line.name.clone());
+        let selected = selected.map(|host| (host.line.name.clone(), heard(host)));
         self.preview.follow(selected, context);
         let has_totals = context.place() == Mode::Fleet && view::has_lower(self, context);
         self.totals.follow(has_totals.then(|| context.moment()));

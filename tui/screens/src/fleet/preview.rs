@@ -21,17 +21,22 @@ pub(super) struct Preview {
     /// Those that use most CPU first.
     pub processes: Vec<Process>,
     processes_at: UnixMs,
+    /// When it was heard last, if it is silent.
+    heard: Option<UnixMs>,
     history: HistoryRequests,
 }
 
 impl Preview {
-    fn new(name: Label, context: &Context) -> Self {
+    fn new(name: Label, heard: Option<UnixMs>, context: &Context) -> Self {
+        let heard = heard.filter(|_| context.at.is_none());
+        let end = heard.unwrap_or(context.moment());
         Self {
             host: HostRows::new(name),
             at: context.at,
-            from: context.moment() - WINDOW_MS,
+            from: end - WINDOW_MS,
             processes: Vec::new(),
-            processes_at: context.moment(),
+            processes_at: end,
+            heard,
             history: HistoryRequests::default(),
         }
     }
@@ -76,8 +81,8 @@ pub(super) struct PreviewPanel {
 
 impl PreviewPanel {
     /// Follows the selection; `selected` is `None` where the panel is hidden.
-    pub(super) fn follow(&mut self, selected: Option<Label>, context: &Context) {
-        let Some(name) = selected else {
+    pub(super) fn follow(&mut self, selected: Option<(Label, Option<UnixMs>)>, context: &Context) {
+        let Some((name, heard)) = selected else {
             *self = Self::default();
             return;
         };
@@ -92,9 +97,10 @@ impl PreviewPanel {
         let is_same = |preview: &&mut Preview| preview.host.name == name;
         if let Some(preview) = self.shown.as_mut().filter(is_same)
             && preview.at == at
+            && (at.is_some() || preview.heard.is_some() == heard.is_some())
         {
             self.next = None;
-            if at.is_none() && now - preview.processes_at >= PROCESSES_MS {
+            if at.is_none() && heard.is_none() && now - preview.processes_at >= PROCESSES_MS {
                 preview.processes_at = now;
             }
             return;
@@ -113,7 +119,7 @@ impl PreviewPanel {
         };
         if has_rested || may_replace {
             self.next = None;
-            self.shown = Some(Preview::new(name, context));
+            self.shown = Some(Preview::new(name, heard, context));
         }
     }
 

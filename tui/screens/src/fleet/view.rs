@@ -289,6 +289,13 @@ fn draw_empty(fleet: &Fleet, context: &Context, area: Rect, buffer: &mut Buffer)
     let hidden = !fleet.filter.is_empty();
     let (first, second) = match &context.link {
         Link::Connecting { to } => (format!("Connecting to {to}"), String::new()),
+        Link::Lost { reason, .. } if !context.was_reached => {
+            let seconds = context.retry_in_s();
+            (
+                format!("Connecting; next try in {seconds} s"),
+                reason.clone(),
+            )
+        }
         Link::Lost { reason, .. } => ("No connection to the hub".to_owned(), reason.clone()),
         Link::Connected { .. } if hidden => (
             format!("No matching host for \"{}\"", fleet.filter),

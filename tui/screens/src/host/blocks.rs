@@ -6,7 +6,7 @@ use ratatui::style::Style;
 
 use super::pane_tables::{self, Row};
 use super::state::{HostScreen, Pane};
-use crate::format::{amount, fit};
+use crate::format::{amount, fit, wrap};
 use crate::sections::{About, Usage};
 use crate::theme::Severity;
 use crate::widgets::paint::Pen;
@@ -23,6 +23,9 @@ const TABLES: [Pane; 5] = [
     Pane::Interfaces,
     Pane::Disks,
 ];
+
+/// Cells of a line of a note: as many as the narrowest column has.
+const NOTE_WIDTH: usize = 50;
 
 /// Lines of a table at most before all others have room.
 const TABLE_MAX: u16 = 9;
@@ -125,7 +128,9 @@ fn notes(about: &About<'_>) -> Vec<Spans> {
         ]);
     }
     for note in &line.notes {
-        lines.push(vec![(note.to_string(), theme.text)]);
+        for part in wrap(note.as_str(), NOTE_WIDTH) {
+            lines.push(vec![(part, theme.text)]);
+        }
     }
     lines
 }

@@ -25,14 +25,17 @@ struct Requested {
     host: Label,
     from: UnixMs,
     until: Option<UnixMs>,
+    heard: Option<UnixMs>,
 }
 
 impl HostScreen {
     pub fn request(&mut self, context: &Context) {
         self.requested = context.host_name().map(|host| Requested {
             host: host.clone(),
-            from: context.moment() - WINDOW_MS,
+            // The charts of a silent host end when it was heard last.
+            from: context.host_heard.unwrap_or(context.moment()) - WINDOW_MS,
             until: context.at,
+            heard: context.host_heard.filter(|_| context.at.is_none()),
         });
     }
 
@@ -47,7 +50,12 @@ impl HostScreen {
     }
 
     pub(super) fn requests(&self) -> Option<(Request, Request)> {
-        let Requested { host, from, until } = self.requested.as_ref()?;
+        let Requested {
+            host,
+            from,
+            until,
+            heard,
+        } = self.requested.as_ref()?;
         let (from, until) = (*from, *until);
         let rows = Request::Host {
             host: host.clone(),
@@ -56,7 +64,7 @@ impl HostScreen {
         };
         let processes = Request::Processes {
             host: host.clone(),
-            at: until,
+            at: until.or(*heard),
         };
         Some((rows, processes))
     }

@@ -4,12 +4,14 @@
 //! tests decode with the published messages.
 
 use std::ops::Range;
+use std::sync::Arc;
 
-use sysmon_wire::Kind;
 use sysmon_wire::varint::put_u64;
+use sysmon_wire::{Kind, Label, SeriesKey};
 
 use super::series::{Metric, SeriesCache, nanoseconds};
 use crate::HostRows;
+use crate::engines::presence::{Changes, HostPresence, Presence};
 use crate::engines::protobuf::{length, put_bytes};
 
 /// Bytes of the points of one item; requests are made of whole ones.
@@ -20,6 +22,9 @@ const FRAME_BYTES: usize = 32;
 
 /// The scope: its name.
 const SCOPE: &[u8] = b"\x0a\x06sysmon";
+
+/// `flags` with `NO_RECORDED_VALUE`, in the place of a value: the series has none any more.
+const NO_VALUE: [u8; 2] = [0x40, 1];
 
 /// `aggregation_temporality` cumulative, `is_monotonic` true.
 const CUMULATIVE: [u8; 4] = [0x10, 2, 0x18, 1];
@@ -32,7 +37,7 @@ pub(super) struct Message {
     /// Nanoseconds and values.
     points: Vec<(u64, f64)>,
     items: Vec<Item>,
-    /// Metrics with columns of the rows that are added.
+    /// Metrics with columns of the rows that are added, and after these with series that are not among them any more.
     order: Vec<(usize, usize)>,
 }
 
@@ -46,13 +51,16 @@ struct Item {
     points: Range<usize>,
     /// When the counter began; 0 if that is not known.
     begin: u64,
+    /// Whether its points say that there is no value any more.
+    has_ended: bool,
 }
 
 impl Item {
     /// The length of a point's message.
     fn point_length(&self) -> usize {
         let begin = if self.begin > 0 { 9 } else { 0 };
-        begin + 9 + 9 + self.attributes.len()
+        let value = if self.has_ended { NO_VALUE.len() } else { 9 };
+        begin + 9 + value + self.attributes.len()
     }
 
     /// Bytes of all points with their tags and lengths.
@@ -74,11 +82,23 @@ impl Message {
         self.items.clear();
     }
 
-    /// Adds the values of a host.
-    pub(super) fn add(&mut self, rows: &HostRows, cache: &mut SeriesCache) {
+    /// Adds the values of a host, and that series which had one have none any more.
+    pub(super) fn add(
+        &mut self,
+        rows: &HostRows,
+        cache: &mut SeriesCache,
+        presence: &Presence,
+        changes: &mut Changes,
+    ) {
+        let known = changes.get(&rows.host).map(Option::as_ref);
+        let before = known.unwrap_or_else(|| presence.of(&rows.host));
+        let before = before.filter(|_| !rows.is_late).cloned();
+        let dropped = before.as_ref().map(|before| before.dropped(rows));
+        let dropped = dropped.unwrap_or_default();
         let host = self.resources.len();
         self.resources.push(cache.resource(&rows.host, &rows.facts));
-        let metrics = rows.keys.iter().map(|key| cache.of(key).metric);
+        let all = rows.keys.iter().chain(&dropped);
+        let metrics = all.map(|key| cache.of(key).metric);
         self.order.clear();
         self.order.extend(metrics.zip(0..));
         self.order.sort_unstable();
@@ -88,8 +108,17 @@ impl Message {
             };
             let (Some(key), Some(column)) = (rows.keys.get(column), rows.columns.get(column))
             else {
+                let key = dropped.get(column.saturating_sub(rows.keys.len()));
+                if let (Some(key), Some(first)) = (key, rows.times.first()) {
+                    self.add_end(host, key, [*first], cache);
+                }
                 continue;
             };
+            if !rows.is_late {
+                let was_present = before.as_ref().is_some_and(|before| before.has(key));
+                let ended = ends(&rows.times, column, was_present);
+                self.add_end(host, key, ended, cache);
+            }
             let from = self.points.len();
             let values = rows.times.iter().zip(column);
             let present = values.filter(|(_, value)| !value.is_nan());
@@ -109,9 +138,62 @@ impl Message {
                 attributes: begin..self.attributes.len(),
                 points: from..self.points.len(),
                 begin: cache.begin(metric, &rows.host, first),
+                has_ended: false,
             };
             self.push(&item);
         }
+        if !rows.is_late {
+            changes.insert(rows.host.clone(), Some(HostPresence::after(rows)));
+        }
+    }
+
+    /// Adds that no series of a host has a value any more.
+    pub(super) fn end_host(
+        &mut self,
+        host: &Label,
+        cache: &mut SeriesCache,
+        presence: &Presence,
+        changes: &mut Changes,
+    ) {
+        let known = changes.get(host).map(Option::as_ref);
+        let Some(before) = known.unwrap_or_else(|| presence.of(host)).cloned() else {
+            return;
+        };
+        let place = self.resources.len();
+        self.resources.push(cache.resource(host, &before.facts));
+        let mut keys = before.keys;
+        keys.sort_by_cached_key(|key| cache.of(key).metric);
+        for key in &keys {
+            self.add_end(place, key, [before.newest + 1], cache);
+        }
+        changes.insert(host.clone(), None);
+    }
+
+    /// Adds that a series has no value at these times.
+    fn add_end(
+        &mut self,
+        host: usize,
+        key: &Arc<SeriesKey>,
+        times: impl IntoIterator<Item = i64>,
+        cache: &mut SeriesCache,
+    ) {
+        let from = self.points.len();
+        let times = times.into_iter().map(|time| (nanoseconds(time), f64::NAN));
+        self.points.extend(times);
+        if self.points.len() == from {
+            return;
+        }
+        let begin = self.attributes.len();
+        self.attributes.extend_from_slice(&cache.of(key).attributes);
+        let item = Item {
+            host,
+            metric: cache.of(key).metric,
+            attributes: begin..self.attributes.len(),
+            points: from..self.points.len(),
+            begin: 0,
+            has_ended: true,
+        };
+        self.push(&item);
     }
 
     fn push(&mut self, whole: &Item) {
@@ -214,8 +296,12 @@ impl Message {
             out.extend_from_slice(&head);
             out.push(0x19);
             out.extend_from_slice(&time.to_le_bytes());
-            out.push(0x21);
-            out.extend_from_slice(&value.to_le_bytes());
+            if item.has_ended {
+                out.extend_from_slice(&NO_VALUE);
+            } else {
+                out.push(0x21);
+                out.extend_from_slice(&value.to_le_bytes());
+            }
             out.extend_from_slice(tail);
         }
     }
@@ -239,6 +325,14 @@ impl MetricLengths {
             metric: header + field(data),
         }
     }
+}
+
+/// When a series stopped to have values.
+fn ends(times: &[i64], column: &[f64], was_present: bool) -> Vec<i64> {
+    let before = std::iter::once(was_present).chain(column.iter().map(|value| !value.is_nan()));
+    let values = times.iter().zip(column).zip(before);
+    let ended = values.filter(|((_, value), was_present)| *was_present && value.is_nan());
+    ended.map(|((time, _), _)| *time).collect()
 }
 
 fn put_length(out: &mut Vec<u8>, tag: u8, bytes: usize) {

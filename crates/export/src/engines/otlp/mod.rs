@@ -13,6 +13,7 @@ mod series;
 use std::time::Duration;
 
 use super::DestinationError;
+use super::presence::{Changes, Presence};
 use crate::destination::{DestinationOptions, EngineKind};
 use crate::{Batch, Engine, EngineError, Sent};
 use compression::{Compressor, Encoding};
@@ -44,6 +45,7 @@ pub struct Otlp {
     /// Bytes of a request; fewer after a receiver has refused as many.
     request_bytes_max: usize,
     cache: SeriesCache,
+    presence: Presence,
     message: Message,
     body: Vec<u8>,
     /// What the receiver last warned of.
@@ -81,6 +83,7 @@ impl Otlp {
             is_encoding_known: is_encoding_chosen,
             request_bytes_max: REQUEST_BYTES_MAX,
             cache: SeriesCache::new(options),
+            presence: Presence::default(),
             message: Message::default(),
             body: Vec::new(),
             warning: String::new(),
@@ -191,13 +194,18 @@ impl Engine for Otlp {
         let mut message = std::mem::take(&mut self.message);
         message.clear();
         self.cache.prune();
+        let mut changes = Changes::default();
         for rows in batch.hosts {
-            message.add(rows, &mut self.cache);
+            message.add(rows, &mut self.cache, &self.presence, &mut changes);
+        }
+        for host in batch.gone {
+            message.end_host(host, &mut self.cache, &self.presence, &mut changes);
         }
         let mut sent = Sent::default();
         let result = self.send_message(&message, &mut sent);
         self.message = message;
         result?;
+        self.presence.apply(changes);
         for host in batch.gone {
             self.cache.forget(host);
         }

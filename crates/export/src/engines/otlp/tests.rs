@@ -13,7 +13,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, crypto};
 use sysmon_wire::metrics::{CONTEXT_SWITCHES, CPU_UTILIZATION, LOAD_1M, NET_IO};
-use sysmon_wire::{HostFacts, Kind, MetricDef, SeriesKey, UnixMs};
+use sysmon_wire::{HostFacts, Kind, Label, MetricDef, SeriesKey, UnixMs};
 
 use super::reply::{Any, RetryDelay, RetryInfo, RpcStatus};
 use super::*;
@@ -78,6 +78,58 @@ fn send(engine: &mut Otlp, hosts: &[HostRows]) -> Result<Sent, EngineError> {
         gone: &[],
         cursor: &cursor,
     })
+}
+
+/// Each moment at which a series has no value any more, with the series' number.
+fn ends(call: &Call) -> Vec<(String, i64)> {
+    let found = points(&call.message).into_iter();
+    let ended = found.filter(|point| point.has_ended);
+    let of = |point: Point| {
+        let (_, number) = point.attributes[0].clone();
+        (number, (point.time / 1_000_000) as i64)
+    };
+    ended.map(of).collect()
+}
+
+#[test]
+fn the_end_of_a_series_and_of_a_host_is_told_once_and_rows_of_the_past_end_nothing() {
+    for kind in KINDS {
+        let (receiver, calls) = receiver(|_| Answer::Taken);
+        let mut engine = Otlp::new(&options(kind, &receiver)).unwrap();
+        let keys = many(3);
+        let mut told = |hosts: &[HostRows], gone: &[Label]| {
+            let cursor = Cursor::default();
+            let batch = Batch {
+                hosts,
+                minutes: &[],
+                events: &[],
+                gone,
+                cursor: &cursor,
+            };
+            engine.send(&batch).unwrap();
+            ends(&calls.recv().unwrap())
+        };
+        let one = |time: i64, values: &[f64]| {
+            let columns: Vec<_> = values.iter().map(|value| vec![*value]).collect();
+            rows("a", &keys[..values.len()], &[time], &columns)
+        };
+        let nothing: Vec<(String, i64)> = Vec::new();
+        assert_eq!(told(&[one(T, &[1.0, 2.0, 3.0])], &[]), nothing);
+        let absent = told(&[one(T + 1_000, &[f64::NAN, 2.0, 3.0])], &[]);
+        assert_eq!(absent, [("0".to_owned(), T + 1_000)]);
+        // It is listed no more, and the first has none still.
+        let dropped = told(&[one(T + 2_000, &[f64::NAN, 2.0])], &[]);
+        assert_eq!(dropped, [("2".to_owned(), T + 2_000)]);
+        let mut late = one(T - 9_000, &[f64::NAN, f64::NAN]);
+        late.columns = vec![vec![1.0, f64::NAN], vec![f64::NAN, 1.0]];
+        late.times = vec![T - 9_000, T - 8_000];
+        late.is_late = true;
+        assert_eq!(told(&[late], &[]), nothing);
+        let gone = told(&[], &["a".into()]);
+        assert_eq!(gone, [("1".to_owned(), T + 2_001)]);
+        // Nothing of it is left to be ended.
+        assert_eq!(told(&[one(T + 9_000, &[1.0])], &["a".into()]).len(), 1);
+    }
 }
 
 /// Numbered series of one metric.
@@ -145,7 +197,7 @@ fn every_value_arrives_with_name_unit_kind_and_attributes_bit_for_bit() {
                 &mut engine,
                 &[rows("db-1", &keys, &[T, T + 1_000], &columns)],
             );
-            assert_eq!(sent.unwrap().samples, 9, "an absent value is not sent");
+            assert_eq!(sent.unwrap().samples, 10, "nine values, and the end of one");
             let message = calls.recv().unwrap().message;
             let found = points(&message);
             let of = |name: &str, attributes: &[_], time: i64| {
@@ -159,10 +211,12 @@ fn every_value_arrives_with_name_unit_kind_and_attributes_bit_for_bit() {
             for ((name, unit, is_counter, attributes), column) in names.iter().zip(&columns) {
                 for (time, value) in [T, T + 1_000].iter().zip(column) {
                     let point = of(name, attributes, *time);
-                    let Some(point) = point else {
-                        assert!(value.is_nan(), "{name} at {time}");
+                    let point = point.unwrap_or_else(|| panic!("{name} at {time}"));
+                    assert_eq!(point.has_ended, value.is_nan(), "{name} at {time}");
+                    if point.has_ended {
+                        assert_eq!(point.begin, 0);
                         continue;
-                    };
+                    }
                     assert_eq!(point.value.unwrap().to_bits(), value.to_bits(), "{name}");
                     assert_eq!(
                         (point.unit.as_str(), point.is_counter),
@@ -176,7 +230,7 @@ fn every_value_arrives_with_name_unit_kind_and_attributes_bit_for_bit() {
                     assert_eq!(point.host, "db-1");
                 }
             }
-            assert_eq!(found.len(), 9);
+            assert_eq!(found.len(), 10);
             let [of_host] = message.resource_metrics.try_into().unwrap();
             let [scope] = of_host.scope_metrics.try_into().unwrap();
             assert_eq!(scope.scope.unwrap().name, "sysmon");

@@ -3,14 +3,13 @@
 //! Written by hand because a series' labels are encoded once and copied from then on; the tests decode with prost.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use sysmon_wire::varint::put_u64;
-use sysmon_wire::{Kind, Label, SeriesKey};
+use sysmon_wire::{Kind, Label};
 
-use super::presence::{Changes, HostPresence, Presence, STALE};
 use super::series::{Family, LabelCache};
 use crate::HostRows;
+use crate::engines::presence::{Changes, HostPresence, Presence, STALE};
 use crate::engines::protobuf::{length, put_bytes, put_text};
 
 /// Bytes of an encoded sample: two tags, a float, and a time in this century.
@@ -103,14 +102,8 @@ impl Message {
         }
         let after = HostPresence::after(rows);
         let first = rows.times.first().copied().unwrap_or_default();
-        let mut listed: Vec<_> = rows.keys.iter().map(Arc::as_ptr).collect();
-        listed.sort_unstable();
-        // A series that is listed under another address is the same series.
-        let is_listed = |key: &&Arc<SeriesKey>| {
-            listed.binary_search(&Arc::as_ptr(key)).is_ok() || rows.keys.contains(key)
-        };
-        let dropped = before.iter().flat_map(|before| &before.keys);
-        for key in dropped.filter(|key| !is_listed(key)) {
+        let dropped = before.iter().flat_map(|before| before.dropped(rows));
+        for key in &dropped.collect::<Vec<_>>() {
             let (begin, from) = (self.labels.len(), self.samples.len());
             labels.put(&of_host, key, &mut self.labels);
             self.samples.push((first, STALE));
@@ -131,8 +124,7 @@ impl Message {
         let Some(before) = known.unwrap_or_else(|| presence.of(host)).cloned() else {
             return;
         };
-        // Its tags are not known any more; without any, its labels are right.
-        let of_host = labels.of_host(host, &sysmon_wire::HostFacts::unknown());
+        let of_host = labels.of_host(host, &before.facts);
         for key in &before.keys {
             let (begin, from) = (self.labels.len(), self.samples.len());
             labels.put(&of_host, key, &mut self.labels);

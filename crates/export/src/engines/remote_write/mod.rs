@@ -4,17 +4,16 @@
 //! snappy. What a server refuses is found by halving the request, so that one bad sample takes no good one with it.
 
 mod message;
-mod presence;
 mod series;
 
 use std::time::Duration;
 
 use super::DestinationError;
 use super::http::{Answer, Http};
+use super::presence::{Changes, Presence};
 use crate::destination::DestinationOptions;
 use crate::{Batch, Engine, EngineError, Sent};
 use message::{Item, Message, put_metadata};
-use presence::{Changes, Presence};
 use series::LabelCache;
 
 /// Values in one request: at some five bytes each it is within 70–200 kB, which servers like best.

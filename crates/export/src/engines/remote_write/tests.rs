@@ -9,9 +9,9 @@ use prost::Message as _;
 use sysmon_wire::metrics::{CONTEXT_SWITCHES, LOAD_1M, NET_IO};
 use sysmon_wire::{HostFacts, Label, SeriesKey};
 
-use super::presence::STALE;
 use super::*;
 use crate::destination::{EngineKind, Secret};
+use crate::engines::presence::STALE;
 use crate::{Cursor, HostRows, Span, Step};
 
 /// The messages of <https://github.com/prometheus/prometheus/blob/main/prompb/remote.proto>, as far as they are sent.

@@ -168,3 +168,19 @@ fn the_header_shows_that_the_hub_is_unreachable() {
     assert!(state.request(Topic::Fleet).is_some());
     assert_eq!(state.context.mode(), Mode::Fleet);
 }
+
+#[test]
+fn a_hub_that_was_never_reached_is_connecting_and_has_no_recorded_time() {
+    let mut state = empty();
+    tick(&mut state, 1_000_000);
+    let lost = HubEvent::Lost {
+        reason: "no answer from h:7979".to_owned(),
+        retry_in_ms: 3000,
+    };
+    update(&mut state, Message::Hub(lost));
+    let text = screen(&state, 120, 30);
+    assert!(!text.contains("UNREACHABLE"), "{text}");
+    assert!(text.contains("Connecting; next try in 3 s"), "{text}");
+    assert!(text.contains("no answer from h:7979"), "{text}");
+    assert!(!text.contains("fleet cpu"), "{text}");
+}
