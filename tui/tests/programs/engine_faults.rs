@@ -47,10 +47,11 @@ fn run(program: &str, args: &[&str]) {
     assert!(output.status.success(), "{program} {args:?}: {said}");
 }
 
-/// Whole seconds of a host that PostgreSQL lacks between its first and its last.
+/// Whole seconds of host `a` that PostgreSQL lacks between its first and its last, of all hubs that have one.
 fn lacks(postgres: &Postgres) -> i64 {
-    let sql = "SELECT extract(epoch FROM max(time) - min(time))::bigint + 1 - count(*) FROM sysmon.rows \
-         JOIN sysmon.hosts ON hosts.id = rows.host WHERE name = 'a' AND time = date_trunc('second', time)";
+    let sql = "SELECT sum(lacks) FROM (SELECT extract(epoch FROM max(time) - min(time))::bigint + 1 - count(*) AS lacks \
+         FROM sysmon.rows JOIN sysmon.hosts ON hosts.id = rows.host \
+         WHERE name = 'a' AND time = date_trunc('second', time) GROUP BY host) AS of_each";
     postgres.query(sql).trim().parse().unwrap()
 }
 
@@ -108,6 +109,40 @@ fn a_schema_that_was_changed_by_hand_is_named_and_one_that_was_renamed_is_made_a
     assert_eq!(lacks(&postgres), 0);
     postgres.query("DROP TABLE sysmon.cursors");
     fails_with(&place, "pg", &["cursors", "was changed by hand"]);
+}
+
+/// Both hubs are called as their machine is, and each has a host `a`.
+#[test]
+#[ignore = "needs root and postgresql"]
+fn two_hubs_of_one_name_share_a_database_and_one_that_is_gone_stops_no_other() {
+    let places = [Place::new(), Place::new()];
+    let postgres = Postgres::new(&places[0].dir("postgres"));
+    let [first, _second] = places.each_ref().map(|place| exporting(place, &postgres));
+    let hubs = "SELECT count(*), count(DISTINCT name) FROM sysmon.hubs";
+    assert_eq!(postgres.query(hubs).trim(), "2|1");
+    // Rows of host `a` by hub; that each is there once is what the primary key says.
+    let rows = || -> Vec<i64> {
+        let sql = "SELECT count(rows.time) FROM sysmon.hosts LEFT JOIN sysmon.rows ON rows.host = hosts.id \
+             WHERE hosts.name = 'a' GROUP BY hub ORDER BY hub";
+        let lines = postgres.query(sql);
+        lines.lines().map(|line| line.parse().unwrap()).collect()
+    };
+    let before = until("both have rows", rows, |rows| {
+        rows.len() == 2 && !rows.contains(&0)
+    });
+    drop(first);
+    let grows = |rows: &Vec<i64>| rows.iter().zip(&before).any(|(now, then)| *now > then + 10);
+    let after = until("one goes on", rows, grows);
+    until("it is up to date", || line(&places[1], "pg"), is_up_to_date);
+    let (gone, other) = match after[0] > before[0] + 10 {
+        true => (1, 0),
+        false => (0, 1),
+    };
+    assert!(
+        after[gone] <= before[gone] + 10 && after[other] > before[other],
+        "{before:?} {after:?}"
+    );
+    assert_eq!(lacks(&postgres), 0);
 }
 
 /// A filesystem in memory that ends with the test.
