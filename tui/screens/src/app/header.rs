@@ -125,7 +125,7 @@ fn live(state: &State) -> Vec<Spans> {
     parts
 }
 
-/// How many hosts have a firing rule, filled while nobody takes care of it.
+/// How many hosts have a firing rule, filled until it is acknowledged.
 fn severities(state: &State) -> Vec<Spans> {
     let theme = &state.context.theme;
     let fleet = &state.screens.fleet;
