@@ -28,7 +28,9 @@ fn main() -> ExitCode {
             return web::web(&invocation, address);
         }
         match &invocation.args.command {
-            None if std::io::stdout().is_terminal() => show::show(&invocation),
+            None if invocation.args.linear || std::io::stdout().is_terminal() => {
+                show::show(&invocation)
+            }
             None => snapshot::snapshot(&invocation, &SnapshotArgs::default()),
             Some(Command::Snapshot(args)) => snapshot::snapshot(&invocation, args),
             Some(Command::Join(args)) => join::join(&invocation, args),

@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 use sysmon_config::time::parse_moment;
 use sysmon_config::{Failure, Theme, runtime, stop_signal};
 use sysmon_link::Connector;
-use sysmon_screens::app::{Options, RunOptions, run};
+use sysmon_screens::app::{Options, RunOptions, run, run_linear};
 use sysmon_screens::keys::Keymap;
 use sysmon_tui::VERSION;
 use sysmon_wire::{Label, UnixMs};
@@ -82,6 +82,10 @@ pub(crate) fn show(invocation: &Invocation) -> Result<(), Failure> {
             random: invocation.random.clone(),
         };
         let hub = &target.hub;
+        if args.linear {
+            let ran = run_linear(&connector, hub, options, &run_options, stop_signal()).await;
+            return Ok(ran.context("cannot write to standard output")?);
+        }
         let stats = run(&connector, hub, options, &run_options, stop_signal())
             .await
             .context("cannot use the terminal")?;

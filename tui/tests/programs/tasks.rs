@@ -1,6 +1,6 @@
 //! What an operator does most, with so many keys at most; a typed text counts as one.
 
-use crate::place::{Place, until};
+use crate::place::{Place, program, until};
 use crate::terminal::Session;
 
 /// A session, and how many keys were pressed since the count began.
@@ -170,4 +170,37 @@ fn the_worst_host_is_first_and_acknowledging_and_silencing_it_need_few_keys() {
     until("it has ended", silences, |text| !text.contains("jane"));
     keys.session.press("q");
     assert_eq!(keys.session.ended(), 0);
+}
+
+#[test]
+fn a_screen_reader_gets_lines_and_no_escape_and_its_commands_take_effect() {
+    use std::io::Write;
+    use std::process::{Command, Stdio};
+    let place = Place::new();
+    let _hub = place.hub_with(&[("SYSMON_HUB__ALERTS", RULES)]);
+    let _a = place.agent("a");
+    place.issue("operator", "jane");
+    let fires = |status: &String| status.contains("critical  a  loaded");
+    until("the rule fires", || place.status(), fires);
+    let said = place.dir("said");
+    let mut child = Command::new(program("sysmon-tui"))
+        .args(["--linear", "--hub", &place.address(), "--state"])
+        .arg(place.dir("jane"))
+        .stdin(Stdio::piped())
+        .stdout(std::fs::File::create(&said).unwrap())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut keys = child.stdin.take().unwrap();
+    let read = || std::fs::read_to_string(&said).unwrap_or_default();
+    until("the fleet", read, |said| said.contains("1 host: 1 live"));
+    keys.write_all(b"alerts\nack a\n").unwrap();
+    until("the list", read, |said| {
+        said.contains("critical: loaded on a")
+    });
+    let taken = |said: &String| said.contains("loaded on a acknowledged by jane");
+    until("that it is acknowledged", read, taken);
+    keys.write_all(b"quit\n").unwrap();
+    assert!(child.wait().unwrap().success());
+    assert!(!read().contains('\x1b'), "{}", read());
 }

@@ -3,7 +3,7 @@
 use super::message::Effect;
 use super::navigation::{self, STEP_MS};
 use super::state::State;
-use super::{comparison, operate, output, palette, prompt};
+use super::{comparison, operate, output, palette, prompt, way};
 use crate::changes::Changes;
 use crate::fleet;
 use crate::keys::{Action, Mode};
@@ -31,7 +31,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
                 prompt::Accepted::Export(path) => output::export(state, &path),
             };
         }
-        Action::Back => navigation::back(state),
+        Action::Back => way::back(state),
         Action::Acknowledge => {
             let outcomes = operate::acknowledge(state);
             return apply(state, outcomes);
@@ -45,7 +45,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
 fn perform(state: &mut State, action: Action) {
     let page = fleet::page(&state.screens.fleet, &state.context) as isize;
     match action {
-        Action::Help if state.context.mode() == Mode::Help => navigation::back(state),
+        Action::Help if state.context.mode() == Mode::Help => way::back(state),
         Action::Help => {
             state.screens.help.scroll = 0;
             state.context.enter(Mode::Help);
@@ -115,7 +115,7 @@ pub(super) fn apply(state: &mut State, outcomes: Vec<Outcome>) -> Vec<Effect> {
         match outcome {
             Outcome::Remark(text) => state.remark(text),
             Outcome::Enter(mode) => state.context.enter(mode),
-            Outcome::Open(name) => navigation::open_host(state, name),
+            Outcome::Open(name) => way::open_host(state, name),
             Outcome::OpenProcess { host, pid } => {
                 let modes = [Mode::Fleet, Mode::Top, Mode::Processes];
                 navigation::open(state, host, &modes);
@@ -125,7 +125,7 @@ pub(super) fn apply(state: &mut State, outcomes: Vec<Outcome>) -> Vec<Effect> {
                 host,
                 at,
                 is_process,
-            } => navigation::open_at(state, host, at, is_process),
+            } => way::open_at(state, host, at, is_process),
             Outcome::Operate(operation) => operate::operate(state, operation),
             Outcome::Silence(scopes) => operate::prompt_silence(state, scopes),
             Outcome::Act(action) => effects.extend(act(state, action)),
@@ -142,7 +142,7 @@ fn burst(state: &mut State) {
             return state.remark("no host is selected");
         };
         state.screens.fleet.hold();
-        navigation::open_host(state, name);
+        way::open_host(state, name);
     }
     let Some(name) = state.context.host_name().cloned() else {
         return;

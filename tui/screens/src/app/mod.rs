@@ -5,6 +5,7 @@ mod alarm;
 mod comparison;
 mod footer;
 mod header;
+mod linear;
 mod message;
 mod mouse;
 mod navigation;
@@ -13,6 +14,7 @@ mod output;
 mod palette;
 mod prompt;
 mod run;
+mod run_linear;
 mod save;
 mod state;
 #[cfg(test)]
@@ -24,8 +26,9 @@ mod visit;
 mod way;
 
 pub use message::{Effect, Message};
-pub use navigation::open_host;
 pub use run::{RunOptions, run};
+pub use run_linear::run_linear;
 pub use state::{Options, Screens, State};
 pub use update::{deliver, update};
 pub use view::draw;
+pub use way::open_host;

@@ -5,7 +5,6 @@ use sysmon_config::time::parse_moment;
 use sysmon_wire::{Label, UnixMs};
 
 use super::state::State;
-use super::{comparison, way};
 use crate::fleet;
 use crate::keys::Mode;
 use crate::model::host_rows::HostRows;
@@ -13,28 +12,6 @@ use crate::theme::ThemeName;
 
 /// The step of an arrow key at the least: a point of the usual charts.
 pub(super) const STEP_MS: i64 = 5_000;
-
-pub(super) fn back(state: &mut State) {
-    if state.context.mode() == Mode::Compare && comparison::back_to_hosts(state) {
-        return;
-    }
-    let is_first = matches!(state.context.modes(), [only] if *only != Mode::Fleet);
-    if is_first && way::return_to_last(state) {
-        return;
-    }
-    let left = state.context.leave();
-    match left {
-        Mode::Burst => state.screens.burst.stop(),
-        Mode::Process => state.screens.processes.open = None,
-        Mode::Host | Mode::Processes if state.context.mode() != Mode::Host => close_host(state),
-        Mode::Filter => {
-            let before = std::mem::take(&mut state.prompt.filter_before);
-            let place = state.context.place();
-            state.screens.of_mut(place).set_filter(&before);
-        }
-        _ => {}
-    }
-}
 
 pub(super) fn close_host(state: &mut State) {
     state.context.host = None;
@@ -54,32 +31,6 @@ pub(super) fn open(state: &mut State, name: Label, modes: &[Mode]) {
     host.set_span(state.context.chart_span);
     state.context.host = Some(host);
     state.context.set_modes(modes);
-    state.screens.host.request(&state.context);
-}
-
-/// Opens a host; back leads to where it was opened from.
-pub fn open_host(state: &mut State, name: Label) {
-    if matches!(state.context.modes(), [Mode::Fleet]) {
-        return open(state, name, &[Mode::Fleet, Mode::Host]);
-    }
-    way::remember(state, false);
-    open(state, name, &[Mode::Host]);
-}
-
-/// Opens a host at a moment; if it is open already, its focused pane stays. Back leads to the list that the moment is
-/// from, as it was.
-pub(super) fn open_at(state: &mut State, name: Label, at: UnixMs, is_process: bool) {
-    let modes: &[Mode] = match is_process {
-        true => &[Mode::Host, Mode::Processes],
-        false => &[Mode::Host],
-    };
-    way::remember(state, true);
-    if state.context.host_name() != Some(&name) {
-        open(state, name, modes);
-    }
-    state.context.set_modes(modes);
-    state.context.at = None;
-    show(state, Some(at));
     state.screens.host.request(&state.context);
 }
 

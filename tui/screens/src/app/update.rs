@@ -5,7 +5,7 @@ use sysmon_wire::{Label, UnixMs};
 
 use super::message::{Effect, Message};
 use super::state::State;
-use super::{act, mouse, navigation, typing};
+use super::{act, mouse, navigation, typing, way};
 use crate::context::Link;
 use crate::feed::HubEvent;
 use crate::keys::Mode;
@@ -124,6 +124,9 @@ pub fn deliver(
     }
     match (topic, &reply) {
         (Topic::Fleet, Some(Reply::Complete)) => state.screens.events.forget_requested(),
+        (Topic::Alerts, Some(Reply::Alerts(alerts))) => {
+            state.screens.fleet.set_alert_marks(&alerts.alerts);
+        }
         // The processes on screen are of another moment.
         (Topic::Host, Some(Reply::Resolution { .. })) => {
             state.screens.processes.clear();
@@ -155,12 +158,17 @@ pub fn deliver(
     effects
 }
 
+/// Does what is asked of the application outside of a screen.
+pub(super) fn carry_out(state: &mut State, outcomes: Vec<Outcome>) -> Vec<Effect> {
+    act::apply(state, outcomes)
+}
+
 /// Shows the host and the moment that the command line asks for.
 fn open_asked(state: &mut State, host: Option<Label>, at: Option<UnixMs>) {
     state.opens_alone = false;
     if let Some(host) = host {
         match state.screens.fleet.host(&host).is_some() {
-            true => navigation::open_host(state, host),
+            true => way::open_host(state, host),
             false => state.remark(format!("there is no host {host:?}")),
         }
     }

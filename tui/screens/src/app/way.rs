@@ -1,11 +1,12 @@
 //! The way back: from a host that was opened from a list, to that list, its row and its moment; and the crumbs that name
 //! the way.
 
+use sysmon_wire::{Label, UnixMs};
 use unicode_width::UnicodeWidthStr;
 
-use super::navigation;
 use super::state::State;
 use super::visit::Visit;
+use super::{comparison, navigation};
 use crate::context::Link;
 use crate::keys::Mode;
 
@@ -15,8 +16,58 @@ const VISITS_MAX: usize = 32;
 /// Between two crumbs: a sign between two blanks.
 const CRUMB_GAP: usize = 3;
 
+pub(super) fn back(state: &mut State) {
+    if state.context.mode() == Mode::Compare && comparison::back_to_hosts(state) {
+        return;
+    }
+    let is_first = matches!(state.context.modes(), [only] if *only != Mode::Fleet);
+    if is_first && return_to_last(state) {
+        return;
+    }
+    let left = state.context.leave();
+    match left {
+        Mode::Burst => state.screens.burst.stop(),
+        Mode::Process => state.screens.processes.open = None,
+        Mode::Host | Mode::Processes if state.context.mode() != Mode::Host => {
+            navigation::close_host(state);
+        }
+        Mode::Filter => {
+            let before = std::mem::take(&mut state.prompt.filter_before);
+            let place = state.context.place();
+            state.screens.of_mut(place).set_filter(&before);
+        }
+        _ => {}
+    }
+}
+
+/// Opens a host; back leads to where it was opened from.
+pub fn open_host(state: &mut State, name: Label) {
+    if matches!(state.context.modes(), [Mode::Fleet]) {
+        return navigation::open(state, name, &[Mode::Fleet, Mode::Host]);
+    }
+    remember(state, false);
+    navigation::open(state, name, &[Mode::Host]);
+}
+
+/// Opens a host at a moment; if it is open already, its focused pane stays. Back leads to the list that the moment is
+/// from, as it was.
+pub(super) fn open_at(state: &mut State, name: Label, at: UnixMs, is_process: bool) {
+    let modes: &[Mode] = match is_process {
+        true => &[Mode::Host, Mode::Processes],
+        false => &[Mode::Host],
+    };
+    remember(state, true);
+    if state.context.host_name() != Some(&name) {
+        navigation::open(state, name, modes);
+    }
+    state.context.set_modes(modes);
+    state.context.at = None;
+    navigation::show(state, Some(at));
+    state.screens.host.request(&state.context);
+}
+
 /// Remembers the place before another host is opened from it; with `moves` its moment too.
-pub(super) fn remember(state: &mut State, moves: bool) {
+fn remember(state: &mut State, moves: bool) {
     if state.visits.len() >= VISITS_MAX {
         state.visits.remove(0);
     }
@@ -33,7 +84,7 @@ pub(super) fn remember(state: &mut State, moves: bool) {
 }
 
 /// Returns to the place from which the open host was opened; whether there is one.
-pub(super) fn return_to_last(state: &mut State) -> bool {
+fn return_to_last(state: &mut State) -> bool {
     let Some(visit) = state.visits.pop() else {
         return false;
     };

@@ -45,6 +45,9 @@ pub(crate) struct Args {
     /// For slow connections: draw every five seconds and after each key
     #[arg(long)]
     pub(crate) low_bandwidth: bool,
+    /// For screen readers: announce changes as lines and read commands, instead of drawing
+    #[arg(long, conflicts_with_all = ["low_bandwidth", "stats", "host", "at", "web"])]
+    pub(crate) linear: bool,
     /// Open this host
     #[arg(long, value_name = "NAME")]
     pub(crate) host: Option<String>,

@@ -3,6 +3,7 @@
 mod compare;
 mod fleet;
 mod host;
+mod linear;
 mod mouse;
 mod navigation;
 mod operations;

@@ -177,6 +177,34 @@ fn the_worst_alert_of_the_selected_host_is_acknowledged_with_one_key_and_back() 
 }
 
 #[test]
+fn a_second_key_withdraws_even_before_the_fleet_was_updated() {
+    use sysmon_wire::alerts::Acknowledgement;
+    let mut state = alerted(None);
+    press(&mut state, "A");
+    let answer = Alerts {
+        changed: 1,
+        alerts: vec![AlertState {
+            host: "a".into(),
+            rule: "hot".into(),
+            device: "".into(),
+            severity: Severity::Critical,
+            since: UnixMs(NOW - 60_000),
+            summary: "".into(),
+            acknowledged: Some(Acknowledgement {
+                by: "jane".into(),
+                at: UnixMs(NOW),
+                note: "".into(),
+            }),
+            silenced: None,
+        }],
+        ..Alerts::default()
+    };
+    reply(&mut state, Topic::Alerts, Reply::Alerts(answer));
+    press(&mut state, "A");
+    assert!(matches!(asked(&state), Some(Request::Unacknowledge { .. })));
+}
+
+#[test]
 fn silences_are_listed_and_s_ends_the_selected_one() {
     let mut state = alerted(None);
     press(&mut state, ":silences\n");

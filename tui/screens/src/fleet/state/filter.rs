@@ -89,6 +89,11 @@ impl Filter {
         self.0.iter().flatten().any(is_state)
     }
 
+    /// Whether a host fits.
+    pub fn is_match(&self, host: &HostRow) -> bool {
+        self.badness(host).is_some()
+    }
+
     /// Rank of a match, best first, or `None`: 0 if it contains the input.
     pub(super) fn badness(&self, host: &HostRow) -> Option<u8> {
         if self.0.is_empty() {

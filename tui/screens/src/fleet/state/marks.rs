@@ -1,6 +1,7 @@
 //! Marked hosts, and the top hosts by a value.
 
 use sysmon_wire::Label;
+use sysmon_wire::alerts::AlertState;
 
 use super::{Fleet, HostRow};
 
@@ -37,6 +38,23 @@ impl Fleet {
 
     pub fn marked(&self) -> impl Iterator<Item = &Label> {
         self.marked.iter().filter(|name| self.host(name).is_some())
+    }
+
+    /// What operators did about alerts, which an answer says before the next update of the fleet does: until then a second
+    /// key would mean the same again.
+    pub fn set_alert_marks(&mut self, alerts: &[AlertState]) {
+        for alert in alerts {
+            let mut hosts = self.hosts.rows.iter_mut();
+            let Some(host) = hosts.find(|host| host.line.name == alert.host) else {
+                continue;
+            };
+            let lines = host.line.alerts.iter_mut();
+            let same = lines.filter(|line| (&line.rule, line.since) == (&alert.rule, alert.since));
+            for line in same {
+                line.acknowledged = alert.acknowledged.as_ref().map(|who| who.by.clone());
+                line.silenced.clone_from(&alert.silenced);
+            }
+        }
     }
 
     /// The host with a firing alert that follows `from` in the order shown, or precedes it; around the end.
