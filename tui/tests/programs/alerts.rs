@@ -251,7 +251,7 @@ fn acknowledged_by_key(place: &Place, address: &str) {
     let state = place.dir("hub").display().to_string();
     let args = ["--hub", address, "--state", &state];
     let mut session = Session::start(120, 30, &args, &[]);
-    session.is("the host", |text| text.contains("✕ a"));
+    session.is("the host, which is alone", |text| text.contains("▸ a"));
     session.press("a");
     session.is("the firing alert", |text| {
         text.contains("1 firing") && text.contains("▲ FIRING")

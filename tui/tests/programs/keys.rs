@@ -44,7 +44,7 @@ fn way(mode: Mode) -> (&'static str, &'static str) {
         Mode::Host => ("\r", "FILESYSTEMS"),
         Mode::Pane => ("\r\tz", "saturated"),
         Mode::Burst => ("\rb", "▸ burst"),
-        Mode::Processes => ("\rp", "▸ processes"),
+        Mode::Processes => ("\rp", "── at "),
         Mode::Process => ("\rp\r", "PROCESS "),
         Mode::Top => ("p", "▸ processes"),
         Mode::Changes => ("w", "▸ what changed"),
@@ -86,7 +86,6 @@ fn seen(action: Action, mode: Mode) -> Option<&'static str> {
         (Action::Compare, Mode::Compare) => "1 d before",
         (Action::Compare, _) => "▸ compare",
         (Action::Metric, _) => "comparing mem",
-        (Action::Overlay, _) => " a ",
         (Action::Sort, _) => "sorted by",
         (Action::Filter, _) => "filter",
         (Action::GoToTime, _) => "time (",
@@ -127,6 +126,10 @@ fn every_key_of_the_table_performs_its_action() {
             let (there, sign) = way(mode);
             for step in there.chars() {
                 session.press(&step.to_string());
+                if step == 'p' && matches!(mode, Mode::Process | Mode::Processes) {
+                    // The list comes from the agent; before, there is nothing to open.
+                    session.is("the processes", |text| text.contains("── at "));
+                }
             }
             session.is(&format!("{sign} before {name}"), |text| text.contains(sign));
             session.press(&bytes(key.event()));

@@ -29,7 +29,7 @@ pub(super) fn back(state: &mut State) {
         Mode::Burst => state.screens.burst.stop(),
         Mode::Process => state.screens.processes.open = None,
         Mode::Host | Mode::Processes if state.context.mode() != Mode::Host => {
-            navigation::close_host(state)
+            navigation::close_host(state);
         }
         Mode::Filter => {
             let before = std::mem::take(&mut state.prompt.filter_before);
