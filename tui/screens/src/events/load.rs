@@ -109,8 +109,10 @@ mod tests {
 
     #[test]
     fn a_part_of_the_time_has_the_mean_of_its_points() {
-        let mut load = Load::default();
-        load.known = Some((UnixMs(0), 1_000, vec![0.2, 0.4, f64::NAN, 0.6]));
+        let load = Load {
+            known: Some((UnixMs(0), 1_000, vec![0.2, 0.4, f64::NAN, 0.6])),
+            ..Load::default()
+        };
         let mean = |from, to| load.mean(UnixMs(from), UnixMs(to));
         assert!((mean(0, 2_000).unwrap() - 0.3).abs() < 1e-9);
         assert_eq!(mean(2_000, 3_000), None);

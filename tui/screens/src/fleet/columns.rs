@@ -161,9 +161,10 @@ impl Layout {
             9 => self.drop_all(|content| content == Number(LOAD)),
             10 => self.name = self.name.min(8),
             11 => self.drop_all(|content| content == CpuLine),
-            12 => {
-                self.drop_all(|content| matches!(content, Sum(..) | Number(RECEIVED | TRANSMITTED)))
-            }
+            12 => self.drop_all(|content| {
+                let is_rate = matches!(content, Number(RECEIVED | TRANSMITTED));
+                is_rate || matches!(content, Sum(..))
+            }),
             _ => self.drop_all(|content| content == Number(FILESYSTEM)),
         }
     }

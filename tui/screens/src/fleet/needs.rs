@@ -19,7 +19,7 @@ use crate::keys::{Action, Mode};
 use crate::model::alert_text::why;
 use crate::model::process::program;
 use crate::model::summary::{CPU, LOAD, place_of};
-use crate::theme::Severity;
+use crate::theme::{Severity, Theme};
 use crate::widgets::paint::Pen;
 use crate::widgets::section::{Section, Spans};
 
@@ -88,25 +88,7 @@ pub(super) fn draw(fleet: &Fleet, context: &Context, area: Rect, buffer: &mut Bu
     }
     let room = usize::from(area.height) - 1;
     let hidden = needs.len().saturating_sub(room);
-    let title = match (context.is_lost(), context.at) {
-        (true, _) => "WAS FIRING".to_owned(),
-        (false, Some(_)) => "FIRING THEN AND NOW".to_owned(),
-        (false, None) => "NEEDS YOU".to_owned(),
-    };
-    let mut section = Section::new(&theme, &title);
-    if context.is_lost() {
-        section = section.detail(vec![("unknown since".to_owned(), theme.dim)]);
-    }
-    if hidden > 0 {
-        let ascii = theme.ascii;
-        let key = context.keys.key_of(Mode::Fleet, Action::Events, ascii);
-        let key = key.unwrap_or_default();
-        section = section.detail(vec![
-            (format!("{hidden} more "), theme.text),
-            (key, theme.key),
-        ]);
-    }
-    section.right(keys(context)).draw(&theme, area, buffer);
+    draw_heading(context, &theme, hidden, area, buffer);
     let shown = needs.get(..room.min(needs.len())).unwrap_or_default();
     let widest = |text: &dyn Fn(&Need<'_>) -> usize, min: usize, max: usize| {
         let widths = shown.iter().map(text);
@@ -121,37 +103,79 @@ pub(super) fn draw(fleet: &Fleet, context: &Context, area: Rect, buffer: &mut Bu
         if narrow { 14 } else { 16 },
     );
     for (row, need) in (1..).zip(shown) {
-        let severity = Severity::from(need.alert.severity);
-        let style = theme.severity(severity);
-        let ink = if need.is_taken {
-            theme.dim
-        } else {
-            theme.title
+        let line = Rect {
+            y: area.y + row,
+            height: 1,
+            ..area
         };
-        let mut pen = Pen::new(buffer, area, row);
-        pen.text(theme.severity_sign(severity), style)
-            .skip(1)
-            .text(&fit(need.host.as_str(), host_width), ink)
-            .skip(2)
-            .text(&fit(need.alert.rule.as_str(), rule_width), style)
-            .skip(2);
-        let why = why(need.alert, need.host.as_str());
         let tail = tail(fleet, context, need);
-        let tail_width: usize = tail.iter().map(|part| part.0.width() + 2).sum();
-        let room = pen.room();
-        let fits = |tail: &[(String, _)]| tail.iter().map(|part| part.0.width() + 2).sum::<usize>();
-        // What is to blame leaves before the time.
-        let mut tail = tail;
-        while !tail.is_empty() && fits(&tail) + why.width().min(24) > room {
-            tail.pop();
-        }
-        let why_room = room - fits(&tail).min(room);
-        let why_room = why_room.min(if tail_width <= room { 46 } else { usize::MAX });
-        let why_style = if need.is_taken { theme.dim } else { theme.text };
-        pen.text(&fit(&why, why_room), why_style);
-        for (text, style) in tail {
-            pen.skip(2).text(&text, style);
-        }
+        draw_need(need, tail, (host_width, rule_width), &theme, line, buffer);
+    }
+}
+
+fn draw_heading(context: &Context, theme: &Theme, hidden: usize, area: Rect, buffer: &mut Buffer) {
+    let title = match (context.is_lost(), context.at) {
+        (true, _) => "WAS FIRING",
+        (false, Some(_)) => "FIRING THEN AND NOW",
+        (false, None) => "NEEDS YOU",
+    };
+    let mut section = Section::new(theme, title);
+    if context.is_lost() {
+        section = section.detail(vec![("unknown since".to_owned(), theme.dim)]);
+    }
+    if hidden > 0 {
+        let ascii = theme.ascii;
+        let key = context.keys.key_of(Mode::Fleet, Action::Events, ascii);
+        let key = key.unwrap_or_default();
+        section = section.detail(vec![
+            (format!("{hidden} more "), theme.text),
+            (key, theme.key),
+        ]);
+    }
+    section.right(keys(context)).draw(theme, area, buffer);
+}
+
+/// Cells of the reason beside what follows it, at most.
+const WHY_WIDTH: usize = 46;
+
+fn draw_need(
+    need: &Need<'_>,
+    mut tail: Spans,
+    (host_width, rule_width): (usize, usize),
+    theme: &Theme,
+    line: Rect,
+    buffer: &mut Buffer,
+) {
+    let severity = Severity::from(need.alert.severity);
+    let style = theme.severity(severity);
+    let (ink, why_ink) = match need.is_taken {
+        true => (theme.dim, theme.dim),
+        false => (theme.title, theme.text),
+    };
+    let mut pen = Pen::new(buffer, line, 0);
+    pen.text(theme.severity_sign(severity), style)
+        .skip(1)
+        .text(&fit(need.host.as_str(), host_width), ink)
+        .skip(2)
+        .text(&fit(need.alert.rule.as_str(), rule_width), style)
+        .skip(2);
+    let why = why(need.alert, need.host.as_str());
+    let room = pen.room();
+    let taken = |tail: &Spans| tail.iter().map(|part| part.0.width() + 2).sum::<usize>();
+    let is_whole = taken(&tail) <= room;
+    // What is to blame leaves before the time.
+    while !tail.is_empty() && taken(&tail) + why.width().min(24) > room {
+        tail.pop();
+    }
+    let why_room = room.saturating_sub(taken(&tail));
+    let why_room = if is_whole {
+        why_room.min(WHY_WIDTH)
+    } else {
+        why_room
+    };
+    pen.text(&fit(&why, why_room), why_ink);
+    for (text, style) in tail {
+        pen.skip(2).text(&text, style);
     }
 }
 

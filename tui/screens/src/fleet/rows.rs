@@ -4,6 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use sysmon_config::time::{format_clock, format_span};
+use sysmon_wire::Label;
 use sysmon_wire::message::HostState;
 use unicode_width::UnicodeWidthStr;
 
@@ -172,15 +173,9 @@ impl Row<'_> {
                 .get(host.step(place))
                 .copied()
                 .unwrap_or(theme.text),
-            severity if self.acknowledged_by(host).is_some() => theme.severity(severity),
+            severity if acknowledged_by(host).is_some() => theme.severity(severity),
             severity => theme.severity_cell(severity),
         }
-    }
-
-    /// Who acknowledged the host's worst alert.
-    fn acknowledged_by(&self, host: &HostRow) -> Option<String> {
-        let alert = host.line.alerts.first()?;
-        alert.acknowledged.as_ref().map(ToString::to_string)
     }
 
     fn draw_number(
@@ -236,7 +231,7 @@ impl Row<'_> {
     fn note(&self, host: &HostRow) -> Option<(String, Style)> {
         let theme = self.theme();
         let moment = self.context.moment();
-        if let Some(by) = self.acknowledged_by(host) {
+        if let Some(by) = acknowledged_by(host) {
             return Some((format!("ack {by}"), theme.dim));
         }
         if host.tick.state == HostState::Stale {
@@ -378,6 +373,11 @@ impl Row<'_> {
             pen.to(end);
         }
     }
+}
+
+/// Who acknowledged the host's worst alert.
+fn acknowledged_by(host: &HostRow) -> Option<&Label> {
+    host.line.alerts.first()?.acknowledged.as_ref()
 }
 
 fn offline(theme: &Theme) -> (&'static str, Style) {
