@@ -14,6 +14,7 @@ pub(super) fn facts(roots: &Roots, boot: UnixMs) -> HostFacts {
     let cpuinfo = proc("cpuinfo");
     let meminfo = proc("meminfo");
     HostFacts {
+        id: Label::new(&machine_id(roots)),
         os: Label::new(&os_name(roots).unwrap_or_else(|| "Linux".to_owned())),
         kernel: Label::from_bytes(uname.release().to_bytes()),
         arch: Label::from_bytes(uname.machine().to_bytes()),
@@ -27,6 +28,16 @@ pub(super) fn facts(roots: &Roots, boot: UnixMs) -> HostFacts {
         tags: Vec::new(),
         ..HostFacts::unknown()
     }
+}
+
+/// machine-id(5); empty where there is none yet.
+fn machine_id(roots: &Roots) -> String {
+    let files = ["/etc/machine-id", "/var/lib/dbus/machine-id"];
+    let read = |file| std::fs::read_to_string(roots.host_file(file)).ok();
+    let is_id = |id: &String| id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let trimmed = |text: String| text.trim().to_ascii_lowercase();
+    let mut found = files.into_iter().filter_map(read).map(trimmed);
+    found.find(is_id).unwrap_or_default()
 }
 
 fn os_name(roots: &Roots) -> Option<String> {
@@ -96,6 +107,22 @@ mod tests {
             "Raspberry Pi 4"
         );
         assert_eq!(processors(b"cpu  1\ncpu0 1\ncpu11 1\nintr 5\n"), 2);
+    }
+
+    #[test]
+    fn a_machine_has_its_id_or_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let roots = Roots {
+            rootfs: dir.path().to_owned(),
+            ..Roots::default()
+        };
+        assert_eq!(machine_id(&roots), "");
+        std::fs::create_dir_all(dir.path().join("etc")).unwrap();
+        let file = dir.path().join("etc/machine-id");
+        std::fs::write(&file, "uninitialized\n").unwrap();
+        assert_eq!(machine_id(&roots), "");
+        std::fs::write(&file, "4C4c454400384d10805ab8c04f4b4e32\n").unwrap();
+        assert_eq!(machine_id(&roots), "4c4c454400384d10805ab8c04f4b4e32");
     }
 
     #[test]

@@ -222,6 +222,7 @@ impl Host {
             .map(|seconds| (seconds * 1_000.0) as i64);
         let boot = self.newest.zip(uptime_ms).map(|(now, uptime)| now - uptime);
         HostFacts {
+            id: Label::new(&self.facts.id),
             os: Label::new(&self.facts.os),
             kernel: Label::new(&self.facts.kernel),
             arch: Label::new(&self.facts.arch),

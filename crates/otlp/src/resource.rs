@@ -31,6 +31,7 @@ const PARTS: [&str; 8] = [
 /// Facts in a resource; empty where it has none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Facts {
+    pub(crate) id: String,
     pub(crate) os: String,
     pub(crate) kernel: String,
     pub(crate) arch: String,
@@ -104,6 +105,7 @@ impl Facts {
             description => description,
         };
         Self {
+            id: get("host.id"),
             os,
             kernel: get("os.version"),
             arch: get("host.arch"),
@@ -114,6 +116,7 @@ impl Facts {
     /// Takes over what another resource of the host says.
     pub(crate) fn extend(&mut self, other: Self) {
         let fields = [
+            (&mut self.id, other.id),
             (&mut self.os, other.os),
             (&mut self.kernel, other.kernel),
             (&mut self.arch, other.arch),

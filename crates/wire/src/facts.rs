@@ -7,6 +7,8 @@ use crate::{Label, UnixMs};
 /// Facts about a host that change at most when it restarts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostFacts {
+    /// What tells the machine from every other: the id in `/etc/machine-id`, or what a sender of OTLP calls `host.id`.
+    pub id: Label,
     /// Operating system and version, such as `Debian GNU/Linux 12`.
     pub os: Label,
     /// Kernel release.
@@ -36,6 +38,7 @@ impl HostFacts {
     pub fn unknown() -> Self {
         let none = Label::new("");
         Self {
+            id: none.clone(),
             os: none.clone(),
             kernel: none.clone(),
             arch: none.clone(),

@@ -112,6 +112,7 @@ impl SeriesCache {
         }
         let mut attributes: BTreeMap<&str, &str> = [
             ("service.name", "sysmon"),
+            ("host.id", facts.id.as_str()),
             ("os.description", facts.os.as_str()),
             ("os.type", os_type(facts)),
             ("os.version", facts.kernel.as_str()),

@@ -53,6 +53,7 @@ fn rows(host: &str, keys: &[Arc<SeriesKey>], times: &[i64], columns: &[Vec<f64>]
     HostRows {
         host: host.into(),
         facts: Arc::new(HostFacts {
+            id: "4c4c454400384d10805ab8c04f4b4e32".into(),
             os: "Debian GNU/Linux 12 (bookworm)".into(),
             kernel: "6.1.0-28-amd64".into(),
             arch: "x86_64".into(),
@@ -274,6 +275,7 @@ fn a_host_is_a_resource_with_what_is_known_of_it() {
         [
             "env=prod",
             "host.arch=amd64",
+            "host.id=4c4c454400384d10805ab8c04f4b4e32",
             "host.name=b",
             "os.description=Debian GNU/Linux 12 (bookworm)",
             "os.type=linux",
