@@ -12,6 +12,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use jiff::tz::TimeZone;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Rect, Size};
+use ratatui::style::Color;
 use sysmon_agent::run::Source;
 use sysmon_agent::simulated::Simulated;
 use sysmon_agent::spool::SpoolHealth;
@@ -36,7 +37,9 @@ use sysmon_screens::subscriptions::Topic;
 use sysmon_screens::text::plain;
 use sysmon_store::Limits;
 use sysmon_wire::alerts::{Acknowledgement, AlertState, Alerts};
-use sysmon_wire::message::{Reply, Request, RunId, Severity, TopBy};
+use sysmon_wire::message::{
+    AlertLine, FleetUpdate, HostLine, Reply, Request, RunId, Severity, TopBy,
+};
 use sysmon_wire::metrics::{CPU_UTILIZATION, NET_IO};
 use sysmon_wire::{Row, RowEncoder, SeriesTable, UnixMs};
 
@@ -182,14 +185,14 @@ fn go(state: &mut State, place: Mode, name: &str) {
         }
         reply(state, Topic::Host, Reply::Complete);
         let host = fleet.host(id).unwrap();
-        let (time, processes) = host.processes_at(moment, 10_000).unwrap();
+        let (time, processes) = host.processes_at(moment, 10_000).unwrap_or_default();
         let list = Reply::Processes {
             time,
             all: false,
             processes: processes.processes,
         };
         reply(state, Topic::HostProcesses, list);
-        let changes = changes::of_host(host, moment, 40).unwrap();
+        let changes = changes::of_host(host, moment, 40).unwrap_or_default();
         let time = moment;
         reply(state, Topic::Changes, Reply::Changes { time, changes });
     }
@@ -506,8 +509,114 @@ fn the_past_and_a_lost_hub_cannot_be_taken_for_the_present() {
     };
     update(&mut state, Message::Hub(lost));
     let lost = drawn(&state);
-    assert!(
-        lost.lines().next().unwrap().contains("HUB UNREACHABLE"),
-        "{lost}"
-    );
+    let header = lost.lines().next().unwrap();
+    assert!(header.contains("HUB UNREACHABLE"), "{lost}");
+    assert!(!lost.contains("live"), "{lost}");
+}
+
+/// The colours of a screen that are neither grey nor of the header.
+fn hues(state: &State) -> Vec<(u8, u8, u8)> {
+    let area = Rect::new(0, 0, state.context.size.width, state.context.size.height);
+    let mut buffer = Buffer::empty(area);
+    draw(state, area, &mut buffer);
+    // Keys stay as they are: they still work.
+    let body = buffer.content.iter().skip(usize::from(area.width));
+    let last = usize::from(area.width) * usize::from(area.height - 2);
+    let colours = body.take(last).flat_map(|cell| [cell.fg, cell.bg]);
+    let mut found: Vec<_> = colours
+        .filter_map(|colour| match colour {
+            Color::Rgb(r, g, b) if r.max(g).max(b) - r.min(g).min(b) > 0x30 => Some((r, g, b)),
+            _ => None,
+        })
+        .collect();
+    found.sort_unstable();
+    found.dedup();
+    found
+}
+
+#[test]
+fn while_the_hub_is_lost_nothing_has_a_colour_and_requests_say_so() {
+    for (width, height) in sizes() {
+        let mut state = state(Theme::Dark, false, Size::new(width, height), None);
+        fire(&mut state);
+        if width >= 80 {
+            assert!(!hues(&state).is_empty(), "{width}x{height}");
+        }
+        let lost = HubEvent::Lost {
+            reason: "no answer".to_owned(),
+            retry_in_ms: 3000,
+        };
+        update(&mut state, Message::Hub(lost));
+        assert_eq!(hues(&state), [], "{width}x{height}");
+        insta::assert_snapshot!(format!("lost-{width}x{height}"), drawn(&state));
+        key(&mut state, 'A');
+        assert!(drawn(&state).contains("unreachable"), "{}", drawn(&state));
+    }
+}
+
+/// A rule fires about the processors of `db-1`.
+fn fire(state: &mut State) {
+    let line = |line: &HostLine| {
+        let mut line = line.clone();
+        line.alerts = vec![AlertLine {
+            rule: "saturated".into(),
+            severity: Severity::Critical,
+            since: UnixMs(NOON - 400_000),
+            summary: "system.cpu.load_average.5m is 41.2, over 32.0".into(),
+            acknowledged: None,
+            silenced: None,
+            metric: "load5".into(),
+        }];
+        line
+    };
+    let host = state.screens.fleet.host(&"db-1".into()).unwrap();
+    let update = FleetUpdate {
+        now: NOW,
+        lines: vec![line(&host.line)],
+        ticks: Vec::new(),
+        gone: Vec::new(),
+        sparks: Vec::new(),
+    };
+    reply(state, Topic::Fleet, Reply::Fleet(update));
+}
+
+#[test]
+fn a_firing_rule_is_on_top_in_its_column_and_in_every_header() {
+    for (width, height) in sizes() {
+        let mut state = state(Theme::Dark, false, Size::new(width, height), None);
+        fire(&mut state);
+        let text = drawn(&state);
+        if width >= 80 {
+            assert!(text.contains("load5 41.2, limit 32.0"), "{text}");
+        }
+        insta::assert_snapshot!(format!("firing-{width}x{height}"), text);
+        for place in [Mode::Host, Mode::Processes, Mode::Events] {
+            go(&mut state, place, "db-1");
+            let header = drawn(&state).lines().next().unwrap().to_owned();
+            if width >= 80 {
+                assert!(header.contains("▲ 1 critical"), "{place:?}: {header}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_host_that_is_offline_or_late_is_dead_on_its_screen_and_in_the_preview() {
+    for (name, now, word) in [
+        ("offline", NOW, "OFFLINE 1 min"),
+        ("late", UnixMs(NOON - 48_000), "LATE 12 s"),
+    ] {
+        for (width, height) in sizes() {
+            let mut state = state(Theme::Dark, false, Size::new(width, height), None);
+            update(&mut state, Message::Tick(now));
+            go(&mut state, Mode::Host, "edge-1");
+            let text = drawn(&state);
+            assert!(text.contains(word), "{text}");
+            assert!(!text.contains("loading"), "{text}");
+            if name == "offline" {
+                assert_eq!(hues(&state), [], "{width}x{height}");
+            }
+            insta::assert_snapshot!(format!("host-{name}-{width}x{height}"), text);
+        }
+    }
 }

@@ -141,7 +141,7 @@ sections! {
     }
     tui: TuiConfig {
         hub: Option<HubAddress> = None, None, optional_address;
-        theme: Theme = Theme::default(), Some("\"dark\""), theme;
+        theme: Theme = Theme::default(), Some("\"auto\""), theme;
         ascii: bool = false, Some("false"), boolean;
         keys: Vec<String> = Vec::new(), Some("[]"), |v| texts(v, 100);
         sort: Order = Order::default(), Some("\"worst\""), order;

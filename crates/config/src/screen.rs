@@ -91,7 +91,9 @@ named! {
     /// Colour theme of the terminal.
     #[derive(Default)]
     Theme {
+        /// Dark or light, as the terminal's background is.
         #[default]
+        Auto = "auto",
         Dark = "dark",
         Light = "light",
         HighContrast = "high-contrast",

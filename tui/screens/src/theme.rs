@@ -145,7 +145,7 @@ pub struct Theme {
 /// Which of the palette's columns a theme has.
 fn column(name: ThemeName) -> usize {
     match name {
-        ThemeName::Dark | ThemeName::Mono => 0,
+        ThemeName::Auto | ThemeName::Dark | ThemeName::Mono => 0,
         ThemeName::Light => 1,
         ThemeName::HighContrast => 2,
         ThemeName::ColourBlind => 3,
@@ -299,6 +299,7 @@ impl Theme {
             title: dim,
             graph: self.faint,
             graph_second: self.ghost,
+            key: strong(dim),
             live: self.faint,
             receive: self.faint,
             transmit: self.ghost,

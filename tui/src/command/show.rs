@@ -1,5 +1,7 @@
 //! `sysmon-tui` without a command: the terminal screens.
 
+use std::time::Duration;
+
 use anyhow::{Context, anyhow};
 use jiff::tz::TimeZone;
 use sysmon_config::time::parse_moment;
@@ -9,6 +11,7 @@ use sysmon_screens::app::{Options, RunOptions, run, run_linear};
 use sysmon_screens::keys::Keymap;
 use sysmon_tui::VERSION;
 use sysmon_wire::{Label, UnixMs};
+use terminal_colorsaurus::{QueryOptions, ThemeMode, theme_mode};
 
 use super::Invocation;
 use super::target::Target;
@@ -62,8 +65,26 @@ fn filters(texts: &[String]) -> Result<Vec<(String, String)>, Failure> {
     each.collect()
 }
 
+/// How long a terminal may take to say what its background is.
+const BACKGROUND_WAIT: Duration = Duration::from_millis(150);
+
+/// Light on a terminal that says that its background is (OSC 11), else dark.
+fn settled(theme: Theme) -> Theme {
+    if theme != Theme::Auto {
+        return theme;
+    }
+    let mut query = QueryOptions::default();
+    query.timeout = BACKGROUND_WAIT;
+    match theme_mode(query) {
+        Ok(ThemeMode::Light) => Theme::Light,
+        Ok(ThemeMode::Dark) | Err(_) => Theme::Dark,
+    }
+}
+
 pub(crate) fn show(invocation: &Invocation) -> Result<(), Failure> {
-    let options = options(invocation)?;
+    let mut options = options(invocation)?;
+    options.theme = settled(options.theme);
+    let options = options;
     let target = Target::find(invocation)?;
     let args = &invocation.args;
     let now = invocation.clock.now();

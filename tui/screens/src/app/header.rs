@@ -4,11 +4,12 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use sysmon_config::time::{format_clock, format_moment, format_span};
+use unicode_width::UnicodeWidthStr;
 
 use super::state::State;
 use super::way;
 use crate::context::Link;
-use crate::format::age;
+use crate::format::{age, fit};
 use crate::keys::Mode;
 use crate::sections::About;
 use crate::theme::Severity;
@@ -39,6 +40,16 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     let mut pen = Pen::new(buffer, area, 0);
     pen.skip(1);
     let mut used = 0;
+    if left
+        .first()
+        .is_some_and(|first| width(first) + taken > room)
+    {
+        // Of a way that is too long, its end.
+        let end = left.first().and_then(|first| first.last());
+        let (text, style) = end.cloned().unwrap_or_default();
+        let text = fit(&text, text.width().min(room.saturating_sub(taken)));
+        pen.spans(&on(&[(text, style)], ground));
+    }
     for part in left {
         let next = width(&part);
         if used + next + taken > room {
@@ -114,7 +125,7 @@ fn live(state: &State) -> Vec<Spans> {
     parts
 }
 
-/// How many hosts have a firing rule, filled while nobody takes care of it.
+/// How many hosts have a firing rule, filled until it is acknowledged.
 fn severities(state: &State) -> Vec<Spans> {
     let theme = &state.context.theme;
     let fleet = &state.screens.fleet;

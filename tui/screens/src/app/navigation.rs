@@ -130,8 +130,12 @@ pub(super) fn zoom(state: &mut State, by: isize) {
 }
 
 pub(super) fn next_theme(state: &mut State) {
-    let all = &ThemeName::ALL;
-    let is_current = |(_, name): &(&str, ThemeName)| *name == state.context.theme_name;
+    // What the terminal's background says was settled at the start.
+    let all: Vec<_> = ThemeName::ALL
+        .iter()
+        .filter(|(_, name)| *name != ThemeName::Auto)
+        .collect();
+    let is_current = |(_, name): &&(&str, ThemeName)| *name == state.context.theme_name;
     let at = all.iter().position(is_current).unwrap_or(0);
     if let Some((_, name)) = all.get((at + 1) % all.len()) {
         set_theme(state, *name);

@@ -79,7 +79,8 @@ fn words(state: &State, begin: &'static str) -> Vec<Entry> {
                 .collect()
         }
         "theme " => {
-            let themes = ThemeName::ALL.iter();
+            let is_chosen = |(_, name): &&(&str, ThemeName)| *name != ThemeName::Auto;
+            let themes = ThemeName::ALL.iter().filter(is_chosen);
             themes
                 .map(|(name, theme)| entry(name, "use these colours", Command::SetTheme(*theme)))
                 .collect()

@@ -8,7 +8,7 @@ use crate::model::window::Window;
 /// Points requested: as many as a strip of usual width has cells.
 const POINTS: i64 = 120;
 
-/// It is asked for again this often, however long a point is.
+/// It is asked for again this often, however long its points are.
 const AGAIN_MS: i64 = 15_000;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -26,7 +26,7 @@ pub(super) struct Load {
 }
 
 impl Load {
-    /// Asks again once a step is over, or for another host or span.
+    /// Asks again after each step, or for another host or span.
     pub(super) fn follow(&mut self, host: Option<&Label>, window: Window) {
         let step_ms = ((window.to - window.from) / POINTS).max(1_000);
         // What is incomplete is asked for again, too.

@@ -9,6 +9,7 @@ use super::columns::SIGN;
 use super::state::{Fleet, Group, HostRow};
 use crate::context::Context;
 use crate::format::{fit, size, wrap};
+use crate::model::alert_text::why;
 use crate::theme::{Severity, Theme};
 use crate::widgets::paint::Pen;
 
@@ -63,7 +64,8 @@ fn of_host(theme: &Theme, host: &HostRow) -> Vec<String> {
     let mut parts = Vec::new();
     for alert in &host.line.alerts {
         let sign = theme.severity_sign(alert.severity.into());
-        parts.push(format!("{sign} {}: {}", alert.rule, alert.summary));
+        let why = why(alert, host.line.name.as_str());
+        parts.push(format!("{sign} {}: {why}", alert.rule));
     }
     if !facts.os.as_str().is_empty() {
         parts.push(facts.os.to_string());

@@ -31,11 +31,11 @@ const DAY_MS: i64 = 86_400_000;
 pub(super) struct Need<'a> {
     pub(super) host: &'a Label,
     pub(super) alert: &'a AlertLine,
-    /// Whether somebody takes care of it, or nobody wants to know.
+    /// Whether it is acknowledged or silenced.
     is_taken: bool,
 }
 
-/// Firing alerts, those first that nobody takes care of, of these the worst, of these the newest.
+/// Firing alerts, those first that are neither acknowledged nor silenced, of these the worst, of these the newest.
 pub(super) fn needs(fleet: &Fleet) -> Vec<Need<'_>> {
     let alerts = fleet
         .all()
@@ -155,7 +155,7 @@ pub(super) fn draw(fleet: &Fleet, context: &Context, area: Rect, buffer: &mut Bu
     }
 }
 
-/// Since when, how long, and who takes care of it or what is to blame.
+/// Since when, how long, and who acknowledged it or what is to blame.
 fn tail(fleet: &Fleet, context: &Context, need: &Need<'_>) -> Spans {
     let theme = &context.theme;
     let moment = context.moment();

@@ -65,7 +65,7 @@ fn main_area(context: &Context, host: &HostRows, all: Rect) -> (u16, Rect) {
     let about = about(context, host);
     let state = state(context, host).unwrap_or(HostState::Live);
     let lines = state_line::of(&about, state).len() as u16;
-    let lines = lines.min(all.height / 4);
+    let lines = lines.min((all.height / 4).max(1)).min(all.height);
     // A line apart, where there is one to spare.
     let gap = u16::from(lines > 0 && all.height >= 23);
     let main = Rect {

@@ -1,4 +1,4 @@
-//! The lines at the top of a host: what fires, and that it is offline.
+//! The lines at the top of a host: its firing alerts, and that it is offline.
 
 use sysmon_config::time::{format_clock, format_span};
 use sysmon_wire::message::{AlertLine, HostState};

@@ -390,7 +390,7 @@ impl Fleet {
         counts
     }
 
-    /// Hosts with a critical alert, with a warning at most, and whether somebody takes care of all critical ones.
+    /// Hosts with a critical alert, with a warning at most, and whether all critical ones are acknowledged or silenced.
     pub fn firing(&self) -> (usize, usize, bool) {
         let of = |severity| {
             let is_it = move |host: &&HostRow| host.severity() == severity;
