@@ -38,6 +38,9 @@ const WIDE_FROM: Size = Size {
 const RIGHT: u16 = 67;
 const BETWEEN: u16 = 2;
 
+/// Tables with fewer lines have no room to say what is below them.
+const FOLD_FROM: usize = 3;
+
 /// Lines of the lists below the table at least, their rule and the line before it included.
 const LISTS_MIN: u16 = 5;
 
@@ -164,8 +167,8 @@ pub(super) fn page(fleet: &Fleet, context: &Context) -> usize {
 
 fn page_of(fleet: &Fleet, table: Rect) -> usize {
     let room = usize::from(table.height.saturating_sub(1));
-    match fleet.rows_len() > room {
-        true => room.saturating_sub(1).max(1),
+    match fleet.rows_len() > room && room >= FOLD_FROM {
+        true => room - 1,
         false => room.max(1),
     }
 }

@@ -30,12 +30,13 @@ struct Requested {
 
 impl HostScreen {
     pub fn request(&mut self, context: &Context) {
+        // The charts of a silent host end when it was heard last.
+        let heard = context.host_heard.filter(|_| context.at.is_none());
         self.requested = context.host_name().map(|host| Requested {
             host: host.clone(),
-            // The charts of a silent host end when it was heard last.
-            from: context.host_heard.unwrap_or(context.moment()) - WINDOW_MS,
+            from: heard.unwrap_or(context.moment()) - WINDOW_MS,
             until: context.at,
-            heard: context.host_heard.filter(|_| context.at.is_none()),
+            heard,
         });
     }
 
