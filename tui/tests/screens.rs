@@ -315,6 +315,20 @@ fn every_screen_live_and_past_at_four_sizes() {
 }
 
 #[test]
+fn no_screen_is_too_small_or_too_large_to_draw() {
+    for (width, height) in [(1, 1), (3, 2), (2, 30), (300, 3), (40, 6), (400, 120)] {
+        for (_, place) in PLACES {
+            let mut state = state(Theme::Dark, false, Size::new(width, height), None);
+            fire(&mut state);
+            for name in ["db-1", "edge-1"] {
+                go(&mut state, place, name);
+                drawn(&state);
+            }
+        }
+    }
+}
+
+#[test]
 fn groups_at_four_sizes_open_and_folded_live_and_past() {
     for (width, height) in sizes() {
         for (when, at) in [("", None), ("-past", Some(PAST))] {

@@ -231,7 +231,8 @@ fn every_size_is_usable() {
     for (columns, rows) in [(20, 5), (200, 50), (40, 10), (1, 1), (3, 2), (80, 24)] {
         session.resize(columns, rows);
         if rows >= 5 {
-            session.is("a host", |text| text.contains("-1"));
+            let what = format!("a host at {columns}x{rows}");
+            session.is(&what, |text| text.contains("-1"));
         }
         session.press("\r");
         std::thread::sleep(Duration::from_millis(100));

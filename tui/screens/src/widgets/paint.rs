@@ -17,9 +17,11 @@ pub(crate) struct Pen<'a> {
 }
 
 impl<'a> Pen<'a> {
-    /// Begins at the left of `area`'s line `row`; one below the area writes nothing.
+    /// Begins at the left of `area`'s line `row`; one below the area, or below the screen, writes nothing.
     pub(crate) fn new(buffer: &'a mut Buffer, area: Rect, row: u16) -> Self {
-        let inside = row < area.height;
+        let y = area.y.saturating_add(row);
+        let rows = buffer.area.top()..buffer.area.bottom();
+        let inside = row < area.height && rows.contains(&y);
         let end = if inside {
             area.right().min(buffer.area.right())
         } else {
@@ -28,7 +30,7 @@ impl<'a> Pen<'a> {
         Self {
             buffer,
             x: area.x,
-            y: area.y.saturating_add(row),
+            y,
             end,
         }
     }
@@ -144,6 +146,9 @@ mod tests {
             .text("abc", Style::new())
             .text("def", Style::new());
         Pen::new(&mut buffer, Rect::new(0, 0, 5, 1), 3).text("xyz", Style::new());
+        // An area may be larger than the screen.
+        Pen::new(&mut buffer, Rect::new(0, 0, 9, 9), 4).text("xyz", Style::new());
+        Pen::new(&mut buffer, Rect::new(7, 0, 9, 9), 0).text("xyz", Style::new());
         assert_eq!(buffer, Buffer::with_lines(["abcde"]));
     }
 }

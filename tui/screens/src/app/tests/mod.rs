@@ -17,7 +17,7 @@ mod way;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use jiff::tz::TimeZone;
 use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
+use ratatui::layout::{Rect, Size};
 use sysmon_config::{Column, Order};
 use sysmon_wire::message::{Reply, Request};
 use sysmon_wire::{Process, UnixMs};
@@ -183,4 +183,49 @@ fn a_hub_that_was_never_reached_is_connecting_and_has_no_recorded_time() {
     assert!(text.contains("Connecting; next try in 3 s"), "{text}");
     assert!(text.contains("no answer from h:7979"), "{text}");
     assert!(!text.contains("fleet cpu"), "{text}");
+}
+
+#[test]
+fn a_screen_of_any_size_is_drawn_clicked_and_scrolled() {
+    let sizes = [
+        (1, 1),
+        (3, 2),
+        (2, 40),
+        (300, 1),
+        (20, 5),
+        (181, 28),
+        (99, 13),
+    ];
+    for (width, height) in sizes {
+        let mut state = fleet();
+        update(&mut state, Message::Resize(Size::new(width, height)));
+        for keys in [
+            "",
+            "\n",
+            "z",
+            "\u{1b}p",
+            "\u{1b}w",
+            "\u{1b}a",
+            "\u{1b}\u{1b}c",
+            "\u{1b}b",
+            "?",
+        ] {
+            press(&mut state, keys);
+            tick(&mut state, 1_002_000);
+            screen(&state, width, height);
+            for (x, y) in [(0, 0), (0, height - 1), (width - 1, height / 2)] {
+                let event = crossterm::event::MouseEvent {
+                    kind: crossterm::event::MouseEventKind::Down(
+                        crossterm::event::MouseButton::Left,
+                    ),
+                    column: x,
+                    row: y,
+                    modifiers: KeyModifiers::NONE,
+                };
+                update(&mut state, Message::Mouse(event));
+            }
+            press(&mut state, "jjk");
+            screen(&state, width, height);
+        }
+    }
 }
