@@ -110,12 +110,10 @@ pub fn terminal(options: TerminalOptions) -> anyhow::Result<String> {
         bench.scrubs(&session)?,
     )?;
     session.type_in("q")?;
-    let last = session.last_screen();
-    let stats = last.lines().skip_while(|line| !line.starts_with("frames"));
     writeln!(
         out,
         "\nstatistics of that session\n{}",
-        stats.collect::<Vec<_>>().join("\n")
+        statistics(&session)
     )?;
     Ok(out)
 }
@@ -133,12 +131,14 @@ impl Bench {
             .args
             .iter()
             .map(String::as_str)
-            .chain(more.iter().copied());
+            .chain(more.iter().copied())
+            // This terminal does not say what its background is, which takes real ones a moment.
+            .chain(["--theme", "dark"]);
         PtyProgram::start(&self.tui, &args.collect::<Vec<_>>(), self.options.size)
     }
 
     fn all_live(&self) -> String {
-        format!("{} live", self.options.hosts + 1)
+        format!("{} hosts", self.options.hosts + 1)
     }
 
     /// Usage of the programs at rest, all at the same time.
@@ -149,6 +149,7 @@ impl Bench {
                 "sysmon-tui --low-bandwidth",
                 self.start(&["--low-bandwidth"])?,
             ),
+            ("sysmon-tui --stats", self.start(&["--stats"])?),
         ];
         for name in COMPARISONS {
             if let Ok(other) = PtyProgram::start(Path::new(name), &[], self.options.size) {
@@ -184,6 +185,10 @@ impl Bench {
                 mib(after.0.peak_bytes as f64),
                 (after.1 - before.1) as f64 / seconds / 1024.0
             )?;
+        }
+        if let Some((_, session)) = programs.iter().find(|(name, _)| name.ends_with("--stats")) {
+            session.type_in("q")?;
+            writeln!(out, "\nstatistics at rest\n{}", statistics(session))?;
         }
         Ok(())
     }
@@ -254,6 +259,13 @@ impl Bench {
         }
         Ok(times)
     }
+}
+
+/// What a program that was started with `--stats` printed at its end.
+fn statistics(session: &PtyProgram) -> String {
+    let last = session.last_screen();
+    let lines = last.lines().skip_while(|line| !line.starts_with("frames"));
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 fn delay(session: &PtyProgram, at: Instant, wanted: &str) -> anyhow::Result<Duration> {

@@ -115,6 +115,7 @@ fn state(theme: Theme, ascii: bool, size: Size, at: Option<UnixMs>) -> State {
         filters: vec![("web".to_owned(), "#web".to_owned())],
         pinned: Vec::new(),
         bell: true,
+        colours: Vec::new(),
     });
     state.context.size = size;
     update(&mut state, Message::Tick(NOW));

@@ -14,7 +14,7 @@ use crate::read::{
     addresses, boolean, bytes, commands, directory, engine, listen, metrics, name,
     optional_address, path, reference, releases, root, span, tags, texts,
 };
-use crate::screen::{Column, Order, Theme, columns, order, theme};
+use crate::screen::{Colour, Column, Order, Theme, columns, order, own_colours, theme};
 use crate::shared::{self, Arguments, ShareAlerts};
 use crate::value::Value;
 
@@ -149,6 +149,7 @@ sections! {
         filters: Vec<String> = Vec::new(), Some("[]"), |v| texts(v, 100);
         pinned: Vec<String> = Vec::new(), Some("[]"), |v| texts(v, 100);
         bell: bool = false, Some("false"), boolean;
+        colors: Vec<(Colour, u32)> = Vec::new(), Some("{}"), own_colours;
     }
     edge: EdgeConfig {
         listen: SocketAddr = LISTEN, Some("\"[::]:7979\""), listen;

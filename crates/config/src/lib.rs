@@ -35,7 +35,7 @@ pub use keys::{AgentConfig, Config, EdgeConfig, HubConfig, Key, TuiConfig, keys}
 pub use loopback::is_loopback_host;
 pub use manual::ManualCommand;
 pub use places::{Program, config_file, host_name, state_dir};
-pub use screen::{Column, Order, Theme};
+pub use screen::{Colour, Column, Order, Theme};
 pub use shared::{Arguments, ShareAlerts};
 pub use stop::{Hangup, Hangups, end_signal, stop_signal};
 pub use suggest::suggest;

@@ -102,6 +102,65 @@ named! {
     }
 }
 
+named! {
+    /// A colour of the terminal's palette.
+    Colour {
+        Ridge = "ridge",
+        Sel = "sel",
+        Rule = "rule",
+        Ghost = "ghost",
+        Faint = "faint",
+        Dim = "dim",
+        Text = "text",
+        Bright = "bright",
+        Slate = "slate",
+        Slate2 = "slate2",
+        Teal = "teal",
+        Teal2 = "teal2",
+        Sand = "sand",
+        Sand2 = "sand2",
+        Clay = "clay",
+        Clay2 = "clay2",
+        Red = "red",
+        Wine = "wine",
+        Orange = "orange",
+        Umber = "umber",
+        Amber = "amber",
+        Soot = "soot",
+        Fog = "fog",
+        Night = "night",
+        Leaf = "leaf",
+        Sky = "sky",
+        In = "in",
+        Out = "out",
+        Hue1 = "h1",
+        Hue2 = "h2",
+        Hue3 = "h3",
+        Hue4 = "h4",
+        Hue5 = "h5",
+        Hue6 = "h6",
+    }
+}
+
+/// Colours that replace those of the theme.
+pub(crate) fn own_colours(value: &Value) -> Result<Vec<(Colour, u32)>, String> {
+    let Value::Table(entries) = value else {
+        return Err(format!(
+            "{value} should be a table of colours, such as {{ red = \"#ff5a55\" }}"
+        ));
+    };
+    let own = |(name, value): &(String, Value)| {
+        let colour = find(Colour::ALL, name, "colour")?;
+        let text = value.text("a colour such as \"#ff5a55\"")?;
+        let digits = text.strip_prefix('#').filter(|digits| digits.len() == 6);
+        let rgb = digits.and_then(|digits| u32::from_str_radix(digits, 16).ok());
+        let rgb =
+            rgb.ok_or_else(|| format!("{name}: {text:?} is no colour of the form #rrggbb"))?;
+        Ok((colour, rgb))
+    };
+    entries.iter().map(own).collect()
+}
+
 /// Looks `text` up in a table of names.
 pub(crate) fn find<T: Copy>(
     table: &[(&'static str, T)],
@@ -139,4 +198,28 @@ pub(crate) fn theme(value: &Value) -> Result<Theme, String> {
         other => other,
     };
     find(Theme::ALL, name, "theme")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_colours_have_known_names_and_six_digits() {
+        let table = |name: &str, text: &str| {
+            let entry = (name.to_owned(), Value::Text(text.to_owned()));
+            own_colours(&Value::Table(vec![entry]))
+        };
+        assert_eq!(
+            table("red", "#01020f").unwrap(),
+            [(Colour::Red, 0x01_02_0f)]
+        );
+        let error = table("rad", "#010203").unwrap_err();
+        assert!(error.contains("did you mean \"red\""), "{error}");
+        for wrong in ["010203", "#12345", "#gggggg", ""] {
+            let error = table("red", wrong).unwrap_err();
+            assert!(error.contains("#rrggbb"), "{error}");
+        }
+        assert!(own_colours(&Value::Integer(1)).is_err());
+    }
 }

@@ -40,6 +40,7 @@ fn facts(text: &str, tags: &[String]) -> Vec<u8> {
         text,
         text,
         text,
+        text,
         1u32,
         2u64,
         3i64,

@@ -9,7 +9,7 @@ use crate::model::ROW_MS;
 use crate::model::host_rows::HostRows;
 use crate::model::window::{ChartSpan, Window};
 use crate::terminal::colours::Colours;
-use crate::theme::{Theme, ThemeName};
+use crate::theme::{Ink, Theme, ThemeName};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Link {
@@ -31,6 +31,8 @@ pub struct Context {
     pub theme: Theme,
     pub theme_name: ThemeName,
     pub colours: Colours,
+    /// Colours that replace those of the theme.
+    own_colours: Vec<(Ink, u32)>,
     pub zone: TimeZone,
     pub keys: Keymap,
     pub now: UnixMs,
@@ -61,6 +63,7 @@ impl Context {
         Self {
             theme: Theme::new(theme_name, ascii, colours),
             colours,
+            own_colours: Vec::new(),
             theme_name,
             zone,
             keys,
@@ -81,7 +84,14 @@ impl Context {
 
     pub fn set_theme(&mut self, name: ThemeName) {
         self.theme_name = name;
-        self.theme = Theme::new(name, self.theme.ascii, self.colours);
+        let own = &self.own_colours;
+        self.theme = Theme::with_own(name, self.theme.ascii, self.colours, own);
+    }
+
+    /// Replaces some colours of every theme.
+    pub fn set_own_colours(&mut self, own: Vec<(Ink, u32)>) {
+        self.own_colours = own;
+        self.set_theme(self.theme_name);
     }
 
     pub fn set_colours(&mut self, colours: Colours) {

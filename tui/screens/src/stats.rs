@@ -36,6 +36,8 @@ pub struct Stats {
     pub updates: Times,
     pub frames: Times,
     pub bytes: u64,
+    /// What ratatui's own backend would have written for the same frames.
+    pub bytes_of_reference: Option<u64>,
     pub ran: Duration,
 }
 
@@ -49,7 +51,15 @@ impl fmt::Display for Stats {
             "written   {} bytes in {seconds:.1} s, {:.0} a second",
             self.bytes,
             self.bytes as f64 / seconds.max(0.001)
-        )
+        )?;
+        match self.bytes_of_reference {
+            Some(bytes) => writeln!(
+                f,
+                "ratatui   {bytes} bytes for the same frames, {:.0} a second",
+                bytes as f64 / seconds.max(0.001)
+            ),
+            None => Ok(()),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Colours and signs. Severity is never shown by colour alone.
 
 use ratatui::style::{Color, Modifier, Style};
+pub use sysmon_config::Colour as Ink;
 pub use sysmon_config::Theme as ThemeName;
 
 use crate::model::step::STEPS;
@@ -36,10 +37,11 @@ impl From<sysmon_wire::message::Severity> for Severity {
 /// style in a terminal of sixteen colours.
 macro_rules! palette {
     ($($name:ident $dark:literal $light:literal $contrast:literal $blind:literal $basic:expr;)*) => {
-        #[derive(Clone, Copy)]
-        enum Ink { $($name,)* }
-
-        const PALETTE: &[([u32; 4], Style)] = &[$(([$dark, $light, $contrast, $blind], $basic)),*];
+        const fn row(ink: Ink) -> ([u32; 4], Style) {
+            match ink {
+                $(Ink::$name => ([$dark, $light, $contrast, $blind], $basic),)*
+            }
+        }
     };
 }
 
@@ -152,15 +154,18 @@ fn column(name: ThemeName) -> usize {
     }
 }
 
-struct Inks {
+struct Inks<'a> {
     column: usize,
     colours: Colours,
+    /// Colours that replace those of the theme.
+    own: &'a [(Ink, u32)],
 }
 
-impl Inks {
+impl Inks<'_> {
     fn colour(&self, ink: Ink) -> Option<Color> {
-        let (values, _) = PALETTE.get(ink as usize)?;
-        let value = values.get(self.column)?;
+        let own = self.own.iter().find(|(own, _)| *own == ink);
+        let of_theme = || row(ink).0.get(self.column).copied();
+        let value = own.map(|(_, value)| *value).or_else(of_theme)?;
         let [_, red, green, blue] = value.to_be_bytes();
         match self.colours {
             Colours::True => Some(Color::Rgb(red, green, blue)),
@@ -170,10 +175,9 @@ impl Inks {
     }
 
     fn fg(&self, ink: Ink) -> Style {
-        match (self.colour(ink), PALETTE.get(ink as usize)) {
-            (Some(colour), _) => PLAIN.fg(colour),
-            (None, Some((_, basic))) => *basic,
-            (None, None) => PLAIN,
+        match self.colour(ink) {
+            Some(colour) => PLAIN.fg(colour),
+            None => row(ink).1,
         }
     }
 
@@ -199,11 +203,19 @@ impl Inks {
 
 impl Theme {
     pub fn new(name: ThemeName, ascii: bool, colours: Colours) -> Self {
+        Self::with_own(name, ascii, colours, &[])
+    }
+
+    /// The same with some colours replaced.
+    pub fn with_own(name: ThemeName, ascii: bool, colours: Colours, own: &[(Ink, u32)]) -> Self {
         if name == ThemeName::Mono {
             return Self::mono(ascii);
         }
-        let column = column(name);
-        let inks = Inks { column, colours };
+        let inks = Inks {
+            column: column(name),
+            colours,
+            own,
+        };
         let fg = |ink| inks.fg(ink);
         let is_basic = colours == Colours::Sixteen;
         let critical_cell = match is_basic {
@@ -378,5 +390,26 @@ impl Theme {
             (Severity::Critical, false) => "▲",
             (Severity::Critical, true) => "^",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_colours_replace_those_of_the_theme_where_there_are_colours() {
+        let own = [(Ink::Red, 0x01_02_03)];
+        let theme = |colours| {
+            Theme::with_own(ThemeName::Dark, false, colours, &own).severity(Severity::Critical)
+        };
+        assert_eq!(theme(Colours::True).fg, Some(Color::Rgb(1, 2, 3)));
+        assert_eq!(theme(Colours::Many).fg, Some(Color::Indexed(16)));
+        assert_eq!(theme(Colours::Sixteen), strong(basic(1)));
+        let usual = Theme::new(ThemeName::Dark, false, Colours::True);
+        assert_eq!(
+            usual.severity(Severity::Critical).fg,
+            Some(Color::Rgb(0xff, 0x5a, 0x55))
+        );
     }
 }

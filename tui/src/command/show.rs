@@ -43,6 +43,7 @@ pub(crate) fn options(invocation: &Invocation) -> Result<Options, Failure> {
         filters: filters(&config.filters)?,
         pinned: config.pinned.clone(),
         bell: config.bell,
+        colours: config.colors.clone(),
     })
 }
 
@@ -98,6 +99,7 @@ pub(crate) fn show(invocation: &Invocation) -> Result<(), Failure> {
             host: args.host.as_deref().map(Label::new),
             at,
             low_bandwidth: args.low_bandwidth,
+            stats: args.stats,
             identity: target.dir.as_deref(),
             clock: invocation.clock.clone(),
             random: invocation.random.clone(),

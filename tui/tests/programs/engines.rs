@@ -133,14 +133,12 @@ pub(crate) fn points(answer: &str) -> Vec<(String, i64, f64)> {
     let of_one = |series: Value| {
         let host = series["metric"]["host"].as_str().unwrap().to_owned();
         let values = series["values"].as_array().unwrap().clone();
-        values.into_iter().map(move |point| {
+        values.into_iter().filter_map(move |point| {
             // An agent's first row is not on a whole second; queries show the second.
             let time = point[0].as_f64().unwrap().floor() as i64 * 1000;
-            (
-                host.clone(),
-                time,
-                point[1].as_str().unwrap().parse().unwrap(),
-            )
+            let value: f64 = point[1].as_str().unwrap().parse().unwrap();
+            // VictoriaMetrics shows staleness markers, a millisecond after a row, among what was written.
+            (!value.is_nan()).then(|| (host.clone(), time, value))
         })
     };
     series.into_iter().flat_map(of_one).collect()

@@ -101,7 +101,7 @@ fn hosts_go_stale_offline_and_live_again() {
     let table = place.tui("me", &["snapshot"]);
     assert!(table.contains("HOST") && table.contains("live"), "{table}");
     let screen = place.tui("me", &["snapshot", "--host", "b"]);
-    assert!(screen.contains("PROCESSORS"), "{screen}");
+    assert!(screen.contains("FILESYSTEMS"), "{screen}");
     let query = place.tui(
         "me",
         &[

@@ -55,6 +55,17 @@ impl HostPresence {
         }
     }
 
+    /// The moment after its newest row, at which a series that it alone had has ended: no row is of that moment, which
+    /// engines would confuse with the end.
+    pub(in crate::engines) fn end(&self) -> i64 {
+        self.newest + 1
+    }
+
+    /// Whether rows follow its newest: older ones, which an export makes up for, say nothing about what ended.
+    pub(in crate::engines) fn is_before(&self, rows: &HostRows) -> bool {
+        !rows.is_late && rows.times.first().is_some_and(|first| *first > self.newest)
+    }
+
     pub(in crate::engines) fn has(&self, key: &Arc<SeriesKey>) -> bool {
         self.keys
             .binary_search_by_key(&address(key), address)

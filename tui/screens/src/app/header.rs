@@ -18,6 +18,9 @@ use crate::widgets::section::{Spans, width};
 
 const DAY_MS: i64 = 86_400_000;
 
+/// A part that does not fit is cut where so many cells are left.
+const CUT_FROM: usize = 16;
+
 /// A picture whose newest row is older than this is not live.
 const LIVE_MS: i64 = 10_000;
 
@@ -49,10 +52,18 @@ pub(super) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
         let (text, style) = end.cloned().unwrap_or_default();
         let text = fit(&text, text.width().min(room.saturating_sub(taken)));
         pen.spans(&on(&[(text, style)], ground));
+        used = room;
     }
     for part in left {
         let next = width(&part);
         if used + next + taken > room {
+            // What is said last is said in part.
+            let left = room.saturating_sub(used + taken);
+            if left >= CUT_FROM
+                && let Some((text, style)) = part.first()
+            {
+                pen.spans(&on(&[(fit(text, left), *style)], ground));
+            }
             break;
         }
         used += next;

@@ -39,6 +39,8 @@ const WITH_HOSTS: Duration = Duration::from_millis(60);
 #[derive(Debug)]
 pub struct RunOptions<'a> {
     pub low_bandwidth: bool,
+    /// Whether statistics are wanted at the end.
+    pub stats: bool,
     /// The host to open, and the moment to show.
     pub host: Option<Label>,
     pub at: Option<UnixMs>,
@@ -60,7 +62,10 @@ pub async fn run(
 ) -> io::Result<Stats> {
     let (screen, feeder) = channel();
     let start = Instant::now();
-    let terminal = Terminal::enter(TITLE)?;
+    let mut terminal = Terminal::enter(TITLE)?;
+    if run.stats {
+        terminal.compare();
+    }
     let mut state = State::new(options);
     state.opens_alone = true;
     if run.host.is_some() || run.at.is_some() {
@@ -90,6 +95,7 @@ pub async fn run(
     };
     let mut stats = shell.stats;
     stats.bytes = shell.terminal.bytes_written();
+    stats.bytes_of_reference = shell.terminal.bytes_of_reference();
     stats.ran = start.elapsed();
     drop(shell.terminal);
     connector.close().await;

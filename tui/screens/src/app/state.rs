@@ -20,7 +20,7 @@ use crate::model::arguments::Arguments;
 use crate::processes::Processes;
 use crate::screen::Screen;
 use crate::subscriptions::{Subscriptions, Topic};
-use crate::theme::ThemeName;
+use crate::theme::{Ink, ThemeName};
 use crate::top::Top;
 
 const REMARK_MS: i64 = 5_000;
@@ -39,6 +39,8 @@ pub struct Options {
     pub pinned: Vec<String>,
     /// Whether a new critical alert rings the bell.
     pub bell: bool,
+    /// Colours that replace those of the theme.
+    pub colours: Vec<(Ink, u32)>,
 }
 
 /// A row for each screen: field, type, the modes it is shown in, and the topics whose replies it gets.
@@ -143,8 +145,10 @@ pub struct State {
 impl State {
     pub fn new(options: Options) -> Self {
         let Options { theme, ascii, .. } = options;
+        let mut context = Context::new(theme, ascii, options.zone, options.keys);
+        context.set_own_colours(options.colours);
         Self {
-            context: Context::new(theme, ascii, options.zone, options.keys),
+            context,
             screens: Screens {
                 fleet: Fleet::new(options.sort.into(), options.columns, &options.pinned),
                 host: HostScreen::default(),

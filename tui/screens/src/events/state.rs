@@ -1,5 +1,7 @@
 //! Events and firing alerts, and which one is selected.
 
+use std::collections::HashMap;
+
 use sysmon_wire::alerts::{AlertState, SilenceState};
 use sysmon_wire::message::Request;
 use sysmon_wire::timeline::{Event, EventKind, Timeline};
@@ -18,6 +20,8 @@ const FOLLOW_MS_MAX: i64 = 5_000;
 #[derive(Clone, Debug, Default)]
 pub struct Events {
     known: Option<Timeline>,
+    /// How each of its events ended.
+    endings: Vec<Ending>,
     requested: Option<(Option<Label>, Window)>,
     pub(super) round: u32,
     pub alerts: OpenAlerts,
@@ -61,7 +65,10 @@ impl Events {
     }
 
     pub fn set(&mut self, timeline: Timeline) {
-        self.keep_selected(|this| this.known = Some(timeline));
+        self.keep_selected(|this| {
+            this.endings = endings(&timeline.events);
+            this.known = Some(timeline);
+        });
         if let Some((selected, top)) = self.restored.take() {
             self.select(selected);
             self.top = top;
@@ -112,6 +119,27 @@ impl Events {
         known.covered.0.get(at).map(|covered| *covered != 0)
     }
 
+    /// When an alert that fired was resolved, if both are in the span.
+    pub(super) fn resolved(&self, event: &Event) -> Option<UnixMs> {
+        let at = self
+            .events()
+            .iter()
+            .position(|other| std::ptr::eq(other, event))?;
+        let Some(Ending::At(time)) = self.endings.get(at) else {
+            return None;
+        };
+        Some(*time)
+    }
+
+    /// The events of the list: an alert and its end are one.
+    fn listed(&self) -> impl DoubleEndedIterator<Item = &Event> {
+        let is_end = |at: usize| matches!(self.endings.get(at), Some(Ending::IsEnd));
+        let events = self.events().iter().enumerate();
+        events
+            .filter(move |(at, _)| !is_end(*at))
+            .map(|(_, event)| event)
+    }
+
     /// What happened, in order of time.
     pub fn events(&self) -> &[Event] {
         self.known.as_ref().map_or(&[], |known| &known.events)
@@ -129,12 +157,12 @@ impl Events {
     pub fn rows(&self) -> impl Iterator<Item = EventRow<'_>> {
         let alerts = self.alerts.shown().iter().map(EventRow::Alert);
         let silences = self.alerts.silences().iter().map(EventRow::Silence);
-        let events = self.events().iter().rev().map(EventRow::Event);
+        let events = self.listed().rev().map(EventRow::Event);
         alerts.chain(silences).chain(events)
     }
 
     pub fn len(&self) -> usize {
-        self.alerts.shown().len() + self.alerts.silences().len() + self.events().len()
+        self.alerts.shown().len() + self.alerts.silences().len() + self.listed().count()
     }
 
     pub fn is_empty(&self) -> bool {
@@ -163,6 +191,43 @@ impl Events {
         let least = (self.selected + 1).saturating_sub(height.max(1));
         self.top = self.top.clamp(least, self.selected.max(least));
     }
+}
+
+/// How an alert among the events ended.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Ending {
+    None,
+    /// It was resolved at this time.
+    At(UnixMs),
+    /// It is itself the end of another.
+    IsEnd,
+}
+
+/// The endings of events: an alert is resolved by the next event of its host that says so of the same text.
+fn endings(events: &[Event]) -> Vec<Ending> {
+    let mut endings = vec![Ending::None; events.len()];
+    let mut open: HashMap<(&str, &str), usize> = HashMap::new();
+    for (at, event) in events.iter().enumerate() {
+        let key = (event.host.as_str(), event.text.as_str());
+        match event.kind {
+            EventKind::Fired(_) => {
+                open.insert(key, at);
+            }
+            EventKind::Resolved(_) => {
+                let Some(begun) = open.remove(&key) else {
+                    continue;
+                };
+                if let Some(ending) = endings.get_mut(begun) {
+                    *ending = Ending::At(event.time);
+                }
+                if let Some(ending) = endings.get_mut(at) {
+                    *ending = Ending::IsEnd;
+                }
+            }
+            _ => {}
+        }
+    }
+    endings
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -211,6 +276,37 @@ impl EventRow<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_alert_and_its_end_are_one_row() {
+        let event = |time: i64, kind, text: &str| Event {
+            time: UnixMs(time),
+            host: "a".into(),
+            kind,
+            text: text.into(),
+        };
+        let severity = Severity::Warning;
+        let mut state = Events::default();
+        state.set(Timeline {
+            from: UnixMs(0),
+            step_ms: 10,
+            oldest: UnixMs(0),
+            covered: Blob(vec![1, 0]),
+            events: vec![
+                event(1, EventKind::Resolved(severity), "of before"),
+                event(2, EventKind::Fired(severity), "full"),
+                event(3, EventKind::Fired(severity), "hot"),
+                event(9, EventKind::Resolved(severity), "full"),
+            ],
+        });
+        assert_eq!((state.len(), state.events().len()), (3, 4));
+        let resolved = state.events().iter().map(|event| state.resolved(event));
+        assert_eq!(
+            resolved.collect::<Vec<_>>(),
+            [None, Some(UnixMs(9)), None, None]
+        );
+        assert_eq!(state.rows().next().unwrap().time(), UnixMs(3));
+    }
     use sysmon_wire::alerts::Acknowledgement;
     use sysmon_wire::message::{Blob, Severity};
     use sysmon_wire::timeline::EventKind;

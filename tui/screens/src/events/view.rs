@@ -17,13 +17,13 @@ use ratatui::layout::{Rect, Size};
 use ratatui::style::Style;
 use sysmon_config::time::{format_clock, format_moment};
 use sysmon_wire::alerts::{AlertState, SilenceState};
-use sysmon_wire::timeline::EventKind;
+use sysmon_wire::timeline::{Event, EventKind};
 use unicode_width::UnicodeWidthStr;
 
 use super::state::{EventRow, Events};
 use super::strip::sign;
 use crate::context::Context;
-use crate::format::{fit, wrap};
+use crate::format::{fit, lasted, wrap};
 use crate::layout::body;
 use crate::widgets::paint::{Pen, fill, more, note};
 use crate::widgets::section::headline;
@@ -35,6 +35,10 @@ pub(super) const FIRST_ROW: u16 = 1 + LINES_ABOVE;
 const CLOCK_WIDTH: usize = 8;
 const MOMENT_WIDTH: usize = 19;
 const HOST_WIDTH: usize = 14;
+
+/// Screens at least this wide say how long alerts fired, in so many cells.
+const LASTED_FROM: u16 = 80;
+const LASTED_WIDTH: usize = 8;
 
 const DAY_MS: i64 = 86_400_000;
 
@@ -84,36 +88,25 @@ pub(super) fn draw(events: &Events, context: &Context, area: Rect, buffer: &mut 
         .skip(2);
     pen.text(&fit("HOST", host_width), theme.dim).skip(2);
     pen.text("WHAT", theme.dim);
+    if area.width >= LASTED_FROM {
+        let width = usize::from(area.width);
+        Pen::new(buffer, area, 1)
+            .skip(width - LASTED_WIDTH - 1)
+            .right("LASTED", LASTED_WIDTH, theme.dim);
+    }
     let height = rows(context.size).min(usize::from(area.height.saturating_sub(LINES_ABOVE)));
     let shown = events.rows().enumerate().skip(events.top);
     for (row, (at, entry)) in (LINES_ABOVE..).zip(shown.take(height)) {
+        let widths = (time_width, host_width);
         let is_selected = at == events.selected_at();
-        let line = Rect {
-            y: area.y + row,
-            height: 1,
-            ..area
-        };
-        if is_selected {
-            fill(buffer, line, theme.selected);
-        }
-        let on = |style| theme.on(is_selected, style);
-        let mut pen = Pen::new(buffer, area, row);
-        let mark = theme.mark(is_selected);
-        let time = match is_long {
-            true => format_moment(entry.time().0, &context.zone),
-            false => format_clock(entry.time().0, &context.zone),
-        };
-        let Described { sign, what, text } = Described::of(entry, context);
-        pen.text(mark, on(theme.key)).skip(2);
-        pen.text(&fit(&time, time_width), on(theme.dim)).skip(2);
-        pen.text(&fit(entry.host().as_str(), host_width), on(theme.text))
-            .skip(2);
-        pen.text(sign.0, on(sign.1)).skip(1);
-        pen.text(what.0, on(what.1)).skip(2);
-        let room = pen.room().saturating_sub(1);
-        // The common prefix says least; the whole text is below the list.
-        let text = text.strip_prefix("system.").unwrap_or(&text);
-        pen.text(&fit(text, text.width().min(room)), on(theme.dim));
+        draw_row(
+            events,
+            context,
+            (entry, is_selected),
+            widths,
+            (area, row),
+            buffer,
+        );
     }
     let list = Rect {
         y: area.y + LINES_ABOVE.min(area.height),
@@ -123,6 +116,67 @@ pub(super) fn draw(events: &Events, context: &Context, area: Rect, buffer: &mut 
     let (above, below) = (events.top > 0, events.top + height < events.len());
     more(buffer, list, above, below, theme);
     draw_full(events, context, area, buffer);
+}
+
+/// Draws a row of the list; times are with their date where their column is so wide.
+fn draw_row(
+    events: &Events,
+    context: &Context,
+    (entry, is_selected): (EventRow<'_>, bool),
+    (time_width, host_width): (usize, usize),
+    (area, row): (Rect, u16),
+    buffer: &mut Buffer,
+) {
+    let theme = &context.theme;
+    let is_long = time_width == MOMENT_WIDTH;
+    let line = Rect {
+        y: area.y + row,
+        height: 1,
+        ..area
+    };
+    if is_selected {
+        fill(buffer, line, theme.selected);
+    }
+    let on = |style| theme.on(is_selected, style);
+    let mut pen = Pen::new(buffer, area, row);
+    let mark = theme.mark(is_selected);
+    let time = match is_long {
+        true => format_moment(entry.time().0, &context.zone),
+        false => format_clock(entry.time().0, &context.zone),
+    };
+    let Described { sign, what, text } = Described::of(entry, context);
+    pen.text(mark, on(theme.key)).skip(2);
+    pen.text(&fit(&time, time_width), on(theme.dim)).skip(2);
+    pen.text(&fit(entry.host().as_str(), host_width), on(theme.text))
+        .skip(2);
+    pen.text(sign.0, on(sign.1)).skip(1);
+    pen.text(what.0, on(what.1)).skip(2);
+    let lasted = match entry {
+        EventRow::Event(event) => lasted_text(events, event),
+        _ => None,
+    };
+    let lasted = lasted.filter(|_| area.width >= LASTED_FROM);
+    let taken = if lasted.is_some() {
+        LASTED_WIDTH + 2
+    } else {
+        0
+    };
+    let room = pen.room().saturating_sub(1 + taken);
+    // The common prefix says least; the whole text is below the list.
+    let text = text.strip_prefix("system.").unwrap_or(&text);
+    pen.text(&fit(text, text.width().min(room)), on(theme.dim));
+    if let Some(lasted) = lasted {
+        let width = usize::from(area.width);
+        Pen::new(buffer, area, row)
+            .skip(width - LASTED_WIDTH - 1)
+            .right(&lasted, LASTED_WIDTH, on(theme.text));
+    }
+}
+
+/// How long an alert fired.
+fn lasted_text(events: &Events, event: &Event) -> Option<String> {
+    let resolved = events.resolved(event)?;
+    Some(lasted(resolved - event.time))
 }
 
 fn firing([open, acknowledged, silenced, more]: [usize; 4]) -> String {
@@ -290,7 +344,7 @@ mod tests {
             "db-1",
             "✕ silent",
             "▲ critical",
-            "✓ resolved",
+            "LASTED",
             "a text",
         ] {
             assert!(wide.contains(wanted), "{wanted} in {wide}");

@@ -19,6 +19,7 @@ use crossterm::terminal::{
 };
 use crossterm::{cursor, execute, queue};
 use data_encoding::BASE64;
+use ratatui::backend::{Backend, CrosstermBackend};
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Rect, Size};
 use tokio::task::{JoinHandle, spawn_blocking};
@@ -37,6 +38,28 @@ pub struct Terminal {
     next: Buffer,
     /// Nothing on the screen is known, so every cell is written.
     is_unknown: bool,
+    reference: Option<Reference>,
+}
+
+/// What ratatui's own backend would write for the same frames.
+#[derive(Debug, Default)]
+struct Reference {
+    before: Buffer,
+    bytes: u64,
+}
+
+impl Reference {
+    fn add(&mut self, next: &Buffer, is_whole: bool) -> io::Result<()> {
+        if is_whole || self.before.area != next.area {
+            self.before = Buffer::empty(next.area);
+        }
+        let mut written = Vec::new();
+        let changed = self.before.diff(next);
+        CrosstermBackend::new(&mut written).draw(changed.into_iter())?;
+        self.bytes += written.len() as u64;
+        self.before.clone_from(next);
+        Ok(())
+    }
 }
 
 #[derive(Debug, Default)]
@@ -99,7 +122,18 @@ impl Terminal {
             shown: Vec::new(),
             next: Buffer::empty(area),
             is_unknown: true,
+            reference: None,
         })
+    }
+
+    /// Counts from now on what ratatui's own backend would write.
+    pub fn compare(&mut self) {
+        self.reference = Some(Reference::default());
+    }
+
+    /// Bytes that ratatui's own backend would have written, if they are counted.
+    pub fn bytes_of_reference(&self) -> Option<u64> {
+        self.reference.as_ref().map(|reference| reference.bytes)
     }
 
     pub fn colours(&self) -> Colours {
@@ -129,6 +163,9 @@ impl Terminal {
         let area = self.next.area;
         self.next.reset();
         view(area, &mut self.next);
+        if let Some(reference) = &mut self.reference {
+            reference.add(&self.next, self.is_unknown)?;
+        }
         queue!(self.output, BeginSynchronizedUpdate)?;
         if self.is_unknown {
             queue!(self.output, Clear(ClearType::All))?;

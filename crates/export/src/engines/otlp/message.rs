@@ -92,7 +92,8 @@ impl Message {
     ) {
         let known = changes.get(&rows.host).map(Option::as_ref);
         let before = known.unwrap_or_else(|| presence.of(&rows.host));
-        let before = before.filter(|_| !rows.is_late).cloned();
+        let is_older = before.is_some_and(|before| !before.is_before(rows));
+        let before = before.filter(|_| !is_older).cloned();
         let dropped = before.as_ref().map(|before| before.dropped(rows));
         let dropped = dropped.unwrap_or_default();
         let host = self.resources.len();
@@ -109,12 +110,12 @@ impl Message {
             let (Some(key), Some(column)) = (rows.keys.get(column), rows.columns.get(column))
             else {
                 let key = dropped.get(column.saturating_sub(rows.keys.len()));
-                if let (Some(key), Some(first)) = (key, rows.times.first()) {
-                    self.add_end(host, key, [*first], cache);
+                if let (Some(key), Some(before)) = (key, &before) {
+                    self.add_end(host, key, [before.end()], cache);
                 }
                 continue;
             };
-            if !rows.is_late {
+            if !rows.is_late && !is_older {
                 let was_present = before.as_ref().is_some_and(|before| before.has(key));
                 let ended = ends(&rows.times, column, was_present);
                 self.add_end(host, key, ended, cache);
@@ -142,7 +143,7 @@ impl Message {
             };
             self.push(&item);
         }
-        if !rows.is_late {
+        if !rows.is_late && !is_older {
             changes.insert(rows.host.clone(), Some(HostPresence::after(rows)));
         }
     }
@@ -161,10 +162,11 @@ impl Message {
         };
         let place = self.resources.len();
         self.resources.push(cache.resource(host, &before.facts));
+        let end = before.end();
         let mut keys = before.keys;
         keys.sort_by_cached_key(|key| cache.of(key).metric);
         for key in &keys {
-            self.add_end(place, key, [before.newest + 1], cache);
+            self.add_end(place, key, [end], cache);
         }
         changes.insert(host.clone(), None);
     }

@@ -120,7 +120,7 @@ fn the_end_of_a_series_and_of_a_host_is_told_once_and_rows_of_the_past_end_nothi
         assert_eq!(absent, [("0".to_owned(), T + 1_000)]);
         // It is listed no more, and the first has none still.
         let dropped = told(&[one(T + 2_000, &[f64::NAN, 2.0])], &[]);
-        assert_eq!(dropped, [("2".to_owned(), T + 2_000)]);
+        assert_eq!(dropped, [("2".to_owned(), T + 1_001)]);
         let mut late = one(T - 9_000, &[f64::NAN, f64::NAN]);
         late.columns = vec![vec![1.0, f64::NAN], vec![f64::NAN, 1.0]];
         late.times = vec![T - 9_000, T - 8_000];

@@ -79,14 +79,15 @@ impl Message {
         let of_host = labels.of_host(&rows.host, &rows.facts);
         let known = changes.get(&rows.host).map(Option::as_ref);
         let before = known.unwrap_or_else(|| presence.of(&rows.host));
-        let before = before.filter(|_| !rows.is_late).cloned();
+        let is_older = before.is_some_and(|before| !before.is_before(rows));
+        let before = before.filter(|_| !is_older).cloned();
         for (key, column) in rows.keys.iter().zip(&rows.columns) {
             let from = self.samples.len();
             let mut was_present = before.as_ref().is_some_and(|before| before.has(key));
             for (time, value) in rows.times.iter().zip(column) {
                 if !value.is_nan() {
                     self.samples.push((*time, *value));
-                } else if was_present && !rows.is_late {
+                } else if was_present && !rows.is_late && !is_older {
                     self.samples.push((*time, STALE));
                 }
                 was_present = !value.is_nan();
@@ -97,19 +98,18 @@ impl Message {
                 self.push(begin, from);
             }
         }
-        if rows.is_late {
+        if rows.is_late || is_older {
             return;
         }
-        let after = HostPresence::after(rows);
-        let first = rows.times.first().copied().unwrap_or_default();
-        let dropped = before.iter().flat_map(|before| before.dropped(rows));
-        for key in &dropped.collect::<Vec<_>>() {
-            let (begin, from) = (self.labels.len(), self.samples.len());
-            labels.put(&of_host, key, &mut self.labels);
-            self.samples.push((first, STALE));
-            self.push(begin, from);
+        if let Some(before) = &before {
+            for key in &before.dropped(rows) {
+                let (begin, from) = (self.labels.len(), self.samples.len());
+                labels.put(&of_host, key, &mut self.labels);
+                self.samples.push((before.end(), STALE));
+                self.push(begin, from);
+            }
         }
-        changes.insert(rows.host.clone(), Some(after));
+        changes.insert(rows.host.clone(), Some(HostPresence::after(rows)));
     }
 
     /// Adds staleness markers for all series of a host that is gone.
@@ -128,7 +128,7 @@ impl Message {
         for key in &before.keys {
             let (begin, from) = (self.labels.len(), self.samples.len());
             labels.put(&of_host, key, &mut self.labels);
-            self.samples.push((before.newest + 1, STALE));
+            self.samples.push((before.end(), STALE));
             self.push(begin, from);
         }
         changes.insert(host.clone(), None);

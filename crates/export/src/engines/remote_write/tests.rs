@@ -264,7 +264,7 @@ fn the_end_of_a_series_and_of_a_host_is_marked_once() {
         stale.map(|sample| sample.timestamp).collect::<Vec<_>>()
     };
     let markers: Vec<_> = requests.iter().map(markers).collect();
-    assert_eq!(markers, [vec![], vec![T + 1_000], vec![T + 2_001]]);
+    assert_eq!(markers, [vec![], vec![T + 1], vec![T + 2_001]]);
 }
 
 #[test]

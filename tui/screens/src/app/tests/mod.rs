@@ -41,6 +41,7 @@ fn empty() -> State {
         filters: vec![("web".to_owned(), "#web".to_owned())],
         pinned: Vec::new(),
         bell: true,
+        colours: Vec::new(),
     })
 }
 
