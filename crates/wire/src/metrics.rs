@@ -188,6 +188,14 @@ pub struct Alias {
     pub attributes: &'static [(&'static str, &'static str)],
 }
 
+/// The metrics whose series without attributes is the highest of the others, and says nothing that one of them does not.
+const HIGHEST: [Metric; 2] = [FS_UTILIZATION, TEMPERATURE];
+
+/// Whether a series is the highest of the other series of its metric, as the fullest filesystem is.
+pub fn is_highest(key: &SeriesKey) -> bool {
+    key.attributes.is_empty() && HIGHEST.iter().any(|m| key.metric.name == m.name)
+}
+
 /// How many of [`ALIASES`], from the first, make up a host's line in the fleet.
 pub const SUMMARY: usize = 9;
 

@@ -36,7 +36,10 @@ fn dump(path: &Path) -> String {
             "SELECT sql FROM sqlite_schema WHERE {which} AND name NOT LIKE 'sqlite_%' ORDER BY rowid"
         ))
     };
-    let mut text = String::from("PRAGMA auto_vacuum = INCREMENTAL;\nPRAGMA journal_mode = WAL;\n");
+    let mut text = String::from(
+        "-- A history with a few rows as one format had it; what migrates is tested with it.\n\
+         PRAGMA auto_vacuum = INCREMENTAL;\nPRAGMA journal_mode = WAL;\n",
+    );
     made("type = 'table'")
         .iter()
         .for_each(|sql| writeln!(text, "{sql};").unwrap());

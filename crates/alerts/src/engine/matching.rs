@@ -19,7 +19,9 @@ pub(super) fn about<'a>(
         let Condition::All(terms) = &rule.condition else {
             return false;
         };
-        terms.first().is_some_and(|first| first.metric.matches(key))
+        terms
+            .first()
+            .is_some_and(|first| first.metric.is_about(key))
             && rule.hosts.include(row.name.as_str(), row.tags)
     })
 }

@@ -14,10 +14,12 @@
 //! | `METRIC turns > VALUE` | the value is beyond VALUE now, and was not before |
 //! | `METRIC deviates from baseline [by N] [clear N]` | the ten-minute mean is N spreads outside what this hour of earlier weeks had |
 //!
-//! METRIC is an alias or a full name; each series of a host is evaluated separately. A condition after the first
-//! uses the series of the same device if the metric has one, else any of the host's. VALUE is a number with a unit
-//! that fits the metric, or `[N*]METRIC`. HOSTS are names with `*` for any characters and `#TAG`s, separated by
-//! commas, with `!` before those to leave out. `unlike its week` is an alias of `deviates from baseline`.
+//! METRIC is an alias or a full name; each series of a host is evaluated separately. By its full name,
+//! `system.filesystem.utilization` or `hw.temperature` is that of each device; the highest is `fs.worst` or `temp.max`.
+//! A condition after the first uses the series of the same device if the metric has one, else any of the host's.
+//! VALUE is a number with a unit that fits the metric, or `[N*]METRIC`. HOSTS are names with `*` for any characters and
+//! `#TAG`s, separated by commas, with `!` before those to leave out. `unlike its week` is an alias of `deviates from
+//! baseline`.
 
 mod check;
 mod defaults;
@@ -32,7 +34,7 @@ use std::time::Duration;
 
 use sysmon_wire::SeriesKey;
 use sysmon_wire::message::Severity;
-use sysmon_wire::metrics::{Alias, Metric, alias, metric};
+use sysmon_wire::metrics::{Alias, Metric, alias, is_highest, metric};
 
 pub use defaults::DEFAULTS;
 pub use hosts::{Hosts, Pattern, PatternError};
@@ -98,6 +100,13 @@ impl MetricName {
             Self::Alias(name) => alias(name).is_some_and(|alias: &Alias| alias.is(key)),
             Self::Metric(name) => key.metric.name == name.as_str(),
         }
+    }
+
+    /// Whether a rule about this metric is evaluated for a series.
+    ///
+    /// The highest of all devices is so by its alias only (`fs.worst`): the device itself says the same, with its name.
+    pub(crate) fn is_about(&self, key: &SeriesKey) -> bool {
+        self.matches(key) && (matches!(self, Self::Alias(_)) || !is_highest(key))
     }
 
     /// The metric's definition, unless it is a custom metric.

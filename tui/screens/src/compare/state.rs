@@ -110,7 +110,7 @@ struct Requested {
     step_ms: i64,
 }
 
-/// Lines that are told apart by colour.
+/// Lines with a colour of their own.
 pub(super) const HUES: usize = 6;
 
 #[derive(Clone, Debug, Default)]

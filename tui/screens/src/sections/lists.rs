@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 use ratatui::style::Style;
 use sysmon_config::time::format_span;
 use sysmon_wire::metrics::{
-    FS_LIMIT, FS_UNREACHABLE, FS_USAGE, FS_UTILIZATION, PRESSURE_TIME, PROCESS_COUNT, TEMPERATURE,
+    FS_UNREACHABLE, FS_USAGE, FS_UTILIZATION, PRESSURE_TIME, PROCESS_COUNT, TEMPERATURE,
     TEMPERATURE_LIMIT,
 };
 use sysmon_wire::{Label, Process};
@@ -28,6 +28,20 @@ const PID_FROM: u16 = 48;
 
 /// Filesystems that fill up later than this are not said to.
 const FULL_WITHIN_MS: f64 = 30.0 * 86_400_000.0;
+
+/// Cells of when a filesystem is full, a space before it included.
+const FULL: usize = 14;
+
+/// When a filesystem is full, as exactly as a trend can say it.
+fn full_in(ms: i64) -> String {
+    const MINUTE: i64 = 60_000;
+    let exact = match ms {
+        ..MINUTE => 1_000,
+        MINUTE..36_000_000 => MINUTE,
+        _ => 60 * MINUTE,
+    };
+    format!("in {}", format_span(ms - ms % exact))
+}
 
 /// A filesystem as it is listed.
 pub(crate) struct Usage {
@@ -165,7 +179,6 @@ impl About<'_> {
         let share = of(&FS_UTILIZATION, &[]).map(|(_, share)| share);
         let free = of(&FS_USAGE, &[("system.filesystem.state", "free")]);
         let used = of(&FS_USAGE, &[("system.filesystem.state", "used")]);
-        let _ = FS_LIMIT;
         let trend = used.and_then(|(at, _)| {
             // The change between the ends of the window, if it is long enough to tell.
             let points = host.history_at(&FS_USAGE, at, 3, host.window_ms() / 3);
@@ -204,7 +217,6 @@ impl About<'_> {
         const PERCENT: usize = 5;
         const FREE: usize = 7;
         const TREND: usize = 9;
-        const FULL: usize = 10;
         let theme = &self.theme;
         let width = usize::from(area.width);
         let has_trend = width >= 48;
@@ -247,7 +259,7 @@ impl About<'_> {
             let free = size(usage.free);
             self.right_quantity(&mut pen, &free, FREE);
             if has_trend {
-                self.draw_trend(usage, TREND, FULL, &mut pen);
+                self.draw_trend(usage, TREND, &mut pen);
             }
         }
     }
@@ -257,7 +269,7 @@ impl About<'_> {
         pen.skip(width.saturating_sub(text.width())).spans(&spans);
     }
 
-    fn draw_trend(&self, usage: &Usage, trend: usize, full: usize, pen: &mut Pen<'_>) {
+    fn draw_trend(&self, usage: &Usage, trend: usize, pen: &mut Pen<'_>) {
         let theme = &self.theme;
         let text = match usage.trend {
             Some(bytes) if bytes.abs() < 1_048_576.0 => "0".to_owned(),
@@ -265,17 +277,17 @@ impl About<'_> {
             Some(bytes) => format!("-{}/h", size(Some(-bytes))),
             None => theme.pick("–", "-").to_owned(),
         };
-        let style = if text.len() == 1 {
+        let style = if text.width() == 1 {
             theme.faint
         } else {
             theme.dim
         };
         pen.right(&text, trend, style);
         let (text, style) = match usage.full_in_ms {
-            Some(ms) => (format!("in {}", format_span(ms)), theme.text),
+            Some(ms) => (full_in(ms), theme.text),
             None => (theme.pick("–", "-").to_owned(), theme.faint),
         };
-        pen.right(&text, full, style);
+        pen.right(&text, FULL, style);
     }
 
     pub(crate) fn has_pressure(&self) -> bool {
@@ -364,6 +376,19 @@ impl About<'_> {
             meter(&mut pen, &parts, room, theme);
             let limit = limit.map_or_else(String::new, |limit| degrees(Some(limit)));
             pen.right(&limit, 4, theme.faint);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn when_a_filesystem_is_full_never_touches_the_column_before() {
+        for seconds in (0..30 * 86_400).step_by(7) {
+            let text = full_in(seconds * 1_000);
+            assert!(text.width() < FULL, "{text}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The limit of watches, and series that appear and disappear.
+//! The limit of watches, series that appear and disappear, and those that a rule is about.
 
 use super::*;
 
@@ -141,4 +141,34 @@ fn only_series_whose_indices_changed_are_matched_with_the_rules() {
         let last = (rule.to_owned(), "/9099".to_owned());
         assert!(fired.contains(&last), "{fired:?}");
     }
+}
+
+#[test]
+fn the_fullest_filesystem_is_told_once_by_its_own_name_and_by_the_alias() {
+    let mount = |mount| FS_UTILIZATION.series(&[("system.filesystem.mountpoint", mount)]);
+    let keys: SeriesKeys = [FS_UTILIZATION.series(&[]), mount("/"), mount("/home")]
+        .map(Arc::new)
+        .to_vec()
+        .into();
+    let rules = [
+        "full: system.filesystem.utilization > 90%",
+        "worst: fs.worst > 90%",
+    ];
+    let mut engine = engine(&rules);
+    let fired = engine.observe(HostRow {
+        id: HostId(0),
+        name: &Label::new("db-1"),
+        tags: &[],
+        keys: &keys,
+        time: UnixMs(0),
+        values: &[970, 970, 400],
+    });
+    let mut fired: Vec<_> = fired
+        .iter()
+        .map(|t| (t.alert.rule.as_str(), t.alert.what.as_str()))
+        .collect();
+    fired.sort_unstable();
+    assert_eq!(fired.len(), 2, "{fired:?}");
+    assert_eq!(fired[0], ("full", "/"));
+    assert_eq!(fired[1].0, "worst");
 }
