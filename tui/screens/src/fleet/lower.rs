@@ -257,7 +257,7 @@ pub(super) fn draw_busiest<'a>(
         let by = q.cpu_permille.cmp(&p.cpu_permille);
         by.then_with(|| a.cmp(b))
     });
-    let heads = format!("{:>CPU$}{:>MEMORY$}", "CPU %", "MEM");
+    let heads = format!("{:>CPU$}{:>MEMORY$}", "CPU%", "MEM");
     Section::new(theme, "BUSIEST")
         .detail(vec![("one of each host".to_owned(), theme.dim)])
         .right(vec![(heads.trim_start().to_owned(), theme.dim)])

@@ -344,7 +344,7 @@ fn parts(pane: Pane) -> &'static [Part] {
         part("OF", 7, &[2]),
         part("TEMP", 7, &[3]),
     ];
-    const CONTAINERS: &[Part] = &[part("CPU %", 8, &[0]), part("MEM", 7, &[1])];
+    const CONTAINERS: &[Part] = &[part("CPU%", 8, &[0]), part("MEM", 7, &[1])];
     const OTHER: &[Part] = &[part("", 12, &[0])];
     match pane {
         Pane::Interfaces => INTERFACES,

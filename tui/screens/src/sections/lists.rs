@@ -70,7 +70,7 @@ impl About<'_> {
         let heads = format!(
             "{:>pid$}{:>cpu$}{:>mem$}",
             if has_pid { "PID" } else { "" },
-            "CPU %",
+            "CPU%",
             "MEM"
         );
         let mut section = self
