@@ -377,6 +377,21 @@ fn every_pane_fills_the_screen() {
     }
 }
 
+#[test]
+fn a_cursor_stands_in_every_chart_of_a_pane_at_three_sizes() {
+    for (width, height) in [(80, 24), (120, 30), (200, 50)] {
+        let mut state = state(Theme::Dark, false, Size::new(width, height), None);
+        go(&mut state, Mode::Pane, "db-1");
+        for _ in 0..12 {
+            update(&mut state, Message::Key(KeyEvent::from(KeyCode::Left)));
+        }
+        let text = drawn(&state);
+        assert!(text.contains("cursor 11:5"), "{text}");
+        assert!(!text.contains('┊'), "the host is live: {text}");
+        insta::assert_snapshot!(format!("pane-cursor-{width}x{height}"), text);
+    }
+}
+
 /// A host with so many processors, and ten minutes.
 fn with_processors(count: i64) -> HostRows {
     let mut host = HostRows::new("big".into());
@@ -631,7 +646,12 @@ fn a_host_that_is_offline_or_late_is_dead_on_its_screen_and_in_the_preview() {
             if name == "offline" {
                 assert_eq!(hues(&state), [], "{width}x{height}");
             }
+            // The charts end where it was heard last, and say so.
+            assert_eq!(text.contains('┊'), width >= 80, "{text}");
             insta::assert_snapshot!(format!("host-{name}-{width}x{height}"), text);
+            state.context.enter(Mode::Pane);
+            state.screens.host.panes.go(Pane::Cpu);
+            assert_eq!(drawn(&state).contains('┊'), width >= 80);
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::keys::{Action, Mode};
 use crate::operation::Operation;
 use crate::records::Records;
 use crate::subscriptions::{Subscription, Topic};
+use crate::widgets::plot::Plot;
 
 /// What a screen asks of the application.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +70,16 @@ pub trait Screen {
     fn reveal(&mut self, _context: &Context) {}
 
     fn click(&mut self, _place: Position, _context: &Context) -> Outcomes {
+        None
+    }
+
+    /// The mouse is moved over a place; whether that changes what is drawn.
+    fn hover(&mut self, _place: Position, _context: &Context) -> bool {
+        false
+    }
+
+    /// The chart at a place, of which a span can be selected.
+    fn plot_at(&self, _place: Position, _context: &Context) -> Option<Plot> {
         None
     }
 

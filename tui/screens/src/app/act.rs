@@ -3,7 +3,7 @@
 use super::message::Effect;
 use super::navigation::{self, STEP_MS};
 use super::state::State;
-use super::{comparison, operate, output, palette, prompt, way};
+use super::{comparison, drag, operate, output, palette, prompt, way};
 use crate::changes::Changes;
 use crate::fleet;
 use crate::keys::{Action, Mode};
@@ -12,6 +12,13 @@ use crate::screen::Outcome;
 /// Performs an action: the screen's own meaning first, then that of the application.
 pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
     let mode = state.context.mode();
+    let is_back = matches!(action, Action::Back | Action::ClearFilter);
+    if is_back && state.drag.take().is_some() {
+        return Vec::new();
+    }
+    if action == Action::ClearFilter && drag::back(state) {
+        return Vec::new();
+    }
     if !mode.is_prompt() {
         let outcomes = state.screens.of_mut(mode).act(action, &state.context);
         if let Some(outcomes) = outcomes {
@@ -31,6 +38,7 @@ pub(super) fn act(state: &mut State, action: Action) -> Vec<Effect> {
                 prompt::Accepted::Export(path) => output::export(state, &path),
             };
         }
+        Action::Back if drag::back(state) => {}
         Action::Back => way::back(state),
         Action::Acknowledge => {
             let outcomes = operate::acknowledge(state);
@@ -93,7 +101,10 @@ fn perform(state: &mut State, action: Action) {
         Action::MuchEarlier => navigation::travel(state, -10 * STEP_MS),
         Action::MuchLater => navigation::travel(state, 10 * STEP_MS),
         Action::Freeze if state.context.at.is_none() => navigation::travel(state, 0),
-        Action::Freeze | Action::Live => navigation::show(state, None),
+        Action::Freeze | Action::Live => {
+            drag::forget(state);
+            navigation::show(state, None);
+        }
         _ => {}
     }
 }

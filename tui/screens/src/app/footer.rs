@@ -132,6 +132,10 @@ fn words(state: &State, lead: &[(String, Style)], width: usize) -> Vec<Word> {
         let (Some(word), Some(key)) = (of_mode.binding.footer, of_mode.keys.first()) else {
             continue;
         };
+        let word = match action {
+            Action::CursorLeft if !state.screens.host.has_cursor() => "past",
+            _ => word,
+        };
         // Only the past has a way back.
         if action != Action::Live || context.at.is_some() {
             bound.push((action, key.name(context.theme.ascii), word));

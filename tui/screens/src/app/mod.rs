@@ -3,6 +3,7 @@
 mod act;
 mod alarm;
 mod comparison;
+mod drag;
 mod footer;
 mod header;
 mod linear;
@@ -16,6 +17,7 @@ mod prompt;
 mod run;
 mod run_linear;
 mod save;
+mod selection;
 mod state;
 #[cfg(test)]
 mod tests;

@@ -8,19 +8,40 @@ use super::footer;
 use super::message::Effect;
 use super::navigation::show;
 use super::state::State;
-use super::way;
+use super::{drag, way};
 use crate::events::strip;
 use crate::layout::parts;
 
 const WHEEL_ROWS: isize = 3;
 
 pub(super) fn mouse(state: &mut State, event: MouseEvent) -> Vec<Effect> {
+    let place = Position::new(event.column, event.row);
     match event.kind {
         MouseEventKind::ScrollDown => scroll(state, WHEEL_ROWS),
         MouseEventKind::ScrollUp => scroll(state, -WHEEL_ROWS),
         MouseEventKind::Down(MouseButton::Left) => {
             state.is_dirty = true;
-            return click(state, Position::new(event.column, event.row));
+            // Over a chart it is a click when the button is released where it was pressed.
+            return match drag::begin(state, place) {
+                true => Vec::new(),
+                false => click(state, place),
+            };
+        }
+        MouseEventKind::Drag(MouseButton::Left) => drag::follow(state, place),
+        MouseEventKind::Up(MouseButton::Left) => match drag::end(state) {
+            Some(place) => {
+                state.is_dirty = true;
+                return click(state, place);
+            }
+            None => return Vec::new(),
+        },
+        MouseEventKind::Moved => {
+            let mode = state.context.mode();
+            if mode.is_place() {
+                let screen = state.screens.of_mut(mode);
+                state.is_dirty |= screen.hover(place, &state.context);
+            }
+            return Vec::new();
         }
         _ => return Vec::new(),
     }
@@ -44,10 +65,10 @@ fn click(state: &mut State, place: Position) -> Vec<Effect> {
         }
         return Vec::new();
     }
-    if is_in(parts.strip) {
-        let moment = strip::moment(state.context.window(), place.x, size.width);
-        if let Some(at) = moment {
-            show(state, Some(at.floor(1000)));
+    if let Some(area) = parts.strip.filter(|strip| strip.contains(place)) {
+        let plot = strip::plot(state.context.window(), area);
+        if plot.area.contains(place) {
+            show(state, Some(plot.middle(plot.cell(place.x)).floor(1000)));
         }
         return Vec::new();
     }

@@ -8,12 +8,14 @@ use super::state::State;
 use crate::fleet;
 use crate::keys::Mode;
 use crate::model::host_rows::HostRows;
+use crate::model::window::ChartSpan;
 use crate::theme::ThemeName;
 
 /// The step of an arrow key at the least: a point of the usual charts.
 pub(super) const STEP_MS: i64 = 5_000;
 
 pub(super) fn close_host(state: &mut State) {
+    state.selected.retain(|selected| selected.host.is_none());
     state.context.host = None;
     state.screens.burst.stop();
     state.screens.processes.clear();
@@ -22,6 +24,7 @@ pub(super) fn close_host(state: &mut State) {
 
 /// Opens a host; `modes` become the current mode and the way back.
 pub(super) fn open(state: &mut State, name: Label, modes: &[Mode]) {
+    state.selected.retain(|selected| selected.host.is_none());
     state.screens.burst.stop();
     state.screens.host.reset();
     state.screens.processes.clear();
@@ -120,13 +123,20 @@ pub(super) fn next_event(state: &mut State) {
 }
 
 pub(super) fn zoom(state: &mut State, by: isize) {
-    state.context.chart_span.widen(by);
-    let span = state.context.chart_span;
+    // From here on back does not lead to what was before a selection.
+    state.selected.clear();
+    let mut span = state.context.chart_span;
+    span.widen(by);
+    set_span(state, span);
+    let text = span.text();
+    state.remark(format!("charts show {text}"));
+}
+
+pub(super) fn set_span(state: &mut State, span: ChartSpan) {
+    state.context.chart_span = span;
     if let Some(host) = &mut state.context.host {
         host.set_span(span);
     }
-    let text = span.text();
-    state.remark(format!("charts show {text}"));
 }
 
 pub(super) fn next_theme(state: &mut State) {

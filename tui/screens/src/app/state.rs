@@ -6,6 +6,7 @@ use sysmon_wire::message::Request;
 use sysmon_wire::{Label, UnixMs};
 
 use super::alarm::Alarm;
+use super::selection::{Drag, Selected};
 use super::visit::Visit;
 use crate::burst::BurstScreen;
 use crate::changes::Changes;
@@ -138,6 +139,10 @@ pub struct State {
     pub(super) subscriptions: Subscriptions,
     /// The places from which hosts were opened, the last one last.
     pub(super) visits: Vec<Visit>,
+    /// The span of a chart that is being selected with the mouse.
+    pub(super) drag: Option<Drag>,
+    /// What was shown before spans were selected, the last one last.
+    pub(super) selected: Vec<Selected>,
     /// What the processes of the open host, of the preview and of the busiest list were called with.
     pub(super) arguments: [(Topic, Arguments); 3],
 }
@@ -172,6 +177,8 @@ impl State {
             clock_offset_ms: 0,
             subscriptions: Subscriptions::default(),
             visits: Vec::new(),
+            drag: None,
+            selected: Vec::new(),
             arguments: [Topic::HostProcesses, Topic::PreviewProcesses, Topic::Top]
                 .map(|topic| (topic, Arguments::default())),
         }

@@ -4,7 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::state::State;
-use super::{footer, header, palette as commands};
+use super::{drag, footer, header, palette as commands};
 use crate::events::{self, strip};
 use crate::fleet;
 use crate::keys::Mode;
@@ -34,6 +34,7 @@ pub fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     if let Some(strip) = strip {
         strip::draw(&state.screens.events, context, strip, buffer);
     }
+    drag::draw(state, buffer);
     match context.mode() {
         Mode::Help => state.screens.help.draw(context, body, buffer),
         Mode::Palette => {

@@ -18,15 +18,19 @@ use crate::model::window::{Window, clock_step, local_offset_ms};
 use crate::theme::{Severity, Theme};
 use crate::widgets::axis::{span_text, tick_text};
 use crate::widgets::paint::Pen;
+use crate::widgets::plot::Plot;
 use crate::widgets::sparkline::{round_scale, sparkline};
 
 const LABEL_WIDTH: usize = 11;
 
-/// The moment under a column of the strip's lines, on a screen so wide.
-pub(crate) fn moment(window: Window, column: u16, width: u16) -> Option<UnixMs> {
-    let cells = cells(width);
-    let cell = usize::from(column).checked_sub(LABEL_WIDTH)?;
-    (cell < cells).then(|| window.moment(cell, cells))
+/// The cells of the strip's lines, and their moments.
+pub(crate) fn plot(window: Window, area: Rect) -> Plot {
+    let area = Rect {
+        x: area.x + (LABEL_WIDTH as u16).min(area.width),
+        width: cells(area.width) as u16,
+        ..area
+    };
+    Plot { area, window }
 }
 
 fn cells(width: u16) -> usize {

@@ -13,7 +13,8 @@ use crate::model::step::Steps;
 use crate::subscriptions::{Subscription, Topic};
 use crate::theme::Theme;
 use crate::widgets::axis::{draw_ticks, span_text};
-use crate::widgets::chart::{Inks, POINTS_PER_CELL, chart, chart_down};
+use crate::widgets::chart::{Inks, POINTS_PER_CELL, chart};
+use crate::widgets::mirrored::{SCALE, mirrored, scale};
 use crate::widgets::paint::Pen;
 use crate::widgets::section::{Section, Spans};
 use crate::widgets::sparkline::round_scale;
@@ -24,7 +25,6 @@ const SPAN_MS: i64 = 3_600_000;
 /// Cells of each of the three charts.
 const CELLS: u16 = 30;
 const STEP_MS: i64 = SPAN_MS / (CELLS as i64 * POINTS_PER_CELL as i64);
-const SCALE: u16 = 5;
 const WIDTH: u16 = CELLS + SCALE + 2;
 
 /// They are asked for again this often.
@@ -154,15 +154,6 @@ fn plot(area: Rect) -> Rect {
     }
 }
 
-fn scale(plot: Rect, row: u16, text: &str, theme: &Theme, buffer: &mut Buffer) {
-    let scale = Rect {
-        x: plot.x - SCALE,
-        width: SCALE,
-        ..plot
-    };
-    Pen::new(buffer, scale, row).right(text, usize::from(SCALE) - 1, theme.faint);
-}
-
 fn span(theme: &Theme) -> Spans {
     vec![(span_text(SPAN_MS), theme.dim)]
 }
@@ -190,8 +181,8 @@ fn draw_cpu(totals: &Totals, theme: &Theme, area: Rect, buffer: &mut Buffer) {
         .draw(theme, area, buffer);
     let plot = plot(area);
     let top = round_scale(((max.unwrap_or(0.0) * 100.0).ceil() as i64).max(10)).min(100);
-    scale(plot, 0, &top.to_string(), theme, buffer);
-    scale(plot, plot.height.saturating_sub(1), "0", theme, buffer);
+    scale(buffer, plot, 0, &top.to_string(), theme);
+    scale(buffer, plot, plot.height.saturating_sub(1), "0", theme);
     let inks = Inks::One(theme.area[0]);
     chart(buffer, plot, &steps, top as f64 / 100.0, inks, theme.ascii);
 }
@@ -217,29 +208,7 @@ fn draw_pair(
         .right(span(theme))
         .draw(theme, area, buffer);
     let plot = plot(area);
-    let half = plot.height / 2;
-    let highest = steps
-        .iter()
-        .flatten()
-        .flatten()
-        .fold(0.0f64, |a, b| a.max(b.max));
-    let top = round_scale((highest.ceil() as i64).max(1_000));
-    let text = amount(Some(top as f64));
-    let upper = Rect {
-        height: half,
-        ..plot
-    };
-    let lower = Rect {
-        y: plot.y + half,
-        height: half,
-        ..plot
-    };
-    scale(plot, 0, &text, theme, buffer);
-    scale(lower, half.saturating_sub(1), &text, theme, buffer);
-    let [over, under] = &steps;
-    let (one, other) = (Inks::One(inks[0]), Inks::One(inks[1]));
-    chart(buffer, upper, over, top as f64, one, theme.ascii);
-    chart_down(buffer, lower, under, top as f64, other, theme.ascii);
+    mirrored(buffer, plot, &steps, theme);
 }
 
 /// The busiest processes of all hosts, as far as one of each is known.

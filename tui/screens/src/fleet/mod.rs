@@ -27,6 +27,7 @@ use crate::model::summary::{CPU, value_text};
 use crate::records::Records;
 use crate::screen::{Answer, Outcome, Outcomes, Screen, done, remark};
 use crate::subscriptions::{Subscription, Topic};
+use crate::widgets::plot::Plot;
 pub use state::{Filter, Fleet, HINT, HostRow, Sort};
 
 pub fn text(host: &HostRow) -> String {
@@ -263,6 +264,13 @@ impl Screen for Fleet {
             self.select(at);
         }
         done()
+    }
+
+    fn plot_at(&self, place: Position, context: &Context) -> Option<Plot> {
+        match context.mode() {
+            Mode::Fleet => view::plot_at(self, context, place),
+            _ => None,
+        }
     }
 
     fn refresh(&mut self, context: &Context) {

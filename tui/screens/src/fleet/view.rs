@@ -9,10 +9,12 @@
 //! ```
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::{Rect, Size};
+use ratatui::layout::{Position, Rect, Size};
 use sysmon_wire::Label;
+use sysmon_wire::message::HostState;
 
 use super::columns::{draw_headings, layout_of};
+use super::preview::Preview;
 use super::state::{Fleet, HostRow, Row};
 use super::{detail, lower, needs, panel, rows as table_rows};
 use crate::context::{Context, Link};
@@ -21,6 +23,7 @@ use crate::keys::{Action, Mode};
 use crate::layout::body;
 use crate::widgets::axis::span_text;
 use crate::widgets::paint::{Pen, more};
+use crate::widgets::plot::Plot;
 
 /// Screens at least this high, and this wide, show the selected host's last minutes below the table.
 const PANEL_FROM: Size = Size {
@@ -257,32 +260,45 @@ fn draw_table(fleet: &Fleet, context: &Context, area: Rect, buffer: &mut Buffer)
     more(buffer, table, top > 0, is_unsaid, theme);
 }
 
-fn draw_selected(fleet: &Fleet, context: &Context, areas: &Areas, buffer: &mut Buffer) {
-    let Some(host) = fleet.selected() else {
-        detail::draw(fleet, context, areas.detail, buffer);
-        return;
-    };
-    if let Some(preview) = &fleet.preview.shown {
-        // What is shown may still be the host that was selected before.
-        let state = fleet
-            .host(&preview.host.name)
-            .map_or(host.tick.state, |host| host.tick.state);
-        if areas.right.width > 0 {
-            panel::draw_column(preview, state, context, areas.right, buffer);
-            return;
-        }
-        if areas.panel.height > 0 {
-            let inner = Rect {
-                x: areas.panel.x + 1,
-                width: areas.panel.width.saturating_sub(2),
-                ..areas.panel
-            };
-            panel::draw(preview, state, context, inner, buffer);
-            return;
-        }
+/// The preview that is shown, the state of its host, its area, and whether that is a column.
+fn previewed<'a>(fleet: &'a Fleet, areas: &Areas) -> Option<(&'a Preview, HostState, Rect, bool)> {
+    let host = fleet.selected()?;
+    let preview = fleet.preview.shown.as_ref()?;
+    // What is shown may still be the host that was selected before.
+    let state = fleet
+        .host(&preview.host.name)
+        .map_or(host.tick.state, |host| host.tick.state);
+    if areas.right.width > 0 {
+        return Some((preview, state, areas.right, true));
     }
-    if areas.panel.height == 0 {
-        detail::draw(fleet, context, areas.detail, buffer);
+    let inner = Rect {
+        x: areas.panel.x + 1,
+        width: areas.panel.width.saturating_sub(2),
+        ..areas.panel
+    };
+    (inner.height > 0).then_some((preview, state, inner, false))
+}
+
+/// The chart of the selected host at a place of the screen.
+pub(super) fn plot_at(fleet: &Fleet, context: &Context, place: Position) -> Option<Plot> {
+    let areas = areas(fleet, context);
+    let (preview, state, area, is_column) = previewed(fleet, &areas)?;
+    let plots = panel::plots(preview, state, context, area, is_column);
+    plots.into_iter().find(|plot| plot.area.contains(place))
+}
+
+fn draw_selected(fleet: &Fleet, context: &Context, areas: &Areas, buffer: &mut Buffer) {
+    match previewed(fleet, areas) {
+        Some((preview, state, area, true)) => {
+            panel::draw_column(preview, state, context, area, buffer);
+        }
+        Some((preview, state, area, false)) => {
+            panel::draw(preview, state, context, area, buffer);
+        }
+        None if fleet.selected().is_none() || areas.panel.height == 0 => {
+            detail::draw(fleet, context, areas.detail, buffer);
+        }
+        None => {}
     }
 }
 

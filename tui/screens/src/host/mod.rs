@@ -20,6 +20,7 @@ use crate::model::long_history::Wanted;
 use crate::records::Records;
 use crate::screen::{Answer, Outcome, Outcomes, Screen, done, remark};
 use crate::subscriptions::{Subscription, Topic};
+use crate::widgets::plot::Plot;
 pub use state::{HostScreen, Pane, Panes};
 
 impl HostScreen {
@@ -49,6 +50,25 @@ impl HostScreen {
             Some(0) if rows < 0 => self.selected = None,
             Some(at) => self.select(at.saturating_add_signed(rows)),
         }
+    }
+
+    /// Whether the zoomed pane is charts, which a cursor reads.
+    pub(crate) fn has_cursor(&self) -> bool {
+        pane::has_charts(self.panes.focus)
+    }
+
+    /// Moves the cursor by cells, from the newest one where there is none; whether there are charts.
+    fn move_cursor(&mut self, cells: i16, context: &Context) -> bool {
+        let Some(plot) = pane::plots(&self.panes, context).first().copied() else {
+            return false;
+        };
+        let last = plot.area.width.saturating_sub(1);
+        let to = match self.panes.cursor {
+            Some(moment) => plot.cell_of(moment).saturating_add_signed(cells).min(last),
+            None => last,
+        };
+        self.panes.cursor = Some(plot.middle(to));
+        true
     }
 
     fn open_process(&self, context: &Context) -> Outcomes {
@@ -124,6 +144,15 @@ impl Screen for HostScreen {
                 Pane::Processes if self.selected.is_some() => self.open_process(context),
                 _ => self.maximize(),
             },
+            Action::CursorLeft if self.move_cursor(-1, context) => done(),
+            Action::CursorRight if self.move_cursor(1, context) => done(),
+            // A table has no cells to read.
+            Action::CursorLeft => Some(vec![Outcome::Act(Action::Earlier)]),
+            Action::CursorRight => Some(vec![Outcome::Act(Action::Later)]),
+            Action::Back if context.mode() == Mode::Pane && self.panes.cursor.is_some() => {
+                self.panes.cursor = None;
+                done()
+            }
             Action::Sort if context.mode() == Mode::Pane => self.sort_next(context),
             Action::Reverse if context.mode() == Mode::Pane => {
                 self.panes.reverse = !self.panes.reverse;
@@ -144,6 +173,9 @@ impl Screen for HostScreen {
 
     fn click(&mut self, place: Position, context: &Context) -> Outcomes {
         if context.mode() == Mode::Pane {
+            if self.hover(place, context) {
+                return done();
+            }
             return match place.y == pane::HEADING_ROW {
                 true => self.sort_at(place.x, context),
                 false => done(),
@@ -165,6 +197,26 @@ impl Screen for HostScreen {
         }
         self.panes.go(pane);
         done()
+    }
+
+    fn hover(&mut self, place: Position, context: &Context) -> bool {
+        let Some(plot) = self.plot_at(place, context) else {
+            return false;
+        };
+        if context.mode() != Mode::Pane {
+            return false;
+        }
+        let moment = plot.middle(plot.cell(place.x));
+        self.panes.cursor.replace(moment) != Some(moment)
+    }
+
+    fn plot_at(&self, place: Position, context: &Context) -> Option<Plot> {
+        match context.mode() {
+            Mode::Host => view::plot_at(self, context, place),
+            _ => pane::plots(&self.panes, context)
+                .into_iter()
+                .find(|plot| plot.area.contains(place)),
+        }
     }
 
     fn refresh(&mut self, context: &Context) {

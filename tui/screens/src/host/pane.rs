@@ -9,9 +9,12 @@ use super::state::{Pane, Panes};
 use super::{cores, pane_charts};
 use crate::context::Context;
 use crate::format::{amount, fit};
+use crate::keys::Mode;
 use crate::layout::{below, body};
 use crate::model::host_rows::{HostRows, Step};
+use crate::theme::Theme;
 use crate::widgets::paint::{Pen, fill};
+use crate::widgets::plot::Plot;
 use crate::widgets::section::headline;
 use crate::widgets::sparkline::{round_scale, sparkline};
 
@@ -47,6 +50,12 @@ fn draw_heading(
     buffer: &mut Buffer,
 ) {
     let theme = &context.theme;
+    let main = below(area, 1);
+    let cursor = pane_charts::cursor(panes, host, main).filter(|_| has_charts(panes.focus));
+    let read = match cursor {
+        Some((_, moment)) => format!("cursor {}", format_clock(moment.0, &context.zone)),
+        None => String::new(),
+    };
     let moment = match host.newest() {
         Some(newest) => format!("at {}", format_clock(newest.0, &context.zone)),
         None if host.complete => "no samples at this time".to_owned(),
@@ -59,7 +68,21 @@ fn draw_heading(
         (_, 0) => "the end".to_owned(),
         (_, left) => format!("{left} more {}", theme.pick("↓", "v")),
     };
-    headline(theme, area, panes.focus.title(), &[&moment, &more], buffer);
+    let details = [read.as_str(), &moment, &more];
+    headline(theme, area, panes.focus.title(), &details, buffer);
+}
+
+/// Whether a pane is charts, not a table.
+pub(super) fn has_charts(pane: Pane) -> bool {
+    pane != Pane::Cores && titles(pane).is_empty()
+}
+
+/// The charts that are shown; none where the pane is a table.
+pub(super) fn plots(panes: &Panes, context: &Context) -> Vec<Plot> {
+    let host = context.host.as_ref();
+    let host = host.filter(|_| context.mode() == Mode::Pane && has_charts(panes.focus));
+    let main = below(body(context.size), 1);
+    host.map_or_else(Vec::new, |host| pane_charts::plots(panes, host, main))
 }
 
 pub(super) type TableRow = (String, Vec<Option<f64>>);
@@ -132,7 +155,7 @@ fn draw_table(panes: &Panes, context: &Context, host: &HostRows, area: Rect, buf
     let used = name + columns.iter().map(|column| column.width).sum::<usize>() + 2;
     let trend = width.saturating_sub(used).min(TREND_WIDTH.1);
     let trend = if trend < TREND_WIDTH.0 { 0 } else { trend };
-    let trends = Trends::new(panes.focus, host, &rows, trend);
+    let trends = Trends::new(panes.focus, host, &rows, trend, theme);
     draw_titles(panes, context, area, (name, &columns), &trends, buffer);
     let room = usize::from(area.height.saturating_sub(1));
     let top = usize::from(panes.scroll).min(rows.len().saturating_sub(room));
@@ -222,7 +245,7 @@ struct Trends {
 }
 
 impl Trends {
-    fn new(pane: Pane, host: &HostRows, rows: &[Row], cells: usize) -> Self {
+    fn new(pane: Pane, host: &HostRows, rows: &[Row], cells: usize, theme: &Theme) -> Self {
         let step_ms = host.step_ms(cells);
         let history = |row: &Row| match row.trend {
             Some((metric, at)) if cells > 0 => host.history_at(&metric, at, cells, step_ms),
@@ -246,9 +269,10 @@ impl Trends {
             false => amount(Some(top as f64)),
         };
         let title = format!(
-            "{} {} to {scale}",
+            "{} {} 0{}{scale}",
             pane_tables::trend_title(pane),
-            format_span(step_ms * cells as i64)
+            format_span(step_ms * cells as i64),
+            theme.pick("–", "-"),
         );
         let cell = |step: &Option<Step>| step.map(|step| (step.max * factor).round() as i64);
         Self {

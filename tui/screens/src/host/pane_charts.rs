@@ -2,19 +2,24 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use sysmon_wire::UnixMs;
 use sysmon_wire::metrics::{
     CPU_UTILIZATION, DISK_IO, MEMORY_DIRTY, MEMORY_LIMIT, MEMORY_USAGE, Metric, NET_IO,
     PAGING_LIMIT, PAGING_USAGE, PRESSURE_TIME,
 };
 
 use super::state::{Pane, Panes};
+use super::view::has_ended;
 use crate::context::Context;
 use crate::format::{amount, percent, size};
 use crate::model::host_rows::{HostRows, Step};
-use crate::widgets::axis::{SCALE_WIDTH, cells_of, draw_axis, draw_scale, plot_of_host, step_ms};
+use crate::widgets::axis::{
+    SCALE_WIDTH, cells_of, draw_axis, draw_scale, plot_of_host, step_ms, window_of,
+};
 use crate::widgets::chart::{POINTS_PER_CELL, line};
+use crate::widgets::mirrored::rate_top;
 use crate::widgets::paint::Pen;
-use crate::widgets::sparkline::round_scale;
+use crate::widgets::plot::{Plot, draw_cursor, draw_end};
 
 /// A chart is so high at least and at most, its title included, and so wide at least.
 const HEIGHT: (u16, u16) = (4, 14);
@@ -212,11 +217,72 @@ fn rows_shown(height: u16, area: Rect) -> u16 {
     (area.height.saturating_sub(1) / height.max(1)).max(1)
 }
 
+/// Where the charts of a pane are.
+struct Layout {
+    area: Rect,
+    across: u16,
+    width: u16,
+    height: u16,
+    /// Cells of each chart.
+    cells: u16,
+    /// The first chart shown, and how many are.
+    top: usize,
+    shown: usize,
+}
+
+impl Layout {
+    fn new(panes: &Panes, host: &HostRows, count: usize, area: Rect) -> Self {
+        let (across, height) = grid(count, area);
+        let width = area.width / across;
+        let room = width.saturating_sub(SCALE_WIDTH + 3);
+        let rows = u16::try_from(count).unwrap_or(u16::MAX).div_ceil(across);
+        let rows_shown = rows_shown(height, area);
+        let top = panes.scroll.min(rows.saturating_sub(rows_shown)) * across;
+        let shown = usize::from(rows_shown * across).min(count.saturating_sub(usize::from(top)));
+        Self {
+            area,
+            across,
+            width,
+            height,
+            cells: cells_of(host, room).min(room),
+            top: usize::from(top),
+            shown,
+        }
+    }
+
+    /// The blocks of the charts that are shown.
+    fn blocks(&self) -> impl Iterator<Item = Rect> {
+        (0..self.shown as u16).map(|place| {
+            Rect {
+                x: self.area.x + place % self.across * self.width,
+                y: self.area.y + place / self.across * self.height,
+                width: self.width,
+                height: self.height,
+            }
+            .intersection(self.area)
+        })
+    }
+}
+
 pub(super) fn scroll_max(panes: &Panes, host: &HostRows, area: Rect) -> u16 {
     let count = smalls(host, panes.focus).len();
     let (across, height) = grid(count, area);
     let rows = u16::try_from(count).unwrap_or(u16::MAX).div_ceil(across);
     rows.saturating_sub(rows_shown(height, area))
+}
+
+/// The charts that are shown, the first one first.
+pub(super) fn plots(panes: &Panes, host: &HostRows, area: Rect) -> Vec<Plot> {
+    let count = smalls(host, panes.focus).len();
+    let layout = Layout::new(panes, host, count, area);
+    let Some(window) = window_of(host, layout.cells) else {
+        return Vec::new();
+    };
+    let plot = |block| Plot {
+        area: plot_of_host(host, block, SCALE_WIDTH),
+        window,
+    };
+    layout.blocks().map(plot).collect()
 }
 
 pub(super) fn draw(
@@ -232,13 +298,12 @@ pub(super) fn draw(
         Pen::new(buffer, area, 0)
             .skip(1)
             .text("no data at this moment", dim);
+        return;
     }
-    let (across, height) = grid(smalls.len(), area);
-    let width = area.width / across;
-    let room = width.saturating_sub(SCALE_WIDTH + 3);
-    let plot_width = cells_of(host, room).min(room);
-    let step = step_ms(host, plot_width);
-    let points = usize::from(plot_width) * POINTS_PER_CELL;
+    let layout = Layout::new(panes, host, smalls.len(), area);
+    let step = step_ms(host, layout.cells);
+    let points = usize::from(layout.cells) * POINTS_PER_CELL;
+    // All of them, not only those shown: scrolling leaves the scale as it is.
     let drawn: Vec<Vec<Vec<Option<Step>>>> = smalls
         .iter()
         .map(|small| {
@@ -249,30 +314,22 @@ pub(super) fn draw(
         })
         .collect();
     let highest = drawn.iter().flatten().flatten().flatten();
-    let highest = highest.fold(0.0f64, |a, step| a.max(step.max));
-    let rate = round_scale((highest.ceil() as i64).max(1_000)) as f64;
-    let top = panes.scroll.min(scroll_max(panes, host, area)) * across;
-    let shown = usize::from(rows_shown(height, area) * across);
+    let rate = rate_top(highest.fold(0.0f64, |a, step| a.max(step.max)));
+    let cursor = cursor(panes, host, area);
     let mut bottom = area.y;
-    let all = smalls.iter().zip(&drawn).skip(usize::from(top)).take(shown);
-    for (place, (small, lines)) in (0u16..).zip(all) {
-        let block = Rect {
-            x: area.x + place % across * width,
-            y: area.y + place / across * height,
-            width,
-            height,
-        }
-        .intersection(area);
+    let all = smalls.iter().zip(&drawn).skip(layout.top);
+    for ((small, lines), block) in all.zip(layout.blocks()) {
         bottom = bottom.max(block.bottom());
-        draw_small(context, host, (small, lines, rate), block, buffer);
+        let cell = cursor.map(|(cell, _)| cell);
+        draw_small(context, host, (small, lines, rate), (block, cell), buffer);
     }
     if bottom < area.bottom() {
-        let columns = across.min(u16::try_from(smalls.len()).unwrap_or(u16::MAX));
+        let columns = layout.across.min(layout.shown as u16);
         for column in 0..columns {
             let axis = Rect {
-                x: area.x + column * width + SCALE_WIDTH + 1,
+                x: area.x + column * layout.width + SCALE_WIDTH + 1,
                 y: bottom,
-                width: plot_width,
+                width: layout.cells,
                 height: 1,
             };
             draw_axis(context, host, axis, &context.theme, buffer);
@@ -280,11 +337,29 @@ pub(super) fn draw(
     }
 }
 
+/// The cell of the cursor, and its moment.
+pub(super) fn cursor(panes: &Panes, host: &HostRows, area: Rect) -> Option<(u16, UnixMs)> {
+    let moment = panes.cursor?;
+    let plot = *plots(panes, host, area).first()?;
+    let cell = plot.cell_of(moment);
+    Some((cell, plot.moments(cell).from))
+}
+
+/// What a line was in a cell of its chart.
+fn at_cell(values: &[Option<Step>], cell: u16) -> Option<f64> {
+    let first = usize::from(cell) * POINTS_PER_CELL;
+    let points = values.get(first..first + POINTS_PER_CELL)?;
+    let known = || points.iter().flatten();
+    let count = known().map(|step| f64::from(step.count)).sum::<f64>();
+    let sum = known().map(|step| step.mean * f64::from(step.count));
+    (count > 0.0).then(|| sum.sum::<f64>() / count)
+}
+
 fn draw_small(
     context: &Context,
     host: &HostRows,
     (small, lines, rate): (&Small, &[Vec<Option<Step>>], f64),
-    block: Rect,
+    (block, cursor): (Rect, Option<u16>),
     buffer: &mut Buffer,
 ) {
     let theme = &context.theme;
@@ -297,11 +372,15 @@ fn draw_small(
     pen.skip(1)
         .text(theme.pick("─ ", "- "), theme.rule)
         .text(&small.title, theme.title);
-    for ((word, metric, at), style) in small.lines.iter().zip(styles) {
+    for (((word, metric, at), values), style) in small.lines.iter().zip(lines).zip(styles) {
+        let (value, ink) = match cursor {
+            Some(cell) => (at_cell(values, cell), theme.key),
+            None => (host.now_at(metric, *at), theme.text),
+        };
         // The word has the colour of its line.
         pen.skip(2).text(word, style);
         pen.skip(usize::from(!word.is_empty()))
-            .text(&small.scale.text(host.now_at(metric, *at)), theme.text);
+            .text(&small.scale.text(value), ink);
     }
     if let [values] = lines {
         let all = || values.iter().flatten();
@@ -321,5 +400,11 @@ fn draw_small(
     // The first line goes over the second where both have a cell.
     for (values, style) in lines.iter().zip(styles).rev() {
         line(buffer, plot, values, max, style, theme.ascii);
+    }
+    if has_ended(context, host) {
+        draw_end(buffer, plot, theme);
+    }
+    if let Some(cell) = cursor {
+        draw_cursor(buffer, plot, cell, theme);
     }
 }

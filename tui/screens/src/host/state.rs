@@ -103,6 +103,8 @@ pub struct Panes {
     /// The column that its table is sorted by; `None` for the host's order.
     pub sort: Option<usize>,
     pub reverse: bool,
+    /// The moment that its charts are read at.
+    pub cursor: Option<UnixMs>,
 }
 
 impl Default for Panes {
@@ -112,6 +114,7 @@ impl Default for Panes {
             scroll: 0,
             sort: None,
             reverse: false,
+            cursor: None,
         }
     }
 }

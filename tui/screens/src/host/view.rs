@@ -15,6 +15,7 @@ use crate::model::host_rows::HostRows;
 use crate::model::step::Steps;
 use crate::sections::{About, Pair, state_line};
 use crate::widgets::paint::{Pen, fill, note};
+use crate::widgets::plot::Plot;
 use crate::widgets::section::{Spans, width};
 use crate::widgets::sparkline::draw_sparkline;
 
@@ -54,6 +55,11 @@ pub(super) fn state(context: &Context, host: &HostRows) -> Option<HostState> {
         _ if age >= LATE_MS.max(apart) => HostState::Stale,
         _ => HostState::Live,
     })
+}
+
+/// Whether nothing was heard of the host since its charts end.
+pub(super) fn has_ended(context: &Context, host: &HostRows) -> bool {
+    context.is_lost() || state(context, host).is_some_and(|state| state != HostState::Live)
 }
 
 fn about<'a>(context: &'a Context, host: &'a HostRows) -> About<'a> {
@@ -368,6 +374,17 @@ pub(super) fn pane_at(screen: &HostScreen, context: &Context, place: Position) -
         .chain(lists)
         .find(|(_, area)| area.contains(place))
         .map(|(pane, _)| pane)
+}
+
+/// The chart at a place of the screen.
+pub(super) fn plot_at(screen: &HostScreen, context: &Context, place: Position) -> Option<Plot> {
+    let host = context.host.as_ref()?;
+    let about = about(context, host);
+    let areas = areas(screen, context, host);
+    let is_chart = |pane: Pane| matches!(pane, Pane::Cpu | Pane::Network | Pane::Disk);
+    let charts = areas.charts.iter().filter(|(pane, _)| is_chart(*pane));
+    let mut plots = charts.filter_map(|(_, area)| about.plot_of(*area));
+    plots.find(|plot| plot.area.contains(place))
 }
 
 /// The list of processes, without its rule.

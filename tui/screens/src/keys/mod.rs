@@ -92,6 +92,8 @@ named! {
         Toggle = "toggle",
         Arrange = "arrange",
         Freeze = "freeze",
+        CursorLeft = "cursor-left",
+        CursorRight = "cursor-right",
         Earlier = "earlier",
         Later = "later",
         MuchEarlier = "much-earlier",

@@ -49,6 +49,8 @@ const ANY: &[Mode] =
     modes!([Fleet Host Pane Burst Processes Process Top Changes Events Compare Help]);
 const PLACES: &[Mode] =
     modes!([Fleet Host Pane Burst Processes Process Top Changes Events Compare]);
+/// Places of which the arrows go through time; in the charts of a pane they move a cursor.
+const TIMED: &[Mode] = modes!([Fleet Host Burst Processes Process Top Changes Events Compare]);
 const LEAVABLE: &[Mode] =
     modes!([Host Pane Burst Processes Process Top Changes Events Compare Help]);
 /// Modes with rebound keys; those of prompts are fixed.
@@ -113,8 +115,10 @@ pub const BINDINGS: &[Binding] = bindings! {
     ANY: [PageDown (Ctrl 'f')] => PageDown, "down a screen";
     ANY: [Home 'g'] => First, "to the top";
     ANY: [(Shift End) 'G'] => Last, "to the bottom";
-    PLACES: [Left] => Earlier, "one step back in time", "past";
-    PLACES: [Right] => Later, "one step forward";
+    [Pane]: [Left] => CursorLeft, "cursor a cell earlier; in tables: time", "cursor";
+    [Pane]: [Right] => CursorRight, "cursor a cell later; in tables: time";
+    TIMED: [Left] => Earlier, "one step back in time", "past";
+    TIMED: [Right] => Later, "one step forward";
     PLACES: [(Shift Left)] => MuchEarlier, "ten steps back in time";
     PLACES: [(Shift Right)] => MuchLater, "ten steps forward";
     PLACES: [(CtrlKey Left)] => MinuteEarlier, "a minute back in time";

@@ -9,14 +9,11 @@ use crate::format::{amount, percent};
 use crate::model::host_rows::Step;
 use crate::model::summary::CPU;
 use crate::theme::Severity;
-use crate::widgets::axis::{cells_of, draw_axis, span_text};
-use crate::widgets::chart::{Inks, POINTS_PER_CELL, chart, chart_down};
-use crate::widgets::paint::Pen;
+use crate::widgets::axis::{cells_of, draw_axis, span_text, window_of};
+use crate::widgets::chart::{Inks, POINTS_PER_CELL, chart};
+use crate::widgets::mirrored::{SCALE, mirrored, scale};
+use crate::widgets::plot::{Plot, draw_end};
 use crate::widgets::section::{Section, Spans};
-use crate::widgets::sparkline::round_scale;
-
-/// Cells of a scale, the space behind it included.
-pub(crate) const SCALE: u16 = 5;
 
 /// A chart this high has the middle of its scale written, too.
 const MIDDLE_FROM: u16 = 6;
@@ -67,14 +64,32 @@ impl Pair {
 }
 
 impl About<'_> {
+    /// Cells of a chart in an area; one that has ended has a sign behind it.
+    pub(super) fn cells(&self, area: Rect) -> u16 {
+        let room = area.width.saturating_sub(SCALE + u16::from(self.is_ended));
+        cells_of(self.host, room).min(room)
+    }
+
     /// Where a chart is drawn below its rule.
     fn plot(&self, area: Rect) -> Rect {
-        let room = area.width.saturating_sub(SCALE);
         Rect {
             x: area.x + SCALE,
             y: area.y + 1,
-            width: cells_of(self.host, room).min(room),
+            width: self.cells(area),
             height: area.height.saturating_sub(1),
+        }
+    }
+
+    /// The cells of a chart that is drawn in an area, and their moments.
+    pub(crate) fn plot_of(&self, area: Rect) -> Option<Plot> {
+        let area = self.plot(area);
+        let window = window_of(self.host, area.width)?;
+        Some(Plot { area, window })
+    }
+
+    fn end_of(&self, plot: Rect, buffer: &mut Buffer) {
+        if self.is_ended {
+            draw_end(buffer, plot, &self.theme);
         }
     }
 
@@ -82,16 +97,6 @@ impl About<'_> {
         let points = usize::from(cells) * POINTS_PER_CELL;
         let step = self.host.step_ms(points);
         self.host.history(metric, with, points, step)
-    }
-
-    fn scale(&self, plot: Rect, row: u16, text: &str, buffer: &mut Buffer) {
-        let scale = Rect {
-            x: plot.x.saturating_sub(SCALE),
-            width: SCALE,
-            ..plot
-        };
-        let cells = usize::from(SCALE) - 1;
-        Pen::new(buffer, scale, row).right(text, cells, self.theme.faint);
     }
 
     /// How long the charts are: `15 m`.
@@ -129,15 +134,16 @@ impl About<'_> {
         if plot.height == 0 {
             return;
         }
-        self.scale(plot, 0, "100", buffer);
+        scale(buffer, plot, 0, "100", theme);
         if plot.height >= MIDDLE_FROM {
-            self.scale(plot, plot.height / 2, "50", buffer);
+            scale(buffer, plot, plot.height / 2, "50", theme);
         }
         if plot.height > 1 {
-            self.scale(plot, plot.height - 1, "0", buffer);
+            scale(buffer, plot, plot.height - 1, "0", theme);
         }
         let inks = Inks::ByHeight(&theme.area);
         chart(buffer, plot, &history, 1.0, inks, theme.ascii);
+        self.end_of(plot, buffer);
     }
 
     fn modes(&self) -> Spans {
@@ -175,36 +181,15 @@ impl About<'_> {
             section = section.detail(detail);
         }
         section.right(self.span()).draw(theme, area, buffer);
-        let half = plot.height / 2;
-        if half == 0 {
-            return;
-        }
-        let most = most_up.unwrap_or(0.0).max(most_down.unwrap_or(0.0));
-        let max = round_scale((most.ceil() as i64).max(1_000)) as f64;
-        let text = amount(Some(max));
-        let upper = Rect {
-            height: half,
-            ..plot
-        };
-        let lower = Rect {
-            y: plot.y + half,
-            height: half,
-            ..plot
-        };
-        self.scale(upper, 0, &text, buffer);
-        self.scale(lower, half - 1, &text, buffer);
-        let (receive, transmit) = (Inks::One(theme.receive), Inks::One(theme.transmit));
-        let [over, under] = &histories;
-        chart(buffer, upper, over, max, receive, theme.ascii);
-        chart_down(buffer, lower, under, max, transmit, theme.ascii);
+        mirrored(buffer, plot, &histories, theme);
+        self.end_of(plot, buffer);
     }
 
     /// The line of time under a stack of charts.
     pub(crate) fn axis(&self, area: Rect, buffer: &mut Buffer) {
-        let room = area.width.saturating_sub(SCALE);
         let line = Rect {
             x: area.x + SCALE,
-            width: cells_of(self.host, room).min(room),
+            width: self.cells(area),
             height: area.height.min(1),
             ..area
         };

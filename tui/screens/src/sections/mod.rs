@@ -14,7 +14,7 @@ use sysmon_wire::metrics::{
     PAGING_LIMIT, PAGING_USAGE,
 };
 
-pub(crate) use charts::{Pair, SCALE};
+pub(crate) use charts::Pair;
 pub(crate) use lists::Usage;
 
 use crate::context::Context;
@@ -23,8 +23,8 @@ use crate::model::host_rows::HostRows;
 use crate::model::step::Steps;
 use crate::model::summary::place_of;
 use crate::theme::{Severity, Theme};
-use crate::widgets::axis::cells_of;
 use crate::widgets::meter::meter;
+use crate::widgets::mirrored::SCALE;
 use crate::widgets::paint::Pen;
 use crate::widgets::section::{Section, Spans};
 use crate::widgets::sparkline::draw_sparkline;
@@ -38,6 +38,8 @@ pub(crate) struct About<'a> {
     pub(crate) theme: Theme,
     /// Whether its own name stands in the first title, as where it is not the only host.
     pub(crate) is_named: bool,
+    /// Whether nothing was heard since its charts end.
+    is_ended: bool,
 }
 
 impl<'a> About<'a> {
@@ -53,6 +55,7 @@ impl<'a> About<'a> {
             host,
             theme,
             is_named: false,
+            is_ended: is_dead || state == Some(HostState::Stale),
         }
     }
 
@@ -198,7 +201,7 @@ impl<'a> About<'a> {
         let parts = [(share.unwrap_or(0.0), style), (part(cache), cached)];
         meter(&mut Pen::new(buffer, area, 1), &parts, width, theme);
         if area.height >= 3 {
-            let cells = usize::from(cells_of(self.host, area.width.saturating_sub(SCALE)));
+            let cells = usize::from(self.cells(area));
             let step = self.host.step_ms(cells);
             let history = self.host.history(&MEMORY_UTILIZATION, &[], cells, step);
             let values = history

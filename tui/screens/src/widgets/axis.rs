@@ -10,7 +10,7 @@ use super::chart::POINTS_PER_CELL;
 use super::paint::Pen;
 use crate::context::Context;
 use crate::model::host_rows::HostRows;
-use crate::model::window::{clock_step, local_offset_ms};
+use crate::model::window::{Window, clock_step, local_offset_ms};
 use crate::theme::Theme;
 
 pub(crate) const SCALE_WIDTH: u16 = 5;
@@ -55,6 +55,14 @@ pub(crate) fn step_ms(host: &HostRows, width: u16) -> i64 {
     host.step_ms(usize::from(width) * POINTS_PER_CELL)
 }
 
+/// The moments of a host's charts that are so wide: they end at its newest row, at a full step.
+pub(crate) fn window_of(host: &HostRows, width: u16) -> Option<Window> {
+    let step = step_ms(host, width);
+    let to = (host.newest()? + 1).floor(step);
+    let from = to - step * i64::from(width) * POINTS_PER_CELL as i64;
+    Some(Window { from, to })
+}
+
 /// Cells of a chart at least.
 const CELLS_MIN: u16 = 15;
 
@@ -75,9 +83,9 @@ pub(crate) fn draw_axis(
     buffer: &mut Buffer,
 ) {
     let Some(newest) = host.newest() else { return };
-    let step = step_ms(host, line.width);
-    let end = (newest + 1).floor(step);
-    let start = end - step * i64::from(line.width) * POINTS_PER_CELL as i64;
+    let Some(Window { from, to }) = window_of(host, line.width) else {
+        return;
+    };
     let is_live =
         context.at.is_none() && context.now - newest < LIVE_MS.max(2 * host.resolution_ms());
     let last = match is_live {
@@ -86,7 +94,7 @@ pub(crate) fn draw_axis(
     };
     let width = usize::from(line.width);
     let free = width.saturating_sub(last.len() + 1);
-    draw_ticks(buffer, line, (start, end), free, &context.zone, theme);
+    draw_ticks(buffer, line, (from, to), free, &context.zone, theme);
     let style = if is_live { theme.faint } else { theme.text };
     Pen::new(buffer, line, 0).right(&last, width, style);
 }

@@ -11,6 +11,7 @@ mod output;
 mod palette;
 mod prompts;
 mod reach;
+mod reading;
 mod top;
 mod way;
 
