@@ -104,9 +104,12 @@ impl PtyProgram {
         }
     }
 
+    /// The last screen that comes, at most until the time-out.
     pub(crate) fn last_screen(&self) -> String {
+        let end = Instant::now() + TIMEOUT;
         let mut last = String::new();
-        while let Ok(shown) = self.screens.recv_timeout(TIMEOUT) {
+        let rest = || end.saturating_duration_since(Instant::now());
+        while let Ok(shown) = self.screens.recv_timeout(rest()) {
             last = shown.text;
         }
         last

@@ -270,8 +270,10 @@ fn statistics(session: &PtyProgram) -> String {
 
 fn delay(session: &PtyProgram, at: Instant, wanted: &str) -> anyhow::Result<Duration> {
     let shown = session.wait_until(SCREEN_TIMEOUT, |text| text.contains(wanted))?;
-    let shown =
-        shown.with_context(|| format!("{wanted:?} did not appear within {SCREEN_TIMEOUT:?}"))?;
+    let shown = shown.with_context(|| {
+        let screen = session.last_screen();
+        format!("{wanted:?} did not appear within {SCREEN_TIMEOUT:?} on this screen:\n{screen}")
+    })?;
     Ok(shown.saturating_duration_since(at))
 }
 

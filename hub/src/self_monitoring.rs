@@ -214,6 +214,7 @@ pub(crate) mod tests {
             agents: 3,
             outdated_agents: 0,
             refused: 1,
+            datagrams_dropped: 0,
             otlp_points: 0,
             otlp_rejected: 0,
             lag_ms: 750,

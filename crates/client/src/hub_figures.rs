@@ -51,6 +51,7 @@ figures! {
     agents = HUB_AGENTS, "agents", "Connected agents.";
     outdated_agents = HUB_AGENTS_OUTDATED, "outdated_agents", "Live hosts whose agent the next release does not support.";
     refused = HUB_REFUSED, "refused_total", "Connections, streams and requests refused since the hub started.";
+    datagrams_dropped = HUB_DATAGRAMS_DROPPED, "datagrams_dropped_total", "Datagrams dropped because the receive buffer was full.";
     otlp_points = HUB_OTLP_POINTS, "otlp_points_total", "Points received as OTLP since the hub started.";
     otlp_rejected = HUB_OTLP_REJECTED, "otlp_rejected_total", "Points among them that could not be stored.";
     lag_ms = HUB_LAG, "lag_seconds", "Lag of the live host that is furthest behind.";

@@ -18,8 +18,8 @@ use crate::admission::{Admission, AdmissionLimits, Admitted, Refusal, canonical}
 use crate::certificate::{PeerCertificate, peer_certificate};
 use crate::reset::endpoint_config;
 use crate::transport::{
-    HELLO_TIMEOUT, UNKNOWN_FRAME_BYTES_MAX, bind, close_endpoint, loopback_of, raise_limits,
-    server_config,
+    HELLO_TIMEOUT, UNKNOWN_FRAME_BYTES_MAX, bind, close_endpoint, enlarge_buffer, loopback_of,
+    raise_limits, server_config,
 };
 use crate::{CloseCode, FrameReceiver, FrameSender, LinkError};
 
@@ -111,6 +111,7 @@ impl Listener {
         let failed = |source| LinkError::Listen { address, source };
         let config = Some(server_config(identity, options.accepts_joins)?);
         let socket = bind(address).map_err(failed)?;
+        enlarge_buffer(&socket);
         let endpoint = Endpoint::new(
             endpoint_config(&options.reset, options.limits.connections, &options.clock),
             config,

@@ -133,6 +133,28 @@ pub(crate) fn bind(address: SocketAddr) -> std::io::Result<UdpSocket> {
     })
 }
 
+/// Receive buffer of a socket that many peers send to: what ten thousand hosts send in the burst of a whole second.
+const RECEIVE_BUFFER_BYTES: usize = 8 << 20;
+
+/// Asks for a receive buffer that holds the burst of a whole second, as far as the system allows it.
+pub(crate) fn enlarge_buffer(socket: &UdpSocket) {
+    let socket = socket2::SockRef::from(socket);
+    if socket
+        .recv_buffer_size()
+        .is_ok_and(|bytes| bytes >= RECEIVE_BUFFER_BYTES)
+    {
+        return;
+    }
+    let asked = socket.set_recv_buffer_size(RECEIVE_BUFFER_BYTES);
+    let bytes = socket.recv_buffer_size().unwrap_or_default();
+    if asked.is_err() || bytes < RECEIVE_BUFFER_BYTES {
+        tracing::info!(
+            bytes,
+            "the receive buffer is smaller than asked for, which is enough for a few hundred hosts: for more raise net.core.rmem_max to 8388608"
+        );
+    }
+}
+
 /// Time for close frames to leave. A peer that misses them runs into its idle time-out.
 const CLOSE_DELAY: Duration = Duration::from_millis(10);
 

@@ -170,6 +170,7 @@ registry! {
     HUB_AGENTS = "sysmon.hub.agent.count", "{agent}", Gauge, 0, "Connected agents";
     HUB_AGENTS_OUTDATED = "sysmon.hub.agent.outdated", "{agent}", Gauge, 0, "Live hosts whose agent is so old that the next release of the hub will not support it, or this one does not";
     HUB_REFUSED = "sysmon.hub.refused", "{refusal}", Counter, 0, "Connections, streams and requests refused by the hub";
+    HUB_DATAGRAMS_DROPPED = "sysmon.hub.datagram.dropped", "{datagram}", Counter, 0, "Datagrams that the kernel dropped because the hub's receive buffer was full (Linux)";
     HUB_OTLP_POINTS = "sysmon.hub.otlp.points", "{point}", Counter, 0, "Points that the hub received as OTLP";
     HUB_OTLP_REJECTED = "sysmon.hub.otlp.rejected", "{point}", Counter, 0, "Points among them that could not be stored; the hub's log and the answer to their sender say why";
     HUB_LAG = "sysmon.hub.lag", "s", Gauge, -3, "Age of the newest row of the live host with the greatest delay";

@@ -129,6 +129,7 @@ impl BoundHub {
             exports: Exports::default(),
             beyond: Beyond::default(),
             refused: AtomicU64::new(0),
+            port: listener.address().map(|address| address.port()),
             clock: options.clock,
             random: options.random,
         };

@@ -96,6 +96,8 @@ pub struct Hub {
     exports: Exports,
     beyond: Beyond,
     refused: AtomicU64,
+    /// Where peers send their datagrams to.
+    port: Option<u16>,
 }
 
 impl Hub {

@@ -43,6 +43,7 @@ impl Hub {
             agents: signed(self.agents.get()),
             outdated_agents: outdated_agents(fleet, VERSION),
             refused: signed(self.refused.load(Ordering::Relaxed)),
+            datagrams_dropped: self.port.and_then(datagrams_dropped).unwrap_or(ABSENT),
             otlp_points: signed(otlp_points),
             otlp_rejected: signed(otlp_rejected),
             lag_ms: largest_lag_ms(fleet, self.now()),
@@ -94,6 +95,33 @@ fn cpu_us() -> Option<i64> {
     None
 }
 
+/// What the kernel dropped of the datagrams to a local port, since its socket was opened.
+fn datagrams_dropped(port: u16) -> Option<i64> {
+    // proc_net_udp: the last column is sk_drops.
+    let read = |path| std::fs::read_to_string(path).ok();
+    let tables = ["/proc/self/net/udp", "/proc/self/net/udp6"].map(read);
+    let found = tables
+        .iter()
+        .flatten()
+        .filter_map(|table| dropped_of(table, port));
+    found.reduce(i64::saturating_add)
+}
+
+fn dropped_of(table: &str, port: u16) -> Option<i64> {
+    let of_line = |line: &str| {
+        let mut columns = line.split_ascii_whitespace();
+        let (_, local) = columns.nth(1)?.rsplit_once(':')?;
+        let (_, remote) = columns.next()?.rsplit_once(':')?;
+        let is_ours = u16::from_str_radix(local, 16) == Ok(port) && remote == "0000";
+        is_ours.then(|| columns.next_back()?.parse().ok())?
+    };
+    table
+        .lines()
+        .skip(1)
+        .filter_map(of_line)
+        .reduce(i64::saturating_add)
+}
+
 fn resident_bytes() -> Option<i64> {
     // proc_pid_status(5).
     resident_of(&std::fs::read_to_string("/proc/self/status").ok()?)
@@ -116,6 +144,30 @@ mod tests {
         let status = "Name:\tsysmon-hub\nVmHWM:\t   99 kB\nVmRSS:\t   15360 kB\nThreads:\t3\n";
         assert_eq!(resident_of(status), Some(15 << 20));
         assert_eq!(resident_of("Name:\tx\n"), None);
+    }
+
+    #[test]
+    fn dropped_datagrams_are_those_of_the_socket_that_listens_on_the_port() {
+        let table = "   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops\n\
+            1044: 0100007F:D2B1 00000000:0000 07 00000000:00000000 00:00000000 00000000  0  0 61512 2 00000000d0b1b5ab 69245\n\
+            1045: 0100007F:D2B1 0200007F:1F90 07 00000000:00000000 00:00000000 00000000  0  0 61513 2 00000000d0b1b5ac 7\n\
+            1046: 00000000:1F90 00000000:0000 07 00000000:00000000 00:00000000 00000000  0  0 61514 2 00000000d0b1b5ad 8\n";
+        assert_eq!(dropped_of(table, 53_937), Some(69_245));
+        assert_eq!(dropped_of(table, 8_080), Some(8));
+        assert_eq!(dropped_of(table, 1), None);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn datagrams_that_find_the_buffer_full_are_counted() {
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let address = socket.local_addr().unwrap();
+        assert_eq!(datagrams_dropped(address.port()), Some(0));
+        let sender = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        for _ in 0..1_000 {
+            sender.send_to(&[0; 1_200], address).unwrap();
+        }
+        assert!(datagrams_dropped(address.port()) > Some(0));
     }
 
     #[cfg(target_os = "linux")]

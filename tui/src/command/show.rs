@@ -98,6 +98,7 @@ pub(crate) fn show(invocation: &Invocation) -> Result<(), Failure> {
         let run_options = RunOptions {
             host: args.host.as_deref().map(Label::new),
             at,
+            opens_alone: args.demo.is_none(),
             low_bandwidth: args.low_bandwidth,
             stats: args.stats,
             identity: target.dir.as_deref(),

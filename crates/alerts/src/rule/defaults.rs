@@ -4,7 +4,7 @@
 ///
 /// Each of them requires somebody to act. A busy processor, a full page cache or an unsynchronised clock that is
 /// nevertheless right do not.
-pub const DEFAULTS: [&str; 23] = [
+pub const DEFAULTS: [&str; 24] = [
     "silent: silent for 60s critical",
     "disk-full: system.filesystem.utilization > 95% clear 93% for 5m critical",
     "disk-filling: system.filesystem.utilization full within 4h and system.filesystem.utilization > 60% for 20m",
@@ -24,6 +24,7 @@ pub const DEFAULTS: [&str; 23] = [
     "spool-errors: rate(sysmon.agent.spool.errors) > 0 over 5m",
     "history-damaged: sysmon.hub.history.damaged > 0 on hub:* critical say the history was damaged and what could be read recovered: see Backup and restore",
     "limit-reached: rate(sysmon.limit.reached) > 0 over 5m on hub:* say the hub's limit of {what} leaves something out: see sysmon-hub status",
+    "datagrams-dropped: rate(sysmon.hub.datagram.dropped) > 1 over 5m for 5m on hub:* say the hub's receive buffer overflows: raise net.core.rmem_max, see Sizing",
     "agents-outdated: sysmon.hub.agent.outdated > 0 for 10m on hub:* say the next release does not support some agents: see sysmon-hub status",
     "export-behind: sysmon.export.lag > 15m clear 1m for 5m on hub:* say an export is {value} behind: see sysmon-hub export list",
     "export-refused: rate(sysmon.export.refused) > 0 over 10m on hub:* say an export's engine refuses values: see sysmon-hub export list",

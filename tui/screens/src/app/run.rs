@@ -44,6 +44,8 @@ pub struct RunOptions<'a> {
     /// The host to open, and the moment to show.
     pub host: Option<Label>,
     pub at: Option<UnixMs>,
+    /// Whether a host that is the only one is opened.
+    pub opens_alone: bool,
     pub identity: Option<&'a Path>,
     pub clock: Clock,
     pub random: Random,
@@ -67,7 +69,7 @@ pub async fn run(
         terminal.compare();
     }
     let mut state = State::new(options);
-    state.opens_alone = true;
+    state.opens_alone = run.opens_alone;
     if run.host.is_some() || run.at.is_some() {
         state.opens = Some((run.host.clone(), run.at));
     }
