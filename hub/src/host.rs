@@ -4,9 +4,9 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use sysmon_alerts::engine::SeriesKeys;
-use sysmon_client::hub_figures::HOST_PREFIX;
 use sysmon_series::{ChunkError, Ring, Table, rate};
 use sysmon_wire::limits::RUNS_PER_HOST_MAX;
+use sysmon_wire::message::HUB_HOST;
 use sysmon_wire::message::{AlertLine, HostHealth, HostState, RunId};
 use sysmon_wire::metrics::{ALIASES, SUMMARY};
 use sysmon_wire::{
@@ -45,7 +45,7 @@ pub enum HostKind {
 impl HostKind {
     /// Only the name is stored, so that it decides when a host is added.
     pub fn of_name(name: &Label) -> Self {
-        match name.as_str().starts_with(HOST_PREFIX) {
+        match name.as_str().starts_with(HUB_HOST) {
             true => Self::Hub,
             false => Self::Machine,
         }

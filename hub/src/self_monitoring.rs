@@ -9,7 +9,8 @@ use sysmon_client::Skew;
 use sysmon_client::hub_figures::{FIGURES, Figures, host_name};
 use sysmon_wire::message::{Blob, ExportLine, HostLimit, HostState, Lane, Push, RunId, Severity};
 use sysmon_wire::metrics::{
-    EXPORT_BYTES, EXPORT_LAG, EXPORT_LOST, EXPORT_REFUSED, EXPORT_ROWS, HUB_ALERTS, HUB_HOSTS,
+    ALIASES, EXPORT_BYTES, EXPORT_LAG, EXPORT_LOST, EXPORT_REFUSED, EXPORT_ROWS,
+    FLEET_CPU_UTILIZATION, FLEET_DISK_RATE, FLEET_NETWORK_RATE, HUB_ALERTS, HUB_HOSTS,
     LIMIT_REACHED, Metric,
 };
 use sysmon_wire::{ABSENT, HostFacts, Label, RowEncoder, SeriesKey, SeriesTable, UnixMs};
@@ -74,6 +75,37 @@ pub fn counts(fleet: &Fleet) -> [(SeriesKey, i64); 5] {
         hosts(HostState::Offline),
         alerts(Severity::Warning),
         alerts(Severity::Critical),
+    ]
+}
+
+/// What the live hosts use together: what a screen of the whole fleet would else read from every host.
+pub fn totals(fleet: &Fleet) -> [(SeriesKey, i64); 5] {
+    let live = fleet
+        .machines()
+        .filter(|(_, host)| host.state == HostState::Live);
+    let shown: Vec<_> = live.map(|(_, host)| host.present().1).collect();
+    let of = |name: &str| {
+        let at = ALIASES.iter().position(|alias| alias.alias == name);
+        let values = shown
+            .iter()
+            .filter_map(move |values| values.get(at?).copied());
+        values.filter(|value| *value != ABSENT)
+    };
+    let sum = |name: &str| of(name).reduce(i64::saturating_add).unwrap_or(ABSENT);
+    let cpu = match of("cpu").count() as i64 {
+        0 => ABSENT,
+        count => sum("cpu") / count,
+    };
+    let directed = |metric: Metric, attribute, direction, alias: &str| {
+        (metric.series(&[(attribute, direction)]), sum(alias))
+    };
+    let (network, disk) = ("network.io.direction", "disk.io.direction");
+    [
+        (FLEET_CPU_UTILIZATION.series(&[]), cpu),
+        directed(FLEET_NETWORK_RATE, network, "receive", "net.rx"),
+        directed(FLEET_NETWORK_RATE, network, "transmit", "net.tx"),
+        directed(FLEET_DISK_RATE, disk, "read", "disk.read"),
+        directed(FLEET_DISK_RATE, disk, "write", "disk.write"),
     ]
 }
 
@@ -167,7 +199,7 @@ impl Recorder {
     }
 }
 
-/// What is counted by state, severity, limit and export.
+/// What is counted by state, severity, limit and export, and what all hosts use.
 fn others(fleet: &Fleet, limits: &[HostLimit], exports: &[ExportLine]) -> BTreeMap<SeriesKey, i64> {
     let limits = reached_by_name(limits).into_iter().map(|(name, reached)| {
         let key = LIMIT_REACHED.series(&[("limit", name.as_str())]);
@@ -188,7 +220,8 @@ fn others(fleet: &Fleet, limits: &[HostLimit], exports: &[ExportLine]) -> BTreeM
             of(EXPORT_LOST, export.lost_ms),
         ]
     });
-    limits.chain(exports).chain(counts(fleet)).collect()
+    let of_fleet = counts(fleet).into_iter().chain(totals(fleet));
+    limits.chain(exports).chain(of_fleet).collect()
 }
 
 #[cfg(test)]
@@ -196,9 +229,10 @@ pub(crate) mod tests {
     use super::*;
     use crate::core::tests::{core, host_with_cpu, row};
     use crate::host::HostKind;
+    use crate::query::{Past, Plan};
     use crate::view::{HostWatch, SparkRequest, fleet_changes, fleet_picture};
     use sysmon_client::hub_figures::ReceivedFigures;
-    use sysmon_wire::message::Reply;
+    use sysmon_wire::message::{HUB_HOST, Query, Reply};
     use sysmon_wire::metrics::{HUB_INGEST_ROWS, HUB_LAG};
 
     pub(crate) fn figures() -> Figures {
@@ -280,6 +314,38 @@ pub(crate) mod tests {
         assert_eq!(names, ["a"]);
         let changes = fleet_changes(&core.fleet, 0, UnixMs(9000));
         assert_eq!(changes[0].lines.len(), 1);
+    }
+
+    #[test]
+    fn what_all_live_hosts_use_is_recorded_and_the_hub_is_asked_for_it_without_its_name() {
+        let mut core = core();
+        for (name, cpu) in [("a", 200), ("b", 600), ("old", 1_000)] {
+            let id = host_with_cpu(&mut core, name);
+            let time = if name == "old" { 1_000 } else { 100_000 };
+            core.apply(id, RunId(1), &row(1, time, cpu), UnixMs(time))
+                .unwrap();
+        }
+        core.review_silence(UnixMs(100_500));
+        let mut recorder = Recorder::start(&mut core, "h", RunId(1), UnixMs(1000)).unwrap();
+        recorder
+            .record(&mut core, &figures(), &[], &[], UnixMs(100_500))
+            .unwrap();
+        let mut query = Query::new(
+            FLEET_CPU_UTILIZATION.name.into(),
+            UnixMs(100_000),
+            UnixMs(100_000),
+            1_000,
+        );
+        query.host = Some(HUB_HOST.into());
+        let limits = crate::query::tests::limits();
+        let plan = Plan::new(&query, &core.fleet, &limits, UnixMs(100_500)).unwrap();
+        let [(id, series)] = &plan.hosts[..] else {
+            panic!("the hub's own host")
+        };
+        let view = core.fleet.view();
+        let host = view.host(*id).unwrap();
+        let points = plan.of_host(host, series, &Past::default()).unwrap();
+        assert_eq!(points[0].values, [0.4], "the mean of those that are live");
     }
 
     #[test]

@@ -2,15 +2,14 @@
 //!
 //! A hub records them once a second as the rows of a host called `hub:NAME`.
 
+use sysmon_wire::message::HUB_HOST;
 use sysmon_wire::metrics::{self, Metric, unscale};
 use sysmon_wire::{ABSENT, Kind, Label, RowDecoder, RowError, SeriesKey, UnixMs};
 
-/// Prefix of the name of the host that stands for a hub; certificate names cannot contain a colon.
-pub const HOST_PREFIX: &str = "hub:";
-
 /// Name of the host that stands for the hub `name`.
 pub fn host_name(name: &str) -> Label {
-    Label::new(&format!("{HOST_PREFIX}{name}"))
+    // Certificate names cannot contain a colon.
+    Label::new(&format!("{HUB_HOST}{name}"))
 }
 
 /// Describes one of the [`Figures`].

@@ -167,6 +167,9 @@ registry! {
     HUB_SUBSCRIBERS = "sysmon.hub.subscriber.count", "{subscription}", Gauge, 0, "Open subscriptions";
     HUB_HOSTS = "sysmon.hub.host.count", "{host}", Gauge, 0, "Hosts by `sysmon.host.state`: live, stale, offline";
     HUB_ALERTS = "sysmon.hub.alert.count", "{alert}", Gauge, 0, "Firing alerts by `sysmon.alert.severity`: warning, critical";
+    FLEET_CPU_UTILIZATION = "sysmon.fleet.cpu.utilization", "1", Gauge, -3, "Mean of `system.cpu.utilization` over the live hosts of a hub";
+    FLEET_NETWORK_RATE = "sysmon.fleet.network.rate", "By/s", Gauge, 0, "Traffic of the live hosts of a hub by `network.io.direction` (receive, transmit)";
+    FLEET_DISK_RATE = "sysmon.fleet.disk.rate", "By/s", Gauge, 0, "Disk traffic of the live hosts of a hub by `disk.io.direction` (read, write)";
     HUB_AGENTS = "sysmon.hub.agent.count", "{agent}", Gauge, 0, "Connected agents";
     HUB_AGENTS_OUTDATED = "sysmon.hub.agent.outdated", "{agent}", Gauge, 0, "Live hosts whose agent is so old that the next release of the hub will not support it, or this one does not";
     HUB_REFUSED = "sysmon.hub.refused", "{refusal}", Counter, 0, "Connections, streams and requests refused by the hub";

@@ -13,12 +13,13 @@ use sysmon_wire::{Kind, Label, SeriesKey, UnixMs};
 use thiserror::Error;
 
 use crate::fleet::{Fleet, HostId, HostView};
-use crate::host::Host;
+use crate::host::{Host, HostKind};
 use combine::HOST;
 pub use combine::combine;
 use sysmon_config::suggest;
 use sysmon_store::store::TierBuckets;
 use sysmon_store::{Limits, Tier};
+use sysmon_wire::message::HUB_HOST;
 
 /// How far before the first step a row may lie to count for the first rate.
 pub const RATE_REACH_MS: i64 = 60_000;
@@ -363,6 +364,12 @@ pub fn frames(points: Vec<Points>) -> impl Iterator<Item = Points> {
 
 fn hosts(fleet: &Fleet, name: Option<&Label>) -> Result<Vec<HostId>, QueryError> {
     match name {
+        // The hub itself, whatever its name: an earlier one has older rows.
+        Some(name) if name.as_str() == HUB_HOST => {
+            let hubs = fleet.hosts().filter(|(_, host)| host.kind == HostKind::Hub);
+            let own = hubs.max_by_key(|(_, host)| host.present().0);
+            Ok(own.map(|(id, _)| id).into_iter().collect())
+        }
         Some(name) => {
             let host = fleet.find(name.as_str());
             Ok(vec![host.ok_or_else(|| {
@@ -425,7 +432,7 @@ fn suggestion(metric: &Label) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use sysmon_wire::message::Group;
 
     use super::*;
@@ -434,7 +441,7 @@ mod tests {
     use sysmon_series::Buckets;
     use sysmon_wire::message::RunId;
 
-    fn limits() -> Limits {
+    pub(crate) fn limits() -> Limits {
         Limits {
             bytes: u64::MAX,
             rows: std::time::Duration::from_hours(24),

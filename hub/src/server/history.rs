@@ -10,7 +10,7 @@ use sysmon_store::store::{ChunkPlace, Reader, StoreError};
 use sysmon_wire::limits::{QUERY_POINTS_MAX, SERIES_PER_HOST_MAX};
 use sysmon_wire::timeline::Timeline;
 use sysmon_wire::{Label, SeriesKey, UnixMs};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::Hub;
 use super::incomplete::{Incomplete, Stored, coarsest};
@@ -35,8 +35,21 @@ const MINUTES_MS_MAX: i64 = 8 * 86_400_000;
 pub(super) const PAGING_MAX: usize = 2;
 
 /// Idle readers, because opening one takes longer than most answers.
-#[derive(Debug, Default)]
-pub(super) struct Readers(Mutex<Vec<Reader>>);
+#[derive(Debug)]
+pub(super) struct Readers {
+    idle: Mutex<Vec<Reader>>,
+    /// One for each answer that is read; others wait, instead of opening readers of their own.
+    slots: Arc<Semaphore>,
+}
+
+impl Default for Readers {
+    fn default() -> Self {
+        Self {
+            idle: Mutex::default(),
+            slots: Arc::new(Semaphore::new(READERS_MAX)),
+        }
+    }
+}
 
 impl Readers {
     pub(super) fn with<T>(
@@ -44,13 +57,13 @@ impl Readers {
         path: &Path,
         read: impl FnOnce(&Reader) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let idle = lock(&self.0).pop();
+        let idle = lock(&self.idle).pop();
         let reader = match idle {
             Some(reader) => reader,
             None => Reader::open(path)?,
         };
         let found = reader.at_once(read)?;
-        let mut idle = lock(&self.0);
+        let mut idle = lock(&self.idle);
         if idle.len() < READERS_MAX {
             idle.push(reader);
         }
@@ -145,7 +158,11 @@ impl Hub {
     ) -> Option<T> {
         let path = self.history_path()?;
         let readers = Arc::clone(&self.readers);
-        let read = tokio::task::spawn_blocking(move || readers.with(&path, read));
+        let slot = Arc::clone(&readers.slots).acquire_owned().await;
+        let read = tokio::task::spawn_blocking(move || {
+            let _slot = slot;
+            readers.with(&path, read)
+        });
         match read.await {
             Ok(Ok(found)) => Some(found),
             Ok(Err(error)) => {

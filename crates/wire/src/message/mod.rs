@@ -31,7 +31,7 @@ pub use host::{
 pub use reply::{
     Change, EdgeState, ExportLine, HostProcess, HubStatus, MaintenanceState, Points, Reply,
 };
-pub use request::{Aggregate, Group, Query, Request, TopBy};
+pub use request::{Aggregate, Group, HUB_HOST, Query, Request, TopBy};
 
 #[cfg(test)]
 mod tests {

@@ -103,12 +103,15 @@ pub enum Request {
     },
 }
 
+/// The host that stands for the hub that is asked; with the hub's name after it, for that hub.
+pub const HUB_HOST: &str = "hub:";
+
 /// One metric over time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Query {
     /// An alias or a full metric name.
     pub metric: Label,
-    /// Only this host; all hosts if not set.
+    /// Only this host; all hosts if not set. [`HUB_HOST`] is the hub itself.
     pub host: Option<Label>,
     pub from: UnixMs,
     /// The last moment, inclusive.

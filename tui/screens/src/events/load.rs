@@ -1,6 +1,7 @@
 //! The use of processors over the span of the strip, of the fleet or of the open host.
 
-use sysmon_wire::message::{Aggregate, Group, Points, Query, Request};
+use sysmon_wire::message::{HUB_HOST, Points, Query, Request};
+use sysmon_wire::metrics::FLEET_CPU_UTILIZATION;
 use sysmon_wire::{Label, UnixMs};
 
 use crate::model::window::Window;
@@ -48,13 +49,13 @@ impl Load {
 
     pub(super) fn request(&self) -> Option<Request> {
         let asked = self.asked.as_ref()?;
-        let mut query = Query::new("cpu".into(), asked.from, asked.to, asked.step_ms);
-        query.host = asked.host.clone();
-        query.group = Some(Group {
-            by: Vec::new(),
-            across: Aggregate::Mean,
-        });
-        Some(Request::Query(query))
+        let (metric, host) = match &asked.host {
+            Some(host) => ("cpu", host.clone()),
+            None => (FLEET_CPU_UTILIZATION.name, HUB_HOST.into()),
+        };
+        let query = Query::new(metric.into(), asked.from, asked.to, asked.step_ms);
+        let host = Some(host);
+        Some(Request::Query(Query { host, ..query }))
     }
 
     pub(super) fn set(&mut self, points: Points) {

@@ -2,7 +2,8 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use sysmon_wire::message::{Aggregate, Group, Points, Query, Request};
+use sysmon_wire::message::{HUB_HOST, Points, Query, Request};
+use sysmon_wire::metrics::{FLEET_CPU_UTILIZATION, FLEET_DISK_RATE, FLEET_NETWORK_RATE, Metric};
 use sysmon_wire::{Process, UnixMs};
 
 use crate::context::Context;
@@ -34,13 +35,11 @@ const AGAIN_MS: i64 = 15_000;
 pub(super) const CHART_ROWS: u16 = 8;
 const CHARTS: u16 = 3;
 
-/// What is asked of all hosts, by alias, and how the hosts become one.
-const TOTALS: [(&str, Aggregate); 5] = [
-    ("cpu", Aggregate::Mean),
-    ("net.rx", Aggregate::Sum),
-    ("net.tx", Aggregate::Sum),
-    ("disk.read", Aggregate::Sum),
-    ("disk.write", Aggregate::Sum),
+/// What the hub records of all hosts together, and in which of [`Totals::known`] the values of a series are.
+const TOTALS: [(&Metric, &[(&str, usize)]); 3] = [
+    (&FLEET_CPU_UTILIZATION, &[("", 0)]),
+    (&FLEET_NETWORK_RATE, &[("receive", 1), ("transmit", 2)]),
+    (&FLEET_DISK_RATE, &[("read", 3), ("write", 4)]),
 ];
 
 /// Values of the whole fleet over the last hour.
@@ -48,7 +47,7 @@ const TOTALS: [(&str, Aggregate); 5] = [
 pub(super) struct Totals {
     /// The end of what is asked for; `None` where nothing is shown.
     to: Option<UnixMs>,
-    known: [Vec<Option<f64>>; TOTALS.len()],
+    known: [Vec<Option<f64>>; 5],
 }
 
 impl Totals {
@@ -62,22 +61,22 @@ impl Totals {
 
     pub(super) fn subscriptions(&self, wanted: &mut Vec<Subscription>) {
         let Some(to) = self.to else { return };
-        for (at, (metric, across)) in TOTALS.iter().enumerate() {
+        for (at, (metric, _)) in TOTALS.iter().enumerate() {
             let from = to.floor(STEP_MS) - (SPAN_MS - STEP_MS);
-            let mut query = Query::new((*metric).into(), from, to, STEP_MS);
-            query.group = Some(Group {
-                by: Vec::new(),
-                across: *across,
-            });
-            if *across == Aggregate::Sum {
-                query.aggregate = Aggregate::Rate;
-            }
+            let mut query = Query::new(metric.name.into(), from, to, STEP_MS);
+            query.host = Some(HUB_HOST.into());
             wanted.push(Subscription::new(Topic::Total(at), Request::Query(query)));
         }
     }
 
     pub(super) fn set(&mut self, at: usize, points: &Points) {
-        if let Some(known) = self.known.get_mut(at) {
+        let direction = points
+            .attributes
+            .first()
+            .map_or("", |(_, value)| value.as_str());
+        let series = TOTALS.get(at).map_or(&[][..], |(_, series)| series);
+        let of = series.iter().find(|(name, _)| *name == direction);
+        if let Some(known) = of.and_then(|(_, place)| self.known.get_mut(*place)) {
             let value = |value: &f64| value.is_finite().then_some(*value);
             *known = points.values.iter().map(value).collect();
         }
