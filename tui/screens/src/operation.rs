@@ -8,7 +8,9 @@ pub enum Operation {
     /// Takes responsibility for an alert, or withdraws that.
     Acknowledge {
         host: Label,
-        rule: Label,
+        /// All alerts of the host if not set.
+        rule: Option<Label>,
+        note: Label,
         is_acknowledged: bool,
     },
     Silence {
@@ -26,16 +28,10 @@ impl Operation {
             Self::Acknowledge {
                 host,
                 rule,
+                note,
                 is_acknowledged: true,
-            } => Request::Acknowledge {
-                host,
-                rule: Some(rule),
-                note: Label::new(""),
-            },
-            Self::Acknowledge { host, rule, .. } => Request::Unacknowledge {
-                host,
-                rule: Some(rule),
-            },
+            } => Request::Acknowledge { host, rule, note },
+            Self::Acknowledge { host, rule, .. } => Request::Unacknowledge { host, rule },
             Self::Silence {
                 scope,
                 until,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use jiff::tz::TimeZone;
 use sysmon_config::time::parse_moment;
-use sysmon_config::{Failure, Theme, runtime, stop_signal};
+use sysmon_config::{Failure, Program, Theme, runtime, state_dir, stop_signal};
 use sysmon_link::Connector;
 use sysmon_screens::app::{Options, RunOptions, run, run_linear};
 use sysmon_screens::keys::Keymap;
@@ -82,6 +82,17 @@ fn settled(theme: Theme) -> Theme {
     }
 }
 
+/// Whether no terminal of this user has noted that it was started, which is noted now.
+fn is_first_start() -> bool {
+    let dir = state_dir(Program::Tui, None);
+    let note = dir.join("greeted");
+    if note.exists() {
+        return false;
+    }
+    // Where it cannot be noted, the user would be greeted every time.
+    sysmon_files::create_private_dir(&dir).is_ok() && sysmon_files::write_private(&note, "").is_ok()
+}
+
 pub(crate) fn show(invocation: &Invocation) -> Result<(), Failure> {
     let mut options = options(invocation)?;
     options.theme = settled(options.theme);
@@ -98,6 +109,7 @@ pub(crate) fn show(invocation: &Invocation) -> Result<(), Failure> {
         let run_options = RunOptions {
             host: args.host.as_deref().map(Label::new),
             at,
+            is_first: args.common.state.is_none() && is_first_start(),
             opens_alone: args.demo.is_none(),
             low_bandwidth: args.low_bandwidth,
             stats: args.stats,

@@ -14,7 +14,7 @@ use crate::context::Link;
 use crate::fleet::{Filter, HostRow, text};
 use crate::screen::Outcome;
 
-const HELP: &str = "commands: status, hosts, hosts FILTER, host NAME, alerts, ack HOST, silence SCOPE FOR REASON, quit";
+const HELP: &str = "commands: status, hosts, hosts FILTER, host NAME, alerts, ack HOST NOTE, silence SCOPE FOR REASON, quit";
 
 /// Lines of one answer at most; of more, their number is said.
 const LINES_MAX: usize = 200;
@@ -216,6 +216,13 @@ pub(super) fn command(state: &mut State, line: &str) -> (Vec<String>, Vec<Effect
                 true => vec!["no alert is firing".to_owned()],
                 false => all,
             }
+        }
+        "ack" if rest.contains([' ', ':']) => {
+            let outcome = match operate::acknowledge_command(rest) {
+                Ok(operation) => Outcome::Operate(operation),
+                Err(error) => Outcome::Remark(error),
+            };
+            return (Vec::new(), carry_out(state, vec![outcome]));
         }
         "ack" => {
             state.screens.fleet.select_host(&Label::new(rest));

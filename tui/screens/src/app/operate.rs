@@ -153,7 +153,8 @@ pub(super) fn acknowledge(state: &mut State) -> Vec<Outcome> {
     };
     vec![Outcome::Operate(Operation::Acknowledge {
         host: line.name.clone(),
-        rule: alert.rule.clone(),
+        rule: Some(alert.rule.clone()),
+        note: Label::default(),
         is_acknowledged: alert.acknowledged.is_none(),
     })]
 }
@@ -195,6 +196,26 @@ pub(super) fn accept_silence(state: &mut State) -> Vec<Outcome> {
     }
 }
 
+/// The acknowledgement that the palette's `ack HOST[:RULE] NOTE` asks for.
+pub(super) fn acknowledge_command(text: &str) -> Result<Operation, String> {
+    let (scope, note) = text.trim().split_once(' ').unwrap_or((text.trim(), ""));
+    let (host, rule) = match scope.split_once(':') {
+        Some((host, rule)) => (host, Some(Label::new(rule))),
+        None => (scope, None),
+    };
+    if host.is_empty() {
+        return Err(
+            "acknowledge what? a host or one of its alerts, db-1:disk-full; then a note".to_owned(),
+        );
+    }
+    Ok(Operation::Acknowledge {
+        host: Label::new(host),
+        rule,
+        note: Label::new(note.trim().trim_matches('"')),
+        is_acknowledged: true,
+    })
+}
+
 /// The silence that the palette's `silence SCOPE FOR REASON` asks for.
 pub(super) fn silence_command(state: &State, text: &str) -> Result<Operation, String> {
     let (scope, rest) = text.trim().split_once(' ').unwrap_or((text.trim(), ""));
@@ -217,6 +238,32 @@ fn operation(state: &State, scope: &str, text: &str) -> Result<Operation, String
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_acknowledgement_is_of_a_host_or_one_of_its_alerts_with_a_note() {
+        let read = |text: &str| match acknowledge_command(text) {
+            Ok(Operation::Acknowledge {
+                host, rule, note, ..
+            }) => Ok((
+                host.to_string(),
+                rule.map(|rule| rule.to_string()),
+                note.to_string(),
+            )),
+            Ok(_) => panic!("an acknowledgement"),
+            Err(error) => Err(error),
+        };
+        let all = Ok(("db-1".to_owned(), None, "disk ordered".to_owned()));
+        assert_eq!(read("db-1 disk ordered"), all);
+        assert_eq!(read(" db-1  \"disk ordered\" "), all);
+        let one = Ok((
+            "db-1".to_owned(),
+            Some("disk-full".to_owned()),
+            String::new(),
+        ));
+        assert_eq!(read("db-1:disk-full"), one);
+        assert!(read("").unwrap_err().contains("acknowledge what?"));
+        assert!(read(":hot").is_err());
+    }
 
     #[test]
     fn a_silence_is_a_number_of_hours_a_span_or_a_moment_and_a_reason() {

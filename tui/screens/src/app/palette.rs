@@ -92,15 +92,24 @@ fn words(state: &State, begin: &'static str) -> Vec<Entry> {
             let help = "go there: 14:03, -2h, yesterday 9:00";
             vec![entry(word, help, Command::GoToTime(word.to_owned()))]
         }
-        "silence " => {
+        "ack " | "silence " => {
             // Names are case-sensitive.
             let typed = state.prompt.input.trim_start();
             let text = typed.get(begin.len()..).unwrap_or_default().trim();
-            let help = match operate::silence_command(state, text) {
-                Ok(_) => "⏎ silences it".to_owned(),
-                Err(error) => error,
+            let (operation, does, command) = match begin {
+                "ack " => (
+                    operate::acknowledge_command(text),
+                    "⏎ acknowledges it",
+                    Command::Acknowledge(text.to_owned()),
+                ),
+                _ => (
+                    operate::silence_command(state, text),
+                    "⏎ silences it",
+                    Command::Silence(text.to_owned()),
+                ),
             };
-            vec![entry(text, &help, Command::Silence(text.to_owned()))]
+            let help = operation.map_or_else(|error| error, |_| does.to_owned());
+            vec![entry(text, &help, command)]
         }
         _ => {
             let sorts = state.screen().sorts().into_iter();
@@ -122,8 +131,13 @@ pub(super) fn run(state: &mut State) -> Vec<Outcome> {
         state.prompt.chosen = 0;
         return Vec::new();
     }
-    if let Command::Silence(text) = &command {
-        return match operate::silence_command(state, text) {
+    let operation = match &command {
+        Command::Acknowledge(text) => Some(operate::acknowledge_command(text)),
+        Command::Silence(text) => Some(operate::silence_command(state, text)),
+        _ => None,
+    };
+    if let Some(operation) = operation {
+        return match operation {
             Ok(operation) => {
                 state.context.leave();
                 vec![Outcome::Operate(operation)]
@@ -149,7 +163,10 @@ pub(super) fn run(state: &mut State) -> Vec<Outcome> {
             let place = state.context.place();
             state.screens.of_mut(place).set_filter(&filter);
         }
-        Command::GoToTime(_) | Command::Complete(_) | Command::Silence(_) => {}
+        Command::GoToTime(_)
+        | Command::Complete(_)
+        | Command::Acknowledge(_)
+        | Command::Silence(_) => {}
     }
     Vec::new()
 }

@@ -16,7 +16,7 @@ use crate::events::Events;
 use crate::fleet::Fleet;
 use crate::help::Help;
 use crate::host::HostScreen;
-use crate::keys::{Keymap, Mode};
+use crate::keys::{Action, Keymap, Mode};
 use crate::model::arguments::Arguments;
 use crate::processes::Processes;
 use crate::screen::Screen;
@@ -25,6 +25,7 @@ use crate::theme::{Ink, ThemeName};
 use crate::top::Top;
 
 const REMARK_MS: i64 = 5_000;
+const GREETING_MS: i64 = 60_000;
 
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -190,6 +191,25 @@ impl State {
 
     pub(super) fn remark(&mut self, text: impl Into<String>) {
         self.remark = Some((text.into(), self.context.now + REMARK_MS));
+    }
+
+    /// What a new user needs first, until a key is pressed.
+    pub(super) fn greet(&mut self) {
+        let context = &self.context;
+        let words = [
+            (Action::Open, "opens a host"),
+            (Action::Earlier, "goes back in time"),
+            (Action::Palette, "finds everything"),
+            (Action::Help, "explains the screen"),
+        ];
+        let hint = |(action, word)| {
+            let key = context
+                .keys
+                .key_of(context.place(), action, context.theme.ascii);
+            key.map(|key| format!("{key} {word}"))
+        };
+        let hints: Vec<String> = words.into_iter().filter_map(hint).collect();
+        self.remark = Some((hints.join("   "), context.now + GREETING_MS));
     }
 
     pub fn request(&self, topic: Topic) -> Option<&Request> {

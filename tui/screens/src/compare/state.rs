@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use sysmon_series::quantile;
 use sysmon_wire::message::{Points, Query, Request};
 use sysmon_wire::metrics::{ALIASES, SUMMARY};
 use sysmon_wire::{Label, UnixMs};
@@ -85,6 +86,15 @@ impl CompareLine {
         let (time, value) = self.points.last_key_value()?;
         let fresh = (FRESH_STEPS * self.step_ms).max(FRESH_MS);
         (now.0 - time <= fresh).then_some(*value)
+    }
+
+    /// Minimum, mean, 95th percentile and maximum of the points.
+    pub fn spread(&self) -> Option<[f64; 4]> {
+        let mut values: Vec<f64> = self.points.values().copied().collect();
+        values.sort_by(f64::total_cmp);
+        let (min, max) = (*values.first()?, *values.last()?);
+        let mean = values.iter().sum::<f64>() / values.len() as f64;
+        Some([min, mean, quantile(&values, 0.95), max])
     }
 
     pub fn mean(&self, from: UnixMs, to: UnixMs) -> Option<f64> {
@@ -321,6 +331,15 @@ mod tests {
             other => panic!("{other:?}"),
         };
         compare.requests().into_iter().map(of).collect()
+    }
+
+    #[test]
+    fn a_line_says_minimum_mean_95th_percentile_and_maximum() {
+        let mut line = CompareLine::new("a".into(), 0);
+        assert_eq!(line.spread(), None);
+        let values: Vec<f64> = (0..=100).rev().map(f64::from).chain([f64::NAN]).collect();
+        line.add(&part(0, 1_000, &values));
+        assert_eq!(line.spread(), Some([0.0, 50.0, 95.0, 100.0]));
     }
 
     #[test]

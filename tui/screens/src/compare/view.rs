@@ -19,7 +19,7 @@ use crate::model::host_rows::Step;
 use crate::model::summary::{CPU, FILESYSTEM, LOAD, MEMORY, TEMPERATURE, value_text};
 use crate::widgets::chart::{Inks, POINTS_PER_CELL, chart};
 use crate::widgets::paint::Pen;
-use crate::widgets::section::headline;
+use crate::widgets::section::{Section, headline};
 use crate::widgets::sparkline::round_scale;
 use crate::widgets::traces::{Trace, traces};
 
@@ -32,11 +32,17 @@ const CHART_ROWS_MIN: u16 = 2;
 /// Lower screens have no times below the charts.
 const CLOCKS_FROM: u16 = 8;
 
-const LIST_WIDTH: u16 = 30;
-const LIST_BESIDE_FROM: u16 = 70;
+/// What is said of each line below the chart of all.
+const FIGURES: [&str; 5] = ["NOW", "MIN", "AVG", "P95", "MAX"];
+
+/// Lists narrower than this have the value of now only.
+const FIGURES_FROM: u16 = 60;
+
+/// Blocks wider than this say the average and the maximum, too.
+const SPREAD_FROM: usize = 40;
 
 const SCALE_WIDTH: u16 = 5;
-const VALUE_WIDTH: usize = 7;
+const VALUE_WIDTH: usize = 8;
 
 const MARK: usize = 3;
 const GAP: u16 = 2;
@@ -113,25 +119,35 @@ fn parts(body: Rect) -> (Rect, Option<Rect>) {
     (charts, (clocks > 0).then_some(line))
 }
 
-/// The chart of all, and the list of what its lines are: beside it, or on a narrow screen below.
-fn overlay_parts(charts: Rect, count: usize) -> (Rect, Rect) {
-    if charts.width >= LIST_BESIDE_FROM {
-        let width = charts.width - LIST_WIDTH;
-        let list = Rect {
-            x: charts.x + width,
-            width: LIST_WIDTH,
-            ..charts
-        };
-        return (Rect { width, ..charts }, list);
+/// Where the chart of all, its clocks, and the list of its lines with a heading are.
+struct Overlay {
+    chart: Rect,
+    clocks: Rect,
+    list: Rect,
+}
+
+impl Overlay {
+    fn of(body: Rect, count: usize) -> Self {
+        let below = body.height.saturating_sub(LINES_ABOVE);
+        let list = (count as u16 + 1).min(below / 2);
+        let clocks = u16::from(body.height >= CLOCKS_FROM);
+        let part = |y: u16, height: u16| Rect { y, height, ..body };
+        let (from, height) = (body.y + LINES_ABOVE, below.saturating_sub(list + clocks));
+        Self {
+            chart: part(from, height),
+            clocks: part(from + height, clocks),
+            list: part(from + height + clocks, list),
+        }
     }
-    let height = (count as u16).min(charts.height / 2);
-    let list = Rect {
-        y: charts.bottom() - height,
-        height,
-        ..charts
-    };
-    let height = charts.height - height;
-    (Rect { height, ..charts }, list)
+
+    /// The lines of the list, without its heading.
+    fn rows(&self) -> Rect {
+        Rect {
+            y: self.list.y + 1,
+            height: self.list.height.saturating_sub(1),
+            ..self.list
+        }
+    }
 }
 
 fn page(selected: usize, per_page: usize) -> usize {
@@ -139,11 +155,12 @@ fn page(selected: usize, per_page: usize) -> usize {
 }
 
 pub(super) fn line_at(compare: &Compare, context: &Context, x: u16, y: u16) -> Option<usize> {
-    let (charts, _) = parts(body(context.size));
+    let body = body(context.size);
+    let (charts, _) = parts(body);
     let count = compare.lines().len();
     let hit = |area: Rect| area.contains((x, y).into());
     let (first, at) = if compare.is_overlaid {
-        let (_, list) = overlay_parts(charts, count);
+        let list = Overlay::of(body, count).rows();
         let first = page(compare.selected_at(), usize::from(list.height));
         (first, hit(list).then(|| usize::from(y - list.y)))
     } else {
@@ -171,11 +188,11 @@ pub(super) fn draw(compare: &Compare, context: &Context, area: Rect, buffer: &mu
         return;
     }
     let max = scale(compare);
-    let plots = if compare.is_overlaid {
-        draw_overlaid(compare, context, max, charts, buffer)
-    } else {
-        draw_small(compare, context, max, charts, buffer)
-    };
+    if compare.is_overlaid {
+        draw_overlaid(compare, context, max, area, buffer);
+        return;
+    }
+    let plots = draw_small(compare, context, max, charts, buffer);
     if let Some(line) = clocks {
         for plot in plots {
             let part = Rect {
@@ -273,7 +290,12 @@ fn draw_small(
         let is_selected = at == compare.selected_at();
         let text = shown_value(compare, context, line);
         let width = usize::from(block.width.saturating_sub(GAP));
-        let name_width = width.saturating_sub(MARK + text.width() + 1);
+        let spread = line.spread().filter(|_| width >= SPREAD_FROM);
+        let spread = spread.map_or_else(String::new, |[_, mean, _, max]| {
+            let text = |value| value_text(compare.metric, Some(value));
+            format!("avg {} max {}  ", text(mean), text(max))
+        });
+        let name_width = width.saturating_sub(MARK + spread.width() + text.width() + 1);
         let mark = theme.mark(is_selected);
         let name = if is_selected { theme.title } else { theme.text };
         Pen::new(buffer, block, 0)
@@ -282,6 +304,7 @@ fn draw_small(
             .skip(1)
             .text(&fit(&compare.name(line), name_width), name)
             .skip(1)
+            .text(&spread, theme.dim)
             .text(&text, theme.title);
         let plot = Rect {
             x: block.x + MARK as u16,
@@ -332,17 +355,12 @@ fn letter(at: usize) -> char {
     char::from_digit(1 + at as u32, 36).unwrap_or('*')
 }
 
-/// Draws all lines in one chart, the selected one before the others; returns where it is.
-fn draw_overlaid(
-    compare: &Compare,
-    context: &Context,
-    max: f64,
-    area: Rect,
-    buffer: &mut Buffer,
-) -> Vec<Rect> {
+/// Draws all lines in one chart, the selected one before the others, and what each of them is below.
+fn draw_overlaid(compare: &Compare, context: &Context, max: f64, area: Rect, buffer: &mut Buffer) {
     let theme = &context.theme;
     let lines = compare.lines();
-    let (left, list) = overlay_parts(area, lines.len());
+    let overlay = Overlay::of(area, lines.len());
+    let left = overlay.chart;
     let plot = Rect {
         x: left.x + SCALE_WIDTH + 2,
         width: left.width.saturating_sub(SCALE_WIDTH + 5),
@@ -393,38 +411,65 @@ fn draw_overlaid(
             cell.set_char(trace.letter).set_style(trace.style);
         }
     }
-    draw_list(compare, context, list, &style, buffer);
-    vec![plot]
+    let clocks = Rect {
+        x: plot.x,
+        width: plot.width,
+        ..overlay.clocks
+    };
+    draw_clocks(context, clocks, buffer);
+    draw_list(compare, context, &overlay, &style, buffer);
 }
 
 fn draw_list(
     compare: &Compare,
     context: &Context,
-    list: Rect,
+    overlay: &Overlay,
     style: &dyn Fn(usize) -> ratatui::style::Style,
     buffer: &mut Buffer,
 ) {
     let theme = &context.theme;
+    let (area, list) = (overlay.list, overlay.rows());
+    let shown = match area.width {
+        ..FIGURES_FROM => 1,
+        _ => FIGURES.len(),
+    };
+    let figures = FIGURES.iter().take(shown);
+    let heads: String = figures
+        .map(|head| format!("{head:>VALUE_WIDTH$}"))
+        .collect();
+    let rule = Rect {
+        x: area.x + 1,
+        width: area.width.saturating_sub(1),
+        ..area
+    };
+    Section::new(theme, "HOSTS")
+        .right(vec![(heads.trim_start().to_owned(), theme.dim)])
+        .draw_to_edge(theme, rule, buffer);
     let first = page(compare.selected_at(), usize::from(list.height));
-    let shown = compare.lines().iter().enumerate().skip(first);
-    for (row, (at, line)) in (0..list.height).zip(shown) {
+    let lines = compare.lines().iter().enumerate().skip(first);
+    for (row, (at, line)) in (0..list.height).zip(lines) {
         let is_selected = at == compare.selected_at();
         let mark = theme.mark(is_selected);
         let name = if is_selected { theme.title } else { theme.text };
-        let name_width = usize::from(list.width).saturating_sub(MARK + 2 + VALUE_WIDTH + 2);
-        Pen::new(buffer, list, row)
-            .skip(1)
+        let room = usize::from(list.width).saturating_sub(MARK + 3 + shown * VALUE_WIDTH);
+        let mut pen = Pen::new(buffer, list, row);
+        pen.skip(1)
             .text(mark, theme.key)
             .skip(1)
             .text(&letter(at).to_string(), style(at))
             .skip(1)
-            .text(&fit(&compare.name(line), name_width), name)
+            .text(&fit(&compare.name(line), room), name)
             .skip(1)
             .right(
                 &shown_value(compare, context, line),
                 VALUE_WIDTH,
                 theme.title,
             );
+        let spread = line.spread().map_or([None; 4], |spread| spread.map(Some));
+        for value in spread.into_iter().take(shown - 1) {
+            let text = value_text(compare.metric, value);
+            pen.right(&text, VALUE_WIDTH, theme.text);
+        }
     }
 }
 

@@ -55,16 +55,21 @@ impl OpenAlerts {
 
     pub fn answer(&mut self, alerts: &Alerts, context: &Context) -> Option<String> {
         Some(match self.pending.take()? {
-            Operation::Acknowledge { host, rule, .. } if alerts.changed == 0 => {
-                format!("{rule} on {host} has resolved")
-            }
             Operation::Acknowledge {
                 host,
                 rule,
-                is_acknowledged: true,
-            } => format!("{rule} on {host} acknowledged; A withdraws it"),
-            Operation::Acknowledge { host, rule, .. } => {
-                format!("{rule} on {host}: acknowledgement removed")
+                is_acknowledged,
+                ..
+            } => {
+                let what = match rule {
+                    Some(rule) => format!("{rule} on {host}"),
+                    None => format!("{host}"),
+                };
+                match (alerts.changed, is_acknowledged) {
+                    (0, _) => format!("{what}: nothing fires any more"),
+                    (_, true) => format!("{what} acknowledged; A withdraws it"),
+                    (_, false) => format!("{what}: acknowledgement removed"),
+                }
             }
             Operation::Silence { scope, until, .. } => {
                 let until = format_clock(until.0, &context.zone);

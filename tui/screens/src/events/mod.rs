@@ -65,7 +65,8 @@ impl Events {
         };
         Some(vec![Outcome::Operate(Operation::Acknowledge {
             host: alert.host.clone(),
-            rule: alert.rule.clone(),
+            rule: Some(alert.rule.clone()),
+            note: sysmon_wire::Label::default(),
             is_acknowledged: alert.acknowledged.is_none(),
         })])
     }

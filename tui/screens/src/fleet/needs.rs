@@ -102,14 +102,24 @@ pub(super) fn draw(fleet: &Fleet, context: &Context, area: Rect, buffer: &mut Bu
         8,
         if narrow { 14 } else { 16 },
     );
-    for (row, need) in (1..).zip(shown) {
-        let line = Rect {
+    let before = 2 + host_width + 2 + rule_width + 2;
+    let room = usize::from(area.width).saturating_sub(before);
+    let mut lines: Vec<_> = shown
+        .iter()
+        .map(|need| Line::new(need, tail(fleet, context, need), room))
+        .collect();
+    // What follows the reasons stands in one column.
+    let why = lines.iter().map(|line| line.why_room).min().unwrap_or(0);
+    for line in &mut lines {
+        line.why_room = why;
+    }
+    for (row, line) in (1..).zip(&lines) {
+        let area = Rect {
             y: area.y + row,
             height: 1,
             ..area
         };
-        let tail = tail(fleet, context, need);
-        draw_need(need, tail, (host_width, rule_width), &theme, line, buffer);
+        line.draw((host_width, rule_width), &theme, area, buffer);
     }
 }
 
@@ -138,44 +148,60 @@ fn draw_heading(context: &Context, theme: &Theme, hidden: usize, area: Rect, buf
 /// Cells of the reason beside what follows it, at most.
 const WHY_WIDTH: usize = 46;
 
-fn draw_need(
-    need: &Need<'_>,
-    mut tail: Spans,
-    (host_width, rule_width): (usize, usize),
-    theme: &Theme,
-    line: Rect,
-    buffer: &mut Buffer,
-) {
-    let severity = Severity::from(need.alert.severity);
-    let style = theme.severity(severity);
-    let (ink, why_ink) = match need.is_taken {
-        true => (theme.dim, theme.dim),
-        false => (theme.title, theme.text),
-    };
-    let mut pen = Pen::new(buffer, line, 0);
-    pen.text(theme.severity_sign(severity), style)
-        .skip(1)
-        .text(&fit(need.host.as_str(), host_width), ink)
-        .skip(2)
-        .text(&fit(need.alert.rule.as_str(), rule_width), style)
-        .skip(2);
-    let why = why(need.alert, need.host.as_str());
-    let room = pen.room();
-    let taken = |tail: &Spans| tail.iter().map(|part| part.0.width() + 2).sum::<usize>();
-    let is_whole = taken(&tail) <= room;
-    // What is to blame leaves before the time.
-    while !tail.is_empty() && taken(&tail) + why.width().min(24) > room {
-        tail.pop();
+struct Line<'a> {
+    need: &'a Need<'a>,
+    why: String,
+    why_room: usize,
+    tail: Spans,
+}
+
+impl<'a> Line<'a> {
+    /// What fits into `room` cells after host and rule.
+    fn new(need: &'a Need<'a>, mut tail: Spans, room: usize) -> Self {
+        let why = why(need.alert, need.host.as_str());
+        let taken = |tail: &Spans| tail.iter().map(|part| part.0.width() + 2).sum::<usize>();
+        // What is to blame leaves before the time.
+        while !tail.is_empty() && taken(&tail) + why.width().min(24) > room {
+            tail.pop();
+        }
+        let why_room = room.saturating_sub(taken(&tail));
+        let why_room = match tail.is_empty() {
+            true => why_room,
+            false => why_room.min(WHY_WIDTH),
+        };
+        Self {
+            need,
+            why,
+            why_room,
+            tail,
+        }
     }
-    let why_room = room.saturating_sub(taken(&tail));
-    let why_room = if is_whole {
-        why_room.min(WHY_WIDTH)
-    } else {
-        why_room
-    };
-    pen.text(&fit(&why, why_room), why_ink);
-    for (text, style) in tail {
-        pen.skip(2).text(&text, style);
+
+    fn draw(
+        &self,
+        (host_width, rule_width): (usize, usize),
+        theme: &Theme,
+        line: Rect,
+        buffer: &mut Buffer,
+    ) {
+        let need = self.need;
+        let severity = Severity::from(need.alert.severity);
+        let style = theme.severity(severity);
+        let (ink, why_ink) = match need.is_taken {
+            true => (theme.dim, theme.dim),
+            false => (theme.title, theme.text),
+        };
+        let mut pen = Pen::new(buffer, line, 0);
+        pen.text(theme.severity_sign(severity), style)
+            .skip(1)
+            .text(&fit(need.host.as_str(), host_width), ink)
+            .skip(2)
+            .text(&fit(need.alert.rule.as_str(), rule_width), style)
+            .skip(2)
+            .text(&fit(&self.why, self.why_room), why_ink);
+        for (text, style) in &self.tail {
+            pen.skip(2).text(text, *style);
+        }
     }
 }
 

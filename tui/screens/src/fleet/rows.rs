@@ -94,6 +94,7 @@ impl Row<'_> {
             (HostState::Live, _) if host.recovering_since().is_some() => {
                 (theme.pick("△", "'"), theme.dim)
             }
+            _ if self.fleet.is_pinned(&host.line.name) => (theme.pick("↥", "^"), theme.dim),
             (HostState::Live, _) => (" ", theme.text),
         }
     }

@@ -17,6 +17,8 @@ pub(crate) enum Command {
     Act(Action),
     OpenHost(Label),
     GoToTime(String),
+    /// What to acknowledge, with a note.
+    Acknowledge(String),
     /// What to silence, for how long, and why.
     Silence(String),
     SetTheme(ThemeName),
@@ -49,12 +51,17 @@ impl Entry {
 }
 
 /// Commands that need another word: how they begin, how they are listed, and their help.
-pub(crate) const WITH_WORD: [(&str, &str, &str); 7] = [
+pub(crate) const WITH_WORD: [(&str, &str, &str); 8] = [
     ("host ", "host NAME", "open a host"),
     (
         "time ",
         "time WHEN",
         "go to a time: 14:03, -2h, yesterday 9:00",
+    ),
+    (
+        "ack ",
+        "ack HOST NOTE",
+        "acknowledge with a note: db-1:disk-full making room",
     ),
     (
         "silence ",

@@ -77,6 +77,10 @@ fn commands_are_answered_and_acknowledge_and_silence_as_the_keys_do() {
     tick(&mut state, 1_000_000);
     let asked = state.request(Topic::Alerts).cloned();
     assert!(matches!(asked, Some(Request::Acknowledge { host, .. }) if host == "b"));
+    command(&mut state, "ack b:hot fan ordered");
+    tick(&mut state, 1_000_000);
+    let asked = state.request(Topic::Alerts).cloned();
+    assert!(matches!(asked, Some(Request::Acknowledge { note, .. }) if note == "fan ordered"));
     command(&mut state, "silence b 2h load test");
     tick(&mut state, 1_000_000);
     let asked = state.request(Topic::Alerts).cloned();

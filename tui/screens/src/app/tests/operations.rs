@@ -140,6 +140,22 @@ fn the_palette_silences_with_scope_span_and_reason() {
 }
 
 #[test]
+fn the_palette_acknowledges_with_a_note() {
+    let mut state = alerted(None);
+    press(&mut state, ":ack a:hot fan ordered\n");
+    let asked_for = Request::Acknowledge {
+        host: "a".into(),
+        rule: Some("hot".into()),
+        note: "fan ordered".into(),
+    };
+    assert_eq!(asked(&state), Some(&asked_for));
+    let mut state = alerted(None);
+    press(&mut state, ":ack \n");
+    assert!(remark(&state).contains("acknowledge what?"));
+    assert_eq!(asked(&state), None);
+}
+
+#[test]
 fn the_worst_alert_of_the_selected_host_is_acknowledged_with_one_key_and_back() {
     let acknowledge = |is_back: bool| {
         let (host, rule) = (Label::new("a"), Some(Label::new("hot")));

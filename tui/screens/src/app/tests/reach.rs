@@ -5,7 +5,7 @@ use sysmon_wire::UnixMs;
 use sysmon_wire::message::{AlertLine, FleetUpdate, Reply, Severity};
 
 use super::{
-    Effect, Message, State, deliver, fleet, fleet_at, press, remark, reply, screen, update,
+    Effect, Message, State, deliver, fleet, fleet_at, press, remark, reply, screen, tick, update,
 };
 use crate::keys::Mode;
 use crate::subscriptions::Topic;
@@ -205,6 +205,35 @@ fn a_pinned_host_stays_at_the_top() {
     assert_eq!(first(&state), "b");
     press(&mut state, "P");
     assert_eq!(first(&state), "a");
+}
+
+#[test]
+fn a_pinned_host_has_a_sign() {
+    let mut state = with_alerts(&[]);
+    press(&mut state, ":sort name\njP");
+    let lines = screen(&state, 100, 20);
+    assert!(
+        lines.lines().any(|line| line.starts_with("▌↥ b")),
+        "{lines}"
+    );
+    press(&mut state, "P");
+    assert!(!screen(&state, 100, 20).contains('↥'));
+}
+
+#[test]
+fn a_new_user_is_told_the_first_keys_until_one_is_pressed() {
+    let mut state = with_alerts(&[]);
+    state.greet();
+    let greeting =
+        "⏎ opens a host   ← goes back in time   : finds everything   ? explains the screen";
+    assert_eq!(remark(&state), greeting);
+    assert!(screen(&state, 100, 20).contains(greeting));
+    press(&mut state, "j");
+    assert!(!screen(&state, 100, 20).contains("opens a host"));
+    state.greet();
+    let later = state.context.now.0 + 61_000;
+    tick(&mut state, later);
+    assert_eq!(state.remark, None);
 }
 
 #[test]

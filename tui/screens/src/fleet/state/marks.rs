@@ -28,6 +28,10 @@ impl Fleet {
         Some(is_pinned)
     }
 
+    pub fn is_pinned(&self, name: &Label) -> bool {
+        self.pinned.contains(name)
+    }
+
     pub fn unmark(&mut self) {
         self.marked.clear();
     }

@@ -200,7 +200,7 @@ impl Fleet {
             .filter_map(|(at, host)| Some((filter.badness(host)?, at, host)))
             .collect();
         let (sort, is_reversed) = (self.sort, self.reverse);
-        let pinned = |host: &HostRow| self.pinned.contains(&host.line.name);
+        let pinned = |host: &HostRow| self.is_pinned(&host.line.name);
         order.sort_by(|(a_fit, _, a), (b_fit, _, b)| {
             let ordering = sort.compare(a, b);
             let ordering = if is_reversed {
