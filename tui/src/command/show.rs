@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use jiff::tz::TimeZone;
 use sysmon_config::time::parse_moment;
-use sysmon_config::{Failure, Program, Theme, runtime, state_dir, stop_signal};
+use sysmon_config::{Failure, Program, Theme, config_file, runtime, state_dir, stop_signal};
 use sysmon_link::Connector;
 use sysmon_screens::app::{Options, RunOptions, run, run_linear};
 use sysmon_screens::keys::Keymap;
@@ -82,15 +82,11 @@ fn settled(theme: Theme) -> Theme {
     }
 }
 
-/// Whether no terminal of this user has noted that it was started, which is noted now.
-fn is_first_start() -> bool {
-    let dir = state_dir(Program::Tui, None);
-    let note = dir.join("greeted");
-    if note.exists() {
-        return false;
-    }
-    // Where it cannot be noted, the user would be greeted every time.
-    sysmon_files::create_private_dir(&dir).is_ok() && sysmon_files::write_private(&note, "").is_ok()
+/// Whether nothing of this user says that they know the program: no configuration, and no hub that was joined.
+fn is_new_user(invocation: &Invocation) -> bool {
+    let common = &invocation.args.common;
+    let is_configured = common.config.is_some() || config_file().is_some_and(|file| file.exists());
+    !is_configured && common.state.is_none() && !state_dir(Program::Tui, None).exists()
 }
 
 pub(crate) fn show(invocation: &Invocation) -> Result<(), Failure> {
@@ -109,7 +105,7 @@ pub(crate) fn show(invocation: &Invocation) -> Result<(), Failure> {
         let run_options = RunOptions {
             host: args.host.as_deref().map(Label::new),
             at,
-            is_first: args.common.state.is_none() && is_first_start(),
+            greets: is_new_user(invocation),
             opens_alone: args.demo.is_none(),
             low_bandwidth: args.low_bandwidth,
             stats: args.stats,

@@ -95,16 +95,17 @@ fn worst_host_most_memory_comparison_past_and_copy_need_few_keys() {
         header(text).contains("compare") && text.contains("db-1") && !text.contains("cache-1")
     });
     keys.took_at_most(3, "compare hosts of a pattern");
-    // When a filesystem began to fill: its pane, and a longer span.
+    // When a filesystem began to fill: the fullest of each host over a longer time.
     keys.home();
+    keys.press(":");
+    keys.type_text("compare fs.worst");
     keys.press("\r");
-    keys.shows("the host", |text| text.contains("FILESYSTEMS"));
+    keys.shows("the filesystems", |text| text.contains("COMPARE fs.worst"));
     keys.press("-");
-    keys.shows("a longer span", |text| text.contains("charts show 1 h"));
-    keys.press("-");
-    keys.shows("a longer span", |text| text.contains("charts show 6 h"));
-    keys.press("-");
-    keys.shows("a day", |text| text.contains("charts show 24 h"));
+    keys.shows("an hour of them, and what they rose from and to", |text| {
+        let is_drawn = text.contains(['⣀', '⣤', '⣶', '⣿']);
+        text.contains("in 1 h") && text.contains(" max ") && is_drawn
+    });
     keys.took_at_most(4, "when a filesystem began to fill");
     keys.session.press("q");
     assert_eq!(keys.session.ended(), 0);

@@ -46,8 +46,8 @@ pub struct RunOptions<'a> {
     pub at: Option<UnixMs>,
     /// Whether a host that is the only one is opened.
     pub opens_alone: bool,
-    /// Whether this is the user's first start.
-    pub is_first: bool,
+    /// Whether the first keys are named to the user.
+    pub greets: bool,
     pub identity: Option<&'a Path>,
     pub clock: Clock,
     pub random: Random,
@@ -91,7 +91,7 @@ pub async fn run(
         },
         drawn: start,
         due: Some(start),
-        is_first: run.is_first,
+        greets: run.greets,
     };
     let shown = tokio::select! {
         shown = shell.show(screen) => shown,
@@ -123,14 +123,14 @@ struct Shell {
     drawn: Instant,
     /// When what has changed is drawn; `None` if nothing has.
     due: Option<Instant>,
-    is_first: bool,
+    greets: bool,
 }
 
 impl Shell {
     async fn show(&mut self, mut screen: ScreenEnd) -> io::Result<()> {
         self.redraw();
         update(&mut self.state, Message::Tick(self.clock.now()));
-        if std::mem::take(&mut self.is_first) {
+        if std::mem::take(&mut self.greets) {
             self.state.greet();
         }
         let mut events = EventStream::new();

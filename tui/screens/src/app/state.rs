@@ -25,7 +25,7 @@ use crate::theme::{Ink, ThemeName};
 use crate::top::Top;
 
 const REMARK_MS: i64 = 5_000;
-const GREETING_MS: i64 = 60_000;
+const GREETING_MS: i64 = 30_000;
 
 #[derive(Clone, Debug)]
 pub struct Options {

@@ -136,7 +136,10 @@ impl Overlay {
         Self {
             chart: part(from, height),
             clocks: part(from + height, clocks),
-            list: part(from + height + clocks, list),
+            list: Rect {
+                width: body.width.saturating_sub(1),
+                ..part(from + height + clocks, list)
+            },
         }
     }
 
