@@ -27,7 +27,7 @@ pub use label::Label;
 pub use limit::{LimitGauge, LimitState};
 pub use message::{alerts, timeline};
 pub use process::{Process, ProcessArguments, ProcessIdentity};
-pub use rows::{ABSENT, Row, RowDecoder, RowEncoder, RowError};
+pub use rows::{ABSENT, Row, RowDecoder, RowEncoder, RowError, RowMark};
 pub use scale::{Number, ScaleRange};
 pub use schema::{Kind, MetricDef, SchemaError, SeriesKey, SeriesTable, SeriesTableBuilder};
 pub use seqset::SeqSet;

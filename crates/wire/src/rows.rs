@@ -76,6 +76,32 @@ impl Previous {
     }
 }
 
+/// A place between two rows from which a decoder can go on, instead of from the first row.
+#[derive(Clone, Debug, Default)]
+pub struct RowMark {
+    /// The row before, as a keyframe.
+    keyframe: Vec<u8>,
+    interval_ms: i64,
+}
+
+impl RowMark {
+    /// A decoder that has read everything before the mark.
+    ///
+    /// # Errors
+    /// There are fewer `series` than the row before has values.
+    pub fn decoder(&self, series: usize) -> Result<RowDecoder, RowError> {
+        let mut decoder = RowDecoder::new();
+        decoder.decode(&mut &self.keyframe[..], series)?;
+        decoder.previous.interval_ms = self.interval_ms;
+        Ok(decoder)
+    }
+
+    /// Bytes of memory that it uses.
+    pub fn bytes(&self) -> usize {
+        self.keyframe.capacity() + size_of::<Self>()
+    }
+}
+
 /// Writes rows in sparse form; its first row is a keyframe.
 #[derive(Clone, Debug, Default)]
 pub struct RowEncoder {
@@ -100,6 +126,18 @@ impl RowEncoder {
     /// The row written last; empty after a reset.
     pub fn previous(&self) -> &Row {
         &self.previous.row
+    }
+
+    /// The place after the row written last.
+    pub fn mark(&self) -> RowMark {
+        let row = &self.previous.row;
+        let mut keyframe = Vec::new();
+        Self::new().encode(row.seq, row.time, &row.values, &mut keyframe);
+        keyframe.shrink_to_fit();
+        RowMark {
+            keyframe,
+            interval_ms: self.previous.interval_ms,
+        }
     }
 
     /// Appends the row to `out`. `seq` must be higher than the last one's; series beyond the end

@@ -85,7 +85,7 @@ pub fn history_changes(
 ) -> Vec<FleetUpdate> {
     let changed = hosts_with_new_past(fleet, generation);
     let update = |part: &[HostId]| FleetUpdate {
-        sparks: histories(fleet, part, None, request),
+        sparks: histories(&fleet.view(), part, None, request),
         ..empty(now)
     };
     changed.chunks(HOSTS_PER_FRAME_MAX).map(update).collect()
@@ -98,12 +98,11 @@ pub fn hosts_with_new_past(fleet: &Fleet, generation: u64) -> Vec<HostId> {
 }
 
 pub fn histories(
-    fleet: &Fleet,
+    view: &FleetView<'_>,
     hosts: &[HostId],
     end: Option<UnixMs>,
     request: &SparkRequest,
 ) -> Vec<Spark> {
-    let view = fleet.view();
     let known = hosts.iter().filter_map(|id| Some((*id, view.host(*id)?)));
     known
         .flat_map(|(id, host)| sparks::history(id, host, end, request))

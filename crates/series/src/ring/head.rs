@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use sysmon_wire::{ABSENT, Row, RowDecoder, RowEncoder, UnixMs};
+use sysmon_wire::{ABSENT, Row, RowDecoder, RowEncoder, RowMark, UnixMs};
 
 use crate::{Chunk, ChunkError};
 
@@ -26,11 +26,23 @@ pub(super) fn push(column: &mut Vec<i64>, value: i64, rows: usize) {
     column.push(value);
 }
 
+/// Rows between two marks: reading one moment decodes half as many before it.
+const ROWS_PER_MARK: u32 = 64;
+
+/// Where reading can begin, and the time of the row before.
+#[derive(Debug)]
+struct Mark {
+    before: UnixMs,
+    offset: usize,
+    state: RowMark,
+}
+
 /// Unsealed rows in the sparse form they travel in.
 #[derive(Debug, Default)]
 pub(super) struct Head {
     encoder: RowEncoder,
     bytes: Vec<u8>,
+    marks: Vec<Mark>,
     pub(super) rows: u32,
     pub(super) first: UnixMs,
     pub(super) values: u64,
@@ -64,8 +76,11 @@ impl Head {
     ) {
         let is_past = tail.passed.is_some_and(|passed| passed >= from);
         if tail.sealed != self.sealed || tail.offset > self.bytes.len() || is_past {
+            let (decoder, offset) = self.start(from);
             *tail = Tail {
                 sealed: self.sealed,
+                decoder,
+                offset,
                 ..Tail::default()
             };
         }
@@ -109,17 +124,34 @@ impl Head {
         if self.rows == 0 {
             self.first = time;
             self.encoder.reset();
+            self.marks.clear();
         }
         self.rows += 1;
         self.values += values.iter().filter(|value| **value != ABSENT).count() as u64;
         self.encoder
             .encode(u64::from(self.rows), time, values, &mut self.bytes);
+        if self.rows.is_multiple_of(ROWS_PER_MARK) {
+            self.marks.push(Mark {
+                before: time,
+                offset: self.bytes.len(),
+                state: self.encoder.mark(),
+            });
+        }
     }
 
-    /// Calls `each` with every row, oldest first, until it breaks off.
-    pub(super) fn for_each(&self, mut each: impl FnMut(&Row) -> ControlFlow<()>) {
-        let mut decoder = RowDecoder::new();
-        let mut bytes = &self.bytes[..];
+    /// A decoder that has passed over rows before `from`, and where it goes on.
+    fn start(&self, from: UnixMs) -> (RowDecoder, usize) {
+        let known = self.marks.partition_point(|mark| mark.before < from);
+        let mark = known.checked_sub(1).and_then(|at| self.marks.get(at));
+        let series = self.encoder.previous().values.len();
+        let at_mark = mark.and_then(|mark| Some((mark.state.decoder(series).ok()?, mark.offset)));
+        at_mark.unwrap_or_default()
+    }
+
+    /// Calls `each` with every row from `from` on and perhaps some before, oldest first, until it breaks off.
+    pub(super) fn for_each(&self, from: UnixMs, mut each: impl FnMut(&Row) -> ControlFlow<()>) {
+        let (mut decoder, offset) = self.start(from);
+        let mut bytes = self.bytes.get(offset..).unwrap_or_default();
         // Our own encoder wrote the bytes, so they decode.
         while let Ok(Some(row)) = decoder.decode(&mut bytes, self.encoder.previous().values.len()) {
             if each(row).is_break() {
@@ -132,7 +164,7 @@ impl Head {
         let series = self.encoder.previous().values.len();
         let mut times = Vec::with_capacity(self.rows as usize);
         let mut columns = vec![Vec::new(); series];
-        self.for_each(|row| {
+        self.for_each(UnixMs(i64::MIN), |row| {
             for (column, value) in columns.iter_mut().zip(&row.values) {
                 push(column, *value, times.len());
             }
@@ -144,6 +176,7 @@ impl Head {
         }
         let chunk = Chunk::seal(&times, columns.iter().map(Vec::as_slice))?;
         self.bytes.clear();
+        self.marks.clear();
         self.rows = 0;
         self.values = 0;
         self.taken_bytes = 0;
@@ -172,6 +205,7 @@ impl Head {
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
-        self.bytes.capacity() + self.encoder.previous().values.capacity() * size_of::<i64>()
+        let marks: usize = self.marks.iter().map(|mark| mark.state.bytes()).sum();
+        self.bytes.capacity() + marks + self.encoder.previous().values.capacity() * size_of::<i64>()
     }
 }

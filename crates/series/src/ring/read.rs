@@ -40,7 +40,7 @@ impl Ring {
         for head in [&self.head, &self.late] {
             if head.span().is_some_and(|(first, last)| wanted(first, last)) {
                 times.clear();
-                head.for_each(|row| {
+                head.for_each(UnixMs(i64::MIN), |row| {
                     times.push(row.time.0);
                     ControlFlow::Continue(())
                 });
@@ -232,7 +232,7 @@ fn read_chunk(
 }
 
 fn read_head(head: &Head, series: &[u32], from: UnixMs, to: UnixMs, table: &mut Table) {
-    head.for_each(|row| {
+    head.for_each(from, |row| {
         if row.time > to {
             return ControlFlow::Break(());
         }

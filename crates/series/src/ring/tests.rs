@@ -46,6 +46,38 @@ fn sealed_and_unsealed_rows_read_as_one() {
 }
 
 #[test]
+fn any_span_of_the_head_reads_the_same_from_its_nearest_mark() {
+    let mut ring = Ring::new();
+    let mut model = Model::default();
+    for n in 0..400i64 {
+        // Times repeat and jump, and the third series comes late.
+        let time = n / 3 * 3_000 + (n % 7) / 6 * 200 + 1;
+        let late = if n < 200 { ABSENT } else { -n };
+        let values = vec![n * n, n / 100, late];
+        let time = time.max(model.0.last().map_or(0, |row| row.0));
+        ring.append(UnixMs(time), &values).unwrap();
+        model.0.push((time, values));
+    }
+    assert_eq!(ring.sealed.len(), 0);
+    let series = [0, 2, 1];
+    let mut tail = Tail::default();
+    for from in (0..400_000).step_by(997) {
+        for length in [0, 1, 3_000, 90_000] {
+            let (from, to) = (UnixMs(from), UnixMs(from + length));
+            let expected = model.read(&series, from.0, to.0);
+            assert_eq!(ring.read(&series, from, to).unwrap(), expected);
+            let again = ring.follow(&mut Tail::default(), &series, from, to);
+            assert_eq!(again.unwrap().times, expected.times);
+        }
+        let table = ring.follow(&mut tail, &series, UnixMs(from), UnixMs(from + 996));
+        assert_eq!(
+            table.unwrap().times,
+            model.read(&series, from, from + 996).times
+        );
+    }
+}
+
+#[test]
 fn gaps_in_chunks_and_heads_are_uncovered_but_slow_rows_leave_none() {
     let mut ring = Ring::new();
     let seconds = (0..900).chain(1200..1500).map(|n| n * 1000);

@@ -64,7 +64,7 @@ impl Schedule {
         let (hosts, piece) = self.pieces.pop_front()?;
         let end = now - i64::from(piece) * PIECE_MS;
         Some(FleetUpdate {
-            sparks: histories(fleet, &hosts, Some(end), &sparks()),
+            sparks: histories(&fleet.view(), &hosts, Some(end), &sparks()),
             ..empty(now)
         })
     }

@@ -57,8 +57,8 @@ pub(super) async fn watch(
     };
     send_resolution(&rows, sender).await?;
     let machines = hub.core().fleet.machines().count();
-    // Present values of many hosts are at hand; their history is sent after them, because reading it takes long.
-    let is_split = !once && at.is_none() && machines > HOSTS_PER_FRAME_MAX;
+    // Values of many hosts are soon found; their history is sent after them, because reading it takes long.
+    let is_split = !once && machines > HOSTS_PER_FRAME_MAX;
     let none = SparkRequest::default();
     let first = if is_split { &none } else { sparks };
     let (updates, mut seen) = {
@@ -66,14 +66,14 @@ pub(super) async fn watch(
         let updates = fleet_picture(&rows.view(&core.fleet), at, hub.now(), first);
         (updates, core.fleet.generation())
     };
-    drop(rows);
     send_fleet(sender, updates).await?;
     sender.send(&Reply::Complete).await?;
+    if is_split {
+        send_histories(hub, &rows, at, sparks, sender).await?;
+    }
+    drop(rows);
     if once || at.is_some() {
         return Ok(());
-    }
-    if is_split {
-        send_histories(hub, sparks, sender).await?;
     }
     let (mut past, mut past_seen) = (PastUpdates::new(hub), seen);
     loop {
@@ -94,14 +94,16 @@ pub(super) async fn watch(
 
 async fn send_histories(
     hub: &Hub,
+    rows: &Borrowed,
+    at: Option<UnixMs>,
     sparks: &SparkRequest,
     sender: &mut FrameSender,
 ) -> Result<(), LinkError> {
     let machines: Vec<HostId> = hub.core().fleet.machines().map(|(id, _)| id).collect();
     for part in machines.chunks(HOSTS_PER_FRAME_MAX) {
         let update = FleetUpdate {
-            sparks: histories(&hub.core().fleet, part, None, sparks),
-            ..empty(hub.now())
+            sparks: histories(&rows.view(&hub.core().fleet), part, at, sparks),
+            ..empty(at.unwrap_or(hub.now()))
         };
         send_fleet(sender, vec![update]).await?;
         tokio::task::yield_now().await;
