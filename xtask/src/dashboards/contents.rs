@@ -2,12 +2,13 @@
 
 use sysmon_wire::metrics::{
     AGENT_READ_ERRORS, AGENT_ROWS_DROPPED, AGENT_SAMPLE_TIME, AGENT_SPOOL_ERRORS, CPU_UTILIZATION,
-    DISK_IO, EXPORT_BYTES, EXPORT_LAG, EXPORT_LOST, EXPORT_REFUSED, EXPORT_ROWS, FS_UTILIZATION,
-    HUB_AGENTS, HUB_AGENTS_OUTDATED, HUB_ALERTS, HUB_COMMIT_TIME, HUB_CPU_TIME,
-    HUB_DATAGRAMS_DROPPED, HUB_HISTORY_DAMAGED, HUB_HISTORY_USAGE, HUB_HOSTS, HUB_INGEST_ROWS,
-    HUB_INGEST_VALUES, HUB_LAG, HUB_MEMORY_USAGE, HUB_OTLP_POINTS, HUB_OTLP_REJECTED, HUB_REFUSED,
-    HUB_RING_UNSEALED, HUB_RING_USAGE, HUB_SUBSCRIBERS, LIMIT_REACHED, LOAD_1M, MEMORY_UTILIZATION,
-    NET_IO, PAGING_UTILIZATION, PRESSURE_TIME, TEMPERATURE, UPTIME,
+    DISK_IO, EXPORT_BYTES, EXPORT_LAG, EXPORT_LOST, EXPORT_REFUSED, EXPORT_ROWS,
+    FLEET_CPU_UTILIZATION, FLEET_DISK_RATE, FLEET_NETWORK_RATE, FS_UTILIZATION, HUB_AGENTS,
+    HUB_AGENTS_OUTDATED, HUB_ALERTS, HUB_COMMIT_TIME, HUB_CPU_TIME, HUB_DATAGRAMS_DROPPED,
+    HUB_HISTORY_DAMAGED, HUB_HISTORY_USAGE, HUB_HOSTS, HUB_INGEST_ROWS, HUB_INGEST_VALUES, HUB_LAG,
+    HUB_MEMORY_USAGE, HUB_OTLP_POINTS, HUB_OTLP_REJECTED, HUB_REFUSED, HUB_RING_UNSEALED,
+    HUB_RING_USAGE, HUB_SUBSCRIBERS, LIMIT_REACHED, LOAD_1M, MEMORY_UTILIZATION, NET_IO,
+    PAGING_UTILIZATION, PRESSURE_TIME, TEMPERATURE, UPTIME,
 };
 
 use super::Lines;
@@ -230,13 +231,8 @@ fn hub() -> Dashboard {
                             of_hub(HUB_SUBSCRIBERS).named("subscriptions"),
                         ],
                     ),
-                    chart(
-                        "Refused",
-                        [
-                            of_hub(HUB_REFUSED).named("refused"),
-                            of_hub(HUB_DATAGRAMS_DROPPED).named("datagrams dropped"),
-                        ],
-                    ),
+                    chart("Refused", [of_hub(HUB_REFUSED)]),
+                    chart("Datagrams dropped", [of_hub(HUB_DATAGRAMS_DROPPED)]),
                     chart("Limits reached", [of_hub(LIMIT_REACHED).by("limit")]),
                     chart("Damaged histories", [of_hub(HUB_HISTORY_DAMAGED)]),
                     chart(
@@ -246,6 +242,17 @@ fn hub() -> Dashboard {
                             of_hub(HUB_OTLP_REJECTED).named("rejected"),
                         ],
                     ),
+                ],
+            ),
+            row(
+                "All live hosts",
+                vec![
+                    chart("Processors", [of_hub(FLEET_CPU_UTILIZATION)]),
+                    chart(
+                        "Network",
+                        [of_hub(FLEET_NETWORK_RATE).by("network.io.direction")],
+                    ),
+                    chart("Disks", [of_hub(FLEET_DISK_RATE).by("disk.io.direction")]),
                 ],
             ),
             row(

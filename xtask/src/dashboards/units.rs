@@ -4,6 +4,7 @@ use super::Lines;
 
 /// Units of gauges.
 const GAUGES: &[(&str, &str)] = &[
+    ("By/s", "binBps"),
     ("s", "s"),
     ("By", "bytes"),
     ("Cel", "celsius"),
