@@ -1,5 +1,7 @@
 # Shared by .ci/run and .ci/night: sections, and a list of what could not be run.
 set -euo pipefail
+# Everything is built once, so what an incremental build would store is only space: some 10 GB.
+export CARGO_INCREMENTAL=0
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 not_run=()

@@ -8,11 +8,15 @@
     reason = "a program: names say what fields and accessors hold"
 )]
 
+mod background;
 pub mod board;
+pub mod checks;
 pub mod demand;
+pub mod heartbeats;
 pub mod identity;
 #[cfg(target_os = "linux")]
 pub mod linux;
+mod listing;
 pub mod observer;
 pub mod outbox;
 #[cfg(any(not(target_os = "linux"), test))]

@@ -1,11 +1,15 @@
 //! The command line of `sysmon-agent`.
 
+mod check;
+mod heartbeat;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
+use heartbeat::HeartbeatCommand;
 use sysmon_agent::run::{AgentOptions, Source};
 use sysmon_agent::sample::Sample;
 use sysmon_agent::sampler::Sampler;
@@ -112,6 +116,22 @@ Example, once a day:
         #[arg(long)]
         json: bool,
     },
+    /// Try the configured checks once, without a hub
+    #[command(after_help = "\
+Examples:
+  sysmon-agent check                               try all checks of the configuration
+  sysmon-agent check shop                          try one of them
+  sysmon-agent check --line 'db: tcp db-1:5432'    try one that is not configured yet")]
+    Check {
+        /// Only the check of this name
+        check: Option<String>,
+        /// A check as the configuration would have it
+        #[arg(long, value_name = "CHECK", conflicts_with = "check")]
+        line: Option<String>,
+    },
+    /// Add, list or remove heartbeats, which jobs send when they have run
+    #[command(subcommand)]
+    Heartbeat(HeartbeatCommand),
     /// Check whether the running agent answers, for health checks of containers
     #[command(after_help = "Example:\n  sysmon-agent health --state /var/lib/sysmon/agent")]
     Health,
@@ -145,6 +165,12 @@ fn main() -> ExitCode {
             }
             Some(Command::Renew) => renew(&args, &config, &clock),
             Some(Command::Sample { json }) => sample(&config, *json, &clock),
+            Some(Command::Check { check, line }) => {
+                check::run(&config.agent, check.as_deref(), line.as_deref(), &clock)
+            }
+            Some(Command::Heartbeat(command)) => {
+                command.run(&config.agent, &state(&args), &clock, &random)
+            }
             _ => push(&args, &config, clock, random),
         }
     })
@@ -310,7 +336,10 @@ fn push(args: &Args, config: &Config, clock: Clock, random: Random) -> Result<()
     };
     let runtime = runtime()?;
     tracing::info!(agent = %identity.peer(), hub = %options.hub, "starting");
-    let sampler = Sampler::new(&config.agent, &options.clock);
+    let mut sampler = Sampler::new(&config.agent, &options.clock);
+    if let Some(state) = &options.state {
+        sampler.hear(&config.agent, state);
+    }
     let summary = runtime
         .block_on(async {
             let connector = Connector::new(&identity, VERSION, &options.clock)?;

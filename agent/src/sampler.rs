@@ -1,5 +1,7 @@
 //! Samples of this machine: the collectors of its operating system, and the agent's own metrics.
 
+use std::path::Path;
+
 use sysmon_clock::Clock;
 use sysmon_config::AgentConfig;
 use sysmon_wire::metrics::{
@@ -7,7 +9,10 @@ use sysmon_wire::metrics::{
 };
 use sysmon_wire::{HostFacts, Label, LimitState, Process, ProcessArguments, UnixMs};
 
+use crate::background::Background;
 use crate::board::{Board, Slot};
+use crate::checks;
+use crate::heartbeats::{self, Store};
 use crate::run::Source;
 use crate::sample::Sample;
 use crate::spool::SpoolHealth;
@@ -32,6 +37,8 @@ pub struct Sampler {
     sample_time: Slot,
     rows_dropped: Slot,
     spool_errors: Slot,
+    /// Checks and heartbeats.
+    background: Vec<Background>,
     /// In the order of [`Source::limits`].
     limits_reached: Vec<Slot>,
 }
@@ -56,7 +63,13 @@ impl Sampler {
         let collector = Collector::new(roots, &options, clock, &mut board);
         #[cfg(not(target_os = "linux"))]
         let collector = Collector::new(&mut board);
+        let checks = checks::start(
+            config.checks.clone(),
+            config.check_networks.clone(),
+            clock.clone(),
+        );
         Self {
+            background: checks.into_iter().collect(),
             clock: clock.clone(),
             sample_time: board.slot(AGENT_SAMPLE_TIME.series(&[])),
             rows_dropped: board.slot(AGENT_ROWS_DROPPED.series(&[])),
@@ -72,6 +85,14 @@ impl Sampler {
 }
 
 impl Sampler {
+    /// Hears heartbeats at the configured address, if there is one.
+    pub fn hear(&mut self, config: &AgentConfig, state: &Path) {
+        if let Some(address) = config.heartbeats {
+            let heard = heartbeats::start(address, Store::new(state), self.clock.clone());
+            self.background.push(heard);
+        }
+    }
+
     fn show_limits(&mut self) {
         for (at, limit) in self.limits().iter().enumerate() {
             let key = LIMIT_REACHED.series(&[("limit", limit.name.as_str())]);
@@ -102,6 +123,9 @@ impl Source for Sampler {
         self.board.tidy();
         self.collector
             .sample(now, self.all_processes, &mut self.board);
+        for source in &mut self.background {
+            source.collect(&mut self.board);
+        }
         let board = &mut self.board;
         board.set_u64(self.rows_dropped, spool.rows_dropped);
         board.set_u64(self.spool_errors, spool.disk_errors);
@@ -135,12 +159,14 @@ impl Source for Sampler {
     }
 
     fn limits(&self) -> Vec<LimitState> {
-        let own = std::iter::once(self.board.limit());
+        let checks = Background::limit("metrics of checks", &self.background);
+        let own = [self.board.limit(), checks].into_iter();
         own.chain(self.collector.limits()).collect()
     }
 
     fn notes(&self) -> Vec<String> {
-        self.collector.notes()
+        let checks = self.background.iter().flat_map(Background::notes).cloned();
+        checks.chain(self.collector.notes()).collect()
     }
 }
 

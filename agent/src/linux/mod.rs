@@ -3,7 +3,6 @@
 //! Each collector is a file: a pure parser over bytes, tested with recorded samples, and a thin reader. In the
 //! steady state a sample allocates nothing.
 
-mod background;
 mod battery;
 mod cgroups;
 mod clock;
@@ -21,7 +20,6 @@ mod gpu;
 mod hwmon;
 mod interfaces;
 mod links;
-mod listing;
 mod load;
 mod memory;
 mod misc;
@@ -49,8 +47,9 @@ use sysmon_config::Arguments;
 use sysmon_wire::metrics::{AGENT_READ_ERRORS, PROCESS_COUNT};
 use sysmon_wire::{HostFacts, LimitState, Process, ProcessArguments, ProcessIdentity, UnixMs};
 
+use crate::background::{self, Background};
 use crate::board::{Board, Slot};
-use background::Background;
+use crate::listing;
 
 pub use file::{KernelFile, ReadBuffer};
 
@@ -331,7 +330,7 @@ impl LinuxCollector {
             self.processes.limit(),
             self.cards.limit(),
             self.powercap.limit(),
-            Background::limit(&self.background),
+            Background::limit("metrics of one source", &self.background),
         ]
         .into_iter()
     }

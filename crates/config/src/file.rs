@@ -388,6 +388,7 @@ mod tests {
         // These have no default but an example; all others are what they are anyway.
         assert!(config.agent.hub.take().is_some() && config.tui.hub.take().is_some());
         assert!(config.agent.join_token.take().is_some());
+        assert!(config.agent.heartbeats.take().is_some());
         assert!(config.hub.releases.take().is_some());
         assert!(config.hub.history_beyond.take().is_some());
         assert!(config.hub.history_beyond_ca.take().is_some());

@@ -7,6 +7,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::address::{DEFAULT_PORT, HubAddress};
+use crate::check::{self, Check};
 use crate::edge;
 use crate::export::{self, ExportConfig};
 use crate::location::Locations;
@@ -109,6 +110,9 @@ sections! {
         rootfs: PathBuf = PathBuf::from("/"), Some("\"/\""), root;
         filesystems: Vec<String> = Vec::new(), Some("[]"), |v| texts(v, 32);
         arguments: Arguments = Arguments::default(), Some("\"redacted\""), shared::arguments;
+        checks: Vec<Check> = Vec::new(), Some("[]"), check::checks;
+        check_networks: Vec<IpNet> = Vec::new(), Some("[]"), check::networks;
+        heartbeats: Option<SocketAddr> = None, None, |v| check::heartbeats(v).map(Some);
     }
     hub: HubConfig {
         listen: SocketAddr = LISTEN, Some("\"[::]:7979\""), listen;

@@ -5,6 +5,7 @@
 #![warn(clippy::missing_errors_doc)]
 
 mod address;
+pub mod check;
 mod command;
 mod conflicts;
 mod edge;

@@ -147,6 +147,11 @@ registry! {
     CONTAINER_OOM_KILLS = "container.oom_kills", "{process}", Counter, 0, "Processes of a container killed because memory ran out";
     UNITS_FAILED = "systemd.unit.failed", "{unit}", Gauge, 0, "Failed systemd units: one (`systemd.unit.name`), or their number";
     UNITS_RESTARTING = "systemd.unit.restarting", "{unit}", Gauge, 0, "systemd units waiting for an automatic restart: one (`systemd.unit.name`), or their number";
+    CHECK_UP = "sysmon.check.up", "1", Gauge, 0, "1 if a service answered as expected (`sysmon.check.name`), or if a heartbeat is on time";
+    CHECK_DURATION = "sysmon.check.duration", "s", Gauge, -6, "Time until a service answered, or one `sysmon.check.phase` of it: dns, connect, tls, first_byte";
+    CHECK_CERTIFICATE_EXPIRY = "sysmon.check.certificate.expiry", "s", Gauge, 0, "Time until the certificate of a service (`sysmon.check.name`) expires; negative if it has";
+    CHECK_CERTIFICATE_EXPIRY_MIN = "sysmon.check.certificate.expiry.min", "s", Gauge, 0, "Time left below which the certificate of a service (`sysmon.check.name`) has to be renewed";
+    HEARTBEAT_TIME = "sysmon.heartbeat.time", "s", Gauge, 0, "When a heartbeat (`sysmon.check.name`) was heard last, in seconds since 1970";
     AGENT_SAMPLE_TIME = "sysmon.agent.sample.time", "s", Gauge, -6, "Time the agent needed for its last sample";
     AGENT_ROWS_DROPPED = "sysmon.agent.rows.dropped", "{row}", Counter, 0, "Rows the agent dropped because its spool was full";
     AGENT_SPOOL_ERRORS = "sysmon.agent.spool.errors", "{error}", Counter, 0, "Failed writes to the agent's spool on disk; the rows stayed in memory";

@@ -52,6 +52,7 @@ pub(super) fn host() -> Dashboard {
             protocols(),
             sensors(),
             containers(),
+            checks(),
             system(),
         ],
     }
@@ -358,6 +359,28 @@ fn containers() -> Row {
                 "Containers whose memory ran out",
                 [container(CONTAINER_OOM_KILLS)],
             ),
+        ],
+    )
+}
+
+fn checks() -> Row {
+    const NAME: &str = "sysmon.check.name";
+    closed(
+        "Checks",
+        vec![
+            chart("Up", [of(CHECK_UP).by(NAME)]),
+            chart(
+                "Duration",
+                [of(CHECK_DURATION).by(NAME).by("sysmon.check.phase")],
+            ),
+            chart(
+                "Certificates",
+                [
+                    of(CHECK_CERTIFICATE_EXPIRY).by(NAME),
+                    of(CHECK_CERTIFICATE_EXPIRY_MIN).by(NAME),
+                ],
+            ),
+            chart("Heartbeats", [of(HEARTBEAT_TIME).by(NAME)]),
         ],
     )
 }

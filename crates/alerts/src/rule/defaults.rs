@@ -4,7 +4,7 @@
 ///
 /// Each of them requires somebody to act. A busy processor, a full page cache or an unsynchronised clock that is
 /// nevertheless right do not.
-pub const DEFAULTS: [&str; 24] = [
+pub const DEFAULTS: [&str; 26] = [
     "silent: silent for 60s critical",
     "disk-full: system.filesystem.utilization > 95% clear 93% for 5m critical",
     "disk-filling: system.filesystem.utilization full within 4h and system.filesystem.utilization > 60% for 20m",
@@ -20,6 +20,8 @@ pub const DEFAULTS: [&str; 24] = [
     "hot: temp.max > 95°C clear 90°C for 2m critical",
     "near-critical: hw.temperature > 0.95*hw.temperature.limit clear 0.9*hw.temperature.limit for 2m critical",
     "clock-off: clock off 2s for 1m",
+    "check-down: sysmon.check.up < 1 for 90s critical say {what} is down, seen from {host}",
+    "certificate-expiring: sysmon.check.certificate.expiry < 1*sysmon.check.certificate.expiry.min for 5m say the certificate of {what} expires in {value}",
     "rows-dropped: rate(sysmon.agent.rows.dropped) > 0 over 5m",
     "spool-errors: rate(sysmon.agent.spool.errors) > 0 over 5m",
     "history-damaged: sysmon.hub.history.damaged > 0 on hub:* critical say the history was damaged and what could be read recovered: see Backup and restore",

@@ -16,8 +16,9 @@ use crate::widgets::section::{Section, Spans};
 const PROCESSES_MIN: u16 = 6;
 
 /// The lists in which the hosts' units and devices are, in the order of what is missed most.
-const TABLES: [Pane; 5] = [
+const TABLES: [Pane; 6] = [
     Pane::Units,
+    Pane::Checks,
     Pane::Containers,
     Pane::Gpus,
     Pane::Interfaces,
@@ -145,8 +146,8 @@ pub(super) fn place(blocks: Vec<Block>, columns: &[Rect], focus: Pane) -> Vec<(B
     order.sort_by_key(|block| !(block.pane == Pane::Processes || block.pane == focus));
     for block in order {
         let is_first = block.pane == Pane::Processes;
-        // Units and containers stand with the processes, the rest in the last column.
-        let beside = matches!(block.pane, Pane::Units | Pane::Containers);
+        // Units, containers and checks stand with the processes, the rest in the last column.
+        let beside = matches!(block.pane, Pane::Units | Pane::Containers | Pane::Checks);
         let preferred = match columns.len() {
             0 => continue,
             1 => 0,
@@ -345,12 +346,18 @@ fn parts(pane: Pane) -> &'static [Part] {
         part("TEMP", 7, &[3]),
     ];
     const CONTAINERS: &[Part] = &[part("CPU%", 8, &[0]), part("MEM", 7, &[1])];
+    const CHECKS: &[Part] = &[
+        part("STATE", 7, &[0]),
+        part("TOOK", 9, &[1]),
+        part("CERT", 8, &[2]),
+    ];
     const OTHER: &[Part] = &[part("", 12, &[0])];
     match pane {
         Pane::Interfaces => INTERFACES,
         Pane::Disks => DISKS,
         Pane::Gpus => GPUS,
         Pane::Containers => CONTAINERS,
+        Pane::Checks => CHECKS,
         _ => OTHER,
     }
 }

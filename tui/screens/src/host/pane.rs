@@ -4,7 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use sysmon_config::time::{format_clock, format_span};
 
-use super::pane_tables::{self, Row, Shown, is_share, shown, sorted, titles};
+use super::pane_tables::{self, Row, Shown, is_share, shown, sorted, titles, trend_factor};
 use super::state::{Pane, Panes};
 use super::{cores, pane_charts};
 use crate::context::Context;
@@ -252,21 +252,20 @@ impl Trends {
             _ => Vec::new(),
         };
         let all: Vec<Vec<Option<Step>>> = rows.iter().map(history).collect();
-        // Shares are drawn in thousandths. A cell shows the largest value of its step.
-        let is_share = rows
-            .iter()
-            .find_map(|row| row.trend)
-            .is_some_and(|(metric, _)| is_share(&metric));
-        let factor = if is_share { 1000.0 } else { 1.0 };
+        // A cell shows the largest value of its step.
+        let metric = rows.iter().find_map(|row| row.trend);
+        let metric = metric.map(|(metric, _)| metric);
+        let factor = metric.as_ref().map_or(1.0, trend_factor);
         let highest = all.iter().flatten().flatten().map(|step| step.max);
         let highest = highest.fold(0.0f64, f64::max) * factor;
         let top = match pane_tables::trend_max(pane) {
             Some(max) => (max * factor) as i64,
             None => round_scale((highest.ceil() as i64).max(1)),
         };
-        let scale = match is_share {
-            true => format!("{}%", top / 10),
-            false => amount(Some(top as f64)),
+        let scale = match metric {
+            Some(metric) if is_share(&metric) => format!("{}%", top / 10),
+            Some(metric) if metric.unit == "s" => format!("{} ms", top as f64 / 1e3),
+            _ => amount(Some(top as f64)),
         };
         let title = format!(
             "{} {} 0{}{scale}",

@@ -3,12 +3,12 @@
 use std::cmp::Ordering;
 
 use sysmon_wire::metrics::{
-    BATTERY_CHARGE, CONTAINER_CPU_THROTTLED, CONTAINER_CPU_TIME, CONTAINER_DISK_IO,
-    CONTAINER_MEMORY_USAGE, CONTAINER_OOM_KILLS, CONTAINER_PIDS, DISK_IO, DISK_IO_TIME,
-    DISK_OPERATIONS, DISK_PENDING, ENERGY, FAN_SPEED, FS_INODES_LIMIT, FS_INODES_USAGE, FS_LIMIT,
-    FS_READ_ONLY, FS_UNREACHABLE, FS_USAGE, FS_UTILIZATION, GPU_MEMORY_LIMIT, GPU_MEMORY_USAGE,
-    GPU_UTILIZATION, Metric, NET_DROPPED, NET_ERRORS, NET_IO, NET_PACKETS, NET_SPEED, POWER,
-    TEMPERATURE, UNITS_FAILED, UNITS_RESTARTING,
+    BATTERY_CHARGE, CHECK_CERTIFICATE_EXPIRY, CHECK_DURATION, CHECK_UP, CONTAINER_CPU_THROTTLED,
+    CONTAINER_CPU_TIME, CONTAINER_DISK_IO, CONTAINER_MEMORY_USAGE, CONTAINER_OOM_KILLS,
+    CONTAINER_PIDS, DISK_IO, DISK_IO_TIME, DISK_OPERATIONS, DISK_PENDING, ENERGY, FAN_SPEED,
+    FS_INODES_LIMIT, FS_INODES_USAGE, FS_LIMIT, FS_READ_ONLY, FS_UNREACHABLE, FS_USAGE,
+    FS_UTILIZATION, GPU_MEMORY_LIMIT, GPU_MEMORY_USAGE, GPU_UTILIZATION, Metric, NET_DROPPED,
+    NET_ERRORS, NET_IO, NET_PACKETS, NET_SPEED, POWER, TEMPERATURE, UNITS_FAILED, UNITS_RESTARTING,
 };
 use sysmon_wire::{Kind, Label};
 
@@ -31,6 +31,12 @@ enum Show {
     Total,
     /// With its unit behind it.
     Unit(&'static str),
+    /// Seconds as milliseconds.
+    Milliseconds,
+    /// Seconds as days.
+    Days,
+    /// The first word, which is critical, if 0; the second otherwise.
+    Either(&'static str, &'static str),
     /// This word if not 0.
     Word(&'static str, Severity),
 }
@@ -40,6 +46,8 @@ impl Show {
         match self {
             Self::Share(..) | Self::Size => 7,
             Self::Amount | Self::Total | Self::Unit(_) => 9,
+            Self::Milliseconds | Self::Days => 9,
+            Self::Either(a, b) => a.len().max(b.len()) + 2,
             Self::Word(word, _) => word.len() + 2,
         }
     }
@@ -195,6 +203,41 @@ const UNITS: &[Group] = &[
     },
 ];
 
+const CHECKS: &[Group] = &[Group {
+    metric: CHECK_UP,
+    attribute: "sysmon.check.name",
+    columns: &[
+        column("state", CHECK_UP, &[], Show::Either("DOWN", "up")),
+        column("took", CHECK_DURATION, &[], Show::Milliseconds),
+        column("cert", CHECK_CERTIFICATE_EXPIRY, &[], Show::Days),
+        column(
+            "dns",
+            CHECK_DURATION,
+            &[("sysmon.check.phase", "dns")],
+            Show::Milliseconds,
+        ),
+        column(
+            "connect",
+            CHECK_DURATION,
+            &[("sysmon.check.phase", "connect")],
+            Show::Milliseconds,
+        ),
+        column(
+            "tls",
+            CHECK_DURATION,
+            &[("sysmon.check.phase", "tls")],
+            Show::Milliseconds,
+        ),
+        column(
+            "answer",
+            CHECK_DURATION,
+            &[("sysmon.check.phase", "first_byte")],
+            Show::Milliseconds,
+        ),
+    ],
+    trend: (CHECK_DURATION, &[]),
+}];
+
 fn groups(pane: Pane) -> &'static [Group] {
     match pane {
         Pane::Filesystems => FILESYSTEMS,
@@ -204,6 +247,7 @@ fn groups(pane: Pane) -> &'static [Group] {
         Pane::Gpus => GPUS,
         Pane::Containers => CONTAINERS,
         Pane::Units => UNITS,
+        Pane::Checks => CHECKS,
         _ => &[],
     }
 }
@@ -352,6 +396,16 @@ fn cell(host: &HostRows, column: &Column, at: Option<usize>) -> Cell {
         Show::Unit(unit @ "%") => percent(value) + unit,
         Show::Unit(unit @ "°C") => degrees(value) + unit,
         Show::Unit(unit) => format!("{} {unit}", amount(value)),
+        Show::Milliseconds => milliseconds(value),
+        Show::Days => value.map_or_else(String::new, |left| format!("{:.0} d", left / 86_400.0)),
+        Show::Either(no, yes) => match value {
+            Some(0.0) => {
+                severity = Severity::Critical;
+                no.to_owned()
+            }
+            Some(_) => yes.to_owned(),
+            None => String::new(),
+        },
         Show::Word(word, bad) => {
             let is = value.is_some_and(|value| value != 0.0);
             if is {
@@ -378,6 +432,7 @@ pub(super) fn trend_title(pane: Pane) -> &'static str {
         Pane::Interfaces => "in",
         Pane::Disks | Pane::Gpus => "busy",
         Pane::Containers => "cpu",
+        Pane::Checks => "took",
         _ => "",
     }
 }
@@ -385,6 +440,26 @@ pub(super) fn trend_title(pane: Pane) -> &'static str {
 /// Whether a share of one whole is drawn, rather than an amount.
 pub(super) fn is_share(metric: &Metric) -> bool {
     metric.unit == "1" || (metric.unit == "s" && metric.kind == Kind::Counter)
+}
+
+/// What a value is multiplied with where its past is drawn in whole numbers: shares in thousandths, times in microseconds.
+pub(super) fn trend_factor(metric: &Metric) -> f64 {
+    match (is_share(metric), metric.unit) {
+        (true, _) => 1e3,
+        (false, "s") => 1e6,
+        _ => 1.0,
+    }
+}
+
+/// `123 ms`, with decimals where it is less.
+fn milliseconds(seconds: Option<f64>) -> String {
+    let ms = seconds.map(|seconds| seconds * 1000.0);
+    match ms {
+        Some(ms @ 10.0..) => format!("{ms:.0} ms"),
+        Some(ms @ 1.0..) => format!("{ms:.1} ms"),
+        Some(ms) => format!("{ms:.2} ms"),
+        None => "–".to_owned(),
+    }
 }
 
 #[cfg(test)]

@@ -91,6 +91,8 @@ named! {
         Containers = "CONTAINERS",
         /// Units that failed or wait to be started again.
         Units = "UNITS",
+        /// Services that the host tries to reach, and heartbeats.
+        Checks = "CHECKS",
         /// How complete the rows are, and what the agent cannot see.
         Record = "RECORD",
     }

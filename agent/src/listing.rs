@@ -3,7 +3,7 @@
 use sysmon_wire::{LimitGauge, LimitState};
 
 #[derive(Debug)]
-pub(super) struct ListLimit {
+pub(crate) struct ListLimit {
     gauge: LimitGauge,
     max: usize,
     left_out: usize,
@@ -11,7 +11,7 @@ pub(super) struct ListLimit {
 
 impl ListLimit {
     /// The name says in the plural what is listed.
-    pub(super) const fn new(name: &'static str, max: usize) -> Self {
+    pub(crate) const fn new(name: &'static str, max: usize) -> Self {
         Self {
             gauge: LimitGauge::new(name, max),
             max,
@@ -20,7 +20,7 @@ impl ListLimit {
     }
 
     /// Sets the number present now; what exceeds the limit is counted once until it no longer does.
-    pub(super) fn set_present(&mut self, present: usize) {
+    pub(crate) fn set_present(&mut self, present: usize) {
         let left_out = present.saturating_sub(self.max);
         self.gauge.set_current(present);
         let more = left_out.saturating_sub(self.left_out);
@@ -28,7 +28,7 @@ impl ListLimit {
         self.left_out = left_out;
     }
 
-    pub(super) fn state(&self) -> LimitState {
+    pub(crate) fn state(&self) -> LimitState {
         self.gauge.state()
     }
 }

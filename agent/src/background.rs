@@ -7,21 +7,19 @@ use std::time::Duration;
 
 use sysmon_wire::{LimitState, SeriesKey};
 
-use super::listing::ListLimit;
 use crate::board::Board;
+use crate::listing::ListLimit;
 use crate::present::PresentSeries;
 
-const LIMIT: &str = "metrics of one source";
-
-pub(super) const SERIES_MAX: usize = 512;
+pub(crate) const SERIES_MAX: usize = 512;
 
 #[derive(Debug, Default)]
-pub(super) struct Reading {
-    pub(super) values: Vec<(SeriesKey, i64)>,
+pub(crate) struct Reading {
+    pub(crate) values: Vec<(SeriesKey, i64)>,
     /// Every problem that there is now.
-    pub(super) notes: Vec<String>,
+    pub(crate) notes: Vec<String>,
     /// Values beyond [`SERIES_MAX`].
-    pub(super) left_out: usize,
+    pub(crate) left_out: usize,
 }
 
 #[derive(Debug, Default)]
@@ -30,8 +28,27 @@ struct Published {
     reading: Reading,
 }
 
+/// Where a source hands over its newest reading.
 #[derive(Debug)]
-pub(super) struct Background {
+pub(crate) struct Publisher(Arc<Mutex<Published>>);
+
+impl Publisher {
+    pub(crate) fn publish(&self, mut reading: Reading) {
+        reading.left_out += reading.values.len().saturating_sub(SERIES_MAX);
+        reading.values.truncate(SERIES_MAX);
+        let mut published = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        published.generation += 1;
+        published.reading = reading;
+    }
+
+    /// Whether nobody will collect what is published.
+    pub(crate) fn is_closed(&self) -> bool {
+        Arc::strong_count(&self.0) == 1
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Background {
     published: Arc<Mutex<Published>>,
     collected: u64,
     series: PresentSeries,
@@ -42,28 +59,29 @@ pub(super) struct Background {
 impl Background {
     /// Calls `read` every `period` until it returns none. If the thread cannot be started, the source has no
     /// values.
-    pub(super) fn start(
+    pub(crate) fn start(
         name: &str,
         period: Duration,
         mut read: impl FnMut() -> Option<Reading> + Send + 'static,
     ) -> Self {
-        let published = Arc::<Mutex<Published>>::default();
-        let shared = Arc::clone(&published);
-        let body = move || {
-            while let Some(mut reading) = read() {
-                reading.left_out += reading.values.len().saturating_sub(SERIES_MAX);
-                reading.values.truncate(SERIES_MAX);
-                let mut published = shared.lock().unwrap_or_else(PoisonError::into_inner);
-                published.generation += 1;
-                published.reading = reading;
-                drop(published);
-                if Arc::strong_count(&shared) == 1 {
+        Self::spawn(name, move |publisher| {
+            while let Some(reading) = read() {
+                publisher.publish(reading);
+                if publisher.is_closed() {
                     return;
                 }
                 thread::sleep(period);
             }
-        };
-        if let Err(error) = thread::Builder::new().name(name.to_owned()).spawn(body) {
+        })
+    }
+
+    /// Runs `body` on a thread of its own, which publishes when it has something new. If the thread cannot be started,
+    /// the source has no values.
+    pub(crate) fn spawn(name: &str, body: impl FnOnce(Publisher) + Send + 'static) -> Self {
+        let published = Arc::<Mutex<Published>>::default();
+        let publisher = Publisher(Arc::clone(&published));
+        let thread = thread::Builder::new().name(name.to_owned());
+        if let Err(error) = thread.spawn(move || body(publisher)) {
             tracing::warn!(source = name, %error, "cannot start a thread; source is not collected");
         }
         Self {
@@ -71,12 +89,12 @@ impl Background {
             collected: 0,
             series: PresentSeries::default(),
             notes: Vec::new(),
-            limit: ListLimit::new(LIMIT, SERIES_MAX),
+            limit: ListLimit::new("metrics", SERIES_MAX),
         }
     }
 
     /// Moves the newest reading to the board.
-    pub(super) fn collect(&mut self, board: &mut Board) {
+    pub(crate) fn collect(&mut self, board: &mut Board) {
         let mut published = self
             .published
             .lock()
@@ -97,8 +115,8 @@ impl Background {
     }
 
     /// The limit of each source: that of the fullest, and what all of them left out.
-    pub(super) fn limit(sources: &[Self]) -> LimitState {
-        let mut all = ListLimit::new(LIMIT, SERIES_MAX).state();
+    pub(crate) fn limit(name: &'static str, sources: &[Self]) -> LimitState {
+        let mut all = ListLimit::new(name, SERIES_MAX).state();
         for state in sources.iter().map(|source| source.limit.state()) {
             all.current = all.current.max(state.current);
             all.reached_total += state.reached_total;
@@ -107,7 +125,7 @@ impl Background {
     }
 
     /// The problems of the newest reading.
-    pub(super) fn notes(&self) -> &[String] {
+    pub(crate) fn notes(&self) -> &[String] {
         &self.notes
     }
 }
