@@ -4,6 +4,7 @@
 //! to second, and sometimes bursts. The metrics follow from the demand as they do on real machines. The same
 //! host number always produces the same sequence.
 
+mod checks;
 mod processes;
 mod roles;
 
@@ -23,6 +24,7 @@ use crate::board::{Board, Slot};
 use crate::run::Source;
 use crate::sample::Sample;
 use crate::spool::SpoolHealth;
+use checks::Checks;
 use processes::{Load, Processes};
 use roles::{ROLES, Role};
 
@@ -37,6 +39,7 @@ pub struct Simulated {
     random: fastrand::Rng,
     board: Board,
     slots: Slots,
+    checks: Checks,
     processes: Processes,
     boot: UnixMs,
     last: Option<UnixMs>,
@@ -177,6 +180,7 @@ impl Simulated {
         Self {
             slots,
             processes: Processes::new(role.programs, boot, &mut board),
+            checks: Checks::new(role.name, &mut board),
             boot,
             last: None,
             drift: 0.0,
@@ -392,6 +396,8 @@ impl Source for Simulated {
         }
         let demand = self.demand(now, elapsed_s);
         let busy = demand.min(1.0);
+        self.checks
+            .sample(now, demand, &mut self.random, &mut self.board);
         self.sample_processors(demand, elapsed_s);
         self.sample_memory(busy, elapsed_s);
         self.sample_traffic(busy, elapsed_s);

@@ -28,6 +28,17 @@ fn with_prefix(value: Option<f64>, prefixes: Prefixes) -> String {
     )
 }
 
+/// `123 ms`, with decimals where it is less.
+pub fn milliseconds(seconds: Option<f64>) -> String {
+    let ms = seconds.map(|seconds| seconds * 1000.0);
+    match ms {
+        Some(ms @ 10.0..) => format!("{ms:.0} ms"),
+        Some(ms @ 1.0..) => format!("{ms:.1} ms"),
+        Some(ms) => format!("{ms:.2} ms"),
+        None => "–".to_owned(),
+    }
+}
+
 /// A load average in at most four characters: `0.12`, `31.2`, `512`.
 pub fn load(value: Option<f64>) -> String {
     match value {

@@ -21,6 +21,7 @@ mod named;
 pub mod app;
 pub mod burst;
 pub mod changes;
+pub mod checks;
 pub mod compare;
 pub mod context;
 mod csv;

@@ -27,6 +27,8 @@ pub enum Topic {
     Load,
     Alerts,
     Compare(usize),
+    /// What is known of all checks, by what it is.
+    Checks(usize),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -60,6 +60,7 @@ fn perform(state: &mut State, action: Action) {
         }
         Action::Processes => state.context.enter(Mode::Processes),
         Action::Top => state.context.enter(Mode::Top),
+        Action::Checks => state.context.enter(Mode::Checks),
         Action::Changes => {
             let host = state.context.host_name().cloned();
             state.screens.changes = Changes::of(host);

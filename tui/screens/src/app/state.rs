@@ -10,6 +10,7 @@ use super::selection::{Drag, Selected};
 use super::visit::Visit;
 use crate::burst::BurstScreen;
 use crate::changes::Changes;
+use crate::checks::Checks;
 use crate::compare::Compare;
 use crate::context::Context;
 use crate::events::Events;
@@ -103,6 +104,7 @@ screens! {
     changes: Changes = (Mode::Changes, Topic::Changes,);
     events: Events = (Mode::Events, Topic::Timeline | Topic::Load | Topic::Alerts,);
     compare: Compare = (Mode::Compare, Topic::Compare(_),);
+    checks: Checks = (Mode::Checks, Topic::Checks(_),);
     help: Help = (Mode::Help,);
 }
 
@@ -156,6 +158,7 @@ impl State {
         Self {
             context,
             screens: Screens {
+                checks: Checks::default(),
                 fleet: Fleet::new(options.sort.into(), options.columns, &options.pinned),
                 host: HostScreen::default(),
                 burst: BurstScreen::default(),

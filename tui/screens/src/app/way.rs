@@ -128,12 +128,13 @@ pub(super) fn crumbs(state: &State) -> Vec<(String, Target)> {
     }
     let place = context.place();
     if let Some(host) = context.host_name()
-        && !matches!(place, Mode::Fleet | Mode::Top)
+        && !matches!(place, Mode::Fleet | Mode::Top | Mode::Checks)
     {
         crumbs.push((host.to_string(), Target::Host));
     }
     let view = match place {
         Mode::Processes | Mode::Process | Mode::Top => "processes",
+        Mode::Checks => "checks",
         Mode::Changes => "what changed",
         Mode::Events => "alerts and events",
         Mode::Compare => "compare",

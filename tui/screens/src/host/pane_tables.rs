@@ -13,7 +13,7 @@ use sysmon_wire::metrics::{
 use sysmon_wire::{Kind, Label};
 
 use super::state::{Pane, Panes};
-use crate::format::{amount, degrees, percent, size};
+use crate::format::{amount, degrees, milliseconds, percent, size};
 use crate::model::host_rows::HostRows;
 use crate::theme::Severity;
 
@@ -448,17 +448,6 @@ pub(super) fn trend_factor(metric: &Metric) -> f64 {
         (true, _) => 1e3,
         (false, "s") => 1e6,
         _ => 1.0,
-    }
-}
-
-/// `123 ms`, with decimals where it is less.
-fn milliseconds(seconds: Option<f64>) -> String {
-    let ms = seconds.map(|seconds| seconds * 1000.0);
-    match ms {
-        Some(ms @ 10.0..) => format!("{ms:.0} ms"),
-        Some(ms @ 1.0..) => format!("{ms:.1} ms"),
-        Some(ms) => format!("{ms:.2} ms"),
-        None => "–".to_owned(),
     }
 }
 

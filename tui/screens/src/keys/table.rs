@@ -46,16 +46,16 @@ macro_rules! bindings {
 }
 
 const ANY: &[Mode] =
-    modes!([Fleet Host Pane Burst Processes Process Top Changes Events Compare Help]);
+    modes!([Fleet Host Pane Burst Processes Process Top Checks Changes Events Compare Help]);
 const PLACES: &[Mode] =
-    modes!([Fleet Host Pane Burst Processes Process Top Changes Events Compare]);
+    modes!([Fleet Host Pane Burst Processes Process Top Checks Changes Events Compare]);
 /// Places of which the arrows go through time; in the charts of a pane they move a cursor.
-const TIMED: &[Mode] = modes!([Fleet Host Burst Processes Process Top Changes Events Compare]);
+const TIMED: &[Mode] =
+    modes!([Fleet Host Burst Processes Process Top Checks Changes Events Compare]);
 const LEAVABLE: &[Mode] =
-    modes!([Host Pane Burst Processes Process Top Changes Events Compare Help]);
+    modes!([Host Pane Burst Processes Process Top Checks Changes Events Compare Help]);
 /// Modes with rebound keys; those of prompts are fixed.
-pub(super) const CONFIGURED: &[Mode] =
-    modes!([Fleet Host Pane Burst Processes Process Top Changes Events Compare Columns Help]);
+pub(super) const CONFIGURED: &[Mode] = modes!([Fleet Host Pane Burst Processes Process Top Checks Changes Events Compare Columns Help]);
 const SORTED: &[Mode] = modes!([Fleet Processes Top Pane]);
 const PROMPTS: &[Mode] = modes!([Filter Time Palette Export Silence]);
 /// Screens of which a host or an alert is open or selected.
@@ -68,6 +68,8 @@ pub const BINDINGS: &[Binding] = bindings! {
     [Host Pane]: ['p'] => Processes, "processes of the host", "processes";
     [Fleet]: ['p'] => Top, "the busiest processes of all hosts";
     [Top]: [Enter 'l'] => Open, "open the process on its host", "open";
+    [Fleet Host]: ['C'] => Checks, "services and heartbeats of all hosts";
+    [Checks]: [Enter 'l'] => Open, "open the host that checks it", "open";
     [Processes]: [Enter 'l'] => Open, "process details", "details";
     [Host Pane]: [Tab] => NextPane, "focus the next pane";
     [Host Pane]: [(Shift Tab)] => PreviousPane, "focus the previous pane";
@@ -79,7 +81,7 @@ pub const BINDINGS: &[Binding] = bindings! {
     [Events]: ['S'] => Silence, "silence the alert, or end the silence", "silence";
     ALERTED: ['A'] => Acknowledge, "acknowledge the host's worst alert, or withdraw that";
     ALERTED: ['S'] => Silence, "silence the host, its alerts or the group for a time";
-    [Fleet Processes Top]: ['/'] => Filter, "filter: words, #tag, is:offline, or, /regex/", "filter";
+    [Fleet Processes Top Checks]: ['/'] => Filter, "filter: words, #tag, is:offline, or, /regex/", "filter";
     [Fleet]: [Esc] => ClearFilter, "clear the filter, then the marks";
     [Fleet]: [' '] => Mark, "mark the host for comparison";
     [Fleet]: ['P'] => Pin, "keep the host at the top (↥), or no longer";
@@ -99,7 +101,7 @@ pub const BINDINGS: &[Binding] = bindings! {
     SORTED: ['r'] => Reverse, "reverse order";
     [Processes]: ['v'] => Arrange, "tree, by program, by container or unit";
     LEAVABLE: [Esc Backspace 'h'] => Back, "go back", "back";
-    [Fleet Host Pane Processes Process Top]: ['a'] => Events, "alerts and events";
+    [Fleet Host Pane Processes Process Top Checks]: ['a'] => Events, "alerts and events";
     PLACES: ['['] => PreviousEvent, "previous event";
     PLACES: [']'] => NextEvent, "next event";
     ALERTED: ['n'] => NextProblem, "next host with a firing alert";

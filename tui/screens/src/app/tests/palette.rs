@@ -86,7 +86,7 @@ fn the_list_is_above_the_prompt_at_every_size() {
 fn the_chosen_command_is_run() {
     let mut state = fleet();
     assert_eq!(press(&mut state, ":quit\n"), [Effect::Quit]);
-    press(&mut state, ":c\n:host b\n");
+    press(&mut state, ":cl\n:host b\n");
     assert_eq!(open_host(&state), Some(("b".to_owned(), None)));
     assert_eq!(state.context.modes(), [Mode::Fleet, Mode::Host]);
     press(&mut state, ":time -5m\n");
