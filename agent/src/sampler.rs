@@ -45,6 +45,7 @@ impl Sampler {
             textfiles: config.textfiles.clone(),
             commands: config.commands.clone(),
             arguments: config.arguments,
+            ups: config.ups.clone(),
         };
         #[cfg(target_os = "linux")]
         let roots = Roots {

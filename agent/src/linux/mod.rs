@@ -38,6 +38,7 @@ mod sessions;
 mod space;
 #[cfg(test)]
 mod testing;
+mod ups;
 mod uptime;
 mod vmstat;
 
@@ -45,7 +46,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sysmon_clock::Clock;
-use sysmon_config::Arguments;
+use sysmon_config::{Arguments, UpsSource};
 use sysmon_wire::metrics::{AGENT_READ_ERRORS, PROCESS_COUNT};
 use sysmon_wire::{HostFacts, LimitState, Process, ProcessArguments, ProcessIdentity, UnixMs};
 
@@ -115,6 +116,8 @@ pub struct CollectorOptions {
     pub commands: Vec<(Duration, String)>,
     /// Which arguments of processes are shown.
     pub arguments: Arguments,
+    /// Servers that know of uninterruptible power supplies.
+    pub ups: Vec<UpsSource>,
 }
 
 #[derive(Debug)]
@@ -172,7 +175,9 @@ impl LinuxCollector {
             commands.map(|(period, line)| custom::command(line.clone(), *period, clock.clone()));
         let background = files.into_iter().chain(commands);
         let background = background.chain(gpu::nvidia(&roots));
-        let background = background.chain(sessions::failing_units(&roots)).collect();
+        let background = background.chain(sessions::failing_units(&roots));
+        let background = background.chain(ups::supplies(&options.ups, clock));
+        let background = background.collect();
         let mut kernel_boot = uptime::BootTime::default();
         kernel_boot.update(clock.now(), uptime::kernel_uptime_ms());
         let mut collector = Self {

@@ -326,6 +326,27 @@ fn sensors() -> Row {
                 "Batteries discharging",
                 [of(BATTERY_DISCHARGING).by(sensor)],
             ),
+            chart(
+                "UPS",
+                [
+                    of(UPS_CHARGE).by(sensor).named("charge"),
+                    of(UPS_LOAD).by(sensor).named("load"),
+                ],
+            ),
+            chart("Runtime of the UPS", [of(UPS_RUNTIME).by(sensor)]),
+            chart(
+                "Input voltage of the UPS",
+                [of(UPS_INPUT_VOLTAGE).by(sensor)],
+            ),
+            chart(
+                "State of the UPS",
+                [
+                    of(UPS_REACHABLE).by(sensor).named("reachable"),
+                    of(UPS_ON_BATTERY).by(sensor).named("on battery"),
+                    of(UPS_LOW_BATTERY).by(sensor).named("low battery"),
+                    of(UPS_REPLACE_BATTERY).by(sensor).named("replace battery"),
+                ],
+            ),
             chart("Graphics cards", [of(GPU_UTILIZATION).by(gpu)]),
             chart(
                 "Memory of graphics cards",

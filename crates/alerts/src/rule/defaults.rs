@@ -4,7 +4,7 @@
 ///
 /// Each of them requires somebody to act. A busy processor, a full page cache or an unsynchronised clock that is
 /// nevertheless right do not.
-pub const DEFAULTS: [&str; 24] = [
+pub const DEFAULTS: [&str; 28] = [
     "silent: silent for 60s critical",
     "disk-full: system.filesystem.utilization > 95% clear 93% for 5m critical",
     "disk-filling: system.filesystem.utilization full within 4h and system.filesystem.utilization > 60% for 20m",
@@ -19,6 +19,10 @@ pub const DEFAULTS: [&str; 24] = [
     "disk-stalls: psi.io > 80% clear 60% for 15m",
     "hot: temp.max > 95°C clear 90°C for 2m critical",
     "near-critical: hw.temperature > 0.95*hw.temperature.limit clear 0.9*hw.temperature.limit for 2m critical",
+    "ups-on-battery: hw.ups.on_battery > 0 for 30s",
+    "ups-low: hw.ups.low_battery > 0 critical",
+    "ups-replace-battery: hw.ups.replace_battery > 0 for 5m",
+    "ups-unreachable: hw.ups.reachable < 1 for 2m",
     "clock-off: clock off 2s for 1m",
     "rows-dropped: rate(sysmon.agent.rows.dropped) > 0 over 5m",
     "spool-errors: rate(sysmon.agent.spool.errors) > 0 over 5m",
