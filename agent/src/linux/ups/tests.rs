@@ -151,8 +151,10 @@ fn servers_that_send_too_much_or_too_little_are_an_error() {
         let nothing = asked(program, Vec::new()).0.unwrap_err();
         assert!(nothing.contains("check the port"), "{nothing}");
     }
-    let port = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    let port = port.local_addr().unwrap().port();
+    let port = {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        listener.local_addr().unwrap().port()
+    };
     let mut closed = sources(&[("127.0.0.1", port, None)]);
     let error = ask(&closed.remove(0), &Clock::system()).unwrap_err();
     assert!(error.contains("cannot connect to 127.0.0.1"), "{error}");

@@ -16,8 +16,9 @@ use crate::widgets::section::{Section, Spans};
 const PROCESSES_MIN: u16 = 6;
 
 /// The lists in which the hosts' units and devices are, in the order of what is missed most.
-const TABLES: [Pane; 5] = [
+const TABLES: [Pane; 6] = [
     Pane::Units,
+    Pane::Ups,
     Pane::Containers,
     Pane::Gpus,
     Pane::Interfaces,
@@ -280,7 +281,8 @@ impl Block {
     }
 }
 
-/// A column of a list: its title, width, and the cells of a row that it adds up.
+/// A column of a list: its title, width, and the cells of a row of which it shows the worst words or, without any, the
+/// sum.
 struct Part {
     title: &'static str,
     width: usize,
@@ -303,10 +305,16 @@ impl Part {
                 None => (String::new(), theme.text),
             },
             cells => {
-                let values = cells
-                    .iter()
-                    .filter_map(|at| row.cells.get(*at).and_then(|cell| cell.value));
-                let sum = values.reduce(|a, b| a + b);
+                let cells = cells.iter().filter_map(|at| row.cells.get(*at));
+                // The first of those that are equally bad.
+                let worst = cells.clone().rev().max_by_key(|cell| cell.severity);
+                if let Some(cell) = worst.filter(|cell| cell.severity != Severity::None) {
+                    return (cell.text.clone(), theme.title);
+                }
+                if cells.clone().all(|cell| cell.text.is_empty()) {
+                    return (String::new(), theme.text);
+                }
+                let sum = cells.filter_map(|cell| cell.value).reduce(|a, b| a + b);
                 let style = match sum {
                     Some(sum) if sum > 0.0 => theme.text,
                     _ => theme.faint,
@@ -345,11 +353,18 @@ fn parts(pane: Pane) -> &'static [Part] {
         part("TEMP", 7, &[3]),
     ];
     const CONTAINERS: &[Part] = &[part("CPU%", 8, &[0]), part("MEM", 7, &[1])];
+    const UPSES: &[Part] = &[
+        part("CHARGE", 7, &[0]),
+        part("LOAD %", 7, &[1]),
+        part("LASTS", 9, &[2]),
+        part("", 17, &[3, 4, 5, 6]),
+    ];
     const OTHER: &[Part] = &[part("", 12, &[0])];
     match pane {
         Pane::Interfaces => INTERFACES,
         Pane::Disks => DISKS,
         Pane::Gpus => GPUS,
+        Pane::Ups => UPSES,
         Pane::Containers => CONTAINERS,
         _ => OTHER,
     }
