@@ -46,6 +46,7 @@ impl Sampler {
             commands: config.commands.clone(),
             arguments: config.arguments,
             ups: config.ups.clone(),
+            updates: config.updates,
         };
         #[cfg(target_os = "linux")]
         let roots = Roots {

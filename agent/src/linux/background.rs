@@ -45,11 +45,27 @@ impl Background {
     pub(super) fn start(
         name: &str,
         period: Duration,
+        read: impl FnMut() -> Option<Reading> + Send + 'static,
+    ) -> Self {
+        Self::start_after(Duration::ZERO, name, period, read)
+    }
+
+    /// Like [`Self::start`], with this time before the first reading.
+    pub(super) fn start_after(
+        delay: Duration,
+        name: &str,
+        period: Duration,
         mut read: impl FnMut() -> Option<Reading> + Send + 'static,
     ) -> Self {
         let published = Arc::<Mutex<Published>>::default();
         let shared = Arc::clone(&published);
         let body = move || {
+            if !delay.is_zero() {
+                thread::sleep(delay);
+                if Arc::strong_count(&shared) == 1 {
+                    return;
+                }
+            }
             while let Some(mut reading) = read() {
                 reading.left_out += reading.values.len().saturating_sub(SERIES_MAX);
                 reading.values.truncate(SERIES_MAX);

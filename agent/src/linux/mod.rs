@@ -6,6 +6,7 @@
 mod background;
 mod battery;
 mod cgroups;
+mod child;
 mod clock;
 mod container_names;
 mod containers;
@@ -38,6 +39,7 @@ mod sessions;
 mod space;
 #[cfg(test)]
 mod testing;
+mod updates;
 mod ups;
 mod uptime;
 mod vmstat;
@@ -118,6 +120,8 @@ pub struct CollectorOptions {
     pub arguments: Arguments,
     /// Servers that know of uninterruptible power supplies.
     pub ups: Vec<UpsSource>,
+    /// Whether updates of packages are counted.
+    pub updates: bool,
 }
 
 #[derive(Debug)]
@@ -177,7 +181,8 @@ impl LinuxCollector {
         let background = background.chain(gpu::nvidia(&roots));
         let background = background.chain(sessions::failing_units(&roots));
         let background = background.chain(ups::supplies(&options.ups, clock));
-        let background = background.collect();
+        let updates = options.updates.then(|| updates::pending(&roots, clock));
+        let background = background.chain(updates.flatten()).collect();
         let mut kernel_boot = uptime::BootTime::default();
         kernel_boot.update(clock.now(), uptime::kernel_uptime_ms());
         let mut collector = Self {

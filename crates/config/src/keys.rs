@@ -106,6 +106,7 @@ sections! {
         textfiles: Option<PathBuf> = None, None, |v| directory(v).map(Some);
         commands: Vec<(Duration, String)> = Vec::new(), Some("[]"), commands;
         ups: Vec<UpsSource> = Vec::new(), Some("[]"), ups::sources;
+        updates: bool = true, Some("true"), boolean;
         proc: PathBuf = PathBuf::from("/proc"), Some("\"/proc\""), root;
         sys: PathBuf = PathBuf::from("/sys"), Some("\"/sys\""), root;
         rootfs: PathBuf = PathBuf::from("/"), Some("\"/\""), root;

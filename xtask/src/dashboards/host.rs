@@ -401,6 +401,20 @@ fn system() -> Row {
                     of(UNITS_RESTARTING).by(unit).named("restarting"),
                 ],
             ),
+            chart(
+                "Updates",
+                [
+                    of(PACKAGE_UPDATES).named("all"),
+                    of(PACKAGE_UPDATES).by("sysmon.update.kind"),
+                ],
+            ),
+            chart(
+                "Restart required",
+                [
+                    of(REBOOT_REQUIRED).named("for any reason"),
+                    of(REBOOT_REQUIRED).by("sysmon.reboot.reason"),
+                ],
+            ),
             chart("Clock synchronised", [of(CLOCK_SYNCHRONIZED)]),
             chart("Error of the clock", [of(CLOCK_ERROR)]),
         ],
