@@ -224,8 +224,25 @@ mod tests {
         let Some(manager) = MANAGERS.iter().find(|manager| is_installed(manager)) else {
             return;
         };
-        let reading = Counting::new(manager).read(&Clock::system());
+        let clock = Clock::system();
+        let reading = Counting::new(manager).read(&clock);
         assert!(reading.notes.is_empty(), "{:?}", reading.notes);
         assert!(reading.values.len() >= 4);
+        if manager.program != "apt-get" {
+            return;
+        }
+        // Counted by apt itself: `12 upgraded, 0 newly installed, …`.
+        let summary = child::output(
+            &format!("{GENTLY} {}", manager.commands[0]),
+            BOUNDS,
+            &[],
+            &clock,
+        )
+        .unwrap();
+        let summary = String::from_utf8_lossy(&summary).into_owned();
+        let line = summary.lines().find(|line| line.contains(" upgraded, "));
+        let upgraded = line.and_then(|line| line.split_whitespace().next());
+        let upgraded: i64 = upgraded.unwrap().parse().unwrap();
+        assert_eq!(reading.values[0].1, upgraded);
     }
 }

@@ -3,12 +3,14 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
+use sysmon_wire::metrics::{PACKAGE_UPDATES, REBOOT_REQUIRED};
 
 use super::pane_tables::{self, Row};
 use super::state::{HostScreen, Pane};
 use crate::format::{amount, fit, wrap};
+use crate::model::host_rows::HostRows;
 use crate::sections::{About, Usage};
-use crate::theme::Severity;
+use crate::theme::{Severity, Theme};
 use crate::widgets::paint::Pen;
 use crate::widgets::section::{Section, Spans};
 
@@ -128,12 +130,43 @@ fn notes(about: &About<'_>) -> Vec<Spans> {
             (format!("{} ms", health.clock_offset_ms), theme.text),
         ]);
     }
+    lines.extend(updates(about.host, theme));
     for note in &line.notes {
         for part in wrap(note.as_str(), NOTE_WIDTH) {
             lines.push(vec![(part, theme.text)]);
         }
     }
     lines
+}
+
+/// Updates that wait to be installed, and why the host has to be restarted.
+fn updates(host: &HostRows, theme: &Theme) -> Option<Spans> {
+    let now = |metric, attributes: &[(&str, &str)]| host.now(metric, attributes);
+    let needs = |reason| now(&REBOOT_REQUIRED, &[("sysmon.reboot.reason", reason)]) == Some(1.0);
+    let all = now(&PACKAGE_UPDATES, &[]);
+    let mut line = Vec::new();
+    if let Some(all) = all {
+        line.push(("updates ".to_owned(), theme.dim));
+        line.push((format!("{all:.0}"), theme.text));
+    }
+    if let Some(security) = now(&PACKAGE_UPDATES, &[("sysmon.update.kind", "security")]) {
+        let style = match security > 0.0 {
+            true => theme.title,
+            false => theme.text,
+        };
+        line.push(("  security ".to_owned(), theme.dim));
+        line.push((format!("{security:.0}"), style));
+    }
+    let restart = match (needs("kernel"), needs("packages")) {
+        (true, _) => Some("restart for the new kernel"),
+        (false, true) => Some("restart for updates"),
+        (false, false) => None,
+    };
+    if let Some(restart) = restart {
+        let gap = if line.is_empty() { "" } else { "  " };
+        line.push((format!("{gap}{restart}"), theme.title));
+    }
+    (!line.is_empty()).then_some(line)
 }
 
 /// Gives the blocks their places in columns: processes and what is focused always have one, the others as long as there
@@ -367,5 +400,45 @@ fn parts(pane: Pane) -> &'static [Part] {
         Pane::Ups => UPSES,
         Pane::Containers => CONTAINERS,
         _ => OTHER,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::terminal::colours::Colours;
+    use sysmon_config::Theme as ThemeName;
+    use sysmon_wire::{RowEncoder, SeriesTable, UnixMs};
+
+    #[test]
+    fn updates_and_the_reason_for_a_restart_are_one_line() {
+        let keys = [
+            PACKAGE_UPDATES.series(&[]),
+            PACKAGE_UPDATES.series(&[("sysmon.update.kind", "security")]),
+            REBOOT_REQUIRED.series(&[("sysmon.reboot.reason", "kernel")]),
+            REBOOT_REQUIRED.series(&[("sysmon.reboot.reason", "packages")]),
+        ];
+        let of = |keys: &[sysmon_wire::SeriesKey], values: &[i64]| {
+            let mut host = HostRows::new("h".into());
+            host.add_series(&SeriesTable::new(keys)).unwrap();
+            let mut block = Vec::new();
+            RowEncoder::new().encode(1, UnixMs(1000), values, &mut block);
+            host.add_rows(true, &block).unwrap();
+            let theme = Theme::new(ThemeName::Dark, false, Colours::True);
+            let line = updates(&host, &theme);
+            line.map(|line| line.into_iter().map(|(text, _)| text).collect::<String>())
+        };
+        let text = |values: &[i64]| of(&keys, values).unwrap();
+        assert_eq!(text(&[12, 3, 0, 0]), "updates 12  security 3");
+        assert_eq!(
+            text(&[0, 0, 1, 1]),
+            "updates 0  security 0  restart for the new kernel"
+        );
+        assert_eq!(
+            of(&keys[2..], &[0, 1]).unwrap(),
+            "restart for updates",
+            "where updates cannot be counted"
+        );
+        assert_eq!(of(&keys[2..], &[0, 0]), None);
     }
 }
