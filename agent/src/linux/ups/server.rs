@@ -18,7 +18,7 @@ const ADDRESSES_MAX: usize = 4;
 #[derive(Debug)]
 pub(super) struct Server<'a> {
     stream: TcpStream,
-    /// When the conversation has to be over.
+    /// When the conversation has to have ended.
     until: Instant,
     clock: &'a Clock,
 }
@@ -81,7 +81,7 @@ impl<'a> Server<'a> {
     }
 }
 
-/// None once the time is over.
+/// None once no time is left.
 fn time_left(until: Instant, clock: &Clock) -> Option<Duration> {
     let left = until.saturating_duration_since(clock.instant());
     (!left.is_zero()).then_some(left)

@@ -89,7 +89,7 @@ fn supplies_of_one_name_are_told_apart_by_their_servers() {
     assert_eq!(
         shown(&reading),
         ["ups@a:1 reachable=1", "ups@b:2 reachable=0"],
-        "the same names while one is away"
+        "the same names while one is unreachable"
     );
     let reading = supplies.reading(vec![one("ups"), one("other")]);
     assert_eq!(shown(&reading), ["ups reachable=1", "other reachable=1"]);
