@@ -405,7 +405,9 @@ fn system() -> Row {
                 "Updates",
                 [
                     of(PACKAGE_UPDATES).named("all"),
-                    of(PACKAGE_UPDATES).by("sysmon.update.kind"),
+                    of(PACKAGE_UPDATES)
+                        .with("sysmon.update.kind", "security")
+                        .named("security"),
                 ],
             ),
             chart(
