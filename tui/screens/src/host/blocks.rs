@@ -390,7 +390,7 @@ fn parts(pane: Pane) -> &'static [Part] {
         part("CHARGE", 7, &[0]),
         part("LOAD %", 7, &[1]),
         part("LASTS", 9, &[2]),
-        part("", 17, &[3, 4, 5, 6]),
+        part("", 12, &[3, 4, 5, 6]),
     ];
     const OTHER: &[Part] = &[part("", 12, &[0])];
     match pane {

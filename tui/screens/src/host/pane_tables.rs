@@ -164,7 +164,7 @@ const UPSES: &[Group] = &[Group {
         column("", UPS_REACHABLE, &[], UNREACHABLE),
         column("", UPS_ON_BATTERY, &[], ON_BATTERY),
         column("", UPS_LOW_BATTERY, &[], BATTERY_LOW),
-        column("", UPS_REPLACE_BATTERY, &[], REPLACE_BATTERY),
+        column("", UPS_REPLACE_BATTERY, &[], BAD_BATTERY),
         column("input", UPS_INPUT_VOLTAGE, &[], Show::Unit("V")),
     ],
     trend: (UPS_CHARGE, &[]),
@@ -173,7 +173,7 @@ const UPSES: &[Group] = &[Group {
 const UNREACHABLE: Show = Show::WordWithout("no answer", Severity::Warning);
 const ON_BATTERY: Show = Show::Word("on battery", Severity::Warning);
 const BATTERY_LOW: Show = Show::Word("low", Severity::Critical);
-const REPLACE_BATTERY: Show = Show::Word("replace battery", Severity::Warning);
+const BAD_BATTERY: Show = Show::Word("bad battery", Severity::Warning);
 
 const GPUS: &[Group] = &[Group {
     metric: GPU_UTILIZATION,
