@@ -62,9 +62,25 @@ impl Background {
     pub(crate) fn start(
         name: &str,
         period: Duration,
+        read: impl FnMut() -> Option<Reading> + Send + 'static,
+    ) -> Self {
+        Self::start_after(Duration::ZERO, name, period, read)
+    }
+
+    /// Like [`Self::start`], with this time before the first reading.
+    pub(crate) fn start_after(
+        delay: Duration,
+        name: &str,
+        period: Duration,
         mut read: impl FnMut() -> Option<Reading> + Send + 'static,
     ) -> Self {
         Self::spawn(name, move |publisher| {
+            if !delay.is_zero() {
+                thread::sleep(delay);
+                if publisher.is_closed() {
+                    return;
+                }
+            }
             while let Some(reading) = read() {
                 publisher.publish(reading);
                 if publisher.is_closed() {

@@ -52,6 +52,8 @@ impl Sampler {
             textfiles: config.textfiles.clone(),
             commands: config.commands.clone(),
             arguments: config.arguments,
+            ups: config.ups.clone(),
+            updates: config.updates,
         };
         #[cfg(target_os = "linux")]
         let roots = Roots {

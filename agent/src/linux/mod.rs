@@ -5,6 +5,7 @@
 
 mod battery;
 mod cgroups;
+mod child;
 mod clock;
 mod container_names;
 mod containers;
@@ -36,6 +37,8 @@ mod sessions;
 mod space;
 #[cfg(test)]
 mod testing;
+mod updates;
+mod ups;
 mod uptime;
 mod vmstat;
 
@@ -43,7 +46,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sysmon_clock::Clock;
-use sysmon_config::Arguments;
+use sysmon_config::{Arguments, UpsSource};
 use sysmon_wire::metrics::{AGENT_READ_ERRORS, PROCESS_COUNT};
 use sysmon_wire::{HostFacts, LimitState, Process, ProcessArguments, ProcessIdentity, UnixMs};
 
@@ -114,6 +117,10 @@ pub struct CollectorOptions {
     pub commands: Vec<(Duration, String)>,
     /// Which arguments of processes are shown.
     pub arguments: Arguments,
+    /// Servers that know of uninterruptible power supplies.
+    pub ups: Vec<UpsSource>,
+    /// Whether updates of packages are counted.
+    pub updates: bool,
 }
 
 #[derive(Debug)]
@@ -171,7 +178,10 @@ impl LinuxCollector {
             commands.map(|(period, line)| custom::command(line.clone(), *period, clock.clone()));
         let background = files.into_iter().chain(commands);
         let background = background.chain(gpu::nvidia(&roots));
-        let background = background.chain(sessions::failing_units(&roots)).collect();
+        let background = background.chain(sessions::failing_units(&roots));
+        let background = background.chain(ups::supplies(&options.ups, clock));
+        let updates = options.updates.then(|| updates::pending(&roots, clock));
+        let background = background.chain(updates.flatten()).collect();
         let mut kernel_boot = uptime::BootTime::default();
         kernel_boot.update(clock.now(), uptime::kernel_uptime_ms());
         let mut collector = Self {

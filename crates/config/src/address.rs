@@ -39,38 +39,34 @@ impl FromStr for HubAddress {
 
     fn from_str(text: &str) -> Result<Self, HubAddressError> {
         let wrong = || HubAddressError(text.chars().take(80).collect());
-        let (host, port) = match text.strip_prefix('[') {
-            Some(rest) => {
-                let (host, port) = rest.split_once(']').ok_or_else(wrong)?;
-                let is_address = host.parse::<std::net::Ipv6Addr>().is_ok();
-                let port = if port.is_empty() {
-                    Some("")
-                } else {
-                    port.strip_prefix(':')
-                };
-                (host, port.filter(|_| is_address).ok_or_else(wrong)?)
-            }
-            None if text.matches(':').count() > 1 => return Err(wrong()),
-            None => text.split_once(':').unwrap_or((text, "")),
-        };
-        let is_name =
-            |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '%');
-        if host.is_empty() || !host.chars().all(is_name) || text.ends_with(':') {
-            return Err(wrong());
-        }
-        let port = if port.is_empty() {
-            DEFAULT_PORT
-        } else {
-            port.parse().map_err(|_| wrong())?
-        };
-        if port == 0 {
-            return Err(wrong());
-        }
-        Ok(Self {
-            host: host.to_owned(),
-            port,
-        })
+        let (host, port) = host_and_port(text, DEFAULT_PORT).ok_or_else(wrong)?;
+        Ok(Self { host, port })
     }
+}
+
+/// The parts of `HOST`, `HOST:PORT`, `[ADDRESS]` or `[ADDRESS]:PORT`.
+pub(crate) fn host_and_port(text: &str, default_port: u16) -> Option<(String, u16)> {
+    let (host, port) = match text.strip_prefix('[') {
+        Some(rest) => {
+            let (host, port) = rest.split_once(']')?;
+            host.parse::<std::net::Ipv6Addr>().ok()?;
+            match port {
+                "" => (host, ""),
+                _ => (host, port.strip_prefix(':')?),
+            }
+        }
+        None if text.matches(':').count() > 1 => return None,
+        None => text.split_once(':').unwrap_or((text, "")),
+    };
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '%');
+    if host.is_empty() || !host.chars().all(is_name) || text.ends_with(':') {
+        return None;
+    }
+    let port = match port {
+        "" => default_port,
+        _ => port.parse().ok().filter(|port| *port != 0)?,
+    };
+    Some((host.to_owned(), port))
 }
 
 impl fmt::Display for HubAddress {

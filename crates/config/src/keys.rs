@@ -17,6 +17,7 @@ use crate::read::{
 };
 use crate::screen::{Colour, Column, Order, Theme, columns, order, own_colours, theme};
 use crate::shared::{self, Arguments, ShareAlerts};
+use crate::ups::{self, UpsSource};
 use crate::value::Value;
 
 /// The configuration of all programs.
@@ -105,6 +106,8 @@ sections! {
         spool_age: Duration = DAY * 7, Some("\"7d\""), |v| span(v, SECOND * 60, YEAR);
         textfiles: Option<PathBuf> = None, None, |v| directory(v).map(Some);
         commands: Vec<(Duration, String)> = Vec::new(), Some("[]"), commands;
+        ups: Vec<UpsSource> = Vec::new(), Some("[]"), ups::sources;
+        updates: bool = true, Some("true"), boolean;
         proc: PathBuf = PathBuf::from("/proc"), Some("\"/proc\""), root;
         sys: PathBuf = PathBuf::from("/sys"), Some("\"/sys\""), root;
         rootfs: PathBuf = PathBuf::from("/"), Some("\"/\""), root;

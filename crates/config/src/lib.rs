@@ -25,6 +25,7 @@ mod stop;
 mod suggest;
 pub mod time;
 mod units;
+mod ups;
 mod value;
 mod weekly;
 
@@ -40,4 +41,5 @@ pub use screen::{Colour, Column, Order, Theme};
 pub use shared::{Arguments, ShareAlerts};
 pub use stop::{Hangup, Hangups, end_signal, stop_signal};
 pub use suggest::suggest;
+pub use ups::{UpsProgram, UpsSource, is_ups_name};
 pub use weekly::{Weekly, WeeklyError};

@@ -124,6 +124,14 @@ registry! {
     ENERGY = "hw.energy", "J", Counter, -6, "Energy used by a processor domain (`hw.name`)";
     BATTERY_CHARGE = "hw.battery.charge", "1", Gauge, -3, "Charge of a battery (`hw.name`)";
     BATTERY_DISCHARGING = "hw.battery.discharging", "1", Gauge, 0, "1 while a battery (`hw.name`) is discharging";
+    UPS_REACHABLE = "hw.ups.reachable", "1", Gauge, 0, "1 while the agent learns the state of a UPS (`hw.name`), 0 while its program or its cable does not answer";
+    UPS_ON_BATTERY = "hw.ups.on_battery", "1", Gauge, 0, "1 while a UPS (`hw.name`) feeds from its battery";
+    UPS_LOW_BATTERY = "hw.ups.low_battery", "1", Gauge, 0, "1 while a UPS (`hw.name`) says that its battery is nearly empty";
+    UPS_REPLACE_BATTERY = "hw.ups.replace_battery", "1", Gauge, 0, "1 while a UPS (`hw.name`) says that its battery needs to be replaced";
+    UPS_CHARGE = "hw.ups.charge", "1", Gauge, -3, "Charge of the battery of a UPS (`hw.name`)";
+    UPS_LOAD = "hw.ups.load", "1", Gauge, -3, "Load of a UPS (`hw.name`), as a share of what it can feed";
+    UPS_RUNTIME = "hw.ups.runtime", "s", Gauge, 0, "Time that the battery of a UPS (`hw.name`) lasts with the present load, as the UPS estimates it";
+    UPS_INPUT_VOLTAGE = "hw.ups.input.voltage", "V", Gauge, -1, "Voltage at the input of a UPS (`hw.name`)";
     GPU_UTILIZATION = "hw.gpu.utilization", "1", Gauge, -3, "Share of time a GPU (`hw.id`) was busy";
     GPU_MEMORY_LIMIT = "hw.gpu.memory.limit", "By", Gauge, 0, "Memory of a GPU (`hw.id`)";
     GPU_MEMORY_USAGE = "hw.gpu.memory.usage", "By", Gauge, 0, "Memory of a GPU (`hw.id`) in use";
@@ -152,6 +160,8 @@ registry! {
     CHECK_CERTIFICATE_EXPIRY = "sysmon.check.certificate.expiry", "s", Gauge, 0, "Time until the certificate of a service (`sysmon.check.name`) expires; negative if it has";
     CHECK_CERTIFICATE_EXPIRY_MIN = "sysmon.check.certificate.expiry.min", "s", Gauge, 0, "Time left below which the certificate of a service (`sysmon.check.name`) has to be renewed";
     HEARTBEAT_TIME = "sysmon.heartbeat.time", "s", Gauge, 0, "When a heartbeat (`sysmon.check.name`) was heard last, in seconds since 1970";
+    PACKAGE_UPDATES = "system.package.update.count", "{package}", Gauge, 0, "Packages of which the package manager has a newer version: all, or of those by `sysmon.update.kind` (security; with zypper these are patches)";
+    REBOOT_REQUIRED = "system.reboot.required", "1", Gauge, 0, "1 while the host has to be restarted for its updates, or for one reason (`sysmon.reboot.reason`: kernel, packages)";
     AGENT_SAMPLE_TIME = "sysmon.agent.sample.time", "s", Gauge, -6, "Time the agent needed for its last sample";
     AGENT_ROWS_DROPPED = "sysmon.agent.rows.dropped", "{row}", Counter, 0, "Rows the agent dropped because its spool was full";
     AGENT_SPOOL_ERRORS = "sysmon.agent.spool.errors", "{error}", Counter, 0, "Failed writes to the agent's spool on disk; the rows stayed in memory";
@@ -237,6 +247,7 @@ aliases! {
     "psi.cpu" = PRESSURE_TIME { "linux.pressure.resource": "cpu", "linux.pressure.scope": "some" };
     "psi.mem" = PRESSURE_TIME { "linux.pressure.resource": "memory", "linux.pressure.scope": "some" };
     "psi.io" = PRESSURE_TIME { "linux.pressure.resource": "io", "linux.pressure.scope": "some" };
+    "updates.security" = PACKAGE_UPDATES { "sysmon.update.kind": "security" };
 }
 
 impl Alias {

@@ -327,6 +327,27 @@ fn sensors() -> Row {
                 "Batteries discharging",
                 [of(BATTERY_DISCHARGING).by(sensor)],
             ),
+            chart(
+                "UPS",
+                [
+                    of(UPS_CHARGE).by(sensor).named("charge"),
+                    of(UPS_LOAD).by(sensor).named("load"),
+                ],
+            ),
+            chart("Runtime of the UPS", [of(UPS_RUNTIME).by(sensor)]),
+            chart(
+                "Input voltage of the UPS",
+                [of(UPS_INPUT_VOLTAGE).by(sensor)],
+            ),
+            chart(
+                "State of the UPS",
+                [
+                    of(UPS_REACHABLE).by(sensor).named("reachable"),
+                    of(UPS_ON_BATTERY).by(sensor).named("on battery"),
+                    of(UPS_LOW_BATTERY).by(sensor).named("low battery"),
+                    of(UPS_REPLACE_BATTERY).by(sensor).named("replace battery"),
+                ],
+            ),
             chart("Graphics cards", [of(GPU_UTILIZATION).by(gpu)]),
             chart(
                 "Memory of graphics cards",
@@ -401,6 +422,22 @@ fn system() -> Row {
                     of(UNITS_FAILED).by(unit).named("failed"),
                     of(UNITS_RESTARTING).named("restarting"),
                     of(UNITS_RESTARTING).by(unit).named("restarting"),
+                ],
+            ),
+            chart(
+                "Updates",
+                [
+                    of(PACKAGE_UPDATES).named("all"),
+                    of(PACKAGE_UPDATES)
+                        .with("sysmon.update.kind", "security")
+                        .named("security"),
+                ],
+            ),
+            chart(
+                "Restart required",
+                [
+                    of(REBOOT_REQUIRED).named("for any reason"),
+                    of(REBOOT_REQUIRED).by("sysmon.reboot.reason"),
                 ],
             ),
             chart("Clock synchronised", [of(CLOCK_SYNCHRONIZED)]),

@@ -10,6 +10,7 @@ const GAUGES: &[(&str, &str)] = &[
     ("Cel", "celsius"),
     ("Hz", "hertz"),
     ("W", "watt"),
+    ("V", "volt"),
     ("J", "joule"),
     ("rpm", "rotrpm"),
     ("bit", "short"),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use sysmon_wire::message::Severity;
 use sysmon_wire::metrics::{
     CPU_UTILIZATION, DISK_ERRORS, FS_ERRORS, FS_UTILIZATION, PRESSURE_TIME, RAID_MISSING,
-    TEMPERATURE, TEMPERATURE_LIMIT,
+    TEMPERATURE, TEMPERATURE_LIMIT, UPS_LOW_BATTERY, UPS_ON_BATTERY, UPS_REACHABLE,
 };
 use sysmon_wire::{ABSENT, SeriesKey};
 
@@ -298,6 +298,27 @@ fn new_faults_of_disks_filesystems_and_arrays_fire_and_old_ones_do_not() {
     let array = (0..100).map(|n| vec![i64::from(n >= 50)]);
     let found = transitions_of("raid-degraded", &series(&RAID_MISSING), array);
     assert_eq!(found, [(560, "sda".to_owned(), true)]);
+}
+
+#[test]
+fn an_outage_fires_after_half_a_minute_and_an_unreachable_ups_after_two() {
+    let of = |metric: sysmon_wire::metrics::Metric| [metric.series(&[("hw.name", "rack")])];
+    let rack = || "rack".to_owned();
+    // A flicker of 20 s, and an outage of five minutes.
+    let outage = (0..100).map(|n| vec![i64::from(matches!(n, 10..12 | 20..50))]);
+    let found = transitions_of("ups-on-battery", &of(UPS_ON_BATTERY), outage);
+    assert_eq!(found, [(230, rack(), true), (500, rack(), false)]);
+    let low = (0..60).map(|n| vec![i64::from(n == 40)]);
+    let found = transitions_of("ups-low", &of(UPS_LOW_BATTERY), low);
+    assert_eq!(found, [(400, rack(), true), (410, rack(), false)]);
+    // Restarting upsd takes a minute.
+    let restarts = (0..100).map(|n| vec![i64::from(!matches!(n, 10..16 | 40..80))]);
+    let found = transitions_of("ups-unreachable", &of(UPS_REACHABLE), restarts);
+    assert_eq!(found, [(520, rack(), true), (800, rack(), false)]);
+    // With no value of an unreachable UPS, what was known last stands for ten minutes.
+    let unknown = (0..110).map(|n| vec![if n < 40 { 1 } else { ABSENT }]);
+    let found = transitions_of("ups-on-battery", &of(UPS_ON_BATTERY), unknown);
+    assert_eq!(found, [(30, rack(), true), (1_000, rack(), false)]);
 }
 
 #[test]

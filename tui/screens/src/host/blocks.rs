@@ -3,12 +3,14 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
+use sysmon_wire::metrics::{PACKAGE_UPDATES, REBOOT_REQUIRED};
 
 use super::pane_tables::{self, Row};
 use super::state::{HostScreen, Pane};
 use crate::format::{amount, fit, wrap};
+use crate::model::host_rows::HostRows;
 use crate::sections::{About, Usage};
-use crate::theme::Severity;
+use crate::theme::{Severity, Theme};
 use crate::widgets::paint::Pen;
 use crate::widgets::section::{Section, Spans};
 
@@ -16,9 +18,10 @@ use crate::widgets::section::{Section, Spans};
 const PROCESSES_MIN: u16 = 6;
 
 /// The lists in which the hosts' units and devices are, in the order of what is missed most.
-const TABLES: [Pane; 6] = [
+const TABLES: [Pane; 7] = [
     Pane::Units,
     Pane::Checks,
+    Pane::Ups,
     Pane::Containers,
     Pane::Gpus,
     Pane::Interfaces,
@@ -128,12 +131,43 @@ fn notes(about: &About<'_>) -> Vec<Spans> {
             (format!("{} ms", health.clock_offset_ms), theme.text),
         ]);
     }
+    lines.extend(updates(about.host, theme));
     for note in &line.notes {
         for part in wrap(note.as_str(), NOTE_WIDTH) {
             lines.push(vec![(part, theme.text)]);
         }
     }
     lines
+}
+
+/// Updates that wait to be installed, and why the host has to be restarted.
+fn updates(host: &HostRows, theme: &Theme) -> Option<Spans> {
+    let now = |metric, attributes: &[(&str, &str)]| host.now(metric, attributes);
+    let needs = |reason| now(&REBOOT_REQUIRED, &[("sysmon.reboot.reason", reason)]) == Some(1.0);
+    let all = now(&PACKAGE_UPDATES, &[]);
+    let mut line = Vec::new();
+    if let Some(all) = all {
+        line.push(("updates ".to_owned(), theme.dim));
+        line.push((format!("{all:.0}"), theme.text));
+    }
+    if let Some(security) = now(&PACKAGE_UPDATES, &[("sysmon.update.kind", "security")]) {
+        let style = match security > 0.0 {
+            true => theme.title,
+            false => theme.text,
+        };
+        line.push(("  security ".to_owned(), theme.dim));
+        line.push((format!("{security:.0}"), style));
+    }
+    let restart = match (needs("kernel"), needs("packages")) {
+        (true, _) => Some("restart for the new kernel"),
+        (false, true) => Some("restart for updates"),
+        (false, false) => None,
+    };
+    if let Some(restart) = restart {
+        let gap = if line.is_empty() { "" } else { "  " };
+        line.push((format!("{gap}{restart}"), theme.title));
+    }
+    (!line.is_empty()).then_some(line)
 }
 
 /// Gives the blocks their places in columns: processes and what is focused always have one, the others as long as there
@@ -281,7 +315,8 @@ impl Block {
     }
 }
 
-/// A column of a list: its title, width, and the cells of a row that it adds up.
+/// A column of a list: its title, width, and the cells of a row of which it shows the worst words or, without any, the
+/// sum.
 struct Part {
     title: &'static str,
     width: usize,
@@ -304,10 +339,16 @@ impl Part {
                 None => (String::new(), theme.text),
             },
             cells => {
-                let values = cells
-                    .iter()
-                    .filter_map(|at| row.cells.get(*at).and_then(|cell| cell.value));
-                let sum = values.reduce(|a, b| a + b);
+                let cells = cells.iter().filter_map(|at| row.cells.get(*at));
+                // The first of those that are equally bad.
+                let worst = cells.clone().rev().max_by_key(|cell| cell.severity);
+                if let Some(cell) = worst.filter(|cell| cell.severity != Severity::None) {
+                    return (cell.text.clone(), theme.title);
+                }
+                if cells.clone().all(|cell| cell.text.is_empty()) {
+                    return (String::new(), theme.text);
+                }
+                let sum = cells.filter_map(|cell| cell.value).reduce(|a, b| a + b);
                 let style = match sum {
                     Some(sum) if sum > 0.0 => theme.text,
                     _ => theme.faint,
@@ -351,13 +392,60 @@ fn parts(pane: Pane) -> &'static [Part] {
         part("TOOK", 9, &[1]),
         part("CERT", 8, &[2]),
     ];
+    const UPSES: &[Part] = &[
+        part("CHARGE", 7, &[0]),
+        part("LOAD %", 7, &[1]),
+        part("LASTS", 9, &[2]),
+        part("", 12, &[3, 4, 5, 6]),
+    ];
     const OTHER: &[Part] = &[part("", 12, &[0])];
     match pane {
         Pane::Interfaces => INTERFACES,
         Pane::Disks => DISKS,
         Pane::Gpus => GPUS,
+        Pane::Ups => UPSES,
         Pane::Containers => CONTAINERS,
         Pane::Checks => CHECKS,
         _ => OTHER,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::terminal::colours::Colours;
+    use sysmon_config::Theme as ThemeName;
+    use sysmon_wire::{RowEncoder, SeriesTable, UnixMs};
+
+    #[test]
+    fn updates_and_the_reason_for_a_restart_are_one_line() {
+        let keys = [
+            PACKAGE_UPDATES.series(&[]),
+            PACKAGE_UPDATES.series(&[("sysmon.update.kind", "security")]),
+            REBOOT_REQUIRED.series(&[("sysmon.reboot.reason", "kernel")]),
+            REBOOT_REQUIRED.series(&[("sysmon.reboot.reason", "packages")]),
+        ];
+        let of = |keys: &[sysmon_wire::SeriesKey], values: &[i64]| {
+            let mut host = HostRows::new("h".into());
+            host.add_series(&SeriesTable::new(keys)).unwrap();
+            let mut block = Vec::new();
+            RowEncoder::new().encode(1, UnixMs(1000), values, &mut block);
+            host.add_rows(true, &block).unwrap();
+            let theme = Theme::new(ThemeName::Dark, false, Colours::True);
+            let line = updates(&host, &theme);
+            line.map(|line| line.into_iter().map(|(text, _)| text).collect::<String>())
+        };
+        let text = |values: &[i64]| of(&keys, values).unwrap();
+        assert_eq!(text(&[12, 3, 0, 0]), "updates 12  security 3");
+        assert_eq!(
+            text(&[0, 0, 1, 1]),
+            "updates 0  security 0  restart for the new kernel"
+        );
+        assert_eq!(
+            of(&keys[2..], &[0, 1]).unwrap(),
+            "restart for updates",
+            "where updates cannot be counted"
+        );
+        assert_eq!(of(&keys[2..], &[0, 0]), None);
     }
 }

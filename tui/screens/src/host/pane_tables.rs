@@ -9,11 +9,13 @@ use sysmon_wire::metrics::{
     FS_INODES_LIMIT, FS_INODES_USAGE, FS_LIMIT, FS_READ_ONLY, FS_UNREACHABLE, FS_USAGE,
     FS_UTILIZATION, GPU_MEMORY_LIMIT, GPU_MEMORY_USAGE, GPU_UTILIZATION, Metric, NET_DROPPED,
     NET_ERRORS, NET_IO, NET_PACKETS, NET_SPEED, POWER, TEMPERATURE, UNITS_FAILED, UNITS_RESTARTING,
+    UPS_CHARGE, UPS_INPUT_VOLTAGE, UPS_LOAD, UPS_LOW_BATTERY, UPS_ON_BATTERY, UPS_REACHABLE,
+    UPS_REPLACE_BATTERY, UPS_RUNTIME,
 };
 use sysmon_wire::{Kind, Label};
 
 use super::state::{Pane, Panes};
-use crate::format::{amount, degrees, milliseconds, percent, size};
+use crate::format::{amount, degrees, lasted, milliseconds, percent, size};
 use crate::model::host_rows::HostRows;
 use crate::theme::Severity;
 
@@ -37,18 +39,22 @@ enum Show {
     Days,
     /// The first word, which is critical, if 0; the second otherwise.
     Either(&'static str, &'static str),
+    /// Seconds as a span.
+    Span,
     /// This word if not 0.
     Word(&'static str, Severity),
+    /// This word if 0.
+    WordWithout(&'static str, Severity),
 }
 
 impl Show {
     fn width(self) -> usize {
         match self {
             Self::Share(..) | Self::Size => 7,
-            Self::Amount | Self::Total | Self::Unit(_) => 9,
             Self::Milliseconds | Self::Days => 9,
             Self::Either(a, b) => a.len().max(b.len()) + 2,
-            Self::Word(word, _) => word.len() + 2,
+            Self::Amount | Self::Total | Self::Span | Self::Unit(_) => 9,
+            Self::Word(word, _) | Self::WordWithout(word, _) => word.len() + 2,
         }
     }
 }
@@ -157,6 +163,27 @@ const SENSORS: &[Group] = &[
     sensor!(BATTERY_CHARGE, "%"),
 ];
 
+const UPSES: &[Group] = &[Group {
+    metric: UPS_REACHABLE,
+    attribute: "hw.name",
+    columns: &[
+        column("charge", UPS_CHARGE, &[], Show::Unit("%")),
+        column("load %", UPS_LOAD, &[], Show::Share(0.9, 1.0)),
+        column("lasts", UPS_RUNTIME, &[], Show::Span),
+        column("", UPS_REACHABLE, &[], UNREACHABLE),
+        column("", UPS_ON_BATTERY, &[], ON_BATTERY),
+        column("", UPS_LOW_BATTERY, &[], BATTERY_LOW),
+        column("", UPS_REPLACE_BATTERY, &[], BAD_BATTERY),
+        column("input", UPS_INPUT_VOLTAGE, &[], Show::Unit("V")),
+    ],
+    trend: (UPS_CHARGE, &[]),
+}];
+
+const UNREACHABLE: Show = Show::WordWithout("no answer", Severity::Warning);
+const ON_BATTERY: Show = Show::Word("on battery", Severity::Warning);
+const BATTERY_LOW: Show = Show::Word("low", Severity::Critical);
+const BAD_BATTERY: Show = Show::Word("bad battery", Severity::Warning);
+
 const GPUS: &[Group] = &[Group {
     metric: GPU_UTILIZATION,
     attribute: "hw.id",
@@ -244,6 +271,7 @@ fn groups(pane: Pane) -> &'static [Group] {
         Pane::Interfaces => INTERFACES,
         Pane::Disks => DISKS,
         Pane::Sensors => SENSORS,
+        Pane::Ups => UPSES,
         Pane::Gpus => GPUS,
         Pane::Containers => CONTAINERS,
         Pane::Units => UNITS,
@@ -406,8 +434,10 @@ fn cell(host: &HostRows, column: &Column, at: Option<usize>) -> Cell {
             Some(_) => yes.to_owned(),
             None => String::new(),
         },
-        Show::Word(word, bad) => {
-            let is = value.is_some_and(|value| value != 0.0);
+        Show::Span => span(value),
+        Show::Word(word, bad) | Show::WordWithout(word, bad) => {
+            let is_not_zero = !matches!(column.show, Show::WordWithout(..));
+            let is = value.is_some_and(|value| (value != 0.0) == is_not_zero);
             if is {
                 severity = bad;
             }
@@ -421,9 +451,18 @@ fn cell(host: &HostRows, column: &Column, at: Option<usize>) -> Cell {
     }
 }
 
+fn span(seconds: Option<f64>) -> String {
+    let lasts = |seconds: f64| lasted((seconds * 1000.0) as i64);
+    seconds.map_or_else(|| percent(None), lasts)
+}
+
 /// The top of the scale of a pane's trends, where it is not that of the highest value.
 pub(super) fn trend_max(pane: Pane) -> Option<f64> {
-    matches!(pane, Pane::Filesystems | Pane::Disks | Pane::Gpus).then_some(1.0)
+    matches!(
+        pane,
+        Pane::Filesystems | Pane::Disks | Pane::Gpus | Pane::Ups
+    )
+    .then_some(1.0)
 }
 
 pub(super) fn trend_title(pane: Pane) -> &'static str {
@@ -433,6 +472,7 @@ pub(super) fn trend_title(pane: Pane) -> &'static str {
         Pane::Disks | Pane::Gpus => "busy",
         Pane::Containers => "cpu",
         Pane::Checks => "took",
+        Pane::Ups => "charge",
         _ => "",
     }
 }
@@ -485,6 +525,41 @@ mod tests {
         assert_eq!(rows[0].name, "b");
         assert_eq!(texts, ["25", "1.0M", "–", "5.0k", "–", "–", "–"]);
         assert_eq!(rows[1].cells[3].text, "–", "another row's are its own");
+    }
+
+    #[test]
+    fn a_supply_says_what_is_wrong_with_it() {
+        let mut host = HostRows::new("h".into());
+        let of = |metric: Metric, name: &str| metric.series(&[("hw.name", name)]);
+        let keys = [
+            of(UPS_REACHABLE, "a"),
+            of(UPS_ON_BATTERY, "a"),
+            of(UPS_LOW_BATTERY, "a"),
+            of(UPS_CHARGE, "a"),
+            of(UPS_RUNTIME, "a"),
+            of(UPS_REACHABLE, "b"),
+        ];
+        host.add_series(&SeriesTable::new(&keys)).unwrap();
+        let mut block = Vec::new();
+        let values = [1, 1, 0, 870, 5_400, 0];
+        RowEncoder::new().encode(1, UnixMs(1000), &values, &mut block);
+        host.add_rows(true, &block).unwrap();
+        let of_row = |row: &Row| {
+            let cells = row
+                .cells
+                .iter()
+                .map(|cell| (cell.text.clone(), cell.severity));
+            cells.collect::<Vec<_>>()
+        };
+        let rows = rows(&host, Pane::Ups);
+        let a = of_row(&rows[0]);
+        let texts: Vec<_> = a.iter().map(|(text, _)| text.as_str()).collect();
+        assert_eq!(texts[..6], ["87%", "–", "1 h 30", "", "on battery", ""]);
+        assert_eq!(a[4].1, Severity::Warning);
+        let b = of_row(&rows[1]);
+        assert_eq!(b[0].0, "–%");
+        assert_eq!(b[3], ("no answer".to_owned(), Severity::Warning));
+        assert_eq!(b[4].0, "");
     }
 
     #[test]

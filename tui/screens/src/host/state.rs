@@ -87,6 +87,8 @@ named! {
         Disks = "DISKS",
         /// Temperatures, fans, power and batteries.
         Sensors = "SENSORS",
+        /// Uninterruptible power supplies.
+        Ups = "UPS",
         Gpus = "GPUS",
         Containers = "CONTAINERS",
         /// Units that failed or wait to be started again.
