@@ -25,7 +25,7 @@ pub fn send(route: &Route, notification: &Notification, now: UnixMs) -> Result<(
         Target::Mail(mail) => mail.send(notification, ATTEMPT_MAX),
         Target::Service(service, address) => {
             let requests = (service.requests)(address, notification, now);
-            let mut requests = requests.into_iter();
+            let mut requests = requests.iter();
             requests.try_for_each(|one| request(service, address, &notification.id(), one))
         }
     }
@@ -35,7 +35,7 @@ fn request(
     service: &Service,
     address: &Address,
     id: &str,
-    request: Request,
+    request: &Request,
 ) -> Result<(), SendError> {
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .timeout_global(Some(ATTEMPT_MAX))

@@ -47,12 +47,13 @@ impl Alertmanager {
             url: format!("http://{address}"),
             _dir: dir,
         };
-        let end = std::time::Instant::now() + PATIENCE;
+        let clock = Clock::system();
+        let end = clock.instant() + PATIENCE;
         while ureq::get(format!("{}/-/ready", started.url))
             .call()
             .is_err()
         {
-            assert!(std::time::Instant::now() < end, "it does not start");
+            assert!(clock.instant() < end, "it does not start");
             std::thread::sleep(Duration::from_millis(50));
         }
         started
