@@ -42,24 +42,20 @@ impl Capacity {
         alerts_max: PROGRAM_ALERTS_MAX,
         messages_max: usize::MAX,
     };
+
+    /// Services that get each alert by itself: an attempt is about one, so that none is repeated because of another.
+    pub(super) const ONE_ALERT: Self = Self {
+        alerts_max: 1,
+        ..Self::PROGRAM
+    };
 }
 
-fn characters(text: &str) -> usize {
+pub(super) fn characters(text: &str) -> usize {
     text.chars().count()
 }
 
 pub(super) fn utf16_units(text: &str) -> usize {
     text.encode_utf16().count()
-}
-
-/// Characters after [`super::notification::escaped`].
-pub(super) fn escaped_characters(text: &str) -> usize {
-    let length = |c| match c {
-        '&' => "&amp;".len(),
-        '<' | '>' => "&lt;".len(),
-        _ => 1,
-    };
-    text.chars().map(length).sum()
 }
 
 /// Bytes in a JSON string, with line breaks doubled as cards need them.
@@ -71,4 +67,21 @@ pub(super) fn json_bytes(text: &str) -> usize {
         c => c.len_utf8(),
     };
     text.chars().map(length).sum()
+}
+
+/// The text, or its beginning and an ellipsis.
+pub(super) fn shortened(text: &str, max: usize, measure: fn(&str) -> usize) -> String {
+    if measure(text) <= max {
+        return text.to_owned();
+    }
+    let (mut short, mut size) = (String::new(), measure("…"));
+    for c in text.chars() {
+        size += measure(c.encode_utf8(&mut [0; 4]));
+        if size > max {
+            break;
+        }
+        short.push(c);
+    }
+    short.push('…');
+    short
 }

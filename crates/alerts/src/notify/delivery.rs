@@ -46,6 +46,10 @@ pub(super) struct Delivery {
     pub(super) route: Route,
     pub(super) queue: DeliveryQueue,
     pub(super) is_sending: bool,
+    /// Whether the attempt under way repeats firing alerts, and is not about the queue.
+    is_repeat: bool,
+    /// When firing alerts are due to be repeated; none if the receiver does not want that.
+    repeat_at: Option<Instant>,
     backoff: Duration,
     next: Instant,
     sent: Option<UnixMs>,
@@ -56,9 +60,12 @@ impl Delivery {
     pub(super) fn new(id: u64, route: Route, queue: DeliveryQueue, now: Instant) -> Self {
         Self {
             id,
-            route,
-            queue,
+            queue: queue.restored(route.is_keyed()),
             is_sending: false,
+            is_repeat: false,
+            // A new receiver hears at once what fires.
+            repeat_at: route.repeat().map(|_| now),
+            route,
             backoff: RETRY.0,
             next: now,
             sent: None,
@@ -73,9 +80,26 @@ impl Delivery {
         self.queue.add(transition);
     }
 
-    /// Time until the next attempt is due; none while the queue is empty.
+    /// Time until the next attempt is due; none if there is nothing to send.
     pub(super) fn wait(&self, now: Instant) -> Option<Duration> {
-        (!self.queue.is_empty()).then(|| self.next.saturating_duration_since(now))
+        let queued = (!self.queue.is_empty()).then_some(self.next);
+        let repeat = self.repeat_at.map(|at| at.max(self.next));
+        let due = queued.into_iter().chain(repeat).min();
+        due.map(|at| at.saturating_duration_since(now))
+    }
+
+    pub(super) fn is_repeat_due(&self, now: Instant) -> bool {
+        self.repeat_at.is_some_and(|at| at <= now)
+    }
+
+    /// Begins an attempt to repeat the alerts that are `firing`; none if there are none.
+    pub(super) fn repeat(&mut self, firing: Vec<Transition>, now: Instant) -> Option<Notification> {
+        self.repeat_at = self.route.repeat().map(|every| now + every);
+        if firing.is_empty() {
+            return None;
+        }
+        (self.is_sending, self.is_repeat) = (true, true);
+        Some(Notification::repeated(firing))
     }
 
     pub(super) fn start(&mut self) -> Option<Notification> {
@@ -86,9 +110,12 @@ impl Delivery {
 
     pub(super) fn finish(&mut self, sent: Result<(), SendError>, now: UnixMs, instant: Instant) {
         self.is_sending = false;
+        let is_repeat = std::mem::take(&mut self.is_repeat);
         match sent {
             Ok(()) => {
-                self.queue.succeeded();
+                if !is_repeat {
+                    self.queue.succeeded();
+                }
                 self.backoff = RETRY.0;
                 self.next = instant
                     + if self.queue.is_empty() {
@@ -101,11 +128,15 @@ impl Delivery {
             }
             Err(error) => {
                 if error.is_refusal() {
-                    self.queue.refused();
+                    if !is_repeat {
+                        self.queue.refused();
+                    }
                     tracing::warn!(route = %self.route, %error, "notification refused by its receiver");
                     self.next = instant + PART_PAUSE;
                 } else {
-                    self.queue.failed();
+                    if !is_repeat {
+                        self.queue.failed();
+                    }
                     tracing::warn!(route = %self.route, %error, "notification failed, retrying");
                     let wait = error.retry_after().unwrap_or_default().min(RETRY.1);
                     self.next = instant + self.backoff.max(wait);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use sysmon_wire::message::Severity;
 
-use super::capacity::Capacity;
+use super::capacity::{Capacity, shortened};
 use crate::Transition;
 
 /// A line has at most this part of a message, so that one host or rule leaves room for others.
@@ -156,21 +156,4 @@ fn first_of(texts: &[String], between: &str, capacity: &Capacity) -> First {
         shown += 1;
     }
     First { text, shown }
-}
-
-/// The text, or its beginning and an ellipsis.
-fn shortened(text: &str, max: usize, measure: fn(&str) -> usize) -> String {
-    if measure(text) <= max {
-        return text.to_owned();
-    }
-    let (mut short, mut size) = (String::new(), measure("…"));
-    for c in text.chars() {
-        size += measure(c.encode_utf8(&mut [0; 4]));
-        if size > max {
-            break;
-        }
-        short.push(c);
-    }
-    short.push('…');
-    short
 }

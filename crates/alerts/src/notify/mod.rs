@@ -11,6 +11,7 @@ mod lines;
 mod mail;
 mod notification;
 mod queue;
+mod receivers;
 mod route;
 mod send;
 mod state_file;
@@ -21,7 +22,7 @@ mod tests;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use sysmon_clock::Clock;
 use sysmon_wire::UnixMs;
@@ -323,6 +324,22 @@ impl State {
             .find(|delivery| delivery.id == id)
     }
 
+    /// Begins the attempt of a route that is due: all that fires where the receiver forgets it, else its queue.
+    fn start(&mut self, id: u64, now: Instant) -> Option<Notification> {
+        let mut deliveries = self.deliveries.iter_mut();
+        let delivery = deliveries.find(|delivery| delivery.id == id)?;
+        if delivery.is_repeat_due(now) {
+            let known = self.active.iter().filter(|active| active.notified);
+            let known = known.filter(|active| delivery.route.accepts(active.alert.severity));
+            let firing = known.map(|active| Transition::fired(active.alert.clone()));
+            let repeated = delivery.repeat(firing.collect(), now);
+            if repeated.is_some() {
+                return repeated;
+            }
+        }
+        delivery.start()
+    }
+
     /// Adds a transition to the queue of each route that accepts it.
     fn queue(&mut self, transition: &Transition, clock: &Clock) {
         let severity = transition.alert.severity;
@@ -449,12 +466,12 @@ impl Shared {
                 state = self.wait(state, wait.unwrap_or(IDLE));
                 continue;
             }
-            let Some(notification) = delivery.start() else {
+            let route = delivery.route.clone();
+            let Some(notification) = state.start(id, self.clock.instant()) else {
                 continue;
             };
-            let route = delivery.route.clone();
             drop(state);
-            let sent = send(&route, &notification);
+            let sent = send(&route, &notification, self.clock.now());
             state = self.lock();
             if let Some(delivery) = state.delivery(id) {
                 delivery.finish(sent, self.clock.now(), self.clock.instant());

@@ -1,4 +1,4 @@
-//! One message: the transitions that are in it, their text, and the format of each kind of receiver.
+//! One message: the transitions that are in it, their text, and their JSON for programs. Pure.
 
 use std::collections::BTreeSet;
 
@@ -16,15 +16,6 @@ const LAST_LINES: usize = 200;
 /// FNV-1a with 128 bits (<https://datatracker.ietf.org/doc/html/draft-eastlake-fnv>).
 const FNV_OFFSET: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
 const FNV_PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Format {
-    Json,
-    Slack,
-    Teams,
-    Discord,
-    Ntfy,
-}
 
 /// What one message says.
 #[derive(Clone, Debug, PartialEq)]
@@ -147,7 +138,20 @@ impl Notification {
         title(&self.transitions)
     }
 
+    /// All alerts that a receiver may have forgotten. It is for programs.
+    pub(super) fn repeated(firing: Vec<Transition>) -> Self {
+        Self {
+            text: title(&firing),
+            transitions: firing,
+            is_brief: false,
+        }
+    }
+
     /// The transitions that it lists or counts, the most severe first.
+    pub(super) fn transitions(&self) -> &[Transition] {
+        &self.transitions
+    }
+
     pub(super) fn into_transitions(self) -> Vec<Transition> {
         self.transitions
     }
@@ -170,37 +174,28 @@ impl Notification {
         json!({ "schema": 1, "id": self.id(), "text": self.text, "alerts": alerts })
     }
 
-    pub(super) fn body(&self, format: Format) -> String {
-        let text = &self.text;
-        match format {
-            Format::Json => self.json(),
-            Format::Slack => json!({ "text": escaped(text) }),
-            Format::Discord => json!({ "content": text, "allowed_mentions": { "parse": [] } }),
-            Format::Teams => {
-                // A card's text is Markdown, which ignores a single line break.
-                let block = json!({ "type": "TextBlock", "text": text.replace('\n', "\n\n"), "wrap": true });
-                let card = json!({ "type": "AdaptiveCard", "version": "1.4", "body": [block] });
-                let attachment =
-                    json!({ "contentType": "application/vnd.microsoft.card.adaptive", "content": card });
-                json!({ "type": "message", "text": text, "attachments": [attachment] })
-            }
-            Format::Ntfy => return text.clone(),
-        }
-        .to_string()
+    /// Whether it says the counts alone, because the receiver has refused the details.
+    pub(super) fn is_brief(&self) -> bool {
+        self.is_brief
+    }
+
+    /// The most severe of what it says.
+    pub(super) fn rank(&self) -> Rank {
+        let ranks = self.transitions.iter().map(Rank::of);
+        ranks.min().unwrap_or(Rank::Resolved)
     }
 
     pub(super) fn is_critical(&self) -> bool {
-        self.transitions
-            .iter()
-            .any(|one| Rank::of(one) == Rank::Critical)
+        self.rank() == Rank::Critical
     }
-}
 
-/// Names must not mention people: <https://api.slack.com/reference/surfaces/formatting#escaping>
-pub(super) fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
+    /// For a receiver that gets each alert by itself.
+    pub(super) fn line_about(&self, alert: &Alert) -> String {
+        match self.is_brief {
+            true => self.text.clone(),
+            false => format!("{}: {} ({})", alert.host, alert.summary, alert.rule),
+        }
+    }
 }
 
 fn id(transitions: &[Transition], is_brief: bool) -> String {
@@ -212,9 +207,18 @@ fn id(transitions: &[Transition], is_brief: bool) -> String {
         })
         .collect();
     keys.sort_unstable();
-    let mut hash = FNV_OFFSET;
     let brief = if is_brief { "brief" } else { "" };
-    for byte in format!("{keys:?}{brief}").bytes() {
+    hash(&format!("{keys:?}{brief}"))
+}
+
+/// Names an alert to a receiver that holds alerts: the same when it fires again.
+pub(super) fn alert_key(alert: &Alert) -> String {
+    format!("sysmon-{}", hash(&format!("{:?}", alert.key())))
+}
+
+fn hash(text: &str) -> String {
+    let mut hash = FNV_OFFSET;
+    for byte in text.bytes() {
         hash = (hash ^ u128::from(byte)).wrapping_mul(FNV_PRIME);
     }
     format!("{hash:032x}")
@@ -403,30 +407,5 @@ pub(super) mod tests {
         }
         // The id of an unfinished delivery must survive an upgrade.
         assert_eq!(id(vec![a]), "60430feee23912fe2ce5cb7df26400f0");
-    }
-
-    #[test]
-    fn each_kind_of_receiver_gets_its_format() {
-        let mut one = transition("a", "busy", true);
-        one.alert.summary = "<!channel> & @everyone".to_owned();
-        let message = whole(vec![one]);
-        let value = |form| serde_json::from_str::<Value>(&message.body(form)).unwrap();
-        assert_eq!(
-            value(Format::Slack)["text"],
-            "CRITICAL a: &lt;!channel&gt; &amp; @everyone (busy)"
-        );
-        let line = "CRITICAL a: <!channel> & @everyone (busy)";
-        assert_eq!(value(Format::Discord)["content"], line);
-        assert_eq!(
-            value(Format::Discord)["allowed_mentions"]["parse"],
-            json!([])
-        );
-        let card = &value(Format::Teams)["attachments"][0]["content"];
-        assert_eq!(
-            (&card["type"], &card["body"][0]["text"]),
-            (&json!("AdaptiveCard"), &json!(line))
-        );
-        assert_eq!(value(Format::Json)["alerts"][0]["rule"], "busy");
-        assert_eq!(message.body(Format::Ntfy), line);
     }
 }

@@ -32,16 +32,28 @@ pub(super) struct DeliveryQueue {
     /// Whether the receiver has refused the details of what is being sent.
     #[serde(skip)]
     is_refused: bool,
+    /// Whether the receiver holds alerts by a key: it must hear of every last state, and may hear of one twice.
+    #[serde(skip)]
+    is_keyed: bool,
 }
 
 impl DeliveryQueue {
+    /// The queue as it was before a restart. Whether an attempt under way succeeded is unknown: a duplicate is better
+    /// than a loss.
+    pub(super) fn restored(mut self, is_keyed: bool) -> Self {
+        self.is_keyed = is_keyed;
+        self.failed();
+        self
+    }
+
     /// Adds a transition. Of one alert only the newest is sent; one that reverts an unsent transition removes
-    /// both.
+    /// both, unless the receiver holds alerts: an attempt that failed may have reached it.
     pub(super) fn add(&mut self, transition: Transition) {
         let is_same = |queued: &Transition| queued.alert.key() == transition.alert.key();
         if let Some(at) = self.waiting.iter().position(is_same) {
             let before = self.waiting.remove(at);
-            if before.is_some_and(|before| before.firing != transition.firing) {
+            let is_reverted = before.is_some_and(|before| before.firing != transition.firing);
+            if is_reverted && !self.is_keyed {
                 return;
             }
         }
@@ -185,6 +197,21 @@ mod tests {
             (queue.len(), queue.dropped),
             (QUEUED_MAX, QUEUED_MAX as u64)
         );
+    }
+
+    #[test]
+    fn a_receiver_that_holds_alerts_hears_of_an_end_whose_beginning_may_have_reached_it() {
+        let mut queue = DeliveryQueue::default().restored(true);
+        queue.add(transition("a", "busy", true));
+        queue.start(&ALL).unwrap();
+        queue.add(transition("a", "busy", false));
+        let text = serde_json::to_string(&queue).unwrap();
+        queue.failed();
+        let restored: DeliveryQueue = serde_json::from_str(&text).unwrap();
+        for mut queue in [queue, restored.restored(true)] {
+            let message = queue.start(&ALL).unwrap();
+            assert_eq!(states(&message), [("a".to_owned(), false)]);
+        }
     }
 
     #[test]

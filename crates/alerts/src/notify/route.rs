@@ -3,8 +3,7 @@
 //! | route | delivery |
 //! |---|---|
 //! | `https://…`, `http://…` | a POST of JSON: `{"schema":1,"text":…,"alerts":[…]}` |
-//! | `slack:https://…`, `teams:https://…`, `discord:https://…` | a POST of the text in the service's format |
-//! | `ntfy:https://…` | a POST of the text, with title and priority |
+//! | `slack:…`, `telegram:…` and other services | what the service understands; [`super::receivers`] has a file for each |
 //! | `mail:smtps://USER:PASSWORD@HOST/?from=A&to=B,C` | a mail; `smtp://` uses STARTTLS |
 //! | `command:…` | the JSON on the standard input of a shell command |
 //!
@@ -13,14 +12,15 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use sysmon_files::{ReferenceError, resolve_reference};
 use sysmon_wire::message::Severity;
 use thiserror::Error;
 
-use super::capacity::{Capacity, escaped_characters, json_bytes, utf16_units};
+use super::capacity::Capacity;
 use super::mail::Mail;
-use super::notification::Format;
+use super::receivers::{Address, SERVICES, Service};
 
 /// Where notifications are sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,30 +33,23 @@ pub struct Route {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Target {
-    Post(Format, String),
+    Service(&'static Service, Address),
     Mail(Mail),
     Command(String),
 }
-
-const FORMATS: [(&str, Format); 5] = [
-    ("slack:", Format::Slack),
-    ("teams:", Format::Teams),
-    ("discord:", Format::Discord),
-    ("ntfy:", Format::Ntfy),
-    ("json:", Format::Json),
-];
 
 /// A text that is not a route. The message never contains the text, which may be a secret.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum RouteError {
     /// No route begins like this.
     #[error(
-        "unknown kind of notification route {0:?}: write https://…, slack:https://…, teams:https://…, discord:https://…, ntfy:https://…, mail:smtps://… or command:…"
+        "unknown kind of notification route {0:?}: write https://…, mail:smtps://…, command:… or one of {kinds}",
+        kinds = kinds()
     )]
     Kind(String),
-    /// The target of a webhook is not a URL.
-    #[error("a webhook route needs a URL: write https://… after the kind")]
-    Address,
+    /// What follows the kind is not an address of this service.
+    #[error("not a route: write {0}")]
+    Address(&'static str),
     /// The mail server, sender or recipients are wrong.
     #[error("{0}")]
     Mail(String),
@@ -103,21 +96,26 @@ impl Route {
 
     pub(super) fn capacity(&self) -> Capacity {
         match &self.target {
-            Target::Command(_) | Target::Post(Format::Json, _) => Capacity::PROGRAM,
+            Target::Command(_) => Capacity::PROGRAM,
             // No limit of servers, but of readers.
             Target::Mail(_) => Capacity {
                 names_max: 100,
                 ..Capacity::people(60_000, str::len)
             },
-            // https://api.slack.com/methods/chat.postMessage#truncating
-            Target::Post(Format::Slack, _) => Capacity::people(4_000, escaped_characters),
-            // https://discord.com/developers/docs/resources/webhook#execute-webhook
-            Target::Post(Format::Discord, _) => Capacity::people(2_000, utf16_units),
-            // A message has at most 28 KB, and the text is in it twice, in JSON.
-            // https://learn.microsoft.com/microsoftteams/platform/bots/how-to/format-your-bot-messages
-            Target::Post(Format::Teams, _) => Capacity::people(10_000, json_bytes),
-            // A longer text becomes an attachment. https://docs.ntfy.sh/publish/#limitations
-            Target::Post(Format::Ntfy, _) => Capacity::people(4_096, str::len),
+            Target::Service(service, _) => service.capacity,
+        }
+    }
+
+    /// Whether the receiver holds alerts by a key, so that each may be sent again.
+    pub(super) fn is_keyed(&self) -> bool {
+        matches!(&self.target, Target::Service(service, _) if service.is_keyed)
+    }
+
+    /// How often the receiver wants to hear of alerts that still fire.
+    pub(super) fn repeat(&self) -> Option<Duration> {
+        match &self.target {
+            Target::Service(service, _) => service.repeat,
+            Target::Mail(_) | Target::Command(_) => None,
         }
     }
 
@@ -133,18 +131,16 @@ impl FromStr for Route {
     fn from_str(text: &str) -> Result<Self, RouteError> {
         let (min_severity, rest) = severity(text);
         let (kind, target) = split(rest);
-        let format = FORMATS.iter().find(|(name, _)| *name == kind);
-        let is_url = target.starts_with("https://") || target.starts_with("http://");
-        let target = match (kind, format) {
+        let service = SERVICES.iter().find(|service| service.kind == kind);
+        let target = match (kind, service) {
             ("command:", _) if !target.trim().is_empty() => Target::Command(target.to_owned()),
             ("mail:", _) => Target::Mail(target.parse().map_err(RouteError::Mail)?),
-            ("", _) if is_url => Target::Post(Format::Json, target.to_owned()),
-            (_, Some((_, format))) if is_url => Target::Post(*format, target.to_owned()),
-            (_, Some(_)) => return Err(RouteError::Address),
-            _ => {
-                let kind = rest.split(':').next().unwrap_or_default();
-                return Err(RouteError::Kind(kind.chars().take(12).collect()));
-            }
+            (_, Some(service)) => match (service.parse)(target) {
+                Some(address) => Target::Service(service, address),
+                None if kind.is_empty() => return Err(unknown(rest)),
+                None => return Err(RouteError::Address(service.form)),
+            },
+            _ => return Err(unknown(rest)),
         };
         Ok(Self {
             target,
@@ -165,12 +161,23 @@ fn severity(text: &str) -> (Severity, &str) {
 
 /// The kind with its colon, or nothing, and the rest.
 fn split(text: &str) -> (&str, &str) {
-    let kinds = FORMATS
-        .iter()
-        .map(|(kind, _)| *kind)
+    let kinds = SERVICES.iter().map(|service| service.kind);
+    let mut kinds = kinds
+        .filter(|kind| !kind.is_empty())
         .chain(["mail:", "command:"]);
-    let found = kinds.into_iter().find(|kind| text.starts_with(kind));
+    let found = kinds.find(|kind| text.starts_with(kind));
     text.split_at(found.map_or(0, str::len))
+}
+
+fn unknown(text: &str) -> RouteError {
+    let kind = text.split(':').next().unwrap_or_default();
+    RouteError::Kind(kind.chars().take(12).collect())
+}
+
+fn kinds() -> String {
+    let kinds = SERVICES.iter().map(|service| service.kind);
+    let kinds: Vec<&str> = kinds.filter(|kind| !kind.is_empty()).collect();
+    kinds.join(" ")
 }
 
 impl fmt::Display for Route {
@@ -185,14 +192,8 @@ impl fmt::Display for Route {
                 None => f.write_str("command"),
             },
             Target::Mail(mail) => write!(f, "{mail}"),
-            Target::Post(format, url) => {
-                let host = url.split('/').nth(2).unwrap_or_default();
-                let host = host.rsplit('@').next().unwrap_or_default();
-                let kind = FORMATS.iter().find(|(_, other)| other == format);
-                match kind.map(|(kind, _)| kind.trim_end_matches(':')) {
-                    Some("json") | None => write!(f, "webhook at {host}"),
-                    Some(kind) => write!(f, "{kind} webhook at {host}"),
-                }
+            Target::Service(service, address) => {
+                write!(f, "{} at {}", service.name, address.host())
             }
         }
     }

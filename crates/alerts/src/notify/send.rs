@@ -4,8 +4,12 @@ use std::io::Write;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
+use sysmon_wire::UnixMs;
+use ureq::http::StatusCode;
+
 use super::error::{ATTEMPT_MAX, SendError};
-use super::notification::{Format, Notification};
+use super::notification::Notification;
+use super::receivers::{Address, Method, Request, Service};
 use super::route::{Route, Target};
 
 /// Time between two checks whether a command has exited.
@@ -15,15 +19,24 @@ const EXIT_POLL: Duration = Duration::from_millis(20);
 ///
 /// # Errors
 /// It did not arrive, as far as is known; the message contains no secret of the route.
-pub fn send(route: &Route, notification: &Notification) -> Result<(), SendError> {
+pub fn send(route: &Route, notification: &Notification, now: UnixMs) -> Result<(), SendError> {
     match &route.target {
         Target::Command(command) => run(command, notification),
         Target::Mail(mail) => mail.send(notification, ATTEMPT_MAX),
-        Target::Post(format, url) => post(*format, url, notification),
+        Target::Service(service, address) => {
+            let requests = (service.requests)(address, notification, now);
+            let mut requests = requests.iter();
+            requests.try_for_each(|one| request(service, address, &notification.id(), one))
+        }
     }
 }
 
-fn post(format: Format, url: &str, notification: &Notification) -> Result<(), SendError> {
+fn request(
+    service: &Service,
+    address: &Address,
+    id: &str,
+    request: &Request,
+) -> Result<(), SendError> {
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .timeout_global(Some(ATTEMPT_MAX))
         // A redirect's target is not the receiver that was configured.
@@ -31,23 +44,18 @@ fn post(format: Format, url: &str, notification: &Notification) -> Result<(), Se
         .http_status_as_error(false)
         .build()
         .into();
-    let mut request = agent.post(url).header("Idempotency-Key", notification.id());
-    request = match format {
-        Format::Ntfy => {
-            let priority = match notification.is_critical() {
-                true => "urgent",
-                false => "default",
-            };
-            request
-                .header("Content-Type", "text/plain; charset=utf-8")
-                .header("Title", ascii(&notification.title()))
-                .header("Priority", priority)
-        }
-        _ => request.header("Content-Type", "application/json"),
+    let builder = match request.method {
+        Method::Post => agent.post(&request.url),
+        Method::Put => agent.put(&request.url),
     };
+    let headers = request.headers.iter();
+    let builder = headers.fold(
+        builder.header("Idempotency-Key", id),
+        |builder, (name, value)| builder.header(*name, value),
+    );
     // The answer's body is not read, however long it is.
-    match request.send(&notification.body(format)) {
-        Ok(answer) if answer.status().is_success() => Ok(()),
+    match builder.send(&request.body) {
+        Ok(answer) if is_success(service, answer.status()) => Ok(()),
         Ok(answer) => Err(SendError::Status {
             status: answer.status(),
             retry_after: answer
@@ -57,14 +65,15 @@ fn post(format: Format, url: &str, notification: &Notification) -> Result<(), Se
                 .map(Duration::from_secs),
         }),
         // The error may contain the URL, whose path is a secret.
-        Err(error) => Err(SendError::Http(error.to_string().replace(url, "the URL"))),
+        Err(error) => {
+            let error = error.to_string().replace(&request.url, "the URL");
+            Err(SendError::Http(address.hide_in(&error)))
+        }
     }
 }
 
-/// A header has no other characters.
-fn ascii(text: &str) -> String {
-    let visible = |c: char| if matches!(c, ' '..='~') { c } else { '?' };
-    text.chars().map(visible).collect()
+fn is_success(service: &Service, status: StatusCode) -> bool {
+    status.is_success() && !(service.is_204_failure && status == StatusCode::NO_CONTENT)
 }
 
 fn run(command: &str, notification: &Notification) -> Result<(), SendError> {
@@ -124,7 +133,6 @@ fn exit_status(child: &mut Child) -> std::io::Result<Option<ExitStatus>> {
 mod tests {
     use super::super::testing::{Answer, Receiver};
     use super::*;
-    use sysmon_wire::UnixMs;
 
     fn notification() -> Notification {
         Notification::test("hub", UnixMs(5))
@@ -133,7 +141,7 @@ mod tests {
     fn sent(answer: Answer) -> (Result<(), String>, Receiver) {
         let receiver = Receiver::start(vec![answer]);
         let route = receiver.url().parse().unwrap();
-        let sent = send(&route, &notification());
+        let sent = send(&route, &notification(), UnixMs(6));
         (sent.map_err(|error| error.to_string()), receiver)
     }
 
@@ -146,7 +154,7 @@ mod tests {
         let (result, _) = sent(Answer::Status("500 No"));
         assert!(result.unwrap_err().contains("500"));
         let unreachable = "http://127.0.0.1:1/secret".parse().unwrap();
-        let error = send(&unreachable, &notification()).unwrap_err();
+        let error = send(&unreachable, &notification(), UnixMs(6)).unwrap_err();
         assert!(!error.to_string().contains("secret"), "{error}");
     }
 
@@ -162,13 +170,18 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("out");
         let route: Route = format!("command:cat > {}", file.display()).parse().unwrap();
-        send(&route, &notification()).unwrap();
+        send(&route, &notification(), UnixMs(6)).unwrap();
         let json = std::fs::read_to_string(file).unwrap();
         assert!(json.contains("only a test"));
-        let failed = send(&"command:exit 3".parse().unwrap(), &notification()).unwrap_err();
+        let failed = send(
+            &"command:exit 3".parse().unwrap(),
+            &notification(),
+            UnixMs(6),
+        )
+        .unwrap_err();
         assert!(failed.to_string().contains("exit status: 3"), "{failed}");
         let ignores = "command:exec <&-; true".parse().unwrap();
-        assert!(send(&ignores, &notification()).is_ok());
+        assert!(send(&ignores, &notification(), UnixMs(6)).is_ok());
     }
 
     #[test]
@@ -183,7 +196,7 @@ mod tests {
         let route: Route = format!("command:sleep 1000 > {} & wait", fifo.display())
             .parse()
             .unwrap();
-        let late = send(&route, &notification()).unwrap_err();
+        let late = send(&route, &notification(), UnixMs(6)).unwrap_err();
         assert!(matches!(late, SendError::CommandTimeout), "{late}");
         assert!(ended.join().unwrap().is_empty());
     }

@@ -55,10 +55,7 @@ impl NotifierState {
     }
 
     pub(super) fn into_parts(self) -> (Vec<ActiveAlert>, HashMap<u32, DeliveryQueue>) {
-        let mut queues: HashMap<u32, DeliveryQueue> = self.queues.into_iter().collect();
-        // Whether an attempt under way succeeded is unknown: a duplicate is better than a loss.
-        queues.values_mut().for_each(DeliveryQueue::failed);
-        (self.active, queues)
+        (self.active, self.queues.into_iter().collect())
     }
 
     pub(super) fn to_text<'a>(

@@ -4,7 +4,9 @@ use super::notification::tests::transition;
 use super::testing::{Answer, PATIENCE, Receiver};
 use super::*;
 
+mod alertmanager;
 mod flood;
+mod services;
 
 fn one(host: &str, firing: bool) -> Vec<Transition> {
     vec![Transition {

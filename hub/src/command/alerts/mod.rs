@@ -104,10 +104,11 @@ fn test(context: &Context, wanted: Option<&str>) -> Result<(), Failure> {
     if routes.is_empty() {
         return Err(anyhow!("no route is configured; set notify in [hub]").into());
     }
-    let message = Notification::test(context.hub_name().as_str(), context.clock.now());
+    let now = context.clock.now();
+    let message = Notification::test(context.hub_name().as_str(), now);
     let (mut text, mut failed) = (String::new(), 0);
     for route in &routes {
-        match send(route, &message) {
+        match send(route, &message, now) {
             Ok(()) => text += &format!("{route}: delivered\n"),
             Err(reason) => {
                 failed += 1;
