@@ -1,5 +1,6 @@
 //! The engine with rows at times that the tests choose.
 
+mod defaults;
 mod watches;
 
 use super::*;
@@ -7,10 +8,7 @@ use crate::active::AlertMarks;
 use proptest::prelude::*;
 use std::sync::Arc;
 use sysmon_wire::message::Severity;
-use sysmon_wire::metrics::{
-    CPU_UTILIZATION, DISK_ERRORS, FS_ERRORS, FS_UTILIZATION, PRESSURE_TIME, RAID_MISSING,
-    TEMPERATURE, TEMPERATURE_LIMIT, UPS_LOW_BATTERY, UPS_ON_BATTERY, UPS_REACHABLE,
-};
+use sysmon_wire::metrics::{CPU_UTILIZATION, FS_UTILIZATION, PRESSURE_TIME};
 use sysmon_wire::{ABSENT, SeriesKey};
 
 fn engine(rules: &[&str]) -> Engine {
@@ -214,111 +212,6 @@ fn a_value_can_be_compared_with_another_series_of_the_host() {
         row(&mut engine, 3, [ABSENT, 100, 700, 0]).is_empty(),
         "unknown"
     );
-}
-
-/// The default rule of a name.
-fn default_rule(name: &str) -> &'static str {
-    let mut rules = crate::rule::DEFAULTS.into_iter();
-    rules
-        .find(|rule| rule.starts_with(&format!("{name}:")))
-        .unwrap()
-}
-
-/// Evaluates a default rule against rows ten seconds apart: second, device and firing of each transition.
-fn transitions_of(
-    name: &str,
-    keys: &[SeriesKey],
-    rows: impl Iterator<Item = Vec<i64>>,
-) -> Vec<(i64, String, bool)> {
-    let mut engine = engine(&[default_rule(name)]);
-    let keys: Vec<_> = keys.iter().cloned().map(Arc::new).collect();
-    let keys = SeriesKeys::from(keys);
-    let name = Label::new("db-1");
-    let mut found = Vec::new();
-    for (second, values) in (0..).step_by(10).zip(rows) {
-        let row = HostRow {
-            id: HostId(0),
-            name: &name,
-            tags: &[],
-            keys: &keys,
-            time: UnixMs(second * 1000),
-            values: &values,
-        };
-        let transitions = engine.observe(row).into_iter();
-        found.extend(transitions.map(|t| (second, t.alert.what, t.firing)));
-    }
-    found
-}
-
-#[test]
-fn a_sensor_is_compared_with_its_own_limit() {
-    let of = |metric: &sysmon_wire::metrics::Metric, name| metric.series(&[("hw.name", name)]);
-    let keys = [
-        TEMPERATURE.series(&[]),
-        of(&TEMPERATURE, "cpu"),
-        of(&TEMPERATURE, "nvme"),
-        of(&TEMPERATURE, "board"),
-        of(&TEMPERATURE_LIMIT, "cpu"),
-        of(&TEMPERATURE_LIMIT, "nvme"),
-    ];
-    // 82 °C is below the processor's limit and above the disk's; a sensor without a limit does not fire.
-    let rows = (0..60).map(|n| {
-        let nvme = if (10..40).contains(&n) {
-            82_000
-        } else {
-            60_000
-        };
-        vec![120_000, 82_000, nvme, 120_000, 100_000, 84_850]
-    });
-    let found = transitions_of("near-critical", &keys, rows);
-    let nvme = || "nvme".to_owned();
-    assert_eq!(found, [(220, nvme(), true), (400, nvme(), false)]);
-}
-
-#[test]
-fn new_faults_of_disks_filesystems_and_arrays_fire_and_old_ones_do_not() {
-    let series =
-        |metric: &sysmon_wire::metrics::Metric| [metric.series(&[("system.device", "sda")])];
-    // One error of a year ago, and one now.
-    let rows = (0..200).map(|n| vec![if n < 100 { 1 } else { 2 }]);
-    let found = transitions_of("filesystem-errors", &series(&FS_ERRORS), rows);
-    assert_eq!((found.len(), found[0].0), (2, 1_000), "{found:?}");
-    // A few unsupported commands every half hour; and a failing disk.
-    let asked = (0..1_000).map(|n| vec![(n + 175) / 180 * 5]);
-    assert_eq!(
-        transitions_of("disk-errors", &series(&DISK_ERRORS), asked),
-        []
-    );
-    let fails = (0..250).map(|n| vec![(n - 100).max(0)]);
-    let found = transitions_of("disk-errors", &series(&DISK_ERRORS), fails);
-    assert!(
-        found.len() == 1 && (1_600..1_900).contains(&found[0].0),
-        "{found:?}"
-    );
-    let array = (0..100).map(|n| vec![i64::from(n >= 50)]);
-    let found = transitions_of("raid-degraded", &series(&RAID_MISSING), array);
-    assert_eq!(found, [(560, "sda".to_owned(), true)]);
-}
-
-#[test]
-fn an_outage_fires_after_half_a_minute_and_an_unreachable_ups_after_two() {
-    let of = |metric: sysmon_wire::metrics::Metric| [metric.series(&[("hw.name", "rack")])];
-    let rack = || "rack".to_owned();
-    // A flicker of 20 s, and an outage of five minutes.
-    let outage = (0..100).map(|n| vec![i64::from(matches!(n, 10..12 | 20..50))]);
-    let found = transitions_of("ups-on-battery", &of(UPS_ON_BATTERY), outage);
-    assert_eq!(found, [(230, rack(), true), (500, rack(), false)]);
-    let low = (0..60).map(|n| vec![i64::from(n == 40)]);
-    let found = transitions_of("ups-low", &of(UPS_LOW_BATTERY), low);
-    assert_eq!(found, [(400, rack(), true), (410, rack(), false)]);
-    // Restarting upsd takes a minute.
-    let restarts = (0..100).map(|n| vec![i64::from(!matches!(n, 10..16 | 40..80))]);
-    let found = transitions_of("ups-unreachable", &of(UPS_REACHABLE), restarts);
-    assert_eq!(found, [(520, rack(), true), (800, rack(), false)]);
-    // With no value of an unreachable UPS, what was known last stands for ten minutes.
-    let unknown = (0..110).map(|n| vec![if n < 40 { 1 } else { ABSENT }]);
-    let found = transitions_of("ups-on-battery", &of(UPS_ON_BATTERY), unknown);
-    assert_eq!(found, [(30, rack(), true), (1_000, rack(), false)]);
 }
 
 #[test]

@@ -1,0 +1,136 @@
+//! Default rules against the values that they are about.
+
+use sysmon_wire::metrics::{
+    CHECK_CERTIFICATE_EXPIRY, CHECK_CERTIFICATE_EXPIRY_MIN, CHECK_UP, DISK_ERRORS, FS_ERRORS,
+    RAID_MISSING, TEMPERATURE, TEMPERATURE_LIMIT, UPS_LOW_BATTERY, UPS_ON_BATTERY, UPS_REACHABLE,
+};
+
+use super::*;
+
+/// The default rule of a name.
+fn default_rule(name: &str) -> &'static str {
+    let mut rules = crate::rule::DEFAULTS.into_iter();
+    rules
+        .find(|rule| rule.starts_with(&format!("{name}:")))
+        .unwrap()
+}
+
+/// Evaluates a default rule against rows ten seconds apart: second, device and firing of each transition.
+fn transitions_of(
+    name: &str,
+    keys: &[SeriesKey],
+    rows: impl Iterator<Item = Vec<i64>>,
+) -> Vec<(i64, String, bool)> {
+    let mut engine = engine(&[default_rule(name)]);
+    let keys: Vec<_> = keys.iter().cloned().map(Arc::new).collect();
+    let keys = SeriesKeys::from(keys);
+    let name = Label::new("db-1");
+    let mut found = Vec::new();
+    for (second, values) in (0..).step_by(10).zip(rows) {
+        let row = HostRow {
+            id: HostId(0),
+            name: &name,
+            tags: &[],
+            keys: &keys,
+            time: UnixMs(second * 1000),
+            values: &values,
+        };
+        let transitions = engine.observe(row).into_iter();
+        found.extend(transitions.map(|t| (second, t.alert.what, t.firing)));
+    }
+    found
+}
+
+#[test]
+fn a_sensor_is_compared_with_its_own_limit() {
+    let of = |metric: &sysmon_wire::metrics::Metric, name| metric.series(&[("hw.name", name)]);
+    let keys = [
+        TEMPERATURE.series(&[]),
+        of(&TEMPERATURE, "cpu"),
+        of(&TEMPERATURE, "nvme"),
+        of(&TEMPERATURE, "board"),
+        of(&TEMPERATURE_LIMIT, "cpu"),
+        of(&TEMPERATURE_LIMIT, "nvme"),
+    ];
+    // 82 °C is below the processor's limit and above the disk's; a sensor without a limit does not fire.
+    let rows = (0..60).map(|n| {
+        let nvme = if (10..40).contains(&n) {
+            82_000
+        } else {
+            60_000
+        };
+        vec![120_000, 82_000, nvme, 120_000, 100_000, 84_850]
+    });
+    let found = transitions_of("near-critical", &keys, rows);
+    let nvme = || "nvme".to_owned();
+    assert_eq!(found, [(220, nvme(), true), (400, nvme(), false)]);
+}
+
+#[test]
+fn new_faults_of_disks_filesystems_and_arrays_fire_and_old_ones_do_not() {
+    let series =
+        |metric: &sysmon_wire::metrics::Metric| [metric.series(&[("system.device", "sda")])];
+    // One error of a year ago, and one now.
+    let rows = (0..200).map(|n| vec![if n < 100 { 1 } else { 2 }]);
+    let found = transitions_of("filesystem-errors", &series(&FS_ERRORS), rows);
+    assert_eq!((found.len(), found[0].0), (2, 1_000), "{found:?}");
+    // A few unsupported commands every half hour; and a failing disk.
+    let asked = (0..1_000).map(|n| vec![(n + 175) / 180 * 5]);
+    assert_eq!(
+        transitions_of("disk-errors", &series(&DISK_ERRORS), asked),
+        []
+    );
+    let fails = (0..250).map(|n| vec![(n - 100).max(0)]);
+    let found = transitions_of("disk-errors", &series(&DISK_ERRORS), fails);
+    assert!(
+        found.len() == 1 && (1_600..1_900).contains(&found[0].0),
+        "{found:?}"
+    );
+    let array = (0..100).map(|n| vec![i64::from(n >= 50)]);
+    let found = transitions_of("raid-degraded", &series(&RAID_MISSING), array);
+    assert_eq!(found, [(560, "sda".to_owned(), true)]);
+}
+
+#[test]
+fn an_outage_fires_after_half_a_minute_and_an_unreachable_ups_after_two() {
+    let of = |metric: sysmon_wire::metrics::Metric| [metric.series(&[("hw.name", "rack")])];
+    let rack = || "rack".to_owned();
+    // A flicker of 20 s, and an outage of five minutes.
+    let outage = (0..100).map(|n| vec![i64::from(matches!(n, 10..12 | 20..50))]);
+    let found = transitions_of("ups-on-battery", &of(UPS_ON_BATTERY), outage);
+    assert_eq!(found, [(230, rack(), true), (500, rack(), false)]);
+    let low = (0..60).map(|n| vec![i64::from(n == 40)]);
+    let found = transitions_of("ups-low", &of(UPS_LOW_BATTERY), low);
+    assert_eq!(found, [(400, rack(), true), (410, rack(), false)]);
+    // Restarting upsd takes a minute.
+    let restarts = (0..100).map(|n| vec![i64::from(!matches!(n, 10..16 | 40..80))]);
+    let found = transitions_of("ups-unreachable", &of(UPS_REACHABLE), restarts);
+    assert_eq!(found, [(520, rack(), true), (800, rack(), false)]);
+    // With no value of an unreachable UPS, what was known last stands for ten minutes.
+    let unknown = (0..110).map(|n| vec![if n < 40 { 1 } else { ABSENT }]);
+    let found = transitions_of("ups-on-battery", &of(UPS_ON_BATTERY), unknown);
+    assert_eq!(found, [(30, rack(), true), (1_000, rack(), false)]);
+}
+
+#[test]
+fn a_check_that_is_down_fires_after_its_time_and_a_certificate_before_it_expires() {
+    let of = |metric: sysmon_wire::metrics::Metric| metric.series(&[("sysmon.check.name", "shop")]);
+    let shop = || "shop".to_owned();
+    // One failure between two tries, and one that lasts.
+    let states = (0..100).map(|n| vec![i64::from(!matches!(n, 10..13 | 40..60))]);
+    let found = transitions_of("check-down", &[of(CHECK_UP)], states);
+    assert_eq!(found, [(490, shop(), true), (600, shop(), false)]);
+    let keys = [
+        of(CHECK_CERTIFICATE_EXPIRY),
+        of(CHECK_CERTIFICATE_EXPIRY_MIN),
+    ];
+    let day = 86_400;
+    // It passes its limit, and is renewed.
+    let left = (0..200).map(|n| match n {
+        0..20 => vec![15 * day, 14 * day],
+        20..100 => vec![13 * day, 14 * day],
+        _ => vec![90 * day, 14 * day],
+    });
+    let found = transitions_of("certificate-expiring", &keys, left);
+    assert_eq!(found, [(500, shop(), true), (1_000, shop(), false)]);
+}
