@@ -8,7 +8,7 @@ use super::error::SendError;
 use super::notification::Notification;
 use super::queue::DeliveryQueue;
 use super::route::Route;
-use crate::Transition;
+use crate::{Alert, Transition};
 
 /// Shortest and longest wait before a failed attempt is repeated; doubled each time in between.
 const RETRY: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(300));
@@ -78,6 +78,21 @@ impl Delivery {
             self.next = self.next.max(now + COLLECT);
         }
         self.queue.add(transition);
+    }
+
+    /// A receiver that holds the `alerts` of a host by its name hears that they end, and of them under the name `to`.
+    pub(super) fn rename_host(&mut self, alerts: &[Alert], to: &str, now: Instant) {
+        if !self.route.is_keyed() {
+            return;
+        }
+        for alert in alerts {
+            if self.route.accepts(alert.severity) {
+                let mut renamed = alert.clone();
+                renamed.rename_host(&alert.host, to);
+                self.add(Transition::resolved(alert.clone()), now);
+                self.add(Transition::fired(renamed), now);
+            }
+        }
     }
 
     /// Time until the next attempt is due; none if there is nothing to send.

@@ -28,11 +28,11 @@ use sysmon_clock::Clock;
 use sysmon_wire::UnixMs;
 use sysmon_wire::alerts::Acknowledgement;
 
-use crate::Transition;
 use crate::active::{ActiveAlert, ActiveAlerts, AlertMarks};
 use crate::silence::{
     self, MaintenanceWindow, NewSilence, Scope, Silence, SilenceError, SilenceFile, Suppressions,
 };
+use crate::{Alert, Transition};
 use delivery::Delivery;
 pub use delivery::RouteHealth;
 pub use error::SendError;
@@ -240,6 +240,12 @@ impl Notifier {
     /// A host is called otherwise from now on; its alerts go on, with who acknowledged them.
     pub fn rename_host(&self, from: &str, to: &str) {
         let mut state = self.shared.lock();
+        let known = state.active.iter().filter(|active| active.notified);
+        let alerts = known.map(|active| active.alert.clone());
+        let alerts: Vec<Alert> = alerts.filter(|alert| alert.host == from).collect();
+        let now = self.shared.clock.instant();
+        let deliveries = state.deliveries.iter_mut();
+        deliveries.for_each(|delivery| delivery.rename_host(&alerts, to, now));
         state.active.rename_host(from, to);
         self.shared.changed(state);
     }

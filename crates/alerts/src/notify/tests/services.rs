@@ -115,3 +115,36 @@ fn firing_alerts_are_repeated_every_minute_and_a_failure_leaves_the_queue_alone(
     );
     assert_eq!((plain.wait(now), plain.is_repeat_due(later)), (None, false));
 }
+
+#[test]
+fn alerts_of_a_host_that_is_renamed_end_under_its_old_name_and_go_on_under_the_new_one() {
+    let place = Place::new();
+    let receiver = Receiver::start(vec![Answer::Status("202 Accepted")]);
+    let plain = Receiver::start(vec![Answer::Status("200 OK")]);
+    let base = receiver.url().trim_end_matches("/hook");
+    let notifier = place.start(&[&format!("opsgenie:{base}/?key=secret"), plain.url()]);
+    notifier.apply(one("old", true));
+    receiver.wait_for(1);
+    plain.wait_for(1);
+    wait_until("both are sent", &notifier, |state| {
+        let mut deliveries = state.deliveries.iter();
+        deliveries
+            .all(|one| one.health().sent.is_some())
+            .then_some(())
+    });
+    notifier.rename_host("old", "new");
+    let requests = receiver.wait_for(3);
+    let opened = requests
+        .iter()
+        .filter(|one| one.starts_with("POST /v2/alerts HTTP"));
+    let hosts: Vec<Value> = opened.map(|one| body(one)["entity"].clone()).collect();
+    assert_eq!(hosts, ["old", "new"]);
+    let key = body(&requests[0])["alias"].as_str().unwrap().to_owned();
+    let ends = format!("POST /v2/alerts/{key}/close");
+    assert!(
+        requests[1..].iter().any(|one| one.starts_with(&ends)),
+        "{requests:#?}"
+    );
+    notifier.finish();
+    assert_eq!(plain.requests().len(), 1);
+}
