@@ -128,6 +128,15 @@ const showFleet = (fleet) => {
   }
 };
 
+let servicesShown = null;
+const watchServices = async () => {
+  const answer = await fetch("/api/v1/services");
+  if (!answer.ok) return;
+  const { services, incidents } = await answer.json(), key = JSON.stringify([services.map((one) => [one.name, one.state, one.uptime["24h"]]), incidents]);
+  if (servicesShown !== null && servicesShown !== key) await reload();
+  servicesShown = key;
+};
+
 const line = (points) => {
   let path = "", isDown = false;
   points.forEach((value, at) => {
@@ -279,5 +288,5 @@ watch();
 setInterval(() => {
   if (Date.now() - received > 15000) showNotice("Connection lost" + (newest ? ": showing data as of " + moment(newest.as_of_ms) : "") + "; reconnecting");
 }, 5000);
-setInterval(() => { if (!document.hidden) (host ? fillAll() : drawSparks()).catch(() => {}); }, 10000);
+setInterval(() => { if (!document.hidden) (host ? fillAll() : drawSparks().then(watchServices)).catch(() => {}); }, 10000);
 document.addEventListener("visibilitychange", () => { if (!document.hidden) (host ? fillAll() : drawSparks()).catch(() => {}); });

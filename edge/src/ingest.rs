@@ -173,6 +173,7 @@ async fn receive_stream(app: &App, frames: &mut FrameReceiver) -> Result<(), Lin
         let applied = match reply {
             Reply::Fleet(update) => app.mirror().apply(stream, update, app.clock().now()),
             Reply::Alerts(alerts) => app.mirror().set_acknowledged(stream, &alerts.alerts),
+            Reply::Services(services) => app.mirror().set_services(stream, services),
             Reply::Complete => app.mirror().complete(stream),
             _ => Ok(()),
         };

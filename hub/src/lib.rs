@@ -22,6 +22,7 @@ pub mod fleet;
 #[cfg(test)]
 mod history_tests;
 pub mod host;
+pub mod incidents;
 pub mod ingest;
 pub mod limits;
 pub mod processes;

@@ -11,8 +11,8 @@ use sysmon_config::{Program, run, state_dir};
 
 use command::args::{Args, Command, EdgeCommand, ExportCommand};
 use command::{
-    Context, alerts, backup, certificates, control, edges, exports, hosts, pairing, serve, show,
-    tokens,
+    Context, alerts, backup, certificates, control, edges, exports, hosts, incidents, pairing,
+    serve, show, tokens,
 };
 
 #[global_allocator]
@@ -70,6 +70,7 @@ fn main() -> ExitCode {
                 force,
             }) => backup::restore(&context, file, protection, *force),
             Some(Command::Host(_)) => hosts::list(&context),
+            Some(Command::Incident(_)) => incidents::show(&context),
             Some(Command::Token(_)) => tokens::list(&context),
             Some(Command::Audit { since, json }) => show::audit(&context, *since, *json),
             Some(Command::Edge(EdgeCommand::Add {

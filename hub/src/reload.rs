@@ -72,6 +72,7 @@ const KEYS: &[Key] = keys! {
     edges live list;
     share live list;
     share_metrics live list;
+    share_checks live list;
     share_alerts live ToString::to_string;
     metrics at_start |address: &Option<_>| optional(address.as_ref(), "not served");
     metrics_token at_start |path: &Option<PathBuf>| file(path.as_deref(), "none");

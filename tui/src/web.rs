@@ -81,6 +81,7 @@ impl Page {
         let edges = EdgeOptions {
             edges: vec![edge.to_string()],
             share: "*".parse().into_iter().collect(),
+            checks: "*".parse().into_iter().collect(),
             alerts: ShareAlerts::Summaries,
             ..EdgeOptions::default()
         };

@@ -136,6 +136,7 @@ sections! {
         edges: Vec<HubAddress> = Vec::new(), Some("[]"), addresses;
         share: Vec<String> = Vec::new(), Some("[]"), |v| texts(v, 1000);
         share_metrics: Vec<String> = shared::metrics(), Some(shared::METRICS), shared::read;
+        share_checks: Vec<String> = Vec::new(), Some("[]"), |v| texts(v, 64);
         share_alerts: ShareAlerts = ShareAlerts::default(), Some("\"names\""), shared::alerts;
         metrics: Option<SocketAddr> = None, None, |v| metrics(v).map(Some);
         metrics_token: Option<PathBuf> = None, None, |v| path(v).map(Some);

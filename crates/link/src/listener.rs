@@ -270,10 +270,6 @@ fn close_with(connection: &Connection, error: &LinkError) {
     connection.close(CloseCode::Protocol.into(), error.to_string().as_bytes());
 }
 
-#[expect(
-    clippy::unnecessary_min_or_max,
-    reason = "MINOR rises with the first addition to the protocol"
-)]
 fn welcome(hello: &Hello, hub: &str, version: &str, clock: &Clock) -> Welcome {
     Welcome::Accepted {
         minor: MINOR.min(hello.minor),

@@ -40,4 +40,4 @@ pub const ALPN: &[u8] = b"sysmon/1";
 ///
 /// A message variant added later is sent only to a peer whose minor version knows it; existing
 /// variants and structs never change. So an older agent works with a newer hub and the reverse.
-pub const MINOR: u16 = 0;
+pub const MINOR: u16 = 1;

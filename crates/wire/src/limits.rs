@@ -88,3 +88,15 @@ pub const EVENTS_MAX: usize = 1_000;
 
 /// Alerts in one reply.
 pub const ALERTS_MAX: usize = 1_000;
+
+/// Services that an edge shows: as many as a page can list.
+pub const SERVICES_MAX: usize = 64;
+
+/// Days of a service that are shown.
+pub const SERVICE_DAYS: usize = 90;
+
+/// Incidents that are shown, the newest.
+pub const INCIDENTS_MAX: usize = 20;
+
+/// Words about one incident.
+pub const INCIDENT_UPDATES_MAX: usize = 30;

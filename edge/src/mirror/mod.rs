@@ -1,17 +1,19 @@
 //! The redacted fleet as the hub sends it, and its last hours. Pure.
 
 mod history;
+mod services;
 mod view;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use sysmon_wire::alerts::AlertState;
-use sysmon_wire::message::{AlertLine, FleetUpdate, HostState, HostTick};
+use sysmon_wire::message::{AlertLine, FleetUpdate, HostState, HostTick, Services};
 use sysmon_wire::metrics::{ALIASES, Alias, SUMMARY};
 use sysmon_wire::{ABSENT, Label, UnixMs};
 
 use history::History;
 pub use history::{POINTS_MAX, STEP_MS};
+pub use services::{IncidentView, ServiceView, ServicesView};
 use view::SCHEMA;
 pub use view::{AlertView, AlertsView, FleetView, HostView, SeriesView, SparksView, Value};
 
@@ -53,6 +55,7 @@ pub struct Mirror {
     hosts: BTreeMap<Label, Host>,
     indices: HashMap<u32, Label>,
     stream: Stream,
+    services: Services,
     /// The hub's clock when it last sent an update.
     as_of: UnixMs,
     /// The edge's own clock at that moment.
@@ -86,6 +89,8 @@ impl Mirror {
     pub fn begin(&mut self) -> Stream {
         self.indices.clear();
         self.clear_acknowledged();
+        // Until the hub names those that it shares now.
+        self.services = Services::default();
         self.stream.0 += 1;
         self.stream
     }
@@ -160,6 +165,16 @@ impl Mirror {
             }
         }
         Ok(())
+    }
+
+    pub fn set_services(&mut self, stream: Stream, services: Services) -> Result<(), Superseded> {
+        self.check(stream)?;
+        self.services = services::bounded(services);
+        Ok(())
+    }
+
+    pub fn services(&self) -> ServicesView<'_> {
+        services::view(&self.services, self.as_of)
     }
 
     fn clear_acknowledged(&mut self) {

@@ -87,6 +87,10 @@ pub(super) async fn alerts(State(app): State<Arc<App>>, headers: HeaderMap) -> R
     json(&headers, &app.mirror().alerts())
 }
 
+pub(super) async fn services(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    json(&headers, &app.mirror().services())
+}
+
 pub(super) async fn ready(State(app): State<Arc<App>>) -> Response {
     if app.mirror().is_live(app.clock.now()) {
         "ready\n".into_response()

@@ -16,6 +16,7 @@ mod page;
 mod prometheus;
 mod response;
 mod server;
+mod services;
 mod text;
 mod tls;
 
@@ -176,6 +177,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/hosts/{host}/series", get(api::series))
         .route("/sparks", get(api::sparks))
         .route("/alerts", get(api::alerts))
+        .route("/services", get(api::services))
         .route("/openapi.json", get(api::openapi))
         .route("/live", get(live::socket))
         .route("/events", get(live::events))

@@ -10,7 +10,7 @@ use sysmon_wire::UnixMs;
 use sysmon_wire::message::HostState;
 
 use super::text::{heading, is_hot, is_share, number, segment, summary, symbol, time_of_day};
-use super::{App, chart, response};
+use super::{App, chart, response, services};
 use crate::mirror::{AlertView, HostView, Mirror, SeriesView, Value};
 
 const HTML: &str = "text/html; charset=utf-8";
@@ -161,11 +161,13 @@ fn fleet_body(app: &App, mirror: &Mirror) -> Markup {
     let (fleet, alerts) = (mirror.fleet(&app.title, now), mirror.alerts());
     let sparks = fleet.metrics.contains(&"cpu").then(|| mirror.sparks("cpu"));
     let sparks = sparks.and_then(Result::ok);
+    let services = mirror.services();
     html! {
         header { h1 { (app.title) } (status(mirror)) }
         (notice(mirror, now))
         main #main {
             (alert_list(&alerts.alerts))
+            (services::above(&services))
             table #fleet {
                 caption { "Hosts" }
                 thead {
@@ -185,6 +187,7 @@ fn fleet_body(app: &App, mirror: &Mirror) -> Markup {
                     }
                 }
             }
+            (services::below(&services))
         }
     }
 }

@@ -58,6 +58,18 @@ pub(super) fn time_of_day(time: UnixMs) -> String {
     format!("{hours:02}:{minutes:02}:{seconds:02} UTC")
 }
 
+/// A day in UTC: `2026-11-30`.
+pub(super) fn date_of(time: UnixMs) -> String {
+    let moment = jiff::Timestamp::from_millisecond(time.0).unwrap_or_default();
+    moment.strftime("%Y-%m-%d").to_string()
+}
+
+/// A minute in UTC: `2026-11-30 14:03 UTC`.
+pub(super) fn moment(time: UnixMs) -> String {
+    let moment = jiff::Timestamp::from_millisecond(time.0).unwrap_or_default();
+    moment.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
 /// One line about all hosts: `2 of 3 hosts live · 1 stale · 1 alert`.
 pub(super) fn summary(counts: [(HostState, usize); 3], alerts: usize) -> String {
     let all: usize = counts.iter().map(|(_, count)| count).sum();

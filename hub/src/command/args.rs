@@ -93,6 +93,9 @@ Examples:
     /// Pair edges with this hub, list and remove them
     #[command(subcommand)]
     Edge(EdgeCommand),
+    /// Open, update, resolve or list incidents, which the public page shows
+    #[command(subcommand)]
+    Incident(IncidentCommand),
     /// List, test, fill, pause and resume the engines that the history is exported to
     #[command(subcommand)]
     Export(ExportCommand),
@@ -183,6 +186,39 @@ Examples:
         /// HOSTS, HOSTS:RULE or :RULE, as for `alerts silence`
         scope: String,
     },
+}
+
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum IncidentCommand {
+    /// Open an incident; prints its number
+    #[command(after_help = "\
+Example:
+  sysmon-hub incident open \"The shop is slow\" --check shop")]
+    Open {
+        /// What has happened, in words for the public
+        title: String,
+        /// A check that it is about; may be given several times
+        #[arg(long = "check", value_name = "CHECK")]
+        checks: Vec<String>,
+    },
+    /// Add a word to an incident
+    #[command(after_help = "Example:\n  sysmon-hub incident update 7 \"A disk is being replaced\"")]
+    Update {
+        /// Number of the incident
+        number: u32,
+        /// What is new, in words for the public
+        text: String,
+    },
+    /// Resolve an incident
+    #[command(after_help = "Example:\n  sysmon-hub incident resolve 7 \"The disk was replaced\"")]
+    Resolve {
+        /// Number of the incident
+        number: u32,
+        /// A last word for the public
+        text: Option<String>,
+    },
+    /// List the incidents, the newest first
+    List,
 }
 
 #[derive(Clone, Debug, Subcommand)]

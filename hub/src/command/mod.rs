@@ -8,6 +8,7 @@ pub(crate) mod control;
 pub(crate) mod edges;
 pub(crate) mod exports;
 pub(crate) mod hosts;
+pub(crate) mod incidents;
 pub(crate) mod install;
 pub(crate) mod options;
 pub(crate) mod pairing;

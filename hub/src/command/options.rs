@@ -75,11 +75,18 @@ fn edge_options(config: &Config) -> Result<EdgeOptions, Failure> {
         share.parse().map_err(wrong)
     };
     let shares = config.hub.share.iter().enumerate().map(share);
+    let check = |(at, share): (usize, &String)| {
+        let place = || config.place("hub", "share_checks", at);
+        let wrong = |error: PatternError| Failure::Usage(anyhow!("{}: {error}", place()));
+        share.parse().map_err(wrong)
+    };
+    let checks = config.hub.share_checks.iter().enumerate().map(check);
     Ok(EdgeOptions {
         // The running hub reads them from its state directory.
         paired: Vec::new(),
         edges: config.hub.edges.iter().map(ToString::to_string).collect(),
         share: shares.collect::<Result<_, _>>()?,
+        checks: checks.collect::<Result<_, _>>()?,
         metrics: Some(config.hub.share_metrics.clone()),
         alerts: config.hub.share_alerts,
     })

@@ -242,6 +242,10 @@ impl AccessControl {
         }
     }
 
+    pub(super) fn state_dir(&self) -> &std::path::Path {
+        self.options.state.dir()
+    }
+
     /// The addresses of the paired edges, if they have changed since the last call.
     pub(super) fn changed_edges(&self) -> Option<Vec<String>> {
         let edges = PairedEdges::new(self.options.state.dir());

@@ -20,6 +20,7 @@ mod hello;
 mod host;
 mod reply;
 mod request;
+mod service;
 pub mod timeline;
 
 pub use agent::{FromAgent, Lane, Push, RunId, ToAgent};
@@ -32,6 +33,7 @@ pub use reply::{
     Change, EdgeState, ExportLine, HostProcess, HubStatus, MaintenanceState, Points, Reply,
 };
 pub use request::{Aggregate, Group, HUB_HOST, Query, Request, TopBy};
+pub use service::{Incident, IncidentUpdate, Service, ServiceState, Services};
 
 #[cfg(test)]
 mod tests {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Blob, FleetUpdate, HostLimit, HostLine};
+use super::{Blob, FleetUpdate, HostLimit, HostLine, Services};
 use crate::alerts::Alerts;
 use crate::timeline::Timeline;
 use crate::{Label, Process, ProcessArguments, ProcessIdentity, SeriesTable, UnixMs};
@@ -82,6 +82,8 @@ pub enum Reply {
     Alerts(Alerts),
     /// To `Request::Processes` and `Request::Top`, before the first list that has these processes; to operators only.
     Arguments(Vec<ProcessArguments>),
+    /// To edges of minor version 1, which asked nothing: the services that are shared, in place of those before.
+    Services(Services),
 }
 
 /// Status of the hub.

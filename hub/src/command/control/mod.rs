@@ -20,10 +20,10 @@ use sysmon_hub::server::Hub;
 
 use super::args::{
     AlertsCommand, CaCommand, CertCommand, Command, EdgeCommand, ExportCommand, HostCommand,
-    TokenCommand,
+    IncidentCommand, TokenCommand,
 };
 use super::install::Release;
-use super::{Context, alerts, certificates, edges, exports, hosts, tokens};
+use super::{Context, alerts, certificates, edges, exports, hosts, incidents, tokens};
 
 #[cfg(unix)]
 pub(crate) use server::ControlSocket;
@@ -99,6 +99,7 @@ pub(crate) fn is_change(command: &Command) -> bool {
             )
         }
         Command::Host(command) => !matches!(command, HostCommand::List),
+        Command::Incident(command) => !matches!(command, IncidentCommand::List),
         Command::Export(command) => !matches!(
             command,
             ExportCommand::List { .. } | ExportCommand::Test { .. }
@@ -164,6 +165,7 @@ fn perform(context: &Context, command: &Command, hub: Option<&Hub>) -> Result<St
         Command::Host(HostCommand::Rename { old, new }) => hosts::rename(context, old, new, hub),
         Command::Ca(command) => certificates::authority(context, command),
         Command::Edge(command) => edges::change(context, command),
+        Command::Incident(command) => incidents::change(context, command),
         Command::Alerts {
             command: Some(command),
         } => alerts::change(context, command, hub),

@@ -1,8 +1,10 @@
 //! Sends the redacted fleet to edges: the hub connects to them, so that the LAN opens no port.
 
+mod look;
 mod policy;
 mod redaction;
 mod schedule;
+mod services;
 #[cfg(test)]
 mod testing;
 
@@ -16,7 +18,7 @@ use sysmon_link::{
     Backoff, CloseCode, Connector, FrameSender, HubSession, LinkError, PeerCertificate,
 };
 use sysmon_wire::alerts::{AlertState, Alerts};
-use sysmon_wire::message::{FleetUpdate, Purpose, Reply};
+use sysmon_wire::message::{FleetUpdate, Purpose, Reply, Services};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -35,6 +37,9 @@ const INTERVAL: Duration = Duration::from_secs(1);
 
 const PIECES_PER_UPDATE: usize = 10;
 
+/// The minor version of the protocol since which edges know services.
+const SERVICES_MINOR: u16 = 1;
+
 /// Serves every edge for as long as this is awaited. Other options or another identity start all sessions over:
 /// what edges may no longer show goes with the connection.
 pub(super) async fn run(
@@ -47,6 +52,7 @@ pub(super) async fn run(
         let own = identity.borrow_and_update().clone();
         // Dropping it at the end of the round aborts the sessions.
         let mut sessions = JoinSet::new();
+        let (shown, services) = watch::channel(Arc::default());
         let edges: BTreeSet<String> = present
             .edges
             .iter()
@@ -55,18 +61,21 @@ pub(super) async fn run(
             .collect();
         let unknown = |edge: &String| (edge.clone(), Some("connecting".to_owned()));
         *lock(&hub.edge_errors) = edges.iter().map(unknown).collect();
-        if !edges.is_empty() {
+        let edges_are_none = edges.is_empty();
+        if !edges_are_none {
             match Connector::new(&own, VERSION, &hub.clock) {
                 Ok(connector) => {
                     for edge in edges {
                         let (hub, present) = (Arc::clone(hub), Arc::clone(&present));
-                        sessions.spawn(stay_connected(hub, edge, present, connector.clone()));
+                        let shared = (present, services.clone());
+                        sessions.spawn(stay_connected(hub, edge, shared, connector.clone()));
                     }
                 }
                 Err(error) => tracing::error!(%error, "cannot connect to edges"),
             }
         }
         let is_alive = tokio::select! {
+            () = look::keep_looking(hub, &present, &shown), if !edges_are_none => true,
             changed = options.changed() => changed.is_ok(),
             changed = identity.changed() => changed.is_ok(),
         };
@@ -79,7 +88,7 @@ pub(super) async fn run(
 async fn stay_connected(
     hub: Arc<Hub>,
     edge: String,
-    options: Arc<EdgeOptions>,
+    (options, services): (Arc<EdgeOptions>, watch::Receiver<Arc<Services>>),
     connector: Connector,
 ) {
     let mut backoff = Backoff::default();
@@ -93,7 +102,7 @@ async fn stay_connected(
                 lock(&hub.edge_errors).insert(edge.clone(), None);
                 backoff.reset();
                 match sysmon_link::peer_certificate(&session.connection) {
-                    Ok(Some(edge)) => serve(&hub, &options, &session, &edge).await,
+                    Ok(Some(edge)) => serve(&hub, (&options, &services), &session, &edge).await,
                     Ok(None) => LinkError::StreamEnded,
                     Err(error) => error,
                 }
@@ -113,7 +122,7 @@ async fn stay_connected(
 /// Serves a connected edge and renews its certificate, until it leaves or is revoked.
 async fn serve(
     hub: &Arc<Hub>,
-    options: &EdgeOptions,
+    shared: (&EdgeOptions, &watch::Receiver<Arc<Services>>),
     session: &HubSession,
     edge: &PeerCertificate,
 ) -> LinkError {
@@ -125,7 +134,7 @@ async fn serve(
         return LinkError::Refused(REVOKED.to_owned());
     }
     tokio::select! {
-        sent = send_streams(hub, options, session) => match sent {
+        sent = send_streams(hub, shared, session) => match sent {
             Ok(never) => match never {},
             Err(error) => error,
         },
@@ -137,7 +146,7 @@ async fn serve(
 /// what is not named there.
 async fn send_streams(
     hub: &Hub,
-    options: &EdgeOptions,
+    (options, services): (&EdgeOptions, &watch::Receiver<Arc<Services>>),
     session: &HubSession,
 ) -> Result<Infallible, LinkError> {
     loop {
@@ -146,6 +155,11 @@ async fn send_streams(
             sender: FrameSender::new(session.connection.open_uni().await?),
             redaction: Redaction::new(options),
             acknowledged: Vec::new(),
+            services: (session.minor >= SERVICES_MINOR).then(|| {
+                let mut services = services.clone();
+                services.mark_changed();
+                services
+            }),
         };
         stream.send_until_withdrawn(session).await?;
     }
@@ -156,6 +170,8 @@ struct EdgeStream<'a> {
     sender: FrameSender,
     redaction: Redaction<'a>,
     acknowledged: Vec<AlertState>,
+    /// None for an edge that does not know them.
+    services: Option<watch::Receiver<Arc<Services>>>,
 }
 
 impl EdgeStream<'_> {
@@ -222,6 +238,12 @@ impl EdgeStream<'_> {
             };
             self.sender.send(&Reply::Alerts(alerts)).await?;
             self.acknowledged = present;
+        }
+        if let Some(services) = &mut self.services
+            && services.has_changed().unwrap_or(false)
+        {
+            let present = Services::clone(&services.borrow_and_update());
+            self.sender.send(&Reply::Services(present)).await?;
         }
         Ok(None)
     }

@@ -15,6 +15,8 @@ pub struct EdgeOptions {
     pub paired: Vec<String>,
     /// Hosts that are shown; the first match decides.
     pub share: Vec<Share>,
+    /// Checks that are shown as services; the first match decides.
+    pub checks: Vec<Share>,
     /// Aliases of the metrics that are shown; the whole summary if not set.
     pub metrics: Option<Vec<String>>,
     pub alerts: ShareAlerts,
@@ -54,6 +56,14 @@ impl EdgeOptions {
                 .as_deref()
                 .map_or_else(|| line.name.clone(), Label::new),
         )
+    }
+
+    /// What a check is called in public; none if it is not shown.
+    pub(super) fn public_service(&self, check: &Label) -> Option<Label> {
+        let mut shares = self.checks.iter();
+        let share = shares.find(|share| share.hosts.include(check.as_str(), &[] as &[&str]))?;
+        let public = share.public.as_deref();
+        Some(public.map_or_else(|| check.clone(), Label::new))
     }
 
     pub(super) fn shows(&self, place: usize) -> bool {

@@ -28,6 +28,7 @@ use crate::query::QueryError;
 use crate::view::SparkRequest;
 use bounds::bounded;
 pub(super) use fleet::send_fleet;
+pub(super) use query::points;
 
 const SUBSCRIBERS_MAX: u64 = 4_096;
 
@@ -82,7 +83,7 @@ async fn serve_request(
 
 /// Why a request ends early; a refusal is answered with its reason.
 #[derive(Debug, Error)]
-enum RequestError {
+pub(super) enum RequestError {
     #[error(transparent)]
     Link(#[from] LinkError),
     #[error("{0}")]
