@@ -155,8 +155,8 @@ registry! {
     CONTAINER_OOM_KILLS = "container.oom_kills", "{process}", Counter, 0, "Processes of a container killed because memory ran out";
     UNITS_FAILED = "systemd.unit.failed", "{unit}", Gauge, 0, "Failed systemd units: one (`systemd.unit.name`), or their number";
     UNITS_RESTARTING = "systemd.unit.restarting", "{unit}", Gauge, 0, "systemd units waiting for an automatic restart: one (`systemd.unit.name`), or their number";
-    PACKAGE_UPDATES = "system.package.update.count", "{package}", Gauge, 0, "Packages of which the package manager has a newer version: all, or of those by `sysmon.update.kind` (security; with zypper these are patches)";
-    REBOOT_REQUIRED = "system.reboot.required", "1", Gauge, 0, "1 while the host has to be restarted for its updates, or for one reason (`sysmon.reboot.reason`: kernel, packages)";
+    PACKAGE_UPDATES = "system.package.update.count", "{package}", Gauge, 0, "Packages of which the package manager has a newer version: all, or of those by `system.update.kind` (security; with zypper these are patches)";
+    REBOOT_REQUIRED = "system.reboot.required", "1", Gauge, 0, "1 while the host has to be restarted for its updates, or for one reason (`system.reboot.reason`: kernel, packages)";
     AGENT_SAMPLE_TIME = "sysmon.agent.sample.time", "s", Gauge, -6, "Time the agent needed for its last sample";
     AGENT_ROWS_DROPPED = "sysmon.agent.rows.dropped", "{row}", Counter, 0, "Rows the agent dropped because its spool was full";
     AGENT_SPOOL_ERRORS = "sysmon.agent.spool.errors", "{error}", Counter, 0, "Failed writes to the agent's spool on disk; the rows stayed in memory";
@@ -242,7 +242,7 @@ aliases! {
     "psi.cpu" = PRESSURE_TIME { "linux.pressure.resource": "cpu", "linux.pressure.scope": "some" };
     "psi.mem" = PRESSURE_TIME { "linux.pressure.resource": "memory", "linux.pressure.scope": "some" };
     "psi.io" = PRESSURE_TIME { "linux.pressure.resource": "io", "linux.pressure.scope": "some" };
-    "updates.security" = PACKAGE_UPDATES { "sysmon.update.kind": "security" };
+    "updates.security" = PACKAGE_UPDATES { "system.update.kind": "security" };
 }
 
 impl Alias {

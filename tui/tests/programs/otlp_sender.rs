@@ -64,9 +64,9 @@ const SENT: &[(Metric, &[&str])] = &[
     (UNITS_RESTARTING, &[]),
     (UNITS_RESTARTING, UNIT),
     (PACKAGE_UPDATES, &[]),
-    (PACKAGE_UPDATES, &["sysmon.update.kind"]),
+    (PACKAGE_UPDATES, &["system.update.kind"]),
     (REBOOT_REQUIRED, &[]),
-    (REBOOT_REQUIRED, &["sysmon.reboot.reason"]),
+    (REBOOT_REQUIRED, &["system.reboot.reason"]),
     (CLOCK_SYNCHRONIZED, &[]),
     (CLOCK_ERROR, &[]),
     (ENTROPY, &[]),
@@ -87,7 +87,7 @@ fn sent(of: &Metric, attributes: &[&str], now: Duration, start: Duration) -> Otl
     // Dashboards offer interfaces that have traffic.
     let value = |name: &str| match name {
         "network.interface.name" => "lo",
-        "sysmon.update.kind" => "security",
+        "system.update.kind" => "security",
         _ => "read",
     };
     let attributes = attributes.iter().map(|name| attribute(name, value(name)));

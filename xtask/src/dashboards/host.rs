@@ -406,7 +406,7 @@ fn system() -> Row {
                 [
                     of(PACKAGE_UPDATES).named("all"),
                     of(PACKAGE_UPDATES)
-                        .with("sysmon.update.kind", "security")
+                        .with("system.update.kind", "security")
                         .named("security"),
                 ],
             ),
@@ -414,7 +414,7 @@ fn system() -> Row {
                 "Restart required",
                 [
                     of(REBOOT_REQUIRED).named("for any reason"),
-                    of(REBOOT_REQUIRED).by("sysmon.reboot.reason"),
+                    of(REBOOT_REQUIRED).by("system.reboot.reason"),
                 ],
             ),
             chart("Clock synchronised", [of(CLOCK_SYNCHRONIZED)]),
