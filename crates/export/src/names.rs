@@ -51,8 +51,8 @@ const TOTALS: &[(&str, &str)] = &[
     ("hw.temperature", "hw.name"),
     ("systemd.unit.failed", "systemd.unit.name"),
     ("systemd.unit.restarting", "systemd.unit.name"),
-    ("system.package.update.count", "sysmon.update.kind"),
-    ("system.reboot.required", "sysmon.reboot.reason"),
+    ("system.package.update.count", "system.update.kind"),
+    ("system.reboot.required", "system.reboot.reason"),
 ];
 
 /// UCUM units and what names of metrics call them.

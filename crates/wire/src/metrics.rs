@@ -160,8 +160,8 @@ registry! {
     CHECK_CERTIFICATE_EXPIRY = "sysmon.check.certificate.expiry", "s", Gauge, 0, "Time until the certificate of a service (`sysmon.check.name`) expires; negative if it has";
     CHECK_CERTIFICATE_EXPIRY_MIN = "sysmon.check.certificate.expiry.min", "s", Gauge, 0, "Time left below which the certificate of a service (`sysmon.check.name`) has to be renewed";
     HEARTBEAT_TIME = "sysmon.heartbeat.time", "s", Gauge, 0, "When a heartbeat (`sysmon.check.name`) was heard last, in seconds since 1970";
-    PACKAGE_UPDATES = "system.package.update.count", "{package}", Gauge, 0, "Packages of which the package manager has a newer version: all, or of those by `sysmon.update.kind` (security; with zypper these are patches)";
-    REBOOT_REQUIRED = "system.reboot.required", "1", Gauge, 0, "1 while the host has to be restarted for its updates, or for one reason (`sysmon.reboot.reason`: kernel, packages)";
+    PACKAGE_UPDATES = "system.package.update.count", "{package}", Gauge, 0, "Packages of which the package manager has a newer version: all, or of those by `system.update.kind` (security; with zypper these are patches)";
+    REBOOT_REQUIRED = "system.reboot.required", "1", Gauge, 0, "1 while the host has to be restarted for its updates, or for one reason (`system.reboot.reason`: kernel, packages)";
     AGENT_SAMPLE_TIME = "sysmon.agent.sample.time", "s", Gauge, -6, "Time the agent needed for its last sample";
     AGENT_ROWS_DROPPED = "sysmon.agent.rows.dropped", "{row}", Counter, 0, "Rows the agent dropped because its spool was full";
     AGENT_SPOOL_ERRORS = "sysmon.agent.spool.errors", "{error}", Counter, 0, "Failed writes to the agent's spool on disk; the rows stayed in memory";
@@ -247,7 +247,7 @@ aliases! {
     "psi.cpu" = PRESSURE_TIME { "linux.pressure.resource": "cpu", "linux.pressure.scope": "some" };
     "psi.mem" = PRESSURE_TIME { "linux.pressure.resource": "memory", "linux.pressure.scope": "some" };
     "psi.io" = PRESSURE_TIME { "linux.pressure.resource": "io", "linux.pressure.scope": "some" };
-    "updates.security" = PACKAGE_UPDATES { "sysmon.update.kind": "security" };
+    "updates.security" = PACKAGE_UPDATES { "system.update.kind": "security" };
 }
 
 impl Alias {

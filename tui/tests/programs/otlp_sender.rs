@@ -1,4 +1,5 @@
-//! A host that sends, as OTLP, what the machine that runs the tests may lack: sensors, batteries, graphics cards, containers.
+//! A host that sends, as OTLP, what the machine that runs the tests may lack: sensors, batteries, UPSes, graphics cards,
+//! containers, updates.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -41,6 +42,14 @@ const SENT: &[(Metric, &[&str])] = &[
     (ENERGY, SENSOR),
     (BATTERY_CHARGE, SENSOR),
     (BATTERY_DISCHARGING, SENSOR),
+    (UPS_REACHABLE, SENSOR),
+    (UPS_ON_BATTERY, SENSOR),
+    (UPS_LOW_BATTERY, SENSOR),
+    (UPS_REPLACE_BATTERY, SENSOR),
+    (UPS_CHARGE, SENSOR),
+    (UPS_LOAD, SENSOR),
+    (UPS_RUNTIME, SENSOR),
+    (UPS_INPUT_VOLTAGE, SENSOR),
     (GPU_UTILIZATION, GPU),
     (GPU_MEMORY_LIMIT, GPU),
     (GPU_MEMORY_USAGE, GPU),
@@ -54,6 +63,10 @@ const SENT: &[(Metric, &[&str])] = &[
     (UNITS_FAILED, UNIT),
     (UNITS_RESTARTING, &[]),
     (UNITS_RESTARTING, UNIT),
+    (PACKAGE_UPDATES, &[]),
+    (PACKAGE_UPDATES, &["system.update.kind"]),
+    (REBOOT_REQUIRED, &[]),
+    (REBOOT_REQUIRED, &["system.reboot.reason"]),
     (CLOCK_SYNCHRONIZED, &[]),
     (CLOCK_ERROR, &[]),
     (ENTROPY, &[]),
@@ -74,6 +87,7 @@ fn sent(of: &Metric, attributes: &[&str], now: Duration, start: Duration) -> Otl
     // Dashboards offer interfaces that have traffic.
     let value = |name: &str| match name {
         "network.interface.name" => "lo",
+        "system.update.kind" => "security",
         _ => "read",
     };
     let attributes = attributes.iter().map(|name| attribute(name, value(name)));

@@ -429,7 +429,7 @@ fn system() -> Row {
                 [
                     of(PACKAGE_UPDATES).named("all"),
                     of(PACKAGE_UPDATES)
-                        .with("sysmon.update.kind", "security")
+                        .with("system.update.kind", "security")
                         .named("security"),
                 ],
             ),
@@ -437,7 +437,7 @@ fn system() -> Row {
                 "Restart required",
                 [
                     of(REBOOT_REQUIRED).named("for any reason"),
-                    of(REBOOT_REQUIRED).by("sysmon.reboot.reason"),
+                    of(REBOOT_REQUIRED).by("system.reboot.reason"),
                 ],
             ),
             chart("Clock synchronised", [of(CLOCK_SYNCHRONIZED)]),

@@ -128,7 +128,7 @@ fn modified(path: &Path) -> Option<SystemTime> {
 fn counted(counts: Counts) -> impl Iterator<Item = (SeriesKey, i64)> {
     let all = (PACKAGE_UPDATES.series(&[]), counts.all as i64);
     let security = counts.security.map(|count| {
-        let kind = [("sysmon.update.kind", "security")];
+        let kind = [("system.update.kind", "security")];
         (PACKAGE_UPDATES.series(&kind), count as i64)
     });
     std::iter::once(all).chain(security)
@@ -137,7 +137,7 @@ fn counted(counts: Counts) -> impl Iterator<Item = (SeriesKey, i64)> {
 fn restart() -> [(SeriesKey, i64); 3] {
     let is_kernel = kernel::is_outdated();
     let is_asked_for = RESTART_FILES.iter().any(|path| Path::new(path).exists());
-    let of = |reason: &str| REBOOT_REQUIRED.series(&[("sysmon.reboot.reason", reason)]);
+    let of = |reason: &str| REBOOT_REQUIRED.series(&[("system.reboot.reason", reason)]);
     [
         (
             REBOOT_REQUIRED.series(&[]),

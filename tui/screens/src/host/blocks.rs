@@ -143,14 +143,14 @@ fn notes(about: &About<'_>) -> Vec<Spans> {
 /// Updates that wait to be installed, and why the host has to be restarted.
 fn updates(host: &HostRows, theme: &Theme) -> Option<Spans> {
     let now = |metric, attributes: &[(&str, &str)]| host.now(metric, attributes);
-    let needs = |reason| now(&REBOOT_REQUIRED, &[("sysmon.reboot.reason", reason)]) == Some(1.0);
+    let needs = |reason| now(&REBOOT_REQUIRED, &[("system.reboot.reason", reason)]) == Some(1.0);
     let all = now(&PACKAGE_UPDATES, &[]);
     let mut line = Vec::new();
     if let Some(all) = all {
         line.push(("updates ".to_owned(), theme.dim));
         line.push((format!("{all:.0}"), theme.text));
     }
-    if let Some(security) = now(&PACKAGE_UPDATES, &[("sysmon.update.kind", "security")]) {
+    if let Some(security) = now(&PACKAGE_UPDATES, &[("system.update.kind", "security")]) {
         let style = match security > 0.0 {
             true => theme.title,
             false => theme.text,
@@ -421,9 +421,9 @@ mod tests {
     fn updates_and_the_reason_for_a_restart_are_one_line() {
         let keys = [
             PACKAGE_UPDATES.series(&[]),
-            PACKAGE_UPDATES.series(&[("sysmon.update.kind", "security")]),
-            REBOOT_REQUIRED.series(&[("sysmon.reboot.reason", "kernel")]),
-            REBOOT_REQUIRED.series(&[("sysmon.reboot.reason", "packages")]),
+            PACKAGE_UPDATES.series(&[("system.update.kind", "security")]),
+            REBOOT_REQUIRED.series(&[("system.reboot.reason", "kernel")]),
+            REBOOT_REQUIRED.series(&[("system.reboot.reason", "packages")]),
         ];
         let of = |keys: &[sysmon_wire::SeriesKey], values: &[i64]| {
             let mut host = HostRows::new("h".into());

@@ -102,7 +102,6 @@ fn an_outage_fires_after_half_a_minute_and_an_unreachable_ups_after_two() {
     let low = (0..60).map(|n| vec![i64::from(n == 40)]);
     let found = transitions_of("ups-low", &of(UPS_LOW_BATTERY), low);
     assert_eq!(found, [(400, rack(), true), (410, rack(), false)]);
-    // Restarting upsd takes a minute.
     let restarts = (0..100).map(|n| vec![i64::from(!matches!(n, 10..16 | 40..80))]);
     let found = transitions_of("ups-unreachable", &of(UPS_REACHABLE), restarts);
     assert_eq!(found, [(520, rack(), true), (800, rack(), false)]);
