@@ -11,7 +11,7 @@ use thiserror::Error;
 
 const FILE: &str = "incidents.json";
 
-/// Incidents that are stored; the oldest resolved ones go first.
+/// Incidents that are stored; the oldest resolved ones are evicted first.
 const STORED_MAX: usize = 100;
 
 /// One outage, in the words of an operator.
@@ -117,7 +117,7 @@ impl IncidentFile {
     /// Adds a word to an incident; with `resolves` the last one.
     ///
     /// # Errors
-    /// There is no such incident, it is over, the text does not fit, or the file cannot be written.
+    /// There is no such incident, it is resolved already, the text does not fit, or the file cannot be written.
     pub fn update(
         &self,
         id: u32,

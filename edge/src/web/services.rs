@@ -42,10 +42,10 @@ fn words(state: &str) -> &'static str {
 
 fn class(share: Option<Value>) -> &'static str {
     match share {
-        None => "none",
-        Some(Value(share)) if share >= WHOLE => "up",
-        Some(Value(share)) if share >= PARTLY => "partly",
-        Some(_) => "down",
+        None => "is-unknown",
+        Some(Value(share)) if share >= WHOLE => "is-up",
+        Some(Value(share)) if share >= PARTLY => "is-partly",
+        Some(_) => "is-down",
     }
 }
 
@@ -76,7 +76,7 @@ fn item(service: &ServiceView<'_>, as_of: UnixMs) -> Markup {
         ("90 d", uptime.quarter),
     ];
     html! {
-        li.(service.state) {
+        li class={ "is-" (service.state) } {
             div.head {
                 h3 { (service.name) }
                 span.condition { (words(service.state)) }
@@ -92,7 +92,11 @@ fn item(service: &ServiceView<'_>, as_of: UnixMs) -> Markup {
 }
 
 fn incident(incident: &IncidentView<'_>) -> Markup {
-    let names: Vec<&str> = incident.services.iter().map(|name| name.as_str()).collect();
+    let names: Vec<&str> = incident
+        .services
+        .iter()
+        .map(sysmon_wire::Label::as_str)
+        .collect();
     html! {
         li.open[incident.resolved_ms.is_none()] {
             h3 { (incident.title) }
@@ -150,7 +154,7 @@ pub(super) fn above(view: &ServicesView<'_>) -> Markup {
     }
 }
 
-/// Incidents that are over.
+/// Incidents that are resolved.
 pub(super) fn below(view: &ServicesView<'_>) -> Markup {
     incidents(&view.incidents, false)
 }

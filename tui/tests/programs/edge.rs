@@ -238,7 +238,7 @@ impl Drop for Busy {
 
 /// Every kind of page of the edge.
 #[cfg(target_os = "linux")]
-const PAGES: [&str; 11] = [
+const PAGES: [&str; 12] = [
     "/",
     "/hosts/Shop",
     "/api/v1/fleet",
@@ -250,7 +250,11 @@ const PAGES: [&str; 11] = [
     "/metrics",
     "/badge.svg",
     "/badge/Shop.svg",
+    "/api/v1/services",
 ];
+
+/// One that is shared under another name, and one that is not; nothing listens at the port.
+const CHECKS: &str = "[\"pub: tcp 127.0.0.1:9 every 1s within 1s\", \"plantedcheck: tcp 127.0.0.1:9 every 1s within 1s\"]";
 
 /// Private data of agent and hub is planted as a tag, a name, a process, a metric and an alert's note.
 #[cfg(target_os = "linux")]
@@ -276,6 +280,7 @@ fn unshared_data_never_reaches_the_edge() {
         ("SYSMON_HUB__EDGES", edges.as_str()),
         ("SYSMON_HUB__SHARE", "[\"plantedhost=Shop\"]"),
         ("SYSMON_HUB__SHARE_METRICS", "[\"mem\", \"load1\"]"),
+        ("SYSMON_HUB__SHARE_CHECKS", "[\"pub=Store\"]"),
         ("SYSMON_HUB__ALERTS", "[\"seven: plantedmetric > 1\"]"),
     ]);
     let textfiles = textfiles.to_str().unwrap().to_owned();
@@ -285,6 +290,7 @@ fn unshared_data_never_reaches_the_edge() {
         &[
             ("SYSMON_AGENT__TAGS", "[\"plantedtag\"]"),
             ("SYSMON_AGENT__TEXTFILES", textfiles.as_str()),
+            ("SYSMON_AGENT__CHECKS", CHECKS),
         ],
     );
     let _other = place.agent("plantedother");
@@ -307,8 +313,29 @@ fn unshared_data_never_reaches_the_edge() {
     alerts(&["ack", "plantedhost:seven", "--note", "plantednote"]);
     until("it is acknowledged", is_acknowledged, |is| *is);
     assert!(get(&web, "/").2.contains(", acknowledged "));
+    let opened = [
+        "--state",
+        "hub",
+        "incident",
+        "open",
+        "Slow",
+        "--check",
+        "plantedcheck",
+        "--check",
+        "pub",
+    ];
+    place.output("sysmon-hub", &opened);
+    until(
+        "the shared check and the incident are shown",
+        || json(&web, "/api/v1/services"),
+        |all| {
+            all["services"][0]["name"] == "Store"
+                && all["services"][0]["state"] == "down"
+                && all["incidents"][0]["services"] == serde_json::json!(["Store"])
+        },
+    );
     let names = [
-        "user", "mount", "metric", "command", "host", "other", "tag", "note",
+        "user", "mount", "metric", "command", "host", "other", "tag", "note", "check",
     ];
     until(
         "all of it has reached the hub",

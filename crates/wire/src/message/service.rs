@@ -33,7 +33,7 @@ impl ServiceState {
 pub struct Service {
     pub name: Label,
     pub state: ServiceState,
-    /// The share of the last 24 hours, 7, 30 and 90 days in which it was up, in millionths; none where nothing is known.
+    /// The share of the last 24 hours, 7, 30 and 90 days in which it was up, in millionths; none where less than half of the days is known.
     pub shares: [Option<u32>; 4],
     /// The same for each day (UTC), the last one today.
     pub days: Vec<Option<u32>>,

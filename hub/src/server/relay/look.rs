@@ -18,7 +18,8 @@ use crate::server::subscriber::points;
 /// Between two looks at the present state.
 const EVERY: Duration = Duration::from_secs(5);
 
-/// Between two looks at the last days.
+/// Between two looks at the last day, and at all days.
+const DAY_EVERY_MS: i64 = 60_000;
 const DAYS_EVERY_MS: i64 = 600_000;
 
 /// A check that was not tried for this long is unknown.
@@ -37,24 +38,25 @@ pub(super) async fn keep_looking(
         .as_ref()
         .map(|access| IncidentFile::new(access.state_dir()));
     let mut known = Known::default();
-    let mut days_at = UnixMs(0);
+    let (mut day_at, mut days_at) = (UnixMs(0), UnixMs(0));
     loop {
         let now = hub.now();
         if !options.checks.is_empty() {
             known.present = query(hub, (now - PRESENT_MS, now), 5_000, Aggregate::Last).await;
-            if now - days_at >= DAYS_EVERY_MS || now < days_at {
+            if is_due(day_at, now, DAY_EVERY_MS) {
+                day_at = now;
+                let step_ms = 10 * MINUTE_MS;
+                known.day = query(hub, (now - DAY_MS, now), step_ms, Aggregate::Mean).await;
+            }
+            let every = match known.days.is_empty() {
+                true => DAY_EVERY_MS,
+                false => DAYS_EVERY_MS,
+            };
+            if is_due(days_at, now, every) {
                 days_at = now;
                 let days = i64::try_from(SERVICE_DAYS).unwrap_or(0);
                 let first = now.floor(DAY_MS) - (days - 1) * DAY_MS;
                 known.days = query(hub, (first, now), DAY_MS, Aggregate::Mean).await;
-                let minute = now.floor(10 * MINUTE_MS);
-                known.day = query(
-                    hub,
-                    (minute - DAY_MS, minute),
-                    10 * MINUTE_MS,
-                    Aggregate::Mean,
-                )
-                .await;
             }
         }
         let stored = file.as_ref().map(IncidentFile::load).transpose();
@@ -72,6 +74,11 @@ pub(super) async fn keep_looking(
         });
         tokio::time::sleep(EVERY).await;
     }
+}
+
+/// Also after the clock was set back.
+fn is_due(last: UnixMs, now: UnixMs, every_ms: i64) -> bool {
+    now - last >= every_ms || now < last
 }
 
 async fn query(

@@ -112,7 +112,9 @@ fn service(name: Label, seen: &Seen, today: i64) -> Service {
         for known in (today - count + 1..=today).map(day).filter(|day| day.1 > 0) {
             mean.add(known.0 / f64::from(known.1));
         }
-        mean.share()
+        // A few days say nothing of a month.
+        let is_enough = 2 * i64::from(mean.1) >= count;
+        mean.share().filter(|_| is_enough)
     };
     Service {
         name,
@@ -199,7 +201,12 @@ mod tests {
                 points("b", "secret", (0, 5_000), &[1.0]),
             ],
             day: vec![points("a", "shop", (0, 600_000), &[1.0, 0.5])],
-            days: vec![points("a", "shop", (97 * DAY_MS, DAY_MS), &[1.0, nan, 0.9])],
+            days: vec![points(
+                "a",
+                "shop",
+                (95 * DAY_MS, DAY_MS),
+                &[0.8, 1.0, 1.0, nan, 0.9],
+            )],
         };
         let shown = services(
             &options(&["shop=Online shop"]),
@@ -214,10 +221,7 @@ mod tests {
         );
         assert_eq!(shop.days.len(), 90);
         assert_eq!(shop.days[87..], [Some(1_000_000), None, Some(900_000)]);
-        assert_eq!(
-            shop.shares,
-            [Some(750_000), Some(950_000), Some(950_000), Some(950_000)]
-        );
+        assert_eq!(shop.shares, [Some(750_000), Some(924_999), None, None]);
         assert!(!format!("{shown:?}").contains("secret"));
         assert_eq!(services(&options(&[]), &known, UnixMs(0)), []);
     }
