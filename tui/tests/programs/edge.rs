@@ -256,6 +256,28 @@ const PAGES: [&str; 12] = [
 /// One that is shared under another name, and one that is not; nothing listens at the port.
 const CHECKS: &str = "[\"pub: tcp 127.0.0.1:9 every 1s within 1s\", \"plantedcheck: tcp 127.0.0.1:9 every 1s within 1s\"]";
 
+/// Everything that an edge has: in memory, in files, in its log and on its pages.
+#[cfg(target_os = "linux")]
+fn held(place: &Place, edge: u32, web: &str) -> Vec<u8> {
+    let mut held = memory(edge);
+    let is_read = held.windows(4).any(|word| word == b"Shop");
+    assert!(is_read, "the memory was read");
+    for entry in std::fs::read_dir(place.dir("cloud")).unwrap() {
+        let entry = entry.unwrap();
+        // Besides files there is a socket.
+        if entry.file_type().unwrap().is_file() {
+            held.extend(std::fs::read(entry.path()).unwrap());
+        }
+    }
+    held.extend(std::fs::read(place.dir("edge.log")).unwrap());
+    for path in PAGES {
+        let (status, head, body) = get(web, path);
+        assert_eq!(status, 200, "{path}");
+        held.extend(format!("{head}{body}").into_bytes());
+    }
+    held
+}
+
 /// Private data of agent and hub is planted as a tag, a name, a process, a metric and an alert's note.
 #[cfg(target_os = "linux")]
 #[test]
@@ -313,18 +335,8 @@ fn unshared_data_never_reaches_the_edge() {
     alerts(&["ack", "plantedhost:seven", "--note", "plantednote"]);
     until("it is acknowledged", is_acknowledged, |is| *is);
     assert!(get(&web, "/").2.contains(", acknowledged "));
-    let opened = [
-        "--state",
-        "hub",
-        "incident",
-        "open",
-        "Slow",
-        "--check",
-        "plantedcheck",
-        "--check",
-        "pub",
-    ];
-    place.output("sysmon-hub", &opened);
+    let opened = "--state hub incident open Slow --check plantedcheck --check pub";
+    place.output("sysmon-hub", &opened.split(' ').collect::<Vec<_>>());
     until(
         "the shared check and the incident are shown",
         || json(&web, "/api/v1/services"),
@@ -342,23 +354,7 @@ fn unshared_data_never_reaches_the_edge() {
         || planted(&memory(hub.id())),
         |known| names.iter().all(|name| known.contains(*name)),
     );
-    let mut held = memory(edge.id());
-    let is_read = held.windows(4).any(|word| word == b"Shop");
-    assert!(is_read, "the memory was read");
-    for entry in std::fs::read_dir(place.dir("cloud")).unwrap() {
-        let entry = entry.unwrap();
-        // Besides files there is a socket.
-        if entry.file_type().unwrap().is_file() {
-            held.extend(std::fs::read(entry.path()).unwrap());
-        }
-    }
-    held.extend(std::fs::read(place.dir("edge.log")).unwrap());
-    for path in PAGES {
-        let (status, head, body) = get(&web, path);
-        assert_eq!(status, 200, "{path}");
-        held.extend(format!("{head}{body}").into_bytes());
-    }
-    assert_eq!(planted(&held), [].into());
+    assert_eq!(planted(&held(&place, edge.id(), &web)), [].into());
     alerts(&["unack", "plantedhost:seven"]);
     until("it is withdrawn", is_acknowledged, |is| !is);
 }
