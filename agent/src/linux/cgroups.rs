@@ -6,19 +6,21 @@ use std::path::{Path, PathBuf};
 
 use sysmon_clock::Clock;
 use sysmon_wire::metrics::{
-    CONTAINER_CPU_THROTTLED, CONTAINER_CPU_TIME, CONTAINER_DISK_IO, CONTAINER_MEMORY_USAGE,
-    CONTAINER_OOM_KILLS, CONTAINER_PIDS,
+    CONTAINER_CPU_THROTTLED, CONTAINER_CPU_TIME, CONTAINER_DISK_IO, CONTAINER_EXIT_CODE,
+    CONTAINER_MEMORY_USAGE, CONTAINER_OOM_KILLS, CONTAINER_PIDS, CONTAINER_RESTARTS,
+    CONTAINER_RUNNING, CONTAINER_UNHEALTHY,
 };
 use sysmon_wire::{Label, LimitState};
 
-use super::container_names::Names;
+use super::container_engine::{Engine, Listed};
 use super::containers::container_name;
 use super::listing::ListLimit;
 use super::parse::{lines, number, words};
 use super::{Context, KernelFile, ReadBuffer, Roots};
 use crate::board::{Board, Slot};
+use crate::present::PresentSeries;
 
-const CONTAINERS_MAX: usize = 128;
+pub(super) const CONTAINERS_MAX: usize = 128;
 
 /// Folders visited per scan, and their depth: `/kubepods.slice/…burstable…/…pod…/cri-….scope`.
 const FOLDERS_MAX: usize = 4096;
@@ -29,7 +31,10 @@ pub(super) struct Cgroups {
     root: Option<PathBuf>,
     containers: HashMap<PathBuf, Container>,
     limit: ListLimit,
-    names: Names,
+    engine: Engine,
+    /// What the engine says of its containers.
+    states: PresentSeries,
+    listed: u64,
 }
 
 #[derive(Debug)]
@@ -55,7 +60,9 @@ impl Cgroups {
             root,
             containers: HashMap::new(),
             limit: ListLimit::new("containers", CONTAINERS_MAX),
-            names: Names::new(roots, clock.clone()),
+            engine: Engine::new(roots, clock.clone()),
+            states: PresentSeries::default(),
+            listed: 0,
         };
         cgroups.scan(board);
         cgroups
@@ -79,7 +86,7 @@ impl Cgroups {
             is_present
         });
         for (path, id) in found {
-            let name = self.names.get(&id);
+            let name = self.engine.name(&id);
             let label = Label::new(name.as_deref().unwrap_or(&id));
             match self.containers.get_mut(&path) {
                 Some(container) if container.label == label => {}
@@ -95,9 +102,12 @@ impl Cgroups {
                 }
             }
         }
-        let has_unnamed = self.containers.values().any(|c| c.label == *c.id);
-        if has_unnamed {
-            self.names.request();
+        self.engine.request();
+        if let Some(listed) = self.engine.listed(&mut self.listed) {
+            for one in listed {
+                show(&mut self.states, &one, board);
+            }
+            self.states.release_others(board);
         }
     }
 
@@ -109,12 +119,28 @@ impl Cgroups {
     pub(super) fn note(&self) -> Option<String> {
         let is_unnamed = |c: &Container| c.label == *c.id;
         let is_noted = self.containers.values().any(is_unnamed);
-        is_noted.then(|| self.names.problem()).flatten()
+        is_noted.then(|| self.engine.problem()).flatten()
     }
 
     pub(super) fn collect(&mut self, context: &mut Context<'_>) {
         for container in self.containers.values_mut() {
             container.collect(context);
+        }
+    }
+}
+
+fn show(states: &mut PresentSeries, listed: &Listed, board: &mut Board) {
+    let of = [("container.name", listed.name.as_str())];
+    let running = i64::from(listed.is_running);
+    states.set(board, CONTAINER_RUNNING.series(&of), running);
+    let further = [
+        (CONTAINER_UNHEALTHY, listed.is_unhealthy.map(i64::from)),
+        (CONTAINER_EXIT_CODE, listed.exit_code),
+        (CONTAINER_RESTARTS, listed.restarts),
+    ];
+    for (metric, value) in further {
+        if let Some(value) = value {
+            states.set(board, metric.series(&of), value);
         }
     }
 }

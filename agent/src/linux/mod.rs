@@ -7,7 +7,7 @@ mod battery;
 mod cgroups;
 mod child;
 mod clock;
-mod container_names;
+mod container_engine;
 mod containers;
 mod cpu;
 mod custom;

@@ -153,6 +153,10 @@ registry! {
     CONTAINER_DISK_IO = "container.disk.io", "By", Counter, 0, "Bytes by `disk.io.direction` of a container";
     CONTAINER_PIDS = "container.process.count", "{process}", Gauge, 0, "Processes of a container";
     CONTAINER_OOM_KILLS = "container.oom_kills", "{process}", Counter, 0, "Processes of a container killed because memory ran out";
+    CONTAINER_RUNNING = "container.running", "1", Gauge, 0, "1 while a container (`container.name`) runs, as Docker or Podman says; 0 if it has stopped";
+    CONTAINER_UNHEALTHY = "container.unhealthy", "1", Gauge, 0, "1 while the health check of a container fails";
+    CONTAINER_RESTARTS = "container.restarts", "{restart}", Counter, 0, "Times that the engine started a container again by its restart policy; known of those that started within a minute";
+    CONTAINER_EXIT_CODE = "container.exit_code", "1", Gauge, 0, "How a container ended that does not run";
     UNITS_FAILED = "systemd.unit.failed", "{unit}", Gauge, 0, "Failed systemd units: one (`systemd.unit.name`), or their number";
     UNITS_RESTARTING = "systemd.unit.restarting", "{unit}", Gauge, 0, "systemd units waiting for an automatic restart: one (`systemd.unit.name`), or their number";
     CHECK_UP = "sysmon.check.up", "1", Gauge, 0, "1 if a service answered as expected (`sysmon.check.name`), or if a heartbeat is on time";

@@ -380,6 +380,15 @@ fn containers() -> Row {
                 "Containers whose memory ran out",
                 [container(CONTAINER_OOM_KILLS)],
             ),
+            chart(
+                "State of containers",
+                [
+                    container(CONTAINER_RUNNING).named("running"),
+                    container(CONTAINER_UNHEALTHY).named("unhealthy"),
+                    container(CONTAINER_EXIT_CODE).named("exit code"),
+                ],
+            ),
+            chart("Restarts of containers", [container(CONTAINER_RESTARTS)]),
         ],
     )
 }

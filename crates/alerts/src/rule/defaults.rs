@@ -4,7 +4,7 @@
 ///
 /// Each of them requires somebody to act. A busy processor, a full page cache or an unsynchronised clock that is
 /// nevertheless right do not.
-pub const DEFAULTS: [&str; 30] = [
+pub const DEFAULTS: [&str; 32] = [
     "silent: silent for 60s critical",
     "disk-full: system.filesystem.utilization > 95% clear 93% for 5m critical",
     "disk-filling: system.filesystem.utilization full within 4h and system.filesystem.utilization > 60% for 20m",
@@ -23,6 +23,8 @@ pub const DEFAULTS: [&str; 30] = [
     "ups-low: hw.ups.low_battery > 0 critical say the battery of the UPS {what} is nearly empty",
     "ups-replace-battery: hw.ups.replace_battery > 0 for 5m say the UPS {what} needs a new battery",
     "ups-unreachable: hw.ups.reachable < 1 for 2m say the state of the UPS {what} is unknown: see the notes of {host}",
+    "container-unhealthy: container.unhealthy > 0 for 3m say the health check of {what} fails",
+    "container-restarting: rate(container.restarts) > 0.2/m clear 0.1/m over 15m for 10m say {what} is started again and again",
     "clock-off: clock off 2s for 1m",
     "check-down: sysmon.check.up < 1 for 90s critical say {what} is down, seen from {host}",
     "certificate-expiring: sysmon.check.certificate.expiry < 1*sysmon.check.certificate.expiry.min for 5m say the certificate of {what} expires in {value}",

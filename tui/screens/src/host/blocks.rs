@@ -386,7 +386,11 @@ fn parts(pane: Pane) -> &'static [Part] {
         part("OF", 7, &[2]),
         part("TEMP", 7, &[3]),
     ];
-    const CONTAINERS: &[Part] = &[part("CPU%", 8, &[0]), part("MEM", 7, &[1])];
+    const CONTAINERS: &[Part] = &[
+        part("CPU%", 8, &[0]),
+        part("MEM", 7, &[1]),
+        part("", 10, &[7]),
+    ];
     const CHECKS: &[Part] = &[
         part("STATE", 7, &[0]),
         part("TOOK", 9, &[1]),

@@ -1,8 +1,9 @@
 //! Default rules against the values that they are about.
 
 use sysmon_wire::metrics::{
-    CHECK_CERTIFICATE_EXPIRY, CHECK_CERTIFICATE_EXPIRY_MIN, CHECK_UP, DISK_ERRORS, FS_ERRORS,
-    RAID_MISSING, TEMPERATURE, TEMPERATURE_LIMIT, UPS_LOW_BATTERY, UPS_ON_BATTERY, UPS_REACHABLE,
+    CHECK_CERTIFICATE_EXPIRY, CHECK_CERTIFICATE_EXPIRY_MIN, CHECK_UP, CONTAINER_RESTARTS,
+    CONTAINER_UNHEALTHY, DISK_ERRORS, FS_ERRORS, RAID_MISSING, TEMPERATURE, TEMPERATURE_LIMIT,
+    UPS_LOW_BATTERY, UPS_ON_BATTERY, UPS_REACHABLE,
 };
 
 use super::*;
@@ -132,4 +133,18 @@ fn a_check_that_is_down_fires_after_its_time_and_a_certificate_before_it_expires
     });
     let found = transitions_of("certificate-expiring", &keys, left);
     assert_eq!(found, [(500, shop(), true), (1_000, shop(), false)]);
+}
+
+#[test]
+fn a_container_that_fails_its_health_check_or_is_started_again_and_again_fires() {
+    let of = |metric: sysmon_wire::metrics::Metric| [metric.series(&[("container.name", "web")])];
+    let web = || "web".to_owned();
+    let health = (0..100).map(|n| vec![i64::from(matches!(n, 5..15 | 30..60))]);
+    let found = transitions_of("container-unhealthy", &of(CONTAINER_UNHEALTHY), health);
+    assert_eq!(found, [(480, web(), true), (600, web(), false)]);
+    // Two restarts are no loop; one a minute is.
+    let restarts = (0..500).map(|n: i64| vec![(n / 6).min(2) + (n - 200).clamp(0, 120) / 6]);
+    let found = transitions_of("container-restarting", &of(CONTAINER_RESTARTS), restarts);
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found[0].2 && found[0].0 > 2_000 && !found[1].2, "{found:?}");
 }
