@@ -47,7 +47,7 @@ pub(super) struct Listed {
 struct Known {
     /// Those that run first, and then by name.
     listed: Vec<Listed>,
-    /// Counts lists, for those who want only new ones.
+    /// Counts lists, so that a reader gets only new ones.
     generation: u64,
     /// Why they cannot be requested.
     problem: Option<String>,
