@@ -196,8 +196,76 @@ fn check_with_promtool(place: &Place, queries: &[Query], chosen: &BTreeMap<Strin
     assert!(checked.status.success(), "{said}");
 }
 
+/// A server with a certificate, which ends with the test.
+struct TlsServer(std::process::Child);
+
+impl Drop for TlsServer {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn tls_server(place: &Place, port: u16) -> TlsServer {
+    let (key, certificate) = (place.dir("tls.key"), place.dir("tls.pem"));
+    let made = Command::new("openssl")
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+        ])
+        .args(["-nodes", "-days", "30", "-subj", "/CN=localhost", "-keyout"])
+        .args([key.as_os_str(), "-out".as_ref(), certificate.as_os_str()])
+        .output();
+    assert!(made.unwrap().status.success());
+    let server = Command::new("openssl")
+        .args([
+            "s_server",
+            "-quiet",
+            "-accept",
+            &format!("127.0.0.1:{port}"),
+            "-key",
+        ])
+        .args([key.as_os_str(), "-cert".as_ref(), certificate.as_os_str()])
+        .stdin(std::process::Stdio::piped())
+        .spawn();
+    TlsServer(server.unwrap())
+}
+
+/// An agent with a check that has every phase, and a heartbeat that was heard.
+fn agent_with_checks(place: &Place, vm: &Server) -> (crate::place::Running, TlsServer) {
+    let secure = free_port();
+    let server = tls_server(place, secure);
+    let checks = format!(
+        "[\"web: http://localhost:{}/health every 1s within 1s\", \"tls: tls localhost:{secure} untrusted every 1s within 1s\"]",
+        vm.port
+    );
+    place.issue("agent", "a");
+    let added = place.output("sysmon-agent", &["--state", "a", "heartbeat", "add", "job"]);
+    let token = added.split("Bearer ").nth(1).unwrap();
+    let token = token.split('"').next().unwrap();
+    let heartbeats = format!("127.0.0.1:{}", free_port());
+    let agent = place.agent_with(
+        "a",
+        &place.address(),
+        &[
+            ("SYSMON_AGENT__CHECKS", &checks),
+            ("SYSMON_AGENT__HEARTBEATS", &heartbeats),
+        ],
+    );
+    let report =
+        format!("POST / HTTP/1.0\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n\r\n");
+    let listens = || std::net::TcpStream::connect(&heartbeats).is_ok();
+    until("heartbeats are heard", listens, |is| *is);
+    assert_eq!(crate::edge::request(&heartbeats, &report).0, 204);
+    (agent, server)
+}
+
 #[test]
-#[ignore = "needs root and postgresql and prometheus and victoria-metrics"]
+#[ignore = "needs root and openssl and postgresql and prometheus and victoria-metrics"]
 fn every_query_of_the_dashboards_finds_what_the_hub_has() {
     let place = Place::new();
     let vm = victoria_metrics(&place.dir("vm"));
@@ -215,7 +283,8 @@ fn every_query_of_the_dashboards_finds_what_the_hub_has() {
         ("SYSMON_HUB__ALERTS", rules),
         ("SYSMON_HUB__OTLP_HTTP", &otlp),
     ]);
-    let (_agent, other) = (place.agent("a"), place.agent("b"));
+    let _checking = agent_with_checks(&place, &vm);
+    let other = place.agent("b");
     let _sender = Sender::start(otlp);
     let events = || pg.try_query("SELECT count(*) FROM sysmon.alerts");
     let is_some = |events: &Result<String, String>| events.as_ref().is_ok_and(|n| n.trim() != "0");
