@@ -27,6 +27,8 @@ pub mod run;
 pub mod sample;
 pub mod sampler;
 pub mod simulated;
+#[cfg(target_os = "linux")]
+pub mod smart;
 pub mod spool;
 mod total;
 pub mod uplink;

@@ -132,6 +132,23 @@ Examples:
     /// Add, list or remove heartbeats, which jobs send when they have run
     #[command(subcommand)]
     Heartbeat(HeartbeatCommand),
+    /// Ask smartctl about the health of all disks and write it where the agent reads it; runs as root
+    #[cfg(target_os = "linux")]
+    #[command(after_help = "\
+Examples:
+  sysmon-agent smart                            as sysmon-smart.timer runs it every half hour
+  sysmon-agent smart --out /tmp/health --print  try it, and show what was found")]
+    Smart {
+        /// Folder of the file
+        #[arg(long, value_name = "DIR", default_value = "/var/lib/sysmon-smart")]
+        out: PathBuf,
+        /// smartctl, where it is elsewhere
+        #[arg(long, value_name = "PROGRAM", default_value = "smartctl")]
+        smartctl: String,
+        /// Print what was found
+        #[arg(long)]
+        print: bool,
+    },
     /// Check whether the running agent answers, for health checks of containers
     #[command(after_help = "Example:\n  sysmon-agent health --state /var/lib/sysmon/agent")]
     Health,
@@ -168,6 +185,12 @@ fn main() -> ExitCode {
             Some(Command::Check { check, line }) => {
                 check::run(&config.agent, check.as_deref(), line.as_deref(), &clock)
             }
+            #[cfg(target_os = "linux")]
+            Some(Command::Smart {
+                out,
+                smartctl,
+                print,
+            }) => smart(out, smartctl, *print, &clock),
             Some(Command::Heartbeat(command)) => {
                 command.run(&config.agent, &state(&args), &clock, &random)
             }
@@ -361,6 +384,18 @@ fn push(args: &Args, config: &Config, clock: Clock, random: Random) -> Result<()
         "stopped"
     );
     Ok(())
+}
+
+#[cfg(target_os = "linux")]
+fn smart(out: &Path, smartctl: &str, print: bool, clock: &Clock) -> Result<(), Failure> {
+    let report = sysmon_agent::smart::gather(out, smartctl, clock).map_err(anyhow::Error::from)?;
+    for problem in &report.problems {
+        sysmon_config::note("sysmon-agent", problem);
+    }
+    match print {
+        true => Ok(sysmon_config::print(&report.to_table())?),
+        false => Ok(()),
+    }
 }
 
 /// Time between the two readings that rates and utilizations are computed from.

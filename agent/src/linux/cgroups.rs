@@ -12,15 +12,13 @@ use sysmon_wire::metrics::{
 };
 use sysmon_wire::{Label, LimitState};
 
-use super::container_engine::{Engine, Listed};
+use super::container_engine::{CONTAINERS_MAX, Engine, Listed};
 use super::containers::container_name;
 use super::listing::ListLimit;
 use super::parse::{lines, number, words};
 use super::{Context, KernelFile, ReadBuffer, Roots};
 use crate::board::{Board, Slot};
 use crate::present::PresentSeries;
-
-pub(super) const CONTAINERS_MAX: usize = 128;
 
 /// Folders visited per scan, and their depth: `/kubepods.slice/…burstable…/…pod…/cri-….scope`.
 const FOLDERS_MAX: usize = 4096;

@@ -11,9 +11,9 @@ use sysmon_clock::Clock;
 
 /// What a command may take; then it is killed.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Bounds {
-    pub(super) time: Duration,
-    pub(super) bytes: u64,
+pub(crate) struct Bounds {
+    pub(crate) time: Duration,
+    pub(crate) bytes: u64,
 }
 
 /// Runs the command, its argument, as long as something holds the other end of its standard input: the agent, until it
@@ -47,7 +47,7 @@ fn start(command: &str) -> std::io::Result<Child> {
 }
 
 /// What a command prints. It has to end with 0 or one of the `accepted` exit codes.
-pub(super) fn output(
+pub(crate) fn output(
     command: &str,
     bounds: Bounds,
     accepted: &[i32],

@@ -12,7 +12,6 @@ use serde_json::Value;
 use sysmon_clock::Clock;
 
 use super::Roots;
-use super::cgroups::CONTAINERS_MAX;
 
 const SOCKETS: [&str; 2] = ["/run/docker.sock", "/run/podman/podman.sock"];
 
@@ -23,6 +22,9 @@ const PERIOD: Duration = Duration::from_secs(30);
 
 /// Digits that identifiers are shortened to, as in the names of control groups.
 const ID_DIGITS: usize = 12;
+
+/// Containers that are shown at a time.
+pub(super) const CONTAINERS_MAX: usize = 128;
 
 /// Containers of which the engine is asked for more at a time: those that started lately.
 const INSPECTED_MAX: usize = 8;

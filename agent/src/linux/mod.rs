@@ -18,6 +18,7 @@ mod file;
 mod filesystems;
 mod frequency;
 mod gpu;
+mod health;
 mod hwmon;
 mod interfaces;
 mod links;
@@ -54,6 +55,7 @@ use crate::background::{self, Background};
 use crate::board::{Board, Slot};
 use crate::listing;
 
+pub(crate) use child::{Bounds, output};
 pub use file::{KernelFile, ReadBuffer};
 
 /// Where the host's files are: elsewhere than usual for an agent in a container.
@@ -143,6 +145,7 @@ pub struct LinuxCollector {
     pressure: pressure::Pressure,
     disks: disks::Disks,
     faults: faults::Faults,
+    disk_health: health::DiskHealth,
     filesystems: filesystems::Filesystems,
     interfaces: interfaces::Interfaces,
     network: network::Network,
@@ -197,6 +200,7 @@ impl LinuxCollector {
             pressure: pressure::Pressure::new(&roots, board),
             disks: disks::Disks::new(&roots, board),
             faults: faults::Faults::new(&roots),
+            disk_health: health::DiskHealth::new(&roots),
             filesystems: filesystems::Filesystems::new(
                 &roots,
                 options.filesystems.clone(),
@@ -292,6 +296,7 @@ impl LinuxCollector {
         }
         if self.samples % SCAN_EVERY == FAULTS_AT {
             self.faults.collect(context);
+            self.disk_health.collect(context);
         }
         if self.samples % CONTAINERS_EVERY == CONTAINERS_EVERY - 1 {
             self.cgroups.scan(context.board);
@@ -353,7 +358,11 @@ impl LinuxCollector {
         let out_of_files = out_of_files.then(|| OUT_OF_FILES.to_owned());
         let background = self.background.iter().flat_map(Background::notes).cloned();
         let own = self.processes.notes().chain(self.cgroups.note());
-        own.chain(out_of_files).chain(background).collect()
+        let disks = self.disk_health.notes(self.clock.now());
+        own.chain(out_of_files)
+            .chain(disks)
+            .chain(background)
+            .collect()
     }
 
     pub fn facts(&self) -> HostFacts {

@@ -95,6 +95,16 @@ registry! {
     DISK_WEIGHTED_IO_TIME = "system.disk.weighted_io_time", "s", Counter, -3, "Time a disk was busy, weighted by operations in flight";
     DISK_PENDING = "system.disk.pending_operations", "{operation}", Gauge, 0, "Operations in flight";
     DISK_ERRORS = "system.linux.disk.errors", "{error}", Counter, 0, "Commands that failed on a SCSI or SATA disk (`system.device`), unsupported commands included";
+    DISK_HEALTH_FAILING = "hw.physical_disk.failing", "1", Gauge, 0, "1 if a disk (`system.device`) says of itself that it fails (SMART)";
+    DISK_HEALTH_SELF_TEST = "hw.physical_disk.self_test.failed", "1", Gauge, 0, "1 if the newest self-test of a disk found something";
+    DISK_HEALTH_TEMPERATURE = "hw.physical_disk.temperature", "Cel", Gauge, -3, "Temperature of a disk as it says itself";
+    DISK_HEALTH_WEAR = "hw.physical_disk.wear", "1", Gauge, -3, "Share of its life that a disk has used; more than 1 if it lives longer";
+    DISK_HEALTH_SPARE = "hw.physical_disk.spare", "1", Gauge, -3, "Share of spare blocks that a disk has left";
+    DISK_HEALTH_REALLOCATED = "hw.physical_disk.sectors.reallocated", "{sector}", Counter, 0, "Bad sectors that a disk has replaced";
+    DISK_HEALTH_PENDING = "hw.physical_disk.sectors.pending", "{sector}", Gauge, 0, "Sectors that a disk could not read and will replace when they are written";
+    DISK_HEALTH_UNCORRECTABLE = "hw.physical_disk.errors", "{error}", Counter, 0, "Errors that a disk could not correct";
+    DISK_HEALTH_INTERFACE_ERRORS = "hw.physical_disk.interface_errors", "{error}", Counter, 0, "Errors on the way to a disk: cables and connectors";
+    DISK_HEALTH_POWER_ON = "hw.physical_disk.power_on.time", "s", Gauge, 0, "Time that a disk was switched on";
     RAID_MISSING = "system.linux.raid.missing", "{disk}", Gauge, 0, "Disks missing from an array (`system.device`)";
     FS_ERRORS = "system.linux.filesystem.errors", "{error}", Counter, 0, "Errors that ext4 recorded on a device (`system.device`) since the last repair";
     FS_LIMIT = "system.filesystem.limit", "By", Gauge, 0, "Size of a filesystem, or of the datasets of a pool together";

@@ -51,6 +51,7 @@ pub(super) fn host() -> Dashboard {
             network(),
             protocols(),
             sensors(),
+            disk_health(),
             containers(),
             checks(),
             system(),
@@ -356,6 +357,45 @@ fn sensors() -> Row {
                     of(GPU_MEMORY_LIMIT).by(gpu).named("all"),
                 ],
             ),
+        ],
+    )
+}
+
+fn disk_health() -> Row {
+    let disk = |metric| of(metric).by(DISK);
+    closed(
+        "Health of disks",
+        vec![
+            chart(
+                "Failing",
+                [
+                    disk(DISK_HEALTH_FAILING).named("failing"),
+                    disk(DISK_HEALTH_SELF_TEST).named("self-test failed"),
+                ],
+            ),
+            chart(
+                "Life of disks",
+                [
+                    disk(DISK_HEALTH_WEAR).named("used"),
+                    disk(DISK_HEALTH_SPARE).named("spare"),
+                ],
+            ),
+            chart(
+                "Bad sectors",
+                [
+                    disk(DISK_HEALTH_REALLOCATED).named("replaced"),
+                    disk(DISK_HEALTH_PENDING).named("pending"),
+                ],
+            ),
+            chart(
+                "Errors that a disk could not correct",
+                [
+                    disk(DISK_HEALTH_UNCORRECTABLE).named("errors"),
+                    disk(DISK_HEALTH_INTERFACE_ERRORS).named("on the way"),
+                ],
+            ),
+            chart("Temperature of disks", [disk(DISK_HEALTH_TEMPERATURE)]),
+            chart("Time switched on", [disk(DISK_HEALTH_POWER_ON)]),
         ],
     )
 }

@@ -4,7 +4,7 @@
 ///
 /// Each of them requires somebody to act. A busy processor, a full page cache or an unsynchronised clock that is
 /// nevertheless right do not.
-pub const DEFAULTS: [&str; 32] = [
+pub const DEFAULTS: [&str; 38] = [
     "silent: silent for 60s critical",
     "disk-full: system.filesystem.utilization > 95% clear 93% for 5m critical",
     "disk-filling: system.filesystem.utilization full within 4h and system.filesystem.utilization > 60% for 20m",
@@ -13,6 +13,12 @@ pub const DEFAULTS: [&str; 32] = [
     "disk-errors: rate(system.linux.disk.errors) > 1/m over 10m for 10m",
     "filesystem-errors: rate(system.linux.filesystem.errors) > 0 over 10m critical",
     "raid-degraded: system.linux.raid.missing > 0 for 1m critical",
+    "disk-failing: hw.physical_disk.failing > 0 critical say the disk {what} says that it fails: replace it",
+    "disk-worn: hw.physical_disk.wear > 90% say the disk {what} has used {value} of its life",
+    "disk-self-test: hw.physical_disk.self_test.failed > 0 say the self-test of the disk {what} failed",
+    "sectors-pending: hw.physical_disk.sectors.pending > 0 for 1h say the disk {what} cannot read {value} sectors",
+    "sectors-growing: rate(hw.physical_disk.sectors.reallocated) > 0 over 24h say the disk {what} replaces bad sectors",
+    "disk-uncorrected: rate(hw.physical_disk.errors) > 0 over 24h say the disk {what} has new errors that it cannot correct",
     "memory-stalls: psi.mem > 20% clear 10% for 2m",
     "oom-kill: rate(system.linux.oom_kills) > 0 over 5m",
     "cpu-saturated: psi.cpu > 60% clear 40% and load5 > 2*system.cpu.logical.count for 15m",

@@ -18,12 +18,13 @@ use crate::widgets::section::{Section, Spans};
 const PROCESSES_MIN: u16 = 6;
 
 /// The lists in which the hosts' units and devices are, in the order of what is missed most.
-const TABLES: [Pane; 7] = [
+const TABLES: [Pane; 8] = [
     Pane::Units,
     Pane::Checks,
     Pane::Ups,
     Pane::Containers,
     Pane::Gpus,
+    Pane::DiskHealth,
     Pane::Interfaces,
     Pane::Disks,
 ];
@@ -391,6 +392,13 @@ fn parts(pane: Pane) -> &'static [Part] {
         part("MEM", 7, &[1]),
         part("", 10, &[7]),
     ];
+    const DISK_HEALTH: &[Part] = &[
+        part("WORN%", 6, &[0]),
+        part("PENDING", 8, &[1]),
+        part("REPLACED", 9, &[2]),
+        part("ERRORS", 7, &[3]),
+        part("", 9, &[4]),
+    ];
     const CHECKS: &[Part] = &[
         part("STATE", 7, &[0]),
         part("TOOK", 9, &[1]),
@@ -410,6 +418,7 @@ fn parts(pane: Pane) -> &'static [Part] {
         Pane::Ups => UPSES,
         Pane::Containers => CONTAINERS,
         Pane::Checks => CHECKS,
+        Pane::DiskHealth => DISK_HEALTH,
         _ => OTHER,
     }
 }

@@ -4,6 +4,7 @@ mod blocks;
 mod cores;
 mod pane;
 mod pane_charts;
+mod pane_groups;
 mod pane_tables;
 mod state;
 mod view;

@@ -85,6 +85,8 @@ named! {
         Filesystems = "FILESYSTEMS",
         Interfaces = "INTERFACES",
         Disks = "DISKS",
+        /// What disks say of their own health.
+        DiskHealth = "DISK HEALTH",
         /// Temperatures, fans, power and batteries.
         Sensors = "SENSORS",
         /// Uninterruptible power supplies.

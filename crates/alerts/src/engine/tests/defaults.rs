@@ -2,8 +2,9 @@
 
 use sysmon_wire::metrics::{
     CHECK_CERTIFICATE_EXPIRY, CHECK_CERTIFICATE_EXPIRY_MIN, CHECK_UP, CONTAINER_RESTARTS,
-    CONTAINER_UNHEALTHY, DISK_ERRORS, FS_ERRORS, RAID_MISSING, TEMPERATURE, TEMPERATURE_LIMIT,
-    UPS_LOW_BATTERY, UPS_ON_BATTERY, UPS_REACHABLE,
+    CONTAINER_UNHEALTHY, DISK_ERRORS, DISK_HEALTH_FAILING, DISK_HEALTH_PENDING,
+    DISK_HEALTH_REALLOCATED, DISK_HEALTH_WEAR, FS_ERRORS, RAID_MISSING, TEMPERATURE,
+    TEMPERATURE_LIMIT, UPS_LOW_BATTERY, UPS_ON_BATTERY, UPS_REACHABLE,
 };
 
 use super::*;
@@ -147,4 +148,33 @@ fn a_container_that_fails_its_health_check_or_is_started_again_and_again_fires()
     let found = transitions_of("container-restarting", &of(CONTAINER_RESTARTS), restarts);
     assert_eq!(found.len(), 2, "{found:?}");
     assert!(found[0].2 && found[0].0 > 2_000 && !found[1].2, "{found:?}");
+}
+
+#[test]
+fn a_disk_that_gets_worse_fires_and_one_with_old_scars_does_not() {
+    let of = |metric: sysmon_wire::metrics::Metric| [metric.series(&[("system.device", "sda")])];
+    let fired = |rule: &str, metric, values: &mut dyn Iterator<Item = i64>| {
+        let found = transitions_of(rule, &of(metric), values.map(|value| vec![value]));
+        found.into_iter().filter(|(_, _, fires)| *fires).count()
+    };
+    let steady = |value: i64| std::iter::repeat_n(value, 500);
+    assert_eq!(
+        fired("disk-failing", DISK_HEALTH_FAILING, &mut steady(1)),
+        1
+    );
+    assert_eq!(fired("disk-worn", DISK_HEALTH_WEAR, &mut steady(900)), 0);
+    assert_eq!(fired("disk-worn", DISK_HEALTH_WEAR, &mut steady(910)), 1);
+    let reallocated = DISK_HEALTH_REALLOCATED;
+    assert_eq!(fired("sectors-growing", reallocated, &mut steady(1_288)), 0);
+    let mut grows = (0..500).map(|n| 1_288 + i64::from(n > 250));
+    assert_eq!(fired("sectors-growing", reallocated, &mut grows), 1);
+    let mut pending = (0..500).map(|n| i64::from(n < 300));
+    assert_eq!(
+        fired("sectors-pending", DISK_HEALTH_PENDING, &mut pending),
+        0
+    );
+    assert_eq!(
+        fired("sectors-pending", DISK_HEALTH_PENDING, &mut steady(8)),
+        1
+    );
 }
