@@ -38,6 +38,7 @@ pub(super) struct Checks {
     checked: &'static [Checked],
     slots: Vec<Slots>,
     tried: Option<UnixMs>,
+    random: fastrand::Rng,
 }
 
 #[derive(Debug)]
@@ -49,7 +50,7 @@ struct Slots {
 }
 
 impl Checks {
-    pub(super) fn new(role: &str, board: &mut Board) -> Self {
+    pub(super) fn new(role: &str, number: u64, board: &mut Board) -> Self {
         let checked = match role {
             "edge" => OUTSIDE,
             "web" => DATABASE,
@@ -75,17 +76,12 @@ impl Checks {
             checked,
             slots: slots.collect(),
             tried: None,
+            random: fastrand::Rng::with_seed(number),
         }
     }
 
     /// Tries what is due; answers are slower the more there is to do.
-    pub(super) fn sample(
-        &mut self,
-        now: UnixMs,
-        demand: f64,
-        random: &mut fastrand::Rng,
-        board: &mut Board,
-    ) {
+    pub(super) fn sample(&mut self, now: UnixMs, demand: f64, board: &mut Board) {
         if self.tried.is_some_and(|tried| now - tried < EVERY_MS) {
             return;
         }
@@ -94,7 +90,7 @@ impl Checks {
             board.set(slots.up, 1);
             let mut total = 0;
             for ((_, ms), slot) in phases.iter().zip(&slots.phases) {
-                let ms = ms * (0.8 + 0.4 * random.f64() + 1.5 * demand.min(2.0).powi(3));
+                let ms = ms * (0.8 + 0.4 * self.random.f64() + 1.5 * demand.min(2.0).powi(3));
                 let us = (ms * 100.0).round() as i64 * 10;
                 total += us;
                 board.set(*slot, us);

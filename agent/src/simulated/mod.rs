@@ -180,7 +180,7 @@ impl Simulated {
         Self {
             slots,
             processes: Processes::new(role.programs, boot, &mut board),
-            checks: Checks::new(role.name, &mut board),
+            checks: Checks::new(role.name, number, &mut board),
             boot,
             last: None,
             drift: 0.0,
@@ -396,8 +396,7 @@ impl Source for Simulated {
         }
         let demand = self.demand(now, elapsed_s);
         let busy = demand.min(1.0);
-        self.checks
-            .sample(now, demand, &mut self.random, &mut self.board);
+        self.checks.sample(now, demand, &mut self.board);
         self.sample_processors(demand, elapsed_s);
         self.sample_memory(busy, elapsed_s);
         self.sample_traffic(busy, elapsed_s);

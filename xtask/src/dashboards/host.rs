@@ -380,13 +380,8 @@ fn disk_health() -> Row {
                     disk(DISK_HEALTH_SPARE).named("spare"),
                 ],
             ),
-            chart(
-                "Bad sectors",
-                [
-                    disk(DISK_HEALTH_REALLOCATED).named("replaced"),
-                    disk(DISK_HEALTH_PENDING).named("pending"),
-                ],
-            ),
+            chart("Sectors that cannot be read", [disk(DISK_HEALTH_PENDING)]),
+            chart("Sectors replaced", [disk(DISK_HEALTH_REALLOCATED)]),
             chart(
                 "Errors that a disk could not correct",
                 [
