@@ -373,7 +373,10 @@ fn every_pane_fills_the_screen() {
         go(&mut state, Mode::Pane, "db-1");
         state.screens.host.panes.go(pane);
         let name = pane.title().to_lowercase();
-        insta::assert_snapshot!(format!("pane-{}-80x24", name.replace(' ', "-")), drawn(&state));
+        insta::assert_snapshot!(
+            format!("pane-{}-80x24", name.replace(' ', "-")),
+            drawn(&state)
+        );
     }
 }
 
