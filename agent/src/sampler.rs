@@ -52,6 +52,8 @@ impl Sampler {
             textfiles: config.textfiles.clone(),
             commands: config.commands.clone(),
             arguments: config.arguments,
+            processes: config.processes.clone(),
+            units: config.units.clone(),
             ups: config.ups.clone(),
             updates: config.updates,
         };

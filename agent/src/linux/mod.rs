@@ -48,7 +48,7 @@ use std::time::Duration;
 
 use sysmon_clock::Clock;
 use sysmon_config::{Arguments, UpsSource};
-use sysmon_wire::metrics::{AGENT_READ_ERRORS, PROCESS_COUNT};
+use sysmon_wire::metrics::{AGENT_READ_ERRORS, PROCESS_COUNT, PROCESS_WATCHED};
 use sysmon_wire::{HostFacts, LimitState, Process, ProcessArguments, ProcessIdentity, UnixMs};
 
 use crate::background::{self, Background};
@@ -119,10 +119,21 @@ pub struct CollectorOptions {
     pub commands: Vec<(Duration, String)>,
     /// Which arguments of processes are shown.
     pub arguments: Arguments,
+    /// Names of programs that have to run, and systemd units that have to be active.
+    pub processes: Vec<String>,
+    pub units: Vec<String>,
     /// Servers that know of uninterruptible power supplies.
     pub ups: Vec<UpsSource>,
     /// Whether updates of packages are counted.
     pub updates: bool,
+}
+
+fn watched(names: &[String], board: &mut Board) -> Vec<(String, Slot)> {
+    let slot = |name: &String| {
+        let of = [("process.executable.name", name.as_str())];
+        (name.clone(), board.slot(PROCESS_WATCHED.series(&of)))
+    };
+    names.iter().map(slot).collect()
 }
 
 #[derive(Debug)]
@@ -162,6 +173,8 @@ pub struct LinuxCollector {
     sessions: sessions::Sessions,
     background: Vec<Background>,
     process_count: Slot,
+    /// Programs that have to run, each with its slot.
+    watched: Vec<(String, Slot)>,
     read_errors: Slot,
     buffer: ReadBuffer,
     samples: u64,
@@ -181,7 +194,7 @@ impl LinuxCollector {
             commands.map(|(period, line)| custom::command(line.clone(), *period, clock.clone()));
         let background = files.into_iter().chain(commands);
         let background = background.chain(gpu::nvidia(&roots));
-        let background = background.chain(sessions::failing_units(&roots));
+        let background = background.chain(sessions::units(&roots, &options.units, clock));
         let background = background.chain(ups::supplies(&options.ups, clock));
         let updates = options.updates.then(|| updates::pending(&roots, clock));
         let background = background.chain(updates.flatten()).collect();
@@ -222,6 +235,7 @@ impl LinuxCollector {
             ),
             ranked: ranked::RankedSeries::new(board),
             process_count: board.slot(PROCESS_COUNT.series(&[])),
+            watched: watched(&options.processes, board),
             read_errors: board.slot(AGENT_READ_ERRORS.series(&[])),
             buffer: ReadBuffer::default(),
             uptime: uptime::Uptime::new(&roots, board),
@@ -254,6 +268,10 @@ impl LinuxCollector {
         self.processes.refresh(now, all_processes);
         self.ranked.collect(&self.processes, board);
         board.set(self.process_count, self.processes.count() as i64);
+        for (name, slot) in &self.watched {
+            let count = self.processes.count_named(name);
+            board.set(*slot, count as i64);
+        }
         let context = &mut Context {
             board,
             buffer: &mut self.buffer,

@@ -19,6 +19,7 @@ use crate::screen::{Colour, Column, Order, Theme, columns, order, own_colours, t
 use crate::shared::{self, Arguments, ShareAlerts};
 use crate::ups::{self, UpsSource};
 use crate::value::Value;
+use crate::watch;
 
 /// The configuration of all programs.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -113,6 +114,8 @@ sections! {
         rootfs: PathBuf = PathBuf::from("/"), Some("\"/\""), root;
         filesystems: Vec<String> = Vec::new(), Some("[]"), |v| texts(v, 32);
         arguments: Arguments = Arguments::default(), Some("\"redacted\""), shared::arguments;
+        processes: Vec<String> = Vec::new(), Some("[]"), watch::processes;
+        units: Vec<String> = Vec::new(), Some("[]"), watch::units;
         checks: Vec<Check> = Vec::new(), Some("[]"), check::checks;
         check_networks: Vec<IpNet> = Vec::new(), Some("[]"), check::networks;
         heartbeats: Option<SocketAddr> = None, None, |v| check::heartbeats(v).map(Some);

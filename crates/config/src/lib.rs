@@ -27,6 +27,7 @@ pub mod time;
 mod units;
 mod ups;
 mod value;
+mod watch;
 mod weekly;
 
 pub use address::{DEFAULT_PORT, HubAddress, HubAddressError};

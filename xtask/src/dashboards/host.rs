@@ -484,6 +484,13 @@ fn system() -> Row {
                     of(REBOOT_REQUIRED).by("system.reboot.reason"),
                 ],
             ),
+            chart("Watched units active", [of(UNIT_ACTIVE).by(unit)]),
+            chart("Restarts of watched units", [of(UNIT_RESTARTS).by(unit)]),
+            chart("Memory of watched units", [of(UNIT_MEMORY).by(unit)]),
+            chart(
+                "Processes of watched programs",
+                [of(PROCESS_WATCHED).by("process.executable.name")],
+            ),
             chart("Clock synchronised", [of(CLOCK_SYNCHRONIZED)]),
             chart("Error of the clock", [of(CLOCK_ERROR)]),
         ],

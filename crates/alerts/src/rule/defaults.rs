@@ -4,7 +4,7 @@
 ///
 /// Each of them requires somebody to act. A busy processor, a full page cache or an unsynchronised clock that is
 /// nevertheless right do not.
-pub const DEFAULTS: [&str; 38] = [
+pub const DEFAULTS: [&str; 41] = [
     "silent: silent for 60s critical",
     "disk-full: system.filesystem.utilization > 95% clear 93% for 5m critical",
     "disk-filling: system.filesystem.utilization full within 4h and system.filesystem.utilization > 60% for 20m",
@@ -32,6 +32,9 @@ pub const DEFAULTS: [&str; 38] = [
     "container-unhealthy: container.unhealthy > 0 for 3m say the health check of {what} fails",
     "container-restarting: rate(container.restarts) > 0.2/m clear 0.1/m over 15m for 10m say {what} is started again and again",
     "clock-off: clock off 2s for 1m",
+    "process-absent: process.watched.count < 1 for 1m critical say {what} does not run",
+    "unit-inactive: systemd.unit.active < 1 for 2m critical say the unit {what} is not active",
+    "unit-restarting: rate(systemd.unit.restarts) > 0.2/m clear 0.1/m over 15m for 10m say the unit {what} is started again and again",
     "check-down: sysmon.check.up < 1 for 90s critical say {what} is down, seen from {host}",
     "certificate-expiring: sysmon.check.certificate.expiry < 1*sysmon.check.certificate.expiry.min for 5m say the certificate of {what} expires in {value}",
     "rows-dropped: rate(sysmon.agent.rows.dropped) > 0 over 5m",

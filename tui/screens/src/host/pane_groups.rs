@@ -9,9 +9,9 @@ use sysmon_wire::metrics::{
     DISK_HEALTH_UNCORRECTABLE, DISK_HEALTH_WEAR, DISK_IO, DISK_IO_TIME, DISK_OPERATIONS,
     DISK_PENDING, ENERGY, FAN_SPEED, FS_INODES_LIMIT, FS_INODES_USAGE, FS_LIMIT, FS_READ_ONLY,
     FS_UNREACHABLE, FS_USAGE, FS_UTILIZATION, GPU_MEMORY_LIMIT, GPU_MEMORY_USAGE, GPU_UTILIZATION,
-    Metric, NET_DROPPED, NET_ERRORS, NET_IO, NET_PACKETS, NET_SPEED, POWER, TEMPERATURE,
-    UNITS_FAILED, UNITS_RESTARTING, UPS_CHARGE, UPS_INPUT_VOLTAGE, UPS_LOAD, UPS_LOW_BATTERY,
-    UPS_ON_BATTERY, UPS_REACHABLE, UPS_REPLACE_BATTERY, UPS_RUNTIME,
+    Metric, NET_DROPPED, NET_ERRORS, NET_IO, NET_PACKETS, NET_SPEED, POWER, PROCESS_WATCHED,
+    TEMPERATURE, UNIT_ACTIVE, UNITS_FAILED, UNITS_RESTARTING, UPS_CHARGE, UPS_INPUT_VOLTAGE,
+    UPS_LOAD, UPS_LOW_BATTERY, UPS_ON_BATTERY, UPS_REACHABLE, UPS_REPLACE_BATTERY, UPS_RUNTIME,
 };
 
 use super::state::Pane;
@@ -238,6 +238,9 @@ const CONTAINERS: &[Group] = &[Group {
 const FAILED: Show = Show::Word("failed", Severity::Warning);
 const RESTARTING: Show = Show::Word("restarting", Severity::Warning);
 
+const ACTIVE: Show = Show::Either("inactive", "active");
+const RUNNING: Show = Show::Either("absent", "running");
+
 const UNITS: &[Group] = &[
     Group {
         metric: UNITS_FAILED,
@@ -250,6 +253,18 @@ const UNITS: &[Group] = &[
         attribute: "systemd.unit.name",
         columns: &[column("state", UNITS_RESTARTING, &[], RESTARTING)],
         trend: (UNITS_RESTARTING, &[]),
+    },
+    Group {
+        metric: UNIT_ACTIVE,
+        attribute: "systemd.unit.name",
+        columns: &[column("state", UNIT_ACTIVE, &[], ACTIVE)],
+        trend: (UNIT_ACTIVE, &[]),
+    },
+    Group {
+        metric: PROCESS_WATCHED,
+        attribute: "process.executable.name",
+        columns: &[column("state", PROCESS_WATCHED, &[], RUNNING)],
+        trend: (PROCESS_WATCHED, &[]),
     },
 ];
 

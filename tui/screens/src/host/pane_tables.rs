@@ -257,7 +257,7 @@ mod tests {
         let rows = rows(&host(), Pane::Containers);
         let texts: Vec<_> = rows[0].cells.iter().map(|cell| &cell.text[..]).collect();
         assert_eq!(rows[0].name, "b");
-        assert_eq!(texts, ["25", "1.0M", "–", "5.0k", "–", "–", "–"]);
+        assert_eq!(texts, ["25", "1.0M", "–", "5.0k", "–", "–", "–", "", "–"]);
         assert_eq!(rows[1].cells[3].text, "–", "another row's are its own");
     }
 

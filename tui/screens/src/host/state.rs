@@ -93,7 +93,7 @@ named! {
         Ups = "UPS",
         Gpus = "GPUS",
         Containers = "CONTAINERS",
-        /// Units that failed or wait to be started again.
+        /// Units that failed or wait to be started again, and what has to run.
         Units = "UNITS",
         /// Services that the host tries to reach, and heartbeats.
         Checks = "CHECKS",

@@ -3,8 +3,8 @@
 use sysmon_wire::metrics::{
     CHECK_CERTIFICATE_EXPIRY, CHECK_CERTIFICATE_EXPIRY_MIN, CHECK_UP, CONTAINER_RESTARTS,
     CONTAINER_UNHEALTHY, DISK_ERRORS, DISK_HEALTH_FAILING, DISK_HEALTH_PENDING,
-    DISK_HEALTH_REALLOCATED, DISK_HEALTH_WEAR, FS_ERRORS, RAID_MISSING, TEMPERATURE,
-    TEMPERATURE_LIMIT, UPS_LOW_BATTERY, UPS_ON_BATTERY, UPS_REACHABLE,
+    DISK_HEALTH_REALLOCATED, DISK_HEALTH_WEAR, FS_ERRORS, PROCESS_WATCHED, RAID_MISSING,
+    TEMPERATURE, TEMPERATURE_LIMIT, UNIT_ACTIVE, UPS_LOW_BATTERY, UPS_ON_BATTERY, UPS_REACHABLE,
 };
 
 use super::*;
@@ -177,4 +177,19 @@ fn a_disk_that_gets_worse_fires_and_one_with_old_scars_does_not() {
         fired("sectors-pending", DISK_HEALTH_PENDING, &mut steady(8)),
         1
     );
+}
+
+#[test]
+fn what_has_to_run_fires_when_it_does_not() {
+    let program = [PROCESS_WATCHED.series(&[("process.executable.name", "sshd")])];
+    let counts = (0..60).map(|n| vec![if (20..40).contains(&n) { 0 } else { 3 }]);
+    let found = transitions_of("process-absent", &program, counts);
+    let sshd = || "sshd".to_owned();
+    assert_eq!(found, [(260, sshd(), true), (400, sshd(), false)]);
+    let unit = [UNIT_ACTIVE.series(&[("systemd.unit.name", "nginx.service")])];
+    // A restart of a minute, and a stop.
+    let states = (0..60).map(|n| vec![i64::from(!matches!(n, 5..11 | 20..40))]);
+    let found = transitions_of("unit-inactive", &unit, states);
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert_eq!((found[0].0, found[0].2), (320, true));
 }
