@@ -172,7 +172,7 @@ registry! {
     UNIT_ACTIVE = "systemd.unit.active", "1", Gauge, 0, "1 while a watched systemd unit (`systemd.unit.name`) is active";
     UNIT_RESTARTS = "systemd.unit.restarts", "{restart}", Counter, 0, "Times that systemd started a watched service again by itself";
     UNIT_MEMORY = "systemd.unit.memory.usage", "By", Gauge, 0, "Memory of a watched unit with its processes, as systemd counts it";
-    PROCESS_WATCHED = "process.watched.count", "{process}", Gauge, 0, "Processes of a watched program (`process.executable.name`)";
+    PROCESS_WATCHED = "system.process.watched", "{process}", Gauge, 0, "Processes of a watched program (`process.executable.name`)";
     CHECK_UP = "sysmon.check.up", "1", Gauge, 0, "1 if a service answered as expected (`sysmon.check.name`), or if a heartbeat is on time";
     CHECK_DURATION = "sysmon.check.duration", "s", Gauge, -6, "Time until a service answered, or one `sysmon.check.phase` of it: dns, connect, tls, first_byte";
     CHECK_CERTIFICATE_EXPIRY = "sysmon.check.certificate.expiry", "s", Gauge, 0, "Time until the certificate of a service (`sysmon.check.name`) expires; negative if it has";

@@ -32,7 +32,7 @@ pub const DEFAULTS: [&str; 41] = [
     "container-unhealthy: container.unhealthy > 0 for 3m say the health check of {what} fails",
     "container-restarting: rate(container.restarts) > 0.2/m clear 0.1/m over 15m for 10m say {what} is started again and again",
     "clock-off: clock off 2s for 1m",
-    "process-absent: process.watched.count < 1 for 1m critical say {what} does not run",
+    "process-absent: system.process.watched < 1 for 1m critical say {what} does not run",
     "unit-inactive: systemd.unit.active < 1 for 2m critical say the unit {what} is not active",
     "unit-restarting: rate(systemd.unit.restarts) > 0.2/m clear 0.1/m over 15m for 10m say the unit {what} is started again and again",
     "check-down: sysmon.check.up < 1 for 90s critical say {what} is down, seen from {host}",
