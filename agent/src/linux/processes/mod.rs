@@ -10,6 +10,7 @@ mod entry;
 mod files;
 mod rank;
 mod stat;
+mod watched;
 
 use std::path::{Path, PathBuf};
 
@@ -149,14 +150,6 @@ impl Processes {
 
     pub fn count(&self) -> usize {
         self.entries.len()
-    }
-
-    /// Processes of this name that are not waiting for their parent alone (zombies).
-    pub fn count_named(&self, name: &str) -> usize {
-        let is_it = |entry: &&Entry| {
-            entry.stat.name.as_bytes() == name.as_bytes() && entry.stat.state != b'Z'
-        };
-        self.entries.iter().filter(is_it).count()
     }
 
     pub fn ranked(&self) -> impl Iterator<Item = Ranked<'_>> {
