@@ -68,6 +68,11 @@ const KEYS: &[Key] = keys! {
         None => "the default rules".to_owned(),
     };
     notify live routes;
+    // Its URL is a secret.
+    heartbeat at_start |url: &Option<String>| match url {
+        Some(_) => "set".to_owned(),
+        None => "none".to_owned(),
+    };
     maintenance live list;
     edges live list;
     share live list;

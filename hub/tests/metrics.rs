@@ -84,6 +84,7 @@ fn options(dir: &std::path::Path, metrics: MetricsOptions) -> HubOptions {
         otlp_http: None,
         exports: Vec::new(),
         history_beyond: None,
+        heartbeat: None,
     }
 }
 

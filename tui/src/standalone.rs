@@ -177,6 +177,7 @@ fn hub_options(options: &StandaloneOptions, name: &PeerName, edges: EdgeOptions)
         otlp_http: None,
         exports: Vec::new(),
         history_beyond: None,
+        heartbeat: None,
         edges,
         alerts: AlertOptions {
             rules: DEFAULTS

@@ -390,6 +390,7 @@ mod tests {
         assert!(config.agent.join_token.take().is_some());
         assert!(config.agent.heartbeats.take().is_some());
         assert!(config.hub.releases.take().is_some());
+        assert!(config.hub.heartbeat.take().is_some());
         assert!(config.hub.history_beyond.take().is_some());
         assert!(config.hub.history_beyond_ca.take().is_some());
         assert!(config.hub.alerts.take().is_some() && config.hub.metrics.take().is_some());

@@ -12,7 +12,7 @@ use crate::edge;
 use crate::export::{self, ExportConfig};
 use crate::location::Locations;
 use crate::read::{
-    addresses, boolean, bytes, commands, directory, engine, listen, metrics, name,
+    addresses, boolean, bytes, commands, directory, engine, heartbeat, listen, metrics, name,
     optional_address, path, reference, releases, root, span, tags, texts,
 };
 use crate::screen::{Colour, Column, Order, Theme, columns, order, own_colours, theme};
@@ -135,6 +135,7 @@ sections! {
         certificate_life: Duration = DAY * 30, Some("\"30d\""), |v| span(v, DAY, YEAR * 10);
         alerts: Option<Vec<String>> = None, None, |v| texts(v, 200).map(Some);
         notify: Vec<String> = Vec::new(), Some("[]"), |v| texts(v, 16);
+        heartbeat: Option<String> = None, None, |v| heartbeat(v).map(Some);
         maintenance: Vec<String> = Vec::new(), Some("[]"), |v| texts(v, 100);
         edges: Vec<HubAddress> = Vec::new(), Some("[]"), addresses;
         share: Vec<String> = Vec::new(), Some("[]"), |v| texts(v, 1000);

@@ -43,6 +43,19 @@ pub(crate) fn root(value: &Value) -> Result<PathBuf, String> {
     absolute(value.text("a directory such as \"/host/proc\"")?)
 }
 
+/// Where the hub reports that it lives, or where to read that.
+pub(crate) fn heartbeat(value: &Value) -> Result<String, String> {
+    const EXPECTED: &str =
+        "a URL such as \"https://hc.example/ping/…\", \"file:/PATH\" or \"env:NAME\"";
+    let text = value.text(EXPECTED)?;
+    let kinds = ["https://", "http://", "file:/", "env:"];
+    match kinds.iter().any(|kind| text.starts_with(kind)) {
+        true => Ok(text.to_owned()),
+        // Not quoted: it may be a secret.
+        false => Err(format!("write {EXPECTED}")),
+    }
+}
+
 /// Where releases are, without a slash at the end.
 pub(crate) fn releases(value: &Value) -> Result<String, String> {
     let text = value.text("a URL such as \"https://releases.example.org/sysmon\"")?;

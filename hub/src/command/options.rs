@@ -132,6 +132,17 @@ pub(crate) fn export_options(config: &Config) -> Result<Vec<ExportOptions>, Fail
     config.hub.export.iter().enumerate().map(resolve).collect()
 }
 
+/// Where a heartbeat is sent.
+fn heartbeat(config: &Config) -> Result<Option<String>, Failure> {
+    let Some(text) = &config.hub.heartbeat else {
+        return Ok(None);
+    };
+    let place = || config.place("hub", "heartbeat", 0);
+    let resolved = sysmon_files::resolve_reference(text);
+    let resolved = resolved.map_err(|error| Failure::Usage(anyhow!("{}: {error}", place())))?;
+    Ok(Some(resolved.unwrap_or_else(|| text.clone())))
+}
+
 /// Where the past beyond the hub's own is read.
 fn beyond_options(config: &Config) -> Result<Option<DestinationOptions>, Failure> {
     let Some(url) = &config.hub.history_beyond else {
@@ -176,6 +187,7 @@ pub(crate) fn options(context: &Context, config: &Config) -> Result<HubOptions, 
         otlp_http: config.hub.otlp_http,
         exports: export_options(config)?,
         history_beyond: beyond_options(config)?,
+        heartbeat: heartbeat(config)?,
         clock: context.clock.clone(),
         random: context.random.clone(),
     })

@@ -21,8 +21,8 @@ use super::live::LiveAgents;
 #[cfg(feature = "otlp")]
 use super::otlp::{OtlpListener, Protocol};
 use super::{
-    ExportOptions, Hub, HubOptions, StartError, baselines, certificates, connection, metrics,
-    persistence, relay, self_monitoring,
+    ExportOptions, Hub, HubOptions, StartError, baselines, certificates, connection, heartbeat,
+    metrics, persistence, relay, self_monitoring,
 };
 use crate::core::Core;
 
@@ -64,6 +64,7 @@ pub struct BoundHub {
     #[cfg(feature = "otlp")]
     otlp: Vec<OtlpListener>,
     exports: Vec<ExportOptions>,
+    heartbeat: Option<String>,
 }
 
 impl BoundHub {
@@ -145,6 +146,7 @@ impl BoundHub {
             #[cfg(feature = "otlp")]
             otlp,
             exports: options.exports,
+            heartbeat: options.heartbeat,
         })
     }
 
@@ -200,6 +202,7 @@ impl BoundHub {
             () = persistence::commit_every_second(hub) => {}
             () = self_monitoring::record(hub) => {}
             () = baselines::keep_current(hub) => {}
+            () = heartbeat::keep_sending(hub, self.heartbeat.as_deref()) => {}
             () = relay::run(hub, hub.edges.subscribe(), identity.subscribe()) => {}
             () = certificates::renew_own(hub, &self.listener, &identity) => {}
             () = hub.history_damaged() => ended = Ended::HistoryDamaged,

@@ -11,6 +11,7 @@ mod connection;
 mod demand;
 mod exports;
 mod gauge;
+mod heartbeat;
 mod history;
 mod incomplete;
 mod limits;

@@ -39,6 +39,8 @@ pub struct HubOptions {
     pub exports: Vec<ExportOptions>,
     /// Where the past is read that the hub itself does not have.
     pub history_beyond: Option<DestinationOptions>,
+    /// Where a heartbeat is sent; not sent if not set.
+    pub heartbeat: Option<String>,
     pub clock: Clock,
     pub random: Random,
 }

@@ -114,6 +114,7 @@ fn options(dir: &Path, state: &HubState, name: &PeerName, edges: EdgeOptions) ->
         otlp_http: None,
         exports: Vec::new(),
         history_beyond: None,
+        heartbeat: None,
     }
 }
 
